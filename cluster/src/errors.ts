@@ -1,0 +1,91 @@
+/**
+ * The closed table of errors. A program decides by `code` and `retryable`; a person reads the message that the
+ * client makes of the code. Retired codes stay reserved. SPEC ER1.
+ */
+export const ERROR_TABLE = {
+  malformed_message: { retryable: false, says: 'The message does not fit its schema.' },
+  message_too_large: { retryable: false, says: 'The message is larger than the limit.' },
+  unknown_message: { retryable: false, says: 'There is no message of that name.' },
+  out_of_order: { retryable: false, says: 'The message does not fit the state of this session.' },
+  protocol_version: { retryable: false, says: 'This client speaks another version of the protocol: reload it.' },
+  token_invalid: { retryable: false, says: 'The token is not signed by a key of this cluster.' },
+  token_expired: { retryable: false, says: 'The token has expired: ask for a new one.' },
+  token_wrong_room: { retryable: false, says: 'The token is for another room.' },
+  forbidden: { retryable: false, says: 'The token does not grant this.' },
+  session_gone: { retryable: false, says: 'The session has ended: join again.' },
+  rate_limited: { retryable: true, says: 'Too many messages: slow down.' },
+  flooding: { retryable: false, says: 'The connection was dropped because it went on flooding.' },
+  room_full: { retryable: true, says: 'The room has reached its limit of people.' },
+  limit_reached: { retryable: false, says: 'A limit of this session is reached.' },
+  no_media_node: { retryable: true, says: 'No media node can take one more person now.' },
+  media_unavailable: { retryable: true, says: 'The media node does not answer.' },
+  media_lost: { retryable: true, says: 'The media node lost this peer: open media again.' },
+  store_unavailable: { retryable: true, says: 'The store does not answer: running meetings go on, joins wait.' },
+  stale_epoch: { retryable: true, says: 'A newer placement of this peer exists.' },
+  peer_not_found: { retryable: false, says: 'There is no such peer here.' },
+  track_not_found: { retryable: false, says: 'There is no such track.' },
+  consumer_not_found: { retryable: false, says: 'There is no such consumer.' },
+  transport_not_found: { retryable: false, says: 'There is no such transport.' },
+  cannot_consume: { retryable: false, says: 'The client cannot decode this track.' },
+  invalid_media_parameters: { retryable: false, says: 'mediasoup refuses these media parameters.' },
+  port_slice_overlap: { retryable: false, says: 'Another media node owns ports of this slice.' },
+  id_taken: { retryable: true, says: 'Another living process has this id.' },
+  unauthorised: { retryable: false, says: 'The control link is not authenticated.' },
+  replaced: { retryable: false, says: 'Another connection took this session over.' },
+  timed_out: { retryable: true, says: 'The answer did not come in time.' },
+  shutting_down: { retryable: true, says: 'This process is stopping: use another one.' },
+  internal: { retryable: true, says: 'An unexpected fault; it is in the log with this request.' },
+} as const satisfies Record<string, { retryable: boolean; says: string }>;
+
+export type ErrorCode = keyof typeof ERROR_TABLE;
+
+/** What goes over the wire: the code, a sentence for developers, and whether the same request may succeed later. */
+export interface WireError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly retryable: boolean;
+}
+
+const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(ERROR_TABLE, code);
+
+/** All codes, in the order of the table. */
+export const ERROR_CODES: readonly ErrorCode[] = Object.keys(ERROR_TABLE).filter(isErrorCode);
+
+/** An error of the closed table, thrown inside a process and sent as {@link WireError}. */
+export class PlenaryError extends Error {
+  override readonly name = 'PlenaryError';
+  readonly code: ErrorCode;
+
+  /**
+   * @param code - the row of the table
+   * @param detail - what exactly was wrong, for developers; must not hold secrets, since it reaches the client
+   */
+  constructor(code: ErrorCode, detail?: string, options?: ErrorOptions) {
+    super(detail === undefined ? ERROR_TABLE[code].says : `${ERROR_TABLE[code].says} ${detail}`, options);
+    this.code = code;
+  }
+
+  get retryable(): boolean {
+    return ERROR_TABLE[this.code].retryable;
+  }
+
+  toWire(): WireError {
+    return { code: this.code, message: this.message.slice(0, 500), retryable: this.retryable };
+  }
+
+  static fromWire(error: WireError): PlenaryError {
+    const rebuilt = new PlenaryError(error.code);
+    rebuilt.message = error.message;
+    return rebuilt;
+  }
+}
+
+/** Turns whatever was thrown into an error of the table; what is unknown becomes `internal` and keeps its cause. */
+export function toPlenaryError(thrown: unknown): PlenaryError {
+  return thrown instanceof PlenaryError ? thrown : new PlenaryError('internal', undefined, { cause: thrown });
+}
+
+/** Does nothing at run time; fails to compile when a union has a member that the code does not handle. */
+export function assertNever(value: never): never {
+  throw new PlenaryError('internal', `Unhandled value ${JSON.stringify(value)}.`);
+}

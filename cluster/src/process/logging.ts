@@ -1,0 +1,33 @@
+import { pino } from 'pino';
+import type { Logger } from 'pino';
+
+export type { Logger } from 'pino';
+
+/** What every line of a process carries. */
+export interface ProcessIdentity {
+  readonly kind: 'edge' | 'media-node';
+  readonly id: string;
+  readonly datacenter: string;
+}
+
+/**
+ * The logger of a process: JSON lines on standard output. `docs/logging.md` says what belongs on which level. Secrets
+ * never reach a log: tokens, ICE passwords and keys are redacted wherever they stand in a logged object.
+ */
+export function createLogger(identity: ProcessIdentity, level: string): Logger {
+  return pino({
+    level,
+    base: identity,
+    formatters: { level: (label) => ({ level: label }) },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    redact: {
+      paths: ['token', '*.token', 'sessionToken', '*.sessionToken', '*.password', '*.keyBase64', '*.secret'],
+      censor: '[redacted]',
+    },
+  });
+}
+
+/** A logger for tests: silent. */
+export function silentLogger(): Logger {
+  return pino({ level: 'silent' });
+}

@@ -1,0 +1,277 @@
+/**
+ * The protocol between a client and an edge: Socket.IO over WebSocket. `docs/protocol.md` is its reference, and a
+ * test holds the two together. Requests go from the client and are acknowledged with a reply envelope; notices go from
+ * the edge and expect no answer.
+ */
+import { z } from 'zod';
+import { NOTHING, WIRE_ERROR } from './define.ts';
+import type { NoticeInputOf, NoticeName, NoticeOf, ReplyOf, RequestInputOf, RequestName, RequestOf } from './define.ts';
+import {
+  CONSUMER_ID,
+  DATACENTER_ID,
+  EDGE_ID,
+  EVENT_ID,
+  MEDIA_NODE_ID,
+  PEER_ID,
+  REQUEST_ID,
+  ROOM_ID,
+  TRACK_ID,
+  TRANSPORT_ID,
+} from './ids.ts';
+import {
+  DTLS_PARAMETERS,
+  ICE_PARAMETERS,
+  MEDIA_KIND,
+  PREFERRED_LAYERS,
+  RTP_CAPABILITIES,
+  RTP_PARAMETERS,
+  TRACK_SOURCE,
+  TRANSPORT_OFFER,
+} from './media.ts';
+import {
+  CHAT_MESSAGE,
+  CHAT_TEXT,
+  DISPLAY_NAME,
+  LOGGED_EVENT,
+  ROLE,
+  ROOM_SNAPSHOT,
+  ROSTER_PAGE_SIZE,
+  ROSTER_PEER,
+} from './room.ts';
+
+/** Grows when an older client can no longer be served. */
+export const PROTOCOL_VERSION = 1;
+/** Largest Socket.IO packet that an edge reads, in bytes; a larger one closes the connection. */
+export const MAX_PACKET_BYTES = 65_536;
+/** Largest message, in UTF-16 units of its JSON; a larger one is answered with `message_too_large`. */
+export const MAX_MESSAGE_LENGTH = 32_768;
+/** How long a client waits for an acknowledgement before it treats the request as `timed_out`, in milliseconds. */
+export const REQUEST_TIMEOUT_MS = 10_000;
+/** Consumers that the edge opens by itself in a join, at most; the client subscribes to more when it wants them. */
+export const MAX_INITIAL_CONSUMERS = 32;
+/** Tracks that one `subscribe` may name. */
+export const MAX_SUBSCRIBE_BATCH = 64;
+
+/**
+ * What the client asks of media in one request. With `dtls`, the edge's transports are connected at once and no
+ * `transport.connect` is needed; a client that cannot make its certificate beforehand leaves it out.
+ */
+export const MEDIA_REQUEST = z.object({
+  rtpCapabilities: RTP_CAPABILITIES,
+  /** Whether to open a transport for sending, which a viewer does without. */
+  publish: z.boolean(),
+  dtls: z.object({ send: DTLS_PARAMETERS.optional(), receive: DTLS_PARAMETERS.optional() }).optional(),
+});
+export type MediaRequest = z.infer<typeof MEDIA_REQUEST>;
+
+/**
+ * A consumer on the client's receiving transport. One that comes with the answer to `join` or `media.open` already
+ * flows; one from `subscribe` starts paused when it is video, and the client resumes it by `consumers.update` once its
+ * receiver is ready, so that the key frame is not lost.
+ */
+export const CONSUMER_OFFER = z.object({
+  consumerId: CONSUMER_ID,
+  trackId: TRACK_ID,
+  peerId: PEER_ID,
+  kind: MEDIA_KIND,
+  source: TRACK_SOURCE,
+  rtpParameters: RTP_PARAMETERS,
+  paused: z.boolean(),
+  producerPaused: z.boolean(),
+});
+export type ConsumerOffer = z.infer<typeof CONSUMER_OFFER>;
+
+/** The media side of a session: where it lives, its transports, and the consumers that exist already. */
+export const MEDIA_OFFER = z.object({
+  mediaNodeId: MEDIA_NODE_ID,
+  datacenter: DATACENTER_ID,
+  sendTransport: TRANSPORT_OFFER.optional(),
+  receiveTransport: TRANSPORT_OFFER,
+  consumers: z.array(CONSUMER_OFFER).max(MAX_INITIAL_CONSUMERS),
+});
+export type MediaOffer = z.infer<typeof MEDIA_OFFER>;
+
+/** An edge that a client may use when its own is gone. */
+export const EDGE_HINT = z.object({ edgeId: EDGE_ID, datacenter: DATACENTER_ID, url: z.url().max(512) });
+
+const SESSION = z.object({
+  peerId: PEER_ID,
+  roomId: ROOM_ID,
+  displayName: DISPLAY_NAME,
+  role: ROLE,
+  /** Proves this session to any edge in `resume`; replaced by each resume and by `session.renewed`. */
+  sessionToken: z.string().max(4_096),
+  /** How long an edge keeps a session whose connection broke, in milliseconds. */
+  resumeWithinMs: z.int().min(0),
+  edgeId: EDGE_ID,
+  edges: z.array(EDGE_HINT).max(64),
+});
+
+const PER_CONSUMER = z.object({
+  consumerId: CONSUMER_ID,
+  paused: z.boolean().optional(),
+  preferredLayers: PREFERRED_LAYERS.optional(),
+  /** 1 to 255; the higher, the sooner it gets bandwidth. */
+  priority: z.int().min(1).max(255).optional(),
+});
+
+/** Requests of the client, each acknowledged. */
+export const CLIENT_REQUESTS = {
+  join: {
+    says: 'Enters a room and opens media, in one round trip. A repeat with the same requestId gives the same peer.',
+    payload: z.object({
+      protocolVersion: z.int(),
+      requestId: REQUEST_ID,
+      roomId: ROOM_ID,
+      token: z.string().min(1).max(4_096),
+      displayName: DISPLAY_NAME.optional(),
+      media: MEDIA_REQUEST,
+    }),
+    reply: z.object({ session: SESSION, room: ROOM_SNAPSHOT, media: MEDIA_OFFER }),
+  },
+  resume: {
+    says: 'Takes the session up again on this connection, on any edge. Media is not touched.',
+    payload: z.object({
+      protocolVersion: z.int(),
+      sessionToken: z.string().min(1).max(4_096),
+      lastEventId: EVENT_ID,
+    }),
+    reply: z.object({
+      session: SESSION,
+      /** Either the events after `lastEventId`, or a snapshot where the log no longer reaches back so far. */
+      catchUp: z.discriminatedUnion('type', [
+        z.object({ type: z.literal('events'), events: z.array(LOGGED_EVENT) }),
+        z.object({ type: z.literal('snapshot'), room: ROOM_SNAPSHOT }),
+      ]),
+      /** `false` when the media node lost the peer meanwhile: send `media.open`. */
+      mediaAlive: z.boolean(),
+    }),
+  },
+  leave: { says: 'Leaves the room and frees everything at once.', payload: NOTHING, reply: NOTHING },
+  'media.open': {
+    says: 'Opens media anew, on a media node chosen anew: after `media.lost`, or when a resume found media gone.',
+    payload: MEDIA_REQUEST,
+    reply: MEDIA_OFFER,
+  },
+  'transport.connect': {
+    says: 'Gives the DTLS parameters of a transport that was opened without them.',
+    payload: z.object({ transportId: TRANSPORT_ID, dtlsParameters: DTLS_PARAMETERS }),
+    reply: NOTHING,
+  },
+  'transport.restartIce': {
+    says: 'Asks for new ICE parameters after a change of network.',
+    payload: z.object({ transportId: TRANSPORT_ID }),
+    reply: z.object({ iceParameters: ICE_PARAMETERS }),
+  },
+  'track.publish': {
+    says: 'Publishes a track on the sending transport. A repeat with the same requestId gives the same track.',
+    payload: z.object({
+      requestId: REQUEST_ID,
+      transportId: TRANSPORT_ID,
+      kind: MEDIA_KIND,
+      source: TRACK_SOURCE,
+      rtpParameters: RTP_PARAMETERS,
+      paused: z.boolean(),
+    }),
+    reply: z.object({ trackId: TRACK_ID }),
+  },
+  'track.pause': {
+    says: 'Mutes or unmutes a track of one’s own.',
+    payload: z.object({ trackId: TRACK_ID, paused: z.boolean() }),
+    reply: NOTHING,
+  },
+  'track.end': {
+    says: 'Ends a track of one’s own.',
+    payload: z.object({ trackId: TRACK_ID }),
+    reply: NOTHING,
+  },
+  subscribe: {
+    says: 'Asks for tracks of others. What cannot be had is listed in `failed`; the rest is not held up by it.',
+    payload: z.object({ trackIds: z.array(TRACK_ID).min(1).max(MAX_SUBSCRIBE_BATCH) }),
+    reply: z.object({
+      consumers: z.array(CONSUMER_OFFER),
+      failed: z.array(z.object({ trackId: TRACK_ID, error: WIRE_ERROR })),
+    }),
+  },
+  unsubscribe: {
+    says: 'Closes consumers. Ids that are gone already are no error.',
+    payload: z.object({ consumerIds: z.array(CONSUMER_ID).min(1).max(MAX_SUBSCRIBE_BATCH) }),
+    reply: NOTHING,
+  },
+  'consumers.update': {
+    says: 'Pauses, resumes, or sets layers and priority of consumers. Ids that are gone already are no error.',
+    payload: z.object({ consumers: z.array(PER_CONSUMER).min(1).max(MAX_SUBSCRIBE_BATCH) }),
+    reply: NOTHING,
+  },
+  'chat.post': {
+    says: 'Posts a message to everybody in the room. A repeat with the same requestId posts nothing twice.',
+    payload: z.object({ requestId: REQUEST_ID, text: CHAT_TEXT }),
+    reply: z.object({ message: CHAT_MESSAGE }),
+  },
+  'roster.page': {
+    says: 'Gives the next page of the roster.',
+    payload: z.object({ cursor: z.string().max(64) }),
+    reply: z.object({
+      peers: z.array(ROSTER_PEER).max(ROSTER_PAGE_SIZE),
+      nextCursor: z.string().max(64).optional(),
+    }),
+  },
+  sync: {
+    says: 'Gives what happened after an event: asked for when an event’s previousId is not the last one known.',
+    payload: z.object({ afterEventId: EVENT_ID }),
+    reply: z.discriminatedUnion('type', [
+      z.object({ type: z.literal('events'), events: z.array(LOGGED_EVENT) }),
+      z.object({ type: z.literal('snapshot'), room: ROOM_SNAPSHOT }),
+    ]),
+  },
+} as const;
+
+/** Notices of the edge. */
+export const EDGE_NOTICES = {
+  event: { says: 'Something happened in the room.', payload: LOGGED_EVENT },
+  head: {
+    says: 'The id of the room’s last event, now and then: a client that is behind it sends `sync`.',
+    payload: z.object({ lastEventId: EVENT_ID }),
+  },
+  speakers: {
+    says: 'Who is heard now and how loud, as one media node hears its own peers. May be lost.',
+    payload: z.object({
+      mediaNodeId: MEDIA_NODE_ID,
+      speakers: z
+        /** Volume in dBov, −127 (silence) to 0 (RFC 6464). */
+        .array(z.object({ peerId: PEER_ID, volumeDbov: z.int().min(-127).max(0) }))
+        .max(16),
+    }),
+  },
+  'consumer.closed': {
+    says: 'A consumer of this client is gone, for example because its track ended.',
+    payload: z.object({ consumerId: CONSUMER_ID, trackId: TRACK_ID }),
+  },
+  'media.lost': {
+    says: 'This client’s media is gone from its media node: send `media.open`.',
+    payload: z.object({ reason: z.enum(['worker_died', 'node_lost', 'transport_failed']) }),
+  },
+  'session.renewed': {
+    says: 'A newer session token, now and then: use it in the next `resume`, the older one will expire.',
+    payload: z.object({ sessionToken: z.string().max(4_096) }),
+  },
+  refused: {
+    says: 'A message that asked for no acknowledgement was refused.',
+    payload: WIRE_ERROR,
+  },
+  bye: {
+    says: 'The last message before the edge closes the connection, with the reason.',
+    payload: WIRE_ERROR,
+  },
+} as const;
+
+export type ClientRequests = typeof CLIENT_REQUESTS;
+export type ClientRequestName = RequestName<ClientRequests>;
+export type ClientRequest<Name extends ClientRequestName> = RequestOf<ClientRequests, Name>;
+export type ClientRequestInput<Name extends ClientRequestName> = RequestInputOf<ClientRequests, Name>;
+export type ClientReply<Name extends ClientRequestName> = ReplyOf<ClientRequests, Name>;
+export type EdgeNotices = typeof EDGE_NOTICES;
+export type EdgeNoticeName = NoticeName<EdgeNotices>;
+export type EdgeNotice<Name extends EdgeNoticeName> = NoticeOf<EdgeNotices, Name>;
+export type EdgeNoticeInput<Name extends EdgeNoticeName> = NoticeInputOf<EdgeNotices, Name>;
+export type Session = z.infer<typeof SESSION>;

@@ -1,0 +1,57 @@
+import { z } from 'zod';
+import { ERROR_CODES } from '../errors.ts';
+
+/** One request: its payload, its reply, and a sentence for the reference. */
+export interface RequestDefinition {
+  readonly says: string;
+  readonly payload: z.ZodType;
+  readonly reply: z.ZodType;
+}
+
+/** One message that expects no answer. */
+export interface NoticeDefinition {
+  readonly says: string;
+  readonly payload: z.ZodType;
+}
+
+export type RequestTable = Record<string, RequestDefinition>;
+export type NoticeTable = Record<string, NoticeDefinition>;
+
+export type RequestName<Table extends RequestTable> = Extract<keyof Table, string>;
+export type NoticeName<Table extends NoticeTable> = Extract<keyof Table, string>;
+/** What the receiver of a request reads: the parsed payload. */
+export type RequestOf<Table extends RequestTable, Name extends RequestName<Table>> = z.output<
+  Table[Name]['payload']
+>;
+/** What the sender of a request writes. */
+export type RequestInputOf<Table extends RequestTable, Name extends RequestName<Table>> = z.input<
+  Table[Name]['payload']
+>;
+export type ReplyOf<Table extends RequestTable, Name extends RequestName<Table>> = z.output<
+  Table[Name]['reply']
+>;
+export type ReplyInputOf<Table extends RequestTable, Name extends RequestName<Table>> = z.input<
+  Table[Name]['reply']
+>;
+export type NoticeOf<Table extends NoticeTable, Name extends NoticeName<Table>> = z.output<
+  Table[Name]['payload']
+>;
+export type NoticeInputOf<Table extends NoticeTable, Name extends NoticeName<Table>> = z.input<
+  Table[Name]['payload']
+>;
+
+/** A reply that carries nothing. */
+export const NOTHING = z.object({});
+
+export const WIRE_ERROR = z.object({
+  code: z.enum(ERROR_CODES),
+  message: z.string().max(1_000),
+  retryable: z.boolean(),
+});
+
+/** The envelope of every acknowledgement, on both protocols. The reply itself is checked by the request's schema. */
+export const REPLY_ENVELOPE = z.union([
+  z.object({ ok: z.literal(true), data: z.unknown() }),
+  z.object({ ok: z.literal(false), error: WIRE_ERROR }),
+]);
+export type ReplyEnvelope = z.infer<typeof REPLY_ENVELOPE>;

@@ -1,0 +1,261 @@
+/**
+ * The control protocol: between edges and media nodes, and between media nodes. A media node serves it; edges and other
+ * media nodes open the link, authenticated by a short-lived token signed with the cluster's secret (SPEC CL1). Every
+ * request about a peer carries the epoch it was issued under, and the node refuses one older than it has seen (EP2).
+ */
+import { z } from 'zod';
+import { CONSUMER_OFFER, MEDIA_REQUEST } from './client-edge.ts';
+import { NOTHING, WIRE_ERROR } from './define.ts';
+import type { NoticeInputOf, NoticeName, NoticeOf, ReplyOf, RequestInputOf, RequestName, RequestOf } from './define.ts';
+import {
+  CONSUMER_ID,
+  DATACENTER_ID,
+  INCARNATION,
+  MEDIA_NODE_ID,
+  PEER_ID,
+  REQUEST_ID,
+  ROOM_ID,
+  ROUTER_ID,
+  TRACK_ID,
+  TRANSPORT_ID,
+} from './ids.ts';
+import {
+  DTLS_PARAMETERS,
+  ICE_PARAMETERS,
+  MEDIA_KIND,
+  PREFERRED_LAYERS,
+  RTP_PARAMETERS,
+  TRACK_SOURCE,
+  TRANSPORT_OFFER,
+} from './media.ts';
+import { LOGGED_EVENT } from './room.ts';
+
+/** Grows when nodes of different versions can no longer work together. */
+export const CONTROL_VERSION = 1;
+/** Largest packet on a control link, in bytes. */
+export const MAX_CONTROL_PACKET_BYTES = 4_194_304;
+/** How long either side waits for an answer on a control link, in milliseconds. */
+export const CONTROL_TIMEOUT_MS = 5_000;
+/** How often a media node beats on each control link, in milliseconds (DESIGN 7). */
+export const CONTROL_BEAT_MS = 500;
+
+/** Microseconds of Redis TIME at least, growing with each placement; fits a double's 53 bits until the year 2255. */
+export const EPOCH = z.int().min(1).brand('Epoch');
+export type Epoch = z.infer<typeof EPOCH>;
+
+/** Which placement of which peer a request is about. */
+export const PLACED_PEER = z.object({ roomId: ROOM_ID, peerId: PEER_ID, epoch: EPOCH });
+export type PlacedPeer = z.infer<typeof PLACED_PEER>;
+
+/** A track and the media node that hosts its producer. */
+export const TRACK_HOME = z.object({
+  trackId: TRACK_ID,
+  peerId: PEER_ID,
+  kind: MEDIA_KIND,
+  source: TRACK_SOURCE,
+  homeNodeId: MEDIA_NODE_ID,
+});
+export type TrackHome = z.infer<typeof TRACK_HOME>;
+
+const FAILED_TRACK = z.object({ trackId: TRACK_ID, error: WIRE_ERROR });
+
+export const SRTP_PARAMETERS = z.object({
+  cryptoSuite: z.enum([
+    'AEAD_AES_256_GCM',
+    'AEAD_AES_128_GCM',
+    'AES_CM_128_HMAC_SHA1_80',
+    'AES_CM_128_HMAC_SHA1_32',
+  ]),
+  keyBase64: z.base64().max(128),
+});
+
+/** One end of a PipeTransport: where it listens and, when the pipe crosses hosts, how it encrypts. */
+export const PIPE_END = z.object({
+  address: z.string().min(1).max(255),
+  port: z.int().min(1).max(65_535),
+  srtpParameters: SRTP_PARAMETERS.optional(),
+});
+export type PipeEnd = z.infer<typeof PIPE_END>;
+
+/** Names the pipe between two routers from the side that asks: its own router, and the remote one. */
+const PIPE_KEY = z.object({ roomId: ROOM_ID, fromRouterId: ROUTER_ID, toRouterId: ROUTER_ID });
+
+export const PEER_LOST_REASON = z.enum(['worker_died', 'node_lost', 'transport_failed']);
+
+export const CONTROL_REQUESTS = {
+  'peer.admit': {
+    says: 'Hosts a peer under an epoch: its transports and first consumers. A repeat of the same epoch gives the same transports.',
+    payload: PLACED_PEER.extend({ media: MEDIA_REQUEST, tracks: z.array(TRACK_HOME).max(64) }),
+    reply: z.object({
+      sendTransport: TRANSPORT_OFFER.optional(),
+      receiveTransport: TRANSPORT_OFFER,
+      consumers: z.array(CONSUMER_OFFER),
+      failed: z.array(FAILED_TRACK),
+    }),
+  },
+  'peer.attach': {
+    says: 'Makes this control link the one that hears of a peer: after a resume on another edge.',
+    payload: PLACED_PEER,
+    reply: z.object({ alive: z.boolean() }),
+  },
+  'peer.drop': {
+    says: 'Frees everything of a peer up to this epoch. That the peer is unknown is no error.',
+    payload: PLACED_PEER,
+    reply: NOTHING,
+  },
+  'transport.connect': {
+    says: 'Gives a transport the DTLS parameters of the client.',
+    payload: PLACED_PEER.extend({ transportId: TRANSPORT_ID, dtlsParameters: DTLS_PARAMETERS }),
+    reply: NOTHING,
+  },
+  'transport.restartIce': {
+    says: 'Gives a transport new ICE credentials.',
+    payload: PLACED_PEER.extend({ transportId: TRANSPORT_ID }),
+    reply: z.object({ iceParameters: ICE_PARAMETERS }),
+  },
+  'track.publish': {
+    says: 'Creates a producer and publishes its track record. A repeat with the same requestId gives the same track.',
+    payload: PLACED_PEER.extend({
+      requestId: REQUEST_ID,
+      transportId: TRANSPORT_ID,
+      kind: MEDIA_KIND,
+      source: TRACK_SOURCE,
+      rtpParameters: RTP_PARAMETERS,
+      paused: z.boolean(),
+    }),
+    reply: z.object({ trackId: TRACK_ID, events: z.array(LOGGED_EVENT) }),
+  },
+  'track.pause': {
+    says: 'Pauses or resumes a producer and its record.',
+    payload: PLACED_PEER.extend({ trackId: TRACK_ID, paused: z.boolean() }),
+    reply: z.object({ events: z.array(LOGGED_EVENT) }),
+  },
+  'track.end': {
+    says: 'Closes a producer and removes its record.',
+    payload: PLACED_PEER.extend({ trackId: TRACK_ID }),
+    reply: z.object({ events: z.array(LOGGED_EVENT) }),
+  },
+  subscribe: {
+    says: 'Consumes tracks, pulling those of other nodes through a pipe.',
+    payload: PLACED_PEER.extend({ tracks: z.array(TRACK_HOME).min(1).max(64) }),
+    reply: z.object({ consumers: z.array(CONSUMER_OFFER), failed: z.array(FAILED_TRACK) }),
+  },
+  unsubscribe: {
+    says: 'Closes consumers.',
+    payload: PLACED_PEER.extend({ consumerIds: z.array(CONSUMER_ID).min(1).max(64) }),
+    reply: NOTHING,
+  },
+  'consumers.update': {
+    says: 'Pauses, resumes, or sets layers and priority of consumers.',
+    payload: PLACED_PEER.extend({
+      consumers: z
+        .array(
+          z.object({
+            consumerId: CONSUMER_ID,
+            paused: z.boolean().optional(),
+            preferredLayers: PREFERRED_LAYERS.optional(),
+            priority: z.int().min(1).max(255).optional(),
+          }),
+        )
+        .min(1)
+        .max(64),
+    }),
+    reply: NOTHING,
+  },
+  'pipe.locate': {
+    says: 'Asks a track’s home node which router hosts its producer.',
+    payload: z.object({ roomId: ROOM_ID, trackId: TRACK_ID }),
+    reply: z.object({ routerId: ROUTER_ID }),
+  },
+  'pipe.open': {
+    says: 'Opens the home side of a pipe between two routers and connects it to the asking side. Idempotent per pair of routers: asked anew, the old pipe of the pair is replaced.',
+    payload: PIPE_KEY.extend({ end: PIPE_END }),
+    reply: z.object({ end: PIPE_END }),
+  },
+  'pipe.consume': {
+    says: 'Sends a track into an open pipe. A repeat gives the same consumer.',
+    payload: PIPE_KEY.extend({ trackId: TRACK_ID }),
+    reply: z.object({
+      kind: MEDIA_KIND,
+      rtpParameters: RTP_PARAMETERS,
+      paused: z.boolean(),
+    }),
+  },
+  'pipe.pause': {
+    says: 'Pauses or resumes a track in a pipe, by whether anybody behind it watches.',
+    payload: PIPE_KEY.extend({ trackId: TRACK_ID, paused: z.boolean() }),
+    reply: NOTHING,
+  },
+  'pipe.release': {
+    says: 'Takes a track out of a pipe.',
+    payload: PIPE_KEY.extend({ trackId: TRACK_ID }),
+    reply: NOTHING,
+  },
+  'pipe.close': {
+    says: 'Closes a pipe. That it is gone already is no error.',
+    payload: PIPE_KEY,
+    reply: NOTHING,
+  },
+} as const;
+
+/** Notices of a media node on a control link. */
+export const CONTROL_NOTICES = {
+  hello: {
+    says: 'The first message on a link: who this is.',
+    payload: z.object({
+      controlVersion: z.int(),
+      mediaNodeId: MEDIA_NODE_ID,
+      incarnation: INCARNATION,
+      datacenter: DATACENTER_ID,
+    }),
+  },
+  beat: {
+    says: 'The node lives; every CONTROL_BEAT_MS.',
+    payload: z.object({ incarnation: INCARNATION }),
+  },
+  'room.events': {
+    says: 'Changes of a room that the node made by itself and wrote to the log: the edge passes them to the room.',
+    payload: z.object({ roomId: ROOM_ID, events: z.array(LOGGED_EVENT).min(1) }),
+  },
+  speakers: {
+    says: 'Who of the node’s own peers of a room is heard; an empty list ends an earlier one.',
+    payload: z.object({
+      roomId: ROOM_ID,
+      speakers: z.array(z.object({ peerId: PEER_ID, volumeDbov: z.int().min(-127).max(0) })).max(16),
+    }),
+  },
+  'consumer.closed': {
+    says: 'A consumer closed because its track ended or its pipe broke.',
+    payload: PLACED_PEER.extend({ consumerId: CONSUMER_ID, trackId: TRACK_ID }),
+  },
+  'peer.lost': {
+    says: 'The node no longer hosts this peer, although nobody asked.',
+    payload: PLACED_PEER.extend({ reason: PEER_LOST_REASON }),
+  },
+  'pipe.producer': {
+    says: 'To a node behind a pipe: the track at its home was paused or resumed by its publisher, or ended.',
+    payload: z.object({ roomId: ROOM_ID, trackId: TRACK_ID, state: z.enum(['paused', 'resumed', 'ended']) }),
+  },
+  'pipe.closed': {
+    says: 'To a node behind a pipe: the home side of the pipe is gone.',
+    payload: PIPE_KEY,
+  },
+} as const;
+
+export type ControlRequests = typeof CONTROL_REQUESTS;
+export type ControlRequestName = RequestName<ControlRequests>;
+export type ControlRequest<Name extends ControlRequestName> = RequestOf<ControlRequests, Name>;
+export type ControlRequestInput<Name extends ControlRequestName> = RequestInputOf<ControlRequests, Name>;
+export type ControlReply<Name extends ControlRequestName> = ReplyOf<ControlRequests, Name>;
+export type ControlNotices = typeof CONTROL_NOTICES;
+export type ControlNoticeName = NoticeName<ControlNotices>;
+export type ControlNotice<Name extends ControlNoticeName> = NoticeOf<ControlNotices, Name>;
+export type ControlNoticeInput<Name extends ControlNoticeName> = NoticeInputOf<ControlNotices, Name>;
+
+/** What the asking side of a control link proves in its handshake token. */
+export const CONTROL_CALLER = z.object({
+  kind: z.enum(['edge', 'media-node']),
+  id: z.string().min(1).max(64),
+  incarnation: INCARNATION,
+});
+export type ControlCaller = z.infer<typeof CONTROL_CALLER>;

@@ -1,0 +1,63 @@
+/**
+ * The branded ids of the cluster and the schemas that parse them. Nothing here needs Node, so that the web client
+ * can share them. An id enters a process only through one of these schemas (SPEC ID1).
+ */
+import { z } from 'zod';
+
+const printableId = (maxLength: number): z.ZodString =>
+  z
+    .string()
+    .min(1)
+    .max(maxLength)
+    .regex(/^[A-Za-z0-9_-]+$/, 'may hold letters, digits, "_" and "-" only');
+
+/** Names a meeting; chosen by people, so it may hold what fits into a link. */
+export const ROOM_ID = printableId(64).brand('RoomId');
+/** Names one person's presence in one room; minted by the edge that admits it. */
+export const PEER_ID = printableId(32).brand('PeerId');
+/** Names a track; it is the id of the mediasoup producer on the track's home node, and of its copies behind pipes. */
+export const TRACK_ID = printableId(64).brand('TrackId');
+/** Names a mediasoup consumer. */
+export const CONSUMER_ID = printableId(64).brand('ConsumerId');
+/** Names a mediasoup WebRtcTransport. */
+export const TRANSPORT_ID = printableId(64).brand('TransportId');
+/** Names a mediasoup router. */
+export const ROUTER_ID = printableId(64).brand('RouterId');
+/** Names a media node for as long as it is configured, over all its lives. */
+export const MEDIA_NODE_ID = printableId(64).brand('MediaNodeId');
+/** Names an edge for as long as it is configured, over all its lives. */
+export const EDGE_ID = printableId(64).brand('EdgeId');
+/** Names a datacenter, in Consul's spelling. */
+export const DATACENTER_ID = printableId(32).brand('DatacenterId');
+/** Chosen by the client; a request that comes twice with one id is carried out once. */
+export const REQUEST_ID = printableId(64).brand('RequestId');
+/** One life of a process: a process that restarts under the same id has another incarnation. */
+export const INCARNATION = z.uuid().brand('Incarnation');
+/** A Redis stream id (`<ms>-<n>`); orders the events of one room. `0-0` stands before the first event. */
+export const EVENT_ID = z
+  .string()
+  .max(41)
+  .regex(/^\d{1,20}-\d{1,20}$/, 'must be a stream id such as 1700000000000-0')
+  .brand('EventId');
+
+export type RoomId = z.infer<typeof ROOM_ID>;
+export type PeerId = z.infer<typeof PEER_ID>;
+export type TrackId = z.infer<typeof TRACK_ID>;
+export type ConsumerId = z.infer<typeof CONSUMER_ID>;
+export type TransportId = z.infer<typeof TRANSPORT_ID>;
+export type RouterId = z.infer<typeof ROUTER_ID>;
+export type MediaNodeId = z.infer<typeof MEDIA_NODE_ID>;
+export type EdgeId = z.infer<typeof EDGE_ID>;
+export type DatacenterId = z.infer<typeof DATACENTER_ID>;
+export type RequestId = z.infer<typeof REQUEST_ID>;
+export type Incarnation = z.infer<typeof INCARNATION>;
+export type EventId = z.infer<typeof EVENT_ID>;
+
+/** Orders two event ids as Redis does: by milliseconds, then by number. Negative when `left` is the older one. */
+export function compareEventIds(left: EventId, right: EventId): number {
+  const [leftMs = '0', leftSequence = '0'] = left.split('-');
+  const [rightMs = '0', rightSequence = '0'] = right.split('-');
+  const byTime = BigInt(leftMs) - BigInt(rightMs);
+  const difference = byTime === 0n ? BigInt(leftSequence) - BigInt(rightSequence) : byTime;
+  return difference < 0n ? -1 : difference > 0n ? 1 : 0;
+}

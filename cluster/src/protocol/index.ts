@@ -1,0 +1,8 @@
+/** The client–edge protocol and what it is made of: all that the web client may know of the cluster. */
+export * from './client-edge.ts';
+export * from './define.ts';
+export * from './ids.ts';
+export * from './media.ts';
+export * from './media-codecs.ts';
+export * from './room.ts';
+export * from './router-capabilities.generated.ts';

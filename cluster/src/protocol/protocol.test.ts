@@ -1,0 +1,42 @@
+import { describe, expect, it } from 'vitest';
+import { ERROR_CODES, ERROR_TABLE } from '../errors.ts';
+import { CLIENT_REQUESTS } from './client-edge.ts';
+import { compareEventIds, EVENT_ID, ROOM_ID } from './ids.ts';
+import { CHAT_TEXT, DISPLAY_NAME } from './room.ts';
+
+describe('protocol', () => {
+  it('[ID1] an id holds only what is safe in a key, a link and a record', () => {
+    expect(ROOM_ID.safeParse('team-standup_2').success).toBe(true);
+    for (const bad of ['', 'a b', 'a|b', 'a}b', 'ä', 'x'.repeat(65), 7, null]) {
+      expect(ROOM_ID.safeParse(bad).success).toBe(false);
+    }
+  });
+
+  it('[LG1] event ids are ordered as Redis orders them, also past what a double holds', () => {
+    const id = (text: string) => EVENT_ID.parse(text);
+    expect(compareEventIds(id('9-0'), id('10-0'))).toBe(-1);
+    expect(compareEventIds(id('10-9'), id('10-10'))).toBe(-1);
+    expect(compareEventIds(id('18446744073709551615-1'), id('18446744073709551615-0'))).toBe(1);
+    expect(compareEventIds(id('5-5'), id('5-5'))).toBe(0);
+  });
+
+  it('[ER2] text from people is trimmed, bounded and free of control characters', () => {
+    expect(DISPLAY_NAME.parse('  Ann  ')).toBe('Ann');
+    for (const bad of ['   ', 'x'.repeat(65), 'a\u0000b', 'a\u001bb']) {
+      expect(DISPLAY_NAME.safeParse(bad).success).toBe(false);
+    }
+    expect(CHAT_TEXT.safeParse('two\nlines\tand a tab').success).toBe(true);
+    expect(CHAT_TEXT.safeParse('x'.repeat(4_001)).success).toBe(false);
+  });
+
+  it('[ER2] unknown fields are dropped, and missing ones refused', () => {
+    const { payload } = CLIENT_REQUESTS['track.pause'];
+    expect(payload.parse({ trackId: 't', paused: true, extra: 1 })).toEqual({ trackId: 't', paused: true });
+    expect(payload.safeParse({ trackId: 't' }).success).toBe(false);
+  });
+
+  it('[ER1] every code of the table says something and whether it may be tried again', () => {
+    expect(ERROR_CODES).toEqual(Object.keys(ERROR_TABLE));
+    for (const code of ERROR_CODES) expect(ERROR_TABLE[code].says).toMatch(/\.$/);
+  });
+});

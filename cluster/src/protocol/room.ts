@@ -1,0 +1,102 @@
+/** What a room holds and what happens in it: the shapes that the store keeps and clients see. */
+import { z } from 'zod';
+import { EVENT_ID, PEER_ID, TRACK_ID } from './ids.ts';
+import { MEDIA_KIND, TRACK_SOURCE } from './media.ts';
+
+/** Longest display name, in UTF-16 units. */
+export const MAX_DISPLAY_NAME_LENGTH = 64;
+/** Longest chat message, in UTF-16 units. */
+export const MAX_CHAT_TEXT_LENGTH = 4_000;
+/** Most people that one roster page lists. */
+export const ROSTER_PAGE_SIZE = 100;
+/** Chat messages that a snapshot carries. */
+export const SNAPSHOT_CHAT_LENGTH = 100;
+/** Events that a room's log keeps; who missed more gets a snapshot. */
+export const EVENT_LOG_LENGTH = 1_000;
+
+const withoutControlCharacters = (text: string): boolean => !/[\u0000-\u0008\u000b-\u001f\u007f]/u.test(text);
+
+export const DISPLAY_NAME = z
+  .string()
+  .trim()
+  .min(1)
+  .max(MAX_DISPLAY_NAME_LENGTH)
+  .refine(withoutControlCharacters, 'must not hold control characters');
+
+export const CHAT_TEXT = z
+  .string()
+  .trim()
+  .min(1)
+  .max(MAX_CHAT_TEXT_LENGTH)
+  .refine(withoutControlCharacters, 'must not hold control characters');
+
+/** A role decides what a peer may do; the token grants it. */
+export const ROLE = z.enum(['host', 'moderator', 'speaker', 'viewer']);
+export type Role = z.infer<typeof ROLE>;
+
+/** One person in the room, as others see them. */
+export const ROSTER_PEER = z.object({
+  peerId: PEER_ID,
+  displayName: DISPLAY_NAME,
+  role: ROLE,
+  /** Redis TIME at the join, in milliseconds since the epoch. */
+  joinedAtMs: z.int().min(0),
+});
+export type RosterPeer = z.infer<typeof ROSTER_PEER>;
+
+/** One published track, as others see it. */
+export const ROOM_TRACK = z.object({
+  trackId: TRACK_ID,
+  peerId: PEER_ID,
+  kind: MEDIA_KIND,
+  source: TRACK_SOURCE,
+  /** The publisher's mute: while it is set, nothing is forwarded. */
+  paused: z.boolean(),
+});
+export type RoomTrack = z.infer<typeof ROOM_TRACK>;
+
+export const CHAT_MESSAGE = z.object({
+  messageId: z.string().min(1).max(64),
+  peerId: PEER_ID,
+  displayName: DISPLAY_NAME,
+  text: CHAT_TEXT,
+  sentAtMs: z.int().min(0),
+});
+export type ChatMessage = z.infer<typeof CHAT_MESSAGE>;
+
+/** Why a peer is no longer in the room. */
+export const LEAVE_REASON = z.enum(['left', 'connection_lost', 'kicked', 'node_lost', 'room_closed']);
+export type LeaveReason = z.infer<typeof LEAVE_REASON>;
+
+/** Why a track ended. */
+export const TRACK_END_REASON = z.enum(['unpublished', 'peer_left', 'transport_closed', 'worker_died', 'node_lost']);
+export type TrackEndReason = z.infer<typeof TRACK_END_REASON>;
+
+/** One change of a room. The union is closed; a client ignores nothing. */
+export const ROOM_EVENT = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('peer.joined'), peer: ROSTER_PEER }),
+  z.object({ type: z.literal('peer.left'), peerId: PEER_ID, reason: LEAVE_REASON }),
+  z.object({ type: z.literal('track.published'), track: ROOM_TRACK }),
+  z.object({ type: z.literal('track.changed'), trackId: TRACK_ID, paused: z.boolean() }),
+  z.object({ type: z.literal('track.ended'), trackId: TRACK_ID, peerId: PEER_ID, reason: TRACK_END_REASON }),
+  z.object({ type: z.literal('chat.posted'), message: CHAT_MESSAGE }),
+]);
+export type RoomEvent = z.infer<typeof ROOM_EVENT>;
+
+/** An event with its place in the room's order (SPEC LG1): `previousId` is the id of the event before it. */
+export const LOGGED_EVENT = z.object({ id: EVENT_ID, previousId: EVENT_ID, event: ROOM_EVENT });
+export type LoggedEvent = z.infer<typeof LOGGED_EVENT>;
+
+/** The room at one moment: everything up to and including `lastEventId` is in it. */
+export const ROOM_SNAPSHOT = z.object({
+  lastEventId: EVENT_ID,
+  /** Everybody in the room, however few of them `peers` lists. */
+  peerCount: z.int().min(0),
+  /** The first page of the roster, by time of joining. */
+  peers: z.array(ROSTER_PEER).max(ROSTER_PAGE_SIZE),
+  /** Where the next page starts; absent when `peers` is everybody. */
+  nextCursor: z.string().max(64).optional(),
+  tracks: z.array(ROOM_TRACK),
+  chat: z.array(CHAT_MESSAGE).max(SNAPSHOT_CHAT_LENGTH),
+});
+export type RoomSnapshot = z.infer<typeof ROOM_SNAPSHOT>;

@@ -1,0 +1,24 @@
+import { describe, expect, it } from 'vitest';
+import { parseHeader } from './generate-scripts.ts';
+
+const script = (header: string, body = 'return 1') => `--[[\n${header}\n]]\n${body}\n`;
+const GOOD = 'Adds one.\n\nKEYS[1] counter\nARGV[1] by - how much\nReturns the sum';
+
+describe('parseHeader', () => {
+  it('[ST5] reads purpose, keys, arguments and result', () => {
+    expect(parseHeader('add-1.lua', script(GOOD))).toEqual({
+      purpose: 'Adds one.',
+      keys: ['counter'],
+      args: ['by'],
+      returns: 'Returns the sum',
+    });
+  });
+
+  it('[ST5] refuses a header that is missing, miscounts keys, skips a number, or lacks what the body uses', () => {
+    expect(() => parseHeader('add-1.lua', 'return 1')).toThrow('has no header');
+    expect(() => parseHeader('add-2.lua', script(GOOD))).toThrow('names 2 keys, its header 1');
+    expect(() => parseHeader('add-1.lua', script(GOOD.replace('ARGV[1]', 'ARGV[2]')))).toThrow('out of order');
+    expect(() => parseHeader('add-1.lua', script(GOOD.replace('Returns', 'Gives')))).toThrow('what it returns');
+    expect(() => parseHeader('add-1.lua', script(GOOD, 'return ARGV[2]'))).toThrow('uses ARGV[2]');
+  });
+});

@@ -1,0 +1,45 @@
+/**
+ * Every key that the cluster keeps in Redis: what it holds, who writes it, and when it goes. No key is spelled anywhere
+ * else. All keys of one room share one hash tag, and so do all keys of the registry, so that each script touches one
+ * slot of a Redis Cluster (SPEC ST1).
+ */
+import type { RoomId } from '../protocol/ids.ts';
+
+/** Everything of ours begins with this, so that an operator can tell it from other users of the same Redis. */
+export const KEY_PREFIX = 'plenary:';
+
+/** The keys of a room, in the order in which every room script takes them. All go when the last peer goes (LG4). */
+export type RoomKeys = readonly [
+  placements: string,
+  roster: string,
+  rosterOrder: string,
+  tracks: string,
+  log: string,
+  chat: string,
+  meta: string,
+];
+
+export function roomKeys(roomId: RoomId): RoomKeys {
+  const key = (part: string): string => `${KEY_PREFIX}{room:${roomId}}:${part}`;
+  return [
+    /** Hash, peer id → `epoch|mediaNodeId|edgeId|requestId`. Written by edges. */
+    key('placements'),
+    /** Hash, peer id → `sequence|joinedAtMs|role|displayName`. Written by edges. */
+    key('roster'),
+    /** Sorted set, peer id by sequence of joining: the pages of the roster. Written by edges. */
+    key('roster-order'),
+    /** Hash, track id → `epoch|homeNodeId|peerId|kind|source|paused`. Written by media nodes. */
+    key('tracks'),
+    /** Stream of `previousId`, `event`: the room's last events. */
+    key('log'),
+    /** List of messages as JSON, the newest last. */
+    key('chat'),
+    /** Hash: `lastEventId`, `lastEpoch`, `joinSequence`. */
+    key('meta'),
+  ];
+}
+
+/** Hash, media node id → `leaseUntilMs|incarnation|record as JSON`. Written by media nodes; lapsed ones go with the next announcement. */
+export const MEDIA_NODES_KEY = `${KEY_PREFIX}{registry}:media-nodes`;
+/** Hash, edge id → `leaseUntilMs|incarnation|record as JSON`. Written by edges; lapsed ones go with the next announcement. */
+export const EDGES_KEY = `${KEY_PREFIX}{registry}:edges`;

@@ -1,0 +1,35 @@
+--[[
+Enters a placed peer into the roster and gives the room with the peer in it. A peer that is in it already stays as it is.
+
+KEYS[1] placements
+KEYS[2] roster
+KEYS[3] rosterOrder
+KEYS[4] tracks
+KEYS[5] log
+KEYS[6] chat
+KEYS[7] meta
+ARGV[1] peerId
+ARGV[2] epoch
+ARGV[3] displayName
+ARGV[4] role
+ARGV[5] pageSize
+Returns {"joined", roster value, event or {}, snapshot} or {"refused", error code}
+]]
+--@include append-event
+--@include clock
+--@include placement
+--@include roster
+--@include snapshot
+local placement = read_placement(KEYS[1], ARGV[1])
+if not placement then return { 'refused', 'peer_not_found' } end
+if placement.epoch ~= tonumber(ARGV[2]) then return { 'refused', 'stale_epoch' } end
+local value = redis.call('HGET', KEYS[2], ARGV[1])
+local event = {}
+if not value then
+  local sequence = redis.call('HINCRBY', KEYS[7], 'joinSequence', 1)
+  value = string.format('%d|%.0f|', sequence, now_ms()) .. ARGV[4] .. '|' .. ARGV[3]
+  redis.call('HSET', KEYS[2], ARGV[1], value)
+  redis.call('ZADD', KEYS[3], sequence, ARGV[1])
+  event = append_event(KEYS[5], KEYS[7], { type = 'peer.joined', peer = parse_roster_peer(ARGV[1], value) })
+end
+return { 'joined', value, event, snapshot(KEYS[2], KEYS[3], KEYS[4], KEYS[6], KEYS[7], tonumber(ARGV[5])) }

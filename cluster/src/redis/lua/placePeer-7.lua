@@ -1,0 +1,38 @@
+--[[
+Places a peer on a media node under an epoch that only grows, also over a failover that forgets writes (SPEC PL3, EP1).
+A first placement yields to one that exists; a replacement of an epoch that is no longer live yields to the live one.
+
+KEYS[1] placements
+KEYS[2] roster
+KEYS[3] rosterOrder
+KEYS[4] tracks
+KEYS[5] log
+KEYS[6] chat
+KEYS[7] meta
+ARGV[1] peerId
+ARGV[2] requestId
+ARGV[3] edgeId
+ARGV[4] mediaNodeId
+ARGV[5] replacesEpoch - empty for a first placement
+ARGV[6] maxPeers
+Returns {"placed", placement value} or {"refused", error code}
+]]
+--@include placement
+local existing = read_placement(KEYS[1], ARGV[1])
+if ARGV[5] == '' then
+  if existing then return { 'placed', existing.value } end
+  if redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[6]) then return { 'refused', 'room_full' } end
+else
+  if not existing then return { 'refused', 'peer_not_found' } end
+  if existing.epoch ~= tonumber(ARGV[5]) then return { 'placed', existing.value } end
+end
+local time = redis.call('TIME')
+local now_us = tonumber(time[1]) * 1000000 + tonumber(time[2])
+local last = tonumber(redis.call('HGET', KEYS[7], 'lastEpoch') or '0')
+local epoch = string.format('%.0f', math.max(last + 1, now_us))
+local request = ARGV[2]
+if existing then request = existing.request end
+local value = epoch .. '|' .. ARGV[4] .. '|' .. ARGV[3] .. '|' .. request
+redis.call('HSET', KEYS[7], 'lastEpoch', epoch)
+redis.call('HSET', KEYS[1], ARGV[1], value)
+return { 'placed', value }

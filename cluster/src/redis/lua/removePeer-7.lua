@@ -1,0 +1,38 @@
+--[[
+Removes a peer with its placement and tracks, unless its placement is newer than the epoch. The last one to go takes the
+whole room with it: no key remains (SPEC LG4).
+
+KEYS[1] placements
+KEYS[2] roster
+KEYS[3] rosterOrder
+KEYS[4] tracks
+KEYS[5] log
+KEYS[6] chat
+KEYS[7] meta
+ARGV[1] peerId
+ARGV[2] epoch
+ARGV[3] reason
+Returns list of events
+]]
+--@include append-event
+--@include placement
+--@include track
+local placement = read_placement(KEYS[1], ARGV[1])
+if placement and placement.epoch > tonumber(ARGV[2]) then return {} end
+local events = {}
+local tracks = redis.call('HGETALL', KEYS[4])
+for index = 1, #tracks, 2 do
+  local track = parse_track(tracks[index + 1])
+  if track.peer == ARGV[1] then
+    redis.call('HDEL', KEYS[4], tracks[index])
+    events[#events + 1] = append_event(KEYS[5], KEYS[7],
+      { type = 'track.ended', trackId = tracks[index], peerId = ARGV[1], reason = 'peer_left' })
+  end
+end
+redis.call('HDEL', KEYS[1], ARGV[1])
+redis.call('ZREM', KEYS[3], ARGV[1])
+if redis.call('HDEL', KEYS[2], ARGV[1]) == 1 then
+  events[#events + 1] = append_event(KEYS[5], KEYS[7], { type = 'peer.left', peerId = ARGV[1], reason = ARGV[3] })
+end
+if redis.call('HLEN', KEYS[1]) == 0 then redis.call('DEL', unpack(KEYS)) end
+return events

@@ -1,0 +1,21 @@
+--[[
+Notes the publisher's mute. A track that is gone, or a state it has already, changes nothing.
+
+KEYS[1] placements
+KEYS[2] roster
+KEYS[3] rosterOrder
+KEYS[4] tracks
+KEYS[5] log
+KEYS[6] chat
+KEYS[7] meta
+ARGV[1] trackId
+ARGV[2] paused - 0 or 1
+Returns list of events
+]]
+--@include append-event
+--@include track
+local value = redis.call('HGET', KEYS[4], ARGV[1])
+local paused = ARGV[2] == '1'
+if not value or parse_track(value).paused == paused then return {} end
+redis.call('HSET', KEYS[4], ARGV[1], string.sub(value, 1, -2) .. ARGV[2])
+return { append_event(KEYS[5], KEYS[7], { type = 'track.changed', trackId = ARGV[1], paused = paused }) }

@@ -1,0 +1,90 @@
+import { z } from 'zod';
+import { MEDIA_NODE_ID } from '../protocol/ids.ts';
+import type { EdgeId, Incarnation, MediaNodeId } from '../protocol/ids.ts';
+import { EDGE_RECORD, MEDIA_NODE_RECORD } from '../registry/registry.ts';
+import type { AnnounceResult, EdgeRecord, MediaNodeRecord, Registry } from '../registry/registry.ts';
+import { EDGES_KEY, MEDIA_NODES_KEY } from './keys.ts';
+import { announce, listLive, withdraw } from './scripts.generated.ts';
+import type { RunScript } from './scripts.generated.ts';
+
+const ANNOUNCE_REPLY = z.union([
+  z.tuple([z.enum(['announced', 'id_taken'])]),
+  z.tuple([z.literal('port_slice_overlap'), MEDIA_NODE_ID, z.coerce.number(), z.coerce.number()]),
+]);
+const RECORDS_REPLY = z.array(z.string());
+
+/** The registry in Redis: a hash of leased records, changed by scripts that use Redis TIME. */
+export class RedisRegistry implements Registry {
+  readonly #run: RunScript;
+  readonly #onMalformed: (detail: string) => void;
+
+  /** @param onMalformed - told of a record that does not parse, which is skipped */
+  constructor(run: RunScript, onMalformed: (detail: string) => void) {
+    this.#run = run;
+    this.#onMalformed = onMalformed;
+  }
+
+  async announceMediaNode(record: MediaNodeRecord, leaseMs: number): Promise<AnnounceResult> {
+    const { firstPort, lastPort } = record.portSlice;
+    const reply = await announce(
+      this.#run,
+      [MEDIA_NODES_KEY],
+      [
+        record.mediaNodeId,
+        record.incarnation,
+        String(leaseMs),
+        JSON.stringify(record),
+        record.announcedAddress,
+        String(firstPort),
+        String(lastPort),
+      ],
+    );
+    return toResult(reply);
+  }
+
+  async announceEdge(record: EdgeRecord, leaseMs: number): Promise<AnnounceResult> {
+    const reply = await announce(
+      this.#run,
+      [EDGES_KEY],
+      [record.edgeId, record.incarnation, String(leaseMs), JSON.stringify(record), '', '0', '0'],
+    );
+    return toResult(reply);
+  }
+
+  async withdrawMediaNode(mediaNodeId: MediaNodeId, incarnation: Incarnation): Promise<void> {
+    await withdraw(this.#run, [MEDIA_NODES_KEY], [mediaNodeId, incarnation]);
+  }
+
+  async withdrawEdge(edgeId: EdgeId, incarnation: Incarnation): Promise<void> {
+    await withdraw(this.#run, [EDGES_KEY], [edgeId, incarnation]);
+  }
+
+  async liveMediaNodes(): Promise<readonly MediaNodeRecord[]> {
+    const records = this.#parseAll(await listLive(this.#run, [MEDIA_NODES_KEY], []), MEDIA_NODE_RECORD);
+    return records.sort((left, right) => (left.mediaNodeId < right.mediaNodeId ? -1 : 1));
+  }
+
+  async liveEdges(): Promise<readonly EdgeRecord[]> {
+    const records = this.#parseAll(await listLive(this.#run, [EDGES_KEY], []), EDGE_RECORD);
+    return records.sort((left, right) => (left.edgeId < right.edgeId ? -1 : 1));
+  }
+
+  #parseAll<Schema extends z.ZodType>(reply: unknown, schema: Schema): z.output<Schema>[] {
+    const records: z.output<Schema>[] = [];
+    for (const text of RECORDS_REPLY.parse(reply)) {
+      const parsed = schema.safeParse(JSON.parse(text));
+      if (parsed.success) records.push(parsed.data);
+      else this.#onMalformed(z.prettifyError(parsed.error));
+    }
+    return records;
+  }
+}
+
+function toResult(reply: unknown): AnnounceResult {
+  const parsed = ANNOUNCE_REPLY.parse(reply);
+  if (parsed[0] === 'port_slice_overlap') {
+    const [refused, by, firstPort, lastPort] = parsed;
+    return { refused, by, portSlice: { firstPort, lastPort } };
+  }
+  return { refused: parsed[0] === 'announced' ? null : parsed[0] };
+}

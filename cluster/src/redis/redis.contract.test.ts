@@ -1,0 +1,114 @@
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describeRegistry } from '../registry/registry.contract.ts';
+import { describeRoomStore } from '../room/room-store.contract.ts';
+import { startRedisServer } from '../testing/redis-server.ts';
+import type { TestRedis } from '../testing/redis-server.ts';
+import { edge, mediaNode, peer, request, room } from '../testing/samples.ts';
+import { EVENT_LOG_LENGTH } from '../protocol/room.ts';
+import { EDGES_KEY, MEDIA_NODES_KEY } from './keys.ts';
+import { RedisRegistry } from './redis-registry.ts';
+import { RedisRoomStore } from './redis-room-store.ts';
+import { scriptRunner } from './run-script.ts';
+import { SCRIPTS } from './scripts.generated.ts';
+
+let server: TestRedis;
+beforeAll(async () => {
+  server = await startRedisServer();
+});
+afterAll(() => server.stop());
+
+async function connect(): Promise<Redis> {
+  const redis = new Redis(server.url, { maxRetriesPerRequest: 0 });
+  await redis.flushall();
+  return redis;
+}
+
+const close = (redis: Redis) => (): Promise<void> => {
+  redis.disconnect();
+  return Promise.resolve();
+};
+
+describeRegistry('Redis', async () => {
+  const redis = await connect();
+  const malformed: string[] = [];
+  const registry = new RedisRegistry(scriptRunner(redis), (detail) => malformed.push(detail));
+  // Leases run by Redis TIME, which cannot be set, so all leases are set back instead: no test then depends on how
+  // fast this machine is.
+  const passTime = async (byMs: number): Promise<void> => {
+    for (const key of [MEDIA_NODES_KEY, EDGES_KEY]) {
+      for (const [id, value] of Object.entries(await redis.hgetall(key))) {
+        const [leaseUntilMs = '', ...rest] = value.split('|');
+        await redis.hset(key, id, [String(Number(leaseUntilMs) - byMs), ...rest].join('|'));
+      }
+    }
+  };
+  return { registry, passTime, close: close(redis) };
+});
+
+describeRoomStore('Redis', async () => {
+  const redis = await connect();
+  return {
+    rooms: new RedisRoomStore(redis, scriptRunner(redis)),
+    leftOver: () => redis.dbsize(),
+    close: close(redis),
+  };
+});
+
+describe('Redis scripts', () => {
+  it('[ST2] a server that does not know a script is sent its text', async () => {
+    const redis = await connect();
+    await redis.script('FLUSH');
+    const rooms = new RedisRoomStore(redis, scriptRunner(redis));
+    const placed = await rooms.placePeer({
+      roomId: room('standup'),
+      peerId: peer('ann'),
+      requestId: request('r1'),
+      edgeId: edge('edge-a'),
+      mediaNodeId: mediaNode('node-a'),
+      maxPeers: 10,
+    });
+    expect(placed.mediaNodeId).toBe('node-a');
+    redis.disconnect();
+  });
+
+  it('[EP1] an epoch is at least Redis TIME in microseconds', async () => {
+    const redis = await connect();
+    const rooms = new RedisRoomStore(redis, scriptRunner(redis));
+    const [seconds, microseconds] = await redis.time();
+    const { epoch } = await rooms.placePeer({
+      roomId: room('standup'),
+      peerId: peer('ann'),
+      requestId: request('r1'),
+      edgeId: edge('edge-a'),
+      mediaNodeId: mediaNode('node-a'),
+      maxPeers: 10,
+    });
+    expect(epoch).toBeGreaterThan(Number(seconds) * 1_000_000 + Number(microseconds));
+    redis.disconnect();
+  });
+
+  it('[LG3] the log is as long as the protocol says', () => {
+    const trimming = Object.values(SCRIPTS).filter((script) => script.lua.includes('MAXLEN'));
+    expect(trimming.length).toBeGreaterThan(0);
+    for (const script of trimming) expect(script.lua).toContain(`'~', ${EVENT_LOG_LENGTH},`);
+  });
+
+  it('[ST3] what is malformed in the registry is skipped and reported', async () => {
+    const redis = await connect();
+    const malformed: string[] = [];
+    const registry = new RedisRegistry(scriptRunner(redis), (detail) => malformed.push(detail));
+    await redis.hset('plenary:{registry}:edges', 'edge-a', '9999999999999|x|{"edgeId":1}');
+    expect(await registry.liveEdges()).toEqual([]);
+    expect(malformed).toHaveLength(1);
+    redis.disconnect();
+  });
+
+  it('[ST4] a store that is away answers store_unavailable', async () => {
+    const redis = new Redis(server.url, { enableOfflineQueue: false, maxRetriesPerRequest: 0, lazyConnect: true });
+    redis.on('error', () => undefined);
+    const rooms = new RedisRoomStore(redis, scriptRunner(redis));
+    await expect(rooms.lastEventId(room('standup'))).rejects.toMatchObject({ code: 'store_unavailable' });
+    redis.disconnect();
+  });
+});

@@ -1,0 +1,126 @@
+/** How the room scripts' replies read: the only place where Redis' flat values become records. */
+import { z } from 'zod';
+import { ERROR_CODES, PlenaryError } from '../errors.ts';
+import { CHAT_MESSAGE, LOGGED_EVENT, ROSTER_PEER } from '../protocol/room.ts';
+import type { LoggedEvent, RoomSnapshot, RosterPeer } from '../protocol/room.ts';
+import { PLACEMENT, STORED_TRACK } from '../room/room-store.ts';
+import type { Placement, StoredTrack } from '../room/room-store.ts';
+
+const EVENT_REPLY = z.tuple([z.string(), z.string(), z.string()]);
+const EVENTS_REPLY = z.array(EVENT_REPLY);
+/** An event, or an empty list where nothing happened. */
+const MAYBE_EVENT_REPLY = z.union([EVENT_REPLY, z.tuple([])]);
+const SNAPSHOT_REPLY = z.tuple([
+  z.string(),
+  z.number(),
+  z.array(z.string()),
+  z.array(z.string()),
+  z.array(z.string()),
+]);
+const REFUSED = z.tuple([z.literal('refused'), z.enum(ERROR_CODES)]);
+const PLACE_REPLY = z.tuple([z.literal('placed'), z.string()]);
+const JOIN_REPLY = z.tuple([z.literal('joined'), z.string(), MAYBE_EVENT_REPLY, SNAPSHOT_REPLY]);
+const ATTACH_REPLY = z.tuple([z.literal('attached'), z.string()]);
+const PUBLISH_REPLY = z.tuple([z.literal('published'), EVENTS_REPLY]);
+const CHAT_REPLY = z.tuple([z.literal('posted'), z.string(), MAYBE_EVENT_REPLY]);
+const CATCH_UP_REPLY = z.union([
+  z.tuple([z.literal('events'), EVENTS_REPLY]),
+  z.tuple([z.literal('snapshot'), SNAPSHOT_REPLY]),
+]);
+
+/** Parses what a script answered with. @throws PlenaryError the code that it refused with */
+function accepted<Reply extends z.ZodType>(schema: Reply, reply: unknown): z.output<Reply> {
+  const refused = REFUSED.safeParse(reply);
+  if (refused.success) throw new PlenaryError(refused.data[1]);
+  return schema.parse(reply);
+}
+
+export const readPlaced = (peerId: string, reply: unknown): Placement =>
+  readPlacement(peerId, accepted(PLACE_REPLY, reply)[1]);
+
+/** `epoch|mediaNodeId|edgeId|requestId`, see keys.ts. */
+export function readPlacement(peerId: string, value: string): Placement {
+  const [epoch, mediaNodeId, edgeId, requestId] = value.split('|');
+  return PLACEMENT.parse({ peerId, epoch: Number(epoch), mediaNodeId, edgeId, requestId });
+}
+
+/** `epoch|homeNodeId|peerId|kind|source|paused`, see keys.ts. */
+export function readTrack(trackId: string, value: string): StoredTrack {
+  const [epoch, homeNodeId, peerId, kind, source, paused] = value.split('|');
+  return STORED_TRACK.parse({
+    trackId,
+    epoch: Number(epoch),
+    homeNodeId,
+    peerId,
+    kind,
+    source,
+    paused: paused === '1',
+  });
+}
+
+/** `sequence|joinedAtMs|role|displayName`, see keys.ts. */
+export function readRosterPeer(peerId: string, value: string): RosterPeer {
+  const match = /^\d+\|(\d+)\|([a-z]+)\|(.*)$/su.exec(value);
+  return ROSTER_PEER.parse({ peerId, joinedAtMs: Number(match?.[1]), role: match?.[2], displayName: match?.[3] });
+}
+
+export const sequenceOf = (rosterValue: string): string => rosterValue.slice(0, rosterValue.indexOf('|'));
+
+function readEvent([id, previousId, event]: z.infer<typeof EVENT_REPLY>): LoggedEvent {
+  return LOGGED_EVENT.parse({ id, previousId, event: JSON.parse(event) });
+}
+
+export const readEvents = (reply: unknown): LoggedEvent[] => EVENTS_REPLY.parse(reply).map(readEvent);
+
+const readMaybeEvent = (reply: z.infer<typeof MAYBE_EVENT_REPLY>): LoggedEvent[] =>
+  reply.length === 3 ? [readEvent(reply)] : [];
+
+/** Pairs of a flat list, as HGETALL gives them. */
+export function pairs(flat: readonly string[]): [string, string][] {
+  const found: [string, string][] = [];
+  for (let index = 0; index + 1 < flat.length; index += 2) found.push([flat[index] ?? '', flat[index + 1] ?? '']);
+  return found;
+}
+
+function readSnapshot(reply: z.infer<typeof SNAPSHOT_REPLY>): RoomSnapshot {
+  const [lastEventId, peerCount, page, tracks, chat] = reply;
+  const entries = pairs(page);
+  const last = entries.at(-1);
+  return {
+    lastEventId: LOGGED_EVENT.shape.id.parse(lastEventId),
+    peerCount,
+    peers: entries.map(([peerId, value]) => readRosterPeer(peerId, value)),
+    ...(last !== undefined && entries.length < peerCount ? { nextCursor: sequenceOf(last[1]) } : {}),
+    tracks: pairs(tracks).map(([trackId, value]) => toRoomTrack(readTrack(trackId, value))),
+    chat: chat.map((message) => CHAT_MESSAGE.parse(JSON.parse(message))),
+  };
+}
+
+function toRoomTrack(track: StoredTrack): RoomSnapshot['tracks'][number] {
+  const { trackId, peerId, kind, source, paused } = track;
+  return { trackId, peerId, kind, source, paused };
+}
+
+export function readJoined(peerId: string, reply: unknown) {
+  const [, value, event, snapshot] = accepted(JOIN_REPLY, reply);
+  return { self: readRosterPeer(peerId, value), events: readMaybeEvent(event), snapshot: readSnapshot(snapshot) };
+}
+
+export const readAttached = (peerId: string, reply: unknown): RosterPeer =>
+  readRosterPeer(peerId, accepted(ATTACH_REPLY, reply)[1]);
+
+export const readPublished = (reply: unknown): LoggedEvent[] =>
+  accepted(PUBLISH_REPLY, reply)[1].map(readEvent);
+
+export function readPosted(reply: unknown) {
+  const [, message, event] = accepted(CHAT_REPLY, reply);
+  return { message: CHAT_MESSAGE.parse(JSON.parse(message)), events: readMaybeEvent(event) };
+}
+
+export function readCatchUp(reply: unknown) {
+  const parsed = CATCH_UP_REPLY.parse(reply);
+  return parsed[0] === 'events'
+    ? { type: 'events' as const, events: parsed[1].map(readEvent) }
+    : { type: 'snapshot' as const, room: readSnapshot(parsed[1]) };
+}
+

@@ -1,0 +1,51 @@
+import { createHash } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import { PlenaryError } from '../errors.ts';
+import { SCRIPTS } from './scripts.generated.ts';
+import type { RunScript, ScriptName } from './scripts.generated.ts';
+
+const digests = new Map<ScriptName, string>();
+
+function digestOf(name: ScriptName): string {
+  let digest = digests.get(name);
+  if (digest === undefined) {
+    digest = createHash('sha1').update(SCRIPTS[name].lua).digest('hex');
+    digests.set(name, digest);
+  }
+  return digest;
+}
+
+/** What Redis itself answered with; ioredis' own class for it is not typed. */
+const isReplyError = (error: unknown): error is Error => error instanceof Error && error.name === 'ReplyError';
+
+/** Whether Redis refused because it cannot serve now, rather than because we asked for nonsense. */
+function isOutage(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return !isReplyError(error) || !/^(ERR|WRONGTYPE|NOPERM|user_script)/.test(error.message);
+}
+
+function storeError(cause: unknown): PlenaryError {
+  if (cause instanceof PlenaryError) return cause;
+  return new PlenaryError(isOutage(cause) ? 'store_unavailable' : 'internal', undefined, { cause });
+}
+
+/** Runs a store command; what an outage throws becomes `store_unavailable`, what a mistake of ours throws `internal`. */
+export async function guarded<Result>(command: Promise<Result>): Promise<Result> {
+  try {
+    return await command;
+  } catch (cause) {
+    throw storeError(cause);
+  }
+}
+
+/** Runs scripts by digest, and sends the text where the server does not know it yet. */
+export function scriptRunner(redis: Redis): RunScript {
+  return async (name, keys, args) => {
+    try {
+      return await redis.evalsha(digestOf(name), keys.length, ...keys, ...args);
+    } catch (error) {
+      if (!isReplyError(error) || !error.message.startsWith('NOSCRIPT')) throw storeError(error);
+      return guarded(redis.eval(SCRIPTS[name].lua, keys.length, ...keys, ...args));
+    }
+  };
+}

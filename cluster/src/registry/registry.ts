@@ -1,0 +1,80 @@
+/**
+ * Who serves: the media nodes and edges that are alive, with what others need to know of them. A process announces
+ * itself again and again; an announcement that is not renewed lapses. SPEC RG.
+ */
+import { z } from 'zod';
+import { DATACENTER_ID, EDGE_ID, INCARNATION, MEDIA_NODE_ID } from '../protocol/ids.ts';
+import type { EdgeId, Incarnation, MediaNodeId } from '../protocol/ids.ts';
+
+/** The RTP ports that a media node owns under its announced address, both ends included. */
+export const PORT_SLICE = z
+  .object({ firstPort: z.int().min(1024).max(65_535), lastPort: z.int().min(1024).max(65_535) })
+  .refine((slice) => slice.firstPort <= slice.lastPort, 'firstPort must not exceed lastPort');
+export type PortSlice = z.infer<typeof PORT_SLICE>;
+
+/** Load as fractions of what the node may use; above 1 it is overloaded. The node's load is the highest of them. */
+export const NODE_LOAD = z.object({
+  /** The busiest worker's CPU over one core. */
+  workerCpu: z.number().min(0),
+  /** The control process' CPU over one core. */
+  controlCpu: z.number().min(0),
+});
+export type NodeLoad = z.infer<typeof NODE_LOAD>;
+
+export const MEDIA_NODE_RECORD = z.object({
+  mediaNodeId: MEDIA_NODE_ID,
+  incarnation: INCARNATION,
+  datacenter: DATACENTER_ID,
+  controlVersion: z.int(),
+  /** Where edges and other media nodes open control links. */
+  controlUrl: z.url().max(512),
+  announcedAddress: z.string().min(1).max(255),
+  portSlice: PORT_SLICE,
+  /** A draining node keeps its peers and takes no more. */
+  state: z.enum(['serving', 'draining']),
+  load: NODE_LOAD,
+  peerCount: z.int().min(0),
+  maxPeers: z.int().min(1),
+});
+export type MediaNodeRecord = z.infer<typeof MEDIA_NODE_RECORD>;
+
+export const EDGE_RECORD = z.object({
+  edgeId: EDGE_ID,
+  incarnation: INCARNATION,
+  datacenter: DATACENTER_ID,
+  /** As clients reach it. */
+  publicUrl: z.url().max(512),
+  state: z.enum(['serving', 'draining']),
+});
+export type EdgeRecord = z.infer<typeof EDGE_RECORD>;
+
+/** Why an announcement was refused. */
+export type AnnounceRefusal =
+  /** A living process of another incarnation holds the id. */
+  | { readonly refused: 'id_taken' }
+  /** A living node with the same announced address owns ports of the slice. */
+  | { readonly refused: 'port_slice_overlap'; readonly by: MediaNodeId; readonly portSlice: PortSlice };
+
+export type AnnounceResult = { readonly refused: null } | AnnounceRefusal;
+
+export interface Registry {
+  /**
+   * Announces a media node, or renews it, for `leaseMs`. A refusal changes nothing.
+   * @throws PlenaryError `store_unavailable`
+   */
+  announceMediaNode(record: MediaNodeRecord, leaseMs: number): Promise<AnnounceResult>;
+  /** Announces an edge, or renews it, for `leaseMs`. @throws PlenaryError `store_unavailable` */
+  announceEdge(record: EdgeRecord, leaseMs: number): Promise<AnnounceResult>;
+  /** Takes an announcement back; does nothing where another incarnation holds the id. */
+  withdrawMediaNode(mediaNodeId: MediaNodeId, incarnation: Incarnation): Promise<void>;
+  withdrawEdge(edgeId: EdgeId, incarnation: Incarnation): Promise<void>;
+  /** The media nodes whose lease runs, in the order of their ids. */
+  liveMediaNodes(): Promise<readonly MediaNodeRecord[]>;
+  /** The edges whose lease runs, in the order of their ids. */
+  liveEdges(): Promise<readonly EdgeRecord[]>;
+}
+
+/** Whether two slices share a port. */
+export function slicesOverlap(left: PortSlice, right: PortSlice): boolean {
+  return left.firstPort <= right.lastPort && right.firstPort <= left.lastPort;
+}

@@ -1,0 +1,277 @@
+import type { Clock } from '../clock.ts';
+import { systemClock } from '../clock.ts';
+import { PlenaryError } from '../errors.ts';
+import { EPOCH } from '../protocol/edge-media.ts';
+import type { Epoch } from '../protocol/edge-media.ts';
+import { compareEventIds, EVENT_ID } from '../protocol/ids.ts';
+import type { EdgeId, EventId, MediaNodeId, PeerId, RoomId, TrackId } from '../protocol/ids.ts';
+import { EVENT_LOG_LENGTH, ROSTER_PAGE_SIZE, SNAPSHOT_CHAT_LENGTH } from '../protocol/room.ts';
+import type {
+  ChatMessage,
+  LeaveReason,
+  LoggedEvent,
+  Role,
+  RoomEvent,
+  RoomSnapshot,
+  RoomTrack,
+  RosterPeer,
+  TrackEndReason,
+} from '../protocol/room.ts';
+import { chatMessageId } from './room-store.ts';
+import type { CatchUp, ChatPost, Placement, PlaceRequest, RoomStore, RoomView, StoredTrack } from './room-store.ts';
+
+const START = EVENT_ID.parse('0-0');
+
+interface RosterEntry {
+  readonly sequence: number;
+  readonly peer: RosterPeer;
+}
+
+/** One room, as the Redis version keeps it under one hash tag. */
+class MemoryRoom {
+  readonly placements = new Map<PeerId, Placement>();
+  readonly roster = new Map<PeerId, RosterEntry>();
+  readonly tracks = new Map<TrackId, StoredTrack>();
+  readonly log: LoggedEvent[] = [];
+  readonly chat: ChatMessage[] = [];
+  lastEventId: EventId = START;
+  lastEpoch = 0;
+  joinSequence = 0;
+
+  append(event: RoomEvent, nowMs: number): LoggedEvent {
+    const [lastMs = '0', lastSequence = '0'] = this.lastEventId.split('-');
+    const id = EVENT_ID.parse(
+      nowMs > Number(lastMs) ? `${nowMs}-0` : `${lastMs}-${Number(lastSequence) + 1}`,
+    );
+    const logged = { id, previousId: this.lastEventId, event };
+    this.log.push(logged);
+    if (this.log.length > EVENT_LOG_LENGTH) this.log.shift();
+    this.lastEventId = id;
+    return logged;
+  }
+
+  page(afterSequence: number): { readonly peers: RosterPeer[]; readonly nextCursor?: string } {
+    const rest = [...this.roster.values()]
+      .filter((entry) => entry.sequence > afterSequence)
+      .sort((left, right) => left.sequence - right.sequence);
+    const page = rest.slice(0, ROSTER_PAGE_SIZE);
+    const last = page.at(-1);
+    return {
+      peers: page.map((entry) => entry.peer),
+      ...(last !== undefined && rest.length > page.length ? { nextCursor: String(last.sequence) } : {}),
+    };
+  }
+
+  snapshot(): RoomSnapshot {
+    return {
+      lastEventId: this.lastEventId,
+      peerCount: this.roster.size,
+      ...this.page(0),
+      tracks: [...this.tracks.values()].map(toRoomTrack),
+      chat: [...this.chat],
+    };
+  }
+}
+
+function toRoomTrack({ trackId, peerId, kind, source, paused }: StoredTrack): RoomTrack {
+  return { trackId, peerId, kind, source, paused };
+}
+
+/** The room store in this process' memory: for unit tests, the simulation, and a cluster of one process. */
+export class MemoryRoomStore implements RoomStore {
+  readonly #clock: Clock;
+  readonly #rooms = new Map<RoomId, MemoryRoom>();
+
+  constructor(clock: Clock = systemClock) {
+    this.#clock = clock;
+  }
+
+  /** Rooms that hold anything; zero when everything was freed. */
+  get roomCount(): number {
+    return this.#rooms.size;
+  }
+
+  async view(roomId: RoomId): Promise<RoomView> {
+    const room = this.#rooms.get(roomId);
+    const peersByNode = new Map<MediaNodeId, number>();
+    for (const { mediaNodeId } of room?.placements.values() ?? []) {
+      peersByNode.set(mediaNodeId, (peersByNode.get(mediaNodeId) ?? 0) + 1);
+    }
+    return Promise.resolve({
+      occupancy: { peerCount: room?.placements.size ?? 0, peersByNode },
+      tracks: [...(room?.tracks.values() ?? [])],
+    });
+  }
+
+  async placePeer(request: PlaceRequest): Promise<Placement> {
+    const room = this.#rooms.get(request.roomId) ?? new MemoryRoom();
+    const existing = room.placements.get(request.peerId);
+    if (request.replacesEpoch === undefined) {
+      if (existing !== undefined) return existing;
+      if (room.placements.size >= request.maxPeers) throw new PlenaryError('room_full');
+    } else {
+      if (existing === undefined) throw new PlenaryError('peer_not_found');
+      if (existing.epoch !== request.replacesEpoch) return existing;
+    }
+    const epoch = EPOCH.parse(Math.max(room.lastEpoch + 1, this.#clock.wallMs() * 1_000));
+    const placement: Placement = {
+      peerId: request.peerId,
+      mediaNodeId: request.mediaNodeId,
+      epoch,
+      edgeId: request.edgeId,
+      requestId: existing?.requestId ?? request.requestId,
+    };
+    room.lastEpoch = epoch;
+    room.placements.set(request.peerId, placement);
+    this.#rooms.set(request.roomId, room);
+    return Promise.resolve(placement);
+  }
+
+  async placementOf(roomId: RoomId, peerId: PeerId): Promise<Placement | undefined> {
+    return Promise.resolve(this.#rooms.get(roomId)?.placements.get(peerId));
+  }
+
+  async joinPeer(
+    roomId: RoomId,
+    peer: { readonly peerId: PeerId; readonly displayName: string; readonly role: Role },
+    epoch: Epoch,
+  ): ReturnType<RoomStore['joinPeer']> {
+    const { room } = this.#placed(roomId, peer.peerId, (live) => live === epoch);
+    const nowMs = this.#clock.wallMs();
+    const events: LoggedEvent[] = [];
+    let entry = room.roster.get(peer.peerId);
+    if (entry === undefined) {
+      room.joinSequence += 1;
+      entry = { sequence: room.joinSequence, peer: { ...peer, joinedAtMs: nowMs } };
+      room.roster.set(peer.peerId, entry);
+      events.push(room.append({ type: 'peer.joined', peer: entry.peer }, nowMs));
+    }
+    return Promise.resolve({ self: entry.peer, events, snapshot: room.snapshot() });
+  }
+
+  async attachPeer(roomId: RoomId, peerId: PeerId, epoch: Epoch, edgeId: EdgeId): Promise<RosterPeer> {
+    const entry = this.#rooms.get(roomId)?.roster.get(peerId);
+    if (entry === undefined) throw new PlenaryError('peer_not_found');
+    const { room, placement } = this.#placed(roomId, peerId, (live) => live === epoch);
+    room.placements.set(peerId, { ...placement, edgeId });
+    return Promise.resolve(entry.peer);
+  }
+
+  async removePeer(
+    roomId: RoomId,
+    peerId: PeerId,
+    epoch: Epoch,
+    reason: LeaveReason,
+  ): Promise<readonly LoggedEvent[]> {
+    const room = this.#rooms.get(roomId);
+    if (room === undefined) return [];
+    const placement = room.placements.get(peerId);
+    if (placement !== undefined && placement.epoch > epoch) return [];
+    const nowMs = this.#clock.wallMs();
+    const own = [...room.tracks.values()].filter((track) => track.peerId === peerId);
+    const events = own.map(({ trackId }) => {
+      room.tracks.delete(trackId);
+      return room.append({ type: 'track.ended', trackId, peerId, reason: 'peer_left' }, nowMs);
+    });
+    room.placements.delete(peerId);
+    if (room.roster.delete(peerId)) events.push(room.append({ type: 'peer.left', peerId, reason }, nowMs));
+    if (room.placements.size === 0) this.#rooms.delete(roomId);
+    return Promise.resolve(events);
+  }
+
+  async publishTrack(roomId: RoomId, track: StoredTrack): Promise<readonly LoggedEvent[]> {
+    const { room } = this.#placed(roomId, track.peerId, (live) => live <= track.epoch);
+    const before = room.tracks.get(track.trackId);
+    room.tracks.set(track.trackId, track);
+    const nowMs = this.#clock.wallMs();
+    if (before === undefined) {
+      return Promise.resolve([room.append({ type: 'track.published', track: toRoomTrack(track) }, nowMs)]);
+    }
+    if (before.paused === track.paused) return [];
+    return [room.append({ type: 'track.changed', trackId: track.trackId, paused: track.paused }, nowMs)];
+  }
+
+  async setTrackPaused(roomId: RoomId, trackId: TrackId, paused: boolean): Promise<readonly LoggedEvent[]> {
+    const room = this.#rooms.get(roomId);
+    const track = room?.tracks.get(trackId);
+    if (room === undefined || track === undefined || track.paused === paused) return [];
+    room.tracks.set(trackId, { ...track, paused });
+    return Promise.resolve([room.append({ type: 'track.changed', trackId, paused }, this.#clock.wallMs())]);
+  }
+
+  async endTracks(
+    roomId: RoomId,
+    trackIds: readonly TrackId[],
+    reason: TrackEndReason,
+  ): Promise<readonly LoggedEvent[]> {
+    const room = this.#rooms.get(roomId);
+    if (room === undefined) return [];
+    const events: LoggedEvent[] = [];
+    for (const trackId of trackIds) {
+      const track = room.tracks.get(trackId);
+      if (track === undefined) continue;
+      room.tracks.delete(trackId);
+      const { peerId } = track;
+      events.push(room.append({ type: 'track.ended', trackId, peerId, reason }, this.#clock.wallMs()));
+    }
+    return Promise.resolve(events);
+  }
+
+  async tracks(roomId: RoomId, trackIds: readonly TrackId[]): Promise<readonly StoredTrack[]> {
+    const room = this.#rooms.get(roomId);
+    return Promise.resolve(
+      trackIds.flatMap((trackId) => {
+        const track = room?.tracks.get(trackId);
+        return track === undefined ? [] : [track];
+      }),
+    );
+  }
+
+  async postChat(post: ChatPost): ReturnType<RoomStore['postChat']> {
+    const room = this.#rooms.get(post.roomId);
+    const messageId = chatMessageId(post);
+    const posted = room?.chat.find((message) => message.messageId === messageId);
+    if (posted !== undefined) return { message: posted, events: [] };
+    const peer = room?.roster.get(post.peerId)?.peer;
+    if (room === undefined || peer === undefined) throw new PlenaryError('peer_not_found');
+    const nowMs = this.#clock.wallMs();
+    const { peerId, text } = post;
+    const message = { messageId, peerId, displayName: peer.displayName, text, sentAtMs: nowMs };
+    room.chat.push(message);
+    if (room.chat.length > SNAPSHOT_CHAT_LENGTH) room.chat.shift();
+    return Promise.resolve({ message, events: [room.append({ type: 'chat.posted', message }, nowMs)] });
+  }
+
+  async rosterPage(roomId: RoomId, cursor: string): ReturnType<RoomStore['rosterPage']> {
+    const after = /^\d+$/.test(cursor) ? Number(cursor) : 0;
+    return Promise.resolve(this.#rooms.get(roomId)?.page(after) ?? { peers: [] });
+  }
+
+  async catchUp(roomId: RoomId, afterEventId: EventId): Promise<CatchUp> {
+    const room = this.#rooms.get(roomId) ?? new MemoryRoom();
+    if (room.lastEventId === afterEventId) return { type: 'events', events: [] };
+    const events = room.log.filter((logged) => compareEventIds(logged.id, afterEventId) > 0);
+    if (events[0]?.previousId === afterEventId) return { type: 'events', events };
+    return Promise.resolve({ type: 'snapshot', room: room.snapshot() });
+  }
+
+  async lastEventId(roomId: RoomId): Promise<EventId> {
+    return Promise.resolve(this.#rooms.get(roomId)?.lastEventId ?? START);
+  }
+
+  async placements(roomId: RoomId): Promise<readonly Placement[]> {
+    return Promise.resolve([...(this.#rooms.get(roomId)?.placements.values() ?? [])]);
+  }
+
+  #placed(
+    roomId: RoomId,
+    peerId: PeerId,
+    accepts: (live: Epoch) => boolean,
+  ): { readonly room: MemoryRoom; readonly placement: Placement } {
+    const room = this.#rooms.get(roomId);
+    const placement = room?.placements.get(peerId);
+    if (room === undefined || placement === undefined) throw new PlenaryError('peer_not_found');
+    if (!accepts(placement.epoch)) throw new PlenaryError('stale_epoch');
+    return { room, placement };
+  }
+}

@@ -1,0 +1,287 @@
+/** What every version of the room store must do. SPEC PL, EP, LG. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { EPOCH } from '../protocol/edge-media.ts';
+import type { Epoch } from '../protocol/edge-media.ts';
+import { EVENT_ID } from '../protocol/ids.ts';
+import type { PeerId } from '../protocol/ids.ts';
+import { EVENT_LOG_LENGTH, ROSTER_PAGE_SIZE, SNAPSHOT_CHAT_LENGTH } from '../protocol/room.ts';
+import type { LoggedEvent } from '../protocol/room.ts';
+import { edge, mediaNode, peer, request, room, track } from '../testing/samples.ts';
+import type { PlaceRequest, RoomStore, StoredTrack } from './room-store.ts';
+
+export interface RoomStoreUnderTest {
+  readonly rooms: RoomStore;
+  /** How many keys or rooms the store holds; zero when everything was freed. */
+  leftOver(): Promise<number>;
+  close(): Promise<void>;
+}
+
+const ROOM = room('standup');
+const START = EVENT_ID.parse('0-0');
+
+const placement = (name: string, changes: Partial<PlaceRequest> = {}): PlaceRequest => ({
+  roomId: ROOM,
+  peerId: peer(name),
+  requestId: request(`join-${name}`),
+  edgeId: edge('edge-a'),
+  mediaNodeId: mediaNode('node-a'),
+  maxPeers: 1_000,
+  ...changes,
+});
+
+const trackOf = (name: string, peerId: PeerId, epoch: Epoch): StoredTrack => ({
+  trackId: track(name),
+  peerId,
+  kind: 'video',
+  source: 'camera',
+  paused: false,
+  homeNodeId: mediaNode('node-a'),
+  epoch,
+});
+
+export function describeRoomStore(version: string, open: () => Promise<RoomStoreUnderTest>): void {
+  describe(`room store (${version})`, () => {
+    let subject: RoomStoreUnderTest;
+    let rooms: RoomStore;
+    beforeEach(async () => {
+      subject = await open();
+      rooms = subject.rooms;
+    });
+    afterEach(() => subject.close());
+
+    async function join(name: string) {
+      const placed = await rooms.placePeer(placement(name));
+      const joined = await rooms.joinPeer(
+        ROOM,
+        { peerId: placed.peerId, displayName: `${name} | Smith`, role: 'speaker' },
+        placed.epoch,
+      );
+      return { ...placed, ...joined };
+    }
+
+    const chained = (events: readonly LoggedEvent[]): boolean =>
+      events.every((event, index) => index === 0 || event.previousId === events[index - 1]?.id);
+
+    it('[PL3] a first placement yields to the one that exists, and keeps its epoch', async () => {
+      const first = await rooms.placePeer(placement('ann'));
+      const again = await rooms.placePeer(placement('ann', { mediaNodeId: mediaNode('node-b') }));
+      expect(again).toEqual(first);
+      expect(await rooms.placementOf(ROOM, peer('ann'))).toEqual(first);
+    });
+
+    it('[PL3] many callers that place one peer at once get one answer', async () => {
+      const answers = await Promise.all(
+        Array.from({ length: 64 }, (_, index) =>
+          rooms.placePeer(placement('ann', { mediaNodeId: mediaNode(`node-${index}`) })),
+        ),
+      );
+      expect(new Set(answers.map((answer) => `${answer.mediaNodeId} ${answer.epoch}`)).size).toBe(1);
+    });
+
+    it('[EP1] a replacement gets a higher epoch; one of an epoch that is no longer live yields', async () => {
+      const first = await rooms.placePeer(placement('ann'));
+      const moved = await rooms.placePeer(
+        placement('ann', { mediaNodeId: mediaNode('node-b'), replacesEpoch: first.epoch }),
+      );
+      expect(moved.epoch).toBeGreaterThan(first.epoch);
+      expect(moved.mediaNodeId).toBe('node-b');
+      expect(moved.requestId).toBe(first.requestId);
+      const late = await rooms.placePeer(
+        placement('ann', { mediaNodeId: mediaNode('node-c'), replacesEpoch: first.epoch }),
+      );
+      expect(late).toEqual(moved);
+    });
+
+    it('[EP1] an epoch follows the store’s clock, so that a store that forgot its writes gives no old one', async () => {
+      const first = await rooms.placePeer(placement('ann'));
+      await rooms.removePeer(ROOM, peer('ann'), first.epoch, 'left');
+      expect(await subject.leftOver()).toBe(0);
+      const second = await rooms.placePeer(placement('ann'));
+      expect(second.epoch).toBeGreaterThan(first.epoch);
+    });
+
+    it('[PL4] a full room refuses a newcomer, but not a peer that it has', async () => {
+      const first = await rooms.placePeer(placement('ann', { maxPeers: 1 }));
+      await expect(rooms.placePeer(placement('bob', { maxPeers: 1 }))).rejects.toMatchObject({ code: 'room_full' });
+      expect(await rooms.placePeer(placement('ann', { maxPeers: 1 }))).toEqual(first);
+    });
+
+    it('[PL5] the view counts peers by node and lists tracks with their homes', async () => {
+      const ann = await join('ann');
+      await rooms.placePeer(placement('bob', { mediaNodeId: mediaNode('node-b') }));
+      const camera = trackOf('camera', ann.peerId, ann.epoch);
+      await rooms.publishTrack(ROOM, camera);
+      const view = await rooms.view(ROOM);
+      expect(view.occupancy.peerCount).toBe(2);
+      expect([...view.occupancy.peersByNode].sort()).toEqual([
+        ['node-a', 1],
+        ['node-b', 1],
+      ]);
+      expect(view.tracks).toEqual([camera]);
+      expect((await rooms.view(room('empty'))).occupancy.peerCount).toBe(0);
+    });
+
+    it('[LG1] a join gives the room with the peer in it, and each event names the one before it', async () => {
+      const ann = await join('ann');
+      const bob = await join('bob');
+      expect(ann.snapshot.peers.map((member) => member.displayName)).toEqual(['ann | Smith']);
+      expect(bob.snapshot.peerCount).toBe(2);
+      expect(bob.snapshot.peers.map((member) => member.peerId)).toEqual(['ann', 'bob']);
+      expect(ann.events[0]?.previousId).toBe(START);
+      expect(chained([...ann.events, ...bob.events])).toBe(true);
+      expect(bob.snapshot.lastEventId).toBe(bob.events[0]?.id);
+      expect(await rooms.lastEventId(ROOM)).toBe(bob.events[0]?.id);
+    });
+
+    it('[SE2] a repeated join changes nothing and makes no event', async () => {
+      const first = await join('ann');
+      const again = await join('ann');
+      expect(again.events).toEqual([]);
+      expect(again.self).toEqual(first.self);
+    });
+
+    it('[EP2] a join under an old epoch, or of nobody placed, is refused', async () => {
+      const first = await rooms.placePeer(placement('ann'));
+      await rooms.placePeer(placement('ann', { replacesEpoch: first.epoch }));
+      const entry = { peerId: peer('ann'), displayName: 'Ann', role: 'speaker' as const };
+      await expect(rooms.joinPeer(ROOM, entry, first.epoch)).rejects.toMatchObject({ code: 'stale_epoch' });
+      await expect(
+        rooms.joinPeer(ROOM, { ...entry, peerId: peer('bob') }, first.epoch),
+      ).rejects.toMatchObject({ code: 'peer_not_found' });
+    });
+
+    it('[SE3] attaching notes the new edge and keeps the placement', async () => {
+      const ann = await join('ann');
+      const attached = await rooms.attachPeer(ROOM, ann.peerId, ann.epoch, edge('edge-b'));
+      expect(attached).toEqual(ann.self);
+      expect(await rooms.placementOf(ROOM, ann.peerId)).toMatchObject({
+        edgeId: 'edge-b',
+        mediaNodeId: 'node-a',
+        epoch: ann.epoch,
+        requestId: 'join-ann',
+      });
+      await expect(
+        rooms.attachPeer(ROOM, ann.peerId, EPOCH.parse(ann.epoch + 1), edge('edge-c')),
+      ).rejects.toMatchObject({ code: 'stale_epoch' });
+    });
+
+    it('[LG2] a track is published, muted and ended, each change once', async () => {
+      const ann = await join('ann');
+      const camera = trackOf('camera', ann.peerId, ann.epoch);
+      const published = await rooms.publishTrack(ROOM, camera);
+      expect(published.map(({ event }) => event.type)).toEqual(['track.published']);
+      expect(await rooms.publishTrack(ROOM, camera)).toEqual([]);
+      const muted = await rooms.setTrackPaused(ROOM, camera.trackId, true);
+      expect(muted.map(({ event }) => event)).toEqual([{ type: 'track.changed', trackId: 'camera', paused: true }]);
+      expect(await rooms.setTrackPaused(ROOM, camera.trackId, true)).toEqual([]);
+      expect(await rooms.tracks(ROOM, [track('gone'), camera.trackId])).toEqual([{ ...camera, paused: true }]);
+      const ended = await rooms.endTracks(ROOM, [camera.trackId, track('gone')], 'unpublished');
+      expect(ended.map(({ event }) => event)).toEqual([
+        { type: 'track.ended', trackId: 'camera', peerId: 'ann', reason: 'unpublished' },
+      ]);
+      expect(await rooms.endTracks(ROOM, [camera.trackId], 'unpublished')).toEqual([]);
+      expect(chained([...published, ...muted, ...ended])).toBe(true);
+    });
+
+    it('[EP2] a track of an old epoch, or of a peer that is gone, is refused', async () => {
+      const ann = await join('ann');
+      await rooms.placePeer(placement('ann', { replacesEpoch: ann.epoch }));
+      await expect(rooms.publishTrack(ROOM, trackOf('camera', ann.peerId, ann.epoch))).rejects.toMatchObject({
+        code: 'stale_epoch',
+      });
+      await expect(rooms.publishTrack(ROOM, trackOf('camera', peer('bob'), ann.epoch))).rejects.toMatchObject({
+        code: 'peer_not_found',
+      });
+    });
+
+    it('[EP2] a removal under an old epoch removes nothing', async () => {
+      const ann = await join('ann');
+      const moved = await rooms.placePeer(placement('ann', { replacesEpoch: ann.epoch }));
+      expect(await rooms.removePeer(ROOM, ann.peerId, ann.epoch, 'connection_lost')).toEqual([]);
+      expect(await rooms.placementOf(ROOM, ann.peerId)).toEqual(moved);
+    });
+
+    it('[LG4] a peer that leaves takes its tracks along, and the last one the whole room', async () => {
+      const [ann, bob] = [await join('ann'), await join('bob')];
+      await rooms.publishTrack(ROOM, trackOf('camera', ann.peerId, ann.epoch));
+      await rooms.publishTrack(ROOM, trackOf('other', bob.peerId, bob.epoch));
+      const events = await rooms.removePeer(ROOM, ann.peerId, ann.epoch, 'left');
+      expect(events.map(({ event }) => event)).toEqual([
+        { type: 'track.ended', trackId: 'camera', peerId: 'ann', reason: 'peer_left' },
+        { type: 'peer.left', peerId: 'ann', reason: 'left' },
+      ]);
+      expect(await subject.leftOver()).toBeGreaterThan(0);
+      expect(await rooms.removePeer(ROOM, ann.peerId, ann.epoch, 'left')).toEqual([]);
+      await rooms.postChat({ roomId: ROOM, peerId: bob.peerId, requestId: request('c1'), text: 'bye' });
+      await rooms.removePeer(ROOM, bob.peerId, bob.epoch, 'left');
+      expect(await subject.leftOver()).toBe(0);
+      expect(await rooms.lastEventId(ROOM)).toBe(START);
+    });
+
+    it('[LG5] a chat message is posted once for each request, and the last ones are in the snapshot', async () => {
+      const ann = await join('ann');
+      const post = { roomId: ROOM, peerId: ann.peerId, requestId: request('c0'), text: 'Grüße "🎉" \\ </b>' };
+      const first = await rooms.postChat(post);
+      const again = await rooms.postChat(post);
+      expect(again).toEqual({ message: first.message, events: [] });
+      expect(first.message).toMatchObject({ text: post.text, displayName: 'ann | Smith', peerId: 'ann' });
+      for (let index = 1; index <= SNAPSHOT_CHAT_LENGTH; index += 1) {
+        await rooms.postChat({ ...post, requestId: request(`c${index}`), text: `message ${index}` });
+      }
+      const { snapshot } = await join('bob');
+      expect(snapshot.chat).toHaveLength(SNAPSHOT_CHAT_LENGTH);
+      expect(snapshot.chat[0]?.text).toBe('message 1');
+      await expect(rooms.postChat({ ...post, peerId: peer('nobody') })).rejects.toMatchObject({
+        code: 'peer_not_found',
+      });
+    });
+
+    it('[LG3] catching up gives the missing events in order, or a snapshot where the log does not reach back', async () => {
+      const ann = await join('ann');
+      const known = ann.snapshot.lastEventId;
+      expect(await rooms.catchUp(ROOM, known)).toEqual({ type: 'events', events: [] });
+      const bob = await join('bob');
+      const posted = await rooms.postChat({
+        roomId: ROOM,
+        peerId: bob.peerId,
+        requestId: request('c1'),
+        text: 'hello',
+      });
+      expect(await rooms.catchUp(ROOM, known)).toEqual({ type: 'events', events: [...bob.events, ...posted.events] });
+      const foreign = await rooms.catchUp(ROOM, EVENT_ID.parse('5-5'));
+      expect(foreign).toMatchObject({ type: 'snapshot', room: { peerCount: 2, lastEventId: posted.events[0]?.id } });
+    });
+
+    it('[LG3] who missed more than the log keeps gets a snapshot', async () => {
+      const ann = await join('ann');
+      const camera = trackOf('camera', ann.peerId, ann.epoch);
+      await rooms.publishTrack(ROOM, camera);
+      // The stream is trimmed in whole nodes (MAXLEN ~), so it may keep somewhat more than its length.
+      for (let index = 0; index < EVENT_LOG_LENGTH + 300; index += 1) {
+        await rooms.setTrackPaused(ROOM, camera.trackId, index % 2 === 0);
+      }
+      expect((await rooms.catchUp(ROOM, ann.snapshot.lastEventId)).type).toBe('snapshot');
+    });
+
+    it('[LG6] the roster comes in pages by time of joining', async () => {
+      const count = ROSTER_PAGE_SIZE + 5;
+      for (let index = 0; index < count; index += 1) await join(`peer-${index}`);
+      const { snapshot } = await join('last');
+      expect(snapshot.peerCount).toBe(count + 1);
+      expect(snapshot.peers).toHaveLength(ROSTER_PAGE_SIZE);
+      const next = await rooms.rosterPage(ROOM, snapshot.nextCursor ?? 'missing');
+      expect(next.nextCursor).toBeUndefined();
+      expect([...snapshot.peers, ...next.peers].map((member) => member.peerId)).toEqual([
+        ...Array.from({ length: count }, (_, index) => `peer-${index}`),
+        'last',
+      ]);
+    });
+
+    it('[PL5] placements list everybody with edge and node', async () => {
+      const ann = await join('ann');
+      const all = await rooms.placements(ROOM);
+      expect(all).toEqual([await rooms.placementOf(ROOM, ann.peerId)]);
+      expect(await rooms.placements(room('empty'))).toEqual([]);
+    });
+  });
+}

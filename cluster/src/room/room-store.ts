@@ -1,0 +1,158 @@
+/**
+ * What is shared of a room: where its peers live, who they are, which tracks exist, what was said, and the log that
+ * orders all of it. Every method is one atomic change of one room. SPEC PL, EP, LG.
+ */
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { EPOCH } from '../protocol/edge-media.ts';
+import type { Epoch } from '../protocol/edge-media.ts';
+import { EDGE_ID, MEDIA_NODE_ID, PEER_ID, REQUEST_ID } from '../protocol/ids.ts';
+import type { EdgeId, EventId, MediaNodeId, PeerId, RequestId, RoomId, TrackId } from '../protocol/ids.ts';
+import { ROOM_TRACK } from '../protocol/room.ts';
+import type {
+  ChatMessage,
+  LeaveReason,
+  LoggedEvent,
+  Role,
+  RoomSnapshot,
+  RosterPeer,
+  TrackEndReason,
+} from '../protocol/room.ts';
+
+/** Where a peer lives. Exactly one placement of a peer is live; its epoch only grows (EP1). */
+export const PLACEMENT = z.object({
+  peerId: PEER_ID,
+  mediaNodeId: MEDIA_NODE_ID,
+  epoch: EPOCH,
+  /** The edge that holds, or last held, the peer's session. */
+  edgeId: EDGE_ID,
+  /** Of the `join` that made the peer; a repeat of it finds the peer again. */
+  requestId: REQUEST_ID,
+});
+export type Placement = z.infer<typeof PLACEMENT>;
+
+/** A track as the store keeps it: with its home, which clients need not know. */
+export const STORED_TRACK = ROOM_TRACK.extend({ homeNodeId: MEDIA_NODE_ID, epoch: EPOCH });
+export type StoredTrack = z.infer<typeof STORED_TRACK>;
+
+export interface PlaceRequest {
+  readonly roomId: RoomId;
+  readonly peerId: PeerId;
+  readonly requestId: RequestId;
+  readonly edgeId: EdgeId;
+  /** What the ladder chose. */
+  readonly mediaNodeId: MediaNodeId;
+  /** The epoch this placement replaces; absent for a first placement, which then yields to one that exists. */
+  readonly replacesEpoch?: Epoch;
+  /** Refuse with `room_full` beyond this many peers. */
+  readonly maxPeers: number;
+}
+
+/** The room as the ladder sees it. */
+export interface RoomOccupancy {
+  readonly peerCount: number;
+  readonly peersByNode: ReadonlyMap<MediaNodeId, number>;
+}
+
+/** What a placing edge reads of a room beforehand. */
+export interface RoomView {
+  readonly occupancy: RoomOccupancy;
+  readonly tracks: readonly StoredTrack[];
+}
+
+export interface ChatPost {
+  readonly roomId: RoomId;
+  readonly peerId: PeerId;
+  readonly requestId: RequestId;
+  readonly text: string;
+}
+
+export type CatchUp =
+  | { readonly type: 'events'; readonly events: readonly LoggedEvent[] }
+  | { readonly type: 'snapshot'; readonly room: RoomSnapshot };
+
+/** All methods throw PlenaryError `store_unavailable` when the store does not answer. */
+export interface RoomStore {
+  /** What the ladder and a join need to know of a room; an unknown room is an empty one. */
+  view(roomId: RoomId): Promise<RoomView>;
+
+  /**
+   * Places a peer, or moves it to another node under a higher epoch. Of several callers at once all get one answer:
+   * a first placement yields to an existing one, and a replacement of an epoch that is no longer the live one yields to
+   * the live one (PL3, EP1).
+   * @returns the live placement, whoever made it
+   * @throws PlenaryError `room_full`; `peer_not_found` when `replacesEpoch` is given and the peer is gone
+   */
+  placePeer(request: PlaceRequest): Promise<Placement>;
+
+  /** The live placement of a peer, if it has one. */
+  placementOf(roomId: RoomId, peerId: PeerId): Promise<Placement | undefined>;
+
+  /**
+   * Enters a placed peer into the roster. A peer that is in it already stays as it is.
+   * @returns the room with the peer in it, and the event, if the peer is new
+   * @throws PlenaryError `stale_epoch` when the placement is not of this epoch; `peer_not_found`
+   */
+  joinPeer(
+    roomId: RoomId,
+    peer: { readonly peerId: PeerId; readonly displayName: string; readonly role: Role },
+    epoch: Epoch,
+  ): Promise<{ readonly snapshot: RoomSnapshot; readonly self: RosterPeer; readonly events: readonly LoggedEvent[] }>;
+
+  /** Notes that another edge now holds the peer's session. @throws PlenaryError `peer_not_found`, `stale_epoch` */
+  attachPeer(roomId: RoomId, peerId: PeerId, epoch: Epoch, edgeId: EdgeId): Promise<RosterPeer>;
+
+  /**
+   * Removes a peer with its placement and its tracks, when its placement is not newer than `epoch`. The last one to go
+   * takes the whole room with it: no key remains (LG4).
+   * @param heldBy - remove only while this edge holds the session; another edge that attached it meanwhile keeps it
+   */
+  removePeer(
+    roomId: RoomId,
+    peerId: PeerId,
+    epoch: Epoch,
+    reason: LeaveReason,
+    heldBy?: EdgeId,
+  ): Promise<readonly LoggedEvent[]>;
+
+  /** Publishes a track, or publishes it again as it is now. @throws PlenaryError `stale_epoch`, `peer_not_found` */
+  publishTrack(roomId: RoomId, track: StoredTrack): Promise<readonly LoggedEvent[]>;
+
+  /** Notes the publisher's mute. A track that is gone, or a state it has already, changes nothing. */
+  setTrackPaused(roomId: RoomId, trackId: TrackId, paused: boolean): Promise<readonly LoggedEvent[]>;
+
+  /** Removes tracks; those that are gone change nothing. */
+  endTracks(
+    roomId: RoomId,
+    trackIds: readonly TrackId[],
+    reason: TrackEndReason,
+  ): Promise<readonly LoggedEvent[]>;
+
+  /** The named tracks that exist. */
+  tracks(roomId: RoomId, trackIds: readonly TrackId[]): Promise<readonly StoredTrack[]>;
+
+  /** Posts a message; one of the same peer and requestId among the last ones is returned and not posted twice. */
+  postChat(
+    post: ChatPost,
+  ): Promise<{ readonly message: ChatMessage; readonly events: readonly LoggedEvent[] }>;
+
+  /** The roster after a cursor, `ROSTER_PAGE_SIZE` at a time, by time of joining. */
+  rosterPage(
+    roomId: RoomId,
+    cursor: string,
+  ): Promise<{ readonly peers: readonly RosterPeer[]; readonly nextCursor?: string }>;
+
+  /** What happened after an event: the events if the log still has them all, else a snapshot (LG3). */
+  catchUp(roomId: RoomId, afterEventId: EventId): Promise<CatchUp>;
+
+  /** The id of a room's last event; `0-0` for a room that is not there. */
+  lastEventId(roomId: RoomId): Promise<EventId>;
+
+  /** All placements of a room, for the sweep of peers whose edge and node are both gone. */
+  placements(roomId: RoomId): Promise<readonly Placement[]>;
+}
+
+/** The id of a chat message: the same for each repeat of one request of one peer (LG5). */
+export function chatMessageId(post: Pick<ChatPost, 'peerId' | 'requestId'>): string {
+  return createHash('sha256').update(`${post.peerId}|${post.requestId}`).digest('base64url').slice(0, 22);
+}

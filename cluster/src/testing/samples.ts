@@ -1,0 +1,42 @@
+/** Well-formed values for tests, so that each test spells only what it is about. */
+import { mintIncarnation } from '../ids.ts';
+import { CONTROL_VERSION } from '../protocol/edge-media.ts';
+import { DATACENTER_ID, EDGE_ID, MEDIA_NODE_ID, PEER_ID, REQUEST_ID, ROOM_ID, TRACK_ID } from '../protocol/ids.ts';
+import type { EdgeRecord, MediaNodeRecord } from '../registry/registry.ts';
+
+export const room = (name: string) => ROOM_ID.parse(name);
+export const peer = (name: string) => PEER_ID.parse(name);
+export const track = (name: string) => TRACK_ID.parse(name);
+export const request = (name: string) => REQUEST_ID.parse(name);
+export const edge = (name: string) => EDGE_ID.parse(name);
+export const mediaNode = (name: string) => MEDIA_NODE_ID.parse(name);
+export const datacenter = (name: string) => DATACENTER_ID.parse(name);
+
+/** A serving, idle media node in datacenter `gra`. */
+export function mediaNodeRecord(name: string, changes: Partial<MediaNodeRecord> = {}): MediaNodeRecord {
+  return {
+    mediaNodeId: mediaNode(name),
+    incarnation: mintIncarnation(),
+    datacenter: datacenter('gra'),
+    controlVersion: CONTROL_VERSION,
+    controlUrl: 'http://127.0.0.1:3100',
+    announcedAddress: '127.0.0.1',
+    portSlice: { firstPort: 20_000, lastPort: 20_099 },
+    state: 'serving',
+    load: { workerCpu: 0, controlCpu: 0 },
+    peerCount: 0,
+    maxPeers: 1_000,
+    ...changes,
+  };
+}
+
+export function edgeRecord(name: string, changes: Partial<EdgeRecord> = {}): EdgeRecord {
+  return {
+    edgeId: edge(name),
+    incarnation: mintIncarnation(),
+    datacenter: datacenter('gra'),
+    publicUrl: 'http://localhost:3000',
+    state: 'serving',
+    ...changes,
+  };
+}

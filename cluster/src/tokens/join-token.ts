@@ -1,0 +1,52 @@
+import { z } from 'zod';
+import { DATACENTER_ID, ROOM_ID } from '../protocol/ids.ts';
+import { TRACK_SOURCE } from '../protocol/media.ts';
+import { DISPLAY_NAME, ROLE } from '../protocol/room.ts';
+import { keyOfSecret, signClaims, verifyClaims } from './signed.ts';
+
+/** A join token may live for ten minutes at most, and is refused when it is older, whatever it says (SPEC TK1). */
+export const MAX_JOIN_TOKEN_SECONDS = 600;
+const AUDIENCE = 'plenary-join';
+
+/** What a join token grants. */
+export const JOIN_GRANTS = z.object({
+  /** Who this is for the application that made the token. */
+  sub: z.string().min(1).max(128),
+  room: ROOM_ID,
+  name: DISPLAY_NAME.optional(),
+  role: ROLE,
+  /** Which sources may be published. */
+  publish: z.array(TRACK_SOURCE).max(8),
+  /** Where the person is, when the application knows it; else the edge's datacenter counts. */
+  datacenter: DATACENTER_ID.optional(),
+});
+export type JoinGrants = z.infer<typeof JOIN_GRANTS>;
+
+/** API keys by id, with their secrets. */
+export type ApiKeys = ReadonlyMap<string, string>;
+
+/**
+ * Makes a join token: a JWT signed with an API key's secret (HS256), whose `kid` and `iss` are the API key.
+ * @param lifetimeSeconds - 1 to {@link MAX_JOIN_TOKEN_SECONDS}
+ */
+export async function signJoinToken(
+  apiKey: string,
+  apiSecret: string,
+  grants: z.input<typeof JOIN_GRANTS>,
+  lifetimeSeconds = MAX_JOIN_TOKEN_SECONDS,
+): Promise<string> {
+  const claims = JOIN_GRANTS.parse(grants);
+  return signClaims(keyOfSecret(apiSecret), { audience: AUDIENCE, issuer: apiKey, lifetimeSeconds, claims });
+}
+
+/** @throws PlenaryError `token_expired`, `token_invalid` */
+export async function verifyJoinToken(token: string, apiKeys: ApiKeys): Promise<JoinGrants> {
+  return verifyClaims(token, JOIN_GRANTS, {
+    audience: AUDIENCE,
+    maxAgeSeconds: MAX_JOIN_TOKEN_SECONDS,
+    keyOf: (issuer) => {
+      const secret = apiKeys.get(issuer);
+      return secret === undefined ? undefined : keyOfSecret(secret);
+    },
+  });
+}

@@ -1,0 +1,71 @@
+import { createSecretKey } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import { errors, jwtVerify, SignJWT } from 'jose';
+import type { JWTPayload } from 'jose';
+import { z } from 'zod';
+import { PlenaryError } from '../errors.ts';
+
+const ALGORITHM = 'HS256';
+
+export interface SignedClaims {
+  /** What the token is for; a token for one use is refused for another. */
+  readonly audience: string;
+  readonly issuer: string;
+  readonly lifetimeSeconds: number;
+  readonly claims: JWTPayload;
+}
+
+/** The key of a secret text, for HS256 (RFC 7518, 3.2). */
+export function keyOfSecret(secret: string): KeyObject {
+  return createSecretKey(Buffer.from(secret, 'utf8'));
+}
+
+export async function signClaims(key: KeyObject, token: SignedClaims): Promise<string> {
+  return new SignJWT(token.claims)
+    .setProtectedHeader({ alg: ALGORITHM, typ: 'JWT', kid: token.issuer })
+    .setIssuer(token.issuer)
+    .setAudience(token.audience)
+    .setIssuedAt()
+    .setExpirationTime(`${token.lifetimeSeconds}s`)
+    .sign(key);
+}
+
+/**
+ * Verifies signature, use, age and shape of a token.
+ * @param keyOf - gives the key of an issuer; `undefined` for an unknown one
+ * @param maxAgeSeconds - refuse a token that was issued longer ago, whatever expiry it names
+ * @throws PlenaryError `token_expired`, `token_invalid`
+ */
+export async function verifyClaims<Claims extends z.ZodType>(
+  token: string,
+  schema: Claims,
+  expected: {
+    readonly audience: string;
+    readonly maxAgeSeconds: number;
+    readonly keyOf: (issuer: string) => KeyObject | undefined;
+  },
+): Promise<z.output<Claims>> {
+  try {
+    const { payload } = await jwtVerify(
+      token,
+      (header) => {
+        const key = expected.keyOf(header.kid ?? '');
+        if (key === undefined) throw new PlenaryError('token_invalid', 'Unknown key.');
+        return key;
+      },
+      {
+        algorithms: [ALGORITHM],
+        audience: expected.audience,
+        maxTokenAge: `${expected.maxAgeSeconds}s`,
+        clockTolerance: '5s',
+        requiredClaims: ['exp', 'iat', 'iss'],
+      },
+    );
+    return schema.parse(payload);
+  } catch (thrown) {
+    if (thrown instanceof PlenaryError) throw thrown;
+    if (thrown instanceof errors.JWTExpired) throw new PlenaryError('token_expired', undefined, { cause: thrown });
+    const known = thrown instanceof errors.JOSEError || thrown instanceof z.ZodError;
+    throw new PlenaryError(known ? 'token_invalid' : 'internal', undefined, { cause: thrown });
+  }
+}

@@ -1,0 +1,73 @@
+import { SignJWT } from 'jose';
+import { describe, expect, it } from 'vitest';
+import { mintIncarnation } from '../ids.ts';
+import { mediaNode, peer, room } from '../testing/samples.ts';
+import { signControlToken, verifyControlToken } from './control-token.ts';
+import { signJoinToken, verifyJoinToken } from './join-token.ts';
+import { signSessionToken, verifySessionToken } from './session-token.ts';
+import { keyOfSecret } from './signed.ts';
+
+const SECRET = 'a-secret-of-more-than-thirty-two-characters';
+const KEYS = new Map([['key-1', SECRET]]);
+const GRANTS = { sub: 'ann', room: room('standup'), role: 'speaker' as const, publish: ['camera' as const] };
+
+async function custom(claims: Record<string, unknown>, issuedAt: number, expiresAt: number): Promise<string> {
+  return new SignJWT({ ...GRANTS, ...claims })
+    .setProtectedHeader({ alg: 'HS256', kid: 'key-1' })
+    .setIssuer('key-1')
+    .setAudience('plenary-join')
+    .setIssuedAt(issuedAt)
+    .setExpirationTime(expiresAt)
+    .sign(keyOfSecret(SECRET));
+}
+
+describe('tokens', () => {
+  const nowSeconds = Math.floor(Date.now() / 1_000);
+
+  it('[TK1] a join token gives its grants back', async () => {
+    const token = await signJoinToken('key-1', SECRET, { ...GRANTS, name: 'Ann' });
+    expect(await verifyJoinToken(token, KEYS)).toEqual({ ...GRANTS, name: 'Ann' });
+  });
+
+  it('[TK1] an expired one, and one older than ten minutes whatever it says, are refused as expired', async () => {
+    const expired = await custom({}, nowSeconds - 100, nowSeconds - 10);
+    await expect(verifyJoinToken(expired, KEYS)).rejects.toMatchObject({ code: 'token_expired' });
+    const longLived = await custom({}, nowSeconds - 700, nowSeconds + 100_000);
+    await expect(verifyJoinToken(longLived, KEYS)).rejects.toMatchObject({ code: 'token_expired' });
+  });
+
+  it('[TK1] one that is signed otherwise, unsigned, tampered with, or of an unknown key is invalid', async () => {
+    const token = await signJoinToken('key-1', SECRET, GRANTS);
+    const [header = '', payload = '', signature = ''] = token.split('.');
+    const none = Buffer.from('{"alg":"none"}').toString('base64url');
+    const foreign = await signJoinToken('key-1', `${SECRET}-other`, GRANTS);
+    const unknown = await signJoinToken('key-2', SECRET, GRANTS);
+    const changed = Buffer.from(JSON.stringify({ ...GRANTS, role: 'host' })).toString('base64url');
+    for (const bad of [`${none}.${payload}.`, `${header}.${changed}.${signature}`, foreign, unknown, 'x', '']) {
+      await expect(verifyJoinToken(bad, KEYS)).rejects.toMatchObject({ code: 'token_invalid' });
+    }
+  });
+
+  it('[TK1] one whose grants do not fit the schema is invalid', async () => {
+    const odd = await custom({ role: 'emperor' }, nowSeconds, nowSeconds + 60);
+    await expect(verifyJoinToken(odd, KEYS)).rejects.toMatchObject({ code: 'token_invalid' });
+  });
+
+  it('[TK2] a token for one use is refused for another', async () => {
+    const session = await signSessionToken(SECRET, { ...GRANTS, peer: peer('p1') });
+    expect(await verifySessionToken(SECRET, session)).toEqual({ ...GRANTS, peer: 'p1' });
+    await expect(verifyJoinToken(session, new Map([['cluster', SECRET]]))).rejects.toMatchObject({
+      code: 'token_invalid',
+    });
+    await expect(verifySessionToken(`${SECRET}-other`, session)).rejects.toMatchObject({ code: 'token_invalid' });
+  });
+
+  it('[CL1] a control token opens the link of the node that it names, and of no other', async () => {
+    const caller = { kind: 'edge' as const, id: 'edge-a', incarnation: mintIncarnation() };
+    const token = await signControlToken(SECRET, mediaNode('node-a'), caller);
+    expect(await verifyControlToken(SECRET, mediaNode('node-a'), token)).toEqual(caller);
+    await expect(verifyControlToken(SECRET, mediaNode('node-b'), token)).rejects.toMatchObject({
+      code: 'token_invalid',
+    });
+  });
+});
