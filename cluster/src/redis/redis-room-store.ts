@@ -117,11 +117,11 @@ export class RedisRoomStore implements RoomStore {
     peerId: PeerId,
     epoch: Epoch,
     reason: LeaveReason,
-  ): Promise<readonly LoggedEvent[]> {
+  ): Promise<LoggedEvent[]> {
     return readEvents(await removePeer(this.#run, roomKeys(roomId), [peerId, String(epoch), reason]));
   }
 
-  async publishTrack(roomId: RoomId, track: StoredTrack): Promise<readonly LoggedEvent[]> {
+  async publishTrack(roomId: RoomId, track: StoredTrack): Promise<LoggedEvent[]> {
     const reply = await publishTrack(this.#run, roomKeys(roomId), [
       track.trackId,
       String(track.epoch),
@@ -134,7 +134,7 @@ export class RedisRoomStore implements RoomStore {
     return readPublished(reply);
   }
 
-  async setTrackPaused(roomId: RoomId, trackId: TrackId, paused: boolean): Promise<readonly LoggedEvent[]> {
+  async setTrackPaused(roomId: RoomId, trackId: TrackId, paused: boolean): Promise<LoggedEvent[]> {
     return readEvents(await setTrackPaused(this.#run, roomKeys(roomId), [trackId, flag(paused)]));
   }
 
@@ -142,7 +142,7 @@ export class RedisRoomStore implements RoomStore {
     roomId: RoomId,
     trackIds: readonly TrackId[],
     reason: TrackEndReason,
-  ): Promise<readonly LoggedEvent[]> {
+  ): Promise<LoggedEvent[]> {
     return readEvents(await endTracks(this.#run, roomKeys(roomId), [reason, trackIds.join(',')]));
   }
 

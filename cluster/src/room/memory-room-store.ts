@@ -162,7 +162,7 @@ export class MemoryRoomStore implements RoomStore {
     peerId: PeerId,
     epoch: Epoch,
     reason: LeaveReason,
-  ): Promise<readonly LoggedEvent[]> {
+  ): Promise<LoggedEvent[]> {
     const room = this.#rooms.get(roomId);
     if (room === undefined) return [];
     const placement = room.placements.get(peerId);
@@ -179,7 +179,7 @@ export class MemoryRoomStore implements RoomStore {
     return Promise.resolve(events);
   }
 
-  async publishTrack(roomId: RoomId, track: StoredTrack): Promise<readonly LoggedEvent[]> {
+  async publishTrack(roomId: RoomId, track: StoredTrack): Promise<LoggedEvent[]> {
     const { room } = this.#placed(roomId, track.peerId, (live) => live <= track.epoch);
     const before = room.tracks.get(track.trackId);
     room.tracks.set(track.trackId, track);
@@ -191,7 +191,7 @@ export class MemoryRoomStore implements RoomStore {
     return [room.append({ type: 'track.changed', trackId: track.trackId, paused: track.paused }, nowMs)];
   }
 
-  async setTrackPaused(roomId: RoomId, trackId: TrackId, paused: boolean): Promise<readonly LoggedEvent[]> {
+  async setTrackPaused(roomId: RoomId, trackId: TrackId, paused: boolean): Promise<LoggedEvent[]> {
     const room = this.#rooms.get(roomId);
     const track = room?.tracks.get(trackId);
     if (room === undefined || track === undefined || track.paused === paused) return [];
@@ -203,7 +203,7 @@ export class MemoryRoomStore implements RoomStore {
     roomId: RoomId,
     trackIds: readonly TrackId[],
     reason: TrackEndReason,
-  ): Promise<readonly LoggedEvent[]> {
+  ): Promise<LoggedEvent[]> {
     const room = this.#rooms.get(roomId);
     if (room === undefined) return [];
     const events: LoggedEvent[] = [];

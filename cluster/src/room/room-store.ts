@@ -68,7 +68,7 @@ export interface ChatPost {
 }
 
 export type CatchUp =
-  | { readonly type: 'events'; readonly events: readonly LoggedEvent[] }
+  | { readonly type: 'events'; readonly events: LoggedEvent[] }
   | { readonly type: 'snapshot'; readonly room: RoomSnapshot };
 
 /** All methods throw PlenaryError `store_unavailable` when the store does not answer. */
@@ -97,7 +97,7 @@ export interface RoomStore {
     roomId: RoomId,
     peer: { readonly peerId: PeerId; readonly displayName: string; readonly role: Role },
     epoch: Epoch,
-  ): Promise<{ readonly snapshot: RoomSnapshot; readonly self: RosterPeer; readonly events: readonly LoggedEvent[] }>;
+  ): Promise<{ readonly snapshot: RoomSnapshot; readonly self: RosterPeer; readonly events: LoggedEvent[] }>;
 
   /** Notes that another edge now holds the peer's session. @throws PlenaryError `peer_not_found`, `stale_epoch` */
   attachPeer(roomId: RoomId, peerId: PeerId, epoch: Epoch, edgeId: EdgeId): Promise<RosterPeer>;
@@ -113,20 +113,20 @@ export interface RoomStore {
     epoch: Epoch,
     reason: LeaveReason,
     heldBy?: EdgeId,
-  ): Promise<readonly LoggedEvent[]>;
+  ): Promise<LoggedEvent[]>;
 
   /** Publishes a track, or publishes it again as it is now. @throws PlenaryError `stale_epoch`, `peer_not_found` */
-  publishTrack(roomId: RoomId, track: StoredTrack): Promise<readonly LoggedEvent[]>;
+  publishTrack(roomId: RoomId, track: StoredTrack): Promise<LoggedEvent[]>;
 
   /** Notes the publisher's mute. A track that is gone, or a state it has already, changes nothing. */
-  setTrackPaused(roomId: RoomId, trackId: TrackId, paused: boolean): Promise<readonly LoggedEvent[]>;
+  setTrackPaused(roomId: RoomId, trackId: TrackId, paused: boolean): Promise<LoggedEvent[]>;
 
   /** Removes tracks; those that are gone change nothing. */
   endTracks(
     roomId: RoomId,
     trackIds: readonly TrackId[],
     reason: TrackEndReason,
-  ): Promise<readonly LoggedEvent[]>;
+  ): Promise<LoggedEvent[]>;
 
   /** The named tracks that exist. */
   tracks(roomId: RoomId, trackIds: readonly TrackId[]): Promise<readonly StoredTrack[]>;
@@ -134,13 +134,13 @@ export interface RoomStore {
   /** Posts a message; one of the same peer and requestId among the last ones is returned and not posted twice. */
   postChat(
     post: ChatPost,
-  ): Promise<{ readonly message: ChatMessage; readonly events: readonly LoggedEvent[] }>;
+  ): Promise<{ readonly message: ChatMessage; readonly events: LoggedEvent[] }>;
 
   /** The roster after a cursor, `ROSTER_PAGE_SIZE` at a time, by time of joining. */
   rosterPage(
     roomId: RoomId,
     cursor: string,
-  ): Promise<{ readonly peers: readonly RosterPeer[]; readonly nextCursor?: string }>;
+  ): Promise<{ readonly peers: RosterPeer[]; readonly nextCursor?: string }>;
 
   /** What happened after an event: the events if the log still has them all, else a snapshot (LG3). */
   catchUp(roomId: RoomId, afterEventId: EventId): Promise<CatchUp>;
