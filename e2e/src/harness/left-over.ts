@@ -1,0 +1,55 @@
+import { Redis } from 'ioredis';
+import type { LocalCluster } from '@plenary/deploy/local-cluster';
+import { readMetrics } from './metrics.ts';
+
+/** Everything that a meeting makes and its end must free. */
+export interface LeftOver {
+  /** Gauges of the media nodes, added up, by what they count. */
+  readonly media: Readonly<Record<string, number>>;
+  /** Keys in Redis beside the registry. */
+  readonly keys: readonly string[];
+  readonly sessions: number;
+}
+
+const MEDIA_GAUGES = [
+  'plenary_media_routers',
+  'plenary_media_transports',
+  'plenary_media_producers',
+  'plenary_media_consumers',
+  'plenary_media_pipes',
+  'plenary_media_peers',
+];
+
+export async function leftOver(cluster: LocalCluster): Promise<LeftOver> {
+  const media: Record<string, number> = Object.fromEntries(MEDIA_GAUGES.map((gauge) => [gauge, 0]));
+  for (const node of cluster.mediaNodes) {
+    const readings = await readMetrics(node.url);
+    for (const gauge of MEDIA_GAUGES) {
+      const value = readings.get(gauge);
+      if (value === undefined) throw new Error(`${node.id} has no metric ${gauge}`);
+      media[gauge] = (media[gauge] ?? 0) + value;
+    }
+  }
+  let sessions = 0;
+  for (const edge of cluster.edges) sessions += (await readMetrics(edge.url)).get('plenary_edge_sessions') ?? 0;
+  return { media, keys: await keysBesideRegistry(cluster.redisUrl), sessions };
+}
+
+/** Whether nothing of any meeting is left. */
+export function isNothing(left: LeftOver): boolean {
+  return left.keys.length === 0 && left.sessions === 0 && Object.values(left.media).every((count) => count === 0);
+}
+
+/** How many pipes the media nodes have, both ends counted. */
+export async function pipeCount(cluster: LocalCluster): Promise<number> {
+  return (await leftOver(cluster)).media['plenary_media_pipes'] ?? 0;
+}
+
+async function keysBesideRegistry(redisUrl: string): Promise<string[]> {
+  const redis = new Redis(redisUrl);
+  try {
+    return (await redis.keys('*')).filter((key) => !key.startsWith('plenary:{registry}:'));
+  } finally {
+    redis.disconnect();
+  }
+}

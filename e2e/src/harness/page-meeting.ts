@@ -1,0 +1,32 @@
+/**
+ * The part of the web app's `window.plenary` that these tests read. It is spelled out here, rather than imported, so
+ * that the tests see the app as any other program in the page would.
+ */
+export interface PageMeeting {
+  getSnapshot(): {
+    readonly connection: { readonly phase: string };
+    readonly media: string;
+    readonly edgeId?: string;
+    readonly mediaNodeId?: string;
+    readonly room: { readonly peerCount: number };
+  };
+  stats(): Promise<{
+    readonly received: readonly {
+      readonly peerId: string;
+      readonly kind: string;
+      readonly source: string;
+      readonly framesDecoded: number;
+      readonly totalAudioEnergy: number;
+    }[];
+  }>;
+}
+
+declare global {
+  var plenary: PageMeeting | undefined;
+}
+
+/** What a page receives of others, in one look. */
+export interface Reception {
+  readonly framesDecoded: number;
+  readonly audioEnergy: number;
+}

@@ -1,0 +1,134 @@
+/** Two people in real browsers, by the app's own buttons, on a cluster of real processes. */
+import { startLocalCluster } from '@plenary/deploy/local-cluster';
+import type { LocalCluster } from '@plenary/deploy/local-cluster';
+import type { Browser } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { launchBrowser } from './harness/browser.ts';
+import { isNothing, leftOver, pipeCount } from './harness/left-over.ts';
+import { Participant } from './harness/participant.ts';
+import { until } from './harness/until.ts';
+
+/** Rounds of joining and leaving after which nothing may be left. */
+const ROUNDS = 50;
+
+describe('a meeting', () => {
+  let cluster: LocalCluster;
+  let browser: Browser;
+  let here: string;
+  let there: string;
+  const people: Participant[] = [];
+
+  beforeAll(async () => {
+    cluster = await startLocalCluster({ env: { PLENARY_LOG_LEVEL: 'warn' } });
+    const [first, second] = cluster.edges;
+    if (first === undefined || second === undefined) throw new Error('the cluster has two edges');
+    here = first.publicUrl;
+    there = second.publicUrl;
+    browser = await launchBrowser();
+  });
+
+  afterEach(async () => {
+    for (const person of people.splice(0)) await person.close();
+  });
+
+  afterAll(async () => {
+    await browser.close();
+    await cluster.stop();
+  });
+
+  async function enter(edgeUrl: string, roomId: string, name: string): Promise<Participant> {
+    const person = await Participant.open(browser, edgeUrl, roomId, name);
+    people.push(person);
+    await person.join();
+    return person;
+  }
+
+  const untilNothingIsLeft = (): Promise<unknown> =>
+    until('every transport, router, pipe, session and key is freed', () => leftOver(cluster), isNothing);
+
+  it('[PI1] two people on different media nodes see and hear each other through a pipe', async () => {
+    const ann = await enter(here, 'across', 'Ann');
+    const bob = await enter(there, 'across', 'Bob');
+    await Promise.all([ann.untilOthersAre(['Bob']), bob.untilOthersAre(['Ann'])]);
+    expect(await ann.mediaNodeId()).not.toBe(await bob.mediaNodeId());
+    await Promise.all([ann.untilSeesAndHears(), bob.untilSeesAndHears()]);
+    expect(await pipeCount(cluster)).toBeGreaterThan(0);
+
+    await bob.leave();
+    await ann.untilOthersAre([]);
+    await ann.leave();
+    await untilNothingIsLeft();
+    expect([...ann.errors, ...bob.errors]).toEqual([]);
+  });
+
+  it('[PI2] two people on one media node see and hear each other, and there is no pipe', async () => {
+    const ann = await enter(here, 'together', 'Ann');
+    const bob = await enter(here, 'together', 'Bob');
+    await Promise.all([ann.untilOthersAre(['Bob']), bob.untilOthersAre(['Ann'])]);
+    expect(await ann.mediaNodeId()).toBe(await bob.mediaNodeId());
+    await Promise.all([ann.untilSeesAndHears(), bob.untilSeesAndHears()]);
+    expect(await pipeCount(cluster)).toBe(0);
+
+    await Promise.all([ann.leave(), bob.leave()]);
+    await untilNothingIsLeft();
+  });
+
+  it('[LG2] what one says, mutes and shows reaches the other on another edge', async () => {
+    const ann = await enter(here, 'chatting', 'Ann');
+    const bob = await enter(there, 'chatting', 'Bob');
+    await ann.untilOthersAre(['Bob']);
+
+    await ann.page.getByTestId('chat-button').click();
+    await ann.page.getByTestId('chat-input').fill('Hello <b>Bob</b> & all');
+    await ann.page.getByTestId('chat-input').press('Enter');
+    await bob.page.getByTestId('chat-button').click();
+    await until(
+      'Bob reads the message as it was written',
+      () => bob.page.getByTestId('chat-message').allInnerTexts(),
+      (messages) => messages.some((message) => message.includes('Hello <b>Bob</b> & all')),
+    );
+
+    await ann.page.getByTestId('camera-button').click();
+    await until(
+      'Ann’s camera is off for Bob',
+      () => bob.page.locator('[data-testid=tile][data-peer-name=Ann] video:visible').count(),
+      (videos) => videos === 0,
+    );
+    await ann.page.getByTestId('camera-button').click();
+    await bob.untilSeesAndHears();
+    await Promise.all([ann.leave(), bob.leave()]);
+    await untilNothingIsLeft();
+  });
+
+  it('[SE5] a closed tab takes its tile along, without a word from the person', async () => {
+    const ann = await enter(here, 'closing', 'Ann');
+    const bob = await enter(there, 'closing', 'Bob');
+    await ann.untilOthersAre(['Bob']);
+    await bob.close();
+    await ann.untilOthersAre([]);
+    await ann.leave();
+    await untilNothingIsLeft();
+  });
+
+  it(`[LG4] after ${ROUNDS} rounds of joining and leaving nothing is left`, async () => {
+    const ann = await enter(here, 'rounds', 'Ann');
+    const bob = await enter(there, 'rounds', 'Bob');
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      await Promise.all([ann.untilOthersAre(['Bob']), bob.untilOthersAre(['Ann'])]);
+      await until(
+        `pictures in round ${round}`,
+        async () => Promise.all([ann.reception(), bob.reception()]),
+        (seen) => seen.every(({ framesDecoded }) => framesDecoded > 0),
+      );
+      await Promise.all([ann.leave(), bob.leave()]);
+      if (round === ROUNDS) break;
+      for (const person of [ann, bob]) {
+        await person.page.getByTestId('rejoin-button').click();
+        await person.page.getByTestId('join-button').click();
+      }
+      await Promise.all([ann.untilJoined(), bob.untilJoined()]);
+    }
+    await untilNothingIsLeft();
+    expect([...ann.errors, ...bob.errors]).toEqual([]);
+  }, 240_000);
+});
