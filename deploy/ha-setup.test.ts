@@ -1,0 +1,87 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { safeParse } from 'zod';
+import type { core } from 'zod';
+import { EDGE_SETTINGS } from '../edge-signaling/src/config.ts';
+import { CONFIG_SCHEMA } from '../media-node/src/config.ts';
+
+const root = join(import.meta.dirname, '..');
+const text = readFileSync(join(root, 'HA_SETUP.md'), 'utf8');
+
+interface Row {
+  readonly name: string;
+  readonly edge: string;
+  readonly mediaNode: string;
+  readonly fallback: string;
+}
+
+const rows: Row[] = [
+  ...text.matchAll(/^\| `([A-Z_]+)` \| (yes|no) \| (yes|no) \| ([^|]+) \| [^|]+ \|$/gm),
+].map(([, name = '', edge = '', mediaNode = '', fallback = '']) => ({ name, edge, mediaNode, fallback }));
+
+interface Settings {
+  readonly shape: Readonly<Record<string, core.$ZodType>>;
+}
+
+/** What a schema makes of an absent variable. */
+function absent(schema: Settings, name: string): { readonly required: boolean; readonly value: unknown } {
+  const field = schema.shape[name];
+  if (field === undefined) throw new Error(`no setting ${name}`);
+  const parsed = safeParse(field, undefined);
+  return { required: !parsed.success, value: parsed.data };
+}
+
+describe('the table of environment variables in HA_SETUP.md', () => {
+  it.each([
+    ['edge', EDGE_SETTINGS],
+    ['mediaNode', CONFIG_SCHEMA],
+  ] as const)('names exactly the settings of the %s', (column, schema: Settings) => {
+    const told = rows.filter((row) => row[column] === 'yes').map(({ name }) => name);
+    expect(told.sort()).toEqual(Object.keys(schema.shape).sort());
+  });
+
+  it.each([
+    ['edge', EDGE_SETTINGS],
+    ['mediaNode', CONFIG_SCHEMA],
+  ] as const)('tells what is required and the defaults of the %s', (column, schema: Settings) => {
+    for (const { name, fallback } of rows.filter((row) => row[column] === 'yes')) {
+      const { required, value } = absent(schema, name);
+      expect(fallback === 'required', name).toBe(required);
+      if (typeof value === 'boolean') expect(fallback, name).toBe(value ? '`on`' : '`off`');
+      if (typeof value === 'number' || typeof value === 'string') expect(fallback, name).toBe(`\`${value}\``);
+    }
+  });
+
+  it('has each variable once', () => {
+    expect(rows.length).toBeGreaterThan(20);
+    expect(new Set(rows.map(({ name }) => name)).size).toBe(rows.length);
+  });
+});
+
+describe('HA_SETUP.md', () => {
+  it('mentions no setting that no process has', () => {
+    const known = new Set([...Object.keys(EDGE_SETTINGS.shape), ...Object.keys(CONFIG_SCHEMA.shape)]);
+    const caddy = readFileSync(join(root, 'Caddyfile.ha.example'), 'utf8');
+    for (const [name] of text.matchAll(/\bPLENARY_[A-Z_]*[A-Z]\b/g)) {
+      const plain = name.replace(/_FILE$/, '');
+      expect(known.has(plain) || caddy.includes(`{$${plain}:`), name).toBe(true);
+    }
+  });
+
+  it('links only to files and headings that exist', () => {
+    const headings = [...text.matchAll(/^## (.+)$/gm)].map(([, heading = '']) =>
+      heading
+        .toLowerCase()
+        .replace(/[^a-z0-9 -]/g, '')
+        .replaceAll(' ', '-'),
+    );
+    for (const [, target = ''] of text.matchAll(/\]\(([^)]+)\)/g)) {
+      if (target.startsWith('#')) expect(headings).toContain(target.slice(1));
+      else expect(existsSync(join(root, target)), target).toBe(true);
+    }
+    for (const [, path = ''] of text.matchAll(/\b((?:deploy|e2e|cluster)\/[\w./-]+\.\w+)/g)) {
+      expect(existsSync(join(root, path)), path).toBe(true);
+    }
+  });
+});

@@ -1,0 +1,41 @@
+# A media node with its mediasoup worker. From the repository's root:
+#
+#     docker build -f deploy/images/media-node.Dockerfile -t plenary/media-node:0.1.0 .
+#
+# The worker is mediasoup's own prebuilt where that can be fetched, else it is built from the npm package's source
+# against BASE's libraries (some five minutes on two cores). Run it on host networking: each of its ports carries media
+# of many people, and a port mapping would cost a copy of every packet.
+ARG BASE=docker.io/library/debian:trixie-slim
+
+# --- builds: Node 24, the packages and the worker, by the same recipe as `npm start`
+FROM ${BASE} AS build
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates nodejs npm patchelf
+WORKDIR /build
+COPY . .
+RUN node deploy/local/bootstrap.mjs run --for base node deploy/images/build-worker.mjs /worker
+# npm wants to see every workspace that the lockfile names, but installs only the packages of the two that run.
+RUN mkdir /app && cp --parents package.json package-lock.json .npmrc */package.json /app \
+ && cd /app && PATH=/build/.toolchain/bin:$PATH npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
+      --workspace @plenary/cluster --workspace @plenary/media-node \
+ && for folder in */package.json; do rm -r "${folder%/package.json}"; done
+# The worker's source is of no use at run time.
+RUN rm -rf /app/node_modules/mediasoup/worker
+RUN cp -r --parents cluster media-node /app \
+ && find /app/cluster /app/media-node \( -name '*.test.ts' -o -name '*.contract.ts' -o -name testing \) -prune -exec rm -r {} +
+
+# --- runs: what a media node needs and nothing else
+FROM ${BASE}
+# Its own user; 10001 is what the secrets' files must be readable for.
+RUN useradd --system --uid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin plenary
+COPY --from=build /build/.toolchain/bin/node /usr/local/bin/node
+COPY --from=build /worker /worker
+COPY --from=build /app /app
+COPY deploy/images/healthcheck.mjs /app/
+WORKDIR /app
+USER 10001:10001
+ENV NODE_ENV=production MEDIASOUP_WORKER_BIN=/worker/mediasoup-worker PLENARY_PORT=4000
+EXPOSE 4000
+# Liveness only: a media node whose store is away is not ready, but it carries running meetings.
+HEALTHCHECK --interval=5s --timeout=3s --start-period=15s --retries=3 CMD ["node", "/app/healthcheck.mjs"]
+STOPSIGNAL SIGTERM
+CMD ["node", "media-node/src/main.ts"]

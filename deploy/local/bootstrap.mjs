@@ -1,0 +1,114 @@
+#!/usr/bin/env node
+// @ts-check
+/**
+ * The one entry to the repository's tools: makes the machine ready and then runs what was asked for inside the
+ * toolchain. Plain JavaScript without a dependency, for the Node that happens to be there (18 or newer).
+ */
+import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { USAGE, parseArguments } from './setup/arguments.mjs';
+import { childEnvironment } from './setup/environment.mjs';
+import { SetupError } from './setup/errors.mjs';
+import { setUp } from './setup/index.mjs';
+import { nodeBinary, root } from './setup/paths.mjs';
+import { readText, stopRunningCommands } from './setup/process.mjs';
+
+const FORWARDED = /** @type {const} */ (['SIGTERM', 'SIGHUP', 'SIGINT']);
+
+/** How often we look whether the process that started us (npm) is still there. */
+const PARENT_POLL_MS = 1000;
+
+/**
+ * Runs a program in the foreground: it gets our terminal and our signals, and we end as it ends.
+ * @param {string} program
+ * @param {string[]} args
+ * @param {NodeJS.ProcessEnv} env
+ */
+function runInForeground(program, args, env) {
+  const child = spawn(program, args, { stdio: 'inherit', env });
+  for (const signal of FORWARDED) {
+    process.removeAllListeners(signal);
+    process.on(signal, () => {
+      // From a terminal, Ctrl-C reaches the child too; a second SIGINT could mean "at once" to it.
+      if (signal === 'SIGINT' && process.stdin.isTTY) return;
+      child.kill(signal);
+    });
+  }
+  endWithParent(() => child.kill('SIGTERM'));
+  child.on('error', (error) => {
+    console.error(`${program} cannot be run: ${error.message}`);
+    process.exit(127);
+  });
+  child.on('exit', (code, signal) =>
+    process.exit(signal === null ? (code ?? 1) : 128 + constants.signals[signal]),
+  );
+}
+
+/**
+ * npm killed outright forwards nothing; without this a cluster would live on with nobody to stop it.
+ * @param {() => void} end
+ */
+function endWithParent(end) {
+  if (process.env.npm_lifecycle_event === undefined) return;
+  const before = ancestors();
+  setInterval(() => {
+    if (ancestors() !== before) end();
+  }, PARENT_POLL_MS).unref();
+}
+
+/** Our parent and its parent: npm runs a script through a shell, which would outlive it. */
+function ancestors() {
+  const stat = readText(`/proc/${process.ppid}/stat`) ?? '';
+  return `${process.ppid} ${/\) \S (\d+) /.exec(stat)?.[1] ?? ''}`;
+}
+
+async function main() {
+  const command = parseArguments(process.argv.slice(2));
+  if (command.command === 'help') {
+    console.log(USAGE);
+    return;
+  }
+  if (
+    command.command === 'start' &&
+    command.rest.some((argument) => argument === '--help' || argument === '-h')
+  ) {
+    // Asking what the options are should not set up a machine; only our Node is needed to answer.
+    await setUp('base', { verbose: false });
+  } else {
+    await setUp(command.purpose, { verbose: command.command === 'setup' });
+  }
+  const env = childEnvironment({ worker: command.purpose !== 'base' });
+  switch (command.command) {
+    case 'setup':
+      return;
+    case 'start':
+    case 'test':
+      // The cluster ends itself when we are gone, however we end.
+      env.LOCAL_CLUSTER_PARENT = String(process.pid);
+      runInForeground(
+        nodeBinary,
+        [join(root, 'deploy/local', `${command.command}.ts`), ...command.rest],
+        env,
+      );
+      return;
+    case 'run':
+      runInForeground(command.program, command.rest, env);
+  }
+}
+
+for (const signal of FORWARDED) {
+  process.on(signal, () => {
+    stopRunningCommands();
+    console.error(
+      `\nSetup stopped by ${signal}. The next run continues with the step that was not finished.`,
+    );
+    process.exit(128 + constants.signals[signal]);
+  });
+}
+
+main().catch((error) => {
+  // A failure that a person can act on is told plainly; anything else is a mistake of ours and keeps its trace.
+  console.error(error instanceof SetupError ? `\n${error.message}` : error);
+  process.exit(1);
+});

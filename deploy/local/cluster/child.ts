@@ -1,0 +1,176 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { LocalClusterError } from './errors.ts';
+import type { ProcessKind } from './options.ts';
+
+/** How many of its last lines a process is remembered with. */
+const KEPT_LINES = 500;
+
+/** How many are shown when a process dies. */
+export const SHOWN_LINES = 12;
+
+export interface ChildSpec {
+  readonly kind: ProcessKind;
+  readonly id: string;
+  readonly program: string;
+  readonly args: readonly string[];
+  /** The whole environment. */
+  readonly env: NodeJS.ProcessEnv;
+}
+
+export interface ChildCallbacks {
+  readonly onLine: (line: string) => void;
+  /** Told when the process ended although nobody asked it to. */
+  readonly onUnexpectedExit: (how: string) => void;
+}
+
+/**
+ * One process of the cluster, over all its restarts.
+ *
+ * Nothing of it outlives us, however we end: the system kills it when we are gone (`setpriv --pdeathsig`, on Linux),
+ * and its standard input is a pipe from us, whose end it watches for itself (`PLENARY_PARENT_PIPE`).
+ */
+export class Child {
+  readonly spec: ChildSpec;
+  readonly #callbacks: ChildCallbacks;
+  readonly #lines: string[] = [];
+  #process: ChildProcess | null = null;
+  #ended: Promise<string> = Promise.resolve('was not started');
+  #endIsExpected = false;
+
+  constructor(spec: ChildSpec, callbacks: ChildCallbacks) {
+    this.spec = spec;
+    this.#callbacks = callbacks;
+  }
+
+  /** The process's number, or null while it does not run. */
+  get pid(): number | null {
+    return this.#process?.pid ?? null;
+  }
+
+  /** What it printed last, oldest first, over all its restarts. */
+  logs(): readonly string[] {
+    return [...this.#lines];
+  }
+
+  /** How it ended (`exited with 1`, `was ended by SIGKILL`), once it has. */
+  get ended(): Promise<string> {
+    return this.#ended;
+  }
+
+  /**
+   * Starts it.
+   * @throws LocalClusterError when its program cannot be run, or when it runs already
+   */
+  async start(): Promise<void> {
+    if (this.#process !== null)
+      throw new LocalClusterError(`${this.spec.id} runs already (process ${this.pid}).`);
+    this.#endIsExpected = false;
+    const { program, args } = withDeathSignal(this.spec.program, this.spec.args);
+    const child = spawn(program, args, { env: this.spec.env, stdio: ['pipe', 'pipe', 'pipe'] });
+    this.#process = child;
+    // Writing is never done; the pipe is there to end with us. It may break when the child ends first.
+    child.stdin.on('error', () => child.stdin.destroy());
+    for (const stream of [child.stdout, child.stderr]) {
+      createInterface({ input: stream, crlfDelay: Infinity }).on('line', (line) => this.#take(line));
+    }
+    const started = new Promise<void>((resolve, reject) => {
+      child.once('spawn', resolve);
+      child.once('error', (error) => {
+        this.#process = null;
+        reject(
+          new LocalClusterError(
+            `${this.spec.id} cannot be started: ${error.message} (${this.spec.program}).`,
+          ),
+        );
+      });
+    });
+    // `close` comes when its output has been read to the end too, so its last words are never missed.
+    this.#ended = new Promise((resolve) => {
+      child.once('close', (code, signal) => {
+        const how = signal === null ? `exited with ${code ?? '?'}` : `was ended by ${signal}`;
+        const expected = this.#endIsExpected;
+        this.#process = null;
+        resolve(how);
+        if (!expected) this.#callbacks.onUnexpectedExit(how);
+      });
+    });
+    await started;
+  }
+
+  /**
+   * Sends a signal, and for a deadly one waits until the process is gone. Its end then counts as asked for.
+   * `SIGSTOP` and `SIGCONT` freeze and thaw it.
+   */
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    const child = this.#process;
+    if (child === null) return;
+    if (signal === 'SIGSTOP' || signal === 'SIGCONT' || signal === 'SIGUSR1' || signal === 'SIGUSR2') {
+      child.kill(signal);
+      return;
+    }
+    this.#endIsExpected = true;
+    child.kill(signal);
+    await this.#ended;
+  }
+
+  /**
+   * Ends it: asks with SIGTERM, and kills it when it takes longer than the given time.
+   * @returns whether it ended by itself
+   */
+  async stop(timeoutMs: number): Promise<boolean> {
+    const child = this.#process;
+    if (child === null) return true;
+    this.#endIsExpected = true;
+    child.kill('SIGTERM');
+    // A frozen process (a test of ours froze it) hears nothing until it is thawed.
+    child.kill('SIGCONT');
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<'late'>((resolve) => {
+      timer = setTimeout(() => resolve('late'), timeoutMs);
+    });
+    const outcome = await Promise.race([this.#ended, late]);
+    clearTimeout(timer);
+    if (outcome !== 'late') return true;
+    child.kill('SIGKILL');
+    await this.#ended;
+    return false;
+  }
+
+  /** Kills it without waiting, for the moment when our own process ends. */
+  killNow(): void {
+    this.#endIsExpected = true;
+    this.#process?.kill('SIGKILL');
+  }
+
+  #take(line: string): void {
+    if (line.trim() === '') return;
+    this.#lines.push(line);
+    if (this.#lines.length > KEPT_LINES) this.#lines.shift();
+    this.#callbacks.onLine(line);
+  }
+}
+
+const SETPRIV = ['/usr/bin/setpriv', '/bin/setpriv'].find((path) => existsSync(path));
+
+/** setpriv puts itself in place of the program, so the process number stays the program's own. */
+function withDeathSignal(program: string, args: readonly string[]): { program: string; args: string[] } {
+  if (SETPRIV !== undefined)
+    return { program: SETPRIV, args: ['--pdeathsig', 'KILL', '--', program, ...args] };
+  // Without setpriv (macOS, musl) a shell watches our pipe and ends the program when it closes. The process number is
+  // then the shell's; it hands SIGTERM on.
+  const script =
+    'exec 3<&0; "$@" </dev/null & p=$!; (cat <&3 >/dev/null; kill -TERM $p) & trap "kill -TERM $p" TERM INT; wait $p; c=$?; trap - TERM; kill $! 2>/dev/null; exit $c';
+  return { program: '/bin/sh', args: ['-c', script, 'sh', program, ...args] };
+}
+
+/** Our environment without what is meant for other processes of ours. */
+export function inheritedEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    // A process refuses PLENARY_ settings that it does not know; what a person's shell has set for one of them
+    // must not reach all.
+    Object.entries(process.env).filter(([name]) => !name.startsWith('PLENARY_') && name !== 'REDIS_URL'),
+  );
+}

@@ -1,0 +1,39 @@
+// @ts-check
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { whyUwsDoesNotLoad } from './step-node.mjs';
+import { SetupError } from './errors.mjs';
+import { childEnvironment } from './environment.mjs';
+import { nodeBinary, root } from './paths.mjs';
+import { outputOf, runLogged } from './process.mjs';
+
+/**
+ * Installs exactly what the lockfile says, without the packages' own install scripts: mediasoup's would
+ * download or build a worker (which is a step of its own here), and the others ship their binaries.
+ * @returns {Promise<string>} what was done
+ */
+export async function installDependencies() {
+  if (!existsSync(join(root, 'package-lock.json'))) {
+    throw new SetupError(
+      'package-lock.json is missing. It belongs to the repository: get it back with `git checkout package-lock.json`.',
+    );
+  }
+  await runLogged('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], {
+    log: 'dependencies',
+    cwd: root,
+    env: childEnvironment(),
+    failure:
+      'The npm packages could not be installed. If package.json was changed, run `npm install` to bring the lockfile up to date; if the network is the cause, try again.',
+  });
+  const dataChannel = outputOf(nodeBinary, ['-e', `require('node-datachannel')`], {
+    ...process.env,
+    NODE_PATH: join(root, 'node_modules'),
+  });
+  const notes = [];
+  const uws = whyUwsDoesNotLoad();
+  if (uws !== null)
+    notes.push(`uWebSockets.js does not load here (${uws}): the edges use Node's own HTTP server instead`);
+  if (dataChannel === null)
+    notes.push('node-datachannel does not load here: the load-test bots will not run');
+  return ['installed', ...notes].join('; ');
+}

@@ -1,0 +1,67 @@
+import { defineConfig } from 'vitest/config';
+
+const everywhere = ['**/node_modules/**', '**/dist/**', '.toolchain/**', '.plenary/**'];
+const contract = '**/*.contract.test.ts';
+const integration = '**/*.integration.test.ts';
+const endToEnd = '**/*.e2e.test.ts';
+
+/**
+ * Four kinds of tests, by what they need:
+ * - `unit`: nothing but our code; all of them together take seconds
+ * - `contract`: one suite for every version of a port; starts a real Redis of its own
+ * - `integration`: real processes of ours
+ * - `e2e`: the whole cluster with real Chromium
+ *
+ * There are no retries: a test that passes only sometimes has found something.
+ */
+export default defineConfig({
+  test: {
+    retry: 0,
+    // Child processes, not threads: a test that starts processes must be able to end with them.
+    pool: 'forks',
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['**/src/**/*.test.{ts,tsx}', 'deploy/**/*.test.ts'],
+          exclude: [...everywhere, contract, integration, endToEnd],
+          pool: 'forks',
+          testTimeout: 5_000,
+        },
+      },
+      {
+        test: {
+          name: 'contract',
+          include: [contract],
+          exclude: everywhere,
+          pool: 'forks',
+          testTimeout: 20_000,
+          hookTimeout: 20_000,
+        },
+      },
+      {
+        test: {
+          name: 'integration',
+          include: [integration],
+          exclude: everywhere,
+          pool: 'forks',
+          // Each file starts processes that want a core of their own; side by side they would only measure each other.
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'e2e',
+          include: [`e2e/${endToEnd}`],
+          exclude: everywhere,
+          pool: 'forks',
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+});
