@@ -1,0 +1,316 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { mintIncarnation, signControlToken } from '@plenary/cluster';
+import { metricBy, metricSum, untilFreed } from '../testing/metric-values.ts';
+import { mediaRequest, opusParameters } from '../testing/rtp.ts';
+import type { TestEdge } from '../testing/test-edge.ts';
+import {
+  TestPeer,
+  TestStore,
+  connectEdge,
+  startTestNode,
+  testRoom,
+  TEST_SECRET,
+} from '../testing/test-node.ts';
+import type { TestNode } from '../testing/test-node.ts';
+import { until } from '../testing/until.ts';
+
+const store = new TestStore();
+let testNode: TestNode;
+let edge: TestEdge;
+
+beforeAll(async () => {
+  testNode = await startTestNode(store);
+  edge = await connectEdge(testNode);
+});
+
+afterAll(async () => {
+  edge.close();
+  await testNode.node.stop();
+});
+
+const nothingHeld = (): Promise<void> => untilFreed(testNode.node.metrics);
+
+describe('the control link', () => {
+  test('[CL1] without a token, with a forged one, or with one for another node, a link is refused', async () => {
+    const caller = { kind: 'edge', id: 'edge-x', incarnation: mintIncarnation() } as const;
+    const forged = await signControlToken(
+      'another secret of at least thirty-two characters',
+      testNode.config.mediaNodeId,
+      caller,
+    );
+    await expect(connectEdge(testNode, caller, forged)).rejects.toThrow('token_invalid');
+    await expect(connectEdge(testNode, caller, '')).rejects.toThrow('unauthorised');
+    const elsewhere = await signControlToken(
+      TEST_SECRET,
+      (await import('@plenary/cluster')).MEDIA_NODE_ID.parse('other'),
+      caller,
+    );
+    await expect(connectEdge(testNode, caller, elsewhere)).rejects.toThrow('token_invalid');
+  });
+
+  test('[CL2] the first notice is hello, and beats follow', async () => {
+    const other = await connectEdge(testNode);
+    expect(other.notices('hello')).toMatchObject([
+      { mediaNodeId: testNode.config.mediaNodeId, controlVersion: 1 },
+    ]);
+    let beats = 0;
+    other.socket.on('beat', () => {
+      beats += 1;
+    });
+    await until('two beats', () => beats >= 2);
+    other.close();
+  });
+
+  test('[CL3] an edge may not ask for pipes, nor a node speak for peers', async () => {
+    await expect(edge.raw('pipe.locate', { roomId: 'r', trackId: 't' })).resolves.toMatchObject({
+      ok: false,
+      error: { code: 'forbidden' },
+    });
+    const node = await connectEdge(testNode, { kind: 'media-node', id: 'm', incarnation: mintIncarnation() });
+    await expect(node.raw('peer.drop', { roomId: 'r', peerId: 'p', epoch: 1 })).resolves.toMatchObject({
+      error: { code: 'forbidden' },
+    });
+    node.close();
+  });
+
+  test('[CL4] malformed and unknown messages are answered, and nobody else suffers', async () => {
+    const peer = await TestPeer.admit(store, testNode, edge, testRoom('malformed'));
+    const answers = await Promise.all([
+      edge.raw('peer.admit', { roomId: 'x' }),
+      edge.raw('subscribe', null),
+      edge.raw('consumers.update', 'text'),
+      edge.raw('no.such.message', {}),
+      edge.raw('__proto__', {}),
+    ]);
+    expect(answers).toMatchObject([
+      { error: { code: 'malformed_message' } },
+      { error: { code: 'malformed_message' } },
+      { error: { code: 'malformed_message' } },
+      { error: { code: 'unknown_message' } },
+      { error: { code: 'unknown_message' } },
+    ]);
+    edge.socket.emit('peer.drop', 'no acknowledgement is asked for');
+    const bad = edge.call('track.publish', {
+      ...peer.placed,
+      requestId: 'bad',
+      transportId: peer.sendTransportId,
+      kind: 'audio',
+      source: 'microphone',
+      rtpParameters: { codecs: [{ mimeType: 'audio/unheard', payloadType: 99, clockRate: 8_000 }] },
+      paused: false,
+    });
+    await expect(bad).rejects.toMatchObject({ code: 'invalid_media_parameters' });
+    await expect(peer.publish('microphone')).resolves.toMatchObject({ kind: 'audio' });
+    await peer.leave(store);
+    await nothingHeld();
+  });
+});
+
+describe('a peer', () => {
+  test('[EP3] an admission is few calls into mediasoup, and its repeat none', async () => {
+    const { metrics } = testNode.node;
+    const calls = async (): Promise<Record<string, number>> => {
+      const counted = await metricBy(metrics, 'plenary_mediasoup_calls_total', 'method');
+      delete counted['worker.getResourceUsage'];
+      return counted;
+    };
+    const first = await TestPeer.admit(store, testNode, edge, testRoom('calls'));
+    const tracks = [await first.publish('microphone'), await first.publish('camera')];
+    const before = await calls();
+    const second = await TestPeer.place(store, testNode, edge, testRoom('calls'));
+    const reply = await second.admit(tracks);
+    const after = await calls();
+    const made = Object.fromEntries(
+      Object.entries(after)
+        .map(([method, count]) => [method, count - (before[method] ?? 0)] as const)
+        .filter(([, count]) => count !== 0),
+    );
+    expect(made).toEqual({
+      'router.createWebRtcTransport': 2,
+      'transport.connect': 2,
+      'transport.consume': 2,
+    });
+    expect(reply.failed).toEqual([]);
+    expect(reply.consumers).toMatchObject([{ paused: false }, { paused: false }]);
+    expect(reply.sendTransport?.iceCandidates.map((candidate) => candidate.protocol)).toEqual(['udp', 'tcp']);
+    expect(await second.admit(tracks)).toEqual(reply);
+    expect(await calls()).toEqual(after);
+    await first.leave(store);
+    await second.leave(store);
+    await nothingHeld();
+  });
+
+  test('[EP2] an older epoch is refused, a higher one replaces, and a dropped one does not come back', async () => {
+    const roomId = testRoom('epochs');
+    const old = await TestPeer.admit(store, testNode, edge, roomId);
+    const track = await old.publish('camera');
+    const next = await TestPeer.place(store, testNode, edge, roomId, old.placed);
+    expect(next.placed.epoch).toBeGreaterThan(old.placed.epoch);
+    await next.admit();
+    await expect(old.admit()).rejects.toMatchObject({ code: 'stale_epoch' });
+    await expect(old.publish('screen')).rejects.toMatchObject({ code: 'stale_epoch' });
+    await until('the old track to end', () =>
+      edge
+        .notices('room.events')
+        .some(({ events }) =>
+          events.some(({ event }) => event.type === 'track.ended' && event.trackId === track.trackId),
+        ),
+    );
+    await edge.call('peer.drop', old.placed);
+    await expect(edge.call('peer.attach', next.placed)).resolves.toEqual({ alive: true });
+    await next.leave(store);
+    await edge.call('peer.drop', next.placed);
+    await expect(next.admit()).rejects.toMatchObject({ code: 'stale_epoch' });
+    await nothingHeld();
+  });
+
+  test('[EP3] a publish that is repeated gives one producer, and the ninth track is refused', async () => {
+    const peer = await TestPeer.admit(store, testNode, edge, testRoom('publish'));
+    const request = {
+      ...peer.placed,
+      requestId: 'same',
+      transportId: peer.sendTransportId,
+      kind: 'audio' as const,
+      source: 'microphone' as const,
+      rtpParameters: opusParameters(),
+      paused: false,
+    };
+    const [one, two] = await Promise.all([
+      edge.call('track.publish', request),
+      edge.call('track.publish', request),
+    ]);
+    expect(two).toEqual(one);
+    expect(await metricSum(testNode.node.metrics, 'plenary_media_producers')).toBe(1);
+    for (let index = 0; index < 7; index += 1) await peer.publish('microphone', `more-${index}`);
+    await expect(peer.publish('camera')).rejects.toMatchObject({ code: 'limit_reached' });
+    await edge.call('track.end', { ...peer.placed, trackId: one.trackId });
+    await expect(peer.publish('camera')).resolves.toBeDefined();
+    await peer.leave(store);
+    await nothingHeld();
+  });
+
+  test('[EP4] a mute and a track’s end reach store and consumers', async () => {
+    const roomId = testRoom('mute');
+    const speaker = await TestPeer.admit(store, testNode, edge, roomId);
+    const track = await speaker.publish('microphone');
+    const listener = await TestPeer.admit(store, testNode, edge, roomId);
+    const { consumers } = await listener.subscribe([track]);
+    expect(consumers).toMatchObject([{ trackId: track.trackId, paused: false, producerPaused: false }]);
+    expect(await listener.subscribe([track])).toMatchObject({
+      consumers: [{ consumerId: consumers[0]?.consumerId }],
+    });
+    const muted = await edge.call('track.pause', { ...speaker.placed, trackId: track.trackId, paused: true });
+    expect(muted.events).toMatchObject([{ event: { type: 'track.changed', paused: true } }]);
+    await edge.call('track.end', { ...speaker.placed, trackId: track.trackId });
+    await until('consumer.closed', () =>
+      edge.notices('consumer.closed').some(({ trackId }) => trackId === track.trackId),
+    );
+    expect(await listener.subscribe([track])).toMatchObject({
+      failed: [{ error: { code: 'track_not_found' } }],
+    });
+    await speaker.leave(store);
+    await listener.leave(store);
+    await nothingHeld();
+  });
+
+  test('[CL5] peers of a broken link stay for the grace, are taken up by another edge, or leave the roster', async () => {
+    const roomId = testRoom('orphans');
+    const first = await connectEdge(testNode, { kind: 'edge', id: 'edge-a', incarnation: mintIncarnation() });
+    const kept = await TestPeer.admit(store, testNode, first, roomId);
+    const lost = await TestPeer.admit(store, testNode, first, roomId);
+    first.close();
+    await until(
+      'two orphans',
+      async () => (await metricSum(testNode.node.metrics, 'plenary_media_orphan_peers')) === 2,
+    );
+    await expect(edge.call('peer.attach', kept.placed)).resolves.toEqual({ alive: true });
+    await until('the orphan to be removed', () =>
+      edge
+        .notices('room.events')
+        .some(({ events }) =>
+          events.some(
+            ({ event }) =>
+              event.type === 'peer.left' &&
+              event.peerId === lost.placed.peerId &&
+              event.reason === 'connection_lost',
+          ),
+        ),
+    );
+    await expect(edge.call('peer.attach', lost.placed)).resolves.toEqual({ alive: false });
+    await expect(edge.call('peer.attach', kept.placed)).resolves.toEqual({ alive: true });
+    await edge.call('peer.drop', kept.placed);
+    await store.rooms.removePeer(roomId, kept.placed.peerId, kept.placed.epoch, 'left');
+    await nothingHeld();
+  });
+
+  test('[CL5] a link of the same life of an edge hears of its peers again by itself', async () => {
+    const caller = { kind: 'edge', id: 'edge-b', incarnation: mintIncarnation() } as const;
+    const first = await connectEdge(testNode, caller);
+    const peer = await TestPeer.admit(store, testNode, first, testRoom('again'));
+    first.close();
+    await until(
+      'an orphan',
+      async () => (await metricSum(testNode.node.metrics, 'plenary_media_orphan_peers')) === 1,
+    );
+    const second = await connectEdge(testNode, caller);
+    await until(
+      'no orphan',
+      async () => (await metricSum(testNode.node.metrics, 'plenary_media_orphan_peers')) === 0,
+    );
+    await second.call('peer.drop', peer.placed);
+    await store.rooms.removePeer(peer.placed.roomId, peer.placed.peerId, peer.placed.epoch, 'left');
+    second.close();
+    await nothingHeld();
+  });
+
+  test('[ST1] with the store away mute works, publish fails and leaves no producer, and all is published on its return', async () => {
+    const roomId = testRoom('outage');
+    const peer = await TestPeer.admit(store, testNode, edge, roomId);
+    const track = await peer.publish('camera');
+    store.setAvailable(false);
+    await expect(peer.publish('microphone')).rejects.toMatchObject({ code: 'store_unavailable' });
+    expect(await metricSum(testNode.node.metrics, 'plenary_media_producers')).toBe(1);
+    const muted = await edge.call('track.pause', { ...peer.placed, trackId: track.trackId, paused: true });
+    expect(muted.events).toEqual([]);
+    const response = await fetch(`${testNode.config.controlUrl}/ready`);
+    expect(response.status).toBe(503);
+    expect(await response.json()).toMatchObject({ ready: false, reasons: ['store_unavailable'] });
+    expect((await fetch(`${testNode.config.controlUrl}/health`)).status).toBe(200);
+    store.setAvailable(true);
+    await until(
+      'the mute to be published',
+      async () => (await store.memory.tracks(roomId, [track.trackId]))[0]?.paused === true,
+    );
+    expect((await fetch(`${testNode.config.controlUrl}/ready`)).status).toBe(200);
+    await peer.leave(store);
+    await nothingHeld();
+  });
+
+  test('[EP5] fifty rounds of joining, publishing, subscribing and leaving count back to zero', async () => {
+    const roomId = testRoom('rounds');
+    for (let round = 0; round < 50; round += 1) {
+      const first = await TestPeer.admit(store, testNode, edge, roomId);
+      const tracks = [await first.publish('microphone'), await first.publish('camera')];
+      const second = await TestPeer.admit(store, testNode, edge, roomId, tracks);
+      expect(second.admitted?.consumers).toHaveLength(2);
+      await Promise.all([first.leave(store), second.leave(store)]);
+    }
+    await nothingHeld();
+    expect(store.memory.roomCount).toBe(0);
+  });
+
+  test('[EP5] a peer that is dropped while it is being admitted leaves nothing behind', async () => {
+    const roomId = testRoom('hasty');
+    for (let round = 0; round < 20; round += 1) {
+      const peer = await TestPeer.place(store, testNode, edge, roomId);
+      const admission = edge.call('peer.admit', { ...peer.placed, media: mediaRequest(), tracks: [] });
+      const outcome = admission.then(
+        () => 'admitted',
+        (error: unknown) => (error instanceof Error && 'code' in error ? error.code : error),
+      );
+      await peer.leave(store);
+      expect(['admitted', 'media_lost']).toContain(await outcome);
+    }
+    await nothingHeld();
+  });
+});

@@ -1,0 +1,157 @@
+import { CONTROL_REQUESTS, PlenaryError, route } from '@plenary/cluster';
+import type { ControlCaller, ControlRequestName, ReplyEnvelope, Route, RouteOptions } from '@plenary/cluster';
+import type { Rooms } from '../room/rooms.ts';
+import type { ControlLink } from './control-link.ts';
+
+/** Which kind of caller may send which request: an edge speaks for peers, a node for pipes (SPEC CL3). */
+const callerOf = (name: ControlRequestName): ControlCaller['kind'] =>
+  name.startsWith('pipe.') ? 'media-node' : 'edge';
+
+export type Dispatch = (name: string, payload: unknown, link: ControlLink) => Promise<ReplyEnvelope>;
+
+/** Every request of the control protocol and what it does. */
+function routesOf(
+  rooms: Rooms,
+  options: RouteOptions,
+): Readonly<Record<ControlRequestName, Route<ControlLink>>> {
+  return {
+    'peer.admit': route(
+      CONTROL_REQUESTS['peer.admit'],
+      (request, link) => rooms.admit(request, link),
+      options,
+    ),
+    'peer.attach': route(
+      CONTROL_REQUESTS['peer.attach'],
+      (request, link) => rooms.attach(request, link),
+      options,
+    ),
+    'peer.drop': route(
+      CONTROL_REQUESTS['peer.drop'],
+      (request) => {
+        rooms.drop(request);
+        return {};
+      },
+      options,
+    ),
+    'transport.connect': route(
+      CONTROL_REQUESTS['transport.connect'],
+      async (request) => {
+        await rooms.peer(request).connect(request.transportId, request.dtlsParameters);
+        return {};
+      },
+      options,
+    ),
+    'transport.restartIce': route(
+      CONTROL_REQUESTS['transport.restartIce'],
+      async (request) => ({
+        iceParameters: await rooms.peer(request).restartIce(request.transportId),
+      }),
+      options,
+    ),
+    'track.publish': route(
+      CONTROL_REQUESTS['track.publish'],
+      (request) => rooms.peer(request).publish(request),
+      options,
+    ),
+    'track.pause': route(
+      CONTROL_REQUESTS['track.pause'],
+      async (request) => ({
+        events: [...(await rooms.peer(request).pauseTrack(request.trackId, request.paused))],
+      }),
+      options,
+    ),
+    'track.end': route(
+      CONTROL_REQUESTS['track.end'],
+      async (request) => ({ events: [...(await rooms.peer(request).endTrack(request.trackId))] }),
+      options,
+    ),
+    subscribe: route(
+      CONTROL_REQUESTS['subscribe'],
+      (request) => rooms.peer(request).subscribe(request.tracks),
+      options,
+    ),
+    unsubscribe: route(
+      CONTROL_REQUESTS['unsubscribe'],
+      (request) => {
+        rooms.peer(request).unsubscribe(request.consumerIds);
+        return {};
+      },
+      options,
+    ),
+    'consumers.update': route(
+      CONTROL_REQUESTS['consumers.update'],
+      async (request) => {
+        await rooms.peer(request).updateConsumers(request.consumers);
+        return {};
+      },
+      options,
+    ),
+    'pipe.locate': route(
+      CONTROL_REQUESTS['pipe.locate'],
+      (request) => {
+        const room = rooms.room(request.roomId);
+        if (room === undefined) throw new PlenaryError('track_not_found');
+        return { routerId: room.locate(request.trackId) };
+      },
+      options,
+    ),
+    'pipe.open': route(
+      CONTROL_REQUESTS['pipe.open'],
+      async (request, link) => {
+        const { end, ...key } = request;
+        return { end: await rooms.pipeHomes(key).open(key, end, 'announced', link.asker) };
+      },
+      options,
+    ),
+    'pipe.consume': route(
+      CONTROL_REQUESTS['pipe.consume'],
+      (request) => {
+        const { trackId, ...key } = request;
+        return rooms.pipeHomes(key).consume(key, trackId);
+      },
+      options,
+    ),
+    'pipe.pause': route(
+      CONTROL_REQUESTS['pipe.pause'],
+      async (request) => {
+        const { trackId, paused, ...key } = request;
+        await rooms.pipeHomes(key).setPaused(key, trackId, paused);
+        return {};
+      },
+      options,
+    ),
+    'pipe.release': route(
+      CONTROL_REQUESTS['pipe.release'],
+      async (request) => {
+        const { trackId, ...key } = request;
+        await rooms.room(key.roomId)?.pipeHomes.release(key, trackId);
+        return {};
+      },
+      options,
+    ),
+    'pipe.close': route(
+      CONTROL_REQUESTS['pipe.close'],
+      (request) => {
+        rooms.room(request.roomId)?.pipeHomes.close(request);
+        return {};
+      },
+      options,
+    ),
+  };
+}
+
+/** The dispatch of a control link: by name, parsed, to its handler, answered in an envelope. Never rejects. */
+export function createDispatch(rooms: Rooms, options: RouteOptions): Dispatch {
+  const routes = routesOf(rooms, options);
+  return async (name, payload, link) => {
+    if (!isRequestName(name)) return { ok: false, error: new PlenaryError('unknown_message').toWire() };
+    if (callerOf(name) !== link.caller.kind) {
+      return { ok: false, error: new PlenaryError('forbidden', `Not for a ${link.caller.kind}.`).toWire() };
+    }
+    return routes[name](payload, link);
+  };
+}
+
+function isRequestName(name: string): name is ControlRequestName {
+  return Object.hasOwn(CONTROL_REQUESTS, name);
+}

@@ -1,0 +1,67 @@
+import { PlenaryError, toPlenaryError } from '@plenary/cluster';
+import type { Logger, MediaNodeId, MediaNodeRecord, Registry } from '@plenary/cluster';
+import type { NodeMetrics } from '../metrics.ts';
+
+/** How old the view of the registry may grow, in milliseconds. */
+export const REFRESH_MS = 5_000;
+/** A node that is not in the view is looked for at most so often, in milliseconds. */
+const MISS_MS = 200;
+
+/** The media nodes that live, as last read: reading it costs nothing, and it outlives the store's absence. */
+export class NodeDirectory {
+  readonly #registry: Registry;
+  readonly #metrics: NodeMetrics;
+  readonly #logger: Logger;
+  #records: ReadonlyMap<MediaNodeId, MediaNodeRecord> = new Map();
+  #refreshing: Promise<void> | undefined;
+  #refreshedAtMs = -Infinity;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(registry: Registry, metrics: NodeMetrics, logger: Logger) {
+    this.#registry = registry;
+    this.#metrics = metrics;
+    this.#logger = logger;
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => {
+      void this.#refresh();
+    }, REFRESH_MS);
+    void this.#refresh();
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** A living node; one that is not known yet is looked for. @throws PlenaryError `media_unavailable` */
+  async find(mediaNodeId: MediaNodeId): Promise<MediaNodeRecord> {
+    if (!this.#records.has(mediaNodeId) && performance.now() - this.#refreshedAtMs > MISS_MS) {
+      await this.#refresh();
+    }
+    const record = this.#records.get(mediaNodeId);
+    if (record === undefined) throw new PlenaryError('media_unavailable', `No living node ${mediaNodeId}.`);
+    return record;
+  }
+
+  /** Never rejects: while the store is away the last view counts. */
+  #refresh(): Promise<void> {
+    this.#refreshing ??= this.#read().finally(() => {
+      this.#refreshing = undefined;
+    });
+    return this.#refreshing;
+  }
+
+  async #read(): Promise<void> {
+    try {
+      const live = await this.#registry.liveMediaNodes();
+      // An empty list is what a store says that was emptied by mistake: links to nodes that answer are kept.
+      if (live.length > 0) this.#records = new Map(live.map((record) => [record.mediaNodeId, record]));
+      this.#refreshedAtMs = performance.now();
+    } catch (thrown) {
+      const error = toPlenaryError(thrown);
+      this.#metrics.errors.inc({ where: 'directory', code: error.code });
+      this.#logger.debug({ err: error }, 'the registry could not be read; the last view counts');
+    }
+  }
+}

@@ -1,0 +1,233 @@
+import { io } from 'socket.io-client';
+import type { Socket } from 'socket.io-client';
+import {
+  CONTROL_BEAT_MS,
+  CONTROL_NOTICES,
+  CONTROL_REQUESTS,
+  CONTROL_TIMEOUT_MS,
+  CONTROL_VERSION,
+  PlenaryError,
+  callFrom,
+  notice,
+  signControlToken,
+} from '@plenary/cluster';
+import type {
+  ControlCaller,
+  ControlNotice,
+  ControlReply,
+  ControlRequestInput,
+  ControlRequestName,
+  MediaNodeId,
+  MediaNodeRecord,
+  NoticeRoute,
+  RoomId,
+  RouterId,
+  TrackId,
+} from '@plenary/cluster';
+import type { HomeSide, PipeKey, RemoteNode } from '../pipe/home-side.ts';
+import type { FaultSink } from '../room/room-context.ts';
+
+/** A handshake takes no longer, in milliseconds. */
+const CONNECT_TIMEOUT_MS = 3_000;
+/** Beats that may be missed in a row before the link counts as broken. */
+const MISSED_BEATS = 6;
+
+export interface NodeLinkOptions {
+  readonly record: MediaNodeRecord;
+  readonly clusterSecret: string;
+  readonly caller: ControlCaller;
+  readonly onPipeProducer: (notice: ControlNotice<'pipe.producer'>) => void;
+  readonly onPipeClosed: (notice: ControlNotice<'pipe.closed'>) => void;
+  /** Called once when the link is gone, whoever closed it. */
+  readonly onClosed: () => void;
+  readonly onFault: FaultSink;
+  /** Closes the link when nothing held it for so long, in milliseconds. */
+  readonly idleMs: number;
+}
+
+/**
+ * The control link of this node to another one. It is one connection: when it breaks, the pipes over it are closed on both
+ * sides, and the next need opens another link.
+ */
+export class NodeLink implements RemoteNode {
+  readonly mediaNodeId: MediaNodeId;
+  readonly announcedAddress: string;
+  readonly #options: NodeLinkOptions;
+  readonly #socket: Socket;
+  readonly #holders = new Set<() => void>();
+  #idleTimer: NodeJS.Timeout | undefined;
+  #beatTimer: NodeJS.Timeout | undefined;
+  #missedBeats = 0;
+  #closed = false;
+
+  private constructor(options: NodeLinkOptions) {
+    this.#options = options;
+    this.mediaNodeId = options.record.mediaNodeId;
+    this.announcedAddress = options.record.announcedAddress;
+    this.#socket = io(options.record.controlUrl, {
+      transports: ['websocket'],
+      forceNew: true,
+      reconnection: false,
+      autoConnect: false,
+      timeout: CONNECT_TIMEOUT_MS,
+      auth: (authorise) => {
+        signControlToken(options.clusterSecret, this.mediaNodeId, options.caller).then(
+          (token) => {
+            authorise({ token });
+          },
+          (fault: unknown) => {
+            options.onFault('node_link', fault);
+            authorise({});
+          },
+        );
+      },
+    });
+  }
+
+  /** Opens a link and waits for the other's `hello`. @throws PlenaryError `media_unavailable` */
+  static async open(options: NodeLinkOptions): Promise<NodeLink> {
+    const link = new NodeLink(options);
+    try {
+      await link.#connect();
+      return link;
+    } catch (error) {
+      link.close();
+      throw error;
+    }
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  async locate(roomId: RoomId, trackId: TrackId): Promise<RouterId> {
+    return (await this.#call('pipe.locate', { roomId, trackId })).routerId;
+  }
+
+  homeSide(key: PipeKey): HomeSide {
+    return {
+      open: async (end) => (await this.#call('pipe.open', { ...key, end })).end,
+      consume: (trackId) => this.#call('pipe.consume', { ...key, trackId }),
+      setPaused: async (trackId, paused) => {
+        await this.#call('pipe.pause', { ...key, trackId, paused });
+      },
+      release: async (trackId) => {
+        await this.#call('pipe.release', { ...key, trackId });
+      },
+      close: async () => {
+        // With the link gone the other side closed its end already.
+        if (!this.#closed) await this.#call('pipe.close', { ...key });
+      },
+    };
+  }
+
+  hold(onBroken: () => void): () => void {
+    const holder = (): void => {
+      onBroken();
+    };
+    this.#holders.add(holder);
+    clearTimeout(this.#idleTimer);
+    if (this.#closed) holder();
+    return () => {
+      this.#holders.delete(holder);
+      this.#closeWhenIdle();
+    };
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#idleTimer);
+    clearInterval(this.#beatTimer);
+    this.#socket.disconnect();
+    this.#socket.removeAllListeners();
+    for (const holder of [...this.#holders]) holder();
+    this.#holders.clear();
+    this.#options.onClosed();
+  }
+
+  async #call<Name extends ControlRequestName>(
+    name: Name,
+    payload: ControlRequestInput<Name>,
+  ): Promise<ControlReply<Name>> {
+    return callFrom(this.#socket, CONTROL_REQUESTS, name, payload, CONTROL_TIMEOUT_MS);
+  }
+
+  #connect(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        reject(new PlenaryError('media_unavailable', `${this.mediaNodeId} sends no hello.`));
+      }, CONNECT_TIMEOUT_MS);
+      const fail = (cause: unknown): void => {
+        clearTimeout(timer);
+        reject(new PlenaryError('media_unavailable', `No link to ${this.mediaNodeId}.`, { cause }));
+      };
+      this.#listen((hello) => {
+        clearTimeout(timer);
+        if (hello.mediaNodeId === this.mediaNodeId && hello.controlVersion === CONTROL_VERSION) resolve();
+        else fail(new Error(`hello of ${hello.mediaNodeId}, version ${hello.controlVersion}`));
+      });
+      this.#socket.on('connect_error', fail);
+      this.#socket.on('disconnect', (reason) => {
+        fail(new Error(reason));
+        this.close();
+      });
+      this.#socket.connect();
+    });
+  }
+
+  #listen(onHello: (hello: ControlNotice<'hello'>) => void): void {
+    const malformed = (detail: string): void => {
+      this.#options.onFault('node_link', new PlenaryError('malformed_message', detail));
+    };
+    const listen = (name: string, handle: NoticeRoute): void => {
+      this.#socket.on(name, handle);
+    };
+    const { onPipeProducer, onPipeClosed } = this.#options;
+    listen(
+      'hello',
+      notice(
+        CONTROL_NOTICES.hello,
+        (hello) => {
+          this.#watchBeats();
+          this.#closeWhenIdle();
+          onHello(hello);
+        },
+        malformed,
+      ),
+    );
+    listen(
+      'beat',
+      notice(
+        CONTROL_NOTICES.beat,
+        () => {
+          this.#missedBeats = 0;
+        },
+        malformed,
+      ),
+    );
+    listen('pipe.producer', notice(CONTROL_NOTICES['pipe.producer'], onPipeProducer, malformed));
+    listen('pipe.closed', notice(CONTROL_NOTICES['pipe.closed'], onPipeClosed, malformed));
+  }
+
+  /** Counts ticks, not time, so that a stall of this process does not look like one of the other's. */
+  #watchBeats(): void {
+    this.#beatTimer = setInterval(() => {
+      this.#missedBeats += 1;
+      if (this.#missedBeats <= MISSED_BEATS) return;
+      this.#options.onFault(
+        'node_link',
+        new PlenaryError('timed_out', `${this.mediaNodeId} stopped beating.`),
+      );
+      this.close();
+    }, CONTROL_BEAT_MS);
+  }
+
+  #closeWhenIdle(): void {
+    clearTimeout(this.#idleTimer);
+    if (this.#holders.size > 0 || this.#closed) return;
+    this.#idleTimer = setTimeout(() => {
+      this.close();
+    }, this.#options.idleMs);
+  }
+}

@@ -1,0 +1,84 @@
+import { PlenaryError } from '@plenary/cluster';
+import type { ControlCaller, ControlNotice, Logger, MediaNodeId } from '@plenary/cluster';
+import type { NodeMetrics } from '../metrics.ts';
+import type { RemoteNode, RemoteNodes } from '../pipe/home-side.ts';
+import type { FaultSink } from '../room/room-context.ts';
+import type { NodeDirectory } from './node-directory.ts';
+import { NodeLink } from './node-link.ts';
+
+/** A link that no pipe needs is closed after this time, in milliseconds. */
+export const IDLE_LINK_MS = 30_000;
+
+export interface NodeLinksOptions {
+  readonly directory: NodeDirectory;
+  readonly clusterSecret: string;
+  readonly caller: ControlCaller;
+  readonly onPipeProducer: (notice: ControlNotice<'pipe.producer'>) => void;
+  readonly onPipeClosed: (notice: ControlNotice<'pipe.closed'>) => void;
+  readonly onFault: FaultSink;
+  readonly metrics: NodeMetrics;
+  readonly logger: Logger;
+}
+
+/** The control links of this node to others: at most one per node, opened when first needed. */
+export class NodeLinks implements RemoteNodes {
+  readonly #options: NodeLinksOptions;
+  /** A link being opened is stored as its promise; a rejected or closed one is removed. */
+  readonly #links = new Map<MediaNodeId, Promise<NodeLink>>();
+  #closed = false;
+
+  constructor(options: NodeLinksOptions) {
+    this.#options = options;
+  }
+
+  /** @throws PlenaryError `media_unavailable` when the node is not alive or does not answer */
+  find(mediaNodeId: MediaNodeId): Promise<RemoteNode> {
+    if (this.#closed) return Promise.reject(new PlenaryError('shutting_down'));
+    const known = this.#links.get(mediaNodeId);
+    if (known !== undefined) return known;
+    const opening = this.#open(mediaNodeId, () => {
+      if (this.#links.get(mediaNodeId) === opening) this.#links.delete(mediaNodeId);
+    });
+    this.#links.set(mediaNodeId, opening);
+    opening.catch(() => {
+      // Answered to everybody who waits for it; here it is only forgotten, so that the next need tries anew.
+      if (this.#links.get(mediaNodeId) === opening) this.#links.delete(mediaNodeId);
+    });
+    return opening;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const opened = await Promise.allSettled(this.#links.values());
+    for (const link of opened) {
+      if (link.status === 'fulfilled') link.value.close();
+    }
+  }
+
+  async #open(mediaNodeId: MediaNodeId, forget: () => void): Promise<NodeLink> {
+    const { directory, clusterSecret, caller, onPipeProducer, onPipeClosed, onFault, metrics, logger } =
+      this.#options;
+    const record = await directory.find(mediaNodeId);
+    let counted = false;
+    const link = await NodeLink.open({
+      record,
+      clusterSecret,
+      caller,
+      onPipeProducer,
+      onPipeClosed,
+      onFault,
+      idleMs: IDLE_LINK_MS,
+      onClosed: () => {
+        forget();
+        if (!counted) return;
+        metrics.nodeLinks.dec();
+        logger.info({ mediaNodeId }, 'link to node closed');
+      },
+    });
+    if (link.closed) throw new PlenaryError('media_unavailable');
+    counted = true;
+    metrics.nodeLinks.inc();
+    logger.info({ mediaNodeId }, 'link to node opened');
+    return link;
+  }
+}

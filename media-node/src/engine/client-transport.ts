@@ -1,0 +1,163 @@
+import type { types } from 'mediasoup';
+import { PlenaryError, TRANSPORT_ID } from '@plenary/cluster';
+import type {
+  DtlsParameters,
+  IceParameters,
+  MediaKind,
+  RtpCapabilities,
+  RtpParameters,
+  TrackId,
+  TransportId,
+  TransportOffer,
+} from '@plenary/cluster';
+import type { NodeMetrics } from '../metrics.ts';
+import { callMediasoup, noteCall } from './calls.ts';
+import { MediaConsumer } from './media-consumer.ts';
+import type { ConsumerEvents } from './media-consumer.ts';
+import { MediaProducer } from './media-producer.ts';
+
+/** Every transport that takes media in is bounded (DESIGN 9): camera in three layers, screen, and audio fit in. */
+export const MAX_INCOMING_BITRATE = 12_000_000;
+
+export type IceChange = 'connected' | 'disconnected';
+
+/** A WebRTC transport of a peer. */
+export class ClientTransport {
+  readonly id: TransportId;
+  readonly #transport: types.WebRtcTransport;
+  readonly #metrics: NodeMetrics;
+  #connecting: Promise<void> | undefined;
+  #bounding: Promise<void> | undefined;
+
+  constructor(
+    transport: types.WebRtcTransport,
+    metrics: NodeMetrics,
+    onIceChange: (transport: ClientTransport, change: IceChange) => void,
+  ) {
+    this.id = TRANSPORT_ID.parse(transport.id);
+    this.#transport = transport;
+    this.#metrics = metrics;
+    metrics.transports.inc({ kind: 'webrtc' });
+    transport.observer.once('close', () => {
+      metrics.transports.dec({ kind: 'webrtc' });
+    });
+    transport.on('icestatechange', (state) => {
+      if (state === 'connected' || state === 'completed') onIceChange(this, 'connected');
+      else if (state === 'disconnected') onIceChange(this, 'disconnected');
+    });
+  }
+
+  get closed(): boolean {
+    return this.#transport.closed;
+  }
+
+  /** What the client needs to open its side. One fingerprint of the five that mediasoup has is enough, and is shorter. */
+  offer(): TransportOffer {
+    const { role, fingerprints } = this.#transport.dtlsParameters;
+    return {
+      id: this.id,
+      iceParameters: this.#transport.iceParameters,
+      iceCandidates: this.#transport.iceCandidates,
+      dtlsParameters: {
+        role,
+        fingerprints: fingerprints.filter((fingerprint) => fingerprint.algorithm === 'sha-256'),
+      },
+    };
+  }
+
+  /** Connects once; a repeat waits for the first, since mediasoup refuses a second. @throws PlenaryError `invalid_media_parameters` */
+  connect(dtlsParameters: DtlsParameters): Promise<void> {
+    this.#connecting ??= callMediasoup(
+      this.#metrics,
+      'transport.connect',
+      () => this.#transport.connect({ dtlsParameters }),
+      'invalid_media_parameters',
+    ).catch((error: unknown) => {
+      this.#connecting = undefined;
+      throw error;
+    });
+    return this.#connecting;
+  }
+
+  /** @throws PlenaryError `media_lost` */
+  async restartIce(): Promise<IceParameters> {
+    return callMediasoup(
+      this.#metrics,
+      'transport.restartIce',
+      () => this.#transport.restartIce(),
+      'media_lost',
+    );
+  }
+
+  /**
+   * Creates the home producer of a track. The transport's incoming bitrate is bounded by a call of its own, which mediasoup
+   * offers no option for; it goes along with the first producer, so that a join does not pay for it.
+   * @throws PlenaryError `invalid_media_parameters`, `media_lost`
+   */
+  async produce(
+    track: { readonly kind: MediaKind; readonly rtpParameters: RtpParameters; readonly paused: boolean },
+    onClosed: (cause: 'closed' | 'transport_closed') => void,
+  ): Promise<MediaProducer> {
+    this.#bounding ??= this.#bound();
+    const bounding = this.#bounding;
+    const producing = callMediasoup(
+      this.#metrics,
+      'transport.produce',
+      () => this.#transport.produce({ ...track }),
+      'invalid_media_parameters',
+    );
+    const [bounded, produced] = await Promise.allSettled([bounding, producing]);
+    if (produced.status === 'rejected') throw produced.reason;
+    const producer = new MediaProducer(produced.value, 'home', this.#metrics, onClosed);
+    // What was asked for while the transport was closed by another path would otherwise never be closed.
+    if (this.#transport.closed || bounded.status === 'rejected') {
+      producer.close();
+      throw bounded.status === 'rejected' ? bounded.reason : new PlenaryError('media_lost');
+    }
+    return producer;
+  }
+
+  /** @throws PlenaryError `cannot_consume`, `track_not_found`, `media_lost` */
+  async consume(
+    request: {
+      readonly trackId: TrackId;
+      readonly rtpCapabilities: RtpCapabilities;
+      readonly paused: boolean;
+    },
+    on: ConsumerEvents,
+  ): Promise<MediaConsumer> {
+    const { trackId, rtpCapabilities, paused } = request;
+    const consumer = await callMediasoup(
+      this.#metrics,
+      'transport.consume',
+      () => this.#transport.consume({ producerId: trackId, rtpCapabilities, paused }),
+      'cannot_consume',
+    );
+    const wrapped = new MediaConsumer(consumer, 'peer', this.#metrics, on);
+    if (this.#transport.closed) {
+      wrapped.close();
+      throw new PlenaryError('media_lost');
+    }
+    return wrapped;
+  }
+
+  close(): void {
+    if (this.#transport.closed) return;
+    noteCall(this.#metrics, 'transport.close');
+    this.#transport.close();
+  }
+
+  async #bound(): Promise<void> {
+    try {
+      await callMediasoup(
+        this.#metrics,
+        'transport.setMaxIncomingBitrate',
+        () => this.#transport.setMaxIncomingBitrate(MAX_INCOMING_BITRATE),
+        'media_lost',
+      );
+    } catch (error) {
+      this.#bounding = undefined;
+      throw error;
+    }
+  }
+}

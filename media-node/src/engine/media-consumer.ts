@@ -1,0 +1,101 @@
+import type { types } from 'mediasoup';
+import { CONSUMER_ID } from '@plenary/cluster';
+import type { ConsumerId, MediaKind, PreferredLayers, RtpParameters } from '@plenary/cluster';
+import type { NodeMetrics } from '../metrics.ts';
+import { callMediasoup, noteCall } from './calls.ts';
+import { toRtpParameters } from './rtp-parameters.ts';
+
+export interface ConsumerEvents {
+  /** Called once; `producer_closed` when the track ended or its pipe broke. */
+  readonly closed: (cause: 'closed' | 'producer_closed') => void;
+  /** The publisher paused or resumed. */
+  readonly producerPaused?: (paused: boolean) => void;
+}
+
+/** A consumer: of a peer, or the one that sends a track into a pipe. */
+export class MediaConsumer {
+  readonly id: ConsumerId;
+  readonly kind: MediaKind;
+  readonly rtpParameters: RtpParameters;
+  readonly #consumer: types.Consumer;
+  readonly #metrics: NodeMetrics;
+
+  constructor(consumer: types.Consumer, use: 'peer' | 'pipe', metrics: NodeMetrics, on: ConsumerEvents) {
+    this.id = CONSUMER_ID.parse(consumer.id);
+    this.kind = consumer.kind;
+    this.rtpParameters = toRtpParameters(consumer.rtpParameters);
+    this.#consumer = consumer;
+    this.#metrics = metrics;
+    const gauge = use === 'peer' ? metrics.consumers : metrics.pipeConsumers;
+    gauge.inc();
+    let cause: 'closed' | 'producer_closed' = 'closed';
+    // mediasoup emits `@producerclose` before the observer's `close`, and the public `producerclose` in between.
+    consumer.once('producerclose', () => {
+      cause = 'producer_closed';
+    });
+    consumer.observer.once('close', () => {
+      gauge.dec();
+      on.closed(cause);
+    });
+    const { producerPaused } = on;
+    if (producerPaused === undefined) return;
+    consumer.on('producerpause', () => {
+      producerPaused(true);
+    });
+    consumer.on('producerresume', () => {
+      producerPaused(false);
+    });
+  }
+
+  get closed(): boolean {
+    return this.#consumer.closed;
+  }
+
+  get paused(): boolean {
+    return this.#consumer.paused;
+  }
+
+  get producerPaused(): boolean {
+    return this.#consumer.producerPaused;
+  }
+
+  /**
+   * Pauses or resumes; the state it has already costs no call. On resume the worker asks for the key frame by itself.
+   * @throws PlenaryError `media_lost`
+   */
+  async setPaused(paused: boolean): Promise<void> {
+    if (this.#consumer.paused === paused) return;
+    await callMediasoup(
+      this.#metrics,
+      paused ? 'consumer.pause' : 'consumer.resume',
+      () => (paused ? this.#consumer.pause() : this.#consumer.resume()),
+      'media_lost',
+    );
+  }
+
+  /** @throws PlenaryError `media_lost` */
+  async setPreferredLayers(layers: PreferredLayers): Promise<void> {
+    await callMediasoup(
+      this.#metrics,
+      'consumer.setPreferredLayers',
+      () => this.#consumer.setPreferredLayers(layers),
+      'invalid_media_parameters',
+    );
+  }
+
+  /** @param priority - 1 to 255; the higher, the sooner it gets bandwidth */
+  async setPriority(priority: number): Promise<void> {
+    await callMediasoup(
+      this.#metrics,
+      'consumer.setPriority',
+      () => this.#consumer.setPriority(priority),
+      'invalid_media_parameters',
+    );
+  }
+
+  close(): void {
+    if (this.#consumer.closed) return;
+    noteCall(this.#metrics, 'consumer.close');
+    this.#consumer.close();
+  }
+}

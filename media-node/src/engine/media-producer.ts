@@ -1,0 +1,61 @@
+import type { types } from 'mediasoup';
+import { TRACK_ID } from '@plenary/cluster';
+import type { MediaKind, TrackId } from '@plenary/cluster';
+import type { NodeMetrics } from '../metrics.ts';
+import { callMediasoup, noteCall } from './calls.ts';
+
+/** A producer: either a track's home (`home`), or its copy on another router, fed by a pipe (`piped`). */
+export class MediaProducer {
+  readonly id: TrackId;
+  readonly kind: MediaKind;
+  readonly #producer: types.Producer;
+  readonly #metrics: NodeMetrics;
+
+  /** @param onClosed - called once, whatever the cause; absent causes are closings by the caller itself too */
+  constructor(
+    producer: types.Producer,
+    use: 'home' | 'piped',
+    metrics: NodeMetrics,
+    onClosed: (cause: 'closed' | 'transport_closed') => void,
+  ) {
+    this.id = TRACK_ID.parse(producer.id);
+    this.kind = producer.kind;
+    this.#producer = producer;
+    this.#metrics = metrics;
+    const gauge = use === 'home' ? metrics.producers : metrics.pipedProducers;
+    gauge.inc();
+    let cause: 'closed' | 'transport_closed' = 'closed';
+    producer.once('transportclose', () => {
+      cause = 'transport_closed';
+    });
+    producer.observer.once('close', () => {
+      gauge.dec();
+      onClosed(cause);
+    });
+  }
+
+  get closed(): boolean {
+    return this.#producer.closed;
+  }
+
+  get paused(): boolean {
+    return this.#producer.paused;
+  }
+
+  /** Pauses or resumes; the state it has already costs no call. @throws PlenaryError `media_lost` */
+  async setPaused(paused: boolean): Promise<void> {
+    if (this.#producer.paused === paused) return;
+    await callMediasoup(
+      this.#metrics,
+      paused ? 'producer.pause' : 'producer.resume',
+      () => (paused ? this.#producer.pause() : this.#producer.resume()),
+      'media_lost',
+    );
+  }
+
+  close(): void {
+    if (this.#producer.closed) return;
+    noteCall(this.#metrics, 'producer.close');
+    this.#producer.close();
+  }
+}

@@ -1,0 +1,141 @@
+import { createWorker } from 'mediasoup';
+import type { types } from 'mediasoup';
+import { MEDIA_CODECS, PlenaryError } from '@plenary/cluster';
+import { callMediasoup, noteCall } from './calls.ts';
+import type { EngineContext } from './calls.ts';
+import { RoomRouter } from './room-router.ts';
+
+/** One mediasoup worker process with its WebRtcServer on its port of the slice. */
+export class MediaWorker {
+  readonly index: number;
+  readonly #context: EngineContext;
+  readonly #worker: types.Worker;
+  readonly #webRtcServer: types.WebRtcServer;
+  #lastUsage: { readonly cpuMs: number; readonly atMs: number };
+  #cpu = 0;
+
+  private constructor(
+    index: number,
+    context: EngineContext,
+    worker: types.Worker,
+    webRtcServer: types.WebRtcServer,
+  ) {
+    this.index = index;
+    this.#context = context;
+    this.#worker = worker;
+    this.#webRtcServer = webRtcServer;
+    this.#lastUsage = { cpuMs: 0, atMs: performance.now() };
+  }
+
+  /**
+   * Starts a worker and binds its port.
+   * @param onDied - called once when the process dies without being asked to
+   * @throws PlenaryError `internal` when the process does not start or its port is taken
+   */
+  static async start(
+    index: number,
+    context: EngineContext,
+    onDied: (error: Error) => void,
+  ): Promise<MediaWorker> {
+    const { metrics, workerBin, listenIp, announcedAddress } = context;
+    const worker = await callMediasoup(metrics, 'createWorker', () =>
+      withoutSignalListeners(() =>
+        createWorker({ logLevel: 'warn', ...(workerBin === undefined ? {} : { workerBin }) }),
+      ),
+    );
+    let started = false;
+    let diedEarly: Error | undefined;
+    worker.once('died', (error) => {
+      if (started) onDied(error);
+      else diedEarly = error;
+    });
+    const port = context.ports.webRtcPorts[index];
+    const address = announcedAddress === listenIp ? {} : { announcedAddress };
+    try {
+      const webRtcServer = await callMediasoup(metrics, 'worker.createWebRtcServer', () =>
+        worker.createWebRtcServer({
+          listenInfos: [
+            { protocol: 'udp', ip: listenIp, ...address, ...(port === undefined ? {} : { port }) },
+            { protocol: 'tcp', ip: listenIp, ...address, ...(port === undefined ? {} : { port }) },
+          ],
+        }),
+      );
+      if (diedEarly !== undefined) throw diedEarly;
+      started = true;
+      metrics.workers.inc();
+      worker.observer.once('close', () => {
+        metrics.workers.dec();
+      });
+      return new MediaWorker(index, context, worker, webRtcServer);
+    } catch (error) {
+      worker.close();
+      throw error;
+    }
+  }
+
+  get pid(): number {
+    return this.#worker.pid;
+  }
+
+  /** CPU over one core at the last measurement. */
+  get cpu(): number {
+    return this.#cpu;
+  }
+
+  /** @throws PlenaryError `media_lost` when the worker is closed or died */
+  async createRouter(): Promise<RoomRouter> {
+    const router = await callMediasoup(
+      this.#context.metrics,
+      'worker.createRouter',
+      () => this.#worker.createRouter({ mediaCodecs: MEDIA_CODECS.map((codec) => ({ ...codec })) }),
+      'media_lost',
+    );
+    if (this.#worker.closed) throw new PlenaryError('media_lost');
+    return new RoomRouter(router, this.#webRtcServer, this.index, this.#context);
+  }
+
+  /** Measures the CPU since the last measurement. @throws PlenaryError `media_lost` */
+  async measureCpu(): Promise<void> {
+    const usage = await callMediasoup(
+      this.#context.metrics,
+      'worker.getResourceUsage',
+      () => this.#worker.getResourceUsage(),
+      'media_lost',
+    );
+    const now = { cpuMs: usage.ru_utime + usage.ru_stime, atMs: performance.now() };
+    const elapsedMs = now.atMs - this.#lastUsage.atMs;
+    if (elapsedMs > 0) this.#cpu = Math.max(0, (now.cpuMs - this.#lastUsage.cpuMs) / elapsedMs);
+    this.#lastUsage = now;
+    this.#context.metrics.workerCpu.set({ worker: String(this.index) }, this.#cpu);
+  }
+
+  /** Ends the process; settles when it is gone. */
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#worker.subprocessClosed) {
+        resolve();
+        return;
+      }
+      this.#worker.once('subprocessclose', resolve);
+      if (this.#worker.closed) return;
+      noteCall(this.#context.metrics, 'worker.close');
+      this.#worker.close();
+    });
+  }
+}
+
+/**
+ * mediasoup closes each worker on SIGTERM and SIGINT by itself. Here the node decides: its peers are told first, so the
+ * listeners that starting a worker adds are taken off again.
+ */
+function withoutSignalListeners<Result>(start: () => Result): Result {
+  const signals = ['SIGINT', 'SIGTERM'] as const;
+  const before = signals.map((signal) => new Set<unknown>(process.listeners(signal)));
+  const result = start();
+  signals.forEach((signal, index) => {
+    for (const listener of process.listeners(signal)) {
+      if (before[index]?.has(listener) !== true) process.removeListener(signal, listener);
+    }
+  });
+  return result;
+}

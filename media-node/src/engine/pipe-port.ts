@@ -1,0 +1,123 @@
+import { lookup } from 'node:dns/promises';
+import { isIP } from 'node:net';
+import type { types } from 'mediasoup';
+import { PlenaryError } from '@plenary/cluster';
+import type { MediaKind, PipeEnd, RtpParameters, TrackId } from '@plenary/cluster';
+import type { NodeMetrics } from '../metrics.ts';
+import { callMediasoup, noteCall } from './calls.ts';
+import { MediaConsumer } from './media-consumer.ts';
+import type { ConsumerEvents } from './media-consumer.ts';
+import { MediaProducer } from './media-producer.ts';
+
+/** One end of a pipe between two routers: a PipeTransport with RTX. */
+export class PipePort {
+  readonly #transport: types.PipeTransport;
+  readonly #metrics: NodeMetrics;
+  readonly #address: string;
+
+  /** @param address - as the other end reaches this one */
+  constructor(transport: types.PipeTransport, address: string, metrics: NodeMetrics, onClosed: () => void) {
+    this.#transport = transport;
+    this.#metrics = metrics;
+    this.#address = address;
+    metrics.transports.inc({ kind: 'pipe' });
+    transport.observer.once('close', () => {
+      metrics.transports.dec({ kind: 'pipe' });
+      onClosed();
+    });
+  }
+
+  get closed(): boolean {
+    return this.#transport.closed;
+  }
+
+  /** What the other end connects to. */
+  get end(): PipeEnd {
+    const { srtpParameters, tuple } = this.#transport;
+    return {
+      address: this.#address,
+      port: tuple.localPort,
+      ...(srtpParameters === undefined ? {} : { srtpParameters }),
+    };
+  }
+
+  /** @throws PlenaryError `invalid_media_parameters` when the address cannot be resolved or mediasoup refuses it */
+  async connect(end: PipeEnd): Promise<void> {
+    // mediasoup connects to addresses only, while a node may announce a host name.
+    const ip = isIP(end.address) === 0 ? await resolve(end.address) : end.address;
+    const { port, srtpParameters } = end;
+    await callMediasoup(
+      this.#metrics,
+      'pipe.connect',
+      () =>
+        this.#transport.connect({ ip, port, ...(srtpParameters === undefined ? {} : { srtpParameters }) }),
+      'invalid_media_parameters',
+    );
+  }
+
+  /** Sends a track into the pipe. @throws PlenaryError `track_not_found`, `media_lost` */
+  async consume(trackId: TrackId, on: ConsumerEvents): Promise<MediaConsumer> {
+    const consumer = await callMediasoup(
+      this.#metrics,
+      'pipe.consume',
+      () => this.#transport.consume({ producerId: trackId }),
+      'cannot_consume',
+    );
+    const wrapped = new MediaConsumer(consumer, 'pipe', this.#metrics, on);
+    if (this.#transport.closed) {
+      wrapped.close();
+      throw new PlenaryError('media_lost');
+    }
+    return wrapped;
+  }
+
+  /** Receives a track out of the pipe, under the track's own id. @throws PlenaryError `media_lost`, `invalid_media_parameters` */
+  async produce(
+    track: {
+      readonly trackId: TrackId;
+      readonly kind: MediaKind;
+      readonly rtpParameters: RtpParameters;
+      readonly paused: boolean;
+    },
+    onClosed: () => void,
+  ): Promise<MediaProducer> {
+    const { trackId, kind, rtpParameters, paused } = track;
+    const producer = await callMediasoup(
+      this.#metrics,
+      'pipe.produce',
+      () => this.#transport.produce({ id: trackId, kind, rtpParameters, paused }),
+      'invalid_media_parameters',
+    );
+    const wrapped = new MediaProducer(producer, 'piped', this.#metrics, onClosed);
+    if (this.#transport.closed) {
+      wrapped.close();
+      throw new PlenaryError('media_lost');
+    }
+    return wrapped;
+  }
+
+  /** RTP bytes so far: what went into the pipe, and what came out of it. */
+  async traffic(): Promise<{ readonly sentBytes: number; readonly receivedBytes: number }> {
+    const [stats] = await callMediasoup(
+      this.#metrics,
+      'pipe.getStats',
+      () => this.#transport.getStats(),
+      'media_lost',
+    );
+    return { sentBytes: stats?.rtpBytesSent ?? 0, receivedBytes: stats?.rtpBytesReceived ?? 0 };
+  }
+
+  close(): void {
+    if (this.#transport.closed) return;
+    noteCall(this.#metrics, 'pipe.close');
+    this.#transport.close();
+  }
+}
+
+async function resolve(hostName: string): Promise<string> {
+  try {
+    return (await lookup(hostName)).address;
+  } catch (cause) {
+    throw new PlenaryError('invalid_media_parameters', `Cannot resolve ${hostName}.`, { cause });
+  }
+}

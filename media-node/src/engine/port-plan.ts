@@ -1,0 +1,60 @@
+import type { PortSlice } from '@plenary/cluster';
+
+/** Ports that a slice keeps for pipes at least, beside one per worker for its WebRtcServer. */
+export const MIN_PIPE_PORTS = 8;
+
+/** How a node uses its slice (DESIGN 4): one port per worker for WebRTC over UDP and TCP, the rest for pipes. */
+export interface PortPlan {
+  /** The WebRTC port of each worker, by its index. */
+  readonly webRtcPorts: readonly number[];
+  /**
+   * Pipe ports, both ends included. All workers share them: mediasoup's PortManager starts at a random port of the range
+   * and goes on to the next one when `bind` fails, so workers, which are processes of their own, never end on the
+   * same port and none runs dry while another has ports to spare.
+   */
+  readonly pipePorts: { readonly min: number; readonly max: number };
+}
+
+/** Parts a slice, or says why it is too small. */
+export function planPorts(slice: PortSlice, workers: number): PortPlan | { readonly fault: string } {
+  const size = slice.lastPort - slice.firstPort + 1;
+  const needed = workers + MIN_PIPE_PORTS;
+  if (size < needed) {
+    return {
+      fault: `has ${size} ports, but ${workers} workers need ${needed} (one each, and ${MIN_PIPE_PORTS} for pipes)`,
+    };
+  }
+  return {
+    webRtcPorts: Array.from({ length: workers }, (_unused, index) => slice.firstPort + index),
+    pipePorts: { min: slice.firstPort + workers, max: slice.lastPort },
+  };
+}
+
+/** Ranges of ports as Linux writes them: `8080,9148-9200`. */
+export function parsePortRanges(text: string): readonly PortSlice[] {
+  return text
+    .split(',')
+    .map((part) => /^\s*(\d+)(?:-(\d+))?\s*$/.exec(part))
+    .filter((match) => match !== null)
+    .map((match) => ({ firstPort: Number(match[1]), lastPort: Number(match[2] ?? match[1]) }));
+}
+
+/**
+ * Says which ports of the slice the system may hand to any outgoing connection: those inside its ephemeral range that
+ * are not reserved. Such a port is free at the start and taken when a worker wants it.
+ * @param ephemeral - text of `ip_local_port_range`, two numbers
+ * @param reserved - text of `ip_local_reserved_ports`
+ */
+export function ephemeralFault(slice: PortSlice, ephemeral: string, reserved: string): string | undefined {
+  const [low, high] = ephemeral.trim().split(/\s+/).map(Number);
+  if (low === undefined || high === undefined || Number.isNaN(low) || Number.isNaN(high)) return undefined;
+  const reservedRanges = parsePortRanges(reserved);
+  for (let port = Math.max(slice.firstPort, low); port <= Math.min(slice.lastPort, high); port += 1) {
+    if (reservedRanges.some((range) => range.firstPort <= port && port <= range.lastPort)) continue;
+    return (
+      `port ${port} lies in the system's range for outgoing connections (${low}-${high}), so any program may take it: ` +
+      `choose a slice outside, or reserve it: sysctl -w net.ipv4.ip_local_reserved_ports=${slice.firstPort}-${slice.lastPort}`
+    );
+  }
+  return undefined;
+}

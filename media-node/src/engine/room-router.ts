@@ -1,0 +1,127 @@
+import type { types } from 'mediasoup';
+import { PlenaryError, ROUTER_ID } from '@plenary/cluster';
+import type { RouterId } from '@plenary/cluster';
+import { callMediasoup, noteCall } from './calls.ts';
+import type { EngineContext } from './calls.ts';
+import { ClientTransport } from './client-transport.ts';
+import type { IceChange } from './client-transport.ts';
+import type { MediaProducer } from './media-producer.ts';
+import { PipePort } from './pipe-port.ts';
+import { SpeakerObserver } from './speaker-observer.ts';
+import type { TrackVolume } from './speaker-observer.ts';
+
+/** Bandwidth assumed towards a client before it is estimated, in bit/s. */
+const INITIAL_OUTGOING_BITRATE = 1_000_000;
+const LOOPBACK = '127.0.0.1';
+
+/** A room's router on one worker. */
+export class RoomRouter {
+  readonly id: RouterId;
+  readonly workerIndex: number;
+  readonly #router: types.Router;
+  readonly #webRtcServer: types.WebRtcServer;
+  readonly #context: EngineContext;
+  /** Made with the first microphone; the promise, so that two at once make one. */
+  #speakers: Promise<SpeakerObserver> | undefined;
+
+  constructor(
+    router: types.Router,
+    webRtcServer: types.WebRtcServer,
+    workerIndex: number,
+    context: EngineContext,
+  ) {
+    this.id = ROUTER_ID.parse(router.id);
+    this.workerIndex = workerIndex;
+    this.#router = router;
+    this.#webRtcServer = webRtcServer;
+    this.#context = context;
+    context.metrics.routers.inc();
+    router.observer.once('close', () => {
+      context.metrics.routers.dec();
+    });
+  }
+
+  get closed(): boolean {
+    return this.#router.closed;
+  }
+
+  /** @throws PlenaryError `media_lost` */
+  async createClientTransport(
+    onIceChange: (transport: ClientTransport, change: IceChange) => void,
+  ): Promise<ClientTransport> {
+    const transport = await callMediasoup(
+      this.#context.metrics,
+      'router.createWebRtcTransport',
+      () =>
+        this.#router.createWebRtcTransport({
+          webRtcServer: this.#webRtcServer,
+          enableUdp: true,
+          enableTcp: true,
+          preferUdp: true,
+          initialAvailableOutgoingBitrate: INITIAL_OUTGOING_BITRATE,
+        }),
+      'media_lost',
+    );
+    const wrapped = new ClientTransport(transport, this.#context.metrics, onIceChange);
+    if (this.#router.closed) {
+      wrapped.close();
+      throw new PlenaryError('media_lost');
+    }
+    return wrapped;
+  }
+
+  /**
+   * Opens one end of a pipe on a pipe port of the slice.
+   * @param reach - `loopback` when both routers are of this node, so that no packet of the pipe leaves the machine
+   * @throws PlenaryError `media_lost`, also when no port of the slice is free
+   */
+  async createPipePort(
+    options: { readonly reach: 'loopback' | 'announced'; readonly srtp: boolean },
+    onClosed: () => void,
+  ): Promise<PipePort> {
+    const { listenIp, announcedAddress, ports, metrics } = this.#context;
+    const local = options.reach === 'loopback';
+    const transport = await callMediasoup(
+      metrics,
+      'router.createPipeTransport',
+      () =>
+        this.#router.createPipeTransport({
+          listenInfo: { protocol: 'udp', ip: local ? LOOPBACK : listenIp, portRange: { ...ports.pipePorts } },
+          enableRtx: true,
+          enableSrtp: options.srtp,
+        }),
+      'media_lost',
+    );
+    const port = new PipePort(transport, local ? LOOPBACK : announcedAddress, metrics, onClosed);
+    if (this.#router.closed) {
+      port.close();
+      throw new PlenaryError('media_lost');
+    }
+    return port;
+  }
+
+  /** Listens to a home microphone. @throws PlenaryError `media_lost` */
+  async observeSpeaker(
+    producer: MediaProducer,
+    onVolumes: (volumes: readonly TrackVolume[]) => void,
+  ): Promise<void> {
+    this.#speakers ??= SpeakerObserver.create(this.#router, this.#context.metrics, onVolumes).catch(
+      (error: unknown) => {
+        this.#speakers = undefined;
+        throw error;
+      },
+    );
+    await (await this.#speakers).add(producer);
+  }
+
+  /** What mediasoup itself knows of this router, for tests. */
+  async dump(): Promise<types.RouterDump> {
+    return this.#router.dump();
+  }
+
+  close(): void {
+    if (this.#router.closed) return;
+    noteCall(this.#context.metrics, 'router.close');
+    this.#router.close();
+  }
+}

@@ -1,0 +1,36 @@
+/** A worker as the choice sees it. */
+export interface WorkerView {
+  readonly index: number;
+  /** CPU over one core, 0 to 1. */
+  readonly cpu: number;
+  /** Peers of all rooms on it. */
+  readonly peers: number;
+  /** Peers of the room in question on it. */
+  readonly roomPeers: number;
+}
+
+/** Peers of one room that stay on one worker before the room spreads (DESIGN 5, "split before it hurts"). */
+export const WORKER_PACKING_LIMIT = 50;
+/** CPU from which a worker is not packed further. */
+const MAX_PACKING_CPU = 0.7;
+/** What a peer is taken to add to a worker's CPU until it is measured. */
+const ASSUMED_CPU_PER_PEER = 0.01;
+
+/**
+ * Chooses the worker for one more peer of a room: the fullest one of the room below the packing limit, so that a small
+ * meeting needs no pipe; else the least loaded.
+ */
+export function selectWorker(
+  workers: readonly WorkerView[],
+): { readonly index: number; readonly reason: 'packed' | 'least_loaded' } | undefined {
+  const packed = workers
+    .filter(
+      (worker) =>
+        worker.roomPeers > 0 && worker.roomPeers < WORKER_PACKING_LIMIT && worker.cpu < MAX_PACKING_CPU,
+    )
+    .sort((left, right) => right.roomPeers - left.roomPeers)[0];
+  if (packed !== undefined) return { index: packed.index, reason: 'packed' };
+  const loadOf = (worker: WorkerView): number => worker.cpu + worker.peers * ASSUMED_CPU_PER_PEER;
+  const least = [...workers].sort((left, right) => loadOf(left) - loadOf(right))[0];
+  return least === undefined ? undefined : { index: least.index, reason: 'least_loaded' };
+}

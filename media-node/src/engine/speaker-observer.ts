@@ -1,0 +1,69 @@
+import type { types } from 'mediasoup';
+import { TRACK_ID } from '@plenary/cluster';
+import type { TrackId } from '@plenary/cluster';
+import type { NodeMetrics } from '../metrics.ts';
+import { callMediasoup } from './calls.ts';
+import type { MediaProducer } from './media-producer.ts';
+
+/** How often a router's volumes are compared, in milliseconds. */
+export const SPEAKER_INTERVAL_MS = 300;
+/** What is not louder is silence, in dBov. */
+const THRESHOLD_DBOV = -60;
+/** Loudest tracks that one router names. */
+const MAX_ENTRIES = 8;
+
+export interface TrackVolume {
+  readonly trackId: TrackId;
+  /** −127 (silence) to 0 (RFC 6464). */
+  readonly volumeDbov: number;
+}
+
+/** Hears who is loud among the home microphones of one router. */
+export class SpeakerObserver {
+  readonly #observer: types.AudioLevelObserver;
+  readonly #metrics: NodeMetrics;
+
+  private constructor(observer: types.AudioLevelObserver, metrics: NodeMetrics) {
+    this.#observer = observer;
+    this.#metrics = metrics;
+  }
+
+  /** @param onVolumes - called each interval in which anybody is heard, and once with nobody when silence begins */
+  static async create(
+    router: types.Router,
+    metrics: NodeMetrics,
+    onVolumes: (volumes: readonly TrackVolume[]) => void,
+  ): Promise<SpeakerObserver> {
+    const observer = await callMediasoup(metrics, 'router.createAudioLevelObserver', () =>
+      router.createAudioLevelObserver({
+        maxEntries: MAX_ENTRIES,
+        threshold: THRESHOLD_DBOV,
+        interval: SPEAKER_INTERVAL_MS,
+      }),
+    );
+    metrics.observers.inc();
+    observer.observer.once('close', () => {
+      metrics.observers.dec();
+    });
+    observer.on('volumes', (volumes) => {
+      onVolumes(
+        volumes.map(({ producer, volume }) => ({ trackId: TRACK_ID.parse(producer.id), volumeDbov: volume })),
+      );
+    });
+    observer.on('silence', () => {
+      onVolumes([]);
+    });
+    return new SpeakerObserver(observer, metrics);
+  }
+
+  /** Adds a microphone; a closed producer leaves by itself. @throws PlenaryError `media_lost` */
+  async add(producer: MediaProducer): Promise<void> {
+    if (producer.closed) return;
+    await callMediasoup(
+      this.#metrics,
+      'observer.addProducer',
+      () => this.#observer.addProducer({ producerId: producer.id }),
+      'media_lost',
+    );
+  }
+}

@@ -1,0 +1,118 @@
+import { toPlenaryError } from '@plenary/cluster';
+import type { EngineContext } from './calls.ts';
+import { MediaWorker } from './media-worker.ts';
+
+/** First wait before a dead worker is replaced; doubled for each death that follows soon, in milliseconds. */
+export const FIRST_RESTART_DELAY_MS = 100;
+export const MAX_RESTART_DELAY_MS = 10_000;
+/** A worker that lived so long starts with the first wait again. */
+export const STEADY_AFTER_MS = 60_000;
+
+/** How long to wait before the next start. @param deathsInARow - without a steady life in between, from 1 */
+export function restartDelayMs(deathsInARow: number): number {
+  return Math.min(MAX_RESTART_DELAY_MS, FIRST_RESTART_DELAY_MS * 2 ** Math.max(0, deathsInARow - 1));
+}
+
+interface Slot {
+  worker: MediaWorker | undefined;
+  deathsInARow: number;
+  startedAtMs: number;
+  restartTimer: NodeJS.Timeout | undefined;
+}
+
+/** The workers of a node, one per slot of the port plan; one that dies is replaced on the same port (SPEC WK1). */
+export class WorkerPool {
+  readonly #context: EngineContext;
+  readonly #onDied: (workerIndex: number) => void;
+  readonly #slots: Slot[];
+  #closed = false;
+
+  /** @param onDied - told at once when a worker has died, before its replacement starts */
+  constructor(context: EngineContext, onDied: (workerIndex: number) => void) {
+    this.#context = context;
+    this.#onDied = onDied;
+    this.#slots = context.ports.webRtcPorts.map(() => ({
+      worker: undefined,
+      deathsInARow: 0,
+      startedAtMs: 0,
+      restartTimer: undefined,
+    }));
+  }
+
+  /** Starts every worker. @throws PlenaryError when one does not start; those that did are stopped again */
+  async start(): Promise<void> {
+    try {
+      await Promise.all(this.#slots.map((_slot, index) => this.#startWorker(index)));
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  /** The workers that are alive now. */
+  alive(): readonly MediaWorker[] {
+    return this.#slots.map((slot) => slot.worker).filter((worker) => worker !== undefined);
+  }
+
+  worker(index: number): MediaWorker | undefined {
+    return this.#slots[index]?.worker;
+  }
+
+  /** Measures the CPU of all workers; one that dies meanwhile is left out. */
+  async measureCpu(): Promise<void> {
+    const measured = await Promise.allSettled(this.alive().map((worker) => worker.measureCpu()));
+    for (const result of measured) {
+      if (result.status === 'rejected') this.#noteFault('worker.measure', result.reason);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const slot of this.#slots) clearTimeout(slot.restartTimer);
+    const workers = this.alive();
+    for (const slot of this.#slots) slot.worker = undefined;
+    await Promise.all(workers.map((worker) => worker.close()));
+  }
+
+  async #startWorker(index: number): Promise<void> {
+    const slot = this.#slots[index];
+    if (slot === undefined) return;
+    const worker = await MediaWorker.start(index, this.#context, (error) => {
+      this.#died(index, error);
+    });
+    if (this.#closed) {
+      await worker.close();
+      return;
+    }
+    slot.worker = worker;
+    slot.startedAtMs = performance.now();
+    this.#context.logger.info({ worker: index, pid: worker.pid }, 'worker started');
+  }
+
+  #died(index: number, error: Error): void {
+    const slot = this.#slots[index];
+    if (slot === undefined || this.#closed) return;
+    slot.worker = undefined;
+    this.#context.metrics.workerDeaths.inc();
+    if (performance.now() - slot.startedAtMs > STEADY_AFTER_MS) slot.deathsInARow = 0;
+    this.#context.logger.error({ worker: index, err: error }, 'worker died; it is being replaced');
+    this.#onDied(index);
+    this.#restartLater(index, slot);
+  }
+
+  #restartLater(index: number, slot: Slot): void {
+    if (this.#closed) return;
+    slot.deathsInARow += 1;
+    slot.restartTimer = setTimeout(() => {
+      this.#startWorker(index).catch((error: unknown) => {
+        this.#noteFault('worker.restart', error);
+        this.#context.logger.error({ worker: index, err: error }, 'worker does not start; trying again');
+        this.#restartLater(index, slot);
+      });
+    }, restartDelayMs(slot.deathsInARow));
+  }
+
+  #noteFault(where: string, thrown: unknown): void {
+    this.#context.metrics.errors.inc({ where, code: toPlenaryError(thrown).code });
+  }
+}

@@ -1,0 +1,69 @@
+import { watchParentPipe } from '@plenary/cluster';
+import type { Logger } from '@plenary/cluster';
+
+/** A stop that takes longer is cut short, in milliseconds. */
+export const STOP_DEADLINE_MS = 5_000;
+
+/** What a process needs to end well. */
+export interface Stoppable {
+  stop(): Promise<void>;
+}
+
+/** Exits on what nobody caught: a process in an unknown state must not host meetings. Call it first of all. */
+export function exitOnFault(logger: Logger): void {
+  const exit = (fault: unknown): void => {
+    logger.fatal({ err: fault }, 'unhandled fault; exiting');
+    process.exit(1);
+  };
+  process.on('unhandledRejection', exit);
+  process.on('uncaughtException', exit);
+}
+
+/**
+ * Makes a function that stops everything and exits, with `code` when that goes well. Called again, by a second signal, it
+ * exits at once with 1.
+ */
+export function stopOnce(
+  stoppables: readonly Stoppable[],
+  logger: Logger,
+): (why: string, code: number) => void {
+  let stopping = false;
+  return (why, code) => {
+    if (stopping) process.exit(1);
+    stopping = true;
+    logger.info({ why }, 'stopping');
+    setTimeout(() => {
+      logger.error({ deadlineMs: STOP_DEADLINE_MS }, 'the stop took too long; exiting');
+      process.exit(1);
+    }, STOP_DEADLINE_MS).unref();
+    stopAll(stoppables).then(
+      () => {
+        logger.info('stopped');
+        process.exit(code);
+      },
+      (fault: unknown) => {
+        logger.fatal({ err: fault }, 'the stop failed');
+        process.exit(1);
+      },
+    );
+  };
+}
+
+/** Stops on SIGTERM and SIGINT, and when the parent is gone. */
+export function stopOnSignals(stop: (why: string, code: number) => void, parentPipe: boolean): void {
+  process.on('SIGTERM', () => {
+    stop('SIGTERM', 0);
+  });
+  process.on('SIGINT', () => {
+    stop('SIGINT', 0);
+  });
+  if (parentPipe) {
+    watchParentPipe(() => {
+      stop('the parent is gone', 0);
+    });
+  }
+}
+
+async function stopAll(stoppables: readonly Stoppable[]): Promise<void> {
+  for (const stoppable of stoppables) await stoppable.stop();
+}

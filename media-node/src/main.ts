@@ -1,0 +1,48 @@
+/** The media node's process: reads its configuration, wires, and starts. */
+import { ConfigError, connectClusterStore, createLogger } from '@plenary/cluster';
+import { loadConfig } from './config.ts';
+import type { MediaNodeConfig } from './config.ts';
+import { exitOnFault, stopOnSignals, stopOnce } from './lifecycle.ts';
+import type { Stoppable } from './lifecycle.ts';
+import { MediaNode, StartRefused } from './media-node.ts';
+import { createMetrics } from './metrics.ts';
+
+function refuse(message: string): never {
+  process.stderr.write(`${message}\n`);
+  process.exit(1);
+}
+
+function readConfig(): MediaNodeConfig {
+  try {
+    return loadConfig(process.env);
+  } catch (error) {
+    if (error instanceof ConfigError) refuse(error.message);
+    throw error;
+  }
+}
+
+const config = readConfig();
+const { mediaNodeId, datacenter, logLevel, redisUrl, parentPipe } = config;
+const logger = createLogger({ kind: 'media-node', id: mediaNodeId, datacenter }, logLevel);
+exitOnFault(logger);
+
+const store = connectClusterStore({ redisUrl, connectionName: `media-node:${mediaNodeId}`, logger });
+const stoppables: Stoppable[] = [{ stop: () => store.close() }];
+const stop = stopOnce(stoppables, logger);
+stopOnSignals(stop, parentPipe);
+try {
+  const node = await MediaNode.start({
+    config,
+    store,
+    logger,
+    metrics: createMetrics(true),
+    onRefused: (error) => {
+      process.stderr.write(`media node ${mediaNodeId} cannot run: ${error.message}\n`);
+      stop('the registry refuses this node', 1);
+    },
+  });
+  stoppables.unshift(node);
+} catch (error) {
+  if (!(error instanceof StartRefused)) throw error;
+  refuse(`media node ${mediaNodeId} cannot start: ${error.message}`);
+}

@@ -1,0 +1,50 @@
+import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
+
+export type TransportKind = 'webrtc' | 'pipe';
+
+/** All metrics of a media node, on a registry of their own, so that two nodes of one test process stay apart. */
+export type NodeMetrics = ReturnType<typeof createMetrics>;
+
+/** @param withProcess - also collect CPU, memory and event-loop figures of this process */
+export function createMetrics(withProcess: boolean) {
+  const registry = new Registry();
+  const registers = [registry];
+  if (withProcess) collectDefaultMetrics({ register: registry });
+  const gauge = <Label extends string = never>(
+    name: string,
+    help: string,
+    labelNames: readonly Label[] = [],
+  ) => new Gauge<Label>({ name: `plenary_${name}`, help, labelNames: [...labelNames], registers });
+  const counter = <Label extends string = never>(
+    name: string,
+    help: string,
+    labelNames: readonly Label[] = [],
+  ) => new Counter<Label>({ name: `plenary_${name}`, help, labelNames: [...labelNames], registers });
+
+  return {
+    registry,
+    workers: gauge('media_workers', 'mediasoup workers that are alive'),
+    workerDeaths: counter('media_worker_deaths_total', 'Workers that died without being asked to'),
+    workerCpu: gauge('media_worker_cpu', 'CPU of a worker over one core', ['worker']),
+    routers: gauge('media_routers', 'Open routers'),
+    transports: gauge('media_transports', 'Open transports', ['kind']),
+    producers: gauge('media_producers', 'Open producers of peers of this node'),
+    pipedProducers: gauge('media_piped_producers', 'Open copies of tracks whose home is another router'),
+    consumers: gauge('media_consumers', 'Open consumers of peers'),
+    pipeConsumers: gauge('media_pipe_consumers', 'Tracks that are sent into pipes'),
+    observers: gauge('media_audio_observers', 'Open audio level observers'),
+    rooms: gauge('media_rooms', 'Rooms of which anything lives here'),
+    peers: gauge('media_peers', 'Peers hosted here'),
+    orphans: gauge('media_orphan_peers', 'Peers whose control link is gone'),
+    pipes: gauge('media_pipes', 'Open pipe ends, by the side that asked and the side that is home', ['side']),
+    controlLinks: gauge('media_control_links', 'Open control links, by kind of caller', ['caller']),
+    nodeLinks: gauge('media_node_links', 'Control links that this node opened to others'),
+    calls: counter('mediasoup_calls_total', 'Calls into mediasoup, closing ones too', ['method']),
+    lost: counter('media_peers_lost_total', 'Peers that this node lost, by reason', ['reason']),
+    errors: counter('errors_total', 'Errors answered or coped with, by where and code', ['where', 'code']),
+    refusedLinks: counter('media_refused_links_total', 'Control links that were refused, by code', ['code']),
+    lease: gauge('media_lease_held', '1 while the lease in the registry is held'),
+    store: gauge('store_available', '1 while the store answers'),
+    outbox: gauge('media_outbox', 'Changes that wait for the store to return'),
+  };
+}

@@ -1,0 +1,49 @@
+import type { ControlReply, MediaNodeId, PipeEnd, RoomId, RouterId, TrackId } from '@plenary/cluster';
+
+/** What a track looks like where it comes out of a pipe. */
+export type PipedTrack = ControlReply<'pipe.consume'>;
+
+/** Names a pipe from the side that asks. */
+export interface PipeKey {
+  readonly roomId: RoomId;
+  readonly fromRouterId: RouterId;
+  readonly toRouterId: RouterId;
+}
+
+export type ProducerState = 'paused' | 'resumed' | 'ended';
+
+/** What the home side of a pipe tells the side that asked. */
+export interface PipeAsker {
+  producerChanged(key: PipeKey, trackId: TrackId, state: ProducerState): void;
+  closed(key: PipeKey): void;
+}
+
+/**
+ * The home side of one pipe, as the side that asks sees it: of this node, by plain calls, or of another one, over its
+ * control link. The side that asks works the same with both.
+ */
+export interface HomeSide {
+  /** @throws PlenaryError `track_not_found` when the home router is gone, `media_lost`, `timed_out` */
+  open(end: PipeEnd): Promise<PipeEnd>;
+  /** @throws PlenaryError `track_not_found`, `media_lost`, `timed_out` */
+  consume(trackId: TrackId): Promise<PipedTrack>;
+  setPaused(trackId: TrackId, paused: boolean): Promise<void>;
+  release(trackId: TrackId): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Another media node, behind its control link. */
+export interface RemoteNode {
+  readonly mediaNodeId: MediaNodeId;
+  readonly announcedAddress: string;
+  locate(roomId: RoomId, trackId: TrackId): Promise<RouterId>;
+  homeSide(key: PipeKey): HomeSide;
+  /** Keeps the link open; the returned function ends that. `onBroken` is called when the link breaks before. */
+  hold(onBroken: () => void): () => void;
+}
+
+/** Finds other nodes. */
+export interface RemoteNodes {
+  /** @throws PlenaryError `media_unavailable` when the node is not alive or does not answer */
+  find(mediaNodeId: MediaNodeId): Promise<RemoteNode>;
+}

@@ -1,0 +1,148 @@
+import { PlenaryError } from '@plenary/cluster';
+import type { PipeEnd, RouterId, TrackId } from '@plenary/cluster';
+import type { NodeMetrics } from '../metrics.ts';
+import type { RouterLease } from '../room/room-routers.ts';
+import type { HomeSide, PipeAsker, PipedTrack, PipeKey } from './home-side.ts';
+import { PipeHome } from './pipe-home.ts';
+
+interface Entry {
+  readonly asker: PipeAsker;
+  readonly opening: Promise<PipeHome>;
+}
+
+/** The home sides of a room's pipes on this node, one per pair of routers. */
+export class PipeHomes {
+  readonly #metrics: NodeMetrics;
+  readonly #acquireRouter: (routerId: RouterId) => Promise<RouterLease>;
+  readonly #homes = new Map<string, Entry>();
+
+  constructor(metrics: NodeMetrics, acquireRouter: (routerId: RouterId) => Promise<RouterLease>) {
+    this.#metrics = metrics;
+    this.#acquireRouter = acquireRouter;
+  }
+
+  get size(): number {
+    return this.#homes.size;
+  }
+
+  /**
+   * Opens a home side. Asked anew for the same pair, the old one is replaced: its asker has forgotten it.
+   * @throws PlenaryError `track_not_found` when the router is gone, `media_lost`
+   */
+  async open(
+    key: PipeKey,
+    end: PipeEnd,
+    reach: 'loopback' | 'announced',
+    asker: PipeAsker,
+  ): Promise<PipeEnd> {
+    const name = nameOf(key);
+    const old = this.#homes.get(name);
+    if (old !== undefined) closeWhenOpen(old, 'replaced');
+    const opening = this.#open(key, end, reach, asker);
+    const entry = { asker, opening };
+    this.#homes.set(name, entry);
+    try {
+      const home = await opening;
+      if (this.#homes.get(name) !== entry)
+        throw new PlenaryError('media_lost', 'The pipe was closed meanwhile.');
+      return home.end;
+    } catch (error) {
+      if (this.#homes.get(name) === entry) this.#homes.delete(name);
+      throw error;
+    }
+  }
+
+  /** @throws PlenaryError `track_not_found`, `media_lost` when there is no such pipe */
+  async consume(key: PipeKey, trackId: TrackId): Promise<PipedTrack> {
+    return (await this.#home(key)).consume(trackId);
+  }
+
+  /** @throws PlenaryError `media_lost` when there is no such pipe */
+  async setPaused(key: PipeKey, trackId: TrackId, paused: boolean): Promise<void> {
+    await (await this.#home(key)).setPaused(trackId, paused);
+  }
+
+  /** Takes a track out of a pipe; that either is gone already is no error. */
+  async release(key: PipeKey, trackId: TrackId): Promise<void> {
+    if (this.#homes.has(nameOf(key))) (await this.#home(key)).release(trackId);
+  }
+
+  /** Closes a pipe, also one that is being opened; that it is gone already is no error. */
+  close(key: PipeKey): void {
+    const name = nameOf(key);
+    const entry = this.#homes.get(name);
+    if (entry === undefined) return;
+    this.#homes.delete(name);
+    closeWhenOpen(entry, 'asked');
+  }
+
+  /** The side that asked is gone: nobody would ever close its pipes. */
+  askerGone(asker: PipeAsker): void {
+    for (const [name, entry] of this.#homes) {
+      if (entry.asker !== asker) continue;
+      this.#homes.delete(name);
+      closeWhenOpen(entry, 'asker_gone');
+    }
+  }
+
+  /** A pair of routers of this node: the asking side calls straight in. */
+  localSide(key: PipeKey, asker: PipeAsker): HomeSide {
+    return {
+      open: (end) => this.open(key, end, 'loopback', asker),
+      consume: (trackId) => this.consume(key, trackId),
+      setPaused: (trackId, paused) => this.setPaused(key, trackId, paused),
+      release: (trackId) => this.release(key, trackId),
+      close: () => {
+        this.close(key);
+        return Promise.resolve();
+      },
+    };
+  }
+
+  async #open(
+    key: PipeKey,
+    end: PipeEnd,
+    reach: 'loopback' | 'announced',
+    asker: PipeAsker,
+  ): Promise<PipeHome> {
+    const lease = await this.#acquireRouter(key.toRouterId);
+    const home: PipeHome = await PipeHome.open({
+      key,
+      end,
+      reach,
+      asker,
+      lease,
+      metrics: this.#metrics,
+      onClosed: () => {
+        const name = nameOf(key);
+        const entry = this.#homes.get(name);
+        if (entry?.asker === asker) void this.#forget(name, entry);
+      },
+    });
+    return home;
+  }
+
+  /** Forgets an entry when its home is closed; another entry of the same pair stays. */
+  async #forget(name: string, entry: Entry): Promise<void> {
+    const [opened] = await Promise.allSettled([entry.opening]);
+    const gone = opened.status === 'rejected' || opened.value.closed;
+    if (gone && this.#homes.get(name) === entry) this.#homes.delete(name);
+  }
+
+  async #home(key: PipeKey): Promise<PipeHome> {
+    const entry = this.#homes.get(nameOf(key));
+    if (entry === undefined) throw new PlenaryError('media_lost', 'There is no such pipe.');
+    return entry.opening;
+  }
+}
+
+const nameOf = (key: PipeKey): string => `${key.fromRouterId}>${key.toRouterId}`;
+
+function closeWhenOpen(entry: Entry, reason: 'asked' | 'replaced' | 'asker_gone'): void {
+  entry.opening.then(
+    (home) => {
+      home.close(reason);
+    },
+    () => undefined, // Answered to whoever opened it; there is nothing to close.
+  );
+}

@@ -1,0 +1,238 @@
+import { PlenaryError } from '@plenary/cluster';
+import type {
+  ControlCaller,
+  ControlReply,
+  ControlRequest,
+  DtlsParameters,
+  IceParameters,
+  LoggedEvent,
+  PlacedPeer,
+  TrackHome,
+  TrackId,
+  TransportId,
+} from '@plenary/cluster';
+import type { ClientTransport, IceChange } from '../engine/client-transport.ts';
+import type { RoomRouter } from '../engine/room-router.ts';
+import type { TrackHold } from '../pipe/pulled-track.ts';
+import type { HomeTrack } from './home-track.ts';
+import type { PeerLink } from './peer-link.ts';
+import { Publications } from './publications.ts';
+import type { PublicationPorts } from './publications.ts';
+import type { RouterLease } from './room-routers.ts';
+import { Subscriptions } from './subscriptions.ts';
+import type { ConsumerUpdate } from './subscriptions.ts';
+import type { FaultSink } from './room-context.ts';
+import type { Timers } from './timers.ts';
+
+/**
+ * How long ICE may stay without consent before the peer counts as lost, in milliseconds. mediasoup says `disconnected`
+ * 30 s after the last sign of life, or when the last TCP connection closed, which a short change of network does too.
+ */
+export const ICE_LOST_GRACE_MS = 20_000;
+
+type AdmitRequest = ControlRequest<'peer.admit'>;
+type AdmitReply = ControlReply<'peer.admit'>;
+
+export type PeerCloseReason =
+  'dropped' | 'replaced' | 'worker_died' | 'transport_failed' | 'orphaned' | 'admit_failed' | 'node_stopping';
+
+export interface PeerPorts {
+  readonly placed: PlacedPeer;
+  readonly workerIndex: number;
+  readonly acquireRouter: (workerIndex: number) => Promise<RouterLease>;
+  readonly reach: (router: RoomRouter, track: TrackHome) => Promise<TrackHold>;
+  readonly publications: Omit<PublicationPorts, 'placed'>;
+  readonly timers: Timers;
+  readonly onFault: FaultSink;
+  /** Called once. @param trackIds - tracks whose records are to be ended */
+  readonly onClosed: (peer: Peer, reason: PeerCloseReason, trackIds: readonly TrackId[]) => void;
+}
+
+/** One placement of a peer on this node: its transports, what it publishes and what it consumes. */
+export class Peer {
+  readonly placed: PlacedPeer;
+  readonly workerIndex: number;
+  /** The control link that hears of this peer; absent while its edge is gone. */
+  link: PeerLink | undefined;
+  /** The edge that holds, or last held, the session. */
+  lastEdge: ControlCaller;
+  readonly #ports: PeerPorts;
+  readonly #publications: Publications;
+  readonly #transports = new Map<TransportId, ClientTransport>();
+  readonly #cancelIceGraces = new Map<TransportId, () => void>();
+  #admission: Promise<AdmitReply> | undefined;
+  #lease: RouterLease | undefined;
+  #subscriptions: Subscriptions | undefined;
+  #send: ClientTransport | undefined;
+  #closed = false;
+
+  constructor(ports: PeerPorts, link: PeerLink) {
+    this.placed = ports.placed;
+    this.workerIndex = ports.workerIndex;
+    this.#ports = ports;
+    this.link = link;
+    this.lastEdge = link.caller;
+    this.#publications = new Publications({ ...ports.publications, placed: ports.placed });
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  tracks(): readonly HomeTrack[] {
+    return this.#publications.tracks();
+  }
+
+  attach(link: PeerLink): void {
+    this.link = link;
+    this.lastEdge = link.caller;
+  }
+
+  /**
+   * Opens transports and first consumers; a repeat gets the same ones. On failure the peer is closed.
+   * @throws PlenaryError `invalid_media_parameters`, `media_lost`
+   */
+  async admit(request: AdmitRequest): Promise<AdmitReply> {
+    if (this.#admission !== undefined) {
+      const reply = await this.#admission;
+      return { ...reply, consumers: this.#subscriptions?.offers() ?? [] };
+    }
+    this.#admission = this.#open(request);
+    try {
+      return await this.#admission;
+    } catch (error) {
+      this.close('admit_failed');
+      throw error;
+    }
+  }
+
+  /** @throws PlenaryError `transport_not_found`, `invalid_media_parameters`, `media_lost` */
+  async connect(transportId: TransportId, dtlsParameters: DtlsParameters): Promise<void> {
+    await this.#transport(transportId).connect(dtlsParameters);
+  }
+
+  /** @throws PlenaryError `transport_not_found`, `media_lost` */
+  async restartIce(transportId: TransportId): Promise<IceParameters> {
+    return this.#transport(transportId).restartIce();
+  }
+
+  /** @throws PlenaryError as {@link Publications.publish} */
+  async publish(request: ControlRequest<'track.publish'>): Promise<ControlReply<'track.publish'>> {
+    if (this.#lease === undefined) throw new PlenaryError('transport_not_found');
+    return this.#publications.publish(request, this.#send, this.#lease.router);
+  }
+
+  async pauseTrack(trackId: TrackId, paused: boolean): Promise<readonly LoggedEvent[]> {
+    return this.#publications.setPaused(trackId, paused);
+  }
+
+  async endTrack(trackId: TrackId): Promise<readonly LoggedEvent[]> {
+    return this.#publications.end(trackId);
+  }
+
+  /** Video starts paused, since the client's receiver is not ready yet and the key frame would be lost. */
+  async subscribe(tracks: readonly TrackHome[]): Promise<ControlReply<'subscribe'>> {
+    return this.#subscribed().add(tracks, (track) => track.kind === 'video');
+  }
+
+  unsubscribe(consumerIds: Parameters<Subscriptions['remove']>[0]): void {
+    this.#subscribed().remove(consumerIds);
+  }
+
+  async updateConsumers(updates: readonly ConsumerUpdate[]): Promise<void> {
+    await this.#subscribed().update(updates);
+  }
+
+  /** Frees everything; may be called again without effect. */
+  close(reason: PeerCloseReason): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const cancel of this.#cancelIceGraces.values()) cancel();
+    this.#cancelIceGraces.clear();
+    const trackIds = this.#publications.close();
+    this.#subscriptions?.close();
+    for (const transport of this.#transports.values()) transport.close();
+    this.#transports.clear();
+    this.#lease?.release();
+    this.#ports.onClosed(this, reason, trackIds);
+  }
+
+  async #open(request: AdmitRequest): Promise<AdmitReply> {
+    const { media, tracks } = request;
+    const lease = await this.#ports.acquireRouter(this.workerIndex);
+    if (this.#closed) {
+      lease.release();
+      throw new PlenaryError('media_lost');
+    }
+    this.#lease = lease;
+    // All of it goes on side by side: the transports, their DTLS, and the pipes of what is consumed at once.
+    const receive = this.#openTransport(lease.router);
+    const send = media.publish ? this.#openTransport(lease.router) : Promise.resolve(undefined);
+    const subscriptions = new Subscriptions({
+      rtpCapabilities: media.rtpCapabilities,
+      receive,
+      reach: (track) => this.#ports.reach(lease.router, track),
+      onConsumerClosed: (consumerId, trackId) => {
+        this.link?.notify('consumer.closed', { ...this.placed, consumerId, trackId });
+      },
+      onFailed: (code) => {
+        this.#ports.onFault('consume', new PlenaryError(code));
+      },
+    });
+    this.#subscriptions = subscriptions;
+    const connect = async (
+      transport: Promise<ClientTransport | undefined>,
+      dtlsParameters: DtlsParameters | undefined,
+    ): Promise<void> => {
+      const opened = await transport;
+      if (dtlsParameters !== undefined) await opened?.connect(dtlsParameters);
+    };
+    const [receiveTransport, sendTransport, subscribed] = await Promise.all([
+      receive,
+      send,
+      subscriptions.add(tracks, () => false),
+      connect(receive, media.dtls?.receive),
+      connect(send, media.dtls?.send),
+    ]);
+    if (this.#closed) throw new PlenaryError('media_lost');
+    this.#send = sendTransport;
+    return {
+      receiveTransport: receiveTransport.offer(),
+      ...(sendTransport === undefined ? {} : { sendTransport: sendTransport.offer() }),
+      ...subscribed,
+    };
+  }
+
+  async #openTransport(router: RoomRouter): Promise<ClientTransport> {
+    const transport = await router.createClientTransport((changed, change) => {
+      this.#iceChanged(changed, change);
+    });
+    if (this.#closed) {
+      transport.close();
+      throw new PlenaryError('media_lost');
+    }
+    this.#transports.set(transport.id, transport);
+    return transport;
+  }
+
+  #iceChanged(transport: ClientTransport, change: IceChange): void {
+    this.#cancelIceGraces.get(transport.id)?.();
+    this.#cancelIceGraces.delete(transport.id);
+    if (change === 'connected' || this.#closed) return;
+    const cancel = this.#ports.timers.after(ICE_LOST_GRACE_MS, () => {
+      this.close('transport_failed');
+    });
+    this.#cancelIceGraces.set(transport.id, cancel);
+  }
+
+  #transport(transportId: TransportId): ClientTransport {
+    const transport = this.#transports.get(transportId);
+    if (transport === undefined) throw new PlenaryError('transport_not_found');
+    return transport;
+  }
+
+  #subscribed(): Subscriptions {
+    if (this.#subscriptions === undefined || this.#closed) throw new PlenaryError('media_lost');
+    return this.#subscriptions;
+  }
+}

@@ -1,0 +1,32 @@
+import type { Clock, Logger, MediaNodeId } from '@plenary/cluster';
+import type { WorkerPool } from '../engine/worker-pool.ts';
+import type { NodeMetrics } from '../metrics.ts';
+import type { RemoteNodes } from '../pipe/home-side.ts';
+import type { NodeStore } from './node-store.ts';
+import type { Outbox } from './outbox.ts';
+import type { PeerLink } from './peer-link.ts';
+import type { Timers } from './timers.ts';
+
+/** What every room of the node works with. */
+export interface RoomContext {
+  readonly mediaNodeId: MediaNodeId;
+  readonly announcedAddress: string;
+  readonly pool: WorkerPool;
+  readonly store: NodeStore;
+  readonly outbox: Outbox;
+  readonly nodes: RemoteNodes;
+  readonly metrics: NodeMetrics;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly maxPeers: number;
+  readonly pipeLingerMs: number;
+  readonly orphanGraceMs: number;
+  /** Why no new peer may come, or `undefined` when they may. */
+  readonly refusal: () => string | undefined;
+  /** Any edge whose link is open, for what no edge in particular must hear. */
+  readonly anyEdge: () => PeerLink | undefined;
+}
+
+/** Counts and logs a fault that nobody waits for. */
+export type FaultSink = (where: string, thrown: unknown) => void;

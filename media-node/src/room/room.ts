@@ -1,0 +1,287 @@
+import { PlenaryError, toPlenaryError } from '@plenary/cluster';
+import type {
+  ControlReply,
+  ControlRequest,
+  LoggedEvent,
+  PeerId,
+  PlacedPeer,
+  RoomId,
+  RouterId,
+  TrackEndReason,
+  TrackHome,
+  TrackId,
+} from '@plenary/cluster';
+import type { RoomRouter } from '../engine/room-router.ts';
+import { selectWorker } from '../engine/select-worker.ts';
+import { PipeHomes } from '../pipe/pipe-homes.ts';
+import { PipeLinks } from '../pipe/pipe-links.ts';
+import type { TrackHold } from '../pipe/pulled-track.ts';
+import type { HomeTrack } from './home-track.ts';
+import { Peer } from './peer.ts';
+import type { PeerCloseReason } from './peer.ts';
+import type { PeerLink } from './peer-link.ts';
+import type { RoomContext } from './room-context.ts';
+import { RoomRouters } from './room-routers.ts';
+import { RoomSpeakers } from './speakers.ts';
+
+export interface RoomPorts {
+  /** Peers of all rooms on a worker. */
+  readonly peersOnWorker: (workerIndex: number) => number;
+  /** Called whenever the room may hold nothing any more. */
+  readonly onMaybeEmpty: (room: Room) => void;
+}
+
+/** What this node hosts of one room: its peers here, their routers, and the pipes to where else the room lives. */
+export class Room {
+  readonly id: RoomId;
+  readonly pipes: PipeLinks;
+  readonly pipeHomes: PipeHomes;
+  readonly #context: RoomContext;
+  readonly #ports: RoomPorts;
+  readonly #peers = new Map<PeerId, Peer>();
+  readonly #tracks = new Map<TrackId, HomeTrack>();
+  readonly #routers: RoomRouters;
+  readonly #speakers: RoomSpeakers;
+
+  constructor(id: RoomId, context: RoomContext, ports: RoomPorts) {
+    this.id = id;
+    this.#context = context;
+    this.#ports = ports;
+    this.#speakers = new RoomSpeakers(
+      (trackId) => this.#tracks.get(trackId)?.peerId,
+      (speakers) => {
+        this.#anyLink()?.notify('speakers', { roomId: id, speakers: [...speakers] });
+      },
+    );
+    this.#routers = new RoomRouters(
+      context.pool,
+      () => {
+        ports.onMaybeEmpty(this);
+      },
+      (routerId) => {
+        this.#speakers.routerGone(routerId);
+      },
+    );
+    this.pipeHomes = new PipeHomes(context.metrics, (routerId) => this.#routers.acquireExisting(routerId));
+    this.pipes = new PipeLinks({
+      roomId: id,
+      ownNodeId: context.mediaNodeId,
+      ownAddress: context.announcedAddress,
+      nodes: context.nodes,
+      metrics: context.metrics,
+      logger: context.logger,
+      timers: context.timers,
+      lingerMs: context.pipeLingerMs,
+      homeRouterOf: (trackId) => this.#tracks.get(trackId)?.routerId,
+      localHomeSide: (key, asker) => this.pipeHomes.localSide(key, asker),
+      acquireRouter: (workerIndex) => this.#routers.acquire(workerIndex),
+      onFault: this.#onFault,
+    });
+  }
+
+  get isEmpty(): boolean {
+    return this.#peers.size === 0 && this.#routers.isEmpty;
+  }
+
+  peers(): Iterable<Peer> {
+    return this.#peers.values();
+  }
+
+  /** The peer, whatever its epoch. */
+  find(peerId: PeerId): Peer | undefined {
+    return this.#peers.get(peerId);
+  }
+
+  /**
+   * Hosts a peer. A repeat of the same epoch gives the same peer; a higher epoch replaces the one that is here.
+   * @throws PlenaryError `no_media_node` when no worker is alive; as {@link Peer.admit}
+   */
+  async admit(request: ControlRequest<'peer.admit'>, link: PeerLink): Promise<ControlReply<'peer.admit'>> {
+    const existing = this.#peers.get(request.peerId);
+    if (existing?.placed.epoch === request.epoch) {
+      existing.attach(link);
+      return existing.admit(request);
+    }
+    // The new one comes first: were the old one the last thing here, the room would be given up between the two.
+    const admission = this.#addPeer(request, link).admit(request);
+    existing?.close('replaced');
+    return admission;
+  }
+
+  /** Which router hosts a track of this node. @throws PlenaryError `track_not_found` */
+  locate(trackId: TrackId): RouterId {
+    const track = this.#tracks.get(trackId);
+    if (track === undefined || track.producer.closed) throw new PlenaryError('track_not_found');
+    return track.routerId;
+  }
+
+  /** A worker died, and its routers with it: its peers are lost, and hear of it. */
+  workerDied(workerIndex: number): void {
+    for (const peer of [...this.#peers.values()]) {
+      if (peer.workerIndex === workerIndex) peer.close('worker_died');
+    }
+    this.#routers.workerDied(workerIndex);
+  }
+
+  /** Writes the records of all tracks again, as they are now: the store was away and may have forgotten them. */
+  republish(): void {
+    for (const track of this.#tracks.values()) this.#republish(track);
+  }
+
+  /** Passes on what the node wrote by itself: to one edge only, which tells the whole room. */
+  deliver(events: readonly LoggedEvent[], preferred: PeerLink | undefined): void {
+    if (events.length === 0) return;
+    const link = preferred ?? this.#anyLink();
+    if (link === undefined) {
+      // Nobody hears it live; clients find the gap in the log's order and ask for what they missed (LG2).
+      this.#context.metrics.errors.inc({ where: 'room.events', code: 'media_unavailable' });
+      return;
+    }
+    link.notify('room.events', { roomId: this.id, events: [...events] });
+  }
+
+  close(reason: PeerCloseReason): void {
+    for (const peer of [...this.#peers.values()]) peer.close(reason);
+    this.pipes.close();
+  }
+
+  #addPeer(request: PlacedPeer, link: PeerLink): Peer {
+    const choice = selectWorker(
+      this.#context.pool.alive().map((worker) => ({
+        index: worker.index,
+        cpu: worker.cpu,
+        peers: this.#ports.peersOnWorker(worker.index),
+        roomPeers: [...this.#peers.values()].filter((peer) => peer.workerIndex === worker.index).length,
+      })),
+    );
+    if (choice === undefined) throw new PlenaryError('no_media_node', 'No worker is alive.');
+    const { roomId, peerId, epoch } = request;
+    const { mediaNodeId, store, timers } = this.#context;
+    const peer = new Peer(
+      {
+        placed: { roomId, peerId, epoch },
+        workerIndex: choice.index,
+        acquireRouter: (workerIndex) => this.#routers.acquire(workerIndex),
+        reach: (router, track) => this.#reach(router, track),
+        publications: {
+          homeNodeId: mediaNodeId,
+          store,
+          onTrack: (track) => this.#tracks.set(track.trackId, track),
+          onTrackGone: (track) => this.#tracks.delete(track.trackId),
+          onVolumes: (router, volumes) => {
+            this.#speakers.heard(router.id, volumes);
+          },
+          endRecords: (trackIds, reason) => {
+            this.#endRecords(trackIds, reason, peer.link);
+          },
+          republishLater: (track) => {
+            this.#republish(track);
+          },
+          onFault: this.#onFault,
+        },
+        timers,
+        onFault: this.#onFault,
+        onClosed: (closed, reason, trackIds) => {
+          this.#peerClosed(closed, reason, trackIds);
+        },
+      },
+      link,
+    );
+    this.#peers.set(peerId, peer);
+    this.#context.metrics.peers.inc();
+    this.#context.logger.info(
+      { roomId, peerId, epoch, worker: choice.index, reason: choice.reason },
+      'peer admitted',
+    );
+    return peer;
+  }
+
+  async #reach(router: RoomRouter, track: TrackHome): Promise<TrackHold> {
+    return this.pipes.hold(router, track);
+  }
+
+  #peerClosed(peer: Peer, reason: PeerCloseReason, trackIds: readonly TrackId[]): void {
+    const { roomId, peerId, epoch } = peer.placed;
+    const { logger, metrics } = this.#context;
+    if (this.#peers.get(peerId) === peer) this.#peers.delete(peerId);
+    metrics.peers.dec();
+    logger.info({ roomId, peerId, epoch, reason }, 'peer closed');
+    const { link } = peer;
+    switch (reason) {
+      case 'worker_died':
+      case 'transport_failed':
+        this.#tellLost(peer, reason);
+        this.#endRecords(trackIds, reason === 'worker_died' ? 'worker_died' : 'transport_closed', link);
+        break;
+      case 'node_stopping':
+        this.#tellLost(peer, 'node_lost');
+        this.#endRecords(trackIds, 'node_lost', link);
+        break;
+      case 'orphaned':
+        // The peer leaves the roster, and its tracks with it.
+        metrics.lost.inc({ reason });
+        break;
+      case 'dropped':
+      case 'replaced':
+      case 'admit_failed':
+        this.#endRecords(trackIds, 'transport_closed', link);
+        break;
+    }
+    this.#ports.onMaybeEmpty(this);
+  }
+
+  #tellLost(peer: Peer, reason: 'worker_died' | 'transport_failed' | 'node_lost'): void {
+    this.#context.metrics.lost.inc({ reason });
+    peer.link?.notify('peer.lost', { ...peer.placed, reason });
+  }
+
+  #endRecords(trackIds: readonly TrackId[], reason: TrackEndReason, preferred: PeerLink | undefined): void {
+    const [first] = trackIds;
+    if (first === undefined) return;
+    const { outbox, store } = this.#context;
+    outbox.submit({
+      key: `end ${first}`,
+      roomId: this.id,
+      apply: () => store.rooms.endTracks(this.id, trackIds, reason),
+      deliver: (events) => {
+        this.deliver(events, preferred);
+      },
+    });
+  }
+
+  #republish(track: HomeTrack): void {
+    const { outbox, store } = this.#context;
+    outbox.submit({
+      key: `publish ${track.trackId}`,
+      roomId: this.id,
+      apply: async () => {
+        // It may have ended while this waited.
+        if (this.#tracks.get(track.trackId) !== track || track.producer.closed) return [];
+        try {
+          return await store.rooms.publishTrack(this.id, track.stored);
+        } catch (thrown) {
+          // The store names a newer placement: the peer lives elsewhere now (DESIGN 3).
+          if (toPlenaryError(thrown).code === 'stale_epoch') this.#peers.get(track.peerId)?.close('replaced');
+          throw thrown;
+        }
+      },
+      deliver: (events) => {
+        this.deliver(events, this.#peers.get(track.peerId)?.link);
+      },
+    });
+  }
+
+  /** The same edge for as long as it has a peer here, so that a notice for the whole room is told once. */
+  #anyLink(): PeerLink | undefined {
+    for (const peer of this.#peers.values()) {
+      if (peer.link !== undefined) return peer.link;
+    }
+    return this.#context.anyEdge();
+  }
+
+  readonly #onFault = (where: string, thrown: unknown): void => {
+    const error = toPlenaryError(thrown);
+    this.#context.metrics.errors.inc({ where, code: error.code });
+    this.#context.logger.debug({ err: error, where, roomId: this.id }, 'a request failed');
+  };
+}

@@ -1,0 +1,217 @@
+import { EDGE_ID, PlenaryError } from '@plenary/cluster';
+import type {
+  ControlReply,
+  ControlRequest,
+  Epoch,
+  PeerId,
+  PlacedPeer,
+  RoomId,
+  TrackId,
+} from '@plenary/cluster';
+import type { PipeAsker, PipeKey, ProducerState } from '../pipe/home-side.ts';
+import type { PipeHomes } from '../pipe/pipe-homes.ts';
+import { EpochFence } from './epoch-fence.ts';
+import type { Peer } from './peer.ts';
+import type { PeerLink } from './peer-link.ts';
+import { Room } from './room.ts';
+import type { RoomContext } from './room-context.ts';
+
+/** All rooms of which anything lives here, and who may speak for their peers. */
+export class Rooms {
+  readonly #context: RoomContext;
+  readonly #rooms = new Map<RoomId, Room>();
+  readonly #fence: EpochFence;
+  /** What ends the grace of each peer whose control link is gone. */
+  readonly #orphans = new Map<Peer, () => void>();
+
+  constructor(context: RoomContext) {
+    this.#context = context;
+    this.#fence = new EpochFence(context.clock, (peer) => this.#find(peer)?.placed.epoch === peer.epoch);
+  }
+
+  get peerCount(): number {
+    return [...this.#rooms.values()].reduce((count, room) => count + [...room.peers()].length, 0);
+  }
+
+  room(roomId: RoomId): Room | undefined {
+    return this.#rooms.get(roomId);
+  }
+
+  /**
+   * Hosts a peer under an epoch (SPEC EP2, EP3).
+   * @throws PlenaryError `stale_epoch`; `no_media_node` when this node takes nobody new now; `shutting_down`;
+   *   `invalid_media_parameters`, `media_lost`
+   */
+  async admit(request: ControlRequest<'peer.admit'>, link: PeerLink): Promise<ControlReply<'peer.admit'>> {
+    this.#fence.admit(request);
+    const hosted = this.#find(request);
+    if (hosted === undefined) this.#refuseNew();
+    if (hosted !== undefined) this.#endGrace(hosted);
+    const room = this.#rooms.get(request.roomId) ?? this.#addRoom(request.roomId);
+    try {
+      return await room.admit(request, link);
+    } finally {
+      this.#removeIfEmpty(room);
+    }
+  }
+
+  /** Makes a link the one that hears of a peer. @throws PlenaryError `stale_epoch` */
+  attach(placed: PlacedPeer, link: PeerLink): { alive: boolean } {
+    const peer = this.#current(placed);
+    if (peer === undefined) return { alive: false };
+    this.#endGrace(peer);
+    peer.attach(link);
+    return { alive: true };
+  }
+
+  /** Frees everything of a peer up to an epoch; a newer placement stays. */
+  drop(placed: PlacedPeer): void {
+    this.#fence.drop(placed);
+    const peer = this.#find(placed);
+    if (peer !== undefined && peer.placed.epoch <= placed.epoch) this.#close(peer, 'dropped');
+  }
+
+  /**
+   * The peer that a request is about.
+   * @throws PlenaryError `stale_epoch` when a newer placement was seen; `media_lost` when it is not hosted here
+   */
+  peer(placed: PlacedPeer): Peer {
+    const peer = this.#current(placed);
+    if (peer === undefined) throw new PlenaryError('media_lost');
+    return peer;
+  }
+
+  /** The home sides of a room's pipes. @throws PlenaryError `track_not_found` when nothing of the room lives here */
+  pipeHomes(key: Pick<PipeKey, 'roomId'>): PipeHomes {
+    const room = this.#rooms.get(key.roomId);
+    if (room === undefined) throw new PlenaryError('track_not_found');
+    return room.pipeHomes;
+  }
+
+  /** A home node told of a track that this node pulls. */
+  producerChanged(roomId: RoomId, trackId: TrackId, state: ProducerState): void {
+    this.#rooms.get(roomId)?.pipes.producerChanged(trackId, state);
+  }
+
+  /** A home node closed its side of a pipe. */
+  pipeClosed(key: PipeKey): void {
+    this.#rooms.get(key.roomId)?.pipes.closedByHome(key);
+  }
+
+  /** A control link opened: peers whose link of the same life of the edge broke are heard of on this one (SPEC CL5). */
+  linkOpened(link: PeerLink): void {
+    if (link.caller.kind !== 'edge') return;
+    for (const peer of this.#peers()) {
+      if (peer.lastEdge.id !== link.caller.id || peer.lastEdge.incarnation !== link.caller.incarnation)
+        continue;
+      this.#endGrace(peer);
+      peer.attach(link);
+    }
+  }
+
+  /** A control link closed: its peers stay for the grace, so that another edge can take them up (SPEC CL5). */
+  linkClosed(link: PeerLink, asker: PipeAsker): void {
+    for (const room of this.#rooms.values()) room.pipeHomes.askerGone(asker);
+    for (const peer of this.#peers()) {
+      if (peer.link !== link) continue;
+      peer.link = undefined;
+      this.#context.metrics.orphans.inc();
+      this.#orphans.set(
+        peer,
+        this.#context.timers.after(this.#context.orphanGraceMs, () => {
+          this.#orphaned(peer);
+        }),
+      );
+    }
+  }
+
+  workerDied(workerIndex: number): void {
+    for (const room of [...this.#rooms.values()]) room.workerDied(workerIndex);
+  }
+
+  /** The store answers again: what this node owns is published again (DESIGN 3). */
+  storeReturned(): void {
+    this.#context.outbox.flush();
+    for (const room of this.#rooms.values()) room.republish();
+  }
+
+  /** Frees everything; the peers' edges hear that the node is lost. */
+  close(): void {
+    for (const room of [...this.#rooms.values()]) room.close('node_stopping');
+    for (const endGrace of this.#orphans.values()) endGrace();
+    this.#orphans.clear();
+  }
+
+  #peers(): readonly Peer[] {
+    return [...this.#rooms.values()].flatMap((room) => [...room.peers()]);
+  }
+
+  #find(peer: { readonly roomId: RoomId; readonly peerId: PeerId; readonly epoch: Epoch }): Peer | undefined {
+    return this.#rooms.get(peer.roomId)?.find(peer.peerId);
+  }
+
+  /** The hosted peer of exactly this epoch; an older one that is still here is closed: it lives elsewhere now. */
+  #current(placed: PlacedPeer): Peer | undefined {
+    this.#fence.see(placed);
+    const peer = this.#find(placed);
+    if (peer === undefined || peer.placed.epoch === placed.epoch) return peer;
+    this.#close(peer, 'replaced');
+    return undefined;
+  }
+
+  #close(peer: Peer, reason: 'dropped' | 'replaced' | 'orphaned'): void {
+    this.#endGrace(peer);
+    peer.close(reason);
+  }
+
+  /** No edge took the peer up: it is freed and leaves the roster, unless an edge holds its session after all. */
+  #orphaned(peer: Peer): void {
+    const { roomId, peerId, epoch } = peer.placed;
+    const { outbox, store, logger, orphanGraceMs, anyEdge } = this.#context;
+    logger.warn({ roomId, peerId, orphanGraceMs }, 'no edge took the peer up again');
+    this.#close(peer, 'orphaned');
+    const heldBy = EDGE_ID.parse(peer.lastEdge.id);
+    outbox.submit({
+      key: `remove ${roomId} ${peerId}`,
+      roomId,
+      apply: () => store.rooms.removePeer(roomId, peerId, epoch, 'connection_lost', heldBy),
+      deliver: (events) => {
+        const room = this.#rooms.get(roomId);
+        if (room === undefined) anyEdge()?.notify('room.events', { roomId, events: [...events] });
+        else room.deliver(events, undefined);
+      },
+    });
+  }
+
+  #endGrace(peer: Peer): void {
+    const cancel = this.#orphans.get(peer);
+    if (cancel === undefined) return;
+    cancel();
+    this.#orphans.delete(peer);
+    this.#context.metrics.orphans.dec();
+  }
+
+  #refuseNew(): void {
+    const refusal = this.#context.refusal();
+    if (refusal !== undefined) throw new PlenaryError('no_media_node', refusal);
+    if (this.peerCount >= this.#context.maxPeers) throw new PlenaryError('no_media_node', 'It is full.');
+  }
+
+  #addRoom(roomId: RoomId): Room {
+    const room = new Room(roomId, this.#context, {
+      peersOnWorker: (index) => this.#peers().filter((peer) => peer.workerIndex === index).length,
+      onMaybeEmpty: (empty) => {
+        this.#removeIfEmpty(empty);
+      },
+    });
+    this.#rooms.set(roomId, room);
+    this.#context.metrics.rooms.inc();
+    return room;
+  }
+
+  #removeIfEmpty(room: Room): void {
+    if (!room.isEmpty || this.#rooms.get(room.id) !== room) return;
+    this.#rooms.delete(room.id);
+    this.#context.metrics.rooms.dec();
+  }
+}

@@ -1,0 +1,14 @@
+/** Waiting as a port, so that graces and lingers can be tested without waiting. */
+export interface Timers {
+  /** Calls `action` once after `delayMs`; the returned function takes it back. */
+  after(delayMs: number, action: () => void): () => void;
+}
+
+export const systemTimers: Timers = {
+  after: (delayMs, action) => {
+    const timer = setTimeout(action, delayMs);
+    return () => {
+      clearTimeout(timer);
+    };
+  },
+};

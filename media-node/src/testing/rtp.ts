@@ -1,0 +1,54 @@
+import { ROUTER_RTP_CAPABILITIES } from '@plenary/cluster/protocol';
+import type { DtlsParameters, MediaRequest, RtpParameters } from '@plenary/cluster';
+
+let nextSsrc = 1_000;
+
+/** RTP parameters as a browser would send them, with an SSRC that no other call gives. */
+export function opusParameters(): RtpParameters {
+  nextSsrc += 10;
+  return {
+    mid: String(nextSsrc),
+    codecs: [{ mimeType: 'audio/opus', payloadType: 111, clockRate: 48_000, channels: 2 }],
+    headerExtensions: [{ uri: 'urn:ietf:params:rtp-hdrext:ssrc-audio-level', id: 10 }],
+    encodings: [{ ssrc: nextSsrc }],
+    rtcp: { cname: `test-${nextSsrc}` },
+  };
+}
+
+/** VP8 with RTX. */
+export function vp8Parameters(): RtpParameters {
+  nextSsrc += 10;
+  return {
+    mid: String(nextSsrc),
+    codecs: [
+      {
+        mimeType: 'video/VP8',
+        payloadType: 96,
+        clockRate: 90_000,
+        rtcpFeedback: [
+          { type: 'nack' },
+          { type: 'nack', parameter: 'pli' },
+          { type: 'ccm', parameter: 'fir' },
+        ],
+      },
+      { mimeType: 'video/rtx', payloadType: 97, clockRate: 90_000, parameters: { apt: 96 } },
+    ],
+    encodings: [{ ssrc: nextSsrc, rtx: { ssrc: nextSsrc + 1 } }],
+    rtcp: { cname: `test-${nextSsrc}` },
+  };
+}
+
+/** A fingerprint that nothing checks until DTLS runs, which it never does without a client. */
+export const TEST_DTLS: DtlsParameters = {
+  role: 'client',
+  fingerprints: [{ algorithm: 'sha-256', value: Array.from({ length: 32 }, () => 'AB').join(':') }],
+};
+
+/** What a client that publishes asks for, with its certificate made beforehand. */
+export function mediaRequest(publish = true): MediaRequest {
+  return {
+    rtpCapabilities: ROUTER_RTP_CAPABILITIES,
+    publish,
+    dtls: { send: TEST_DTLS, receive: TEST_DTLS },
+  };
+}

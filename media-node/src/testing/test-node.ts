@@ -1,0 +1,235 @@
+import {
+  DATACENTER_ID,
+  EDGE_ID,
+  EPOCH,
+  KIND_OF_SOURCE,
+  MEDIA_NODE_ID,
+  MemoryRegistry,
+  MemoryRoomStore,
+  PEER_ID,
+  PlenaryError,
+  REQUEST_ID,
+  ROOM_ID,
+  TRANSPORT_ID,
+  mintPeerId,
+  silentLogger,
+} from '@plenary/cluster';
+import type {
+  ControlReply,
+  PeerId,
+  PlacedPeer,
+  PortSlice,
+  Registry,
+  RoomId,
+  RoomStore,
+  TrackHome,
+  TrackSource,
+} from '@plenary/cluster';
+
+import type { MediaNodeConfig } from '../config.ts';
+import { MediaNode } from '../media-node.ts';
+import type { NodeStore } from '../room/node-store.ts';
+import { mediaRequest, opusParameters, vp8Parameters } from './rtp.ts';
+import { TestEdge } from './test-edge.ts';
+
+export const TEST_SECRET = 'a secret of at least thirty-two characters';
+
+/** A store in memory that can be away. */
+export class TestStore implements NodeStore {
+  readonly registry: Registry;
+  readonly rooms: RoomStore;
+  readonly memory = new MemoryRoomStore();
+  readonly #listeners = new Set<(available: boolean) => void>();
+  #available = true;
+
+  constructor() {
+    this.registry = this.#guarded(new MemoryRegistry());
+    this.rooms = this.#guarded(this.memory);
+  }
+
+  isAvailable(): boolean {
+    return this.#available;
+  }
+
+  onAvailability(listener: (available: boolean) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  setAvailable(available: boolean): void {
+    this.#available = available;
+    for (const listener of this.#listeners) listener(available);
+  }
+
+  /** Every method rejects with `store_unavailable` while the store is away. */
+  #guarded<Port extends object>(port: Port): Port {
+    return new Proxy(port, {
+      get: (target, name) => {
+        const member: unknown = Reflect.get(target, name, target);
+        if (typeof member !== 'function') return member;
+        return (...parameters: unknown[]): unknown =>
+          this.#available
+            ? Reflect.apply(member, target, parameters)
+            : Promise.reject(new PlenaryError('store_unavailable'));
+      },
+    });
+  }
+}
+
+let nextPort = 14_000 + (process.pid % 50) * 100;
+
+/** A configuration on ports that no other node of this test process has. */
+export function testConfig(overrides: Partial<MediaNodeConfig> = {}): MediaNodeConfig {
+  const firstPort = nextPort;
+  nextPort += 40;
+  const portSlice: PortSlice = { firstPort: firstPort + 1, lastPort: firstPort + 39 };
+  const port = firstPort;
+  return {
+    mediaNodeId: MEDIA_NODE_ID.parse(`media-${firstPort}`),
+    datacenter: DATACENTER_ID.parse('gra'),
+    host: '127.0.0.1',
+    port,
+    controlUrl: `http://127.0.0.1:${port}`,
+    listenIp: '127.0.0.1',
+    announcedAddress: '127.0.0.1',
+    portSlice,
+    workers: 1,
+    maxPeers: 100,
+    pipeLingerMs: 200,
+    orphanGraceMs: 300,
+    leaseMs: 1_500,
+    redisUrl: 'unused',
+    clusterSecret: TEST_SECRET,
+    workerBin: process.env['MEDIASOUP_WORKER_BIN'],
+    logLevel: 'silent',
+    parentPipe: false,
+    ...overrides,
+  };
+}
+
+export interface TestNode {
+  readonly node: MediaNode;
+  readonly config: MediaNodeConfig;
+}
+
+export async function startTestNode(
+  store: NodeStore,
+  overrides: Partial<MediaNodeConfig> = {},
+): Promise<TestNode> {
+  const config = testConfig(overrides);
+  const node = await MediaNode.start({
+    config,
+    store,
+    logger: silentLogger(),
+    onRefused: (error) => {
+      throw error;
+    },
+  });
+  return { node, config };
+}
+
+export function connectEdge(
+  { config }: TestNode,
+  caller?: TestEdge['caller'],
+  token?: string,
+): Promise<TestEdge> {
+  return TestEdge.connect({
+    url: config.controlUrl,
+    mediaNodeId: config.mediaNodeId,
+    clusterSecret: TEST_SECRET,
+    ...(caller === undefined ? {} : { caller }),
+    ...(token === undefined ? {} : { token }),
+  });
+}
+
+/** A peer that a test places and drives over a control link, as an edge would. */
+export class TestPeer {
+  readonly placed: PlacedPeer;
+  readonly edge: TestEdge;
+  readonly testNode: TestNode;
+  admitted: ControlReply<'peer.admit'> | undefined;
+
+  constructor(testNode: TestNode, edge: TestEdge, placed: PlacedPeer) {
+    this.testNode = testNode;
+    this.edge = edge;
+    this.placed = placed;
+  }
+
+  /** Places a peer in the store and enters it into the roster, without admitting it to the node. */
+  static async place(
+    store: NodeStore,
+    testNode: TestNode,
+    edge: TestEdge,
+    roomId: RoomId,
+    replaces?: PlacedPeer,
+  ): Promise<TestPeer> {
+    const peerId: PeerId = replaces?.peerId ?? mintPeerId();
+    const placement = await store.rooms.placePeer({
+      roomId,
+      peerId,
+      requestId: REQUEST_ID.parse(`join-${peerId}`),
+      edgeId: EDGE_ID.parse(edge.caller.id),
+      mediaNodeId: testNode.config.mediaNodeId,
+      maxPeers: 1_000,
+      ...(replaces === undefined ? {} : { replacesEpoch: replaces.epoch }),
+    });
+    const { epoch } = placement;
+    await store.rooms.joinPeer(roomId, { peerId, displayName: 'Somebody', role: 'speaker' }, epoch);
+    return new TestPeer(testNode, edge, { roomId, peerId, epoch });
+  }
+
+  static async admit(
+    store: NodeStore,
+    testNode: TestNode,
+    edge: TestEdge,
+    roomId: RoomId,
+    tracks: readonly TrackHome[] = [],
+  ): Promise<TestPeer> {
+    const peer = await TestPeer.place(store, testNode, edge, roomId);
+    await peer.admit(tracks);
+    return peer;
+  }
+
+  async admit(tracks: readonly TrackHome[] = []): Promise<ControlReply<'peer.admit'>> {
+    this.admitted = await this.edge.call('peer.admit', {
+      ...this.placed,
+      media: mediaRequest(),
+      tracks: [...tracks],
+    });
+    return this.admitted;
+  }
+
+  get sendTransportId(): string {
+    return TRANSPORT_ID.parse(this.admitted?.sendTransport?.id);
+  }
+
+  async publish(source: TrackSource, requestId = `publish-${source}`): Promise<TrackHome> {
+    const kind = KIND_OF_SOURCE[source];
+    const { trackId } = await this.edge.call('track.publish', {
+      ...this.placed,
+      requestId,
+      transportId: this.sendTransportId,
+      kind,
+      source,
+      rtpParameters: kind === 'audio' ? opusParameters() : vp8Parameters(),
+      paused: false,
+    });
+    const { peerId } = this.placed;
+    return { trackId, peerId, kind, source, homeNodeId: this.testNode.config.mediaNodeId };
+  }
+
+  subscribe(tracks: readonly TrackHome[]): Promise<ControlReply<'subscribe'>> {
+    return this.edge.call('subscribe', { ...this.placed, tracks: [...tracks] });
+  }
+
+  /** Leaves as an edge does it: out of the roster, and off the node. */
+  async leave(store: NodeStore): Promise<void> {
+    const { roomId, peerId, epoch } = this.placed;
+    await store.rooms.removePeer(roomId, peerId, epoch, 'left');
+    await this.edge.call('peer.drop', this.placed);
+  }
+}
+
+export const testRoom = (name: string): RoomId => ROOM_ID.parse(name);
+export const testPeerId = (name: string): PeerId => PEER_ID.parse(name);
+export const testEpoch = (epoch: number): PlacedPeer['epoch'] => EPOCH.parse(epoch);
