@@ -1,0 +1,17 @@
+import { createHmac } from 'node:crypto';
+import { PEER_ID } from '@plenary/cluster/ids';
+import type { PeerId, RequestId, RoomId } from '@plenary/cluster/ids';
+
+/**
+ * The id of the peer that a join makes. It follows from the join itself, so that a repeat finds the same peer on
+ * whichever edge it arrives (SPEC SE2), and from the cluster's secret, so that nobody can guess it.
+ */
+export function derivePeerId(
+  clusterSecret: string,
+  join: { readonly subject: string; readonly roomId: RoomId; readonly requestId: RequestId },
+): PeerId {
+  // JSON keeps the parts apart: no choice of subject and room gives the text of another choice.
+  const text = JSON.stringify(['peer', join.subject, join.roomId, join.requestId]);
+  const digest = createHmac('sha256', clusterSecret).update(text).digest();
+  return PEER_ID.parse(digest.subarray(0, 16).toString('base64url'));
+}

@@ -1,0 +1,158 @@
+import { statSync } from 'node:fs';
+import { isIP } from 'node:net';
+import {
+  integerSetting,
+  logLevelSetting,
+  parseConfig,
+  portSetting,
+  secretSetting,
+  switchSetting,
+} from '@plenary/cluster';
+import type { ApiKeys, Environment } from '@plenary/cluster';
+import { DATACENTER_ID, EDGE_ID } from '@plenary/cluster/ids';
+import { z } from 'zod';
+
+/** An API key with its secret, as `key:secret`; several are joined by commas. */
+const API_KEY_PAIR = /^([A-Za-z0-9_-]{1,64}):([^\s,]{32,1024})$/;
+
+const apiKeysSetting = z.string().transform((text, context): ApiKeys => {
+  const keys = new Map<string, string>();
+  for (const [index, pair] of text.split(',').entries()) {
+    const [, key, secret] = API_KEY_PAIR.exec(pair.trim()) ?? [];
+    // The pair itself must not be printed: it may hold a secret.
+    if (key === undefined || secret === undefined) {
+      context.addIssue(`pair ${index + 1} must be key:secret, with a secret of 32 characters at least`);
+    } else if (keys.has(key)) context.addIssue(`the key ${key} is given twice`);
+    else keys.set(key, secret);
+  }
+  return keys;
+});
+
+const httpUrl = z
+  .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
+  .max(512)
+  .transform((text) => new URL(text).origin);
+
+const ORIGIN = z.url({ protocol: /^https?$/ }).transform((text) => new URL(text).origin);
+
+/** `*`, or origins joined by commas. Absent: see `http/origins.ts`. */
+const originsSetting = z.string().transform((text, context): '*' | ReadonlySet<string> => {
+  if (text.trim() === '*') return '*';
+  const origins = new Set<string>();
+  for (const item of text.split(',')) {
+    const parsed = ORIGIN.safeParse(item.trim());
+    if (parsed.success) origins.add(parsed.data);
+    else context.addIssue(`${item.trim()} is not an origin such as https://meet.example.org`);
+  }
+  return origins;
+});
+
+/** A network in CIDR notation. */
+export interface Network {
+  readonly address: string;
+  readonly prefixLength: number;
+  readonly family: 'ipv4' | 'ipv6';
+}
+
+const proxiesSetting = z.string().transform((text, context): readonly Network[] => {
+  if (text.trim() === 'off') return [];
+  return text.split(',').flatMap((item) => {
+    const network = parseNetwork(item.trim());
+    if (network === undefined) {
+      context.addIssue(`${item.trim()} is not a network such as 10.0.0.0/8`);
+      return [];
+    }
+    return [network];
+  });
+});
+
+function parseNetwork(text: string): Network | undefined {
+  const [address = '', prefix] = text.split('/');
+  const family = isIP(address);
+  if (family === 0) return undefined;
+  const longest = family === 4 ? 32 : 128;
+  if (prefix !== undefined && !/^\d{1,3}$/.test(prefix)) return undefined;
+  const prefixLength = prefix === undefined ? longest : Number(prefix);
+  if (prefixLength > longest) return undefined;
+  return { address, prefixLength, family: family === 4 ? 'ipv4' : 'ipv6' };
+}
+
+const directorySetting = z.string().refine((path) => {
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found?.isDirectory() === true;
+}, 'must be a directory that exists');
+
+/** The environment variables of an edge. `PLENARY_PARENT_PIPE` is read by `main.ts`. */
+export const EDGE_SETTINGS = z.object({
+  PLENARY_ID: EDGE_ID,
+  PLENARY_DATACENTER: DATACENTER_ID,
+  PLENARY_HOST: z.string().min(1).max(255).default('0.0.0.0'),
+  PLENARY_PORT: portSetting,
+  PLENARY_PUBLIC_URL: httpUrl,
+  REDIS_URL: z.url({ protocol: /^rediss?$/, error: 'must be a redis or rediss URL' }),
+  PLENARY_CLUSTER_SECRET: secretSetting,
+  PLENARY_API_KEYS: apiKeysSetting,
+  PLENARY_GUESTS: switchSetting.default(false),
+  PLENARY_WEB_ROOT: directorySetting.optional(),
+  PLENARY_LOG_LEVEL: logLevelSetting,
+  PLENARY_ALLOWED_ORIGINS: originsSetting.optional(),
+  PLENARY_TRUSTED_PROXIES: proxiesSetting.default([]),
+  PLENARY_MAX_PEERS_PER_ROOM: integerSetting(1, 100_000).default(1_000),
+  PLENARY_PACKING_LIMIT: integerSetting(0, 100_000).default(50),
+  PLENARY_RESUME_WITHIN_MS: integerSetting(0, 600_000).default(15_000),
+  PLENARY_LEASE_MS: integerSetting(500, 60_000).default(5_000),
+  /** Sockets of one client address at a time; an office behind one address must fit. */
+  PLENARY_SOCKETS_PER_ADDRESS: integerSetting(1, 1_000_000).default(2_000),
+  /** New sockets of one client address in a second, over a burst of ten times as many. */
+  PLENARY_CONNECTS_PER_ADDRESS: integerSetting(1, 1_000_000).default(100),
+});
+
+export interface EdgeConfig {
+  readonly edgeId: z.infer<typeof EDGE_ID>;
+  readonly datacenter: z.infer<typeof DATACENTER_ID>;
+  readonly host: string;
+  readonly port: number;
+  /** The origin under which clients reach this edge. */
+  readonly publicUrl: string;
+  readonly redisUrl: string;
+  readonly clusterSecret: string;
+  readonly apiKeys: ApiKeys;
+  readonly guests: boolean;
+  readonly webRoot: string | undefined;
+  readonly logLevel: string;
+  /** `undefined`: the origins of this cluster, and loopback if this edge is on it. */
+  readonly allowedOrigins: '*' | ReadonlySet<string> | undefined;
+  readonly trustedProxies: readonly Network[];
+  readonly maxPeersPerRoom: number;
+  readonly packingLimit: number;
+  readonly resumeWithinMs: number;
+  readonly leaseMs: number;
+  readonly socketsPerAddress: number;
+  readonly connectsPerAddress: number;
+}
+
+/** @throws ConfigError with every fault at once */
+export function readEdgeConfig(environment: Environment): EdgeConfig {
+  const settings = parseConfig(EDGE_SETTINGS, environment, ['PLENARY_PARENT_PIPE']);
+  return Object.freeze({
+    edgeId: settings.PLENARY_ID,
+    datacenter: settings.PLENARY_DATACENTER,
+    host: settings.PLENARY_HOST,
+    port: settings.PLENARY_PORT,
+    publicUrl: settings.PLENARY_PUBLIC_URL,
+    redisUrl: settings.REDIS_URL,
+    clusterSecret: settings.PLENARY_CLUSTER_SECRET,
+    apiKeys: settings.PLENARY_API_KEYS,
+    guests: settings.PLENARY_GUESTS,
+    webRoot: settings.PLENARY_WEB_ROOT,
+    logLevel: settings.PLENARY_LOG_LEVEL,
+    allowedOrigins: settings.PLENARY_ALLOWED_ORIGINS,
+    trustedProxies: settings.PLENARY_TRUSTED_PROXIES,
+    maxPeersPerRoom: settings.PLENARY_MAX_PEERS_PER_ROOM,
+    packingLimit: settings.PLENARY_PACKING_LIMIT,
+    resumeWithinMs: settings.PLENARY_RESUME_WITHIN_MS,
+    leaseMs: settings.PLENARY_LEASE_MS,
+    socketsPerAddress: settings.PLENARY_SOCKETS_PER_ADDRESS,
+    connectsPerAddress: settings.PLENARY_CONNECTS_PER_ADDRESS,
+  });
+}

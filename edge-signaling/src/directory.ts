@@ -1,0 +1,107 @@
+import type { Clock, EdgeRecord, MediaNodeRecord, Registry } from '@plenary/cluster';
+import type { EdgeId, MediaNodeId } from '@plenary/cluster/ids';
+import type { ReportFault } from './metrics.ts';
+
+/** How often the registry is read, in milliseconds. */
+export const DIRECTORY_REFRESH_MS = 1_000;
+/** A node reports its load about this often; placements older than this are in its report. */
+const IN_FLIGHT_MS = 2_000;
+const FORGET_AFTER_MS = 3_600_000;
+
+export interface DirectorySettings {
+  readonly registry: Registry;
+  readonly clock: Clock;
+  readonly reportFault: ReportFault;
+  /** Called after each successful reading. */
+  readonly onRead: (nodes: readonly MediaNodeRecord[]) => void;
+}
+
+/**
+ * The registry as this edge last read it: at most a second old while the store answers, and the last known truth while
+ * it does not. A cache, so that a join costs no reading of the registry.
+ */
+export class Directory {
+  readonly #settings: DirectorySettings;
+  readonly #lastSeenMs = new Map<string, number>();
+  #nodes: readonly MediaNodeRecord[] = [];
+  #edges: readonly EdgeRecord[] = [];
+  #placements: { readonly mediaNodeId: MediaNodeId; readonly atMs: number }[] = [];
+  /** Since when every reading went well. */
+  #certainSinceMs: number | undefined;
+  #reading: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(settings: DirectorySettings) {
+    this.#settings = settings;
+  }
+
+  start(): void {
+    this.#timer = setInterval(() => void this.refresh(), DIRECTORY_REFRESH_MS);
+    void this.refresh();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  get mediaNodes(): readonly MediaNodeRecord[] {
+    return this.#nodes;
+  }
+
+  get edges(): readonly EdgeRecord[] {
+    return this.#edges;
+  }
+
+  /** Reads the registry now; callers at the same time share one reading. Never throws: what is known stays. */
+  async refresh(): Promise<void> {
+    this.#reading ??= this.#read().finally(() => {
+      this.#reading = undefined;
+    });
+    return this.#reading;
+  }
+
+  /** Notes a placement, so that a burst between two load reports does not land on one node (DESIGN 4). */
+  notePlacement(mediaNodeId: MediaNodeId): void {
+    this.#placements.push({ mediaNodeId, atMs: this.#settings.clock.monotonicMs() });
+  }
+
+  /** Placements made here that no load report can contain yet. */
+  inFlight(): ReadonlyMap<MediaNodeId, number> {
+    const oldestMs = this.#settings.clock.monotonicMs() - IN_FLIGHT_MS;
+    this.#placements = this.#placements.filter((placement) => placement.atMs >= oldestMs);
+    const counts = new Map<MediaNodeId, number>();
+    for (const { mediaNodeId } of this.#placements) counts.set(mediaNodeId, (counts.get(mediaNodeId) ?? 0) + 1);
+    return counts;
+  }
+
+  /**
+   * For how long an edge or media node has surely been missing, in milliseconds. Time in which the registry could not be
+   * read does not count, since the owners could not renew their leases either (DESIGN 3).
+   */
+  missingForMs(id: EdgeId | MediaNodeId): number {
+    if (this.#certainSinceMs === undefined) return 0;
+    const lastSeenMs = this.#lastSeenMs.get(id) ?? Number.NEGATIVE_INFINITY;
+    return this.#settings.clock.monotonicMs() - Math.max(lastSeenMs, this.#certainSinceMs);
+  }
+
+  async #read(): Promise<void> {
+    const { registry, clock, reportFault, onRead } = this.#settings;
+    try {
+      const [nodes, edges] = await Promise.all([registry.liveMediaNodes(), registry.liveEdges()]);
+      const nowMs = clock.monotonicMs();
+      this.#nodes = nodes;
+      this.#edges = edges;
+      this.#certainSinceMs ??= nowMs;
+      for (const node of nodes) this.#lastSeenMs.set(node.mediaNodeId, nowMs);
+      for (const edge of edges) this.#lastSeenMs.set(edge.edgeId, nowMs);
+      for (const [id, atMs] of this.#lastSeenMs) {
+        if (nowMs - atMs > FORGET_AFTER_MS) this.#lastSeenMs.delete(id);
+      }
+      onRead(nodes);
+    } catch (fault) {
+      // While the store is away this fails each second: said when it begins.
+      if (this.#certainSinceMs !== undefined) reportFault('background', fault, { doing: 'reading the registry' });
+      this.#certainSinceMs = undefined;
+    }
+  }
+}

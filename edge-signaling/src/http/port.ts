@@ -1,0 +1,36 @@
+/** HTTP as handlers see it, whichever server carries it. */
+
+export interface HttpRequest {
+  /** In capitals. `HEAD` is answered as `GET` by the server, less the body. */
+  readonly method: string;
+  /** The path as sent, still percent-encoded, without the query. */
+  readonly path: string;
+  /** Of the client, as far as trusted proxies tell. */
+  readonly address: string;
+  /** A header by its name in small letters. */
+  header(name: string): string | undefined;
+  /** The body. @throws PlenaryError `message_too_large` beyond `maxBytes` */
+  body(maxBytes: number): Promise<Uint8Array>;
+}
+
+export interface HttpResponse {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array | string;
+}
+
+export type HttpHandler = (request: HttpRequest) => HttpResponse | Promise<HttpResponse>;
+
+const NO_STORE = { 'cache-control': 'no-store' };
+
+export function json(status: number, value: unknown): HttpResponse {
+  return {
+    status,
+    headers: { 'content-type': 'application/json; charset=utf-8', ...NO_STORE },
+    body: JSON.stringify(value),
+  };
+}
+
+export function text(status: number, body: string, contentType = 'text/plain; charset=utf-8'): HttpResponse {
+  return { status, headers: { 'content-type': contentType, ...NO_STORE }, body };
+}

@@ -1,0 +1,27 @@
+import { json } from './port.ts';
+import type { HttpHandler } from './port.ts';
+
+export interface ReadinessQuestion {
+  readonly isStoreAvailable: () => boolean;
+  readonly liveMediaNodes: () => number;
+  readonly isStopping: () => boolean;
+  /** Another living process has this edge's id. */
+  readonly isIdTaken: () => boolean;
+}
+
+/** Why no new work should come here now; empty when it should. Liveness is another question (DESIGN 7). */
+export function reasonsAgainst(question: ReadinessQuestion): string[] {
+  const reasons: string[] = [];
+  if (question.isStopping()) reasons.push('stopping');
+  if (!question.isStoreAvailable()) reasons.push('store_unavailable');
+  if (question.liveMediaNodes() === 0) reasons.push('no_media_node');
+  if (question.isIdTaken()) reasons.push('id_taken');
+  return reasons;
+}
+
+export function handleReady(question: ReadinessQuestion): HttpHandler {
+  return () => {
+    const reasons = reasonsAgainst(question);
+    return json(reasons.length === 0 ? 200 : 503, { ready: reasons.length === 0, reasons });
+  };
+}

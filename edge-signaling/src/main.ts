@@ -1,0 +1,34 @@
+import { ConfigError, connectClusterStore, createLogger, systemClock, watchParentPipe } from '@plenary/cluster';
+import { readEdgeConfig } from './config.ts';
+import type { EdgeConfig } from './config.ts';
+import { startEdge } from './edge.ts';
+import { guardProcess } from './lifecycle.ts';
+
+function readConfigOrExit(): EdgeConfig {
+  try {
+    return readEdgeConfig(process.env);
+  } catch (fault) {
+    if (!(fault instanceof ConfigError)) throw fault;
+    console.error(fault.message);
+    process.exit(1);
+  }
+}
+
+const config = readConfigOrExit();
+const logger = createLogger({ kind: 'edge', id: config.edgeId, datacenter: config.datacenter }, config.logLevel);
+const store = connectClusterStore({
+  redisUrl: config.redisUrl,
+  connectionName: `edge:${config.edgeId}`,
+  logger,
+});
+
+const starting = startEdge(config, { store, clock: systemClock, logger });
+const stop = guardProcess(process, { stop: async () => (await starting).stop() }, logger);
+if (process.env['PLENARY_PARENT_PIPE'] === '1') watchParentPipe(() => stop('the parent is gone'));
+
+try {
+  await starting;
+} catch (fault) {
+  logger.fatal({ err: fault }, 'the edge cannot start');
+  process.exit(1);
+}

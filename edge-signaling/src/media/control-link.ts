@@ -1,0 +1,241 @@
+import {
+  callFrom,
+  CONTROL_BEAT_MS,
+  CONTROL_NOTICES,
+  CONTROL_REQUESTS,
+  CONTROL_TIMEOUT_MS,
+  CONTROL_VERSION,
+  notice,
+  PlenaryError,
+  signControlToken,
+  toPlenaryError,
+} from '@plenary/cluster';
+import type {
+  Clock,
+  ControlCaller,
+  ControlNotice,
+  ControlReply,
+  ControlRequestInput,
+  ControlRequestName,
+  Logger,
+  NoticeRoute,
+} from '@plenary/cluster';
+import type { Incarnation, MediaNodeId } from '@plenary/cluster/ids';
+import { io } from 'socket.io-client';
+import type { Socket } from 'socket.io-client';
+import type { EdgeMetrics, ReportFault } from '../metrics.ts';
+import { BeatWatch } from './beat-watch.ts';
+
+/** A handshake that takes longer is tried again. */
+const CONNECT_TIMEOUT_MS = 3_000;
+const RECONNECT_FIRST_MS = 100;
+const RECONNECT_LATEST_MS = 1_000;
+
+/** What a link tells its owner. */
+export interface ControlLinkListener {
+  /** The link can be used. `incarnation` differs from the last one when the node was started anew. */
+  onUp(link: ControlLink, incarnation: Incarnation): void;
+  /** The link broke or its beats stopped; it goes on trying. */
+  onDown(link: ControlLink): void;
+  onRoomEvents(notice: ControlNotice<'room.events'>): void;
+  onSpeakers(mediaNodeId: MediaNodeId, notice: ControlNotice<'speakers'>): void;
+  onConsumerClosed(notice: ControlNotice<'consumer.closed'>): void;
+  onPeerLost(notice: ControlNotice<'peer.lost'>): void;
+}
+
+export interface ControlLinkSettings {
+  readonly mediaNodeId: MediaNodeId;
+  readonly controlUrl: string;
+  readonly clusterSecret: string;
+  readonly caller: ControlCaller;
+  readonly listener: ControlLinkListener;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: EdgeMetrics;
+  readonly reportFault: ReportFault;
+}
+
+/** The link of this edge to one media node: connects by itself for ever, until it is closed (SPEC CL2). */
+export class ControlLink {
+  readonly mediaNodeId: MediaNodeId;
+  readonly controlUrl: string;
+  readonly #settings: ControlLinkSettings;
+  readonly #socket: Socket;
+  readonly #beats: BeatWatch;
+  readonly #timer: NodeJS.Timeout;
+  readonly #waiters = new Set<() => void>();
+  #incarnation: Incarnation | undefined;
+  #isUp = false;
+  #isClosed = false;
+  #downSinceMs: number;
+  #lastFailure = '';
+
+  constructor(settings: ControlLinkSettings) {
+    this.#settings = settings;
+    this.mediaNodeId = settings.mediaNodeId;
+    this.controlUrl = settings.controlUrl;
+    this.#downSinceMs = settings.clock.monotonicMs();
+    this.#beats = new BeatWatch(settings.clock, CONTROL_BEAT_MS);
+    this.#socket = io(settings.controlUrl, {
+      transports: ['websocket'],
+      forceNew: true,
+      timeout: CONNECT_TIMEOUT_MS,
+      reconnectionDelay: RECONNECT_FIRST_MS,
+      reconnectionDelayMax: RECONNECT_LATEST_MS,
+      randomizationFactor: 0.3,
+      // A token lives for seconds, so each attempt brings a new one.
+      auth: (authorise) => {
+        signControlToken(settings.clusterSecret, settings.mediaNodeId, settings.caller).then(
+          (token) => authorise({ token }),
+          (fault: unknown) => {
+            settings.reportFault('control_link', fault);
+            authorise({});
+          },
+        );
+      },
+    });
+    this.#listen();
+    this.#timer = setInterval(() => this.#checkBeats(), CONTROL_BEAT_MS);
+  }
+
+  get isUp(): boolean {
+    return this.#isUp;
+  }
+
+  /** For how long the link has been down, in milliseconds; 0 while it is up. */
+  downForMs(): number {
+    return this.#isUp ? 0 : this.#settings.clock.monotonicMs() - this.#downSinceMs;
+  }
+
+  /** Which life of the node answered last. */
+  get incarnation(): Incarnation | undefined {
+    return this.#incarnation;
+  }
+
+  /**
+   * Asks the media node.
+   * @throws PlenaryError what the node answered; `media_unavailable` when the link is down; `timed_out`
+   */
+  async call<Name extends ControlRequestName>(
+    name: Name,
+    payload: ControlRequestInput<Name>,
+    timeoutMs = CONTROL_TIMEOUT_MS,
+  ): Promise<ControlReply<Name>> {
+    const { metrics, clock } = this.#settings;
+    const startedMs = clock.monotonicMs();
+    try {
+      if (!this.#isUp) throw new PlenaryError('media_unavailable', `The control link is down (${name}).`);
+      const reply = await callFrom(this.#socket, CONTROL_REQUESTS, name, payload, timeoutMs);
+      metrics.controlCalls.inc({ name, result: 'ok' });
+      return reply;
+    } catch (thrown) {
+      metrics.controlCalls.inc({ name, result: toPlenaryError(thrown).code });
+      throw thrown;
+    } finally {
+      metrics.controlCallSeconds.observe({ name }, (clock.monotonicMs() - startedMs) / 1_000);
+    }
+  }
+
+  /** Waits until the link is up, `withinMs` at most. @returns whether it is */
+  async whenUp(withinMs: number): Promise<boolean> {
+    if (this.#isUp) return true;
+    return new Promise((resolve) => {
+      const finish = (): void => {
+        clearTimeout(timer);
+        this.#waiters.delete(finish);
+        resolve(this.#isUp);
+      };
+      const timer = setTimeout(finish, withinMs);
+      this.#waiters.add(finish);
+    });
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearInterval(this.#timer);
+    this.#socket.disconnect();
+    this.#setDown('closed');
+    for (const finish of [...this.#waiters]) finish();
+  }
+
+  #listen(): void {
+    const { listener, reportFault } = this.#settings;
+    const malformed = (detail: string): void => {
+      reportFault('control_notice', new PlenaryError('malformed_message', detail), this.#names());
+    };
+    const routes: Record<string, NoticeRoute> = {
+      hello: notice(CONTROL_NOTICES.hello, (hello) => this.#onHello(hello), malformed),
+      beat: notice(CONTROL_NOTICES.beat, () => this.#beats.beat(), malformed),
+      'room.events': notice(CONTROL_NOTICES['room.events'], (news) => listener.onRoomEvents(news), malformed),
+      speakers: notice(CONTROL_NOTICES.speakers, (news) => listener.onSpeakers(this.mediaNodeId, news), malformed),
+      'consumer.closed': notice(
+        CONTROL_NOTICES['consumer.closed'],
+        (news) => listener.onConsumerClosed(news),
+        malformed,
+      ),
+      'peer.lost': notice(CONTROL_NOTICES['peer.lost'], (news) => listener.onPeerLost(news), malformed),
+    };
+    for (const [name, route] of Object.entries(routes)) this.#socket.on(name, route);
+    this.#socket.on('connect_error', (error) => this.#onFailure(error.message));
+    this.#socket.on('disconnect', (reason) => {
+      this.#setDown(reason);
+      // Socket.IO does not connect again by itself when the other side said to go.
+      if (reason === 'io server disconnect') this.#connectLater();
+    });
+  }
+
+  #onHello(hello: ControlNotice<'hello'>): void {
+    if (hello.mediaNodeId !== this.mediaNodeId) {
+      this.#refuse(`the node there is ${hello.mediaNodeId}`);
+    } else if (hello.controlVersion !== CONTROL_VERSION) {
+      this.#refuse(`it speaks control version ${hello.controlVersion}, this edge ${CONTROL_VERSION}`);
+    } else if (!this.#isUp) {
+      this.#incarnation = hello.incarnation;
+      this.#isUp = true;
+      this.#lastFailure = '';
+      this.#beats.restart();
+      this.#settings.logger.info(this.#names(), 'control link is up');
+      this.#settings.listener.onUp(this, hello.incarnation);
+      for (const finish of [...this.#waiters]) finish();
+    }
+  }
+
+  #refuse(why: string): void {
+    this.#onFailure(why);
+    this.#socket.disconnect();
+    this.#connectLater();
+  }
+
+  #connectLater(): void {
+    setTimeout(() => {
+      if (!this.#isClosed && !this.#socket.active) this.#socket.connect();
+    }, RECONNECT_LATEST_MS).unref();
+  }
+
+  #checkBeats(): void {
+    if (!this.#beats.hasStopped() || !this.#isUp) return;
+    this.#setDown('beats stopped');
+    // A connection that is dead without having said so would only be noticed by its ping much later.
+    this.#socket.disconnect();
+    this.#socket.connect();
+  }
+
+  #setDown(reason: string): void {
+    if (!this.#isUp) return;
+    this.#isUp = false;
+    this.#downSinceMs = this.#settings.clock.monotonicMs();
+    this.#settings.logger.warn({ ...this.#names(), reason }, 'control link is down');
+    this.#settings.listener.onDown(this);
+  }
+
+  #onFailure(why: string): void {
+    // The same failure comes with each attempt: said once.
+    if (why === this.#lastFailure) return;
+    this.#lastFailure = why;
+    this.#settings.reportFault('control_link', new PlenaryError('media_unavailable', why), this.#names());
+  }
+
+  #names(): Record<string, unknown> {
+    return { mediaNodeId: this.mediaNodeId, controlUrl: this.controlUrl };
+  }
+}

@@ -1,0 +1,90 @@
+import { PlenaryError } from '@plenary/cluster';
+import type { MediaNodeRecord } from '@plenary/cluster';
+import type { MediaNodeId } from '@plenary/cluster/ids';
+import { ControlLink } from './control-link.ts';
+import type { ControlLinkListener, ControlLinkSettings } from './control-link.ts';
+
+/** A node that is neither announced nor reachable for so long gets no more attempts. */
+const FORGET_AFTER_MS = 30_000;
+
+export type ControlLinksSettings = Omit<ControlLinkSettings, 'mediaNodeId' | 'controlUrl' | 'listener'>;
+
+/**
+ * One link to each media node. A node that is not announced any more keeps its link while it works: to lose the store
+ * is not to lose the node (DESIGN 3).
+ */
+export class ControlLinks {
+  readonly #settings: ControlLinksSettings;
+  readonly #listener: ControlLinkListener;
+  readonly #links = new Map<MediaNodeId, ControlLink>();
+
+  constructor(settings: ControlLinksSettings, listener: ControlLinkListener) {
+    this.#settings = settings;
+    this.#listener = listener;
+  }
+
+  /** Opens links to the nodes that are announced, and gives up those to nodes that are gone. */
+  reconcile(nodes: readonly MediaNodeRecord[]): void {
+    const announced = new Set<MediaNodeId>();
+    for (const node of nodes) {
+      announced.add(node.mediaNodeId);
+      const link = this.#links.get(node.mediaNodeId);
+      if (link?.controlUrl === node.controlUrl) continue;
+      link?.close();
+      this.#links.set(node.mediaNodeId, this.#open(node));
+    }
+    for (const [mediaNodeId, link] of this.#links) {
+      if (announced.has(mediaNodeId) || link.downForMs() < FORGET_AFTER_MS) continue;
+      this.#links.delete(mediaNodeId);
+      link.close();
+    }
+    this.#count();
+  }
+
+  get(mediaNodeId: MediaNodeId): ControlLink | undefined {
+    return this.#links.get(mediaNodeId);
+  }
+
+  /**
+   * The link to a node, once it is up.
+   * @throws PlenaryError `media_unavailable` when there is none, or it is not up within `withinMs`
+   */
+  async reach(mediaNodeId: MediaNodeId, withinMs: number): Promise<ControlLink> {
+    const link = this.#links.get(mediaNodeId);
+    if (link === undefined || !(await link.whenUp(withinMs))) {
+      throw new PlenaryError('media_unavailable', `There is no control link to ${mediaNodeId}.`);
+    }
+    return link;
+  }
+
+  closeAll(): void {
+    for (const link of this.#links.values()) link.close();
+    this.#links.clear();
+  }
+
+  #open(node: MediaNodeRecord): ControlLink {
+    return new ControlLink({
+      ...this.#settings,
+      mediaNodeId: node.mediaNodeId,
+      controlUrl: node.controlUrl,
+      listener: {
+        ...this.#listener,
+        onUp: (link, incarnation) => {
+          this.#count();
+          this.#listener.onUp(link, incarnation);
+        },
+        onDown: (link) => {
+          this.#count();
+          this.#listener.onDown(link);
+        },
+      },
+    });
+  }
+
+  #count(): void {
+    const links = [...this.#links.values()];
+    const up = links.filter((link) => link.isUp).length;
+    this.#settings.metrics.controlLinks.set({ state: 'up' }, up);
+    this.#settings.metrics.controlLinks.set({ state: 'down' }, links.length - up);
+  }
+}

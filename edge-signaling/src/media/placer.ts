@@ -1,0 +1,221 @@
+import { homeOf } from '../room/track-cache.ts';
+import { PlenaryError, selectNode, toPlenaryError } from '@plenary/cluster';
+import type {
+  Clock,
+  Epoch,
+  ErrorCode,
+  Logger,
+  PlacedPeer,
+  Placement,
+  PlacementLimits,
+  RoomStore,
+  RoomView,
+  TrackHome,
+} from '@plenary/cluster';
+import type { DatacenterId, EdgeId, Incarnation, MediaNodeId, PeerId, RequestId, RoomId } from '@plenary/cluster/ids';
+import { MAX_INITIAL_CONSUMERS } from '@plenary/cluster/protocol';
+import type { MediaOffer, MediaRequest } from '@plenary/cluster/protocol';
+import type { Directory } from '../directory.ts';
+import type { EdgeMetrics } from '../metrics.ts';
+import type { ControlLinks } from './control-links.ts';
+
+const MAX_TRIES = 3;
+/** A node that does not admit within this is taken to be gone, and another one is tried. */
+const ADMIT_TIMEOUT_MS = 3_000;
+/** How long a link that is just being opened is waited for. */
+const LINK_WAIT_MS = 1_500;
+
+/** Errors of an admission after which another node may do better. */
+const TRY_ANOTHER: ReadonlySet<ErrorCode> = new Set([
+  'media_unavailable',
+  'timed_out',
+  'no_media_node',
+  'limit_reached',
+  'shutting_down',
+  'internal',
+]);
+
+export interface HostRequest {
+  readonly roomId: RoomId;
+  readonly peerId: PeerId;
+  readonly requestId: RequestId;
+  readonly media: MediaRequest;
+  readonly view: RoomView;
+  readonly datacenter: DatacenterId | undefined;
+  /** The placement that is to be replaced; absent for a first one. */
+  readonly replaces?: Epoch;
+  readonly exclude?: readonly MediaNodeId[];
+  /** By the monotonic clock: when the answer must be out. */
+  readonly deadlineMs: number;
+  /** Run beside each admission, so that it costs no round trip of its own. */
+  readonly beside?: (placement: Placement) => Promise<void>;
+}
+
+export interface Hosted {
+  readonly placement: Placement;
+  readonly incarnation: Incarnation | undefined;
+  readonly offer: MediaOffer;
+}
+
+export interface PlacerSettings {
+  readonly edgeId: EdgeId;
+  readonly datacenter: DatacenterId;
+  readonly rooms: RoomStore;
+  readonly directory: Directory;
+  readonly links: ControlLinks;
+  readonly limits: PlacementLimits;
+  readonly maxPeersPerRoom: number;
+  readonly dropMedia: (mediaNodeId: MediaNodeId, placed: PlacedPeer) => Promise<void>;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: EdgeMetrics;
+}
+
+/** Finds a media node for a peer and has it admitted there, with another node for each that fails (SPEC PL4). */
+export class Placer {
+  readonly #settings: PlacerSettings;
+
+  constructor(settings: PlacerSettings) {
+    this.#settings = settings;
+  }
+
+  /**
+   * @throws PlenaryError `no_media_node`, `room_full`, `store_unavailable`, `peer_not_found` when `replaces` is given and the
+   *   peer is gone; the last node's error when none of several admitted the peer; what `beside` throws
+   */
+  async host(request: HostRequest): Promise<Hosted> {
+    const excluded = new Set(request.exclude);
+    let replaces = request.replaces;
+    let lastFault = new PlenaryError('no_media_node');
+    for (let attempt = 1; attempt <= MAX_TRIES && this.#remainingMs(request) > 0; attempt += 1) {
+      const placement = await this.#place(request, excluded, replaces);
+      try {
+        return await this.#admit(request, placement);
+      } catch (thrown) {
+        if (!(thrown instanceof AdmissionFailed)) throw thrown;
+        lastFault = thrown.fault;
+        this.#settings.logger.warn(
+          { mediaNodeId: placement.mediaNodeId, code: lastFault.code, attempt },
+          'a media node did not admit a peer',
+        );
+        if (lastFault.code === 'stale_epoch') {
+          // Somebody placed the peer anew meanwhile: that placement is the one to use.
+          replaces = undefined;
+          continue;
+        }
+        if (!TRY_ANOTHER.has(lastFault.code)) throw lastFault;
+        excluded.add(placement.mediaNodeId);
+        replaces = placement.epoch;
+        // The node may have admitted the peer and only its answer was lost.
+        void this.#settings.dropMedia(placement.mediaNodeId, {
+          roomId: request.roomId,
+          peerId: request.peerId,
+          epoch: placement.epoch,
+        });
+      }
+    }
+    throw lastFault;
+  }
+
+  async #place(
+    request: HostRequest,
+    excluded: ReadonlySet<MediaNodeId>,
+    replaces: Epoch | undefined,
+  ): Promise<Placement> {
+    const { rooms, edgeId, directory, maxPeersPerRoom } = this.#settings;
+    const mediaNodeId = await this.#choose(request, excluded);
+    const placement = await rooms.placePeer({
+      roomId: request.roomId,
+      peerId: request.peerId,
+      requestId: request.requestId,
+      edgeId,
+      mediaNodeId,
+      maxPeers: maxPeersPerRoom,
+      ...(replaces === undefined ? {} : { replacesEpoch: replaces }),
+    });
+    directory.notePlacement(placement.mediaNodeId);
+    return placement;
+  }
+
+  async #choose(request: HostRequest, excluded: ReadonlySet<MediaNodeId>): Promise<MediaNodeId> {
+    const { directory, metrics, logger } = this.#settings;
+    for (const isLastTry of [false, true]) {
+      const choice = selectNode({
+        nodes: directory.mediaNodes,
+        room: request.view.occupancy,
+        datacenter: this.#datacenterOf(request),
+        exclude: excluded,
+        inFlight: directory.inFlight(),
+        limits: this.#settings.limits,
+        random: Math.random,
+      });
+      metrics.placements.inc({ reason: choice.reason });
+      logger.debug({ ...choice, roomId: request.roomId }, 'placement');
+      if (choice.mediaNodeId !== null) return choice.mediaNodeId;
+      // A node may have been announced within the last second.
+      if (!isLastTry) await directory.refresh();
+    }
+    throw new PlenaryError('no_media_node');
+  }
+
+  /** Where the token says that the person is, if a node serves there; else where this edge is. */
+  #datacenterOf(request: HostRequest): DatacenterId {
+    const wanted = request.datacenter;
+    if (wanted === undefined) return this.#settings.datacenter;
+    const isServed = this.#settings.directory.mediaNodes.some((node) => node.datacenter === wanted);
+    return isServed ? wanted : this.#settings.datacenter;
+  }
+
+  async #admit(request: HostRequest, placement: Placement): Promise<Hosted> {
+    const { roomId, peerId } = request;
+    const { mediaNodeId, epoch } = placement;
+    const admission = async (): Promise<Hosted> => {
+      const link = await this.#settings.links.reach(mediaNodeId, Math.min(LINK_WAIT_MS, this.#remainingMs(request)));
+      const timeoutMs = Math.min(ADMIT_TIMEOUT_MS, this.#remainingMs(request));
+      const tracks = initialTracks(request.view, peerId);
+      const reply = await link.call('peer.admit', { roomId, peerId, epoch, media: request.media, tracks }, timeoutMs);
+      const offer: MediaOffer = {
+        mediaNodeId,
+        datacenter: this.#datacenterOfNode(mediaNodeId),
+        receiveTransport: reply.receiveTransport,
+        consumers: reply.consumers.slice(0, MAX_INITIAL_CONSUMERS),
+        ...(reply.sendTransport === undefined ? {} : { sendTransport: reply.sendTransport }),
+      };
+      return { placement, incarnation: link.incarnation, offer };
+    };
+    // Both are waited for, whatever becomes of the other: a failure must not leave the other running unwatched.
+    const [admitted, beside] = await Promise.allSettled([admission(), request.beside?.(placement)]);
+    if (beside.status === 'rejected') throw beside.reason;
+    if (admitted.status === 'rejected') throw new AdmissionFailed(toPlenaryError(admitted.reason));
+    return admitted.value;
+  }
+
+  #datacenterOfNode(mediaNodeId: MediaNodeId): DatacenterId {
+    const node = this.#settings.directory.mediaNodes.find((record) => record.mediaNodeId === mediaNodeId);
+    return node?.datacenter ?? this.#settings.datacenter;
+  }
+
+  #remainingMs(request: HostRequest): number {
+    return Math.max(0, request.deadlineMs - this.#settings.clock.monotonicMs());
+  }
+}
+
+/** Keeps a node's refusal apart from other errors. */
+class AdmissionFailed extends Error {
+  readonly fault: PlenaryError;
+
+  constructor(fault: PlenaryError) {
+    super(fault.message, { cause: fault });
+    this.fault = fault;
+  }
+}
+
+/** What a joiner hears and sees at once: all audio first, since a missing voice is worse than a missing picture. */
+export function initialTracks(view: RoomView, selfId: PeerId): TrackHome[] {
+  const others = view.tracks.filter((track) => track.peerId !== selfId);
+  const inOrder = [
+    ...others.filter((track) => track.kind === 'audio'),
+    ...others.filter((track) => track.kind === 'video'),
+  ];
+  return inOrder.slice(0, MAX_INITIAL_CONSUMERS).map(homeOf);
+}

@@ -1,0 +1,152 @@
+import type { Logger } from '@plenary/cluster';
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+/** Joins aim at 300 ms on loopback and one second far away (issue 3). */
+const JOIN_BUCKETS_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10];
+const CALL_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5];
+
+/**
+ * What an edge counts. Labels are of closed sets only: message names of the protocol, codes of the error table, reasons
+ * of unions; never an id of a room, a peer or a client.
+ */
+export function createEdgeMetrics() {
+  const registry = new Registry();
+  const registers = [registry];
+  collectDefaultMetrics({ register: registry });
+  return {
+    registry,
+    server: new Gauge({
+      name: 'plenary_edge_server',
+      help: 'Which HTTP server carries the sockets: uws, or node where uWebSockets.js cannot load.',
+      labelNames: ['server'],
+      registers,
+    }),
+    sockets: new Gauge({ name: 'plenary_edge_sockets', help: 'Open client sockets.', registers }),
+    sessions: new Gauge({
+      name: 'plenary_edge_sessions',
+      help: 'Sessions that this edge holds, by whether their socket is open.',
+      labelNames: ['state'],
+      registers,
+    }),
+    joins: new Counter({
+      name: 'plenary_edge_joins_total',
+      help: 'Joins by result: ok or the error code.',
+      labelNames: ['result'],
+      registers,
+    }),
+    joinSeconds: new Histogram({
+      name: 'plenary_edge_join_seconds',
+      help: 'Time from a join to its answer, when it went well.',
+      buckets: JOIN_BUCKETS_SECONDS,
+      registers,
+    }),
+    resumes: new Counter({
+      name: 'plenary_edge_resumes_total',
+      help: 'Resumes by result: ok or the error code.',
+      labelNames: ['result'],
+      registers,
+    }),
+    placements: new Counter({
+      name: 'plenary_edge_placements_total',
+      help: 'Answers of the placement ladder by reason.',
+      labelNames: ['reason'],
+      registers,
+    }),
+    messages: new Counter({
+      name: 'plenary_edge_messages_total',
+      help: 'Messages of clients by name and result; unknown names count as one.',
+      labelNames: ['name', 'result'],
+      registers,
+    }),
+    refusedConnections: new Counter({
+      name: 'plenary_edge_refused_connections_total',
+      help: 'Connections refused before they became sockets, by reason.',
+      labelNames: ['reason'],
+      registers,
+    }),
+    dropped: new Counter({
+      name: 'plenary_edge_dropped_sockets_total',
+      help: 'Sockets that the edge closed with a bye, by error code.',
+      labelNames: ['code'],
+      registers,
+    }),
+    controlLinks: new Gauge({
+      name: 'plenary_edge_control_links',
+      help: 'Control links to media nodes by state.',
+      labelNames: ['state'],
+      registers,
+    }),
+    controlCallSeconds: new Histogram({
+      name: 'plenary_edge_control_call_seconds',
+      help: 'Time of a request to a media node, by name.',
+      labelNames: ['name'],
+      buckets: CALL_BUCKETS_SECONDS,
+      registers,
+    }),
+    controlCalls: new Counter({
+      name: 'plenary_edge_control_calls_total',
+      help: 'Requests to media nodes by name and result.',
+      labelNames: ['name', 'result'],
+      registers,
+    }),
+    mediaLost: new Counter({
+      name: 'plenary_edge_media_lost_total',
+      help: 'Sessions told that their media is gone, by reason.',
+      labelNames: ['reason'],
+      registers,
+    }),
+    storeAvailable: new Gauge({
+      name: 'plenary_edge_store_available',
+      help: '1 while the store answers.',
+      registers,
+    }),
+    broadcasts: new Counter({
+      name: 'plenary_edge_broadcasts_total',
+      help: 'Notices to rooms: published to other edges, or local only because the store was away.',
+      labelNames: ['result'],
+      registers,
+    }),
+    departures: new Gauge({
+      name: 'plenary_edge_pending_departures',
+      help: 'Peers that left while the store was away and are still to be removed.',
+      registers,
+    }),
+    swept: new Counter({
+      name: 'plenary_edge_swept_peers_total',
+      help: 'Peers removed because nobody holds them any more, by reason.',
+      labelNames: ['reason'],
+      registers,
+    }),
+    faults: new Counter({
+      name: 'plenary_edge_faults_total',
+      help: 'Errors that were coped with and only logged, by where they happened.',
+      labelNames: ['where'],
+      registers,
+    }),
+  };
+}
+
+export type EdgeMetrics = ReturnType<typeof createEdgeMetrics>;
+
+/** Where an error was coped with: a closed set, since it is a label. */
+export type FaultPlace =
+  | 'adapter'
+  | 'announce'
+  | 'background'
+  | 'control_link'
+  | 'control_notice'
+  | 'departure'
+  | 'handler'
+  | 'http'
+  | 'socket'
+  | 'sweep';
+
+/** Notes an error that was coped with: counted, and logged as a warning. */
+export type ReportFault = (where: FaultPlace, fault: unknown, detail?: Record<string, unknown>) => void;
+
+export function createFaultReporter(metrics: EdgeMetrics, logger: Logger): ReportFault {
+  return (where, fault, detail = {}) => {
+    metrics.faults.inc({ where });
+    logger.warn({ where, err: fault, ...detail }, 'a fault was coped with');
+  };
+}

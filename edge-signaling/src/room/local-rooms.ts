@@ -1,0 +1,54 @@
+import type { MediaNodeId, PeerId, RoomId } from '@plenary/cluster/ids';
+import type { Session } from '../session/session.ts';
+import { TrackCache } from './track-cache.ts';
+
+interface LocalRoom {
+  readonly sessions: Set<Session>;
+  readonly tracks: TrackCache;
+}
+
+/** The sessions that this edge serves, by peer and by room. */
+export class LocalRooms {
+  readonly #byPeer = new Map<PeerId, Session>();
+  readonly #rooms = new Map<RoomId, LocalRoom>();
+
+  add(session: Session): void {
+    const room = this.#rooms.get(session.roomId) ?? { sessions: new Set(), tracks: new TrackCache() };
+    room.sessions.add(session);
+    this.#rooms.set(session.roomId, room);
+    this.#byPeer.set(session.peerId, session);
+  }
+
+  remove(session: Session): void {
+    if (this.#byPeer.get(session.peerId) === session) this.#byPeer.delete(session.peerId);
+    const room = this.#rooms.get(session.roomId);
+    room?.sessions.delete(session);
+    if (room?.sessions.size === 0) this.#rooms.delete(session.roomId);
+  }
+
+  find(peerId: PeerId): Session | undefined {
+    return this.#byPeer.get(peerId);
+  }
+
+  /** Whether this very session is still served: a session may end while a request of it is under way. */
+  holds(session: Session): boolean {
+    return this.#byPeer.get(session.peerId) === session;
+  }
+
+  sessions(): Session[] {
+    return [...this.#byPeer.values()];
+  }
+
+  sessionsOn(mediaNodeId: MediaNodeId): Session[] {
+    return this.sessions().filter((session) => session.media.mediaNodeId === mediaNodeId);
+  }
+
+  roomIds(): RoomId[] {
+    return [...this.#rooms.keys()];
+  }
+
+  /** The track cache of a room; that of a room without sessions is forgotten at once. */
+  tracksOf(roomId: RoomId): TrackCache {
+    return this.#rooms.get(roomId)?.tracks ?? new TrackCache();
+  }
+}

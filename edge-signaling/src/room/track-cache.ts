@@ -1,0 +1,61 @@
+import { PlenaryError, toPlenaryError } from '@plenary/cluster';
+import type { RoomStore, StoredTrack, TrackHome } from '@plenary/cluster';
+import type { RoomId, TrackId } from '@plenary/cluster/ids';
+
+/** Tracks of a room that are kept at most; the oldest go first. */
+const MAX_TRACKS = 4_000;
+
+/**
+ * Where tracks live, as this edge has read it before. A track never moves – a peer that does publishes anew – so that
+ * what is known stays true, and subscriptions to known tracks work while the store is away (SPEC SE9).
+ */
+export class TrackCache {
+  readonly #tracks = new Map<TrackId, TrackHome>();
+
+  learn(tracks: readonly TrackHome[]): void {
+    for (const track of tracks) {
+      this.#tracks.delete(track.trackId);
+      this.#tracks.set(track.trackId, homeOf(track));
+    }
+    for (const trackId of this.#tracks.keys()) {
+      if (this.#tracks.size <= MAX_TRACKS) break;
+      this.#tracks.delete(trackId);
+    }
+  }
+
+  forget(trackIds: readonly TrackId[]): void {
+    for (const trackId of trackIds) this.#tracks.delete(trackId);
+  }
+
+  /** Finds tracks, asking the store only for those that are not known. Never throws: see {@link FoundTracks}. */
+  async find(store: RoomStore, roomId: RoomId, trackIds: readonly TrackId[]): Promise<FoundTracks> {
+    const unknown = trackIds.filter((trackId) => !this.#tracks.has(trackId));
+    let whyMissing = new PlenaryError('track_not_found');
+    if (unknown.length > 0) {
+      try {
+        this.learn(await store.tracks(roomId, unknown));
+      } catch (fault) {
+        // Those that are known are not held up by the others, which fail with this reason.
+        whyMissing = toPlenaryError(fault);
+      }
+    }
+    const found = new Map<TrackId, TrackHome>();
+    for (const trackId of trackIds) {
+      const track = this.#tracks.get(trackId);
+      if (track !== undefined) found.set(trackId, track);
+    }
+    return { found, whyMissing };
+  }
+}
+
+export interface FoundTracks {
+  readonly found: ReadonlyMap<TrackId, TrackHome>;
+  /** Why those that were not found were not: `track_not_found`, or `store_unavailable`. */
+  readonly whyMissing: PlenaryError;
+}
+
+/** Only what a media node needs to know of a track. */
+export function homeOf(track: TrackHome | StoredTrack): TrackHome {
+  const { trackId, peerId, kind, source, homeNodeId } = track;
+  return { trackId, peerId, kind, source, homeNodeId };
+}

@@ -1,0 +1,119 @@
+import { MAX_MESSAGE_LENGTH } from '@plenary/cluster/protocol';
+import type { ClientRequestName, ReplyEnvelope } from '@plenary/cluster/protocol';
+import { PlenaryError } from '@plenary/cluster';
+import type { ErrorCode, Route } from '@plenary/cluster';
+import type { EdgeMetrics, ReportFault } from '../metrics.ts';
+import type { Connection } from '../session/connection.ts';
+import { PHASES_OF_REQUEST } from '../session/session-state.ts';
+import type { IncomingMessage } from '../transport/client-socket.ts';
+
+/** What each request takes of a socket's allowance (SPEC RL1); a refused one costs as much. */
+export const REQUEST_COSTS: Readonly<Record<ClientRequestName, number>> = {
+  join: 20,
+  resume: 20,
+  leave: 1,
+  'media.open': 20,
+  'transport.connect': 1,
+  'transport.restartIce': 2,
+  'track.publish': 5,
+  'track.pause': 1,
+  'track.end': 1,
+  subscribe: 3,
+  unsubscribe: 1,
+  'consumers.update': 1,
+  'chat.post': 5,
+  'roster.page': 3,
+  sync: 5,
+};
+const UNKNOWN_COST = 5;
+/** Requests of one socket that may be under way at a time. */
+export const MAX_REQUESTS_UNDER_WAY = 64;
+
+export type DispatchTable = Readonly<Record<ClientRequestName, Route<Connection>>>;
+
+export interface DispatcherSettings {
+  readonly table: DispatchTable;
+  readonly metrics: EdgeMetrics;
+  readonly reportFault: ReportFault;
+}
+
+/**
+ * Carries each message of a client to its handler, if it fits: its rate, its name, its size, the state of the connection,
+ * and, in the route, its schema (SPEC SE1, RL1, ER2). Whatever comes, one answer goes out, and nothing is thrown.
+ */
+export class Dispatcher {
+  readonly #settings: DispatcherSettings;
+
+  constructor(settings: DispatcherSettings) {
+    this.#settings = settings;
+  }
+
+  async onMessage(message: IncomingMessage, connection: Connection): Promise<void> {
+    const { metrics, reportFault } = this.#settings;
+    const name = this.#nameOf(message);
+    const verdict = connection.floodGuard.onMessage(name === undefined ? UNKNOWN_COST : REQUEST_COSTS[name]);
+    if (verdict === 'flooding') {
+      count(metrics, name, 'flooding');
+      connection.socket.bye(new PlenaryError('flooding'));
+      return;
+    }
+    const reply =
+      verdict === 'rate_limited' ? refusal('rate_limited') : await this.#carryOut(name, message, connection);
+    count(metrics, name, reply.ok ? 'ok' : reply.error.code);
+    try {
+      if (message.acknowledge !== undefined) message.acknowledge(reply);
+      else if (!reply.ok) connection.socket.notify('refused', reply.error);
+    } catch (fault) {
+      reportFault('socket', fault, { doing: 'answering' });
+    }
+  }
+
+  async #carryOut(
+    name: ClientRequestName | undefined,
+    message: IncomingMessage,
+    connection: Connection,
+  ): Promise<ReplyEnvelope> {
+    if (name === undefined) return refusal('unknown_message');
+    const [payload, ...more] = message.payloads;
+    if (message.payloads.length !== 1 || more.length > 0) {
+      return refusal('malformed_message', 'A message carries exactly one payload.');
+    }
+    if (lengthOf(payload) > MAX_MESSAGE_LENGTH) return refusal('message_too_large');
+    const { phase } = connection.state;
+    if (!PHASES_OF_REQUEST[name].includes(phase)) {
+      return refusal('out_of_order', `${name} does not fit ${phase}.`);
+    }
+    if (connection.requestsUnderWay >= MAX_REQUESTS_UNDER_WAY) {
+      return refusal('rate_limited', 'Too many requests at a time.');
+    }
+    connection.requestsUnderWay += 1;
+    try {
+      return await this.#settings.table[name](payload, connection);
+    } finally {
+      connection.requestsUnderWay -= 1;
+    }
+  }
+
+  #nameOf({ name }: IncomingMessage): ClientRequestName | undefined {
+    return typeof name === 'string' && isRequestName(this.#settings.table, name) ? name : undefined;
+  }
+}
+
+function isRequestName(table: DispatchTable, name: string): name is ClientRequestName {
+  // `hasOwn`, because a client may well send `constructor`.
+  return Object.hasOwn(table, name);
+}
+
+function refusal(code: ErrorCode, detail?: string): ReplyEnvelope {
+  return { ok: false, error: new PlenaryError(code, detail).toWire() };
+}
+
+/** In UTF-16 units of its JSON; `Infinity` for what JSON cannot hold. */
+function lengthOf(payload: unknown): number {
+  if (payload === undefined) return 0;
+  return JSON.stringify(payload)?.length ?? Number.POSITIVE_INFINITY;
+}
+
+function count(metrics: EdgeMetrics, name: ClientRequestName | undefined, result: string): void {
+  metrics.messages.inc({ name: name ?? 'unknown', result });
+}

@@ -1,0 +1,72 @@
+import { PlenaryError, toPlenaryError } from '@plenary/cluster';
+import type { Connection } from '../../session/connection.ts';
+import type { Entered } from '../../session/entrance.ts';
+import type { Handler, HandlerServices } from './services.ts';
+
+export function handleJoin(services: HandlerServices): Handler<'join'> {
+  return async (request, connection) => {
+    const { state } = connection;
+    if (state.phase === 'entering') {
+      const { requestId, reply } = state.entry;
+      if (requestId === request.requestId && reply !== undefined) return reply;
+      throw new PlenaryError('out_of_order', 'Another join or resume is under way.');
+    }
+    const { metrics, clock } = services;
+    const startedMs = clock.monotonicMs();
+    const reply = services.entrance
+      .join(request, connection.socket)
+      .then((entered) => finish(services, connection, entered));
+    connection.apply({ type: 'entry_started', entry: { requestId: request.requestId, reply } });
+    try {
+      const answer = await reply;
+      metrics.joins.inc({ result: 'ok' });
+      metrics.joinSeconds.observe((clock.monotonicMs() - startedMs) / 1_000);
+      return answer;
+    } catch (fault) {
+      metrics.joins.inc({ result: toPlenaryError(fault).code });
+      fail(connection);
+      throw fault;
+    }
+  };
+}
+
+export function handleResume(services: HandlerServices): Handler<'resume'> {
+  return async (request, connection) => {
+    connection.apply({ type: 'entry_started', entry: { requestId: undefined, reply: undefined } });
+    try {
+      const reply = finish(services, connection, await services.entrance.resume(request, connection.socket));
+      services.metrics.resumes.inc({ result: 'ok' });
+      return reply;
+    } catch (fault) {
+      services.metrics.resumes.inc({ result: toPlenaryError(fault).code });
+      fail(connection);
+      throw fault;
+    }
+  };
+}
+
+export function handleLeave(services: HandlerServices): Handler<'leave'> {
+  return async (_request, connection) => {
+    const { session } = connection;
+    connection.apply({ type: 'left' });
+    await session.inTurn(async () => services.keeper.leave(session));
+    return {};
+  };
+}
+
+/** A connection that closed while its join was under way holds no session; the keeper lets that one lapse. */
+function finish<Name extends 'join' | 'resume'>(
+  services: HandlerServices,
+  connection: Connection,
+  { session, reply }: Entered<Name>,
+): Entered<Name>['reply'] {
+  if (connection.state.phase === 'entering' && services.localRooms.holds(session)) {
+    connection.apply({ type: 'entered', session });
+    return reply;
+  }
+  throw new PlenaryError('replaced');
+}
+
+function fail(connection: Connection): void {
+  if (connection.state.phase === 'entering') connection.apply({ type: 'entry_failed' });
+}

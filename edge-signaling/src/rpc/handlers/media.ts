@@ -1,0 +1,68 @@
+import { PlenaryError } from '@plenary/cluster';
+import type { MediaNodeId } from '@plenary/cluster/ids';
+import type { ClientReply, MediaRequest } from '@plenary/cluster/protocol';
+import { mediaOf } from '../../session/entrance.ts';
+import type { Session } from '../../session/session.ts';
+import { askMediaNode } from './services.ts';
+import type { Handler, HandlerServices } from './services.ts';
+
+/** The edge answers before the client gives up at ten seconds. */
+const MEDIA_OPEN_DEADLINE_MS = 9_000;
+
+export function handleMediaOpen(services: HandlerServices): Handler<'media.open'> {
+  return async (request, connection) => {
+    const { session } = connection;
+    return session.inTurn(async () => openAnew(services, session, request));
+  };
+}
+
+async function openAnew(
+  services: HandlerServices,
+  session: Session,
+  request: MediaRequest,
+): Promise<ClientReply<'media.open'>> {
+  const { rooms, placer, departures, clock, keeper, localRooms } = services;
+  if (!localRooms.holds(session)) throw new PlenaryError('session_gone');
+  const { roomId, peerId, grants } = session;
+  const old = { ...session.media, placed: session.placed };
+  const deadlineMs = clock.monotonicMs() + MEDIA_OPEN_DEADLINE_MS;
+  const [view, placement] = await Promise.all([rooms.view(roomId), rooms.placementOf(roomId, peerId)]);
+  if (placement === undefined) {
+    keeper.endAsGone(session);
+    throw new PlenaryError('session_gone');
+  }
+  const hosted = await placer.host({
+    roomId,
+    peerId,
+    requestId: placement.requestId,
+    media: mediaOf(request, grants),
+    view,
+    datacenter: grants.datacenter,
+    replaces: old.epoch,
+    exclude: unreachable(services, old.mediaNodeId),
+    deadlineMs,
+  });
+  session.moveTo({
+    mediaNodeId: hosted.placement.mediaNodeId,
+    epoch: hosted.placement.epoch,
+    incarnation: hosted.incarnation,
+  });
+  localRooms.tracksOf(roomId).learn(view.tracks);
+  if (hosted.placement.epoch > old.epoch) void departures.dropMedia(old.mediaNodeId, old.placed);
+  return hosted.offer;
+}
+
+/** The old node is as good as any, unless it does not answer. */
+function unreachable({ links }: HandlerServices, mediaNodeId: MediaNodeId): MediaNodeId[] {
+  return links.get(mediaNodeId)?.isUp === true ? [] : [mediaNodeId];
+}
+
+export function handleTransportConnect({ links }: HandlerServices): Handler<'transport.connect'> {
+  return async (request, { session }) =>
+    askMediaNode(links, session, 'transport.connect', { ...session.placed, ...request });
+}
+
+export function handleTransportRestartIce({ links }: HandlerServices): Handler<'transport.restartIce'> {
+  return async (request, { session }) =>
+    askMediaNode(links, session, 'transport.restartIce', { ...session.placed, ...request });
+}

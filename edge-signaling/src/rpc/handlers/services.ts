@@ -1,0 +1,55 @@
+import { PlenaryError } from '@plenary/cluster';
+import type { Clock, ControlReply, ControlRequestInput, ControlRequestName, RoomStore } from '@plenary/cluster';
+import type { ClientReply, ClientRequest, ClientRequestName } from '@plenary/cluster/protocol';
+import type { ControlLinks } from '../../media/control-links.ts';
+import type { Placer } from '../../media/placer.ts';
+import type { EdgeMetrics, ReportFault } from '../../metrics.ts';
+import type { LocalRooms } from '../../room/local-rooms.ts';
+import type { Connection } from '../../session/connection.ts';
+import type { Departures } from '../../session/departures.ts';
+import type { Entrance } from '../../session/entrance.ts';
+import type { SessionKeeper } from '../../session/keeper.ts';
+import type { Session } from '../../session/session.ts';
+import type { RoomChannel } from '../../transport/client-socket.ts';
+
+/** What handlers work with. */
+export interface HandlerServices {
+  readonly entrance: Entrance;
+  readonly keeper: SessionKeeper;
+  readonly departures: Departures;
+  readonly placer: Placer;
+  readonly links: ControlLinks;
+  readonly localRooms: LocalRooms;
+  readonly rooms: RoomStore;
+  readonly channel: RoomChannel;
+  readonly clock: Clock;
+  readonly metrics: EdgeMetrics;
+  readonly reportFault: ReportFault;
+}
+
+export type Handler<Name extends ClientRequestName> = (
+  request: ClientRequest<Name>,
+  connection: Connection,
+) => Promise<ClientReply<Name>>;
+
+/**
+ * Asks the session's media node. Sends at once when the link is up, so that requests of one client keep their order.
+ * @throws PlenaryError `media_unavailable`, `timed_out`, `media_lost` when the node no longer knows the peer, or what it
+ *   answered
+ */
+export async function askMediaNode<Name extends ControlRequestName>(
+  links: ControlLinks,
+  session: Session,
+  name: Name,
+  payload: ControlRequestInput<Name>,
+): Promise<ControlReply<Name>> {
+  if (session.mediaIsLost) throw new PlenaryError('media_lost');
+  const link = links.get(session.media.mediaNodeId);
+  if (link === undefined) throw new PlenaryError('media_unavailable', 'The media node is gone.');
+  try {
+    return await link.call(name, payload);
+  } catch (fault) {
+    const isLost = fault instanceof PlenaryError && fault.code === 'peer_not_found';
+    throw isLost ? new PlenaryError('media_lost', undefined, { cause: fault }) : fault;
+  }
+}

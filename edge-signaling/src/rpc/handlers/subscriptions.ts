@@ -1,0 +1,37 @@
+import { PlenaryError } from '@plenary/cluster';
+import type { TrackHome } from '@plenary/cluster';
+import type { ClientReply } from '@plenary/cluster/protocol';
+import { askMediaNode } from './services.ts';
+import type { Handler, HandlerServices } from './services.ts';
+
+export function handleSubscribe({ links, rooms, localRooms }: HandlerServices): Handler<'subscribe'> {
+  return async ({ trackIds }, { session }) => {
+    const cache = localRooms.tracksOf(session.roomId);
+    const wanted = [...new Set(trackIds)];
+    const { found, whyMissing } = await cache.find(rooms, session.roomId, wanted);
+    const tracks: TrackHome[] = [];
+    const failed: ClientReply<'subscribe'>['failed'] = [];
+    for (const trackId of wanted) {
+      const track = found.get(trackId);
+      if (track === undefined) failed.push({ trackId, error: whyMissing.toWire() });
+      else if (track.peerId === session.peerId) {
+        failed.push({ trackId, error: new PlenaryError('forbidden', 'It is a track of one’s own.').toWire() });
+      } else tracks.push(track);
+    }
+    if (tracks.length === 0) return { consumers: [], failed };
+    const reply = await askMediaNode(links, session, 'subscribe', { ...session.placed, tracks });
+    const gone = reply.failed.filter(({ error }) => error.code === 'track_not_found');
+    cache.forget(gone.map(({ trackId }) => trackId));
+    return { consumers: reply.consumers, failed: [...failed, ...reply.failed] };
+  };
+}
+
+export function handleUnsubscribe({ links }: HandlerServices): Handler<'unsubscribe'> {
+  return async (request, { session }) =>
+    askMediaNode(links, session, 'unsubscribe', { ...session.placed, ...request });
+}
+
+export function handleConsumersUpdate({ links }: HandlerServices): Handler<'consumers.update'> {
+  return async (request, { session }) =>
+    askMediaNode(links, session, 'consumers.update', { ...session.placed, ...request });
+}

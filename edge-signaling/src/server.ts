@@ -1,0 +1,223 @@
+/** The only file that knows uWebSockets.js and Socket.IO: socket.io patches its adapter for the whole process. */
+import { createServer } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { PlenaryError } from '@plenary/cluster';
+import type { Clock, Logger } from '@plenary/cluster';
+import { MAX_PACKET_BYTES } from '@plenary/cluster/protocol';
+import { createShardedAdapter } from '@socket.io/redis-adapter';
+import { Server as SocketServer } from 'socket.io';
+import type { ServerOptions, Socket } from 'socket.io';
+import type { us_listen_socket } from 'uWebSockets.js';
+import type { AddressReader } from './http/client-address.ts';
+import { serveNode } from './http/node-adapter.ts';
+import type { OriginCheck } from './http/origins.ts';
+import type { HttpHandler } from './http/port.ts';
+import { serveUws } from './http/uws-adapter.ts';
+import type { AddressLimits, CountedSocket } from './limits/address-limits.ts';
+import { FrameGuard } from './limits/flood-guard.ts';
+import type { EdgeMetrics, ReportFault } from './metrics.ts';
+import { createRoomChannel } from './transport/room-channel.ts';
+import { SocketIoClient } from './transport/socket-io-client.ts';
+import type { AcceptSocket, EdgeMessage, RoomChannel } from './transport/client-socket.ts';
+import type { PubSub } from './transport/pubsub.ts';
+
+const PING_INTERVAL_MS = 10_000;
+const PING_TIMEOUT_MS = 8_000;
+/** A connection that opens no namespace within this time is closed. */
+const NAMESPACE_TIMEOUT_MS = 5_000;
+/**
+ * LIBUS_LISTEN_EXCLUSIVE_PORT of uWebSockets.js: without it two edges could be started on one port, and each would get a
+ * part of the clients.
+ */
+const LISTEN_EXCLUSIVELY = 1;
+/** What may wait for a slow client; a join's answer in a large room is some hundred kilobytes. */
+const MAX_BACKPRESSURE_BYTES = 4_194_304;
+
+export interface ServerSettings {
+  readonly host: string;
+  readonly port: number;
+  readonly handleHttp: HttpHandler;
+  readonly isOriginAllowed: OriginCheck;
+  readonly readAddress: AddressReader;
+  readonly addressLimits: AddressLimits;
+  readonly pubSub: PubSub;
+  readonly accept: AcceptSocket;
+  readonly onEdgeMessage: (message: EdgeMessage) => void;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: EdgeMetrics;
+  readonly reportFault: ReportFault;
+}
+
+export interface EdgeServer {
+  readonly channel: RoomChannel;
+  /** @throws Error when the port cannot be listened on */
+  listen(): Promise<void>;
+  /** Takes no more connections; those that are open stay. */
+  stopListening(): void;
+  /** Says the same last word to all clients and closes their connections. */
+  byeToAll(error: PlenaryError): void;
+  close(): void;
+}
+
+interface Carrier {
+  readonly kind: 'uws' | 'node';
+  listen(): Promise<void>;
+  stopListening(): void;
+  close(): void;
+}
+
+/** Makes the server, on uWebSockets.js where it can be loaded, else on Node's own. */
+export async function createEdgeServer(settings: ServerSettings): Promise<EdgeServer> {
+  const { pubSub, clock, logger, metrics, reportFault } = settings;
+  let isStopping = false;
+  const clients = new Set<SocketIoClient>();
+  const options: Partial<ServerOptions> = {
+    transports: ['websocket'],
+    allowUpgrades: false,
+    serveClient: false,
+    perMessageDeflate: false,
+    maxHttpBufferSize: MAX_PACKET_BYTES,
+    pingInterval: PING_INTERVAL_MS,
+    pingTimeout: PING_TIMEOUT_MS,
+    connectTimeout: NAMESPACE_TIMEOUT_MS,
+    adapter: createShardedAdapter(pubSub.publisher, pubSub.subscriber, { subscriptionMode: 'dynamic' }),
+    allowRequest: (request, decide) => {
+      const refusal = isStopping ? 'shutting_down' : judgeConnection(request, settings);
+      if (refusal !== undefined) metrics.refusedConnections.inc({ reason: refusal });
+      decide(refusal ?? null, refusal === undefined);
+    },
+  };
+  const io = new SocketServer(options);
+  const carrier = (await attachUws(io, settings)) ?? attachNode(io, settings);
+  logger.info({ server: carrier.kind }, 'the server is made');
+  metrics.server.set({ server: carrier.kind }, 1);
+
+  const counted = new WeakMap<object, CountedSocket>();
+  const byConnection = new WeakMap<object, SocketIoClient>();
+  io.engine.on('connection', (connection: Socket['conn']) => {
+    const address = addressOf(connection.request, settings.readAddress);
+    const count = settings.addressLimits.opened(address);
+    counted.set(connection, count);
+    const guard = new FrameGuard(clock);
+    connection.on('packet', (packet: { readonly data?: string | Buffer }) => {
+      const { data = '' } = packet;
+      const isText = typeof data === 'string';
+      if (guard.onFrame(isText ? data.length : data.byteLength) && isText) return;
+      const fault = isText ? new PlenaryError('flooding') : new PlenaryError('malformed_message', 'Binary frame.');
+      const client = byConnection.get(connection);
+      if (client === undefined) connection.close();
+      else client.bye(fault);
+    });
+    connection.on('close', () => count.closed());
+  });
+  io.on('connection', (socket) => {
+    const client = new SocketIoClient(socket, {
+      address: addressOf(socket.request, settings.readAddress),
+      count: counted.get(socket.conn),
+      metrics,
+    });
+    byConnection.set(socket.conn, client);
+    clients.add(client);
+    metrics.sockets.set(clients.size);
+    client.serve(settings.accept(client), {
+      onClosed: () => {
+        clients.delete(client);
+        metrics.sockets.set(clients.size);
+      },
+      reportFault,
+    });
+  });
+
+  return {
+    channel: createRoomChannel(io, settings.onEdgeMessage, reportFault),
+    listen: async () => carrier.listen(),
+    stopListening: () => {
+      isStopping = true;
+      carrier.stopListening();
+    },
+    byeToAll: (error) => {
+      for (const client of [...clients]) client.bye(error);
+    },
+    close: () => {
+      io.disconnectSockets(true);
+      carrier.close();
+    },
+  };
+}
+
+/** @returns why the connection is refused, or `undefined` */
+function judgeConnection(request: IncomingMessage, settings: ServerSettings): string | undefined {
+  if (!settings.isOriginAllowed(request.headers.origin)) return 'origin';
+  const verdict = settings.addressLimits.judgeConnect(addressOf(request, settings.readAddress));
+  return verdict === 'allowed' ? undefined : verdict;
+}
+
+/** uWebSockets.js gives no socket, only this much of one. */
+function addressOf(request: IncomingMessage, readAddress: AddressReader): string {
+  const carried: { readonly connection?: { readonly remoteAddress?: string } } = request;
+  const forwarded = request.headers['x-forwarded-for'];
+  return readAddress(carried.connection?.remoteAddress ?? '', [forwarded ?? ''].flat().join(', '));
+}
+
+async function attachUws(io: SocketServer, settings: ServerSettings): Promise<Carrier | undefined> {
+  const { host, port, logger, handleHttp, readAddress } = settings;
+  let uws: typeof import('uWebSockets.js');
+  try {
+    uws = await import('uWebSockets.js');
+  } catch (fault) {
+    logger.warn({ err: fault }, 'uWebSockets.js cannot be loaded here: Node’s own server carries the sockets');
+    return undefined;
+  }
+  const app = uws.App();
+  const limits: Partial<ServerOptions> & { maxBackpressure: number } = { maxBackpressure: MAX_BACKPRESSURE_BYTES };
+  io.attachApp(app, limits);
+  app.any('/*', serveUws(handleHttp, readAddress));
+  let listening: us_listen_socket | undefined;
+  const stopListening = (): void => {
+    if (listening !== undefined) uws.us_listen_socket_close(listening);
+    listening = undefined;
+  };
+  return {
+    kind: 'uws',
+    listen: async () =>
+      new Promise((resolve, reject) => {
+        const onListening = (token: us_listen_socket | false): void => {
+          if (token === false) return reject(new Error(`Cannot listen on ${host}:${port}: is the port taken?`));
+          listening = token;
+          return resolve();
+        };
+        // Its types know no options together with a host, its code does.
+        Reflect.apply(app.listen, app, [host, port, LISTEN_EXCLUSIVELY, onListening]);
+      }),
+    stopListening,
+    close: () => {
+      stopListening();
+      app.close();
+    },
+  };
+}
+
+function attachNode(io: SocketServer, settings: ServerSettings): Carrier {
+  const { host, port, handleHttp, readAddress } = settings;
+  const server = createServer(serveNode(handleHttp, readAddress));
+  io.attach(server);
+  return {
+    kind: 'node',
+    listen: async () =>
+      new Promise((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(port, host, () => {
+          server.off('error', reject);
+          resolve();
+        });
+      }),
+    stopListening: () => {
+      server.close();
+    },
+    close: () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}

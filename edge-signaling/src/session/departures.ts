@@ -1,0 +1,110 @@
+import { toPlenaryError } from '@plenary/cluster';
+import type { PlacedPeer, RoomStore } from '@plenary/cluster';
+import type { EdgeId, MediaNodeId } from '@plenary/cluster/ids';
+import type { LeaveReason } from '@plenary/cluster/protocol';
+import type { ControlLinks } from '../media/control-links.ts';
+import type { EdgeMetrics, ReportFault } from '../metrics.ts';
+import type { RoomChannel } from '../transport/client-socket.ts';
+
+/** A node that stays away for so many drops has lost the peers anyway. */
+const MAX_PENDING_DROPS = 10_000;
+
+export interface Departure {
+  readonly placed: PlacedPeer;
+  readonly mediaNodeId: MediaNodeId;
+  readonly reason: LeaveReason;
+  /** Only when this edge still holds the session: another edge may have taken it up. */
+  readonly onlyIfHeld: boolean;
+}
+
+export interface DeparturesSettings {
+  readonly edgeId: EdgeId;
+  readonly rooms: RoomStore;
+  readonly links: ControlLinks;
+  readonly channel: RoomChannel;
+  readonly metrics: EdgeMetrics;
+  readonly reportFault: ReportFault;
+}
+
+/**
+ * Takes peers out: their media at the node, their records in the store. What cannot be done while the store or the node
+ * is away is done when it returns, so that no ghost stays behind (SPEC SE6).
+ */
+export class Departures {
+  readonly #settings: DeparturesSettings;
+  readonly #pending = new Map<string, Departure>();
+  readonly #drops = new Map<MediaNodeId, Map<string, PlacedPeer>>();
+
+  constructor(settings: DeparturesSettings) {
+    this.#settings = settings;
+  }
+
+  /** Removes a peer; when the store is away, as soon as it is back. Never throws. */
+  async depart(departure: Departure): Promise<void> {
+    const { placed, mediaNodeId, onlyIfHeld } = departure;
+    // Without the condition nobody else can want this media, so it need not wait for the store.
+    if (!onlyIfHeld) void this.dropMedia(mediaNodeId, placed);
+    try {
+      const wasRemoved = await this.#remove(departure);
+      if (onlyIfHeld && wasRemoved) await this.dropMedia(mediaNodeId, placed);
+    } catch (fault) {
+      const { code, retryable } = toPlenaryError(fault);
+      this.#settings.reportFault('departure', fault, { code });
+      if (retryable) this.#pending.set(keyOf(placed), departure);
+    }
+    this.#settings.metrics.departures.set(this.#pending.size);
+  }
+
+  /** Frees a peer's media, up to the epoch; when the node is away, as soon as it is back. Never throws. */
+  async dropMedia(mediaNodeId: MediaNodeId, placed: PlacedPeer): Promise<void> {
+    const link = this.#settings.links.get(mediaNodeId);
+    // A node whose link is gone is gone itself, with everything it hosted.
+    if (link === undefined) return;
+    try {
+      await link.call('peer.drop', placed);
+    } catch (fault) {
+      if (!toPlenaryError(fault).retryable) {
+        this.#settings.reportFault('departure', fault, { doing: 'peer.drop' });
+        return;
+      }
+      const drops = this.#drops.get(mediaNodeId) ?? new Map<string, PlacedPeer>();
+      if (drops.size < MAX_PENDING_DROPS) drops.set(keyOf(placed), placed);
+      this.#drops.set(mediaNodeId, drops);
+    }
+  }
+
+  /** To be called when the store is back. */
+  async retryRemovals(): Promise<void> {
+    const due = [...this.#pending.values()];
+    this.#pending.clear();
+    await Promise.all(due.map(async (departure) => this.depart(departure)));
+  }
+
+  /** To be called when a link is up again. */
+  async retryDrops(mediaNodeId: MediaNodeId): Promise<void> {
+    const due = [...(this.#drops.get(mediaNodeId)?.values() ?? [])];
+    this.#drops.delete(mediaNodeId);
+    await Promise.all(due.map(async (placed) => this.dropMedia(mediaNodeId, placed)));
+  }
+
+  /** A peer that came back is not to be removed by what was decided before. */
+  cancel(placed: PlacedPeer): void {
+    this.#pending.delete(keyOf(placed));
+    this.#settings.metrics.departures.set(this.#pending.size);
+  }
+
+  async #remove({ placed, reason, onlyIfHeld }: Departure): Promise<boolean> {
+    const { rooms, edgeId, channel } = this.#settings;
+    const { roomId, peerId, epoch } = placed;
+    const heldBy = onlyIfHeld ? edgeId : undefined;
+    const events = await rooms.removePeer(roomId, peerId, epoch, reason, heldBy);
+    channel.publishEvents(roomId, events);
+    if (events.length > 0 || !onlyIfHeld) return true;
+    // A peer that was placed and never entered the roster goes without an event.
+    return (await rooms.placementOf(roomId, peerId)) === undefined;
+  }
+}
+
+function keyOf(placed: PlacedPeer): string {
+  return `${placed.roomId} ${placed.peerId}`;
+}

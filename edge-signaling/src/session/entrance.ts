@@ -1,0 +1,229 @@
+import { PlenaryError } from '@plenary/cluster';
+import type { Clock, JoinGrants, PlacedPeer, Placement, RoomStore } from '@plenary/cluster';
+import type { EdgeId, MediaNodeId, PeerId, RoomId } from '@plenary/cluster/ids';
+import { PROTOCOL_VERSION } from '@plenary/cluster/protocol';
+import type { ClientReply, ClientRequest, MediaRequest, Session as SessionNote } from '@plenary/cluster/protocol';
+import type { Authenticator } from '../auth/authenticate.ts';
+import { derivePeerId } from '../auth/peer-id.ts';
+import { mayPublishAnything } from '../auth/permissions.ts';
+import type { Directory } from '../directory.ts';
+import type { ControlLinks } from '../media/control-links.ts';
+import type { Hosted, Placer } from '../media/placer.ts';
+import type { ReportFault } from '../metrics.ts';
+import type { LocalRooms } from '../room/local-rooms.ts';
+import type { ClientSocket, RoomChannel } from '../transport/client-socket.ts';
+import type { Departures } from './departures.ts';
+import type { SessionKeeper } from './keeper.ts';
+import { Session } from './session.ts';
+
+/** A client waits ten seconds for an answer; the edge answers before, so that both agree on the outcome. */
+const ENTRY_DEADLINE_MS = 9_000;
+/** How long a resume waits for the media node to say whether it still hosts the peer. */
+const ATTACH_TIMEOUT_MS = 2_000;
+/** Edges named to a client, at most. */
+const MAX_EDGE_HINTS = 64;
+
+type Joined = Awaited<ReturnType<RoomStore['joinPeer']>>;
+
+export interface EntranceSettings {
+  readonly edgeId: EdgeId;
+  readonly clusterSecret: string;
+  readonly resumeWithinMs: number;
+  readonly authenticator: Authenticator;
+  readonly rooms: RoomStore;
+  readonly isStoreAvailable: () => boolean;
+  readonly directory: Directory;
+  readonly links: ControlLinks;
+  readonly placer: Placer;
+  readonly keeper: SessionKeeper;
+  readonly localRooms: LocalRooms;
+  readonly departures: Departures;
+  readonly channel: RoomChannel;
+  readonly clock: Clock;
+  readonly reportFault: ReportFault;
+}
+
+export interface Entered<Name extends 'join' | 'resume'> {
+  readonly session: Session;
+  readonly reply: ClientReply<Name>;
+}
+
+/** The two ways into a session. */
+export class Entrance {
+  readonly #settings: EntranceSettings;
+
+  constructor(settings: EntranceSettings) {
+    this.#settings = settings;
+  }
+
+  /**
+   * Enters a room in four round trips at most: read the room; place; admit and enter the roster together (SPEC SE3).
+   * @throws PlenaryError `protocol_version`, `store_unavailable`, `token_*`, `room_full`, `no_media_node`, `timed_out`, …
+   */
+  async join(request: ClientRequest<'join'>, socket: ClientSocket): Promise<Entered<'join'>> {
+    const { authenticator, clusterSecret, rooms, channel, placer, clock, localRooms } = this.#settings;
+    const deadlineMs = clock.monotonicMs() + ENTRY_DEADLINE_MS;
+    checkVersion(request.protocolVersion);
+    const grants = await authenticator.join(request.token, request.roomId);
+    this.#checkStore();
+    const { roomId, requestId } = request;
+    const peerId = derivePeerId(clusterSecret, { subject: grants.sub, roomId, requestId });
+    const displayName = grants.name ?? request.displayName ?? 'Guest';
+
+    // The room is heard before its state is read: what happens in between is then heard twice, never lost.
+    socket.enterRoom(roomId);
+    let latest: Placement | undefined;
+    try {
+      const view = await rooms.view(roomId);
+      let joined: Joined | undefined;
+      const hosted = await placer.host({
+        roomId,
+        peerId,
+        requestId,
+        media: mediaOf(request.media, grants),
+        view,
+        datacenter: grants.datacenter,
+        deadlineMs,
+        beside: async (placement) => {
+          latest = placement;
+          joined = await rooms.joinPeer(roomId, { peerId, displayName, role: grants.role }, placement.epoch);
+          channel.publishEvents(roomId, joined.events);
+        },
+      });
+      if (joined === undefined) throw new PlenaryError('internal', 'A join ended without a roster entry.');
+      const session = makeSession({ roomId, peerId, displayName: joined.self.displayName }, grants, hosted);
+      await this.#claim(session, hosted.placement);
+      const note = await this.#note(session);
+      this.#settings.keeper.take(session, socket);
+      localRooms.tracksOf(roomId).learn(view.tracks);
+      return { session, reply: { session: note, room: joined.snapshot, media: hosted.offer } };
+    } catch (fault) {
+      this.#undo(socket, request, peerId, latest);
+      throw fault;
+    }
+  }
+
+  /**
+   * Takes a session up on this edge; media is not touched.
+   * @throws PlenaryError `protocol_version`, `store_unavailable`, `token_invalid`, `token_expired`, `session_gone`
+   */
+  async resume(request: ClientRequest<'resume'>, socket: ClientSocket): Promise<Entered<'resume'>> {
+    const { authenticator, rooms, edgeId, keeper, localRooms, links } = this.#settings;
+    checkVersion(request.protocolVersion);
+    const { peer: peerId, ...grants } = await authenticator.resume(request.sessionToken);
+    this.#checkStore();
+    const roomId = grants.room;
+    socket.enterRoom(roomId);
+    try {
+      const placement = await rooms.placementOf(roomId, peerId);
+      if (placement === undefined) throw new PlenaryError('session_gone');
+      const placed = { roomId, peerId, epoch: placement.epoch };
+      const [self, mediaAlive, catchUp] = await Promise.all([
+        rooms.attachPeer(roomId, peerId, placement.epoch, edgeId).catch(goneWhenNotFound),
+        this.#attachMedia(placement.mediaNodeId, placed),
+        rooms.catchUp(roomId, request.lastEventId),
+      ]);
+      const session = new Session({ roomId, peerId, displayName: self.displayName }, grants, {
+        mediaNodeId: placement.mediaNodeId,
+        epoch: placed.epoch,
+        incarnation: links.get(placement.mediaNodeId)?.incarnation,
+      });
+      // What the client is told in this answer need not be told to it again.
+      if (!mediaAlive) session.noteMediaLost();
+      const note = await this.#note(session);
+      keeper.take(session, socket);
+      if (placement.edgeId !== edgeId) keeper.announce(session);
+      return { session, reply: { session: note, catchUp, mediaAlive } };
+    } catch (fault) {
+      if (localRooms.find(peerId)?.socket !== socket) socket.leaveRoom(roomId);
+      throw fault;
+    }
+  }
+
+  /** A repeated join may find a placement that another edge holds: then it is this one's from now on. */
+  async #claim(session: Session, placement: Placement): Promise<void> {
+    const { rooms, edgeId, keeper } = this.#settings;
+    if (placement.edgeId === edgeId) return;
+    await rooms.attachPeer(session.roomId, session.peerId, placement.epoch, edgeId);
+    keeper.announce(session);
+  }
+
+  /** Whether the media node still hosts the peer; from now on it tells this edge of it. */
+  async #attachMedia(mediaNodeId: MediaNodeId, placed: PlacedPeer): Promise<boolean> {
+    const { links, reportFault } = this.#settings;
+    try {
+      const link = await links.reach(mediaNodeId, ATTACH_TIMEOUT_MS);
+      const { alive } = await link.call('peer.attach', placed, ATTACH_TIMEOUT_MS);
+      return alive;
+    } catch (fault) {
+      reportFault('control_link', fault, { doing: 'peer.attach' });
+      return false;
+    }
+  }
+
+  /** Takes back what a failed join did. What another edge holds by now stays. */
+  #undo(socket: ClientSocket, request: ClientRequest<'join'>, peerId: PeerId, placement: Placement | undefined): void {
+    const { roomId } = request;
+    if (this.#settings.localRooms.find(peerId)?.socket !== socket) socket.leaveRoom(roomId);
+    if (placement === undefined || this.#settings.localRooms.find(peerId) !== undefined) return;
+    const placed = { roomId, peerId, epoch: placement.epoch };
+    void this.#settings.departures.depart({
+      placed,
+      mediaNodeId: placement.mediaNodeId,
+      reason: 'connection_lost',
+      onlyIfHeld: true,
+    });
+  }
+
+  async #note(session: Session): Promise<SessionNote> {
+    const { edgeId, resumeWithinMs, keeper, directory } = this.#settings;
+    return {
+      peerId: session.peerId,
+      roomId: session.roomId,
+      displayName: session.displayName,
+      role: session.grants.role,
+      sessionToken: await keeper.tokenOf(session),
+      resumeWithinMs,
+      edgeId,
+      edges: edgeHints(directory),
+    };
+  }
+
+  #checkStore(): void {
+    // Said at once: to wait for a store that is known to be away would only fill the queue.
+    if (!this.#settings.isStoreAvailable()) throw new PlenaryError('store_unavailable');
+  }
+}
+
+/** The edges that a client may go to, as far as they take clients. */
+export function edgeHints(directory: Directory): SessionNote['edges'] {
+  return directory.edges
+    .filter((edge) => edge.state === 'serving')
+    .slice(0, MAX_EDGE_HINTS)
+    .map(({ edgeId, datacenter, publicUrl }) => ({ edgeId, datacenter, url: publicUrl }));
+}
+
+/** A viewer gets no transport for sending, whatever it asks for. */
+export function mediaOf(media: MediaRequest, grants: JoinGrants): MediaRequest {
+  return { ...media, publish: media.publish && mayPublishAnything(grants) };
+}
+
+function checkVersion(protocolVersion: number): void {
+  if (protocolVersion !== PROTOCOL_VERSION) {
+    throw new PlenaryError('protocol_version', `This edge speaks version ${PROTOCOL_VERSION}.`);
+  }
+}
+
+function goneWhenNotFound(fault: unknown): never {
+  const isGone = fault instanceof PlenaryError && fault.code === 'peer_not_found';
+  throw isGone ? new PlenaryError('session_gone', undefined, { cause: fault }) : fault;
+}
+
+function makeSession(
+  peer: { readonly roomId: RoomId; readonly peerId: PeerId; readonly displayName: string },
+  grants: JoinGrants,
+  hosted: Hosted,
+): Session {
+  const { mediaNodeId, epoch } = hosted.placement;
+  return new Session(peer, grants, { mediaNodeId, epoch, incarnation: hosted.incarnation });
+}

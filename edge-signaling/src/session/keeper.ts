@@ -1,0 +1,177 @@
+import { PlenaryError, signSessionToken } from '@plenary/cluster';
+import type { Clock, RoomStore } from '@plenary/cluster';
+import type { EdgeId } from '@plenary/cluster/ids';
+import type { EdgeMetrics, ReportFault } from '../metrics.ts';
+import type { LocalRooms } from '../room/local-rooms.ts';
+import type { ClientSocket, EdgeMessage, RoomChannel } from '../transport/client-socket.ts';
+import type { Departures } from './departures.ts';
+import type { Session } from './session.ts';
+
+/** A third of a session token's life: two renewals may be lost. */
+export const RENEW_AFTER_MS = 300_000;
+const RENEW_CHECK_MS = 10_000;
+
+export interface KeeperSettings {
+  readonly edgeId: EdgeId;
+  readonly clusterSecret: string;
+  readonly resumeWithinMs: number;
+  readonly rooms: RoomStore;
+  readonly localRooms: LocalRooms;
+  readonly departures: Departures;
+  readonly channel: RoomChannel;
+  readonly clock: Clock;
+  readonly metrics: EdgeMetrics;
+  readonly reportFault: ReportFault;
+}
+
+/** Keeps the sessions of this edge: from the answer to a join or resume until they leave, move away or lapse. */
+export class SessionKeeper {
+  readonly #settings: KeeperSettings;
+  readonly #lapses = new Map<Session, NodeJS.Timeout>();
+  #renewals: NodeJS.Timeout | undefined;
+
+  constructor(settings: KeeperSettings) {
+    this.#settings = settings;
+  }
+
+  start(): void {
+    this.#renewals = setInterval(() => void this.#renewDue(), RENEW_CHECK_MS);
+  }
+
+  /** Stops all timers. Sessions are left to other edges, which the clients go to. */
+  stop(): void {
+    clearInterval(this.#renewals);
+    for (const timer of this.#lapses.values()) clearTimeout(timer);
+    this.#lapses.clear();
+  }
+
+  /** Signs a token that proves the session to any edge. */
+  async tokenOf(session: Session): Promise<string> {
+    const { grants, peerId, displayName } = session;
+    return signSessionToken(this.#settings.clusterSecret, { ...grants, name: displayName, peer: peerId });
+  }
+
+  /**
+   * Takes a session in on a socket, in place of one of the same peer that may be here already, whose socket is told
+   * `replaced` (SPEC SE5). A socket that closed meanwhile gives a session that lapses unless it is resumed.
+   */
+  take(session: Session, socket: ClientSocket): void {
+    const { localRooms, clock } = this.#settings;
+    const previous = localRooms.find(session.peerId);
+    if (previous !== undefined) this.#letGo(previous, socket);
+    session.socket = socket;
+    session.renewAtMs = clock.monotonicMs() + RENEW_AFTER_MS;
+    localRooms.add(session);
+    this.#settings.departures.cancel(session.placed);
+    if (socket.isOpen()) socket.noteJoined();
+    else this.onSocketClosed(session, socket);
+    this.#count();
+  }
+
+  /** The client may come back for `resumeWithinMs`; then its session ends as `connection_lost` (SPEC SE4). */
+  onSocketClosed(session: Session, socket: ClientSocket): void {
+    if (session.socket !== socket || !this.#settings.localRooms.holds(session)) return;
+    session.socket = undefined;
+    const timer = setTimeout(() => void this.#lapse(session), this.#settings.resumeWithinMs);
+    this.#lapses.set(session, timer);
+    this.#count();
+  }
+
+  /** Ends a session as its client asked. */
+  async leave(session: Session): Promise<void> {
+    session.socket?.leaveRoom(session.roomId);
+    session.socket?.noteLeft();
+    this.#forget(session);
+    await this.#settings.departures.depart({
+      placed: session.placed,
+      mediaNodeId: session.media.mediaNodeId,
+      reason: 'left',
+      onlyIfHeld: false,
+    });
+  }
+
+  /** Ends a session that the store no longer knows: the client has to join again. */
+  endAsGone(session: Session): void {
+    const { socket } = session;
+    this.#forget(session);
+    socket?.bye(new PlenaryError('session_gone'));
+  }
+
+  /** Another edge took a session up: its socket here is told so, and nothing else changes. */
+  onEdgeMessage(message: EdgeMessage): void {
+    if (message.edgeId === this.#settings.edgeId) return;
+    const session = this.#settings.localRooms.find(message.peerId);
+    if (session !== undefined) this.#letGo(session, undefined);
+  }
+
+  /** Tells the other edges that this one holds the session now. */
+  announce(session: Session): void {
+    const { channel, edgeId } = this.#settings;
+    channel.tellEdges({ type: 'session.attached', peerId: session.peerId, edgeId });
+  }
+
+  #letGo(session: Session, newSocket: ClientSocket | undefined): void {
+    const { socket } = session;
+    this.#forget(session);
+    if (socket !== undefined && socket !== newSocket) socket.bye(new PlenaryError('replaced'));
+  }
+
+  #forget(session: Session): void {
+    session.socket = undefined;
+    clearTimeout(this.#lapses.get(session));
+    this.#lapses.delete(session);
+    this.#settings.localRooms.remove(session);
+    this.#count();
+  }
+
+  async #lapse(session: Session): Promise<void> {
+    const { rooms, edgeId, departures, reportFault, localRooms } = this.#settings;
+    this.#lapses.delete(session);
+    try {
+      await session.inTurn(async () => {
+        if (!localRooms.holds(session) || session.socket !== undefined) return;
+        const placement = await rooms.placementOf(session.roomId, session.peerId);
+        if (session.socket !== undefined) return;
+        this.#forget(session);
+        if (placement?.edgeId === edgeId) await departures.depart(this.#lapseOf(session));
+      });
+    } catch (fault) {
+      // The store is away: who holds the session is decided when it is back.
+      reportFault('departure', fault, { doing: 'lapse' });
+      if (!localRooms.holds(session) || session.socket !== undefined) return;
+      this.#forget(session);
+      await departures.depart(this.#lapseOf(session));
+    }
+  }
+
+  #lapseOf(session: Session) {
+    return {
+      placed: session.placed,
+      mediaNodeId: session.media.mediaNodeId,
+      reason: 'connection_lost',
+      onlyIfHeld: true,
+    } as const;
+  }
+
+  async #renewDue(): Promise<void> {
+    const { clock, localRooms, reportFault } = this.#settings;
+    const nowMs = clock.monotonicMs();
+    for (const session of localRooms.sessions()) {
+      if (session.socket === undefined || session.renewAtMs > nowMs) continue;
+      session.renewAtMs = nowMs + RENEW_AFTER_MS;
+      try {
+        session.socket.notify('session.renewed', { sessionToken: await this.tokenOf(session) });
+      } catch (fault) {
+        reportFault('background', fault, { doing: 'renewing a session token' });
+      }
+    }
+  }
+
+  #count(): void {
+    const { metrics, localRooms } = this.#settings;
+    const all = localRooms.sessions();
+    const open = all.filter((session) => session.socket !== undefined).length;
+    metrics.sessions.set({ state: 'open' }, open);
+    metrics.sessions.set({ state: 'waiting' }, all.length - open);
+  }
+}

@@ -1,0 +1,131 @@
+import type { ControlNotice, RoomStore } from '@plenary/cluster';
+import type { MediaNodeId, RoomId } from '@plenary/cluster/ids';
+import type { EdgeNotice } from '@plenary/cluster/protocol';
+import type { ControlLink, ControlLinkListener } from '../media/control-link.ts';
+import type { EdgeMetrics, ReportFault } from '../metrics.ts';
+import type { LocalRooms } from '../room/local-rooms.ts';
+import type { RoomChannel } from '../transport/client-socket.ts';
+import type { Departures } from './departures.ts';
+import type { Session } from './session.ts';
+
+/** A link that is down for longer means a node that is lost; a killed one resets its link at once. */
+export const NODE_LOST_AFTER_MS = 1_000;
+/** Sessions asked about at a time when a link is back. */
+const ATTACH_AT_ONCE = 16;
+
+type LossReason = EdgeNotice<'media.lost'>['reason'];
+
+export interface MediaWatchSettings {
+  readonly rooms: RoomStore;
+  readonly localRooms: LocalRooms;
+  readonly departures: Departures;
+  readonly channel: RoomChannel;
+  readonly metrics: EdgeMetrics;
+  readonly reportFault: ReportFault;
+}
+
+/** Turns what control links tell into what clients are told (SPEC CL4, SE8). */
+export class MediaWatch implements ControlLinkListener {
+  readonly #settings: MediaWatchSettings;
+  readonly #lossTimers = new Map<MediaNodeId, NodeJS.Timeout>();
+
+  constructor(settings: MediaWatchSettings) {
+    this.#settings = settings;
+  }
+
+  stop(): void {
+    for (const timer of this.#lossTimers.values()) clearTimeout(timer);
+    this.#lossTimers.clear();
+  }
+
+  readonly onUp: ControlLinkListener['onUp'] = (link) => {
+    clearTimeout(this.#lossTimers.get(link.mediaNodeId));
+    this.#lossTimers.delete(link.mediaNodeId);
+    void this.#settings.departures.retryDrops(link.mediaNodeId);
+    void this.#takeUpAgain(link);
+  };
+
+  readonly onDown: ControlLinkListener['onDown'] = (link) => {
+    clearTimeout(this.#lossTimers.get(link.mediaNodeId));
+    const timer = setTimeout(() => {
+      this.#lossTimers.delete(link.mediaNodeId);
+      const lost = this.#settings.localRooms.sessionsOn(link.mediaNodeId);
+      void this.lose(lost, 'node_lost');
+    }, NODE_LOST_AFTER_MS);
+    this.#lossTimers.set(link.mediaNodeId, timer);
+  };
+
+  readonly onRoomEvents: ControlLinkListener['onRoomEvents'] = ({ roomId, events }) => {
+    this.#settings.channel.publishEvents(roomId, events);
+  };
+
+  readonly onSpeakers: ControlLinkListener['onSpeakers'] = (mediaNodeId, { roomId, speakers }) => {
+    this.#settings.channel.publish(roomId, 'speakers', { mediaNodeId, speakers });
+  };
+
+  readonly onConsumerClosed: ControlLinkListener['onConsumerClosed'] = (news) => {
+    const session = this.#sessionOf(news);
+    session?.socket?.notify('consumer.closed', { consumerId: news.consumerId, trackId: news.trackId });
+  };
+
+  readonly onPeerLost: ControlLinkListener['onPeerLost'] = (news) => {
+    const session = this.#sessionOf(news);
+    if (session !== undefined) void this.lose([session], news.reason);
+  };
+
+  /** Tells sessions, once each, that their media is gone. Where nobody else can, ends their tracks. Never throws. */
+  async lose(sessions: readonly Session[], reason: LossReason): Promise<void> {
+    const news = sessions.filter((session) => session.noteMediaLost());
+    for (const session of news) {
+      this.#settings.metrics.mediaLost.inc({ reason });
+      session.socket?.notify('media.lost', { reason });
+    }
+    // A node that lives ends the tracks itself.
+    if (reason !== 'node_lost') return;
+    const byRoom = Map.groupBy(news, (session) => session.roomId);
+    for (const [roomId, lost] of byRoom) await this.#endTracks(roomId, lost);
+  }
+
+  async #endTracks(roomId: RoomId, lost: readonly Session[]): Promise<void> {
+    const { rooms, channel, reportFault } = this.#settings;
+    const epochs = new Map(lost.map((session) => [session.peerId, session.media.epoch]));
+    try {
+      const { tracks } = await rooms.view(roomId);
+      const ended = tracks.filter((track) => epochs.get(track.peerId) === track.epoch);
+      if (ended.length === 0) return;
+      const trackIds = ended.map((track) => track.trackId);
+      channel.publishEvents(roomId, await rooms.endTracks(roomId, trackIds, 'node_lost'));
+    } catch (fault) {
+      // The sweep ends them later.
+      reportFault('sweep', fault, { doing: 'ending the tracks of a lost node' });
+    }
+  }
+
+  /** A link that is up anew: the node may be another life, or have dropped peers without our hearing of it. */
+  async #takeUpAgain(link: ControlLink): Promise<void> {
+    const sessions = this.#settings.localRooms.sessionsOn(link.mediaNodeId);
+    const another = sessions.filter((session) => session.media.incarnation !== link.incarnation);
+    await this.lose(another, 'node_lost');
+    const same = sessions.filter((session) => !another.includes(session));
+    for (let index = 0; index < same.length; index += ATTACH_AT_ONCE) {
+      const batch = same.slice(index, index + ATTACH_AT_ONCE);
+      await Promise.all(batch.map(async (session) => this.#attachAgain(link, session)));
+    }
+  }
+
+  async #attachAgain(link: ControlLink, session: Session): Promise<void> {
+    const { placed } = session;
+    try {
+      const { alive } = await link.call('peer.attach', placed);
+      if (!alive && session.media.epoch === placed.epoch) await this.lose([session], 'node_lost');
+    } catch (fault) {
+      // A link that broke again is taken up again when it is back.
+      this.#settings.reportFault('control_link', fault, { doing: 'peer.attach' });
+    }
+  }
+
+  #sessionOf(news: ControlNotice<'peer.lost'> | ControlNotice<'consumer.closed'>): Session | undefined {
+    const session = this.#settings.localRooms.find(news.peerId);
+    return session?.media.epoch === news.epoch && session.roomId === news.roomId ? session : undefined;
+  }
+}

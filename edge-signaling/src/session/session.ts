@@ -1,0 +1,77 @@
+import type { Epoch, JoinGrants, PlacedPeer } from '@plenary/cluster';
+import type { Incarnation, MediaNodeId, PeerId, RoomId } from '@plenary/cluster/ids';
+import type { ClientSocket } from '../transport/client-socket.ts';
+
+/** Where a session's media lives. */
+export interface SessionMedia {
+  readonly mediaNodeId: MediaNodeId;
+  readonly epoch: Epoch;
+  /** Which life of the node admitted the peer; another life does not know it. `undefined` until the link was up. */
+  readonly incarnation: Incarnation | undefined;
+}
+
+/**
+ * One person's presence as this edge serves it. No truth: the store knows where the peer lives, the session token what
+ * it may do, the media node what it sends; an edge that dies loses nothing that another cannot read again (DESIGN 3).
+ */
+export class Session {
+  readonly peerId: PeerId;
+  readonly roomId: RoomId;
+  readonly displayName: string;
+  readonly grants: JoinGrants;
+  /** Absent while the connection is broken and the client may yet resume. */
+  socket: ClientSocket | undefined;
+  /** By the monotonic clock: when the session token is due to be renewed. */
+  renewAtMs = 0;
+  #media: SessionMedia;
+  #mediaIsLost = false;
+  #tail: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    peer: { readonly peerId: PeerId; readonly roomId: RoomId; readonly displayName: string },
+    grants: JoinGrants,
+    media: SessionMedia,
+  ) {
+    this.peerId = peer.peerId;
+    this.roomId = peer.roomId;
+    this.displayName = peer.displayName;
+    this.grants = grants;
+    this.#media = media;
+  }
+
+  get media(): SessionMedia {
+    return this.#media;
+  }
+
+  /** Names the live placement in requests to the media node. */
+  get placed(): PlacedPeer {
+    return { roomId: this.roomId, peerId: this.peerId, epoch: this.#media.epoch };
+  }
+
+  get mediaIsLost(): boolean {
+    return this.#mediaIsLost;
+  }
+
+  moveTo(media: SessionMedia): void {
+    this.#media = media;
+    this.#mediaIsLost = false;
+  }
+
+  /** @returns whether this is news: a loss is told once */
+  noteMediaLost(): boolean {
+    if (this.#mediaIsLost) return false;
+    this.#mediaIsLost = true;
+    return true;
+  }
+
+  /** Runs one change of the session's placement after the other. */
+  async inTurn<Result>(change: () => Promise<Result>): Promise<Result> {
+    const result = this.#tail.then(change, change);
+    // The next in turn waits for the end, not for success; the failure goes to who asked for the change.
+    this.#tail = result.then(
+      () => undefined,
+      () => undefined,
+    );
+    return result;
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * What the rest of an edge knows of its server: sockets of clients, and rooms of sockets over all edges. `server.ts` is
+ * the only place that knows Socket.IO.
+ */
+import type { EdgeId, PeerId, RoomId } from '@plenary/cluster/ids';
+import type { PlenaryError } from '@plenary/cluster';
+import type { EdgeNoticeInput, EdgeNoticeName, LoggedEvent, ReplyEnvelope } from '@plenary/cluster/protocol';
+import { z } from 'zod';
+import { EDGE_ID, PEER_ID } from '@plenary/cluster/ids';
+
+export type Acknowledge = (reply: ReplyEnvelope) => void;
+
+/** One message as it came: nothing of it is checked. */
+export interface IncomingMessage {
+  readonly name: unknown;
+  readonly payloads: readonly unknown[];
+  /** Absent when the client asked for no acknowledgement. */
+  readonly acknowledge: Acknowledge | undefined;
+}
+
+export interface ClientSocket {
+  readonly id: string;
+  /** Of the client, as far as trusted proxies tell. */
+  readonly address: string;
+  isOpen(): boolean;
+  notify<Name extends EdgeNoticeName>(name: Name, payload: EdgeNoticeInput<Name>): void;
+  /** Hears the room's notices from now on; does nothing on a closed socket. */
+  enterRoom(roomId: RoomId): void;
+  leaveRoom(roomId: RoomId): void;
+  /** Tells the client why and closes; does nothing the second time. */
+  bye(error: PlenaryError): void;
+  /** In a room a socket may stay for ever; outside it is idle, and idle ones are limited. */
+  noteJoined(): void;
+  noteLeft(): void;
+}
+
+/** What becomes of a socket; set by who accepts it. */
+export interface SocketListener {
+  onMessage(message: IncomingMessage): void;
+  onClosed(reason: string): void;
+}
+
+export type AcceptSocket = (socket: ClientSocket) => SocketListener;
+
+/** A message between edges, over the adapter. */
+export const EDGE_MESSAGE = z.object({
+  type: z.literal('session.attached'),
+  peerId: PEER_ID,
+  edgeId: EDGE_ID,
+});
+export interface EdgeMessage {
+  readonly type: 'session.attached';
+  readonly peerId: PeerId;
+  /** The edge that holds the session now. */
+  readonly edgeId: EdgeId;
+}
+
+/** Notices to rooms. All edges hear them; while the store is away, only the sockets of this one. */
+export interface RoomChannel {
+  publishEvents(roomId: RoomId, events: readonly LoggedEvent[]): void;
+  publish<Name extends EdgeNoticeName>(roomId: RoomId, name: Name, payload: EdgeNoticeInput<Name>): void;
+  /** To sockets of this edge only. */
+  publishLocally<Name extends EdgeNoticeName>(roomId: RoomId, name: Name, payload: EdgeNoticeInput<Name>): void;
+  tellEdges(message: EdgeMessage): void;
+}

@@ -1,0 +1,120 @@
+import { PlenaryError } from '@plenary/cluster';
+import type { RoomId } from '@plenary/cluster/ids';
+import type { EdgeNoticeInput, EdgeNoticeName, ReplyEnvelope } from '@plenary/cluster/protocol';
+import type { CountedSocket } from '../limits/address-limits.ts';
+import type { EdgeMetrics, ReportFault } from '../metrics.ts';
+import type { ClientSocket, SocketListener } from './client-socket.ts';
+import { roomNameOf } from './room-channel.ts';
+
+/** Outside a room a socket may stay this long: a person may take their time on the pre-join page. */
+const IDLE_LIMIT_MS = 600_000;
+
+/** What is used of a Socket.IO server socket. */
+export interface ServerSocket {
+  readonly id: string;
+  readonly connected: boolean;
+  readonly conn: { close(): void };
+  emit(name: string, payload: unknown): boolean;
+  join(room: string): Promise<void> | void;
+  leave(room: string): Promise<void> | void;
+  disconnect(close: boolean): unknown;
+  onAny(listener: (name: unknown, ...args: unknown[]) => void): unknown;
+  on(event: 'disconnect', listener: (reason: string) => void): unknown;
+  on(event: 'error', listener: (fault: unknown) => void): unknown;
+}
+
+export interface SocketIoClientSettings {
+  readonly address: string;
+  readonly count: CountedSocket | undefined;
+  readonly metrics: EdgeMetrics;
+}
+
+/** A client's socket over Socket.IO. */
+export class SocketIoClient implements ClientSocket {
+  readonly id: string;
+  readonly address: string;
+  readonly #socket: ServerSocket;
+  readonly #settings: SocketIoClientSettings;
+  #saidBye = false;
+  #idleTimer: NodeJS.Timeout | undefined;
+
+  constructor(socket: ServerSocket, settings: SocketIoClientSettings) {
+    this.id = socket.id;
+    this.address = settings.address;
+    this.#socket = socket;
+    this.#settings = settings;
+    this.#startIdle();
+  }
+
+  /** Passes everything that comes to the listener, from now on. */
+  serve(
+    listener: SocketListener,
+    hooks: { readonly onClosed: () => void; readonly reportFault: ReportFault },
+  ): void {
+    const { reportFault } = hooks;
+    this.#socket.onAny((name, ...args) => {
+      // After the last word nothing is heard: what a flood left in the buffers costs nothing more.
+      if (this.#saidBye) return;
+      const last = args.at(-1);
+      if (typeof last !== 'function') {
+        listener.onMessage({ name, payloads: args, acknowledge: undefined });
+        return;
+      }
+      const acknowledge = (reply: ReplyEnvelope): void => {
+        last(reply);
+      };
+      listener.onMessage({ name, payloads: args.slice(0, -1), acknowledge });
+    });
+    // Socket.IO emits `error` for what a client sends under that name, and throws when nobody listens.
+    this.#socket.on('error', (fault) => reportFault('socket', fault, { address: this.address }));
+    this.#socket.on('disconnect', (reason) => {
+      clearTimeout(this.#idleTimer);
+      listener.onClosed(reason);
+      hooks.onClosed();
+      // A client may leave the namespace and keep the connection, where nothing would ever end it.
+      this.#socket.conn.close();
+    });
+  }
+
+  isOpen(): boolean {
+    return this.#socket.connected && !this.#saidBye;
+  }
+
+  notify<Name extends EdgeNoticeName>(name: Name, payload: EdgeNoticeInput<Name>): void {
+    if (this.isOpen()) this.#socket.emit(name, payload);
+  }
+
+  enterRoom(roomId: RoomId): void {
+    // The adapter would keep a room of a socket that is gone for ever.
+    if (this.#socket.connected) void this.#socket.join(roomNameOf(roomId));
+  }
+
+  leaveRoom(roomId: RoomId): void {
+    if (this.#socket.connected) void this.#socket.leave(roomNameOf(roomId));
+  }
+
+  bye(error: PlenaryError): void {
+    if (!this.isOpen()) return;
+    this.#socket.emit('bye', error.toWire());
+    this.#saidBye = true;
+    this.#settings.metrics.dropped.inc({ code: error.code });
+    this.#socket.disconnect(true);
+  }
+
+  noteJoined(): void {
+    clearTimeout(this.#idleTimer);
+    this.#settings.count?.joined();
+  }
+
+  noteLeft(): void {
+    this.#settings.count?.left();
+    this.#startIdle();
+  }
+
+  #startIdle(): void {
+    clearTimeout(this.#idleTimer);
+    if (!this.#socket.connected) return;
+    const drop = (): void => this.bye(new PlenaryError('timed_out', 'No room was joined.'));
+    this.#idleTimer = setTimeout(drop, IDLE_LIMIT_MS);
+  }
+}
