@@ -1,0 +1,55 @@
+import { useEffect } from 'react';
+import { Toasts } from './components/Notices.tsx';
+import { useStore } from './hooks/use-store.ts';
+import { EndPage } from './pages/EndPage.tsx';
+import { LandingPage } from './pages/LandingPage.tsx';
+import { MeetingPage } from './pages/MeetingPage.tsx';
+import { PreJoinPage } from './pages/PreJoinPage.tsx';
+import type { RoomController } from './state/room-controller.ts';
+import type { Route } from './state/route.ts';
+
+/** One room's page, from the door to the goodbye. */
+export function RoomApp({ controller }: { readonly controller: RoomController }) {
+  const snapshot = useStore(controller.meeting);
+  const media = useStore(controller.media);
+  const ui = useStore(controller.ui);
+  const { connection } = snapshot;
+  const inside = connection.phase === 'joined' || connection.phase === 'reconnecting';
+  useEffect(() => {
+    document.title = inside ? `${controller.route.roomId} · Plenary` : 'Plenary';
+  }, [inside, controller]);
+
+  const props = { controller, snapshot, media, ui };
+  const ended =
+    (connection.phase === 'left' || connection.phase === 'failed') && !ui.atDoor ? connection : undefined;
+  return (
+    <>
+      {inside ? (
+        <MeetingPage {...props} />
+      ) : ended !== undefined ? (
+        <EndPage
+          roomId={controller.route.roomId}
+          connection={ended}
+          onRejoin={() => {
+            controller.returnToDoor();
+          }}
+        />
+      ) : (
+        <PreJoinPage {...props} />
+      )}
+      <Toasts toasts={ui.toasts} onDismiss={(id) => controller.dismissToast(id)} />
+    </>
+  );
+}
+
+/** Chooses the page of an address. */
+export function App({
+  route,
+  controller,
+}: {
+  readonly route: Route;
+  readonly controller: RoomController | undefined;
+}) {
+  if (controller !== undefined) return <RoomApp controller={controller} />;
+  return route.page === 'bad-room' ? <LandingPage badName={route.name} /> : <LandingPage />;
+}

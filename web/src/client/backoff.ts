@@ -1,0 +1,24 @@
+/** Bounds of a full-jitter back-off. */
+export interface BackoffBounds {
+  /** Longest wait before the first attempt, in milliseconds; it doubles with each attempt. */
+  readonly baseMs: number;
+  /** No wait is longer than this, in milliseconds. */
+  readonly capMs: number;
+}
+
+/** Back-off of reconnecting: the first attempt comes soon, yet thousands that lost one edge do not come at once. */
+export const RECONNECT_BACKOFF: BackoffBounds = { baseMs: 250, capMs: 5_000 };
+/** Back-off of a request that was answered with a retryable error. */
+export const RETRY_BACKOFF: BackoffBounds = { baseMs: 500, capMs: 8_000 };
+
+/**
+ * How long to wait before an attempt: anything between nothing and a bound that doubles ("full jitter"), so that
+ * clients that failed together do not come back together.
+ *
+ * @param attempt - 0 for the first
+ * @param random - a number in [0, 1)
+ */
+export function fullJitterMs(attempt: number, bounds: BackoffBounds, random: number): number {
+  const bound = Math.min(bounds.capMs, bounds.baseMs * 2 ** Math.min(Math.max(attempt, 0), 30));
+  return Math.floor(random * bound);
+}

@@ -1,0 +1,62 @@
+import type { WireError } from '@plenary/cluster/errors';
+
+/**
+ * Where the client stands with its edge. Media has its own state, since it goes on while the edge is away.
+ *
+ * ```
+ * idle → connecting → joining → joined ⇄ reconnecting
+ *           ↑____________|         (each of them) → left | failed → connecting (a new join)
+ * ```
+ */
+export type ConnectionState =
+  | { readonly phase: 'idle' }
+  | { readonly phase: 'connecting'; readonly attempt: number; readonly lastError?: WireError }
+  | { readonly phase: 'joining'; readonly attempt: number }
+  | { readonly phase: 'joined'; readonly edgeUrl: string }
+  | { readonly phase: 'reconnecting'; readonly attempt: number; readonly reason: string }
+  | { readonly phase: 'left' }
+  | { readonly phase: 'failed'; readonly error: WireError };
+
+export type ConnectionEvent =
+  | { readonly type: 'join_requested' }
+  | { readonly type: 'socket_opened' }
+  | { readonly type: 'attempt_failed'; readonly error: WireError }
+  | { readonly type: 'joined'; readonly edgeUrl: string }
+  | { readonly type: 'socket_lost'; readonly reason: string }
+  | { readonly type: 'left' }
+  | { readonly type: 'failed'; readonly error: WireError };
+
+export type ConnectionPhase = ConnectionState['phase'];
+
+/** A phase in which the meeting runs or is being taken up again. */
+export function isActive(state: ConnectionState): boolean {
+  return state.phase !== 'idle' && state.phase !== 'left' && state.phase !== 'failed';
+}
+
+/**
+ * The only place where the connection's state changes. An event that does not fit the state leaves it as it is:
+ * events of a socket that was given up arrive late, and must not disturb its successor.
+ */
+export function transition(state: ConnectionState, event: ConnectionEvent): ConnectionState {
+  switch (event.type) {
+    case 'join_requested':
+      return isActive(state) ? state : { phase: 'connecting', attempt: 0 };
+    case 'socket_opened':
+      return state.phase === 'connecting' ? { phase: 'joining', attempt: state.attempt } : state;
+    case 'attempt_failed':
+      if (state.phase === 'connecting' || state.phase === 'joining') {
+        return { phase: 'connecting', attempt: state.attempt + 1, lastError: event.error };
+      }
+      return state.phase === 'reconnecting' ? { ...state, attempt: state.attempt + 1 } : state;
+    case 'joined':
+      return state.phase === 'joining' || state.phase === 'reconnecting'
+        ? { phase: 'joined', edgeUrl: event.edgeUrl }
+        : state;
+    case 'socket_lost':
+      return state.phase === 'joined' ? { phase: 'reconnecting', attempt: 0, reason: event.reason } : state;
+    case 'left':
+      return state.phase === 'failed' ? state : { phase: 'left' };
+    case 'failed':
+      return isActive(state) ? { phase: 'failed', error: event.error } : state;
+  }
+}

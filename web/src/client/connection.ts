@@ -1,0 +1,265 @@
+import { PlenaryError, toPlenaryError, type ErrorCode } from '@plenary/cluster/errors';
+import type { ClientReply, ClientRequestInput, ClientRequestName } from '@plenary/cluster/protocol';
+import { RECONNECT_BACKOFF, fullJitterMs } from './backoff.ts';
+import type { ConnectionEvent } from './connection-state.ts';
+import type { ClientLog, Counters } from './counters.ts';
+import { normaliseEdgeUrl, withEdges, withFailedEdge, withWorkingEdge, type EdgeList } from './edge-list.ts';
+import { EdgeLink, type ParsedNotice } from './rpc.ts';
+import type { SignallingPort } from './signalling-port.ts';
+
+export type EnterMode = 'join' | 'resume';
+
+/** Errors of `resume` after which only a fresh join helps. */
+const REJOIN_CODES: readonly ErrorCode[] = [
+  'session_gone',
+  'token_expired',
+  'token_invalid',
+  'token_wrong_room',
+  'peer_not_found',
+];
+/** Errors that are the edge's own and not the request's: the next attempt goes to another edge. */
+const OTHER_EDGE_CODES: readonly ErrorCode[] = [
+  'timed_out',
+  'shutting_down',
+  'internal',
+  'store_unavailable',
+];
+
+export interface ConnectionEnvironment {
+  readonly port: SignallingPort;
+  readonly dispatch: (event: ConnectionEvent) => void;
+  /** Sends `join` or `resume`, and calls {@link Connection.admit} once granted; throws what it was refused with. */
+  readonly enter: (link: EdgeLink, mode: EnterMode) => Promise<void>;
+  readonly notice: (notice: Exclude<ParsedNotice, { name: 'bye' }>) => void;
+  readonly socketOpened: () => void;
+  readonly counters: Counters;
+  readonly log: ClientLog;
+  readonly joinDeadlineMs: number;
+  readonly reconnectDeadlineMs: number;
+}
+
+/** Keeps a connection to some edge: opens, joins, resumes elsewhere when it breaks, and says why when it cannot. */
+export class Connection {
+  readonly #environment: ConnectionEnvironment;
+  #edges: EdgeList = [];
+  #link: EdgeLink | undefined;
+  #opening: Promise<EdgeLink> | undefined;
+  #entered = false;
+  #bye: PlenaryError | undefined;
+  /** Grows with every start and stop; whoever waits compares it and gives up when it is no longer theirs. */
+  #run = 0;
+  #wake: (() => void) | undefined;
+
+  constructor(edgeUrls: readonly string[], environment: ConnectionEnvironment) {
+    this.#environment = environment;
+    this.addEdges(edgeUrls);
+  }
+
+  get entered(): boolean {
+    return this.#entered;
+  }
+
+  get edgeUrl(): string | undefined {
+    return this.#link?.url;
+  }
+
+  addEdges(urls: readonly string[]): void {
+    this.#edges = withEdges(this.#edges, urls);
+  }
+
+  /** Opens the socket ahead of the join. An edge that does not answer is no error yet. */
+  async warm(): Promise<void> {
+    try {
+      await this.#open();
+    } catch (thrown) {
+      this.#environment.log.warn('the edge does not answer yet', toPlenaryError(thrown).message);
+    }
+  }
+
+  /** Joins; resolves once joined, throws what ended the attempts. */
+  async join(): Promise<void> {
+    this.#run += 1;
+    await this.#enter('join', this.#run, this.#environment.joinDeadlineMs);
+  }
+
+  /** Ends this session's connection and begins a new one by a fresh join. Handles its own errors. */
+  rejoin(): void {
+    if (!this.#entered) return;
+    this.#lost('the session is begun anew', 'join');
+  }
+
+  /**
+   * The edge granted the join or the resume: requests pass from now on.
+   *
+   * @throws PlenaryError `session_gone` when this link was given up before its answer came
+   */
+  admit(link: EdgeLink): void {
+    if (this.#link !== link || !link.isOpen) throw new PlenaryError('session_gone', 'Given up meanwhile.');
+    this.#entered = true;
+    this.#bye = undefined;
+    this.#edges = withWorkingEdge(this.#edges, link.url);
+    this.#environment.dispatch({ type: 'joined', edgeUrl: link.url });
+  }
+
+  /** A request to the edge in use. */
+  request<Name extends ClientRequestName>(
+    name: Name,
+    payload: ClientRequestInput<Name>,
+  ): Promise<ClientReply<Name>> {
+    if (this.#link === undefined || !this.#entered) {
+      return Promise.reject(new PlenaryError('timed_out', `${name}: no edge is connected.`));
+    }
+    return this.#link.request(name, payload);
+  }
+
+  /** Tells the edge that this client leaves, without waiting, and closes. For `pagehide`. */
+  leaveNow(): void {
+    this.#link?.sendWithoutWaiting('leave');
+    this.stop();
+  }
+
+  /** Ends everything; nothing is called back afterwards. */
+  stop(): void {
+    this.#run += 1;
+    this.#entered = false;
+    this.#wake?.();
+    this.#link?.close();
+    this.#link = undefined;
+    this.#opening = undefined;
+  }
+
+  /** Goes on at once instead of waiting for the next attempt, as when the browser says it is online again. */
+  hurry(): void {
+    this.#wake?.();
+  }
+
+  async #enter(firstMode: EnterMode, run: number, deadlineMs: number): Promise<void> {
+    const deadline = performance.now() + deadlineMs;
+    let mode = firstMode;
+    for (let attempt = 0; ; attempt += 1) {
+      // A first join is a person's wish and waits for nothing; all who lost one edge come back spread out.
+      if (attempt > 0 || mode === 'resume')
+        await this.#sleep(fullJitterMs(attempt, RECONNECT_BACKOFF, Math.random()));
+      this.#check(run);
+      const edgeUrl = this.#edges[0];
+      try {
+        const link = await this.#open();
+        this.#check(run);
+        this.#environment.dispatch({ type: 'socket_opened' });
+        await this.#environment.enter(link, mode);
+        this.#check(run);
+        return;
+      } catch (thrown) {
+        this.#check(run);
+        const error = this.#bye ?? toPlenaryError(thrown);
+        this.#bye = undefined;
+        this.#drop();
+        if (edgeUrl !== undefined && OTHER_EDGE_CODES.includes(error.code)) {
+          this.#edges = withFailedEdge(this.#edges, edgeUrl);
+        }
+        if (mode === 'resume' && REJOIN_CODES.includes(error.code)) {
+          mode = 'join';
+          attempt = -1;
+          continue;
+        }
+        if (!error.retryable || performance.now() >= deadline) throw error;
+        this.#environment.dispatch({ type: 'attempt_failed', error: error.toWire() });
+      }
+    }
+  }
+
+  /** The open link, or the one that is being opened: however many ask, one socket is made. */
+  #open(): Promise<EdgeLink> {
+    if (this.#link?.isOpen === true) return Promise.resolve(this.#link);
+    this.#opening ??= new Promise<EdgeLink>((resolve, reject) => {
+      const url = this.#edges[0] ?? normaliseEdgeUrl(globalThis.location.href);
+      const link: EdgeLink = new EdgeLink(
+        this.#environment.port,
+        url,
+        {
+          opened: () => {
+            if (this.#link !== link) return;
+            this.#environment.socketOpened();
+            this.#opening = undefined;
+            resolve(link);
+          },
+          closed: (reason) => {
+            reject(new PlenaryError('timed_out', `${url}: ${reason}.`));
+            if (this.#link !== link) return;
+            this.#opening = undefined;
+            this.#link = undefined;
+            if (this.#entered) this.#lost(reason, 'resume');
+          },
+          notice: (notice) => {
+            if (this.#link === link) this.#notice(notice);
+          },
+        },
+        { counters: this.#environment.counters, log: this.#environment.log },
+      );
+      this.#link = link;
+    });
+    return this.#opening;
+  }
+
+  #drop(): void {
+    const link = this.#link;
+    this.#link = undefined;
+    this.#opening = undefined;
+    link?.close();
+  }
+
+  #notice(notice: ParsedNotice): void {
+    if (notice.name !== 'bye') {
+      this.#environment.notice(notice);
+      return;
+    }
+    // While entering, the pending request fails with the connection, and this is the true reason.
+    this.#bye = PlenaryError.fromWire(notice.payload);
+    if (!this.#entered) return;
+    const bye = this.#bye;
+    this.#bye = undefined;
+    if (bye.retryable || REJOIN_CODES.includes(bye.code)) this.#lost(bye.code, 'resume');
+    else this.#fail(bye);
+  }
+
+  #lost(reason: string, mode: EnterMode): void {
+    this.#entered = false;
+    const lostUrl = this.#link?.url ?? this.#edges[0];
+    this.#drop();
+    this.#run += 1;
+    const run = this.#run;
+    this.#environment.counters.reconnects += 1;
+    if (lostUrl !== undefined && mode === 'resume') this.#edges = withFailedEdge(this.#edges, lostUrl);
+    this.#environment.dispatch({ type: 'socket_lost', reason });
+    this.#enter(mode, run, this.#environment.reconnectDeadlineMs).catch((thrown: unknown) => {
+      if (run === this.#run) this.#fail(toPlenaryError(thrown));
+    });
+  }
+
+  #fail(error: PlenaryError): void {
+    this.stop();
+    this.#environment.dispatch({ type: 'failed', error: error.toWire() });
+  }
+
+  #check(run: number): void {
+    if (run !== this.#run) throw new PlenaryError('session_gone', 'The meeting was left meanwhile.');
+  }
+
+  #sleep(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(done, delayMs);
+      const wake = (): void => {
+        done();
+      };
+      this.#wake = wake;
+      const release = (): void => {
+        if (this.#wake === wake) this.#wake = undefined;
+      };
+      function done(): void {
+        clearTimeout(timer);
+        release();
+        resolve();
+      }
+    });
+  }
+}

@@ -1,0 +1,29 @@
+/**
+ * The edges that the client may use, in the order in which it will try them. Immutable: each change gives a new list.
+ */
+export type EdgeList = readonly string[];
+
+/** The origin of an edge's URL. A path would name a Socket.IO namespace, which no edge has. */
+export function normaliseEdgeUrl(url: string): string {
+  const parsed = new URL(url);
+  if (parsed.protocol === 'ws:') parsed.protocol = 'http:';
+  if (parsed.protocol === 'wss:') parsed.protocol = 'https:';
+  return parsed.origin;
+}
+
+/** Adds edges behind the known ones; an edge that is there already keeps its place. */
+export function withEdges(edges: EdgeList, urls: readonly string[]): EdgeList {
+  const merged = new Set(edges);
+  for (const url of urls) merged.add(normaliseEdgeUrl(url));
+  return [...merged];
+}
+
+/** Puts an edge that failed behind all others, so that the next attempt goes elsewhere where there is an elsewhere. */
+export function withFailedEdge(edges: EdgeList, failed: string): EdgeList {
+  return edges.includes(failed) ? [...edges.filter((edge) => edge !== failed), failed] : edges;
+}
+
+/** Puts an edge that works in front. */
+export function withWorkingEdge(edges: EdgeList, working: string): EdgeList {
+  return [working, ...edges.filter((edge) => edge !== working)];
+}

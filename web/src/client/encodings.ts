@@ -1,0 +1,46 @@
+import type { TrackSource } from '@plenary/cluster/protocol';
+import type { types } from 'mediasoup-client';
+
+/** How a source is encoded. */
+export interface EncodingPlan {
+  readonly encodings?: types.RtpEncodingParameters[];
+  readonly codecOptions?: types.ProducerCodecOptions;
+  /** The codec's media type, when not the first one that both sides know. */
+  readonly mimeType?: string;
+}
+
+/**
+ * Camera: three VP8 layers of 180, 360 and 720 lines, since every browser encodes and decodes them, and a media node
+ * picks per viewer. Screen: one layer at full size and a low frame rate, since text must be sharp before it is smooth.
+ */
+export function encodingPlan(source: TrackSource): EncodingPlan {
+  switch (source) {
+    case 'camera':
+      return {
+        mimeType: 'video/VP8',
+        encodings: [
+          { scaleResolutionDownBy: 4, maxBitrate: 150_000, scalabilityMode: 'L1T3' },
+          { scaleResolutionDownBy: 2, maxBitrate: 500_000, scalabilityMode: 'L1T3' },
+          { scaleResolutionDownBy: 1, maxBitrate: 1_500_000, scalabilityMode: 'L1T3' },
+        ],
+        // Without it Chromium starts at 300 kbit/s and shows the smallest layer only for the first seconds.
+        codecOptions: { videoGoogleStartBitrate: 1_000 },
+      };
+    case 'screen':
+      return {
+        mimeType: 'video/VP8',
+        encodings: [{ maxBitrate: 2_500_000, maxFramerate: 15 }],
+        codecOptions: { videoGoogleStartBitrate: 1_500 },
+      };
+    case 'microphone':
+      return {
+        encodings: [{ maxBitrate: 40_000 }],
+        codecOptions: { opusDtx: true, opusFec: true, opusStereo: false },
+      };
+    case 'screen-audio':
+      return {
+        encodings: [{ maxBitrate: 128_000 }],
+        codecOptions: { opusDtx: false, opusFec: true, opusStereo: true },
+      };
+  }
+}

@@ -1,0 +1,120 @@
+import { PlenaryError, toPlenaryError } from '@plenary/cluster/errors';
+import {
+  PROTOCOL_VERSION,
+  type ClientReply,
+  type EventId,
+  type RoomId,
+  type Session,
+} from '@plenary/cluster/protocol';
+import type { EnterMode } from './connection.ts';
+import type { JoinClock } from './join-timings.ts';
+import type { MeetingOptions, TokenGrant } from './meeting-types.ts';
+import { newRequestId } from './request-edge.ts';
+import type { EdgeLink } from './rpc.ts';
+import { mediaRequest, type WarmMedia } from './warm-up.ts';
+
+export interface EntranceEnvironment {
+  readonly options: MeetingOptions;
+  readonly roomId: RoomId;
+  readonly displayName: () => string | undefined;
+  readonly lastEventId: () => EventId;
+  readonly warm: () => Promise<WarmMedia>;
+  readonly edgesKnown: (urls: readonly string[]) => void;
+  /** A join is about to be sent: what arrives from now on belongs to the new session. */
+  readonly joining: () => void;
+  readonly joined: (link: EdgeLink, reply: ClientReply<'join'>, warm: WarmMedia) => void;
+  readonly resumed: (link: EdgeLink, reply: ClientReply<'resume'>) => void;
+  readonly clock: JoinClock;
+}
+
+/** Enters the room on a connection: by a join, or by taking the session up again. Holds the session. */
+export class Entrance {
+  readonly #environment: EntranceEnvironment;
+  #session: Session | undefined;
+  #joinRequestId = newRequestId();
+  #needsFreshToken = false;
+
+  constructor(environment: EntranceEnvironment) {
+    this.#environment = environment;
+  }
+
+  get session(): Session | undefined {
+    return this.#session;
+  }
+
+  /** Begins a join that is no repeat of an earlier one. */
+  startAnew(): void {
+    this.#session = undefined;
+    this.#joinRequestId = newRequestId();
+  }
+
+  /** The edge gave a newer token for the next resume. */
+  renew(sessionToken: string): void {
+    if (this.#session !== undefined) this.#session = { ...this.#session, sessionToken };
+  }
+
+  /** @throws PlenaryError what the edge refused with */
+  async enter(link: EdgeLink, mode: EnterMode): Promise<void> {
+    if (mode === 'resume' && this.#session !== undefined) {
+      await this.#resume(link, this.#session);
+      return;
+    }
+    if (this.#session !== undefined) {
+      // The old session is over, and its token may be what ended it; its peer leaves the room by its lease.
+      this.startAnew();
+      this.#needsFreshToken = true;
+    }
+    try {
+      await this.#join(link);
+    } catch (thrown) {
+      const error = toPlenaryError(thrown);
+      const canRenew = this.#environment.options.getToken !== undefined && !this.#needsFreshToken;
+      if (error.code !== 'token_expired' || !canRenew) throw error;
+      this.#needsFreshToken = true;
+      await this.#join(link);
+    }
+  }
+
+  async #join(link: EdgeLink): Promise<void> {
+    const { options, roomId, clock } = this.#environment;
+    this.#environment.joining();
+    const [warm, token] = await Promise.all([this.#environment.warm(), this.#token()]);
+    clock.note('prepared');
+    const displayName = this.#environment.displayName();
+    clock.note('joinSent');
+    const reply = await link.request('join', {
+      protocolVersion: PROTOCOL_VERSION,
+      requestId: this.#joinRequestId,
+      roomId,
+      token,
+      ...(displayName === undefined ? {} : { displayName }),
+      media: mediaRequest(warm, options.publish ?? true),
+    });
+    clock.note('joinAnswered');
+    this.#needsFreshToken = false;
+    this.#session = reply.session;
+    this.#environment.joined(link, reply, warm);
+  }
+
+  async #resume(link: EdgeLink, session: Session): Promise<void> {
+    const reply = await link.request('resume', {
+      protocolVersion: PROTOCOL_VERSION,
+      sessionToken: session.sessionToken,
+      lastEventId: this.#environment.lastEventId(),
+    });
+    this.#session = reply.session;
+    this.#environment.resumed(link, reply);
+  }
+
+  async #token(): Promise<string> {
+    const { token, getToken } = this.#environment.options;
+    const fresh = this.#needsFreshToken;
+    if (token !== undefined && (getToken === undefined || !fresh)) return token;
+    if (getToken === undefined)
+      throw new PlenaryError('token_invalid', 'Neither token nor getToken is given.');
+    const given = await getToken({ fresh });
+    const grant: TokenGrant = typeof given === 'string' ? { token: given } : given;
+    this.#environment.edgesKnown(grant.edgeUrls ?? []);
+    return grant.token;
+  }
+}

@@ -1,0 +1,23 @@
+/** The headless Plenary client: everything a meeting needs except a user interface. Knows no React. */
+export { isActive, type ConnectionPhase, type ConnectionState } from './connection-state.ts';
+export type { ClientLog, Counters } from './counters.ts';
+export { errorForPeople, type PersonReadableError } from './errors-for-people.ts';
+export { JOIN_STEPS, type JoinStep, type JoinTimings } from './join-timings.ts';
+export type {
+  MediaState,
+  MeetingEvents,
+  MeetingOptions,
+  MeetingSnapshot,
+  Self,
+  TokenGrant,
+} from './meeting-types.ts';
+export { Meeting, createMeeting } from './meeting.ts';
+export type { OutgoingChat } from './outbox.ts';
+export type { WantedVideo } from './plan-subscriptions.ts';
+export type { LocalTrack } from './publisher.ts';
+export type { RoomState } from './room-state.ts';
+export type { SignallingConnection, SignallingHandlers, SignallingPort } from './signalling-port.ts';
+export { socketSignalling } from './socket-signalling.ts';
+export type { MeetingStats, ReceivedTrackStats, SentTrackStats } from './stats.ts';
+export { Store, type ReadableStore } from './store.ts';
+export type { RemoteTrack } from './subscriptions.ts';

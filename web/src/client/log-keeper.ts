@@ -1,0 +1,119 @@
+import { toPlenaryError } from '@plenary/cluster/errors';
+import type { ClientReply, EventId, LoggedEvent, RoomSnapshot } from '@plenary/cluster/protocol';
+import { RETRY_BACKOFF, fullJitterMs } from './backoff.ts';
+import type { ClientLog, Counters } from './counters.ts';
+import {
+  EMPTY_LOG,
+  isBehind,
+  receiveCatchUp,
+  receiveEvent,
+  receiveHead,
+  receiveSnapshot,
+  withRoom,
+  type RoomLog,
+} from './room-log.ts';
+import type { RoomState } from './room-state.ts';
+
+/** How long a gap may close by itself, since two edges' messages may overtake each other, in milliseconds. */
+export const GAP_PATIENCE_MS = 150;
+
+export interface LogKeeperEnvironment {
+  readonly sync: (afterEventId: EventId) => Promise<ClientReply<'sync'>>;
+  /** Called after each change of the room. */
+  readonly changed: (room: RoomState) => void;
+  /** `false` while no edge answers: a resume brings what is missing then. */
+  readonly canSync: () => boolean;
+  readonly counters: Counters;
+  readonly log: ClientLog;
+}
+
+/** Holds the room and closes the gaps of its event log. */
+export class LogKeeper {
+  readonly #environment: LogKeeperEnvironment;
+  #log: RoomLog = EMPTY_LOG;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #syncing = false;
+  #attempt = 0;
+
+  constructor(environment: LogKeeperEnvironment) {
+    this.#environment = environment;
+  }
+
+  get room(): RoomState {
+    return this.#log.room;
+  }
+
+  takeEvent(event: LoggedEvent): void {
+    const { log, duplicate } = receiveEvent(this.#log, event);
+    if (duplicate) this.#environment.counters.duplicateEvents += 1;
+    else this.#replace(log);
+  }
+
+  takeHead(headId: EventId): void {
+    this.#replace(receiveHead(this.#log, headId));
+  }
+
+  takeSnapshot(snapshot: RoomSnapshot): void {
+    this.#replace(receiveSnapshot(this.#log, snapshot));
+  }
+
+  takeCatchUp(events: readonly LoggedEvent[]): void {
+    this.#replace(receiveCatchUp(this.#log, events));
+  }
+
+  /** Forgets everything, before another session of the room begins. What was shown stays shown until its snapshot. */
+  clear(): void {
+    this.stop();
+    this.#log = EMPTY_LOG;
+  }
+
+  change(change: (room: RoomState) => RoomState): void {
+    this.#replace(withRoom(this.#log, change));
+  }
+
+  /** Ends the timer; the room stays readable. */
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#attempt = 0;
+  }
+
+  #replace(log: RoomLog): void {
+    const changed = log.room !== this.#log.room;
+    this.#log = log;
+    if (changed) this.#environment.changed(log.room);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (!isBehind(this.#log)) {
+      this.stop();
+      return;
+    }
+    if (this.#timer !== undefined || this.#syncing) return;
+    const delayMs =
+      GAP_PATIENCE_MS + (this.#attempt === 0 ? 0 : fullJitterMs(this.#attempt, RETRY_BACKOFF, Math.random()));
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      void this.#sync();
+    }, delayMs);
+  }
+
+  /** Handles its own errors: a failed sync is tried again as long as the gap is there. */
+  async #sync(): Promise<void> {
+    if (!isBehind(this.#log) || !this.#environment.canSync()) return;
+    this.#syncing = true;
+    this.#attempt += 1;
+    this.#environment.counters.syncs += 1;
+    try {
+      const reply = await this.#environment.sync(this.#log.room.lastEventId);
+      this.#syncing = false;
+      if (reply.type === 'snapshot') this.takeSnapshot(reply.room);
+      else this.takeCatchUp(reply.events);
+    } catch (thrown) {
+      this.#syncing = false;
+      this.#environment.log.warn('sync failed', toPlenaryError(thrown).message);
+      this.#schedule();
+    }
+  }
+}

@@ -1,0 +1,83 @@
+import type { PlenaryError } from '@plenary/cluster/errors';
+import type { EventId, PeerId, Role, RosterPeer, TrackId, TrackSource } from '@plenary/cluster/protocol';
+import type { ConnectionState } from './connection-state.ts';
+import type { ClientLog } from './counters.ts';
+import type { OutgoingChat } from './outbox.ts';
+import type { LocalTrack } from './publisher.ts';
+import type { RoomState } from './room-state.ts';
+import type { SignallingPort } from './signalling-port.ts';
+import type { RemoteTrack } from './subscriptions.ts';
+import type { CreateDevice } from './warm-up.ts';
+
+/** A join token, and the edges that its issuer knows. */
+export interface TokenGrant {
+  readonly token: string;
+  readonly edgeUrls?: readonly string[];
+}
+
+export interface MeetingOptions {
+  /** Edges in order of preference, for example `https://meet.example.org`. */
+  readonly edgeUrls: readonly string[];
+  readonly roomId: string;
+  /** A ready token; or `getToken`, which can also renew one. One of the two must be given. */
+  readonly token?: string;
+  /** Called for each join, so before the first and whenever a session cannot be resumed. */
+  readonly getToken?: (request: { readonly fresh: boolean }) => Promise<string | TokenGrant>;
+  /** The name that others see, where the token leaves it open. */
+  readonly displayName?: string;
+  /** `false` for a viewer, who needs no transport for sending. Default `true`. */
+  readonly publish?: boolean;
+  /** How long a join may be retried when the cluster is busy, in milliseconds. Default 20,000. */
+  readonly joinDeadlineMs?: number;
+  /** How long a lost session is sought again before it counts as failed, in milliseconds. Default 300,000. */
+  readonly reconnectDeadlineMs?: number;
+  /** How edges are reached. Default: Socket.IO. */
+  readonly signalling?: SignallingPort;
+  /** Makes the mediasoup device. Default: the one that fits the browser. */
+  readonly createDevice?: CreateDevice;
+  readonly log?: ClientLog;
+}
+
+/** How the media path stands. It goes on while the edge is away, and the other way round. */
+export type MediaState = 'none' | 'connecting' | 'connected' | 'reconnecting';
+
+/** Who one is in the meeting. */
+export interface Self {
+  readonly peerId: PeerId;
+  readonly displayName: string;
+  readonly role: Role;
+}
+
+/** All that a user interface draws. Immutable; a new object whenever anything changed. */
+export interface MeetingSnapshot {
+  readonly connection: ConnectionState;
+  readonly media: MediaState;
+  readonly self: Self | undefined;
+  readonly edgeId: string | undefined;
+  readonly mediaNodeId: string | undefined;
+  readonly datacenter: string | undefined;
+  readonly room: RoomState;
+  readonly remoteTracks: ReadonlyMap<TrackId, RemoteTrack>;
+  readonly localTracks: ReadonlyMap<TrackSource, LocalTrack>;
+  /** Who speaks now, the loudest first. */
+  readonly speakers: readonly PeerId[];
+  /** One's own chat messages that the room does not show yet. */
+  readonly outbox: readonly OutgoingChat[];
+}
+
+/** Events beside the snapshot: things that happen once. */
+export interface MeetingEvents {
+  readonly 'peer-joined': RosterPeer;
+  readonly 'peer-left': { readonly peerId: PeerId; readonly displayName: string | undefined };
+  readonly 'chat-received': {
+    readonly messageId: string;
+    readonly displayName: string;
+    readonly text: string;
+  };
+  /** A device was unplugged, or the browser's own "stop sharing" was pressed. */
+  readonly 'local-track-ended': { readonly source: TrackSource };
+  /** Something a person asked for was refused; the meeting goes on. */
+  readonly problem: PlenaryError;
+  /** The room was replaced by a snapshot; `lastEventId` is its place in the log. */
+  readonly 'room-replaced': { readonly lastEventId: EventId };
+}

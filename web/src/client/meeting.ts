@@ -1,0 +1,411 @@
+import { PlenaryError, toPlenaryError } from '@plenary/cluster/errors';
+import {
+  ROOM_ID,
+  type ClientReply,
+  type RoomId,
+  type Session,
+  type TrackSource,
+} from '@plenary/cluster/protocol';
+import { isActive, transition, type ConnectionEvent } from './connection-state.ts';
+import { Connection } from './connection.ts';
+import { consoleLog, newCounters, type ClientLog, type Counters } from './counters.ts';
+import { Entrance } from './entrance.ts';
+import { watchFirstFrame } from './first-frame.ts';
+import { JoinClock, type JoinTimings } from './join-timings.ts';
+import { LogKeeper } from './log-keeper.ts';
+import { MediaKeeper } from './media-keeper.ts';
+import type { MeetingEvents, MeetingOptions, MeetingSnapshot } from './meeting-types.ts';
+import { Outbox } from './outbox.ts';
+import type { WantedVideo } from './plan-subscriptions.ts';
+import { Publisher } from './publisher.ts';
+import type { RequestEdge } from './request-edge.ts';
+import { announceChanges, roomChanges } from './room-changes.ts';
+import { EMPTY_ROOM, applyRosterPage, type RoomState } from './room-state.ts';
+import type { EdgeLink, ParsedNotice } from './rpc.ts';
+import { socketSignalling } from './socket-signalling.ts';
+import { SpeakerBoard } from './speaker-board.ts';
+import { collectStats, type MeetingStats } from './stats.ts';
+import { Store, type ReadableStore } from './store.ts';
+import { Subscriptions } from './subscriptions.ts';
+import { TypedEvents } from './typed-events.ts';
+import type { WarmMedia } from './warm-up.ts';
+
+const INITIAL: MeetingSnapshot = {
+  connection: { phase: 'idle' },
+  media: 'none',
+  self: undefined,
+  edgeId: undefined,
+  mediaNodeId: undefined,
+  datacenter: undefined,
+  room: EMPTY_ROOM,
+  remoteTracks: new Map(),
+  localTracks: new Map(),
+  speakers: [],
+  outbox: [],
+};
+
+/** One person's presence in one room, over however many edges and media nodes it takes. Knows no user interface. */
+export class Meeting implements ReadableStore<MeetingSnapshot> {
+  readonly roomId: RoomId;
+  readonly counters: Counters = newCounters();
+  readonly events = new TypedEvents<MeetingEvents>();
+  readonly #options: MeetingOptions;
+  readonly #log: ClientLog;
+  readonly #store = new Store<MeetingSnapshot>(INITIAL);
+  readonly #clock = new JoinClock();
+  readonly #connection: Connection;
+  readonly #entrance: Entrance;
+  readonly #keeper: LogKeeper;
+  readonly #media: MediaKeeper;
+  readonly #subscriptions: Subscriptions;
+  readonly #publisher: Publisher;
+  readonly #outbox: Outbox;
+  readonly #speakers: SpeakerBoard;
+  #displayName: string | undefined;
+  #loadingRoster: Promise<void> | undefined;
+  #joining: Promise<void> | undefined;
+
+  constructor(options: MeetingOptions) {
+    this.#options = options;
+    this.roomId = ROOM_ID.parse(options.roomId);
+    this.#displayName = options.displayName;
+    this.#log = options.log ?? consoleLog;
+    const log = this.#log;
+    const counters = this.counters;
+    const request: RequestEdge = (name, payload) => this.#connection.request(name, payload);
+    this.#connection = new Connection(options.edgeUrls, {
+      port: options.signalling ?? socketSignalling,
+      dispatch: this.#dispatch,
+      enter: (link, mode) => this.#entrance.enter(link, mode),
+      notice: (notice) => {
+        this.#takeNotice(notice);
+      },
+      socketOpened: () => {
+        this.#clock.note('socketOpen');
+      },
+      counters,
+      log,
+      joinDeadlineMs: options.joinDeadlineMs ?? 20_000,
+      reconnectDeadlineMs: options.reconnectDeadlineMs ?? 300_000,
+    });
+    this.#entrance = new Entrance({
+      options,
+      roomId: this.roomId,
+      displayName: () => this.#displayName,
+      lastEventId: () => this.#keeper.room.lastEventId,
+      warm: () => this.#media.warm(),
+      edgesKnown: (urls) => {
+        this.#connection.addEdges(urls);
+      },
+      joining: () => {
+        this.#keeper.clear();
+      },
+      joined: (link, reply, warm) => {
+        this.#joined(link, reply, warm);
+      },
+      resumed: (link, reply) => {
+        this.#resumed(link, reply);
+      },
+      clock: this.#clock,
+    });
+    this.#keeper = new LogKeeper({
+      sync: (afterEventId) => request('sync', { afterEventId }),
+      changed: (room) => {
+        this.#roomChanged(room);
+      },
+      canSync: () => this.#connection.entered,
+      counters,
+      log,
+    });
+    this.#media = new MediaKeeper({
+      request,
+      createDevice: options.createDevice,
+      publish: options.publish ?? true,
+      isConnected: () => this.#connection.entered,
+      attached: (media, offer) => {
+        const { session } = this.#entrance;
+        if (session === undefined) return;
+        // A browser negotiates on one thread: what is received goes first, what is sent follows some 30 ms later.
+        void this.#subscriptions.attach(media, session.peerId, offer.consumers).then(() => {
+          if (!media.closed) this.#publisher.attach(media);
+        });
+        this.#patch({ mediaNodeId: offer.mediaNodeId, datacenter: offer.datacenter });
+      },
+      detached: () => {
+        this.#subscriptions.detach();
+        this.#publisher.detach();
+      },
+      stateChanged: (media) => {
+        if (media !== this.getSnapshot().media) this.#patch({ media });
+      },
+      refused: () => {
+        this.#connection.rejoin();
+      },
+      clock: this.#clock,
+      counters,
+      log,
+    });
+    this.#subscriptions = new Subscriptions({
+      request,
+      changed: () => {
+        this.#patch({ remoteTracks: this.#subscriptions.remoteTracks });
+      },
+      mediaLost: () => {
+        this.#media.lost();
+      },
+      consumed: (offer, consumer) => {
+        this.#clock.note('consumed');
+        if (offer.kind === 'video' && !this.#clock.has('firstFrame')) {
+          watchFirstFrame(consumer, () => {
+            this.#clock.note('firstFrame');
+          });
+        }
+      },
+      log,
+    });
+    this.#publisher = new Publisher({
+      request,
+      changed: () => {
+        this.#patch({ localTracks: this.#publisher.localTracks });
+      },
+      published: () => {
+        this.#clock.note('published');
+      },
+      ended: (source) => {
+        if (source === 'screen' || source === 'screen-audio') this.unpublish(source);
+        else this.#publisher.setPaused(source, true);
+        this.events.emit('local-track-ended', { source });
+      },
+      log,
+    });
+    this.#outbox = new Outbox(request, () => {
+      this.#patch({ outbox: this.#outbox.messages });
+    });
+    this.#speakers = new SpeakerBoard((speakers) => {
+      this.#patch({ speakers });
+    });
+  }
+
+  readonly getSnapshot = (): MeetingSnapshot => this.#store.getSnapshot();
+  readonly subscribe = (listener: () => void): (() => void) => this.#store.subscribe(listener);
+
+  /** The steps of the last join, in milliseconds since `join()`. */
+  get joinTimings(): JoinTimings {
+    return this.#clock.timings;
+  }
+
+  /** The name that the next join carries. */
+  setDisplayName(displayName: string): void {
+    this.#displayName = displayName;
+  }
+
+  /** Makes everything that needs no permission to join: device, certificate, socket. Safe to call more than once. */
+  async prepare(): Promise<void> {
+    await Promise.all([this.#media.warm(), this.#connection.warm()]);
+  }
+
+  /**
+   * Joins the room. Resolves once joined, while media is still connecting; a second call gives the same promise.
+   *
+   * @throws PlenaryError what the cluster refused with, after the retryable errors were retried
+   */
+  join(): Promise<void> {
+    this.#joining ??= this.#join().finally(() => {
+      this.#joining = undefined;
+    });
+    return this.#joining;
+  }
+
+  /** Leaves, tells the edge, and frees everything. Own tracks go on, since they belong to the caller. */
+  async leave(): Promise<void> {
+    if (this.#connection.entered) {
+      try {
+        await Promise.race([
+          this.#connection.request('leave', {}),
+          new Promise((resolve) => setTimeout(resolve, 1_000)),
+        ]);
+      } catch (thrown) {
+        this.#log.warn('the edge could not be told of leaving', toPlenaryError(thrown).message);
+      }
+    }
+    this.#dispatch({ type: 'left' });
+  }
+
+  /** Leaves without waiting, for `pagehide`, when the page will run no longer. */
+  leaveNow(): void {
+    this.#connection.leaveNow();
+    this.#dispatch({ type: 'left' });
+  }
+
+  /** The browser says that the network is back: reconnecting does not wait any longer. */
+  networkReturned(): void {
+    this.#connection.hurry();
+  }
+
+  /** Publishes a track; may be called before `join()`, which then takes it along. */
+  publish(
+    source: TrackSource,
+    track: MediaStreamTrack,
+    options?: { readonly paused?: boolean },
+  ): Promise<void> {
+    return this.#publisher.publish(source, track, options);
+  }
+
+  unpublish(source: TrackSource): void {
+    this.#publisher.unpublish(source);
+  }
+
+  /** Changes the device behind a source; `null` lets go of it while it is muted. */
+  replaceTrack(source: TrackSource, track: MediaStreamTrack | null): Promise<void> {
+    return this.#publisher.replaceTrack(source, track);
+  }
+
+  setMuted(source: TrackSource, muted: boolean): void {
+    this.#publisher.setPaused(source, muted);
+  }
+
+  /** Says which videos are on the screen, and how high each is drawn, in CSS pixels. Default: all of them. */
+  setWantedVideo(wanted: WantedVideo): void {
+    this.#subscriptions.setWanted(wanted);
+  }
+
+  /** Posts to the chat; `false` when the text is empty or too long. What becomes of it is in the snapshot's outbox. */
+  postChat(text: string): boolean {
+    return this.#outbox.post(text);
+  }
+
+  retryChat(requestId: MeetingSnapshot['outbox'][number]['requestId']): void {
+    this.#outbox.retry(requestId);
+  }
+
+  /** Loads the next page of the roster, when there is one. Safe to call more than once. */
+  loadMoreRoster(): Promise<void> {
+    this.#loadingRoster ??= this.#loadRosterPage().finally(() => {
+      this.#loadingRoster = undefined;
+    });
+    return this.#loadingRoster;
+  }
+
+  stats(): Promise<MeetingStats> {
+    return collectStats(this.#subscriptions, this.#publisher, this.#media.media?.receive);
+  }
+
+  async #join(): Promise<void> {
+    if (isActive(this.getSnapshot().connection)) return;
+    this.#clock.start();
+    this.#entrance.startAnew();
+    this.#dispatch({ type: 'join_requested' });
+    try {
+      await this.#connection.join();
+    } catch (thrown) {
+      const error = toPlenaryError(thrown);
+      this.#dispatch({ type: 'failed', error: error.toWire() });
+      throw error;
+    }
+  }
+
+  #joined(link: EdgeLink, reply: ClientReply<'join'>, warm: WarmMedia): void {
+    this.#takeSession(reply.session);
+    this.#connection.admit(link);
+    // Media first: its handshakes take longest, and the room is drawn while they run.
+    this.#media.open(warm, reply.media);
+    this.#keeper.takeSnapshot(reply.room);
+    this.events.emit('room-replaced', { lastEventId: reply.room.lastEventId });
+    this.#outbox.resendFailed();
+  }
+
+  #resumed(link: EdgeLink, reply: ClientReply<'resume'>): void {
+    this.#takeSession(reply.session);
+    this.#connection.admit(link);
+    if (reply.catchUp.type === 'snapshot') this.#keeper.takeSnapshot(reply.catchUp.room);
+    else this.#keeper.takeCatchUp(reply.catchUp.events);
+    this.#media.resumed(reply.mediaAlive);
+    this.#publisher.reconcile();
+    this.#subscriptions.plan();
+    this.#outbox.resendFailed();
+  }
+
+  #takeSession(session: Session): void {
+    this.#connection.addEdges(session.edges.map(({ url }) => url));
+    this.#patch({
+      self: { peerId: session.peerId, displayName: session.displayName, role: session.role },
+      edgeId: session.edgeId,
+    });
+  }
+
+  #takeNotice(notice: Exclude<ParsedNotice, { name: 'bye' }>): void {
+    switch (notice.name) {
+      case 'event':
+        this.#keeper.takeEvent(notice.payload);
+        break;
+      case 'head':
+        this.#keeper.takeHead(notice.payload.lastEventId);
+        break;
+      case 'speakers':
+        this.#speakers.hear(notice.payload);
+        break;
+      case 'consumer.closed':
+        this.#subscriptions.consumerClosed(notice.payload.consumerId, notice.payload.trackId);
+        break;
+      case 'media.lost':
+        this.#media.lost();
+        break;
+      case 'session.renewed':
+        this.#entrance.renew(notice.payload.sessionToken);
+        break;
+      case 'refused':
+        this.#log.warn('the edge refused a message', notice.payload.message);
+        this.events.emit('problem', PlenaryError.fromWire(notice.payload));
+        break;
+    }
+  }
+
+  #roomChanged(room: RoomState): void {
+    const before = this.#store.getSnapshot().room;
+    this.#patch({ room });
+    this.#subscriptions.setTracks(room.tracks);
+    this.#outbox.settle(room.chat);
+    announceChanges(this.events, roomChanges(before, room, this.#entrance.session?.peerId));
+    // A tile needs its person's name: load pages until every publisher is known.
+    const nameless = [...room.tracks.values()].some(({ peerId }) => !room.peers.has(peerId));
+    if (nameless && room.nextCursor !== undefined) {
+      this.loadMoreRoster().catch((thrown: unknown) => {
+        this.#log.warn('a roster page could not be loaded', toPlenaryError(thrown).message);
+      });
+    }
+  }
+
+  async #loadRosterPage(): Promise<void> {
+    const cursor = this.#keeper.room.nextCursor;
+    if (cursor === undefined) return;
+    const page = await this.#connection.request('roster.page', { cursor });
+    this.#keeper.change((room) => (room.nextCursor === cursor ? applyRosterPage(room, page) : room));
+  }
+
+  #patch(change: Partial<MeetingSnapshot>): void {
+    this.#store.update((snapshot) => ({ ...snapshot, ...change }));
+  }
+
+  readonly #dispatch = (event: ConnectionEvent): void => {
+    const before = this.getSnapshot().connection;
+    const after = transition(before, event);
+    if (after === before) return;
+    // First the end itself, so that whoever hears of it finds nothing running any more.
+    if (!isActive(after)) this.#shutDown();
+    this.#patch({ connection: after });
+  };
+
+  #shutDown(): void {
+    this.#connection.stop();
+    this.#keeper.stop();
+    this.#speakers.stop();
+    this.#entrance.startAnew();
+    this.#media.close();
+    this.#patch({ speakers: [] });
+  }
+}
+
+/** Makes a meeting; nothing happens before `prepare()` or `join()`. */
+export function createMeeting(options: MeetingOptions): Meeting {
+  return new Meeting(options);
+}

@@ -1,0 +1,223 @@
+import { ERROR_CODES } from '@plenary/cluster/errors';
+import { MEDIA_NODE_ID, type PeerId, type TrackId } from '@plenary/cluster/protocol';
+import { describe, expect, test } from 'vitest';
+import { fullJitterMs } from './backoff.ts';
+import { transition, type ConnectionEvent, type ConnectionState } from './connection-state.ts';
+import { normaliseEdgeUrl, withEdges, withFailedEdge, withWorkingEdge } from './edge-list.ts';
+import { errorForPeople } from './errors-for-people.ts';
+import {
+  KEEP_HIDDEN_MS,
+  layerForHeight,
+  planSubscriptions,
+  type ConsumerView,
+  type SubscriptionState,
+} from './plan-subscriptions.ts';
+import { SPEAKER_DECAY_MS, hear, speakersNow } from './speakers.ts';
+import { consumerOffer, peerOf, trackOf } from './testing/fixtures.ts';
+
+const ERROR = { code: 'timed_out', message: '', retryable: true } as const;
+const S = {
+  idle: { phase: 'idle' },
+  connecting: { phase: 'connecting', attempt: 0 },
+  joining: { phase: 'joining', attempt: 0 },
+  joined: { phase: 'joined', edgeUrl: 'u' },
+  reconnecting: { phase: 'reconnecting', attempt: 0, reason: 'r' },
+  left: { phase: 'left' },
+  failed: { phase: 'failed', error: ERROR },
+} as const satisfies Record<string, ConnectionState>;
+const E = {
+  join: { type: 'join_requested' },
+  opened: { type: 'socket_opened' },
+  attemptFailed: { type: 'attempt_failed', error: ERROR },
+  joined: { type: 'joined', edgeUrl: 'u' },
+  lost: { type: 'socket_lost', reason: 'r' },
+  left: { type: 'left' },
+  failed: { type: 'failed', error: ERROR },
+} as const satisfies Record<string, ConnectionEvent>;
+
+describe('transition', () => {
+  const table: [keyof typeof S, keyof typeof E, ConnectionState['phase']][] = [
+    ['idle', 'join', 'connecting'],
+    ['left', 'join', 'connecting'],
+    ['failed', 'join', 'connecting'],
+    ['joined', 'join', 'joined'],
+    ['connecting', 'opened', 'joining'],
+    ['reconnecting', 'opened', 'reconnecting'],
+    ['joining', 'attemptFailed', 'connecting'],
+    ['reconnecting', 'attemptFailed', 'reconnecting'],
+    ['joined', 'attemptFailed', 'joined'],
+    ['joining', 'joined', 'joined'],
+    ['reconnecting', 'joined', 'joined'],
+    ['left', 'joined', 'left'],
+    ['joined', 'lost', 'reconnecting'],
+    ['left', 'lost', 'left'],
+    ['joined', 'left', 'left'],
+    ['failed', 'left', 'failed'],
+    ['reconnecting', 'failed', 'failed'],
+    ['left', 'failed', 'left'],
+    ['idle', 'failed', 'idle'],
+  ];
+  test.each(table)('%s, %s → %s', (state, event, phase) => {
+    expect(transition(S[state], E[event]).phase).toBe(phase);
+  });
+
+  test('attempts are counted', () => {
+    expect(transition(transition(S.reconnecting, E.attemptFailed), E.attemptFailed)).toMatchObject({
+      attempt: 2,
+    });
+    expect(transition(S.joining, E.attemptFailed)).toEqual({
+      phase: 'connecting',
+      attempt: 1,
+      lastError: ERROR,
+    });
+  });
+});
+
+test('full jitter doubles its bound up to the cap', () => {
+  const bounds = { baseMs: 100, capMs: 1_000 };
+  expect([0, 1, 2, 3, 4, 50].map((attempt) => fullJitterMs(attempt, bounds, 0.999_99))).toEqual([
+    99, 199, 399, 799, 999, 999,
+  ]);
+  expect(fullJitterMs(5, bounds, 0)).toBe(0);
+});
+
+test('edges keep their order; a failed one goes to the end, a working one to the front', () => {
+  const edges = withEdges([], ['http://a:1/', 'https://b/path', 'http://a:1']);
+  expect(edges).toEqual(['http://a:1', 'https://b']);
+  expect(withFailedEdge(edges, 'http://a:1')).toEqual(['https://b', 'http://a:1']);
+  expect(withWorkingEdge(edges, 'https://b')).toEqual(['https://b', 'http://a:1']);
+  expect(normaliseEdgeUrl('wss://c:8/x?y')).toBe('https://c:8');
+});
+
+test('every error code has a text for people', () => {
+  for (const code of ERROR_CODES) {
+    const { title, meaning, advice } = errorForPeople(code);
+    expect(Math.min(title.length, meaning.length, advice.length)).toBeGreaterThan(5);
+  }
+});
+
+describe('planSubscriptions', () => {
+  const mic = trackOf('mic', 'ben', 'microphone');
+  const cam = trackOf('cam', 'ben', 'camera');
+  const own = trackOf('own', 'self', 'camera');
+  const { consumerId } = consumerOffer('c', { trackId: 'cam', peerId: 'ben', source: 'camera' });
+  const view = (change: Partial<ConsumerView> = {}): ConsumerView => ({
+    consumerId,
+    paused: false,
+    spatialLayer: undefined,
+    hiddenSinceMs: undefined,
+    ...change,
+  });
+  const state = (change: Partial<SubscriptionState> = {}): SubscriptionState => ({
+    selfPeerId: peerOf('self').peerId,
+    tracks: new Map([mic, cam, own].map((track) => [track.trackId, track])),
+    consumers: new Map(),
+    inFlight: new Set(),
+    retryAtMs: new Map(),
+    nowMs: 1_000,
+    ...change,
+  });
+  const none = new Map<TrackId, number>();
+
+  test('everything of others, nothing of one’s own', () => {
+    expect(planSubscriptions(state(), 'all').subscribe).toEqual(['mic', 'cam']);
+  });
+
+  test('audio even when nothing is on the screen', () => {
+    expect(planSubscriptions(state(), none).subscribe).toEqual(['mic']);
+  });
+
+  test('nothing twice while it is under way', () => {
+    expect(
+      planSubscriptions(state({ inFlight: new Set([mic.trackId, cam.trackId]) }), 'all').subscribe,
+    ).toEqual([]);
+  });
+
+  test('a failed track waits for its time, a hopeless one for ever', () => {
+    const waiting = planSubscriptions(
+      state({
+        retryAtMs: new Map([
+          [mic.trackId, 1_500],
+          [cam.trackId, Infinity],
+        ]),
+      }),
+      'all',
+    );
+    expect(waiting).toMatchObject({ subscribe: [], nextAtMs: 1_500 });
+    expect(planSubscriptions(state({ retryAtMs: new Map([[mic.trackId, 900]]) }), none).subscribe).toEqual([
+      'mic',
+    ]);
+  });
+
+  test('a video that left the screen is paused, then dropped', () => {
+    const consumers = new Map([[cam.trackId, view()]]);
+    expect(planSubscriptions(state({ consumers }), none).update).toMatchObject([
+      { trackId: 'cam', paused: true },
+    ]);
+    const hidden = new Map([[cam.trackId, view({ paused: true, hiddenSinceMs: 1_000 - KEEP_HIDDEN_MS })]]);
+    expect(planSubscriptions(state({ consumers: hidden }), none).unsubscribe).toMatchObject([
+      { trackId: 'cam' },
+    ]);
+    const recent = new Map([[cam.trackId, view({ paused: true, hiddenSinceMs: 900 })]]);
+    expect(planSubscriptions(state({ consumers: recent }), none)).toMatchObject({
+      update: [],
+      unsubscribe: [],
+      nextAtMs: 900 + KEEP_HIDDEN_MS,
+    });
+  });
+
+  test('a video that comes back is resumed with the layer of its size', () => {
+    const consumers = new Map([[cam.trackId, view({ paused: true, hiddenSinceMs: 900 })]]);
+    expect(planSubscriptions(state({ consumers }), new Map([[cam.trackId, 300]])).update).toEqual([
+      { trackId: 'cam', consumerId, paused: false, preferredLayers: { spatialLayer: 1 } },
+    ]);
+    const settled = new Map([[cam.trackId, view({ spatialLayer: 1 })]]);
+    expect(planSubscriptions(state({ consumers: settled }), new Map([[cam.trackId, 300]])).update).toEqual(
+      [],
+    );
+  });
+
+  test('the consumer of a track that ended is dropped', () => {
+    const gone = trackOf('gone', 'ben', 'camera').trackId;
+    expect(planSubscriptions(state({ consumers: new Map([[gone, view()]]) }), 'all').drop).toEqual(['gone']);
+  });
+
+  test.each([
+    [90, 0],
+    [200, 0],
+    [201, 1],
+    [420, 1],
+    [900, 2],
+  ])('%d pixels high: layer %d', (heightPx, layer) => {
+    expect(layerForHeight(heightPx)).toBe(layer);
+  });
+});
+
+describe('speakers', () => {
+  const A = peerOf('a').peerId;
+  const B = peerOf('b').peerId;
+  const notice = (node: string, ...speakers: [PeerId, number][]): Parameters<typeof hear>[1] => ({
+    mediaNodeId: MEDIA_NODE_ID.parse(node),
+    speakers: speakers.map(([peerId, volumeDbov]) => ({ peerId, volumeDbov })),
+  });
+
+  test('nodes are merged, the loudest first, whispers left out', () => {
+    const heard = hear(
+      hear(new Map(), notice('n1', [A, -30]), 0),
+      notice('n2', [B, -20], [peerOf('c').peerId, -80]),
+      10,
+    );
+    expect(speakersNow(heard, 20)).toEqual([B, A]);
+  });
+
+  test('a voice keeps its mark over a short gap, then loses it', () => {
+    const heard = hear(hear(new Map(), notice('n1', [A, -30]), 0), notice('n1'), 100);
+    expect(speakersNow(heard, SPEAKER_DECAY_MS - 1)).toEqual([A]);
+    expect(speakersNow(heard, SPEAKER_DECAY_MS)).toEqual([]);
+  });
+
+  test('a peer that moved between nodes counts once', () => {
+    const heard = hear(hear(new Map(), notice('n1', [A, -40]), 0), notice('n2', [A, -20]), 1);
+    expect(speakersNow(heard, 2)).toEqual([A]);
+  });
+});

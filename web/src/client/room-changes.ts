@@ -1,0 +1,48 @@
+import type { ChatMessage, PeerId, RosterPeer } from '@plenary/cluster/protocol';
+import type { MeetingEvents } from './meeting-types.ts';
+import type { RoomState } from './room-state.ts';
+import type { TypedEvents } from './typed-events.ts';
+
+export type RoomChange =
+  | { readonly type: 'peer-joined'; readonly peer: RosterPeer }
+  | { readonly type: 'peer-left'; readonly peerId: PeerId; readonly displayName: string | undefined }
+  | { readonly type: 'chat-received'; readonly message: ChatMessage };
+
+/** What happened between two states of the room that is worth telling a person: nothing on the first state. */
+export function roomChanges(
+  before: RoomState,
+  after: RoomState,
+  selfPeerId: PeerId | undefined,
+): readonly RoomChange[] {
+  if (before.lastEventId === '0-0' || before === after) return [];
+  const changes: RoomChange[] = [];
+  if (before.peers !== after.peers) {
+    for (const peer of after.peers.values()) {
+      // A roster page shows people who were there all along: only those who joined since count.
+      const joined = !before.peers.has(peer.peerId) && before.nextCursor === after.nextCursor;
+      if (joined && peer.peerId !== selfPeerId) changes.push({ type: 'peer-joined', peer });
+    }
+    for (const peer of before.peers.values()) {
+      if (!after.peers.has(peer.peerId) && peer.peerId !== selfPeerId) {
+        changes.push({ type: 'peer-left', peerId: peer.peerId, displayName: peer.displayName });
+      }
+    }
+  }
+  if (before.chat !== after.chat) {
+    const known = new Set(before.chat.map(({ messageId }) => messageId));
+    for (const message of after.chat) {
+      if (!known.has(message.messageId) && message.peerId !== selfPeerId)
+        changes.push({ type: 'chat-received', message });
+    }
+  }
+  return changes;
+}
+
+/** Tells the listeners what changed. */
+export function announceChanges(events: TypedEvents<MeetingEvents>, changes: readonly RoomChange[]): void {
+  for (const change of changes) {
+    if (change.type === 'peer-joined') events.emit('peer-joined', change.peer);
+    else if (change.type === 'peer-left') events.emit('peer-left', change);
+    else events.emit('chat-received', change.message);
+  }
+}

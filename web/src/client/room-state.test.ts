@@ -1,0 +1,99 @@
+import { describe, expect, test } from 'vitest';
+import { roomChanges } from './room-changes.ts';
+import { applyEvent, applyRosterPage, roomFromSnapshot, type RoomState } from './room-state.ts';
+import { chatEvent, loggedEvent, peerOf, snapshotOf, trackOf } from './testing/fixtures.ts';
+
+const BEN = peerOf('ben', 'Ben');
+const START = roomFromSnapshot(
+  snapshotOf({
+    peers: [peerOf('self'), BEN],
+    tracks: [trackOf('t1', 'ben', 'microphone'), trackOf('t2', 'ben', 'camera')],
+  }),
+);
+
+const after = (room: RoomState, ...events: Parameters<typeof loggedEvent>[2][]): RoomState =>
+  events.reduce(
+    (state, event, index) => applyEvent(state, loggedEvent(`${200 + index}-0`, '0-0', event)),
+    room,
+  );
+
+describe('applyEvent', () => {
+  test('joining counts once', () => {
+    const joined = { type: 'peer.joined', peer: peerOf('cy') } as const;
+    const room = after(START, joined, joined);
+    expect(room.peerCount).toBe(3);
+    expect(room.peers.size).toBe(3);
+    expect(room.lastEventId).toBe('201-0');
+  });
+
+  test('leaving takes the tracks along, and counts once', () => {
+    const left = { type: 'peer.left', peerId: BEN.peerId, reason: 'left' } as const;
+    const room = after(START, left, left);
+    expect(room.peerCount).toBe(1);
+    expect(room.tracks.size).toBe(0);
+  });
+
+  test('somebody whom no loaded page lists leaves: only the count changes', () => {
+    const big = roomFromSnapshot(snapshotOf({ peerCount: 500, nextCursor: 'c' }));
+    expect(after(big, { type: 'peer.left', peerId: BEN.peerId, reason: 'left' }).peerCount).toBe(499);
+  });
+
+  test('tracks are published, muted and ended; unknown ones are left alone', () => {
+    const track = trackOf('t3', 'ben', 'screen');
+    const room = after(
+      START,
+      { type: 'track.published', track },
+      { type: 'track.changed', trackId: track.trackId, paused: true },
+      { type: 'track.changed', trackId: trackOf('tx', 'ben', 'camera').trackId, paused: true },
+      {
+        type: 'track.ended',
+        trackId: trackOf('t1', 'ben', 'camera').trackId,
+        peerId: BEN.peerId,
+        reason: 'unpublished',
+      },
+    );
+    expect([...room.tracks.values()].map(({ trackId, paused }) => [trackId, paused])).toEqual([
+      ['t2', false],
+      ['t3', true],
+    ]);
+  });
+
+  test('a chat message that is in the snapshot already is not shown twice', () => {
+    const once = applyEvent(START, chatEvent('101-0', '100-0', 'hi'));
+    expect(
+      applyEvent(once, {
+        ...chatEvent('102-0', '101-0', 'hi'),
+        event: chatEvent('101-0', '100-0', 'hi').event,
+      }).chat,
+    ).toHaveLength(1);
+  });
+});
+
+describe('applyRosterPage', () => {
+  test('a page does not bring back who left while it was under way', () => {
+    const big = roomFromSnapshot(snapshotOf({ peers: [peerOf('self'), BEN], peerCount: 3, nextCursor: 'c' }));
+    const room = after(big, { type: 'peer.left', peerId: BEN.peerId, reason: 'left' });
+    const paged = applyRosterPage(room, { peers: [BEN, peerOf('cy')] });
+    expect([...paged.peers.keys()]).toEqual(['self', 'cy']);
+    expect(paged.nextCursor).toBeUndefined();
+  });
+});
+
+describe('roomChanges', () => {
+  test('tells of joining, leaving and chat, not of oneself and not of a page', () => {
+    const changed = after(
+      START,
+      { type: 'peer.joined', peer: peerOf('cy') },
+      { type: 'peer.left', peerId: BEN.peerId, reason: 'left' },
+    );
+    expect(roomChanges(START, changed, peerOf('self').peerId).map(({ type }) => type)).toEqual([
+      'peer-joined',
+      'peer-left',
+    ]);
+    expect(
+      roomChanges(START, after(START, { type: 'peer.joined', peer: peerOf('cy') }), peerOf('cy').peerId),
+    ).toEqual([]);
+    const big = roomFromSnapshot(snapshotOf({ peerCount: 9, nextCursor: 'c' }));
+    expect(roomChanges(big, applyRosterPage(big, { peers: [peerOf('cy')] }), undefined)).toEqual([]);
+  });
+});

@@ -1,0 +1,111 @@
+import {
+  EVENT_ID,
+  compareEventIds,
+  type ChatMessage,
+  type EventId,
+  type LoggedEvent,
+  type PeerId,
+  type RoomEvent,
+  type RoomSnapshot,
+  type RoomTrack,
+  type RosterPeer,
+  type TrackId,
+} from '@plenary/cluster/protocol';
+
+/** Chat messages that the client keeps; older ones scroll out. */
+export const MAX_CHAT_KEPT = 500;
+/** Peers remembered as gone, so that a roster page that was under way does not bring them back. */
+const MAX_DEPARTED_KEPT = 500;
+
+/** A room as the client knows it, up to and including `lastEventId`. */
+export interface RoomState {
+  readonly lastEventId: EventId;
+  /** Everybody in the room, also those that no loaded roster page lists. */
+  readonly peerCount: number;
+  readonly peers: ReadonlyMap<PeerId, RosterPeer>;
+  /** Where the next roster page starts; absent when everybody is in `peers`. */
+  readonly nextCursor: string | undefined;
+  readonly tracks: ReadonlyMap<TrackId, RoomTrack>;
+  readonly chat: readonly ChatMessage[];
+  readonly departed: ReadonlySet<PeerId>;
+}
+
+export const EMPTY_ROOM: RoomState = {
+  lastEventId: EVENT_ID.parse('0-0'),
+  peerCount: 0,
+  peers: new Map(),
+  nextCursor: undefined,
+  tracks: new Map(),
+  chat: [],
+  departed: new Set(),
+};
+
+/** The room as a snapshot shows it; nothing of what was known before remains. */
+export function roomFromSnapshot(snapshot: RoomSnapshot): RoomState {
+  return {
+    lastEventId: snapshot.lastEventId,
+    peerCount: snapshot.peerCount,
+    peers: new Map(snapshot.peers.map((peer) => [peer.peerId, peer])),
+    nextCursor: snapshot.nextCursor,
+    tracks: new Map(snapshot.tracks.map((track) => [track.trackId, track])),
+    chat: snapshot.chat,
+    departed: new Set(),
+  };
+}
+
+/** The room after one event. The caller has made sure of its place in the order (`room-log.ts`). */
+export function applyEvent(room: RoomState, logged: LoggedEvent): RoomState {
+  return { ...applyChange(room, logged.event), lastEventId: logged.id };
+}
+
+/** Adds a roster page. Who joined or left since it was written is not overwritten by it. */
+export function applyRosterPage(
+  room: RoomState,
+  page: { readonly peers: readonly RosterPeer[]; readonly nextCursor?: string | undefined },
+): RoomState {
+  const peers = new Map(room.peers);
+  for (const peer of page.peers) {
+    if (!peers.has(peer.peerId) && !room.departed.has(peer.peerId)) peers.set(peer.peerId, peer);
+  }
+  return { ...room, peers, nextCursor: page.nextCursor, peerCount: Math.max(room.peerCount, peers.size) };
+}
+
+/** Whether `id` is newer than all that the room holds. */
+export function isNews(room: RoomState, id: EventId): boolean {
+  return compareEventIds(id, room.lastEventId) > 0;
+}
+
+function applyChange(room: RoomState, event: RoomEvent): RoomState {
+  switch (event.type) {
+    case 'peer.joined': {
+      if (room.peers.has(event.peer.peerId)) return room;
+      const peers = new Map(room.peers).set(event.peer.peerId, event.peer);
+      return { ...room, peers, peerCount: room.peerCount + 1 };
+    }
+    case 'peer.left': {
+      if (room.departed.has(event.peerId)) return room;
+      const peers = new Map(room.peers);
+      peers.delete(event.peerId);
+      const tracks = new Map([...room.tracks].filter(([, track]) => track.peerId !== event.peerId));
+      const departed = new Set([...room.departed].slice(-MAX_DEPARTED_KEPT + 1)).add(event.peerId);
+      return { ...room, peers, tracks, departed, peerCount: Math.max(room.peerCount - 1, peers.size) };
+    }
+    case 'track.published':
+      return { ...room, tracks: new Map(room.tracks).set(event.track.trackId, event.track) };
+    case 'track.changed': {
+      const track = room.tracks.get(event.trackId);
+      if (track === undefined) return room;
+      return { ...room, tracks: new Map(room.tracks).set(event.trackId, { ...track, paused: event.paused }) };
+    }
+    case 'track.ended': {
+      if (!room.tracks.has(event.trackId)) return room;
+      const tracks = new Map(room.tracks);
+      tracks.delete(event.trackId);
+      return { ...room, tracks };
+    }
+    case 'chat.posted': {
+      if (room.chat.some((message) => message.messageId === event.message.messageId)) return room;
+      return { ...room, chat: [...room.chat, event.message].slice(-MAX_CHAT_KEPT) };
+    }
+  }
+}

@@ -1,0 +1,170 @@
+import { PlenaryError } from '@plenary/cluster/errors';
+import {
+  CLIENT_REQUESTS,
+  EDGE_NOTICES,
+  REPLY_ENVELOPE,
+  REQUEST_TIMEOUT_MS,
+  type ClientReply,
+  type ClientRequestInput,
+  type ClientRequestName,
+  type EdgeNotice,
+  type EdgeNoticeName,
+} from '@plenary/cluster/protocol';
+import type { ClientLog, Counters } from './counters.ts';
+import type { SignallingConnection, SignallingPort } from './signalling-port.ts';
+
+/** One notice of the edge, parsed. */
+export type ParsedNotice = {
+  [Name in EdgeNoticeName]: { readonly name: Name; readonly payload: EdgeNotice<Name> };
+}[EdgeNoticeName];
+
+export interface EdgeLinkHandlers {
+  opened(): void;
+  closed(reason: string): void;
+  notice(notice: ParsedNotice): void;
+}
+
+interface Pending {
+  readonly reject: (error: PlenaryError) => void;
+  readonly timer: ReturnType<typeof setTimeout>;
+}
+
+/** Parses a reply by the schema of its request. Its own function, since only here the name's type is still open. */
+function parseReply<Name extends ClientRequestName>(name: Name, data: unknown): ClientReply<Name> {
+  // The table's row for `Name` has exactly this output; TypeScript cannot follow the index through the union.
+  return CLIENT_REQUESTS[name].reply.parse(data) as ClientReply<Name>;
+}
+
+function parseNotice(name: string, payload: unknown): ParsedNotice | undefined {
+  if (!Object.hasOwn(EDGE_NOTICES, name)) return undefined;
+  const known = name as EdgeNoticeName;
+  return { name: known, payload: EDGE_NOTICES[known].payload.parse(payload) } as ParsedNotice;
+}
+
+/**
+ * One connection to one edge, speaking the protocol: both directions are checked, every request ends by its answer,
+ * its deadline or the connection's end. Never used again once closed.
+ */
+export class EdgeLink {
+  readonly url: string;
+  readonly #connection: SignallingConnection;
+  readonly #counters: Counters;
+  readonly #log: ClientLog;
+  readonly #pending = new Set<Pending>();
+  #state: 'opening' | 'open' | 'closed' = 'opening';
+
+  constructor(
+    port: SignallingPort,
+    url: string,
+    handlers: EdgeLinkHandlers,
+    environment: { readonly counters: Counters; readonly log: ClientLog },
+  ) {
+    this.url = url;
+    this.#counters = environment.counters;
+    this.#log = environment.log;
+    this.#connection = port.open(url, {
+      opened: () => {
+        if (this.#state !== 'opening') return;
+        this.#state = 'open';
+        handlers.opened();
+      },
+      closed: (reason) => {
+        if (this.#state === 'closed') return;
+        this.#end(reason);
+        handlers.closed(reason);
+      },
+      notice: (name, payload) => {
+        if (this.#state !== 'closed') this.#receive(name, payload, handlers);
+      },
+    });
+  }
+
+  get isOpen(): boolean {
+    return this.#state === 'open';
+  }
+
+  /**
+   * Sends a request and gives its parsed reply.
+   *
+   * @throws PlenaryError the edge's error, `timed_out`, or `malformed_message` when either side breaks the schema
+   */
+  request<Name extends ClientRequestName>(
+    name: Name,
+    payload: ClientRequestInput<Name>,
+    timeoutMs = REQUEST_TIMEOUT_MS,
+  ): Promise<ClientReply<Name>> {
+    const outgoing = CLIENT_REQUESTS[name].payload.safeParse(payload);
+    if (!outgoing.success) {
+      return Promise.reject(
+        new PlenaryError('malformed_message', `${name}: ${outgoing.error.message}`, {
+          cause: outgoing.error,
+        }),
+      );
+    }
+    if (this.#state === 'closed') {
+      return Promise.reject(new PlenaryError('timed_out', `${name}: the connection is closed.`));
+    }
+    return new Promise((resolve, reject) => {
+      const pending: Pending = {
+        reject,
+        timer: setTimeout(() => {
+          this.#pending.delete(pending);
+          this.#counters.timedOut += 1;
+          reject(new PlenaryError('timed_out', `${name} after ${timeoutMs} ms.`));
+        }, timeoutMs),
+      };
+      this.#pending.add(pending);
+      this.#connection.send(name, outgoing.data, (envelope) => {
+        if (!this.#pending.delete(pending)) return;
+        clearTimeout(pending.timer);
+        try {
+          const parsed = REPLY_ENVELOPE.parse(envelope);
+          if (parsed.ok) resolve(parseReply(name, parsed.data));
+          else reject(PlenaryError.fromWire(parsed.error));
+        } catch (thrown) {
+          this.#counters.malformed += 1;
+          this.#log.warn(`the reply to ${name} does not fit its schema`, thrown);
+          reject(new PlenaryError('malformed_message', `The reply to ${name}.`, { cause: thrown }));
+        }
+      });
+    });
+  }
+
+  /** Sends a request whose answer nobody can wait for, as on `pagehide`. */
+  sendWithoutWaiting(name: 'leave'): void {
+    if (this.#state === 'open') this.#connection.send(name, {}, () => undefined);
+  }
+
+  /** Ends the connection; its open requests fail with `timed_out`. */
+  close(): void {
+    if (this.#state === 'closed') return;
+    this.#end('closed by the client');
+    this.#connection.close();
+  }
+
+  #end(reason: string): void {
+    this.#state = 'closed';
+    for (const pending of this.#pending) {
+      clearTimeout(pending.timer);
+      pending.reject(new PlenaryError('timed_out', `The connection closed: ${reason}.`));
+    }
+    this.#pending.clear();
+  }
+
+  #receive(name: string, payload: unknown, handlers: EdgeLinkHandlers): void {
+    let notice: ParsedNotice | undefined;
+    try {
+      notice = parseNotice(name, payload);
+    } catch (thrown) {
+      this.#counters.malformed += 1;
+      this.#log.warn(`the notice ${name} does not fit its schema`, thrown);
+      return;
+    }
+    if (notice === undefined) {
+      this.#counters.unknownNotices += 1;
+      this.#log.warn(`unknown notice ${name}`);
+      return;
+    }
+    handlers.notice(notice);
+  }
+}

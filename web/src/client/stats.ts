@@ -1,0 +1,117 @@
+import type { ConsumerId, MediaKind, PeerId, TrackId, TrackSource } from '@plenary/cluster/protocol';
+import type { types } from 'mediasoup-client';
+import type { Publisher } from './publisher.ts';
+import type { Subscriptions } from './subscriptions.ts';
+
+/** What is received of one track, since it was subscribed to. */
+export interface ReceivedTrackStats {
+  readonly trackId: TrackId;
+  readonly consumerId: ConsumerId;
+  readonly peerId: PeerId;
+  readonly kind: MediaKind;
+  readonly source: TrackSource;
+  readonly bytesReceived: number;
+  readonly packetsReceived: number;
+  readonly packetsLost: number;
+  /** Video only; 0 for audio. */
+  readonly framesDecoded: number;
+  readonly frameWidth: number;
+  readonly frameHeight: number;
+  /** Audio only: grows while something is heard (W3C webrtc-stats); needs the track to be played. */
+  readonly totalAudioEnergy: number;
+  /** Audio only: 0 to 1. */
+  readonly audioLevel: number;
+}
+
+export interface SentTrackStats {
+  readonly source: TrackSource;
+  readonly bytesSent: number;
+  readonly packetsSent: number;
+  readonly framesEncoded: number;
+  /** Simulcast layers that are being sent. */
+  readonly layers: number;
+}
+
+export interface MeetingStats {
+  readonly received: readonly ReceivedTrackStats[];
+  readonly sent: readonly SentTrackStats[];
+  /** Of the receiving transport's path, in milliseconds. */
+  readonly roundTripMs: number | undefined;
+}
+
+type StatsEntry = Readonly<Record<string, unknown>>;
+
+/** Asks the browser for statistics of every track. A track that ends meanwhile is left out. */
+export async function collectStats(
+  subscriptions: Subscriptions,
+  publisher: Publisher,
+  receive: types.Transport | undefined,
+): Promise<MeetingStats> {
+  const [received, sent, transport] = await Promise.all([
+    Promise.all(
+      subscriptions.consumers.map(async ({ offer, consumer }): Promise<ReceivedTrackStats | undefined> => {
+        const entry = (await entriesOf(consumer)).find(({ type }) => type === 'inbound-rtp');
+        return {
+          trackId: offer.trackId,
+          consumerId: offer.consumerId,
+          peerId: offer.peerId,
+          kind: offer.kind,
+          source: offer.source,
+          bytesReceived: numberOf(entry, 'bytesReceived'),
+          packetsReceived: numberOf(entry, 'packetsReceived'),
+          packetsLost: numberOf(entry, 'packetsLost'),
+          framesDecoded: numberOf(entry, 'framesDecoded'),
+          frameWidth: numberOf(entry, 'frameWidth'),
+          frameHeight: numberOf(entry, 'frameHeight'),
+          totalAudioEnergy: numberOf(entry, 'totalAudioEnergy'),
+          audioLevel: numberOf(entry, 'audioLevel'),
+        };
+      }),
+    ),
+    Promise.all(
+      publisher.producers.map(async ({ source, producer }): Promise<SentTrackStats> => {
+        const layers = (await entriesOf(producer)).filter(({ type }) => type === 'outbound-rtp');
+        const sum = (field: string): number =>
+          layers.reduce((total, layer) => total + numberOf(layer, field), 0);
+        return {
+          source,
+          bytesSent: sum('bytesSent'),
+          packetsSent: sum('packetsSent'),
+          framesEncoded: sum('framesEncoded'),
+          layers: layers.filter((layer) => numberOf(layer, 'bytesSent') > 0).length,
+        };
+      }),
+    ),
+    receive === undefined ? [] : entriesOf(receive),
+  ]);
+  const pair = transport.find((entry) => entry['type'] === 'candidate-pair' && entry['nominated'] === true);
+  const roundTrip = pair?.['currentRoundTripTime'];
+  return {
+    received: received.filter((stats) => stats !== undefined),
+    sent,
+    roundTripMs: typeof roundTrip === 'number' ? roundTrip * 1_000 : undefined,
+  };
+}
+
+interface HasStats {
+  readonly closed: boolean;
+  getStats(): Promise<RTCStatsReport>;
+}
+
+async function entriesOf(source: HasStats): Promise<StatsEntry[]> {
+  if (source.closed) return [];
+  try {
+    const entries: StatsEntry[] = [];
+    (await source.getStats()).forEach((entry: StatsEntry) => entries.push(entry));
+    return entries;
+  } catch (thrown) {
+    // Closed while the browser collected; anything else is a fault that must be seen.
+    if (source.closed) return [];
+    throw thrown;
+  }
+}
+
+function numberOf(entry: StatsEntry | undefined, field: string): number {
+  const value = entry?.[field];
+  return typeof value === 'number' ? value : 0;
+}

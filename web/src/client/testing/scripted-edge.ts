@@ -1,0 +1,212 @@
+/**
+ * An edge in memory, behind the same port as the real one. A test scripts what it answers; the client under test is
+ * the real one, down to mediasoup-client with its own fake of a browser.
+ */
+import { PlenaryError, type ErrorCode } from '@plenary/cluster/errors';
+import {
+  CLIENT_REQUESTS,
+  type ClientReply,
+  type ClientRequest,
+  type ClientRequestName,
+  type ConsumerOffer,
+  type EdgeNoticeInput,
+  type EdgeNoticeName,
+  type MediaOffer,
+  type RoomSnapshot,
+} from '@plenary/cluster/protocol';
+import { Device, testFakeParameters } from 'mediasoup-client';
+import { FakeHandler } from 'mediasoup-client/handlers/FakeHandler';
+import type { SignallingConnection, SignallingHandlers, SignallingPort } from '../signalling-port.ts';
+import { consumerOffer, mediaOffer, sessionOf, snapshotOf } from './fixtures.ts';
+
+type Handlers = {
+  [Name in ClientRequestName]?: (payload: ClientRequest<Name>, socket: ScriptedSocket) => unknown;
+};
+
+export interface Received {
+  readonly name: string;
+  readonly payload: unknown;
+  readonly url: string;
+}
+
+/** One connection, from the edge's side. */
+export class ScriptedSocket implements SignallingConnection {
+  readonly url: string;
+  readonly #edge: ScriptedEdge;
+  readonly #handlers: SignallingHandlers;
+  closed = false;
+
+  constructor(url: string, edge: ScriptedEdge, handlers: SignallingHandlers) {
+    this.url = url;
+    this.#edge = edge;
+    this.#handlers = handlers;
+  }
+
+  send(name: string, payload: unknown, acknowledged: (envelope: unknown) => void): void {
+    this.#edge.receive(this, name, payload, acknowledged);
+  }
+
+  close(): void {
+    this.closed = true;
+  }
+
+  /** Sends a notice; any payload, since a test may send a wrong one. */
+  notify(name: string, payload: unknown): void {
+    if (!this.closed) this.#handlers.notice(name, payload);
+  }
+
+  /** Breaks the connection, as a killed edge does. */
+  drop(reason = 'transport close'): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.#handlers.closed(reason);
+  }
+}
+
+/** The port, and everything that came through it. */
+export class ScriptedEdge implements SignallingPort {
+  readonly received: Received[] = [];
+  readonly sockets: ScriptedSocket[] = [];
+  /** Addresses that refuse connections. */
+  readonly dead = new Set<string>();
+  /** Answers of this test, before the usual ones. Throwing a PlenaryError refuses. */
+  on: Handlers = {};
+  room: RoomSnapshot = snapshotOf();
+  consumers: ConsumerOffer[] = [];
+  edges: string[] = [];
+  #tracks = 0;
+  #consumers = 0;
+  #messages = 0;
+
+  open(url: string, handlers: SignallingHandlers): SignallingConnection {
+    const socket = new ScriptedSocket(url, this, handlers);
+    this.sockets.push(socket);
+    setTimeout(() => {
+      if (socket.closed) return;
+      if (this.dead.has(url)) socket.drop('connect_error');
+      else handlers.opened();
+    }, 0);
+    return socket;
+  }
+
+  get socket(): ScriptedSocket {
+    const socket = this.sockets.at(-1);
+    if (socket === undefined) throw new Error('no connection was opened');
+    return socket;
+  }
+
+  /** The payloads of all requests of one name, in order. */
+  requests<Name extends ClientRequestName>(name: Name): ClientRequest<Name>[] {
+    return this.received
+      .filter((message) => message.name === name)
+      .map(({ payload }) => CLIENT_REQUESTS[name].payload.parse(payload) as ClientRequest<Name>);
+  }
+
+  /** Sends a well-formed notice on the newest connection. */
+  notify<Name extends EdgeNoticeName>(name: Name, payload: EdgeNoticeInput<Name>): void {
+    this.socket.notify(name, payload);
+  }
+
+  receive(
+    socket: ScriptedSocket,
+    name: string,
+    payload: unknown,
+    acknowledged: (envelope: unknown) => void,
+  ): void {
+    this.received.push({ name, payload, url: socket.url });
+    const known = name as ClientRequestName;
+    setTimeout(() => {
+      void this.#answer(socket, known, payload).then((envelope) => {
+        if (!socket.closed && envelope !== undefined) acknowledged(envelope);
+      });
+    }, 0);
+  }
+
+  media(): MediaOffer {
+    return mediaOffer(this.consumers);
+  }
+
+  async #answer(socket: ScriptedSocket, name: ClientRequestName, payload: unknown): Promise<unknown> {
+    try {
+      // The row of `name` takes exactly this payload; TypeScript cannot follow the index through the union.
+      const scripted = this.on[name] as ((payload: unknown, socket: ScriptedSocket) => unknown) | undefined;
+      const data = scripted === undefined ? this.#usual(name, payload) : await scripted(payload, socket);
+      // A script that answers `NO_ANSWER` plays an edge that hangs.
+      return data === NO_ANSWER ? undefined : { ok: true, data };
+    } catch (thrown) {
+      if (thrown instanceof PlenaryError) return { ok: false, error: thrown.toWire() };
+      throw thrown;
+    }
+  }
+
+  #usual(name: ClientRequestName, payload: unknown): unknown {
+    switch (name) {
+      case 'join':
+        return {
+          session: sessionOf(this.edges),
+          room: this.room,
+          media: this.media(),
+        } satisfies ClientReply<'join'>;
+      case 'resume':
+        return {
+          session: sessionOf(this.edges),
+          catchUp: { type: 'events', events: [] },
+          mediaAlive: true,
+        } satisfies ClientReply<'resume'>;
+      case 'media.open':
+        return this.media();
+      case 'track.publish':
+        this.#tracks += 1;
+        return { trackId: `own-${this.#tracks}` };
+      case 'subscribe': {
+        const { trackIds } = CLIENT_REQUESTS.subscribe.payload.parse(payload);
+        return {
+          consumers: trackIds.map((trackId) => {
+            const track = this.room.tracks.find((other) => other.trackId === trackId);
+            this.#consumers += 1;
+            return consumerOffer(`consumer-${this.#consumers}`, {
+              trackId,
+              peerId: track?.peerId ?? 'peer-b',
+              source: track?.source ?? 'camera',
+              paused: track?.kind !== 'audio',
+            });
+          }),
+          failed: [],
+        };
+      }
+      case 'chat.post': {
+        const { text } = CLIENT_REQUESTS['chat.post'].payload.parse(payload);
+        this.#messages += 1;
+        return {
+          message: {
+            messageId: `message-${this.#messages}`,
+            peerId: 'self',
+            displayName: 'Ada',
+            text,
+            sentAtMs: 1_000,
+          },
+        };
+      }
+      case 'roster.page':
+        return { peers: [] };
+      case 'sync':
+        return { type: 'snapshot', room: this.room };
+      case 'transport.restartIce':
+        return { iceParameters: this.media().receiveTransport.iceParameters };
+      default:
+        return {};
+    }
+  }
+}
+
+/** What a script answers to leave the client without an answer. */
+export const NO_ANSWER = Symbol('no answer');
+
+export function refuse(code: ErrorCode): never {
+  throw new PlenaryError(code);
+}
+
+/** mediasoup-client's own fake of a browser's WebRTC. */
+export function fakeDevice(): Promise<Device> {
+  return Device.factory({ handlerFactory: FakeHandler.createFactory(testFakeParameters) });
+}

@@ -1,0 +1,136 @@
+import { useState } from 'react';
+import type { LocalMediaSnapshot } from '../state/local-media.ts';
+import type { RoomController, UiState } from '../state/room-controller.ts';
+import { DeviceSelect } from './DeviceSelect.tsx';
+import { Icon, type IconName } from './Icon.tsx';
+
+interface ControlProps {
+  readonly icon: IconName;
+  readonly label: string;
+  readonly testId: string;
+  readonly onClick: () => void;
+  readonly tone?: 'off' | 'active' | 'danger' | undefined;
+  readonly pressed?: boolean;
+  readonly badge?: number | undefined;
+}
+
+function Control({ icon, label, testId, onClick, tone, pressed, badge }: ControlProps) {
+  return (
+    <button
+      className={`control ${tone === undefined ? '' : `is-${tone}`}`}
+      onClick={onClick}
+      aria-label={label}
+      aria-pressed={pressed}
+      title={label}
+      data-testid={testId}
+    >
+      <Icon name={icon} />
+      {badge === undefined || badge === 0 ? null : (
+        <span className="badge" data-testid={`${testId}-badge`}>
+          {badge > 99 ? '99+' : badge}
+        </span>
+      )}
+    </button>
+  );
+}
+
+export interface ControlBarProps {
+  readonly controller: RoomController;
+  readonly media: LocalMediaSnapshot;
+  readonly ui: UiState;
+  readonly sharing: boolean;
+  readonly peerCount: number;
+}
+
+const CAN_SHARE =
+  typeof navigator !== 'undefined' &&
+  'mediaDevices' in navigator &&
+  'getDisplayMedia' in navigator.mediaDevices;
+
+/** The buttons of the meeting. */
+export function ControlBar({ controller, media, ui, sharing, peerCount }: ControlBarProps) {
+  const [devicesOpen, setDevicesOpen] = useState(false);
+  const { microphone, camera } = media;
+  const heard = microphone.enabled && microphone.track !== undefined;
+  const seen = camera.enabled && camera.track !== undefined;
+  return (
+    <footer className="controls">
+      {devicesOpen ? (
+        <div className="device-menu card" data-testid="device-menu">
+          <DeviceSelect
+            kind="microphone"
+            state={microphone}
+            onChoose={(kind, id) => controller.chooseDevice(kind, id)}
+          />
+          <DeviceSelect
+            kind="camera"
+            state={camera}
+            onChoose={(kind, id) => controller.chooseDevice(kind, id)}
+          />
+        </div>
+      ) : null}
+      <div className="control-group" role="toolbar" aria-label="Meeting controls">
+        <Control
+          icon={heard ? 'mic' : 'mic-off'}
+          label={heard ? 'Mute microphone' : 'Unmute microphone'}
+          testId="mic-button"
+          tone={heard ? undefined : 'off'}
+          pressed={heard}
+          onClick={() => controller.toggle('microphone')}
+        />
+        <Control
+          icon={seen ? 'camera' : 'camera-off'}
+          label={seen ? 'Switch camera off' : 'Switch camera on'}
+          testId="camera-button"
+          tone={seen ? undefined : 'off'}
+          pressed={seen}
+          onClick={() => controller.toggle('camera')}
+        />
+        <button
+          className={`control is-small ${devicesOpen ? 'is-open' : ''}`}
+          aria-label="Choose microphone and camera"
+          title="Choose microphone and camera"
+          aria-expanded={devicesOpen}
+          onClick={() => setDevicesOpen(!devicesOpen)}
+          data-testid="devices-button"
+        >
+          <Icon name="chevron" size={18} />
+        </button>
+        {CAN_SHARE ? (
+          <Control
+            icon="screen"
+            label={sharing ? 'Stop sharing the screen' : 'Share your screen'}
+            testId="screen-button"
+            tone={sharing ? 'active' : undefined}
+            pressed={sharing}
+            onClick={() => controller.toggleScreen()}
+          />
+        ) : null}
+        <Control
+          icon="people"
+          label={`People, ${peerCount} in the meeting`}
+          testId="people-button"
+          tone={ui.panel === 'people' ? 'active' : undefined}
+          pressed={ui.panel === 'people'}
+          onClick={() => controller.togglePanel('people')}
+        />
+        <Control
+          icon="chat"
+          label={ui.unreadChat === 0 ? 'Chat' : `Chat, ${ui.unreadChat} unread`}
+          testId="chat-button"
+          tone={ui.panel === 'chat' ? 'active' : undefined}
+          pressed={ui.panel === 'chat'}
+          badge={ui.unreadChat}
+          onClick={() => controller.togglePanel('chat')}
+        />
+        <Control
+          icon="leave"
+          label="Leave the meeting"
+          testId="leave-button"
+          tone="danger"
+          onClick={() => controller.leave()}
+        />
+      </div>
+    </footer>
+  );
+}

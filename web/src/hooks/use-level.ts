@@ -1,0 +1,33 @@
+import { useEffect, useState } from 'react';
+
+const READ_EVERY_MS = 80;
+
+/** How loud a track is, from 0 to 1, smoothed for the eye. */
+export function useLevel(track: MediaStreamTrack | undefined): number {
+  const [level, setLevel] = useState(0);
+  useEffect(() => {
+    if (track === undefined || typeof AudioContext === 'undefined') return;
+    const context = new AudioContext();
+    const analyser = context.createAnalyser();
+    analyser.fftSize = 512;
+    const source = context.createMediaStreamSource(new MediaStream([track]));
+    source.connect(analyser);
+    const samples = new Float32Array(analyser.fftSize);
+    const timer = setInterval(() => {
+      // A context made before the first click waits for one; the meter then stands still until there was one.
+      if (context.state === 'suspended') context.resume().catch(() => undefined);
+      analyser.getFloatTimeDomainData(samples);
+      const power = samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length;
+      const decibels = 10 * Math.log10(power + 1e-10);
+      const heard = Math.min(1, Math.max(0, (decibels + 60) / 50));
+      setLevel((previous) => Math.max(heard, previous * 0.75));
+    }, READ_EVERY_MS);
+    return () => {
+      clearInterval(timer);
+      source.disconnect();
+      context.close().catch(() => undefined);
+      setLevel(0);
+    };
+  }, [track]);
+  return level;
+}

@@ -1,0 +1,36 @@
+import { createRoot } from 'react-dom/client';
+import { App } from './App.tsx';
+import type { Meeting } from './client/index.ts';
+import { RoomController } from './state/room-controller.ts';
+import { parseRoute } from './state/route.ts';
+import './styles/base.css';
+import './styles/pages.css';
+import './styles/meeting.css';
+
+declare global {
+  interface Window {
+    /**
+     * The meeting of this page, for support and tests: `plenary.joinTimings`, `await plenary.stats()`,
+     * `plenary.counters`, `plenary.getSnapshot()`. Not an interface to build on.
+     */
+    plenary?: Meeting;
+  }
+}
+
+const route = parseRoute(new URL(window.location.href));
+const controller = route.page === 'room' ? new RoomController(route) : undefined;
+
+if (controller !== undefined) {
+  window.plenary = controller.meeting;
+  controller.start();
+  window.addEventListener('pagehide', () => {
+    controller.meeting.leaveNow();
+  });
+  window.addEventListener('online', () => {
+    controller.meeting.networkReturned();
+  });
+}
+
+const root = document.getElementById('root');
+if (root === null) throw new Error('index.html has no #root');
+createRoot(root).render(<App route={route} controller={controller} />);

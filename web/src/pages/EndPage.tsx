@@ -1,0 +1,47 @@
+import { Icon, Logo } from '../components/Icon.tsx';
+import { errorForPeople, type ConnectionState } from '../client/index.ts';
+
+export interface EndPageProps {
+  readonly roomId: string;
+  readonly connection: Extract<ConnectionState, { phase: 'left' | 'failed' }>;
+  readonly onRejoin: () => void;
+}
+
+/** After the meeting: left on purpose, or ended by a fault that is explained. */
+export function EndPage({ roomId, connection, onRejoin }: EndPageProps) {
+  const failure = connection.phase === 'failed' ? errorForPeople(connection.error.code) : undefined;
+  return (
+    <div className="page end">
+      <header className="top">
+        <a href="/" aria-label="Plenary, first page">
+          <Logo />
+        </a>
+      </header>
+      <main className="end-main">
+        <div
+          className="end-card card"
+          role={failure === undefined ? undefined : 'alert'}
+          data-testid="connection-state"
+          data-phase={connection.phase}
+          data-error={connection.phase === 'failed' ? connection.error.code : undefined}
+        >
+          <span className={`end-mark ${failure === undefined ? '' : 'is-problem'}`}>
+            <Icon name={failure === undefined ? 'check' : 'warning'} size={30} />
+          </span>
+          <h1>{failure?.title ?? 'You left the meeting'}</h1>
+          <p>{failure?.meaning ?? `“${roomId}” goes on without you.`}</p>
+          {failure === undefined ? null : <p className="advice">{failure.advice}</p>}
+          <div className="end-buttons">
+            <button className="button is-large" onClick={onRejoin} data-testid="rejoin-button" autoFocus>
+              {failure === undefined ? 'Rejoin' : 'Try again'}
+            </button>
+            <a className="button is-quiet is-large" href="/" data-testid="home-link">
+              First page
+            </a>
+          </div>
+          {connection.phase === 'failed' ? <p className="fine">Code: {connection.error.code}</p> : null}
+        </div>
+      </main>
+    </div>
+  );
+}

@@ -1,0 +1,40 @@
+import { DATACENTER_ID, ROOM_ID, type DatacenterId, type RoomId } from '@plenary/cluster/protocol';
+
+/** Which page an address means. */
+export type Route =
+  | { readonly page: 'landing' }
+  | { readonly page: 'bad-room'; readonly name: string }
+  | {
+      readonly page: 'room';
+      readonly roomId: RoomId;
+      readonly datacenter: DatacenterId | undefined;
+      /** A ready join token, from `#token=` or, where a fragment cannot be passed on, `?token=`. */
+      readonly token: string | undefined;
+    };
+
+/** Reads the page's address. A token belongs into the fragment, which no server ever logs. */
+export function parseRoute(url: URL): Route {
+  const match = /^\/r\/([^/]+)\/?$/.exec(url.pathname);
+  if (match?.[1] === undefined) return { page: 'landing' };
+  let name = match[1];
+  try {
+    name = decodeURIComponent(name);
+  } catch {
+    // A stray % is not an encoding: the name is shown as it stands, and refused below.
+  }
+  const roomId = ROOM_ID.safeParse(name);
+  if (!roomId.success) return { page: 'bad-room', name };
+  const datacenter = DATACENTER_ID.safeParse(url.searchParams.get('dc'));
+  const token = new URLSearchParams(url.hash.slice(1)).get('token') ?? url.searchParams.get('token');
+  return {
+    page: 'room',
+    roomId: roomId.data,
+    datacenter: datacenter.success ? datacenter.data : undefined,
+    token: token === null || token === '' ? undefined : token,
+  };
+}
+
+/** The address of a room's page. */
+export function roomPath(roomId: RoomId): string {
+  return `/r/${roomId}`;
+}

@@ -1,0 +1,191 @@
+import { DATACENTER_ID, ROOM_ID } from '@plenary/cluster/protocol';
+import { describe, expect, test } from 'vitest';
+import { errorForPeople } from '../client/index.ts';
+import { chatPieces } from './chat-text.ts';
+import { deviceProblem, explainProblem } from './device-problems.ts';
+import { GRID_GAP_PX, gridCapacity, layoutGrid } from './layout-grid.ts';
+import { randomRoomName, roomIdFrom } from './room-names.ts';
+import { parseRoute } from './route.ts';
+import { arrange, hueOf, initials, pageOf, type Tile } from './tiles.ts';
+import { TokenSource } from './token-source.ts';
+import { peerOf } from '../client/testing/fixtures.ts';
+
+describe('layoutGrid', () => {
+  const sizes = [
+    [1_440, 780],
+    [360, 600],
+    [800, 300],
+  ] as const;
+  for (const [width, height] of sizes) {
+    test.each([1, 2, 3, 4, 5, 7, 9, 12, 25])(`%d tiles fit into ${width} × ${height}`, (count) => {
+      const { columns, rows, tileWidth, tileHeight } = layoutGrid(count, width, height);
+      expect(columns * rows).toBeGreaterThanOrEqual(count);
+      expect(columns * tileWidth + (columns - 1) * GRID_GAP_PX).toBeLessThanOrEqual(width);
+      expect(rows * tileHeight + (rows - 1) * GRID_GAP_PX).toBeLessThanOrEqual(height);
+      expect(tileWidth / tileHeight).toBeLessThan(1.8);
+    });
+  }
+
+  test('two people stand side by side on a desktop and one above the other on a phone', () => {
+    expect(layoutGrid(2, 1_440, 780)).toMatchObject({ columns: 2, rows: 1 });
+    expect(layoutGrid(2, 360, 600)).toMatchObject({ columns: 1, rows: 2 });
+  });
+
+  test('no area, no tile; no people, no fault', () => {
+    expect(layoutGrid(4, 0, 0)).toMatchObject({ tileWidth: 0, tileHeight: 0 });
+    expect(layoutGrid(0, 800, 600).tileWidth).toBeGreaterThan(0);
+  });
+
+  test('a page holds what can be read', () => {
+    expect(gridCapacity(1_440, 780)).toBe(25);
+    expect(gridCapacity(360, 600)).toBeLessThanOrEqual(10);
+    expect(gridCapacity(10, 10)).toBe(1);
+  });
+});
+
+describe('tiles', () => {
+  const tile = (key: string, change: Partial<Tile> = {}): Tile => ({
+    key,
+    peerId: peerOf(key).peerId,
+    name: key,
+    source: 'camera',
+    isSelf: false,
+    trackId: undefined,
+    video: undefined,
+    waiting: false,
+    micMuted: false,
+    speaking: false,
+    ...change,
+  });
+  const keys = (tiles: readonly Tile[]): string[] => tiles.map(({ key }) => key);
+
+  test('a screen takes the stage, one’s own only when there is no other', () => {
+    const own = tile('own', { source: 'screen', isSelf: true });
+    const other = tile('other', { source: 'screen' });
+    expect(arrange([own, other, tile('a')]).stage?.key).toBe('other');
+    expect(keys(arrange([own, tile('a')]).rest)).toEqual(['a']);
+    expect(arrange([tile('a')]).stage).toBeUndefined();
+  });
+
+  test('pages; whoever speaks comes to the first one, and nobody is lost', () => {
+    const tiles = [tile('a'), tile('b'), tile('c'), tile('d', { speaking: true }), tile('e')];
+    expect(keys(pageOf(tiles, 2, 0))).toEqual(['a', 'd']);
+    const all = [0, 1, 2].flatMap((page) => keys(pageOf(tiles, 2, page)));
+    expect(all.toSorted()).toEqual(['a', 'b', 'c', 'd', 'e']);
+  });
+
+  test.each([
+    ['Ada Lovelace', 'AL'],
+    ['ada', 'A'],
+    ['  Jean  Luc  Picard ', 'JP'],
+    ['李 小龙', '李小'],
+    ['', ''],
+  ])('initials of %s', (name, expected) => {
+    expect(initials(name)).toBe(expected);
+  });
+
+  test('hues of neighbouring ids differ', () => {
+    expect(Math.abs(hueOf('p1') - hueOf('p2'))).toBeGreaterThan(20);
+  });
+});
+
+describe('chatPieces', () => {
+  test('links of http and https only, without the sentence’s punctuation', () => {
+    expect(chatPieces('See https://example.org/a?b=1, and (http://x.test).')).toEqual([
+      { type: 'text', text: 'See ' },
+      { type: 'link', text: 'https://example.org/a?b=1', href: 'https://example.org/a?b=1' },
+      { type: 'text', text: ', and (' },
+      { type: 'link', text: 'http://x.test', href: 'http://x.test/' },
+      { type: 'text', text: ').' },
+    ]);
+  });
+
+  test.each(['javascript:alert(1)', 'data:text/html,x', '<img src=x onerror=alert(1)>', 'no link'])(
+    '%s stays text',
+    (text) => {
+      expect(chatPieces(text)).toEqual([{ type: 'text', text }]);
+    },
+  );
+});
+
+describe('addresses and names', () => {
+  test('routes', () => {
+    expect(parseRoute(new URL('http://h/'))).toEqual({ page: 'landing' });
+    expect(parseRoute(new URL('http://h/r/my-room?dc=sbg#token=abc'))).toEqual({
+      page: 'room',
+      roomId: ROOM_ID.parse('my-room'),
+      datacenter: DATACENTER_ID.parse('sbg'),
+      token: 'abc',
+    });
+    expect(parseRoute(new URL('http://h/r/a?token=q#token=f'))).toMatchObject({ token: 'f' });
+    expect(parseRoute(new URL('http://h/r/a%20b'))).toEqual({ page: 'bad-room', name: 'a b' });
+    expect(parseRoute(new URL('http://h/r/%E0%A4%A'))).toMatchObject({ page: 'bad-room' });
+  });
+
+  test('room names', () => {
+    expect(roomIdFrom(' Café Team  Weekly! ')).toBe('cafe-team-weekly');
+    expect(roomIdFrom('!!!')).toBeUndefined();
+    expect(roomIdFrom(randomRoomName())).toBeDefined();
+    expect(randomRoomName(() => 0.999_999)).toMatch(/^[a-z]+-[a-z]+-\d{4}$/);
+  });
+
+  test('device problems are told apart', () => {
+    const named = (name: string): Error => Object.assign(new Error('x'), { name });
+    expect(
+      ['NotAllowedError', 'NotFoundError', 'NotReadableError', 'Odd'].map((name) =>
+        deviceProblem(named(name)),
+      ),
+    ).toEqual(['denied', 'none', 'in-use', 'unknown']);
+    expect(explainProblem('camera', 'in-use')).toContain('camera');
+    expect(errorForPeople('room_full').title).toContain('full');
+  });
+});
+
+describe('TokenSource', () => {
+  const request = { roomId: ROOM_ID.parse('room'), datacenter: undefined };
+  const answering = (answers: (() => Response)[]): { asked: string[]; fetch: typeof fetch } => {
+    const asked: string[] = [];
+    return {
+      asked,
+      fetch: (_input, init) => {
+        asked.push(typeof init?.body === 'string' ? init.body : '');
+        const answer = answers[Math.min(asked.length, answers.length) - 1];
+        return answer === undefined ? Promise.reject(new TypeError('offline')) : Promise.resolve(answer());
+      },
+    };
+  };
+  const granted = (): Response =>
+    Response.json({ token: 'jwt', edges: [{ edgeId: 'e1', datacenter: 'gra', url: 'http://e1:3000' }] });
+
+  test('a prefetched token is used for the same name, and not for another', async () => {
+    const { asked, fetch } = answering([granted]);
+    const source = new TokenSource(request, fetch);
+    source.prefetch('Ada');
+    expect(await source.get('Ada', { fresh: false })).toEqual({ token: 'jwt', edgeUrls: ['http://e1:3000'] });
+    expect(asked).toHaveLength(1);
+    await source.get('Ben', { fresh: false });
+    await source.get('Ben', { fresh: true });
+    expect(asked).toHaveLength(3);
+  });
+
+  test('a refusal is the edge’s error and is not kept', async () => {
+    const refused = (): Response =>
+      Response.json({ error: { code: 'store_unavailable', message: 'm', retryable: true } }, { status: 503 });
+    const source = new TokenSource(request, answering([refused, granted]).fetch);
+    await expect(source.get('Ada', { fresh: false })).rejects.toMatchObject({
+      code: 'store_unavailable',
+      retryable: true,
+    });
+    await expect(source.get('Ada', { fresh: false })).resolves.toMatchObject({ token: 'jwt' });
+  });
+
+  test('no network, and nonsense', async () => {
+    await expect(
+      new TokenSource(request, answering([]).fetch).get('Ada', { fresh: false }),
+    ).rejects.toMatchObject({ code: 'timed_out' });
+    const nonsense = answering([() => Response.json({ hello: 1 })]);
+    await expect(new TokenSource(request, nonsense.fetch).get('Ada', { fresh: false })).rejects.toMatchObject(
+      { code: 'malformed_message' },
+    );
+  });
+});

@@ -1,0 +1,87 @@
+import { PlenaryError } from '@plenary/cluster/errors';
+import { EDGE_HINT, WIRE_ERROR, type DatacenterId, type RoomId } from '@plenary/cluster/protocol';
+import { z } from 'zod';
+import type { TokenGrant } from '../client/index.ts';
+
+/** A token is used for at most this long after it was fetched; the edges make them for ten minutes. */
+const FRESH_MS = 60_000;
+const FETCH_TIMEOUT_MS = 10_000;
+
+const GUEST_TOKEN_REPLY = z.object({
+  token: z.string().min(1).max(4_096),
+  edges: z.array(EDGE_HINT).max(64),
+});
+const ERROR_REPLY = z.object({ error: WIRE_ERROR });
+
+interface Fetched {
+  readonly displayName: string;
+  readonly atMs: number;
+  readonly grant: Promise<TokenGrant>;
+}
+
+export interface TokenRequest {
+  readonly roomId: RoomId;
+  readonly datacenter: DatacenterId | undefined;
+}
+
+/** Gets guest tokens from the edge that serves the page, ahead of the join, so that joining need not wait for one. */
+export class TokenSource {
+  readonly #request: TokenRequest;
+  readonly #fetch: typeof fetch;
+  #fetched: Fetched | undefined;
+
+  constructor(request: TokenRequest, fetchFrom: typeof fetch = (input, init) => fetch(input, init)) {
+    this.#request = request;
+    this.#fetch = fetchFrom;
+  }
+
+  /** Fetches a token for this name, unless a fresh one is there. A failure is told by {@link get}, not here. */
+  prefetch(displayName: string): void {
+    this.#token(displayName).catch(() => undefined);
+  }
+
+  /** @throws PlenaryError what the edge refused with, or `timed_out` when it does not answer */
+  get(displayName: string, options: { readonly fresh: boolean }): Promise<TokenGrant> {
+    if (options.fresh) this.#fetched = undefined;
+    return this.#token(displayName);
+  }
+
+  #token(displayName: string): Promise<TokenGrant> {
+    const known = this.#fetched;
+    const usable = known?.displayName === displayName && performance.now() - known.atMs < FRESH_MS;
+    if (known !== undefined && usable) return known.grant;
+    const fetched: Fetched = { displayName, atMs: performance.now(), grant: this.#load(displayName) };
+    this.#fetched = fetched;
+    // A refusal is not kept: the next attempt asks again.
+    fetched.grant.catch(() => {
+      if (this.#fetched === fetched) this.#fetched = undefined;
+    });
+    return fetched.grant;
+  }
+
+  async #load(displayName: string): Promise<TokenGrant> {
+    const { roomId, datacenter } = this.#request;
+    let response: Response;
+    let body: unknown;
+    try {
+      response = await this.#fetch('/api/guest-token', {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ roomId, displayName, ...(datacenter === undefined ? {} : { datacenter }) }),
+        signal: AbortSignal.timeout(FETCH_TIMEOUT_MS),
+      });
+      body = await response.json();
+    } catch (thrown) {
+      throw new PlenaryError('timed_out', 'The edge gave no token.', { cause: thrown });
+    }
+    if (!response.ok) {
+      const refused = ERROR_REPLY.safeParse(body);
+      if (refused.success) throw PlenaryError.fromWire(refused.data.error);
+      throw new PlenaryError('internal', `The edge answered ${response.status} to the request for a token.`);
+    }
+    const reply = GUEST_TOKEN_REPLY.safeParse(body);
+    if (!reply.success)
+      throw new PlenaryError('malformed_message', 'The token reply.', { cause: reply.error });
+    return { token: reply.data.token, edgeUrls: reply.data.edges.map(({ url }) => url) };
+  }
+}

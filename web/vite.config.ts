@@ -1,0 +1,16 @@
+import react from '@vitejs/plugin-react';
+import { defineConfig } from 'vite';
+
+/** `PLENARY_EDGE` names the edge that the development server hands its API and sockets to. */
+const edge = process.env['PLENARY_EDGE'] ?? 'http://127.0.0.1:3000';
+
+export default defineConfig({
+  root: import.meta.dirname,
+  // Absolute paths: a room's page lives under /r/, where relative ones would miss the assets.
+  base: '/',
+  plugins: [react()],
+  build: { outDir: 'dist', emptyOutDir: true, target: 'es2022', sourcemap: true },
+  server: {
+    proxy: { '/api': edge, '/socket.io': { target: edge, ws: true } },
+  },
+});
