@@ -117,8 +117,10 @@ export class RedisRoomStore implements RoomStore {
     peerId: PeerId,
     epoch: Epoch,
     reason: LeaveReason,
+    heldBy?: EdgeId,
   ): Promise<LoggedEvent[]> {
-    return readEvents(await removePeer(this.#run, roomKeys(roomId), [peerId, String(epoch), reason]));
+    const change = [peerId, String(epoch), reason, heldBy ?? ''] as const;
+    return readEvents(await removePeer(this.#run, roomKeys(roomId), change));
   }
 
   async publishTrack(roomId: RoomId, track: StoredTrack): Promise<LoggedEvent[]> {

@@ -162,11 +162,13 @@ export class MemoryRoomStore implements RoomStore {
     peerId: PeerId,
     epoch: Epoch,
     reason: LeaveReason,
+    heldBy?: EdgeId,
   ): Promise<LoggedEvent[]> {
     const room = this.#rooms.get(roomId);
     if (room === undefined) return [];
     const placement = room.placements.get(peerId);
     if (placement !== undefined && placement.epoch > epoch) return [];
+    if (placement !== undefined && heldBy !== undefined && placement.edgeId !== heldBy) return [];
     const nowMs = this.#clock.wallMs();
     const own = [...room.tracks.values()].filter((track) => track.peerId === peerId);
     const events = own.map(({ trackId }) => {

@@ -201,6 +201,13 @@ export function describeRoomStore(version: string, open: () => Promise<RoomStore
       expect(await rooms.placementOf(ROOM, ann.peerId)).toEqual(moved);
     });
 
+    it('[SE4] a removal on behalf of an edge spares a session that another edge holds by now', async () => {
+      const ann = await join('ann');
+      await rooms.attachPeer(ROOM, ann.peerId, ann.epoch, edge('edge-2'));
+      expect(await rooms.removePeer(ROOM, ann.peerId, ann.epoch, 'connection_lost', edge('edge-1'))).toEqual([]);
+      expect(await rooms.removePeer(ROOM, ann.peerId, ann.epoch, 'connection_lost', edge('edge-2'))).toHaveLength(1);
+    });
+
     it('[LG4] a peer that leaves takes its tracks along, and the last one the whole room', async () => {
       const [ann, bob] = [await join('ann'), await join('bob')];
       await rooms.publishTrack(ROOM, trackOf('camera', ann.peerId, ann.epoch));

@@ -1,0 +1,243 @@
+/** `Caddyfile.ha.example`, exactly as it is, in front of two real edges: what it promises in its first lines. */
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { startLocalCluster } from '@plenary/deploy/local-cluster';
+import type { LocalCluster, RunningEdge } from '@plenary/deploy/local-cluster';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { caddyEnvironment, freePort, repositoryRoot, startCaddy } from './harness/proxy.ts';
+import type { RunningCaddy } from './harness/proxy.ts';
+import { until } from './harness/until.ts';
+import { Visitor } from './harness/visitor.ts';
+
+const PAGE = '<!doctype html><title>Plenary behind Caddy</title>';
+
+/** The address of an edge as Caddy dials it. */
+const dial = (edge: RunningEdge): string => new URL(edge.url).host;
+
+describe('Caddyfile.ha.example', () => {
+  let webRoot: string;
+  let cluster: LocalCluster;
+  let caddy: RunningCaddy;
+  let visitor: Visitor;
+  let first: RunningEdge;
+  let second: RunningEdge;
+
+  beforeAll(async () => {
+    webRoot = mkdtempSync(join(tmpdir(), 'plenary-page-'));
+    writeFileSync(join(webRoot, 'index.html'), PAGE);
+    const port = await freePort();
+    cluster = await startLocalCluster({
+      edges: 2,
+      mediaNodes: 1,
+      workers: 1,
+      web: webRoot,
+      edge: () => ({
+        publicUrl: `https://localhost:${port}`,
+        env: { PLENARY_TRUSTED_PROXIES: '127.0.0.1' },
+      }),
+      env: { PLENARY_LOG_LEVEL: 'warn' },
+    });
+    const [one, two] = cluster.edges;
+    if (one === undefined || two === undefined) throw new Error('the cluster has two edges');
+    [first, second] = [one, two];
+    const edges = `${dial(first)} ${dial(second)}`;
+    caddy = await startCaddy('Caddyfile.ha.example', port, {
+      PLENARY_NEAR_EDGES: edges,
+      PLENARY_ALL_EDGES: edges,
+    });
+    visitor = new Visitor(port, caddy.ca, cluster);
+  });
+  afterEach(() => {
+    visitor.leave();
+  });
+  afterAll(async () => {
+    await caddy.proxy.stop();
+    await cluster.stop();
+    rmSync(webRoot, { recursive: true, force: true });
+  });
+
+  /** Asks for the page many times, several at once, and says what was not the page. */
+  async function pageFailures(times: number): Promise<string[]> {
+    const failures: string[] = [];
+    const ask = async (): Promise<void> => {
+      const outcome = await visitor.get('/r/some-room').catch((error: Error) => error);
+      if (outcome instanceof Error) failures.push(outcome.message);
+      else if (outcome.status !== 200 || outcome.body !== PAGE) failures.push(String(outcome.status));
+    };
+    for (let asked = 0; asked < times; asked += 5) await Promise.all(Array.from({ length: 5 }, ask));
+    return failures;
+  }
+
+  /** Waits until Caddy gives new sockets to both edges: those opened meanwhile stay open, so the emptier is chosen. */
+  async function untilBothServe(): Promise<void> {
+    const seen = new Set<string>();
+    await until(
+      'both edges are given sockets',
+      async () => {
+        seen.add((await visitor.joinedEdge('both')).edgeId);
+        return [...seen].sort();
+      },
+      (edgeIds) => edgeIds.length === 2,
+    );
+    visitor.leave();
+  }
+
+  it('serves the page over TLS, and says that the site is to be used so only', async () => {
+    const answer = await visitor.get('/');
+    expect(answer).toMatchObject({ status: 200, body: PAGE });
+    expect(answer.headers['strict-transport-security']).toBe('max-age=31536000');
+    expect(answer.headers).not.toHaveProperty('server');
+  });
+
+  it.each([
+    '/metrics',
+    '/metrics?name=x',
+    '/metrics/',
+    '//metrics',
+    '/METRICS',
+    '/%6detrics',
+    '/r/../metrics',
+    '/./metrics',
+    '/health',
+    '/ready',
+    '/%72eady',
+  ])('keeps %s from the world', async (path) => {
+    const answer = await visitor.get(path);
+    expect(answer.status).toBe(404);
+    expect(answer.body).not.toMatch(/plenary_|"ready"|"status"/);
+  });
+
+  it('carries WebSockets: people join through it, and are shared among the edges', async () => {
+    await untilBothServe();
+  });
+
+  it('serves every page and every new socket while one edge after the other is killed', async () => {
+    for (const [dying, living] of [
+      [first, second],
+      [second, first],
+      [first, second],
+    ] as const) {
+      await untilBothServe();
+      // Somebody who is on the edge that lives must not notice anything.
+      const kept = await until(
+        `somebody is on ${living.id}`,
+        () => visitor.joinedEdge('kept'),
+        ({ edgeId }) => edgeId === living.id,
+      );
+      const pages = pageFailures(150);
+      await dying.kill('SIGKILL');
+      for (let round = 0; round < 5; round++) {
+        expect((await visitor.joinedEdge(`after-${dying.id}`)).edgeId).toBe(living.id);
+      }
+      expect(await pages).toEqual([]);
+      expect(await pageFailures(20)).toEqual([]);
+      expect(kept.socket.connected).toBe(true);
+      visitor.leave();
+      await dying.restart();
+    }
+    await untilBothServe();
+  });
+
+  it('asks another edge again for what an edge took and died over', async () => {
+    await untilBothServe();
+    await first.kill('SIGSTOP');
+    let answered = 0;
+    const pages = Array.from({ length: 10 }, async () => {
+      const { status } = await visitor.get('/');
+      answered += 1;
+      return status;
+    });
+    await until(
+      'the other edge has answered its share',
+      () => answered,
+      (count) => count > 0,
+    );
+    const unanswered = pages.length - answered;
+    await first.kill('SIGKILL');
+    expect(unanswered).toBeGreaterThan(0);
+    expect(await Promise.all(pages)).toEqual(Array.from(pages, () => 200));
+    await first.restart();
+  });
+
+  it('serves the page with the store away, and people are told so in words of the protocol', async () => {
+    const { redis } = cluster;
+    if (redis === null) throw new Error('the cluster has a Redis of its own');
+    await untilBothServe();
+    await redis.kill('SIGKILL');
+    for (const edge of [first, second]) {
+      await until(
+        `${edge.id} is not ready`,
+        async () => (await fetch(`${edge.url}/ready`)).status,
+        (status) => status === 503,
+      );
+    }
+    expect(await pageFailures(20)).toEqual([]);
+    // A page may still have gone to an edge that Caddy held to be ready; from now on it knows better.
+    await until(
+      'Caddy has seen that no edge is ready',
+      () => caddy.proxy.output.split('"status_code":503').length - 1,
+      (count) => count >= 2,
+    );
+    expect(await pageFailures(20)).toEqual([]);
+    const socket = await visitor.connect();
+    expect(await visitor.join(socket, 'no-store')).toEqual({
+      ok: false,
+      code: 'store_unavailable',
+      retryable: true,
+    });
+    await redis.restart();
+    await Promise.all([first.waitUntilReady(), second.waitUntilReady()]);
+    await untilBothServe();
+  });
+
+  it('goes to the other datacenter’s edge when its own are gone, and fails plainly when all are', async () => {
+    const port = await freePort();
+    const near = await startCaddy('Caddyfile.ha.example', port, {
+      PLENARY_NEAR_EDGES: dial(first),
+      PLENARY_ALL_EDGES: `${dial(first)} ${dial(second)}`,
+    });
+    const neighbour = new Visitor(port, near.ca, cluster);
+    try {
+      for (let round = 0; round < 3; round++) {
+        expect((await neighbour.get('/')).status).toBe(200);
+      }
+      await first.kill('SIGKILL');
+      for (let round = 0; round < 10; round++) {
+        expect((await neighbour.get('/')).status).toBe(200);
+      }
+      await second.kill('SIGKILL');
+      expect((await neighbour.get('/')).status).toBeOneOf([502, 503]);
+      await Promise.all([first.restart(), second.restart()]);
+      await until(
+        'Caddy serves again',
+        () => neighbour.get('/'),
+        ({ status }) => status === 200,
+      );
+    } finally {
+      neighbour.leave();
+      await near.proxy.stop();
+    }
+  });
+});
+
+describe('Caddyfile.example', () => {
+  it('is valid', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'plenary-caddy-'));
+    try {
+      const file = join(repositoryRoot, 'Caddyfile.example');
+      // Caddy asks the edges how they are even to validate: so they are to be found, or not, on this machine.
+      const env = { ...process.env, ...caddyEnvironment(folder), PLENARY_EDGES: '127.0.0.1:1 127.0.0.1:2' };
+      const { stderr, stdout } = await promisify(execFile)(
+        'caddy',
+        ['validate', '--adapter', 'caddyfile', '--config', file],
+        { env },
+      );
+      expect(stdout + stderr).toContain('Valid configuration');
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+});

@@ -1,0 +1,150 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { until } from './until.ts';
+
+export const repositoryRoot = join(import.meta.dirname, '../../..');
+
+/** Below every local cluster's block of ports, and below what the system hands to outgoing connections. */
+const FIRST_PORT = 9_100;
+const LAST_PORT = 9_999;
+let nextPort = FIRST_PORT + (process.pid % 800);
+
+/** A port of 127.0.0.1 that nobody listens on; each call gives another one. */
+export async function freePort(): Promise<number> {
+  for (let tried = 0; tried < LAST_PORT - FIRST_PORT; tried++) {
+    nextPort = nextPort >= LAST_PORT ? FIRST_PORT : nextPort + 1;
+    if (await isFree(nextPort)) return nextPort;
+  }
+  throw new Error(`No free port from ${FIRST_PORT} to ${LAST_PORT}.`);
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen({ port, host: '127.0.0.1', exclusive: true }, () => server.close(() => resolve(true)));
+  });
+}
+
+/** Our environment with nothing in it that sends a proxy's own requests elsewhere or configures it behind our back. */
+function cleanEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^PLENARY_|_proxy$/i.test(name)));
+}
+
+/** A program in front of the edges. Its folder and it itself are gone after `stop`. */
+export class Proxy {
+  readonly folder: string;
+  readonly #output: string[] = [];
+  #child: ChildProcess | undefined;
+  #ended: Promise<void> = Promise.resolve();
+
+  constructor() {
+    this.folder = mkdtempSync(join(tmpdir(), 'plenary-proxy-'));
+  }
+
+  /** What it printed, for the test that fails. */
+  get output(): string {
+    return this.#output.join('');
+  }
+
+  start(program: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): void {
+    const child = spawn(program, args, {
+      cwd: this.folder,
+      env: { ...cleanEnvironment(), ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#child = child;
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (data: Buffer) => this.#output.push(data.toString()));
+    }
+    this.#ended = new Promise((resolve) => {
+      child.once('error', (error) => {
+        this.#output.push(`${program} cannot be started: ${error.message}\n`);
+        this.#child = undefined;
+        resolve();
+      });
+      child.once('close', () => {
+        this.#child = undefined;
+        resolve();
+      });
+    });
+  }
+
+  /** @throws Error with its output when it ended instead of doing what is waited for */
+  assertRuns(): void {
+    if (this.#child === undefined) throw new Error(`The proxy has ended:\n${this.output}`);
+  }
+
+  async stop(): Promise<void> {
+    this.#child?.kill('SIGTERM');
+    const timer = setTimeout(() => this.#child?.kill('SIGKILL'), 5_000);
+    await this.#ended;
+    clearTimeout(timer);
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+export interface RunningCaddy {
+  readonly proxy: Proxy;
+  readonly port: number;
+  /** The authority that signed its certificate. */
+  readonly ca: string;
+}
+
+/**
+ * Starts Caddy with an example file of ours exactly as it is; only environment values make it run here: on 127.0.0.1,
+ * on ports of its own, with an authority of its own.
+ */
+export async function startCaddy(
+  file: string,
+  port: number,
+  edges: Readonly<Record<string, string>>,
+): Promise<RunningCaddy> {
+  const proxy = new Proxy();
+  proxy.start('caddy', ['run', '--adapter', 'caddyfile', '--config', join(repositoryRoot, file)], {
+    ...caddyEnvironment(proxy.folder),
+    PLENARY_SITE: `localhost:${port}`,
+    PLENARY_HTTPS_PORT: String(port),
+    PLENARY_HTTP_PORT: String(await freePort()),
+    ...edges,
+  });
+  try {
+    const path = join(proxy.folder, 'data/caddy/pki/authorities/local/root.crt');
+    const ca = await until(
+      'Caddy has made its authority and listens',
+      async () => {
+        proxy.assertRuns();
+        return (await isFree(port)) ? '' : readIfThere(path);
+      },
+      (text) => text.includes('END CERTIFICATE'),
+    );
+    return { proxy, port, ca };
+  } catch (error) {
+    await proxy.stop();
+    throw new Error(`Caddy did not start:\n${proxy.output}`, { cause: error });
+  }
+}
+
+/** Keeps Caddy to 127.0.0.1 and to a folder. */
+export function caddyEnvironment(folder: string): Record<string, string> {
+  mkdirSync(join(folder, 'data'), { recursive: true });
+  return {
+    XDG_DATA_HOME: join(folder, 'data'),
+    XDG_CONFIG_HOME: join(folder, 'config'),
+    PLENARY_CADDY_ADMIN: 'off',
+    PLENARY_BIND: '127.0.0.1',
+    PLENARY_TLS: 'internal',
+  };
+}
+
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return ''; // Not written yet; the caller looks again.
+  }
+}

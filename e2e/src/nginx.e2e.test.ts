@@ -1,0 +1,138 @@
+/** `nginx.example.conf` in front of two real edges, with nothing changed in it but addresses and paths. */
+import { execFile } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { startLocalCluster } from '@plenary/deploy/local-cluster';
+import type { LocalCluster } from '@plenary/deploy/local-cluster';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { freePort, Proxy, repositoryRoot } from './harness/proxy.ts';
+import { until } from './harness/until.ts';
+import { Visitor } from './harness/visitor.ts';
+
+const run = promisify(execFile);
+const PAGE = '<!doctype html><title>Plenary behind nginx</title>';
+/** Debian puts it where a plain user's PATH does not look. */
+const NGINX = 'nginx';
+const PATH = `${process.env['PATH'] ?? ''}:/usr/sbin`;
+
+/** @throws Error when the example no longer has what is to be replaced, or has it more than once */
+function replaceOnce(text: string, from: string, to: string): string {
+  expect(text.split(from), from).toHaveLength(2);
+  return text.replace(from, to);
+}
+
+describe('nginx.example.conf', () => {
+  let cluster: LocalCluster;
+  let proxy: Proxy;
+  let visitor: Visitor;
+
+  beforeAll(async () => {
+    const port = await freePort();
+    proxy = new Proxy();
+    const { folder } = proxy;
+    writeFileSync(join(folder, 'index.html'), PAGE);
+    cluster = await startLocalCluster({
+      edges: 2,
+      mediaNodes: 1,
+      workers: 1,
+      web: folder,
+      edge: () => ({ publicUrl: `https://localhost:${port}`, env: { PLENARY_TRUSTED_PROXIES: '127.0.0.1' } }),
+      env: { PLENARY_LOG_LEVEL: 'warn' },
+    });
+    const [first = '', second = ''] = cluster.edges.map(({ url }) => new URL(url).host);
+    await makeCertificate(folder);
+    let text = readFileSync(join(repositoryRoot, 'nginx.example.conf'), 'utf8');
+    for (const [from, to] of [
+      ['server 10.1.0.11:3000', `server ${first}`],
+      ['server 10.1.0.12:3000', `server ${second}`],
+      ['server 10.2.0.11:3000', 'server 127.0.0.1:1'],
+      ['server 10.2.0.12:3000', 'server 127.0.0.1:2'],
+      ['listen 80;', `listen 127.0.0.1:${await freePort()};`],
+      ['listen 443 ssl http2;', `listen 127.0.0.1:${port} ssl http2;`],
+      ['/etc/ssl/plenary/fullchain.pem', join(folder, 'cert.pem')],
+      ['/etc/ssl/plenary/privkey.pem', join(folder, 'key.pem')],
+    ] as const) {
+      text = replaceOnce(text, from, to);
+    }
+    writeFileSync(join(folder, 'plenary.conf'), text);
+    writeFileSync(join(folder, 'nginx.conf'), wrapper(folder));
+    await run(NGINX, ['-t', '-p', folder, '-c', join(folder, 'nginx.conf')], { env: { PATH } });
+    proxy.start(NGINX, ['-p', folder, '-c', join(folder, 'nginx.conf'), '-g', 'daemon off;'], { PATH });
+    visitor = new Visitor(port, readFileSync(join(folder, 'cert.pem'), 'utf8'), cluster);
+    await until(
+      'nginx serves',
+      async () => {
+        proxy.assertRuns();
+        return visitor.get('/').then(
+          ({ status }) => status,
+          (error: Error) => error.message,
+        );
+      },
+      (status) => status === 200,
+    );
+  });
+  afterAll(async () => {
+    visitor.leave();
+    await proxy.stop();
+    await cluster.stop();
+  });
+
+  it('serves the page and keeps what is for operators from the world', async () => {
+    const answer = await visitor.get('/r/some-room');
+    expect(answer).toMatchObject({ status: 200, body: PAGE });
+    expect(answer.headers['strict-transport-security']).toBe('max-age=31536000');
+    for (const path of [
+      '/metrics',
+      '//metrics',
+      '/%6detrics',
+      '/METRICS',
+      '/r/../metrics',
+      '/health',
+      '/ready',
+    ]) {
+      const hidden = await visitor.get(path);
+      expect(hidden.status, path).toBe(404);
+      expect(hidden.body, path).not.toContain('plenary_');
+    }
+  });
+
+  it('carries WebSockets, also after an edge was killed, and every page request is served', async () => {
+    const [first, second] = cluster.edges;
+    if (first === undefined || second === undefined) throw new Error('the cluster has two edges');
+    await visitor.joinedEdge('nginx');
+    for (const [dying, living] of [
+      [first, second],
+      [second, first],
+    ] as const) {
+      await dying.kill('SIGKILL');
+      for (let round = 0; round < 10; round++) {
+        expect((await visitor.get('/')).status).toBe(200);
+        expect((await visitor.joinedEdge('nginx')).edgeId).toBe(living.id);
+      }
+      await dying.restart();
+    }
+  });
+});
+
+function wrapper(folder: string): string {
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
+  return `pid ${folder}/nginx.pid;
+error_log stderr warn;
+worker_processes 1;
+events { worker_connections 512; }
+http {
+  access_log off;
+  ${temporary.map((name) => `${name}_temp_path ${folder}/${name};`).join('\n  ')}
+  include ${folder}/plenary.conf;
+}
+`;
+}
+
+async function makeCertificate(folder: string): Promise<void> {
+  await run('openssl', [
+    ...['req', '-x509', '-nodes', '-days', '1', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'],
+    ...['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'],
+    ...['-keyout', join(folder, 'key.pem'), '-out', join(folder, 'cert.pem')],
+  ]);
+}

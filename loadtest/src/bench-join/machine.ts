@@ -1,0 +1,34 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { cpus, release } from 'node:os';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+
+export interface Machine {
+  readonly cores: number;
+  readonly model: string;
+  readonly node: string;
+  readonly kernel: string;
+  /** What the worker encrypts with, as far as its build tells: the figure that decides its speed most. */
+  readonly workerSrtp: string;
+}
+
+const WORKER_BUILD = z.looseObject({ srtp: z.string() });
+
+export function describeMachine(): Machine {
+  const processors = cpus();
+  return {
+    cores: processors.length,
+    model: processors[0]?.model ?? 'unknown',
+    node: process.version,
+    kernel: release(),
+    workerSrtp: workerSrtp(process.env['MEDIASOUP_WORKER_BIN']),
+  };
+}
+
+function workerSrtp(workerBin: string | undefined): string {
+  if (workerBin === undefined) return "unknown (mediasoup's own prebuilt worker: OpenSSL)";
+  const path = join(dirname(workerBin), 'worker-build.json');
+  if (!existsSync(path)) return 'unknown (no worker-build.json beside the worker)';
+  const build = WORKER_BUILD.safeParse(JSON.parse(readFileSync(path, 'utf8')));
+  return build.success ? build.data.srtp : 'unknown (worker-build.json does not tell)';
+}

@@ -1,0 +1,56 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { fileURLToPath } from 'node:url';
+import { build } from 'vite';
+
+const ENTRY = fileURLToPath(new URL('./page/page.ts', import.meta.url));
+const HTML =
+  '<!doctype html><meta charset="utf-8"><title>Plenary bench</title><script src="/page.js"></script>';
+
+export interface PageServer {
+  readonly url: string;
+  close(): Promise<void>;
+}
+
+/** Bundles the bench page as the web app is bundled, and serves it on loopback. */
+export async function startPageServer(): Promise<PageServer> {
+  const script = await bundle();
+  const server = createServer((request, response) => {
+    const isScript = request.url === '/page.js';
+    if (!isScript && request.url !== '/') {
+      response.writeHead(404).end();
+      return;
+    }
+    response.writeHead(200, { 'content-type': isScript ? 'text/javascript' : 'text/html' });
+    response.end(isScript ? script : HTML);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('the page server has no port');
+  return {
+    url: `http://127.0.0.1:${address.port}/`,
+    close: async () => {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+async function bundle(): Promise<string> {
+  const built = await build({
+    configFile: false,
+    logLevel: 'error',
+    build: {
+      write: false,
+      target: 'es2022',
+      minify: true,
+      lib: { entry: ENTRY, formats: ['iife'], name: 'plenaryBenchPage' },
+    },
+  });
+  const [bundled] = Array.isArray(built) ? built : [built];
+  const chunk = bundled !== undefined && 'output' in bundled ? bundled.output[0] : undefined;
+  if (chunk === undefined) throw new Error('the bench page was not built');
+  return chunk.code;
+}

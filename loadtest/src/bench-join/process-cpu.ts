@@ -1,0 +1,51 @@
+import { execFileSync } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+
+/** How the kernel counts CPU time in /proc; 100 on every usual machine. */
+const TICKS_PER_SECOND = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
+
+interface ProcessStat {
+  readonly pid: number;
+  readonly parentPid: number;
+  readonly name: string;
+  /** User and system time of all its threads, in seconds. */
+  readonly cpuSeconds: number;
+}
+
+/** Reads the fields of `/proc/<pid>/stat` (proc(5)). The name is in brackets and may itself hold brackets and spaces. */
+export function parseProcessStat(text: string): ProcessStat {
+  const open = text.indexOf('(');
+  const close = text.lastIndexOf(')');
+  // Field 3, the state, is the first behind the name.
+  const fields = text.slice(close + 2).split(' ');
+  const field = (number: number): number => Number(fields[number - 3]);
+  return {
+    pid: Number(text.slice(0, open - 1)),
+    parentPid: field(4),
+    name: text.slice(open + 1, close),
+    cpuSeconds: (field(14) + field(15)) / TICKS_PER_SECOND,
+  };
+}
+
+/** @throws Error when there is no such process */
+export function cpuSecondsOf(pid: number): number {
+  return parseProcessStat(readFileSync(`/proc/${pid}/stat`, 'utf8')).cpuSeconds;
+}
+
+/** The processes that this one started and that still live. */
+export function childrenOf(pid: number): readonly number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+      const stat = readStat(Number(name));
+      return stat?.parentPid === pid ? [stat.pid] : [];
+    });
+}
+
+function readStat(pid: number): ProcessStat | undefined {
+  try {
+    return parseProcessStat(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return undefined; // It ended between the listing and the look at it.
+  }
+}

@@ -1,0 +1,19 @@
+/** What is told of a series of measurements. */
+export interface Summary {
+  readonly count: number;
+  readonly p50: number;
+  readonly p95: number;
+  readonly worst: number;
+}
+
+/** Nearest-rank percentiles: each figure is one that was really measured. `undefined` for no measurement at all. */
+export function summarise(values: readonly number[]): Summary | undefined {
+  const sorted = [...values].sort((left, right) => left - right);
+  const rank = (share: number): number | undefined =>
+    sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)];
+  const p50 = rank(0.5);
+  const p95 = rank(0.95);
+  const worst = sorted.at(-1);
+  if (p50 === undefined || p95 === undefined || worst === undefined) return undefined;
+  return { count: sorted.length, p50, p95, worst };
+}

@@ -1,0 +1,47 @@
+/** What a path does to what travels on it. All of it is per direction. */
+export interface Impairment {
+  /** One-way delay in milliseconds; half of the round trip that it stands for. */
+  readonly delayMs: number;
+  /** Each packet waits up to this much longer, evenly spread. Order is kept all the same. */
+  readonly jitterMs: number;
+  /** Share of UDP packets that are dropped, 0 to 1. TCP loses nothing: its retransmission would be the kernel's. */
+  readonly lossRate: number;
+}
+
+export const NO_IMPAIRMENT: Impairment = { delayMs: 0, jitterMs: 0, lossRate: 0 };
+
+/** A path whose round trip takes this long, and that does nothing else. */
+export function roundTrip(roundTripMs: number): Impairment {
+  return { ...NO_IMPAIRMENT, delayMs: roundTripMs / 2 };
+}
+
+/** @throws RangeError naming the value that makes no sense */
+export function checkImpairment(impairment: Impairment): Impairment {
+  const { delayMs, jitterMs, lossRate } = impairment;
+  if (!(delayMs >= 0 && delayMs <= 60_000))
+    throw new RangeError(`delayMs must be 0 to 60000, not ${delayMs}`);
+  if (!(jitterMs >= 0 && jitterMs <= 60_000))
+    throw new RangeError(`jitterMs must be 0 to 60000, not ${jitterMs}`);
+  if (!(lossRate >= 0 && lossRate <= 1)) throw new RangeError(`lossRate must be 0 to 1, not ${lossRate}`);
+  return impairment;
+}
+
+export interface Endpoint {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** What became of what a relay took in. */
+export interface RelayCounts {
+  forwarded: number;
+  /** Dropped by `lossRate`. */
+  lost: number;
+  /** Dropped because a queue was full, or because there was no room for one more client. */
+  overflowed: number;
+  /** Refused by the network, as when nobody listens at the target. */
+  failed: number;
+}
+
+export function newRelayCounts(): RelayCounts {
+  return { forwarded: 0, lost: 0, overflowed: 0, failed: 0 };
+}

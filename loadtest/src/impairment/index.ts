@@ -1,0 +1,2 @@
+export { NO_IMPAIRMENT, roundTrip, type Endpoint, type Impairment, type RelayCounts } from './impairment.ts';
+export { ImpairmentProxy, type ImpairmentProxyOptions, type Link } from './proxy.ts';
