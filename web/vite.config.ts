@@ -9,7 +9,8 @@ export default defineConfig({
   // Absolute paths: a room's page lives under /r/, where relative ones would miss the assets.
   base: '/',
   plugins: [react()],
-  build: { outDir: 'dist', emptyOutDir: true, target: 'es2022', sourcemap: true },
+  // One chunk of some 180 kB compressed: a room needs all of it at once, and a second round trip would cost more.
+  build: { outDir: 'dist', emptyOutDir: true, target: 'es2022', sourcemap: true, chunkSizeWarningLimit: 800 },
   server: {
     proxy: { '/api': edge, '/socket.io': { target: edge, ws: true } },
   },

@@ -1,4 +1,5 @@
 import { createRoot } from 'react-dom/client';
+import { z } from 'zod';
 import { App } from './App.tsx';
 import type { Meeting } from './client/index.ts';
 import { RoomController } from './state/room-controller.ts';
@@ -16,6 +17,9 @@ declare global {
     plenary?: Meeting;
   }
 }
+
+// zod would compile its checks by `new Function`, which the edges' content security policy rightly forbids.
+z.config({ jitless: true });
 
 const route = parseRoute(new URL(window.location.href));
 const controller = route.page === 'room' ? new RoomController(route) : undefined;

@@ -51,7 +51,8 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
   readonly events = new TypedEvents<MeetingEvents>();
   readonly #options: MeetingOptions;
   readonly #log: ClientLog;
-  readonly #store = new Store<MeetingSnapshot>(INITIAL);
+  // Drawing waits for the turn's end: a join hands its transports to the browser before the page is drawn anew.
+  readonly #store = new Store<MeetingSnapshot>(INITIAL, 'next-turn');
   readonly #clock = new JoinClock();
   readonly #connection: Connection;
   readonly #entrance: Entrance;

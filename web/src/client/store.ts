@@ -8,11 +8,18 @@ export interface ReadableStore<Value> {
 
 /** The writing side of a {@link ReadableStore}. */
 export class Store<Value> implements ReadableStore<Value> {
+  readonly #when: 'now' | 'next-turn';
   #value: Value;
+  #telling = false;
   readonly #listeners = new Set<() => void>();
 
-  constructor(initial: Value) {
+  /**
+   * @param when - `next-turn` tells the listeners once for all changes of one turn, after the work of this turn. A
+   *   value that is edited through a text field needs `now`, or the field's cursor would jump.
+   */
+  constructor(initial: Value, when: 'now' | 'next-turn' = 'now') {
     this.#value = initial;
+    this.#when = when;
   }
 
   readonly getSnapshot = (): Value => this.#value;
@@ -28,10 +35,21 @@ export class Store<Value> implements ReadableStore<Value> {
   set(value: Value): void {
     if (Object.is(value, this.#value)) return;
     this.#value = value;
-    for (const listener of [...this.#listeners]) listener();
+    if (this.#when === 'now') this.#tell();
+    else if (!this.#telling) {
+      this.#telling = true;
+      setTimeout(() => {
+        this.#telling = false;
+        this.#tell();
+      }, 0);
+    }
   }
 
   update(change: (value: Value) => Value): void {
     this.set(change(this.#value));
+  }
+
+  #tell(): void {
+    for (const listener of [...this.#listeners]) listener();
   }
 }

@@ -99,6 +99,22 @@ export class LocalMedia implements ReadableStore<LocalMediaSnapshot> {
     return this.getSnapshot()[kind].track;
   }
 
+  /** Settles when a device that is being opened is open, has failed, or was let go; at once when none is. */
+  untilSettled(kind: CaptureKind): Promise<void> {
+    return new Promise((resolve) => {
+      const settled = (): boolean => this.getSnapshot()[kind].status !== 'starting';
+      if (settled()) {
+        resolve();
+        return;
+      }
+      const stop = this.#store.subscribe(() => {
+        if (!settled()) return;
+        stop();
+        resolve();
+      });
+    });
+  }
+
   /** Lets go of a device. */
   close(kind: CaptureKind): void {
     this.#turns[kind] += 1;

@@ -92,18 +92,17 @@ export class RoomController {
     if (this.canJoin) this.#prefetchTimer = setTimeout(() => this.#prefetchToken(), PREFETCH_DELAY_MS);
   }
 
-  /** Joins with the devices as they are now; works without any. What goes wrong is in the meeting's snapshot. */
+  /**
+   * Joins at once, with the devices that are open; one that the browser is still opening follows when it is there. Works
+   * without any. What goes wrong is in the meeting's snapshot.
+   */
   join(): void {
     if (!this.canJoin) return;
     this.#patch({ atDoor: false });
     clearTimeout(this.#prefetchTimer);
     remember('displayName', this.#name());
     this.meeting.setDisplayName(this.#name());
-    const { microphone, camera } = this.media.getSnapshot();
-    if (microphone.track !== undefined) {
-      this.#ask(this.meeting.publish('microphone', microphone.track, { paused: !microphone.enabled }));
-    }
-    if (camera.track !== undefined && camera.enabled) this.#ask(this.meeting.publish('camera', camera.track));
+    for (const kind of ['microphone', 'camera'] as const) this.#publishCaptured(kind);
     // The failure is drawn from the meeting's state; here it would only be said twice.
     this.meeting.join().catch(() => undefined);
   }
@@ -218,6 +217,20 @@ export class RoomController {
     events.on('problem', (error) => {
       this.toast(errorForPeople(error.code).title, 'problem');
     });
+  }
+
+  /** Publishes a device that is open, or as soon as it is: a slow camera must neither hold up a join nor miss it. */
+  #publishCaptured(kind: CaptureKind): void {
+    const { track, enabled, status } = this.media.getSnapshot()[kind];
+    if (status === 'starting') {
+      this.#ask(
+        this.media.untilSettled(kind).then(() => {
+          if (isActive(this.meeting.getSnapshot().connection)) this.#publishCaptured(kind);
+        }),
+      );
+    } else if (track !== undefined && (enabled || kind === 'microphone')) {
+      this.#ask(this.meeting.publish(kind, track, { paused: !enabled }));
+    }
   }
 
   async #setEnabled(kind: CaptureKind, enabled: boolean): Promise<void> {
