@@ -7,7 +7,10 @@ export const ERROR_TABLE = {
   message_too_large: { retryable: false, says: 'The message is larger than the limit.' },
   unknown_message: { retryable: false, says: 'There is no message of that name.' },
   out_of_order: { retryable: false, says: 'The message does not fit the state of this session.' },
-  protocol_version: { retryable: false, says: 'This client speaks another version of the protocol: reload it.' },
+  protocol_version: {
+    retryable: false,
+    says: 'This client speaks another version of the protocol: reload it.',
+  },
   token_invalid: { retryable: false, says: 'The token is not signed by a key of this cluster.' },
   token_expired: { retryable: false, says: 'The token has expired: ask for a new one.' },
   token_wrong_room: { retryable: false, says: 'The token is for another room.' },
@@ -20,7 +23,10 @@ export const ERROR_TABLE = {
   no_media_node: { retryable: true, says: 'No media node can take one more person now.' },
   media_unavailable: { retryable: true, says: 'The media node does not answer.' },
   media_lost: { retryable: true, says: 'The media node lost this peer: open media again.' },
-  store_unavailable: { retryable: true, says: 'The store does not answer: running meetings go on, joins wait.' },
+  store_unavailable: {
+    retryable: true,
+    says: 'The store does not answer: running meetings go on, joins wait.',
+  },
   stale_epoch: { retryable: true, says: 'A newer placement of this peer exists.' },
   peer_not_found: { retryable: false, says: 'There is no such peer here.' },
   track_not_found: { retryable: false, says: 'There is no such track.' },

@@ -34,6 +34,8 @@ describe('SPEC.md', () => {
     const cited = citedRules();
     const rules = new Set(rulesOfSpec());
     expect([...rules].filter((rule) => !cited.has(rule))).toEqual([]);
-    expect([...cited].filter(([rule]) => !rules.has(rule)).map(([rule, file]) => `${rule} in ${file}`)).toEqual([]);
+    expect(
+      [...cited].filter(([rule]) => !rules.has(rule)).map(([rule, file]) => `${rule} in ${file}`),
+    ).toEqual([]);
   });
 });

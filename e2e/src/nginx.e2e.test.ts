@@ -38,7 +38,8 @@ describe('nginx.example.conf', () => {
       workers: 1,
       web: folder,
       edge: () => ({ publicUrl: `https://localhost:${port}`, env: { PLENARY_TRUSTED_PROXIES: '127.0.0.1' } }),
-      env: { PLENARY_LOG_LEVEL: 'warn' },
+      // A killed edge may come back under its id once its lease has lapsed.
+      env: { PLENARY_LOG_LEVEL: 'warn', PLENARY_LEASE_MS: '1500' },
     });
     const [first = '', second = ''] = cluster.edges.map(({ url }) => new URL(url).host);
     await makeCertificate(folder);
@@ -78,6 +79,15 @@ describe('nginx.example.conf', () => {
     await cluster.stop();
   });
 
+  async function untilServed(edgeId: string): Promise<void> {
+    await until(
+      `${edgeId} is given sockets`,
+      () => visitor.joinedEdge('nginx'),
+      (joined) => joined.edgeId === edgeId,
+    );
+    visitor.leave();
+  }
+
   it('serves the page and keeps what is for operators from the world', async () => {
     const answer = await visitor.get('/r/some-room');
     expect(answer).toMatchObject({ status: 200, body: PAGE });
@@ -100,11 +110,13 @@ describe('nginx.example.conf', () => {
   it('carries WebSockets, also after an edge was killed, and every page request is served', async () => {
     const [first, second] = cluster.edges;
     if (first === undefined || second === undefined) throw new Error('the cluster has two edges');
-    await visitor.joinedEdge('nginx');
     for (const [dying, living] of [
       [first, second],
       [second, first],
     ] as const) {
+      // Only requests tell nginx that an edge is back: two seconds after it failed, one is tried on it again.
+      await untilServed(dying.id);
+      await untilServed(living.id);
       await dying.kill('SIGKILL');
       for (let round = 0; round < 10; round++) {
         expect((await visitor.get('/')).status).toBe(200);

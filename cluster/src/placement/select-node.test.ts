@@ -65,7 +65,10 @@ describe('selectNode', () => {
 
   it('[PL2] without a node in the datacenter, goes where the room lives, else to the less loaded of two', () => {
     const nodes = [inSbg('sbg-1', loaded(0.3)), inSbg('sbg-2', loaded(0.2))];
-    expect(ask({ nodes, room: hosting(['sbg-1', 5]) })).toEqual({ mediaNodeId: 'sbg-1', reason: 'packed_remote' });
+    expect(ask({ nodes, room: hosting(['sbg-1', 5]) })).toEqual({
+      mediaNodeId: 'sbg-1',
+      reason: 'packed_remote',
+    });
     expect(ask({ nodes })).toEqual({ mediaNodeId: 'sbg-2', reason: 'least_loaded_remote' });
   });
 

@@ -24,7 +24,11 @@ function faultsOf(environment: Record<string, string>): readonly string[] {
 
 describe('parseConfig', () => {
   it('[CF1] parses and freezes what is given, with defaults', () => {
-    const config = parseConfig(SCHEMA, { PLENARY_PORT: '3000', PLENARY_CLUSTER_SECRET: SECRET, HOME: '/root' });
+    const config = parseConfig(SCHEMA, {
+      PLENARY_PORT: '3000',
+      PLENARY_CLUSTER_SECRET: SECRET,
+      HOME: '/root',
+    });
     expect(config).toEqual({ PLENARY_PORT: 3000, PLENARY_CLUSTER_SECRET: SECRET, PLENARY_GUESTS: false });
     expect(Object.isFrozen(config)).toBe(true);
   });
@@ -46,7 +50,9 @@ describe('parseConfig', () => {
       const fromFile = { PLENARY_PORT: '3000', PLENARY_CLUSTER_SECRET_FILE: path };
       expect(parseConfig(SCHEMA, fromFile).PLENARY_CLUSTER_SECRET).toBe(SECRET);
       expect(faultsOf({ ...fromFile, PLENARY_CLUSTER_SECRET: SECRET })[0]).toContain('both directly and by');
-      expect(faultsOf({ ...fromFile, PLENARY_CLUSTER_SECRET_FILE: join(folder, 'none') })[0]).toContain('cannot read');
+      expect(faultsOf({ ...fromFile, PLENARY_CLUSTER_SECRET_FILE: join(folder, 'none') })[0]).toContain(
+        'cannot read',
+      );
     } finally {
       rmSync(folder, { recursive: true });
     }

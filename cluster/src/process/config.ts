@@ -7,7 +7,9 @@ export class ConfigError extends Error {
   readonly faults: readonly string[];
 
   constructor(faults: readonly string[]) {
-    super(`The configuration has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`);
+    super(
+      `The configuration has ${faults.length === 1 ? 'a fault' : `${faults.length} faults`}:\n${faults.map((fault) => `  - ${fault}`).join('\n')}`,
+    );
     this.faults = faults;
   }
 }
@@ -58,7 +60,9 @@ function readValue(name: string, environment: Environment, faults: string[]): st
   try {
     return readFileSync(path, 'utf8').trim();
   } catch (error) {
-    faults.push(`${name}_FILE: cannot read ${path} (${error instanceof Error ? error.message : String(error)})`);
+    faults.push(
+      `${name}_FILE: cannot read ${path} (${error instanceof Error ? error.message : String(error)})`,
+    );
     return undefined;
   }
 }
@@ -80,4 +84,6 @@ export const secretSetting = z.string().min(32, 'must have at least 32 character
 /** A port number to listen on. */
 export const portSetting = integerSetting(1, 65_535);
 
-export const logLevelSetting = z.enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']).default('info');
+export const logLevelSetting = z
+  .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+  .default('info');

@@ -5,7 +5,15 @@
  */
 import { z } from 'zod';
 import { NOTHING, WIRE_ERROR } from './define.ts';
-import type { NoticeInputOf, NoticeName, NoticeOf, ReplyOf, RequestInputOf, RequestName, RequestOf } from './define.ts';
+import type {
+  NoticeInputOf,
+  NoticeName,
+  NoticeOf,
+  ReplyOf,
+  RequestInputOf,
+  RequestName,
+  RequestOf,
+} from './define.ts';
 import {
   CONSUMER_ID,
   DATACENTER_ID,

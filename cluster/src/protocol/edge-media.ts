@@ -6,7 +6,15 @@
 import { z } from 'zod';
 import { CONSUMER_OFFER, MEDIA_REQUEST } from './client-edge.ts';
 import { NOTHING, WIRE_ERROR } from './define.ts';
-import type { NoticeInputOf, NoticeName, NoticeOf, ReplyOf, RequestInputOf, RequestName, RequestOf } from './define.ts';
+import type {
+  NoticeInputOf,
+  NoticeName,
+  NoticeOf,
+  ReplyOf,
+  RequestInputOf,
+  RequestName,
+  RequestOf,
+} from './define.ts';
 import {
   CONSUMER_ID,
   DATACENTER_ID,

@@ -69,7 +69,13 @@ export const LEAVE_REASON = z.enum(['left', 'connection_lost', 'kicked', 'node_l
 export type LeaveReason = z.infer<typeof LEAVE_REASON>;
 
 /** Why a track ended. */
-export const TRACK_END_REASON = z.enum(['unpublished', 'peer_left', 'transport_closed', 'worker_died', 'node_lost']);
+export const TRACK_END_REASON = z.enum([
+  'unpublished',
+  'peer_left',
+  'transport_closed',
+  'worker_died',
+  'node_lost',
+]);
 export type TrackEndReason = z.infer<typeof TRACK_END_REASON>;
 
 /** One change of a room. The union is closed; a client ignores nothing. */

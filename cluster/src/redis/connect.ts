@@ -67,7 +67,9 @@ export function connectClusterStore(options: ConnectOptions): ClusterStore {
 
   const run = scriptRunner(redis);
   return {
-    registry: new RedisRegistry(run, (detail) => logger.error({ detail }, 'skipped a malformed registry record')),
+    registry: new RedisRegistry(run, (detail) =>
+      logger.error({ detail }, 'skipped a malformed registry record'),
+    ),
     rooms: new RedisRoomStore(redis, run),
     isAvailable: () => available,
     onAvailability: (listener) => {

@@ -17,8 +17,12 @@ describe('parseHeader', () => {
   it('[ST5] refuses a header that is missing, miscounts keys, skips a number, or lacks what the body uses', () => {
     expect(() => parseHeader('add-1.lua', 'return 1')).toThrow('has no header');
     expect(() => parseHeader('add-2.lua', script(GOOD))).toThrow('names 2 keys, its header 1');
-    expect(() => parseHeader('add-1.lua', script(GOOD.replace('ARGV[1]', 'ARGV[2]')))).toThrow('out of order');
-    expect(() => parseHeader('add-1.lua', script(GOOD.replace('Returns', 'Gives')))).toThrow('what it returns');
+    expect(() => parseHeader('add-1.lua', script(GOOD.replace('ARGV[1]', 'ARGV[2]')))).toThrow(
+      'out of order',
+    );
+    expect(() => parseHeader('add-1.lua', script(GOOD.replace('Returns', 'Gives')))).toThrow(
+      'what it returns',
+    );
     expect(() => parseHeader('add-1.lua', script(GOOD, 'return ARGV[2]'))).toThrow('uses ARGV[2]');
   });
 });

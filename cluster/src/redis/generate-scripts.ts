@@ -26,7 +26,8 @@ export function parseHeader(fileName: string, source: string): ScriptHeader {
       const match = new RegExp(`^${kind}\\[(\\d+)\\] ([a-z][A-Za-z]*)( - .+)?$`).exec(line);
       if (match?.[1] === undefined || match[2] === undefined) continue;
       names.push(match[2]);
-      if (Number(match[1]) !== names.length) throw new Error(`${fileName}: ${kind}[${match[1]}] is out of order`);
+      if (Number(match[1]) !== names.length)
+        throw new Error(`${fileName}: ${kind}[${match[1]}] is out of order`);
     }
     return names;
   };
@@ -37,9 +38,13 @@ export function parseHeader(fileName: string, source: string): ScriptHeader {
   const count = Number(/-(\d+)\.lua$/.exec(fileName)?.[1]);
   if (keys.length !== count) throw new Error(`${fileName}: names ${count} keys, its header ${keys.length}`);
   const body = source.slice(header.length);
-  for (const [kind, names] of [['KEYS', keys], ['ARGV', args]] as const) {
+  for (const [kind, names] of [
+    ['KEYS', keys],
+    ['ARGV', args],
+  ] as const) {
     for (const used of body.matchAll(new RegExp(`${kind}\\[(\\d+)\\]`, 'g'))) {
-      if (Number(used[1]) > names.length) throw new Error(`${fileName}: uses ${used[0]}, which its header lacks`);
+      if (Number(used[1]) > names.length)
+        throw new Error(`${fileName}: uses ${used[0]}, which its header lacks`);
     }
   }
   return { purpose, keys, args, returns };

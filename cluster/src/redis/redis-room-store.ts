@@ -109,7 +109,10 @@ export class RedisRoomStore implements RoomStore {
   }
 
   async attachPeer(roomId: RoomId, peerId: PeerId, epoch: Epoch, edgeId: EdgeId): Promise<RosterPeer> {
-    return readAttached(peerId, await attachPeer(this.#run, roomKeys(roomId), [peerId, String(epoch), edgeId]));
+    return readAttached(
+      peerId,
+      await attachPeer(this.#run, roomKeys(roomId), [peerId, String(epoch), edgeId]),
+    );
   }
 
   async removePeer(
@@ -189,9 +192,7 @@ export class RedisRoomStore implements RoomStore {
   }
 
   async catchUp(roomId: RoomId, afterEventId: EventId): Promise<CatchUp> {
-    return readCatchUp(
-      await catchUp(this.#run, roomKeys(roomId), [afterEventId, String(ROSTER_PAGE_SIZE)]),
-    );
+    return readCatchUp(await catchUp(this.#run, roomKeys(roomId), [afterEventId, String(ROSTER_PAGE_SIZE)]));
   }
 
   async lastEventId(roomId: RoomId): Promise<EventId> {

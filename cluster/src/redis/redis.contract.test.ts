@@ -105,7 +105,11 @@ describe('Redis scripts', () => {
   });
 
   it('[ST4] a store that is away answers store_unavailable', async () => {
-    const redis = new Redis(server.url, { enableOfflineQueue: false, maxRetriesPerRequest: 0, lazyConnect: true });
+    const redis = new Redis(server.url, {
+      enableOfflineQueue: false,
+      maxRetriesPerRequest: 0,
+      lazyConnect: true,
+    });
     redis.on('error', () => undefined);
     const rooms = new RedisRoomStore(redis, scriptRunner(redis));
     await expect(rooms.lastEventId(room('standup'))).rejects.toMatchObject({ code: 'store_unavailable' });

@@ -61,13 +61,19 @@ export function readTrack(trackId: string, value: string): StoredTrack {
 /** `sequence|joinedAtMs|role|displayName`, see keys.ts. */
 export function readRosterPeer(peerId: string, value: string): RosterPeer {
   const match = /^\d+\|(\d+)\|([a-z]+)\|(.*)$/su.exec(value);
-  return ROSTER_PEER.parse({ peerId, joinedAtMs: Number(match?.[1]), role: match?.[2], displayName: match?.[3] });
+  return ROSTER_PEER.parse({
+    peerId,
+    joinedAtMs: Number(match?.[1]),
+    role: match?.[2],
+    displayName: match?.[3],
+  });
 }
 
 export const sequenceOf = (rosterValue: string): string => rosterValue.slice(0, rosterValue.indexOf('|'));
 
 function readEvent([id, previousId, event]: z.infer<typeof EVENT_REPLY>): LoggedEvent {
-  return LOGGED_EVENT.parse({ id, previousId, event: JSON.parse(event) });
+  const parsed: unknown = JSON.parse(event);
+  return LOGGED_EVENT.parse({ id, previousId, event: parsed });
 }
 
 export const readEvents = (reply: unknown): LoggedEvent[] => EVENTS_REPLY.parse(reply).map(readEvent);
@@ -78,7 +84,8 @@ const readMaybeEvent = (reply: z.infer<typeof MAYBE_EVENT_REPLY>): LoggedEvent[]
 /** Pairs of a flat list, as HGETALL gives them. */
 export function pairs(flat: readonly string[]): [string, string][] {
   const found: [string, string][] = [];
-  for (let index = 0; index + 1 < flat.length; index += 2) found.push([flat[index] ?? '', flat[index + 1] ?? '']);
+  for (let index = 0; index + 1 < flat.length; index += 2)
+    found.push([flat[index] ?? '', flat[index + 1] ?? '']);
   return found;
 }
 
@@ -103,7 +110,11 @@ function toRoomTrack(track: StoredTrack): RoomSnapshot['tracks'][number] {
 
 export function readJoined(peerId: string, reply: unknown) {
   const [, value, event, snapshot] = accepted(JOIN_REPLY, reply);
-  return { self: readRosterPeer(peerId, value), events: readMaybeEvent(event), snapshot: readSnapshot(snapshot) };
+  return {
+    self: readRosterPeer(peerId, value),
+    events: readMaybeEvent(event),
+    snapshot: readSnapshot(snapshot),
+  };
 }
 
 export const readAttached = (peerId: string, reply: unknown): RosterPeer =>
@@ -123,4 +134,3 @@ export function readCatchUp(reply: unknown) {
     ? { type: 'events' as const, events: parsed[1].map(readEvent) }
     : { type: 'snapshot' as const, room: readSnapshot(parsed[1]) };
 }
-

@@ -16,7 +16,8 @@ function digestOf(name: ScriptName): string {
 }
 
 /** What Redis itself answered with; ioredis' own class for it is not typed. */
-const isReplyError = (error: unknown): error is Error => error instanceof Error && error.name === 'ReplyError';
+const isReplyError = (error: unknown): error is Error =>
+  error instanceof Error && error.name === 'ReplyError';
 
 /** Whether Redis refused because it cannot serve now, rather than because we asked for nonsense. */
 function isOutage(error: unknown): boolean {

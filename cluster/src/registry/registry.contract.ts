@@ -71,7 +71,9 @@ export function describeRegistry(version: string, open: () => Promise<RegistryUn
       await registry.announceMediaNode(mediaNodeRecord('node-a'), LEASE_MS);
       const elsewhere = mediaNodeRecord('node-b', { announcedAddress: 'media-b.example.org' });
       expect(await registry.announceMediaNode(elsewhere, LEASE_MS)).toEqual({ refused: null });
-      expect(await registry.announceMediaNode(mediaNodeRecord('node-c', other), LEASE_MS)).toEqual({ refused: null });
+      expect(await registry.announceMediaNode(mediaNodeRecord('node-c', other), LEASE_MS)).toEqual({
+        refused: null,
+      });
     });
 
     it('[RG4] only the holder’s incarnation withdraws an announcement', async () => {

@@ -18,7 +18,15 @@ import type {
   TrackEndReason,
 } from '../protocol/room.ts';
 import { chatMessageId } from './room-store.ts';
-import type { CatchUp, ChatPost, Placement, PlaceRequest, RoomStore, RoomView, StoredTrack } from './room-store.ts';
+import type {
+  CatchUp,
+  ChatPost,
+  Placement,
+  PlaceRequest,
+  RoomStore,
+  RoomView,
+  StoredTrack,
+} from './room-store.ts';
 
 const START = EVENT_ID.parse('0-0');
 

@@ -102,7 +102,9 @@ export function describeRoomStore(version: string, open: () => Promise<RoomStore
 
     it('[PL4] a full room refuses a newcomer, but not a peer that it has', async () => {
       const first = await rooms.placePeer(placement('ann', { maxPeers: 1 }));
-      await expect(rooms.placePeer(placement('bob', { maxPeers: 1 }))).rejects.toMatchObject({ code: 'room_full' });
+      await expect(rooms.placePeer(placement('bob', { maxPeers: 1 }))).rejects.toMatchObject({
+        code: 'room_full',
+      });
       expect(await rooms.placePeer(placement('ann', { maxPeers: 1 }))).toEqual(first);
     });
 
@@ -172,9 +174,13 @@ export function describeRoomStore(version: string, open: () => Promise<RoomStore
       expect(published.map(({ event }) => event.type)).toEqual(['track.published']);
       expect(await rooms.publishTrack(ROOM, camera)).toEqual([]);
       const muted = await rooms.setTrackPaused(ROOM, camera.trackId, true);
-      expect(muted.map(({ event }) => event)).toEqual([{ type: 'track.changed', trackId: 'camera', paused: true }]);
+      expect(muted.map(({ event }) => event)).toEqual([
+        { type: 'track.changed', trackId: 'camera', paused: true },
+      ]);
       expect(await rooms.setTrackPaused(ROOM, camera.trackId, true)).toEqual([]);
-      expect(await rooms.tracks(ROOM, [track('gone'), camera.trackId])).toEqual([{ ...camera, paused: true }]);
+      expect(await rooms.tracks(ROOM, [track('gone'), camera.trackId])).toEqual([
+        { ...camera, paused: true },
+      ]);
       const ended = await rooms.endTracks(ROOM, [camera.trackId, track('gone')], 'unpublished');
       expect(ended.map(({ event }) => event)).toEqual([
         { type: 'track.ended', trackId: 'camera', peerId: 'ann', reason: 'unpublished' },
@@ -189,9 +195,11 @@ export function describeRoomStore(version: string, open: () => Promise<RoomStore
       await expect(rooms.publishTrack(ROOM, trackOf('camera', ann.peerId, ann.epoch))).rejects.toMatchObject({
         code: 'stale_epoch',
       });
-      await expect(rooms.publishTrack(ROOM, trackOf('camera', peer('bob'), ann.epoch))).rejects.toMatchObject({
-        code: 'peer_not_found',
-      });
+      await expect(rooms.publishTrack(ROOM, trackOf('camera', peer('bob'), ann.epoch))).rejects.toMatchObject(
+        {
+          code: 'peer_not_found',
+        },
+      );
     });
 
     it('[EP2] a removal under an old epoch removes nothing', async () => {
@@ -204,8 +212,12 @@ export function describeRoomStore(version: string, open: () => Promise<RoomStore
     it('[SE4] a removal on behalf of an edge spares a session that another edge holds by now', async () => {
       const ann = await join('ann');
       await rooms.attachPeer(ROOM, ann.peerId, ann.epoch, edge('edge-2'));
-      expect(await rooms.removePeer(ROOM, ann.peerId, ann.epoch, 'connection_lost', edge('edge-1'))).toEqual([]);
-      expect(await rooms.removePeer(ROOM, ann.peerId, ann.epoch, 'connection_lost', edge('edge-2'))).toHaveLength(1);
+      expect(await rooms.removePeer(ROOM, ann.peerId, ann.epoch, 'connection_lost', edge('edge-1'))).toEqual(
+        [],
+      );
+      expect(
+        await rooms.removePeer(ROOM, ann.peerId, ann.epoch, 'connection_lost', edge('edge-2')),
+      ).toHaveLength(1);
     });
 
     it('[LG4] a peer that leaves takes its tracks along, and the last one the whole room', async () => {
@@ -254,9 +266,15 @@ export function describeRoomStore(version: string, open: () => Promise<RoomStore
         requestId: request('c1'),
         text: 'hello',
       });
-      expect(await rooms.catchUp(ROOM, known)).toEqual({ type: 'events', events: [...bob.events, ...posted.events] });
+      expect(await rooms.catchUp(ROOM, known)).toEqual({
+        type: 'events',
+        events: [...bob.events, ...posted.events],
+      });
       const foreign = await rooms.catchUp(ROOM, EVENT_ID.parse('5-5'));
-      expect(foreign).toMatchObject({ type: 'snapshot', room: { peerCount: 2, lastEventId: posted.events[0]?.id } });
+      expect(foreign).toMatchObject({
+        type: 'snapshot',
+        room: { peerCount: 2, lastEventId: posted.events[0]?.id },
+      });
     });
 
     it('[LG3] who missed more than the log keeps gets a snapshot', async () => {

@@ -122,19 +122,13 @@ export interface RoomStore {
   setTrackPaused(roomId: RoomId, trackId: TrackId, paused: boolean): Promise<LoggedEvent[]>;
 
   /** Removes tracks; those that are gone change nothing. */
-  endTracks(
-    roomId: RoomId,
-    trackIds: readonly TrackId[],
-    reason: TrackEndReason,
-  ): Promise<LoggedEvent[]>;
+  endTracks(roomId: RoomId, trackIds: readonly TrackId[], reason: TrackEndReason): Promise<LoggedEvent[]>;
 
   /** The named tracks that exist. */
   tracks(roomId: RoomId, trackIds: readonly TrackId[]): Promise<readonly StoredTrack[]>;
 
   /** Posts a message; one of the same peer and requestId among the last ones is returned and not posted twice. */
-  postChat(
-    post: ChatPost,
-  ): Promise<{ readonly message: ChatMessage; readonly events: LoggedEvent[] }>;
+  postChat(post: ChatPost): Promise<{ readonly message: ChatMessage; readonly events: LoggedEvent[] }>;
 
   /** The roster after a cursor, `ROSTER_PAGE_SIZE` at a time, by time of joining. */
   rosterPage(

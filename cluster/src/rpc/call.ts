@@ -1,7 +1,13 @@
 import type { z } from 'zod';
 import { PlenaryError } from '../errors.ts';
 import { REPLY_ENVELOPE } from '../protocol/define.ts';
-import type { ReplyOf, RequestDefinition, RequestInputOf, RequestName, RequestTable } from '../protocol/define.ts';
+import type {
+  ReplyOf,
+  RequestDefinition,
+  RequestInputOf,
+  RequestName,
+  RequestTable,
+} from '../protocol/define.ts';
 import { describeIssues } from './route.ts';
 
 /**

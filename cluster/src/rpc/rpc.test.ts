@@ -5,7 +5,11 @@ import { call } from './call.ts';
 import type { CallSocket } from './call.ts';
 import { route } from './route.ts';
 
-const ADD = { says: 'Adds.', payload: z.object({ left: z.int(), right: z.int() }), reply: z.object({ sum: z.int() }) };
+const ADD = {
+  says: 'Adds.',
+  payload: z.object({ left: z.int(), right: z.int() }),
+  reply: z.object({ sum: z.int() }),
+};
 
 function answering(answer: (payload: unknown) => Promise<unknown>, connected = true): CallSocket {
   return { connected, timeout: () => ({ emitWithAck: (_name, payload) => answer(payload) }) };
@@ -47,7 +51,9 @@ describe('route and call', () => {
     await expect(addOver(answering(() => Promise.reject(new Error('timeout'))))).rejects.toMatchObject({
       code: 'timed_out',
     });
-    await expect(addOver(answering(() => Promise.resolve('nonsense')))).rejects.toMatchObject({ code: 'internal' });
+    await expect(addOver(answering(() => Promise.resolve('nonsense')))).rejects.toMatchObject({
+      code: 'internal',
+    });
     await expect(
       addOver(answering(() => Promise.resolve({ ok: true, data: { sum: 'three' } }))),
     ).rejects.toMatchObject({ code: 'internal' });

@@ -1,7 +1,15 @@
 /** Well-formed values for tests, so that each test spells only what it is about. */
 import { mintIncarnation } from '../ids.ts';
 import { CONTROL_VERSION } from '../protocol/edge-media.ts';
-import { DATACENTER_ID, EDGE_ID, MEDIA_NODE_ID, PEER_ID, REQUEST_ID, ROOM_ID, TRACK_ID } from '../protocol/ids.ts';
+import {
+  DATACENTER_ID,
+  EDGE_ID,
+  MEDIA_NODE_ID,
+  PEER_ID,
+  REQUEST_ID,
+  ROOM_ID,
+  TRACK_ID,
+} from '../protocol/ids.ts';
 import type { EdgeRecord, MediaNodeRecord } from '../registry/registry.ts';
 
 export const room = (name: string) => ROOM_ID.parse(name);

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import { PEER_ID } from '../protocol/ids.ts';
 import { JOIN_GRANTS } from './join-token.ts';
 import { keyOfSecret, signClaims, verifyClaims } from './signed.ts';

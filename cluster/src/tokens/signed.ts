@@ -64,7 +64,8 @@ export async function verifyClaims<Claims extends z.ZodType>(
     return schema.parse(payload);
   } catch (thrown) {
     if (thrown instanceof PlenaryError) throw thrown;
-    if (thrown instanceof errors.JWTExpired) throw new PlenaryError('token_expired', undefined, { cause: thrown });
+    if (thrown instanceof errors.JWTExpired)
+      throw new PlenaryError('token_expired', undefined, { cause: thrown });
     const known = thrown instanceof errors.JOSEError || thrown instanceof z.ZodError;
     throw new PlenaryError(known ? 'token_invalid' : 'internal', undefined, { cause: thrown });
   }

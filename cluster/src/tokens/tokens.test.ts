@@ -43,7 +43,14 @@ describe('tokens', () => {
     const foreign = await signJoinToken('key-1', `${SECRET}-other`, GRANTS);
     const unknown = await signJoinToken('key-2', SECRET, GRANTS);
     const changed = Buffer.from(JSON.stringify({ ...GRANTS, role: 'host' })).toString('base64url');
-    for (const bad of [`${none}.${payload}.`, `${header}.${changed}.${signature}`, foreign, unknown, 'x', '']) {
+    for (const bad of [
+      `${none}.${payload}.`,
+      `${header}.${changed}.${signature}`,
+      foreign,
+      unknown,
+      'x',
+      '',
+    ]) {
       await expect(verifyJoinToken(bad, KEYS)).rejects.toMatchObject({ code: 'token_invalid' });
     }
   });
@@ -59,7 +66,9 @@ describe('tokens', () => {
     await expect(verifyJoinToken(session, new Map([['cluster', SECRET]]))).rejects.toMatchObject({
       code: 'token_invalid',
     });
-    await expect(verifySessionToken(`${SECRET}-other`, session)).rejects.toMatchObject({ code: 'token_invalid' });
+    await expect(verifySessionToken(`${SECRET}-other`, session)).rejects.toMatchObject({
+      code: 'token_invalid',
+    });
   });
 
   it('[CL1] a control token opens the link of the node that it names, and of no other', async () => {

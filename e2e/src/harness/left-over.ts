@@ -31,13 +31,16 @@ export async function leftOver(cluster: LocalCluster): Promise<LeftOver> {
     }
   }
   let sessions = 0;
-  for (const edge of cluster.edges) sessions += (await readMetrics(edge.url)).get('plenary_edge_sessions') ?? 0;
+  for (const edge of cluster.edges)
+    sessions += (await readMetrics(edge.url)).get('plenary_edge_sessions') ?? 0;
   return { media, keys: await keysBesideRegistry(cluster.redisUrl), sessions };
 }
 
 /** Whether nothing of any meeting is left. */
 export function isNothing(left: LeftOver): boolean {
-  return left.keys.length === 0 && left.sessions === 0 && Object.values(left.media).every((count) => count === 0);
+  return (
+    left.keys.length === 0 && left.sessions === 0 && Object.values(left.media).every((count) => count === 0)
+  );
 }
 
 /** How many pipes the media nodes have, both ends counted. */

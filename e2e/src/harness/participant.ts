@@ -97,8 +97,7 @@ export class Participant {
     await until(
       `${this.name} sees ${moreFrames} more frames and hears more`,
       () => this.reception(),
-      (now) =>
-        now.framesDecoded >= before.framesDecoded + moreFrames && now.audioEnergy > before.audioEnergy,
+      (now) => now.framesDecoded >= before.framesDecoded + moreFrames && now.audioEnergy > before.audioEnergy,
     );
   }
 

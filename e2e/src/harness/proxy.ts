@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect } from 'node:tls';
 import { until } from './until.ts';
 
 export const repositoryRoot = join(import.meta.dirname, '../../..');
@@ -115,12 +116,20 @@ export async function startCaddy(
   try {
     const path = join(proxy.folder, 'data/caddy/pki/authorities/local/root.crt');
     const ca = await until(
-      'Caddy has made its authority and listens',
-      async () => {
+      'Caddy has made its authority',
+      () => {
         proxy.assertRuns();
-        return (await isFree(port)) ? '' : readIfThere(path);
+        return readIfThere(path);
       },
       (text) => text.includes('END CERTIFICATE'),
+    );
+    await until(
+      'Caddy has a certificate of its own',
+      () => {
+        proxy.assertRuns();
+        return handshake(port, ca);
+      },
+      (outcome) => outcome === 'done',
     );
     return { proxy, port, ca };
   } catch (error) {
@@ -139,6 +148,19 @@ export function caddyEnvironment(folder: string): Record<string, string> {
     PLENARY_BIND: '127.0.0.1',
     PLENARY_TLS: 'internal',
   };
+}
+
+/** @returns `done`, or why there was no TLS connection */
+function handshake(port: number, ca: string): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port, servername: 'localhost', ca });
+    const end = (outcome: string): void => {
+      socket.destroy();
+      resolve(outcome);
+    };
+    socket.once('secureConnect', () => end('done'));
+    socket.once('error', (error: Error) => end(error.message));
+  });
 }
 
 function readIfThere(path: string): string {

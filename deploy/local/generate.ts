@@ -1,0 +1,11 @@
+/** `npm run generate`: writes every generated file anew. */
+import { GENERATORS } from './checks/parts.ts';
+import { runTool } from './checks/run.ts';
+
+for (const generator of GENERATORS) {
+  const { ok, output } = await runTool(generator, []);
+  if (!ok) {
+    process.stderr.write(`${generator} failed:\n${output}\n`);
+    process.exitCode = 1;
+  }
+}
