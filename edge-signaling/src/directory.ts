@@ -70,7 +70,8 @@ export class Directory {
     const oldestMs = this.#settings.clock.monotonicMs() - IN_FLIGHT_MS;
     this.#placements = this.#placements.filter((placement) => placement.atMs >= oldestMs);
     const counts = new Map<MediaNodeId, number>();
-    for (const { mediaNodeId } of this.#placements) counts.set(mediaNodeId, (counts.get(mediaNodeId) ?? 0) + 1);
+    for (const { mediaNodeId } of this.#placements)
+      counts.set(mediaNodeId, (counts.get(mediaNodeId) ?? 0) + 1);
     return counts;
   }
 
@@ -100,7 +101,8 @@ export class Directory {
       onRead(nodes);
     } catch (fault) {
       // While the store is away this fails each second: said when it begins.
-      if (this.#certainSinceMs !== undefined) reportFault('background', fault, { doing: 'reading the registry' });
+      if (this.#certainSinceMs !== undefined)
+        reportFault('background', fault, { doing: 'reading the registry' });
       this.#certainSinceMs = undefined;
     }
   }

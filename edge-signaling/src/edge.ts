@@ -60,12 +60,12 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
   let isStopping = false;
 
   // The server needs the handlers and the handlers the server's rooms: they meet through this.
-  let serverChannel: RoomChannel | undefined;
+  const late: { channel?: RoomChannel } = {};
   const channel: RoomChannel = {
-    publishEvents: (...news) => serverChannel?.publishEvents(...news),
-    publish: (...news) => serverChannel?.publish(...news),
-    publishLocally: (...news) => serverChannel?.publishLocally(...news),
-    tellEdges: (message) => serverChannel?.tellEdges(message),
+    publishEvents: (...news) => late.channel?.publishEvents(...news),
+    publish: (...news) => late.channel?.publish(...news),
+    publishLocally: (...news) => late.channel?.publishLocally(...news),
+    tellEdges: (message) => late.channel?.tellEdges(message),
   };
 
   const directory: Directory = new Directory({
@@ -230,7 +230,7 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
     metrics,
     reportFault,
   });
-  serverChannel = server.channel;
+  late.channel = server.channel;
   await server.listen();
 
   metrics.storeAvailable.set(store.isAvailable() ? 1 : 0);

@@ -83,7 +83,11 @@ export interface ProcessHooks {
  * 0. What nobody caught is logged as fatal and ends it with 1: its state can no longer be trusted (SPEC LC1, LC2).
  * @returns stops the process
  */
-export function guardProcess(process: ProcessHooks, stoppable: Stoppable, logger: Logger): (why: string) => void {
+export function guardProcess(
+  process: ProcessHooks,
+  stoppable: Stoppable,
+  logger: Logger,
+): (why: string) => void {
   let isStopping = false;
   const stop = (why: string): void => {
     if (isStopping) return;

@@ -1,4 +1,10 @@
-import { ConfigError, connectClusterStore, createLogger, systemClock, watchParentPipe } from '@plenary/cluster';
+import {
+  ConfigError,
+  connectClusterStore,
+  createLogger,
+  systemClock,
+  watchParentPipe,
+} from '@plenary/cluster';
 import { readEdgeConfig } from './config.ts';
 import type { EdgeConfig } from './config.ts';
 import { startEdge } from './edge.ts';
@@ -15,7 +21,10 @@ function readConfigOrExit(): EdgeConfig {
 }
 
 const config = readConfigOrExit();
-const logger = createLogger({ kind: 'edge', id: config.edgeId, datacenter: config.datacenter }, config.logLevel);
+const logger = createLogger(
+  { kind: 'edge', id: config.edgeId, datacenter: config.datacenter },
+  config.logLevel,
+);
 const store = connectClusterStore({
   redisUrl: config.redisUrl,
   connectionName: `edge:${config.edgeId}`,

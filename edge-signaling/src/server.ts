@@ -104,7 +104,9 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
       const { data = '' } = packet;
       const isText = typeof data === 'string';
       if (guard.onFrame(isText ? data.length : data.byteLength) && isText) return;
-      const fault = isText ? new PlenaryError('flooding') : new PlenaryError('malformed_message', 'Binary frame.');
+      const fault = isText
+        ? new PlenaryError('flooding')
+        : new PlenaryError('malformed_message', 'Binary frame.');
       const client = byConnection.get(connection);
       if (client === undefined) connection.close();
       else client.bye(fault);
@@ -166,11 +168,16 @@ async function attachUws(io: SocketServer, settings: ServerSettings): Promise<Ca
   try {
     uws = await import('uWebSockets.js');
   } catch (fault) {
-    logger.warn({ err: fault }, 'uWebSockets.js cannot be loaded here: Node’s own server carries the sockets');
+    logger.warn(
+      { err: fault },
+      'uWebSockets.js cannot be loaded here: Node’s own server carries the sockets',
+    );
     return undefined;
   }
   const app = uws.App();
-  const limits: Partial<ServerOptions> & { maxBackpressure: number } = { maxBackpressure: MAX_BACKPRESSURE_BYTES };
+  const limits: Partial<ServerOptions> & { maxBackpressure: number } = {
+    maxBackpressure: MAX_BACKPRESSURE_BYTES,
+  };
   io.attachApp(app, limits);
   app.any('/*', serveUws(handleHttp, readAddress));
   let listening: us_listen_socket | undefined;
@@ -183,7 +190,8 @@ async function attachUws(io: SocketServer, settings: ServerSettings): Promise<Ca
     listen: async () =>
       new Promise((resolve, reject) => {
         const onListening = (token: us_listen_socket | false): void => {
-          if (token === false) return reject(new Error(`Cannot listen on ${host}:${port}: is the port taken?`));
+          if (token === false)
+            return reject(new Error(`Cannot listen on ${host}:${port}: is the port taken?`));
           listening = token;
           return resolve();
         };

@@ -25,6 +25,9 @@ const config = readConfig();
 const { mediaNodeId, datacenter, logLevel, redisUrl, parentPipe } = config;
 const logger = createLogger({ kind: 'media-node', id: mediaNodeId, datacenter }, logLevel);
 exitOnFault(logger);
+// Workers are handed this process' environment; its secrets are none of their business.
+delete process.env['PLENARY_CLUSTER_SECRET'];
+delete process.env['REDIS_URL'];
 
 const store = connectClusterStore({ redisUrl, connectionName: `media-node:${mediaNodeId}`, logger });
 const stoppables: Stoppable[] = [{ stop: () => store.close() }];

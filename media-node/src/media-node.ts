@@ -1,12 +1,6 @@
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
-import {
-  CONTROL_VERSION,
-  PlenaryError,
-  mintIncarnation,
-  systemClock,
-  toPlenaryError,
-} from '@plenary/cluster';
+import { CONTROL_VERSION, mintIncarnation, systemClock, toPlenaryError } from '@plenary/cluster';
 import type { Incarnation, Logger, MediaNodeRecord } from '@plenary/cluster';
 import type { MediaNodeConfig } from './config.ts';
 import { ControlServer } from './control/control-server.ts';
@@ -14,6 +8,7 @@ import { NodeDirectory } from './control/node-directory.ts';
 import { NodeLinks } from './control/node-links.ts';
 import { checkSlice } from './engine/port-checks.ts';
 import type { PortPlan } from './engine/port-plan.ts';
+import { WORKER_PACKING_LIMIT } from './engine/select-worker.ts';
 import { WorkerPool } from './engine/worker-pool.ts';
 import { healthHandler } from './health.ts';
 import type { Readiness } from './health.ts';
@@ -26,7 +21,7 @@ import { Outbox } from './room/outbox.ts';
 import { Rooms } from './room/rooms.ts';
 import { systemTimers } from './room/timers.ts';
 
-/** How long a stop waits for the store to hear of ended tracks, in milliseconds. */
+/** How long a stop waits for the store to hear of it, and of ended tracks, in milliseconds. */
 const FAREWELL_MS = 1_000;
 
 /** Why a node does not start: one sentence for whoever started it. */
@@ -39,6 +34,8 @@ export interface MediaNodeOptions {
   readonly store: NodeStore;
   readonly logger: Logger;
   readonly metrics?: NodeMetrics;
+  /** Peers of one room on one worker before it spreads; {@link WORKER_PACKING_LIMIT} but in tests. */
+  readonly workerPackingLimit?: number;
   /** The registry refused the node for good after it had started: it must stop. */
   readonly onRefused: (error: Error) => void;
 }
@@ -116,6 +113,7 @@ export class MediaNode {
       maxPeers: config.maxPeers,
       pipeLingerMs: config.pipeLingerMs,
       orphanGraceMs: config.orphanGraceMs,
+      workerPackingLimit: options.workerPackingLimit ?? WORKER_PACKING_LIMIT,
       refusal: () => (this.#stopping ? 'It is stopping.' : this.#lease.missing()),
       anyEdge: () => this.#control.anyEdge(),
     });
@@ -169,12 +167,9 @@ export class MediaNode {
     this.#endAvailability?.();
     this.#load.stop();
     this.#directory.close();
-    await this.#lease.stop();
+    await atMost(FAREWELL_MS, this.#lease.stop());
     this.rooms.close();
-    await Promise.race([
-      this.#outbox.settled(),
-      new Promise((resolve) => setTimeout(resolve, FAREWELL_MS).unref()),
-    ]);
+    await atMost(FAREWELL_MS, this.#outbox.settled());
     this.#outbox.close();
     await this.#nodes.close();
     await this.#control.close();
@@ -244,12 +239,15 @@ export class MediaNode {
   }
 }
 
-function sliceOf({ portSlice }: MediaNodeConfig): string {
-  return `${portSlice.firstPort}-${portSlice.lastPort}`;
+async function atMost(waitMs: number, work: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const enough = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, waitMs);
+  });
+  await Promise.race([work, enough]);
+  clearTimeout(timer);
 }
 
-/** The error of the table that a start was refused with, if it was one. */
-export function refusalCode(error: unknown): string | undefined {
-  const cause = error instanceof StartRefused ? error.cause : undefined;
-  return cause instanceof PlenaryError ? cause.code : undefined;
+function sliceOf({ portSlice }: MediaNodeConfig): string {
+  return `${portSlice.firstPort}-${portSlice.lastPort}`;
 }

@@ -1,5 +1,6 @@
+// First, since it sets how every schema of the modules below is made.
+import './schemas-without-eval.ts';
 import { createRoot } from 'react-dom/client';
-import { z } from 'zod';
 import { App } from './App.tsx';
 import type { Meeting } from './client/index.ts';
 import { RoomController } from './state/room-controller.ts';
@@ -7,6 +8,7 @@ import { parseRoute } from './state/route.ts';
 import './styles/base.css';
 import './styles/pages.css';
 import './styles/meeting.css';
+import './styles/panels.css';
 
 declare global {
   interface Window {
@@ -17,9 +19,6 @@ declare global {
     plenary?: Meeting;
   }
 }
-
-// zod would compile its checks by `new Function`, which the edges' content security policy rightly forbids.
-z.config({ jitless: true });
 
 const route = parseRoute(new URL(window.location.href));
 const controller = route.page === 'room' ? new RoomController(route) : undefined;

@@ -20,6 +20,9 @@ export function checkPublish(grants: Grants, request: ClientRequest<'track.publi
     throw new PlenaryError('forbidden', `The source ${request.source} may not be published.`);
   }
   if (KIND_OF_SOURCE[request.source] !== request.kind) {
-    throw new PlenaryError('malformed_message', `kind: a ${request.source} is ${KIND_OF_SOURCE[request.source]}`);
+    throw new PlenaryError(
+      'malformed_message',
+      `kind: a ${request.source} is ${KIND_OF_SOURCE[request.source]}`,
+    );
   }
 }

@@ -34,8 +34,8 @@ async function readBody(incoming: IncomingMessage, maxBytes: number): Promise<Ui
   const chunks: Uint8Array[] = [];
   let length = 0;
   try {
-    for await (const chunk of incoming) {
-      const bytes: Uint8Array = chunk;
+    const body: AsyncIterable<Uint8Array> = incoming;
+    for await (const bytes of body) {
       length += bytes.byteLength;
       if (length > maxBytes) throw new PlenaryError('message_too_large');
       chunks.push(bytes);

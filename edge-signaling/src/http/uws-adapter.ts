@@ -91,12 +91,15 @@ function collect(response: UwsResponse, method: string, resolve: (body: Body) =>
     if (length <= MAX_BODY_BYTES) chunks.push(Buffer.from(chunk.slice(0)));
     else chunks.length = 0;
     if (!isLast) return;
-    resolve(length <= MAX_BODY_BYTES ? { type: 'whole', bytes: Buffer.concat(chunks) } : { type: 'too_large' });
+    resolve(
+      length <= MAX_BODY_BYTES ? { type: 'whole', bytes: Buffer.concat(chunks) } : { type: 'too_large' },
+    );
   });
 }
 
 function bytesOf(body: Body, maxBytes: number): Uint8Array {
   if (body.type === 'aborted') throw new PlenaryError('malformed_message', 'The body broke off.');
-  if (body.type === 'too_large' || body.bytes.byteLength > maxBytes) throw new PlenaryError('message_too_large');
+  if (body.type === 'too_large' || body.bytes.byteLength > maxBytes)
+    throw new PlenaryError('message_too_large');
   return body.bytes;
 }

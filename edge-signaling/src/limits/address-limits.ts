@@ -85,7 +85,8 @@ export class AddressLimits {
   /** Forgets addresses that hold nothing; called now and then. */
   forgetIdle(): void {
     for (const [address, state] of this.#states) {
-      if (state.sockets === 0 && state.connects.isFull() && state.tokens.isFull()) this.#states.delete(address);
+      if (state.sockets === 0 && state.connects.isFull() && state.tokens.isFull())
+        this.#states.delete(address);
     }
   }
 

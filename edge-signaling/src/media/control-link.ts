@@ -167,7 +167,11 @@ export class ControlLink {
       hello: notice(CONTROL_NOTICES.hello, (hello) => this.#onHello(hello), malformed),
       beat: notice(CONTROL_NOTICES.beat, () => this.#beats.beat(), malformed),
       'room.events': notice(CONTROL_NOTICES['room.events'], (news) => listener.onRoomEvents(news), malformed),
-      speakers: notice(CONTROL_NOTICES.speakers, (news) => listener.onSpeakers(this.mediaNodeId, news), malformed),
+      speakers: notice(
+        CONTROL_NOTICES.speakers,
+        (news) => listener.onSpeakers(this.mediaNodeId, news),
+        malformed,
+      ),
       'consumer.closed': notice(
         CONTROL_NOTICES['consumer.closed'],
         (news) => listener.onConsumerClosed(news),

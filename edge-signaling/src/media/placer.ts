@@ -12,7 +12,15 @@ import type {
   RoomView,
   TrackHome,
 } from '@plenary/cluster';
-import type { DatacenterId, EdgeId, Incarnation, MediaNodeId, PeerId, RequestId, RoomId } from '@plenary/cluster/ids';
+import type {
+  DatacenterId,
+  EdgeId,
+  Incarnation,
+  MediaNodeId,
+  PeerId,
+  RequestId,
+  RoomId,
+} from '@plenary/cluster/ids';
 import { MAX_INITIAL_CONSUMERS } from '@plenary/cluster/protocol';
 import type { MediaOffer, MediaRequest } from '@plenary/cluster/protocol';
 import type { Directory } from '../directory.ts';
@@ -71,7 +79,7 @@ export interface PlacerSettings {
   readonly metrics: EdgeMetrics;
 }
 
-/** Finds a media node for a peer and has it admitted there, with another node for each that fails (SPEC PL4). */
+/** Finds a media node for a peer and has it admitted there, with another node for each that fails (SPEC SE11). */
 export class Placer {
   readonly #settings: PlacerSettings;
 
@@ -170,10 +178,17 @@ export class Placer {
     const { roomId, peerId } = request;
     const { mediaNodeId, epoch } = placement;
     const admission = async (): Promise<Hosted> => {
-      const link = await this.#settings.links.reach(mediaNodeId, Math.min(LINK_WAIT_MS, this.#remainingMs(request)));
+      const link = await this.#settings.links.reach(
+        mediaNodeId,
+        Math.min(LINK_WAIT_MS, this.#remainingMs(request)),
+      );
       const timeoutMs = Math.min(ADMIT_TIMEOUT_MS, this.#remainingMs(request));
       const tracks = initialTracks(request.view, peerId);
-      const reply = await link.call('peer.admit', { roomId, peerId, epoch, media: request.media, tracks }, timeoutMs);
+      const reply = await link.call(
+        'peer.admit',
+        { roomId, peerId, epoch, media: request.media, tracks },
+        timeoutMs,
+      );
       const offer: MediaOffer = {
         mediaNodeId,
         datacenter: this.#datacenterOfNode(mediaNodeId),

@@ -79,7 +79,8 @@ export class Sweeper {
       const verdict = judgePlacement({
         edgeMissingMs: missingForMs(placement.edgeId),
         // A node that answers is there, whatever became of its announcement.
-        nodeMissingMs: links.get(placement.mediaNodeId)?.isUp === true ? 0 : missingForMs(placement.mediaNodeId),
+        nodeMissingMs:
+          links.get(placement.mediaNodeId)?.isUp === true ? 0 : missingForMs(placement.mediaNodeId),
         leaseMs,
         resumeWithinMs,
       });
@@ -97,7 +98,11 @@ export class Sweeper {
     if (!alive) await this.#remove(roomId, placement, 'connection_lost');
   }
 
-  async #remove(roomId: RoomId, placement: Placement, reason: 'node_lost' | 'connection_lost'): Promise<void> {
+  async #remove(
+    roomId: RoomId,
+    placement: Placement,
+    reason: 'node_lost' | 'connection_lost',
+  ): Promise<void> {
     const { rooms, channel, metrics } = this.#settings;
     const { peerId, epoch, edgeId } = placement;
     const events = await rooms.removePeer(roomId, peerId, epoch, reason, edgeId);

@@ -31,11 +31,7 @@ export function createDispatchTable(services: HandlerServices): DispatchTable {
     'track.end': route(CLIENT_REQUESTS['track.end'], handleTrackEnd(services), options),
     subscribe: route(CLIENT_REQUESTS.subscribe, handleSubscribe(services), options),
     unsubscribe: route(CLIENT_REQUESTS.unsubscribe, handleUnsubscribe(services), options),
-    'consumers.update': route(
-      CLIENT_REQUESTS['consumers.update'],
-      handleConsumersUpdate(services),
-      options,
-    ),
+    'consumers.update': route(CLIENT_REQUESTS['consumers.update'], handleConsumersUpdate(services), options),
     'chat.post': route(CLIENT_REQUESTS['chat.post'], handleChatPost(services), options),
     'roster.page': route(CLIENT_REQUESTS['roster.page'], handleRosterPage(services), options),
     sync: route(CLIENT_REQUESTS.sync, handleSync(services), options),

@@ -2,7 +2,12 @@ import { PlenaryError } from '@plenary/cluster';
 import type { Clock, JoinGrants, PlacedPeer, Placement, RoomStore } from '@plenary/cluster';
 import type { EdgeId, MediaNodeId, PeerId, RoomId } from '@plenary/cluster/ids';
 import { PROTOCOL_VERSION } from '@plenary/cluster/protocol';
-import type { ClientReply, ClientRequest, MediaRequest, Session as SessionNote } from '@plenary/cluster/protocol';
+import type {
+  ClientReply,
+  ClientRequest,
+  MediaRequest,
+  Session as SessionNote,
+} from '@plenary/cluster/protocol';
 import type { Authenticator } from '../auth/authenticate.ts';
 import { derivePeerId } from '../auth/peer-id.ts';
 import { mayPublishAnything } from '../auth/permissions.ts';
@@ -162,7 +167,12 @@ export class Entrance {
   }
 
   /** Takes back what a failed join did. What another edge holds by now stays. */
-  #undo(socket: ClientSocket, request: ClientRequest<'join'>, peerId: PeerId, placement: Placement | undefined): void {
+  #undo(
+    socket: ClientSocket,
+    request: ClientRequest<'join'>,
+    peerId: PeerId,
+    placement: Placement | undefined,
+  ): void {
     const { roomId } = request;
     if (this.#settings.localRooms.find(peerId)?.socket !== socket) socket.leaveRoom(roomId);
     if (placement === undefined || this.#settings.localRooms.find(peerId) !== undefined) return;

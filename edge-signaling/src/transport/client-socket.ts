@@ -60,6 +60,10 @@ export interface RoomChannel {
   publishEvents(roomId: RoomId, events: readonly LoggedEvent[]): void;
   publish<Name extends EdgeNoticeName>(roomId: RoomId, name: Name, payload: EdgeNoticeInput<Name>): void;
   /** To sockets of this edge only. */
-  publishLocally<Name extends EdgeNoticeName>(roomId: RoomId, name: Name, payload: EdgeNoticeInput<Name>): void;
+  publishLocally<Name extends EdgeNoticeName>(
+    roomId: RoomId,
+    name: Name,
+    payload: EdgeNoticeInput<Name>,
+  ): void;
   tellEdges(message: EdgeMessage): void;
 }

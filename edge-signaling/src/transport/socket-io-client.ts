@@ -56,7 +56,7 @@ export class SocketIoClient implements ClientSocket {
       // After the last word nothing is heard: what a flood left in the buffers costs nothing more.
       if (this.#saidBye) return;
       const last = args.at(-1);
-      if (typeof last !== 'function') {
+      if (!isAnswer(last)) {
         listener.onMessage({ name, payloads: args, acknowledge: undefined });
         return;
       }
@@ -117,4 +117,9 @@ export class SocketIoClient implements ClientSocket {
     const drop = (): void => this.bye(new PlenaryError('timed_out', 'No room was joined.'));
     this.#idleTimer = setTimeout(drop, IDLE_LIMIT_MS);
   }
+}
+
+/** Socket.IO gives its acknowledgement as the last argument; JSON holds no functions, so that no client can send one. */
+function isAnswer(value: unknown): value is (reply: ReplyEnvelope) => void {
+  return typeof value === 'function';
 }

@@ -10,7 +10,7 @@ import { summarise } from './statistics.ts';
 import type { Summary } from './statistics.ts';
 
 /** Of the publishing bots: few packets, so that what is measured is joining and not forwarding. */
-const PUBLISH_INTERVAL_MS = 200;
+const PUBLISH_INTERVAL_MS = 500;
 const MEDIA_TIMEOUT_MS = 15_000;
 /** How long the idle cluster is watched, to know what it does without any join. */
 const IDLE_MS = 2_000;
@@ -36,6 +36,8 @@ export interface BotsResult {
   readonly joined: number;
   /** Joins that failed, by error code. */
   readonly errors: Readonly<Record<string, number>>;
+  /** Refusals that were only temporary, by error code: the bot asked again and got in. */
+  readonly refusals: Readonly<Record<string, number>>;
   /** Joined bots that got their first packet. */
   readonly gotMedia: number;
   /** RTP packets that all measured bots got by the end. */
@@ -115,6 +117,7 @@ export async function runBotsPhase(cluster: LocalCluster, options: BotsPhaseOpti
       concurrency: options.concurrency,
       joined: joined.length,
       errors: Object.fromEntries(errors),
+      refusals: countEach(joined.flatMap((bot) => bot.refusals)),
       gotMedia,
       packets,
       problems: [...new Set(problems)],
@@ -140,6 +143,12 @@ export async function runBotsPhase(cluster: LocalCluster, options: BotsPhaseOpti
   } finally {
     await leaveAll([...joined, ...publishers]);
   }
+}
+
+function countEach(names: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const name of names) counts[name] = (counts[name] ?? 0) + 1;
+  return counts;
 }
 
 function roomName(index: number): string {

@@ -1,23 +1,26 @@
-import type { JoinStep, JoinTimings } from '@plenary/web/client';
-import { startLocalCluster } from '@plenary/deploy/local-cluster';
-import type { LocalCluster } from '@plenary/deploy/local-cluster';
+import type { JoinStep } from '@plenary/web/client';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { launchChromium } from '../browser.ts';
-import { ImpairmentProxy, roundTrip } from '../impairment/index.ts';
 import { makeJoinToken } from '../join-token.ts';
 import type { PageJoin, PageJoinResult } from './page/page.ts';
 import { startPageServer } from './page-server.ts';
+import { meanBetween, readServerSums } from './server-times.ts';
+import type { ServerTimes } from './server-times.ts';
+import { startSite } from './site.ts';
+import type { Site } from './site.ts';
 import { summarise } from './statistics.ts';
 import type { Summary } from './statistics.ts';
 
-/** What is announced to clients when the proxy stands in front of the node, which itself is on 127.0.0.1. */
-const PROXY_ADDRESS = '127.0.0.2';
 const ROOM = 'bench-browser';
 
 export interface BrowserOptions {
   readonly rounds: number;
   readonly roundTripMs: number;
 }
+
+/** The client's own steps, and what the delay proxy sees where there is one. */
+export type Step = JoinStep | 'firstAudioSent' | 'firstVideoSent';
+type StepTimings = Readonly<Partial<Record<Step, number>>>;
 
 export interface BrowserResult {
   /** Of the path between client and cluster. 0: loopback, no proxy at all. */
@@ -30,15 +33,13 @@ export interface BrowserResult {
   readonly joins: number;
   readonly firstFrame: Summary | undefined;
   /** When each step was done, since `join()`. */
-  readonly steps: Readonly<Partial<Record<JoinStep, Summary>>>;
+  readonly steps: Readonly<Partial<Record<Step, Summary>>>;
+  /** The server's own part of `joinAnswered`, on average. */
+  readonly server: ServerTimes | null;
+  /** Each join by itself, in the order in which they were made. */
+  readonly samples: readonly StepTimings[];
   readonly failures: readonly string[];
   readonly warnings: readonly string[];
-}
-
-interface Site {
-  readonly cluster: LocalCluster;
-  readonly edgeUrl: string;
-  close(): Promise<void>;
 }
 
 /** Measures joins of a real Chromium, one after the other, each in a fresh context. */
@@ -91,28 +92,44 @@ async function measureJoins(
   site: Site,
   row: { readonly roundTripMs: number; readonly start: 'cold' | 'warm'; readonly rounds: number },
 ): Promise<BrowserResult> {
-  const joins: PageJoinResult[] = [];
+  const timings: StepTimings[] = [];
+  const warnings = new Set<string>();
   const failures: string[] = [];
+  const before = await readServerSums(site.cluster.edges[0]?.url ?? '');
   for (let round = 0; round < row.rounds; round += 1) {
     const { context, page } = await openPage(browser, pageUrl);
     try {
       const join = pageJoin(site, `viewer-${row.start}-${round}`, row.start === 'warm');
-      joins.push(await page.evaluate((request) => window.plenaryBench.join(request), join));
+      site.packets?.reset();
+      const result = await page.evaluate((request) => window.plenaryBench.join(request), join);
+      timings.push(withPackets(result, site));
+      for (const warning of result.warnings) warnings.add(warning);
     } catch (error) {
       failures.push(error instanceof Error ? (error.message.split('\n')[0] ?? error.message) : String(error));
     } finally {
       await context.close();
     }
   }
-  const timings = joins.map((join) => join.timings);
   return {
     roundTripMs: row.roundTripMs,
     start: row.start,
-    joins: joins.length,
+    joins: timings.length,
     firstFrame: summariseStep(timings, 'firstFrame'),
     steps: summariseSteps(timings),
+    server: meanBetween(before, await readServerSums(site.cluster.edges[0]?.url ?? '')),
+    samples: timings,
     failures,
-    warnings: [...new Set(joins.flatMap((join) => join.warnings))],
+    warnings: [...warnings],
+  };
+}
+
+/** Adds what the proxy saw, in the same milliseconds since `join()`. */
+function withPackets(result: PageJoinResult, site: Site): StepTimings {
+  const { audio, video } = site.packets?.first ?? {};
+  return {
+    ...result.timings,
+    ...(audio === undefined ? {} : { firstAudioSent: audio - result.joinedAtMs }),
+    ...(video === undefined ? {} : { firstVideoSent: video - result.joinedAtMs }),
   };
 }
 
@@ -128,76 +145,21 @@ function pageJoin(site: Site, name: string, warm: boolean): PageJoin {
   return { edgeUrl: site.edgeUrl, roomId: ROOM, token, warm };
 }
 
-/** One edge and one media node with one worker; with a round trip, both are reached through the proxy alone. */
-async function startSite(roundTripMs: number): Promise<Site> {
-  const common = {
-    edges: 1,
-    mediaNodes: 1,
-    workers: 1,
-    web: false as const,
-    logLevel: 'warn',
-    env: { PLENARY_ALLOWED_ORIGINS: '*' },
-  };
-  if (roundTripMs === 0) {
-    const cluster = await startLocalCluster(common);
-    return { cluster, edgeUrl: firstOf(cluster.edges).url, close: () => cluster.stop() };
-  }
-  const cluster = await startLocalCluster({
-    ...common,
-    listenIp: '127.0.0.1',
-    mediaNode: () => ({ announcedAddress: PROXY_ADDRESS }),
-  });
-  let proxy: ImpairmentProxy | undefined;
-  try {
-    const edgePort = Number(new URL(firstOf(cluster.edges).url).port);
-    // The one worker's WebRTC port is the first of the slice; the others are for pipes.
-    const mediaPort = firstOf(cluster.mediaNodes).portSlice.first;
-    const link = (protocol: 'udp' | 'tcp', port: number) => ({
-      protocol,
-      listen: { host: PROXY_ADDRESS, port },
-      target: { host: '127.0.0.1', port },
-    });
-    proxy = await ImpairmentProxy.start({
-      links: [link('tcp', edgePort), link('udp', mediaPort), link('tcp', mediaPort)],
-      impairment: roundTrip(roundTripMs),
-    });
-    const running = proxy;
-    return {
-      cluster,
-      edgeUrl: `http://${PROXY_ADDRESS}:${edgePort}`,
-      close: async () => {
-        await running.close();
-        await cluster.stop();
-      },
-    };
-  } catch (error) {
-    await proxy?.close();
-    await cluster.stop();
-    throw error;
-  }
-}
-
-function firstOf<Item>(items: readonly Item[]): Item {
-  const [first] = items;
-  if (first === undefined) throw new Error('the cluster is empty');
-  return first;
-}
-
-function summariseStep(timings: readonly JoinTimings[], step: JoinStep): Summary | undefined {
+function summariseStep(timings: readonly StepTimings[], step: Step): Summary | undefined {
   return summarise(timings.map((timing) => timing[step]).filter((value) => value !== undefined));
 }
 
-function summariseSteps(timings: readonly JoinTimings[]): Partial<Record<JoinStep, Summary>> {
-  const steps: Partial<Record<JoinStep, Summary>> = {};
-  for (const name of JOIN_STEP_NAMES) {
+function summariseSteps(timings: readonly StepTimings[]): Partial<Record<Step, Summary>> {
+  const steps: Partial<Record<Step, Summary>> = {};
+  for (const name of STEPS) {
     const summary = summariseStep(timings, name);
     if (summary !== undefined) steps[name] = summary;
   }
   return steps;
 }
 
-/** The client's steps; spelled here since importing its module would pull the whole client into Node. */
-const JOIN_STEP_NAMES: readonly JoinStep[] = [
+/** In the order in which they come; the client's own are spelled, since its module would not load in Node. */
+const STEPS: readonly Step[] = [
   'socketOpen',
   'prepared',
   'joinSent',
@@ -206,6 +168,7 @@ const JOIN_STEP_NAMES: readonly JoinStep[] = [
   'consumed',
   'iceConnected',
   'dtlsConnected',
-  'firstAudioPacket',
+  'firstAudioSent',
+  'firstVideoSent',
   'firstFrame',
 ];

@@ -97,7 +97,7 @@ describe('options', () => {
 });
 
 it('judges only rows that have an aim', () => {
-  const row = { joins: 1, steps: {}, failures: [], warnings: [] };
+  const row = { joins: 1, steps: {}, server: null, samples: [], failures: [], warnings: [] };
   const firstFrame = { count: 1, p50: 250, p95: 1_200, worst: 1_200 };
   const aims = judge([
     { ...row, roundTripMs: 0, start: 'cold', firstFrame },

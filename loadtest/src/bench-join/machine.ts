@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { cpus, release } from 'node:os';
+import { cpus, loadavg, release } from 'node:os';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 
@@ -8,6 +8,8 @@ export interface Machine {
   readonly model: string;
   readonly node: string;
   readonly kernel: string;
+  /** Runnable processes over the last minute, before the run: above 0.5 or so, the figures are of a busy machine. */
+  readonly loadBefore: number;
   /** What the worker encrypts with, as far as its build tells: the figure that decides its speed most. */
   readonly workerSrtp: string;
 }
@@ -21,6 +23,7 @@ export function describeMachine(): Machine {
     model: processors[0]?.model ?? 'unknown',
     node: process.version,
     kernel: release(),
+    loadBefore: loadavg()[0] ?? 0,
     workerSrtp: workerSrtp(process.env['MEDIASOUP_WORKER_BIN']),
   };
 }

@@ -38,6 +38,7 @@ async function main(): Promise<void> {
     process.stdout.write(USAGE);
     return;
   }
+  const machine = describeMachine();
   const botsResult = await bots(options);
   const browser =
     options.rounds === 0
@@ -45,7 +46,7 @@ async function main(): Promise<void> {
       : await runBrowserPhase({ rounds: options.rounds, roundTripMs: options.roundTrip }, progress);
   const report = {
     takenAt: new Date().toISOString(),
-    machine: describeMachine(),
+    machine,
     bots: botsResult,
     browser,
     aims: judge(browser),

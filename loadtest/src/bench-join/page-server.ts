@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
-import { build } from 'vite';
 
 const ENTRY = fileURLToPath(new URL('./page/page.ts', import.meta.url));
 const HTML =
@@ -39,6 +38,8 @@ export async function startPageServer(): Promise<PageServer> {
 }
 
 async function bundle(): Promise<string> {
+  // Only here: its threads are not to run beside the bots.
+  const { build } = await import('vite');
   const built = await build({
     configFile: false,
     logLevel: 'error',

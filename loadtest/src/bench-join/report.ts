@@ -61,6 +61,7 @@ export function formatReport(report: BenchReport): string {
   return [
     `Machine: ${machine.cores} × ${machine.model}, Linux ${machine.kernel}, Node ${machine.node}`,
     `mediasoup worker's SRTP: ${machine.workerSrtp}`,
+    `Load average before the run: ${figure(machine.loadBefore)}`,
     'Everything runs on these cores together: cluster, bots, Chromium with its encoder and decoder.',
     ...(bots === null ? [] : ['', ...formatBots(bots)]),
     ...(browser.length === 0 ? [] : ['', ...formatBrowser(browser), '', ...formatAims(aims)]),
@@ -68,10 +69,16 @@ export function formatReport(report: BenchReport): string {
 }
 
 function formatBots(bots: BotsResult): string[] {
-  const errors = Object.entries(bots.errors).map(([code, count]) => `${count} × ${code}`);
+  const list = (counts: Readonly<Record<string, number>>): string =>
+    Object.entries(counts)
+      .map(([code, count]) => `${count} × ${code}`)
+      .join(', ');
+  const [errors, refusals] = [list(bots.errors), list(bots.refusals)];
   return [
     `## Headless bots: ${bots.joined} of ${bots.bots} joined ${bots.rooms} rooms, ${bots.gotMedia} got media, ${bots.concurrency} at a time`,
-    `${figure(bots.joinsPerSecond)} joins per second (${figure(bots.seconds)} s)${errors.length === 0 ? '' : `; failed: ${errors.join(', ')}`}`,
+    `${figure(bots.joinsPerSecond)} joins per second (${figure(bots.seconds)} s)`,
+    ...(errors === '' ? [] : [`failed: ${errors}`]),
+    ...(refusals === '' ? [] : [`refused at first and let in on asking again: ${refusals}`]),
     ...bots.problems.map((problem) => `problem: ${problem}`),
     '',
     formatTable(
@@ -122,6 +129,7 @@ function formatBrowser(browser: readonly BrowserResult[]): string[] {
   return [
     '## Chromium: from join() to the first decoded video frame, ms',
     'cold: TCP, WebSocket, certificate, join, ICE, DTLS and the key frame are all in it',
+    'firstAudioSent, firstVideoSent: when the delay proxy sends the first packet to the client',
     'warm: the pre-join page has opened the socket and made the certificate before',
     '',
     formatTable(
@@ -142,6 +150,12 @@ function formatBrowser(browser: readonly BrowserResult[]): string[] {
       '',
       `Where the time goes, ${pathName(result.roundTripMs)}, ${result.start}, ms since join():`,
       formatSteps(Object.entries(result.steps)),
+      ...(result.server === null
+        ? []
+        : [
+            `of joinAnswered − joinSent, on average: at the edge ${figure(result.server.joinMs)} ms, ` +
+              `of which the media node's admission ${figure(result.server.admitMs)} ms`,
+          ]),
       ...result.failures.map((failure) => `failed: ${failure}`),
       ...result.warnings.map((warning) => `warning: ${warning}`),
     ]),

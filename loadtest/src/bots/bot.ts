@@ -1,6 +1,9 @@
 import { randomInt } from 'node:crypto';
-import { PROTOCOL_VERSION, REQUEST_ID, ROOM_ID } from '@plenary/cluster/protocol';
+import { PlenaryError } from '@plenary/cluster/errors';
+import type { ErrorCode } from '@plenary/cluster/errors';
+import { PROTOCOL_VERSION, REQUEST_ID, ROOM_ID, TRANSPORT_ID } from '@plenary/cluster/protocol';
 import type {
+  ClientReply,
   ConsumerId,
   ConsumerOffer,
   MediaKind,
@@ -9,13 +12,17 @@ import type {
   TrackId,
   TransportId,
 } from '@plenary/cluster/protocol';
-import { TRANSPORT_ID } from '@plenary/cluster/protocol';
 import { describeSending, receivingCapabilities } from './bot-capabilities.ts';
 import { EdgeConnection } from './edge-connection.ts';
 import type { Notice } from './edge-connection.ts';
 import { MediaLink } from './media-link.ts';
 import { isRtcp, keyFramesAskedFor, readRtpSsrc } from './rtp-packet.ts';
 import { RtpSource } from './rtp-source.ts';
+
+/** As the web client's own (`web/src/client/backoff.ts`). */
+const JOIN_DEADLINE_MS = 20_000;
+const RETRY_BASE_MS = 500;
+const RETRY_CAP_MS = 8_000;
 
 export interface BotOptions {
   readonly edgeUrl: string;
@@ -52,6 +59,8 @@ interface Reception {
 export class Bot {
   readonly session: Session;
   readonly room: RoomSnapshot;
+  /** Codes of the retryable errors that the join met before it succeeded. */
+  readonly refusals: readonly ErrorCode[];
   readonly #edge: EdgeConnection;
   readonly #receive: MediaLink;
   readonly #send: MediaLink | undefined;
@@ -67,7 +76,8 @@ export class Bot {
   #left = false;
 
   private constructor(parts: {
-    readonly reply: Awaited<ReturnType<typeof requestJoin>>;
+    readonly reply: ClientReply<'join'>;
+    readonly refusals: readonly ErrorCode[];
     readonly edge: EdgeConnection;
     readonly receive: MediaLink;
     readonly send: MediaLink | undefined;
@@ -75,9 +85,10 @@ export class Bot {
     readonly beganMs: number;
     readonly socketOpen: number;
   }) {
-    const { reply, edge, receive, send, subscribes, beganMs, socketOpen } = parts;
+    const { reply, refusals, edge, receive, send, subscribes, beganMs, socketOpen } = parts;
     this.session = reply.session;
     this.room = reply.room;
+    this.refusals = refusals;
     this.#edge = edge;
     this.#receive = receive;
     this.#send = send;
@@ -113,16 +124,10 @@ export class Bot {
         lost: (reason) => bot?.note(`connection lost: ${reason}`),
       });
       const socketOpen = performance.now() - beganMs;
-      const reply = await requestJoin(edge, options, receive, send);
-      bot = new Bot({
-        reply,
-        edge,
-        receive,
-        send,
-        subscribes: options.subscribes ?? true,
-        beganMs,
-        socketOpen,
-      });
+      const refusals: ErrorCode[] = [];
+      const reply = await requestJoin(edge, options, { receive, send }, refusals);
+      const subscribes = options.subscribes ?? true;
+      bot = new Bot({ reply, refusals, edge, receive, send, subscribes, beganMs, socketOpen });
     } catch (error) {
       edge?.close();
       receive.close();
@@ -306,13 +311,19 @@ export class Bot {
   }
 }
 
-function requestJoin(
+/**
+ * Asks until the edge lets it in, as the web client does: what is retryable is asked again under the same id, after a
+ * wait of full jitter that doubles.
+ */
+async function requestJoin(
   edge: EdgeConnection,
   options: BotOptions,
-  receive: MediaLink,
-  send: MediaLink | undefined,
-) {
-  return edge.request('join', {
+  links: { readonly receive: MediaLink; readonly send: MediaLink | undefined },
+  refusals: ErrorCode[],
+): Promise<ClientReply<'join'>> {
+  const { receive, send } = links;
+  const deadlineMs = performance.now() + JOIN_DEADLINE_MS;
+  const request = {
     protocolVersion: PROTOCOL_VERSION,
     requestId: newRequestId(),
     roomId: ROOM_ID.parse(options.roomId),
@@ -326,7 +337,17 @@ function requestJoin(
         ...(send === undefined ? {} : { send: send.dtlsParameters }),
       },
     },
-  });
+  };
+  for (;;) {
+    try {
+      return await edge.request('join', request);
+    } catch (error) {
+      if (!(error instanceof PlenaryError) || !error.retryable || performance.now() > deadlineMs) throw error;
+      const boundMs = Math.min(RETRY_CAP_MS, RETRY_BASE_MS * 2 ** refusals.length);
+      refusals.push(error.code);
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * boundMs));
+    }
+  }
 }
 
 function newRequestId() {

@@ -7,6 +7,12 @@ import { answerFor, readDtlsParameters } from './sdp.ts';
 const BIND_ADDRESS = '127.0.0.1';
 const MID = '0';
 
+/**
+ * Every track ever made. node-datachannel 0.33.4 forgets none before `cleanup`, which closes them all, those too that
+ * the garbage collector has freed meanwhile: SIGSEGV in TrackWrapper::CloseAll, seen from some 100 links on.
+ */
+const everyTrack: Track[] = [];
+
 /** When a link reached a state, in milliseconds of `performance.now()`. */
 export interface LinkTimes {
   readonly iceConnectedMs?: number;
@@ -56,6 +62,7 @@ export class MediaLink {
     const section = new ndc.Audio(MID, direction === 'send' ? 'SendOnly' : 'RecvOnly');
     section.addOpusCodec(100);
     this.#track = this.#connection.addTrack(section);
+    everyTrack.push(this.#track);
     this.#track.onMessage(onPacket);
     this.#connection.setLocalDescription('offer');
     this.#localOffer = this.#connection.localDescription()?.sdp ?? '';
@@ -96,4 +103,5 @@ export async function endMediaLinks(): Promise<void> {
   // Callbacks of closed links are still on their way from its threads; ending under them would abort the process.
   await new Promise((resolve) => setTimeout(resolve, 200));
   ndc.cleanup();
+  everyTrack.length = 0;
 }

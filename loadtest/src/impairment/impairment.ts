@@ -1,3 +1,5 @@
+import type { Random } from './seeded-random.ts';
+
 /** What a path does to what travels on it. All of it is per direction. */
 export interface Impairment {
   /** One-way delay in milliseconds; half of the round trip that it stands for. */
@@ -24,6 +26,17 @@ export function checkImpairment(impairment: Impairment): Impairment {
     throw new RangeError(`jitterMs must be 0 to 60000, not ${jitterMs}`);
   if (!(lossRate >= 0 && lossRate <= 1)) throw new RangeError(`lossRate must be 0 to 1, not ${lossRate}`);
   return impairment;
+}
+
+/** Told of each UDP packet at the moment when it is sent on, `down` being towards the client. */
+export type DeliveryObserver = (direction: 'up' | 'down', packet: Buffer) => void;
+
+/** What a relay works by. */
+export interface Path {
+  /** Asked for each packet, so that it may change while the relay runs. */
+  readonly impairment: () => Impairment;
+  readonly random: Random;
+  readonly onDelivered?: DeliveryObserver | undefined;
 }
 
 export interface Endpoint {

@@ -1,4 +1,4 @@
-import type { Endpoint, Impairment, RelayCounts } from './impairment.ts';
+import type { DeliveryObserver, Endpoint, Impairment, RelayCounts } from './impairment.ts';
 import { checkImpairment, newRelayCounts } from './impairment.ts';
 import { seededRandom } from './seeded-random.ts';
 import { TcpRelay } from './tcp-relay.ts';
@@ -16,6 +16,7 @@ export interface ImpairmentProxyOptions {
   readonly impairment: Impairment;
   /** Makes jitter and loss repeatable. */
   readonly seed?: number;
+  readonly onDelivered?: DeliveryObserver;
 }
 
 /**
@@ -33,13 +34,14 @@ export class ImpairmentProxy {
   /** Listens on every link, or on none: what was opened is closed again when one fails. */
   static async start(options: ImpairmentProxyOptions): Promise<ImpairmentProxy> {
     const proxy = new ImpairmentProxy(options.impairment);
-    const current = (): Impairment => proxy.#impairment;
+    const impairment = (): Impairment => proxy.#impairment;
+    const { onDelivered } = options;
     try {
       for (const [index, { protocol, listen, target }] of options.links.entries()) {
         // A stream of numbers of its own for each link, so that one link's traffic does not shift another's fate.
         const random = seededRandom((options.seed ?? 1) + index * 7_919);
         const relay = protocol === 'udp' ? UdpRelay : TcpRelay;
-        proxy.#relays.push(await relay.listen(listen, target, current, random));
+        proxy.#relays.push(await relay.listen(listen, target, { impairment, random, onDelivered }));
       }
     } catch (error) {
       await proxy.close();

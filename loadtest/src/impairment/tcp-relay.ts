@@ -1,9 +1,8 @@
 import { connect, createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import { DelayLine } from './delay-line.ts';
-import type { Endpoint, Impairment, RelayCounts } from './impairment.ts';
+import type { Endpoint, Path, RelayCounts } from './impairment.ts';
 import { newRelayCounts } from './impairment.ts';
-import type { Random } from './seeded-random.ts';
 
 const MAX_CONNECTIONS = 4_096;
 /** Bytes that wait in one direction of one connection; beyond them the sender is not read, as on a full pipe. */
@@ -21,30 +20,22 @@ export class TcpRelay {
   readonly counts: RelayCounts = newRelayCounts();
   readonly #server: Server;
   readonly #target: Endpoint;
-  readonly #impairment: () => Impairment;
-  readonly #random: Random;
+  readonly #path: Path;
   readonly #pairs = new Set<() => void>();
 
-  private constructor(server: Server, target: Endpoint, impairment: () => Impairment, random: Random) {
+  private constructor(server: Server, target: Endpoint, path: Path) {
     this.#server = server;
     this.#target = target;
-    this.#impairment = impairment;
-    this.#random = random;
+    this.#path = path;
     server.on('connection', (client) => {
       this.#accept(client);
     });
   }
 
-  /** @param impairment - asked for each piece of data, so that it may change while the relay runs */
-  static async listen(
-    at: Endpoint,
-    target: Endpoint,
-    impairment: () => Impairment,
-    random: Random,
-  ): Promise<TcpRelay> {
+  static async listen(at: Endpoint, target: Endpoint, path: Path): Promise<TcpRelay> {
     // allowHalfOpen: the end of one direction must travel as the data does, and not end the other direction.
     const server = createServer({ allowHalfOpen: true, noDelay: true });
-    const relay = new TcpRelay(server, target, impairment, random);
+    const relay = new TcpRelay(server, target, path);
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
       server.listen({ host: at.host, port: at.port, exclusive: true }, () => {
@@ -91,7 +82,7 @@ export class TcpRelay {
       return;
     }
     const acceptedMs = performance.now();
-    const handshakeMs = this.#impairment().delayMs;
+    const handshakeMs = this.#path.impairment().delayMs;
     const target = connect({ ...this.#target, allowHalfOpen: true, noDelay: true });
     const lines = [new DelayLine(), new DelayLine()] as const;
     const end = (): void => {
@@ -107,8 +98,8 @@ export class TcpRelay {
 
   #pump(from: Socket, to: Socket, line: DelayLine, notBeforeMs: number, end: () => void): void {
     const later = (size: number, deliver: () => void): void => {
-      const { delayMs, jitterMs } = this.#impairment();
-      const wait = delayMs + (jitterMs > 0 ? jitterMs * this.#random() : 0);
+      const { delayMs, jitterMs } = this.#path.impairment();
+      const wait = delayMs + (jitterMs > 0 ? jitterMs * this.#path.random() : 0);
       line.push(size, wait, deliver, notBeforeMs);
     };
     const resumeIfRoom = (): void => {

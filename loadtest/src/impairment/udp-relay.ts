@@ -2,9 +2,8 @@ import { createSocket } from 'node:dgram';
 import type { RemoteInfo, Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { DelayLine } from './delay-line.ts';
-import type { Endpoint, Impairment, RelayCounts } from './impairment.ts';
+import type { Endpoint, Path, RelayCounts } from './impairment.ts';
 import { newRelayCounts } from './impairment.ts';
-import type { Random } from './seeded-random.ts';
 
 /** Clients of one relay at a time; those above it lose their packets, which is counted. */
 const MAX_FLOWS = 4_096;
@@ -27,18 +26,16 @@ interface Flow {
 export class UdpRelay {
   readonly counts: RelayCounts = newRelayCounts();
   readonly #target: Endpoint;
-  readonly #impairment: () => Impairment;
-  readonly #random: Random;
+  readonly #path: Path;
   readonly #socket: Socket;
   readonly #flows = new Map<string, Flow>();
   readonly #sweep: NodeJS.Timeout;
   #closed = false;
 
-  private constructor(socket: Socket, target: Endpoint, impairment: () => Impairment, random: Random) {
+  private constructor(socket: Socket, target: Endpoint, path: Path) {
     this.#socket = socket;
     this.#target = target;
-    this.#impairment = impairment;
-    this.#random = random;
+    this.#path = path;
     socket.on('message', (packet, client) => {
       this.#fromClient(packet, client);
     });
@@ -51,13 +48,7 @@ export class UdpRelay {
     this.#sweep.unref();
   }
 
-  /** @param impairment - asked for each packet, so that it may change while the relay runs */
-  static async listen(
-    at: Endpoint,
-    target: Endpoint,
-    impairment: () => Impairment,
-    random: Random,
-  ): Promise<UdpRelay> {
+  static async listen(at: Endpoint, target: Endpoint, path: Path): Promise<UdpRelay> {
     const socket = createSocket(isIPv6(at.host) ? 'udp6' : 'udp4');
     await new Promise<void>((resolve, reject) => {
       socket.once('error', reject);
@@ -66,7 +57,7 @@ export class UdpRelay {
         resolve();
       });
     });
-    return new UdpRelay(socket, target, impairment, random);
+    return new UdpRelay(socket, target, path);
   }
 
   get address(): Endpoint {
@@ -101,12 +92,13 @@ export class UdpRelay {
     const { port, host } = this.#target;
     this.#travel(flow.up, packet, () => {
       flow.upstream.send(packet, port, host, this.#sent);
+      this.#path.onDelivered?.('up', packet);
     });
   }
 
   #travel(line: DelayLine, packet: Buffer, deliver: () => void): void {
-    const { delayMs, jitterMs, lossRate } = this.#impairment();
-    if (lossRate > 0 && this.#random() < lossRate) {
+    const { delayMs, jitterMs, lossRate } = this.#path.impairment();
+    if (lossRate > 0 && this.#path.random() < lossRate) {
       this.counts.lost += 1;
       return;
     }
@@ -114,7 +106,7 @@ export class UdpRelay {
       this.counts.overflowed += 1;
       return;
     }
-    line.push(packet.length, delayMs + (jitterMs > 0 ? jitterMs * this.#random() : 0), deliver);
+    line.push(packet.length, delayMs + (jitterMs > 0 ? jitterMs * this.#path.random() : 0), deliver);
   }
 
   readonly #sent = (error: Error | null): void => {
@@ -141,6 +133,7 @@ export class UdpRelay {
       flow.lastSeenMs = performance.now();
       this.#travel(flow.down, packet, () => {
         this.#socket.send(packet, client.port, client.address, this.#sent);
+        this.#path.onDelivered?.('down', packet);
       });
     });
     upstream.on('error', () => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { mintIncarnation, signControlToken } from '@plenary/cluster';
+import { MAX_CONTROL_PACKET_BYTES, MEDIA_NODE_ID, mintIncarnation, signControlToken } from '@plenary/cluster';
 import { metricBy, metricSum, untilFreed } from '../testing/metric-values.ts';
 import { mediaRequest, opusParameters } from '../testing/rtp.ts';
 import type { TestEdge } from '../testing/test-edge.ts';
@@ -40,11 +40,7 @@ describe('the control link', () => {
     );
     await expect(connectEdge(testNode, caller, forged)).rejects.toThrow('token_invalid');
     await expect(connectEdge(testNode, caller, '')).rejects.toThrow('unauthorised');
-    const elsewhere = await signControlToken(
-      TEST_SECRET,
-      (await import('@plenary/cluster')).MEDIA_NODE_ID.parse('other'),
-      caller,
-    );
+    const elsewhere = await signControlToken(TEST_SECRET, MEDIA_NODE_ID.parse('other'), caller);
     await expect(connectEdge(testNode, caller, elsewhere)).rejects.toThrow('token_invalid');
   });
 
@@ -101,6 +97,19 @@ describe('the control link', () => {
     });
     await expect(bad).rejects.toMatchObject({ code: 'invalid_media_parameters' });
     await expect(peer.publish('microphone')).resolves.toMatchObject({ kind: 'audio' });
+    await peer.leave(store);
+    await nothingHeld();
+  });
+});
+
+describe('a caller that sends too much', () => {
+  test('[CL6] loses its link, and nobody else does', async () => {
+    const other = await connectEdge(testNode);
+    const peer = await TestPeer.admit(store, testNode, edge, testRoom('large'));
+    const closed = new Promise((resolve) => other.socket.once('disconnect', resolve));
+    other.socket.emit('peer.drop', 'x'.repeat(MAX_CONTROL_PACKET_BYTES + 1), () => undefined);
+    await closed;
+    await expect(edge.call('peer.attach', peer.placed)).resolves.toEqual({ alive: true });
     await peer.leave(store);
     await nothingHeld();
   });

@@ -16,6 +16,13 @@ import { MediaConsumer } from './media-consumer.ts';
 import type { ConsumerEvents } from './media-consumer.ts';
 import { MediaProducer } from './media-producer.ts';
 
+/**
+ * Chromium ignores a request for a key frame that comes within 300 ms of one that it obeyed, and mediasoup asks again
+ * only after a second. So a request that comes too soon after the last one is held back until it will be heard: of two
+ * people who join shortly after one another, the second then waits a third of a second at most, not a whole one.
+ */
+const KEY_FRAME_REQUEST_DELAY_MS = 320;
+
 /** Every transport that takes media in is bounded (DESIGN 9): camera in three layers, screen, and audio fit in. */
 export const MAX_INCOMING_BITRATE = 12_000_000;
 
@@ -103,7 +110,7 @@ export class ClientTransport {
     const producing = callMediasoup(
       this.#metrics,
       'transport.produce',
-      () => this.#transport.produce({ ...track }),
+      () => this.#transport.produce({ ...track, keyFrameRequestDelay: KEY_FRAME_REQUEST_DELAY_MS }),
       'invalid_media_parameters',
     );
     const [bounded, produced] = await Promise.allSettled([bounding, producing]);

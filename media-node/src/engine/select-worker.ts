@@ -22,11 +22,11 @@ const ASSUMED_CPU_PER_PEER = 0.01;
  */
 export function selectWorker(
   workers: readonly WorkerView[],
+  packingLimit = WORKER_PACKING_LIMIT,
 ): { readonly index: number; readonly reason: 'packed' | 'least_loaded' } | undefined {
   const packed = workers
     .filter(
-      (worker) =>
-        worker.roomPeers > 0 && worker.roomPeers < WORKER_PACKING_LIMIT && worker.cpu < MAX_PACKING_CPU,
+      (worker) => worker.roomPeers > 0 && worker.roomPeers < packingLimit && worker.cpu < MAX_PACKING_CPU,
     )
     .sort((left, right) => right.roomPeers - left.roomPeers)[0];
   if (packed !== undefined) return { index: packed.index, reason: 'packed' };

@@ -11,24 +11,19 @@ import type {
   TrackId,
   TransportId,
 } from '@plenary/cluster';
-import type { ClientTransport, IceChange } from '../engine/client-transport.ts';
+import type { ClientTransport } from '../engine/client-transport.ts';
 import type { RoomRouter } from '../engine/room-router.ts';
 import type { TrackHold } from '../pipe/pulled-track.ts';
 import type { HomeTrack } from './home-track.ts';
+import { IceWatch } from './ice-watch.ts';
 import type { PeerLink } from './peer-link.ts';
 import { Publications } from './publications.ts';
 import type { PublicationPorts } from './publications.ts';
 import type { RouterLease } from './room-routers.ts';
-import { Subscriptions } from './subscriptions.ts';
+import { ADMIT_PULL_DEADLINE_MS, PULL_DEADLINE_MS, Subscriptions } from './subscriptions.ts';
 import type { ConsumerUpdate } from './subscriptions.ts';
 import type { FaultSink } from './room-context.ts';
 import type { Timers } from './timers.ts';
-
-/**
- * How long ICE may stay without consent before the peer counts as lost, in milliseconds. mediasoup says `disconnected`
- * 30 s after the last sign of life, or when the last TCP connection closed, which a short change of network does too.
- */
-export const ICE_LOST_GRACE_MS = 20_000;
 
 type AdmitRequest = ControlRequest<'peer.admit'>;
 type AdmitReply = ControlReply<'peer.admit'>;
@@ -59,7 +54,7 @@ export class Peer {
   readonly #ports: PeerPorts;
   readonly #publications: Publications;
   readonly #transports = new Map<TransportId, ClientTransport>();
-  readonly #cancelIceGraces = new Map<TransportId, () => void>();
+  readonly #iceWatch: IceWatch<TransportId>;
   #admission: Promise<AdmitReply> | undefined;
   #lease: RouterLease | undefined;
   #subscriptions: Subscriptions | undefined;
@@ -72,6 +67,9 @@ export class Peer {
     this.#ports = ports;
     this.link = link;
     this.lastEdge = link.caller;
+    this.#iceWatch = new IceWatch(ports.timers, () => {
+      this.close('transport_failed');
+    });
     this.#publications = new Publications({ ...ports.publications, placed: ports.placed });
   }
 
@@ -132,7 +130,7 @@ export class Peer {
 
   /** Video starts paused, since the client's receiver is not ready yet and the key frame would be lost. */
   async subscribe(tracks: readonly TrackHome[]): Promise<ControlReply<'subscribe'>> {
-    return this.#subscribed().add(tracks, (track) => track.kind === 'video');
+    return this.#subscribed().add(tracks, (track) => track.kind === 'video', PULL_DEADLINE_MS);
   }
 
   unsubscribe(consumerIds: Parameters<Subscriptions['remove']>[0]): void {
@@ -147,8 +145,7 @@ export class Peer {
   close(reason: PeerCloseReason): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const cancel of this.#cancelIceGraces.values()) cancel();
-    this.#cancelIceGraces.clear();
+    this.#iceWatch.close();
     const trackIds = this.#publications.close();
     this.#subscriptions?.close();
     for (const transport of this.#transports.values()) transport.close();
@@ -190,7 +187,7 @@ export class Peer {
     const [receiveTransport, sendTransport, subscribed] = await Promise.all([
       receive,
       send,
-      subscriptions.add(tracks, () => false),
+      subscriptions.add(tracks, () => false, ADMIT_PULL_DEADLINE_MS),
       connect(receive, media.dtls?.receive),
       connect(send, media.dtls?.send),
     ]);
@@ -205,7 +202,7 @@ export class Peer {
 
   async #openTransport(router: RoomRouter): Promise<ClientTransport> {
     const transport = await router.createClientTransport((changed, change) => {
-      this.#iceChanged(changed, change);
+      if (!this.#closed) this.#iceWatch.changed(changed.id, change);
     });
     if (this.#closed) {
       transport.close();
@@ -213,16 +210,6 @@ export class Peer {
     }
     this.#transports.set(transport.id, transport);
     return transport;
-  }
-
-  #iceChanged(transport: ClientTransport, change: IceChange): void {
-    this.#cancelIceGraces.get(transport.id)?.();
-    this.#cancelIceGraces.delete(transport.id);
-    if (change === 'connected' || this.#closed) return;
-    const cancel = this.#ports.timers.after(ICE_LOST_GRACE_MS, () => {
-      this.close('transport_failed');
-    });
-    this.#cancelIceGraces.set(transport.id, cancel);
   }
 
   #transport(transportId: TransportId): ClientTransport {

@@ -22,6 +22,8 @@ export interface RoomContext {
   readonly maxPeers: number;
   readonly pipeLingerMs: number;
   readonly orphanGraceMs: number;
+  /** Peers of one room on one worker before it spreads. */
+  readonly workerPackingLimit: number;
   /** Why no new peer may come, or `undefined` when they may. */
   readonly refusal: () => string | undefined;
   /** Any edge whose link is open, for what no edge in particular must hear. */

@@ -153,6 +153,7 @@ export class Room {
         peers: this.#ports.peersOnWorker(worker.index),
         roomPeers: [...this.#peers.values()].filter((peer) => peer.workerIndex === worker.index).length,
       })),
+      this.#context.workerPackingLimit,
     );
     if (choice === undefined) throw new PlenaryError('no_media_node', 'No worker is alive.');
     const { roomId, peerId, epoch } = request;

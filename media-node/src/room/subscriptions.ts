@@ -16,6 +16,8 @@ import { within } from './deadline.ts';
 
 /** How long a subscription waits for a track of another node, in milliseconds; shorter than the asker's own wait. */
 export const PULL_DEADLINE_MS = 3_000;
+/** As {@link PULL_DEADLINE_MS}, in an admission: a node that just died must not hold up who joins meanwhile. */
+export const ADMIT_PULL_DEADLINE_MS = 1_000;
 
 type FailedTrack = ControlReply<'subscribe'>['failed'][number];
 export type ConsumerUpdate = ControlRequest<'consumers.update'>['consumers'][number];
@@ -51,14 +53,18 @@ export class Subscriptions {
   /**
    * Consumes tracks, all at once; what cannot be had is listed and holds up nothing. Never rejects.
    * @param paused - which of the new consumers start paused
+   * @param deadlineMs - how long a track of another node is waited for
    */
   async add(
     tracks: readonly TrackHome[],
     paused: (track: TrackHome) => boolean,
+    deadlineMs: number,
   ): Promise<{ consumers: ConsumerOffer[]; failed: FailedTrack[] }> {
     const consumers: ConsumerOffer[] = [];
     const failed: FailedTrack[] = [];
-    const results = await Promise.allSettled(tracks.map((track) => this.#one(track, paused(track))));
+    const results = await Promise.allSettled(
+      tracks.map((track) => this.#one(track, paused(track), deadlineMs)),
+    );
     results.forEach((result, index) => {
       const track = tracks[index];
       if (result.status === 'fulfilled') {
@@ -98,10 +104,10 @@ export class Subscriptions {
     this.#byTrack.clear();
   }
 
-  #one(track: TrackHome, paused: boolean): Promise<Subscription> {
+  #one(track: TrackHome, paused: boolean, deadlineMs: number): Promise<Subscription> {
     const known = this.#byTrack.get(track.trackId);
     if (known !== undefined) return known;
-    const opening = this.#open(track, paused);
+    const opening = this.#open(track, paused, deadlineMs);
     this.#byTrack.set(track.trackId, opening);
     opening.catch(() => {
       // Answered in `failed`; here it is only forgotten, so that the next ask tries anew.
@@ -110,9 +116,9 @@ export class Subscriptions {
     return opening;
   }
 
-  async #open(track: TrackHome, paused: boolean): Promise<Subscription> {
+  async #open(track: TrackHome, paused: boolean, deadlineMs: number): Promise<Subscription> {
     const { reach, receive, rtpCapabilities } = this.#ports;
-    const hold = await within(reach(track), PULL_DEADLINE_MS, (late) => {
+    const hold = await within(reach(track), deadlineMs, (late) => {
       late.release();
     });
     const { trackId } = track;

@@ -115,9 +115,11 @@ export interface TestNode {
 export async function startTestNode(
   store: NodeStore,
   overrides: Partial<MediaNodeConfig> = {},
+  options: { readonly workerPackingLimit?: number } = {},
 ): Promise<TestNode> {
   const config = testConfig(overrides);
   const node = await MediaNode.start({
+    ...options,
     config,
     store,
     logger: silentLogger(),

@@ -78,12 +78,8 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       port: options.signalling ?? socketSignalling,
       dispatch: this.#dispatch,
       enter: (link, mode) => this.#entrance.enter(link, mode),
-      notice: (notice) => {
-        this.#takeNotice(notice);
-      },
-      socketOpened: () => {
-        this.#clock.note('socketOpen');
-      },
+      notice: (notice) => this.#takeNotice(notice),
+      socketOpened: () => this.#clock.note('socketOpen'),
       counters,
       log,
       joinDeadlineMs: options.joinDeadlineMs ?? 20_000,
@@ -95,25 +91,15 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       displayName: () => this.#displayName,
       lastEventId: () => this.#keeper.room.lastEventId,
       warm: () => this.#media.warm(),
-      edgesKnown: (urls) => {
-        this.#connection.addEdges(urls);
-      },
-      joining: () => {
-        this.#keeper.clear();
-      },
-      joined: (link, reply, warm) => {
-        this.#joined(link, reply, warm);
-      },
-      resumed: (link, reply) => {
-        this.#resumed(link, reply);
-      },
+      edgesKnown: (urls) => this.#connection.addEdges(urls),
+      joining: () => this.#keeper.clear(),
+      joined: (link, reply, warm) => this.#joined(link, reply, warm),
+      resumed: (link, reply) => this.#resumed(link, reply),
       clock: this.#clock,
     });
     this.#keeper = new LogKeeper({
       sync: (afterEventId) => request('sync', { afterEventId }),
-      changed: (room) => {
-        this.#roomChanged(room);
-      },
+      changed: (room) => this.#roomChanged(room),
       canSync: () => this.#connection.entered,
       counters,
       log,
@@ -139,9 +125,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       stateChanged: (media) => {
         if (media !== this.getSnapshot().media) this.#patch({ media });
       },
-      refused: () => {
-        this.#connection.rejoin();
-      },
+      refused: () => this.#connection.rejoin(),
       clock: this.#clock,
       counters,
       log,
@@ -151,9 +135,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       changed: () => {
         this.#patch({ remoteTracks: this.#subscriptions.remoteTracks });
       },
-      mediaLost: () => {
-        this.#media.lost();
-      },
+      mediaLost: () => this.#media.lost(),
       consumed: (offer, consumer) => {
         this.#clock.note('consumed');
         if (offer.kind === 'video' && !this.#clock.has('firstFrame')) {
@@ -169,9 +151,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       changed: () => {
         this.#patch({ localTracks: this.#publisher.localTracks });
       },
-      published: () => {
-        this.#clock.note('published');
-      },
+      published: () => this.#clock.note('published'),
       ended: (source) => {
         if (source === 'screen' || source === 'screen-audio') this.unpublish(source);
         else this.#publisher.setPaused(source, true);
@@ -296,6 +276,11 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     this.#clock.start();
     this.#entrance.startAnew();
     this.#dispatch({ type: 'join_requested' });
+    // Device and certificate take some 40 ms: they are made while the socket opens, not after. The entrance waits for
+    // the same promise and throws what it failed with.
+    this.#media.warm().catch((thrown: unknown) => {
+      this.#log.warn('media could not be made ready ahead', thrown);
+    });
     try {
       await this.#connection.join();
     } catch (thrown) {

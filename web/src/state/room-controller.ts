@@ -119,7 +119,10 @@ export class RoomController {
 
   /** Mutes or unmutes, or switches the camera; before the meeting it sets how one will enter. */
   toggle(kind: CaptureKind): void {
-    this.#ask(this.#setEnabled(kind, !this.media.getSnapshot()[kind].enabled));
+    const { enabled, status } = this.media.getSnapshot()[kind];
+    // What failed counts as off: pressing the button tries the device again, and says why when it fails again.
+    const isOn = enabled && (status === 'on' || status === 'starting');
+    this.#ask(this.#setEnabled(kind, !isOn));
   }
 
   chooseDevice(kind: CaptureKind, deviceId: string): void {

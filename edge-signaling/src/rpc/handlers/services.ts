@@ -1,5 +1,11 @@
 import { PlenaryError } from '@plenary/cluster';
-import type { Clock, ControlReply, ControlRequestInput, ControlRequestName, RoomStore } from '@plenary/cluster';
+import type {
+  Clock,
+  ControlReply,
+  ControlRequestInput,
+  ControlRequestName,
+  RoomStore,
+} from '@plenary/cluster';
 import type { ClientReply, ClientRequest, ClientRequestName } from '@plenary/cluster/protocol';
 import type { ControlLinks } from '../../media/control-links.ts';
 import type { Placer } from '../../media/placer.ts';

@@ -15,7 +15,10 @@ export function handleSubscribe({ links, rooms, localRooms }: HandlerServices): 
       const track = found.get(trackId);
       if (track === undefined) failed.push({ trackId, error: whyMissing.toWire() });
       else if (track.peerId === session.peerId) {
-        failed.push({ trackId, error: new PlenaryError('forbidden', 'It is a track of one’s own.').toWire() });
+        failed.push({
+          trackId,
+          error: new PlenaryError('forbidden', 'It is a track of one’s own.').toWire(),
+        });
       } else tracks.push(track);
     }
     if (tracks.length === 0) return { consumers: [], failed };

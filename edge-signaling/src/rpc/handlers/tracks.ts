@@ -2,7 +2,11 @@ import { checkPublish } from '../../auth/permissions.ts';
 import { askMediaNode } from './services.ts';
 import type { Handler, HandlerServices } from './services.ts';
 
-export function handleTrackPublish({ links, channel, localRooms }: HandlerServices): Handler<'track.publish'> {
+export function handleTrackPublish({
+  links,
+  channel,
+  localRooms,
+}: HandlerServices): Handler<'track.publish'> {
   return async (request, { session }) => {
     checkPublish(session.grants, request);
     const homeNodeId = session.media.mediaNodeId;
@@ -11,7 +15,9 @@ export function handleTrackPublish({ links, channel, localRooms }: HandlerServic
       ...request,
     });
     const { kind, source } = request;
-    localRooms.tracksOf(session.roomId).learn([{ trackId, peerId: session.peerId, kind, source, homeNodeId }]);
+    localRooms
+      .tracksOf(session.roomId)
+      .learn([{ trackId, peerId: session.peerId, kind, source, homeNodeId }]);
     channel.publishEvents(session.roomId, events);
     return { trackId };
   };

@@ -14,6 +14,8 @@ export interface PageJoin {
 }
 
 export interface PageJoinResult {
+  /** When `join()` was called, in milliseconds since 1970. */
+  readonly joinedAtMs: number;
   readonly timings: JoinTimings;
   readonly framesDecoded: number;
   readonly mediaNodeId: string | undefined;
@@ -22,7 +24,7 @@ export interface PageJoinResult {
 
 const FIRST_FRAME_TIMEOUT_MS = 15_000;
 const POLL_MS = 10;
-const CAMERA = { width: 640, height: 360, frameRate: 15 };
+const CAMERA = { width: 640, height: 360, frameRate: 30 };
 
 const warnings: string[] = [];
 const log = {
@@ -67,6 +69,7 @@ export const bench = {
   async join(join: PageJoin): Promise<PageJoinResult> {
     const meeting = createMeeting({ edgeUrls: [join.edgeUrl], roomId: join.roomId, token: join.token, log });
     if (join.warm) await meeting.prepare();
+    const joinedAtMs = performance.timeOrigin + performance.now();
     await meeting.join();
     await waitFor('picture', () => meeting.joinTimings.firstFrame !== undefined);
     const { received } = await meeting.stats();
@@ -74,7 +77,7 @@ export const bench = {
     const { mediaNodeId } = meeting.getSnapshot();
     await meeting.leave();
     const framesDecoded = received.reduce((sum, track) => sum + track.framesDecoded, 0);
-    return { timings, framesDecoded, mediaNodeId, warnings: warnings.splice(0) };
+    return { joinedAtMs, timings, framesDecoded, mediaNodeId, warnings: warnings.splice(0) };
   },
 };
 

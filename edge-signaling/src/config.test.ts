@@ -1,0 +1,92 @@
+import { ConfigError } from '@plenary/cluster';
+import { describe, expect, it } from 'vitest';
+import { readEdgeConfig } from './config.ts';
+
+const SECRET = 's'.repeat(32);
+const VALID = {
+  PLENARY_ID: 'edge-1',
+  PLENARY_DATACENTER: 'gra',
+  PLENARY_PORT: '3000',
+  PLENARY_PUBLIC_URL: 'https://meet.example.org/',
+  REDIS_URL: 'redis://127.0.0.1:6379',
+  PLENARY_CLUSTER_SECRET: SECRET,
+  PLENARY_API_KEYS: `one:${SECRET},two:${SECRET}`,
+};
+
+function faultsOf(environment: Record<string, string>): readonly string[] {
+  try {
+    readEdgeConfig(environment);
+  } catch (fault) {
+    if (fault instanceof ConfigError) return fault.faults;
+    throw fault;
+  }
+  return [];
+}
+
+describe('readEdgeConfig', () => {
+  it('[CF1] fills in what is not given', () => {
+    expect(readEdgeConfig(VALID)).toMatchObject({
+      host: '0.0.0.0',
+      publicUrl: 'https://meet.example.org',
+      guests: false,
+      trustedProxies: [],
+      allowedOrigins: undefined,
+      maxPeersPerRoom: 1_000,
+      packingLimit: 50,
+      resumeWithinMs: 15_000,
+      leaseMs: 5_000,
+    });
+  });
+
+  it('[CF1] reads lists', () => {
+    const config = readEdgeConfig({
+      ...VALID,
+      PLENARY_ALLOWED_ORIGINS: 'https://a.example, https://b.example:8443/',
+      PLENARY_TRUSTED_PROXIES: '10.0.0.0/8, ::1',
+    });
+    expect(config.apiKeys).toEqual(
+      new Map([
+        ['one', SECRET],
+        ['two', SECRET],
+      ]),
+    );
+    expect(config.allowedOrigins).toEqual(new Set(['https://a.example', 'https://b.example:8443']));
+    expect(config.trustedProxies).toEqual([
+      { address: '10.0.0.0', prefixLength: 8, family: 'ipv4' },
+      { address: '::1', prefixLength: 128, family: 'ipv6' },
+    ]);
+    expect(readEdgeConfig({ ...VALID, PLENARY_ALLOWED_ORIGINS: '*' }).allowedOrigins).toBe('*');
+    expect(readEdgeConfig({ ...VALID, PLENARY_TRUSTED_PROXIES: 'off' }).trustedProxies).toEqual([]);
+  });
+
+  it('[CF1] tells every fault at once, and no secret', () => {
+    const faults = faultsOf({
+      PLENARY_PORT: '70000',
+      PLENARY_PUBLIC_URL: 'ftp://x',
+      REDIS_URL: 'http://x',
+      PLENARY_CLUSTER_SECRET: 'short',
+      PLENARY_API_KEYS: 'one:hunter2',
+      PLENARY_GUESTS: 'yes',
+      PLENARY_WEB_ROOT: '/does/not/exist',
+      PLENARY_ALLOWED_ORIGINS: 'nowhere',
+      PLENARY_TRUSTED_PROXIES: '10.0.0.0/99',
+      PLENARY_MISSPELT: '1',
+    });
+    const names = new Set(faults.map((fault) => fault.split(':')[0]));
+    expect([...names].sort()).toEqual([
+      'PLENARY_ALLOWED_ORIGINS',
+      'PLENARY_API_KEYS',
+      'PLENARY_CLUSTER_SECRET',
+      'PLENARY_DATACENTER',
+      'PLENARY_GUESTS',
+      'PLENARY_ID',
+      'PLENARY_MISSPELT',
+      'PLENARY_PORT',
+      'PLENARY_PUBLIC_URL',
+      'PLENARY_TRUSTED_PROXIES',
+      'PLENARY_WEB_ROOT',
+      'REDIS_URL',
+    ]);
+    expect(faults.join()).not.toContain('hunter2');
+  });
+});

@@ -1,0 +1,232 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { brotliDecompressSync, gunzipSync } from 'node:zlib';
+import { PlenaryError } from '@plenary/cluster';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createAddressReader, normalise } from './client-address.ts';
+import { handleGuestToken } from './guest-token.ts';
+import { createOriginCheck } from './origins.ts';
+import { json } from './port.ts';
+import type { HttpHandler, HttpRequest, HttpResponse } from './port.ts';
+import { reasonsAgainst } from './readiness.ts';
+import { contentSecurityPolicy, createRouter } from './router.ts';
+import { createStaticFiles } from './static-files.ts';
+
+const SECRET = 's'.repeat(32);
+
+function request(
+  path: string,
+  changes: { method?: string; body?: string; headers?: Record<string, string> } = {},
+): HttpRequest {
+  const body = new TextEncoder().encode(changes.body ?? '');
+  return {
+    method: changes.method ?? 'GET',
+    path,
+    address: '192.0.2.1',
+    header: (name) => changes.headers?.[name],
+    body: async (maxBytes) => {
+      if (body.length > maxBytes) throw new PlenaryError('message_too_large');
+      return Promise.resolve(body);
+    },
+  };
+}
+
+describe('the router', () => {
+  const faults: unknown[] = [];
+  const router = createRouter({
+    routes: {
+      'GET /health': () => json(200, {}),
+      'GET /broken': () => {
+        throw new Error('secret detail');
+      },
+      'POST /post': () => {
+        throw new PlenaryError('rate_limited');
+      },
+    },
+    otherwise: () => json(404, {}),
+    contentSecurityPolicy: () => contentSecurityPolicy(['https://a.example']),
+    onFault: (fault) => faults.push(fault),
+  });
+
+  it('[HT3] answers GET and HEAD, and refuses other methods', async () => {
+    expect((await router(request('/health'))).status).toBe(200);
+    expect((await router(request('/health', { method: 'HEAD' }))).status).toBe(200);
+    expect((await router(request('/health', { method: 'POST' }))).status).toBe(405);
+    expect((await router(request('/other', { method: 'PUT' }))).status).toBe(405);
+    expect((await router(request('/constructor'))).status).toBe(404);
+  });
+
+  it('[HT3] makes an error of the table of whatever is thrown, and tells no detail of a fault', async () => {
+    expect((await router(request('/post', { method: 'POST' }))).status).toBe(429);
+    const broken = await router(request('/broken'));
+    expect(broken.status).toBe(500);
+    expect(String(broken.body)).not.toContain('secret detail');
+    expect(faults).toHaveLength(1);
+  });
+
+  it('[HT4] sends the security headers with everything', async () => {
+    const { headers } = await router(request('/health'));
+    expect(headers).toMatchObject({ 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer' });
+    expect(headers['permissions-policy']).toContain(
+      'camera=(self), microphone=(self), display-capture=(self)',
+    );
+    expect(headers['content-security-policy']).toContain(
+      "connect-src 'self' https://a.example wss://a.example",
+    );
+  });
+});
+
+describe('static files', () => {
+  let root: string;
+  let files: HttpHandler;
+  const script = 'console.log("hello");\n'.repeat(200);
+  beforeAll(async () => {
+    root = await mkdtemp(join(tmpdir(), 'plenary-web-'));
+    await mkdir(join(root, 'dist/assets'), { recursive: true });
+    await writeFile(join(root, 'secret.txt'), 'secret');
+    await writeFile(join(root, 'dist/index.html'), '<!doctype html>');
+    await writeFile(join(root, 'dist/assets/app-1a2b.js'), script);
+    files = await createStaticFiles(join(root, 'dist'));
+  });
+  afterAll(async () => rm(root, { recursive: true }));
+  const get = async (path: string, headers: Record<string, string> = {}): Promise<HttpResponse> =>
+    files(request(path, { headers }));
+
+  it('[HT1] gives the page for rooms, uncached, and hashed assets for ever', async () => {
+    for (const path of ['/', '/r/daily', '/r/', '/index.html']) {
+      const page = await get(path);
+      expect(page.status).toBe(200);
+      expect(page.headers).toMatchObject({
+        'content-type': 'text/html; charset=utf-8',
+        'cache-control': 'no-cache',
+      });
+    }
+    const asset = await get('/assets/app-1a2b.js');
+    expect(asset.headers['cache-control']).toContain('immutable');
+    expect((await get('/assets/none.js')).status).toBe(404);
+  });
+
+  it('[HT1] compresses as the client accepts, and answers 304', async () => {
+    const path = '/assets/app-1a2b.js';
+    const brotli = await get(path, { 'accept-encoding': 'gzip, br' });
+    expect(brotliDecompressSync(brotli.body).toString()).toBe(script);
+    const gzip = await get(path, { 'accept-encoding': 'gzip, br;q=0' });
+    expect(gunzipSync(gzip.body).toString()).toBe(script);
+    expect(Buffer.from((await get(path)).body).toString()).toBe(script);
+    expect((await get(path, { 'if-none-match': brotli.headers['etag'] ?? '' })).status).toBe(304);
+  });
+
+  it('[HT1] no path leads out of the directory', async () => {
+    for (const path of [
+      '/../secret.txt',
+      '/%2e%2e/secret.txt',
+      '/assets/../../secret.txt',
+      '//secret.txt',
+      '/..%5csecret.txt',
+    ]) {
+      expect((await get(path)).status).toBe(404);
+    }
+    expect((await get('/%ff')).status).toBe(400);
+    expect((await get('/__proto__')).status).toBe(404);
+  });
+});
+
+describe('client addresses', () => {
+  it('[RL4] X-Forwarded-For counts only as far as proxies are trusted', () => {
+    const none = createAddressReader([]);
+    expect(none('198.51.100.1', '192.0.2.9')).toBe('198.51.100.1');
+    const proxied = createAddressReader([{ address: '10.0.0.0', prefixLength: 8, family: 'ipv4' }]);
+    expect(proxied('10.1.1.1', '192.0.2.9')).toBe('192.0.2.9');
+    expect(proxied('10.1.1.1', '1.1.1.1, 192.0.2.9, 10.2.2.2')).toBe('192.0.2.9');
+    expect(proxied('198.51.100.1', '192.0.2.9')).toBe('198.51.100.1');
+    expect(proxied('10.1.1.1', 'nonsense')).toBe('10.1.1.1');
+    expect(proxied('10.1.1.1', undefined)).toBe('10.1.1.1');
+  });
+
+  it('[RL4] spells one address in one way', () => {
+    expect(normalise('0000:0000:0000:0000:0000:ffff:7f00:0001')).toBe('127.0.0.1');
+    expect(normalise('::ffff:127.0.0.1')).toBe('127.0.0.1');
+    expect(normalise('2001:0db8:0000:0000:0000:0000:0000:0001')).toBe('2001:db8::1');
+    expect(normalise('not an address')).toBe('not an address');
+  });
+});
+
+describe('origins', () => {
+  it('[HT2] allows what is configured, or this cluster and its own loopback', () => {
+    const edgeUrls = () => ['https://b.example'];
+    const open = createOriginCheck({ allowed: undefined, publicUrl: 'https://a.example', edgeUrls });
+    expect(['https://a.example', 'https://b.example', undefined].map(open)).toEqual([true, true, true]);
+    expect(['https://c.example', 'http://localhost:5173', 'null', ''].map(open)).toEqual([
+      false,
+      false,
+      false,
+      false,
+    ]);
+    const local = createOriginCheck({ allowed: undefined, publicUrl: 'http://127.0.0.1:3000', edgeUrls });
+    expect(['http://localhost:5173', 'http://localhost.evil.example', 'file://'].map(local)).toEqual([
+      true,
+      false,
+      false,
+    ]);
+    const listed = createOriginCheck({
+      allowed: new Set(['https://c.example']),
+      publicUrl: 'https://a.example',
+      edgeUrls,
+    });
+    expect(['https://c.example', 'https://a.example'].map(listed)).toEqual([true, false]);
+    expect(createOriginCheck({ allowed: '*', publicUrl: 'https://a.example', edgeUrls })('null')).toBe(true);
+  });
+});
+
+describe('guest tokens', () => {
+  let isPatient = true;
+  const handler = handleGuestToken({
+    apiKeys: new Map([['key', SECRET]]),
+    takeGuestToken: () => isPatient,
+    isOriginAllowed: (origin) => origin !== 'https://evil.example',
+    edgeHints: () => [],
+  });
+  const post = async (body: string, headers = {}): Promise<HttpResponse> =>
+    handler(request('/api/guest-token', { method: 'POST', body, headers }));
+
+  it('[TK5] gives a token for the room that is asked for', async () => {
+    const answer = await post(JSON.stringify({ roomId: 'daily', displayName: 'Ann' }));
+    expect(answer.status).toBe(200);
+    const { token } = JSON.parse(String(answer.body)) as { token: string };
+    expect(JSON.parse(atob(token.split('.')[1] ?? ''))).toMatchObject({
+      room: 'daily',
+      name: 'Ann',
+      role: 'speaker',
+    });
+  });
+
+  it('[TK5] refuses what does not fit, what is too large, other sites, and who asks too often', async () => {
+    await expect(post('{}')).rejects.toMatchObject({ code: 'malformed_message' });
+    await expect(post('{')).rejects.toMatchObject({ code: 'malformed_message' });
+    await expect(post(' '.repeat(4_097))).rejects.toMatchObject({ code: 'message_too_large' });
+    await expect(post('{}', { origin: 'https://evil.example' })).rejects.toMatchObject({ code: 'forbidden' });
+    isPatient = false;
+    await expect(post('{}')).rejects.toMatchObject({ code: 'rate_limited' });
+  });
+});
+
+describe('readiness', () => {
+  it('[LC4] names every reason', () => {
+    const well = {
+      isStoreAvailable: () => true,
+      liveMediaNodes: () => 1,
+      isStopping: () => false,
+      isIdTaken: () => false,
+    };
+    expect(reasonsAgainst(well)).toEqual([]);
+    expect(
+      reasonsAgainst({
+        isStoreAvailable: () => false,
+        liveMediaNodes: () => 0,
+        isStopping: () => true,
+        isIdTaken: () => true,
+      }),
+    ).toEqual(['stopping', 'store_unavailable', 'no_media_node', 'id_taken']);
+  });
+});

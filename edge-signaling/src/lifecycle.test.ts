@@ -1,0 +1,75 @@
+import { MemoryRegistry, silentLogger, systemClock } from '@plenary/cluster';
+import { edgeRecord } from '@plenary/cluster/testing/samples';
+import { describe, expect, it, vi } from 'vitest';
+import { Announcer, guardProcess } from './lifecycle.ts';
+import type { ProcessHooks } from './lifecycle.ts';
+
+class ScriptedProcess implements ProcessHooks {
+  readonly exits: number[] = [];
+  readonly #listeners = new Map<string, (fault: unknown) => void>();
+
+  on(event: string, listener: (fault: unknown) => void): void {
+    this.#listeners.set(event, listener);
+  }
+
+  exit(code: number): void {
+    this.exits.push(code);
+  }
+
+  emit(event: string, fault?: unknown): void {
+    this.#listeners.get(event)?.(fault);
+  }
+}
+
+describe('guardProcess', () => {
+  it('[LC1] stops once at SIGTERM and exits with 0', async () => {
+    const subject = new ScriptedProcess();
+    const stop = vi.fn(async () => Promise.resolve());
+    guardProcess(subject, { stop }, silentLogger());
+    subject.emit('SIGTERM');
+    subject.emit('SIGINT');
+    await vi.waitFor(() => expect(subject.exits).toEqual([0]));
+    expect(stop).toHaveBeenCalledOnce();
+  });
+
+  it('[LC1] exits with 1 when the stop fails or hangs', async () => {
+    vi.useFakeTimers();
+    try {
+      const failing = new ScriptedProcess();
+      guardProcess(failing, { stop: async () => Promise.reject(new Error('no')) }, silentLogger())('test');
+      const hanging = new ScriptedProcess();
+      guardProcess(hanging, { stop: async () => new Promise(() => {}) }, silentLogger())('test');
+      await vi.advanceTimersByTimeAsync(5_000);
+      expect(failing.exits[0]).toBe(1);
+      expect(hanging.exits).toEqual([1]);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('[LC2] what nobody caught ends the process with 1', () => {
+    for (const event of ['uncaughtException', 'unhandledRejection']) {
+      const subject = new ScriptedProcess();
+      guardProcess(subject, { stop: async () => Promise.resolve() }, silentLogger());
+      subject.emit(event, new Error('nobody caught this'));
+      expect(subject.exits).toEqual([1]);
+    }
+  });
+});
+
+describe('Announcer', () => {
+  it('[LC4] tells that another living process has the id, and takes only its own announcement back', async () => {
+    const registry = new MemoryRegistry(systemClock);
+    const settings = { registry, leaseMs: 60_000, logger: silentLogger(), reportFault: () => {} };
+    const [first, second] = [edgeRecord('edge-1'), edgeRecord('edge-1')];
+    const holder = new Announcer({ ...settings, record: () => first });
+    const late = new Announcer({ ...settings, record: () => second });
+    await holder.announce();
+    await late.announce();
+    expect([holder.isIdTaken, late.isIdTaken]).toEqual([false, true]);
+    await late.withdraw();
+    expect(await registry.liveEdges()).toEqual([first]);
+    await holder.withdraw();
+    expect(await registry.liveEdges()).toEqual([]);
+  });
+});

@@ -1,0 +1,92 @@
+import { ManualClock } from '@plenary/cluster';
+import { describe, expect, it } from 'vitest';
+import { AddressLimits } from './address-limits.ts';
+import { FLOOD_SETTINGS, FloodGuard, FrameGuard } from './flood-guard.ts';
+import { TokenBucket } from './token-bucket.ts';
+
+describe('TokenBucket', () => {
+  it('[RL1] gives a burst, then a steady rate, and never more than it holds', () => {
+    const clock = new ManualClock();
+    const bucket = new TokenBucket({ capacity: 10, refillPerSecond: 2 }, clock);
+    expect(bucket.take(10)).toBe(true);
+    expect(bucket.take(1)).toBe(false);
+    clock.advance(500);
+    expect(bucket.take(1)).toBe(true);
+    expect(bucket.take(1)).toBe(false);
+    clock.advance(3_600_000);
+    expect(bucket.isFull()).toBe(true);
+    expect(bucket.take(11)).toBe(false);
+    expect(bucket.take(10)).toBe(true);
+  });
+});
+
+describe('FloodGuard', () => {
+  it('[RL1] [RL2] refuses what is too fast, and gives up on who goes on', () => {
+    const clock = new ManualClock();
+    const guard = new FloodGuard(clock);
+    const verdicts = Array.from({ length: 400 }, () => guard.onMessage(1));
+    const { work, patience } = FLOOD_SETTINGS;
+    expect(verdicts.filter((verdict) => verdict === 'allowed')).toHaveLength(work.capacity);
+    expect(verdicts.filter((verdict) => verdict === 'rate_limited')).toHaveLength(patience.capacity);
+    expect(verdicts.at(-1)).toBe('flooding');
+  });
+
+  it('[RL1] forgives who slows down', () => {
+    const clock = new ManualClock();
+    const guard = new FloodGuard(clock);
+    for (let index = 0; index < 160; index += 1) guard.onMessage(1);
+    clock.advance(60_000);
+    expect(guard.onMessage(1)).toBe('allowed');
+  });
+
+  it('[RL2] limits frames by number and by bytes', () => {
+    const byNumber = new FrameGuard(new ManualClock());
+    expect(Array.from({ length: 1_001 }, () => byNumber.onFrame(1)).at(-1)).toBe(false);
+    const byBytes = new FrameGuard(new ManualClock());
+    expect(Array.from({ length: 17 }, () => byBytes.onFrame(65_536)).at(-1)).toBe(false);
+  });
+});
+
+describe('AddressLimits', () => {
+  const limits = (clock = new ManualClock()) =>
+    new AddressLimits({ sockets: 4, connectsPerSecond: 1 }, clock);
+
+  it('[RL3] limits sockets at a time, and idle ones to half of them', () => {
+    const subject = limits();
+    const sockets = [subject.opened('a'), subject.opened('a')];
+    expect(subject.judgeConnect('a')).toBe('too_many_idle');
+    expect(subject.judgeConnect('b')).toBe('allowed');
+    for (const socket of sockets) socket.joined();
+    expect(subject.judgeConnect('a')).toBe('allowed');
+    sockets.push(subject.opened('a'), subject.opened('a'));
+    for (const socket of sockets) socket.joined();
+    expect(subject.judgeConnect('a')).toBe('too_many_sockets');
+    sockets[0]?.left();
+    sockets[0]?.closed();
+    sockets[0]?.closed();
+    expect(subject.judgeConnect('a')).toBe('allowed');
+  });
+
+  it('[RL3] limits new sockets and guest tokens in a second', () => {
+    const clock = new ManualClock();
+    const subject = limits(clock);
+    for (let index = 0; index < 10; index += 1) expect(subject.judgeConnect('a')).toBe('allowed');
+    expect(subject.judgeConnect('a')).toBe('too_fast');
+    clock.advance(1_000);
+    expect(subject.judgeConnect('a')).toBe('allowed');
+    const tokens = Array.from({ length: 11 }, () => subject.takeGuestToken('a'));
+    expect(tokens.at(-1)).toBe(false);
+  });
+
+  it('[RL3] forgets an address that holds nothing', () => {
+    const clock = new ManualClock();
+    const subject = limits(clock);
+    subject.judgeConnect('a');
+    subject.opened('b');
+    subject.forgetIdle();
+    expect(subject.addressCount).toBe(2);
+    clock.advance(60_000);
+    subject.forgetIdle();
+    expect(subject.addressCount).toBe(1);
+  });
+});

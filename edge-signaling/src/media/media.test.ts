@@ -1,0 +1,58 @@
+import { EPOCH, ManualClock } from '@plenary/cluster';
+import type { StoredTrack } from '@plenary/cluster';
+import { MAX_INITIAL_CONSUMERS } from '@plenary/cluster/protocol';
+import { mediaNode, peer, track } from '@plenary/cluster/testing/samples';
+import { describe, expect, it } from 'vitest';
+import { BeatWatch } from './beat-watch.ts';
+import { initialTracks } from './placer.ts';
+
+describe('BeatWatch', () => {
+  it('[CL3] notices that three beats are missing', () => {
+    const clock = new ManualClock();
+    const watch = new BeatWatch(clock, 500);
+    for (let index = 0; index < 3; index += 1) {
+      clock.advance(500);
+      expect(watch.hasStopped()).toBe(false);
+    }
+    clock.advance(500);
+    expect(watch.hasStopped()).toBe(true);
+    watch.beat();
+    expect(watch.hasStopped()).toBe(false);
+  });
+
+  it('[CL3] does not take its own standstill for the node’s', () => {
+    const clock = new ManualClock();
+    const watch = new BeatWatch(clock, 500);
+    clock.advance(10_000);
+    expect(watch.hasStopped()).toBe(false);
+    clock.advance(500);
+    expect(watch.hasStopped()).toBe(false);
+  });
+});
+
+describe('initialTracks', () => {
+  const stored = (name: string, owner: string, kind: 'audio' | 'video'): StoredTrack => ({
+    trackId: track(name),
+    peerId: peer(owner),
+    kind,
+    source: kind === 'audio' ? 'microphone' : 'camera',
+    paused: false,
+    homeNodeId: mediaNode('node'),
+    epoch: EPOCH.parse(1),
+  });
+  const view = (tracks: StoredTrack[]) => ({ tracks, occupancy: { peerCount: 0, peersByNode: new Map() } });
+
+  it('[SE3] gives the tracks of others, all audio first', () => {
+    const tracks = [
+      stored('v1', 'bob', 'video'),
+      stored('own', 'ann', 'audio'),
+      stored('a1', 'bob', 'audio'),
+    ];
+    expect(initialTracks(view(tracks), peer('ann')).map(({ trackId }) => trackId)).toEqual(['a1', 'v1']);
+  });
+
+  it('[SE3] gives no more than the limit', () => {
+    const tracks = Array.from({ length: 100 }, (_, index) => stored(`t${index}`, 'bob', 'audio'));
+    expect(initialTracks(view(tracks), peer('ann'))).toHaveLength(MAX_INITIAL_CONSUMERS);
+  });
+});

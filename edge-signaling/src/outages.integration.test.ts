@@ -1,0 +1,189 @@
+import { PlenaryError } from '@plenary/cluster';
+import { afterEach, describe, expect, it } from 'vitest';
+import { joinRequest, testToken } from './testing/test-client.ts';
+import { TestCluster } from './testing/test-cluster.ts';
+import { waitFor } from './testing/wait-for.ts';
+
+let cluster: TestCluster;
+afterEach(async () => cluster.stop());
+
+const MEDIA = { rtpCapabilities: { codecs: [] }, publish: true };
+
+describe('the store goes away', () => {
+  it('[SE9] joins are refused until it is back, and what needs no store works on', async () => {
+    cluster = await TestCluster.start({ edges: 1, mediaNodes: 1 });
+    const [ann, bob] = [await cluster.client(), await cluster.client()];
+    const { media } = await ann.join('store');
+    const { trackId } = await ann.publish(media, 'mic');
+    await bob.join('store');
+    await bob.call('subscribe', { trackIds: [trackId] });
+
+    await cluster.redis.kill();
+    await waitFor('the edge to notice', async () => (await cluster.edge(0).status('/ready')) === 503);
+    expect(await cluster.edge(0).status('/health')).toBe(200);
+    const late = await cluster.client();
+    expect(await late.refusal('join', await joinRequest('store'))).toBe('store_unavailable');
+    expect(await ann.refusal('chat.post', { requestId: 'c', text: 'hi' })).toBe('store_unavailable');
+    expect(await ann.refusal('track.pause', { trackId, paused: true })).toBe('ok');
+    const { consumers, failed } = await bob.call('subscribe', { trackIds: [trackId, 'unknown'] });
+    expect(consumers).toHaveLength(1);
+    expect(failed).toMatchObject([
+      { trackId: 'unknown', error: { code: 'store_unavailable', retryable: true } },
+    ]);
+    const consumerIds = consumers.map(({ consumerId }) => consumerId);
+    expect(await bob.refusal('unsubscribe', { consumerIds })).toBe('ok');
+
+    await cluster.redis.restart();
+    await cluster.edge(0).ready();
+    await late.join('store');
+    const friend = await cluster.client();
+    await friend.join('store', { displayName: 'Friend' });
+    await late.event(
+      (event) => event.type === 'peer.joined' && event.peer.displayName === 'Friend',
+      'Friend',
+    );
+    expect(ann.isClosed || bob.isClosed).toBe(false);
+  });
+
+  it('[SE6] who leaves meanwhile is removed when it is back', async () => {
+    cluster = await TestCluster.start({ edges: 1, mediaNodes: 1 });
+    const ann = await cluster.client();
+    await ann.join('ghost');
+    await cluster.redis.kill();
+    await waitFor('the edge to notice', async () => (await cluster.edge(0).status('/ready')) === 503);
+    await ann.call('leave', {});
+    expect(await cluster.edge(0).metric('plenary_edge_pending_departures')).toBe(1);
+    await waitFor('the media to be freed', () => cluster.mediaNode(0).peerIds.length === 0);
+    await cluster.redis.restart();
+    await waitFor(
+      'the removal',
+      async () => (await cluster.edge(0).metric('plenary_edge_pending_departures')) === 0,
+    );
+  });
+});
+
+describe('a media node goes away', () => {
+  it('[SE8] its people are told at once and open media on another one', async () => {
+    cluster = await TestCluster.start({ edges: 2, mediaNodes: 2 });
+    const [ann, bob] = [await cluster.client(0), await cluster.client(1)];
+    const { media } = await ann.join('nodes');
+    const { trackId } = await ann.publish(media, 'mic');
+    await bob.join('nodes');
+    const lost = cluster.mediaNodes.find((node) => node.mediaNodeId === media.mediaNodeId);
+    await lost?.kill();
+    expect((await ann.notice('media.lost', 3_000)).reason).toBe('node_lost');
+    await bob.event((event) => event.type === 'track.ended' && event.trackId === trackId, 'track lost');
+    const anew = await ann.call('media.open', MEDIA);
+    expect(anew.mediaNodeId).not.toBe(media.mediaNodeId);
+    const again = await ann.publish(anew, 'mic2');
+    await bob.event(
+      (event) => event.type === 'track.published' && event.track.trackId === again.trackId,
+      'track',
+    );
+    expect(ann.noticesOf('event').map(({ event }) => event.type)).not.toContain('peer.left');
+  });
+
+  it('[CL3] one whose beats stop is taken for lost', async () => {
+    cluster = await TestCluster.start({ edges: 1, mediaNodes: 1 });
+    const ann = await cluster.client();
+    await ann.join('beats');
+    cluster.mediaNode(0).stopBeating();
+    await waitFor(
+      'the edge to notice',
+      async () =>
+        (await cluster.edge(0).metric('plenary_edge_control_links', 'down')) === 1 ||
+        cluster.edge(0).output.includes('beats stopped'),
+    );
+  });
+
+  it('[SE11] one that does not admit is passed over, and the old placement is dropped', async () => {
+    cluster = await TestCluster.start({ edges: 1, mediaNodes: 2 });
+    const [first, second] = [cluster.mediaNode(0), cluster.mediaNode(1)];
+    first.refuseAdmissions = new PlenaryError('no_media_node');
+    const ann = await cluster.client();
+    for (const room of ['pass-1', 'pass-2', 'pass-3', 'pass-4']) {
+      const { media } = await ann.join(room);
+      expect(media.mediaNodeId).toBe(second.mediaNodeId);
+      await ann.call('leave', {});
+    }
+    second.refuseAdmissions = new PlenaryError('no_media_node');
+    expect(await ann.refusal('join', await joinRequest('pass-5'))).toBe('no_media_node');
+    const bob = await cluster.client();
+    second.refuseAdmissions = undefined;
+    expect((await bob.join('pass-5')).room.peerCount).toBe(1);
+  });
+
+  it('[SE8] a peer that its node lost opens media again, under a higher epoch, and only the newest is heard of', async () => {
+    cluster = await TestCluster.start({ edges: 1, mediaNodes: 1 });
+    const ann = await cluster.client();
+    const { session } = await ann.join('worker');
+    const node = cluster.mediaNode(0);
+    const admitted = node.callsOf('peer.admit')[0];
+    const { roomId, peerId, epoch } = admitted as { roomId: string; peerId: string; epoch: number };
+    const { notify } = node;
+    const lose = (of: number): void => {
+      Reflect.apply(notify, node, ['peer.lost', { roomId, peerId, epoch: of, reason: 'worker_died' }]);
+    };
+    lose(epoch);
+    expect((await ann.notice('media.lost')).reason).toBe('worker_died');
+    expect(await ann.refusal('subscribe', { trackIds: ['t'] })).toBe('ok');
+    await ann.call('media.open', MEDIA);
+    lose(epoch);
+    await ann.publish({ sendTransport: { id: 'send' } }, 'mic');
+    expect(ann.noticesOf('media.lost')).toHaveLength(1);
+    expect(node.peerIds).toEqual([session.peerId]);
+  });
+});
+
+describe('an edge goes away', () => {
+  it('[LC1] SIGTERM says goodbye, and its sessions are resumed on another edge', async () => {
+    cluster = await TestCluster.start({ edges: 2, mediaNodes: 1 });
+    const [ann, bob] = [await cluster.client(0), await cluster.client(1)];
+    const { session, room } = await ann.join('stop');
+    await bob.join('stop');
+    const startedMs = performance.now();
+    cluster.edge(0).kill('SIGTERM');
+    expect((await ann.notice('bye')).code).toBe('shutting_down');
+    const again = await cluster.client(1);
+    const request = { protocolVersion: 1, sessionToken: session.sessionToken, lastEventId: room.lastEventId };
+    expect((await again.call('resume', request)).mediaAlive).toBe(true);
+    expect(await cluster.edge(0).exited()).toBe(0);
+    expect(performance.now() - startedMs).toBeLessThan(5_000);
+    expect(bob.noticesOf('event').map(({ event }) => event.type)).not.toContain('peer.left');
+  });
+
+  it('[SE7] what a killed edge and a killed node leave behind is swept by another edge', async () => {
+    cluster = await TestCluster.start({ edges: 2, mediaNodes: 2 });
+    const [ann, bob] = [await cluster.client(0), await cluster.client(1)];
+    const { media } = await ann.join('sweep', { token: await testToken('sweep') });
+    cluster.mediaNodes.forEach((node) => {
+      if (node.mediaNodeId === media.mediaNodeId) node.refuseAdmissions = new PlenaryError('no_media_node');
+    });
+    await bob.join('sweep');
+    cluster.edge(0).kill('SIGKILL');
+    await cluster.mediaNodes.find((node) => node.mediaNodeId === media.mediaNodeId)?.kill();
+    await waitFor(
+      'Ann to be swept',
+      () =>
+        bob
+          .noticesOf('event')
+          .some(({ event }) => event.type === 'peer.left' && event.reason === 'node_lost'),
+      30_000,
+    );
+  });
+
+  it('[LC3] falls back to Node’s own server and says so', async () => {
+    cluster = await TestCluster.start({ edges: 0, mediaNodes: 1 });
+    const edge = await cluster.addEdge('edge-node', { NODE_OPTIONS: '--no-addons' });
+    expect(await edge.metric('plenary_edge_server', 'server="node"')).toBe(1);
+    const ann = await cluster.client(0);
+    const bob = await cluster.client(0);
+    await ann.join('fallback');
+    await bob.join('fallback', { displayName: 'Bob' });
+    await ann.event(
+      (event) => event.type === 'peer.joined' && event.peer.displayName === 'Bob',
+      'Bob joined',
+    );
+    expect((await fetch(`${edge.url}/health`, { method: 'HEAD' })).status).toBe(200);
+  });
+});

@@ -1,0 +1,136 @@
+import { readFileSync } from 'node:fs';
+import { ERROR_TABLE, MAX_JOIN_TOKEN_SECONDS, SESSION_TOKEN_SECONDS } from '@plenary/cluster';
+import * as protocol from '@plenary/cluster/protocol';
+import { describe, expect, it } from 'vitest';
+import type { z } from 'zod';
+import { FLOOD_SETTINGS } from './limits/flood-guard.ts';
+import { MAX_REQUESTS_UNDER_WAY, REQUEST_COSTS } from './rpc/dispatch.ts';
+
+const page = readFileSync(new URL('../../docs/protocol.md', import.meta.url), 'utf8');
+const { CLIENT_REQUESTS, EDGE_NOTICES } = protocol;
+
+function chapter(title: string): string {
+  const start = page.indexOf(`\n## ${title}\n`);
+  expect(start, `the chapter ${title}`).toBeGreaterThan(0);
+  const end = page.indexOf('\n## ', start + 1);
+  return page.slice(start, end < 0 ? undefined : end);
+}
+
+const headings = (text: string): string[] =>
+  [...text.matchAll(/^### `([\w.]+)`$/gm)].map(([, name = '']) => name);
+const rows = (text: string): string[][] =>
+  [...text.matchAll(/^\| `([\w.]+)` \| (.*) \|$/gm)].map(([, name = '', rest = '']) => [
+    name,
+    ...rest.split(' | '),
+  ]);
+
+function example(kind: 'payload' | 'reply' | 'notice', name: string): unknown {
+  const fence = `\`\`\`json ${kind}:${name}\n`;
+  const start = page.indexOf(fence);
+  expect(start, `an example of the ${kind} of ${name}`).toBeGreaterThan(0);
+  return JSON.parse(page.slice(start + fence.length, page.indexOf('\n```', start)));
+}
+
+function section(chapterTitle: string, name: string): string {
+  const text = chapter(chapterTitle);
+  const start = text.indexOf(`### \`${name}\`\n`);
+  const end = text.indexOf('\n### ', start);
+  return text.slice(start, end < 0 ? undefined : end);
+}
+
+/** The names of an object schema's fields; none for a union. */
+function fieldsOf(schema: z.ZodType): string[] {
+  return 'shape' in schema && typeof schema.shape === 'object' && schema.shape !== null
+    ? Object.keys(schema.shape)
+    : [];
+}
+
+describe('docs/protocol.md', () => {
+  it('[DC1] has each request and each notice, in the order of the schemas', () => {
+    expect(headings(chapter('Requests'))).toEqual(Object.keys(CLIENT_REQUESTS));
+    expect(headings(chapter('Notices'))).toEqual(Object.keys(EDGE_NOTICES));
+  });
+
+  it.each(Object.entries(CLIENT_REQUESTS))(
+    '[DC1] %s: examples that fit, and every field named',
+    (name, definition) => {
+      expect(definition.payload.strict().safeParse(example('payload', name)).error).toBeUndefined();
+      expect(definition.reply.safeParse(example('reply', name)).error).toBeUndefined();
+      const text = section('Requests', name);
+      for (const field of [...fieldsOf(definition.payload), ...fieldsOf(definition.reply)]) {
+        expect(text).toContain(field);
+      }
+    },
+  );
+
+  it.each(Object.entries(EDGE_NOTICES))(
+    '[DC1] %s: an example that fits, and every field named',
+    (name, definition) => {
+      expect(definition.payload.safeParse(example('notice', name)).error).toBeUndefined();
+      for (const field of fieldsOf(definition.payload)) expect(section('Notices', name)).toContain(field);
+    },
+  );
+
+  it('[DC1] names every type of event and every reason', () => {
+    const text = section('Notices', 'event');
+    const types = protocol.ROOM_EVENT.options.map((option) => option.shape.type.value);
+    const reasons = [...protocol.LEAVE_REASON.options, ...protocol.TRACK_END_REASON.options];
+    for (const word of [...types, ...reasons]) expect(text).toContain(`\`${word}\``);
+  });
+
+  it('[DC2] has the whole table of errors', () => {
+    const documented = rows(chapter('Errors'));
+    const expected = Object.entries(ERROR_TABLE).map(([code, { retryable, says }]) => [
+      code,
+      retryable ? 'yes' : 'no',
+      says,
+    ]);
+    expect(documented).toEqual(expected);
+  });
+
+  it('[DC2] errors that requests name are of the table', () => {
+    const named = [...chapter('Requests').matchAll(/^Errors.*$/gm)].flatMap(([line]) =>
+      [...line.matchAll(/`([a-z]+_[a-z_]+)`/g)].map(([, code = '']) => code),
+    );
+    expect(named.length).toBeGreaterThan(20);
+    for (const code of named) expect(Object.keys(ERROR_TABLE)).toContain(code);
+  });
+
+  it('[DC3] states the limits as they are', () => {
+    const values: Record<string, unknown> = {
+      ...protocol,
+      MAX_JOIN_TOKEN_SECONDS,
+      SESSION_TOKEN_SECONDS,
+      MAX_REQUESTS_UNDER_WAY,
+    };
+    const limits = rows(chapter('Limits')).filter(([name = '']) => /^[A-Z_]+$/.test(name));
+    expect(limits.length).toBe(14);
+    for (const [name = '', value] of limits) expect([name, value]).toEqual([name, String(values[name])]);
+    const costs = rows(chapter('Limits')).filter(
+      ([name = '']) => /^[a-z.A-Z]+$/.test(name) && name in REQUEST_COSTS,
+    );
+    expect(Object.fromEntries(costs.map(([name, cost]) => [name, Number(cost)]))).toEqual(REQUEST_COSTS);
+    const { work, patience, frames, bytes } = FLOOD_SETTINGS;
+    const text = chapter('Limits').replaceAll('\n', ' ');
+    expect(text).toContain(
+      `may spend ${work.capacity} at once and gets back ${work.refillPerSecond} a second`,
+    );
+    expect(text).toContain(`${patience.capacity} refusals at once, ${patience.refillPerSecond} a second`);
+    expect(text).toContain(`${frames.refillPerSecond} a second (${frames.capacity} at once)`);
+    expect(text).toContain(
+      `${bytes.refillPerSecond / 1_024} KiB a second (${bytes.capacity / 1_048_576} MiB at once)`,
+    );
+  });
+
+  it('[DC1] links only to headings that exist', () => {
+    const anchors = new Set(
+      [...page.matchAll(/^#+ (.*)$/gm)].map(([, title = '']) =>
+        title
+          .toLowerCase()
+          .replace(/[^a-z0-9 -]/g, '')
+          .replaceAll(' ', '-'),
+      ),
+    );
+    for (const [, anchor = ''] of page.matchAll(/\]\(#([^)]*)\)/g)) expect([...anchors]).toContain(anchor);
+  });
+});

@@ -1,0 +1,123 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { freePort } from '@plenary/cluster/testing/redis-server';
+import { waitFor } from './wait-for.ts';
+
+const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
+
+export const TEST_CLUSTER_SECRET = 'a cluster secret that only tests know';
+export const TEST_API_KEY = 'test-key';
+export const TEST_API_SECRET = 'an-api-secret-that-only-tests-know-here';
+
+export interface EdgeProcessOptions {
+  readonly id: string;
+  readonly redisUrl: string;
+  readonly datacenter?: string;
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+/** A real edge process that a test started. */
+export class EdgeProcess {
+  readonly id: string;
+  readonly url: string;
+  readonly #child: ChildProcess;
+  #output = '';
+
+  /** Starts an edge and waits until it is healthy. @throws Error with its output when it does not start */
+  static async start(options: EdgeProcessOptions): Promise<EdgeProcess> {
+    const edge = EdgeProcess.launch(options, await freePort());
+    await waitFor(`edge ${options.id} to be healthy`, async () => {
+      if (edge.#child.exitCode !== null) throw new Error(`The edge exited:\n${edge.#output}`);
+      return edge.status('/health').then(
+        (status) => status === 200,
+        () => false,
+      );
+    });
+    return edge;
+  }
+
+  /** Starts an edge and waits for nothing. */
+  static launch(options: EdgeProcessOptions, port: number): EdgeProcess {
+    return new EdgeProcess(options, port);
+  }
+
+  private constructor(options: EdgeProcessOptions, port: number) {
+    this.id = options.id;
+    this.url = `http://127.0.0.1:${port}`;
+    this.#child = spawn(process.execPath, [MAIN], {
+      env: {
+        PATH: process.env['PATH'],
+        PLENARY_ID: options.id,
+        PLENARY_DATACENTER: options.datacenter ?? 'gra',
+        PLENARY_HOST: '127.0.0.1',
+        PLENARY_PORT: String(port),
+        PLENARY_PUBLIC_URL: this.url,
+        REDIS_URL: options.redisUrl,
+        PLENARY_CLUSTER_SECRET: TEST_CLUSTER_SECRET,
+        PLENARY_API_KEYS: `${TEST_API_KEY}:${TEST_API_SECRET}`,
+        PLENARY_PARENT_PIPE: '1',
+        ...options.settings,
+      },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    this.#child.stdout?.on('data', (chunk: Buffer) => this.#keep(chunk));
+    this.#child.stderr?.on('data', (chunk: Buffer) => this.#keep(chunk));
+  }
+
+  /** What it logged, as far as it is kept. */
+  get output(): string {
+    return this.#output;
+  }
+
+  get exitCode(): number | null {
+    return this.#child.exitCode;
+  }
+
+  async status(path: string): Promise<number> {
+    return (await fetch(`${this.url}${path}`)).status;
+  }
+
+  async ready(): Promise<void> {
+    await waitFor(`edge ${this.id} to be ready`, async () => (await this.status('/ready')) === 200);
+  }
+
+  /** The value of a metric, summed over its labels that hold the text. */
+  async metric(name: string, labels = ''): Promise<number> {
+    const lines = (await (await fetch(`${this.url}/metrics`)).text()).split('\n');
+    const values = lines
+      .filter((line) => line.startsWith(name) && line.includes(labels))
+      .map((line) => line.split(' ').at(-1));
+    return values.reduce((sum, value) => sum + Number(value), 0);
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** As when the parent dies: its end of the pipe is closed. */
+  closeInput(): void {
+    this.#child.stdin?.end();
+  }
+
+  /** Waits for its end. @returns the exit code */
+  async exited(): Promise<number | null> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) await once(this.#child, 'exit');
+    return this.#child.exitCode;
+  }
+
+  /** Stops it as an operator would. @throws Error when it does not end well: a fault that nobody caught shows here */
+  async stop(): Promise<void> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill('SIGTERM');
+    const exitCode = await this.exited();
+    const wasKilled = this.#child.signalCode !== null;
+    if (!wasKilled && exitCode !== 0) throw new Error(`The edge exited with ${exitCode}:\n${this.#output}`);
+    if (this.#output.includes('"level":"fatal"'))
+      throw new Error(`The edge logged a fatal fault:\n${this.#output}`);
+  }
+
+  #keep(chunk: Buffer): void {
+    this.#output = (this.#output + chunk.toString()).slice(-100_000);
+  }
+}

@@ -1,0 +1,75 @@
+import { get } from 'node:http';
+import { waitFor } from './wait-for.ts';
+
+/** A WebSocket that sends whatever it is told, and answers the edge's pings: for what no Socket.IO client would send. */
+export class RawSocket {
+  readonly received: string[] = [];
+  readonly #socket: WebSocket;
+  #isClosed = false;
+
+  static async open(edgeUrl: string): Promise<RawSocket> {
+    const raw = new RawSocket(`${edgeUrl.replace(/^http/, 'ws')}/socket.io/?EIO=4&transport=websocket`);
+    await waitFor('the open packet', () => raw.received.some((frame) => frame.startsWith('0{')));
+    return raw;
+  }
+
+  private constructor(url: string) {
+    this.#socket = new WebSocket(url);
+    this.#socket.addEventListener('message', ({ data }) => {
+      this.received.push(String(data));
+      if (data === '2') this.send('3');
+    });
+    this.#socket.addEventListener('close', () => {
+      this.#isClosed = true;
+    });
+  }
+
+  async enterNamespace(): Promise<void> {
+    this.send('40');
+    await waitFor('the namespace', () => this.received.some((frame) => frame.startsWith('40{')));
+  }
+
+  send(frame: string | Uint8Array<ArrayBuffer>): void {
+    if (!this.#isClosed) this.#socket.send(frame);
+  }
+
+  async closed(): Promise<void> {
+    await waitFor('the edge to close the connection', () => this.#isClosed);
+  }
+
+  /** Waits until the edge either closed the connection or answered one more message. */
+  async closedOrAnswering(): Promise<void> {
+    const before = this.received.length;
+    this.send('4299["no.such",{}]');
+    const answered = (): boolean => this.received.slice(before).some((frame) => frame.startsWith('4399'));
+    await waitFor('the edge to close or to answer', () => this.#isClosed || answered());
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+}
+
+/** The status with which an edge answers a WebSocket handshake: 101 when it opens one. */
+export async function upgradeStatus(edgeUrl: string, headers: Record<string, string>): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const request = get(`${edgeUrl}/socket.io/?EIO=4&transport=websocket`, {
+      headers: {
+        connection: 'Upgrade',
+        upgrade: 'websocket',
+        'sec-websocket-version': '13',
+        'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+        ...headers,
+      },
+    });
+    request.on('response', (response) => {
+      response.resume();
+      resolve(response.statusCode ?? 0);
+    });
+    request.on('upgrade', (response, socket) => {
+      socket.destroy();
+      resolve(response.statusCode ?? 0);
+    });
+    request.on('error', reject);
+  });
+}

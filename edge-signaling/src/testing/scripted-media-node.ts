@@ -1,0 +1,327 @@
+import { randomUUID } from 'node:crypto';
+import { createServer } from 'node:http';
+import {
+  CONTROL_BEAT_MS,
+  CONTROL_NOTICES,
+  CONTROL_REQUESTS,
+  CONTROL_VERSION,
+  mintIncarnation,
+  PlenaryError,
+  route,
+  verifyControlToken,
+} from '@plenary/cluster';
+import type {
+  ClusterStore,
+  ControlNoticeInput,
+  ControlNoticeName,
+  ControlRequest,
+  ControlRequestName,
+  Incarnation,
+  MediaNodeRecord,
+  PlacedPeer,
+  Route,
+  TrackHome,
+} from '@plenary/cluster';
+import { CONSUMER_ID, DATACENTER_ID, MEDIA_NODE_ID, TRACK_ID } from '@plenary/cluster/ids';
+import type { MediaNodeId, PeerId } from '@plenary/cluster/ids';
+import type { ConsumerOffer, TransportOffer } from '@plenary/cluster/protocol';
+import { Server } from 'socket.io';
+import { listenOnLoopback } from './loopback.ts';
+
+export interface ScriptedMediaNodeOptions {
+  readonly id: string;
+  readonly datacenter?: string;
+  readonly clusterSecret: string;
+  readonly store: ClusterStore;
+  readonly leaseMs?: number;
+}
+
+export interface RecordedCall {
+  readonly name: ControlRequestName;
+  readonly payload: unknown;
+}
+
+type NodeRequestName = Exclude<ControlRequestName, `pipe.${string}`>;
+
+/**
+ * A media node without media: speaks the control protocol and keeps the track records as a real one does, and can be
+ * told to misbehave. Only for tests of edges.
+ */
+export class ScriptedMediaNode {
+  readonly mediaNodeId: MediaNodeId;
+  readonly calls: RecordedCall[] = [];
+  /** What the node answers instead of admitting, while it is set. */
+  refuseAdmissions: PlenaryError | undefined;
+  /** Whether it answers at all. */
+  isMute = false;
+  readonly #options: ScriptedMediaNodeOptions;
+  readonly #http = createServer();
+  readonly #server: Server;
+  readonly #incarnation: Incarnation = mintIncarnation();
+  readonly #peers = new Map<PeerId, number>();
+  readonly #timers: NodeJS.Timeout[] = [];
+  #controlUrl = '';
+  #beats = true;
+
+  static async start(options: ScriptedMediaNodeOptions): Promise<ScriptedMediaNode> {
+    const node = new ScriptedMediaNode(options);
+    node.#controlUrl = await listenOnLoopback(node.#http);
+    node.#timers.push(setInterval(() => node.#beat(), CONTROL_BEAT_MS));
+    node.#timers.push(setInterval(() => void node.announce(), (options.leaseMs ?? 3_000) / 3));
+    await node.announce();
+    return node;
+  }
+
+  private constructor(options: ScriptedMediaNodeOptions) {
+    this.#options = options;
+    this.mediaNodeId = MEDIA_NODE_ID.parse(options.id);
+    this.#server = new Server(this.#http, { transports: ['websocket'], serveClient: false });
+    this.#server.use((socket, next) => {
+      const { token } = socket.handshake.auth;
+      verifyControlToken(options.clusterSecret, this.mediaNodeId, String(token)).then(
+        () => next(),
+        () => next(new Error('unauthorised')),
+      );
+    });
+    const table = this.#table();
+    this.#server.on('connection', (socket) => {
+      socket.emit('hello', {
+        controlVersion: CONTROL_VERSION,
+        mediaNodeId: this.mediaNodeId,
+        incarnation: this.#incarnation,
+        datacenter: this.#datacenter,
+      });
+      for (const [name, answer] of Object.entries(table)) {
+        socket.on(name, (payload: unknown, acknowledge: (reply: unknown) => void) => {
+          if (this.isMute) return;
+          void answer(payload, undefined).then(acknowledge);
+        });
+      }
+    });
+  }
+
+  /** Peers that the node hosts now. */
+  get peerIds(): PeerId[] {
+    return [...this.#peers.keys()];
+  }
+
+  get linkCount(): number {
+    return this.#server.sockets.sockets.size;
+  }
+
+  callsOf(name: ControlRequestName): unknown[] {
+    return this.calls.filter((call) => call.name === name).map((call) => call.payload);
+  }
+
+  async announce(): Promise<void> {
+    const record: MediaNodeRecord = {
+      mediaNodeId: this.mediaNodeId,
+      incarnation: this.#incarnation,
+      datacenter: this.#datacenter,
+      controlVersion: CONTROL_VERSION,
+      controlUrl: this.#controlUrl,
+      announcedAddress: `127.0.0.1`,
+      // A slice of its own for each control port, since ports on one address must not overlap.
+      portSlice: slice(this.#controlUrl),
+      state: 'serving',
+      load: { workerCpu: 0, controlCpu: 0 },
+      peerCount: this.#peers.size,
+      maxPeers: 1_000,
+    };
+    try {
+      await this.#options.store.registry.announceMediaNode(record, this.#options.leaseMs ?? 3_000);
+    } catch (fault) {
+      // Tests take the store away on purpose.
+      if (!(fault instanceof PlenaryError)) throw fault;
+    }
+  }
+
+  /** Sends a notice to every edge. */
+  notify<Name extends ControlNoticeName>(name: Name, payload: ControlNoticeInput<Name>): void {
+    CONTROL_NOTICES[name].payload.parse(payload);
+    this.#server.emit(name, payload);
+  }
+
+  /** Goes on answering, but beats no more: as a node whose way back is cut. */
+  stopBeating(): void {
+    this.#beats = false;
+  }
+
+  /** Dies at once, without a word to the registry. */
+  async kill(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    await this.#server.close();
+  }
+
+  get #datacenter() {
+    return DATACENTER_ID.parse(this.#options.datacenter ?? 'gra');
+  }
+
+  #beat(): void {
+    if (this.#beats) this.#server.emit('beat', { incarnation: this.#incarnation });
+  }
+
+  #table(): Record<NodeRequestName, Route<undefined>> {
+    const { rooms } = this.#options.store;
+    const options = { onFault: (fault: unknown) => console.error('scripted media node', fault) };
+    const noted =
+      <Name extends ControlRequestName, Reply>(
+        name: Name,
+        handler: (request: ControlRequest<Name>) => Promise<Reply>,
+      ) =>
+      async (request: ControlRequest<Name>): Promise<Reply> => {
+        this.calls.push({ name, payload: request });
+        return handler(request);
+      };
+    const nothing = async (): Promise<Record<string, never>> => Promise.resolve({});
+    return {
+      'peer.admit': route(
+        CONTROL_REQUESTS['peer.admit'],
+        noted('peer.admit', async (request) => {
+          if (this.refuseAdmissions !== undefined) throw this.refuseAdmissions;
+          this.#fence(request);
+          this.#peers.set(request.peerId, request.epoch);
+          const reply = {
+            receiveTransport: transport(`receive-${request.epoch}`),
+            consumers: request.tracks.map(consumer),
+            failed: [],
+          };
+          const publishes = request.media.publish;
+          return Promise.resolve(
+            publishes ? { ...reply, sendTransport: transport(`send-${request.epoch}`) } : reply,
+          );
+        }),
+        options,
+      ),
+      'peer.attach': route(
+        CONTROL_REQUESTS['peer.attach'],
+        noted('peer.attach', async ({ peerId, epoch }) =>
+          Promise.resolve({ alive: this.#peers.get(peerId) === epoch }),
+        ),
+        options,
+      ),
+      'peer.drop': route(
+        CONTROL_REQUESTS['peer.drop'],
+        noted('peer.drop', async ({ peerId, epoch }) => {
+          if ((this.#peers.get(peerId) ?? Infinity) <= epoch) this.#peers.delete(peerId);
+          return nothing();
+        }),
+        options,
+      ),
+      'transport.connect': route(
+        CONTROL_REQUESTS['transport.connect'],
+        noted('transport.connect', async (request) => this.#hosted(request, nothing)),
+        options,
+      ),
+      'transport.restartIce': route(
+        CONTROL_REQUESTS['transport.restartIce'],
+        noted('transport.restartIce', async (request) =>
+          this.#hosted(request, async () =>
+            Promise.resolve({ iceParameters: transport('anew').iceParameters }),
+          ),
+        ),
+        options,
+      ),
+      'track.publish': route(
+        CONTROL_REQUESTS['track.publish'],
+        noted('track.publish', async (request) =>
+          this.#hosted(request, async () => {
+            const { roomId, peerId, kind, source, paused, epoch } = request;
+            const trackId = TRACK_ID.parse(`${peerId}-${request.requestId}`);
+            const track = { trackId, peerId, kind, source, paused, epoch, homeNodeId: this.mediaNodeId };
+            return { trackId, events: [...(await rooms.publishTrack(roomId, track))] };
+          }),
+        ),
+        options,
+      ),
+      'track.pause': route(
+        CONTROL_REQUESTS['track.pause'],
+        noted('track.pause', async (request) =>
+          this.#hosted(request, async () => {
+            const { roomId, trackId, paused } = request;
+            // As a real node does: the producer is paused whether or not its record can be changed now.
+            const events = await rooms.setTrackPaused(roomId, trackId, paused).catch(() => []);
+            return { events: [...events] };
+          }),
+        ),
+        options,
+      ),
+      'track.end': route(
+        CONTROL_REQUESTS['track.end'],
+        noted('track.end', async (request) =>
+          this.#hosted(request, async () => {
+            const events = await rooms.endTracks(request.roomId, [request.trackId], 'unpublished');
+            return { events: [...events] };
+          }),
+        ),
+        options,
+      ),
+      subscribe: route(
+        CONTROL_REQUESTS.subscribe,
+        noted('subscribe', async (request) =>
+          this.#hosted(request, async () =>
+            Promise.resolve({ consumers: request.tracks.map(consumer), failed: [] }),
+          ),
+        ),
+        options,
+      ),
+      unsubscribe: route(
+        CONTROL_REQUESTS.unsubscribe,
+        noted('unsubscribe', async (request) => this.#hosted(request, nothing)),
+        options,
+      ),
+      'consumers.update': route(
+        CONTROL_REQUESTS['consumers.update'],
+        noted('consumers.update', async (request) => this.#hosted(request, nothing)),
+        options,
+      ),
+    };
+  }
+
+  #fence({ peerId, epoch }: PlacedPeer): void {
+    if ((this.#peers.get(peerId) ?? 0) > epoch) throw new PlenaryError('stale_epoch');
+  }
+
+  async #hosted<Reply>(placed: PlacedPeer, answer: () => Promise<Reply>): Promise<Reply> {
+    if (!this.#peers.has(placed.peerId)) throw new PlenaryError('peer_not_found');
+    this.#fence(placed);
+    return answer();
+  }
+}
+
+function slice(controlUrl: string): { firstPort: number; lastPort: number } {
+  const port = Number(new URL(controlUrl).port);
+  return { firstPort: port, lastPort: port };
+}
+
+function transport(id: string): TransportOffer {
+  return {
+    id,
+    iceParameters: { usernameFragment: 'scripted', password: 'scripted-media-node-password' },
+    iceCandidates: [
+      {
+        foundation: 'udp',
+        priority: 1,
+        ip: '127.0.0.1',
+        address: '127.0.0.1',
+        protocol: 'udp',
+        port: 40_000,
+        type: 'host',
+      },
+    ],
+    dtlsParameters: { role: 'auto', fingerprints: [{ algorithm: 'sha-256', value: 'AA:BB:CC' }] },
+  };
+}
+
+function consumer({ trackId, peerId, kind, source }: TrackHome): ConsumerOffer {
+  return {
+    consumerId: CONSUMER_ID.parse(randomUUID()),
+    trackId,
+    peerId,
+    kind,
+    source,
+    rtpParameters: { codecs: [{ mimeType: `${kind}/test`, payloadType: 100, clockRate: 90_000 }] },
+    paused: false,
+    producerPaused: false,
+  };
+}

@@ -1,0 +1,148 @@
+import { randomUUID } from 'node:crypto';
+import { callFrom, signJoinToken } from '@plenary/cluster';
+import { CLIENT_REQUESTS, EDGE_NOTICES, PROTOCOL_VERSION, REPLY_ENVELOPE } from '@plenary/cluster/protocol';
+import type {
+  ClientReply,
+  ClientRequestInput,
+  ClientRequestName,
+  EdgeNotice,
+  EdgeNoticeName,
+  ReplyEnvelope,
+  RoomEvent,
+} from '@plenary/cluster/protocol';
+import { io } from 'socket.io-client';
+import type { Socket } from 'socket.io-client';
+import { z } from 'zod';
+import { TEST_API_KEY, TEST_API_SECRET } from './edge-process.ts';
+import { waitFor } from './wait-for.ts';
+
+export const TEST_RTP_CAPABILITIES = {
+  codecs: [
+    { kind: 'audio', mimeType: 'audio/opus', preferredPayloadType: 100, clockRate: 48_000, channels: 2 },
+  ],
+} as const;
+
+/** A join token as an application would make it. */
+export async function testToken(room: string, changes: Record<string, unknown> = {}): Promise<string> {
+  const grants = {
+    sub: `user-${randomUUID()}`,
+    room,
+    role: 'speaker' as const,
+    publish: ['microphone' as const, 'camera' as const],
+    ...changes,
+  };
+  return signJoinToken(TEST_API_KEY, TEST_API_SECRET, grants);
+}
+
+/** A client that keeps every notice it gets and checks each against its schema. */
+export class TestClient {
+  readonly socket: Socket;
+  readonly notices: { readonly name: string; readonly payload: unknown }[] = [];
+  readonly malformed: string[] = [];
+  #isClosed = false;
+
+  static async connect(url: string, headers: Record<string, string> = {}): Promise<TestClient> {
+    const client = new TestClient(url, headers);
+    await waitFor(`a socket to ${url}`, () => client.socket.connected);
+    return client;
+  }
+
+  private constructor(url: string, headers: Record<string, string>) {
+    this.socket = io(url, {
+      transports: ['websocket'],
+      forceNew: true,
+      reconnection: false,
+      extraHeaders: headers,
+    });
+    this.socket.on('disconnect', () => {
+      this.#isClosed = true;
+    });
+    this.socket.onAny((name: string, payload: unknown) => {
+      this.notices.push({ name, payload });
+      if (!isNoticeName(name)) this.malformed.push(`unknown notice ${name}`);
+      else if (!EDGE_NOTICES[name].payload.safeParse(payload).success) this.malformed.push(name);
+    });
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  async call<Name extends ClientRequestName>(
+    name: Name,
+    payload: ClientRequestInput<Name>,
+  ): Promise<ClientReply<Name>> {
+    return callFrom(this.socket, CLIENT_REQUESTS, name, payload, 12_000);
+  }
+
+  /** Sends whatever it is given, and gives the envelope of the answer. */
+  async raw(name: string, ...payloads: unknown[]): Promise<ReplyEnvelope> {
+    return REPLY_ENVELOPE.parse(await this.socket.timeout(12_000).emitWithAck(name, ...payloads));
+  }
+
+  /** The code of the error with which a raw message is answered. */
+  async refusal(name: string, ...payloads: unknown[]): Promise<string> {
+    const reply = await this.raw(name, ...payloads);
+    return reply.ok ? 'ok' : reply.error.code;
+  }
+
+  async join(room: string, changes: Record<string, unknown> = {}): Promise<ClientReply<'join'>> {
+    return this.call('join', await joinRequest(room, changes));
+  }
+
+  async publish(media: { sendTransport?: { id: string } | undefined }, requestId: string) {
+    return this.call('track.publish', {
+      requestId,
+      transportId: media.sendTransport?.id ?? '',
+      kind: 'audio',
+      source: 'microphone',
+      rtpParameters: {
+        codecs: [{ mimeType: 'audio/opus', payloadType: 100, clockRate: 48_000, channels: 2 }],
+      },
+      paused: false,
+    });
+  }
+
+  noticesOf<Name extends EdgeNoticeName>(name: Name): EdgeNotice<Name>[] {
+    const schema: z.ZodType<EdgeNotice<Name>> = z.custom<EdgeNotice<Name>>();
+    return this.notices
+      .filter((notice) => notice.name === name)
+      .map((notice) => schema.parse(notice.payload));
+  }
+
+  async notice<Name extends EdgeNoticeName>(name: Name, withinMs?: number): Promise<EdgeNotice<Name>> {
+    return waitFor(`the notice ${name}`, () => this.noticesOf(name)[0], withinMs);
+  }
+
+  /** Waits for an event of the room. */
+  async event(fits: (event: RoomEvent) => boolean, what: string): Promise<RoomEvent> {
+    return waitFor(`the event ${what}`, () =>
+      this.noticesOf('event')
+        .map(({ event }) => event)
+        .find(fits),
+    );
+  }
+
+  close(): void {
+    this.socket.disconnect();
+  }
+}
+
+export async function joinRequest(
+  room: string,
+  changes: Record<string, unknown> = {},
+): Promise<ClientRequestInput<'join'>> {
+  const request = {
+    protocolVersion: PROTOCOL_VERSION,
+    requestId: randomUUID(),
+    roomId: room,
+    token: await testToken(room),
+    displayName: 'Ann',
+    media: { rtpCapabilities: { codecs: [...TEST_RTP_CAPABILITIES.codecs] }, publish: true },
+  };
+  return { ...request, ...changes };
+}
+
+function isNoticeName(name: string): name is EdgeNoticeName {
+  return Object.hasOwn(EDGE_NOTICES, name);
+}

@@ -1,0 +1,110 @@
+import { connectClusterStore, silentLogger } from '@plenary/cluster';
+import type { ClusterStore } from '@plenary/cluster';
+import { startRedisServer } from '@plenary/cluster/testing/redis-server';
+import type { TestRedis } from '@plenary/cluster/testing/redis-server';
+import { EdgeProcess, TEST_CLUSTER_SECRET } from './edge-process.ts';
+import { ScriptedMediaNode } from './scripted-media-node.ts';
+import { TestClient } from './test-client.ts';
+import { waitFor } from './wait-for.ts';
+
+/** Short, so that tests of what lapses take seconds. */
+export const TEST_RESUME_WITHIN_MS = 1_500;
+export const TEST_LEASE_MS = 1_500;
+
+/** A real Redis, real edges, and media nodes without media. */
+export class TestCluster {
+  readonly redis: TestRedis;
+  readonly store: ClusterStore;
+  readonly edges: EdgeProcess[] = [];
+  readonly mediaNodes: ScriptedMediaNode[] = [];
+  readonly #clients: TestClient[] = [];
+
+  static async start(shape: { readonly edges: number; readonly mediaNodes: number }): Promise<TestCluster> {
+    const redis = await startRedisServer();
+    const store = connectClusterStore({
+      redisUrl: redis.url,
+      connectionName: 'test',
+      logger: silentLogger(),
+    });
+    const cluster = new TestCluster(redis, store);
+    await waitFor('the store', () => store.isAvailable());
+    for (let index = 1; index <= shape.mediaNodes; index += 1) await cluster.addMediaNode(`node-${index}`);
+    const ids = Array.from({ length: shape.edges }, (_, index) => `edge-${index + 1}`);
+    await Promise.all(ids.map(async (id) => cluster.addEdge(id)));
+    cluster.edges.sort((left, right) => (left.id < right.id ? -1 : 1));
+    await waitFor('every edge to hold a link to every media node', () =>
+      cluster.mediaNodes.every((node) => node.linkCount === shape.edges),
+    );
+    return cluster;
+  }
+
+  private constructor(redis: TestRedis, store: ClusterStore) {
+    this.redis = redis;
+    this.store = store;
+  }
+
+  async addMediaNode(id: string, datacenter = 'gra'): Promise<ScriptedMediaNode> {
+    const node = await ScriptedMediaNode.start({
+      id,
+      datacenter,
+      clusterSecret: TEST_CLUSTER_SECRET,
+      store: this.store,
+      leaseMs: TEST_LEASE_MS,
+    });
+    this.mediaNodes.push(node);
+    return node;
+  }
+
+  async addEdge(id: string, settings: Record<string, string> = {}): Promise<EdgeProcess> {
+    const edge = await EdgeProcess.start({
+      id,
+      redisUrl: this.redis.url,
+      settings: {
+        PLENARY_RESUME_WITHIN_MS: String(TEST_RESUME_WITHIN_MS),
+        PLENARY_LEASE_MS: String(TEST_LEASE_MS),
+        ...settings,
+      },
+    });
+    this.edges.push(edge);
+    await edge.ready();
+    return edge;
+  }
+
+  edge(index: number): EdgeProcess {
+    const edge = this.edges[index];
+    if (edge === undefined) throw new Error(`There is no edge ${index}.`);
+    return edge;
+  }
+
+  mediaNode(index: number): ScriptedMediaNode {
+    const node = this.mediaNodes[index];
+    if (node === undefined) throw new Error(`There is no media node ${index}.`);
+    return node;
+  }
+
+  async client(edgeIndex = 0, headers: Record<string, string> = {}): Promise<TestClient> {
+    const client = await TestClient.connect(this.edge(edgeIndex).url, headers);
+    this.#clients.push(client);
+    return client;
+  }
+
+  /** Closes the clients of one test. @throws Error when a notice did not fit its schema */
+  closeClients(): void {
+    const malformed = this.#clients.flatMap((client) => client.malformed);
+    for (const client of this.#clients.splice(0)) client.close();
+    if (malformed.length > 0)
+      throw new Error(`Notices that do not fit their schemas: ${malformed.join(', ')}`);
+  }
+
+  /** Ends everything. @throws Error when an edge did not end well */
+  async stop(): Promise<void> {
+    this.closeClients();
+    try {
+      for (const edge of this.edges) await edge.stop();
+    } finally {
+      for (const node of this.mediaNodes) await node.kill();
+      await this.store.close();
+      await this.redis.stop();
+    }
+  }
+}

@@ -1,0 +1,73 @@
+import { startLocalCluster } from '@plenary/deploy/local-cluster';
+import type { LocalCluster } from '@plenary/deploy/local-cluster';
+import { ImpairmentProxy, roundTrip } from '../impairment/index.ts';
+import { PacketWatch } from './packet-watch.ts';
+
+/** What is announced to clients when the proxy stands in front of the node, which itself is on 127.0.0.1. */
+const PROXY_ADDRESS = '127.0.0.2';
+/** A cluster and the way to it. */
+export interface Site {
+  readonly cluster: LocalCluster;
+  readonly edgeUrl: string;
+  /** Absent where no proxy stands between. */
+  readonly packets?: PacketWatch;
+  close(): Promise<void>;
+}
+
+/** One edge and one media node with one worker; with a round trip, both are reached through the proxy alone. */
+export async function startSite(roundTripMs: number): Promise<Site> {
+  const common = {
+    edges: 1,
+    mediaNodes: 1,
+    workers: 1,
+    web: false as const,
+    logLevel: 'warn',
+    edge: () => ({ env: { PLENARY_ALLOWED_ORIGINS: '*' } }),
+  };
+  if (roundTripMs === 0) {
+    const cluster = await startLocalCluster(common);
+    return { cluster, edgeUrl: firstOf(cluster.edges).url, close: () => cluster.stop() };
+  }
+  const cluster = await startLocalCluster({
+    ...common,
+    listenIp: '127.0.0.1',
+    mediaNode: () => ({ announcedAddress: PROXY_ADDRESS }),
+  });
+  const packets = new PacketWatch();
+  let proxy: ImpairmentProxy | undefined;
+  try {
+    const edgePort = Number(new URL(firstOf(cluster.edges).url).port);
+    // The one worker's WebRTC port is the first of the slice; the others are for pipes.
+    const mediaPort = firstOf(cluster.mediaNodes).portSlice.first;
+    const link = (protocol: 'udp' | 'tcp', port: number) => ({
+      protocol,
+      listen: { host: PROXY_ADDRESS, port },
+      target: { host: '127.0.0.1', port },
+    });
+    proxy = await ImpairmentProxy.start({
+      links: [link('tcp', edgePort), link('udp', mediaPort), link('tcp', mediaPort)],
+      impairment: roundTrip(roundTripMs),
+      onDelivered: packets.observe,
+    });
+    const running = proxy;
+    return {
+      cluster,
+      edgeUrl: `http://${PROXY_ADDRESS}:${edgePort}`,
+      packets,
+      close: async () => {
+        await running.close();
+        await cluster.stop();
+      },
+    };
+  } catch (error) {
+    await proxy?.close();
+    await cluster.stop();
+    throw error;
+  }
+}
+
+function firstOf<Item>(items: readonly Item[]): Item {
+  const [first] = items;
+  if (first === undefined) throw new Error('the cluster is empty');
+  return first;
+}

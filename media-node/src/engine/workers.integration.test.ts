@@ -1,0 +1,286 @@
+import { createSocket } from 'node:dgram';
+import { ROUTER_RTP_CAPABILITIES } from '@plenary/cluster/protocol';
+import { ROOM_ID, TRACK_ID, silentLogger, toPlenaryError } from '@plenary/cluster';
+import { afterEach, describe, expect, test } from 'vitest';
+import { createMetrics } from '../metrics.ts';
+import { PipeHomes } from '../pipe/pipe-homes.ts';
+import { PipeLink } from '../pipe/pipe-link.ts';
+import type { RouterLease } from '../room/room-routers.ts';
+import { systemTimers } from '../room/timers.ts';
+import { metricSum, untilFreed } from '../testing/metric-values.ts';
+import { opusParameters, vp8Parameters } from '../testing/rtp.ts';
+import type { TestEdge } from '../testing/test-edge.ts';
+import {
+  TestPeer,
+  TestStore,
+  connectEdge,
+  startTestNode,
+  testConfig,
+  testRoom,
+} from '../testing/test-node.ts';
+import type { TestNode } from '../testing/test-node.ts';
+import { until } from '../testing/until.ts';
+import { planPorts } from './port-plan.ts';
+import type { PipePort } from './pipe-port.ts';
+import type { RoomRouter } from './room-router.ts';
+import type { TrackVolume } from './speaker-observer.ts';
+import { WorkerPool } from './worker-pool.ts';
+
+const endings: (() => Promise<unknown> | void)[] = [];
+afterEach(async () => {
+  for (const end of endings.splice(0).reverse()) await end();
+});
+
+async function startNode(...parameters: Parameters<typeof startTestNode>): Promise<[TestNode, TestEdge]> {
+  const node = await startTestNode(...parameters);
+  endings.push(() => node.node.stop());
+  const edge = await connectEdge(node);
+  endings.push(() => {
+    edge.close();
+  });
+  return [node, edge];
+}
+
+async function startPool(
+  workers: number,
+  slicePorts?: number,
+): Promise<{ pool: WorkerPool; metrics: ReturnType<typeof createMetrics> }> {
+  const { portSlice, listenIp, announcedAddress, workerBin } = testConfig();
+  const lastPort = slicePorts === undefined ? portSlice.lastPort : portSlice.firstPort + slicePorts - 1;
+  const ports = planPorts({ firstPort: portSlice.firstPort, lastPort }, workers);
+  if ('fault' in ports) throw new Error(ports.fault);
+  const metrics = createMetrics(false);
+  const pool = new WorkerPool(
+    { metrics, logger: silentLogger(), listenIp, announcedAddress, ports, workerBin },
+    () => undefined,
+  );
+  await pool.start();
+  endings.push(() => pool.close());
+  return { pool, metrics };
+}
+
+const routerOn = async (pool: WorkerPool, index: number): Promise<RoomRouter> => {
+  const router = await pool.worker(index)?.createRouter();
+  if (router === undefined) throw new Error('no worker');
+  return router;
+};
+
+describe('the port slice', () => {
+  test('[WK2] workers share the pipe ports to the last one and never take the same', async () => {
+    const { pool } = await startPool(2, 10);
+    const routers = await Promise.all([routerOn(pool, 0), routerOn(pool, 1)]);
+    const open = (router: RoomRouter | undefined): Promise<PipePort> =>
+      router?.createPipePort({ reach: 'announced', srtp: false }, () => undefined) ??
+      Promise.reject(new Error('no router'));
+    const ports = await Promise.all(Array.from({ length: 8 }, (_unused, index) => open(routers[index % 2])));
+    expect(new Set(ports.map((port) => port.end.port)).size).toBe(8);
+    await expect(open(routers[0])).rejects.toMatchObject({ code: 'media_lost' });
+  });
+
+  test('[WK3] a router’s capabilities are those that clients compute with', async () => {
+    const { createWorker } = await import('mediasoup');
+    const { MEDIA_CODECS } = await import('@plenary/cluster');
+    const worker = await createWorker({ logLevel: 'error' });
+    endings.push(() => {
+      worker.close();
+    });
+    const router = await worker.createRouter({ mediaCodecs: MEDIA_CODECS.map((codec) => ({ ...codec })) });
+    const { codecs, headerExtensions } = router.rtpCapabilities;
+    // The one that generate-router-capabilities.ts leaves out, and says why.
+    const known = headerExtensions?.filter(({ uri }) => uri !== 'urn:ietf:params:rtp-hdrext:toffset');
+    expect({ codecs, headerExtensions: known }).toEqual(ROUTER_RTP_CAPABILITIES);
+  });
+});
+
+describe('media through a pipe', () => {
+  test('[PI3] RTP flows between workers while watched, and stops within two seconds when nobody does', async () => {
+    const { pool, metrics } = await startPool(2);
+    const [home, away] = await Promise.all([routerOn(pool, 0), routerOn(pool, 1)]);
+    const lease = (router: RoomRouter): RouterLease => ({ router, release: () => undefined });
+    // A source of RTP without WebRTC: a pipe port that a plain socket feeds.
+    const source = createSocket('udp4');
+    await new Promise<void>((resolve) => {
+      source.bind(0, '127.0.0.1', resolve);
+    });
+    endings.push(() => {
+      source.close();
+    });
+    const entry = await home.createPipePort({ reach: 'loopback', srtp: false }, () => undefined);
+    await entry.connect({ address: '127.0.0.1', port: source.address().port });
+    const trackId = TRACK_ID.parse('the-track');
+    const rtpParameters = vp8Parameters();
+    const ssrc = rtpParameters.encodings?.[0]?.ssrc ?? 0;
+    await entry.produce({ trackId, kind: 'video', rtpParameters, paused: false }, () => undefined);
+    let sequence = 0;
+    const feed = setInterval(() => {
+      source.send(vp8Packet(ssrc, (sequence += 1)), entry.end.port, '127.0.0.1');
+    }, 10);
+    endings.push(() => {
+      clearInterval(feed);
+    });
+
+    const homes = new PipeHomes(metrics, () => Promise.resolve(lease(home)));
+    const key = { roomId: ROOM_ID.parse('r'), fromRouterId: away.id, toRouterId: home.id };
+    const link = await PipeLink.open({
+      home: homes.localSide(key, { producerChanged: () => undefined, closed: () => undefined }),
+      lease: lease(away),
+      reach: 'loopback',
+      srtp: false,
+      metrics,
+      timers: systemTimers,
+      lingerMs: 100,
+      onFault: (_where, error) => {
+        throw error;
+      },
+      onClosed: () => undefined,
+    });
+    const received = async (): Promise<number> => (await link.port.traffic()).receivedBytes;
+    const hold = await link.hold(trackId);
+    await until('bytes', async () => (await received()) > 20_000);
+    hold.setWatching(false);
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    const atPause = await received();
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(await received()).toBe(atPause);
+    hold.setWatching(true);
+    await until('bytes again', async () => (await received()) > atPause + 5_000);
+    hold.release();
+    await until('the pipe to close', () => link.closed && homes.size === 0);
+    home.close();
+    away.close();
+    await untilFreed(metrics);
+  });
+});
+
+describe('speakers', () => {
+  test('[SP2] a home microphone is heard, and its silence', async () => {
+    const { pool, metrics } = await startPool(1);
+    const router = await routerOn(pool, 0);
+    const source = createSocket('udp4');
+    await new Promise<void>((resolve) => {
+      source.bind(0, '127.0.0.1', resolve);
+    });
+    endings.push(() => {
+      source.close();
+    });
+    const entry = await router.createPipePort({ reach: 'loopback', srtp: false }, () => undefined);
+    await entry.connect({ address: '127.0.0.1', port: source.address().port });
+    const rtpParameters = opusParameters();
+    const ssrc = rtpParameters.encodings?.[0]?.ssrc ?? 0;
+    const trackId = TRACK_ID.parse('microphone');
+    const producer = await entry.produce(
+      { trackId, kind: 'audio', rtpParameters, paused: false },
+      () => undefined,
+    );
+    const heard: (readonly TrackVolume[])[] = [];
+    await router.observeSpeaker(producer, (volumes) => heard.push(volumes));
+    let sequence = 0;
+    const feed = setInterval(() => {
+      source.send(opusPacket(ssrc, (sequence += 1), -20), entry.end.port, '127.0.0.1');
+    }, 20);
+    endings.push(() => {
+      clearInterval(feed);
+    });
+    await until('the speaker', () =>
+      heard.some(([first]) => first?.trackId === trackId && first.volumeDbov === -20),
+    );
+    await producer.setPaused(true);
+    await until('silence', () => heard.at(-1)?.length === 0);
+    router.close();
+    await untilFreed(metrics);
+  });
+});
+
+describe('a worker that dies', () => {
+  test('[WK1] its peers and tracks are told of, its pipes close, and it is replaced on its port', async () => {
+    const store = new TestStore();
+    const [home, homeEdge] = await startNode(store);
+    const [away, awayEdge] = await startNode(store);
+    const roomId = testRoom('death');
+    const publisher = await TestPeer.admit(store, home, homeEdge, roomId);
+    const camera = await publisher.publish('camera');
+    await TestPeer.admit(store, away, awayEdge, roomId, [camera]);
+    const [victim] = home.node.pool.alive();
+    process.kill(victim?.pid ?? 0, 'SIGKILL');
+
+    await until('peer.lost', () => homeEdge.notices('peer.lost').length === 1);
+    expect(homeEdge.notices('peer.lost')).toEqual([{ ...publisher.placed, reason: 'worker_died' }]);
+    await until('track.ended', () => homeEdge.notices('room.events').length === 1);
+    expect(homeEdge.notices('room.events')[0]?.events).toMatchObject([
+      { event: { type: 'track.ended', trackId: camera.trackId, reason: 'worker_died' } },
+    ]);
+    await until('consumer.closed', () => awayEdge.notices('consumer.closed').length === 1);
+    await until(
+      'the pipe to close',
+      async () => (await metricSum(away.node.metrics, 'plenary_media_pipes')) === 0,
+    );
+    await until('a new worker', () => home.node.readiness().ready);
+    expect(home.node.pool.alive()[0]?.pid).not.toBe(victim?.pid);
+
+    const again = await TestPeer.place(store, home, homeEdge, roomId, publisher.placed);
+    const reply = await again.admit();
+    expect(reply.receiveTransport.iceCandidates[0]?.port).toBe(home.config.portSlice.firstPort);
+    await again.leave(store);
+    await untilFreed(home.node.metrics);
+  });
+
+  test('[WK4] while no worker is alive the node is not ready, and takes nobody', async () => {
+    const store = new TestStore();
+    const [node, edge] = await startNode(store);
+    const peer = await TestPeer.place(store, node, edge, testRoom('none'));
+    process.kill(node.node.pool.alive()[0]?.pid ?? 0, 'SIGKILL');
+    await until('not ready', () => node.node.readiness().reasons.includes('no_worker_alive'));
+    await expect(peer.admit()).rejects.toMatchObject({ code: 'no_media_node' });
+    await until('ready', () => node.node.readiness().ready);
+    await expect(peer.admit()).resolves.toBeDefined();
+    await peer.leave(store);
+    await untilFreed(node.node.metrics);
+  });
+
+  test('[WK1] killed in the middle of admissions, it leaves nothing behind', async () => {
+    const store = new TestStore();
+    const [node, edge] = await startNode(store);
+    const roomId = testRoom('middle');
+    for (let round = 0; round < 3; round += 1) {
+      await until('a worker', () => node.node.readiness().ready);
+      const peers = await Promise.all(
+        Array.from({ length: 10 }, () => TestPeer.place(store, node, edge, roomId)),
+      );
+      const admissions = Promise.allSettled(peers.map((peer) => peer.admit()));
+      process.kill(node.node.pool.alive()[0]?.pid ?? 0, 'SIGKILL');
+      for (const result of await admissions) {
+        if (result.status === 'rejected')
+          expect(['media_lost', 'no_media_node']).toContain(toPlenaryError(result.reason).code);
+      }
+      await Promise.all(peers.map((peer) => peer.leave(store)));
+    }
+    await untilFreed(node.node.metrics);
+    expect(store.memory.roomCount).toBe(0);
+  });
+});
+
+/** An Opus packet with its volume in the header extension that {@link opusParameters} names (RFC 6464). */
+function opusPacket(ssrc: number, sequence: number, volumeDbov: number): Buffer {
+  const packet = Buffer.alloc(60);
+  packet[0] = 0x90;
+  packet[1] = 111;
+  packet.writeUInt16BE(sequence & 0xffff, 2);
+  packet.writeUInt32BE((sequence * 960) >>> 0, 4);
+  packet.writeUInt32BE(ssrc, 8);
+  packet.set([0xbe, 0xde, 0x00, 0x01, (10 << 4) | 0, 0x80 | -volumeDbov, 0, 0], 12);
+  return packet;
+}
+
+/** A VP8 key frame of one packet, 500 bytes. */
+function vp8Packet(ssrc: number, sequence: number): Buffer {
+  const packet = Buffer.alloc(500);
+  packet[0] = 0x80;
+  packet[1] = 0x80 | 96;
+  packet.writeUInt16BE(sequence & 0xffff, 2);
+  packet.writeUInt32BE((sequence * 900) >>> 0, 4);
+  packet.writeUInt32BE(ssrc, 8);
+  packet[12] = 0x10;
+  packet[13] = 0x00;
+  packet.set([0x9d, 0x01, 0x2a, 0x40, 0x01, 0xf0, 0x00], 16);
+  return packet;
+}

@@ -1,0 +1,98 @@
+import {
+  DATACENTER_ID,
+  MEDIA_NODE_ID,
+  ManualClock,
+  MemoryRegistry,
+  PlenaryError,
+  mintIncarnation,
+  silentLogger,
+} from '@plenary/cluster';
+import type { MediaNodeRecord, Registry } from '@plenary/cluster';
+import { describe, expect, test, vi } from 'vitest';
+import { LeaseKeeper } from './lease-keeper.ts';
+import { createMetrics } from './metrics.ts';
+
+const LEASE_MS = 90;
+
+function record(id: string, firstPort: number): MediaNodeRecord {
+  return {
+    mediaNodeId: MEDIA_NODE_ID.parse(id),
+    incarnation: mintIncarnation(),
+    datacenter: DATACENTER_ID.parse('gra'),
+    controlVersion: 1,
+    controlUrl: 'http://127.0.0.1:4001',
+    announcedAddress: '192.0.2.1',
+    portSlice: { firstPort, lastPort: firstPort + 99 },
+    state: 'serving',
+    load: { workerCpu: 0, controlCpu: 0 },
+    peerCount: 0,
+    maxPeers: 10,
+  };
+}
+
+function keeper(registry: Registry, own: MediaNodeRecord, clock?: ManualClock) {
+  const metrics = createMetrics(false);
+  const onRefused = vi.fn();
+  const lease = new LeaseKeeper({
+    registry,
+    record: () => own,
+    leaseMs: LEASE_MS,
+    clock: clock ?? { wallMs: () => Date.now(), monotonicMs: () => performance.now() },
+    metrics,
+    logger: silentLogger(),
+    onRefused,
+  });
+  return { lease, onRefused };
+}
+
+describe('the lease', () => {
+  test('[RG6] an overlapping slice is refused at once, with the other node and its slice', async () => {
+    const registry = new MemoryRegistry();
+    await registry.announceMediaNode(record('other', 20_050), 60_000);
+    const { lease } = keeper(registry, record('own', 20_000));
+    await expect(lease.start()).rejects.toThrow(/media node other owns ports 20050-20149/);
+  });
+
+  test('[RG7] the lease of a former life is waited for; one that goes on is refused', async () => {
+    const registry = new MemoryRegistry();
+    await registry.announceMediaNode(record('own', 20_000), LEASE_MS);
+    const restarted = keeper(registry, record('own', 20_000));
+    await restarted.lease.start();
+    expect(restarted.lease.missing()).toBeUndefined();
+    const rival = keeper(registry, record('own', 20_000));
+    await expect(rival.lease.start()).rejects.toMatchObject({ code: 'id_taken' });
+    await restarted.lease.stop();
+    expect(await registry.liveMediaNodes()).toEqual([]);
+  });
+
+  test('[RG8] with the store away it starts all the same, holds nothing, and follows when the store is back', async () => {
+    const registry = new MemoryRegistry();
+    const announce = vi
+      .spyOn(registry, 'announceMediaNode')
+      .mockRejectedValue(new PlenaryError('store_unavailable'));
+    const clock = new ManualClock();
+    const { lease } = keeper(registry, record('own', 20_000), clock);
+    await lease.start();
+    expect(lease.missing()).toBe('lease_pending');
+    announce.mockRestore();
+    await lease.renew();
+    expect(lease.missing()).toBeUndefined();
+    clock.advance(LEASE_MS);
+    expect(lease.missing()).toBe('lease_lapsed');
+    await lease.stop();
+  });
+
+  test('[RG8] refused only after the store is back, it is told that it must not run', async () => {
+    const registry = new MemoryRegistry();
+    await registry.announceMediaNode(record('other', 20_000), 60_000);
+    const announce = vi
+      .spyOn(registry, 'announceMediaNode')
+      .mockRejectedValueOnce(new PlenaryError('store_unavailable'));
+    const { lease, onRefused } = keeper(registry, record('own', 20_000));
+    await lease.start();
+    announce.mockRestore();
+    await lease.renew();
+    expect(onRefused).toHaveBeenCalledOnce();
+    await lease.stop();
+  });
+});

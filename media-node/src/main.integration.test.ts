@@ -1,0 +1,193 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcessByStdio } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import type { Readable, Writable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { startRedisServer } from '@plenary/cluster/testing/redis-server';
+import type { TestRedis } from '@plenary/cluster/testing/redis-server';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { MediaNodeConfig } from './config.ts';
+import { TEST_SECRET, testConfig } from './testing/test-node.ts';
+import { until } from './testing/until.ts';
+
+const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
+
+interface Running {
+  readonly child: ChildProcessByStdio<Writable, Readable, Readable>;
+  readonly exited: Promise<{ code: number | null; signal: string | null }>;
+  readonly output: { text: string; errors: string };
+  readonly config: MediaNodeConfig;
+}
+
+let redis: TestRedis;
+const running: Running[] = [];
+
+beforeAll(async () => {
+  redis = await startRedisServer();
+});
+
+afterEach(async () => {
+  for (const { child, exited } of running.splice(0)) {
+    child.kill('SIGKILL');
+    await exited;
+  }
+});
+
+afterAll(async () => {
+  await redis.stop();
+});
+
+function start(overrides: NodeJS.ProcessEnv = {}, config = testConfig()): Running {
+  const { firstPort, lastPort } = config.portSlice;
+  const child = spawn(process.execPath, [MAIN], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: {
+      PATH: process.env['PATH'],
+      MEDIASOUP_WORKER_BIN: process.env['MEDIASOUP_WORKER_BIN'],
+      PLENARY_ID: config.mediaNodeId,
+      PLENARY_DATACENTER: config.datacenter,
+      PLENARY_HOST: config.host,
+      PLENARY_PORT: String(config.port),
+      PLENARY_LISTEN_IP: config.listenIp,
+      PLENARY_PORT_SLICE: `${firstPort}-${lastPort}`,
+      PLENARY_WORKERS: '1',
+      PLENARY_LEASE_MS: '1500',
+      PLENARY_CLUSTER_SECRET: TEST_SECRET,
+      REDIS_URL: redis.url,
+      ...overrides,
+    },
+  });
+  const output = { text: '', errors: '' };
+  child.stdout.on('data', (chunk: Buffer) => {
+    output.text += chunk.toString();
+  });
+  child.stderr.on('data', (chunk: Buffer) => {
+    output.errors += chunk.toString();
+  });
+  const exited = once(child, 'exit').then(([code, signal]: (number | string | null)[]) => ({
+    code: typeof code === 'number' ? code : null,
+    signal: typeof signal === 'string' ? signal : null,
+  }));
+  const started = { child, exited, output, config };
+  running.push(started);
+  return started;
+}
+
+async function isReady({ config }: Running): Promise<boolean> {
+  try {
+    return (await fetch(`${config.controlUrl}/ready`)).ok;
+  } catch {
+    return false;
+  }
+}
+
+/** The worker processes of a node. */
+function workersOf({ child }: Running): number[] {
+  try {
+    const children = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8');
+    return children.trim().split(' ').filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
+}
+
+const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+describe('the process of a media node', () => {
+  test('[CF1] refuses a faulty configuration with every fault, and exits with 1', async () => {
+    const node = start({ PLENARY_PORT: 'x', PLENARY_ID: '', PLENARY_TYPO: '1' });
+    expect(await node.exited).toMatchObject({ code: 1 });
+    expect(node.output.errors).toContain('3 faults');
+  });
+
+  test('[RG5] refuses to start when a port of its slice is taken, naming it', async () => {
+    const config = testConfig();
+    const taken = config.portSlice.lastPort;
+    const socket = createSocket('udp4');
+    await new Promise<void>((resolve) => {
+      socket.bind(taken, '127.0.0.1', resolve);
+    });
+    const node = start({}, config);
+    expect(await node.exited).toMatchObject({ code: 1 });
+    expect(node.output.errors).toContain(`UDP port ${taken} on 127.0.0.1 is taken`);
+    socket.close();
+  });
+
+  test('[RG6] refuses a slice that another living node owns, naming both, and its HTTP port being taken', async () => {
+    const first = start();
+    await until('the first node to be ready', () => isReady(first));
+    const other = testConfig();
+    // The ports themselves are free: only the registry knows that they are spoken for.
+    const portSlice = {
+      firstPort: first.config.portSlice.lastPort,
+      lastPort: first.config.portSlice.lastPort + 30,
+    };
+    const second = start({}, { ...other, portSlice });
+    expect(await second.exited).toMatchObject({ code: 1 });
+    expect(second.output.errors).toContain(`media node ${first.config.mediaNodeId} owns ports`);
+    const third = start({}, { ...testConfig(), port: first.config.port });
+    expect(await third.exited).toMatchObject({ code: 1 });
+    expect(third.output.errors).toContain(`PLENARY_PORT ${first.config.port}`);
+  });
+
+  test('[WK7] SIGTERM withdraws it, ends its workers, and exits with 0; nothing is left', async () => {
+    const node = start();
+    await until('ready', () => isReady(node));
+    const metrics = await (await fetch(`${node.config.controlUrl}/metrics`)).text();
+    expect(metrics).toContain('plenary_media_workers 1');
+    expect(metrics).toContain('plenary_media_lease_held 1');
+    const workers = workersOf(node);
+    expect(workers).toHaveLength(1);
+    node.child.kill('SIGTERM');
+    expect(await node.exited).toEqual({ code: 0, signal: null });
+    await until('the workers to be gone', () => !workers.some(isAlive));
+    // The same id and slice are free at once: the announcement was withdrawn.
+    const again = start({}, node.config);
+    await until('ready again', () => isReady(again));
+    expect(again.output.text).not.toContain('the registry refuses this node');
+  });
+
+  test('[RG7] killed and started anew under its id, it waits for its old lease and serves', async () => {
+    const node = start();
+    await until('ready', () => isReady(node));
+    const workers = workersOf(node);
+    node.child.kill('SIGKILL');
+    await node.exited;
+    await until('the workers to be gone', () => !workers.some(isAlive));
+    const again = start({}, node.config);
+    await until('ready again', () => isReady(again));
+  });
+
+  test('[WK7] exits when its parent is gone', async () => {
+    const node = start({ PLENARY_PARENT_PIPE: '1' });
+    await until('ready', () => isReady(node));
+    const workers = workersOf(node);
+    node.child.stdin.end();
+    expect(await node.exited).toMatchObject({ code: 0 });
+    await until('the workers to be gone', () => !workers.some(isAlive));
+  });
+
+  test('[ST2] with the store away it lives, is not ready, and is ready again when the store returns', async () => {
+    const node = start();
+    await until('ready', () => isReady(node));
+    await redis.kill();
+    await until('not ready', async () => !(await isReady(node)));
+    expect((await fetch(`${node.config.controlUrl}/health`)).status).toBe(200);
+    await until('the lease to lapse', async () => {
+      const state: unknown = await (await fetch(`${node.config.controlUrl}/ready`)).json();
+      return JSON.stringify(state).includes('lease_lapsed');
+    });
+    await redis.restart();
+    await until('ready again', () => isReady(node));
+    expect(node.child.exitCode).toBeNull();
+  });
+});

@@ -1,0 +1,234 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { MEDIA_NODE_ID, ROUTER_ID, TRACK_ID, mintIncarnation } from '@plenary/cluster';
+import type { TrackHome } from '@plenary/cluster';
+import { metricBy, metricSum, untilFreed } from '../testing/metric-values.ts';
+import type { TestEdge } from '../testing/test-edge.ts';
+import { TestPeer, TestStore, connectEdge, startTestNode, testRoom } from '../testing/test-node.ts';
+import type { TestNode } from '../testing/test-node.ts';
+import { until } from '../testing/until.ts';
+
+let store: TestStore;
+const started: TestNode[] = [];
+const edges: TestEdge[] = [];
+
+async function nodeWithEdge(
+  ...parameters: Parameters<typeof startTestNode> extends [unknown, ...infer Rest] ? Rest : never
+): Promise<[TestNode, TestEdge]> {
+  const node = await startTestNode(store, ...parameters);
+  started.push(node);
+  const edge = await connectEdge(node);
+  edges.push(edge);
+  return [node, edge];
+}
+
+beforeEach(() => {
+  store = new TestStore();
+});
+
+afterEach(async () => {
+  for (const edge of edges.splice(0)) edge.close();
+  await Promise.all(started.splice(0).map(({ node }) => node.stop()));
+});
+
+const pipes = ({ node }: TestNode): Promise<number> => metricSum(node.metrics, 'plenary_media_pipes');
+const calls = async ({ node }: TestNode, method: string): Promise<number> =>
+  (await metricBy(node.metrics, 'plenary_mediasoup_calls_total', 'method'))[method] ?? 0;
+
+describe('a pipe between two nodes', () => {
+  let home: TestNode;
+  let away: TestNode;
+  let homeEdge: TestEdge;
+  let awayEdge: TestEdge;
+  let publisher: TestPeer;
+  let microphone: TrackHome;
+  let camera: TrackHome;
+  const roomId = testRoom('spanning');
+
+  beforeEach(async () => {
+    [home, homeEdge] = await nodeWithEdge();
+    [away, awayEdge] = await nodeWithEdge();
+    publisher = await TestPeer.admit(store, home, homeEdge, roomId);
+    microphone = await publisher.publish('microphone');
+    camera = await publisher.publish('camera');
+  });
+
+  test('[PI1] publisher and subscriber on one router need no pipe', async () => {
+    const viewer = await TestPeer.admit(store, home, homeEdge, roomId, [microphone, camera]);
+    expect(viewer.admitted?.consumers).toHaveLength(2);
+    expect(await pipes(home)).toBe(0);
+    expect(await metricSum(home.node.metrics, 'plenary_media_node_links')).toBe(0);
+  });
+
+  test('[PI2] many subscribers at once share one pipe and one copy of each track', async () => {
+    const viewers = await Promise.all(
+      Array.from({ length: 5 }, () => TestPeer.admit(store, away, awayEdge, roomId, [microphone, camera])),
+    );
+    for (const viewer of viewers) {
+      expect(viewer.admitted?.failed).toEqual([]);
+      expect(viewer.admitted?.consumers.map(({ trackId }) => trackId)).toEqual([
+        microphone.trackId,
+        camera.trackId,
+      ]);
+    }
+    expect(await metricBy(away.node.metrics, 'plenary_media_pipes', 'side')).toEqual({ asking: 1 });
+    expect(await metricBy(home.node.metrics, 'plenary_media_pipes', 'side')).toEqual({ home: 1 });
+    expect(await metricSum(away.node.metrics, 'plenary_media_piped_producers')).toBe(2);
+    expect(await metricSum(home.node.metrics, 'plenary_media_pipe_consumers')).toBe(2);
+
+    await Promise.all(viewers.map((viewer) => viewer.leave(store)));
+    await untilFreed(away.node.metrics);
+    await until('the home side to close', async () => (await pipes(home)) === 0);
+    await publisher.leave(store);
+    await untilFreed(home.node.metrics);
+  });
+
+  test('[PI3] what nobody watches is paused at home, resumed when watched, and released after the linger', async () => {
+    const viewer = await TestPeer.admit(store, away, awayEdge, roomId);
+    const { consumers } = await viewer.subscribe([camera]);
+    expect(consumers).toMatchObject([{ paused: true }]);
+    const consumerId = consumers[0]?.consumerId ?? '';
+    await until('the pause', async () => (await calls(home, 'consumer.pause')) === 1);
+    const update = (paused: boolean): Promise<object> =>
+      awayEdge.call('consumers.update', { ...viewer.placed, consumers: [{ consumerId, paused }] });
+    await update(false);
+    await until('the resume', async () => (await calls(home, 'consumer.resume')) === 1);
+    await update(true);
+    await update(false);
+    await new Promise((resolve) => setTimeout(resolve, 1_200));
+    expect(await calls(home, 'consumer.pause')).toBe(1);
+    await awayEdge.call('unsubscribe', { ...viewer.placed, consumerIds: [consumerId] });
+    await until('the pipe to close', async () => (await pipes(away)) + (await pipes(home)) === 0);
+    expect(awayEdge.notices('consumer.closed')).toEqual([]);
+    await expect(viewer.subscribe([camera])).resolves.toMatchObject({ failed: [] });
+  });
+
+  test('[PI4] the publisher’s mute and the track’s end pass through', async () => {
+    const viewer = await TestPeer.admit(store, away, awayEdge, roomId, [microphone]);
+    await homeEdge.call('track.pause', { ...publisher.placed, trackId: microphone.trackId, paused: true });
+    await until('the copy to pause', async () => (await calls(away, 'producer.pause')) === 1);
+    const second = await TestPeer.admit(store, away, awayEdge, roomId, [microphone]);
+    expect(second.admitted?.consumers).toMatchObject([{ producerPaused: true }]);
+    await homeEdge.call('track.pause', { ...publisher.placed, trackId: microphone.trackId, paused: false });
+    await until('the copy to resume', async () => (await calls(away, 'producer.resume')) === 1);
+    await homeEdge.call('track.end', { ...publisher.placed, trackId: microphone.trackId });
+    await until('both to hear of the end', () => awayEdge.notices('consumer.closed').length === 2);
+    await viewer.leave(store);
+    await second.leave(store);
+    await untilFreed(away.node.metrics);
+  });
+
+  test('[PI5] a failure is not remembered: the next ask opens anew, and nothing is left of the first', async () => {
+    const viewer = await TestPeer.admit(store, away, awayEdge, roomId);
+    const missing = { ...camera, trackId: TRACK_ID.parse('no-such-track') };
+    const unknownNode = { ...camera, homeNodeId: MEDIA_NODE_ID.parse('no-such-node') };
+    await expect(viewer.subscribe([missing])).resolves.toMatchObject({
+      consumers: [],
+      failed: [{ error: { code: 'track_not_found' } }],
+    });
+    await expect(viewer.subscribe([unknownNode])).resolves.toMatchObject({
+      failed: [{ error: { code: 'media_unavailable' } }],
+    });
+    // One that cannot be had holds up nothing else.
+    const mixed = await viewer.subscribe([missing, microphone, camera]);
+    expect(mixed.consumers).toHaveLength(2);
+    expect(mixed.failed).toHaveLength(1);
+    await viewer.leave(store);
+    await untilFreed(away.node.metrics);
+  });
+
+  test('[PI6] when the home node goes, its copies end and consumers hear of it', async () => {
+    await TestPeer.admit(store, away, awayEdge, roomId, [microphone, camera]);
+    await home.node.stop();
+    await until('the consumers to close', () => awayEdge.notices('consumer.closed').length === 2);
+    expect(await pipes(away)).toBe(0);
+    expect(homeEdge.notices('peer.lost')).toMatchObject([{ reason: 'node_lost' }]);
+  });
+
+  test('[PI6] when the asking node goes, the home side of its pipes is freed', async () => {
+    await TestPeer.admit(store, away, awayEdge, roomId, [microphone]);
+    expect(await pipes(home)).toBe(1);
+    await away.node.stop();
+    await until('the home side to close', async () => (await pipes(home)) === 0);
+    await publisher.leave(store);
+    await untilFreed(home.node.metrics);
+  });
+
+  test('[PI7] opening a pair anew replaces its old pipe, and a close overtakes an opening', async () => {
+    const asker = await connectEdge(home, { kind: 'media-node', id: 'm', incarnation: mintIncarnation() });
+    const { routerId } = await asker.call('pipe.locate', { roomId, trackId: camera.trackId });
+    const key = { roomId, fromRouterId: ROUTER_ID.parse('theirs'), toRouterId: routerId };
+    const end = { address: '127.0.0.1', port: 9 };
+    await asker.call('pipe.open', { ...key, end });
+    const again = await asker.call('pipe.open', { ...key, end });
+    expect(again.end.port).toBeGreaterThanOrEqual(home.config.portSlice.firstPort + home.config.workers);
+    expect(again.end.port).toBeLessThanOrEqual(home.config.portSlice.lastPort);
+    expect(await pipes(home)).toBe(1);
+    const [first, second] = await Promise.all([
+      asker.call('pipe.consume', { ...key, trackId: camera.trackId }),
+      asker.call('pipe.consume', { ...key, trackId: camera.trackId }),
+    ]);
+    expect(second).toEqual(first);
+    expect(await metricSum(home.node.metrics, 'plenary_media_pipe_consumers')).toBe(1);
+    const opening = asker.call('pipe.open', { ...key, end });
+    await asker.call('pipe.close', key);
+    await expect(opening).rejects.toMatchObject({ code: 'media_lost' });
+    await until('no pipe', async () => (await pipes(home)) === 0);
+    await asker.call('pipe.open', { ...key, end });
+    asker.close();
+    await until('no pipe after its asker is gone', async () => (await pipes(home)) === 0);
+  });
+});
+
+describe('a pipe between hosts', () => {
+  test('[PI8] a pair with different announced addresses is encrypted, one on a host is not', async () => {
+    const [home, homeEdge] = await nodeWithEdge();
+    const [away, awayEdge] = await nodeWithEdge({ announcedAddress: 'localhost' });
+    const roomId = testRoom('hosts');
+    const publisher = await TestPeer.admit(store, home, homeEdge, roomId);
+    const camera = await publisher.publish('camera');
+    await TestPeer.admit(store, away, awayEdge, roomId, [camera]);
+    const [link] = (await away.node.rooms.room(roomId)?.pipes.open()) ?? [];
+    expect(link?.port.end.srtpParameters?.cryptoSuite).toBe('AEAD_AES_256_GCM');
+  });
+});
+
+describe('a pipe between two workers of a node', () => {
+  test('[PI2] works as between nodes, on loopback, without a control link', async () => {
+    const [node, edge] = await nodeWithEdge({ workers: 2 }, { workerPackingLimit: 1 });
+    const roomId = testRoom('workers');
+    const publisher = await TestPeer.admit(store, node, edge, roomId);
+    const camera = await publisher.publish('camera');
+    const viewer = await TestPeer.admit(store, node, edge, roomId, [camera]);
+    expect(viewer.admitted?.consumers).toHaveLength(1);
+    expect(await metricBy(node.node.metrics, 'plenary_media_pipes', 'side')).toEqual({ asking: 1, home: 1 });
+    expect(await metricSum(node.node.metrics, 'plenary_media_routers')).toBe(2);
+    expect(await metricSum(node.node.metrics, 'plenary_media_node_links')).toBe(0);
+    const [link] = (await node.node.rooms.room(roomId)?.pipes.open()) ?? [];
+    expect(link?.port.end).toMatchObject({ address: '127.0.0.1' });
+    expect(link?.port.end.srtpParameters).toBeUndefined();
+    await edge.call('track.pause', { ...publisher.placed, trackId: camera.trackId, paused: true });
+    await until('the copy to pause', async () => (await calls(node, 'producer.pause')) === 2);
+    await publisher.leave(store);
+    await until('consumer.closed', () => edge.notices('consumer.closed').length === 1);
+    await viewer.leave(store);
+    await untilFreed(node.node.metrics);
+  });
+
+  test('[PI9] fifty rounds over two workers and two nodes count back to zero', async () => {
+    const [home, homeEdge] = await nodeWithEdge({ workers: 2, pipeLingerMs: 20 }, { workerPackingLimit: 1 });
+    const [away, awayEdge] = await nodeWithEdge({ pipeLingerMs: 20 });
+    const roomId = testRoom('rounds');
+    for (let round = 0; round < 50; round += 1) {
+      const first = await TestPeer.admit(store, home, homeEdge, roomId);
+      const tracks = [await first.publish('microphone'), await first.publish('camera')];
+      const others = await Promise.all([
+        TestPeer.admit(store, home, homeEdge, roomId, tracks),
+        TestPeer.admit(store, away, awayEdge, roomId, tracks),
+      ]);
+      for (const other of others) expect(other.admitted?.consumers).toHaveLength(2);
+      await Promise.all([first, ...others].map((peer) => peer.leave(store)));
+    }
+    await Promise.all([untilFreed(home.node.metrics), untilFreed(away.node.metrics)]);
+    expect(store.memory.roomCount).toBe(0);
+  });
+});

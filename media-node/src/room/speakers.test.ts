@@ -1,0 +1,40 @@
+import { ROUTER_ID, TRACK_ID } from '@plenary/cluster';
+import { describe, expect, test } from 'vitest';
+import { testPeerId } from '../testing/test-node.ts';
+import { MAX_SPEAKERS, RoomSpeakers, rankSpeakers } from './speakers.ts';
+import type { Speaker } from './speakers.ts';
+
+const volume = (name: string, volumeDbov: number) => ({ trackId: TRACK_ID.parse(name), volumeDbov });
+const peerOf = (trackId: string) =>
+  trackId === 'unknown' ? undefined : testPeerId(trackId.replace(/\d$/, ''));
+
+describe('[SP1] speakers', () => {
+  test('are ranked by volume, once per peer, and bounded', () => {
+    expect(
+      rankSpeakers([volume('a1', -50), volume('b1', -20), volume('a2', -30), volume('unknown', -1)], peerOf),
+    ).toEqual([
+      { peerId: 'b', volumeDbov: -20 },
+      { peerId: 'a', volumeDbov: -30 },
+    ]);
+    const many = Array.from({ length: 30 }, (_unused, index) => volume(`${'x'.repeat(index + 1)}1`, -index));
+    expect(rankSpeakers(many, peerOf)).toHaveLength(MAX_SPEAKERS);
+  });
+
+  test('are told only when they change, over all routers, with an empty list for silence', () => {
+    const told: (readonly Speaker[])[] = [];
+    const speakers = new RoomSpeakers(peerOf, (now) => told.push(now));
+    const [one, two] = [ROUTER_ID.parse('one'), ROUTER_ID.parse('two')];
+    speakers.heard(one, []);
+    expect(told).toHaveLength(0);
+    speakers.heard(one, [volume('a1', -40)]);
+    speakers.heard(one, [volume('a1', -44)]);
+    expect(told).toHaveLength(1);
+    speakers.heard(one, [volume('a1', -20)]);
+    speakers.heard(two, [volume('b1', -30)]);
+    expect(told.at(-1)?.map(({ peerId }) => peerId)).toEqual(['a', 'b']);
+    speakers.heard(one, []);
+    speakers.routerGone(two);
+    expect(told.at(-1)).toEqual([]);
+    expect(told).toHaveLength(5);
+  });
+});
