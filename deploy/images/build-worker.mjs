@@ -4,7 +4,7 @@
  * copied into an image: `node build-worker.mjs /worker`. The worker comes from the same recipe as `npm start`'s.
  */
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync } from 'node:fs';
+import { copyFileSync, mkdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { gatherFacts, workerBinary, workerRuns } from '../local/setup/facts.mjs';
 import { prepareWorker } from '../local/setup/step-worker.mjs';
@@ -24,11 +24,11 @@ const built = workerBinary();
 const worker = join(target, 'mediasoup-worker');
 const libraries = join(target, 'lib');
 mkdirSync(libraries, { recursive: true });
-cpSync(built, worker);
+copyFileSync(built, worker);
 for (const line of execFileSync('ldd', [built], { encoding: 'utf8' }).split('\n')) {
   const path = / => (\/\S+)/.exec(line)?.[1];
   if (path === undefined || OF_GLIBC.test(basename(path))) continue;
-  cpSync(path, join(libraries, basename(path)), { dereference: true });
+  copyFileSync(path, join(libraries, basename(path)));
 }
 // DT_RPATH, not RUNPATH: it also serves the libraries that these libraries need.
 execFileSync('patchelf', ['--force-rpath', '--set-rpath', '$ORIGIN/lib', worker]);

@@ -12,6 +12,8 @@ FROM ${BASE} AS build
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates nodejs npm patchelf
 WORKDIR /build
 COPY . .
+# A worker that you have already, by its path in here: anything in the repository's folder is below /build.
+ARG MEDIASOUP_WORKER_BIN=
 RUN node deploy/local/bootstrap.mjs run --for base node deploy/images/build-worker.mjs /worker
 # npm wants to see every workspace that the lockfile names, but installs only the packages of the two that run.
 RUN mkdir /app && cp --parents package.json package-lock.json .npmrc */package.json /app \

@@ -1,10 +1,19 @@
 import { createSocket } from 'node:dgram';
 import { ROUTER_RTP_CAPABILITIES } from '@plenary/cluster/protocol';
-import { ROOM_ID, TRACK_ID, silentLogger, toPlenaryError } from '@plenary/cluster';
+import {
+  MEDIA_NODE_ID,
+  PlenaryError,
+  ROOM_ID,
+  TRACK_ID,
+  mintPeerId,
+  silentLogger,
+  toPlenaryError,
+} from '@plenary/cluster';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createMetrics } from '../metrics.ts';
 import { PipeHomes } from '../pipe/pipe-homes.ts';
 import { PipeLink } from '../pipe/pipe-link.ts';
+import { PipeLinks } from '../pipe/pipe-links.ts';
 import type { RouterLease } from '../room/room-routers.ts';
 import { systemTimers } from '../room/timers.ts';
 import { metricSum, untilFreed } from '../testing/metric-values.ts';
@@ -146,6 +155,76 @@ describe('media through a pipe', () => {
     await until('bytes again', async () => (await received()) > atPause + 5_000);
     hold.release();
     await until('the pipe to close', () => link.closed && homes.size === 0);
+    home.close();
+    away.close();
+    await untilFreed(metrics);
+  });
+});
+
+describe('a pipe that does not open', () => {
+  test('[PI5] leaves nothing on either side, and is opened anew by the next ask', async () => {
+    const { pool, metrics } = await startPool(2);
+    const [home, away] = await Promise.all([routerOn(pool, 0), routerOn(pool, 1)]);
+    const released: string[] = [];
+    const homes = new PipeHomes(metrics, () =>
+      Promise.resolve({ router: home, release: () => void released.push('home') }),
+    );
+    const trackId = TRACK_ID.parse('the-track');
+    const entry = await home.createPipePort({ reach: 'loopback', srtp: false }, () => undefined);
+    await entry.produce(
+      { trackId, kind: 'video', rtpParameters: vp8Parameters(), paused: false },
+      () => undefined,
+    );
+    const ownNodeId = MEDIA_NODE_ID.parse('own');
+    let asks = 0;
+    const faults: string[] = [];
+    const links = new PipeLinks({
+      roomId: ROOM_ID.parse('r'),
+      ownNodeId,
+      ownAddress: '127.0.0.1',
+      nodes: { find: () => Promise.reject(new PlenaryError('media_unavailable')) },
+      metrics,
+      logger: silentLogger(),
+      timers: systemTimers,
+      lingerMs: 20,
+      homeRouterOf: () => home.id,
+      localHomeSide: (key, asker) => {
+        const side = homes.localSide(key, asker);
+        return {
+          ...side,
+          // The home opens its side, and its answer is lost.
+          open: async (end) => {
+            const opened = await side.open(end);
+            asks += 1;
+            if (asks === 1) throw new PlenaryError('timed_out');
+            return opened;
+          },
+        };
+      },
+      acquireRouter: () => Promise.resolve({ router: away, release: () => void released.push('away') }),
+      onFault: (where) => void faults.push(where),
+    });
+    const track = {
+      trackId,
+      peerId: mintPeerId(),
+      kind: 'video',
+      source: 'camera',
+      homeNodeId: ownNodeId,
+    } as const;
+    const first = await Promise.allSettled([links.hold(away, track), links.hold(away, track)]);
+    expect(first.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    expect(asks).toBe(1);
+    await until(
+      'both sides to be closed',
+      () => homes.size === 0 && links.size === 0 && released.length === 2,
+    );
+    expect(await metricSum(metrics, 'plenary_media_pipes')).toBe(0);
+
+    const hold = await links.hold(away, track);
+    expect(asks).toBe(2);
+    hold.release();
+    await until('the pipe to close', () => homes.size === 0 && links.size === 0);
+    expect(faults).toEqual([]);
     home.close();
     away.close();
     await untilFreed(metrics);

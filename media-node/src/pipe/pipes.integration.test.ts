@@ -3,7 +3,14 @@ import { MEDIA_NODE_ID, ROUTER_ID, TRACK_ID, mintIncarnation } from '@plenary/cl
 import type { TrackHome } from '@plenary/cluster';
 import { metricBy, metricSum, untilFreed } from '../testing/metric-values.ts';
 import type { TestEdge } from '../testing/test-edge.ts';
-import { TestPeer, TestStore, connectEdge, startTestNode, testRoom } from '../testing/test-node.ts';
+import {
+  TestPeer,
+  TestStore,
+  connectEdge,
+  startTestNode,
+  testConfig,
+  testRoom,
+} from '../testing/test-node.ts';
 import type { TestNode } from '../testing/test-node.ts';
 import { until } from '../testing/until.ts';
 
@@ -134,6 +141,20 @@ describe('a pipe between two nodes', () => {
     expect(mixed.failed).toHaveLength(1);
     await viewer.leave(store);
     await untilFreed(away.node.metrics);
+  });
+
+  test('[PI5] a node that was not there is found once it is', async () => {
+    const later = testConfig();
+    const viewer = await TestPeer.admit(store, away, awayEdge, roomId);
+    const early = { ...camera, homeNodeId: later.mediaNodeId };
+    await expect(viewer.subscribe([early])).resolves.toMatchObject({
+      failed: [{ error: { code: 'media_unavailable' } }],
+    });
+    const [late, lateEdge] = await nodeWithEdge(later);
+    const lateTrack = await (await TestPeer.admit(store, late, lateEdge, roomId)).publish('microphone');
+    // The registry is looked at again after a moment at the earliest.
+    await new Promise((resolve) => setTimeout(resolve, 250));
+    await expect(viewer.subscribe([lateTrack])).resolves.toMatchObject({ failed: [] });
   });
 
   test('[PI6] when the home node goes, its copies end and consumers hear of it', async () => {
