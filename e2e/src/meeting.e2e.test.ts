@@ -46,7 +46,7 @@ describe('a meeting', () => {
   const untilNothingIsLeft = (): Promise<unknown> =>
     until('every transport, router, pipe, session and key is freed', () => leftOver(cluster), isNothing);
 
-  it('[PI1] two people on different media nodes see and hear each other through a pipe', async () => {
+  it('[PI2] two people on different media nodes see and hear each other through a pipe', async () => {
     const ann = await enter(here, 'across', 'Ann');
     const bob = await enter(there, 'across', 'Bob');
     await Promise.all([ann.untilOthersAre(['Bob']), bob.untilOthersAre(['Ann'])]);
@@ -61,7 +61,7 @@ describe('a meeting', () => {
     expect([...ann.errors, ...bob.errors]).toEqual([]);
   });
 
-  it('[PI2] two people on one media node see and hear each other, and there is no pipe', async () => {
+  it('[PI1] two people on one media node see and hear each other, and there is no pipe', async () => {
     const ann = await enter(here, 'together', 'Ann');
     const bob = await enter(here, 'together', 'Bob');
     await Promise.all([ann.untilOthersAre(['Bob']), bob.untilOthersAre(['Ann'])]);

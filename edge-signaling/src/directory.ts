@@ -60,7 +60,7 @@ export class Directory {
     return this.#reading;
   }
 
-  /** Notes a placement, so that a burst between two load reports does not land on one node (DESIGN 4). */
+  /** Notes a placement, so that a burst between two load reports does not land on one node. */
   notePlacement(mediaNodeId: MediaNodeId): void {
     this.#placements.push({ mediaNodeId, atMs: this.#settings.clock.monotonicMs() });
   }
@@ -77,7 +77,7 @@ export class Directory {
 
   /**
    * For how long an edge or media node has surely been missing, in milliseconds. Time in which the registry could not be
-   * read does not count, since the owners could not renew their leases either (DESIGN 3).
+   * read does not count, since the owners could not renew their leases either.
    */
   missingForMs(id: EdgeId | MediaNodeId): number {
     if (this.#certainSinceMs === undefined) return 0;

@@ -29,7 +29,7 @@ import { MediaWatch } from './session/media-watch.ts';
 import type { AcceptSocket, RoomChannel } from './transport/client-socket.ts';
 import { createPubSub } from './transport/pubsub.ts';
 
-/** From here on latency falls off a cliff (DESIGN 4). */
+/** From here on latency falls off a cliff. */
 const MAX_NODE_LOAD = 0.7;
 const FORGET_ADDRESSES_MS = 60_000;
 /** Time for the last words to reach the clients. */

@@ -157,7 +157,7 @@ describe('a meeting over two edges', () => {
     ).toBe('session_gone');
   });
 
-  it('[LG6] clients hear now and then how far the log is', async () => {
+  it('[LG7] clients hear now and then how far the log is', async () => {
     const ann = await cluster.client(0);
     const { room } = await ann.join('heads');
     expect((await ann.notice('head', 8_000)).lastEventId >= room.lastEventId).toBe(true);

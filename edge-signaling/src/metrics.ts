@@ -1,7 +1,7 @@
 import type { Logger } from '@plenary/cluster';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
-/** Joins aim at 300 ms on loopback and one second far away (issue 3). */
+/** Joins aim at 300 ms on loopback and one second far away. */
 const JOIN_BUCKETS_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5, 10];
 const CALL_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5];
 

@@ -60,7 +60,7 @@ describe('the configuration', () => {
     expect(faults.join('\n')).toContain('4 workers need 12');
   });
 
-  test('[CF2] an announced address is needed unless one interface is listened on', () => {
+  test('[CF3] an announced address is needed unless one interface is listened on', () => {
     const { PLENARY_ANNOUNCED_ADDRESS: _left, ...without } = GOOD;
     expect(faultsOf(without)).toHaveLength(1);
     expect(loadConfig({ ...without, PLENARY_LISTEN_IP: 'fd00::1' })).toMatchObject({

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from '@plenary/cluster';
 import type { NodeMetrics } from './metrics.ts';
 
-/** Whether to send this node new work, and why not (DESIGN 7). */
+/** Whether to send this node new work, and why not. */
 export interface Readiness {
   readonly ready: boolean;
   readonly reasons: readonly string[];

@@ -46,14 +46,14 @@ function keeper(registry: Registry, own: MediaNodeRecord, clock?: ManualClock) {
 }
 
 describe('the lease', () => {
-  test('[RG6] an overlapping slice is refused at once, with the other node and its slice', async () => {
+  test('[RG3] an overlapping slice is refused at once, with the other node and its slice', async () => {
     const registry = new MemoryRegistry();
     await registry.announceMediaNode(record('other', 20_050), 60_000);
     const { lease } = keeper(registry, record('own', 20_000));
     await expect(lease.start()).rejects.toThrow(/media node other owns ports 20050-20149/);
   });
 
-  test('[RG7] the lease of a former life is waited for; one that goes on is refused', async () => {
+  test('[RG5] the lease of a former life is waited for; one that goes on is refused', async () => {
     const registry = new MemoryRegistry();
     await registry.announceMediaNode(record('own', 20_000), LEASE_MS);
     const restarted = keeper(registry, record('own', 20_000));
@@ -65,7 +65,7 @@ describe('the lease', () => {
     expect(await registry.liveMediaNodes()).toEqual([]);
   });
 
-  test('[RG8] with the store away it starts all the same, holds nothing, and follows when the store is back', async () => {
+  test('[RG6] with the store away it starts all the same, holds nothing, and follows when the store is back', async () => {
     const registry = new MemoryRegistry();
     const announce = vi
       .spyOn(registry, 'announceMediaNode')
@@ -82,7 +82,7 @@ describe('the lease', () => {
     await lease.stop();
   });
 
-  test('[RG8] refused only after the store is back, it is told that it must not run', async () => {
+  test('[RG6] refused only after the store is back, it is told that it must not run', async () => {
     const registry = new MemoryRegistry();
     await registry.announceMediaNode(record('other', 20_000), 60_000);
     const announce = vi

@@ -16,7 +16,7 @@ export interface LeaseKeeperOptions {
 
 /**
  * Keeps the node announced. Whether the lease is held is judged by this process' own monotonic clock, since a node that
- * cannot reach the store must know by itself that it takes nobody new (DESIGN 3; SPEC RG).
+ * cannot reach the store must know by itself that it takes nobody new (SPEC RG6).
  */
 export class LeaseKeeper {
   readonly #options: LeaseKeeperOptions;

@@ -109,7 +109,7 @@ describe('the process of a media node', () => {
     expect(node.output.errors).toContain('3 faults');
   });
 
-  test('[RG5] refuses to start when a port of its slice is taken, naming it', async () => {
+  test('[PO3] refuses to start when a port of its slice is taken, naming it', async () => {
     const config = testConfig();
     const taken = config.portSlice.lastPort;
     const socket = createSocket('udp4');
@@ -122,7 +122,7 @@ describe('the process of a media node', () => {
     socket.close();
   });
 
-  test('[RG6] refuses a slice that another living node owns, naming both, and its HTTP port being taken', async () => {
+  test('[RG3] refuses a slice that another living node owns, naming both, and its HTTP port being taken', async () => {
     const first = start();
     await until('the first node to be ready', () => isReady(first));
     const other = testConfig();
@@ -156,7 +156,7 @@ describe('the process of a media node', () => {
     expect(again.output.text).not.toContain('the registry refuses this node');
   });
 
-  test('[RG7] killed and started anew under its id, it waits for its old lease and serves', async () => {
+  test('[RG5] killed and started anew under its id, it waits for its old lease and serves', async () => {
     const node = start();
     await until('ready', () => isReady(node));
     const workers = workersOf(node);
@@ -176,7 +176,7 @@ describe('the process of a media node', () => {
     await until('the workers to be gone', () => !workers.some(isAlive));
   });
 
-  test('[ST2] with the store away it lives, is not ready, and is ready again when the store returns', async () => {
+  test('[OU2] with the store away it lives, is not ready, and is ready again when the store returns', async () => {
     const node = start();
     await until('ready', () => isReady(node));
     await redis.kill();

@@ -195,7 +195,7 @@ export class MediaNode {
     );
   }
 
-  /** First the lease, so that others know the node again; then what it owns (DESIGN 3). Never rejects. */
+  /** First the lease, so that others know the node again; then what it owns. Never rejects. */
   async #storeReturned(): Promise<void> {
     await this.#lease.renew();
     this.rooms.storeReturned();

@@ -19,9 +19,9 @@ export type NodeChoice =
   | { readonly mediaNodeId: null; readonly reason: 'no_node_alive' | 'all_nodes_full' };
 
 export interface PlacementLimits {
-  /** Up to so many peers of one room stay on one node of a datacenter: a small meeting has no pipe (DESIGN 4.3). */
+  /** Up to so many peers of one room stay on one node of a datacenter: a small meeting has no pipe. */
   readonly packingLimit: number;
-  /** Load from which a node takes nobody new; 0.7, since hop latency falls off a cliff beyond (DESIGN 4). */
+  /** Load from which a node takes nobody new; 0.7, since hop latency falls off a cliff beyond. */
   readonly maxLoad: number;
 }
 
@@ -38,7 +38,7 @@ export interface PlacementQuestion {
   readonly random: () => number;
 }
 
-/** The highest of a node's loads decides (DESIGN 4). */
+/** The highest of a node's loads decides. */
 export function highestLoad(load: NodeLoad): number {
   return Math.max(load.workerCpu, load.controlCpu);
 }
@@ -47,7 +47,7 @@ export function highestLoad(load: NodeLoad): number {
 export const ASSUMED_LOAD_PER_PEER = 0.01;
 
 /**
- * The placement ladder of DESIGN 4 (SPEC PL1, PL2): a pure function that returns its choice and the reason.
+ * The placement ladder (SPEC PL1, PL2): a pure function that returns its choice and the reason.
  */
 export function selectNode(question: PlacementQuestion): NodeChoice {
   const { nodes, room, limits, inFlight } = question;

@@ -44,7 +44,7 @@ export const CONTROL_VERSION = 1;
 export const MAX_CONTROL_PACKET_BYTES = 4_194_304;
 /** How long either side waits for an answer on a control link, in milliseconds. */
 export const CONTROL_TIMEOUT_MS = 5_000;
-/** How often a media node beats on each control link, in milliseconds (DESIGN 7). */
+/** How often a media node beats on each control link, in milliseconds. */
 export const CONTROL_BEAT_MS = 500;
 
 /** Microseconds of Redis TIME at least, growing with each placement; fits a double's 53 bits until the year 2255. */

@@ -22,7 +22,7 @@ async function refusals(file: string, imported: string, typesOnly = false): Prom
   return (result?.messages ?? []).map(({ message }) => message);
 }
 
-describe('import directions (DESIGN 2)', () => {
+describe('import directions', () => {
   it.each([
     ['edge-signaling/src/session/a.ts', '@plenary/cluster'],
     ['edge-signaling/src/server.ts', 'uWebSockets.js'],

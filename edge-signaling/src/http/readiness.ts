@@ -9,7 +9,7 @@ export interface ReadinessQuestion {
   readonly isIdTaken: () => boolean;
 }
 
-/** Why no new work should come here now; empty when it should. Liveness is another question (DESIGN 7). */
+/** Why no new work should come here now; empty when it should. Liveness is another question. */
 export function reasonsAgainst(question: ReadinessQuestion): string[] {
   const reasons: string[] = [];
   if (question.isStopping()) reasons.push('stopping');

@@ -1,6 +1,6 @@
 import type { Clock } from '@plenary/cluster';
 
-/** How many beats may be missing before a media node counts as gone (DESIGN 7: heard of every 500 ms). */
+/** How many beats may be missing before a media node counts as gone (it beats every 500 ms). */
 export const MISSED_BEATS = 3;
 
 /**

@@ -11,7 +11,7 @@ export type ControlLinksSettings = Omit<ControlLinkSettings, 'mediaNodeId' | 'co
 
 /**
  * One link to each media node. A node that is not announced any more keeps its link while it works: to lose the store
- * is not to lose the node (DESIGN 3).
+ * is not to lose the node.
  */
 export class ControlLinks {
   readonly #settings: ControlLinksSettings;

@@ -16,7 +16,7 @@ export interface HeadsSettings {
 
 /**
  * Tells clients how far their room's log is, so that an event lost by pub/sub is noticed although no other one follows
- * (SPEC LG6). Silent while the store is away.
+ * (SPEC LG7). Silent while the store is away.
  */
 export class Heads {
   readonly #settings: HeadsSettings;

@@ -12,7 +12,7 @@ export interface SessionMedia {
 
 /**
  * One person's presence as this edge serves it. No truth: the store knows where the peer lives, the session token what
- * it may do, the media node what it sends; an edge that dies loses nothing that another cannot read again (DESIGN 3).
+ * it may do, the media node what it sends; an edge that dies loses nothing that another cannot read again.
  */
 export class Session {
   readonly peerId: PeerId;

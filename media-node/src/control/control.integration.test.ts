@@ -266,13 +266,16 @@ describe('a peer', () => {
       'no orphan',
       async () => (await metricSum(testNode.node.metrics, 'plenary_media_orphan_peers')) === 0,
     );
+    // Longer than the grace: it is still here.
+    await new Promise((resolve) => setTimeout(resolve, 2 * testNode.config.orphanGraceMs));
+    expect(await metricSum(testNode.node.metrics, 'plenary_media_peers')).toBe(1);
     await second.call('peer.drop', peer.placed);
     await store.rooms.removePeer(peer.placed.roomId, peer.placed.peerId, peer.placed.epoch, 'left');
     second.close();
     await nothingHeld();
   });
 
-  test('[ST1] with the store away mute works, publish fails and leaves no producer, and all is published on its return', async () => {
+  test('[OU1] with the store away mute works, publish fails and leaves no producer, and all is published on its return', async () => {
     const roomId = testRoom('outage');
     const peer = await TestPeer.admit(store, testNode, edge, roomId);
     const track = await peer.publish('camera');

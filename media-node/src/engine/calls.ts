@@ -17,7 +17,7 @@ export interface EngineContext {
 
 /**
  * Makes one call into mediasoup and counts it: a call costs 0.14 to 0.30 ms of this process' only thread, so the number
- * of calls that a join makes is the join-storm limit (DESIGN 6). What mediasoup throws becomes an error of the table.
+ * of calls that a join makes is the join-storm limit. What mediasoup throws becomes an error of the table.
  * @param refused - what a parameter that mediasoup does not accept means here
  * @throws PlenaryError `refused`; `media_lost` when what the call is about closed meanwhile; `cannot_consume`, `track_not_found`
  */

@@ -23,7 +23,7 @@ import { MediaProducer } from './media-producer.ts';
  */
 const KEY_FRAME_REQUEST_DELAY_MS = 320;
 
-/** Every transport that takes media in is bounded (DESIGN 9): camera in three layers, screen, and audio fit in. */
+/** Every transport that takes media in is bounded: camera in three layers, screen, and audio fit in. */
 export const MAX_INCOMING_BITRATE = 12_000_000;
 
 export type IceChange = 'connected' | 'disconnected';

@@ -11,7 +11,7 @@ const BATCH = 64;
 
 /**
  * Whether a slice can be used on this machine now: large enough, outside the system's ephemeral ports, and every port
- * free (DESIGN 4).
+ * free.
  * @returns the plan, or one sentence that says what is wrong, naming the port
  */
 export async function checkSlice(

@@ -3,7 +3,7 @@ import type { PortSlice } from '@plenary/cluster';
 /** Ports that a slice keeps for pipes at least, beside one per worker for its WebRtcServer. */
 export const MIN_PIPE_PORTS = 8;
 
-/** How a node uses its slice (DESIGN 4): one port per worker for WebRTC over UDP and TCP, the rest for pipes. */
+/** How a node uses its slice: one port per worker for WebRTC over UDP and TCP, the rest for pipes. */
 export interface PortPlan {
   /** The WebRTC port of each worker, by its index. */
   readonly webRtcPorts: readonly number[];

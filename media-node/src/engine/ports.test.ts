@@ -8,7 +8,7 @@ import { selectWorker } from './select-worker.ts';
 const slice = (firstPort: number, lastPort: number) => ({ firstPort, lastPort });
 
 describe('the port slice', () => {
-  test('[RG3] one port per worker, the rest for pipes', () => {
+  test('[PO1] one port per worker, the rest for pipes', () => {
     expect(planPorts(slice(20_000, 20_099), 2)).toEqual({
       webRtcPorts: [20_000, 20_001],
       pipePorts: { min: 20_002, max: 20_099 },
@@ -24,18 +24,18 @@ describe('the port slice', () => {
     ['32768 60999', '32768-32780,32782', slice(32_770, 32_785), 32_781],
     ['1024 65535', '', slice(20_000, 20_099), 20_000],
     ['nonsense', '', slice(20_000, 20_099), undefined],
-  ])('[RG4] with ephemeral ports %j and reserved ones %j', (ephemeral, reserved, given, port) => {
+  ])('[PO2] with ephemeral ports %j and reserved ones %j', (ephemeral, reserved, given, port) => {
     const fault = ephemeralFault(given, ephemeral, reserved);
     if (port === undefined) expect(fault).toBeUndefined();
     else expect(fault).toContain(`port ${port} `);
   });
 
-  test('[RG4] ranges are read as Linux writes them', () => {
+  test('[PO2] ranges are read as Linux writes them', () => {
     expect(parsePortRanges('8080,9148-9200\n')).toEqual([slice(8080, 8080), slice(9148, 9200)]);
     expect(parsePortRanges('\n')).toEqual([]);
   });
 
-  test('[RG5] a port that is taken is named', async () => {
+  test('[PO3] a port that is taken is named', async () => {
     const socket = createSocket('udp4');
     const taken = 12_345;
     await new Promise<void>((resolve) => {

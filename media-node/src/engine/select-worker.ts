@@ -9,7 +9,7 @@ export interface WorkerView {
   readonly roomPeers: number;
 }
 
-/** Peers of one room that stay on one worker before the room spreads (DESIGN 5, "split before it hurts"). */
+/** Peers of one room that stay on one worker before the room spreads . */
 export const WORKER_PACKING_LIMIT = 50;
 /** CPU from which a worker is not packed further. */
 const MAX_PACKING_CPU = 0.7;

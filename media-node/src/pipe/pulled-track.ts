@@ -4,7 +4,7 @@ import type { MediaProducer } from '../engine/media-producer.ts';
 import type { Timers } from '../room/timers.ts';
 import type { HomeSide, PipedTrack, ProducerState } from './home-side.ts';
 
-/** How long nobody must watch before the home stops sending; bytes stop within 2 s (issue 4), in milliseconds. */
+/** How long nobody must watch before the home stops sending; bytes stop within two seconds; in milliseconds. */
 export const PAUSE_DELAY_MS = 1_000;
 /** Wait before a pause that the home did not confirm is said again, in milliseconds. */
 export const RETRY_PAUSE_MS = 1_000;
@@ -32,7 +32,7 @@ type Copy = Pick<MediaProducer, 'setPaused' | 'close' | 'paused'>;
 
 /**
  * The copy of a track on a router that is not its home, counted by those who hold it: while none of them watches, the
- * home pauses it; a linger after the last one let go, it is released (DESIGN 5; SPEC PI3, PI4).
+ * home pauses it; a linger after the last one let go, it is released (SPEC PI3, PI4).
  */
 export class PulledTrack {
   readonly trackId: TrackId;

@@ -20,7 +20,7 @@ function outboxWith() {
   return { metrics, outbox, apply, change };
 }
 
-describe('[ST3] the outbox', () => {
+describe('[OU3] the outbox', () => {
   test('makes a change at once while the store answers', async () => {
     const { outbox, apply, change, metrics } = outboxWith();
     outbox.submit(change('a'));

@@ -19,7 +19,7 @@ export interface Change {
 
 /**
  * What this node has to tell the store although nobody waits for it, such as that tracks ended. While the store is away
- * the changes wait here: losing the store is not losing the truth (DESIGN 3).
+ * the changes wait here: losing the store is not losing the truth.
  */
 export class Outbox {
   readonly #metrics: NodeMetrics;

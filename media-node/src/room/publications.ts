@@ -46,7 +46,7 @@ interface Publication {
 /** What one peer publishes. */
 export class Publications {
   readonly #ports: PublicationPorts;
-  /** One being made is stored as its promise: a repeat of the request gives the same track (DESIGN 8, storms). */
+  /** One being made is stored as its promise: a repeat of the request gives the same track . */
   readonly #byRequest = new Map<RequestId, Publication>();
   readonly #tracks = new Map<TrackId, Publication>();
   #closed = false;

@@ -261,7 +261,7 @@ export class Room {
         try {
           return await store.rooms.publishTrack(this.id, track.stored);
         } catch (thrown) {
-          // The store names a newer placement: the peer lives elsewhere now (DESIGN 3).
+          // The store names a newer placement: the peer lives elsewhere now.
           if (toPlenaryError(thrown).code === 'stale_epoch') this.#peers.get(track.peerId)?.close('replaced');
           throw thrown;
         }

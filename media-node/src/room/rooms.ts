@@ -129,7 +129,7 @@ export class Rooms {
     for (const room of [...this.#rooms.values()]) room.workerDied(workerIndex);
   }
 
-  /** The store answers again: what this node owns is published again (DESIGN 3). */
+  /** The store answers again: what this node owns is published again. */
   storeReturned(): void {
     this.#context.outbox.flush();
     for (const room of this.#rooms.values()) room.republish();

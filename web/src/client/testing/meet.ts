@@ -2,7 +2,7 @@
 import { FakeMediaStreamTrack } from 'fake-mediastreamtrack';
 import { afterEach } from 'vitest';
 import { Meeting, type MeetingOptions } from '../index.ts';
-import type { ScriptedEdge} from './scripted-edge.ts';
+import type { ScriptedEdge } from './scripted-edge.ts';
 import { fakeDevice } from './scripted-edge.ts';
 
 export const EDGE_A = 'http://edge-a.test:3000';

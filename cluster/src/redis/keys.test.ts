@@ -1,0 +1,21 @@
+import { describe, expect, it } from 'vitest';
+import { room } from '../testing/samples.ts';
+import { EDGES_KEY, KEY_PREFIX, MEDIA_NODES_KEY, roomKeys } from './keys.ts';
+
+const hashTagOf = (key: string): string | undefined => /\{([^}]+)\}/.exec(key)?.[1];
+
+describe('keys', () => {
+  it('[ST1] all keys of a room share one hash tag, and no two rooms do', () => {
+    const keys = roomKeys(room('standup'));
+    expect(new Set(keys.map(hashTagOf))).toEqual(new Set(['room:standup']));
+    expect(new Set(keys).size).toBe(keys.length);
+    expect(hashTagOf(roomKeys(room('other'))[0])).not.toBe(hashTagOf(keys[0]));
+  });
+
+  it('[ST1] all keys of the registry share one hash tag, and everything is under our prefix', () => {
+    expect(hashTagOf(EDGES_KEY)).toBe(hashTagOf(MEDIA_NODES_KEY));
+    for (const key of [...roomKeys(room('standup')), EDGES_KEY, MEDIA_NODES_KEY]) {
+      expect(key.startsWith(KEY_PREFIX)).toBe(true);
+    }
+  });
+});
