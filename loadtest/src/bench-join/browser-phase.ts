@@ -4,6 +4,7 @@ import { launchChromium } from '../browser.ts';
 import { makeJoinToken } from '../join-token.ts';
 import type { PageJoin, PageJoinResult } from './page/page.ts';
 import { startPageServer } from './page-server.ts';
+import type { FirstPackets } from './proxy-thread.ts';
 import { meanBetween, readServerSums } from './server-times.ts';
 import type { ServerTimes } from './server-times.ts';
 import { startSite } from './site.ts';
@@ -100,9 +101,9 @@ async function measureJoins(
     const { context, page } = await openPage(browser, pageUrl);
     try {
       const join = pageJoin(site, `viewer-${row.start}-${round}`, row.start === 'warm');
-      site.packets?.reset();
+      await site.proxy?.reset();
       const result = await page.evaluate((request) => window.plenaryBench.join(request), join);
-      timings.push(withPackets(result, site));
+      timings.push(withPackets(result, await site.proxy?.firstPackets()));
       for (const warning of result.warnings) warnings.add(warning);
     } catch (error) {
       failures.push(error instanceof Error ? (error.message.split('\n')[0] ?? error.message) : String(error));
@@ -124,8 +125,7 @@ async function measureJoins(
 }
 
 /** Adds what the proxy saw, in the same milliseconds since `join()`. */
-function withPackets(result: PageJoinResult, site: Site): StepTimings {
-  const { audio, video } = site.packets?.first ?? {};
+function withPackets(result: PageJoinResult, { audio, video }: FirstPackets = {}): StepTimings {
   return {
     ...result.timings,
     ...(audio === undefined ? {} : { firstAudioSent: audio - result.joinedAtMs }),

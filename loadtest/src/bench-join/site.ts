@@ -1,7 +1,7 @@
 import { startLocalCluster } from '@plenary/deploy/local-cluster';
 import type { LocalCluster } from '@plenary/deploy/local-cluster';
-import { ImpairmentProxy, roundTrip } from '../impairment/index.ts';
-import { PacketWatch } from './packet-watch.ts';
+import { roundTrip } from '../impairment/index.ts';
+import { ProxyThread } from './proxy-thread.ts';
 
 /** What is announced to clients when the proxy stands in front of the node, which itself is on 127.0.0.1. */
 const PROXY_ADDRESS = '127.0.0.2';
@@ -10,7 +10,7 @@ export interface Site {
   readonly cluster: LocalCluster;
   readonly edgeUrl: string;
   /** Absent where no proxy stands between. */
-  readonly packets?: PacketWatch;
+  readonly proxy?: ProxyThread;
   close(): Promise<void>;
 }
 
@@ -33,8 +33,7 @@ export async function startSite(roundTripMs: number): Promise<Site> {
     listenIp: '127.0.0.1',
     mediaNode: () => ({ announcedAddress: PROXY_ADDRESS }),
   });
-  const packets = new PacketWatch();
-  let proxy: ImpairmentProxy | undefined;
+  let proxy: ProxyThread | undefined;
   try {
     const edgePort = Number(new URL(firstOf(cluster.edges).url).port);
     // The one worker's WebRTC port is the first of the slice; the others are for pipes.
@@ -44,16 +43,15 @@ export async function startSite(roundTripMs: number): Promise<Site> {
       listen: { host: PROXY_ADDRESS, port },
       target: { host: '127.0.0.1', port },
     });
-    proxy = await ImpairmentProxy.start({
+    proxy = await ProxyThread.start({
       links: [link('tcp', edgePort), link('udp', mediaPort), link('tcp', mediaPort)],
       impairment: roundTrip(roundTripMs),
-      onDelivered: packets.observe,
     });
     const running = proxy;
     return {
       cluster,
       edgeUrl: `http://${PROXY_ADDRESS}:${edgePort}`,
-      packets,
+      proxy: running,
       close: async () => {
         await running.close();
         await cluster.stop();
