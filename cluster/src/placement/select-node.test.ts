@@ -74,7 +74,7 @@ describe('selectNode', () => {
 
   it('[PL2] counts placements that a node has not reported yet', () => {
     const nodes = [inGra('gra-1', loaded(0.1)), inGra('gra-2', loaded(0.2))];
-    const inFlight = new Map([[mediaNode('gra-1'), 20]]);
+    const inFlight = new Map([[mediaNode('gra-1'), 30]]);
     expect(ask({ nodes, inFlight })).toMatchObject({ mediaNodeId: 'gra-2' });
   });
 

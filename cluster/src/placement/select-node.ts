@@ -43,8 +43,12 @@ export function highestLoad(load: NodeLoad): number {
   return Math.max(load.workerCpu, load.controlCpu);
 }
 
-/** What one more placement is taken to add to a node's load until its next report tells the truth. */
-export const ASSUMED_LOAD_PER_PEER = 0.01;
+/**
+ * What one more placement is taken to add to a node's load until its next report tells the truth: a join costs some 3 ms
+ * of the control process' CPU and as much of a worker's (`npm run bench:join`), spread over the second or two between two
+ * reports, and then media. Too high a guess turns people away from an idle node in a burst.
+ */
+export const ASSUMED_LOAD_PER_PEER = 0.004;
 
 /**
  * The placement ladder (SPEC PL1, PL2): a pure function that returns its choice and the reason.

@@ -8,7 +8,6 @@ export const JOIN_STEPS = [
   'consumed',
   'iceConnected',
   'dtlsConnected',
-  'firstAudioPacket',
   'firstFrame',
   'sendConnected',
   'published',
