@@ -9,6 +9,7 @@ import { NodeLinks } from './control/node-links.ts';
 import { checkSlice } from './engine/port-checks.ts';
 import type { PortPlan } from './engine/port-plan.ts';
 import { WORKER_PACKING_LIMIT } from './engine/select-worker.ts';
+import { workerBinaryFault } from './engine/worker-binary.ts';
 import { WorkerPool } from './engine/worker-pool.ts';
 import { healthHandler } from './health.ts';
 import type { Readiness } from './health.ts';
@@ -136,6 +137,8 @@ export class MediaNode {
    */
   static async start(options: MediaNodeOptions): Promise<MediaNode> {
     const { config } = options;
+    const missing = await workerBinaryFault(config.workerBin);
+    if (missing !== undefined) throw new StartRefused(missing);
     const ports = await checkSlice(config.portSlice, config.workers, config.listenIp);
     if ('fault' in ports) throw new StartRefused(`PLENARY_PORT_SLICE ${sliceOf(config)}: ${ports.fault}`);
     const node = new MediaNode(options, ports);
