@@ -115,12 +115,28 @@ const SESSION = z.object({
   edges: z.array(EDGE_HINT).max(64),
 });
 
-const PER_CONSUMER = z.object({
+/** What may be changed of one consumer; absent fields stay as they are. */
+export const CONSUMER_UPDATE = z.object({
   consumerId: CONSUMER_ID,
   paused: z.boolean().optional(),
   preferredLayers: PREFERRED_LAYERS.optional(),
   /** 1 to 255; the higher, the sooner it gets bandwidth. */
   priority: z.int().min(1).max(255).optional(),
+});
+
+/** Changes of several consumers in one request. */
+export const CONSUMER_UPDATES = z.object({
+  consumers: z.array(CONSUMER_UPDATE).min(1).max(MAX_SUBSCRIBE_BATCH),
+});
+
+/** What a publisher says of a new track. */
+export const TRACK_PUBLICATION = z.object({
+  requestId: REQUEST_ID,
+  transportId: TRANSPORT_ID,
+  kind: MEDIA_KIND,
+  source: TRACK_SOURCE,
+  rtpParameters: RTP_PARAMETERS,
+  paused: z.boolean(),
 });
 
 /** Requests of the client, each acknowledged. */
@@ -173,14 +189,7 @@ export const CLIENT_REQUESTS = {
   },
   'track.publish': {
     says: 'Publishes a track on the sending transport. A repeat with the same requestId gives the same track.',
-    payload: z.object({
-      requestId: REQUEST_ID,
-      transportId: TRANSPORT_ID,
-      kind: MEDIA_KIND,
-      source: TRACK_SOURCE,
-      rtpParameters: RTP_PARAMETERS,
-      paused: z.boolean(),
-    }),
+    payload: TRACK_PUBLICATION,
     reply: z.object({ trackId: TRACK_ID }),
   },
   'track.pause': {
@@ -208,7 +217,7 @@ export const CLIENT_REQUESTS = {
   },
   'consumers.update': {
     says: 'Pauses, resumes, or sets layers and priority of consumers. Ids that are gone already are no error.',
-    payload: z.object({ consumers: z.array(PER_CONSUMER).min(1).max(MAX_SUBSCRIBE_BATCH) }),
+    payload: CONSUMER_UPDATES,
     reply: NOTHING,
   },
   'chat.post': {

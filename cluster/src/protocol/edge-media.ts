@@ -4,7 +4,7 @@
  * request about a peer carries the epoch it was issued under, and the node refuses one older than it has seen (EP2).
  */
 import { z } from 'zod';
-import { CONSUMER_OFFER, MEDIA_REQUEST } from './client-edge.ts';
+import { CONSUMER_OFFER, CONSUMER_UPDATES, MEDIA_REQUEST, TRACK_PUBLICATION } from './client-edge.ts';
 import { NOTHING, WIRE_ERROR } from './define.ts';
 import type {
   NoticeInputOf,
@@ -21,7 +21,6 @@ import {
   INCARNATION,
   MEDIA_NODE_ID,
   PEER_ID,
-  REQUEST_ID,
   ROOM_ID,
   ROUTER_ID,
   TRACK_ID,
@@ -31,7 +30,6 @@ import {
   DTLS_PARAMETERS,
   ICE_PARAMETERS,
   MEDIA_KIND,
-  PREFERRED_LAYERS,
   RTP_PARAMETERS,
   TRACK_SOURCE,
   TRANSPORT_OFFER,
@@ -123,14 +121,7 @@ export const CONTROL_REQUESTS = {
   },
   'track.publish': {
     says: 'Creates a producer and publishes its track record. A repeat with the same requestId gives the same track.',
-    payload: PLACED_PEER.extend({
-      requestId: REQUEST_ID,
-      transportId: TRANSPORT_ID,
-      kind: MEDIA_KIND,
-      source: TRACK_SOURCE,
-      rtpParameters: RTP_PARAMETERS,
-      paused: z.boolean(),
-    }),
+    payload: PLACED_PEER.extend(TRACK_PUBLICATION.shape),
     reply: z.object({ trackId: TRACK_ID, events: z.array(LOGGED_EVENT) }),
   },
   'track.pause': {
@@ -155,19 +146,7 @@ export const CONTROL_REQUESTS = {
   },
   'consumers.update': {
     says: 'Pauses, resumes, or sets layers and priority of consumers.',
-    payload: PLACED_PEER.extend({
-      consumers: z
-        .array(
-          z.object({
-            consumerId: CONSUMER_ID,
-            paused: z.boolean().optional(),
-            preferredLayers: PREFERRED_LAYERS.optional(),
-            priority: z.int().min(1).max(255).optional(),
-          }),
-        )
-        .min(1)
-        .max(64),
-    }),
+    payload: PLACED_PEER.extend(CONSUMER_UPDATES.shape),
     reply: NOTHING,
   },
   'pipe.locate': {
