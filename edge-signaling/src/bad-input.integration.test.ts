@@ -167,6 +167,7 @@ describe('floods and garbage', () => {
   it('[RL1] [RL2] a flooding socket is first refused, then dropped with the reason', async () => {
     const client = await cluster.client();
     await client.join('flood');
+    expect(await client.refusal('roster.page', { cursor: '' })).toBe('ok');
     const answers = new Set<string>();
     for (let index = 0; index < 600; index += 1) {
       client.socket.emit(
@@ -179,7 +180,9 @@ describe('floods and garbage', () => {
     }
     expect((await client.notice('bye')).code).toBe('flooding');
     await waitFor('the connection to close', () => client.isClosed);
-    expect([...answers].sort()).toEqual(['ok', 'rate_limited']);
+    // What was allowed may still have been waiting for the store when the socket was dropped.
+    answers.delete('ok');
+    expect([...answers]).toEqual(['rate_limited']);
   });
 
   it('[RL2] frames that carry no message at all are limited too', async () => {

@@ -1,5 +1,5 @@
 import type { types } from 'mediasoup';
-import { TRACK_ID } from '@plenary/cluster';
+import { PlenaryError, TRACK_ID } from '@plenary/cluster';
 import type { TrackId } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 import { callMediasoup } from './calls.ts';
@@ -28,7 +28,10 @@ export class SpeakerObserver {
     this.#metrics = metrics;
   }
 
-  /** @param onVolumes - called each interval in which anybody is heard, and once with nobody when silence begins */
+  /**
+   * @param onVolumes - called each interval in which anybody is heard, and once with nobody when silence begins
+   * @throws PlenaryError `media_lost` when the router closed meanwhile
+   */
   static async create(
     router: types.Router,
     metrics: NodeMetrics,
@@ -53,6 +56,11 @@ export class SpeakerObserver {
     observer.on('silence', () => {
       onVolumes([]);
     });
+    // What was being made while the router closed is not among what mediasoup closes with it.
+    if (router.closed) {
+      observer.close();
+      throw new PlenaryError('media_lost');
+    }
     return new SpeakerObserver(observer, metrics);
   }
 

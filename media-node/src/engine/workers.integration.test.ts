@@ -268,6 +268,22 @@ describe('speakers', () => {
     router.close();
     await untilFreed(metrics);
   });
+
+  test('[EP5] a router that closes while its listener is being made leaves none behind', async () => {
+    const { pool, metrics } = await startPool(1);
+    const router = await routerOn(pool, 0);
+    const entry = await router.createPipePort({ reach: 'loopback', srtp: false }, () => undefined);
+    const rtpParameters = opusParameters();
+    const trackId = TRACK_ID.parse('microphone');
+    const producer = await entry.produce(
+      { trackId, kind: 'audio', rtpParameters, paused: false },
+      () => undefined,
+    );
+    const observing = router.observeSpeaker(producer, () => undefined);
+    router.close();
+    await expect(observing).rejects.toMatchObject({ code: 'media_lost' });
+    await untilFreed(metrics);
+  });
 });
 
 describe('a worker that dies', () => {
