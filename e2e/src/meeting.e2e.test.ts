@@ -100,6 +100,55 @@ describe('a meeting', () => {
     await untilNothingIsLeft();
   });
 
+  it('[SP2] who speaks is marked on the other node’s page, and a shared screen takes its stage', async () => {
+    const ann = await enter(here, 'speaking', 'Ann');
+    const bob = await enter(there, 'speaking', 'Bob');
+    await until(
+      'Bob’s tile is marked while the fake microphone beeps',
+      () => ann.page.locator('[data-testid=tile][data-peer-name=Bob]').getAttribute('data-speaking'),
+      (speaking) => speaking === 'true',
+    );
+    await ann.page.getByTestId('screen-button').click();
+    await until(
+      'Ann’s screen is on Bob’s stage, with a picture',
+      () =>
+        bob.page
+          .getByTestId('stage-main')
+          .locator('[data-testid=tile][data-source=screen][data-has-video=true]')
+          .count(),
+      (screens) => screens === 1,
+    );
+    await Promise.all([ann.leave(), bob.leave()]);
+    await untilNothingIsLeft();
+  });
+
+  it('fits a phone: every button is in the window, and nothing scrolls sideways', async () => {
+    const phone = { width: 360, height: 740 };
+    const ann = await Participant.open(browser, here, 'phone', 'Ann', phone);
+    people.push(ann);
+    const fits = async (): Promise<void> => {
+      const buttons = await ann.page.locator('button:visible').evaluateAll((elements) =>
+        elements.map((element) => {
+          const { left, right, top, bottom } = element.getBoundingClientRect();
+          return { left, right, top, bottom };
+        }),
+      );
+      expect(buttons.length).toBeGreaterThan(0);
+      for (const box of buttons) {
+        expect(Math.min(box.left, box.top)).toBeGreaterThanOrEqual(0);
+        expect(box.right).toBeLessThanOrEqual(phone.width);
+        expect(box.bottom).toBeLessThanOrEqual(phone.height);
+      }
+      const width = await ann.page.evaluate(() => document.documentElement.scrollWidth);
+      expect(width).toBeLessThanOrEqual(phone.width);
+    };
+    await fits();
+    await ann.join();
+    await fits();
+    await ann.leave();
+    await untilNothingIsLeft();
+  });
+
   it('[SE5] a closed tab takes its tile along, without a word from the person', async () => {
     const ann = await enter(here, 'closing', 'Ann');
     const bob = await enter(there, 'closing', 'Bob');
