@@ -21,7 +21,7 @@ export function createMetrics(withProcess: boolean) {
     labelNames: readonly Label[] = [],
   ) => new Counter<Label>({ name: `plenary_${name}`, help, labelNames: [...labelNames], registers });
 
-  return {
+  const metrics = {
     registry,
     workers: gauge('media_workers', 'mediasoup workers that are alive'),
     workerDeaths: counter('media_worker_deaths_total', 'Workers that died without being asked to'),
@@ -47,4 +47,8 @@ export function createMetrics(withProcess: boolean) {
     store: gauge('store_available', '1 while the store answers'),
     outbox: gauge('media_outbox', 'Changes that wait for the store to return'),
   };
+  // A series that is absent until it is first used looks like a process that is not watched.
+  for (const kind of ['webrtc', 'pipe'] as const) metrics.transports.set({ kind }, 0);
+  for (const side of ['asking', 'home'] as const) metrics.pipes.set({ side }, 0);
+  return metrics;
 }
