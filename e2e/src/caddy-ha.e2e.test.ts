@@ -222,7 +222,7 @@ describe('Caddyfile.ha.example', () => {
         expect((await neighbour.get('/')).status).toBe(200);
       }
       await first.kill('SIGKILL');
-      for (let round = 0; round < 10; round++) {
+      for (let round = 0; round < 60; round++) {
         expect((await neighbour.get('/')).status).toBe(200);
       }
       await second.kill('SIGKILL');
