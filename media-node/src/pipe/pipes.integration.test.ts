@@ -77,8 +77,8 @@ describe('a pipe between two nodes', () => {
         camera.trackId,
       ]);
     }
-    expect(await metricBy(away.node.metrics, 'plenary_media_pipes', 'side')).toEqual({ asking: 1 });
-    expect(await metricBy(home.node.metrics, 'plenary_media_pipes', 'side')).toEqual({ home: 1 });
+    expect(await metricBy(away.node.metrics, 'plenary_media_pipes', 'side')).toEqual({ asking: 1, home: 0 });
+    expect(await metricBy(home.node.metrics, 'plenary_media_pipes', 'side')).toEqual({ asking: 0, home: 1 });
     expect(await metricSum(away.node.metrics, 'plenary_media_piped_producers')).toBe(2);
     expect(await metricSum(home.node.metrics, 'plenary_media_pipe_consumers')).toBe(2);
 
