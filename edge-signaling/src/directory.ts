@@ -7,6 +7,8 @@ export const DIRECTORY_REFRESH_MS = 1_000;
 /** A node reports its load about this often; placements older than this are in its report. */
 const IN_FLIGHT_MS = 2_000;
 const FORGET_AFTER_MS = 3_600_000;
+/** A page that an edge served may live on for this long after the edge is gone, in milliseconds. */
+const REMEMBER_EDGE_URLS_MS = 24 * 3_600_000;
 
 export interface DirectorySettings {
   readonly registry: Registry;
@@ -23,6 +25,7 @@ export interface DirectorySettings {
 export class Directory {
   readonly #settings: DirectorySettings;
   readonly #lastSeenMs = new Map<string, number>();
+  readonly #edgeUrlSeenMs = new Map<string, number>();
   #nodes: readonly MediaNodeRecord[] = [];
   #edges: readonly EdgeRecord[] = [];
   #placements: { readonly mediaNodeId: MediaNodeId; readonly atMs: number }[] = [];
@@ -50,6 +53,11 @@ export class Directory {
 
   get edges(): readonly EdgeRecord[] {
     return this.#edges;
+  }
+
+  /** The URLs of all edges that lived within the last day: their pages go on at the others. */
+  rememberedEdgeUrls(): readonly string[] {
+    return [...this.#edgeUrlSeenMs.keys()];
   }
 
   /** Reads the registry now; callers at the same time share one reading. Never throws: what is known stays. */
@@ -94,9 +102,15 @@ export class Directory {
       this.#edges = edges;
       this.#certainSinceMs ??= nowMs;
       for (const node of nodes) this.#lastSeenMs.set(node.mediaNodeId, nowMs);
-      for (const edge of edges) this.#lastSeenMs.set(edge.edgeId, nowMs);
+      for (const edge of edges) {
+        this.#lastSeenMs.set(edge.edgeId, nowMs);
+        this.#edgeUrlSeenMs.set(edge.publicUrl, nowMs);
+      }
       for (const [id, atMs] of this.#lastSeenMs) {
         if (nowMs - atMs > FORGET_AFTER_MS) this.#lastSeenMs.delete(id);
+      }
+      for (const [url, atMs] of this.#edgeUrlSeenMs) {
+        if (nowMs - atMs > REMEMBER_EDGE_URLS_MS) this.#edgeUrlSeenMs.delete(url);
       }
       onRead(nodes);
     } catch (fault) {

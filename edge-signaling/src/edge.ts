@@ -3,6 +3,7 @@ import type { Clock, ClusterStore, EdgeRecord, Logger } from '@plenary/cluster';
 import { Authenticator } from './auth/authenticate.ts';
 import type { EdgeConfig } from './config.ts';
 import { Directory } from './directory.ts';
+import { EdgeNews } from './room/edge-news.ts';
 import { createAddressReader } from './http/client-address.ts';
 import { handleGuestToken } from './http/guest-token.ts';
 import { createOriginCheck } from './http/origins.ts';
@@ -72,7 +73,10 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
     registry,
     clock,
     reportFault,
-    onRead: (nodes) => links.reconcile(nodes),
+    onRead: (nodes) => {
+      links.reconcile(nodes);
+      edgeNews.tell();
+    },
   });
   // The links tell the watch, and the departures that the watch needs use the links.
   const caller = { kind: 'edge', id: edgeId, incarnation } as const;
@@ -87,6 +91,7 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
       onPeerLost: (...news) => mediaWatch.onPeerLost(...news),
     },
   );
+  const edgeNews = new EdgeNews({ hints: () => edgeHints(directory), localRooms, channel });
   const departures = new Departures({ edgeId, rooms, links, channel, metrics, reportFault });
   const mediaWatch = new MediaWatch({ rooms, localRooms, departures, channel, metrics, reportFault });
   const placer = new Placer({
@@ -184,8 +189,11 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
     { sockets: config.socketsPerAddress, connectsPerSecond: config.connectsPerAddress },
     clock,
   );
-  const edgeUrls = (): string[] => [publicUrl, ...directory.edges.map((edge) => edge.publicUrl)];
-  const isOriginAllowed = createOriginCheck({ allowed: config.allowedOrigins, publicUrl, edgeUrls });
+  const isOriginAllowed = createOriginCheck({
+    allowed: config.allowedOrigins,
+    publicUrl,
+    edgeUrls: () => directory.rememberedEdgeUrls(),
+  });
   const guestToken = handleGuestToken({
     apiKeys: config.apiKeys,
     takeGuestToken: (address) => addressLimits.takeGuestToken(address),
@@ -206,7 +214,7 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
       ...(config.guests ? { 'POST /api/guest-token': guestToken } : {}),
     },
     otherwise: config.webRoot === undefined ? noStaticFiles : await createStaticFiles(config.webRoot),
-    contentSecurityPolicy: () => contentSecurityPolicy(edgeUrls()),
+    contentSecurityPolicy: contentSecurityPolicy(publicUrl),
     onFault: (fault) => reportFault('http', fault),
   });
 

@@ -35,6 +35,20 @@ describe('a meeting over two edges', () => {
     expect(hints).toMatchObject([{ edgeId: 'edge-1' }, { edgeId: 'edge-2' }]);
   });
 
+  it('[SE12][LC6] people hear of an edge that comes, and of one that goes, which ends no connection but its own', async () => {
+    const ann = await cluster.client(0);
+    await ann.join('news');
+    const told = (ids: readonly string[]): boolean =>
+      ann
+        .noticesOf('edges')
+        .some(({ edges }) => JSON.stringify(edges.map(({ edgeId }) => edgeId)) === JSON.stringify(ids));
+    const third = await cluster.addEdge('edge-3');
+    await waitFor('news of the third edge', () => told(['edge-1', 'edge-2', 'edge-3']));
+    await third.stop();
+    await waitFor('news that it is gone', () => ann.noticesOf('edges').at(-1)?.edges.length === 2);
+    expect(ann.isClosed).toBe(false);
+  });
+
   it('[SE10] people on two edges see each other join, publish, mute, talk and leave, in one order', async () => {
     const [ann, bob] = [await cluster.client(0), await cluster.client(1)];
     const annJoined = await ann.join('both');

@@ -142,7 +142,8 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
       for (const client of [...clients]) client.bye(error);
     },
     close: () => {
-      io.disconnectSockets(true);
+      // Without `local` the adapter would carry this to every edge, and end every meeting's connections.
+      io.local.disconnectSockets(true);
       carrier.close();
     },
   };

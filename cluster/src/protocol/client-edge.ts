@@ -101,6 +101,7 @@ export type MediaOffer = z.infer<typeof MEDIA_OFFER>;
 
 /** An edge that a client may use when its own is gone. */
 export const EDGE_HINT = z.object({ edgeId: EDGE_ID, datacenter: DATACENTER_ID, url: z.url().max(512) });
+export type EdgeHint = z.infer<typeof EDGE_HINT>;
 
 const SESSION = z.object({
   peerId: PEER_ID,
@@ -243,6 +244,9 @@ export const CLIENT_REQUESTS = {
   },
 } as const;
 
+/** While anybody is heard, `speakers` is told again at least this often, in milliseconds: it may be lost. */
+export const SPEAKERS_REPEAT_MS = 2_000;
+
 /** Notices of the edge. */
 export const EDGE_NOTICES = {
   event: { says: 'Something happened in the room.', payload: LOGGED_EVENT },
@@ -250,8 +254,12 @@ export const EDGE_NOTICES = {
     says: 'The id of the room’s last event, now and then: a client that is behind it sends `sync`.',
     payload: z.object({ lastEventId: EVENT_ID }),
   },
+  edges: {
+    says: 'The edges that the client may go to, whenever they change; in place of those that it was told before.',
+    payload: z.object({ edges: z.array(EDGE_HINT).max(64) }),
+  },
   speakers: {
-    says: 'Who is heard now and how loud, as one media node hears its own peers. May be lost.',
+    says: 'Who is heard now and how loud, as one media node hears its own peers. Repeated, since it may be lost.',
     payload: z.object({
       mediaNodeId: MEDIA_NODE_ID,
       speakers: z

@@ -29,7 +29,7 @@ export interface RouterSettings {
   readonly routes: Readonly<Record<string, HttpHandler>>;
   /** Answers what no route does. */
   readonly otherwise: HttpHandler;
-  readonly contentSecurityPolicy: () => string;
+  readonly contentSecurityPolicy: string;
   readonly onFault: (fault: unknown) => void;
 }
 
@@ -55,7 +55,7 @@ export function createRouter(settings: RouterSettings): (request: HttpRequest) =
     }
     const headers = {
       ...SECURITY_HEADERS,
-      'content-security-policy': settings.contentSecurityPolicy(),
+      'content-security-policy': settings.contentSecurityPolicy,
       ...response.headers,
     };
     return { ...response, headers };
@@ -67,14 +67,16 @@ function methodNotAllowed(): HttpResponse {
 }
 
 /**
- * What the web app may load and where it may connect: itself, and the sockets of this cluster's edges, since a client
- * whose edge is gone goes to another one.
+ * What the web app may load and where it may connect. It may open sockets anywhere: a policy stands as long as the page
+ * does, and a page that lives through the death of its edge goes to edges that did not exist when it was loaded.
+ *
+ * @param publicUrl - a page that came by `https` may not connect without TLS; browsers would refuse that anyway
  */
-export function contentSecurityPolicy(edgeUrls: readonly string[]): string {
-  const sockets = edgeUrls.flatMap((url) => [url, url.replace(/^http/, 'ws')]);
+export function contentSecurityPolicy(publicUrl: string): string {
+  const schemes = publicUrl.startsWith('https:') ? 'https: wss:' : 'http: ws: https: wss:';
   return [
     "default-src 'self'",
-    `connect-src ${["'self'", ...new Set(sockets)].join(' ')}`,
+    `connect-src 'self' ${schemes}`,
     "img-src 'self' data: blob:",
     "media-src 'self' blob: mediastream:",
     "style-src 'self' 'unsafe-inline'",

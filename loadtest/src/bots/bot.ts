@@ -289,6 +289,7 @@ export class Bot {
         this.note(`${notice.name}: ${notice.payload.code}`);
         return;
       case 'head':
+      case 'edges':
       case 'speakers':
       case 'session.renewed':
         return;

@@ -3,6 +3,7 @@ import { CONSUMER_ID } from '@plenary/cluster';
 import type { ConsumerId, MediaKind, PreferredLayers, RtpParameters } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 import { callMediasoup, noteCall } from './calls.ts';
+import { PauseSwitch } from './pause-switch.ts';
 import { toRtpParameters } from './rtp-parameters.ts';
 
 export interface ConsumerEvents {
@@ -19,6 +20,7 @@ export class MediaConsumer {
   readonly rtpParameters: RtpParameters;
   readonly #consumer: types.Consumer;
   readonly #metrics: NodeMetrics;
+  readonly #pause: PauseSwitch;
 
   constructor(consumer: types.Consumer, use: 'peer' | 'pipe', metrics: NodeMetrics, on: ConsumerEvents) {
     this.id = CONSUMER_ID.parse(consumer.id);
@@ -26,6 +28,14 @@ export class MediaConsumer {
     this.rtpParameters = toRtpParameters(consumer.rtpParameters);
     this.#consumer = consumer;
     this.#metrics = metrics;
+    this.#pause = new PauseSwitch(consumer.paused, (paused) =>
+      callMediasoup(
+        metrics,
+        paused ? 'consumer.pause' : 'consumer.resume',
+        () => (paused ? consumer.pause() : consumer.resume()),
+        'media_lost',
+      ),
+    );
     const gauge = use === 'peer' ? metrics.consumers : metrics.pipeConsumers;
     gauge.inc();
     let cause: 'closed' | 'producer_closed' = 'closed';
@@ -63,14 +73,8 @@ export class MediaConsumer {
    * Pauses or resumes; the state it has already costs no call. On resume the worker asks for the key frame by itself.
    * @throws PlenaryError `media_lost`
    */
-  async setPaused(paused: boolean): Promise<void> {
-    if (this.#consumer.paused === paused) return;
-    await callMediasoup(
-      this.#metrics,
-      paused ? 'consumer.pause' : 'consumer.resume',
-      () => (paused ? this.#consumer.pause() : this.#consumer.resume()),
-      'media_lost',
-    );
+  setPaused(paused: boolean): Promise<void> {
+    return this.#pause.set(paused);
   }
 
   /** @throws PlenaryError `media_lost` */

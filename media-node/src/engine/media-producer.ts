@@ -3,6 +3,7 @@ import { TRACK_ID } from '@plenary/cluster';
 import type { MediaKind, TrackId } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 import { callMediasoup, noteCall } from './calls.ts';
+import { PauseSwitch } from './pause-switch.ts';
 
 /** A producer: either a track's home (`home`), or its copy on another router, fed by a pipe (`piped`). */
 export class MediaProducer {
@@ -10,6 +11,7 @@ export class MediaProducer {
   readonly kind: MediaKind;
   readonly #producer: types.Producer;
   readonly #metrics: NodeMetrics;
+  readonly #pause: PauseSwitch;
 
   /** @param onClosed - called once, whatever the cause; absent causes are closings by the caller itself too */
   constructor(
@@ -22,6 +24,14 @@ export class MediaProducer {
     this.kind = producer.kind;
     this.#producer = producer;
     this.#metrics = metrics;
+    this.#pause = new PauseSwitch(producer.paused, (paused) =>
+      callMediasoup(
+        metrics,
+        paused ? 'producer.pause' : 'producer.resume',
+        () => (paused ? producer.pause() : producer.resume()),
+        'media_lost',
+      ),
+    );
     const gauge = use === 'home' ? metrics.producers : metrics.pipedProducers;
     gauge.inc();
     let cause: 'closed' | 'transport_closed' = 'closed';
@@ -43,14 +53,8 @@ export class MediaProducer {
   }
 
   /** Pauses or resumes; the state it has already costs no call. @throws PlenaryError `media_lost` */
-  async setPaused(paused: boolean): Promise<void> {
-    if (this.#producer.paused === paused) return;
-    await callMediasoup(
-      this.#metrics,
-      paused ? 'producer.pause' : 'producer.resume',
-      () => (paused ? this.#producer.pause() : this.#producer.resume()),
-      'media_lost',
-    );
+  setPaused(paused: boolean): Promise<void> {
+    return this.#pause.set(paused);
   }
 
   close(): void {

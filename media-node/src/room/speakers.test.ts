@@ -1,4 +1,4 @@
-import { ROUTER_ID, TRACK_ID } from '@plenary/cluster';
+import { ROUTER_ID, SPEAKERS_REPEAT_MS, TRACK_ID } from '@plenary/cluster';
 import { describe, expect, test } from 'vitest';
 import { testPeerId } from '../testing/test-node.ts';
 import { MAX_SPEAKERS, RoomSpeakers, rankSpeakers } from './speakers.ts';
@@ -36,5 +36,27 @@ describe('[SP1] speakers', () => {
     speakers.routerGone(two);
     expect(told.at(-1)).toEqual([]);
     expect(told).toHaveLength(5);
+  });
+
+  test('are told again while they go on, since a notice may be lost; silence is not', () => {
+    let nowMs = 0;
+    const told: (readonly Speaker[])[] = [];
+    const speakers = new RoomSpeakers(
+      peerOf,
+      (now) => told.push(now),
+      () => nowMs,
+    );
+    const router = ROUTER_ID.parse('one');
+    speakers.heard(router, [volume('a1', -40)]);
+    nowMs = SPEAKERS_REPEAT_MS - 1;
+    speakers.heard(router, [volume('a1', -40)]);
+    expect(told).toHaveLength(1);
+    nowMs = SPEAKERS_REPEAT_MS;
+    speakers.heard(router, [volume('a1', -40)]);
+    expect(told).toHaveLength(2);
+    speakers.heard(router, []);
+    nowMs *= 3;
+    speakers.heard(router, []);
+    expect(told).toHaveLength(3);
   });
 });

@@ -1,3 +1,4 @@
+import { SPEAKERS_REPEAT_MS } from '@plenary/cluster';
 import type { ControlNotice, PeerId, RouterId, TrackId } from '@plenary/cluster';
 import type { TrackVolume } from '../engine/speaker-observer.ts';
 
@@ -39,15 +40,23 @@ export class RoomSpeakers {
   readonly #peerOf: (trackId: TrackId) => PeerId | undefined;
   readonly #tell: (speakers: readonly Speaker[]) => void;
   readonly #volumes = new Map<RouterId, readonly TrackVolume[]>();
+  readonly #nowMs: () => number;
   #told: readonly Speaker[] = [];
+  #toldAtMs = 0;
 
-  /** @param tell - called on each change; an empty list says that nobody is heard any more */
+  /**
+   * @param tell - called on each change, and again each {@link SPEAKERS_REPEAT_MS} while anybody is heard, since
+   *   notices may be lost; an empty list says that nobody is heard any more
+   * @param nowMs - a clock that only goes forward, in milliseconds
+   */
   constructor(
     peerOf: (trackId: TrackId) => PeerId | undefined,
     tell: (speakers: readonly Speaker[]) => void,
+    nowMs: () => number = () => performance.now(),
   ) {
     this.#peerOf = peerOf;
     this.#tell = tell;
+    this.#nowMs = nowMs;
   }
 
   heard(routerId: RouterId, volumes: readonly TrackVolume[]): void {
@@ -62,8 +71,11 @@ export class RoomSpeakers {
 
   #update(): void {
     const now = rankSpeakers([...this.#volumes.values()].flat(), this.#peerOf);
-    if (!speakersDiffer(this.#told, now)) return;
+    const nowMs = this.#nowMs();
+    const repeat = now.length > 0 && nowMs - this.#toldAtMs >= SPEAKERS_REPEAT_MS;
+    if (!repeat && !speakersDiffer(this.#told, now)) return;
     this.#told = now;
+    this.#toldAtMs = nowMs;
     this.#tell(now);
   }
 }

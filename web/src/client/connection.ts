@@ -3,7 +3,14 @@ import type { ClientReply, ClientRequestInput, ClientRequestName } from '@plenar
 import { RECONNECT_BACKOFF, fullJitterMs } from './backoff.ts';
 import type { ConnectionEvent } from './connection-state.ts';
 import type { ClientLog, Counters } from './counters.ts';
-import { normaliseEdgeUrl, withEdges, withFailedEdge, withWorkingEdge, type EdgeList } from './edge-list.ts';
+import {
+  normaliseEdgeUrl,
+  withCurrentEdges,
+  withEdges,
+  withFailedEdge,
+  withWorkingEdge,
+  type EdgeList,
+} from './edge-list.ts';
 import { EdgeLink, type ParsedNotice } from './rpc.ts';
 import type { SignallingPort } from './signalling-port.ts';
 
@@ -42,6 +49,8 @@ export interface ConnectionEnvironment {
 export class Connection {
   readonly #environment: ConnectionEnvironment;
   #edges: EdgeList = [];
+  /** The edges that the application named. */
+  readonly #namedEdges: EdgeList;
   #link: EdgeLink | undefined;
   #opening: Promise<EdgeLink> | undefined;
   #entered = false;
@@ -53,6 +62,7 @@ export class Connection {
   constructor(edgeUrls: readonly string[], environment: ConnectionEnvironment) {
     this.#environment = environment;
     this.addEdges(edgeUrls);
+    this.#namedEdges = this.#edges;
   }
 
   get entered(): boolean {
@@ -65,6 +75,12 @@ export class Connection {
 
   addEdges(urls: readonly string[]): void {
     this.#edges = withEdges(this.#edges, urls);
+  }
+
+  /** The edges as the cluster now tells them. The one in use stays, and those that the application named. */
+  edgesChanged(urls: readonly string[]): void {
+    const inUse = this.#link === undefined ? [] : [this.#link.url];
+    this.#edges = withCurrentEdges(this.#edges, urls, [...this.#namedEdges, ...inUse]);
   }
 
   /** Opens the socket ahead of the join. An edge that does not answer is no error yet. */

@@ -18,6 +18,18 @@ export function withEdges(edges: EdgeList, urls: readonly string[]): EdgeList {
   return [...merged];
 }
 
+/**
+ * Takes the edges as the cluster now tells them: new ones behind the known ones, while those that are gone are forgotten,
+ * except the ones to keep, which may be back although nobody told of it.
+ */
+export function withCurrentEdges(edges: EdgeList, current: readonly string[], keep: EdgeList): EdgeList {
+  const live = new Set([...current.map(normaliseEdgeUrl), ...keep]);
+  return withEdges(
+    edges.filter((edge) => live.has(edge)),
+    current,
+  );
+}
+
 /** Puts an edge that failed behind all others, so that the next attempt goes elsewhere where there is an elsewhere. */
 export function withFailedEdge(edges: EdgeList, failed: string): EdgeList {
   return edges.includes(failed) ? [...edges.filter((edge) => edge !== failed), failed] : edges;

@@ -94,6 +94,18 @@ describe('joining', () => {
     expect(meeting.getSnapshot().connection).toEqual({ phase: 'joined', edgeUrl: EDGE_B });
   });
 
+  test('an edge that is told of during the meeting is where one goes when the own one dies', async () => {
+    const edge = new ScriptedEdge();
+    const meeting = meet(edge);
+    await meeting.join();
+    edge.notify('edges', { edges: [{ edgeId: 'edge-2', datacenter: 'sbg', url: EDGE_B }] });
+    edge.dead.add(EDGE_A);
+    edge.socket.drop();
+    await vi.waitFor(() =>
+      expect(meeting.getSnapshot().connection).toEqual({ phase: 'joined', edgeUrl: EDGE_B }),
+    );
+  });
+
   test('a reply that breaks its schema fails the join and is counted', async () => {
     const edge = new ScriptedEdge();
     edge.on.join = () => ({ nonsense: true });
@@ -230,6 +242,17 @@ describe('subscriptions', () => {
     await vi.waitFor(() => expect(edge.requests('subscribe')).toEqual([{ trackIds: ['t-audio'] }]));
     meeting.setWantedVideo('all');
     await vi.waitFor(() => expect(edge.requests('subscribe')[1]).toEqual({ trackIds: ['t-video'] }));
+  });
+
+  test('what was on the screen before is forgotten at the next join', async () => {
+    const edge = new ScriptedEdge();
+    edge.room = snapshotOf({ tracks: [trackOf('t-video', 'peer-b', 'camera')] });
+    const meeting = meet(edge);
+    meeting.setWantedVideo(new Map());
+    await meeting.join();
+    await meeting.leave();
+    await meeting.join();
+    await vi.waitFor(() => expect(edge.requests('subscribe')).toEqual([{ trackIds: ['t-video'] }]));
   });
 });
 

@@ -312,7 +312,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
   }
 
   #takeSession(session: Session): void {
-    this.#connection.addEdges(session.edges.map(({ url }) => url));
+    this.#connection.edgesChanged(session.edges.map(({ url }) => url));
     this.#patch({
       self: { peerId: session.peerId, displayName: session.displayName, role: session.role },
       edgeId: session.edgeId,
@@ -326,6 +326,9 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
         break;
       case 'head':
         this.#keeper.takeHead(notice.payload.lastEventId);
+        break;
+      case 'edges':
+        this.#connection.edgesChanged(notice.payload.edges.map(({ url }) => url));
         break;
       case 'speakers':
         this.#speakers.hear(notice.payload);
@@ -387,6 +390,8 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     this.#speakers.stop();
     this.#entrance.startAnew();
     this.#media.close();
+    // What was on the screen says nothing about the next join, whose tracks are others.
+    this.#subscriptions.setWanted('all');
     this.#patch({ speakers: [] });
   }
 }

@@ -3,7 +3,13 @@ import { MEDIA_NODE_ID, type PeerId, type TrackId } from '@plenary/cluster/proto
 import { describe, expect, test } from 'vitest';
 import { fullJitterMs } from './backoff.ts';
 import { transition, type ConnectionEvent, type ConnectionState } from './connection-state.ts';
-import { normaliseEdgeUrl, withEdges, withFailedEdge, withWorkingEdge } from './edge-list.ts';
+import {
+  normaliseEdgeUrl,
+  withCurrentEdges,
+  withEdges,
+  withFailedEdge,
+  withWorkingEdge,
+} from './edge-list.ts';
 import { errorForPeople } from './errors-for-people.ts';
 import {
   KEEP_HIDDEN_MS,
@@ -12,7 +18,7 @@ import {
   type ConsumerView,
   type SubscriptionState,
 } from './plan-subscriptions.ts';
-import { SPEAKER_DECAY_MS, hear, speakersNow } from './speakers.ts';
+import { SPEAKER_EXPIRY_MS, SPEAKER_HOLD_MS, hear, speakersNow } from './speakers.ts';
 import { consumerOffer, peerOf, trackOf } from './testing/fixtures.ts';
 
 const ERROR = { code: 'timed_out', message: '', retryable: true } as const;
@@ -87,6 +93,15 @@ test('edges keep their order; a failed one goes to the end, a working one to the
   expect(withFailedEdge(edges, 'http://a:1')).toEqual(['https://b', 'http://a:1']);
   expect(withWorkingEdge(edges, 'https://b')).toEqual(['https://b', 'http://a:1']);
   expect(normaliseEdgeUrl('wss://c:8/x?y')).toBe('https://c:8');
+});
+
+test('edges that are gone are forgotten, but for those to keep', () => {
+  const known = ['http://gone', 'http://own', 'http://b'];
+  expect(withCurrentEdges(known, ['http://b/', 'http://new'], ['http://own'])).toEqual([
+    'http://own',
+    'http://b',
+    'http://new',
+  ]);
 });
 
 test('every error code has a text for people', () => {
@@ -201,19 +216,26 @@ describe('speakers', () => {
     speakers: speakers.map(([peerId, volumeDbov]) => ({ peerId, volumeDbov })),
   });
 
-  test('nodes are merged, the loudest first, whispers left out', () => {
-    const heard = hear(
-      hear(new Map(), notice('n1', [A, -30]), 0),
-      notice('n2', [B, -20], [peerOf('c').peerId, -80]),
-      10,
-    );
+  test('nodes are merged, the loudest first', () => {
+    const heard = hear(hear(new Map(), notice('n1', [A, -30]), 0), notice('n2', [B, -20]), 10);
     expect(speakersNow(heard, 20)).toEqual([B, A]);
   });
 
   test('a voice keeps its mark over a short gap, then loses it', () => {
     const heard = hear(hear(new Map(), notice('n1', [A, -30]), 0), notice('n1'), 100);
-    expect(speakersNow(heard, SPEAKER_DECAY_MS - 1)).toEqual([A]);
-    expect(speakersNow(heard, SPEAKER_DECAY_MS)).toEqual([]);
+    expect(speakersNow(heard, 100 + SPEAKER_HOLD_MS - 1)).toEqual([A]);
+    expect(speakersNow(heard, 100 + SPEAKER_HOLD_MS)).toEqual([]);
+  });
+
+  test('a steady voice keeps its mark between two notices, but not for ever when no more come', () => {
+    const heard = hear(new Map(), notice('n1', [A, -30]), 0);
+    expect(speakersNow(heard, SPEAKER_EXPIRY_MS - 1)).toEqual([A]);
+    expect(speakersNow(heard, SPEAKER_EXPIRY_MS)).toEqual([]);
+  });
+
+  test('silence told twice does not lengthen the mark', () => {
+    const silent = hear(hear(new Map(), notice('n1', [A, -30]), 0), notice('n1'), 100);
+    expect(speakersNow(hear(silent, notice('n1'), 500), 100 + SPEAKER_HOLD_MS)).toEqual([]);
   });
 
   test('a peer that moved between nodes counts once', () => {

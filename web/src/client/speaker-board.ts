@@ -1,5 +1,5 @@
 import type { EdgeNotice, PeerId } from '@plenary/cluster/protocol';
-import { SPEAKER_DECAY_MS, hear, speakersNow, type HeardByNode } from './speakers.ts';
+import { hear, speakersNow, type HeardByNode } from './speakers.ts';
 
 const TICK_MS = 300;
 
@@ -37,7 +37,6 @@ export class SpeakerBoard {
     }
     clearTimeout(this.#timer);
     // While somebody is marked, the mark has to decay by itself.
-    this.#timer =
-      speakers.length === 0 ? undefined : setTimeout(() => this.#show(), Math.min(TICK_MS, SPEAKER_DECAY_MS));
+    this.#timer = speakers.length === 0 ? undefined : setTimeout(() => this.#show(), TICK_MS);
   }
 }

@@ -1,0 +1,37 @@
+import { ManualClock, MemoryRegistry } from '@plenary/cluster';
+import type { EdgeRecord } from '@plenary/cluster';
+import { DATACENTER_ID, EDGE_ID, INCARNATION } from '@plenary/cluster/ids';
+import { describe, expect, it } from 'vitest';
+import { Directory } from './directory.ts';
+
+const edgeRecord = (id: string): EdgeRecord => ({
+  edgeId: EDGE_ID.parse(id),
+  incarnation: INCARNATION.parse('11111111-1111-4111-8111-111111111111'),
+  datacenter: DATACENTER_ID.parse('gra'),
+  publicUrl: `https://${id}.example`,
+  state: 'serving',
+});
+
+describe('Directory', () => {
+  it('[SE12] remembers where pages came from for a day after the edge is gone', async () => {
+    const clock = new ManualClock();
+    const registry = new MemoryRegistry(clock);
+    const directory = new Directory({
+      registry,
+      clock,
+      reportFault: (_where, fault) => {
+        throw fault;
+      },
+      onRead: () => undefined,
+    });
+    await registry.announceEdge(edgeRecord('short'), 1_000);
+    await directory.refresh();
+    clock.advance(5_000);
+    await directory.refresh();
+    expect(directory.edges).toEqual([]);
+    expect(directory.rememberedEdgeUrls()).toEqual(['https://short.example']);
+    clock.advance(24 * 3_600_000);
+    await directory.refresh();
+    expect(directory.rememberedEdgeUrls()).toEqual([]);
+  });
+});
