@@ -1,4 +1,5 @@
 import {
+  CONTROL_VERSION,
   DATACENTER_ID,
   MEDIA_NODE_ID,
   ManualClock,
@@ -19,7 +20,7 @@ function record(id: string, firstPort: number): MediaNodeRecord {
     mediaNodeId: MEDIA_NODE_ID.parse(id),
     incarnation: mintIncarnation(),
     datacenter: DATACENTER_ID.parse('gra'),
-    controlVersion: 1,
+    controlVersion: CONTROL_VERSION,
     controlUrl: 'http://127.0.0.1:4001',
     announcedAddress: '192.0.2.1',
     portSlice: { firstPort, lastPort: firstPort + 99 },

@@ -102,6 +102,7 @@ export class MediaNode {
     });
     this.rooms = new Rooms({
       mediaNodeId,
+      datacenter,
       announcedAddress,
       pool: this.pool,
       store,

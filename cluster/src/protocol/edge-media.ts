@@ -37,7 +37,7 @@ import {
 import { LOGGED_EVENT } from './room.ts';
 
 /** Grows when nodes of different versions can no longer work together. */
-export const CONTROL_VERSION = 1;
+export const CONTROL_VERSION = 2;
 /** Largest packet on a control link, in bytes. */
 export const MAX_CONTROL_PACKET_BYTES = 4_194_304;
 /** How long either side waits for an answer on a control link, in milliseconds. */
@@ -85,6 +85,10 @@ export type PipeEnd = z.infer<typeof PIPE_END>;
 
 /** Names the pipe between two routers from the side that asks: its own router, and the remote one. */
 const PIPE_KEY = z.object({ roomId: ROOM_ID, fromRouterId: ROUTER_ID, toRouterId: ROUTER_ID });
+
+/** A track as a pipe names it. */
+export const TRACK_ORIGIN = TRACK_HOME.pick({ trackId: true, homeNodeId: true });
+export type TrackOrigin = z.infer<typeof TRACK_ORIGIN>;
 
 export const PEER_LOST_REASON = z.enum(['worker_died', 'node_lost', 'transport_failed']);
 
@@ -154,14 +158,19 @@ export const CONTROL_REQUESTS = {
     payload: z.object({ roomId: ROOM_ID, trackId: TRACK_ID }),
     reply: z.object({ routerId: ROUTER_ID }),
   },
+  'pipe.relay': {
+    says: 'Asks a gateway by which of its routers tracks of a node elsewhere come in; null when it is not, or no longer, the gateway to that node.',
+    payload: z.object({ roomId: ROOM_ID, homeNodeId: MEDIA_NODE_ID }),
+    reply: z.object({ routerId: ROUTER_ID.nullable() }),
+  },
   'pipe.open': {
     says: 'Opens the home side of a pipe between two routers and connects it to the asking side. Idempotent per pair of routers: asked anew, the old pipe of the pair is replaced.',
     payload: PIPE_KEY.extend({ end: PIPE_END }),
     reply: z.object({ end: PIPE_END }),
   },
   'pipe.consume': {
-    says: 'Sends a track into an open pipe. A repeat gives the same consumer.',
-    payload: PIPE_KEY.extend({ trackId: TRACK_ID }),
+    says: 'Sends a track into an open pipe; a gateway pulls it from its home for that. A repeat gives the same consumer.',
+    payload: PIPE_KEY.extend(TRACK_ORIGIN.shape),
     reply: z.object({
       kind: MEDIA_KIND,
       rtpParameters: RTP_PARAMETERS,

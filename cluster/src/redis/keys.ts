@@ -34,7 +34,10 @@ export function roomKeys(roomId: RoomId): RoomKeys {
     key('log'),
     /** List of messages as JSON, the newest last. */
     key('chat'),
-    /** Hash: `lastEventId`, `lastEpoch`, `joinSequence`. */
+    /**
+     * Hash: `lastEventId`, `lastEpoch`, `joinSequence`, and `gateway|datacenter|homeNodeId` → `epoch|mediaNodeId`, which
+     * media nodes write.
+     */
     key('meta'),
   ];
 }

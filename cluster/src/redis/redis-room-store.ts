@@ -1,13 +1,15 @@
 import { z } from 'zod';
 import type { Redis } from 'ioredis';
 import { EVENT_ID } from '../protocol/ids.ts';
-import type { EdgeId, EventId, MediaNodeId, PeerId, RoomId, TrackId } from '../protocol/ids.ts';
+import type { DatacenterId, EdgeId, EventId, MediaNodeId, PeerId, RoomId, TrackId } from '../protocol/ids.ts';
 import type { Epoch } from '../protocol/edge-media.ts';
 import { ROSTER_PAGE_SIZE, SNAPSHOT_CHAT_LENGTH } from '../protocol/room.ts';
 import type { LeaveReason, LoggedEvent, Role, RosterPeer, TrackEndReason } from '../protocol/room.ts';
 import type {
   CatchUp,
   ChatPost,
+  Gateway,
+  GatewayClaim,
   Placement,
   PlaceRequest,
   RoomStore,
@@ -20,6 +22,7 @@ import {
   readAttached,
   readCatchUp,
   readEvents,
+  readGateway,
   readJoined,
   readPlaced,
   readPlacement,
@@ -33,11 +36,13 @@ import { guarded } from './run-script.ts';
 import {
   attachPeer,
   catchUp,
+  claimGateway,
   endTracks,
   joinPeer,
   placePeer,
   postChat,
   publishTrack,
+  releaseGateway,
   removePeer,
   setTrackPaused,
 } from './scripts.generated.ts';
@@ -198,6 +203,23 @@ export class RedisRoomStore implements RoomStore {
   async lastEventId(roomId: RoomId): Promise<EventId> {
     const [, , , , , , meta] = roomKeys(roomId);
     return EVENT_ID.parse((await guarded(this.#redis.hget(meta, 'lastEventId'))) ?? '0-0');
+  }
+
+  async claimGateway(claim: GatewayClaim): Promise<Gateway> {
+    const { roomId, datacenter, homeNodeId, mediaNodeId, replacesEpoch } = claim;
+    const replaces = replacesEpoch === undefined ? '' : String(replacesEpoch);
+    return readGateway(
+      await claimGateway(this.#run, roomKeys(roomId), [datacenter, homeNodeId, mediaNodeId, replaces]),
+    );
+  }
+
+  async releaseGateway(
+    roomId: RoomId,
+    datacenter: DatacenterId,
+    homeNodeId: MediaNodeId,
+    epoch: Epoch,
+  ): Promise<void> {
+    await releaseGateway(this.#run, roomKeys(roomId), [datacenter, homeNodeId, String(epoch)]);
   }
 
   async placements(roomId: RoomId): Promise<readonly Placement[]> {

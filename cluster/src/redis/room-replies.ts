@@ -3,8 +3,8 @@ import { z } from 'zod';
 import { ERROR_CODES, PlenaryError } from '../errors.ts';
 import { CHAT_MESSAGE, LOGGED_EVENT, ROSTER_PEER } from '../protocol/room.ts';
 import type { LoggedEvent, RoomSnapshot, RosterPeer } from '../protocol/room.ts';
-import { PLACEMENT, STORED_TRACK } from '../room/room-store.ts';
-import type { Placement, StoredTrack } from '../room/room-store.ts';
+import { GATEWAY, PLACEMENT, STORED_TRACK } from '../room/room-store.ts';
+import type { Gateway, Placement, StoredTrack } from '../room/room-store.ts';
 
 const EVENT_REPLY = z.tuple([z.string(), z.string(), z.string()]);
 const EVENTS_REPLY = z.array(EVENT_REPLY);
@@ -19,6 +19,7 @@ const SNAPSHOT_REPLY = z.tuple([
 ]);
 const REFUSED = z.tuple([z.literal('refused'), z.enum(ERROR_CODES)]);
 const PLACE_REPLY = z.tuple([z.literal('placed'), z.string()]);
+const CLAIM_REPLY = z.tuple([z.literal('claimed'), z.string()]);
 const JOIN_REPLY = z.tuple([z.literal('joined'), z.string(), MAYBE_EVENT_REPLY, SNAPSHOT_REPLY]);
 const ATTACH_REPLY = z.tuple([z.literal('attached'), z.string()]);
 const PUBLISH_REPLY = z.tuple([z.literal('published'), EVENTS_REPLY]);
@@ -115,6 +116,12 @@ export function readJoined(peerId: string, reply: unknown) {
     events: readMaybeEvent(event),
     snapshot: readSnapshot(snapshot),
   };
+}
+
+/** `epoch|mediaNodeId`, see keys.ts. */
+export function readGateway(reply: unknown): Gateway {
+  const [epoch, mediaNodeId] = accepted(CLAIM_REPLY, reply)[1].split('|');
+  return GATEWAY.parse({ mediaNodeId, epoch: Number(epoch) });
 }
 
 export const readAttached = (peerId: string, reply: unknown): RosterPeer =>

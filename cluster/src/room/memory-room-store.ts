@@ -4,7 +4,7 @@ import { PlenaryError } from '../errors.ts';
 import { EPOCH } from '../protocol/edge-media.ts';
 import type { Epoch } from '../protocol/edge-media.ts';
 import { compareEventIds, EVENT_ID } from '../protocol/ids.ts';
-import type { EdgeId, EventId, MediaNodeId, PeerId, RoomId, TrackId } from '../protocol/ids.ts';
+import type { DatacenterId, EdgeId, EventId, MediaNodeId, PeerId, RoomId, TrackId } from '../protocol/ids.ts';
 import { EVENT_LOG_LENGTH, ROSTER_PAGE_SIZE, SNAPSHOT_CHAT_LENGTH } from '../protocol/room.ts';
 import type {
   ChatMessage,
@@ -21,6 +21,8 @@ import { chatMessageId } from './room-store.ts';
 import type {
   CatchUp,
   ChatPost,
+  Gateway,
+  GatewayClaim,
   Placement,
   PlaceRequest,
   RoomStore,
@@ -42,9 +44,17 @@ class MemoryRoom {
   readonly tracks = new Map<TrackId, StoredTrack>();
   readonly log: LoggedEvent[] = [];
   readonly chat: ChatMessage[] = [];
+  /** By `datacenter|homeNodeId`. */
+  readonly gateways = new Map<string, Gateway>();
   lastEventId: EventId = START;
   lastEpoch = 0;
   joinSequence = 0;
+
+  nextEpoch(nowMs: number): Epoch {
+    const epoch = EPOCH.parse(Math.max(this.lastEpoch + 1, nowMs * 1_000));
+    this.lastEpoch = epoch;
+    return epoch;
+  }
 
   append(event: RoomEvent, nowMs: number): LoggedEvent {
     const [lastMs = '0', lastSequence = '0'] = this.lastEventId.split('-');
@@ -121,7 +131,7 @@ export class MemoryRoomStore implements RoomStore {
       if (existing === undefined) throw new PlenaryError('peer_not_found');
       if (existing.epoch !== request.replacesEpoch) return existing;
     }
-    const epoch = EPOCH.parse(Math.max(room.lastEpoch + 1, this.#clock.wallMs() * 1_000));
+    const epoch = room.nextEpoch(this.#clock.wallMs());
     const placement: Placement = {
       peerId: request.peerId,
       mediaNodeId: request.mediaNodeId,
@@ -129,7 +139,6 @@ export class MemoryRoomStore implements RoomStore {
       edgeId: request.edgeId,
       requestId: existing?.requestId ?? request.requestId,
     };
-    room.lastEpoch = epoch;
     room.placements.set(request.peerId, placement);
     this.#rooms.set(request.roomId, room);
     return Promise.resolve(placement);
@@ -267,6 +276,29 @@ export class MemoryRoomStore implements RoomStore {
 
   async lastEventId(roomId: RoomId): Promise<EventId> {
     return Promise.resolve(this.#rooms.get(roomId)?.lastEventId ?? START);
+  }
+
+  async claimGateway(claim: GatewayClaim): Promise<Gateway> {
+    const room = this.#rooms.get(claim.roomId);
+    if (room === undefined) throw new PlenaryError('peer_not_found');
+    const key = `${claim.datacenter}|${claim.homeNodeId}`;
+    const existing = room.gateways.get(key);
+    if (existing !== undefined && existing.epoch !== claim.replacesEpoch) return existing;
+    const gateway = { mediaNodeId: claim.mediaNodeId, epoch: room.nextEpoch(this.#clock.wallMs()) };
+    room.gateways.set(key, gateway);
+    return Promise.resolve(gateway);
+  }
+
+  async releaseGateway(
+    roomId: RoomId,
+    datacenter: DatacenterId,
+    homeNodeId: MediaNodeId,
+    epoch: Epoch,
+  ): Promise<void> {
+    const gateways = this.#rooms.get(roomId)?.gateways;
+    const key = `${datacenter}|${homeNodeId}`;
+    if (gateways?.get(key)?.epoch === epoch) gateways.delete(key);
+    return Promise.resolve();
   }
 
   async placements(roomId: RoomId): Promise<readonly Placement[]> {

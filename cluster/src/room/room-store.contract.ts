@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EPOCH } from '../protocol/edge-media.ts';
 import type { Epoch } from '../protocol/edge-media.ts';
-import { EVENT_ID } from '../protocol/ids.ts';
+import { DATACENTER_ID, EVENT_ID } from '../protocol/ids.ts';
 import type { PeerId } from '../protocol/ids.ts';
 import { EVENT_LOG_LENGTH, ROSTER_PAGE_SIZE, SNAPSHOT_CHAT_LENGTH } from '../protocol/room.ts';
 import type { LoggedEvent } from '../protocol/room.ts';
@@ -67,6 +67,55 @@ export function describeRoomStore(version: string, open: () => Promise<RoomStore
       const again = await rooms.placePeer(placement('ann', { mediaNodeId: mediaNode('node-b') }));
       expect(again).toEqual(first);
       expect(await rooms.placementOf(ROOM, peer('ann'))).toEqual(first);
+    });
+
+    describe('gateways', () => {
+      const claim = (name: string, replacesEpoch?: Epoch) => ({
+        roomId: ROOM,
+        datacenter: DATACENTER_ID.parse('sbg'),
+        homeNodeId: mediaNode('home'),
+        mediaNodeId: mediaNode(name),
+        ...(replacesEpoch === undefined ? {} : { replacesEpoch }),
+      });
+      const release = (epoch: Epoch): Promise<void> =>
+        rooms.releaseGateway(ROOM, DATACENTER_ID.parse('sbg'), mediaNode('home'), epoch);
+
+      it('[GW1] of many that claim at once one is the gateway, for each datacenter and home', async () => {
+        await join('ann');
+        const answers = await Promise.all(
+          Array.from({ length: 32 }, (_, index) => rooms.claimGateway(claim(`node-${index}`))),
+        );
+        expect(new Set(answers.map(({ mediaNodeId, epoch }) => `${mediaNodeId} ${epoch}`)).size).toBe(1);
+        const elsewhere = { ...claim('node-x'), datacenter: DATACENTER_ID.parse('gra') };
+        expect((await rooms.claimGateway(elsewhere)).mediaNodeId).toBe('node-x');
+        const other = { ...claim('node-y'), homeNodeId: mediaNode('other-home') };
+        expect((await rooms.claimGateway(other)).mediaNodeId).toBe('node-y');
+      });
+
+      it('[GW1] of many that replace one gateway at once one takes over, under a higher epoch', async () => {
+        await join('ann');
+        const first = await rooms.claimGateway(claim('node-a'));
+        const answers = await Promise.all(
+          Array.from({ length: 32 }, (_, index) => rooms.claimGateway(claim(`node-${index}`, first.epoch))),
+        );
+        const epochs = new Set(answers.map(({ epoch }) => epoch));
+        expect(epochs.size).toBe(1);
+        expect(Math.min(...epochs)).toBeGreaterThan(first.epoch);
+        expect(await rooms.claimGateway(claim('node-z', first.epoch))).toEqual(answers[0]);
+      });
+
+      it('[GW1] a claim is given up by its epoch only, and goes with the room', async () => {
+        const ann = await join('ann');
+        const first = await rooms.claimGateway(claim('node-a'));
+        const second = await rooms.claimGateway(claim('node-b', first.epoch));
+        await release(first.epoch);
+        expect(await rooms.claimGateway(claim('node-c'))).toEqual(second);
+        await release(second.epoch);
+        expect((await rooms.claimGateway(claim('node-c'))).mediaNodeId).toBe('node-c');
+        await rooms.removePeer(ROOM, ann.peerId, ann.epoch, 'left');
+        await expect(rooms.claimGateway(claim('node-a'))).rejects.toMatchObject({ code: 'peer_not_found' });
+        expect(await subject.leftOver()).toBe(0);
+      });
     });
 
     it('[PL3] many callers that place one peer at once get one answer', async () => {

@@ -7,7 +7,16 @@ import { z } from 'zod';
 import { EPOCH } from '../protocol/edge-media.ts';
 import type { Epoch } from '../protocol/edge-media.ts';
 import { EDGE_ID, MEDIA_NODE_ID, PEER_ID, REQUEST_ID } from '../protocol/ids.ts';
-import type { EdgeId, EventId, MediaNodeId, PeerId, RequestId, RoomId, TrackId } from '../protocol/ids.ts';
+import type {
+  DatacenterId,
+  EdgeId,
+  EventId,
+  MediaNodeId,
+  PeerId,
+  RequestId,
+  RoomId,
+  TrackId,
+} from '../protocol/ids.ts';
 import { ROOM_TRACK } from '../protocol/room.ts';
 import type {
   ChatMessage,
@@ -30,6 +39,25 @@ export const PLACEMENT = z.object({
   requestId: REQUEST_ID,
 });
 export type Placement = z.infer<typeof PLACEMENT>;
+
+/**
+ * Which node of a datacenter pulls the tracks of one node elsewhere, and hands them on to the others of its datacenter, so
+ * that one copy crosses between the datacenters (GW1).
+ */
+export const GATEWAY = z.object({ mediaNodeId: MEDIA_NODE_ID, epoch: EPOCH });
+export type Gateway = z.infer<typeof GATEWAY>;
+
+export interface GatewayClaim {
+  readonly roomId: RoomId;
+  /** Where the tracks are wanted. */
+  readonly datacenter: DatacenterId;
+  /** Where the tracks live. */
+  readonly homeNodeId: MediaNodeId;
+  /** Who would be the gateway. */
+  readonly mediaNodeId: MediaNodeId;
+  /** The claim that failed the caller; absent for a first claim, which then yields to one that exists. */
+  readonly replacesEpoch?: Epoch;
+}
 
 /** A track as the store keeps it: with its home, which clients need not know. */
 export const STORED_TRACK = ROOM_TRACK.extend({ homeNodeId: MEDIA_NODE_ID, epoch: EPOCH });
@@ -141,6 +169,23 @@ export interface RoomStore {
 
   /** The id of a room's last event; `0-0` for a room that is not there. */
   lastEventId(roomId: RoomId): Promise<EventId>;
+
+  /**
+   * Claims to be a datacenter's gateway to a node elsewhere. Of several callers at once all get one answer: a first claim
+   * yields to an existing one, and a replacement of a claim that is no longer the live one yields to the live one. A claim
+   * goes with the room, or by {@link releaseGateway}.
+   * @returns the live gateway, whoever it is
+   * @throws PlenaryError `peer_not_found` when nobody is in the room
+   */
+  claimGateway(claim: GatewayClaim): Promise<Gateway>;
+
+  /** Gives a claim up, unless another one took its place meanwhile. */
+  releaseGateway(
+    roomId: RoomId,
+    datacenter: DatacenterId,
+    homeNodeId: MediaNodeId,
+    epoch: Epoch,
+  ): Promise<void>;
 
   /** All placements of a room, for the sweep of peers whose edge and node are both gone. */
   placements(roomId: RoomId): Promise<readonly Placement[]>;

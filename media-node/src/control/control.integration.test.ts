@@ -1,5 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { MAX_CONTROL_PACKET_BYTES, MEDIA_NODE_ID, mintIncarnation, signControlToken } from '@plenary/cluster';
+import {
+  CONTROL_VERSION,
+  MAX_CONTROL_PACKET_BYTES,
+  MEDIA_NODE_ID,
+  mintIncarnation,
+  signControlToken,
+} from '@plenary/cluster';
 import { metricBy, metricSum, untilFreed } from '../testing/metric-values.ts';
 import { mediaRequest, opusParameters } from '../testing/rtp.ts';
 import type { TestEdge } from '../testing/test-edge.ts';
@@ -47,7 +53,7 @@ describe('the control link', () => {
   test('[CL2] the first notice is hello, and beats follow', async () => {
     const other = await connectEdge(testNode);
     expect(other.notices('hello')).toMatchObject([
-      { mediaNodeId: testNode.config.mediaNodeId, controlVersion: 1 },
+      { mediaNodeId: testNode.config.mediaNodeId, controlVersion: CONTROL_VERSION },
     ]);
     let beats = 0;
     other.socket.on('beat', () => {

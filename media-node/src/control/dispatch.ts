@@ -95,6 +95,13 @@ function routesOf(
       },
       options,
     ),
+    'pipe.relay': route(
+      CONTROL_REQUESTS['pipe.relay'],
+      async (request) => ({
+        routerId: (await rooms.room(request.roomId)?.pipes.relayRouter(request.homeNodeId)) ?? null,
+      }),
+      options,
+    ),
     'pipe.open': route(
       CONTROL_REQUESTS['pipe.open'],
       async (request, link) => {
@@ -106,8 +113,8 @@ function routesOf(
     'pipe.consume': route(
       CONTROL_REQUESTS['pipe.consume'],
       (request) => {
-        const { trackId, ...key } = request;
-        return rooms.pipeHomes(key).consume(key, trackId);
+        const { trackId, homeNodeId, ...key } = request;
+        return rooms.pipeHomes(key).consume(key, { trackId, homeNodeId });
       },
       options,
     ),

@@ -104,10 +104,14 @@ export class NodeLink implements RemoteNode {
     return (await this.#call('pipe.locate', { roomId, trackId })).routerId;
   }
 
+  async relay(roomId: RoomId, homeNodeId: MediaNodeId): Promise<RouterId | null> {
+    return (await this.#call('pipe.relay', { roomId, homeNodeId })).routerId;
+  }
+
   homeSide(key: PipeKey): HomeSide {
     return {
       open: async (end) => (await this.#call('pipe.open', { ...key, end })).end,
-      consume: (trackId) => this.#call('pipe.consume', { ...key, trackId }),
+      consume: (track) => this.#call('pipe.consume', { ...key, ...track }),
       setPaused: async (trackId, paused) => {
         await this.#call('pipe.pause', { ...key, trackId, paused });
       },

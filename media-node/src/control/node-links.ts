@@ -1,5 +1,5 @@
 import { PlenaryError } from '@plenary/cluster';
-import type { ControlCaller, ControlNotice, Logger, MediaNodeId } from '@plenary/cluster';
+import type { ControlCaller, ControlNotice, DatacenterId, Logger, MediaNodeId } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RemoteNode, RemoteNodes } from '../pipe/home-side.ts';
 import type { FaultSink } from '../room/room-context.ts';
@@ -45,6 +45,10 @@ export class NodeLinks implements RemoteNodes {
       if (this.#links.get(mediaNodeId) === opening) this.#links.delete(mediaNodeId);
     });
     return opening;
+  }
+
+  async datacenterOf(mediaNodeId: MediaNodeId): Promise<DatacenterId> {
+    return (await this.#options.directory.find(mediaNodeId)).datacenter;
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,8 @@
 import { createSocket } from 'node:dgram';
 import { ROUTER_RTP_CAPABILITIES } from '@plenary/cluster/protocol';
 import {
+  DATACENTER_ID,
+  MemoryRoomStore,
   MEDIA_NODE_ID,
   PlenaryError,
   ROOM_ID,
@@ -14,6 +16,8 @@ import { createMetrics } from '../metrics.ts';
 import { PipeHomes } from '../pipe/pipe-homes.ts';
 import { PipeLink } from '../pipe/pipe-link.ts';
 import { PipeLinks } from '../pipe/pipe-links.ts';
+import { PAUSE_DELAY_MS } from '../pipe/pulled-track.ts';
+import type { TrackHold } from '../pipe/pulled-track.ts';
 import type { RouterLease } from '../room/room-routers.ts';
 import { systemTimers } from '../room/timers.ts';
 import { metricSum, untilFreed } from '../testing/metric-values.ts';
@@ -74,6 +78,10 @@ const routerOn = async (pool: WorkerPool, index: number): Promise<RoomRouter> =>
   return router;
 };
 
+const HOME_NODE = MEDIA_NODE_ID.parse('own');
+/** A track of the router itself. */
+const HELD: TrackHold = { setWatching: () => undefined, release: () => undefined };
+
 describe('the port slice', () => {
   test('[WK2] workers share the pipe ports to the last one and never take the same', async () => {
     const { pool } = await startPool(2, 10);
@@ -128,7 +136,11 @@ describe('media through a pipe', () => {
       clearInterval(feed);
     });
 
-    const homes = new PipeHomes(metrics, () => Promise.resolve(lease(home)));
+    const homes = new PipeHomes(
+      metrics,
+      () => Promise.resolve(lease(home)),
+      () => Promise.resolve(HELD),
+    );
     const key = { roomId: ROOM_ID.parse('r'), fromRouterId: away.id, toRouterId: home.id };
     const link = await PipeLink.open({
       home: homes.localSide(key, { producerChanged: () => undefined, closed: () => undefined }),
@@ -144,7 +156,7 @@ describe('media through a pipe', () => {
       onClosed: () => undefined,
     });
     const received = async (): Promise<number> => (await link.port.traffic()).receivedBytes;
-    const hold = await link.hold(trackId);
+    const hold = await link.hold({ trackId, homeNodeId: HOME_NODE }, PAUSE_DELAY_MS);
     await until('bytes', async () => (await received()) > 20_000);
     hold.setWatching(false);
     let atPause = -1;
@@ -169,8 +181,10 @@ describe('a pipe that does not open', () => {
     const { pool, metrics } = await startPool(2);
     const [home, away] = await Promise.all([routerOn(pool, 0), routerOn(pool, 1)]);
     const released: string[] = [];
-    const homes = new PipeHomes(metrics, () =>
-      Promise.resolve({ router: home, release: () => void released.push('home') }),
+    const homes = new PipeHomes(
+      metrics,
+      () => Promise.resolve({ router: home, release: () => void released.push('home') }),
+      () => Promise.resolve(HELD),
     );
     const trackId = TRACK_ID.parse('the-track');
     const entry = await home.createPipePort({ reach: 'loopback', srtp: false }, () => undefined);
@@ -185,7 +199,12 @@ describe('a pipe that does not open', () => {
       roomId: ROOM_ID.parse('r'),
       ownNodeId,
       ownAddress: '127.0.0.1',
-      nodes: { find: () => Promise.reject(new PlenaryError('media_unavailable')) },
+      nodes: {
+        find: () => Promise.reject(new PlenaryError('media_unavailable')),
+        datacenterOf: () => Promise.reject(new PlenaryError('media_unavailable')),
+      },
+      datacenter: DATACENTER_ID.parse('gra'),
+      rooms: new MemoryRoomStore(),
       metrics,
       logger: silentLogger(),
       timers: systemTimers,

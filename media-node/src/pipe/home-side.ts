@@ -1,4 +1,13 @@
-import type { ControlReply, MediaNodeId, PipeEnd, RoomId, RouterId, TrackId } from '@plenary/cluster';
+import type {
+  ControlReply,
+  DatacenterId,
+  MediaNodeId,
+  PipeEnd,
+  RoomId,
+  RouterId,
+  TrackId,
+  TrackOrigin,
+} from '@plenary/cluster';
 
 /** What a track looks like where it comes out of a pipe. */
 export type PipedTrack = ControlReply<'pipe.consume'>;
@@ -26,7 +35,7 @@ export interface HomeSide {
   /** @throws PlenaryError `track_not_found` when the home router is gone, `media_lost`, `timed_out` */
   open(end: PipeEnd): Promise<PipeEnd>;
   /** @throws PlenaryError `track_not_found`, `media_lost`, `timed_out` */
-  consume(trackId: TrackId): Promise<PipedTrack>;
+  consume(track: TrackOrigin): Promise<PipedTrack>;
   setPaused(trackId: TrackId, paused: boolean): Promise<void>;
   release(trackId: TrackId): Promise<void>;
   close(): Promise<void>;
@@ -36,7 +45,10 @@ export interface HomeSide {
 export interface RemoteNode {
   readonly mediaNodeId: MediaNodeId;
   readonly announcedAddress: string;
+  /** Which of its routers hosts a track of its own. @throws PlenaryError `track_not_found` */
   locate(roomId: RoomId, trackId: TrackId): Promise<RouterId>;
+  /** By which of its routers tracks of another node come in; `null` when it is not the gateway to that node. */
+  relay(roomId: RoomId, homeNodeId: MediaNodeId): Promise<RouterId | null>;
   homeSide(key: PipeKey): HomeSide;
   /** Keeps the link open; the returned function ends that. `onBroken` is called when the link breaks before. */
   hold(onBroken: () => void): () => void;
@@ -46,4 +58,6 @@ export interface RemoteNode {
 export interface RemoteNodes {
   /** @throws PlenaryError `media_unavailable` when the node is not alive or does not answer */
   find(mediaNodeId: MediaNodeId): Promise<RemoteNode>;
+  /** Where a node is; opens no link. @throws PlenaryError `media_unavailable` when the node is not alive */
+  datacenterOf(mediaNodeId: MediaNodeId): Promise<DatacenterId>;
 }

@@ -1,10 +1,28 @@
 import { PlenaryError } from '@plenary/cluster';
-import type { PipeEnd, TrackId } from '@plenary/cluster';
+import type { PipeEnd, TrackId, TrackOrigin } from '@plenary/cluster';
 import type { MediaConsumer } from '../engine/media-consumer.ts';
 import type { PipePort } from '../engine/pipe-port.ts';
+import type { RoomRouter } from '../engine/room-router.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RouterLease } from '../room/room-routers.ts';
 import type { PipeAsker, PipedTrack, PipeKey } from './home-side.ts';
+import type { TrackHold } from './pulled-track.ts';
+
+/**
+ * Keeps a track on a router while it is sent into a pipe: at a gateway that is what pulls it from its home.
+ * @throws PlenaryError `track_not_found`; `media_lost` when this node is not the gateway to the track's home
+ */
+export type PipeSource = (router: RoomRouter, track: TrackOrigin) => Promise<TrackHold>;
+
+interface Sent {
+  readonly consumer: MediaConsumer;
+  readonly hold: TrackHold;
+}
+
+/** One being opened is stored as its promise, so that a repeated ask cannot make a second consumer. */
+interface Sending {
+  readonly sent: Promise<Sent>;
+}
 
 /** The home side of a pipe: sends tracks of its router into it, as the other side asks. */
 export class PipeHome {
@@ -13,7 +31,8 @@ export class PipeHome {
   readonly #lease: RouterLease;
   readonly #metrics: NodeMetrics;
   readonly #onClosed: () => void;
-  readonly #consumers = new Map<TrackId, Promise<MediaConsumer>>();
+  readonly #holdAt: PipeSource;
+  readonly #sent = new Map<TrackId, Sending>();
   #port: PipePort | undefined;
   #closed = false;
 
@@ -21,12 +40,14 @@ export class PipeHome {
     key: PipeKey,
     asker: PipeAsker,
     lease: RouterLease,
+    holdAt: PipeSource,
     metrics: NodeMetrics,
     onClosed: () => void,
   ) {
     this.key = key;
     this.#asker = asker;
     this.#lease = lease;
+    this.#holdAt = holdAt;
     this.#metrics = metrics;
     this.#onClosed = onClosed;
     metrics.pipes.inc({ side: 'home' });
@@ -39,11 +60,12 @@ export class PipeHome {
     readonly reach: 'loopback' | 'announced';
     readonly asker: PipeAsker;
     readonly lease: RouterLease;
+    readonly holdAt: PipeSource;
     readonly metrics: NodeMetrics;
     readonly onClosed: () => void;
   }): Promise<PipeHome> {
-    const { key, end, reach, asker, lease, metrics, onClosed } = options;
-    const home = new PipeHome(key, asker, lease, metrics, onClosed);
+    const { key, end, reach, asker, lease, holdAt, metrics, onClosed } = options;
+    const home = new PipeHome(key, asker, lease, holdAt, metrics, onClosed);
     try {
       const srtp = end.srtpParameters !== undefined;
       home.#port = await lease.router.createPipePort({ reach, srtp }, () => {
@@ -69,29 +91,27 @@ export class PipeHome {
   }
 
   /** Sends a track; a repeat gives the same consumer. @throws PlenaryError `track_not_found`, `media_lost` */
-  async consume(trackId: TrackId): Promise<PipedTrack> {
+  async consume(track: TrackOrigin): Promise<PipedTrack> {
     const port = this.#port;
     if (this.#closed || port === undefined) throw new PlenaryError('media_lost');
-    let consuming = this.#consumers.get(trackId);
-    if (consuming === undefined) {
-      consuming = this.#consume(port, trackId);
-      this.#consumers.set(trackId, consuming);
-    }
-    const { kind, rtpParameters, producerPaused } = await consuming;
+    const known = this.#sent.get(track.trackId) ?? this.#startSending(port, track);
+    const { kind, rtpParameters, producerPaused } = (await known.sent).consumer;
     return { kind, rtpParameters, paused: producerPaused };
   }
 
   /** A track that is not in the pipe changes nothing: it ended meanwhile. @throws PlenaryError `media_lost` */
   async setPaused(trackId: TrackId, paused: boolean): Promise<void> {
-    const consumer = await this.#consumers.get(trackId);
-    if (consumer !== undefined && !consumer.closed) await consumer.setPaused(paused);
+    const sent = await this.#sent.get(trackId)?.sent;
+    if (sent === undefined || sent.consumer.closed) return;
+    sent.hold.setWatching(!paused);
+    await sent.consumer.setPaused(paused);
   }
 
   release(trackId: TrackId): void {
-    const consuming = this.#consumers.get(trackId);
-    this.#consumers.delete(trackId);
-    consuming?.then(
-      (consumer) => {
+    const sending = this.#sent.get(trackId);
+    this.#sent.delete(trackId);
+    sending?.sent.then(
+      ({ consumer }) => {
         consumer.close();
       },
       () => undefined, // Answered to whoever asked for the track; there is nothing to release.
@@ -103,26 +123,45 @@ export class PipeHome {
     if (this.#closed) return;
     this.#closed = true;
     this.#port?.close();
-    this.#consumers.clear();
+    this.#sent.clear();
     this.#lease.release();
     this.#metrics.pipes.dec({ side: 'home' });
     if (reason === 'port_closed') this.#asker.closed(this.key);
     this.#onClosed();
   }
 
-  async #consume(port: PipePort, trackId: TrackId): Promise<MediaConsumer> {
+  #startSending(port: PipePort, track: TrackOrigin): Sending {
+    const { trackId } = track;
+    // What was released meanwhile and is asked for anew has another entry by now, which is not this one's to forget.
+    const isCurrent = (): boolean => this.#sent.get(trackId) === sending;
+    const sending: Sending = { sent: this.#send(port, track, isCurrent) };
+    this.#sent.set(trackId, sending);
+    sending.sent.catch(() => {
+      // Answered to whoever asked; here it is only forgotten, so that the next ask tries anew.
+      if (isCurrent()) this.#sent.delete(trackId);
+    });
+    return sending;
+  }
+
+  async #send(port: PipePort, track: TrackOrigin, isCurrent: () => boolean): Promise<Sent> {
+    const { trackId } = track;
+    const hold = await this.#holdAt(this.#lease.router, track);
     try {
-      return await port.consume(trackId, {
+      if (this.#closed) throw new PlenaryError('media_lost');
+      const consumer = await port.consume(trackId, {
         closed: (cause) => {
-          this.#consumers.delete(trackId);
+          hold.release();
+          if (!isCurrent()) return;
+          this.#sent.delete(trackId);
           if (cause === 'producer_closed') this.#asker.producerChanged(this.key, trackId, 'ended');
         },
         producerPaused: (paused) => {
           this.#asker.producerChanged(this.key, trackId, paused ? 'paused' : 'resumed');
         },
       });
+      return { consumer, hold };
     } catch (error) {
-      this.#consumers.delete(trackId);
+      hold.release();
       throw error;
     }
   }

@@ -1,9 +1,10 @@
 import { PlenaryError } from '@plenary/cluster';
-import type { PipeEnd, RouterId, TrackId } from '@plenary/cluster';
+import type { PipeEnd, RouterId, TrackId, TrackOrigin } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RouterLease } from '../room/room-routers.ts';
 import type { HomeSide, PipeAsker, PipedTrack, PipeKey } from './home-side.ts';
 import { PipeHome } from './pipe-home.ts';
+import type { PipeSource } from './pipe-home.ts';
 
 interface Entry {
   readonly asker: PipeAsker;
@@ -14,11 +15,18 @@ interface Entry {
 export class PipeHomes {
   readonly #metrics: NodeMetrics;
   readonly #acquireRouter: (routerId: RouterId) => Promise<RouterLease>;
+  readonly #holdAt: PipeSource;
   readonly #homes = new Map<string, Entry>();
 
-  constructor(metrics: NodeMetrics, acquireRouter: (routerId: RouterId) => Promise<RouterLease>) {
+  /** @param holdAt - keeps a track on a router for as long as it is sent into a pipe */
+  constructor(
+    metrics: NodeMetrics,
+    acquireRouter: (routerId: RouterId) => Promise<RouterLease>,
+    holdAt: PipeSource,
+  ) {
     this.#metrics = metrics;
     this.#acquireRouter = acquireRouter;
+    this.#holdAt = holdAt;
   }
 
   get size(): number {
@@ -53,8 +61,8 @@ export class PipeHomes {
   }
 
   /** @throws PlenaryError `track_not_found`, `media_lost` when there is no such pipe */
-  async consume(key: PipeKey, trackId: TrackId): Promise<PipedTrack> {
-    return (await this.#home(key)).consume(trackId);
+  async consume(key: PipeKey, track: TrackOrigin): Promise<PipedTrack> {
+    return (await this.#home(key)).consume(track);
   }
 
   /** @throws PlenaryError `media_lost` when there is no such pipe */
@@ -89,7 +97,7 @@ export class PipeHomes {
   localSide(key: PipeKey, asker: PipeAsker): HomeSide {
     return {
       open: (end) => this.open(key, end, 'loopback', asker),
-      consume: (trackId) => this.consume(key, trackId),
+      consume: (track) => this.consume(key, track),
       setPaused: (trackId, paused) => this.setPaused(key, trackId, paused),
       release: (trackId) => this.release(key, trackId),
       close: () => {
@@ -112,6 +120,7 @@ export class PipeHomes {
       reach,
       asker,
       lease,
+      holdAt: this.#holdAt,
       metrics: this.#metrics,
       onClosed: () => {
         const name = nameOf(key);

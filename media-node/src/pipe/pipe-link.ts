@@ -1,5 +1,5 @@
 import { PlenaryError } from '@plenary/cluster';
-import type { TrackId } from '@plenary/cluster';
+import type { TrackId, TrackOrigin } from '@plenary/cluster';
 import type { PipePort } from '../engine/pipe-port.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RouterLease } from '../room/room-routers.ts';
@@ -8,7 +8,8 @@ import type { HomeSide, ProducerState } from './home-side.ts';
 import { PulledTrack } from './pulled-track.ts';
 import type { TrackHold } from './pulled-track.ts';
 
-export type PipeCloseReason = 'unused' | 'home_closed' | 'link_broken' | 'port_closed' | 'node_stopping';
+export type PipeCloseReason =
+  'unused' | 'home_closed' | 'link_broken' | 'port_closed' | 'node_stopping' | 'superseded';
 
 export interface PipeLinkOptions {
   readonly home: HomeSide;
@@ -75,10 +76,10 @@ export class PipeLink {
   }
 
   /** Holds a track on the local router, pulling it if nobody does yet. @throws PlenaryError as {@link HomeSide.consume} */
-  async hold(trackId: TrackId): Promise<TrackHold> {
+  async hold(origin: TrackOrigin, pauseDelayMs: number): Promise<TrackHold> {
     if (this.#closed) throw new PlenaryError('media_lost');
-    const track = this.#tracks.get(trackId) ?? this.#pull(trackId);
-    const hold = track.hold();
+    const track = this.#tracks.get(origin.trackId) ?? this.#pull(origin);
+    const hold = track.hold(pauseDelayMs);
     try {
       await track.ready;
       return hold;
@@ -108,9 +109,10 @@ export class PipeLink {
     this.#options.onClosed(reason);
   }
 
-  #pull(trackId: TrackId): PulledTrack {
+  #pull(origin: TrackOrigin): PulledTrack {
+    const { trackId } = origin;
     const { home, timers, lingerMs, onFault } = this.#options;
-    const track = new PulledTrack(trackId, {
+    const track = new PulledTrack(origin, {
       home,
       produce: (piped, onClosed) => this.#port.produce({ trackId, ...piped }, onClosed),
       timers,

@@ -1,16 +1,31 @@
-import { PlenaryError } from '@plenary/cluster';
-import type { Logger, MediaNodeId, RoomId, RouterId, TrackHome, TrackId } from '@plenary/cluster';
+import { PlenaryError, toPlenaryError } from '@plenary/cluster';
+import type {
+  DatacenterId,
+  ErrorCode,
+  Gateway,
+  Logger,
+  MediaNodeId,
+  RoomId,
+  RouterId,
+  TrackId,
+  TrackOrigin,
+} from '@plenary/cluster';
 import type { RoomRouter } from '../engine/room-router.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RouterLease } from '../room/room-routers.ts';
 import type { Timers } from '../room/timers.ts';
 import type { HomeSide, PipeAsker, PipeKey, ProducerState, RemoteNode, RemoteNodes } from './home-side.ts';
+import { Gateways } from './gateways.ts';
+import type { GatewaysOptions } from './gateways.ts';
 import { PipeLink } from './pipe-link.ts';
+import { PAUSE_DELAY_MS, RELAY_PAUSE_DELAY_MS } from './pulled-track.ts';
 import type { TrackHold } from './pulled-track.ts';
 
 export interface PipeLinksOptions {
   readonly roomId: RoomId;
   readonly ownNodeId: MediaNodeId;
+  readonly datacenter: DatacenterId;
+  readonly rooms: GatewaysOptions['rooms'];
   readonly ownAddress: string;
   readonly nodes: RemoteNodes;
   readonly metrics: NodeMetrics;
@@ -25,20 +40,55 @@ export interface PipeLinksOptions {
   readonly onFault: (where: string, thrown: unknown) => void;
 }
 
-interface Home {
+/** Where a router gets a track from. */
+interface Source {
   readonly routerId: RouterId;
-  /** Absent when the home is this node. */
+  /** Absent when that router is of this node. */
   readonly node?: RemoteNode;
+  /** When the track comes through another node: the claim under which that one relays it. */
+  readonly gateway?: Gateway;
 }
+
+interface Link {
+  readonly homeNodeId: MediaNodeId;
+  readonly toRouterId: RouterId;
+  readonly opening: Promise<PipeLink>;
+}
+
+/** Gateways that are tried for one track, this node included, before it is given up. */
+const MAX_SOURCES = 3;
+/** What a node answers, or does not, that is no gateway any more. That the track is gone is not among it. */
+const GATEWAY_FAILURES: ReadonlySet<ErrorCode> = new Set([
+  'media_unavailable',
+  'media_lost',
+  'timed_out',
+  'shutting_down',
+]);
 
 /** The pipes of a room that this node asked for, one per pair of routers. */
 export class PipeLinks {
   readonly #options: PipeLinksOptions;
+  readonly #gateways: Gateways;
   /** A pipe being opened is stored as its promise; a rejected one is removed, so that the next ask opens anew. */
-  readonly #links = new Map<string, { readonly toRouterId: RouterId; readonly opening: Promise<PipeLink> }>();
+  readonly #links = new Map<string, Link>();
+  /** By which of this node's routers the tracks of a home elsewhere come in, while this node is the gateway to it. */
+  readonly #entrances = new Map<MediaNodeId, RouterId>();
+  /** Homes of which a track is being asked for, and how many times at once. */
+  readonly #asking = new Map<MediaNodeId, number>();
 
   constructor(options: PipeLinksOptions) {
     this.#options = options;
+    this.#gateways = new Gateways({
+      roomId: options.roomId,
+      ownNodeId: options.ownNodeId,
+      datacenter: options.datacenter,
+      rooms: options.rooms,
+      timers: options.timers,
+      onFault: options.onFault,
+      onSuperseded: (homeNodeId) => {
+        this.#superseded(homeNodeId);
+      },
+    });
   }
 
   get size(): number {
@@ -46,14 +96,49 @@ export class PipeLinks {
   }
 
   /**
-   * Makes a track consumable on a router and holds it there; on its own home router that costs nothing.
+   * Makes a track consumable on a router and holds it there; on its own home router that costs nothing. A track of another
+   * datacenter comes through this one's gateway, which this node may be itself (SPEC GW2).
    * @throws PlenaryError `track_not_found`, `media_unavailable`, `media_lost`, `timed_out`
    */
-  async hold(router: RoomRouter, track: TrackHome): Promise<TrackHold> {
-    const home = await this.#locate(track);
-    if (home.routerId === router.id) return HOME_HOLD;
-    const link = await this.#link(router, home);
-    return link.hold(track.trackId);
+  async hold(router: RoomRouter, track: TrackOrigin): Promise<TrackHold> {
+    const endInterest = this.#interest(track.homeNodeId);
+    try {
+      return await this.#holdThroughGateway(router, track);
+    } finally {
+      endInterest();
+    }
+  }
+
+  async #holdThroughGateway(router: RoomRouter, track: TrackOrigin): Promise<TrackHold> {
+    for (let attempt = 1; ; attempt += 1) {
+      const gateway = await this.#gatewayTo(track.homeNodeId);
+      try {
+        const source = await this.#source(router, track, gateway);
+        return await this.#holdFrom(router, track, source, PAUSE_DELAY_MS);
+      } catch (thrown) {
+        const isRelayed = gateway !== undefined && gateway.mediaNodeId !== this.#options.ownNodeId;
+        if (!isRelayed || attempt === MAX_SOURCES || !GATEWAY_FAILURES.has(toPlenaryError(thrown).code))
+          throw thrown;
+        await this.#gateways.failed(track.homeNodeId, gateway.epoch);
+      }
+    }
+  }
+
+  /**
+   * Holds a track on a router for another pipe: its own home's, or, at the gateway, straight from the home. Never through
+   * another gateway, or two that each take the other for it would wait for each other.
+   * @throws PlenaryError `track_not_found`; `media_lost` when this node is not the gateway
+   */
+  async holdForPipe(router: RoomRouter, track: TrackOrigin): Promise<TrackHold> {
+    if (track.homeNodeId === this.#options.ownNodeId) return HOME_HOLD;
+    if ((await this.relayRouter(track.homeNodeId)) !== router.id)
+      throw new PlenaryError('media_lost', 'Not the gateway to the home of this track.');
+    return this.#holdFrom(router, track, await this.#home(track), RELAY_PAUSE_DELAY_MS);
+  }
+
+  /** By which router of this node tracks of a node elsewhere come in, while this node is the gateway to it. */
+  async relayRouter(homeNodeId: MediaNodeId): Promise<RouterId | undefined> {
+    return (await this.#gateways.isOwn(homeNodeId)) ? this.#entrances.get(homeNodeId) : undefined;
   }
 
   /** The home of a track told of it. */
@@ -87,7 +172,30 @@ export class PipeLinks {
     return Promise.all([...this.#links.values()].map((link) => link.opening));
   }
 
-  async #locate(track: TrackHome): Promise<Home> {
+  /** The gateway that tracks of a home come through; `undefined` for a home of this datacenter. */
+  async #gatewayTo(homeNodeId: MediaNodeId): Promise<Gateway | undefined> {
+    const { ownNodeId, datacenter, nodes } = this.#options;
+    if (homeNodeId === ownNodeId) return undefined;
+    if ((await nodes.datacenterOf(homeNodeId)) === datacenter) return undefined;
+    return this.#gateways.find(homeNodeId);
+  }
+
+  async #source(router: RoomRouter, track: TrackOrigin, gateway: Gateway | undefined): Promise<Source> {
+    const { ownNodeId, nodes, roomId } = this.#options;
+    if (gateway === undefined) return this.#home(track);
+    if (gateway.mediaNodeId === ownNodeId) {
+      const entrance = this.#entrances.get(track.homeNodeId) ?? router.id;
+      this.#entrances.set(track.homeNodeId, entrance);
+      return entrance === router.id ? this.#home(track) : { routerId: entrance };
+    }
+    const node = await nodes.find(gateway.mediaNodeId);
+    const routerId = await node.relay(roomId, track.homeNodeId);
+    if (routerId === null) throw new PlenaryError('media_lost', `${node.mediaNodeId} is no gateway.`);
+    return { node, routerId, gateway };
+  }
+
+  /** The home itself. @throws PlenaryError `track_not_found`, `media_unavailable`, `timed_out` */
+  async #home(track: TrackOrigin): Promise<Source> {
     const { ownNodeId, homeRouterOf, nodes, roomId } = this.#options;
     if (track.homeNodeId === ownNodeId) {
       const routerId = homeRouterOf(track.trackId);
@@ -98,23 +206,82 @@ export class PipeLinks {
     return { node, routerId: await node.locate(roomId, track.trackId) };
   }
 
-  #link(router: RoomRouter, home: Home): Promise<PipeLink> {
-    const name = nameOf(router.id, home.routerId);
+  async #holdFrom(
+    router: RoomRouter,
+    track: TrackOrigin,
+    source: Source,
+    pauseDelayMs: number,
+  ): Promise<TrackHold> {
+    if (source.node === undefined && source.routerId === router.id) return HOME_HOLD;
+    const link = await this.#link(router, source, track.homeNodeId);
+    return link.hold(track, pauseDelayMs);
+  }
+
+  #link(router: RoomRouter, source: Source, homeNodeId: MediaNodeId): Promise<PipeLink> {
+    const name = nameOf(router.id, source.routerId);
     const known = this.#links.get(name);
     if (known !== undefined) return known.opening;
-    const opening = this.#openLink(router, home, name);
-    this.#links.set(name, { toRouterId: home.routerId, opening });
+    const opening = this.#openLink(router, source, name, homeNodeId);
+    this.#links.set(name, { homeNodeId, toRouterId: source.routerId, opening });
     opening.catch(() => {
       // Answered to everybody who waits for it; here it is only forgotten.
-      if (this.#links.get(name)?.opening === opening) this.#links.delete(name);
+      if (this.#links.get(name)?.opening === opening) this.#forget(name);
     });
     return opening;
   }
 
-  async #openLink(router: RoomRouter, home: Home, name: string): Promise<PipeLink> {
+  #forget(name: string): void {
+    const link = this.#links.get(name);
+    if (link === undefined) return;
+    this.#links.delete(name);
+    this.#tidy(link.homeNodeId);
+  }
+
+  /** Counts who is asking for tracks of a home: a claim must not be given up under them. */
+  #interest(homeNodeId: MediaNodeId): () => void {
+    this.#asking.set(homeNodeId, (this.#asking.get(homeNodeId) ?? 0) + 1);
+    return () => {
+      const left = (this.#asking.get(homeNodeId) ?? 1) - 1;
+      if (left > 0) this.#asking.set(homeNodeId, left);
+      else this.#asking.delete(homeNodeId);
+      this.#tidy(homeNodeId);
+    };
+  }
+
+  /** With the last pipe to a home, this node's part as the gateway to it ends. */
+  #tidy(homeNodeId: MediaNodeId): void {
+    if (this.#asking.has(homeNodeId)) return;
+    if ([...this.#links.values()].some((link) => link.homeNodeId === homeNodeId)) return;
+    this.#entrances.delete(homeNodeId);
+    this.#gateways.release(homeNodeId).catch((error: unknown) => {
+      this.#options.onFault('gateway.release', error);
+    });
+  }
+
+  /** Another node is the gateway to a home now: what comes straight from there ends, and is asked for anew through it. */
+  #superseded(homeNodeId: MediaNodeId): void {
+    this.#options.logger.info(
+      { roomId: this.#options.roomId, homeNodeId },
+      'another node is the gateway now',
+    );
+    this.#entrances.delete(homeNodeId);
+    for (const link of this.#links.values()) {
+      if (link.homeNodeId !== homeNodeId) continue;
+      this.#whenOpen(link.opening, (open) => {
+        open.close('superseded');
+      });
+    }
+  }
+
+  async #openLink(
+    router: RoomRouter,
+    source: Source,
+    name: string,
+    homeNodeId: MediaNodeId,
+  ): Promise<PipeLink> {
     const { roomId, acquireRouter, metrics, timers, lingerMs, logger, onFault } = this.#options;
-    const key: PipeKey = { roomId, fromRouterId: router.id, toRouterId: home.routerId };
-    const { node } = home;
+    const key: PipeKey = { roomId, fromRouterId: router.id, toRouterId: source.routerId };
+    const { node, gateway } = source;
     const lease = await acquireRouter(router.workerIndex);
     if (lease.router.id !== router.id) {
       lease.release();
@@ -139,7 +306,12 @@ export class PipeLinks {
         onFault,
         onClosed: (reason) => {
           letGo?.();
-          this.#links.delete(name);
+          // Whoever asks next for a track of this home need not find out anew that its gateway is gone.
+          if (gateway !== undefined && (reason === 'link_broken' || reason === 'home_closed'))
+            this.#gateways.failed(homeNodeId, gateway.epoch).catch((error: unknown) => {
+              onFault('gateway.failed', error);
+            });
+          this.#forget(name);
           logger.info({ ...key, reason }, 'pipe closed');
         },
       });
@@ -147,7 +319,7 @@ export class PipeLinks {
       letGo?.();
       throw error;
     }
-    logger.info({ ...key, home: node?.mediaNodeId ?? 'this node' }, 'pipe opened');
+    logger.info({ ...key, node: node?.mediaNodeId ?? 'this node', homeNodeId }, 'pipe opened');
     if (linkBroken) link.close('link_broken');
     return link;
   }

@@ -185,8 +185,8 @@ describe('a pipe between two nodes', () => {
     expect(again.end.port).toBeLessThanOrEqual(home.config.portSlice.lastPort);
     expect(await pipes(home)).toBe(1);
     const [first, second] = await Promise.all([
-      asker.call('pipe.consume', { ...key, trackId: camera.trackId }),
-      asker.call('pipe.consume', { ...key, trackId: camera.trackId }),
+      asker.call('pipe.consume', { ...key, trackId: camera.trackId, homeNodeId: camera.homeNodeId }),
+      asker.call('pipe.consume', { ...key, trackId: camera.trackId, homeNodeId: camera.homeNodeId }),
     ]);
     expect(second).toEqual(first);
     expect(await metricSum(home.node.metrics, 'plenary_media_pipe_consumers')).toBe(1);

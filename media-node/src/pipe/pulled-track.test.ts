@@ -1,10 +1,11 @@
-import { PlenaryError, TRACK_ID } from '@plenary/cluster';
+import { MEDIA_NODE_ID, PlenaryError, TRACK_ID } from '@plenary/cluster';
 import { describe, expect, test, vi } from 'vitest';
 import { ManualTimers } from '../testing/manual-timers.ts';
 import { opusParameters } from '../testing/rtp.ts';
 import { PAUSE_DELAY_MS, PulledTrack } from './pulled-track.ts';
 
 const TRACK = TRACK_ID.parse('track');
+const HOME = MEDIA_NODE_ID.parse('home');
 const LINGER_MS = 5_000;
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -21,14 +22,17 @@ function pulled() {
   const onClosed = vi.fn();
   const onFault = vi.fn();
   const make = (): PulledTrack =>
-    new PulledTrack(TRACK, {
-      home,
-      produce: () => Promise.resolve(copy),
-      timers,
-      lingerMs: LINGER_MS,
-      onFault,
-      onClosed,
-    });
+    new PulledTrack(
+      { trackId: TRACK, homeNodeId: HOME },
+      {
+        home,
+        produce: () => Promise.resolve(copy),
+        timers,
+        lingerMs: LINGER_MS,
+        onFault,
+        onClosed,
+      },
+    );
   return { timers, home, copy, onClosed, onFault, make };
 }
 

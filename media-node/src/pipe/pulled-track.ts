@@ -1,11 +1,13 @@
 import { PlenaryError } from '@plenary/cluster';
-import type { TrackId } from '@plenary/cluster';
+import type { TrackId, TrackOrigin } from '@plenary/cluster';
 import type { MediaProducer } from '../engine/media-producer.ts';
 import type { Timers } from '../room/timers.ts';
 import type { HomeSide, PipedTrack, ProducerState } from './home-side.ts';
 
 /** How long nobody must watch before the home stops sending; bytes stop within two seconds; in milliseconds. */
 export const PAUSE_DELAY_MS = 1_000;
+/** As {@link PAUSE_DELAY_MS} for who watches through a further pipe: that side has waited already. */
+export const RELAY_PAUSE_DELAY_MS = 0;
 /** Wait before a pause that the home did not confirm is said again, in milliseconds. */
 export const RETRY_PAUSE_MS = 1_000;
 
@@ -39,6 +41,7 @@ export class PulledTrack {
   /** Settles when the copy can be consumed. */
   readonly ready: Promise<void>;
   readonly #ports: PulledTrackPorts;
+  readonly #origin: TrackOrigin;
   readonly #holds = new Set<{ watching: boolean }>();
   #copy: Copy | undefined;
   /** The publisher's own pause as last told, when it was told since the home began to send. */
@@ -51,8 +54,9 @@ export class PulledTrack {
   #syncing = false;
   #closed = false;
 
-  constructor(trackId: TrackId, ports: PulledTrackPorts) {
-    this.trackId = trackId;
+  constructor(origin: TrackOrigin, ports: PulledTrackPorts) {
+    this.trackId = origin.trackId;
+    this.#origin = origin;
     this.#ports = ports;
     this.ready = this.#pull();
     // Whoever holds the track waits for `ready` too; this only keeps a failure that comes after the last of them let go
@@ -70,21 +74,22 @@ export class PulledTrack {
     return this.#holds.size;
   }
 
-  hold(): TrackHold {
+  /** @param pauseDelayMs - how long the home goes on sending when this is the last one that watched */
+  hold(pauseDelayMs = PAUSE_DELAY_MS): TrackHold {
     const hold = { watching: true };
     this.#holds.add(hold);
     this.#cancelLinger?.();
     this.#cancelLinger = undefined;
-    this.#demandChanged();
+    this.#demandChanged(pauseDelayMs);
     return {
       setWatching: (watching) => {
         if (hold.watching === watching) return;
         hold.watching = watching;
-        this.#demandChanged();
+        this.#demandChanged(pauseDelayMs);
       },
       release: () => {
         if (!this.#holds.delete(hold)) return;
-        this.#demandChanged();
+        this.#demandChanged(pauseDelayMs);
         if (this.#holds.size === 0 && !this.#closed) this.#linger();
       },
     };
@@ -117,7 +122,7 @@ export class PulledTrack {
 
   async #pull(): Promise<void> {
     try {
-      const track = await this.#ports.home.consume(this.trackId);
+      const track = await this.#ports.home.consume(this.#origin);
       if (this.#closed) throw new PlenaryError('track_not_found');
       const copy = await this.#ports.produce(track, () => {
         this.close('ended');
@@ -149,7 +154,7 @@ export class PulledTrack {
     });
   }
 
-  #demandChanged(): void {
+  #demandChanged(pauseDelayMs: number): void {
     if (this.#closed) return;
     const watched = [...this.#holds].some((hold) => hold.watching);
     if (watched) {
@@ -159,7 +164,7 @@ export class PulledTrack {
       this.#sync();
       return;
     }
-    this.#cancelPause ??= this.#ports.timers.after(PAUSE_DELAY_MS, () => {
+    this.#cancelPause ??= this.#ports.timers.after(pauseDelayMs, () => {
       this.#cancelPause = undefined;
       this.#pauseWanted = true;
       this.#sync();

@@ -62,10 +62,16 @@ export class Room {
         this.#speakers.routerGone(routerId);
       },
     );
-    this.pipeHomes = new PipeHomes(context.metrics, (routerId) => this.#routers.acquireExisting(routerId));
+    this.pipeHomes = new PipeHomes(
+      context.metrics,
+      (routerId) => this.#routers.acquireExisting(routerId),
+      (router, track) => this.pipes.holdForPipe(router, track),
+    );
     this.pipes = new PipeLinks({
       roomId: id,
       ownNodeId: context.mediaNodeId,
+      datacenter: context.datacenter,
+      rooms: context.store.rooms,
       ownAddress: context.announcedAddress,
       nodes: context.nodes,
       metrics: context.metrics,

@@ -232,6 +232,18 @@ export class TestPeer {
   }
 }
 
+/** Puts somebody into a room, for what a store does only in rooms where somebody is. */
+export async function placeSomebody(rooms: RoomStore, roomId: RoomId): Promise<void> {
+  await rooms.placePeer({
+    roomId,
+    peerId: mintPeerId(),
+    requestId: REQUEST_ID.parse('join'),
+    edgeId: EDGE_ID.parse('edge'),
+    mediaNodeId: MEDIA_NODE_ID.parse('node'),
+    maxPeers: 10,
+  });
+}
+
 export const testRoom = (name: string): RoomId => ROOM_ID.parse(name);
 export const testPeerId = (name: string): PeerId => PEER_ID.parse(name);
 export const testEpoch = (epoch: number): PlacedPeer['epoch'] => EPOCH.parse(epoch);

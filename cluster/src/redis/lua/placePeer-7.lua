@@ -17,6 +17,7 @@ ARGV[5] replacesEpoch - empty for a first placement
 ARGV[6] maxPeers
 Returns {"placed", placement value} or {"refused", error code}
 ]]
+--@include next-epoch
 --@include placement
 local existing = read_placement(KEYS[1], ARGV[1])
 if ARGV[5] == '' then
@@ -26,13 +27,9 @@ else
   if not existing then return { 'refused', 'peer_not_found' } end
   if existing.epoch ~= tonumber(ARGV[5]) then return { 'placed', existing.value } end
 end
-local time = redis.call('TIME')
-local now_us = tonumber(time[1]) * 1000000 + tonumber(time[2])
-local last = tonumber(redis.call('HGET', KEYS[7], 'lastEpoch') or '0')
-local epoch = string.format('%.0f', math.max(last + 1, now_us))
+local epoch = next_epoch(KEYS[7])
 local request = ARGV[2]
 if existing then request = existing.request end
 local value = epoch .. '|' .. ARGV[4] .. '|' .. ARGV[3] .. '|' .. request
-redis.call('HSET', KEYS[7], 'lastEpoch', epoch)
 redis.call('HSET', KEYS[1], ARGV[1], value)
 return { 'placed', value }

@@ -1,0 +1,26 @@
+--[[
+Claims to be a datacenter's gateway to a node elsewhere (SPEC GW1). A first claim yields to one that exists; a
+replacement of a claim that is no longer live yields to the live one.
+
+KEYS[1] placements
+KEYS[2] roster
+KEYS[3] rosterOrder
+KEYS[4] tracks
+KEYS[5] log
+KEYS[6] chat
+KEYS[7] meta
+ARGV[1] datacenter
+ARGV[2] homeNodeId
+ARGV[3] mediaNodeId
+ARGV[4] replacesEpoch - empty for a first claim
+Returns {"claimed", claim value} or {"refused", error code}
+]]
+--@include next-epoch
+-- A claim on a room that is gone would be left over for ever.
+if redis.call('EXISTS', KEYS[1]) == 0 then return { 'refused', 'peer_not_found' } end
+local field = 'gateway|' .. ARGV[1] .. '|' .. ARGV[2]
+local existing = redis.call('HGET', KEYS[7], field)
+if existing and string.match(existing, '^%d+') ~= ARGV[4] then return { 'claimed', existing } end
+local value = next_epoch(KEYS[7]) .. '|' .. ARGV[3]
+redis.call('HSET', KEYS[7], field, value)
+return { 'claimed', value }

@@ -1,0 +1,167 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { DATACENTER_ID } from '@plenary/cluster';
+import type { TrackHome } from '@plenary/cluster';
+import { metricBy, metricSum, untilFreed } from '../testing/metric-values.ts';
+import type { TestEdge } from '../testing/test-edge.ts';
+import { TestPeer, TestStore, connectEdge, startTestNode, testRoom } from '../testing/test-node.ts';
+import type { TestNode } from '../testing/test-node.ts';
+import { until } from '../testing/until.ts';
+
+const roomId = testRoom('two-datacenters');
+
+interface Site {
+  readonly node: TestNode;
+  readonly edge: TestEdge;
+}
+
+let store: TestStore;
+let home: Site;
+let publisher: TestPeer;
+let camera: TrackHome;
+let microphone: TrackHome;
+const sites: Site[] = [];
+
+async function site(datacenter: string, workers = 1): Promise<Site> {
+  const options = workers === 1 ? {} : { workerPackingLimit: 1 };
+  const node = await startTestNode(store, { datacenter: DATACENTER_ID.parse(datacenter), workers }, options);
+  const started = { node, edge: await connectEdge(node) };
+  sites.push(started);
+  return started;
+}
+
+const watch = ({ node, edge }: Site, tracks = [camera, microphone]): Promise<TestPeer> =>
+  TestPeer.admit(store, node, edge, roomId, tracks);
+const pipes = ({ node }: Site): Promise<Record<string, number>> =>
+  metricBy(node.node.metrics, 'plenary_media_pipes', 'side');
+const sentIntoPipes = ({ node }: Site): Promise<number> =>
+  metricSum(node.node.metrics, 'plenary_media_pipe_consumers');
+const calls = async ({ node }: Site, method: string): Promise<number> =>
+  (await metricBy(node.node.metrics, 'plenary_mediasoup_calls_total', 'method'))[method] ?? 0;
+
+beforeEach(async () => {
+  store = new TestStore();
+  home = await site('gra');
+  publisher = await TestPeer.admit(store, home.node, home.edge, roomId);
+  camera = await publisher.publish('camera');
+  microphone = await publisher.publish('microphone');
+});
+
+afterEach(async () => {
+  for (const { edge } of sites) edge.close();
+  await Promise.all(sites.splice(0).map(({ node }) => node.node.stop()));
+});
+
+async function everybodyLeaves(peers: readonly TestPeer[]): Promise<void> {
+  for (const peer of [...peers, publisher]) await peer.leave(store);
+  for (const { node } of sites) await untilFreed(node.node.metrics);
+  expect(store.memory.roomCount).toBe(0);
+}
+
+describe('a room over two datacenters', () => {
+  test('[GW2] one copy of a track crosses to a datacenter, however many of its nodes want it', async () => {
+    const away = await Promise.all([site('sbg'), site('sbg'), site('sbg')]);
+    const viewers = await Promise.all(away.flatMap((one) => [watch(one), watch(one)]));
+    for (const { admitted } of viewers) {
+      expect(admitted?.failed).toEqual([]);
+      expect(admitted?.consumers).toHaveLength(2);
+    }
+    expect(await sentIntoPipes(home)).toBe(2);
+    expect(await pipes(home)).toEqual({ asking: 0, home: 1 });
+    const sides = await Promise.all(away.map(pipes));
+    // One is the gateway and serves the two others.
+    expect(sides.map(({ home: served = 0 }) => served).sort()).toEqual([0, 0, 2]);
+    expect(sides.map(({ asking = 0 }) => asking)).toEqual([1, 1, 1]);
+    await everybodyLeaves(viewers);
+  });
+
+  test('[GW2] nodes of the home’s own datacenter pull from the home', async () => {
+    const [near, far] = [await site('gra'), await site('sbg')];
+    const viewers = [await watch(near), await watch(far)];
+    expect(await pipes(home)).toEqual({ asking: 0, home: 2 });
+    expect(await pipes(near)).toEqual({ asking: 1, home: 0 });
+    await everybodyLeaves(viewers);
+  });
+
+  test('[GW2] a gateway of several workers lets a track in by one of them', async () => {
+    const away = await site('sbg', 2);
+    const viewers = [await watch(away), await watch(away)];
+    expect(await metricSum(away.node.node.metrics, 'plenary_media_routers')).toBe(2);
+    expect(viewers.map(({ admitted }) => admitted?.failed)).toEqual([[], []]);
+    expect(await sentIntoPipes(home)).toBe(2);
+    expect(await pipes(away)).toEqual({ asking: 2, home: 1 });
+    await everybodyLeaves(viewers);
+  });
+
+  test('[GW4] what nobody in a datacenter watches is paused at its home, and resumed at once', async () => {
+    const [one, two] = [await site('sbg'), await site('sbg')];
+    const viewers = [await watch(one, [camera]), await watch(two, [camera])];
+    const update = async (viewer: TestPeer, paused: boolean): Promise<void> => {
+      const consumerId = viewer.admitted?.consumers[0]?.consumerId ?? '';
+      await viewer.edge.call('consumers.update', { ...viewer.placed, consumers: [{ consumerId, paused }] });
+    };
+    for (const viewer of viewers) await update(viewer, true);
+    await until('the pause at home', async () => (await calls(home, 'consumer.pause')) === 1);
+    const [, relayed] = viewers;
+    if (relayed === undefined) throw new Error('there are two');
+    await update(relayed, false);
+    await until('the resume at home', async () => (await calls(home, 'consumer.resume')) === 1);
+    await everybodyLeaves(viewers);
+  });
+
+  test('[GW4] the publisher’s mute and the track’s end pass through a gateway', async () => {
+    const [one, two] = [await site('sbg'), await site('sbg')];
+    const viewers = [await watch(one, [microphone]), await watch(two, [microphone])];
+    await home.edge.call('track.pause', { ...publisher.placed, trackId: microphone.trackId, paused: true });
+    for (const away of [one, two])
+      await until('the copy to pause', async () => (await calls(away, 'producer.pause')) === 1);
+    await home.edge.call('track.end', { ...publisher.placed, trackId: microphone.trackId });
+    for (const { edge } of [one, two])
+      await until('the news of the end', () => edge.notices('consumer.closed').length === 1);
+    await everybodyLeaves(viewers);
+  });
+
+  test('[GW3] when the gateway dies another node takes its place, and still one copy crosses', async () => {
+    const [gateway, ...others] = [await site('sbg'), await site('sbg'), await site('sbg')];
+    await watch(gateway);
+    const viewers = await Promise.all(others.map((one) => watch(one)));
+    expect(await pipes(gateway)).toEqual({ asking: 1, home: 2 });
+    gateway.edge.close();
+    await gateway.node.node.stop();
+    sites.splice(sites.indexOf(gateway), 1);
+    for (const { edge } of others)
+      await until('both consumers to close', () => edge.notices('consumer.closed').length === 2);
+    const again = await Promise.all(viewers.map((viewer) => viewer.subscribe([camera, microphone])));
+    expect(again.map(({ failed }) => failed)).toEqual([[], []]);
+    await until('the dead gateway’s pipe to go', async () => (await sentIntoPipes(home)) === 2);
+    expect(await pipes(home)).toEqual({ asking: 0, home: 1 });
+    const sides = await Promise.all(others.map(pipes));
+    expect(sides.map(({ home: served = 0 }) => served).sort()).toEqual([0, 1]);
+  });
+
+  test('[GW3] a gateway that needs the tracks no more goes on for the others, and ends with the last of them', async () => {
+    const [gateway, other] = [await site('sbg'), await site('sbg')];
+    const first = await watch(gateway);
+    const second = await watch(other);
+    await first.leave(store);
+    expect(await pipes(gateway)).toEqual({ asking: 1, home: 1 });
+    expect((await second.subscribe([camera])).failed).toEqual([]);
+    await second.leave(store);
+    await untilFreed(gateway.node.node.metrics);
+    await untilFreed(other.node.node.metrics);
+    const third = await watch(other);
+    expect(await pipes(other)).toEqual({ asking: 1, home: 0 });
+    expect(await metricSum(gateway.node.node.metrics, 'plenary_media_pipes')).toBe(0);
+    await everybodyLeaves([third]);
+  });
+
+  test('[GW5] while the store is away tracks are pulled straight from their home', async () => {
+    const [gateway, other] = [await site('sbg'), await site('sbg')];
+    const first = await watch(gateway);
+    const second = await watch(other, []);
+    store.setAvailable(false);
+    expect((await second.subscribe([camera])).failed).toEqual([]);
+    expect(await pipes(home)).toEqual({ asking: 0, home: 2 });
+    store.setAvailable(true);
+    await everybodyLeaves([first, second]);
+  });
+});

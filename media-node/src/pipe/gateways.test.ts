@@ -1,0 +1,107 @@
+import { DATACENTER_ID, MEDIA_NODE_ID, MemoryRoomStore, PlenaryError } from '@plenary/cluster';
+import type { RoomStore } from '@plenary/cluster';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
+import { ManualTimers } from '../testing/manual-timers.ts';
+import { placeSomebody, testRoom } from '../testing/test-node.ts';
+import { GATEWAY_CHECK_MS, Gateways } from './gateways.ts';
+
+const ROOM = testRoom('r');
+const HOME = MEDIA_NODE_ID.parse('home');
+const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+let rooms: MemoryRoomStore;
+let timers: ManualTimers;
+const onSuperseded = vi.fn();
+const onFault = vi.fn();
+
+function gatewaysOf(name: string, store: Pick<RoomStore, 'claimGateway' | 'releaseGateway'> = rooms) {
+  return new Gateways({
+    roomId: ROOM,
+    ownNodeId: MEDIA_NODE_ID.parse(name),
+    datacenter: DATACENTER_ID.parse('sbg'),
+    rooms: store,
+    timers,
+    onSuperseded,
+    onFault,
+  });
+}
+
+beforeEach(async () => {
+  vi.clearAllMocks();
+  rooms = new MemoryRoomStore();
+  timers = new ManualTimers();
+  await placeSomebody(rooms, ROOM);
+});
+
+describe('gateways', () => {
+  test('[GW1] nodes agree on one, whom one asks more than once is asked for once', async () => {
+    const claimGateway = vi.spyOn(rooms, 'claimGateway');
+    const [a, b] = [gatewaysOf('a'), gatewaysOf('b')];
+    const found = await Promise.all([a.find(HOME), a.find(HOME), b.find(HOME)]);
+    expect(new Set(found.map((gateway) => gateway?.mediaNodeId))).toEqual(new Set(['a']));
+    expect(claimGateway).toHaveBeenCalledTimes(2);
+    expect([await a.isOwn(HOME), await b.isOwn(HOME)]).toEqual([true, false]);
+  });
+
+  test('[GW3] who is failed by a gateway takes its place, and who is failed later finds that one', async () => {
+    const [a, b, c] = [gatewaysOf('a'), gatewaysOf('b'), gatewaysOf('c')];
+    const first = await a.find(HOME);
+    if (first === undefined) throw new Error('a is the gateway');
+    await Promise.all([b.find(HOME), c.find(HOME)]);
+    await b.failed(HOME, first.epoch);
+    await c.failed(HOME, first.epoch);
+    expect((await b.find(HOME))?.mediaNodeId).toBe('b');
+    expect((await c.find(HOME))?.mediaNodeId).toBe('b');
+    // News of the old one does not count against the new one.
+    await c.failed(HOME, first.epoch);
+    expect((await c.find(HOME))?.mediaNodeId).toBe('b');
+  });
+
+  test('[GW3] a gateway that was replaced learns of it, and gives up no claim but its own', async () => {
+    const [a, b] = [gatewaysOf('a'), gatewaysOf('b')];
+    const first = await a.find(HOME);
+    if (first === undefined) throw new Error('a is the gateway');
+    await b.find(HOME);
+    await b.failed(HOME, first.epoch);
+    await b.find(HOME);
+    timers.advance(GATEWAY_CHECK_MS);
+    await settle();
+    expect(onSuperseded.mock.calls).toEqual([[HOME]]);
+    expect(await a.isOwn(HOME)).toBe(false);
+    await a.release(HOME);
+    expect((await gatewaysOf('c').find(HOME))?.mediaNodeId).toBe('b');
+    await b.release(HOME);
+    expect((await gatewaysOf('c').find(HOME))?.mediaNodeId).toBe('c');
+  });
+
+  test('[GW5] a claim that the store forgot is made again; a store that is away changes nothing', async () => {
+    const faulty = {
+      claimGateway: vi.fn((claim: Parameters<RoomStore['claimGateway']>[0]) => rooms.claimGateway(claim)),
+      releaseGateway: rooms.releaseGateway.bind(rooms),
+    };
+    const a = gatewaysOf('a', faulty);
+    const first = await a.find(HOME);
+    if (first === undefined) throw new Error('a is the gateway');
+    faulty.claimGateway.mockRejectedValueOnce(new PlenaryError('store_unavailable'));
+    timers.advance(GATEWAY_CHECK_MS);
+    await settle();
+    expect(await a.isOwn(HOME)).toBe(true);
+    await rooms.releaseGateway(ROOM, DATACENTER_ID.parse('sbg'), HOME, first.epoch);
+    timers.advance(GATEWAY_CHECK_MS);
+    await settle();
+    expect((await gatewaysOf('b').find(HOME))?.mediaNodeId).toBe('a');
+    expect(onSuperseded).not.toHaveBeenCalled();
+    expect(onFault).not.toHaveBeenCalled();
+    await a.release(HOME);
+    expect(timers.pendingCount).toBe(0);
+  });
+
+  test('[GW5] while the store is away nobody is found, and the next ask tries anew', async () => {
+    const claimGateway = vi.fn(() => Promise.reject(new PlenaryError('store_unavailable')));
+    const a = gatewaysOf('a', { claimGateway, releaseGateway: rooms.releaseGateway.bind(rooms) });
+    expect(await a.find(HOME)).toBeUndefined();
+    expect(await a.find(HOME)).toBeUndefined();
+    expect(claimGateway).toHaveBeenCalledTimes(2);
+    expect(timers.pendingCount).toBe(0);
+  });
+});

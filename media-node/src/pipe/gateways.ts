@@ -1,0 +1,141 @@
+import { toPlenaryError } from '@plenary/cluster';
+import type { DatacenterId, Epoch, Gateway, MediaNodeId, RoomId, RoomStore } from '@plenary/cluster';
+import type { Timers } from '../room/timers.ts';
+
+/** How often a gateway makes sure that it still is one, in milliseconds. */
+export const GATEWAY_CHECK_MS = 5_000;
+
+export interface GatewaysOptions {
+  readonly roomId: RoomId;
+  readonly ownNodeId: MediaNodeId;
+  readonly datacenter: DatacenterId;
+  readonly rooms: Pick<RoomStore, 'claimGateway' | 'releaseGateway'>;
+  readonly timers: Timers;
+  /** Another node took this one's place as the gateway to a home. */
+  readonly onSuperseded: (homeNodeId: MediaNodeId) => void;
+  /** Told of a failed call that nobody waits for. */
+  readonly onFault: (where: string, thrown: unknown) => void;
+}
+
+/** What is known of the gateway to one home: asked for, or known to have failed. */
+type Known =
+  | { readonly state: 'claimed'; readonly gateway: Promise<Gateway | undefined> }
+  | { readonly state: 'failed'; readonly epoch: Epoch };
+
+/**
+ * The gateways of this node's datacenter for one room, as this node knows them: one for each node elsewhere whose tracks
+ * are wanted here. The first that needs a track claims to be the gateway; whom a gateway fails claims its place (SPEC GW1,
+ * GW3).
+ */
+export class Gateways {
+  readonly #options: GatewaysOptions;
+  readonly #known = new Map<MediaNodeId, Known>();
+  /** Ends the check of each claim of this node's own. */
+  readonly #checks = new Map<MediaNodeId, () => void>();
+
+  constructor(options: GatewaysOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * The live gateway to a node elsewhere, claimed if there is none. `undefined` while the store is away, when nobody can
+   * say: who needs a track then pulls it straight, at the price of a second copy.
+   */
+  async find(homeNodeId: MediaNodeId): Promise<Gateway | undefined> {
+    const known = this.#known.get(homeNodeId);
+    if (known?.state === 'claimed') return known.gateway;
+    const gateway = this.#claim(homeNodeId, known?.epoch);
+    const claimed: Known = { state: 'claimed', gateway };
+    this.#known.set(homeNodeId, claimed);
+    if ((await gateway) === undefined && this.#known.get(homeNodeId) === claimed) {
+      if (known === undefined) this.#known.delete(homeNodeId);
+      else this.#known.set(homeNodeId, known);
+    }
+    return gateway;
+  }
+
+  /** Whether this node itself is the gateway, as far as it knows; it claims nothing. */
+  async isOwn(homeNodeId: MediaNodeId): Promise<boolean> {
+    const known = this.#known.get(homeNodeId);
+    if (known?.state !== 'claimed') return false;
+    return (await known.gateway)?.mediaNodeId === this.#options.ownNodeId;
+  }
+
+  /** A gateway did not relay: the next {@link find} takes its place, unless somebody did already. */
+  async failed(homeNodeId: MediaNodeId, epoch: Epoch): Promise<void> {
+    const known = this.#known.get(homeNodeId);
+    if (known?.state !== 'claimed' || (await known.gateway)?.epoch !== epoch) return;
+    if (this.#known.get(homeNodeId) === known) this.#known.set(homeNodeId, { state: 'failed', epoch });
+  }
+
+  /** Nothing of this home is needed here any more: a claim of this node's own is given up. */
+  async release(homeNodeId: MediaNodeId): Promise<void> {
+    const known = this.#known.get(homeNodeId);
+    this.#known.delete(homeNodeId);
+    this.#endCheck(homeNodeId);
+    if (known?.state !== 'claimed') return;
+    const { roomId, datacenter, ownNodeId, rooms, onFault } = this.#options;
+    const gateway = await known.gateway;
+    if (gateway?.mediaNodeId !== ownNodeId) return;
+    try {
+      await rooms.releaseGateway(roomId, datacenter, homeNodeId, gateway.epoch);
+    } catch (error) {
+      // Whoever asks this node to relay learns that it does not, and takes its place.
+      onFault('gateway.release', error);
+    }
+  }
+
+  async #claim(homeNodeId: MediaNodeId, replacesEpoch: Epoch | undefined): Promise<Gateway | undefined> {
+    const { roomId, datacenter, ownNodeId, rooms, onFault } = this.#options;
+    try {
+      const gateway = await rooms.claimGateway({
+        roomId,
+        datacenter,
+        homeNodeId,
+        mediaNodeId: ownNodeId,
+        ...(replacesEpoch === undefined ? {} : { replacesEpoch }),
+      });
+      if (gateway.mediaNodeId === ownNodeId) this.#checkLater(homeNodeId);
+      return gateway;
+    } catch (error) {
+      onFault('gateway.claim', error);
+      return undefined;
+    }
+  }
+
+  #checkLater(homeNodeId: MediaNodeId): void {
+    this.#endCheck(homeNodeId);
+    const cancel = this.#options.timers.after(GATEWAY_CHECK_MS, () => {
+      this.#check(homeNodeId).catch((error: unknown) => {
+        this.#options.onFault('gateway.check', error);
+      });
+    });
+    this.#checks.set(homeNodeId, cancel);
+  }
+
+  #endCheck(homeNodeId: MediaNodeId): void {
+    this.#checks.get(homeNodeId)?.();
+    this.#checks.delete(homeNodeId);
+  }
+
+  /** Asks again; also makes the claim anew where the store has forgotten it. */
+  async #check(homeNodeId: MediaNodeId): Promise<void> {
+    const { roomId, datacenter, ownNodeId, rooms, onSuperseded } = this.#options;
+    const known = this.#known.get(homeNodeId);
+    const current = (): boolean => known !== undefined && this.#known.get(homeNodeId) === known;
+    if (!current()) return;
+    let live: Gateway | undefined;
+    try {
+      live = await rooms.claimGateway({ roomId, datacenter, homeNodeId, mediaNodeId: ownNodeId });
+    } catch (thrown) {
+      // A store that is away says nothing against this claim.
+      if (toPlenaryError(thrown).code !== 'store_unavailable') throw thrown;
+    }
+    if (!current()) return;
+    if (live !== undefined) this.#known.set(homeNodeId, { state: 'claimed', gateway: Promise.resolve(live) });
+    if (live !== undefined && live.mediaNodeId !== ownNodeId) {
+      this.#endCheck(homeNodeId);
+      onSuperseded(homeNodeId);
+    } else this.#checkLater(homeNodeId);
+  }
+}
