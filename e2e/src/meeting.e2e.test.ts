@@ -122,6 +122,23 @@ describe('a meeting', () => {
     await untilNothingIsLeft();
   });
 
+  it('[DM4] what all viewers draw small is sent small, and large again when one of them looks closer', async () => {
+    const ann = await enter(here, 'thrift', 'Ann');
+    const bob = await enter(there, 'thrift', 'Bob');
+    await bob.untilSeesAndHears();
+    const sentLayers = (): Promise<number | undefined> => ann.sentCameraLayers();
+    await until('Ann sends every layer', sentLayers, (layers) => layers === 3);
+    await bob.page.setViewportSize({ width: 320, height: 320 });
+    await until('Ann sends the smallest layer only', sentLayers, (layers) => layers === 1);
+    await bob.page.setViewportSize({ width: 1280, height: 800 });
+    await until('Ann sends every layer again', sentLayers, (layers) => layers === 3);
+    await bob.untilSeesAndHears();
+    await bob.leave();
+    await until('Ann sends the smallest layer only, for nobody', sentLayers, (layers) => layers === 1);
+    await ann.leave();
+    await untilNothingIsLeft();
+  });
+
   it('fits a phone: every button is in the window, and nothing scrolls sideways', async () => {
     const phone = { width: 360, height: 740 };
     const ann = await Participant.open(browser, here, 'phone', 'Ann', phone);

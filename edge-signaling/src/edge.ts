@@ -88,6 +88,7 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
       onRoomEvents: (...news) => mediaWatch.onRoomEvents(...news),
       onSpeakers: (...news) => mediaWatch.onSpeakers(...news),
       onConsumerClosed: (...news) => mediaWatch.onConsumerClosed(...news),
+      onTrackDemand: (...news) => mediaWatch.onTrackDemand(...news),
       onPeerLost: (...news) => mediaWatch.onPeerLost(...news),
     },
   );

@@ -35,6 +35,7 @@ import {
   RTP_PARAMETERS,
   TRACK_SOURCE,
   TRANSPORT_OFFER,
+  WANTED_LAYER,
 } from './media.ts';
 import {
   CHAT_MESSAGE,
@@ -267,6 +268,10 @@ export const EDGE_NOTICES = {
         .array(z.object({ peerId: PEER_ID, volumeDbov: z.int().min(-127).max(0) }))
         .max(16),
     }),
+  },
+  'track.demand': {
+    says: 'What is wanted of one of the client’s own tracks: more than that need not be sent. Until told, everything is.',
+    payload: z.object({ trackId: TRACK_ID, wanted: WANTED_LAYER }),
   },
   'consumer.closed': {
     says: 'A consumer of this client is gone, for example because its track ended.',

@@ -33,6 +33,7 @@ import {
   RTP_PARAMETERS,
   TRACK_SOURCE,
   TRANSPORT_OFFER,
+  WANTED_LAYER,
 } from './media.ts';
 import { LOGGED_EVENT } from './room.ts';
 
@@ -177,9 +178,9 @@ export const CONTROL_REQUESTS = {
       paused: z.boolean(),
     }),
   },
-  'pipe.pause': {
-    says: 'Pauses or resumes a track in a pipe, by whether anybody behind it watches.',
-    payload: PIPE_KEY.extend({ trackId: TRACK_ID, paused: z.boolean() }),
+  'pipe.demand': {
+    says: 'Says what is wanted of a track behind a pipe: with null it is paused there.',
+    payload: PIPE_KEY.extend({ trackId: TRACK_ID, wanted: WANTED_LAYER }),
     reply: NOTHING,
   },
   'pipe.release': {
@@ -223,6 +224,10 @@ export const CONTROL_NOTICES = {
   'consumer.closed': {
     says: 'A consumer closed because its track ended or its pipe broke.',
     payload: PLACED_PEER.extend({ consumerId: CONSUMER_ID, trackId: TRACK_ID }),
+  },
+  'track.demand': {
+    says: 'What is wanted of a peer’s own track by all who watch it, wherever they are.',
+    payload: PLACED_PEER.extend({ trackId: TRACK_ID, wanted: WANTED_LAYER }),
   },
   'peer.lost': {
     says: 'The node no longer hosts this peer, although nobody asked.',

@@ -168,3 +168,9 @@ export const PREFERRED_LAYERS = z.object({
   temporalLayer: z.int().min(0).max(7).optional(),
 });
 export type PreferredLayers = z.infer<typeof PREFERRED_LAYERS>;
+
+/** Above every layer that a sender has: everything. */
+export const TOP_SPATIAL_LAYER = 7;
+/** The highest spatial layer that anybody wants of a track; `null` while nobody watches it. */
+export const WANTED_LAYER = z.int().min(0).max(TOP_SPATIAL_LAYER).nullable();
+export type WantedLayer = z.infer<typeof WANTED_LAYER>;

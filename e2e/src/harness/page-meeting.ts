@@ -18,6 +18,7 @@ export interface PageMeeting {
       readonly framesDecoded: number;
       readonly totalAudioEnergy: number;
     }[];
+    readonly sent: readonly { readonly source: string; readonly layers: number }[];
   }>;
 }
 

@@ -101,6 +101,14 @@ export class Participant {
     );
   }
 
+  /** Simulcast layers of the own camera that are being sent. */
+  async sentCameraLayers(): Promise<number | undefined> {
+    return this.page.evaluate(async () => {
+      const stats = await globalThis.plenary?.stats();
+      return stats?.sent.find(({ source }) => source === 'camera')?.layers;
+    });
+  }
+
   async mediaNodeId(): Promise<string | undefined> {
     return this.page.evaluate(() => globalThis.plenary?.getSnapshot().mediaNodeId);
   }

@@ -40,6 +40,7 @@ export interface ControlLinkListener {
   onRoomEvents(notice: ControlNotice<'room.events'>): void;
   onSpeakers(mediaNodeId: MediaNodeId, notice: ControlNotice<'speakers'>): void;
   onConsumerClosed(notice: ControlNotice<'consumer.closed'>): void;
+  onTrackDemand(notice: ControlNotice<'track.demand'>): void;
   onPeerLost(notice: ControlNotice<'peer.lost'>): void;
 }
 
@@ -175,6 +176,11 @@ export class ControlLink {
       'consumer.closed': notice(
         CONTROL_NOTICES['consumer.closed'],
         (news) => listener.onConsumerClosed(news),
+        malformed,
+      ),
+      'track.demand': notice(
+        CONTROL_NOTICES['track.demand'],
+        (news) => listener.onTrackDemand(news),
         malformed,
       ),
       'peer.lost': notice(CONTROL_NOTICES['peer.lost'], (news) => listener.onPeerLost(news), malformed),

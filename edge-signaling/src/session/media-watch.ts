@@ -1,4 +1,4 @@
-import type { ControlNotice, RoomStore } from '@plenary/cluster';
+import type { PlacedPeer, RoomStore } from '@plenary/cluster';
 import type { MediaNodeId, RoomId } from '@plenary/cluster/ids';
 import type { EdgeNotice } from '@plenary/cluster/protocol';
 import type { ControlLink, ControlLinkListener } from '../media/control-link.ts';
@@ -68,6 +68,11 @@ export class MediaWatch implements ControlLinkListener {
     session?.socket?.notify('consumer.closed', { consumerId: news.consumerId, trackId: news.trackId });
   };
 
+  readonly onTrackDemand: ControlLinkListener['onTrackDemand'] = (news) => {
+    const { trackId, wanted } = news;
+    this.#sessionOf(news)?.socket?.notify('track.demand', { trackId, wanted });
+  };
+
   readonly onPeerLost: ControlLinkListener['onPeerLost'] = (news) => {
     const session = this.#sessionOf(news);
     if (session !== undefined) void this.lose([session], news.reason);
@@ -124,7 +129,7 @@ export class MediaWatch implements ControlLinkListener {
     }
   }
 
-  #sessionOf(news: ControlNotice<'peer.lost'> | ControlNotice<'consumer.closed'>): Session | undefined {
+  #sessionOf(news: PlacedPeer): Session | undefined {
     const session = this.#settings.localRooms.find(news.peerId);
     return session?.media.epoch === news.epoch && session.roomId === news.roomId ? session : undefined;
   }

@@ -290,6 +290,7 @@ export class Bot {
         return;
       case 'head':
       case 'edges':
+      case 'track.demand':
       case 'speakers':
       case 'session.renewed':
         return;

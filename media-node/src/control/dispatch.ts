@@ -118,11 +118,11 @@ function routesOf(
       },
       options,
     ),
-    'pipe.pause': route(
-      CONTROL_REQUESTS['pipe.pause'],
+    'pipe.demand': route(
+      CONTROL_REQUESTS['pipe.demand'],
       async (request) => {
-        const { trackId, paused, ...key } = request;
-        await rooms.pipeHomes(key).setPaused(key, trackId, paused);
+        const { trackId, wanted, ...key } = request;
+        await rooms.pipeHomes(key).setWanted(key, trackId, wanted);
         return {};
       },
       options,

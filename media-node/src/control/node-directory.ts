@@ -14,6 +14,7 @@ export class NodeDirectory {
   readonly #logger: Logger;
   #records: ReadonlyMap<MediaNodeId, MediaNodeRecord> = new Map();
   #refreshing: Promise<void> | undefined;
+  #looking: Promise<void> | undefined;
   #refreshedAtMs = -Infinity;
   #timer: NodeJS.Timeout | undefined;
 
@@ -36,12 +37,24 @@ export class NodeDirectory {
 
   /** A living node; one that is not known yet is looked for. @throws PlenaryError `media_unavailable` */
   async find(mediaNodeId: MediaNodeId): Promise<MediaNodeRecord> {
-    if (!this.#records.has(mediaNodeId) && performance.now() - this.#refreshedAtMs > MISS_MS) {
-      await this.#refresh();
-    }
+    if (!this.#records.has(mediaNodeId)) await this.#look();
     const record = this.#records.get(mediaNodeId);
     if (record === undefined) throw new PlenaryError('media_unavailable', `No living node ${mediaNodeId}.`);
     return record;
+  }
+
+  /** Reads anew for a node that is missing; who asks too soon after the last reading waits, rather than being sent away. */
+  #look(): Promise<void> {
+    this.#looking ??= this.#refreshLater().finally(() => {
+      this.#looking = undefined;
+    });
+    return this.#looking;
+  }
+
+  async #refreshLater(): Promise<void> {
+    const waitMs = this.#refreshedAtMs + MISS_MS - performance.now();
+    if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
+    await this.#refresh();
   }
 
   /** Never rejects: while the store is away the last view counts. */

@@ -112,8 +112,8 @@ export class NodeLink implements RemoteNode {
     return {
       open: async (end) => (await this.#call('pipe.open', { ...key, end })).end,
       consume: (track) => this.#call('pipe.consume', { ...key, ...track }),
-      setPaused: async (trackId, paused) => {
-        await this.#call('pipe.pause', { ...key, trackId, paused });
+      setWanted: async (trackId, wanted) => {
+        await this.#call('pipe.demand', { ...key, trackId, wanted });
       },
       release: async (trackId) => {
         await this.#call('pipe.release', { ...key, trackId });

@@ -3,6 +3,7 @@ import { ROUTER_RTP_CAPABILITIES } from '@plenary/cluster/protocol';
 import {
   DATACENTER_ID,
   MemoryRoomStore,
+  TOP_SPATIAL_LAYER,
   MEDIA_NODE_ID,
   PlenaryError,
   ROOM_ID,
@@ -16,10 +17,10 @@ import { createMetrics } from '../metrics.ts';
 import { PipeHomes } from '../pipe/pipe-homes.ts';
 import { PipeLink } from '../pipe/pipe-link.ts';
 import { PipeLinks } from '../pipe/pipe-links.ts';
-import { PAUSE_DELAY_MS } from '../pipe/pulled-track.ts';
-import type { TrackHold } from '../pipe/pulled-track.ts';
 import type { RouterLease } from '../room/room-routers.ts';
 import { systemTimers } from '../room/timers.ts';
+import { LOWER_DELAY_MS } from '../room/track-demand.ts';
+import type { TrackHold } from '../room/track-demand.ts';
 import { metricSum, untilFreed } from '../testing/metric-values.ts';
 import { opusParameters, vp8Parameters } from '../testing/rtp.ts';
 import type { TestEdge } from '../testing/test-edge.ts';
@@ -80,7 +81,7 @@ const routerOn = async (pool: WorkerPool, index: number): Promise<RoomRouter> =>
 
 const HOME_NODE = MEDIA_NODE_ID.parse('own');
 /** A track of the router itself. */
-const HELD: TrackHold = { setWatching: () => undefined, release: () => undefined };
+const HELD: TrackHold = { setWanted: () => undefined, release: () => undefined };
 
 describe('the port slice', () => {
   test('[WK2] workers share the pipe ports to the last one and never take the same', async () => {
@@ -156,9 +157,9 @@ describe('media through a pipe', () => {
       onClosed: () => undefined,
     });
     const received = async (): Promise<number> => (await link.port.traffic()).receivedBytes;
-    const hold = await link.hold({ trackId, homeNodeId: HOME_NODE }, PAUSE_DELAY_MS);
+    const hold = await link.hold({ trackId, homeNodeId: HOME_NODE }, LOWER_DELAY_MS);
     await until('bytes', async () => (await received()) > 20_000);
-    hold.setWatching(false);
+    hold.setWanted(null);
     let atPause = -1;
     await until('the bytes to stand still for half a second', async () => {
       const before = await received();
@@ -166,7 +167,7 @@ describe('media through a pipe', () => {
       atPause = await received();
       return atPause === before;
     });
-    hold.setWatching(true);
+    hold.setWanted(TOP_SPATIAL_LAYER);
     await until('bytes again', async () => (await received()) > atPause + 5_000);
     hold.release();
     await until('the pipe to close', () => link.closed && homes.size === 0);
@@ -209,6 +210,7 @@ describe('a pipe that does not open', () => {
       logger: silentLogger(),
       timers: systemTimers,
       lingerMs: 20,
+      holdHome: () => HELD,
       homeRouterOf: () => home.id,
       localHomeSide: (key, asker) => {
         const side = homes.localSide(key, asker);

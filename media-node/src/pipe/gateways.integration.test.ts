@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { DATACENTER_ID } from '@plenary/cluster';
-import type { TrackHome } from '@plenary/cluster';
+import { DATACENTER_ID, TOP_SPATIAL_LAYER } from '@plenary/cluster';
+import type { TrackHome, WantedLayer } from '@plenary/cluster';
 import { metricBy, metricSum, untilFreed } from '../testing/metric-values.ts';
 import type { TestEdge } from '../testing/test-edge.ts';
 import { TestPeer, TestStore, connectEdge, startTestNode, testRoom } from '../testing/test-node.ts';
@@ -106,6 +106,47 @@ describe('a room over two datacenters', () => {
     await update(relayed, false);
     await until('the resume at home', async () => (await calls(home, 'consumer.resume')) === 1);
     await everybodyLeaves(viewers);
+  });
+
+  test('[DM2] the highest layer that anybody wants, behind whatever pipes, is told to the publisher', async () => {
+    const [one, two] = [await site('sbg'), await site('sbg')];
+    const [first, second] = [await watch(one, [camera]), await watch(two, [camera])];
+    const want = async (viewer: TestPeer, spatialLayer: number, paused = false): Promise<void> => {
+      const consumerId = viewer.admitted?.consumers[0]?.consumerId ?? '';
+      const consumers = [{ consumerId, paused, preferredLayers: { spatialLayer } }];
+      await viewer.edge.call('consumers.update', { ...viewer.placed, consumers });
+    };
+    const told = (): WantedLayer | undefined =>
+      home.edge
+        .notices('track.demand')
+        .filter(({ trackId }) => trackId === camera.trackId)
+        .at(-1)?.wanted;
+    await Promise.all([want(first, 0), want(second, 1)]);
+    await until('the lower layer to be told', () => told() === 1);
+    await want(first, 2);
+    await until('the higher layer to be told', () => told() === 2);
+    await Promise.all([want(first, 2, true), want(second, 1, true)]);
+    await until('the word that nobody watches', () => told() === null);
+    const near = await watch(home, [camera]);
+    await until('the word that somebody watches', () => told() === TOP_SPATIAL_LAYER);
+    await everybodyLeaves([first, second, near]);
+  });
+
+  test('[DM3] what is wanted is told again to the edge that takes a publisher up', async () => {
+    await until('the word that nobody watches', () =>
+      home.edge
+        .notices('track.demand')
+        .some(({ trackId, wanted }) => trackId === camera.trackId && wanted === null),
+    );
+    const another = await connectEdge(home.node);
+    await another.call('peer.attach', publisher.placed);
+    await until('the same word on the other link', () =>
+      another
+        .notices('track.demand')
+        .some(({ trackId, wanted }) => trackId === camera.trackId && wanted === null),
+    );
+    another.close();
+    await everybodyLeaves([]);
   });
 
   test('[GW4] the publisher’s mute and the track’s end pass through a gateway', async () => {

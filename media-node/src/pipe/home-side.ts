@@ -7,6 +7,7 @@ import type {
   RouterId,
   TrackId,
   TrackOrigin,
+  WantedLayer,
 } from '@plenary/cluster';
 
 /** What a track looks like where it comes out of a pipe. */
@@ -36,7 +37,7 @@ export interface HomeSide {
   open(end: PipeEnd): Promise<PipeEnd>;
   /** @throws PlenaryError `track_not_found`, `media_lost`, `timed_out` */
   consume(track: TrackOrigin): Promise<PipedTrack>;
-  setPaused(trackId: TrackId, paused: boolean): Promise<void>;
+  setWanted(trackId: TrackId, wanted: WantedLayer): Promise<void>;
   release(trackId: TrackId): Promise<void>;
   close(): Promise<void>;
 }

@@ -1,12 +1,12 @@
 import { PlenaryError } from '@plenary/cluster';
-import type { PipeEnd, TrackId, TrackOrigin } from '@plenary/cluster';
+import type { PipeEnd, TrackId, TrackOrigin, WantedLayer } from '@plenary/cluster';
 import type { MediaConsumer } from '../engine/media-consumer.ts';
 import type { PipePort } from '../engine/pipe-port.ts';
 import type { RoomRouter } from '../engine/room-router.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RouterLease } from '../room/room-routers.ts';
+import type { TrackHold } from '../room/track-demand.ts';
 import type { PipeAsker, PipedTrack, PipeKey } from './home-side.ts';
-import type { TrackHold } from './pulled-track.ts';
 
 /**
  * Keeps a track on a router while it is sent into a pipe: at a gateway that is what pulls it from its home.
@@ -100,11 +100,11 @@ export class PipeHome {
   }
 
   /** A track that is not in the pipe changes nothing: it ended meanwhile. @throws PlenaryError `media_lost` */
-  async setPaused(trackId: TrackId, paused: boolean): Promise<void> {
+  async setWanted(trackId: TrackId, wanted: WantedLayer): Promise<void> {
     const sent = await this.#sent.get(trackId)?.sent;
     if (sent === undefined || sent.consumer.closed) return;
-    sent.hold.setWatching(!paused);
-    await sent.consumer.setPaused(paused);
+    sent.hold.setWanted(wanted);
+    await sent.consumer.setPaused(wanted === null);
   }
 
   release(trackId: TrackId): void {

@@ -1,5 +1,5 @@
 import { PlenaryError } from '@plenary/cluster';
-import type { PipeEnd, RouterId, TrackId, TrackOrigin } from '@plenary/cluster';
+import type { PipeEnd, RouterId, TrackId, TrackOrigin, WantedLayer } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RouterLease } from '../room/room-routers.ts';
 import type { HomeSide, PipeAsker, PipedTrack, PipeKey } from './home-side.ts';
@@ -66,8 +66,8 @@ export class PipeHomes {
   }
 
   /** @throws PlenaryError `media_lost` when there is no such pipe */
-  async setPaused(key: PipeKey, trackId: TrackId, paused: boolean): Promise<void> {
-    await (await this.#home(key)).setPaused(trackId, paused);
+  async setWanted(key: PipeKey, trackId: TrackId, wanted: WantedLayer): Promise<void> {
+    await (await this.#home(key)).setWanted(trackId, wanted);
   }
 
   /** Takes a track out of a pipe; that either is gone already is no error. */
@@ -98,7 +98,7 @@ export class PipeHomes {
     return {
       open: (end) => this.open(key, end, 'loopback', asker),
       consume: (track) => this.consume(key, track),
-      setPaused: (trackId, paused) => this.setPaused(key, trackId, paused),
+      setWanted: (trackId, wanted) => this.setWanted(key, trackId, wanted),
       release: (trackId) => this.release(key, trackId),
       close: () => {
         this.close(key);

@@ -4,9 +4,9 @@ import type { PipePort } from '../engine/pipe-port.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RouterLease } from '../room/room-routers.ts';
 import type { Timers } from '../room/timers.ts';
+import type { TrackHold } from '../room/track-demand.ts';
 import type { HomeSide, ProducerState } from './home-side.ts';
 import { PulledTrack } from './pulled-track.ts';
-import type { TrackHold } from './pulled-track.ts';
 
 export type PipeCloseReason =
   'unused' | 'home_closed' | 'link_broken' | 'port_closed' | 'node_stopping' | 'superseded';
@@ -76,10 +76,10 @@ export class PipeLink {
   }
 
   /** Holds a track on the local router, pulling it if nobody does yet. @throws PlenaryError as {@link HomeSide.consume} */
-  async hold(origin: TrackOrigin, pauseDelayMs: number): Promise<TrackHold> {
+  async hold(origin: TrackOrigin, lowerDelayMs: number): Promise<TrackHold> {
     if (this.#closed) throw new PlenaryError('media_lost');
     const track = this.#tracks.get(origin.trackId) ?? this.#pull(origin);
-    const hold = track.hold(pauseDelayMs);
+    const hold = track.hold(lowerDelayMs);
     try {
       await track.ready;
       return hold;

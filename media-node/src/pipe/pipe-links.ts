@@ -14,12 +14,12 @@ import type { RoomRouter } from '../engine/room-router.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RouterLease } from '../room/room-routers.ts';
 import type { Timers } from '../room/timers.ts';
+import { LOWER_DELAY_MS, PIPE_LOWER_DELAY_MS } from '../room/track-demand.ts';
+import type { TrackHold } from '../room/track-demand.ts';
 import type { HomeSide, PipeAsker, PipeKey, ProducerState, RemoteNode, RemoteNodes } from './home-side.ts';
 import { Gateways } from './gateways.ts';
 import type { GatewaysOptions } from './gateways.ts';
 import { PipeLink } from './pipe-link.ts';
-import { PAUSE_DELAY_MS, RELAY_PAUSE_DELAY_MS } from './pulled-track.ts';
-import type { TrackHold } from './pulled-track.ts';
 
 export interface PipeLinksOptions {
   readonly roomId: RoomId;
@@ -34,6 +34,8 @@ export interface PipeLinksOptions {
   readonly lingerMs: number;
   /** The router that hosts a track of this node. */
   readonly homeRouterOf: (trackId: TrackId) => RouterId | undefined;
+  /** Holds a track of this node on its own router. @throws PlenaryError `track_not_found` */
+  readonly holdHome: (trackId: TrackId, lowerDelayMs: number) => TrackHold;
   /** The home side of a pipe between two routers of this node. */
   readonly localHomeSide: (key: PipeKey, asker: PipeAsker) => HomeSide;
   readonly acquireRouter: (workerIndex: number) => Promise<RouterLease>;
@@ -114,7 +116,7 @@ export class PipeLinks {
       const gateway = await this.#gatewayTo(track.homeNodeId);
       try {
         const source = await this.#source(router, track, gateway);
-        return await this.#holdFrom(router, track, source, PAUSE_DELAY_MS);
+        return await this.#holdFrom(router, track, source, LOWER_DELAY_MS);
       } catch (thrown) {
         const isRelayed = gateway !== undefined && gateway.mediaNodeId !== this.#options.ownNodeId;
         if (!isRelayed || attempt === MAX_SOURCES || !GATEWAY_FAILURES.has(toPlenaryError(thrown).code))
@@ -130,10 +132,11 @@ export class PipeLinks {
    * @throws PlenaryError `track_not_found`; `media_lost` when this node is not the gateway
    */
   async holdForPipe(router: RoomRouter, track: TrackOrigin): Promise<TrackHold> {
-    if (track.homeNodeId === this.#options.ownNodeId) return HOME_HOLD;
+    if (track.homeNodeId === this.#options.ownNodeId)
+      return this.#options.holdHome(track.trackId, PIPE_LOWER_DELAY_MS);
     if ((await this.relayRouter(track.homeNodeId)) !== router.id)
       throw new PlenaryError('media_lost', 'Not the gateway to the home of this track.');
-    return this.#holdFrom(router, track, await this.#home(track), RELAY_PAUSE_DELAY_MS);
+    return this.#holdFrom(router, track, await this.#home(track), PIPE_LOWER_DELAY_MS);
   }
 
   /** By which router of this node tracks of a node elsewhere come in, while this node is the gateway to it. */
@@ -210,11 +213,12 @@ export class PipeLinks {
     router: RoomRouter,
     track: TrackOrigin,
     source: Source,
-    pauseDelayMs: number,
+    lowerDelayMs: number,
   ): Promise<TrackHold> {
-    if (source.node === undefined && source.routerId === router.id) return HOME_HOLD;
+    if (source.node === undefined && source.routerId === router.id)
+      return this.#options.holdHome(track.trackId, lowerDelayMs);
     const link = await this.#link(router, source, track.homeNodeId);
-    return link.hold(track, pauseDelayMs);
+    return link.hold(track, lowerDelayMs);
   }
 
   #link(router: RoomRouter, source: Source, homeNodeId: MediaNodeId): Promise<PipeLink> {
@@ -345,6 +349,3 @@ export class PipeLinks {
 }
 
 const nameOf = (fromRouterId: RouterId, toRouterId: RouterId): string => `${fromRouterId}>${toRouterId}`;
-
-/** A track on its own router: nothing to hold. */
-const HOME_HOLD: TrackHold = { setWatching: () => undefined, release: () => undefined };

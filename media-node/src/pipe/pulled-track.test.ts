@@ -1,8 +1,10 @@
-import { MEDIA_NODE_ID, PlenaryError, TRACK_ID } from '@plenary/cluster';
+import { MEDIA_NODE_ID, PlenaryError, TOP_SPATIAL_LAYER, TRACK_ID } from '@plenary/cluster';
+import type { WantedLayer } from '@plenary/cluster';
 import { describe, expect, test, vi } from 'vitest';
 import { ManualTimers } from '../testing/manual-timers.ts';
 import { opusParameters } from '../testing/rtp.ts';
-import { PAUSE_DELAY_MS, PulledTrack } from './pulled-track.ts';
+import { LOWER_DELAY_MS } from '../room/track-demand.ts';
+import { PulledTrack } from './pulled-track.ts';
 
 const TRACK = TRACK_ID.parse('track');
 const HOME = MEDIA_NODE_ID.parse('home');
@@ -15,7 +17,7 @@ function pulled() {
     consume: vi.fn(() =>
       Promise.resolve({ kind: 'audio' as const, rtpParameters: opusParameters(), paused: false }),
     ),
-    setPaused: vi.fn((_trackId: string, _paused: boolean) => Promise.resolve()),
+    setWanted: vi.fn((_trackId: string, _wanted: WantedLayer) => Promise.resolve()),
     release: vi.fn(() => Promise.resolve()),
   };
   const copy = { paused: false, setPaused: vi.fn((_paused: boolean) => Promise.resolve()), close: vi.fn() };
@@ -65,23 +67,23 @@ describe('a pulled track', () => {
     const track = make();
     const [one, two] = [track.hold(), track.hold()];
     await track.ready;
-    one.setWatching(false);
-    timers.advance(PAUSE_DELAY_MS * 3);
-    two.setWatching(false);
-    timers.advance(PAUSE_DELAY_MS - 1);
-    two.setWatching(true);
-    timers.advance(PAUSE_DELAY_MS);
+    one.setWanted(null);
+    timers.advance(LOWER_DELAY_MS * 3);
+    two.setWanted(null);
+    timers.advance(LOWER_DELAY_MS - 1);
+    two.setWanted(TOP_SPATIAL_LAYER);
+    timers.advance(LOWER_DELAY_MS);
     await settle();
-    expect(home.setPaused).not.toHaveBeenCalled();
-    two.setWatching(false);
-    timers.advance(PAUSE_DELAY_MS);
+    expect(home.setWanted).not.toHaveBeenCalled();
+    two.setWanted(null);
+    timers.advance(LOWER_DELAY_MS);
     await settle();
-    expect(home.setPaused.mock.calls).toEqual([[TRACK, true]]);
-    one.setWatching(true);
+    expect(home.setWanted.mock.calls).toEqual([[TRACK, null]]);
+    one.setWanted(TOP_SPATIAL_LAYER);
     await settle();
-    expect(home.setPaused.mock.calls).toEqual([
-      [TRACK, true],
-      [TRACK, false],
+    expect(home.setWanted.mock.calls).toEqual([
+      [TRACK, null],
+      [TRACK, TOP_SPATIAL_LAYER],
     ]);
   });
 
@@ -91,21 +93,21 @@ describe('a pulled track', () => {
     const hold = track.hold();
     await track.ready;
     let answer: () => void = () => undefined;
-    home.setPaused.mockImplementationOnce(
+    home.setWanted.mockImplementationOnce(
       () =>
         new Promise<void>((resolve) => {
           answer = resolve;
         }),
     );
-    hold.setWatching(false);
-    timers.advance(PAUSE_DELAY_MS);
+    hold.setWanted(null);
+    timers.advance(LOWER_DELAY_MS);
     await settle();
-    hold.setWatching(true);
+    hold.setWanted(TOP_SPATIAL_LAYER);
     await settle();
-    expect(home.setPaused).toHaveBeenCalledTimes(1);
+    expect(home.setWanted).toHaveBeenCalledTimes(1);
     answer();
     await settle();
-    expect(home.setPaused.mock.calls.at(-1)).toEqual([TRACK, false]);
+    expect(home.setWanted.mock.calls.at(-1)).toEqual([TRACK, TOP_SPATIAL_LAYER]);
   });
 
   test('[PI5] a pause that failed is said again', async () => {
@@ -113,14 +115,14 @@ describe('a pulled track', () => {
     const track = make();
     const hold = track.hold();
     await track.ready;
-    home.setPaused.mockRejectedValueOnce(new PlenaryError('timed_out'));
-    hold.setWatching(false);
-    timers.advance(PAUSE_DELAY_MS);
+    home.setWanted.mockRejectedValueOnce(new PlenaryError('timed_out'));
+    hold.setWanted(null);
+    timers.advance(LOWER_DELAY_MS);
     await settle();
     expect(onFault).toHaveBeenCalledOnce();
-    timers.advance(PAUSE_DELAY_MS);
+    timers.advance(LOWER_DELAY_MS);
     await settle();
-    expect(home.setPaused).toHaveBeenCalledTimes(2);
+    expect(home.setWanted).toHaveBeenCalledTimes(2);
   });
 
   test('[PI5] a pull that failed is told to every holder, released at home, and rejects nowhere else', async () => {

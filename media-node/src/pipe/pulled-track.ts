@@ -1,26 +1,16 @@
-import { PlenaryError } from '@plenary/cluster';
-import type { TrackId, TrackOrigin } from '@plenary/cluster';
+import { PlenaryError, TOP_SPATIAL_LAYER } from '@plenary/cluster';
+import type { TrackId, TrackOrigin, WantedLayer } from '@plenary/cluster';
 import type { MediaProducer } from '../engine/media-producer.ts';
 import type { Timers } from '../room/timers.ts';
+import { LOWER_DELAY_MS, TrackDemand } from '../room/track-demand.ts';
+import type { TrackHold } from '../room/track-demand.ts';
 import type { HomeSide, PipedTrack, ProducerState } from './home-side.ts';
 
-/** How long nobody must watch before the home stops sending; bytes stop within two seconds; in milliseconds. */
-export const PAUSE_DELAY_MS = 1_000;
-/** As {@link PAUSE_DELAY_MS} for who watches through a further pipe: that side has waited already. */
-export const RELAY_PAUSE_DELAY_MS = 0;
-/** Wait before a pause that the home did not confirm is said again, in milliseconds. */
-export const RETRY_PAUSE_MS = 1_000;
-
-/** One consumer's interest in a track on its router. */
-export interface TrackHold {
-  /** Whether media is wanted now; a hold begins watching. */
-  setWatching(watching: boolean): void;
-  /** Ends the interest; may be called again without effect. */
-  release(): void;
-}
+/** Wait before what is wanted is said again where the home did not confirm it, in milliseconds. */
+export const RETRY_DEMAND_MS = 1_000;
 
 export interface PulledTrackPorts {
-  readonly home: Pick<HomeSide, 'consume' | 'setPaused' | 'release'>;
+  readonly home: Pick<HomeSide, 'consume' | 'setWanted' | 'release'>;
   /** Makes the copy on the local router. `onClosed` is called when it is gone, whatever the cause. */
   readonly produce: (track: PipedTrack, onClosed: () => void) => Promise<Copy>;
   readonly timers: Timers;
@@ -33,8 +23,8 @@ export interface PulledTrackPorts {
 type Copy = Pick<MediaProducer, 'setPaused' | 'close' | 'paused'>;
 
 /**
- * The copy of a track on a router that is not its home, counted by those who hold it: while none of them watches, the
- * home pauses it; a linger after the last one let go, it is released (SPEC PI3, PI4).
+ * The copy of a track on a router that is not its home, counted by those who hold it: the home is told what they want of
+ * it, and pauses it while that is nothing; a linger after the last one let go, it is released (SPEC PI3, PI4).
  */
 export class PulledTrack {
   readonly trackId: TrackId;
@@ -42,15 +32,13 @@ export class PulledTrack {
   readonly ready: Promise<void>;
   readonly #ports: PulledTrackPorts;
   readonly #origin: TrackOrigin;
-  readonly #holds = new Set<{ watching: boolean }>();
+  readonly #demand: TrackDemand;
   #copy: Copy | undefined;
   /** The publisher's own pause as last told, when it was told since the home began to send. */
   #publisherPaused: boolean | undefined;
   #cancelLinger: (() => void) | undefined;
-  #cancelPause: (() => void) | undefined;
-  /** What the home was asked for last and confirmed. */
-  #pausedAtHome = false;
-  #pauseWanted = false;
+  /** What the home was told last and confirmed. */
+  #wantedAtHome: WantedLayer = TOP_SPATIAL_LAYER;
   #syncing = false;
   #closed = false;
 
@@ -58,6 +46,9 @@ export class PulledTrack {
     this.trackId = origin.trackId;
     this.#origin = origin;
     this.#ports = ports;
+    this.#demand = new TrackDemand(ports.timers, () => {
+      this.#sync();
+    });
     this.ready = this.#pull();
     // Whoever holds the track waits for `ready` too; this only keeps a failure that comes after the last of them let go
     // from ending the process. The failure itself is handed to `onFault`.
@@ -71,26 +62,19 @@ export class PulledTrack {
   }
 
   get holdCount(): number {
-    return this.#holds.size;
+    return this.#demand.holdCount;
   }
 
-  /** @param pauseDelayMs - how long the home goes on sending when this is the last one that watched */
-  hold(pauseDelayMs = PAUSE_DELAY_MS): TrackHold {
-    const hold = { watching: true };
-    this.#holds.add(hold);
+  /** @param lowerDelayMs - how long the home goes on sending what this holder wants no more */
+  hold(lowerDelayMs = LOWER_DELAY_MS): TrackHold {
     this.#cancelLinger?.();
     this.#cancelLinger = undefined;
-    this.#demandChanged(pauseDelayMs);
+    const hold = this.#demand.hold(lowerDelayMs);
     return {
-      setWatching: (watching) => {
-        if (hold.watching === watching) return;
-        hold.watching = watching;
-        this.#demandChanged(pauseDelayMs);
-      },
+      setWanted: hold.setWanted,
       release: () => {
-        if (!this.#holds.delete(hold)) return;
-        this.#demandChanged(pauseDelayMs);
-        if (this.#holds.size === 0 && !this.#closed) this.#linger();
+        hold.release();
+        if (this.#demand.holdCount === 0 && !this.#closed && this.#cancelLinger === undefined) this.#linger();
       },
     };
   }
@@ -110,7 +94,7 @@ export class PulledTrack {
     if (this.#closed) return;
     this.#closed = true;
     this.#cancelLinger?.();
-    this.#cancelPause?.();
+    this.#demand.close();
     this.#copy?.close();
     if (cause === 'unused' || cause === 'failed') {
       this.#ports.home.release(this.trackId).catch((error: unknown) => {
@@ -154,41 +138,24 @@ export class PulledTrack {
     });
   }
 
-  #demandChanged(pauseDelayMs: number): void {
-    if (this.#closed) return;
-    const watched = [...this.#holds].some((hold) => hold.watching);
-    if (watched) {
-      this.#cancelPause?.();
-      this.#cancelPause = undefined;
-      this.#pauseWanted = false;
-      this.#sync();
-      return;
-    }
-    this.#cancelPause ??= this.#ports.timers.after(pauseDelayMs, () => {
-      this.#cancelPause = undefined;
-      this.#pauseWanted = true;
-      this.#sync();
-    });
-  }
-
   /** Brings the home to what is wanted, one call at a time, so that two never overtake each other. */
   #sync(): void {
-    if (this.#syncing || this.#closed || this.#pausedAtHome === this.#pauseWanted) return;
+    const { wanted } = this.#demand;
+    if (this.#syncing || this.#closed || this.#wantedAtHome === wanted) return;
     this.#syncing = true;
-    const paused = this.#pauseWanted;
     this.ready
-      .then(() => this.#ports.home.setPaused(this.trackId, paused))
+      .then(() => this.#ports.home.setWanted(this.trackId, wanted))
       .then(
         () => {
-          this.#pausedAtHome = paused;
+          this.#wantedAtHome = wanted;
           this.#syncing = false;
           this.#sync();
         },
         (error: unknown) => {
           this.#syncing = false;
           if (this.#closed) return;
-          this.#ports.onFault('pipe.pause', error);
-          this.#ports.timers.after(RETRY_PAUSE_MS, () => {
+          this.#ports.onFault('pipe.demand', error);
+          this.#ports.timers.after(RETRY_DEMAND_MS, () => {
             this.#sync();
           });
         },

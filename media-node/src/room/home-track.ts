@@ -9,6 +9,8 @@ import type {
   TrackSource,
 } from '@plenary/cluster';
 import type { MediaProducer } from '../engine/media-producer.ts';
+import type { Timers } from './timers.ts';
+import { TrackDemand } from './track-demand.ts';
 
 /** A track whose producer lives on this node. */
 export class HomeTrack {
@@ -16,6 +18,8 @@ export class HomeTrack {
   readonly kind: MediaKind;
   readonly routerId: RouterId;
   readonly producer: MediaProducer;
+  /** What all who watch want of it, on this node and behind its pipes. */
+  readonly demand: TrackDemand;
   readonly #record: Omit<StoredTrack, 'paused'>;
 
   constructor(options: {
@@ -25,12 +29,19 @@ export class HomeTrack {
     readonly source: TrackSource;
     readonly routerId: RouterId;
     readonly homeNodeId: MediaNodeId;
+    readonly timers: Timers;
+    readonly onDemand: (track: HomeTrack) => void;
   }) {
     const { producer, peerId, epoch, source, routerId, homeNodeId } = options;
     this.trackId = producer.id;
     this.kind = producer.kind;
     this.routerId = routerId;
     this.producer = producer;
+    this.demand = new TrackDemand(options.timers, () => {
+      options.onDemand(this);
+    });
+    // Nobody watches yet: unless somebody comes soon, the publisher is told so.
+    this.demand.update();
     this.#record = { trackId: producer.id, peerId, epoch, kind: producer.kind, source, homeNodeId };
   }
 

@@ -13,7 +13,6 @@ import type {
 } from '@plenary/cluster';
 import type { ClientTransport } from '../engine/client-transport.ts';
 import type { RoomRouter } from '../engine/room-router.ts';
-import type { TrackHold } from '../pipe/pulled-track.ts';
 import type { HomeTrack } from './home-track.ts';
 import { IceWatch } from './ice-watch.ts';
 import type { PeerLink } from './peer-link.ts';
@@ -24,6 +23,7 @@ import { ADMIT_PULL_DEADLINE_MS, PULL_DEADLINE_MS, Subscriptions } from './subsc
 import type { ConsumerUpdate } from './subscriptions.ts';
 import type { FaultSink } from './room-context.ts';
 import type { Timers } from './timers.ts';
+import type { TrackHold } from './track-demand.ts';
 
 type AdmitRequest = ControlRequest<'peer.admit'>;
 type AdmitReply = ControlReply<'peer.admit'>;
@@ -84,6 +84,13 @@ export class Peer {
   attach(link: PeerLink): void {
     this.link = link;
     this.lastEdge = link.caller;
+    // What changed while no edge listened, or another one did, the client may not have heard.
+    for (const track of this.tracks()) this.tellDemand(track);
+  }
+
+  /** Tells the publisher what is wanted of a track. */
+  tellDemand({ trackId, demand }: HomeTrack): void {
+    this.link?.notify('track.demand', { ...this.placed, trackId, wanted: demand.wanted });
   }
 
   /**

@@ -15,6 +15,7 @@ import type { TrackVolume } from '../engine/speaker-observer.ts';
 import { HomeTrack } from './home-track.ts';
 import type { NodeStore } from './node-store.ts';
 import type { FaultSink } from './room-context.ts';
+import type { Timers } from './timers.ts';
 
 /** Tracks that one peer may publish at once. */
 export const MAX_TRACKS_PER_PEER = 8;
@@ -29,6 +30,9 @@ export interface PublicationPorts {
   /** From here on the room knows the track as its own. */
   readonly onTrack: (track: HomeTrack) => void;
   readonly onTrackGone: (track: HomeTrack) => void;
+  /** Other than before is wanted of a track. */
+  readonly onDemand: (track: HomeTrack) => void;
+  readonly timers: Timers;
   readonly onVolumes: (router: RoomRouter, volumes: readonly TrackVolume[]) => void;
   /** Ends records that nobody waits for, now or when the store is back. */
   readonly endRecords: (trackIds: readonly TrackId[], reason: TrackEndReason) => void;
@@ -138,13 +142,22 @@ export class Publications {
     send: ClientTransport,
     router: RoomRouter,
   ): Promise<PublishReply> {
-    const { placed, homeNodeId, store, onTrack, endRecords } = this.#ports;
+    const { placed, homeNodeId, store, timers, onTrack, onDemand, endRecords } = this.#ports;
     try {
       const { kind, source, rtpParameters, paused } = request;
       const producer = await send.produce({ kind, rtpParameters, paused }, () => undefined);
       if (this.#closed) throw new PlenaryError('media_lost');
       const { peerId, epoch } = placed;
-      const track = new HomeTrack({ producer, peerId, epoch, source, routerId: router.id, homeNodeId });
+      const track = new HomeTrack({
+        producer,
+        peerId,
+        epoch,
+        source,
+        routerId: router.id,
+        homeNodeId,
+        timers,
+        onDemand,
+      });
       publication.track = track;
       this.#tracks.set(track.trackId, publication);
       // Known to the room before it is known to the world: whoever reads the record may ask for the track at once.
@@ -189,6 +202,7 @@ export class Publications {
     }
     const { track } = publication;
     if (track === undefined || !this.#tracks.delete(track.trackId)) return;
+    track.demand.close();
     this.#ports.onTrackGone(track);
   }
 

@@ -15,7 +15,6 @@ import type { RoomRouter } from '../engine/room-router.ts';
 import { selectWorker } from '../engine/select-worker.ts';
 import { PipeHomes } from '../pipe/pipe-homes.ts';
 import { PipeLinks } from '../pipe/pipe-links.ts';
-import type { TrackHold } from '../pipe/pulled-track.ts';
 import type { HomeTrack } from './home-track.ts';
 import { Peer } from './peer.ts';
 import type { PeerCloseReason } from './peer.ts';
@@ -23,6 +22,7 @@ import type { PeerLink } from './peer-link.ts';
 import type { RoomContext } from './room-context.ts';
 import { RoomRouters } from './room-routers.ts';
 import { RoomSpeakers } from './speakers.ts';
+import type { TrackHold } from './track-demand.ts';
 
 export interface RoomPorts {
   /** Peers of all rooms on a worker. */
@@ -78,6 +78,11 @@ export class Room {
       logger: context.logger,
       timers: context.timers,
       lingerMs: context.pipeLingerMs,
+      holdHome: (trackId, lowerDelayMs) => {
+        const track = this.#tracks.get(trackId);
+        if (track === undefined) throw new PlenaryError('track_not_found');
+        return track.demand.hold(lowerDelayMs);
+      },
       homeRouterOf: (trackId) => this.#tracks.get(trackId)?.routerId,
       localHomeSide: (key, asker) => this.pipeHomes.localSide(key, asker),
       acquireRouter: (workerIndex) => this.#routers.acquire(workerIndex),
@@ -175,6 +180,10 @@ export class Room {
           store,
           onTrack: (track) => this.#tracks.set(track.trackId, track),
           onTrackGone: (track) => this.#tracks.delete(track.trackId),
+          onDemand: (track) => {
+            peer.tellDemand(track);
+          },
+          timers,
           onVolumes: (router, volumes) => {
             this.#speakers.heard(router.id, volumes);
           },

@@ -1,4 +1,4 @@
-import { PlenaryError, toPlenaryError } from '@plenary/cluster';
+import { PlenaryError, TOP_SPATIAL_LAYER, toPlenaryError } from '@plenary/cluster';
 import type {
   ConsumerId,
   ConsumerOffer,
@@ -11,8 +11,8 @@ import type {
 } from '@plenary/cluster';
 import type { ClientTransport } from '../engine/client-transport.ts';
 import type { MediaConsumer } from '../engine/media-consumer.ts';
-import type { TrackHold } from '../pipe/pulled-track.ts';
 import { within } from './deadline.ts';
+import type { TrackHold } from './track-demand.ts';
 
 /** How long a subscription waits for a track of another node, in milliseconds; shorter than the asker's own wait. */
 export const PULL_DEADLINE_MS = 3_000;
@@ -36,6 +36,9 @@ interface Subscription {
   readonly track: TrackHome;
   readonly consumer: MediaConsumer;
   readonly hold: TrackHold;
+  /** The highest layer that the peer asked for; the consumer sends none above it. */
+  spatialLayer: number;
+  paused: boolean;
 }
 
 /** What one peer consumes: at most one consumer of a track. */
@@ -141,9 +144,9 @@ export class Subscriptions {
         consumer.close();
         throw new PlenaryError('media_lost');
       }
-      subscription = { track, consumer, hold };
+      subscription = { track, consumer, hold, spatialLayer: TOP_SPATIAL_LAYER, paused };
       this.#byConsumer.set(consumer.id, subscription);
-      hold.setWatching(!paused);
+      wish(subscription);
       return subscription;
     } catch (error) {
       hold.release();
@@ -162,21 +165,29 @@ export class Subscriptions {
   async #update(update: ConsumerUpdate): Promise<void> {
     const subscription = this.#byConsumer.get(update.consumerId);
     if (subscription === undefined) return;
-    const { consumer, hold } = subscription;
+    const { consumer } = subscription;
     const changes: Promise<void>[] = [];
-    if (update.preferredLayers !== undefined)
+    if (update.preferredLayers !== undefined) {
+      subscription.spatialLayer = update.preferredLayers.spatialLayer;
       changes.push(consumer.setPreferredLayers(update.preferredLayers));
+    }
     if (update.priority !== undefined) changes.push(consumer.setPriority(update.priority));
     if (update.paused !== undefined) {
-      hold.setWatching(!update.paused);
+      subscription.paused = update.paused;
       changes.push(consumer.setPaused(update.paused));
     }
+    wish(subscription);
     const results = await Promise.allSettled(changes);
     for (const result of results) {
       // The track ended while it was being changed: what `consumer.closed` says already.
       if (result.status === 'rejected' && !consumer.closed) throw result.reason;
     }
   }
+}
+
+/** Tells the track's hold what this peer wants of it now. */
+function wish({ hold, paused, spatialLayer }: Subscription): void {
+  hold.setWanted(paused ? null : spatialLayer);
 }
 
 function offerOf({ track, consumer }: Subscription): ConsumerOffer {

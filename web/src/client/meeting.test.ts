@@ -1,3 +1,4 @@
+import { FakeHandler } from 'mediasoup-client/handlers/FakeHandler';
 import { describe, expect, test, vi } from 'vitest';
 import { chatEvent, consumerOffer, loggedEvent, peerOf, snapshotOf, trackOf } from './testing/fixtures.ts';
 import { EDGE_A, EDGE_B, audioTrack, meet, phase, sessionReply, videoTrack } from './testing/meet.ts';
@@ -303,6 +304,24 @@ describe('publishing', () => {
     track.remoteStop();
     await vi.waitFor(() => expect(edge.requests('track.end')).toEqual([{ trackId: 'own-1' }]));
     expect(meeting.getSnapshot().localTracks.has('screen')).toBe(false);
+  });
+
+  test('[DM4] layers that nobody wants are switched off, and on again, also when the wishes come in a row', async () => {
+    const edge = new ScriptedEdge();
+    const setMaxSpatialLayer = vi.spyOn(FakeHandler.prototype, 'setMaxSpatialLayer');
+    const sent = (): number[] => setMaxSpatialLayer.mock.calls.map(([, spatialLayer]) => spatialLayer);
+    // The word comes before the answer that names the track.
+    edge.on['track.publish'] = () => {
+      edge.notify('track.demand', { trackId: 'own-camera', wanted: 1 });
+      return { trackId: 'own-camera' };
+    };
+    const meeting = meet(edge);
+    await meeting.publish('camera', videoTrack());
+    await meeting.join();
+    await vi.waitFor(() => expect(sent()).toEqual([1]));
+    for (const wanted of [null, 2, 0, 7, 7]) edge.notify('track.demand', { trackId: 'own-camera', wanted });
+    await vi.waitFor(() => expect(sent()).toEqual([1, 0, 2, 0, 2]));
+    setMaxSpatialLayer.mockRestore();
   });
 
   test('a refused publish is shown, and costs nothing else', async () => {

@@ -333,6 +333,9 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       case 'speakers':
         this.#speakers.hear(notice.payload);
         break;
+      case 'track.demand':
+        this.#publisher.setWanted(notice.payload.trackId, notice.payload.wanted);
+        break;
       case 'consumer.closed':
         this.#subscriptions.consumerClosed(notice.payload.consumerId, notice.payload.trackId);
         break;

@@ -6,6 +6,7 @@ import {
   type TrackId,
   type TrackSource,
   type TransportId,
+  type WantedLayer,
 } from '@plenary/cluster/protocol';
 import type { types } from 'mediasoup-client';
 import { RETRY_BACKOFF, fullJitterMs } from './backoff.ts';
@@ -34,6 +35,8 @@ interface Published {
   requestId: RequestId;
   starting: boolean;
   producer: types.Producer | undefined;
+  /** The highest layer that the producer was told to send; absent: all. */
+  sentLayer: number | undefined;
   trackId: TrackId | undefined;
   error: PlenaryError | undefined;
 }
@@ -53,6 +56,8 @@ export class Publisher {
   readonly #entries = new Map<TrackSource, Published>();
   /** Tracks to end as soon as an edge listens. */
   readonly #toEnd = new Set<TrackId>();
+  /** What is wanted of each track; kept by id, since the word may come before the answer that names the track. */
+  readonly #wanted = new Map<TrackId, WantedLayer>();
   #media: MediaSession | undefined;
 
   constructor(environment: PublisherEnvironment) {
@@ -92,6 +97,7 @@ export class Publisher {
   detach(): void {
     this.#media = undefined;
     this.#toEnd.clear();
+    this.#wanted.clear();
     for (const entry of this.#entries.values()) {
       entry.producer = undefined;
       entry.trackId = undefined;
@@ -124,6 +130,7 @@ export class Publisher {
       requestId: newRequestId(),
       starting: false,
       producer: undefined,
+      sentLayer: undefined,
       trackId: undefined,
       error: undefined,
     };
@@ -156,11 +163,19 @@ export class Publisher {
     void this.#tellPause(entry);
   }
 
+  /** What all who watch a track want of it: layers above that are not sent. */
+  setWanted(trackId: TrackId, wanted: WantedLayer): void {
+    this.#wanted.set(trackId, wanted);
+    const entry = [...this.#entries.values()].find((published) => published.trackId === trackId);
+    if (entry !== undefined) this.#applyWanted(entry, trackId);
+  }
+
   /** Stops publishing. The track itself belongs to the caller, who stops it. */
   unpublish(source: TrackSource): void {
     const entry = this.#entries.get(source);
     if (entry === undefined) return;
     this.#entries.delete(source);
+    if (entry.trackId !== undefined) this.#wanted.delete(entry.trackId);
     entry.producer?.close();
     this.#environment.changed();
     if (entry.trackId !== undefined) void this.#end(entry.trackId);
@@ -202,6 +217,7 @@ export class Publisher {
         return;
       }
       entry.producer = started.producer;
+      entry.sentLayer = undefined;
       this.#applyPause(entry);
       if (entry.mediaTrack !== mediaTrack) await started.producer.replaceTrack({ track: entry.mediaTrack });
       await this.#announce(entry, started.transportId, started.rtpParameters, isCurrent);
@@ -241,6 +257,7 @@ export class Publisher {
           return;
         }
         entry.trackId = trackId;
+        this.#applyWanted(entry, trackId);
         // An earlier attempt may have got through with another value.
         entry.pausedAtEdge = attempt === 0 ? paused : !entry.paused;
         this.#environment.changed();
@@ -261,6 +278,22 @@ export class Publisher {
   #applyPause(entry: Published): void {
     if (entry.paused) entry.producer?.pause();
     else entry.producer?.resume();
+  }
+
+  /** Handles its own errors: what is sent beyond need costs bandwidth, and nothing else. */
+  #applyWanted(entry: Published, trackId: TrackId): void {
+    const { producer } = entry;
+    const layers = producer?.rtpParameters.encodings?.length ?? 0;
+    const wanted = this.#wanted.get(trackId);
+    if (producer === undefined || producer.closed || layers < 2 || wanted === undefined) return;
+    // While nobody watches the lowest layer goes on, so that who looks next sees something at once.
+    const highest = Math.min(wanted ?? 0, layers - 1);
+    // Not the producer's own `maxSpatialLayer`: that follows only once the browser has answered.
+    if (highest === (entry.sentLayer ?? layers - 1)) return;
+    entry.sentLayer = highest;
+    producer.setMaxSpatialLayer(highest).catch((thrown: unknown) => {
+      if (!producer.closed) this.#environment.log.warn('the layers could not be changed', thrown);
+    });
   }
 
   /** Handles its own errors: what could not be told is told by {@link reconcile}. */

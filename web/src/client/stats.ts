@@ -78,7 +78,8 @@ export async function collectStats(
           bytesSent: sum('bytesSent'),
           packetsSent: sum('packetsSent'),
           framesEncoded: sum('framesEncoded'),
-          layers: layers.filter((layer) => numberOf(layer, 'bytesSent') > 0).length,
+          layers: layers.filter((layer) => layer['active'] !== false && numberOf(layer, 'bytesSent') > 0)
+            .length,
         };
       }),
     ),

@@ -1,0 +1,60 @@
+import { TOP_SPATIAL_LAYER } from '@plenary/cluster';
+import type { WantedLayer } from '@plenary/cluster';
+import { describe, expect, test } from 'vitest';
+import { ManualTimers } from '../testing/manual-timers.ts';
+import { LOWER_DELAY_MS, TrackDemand } from './track-demand.ts';
+
+function demand() {
+  const timers = new ManualTimers();
+  const told: WantedLayer[] = [];
+  return { timers, told, demand: new TrackDemand(timers, (wanted) => told.push(wanted)) };
+}
+
+describe('[DM1] what is wanted of a track', () => {
+  test('is the highest wish; it rises at once and falls after a while', () => {
+    const { timers, told, demand: track } = demand();
+    const [one, two] = [track.hold(), track.hold()];
+    one.setWanted(0);
+    two.setWanted(1);
+    expect(told).toEqual([]);
+    timers.advance(LOWER_DELAY_MS);
+    expect(told).toEqual([1]);
+    one.setWanted(2);
+    expect(told).toEqual([1, 2]);
+    one.setWanted(null);
+    two.setWanted(null);
+    timers.advance(LOWER_DELAY_MS);
+    expect(told).toEqual([1, 2, null]);
+  });
+
+  test('does not fall when it rises again meanwhile, and falls to what is wanted then', () => {
+    const { timers, told, demand: track } = demand();
+    const hold = track.hold();
+    hold.setWanted(0);
+    timers.advance(LOWER_DELAY_MS - 1);
+    hold.setWanted(TOP_SPATIAL_LAYER);
+    timers.advance(LOWER_DELAY_MS);
+    expect(told).toEqual([]);
+    hold.setWanted(0);
+    timers.advance(LOWER_DELAY_MS - 1);
+    hold.setWanted(1);
+    timers.advance(1);
+    expect(told).toEqual([1]);
+  });
+
+  test('falls at once for who has waited already, and without anybody to nothing', () => {
+    const { timers, told, demand: track } = demand();
+    const hold = track.hold(0);
+    hold.setWanted(1);
+    expect(told).toEqual([1]);
+    hold.release();
+    hold.release();
+    expect(told).toEqual([1, null]);
+    expect(track.holdCount).toBe(0);
+    track.hold().release();
+    track.close();
+    timers.advance(LOWER_DELAY_MS);
+    expect(told).toEqual([1, null, TOP_SPATIAL_LAYER]);
+    expect(timers.pendingCount).toBe(0);
+  });
+});
