@@ -83,7 +83,9 @@ const SERVICE_REPLY = z.tuple([
 
 /** An answer of Consul that is no success. */
 const REFUSAL = z.object({ isResponse: z.literal(true), statusCode: z.int(), response: z.unknown() });
-const REFUSAL_TEXT = z.object({ body: z.string() });
+const REFUSAL_TEXT = z.object({
+  body: z.union([z.string(), z.instanceof(Buffer).transform((bytes) => bytes.toString('utf8'))]),
+});
 
 /** How Consul refused, or `undefined` when it did not answer at all. */
 function refusalOf(error: unknown): { readonly status: number; readonly text: string } | undefined {

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { z } from 'zod';
@@ -91,14 +93,14 @@ describeRegistry('Consul', async () => {
 
 describe('registry (Consul)', () => {
   const opened: ConsulRegistry[] = [];
-  const join = (loads?: Registry, consul = agent): ConsulRegistry => {
+  const enter = (loads?: Registry, consul = agent): ConsulRegistry => {
     const registry = open(consul, loads);
     opened.push(registry);
     return registry;
   };
   let registry: ConsulRegistry;
   beforeEach(() => {
-    registry = join();
+    registry = enter();
   });
   afterEach(async () => {
     for (const registryOfTest of opened.splice(0)) registryOfTest.close();
@@ -113,7 +115,7 @@ describe('registry (Consul)', () => {
     );
     await until('node-a to lapse', async () => (await idsOf(registry)).join() === 'node-b');
     const successor = mediaNodeRecord('node-a');
-    expect(await join().announceMediaNode(successor, LONG_LEASE_MS)).toEqual({ refused: null });
+    expect(await enter().announceMediaNode(successor, LONG_LEASE_MS)).toEqual({ refused: null });
     expect(await idsOf(registry)).toContain('node-a');
   });
 
@@ -121,7 +123,7 @@ describe('registry (Consul)', () => {
     const [late, heir] = [mediaNodeRecord('node-a'), mediaNodeRecord('node-b')];
     await registry.announceMediaNode(late, SHORT_LEASE_MS);
     await until('the lease to lapse', async () => (await idsOf(registry)).length === 0);
-    expect(await join().announceMediaNode(heir, LONG_LEASE_MS)).toEqual({ refused: null });
+    expect(await enter().announceMediaNode(heir, LONG_LEASE_MS)).toEqual({ refused: null });
     expect(await registry.announceMediaNode(late, LONG_LEASE_MS)).toMatchObject({
       refused: 'port_slice_overlap',
       by: 'node-b',
@@ -130,7 +132,7 @@ describe('registry (Consul)', () => {
   });
 
   it('[CO2] of many that claim one id, or overlapping ports of one address, at once exactly one wins', async () => {
-    const rivals = Array.from({ length: 8 }, () => join());
+    const rivals = Array.from({ length: 8 }, () => enter());
     const byId = await Promise.all(
       rivals.map(async (rival) => rival.announceEdge(edgeRecord('edge-a'), LONG_LEASE_MS)),
     );
@@ -153,7 +155,7 @@ describe('registry (Consul)', () => {
   it('[CO2] nothing is left of who is refused, and of who withdraws', async () => {
     const record = mediaNodeRecord('node-a');
     await registry.announceMediaNode(record, LONG_LEASE_MS);
-    const rival = join();
+    const rival = enter();
     await rival.announceMediaNode(mediaNodeRecord('node-a'), LONG_LEASE_MS);
     await rival.announceMediaNode(mediaNodeRecord('node-b'), LONG_LEASE_MS);
     expect(Object.keys(await servicesOf(agent))).toHaveLength(1);
@@ -167,7 +169,7 @@ describe('registry (Consul)', () => {
 
   it('[CO3] renewals write nothing to Consul, whatever the load does', async () => {
     const loads = new MemoryRegistry();
-    const announcer = join(loads);
+    const announcer = enter(loads);
     const record = mediaNodeRecord('node-a');
     await announcer.announceMediaNode(record, LONG_LEASE_MS);
     const lastWrite = async (): Promise<number> => {
@@ -182,7 +184,7 @@ describe('registry (Consul)', () => {
       await announcer.announceMediaNode({ ...record, load, peerCount }, LONG_LEASE_MS);
     }
     expect(await lastWrite()).toBe(before);
-    expect(await join(loads).liveMediaNodes()).toMatchObject([{ load: { workerCpu: 0.2 }, peerCount: 20 }]);
+    expect(await enter(loads).liveMediaNodes()).toMatchObject([{ load: { workerCpu: 0.2 }, peerCount: 20 }]);
   });
 
   it('[CO3] while the channel of the loads is away the last ones count, and everything else goes on', async () => {
@@ -191,7 +193,7 @@ describe('registry (Consul)', () => {
     connection.on('error', () => undefined);
     const loads = new RedisRegistry(scriptRunner(connection), expect.unreachable);
     await until('the channel', () => Promise.resolve(connection.status === 'ready'));
-    const both = join(loads);
+    const both = enter(loads);
     const record = mediaNodeRecord('node-a', { peerCount: 7 });
     await both.announceMediaNode(record, LONG_LEASE_MS);
     expect(await both.liveMediaNodes()).toEqual([record]);
@@ -242,7 +244,7 @@ describe('registry (Consul)', () => {
   it('[CO5] with the agent away nothing can be read or announced; back and empty, all is as before', async () => {
     const own = await startConsulAgent('own');
     try {
-      const cutOff = join(undefined, own);
+      const cutOff = enter(undefined, own);
       const record = mediaNodeRecord('node-a');
       await cutOff.announceMediaNode(record, LONG_LEASE_MS);
       expect(cutOff.availability.isAvailable()).toBe(true);
@@ -262,6 +264,57 @@ describe('registry (Consul)', () => {
       await own.stop();
     }
   }, 60_000);
+});
+
+describe('registry (Consul with ACLs)', () => {
+  const managementToken = '7f1d0f5c-31b0-4a3f-9c0f-2a5b1f6d8e11';
+  let guarded: TestConsul;
+  beforeAll(async () => {
+    guarded = await startConsulAgent('acl', { managementToken });
+  }, 40_000);
+  afterAll(() => guarded.stop());
+
+  const openWith = (token: string | undefined): ConsulRegistry =>
+    new ConsulRegistry({
+      consul: { address: consulAddressSetting.parse(guarded.address), token },
+      loads: new MemoryRegistry(),
+      logger: silentLogger(),
+    });
+
+  it('[CO7] the policy in deploy/consul is enough to announce, to claim, to read and to withdraw', async () => {
+    const Rules = readFileSync(
+      join(import.meta.dirname, '../../../deploy/consul/plenary-policy.hcl'),
+      'utf8',
+    );
+    await until('the ACLs to be there', async () =>
+      guarded.ask('PUT', '/v1/acl/policy', { Name: 'plenary', Rules }).then(
+        () => true,
+        () => false,
+      ),
+    );
+    const { SecretID } = z
+      .object({ SecretID: z.string() })
+      .parse(await guarded.ask('PUT', '/v1/acl/token', { Policies: [{ Name: 'plenary' }] }));
+    const registry = openWith(SecretID);
+    const [node, edge] = [mediaNodeRecord('node-a'), edgeRecord('edge-a')];
+    expect(await registry.announceMediaNode(node, LONG_LEASE_MS)).toEqual({ refused: null });
+    expect(await registry.announceEdge(edge, LONG_LEASE_MS)).toEqual({ refused: null });
+    expect(await registry.announceMediaNode(mediaNodeRecord('node-b'), LONG_LEASE_MS)).toMatchObject({
+      refused: 'port_slice_overlap',
+    });
+    expect([await registry.liveMediaNodes(), await registry.liveEdges()]).toEqual([[node], [edge]]);
+    await registry.withdrawMediaNode(node.mediaNodeId, node.incarnation);
+    expect(await idsOf(registry)).toEqual(['edge-a']);
+    registry.close();
+  });
+
+  it('[CO7] without a token that suffices nobody is announced, and the refusal says so', async () => {
+    const registry = openWith(undefined);
+    await expect(registry.announceMediaNode(mediaNodeRecord('node-a'), LONG_LEASE_MS)).rejects.toThrow(
+      /refuses the token/,
+    );
+    registry.close();
+  });
 });
 
 describe('registry (Consul, two WAN-joined datacenters)', () => {

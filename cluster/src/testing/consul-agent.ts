@@ -34,8 +34,16 @@ interface AgentPorts {
   readonly wan: number;
 }
 
+export interface TestConsulOptions {
+  /** Switches ACLs on, denying everything to who has no token; this one may do everything. A UUID. */
+  readonly managementToken?: string;
+}
+
 /** Starts a real Consul agent and waits until it has elected itself. @throws Error with its output when it does not */
-export async function startConsulAgent(datacenter = 'gra'): Promise<TestConsul> {
+export async function startConsulAgent(
+  datacenter = 'gra',
+  { managementToken }: TestConsulOptions = {},
+): Promise<TestConsul> {
   const [http, server, lan, wan] = await freePorts(4);
   const ports: AgentPorts = { http, server, lan, wan };
   const folder = await mkdtemp(join(tmpdir(), 'plenary-consul-'));
@@ -43,13 +51,20 @@ export async function startConsulAgent(datacenter = 'gra'): Promise<TestConsul> 
   const ask = async (method: 'GET' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<unknown> => {
     const response = await fetch(`http://${address}${path}`, {
       method,
+      ...(managementToken === undefined ? {} : { headers: { 'X-Consul-Token': managementToken } }),
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
     const text = await response.text();
     if (!response.ok) throw new Error(`Consul answered ${response.status} to ${method} ${path}: ${text}`);
     return text === '' ? undefined : JSON.parse(text);
   };
-  let agent = await startOn(datacenter, ports, folder, ask);
+  const args = agentArguments(datacenter, ports, managementToken);
+  const isStarted = async (): Promise<boolean> => {
+    // The node itself must be in the catalog too: sessions hang on its health.
+    const nodes = await ask('GET', `/v1/health/node/consul-${datacenter}`).catch(() => []);
+    return Array.isArray(nodes) && nodes.length > 0;
+  };
+  let agent = await startOn(args, folder, isStarted);
   const kill = async (): Promise<void> => {
     if (agent.exitCode !== null || agent.signalCode !== null) return;
     const exited = once(agent, 'exit');
@@ -73,7 +88,7 @@ export async function startConsulAgent(datacenter = 'gra'): Promise<TestConsul> 
     kill,
     restart: async () => {
       await kill();
-      agent = await startOn(datacenter, ports, folder, ask);
+      agent = await startOn(args, folder, isStarted);
     },
     stop: async () => {
       await kill();
@@ -83,18 +98,28 @@ export async function startConsulAgent(datacenter = 'gra'): Promise<TestConsul> 
   return started;
 }
 
-async function startOn(
+function agentArguments(
   datacenter: string,
   ports: AgentPorts,
-  folder: string,
-  ask: TestConsul['ask'],
-): Promise<ChildProcess> {
-  const args = [
-    ...['agent', '-dev', `-datacenter=${datacenter}`, `-node=consul-${datacenter}`],
+  managementToken: string | undefined,
+): string[] {
+  const acl =
+    managementToken === undefined
+      ? ''
+      : `acl { enabled = true default_policy = "deny" tokens { master = "${managementToken}" agent = "${managementToken}" } }`;
+  return [
+    ...['agent', '-dev', `-datacenter=${datacenter}`, `-node=consul-${datacenter}`, `-hcl=${acl}`],
     ...['-bind=127.0.0.1', '-client=127.0.0.1', '-log-level=warn', '-dns-port=-1', '-grpc-port=-1'],
     ...[`-http-port=${ports.http}`, `-server-port=${ports.server}`],
     ...[`-serf-lan-port=${ports.lan}`, `-serf-wan-port=${ports.wan}`],
   ];
+}
+
+async function startOn(
+  args: readonly string[],
+  folder: string,
+  isStarted: () => Promise<boolean>,
+): Promise<ChildProcess> {
   const agent = spawn('consul', args, { stdio: ['ignore', 'pipe', 'pipe'], cwd: folder });
   let output = '';
   let failure: Error | undefined;
@@ -110,9 +135,7 @@ async function startOn(
     await until('the Consul agent to have a leader', async () => {
       if (failure !== undefined) throw failure;
       if (agent.exitCode !== null) throw new Error('It ended.');
-      // The node itself must be in the catalog too: sessions hang on its health.
-      const nodes = await ask('GET', `/v1/health/node/consul-${datacenter}`).catch(() => []);
-      return Array.isArray(nodes) && nodes.length > 0;
+      return isStarted();
     });
   } catch (error) {
     agent.kill('SIGKILL');
