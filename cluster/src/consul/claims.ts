@@ -18,6 +18,12 @@ const idKey = (kind: ServiceKind, id: string): string => `plenary/ids/${kind}/${
 const sliceKey = (announcedAddress: string): string =>
   `plenary/slices/${encodeURIComponent(announcedAddress)}`;
 
+/** What claims need of Consul. */
+type KeyValueStore = Pick<
+  ConsulClient,
+  'readKey' | 'acquireKey' | 'compareAndSet' | 'sessionLives' | 'destroySession'
+>;
+
 /** Whose id is claimed, under which session. */
 export interface IdClaim {
   readonly kind: ServiceKind;
@@ -35,11 +41,11 @@ export type SliceClaim = Pick<MediaNodeRecord, 'mediaNodeId' | 'announcedAddress
  * with the check of its service, so that a claim lapses with the lease and costs no write to renew.
  */
 export class Claims {
-  readonly #client: ConsulClient;
+  readonly #client: KeyValueStore;
   readonly #onMalformed: (detail: string) => void;
 
   /** @param onMalformed - told of a value that does not parse, which is taken for empty */
-  constructor(client: ConsulClient, onMalformed: (detail: string) => void) {
+  constructor(client: KeyValueStore, onMalformed: (detail: string) => void) {
     this.#client = client;
     this.#onMalformed = onMalformed;
   }

@@ -222,12 +222,12 @@ export class ConsulClient {
 
   /** Takes a key for a session. @returns false where another session holds it */
   async acquireKey(key: string, value: string, session: string): Promise<boolean> {
-    return guarded(this.#consul.kv.set({ ...bounded, key, value, acquire: session }));
+    return isTrue(await guarded(this.#consul.kv.set({ ...bounded, key, value, acquire: session })));
   }
 
   /** Sets a key unless it has changed since `index` was read; 0: unless it exists. @returns whether it was set */
   async compareAndSet(key: string, value: string, index: number): Promise<boolean> {
-    return guarded(this.#consul.kv.set({ ...bounded, key, value, cas: index }));
+    return isTrue(await guarded(this.#consul.kv.set({ ...bounded, key, value, cas: index })));
   }
 
   /**
@@ -270,6 +270,9 @@ const bounded: RequestOptions = { timeout: REQUEST_TIMEOUT_MS };
 /** Asked of the leader, who asks the other servers whether it still is: for decisions that must not go by old news. */
 const certain: RequestOptions = { ...bounded, consistent: true };
 const inside = (dc: string | undefined): { dc?: string } => (dc === undefined ? {} : { dc });
+
+/** The package gives `undefined` for Consul's `false`, whatever its types say. */
+const isTrue = (answer: unknown): boolean => answer === true;
 
 function storeError(cause: unknown): PlenaryError {
   if (cause instanceof PlenaryError) return cause;

@@ -3,26 +3,27 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { z } from 'zod';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { mintIncarnation } from '../ids.ts';
 import { silentLogger } from '../process/logging.ts';
 import { RedisRegistry } from '../redis/redis-registry.ts';
 import { scriptRunner } from '../redis/run-script.ts';
 import { MemoryRegistry } from '../registry/memory-registry.ts';
 import { describeRegistry } from '../registry/registry.contract.ts';
-import type { Registry } from '../registry/registry.ts';
+import type { MediaNodeRecord, Registry } from '../registry/registry.ts';
 import { startConsulAgent } from '../testing/consul-agent.ts';
 import type { TestConsul } from '../testing/consul-agent.ts';
 import { startRedisServer } from '../testing/redis-server.ts';
 import type { TestRedis } from '../testing/redis-server.ts';
 import { datacenter, edgeRecord, mediaNode, mediaNodeRecord } from '../testing/samples.ts';
+import { Claims } from './claims.ts';
+import { ConsulClient } from './consul-client.ts';
 import { ConsulRegistry } from './consul-registry.ts';
 import { consulAddressSetting } from './settings.ts';
 
 /** Longer than any test runs. */
 const LONG_LEASE_MS = 600_000;
-/** So short that a test can wait for its end, and so long that even a slow machine grants it before. */
-const SHORT_LEASE_MS = 1_500;
+const SHORT_LEASE_MS = 200;
 
 let agent: TestConsul;
 let redis: TestRedis;
@@ -57,6 +58,18 @@ async function until(what: string, holds: () => Promise<boolean>): Promise<void>
   while (!(await holds())) {
     if (performance.now() > deadlineMs) throw new Error(`Still waiting for ${what}.`);
     await sleep(20);
+  }
+}
+
+/**
+ * Makes the agent end a held lease by itself: its last renewal is for a short time only. On a machine so slow that it is
+ * over before Consul has answered, the answer is that; the lease has lapsed then too.
+ */
+async function letLapse(registry: Registry, record: MediaNodeRecord): Promise<void> {
+  try {
+    await registry.announceMediaNode(record, SHORT_LEASE_MS);
+  } catch (fault) {
+    expect(fault).toMatchObject({ code: 'store_unavailable' });
   }
 }
 
@@ -108,11 +121,14 @@ describe('registry (Consul)', () => {
   });
 
   it('[CO1] a lease lapses by itself at the agent when nobody renews it, and takes its claims along', async () => {
-    await registry.announceMediaNode(mediaNodeRecord('node-a'), SHORT_LEASE_MS);
+    const record = mediaNodeRecord('node-a');
+    await registry.announceMediaNode(record, LONG_LEASE_MS);
     await registry.announceMediaNode(
       mediaNodeRecord('node-b', { portSlice: { firstPort: 21_000, lastPort: 21_099 } }),
       LONG_LEASE_MS,
     );
+    expect(await idsOf(registry)).toEqual(['node-a', 'node-b']);
+    await letLapse(registry, record);
     await until('node-a to lapse', async () => (await idsOf(registry)).join() === 'node-b');
     const successor = mediaNodeRecord('node-a');
     expect(await enter().announceMediaNode(successor, LONG_LEASE_MS)).toEqual({ refused: null });
@@ -121,7 +137,8 @@ describe('registry (Consul)', () => {
 
   it('[CO1] who lets its lease lapse and finds its ports taken is refused, and not listed beside the new owner', async () => {
     const [late, heir] = [mediaNodeRecord('node-a'), mediaNodeRecord('node-b')];
-    await registry.announceMediaNode(late, SHORT_LEASE_MS);
+    await registry.announceMediaNode(late, LONG_LEASE_MS);
+    await letLapse(registry, late);
     await until('the lease to lapse', async () => (await idsOf(registry)).length === 0);
     expect(await enter().announceMediaNode(heir, LONG_LEASE_MS)).toEqual({ refused: null });
     expect(await registry.announceMediaNode(late, LONG_LEASE_MS)).toMatchObject({
@@ -150,6 +167,59 @@ describe('registry (Consul)', () => {
       expect(result).toMatchObject({ refused: 'port_slice_overlap', by: owner?.mediaNodeId });
     }
     expect(byPorts.filter(({ refused }) => refused === null)).toHaveLength(1);
+  });
+
+  it('[CO2] who reads the slices of an address before another one enters its own is refused all the same', async () => {
+    const client = new ConsulClient({ address: consulAddressSetting.parse(agent.address), token: undefined });
+    const sessionOf = async (id: string): Promise<string> => {
+      const service = {
+        id,
+        name: 'plenary-media-node',
+        address: '',
+        port: 1,
+        meta: {},
+        ttlMs: LONG_LEASE_MS,
+      };
+      await client.registerService(service);
+      let session = '';
+      await until('the servers to know the check', async () =>
+        client.createSession(id).then(
+          (created) => {
+            session = created;
+            return true;
+          },
+          () => false,
+        ),
+      );
+      return session;
+    };
+    const [early, late] = [await sessionOf('early'), await sessionOf('late')];
+    const ports = { announcedAddress: '192.0.2.9', portSlice: { firstPort: 20_000, lastPort: 20_099 } };
+    const claims = new Claims(client, expect.unreachable);
+    let isOvertaken = false;
+    const overtaken = new Claims(
+      {
+        readKey: async (key, dc) => client.readKey(key, dc),
+        acquireKey: async (key, value, session) => client.acquireKey(key, value, session),
+        sessionLives: async (id, dc) => client.sessionLives(id, dc),
+        destroySession: async (id) => client.destroySession(id),
+        compareAndSet: async (key, value, index) => {
+          if (!isOvertaken) {
+            isOvertaken = true;
+            const first = await claims.claimSlice({ mediaNodeId: mediaNode('node-a'), ...ports }, early);
+            expect(first).toEqual({ refused: null });
+          }
+          return client.compareAndSet(key, value, index);
+        },
+      },
+      expect.unreachable,
+    );
+    expect(await overtaken.claimSlice({ mediaNodeId: mediaNode('node-b'), ...ports }, late)).toEqual({
+      refused: 'port_slice_overlap',
+      by: mediaNode('node-a'),
+      portSlice: ports.portSlice,
+    });
+    client.close();
   });
 
   it('[CO2] nothing is left of who is refused, and of who withdraws', async () => {
@@ -229,7 +299,16 @@ describe('registry (Consul)', () => {
     expect(await registry.liveMediaNodes()).toEqual([record]);
   });
 
-  it('[CO4] what is malformed in the catalog, or is no service of ours to list, is skipped', async () => {
+  it('[CO4] what is malformed in the catalog is skipped and reported once', async () => {
+    const logger = silentLogger();
+    const reported = vi.spyOn(logger, 'error');
+    registry.close();
+    registry = new ConsulRegistry({
+      consul: { address: consulAddressSetting.parse(agent.address), token: undefined },
+      loads: new MemoryRegistry(),
+      logger,
+    });
+    opened.push(registry);
     const id = 'plenary-edge:foreign';
     await agent.ask('PUT', '/v1/agent/service/register', {
       ID: id,
@@ -239,6 +318,8 @@ describe('registry (Consul)', () => {
     });
     await registry.announceEdge(edgeRecord('edge-a'), LONG_LEASE_MS);
     expect(await idsOf(registry)).toEqual(['edge-a']);
+    expect(await idsOf(registry)).toEqual(['edge-a']);
+    expect(reported).toHaveBeenCalledOnce();
   });
 
   it('[CO5] with the agent away nothing can be read or announced; back and empty, all is as before', async () => {
@@ -344,7 +425,7 @@ describe('registry (Consul, two WAN-joined datacenters)', () => {
     });
     expect(await here.liveMediaNodes()).toEqual([near, distant]);
     // Its announcer is gone: nobody renews it any more.
-    await there.announceMediaNode(distant, SHORT_LEASE_MS);
+    await letLapse(there, distant);
     await until('its death to be known', async () => (await idsOf(here)).join() === 'node-gra');
   });
 
