@@ -61,6 +61,8 @@ export class ServerFolder {
   async end(): Promise<void> {
     if (this.#guard.exitCode === null) {
       const exited = once(this.#guard, 'exit');
+      // Not counted until now, so that it keeps no process alive that forgot to end it.
+      this.#guard.ref();
       this.#guard.stdin?.end();
       await exited;
     }
