@@ -1,4 +1,4 @@
-import type { Cluster, Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { openCluster, openServer } from './client.ts';
 import { COMMAND_TIMEOUT_MS, within } from './deadline.ts';
 import type { StoreAddress } from './store-address.ts';
@@ -71,18 +71,29 @@ class ServerPubSub implements PubSubConnection {
   }
 }
 
+/** What is used of ioredis' cluster client. */
+export interface ShardedClient {
+  readonly status: string;
+  spublish(channel: string, payload: string | Buffer): Promise<unknown>;
+  ssubscribe(channel: string): Promise<unknown>;
+  sunsubscribe(channel: string): Promise<unknown>;
+  on(event: 'ready' | 'subscribersReady', listener: () => void): unknown;
+  on(event: 'smessageBuffer', listener: (channel: Buffer, message: Buffer) => void): unknown;
+  disconnect(): void;
+}
+
 /**
  * In a Redis Cluster a channel belongs to a slot as a key does. ioredis keeps a subscribing connection to each master and
  * follows what it has once taken on when slots or masters change; only what it could not take on, because it knew no
  * connection for the slot at that moment, is asked for again here.
  */
-class ClusterPubSub implements PubSubConnection {
-  readonly #cluster: Cluster;
+export class ClusterPubSub implements PubSubConnection {
+  readonly #cluster: ShardedClient;
   readonly #onFault: ReportFault;
   readonly #wanted = new Set<string>();
   readonly #takenOn = new Set<string>();
 
-  constructor(cluster: Cluster, onFault: ReportFault) {
+  constructor(cluster: ShardedClient, onFault: ReportFault) {
     this.#cluster = cluster;
     this.#onFault = onFault;
     const askForRest = (): void => {
