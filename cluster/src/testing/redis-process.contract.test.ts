@@ -17,8 +17,8 @@ it('a server of a test that is killed ends, and its folder goes', async () => {
   const test = spawn(process.execPath, ['--input-type=module', '--eval', STARTER], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  const [output] = await once(test.stdout, 'data');
-  const [url = '', folder = ''] = String(output).split(' ');
+  const output = String(await once(test.stdout, 'data'));
+  const [url = '', folder = ''] = output.split(' ');
   expect(await askServer(url, (redis) => redis.ping())).toBe('PONG');
   expect(existsSync(folder)).toBe(true);
   test.kill('SIGKILL');

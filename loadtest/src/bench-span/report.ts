@@ -39,9 +39,8 @@ function formatAim(aim: SpanAim): string {
 
 /** The report as data: what is made for people only is left out. */
 export function spanReportData({ takenAt, machine, sections }: SpanReport): unknown {
-  const data = Object.entries(sections).map(([name, { aims, figures }]) => [
-    name,
-    { figures, aims: aims.map((aim) => ({ ...aim, reached: isReached(aim) })) },
-  ]);
-  return { takenAt, machine, sections: Object.fromEntries(data) };
+  const data: Record<string, unknown> = {};
+  for (const [name, { aims, figures }] of Object.entries(sections))
+    data[name] = { figures, aims: aims.map((aim) => ({ ...aim, reached: isReached(aim) })) };
+  return { takenAt, machine, sections: data };
 }
