@@ -220,6 +220,7 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
     onFault: (fault) => reportFault('http', fault),
   });
 
+  const reportAdapterFault = (fault: unknown): void => reportFault('adapter', fault);
   const server = await createEdgeServer({
     host: config.host,
     port: config.port,
@@ -228,10 +229,9 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
     readAddress: createAddressReader(config.trustedProxies),
     addressLimits,
     pubSub: createPubSub({
-      publisher: store.duplicate('publisher'),
-      subscriber: store.duplicate('subscriber'),
+      publisher: store.duplicate('publisher', reportAdapterFault),
+      subscriber: store.duplicate('subscriber', reportAdapterFault),
       metrics,
-      reportFault,
     }),
     accept,
     onEdgeMessage: (message) => keeper.onEdgeMessage(message),

@@ -98,7 +98,7 @@ export function testConfig(overrides: Partial<MediaNodeConfig> = {}): MediaNodeC
     pipeLingerMs: 200,
     orphanGraceMs: 300,
     leaseMs: 1_500,
-    redisUrl: 'unused',
+    storeAddress: { kind: 'single', url: 'redis://unused' },
     consul: undefined,
     clusterSecret: TEST_SECRET,
     workerBin: process.env['MEDIASOUP_WORKER_BIN'],
