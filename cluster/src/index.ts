@@ -2,6 +2,8 @@
 export * from './clock.ts';
 export * from './errors.ts';
 export * from './ids.ts';
+export * from './placement/datacenter-order.ts';
+export * from './placement/recent-placements.ts';
 export * from './placement/select-node.ts';
 export * from './process/config.ts';
 export * from './process/logging.ts';
@@ -15,6 +17,8 @@ export * from './room/memory-room-store.ts';
 export * from './room/room-store.ts';
 export * from './rpc/call.ts';
 export * from './rpc/route.ts';
+export * from './tenant/memory-tenant-store.ts';
+export * from './tenant/tenant-store.ts';
 export * from './tokens/control-token.ts';
 export * from './tokens/join-token.ts';
 export * from './tokens/session-token.ts';

@@ -3,8 +3,10 @@ import type { RedisOptions } from 'ioredis';
 import type { Logger } from 'pino';
 import type { Registry } from '../registry/registry.ts';
 import type { RoomStore } from '../room/room-store.ts';
+import type { TenantStore } from '../tenant/tenant-store.ts';
 import { RedisRegistry } from './redis-registry.ts';
 import { RedisRoomStore } from './redis-room-store.ts';
+import { RedisTenantStore } from './redis-tenant-store.ts';
 import { scriptRunner } from './run-script.ts';
 
 /** A store that does not answer within this time counts as away for that command, in milliseconds. */
@@ -15,6 +17,7 @@ const LONGEST_RECONNECT_MS = 1_000;
 export interface ClusterStore {
   readonly registry: Registry;
   readonly rooms: RoomStore;
+  readonly tenants: TenantStore;
   /** Whether commands are being answered now; `/ready` depends on it, `/health` does not. */
   isAvailable(): boolean;
   /** Calls back on each change of availability; returns the function that ends it. */
@@ -71,6 +74,7 @@ export function connectClusterStore(options: ConnectOptions): ClusterStore {
       logger.error({ detail }, 'skipped a malformed registry record'),
     ),
     rooms: new RedisRoomStore(redis, run),
+    tenants: new RedisTenantStore(run),
     isAvailable: () => available,
     onAvailability: (listener) => {
       listeners.add(listener);

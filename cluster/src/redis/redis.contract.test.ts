@@ -4,11 +4,13 @@ import { describeRegistry } from '../registry/registry.contract.ts';
 import { describeRoomStore } from '../room/room-store.contract.ts';
 import { startRedisServer } from '../testing/redis-server.ts';
 import type { TestRedis } from '../testing/redis-server.ts';
-import { edge, mediaNode, peer, request, room } from '../testing/samples.ts';
+import { describeTenantStore } from '../tenant/tenant-store.contract.ts';
+import { edge, mediaNode, peer, request, room, tenant } from '../testing/samples.ts';
 import { EVENT_LOG_LENGTH } from '../protocol/room.ts';
-import { EDGES_KEY, MEDIA_NODES_KEY } from './keys.ts';
+import { EDGES_KEY, MEDIA_NODES_KEY, tenantKeys } from './keys.ts';
 import { RedisRegistry } from './redis-registry.ts';
 import { RedisRoomStore } from './redis-room-store.ts';
+import { RedisTenantStore } from './redis-tenant-store.ts';
 import { scriptRunner } from './run-script.ts';
 import { SCRIPTS } from './scripts.generated.ts';
 
@@ -55,7 +57,38 @@ describeRoomStore('Redis', async () => {
   };
 });
 
+describeTenantStore('Redis', async () => {
+  const redis = await connect();
+  // As for the registry: time cannot be set, so all leases are set back.
+  const passTime = async (byMs: number): Promise<void> => {
+    for (const key of await redis.keys('*:claims')) {
+      for (const claim of await redis.zrange(key, '0', '-1')) await redis.zincrby(key, String(-byMs), claim);
+    }
+  };
+  return {
+    tenants: new RedisTenantStore(scriptRunner(redis)),
+    passTime,
+    leftOver: () => redis.dbsize(),
+    close: close(redis),
+  };
+});
+
 describe('Redis scripts', () => {
+  it('[PL13] the keys of a tenant expire with its last lease', async () => {
+    const redis = await connect();
+    const tenants = new RedisTenantStore(scriptRunner(redis));
+    const acme = tenant('acme');
+    const limits = { maxPeers: undefined, maxRooms: undefined };
+    await tenants.claim(acme, { roomId: room('standup'), peerId: peer('ann') }, limits, 60_000);
+    await tenants.claim(acme, { roomId: room('standup'), peerId: peer('ben') }, limits, 1_000);
+    for (const key of tenantKeys(acme)) {
+      const leftMs = await redis.pttl(key);
+      expect(leftMs).toBeGreaterThan(1_000);
+      expect(leftMs).toBeLessThanOrEqual(60_000);
+    }
+    redis.disconnect();
+  });
+
   it('[ST2] a server that does not know a script is sent its text', async () => {
     const redis = await connect();
     await redis.script('FLUSH');
