@@ -55,9 +55,10 @@ export class TestCluster {
     return node;
   }
 
-  async addEdge(id: string, settings: Record<string, string> = {}): Promise<EdgeProcess> {
+  async addEdge(id: string, settings: Record<string, string> = {}, host = '127.0.0.1'): Promise<EdgeProcess> {
     const edge = await EdgeProcess.start({
       id,
+      host,
       redisUrl: this.redis.url,
       settings: {
         PLENARY_RESUME_WITHIN_MS: String(TEST_RESUME_WITHIN_MS),
