@@ -94,6 +94,23 @@ describe('datacenters', () => {
   });
 });
 
+describe('limits of nodes', () => {
+  it.each([
+    ['[PL7] joins', { PLENARY_JOINS_PER_NODE: '2' }],
+    ['[PL8] people of a room', { PLENARY_PACKING_LIMIT: '2', PLENARY_ROOM_PEERS_PER_NODE: '2' }],
+  ])('%s: the third goes to another node', async (_name, settings) => {
+    await startIn(['gra'], 0, {});
+    await cluster.addMediaNode('node-other', 'gra');
+    await cluster.addEdge('edge-1', settings);
+    const nodes: string[] = [];
+    for (let count = 0; count < 3; count += 1) {
+      nodes.push((await (await cluster.client()).join('storm')).media.mediaNodeId);
+    }
+    expect(nodes[1]).toBe(nodes[0]);
+    expect(nodes[2]).not.toBe(nodes[0]);
+  });
+});
+
 describe('limits of tenants', () => {
   const LIMITS = { PLENARY_TENANT_LIMITS: `${TEST_API_KEY}=2/1` };
   const ACME = tenant(TEST_API_KEY);

@@ -53,5 +53,6 @@ export function createMetrics(withProcess: boolean) {
   // A series that is absent until it is first used looks like a process that is not watched.
   for (const kind of ['webrtc', 'pipe'] as const) metrics.transports.set({ kind }, 0);
   for (const side of ['asking', 'home'] as const) metrics.pipes.set({ side }, 0);
+  for (const kind of ['workerCpu', 'controlCpu', 'bandwidth', 'packets']) metrics.load.set({ kind }, 0);
   return metrics;
 }
