@@ -31,12 +31,13 @@ describe('RecentPlacements', () => {
   it('[PL7] joins are one’s own within the interval', () => {
     const recent = new RecentPlacements();
     recent.note(NODE, 10_000);
-    recent.note(NODE, 12_000);
-    expect(recent.joins(12_000).get(NODE)).toBe(2);
-    expect(recent.joins(10_000 + JOIN_INTERVAL_MS).get(NODE)).toBe(2);
-    recent.onRead([reported(1)], 20_000);
-    recent.onRead([reported(2)], 21_000);
-    expect(recent.joins(21_000).get(NODE)).toBe(0);
+    recent.note(NODE, 10_400);
+    for (const [index, atMs] of [10_500, 11_500, 12_500].entries())
+      recent.onRead([reported(index + 1)], atMs);
+    expect(recent.inFlight().get(NODE)).toBe(0);
+    expect(recent.joins(12_500).get(NODE)).toBe(2);
+    expect(recent.joins(10_000 + JOIN_INTERVAL_MS).get(NODE)).toBe(1);
+    expect(recent.joins(10_400 + JOIN_INTERVAL_MS).get(NODE)).toBe(0);
   });
 
   it('[PL7] joins are what the node reports of all edges, and what is in flight, when that is more', () => {
