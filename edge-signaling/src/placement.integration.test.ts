@@ -158,6 +158,13 @@ describe('limits of tenants', () => {
     await waitFor('the place to be free', async () => !(await isFull()));
   });
 
+  it('[PL13] a join that is refused before it is placed frees its claim', async () => {
+    await startIn(['gra'], 1, { ...LIMITS, ...LONG_LEASE, PLENARY_MAX_PEERS_PER_ROOM: '1' });
+    await (await cluster.client()).join('one');
+    expect(await refusal(0, 'one')).toBe('room_full');
+    await waitFor('the place to be free', async () => !(await isFull()));
+  });
+
   it('[PL13] a session taken up on another edge keeps its claim; what nobody holds any more lapses', async () => {
     await startIn(['gra'], 2, LIMITS);
     const [ann, bob] = [await cluster.client(0), await cluster.client(0)];
