@@ -7,7 +7,7 @@ import { EdgeNews } from './room/edge-news.ts';
 import { createAddressReader } from './http/client-address.ts';
 import { handleGuestToken } from './http/guest-token.ts';
 import { createOriginCheck } from './http/origins.ts';
-import { json, text } from './http/port.ts';
+import { forAnySite, json, text } from './http/port.ts';
 import { handleReady } from './http/readiness.ts';
 import { contentSecurityPolicy, createRouter } from './http/router.ts';
 import { createStaticFiles, noStaticFiles } from './http/static-files.ts';
@@ -27,6 +27,7 @@ import { Departures } from './session/departures.ts';
 import { edgeHints, Entrance } from './session/entrance.ts';
 import { SessionKeeper } from './session/keeper.ts';
 import { MediaWatch } from './session/media-watch.ts';
+import { TenantClaims } from './session/tenant-claims.ts';
 import type { AcceptSocket, RoomChannel } from './transport/client-socket.ts';
 import { createPubSub } from './transport/pubsub.ts';
 
@@ -93,15 +94,30 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
     },
   );
   const edgeNews = new EdgeNews({ hints: () => edgeHints(directory), localRooms, channel });
-  const departures = new Departures({ edgeId, rooms, links, channel, metrics, reportFault });
+  const tenantClaims = new TenantClaims({
+    tenants: store.tenants,
+    limits: config.tenantLimits,
+    localRooms,
+    isStoreAvailable,
+    renewMs: leaseMs,
+    resumeWithinMs,
+    reportFault,
+  });
+  const departures = new Departures({ edgeId, rooms, links, channel, tenantClaims, metrics, reportFault });
   const mediaWatch = new MediaWatch({ rooms, localRooms, departures, channel, metrics, reportFault });
   const placer = new Placer({
     edgeId,
     datacenter,
+    datacenterOrder: config.datacenterOrder,
     rooms,
     directory,
     links,
-    limits: { packingLimit: config.packingLimit, maxLoad: MAX_NODE_LOAD },
+    limits: {
+      packingLimit: config.packingLimit,
+      maxRoomPeersPerNode: config.roomPeersPerNode,
+      maxJoinsPerNode: config.joinsPerNode,
+      maxLoad: MAX_NODE_LOAD,
+    },
     maxPeersPerRoom: config.maxPeersPerRoom,
     dropMedia: async (mediaNodeId, placed) => departures.dropMedia(mediaNodeId, placed),
     clock,
@@ -115,6 +131,7 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
     rooms,
     localRooms,
     departures,
+    tenantClaims,
     channel,
     clock,
     metrics,
@@ -133,6 +150,7 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
     keeper,
     localRooms,
     departures,
+    tenantClaims,
     channel,
     clock,
     reportFault,
@@ -212,7 +230,9 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
         isIdTaken: () => announcer.isIdTaken,
       }),
       'GET /metrics': async () => text(200, await metrics.registry.metrics(), metrics.registry.contentType),
-      'GET /api/edges': () => json(200, { edges: edgeHints(directory) }),
+      'GET /api/edges': () => forAnySite(json(200, { edges: edgeHints(directory) })),
+      // How far this datacenter is: answered before anything is looked at.
+      'GET /api/ping': () => forAnySite(text(200, '')),
       ...(config.guests ? { 'POST /api/guest-token': guestToken } : {}),
     },
     otherwise: config.webRoot === undefined ? noStaticFiles : await createStaticFiles(config.webRoot),
@@ -258,12 +278,14 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
     void announcer.announce();
     void directory.refresh();
     void departures.retryRemovals();
+    void tenantClaims.renew();
   });
   directory.start();
   announcer.start();
   keeper.start();
   heads.start();
   sweeper.start();
+  tenantClaims.start();
   const forgetting = setInterval(() => addressLimits.forgetIdle(), FORGET_ADDRESSES_MS);
   logger.info({ port: config.port, publicUrl }, 'the edge serves');
 
@@ -275,6 +297,7 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
       stopWatchingConsul?.();
       clearInterval(forgetting);
       sweeper.stop();
+      tenantClaims.stop();
       heads.stop();
       // Before the sockets close: their sessions are for other edges to take up, not for this one to end.
       keeper.stop();
