@@ -9,6 +9,8 @@ export * from './process/parent-pipe.ts';
 export * from './protocol/edge-media.ts';
 export * from './protocol/index.ts';
 export * from './redis/connect.ts';
+export * from './registry/addresses.ts';
+export * from './registry/port-slices.ts';
 export * from './registry/registry.ts';
 export * from './registry/memory-registry.ts';
 export * from './room/memory-room-store.ts';

@@ -6,7 +6,7 @@ import { startRedisServer } from '../testing/redis-server.ts';
 import type { TestRedis } from '../testing/redis-server.ts';
 import { edge, mediaNode, peer, request, room } from '../testing/samples.ts';
 import { EVENT_LOG_LENGTH } from '../protocol/room.ts';
-import { EDGES_KEY, MEDIA_NODES_KEY } from './keys.ts';
+import { EDGES_KEY, MEDIA_NODES_KEY, PORT_SLICES_KEY } from './keys.ts';
 import { RedisRegistry } from './redis-registry.ts';
 import { RedisRoomStore } from './redis-room-store.ts';
 import { scriptRunner } from './run-script.ts';
@@ -36,7 +36,7 @@ describeRegistry('Redis', async () => {
   // Leases run by Redis TIME, which cannot be set, so all leases are set back instead: no test then depends on how
   // fast this machine is.
   const passTime = async (byMs: number): Promise<void> => {
-    for (const key of [MEDIA_NODES_KEY, EDGES_KEY]) {
+    for (const key of [MEDIA_NODES_KEY, EDGES_KEY, PORT_SLICES_KEY]) {
       for (const [id, value] of Object.entries(await redis.hgetall(key))) {
         const [leaseUntilMs = '', ...rest] = value.split('|');
         await redis.hset(key, id, [String(Number(leaseUntilMs) - byMs), ...rest].join('|'));
