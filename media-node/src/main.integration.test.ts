@@ -8,8 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { startRedisServer } from '@plenary/cluster/testing/redis-server';
 import type { TestRedis } from '@plenary/cluster/testing/redis-server';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import type { MediaNodeConfig } from './config.ts';
 import { TEST_SECRET, testConfig } from './testing/test-node.ts';
+import type { TestConfig } from './testing/test-node.ts';
 import { until } from './testing/until.ts';
 
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
@@ -18,7 +18,7 @@ interface Running {
   readonly child: ChildProcessByStdio<Writable, Readable, Readable>;
   readonly exited: Promise<{ code: number | null; signal: string | null }>;
   readonly output: { text: string; errors: string };
-  readonly config: MediaNodeConfig;
+  readonly config: TestConfig;
 }
 
 let redis: TestRedis;

@@ -54,13 +54,13 @@ async function startPool(
   workers: number,
   slicePorts?: number,
 ): Promise<{ pool: WorkerPool; metrics: ReturnType<typeof createMetrics> }> {
-  const { portSlice, listenIp, announcedAddress, workerBin } = testConfig();
+  const { portSlice, addresses, workerBin } = testConfig();
   const lastPort = slicePorts === undefined ? portSlice.lastPort : portSlice.firstPort + slicePorts - 1;
   const ports = planPorts({ firstPort: portSlice.firstPort, lastPort }, workers);
   if ('fault' in ports) throw new Error(ports.fault);
   const metrics = createMetrics(false);
   const pool = new WorkerPool(
-    { metrics, logger: silentLogger(), listenIp, announcedAddress, ports, workerBin },
+    { metrics, logger: silentLogger(), addresses, ports, workerBin },
     () => undefined,
   );
   await pool.start();
@@ -184,7 +184,7 @@ describe('a pipe that does not open', () => {
     const links = new PipeLinks({
       roomId: ROOM_ID.parse('r'),
       ownNodeId,
-      ownAddress: '127.0.0.1',
+      ownAddresses: { announcedAddress: '127.0.0.1' },
       nodes: { find: () => Promise.reject(new PlenaryError('media_unavailable')) },
       metrics,
       logger: silentLogger(),

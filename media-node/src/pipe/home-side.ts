@@ -1,4 +1,12 @@
-import type { ControlReply, MediaNodeId, PipeEnd, RoomId, RouterId, TrackId } from '@plenary/cluster';
+import type {
+  AnnouncedAddresses,
+  ControlReply,
+  MediaNodeId,
+  PipeEnd,
+  RoomId,
+  RouterId,
+  TrackId,
+} from '@plenary/cluster';
 
 /** What a track looks like where it comes out of a pipe. */
 export type PipedTrack = ControlReply<'pipe.consume'>;
@@ -35,7 +43,7 @@ export interface HomeSide {
 /** Another media node, behind its control link. */
 export interface RemoteNode {
   readonly mediaNodeId: MediaNodeId;
-  readonly announcedAddress: string;
+  readonly addresses: AnnouncedAddresses;
   locate(roomId: RoomId, trackId: TrackId): Promise<RouterId>;
   homeSide(key: PipeKey): HomeSide;
   /** Keeps the link open; the returned function ends that. `onBroken` is called when the link breaks before. */

@@ -1,5 +1,14 @@
-import { PlenaryError } from '@plenary/cluster';
-import type { Logger, MediaNodeId, RoomId, RouterId, TrackHome, TrackId } from '@plenary/cluster';
+import { PlenaryError, announcedOf, sharedFamily } from '@plenary/cluster';
+import type {
+  AddressFamily,
+  AnnouncedAddresses,
+  Logger,
+  MediaNodeId,
+  RoomId,
+  RouterId,
+  TrackHome,
+  TrackId,
+} from '@plenary/cluster';
 import type { RoomRouter } from '../engine/room-router.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RouterLease } from '../room/room-routers.ts';
@@ -11,7 +20,7 @@ import type { TrackHold } from './pulled-track.ts';
 export interface PipeLinksOptions {
   readonly roomId: RoomId;
   readonly ownNodeId: MediaNodeId;
-  readonly ownAddress: string;
+  readonly ownAddresses: AnnouncedAddresses;
   readonly nodes: RemoteNodes;
   readonly metrics: NodeMetrics;
   readonly logger: Logger;
@@ -115,6 +124,7 @@ export class PipeLinks {
     const { roomId, acquireRouter, metrics, timers, lingerMs, logger, onFault } = this.#options;
     const key: PipeKey = { roomId, fromRouterId: router.id, toRouterId: home.routerId };
     const { node } = home;
+    const path = node === undefined ? WITHIN_NODE : pathBetween(this.#options.ownAddresses, node);
     const lease = await acquireRouter(router.workerIndex);
     if (lease.router.id !== router.id) {
       lease.release();
@@ -130,9 +140,7 @@ export class PipeLinks {
       link = await PipeLink.open({
         home: node === undefined ? this.#options.localHomeSide(key, this.#asker()) : node.homeSide(key),
         lease,
-        reach: node === undefined ? 'loopback' : 'announced',
-        // Packets between two processes of one host cross no cable that anybody could listen on.
-        srtp: node !== undefined && node.announcedAddress !== this.#options.ownAddress,
+        ...path,
         metrics,
         timers,
         lingerMs,
@@ -170,6 +178,25 @@ export class PipeLinks {
         this.#options.onFault('pipe.notice', error);
       });
   }
+}
+
+const WITHIN_NODE = { reach: 'loopback', srtp: false } as const;
+
+/** @throws PlenaryError `media_unavailable` when the nodes have no family of addresses in common */
+function pathBetween(
+  own: AnnouncedAddresses,
+  node: RemoteNode,
+): { readonly reach: 'announced'; readonly family: AddressFamily; readonly srtp: boolean } {
+  const family = sharedFamily(own, node.addresses);
+  if (family === undefined) {
+    throw new PlenaryError(
+      'media_unavailable',
+      `${node.mediaNodeId} and this node announce no addresses of one family.`,
+    );
+  }
+  // Packets between two processes of one host cross no cable that anybody could listen on.
+  const srtp = announcedOf(own, family) !== announcedOf(node.addresses, family);
+  return { reach: 'announced', family, srtp };
 }
 
 const nameOf = (fromRouterId: RouterId, toRouterId: RouterId): string => `${fromRouterId}>${toRouterId}`;

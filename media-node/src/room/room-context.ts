@@ -1,4 +1,4 @@
-import type { Clock, Logger, MediaNodeId } from '@plenary/cluster';
+import type { AnnouncedAddresses, Clock, Logger, MediaNodeId } from '@plenary/cluster';
 import type { WorkerPool } from '../engine/worker-pool.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RemoteNodes } from '../pipe/home-side.ts';
@@ -10,7 +10,7 @@ import type { Timers } from './timers.ts';
 /** What every room of the node works with. */
 export interface RoomContext {
   readonly mediaNodeId: MediaNodeId;
-  readonly announcedAddress: string;
+  readonly addresses: AnnouncedAddresses;
   readonly pool: WorkerPool;
   readonly store: NodeStore;
   readonly outbox: Outbox;

@@ -66,7 +66,7 @@ export class Room {
     this.pipes = new PipeLinks({
       roomId: id,
       ownNodeId: context.mediaNodeId,
-      ownAddress: context.announcedAddress,
+      ownAddresses: context.addresses,
       nodes: context.nodes,
       metrics: context.metrics,
       logger: context.logger,
