@@ -157,7 +157,7 @@ export class MediaNode {
       await listen(http, options, metrics);
       const claimed = await claimSlice({
         config,
-        registry: store.registry,
+        store,
         incarnation,
         clock: systemClock,
         metrics,

@@ -56,7 +56,7 @@ function claim(
       workers: 1,
       leaseMs: LEASE_MS,
     },
-    registry,
+    store: { registry, isAvailable: () => true, onAvailability: () => () => undefined },
     incarnation: mintIncarnation(),
     clock: systemClock,
     metrics: createMetrics(false),

@@ -7,7 +7,6 @@ import type {
   PortSlice,
   PortSliceClaim,
   PortSliceResult,
-  Registry,
   SliceHolder,
 } from '@plenary/cluster';
 import type { MediaNodeConfig } from './config.ts';
@@ -16,14 +15,17 @@ import { planPorts } from './engine/port-plan.ts';
 import type { PortPlan } from './engine/port-plan.ts';
 import { announcedAddresses } from './media-address.ts';
 import type { NodeMetrics } from './metrics.ts';
+import type { NodeStore } from './room/node-store.ts';
 import { StartRefused } from './start-refused.ts';
 
 /** How often a claim that must wait is tried again, in milliseconds; more often under shorter leases. */
 const RETRY_MS = 1_000;
+/** How long a node with an explicit slice waits at its start for the store to be reached, in milliseconds. */
+const CONNECT_MS = 2_000;
 
 export interface SliceClaimOptions {
   readonly config: Pick<MediaNodeConfig, 'mediaNodeId' | 'addresses' | 'sliceSource' | 'workers' | 'leaseMs'>;
-  readonly registry: Registry;
+  readonly store: Pick<NodeStore, 'registry' | 'isAvailable' | 'onAvailability'>;
   readonly incarnation: Incarnation;
   readonly clock: Clock;
   readonly metrics: NodeMetrics;
@@ -41,7 +43,7 @@ export interface ClaimedSlice {
 /**
  * Gets the node its ports: leased first, so that of two nodes that start at once one is refused by the other's name, and
  * then bound for a moment, so that a port that something else has is told by its number (SPEC PS5, PO2, PO3). An explicit
- * slice is used also while the store is away: announcing it will tell. A leased one is waited for.
+ * slice is used also when the store cannot be reached: announcing it will tell. A leased one is waited for.
  * @throws StartRefused naming the port, or who holds the ports
  */
 export async function claimSlice(options: SliceClaimOptions): Promise<ClaimedSlice> {
@@ -58,6 +60,7 @@ export async function claimSlice(options: SliceClaimOptions): Promise<ClaimedSli
 }
 
 async function claimExplicit(options: SliceClaimOptions, portSlice: PortSlice): Promise<void> {
+  await reached(options.store);
   const result = await tryClaim(options, portSlice);
   if (result?.refused === 'port_slice_overlap') {
     const theirs = textOf(result.portSlice);
@@ -100,15 +103,31 @@ async function leaseSlice(
   }
 }
 
+/** Settles when the store can be asked, or has had its time: at the start of a process it is still being connected to. */
+function reached(store: SliceClaimOptions['store']): Promise<void> {
+  return new Promise((resolve) => {
+    const settle = (): void => {
+      clearTimeout(enough);
+      stopListening();
+      resolve();
+    };
+    const enough = setTimeout(settle, CONNECT_MS);
+    const stopListening = store.onAvailability((available) => {
+      if (available) settle();
+    });
+    if (store.isAvailable()) settle();
+  });
+}
+
 /** @returns `undefined` while the store does not answer */
 async function tryClaim(
-  { config, registry, incarnation, metrics, logger }: SliceClaimOptions,
+  { config, store, incarnation, metrics, logger }: SliceClaimOptions,
   wanted: PortSliceClaim['wanted'],
 ): Promise<PortSliceResult | undefined> {
   const { mediaNodeId, addresses, leaseMs } = config;
   const claim = { mediaNodeId, incarnation, ...announcedAddresses(addresses), wanted };
   try {
-    return await registry.claimPortSlice(claim, leaseMs);
+    return await store.registry.claimPortSlice(claim, leaseMs);
   } catch (thrown) {
     const error = toPlenaryError(thrown);
     metrics.errors.inc({ where: 'slice', code: error.code });

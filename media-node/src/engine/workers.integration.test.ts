@@ -17,7 +17,7 @@ import { PipeLinks } from '../pipe/pipe-links.ts';
 import type { RouterLease } from '../room/room-routers.ts';
 import { systemTimers } from '../room/timers.ts';
 import { metricSum, untilFreed } from '../testing/metric-values.ts';
-import { opusParameters, vp8Parameters } from '../testing/rtp.ts';
+import { opusParameters, vp8Packet, vp8Parameters } from '../testing/rtp.ts';
 import type { TestEdge } from '../testing/test-edge.ts';
 import {
   TestPeer,
@@ -392,19 +392,5 @@ function opusPacket(ssrc: number, sequence: number, volumeDbov: number): Buffer 
   packet.writeUInt32BE((sequence * 960) >>> 0, 4);
   packet.writeUInt32BE(ssrc, 8);
   packet.set([0xbe, 0xde, 0x00, 0x01, (10 << 4) | 0, 0x80 | -volumeDbov, 0, 0], 12);
-  return packet;
-}
-
-/** A VP8 key frame of one packet, 500 bytes. */
-function vp8Packet(ssrc: number, sequence: number): Buffer {
-  const packet = Buffer.alloc(500);
-  packet[0] = 0x80;
-  packet[1] = 0x80 | 96;
-  packet.writeUInt16BE(sequence & 0xffff, 2);
-  packet.writeUInt32BE((sequence * 900) >>> 0, 4);
-  packet.writeUInt32BE(ssrc, 8);
-  packet[12] = 0x10;
-  packet[13] = 0x00;
-  packet.set([0x9d, 0x01, 0x2a, 0x40, 0x01, 0xf0, 0x00], 16);
   return packet;
 }

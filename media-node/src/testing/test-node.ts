@@ -147,7 +147,7 @@ export async function startTestNode(
 }
 
 export function connectEdge(
-  { config }: TestNode,
+  { config }: Pick<TestNode, 'config'>,
   caller?: TestEdge['caller'],
   token?: string,
 ): Promise<TestEdge> {
@@ -164,10 +164,10 @@ export function connectEdge(
 export class TestPeer {
   readonly placed: PlacedPeer;
   readonly edge: TestEdge;
-  readonly testNode: TestNode;
+  readonly testNode: Pick<TestNode, 'config'>;
   admitted: ControlReply<'peer.admit'> | undefined;
 
-  constructor(testNode: TestNode, edge: TestEdge, placed: PlacedPeer) {
+  constructor(testNode: Pick<TestNode, 'config'>, edge: TestEdge, placed: PlacedPeer) {
     this.testNode = testNode;
     this.edge = edge;
     this.placed = placed;
@@ -175,8 +175,8 @@ export class TestPeer {
 
   /** Places a peer in the store and enters it into the roster, without admitting it to the node. */
   static async place(
-    store: NodeStore,
-    testNode: TestNode,
+    store: Pick<NodeStore, 'rooms'>,
+    testNode: Pick<TestNode, 'config'>,
     edge: TestEdge,
     roomId: RoomId,
     replaces?: PlacedPeer,
@@ -197,8 +197,8 @@ export class TestPeer {
   }
 
   static async admit(
-    store: NodeStore,
-    testNode: TestNode,
+    store: Pick<NodeStore, 'rooms'>,
+    testNode: Pick<TestNode, 'config'>,
     edge: TestEdge,
     roomId: RoomId,
     tracks: readonly TrackHome[] = [],
