@@ -6,7 +6,6 @@ export * from './placement/select-node.ts';
 export * from './process/config.ts';
 export * from './process/logging.ts';
 export * from './process/parent-pipe.ts';
-export * from './process/port-holder.ts';
 export * from './protocol/edge-media.ts';
 export * from './protocol/index.ts';
 export * from './redis/connect.ts';

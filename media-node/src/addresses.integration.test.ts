@@ -115,8 +115,10 @@ const leasedFrom = (firstPort: number, lastPort: number): NodeJS.ProcessEnv => (
   PLENARY_PORT_SLICE_SIZE: '20',
 });
 
-const slicesOf = async (): Promise<readonly number[]> =>
-  (await store.registry.liveMediaNodes()).map(({ portSlice }) => portSlice.firstPort).sort();
+const slicesOf = async (): Promise<readonly number[]> => {
+  await until('the store', () => store.isAvailable());
+  return (await store.registry.liveMediaNodes()).map(({ portSlice }) => portSlice.firstPort).sort();
+};
 
 describe('nodes on one host, with one announced address', () => {
   test('[PS11] each has a slice of its own, and a pipe between them works', async () => {

@@ -174,6 +174,12 @@ export function describeRegistry(version: string, open: () => Promise<RegistryUn
       // Given back, since the node cannot use it.
       const next = { ...claim, wanted: { range: RANGE, size: 100, except: [40_000] } };
       expect(await registry.claimPortSlice(next, LEASE_MS)).toMatchObject({ portSlice: slice(40_200) });
+      const choosy = { range: RANGE, size: 100, except: [40_300, 40_400] };
+      expect(
+        await registry.claimPortSlice(claimFromRange('node-c', { wanted: choosy }), LEASE_MS),
+      ).toMatchObject({
+        portSlice: slice(40_500),
+      });
       const small = { range: slice(40_000, 40_199), size: 100, except: [] };
       const refusal = await registry.claimPortSlice(claimFromRange('node-b', { wanted: small }), LEASE_MS);
       expect(refusal).toMatchObject({

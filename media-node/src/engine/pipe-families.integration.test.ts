@@ -1,10 +1,11 @@
 import { createSocket } from 'node:dgram';
 import { networkInterfaces } from 'node:os';
-import { TRACK_ID, familyOf, silentLogger } from '@plenary/cluster';
+import { ROOM_ID, ROUTER_ID, TRACK_ID, familyOf, silentLogger } from '@plenary/cluster';
 import type { TrackId } from '@plenary/cluster';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { MediaAddress, MediaAddresses } from '../media-address.ts';
 import { createMetrics } from '../metrics.ts';
+import { PipeHomes } from '../pipe/pipe-homes.ts';
 import { vp8Packet, vp8Parameters } from '../testing/rtp.ts';
 import { testConfig } from '../testing/test-node.ts';
 import { until } from '../testing/until.ts';
@@ -111,6 +112,23 @@ describe.runIf(hasIpv6)('RTP through a pipe', () => {
     const { kind, rtpParameters, producerPaused } = consumer;
     await receives.produce({ trackId, kind, rtpParameters, paused: producerPaused }, () => undefined);
     await until('bytes', async () => (await receives.traffic()).receivedBytes > 2_000);
+  });
+
+  test('[PS10] the home side of a pipe opens in the family that the other side asks from', async () => {
+    const router = await startRouter([FOUR, SIX]);
+    const homes = new PipeHomes(createMetrics(false), () =>
+      Promise.resolve({ router, release: () => undefined }),
+    );
+    const asker = { producerChanged: () => undefined, closed: () => undefined };
+    for (const address of ['127.0.0.1', '::1', 'localhost']) {
+      const key = {
+        roomId: ROOM_ID.parse('r'),
+        fromRouterId: ROUTER_ID.parse('theirs'),
+        toRouterId: router.id,
+      };
+      const end = await homes.open(key, { address, port: 9 }, 'announced', asker);
+      expect(familyOf(end.address)).toBe(familyOf(address));
+    }
   });
 
   test('[PS10] a family that the node does not announce is refused, and nothing is left open', async () => {

@@ -1,8 +1,9 @@
 import { createSocket } from 'node:dgram';
 import { readFileSync } from 'node:fs';
 import { createServer, isIPv6 } from 'node:net';
-import { findPortHolder } from '@plenary/cluster';
-import type { PortProtocol, PortSlice } from '@plenary/cluster';
+import type { PortSlice } from '@plenary/cluster';
+import { findPortHolder } from './port-holder.ts';
+import type { PortProtocol } from './port-holder.ts';
 import { ephemeralFault } from './port-plan.ts';
 
 /** Sockets that the bind test holds open at once. */
