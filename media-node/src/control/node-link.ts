@@ -12,6 +12,7 @@ import {
   signControlToken,
 } from '@plenary/cluster';
 import type {
+  AnnouncedAddresses,
   ControlCaller,
   ControlNotice,
   ControlReply,
@@ -51,7 +52,7 @@ export interface NodeLinkOptions {
  */
 export class NodeLink implements RemoteNode {
   readonly mediaNodeId: MediaNodeId;
-  readonly announcedAddress: string;
+  readonly addresses: AnnouncedAddresses;
   readonly #options: NodeLinkOptions;
   readonly #socket: Socket;
   readonly #holders = new Set<() => void>();
@@ -63,7 +64,7 @@ export class NodeLink implements RemoteNode {
   private constructor(options: NodeLinkOptions) {
     this.#options = options;
     this.mediaNodeId = options.record.mediaNodeId;
-    this.announcedAddress = options.record.announcedAddress;
+    this.addresses = options.record;
     this.#socket = io(options.record.controlUrl, {
       transports: ['websocket'],
       forceNew: true,

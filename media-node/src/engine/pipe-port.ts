@@ -43,7 +43,7 @@ export class PipePort {
 
   /** @throws PlenaryError `invalid_media_parameters` when the address cannot be resolved or mediasoup refuses it */
   async connect(end: PipeEnd): Promise<void> {
-    // mediasoup connects to addresses only, while a node may announce a host name.
+    // mediasoup connects to addresses only, while a node may announce a host name, which stands for IPv4.
     const ip = isIP(end.address) === 0 ? await resolve(end.address) : end.address;
     const { port, srtpParameters } = end;
     await callMediasoup(
@@ -116,7 +116,7 @@ export class PipePort {
 
 async function resolve(hostName: string): Promise<string> {
   try {
-    return (await lookup(hostName)).address;
+    return (await lookup(hostName, { family: 4 })).address;
   } catch (cause) {
     throw new PlenaryError('invalid_media_parameters', `Cannot resolve ${hostName}.`, { cause });
   }

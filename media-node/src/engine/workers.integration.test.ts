@@ -22,7 +22,7 @@ import { systemTimers } from '../room/timers.ts';
 import { LOWER_DELAY_MS } from '../room/track-demand.ts';
 import type { TrackHold } from '../room/track-demand.ts';
 import { metricSum, untilFreed } from '../testing/metric-values.ts';
-import { opusParameters, vp8Parameters } from '../testing/rtp.ts';
+import { opusParameters, vp8Packet, vp8Parameters } from '../testing/rtp.ts';
 import type { TestEdge } from '../testing/test-edge.ts';
 import {
   TestPeer,
@@ -59,13 +59,13 @@ async function startPool(
   workers: number,
   slicePorts?: number,
 ): Promise<{ pool: WorkerPool; metrics: ReturnType<typeof createMetrics> }> {
-  const { portSlice, listenIp, announcedAddress, workerBin } = testConfig();
+  const { portSlice, addresses, workerBin } = testConfig();
   const lastPort = slicePorts === undefined ? portSlice.lastPort : portSlice.firstPort + slicePorts - 1;
   const ports = planPorts({ firstPort: portSlice.firstPort, lastPort }, workers);
   if ('fault' in ports) throw new Error(ports.fault);
   const metrics = createMetrics(false);
   const pool = new WorkerPool(
-    { metrics, logger: silentLogger(), listenIp, announcedAddress, ports, workerBin },
+    { metrics, logger: silentLogger(), addresses, ports, workerBin },
     () => undefined,
   );
   await pool.start();
@@ -199,7 +199,7 @@ describe('a pipe that does not open', () => {
     const links = new PipeLinks({
       roomId: ROOM_ID.parse('r'),
       ownNodeId,
-      ownAddress: '127.0.0.1',
+      ownAddresses: { announcedAddress: '127.0.0.1' },
       nodes: {
         find: () => Promise.reject(new PlenaryError('media_unavailable')),
         datacenterOf: () => Promise.reject(new PlenaryError('media_unavailable')),
@@ -413,19 +413,5 @@ function opusPacket(ssrc: number, sequence: number, volumeDbov: number): Buffer 
   packet.writeUInt32BE((sequence * 960) >>> 0, 4);
   packet.writeUInt32BE(ssrc, 8);
   packet.set([0xbe, 0xde, 0x00, 0x01, (10 << 4) | 0, 0x80 | -volumeDbov, 0, 0], 12);
-  return packet;
-}
-
-/** A VP8 key frame of one packet, 500 bytes. */
-function vp8Packet(ssrc: number, sequence: number): Buffer {
-  const packet = Buffer.alloc(500);
-  packet[0] = 0x80;
-  packet[1] = 0x80 | 96;
-  packet.writeUInt16BE(sequence & 0xffff, 2);
-  packet.writeUInt32BE((sequence * 900) >>> 0, 4);
-  packet.writeUInt32BE(ssrc, 8);
-  packet[12] = 0x10;
-  packet[13] = 0x00;
-  packet.set([0x9d, 0x01, 0x2a, 0x40, 0x01, 0xf0, 0x00], 16);
   return packet;
 }

@@ -1,4 +1,5 @@
 import type {
+  AnnouncedAddresses,
   ControlReply,
   DatacenterId,
   MediaNodeId,
@@ -45,7 +46,7 @@ export interface HomeSide {
 /** Another media node, behind its control link. */
 export interface RemoteNode {
   readonly mediaNodeId: MediaNodeId;
-  readonly announcedAddress: string;
+  readonly addresses: AnnouncedAddresses;
   /** Which of its routers hosts a track of its own. @throws PlenaryError `track_not_found` */
   locate(roomId: RoomId, trackId: TrackId): Promise<RouterId>;
   /** By which of its routers tracks of another node come in; `null` when it is not the gateway to that node. */

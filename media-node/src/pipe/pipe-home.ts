@@ -1,4 +1,4 @@
-import { PlenaryError } from '@plenary/cluster';
+import { PlenaryError, familyOf } from '@plenary/cluster';
 import type { PipeEnd, TrackId, TrackOrigin, WantedLayer } from '@plenary/cluster';
 import type { MediaConsumer } from '../engine/media-consumer.ts';
 import type { PipePort } from '../engine/pipe-port.ts';
@@ -53,7 +53,10 @@ export class PipeHome {
     metrics.pipes.inc({ side: 'home' });
   }
 
-  /** @throws PlenaryError `media_lost`, `invalid_media_parameters`; then nothing is left open */
+  /**
+   * Opens a port of the family that the other end is of.
+   * @throws PlenaryError `media_lost`, `media_unavailable`, `invalid_media_parameters`; then nothing is left open
+   */
   static async open(options: {
     readonly key: PipeKey;
     readonly end: PipeEnd;
@@ -68,7 +71,7 @@ export class PipeHome {
     const home = new PipeHome(key, asker, lease, holdAt, metrics, onClosed);
     try {
       const srtp = end.srtpParameters !== undefined;
-      home.#port = await lease.router.createPipePort({ reach, srtp }, () => {
+      home.#port = await lease.router.createPipePort({ reach, srtp, family: familyOf(end.address) }, () => {
         home.close('port_closed');
       });
       await home.#port.connect(end);

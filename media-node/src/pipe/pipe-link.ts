@@ -1,5 +1,5 @@
 import { PlenaryError } from '@plenary/cluster';
-import type { TrackId, TrackOrigin } from '@plenary/cluster';
+import type { AddressFamily, TrackId, TrackOrigin } from '@plenary/cluster';
 import type { PipePort } from '../engine/pipe-port.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RouterLease } from '../room/room-routers.ts';
@@ -16,6 +16,8 @@ export interface PipeLinkOptions {
   readonly lease: RouterLease;
   readonly reach: 'loopback' | 'announced';
   readonly srtp: boolean;
+  /** Of a pipe to another node: what both have. */
+  readonly family?: AddressFamily | undefined;
   readonly metrics: NodeMetrics;
   readonly timers: Timers;
   readonly lingerMs: number;
@@ -46,7 +48,7 @@ export class PipeLink {
     let port: PipePort | undefined;
     let link: PipeLink | undefined;
     try {
-      port = await lease.router.createPipePort({ reach: options.reach, srtp: options.srtp }, () => {
+      port = await lease.router.createPipePort(options, () => {
         link?.close('port_closed');
       });
       await port.connect(await home.open(port.end));

@@ -1,5 +1,7 @@
-import { PlenaryError, toPlenaryError } from '@plenary/cluster';
+import { PlenaryError, announcedOf, sharedFamily, toPlenaryError } from '@plenary/cluster';
 import type {
+  AddressFamily,
+  AnnouncedAddresses,
   DatacenterId,
   ErrorCode,
   Gateway,
@@ -26,7 +28,7 @@ export interface PipeLinksOptions {
   readonly ownNodeId: MediaNodeId;
   readonly datacenter: DatacenterId;
   readonly rooms: GatewaysOptions['rooms'];
-  readonly ownAddress: string;
+  readonly ownAddresses: AnnouncedAddresses;
   readonly nodes: RemoteNodes;
   readonly metrics: NodeMetrics;
   readonly logger: Logger;
@@ -286,6 +288,7 @@ export class PipeLinks {
     const { roomId, acquireRouter, metrics, timers, lingerMs, logger, onFault } = this.#options;
     const key: PipeKey = { roomId, fromRouterId: router.id, toRouterId: source.routerId };
     const { node, gateway } = source;
+    const path = node === undefined ? WITHIN_NODE : pathBetween(this.#options.ownAddresses, node);
     const lease = await acquireRouter(router.workerIndex);
     if (lease.router.id !== router.id) {
       lease.release();
@@ -301,9 +304,7 @@ export class PipeLinks {
       link = await PipeLink.open({
         home: node === undefined ? this.#options.localHomeSide(key, this.#asker()) : node.homeSide(key),
         lease,
-        reach: node === undefined ? 'loopback' : 'announced',
-        // Packets between two processes of one host cross no cable that anybody could listen on.
-        srtp: node !== undefined && node.announcedAddress !== this.#options.ownAddress,
+        ...path,
         metrics,
         timers,
         lingerMs,
@@ -346,6 +347,25 @@ export class PipeLinks {
         this.#options.onFault('pipe.notice', error);
       });
   }
+}
+
+const WITHIN_NODE = { reach: 'loopback', srtp: false } as const;
+
+/** @throws PlenaryError `media_unavailable` when the nodes have no family of addresses in common */
+function pathBetween(
+  own: AnnouncedAddresses,
+  node: RemoteNode,
+): { readonly reach: 'announced'; readonly family: AddressFamily; readonly srtp: boolean } {
+  const family = sharedFamily(own, node.addresses);
+  if (family === undefined) {
+    throw new PlenaryError(
+      'media_unavailable',
+      `${node.mediaNodeId} and this node announce no addresses of one family.`,
+    );
+  }
+  // Packets between two processes of one host cross no cable that anybody could listen on.
+  const srtp = announcedOf(own, family) !== announcedOf(node.addresses, family);
+  return { reach: 'announced', family, srtp };
 }
 
 const nameOf = (fromRouterId: RouterId, toRouterId: RouterId): string => `${fromRouterId}>${toRouterId}`;

@@ -72,7 +72,7 @@ export class Room {
       ownNodeId: context.mediaNodeId,
       datacenter: context.datacenter,
       rooms: context.store.rooms,
-      ownAddress: context.announcedAddress,
+      ownAddresses: context.addresses,
       nodes: context.nodes,
       metrics: context.metrics,
       logger: context.logger,
