@@ -1,4 +1,4 @@
-import { mintIncarnation } from '@plenary/cluster';
+import { mintIncarnation, signSessionToken } from '@plenary/cluster';
 import type { Clock, ClusterStore, EdgeRecord, Logger } from '@plenary/cluster';
 import { Authenticator } from './auth/authenticate.ts';
 import type { EdgeConfig } from './config.ts';
@@ -110,7 +110,7 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
   });
   const keeper = new SessionKeeper({
     edgeId,
-    clusterSecret,
+    signToken: async (claims) => signSessionToken(clusterSecret, claims),
     resumeWithinMs,
     rooms,
     localRooms,
