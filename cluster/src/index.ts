@@ -1,5 +1,6 @@
 /** What edges and media nodes share: the only door of this package for other processes of the cluster. */
 export * from './clock.ts';
+export * from './consul/settings.ts';
 export * from './errors.ts';
 export * from './ids.ts';
 export * from './placement/select-node.ts';

@@ -1,6 +1,9 @@
 import { statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import {
+  consulAddressSetting,
+  consulSettings,
+  consulTokenSetting,
   integerSetting,
   logLevelSetting,
   parseConfig,
@@ -8,7 +11,7 @@ import {
   secretSetting,
   switchSetting,
 } from '@plenary/cluster';
-import type { ApiKeys, Environment } from '@plenary/cluster';
+import type { ApiKeys, ConsulSettings, Environment } from '@plenary/cluster';
 import { DATACENTER_ID, EDGE_ID } from '@plenary/cluster/ids';
 import { z } from 'zod';
 
@@ -90,6 +93,8 @@ export const EDGE_SETTINGS = z.object({
   PLENARY_PORT: portSetting,
   PLENARY_PUBLIC_URL: httpUrl,
   REDIS_URL: z.url({ protocol: /^rediss?$/, error: 'must be a redis or rediss URL' }),
+  CONSUL_HTTP_ADDR: consulAddressSetting.optional(),
+  CONSUL_HTTP_TOKEN: consulTokenSetting.optional(),
   PLENARY_CLUSTER_SECRET: secretSetting,
   PLENARY_API_KEYS: apiKeysSetting,
   PLENARY_GUESTS: switchSetting.default(false),
@@ -115,6 +120,8 @@ export interface EdgeConfig {
   /** The origin under which clients reach this edge. */
   readonly publicUrl: string;
   readonly redisUrl: string;
+  /** `undefined`: the registry is in Redis. */
+  readonly consul: ConsulSettings | undefined;
   readonly clusterSecret: string;
   readonly apiKeys: ApiKeys;
   readonly guests: boolean;
@@ -141,6 +148,7 @@ export function readEdgeConfig(environment: Environment): EdgeConfig {
     port: settings.PLENARY_PORT,
     publicUrl: settings.PLENARY_PUBLIC_URL,
     redisUrl: settings.REDIS_URL,
+    consul: consulSettings(settings.CONSUL_HTTP_ADDR, settings.CONSUL_HTTP_TOKEN),
     clusterSecret: settings.PLENARY_CLUSTER_SECRET,
     apiKeys: settings.PLENARY_API_KEYS,
     guests: settings.PLENARY_GUESTS,

@@ -206,6 +206,7 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
       'GET /health': () => json(200, { healthy: true }),
       'GET /ready': handleReady({
         isStoreAvailable,
+        isConsulMissed: () => store.consul?.isAvailable() === false,
         liveMediaNodes: () => directory.mediaNodes.length,
         isStopping: () => isStopping,
         isIdTaken: () => announcer.isIdTaken,
@@ -243,6 +244,13 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
   await server.listen();
 
   metrics.storeAvailable.set(store.isAvailable() ? 1 : 0);
+  metrics.consulAvailable.set(store.consul?.isAvailable() === false ? 0 : 1);
+  const stopWatchingConsul = store.consul?.onChange((isAvailable) => {
+    metrics.consulAvailable.set(isAvailable ? 1 : 0);
+    if (!isAvailable) return;
+    void announcer.announce();
+    void directory.refresh();
+  });
   const stopWatchingStore = store.onAvailability((isAvailable) => {
     metrics.storeAvailable.set(isAvailable ? 1 : 0);
     if (!isAvailable) return;
@@ -264,6 +272,7 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
       isStopping = true;
       server.stopListening();
       stopWatchingStore();
+      stopWatchingConsul?.();
       clearInterval(forgetting);
       sweeper.stop();
       heads.stop();

@@ -27,6 +27,7 @@ const logger = createLogger(
 );
 const store = connectClusterStore({
   redisUrl: config.redisUrl,
+  consul: config.consul,
   connectionName: `edge:${config.edgeId}`,
   logger,
 });

@@ -6,13 +6,16 @@ import {
   DATACENTER_ID,
   MEDIA_NODE_ID,
   PORT_SLICE,
+  consulAddressSetting,
+  consulSettings,
+  consulTokenSetting,
   integerSetting,
   logLevelSetting,
   parseConfig,
   portSetting,
   secretSetting,
 } from '@plenary/cluster';
-import type { DatacenterId, Environment, MediaNodeId, PortSlice } from '@plenary/cluster';
+import type { ConsulSettings, DatacenterId, Environment, MediaNodeId, PortSlice } from '@plenary/cluster';
 import { planPorts } from './engine/port-plan.ts';
 
 const ipSetting = z.string().refine((value) => isIP(value) !== 0, 'must be an IPv4 or IPv6 address');
@@ -53,6 +56,8 @@ export const CONFIG_SCHEMA = z.object({
   PLENARY_ORPHAN_GRACE_MS: integerSetting(0, 600_000).default(30_000),
   PLENARY_LEASE_MS: integerSetting(500, 120_000).default(5_000),
   REDIS_URL: z.string().min(1),
+  CONSUL_HTTP_ADDR: consulAddressSetting.optional(),
+  CONSUL_HTTP_TOKEN: consulTokenSetting.optional(),
   PLENARY_CLUSTER_SECRET: secretSetting,
   MEDIASOUP_WORKER_BIN: z.string().min(1).optional(),
   PLENARY_LOG_LEVEL: logLevelSetting,
@@ -74,6 +79,8 @@ export interface MediaNodeConfig {
   readonly orphanGraceMs: number;
   readonly leaseMs: number;
   readonly redisUrl: string;
+  /** `undefined`: the registry is in Redis. */
+  readonly consul: ConsulSettings | undefined;
   readonly clusterSecret: string;
   readonly workerBin: string | undefined;
   readonly logLevel: string;
@@ -109,6 +116,7 @@ export function loadConfig(environment: Environment): MediaNodeConfig {
     orphanGraceMs: parsed.PLENARY_ORPHAN_GRACE_MS,
     leaseMs: parsed.PLENARY_LEASE_MS,
     redisUrl: parsed.REDIS_URL,
+    consul: consulSettings(parsed.CONSUL_HTTP_ADDR, parsed.CONSUL_HTTP_TOKEN),
     clusterSecret: parsed.PLENARY_CLUSTER_SECRET,
     workerBin: parsed.MEDIASOUP_WORKER_BIN,
     logLevel: parsed.PLENARY_LOG_LEVEL,

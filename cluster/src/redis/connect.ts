@@ -1,6 +1,9 @@
 import { Redis } from 'ioredis';
 import type { RedisOptions } from 'ioredis';
 import type { Logger } from 'pino';
+import type { Availability } from '../consul/availability.ts';
+import { ConsulRegistry } from '../consul/consul-registry.ts';
+import type { ConsulSettings } from '../consul/settings.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RoomStore } from '../room/room-store.ts';
 import { RedisRegistry } from './redis-registry.ts';
@@ -15,6 +18,8 @@ const LONGEST_RECONNECT_MS = 1_000;
 export interface ClusterStore {
   readonly registry: Registry;
   readonly rooms: RoomStore;
+  /** Whether Consul answers, where the registry is there; `/ready` depends on it, `/health` does not. */
+  readonly consul: Pick<Availability, 'isAvailable' | 'onChange'> | undefined;
   /** Whether commands are being answered now; `/ready` depends on it, `/health` does not. */
   isAvailable(): boolean;
   /** Calls back on each change of availability; returns the function that ends it. */
@@ -26,6 +31,8 @@ export interface ClusterStore {
 
 export interface ConnectOptions {
   readonly redisUrl: string;
+  /** Where it is given, Consul says who lives, and Redis only how busy they are. */
+  readonly consul?: ConsulSettings | undefined;
   /** Shown in `CLIENT LIST`. */
   readonly connectionName: string;
   readonly logger: Logger;
@@ -66,10 +73,16 @@ export function connectClusterStore(options: ConnectOptions): ClusterStore {
   redis.on('close', () => change(false));
 
   const run = scriptRunner(redis);
+  const redisRegistry = new RedisRegistry(run, (detail) =>
+    logger.error({ detail }, 'skipped a malformed registry record'),
+  );
+  const consulRegistry =
+    options.consul === undefined
+      ? undefined
+      : new ConsulRegistry({ consul: options.consul, loads: redisRegistry, logger });
   return {
-    registry: new RedisRegistry(run, (detail) =>
-      logger.error({ detail }, 'skipped a malformed registry record'),
-    ),
+    registry: consulRegistry ?? redisRegistry,
+    consul: consulRegistry?.availability,
     rooms: new RedisRoomStore(redis, run),
     isAvailable: () => available,
     onAvailability: (listener) => {
@@ -88,6 +101,7 @@ export function connectClusterStore(options: ConnectOptions): ClusterStore {
     },
     close: async () => {
       listeners.clear();
+      consulRegistry?.close();
       for (const connection of opened) connection.disconnect();
       await Promise.resolve();
     },

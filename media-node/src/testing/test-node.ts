@@ -99,6 +99,7 @@ export function testConfig(overrides: Partial<MediaNodeConfig> = {}): MediaNodeC
     orphanGraceMs: 300,
     leaseMs: 1_500,
     redisUrl: 'unused',
+    consul: undefined,
     clusterSecret: TEST_SECRET,
     workerBin: process.env['MEDIASOUP_WORKER_BIN'],
     logLevel: 'silent',
