@@ -26,6 +26,7 @@ import { Departures } from './session/departures.ts';
 import { edgeHints, Entrance } from './session/entrance.ts';
 import { SessionKeeper } from './session/keeper.ts';
 import { MediaWatch } from './session/media-watch.ts';
+import { TenantClaims } from './session/tenant-claims.ts';
 import type { AcceptSocket, EdgeMessage, RoomChannel } from './transport/client-socket.ts';
 
 /** From here on latency falls off a cliff. */
@@ -47,10 +48,14 @@ export interface EdgeCoreOptions {
     | 'clusterSecret'
     | 'resumeWithinMs'
     | 'leaseMs'
+    | 'datacenterOrder'
     | 'packingLimit'
+    | 'roomPeersPerNode'
+    | 'joinsPerNode'
     | 'maxPeersPerRoom'
+    | 'tenantLimits'
   >;
-  readonly store: Pick<ClusterStore, 'rooms' | 'registry' | 'isAvailable'>;
+  readonly store: Pick<ClusterStore, 'rooms' | 'registry' | 'tenants' | 'isAvailable'>;
   readonly incarnation: Incarnation;
   readonly authenticator: Pick<Authenticator, 'join' | 'resume'>;
   /** Signs what proves a session to any edge. */
@@ -76,6 +81,7 @@ export class EdgeCore {
   readonly #keeper: SessionKeeper;
   readonly #heads: Heads;
   readonly #sweeper: Sweeper;
+  readonly #tenantClaims: TenantClaims;
   #isStopping = false;
 
   constructor(options: EdgeCoreOptions) {
@@ -107,16 +113,32 @@ export class EdgeCore {
     });
     const { directory } = this;
     const links = this.#links;
-    const departures = new Departures({ edgeId, rooms, links, channel, metrics, reportFault });
+    this.#tenantClaims = new TenantClaims({
+      tenants: store.tenants,
+      limits: config.tenantLimits,
+      localRooms,
+      isStoreAvailable,
+      renewMs: leaseMs,
+      resumeWithinMs,
+      reportFault,
+    });
+    const tenantClaims = this.#tenantClaims;
+    const departures = new Departures({ edgeId, rooms, links, channel, tenantClaims, metrics, reportFault });
     this.departures = departures;
     this.#mediaWatch = new MediaWatch({ rooms, localRooms, departures, channel, metrics, reportFault });
     const placer = new Placer({
       edgeId,
       datacenter,
+      datacenterOrder: config.datacenterOrder,
       rooms,
       directory,
       links,
-      limits: { packingLimit: config.packingLimit, maxLoad: MAX_NODE_LOAD },
+      limits: {
+        packingLimit: config.packingLimit,
+        maxRoomPeersPerNode: config.roomPeersPerNode,
+        maxJoinsPerNode: config.joinsPerNode,
+        maxLoad: MAX_NODE_LOAD,
+      },
       maxPeersPerRoom: config.maxPeersPerRoom,
       dropMedia: async (mediaNodeId, placed) => departures.dropMedia(mediaNodeId, placed),
       clock,
@@ -130,6 +152,7 @@ export class EdgeCore {
       rooms,
       localRooms,
       departures,
+      tenantClaims,
       channel,
       clock,
       metrics,
@@ -149,6 +172,7 @@ export class EdgeCore {
       keeper,
       localRooms,
       departures,
+      tenantClaims,
       channel,
       clock,
       reportFault,
@@ -212,6 +236,7 @@ export class EdgeCore {
     this.#keeper.start();
     this.#heads.start();
     this.#sweeper.start();
+    this.#tenantClaims.start();
   }
 
   /** What another edge said. */
@@ -223,6 +248,7 @@ export class EdgeCore {
   storeReturned(): void {
     this.registryReturned();
     void this.departures.retryRemovals();
+    void this.#tenantClaims.renew();
   }
 
   registryReturned(): void {
@@ -237,6 +263,7 @@ export class EdgeCore {
   async retire(): Promise<void> {
     this.#isStopping = true;
     this.#sweeper.stop();
+    this.#tenantClaims.stop();
     this.#heads.stop();
     this.#keeper.stop();
     await this.announcer.withdraw();

@@ -6,7 +6,7 @@ import { EdgeCore } from './edge-core.ts';
 import { createAddressReader } from './http/client-address.ts';
 import { handleGuestToken } from './http/guest-token.ts';
 import { createOriginCheck } from './http/origins.ts';
-import { json, text } from './http/port.ts';
+import { forAnySite, json, text } from './http/port.ts';
 import { handleReady } from './http/readiness.ts';
 import { contentSecurityPolicy, createRouter } from './http/router.ts';
 import { createStaticFiles, noStaticFiles } from './http/static-files.ts';
@@ -95,7 +95,9 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
         isIdTaken: () => announcer.isIdTaken,
       }),
       'GET /metrics': async () => text(200, await metrics.registry.metrics(), metrics.registry.contentType),
-      'GET /api/edges': () => json(200, { edges: edgeHints(directory) }),
+      'GET /api/edges': () => forAnySite(json(200, { edges: edgeHints(directory) })),
+      // How far this datacenter is: answered before anything is looked at.
+      'GET /api/ping': () => forAnySite(text(200, '')),
       ...(config.guests ? { 'POST /api/guest-token': guestToken } : {}),
     },
     otherwise: config.webRoot === undefined ? noStaticFiles : await createStaticFiles(config.webRoot),
@@ -103,6 +105,7 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
     onFault: (fault) => reportFault('http', fault),
   });
 
+  const reportAdapterFault = (fault: unknown): void => reportFault('adapter', fault);
   const server = await createEdgeServer({
     host: config.host,
     port: config.port,
@@ -111,10 +114,9 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
     readAddress: createAddressReader(config.trustedProxies),
     addressLimits,
     pubSub: createPubSub({
-      publisher: store.duplicate('publisher'),
-      subscriber: store.duplicate('subscriber'),
+      publisher: store.duplicate('publisher', reportAdapterFault),
+      subscriber: store.duplicate('subscriber', reportAdapterFault),
       metrics,
-      reportFault,
     }),
     accept: core.accept,
     onEdgeMessage: (message) => core.onEdgeMessage(message),

@@ -14,8 +14,18 @@ import {
   parseConfig,
   portSetting,
   secretSetting,
+  STORE_SETTINGS,
+  storeAddressOf,
+  storeFaults,
 } from '@plenary/cluster';
-import type { ConsulSettings, DatacenterId, Environment, MediaNodeId, PortSlice } from '@plenary/cluster';
+import type {
+  ConsulSettings,
+  DatacenterId,
+  Environment,
+  MediaNodeId,
+  PortSlice,
+  StoreAddress,
+} from '@plenary/cluster';
 import { planPorts } from './engine/port-plan.ts';
 
 const ipSetting = z.string().refine((value) => isIP(value) !== 0, 'must be an IPv4 or IPv6 address');
@@ -32,6 +42,9 @@ const sliceSetting = z
     return { firstPort, lastPort };
   })
   .pipe(PORT_SLICE);
+
+/** What one worker on one core was measured to forward, in packets a second. */
+const PACKETS_PER_WORKER = 200_000;
 
 /** Every setting of a media node, by the name of its environment variable. */
 export const CONFIG_SCHEMA = z.object({
@@ -52,10 +65,14 @@ export const CONFIG_SCHEMA = z.object({
   PLENARY_PORT_SLICE: sliceSetting,
   PLENARY_WORKERS: integerSetting(1, 256).optional(),
   PLENARY_MAX_PEERS: integerSetting(1, 100_000).default(1_000),
+  /** What the node may send; default: the speed of its interface, or 1000 where the system does not know it. */
+  PLENARY_MAX_OUTGOING_MBIT: integerSetting(1, 10_000_000).optional(),
+  /** Packets that the node may send and receive in a second; default: what its workers can forward. */
+  PLENARY_MAX_PACKETS_PER_SECOND: integerSetting(1, 1_000_000_000).optional(),
   PLENARY_PIPE_LINGER_MS: integerSetting(0, 600_000).default(5_000),
   PLENARY_ORPHAN_GRACE_MS: integerSetting(0, 600_000).default(30_000),
   PLENARY_LEASE_MS: integerSetting(500, 120_000).default(5_000),
-  REDIS_URL: z.string().min(1),
+  ...STORE_SETTINGS,
   CONSUL_HTTP_ADDR: consulAddressSetting.optional(),
   CONSUL_HTTP_TOKEN: consulTokenSetting.optional(),
   PLENARY_CLUSTER_SECRET: secretSetting,
@@ -75,10 +92,13 @@ export interface MediaNodeConfig {
   readonly portSlice: PortSlice;
   readonly workers: number;
   readonly maxPeers: number;
+  /** In Mbit/s; `undefined`: what its interface carries. */
+  readonly maxOutgoingMbit: number | undefined;
+  readonly maxPacketsPerSecond: number;
   readonly pipeLingerMs: number;
   readonly orphanGraceMs: number;
   readonly leaseMs: number;
-  readonly redisUrl: string;
+  readonly storeAddress: StoreAddress;
   /** `undefined`: the registry is in Redis. */
   readonly consul: ConsulSettings | undefined;
   readonly clusterSecret: string;
@@ -91,7 +111,11 @@ export interface MediaNodeConfig {
 /** @throws ConfigError with every fault */
 export function loadConfig(environment: Environment): MediaNodeConfig {
   // Faults between settings are looked for whether or not single settings are faulty, so that all are told at once.
-  const crossFaults = [...announcedFaults(environment), ...sliceFaults(environment)];
+  const crossFaults = [
+    ...announcedFaults(environment),
+    ...sliceFaults(environment),
+    ...storeFaults(environment),
+  ];
   let parsed: z.output<typeof CONFIG_SCHEMA>;
   try {
     parsed = parseConfig(CONFIG_SCHEMA, environment, ['PLENARY_PARENT_PIPE']);
@@ -100,6 +124,7 @@ export function loadConfig(environment: Environment): MediaNodeConfig {
     throw error;
   }
   if (crossFaults.length > 0) throw new ConfigError(crossFaults);
+  const workers = parsed.PLENARY_WORKERS ?? availableParallelism();
   const announcedAddress = parsed.PLENARY_ANNOUNCED_ADDRESS ?? parsed.PLENARY_LISTEN_IP;
   return Object.freeze({
     mediaNodeId: parsed.PLENARY_ID,
@@ -110,12 +135,14 @@ export function loadConfig(environment: Environment): MediaNodeConfig {
     listenIp: parsed.PLENARY_LISTEN_IP,
     announcedAddress,
     portSlice: parsed.PLENARY_PORT_SLICE,
-    workers: parsed.PLENARY_WORKERS ?? availableParallelism(),
+    workers,
     maxPeers: parsed.PLENARY_MAX_PEERS,
+    maxOutgoingMbit: parsed.PLENARY_MAX_OUTGOING_MBIT,
+    maxPacketsPerSecond: parsed.PLENARY_MAX_PACKETS_PER_SECOND ?? workers * PACKETS_PER_WORKER,
     pipeLingerMs: parsed.PLENARY_PIPE_LINGER_MS,
     orphanGraceMs: parsed.PLENARY_ORPHAN_GRACE_MS,
     leaseMs: parsed.PLENARY_LEASE_MS,
-    redisUrl: parsed.REDIS_URL,
+    storeAddress: storeAddressOf(parsed),
     consul: consulSettings(parsed.CONSUL_HTTP_ADDR, parsed.CONSUL_HTTP_TOKEN),
     clusterSecret: parsed.PLENARY_CLUSTER_SECRET,
     workerBin: parsed.MEDIASOUP_WORKER_BIN,

@@ -1,14 +1,14 @@
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { describeRegistry } from '../registry/registry.contract.ts';
-import { describeRoomStore } from '../room/room-store.contract.ts';
 import { startRedisServer } from '../testing/redis-server.ts';
 import type { TestRedis } from '../testing/redis-server.ts';
-import { edge, mediaNode, peer, request, room } from '../testing/samples.ts';
+import { describeStoreContracts } from '../testing/store-contracts.ts';
+import { edge, mediaNode, peer, request, room, tenant, track } from '../testing/samples.ts';
 import { EVENT_LOG_LENGTH } from '../protocol/room.ts';
-import { EDGES_KEY, MEDIA_NODES_KEY } from './keys.ts';
+import { tenantKeys } from './keys.ts';
 import { RedisRegistry } from './redis-registry.ts';
 import { RedisRoomStore } from './redis-room-store.ts';
+import { RedisTenantStore } from './redis-tenant-store.ts';
 import { scriptRunner } from './run-script.ts';
 import { SCRIPTS } from './scripts.generated.ts';
 
@@ -24,38 +24,24 @@ async function connect(): Promise<Redis> {
   return redis;
 }
 
-const close = (redis: Redis) => (): Promise<void> => {
-  redis.disconnect();
-  return Promise.resolve();
-};
-
-describeRegistry('Redis', async () => {
-  const redis = await connect();
-  const malformed: string[] = [];
-  const registry = new RedisRegistry(scriptRunner(redis), (detail) => malformed.push(detail));
-  // Leases run by Redis TIME, which cannot be set, so all leases are set back instead: no test then depends on how
-  // fast this machine is.
-  const passTime = async (byMs: number): Promise<void> => {
-    for (const key of [MEDIA_NODES_KEY, EDGES_KEY]) {
-      for (const [id, value] of Object.entries(await redis.hgetall(key))) {
-        const [leaseUntilMs = '', ...rest] = value.split('|');
-        await redis.hset(key, id, [String(Number(leaseUntilMs) - byMs), ...rest].join('|'));
-      }
-    }
-  };
-  return { registry, passTime, close: close(redis) };
-});
-
-describeRoomStore('Redis', async () => {
-  const redis = await connect();
-  return {
-    rooms: new RedisRoomStore(redis, scriptRunner(redis)),
-    leftOver: () => redis.dbsize(),
-    close: close(redis),
-  };
-});
+describeStoreContracts('Redis', startRedisServer);
 
 describe('Redis scripts', () => {
+  it('[PL13] the keys of a tenant expire with its last lease', async () => {
+    const redis = await connect();
+    const tenants = new RedisTenantStore(scriptRunner(redis));
+    const acme = tenant('acme');
+    const limits = { maxPeers: undefined, maxRooms: undefined };
+    await tenants.claim(acme, { roomId: room('standup'), peerId: peer('ann') }, limits, 60_000);
+    await tenants.claim(acme, { roomId: room('standup'), peerId: peer('ben') }, limits, 1_000);
+    for (const key of tenantKeys(acme)) {
+      const leftMs = await redis.pttl(key);
+      expect(leftMs).toBeGreaterThan(1_000);
+      expect(leftMs).toBeLessThanOrEqual(60_000);
+    }
+    redis.disconnect();
+  });
+
   it('[ST2] a server that does not know a script is sent its text', async () => {
     const redis = await connect();
     await redis.script('FLUSH');
@@ -114,5 +100,18 @@ describe('Redis scripts', () => {
     const rooms = new RedisRoomStore(redis, scriptRunner(redis));
     await expect(rooms.lastEventId(room('standup'))).rejects.toMatchObject({ code: 'store_unavailable' });
     redis.disconnect();
+  });
+
+  it('[ST4] a store that hangs answers store_unavailable', async () => {
+    const redis = await connect();
+    const rooms = new RedisRoomStore(redis, scriptRunner(redis));
+    const hanging = await connect();
+    await hanging.client('PAUSE', 60_000, 'WRITE');
+    await expect(rooms.setTrackPaused(room('standup'), track('camera'), true)).rejects.toMatchObject({
+      code: 'store_unavailable',
+    });
+    await hanging.client('UNPAUSE');
+    redis.disconnect();
+    hanging.disconnect();
   });
 });

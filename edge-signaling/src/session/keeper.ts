@@ -6,6 +6,7 @@ import type { LocalRooms } from '../room/local-rooms.ts';
 import type { ClientSocket, EdgeMessage, RoomChannel } from '../transport/client-socket.ts';
 import type { Departures } from './departures.ts';
 import type { Session } from './session.ts';
+import type { TenantClaims } from './tenant-claims.ts';
 
 /** A third of a session token's life: two renewals may be lost. */
 export const RENEW_AFTER_MS = 300_000;
@@ -19,6 +20,7 @@ export interface KeeperSettings {
   readonly rooms: RoomStore;
   readonly localRooms: LocalRooms;
   readonly departures: Departures;
+  readonly tenantClaims: TenantClaims;
   readonly channel: RoomChannel;
   readonly clock: Clock;
   readonly metrics: EdgeMetrics;
@@ -88,6 +90,7 @@ export class SessionKeeper {
       mediaNodeId: session.media.mediaNodeId,
       reason: 'left',
       onlyIfHeld: false,
+      tenantId: session.grants.tenant,
     });
   }
 
@@ -95,6 +98,7 @@ export class SessionKeeper {
   endAsGone(session: Session): void {
     const { socket } = session;
     this.#forget(session);
+    void this.#settings.tenantClaims.release(session.grants.tenant, session.placed);
     socket?.bye(new PlenaryError('session_gone'));
   }
 
@@ -151,6 +155,7 @@ export class SessionKeeper {
       mediaNodeId: session.media.mediaNodeId,
       reason: 'connection_lost',
       onlyIfHeld: true,
+      tenantId: session.grants.tenant,
     } as const;
   }
 

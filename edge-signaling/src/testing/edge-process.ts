@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { isIP } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '@plenary/cluster/testing/redis-server';
 import { waitFor } from './wait-for.ts';
@@ -13,8 +14,11 @@ export const TEST_API_SECRET = 'an-api-secret-that-only-tests-know-here';
 
 export interface EdgeProcessOptions {
   readonly id: string;
-  readonly redisUrl: string;
+  /** Absent where `settings` name the store. */
+  readonly redisUrl?: string;
   readonly datacenter?: string;
+  /** The address to listen on; default 127.0.0.1. */
+  readonly host?: string;
   readonly settings?: Readonly<Record<string, string>>;
 }
 
@@ -45,16 +49,17 @@ export class EdgeProcess {
 
   private constructor(options: EdgeProcessOptions, port: number) {
     this.id = options.id;
-    this.url = `http://127.0.0.1:${port}`;
+    const host = options.host ?? '127.0.0.1';
+    this.url = `http://${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
     this.#child = spawn(process.execPath, [MAIN], {
       env: {
         PATH: process.env['PATH'],
         PLENARY_ID: options.id,
         PLENARY_DATACENTER: options.datacenter ?? 'gra',
-        PLENARY_HOST: '127.0.0.1',
+        PLENARY_HOST: host,
         PLENARY_PORT: String(port),
         PLENARY_PUBLIC_URL: this.url,
-        REDIS_URL: options.redisUrl,
+        ...(options.redisUrl === undefined ? {} : { REDIS_URL: options.redisUrl }),
         PLENARY_CLUSTER_SECRET: TEST_CLUSTER_SECRET,
         PLENARY_API_KEYS: `${TEST_API_KEY}:${TEST_API_SECRET}`,
         PLENARY_PARENT_PIPE: '1',
