@@ -1,5 +1,6 @@
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CONTROL_VERSION, mintIncarnation, systemClock, toPlenaryError } from '@plenary/cluster';
 import type { Incarnation, Logger, MediaNodeRecord, PortSlice } from '@plenary/cluster';
 import type { MediaNodeConfig } from './config.ts';
@@ -27,6 +28,9 @@ import { StartRefused } from './start-refused.ts';
 
 /** How long a stop waits for the store to hear of it, and of ended tracks, in milliseconds. */
 const FAREWELL_MS = 1_000;
+/** How long a stop waits for the nodes that this one is the gateway of to get their tracks another way. */
+const HANDOVER_MS = 5_000;
+const HANDOVER_POLL_MS = 50;
 
 export interface MediaNodeOptions {
   readonly config: MediaNodeConfig;
@@ -35,6 +39,8 @@ export interface MediaNodeOptions {
   readonly metrics?: NodeMetrics;
   /** Peers of one room on one worker before it spreads; {@link WORKER_PACKING_LIMIT} but in tests. */
   readonly workerPackingLimit?: number;
+  /** How long a stop waits for those that this node is the gateway of; {@link HANDOVER_MS} but in tests. */
+  readonly handoverMs?: number;
   /** The registry refuses the node for good after it had started, and nobody is left here: it must stop. */
   readonly onRefused: (error: Error) => void;
 }
@@ -102,8 +108,11 @@ export class MediaNode {
       directory: this.#directory,
       clusterSecret,
       caller: { kind: 'media-node', id: mediaNodeId, incarnation: this.incarnation },
-      onPipeProducer: ({ roomId, trackId, state }) => {
-        this.rooms.producerChanged(roomId, trackId, state);
+      onPipeProducer: ({ trackId, state, ...key }) => {
+        this.rooms.producerChanged(key, trackId, state);
+      },
+      onPipeMoved: ({ homeNodeId, ...key }) => {
+        this.rooms.pipeMoved(key, homeNodeId);
       },
       onPipeClosed: (key) => {
         this.rooms.pipeClosed(key);
@@ -208,6 +217,7 @@ export class MediaNode {
     this.#load.stop();
     this.#directory.close();
     await atMost(FAREWELL_MS, this.#lease.stop());
+    await this.#handOver();
     this.rooms.close();
     await atMost(FAREWELL_MS, this.#outbox.settled());
     this.#outbox.close();
@@ -237,6 +247,14 @@ export class MediaNode {
       { mediaNodeId, datacenter, controlUrl, workers, portSlice: textOf(this.portSlice) },
       'media node started',
     );
+  }
+
+  /** The own peers go elsewhere at once; what comes through this node to others goes on until it comes another way. */
+  async #handOver(): Promise<void> {
+    this.rooms.leave();
+    this.rooms.closePeers();
+    const untilMs = systemClock.monotonicMs() + (this.#options.handoverMs ?? HANDOVER_MS);
+    while (this.rooms.isRelaying && systemClock.monotonicMs() < untilMs) await sleep(HANDOVER_POLL_MS);
   }
 
   /** First the lease, so that others know the node again; then what it owns. Never rejects. */

@@ -1,6 +1,6 @@
 import { createSocket } from 'node:dgram';
 import { networkInterfaces } from 'node:os';
-import { ROOM_ID, ROUTER_ID, TRACK_ID, familyOf, silentLogger } from '@plenary/cluster';
+import { MEDIA_NODE_ID, ROOM_ID, ROUTER_ID, TRACK_ID, familyOf, silentLogger } from '@plenary/cluster';
 import type { TrackId } from '@plenary/cluster';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { MediaAddress, MediaAddresses } from '../media-address.ts';
@@ -51,7 +51,7 @@ async function feedTrack(router: RoomRouter): Promise<TrackId> {
   await entry.connect({ address, port: source.address().port });
   const trackId = TRACK_ID.parse('the-track');
   const rtpParameters = vp8Parameters();
-  await entry.produce({ trackId, kind: 'video', rtpParameters, paused: false }, () => undefined);
+  await entry.produce({ producerId: trackId, kind: 'video', rtpParameters, paused: false }, () => undefined);
   const ssrc = rtpParameters.encodings?.[0]?.ssrc ?? 0;
   let sequence = 0;
   const feed = setInterval(() => {
@@ -110,18 +110,27 @@ describe.runIf(hasIpv6)('RTP through a pipe', () => {
     const ignore = { closed: () => undefined, producerPaused: () => undefined };
     const consumer = await sends.consume(trackId, ignore);
     const { kind, rtpParameters, producerPaused } = consumer;
-    await receives.produce({ trackId, kind, rtpParameters, paused: producerPaused }, () => undefined);
+    await receives.produce(
+      { producerId: trackId, kind, rtpParameters, paused: producerPaused },
+      () => undefined,
+    );
     await until('bytes', async () => (await receives.traffic()).receivedBytes > 2_000);
   });
 
   test('[PS10] the home side of a pipe opens in the family that the other side asks from', async () => {
     const router = await startRouter([FOUR, SIX]);
     const homes = new PipeHomes(
+      MEDIA_NODE_ID.parse('own'),
       createMetrics(false),
       () => Promise.resolve({ router, release: () => undefined }),
       () => Promise.reject(new Error('nothing is sent')),
     );
-    const asker = { producerChanged: () => undefined, closed: () => undefined };
+    const asker = {
+      isLocal: false,
+      producerChanged: () => undefined,
+      closed: () => undefined,
+      moved: () => undefined,
+    };
     for (const address of ['127.0.0.1', '::1', 'localhost']) {
       const key = {
         roomId: ROOM_ID.parse('r'),

@@ -19,7 +19,6 @@ import { PipeLink } from '../pipe/pipe-link.ts';
 import { PipeLinks } from '../pipe/pipe-links.ts';
 import type { RouterLease } from '../room/room-routers.ts';
 import { systemTimers } from '../room/timers.ts';
-import { LOWER_DELAY_MS } from '../room/track-demand.ts';
 import type { TrackHold } from '../room/track-demand.ts';
 import { metricSum, untilFreed } from '../testing/metric-values.ts';
 import { opusParameters, vp8Packet, vp8Parameters } from '../testing/rtp.ts';
@@ -81,7 +80,7 @@ const routerOn = async (pool: WorkerPool, index: number): Promise<RoomRouter> =>
 
 const HOME_NODE = MEDIA_NODE_ID.parse('own');
 /** A track of the router itself. */
-const HELD: TrackHold = { setWanted: () => undefined, release: () => undefined };
+const HELD: TrackHold = { producerId: 'the-track', setWanted: () => undefined, release: () => undefined };
 
 describe('the port slice', () => {
   test('[WK2] workers share the pipe ports to the last one and never take the same', async () => {
@@ -128,7 +127,10 @@ describe('media through a pipe', () => {
     const trackId = TRACK_ID.parse('the-track');
     const rtpParameters = vp8Parameters();
     const ssrc = rtpParameters.encodings?.[0]?.ssrc ?? 0;
-    await entry.produce({ trackId, kind: 'video', rtpParameters, paused: false }, () => undefined);
+    await entry.produce(
+      { producerId: trackId, kind: 'video', rtpParameters, paused: false },
+      () => undefined,
+    );
     let sequence = 0;
     const feed = setInterval(() => {
       source.send(vp8Packet(ssrc, (sequence += 1)), entry.end.port, '127.0.0.1');
@@ -138,13 +140,20 @@ describe('media through a pipe', () => {
     });
 
     const homes = new PipeHomes(
+      HOME_NODE,
       metrics,
       () => Promise.resolve(lease(home)),
       () => Promise.resolve(HELD),
     );
     const key = { roomId: ROOM_ID.parse('r'), fromRouterId: away.id, toRouterId: home.id };
     const link = await PipeLink.open({
-      home: homes.localSide(key, { producerChanged: () => undefined, closed: () => undefined }),
+      home: homes.localSide(key, {
+        isLocal: true,
+        producerChanged: () => undefined,
+        closed: () => undefined,
+        moved: () => undefined,
+      }),
+      toRouterId: home.id,
       lease: lease(away),
       reach: 'loopback',
       srtp: false,
@@ -157,7 +166,7 @@ describe('media through a pipe', () => {
       onClosed: () => undefined,
     });
     const received = async (): Promise<number> => (await link.port.traffic()).receivedBytes;
-    const hold = await link.hold({ trackId, homeNodeId: HOME_NODE }, LOWER_DELAY_MS);
+    const hold = await link.hold({ trackId, homeNodeId: HOME_NODE }, 'viewer');
     await until('bytes', async () => (await received()) > 20_000);
     hold.setWanted(null);
     let atPause = -1;
@@ -183,6 +192,7 @@ describe('a pipe that does not open', () => {
     const [home, away] = await Promise.all([routerOn(pool, 0), routerOn(pool, 1)]);
     const released: string[] = [];
     const homes = new PipeHomes(
+      HOME_NODE,
       metrics,
       () => Promise.resolve({ router: home, release: () => void released.push('home') }),
       () => Promise.resolve(HELD),
@@ -190,7 +200,7 @@ describe('a pipe that does not open', () => {
     const trackId = TRACK_ID.parse('the-track');
     const entry = await home.createPipePort({ reach: 'loopback', srtp: false }, () => undefined);
     await entry.produce(
-      { trackId, kind: 'video', rtpParameters: vp8Parameters(), paused: false },
+      { producerId: trackId, kind: 'video', rtpParameters: vp8Parameters(), paused: false },
       () => undefined,
     );
     const ownNodeId = MEDIA_NODE_ID.parse('own');
@@ -262,7 +272,7 @@ describe('pausing', () => {
     const port = await router.createPipePort({ reach: 'loopback', srtp: false }, () => undefined);
     const producer = await port.produce(
       {
-        trackId: TRACK_ID.parse('the-track'),
+        producerId: 'the-track',
         kind: 'video',
         rtpParameters: vp8Parameters(),
         paused: false,
@@ -298,7 +308,7 @@ describe('speakers', () => {
     const ssrc = rtpParameters.encodings?.[0]?.ssrc ?? 0;
     const trackId = TRACK_ID.parse('microphone');
     const producer = await entry.produce(
-      { trackId, kind: 'audio', rtpParameters, paused: false },
+      { producerId: trackId, kind: 'audio', rtpParameters, paused: false },
       () => undefined,
     );
     const heard: (readonly TrackVolume[])[] = [];
@@ -326,7 +336,7 @@ describe('speakers', () => {
     const rtpParameters = opusParameters();
     const trackId = TRACK_ID.parse('microphone');
     const producer = await entry.produce(
-      { trackId, kind: 'audio', rtpParameters, paused: false },
+      { producerId: trackId, kind: 'audio', rtpParameters, paused: false },
       () => undefined,
     );
     const observing = router.observeSpeaker(producer, () => undefined);

@@ -25,8 +25,12 @@ export type ProducerState = 'paused' | 'resumed' | 'ended';
 
 /** What the home side of a pipe tells the side that asked. */
 export interface PipeAsker {
+  /** Of this same node: its tracks go no further. */
+  readonly isLocal: boolean;
   producerChanged(key: PipeKey, trackId: TrackId, state: ProducerState): void;
   closed(key: PipeKey): void;
+  /** Tracks of a home elsewhere, which come through this pipe, should come another way. They go on here meanwhile. */
+  moved(key: PipeKey, homeNodeId: MediaNodeId): void;
 }
 
 /**

@@ -134,7 +134,7 @@ export interface TestNode {
 export async function startTestNode(
   store: NodeStore,
   overrides: Partial<TestConfig> = {},
-  options: { readonly workerPackingLimit?: number } = {},
+  options: { readonly workerPackingLimit?: number; readonly handoverMs?: number } = {},
 ): Promise<TestNode> {
   const config = testConfig(overrides);
   const node = await MediaNode.start({
