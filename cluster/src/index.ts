@@ -1,5 +1,6 @@
 /** What edges and media nodes share: the only door of this package for other processes of the cluster. */
 export * from './clock.ts';
+export * from './consul/settings.ts';
 export * from './errors.ts';
 export * from './ids.ts';
 export * from './placement/select-node.ts';
@@ -9,6 +10,8 @@ export * from './process/parent-pipe.ts';
 export * from './protocol/edge-media.ts';
 export * from './protocol/index.ts';
 export * from './redis/connect.ts';
+export type { PubSubConnection } from './redis/pubsub-connection.ts';
+export * from './redis/store-address.ts';
 export * from './registry/registry.ts';
 export * from './registry/memory-registry.ts';
 export * from './room/memory-room-store.ts';

@@ -38,6 +38,18 @@ describe('readEdgeConfig', () => {
     });
   });
 
+  it('[CO7] uses Consul where it is named, with a token that may come from a file', () => {
+    expect(readEdgeConfig(VALID).consul).toBeUndefined();
+    const { consul } = readEdgeConfig({
+      ...VALID,
+      CONSUL_HTTP_ADDR: '127.0.0.1:8500',
+      CONSUL_HTTP_TOKEN: 't',
+    });
+    expect(consul).toEqual({ address: { host: '127.0.0.1', port: 8500, secure: false }, token: 't' });
+    expect(faultsOf({ ...VALID, CONSUL_HTTP_ADDR: 'unix:///run/consul' })).toHaveLength(1);
+    expect(faultsOf({ ...VALID, CONSUL_HTTP_TOKEN_FILE: '/nowhere' })[0]).toContain('CONSUL_HTTP_TOKEN_FILE');
+  });
+
   it('[CF1] reads lists', () => {
     const config = readEdgeConfig({
       ...VALID,

@@ -1,14 +1,20 @@
 import { statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import {
+  consulAddressSetting,
+  consulSettings,
+  consulTokenSetting,
   integerSetting,
   logLevelSetting,
   parseConfig,
   portSetting,
   secretSetting,
+  STORE_SETTINGS,
+  storeAddressOf,
+  storeFaults,
   switchSetting,
 } from '@plenary/cluster';
-import type { ApiKeys, Environment } from '@plenary/cluster';
+import type { ApiKeys, ConsulSettings, Environment, StoreAddress } from '@plenary/cluster';
 import { DATACENTER_ID, EDGE_ID } from '@plenary/cluster/ids';
 import { z } from 'zod';
 
@@ -89,7 +95,9 @@ export const EDGE_SETTINGS = z.object({
   PLENARY_HOST: z.string().min(1).max(255).default('0.0.0.0'),
   PLENARY_PORT: portSetting,
   PLENARY_PUBLIC_URL: httpUrl,
-  REDIS_URL: z.url({ protocol: /^rediss?$/, error: 'must be a redis or rediss URL' }),
+  ...STORE_SETTINGS,
+  CONSUL_HTTP_ADDR: consulAddressSetting.optional(),
+  CONSUL_HTTP_TOKEN: consulTokenSetting.optional(),
   PLENARY_CLUSTER_SECRET: secretSetting,
   PLENARY_API_KEYS: apiKeysSetting,
   PLENARY_GUESTS: switchSetting.default(false),
@@ -114,7 +122,9 @@ export interface EdgeConfig {
   readonly port: number;
   /** The origin under which clients reach this edge. */
   readonly publicUrl: string;
-  readonly redisUrl: string;
+  readonly storeAddress: StoreAddress;
+  /** `undefined`: the registry is in Redis. */
+  readonly consul: ConsulSettings | undefined;
   readonly clusterSecret: string;
   readonly apiKeys: ApiKeys;
   readonly guests: boolean;
@@ -133,14 +143,15 @@ export interface EdgeConfig {
 
 /** @throws ConfigError with every fault at once */
 export function readEdgeConfig(environment: Environment): EdgeConfig {
-  const settings = parseConfig(EDGE_SETTINGS, environment, ['PLENARY_PARENT_PIPE']);
+  const settings = parseConfig(EDGE_SETTINGS, environment, ['PLENARY_PARENT_PIPE'], storeFaults(environment));
   return Object.freeze({
     edgeId: settings.PLENARY_ID,
     datacenter: settings.PLENARY_DATACENTER,
     host: settings.PLENARY_HOST,
     port: settings.PLENARY_PORT,
     publicUrl: settings.PLENARY_PUBLIC_URL,
-    redisUrl: settings.REDIS_URL,
+    storeAddress: storeAddressOf(settings),
+    consul: consulSettings(settings.CONSUL_HTTP_ADDR, settings.CONSUL_HTTP_TOKEN),
     clusterSecret: settings.PLENARY_CLUSTER_SECRET,
     apiKeys: settings.PLENARY_API_KEYS,
     guests: settings.PLENARY_GUESTS,

@@ -206,6 +206,7 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
       'GET /health': () => json(200, { healthy: true }),
       'GET /ready': handleReady({
         isStoreAvailable,
+        isConsulMissed: () => store.consul?.isAvailable() === false,
         liveMediaNodes: () => directory.mediaNodes.length,
         isStopping: () => isStopping,
         isIdTaken: () => announcer.isIdTaken,
@@ -219,6 +220,7 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
     onFault: (fault) => reportFault('http', fault),
   });
 
+  const reportAdapterFault = (fault: unknown): void => reportFault('adapter', fault);
   const server = await createEdgeServer({
     host: config.host,
     port: config.port,
@@ -227,10 +229,9 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
     readAddress: createAddressReader(config.trustedProxies),
     addressLimits,
     pubSub: createPubSub({
-      publisher: store.duplicate('publisher'),
-      subscriber: store.duplicate('subscriber'),
+      publisher: store.duplicate('publisher', reportAdapterFault),
+      subscriber: store.duplicate('subscriber', reportAdapterFault),
       metrics,
-      reportFault,
     }),
     accept,
     onEdgeMessage: (message) => keeper.onEdgeMessage(message),
@@ -243,6 +244,13 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
   await server.listen();
 
   metrics.storeAvailable.set(store.isAvailable() ? 1 : 0);
+  metrics.consulAvailable.set(store.consul?.isAvailable() === false ? 0 : 1);
+  const stopWatchingConsul = store.consul?.onChange((isAvailable) => {
+    metrics.consulAvailable.set(isAvailable ? 1 : 0);
+    if (!isAvailable) return;
+    void announcer.announce();
+    void directory.refresh();
+  });
   const stopWatchingStore = store.onAvailability((isAvailable) => {
     metrics.storeAvailable.set(isAvailable ? 1 : 0);
     if (!isAvailable) return;
@@ -264,6 +272,7 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
       isStopping = true;
       server.stopListening();
       stopWatchingStore();
+      stopWatchingConsul?.();
       clearInterval(forgetting);
       sweeper.stop();
       heads.stop();

@@ -26,7 +26,8 @@ const logger = createLogger(
   config.logLevel,
 );
 const store = connectClusterStore({
-  redisUrl: config.redisUrl,
+  address: config.storeAddress,
+  consul: config.consul,
   connectionName: `edge:${config.edgeId}`,
   logger,
 });

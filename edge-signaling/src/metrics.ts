@@ -100,6 +100,11 @@ export function createEdgeMetrics() {
       help: '1 while the store answers.',
       registers,
     }),
+    consulAvailable: new Gauge({
+      name: 'plenary_edge_consul_available',
+      help: '1 while Consul answers, or is not used.',
+      registers,
+    }),
     broadcasts: new Counter({
       name: 'plenary_edge_broadcasts_total',
       help: 'Notices to rooms: published to other edges, or local only because the store was away.',

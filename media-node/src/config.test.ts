@@ -37,6 +37,18 @@ describe('the configuration', () => {
     expect(loadConfig({ ...GOOD, PLENARY_PARENT_PIPE: '1' }).parentPipe).toBe(true);
   });
 
+  test('[CO7] Consul is used where it is named, with a token that may come from a file', () => {
+    expect(loadConfig(GOOD).consul).toBeUndefined();
+    const consul = loadConfig({
+      ...GOOD,
+      CONSUL_HTTP_ADDR: 'https://10.1.0.21:8501',
+      CONSUL_HTTP_TOKEN: 't',
+    }).consul;
+    expect(consul).toEqual({ address: { host: '10.1.0.21', port: 8501, secure: true }, token: 't' });
+    expect(faultsOf({ ...GOOD, CONSUL_HTTP_ADDR: 'unix:///run/consul' })).toHaveLength(1);
+    expect(faultsOf({ ...GOOD, CONSUL_HTTP_TOKEN_FILE: '/nowhere' })[0]).toContain('CONSUL_HTTP_TOKEN_FILE');
+  });
+
   test('[CF1] every fault is told at once, those between settings too', () => {
     const faults = faultsOf({
       PLENARY_PORT: 'http',

@@ -6,13 +6,26 @@ import {
   DATACENTER_ID,
   MEDIA_NODE_ID,
   PORT_SLICE,
+  consulAddressSetting,
+  consulSettings,
+  consulTokenSetting,
   integerSetting,
   logLevelSetting,
   parseConfig,
   portSetting,
   secretSetting,
+  STORE_SETTINGS,
+  storeAddressOf,
+  storeFaults,
 } from '@plenary/cluster';
-import type { DatacenterId, Environment, MediaNodeId, PortSlice } from '@plenary/cluster';
+import type {
+  ConsulSettings,
+  DatacenterId,
+  Environment,
+  MediaNodeId,
+  PortSlice,
+  StoreAddress,
+} from '@plenary/cluster';
 import { planPorts } from './engine/port-plan.ts';
 
 const ipSetting = z.string().refine((value) => isIP(value) !== 0, 'must be an IPv4 or IPv6 address');
@@ -52,7 +65,9 @@ export const CONFIG_SCHEMA = z.object({
   PLENARY_PIPE_LINGER_MS: integerSetting(0, 600_000).default(5_000),
   PLENARY_ORPHAN_GRACE_MS: integerSetting(0, 600_000).default(30_000),
   PLENARY_LEASE_MS: integerSetting(500, 120_000).default(5_000),
-  REDIS_URL: z.string().min(1),
+  ...STORE_SETTINGS,
+  CONSUL_HTTP_ADDR: consulAddressSetting.optional(),
+  CONSUL_HTTP_TOKEN: consulTokenSetting.optional(),
   PLENARY_CLUSTER_SECRET: secretSetting,
   MEDIASOUP_WORKER_BIN: z.string().min(1).optional(),
   PLENARY_LOG_LEVEL: logLevelSetting,
@@ -73,7 +88,9 @@ export interface MediaNodeConfig {
   readonly pipeLingerMs: number;
   readonly orphanGraceMs: number;
   readonly leaseMs: number;
-  readonly redisUrl: string;
+  readonly storeAddress: StoreAddress;
+  /** `undefined`: the registry is in Redis. */
+  readonly consul: ConsulSettings | undefined;
   readonly clusterSecret: string;
   readonly workerBin: string | undefined;
   readonly logLevel: string;
@@ -84,7 +101,11 @@ export interface MediaNodeConfig {
 /** @throws ConfigError with every fault */
 export function loadConfig(environment: Environment): MediaNodeConfig {
   // Faults between settings are looked for whether or not single settings are faulty, so that all are told at once.
-  const crossFaults = [...announcedFaults(environment), ...sliceFaults(environment)];
+  const crossFaults = [
+    ...announcedFaults(environment),
+    ...sliceFaults(environment),
+    ...storeFaults(environment),
+  ];
   let parsed: z.output<typeof CONFIG_SCHEMA>;
   try {
     parsed = parseConfig(CONFIG_SCHEMA, environment, ['PLENARY_PARENT_PIPE']);
@@ -108,7 +129,8 @@ export function loadConfig(environment: Environment): MediaNodeConfig {
     pipeLingerMs: parsed.PLENARY_PIPE_LINGER_MS,
     orphanGraceMs: parsed.PLENARY_ORPHAN_GRACE_MS,
     leaseMs: parsed.PLENARY_LEASE_MS,
-    redisUrl: parsed.REDIS_URL,
+    storeAddress: storeAddressOf(parsed),
+    consul: consulSettings(parsed.CONSUL_HTTP_ADDR, parsed.CONSUL_HTTP_TOKEN),
     clusterSecret: parsed.PLENARY_CLUSTER_SECRET,
     workerBin: parsed.MEDIASOUP_WORKER_BIN,
     logLevel: parsed.PLENARY_LOG_LEVEL,

@@ -22,14 +22,22 @@ function readConfig(): MediaNodeConfig {
 }
 
 const config = readConfig();
-const { mediaNodeId, datacenter, logLevel, redisUrl, parentPipe } = config;
+const { mediaNodeId, datacenter, logLevel, storeAddress, consul, parentPipe } = config;
 const logger = createLogger({ kind: 'media-node', id: mediaNodeId, datacenter }, logLevel);
 exitOnFault(logger);
 // Workers are handed this process' environment; its secrets are none of their business.
 delete process.env['PLENARY_CLUSTER_SECRET'];
 delete process.env['REDIS_URL'];
+delete process.env['CONSUL_HTTP_TOKEN'];
+delete process.env['PLENARY_REDIS_PASSWORD'];
+delete process.env['PLENARY_REDIS_SENTINEL_PASSWORD'];
 
-const store = connectClusterStore({ redisUrl, connectionName: `media-node:${mediaNodeId}`, logger });
+const store = connectClusterStore({
+  address: storeAddress,
+  consul,
+  connectionName: `media-node:${mediaNodeId}`,
+  logger,
+});
 const stoppables: Stoppable[] = [{ stop: () => store.close() }];
 const stop = stopOnce(stoppables, logger);
 stopOnSignals(stop, parentPipe);

@@ -56,6 +56,7 @@ export class MediaNode {
   readonly #http: Server;
   readonly #control: ControlServer;
   #endAvailability: (() => void) | undefined;
+  #endConsul: (() => void) | undefined;
   #stopping = false;
 
   private constructor(options: MediaNodeOptions, ports: PortPlan) {
@@ -158,6 +159,7 @@ export class MediaNode {
     const reasons = [
       this.#stopping ? 'stopping' : undefined,
       this.#options.store.isAvailable() ? undefined : 'store_unavailable',
+      this.#options.store.consul?.isAvailable() === false ? 'consul_unavailable' : undefined,
       this.#lease.missing(),
       this.pool.alive().length > 0 ? undefined : 'no_worker_alive',
     ].filter((reason) => reason !== undefined);
@@ -169,6 +171,7 @@ export class MediaNode {
     if (this.#stopping) return;
     this.#stopping = true;
     this.#endAvailability?.();
+    this.#endConsul?.();
     this.#load.stop();
     this.#directory.close();
     await atMost(FAREWELL_MS, this.#lease.stop());
@@ -189,6 +192,11 @@ export class MediaNode {
       if (available) void this.#storeReturned();
     });
     this.metrics.store.set(store.isAvailable() ? 1 : 0);
+    this.#endConsul = store.consul?.onChange((available) => {
+      this.metrics.consul.set(available ? 1 : 0);
+      if (available) void this.#lease.renew();
+    });
+    this.metrics.consul.set(store.consul?.isAvailable() === false ? 0 : 1);
     this.#load.start();
     this.#directory.start();
     await this.#lease.start();

@@ -45,6 +45,7 @@ export function createMetrics(withProcess: boolean) {
     refusedLinks: counter('media_refused_links_total', 'Control links that were refused, by code', ['code']),
     lease: gauge('media_lease_held', '1 while the lease in the registry is held'),
     store: gauge('store_available', '1 while the store answers'),
+    consul: gauge('consul_available', '1 while Consul answers, or is not used'),
     outbox: gauge('media_outbox', 'Changes that wait for the store to return'),
   };
   // A series that is absent until it is first used looks like a process that is not watched.

@@ -20,12 +20,14 @@ export type Environment = Readonly<Record<string, string | undefined>>;
  * Parses environment variables by a schema whose keys are their names, and freezes the result. A variable `NAME_FILE`
  * gives the value of `NAME` from a file, as Docker secrets do. An unknown `PLENARY_*` variable is a fault, because a
  * misspelt one would otherwise be ignored in silence.
+ * @param crossFaults - what the caller found wrong between settings, to be told along with the rest
  * @throws ConfigError with every fault
  */
 export function parseConfig<Shape extends z.ZodRawShape>(
   schema: z.ZodObject<Shape>,
   environment: Environment,
   alsoKnown: readonly string[] = [],
+  crossFaults: readonly string[] = [],
 ): Readonly<z.output<z.ZodObject<Shape>>> {
   const names = Object.keys(schema.shape);
   const known = new Set([...names, ...names.map((name) => `${name}_FILE`), ...alsoKnown]);
@@ -46,6 +48,7 @@ export function parseConfig<Shape extends z.ZodRawShape>(
       faults.push(`${name}: ${missing ? 'is required' : issue.message}`);
     }
   }
+  faults.push(...crossFaults);
   if (faults.length > 0 || !parsed.success) throw new ConfigError(faults);
   return Object.freeze(parsed.data);
 }

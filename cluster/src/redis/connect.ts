@@ -1,95 +1,137 @@
-import { Redis } from 'ioredis';
-import type { RedisOptions } from 'ioredis';
 import type { Logger } from 'pino';
+import type { Availability } from '../consul/availability.ts';
+import { ConsulRegistry } from '../consul/consul-registry.ts';
+import type { ConsulSettings } from '../consul/settings.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RoomStore } from '../room/room-store.ts';
+import { openCluster, openServer } from './client.ts';
+import type { StoreClient } from './client.ts';
+import { ClusterWatch } from './cluster-watch.ts';
+import type { Reach } from './cluster-watch.ts';
+import { openPubSub } from './pubsub-connection.ts';
+import type { PubSubConnection } from './pubsub-connection.ts';
 import { RedisRegistry } from './redis-registry.ts';
 import { RedisRoomStore } from './redis-room-store.ts';
 import { scriptRunner } from './run-script.ts';
-
-/** A store that does not answer within this time counts as away for that command, in milliseconds. */
-const COMMAND_TIMEOUT_MS = 2_000;
-const LONGEST_RECONNECT_MS = 1_000;
+import type { StoreAddress } from './store-address.ts';
 
 /** The store of the cluster as a process sees it: one connection for commands, more on demand. */
 export interface ClusterStore {
   readonly registry: Registry;
   readonly rooms: RoomStore;
-  /** Whether commands are being answered now; `/ready` depends on it, `/health` does not. */
+  /** Whether Consul answers, where the registry is there; `/ready` depends on it, `/health` does not. */
+  readonly consul: Pick<Availability, 'isAvailable' | 'onChange'> | undefined;
+  /**
+   * Whether commands are being answered now; `/ready` depends on it, `/health` does not. A Redis Cluster that lost some of
+   * its masters is available: what is theirs gives `store_unavailable`, the rest is served.
+   */
   isAvailable(): boolean;
-  /** Calls back on each change of availability; returns the function that ends it. */
+  /**
+   * Calls back on each change of availability, and with `true` as well when a part of a Redis Cluster that was away is
+   * served again: it may have forgotten what it was told. Returns the function that ends it.
+   */
   onAvailability(listener: (available: boolean) => void): () => void;
-  /** A connection of its own, for the Socket.IO adapter's publisher or subscriber; closed with the store. */
-  duplicate(name: string): Redis;
+  /**
+   * A connection of its own, for the Socket.IO adapter's publisher or subscriber; closed with the store.
+   * @param onFault - told when a subscription fails; it is made again by itself
+   */
+  duplicate(name: string, onFault: (fault: unknown) => void): PubSubConnection;
   close(): Promise<void>;
 }
 
 export interface ConnectOptions {
-  readonly redisUrl: string;
+  readonly address: StoreAddress;
+  /** Where it is given, Consul says who lives, and Redis only how busy they are. */
+  readonly consul?: ConsulSettings | undefined;
   /** Shown in `CLIENT LIST`. */
   readonly connectionName: string;
   readonly logger: Logger;
 }
 
 /** Connects to the store; returns at once, and connects again by itself for ever. */
-export function connectClusterStore(options: ConnectOptions): ClusterStore {
-  const { logger } = options;
-  const common: RedisOptions = {
-    connectionName: options.connectionName,
-    connectTimeout: COMMAND_TIMEOUT_MS,
-    retryStrategy: (attempt) => Math.min(50 * 2 ** Math.min(attempt, 10), LONGEST_RECONNECT_MS),
-  };
-  const redis = new Redis(options.redisUrl, {
-    ...common,
-    // A command must fail at once while the store is away: who asked decides what that means.
-    enableOfflineQueue: false,
-    commandTimeout: COMMAND_TIMEOUT_MS,
-    maxRetriesPerRequest: 0,
-  });
-  const opened: Redis[] = [redis];
+export function connectClusterStore({
+  address,
+  consul,
+  connectionName,
+  logger,
+}: ConnectOptions): ClusterStore {
   const listeners = new Set<(available: boolean) => void>();
-  let available = false;
-  const change = (to: boolean): void => {
-    if (available === to) return;
-    available = to;
-    if (to) logger.info('the store answers');
+  let reach: Reach = 'none';
+  let isClosed = false;
+  const change = (to: Reach): void => {
+    if (reach === to || isClosed) return;
+    const wasAvailable = reach !== 'none';
+    reach = to;
+    if (to === 'part') logger.warn('a part of the store is away: its rooms take no joins until it returns');
+    else if (to === 'whole') logger.info('the store answers');
     else logger.warn('the store is away: running meetings go on, joins are refused until it returns');
-    for (const listener of listeners) listener(to);
+    if (to === 'part' && wasAvailable) return;
+    for (const listener of listeners) listener(to !== 'none');
   };
-  const watch = (connection: Redis, name: string): void => {
-    connection.on('error', (error: Error) => {
-      logger.debug({ err: error, connection: name }, 'store connection failed; connecting again');
-    });
+  const reporterOf = (connection: string) => (error: Error) => {
+    logger.debug({ err: error, connection }, 'store connection failed; connecting again');
   };
-  watch(redis, 'commands');
-  redis.on('ready', () => change(true));
-  redis.on('close', () => change(false));
 
-  const run = scriptRunner(redis);
+  const { client, suspect, stop } = openWatched(address, connectionName, change, reporterOf('commands'));
+  const run = scriptRunner(client, suspect);
+  const redisRegistry = new RedisRegistry(run, (detail) =>
+    logger.error({ detail }, 'skipped a malformed registry record'),
+  );
+  const consulRegistry =
+    consul === undefined ? undefined : new ConsulRegistry({ consul, loads: redisRegistry, logger });
+  const duplicates: PubSubConnection[] = [];
   return {
-    registry: new RedisRegistry(run, (detail) =>
-      logger.error({ detail }, 'skipped a malformed registry record'),
-    ),
-    rooms: new RedisRoomStore(redis, run),
-    isAvailable: () => available,
+    registry: consulRegistry ?? redisRegistry,
+    consul: consulRegistry?.availability,
+    rooms: new RedisRoomStore(client, run),
+    isAvailable: () => reach !== 'none',
     onAvailability: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
-    duplicate: (name) => {
-      const connection = new Redis(options.redisUrl, {
-        ...common,
-        connectionName: `${options.connectionName}:${name}`,
-        maxRetriesPerRequest: null,
-      });
-      watch(connection, name);
-      opened.push(connection);
+    duplicate: (name, onFault) => {
+      const connection = openPubSub(address, `${connectionName}:${name}`, onFault, reporterOf(name));
+      duplicates.push(connection);
       return connection;
     },
     close: async () => {
+      isClosed = true;
+      reach = 'none';
       listeners.clear();
-      for (const connection of opened) connection.disconnect();
+      consulRegistry?.close();
+      stop();
+      client.disconnect();
+      for (const connection of duplicates) connection.close();
       await Promise.resolve();
     },
   };
+}
+
+interface WatchedClient {
+  readonly client: StoreClient;
+  /** To be told of each command that failed as in an outage. */
+  suspect(): void;
+  stop(): void;
+}
+
+function openWatched(
+  address: StoreAddress,
+  connectionName: string,
+  onChange: (reach: Reach) => void,
+  onError: (error: Error) => void,
+): WatchedClient {
+  // A command must fail at once while the store is away: who asked decides what that means.
+  const enableOfflineQueue = false;
+  if (address.kind === 'cluster') {
+    const cluster = openCluster(address, connectionName, { enableOfflineQueue });
+    cluster.on('error', onError);
+    cluster.on('node error', onError);
+    const watch = new ClusterWatch(cluster, onChange);
+    return { client: cluster, suspect: () => watch.suspect(), stop: () => watch.stop() };
+  }
+  const redis = openServer(address, connectionName, { enableOfflineQueue, maxRetriesPerRequest: 0 });
+  redis.on('error', onError);
+  redis.on('ready', () => onChange('whole'));
+  redis.on('close', () => onChange('none'));
+  return { client: redis, suspect: () => undefined, stop: () => undefined };
 }

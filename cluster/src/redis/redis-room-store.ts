@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import type { Redis } from 'ioredis';
 import { EVENT_ID } from '../protocol/ids.ts';
 import type { DatacenterId, EdgeId, EventId, MediaNodeId, PeerId, RoomId, TrackId } from '../protocol/ids.ts';
 import type { Epoch } from '../protocol/edge-media.ts';
@@ -17,6 +16,7 @@ import type {
   StoredTrack,
 } from '../room/room-store.ts';
 import { chatMessageId } from '../room/room-store.ts';
+import type { StoreClient } from './client.ts';
 import { roomKeys } from './keys.ts';
 import {
   readAttached,
@@ -57,10 +57,10 @@ const flag = (value: boolean): '0' | '1' => (value ? '1' : '0');
 
 /** The room store in Redis: one script for each change, all keys of a room on one hash tag. */
 export class RedisRoomStore implements RoomStore {
-  readonly #redis: Redis;
+  readonly #redis: StoreClient;
   readonly #run: RunScript;
 
-  constructor(redis: Redis, run: RunScript) {
+  constructor(redis: StoreClient, run: RunScript) {
     this.#redis = redis;
     this.#run = run;
   }

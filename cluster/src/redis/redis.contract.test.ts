@@ -1,12 +1,10 @@
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { describeRegistry } from '../registry/registry.contract.ts';
-import { describeRoomStore } from '../room/room-store.contract.ts';
 import { startRedisServer } from '../testing/redis-server.ts';
 import type { TestRedis } from '../testing/redis-server.ts';
-import { edge, mediaNode, peer, request, room } from '../testing/samples.ts';
+import { describeStoreContracts } from '../testing/store-contracts.ts';
+import { edge, mediaNode, peer, request, room, track } from '../testing/samples.ts';
 import { EVENT_LOG_LENGTH } from '../protocol/room.ts';
-import { EDGES_KEY, MEDIA_NODES_KEY } from './keys.ts';
 import { RedisRegistry } from './redis-registry.ts';
 import { RedisRoomStore } from './redis-room-store.ts';
 import { scriptRunner } from './run-script.ts';
@@ -24,36 +22,7 @@ async function connect(): Promise<Redis> {
   return redis;
 }
 
-const close = (redis: Redis) => (): Promise<void> => {
-  redis.disconnect();
-  return Promise.resolve();
-};
-
-describeRegistry('Redis', async () => {
-  const redis = await connect();
-  const malformed: string[] = [];
-  const registry = new RedisRegistry(scriptRunner(redis), (detail) => malformed.push(detail));
-  // Leases run by Redis TIME, which cannot be set, so all leases are set back instead: no test then depends on how
-  // fast this machine is.
-  const passTime = async (byMs: number): Promise<void> => {
-    for (const key of [MEDIA_NODES_KEY, EDGES_KEY]) {
-      for (const [id, value] of Object.entries(await redis.hgetall(key))) {
-        const [leaseUntilMs = '', ...rest] = value.split('|');
-        await redis.hset(key, id, [String(Number(leaseUntilMs) - byMs), ...rest].join('|'));
-      }
-    }
-  };
-  return { registry, passTime, close: close(redis) };
-});
-
-describeRoomStore('Redis', async () => {
-  const redis = await connect();
-  return {
-    rooms: new RedisRoomStore(redis, scriptRunner(redis)),
-    leftOver: () => redis.dbsize(),
-    close: close(redis),
-  };
-});
+describeStoreContracts('Redis', startRedisServer);
 
 describe('Redis scripts', () => {
   it('[ST2] a server that does not know a script is sent its text', async () => {
@@ -114,5 +83,18 @@ describe('Redis scripts', () => {
     const rooms = new RedisRoomStore(redis, scriptRunner(redis));
     await expect(rooms.lastEventId(room('standup'))).rejects.toMatchObject({ code: 'store_unavailable' });
     redis.disconnect();
+  });
+
+  it('[ST4] a store that hangs answers store_unavailable', async () => {
+    const redis = await connect();
+    const rooms = new RedisRoomStore(redis, scriptRunner(redis));
+    const hanging = await connect();
+    await hanging.client('PAUSE', 60_000, 'WRITE');
+    await expect(rooms.setTrackPaused(room('standup'), track('camera'), true)).rejects.toMatchObject({
+      code: 'store_unavailable',
+    });
+    await hanging.client('UNPAUSE');
+    redis.disconnect();
+    hanging.disconnect();
   });
 });

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
-import type { Redis } from 'ioredis';
 import { PlenaryError } from '../errors.ts';
+import type { StoreClient } from './client.ts';
+import { COMMAND_TIMEOUT_MS, within } from './deadline.ts';
 import { SCRIPTS } from './scripts.generated.ts';
 import type { RunScript, ScriptName } from './scripts.generated.ts';
 
@@ -22,7 +23,7 @@ const isReplyError = (error: unknown): error is Error =>
 /** Whether Redis refused because it cannot serve now, rather than because we asked for nonsense. */
 function isOutage(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  return !isReplyError(error) || !/^(ERR|WRONGTYPE|NOPERM|user_script)/.test(error.message);
+  return !isReplyError(error) || !/^(ERR|WRONGTYPE|NOPERM|CROSSSLOT|user_script)/.test(error.message);
 }
 
 function storeError(cause: unknown): PlenaryError {
@@ -33,20 +34,35 @@ function storeError(cause: unknown): PlenaryError {
 /** Runs a store command; what an outage throws becomes `store_unavailable`, what a mistake of ours throws `internal`. */
 export async function guarded<Result>(command: Promise<Result>): Promise<Result> {
   try {
-    return await command;
+    return await within(command, COMMAND_TIMEOUT_MS);
   } catch (cause) {
     throw storeError(cause);
   }
 }
 
-/** Runs scripts by digest, and sends the text where the server does not know it yet. */
-export function scriptRunner(redis: Redis): RunScript {
+/**
+ * Runs scripts by digest, and sends the text where the server does not know it yet.
+ * @param onOutage - told of each script that failed as in an outage
+ */
+export function scriptRunner(redis: StoreClient, onOutage: () => void = () => undefined): RunScript {
   return async (name, keys, args) => {
     try {
-      return await redis.evalsha(digestOf(name), keys.length, ...keys, ...args);
+      return await guarded(runOnServer(redis, name, keys, args));
     } catch (error) {
-      if (!isReplyError(error) || !error.message.startsWith('NOSCRIPT')) throw storeError(error);
-      return guarded(redis.eval(SCRIPTS[name].lua, keys.length, ...keys, ...args));
+      if (error instanceof PlenaryError && error.code === 'store_unavailable') onOutage();
+      throw error;
     }
   };
+}
+
+async function runOnServer(
+  redis: StoreClient,
+  ...[name, keys, args]: Parameters<RunScript>
+): Promise<unknown> {
+  try {
+    return await redis.evalsha(digestOf(name), keys.length, ...keys, ...args);
+  } catch (error) {
+    if (!isReplyError(error) || !error.message.startsWith('NOSCRIPT')) throw error;
+    return redis.eval(SCRIPTS[name].lua, keys.length, ...keys, ...args);
+  }
 }

@@ -6,7 +6,11 @@ import type { Registry } from './registry.ts';
 
 export interface RegistryUnderTest {
   readonly registry: Registry;
-  /** Lets this much of the registry's own time pass. */
+  /**
+   * Makes every lease of at most this length lapse, and no longer one: by moving the registry's own clock, or by bringing
+   * about what the end of a lease does where that clock cannot be moved. Settles when `registry` reads it so. Never by
+   * waiting, since a slow machine would then let leases lapse before the test has looked.
+   */
   passTime(byMs: number): Promise<void>;
   close(): Promise<void>;
 }

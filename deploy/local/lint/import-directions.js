@@ -57,6 +57,10 @@ const noRedis = packages(
   ['ioredis'],
   'Only cluster/src/redis speaks to Redis. Use a port of @plenary/cluster, or add what is missing to it.',
 );
+const noConsul = packages(
+  ['consul'],
+  'Only cluster/src/consul speaks to Consul. Use the registry of @plenary/cluster, or add what is missing to it.',
+);
 const noMediasoup = packages(
   ['mediasoup'],
   'Only media-node/src/engine imports mediasoup. Go through the engine, and take its types from there.',
@@ -94,7 +98,16 @@ const webOurs = ours(
   'The web app may import @plenary/cluster/protocol, /ids and /errors only: everything else there is for servers.',
 );
 const webNoServers = packages(
-  ['mediasoup', 'socket.io', 'uWebSockets.js', 'ioredis', 'pino', 'prom-client', '@plenary/cluster/testing'],
+  [
+    'mediasoup',
+    'socket.io',
+    'uWebSockets.js',
+    'ioredis',
+    'consul',
+    'pino',
+    'prom-client',
+    '@plenary/cluster/testing',
+  ],
   'This is for servers; the web app gets what it needs through the protocol.',
 );
 const blackBox = (/** @type {string} */ folder) =>
@@ -122,41 +135,61 @@ export const importRules = [
   zone(
     'cluster',
     ts('cluster'),
-    [...clusterOurs, noRedis, noMediasoup, noUws],
-    ['cluster/src/redis/**', ...tests('cluster')],
+    [...clusterOurs, noRedis, noConsul, noMediasoup, noUws],
+    ['cluster/src/redis/**', 'cluster/src/consul/**', ...tests('cluster')],
   ),
   zone(
     'cluster-redis',
     ['cluster/src/redis/**/*.ts', ...tests('cluster')],
-    [...clusterOurs, noMediasoup, noUws],
+    [...clusterOurs, noConsul, noMediasoup, noUws],
+  ),
+
+  zone(
+    'cluster-consul',
+    ['cluster/src/consul/**/*.ts'],
+    [...clusterOurs, noRedis, noMediasoup, noUws],
+    tests('cluster'),
   ),
 
   zone('edge', ts('edge-signaling'), [
     ...edgeOurs,
     noRedis,
+    noConsul,
     noMediasoup,
     noSocketServer,
     noUws,
     noEdgeClient,
   ]),
-  zone('edge-server', ['edge-signaling/src/server.ts'], [...edgeOurs, noRedis, noMediasoup, noEdgeClient]),
+  zone(
+    'edge-server',
+    ['edge-signaling/src/server.ts'],
+    [...edgeOurs, noRedis, noConsul, noMediasoup, noEdgeClient],
+  ),
   zone(
     'edge-media',
     ['edge-signaling/src/media/**/*.ts'],
-    [...edgeOurs, noRedis, noMediasoup, noSocketServer, noUws],
+    [...edgeOurs, noRedis, noConsul, noMediasoup, noSocketServer, noUws],
   ),
-  zone('edge-tests', tests('edge-signaling'), [...edgeOurs, noMediasoup, noUws]),
+  zone('edge-tests', tests('edge-signaling'), [...edgeOurs, noConsul, noMediasoup, noUws]),
 
-  zone('media', ts('media-node'), [...mediaOurs, noRedis, noMediasoup, noControlSocket, noUws]),
-  zone('media-control', ['media-node/src/control/**/*.ts'], [...mediaOurs, noRedis, noMediasoup, noUws]),
-  zone('media-engine', ['media-node/src/engine/**/*.ts'], [...mediaOurs, noRedis, noControlSocket, noUws]),
-  zone('media-tests', tests('media-node'), [...mediaOurs, noUws]),
+  zone('media', ts('media-node'), [...mediaOurs, noRedis, noConsul, noMediasoup, noControlSocket, noUws]),
+  zone(
+    'media-control',
+    ['media-node/src/control/**/*.ts'],
+    [...mediaOurs, noRedis, noConsul, noMediasoup, noUws],
+  ),
+  zone(
+    'media-engine',
+    ['media-node/src/engine/**/*.ts'],
+    [...mediaOurs, noRedis, noConsul, noControlSocket, noUws],
+  ),
+  zone('media-tests', tests('media-node'), [...mediaOurs, noConsul, noUws]),
 
   zone('web', ts('web'), [...webOurs, webNoServers]),
   zone('web-client', ['web/src/client/**/*.ts'], [...webOurs, webNoServers, noReact]),
 
-  zone('loadtest', ts('loadtest'), [...blackBox('loadtest'), noMediasoup, noUws]),
-  zone('e2e', ts('e2e'), [...blackBox('e2e'), noMediasoup, noUws]),
+  zone('loadtest', ts('loadtest'), [...blackBox('loadtest'), noConsul, noMediasoup, noUws]),
+  zone('e2e', ts('e2e'), [...blackBox('e2e'), noConsul, noMediasoup, noUws]),
 
-  zone('deploy', ts('deploy'), [...deployOurs, noMediasoup, noUws, noRedis], tests('deploy')),
+  zone('deploy', ts('deploy'), [...deployOurs, noConsul, noMediasoup, noUws, noRedis], tests('deploy')),
 ];

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { join, relative } from 'node:path';
 import { findProgram, outputOf, readText } from './process.mjs';
-import { binFolder, nodeBinary, root, toolchain, workerBuildFolder } from './paths.mjs';
+import { binFolder, consulBinary, nodeBinary, root, toolchain, workerBuildFolder } from './paths.mjs';
 import { nodeFits, K6_VERSION, NODE_VERSION } from './versions.mjs';
 import { readState } from './state.mjs';
 
@@ -14,6 +14,7 @@ const PROGRAM_NAMES = {
   caddy: ['caddy'],
   nginx: ['nginx'],
   patchelf: ['patchelf'],
+  consul: ['consul'],
 };
 
 /**
@@ -49,6 +50,7 @@ export function gatherFacts(purpose) {
       node: nodeReady(),
       dependencies: dependenciesInstalled(),
       worker: purpose === 'base' ? false : workerReady(libc),
+      consul: purpose === 'test' ? programs['consul'] === true || consulReady() : false,
       k6,
       web: purpose === 'base' ? false : webReady(),
       nodeUsesOwnGlibc: readState('glibc') === glibcKey(),
@@ -174,6 +176,11 @@ export function workerRuns(path) {
     existsSync(path) &&
     outputOf('/bin/sh', ['-c', '"$0" >/dev/null 2>&1; [ $? = 41 ] && echo yes', path], {}) === 'yes'
   );
+}
+
+/** What is in the folder may be cut short: only the link, made last, says that it runs. */
+function consulReady() {
+  return existsSync(consulBinary);
 }
 
 function k6Ready() {

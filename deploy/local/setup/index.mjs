@@ -9,6 +9,7 @@ import { Progress, formatDuration } from './progress.mjs';
 import { buildWebApp } from './step-web.mjs';
 import { installDependencies } from './step-dependencies.mjs';
 import { prepareGlibc, prepareNode } from './step-node.mjs';
+import { prepareConsul } from './step-consul.mjs';
 import { prepareK6 } from './step-k6.mjs';
 import { prepareWorker } from './step-worker.mjs';
 
@@ -68,6 +69,8 @@ async function runStep(step, facts, progress) {
       return installDependencies();
     case 'worker':
       return prepareWorker(facts, progress);
+    case 'consul':
+      return prepareConsul();
     case 'k6':
       return prepareK6(facts, progress);
     case 'web':

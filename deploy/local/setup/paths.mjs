@@ -14,6 +14,9 @@ export const binFolder = join(toolchain, 'bin');
 /** The Node that everything runs under. */
 export const nodeBinary = join(binFolder, 'node');
 
+/** Consul, where the machine has none of its own. */
+export const consulBinary = join(binFolder, 'consul');
+
 /** One full log for each step. */
 export const logFolder = join(toolchain, 'logs');
 

@@ -1,12 +1,19 @@
 // @ts-check
 import { SetupError } from './errors.mjs';
-import { MIN_GO_VERSION, NODE_VERSION, UWS_MIN_GLIBC, compareVersions, nodeFits } from './versions.mjs';
+import {
+  CONSUL_SUITE,
+  MIN_GO_VERSION,
+  NODE_VERSION,
+  UWS_MIN_GLIBC,
+  compareVersions,
+  nodeFits,
+} from './versions.mjs';
 
 /**
  * What the machine is to be made ready for; each one needs all that the ones before it need.
  * - `base`: our Node and the npm packages (checks, unit tests, code generation)
  * - `start`: also Redis, the mediasoup worker and the built web app
- * - `test`: also a browser, the proxies and k6
+ * - `test`: also a browser, the proxies, Consul and k6
  * @typedef {'base' | 'start' | 'test'} Purpose
  */
 
@@ -24,13 +31,13 @@ import { MIN_GO_VERSION, NODE_VERSION, UWS_MIN_GLIBC, compareVersions, nodeFits 
  * @property {string | null} goVersion of the go command on the PATH
  * @property {boolean} redisGiven `REDIS_URL` names a Redis to use
  * @property {boolean} workerGiven `MEDIASOUP_WORKER_BIN` names a worker to use
- * @property {{ node: boolean, dependencies: boolean, worker: boolean, k6: boolean, web: boolean, nodeUsesOwnGlibc: boolean }} ready
+ * @property {{ node: boolean, dependencies: boolean, worker: boolean, consul: boolean, k6: boolean, web: boolean, nodeUsesOwnGlibc: boolean }} ready
  * @property {boolean} hasWebApp there is something to build in `web/`
  */
 
 /**
  * @typedef {{ id: 'packages', title: string, detail: string, packages: string[] }
- *   | { id: 'node' | 'dependencies' | 'worker' | 'k6' | 'web', title: string, detail: string }
+ *   | { id: 'node' | 'dependencies' | 'worker' | 'consul' | 'k6' | 'web', title: string, detail: string }
  *   | { id: 'glibc', title: string, detail: string }} Step
  */
 
@@ -102,6 +109,10 @@ export function planSetup(facts, purpose) {
       detail: facts.workerGiven ? 'checking the one in MEDIASOUP_WORKER_BIN' : 'looking for a prebuilt one',
     });
   }
+  if (purposeIncludes(purpose, 'test') && !facts.ready.consul) {
+    refuseWithoutConsul(facts);
+    steps.push({ id: 'consul', title: 'Consul', detail: `fetching Debian ${CONSUL_SUITE}'s` });
+  }
   if (purposeIncludes(purpose, 'test') && !facts.ready.k6) {
     const ownGo = facts.goVersion !== null && compareVersions(facts.goVersion, MIN_GO_VERSION) >= 0;
     steps.push({ id: 'k6', title: 'k6', detail: ownGo ? 'building' : 'fetching Go, then building' });
@@ -162,6 +173,18 @@ function refuseUnsupported(facts) {
         `Use an x64 or arm64 machine.`,
     );
   }
+}
+
+/**
+ * Debian's package needs glibc, and Debian's keyring to vouch for it.
+ * @param {Facts} facts
+ */
+function refuseWithoutConsul(facts) {
+  if (facts.isDebian && facts.hasApt && facts.libc.kind === 'glibc') return;
+  throw new SetupError(
+    `The tests start Consul agents, and this machine has no \`consul\` on the PATH and no Debian to take one from.\n` +
+      `Install Consul (https://developer.hashicorp.com/consul/install), then try again.`,
+  );
 }
 
 /**

@@ -20,6 +20,7 @@ const bareDebian12: Facts = {
     node: false,
     dependencies: false,
     worker: false,
+    consul: false,
     k6: false,
     web: false,
     nodeUsesOwnGlibc: false,
@@ -39,7 +40,15 @@ const everyProgram = {
 const allReady: Facts = {
   ...bareDebian12,
   programs: everyProgram,
-  ready: { node: true, dependencies: true, worker: true, k6: true, web: true, nodeUsesOwnGlibc: true },
+  ready: {
+    node: true,
+    dependencies: true,
+    worker: true,
+    consul: true,
+    k6: true,
+    web: true,
+    nodeUsesOwnGlibc: true,
+  },
 };
 
 const ids = (facts: Facts, purpose: Purpose) => planSetup(facts, purpose).map(({ id }) => id);
@@ -52,6 +61,7 @@ describe('planSetup', () => {
       'glibc',
       'dependencies',
       'worker',
+      'consul',
       'k6',
       'web',
     ]);
@@ -113,6 +123,12 @@ describe('planSetup', () => {
     }
   });
 
+  it('fetches Consul for the tests only, and not where the machine has one', () => {
+    const without = { ...allReady, ready: { ...allReady.ready, consul: false } };
+    expect(ids(without, 'test')).toEqual(['consul']);
+    expect(ids(without, 'start')).toEqual([]);
+  });
+
   it('skips the web app while there is none', () => {
     expect(ids({ ...allReady, hasWebApp: false, ready: { ...allReady.ready, web: false } }, 'start')).toEqual(
       [],
@@ -140,6 +156,12 @@ describe('a machine that cannot be made ready', () => {
   it('is told what to install where there is no apt', () => {
     expect(refusal({ ...bareDebian12, hasApt: false }, 'start')).toContain('redis-server');
     expect(refusal({ ...bareDebian12, platform: 'darwin', hasApt: false }, 'start')).toContain('Homebrew');
+  });
+
+  it('is told of Consul where Debian’s does not fit', () => {
+    const without = { ...allReady, ready: { ...allReady.ready, consul: false } };
+    expect(refusal({ ...without, isDebian: false }, 'test')).toContain('Install Consul');
+    expect(refusal({ ...without, libc: { kind: 'musl', version: '' } }, 'test')).toContain('Install Consul');
   });
 
   it('is told what it would take where the platform is not supported', () => {

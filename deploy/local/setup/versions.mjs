@@ -19,6 +19,12 @@ export const UWS_MIN_GLIBC = '2.38';
 /** The Debian suite that a newer glibc is taken from where the machine's is too old. */
 export const GLIBC_SUITE = 'trixie';
 
+/**
+ * The Debian suite that Consul is taken from where the machine has none: the last one that has it. Its package unpacks
+ * and runs on later suites as it is.
+ */
+export const CONSUL_SUITE = 'bullseye';
+
 /** The load generator, built from its Go module. */
 export const K6_VERSION = '1.8.1';
 

@@ -213,6 +213,7 @@ describe('readiness', () => {
   it('[LC4] names every reason', () => {
     const well = {
       isStoreAvailable: () => true,
+      isConsulMissed: () => false,
       liveMediaNodes: () => 1,
       isStopping: () => false,
       isIdTaken: () => false,
@@ -221,10 +222,11 @@ describe('readiness', () => {
     expect(
       reasonsAgainst({
         isStoreAvailable: () => false,
+        isConsulMissed: () => true,
         liveMediaNodes: () => 0,
         isStopping: () => true,
         isIdTaken: () => true,
       }),
-    ).toEqual(['stopping', 'store_unavailable', 'no_media_node', 'id_taken']);
+    ).toEqual(['stopping', 'store_unavailable', 'consul_unavailable', 'no_media_node', 'id_taken']);
   });
 });

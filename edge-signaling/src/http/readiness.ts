@@ -3,6 +3,8 @@ import type { HttpHandler } from './port.ts';
 
 export interface ReadinessQuestion {
   readonly isStoreAvailable: () => boolean;
+  /** Where Consul is not used it is never missed. */
+  readonly isConsulMissed: () => boolean;
   readonly liveMediaNodes: () => number;
   readonly isStopping: () => boolean;
   /** Another living process has this edge's id. */
@@ -14,6 +16,7 @@ export function reasonsAgainst(question: ReadinessQuestion): string[] {
   const reasons: string[] = [];
   if (question.isStopping()) reasons.push('stopping');
   if (!question.isStoreAvailable()) reasons.push('store_unavailable');
+  if (question.isConsulMissed()) reasons.push('consul_unavailable');
   if (question.liveMediaNodes() === 0) reasons.push('no_media_node');
   if (question.isIdTaken()) reasons.push('id_taken');
   return reasons;

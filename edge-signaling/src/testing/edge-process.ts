@@ -13,7 +13,8 @@ export const TEST_API_SECRET = 'an-api-secret-that-only-tests-know-here';
 
 export interface EdgeProcessOptions {
   readonly id: string;
-  readonly redisUrl: string;
+  /** Absent where `settings` name the store. */
+  readonly redisUrl?: string;
   readonly datacenter?: string;
   readonly settings?: Readonly<Record<string, string>>;
 }
@@ -54,7 +55,7 @@ export class EdgeProcess {
         PLENARY_HOST: '127.0.0.1',
         PLENARY_PORT: String(port),
         PLENARY_PUBLIC_URL: this.url,
-        REDIS_URL: options.redisUrl,
+        ...(options.redisUrl === undefined ? {} : { REDIS_URL: options.redisUrl }),
         PLENARY_CLUSTER_SECRET: TEST_CLUSTER_SECRET,
         PLENARY_API_KEYS: `${TEST_API_KEY}:${TEST_API_SECRET}`,
         PLENARY_PARENT_PIPE: '1',

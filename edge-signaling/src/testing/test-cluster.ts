@@ -1,7 +1,7 @@
 import { connectClusterStore, silentLogger } from '@plenary/cluster';
 import type { ClusterStore } from '@plenary/cluster';
 import { startRedisServer } from '@plenary/cluster/testing/redis-server';
-import type { TestRedis } from '@plenary/cluster/testing/redis-server';
+import type { TestRedis, TestStore } from '@plenary/cluster/testing/redis-server';
 import { EdgeProcess, TEST_CLUSTER_SECRET } from './edge-process.ts';
 import { ScriptedMediaNode } from './scripted-media-node.ts';
 import { TestClient } from './test-client.ts';
@@ -11,18 +11,27 @@ import { waitFor } from './wait-for.ts';
 export const TEST_RESUME_WITHIN_MS = 1_500;
 export const TEST_LEASE_MS = 1_500;
 
-/** A real Redis, real edges, and media nodes without media. */
-export class TestCluster {
-  readonly redis: TestRedis;
+interface Shape {
+  readonly edges: number;
+  readonly mediaNodes: number;
+}
+
+/** A real store (one Redis, unless a test asks for another kind), real edges, and media nodes without media. */
+export class TestCluster<Store extends TestStore = TestRedis> {
+  readonly redis: Store;
   readonly store: ClusterStore;
   readonly edges: EdgeProcess[] = [];
   readonly mediaNodes: ScriptedMediaNode[] = [];
   readonly #clients: TestClient[] = [];
 
-  static async start(shape: { readonly edges: number; readonly mediaNodes: number }): Promise<TestCluster> {
-    const redis = await startRedisServer();
+  static async start(shape: Shape): Promise<TestCluster> {
+    return TestCluster.startOn(await startRedisServer(), shape);
+  }
+
+  /** @param redis - a store that runs; it is stopped with the cluster */
+  static async startOn<Store extends TestStore>(redis: Store, shape: Shape): Promise<TestCluster<Store>> {
     const store = connectClusterStore({
-      redisUrl: redis.url,
+      address: redis.address,
       connectionName: 'test',
       logger: silentLogger(),
     });
@@ -38,7 +47,7 @@ export class TestCluster {
     return cluster;
   }
 
-  private constructor(redis: TestRedis, store: ClusterStore) {
+  private constructor(redis: Store, store: ClusterStore) {
     this.redis = redis;
     this.store = store;
   }
@@ -58,8 +67,8 @@ export class TestCluster {
   async addEdge(id: string, settings: Record<string, string> = {}): Promise<EdgeProcess> {
     const edge = await EdgeProcess.start({
       id,
-      redisUrl: this.redis.url,
       settings: {
+        ...this.redis.settings,
         PLENARY_RESUME_WITHIN_MS: String(TEST_RESUME_WITHIN_MS),
         PLENARY_LEASE_MS: String(TEST_LEASE_MS),
         ...settings,

@@ -1,14 +1,1 @@
-/** Waits until a question has an answer. @throws Error that says what was waited for, and what was there instead */
-export async function waitFor<Answer>(
-  what: string,
-  question: () => Answer | undefined | false | Promise<Answer | undefined | false>,
-  withinMs = 10_000,
-): Promise<Answer> {
-  const deadlineMs = performance.now() + withinMs;
-  for (;;) {
-    const answer = await question();
-    if (answer !== undefined && answer !== false) return answer;
-    if (performance.now() > deadlineMs) throw new Error(`Waited ${withinMs} ms for ${what}.`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
+export { waitFor } from '@plenary/cluster/testing/wait-for';

@@ -6,13 +6,16 @@ export interface Summary {
   readonly worst: number;
 }
 
+/** The nearest-rank percentile of values in ascending order: one that was really measured. */
+export function percentile(sorted: readonly number[], share: number): number | undefined {
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)];
+}
+
 /** Nearest-rank percentiles: each figure is one that was really measured. `undefined` for no measurement at all. */
 export function summarise(values: readonly number[]): Summary | undefined {
   const sorted = [...values].sort((left, right) => left - right);
-  const rank = (share: number): number | undefined =>
-    sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)];
-  const p50 = rank(0.5);
-  const p95 = rank(0.95);
+  const p50 = percentile(sorted, 0.5);
+  const p95 = percentile(sorted, 0.95);
   const worst = sorted.at(-1);
   if (p50 === undefined || p95 === undefined || worst === undefined) return undefined;
   return { count: sorted.length, p50, p95, worst };

@@ -1,5 +1,5 @@
 import { PlenaryError, toPlenaryError } from '@plenary/cluster';
-import type { Logger, MediaNodeId, MediaNodeRecord, Registry } from '@plenary/cluster';
+import type { DatacenterId, Logger, MediaNodeId, MediaNodeRecord, Registry } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 
 /** How old the view of the registry may grow, in milliseconds. */
@@ -13,6 +13,8 @@ export class NodeDirectory {
   readonly #metrics: NodeMetrics;
   readonly #logger: Logger;
   #records: ReadonlyMap<MediaNodeId, MediaNodeRecord> = new Map();
+  /** Where each node was last seen, also of those whose lease has lapsed while they still send. */
+  readonly #datacenters = new Map<MediaNodeId, DatacenterId>();
   #refreshing: Promise<void> | undefined;
   #looking: Promise<void> | undefined;
   #refreshedAtMs = -Infinity;
@@ -43,6 +45,11 @@ export class NodeDirectory {
     return record;
   }
 
+  /** Where a node is, or was when it was last seen. @throws PlenaryError `media_unavailable` when it never was */
+  async datacenterOf(mediaNodeId: MediaNodeId): Promise<DatacenterId> {
+    return this.#datacenters.get(mediaNodeId) ?? (await this.find(mediaNodeId)).datacenter;
+  }
+
   /** Reads anew for a node that is missing; who asks too soon after the last reading waits, rather than being sent away. */
   #look(): Promise<void> {
     this.#looking ??= this.#refreshLater().finally(() => {
@@ -70,6 +77,7 @@ export class NodeDirectory {
       const live = await this.#registry.liveMediaNodes();
       // An empty list is what a store says that was emptied by mistake: links to nodes that answer are kept.
       if (live.length > 0) this.#records = new Map(live.map((record) => [record.mediaNodeId, record]));
+      for (const { mediaNodeId, datacenter } of live) this.#datacenters.set(mediaNodeId, datacenter);
       this.#refreshedAtMs = performance.now();
     } catch (thrown) {
       const error = toPlenaryError(thrown);

@@ -47,8 +47,8 @@ export class NodeLinks implements RemoteNodes {
     return opening;
   }
 
-  async datacenterOf(mediaNodeId: MediaNodeId): Promise<DatacenterId> {
-    return (await this.#options.directory.find(mediaNodeId)).datacenter;
+  datacenterOf(mediaNodeId: MediaNodeId): Promise<DatacenterId> {
+    return this.#options.directory.datacenterOf(mediaNodeId);
   }
 
   async close(): Promise<void> {

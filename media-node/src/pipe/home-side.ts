@@ -59,6 +59,6 @@ export interface RemoteNode {
 export interface RemoteNodes {
   /** @throws PlenaryError `media_unavailable` when the node is not alive or does not answer */
   find(mediaNodeId: MediaNodeId): Promise<RemoteNode>;
-  /** Where a node is; opens no link. @throws PlenaryError `media_unavailable` when the node is not alive */
+  /** Where a node is; opens no link. @throws PlenaryError `media_unavailable` when the node is not known */
   datacenterOf(mediaNodeId: MediaNodeId): Promise<DatacenterId>;
 }

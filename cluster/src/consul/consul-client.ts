@@ -1,0 +1,290 @@
+import { EventEmitter } from 'node:events';
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { lookup } from 'node:dns';
+import type { LookupFunction } from 'node:net';
+import Consul from 'consul';
+import { z } from 'zod';
+import { PlenaryError } from '../errors.ts';
+import type { ConsulSettings } from './settings.ts';
+
+/** A request that is not answered within this time counts as failed, in milliseconds. */
+const REQUEST_TIMEOUT_MS = 2_000;
+/** How long Consul may hold a blocking query, in seconds; it adds up to a sixteenth. */
+export const QUERY_WAIT_S = 10;
+const QUERY_TIMEOUT_MS = QUERY_WAIT_S * 1_000 * (1 + 1 / 16) + REQUEST_TIMEOUT_MS;
+
+/** A service as the local agent registers it, with one TTL check of the same id. */
+export interface ServiceDefinition {
+  /** Of the service and of its check; once on the agent. */
+  readonly id: string;
+  readonly name: string;
+  readonly address: string;
+  readonly port: number;
+  readonly meta: Readonly<Record<string, string>>;
+  /** Without a pass for this long the check is critical, in milliseconds. */
+  readonly ttlMs: number;
+}
+
+const CHECK_STATUS = z.enum(['passing', 'warning', 'critical', 'maintenance']);
+
+/** One registered service with its checks, as the servers know it. */
+export interface ServiceInstance {
+  readonly id: string;
+  readonly meta: Readonly<Record<string, string>>;
+  readonly checks: readonly { readonly id: string; readonly status: z.infer<typeof CHECK_STATUS> }[];
+  /** Grows with each registration in its datacenter. */
+  readonly createIndex: number;
+}
+
+/** What a blocking query answered. */
+export interface ServiceReading {
+  /** To be handed in with the next query, which then waits for a change. */
+  readonly index: number;
+  readonly instances: readonly ServiceInstance[];
+}
+
+export interface KeyReading {
+  readonly value: string;
+  /** The session that holds the key as a lock. */
+  readonly session: string | undefined;
+  /** For {@link ConsulClient.compareAndSet}. */
+  readonly index: number;
+}
+
+const SELF = z.object({ Config: z.object({ Datacenter: z.string().min(1) }) });
+const DATACENTERS = z.array(z.string().min(1));
+const SESSION = z.object({ ID: z.string().min(1) });
+const KEY = z.object({
+  Value: z.string().nullable(),
+  Session: z.string().optional(),
+  ModifyIndex: z.number(),
+});
+const SERVICE_REPLY = z.tuple([
+  z.object({ headers: z.object({ 'x-consul-index': z.coerce.number() }) }),
+  z.array(
+    z
+      .object({
+        Service: z.object({
+          ID: z.string(),
+          Meta: z.record(z.string(), z.string()).nullable(),
+          CreateIndex: z.number(),
+        }),
+        Checks: z.array(z.object({ CheckID: z.string(), Status: CHECK_STATUS })),
+      })
+      .transform(({ Service, Checks }): ServiceInstance => ({
+        id: Service.ID,
+        meta: Service.Meta ?? {},
+        createIndex: Service.CreateIndex,
+        checks: Checks.map(({ CheckID, Status }) => ({ id: CheckID, status: Status })),
+      })),
+  ),
+]);
+
+/** An answer of Consul that is no success. */
+const REFUSAL = z.object({ isResponse: z.literal(true), statusCode: z.int(), response: z.unknown() });
+const REFUSAL_TEXT = z.object({
+  body: z.union([z.string(), z.instanceof(Buffer).transform((bytes) => bytes.toString('utf8'))]),
+});
+
+/** How Consul refused, or `undefined` when it did not answer at all. */
+function refusalOf(error: unknown): { readonly status: number; readonly text: string } | undefined {
+  const refusal = REFUSAL.safeParse(error);
+  if (!refusal.success) return undefined;
+  const text = REFUSAL_TEXT.safeParse(refusal.data.response);
+  return { status: refusal.data.statusCode, text: text.success ? text.data.body : '' };
+}
+
+/** Consul does not let this process do what it asked for: its token lacks a right, or is wrong. */
+export class ConsulForbids extends PlenaryError {
+  constructor(cause: unknown) {
+    super('store_unavailable', 'Consul refuses the token.', { cause });
+  }
+}
+
+/** The local agent's check is not there: the agent has restarted, or removed the service. */
+const isUnknownCheck = ({ status, text }: { status: number; text: string }): boolean =>
+  status === 404 || /does not have associated TTL|unknown check/i.test(text);
+
+const isUnknownService = ({ status, text }: { status: number; text: string }): boolean =>
+  status === 404 || /unknown service/i.test(text);
+
+/** Node's `hostname` takes IPv6 without the brackets that a URL has around it; the package hands them on. */
+const lookupHost: LookupFunction = (host, options, callback) => {
+  lookup(host.replace(/^\[(.*)\]$/, '$1'), options, callback);
+};
+
+/**
+ * What Plenary asks of Consul, typed and with deadlines. Every method throws PlenaryError `store_unavailable` when Consul
+ * does not answer, and {@link ConsulForbids} when the token does not suffice.
+ */
+export class ConsulClient {
+  readonly #consul: Consul;
+
+  constructor({ address, token }: ConsulSettings) {
+    const agentOptions = { keepAlive: true, lookup: lookupHost };
+    this.#consul = new Consul({
+      host: address.host,
+      port: address.port,
+      secure: address.secure,
+      agent: address.secure ? new HttpsAgent(agentOptions) : new HttpAgent(agentOptions),
+      ...(token === undefined ? {} : { defaults: { token } }),
+    });
+  }
+
+  /** Ends idle connections. */
+  close(): void {
+    this.#consul.destroy();
+  }
+
+  /** The datacenter of the local agent, by Consul's name. */
+  async datacenter(): Promise<string> {
+    return SELF.parse(await guarded(this.#consul.agent.self({ ...bounded }))).Config.Datacenter;
+  }
+
+  /** All datacenters that are joined, the local one too. */
+  async datacenters(): Promise<readonly string[]> {
+    return DATACENTERS.parse(await guarded(this.#consul.catalog.datacenters({ ...bounded })));
+  }
+
+  /** Registers a service with a check that starts as a warning; a registered one keeps the state of its check. */
+  async registerService(service: ServiceDefinition): Promise<void> {
+    await guarded(
+      this.#consul.agent.service.register({
+        ...bounded,
+        id: service.id,
+        name: service.name,
+        address: service.address,
+        port: service.port,
+        meta: { ...service.meta },
+        check: {
+          name: 'renewed by its announcements',
+          checkid: service.id,
+          ttl: `${service.ttlMs}ms`,
+          timeout: `${service.ttlMs}ms`,
+          status: 'warning',
+          deregistercriticalserviceafter: '60s',
+        },
+      }),
+    );
+  }
+
+  /** Takes a service and its check from the local agent; an agent that has restarted may not know it. */
+  async deregisterService(id: string): Promise<void> {
+    try {
+      await this.#consul.agent.service.deregister({ ...bounded, id });
+    } catch (error) {
+      const refusal = refusalOf(error);
+      if (refusal === undefined || !isUnknownService(refusal)) throw storeError(error);
+    }
+  }
+
+  /** Renews a TTL check. @returns whether the agent knows it */
+  async passCheck(id: string): Promise<boolean> {
+    try {
+      await this.#consul.agent.check.pass({ ...bounded, id });
+      return true;
+    } catch (error) {
+      const refusal = refusalOf(error);
+      if (refusal !== undefined && isUnknownCheck(refusal)) return false;
+      throw storeError(error);
+    }
+  }
+
+  /** A session that ends when the check is critical or the agent's host is lost, and takes its keys along. */
+  async createSession(checkId: string): Promise<string> {
+    const options = {
+      ...bounded,
+      behavior: 'delete' as const,
+      lockdelay: '0s',
+      checks: ['serfHealth', checkId],
+    };
+    return SESSION.parse(await guarded(this.#consul.session.create(options))).ID;
+  }
+
+  async destroySession(id: string): Promise<void> {
+    await guarded(this.#consul.session.destroy({ ...bounded, id }));
+  }
+
+  /** Whether a session has not ended. One that has ended never comes back. */
+  async sessionLives(id: string, dc?: string): Promise<boolean> {
+    const found: unknown = await guarded(this.#consul.session.info({ ...certain, ...inside(dc), id }));
+    return found !== undefined;
+  }
+
+  /** @returns the key, or `undefined` where there is none */
+  async readKey(key: string, dc?: string): Promise<KeyReading | undefined> {
+    const found: unknown = await guarded(this.#consul.kv.get({ ...certain, ...inside(dc), key }));
+    if (found === undefined) return undefined;
+    const { Value, Session, ModifyIndex } = KEY.parse(found);
+    return { value: Value ?? '', session: Session, index: ModifyIndex };
+  }
+
+  /** Takes a key for a session. @returns false where another session holds it */
+  async acquireKey(key: string, value: string, session: string): Promise<boolean> {
+    return isTrue(await guarded(this.#consul.kv.set({ ...bounded, key, value, acquire: session })));
+  }
+
+  /** Sets a key unless it has changed since `index` was read; 0: unless it exists. @returns whether it was set */
+  async compareAndSet(key: string, value: string, index: number): Promise<boolean> {
+    return isTrue(await guarded(this.#consul.kv.set({ ...bounded, key, value, cas: index })));
+  }
+
+  /**
+   * The instances of a service in a datacenter, once there is something newer than `index`, or after
+   * {@link QUERY_WAIT_S} as they are. With index 0 at once.
+   */
+  async serviceInstances(
+    query: { readonly service: string; readonly dc: string; readonly index: number },
+    signal: AbortSignal,
+  ): Promise<ServiceReading> {
+    // The package cancels a request, and gives its headers, by an emitter that is handed in.
+    const context = Object.assign(new EventEmitter(), { includeResponse: true });
+    const cancel = (): void => {
+      context.emit('cancel');
+    };
+    signal.addEventListener('abort', cancel);
+    try {
+      const options = {
+        ...query,
+        wait: `${QUERY_WAIT_S}s`,
+        timeout: query.index === 0 ? REQUEST_TIMEOUT_MS : QUERY_TIMEOUT_MS,
+        ctx: context,
+      };
+      const reply: unknown = await guarded(this.#consul.health.service(options));
+      const [{ headers }, instances] = SERVICE_REPLY.parse(reply);
+      return { index: headers['x-consul-index'], instances };
+    } finally {
+      signal.removeEventListener('abort', cancel);
+    }
+  }
+}
+
+/** Options that every method of the package takes, though its types do not name all of them. */
+interface RequestOptions {
+  readonly timeout: number;
+  readonly consistent?: boolean;
+  readonly token?: string;
+}
+const bounded: RequestOptions = { timeout: REQUEST_TIMEOUT_MS };
+/** Asked of the leader, who asks the other servers whether it still is: for decisions that must not go by old news. */
+const certain: RequestOptions = { ...bounded, consistent: true };
+const inside = (dc: string | undefined): { dc?: string } => (dc === undefined ? {} : { dc });
+
+/** The package gives `undefined` for Consul's `false`, whatever its types say. */
+const isTrue = (answer: unknown): boolean => answer === true;
+
+function storeError(cause: unknown): PlenaryError {
+  if (cause instanceof PlenaryError) return cause;
+  if (refusalOf(cause)?.status === 403) return new ConsulForbids(cause);
+  const text = refusalOf(cause)?.text;
+  return new PlenaryError('store_unavailable', text === undefined ? undefined : `Consul: ${text}`, { cause });
+}
+
+async function guarded<Result>(answer: Promise<Result>): Promise<Result> {
+  try {
+    return await answer;
+  } catch (cause) {
+    throw storeError(cause);
+  }
+}

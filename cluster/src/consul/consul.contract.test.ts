@@ -1,0 +1,446 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { z } from 'zod';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { mintIncarnation } from '../ids.ts';
+import { silentLogger } from '../process/logging.ts';
+import { RedisRegistry } from '../redis/redis-registry.ts';
+import { scriptRunner } from '../redis/run-script.ts';
+import { MemoryRegistry } from '../registry/memory-registry.ts';
+import { describeRegistry } from '../registry/registry.contract.ts';
+import type { MediaNodeRecord, Registry } from '../registry/registry.ts';
+import { startConsulAgent } from '../testing/consul-agent.ts';
+import type { TestConsul } from '../testing/consul-agent.ts';
+import { startRedisServer } from '../testing/redis-server.ts';
+import type { TestRedis } from '../testing/redis-server.ts';
+import { datacenter, edgeRecord, mediaNode, mediaNodeRecord } from '../testing/samples.ts';
+import { Claims } from './claims.ts';
+import { ConsulClient } from './consul-client.ts';
+import { ConsulRegistry } from './consul-registry.ts';
+import { consulAddressSetting } from './settings.ts';
+
+/** Longer than any test runs. */
+const LONG_LEASE_MS = 600_000;
+const SHORT_LEASE_MS = 200;
+
+let agent: TestConsul;
+let redis: TestRedis;
+beforeAll(async () => {
+  [agent, redis] = await Promise.all([startConsulAgent(), startRedisServer()]);
+}, 40_000);
+afterAll(() => Promise.all([agent.stop(), redis.stop()]));
+
+const open = (consul: TestConsul, loads: Registry = new MemoryRegistry()): ConsulRegistry =>
+  new ConsulRegistry({
+    consul: { address: consulAddressSetting.parse(consul.address), token: undefined },
+    loads,
+    logger: silentLogger(),
+  });
+
+const AGENT_SERVICES = z.record(z.string(), z.object({ Meta: z.record(z.string(), z.string()) }));
+
+async function servicesOf(consul: TestConsul): Promise<z.infer<typeof AGENT_SERVICES>> {
+  return AGENT_SERVICES.parse(await consul.ask('GET', '/v1/agent/services'));
+}
+
+/** Leaves the agent as a new one is. */
+async function clean(consul: TestConsul): Promise<void> {
+  for (const id of Object.keys(await servicesOf(consul))) {
+    await consul.ask('PUT', `/v1/agent/service/deregister/${encodeURIComponent(id)}`);
+  }
+  await consul.ask('DELETE', '/v1/kv/plenary/?recurse=true');
+}
+
+async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
+  const deadlineMs = performance.now() + 15_000;
+  while (!(await holds())) {
+    if (performance.now() > deadlineMs) throw new Error(`Still waiting for ${what}.`);
+    await sleep(20);
+  }
+}
+
+/**
+ * Makes the agent end a held lease by itself: its last renewal is for a short time only. On a machine so slow that it is
+ * over before Consul has answered, the answer is that; the lease has lapsed then too.
+ */
+async function letLapse(registry: Registry, record: MediaNodeRecord): Promise<void> {
+  try {
+    await registry.announceMediaNode(record, SHORT_LEASE_MS);
+  } catch (fault) {
+    expect(fault).toMatchObject({ code: 'store_unavailable' });
+  }
+}
+
+const idsOf = async (registry: Registry): Promise<string[]> => [
+  ...(await registry.liveMediaNodes()).map((node) => node.mediaNodeId),
+  ...(await registry.liveEdges()).map((edge) => edge.edgeId),
+];
+
+describeRegistry('Consul', async () => {
+  const connection = new Redis(redis.url, { maxRetriesPerRequest: 0 });
+  await connection.flushall();
+  const registry = open(agent, new RedisRegistry(scriptRunner(connection), expect.unreachable));
+  // The agent's TTLs run by its own clock, which cannot be set. What their end does can be asked for, and is for those
+  // that would have ended: no test then depends on how fast this machine is.
+  const passTime = async (byMs: number): Promise<void> => {
+    const lapsed: string[] = [];
+    for (const [id, { Meta }] of Object.entries(await servicesOf(agent))) {
+      if (Number(Meta['lease-ms']) > byMs) continue;
+      await agent.ask('PUT', `/v1/agent/check/fail/${encodeURIComponent(id)}`);
+      lapsed.push(Meta['id'] ?? '');
+    }
+    await until('the lapsed to be gone', async () => {
+      const live = await idsOf(registry);
+      return !lapsed.some((id) => live.includes(id));
+    });
+  };
+  const close = async (): Promise<void> => {
+    registry.close();
+    connection.disconnect();
+    await clean(agent);
+  };
+  return { registry, passTime, close };
+});
+
+describe('registry (Consul)', () => {
+  const opened: ConsulRegistry[] = [];
+  const enter = (loads?: Registry, consul = agent): ConsulRegistry => {
+    const registry = open(consul, loads);
+    opened.push(registry);
+    return registry;
+  };
+  let registry: ConsulRegistry;
+  beforeEach(() => {
+    registry = enter();
+  });
+  afterEach(async () => {
+    for (const registryOfTest of opened.splice(0)) registryOfTest.close();
+    await clean(agent);
+  });
+
+  it('[CO1] a lease lapses by itself at the agent when nobody renews it, and takes its claims along', async () => {
+    const record = mediaNodeRecord('node-a');
+    await registry.announceMediaNode(record, LONG_LEASE_MS);
+    await registry.announceMediaNode(
+      mediaNodeRecord('node-b', { portSlice: { firstPort: 21_000, lastPort: 21_099 } }),
+      LONG_LEASE_MS,
+    );
+    expect(await idsOf(registry)).toEqual(['node-a', 'node-b']);
+    await letLapse(registry, record);
+    await until('node-a to lapse', async () => (await idsOf(registry)).join() === 'node-b');
+    const successor = mediaNodeRecord('node-a');
+    expect(await enter().announceMediaNode(successor, LONG_LEASE_MS)).toEqual({ refused: null });
+    expect(await idsOf(registry)).toContain('node-a');
+  });
+
+  it('[CO1] who lets its lease lapse and finds its ports taken is refused, and not listed beside the new owner', async () => {
+    const [late, heir] = [mediaNodeRecord('node-a'), mediaNodeRecord('node-b')];
+    await registry.announceMediaNode(late, LONG_LEASE_MS);
+    await letLapse(registry, late);
+    await until('the lease to lapse', async () => (await idsOf(registry)).length === 0);
+    expect(await enter().announceMediaNode(heir, LONG_LEASE_MS)).toEqual({ refused: null });
+    expect(await registry.announceMediaNode(late, LONG_LEASE_MS)).toMatchObject({
+      refused: 'port_slice_overlap',
+      by: 'node-b',
+    });
+    expect(await idsOf(registry)).toEqual(['node-b']);
+  });
+
+  it('[CO2] of many that claim one id, or overlapping ports of one address, at once exactly one wins', async () => {
+    const rivals = Array.from({ length: 8 }, () => enter());
+    const byId = await Promise.all(
+      rivals.map(async (rival) => rival.announceEdge(edgeRecord('edge-a'), LONG_LEASE_MS)),
+    );
+    expect(byId.filter(({ refused }) => refused === null)).toHaveLength(1);
+    expect(byId.filter(({ refused }) => refused === 'id_taken')).toHaveLength(7);
+    const byPorts = await Promise.all(
+      rivals.map(async (rival, index) => {
+        const portSlice = { firstPort: 20_000 + index, lastPort: 20_010 + index };
+        return rival.announceMediaNode(mediaNodeRecord(`node-${index}`, { portSlice }), LONG_LEASE_MS);
+      }),
+    );
+    const [owner, ...others] = await registry.liveMediaNodes();
+    expect(others).toEqual([]);
+    for (const result of byPorts.filter(({ refused }) => refused !== null)) {
+      expect(result).toMatchObject({ refused: 'port_slice_overlap', by: owner?.mediaNodeId });
+    }
+    expect(byPorts.filter(({ refused }) => refused === null)).toHaveLength(1);
+  });
+
+  it('[CO2] who reads the slices of an address before another one enters its own is refused all the same', async () => {
+    const client = new ConsulClient({ address: consulAddressSetting.parse(agent.address), token: undefined });
+    const sessionOf = async (id: string): Promise<string> => {
+      const service = {
+        id,
+        name: 'plenary-media-node',
+        address: '',
+        port: 1,
+        meta: {},
+        ttlMs: LONG_LEASE_MS,
+      };
+      await client.registerService(service);
+      let session = '';
+      await until('the servers to know the check', async () =>
+        client.createSession(id).then(
+          (created) => {
+            session = created;
+            return true;
+          },
+          () => false,
+        ),
+      );
+      return session;
+    };
+    const [early, late] = [await sessionOf('early'), await sessionOf('late')];
+    const ports = { announcedAddress: '192.0.2.9', portSlice: { firstPort: 20_000, lastPort: 20_099 } };
+    const claims = new Claims(client, expect.unreachable);
+    let isOvertaken = false;
+    const overtaken = new Claims(
+      {
+        readKey: async (key, dc) => client.readKey(key, dc),
+        acquireKey: async (key, value, session) => client.acquireKey(key, value, session),
+        sessionLives: async (id, dc) => client.sessionLives(id, dc),
+        destroySession: async (id) => client.destroySession(id),
+        compareAndSet: async (key, value, index) => {
+          if (!isOvertaken) {
+            isOvertaken = true;
+            const first = await claims.claimSlice({ mediaNodeId: mediaNode('node-a'), ...ports }, early);
+            expect(first).toEqual({ refused: null });
+          }
+          return client.compareAndSet(key, value, index);
+        },
+      },
+      expect.unreachable,
+    );
+    expect(await overtaken.claimSlice({ mediaNodeId: mediaNode('node-b'), ...ports }, late)).toEqual({
+      refused: 'port_slice_overlap',
+      by: mediaNode('node-a'),
+      portSlice: ports.portSlice,
+    });
+    client.close();
+  });
+
+  it('[CO2] nothing is left of who is refused, and of who withdraws', async () => {
+    const record = mediaNodeRecord('node-a');
+    await registry.announceMediaNode(record, LONG_LEASE_MS);
+    const rival = enter();
+    await rival.announceMediaNode(mediaNodeRecord('node-a'), LONG_LEASE_MS);
+    await rival.announceMediaNode(mediaNodeRecord('node-b'), LONG_LEASE_MS);
+    expect(Object.keys(await servicesOf(agent))).toHaveLength(1);
+    expect(await agent.ask('GET', '/v1/session/list')).toHaveLength(1);
+    await registry.withdrawMediaNode(record.mediaNodeId, record.incarnation);
+    expect(Object.keys(await servicesOf(agent))).toEqual([]);
+    expect(await agent.ask('GET', '/v1/session/list')).toEqual([]);
+    expect(await agent.ask('GET', '/v1/kv/plenary/?keys=true')).toEqual(['plenary/slices/127.0.0.1']);
+    expect(await agent.ask('GET', '/v1/kv/plenary/slices/127.0.0.1?raw=true')).toEqual([]);
+  });
+
+  it('[CO3] renewals write nothing to Consul, whatever the load does', async () => {
+    const loads = new MemoryRegistry();
+    const announcer = enter(loads);
+    const record = mediaNodeRecord('node-a');
+    await announcer.announceMediaNode(record, LONG_LEASE_MS);
+    const lastWrite = async (): Promise<number> => {
+      const { Stats } = z
+        .object({ Stats: z.object({ raft: z.object({ last_log_index: z.coerce.number() }) }) })
+        .parse(await agent.ask('GET', '/v1/agent/self'));
+      return Stats.raft.last_log_index;
+    };
+    const before = await lastWrite();
+    for (let peerCount = 1; peerCount <= 20; peerCount += 1) {
+      const load = { workerCpu: peerCount / 100, controlCpu: 0 };
+      await announcer.announceMediaNode({ ...record, load, peerCount }, LONG_LEASE_MS);
+    }
+    expect(await lastWrite()).toBe(before);
+    expect(await enter(loads).liveMediaNodes()).toMatchObject([{ load: { workerCpu: 0.2 }, peerCount: 20 }]);
+  });
+
+  it('[CO3] while the channel of the loads is away the last ones count, and everything else goes on', async () => {
+    const ownRedis = await startRedisServer();
+    const connection = new Redis(ownRedis.url, { maxRetriesPerRequest: 0, enableOfflineQueue: false });
+    connection.on('error', () => undefined);
+    const loads = new RedisRegistry(scriptRunner(connection), expect.unreachable);
+    await until('the channel', () => Promise.resolve(connection.status === 'ready'));
+    const both = enter(loads);
+    const record = mediaNodeRecord('node-a', { peerCount: 7 });
+    await both.announceMediaNode(record, LONG_LEASE_MS);
+    expect(await both.liveMediaNodes()).toEqual([record]);
+    await ownRedis.stop();
+    const draining = { ...record, state: 'draining' as const, peerCount: 8 };
+    expect(await both.announceMediaNode(draining, LONG_LEASE_MS)).toEqual({ refused: null });
+    expect(await both.liveMediaNodes()).toEqual([{ ...draining, peerCount: 7 }]);
+    connection.disconnect();
+  });
+
+  it('[CO4] services carry datacenter, address, slice, version, incarnation and state as metadata', async () => {
+    const record = mediaNodeRecord('node-a', { announcedAddress: '2001:db8::1' });
+    await registry.announceMediaNode(record, LONG_LEASE_MS);
+    const [service] = Object.values(
+      z
+        .record(z.string(), z.looseObject({ Service: z.string() }))
+        .parse(await agent.ask('GET', '/v1/agent/services')),
+    );
+    expect(service).toMatchObject({
+      Service: 'plenary-media-node',
+      Address: '127.0.0.1',
+      Port: 3100,
+      Meta: {
+        datacenter: 'gra',
+        'announced-address': '2001:db8::1',
+        'first-port': '20000',
+        'last-port': '20099',
+        version: String(record.controlVersion),
+        incarnation: record.incarnation,
+        state: 'serving',
+      },
+    });
+    expect(await registry.liveMediaNodes()).toEqual([record]);
+  });
+
+  it('[CO4] what is malformed in the catalog is skipped and reported once', async () => {
+    const logger = silentLogger();
+    const reported = vi.spyOn(logger, 'error');
+    registry.close();
+    registry = new ConsulRegistry({
+      consul: { address: consulAddressSetting.parse(agent.address), token: undefined },
+      loads: new MemoryRegistry(),
+      logger,
+    });
+    opened.push(registry);
+    const id = 'plenary-edge:foreign';
+    await agent.ask('PUT', '/v1/agent/service/register', {
+      ID: id,
+      Name: 'plenary-edge',
+      Meta: { id: '../..' },
+      Check: { CheckID: id, TTL: '600s', Status: 'passing' },
+    });
+    await registry.announceEdge(edgeRecord('edge-a'), LONG_LEASE_MS);
+    expect(await idsOf(registry)).toEqual(['edge-a']);
+    expect(await idsOf(registry)).toEqual(['edge-a']);
+    expect(reported).toHaveBeenCalledOnce();
+  });
+
+  it('[CO5] with the agent away nothing can be read or announced; back and empty, all is as before', async () => {
+    const own = await startConsulAgent('own');
+    try {
+      const cutOff = enter(undefined, own);
+      const record = mediaNodeRecord('node-a');
+      await cutOff.announceMediaNode(record, LONG_LEASE_MS);
+      expect(cutOff.availability.isAvailable()).toBe(true);
+      await own.kill();
+      await until('the loss to be noticed', () => Promise.resolve(!cutOff.availability.isAvailable()));
+      await expect(cutOff.liveMediaNodes()).rejects.toMatchObject({ code: 'store_unavailable' });
+      await expect(cutOff.announceMediaNode(record, LONG_LEASE_MS)).rejects.toMatchObject({
+        code: 'store_unavailable',
+      });
+      await own.restart();
+      await until('the return', () => Promise.resolve(cutOff.availability.isAvailable()));
+      expect(await cutOff.announceMediaNode(record, LONG_LEASE_MS)).toEqual({ refused: null });
+      expect(await cutOff.liveMediaNodes()).toEqual([record]);
+      await cutOff.withdrawMediaNode(record.mediaNodeId, mintIncarnation());
+      expect(await idsOf(cutOff)).toEqual(['node-a']);
+    } finally {
+      await own.stop();
+    }
+  }, 60_000);
+});
+
+describe('registry (Consul with ACLs)', () => {
+  const managementToken = '7f1d0f5c-31b0-4a3f-9c0f-2a5b1f6d8e11';
+  let guarded: TestConsul;
+  beforeAll(async () => {
+    guarded = await startConsulAgent('acl', { managementToken });
+  }, 40_000);
+  afterAll(() => guarded.stop());
+
+  const openWith = (token: string | undefined): ConsulRegistry =>
+    new ConsulRegistry({
+      consul: { address: consulAddressSetting.parse(guarded.address), token },
+      loads: new MemoryRegistry(),
+      logger: silentLogger(),
+    });
+
+  it('[CO7] the policy in deploy/consul is enough to announce, to claim, to read and to withdraw', async () => {
+    const Rules = readFileSync(
+      join(import.meta.dirname, '../../../deploy/consul/plenary-policy.hcl'),
+      'utf8',
+    );
+    await until('the ACLs to be there', async () =>
+      guarded.ask('PUT', '/v1/acl/policy', { Name: 'plenary', Rules }).then(
+        () => true,
+        () => false,
+      ),
+    );
+    const { SecretID } = z
+      .object({ SecretID: z.string() })
+      .parse(await guarded.ask('PUT', '/v1/acl/token', { Policies: [{ Name: 'plenary' }] }));
+    const registry = openWith(SecretID);
+    const [node, edge] = [mediaNodeRecord('node-a'), edgeRecord('edge-a')];
+    expect(await registry.announceMediaNode(node, LONG_LEASE_MS)).toEqual({ refused: null });
+    expect(await registry.announceEdge(edge, LONG_LEASE_MS)).toEqual({ refused: null });
+    expect(await registry.announceMediaNode(mediaNodeRecord('node-b'), LONG_LEASE_MS)).toMatchObject({
+      refused: 'port_slice_overlap',
+    });
+    expect([await registry.liveMediaNodes(), await registry.liveEdges()]).toEqual([[node], [edge]]);
+    await registry.withdrawMediaNode(node.mediaNodeId, node.incarnation);
+    expect(await idsOf(registry)).toEqual(['edge-a']);
+    registry.close();
+  });
+
+  it('[CO7] without a token that suffices nobody is announced, and the refusal says so', async () => {
+    const registry = openWith(undefined);
+    await expect(registry.announceMediaNode(mediaNodeRecord('node-a'), LONG_LEASE_MS)).rejects.toThrow(
+      /refuses the token/,
+    );
+    registry.close();
+  });
+});
+
+describe('registry (Consul, two WAN-joined datacenters)', () => {
+  let far: TestConsul;
+  let here: ConsulRegistry;
+  let there: ConsulRegistry;
+  beforeAll(async () => {
+    far = await startConsulAgent('sbg');
+    await agent.joinWan(far);
+    [here, there] = [open(agent), open(far)];
+  }, 60_000);
+  afterAll(async () => {
+    here.close();
+    there.close();
+    await clean(agent);
+    await far.stop();
+  });
+  const fromSbg = { datacenter: datacenter('sbg'), announcedAddress: '192.0.2.1' };
+
+  it('[CO6] a node announced in one is seen in the other, and so is its end', async () => {
+    const [near, distant] = [mediaNodeRecord('node-gra'), mediaNodeRecord('node-sbg', fromSbg)];
+    await here.announceMediaNode(near, LONG_LEASE_MS);
+    await there.announceMediaNode(distant, LONG_LEASE_MS);
+    await until('each to see both', async () => {
+      const lists = [await here.liveMediaNodes(), await there.liveMediaNodes()];
+      return lists.every((nodes) => nodes.map((node) => node.mediaNodeId).join() === 'node-gra,node-sbg');
+    });
+    expect(await here.liveMediaNodes()).toEqual([near, distant]);
+    // Its announcer is gone: nobody renews it any more.
+    await letLapse(there, distant);
+    await until('its death to be known', async () => (await idsOf(here)).join() === 'node-gra');
+  });
+
+  it('[CO6] an id, or ports of one address, that a node in the other holds are refused', async () => {
+    const owner = mediaNodeRecord('node-a', fromSbg);
+    await there.announceMediaNode(owner, LONG_LEASE_MS);
+    await until('it to be seen', async () => (await idsOf(here)).includes('node-a'));
+    const namesake = mediaNodeRecord('node-a', { announcedAddress: '192.0.2.7' });
+    expect(await here.announceMediaNode(namesake, LONG_LEASE_MS)).toEqual({ refused: 'id_taken' });
+    const overlapping = mediaNodeRecord('node-c', { announcedAddress: '192.0.2.1' });
+    expect(await here.announceMediaNode(overlapping, LONG_LEASE_MS)).toEqual({
+      refused: 'port_slice_overlap',
+      by: mediaNode('node-a'),
+      portSlice: owner.portSlice,
+    });
+    expect(await idsOf(here)).not.toContain('node-c');
+  });
+});

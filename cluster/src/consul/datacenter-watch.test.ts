@@ -1,0 +1,92 @@
+import { describe, expect, it, vi } from 'vitest';
+import { ManualClock } from '../clock.ts';
+import { PlenaryError } from '../errors.ts';
+import type { ServiceReading } from './consul-client.ts';
+import { DATACENTER_SILENT_MS, DatacenterWatch } from './datacenter-watch.ts';
+
+const SERVICE = 'plenary-media-node';
+
+/** A Consul whose answers the test gives, one after the other, for one service; the other one has none to give. */
+function scriptedConsul() {
+  const asked: number[] = [];
+  const pending: { answer(reading: ServiceReading): void; fail(fault: unknown): void }[] = [];
+  const client = {
+    serviceInstances: async ({
+      service,
+      index,
+    }: {
+      service: string;
+      index: number;
+    }): Promise<ServiceReading> => {
+      if (service !== SERVICE)
+        return index === 0 ? { index: 1, instances: [] } : new Promise(() => undefined);
+      asked.push(index);
+      return new Promise((resolve, reject) => {
+        pending.push({ answer: resolve, fail: reject });
+      });
+    },
+  };
+  const next = async () => vi.waitUntil(() => pending.shift(), { interval: 5, timeout: 4_000 });
+  return { client, asked, next };
+}
+
+const instance = (id: string) => ({ id, meta: {}, checks: [], createIndex: 1 });
+
+function watch(client: ReturnType<typeof scriptedConsul>['client']) {
+  const clock = new ManualClock();
+  const faults: unknown[] = [];
+  const watched = new DatacenterWatch({
+    client,
+    datacenter: 'sbg',
+    clock,
+    onNews: () => undefined,
+    onFault: (fault) => faults.push(fault),
+  });
+  return { watched, clock, faults };
+}
+
+describe('following a datacenter', () => {
+  it('[CO6] each query waits for what is newer than the last answer; an index that goes back starts anew', async () => {
+    const consul = scriptedConsul();
+    const { watched } = watch(consul.client);
+    (await consul.next()).answer({ index: 40, instances: [instance('a')] });
+    (await consul.next()).answer({ index: 41, instances: [instance('a'), instance('b')] });
+    (await consul.next()).answer({ index: 7, instances: [instance('c')] });
+    await consul.next();
+    expect(consul.asked).toEqual([0, 40, 41, 0]);
+    expect(watched.instances('media-node')).toEqual([instance('c')]);
+    expect(watched.isAnswering).toBe(true);
+    watched.close();
+  });
+
+  it('[CO6] a failure is told once and keeps what was known; the next query is answered at once', async () => {
+    const consul = scriptedConsul();
+    const { watched, faults } = watch(consul.client);
+    (await consul.next()).answer({ index: 40, instances: [instance('a')] });
+    (await consul.next()).fail(new PlenaryError('store_unavailable'));
+    (await consul.next()).fail(new PlenaryError('store_unavailable'));
+    expect(watched.isAnswering).toBe(false);
+    expect(watched.instances('media-node')).toEqual([instance('a')]);
+    (await consul.next()).answer({ index: 40, instances: [instance('a')] });
+    await consul.next();
+    expect(watched.isAnswering).toBe(true);
+    expect(consul.asked).toEqual([0, 40, 0, 0, 40]);
+    expect(faults).toHaveLength(1);
+    watched.close();
+  });
+
+  it('[CO6] one that has been silent for longer than a quiet one may be is lost, until it answers', async () => {
+    const consul = scriptedConsul();
+    const { watched, clock } = watch(consul.client);
+    (await consul.next()).answer({ index: 40, instances: [] });
+    const second = await consul.next();
+    clock.advance(DATACENTER_SILENT_MS);
+    expect(watched.isLost).toBe(false);
+    clock.advance(1);
+    expect(watched.isLost).toBe(true);
+    second.answer({ index: 40, instances: [] });
+    await consul.next();
+    expect(watched.isLost).toBe(false);
+    watched.close();
+  });
+});

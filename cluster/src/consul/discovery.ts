@@ -1,0 +1,143 @@
+import type { Clock } from '../clock.ts';
+import { PlenaryError } from '../errors.ts';
+import { Availability } from './availability.ts';
+import type { ConsulClient, ServiceInstance } from './consul-client.ts';
+import { DatacenterWatch, pause } from './datacenter-watch.ts';
+import type { ServiceKind } from './services.ts';
+
+/** How often the local agent is asked which datacenters there are: also how its loss is noticed when it only hangs. */
+const DATACENTERS_EVERY_MS = 1_000;
+/** How long a reader waits for the first answers after the start, in milliseconds. */
+const FIRST_ANSWERS_MS = 2_000;
+
+export interface DiscoverySettings {
+  readonly client: ConsulClient;
+  readonly clock: Clock;
+  /** Told once for each loss of a datacenter or of the agent. */
+  readonly onFault: (fault: unknown, datacenter: string | undefined) => void;
+}
+
+/** Our services in all WAN-joined datacenters, as Consul tells them. */
+export class Discovery {
+  /** Whether the local agent answers, and its datacenter's servers do. */
+  readonly availability = new Availability();
+  readonly #settings: DiscoverySettings;
+  readonly #watches = new Map<string, DatacenterWatch>();
+  readonly #ending = new AbortController();
+  readonly #waiting = new Set<() => void>();
+  #own: string | undefined;
+  #agentAnswers: boolean | undefined;
+
+  constructor(settings: DiscoverySettings) {
+    this.#settings = settings;
+    void this.#followDatacenters();
+  }
+
+  /** The datacenters beside the own one that answer. */
+  otherDatacenters(): readonly string[] {
+    return [...this.#watches]
+      .filter(([name, watch]) => name !== this.#own && watch.isAnswering)
+      .map(([name]) => name);
+  }
+
+  /**
+   * The instances of a service in every datacenter that is not lost, alive or not.
+   * @throws PlenaryError `store_unavailable` while the local agent, or its servers, do not answer
+   */
+  async instances(kind: ServiceKind): Promise<readonly ServiceInstance[]> {
+    await this.until(() => this.#isSettled(), FIRST_ANSWERS_MS);
+    if (!this.availability.isAvailable()) throw new PlenaryError('store_unavailable', 'Consul is away.');
+    return [...this.#watches]
+      .filter(([name, watch]) => name === this.#own || !watch.isLost)
+      .flatMap(([, watch]) => watch.instances(kind));
+  }
+
+  /** An instance in the own datacenter, as the servers know it. */
+  ownInstance(kind: ServiceKind, id: string): ServiceInstance | undefined {
+    const own = this.#own === undefined ? undefined : this.#watches.get(this.#own);
+    return own?.instances(kind).find((instance) => instance.id === id);
+  }
+
+  /** Waits until a condition on what is known holds. @returns false when it did not within the time */
+  async until(condition: () => boolean, withinMs: number): Promise<boolean> {
+    if (condition()) return true;
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    const look = (): void => {
+      if (condition()) resolve(true);
+    };
+    const timer = setTimeout(() => {
+      resolve(condition());
+    }, withinMs);
+    this.#waiting.add(look);
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(timer);
+      this.#waiting.delete(look);
+    }
+  }
+
+  close(): void {
+    this.#ending.abort();
+    for (const watch of this.#watches.values()) watch.close();
+    this.availability.close();
+  }
+
+  #isSettled(): boolean {
+    return (
+      this.#agentAnswers === false ||
+      (this.#watches.size > 0 && [...this.#watches.values()].every((watch) => watch.isSettled))
+    );
+  }
+
+  /** Never rejects. */
+  async #followDatacenters(): Promise<void> {
+    const { client, onFault } = this.#settings;
+    const { signal } = this.#ending;
+    while (!signal.aborted) {
+      try {
+        this.#own ??= await client.datacenter();
+        this.#reconcile(await client.datacenters());
+        this.#agentAnswers = true;
+      } catch (fault) {
+        if (this.#agentAnswers !== false && !signal.aborted) onFault(fault, undefined);
+        this.#agentAnswers = false;
+      }
+      if (signal.aborted) return;
+      this.#judge();
+      await pause(DATACENTERS_EVERY_MS, signal);
+    }
+  }
+
+  /** Follows each datacenter that is listed; one that is not any more is given up when it has been silent for long. */
+  #reconcile(listed: readonly string[]): void {
+    if (this.#ending.signal.aborted) return;
+    const { client, clock, onFault } = this.#settings;
+    for (const datacenter of listed) {
+      if (this.#watches.has(datacenter)) continue;
+      const watch = new DatacenterWatch({
+        client,
+        datacenter,
+        clock,
+        onNews: () => {
+          this.#judge();
+        },
+        onFault: (fault) => {
+          onFault(fault, datacenter);
+        },
+      });
+      this.#watches.set(datacenter, watch);
+    }
+    for (const [datacenter, watch] of this.#watches) {
+      if (listed.includes(datacenter) || !watch.isLost) continue;
+      watch.close();
+      this.#watches.delete(datacenter);
+    }
+  }
+
+  #judge(): void {
+    const own = this.#own === undefined ? undefined : this.#watches.get(this.#own);
+    this.availability.set(this.#agentAnswers === true && own?.isAnswering === true);
+    for (const look of this.#waiting) look();
+  }
+}

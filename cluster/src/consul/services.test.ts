@@ -1,0 +1,75 @@
+import { describe, expect, it } from 'vitest';
+import { edgeRecord, mediaNodeRecord } from '../testing/samples.ts';
+import type { ServiceInstance } from './consul-client.ts';
+import { EDGE_META, MEDIA_NODE_META, edgeService, isLive, mediaNodeService } from './services.ts';
+
+const LONGEST_META = 512;
+
+describe('services in Consul', () => {
+  it('[CO4] a record comes back as it was but for load and number of peers, within Consul’s limits', () => {
+    const record = mediaNodeRecord('n'.repeat(64), {
+      controlUrl: `http://${'a'.repeat(490)}:3100`,
+      announcedAddress: 'b'.repeat(255),
+      state: 'draining',
+      load: { workerCpu: 0.5, controlCpu: 0.1 },
+      peerCount: 9,
+    });
+    const { meta } = mediaNodeService(record, 5_000);
+    expect(Math.max(...Object.values(meta).map((value) => value.length))).toBeLessThanOrEqual(LONGEST_META);
+    expect(Object.keys(meta).every((key) => /^[a-z-]+$/.test(key))).toBe(true);
+    expect(MEDIA_NODE_META.parse(meta)).toEqual({
+      ...record,
+      load: { workerCpu: 0, controlCpu: 0 },
+      peerCount: 0,
+    });
+    const edge = edgeRecord('edge-a');
+    expect(EDGE_META.parse(edgeService(edge, 5_000).meta)).toEqual(edge);
+  });
+
+  it('[CO4] load and number of peers change nothing of the service', () => {
+    const record = mediaNodeRecord('node-a');
+    const busy = { ...record, load: { workerCpu: 0.9, controlCpu: 0.9 }, peerCount: 500 };
+    expect(mediaNodeService(busy, 5_000)).toEqual(mediaNodeService(record, 5_000));
+  });
+
+  it('[CO4] address and port are those of the control URL, IPv6 without brackets, standard ports filled in', () => {
+    const service = (controlUrl: string) =>
+      mediaNodeService(mediaNodeRecord('node-a', { controlUrl }), 5_000);
+    expect(service('http://[2001:db8::1]:4000')).toMatchObject({ address: '2001:db8::1', port: 4000 });
+    expect(service('https://media.example.org')).toMatchObject({ address: 'media.example.org', port: 443 });
+  });
+
+  it.each<[string, ServiceInstance['checks'], boolean]>([
+    ['its check passes', [{ id: 's', status: 'passing' }], true],
+    ['it was not granted yet', [{ id: 's', status: 'warning' }], false],
+    ['its lease has lapsed', [{ id: 's', status: 'critical' }], false],
+    ['it has no check', [], false],
+    ['only another check passes', [{ id: 'serfHealth', status: 'passing' }], false],
+    [
+      'its host is lost',
+      [
+        { id: 's', status: 'passing' },
+        { id: 'serfHealth', status: 'critical' },
+      ],
+      false,
+    ],
+    [
+      'its host has a warning',
+      [
+        { id: 's', status: 'passing' },
+        { id: 'disk', status: 'warning' },
+      ],
+      true,
+    ],
+    [
+      'it is in maintenance',
+      [
+        { id: 's', status: 'passing' },
+        { id: '_maint', status: 'critical' },
+      ],
+      false,
+    ],
+  ])('[CO1] where %s, %j makes it alive: %s', (_why, checks, alive) => {
+    expect(isLive({ id: 's', meta: {}, createIndex: 1, checks })).toBe(alive);
+  });
+});

@@ -1,0 +1,106 @@
+/** How records of the registry stand in Consul's catalog, as service metadata. */
+import { z } from 'zod';
+import { EDGE_RECORD, MEDIA_NODE_RECORD } from '../registry/registry.ts';
+import type { EdgeRecord, MediaNodeRecord } from '../registry/registry.ts';
+import type { ServiceDefinition, ServiceInstance } from './consul-client.ts';
+
+/** The names of our services in Consul. */
+export const SERVICE_NAMES = { edge: 'plenary-edge', 'media-node': 'plenary-media-node' } as const;
+export type ServiceKind = keyof typeof SERVICE_NAMES;
+export const SERVICE_KINDS: readonly ServiceKind[] = ['edge', 'media-node'];
+
+/**
+ * With the incarnation in it, so that a rival under the same id, on the same agent, replaces nothing before it is found
+ * out.
+ */
+export const serviceId = (kind: ServiceKind, id: string, incarnation: string): string =>
+  `${SERVICE_NAMES[kind]}:${id}:${incarnation}`;
+
+/** The service of a media node. What changes from second to second is not in it: each change costs a raft write. */
+export function mediaNodeService(record: MediaNodeRecord, leaseMs: number): ServiceDefinition {
+  const { mediaNodeId, incarnation, portSlice } = record;
+  return {
+    id: serviceId('media-node', mediaNodeId, incarnation),
+    name: SERVICE_NAMES['media-node'],
+    ...hostAndPort(record.controlUrl),
+    meta: {
+      id: mediaNodeId,
+      incarnation,
+      datacenter: record.datacenter,
+      version: String(record.controlVersion),
+      'control-url': record.controlUrl,
+      'announced-address': record.announcedAddress,
+      'first-port': String(portSlice.firstPort),
+      'last-port': String(portSlice.lastPort),
+      state: record.state,
+      'max-peers': String(record.maxPeers),
+      'lease-ms': String(leaseMs),
+    },
+    ttlMs: leaseMs,
+  };
+}
+
+export function edgeService(record: EdgeRecord, leaseMs: number): ServiceDefinition {
+  return {
+    id: serviceId('edge', record.edgeId, record.incarnation),
+    name: SERVICE_NAMES.edge,
+    ...hostAndPort(record.publicUrl),
+    meta: {
+      id: record.edgeId,
+      incarnation: record.incarnation,
+      datacenter: record.datacenter,
+      'public-url': record.publicUrl,
+      state: record.state,
+      'lease-ms': String(leaseMs),
+    },
+    ttlMs: leaseMs,
+  };
+}
+
+const NUMBER = z.string().regex(/^\d+$/).transform(Number);
+
+/** A media node without what its service does not tell: load and number of peers are zero. */
+export const MEDIA_NODE_META = z
+  .object({ version: NUMBER, 'first-port': NUMBER, 'last-port': NUMBER, 'max-peers': NUMBER })
+  .loose()
+  .transform((meta) => ({
+    mediaNodeId: meta['id'],
+    incarnation: meta['incarnation'],
+    datacenter: meta['datacenter'],
+    controlVersion: meta.version,
+    controlUrl: meta['control-url'],
+    announcedAddress: meta['announced-address'],
+    portSlice: { firstPort: meta['first-port'], lastPort: meta['last-port'] },
+    state: meta['state'],
+    load: { workerCpu: 0, controlCpu: 0 },
+    peerCount: 0,
+    maxPeers: meta['max-peers'],
+  }))
+  .pipe(MEDIA_NODE_RECORD);
+
+export const EDGE_META = z
+  .object({})
+  .loose()
+  .transform((meta) => ({
+    edgeId: meta['id'],
+    incarnation: meta['incarnation'],
+    datacenter: meta['datacenter'],
+    publicUrl: meta['public-url'],
+    state: meta['state'],
+  }))
+  .pipe(EDGE_RECORD);
+
+/**
+ * Whether an instance is alive: its own check passes, and none of its host's is critical. A warning is an announcement
+ * that has not been granted yet.
+ */
+export function isLive({ id, checks }: ServiceInstance): boolean {
+  const own = checks.find((check) => check.id === id);
+  return own?.status === 'passing' && !checks.some(({ status }) => status === 'critical');
+}
+
+function hostAndPort(url: string): { readonly address: string; readonly port: number } {
+  const { hostname, port, protocol } = new URL(url);
+  const standard = protocol === 'https:' ? 443 : 80;
+  return { address: hostname.replace(/^\[(.*)\]$/, '$1'), port: port === '' ? standard : Number(port) };
+}

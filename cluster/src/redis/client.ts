@@ -1,0 +1,74 @@
+/** How each kind of store is connected to. Connections connect again by themselves, for ever. */
+import { Cluster, Redis } from 'ioredis';
+import type { RedisOptions } from 'ioredis';
+import { COMMAND_TIMEOUT_MS } from './deadline.ts';
+import type { StoreAddress } from './store-address.ts';
+
+/** A connection for commands: one Redis, the primary that Sentinels name, or a whole Redis Cluster. */
+export type StoreClient = Redis | Cluster;
+
+const FIRST_RECONNECT_MS = 50;
+const LONGEST_RECONNECT_MS = 1_000;
+
+export const reconnectAfterMs = (attempt: number): number =>
+  Math.min(FIRST_RECONNECT_MS * 2 ** Math.min(attempt, 10), LONGEST_RECONNECT_MS);
+
+type OneServer = Exclude<StoreAddress, { readonly kind: 'cluster' }>;
+type OneCluster = Extract<StoreAddress, { readonly kind: 'cluster' }>;
+
+/** Leaves out what is not given: ioredis takes a property that is `undefined` for a value. */
+function given<Value>(name: string, value: Value | undefined): Record<string, Value> {
+  return value === undefined ? {} : { [name]: value };
+}
+
+/** Opens a connection to one Redis, or to the primary that Sentinels name. */
+export function openServer(address: OneServer, connectionName: string, options: RedisOptions = {}): Redis {
+  const common: RedisOptions = {
+    connectionName,
+    connectTimeout: COMMAND_TIMEOUT_MS,
+    retryStrategy: reconnectAfterMs,
+    // A primary that was made a replica while we held on to it: the right one is found by connecting again.
+    reconnectOnError: (error) => error.message.startsWith('READONLY'),
+    ...options,
+  };
+  if (address.kind === 'single') return new Redis(address.url, common);
+  return new Redis({
+    ...common,
+    role: 'master',
+    name: address.name,
+    sentinels: [...address.sentinels],
+    sentinelRetryStrategy: reconnectAfterMs,
+    sentinelCommandTimeout: COMMAND_TIMEOUT_MS,
+    // Told of a failover, not left to find out: a primary that hangs does not close its connections.
+    failoverDetector: true,
+    ...given('username', address.username),
+    ...given('password', address.password),
+    ...given('sentinelUsername', address.sentinelUsername),
+    ...given('sentinelPassword', address.sentinelPassword),
+    ...(address.tls ? { tls: {}, sentinelTLS: {}, enableTLSForSentinelMode: true } : {}),
+  });
+}
+
+/** Opens connections to a Redis Cluster: one for each of its masters. */
+export function openCluster(
+  address: OneCluster,
+  connectionName: string,
+  options: { readonly shardedSubscribers?: boolean; readonly enableOfflineQueue?: boolean } = {},
+): Cluster {
+  return new Cluster([...address.nodes], {
+    ...options,
+    clusterRetryStrategy: reconnectAfterMs,
+    // An outage of one master is told at once; who asked decides whether to try again.
+    retryDelayOnFailover: 0,
+    retryDelayOnClusterDown: 0,
+    // Names are resolved by each connection itself: with TLS it is the name that the certificate is held against.
+    dnsLookup: (host, done) => done(null, host),
+    redisOptions: {
+      connectionName,
+      connectTimeout: COMMAND_TIMEOUT_MS,
+      ...given('username', address.username),
+      ...given('password', address.password),
+      ...(address.tls ? { tls: {} } : {}),
+    },
+  });
+}

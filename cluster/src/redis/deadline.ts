@@ -1,0 +1,15 @@
+/** A store that does not answer within this time counts as away for that command, in milliseconds. */
+export const COMMAND_TIMEOUT_MS = 2_000;
+
+/** Gives what a promise gives, if that comes in time. @throws Error when it does not */
+export async function within<Result>(promise: Promise<Result>, limitMs: number): Promise<Result> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${limitMs} ms`)), limitMs);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,151 @@
+import type { Redis } from 'ioredis';
+import { openCluster, openServer } from './client.ts';
+import { COMMAND_TIMEOUT_MS, within } from './deadline.ts';
+import type { StoreAddress } from './store-address.ts';
+
+/** A connection of its own for sharded pub/sub, as the Socket.IO adapter needs one to publish and one to subscribe. */
+export interface PubSubConnection {
+  /** @throws Error at once while the store is away, or when it does not answer in time */
+  publish(channel: string, payload: string | Buffer): Promise<unknown>;
+  /** Subscribes, and again after each outage, until `unsubscribe`. What fails on the way is reported, not thrown. */
+  subscribe(channel: string): void;
+  unsubscribe(channel: string): void;
+  onMessage(listener: (channel: Buffer, message: Buffer) => void): void;
+  close(): void;
+}
+
+type ReportFault = (fault: unknown) => void;
+type ReportConnectionError = (error: Error) => void;
+
+export function openPubSub(
+  address: StoreAddress,
+  connectionName: string,
+  onFault: ReportFault,
+  onConnectionError: ReportConnectionError,
+): PubSubConnection {
+  if (address.kind === 'cluster') {
+    const cluster = openCluster(address, connectionName, { shardedSubscribers: true });
+    cluster.on('error', onConnectionError);
+    cluster.on('node error', onConnectionError);
+    return new ClusterPubSub(cluster, onFault);
+  }
+  const redis = openServer(address, connectionName, { maxRetriesPerRequest: null });
+  redis.on('error', onConnectionError);
+  return new ServerPubSub(redis, onFault);
+}
+
+class ServerPubSub implements PubSubConnection {
+  readonly #redis: Redis;
+  readonly #onFault: ReportFault;
+  readonly #wanted = new Set<string>();
+
+  constructor(redis: Redis, onFault: ReportFault) {
+    this.#redis = redis;
+    this.#onFault = onFault;
+    redis.on('ready', () => {
+      for (const channel of this.#wanted) redis.ssubscribe(channel).catch(onFault);
+    });
+  }
+
+  async publish(channel: string, payload: string | Buffer): Promise<unknown> {
+    if (this.#redis.status !== 'ready') throw new Error('The store is away.');
+    return within(this.#redis.spublish(channel, payload), COMMAND_TIMEOUT_MS);
+  }
+
+  subscribe(channel: string): void {
+    this.#wanted.add(channel);
+    if (this.#redis.status === 'ready') this.#redis.ssubscribe(channel).catch(this.#onFault);
+  }
+
+  unsubscribe(channel: string): void {
+    this.#wanted.delete(channel);
+    if (this.#redis.status === 'ready') this.#redis.sunsubscribe(channel).catch(this.#onFault);
+  }
+
+  onMessage(listener: (channel: Buffer, message: Buffer) => void): void {
+    this.#redis.on('smessageBuffer', listener);
+  }
+
+  close(): void {
+    this.#redis.disconnect();
+  }
+}
+
+/** What is used of ioredis' cluster client. */
+export interface ShardedClient {
+  readonly status: string;
+  spublish(channel: string, payload: string | Buffer): Promise<unknown>;
+  ssubscribe(channel: string): Promise<unknown>;
+  sunsubscribe(channel: string): Promise<unknown>;
+  on(event: 'ready' | 'subscribersReady', listener: () => void): unknown;
+  on(event: 'smessageBuffer', listener: (channel: Buffer, message: Buffer) => void): unknown;
+  disconnect(): void;
+}
+
+/**
+ * In a Redis Cluster a channel belongs to a slot as a key does. ioredis keeps a subscribing connection to each master and
+ * follows what it has once taken on when slots or masters change; only what it could not take on, because it knew no
+ * connection for the slot at that moment, is asked for again here.
+ */
+export class ClusterPubSub implements PubSubConnection {
+  readonly #cluster: ShardedClient;
+  readonly #onFault: ReportFault;
+  readonly #wanted = new Set<string>();
+  readonly #takenOn = new Set<string>();
+
+  constructor(cluster: ShardedClient, onFault: ReportFault) {
+    this.#cluster = cluster;
+    this.#onFault = onFault;
+    const askForRest = (): void => {
+      for (const channel of this.#wanted) void this.#take(channel);
+    };
+    cluster.on('ready', askForRest);
+    cluster.on('subscribersReady', askForRest);
+  }
+
+  async publish(channel: string, payload: string | Buffer): Promise<unknown> {
+    // Only what waits for the connection to a single master is queued; that is refused, or made, within the limit.
+    if (this.#cluster.status !== 'ready') throw new Error('The store is away.');
+    return within(this.#cluster.spublish(channel, payload), COMMAND_TIMEOUT_MS);
+  }
+
+  subscribe(channel: string): void {
+    this.#wanted.add(channel);
+    void this.#take(channel);
+  }
+
+  unsubscribe(channel: string): void {
+    this.#wanted.delete(channel);
+    if (!this.#takenOn.delete(channel)) return;
+    void this.#release(channel);
+  }
+
+  onMessage(listener: (channel: Buffer, message: Buffer) => void): void {
+    this.#cluster.on('smessageBuffer', listener);
+  }
+
+  close(): void {
+    this.#cluster.disconnect();
+  }
+
+  async #take(channel: string): Promise<void> {
+    if (this.#cluster.status !== 'ready' || this.#takenOn.has(channel)) return;
+    this.#takenOn.add(channel);
+    try {
+      await this.#cluster.ssubscribe(channel);
+    } catch (fault) {
+      // These two it throws before it notes the channel; any other comes from the connection, and it subscribes again.
+      const isUnknown = fault instanceof TypeError || (fault instanceof Error && fault.name === 'AbortError');
+      if (isUnknown) this.#takenOn.delete(channel);
+      this.#onFault(fault);
+    }
+  }
+
+  async #release(channel: string): Promise<void> {
+    try {
+      await this.#cluster.sunsubscribe(channel);
+    } catch (fault) {
+      this.#onFault(fault);
+    }
+  }
+}

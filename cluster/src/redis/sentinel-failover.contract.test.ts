@@ -1,0 +1,57 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Epoch } from '../protocol/edge-media.ts';
+import { startRedisSentinel } from '../testing/redis-sentinel.ts';
+import type { TestRedisSentinel } from '../testing/redis-sentinel.ts';
+import { edge, mediaNode, peer, request, room } from '../testing/samples.ts';
+import { askServer } from '../testing/redis-process.ts';
+import { connectTestStore } from '../testing/store-contracts.ts';
+import { waitFor } from '../testing/wait-for.ts';
+import type { ClusterStore } from './connect.ts';
+
+const ROOM = room('standup');
+
+let servers: TestRedisSentinel;
+let store: ClusterStore;
+beforeEach(async () => {
+  servers = await startRedisSentinel();
+  store = await connectTestStore(servers.address);
+});
+afterEach(async () => {
+  await store.close();
+  await servers.stop();
+});
+
+const place = async (name: string, replacesEpoch?: Epoch) =>
+  store.rooms.placePeer({
+    roomId: ROOM,
+    peerId: peer(name),
+    requestId: request(`join-${name}`),
+    edgeId: edge('edge-a'),
+    mediaNodeId: mediaNode('node-a'),
+    maxPeers: 1_000,
+    ...(replacesEpoch === undefined ? {} : { replacesEpoch }),
+  });
+
+describe('a failover by Sentinels', () => {
+  it('[ST7] [EP1] is followed, and no epoch after it is as low as one before it, although writes were lost', async () => {
+    const told: boolean[] = [];
+    store.onAvailability((available) => told.push(available));
+    const kept = await place('ann');
+    await askServer(servers.primaryUrl, (redis) => redis.wait(1, 0));
+    await servers.cutReplicaOff();
+    const lost = await place('bob');
+    let moved = await place('ann', kept.epoch);
+    for (let count = 0; count < 100; count += 1) moved = await place('ann', moved.epoch);
+    expect(moved.epoch).toBeGreaterThan(lost.epoch);
+
+    await servers.killPrimary();
+    await expect(place('ann')).rejects.toMatchObject({ code: 'store_unavailable' });
+    await waitFor('the new primary', () => told.length > 1);
+    expect(told).toEqual([false, true]);
+
+    expect(await store.rooms.placementOf(ROOM, peer('bob'))).toBeUndefined();
+    expect(await store.rooms.placementOf(ROOM, peer('ann'))).toEqual(kept);
+    expect((await place('bob')).epoch).toBeGreaterThan(moved.epoch);
+    expect((await place('ann', kept.epoch)).epoch).toBeGreaterThan(moved.epoch);
+  });
+});

@@ -1,0 +1,122 @@
+/** Which store a process uses, as an operator says it: one Redis, a primary found by Sentinels, or a Redis Cluster. */
+import { z } from 'zod';
+import { ConfigError, switchSetting } from '../process/config.ts';
+import type { Environment } from '../process/config.ts';
+
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** How to log in; for one Redis its URL says it. */
+interface Access {
+  readonly username: string | undefined;
+  readonly password: string | undefined;
+  readonly tls: boolean;
+}
+
+export type StoreAddress =
+  | { readonly kind: 'single'; readonly url: string }
+  | (Access & {
+      readonly kind: 'sentinel';
+      readonly sentinels: readonly HostPort[];
+      /** What the Sentinels call the primary. */
+      readonly name: string;
+      readonly sentinelUsername: string | undefined;
+      readonly sentinelPassword: string | undefined;
+    })
+  | (Access & {
+      readonly kind: 'cluster';
+      /** Some of its nodes; the others are learnt from them. */
+      readonly nodes: readonly HostPort[];
+    });
+
+const HOST_PORT = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]{1,253})):(\d{1,5})$/;
+const MAX_HOSTS = 64;
+
+const hostsSetting = z.string().transform((text, context): readonly HostPort[] => {
+  const items = text.split(',').map((item) => item.trim());
+  if (items.length > MAX_HOSTS) context.addIssue(`names more than ${MAX_HOSTS} addresses`);
+  return items.flatMap((item) => {
+    const [, ipv6, name, port] = HOST_PORT.exec(item) ?? [];
+    const host = ipv6 ?? name;
+    if (host !== undefined && Number(port) >= 1 && Number(port) <= 65_535)
+      return [{ host, port: Number(port) }];
+    // Not repeated in full: who mistakes this for a URL may have put a password in.
+    context.addIssue('must be addresses such as 10.1.0.31:6379,10.2.0.31:6379');
+    return [];
+  });
+});
+const nameSetting = z.string().min(1).max(256);
+const passwordSetting = z.string().min(1).max(1_024);
+
+/** The settings of the store, by the names of their environment variables: the same for edges and media nodes. */
+export const STORE_SETTINGS = {
+  REDIS_URL: z.url({ protocol: /^rediss?$/, error: 'must be a redis or rediss URL' }).optional(),
+  PLENARY_REDIS_SENTINELS: hostsSetting.optional(),
+  PLENARY_REDIS_SENTINEL_NAME: nameSetting.optional(),
+  PLENARY_REDIS_SENTINEL_USERNAME: nameSetting.optional(),
+  PLENARY_REDIS_SENTINEL_PASSWORD: passwordSetting.optional(),
+  PLENARY_REDIS_CLUSTER: hostsSetting.optional(),
+  PLENARY_REDIS_USERNAME: nameSetting.optional(),
+  PLENARY_REDIS_PASSWORD: passwordSetting.optional(),
+  PLENARY_REDIS_TLS: switchSetting.default(false),
+};
+type StoreSettings = z.output<z.ZodObject<typeof STORE_SETTINGS>>;
+
+const KINDS = ['REDIS_URL', 'PLENARY_REDIS_SENTINELS', 'PLENARY_REDIS_CLUSTER'] as const;
+const OF_SENTINEL = [
+  'PLENARY_REDIS_SENTINEL_NAME',
+  'PLENARY_REDIS_SENTINEL_USERNAME',
+  'PLENARY_REDIS_SENTINEL_PASSWORD',
+] as const;
+const OF_ACCESS = ['PLENARY_REDIS_USERNAME', 'PLENARY_REDIS_PASSWORD', 'PLENARY_REDIS_TLS'] as const;
+
+/** What is wrong between the store's settings, looked for apart from the single ones so that all is told at once. */
+export function storeFaults(environment: Environment): string[] {
+  const isGiven = (name: string): boolean =>
+    (environment[name] ?? '') !== '' || (environment[`${name}_FILE`] ?? '') !== '';
+  const [kind, ...others] = KINDS.filter(isGiven);
+  if (kind === undefined)
+    return [
+      'REDIS_URL: is required, unless PLENARY_REDIS_SENTINELS or PLENARY_REDIS_CLUSTER names another kind of store',
+    ];
+  const faults = others.map((other) => `${other}: names another store than ${kind}; give one of them`);
+  if (others.length > 0) return faults;
+  if (kind === 'REDIS_URL')
+    faults.push(...OF_ACCESS.filter(isGiven).map((name) => `${name}: belongs into REDIS_URL`));
+  if (kind !== 'PLENARY_REDIS_SENTINELS')
+    faults.push(
+      ...OF_SENTINEL.filter(isGiven).map((name) => `${name}: has no meaning without PLENARY_REDIS_SENTINELS`),
+    );
+  else if (!isGiven('PLENARY_REDIS_SENTINEL_NAME'))
+    faults.push('PLENARY_REDIS_SENTINEL_NAME: is required with PLENARY_REDIS_SENTINELS');
+  for (const user of ['PLENARY_REDIS', 'PLENARY_REDIS_SENTINEL']) {
+    if (isGiven(`${user}_USERNAME`) && !isGiven(`${user}_PASSWORD`))
+      faults.push(`${user}_USERNAME: needs ${user}_PASSWORD`);
+  }
+  return faults;
+}
+
+/** The store that parsed settings name. @throws ConfigError when they name none, which `storeFaults` tells before */
+export function storeAddressOf(settings: StoreSettings): StoreAddress {
+  const access: Access = {
+    username: settings.PLENARY_REDIS_USERNAME,
+    password: settings.PLENARY_REDIS_PASSWORD,
+    tls: settings.PLENARY_REDIS_TLS,
+  };
+  const sentinels = settings.PLENARY_REDIS_SENTINELS;
+  const name = settings.PLENARY_REDIS_SENTINEL_NAME;
+  const nodes = settings.PLENARY_REDIS_CLUSTER;
+  if (settings.REDIS_URL !== undefined) return { kind: 'single', url: settings.REDIS_URL };
+  if (nodes !== undefined) return { kind: 'cluster', nodes, ...access };
+  if (sentinels === undefined || name === undefined) throw new ConfigError(storeFaults({}));
+  return {
+    kind: 'sentinel',
+    sentinels,
+    name,
+    sentinelUsername: settings.PLENARY_REDIS_SENTINEL_USERNAME,
+    sentinelPassword: settings.PLENARY_REDIS_SENTINEL_PASSWORD,
+    ...access,
+  };
+}

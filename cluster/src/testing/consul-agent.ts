@@ -1,0 +1,202 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createSocket } from 'node:dgram';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** How long an agent may take to have a leader, in milliseconds. */
+const START_WITHIN_MS = 30_000;
+
+/** A real Consul agent that a test started: a server of its own, on loopback, that keeps everything in memory. */
+export interface TestConsul {
+  /** For `CONSUL_HTTP_ADDR`. */
+  readonly address: string;
+  readonly datacenter: string;
+  readonly wanPort: number;
+  /** Asks the agent's HTTP interface; `path` begins with `/v1/`. @throws Error when it does not answer with success */
+  ask(method: 'GET' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<unknown>;
+  /** Joins another datacenter. Settles when each lists both. */
+  joinWan(other: TestConsul): Promise<void>;
+  /** Kills it as a crash would; `restart` brings an empty one back on the same ports. */
+  kill(): Promise<void>;
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+interface AgentPorts {
+  readonly http: number;
+  readonly server: number;
+  readonly lan: number;
+  readonly wan: number;
+}
+
+export interface TestConsulOptions {
+  /** Switches ACLs on, denying everything to who has no token; this one may do everything. A UUID. */
+  readonly managementToken?: string;
+}
+
+/** Starts a real Consul agent and waits until it has elected itself. @throws Error with its output when it does not */
+export async function startConsulAgent(
+  datacenter = 'gra',
+  { managementToken }: TestConsulOptions = {},
+): Promise<TestConsul> {
+  const [http, server, lan, wan] = await freePorts(4);
+  const ports: AgentPorts = { http, server, lan, wan };
+  const folder = await mkdtemp(join(tmpdir(), 'plenary-consul-'));
+  const address = `127.0.0.1:${http}`;
+  const ask = async (method: 'GET' | 'PUT' | 'DELETE', path: string, body?: unknown): Promise<unknown> => {
+    const response = await fetch(`http://${address}${path}`, {
+      method,
+      ...(managementToken === undefined ? {} : { headers: { 'X-Consul-Token': managementToken } }),
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`Consul answered ${response.status} to ${method} ${path}: ${text}`);
+    return text === '' ? undefined : JSON.parse(text);
+  };
+  const args = agentArguments(datacenter, ports, managementToken);
+  const isStarted = async (): Promise<boolean> => {
+    // The node itself must be in the catalog too: sessions hang on its health.
+    const nodes = await ask('GET', `/v1/health/node/consul-${datacenter}`).catch(() => []);
+    return Array.isArray(nodes) && nodes.length > 0;
+  };
+  let agent = await startOn(args, folder, isStarted);
+  const kill = async (): Promise<void> => {
+    if (agent.exitCode !== null || agent.signalCode !== null) return;
+    const exited = once(agent, 'exit');
+    agent.kill('SIGKILL');
+    await exited;
+  };
+  const started: TestConsul = {
+    address,
+    datacenter,
+    wanPort: wan,
+    ask,
+    joinWan: async (other) => {
+      await ask('PUT', `/v1/agent/join/127.0.0.1:${other.wanPort}?wan=1`);
+      for (const side of [started, other]) {
+        await until(`${side.datacenter} to list both datacenters`, async () => {
+          const listed = await side.ask('GET', '/v1/catalog/datacenters');
+          return Array.isArray(listed) && listed.length === 2;
+        });
+      }
+    },
+    kill,
+    restart: async () => {
+      await kill();
+      agent = await startOn(args, folder, isStarted);
+    },
+    stop: async () => {
+      await kill();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+  return started;
+}
+
+function agentArguments(
+  datacenter: string,
+  ports: AgentPorts,
+  managementToken: string | undefined,
+): string[] {
+  const acl =
+    managementToken === undefined
+      ? ''
+      : `acl { enabled = true default_policy = "deny" tokens { master = "${managementToken}" agent = "${managementToken}" } }`;
+  return [
+    ...['agent', '-dev', `-datacenter=${datacenter}`, `-node=consul-${datacenter}`, `-hcl=${acl}`],
+    ...['-bind=127.0.0.1', '-client=127.0.0.1', '-log-level=warn', '-dns-port=-1', '-grpc-port=-1'],
+    ...[`-http-port=${ports.http}`, `-server-port=${ports.server}`],
+    ...[`-serf-lan-port=${ports.lan}`, `-serf-wan-port=${ports.wan}`],
+  ];
+}
+
+async function startOn(
+  args: readonly string[],
+  folder: string,
+  isStarted: () => Promise<boolean>,
+): Promise<ChildProcess> {
+  const agent = spawn('consul', args, { stdio: ['ignore', 'pipe', 'pipe'], cwd: folder });
+  let output = '';
+  let failure: Error | undefined;
+  const read = (chunk: Buffer): void => {
+    output = (output + chunk.toString('utf8')).slice(-10_000);
+  };
+  agent.stdout.on('data', read);
+  agent.stderr.on('data', read);
+  agent.once('error', (error) => {
+    failure = error;
+  });
+  try {
+    await until('the Consul agent to have a leader', async () => {
+      if (failure !== undefined) throw failure;
+      if (agent.exitCode !== null) throw new Error('It ended.');
+      return isStarted();
+    });
+  } catch (error) {
+    agent.kill('SIGKILL');
+    throw new Error(`consul did not start:\n${output}`, { cause: error });
+  }
+  return agent;
+}
+
+async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
+  const deadlineMs = performance.now() + START_WITHIN_MS;
+  while (!(await holds())) {
+    if (performance.now() > deadlineMs) throw new Error(`Still waiting for ${what}.`);
+    await sleep(25);
+  }
+}
+
+/** Different ports that nothing has, neither over TCP nor over UDP: gossip wants both. */
+async function freePorts(count: 4): Promise<[number, number, number, number]> {
+  const held: { readonly port: number; release(): Promise<void> }[] = [];
+  try {
+    while (held.length < count) {
+      const holder = await holdPort();
+      if (holder !== undefined) held.push(holder);
+    }
+    const [first = 0, second = 0, third = 0, fourth = 0] = held.map(({ port }) => port);
+    return [first, second, third, fourth];
+  } finally {
+    for (const holder of held) await holder.release();
+  }
+}
+
+async function holdPort(): Promise<{ readonly port: number; release(): Promise<void> } | undefined> {
+  const server = createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  const { port } = address;
+  const close = async (): Promise<void> => {
+    server.close();
+    await once(server, 'close');
+  };
+  const socket = createSocket('udp4');
+  const isFree = await new Promise<boolean>((resolve) => {
+    socket.once('error', () => {
+      resolve(false);
+    });
+    socket.bind(port, '127.0.0.1', () => {
+      resolve(true);
+    });
+  });
+  if (!isFree) {
+    await close();
+    return undefined;
+  }
+  return {
+    port,
+    release: async () => {
+      socket.close();
+      await once(socket, 'close');
+      await close();
+    },
+  };
+}

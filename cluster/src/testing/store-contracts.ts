@@ -1,0 +1,101 @@
+/** The contract suites on a real store of any kind, as a process connects to it. */
+import type { Cluster, Redis } from 'ioredis';
+import { afterAll, beforeAll } from 'vitest';
+import { silentLogger } from '../process/logging.ts';
+import { openCluster, openServer } from '../redis/client.ts';
+import { connectClusterStore } from '../redis/connect.ts';
+import type { ClusterStore } from '../redis/connect.ts';
+import { EDGES_KEY, MEDIA_NODES_KEY } from '../redis/keys.ts';
+import type { StoreAddress } from '../redis/store-address.ts';
+import { describeRegistry } from '../registry/registry.contract.ts';
+import { describeRoomStore } from '../room/room-store.contract.ts';
+import type { TestStore } from './redis-server.ts';
+import { waitFor } from './wait-for.ts';
+
+/** Connects as a process does, and waits until commands are answered. */
+export async function connectTestStore(address: StoreAddress): Promise<ClusterStore> {
+  const store = connectClusterStore({ address, connectionName: 'test', logger: silentLogger() });
+  await waitFor('the store', () => store.isAvailable());
+  return store;
+}
+
+/** What a test looks into a store with, beside the ports. */
+class StoreInspector {
+  readonly #client: Redis | Cluster;
+
+  static async open(address: StoreAddress): Promise<StoreInspector> {
+    const client =
+      address.kind === 'cluster' ? openCluster(address, 'inspector') : openServer(address, 'inspector');
+    // What does not connect shows in the wait below.
+    client.on('error', () => undefined);
+    await waitFor('the store', () => client.status === 'ready');
+    return new StoreInspector(client);
+  }
+
+  private constructor(client: Redis | Cluster) {
+    this.#client = client;
+  }
+
+  async flush(): Promise<void> {
+    await Promise.all(this.#masters().map((master) => master.flushall()));
+  }
+
+  async countKeys(): Promise<number> {
+    const counts = await Promise.all(this.#masters().map((master) => master.dbsize()));
+    return counts.reduce((sum, count) => sum + count, 0);
+  }
+
+  /**
+   * Sets all leases back: they run by Redis TIME, which cannot be set, and no test is to depend on how fast this machine
+   * is.
+   */
+  async setLeasesBack(byMs: number): Promise<void> {
+    for (const key of [MEDIA_NODES_KEY, EDGES_KEY]) {
+      for (const [id, value] of Object.entries(await this.#client.hgetall(key))) {
+        const [leaseUntilMs = '', ...rest] = value.split('|');
+        await this.#client.hset(key, id, [String(Number(leaseUntilMs) - byMs), ...rest].join('|'));
+      }
+    }
+  }
+
+  close(): void {
+    this.#client.disconnect();
+  }
+
+  #masters(): readonly Redis[] {
+    return 'nodes' in this.#client ? this.#client.nodes('master') : [this.#client];
+  }
+}
+
+/** Runs every contract suite on one kind of store; each test begins with an empty one. */
+export function describeStoreContracts(version: string, start: () => Promise<TestStore>): void {
+  let server: TestStore;
+  let inspector: StoreInspector;
+  beforeAll(async () => {
+    server = await start();
+    inspector = await StoreInspector.open(server.address);
+  });
+  afterAll(async () => {
+    inspector.close();
+    await server.stop();
+  });
+
+  const open = async (): Promise<ClusterStore> => {
+    await inspector.flush();
+    return connectTestStore(server.address);
+  };
+
+  describeRegistry(version, async () => {
+    const store = await open();
+    return {
+      registry: store.registry,
+      passTime: (byMs) => inspector.setLeasesBack(byMs),
+      close: () => store.close(),
+    };
+  });
+
+  describeRoomStore(version, async () => {
+    const store = await open();
+    return { rooms: store.rooms, leftOver: () => inspector.countKeys(), close: () => store.close() };
+  });
+}

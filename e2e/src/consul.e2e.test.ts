@@ -1,0 +1,86 @@
+/** A cluster whose registry is in Consul, and what becomes of it without Consul. */
+import { startConsulAgent } from '@plenary/cluster/testing/consul-agent';
+import type { TestConsul } from '@plenary/cluster/testing/consul-agent';
+import { startLocalCluster } from '@plenary/deploy/local-cluster';
+import type { LocalCluster } from '@plenary/deploy/local-cluster';
+import type { Browser } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { launchBrowser } from './harness/browser.ts';
+import { isNothing, leftOver } from './harness/left-over.ts';
+import { Participant } from './harness/participant.ts';
+import { until } from './harness/until.ts';
+
+describe('a cluster on Consul', () => {
+  let consul: TestConsul;
+  let cluster: LocalCluster;
+  let browser: Browser;
+  const people: Participant[] = [];
+
+  beforeAll(async () => {
+    consul = await startConsulAgent();
+    const env = { CONSUL_HTTP_ADDR: consul.address, PLENARY_LEASE_MS: '2000', PLENARY_LOG_LEVEL: 'warn' };
+    cluster = await startLocalCluster({ datacenters: ['gra'], env });
+    browser = await launchBrowser();
+  });
+  afterEach(async () => {
+    await Promise.all(people.splice(0).map(async (person) => person.close()));
+    await until('everything is freed', () => leftOver(cluster), isNothing, 60_000);
+  });
+  afterAll(async () => {
+    await browser.close();
+    await cluster.stop();
+    await consul.stop();
+  });
+
+  const everybody = () => [...cluster.edges, ...cluster.mediaNodes];
+
+  async function enter(edgeIndex: number, name: string): Promise<Participant> {
+    const edge = cluster.edges[edgeIndex];
+    if (edge === undefined) throw new Error(`there is no edge ${edgeIndex}`);
+    const person = await Participant.open(browser, edge.publicUrl, 'on-consul', name);
+    people.push(person);
+    await person.join();
+    return person;
+  }
+
+  it('[CO5] runs on while the local agent is away, says so, and is as before when it is back', async () => {
+    const services = await consul.ask('GET', '/v1/agent/services');
+    expect(Object.keys(services ?? {})).toHaveLength(everybody().length);
+    const [ann, bob] = [await enter(0, 'Ann'), await enter(1, 'Bob')];
+    await Promise.all([ann.untilSeesAndHears(), bob.untilSeesAndHears()]);
+
+    await consul.kill();
+    const answers = async (path: string) =>
+      Promise.all(
+        everybody().map(async ({ id, url }) => {
+          const response = await fetch(`${url}${path}`);
+          return { id, status: response.status, body: await response.text() };
+        }),
+      );
+    await until(
+      'everybody to say that Consul is away, and media nodes that they take nobody new',
+      async () => answers('/ready'),
+      (told) =>
+        told.every(
+          ({ id, status, body }) =>
+            status === 503 &&
+            body.includes('consul_unavailable') &&
+            (id.startsWith('edge') || body.includes('lease_lapsed')),
+        ),
+    );
+    expect((await answers('/health')).map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    await Promise.all([ann.untilSeesAndHears(), bob.untilSeesAndHears()]);
+    await Promise.all([ann.untilOthersAre(['Bob']), bob.untilOthersAre(['Ann'])]);
+
+    await consul.restart();
+    await until(
+      'everybody to be ready again',
+      async () => answers('/ready'),
+      (told) => told.every(({ status }) => status === 200),
+    );
+    const cleo = await enter(0, 'Cleo');
+    await Promise.all([ann, bob, cleo].map(async (person) => person.untilSeesAndHears()));
+    await bob.untilOthersAre(['Ann', 'Cleo']);
+    await Promise.all([ann, bob, cleo].map(async (person) => person.leave()));
+  });
+});

@@ -1,0 +1,124 @@
+import { ROOM_ID } from '@plenary/cluster/ids';
+import { startRedisCluster } from '@plenary/cluster/testing/redis-cluster';
+import type { TestMaster, TestRedisCluster } from '@plenary/cluster/testing/redis-cluster';
+import { askServer } from '@plenary/cluster/testing/redis-process';
+import { startRedisSentinel } from '@plenary/cluster/testing/redis-sentinel';
+import type { TestRedisSentinel } from '@plenary/cluster/testing/redis-sentinel';
+import { afterEach, describe, expect, it } from 'vitest';
+import { joinRequest } from './testing/test-client.ts';
+import type { TestClient } from './testing/test-client.ts';
+import { TestCluster } from './testing/test-cluster.ts';
+import { waitFor } from './testing/wait-for.ts';
+import { roomNameOf } from './transport/room-channel.ts';
+
+/** Where the sharded adapter publishes the events of a room. */
+const channelOf = (room: string): string => `socket.io#/#${roomNameOf(ROOM_ID.parse(room))}#`;
+
+/** Joins a room on both edges. */
+async function meet(
+  cluster: Pick<TestCluster, 'client'>,
+  room: string,
+): Promise<readonly [TestClient, TestClient]> {
+  const [ann, bob] = [await cluster.client(0), await cluster.client(1)];
+  await ann.join(room);
+  await bob.join(room);
+  return [ann, bob];
+}
+
+/** Says something on the first edge and waits until it is heard, live, on the second. */
+async function talk([ann, bob]: readonly [TestClient, TestClient], text: string): Promise<void> {
+  await ann.call('chat.post', { requestId: text, text });
+  await bob.event((event) => event.type === 'chat.posted' && event.message.text === text, text);
+}
+
+describe('two edges on a Redis Cluster', () => {
+  let cluster: TestCluster<TestRedisCluster>;
+  afterEach(async () => cluster.stop());
+
+  /** Rooms whose events go through a master, but whose keys, like the registry's, are on another. */
+  async function roomsHeardThrough(master: TestMaster, count: number): Promise<readonly string[]> {
+    const found: string[] = [];
+    for (let index = 0; found.length < count; index += 1) {
+      const room = `room-${index}`;
+      const isHeard = (await cluster.redis.masterOf(channelOf(room))) === master;
+      const isKept = (await cluster.redis.masterOf(`{room:${room}}`)) === master;
+      if (isHeard && !isKept) found.push(room);
+    }
+    return found;
+  }
+
+  it('[ST8] people see each other, whichever master carries their room, and edges hear each other', async () => {
+    cluster = await TestCluster.startOn(await startRedisCluster(), { edges: 2, mediaNodes: 1 });
+    for (const [index, master] of cluster.redis.masters.entries()) {
+      const [room = ''] = await roomsHeardThrough(master, 1);
+      const people = await meet(cluster, room);
+      await people[0].event((event) => event.type === 'peer.joined', 'the other one');
+      await talk(people, `through-master-${index}`);
+      await people[1].call('leave', {});
+      await people[0].event((event) => event.type === 'peer.left', 'the other one left');
+    }
+
+    const request = await joinRequest('moving');
+    const [first, second] = [await cluster.client(0), await cluster.client(1)];
+    await first.call('join', request);
+    await second.call('join', request);
+    expect((await first.notice('bye')).code).toBe('replaced');
+  });
+
+  it('[ST8] [ST6] and again after the master that carries their room was away', async () => {
+    cluster = await TestCluster.startOn(await startRedisCluster(), { edges: 2, mediaNodes: 1 });
+    const registryMaster = await cluster.redis.masterOf('{registry}');
+    const lost = cluster.redis.masters.find((master) => master !== registryMaster);
+    if (lost === undefined) throw new Error('no master');
+    const [before = '', during = ''] = await roomsHeardThrough(lost, 2);
+    const old = await meet(cluster, before);
+    await talk(old, 'before');
+    await lost.kill();
+    // Their keys are elsewhere: they join and talk, and are heard on their own edge.
+    const fresh = await meet(cluster, during);
+    for (const [ann] of [old, fresh]) {
+      await ann.call('chat.post', { requestId: 'alone', text: 'alone' });
+      await ann.event((event) => event.type === 'chat.posted' && event.message.text === 'alone', 'alone');
+    }
+    expect(await cluster.edge(0).status('/ready')).toBe(200);
+
+    await lost.restart();
+    for (const room of [before, during]) {
+      await waitFor(`both edges to listen to ${room}`, async () =>
+        askServer(lost.url, async (redis) => {
+          const reply = await redis.call('PUBSUB', 'SHARDNUMSUB', channelOf(room));
+          return Array.isArray(reply) && reply[1] === cluster.edges.length;
+        }),
+      );
+    }
+    await talk(old, 'after');
+    await talk(fresh, 'after');
+  });
+});
+
+describe('two edges on a primary that Sentinels name', () => {
+  let cluster: TestCluster<TestRedisSentinel>;
+  afterEach(async () => cluster.stop());
+
+  it('[ST7] are ready again after a failover, and people see each other', async () => {
+    cluster = await TestCluster.startOn(await startRedisSentinel(), { edges: 2, mediaNodes: 1 });
+    await talk(await meet(cluster, 'before'), 'before');
+    await cluster.redis.killPrimary();
+    for (const edge of cluster.edges)
+      await waitFor(`${edge.id} to notice`, async () => (await edge.status('/ready')) === 503);
+    // Nobody could renew a lease meanwhile: the media node announces itself again.
+    await waitFor(
+      'the media node',
+      async () => cluster.store.isAvailable() && (await cluster.store.registry.liveMediaNodes()).length === 1,
+    );
+    for (const edge of cluster.edges) await edge.ready();
+    const people = await meet(cluster, 'after');
+    await waitFor('both edges to listen', async () =>
+      askServer(cluster.redis.replicaUrl, async (redis) => {
+        const reply = await redis.call('PUBSUB', 'SHARDNUMSUB', channelOf('after'));
+        return Array.isArray(reply) && reply[1] === cluster.edges.length;
+      }),
+    );
+    await talk(people, 'after');
+  });
+});
