@@ -24,6 +24,8 @@ export interface DatacenterPlan {
   readonly mediaNodes: readonly MediaNodePlace[];
   /** By the datacenter's name. */
   readonly namespaces: ReadonlyMap<string, string>;
+  /** The namespace that every cable between datacenters leads through, where they are apart. */
+  readonly between?: string;
   /** Lines for `ip -batch`, outside of the namespaces. */
   readonly hostCommands: readonly string[];
   /** Lines for `ip -batch` in each namespace, once the host's are done. */
@@ -42,9 +44,23 @@ export function blockName(block: number): string {
   return `plenary${block}`;
 }
 
+/** Where the cables lead through; no datacenter may have this name. */
+const BETWEEN = 'between';
+
 /** The interface of a datacenter's namespace that leads to another datacenter, and nowhere else. */
 export function linkTo(datacenter: string): string {
   return `to-${datacenter}`;
+}
+
+interface Site {
+  /** From 1. */
+  readonly number: number;
+  readonly name: string;
+  readonly namespace: string;
+  readonly hostEnd: string;
+  readonly controlAddress: string;
+  readonly mediaSubnet: string;
+  readonly mediaAddresses: readonly string[];
 }
 
 /**
@@ -53,72 +69,156 @@ export function linkTo(datacenter: string): string {
  * addresses, so that the kernel counts on it what media nodes of the two send each other and nothing else. Addresses are
  * of 198.18.0.0/15, which is set aside for such tests (RFC 2544).
  * @param block - 0 to 63; two sets of datacenters at a time must not have the same
+ * @param apart - no cable leads straight to the other datacenter, and no control link either: all of them end in one more
+ *   namespace, which takes every address of the datacenters for its own. Nothing gets across until somebody there listens
+ *   at these addresses and sends on, from these addresses
  * @throws LocalClusterError when there are too many, or a name does not fit
  */
-export function planDatacenters(block: number, sizes: readonly DatacenterSize[]): DatacenterPlan {
+export function planDatacenters(
+  block: number,
+  sizes: readonly DatacenterSize[],
+  apart = false,
+): DatacenterPlan {
   check(sizes);
   const bridge = blockName(block);
   const address = (subnet: number, host: number): string => `198.18.${block}.${subnet * SUBNET_SIZE + host}`;
-  const sites = sizes.map(({ name, mediaNodes }, index) => ({
-    name,
-    namespace: `${bridge}-${name}`,
-    hostEnd: `${bridge}-${index + 1}`,
-    controlAddress: address(0, index + 2),
-    mediaSubnet: `${address(index + 1, 0)}/${PREFIX}`,
-    mediaAddresses: Array.from({ length: mediaNodes }, (_, node) => address(index + 1, node + 1)),
-    /** Of its end of the cable to the datacenter of that index. */
-    hardwareAddress: (to: number): string => `02:00:00:00:${hexadecimal(index + 1)}:${hexadecimal(to + 1)}`,
-  }));
+  const sites = sizes.map(({ name, mediaNodes }, index): Site => {
+    const number = index + 1;
+    const mediaAddresses = Array.from({ length: mediaNodes }, (_, node) => address(number, node + 1));
+    return {
+      number,
+      name,
+      namespace: `${bridge}-${name}`,
+      hostEnd: `${bridge}-${number}`,
+      controlAddress: address(0, number + 1),
+      mediaSubnet: `${address(number, 0)}/${PREFIX}`,
+      mediaAddresses,
+    };
+  });
   const hostAddress = address(0, 1);
+  const between = {
+    namespace: `${bridge}-${BETWEEN}`,
+    hostEnd: `${bridge}-0`,
+    address: address(0, SUBNET_SIZE - 2),
+  };
+  const ways = sites.flatMap((from) => sites.filter((to) => to !== from).map((to) => ({ from, to })));
   const hostCommands = [
     `link add ${bridge} type bridge`,
     `address add ${hostAddress}/${PREFIX} dev ${bridge}`,
     `link set ${bridge} up`,
     ...sites.flatMap((site) => [
-      `netns add ${site.namespace}`,
-      `link add ${site.hostEnd} type veth peer name host netns ${site.namespace}`,
-      `link set ${site.hostEnd} master ${bridge} up`,
+      ...namespaceOn(bridge, site),
       `route add ${site.mediaSubnet} via ${site.controlAddress}`,
     ]),
-    ...sites.flatMap((site, from) =>
-      sites.slice(from + 1).map((other, offset) => {
-        const to = from + 1 + offset;
-        return [
-          `link add ${linkTo(other.name)} netns ${site.namespace} address ${site.hardwareAddress(to)} type veth`,
-          `peer name ${linkTo(site.name)} netns ${other.namespace} address ${other.hardwareAddress(from)}`,
-        ].join(' ');
-      }),
-    ),
+    ...(apart
+      ? [
+          ...namespaceOn(bridge, between),
+          ...ways.map(({ from, to }) => cableInto(between.namespace, from, to)),
+        ]
+      : ways.filter(({ from, to }) => from.number < to.number).map(({ from, to }) => cable(from, to))),
   ];
-  const namespaceCommands = sites.map((site, from): [string, string[]] => [
+  const namespaceCommands = sites.map((site): [string, string[]] => [
     site.namespace,
     [
       'link set lo up',
       `address add ${site.controlAddress}/${PREFIX} dev host`,
       'link set host up',
       ...site.mediaAddresses.map((mediaAddress) => `address add ${mediaAddress}/32 dev lo`),
-      ...sites.flatMap((other, to) => {
-        if (other === site) return [];
-        const device = linkTo(other.name);
-        const [nextHop = ''] = other.mediaAddresses;
-        return [
-          `link set ${device} up`,
-          // Known from the start, so that no ARP packet is ever counted.
-          `neigh replace ${nextHop} lladdr ${other.hardwareAddress(from)} dev ${device} nud permanent`,
-          `route add ${other.mediaSubnet} via ${nextHop} dev ${device} onlink`,
-        ];
-      }),
+      ...ways
+        .filter(({ from }) => from === site)
+        .flatMap(({ to }) => [
+          ...routeOver(linkTo(to.name), to, hardwareAddress(apart ? 1 : 0, to, site)),
+          ...(apart ? [`route add ${to.controlAddress}/32 via ${between.address}`] : []),
+        ]),
     ],
   ]);
+  if (apart) namespaceCommands.push([between.namespace, commandsBetween(between.address, sites, ways)]);
   return {
     hostAddress,
     mediaNodes: sites.flatMap(({ name, namespace, controlAddress, mediaAddresses }) =>
       mediaAddresses.map((mediaAddress) => ({ datacenter: name, namespace, controlAddress, mediaAddress })),
     ),
     namespaces: new Map(sites.map(({ name, namespace }) => [name, namespace])),
+    ...(apart ? { between: between.namespace } : {}),
     hostCommands,
     namespaceCommands: new Map(namespaceCommands),
   };
+}
+
+interface Way {
+  readonly from: Site;
+  readonly to: Site;
+}
+
+function namespaceOn(bridge: string, of: { readonly namespace: string; readonly hostEnd: string }): string[] {
+  return [
+    `netns add ${of.namespace}`,
+    `link add ${of.hostEnd} type veth peer name host netns ${of.namespace}`,
+    `link set ${of.hostEnd} master ${bridge} up`,
+  ];
+}
+
+function cable(one: Site, other: Site): string {
+  return [
+    `link add ${linkTo(other.name)} netns ${one.namespace} address ${hardwareAddress(0, one, other)} type veth`,
+    `peer name ${linkTo(one.name)} netns ${other.namespace} address ${hardwareAddress(0, other, one)}`,
+  ].join(' ');
+}
+
+/** The half of the way to another datacenter that ends in between. */
+function cableInto(between: string, from: Site, to: Site): string {
+  return [
+    `link add ${linkTo(to.name)} netns ${from.namespace} address ${hardwareAddress(0, from, to)} type veth`,
+    `peer name ${cableOf(from, to)} netns ${between} address ${hardwareAddress(1, to, from)}`,
+  ].join(' ');
+}
+
+/** The interface between the datacenters where the cable from the one to the other ends. */
+function cableOf(from: Site, to: Site): string {
+  return `cable-${from.number}-${to.number}`;
+}
+
+/**
+ * @param side - 0 for the datacenter's own end of its cable to another one; 1 for the end in between that stands for the
+ *   datacenter at the cable from the other one
+ */
+function hardwareAddress(side: 0 | 1, of: Site, towards: Site): string {
+  return `02:00:00:0${side}:${hexadecimal(of.number)}:${hexadecimal(towards.number)}`;
+}
+
+function routeOver(device: string, to: Site, farEnd: string, table = ''): string[] {
+  return [
+    `link set ${device} up`,
+    // Known from the start, so that no ARP packet is ever counted.
+    ...to.mediaAddresses.map((of) => `neigh replace ${of} lladdr ${farEnd} dev ${device} nud permanent`),
+    `route add ${to.mediaSubnet} dev ${device}${table}`,
+  ];
+}
+
+/**
+ * What comes in for any address of the datacenters is for this namespace itself; what goes out is for the real one, media
+ * over the cable of the two that it goes between.
+ */
+function commandsBetween(address: string, sites: readonly Site[], ways: readonly Way[]): string[] {
+  return [
+    'link set lo up',
+    `address add ${address}/${PREFIX} dev host`,
+    'link set host up',
+    ...sites.flatMap(({ mediaSubnet, controlAddress }) => [
+      `route add local ${mediaSubnet} dev lo table local`,
+      `route add local ${controlAddress}/32 dev lo table local`,
+    ]),
+    ...ways.flatMap(({ from, to }, index) => {
+      const table = 1_000 + index;
+      return [
+        ...routeOver(cableOf(to, from), to, hardwareAddress(0, to, from), ` table ${table}`),
+        `rule add pref 10 from ${from.mediaSubnet} to ${to.mediaSubnet} iif lo lookup ${table}`,
+      ];
+    }),
+    'rule add pref 20 iif lo lookup main',
+    'rule add pref 30 lookup local',
+    'rule del pref 0',
+  ];
 }
 
 function check(sizes: readonly DatacenterSize[]): void {
@@ -137,6 +237,8 @@ function check(sizes: readonly DatacenterSize[]): void {
         `A datacenter has 1 to ${MAX_MEDIA_NODES} media nodes here, not ${mediaNodes}.`,
       );
   }
+  if (sizes.some(({ name }) => name === BETWEEN))
+    throw new LocalClusterError(`No datacenter can be named "${BETWEEN}" here.`);
   if (new Set(sizes.map(({ name }) => name)).size < sizes.length)
     throw new LocalClusterError('Two datacenters have the same name.');
 }

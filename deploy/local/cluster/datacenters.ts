@@ -38,7 +38,7 @@ export class LocalDatacenters {
   readonly #lock: Server;
   readonly #removeNow = () => {
     const input = removal(
-      [...this.#plan.namespaces.values()],
+      [...this.#plan.namespaceCommands.keys()],
       this.#hostEnds.concat(blockName(this.#block)),
     ).join('\n');
     spawnSync('ip', ['-force', '-batch', '-'], { input, stdio: ['pipe', 'ignore', 'ignore'] });
@@ -51,11 +51,18 @@ export class LocalDatacenters {
     process.on('exit', this.#removeNow);
   }
 
-  /** @throws LocalClusterError when this machine cannot make them; nothing is left of them then */
-  static async create(sizes: readonly DatacenterSize[]): Promise<LocalDatacenters> {
+  /**
+   * @param options - `apart`: nothing gets from one to another but what somebody in the namespace `between` carries over,
+   *   who may be slow at it, or lose some
+   * @throws LocalClusterError when this machine cannot make them; nothing is left of them then
+   */
+  static async create(
+    sizes: readonly DatacenterSize[],
+    options: { readonly apart?: boolean } = {},
+  ): Promise<LocalDatacenters> {
     const { block, lock } = await takeBlock();
     try {
-      const datacenters = new LocalDatacenters(block, lock, planDatacenters(block, sizes));
+      const datacenters = new LocalDatacenters(block, lock, planDatacenters(block, sizes, options.apart));
       try {
         await datacenters.#make();
       } catch (error) {
@@ -72,6 +79,15 @@ export class LocalDatacenters {
   /** This machine as the datacenters see it: for Redis, edges and clients. */
   get hostAddress(): string {
     return this.#plan.hostAddress;
+  }
+
+  /**
+   * The namespace between datacenters that are apart. Every media and control address of theirs is its own: what media
+   * nodes send each other is received there by who is bound to the address and port of the receiver, and goes on when it is
+   * sent again from the address and port of the sender. A connection from there to a control address ends at the node itself.
+   */
+  get between(): string | undefined {
+    return this.#plan.between;
   }
 
   get mediaNodeCount(): number {
@@ -112,7 +128,11 @@ export class LocalDatacenters {
   }
 
   get #hostEnds(): string[] {
-    return [...this.#plan.namespaces.keys()].map((_, index) => `${blockName(this.#block)}-${index + 1}`);
+    // The first is that of the namespace between, where there is one.
+    return Array.from(
+      { length: this.#plan.namespaces.size + 1 },
+      (_, number) => `${blockName(this.#block)}-${number}`,
+    );
   }
 
   async #make(): Promise<void> {
@@ -121,6 +141,8 @@ export class LocalDatacenters {
     for (const [namespace, commands] of namespaceCommands) {
       // IPv6 would announce itself on the links, and be counted.
       await ip(['netns', 'exec', namespace, 'sh', '-c', DISABLE_IPV6]);
+      // An address counts as an interface's own only where it is set on it: nobody in between answers ARP for the others.
+      await ip(['netns', 'exec', namespace, 'sh', '-c', ANSWER_ARP_FOR_OWN_ONLY]);
       await ipBatch(['-n', namespace], commands);
     }
   }
@@ -128,6 +150,8 @@ export class LocalDatacenters {
 
 const DISABLE_IPV6 =
   'for of in all default; do f=/proc/sys/net/ipv6/conf/$of/disable_ipv6; [ ! -e $f ] || echo 1 > $f; done';
+
+const ANSWER_ARP_FOR_OWN_ONLY = 'echo 1 > /proc/sys/net/ipv4/conf/all/arp_ignore';
 
 /** Why this machine cannot make datacenters, or `undefined` where it can. */
 export async function whyNoDatacenters(): Promise<string | undefined> {

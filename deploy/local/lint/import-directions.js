@@ -113,8 +113,13 @@ const webNoServers = packages(
 const blackBox = (/** @type {string} */ folder) =>
   ours(
     folder,
-    ['cluster/(protocol|ids|errors|testing/.*)', 'web/client', 'deploy/local-cluster', 'loadtest/bots'],
-    'This package sees Plenary from outside: it may import @plenary/cluster/protocol, /ids, /errors and /testing/*, @plenary/web/client, @plenary/deploy/local-cluster and @plenary/loadtest/bots.',
+    [
+      'cluster/(protocol|ids|errors|testing/.*)',
+      'web/client',
+      'deploy/local-cluster',
+      'loadtest/(bots|spanning)',
+    ],
+    'This package sees Plenary from outside: it may import @plenary/cluster/protocol, /ids, /errors and /testing/*, @plenary/web/client, @plenary/deploy/local-cluster, @plenary/loadtest/bots and /spanning.',
   );
 const clusterOurs = ours(
   'cluster',

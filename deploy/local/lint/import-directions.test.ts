@@ -40,6 +40,7 @@ describe('import directions', () => {
     ['web/src/hooks/a.ts', 'react'],
     ['e2e/src/a.e2e.test.ts', '@plenary/deploy/local-cluster'],
     ['e2e/src/a.e2e.test.ts', '@plenary/loadtest/bots'],
+    ['e2e/src/a.e2e.test.ts', '@plenary/loadtest/spanning'],
     ['loadtest/src/a.ts', '@plenary/web/client'],
     ['deploy/local/checks/a.ts', '../cluster/options.ts'],
   ])('%s may import %s', async (file, imported) => {
