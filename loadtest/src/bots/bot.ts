@@ -47,6 +47,8 @@ export interface PublishOptions {
   readonly intervalMs?: number;
   /** Video only: payloads are filled up to this size. */
   readonly payloadBytes?: number;
+  /** Told of each RTP packet just before it is sent. */
+  readonly onSend?: (packet: Buffer) => void;
 }
 
 /** When each step of a bot's join was done, in milliseconds since it began. What has not happened is absent. */
@@ -209,7 +211,7 @@ export class Bot {
 
   /** Publishes a track of stored frames: a tone of 440 Hz, or a moving square of 64 × 64 pixels. */
   async publish(kind: MediaKind, options: PublishOptions = {}): Promise<TrackId> {
-    const { intervalMs = kind === 'audio' ? 20 : 100, ...payload } = options;
+    const { intervalMs = kind === 'audio' ? 20 : 100, onSend, ...payload } = options;
     const send = this.#send;
     const transportId = this.#sendTransportId;
     if (send === undefined || transportId === undefined)
@@ -238,7 +240,9 @@ export class Bot {
       sound: 'tone',
     });
     const timer = setInterval(() => {
-      send.send(source.next());
+      const packet = source.next();
+      onSend?.(packet);
+      send.send(packet);
     }, intervalMs);
     this.#sources.set(trackId, { source, timer });
     return trackId;

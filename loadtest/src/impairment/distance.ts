@@ -22,8 +22,8 @@ const PLAN = z.object({
   seed: z.int(),
 });
 const COUNTS = z.object({ forwarded: z.int(), lost: z.int(), overflowed: z.int(), failed: z.int() });
-/** `null` asks for the counts. Each command is answered once, by the counts of UDP. */
-const COMMAND = IMPAIRMENT.nullable();
+/** Each command is answered once, by the counts of UDP. */
+const COMMAND = z.union([z.literal('counts'), IMPAIRMENT]);
 
 export interface DistanceOptions {
   /** The network namespace that has the addresses of all the others. */
@@ -47,7 +47,7 @@ export class Distance {
 
   /** @throws Error when an address cannot be listened at */
   static async start({ namespace, udp, tcp, impairment, seed = 1 }: DistanceOptions): Promise<Distance> {
-    const plan = { udp, tcp, impairment: checkImpairment(impairment), seed };
+    const plan = { udp: [...udp], tcp: [...tcp], impairment: checkImpairment(impairment), seed };
     const args = ['netns', 'exec', namespace, process.execPath, fileURLToPath(import.meta.url)];
     const child = spawn('ip', args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     const distance = new Distance(child);
@@ -57,7 +57,7 @@ export class Distance {
 
   /** What became of UDP so far. */
   counts(): Promise<RelayCounts> {
-    return this.#ask(null);
+    return this.#ask('counts');
   }
 
   /** Changes the way for what comes from now on; what is under way arrives as it would have. */
@@ -90,20 +90,20 @@ export class Distance {
 }
 
 async function carry(answer: (counts: RelayCounts) => void): Promise<void> {
-  const [first] = await once(process, 'message');
-  const plan = PLAN.parse(first);
+  const plan = PLAN.parse((await once(process, 'message'))[0]);
   let { impairment } = plan;
   const path = (nth: number) => ({
     impairment: () => impairment,
-    // A stream of numbers of its own for each, so that the traffic of one does not shift another's fate.
+    // A stream of numbers of its own for each end, so that the traffic to one does not shift another's fate.
     random: seededRandom(plan.seed + nth * 7_919),
   });
-  const crossing = await UdpCrossing.listen(plan.udp, path(0));
+  const crossing = await UdpCrossing.listen(plan.udp, path);
   // From in between, the same address leads to the real one.
   for (const [index, endpoint] of plan.tcp.entries())
-    await TcpRelay.listen(endpoint, endpoint, path(index + 1));
+    await TcpRelay.listen(endpoint, endpoint, path(plan.udp.length + index));
   process.on('message', (message) => {
-    impairment = COMMAND.parse(message) ?? impairment;
+    const command = COMMAND.parse(message);
+    if (command !== 'counts') impairment = command;
     answer(crossing.counts);
   });
   answer(crossing.counts);

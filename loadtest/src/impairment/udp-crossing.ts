@@ -18,18 +18,16 @@ interface End {
  */
 export class UdpCrossing {
   readonly counts: RelayCounts = newRelayCounts();
-  readonly #path: Path;
   readonly #ends = new Map<string, End>();
 
-  private constructor(path: Path) {
-    this.#path = path;
-  }
-
-  /** @param ends - every address and port that sends or receives; the others' packets are dropped and counted as failed */
-  static async listen(ends: readonly Endpoint[], path: Path): Promise<UdpCrossing> {
-    const crossing = new UdpCrossing(path);
+  /**
+   * @param ends - every address and port that sends or receives; the others' packets are dropped and counted as failed
+   * @param pathTo - the way to the end of this index
+   */
+  static async listen(ends: readonly Endpoint[], pathTo: (index: number) => Path): Promise<UdpCrossing> {
+    const crossing = new UdpCrossing();
     try {
-      for (const end of ends) await crossing.#bind(end);
+      for (const [index, end] of ends.entries()) await crossing.#bind(end, pathTo(index));
     } catch (error) {
       await crossing.close();
       throw error;
@@ -46,7 +44,7 @@ export class UdpCrossing {
     );
   }
 
-  async #bind(at: Endpoint): Promise<void> {
+  async #bind(at: Endpoint, path: Path): Promise<void> {
     const socket = createSocket(isIPv6(at.host) ? 'udp6' : 'udp4');
     const end: End = { socket, line: new DelayLine() };
     this.#ends.set(nameOf(at.host, at.port), end);
@@ -66,7 +64,7 @@ export class UdpCrossing {
         this.counts.failed += 1;
         return;
       }
-      travel(this.#path, this.counts, end.line, packet, () => {
+      travel(path, this.counts, end.line, packet, () => {
         asSender.socket.send(packet, at.port, at.host, this.#sent);
       });
     });

@@ -1,16 +1,9 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { LocalDatacenters, startLocalCluster } from '@plenary/deploy/local-cluster';
 import type { DatacenterSize, LocalCluster, RunningMediaNode } from '@plenary/deploy/local-cluster';
-import { Bot } from '../bots/bot.ts';
-import type { BotOptions } from '../bots/bot.ts';
+import type { Bot, BotOptions } from '../bots/bot.ts';
 import { Distance } from '../impairment/index.ts';
 import type { Impairment } from '../impairment/index.ts';
-import { makeJoinToken } from '../join-token.ts';
-
-/** Nodes that are busy, as with themselves just after the start, are asked again after so long. */
-const ASK_AGAIN_MS = 200;
-/** For one person. */
-const PLACING_TIMEOUT_MS = 30_000;
+import { Crowd, SPREAD } from './crowd.ts';
 
 export interface SpanningOptions {
   readonly datacenters: readonly DatacenterSize[];
@@ -25,13 +18,13 @@ export class SpanningCluster {
   readonly cluster: LocalCluster;
   readonly datacenters: LocalDatacenters;
   readonly #distance: Distance | undefined;
-  #people: Bot[] = [];
-  #joined = 0;
+  readonly #crowd: Crowd;
 
   private constructor(cluster: LocalCluster, datacenters: LocalDatacenters, distance: Distance | undefined) {
     this.cluster = cluster;
     this.datacenters = datacenters;
     this.#distance = distance;
+    this.#crowd = new Crowd(cluster, datacenters.hostAddress);
   }
 
   /** @throws LocalClusterError when this machine cannot make datacenters, or a process does not start */
@@ -47,8 +40,7 @@ export class SpanningCluster {
         web: false,
         redisHost: datacenters.hostAddress,
         mediaNode: datacenters.mediaNode,
-        // Even two people of a room are not kept together.
-        edge: () => ({ env: { PLENARY_PACKING_LIMIT: '1' } }),
+        edge: () => ({ env: SPREAD }),
         env,
       });
       const { between } = datacenters;
@@ -84,75 +76,22 @@ export class SpanningCluster {
   }
 
   /** Lets somebody join from a datacenter and be placed there, who watches all that there is. */
-  async join(roomId: string, datacenter: string, options: Partial<BotOptions> = {}): Promise<Bot> {
-    return this.#joinAt(roomId, datacenter, this.mediaNodesOf(datacenter), options);
+  join(roomId: string, datacenter: string, options: Partial<BotOptions> = {}): Promise<Bot> {
+    return this.#crowd.join(roomId, this.mediaNodesOf(datacenter), options);
   }
 
   /** Lets so many people join from a datacenter on each of its media nodes. */
-  async fill(
+  fill(
     roomId: string,
     datacenter: string,
     peoplePerNode: number,
     options: Partial<BotOptions> = {},
   ): Promise<Bot[]> {
-    const people: Bot[] = [];
-    const hasRoom = ({ id }: RunningMediaNode): boolean =>
-      people.filter(({ mediaNodeId }) => mediaNodeId === id).length < peoplePerNode;
-    for (;;) {
-      const nodes = this.mediaNodesOf(datacenter).filter(hasRoom);
-      if (nodes.length === 0) return people;
-      people.push(await this.#joinAt(roomId, datacenter, nodes, options));
-    }
+    return this.#crowd.fill(roomId, this.mediaNodesOf(datacenter), peoplePerNode, options);
   }
 
-  async everybodyLeaves(): Promise<void> {
-    await Promise.all(this.#people.splice(0).map((bot) => bot.leave()));
-  }
-
-  /**
-   * A placement takes the less loaded node, and one elsewhere while those of the datacenter are busy. Who was put on
-   * another node than wanted stays there, which makes the wanted one the less loaded, until somebody is on that.
-   */
-  async #joinAt(
-    roomId: string,
-    datacenter: string,
-    nodes: readonly RunningMediaNode[],
-    options: Partial<BotOptions>,
-  ): Promise<Bot> {
-    const deadlineMs = performance.now() + PLACING_TIMEOUT_MS;
-    const elsewhere: Bot[] = [];
-    try {
-      while (performance.now() < deadlineMs) {
-        const bot = await this.#joinAnywhere(roomId, datacenter, options);
-        if (nodes.some(({ id }) => id === bot.mediaNodeId)) {
-          this.#people.push(bot);
-          return bot;
-        }
-        elsewhere.push(bot);
-        if (this.mediaNodesOf(datacenter).every(({ id }) => id !== bot.mediaNodeId))
-          await delay(ASK_AGAIN_MS);
-      }
-    } finally {
-      await Promise.all(elsewhere.map((bot) => bot.leave()));
-    }
-    const wanted = nodes.map(({ id }) => id).join(', ');
-    throw new Error(`nobody was placed on ${wanted} within ${PLACING_TIMEOUT_MS} ms`);
-  }
-
-  #joinAnywhere(roomId: string, datacenter: string, options: Partial<BotOptions>): Promise<Bot> {
-    const [edge] = this.cluster.edges;
-    if (edge === undefined) throw new Error('the cluster has an edge');
-    this.#joined += 1;
-    const name = `${datacenter}-${this.#joined}`;
-    return Bot.join({
-      edgeUrl: edge.url,
-      roomId,
-      token: makeJoinToken(this.cluster, { subject: name, roomId, datacenter }),
-      name,
-      canPublish: false,
-      bindAddress: this.datacenters.hostAddress,
-      ...options,
-    });
+  everybodyLeaves(): Promise<void> {
+    return this.#crowd.leave();
   }
 }
 
