@@ -19,6 +19,10 @@ export const ERROR_TABLE = {
   rate_limited: { retryable: true, says: 'Too many messages: slow down.' },
   flooding: { retryable: false, says: 'The connection was dropped because it went on flooding.' },
   room_full: { retryable: true, says: 'The room has reached its limit of people.' },
+  tenant_limit_reached: {
+    retryable: true,
+    says: 'The application has reached its limit of people or rooms.',
+  },
   limit_reached: { retryable: false, says: 'A limit of this session is reached.' },
   no_media_node: { retryable: true, says: 'No media node can take one more person now.' },
   media_unavailable: { retryable: true, says: 'The media node does not answer.' },

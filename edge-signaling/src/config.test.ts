@@ -33,6 +33,10 @@ describe('readEdgeConfig', () => {
       allowedOrigins: undefined,
       maxPeersPerRoom: 1_000,
       packingLimit: 50,
+      roomPeersPerNode: 200,
+      joinsPerNode: 100,
+      datacenterOrder: [],
+      tenantLimits: { byTenant: new Map(), others: { maxPeers: undefined, maxRooms: undefined } },
       resumeWithinMs: 15_000,
       leaseMs: 5_000,
     });
@@ -69,6 +73,39 @@ describe('readEdgeConfig', () => {
     ]);
     expect(readEdgeConfig({ ...VALID, PLENARY_ALLOWED_ORIGINS: '*' }).allowedOrigins).toBe('*');
     expect(readEdgeConfig({ ...VALID, PLENARY_TRUSTED_PROXIES: 'off' }).trustedProxies).toEqual([]);
+  });
+
+  it('[PL9] [CF1] reads the order of datacenters', () => {
+    const config = readEdgeConfig({ ...VALID, PLENARY_DATACENTER_ORDER: 'sbg, rbx' });
+    expect(config.datacenterOrder).toEqual(['sbg', 'rbx']);
+    expect(faultsOf({ ...VALID, PLENARY_DATACENTER_ORDER: 'sbg rbx' })).toHaveLength(1);
+  });
+
+  it('[PL12] [CF1] reads the limits of tenants', () => {
+    const { tenantLimits } = readEdgeConfig({
+      ...VALID,
+      PLENARY_TENANT_LIMITS: 'one=500/20, *=100/-,two=-/0',
+    });
+    expect(tenantLimits.others).toEqual({ maxPeers: 100, maxRooms: undefined });
+    expect([...tenantLimits.byTenant]).toEqual([
+      ['one', { maxPeers: 500, maxRooms: 20 }],
+      ['two', { maxPeers: undefined, maxRooms: 0 }],
+    ]);
+    for (const [text, fault] of [
+      ['one=500', 'one=500 is not'],
+      ['one=5/5,one=6/6', 'the key one is given twice'],
+      // A misspelt key would leave the tenant that was meant without a limit.
+      ['won=5/5', 'won is not one of PLENARY_API_KEYS'],
+    ]) {
+      expect(faultsOf({ ...VALID, PLENARY_TENANT_LIMITS: text ?? '' }).join()).toContain(fault);
+    }
+  });
+
+  it('[CF1] an IPv6 address may stand in URLs', () => {
+    const url = 'https://[2001:DB8::0:1]:8443/';
+    const config = readEdgeConfig({ ...VALID, PLENARY_PUBLIC_URL: url, PLENARY_ALLOWED_ORIGINS: url });
+    expect(config.publicUrl).toBe('https://[2001:db8::1]:8443');
+    expect(config.allowedOrigins).toEqual(new Set(['https://[2001:db8::1]:8443']));
   });
 
   it('[CF1] tells every fault at once, and no secret', () => {

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import {
+  ConfigError,
   consulAddressSetting,
   consulSettings,
   consulTokenSetting,
@@ -14,9 +15,11 @@ import {
   storeFaults,
   switchSetting,
 } from '@plenary/cluster';
-import type { ApiKeys, ConsulSettings, Environment, StoreAddress } from '@plenary/cluster';
-import { DATACENTER_ID, EDGE_ID } from '@plenary/cluster/ids';
+import type { ApiKeys, ConsulSettings, Environment, StoreAddress, TenantLimits } from '@plenary/cluster';
+import { DATACENTER_ID, EDGE_ID, TENANT_ID } from '@plenary/cluster/ids';
+import type { TenantId } from '@plenary/cluster/ids';
 import { z } from 'zod';
+import type { TenantLimitTable } from './session/tenant-claims.ts';
 
 /** An API key with its secret, as `key:secret`; several are joined by commas. */
 const API_KEY_PAIR = /^([A-Za-z0-9_-]{1,64}):([^\s,]{32,1024})$/;
@@ -83,6 +86,35 @@ function parseNetwork(text: string): Network | undefined {
   return { address, prefixLength, family: family === 4 ? 'ipv4' : 'ipv6' };
 }
 
+/** `KEY=PEOPLE/ROOMS`, with `-` for no limit; `*` stands for all keys that are not named. */
+const TENANT_LIMIT = /^(\*|[A-Za-z0-9_-]{1,64})=(-|\d{1,9})\/(-|\d{1,9})$/;
+
+const tenantLimitsSetting = z.string().transform((text, context): TenantLimitTable => {
+  const limits = new Map<string, TenantLimits>();
+  for (const item of text.split(',')) {
+    const [, key, peers, rooms] = TENANT_LIMIT.exec(item.trim()) ?? [];
+    if (key === undefined || peers === undefined || rooms === undefined) {
+      context.addIssue(`${item.trim()} is not KEY=PEOPLE/ROOMS such as acme=500/20, *=100/- or acme=-/5`);
+    } else if (limits.has(key)) context.addIssue(`the key ${key} is given twice`);
+    else limits.set(key, { maxPeers: limitOf(peers), maxRooms: limitOf(rooms) });
+  }
+  const others = limits.get('*') ?? UNLIMITED.others;
+  limits.delete('*');
+  const byTenant = [...limits].map(([key, own]) => [TENANT_ID.parse(key), own] as const);
+  return { byTenant: new Map<TenantId, TenantLimits>(byTenant), others };
+});
+
+const UNLIMITED: TenantLimitTable = {
+  byTenant: new Map(),
+  others: { maxPeers: undefined, maxRooms: undefined },
+};
+const limitOf = (text: string): number | undefined => (text === '-' ? undefined : Number(text));
+
+const datacentersSetting = z
+  .string()
+  .transform((text) => text.split(',').map((item) => item.trim()))
+  .pipe(z.array(DATACENTER_ID).max(64));
+
 const directorySetting = z.string().refine((path) => {
   const found = statSync(path, { throwIfNoEntry: false });
   return found?.isDirectory() === true;
@@ -107,6 +139,12 @@ export const EDGE_SETTINGS = z.object({
   PLENARY_TRUSTED_PROXIES: proxiesSetting.default([]),
   PLENARY_MAX_PEERS_PER_ROOM: integerSetting(1, 100_000).default(1_000),
   PLENARY_PACKING_LIMIT: integerSetting(0, 100_000).default(50),
+  /** With so many people of one room a media node is passed over for it, while another can take them. */
+  PLENARY_ROOM_PEERS_PER_NODE: integerSetting(1, 100_000).default(200),
+  /** With so many joins within five seconds a media node is passed over, while another can take them. */
+  PLENARY_JOINS_PER_NODE: integerSetting(1, 100_000).default(100),
+  PLENARY_DATACENTER_ORDER: datacentersSetting.optional(),
+  PLENARY_TENANT_LIMITS: tenantLimitsSetting.optional(),
   PLENARY_RESUME_WITHIN_MS: integerSetting(0, 600_000).default(15_000),
   PLENARY_LEASE_MS: integerSetting(500, 60_000).default(5_000),
   /** Sockets of one client address at a time; an office behind one address must fit. */
@@ -135,6 +173,11 @@ export interface EdgeConfig {
   readonly trustedProxies: readonly Network[];
   readonly maxPeersPerRoom: number;
   readonly packingLimit: number;
+  readonly roomPeersPerNode: number;
+  readonly joinsPerNode: number;
+  /** Where media is sought when neither token nor client say more, after this edge's own datacenter. */
+  readonly datacenterOrder: readonly z.infer<typeof DATACENTER_ID>[];
+  readonly tenantLimits: TenantLimitTable;
   readonly resumeWithinMs: number;
   readonly leaseMs: number;
   readonly socketsPerAddress: number;
@@ -144,6 +187,15 @@ export interface EdgeConfig {
 /** @throws ConfigError with every fault at once */
 export function readEdgeConfig(environment: Environment): EdgeConfig {
   const settings = parseConfig(EDGE_SETTINGS, environment, ['PLENARY_PARENT_PIPE'], storeFaults(environment));
+  // A limit on a key that there is not is a misspelt one, and would let the tenant that it was meant for go unlimited.
+  const unknown = [...(settings.PLENARY_TENANT_LIMITS ?? UNLIMITED).byTenant.keys()].filter(
+    (key) => !settings.PLENARY_API_KEYS.has(key),
+  );
+  if (unknown.length > 0) {
+    throw new ConfigError(
+      unknown.map((key) => `PLENARY_TENANT_LIMITS: ${key} is not one of PLENARY_API_KEYS`),
+    );
+  }
   return Object.freeze({
     edgeId: settings.PLENARY_ID,
     datacenter: settings.PLENARY_DATACENTER,
@@ -161,6 +213,10 @@ export function readEdgeConfig(environment: Environment): EdgeConfig {
     trustedProxies: settings.PLENARY_TRUSTED_PROXIES,
     maxPeersPerRoom: settings.PLENARY_MAX_PEERS_PER_ROOM,
     packingLimit: settings.PLENARY_PACKING_LIMIT,
+    roomPeersPerNode: settings.PLENARY_ROOM_PEERS_PER_NODE,
+    joinsPerNode: settings.PLENARY_JOINS_PER_NODE,
+    datacenterOrder: settings.PLENARY_DATACENTER_ORDER ?? [],
+    tenantLimits: settings.PLENARY_TENANT_LIMITS ?? UNLIMITED,
     resumeWithinMs: settings.PLENARY_RESUME_WITHIN_MS,
     leaseMs: settings.PLENARY_LEASE_MS,
     socketsPerAddress: settings.PLENARY_SOCKETS_PER_ADDRESS,

@@ -1,11 +1,10 @@
+import { RecentPlacements } from '@plenary/cluster';
 import type { Clock, EdgeRecord, MediaNodeRecord, Registry } from '@plenary/cluster';
 import type { EdgeId, MediaNodeId } from '@plenary/cluster/ids';
 import type { ReportFault } from './metrics.ts';
 
 /** How often the registry is read, in milliseconds. */
 export const DIRECTORY_REFRESH_MS = 1_000;
-/** A node reports its load about this often; placements older than this are in its report. */
-const IN_FLIGHT_MS = 2_000;
 const FORGET_AFTER_MS = 3_600_000;
 /** A page that an edge served may live on for this long after the edge is gone, in milliseconds. */
 const REMEMBER_EDGE_URLS_MS = 24 * 3_600_000;
@@ -26,9 +25,9 @@ export class Directory {
   readonly #settings: DirectorySettings;
   readonly #lastSeenMs = new Map<string, number>();
   readonly #edgeUrlSeenMs = new Map<string, number>();
+  readonly #placements = new RecentPlacements();
   #nodes: readonly MediaNodeRecord[] = [];
   #edges: readonly EdgeRecord[] = [];
-  #placements: { readonly mediaNodeId: MediaNodeId; readonly atMs: number }[] = [];
   /** Since when every reading went well. */
   #certainSinceMs: number | undefined;
   #reading: Promise<void> | undefined;
@@ -70,17 +69,17 @@ export class Directory {
 
   /** Notes a placement, so that a burst between two load reports does not land on one node. */
   notePlacement(mediaNodeId: MediaNodeId): void {
-    this.#placements.push({ mediaNodeId, atMs: this.#settings.clock.monotonicMs() });
+    this.#placements.note(mediaNodeId, this.#settings.clock.monotonicMs());
   }
 
-  /** Placements made here that no load report can contain yet. */
+  /** Placements made here that no report of their node contains for sure. */
   inFlight(): ReadonlyMap<MediaNodeId, number> {
-    const oldestMs = this.#settings.clock.monotonicMs() - IN_FLIGHT_MS;
-    this.#placements = this.#placements.filter((placement) => placement.atMs >= oldestMs);
-    const counts = new Map<MediaNodeId, number>();
-    for (const { mediaNodeId } of this.#placements)
-      counts.set(mediaNodeId, (counts.get(mediaNodeId) ?? 0) + 1);
-    return counts;
+    return this.#placements.inFlight();
+  }
+
+  /** Joins of each node within the last `JOIN_INTERVAL_MS`, as far as they are known here. */
+  joins(): ReadonlyMap<MediaNodeId, number> {
+    return this.#placements.joins(this.#settings.clock.monotonicMs());
   }
 
   /**
@@ -95,11 +94,13 @@ export class Directory {
 
   async #read(): Promise<void> {
     const { registry, clock, reportFault, onRead } = this.#settings;
+    const startedAtMs = clock.monotonicMs();
     try {
       const [nodes, edges] = await Promise.all([registry.liveMediaNodes(), registry.liveEdges()]);
       const nowMs = clock.monotonicMs();
       this.#nodes = nodes;
       this.#edges = edges;
+      this.#placements.onRead(nodes, startedAtMs);
       this.#certainSinceMs ??= nowMs;
       for (const node of nodes) this.#lastSeenMs.set(node.mediaNodeId, nowMs);
       for (const edge of edges) {

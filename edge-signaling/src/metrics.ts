@@ -144,7 +144,8 @@ export type FaultPlace =
   | 'handler'
   | 'http'
   | 'socket'
-  | 'sweep';
+  | 'sweep'
+  | 'tenant';
 
 /** Notes an error that was coped with: counted, and logged as a warning. */
 export type ReportFault = (where: FaultPlace, fault: unknown, detail?: Record<string, unknown>) => void;

@@ -30,6 +30,7 @@ describe('the configuration', () => {
       listenIp: '0.0.0.0',
       portSlice: { firstPort: 20_000, lastPort: 20_099 },
       maxPeers: 1_000,
+      maxOutgoingMbit: undefined,
       orphanGraceMs: 30_000,
       leaseMs: 5_000,
       parentPipe: false,

@@ -43,6 +43,9 @@ const sliceSetting = z
   })
   .pipe(PORT_SLICE);
 
+/** What one worker on one core was measured to forward, in packets a second. */
+const PACKETS_PER_WORKER = 200_000;
+
 /** Every setting of a media node, by the name of its environment variable. */
 export const CONFIG_SCHEMA = z.object({
   PLENARY_ID: MEDIA_NODE_ID,
@@ -62,6 +65,10 @@ export const CONFIG_SCHEMA = z.object({
   PLENARY_PORT_SLICE: sliceSetting,
   PLENARY_WORKERS: integerSetting(1, 256).optional(),
   PLENARY_MAX_PEERS: integerSetting(1, 100_000).default(1_000),
+  /** What the node may send; default: the speed of its interface, or 1000 where the system does not know it. */
+  PLENARY_MAX_OUTGOING_MBIT: integerSetting(1, 10_000_000).optional(),
+  /** Packets that the node may send and receive in a second; default: what its workers can forward. */
+  PLENARY_MAX_PACKETS_PER_SECOND: integerSetting(1, 1_000_000_000).optional(),
   PLENARY_PIPE_LINGER_MS: integerSetting(0, 600_000).default(5_000),
   PLENARY_ORPHAN_GRACE_MS: integerSetting(0, 600_000).default(30_000),
   PLENARY_LEASE_MS: integerSetting(500, 120_000).default(5_000),
@@ -85,6 +92,9 @@ export interface MediaNodeConfig {
   readonly portSlice: PortSlice;
   readonly workers: number;
   readonly maxPeers: number;
+  /** In Mbit/s; `undefined`: what its interface carries. */
+  readonly maxOutgoingMbit: number | undefined;
+  readonly maxPacketsPerSecond: number;
   readonly pipeLingerMs: number;
   readonly orphanGraceMs: number;
   readonly leaseMs: number;
@@ -114,6 +124,7 @@ export function loadConfig(environment: Environment): MediaNodeConfig {
     throw error;
   }
   if (crossFaults.length > 0) throw new ConfigError(crossFaults);
+  const workers = parsed.PLENARY_WORKERS ?? availableParallelism();
   const announcedAddress = parsed.PLENARY_ANNOUNCED_ADDRESS ?? parsed.PLENARY_LISTEN_IP;
   return Object.freeze({
     mediaNodeId: parsed.PLENARY_ID,
@@ -124,8 +135,10 @@ export function loadConfig(environment: Environment): MediaNodeConfig {
     listenIp: parsed.PLENARY_LISTEN_IP,
     announcedAddress,
     portSlice: parsed.PLENARY_PORT_SLICE,
-    workers: parsed.PLENARY_WORKERS ?? availableParallelism(),
+    workers,
     maxPeers: parsed.PLENARY_MAX_PEERS,
+    maxOutgoingMbit: parsed.PLENARY_MAX_OUTGOING_MBIT,
+    maxPacketsPerSecond: parsed.PLENARY_MAX_PACKETS_PER_SECOND ?? workers * PACKETS_PER_WORKER,
     pipeLingerMs: parsed.PLENARY_PIPE_LINGER_MS,
     orphanGraceMs: parsed.PLENARY_ORPHAN_GRACE_MS,
     leaseMs: parsed.PLENARY_LEASE_MS,

@@ -25,7 +25,9 @@ function record(id: string, firstPort: number): MediaNodeRecord {
     announcedAddress: '192.0.2.1',
     portSlice: { firstPort, lastPort: firstPort + 99 },
     state: 'serving',
-    load: { workerCpu: 0, controlCpu: 0 },
+    load: { workerCpu: 0, controlCpu: 0, bandwidth: 0, packets: 0 },
+    recentJoins: 0,
+    reportedAtMs: 0,
     peerCount: 0,
     maxPeers: 10,
   };

@@ -17,6 +17,7 @@ import { LeaseKeeper } from './lease-keeper.ts';
 import { LoadMeter } from './load-meter.ts';
 import { createMetrics } from './metrics.ts';
 import type { NodeMetrics } from './metrics.ts';
+import { NetworkMeter } from './network-meter.ts';
 import type { NodeStore } from './room/node-store.ts';
 import { Outbox } from './room/outbox.ts';
 import { Rooms } from './room/rooms.ts';
@@ -72,7 +73,12 @@ export class MediaNode {
       },
     );
     this.#outbox = new Outbox(metrics, logger);
-    this.#load = new LoadMeter(this.pool);
+    const network = new NetworkMeter({
+      listenIp: config.listenIp,
+      maxOutgoingMbit: config.maxOutgoingMbit,
+      maxPacketsPerSecond: config.maxPacketsPerSecond,
+    });
+    this.#load = new LoadMeter(this.pool, network, metrics, logger);
     this.#lease = new LeaseKeeper({
       registry: store.registry,
       record: () => this.#record(),
@@ -247,6 +253,8 @@ export class MediaNode {
       load: this.#load.load,
       peerCount: this.rooms.peerCount,
       maxPeers,
+      recentJoins: this.rooms.recentJoins,
+      reportedAtMs: systemClock.wallMs(),
     };
   }
 }

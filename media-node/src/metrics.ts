@@ -26,6 +26,9 @@ export function createMetrics(withProcess: boolean) {
     workers: gauge('media_workers', 'mediasoup workers that are alive'),
     workerDeaths: counter('media_worker_deaths_total', 'Workers that died without being asked to'),
     workerCpu: gauge('media_worker_cpu', 'CPU of a worker over one core', ['worker']),
+    load: gauge('media_load', 'Load by kind, over what the node may use; the highest decides on placement', [
+      'kind',
+    ]),
     routers: gauge('media_routers', 'Open routers'),
     transports: gauge('media_transports', 'Open transports', ['kind']),
     producers: gauge('media_producers', 'Open producers of peers of this node'),
@@ -51,5 +54,6 @@ export function createMetrics(withProcess: boolean) {
   // A series that is absent until it is first used looks like a process that is not watched.
   for (const kind of ['webrtc', 'pipe'] as const) metrics.transports.set({ kind }, 0);
   for (const side of ['asking', 'home'] as const) metrics.pipes.set({ side }, 0);
+  for (const kind of ['workerCpu', 'controlCpu', 'bandwidth', 'packets']) metrics.load.set({ kind }, 0);
   return metrics;
 }

@@ -140,7 +140,8 @@ export class ConsulRegistry implements Registry {
     return nodes.map((node) => {
       const told = this.#lastLoads.get(node.mediaNodeId);
       if (told?.incarnation !== node.incarnation) return node;
-      return { ...node, load: told.load, peerCount: told.peerCount };
+      const { load, peerCount, recentJoins, reportedAtMs } = told;
+      return { ...node, load, peerCount, recentJoins, reportedAtMs };
     });
   }
 

@@ -132,7 +132,7 @@ describe('registry (Consul)', () => {
     await until('node-a to lapse', async () => (await idsOf(registry)).join() === 'node-b');
     const successor = mediaNodeRecord('node-a');
     expect(await enter().announceMediaNode(successor, LONG_LEASE_MS)).toEqual({ refused: null });
-    expect(await idsOf(registry)).toContain('node-a');
+    await until('node-a to be seen by others', async () => (await idsOf(registry)).includes('node-a'));
   });
 
   it('[CO1] who lets its lease lapse and finds its ports taken is refused, and not listed beside the new owner', async () => {
@@ -250,11 +250,14 @@ describe('registry (Consul)', () => {
     };
     const before = await lastWrite();
     for (let peerCount = 1; peerCount <= 20; peerCount += 1) {
-      const load = { workerCpu: peerCount / 100, controlCpu: 0 };
-      await announcer.announceMediaNode({ ...record, load, peerCount }, LONG_LEASE_MS);
+      const load = { ...record.load, workerCpu: peerCount / 100 };
+      const told = { load, peerCount, recentJoins: peerCount, reportedAtMs: peerCount };
+      await announcer.announceMediaNode({ ...record, ...told }, LONG_LEASE_MS);
     }
     expect(await lastWrite()).toBe(before);
-    expect(await enter(loads).liveMediaNodes()).toMatchObject([{ load: { workerCpu: 0.2 }, peerCount: 20 }]);
+    expect(await enter(loads).liveMediaNodes()).toMatchObject([
+      { load: { workerCpu: 0.2 }, peerCount: 20, recentJoins: 20, reportedAtMs: 20 },
+    ]);
   });
 
   it('[CO3] while the channel of the loads is away the last ones count, and everything else goes on', async () => {

@@ -11,16 +11,20 @@ describe('services in Consul', () => {
       controlUrl: `http://${'a'.repeat(490)}:3100`,
       announcedAddress: 'b'.repeat(255),
       state: 'draining',
-      load: { workerCpu: 0.5, controlCpu: 0.1 },
+      load: { workerCpu: 0.5, controlCpu: 0.1, bandwidth: 0.2, packets: 0.3 },
       peerCount: 9,
+      recentJoins: 8,
+      reportedAtMs: 7,
     });
     const { meta } = mediaNodeService(record, 5_000);
     expect(Math.max(...Object.values(meta).map((value) => value.length))).toBeLessThanOrEqual(LONGEST_META);
     expect(Object.keys(meta).every((key) => /^[a-z-]+$/.test(key))).toBe(true);
     expect(MEDIA_NODE_META.parse(meta)).toEqual({
       ...record,
-      load: { workerCpu: 0, controlCpu: 0 },
+      load: { workerCpu: 0, controlCpu: 0, bandwidth: 0, packets: 0 },
       peerCount: 0,
+      recentJoins: 0,
+      reportedAtMs: 0,
     });
     const edge = edgeRecord('edge-a');
     expect(EDGE_META.parse(edgeService(edge, 5_000).meta)).toEqual(edge);
@@ -28,7 +32,8 @@ describe('services in Consul', () => {
 
   it('[CO4] load and number of peers change nothing of the service', () => {
     const record = mediaNodeRecord('node-a');
-    const busy = { ...record, load: { workerCpu: 0.9, controlCpu: 0.9 }, peerCount: 500 };
+    const load = { workerCpu: 0.9, controlCpu: 0.9, bandwidth: 0.9, packets: 0.9 };
+    const busy = { ...record, load, peerCount: 500, recentJoins: 50, reportedAtMs: 5 };
     expect(mediaNodeService(busy, 5_000)).toEqual(mediaNodeService(record, 5_000));
   });
 

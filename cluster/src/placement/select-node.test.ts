@@ -8,7 +8,10 @@ import type { PlacementQuestion } from './select-node.ts';
 const inGra = (name: string, changes: Partial<MediaNodeRecord> = {}) => mediaNodeRecord(name, changes);
 const inSbg = (name: string, changes: Partial<MediaNodeRecord> = {}) =>
   mediaNodeRecord(name, { datacenter: datacenter('sbg'), ...changes });
-const loaded = (workerCpu: number) => ({ load: { workerCpu, controlCpu: 0 } });
+const IDLE = { workerCpu: 0, controlCpu: 0, bandwidth: 0, packets: 0 };
+const loaded = (workerCpu: number) => ({ load: { ...IDLE, workerCpu } });
+const counted = (...counts: readonly [string, number][]) =>
+  new Map(counts.map(([name, count]) => [mediaNode(name), count]));
 const hosting = (...counts: readonly [string, number][]) => ({
   peerCount: counts.reduce((sum, [, peers]) => sum + peers, 0),
   peersByNode: new Map(counts.map(([name, peers]) => [mediaNode(name), peers])),
@@ -18,9 +21,10 @@ const ask = (changes: Partial<PlacementQuestion>) =>
   selectNode({
     nodes: [],
     room: hosting(),
-    datacenter: datacenter('gra'),
+    datacenters: [datacenter('gra')],
     inFlight: new Map<MediaNodeId, number>(),
-    limits: { packingLimit: 50, maxLoad: 0.7 },
+    joins: new Map<MediaNodeId, number>(),
+    limits: { packingLimit: 50, maxRoomPeersPerNode: 200, maxJoinsPerNode: 100, maxLoad: 0.7 },
     random: () => 0,
     ...changes,
   });
@@ -72,14 +76,79 @@ describe('selectNode', () => {
     expect(ask({ nodes })).toEqual({ mediaNodeId: 'sbg-2', reason: 'least_loaded_remote' });
   });
 
-  it('[PL2] counts placements that a node has not reported yet', () => {
+  it('[PL6] counts placements that a node has not reported yet', () => {
     const nodes = [inGra('gra-1', loaded(0.1)), inGra('gra-2', loaded(0.2))];
-    const inFlight = new Map([[mediaNode('gra-1'), 30]]);
-    expect(ask({ nodes, inFlight })).toMatchObject({ mediaNodeId: 'gra-2' });
+    expect(ask({ nodes, inFlight: counted(['gra-1', 30]) })).toMatchObject({ mediaNodeId: 'gra-2' });
+    expect(ask({ nodes: [inGra('gra-1', { maxPeers: 30 })], inFlight: counted(['gra-1', 30]) })).toEqual({
+      mediaNodeId: null,
+      reason: 'all_nodes_full',
+    });
   });
 
-  it('[PL2] the control process’ CPU counts as much as a worker’s', () => {
-    const nodes = [inGra('gra-1', { load: { workerCpu: 0, controlCpu: 0.6 } }), inGra('gra-2', loaded(0.2))];
-    expect(ask({ nodes })).toMatchObject({ mediaNodeId: 'gra-2' });
+  it('[PL6] of nodes that are loaded alike takes the one that was sent the fewest, then the emptier one', () => {
+    const nodes = ['a', 'b', 'c', 'd'].map((name) => inGra(name, { peerCount: name === 'd' ? 1 : 2 }));
+    const inFlight = counted(['a', 1], ['b', 1]);
+    for (const value of [0, 0.3, 0.6, 0.9]) {
+      expect(ask({ nodes, inFlight, random: () => value })).toMatchObject({ mediaNodeId: 'd' });
+    }
+    // One idle node among loaded ones gets its share of the draws and no more, since others see the same report.
+    const stale = [inGra('a'), ...['b', 'c', 'd', 'e'].map((name) => inGra(name, loaded(0.4)))];
+    expect(ask({ nodes: stale, random: () => 0.3 })).not.toMatchObject({ mediaNodeId: 'a' });
+  });
+
+  it.each(['workerCpu', 'controlCpu', 'bandwidth', 'packets'] as const)(
+    '[PL10] %s counts as much as any other load',
+    (name) => {
+      const nodes = [inGra('gra-1', { load: { ...IDLE, [name]: 0.6 } }), inGra('gra-2', loaded(0.2))];
+      expect(ask({ nodes })).toMatchObject({ mediaNodeId: 'gra-2' });
+      expect(ask({ nodes: [inGra('gra-1', { load: { ...IDLE, [name]: 0.7 } })] }).mediaNodeId).toBeNull();
+    },
+  );
+
+  it('[PL7] a node that had its joins is passed over while another of the datacenter can take the peer', () => {
+    const nodes = [inGra('gra-1'), inGra('gra-2', loaded(0.5)), inSbg('sbg-1')];
+    expect(ask({ nodes, joins: counted(['gra-1', 100]), room: hosting(['gra-1', 5]) })).toEqual({
+      mediaNodeId: 'gra-2',
+      reason: 'least_loaded_local',
+    });
+  });
+
+  it('[PL7] when all of the datacenter had theirs, it goes on as if none had', () => {
+    const nodes = [inGra('gra-1', loaded(0.3)), inGra('gra-2', loaded(0.1))];
+    const joins = counted(['gra-1', 100], ['gra-2', 150]);
+    expect(ask({ nodes: [...nodes, inSbg('sbg-1')], joins })).toEqual({
+      mediaNodeId: 'gra-2',
+      reason: 'over_join_limit',
+    });
+    expect(ask({ nodes, joins, room: hosting(['gra-1', 5]), datacenters: [datacenter('sbg')] })).toEqual({
+      mediaNodeId: 'gra-1',
+      reason: 'over_join_limit_remote',
+    });
+  });
+
+  it('[PL8] a node with its share of the room is passed over while another of the datacenter is not', () => {
+    const nodes = [inGra('gra-1'), inGra('gra-2', loaded(0.5)), inSbg('sbg-1')];
+    expect(ask({ nodes, room: hosting(['gra-1', 200], ['gra-2', 60]) })).toMatchObject({
+      mediaNodeId: 'gra-2',
+    });
+    expect(ask({ nodes, room: hosting(['gra-1', 200], ['gra-2', 200]) })).toMatchObject({
+      mediaNodeId: 'gra-1',
+    });
+  });
+
+  it('[PL8] a packed node that is overloaded spills over', () => {
+    const nodes = [inGra('gra-1', loaded(0.7)), inGra('gra-2')];
+    expect(ask({ nodes, room: hosting(['gra-1', 5]) })).toMatchObject({ mediaNodeId: 'gra-2' });
+  });
+
+  it('[PL9] goes through the datacenters in their order, and then anywhere else', () => {
+    const far = mediaNodeRecord('rbx-1', { datacenter: datacenter('rbx') });
+    const nodes = [far, inSbg('sbg-1'), inGra('gra-1', { peerCount: 1_000 })];
+    const datacenters = [datacenter('gra'), datacenter('sbg')];
+    expect(ask({ nodes, datacenters, room: hosting(['rbx-1', 5]) })).toEqual({
+      mediaNodeId: 'sbg-1',
+      reason: 'least_loaded_remote',
+    });
+    expect(ask({ nodes: [far], datacenters })).toMatchObject({ mediaNodeId: 'rbx-1' });
   });
 });

@@ -100,6 +100,16 @@ export const MEDIA_OFFER = z.object({
 });
 export type MediaOffer = z.infer<typeof MEDIA_OFFER>;
 
+/** Round trips that a join may tell of. */
+export const MAX_ROUND_TRIPS = 16;
+/** How far a datacenter is from a client, as the client measured it. */
+export const ROUND_TRIP = z.object({
+  datacenter: DATACENTER_ID,
+  roundTripMs: z.number().min(0).max(60_000),
+});
+export type RoundTrip = z.infer<typeof ROUND_TRIP>;
+export const ROUND_TRIPS = z.array(ROUND_TRIP).max(MAX_ROUND_TRIPS);
+
 /** An edge that a client may use when its own is gone. */
 export const EDGE_HINT = z.object({ edgeId: EDGE_ID, datacenter: DATACENTER_ID, url: z.url().max(512) });
 export type EdgeHint = z.infer<typeof EDGE_HINT>;
@@ -151,6 +161,8 @@ export const CLIENT_REQUESTS = {
       roomId: ROOM_ID,
       token: z.string().min(1).max(4_096),
       displayName: DISPLAY_NAME.optional(),
+      /** Where the token does not say where the person is, media is opened in the nearest of these. */
+      roundTrips: ROUND_TRIPS.optional(),
       media: MEDIA_REQUEST,
     }),
     reply: z.object({ session: SESSION, room: ROOM_SNAPSHOT, media: MEDIA_OFFER }),

@@ -29,6 +29,8 @@ export const MEDIA_NODE_ID = printableId(64).brand('MediaNodeId');
 export const EDGE_ID = printableId(64).brand('EdgeId');
 /** Names a datacenter, in Consul's spelling. */
 export const DATACENTER_ID = printableId(32).brand('DatacenterId');
+/** Names a tenant: the API key that signs its join tokens. */
+export const TENANT_ID = printableId(64).brand('TenantId');
 /** Chosen by the client; a request that comes twice with one id is carried out once. */
 export const REQUEST_ID = printableId(64).brand('RequestId');
 /** One life of a process: a process that restarts under the same id has another incarnation. */
@@ -49,6 +51,7 @@ export type RouterId = z.infer<typeof ROUTER_ID>;
 export type MediaNodeId = z.infer<typeof MEDIA_NODE_ID>;
 export type EdgeId = z.infer<typeof EDGE_ID>;
 export type DatacenterId = z.infer<typeof DATACENTER_ID>;
+export type TenantId = z.infer<typeof TENANT_ID>;
 export type RequestId = z.infer<typeof REQUEST_ID>;
 export type Incarnation = z.infer<typeof INCARNATION>;
 export type EventId = z.infer<typeof EVENT_ID>;

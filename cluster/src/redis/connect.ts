@@ -10,8 +10,10 @@ import { ClusterWatch } from './cluster-watch.ts';
 import type { Reach } from './cluster-watch.ts';
 import { openPubSub } from './pubsub-connection.ts';
 import type { PubSubConnection } from './pubsub-connection.ts';
+import type { TenantStore } from '../tenant/tenant-store.ts';
 import { RedisRegistry } from './redis-registry.ts';
 import { RedisRoomStore } from './redis-room-store.ts';
+import { RedisTenantStore } from './redis-tenant-store.ts';
 import { scriptRunner } from './run-script.ts';
 import type { StoreAddress } from './store-address.ts';
 
@@ -19,6 +21,7 @@ import type { StoreAddress } from './store-address.ts';
 export interface ClusterStore {
   readonly registry: Registry;
   readonly rooms: RoomStore;
+  readonly tenants: TenantStore;
   /** Whether Consul answers, where the registry is there; `/ready` depends on it, `/health` does not. */
   readonly consul: Pick<Availability, 'isAvailable' | 'onChange'> | undefined;
   /**
@@ -84,6 +87,7 @@ export function connectClusterStore({
     registry: consulRegistry ?? redisRegistry,
     consul: consulRegistry?.availability,
     rooms: new RedisRoomStore(client, run),
+    tenants: new RedisTenantStore(run),
     isAvailable: () => reach !== 'none',
     onAvailability: (listener) => {
       listeners.add(listener);

@@ -1,9 +1,9 @@
 /**
  * Every key that the cluster keeps in Redis: what it holds, who writes it, and when it goes. No key is spelled anywhere
- * else. All keys of one room share one hash tag, and so do all keys of the registry, so that each script touches one
- * slot of a Redis Cluster (SPEC ST1).
+ * else. All keys of one room share one hash tag, and so do those of one tenant and of the registry, so that each script
+ * touches one slot of a Redis Cluster (SPEC ST1).
  */
-import type { RoomId } from '../protocol/ids.ts';
+import type { RoomId, TenantId } from '../protocol/ids.ts';
 
 /** Everything of ours begins with this, so that an operator can tell it from other users of the same Redis. */
 export const KEY_PREFIX = 'plenary:';
@@ -39,6 +39,17 @@ export function roomKeys(roomId: RoomId): RoomKeys {
      * media nodes write.
      */
     key('meta'),
+  ];
+}
+
+/** The keys of a tenant, in the order in which its scripts take them. Both expire with the last lease of a claim. */
+export function tenantKeys(tenantId: TenantId): readonly [claims: string, rooms: string] {
+  const key = (part: string): string => `${KEY_PREFIX}{tenant:${tenantId}}:${part}`;
+  return [
+    /** Sorted set, `roomId|peerId` by the end of its lease in milliseconds of Redis TIME. Written by edges. */
+    key('claims'),
+    /** Hash, room id → number of claims in it. Written by edges. */
+    key('rooms'),
   ];
 }
 

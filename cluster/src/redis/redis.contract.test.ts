@@ -3,10 +3,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startRedisServer } from '../testing/redis-server.ts';
 import type { TestRedis } from '../testing/redis-server.ts';
 import { describeStoreContracts } from '../testing/store-contracts.ts';
-import { edge, mediaNode, peer, request, room, track } from '../testing/samples.ts';
+import { edge, mediaNode, peer, request, room, tenant, track } from '../testing/samples.ts';
 import { EVENT_LOG_LENGTH } from '../protocol/room.ts';
+import { tenantKeys } from './keys.ts';
 import { RedisRegistry } from './redis-registry.ts';
 import { RedisRoomStore } from './redis-room-store.ts';
+import { RedisTenantStore } from './redis-tenant-store.ts';
 import { scriptRunner } from './run-script.ts';
 import { SCRIPTS } from './scripts.generated.ts';
 
@@ -25,6 +27,21 @@ async function connect(): Promise<Redis> {
 describeStoreContracts('Redis', startRedisServer);
 
 describe('Redis scripts', () => {
+  it('[PL13] the keys of a tenant expire with its last lease', async () => {
+    const redis = await connect();
+    const tenants = new RedisTenantStore(scriptRunner(redis));
+    const acme = tenant('acme');
+    const limits = { maxPeers: undefined, maxRooms: undefined };
+    await tenants.claim(acme, { roomId: room('standup'), peerId: peer('ann') }, limits, 60_000);
+    await tenants.claim(acme, { roomId: room('standup'), peerId: peer('ben') }, limits, 1_000);
+    for (const key of tenantKeys(acme)) {
+      const leftMs = await redis.pttl(key);
+      expect(leftMs).toBeGreaterThan(1_000);
+      expect(leftMs).toBeLessThanOrEqual(60_000);
+    }
+    redis.disconnect();
+  });
+
   it('[ST2] a server that does not know a script is sent its text', async () => {
     const redis = await connect();
     await redis.script('FLUSH');

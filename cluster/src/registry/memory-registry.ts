@@ -19,6 +19,22 @@ export class MemoryRegistry implements Registry {
     this.#clock = clock;
   }
 
+  /** Keeps what is here now. @returns brings it back, as a failover does that forgets what was written since */
+  snapshot(): () => void {
+    const [mediaNodes, edges] = [[...this.#mediaNodes], [...this.#edges]];
+    return () => {
+      this.clear();
+      for (const [id, entry] of mediaNodes) this.#mediaNodes.set(id, entry);
+      for (const [id, entry] of edges) this.#edges.set(id, entry);
+    };
+  }
+
+  /** Forgets everything, as `FLUSHALL` does. */
+  clear(): void {
+    this.#mediaNodes.clear();
+    this.#edges.clear();
+  }
+
   async announceMediaNode(record: MediaNodeRecord, leaseMs: number): Promise<AnnounceResult> {
     const live = await this.liveMediaNodes();
     for (const other of live) {

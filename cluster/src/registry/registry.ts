@@ -18,6 +18,10 @@ export const NODE_LOAD = z.object({
   workerCpu: z.number().min(0),
   /** The control process' CPU over one core. */
   controlCpu: z.number().min(0),
+  /** What the host sends over its busiest interface, over the interface's limit. */
+  bandwidth: z.number().min(0).default(0),
+  /** Packets that the host sends and receives over its busiest interface, over the node's limit. */
+  packets: z.number().min(0).default(0),
 });
 export type NodeLoad = z.infer<typeof NODE_LOAD>;
 
@@ -35,6 +39,10 @@ export const MEDIA_NODE_RECORD = z.object({
   load: NODE_LOAD,
   peerCount: z.int().min(0),
   maxPeers: z.int().min(1),
+  /** Peers admitted within the last `JOIN_INTERVAL_MS`, whichever edges sent them. */
+  recentJoins: z.int().min(0).default(0),
+  /** By the node's own clock, in milliseconds: tells one report from the next; 0 of a node that does not say. */
+  reportedAtMs: z.int().min(0).default(0),
 });
 export type MediaNodeRecord = z.infer<typeof MEDIA_NODE_RECORD>;
 

@@ -8,6 +8,7 @@ import {
   PEER_ID,
   REQUEST_ID,
   ROOM_ID,
+  TENANT_ID,
   TRACK_ID,
 } from '../protocol/ids.ts';
 import type { EdgeRecord, MediaNodeRecord } from '../registry/registry.ts';
@@ -18,6 +19,7 @@ export const track = (name: string) => TRACK_ID.parse(name);
 export const request = (name: string) => REQUEST_ID.parse(name);
 export const edge = (name: string) => EDGE_ID.parse(name);
 export const mediaNode = (name: string) => MEDIA_NODE_ID.parse(name);
+export const tenant = (name: string) => TENANT_ID.parse(name);
 export const datacenter = (name: string) => DATACENTER_ID.parse(name);
 
 /** A serving, idle media node in datacenter `gra`. */
@@ -31,9 +33,11 @@ export function mediaNodeRecord(name: string, changes: Partial<MediaNodeRecord> 
     announcedAddress: '127.0.0.1',
     portSlice: { firstPort: 20_000, lastPort: 20_099 },
     state: 'serving',
-    load: { workerCpu: 0, controlCpu: 0 },
+    load: { workerCpu: 0, controlCpu: 0, bandwidth: 0, packets: 0 },
     peerCount: 0,
     maxPeers: 1_000,
+    recentJoins: 0,
+    reportedAtMs: 0,
     ...changes,
   };
 }

@@ -9,6 +9,7 @@ import { EDGES_KEY, MEDIA_NODES_KEY } from '../redis/keys.ts';
 import type { StoreAddress } from '../redis/store-address.ts';
 import { describeRegistry } from '../registry/registry.contract.ts';
 import { describeRoomStore } from '../room/room-store.contract.ts';
+import { describeTenantStore } from '../tenant/tenant-store.contract.ts';
 import type { TestStore } from './redis-server.ts';
 import { waitFor } from './wait-for.ts';
 
@@ -56,6 +57,11 @@ class StoreInspector {
         await this.#client.hset(key, id, [String(Number(leaseUntilMs) - byMs), ...rest].join('|'));
       }
     }
+    const found = await Promise.all(this.#masters().map((master) => master.keys('*:claims')));
+    for (const key of found.flat()) {
+      for (const claim of await this.#client.zrange(key, '0', '-1'))
+        await this.#client.zincrby(key, String(-byMs), claim);
+    }
   }
 
   close(): void {
@@ -97,5 +103,15 @@ export function describeStoreContracts(version: string, start: () => Promise<Tes
   describeRoomStore(version, async () => {
     const store = await open();
     return { rooms: store.rooms, leftOver: () => inspector.countKeys(), close: () => store.close() };
+  });
+
+  describeTenantStore(version, async () => {
+    const store = await open();
+    return {
+      tenants: store.tenants,
+      passTime: (byMs) => inspector.setLeasesBack(byMs),
+      leftOver: () => inspector.countKeys(),
+      close: () => store.close(),
+    };
   });
 }

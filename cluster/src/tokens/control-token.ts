@@ -28,9 +28,10 @@ export async function verifyControlToken(
   mediaNodeId: MediaNodeId,
   token: string,
 ): Promise<ControlCaller> {
-  return verifyClaims(token, CONTROL_CALLER, {
+  const { claims } = await verifyClaims(token, CONTROL_CALLER, {
     audience: audienceOf(mediaNodeId),
     maxAgeSeconds: CONTROL_TOKEN_SECONDS,
     keyOf: (issuer) => (issuer === ISSUER ? keyOfSecret(clusterSecret) : undefined),
   });
+  return claims;
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { DATACENTER_ID, ROOM_ID } from '../protocol/ids.ts';
+import { DATACENTER_ID, ROOM_ID, TENANT_ID } from '../protocol/ids.ts';
+import type { TenantId } from '../protocol/ids.ts';
 import { TRACK_SOURCE } from '../protocol/media.ts';
 import { DISPLAY_NAME, ROLE } from '../protocol/room.ts';
 import { keyOfSecret, signClaims, verifyClaims } from './signed.ts';
@@ -39,9 +40,16 @@ export async function signJoinToken(
   return signClaims(keyOfSecret(apiSecret), { audience: AUDIENCE, issuer: apiKey, lifetimeSeconds, claims });
 }
 
+/** What a join token proves: its grants, and whose they are. */
+export interface VerifiedJoin {
+  readonly grants: JoinGrants;
+  /** The API key that signed the token. */
+  readonly tenantId: TenantId;
+}
+
 /** @throws PlenaryError `token_expired`, `token_invalid` */
-export async function verifyJoinToken(token: string, apiKeys: ApiKeys): Promise<JoinGrants> {
-  return verifyClaims(token, JOIN_GRANTS, {
+export async function verifyJoinToken(token: string, apiKeys: ApiKeys): Promise<VerifiedJoin> {
+  const { claims, keyId } = await verifyClaims(token, JOIN_GRANTS, {
     audience: AUDIENCE,
     maxAgeSeconds: MAX_JOIN_TOKEN_SECONDS,
     keyOf: (issuer) => {
@@ -49,4 +57,5 @@ export async function verifyJoinToken(token: string, apiKeys: ApiKeys): Promise<
       return secret === undefined ? undefined : keyOfSecret(secret);
     },
   });
+  return { grants: claims, tenantId: TENANT_ID.parse(keyId) };
 }

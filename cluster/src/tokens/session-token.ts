@@ -1,5 +1,6 @@
 import type { z } from 'zod';
-import { PEER_ID } from '../protocol/ids.ts';
+import { ROUND_TRIPS } from '../protocol/client-edge.ts';
+import { PEER_ID, TENANT_ID } from '../protocol/ids.ts';
 import { JOIN_GRANTS } from './join-token.ts';
 import { keyOfSecret, signClaims, verifyClaims } from './signed.ts';
 
@@ -8,8 +9,17 @@ export const SESSION_TOKEN_SECONDS = 900;
 const AUDIENCE = 'plenary-session';
 const ISSUER = 'cluster';
 
+/** What any edge that serves a session has to know of its join. */
+export const SESSION_GRANTS = JOIN_GRANTS.extend({
+  /** Whose limits the peer counts against. */
+  tenant: TENANT_ID.optional(),
+  /** What the client measured, for when its media has to be placed anew. */
+  roundTrips: ROUND_TRIPS.optional(),
+});
+export type SessionGrants = z.infer<typeof SESSION_GRANTS>;
+
 /** What a session token proves: that its bearer is this peer, with what its join token granted. */
-export const SESSION_CLAIMS = JOIN_GRANTS.extend({ peer: PEER_ID });
+export const SESSION_CLAIMS = SESSION_GRANTS.extend({ peer: PEER_ID });
 export type SessionClaims = z.infer<typeof SESSION_CLAIMS>;
 
 export async function signSessionToken(clusterSecret: string, claims: SessionClaims): Promise<string> {
@@ -23,9 +33,10 @@ export async function signSessionToken(clusterSecret: string, claims: SessionCla
 
 /** @throws PlenaryError `token_expired`, `token_invalid` */
 export async function verifySessionToken(clusterSecret: string, token: string): Promise<SessionClaims> {
-  return verifyClaims(token, SESSION_CLAIMS, {
+  const { claims } = await verifyClaims(token, SESSION_CLAIMS, {
     audience: AUDIENCE,
     maxAgeSeconds: SESSION_TOKEN_SECONDS,
     keyOf: (issuer) => (issuer === ISSUER ? keyOfSecret(clusterSecret) : undefined),
   });
+  return claims;
 }

@@ -31,7 +31,7 @@ export async function signClaims(key: KeyObject, token: SignedClaims): Promise<s
 }
 
 /**
- * Verifies signature, use, age and shape of a token.
+ * Verifies signature, use, age and shape of a token, and gives its claims and the key that signed it.
  * @param keyOf - gives the key of an issuer; `undefined` for an unknown one
  * @param maxAgeSeconds - refuse a token that was issued longer ago, whatever expiry it names
  * @throws PlenaryError `token_expired`, `token_invalid`
@@ -44,9 +44,9 @@ export async function verifyClaims<Claims extends z.ZodType>(
     readonly maxAgeSeconds: number;
     readonly keyOf: (issuer: string) => KeyObject | undefined;
   },
-): Promise<z.output<Claims>> {
+): Promise<{ readonly claims: z.output<Claims>; readonly keyId: string }> {
   try {
-    const { payload } = await jwtVerify(
+    const { payload, protectedHeader } = await jwtVerify(
       token,
       (header) => {
         const key = expected.keyOf(header.kid ?? '');
@@ -61,7 +61,7 @@ export async function verifyClaims<Claims extends z.ZodType>(
         requiredClaims: ['exp', 'iat', 'iss'],
       },
     );
-    return schema.parse(payload);
+    return { claims: schema.parse(payload), keyId: protectedHeader.kid ?? '' };
   } catch (thrown) {
     if (thrown instanceof PlenaryError) throw thrown;
     if (thrown instanceof errors.JWTExpired)

@@ -26,7 +26,10 @@ describe('tokens', () => {
 
   it('[TK1] a join token gives its grants back', async () => {
     const token = await signJoinToken('key-1', SECRET, { ...GRANTS, name: 'Ann' });
-    expect(await verifyJoinToken(token, KEYS)).toEqual({ ...GRANTS, name: 'Ann' });
+    expect(await verifyJoinToken(token, KEYS)).toEqual({
+      grants: { ...GRANTS, name: 'Ann' },
+      tenantId: 'key-1',
+    });
   });
 
   it('[TK1] an expired one, and one older than ten minutes whatever it says, are refused as expired', async () => {

@@ -1,5 +1,5 @@
 import { PlenaryError, verifyJoinToken, verifySessionToken } from '@plenary/cluster';
-import type { ApiKeys, JoinGrants, SessionClaims } from '@plenary/cluster';
+import type { ApiKeys, SessionClaims, VerifiedJoin } from '@plenary/cluster';
 import type { RoomId } from '@plenary/cluster/ids';
 
 /** Checks the tokens that clients bring (SPEC TK). */
@@ -13,10 +13,10 @@ export class Authenticator {
   }
 
   /** @throws PlenaryError `token_invalid`, `token_expired`, `token_wrong_room` */
-  async join(token: string, roomId: RoomId): Promise<JoinGrants> {
-    const grants = await verifyJoinToken(token, this.#apiKeys);
-    if (grants.room !== roomId) throw new PlenaryError('token_wrong_room');
-    return grants;
+  async join(token: string, roomId: RoomId): Promise<VerifiedJoin> {
+    const verified = await verifyJoinToken(token, this.#apiKeys);
+    if (verified.grants.room !== roomId) throw new PlenaryError('token_wrong_room');
+    return verified;
   }
 
   /** @throws PlenaryError `token_invalid`, `token_expired` */

@@ -1,5 +1,5 @@
 import { homeOf } from '../room/track-cache.ts';
-import { PlenaryError, selectNode, toPlenaryError } from '@plenary/cluster';
+import { orderDatacenters, PlenaryError, selectNode, toPlenaryError } from '@plenary/cluster';
 import type {
   Clock,
   Epoch,
@@ -22,10 +22,10 @@ import type {
   RoomId,
 } from '@plenary/cluster/ids';
 import { MAX_INITIAL_CONSUMERS } from '@plenary/cluster/protocol';
-import type { MediaOffer, MediaRequest } from '@plenary/cluster/protocol';
+import type { MediaOffer, MediaRequest, RoundTrip } from '@plenary/cluster/protocol';
 import type { Directory } from '../directory.ts';
 import type { EdgeMetrics } from '../metrics.ts';
-import type { ControlLinks } from './control-links.ts';
+import type { MediaLinks } from './control-links.ts';
 
 const MAX_TRIES = 3;
 /** A node that does not admit within this is taken to be gone, and another one is tried. */
@@ -49,7 +49,10 @@ export interface HostRequest {
   readonly requestId: RequestId;
   readonly media: MediaRequest;
   readonly view: RoomView;
+  /** Where the token says that the person is. */
   readonly datacenter: DatacenterId | undefined;
+  /** What the client measured. */
+  readonly roundTrips: readonly RoundTrip[];
   /** The placement that is to be replaced; absent for a first one. */
   readonly replaces?: Epoch;
   readonly exclude?: readonly MediaNodeId[];
@@ -68,9 +71,11 @@ export interface Hosted {
 export interface PlacerSettings {
   readonly edgeId: EdgeId;
   readonly datacenter: DatacenterId;
+  /** Where to look when neither token nor client say more. */
+  readonly datacenterOrder: readonly DatacenterId[];
   readonly rooms: RoomStore;
   readonly directory: Directory;
-  readonly links: ControlLinks;
+  readonly links: MediaLinks;
   readonly limits: PlacementLimits;
   readonly maxPeersPerRoom: number;
   readonly dropMedia: (mediaNodeId: MediaNodeId, placed: PlacedPeer) => Promise<void>;
@@ -147,13 +152,20 @@ export class Placer {
 
   async #choose(request: HostRequest, excluded: ReadonlySet<MediaNodeId>): Promise<MediaNodeId> {
     const { directory, metrics, logger } = this.#settings;
+    const datacenters = orderDatacenters({
+      hint: request.datacenter,
+      roundTrips: request.roundTrips,
+      own: this.#settings.datacenter,
+      configured: this.#settings.datacenterOrder,
+    });
     for (const isLastTry of [false, true]) {
       const choice = selectNode({
         nodes: directory.mediaNodes,
         room: request.view.occupancy,
-        datacenter: this.#datacenterOf(request),
+        datacenters,
         exclude: excluded,
         inFlight: directory.inFlight(),
+        joins: directory.joins(),
         limits: this.#settings.limits,
         random: Math.random,
       });
@@ -164,14 +176,6 @@ export class Placer {
       if (!isLastTry) await directory.refresh();
     }
     throw new PlenaryError('no_media_node');
-  }
-
-  /** Where the token says that the person is, if a node serves there; else where this edge is. */
-  #datacenterOf(request: HostRequest): DatacenterId {
-    const wanted = request.datacenter;
-    if (wanted === undefined) return this.#settings.datacenter;
-    const isServed = this.#settings.directory.mediaNodes.some((node) => node.datacenter === wanted);
-    return isServed ? wanted : this.#settings.datacenter;
   }
 
   async #admit(request: HostRequest, placement: Placement): Promise<Hosted> {

@@ -1,10 +1,11 @@
 import { toPlenaryError } from '@plenary/cluster';
 import type { PlacedPeer, RoomStore } from '@plenary/cluster';
-import type { EdgeId, MediaNodeId } from '@plenary/cluster/ids';
+import type { EdgeId, MediaNodeId, TenantId } from '@plenary/cluster/ids';
 import type { LeaveReason } from '@plenary/cluster/protocol';
-import type { ControlLinks } from '../media/control-links.ts';
+import type { MediaLinks } from '../media/control-links.ts';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { RoomChannel } from '../transport/client-socket.ts';
+import type { TenantClaims } from './tenant-claims.ts';
 
 /** A node that stays away for so many drops has lost the peers anyway. */
 const MAX_PENDING_DROPS = 10_000;
@@ -15,13 +16,16 @@ export interface Departure {
   readonly reason: LeaveReason;
   /** Only when this edge still holds the session: another edge may have taken it up. */
   readonly onlyIfHeld: boolean;
+  /** Whose claim is freed once the peer is removed. */
+  readonly tenantId: TenantId | undefined;
 }
 
 export interface DeparturesSettings {
   readonly edgeId: EdgeId;
   readonly rooms: RoomStore;
-  readonly links: ControlLinks;
+  readonly links: MediaLinks;
   readonly channel: RoomChannel;
+  readonly tenantClaims: TenantClaims;
   readonly metrics: EdgeMetrics;
   readonly reportFault: ReportFault;
 }
@@ -46,7 +50,10 @@ export class Departures {
     if (!onlyIfHeld) void this.dropMedia(mediaNodeId, placed);
     try {
       const wasRemoved = await this.#remove(departure);
-      if (onlyIfHeld && wasRemoved) await this.dropMedia(mediaNodeId, placed);
+      if (wasRemoved) {
+        void this.#settings.tenantClaims.release(departure.tenantId, placed);
+        if (onlyIfHeld) await this.dropMedia(mediaNodeId, placed);
+      }
     } catch (fault) {
       const { code, retryable } = toPlenaryError(fault);
       this.#settings.reportFault('departure', fault, { code });

@@ -1,6 +1,14 @@
 import { PlenaryError } from '@plenary/cluster';
-import type { Clock, JoinGrants, PlacedPeer, Placement, RoomStore } from '@plenary/cluster';
-import type { EdgeId, MediaNodeId, PeerId, RoomId } from '@plenary/cluster/ids';
+import type {
+  Clock,
+  JoinGrants,
+  PlacedPeer,
+  Placement,
+  RoomStore,
+  RoomView,
+  SessionGrants,
+} from '@plenary/cluster';
+import type { EdgeId, MediaNodeId, PeerId, RoomId, TenantId } from '@plenary/cluster/ids';
 import { PROTOCOL_VERSION } from '@plenary/cluster/protocol';
 import type {
   ClientReply,
@@ -12,7 +20,7 @@ import type { Authenticator } from '../auth/authenticate.ts';
 import { derivePeerId } from '../auth/peer-id.ts';
 import { mayPublishAnything } from '../auth/permissions.ts';
 import type { Directory } from '../directory.ts';
-import type { ControlLinks } from '../media/control-links.ts';
+import type { MediaLinks } from '../media/control-links.ts';
 import type { Hosted, Placer } from '../media/placer.ts';
 import type { ReportFault } from '../metrics.ts';
 import type { LocalRooms } from '../room/local-rooms.ts';
@@ -20,6 +28,7 @@ import type { ClientSocket, RoomChannel } from '../transport/client-socket.ts';
 import type { Departures } from './departures.ts';
 import type { SessionKeeper } from './keeper.ts';
 import { Session } from './session.ts';
+import type { TenantClaims } from './tenant-claims.ts';
 
 /** A client waits ten seconds for an answer; the edge answers before, so that both agree on the outcome. */
 const ENTRY_DEADLINE_MS = 9_000;
@@ -34,15 +43,16 @@ export interface EntranceSettings {
   readonly edgeId: EdgeId;
   readonly clusterSecret: string;
   readonly resumeWithinMs: number;
-  readonly authenticator: Authenticator;
+  readonly authenticator: Pick<Authenticator, 'join' | 'resume'>;
   readonly rooms: RoomStore;
   readonly isStoreAvailable: () => boolean;
   readonly directory: Directory;
-  readonly links: ControlLinks;
+  readonly links: MediaLinks;
   readonly placer: Placer;
   readonly keeper: SessionKeeper;
   readonly localRooms: LocalRooms;
   readonly departures: Departures;
+  readonly tenantClaims: TenantClaims;
   readonly channel: RoomChannel;
   readonly clock: Clock;
   readonly reportFault: ReportFault;
@@ -63,13 +73,16 @@ export class Entrance {
 
   /**
    * Enters a room in four round trips at most: read the room; place; admit and enter the roster together (SPEC SE3).
-   * @throws PlenaryError `protocol_version`, `store_unavailable`, `token_*`, `room_full`, `no_media_node`, `timed_out`, …
+   * @throws PlenaryError `protocol_version`, `store_unavailable`, `token_*`, `tenant_limit_reached`, `room_full`, `no_media_node`,
+   *   `timed_out`, …
    */
   async join(request: ClientRequest<'join'>, socket: ClientSocket): Promise<Entered<'join'>> {
     const { authenticator, clusterSecret, rooms, channel, placer, clock, localRooms } = this.#settings;
     const deadlineMs = clock.monotonicMs() + ENTRY_DEADLINE_MS;
     checkVersion(request.protocolVersion);
-    const grants = await authenticator.join(request.token, request.roomId);
+    const { grants: granted, tenantId } = await authenticator.join(request.token, request.roomId);
+    const { roundTrips = [] } = request;
+    const grants: SessionGrants = { ...granted, tenant: tenantId, roundTrips };
     this.#checkStore();
     const { roomId, requestId } = request;
     const peerId = derivePeerId(clusterSecret, { subject: grants.sub, roomId, requestId });
@@ -78,8 +91,16 @@ export class Entrance {
     // The room is heard before its state is read: what happens in between is then heard twice, never lost.
     socket.enterRoom(roomId);
     let latest: Placement | undefined;
+    let hasNewClaim = false;
     try {
-      const view = await rooms.view(roomId);
+      const [claim, read] = await Promise.allSettled([
+        this.#settings.tenantClaims.claim(tenantId, { roomId, peerId }),
+        rooms.view(roomId),
+      ]);
+      hasNewClaim = claim.status === 'fulfilled' && claim.value;
+      if (claim.status === 'rejected') throw claim.reason;
+      if (read.status === 'rejected') throw read.reason;
+      const view: RoomView = read.value;
       let joined: Joined | undefined;
       const hosted = await placer.host({
         roomId,
@@ -88,6 +109,7 @@ export class Entrance {
         media: mediaOf(request.media, grants),
         view,
         datacenter: grants.datacenter,
+        roundTrips,
         deadlineMs,
         beside: async (placement) => {
           latest = placement;
@@ -103,7 +125,7 @@ export class Entrance {
       localRooms.tracksOf(roomId).learn(view.tracks);
       return { session, reply: { session: note, room: joined.snapshot, media: hosted.offer } };
     } catch (fault) {
-      this.#undo(socket, request, peerId, latest);
+      this.#undo(socket, { roomId, peerId, tenantId, hasNewClaim }, latest);
       throw fault;
     }
   }
@@ -169,19 +191,29 @@ export class Entrance {
   /** Takes back what a failed join did. What another edge holds by now stays. */
   #undo(
     socket: ClientSocket,
-    request: ClientRequest<'join'>,
-    peerId: PeerId,
+    join: {
+      readonly roomId: RoomId;
+      readonly peerId: PeerId;
+      readonly tenantId: TenantId;
+      readonly hasNewClaim: boolean;
+    },
     placement: Placement | undefined,
   ): void {
-    const { roomId } = request;
-    if (this.#settings.localRooms.find(peerId)?.socket !== socket) socket.leaveRoom(roomId);
-    if (placement === undefined || this.#settings.localRooms.find(peerId) !== undefined) return;
+    const { localRooms, tenantClaims } = this.#settings;
+    const { roomId, peerId, tenantId } = join;
+    if (localRooms.find(peerId)?.socket !== socket) socket.leaveRoom(roomId);
+    if (localRooms.find(peerId) !== undefined) return;
+    if (placement === undefined) {
+      if (join.hasNewClaim) void tenantClaims.release(tenantId, join);
+      return;
+    }
     const placed = { roomId, peerId, epoch: placement.epoch };
     void this.#settings.departures.depart({
       placed,
       mediaNodeId: placement.mediaNodeId,
       reason: 'connection_lost',
       onlyIfHeld: true,
+      tenantId,
     });
   }
 
@@ -231,7 +263,7 @@ function goneWhenNotFound(fault: unknown): never {
 
 function makeSession(
   peer: { readonly roomId: RoomId; readonly peerId: PeerId; readonly displayName: string },
-  grants: JoinGrants,
+  grants: SessionGrants,
   hosted: Hosted,
 ): Session {
   const { mediaNodeId, epoch } = hosted.placement;

@@ -1,11 +1,12 @@
-import { PlenaryError, signSessionToken } from '@plenary/cluster';
-import type { Clock, RoomStore } from '@plenary/cluster';
+import { PlenaryError } from '@plenary/cluster';
+import type { Clock, RoomStore, SessionClaims } from '@plenary/cluster';
 import type { EdgeId } from '@plenary/cluster/ids';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { LocalRooms } from '../room/local-rooms.ts';
 import type { ClientSocket, EdgeMessage, RoomChannel } from '../transport/client-socket.ts';
 import type { Departures } from './departures.ts';
 import type { Session } from './session.ts';
+import type { TenantClaims } from './tenant-claims.ts';
 
 /** A third of a session token's life: two renewals may be lost. */
 export const RENEW_AFTER_MS = 300_000;
@@ -13,11 +14,13 @@ const RENEW_CHECK_MS = 10_000;
 
 export interface KeeperSettings {
   readonly edgeId: EdgeId;
-  readonly clusterSecret: string;
+  /** Signs what proves a session to any edge. */
+  readonly signToken: (claims: SessionClaims) => Promise<string>;
   readonly resumeWithinMs: number;
   readonly rooms: RoomStore;
   readonly localRooms: LocalRooms;
   readonly departures: Departures;
+  readonly tenantClaims: TenantClaims;
   readonly channel: RoomChannel;
   readonly clock: Clock;
   readonly metrics: EdgeMetrics;
@@ -48,7 +51,7 @@ export class SessionKeeper {
   /** Signs a token that proves the session to any edge. */
   async tokenOf(session: Session): Promise<string> {
     const { grants, peerId, displayName } = session;
-    return signSessionToken(this.#settings.clusterSecret, { ...grants, name: displayName, peer: peerId });
+    return this.#settings.signToken({ ...grants, name: displayName, peer: peerId });
   }
 
   /**
@@ -87,6 +90,7 @@ export class SessionKeeper {
       mediaNodeId: session.media.mediaNodeId,
       reason: 'left',
       onlyIfHeld: false,
+      tenantId: session.grants.tenant,
     });
   }
 
@@ -94,6 +98,7 @@ export class SessionKeeper {
   endAsGone(session: Session): void {
     const { socket } = session;
     this.#forget(session);
+    void this.#settings.tenantClaims.release(session.grants.tenant, session.placed);
     socket?.bye(new PlenaryError('session_gone'));
   }
 
@@ -150,6 +155,7 @@ export class SessionKeeper {
       mediaNodeId: session.media.mediaNodeId,
       reason: 'connection_lost',
       onlyIfHeld: true,
+      tenantId: session.grants.tenant,
     } as const;
   }
 

@@ -1,4 +1,4 @@
-import type { Epoch, JoinGrants, PlacedPeer } from '@plenary/cluster';
+import type { Epoch, PlacedPeer, SessionGrants } from '@plenary/cluster';
 import type { Incarnation, MediaNodeId, PeerId, RoomId } from '@plenary/cluster/ids';
 import type { ClientSocket } from '../transport/client-socket.ts';
 
@@ -18,7 +18,7 @@ export class Session {
   readonly peerId: PeerId;
   readonly roomId: RoomId;
   readonly displayName: string;
-  readonly grants: JoinGrants;
+  readonly grants: SessionGrants;
   /** Absent while the connection is broken and the client may yet resume. */
   socket: ClientSocket | undefined;
   /** By the monotonic clock: when the session token is due to be renewed. */
@@ -29,7 +29,7 @@ export class Session {
 
   constructor(
     peer: { readonly peerId: PeerId; readonly roomId: RoomId; readonly displayName: string },
-    grants: JoinGrants,
+    grants: SessionGrants,
     media: SessionMedia,
   ) {
     this.peerId = peer.peerId;

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { isIP } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { freePort } from '@plenary/cluster/testing/redis-server';
 import { waitFor } from './wait-for.ts';
@@ -16,6 +17,8 @@ export interface EdgeProcessOptions {
   /** Absent where `settings` name the store. */
   readonly redisUrl?: string;
   readonly datacenter?: string;
+  /** The address to listen on; default 127.0.0.1. */
+  readonly host?: string;
   readonly settings?: Readonly<Record<string, string>>;
 }
 
@@ -46,13 +49,14 @@ export class EdgeProcess {
 
   private constructor(options: EdgeProcessOptions, port: number) {
     this.id = options.id;
-    this.url = `http://127.0.0.1:${port}`;
+    const host = options.host ?? '127.0.0.1';
+    this.url = `http://${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
     this.#child = spawn(process.execPath, [MAIN], {
       env: {
         PATH: process.env['PATH'],
         PLENARY_ID: options.id,
         PLENARY_DATACENTER: options.datacenter ?? 'gra',
-        PLENARY_HOST: '127.0.0.1',
+        PLENARY_HOST: host,
         PLENARY_PORT: String(port),
         PLENARY_PUBLIC_URL: this.url,
         ...(options.redisUrl === undefined ? {} : { REDIS_URL: options.redisUrl }),

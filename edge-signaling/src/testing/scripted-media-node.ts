@@ -52,6 +52,8 @@ export class ScriptedMediaNode {
   readonly calls: RecordedCall[] = [];
   /** What the node answers instead of admitting, while it is set. */
   refuseAdmissions: PlenaryError | undefined;
+  /** The load that its next reports tell. */
+  workerCpu = 0;
   /** Whether it answers at all. */
   isMute = false;
   readonly #options: ScriptedMediaNodeOptions;
@@ -124,9 +126,11 @@ export class ScriptedMediaNode {
       // A slice of its own for each control port, since ports on one address must not overlap.
       portSlice: slice(this.#controlUrl),
       state: 'serving',
-      load: { workerCpu: 0, controlCpu: 0 },
+      load: { workerCpu: this.workerCpu, controlCpu: 0, bandwidth: 0, packets: 0 },
       peerCount: this.#peers.size,
       maxPeers: 1_000,
+      recentJoins: 0,
+      reportedAtMs: Date.now(),
     };
     try {
       await this.#options.store.registry.announceMediaNode(record, this.#options.leaseMs ?? 3_000);

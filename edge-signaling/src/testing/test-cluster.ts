@@ -64,9 +64,10 @@ export class TestCluster<Store extends TestStore = TestRedis> {
     return node;
   }
 
-  async addEdge(id: string, settings: Record<string, string> = {}): Promise<EdgeProcess> {
+  async addEdge(id: string, settings: Record<string, string> = {}, host = '127.0.0.1'): Promise<EdgeProcess> {
     const edge = await EdgeProcess.start({
       id,
+      host,
       settings: {
         ...this.redis.settings,
         PLENARY_RESUME_WITHIN_MS: String(TEST_RESUME_WITHIN_MS),

@@ -332,3 +332,29 @@ describe('a peer', () => {
     await nothingHeld();
   });
 });
+
+describe('what the node reports', () => {
+  test('[PL7] [PL10] its load of all kinds, and who came lately, in each report anew', async () => {
+    const reporting = await startTestNode(store, { maxPacketsPerSecond: 1 });
+    const caller = await connectEdge(reporting);
+    const report = async () => {
+      const nodes = await store.registry.liveMediaNodes();
+      const own = nodes.find(({ mediaNodeId }) => mediaNodeId === reporting.config.mediaNodeId);
+      if (own === undefined) throw new Error('The node is not announced.');
+      return own;
+    };
+    const before = await report();
+    expect(before.recentJoins).toBe(0);
+    const peer = await TestPeer.admit(store, reporting, caller, testRoom('report'));
+    await peer.admit();
+    await until('a report of the one join', async () => (await report()).recentJoins === 1);
+    expect((await report()).reportedAtMs).toBeGreaterThan(before.reportedAtMs);
+    // Beats and answers go over loopback, where this node listens.
+    await until('a report of packets', async () => (await report()).load.packets > 0);
+    const kinds = Object.keys(await metricBy(reporting.node.metrics, 'plenary_media_load', 'kind'));
+    expect(kinds.sort()).toEqual(Object.keys(before.load).sort());
+    await peer.leave(store);
+    caller.close();
+    await reporting.node.stop();
+  });
+});

@@ -14,6 +14,7 @@ import { EpochFence } from './epoch-fence.ts';
 import type { Peer } from './peer.ts';
 import type { PeerLink } from './peer-link.ts';
 import { Room } from './room.ts';
+import { RecentJoins } from './recent-joins.ts';
 import type { RoomContext } from './room-context.ts';
 
 /** All rooms of which anything lives here, and who may speak for their peers. */
@@ -21,6 +22,7 @@ export class Rooms {
   readonly #context: RoomContext;
   readonly #rooms = new Map<RoomId, Room>();
   readonly #fence: EpochFence;
+  readonly #recentJoins = new RecentJoins();
   /** What ends the grace of each peer whose control link is gone. */
   readonly #orphans = new Map<Peer, () => void>();
 
@@ -31,6 +33,11 @@ export class Rooms {
 
   get peerCount(): number {
     return [...this.#rooms.values()].reduce((count, room) => count + [...room.peers()].length, 0);
+  }
+
+  /** Peers that came within the last `JOIN_INTERVAL_MS`. */
+  get recentJoins(): number {
+    return this.#recentJoins.count(this.#context.clock.monotonicMs());
   }
 
   room(roomId: RoomId): Room | undefined {
@@ -45,8 +52,10 @@ export class Rooms {
   async admit(request: ControlRequest<'peer.admit'>, link: PeerLink): Promise<ControlReply<'peer.admit'>> {
     this.#fence.admit(request);
     const hosted = this.#find(request);
-    if (hosted === undefined) this.#refuseNew();
-    if (hosted !== undefined) this.#endGrace(hosted);
+    if (hosted === undefined) {
+      this.#refuseNew();
+      this.#recentJoins.note(this.#context.clock.monotonicMs());
+    } else this.#endGrace(hosted);
     const room = this.#rooms.get(request.roomId) ?? this.#addRoom(request.roomId);
     try {
       return await room.admit(request, link);

@@ -95,6 +95,8 @@ export function testConfig(overrides: Partial<MediaNodeConfig> = {}): MediaNodeC
     portSlice,
     workers: 1,
     maxPeers: 100,
+    maxOutgoingMbit: undefined,
+    maxPacketsPerSecond: 200_000,
     pipeLingerMs: 200,
     orphanGraceMs: 300,
     leaseMs: 1_500,

@@ -4,6 +4,7 @@ import {
   type ClientReply,
   type EventId,
   type RoomId,
+  type RoundTrip,
   type Session,
 } from '@plenary/cluster/protocol';
 import type { EnterMode } from './connection.ts';
@@ -19,6 +20,8 @@ export interface EntranceEnvironment {
   readonly displayName: () => string | undefined;
   readonly lastEventId: () => EventId;
   readonly warm: () => Promise<WarmMedia>;
+  /** What was measured of the datacenters so far. */
+  readonly roundTrips: () => Promise<readonly RoundTrip[]>;
   readonly edgesKnown: (urls: readonly string[]) => void;
   /** A join is about to be sent: what arrives from now on belongs to the new session. */
   readonly joining: () => void;
@@ -78,7 +81,11 @@ export class Entrance {
   async #join(link: EdgeLink): Promise<void> {
     const { options, roomId, clock } = this.#environment;
     this.#environment.joining();
-    const [warm, token] = await Promise.all([this.#environment.warm(), this.#token()]);
+    const [warm, token, roundTrips] = await Promise.all([
+      this.#environment.warm(),
+      this.#token(),
+      this.#environment.roundTrips(),
+    ]);
     clock.note('prepared');
     const displayName = this.#environment.displayName();
     clock.note('joinSent');
@@ -88,6 +95,7 @@ export class Entrance {
       roomId,
       token,
       ...(displayName === undefined ? {} : { displayName }),
+      ...(roundTrips.length === 0 ? {} : { roundTrips: [...roundTrips] }),
       media: mediaRequest(warm, options.publish ?? true),
     });
     clock.note('joinAnswered');

@@ -80,6 +80,11 @@ const FOR_PEOPLE: Record<ErrorCode, PersonReadableError> = {
     meaning: 'It has reached the number of people it may hold.',
     advice: 'Try again when somebody has left.',
   },
+  tenant_limit_reached: {
+    title: 'No more people can join at the moment',
+    meaning: 'The application that invited you has as many people or meetings as it may have at a time.',
+    advice: 'Try again when somebody has left, or tell whoever invited you.',
+  },
   limit_reached: {
     title: 'A limit of the meeting is reached',
     meaning: 'You already have as many of these as one person may have.',

@@ -15,6 +15,7 @@ export { Meeting, createMeeting } from './meeting.ts';
 export type { OutgoingChat } from './outbox.ts';
 export type { WantedVideo } from './plan-subscriptions.ts';
 export type { LocalTrack } from './publisher.ts';
+export type { ProbePort } from './probe-port.ts';
 export type { RoomState } from './room-state.ts';
 export type { SignallingConnection, SignallingHandlers, SignallingPort } from './signalling-port.ts';
 export { socketSignalling } from './socket-signalling.ts';

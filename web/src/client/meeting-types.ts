@@ -3,6 +3,7 @@ import type { EventId, PeerId, Role, RosterPeer, TrackId, TrackSource } from '@p
 import type { ConnectionState } from './connection-state.ts';
 import type { ClientLog } from './counters.ts';
 import type { OutgoingChat } from './outbox.ts';
+import type { ProbePort } from './probe-port.ts';
 import type { LocalTrack } from './publisher.ts';
 import type { RoomState } from './room-state.ts';
 import type { SignallingPort } from './signalling-port.ts';
@@ -33,6 +34,8 @@ export interface MeetingOptions {
   readonly reconnectDeadlineMs?: number;
   /** How edges are reached. Default: Socket.IO. */
   readonly signalling?: SignallingPort;
+  /** How datacenters are measured, so that media is opened near by. Default: over HTTP. */
+  readonly probing?: ProbePort;
   /** Makes the mediasoup device. Default: the one that fits the browser. */
   readonly createDevice?: CreateDevice;
   readonly log?: ClientLog;

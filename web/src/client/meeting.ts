@@ -10,6 +10,8 @@ import { isActive, transition, type ConnectionEvent } from './connection-state.t
 import { Connection } from './connection.ts';
 import { consoleLog, newCounters, type ClientLog, type Counters } from './counters.ts';
 import { Entrance } from './entrance.ts';
+import { normaliseEdgeUrl } from './edge-list.ts';
+import { fetchProbe } from './fetch-probe.ts';
 import { watchFirstFrame } from './first-frame.ts';
 import { JoinClock, type JoinTimings } from './join-timings.ts';
 import { LogKeeper } from './log-keeper.ts';
@@ -21,6 +23,7 @@ import { Publisher } from './publisher.ts';
 import type { RequestEdge } from './request-edge.ts';
 import { announceChanges, roomChanges } from './room-changes.ts';
 import { EMPTY_ROOM, applyRosterPage, type RoomState } from './room-state.ts';
+import { RoundTripMeter } from './round-trips.ts';
 import type { EdgeLink, ParsedNotice } from './rpc.ts';
 import { socketSignalling } from './socket-signalling.ts';
 import { SpeakerBoard } from './speaker-board.ts';
@@ -29,6 +32,9 @@ import { Store, type ReadableStore } from './store.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { TypedEvents } from './typed-events.ts';
 import type { WarmMedia } from './warm-up.ts';
+
+/** What a join may wait for distances that are still being measured, in milliseconds. */
+const ROUND_TRIPS_WAIT_MS = 150;
 
 const INITIAL: MeetingSnapshot = {
   connection: { phase: 'idle' },
@@ -56,6 +62,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
   readonly #clock = new JoinClock();
   readonly #connection: Connection;
   readonly #entrance: Entrance;
+  readonly #roundTrips: RoundTripMeter;
   readonly #keeper: LogKeeper;
   readonly #media: MediaKeeper;
   readonly #subscriptions: Subscriptions;
@@ -85,12 +92,14 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       joinDeadlineMs: options.joinDeadlineMs ?? 20_000,
       reconnectDeadlineMs: options.reconnectDeadlineMs ?? 300_000,
     });
+    this.#roundTrips = new RoundTripMeter(options.probing ?? fetchProbe(), log);
     this.#entrance = new Entrance({
       options,
       roomId: this.roomId,
       displayName: () => this.#displayName,
       lastEventId: () => this.#keeper.room.lastEventId,
       warm: () => this.#media.warm(),
+      roundTrips: () => this.#roundTrips.within(ROUND_TRIPS_WAIT_MS),
       edgesKnown: (urls) => this.#connection.addEdges(urls),
       joining: () => this.#keeper.clear(),
       joined: (link, reply, warm) => this.#joined(link, reply, warm),
@@ -182,6 +191,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
 
   /** Makes everything that needs no permission to join: device, certificate, socket. Safe to call more than once. */
   async prepare(): Promise<void> {
+    this.#measure();
     await Promise.all([this.#media.warm(), this.#connection.warm()]);
   }
 
@@ -276,6 +286,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     this.#clock.start();
     this.#entrance.startAnew();
     this.#dispatch({ type: 'join_requested' });
+    this.#measure();
     // Device and certificate take some 40 ms: they are made while the socket opens, not after. The entrance waits for
     // the same promise and throws what it failed with.
     this.#media.warm().catch((thrown: unknown) => {
@@ -288,6 +299,11 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       this.#dispatch({ type: 'failed', error: error.toWire() });
       throw error;
     }
+  }
+
+  #measure(): void {
+    const [edgeUrl] = this.#options.edgeUrls;
+    if (edgeUrl !== undefined) this.#roundTrips.start(normaliseEdgeUrl(edgeUrl));
   }
 
   #joined(link: EdgeLink, reply: ClientReply<'join'>, warm: WarmMedia): void {

@@ -38,6 +38,7 @@ async function openAnew(
     media: mediaOf(request, grants),
     view,
     datacenter: grants.datacenter,
+    roundTrips: grants.roundTrips ?? [],
     replaces: old.epoch,
     exclude: unreachable(services, old.mediaNodeId),
     deadlineMs,

@@ -22,6 +22,7 @@ export function meet(edge: ScriptedEdge, options: Partial<MeetingOptions> = {}):
     ...(options.getToken === undefined ? { token: 'token' } : {}),
     displayName: 'Ada',
     signalling: edge,
+    probing: edge,
     createDevice: fakeDevice,
     log: { warn: () => undefined },
     ...options,

@@ -9,6 +9,7 @@ import {
   type ClientRequest,
   type ClientRequestName,
   type ConsumerOffer,
+  type EdgeHint,
   type EdgeNoticeInput,
   type EdgeNoticeName,
   type MediaOffer,
@@ -16,6 +17,7 @@ import {
 } from '@plenary/cluster/protocol';
 import { Device, testFakeParameters } from 'mediasoup-client';
 import { FakeHandler } from 'mediasoup-client/handlers/FakeHandler';
+import type { ProbePort } from '../probe-port.ts';
 import type { SignallingConnection, SignallingHandlers, SignallingPort } from '../signalling-port.ts';
 import { consumerOffer, mediaOffer, sessionOf, snapshotOf } from './fixtures.ts';
 
@@ -64,7 +66,7 @@ export class ScriptedSocket implements SignallingConnection {
 }
 
 /** The port, and everything that came through it. */
-export class ScriptedEdge implements SignallingPort {
+export class ScriptedEdge implements SignallingPort, ProbePort {
   readonly received: Received[] = [];
   readonly sockets: ScriptedSocket[] = [];
   /** Addresses that refuse connections. */
@@ -74,6 +76,11 @@ export class ScriptedEdge implements SignallingPort {
   room: RoomSnapshot = snapshotOf();
   consumers: ConsumerOffer[] = [];
   edges: string[] = [];
+  /** What the edge tells of the others before a join. */
+  hints: EdgeHint[] = [];
+  /** How far an edge is; one that is not here does not answer. */
+  readonly roundTripMs = new Map<string, number>();
+  readonly probed: string[] = [];
   #tracks = 0;
   #consumers = 0;
   #messages = 0;
@@ -87,6 +94,16 @@ export class ScriptedEdge implements SignallingPort {
       else handlers.opened();
     }, 0);
     return socket;
+  }
+
+  knownEdges(): Promise<readonly EdgeHint[]> {
+    return Promise.resolve(this.hints);
+  }
+
+  ping(url: string): Promise<number> {
+    this.probed.push(url);
+    const roundTripMs = this.roundTripMs.get(url);
+    return roundTripMs === undefined ? Promise.reject(new Error('no answer')) : Promise.resolve(roundTripMs);
   }
 
   get socket(): ScriptedSocket {

@@ -1,0 +1,58 @@
+import { z } from 'zod';
+import { PlenaryError } from '../errors.ts';
+import type { TenantId } from '../protocol/ids.ts';
+import { claimKey } from '../tenant/tenant-store.ts';
+import type { TenantClaim, TenantLimits, TenantStore } from '../tenant/tenant-store.ts';
+import { tenantKeys } from './keys.ts';
+import { claimTenant, releaseTenant, renewTenant } from './scripts.generated.ts';
+import type { RunScript } from './scripts.generated.ts';
+
+const CLAIM_REPLY = z.union([
+  z.tuple([z.literal('claimed'), z.union([z.literal(0), z.literal(1)])]),
+  z.tuple([z.literal('refused'), z.enum(['people', 'rooms'])]),
+]);
+/** Claims renewed by one script, at most: Redis does nothing else meanwhile. */
+const RENEW_AT_ONCE = 500;
+
+/** The tenant store in Redis: one script for each change, both keys of a tenant on one hash tag. */
+export class RedisTenantStore implements TenantStore {
+  readonly #run: RunScript;
+
+  constructor(run: RunScript) {
+    this.#run = run;
+  }
+
+  async claim(
+    tenantId: TenantId,
+    claim: TenantClaim,
+    limits: TenantLimits,
+    leaseMs: number,
+  ): Promise<boolean> {
+    const reply = CLAIM_REPLY.parse(
+      await claimTenant(this.#run, tenantKeys(tenantId), [
+        claimKey(claim),
+        String(leaseMs),
+        String(limits.maxPeers ?? ''),
+        String(limits.maxRooms ?? ''),
+      ]),
+    );
+    if (reply[0] === 'refused') {
+      throw new PlenaryError('tenant_limit_reached', `It has its ${reply[1]} already.`);
+    }
+    return reply[1] === 1;
+  }
+
+  async renew(tenantId: TenantId, claims: readonly TenantClaim[], leaseMs: number): Promise<void> {
+    for (let index = 0; index < claims.length; index += RENEW_AT_ONCE) {
+      const list = claims
+        .slice(index, index + RENEW_AT_ONCE)
+        .map(claimKey)
+        .join(',');
+      await renewTenant(this.#run, tenantKeys(tenantId), [String(leaseMs), list]);
+    }
+  }
+
+  async release(tenantId: TenantId, claim: TenantClaim): Promise<void> {
+    await releaseTenant(this.#run, tenantKeys(tenantId), [claimKey(claim)]);
+  }
+}

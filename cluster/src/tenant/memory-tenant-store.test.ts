@@ -1,0 +1,17 @@
+import { ManualClock } from '../clock.ts';
+import { MemoryTenantStore } from './memory-tenant-store.ts';
+import { describeTenantStore } from './tenant-store.contract.ts';
+
+describeTenantStore('memory', () => {
+  const clock = new ManualClock();
+  const tenants = new MemoryTenantStore(clock);
+  return Promise.resolve({
+    tenants,
+    passTime: (byMs) => {
+      clock.advance(byMs);
+      return Promise.resolve();
+    },
+    leftOver: () => Promise.resolve(tenants.claimCount),
+    close: () => Promise.resolve(),
+  });
+});

@@ -1,0 +1,70 @@
+import { systemClock } from '../clock.ts';
+import type { Clock } from '../clock.ts';
+import { PlenaryError } from '../errors.ts';
+import type { RoomId, TenantId } from '../protocol/ids.ts';
+import { claimKey } from './tenant-store.ts';
+import type { TenantClaim, TenantLimits, TenantStore } from './tenant-store.ts';
+
+interface Held {
+  readonly roomId: RoomId;
+  readonly untilMs: number;
+}
+
+/** A tenant store in this process' memory: for unit tests, the simulation, and a cluster of one process. */
+export class MemoryTenantStore implements TenantStore {
+  readonly #clock: Clock;
+  readonly #tenants = new Map<TenantId, Map<string, Held>>();
+
+  constructor(clock: Clock = systemClock) {
+    this.#clock = clock;
+  }
+
+  /** Claims that run, of all tenants. */
+  get claimCount(): number {
+    return [...this.#tenants.keys()].reduce((sum, tenantId) => sum + this.#live(tenantId).size, 0);
+  }
+
+  claim(tenantId: TenantId, claim: TenantClaim, limits: TenantLimits, leaseMs: number): Promise<boolean> {
+    const held = this.#live(tenantId);
+    const isNew = !held.has(claimKey(claim));
+    if (isNew) {
+      const rooms = new Set([...held.values()].map(({ roomId }) => roomId));
+      const exceeded =
+        held.size >= (limits.maxPeers ?? Infinity)
+          ? 'people'
+          : !rooms.has(claim.roomId) && rooms.size >= (limits.maxRooms ?? Infinity)
+            ? 'rooms'
+            : undefined;
+      if (exceeded !== undefined) {
+        return Promise.reject(new PlenaryError('tenant_limit_reached', `It has its ${exceeded} already.`));
+      }
+    }
+    this.#hold(tenantId, claim, leaseMs);
+    return Promise.resolve(isNew);
+  }
+
+  renew(tenantId: TenantId, claims: readonly TenantClaim[], leaseMs: number): Promise<void> {
+    for (const claim of claims) this.#hold(tenantId, claim, leaseMs);
+    return Promise.resolve();
+  }
+
+  release(tenantId: TenantId, claim: TenantClaim): Promise<void> {
+    this.#tenants.get(tenantId)?.delete(claimKey(claim));
+    return Promise.resolve();
+  }
+
+  #hold(tenantId: TenantId, claim: TenantClaim, leaseMs: number): void {
+    const held = this.#live(tenantId);
+    held.set(claimKey(claim), { roomId: claim.roomId, untilMs: this.#clock.wallMs() + leaseMs });
+    this.#tenants.set(tenantId, held);
+  }
+
+  #live(tenantId: TenantId): Map<string, Held> {
+    const nowMs = this.#clock.wallMs();
+    const held = this.#tenants.get(tenantId) ?? new Map<string, Held>();
+    for (const [key, { untilMs }] of held) {
+      if (untilMs <= nowMs) held.delete(key);
+    }
+    return held;
+  }
+}

@@ -1,0 +1,112 @@
+/** What every version of the tenant store must do. SPEC PL12, PL13. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { peer, room, tenant } from '../testing/samples.ts';
+import type { TenantClaim, TenantLimits, TenantStore } from './tenant-store.ts';
+
+export interface TenantStoreUnderTest {
+  readonly tenants: TenantStore;
+  /** Lets this much of the store's own time pass. */
+  passTime(byMs: number): Promise<void>;
+  /** How many keys or claims the store holds; zero when everything was freed. */
+  leftOver(): Promise<number>;
+  close(): Promise<void>;
+}
+
+const ACME = tenant('acme');
+const LEASE_MS = 60_000;
+const claimOf = (roomName: string, peerName: string): TenantClaim => ({
+  roomId: room(roomName),
+  peerId: peer(peerName),
+});
+const REFUSED = { code: 'tenant_limit_reached' };
+
+export function describeTenantStore(version: string, open: () => Promise<TenantStoreUnderTest>): void {
+  describe(`tenant store (${version})`, () => {
+    let subject: TenantStoreUnderTest;
+    let tenants: TenantStore;
+    beforeEach(async () => {
+      subject = await open();
+      tenants = subject.tenants;
+    });
+    afterEach(() => subject.close());
+
+    const claim = (roomName: string, peerName: string, limits: Partial<TenantLimits> = {}) =>
+      tenants.claim(
+        ACME,
+        claimOf(roomName, peerName),
+        { maxPeers: undefined, maxRooms: undefined, ...limits },
+        LEASE_MS,
+      );
+
+    it('[PL12] refuses one peer more than the limit, and frees its place with the one that leaves', async () => {
+      const limits = { maxPeers: 2 };
+      expect(await claim('one', 'ann', limits)).toBe(true);
+      expect(await claim('two', 'ben', limits)).toBe(true);
+      await expect(claim('one', 'cyd', limits)).rejects.toMatchObject(REFUSED);
+      await tenants.release(ACME, claimOf('one', 'ann'));
+      expect(await claim('one', 'cyd', limits)).toBe(true);
+    });
+
+    it('[PL12] refuses one room more than the limit, and takes more people into the rooms that are', async () => {
+      const limits = { maxRooms: 1 };
+      await claim('one', 'ann', limits);
+      await claim('one', 'ben', limits);
+      await expect(claim('two', 'cyd', limits)).rejects.toMatchObject(REFUSED);
+      await tenants.release(ACME, claimOf('one', 'ann'));
+      await expect(claim('two', 'cyd', limits)).rejects.toMatchObject(REFUSED);
+      await tenants.release(ACME, claimOf('one', 'ben'));
+      expect(await claim('two', 'cyd', limits)).toBe(true);
+    });
+
+    it('[PL12] a peer that has its claim keeps it, however low the limit is by now', async () => {
+      await claim('one', 'ann');
+      expect(await claim('one', 'ann', { maxPeers: 0, maxRooms: 0 })).toBe(false);
+      await expect(claim('one', 'ben', { maxPeers: 1 })).rejects.toMatchObject(REFUSED);
+    });
+
+    it('[PL12] of many callers at once no more get in than the limit allows', async () => {
+      const answers = await Promise.allSettled(
+        Array.from({ length: 40 }, (_, index) =>
+          claim(`room-${index % 8}`, `peer-${index}`, { maxPeers: 10, maxRooms: 5 }),
+        ),
+      );
+      expect(answers.filter(({ status }) => status === 'fulfilled')).toHaveLength(10);
+    });
+
+    it('[PL12] tenants do not see each other', async () => {
+      const limits = { maxPeers: 1, maxRooms: 1 };
+      await tenants.claim(ACME, claimOf('one', 'ann'), limits, LEASE_MS);
+      expect(await tenants.claim(tenant('other'), claimOf('one', 'ben'), limits, LEASE_MS)).toBe(true);
+    });
+
+    it('[PL13] a claim lapses when nobody renews it, and its room with it', async () => {
+      const limits = { maxPeers: 1, maxRooms: 1 };
+      await claim('one', 'ann', limits);
+      await subject.passTime(LEASE_MS - 10_000);
+      await expect(claim('two', 'ben', limits)).rejects.toMatchObject(REFUSED);
+      await subject.passTime(10_001);
+      expect(await claim('two', 'ben', limits)).toBe(true);
+    });
+
+    it('[PL13] a renewal prolongs claims, and makes those anew that were lost', async () => {
+      await claim('one', 'ann');
+      await subject.passTime(LEASE_MS - 10_000);
+      await tenants.renew(ACME, [claimOf('one', 'ann'), claimOf('two', 'ben')], LEASE_MS);
+      await subject.passTime(LEASE_MS - 10_000);
+      await expect(claim('one', 'cyd', { maxPeers: 2 })).rejects.toMatchObject(REFUSED);
+      await expect(claim('three', 'cyd', { maxRooms: 2 })).rejects.toMatchObject(REFUSED);
+    });
+
+    it('[PL13] what is freed twice, or was never claimed, changes nothing, and nothing is left over', async () => {
+      await claim('one', 'ann');
+      await claim('one', 'ben');
+      await tenants.release(ACME, claimOf('one', 'ann'));
+      await tenants.release(ACME, claimOf('one', 'ann'));
+      await tenants.release(ACME, claimOf('two', 'dan'));
+      await expect(claim('two', 'cyd', { maxRooms: 1 })).rejects.toMatchObject(REFUSED);
+      await tenants.release(ACME, claimOf('one', 'ben'));
+      await tenants.renew(ACME, [], LEASE_MS);
+      expect(await subject.leftOver()).toBe(0);
+    });
+  });
+}
