@@ -1,4 +1,4 @@
-import { EventEmitter } from 'node:events';
+import type { EventEmitter } from 'node:events';
 import { observer } from 'mediasoup';
 import { expect, test } from 'vitest';
 import { untilFreed } from '../testing/metric-values.ts';
