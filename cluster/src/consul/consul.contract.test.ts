@@ -4,22 +4,25 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { z } from 'zod';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { systemClock } from '../clock.ts';
+import type { Clock } from '../clock.ts';
 import { mintIncarnation } from '../ids.ts';
 import { silentLogger } from '../process/logging.ts';
 import { RedisRegistry } from '../redis/redis-registry.ts';
 import { scriptRunner } from '../redis/run-script.ts';
 import { MemoryRegistry } from '../registry/memory-registry.ts';
 import { describeRegistry } from '../registry/registry.contract.ts';
-import type { MediaNodeRecord, Registry } from '../registry/registry.ts';
+import { SLICE_REST_MS } from '../registry/port-slices.ts';
+import type { MediaNodeRecord, PortSliceClaim, PortSliceResult, Registry } from '../registry/registry.ts';
 import { startConsulAgent } from '../testing/consul-agent.ts';
 import type { TestConsul } from '../testing/consul-agent.ts';
 import { startRedisServer } from '../testing/redis-server.ts';
 import type { TestRedis } from '../testing/redis-server.ts';
 import { datacenter, edgeRecord, mediaNode, mediaNodeRecord } from '../testing/samples.ts';
-import { Claims } from './claims.ts';
 import { ConsulClient } from './consul-client.ts';
 import { ConsulRegistry } from './consul-registry.ts';
 import { consulAddressSetting } from './settings.ts';
+import { SliceBooks } from './slice-books.ts';
 
 /** Longer than any test runs. */
 const LONG_LEASE_MS = 600_000;
@@ -32,17 +35,69 @@ beforeAll(async () => {
 }, 40_000);
 afterAll(() => Promise.all([agent.stop(), redis.stop()]));
 
-const open = (consul: TestConsul, loads: Registry = new MemoryRegistry()): ConsulRegistry =>
+const open = (
+  consul: TestConsul,
+  loads: Registry = new MemoryRegistry(),
+  clock: Clock = systemClock,
+): ConsulRegistry =>
   new ConsulRegistry({
     consul: { address: consulAddressSetting.parse(consul.address), token: undefined },
     loads,
     logger: silentLogger(),
+    clock,
   });
+
+/** A clock whose wall time can be set forward: what rests goes by it. */
+class WallClock implements Clock {
+  #aheadMs = 0;
+
+  wallMs(): number {
+    return systemClock.wallMs() + this.#aheadMs;
+  }
+
+  monotonicMs(): number {
+    return systemClock.monotonicMs();
+  }
+
+  advance(byMs: number): void {
+    this.#aheadMs += byMs;
+  }
+}
+
+/** A claim of a slice of 100 ports from a range that has room for two. */
+const claimFromRange = (name: string, changes: Partial<PortSliceClaim> = {}): PortSliceClaim => ({
+  mediaNodeId: mediaNode(name),
+  incarnation: mintIncarnation(),
+  announcedAddress: '192.0.2.1',
+  wanted: { range: { firstPort: 40_000, lastPort: 40_199 }, size: 100, except: [] },
+  ...changes,
+});
+
+/** Looks at the slices under some addresses, and wants none of them. */
+function lookAtSlices(registry: Registry, announcedAddress = '192.0.2.1'): Promise<PortSliceResult> {
+  const wanted = { range: { firstPort: 1_024, lastPort: 65_535 }, size: 65_535, except: [] };
+  return registry.claimPortSlice(claimFromRange('looker', { announcedAddress, wanted }), LONG_LEASE_MS);
+}
 
 const AGENT_SERVICES = z.record(z.string(), z.object({ Meta: z.record(z.string(), z.string()) }));
 
 async function servicesOf(consul: TestConsul): Promise<z.infer<typeof AGENT_SERVICES>> {
   return AGENT_SERVICES.parse(await consul.ask('GET', '/v1/agent/services'));
+}
+
+const SESSIONS = z.array(z.object({ NodeChecks: z.array(z.string()) }));
+
+/** What the living sessions hang on. */
+async function sessionChecksOf(consul: TestConsul): Promise<readonly string[]> {
+  const sessions = SESSIONS.parse(await consul.ask('GET', '/v1/session/list'));
+  return sessions.flatMap(({ NodeChecks }) => NodeChecks);
+}
+
+const BOOK = z.array(z.looseObject({ mediaNodeId: z.string() }));
+
+/** The slices that are held or rest under an address. */
+async function bookOf(consul: TestConsul, address: string): Promise<z.infer<typeof BOOK>> {
+  return BOOK.parse(await consul.ask('GET', `/v1/kv/plenary/slices/${encodeURIComponent(address)}?raw=true`));
 }
 
 /** Leaves the agent as a new one is. */
@@ -81,20 +136,32 @@ const idsOf = async (registry: Registry): Promise<string[]> => [
 describeRegistry('Consul', async () => {
   const connection = new Redis(redis.url, { maxRetriesPerRequest: 0 });
   await connection.flushall();
-  const registry = open(agent, new RedisRegistry(scriptRunner(connection), expect.unreachable));
+  const clock = new WallClock();
+  const registry = open(agent, new RedisRegistry(scriptRunner(connection), expect.unreachable), clock);
   // The agent's TTLs run by its own clock, which cannot be set. What their end does can be asked for, and is for those
-  // that would have ended: no test then depends on how fast this machine is.
+  // that would have ended: no test then depends on how fast this machine is. A slice rests from when somebody has looked.
   const passTime = async (byMs: number): Promise<void> => {
-    const lapsed: string[] = [];
-    for (const [id, { Meta }] of Object.entries(await servicesOf(agent))) {
-      if (Number(Meta['lease-ms']) > byMs) continue;
-      await agent.ask('PUT', `/v1/agent/check/fail/${encodeURIComponent(id)}`);
-      lapsed.push(Meta['id'] ?? '');
+    const lapsing = Object.entries(await servicesOf(agent))
+      .map(([serviceOfAgent, { Meta }]) => ({
+        serviceOfAgent,
+        leaseMs: Number(Meta['lease-ms']),
+        id: Meta['id'],
+      }))
+      .filter(({ leaseMs }) => leaseMs <= byMs)
+      .sort((left, right) => left.leaseMs - right.leaseMs);
+    let passedMs = 0;
+    for (const { serviceOfAgent, leaseMs, id = '' } of lapsing) {
+      clock.advance(leaseMs - passedMs);
+      passedMs = leaseMs;
+      await agent.ask('PUT', `/v1/agent/check/fail/${encodeURIComponent(serviceOfAgent)}`);
+      await until(`${id} to lapse`, async () => !(await idsOf(registry)).includes(id));
+      await until(
+        `the session of ${id} to end`,
+        async () => !(await sessionChecksOf(agent)).includes(serviceOfAgent),
+      );
+      await lookAtSlices(registry);
     }
-    await until('the lapsed to be gone', async () => {
-      const live = await idsOf(registry);
-      return !lapsed.some((id) => live.includes(id));
-    });
+    clock.advance(byMs - passedMs);
   };
   const close = async (): Promise<void> => {
     registry.close();
@@ -194,30 +261,32 @@ describe('registry (Consul)', () => {
       return session;
     };
     const [early, late] = [await sessionOf('early'), await sessionOf('late')];
-    const ports = { announcedAddress: '192.0.2.9', portSlice: { firstPort: 20_000, lastPort: 20_099 } };
-    const claims = new Claims(client, expect.unreachable);
+    const wanted = { firstPort: 20_000, lastPort: 20_099 };
+    const [first, second] = [claimFromRange('node-a', { wanted }), claimFromRange('node-b', { wanted })];
+    const claimant = { former: undefined, hasId: false, elsewhere: [] };
+    const settings = { clock: systemClock, onMalformed: expect.unreachable };
+    const books = new SliceBooks({ client, ...settings });
     let isOvertaken = false;
-    const overtaken = new Claims(
-      {
+    const overtaken = new SliceBooks({
+      client: {
         readKey: async (key, dc) => client.readKey(key, dc),
-        acquireKey: async (key, value, session) => client.acquireKey(key, value, session),
-        sessionLives: async (id, dc) => client.sessionLives(id, dc),
-        destroySession: async (id) => client.destroySession(id),
-        compareAndSet: async (key, value, index) => {
+        liveSessions: async (dc) => client.liveSessions(dc),
+        changeKeys: async (changes) => {
           if (!isOvertaken) {
             isOvertaken = true;
-            const first = await claims.claimSlice({ mediaNodeId: mediaNode('node-a'), ...ports }, early);
-            expect(first).toEqual({ refused: null });
+            expect(await books.claim(first, { session: early, ...claimant })).toMatchObject({
+              refused: null,
+            });
           }
-          return client.compareAndSet(key, value, index);
+          return client.changeKeys(changes);
         },
       },
-      expect.unreachable,
-    );
-    expect(await overtaken.claimSlice({ mediaNodeId: mediaNode('node-b'), ...ports }, late)).toEqual({
+      ...settings,
+    });
+    expect(await overtaken.claim(second, { session: late, ...claimant })).toEqual({
       refused: 'port_slice_overlap',
-      by: mediaNode('node-a'),
-      portSlice: ports.portSlice,
+      by: first.mediaNodeId,
+      portSlice: wanted,
     });
     client.close();
   });
@@ -234,7 +303,9 @@ describe('registry (Consul)', () => {
     expect(Object.keys(await servicesOf(agent))).toEqual([]);
     expect(await agent.ask('GET', '/v1/session/list')).toEqual([]);
     expect(await agent.ask('GET', '/v1/kv/plenary/?keys=true')).toEqual(['plenary/slices/127.0.0.1']);
-    expect(await agent.ask('GET', '/v1/kv/plenary/slices/127.0.0.1?raw=true')).toEqual([]);
+    const [resting, ...others] = await bookOf(agent, '127.0.0.1');
+    expect(resting).toMatchObject({ mediaNodeId: 'node-a', freedAtMs: expect.any(Number) });
+    expect(others).toEqual([]);
   });
 
   it('[CO3] renewals write nothing to Consul, whatever the load does', async () => {
