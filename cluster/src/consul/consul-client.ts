@@ -92,7 +92,12 @@ const SERVICE_REPLY = z.tuple([
 /** An answer of Consul that is no success. */
 const REFUSAL = z.object({ isResponse: z.literal(true), statusCode: z.int(), response: z.unknown() });
 const REFUSAL_TEXT = z.object({
-  body: z.union([z.string(), z.instanceof(Buffer).transform((bytes) => bytes.toString('utf8'))]),
+  body: z.union([
+    z.string(),
+    z.instanceof(Buffer).transform((bytes) => bytes.toString('utf8')),
+    // A refused transaction says in JSON what went wrong.
+    z.looseObject({}).transform((reply) => JSON.stringify(reply)),
+  ]),
 });
 
 /** How Consul refused, or `undefined` when it did not answer at all. */

@@ -13,6 +13,7 @@ import { scriptRunner } from '../redis/run-script.ts';
 import { MemoryRegistry } from '../registry/memory-registry.ts';
 import { describeRegistry } from '../registry/registry.contract.ts';
 import { SLICE_REST_MS } from '../registry/port-slices.ts';
+import { PORT_SLICE } from '../registry/registry.ts';
 import type { MediaNodeRecord, PortSliceClaim, PortSliceResult, Registry } from '../registry/registry.ts';
 import { startConsulAgent } from '../testing/consul-agent.ts';
 import type { TestConsul } from '../testing/consul-agent.ts';
@@ -93,7 +94,7 @@ async function sessionChecksOf(consul: TestConsul): Promise<readonly string[]> {
   return sessions.flatMap(({ NodeChecks }) => NodeChecks);
 }
 
-const BOOK = z.array(z.looseObject({ mediaNodeId: z.string() }));
+const BOOK = z.array(z.looseObject({ mediaNodeId: z.string(), portSlice: PORT_SLICE }));
 
 /** The slices that are held or rest under an address. */
 async function bookOf(consul: TestConsul, address: string): Promise<z.infer<typeof BOOK>> {
@@ -308,6 +309,99 @@ describe('registry (Consul)', () => {
     expect(others).toEqual([]);
   });
 
+  it('[CO2] a claim is a candidate that nobody lists or reports, and its announcement keeps slice and session', async () => {
+    const logger = silentLogger();
+    const reported = vi.spyOn(logger, 'error');
+    const consul = { address: consulAddressSetting.parse(agent.address), token: undefined };
+    const node = new ConsulRegistry({ consul, loads: new MemoryRegistry(), logger });
+    opened.push(node);
+    const claim = claimFromRange('node-a', { announcedIpv6: '2001:db8::1' });
+    expect(await node.claimPortSlice(claim, LONG_LEASE_MS)).toMatchObject({ refused: null });
+    const sessions = await agent.ask('GET', '/v1/session/list');
+    expect(sessions).toHaveLength(1);
+    expect(await node.claimPortSlice(claim, LONG_LEASE_MS)).toMatchObject({ refused: null });
+    expect(await idsOf(node)).toEqual([]);
+    expect(reported).not.toHaveBeenCalled();
+    const record = mediaNodeRecord('node-a', {
+      incarnation: claim.incarnation,
+      announcedAddress: claim.announcedAddress,
+      announcedIpv6: '2001:db8::1',
+      portSlice: { firstPort: 40_000, lastPort: 40_099 },
+    });
+    expect(await node.announceMediaNode(record, LONG_LEASE_MS)).toEqual({ refused: null });
+    expect(await node.liveMediaNodes()).toEqual([record]);
+    expect(await agent.ask('GET', '/v1/session/list')).toEqual(sessions);
+    expect(Object.keys(await servicesOf(agent))).toHaveLength(1);
+    for (const address of ['192.0.2.1', '2001:db8::1']) {
+      expect(await bookOf(agent, address)).toMatchObject([{ mediaNodeId: 'node-a' }]);
+    }
+  });
+
+  it('[CO2] a candidate that is not announced lapses by itself, and is given back when it withdraws', async () => {
+    const [silent, honest] = [claimFromRange('node-a'), claimFromRange('node-b')];
+    await registry.claimPortSlice(honest, LONG_LEASE_MS);
+    await registry.claimPortSlice(silent, SHORT_LEASE_MS).catch((fault: unknown) => {
+      // As in letLapse: on a slow machine it is over before it was claimed.
+      expect(fault).toMatchObject({ code: 'store_unavailable' });
+    });
+    await until('the session of the silent to end', async () => (await sessionChecksOf(agent)).length === 1);
+    await registry.withdrawMediaNode(honest.mediaNodeId, honest.incarnation);
+    expect(await sessionChecksOf(agent)).toEqual([]);
+    expect(await lookAtSlices(registry)).toMatchObject({
+      refused: 'no_free_slice',
+      holders: [
+        { mediaNodeId: 'node-b', restsForMs: expect.any(Number) },
+        { mediaNodeId: 'node-a', restsForMs: expect.any(Number) },
+      ],
+    });
+  });
+
+  it('[CO2] nothing is left of a claim that is refused', async () => {
+    const holders = [claimFromRange('node-a'), claimFromRange('node-b')];
+    for (const holder of holders) await registry.claimPortSlice(holder, LONG_LEASE_MS);
+    const before = await bookOf(agent, '192.0.2.1');
+    const rival = enter();
+    expect(await rival.claimPortSlice(claimFromRange('node-c'), LONG_LEASE_MS)).toMatchObject({
+      refused: 'no_free_slice',
+    });
+    const exact = claimFromRange('node-c', { wanted: { firstPort: 40_050, lastPort: 40_060 } });
+    expect(await rival.claimPortSlice(exact, LONG_LEASE_MS)).toMatchObject({
+      refused: 'port_slice_overlap',
+      by: 'node-a',
+    });
+    expect(Object.keys(await servicesOf(agent))).toHaveLength(2);
+    expect(await sessionChecksOf(agent)).toHaveLength(2);
+    expect(await bookOf(agent, '192.0.2.1')).toEqual(before);
+  });
+
+  it('[CO2] a slice under two addresses is entered under both or under neither', async () => {
+    const rivals = Array.from({ length: 6 }, () => enter());
+    const wanted = { range: { firstPort: 40_000, lastPort: 40_299 }, size: 100, except: [] };
+    const results = await Promise.all(
+      rivals.map(async (rival, index) =>
+        rival.claimPortSlice(
+          claimFromRange(`node-${index}`, {
+            // Each shares its IPv6 address with one half, and its IPv4 address with the other.
+            announcedAddress: `192.0.2.${Math.floor(index / 2)}`,
+            announcedIpv6: `2001:db8::${index % 2}`,
+            wanted,
+          }),
+          LONG_LEASE_MS,
+        ),
+      ),
+    );
+    const entries = new Map<string, string[]>();
+    for (const address of ['192.0.2.0', '192.0.2.1', '192.0.2.2', '2001:db8::0', '2001:db8::1']) {
+      const firstPorts = (await bookOf(agent, address)).map(({ portSlice }) => portSlice.firstPort);
+      expect(new Set(firstPorts).size).toBe(firstPorts.length);
+      for (const { mediaNodeId } of await bookOf(agent, address)) {
+        entries.set(mediaNodeId, [...(entries.get(mediaNodeId) ?? []), address]);
+      }
+    }
+    expect(results.filter(({ refused }) => refused === null)).toHaveLength(entries.size);
+    expect([...entries.values()].every((addresses) => addresses.length === 2)).toBe(true);
+  });
+
   it('[CO3] renewals write nothing to Consul, whatever the load does', async () => {
     const loads = new MemoryRegistry();
     const announcer = enter(loads);
@@ -421,6 +515,8 @@ describe('registry (Consul)', () => {
   }, 60_000);
 });
 
+const TOKEN = z.object({ SecretID: z.string() });
+
 describe('registry (Consul with ACLs)', () => {
   const managementToken = '7f1d0f5c-31b0-4a3f-9c0f-2a5b1f6d8e11';
   let guarded: TestConsul;
@@ -447,11 +543,13 @@ describe('registry (Consul with ACLs)', () => {
         () => false,
       ),
     );
-    const { SecretID } = z
-      .object({ SecretID: z.string() })
-      .parse(await guarded.ask('PUT', '/v1/acl/token', { Policies: [{ Name: 'plenary' }] }));
+    const { SecretID } = TOKEN.parse(
+      await guarded.ask('PUT', '/v1/acl/token', { Policies: [{ Name: 'plenary' }] }),
+    );
     const registry = openWith(SecretID);
-    const [node, edge] = [mediaNodeRecord('node-a'), edgeRecord('edge-a')];
+    const [node, edge] = [mediaNodeRecord('node-a', { announcedIpv6: '2001:db8::1' }), edgeRecord('edge-a')];
+    const claim = { ...node, wanted: { range: node.portSlice, size: 100, except: [] } };
+    expect(await registry.claimPortSlice(claim, LONG_LEASE_MS)).toMatchObject({ refused: null });
     expect(await registry.announceMediaNode(node, LONG_LEASE_MS)).toEqual({ refused: null });
     expect(await registry.announceEdge(edge, LONG_LEASE_MS)).toEqual({ refused: null });
     expect(await registry.announceMediaNode(mediaNodeRecord('node-b'), LONG_LEASE_MS)).toMatchObject({
@@ -461,6 +559,21 @@ describe('registry (Consul with ACLs)', () => {
     await registry.withdrawMediaNode(node.mediaNodeId, node.incarnation);
     expect(await idsOf(registry)).toEqual(['edge-a']);
     registry.close();
+  });
+
+  it('[CO7] a token that may read the slices and not write them is told apart, and nobody tries again and again', async () => {
+    const Rules = 'key_prefix "" { policy = "read" }';
+    await guarded.ask('PUT', '/v1/acl/policy', { Name: 'reader', Rules });
+    const { SecretID } = TOKEN.parse(
+      await guarded.ask('PUT', '/v1/acl/token', { Policies: [{ Name: 'reader' }] }),
+    );
+    const client = new ConsulClient({
+      address: consulAddressSetting.parse(guarded.address),
+      token: SecretID,
+    });
+    const changes = ['192.0.2.1', '192.0.2.2'].map((key) => ({ key, value: '[]', index: 0 }));
+    await expect(client.changeKeys(changes)).rejects.toThrow(/refuses the token/);
+    client.close();
   });
 
   it('[CO7] without a token that suffices nobody is announced, and the refusal says so', async () => {
@@ -516,5 +629,46 @@ describe('registry (Consul, two WAN-joined datacenters)', () => {
       portSlice: owner.portSlice,
     });
     expect(await idsOf(here)).not.toContain('node-c');
+  });
+
+  it('[CO6] a range is leased round what a node in the other holds under the address, and not what it had', async () => {
+    const wanted = { range: { firstPort: 41_000, lastPort: 41_299 }, size: 100, except: [] };
+    const claim = (name: string): PortSliceClaim =>
+      claimFromRange(name, { announcedAddress: '192.0.2.3', wanted });
+    const [gone, staying, near] = [claim('sbg-a'), claim('sbg-b'), claim('gra-a')];
+    await there.claimPortSlice(gone, LONG_LEASE_MS);
+    await there.claimPortSlice(staying, LONG_LEASE_MS);
+    await there.withdrawMediaNode(gone.mediaNodeId, gone.incarnation);
+    const firstPorts = [];
+    for (const each of [near, claim('gra-b')]) {
+      const result = await here.claimPortSlice(each, LONG_LEASE_MS);
+      if (result.refused === null) firstPorts.push(result.portSlice.firstPort);
+    }
+    expect(firstPorts).toEqual([41_000, 41_200]);
+    expect(await here.claimPortSlice(claim('gra-c'), LONG_LEASE_MS)).toMatchObject({
+      refused: 'no_free_slice',
+      holders: [
+        { mediaNodeId: 'gra-a' },
+        { mediaNodeId: 'sbg-b', restsForMs: null },
+        { mediaNodeId: 'gra-b' },
+      ],
+    });
+    const exact = { ...claim('gra-d'), wanted: { firstPort: 41_150, lastPort: 41_160 } };
+    expect(await here.claimPortSlice(exact, LONG_LEASE_MS)).toMatchObject({ by: 'sbg-b' });
+  });
+
+  it('[CO6] of claims from one range in both at once none overlap', async () => {
+    const wanted = { range: { firstPort: 42_000, lastPort: 42_599 }, size: 100, except: [] };
+    const results = await Promise.all(
+      [here, there, here, there].map(async (side, index) =>
+        side.claimPortSlice(
+          claimFromRange(`both-${index}`, { announcedAddress: '192.0.2.4', wanted }),
+          LONG_LEASE_MS,
+        ),
+      ),
+    );
+    const firstPorts = results.map((result) => (result.refused === null ? result.portSlice.firstPort : 0));
+    expect(firstPorts).not.toContain(0);
+    expect(new Set(firstPorts).size).toBe(4);
   });
 });

@@ -24,7 +24,7 @@ const SLICE_ENTRY = z.object({
 type SliceEntry = z.infer<typeof SLICE_ENTRY>;
 const SLICE_BOOK = z.array(SLICE_ENTRY);
 
-const bookKey = (address: string): string => `plenary/slices/${encodeURIComponent(address)}`;
+const bookKey = (address: string): string => `plenary/slices/${address}`;
 
 export interface SliceBooksSettings {
   readonly client: Pick<ConsulClient, 'readKey' | 'changeKeys' | 'liveSessions'>;
