@@ -356,6 +356,18 @@ describe('registry (Consul)', () => {
     });
   });
 
+  it('[CO2] a namesake that claims the ports of a living node, and goes, takes nothing from it', async () => {
+    const record = mediaNodeRecord('node-a');
+    await registry.announceMediaNode(record, LONG_LEASE_MS);
+    const namesake = enter();
+    const imposter = { ...record, incarnation: mintIncarnation(), wanted: record.portSlice };
+    expect(await namesake.claimPortSlice(imposter, LONG_LEASE_MS)).toMatchObject({ refused: null });
+    expect(await namesake.announceMediaNode(imposter, LONG_LEASE_MS)).toEqual({ refused: 'id_taken' });
+    await namesake.withdrawMediaNode(imposter.mediaNodeId, imposter.incarnation);
+    const heir = mediaNodeRecord('node-b');
+    expect(await registry.announceMediaNode(heir, LONG_LEASE_MS)).toMatchObject({ by: 'node-a' });
+  });
+
   it('[CO2] nothing is left of a claim that is refused', async () => {
     const holders = [claimFromRange('node-a'), claimFromRange('node-b')];
     for (const holder of holders) await registry.claimPortSlice(holder, LONG_LEASE_MS);

@@ -75,14 +75,13 @@ export class SliceBooks {
       if (result.refused !== null) return { entries, result };
       const { portSlice } = result;
       const own = { mediaNodeId, incarnation, session, portSlice, announcedAddress, announcedIpv6 };
-      // In the very place of a slice that is given can only be what rests, or what its own node has.
-      const others = entries.filter((entry) => placeOf(entry) !== placeOf(own));
       const isOver = (entry: SliceEntry): boolean =>
         entry.mediaNodeId === mediaNodeId && (hasId || entry.incarnation === incarnation);
-      return {
-        entries: [...others.map((entry) => (isOver(entry) ? freed(entry, nowMs) : entry)), own],
-        result,
-      };
+      const others = entries
+        .map((entry) => (isOver(entry) ? freed(entry, nowMs) : entry))
+        // A namesake that lives keeps its entry in the same place: should this one go without its id, that one goes on.
+        .filter((entry) => placeOf(entry) !== placeOf(own) || entry.freedAtMs === undefined);
+      return { entries: [...others, own], result };
     });
   }
 
