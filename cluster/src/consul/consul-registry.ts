@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
-import { PlenaryError } from '../errors.ts';
 import type { Logger } from '../process/logging.ts';
 import type { EdgeId, Incarnation, MediaNodeId } from '../protocol/ids.ts';
 import type { AnnouncedAddresses } from '../registry/addresses.ts';
@@ -20,6 +19,8 @@ import { ConsulClient, ConsulForbids } from './consul-client.ts';
 import type { ServiceDefinition, ServiceInstance } from './consul-client.ts';
 import { Discovery } from './discovery.ts';
 import { IdClaims } from './id-claims.ts';
+import { Leases } from './leases.ts';
+import type { Held, OwnedSlice } from './leases.ts';
 import { Loads } from './loads.ts';
 import type { LoadChannel } from './loads.ts';
 import {
@@ -35,9 +36,6 @@ import type { ServiceKind } from './services.ts';
 import type { ConsulSettings } from './settings.ts';
 import { SliceBooks } from './slice-books.ts';
 
-/** How long a change of ours may take from the agent to the servers and back, in milliseconds. */
-const SYNC_WITHIN_MS = 2_000;
-
 /** So many malformed things are remembered as reported. */
 const MAX_REPORTED = 100;
 
@@ -48,9 +46,6 @@ export interface ConsulRegistrySettings {
   readonly clock?: Clock;
 }
 
-/** The ports of a media node, and under which addresses. */
-type OwnedSlice = Pick<MediaNodeRecord, 'announcedAddress' | 'announcedIpv6' | 'portSlice'>;
-
 /** What is to be announced, of either kind. */
 interface Announcement {
   readonly kind: ServiceKind;
@@ -59,19 +54,6 @@ interface Announcement {
   readonly service: ServiceDefinition;
   /** Only a media node has ports. */
   readonly node: MediaNodeRecord | undefined;
-}
-
-/** A service that is registered, and what it has under its session. */
-interface Held {
-  readonly kind: ServiceKind;
-  /** As it was last registered. */
-  readonly service: ServiceDefinition;
-  readonly session: string;
-  readonly slice: OwnedSlice | undefined;
-  /** Whether it has the id and is listed; else it has its slice only. */
-  readonly isAnnounced: boolean;
-  /** When the last renewal that went well was asked for, by this process' clock. */
-  readonly renewedAtMs: number;
 }
 
 const GRANTED: AnnounceResult = { refused: null };
@@ -90,7 +72,7 @@ export class ConsulRegistry implements Registry {
   readonly #loads: Loads;
   readonly #logger: Logger;
   readonly #clock: Clock;
-  readonly #held = new Map<string, Held>();
+  readonly #leases: Leases;
   /** The last thing that was asked for each service: its claims, announcements and its withdrawal come one after the other. */
   readonly #turns = new Map<string, Promise<unknown>>();
   readonly #reported = new Set<string>();
@@ -115,6 +97,13 @@ export class ConsulRegistry implements Registry {
         logger.warn({ err: fault, ...of }, 'Consul does not answer: what was last known counts');
       },
     });
+    this.#leases = new Leases({
+      client: this.#client,
+      discovery: this.#discovery,
+      slices: this.#slices,
+      clock,
+      logger,
+    });
     this.#discovery.availability.onChange((available) => {
       if (available) logger.info('Consul answers');
     });
@@ -128,20 +117,20 @@ export class ConsulRegistry implements Registry {
   async claimPortSlice(claim: PortSliceClaim, leaseMs: number): Promise<PortSliceResult> {
     const service = candidateService(claim, leaseMs);
     return this.#ask(service.id, async () => {
-      const former = await this.#stillHeld(service.id);
+      const former = await this.#leases.stillHeld(service.id);
       const foreseen = await this.#slices.foresee(claim, await this.#heldElsewhere(claim));
       if (foreseen.refused !== null) return foreseen;
-      let held = former ?? (await this.#enter('media-node', service));
+      let held = former ?? (await this.#leases.enter('media-node', service));
       try {
         const result = await this.#claimSlice(claim, held);
         if (result.refused === null) {
           const { announcedAddress, announcedIpv6 } = claim;
           held = { ...held, slice: { announcedAddress, announcedIpv6, portSlice: result.portSlice } };
-          await this.#renewOrThrow(held, held.isAnnounced ? held.service : service);
-        } else if (former === undefined) await this.#discard(held);
+          await this.#leases.renewOrThrow(held, held.isAnnounced ? held.service : service);
+        } else if (former === undefined) await this.#leases.discard(held);
         return result;
       } catch (fault) {
-        if (former === undefined) await this.#discard(held);
+        if (former === undefined) await this.#leases.discard(held);
         throw fault;
       }
     });
@@ -196,17 +185,17 @@ export class ConsulRegistry implements Registry {
   #announce(announcement: Announcement): Promise<AnnounceResult> {
     const { service, node } = announcement;
     return this.#ask(service.id, async () => {
-      const held = this.#held.get(service.id);
+      const held = this.#leases.find(service.id);
       if (held?.isAnnounced === true) {
-        if (isSameSlice(held.slice, node) && (await this.#renew(held, service))) return GRANTED;
-        await this.#release(held);
+        if (isSameSlice(held.slice, node) && (await this.#leases.renew(held, service))) return GRANTED;
+        await this.#leases.release(held);
         return this.#claim(announcement, undefined);
       }
-      const candidate = await this.#stillHeld(service.id);
+      const candidate = await this.#leases.stillHeld(service.id);
       if (candidate === undefined || isSameSlice(candidate.slice, node)) {
         return this.#claim(announcement, candidate);
       }
-      await this.#release(candidate);
+      await this.#leases.release(candidate);
       return this.#claim(announcement, undefined);
     });
   }
@@ -229,72 +218,20 @@ export class ConsulRegistry implements Registry {
     }
   }
 
-  /** What a service holds under a session that lives; what had lapsed is taken back. */
-  async #stillHeld(id: string): Promise<Held | undefined> {
-    const held = this.#held.get(id);
-    if (held === undefined || (await this.#client.sessionLives(held.session))) return held;
-    await this.#release(held);
-    return undefined;
-  }
-
-  /**
-   * Renews what is held, registered as `service` from now on.
-   * @returns false when the lease has lapsed in between, so that id and ports must be claimed anew
-   */
-  async #renew(held: Held, service: ServiceDefinition): Promise<boolean> {
-    const { kind, session, isAnnounced, renewedAtMs } = held;
-    const askedAtMs = this.#clock.monotonicMs();
-    // Late, somebody else may have the id by now: then not even for a moment may both pass.
-    if (askedAtMs - renewedAtMs >= held.service.ttlMs && !(await this.#client.sessionLives(session))) {
-      return false;
-    }
-    const changed = JSON.stringify(held.service) !== JSON.stringify(service);
-    if (changed) await this.#client.registerService(service);
-    if (!(await this.#client.renewCheck(service.id, isAnnounced ? 'passing' : 'warning'))) return false;
-    if (!(await this.#client.sessionLives(session))) return false;
-    this.#held.set(service.id, { ...held, service, renewedAtMs: askedAtMs });
-    if (changed && isAnnounced) await this.#untilKnown(kind, service);
-    return true;
-  }
-
-  async #renewOrThrow(held: Held, service: ServiceDefinition): Promise<void> {
-    if (await this.#renew(held, service)) return;
-    throw new PlenaryError('store_unavailable', 'The lease lapsed while it was claimed.');
-  }
-
-  /** Registers a service as a mere candidate, with a session that claims can be made under. */
-  async #enter(kind: ServiceKind, service: ServiceDefinition): Promise<Held> {
-    const renewedAtMs = this.#clock.monotonicMs();
-    await this.#client.registerService(service);
-    try {
-      const isKnown = (): boolean => this.#discovery.ownInstance(kind, service.id) !== undefined;
-      if (!(await this.#discovery.until(isKnown, SYNC_WITHIN_MS))) {
-        throw new PlenaryError('store_unavailable', 'The Consul agent does not reach its servers.');
-      }
-      const session = await this.#client.createSession(service.id);
-      return { kind, service, session, slice: undefined, isAnnounced: false, renewedAtMs };
-    } catch (fault) {
-      await this.#tidy(() => this.#client.deregisterService(service.id));
-      throw fault;
-    }
-  }
-
   /** Claims what an announcement needs under the session of its candidate, and only then lets it pass. */
   async #claim(announcement: Announcement, candidate: Held | undefined): Promise<AnnounceResult> {
     const { service, kind, node } = announcement;
     const foreseen = await this.#foresee(announcement);
     if (foreseen.refused !== null) return foreseen;
-    const entered = candidate ?? (await this.#enter(kind, service));
+    const entered = candidate ?? (await this.#leases.enter(kind, service));
     const held: Held = { ...entered, slice: node, isAnnounced: true };
     try {
       const result = await this.#claimUnder(announcement, held);
-      if (result.refused === null) {
-        await this.#renewOrThrow(held, service);
-        await this.#untilKnown(kind, service);
-      } else await this.#discard(held);
+      if (result.refused === null) await this.#leases.renewOrThrow(held, service);
+      else await this.#leases.discard(held);
       return result;
     } catch (fault) {
-      await this.#discard(held);
+      await this.#leases.discard(held);
       throw fault;
     }
   }
@@ -365,43 +302,7 @@ export class ConsulRegistry implements Registry {
   }
 
   async #withdraw(kind: ServiceKind, id: string): Promise<void> {
-    await this.#inTurn(id, async () => {
-      const held = this.#held.get(id);
-      if (held === undefined) return;
-      await this.#release(held);
-      const isGone = (): boolean => this.#discovery.ownInstance(kind, id) === undefined;
-      await this.#discovery.until(isGone, SYNC_WITHIN_MS);
-    });
-  }
-
-  /** Takes back what was granted. */
-  async #release({ service, slice, session }: Held): Promise<void> {
-    this.#held.delete(service.id);
-    await this.#client.deregisterService(service.id);
-    if (slice !== undefined) await this.#slices.giveBack(slice, session);
-    await this.#client.destroySession(session);
-  }
-
-  /** Takes back what was not granted. Never rejects: what stays ends with the TTL of its check. */
-  async #discard(held: Held): Promise<void> {
-    await this.#tidy(() => this.#release(held));
-  }
-
-  async #tidy(work: () => Promise<void>): Promise<void> {
-    try {
-      await work();
-    } catch (fault) {
-      this.#logger.debug({ err: fault }, 'a claim could not be taken back; it will lapse');
-    }
-  }
-
-  /** Waits until this process reads what it has written; when that takes long, readers are late, and no more. */
-  async #untilKnown(kind: ServiceKind, { id, meta }: ServiceDefinition): Promise<void> {
-    const wanted = JSON.stringify(sorted(meta));
-    await this.#discovery.until(() => {
-      const known = this.#discovery.ownInstance(kind, id);
-      return known !== undefined && isLive(known) && JSON.stringify(sorted(known.meta)) === wanted;
-    }, SYNC_WITHIN_MS);
+    await this.#inTurn(id, async () => this.#leases.withdraw(kind, id));
   }
 
   /** The records of the living, in the order of ids; of two of one id the one that came later. */
@@ -456,6 +357,3 @@ function isSameSlice(left: OwnedSlice | undefined, right: OwnedSlice | undefined
     left?.portSlice.lastPort === right?.portSlice.lastPort
   );
 }
-
-const sorted = (meta: Readonly<Record<string, string>>): [string, string][] =>
-  Object.entries(meta).sort(([left], [right]) => (left < right ? -1 : 1));
