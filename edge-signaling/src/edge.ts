@@ -1,9 +1,8 @@
-import { mintIncarnation } from '@plenary/cluster';
-import type { Clock, ClusterStore, EdgeRecord, Logger } from '@plenary/cluster';
+import { mintIncarnation, signSessionToken } from '@plenary/cluster';
+import type { Clock, ClusterStore, Logger } from '@plenary/cluster';
 import { Authenticator } from './auth/authenticate.ts';
 import type { EdgeConfig } from './config.ts';
-import { Directory } from './directory.ts';
-import { EdgeNews } from './room/edge-news.ts';
+import { EdgeCore } from './edge-core.ts';
 import { createAddressReader } from './http/client-address.ts';
 import { handleGuestToken } from './http/guest-token.ts';
 import { createOriginCheck } from './http/origins.ts';
@@ -11,28 +10,15 @@ import { forAnySite, json, text } from './http/port.ts';
 import { handleReady } from './http/readiness.ts';
 import { contentSecurityPolicy, createRouter } from './http/router.ts';
 import { createStaticFiles, noStaticFiles } from './http/static-files.ts';
-import { Announcer, shuttingDown } from './lifecycle.ts';
+import { shuttingDown } from './lifecycle.ts';
 import { AddressLimits } from './limits/address-limits.ts';
 import { ControlLinks } from './media/control-links.ts';
-import { Placer } from './media/placer.ts';
 import { createEdgeMetrics, createFaultReporter } from './metrics.ts';
-import { Heads } from './room/heads.ts';
-import { LocalRooms } from './room/local-rooms.ts';
-import { Sweeper } from './room/sweeper.ts';
-import { Dispatcher } from './rpc/dispatch.ts';
-import { createDispatchTable } from './rpc/table.ts';
 import { createEdgeServer } from './server.ts';
-import { Connection } from './session/connection.ts';
-import { Departures } from './session/departures.ts';
-import { edgeHints, Entrance } from './session/entrance.ts';
-import { SessionKeeper } from './session/keeper.ts';
-import { MediaWatch } from './session/media-watch.ts';
-import { TenantClaims } from './session/tenant-claims.ts';
-import type { AcceptSocket, RoomChannel } from './transport/client-socket.ts';
+import { edgeHints } from './session/entrance.ts';
+import type { RoomChannel } from './transport/client-socket.ts';
 import { createPubSub } from './transport/pubsub.ts';
 
-/** From here on latency falls off a cliff. */
-const MAX_NODE_LOAD = 0.7;
 const FORGET_ADDRESSES_MS = 60_000;
 /** Time for the last words to reach the clients. */
 const GOODBYE_MS = 250;
@@ -52,14 +38,11 @@ export interface Edge {
  * @throws Error when the port cannot be listened on or the web app cannot be read
  */
 export async function startEdge(config: EdgeConfig, { store, clock, logger }: EdgePorts): Promise<Edge> {
-  const { edgeId, datacenter, clusterSecret, resumeWithinMs, leaseMs, publicUrl } = config;
-  const { rooms, registry } = store;
+  const { edgeId, clusterSecret, publicUrl } = config;
   const incarnation = mintIncarnation();
   const metrics = createEdgeMetrics();
   const reportFault = createFaultReporter(metrics, logger);
-  const localRooms = new LocalRooms();
   const isStoreAvailable = (): boolean => store.isAvailable();
-  let isStopping = false;
 
   // The server needs the handlers and the handlers the server's rooms: they meet through this.
   const late: { channel?: RoomChannel } = {};
@@ -69,140 +52,22 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
     publishLocally: (...news) => late.channel?.publishLocally(...news),
     tellEdges: (message) => late.channel?.tellEdges(message),
   };
-
-  const directory: Directory = new Directory({
-    registry,
-    clock,
-    reportFault,
-    onRead: (nodes) => {
-      links.reconcile(nodes);
-      edgeNews.tell();
-    },
-  });
-  // The links tell the watch, and the departures that the watch needs use the links.
   const caller = { kind: 'edge', id: edgeId, incarnation } as const;
-  const links: ControlLinks = new ControlLinks(
-    { clusterSecret, caller, clock, logger, metrics, reportFault },
-    {
-      onUp: (...news) => mediaWatch.onUp(...news),
-      onDown: (...news) => mediaWatch.onDown(...news),
-      onRoomEvents: (...news) => mediaWatch.onRoomEvents(...news),
-      onSpeakers: (...news) => mediaWatch.onSpeakers(...news),
-      onConsumerClosed: (...news) => mediaWatch.onConsumerClosed(...news),
-      onTrackDemand: (...news) => mediaWatch.onTrackDemand(...news),
-      onPeerLost: (...news) => mediaWatch.onPeerLost(...news),
-    },
-  );
-  const edgeNews = new EdgeNews({ hints: () => edgeHints(directory), localRooms, channel });
-  const tenantClaims = new TenantClaims({
-    tenants: store.tenants,
-    limits: config.tenantLimits,
-    localRooms,
-    isStoreAvailable,
-    renewMs: leaseMs,
-    resumeWithinMs,
-    reportFault,
-  });
-  const departures = new Departures({ edgeId, rooms, links, channel, tenantClaims, metrics, reportFault });
-  const mediaWatch = new MediaWatch({ rooms, localRooms, departures, channel, metrics, reportFault });
-  const placer = new Placer({
-    edgeId,
-    datacenter,
-    datacenterOrder: config.datacenterOrder,
-    rooms,
-    directory,
-    links,
-    limits: {
-      packingLimit: config.packingLimit,
-      maxRoomPeersPerNode: config.roomPeersPerNode,
-      maxJoinsPerNode: config.joinsPerNode,
-      maxLoad: MAX_NODE_LOAD,
-    },
-    maxPeersPerRoom: config.maxPeersPerRoom,
-    dropMedia: async (mediaNodeId, placed) => departures.dropMedia(mediaNodeId, placed),
-    clock,
-    logger,
-    metrics,
-  });
-  const keeper = new SessionKeeper({
-    edgeId,
-    clusterSecret,
-    resumeWithinMs,
-    rooms,
-    localRooms,
-    departures,
-    tenantClaims,
-    channel,
-    clock,
-    metrics,
-    reportFault,
-  });
-  const entrance = new Entrance({
-    edgeId,
-    clusterSecret,
-    resumeWithinMs,
+  const core = new EdgeCore({
+    config,
+    store,
+    incarnation,
     authenticator: new Authenticator({ apiKeys: config.apiKeys, clusterSecret }),
-    rooms,
-    isStoreAvailable,
-    directory,
-    links,
-    placer,
-    keeper,
-    localRooms,
-    departures,
-    tenantClaims,
+    signToken: async (claims) => signSessionToken(clusterSecret, claims),
+    openLinks: (listener) =>
+      new ControlLinks({ clusterSecret, caller, clock, logger, metrics, reportFault }, listener),
     channel,
     clock,
-    reportFault,
-  });
-  const heads = new Heads({ rooms, isStoreAvailable, localRooms, channel, reportFault });
-  const sweeper = new Sweeper({
-    rooms,
-    isStoreAvailable,
-    localRooms,
-    links,
-    missingForMs: (id) => directory.missingForMs(id),
-    leaseMs,
-    resumeWithinMs,
-    channel,
-    metrics,
-    reportFault,
-  });
-  const announcer = new Announcer({
-    registry,
-    record: (): EdgeRecord => ({
-      edgeId,
-      incarnation,
-      datacenter,
-      publicUrl,
-      state: isStopping ? 'draining' : 'serving',
-    }),
-    leaseMs,
     logger,
-    reportFault,
-  });
-
-  const handlers = {
-    entrance,
-    keeper,
-    departures,
-    placer,
-    links,
-    localRooms,
-    rooms,
-    channel,
-    clock,
     metrics,
     reportFault,
-  };
-  const dispatcher = new Dispatcher({ table: createDispatchTable(handlers), metrics, reportFault });
-  const accept: AcceptSocket = (socket) => {
-    const connection = new Connection(socket, keeper, clock);
-    return {
-      onMessage: (message) => void dispatcher.onMessage(message, connection),
-      onClosed: () => connection.close(),
-    };
-  };
+  });
+  const { directory, announcer } = core;
 
   const addressLimits = new AddressLimits(
     { sockets: config.socketsPerAddress, connectsPerSecond: config.connectsPerAddress },
@@ -226,7 +91,7 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
         isStoreAvailable,
         isConsulMissed: () => store.consul?.isAvailable() === false,
         liveMediaNodes: () => directory.mediaNodes.length,
-        isStopping: () => isStopping,
+        isStopping: () => core.isStopping,
         isIdTaken: () => announcer.isIdTaken,
       }),
       'GET /metrics': async () => text(200, await metrics.registry.metrics(), metrics.registry.contentType),
@@ -253,8 +118,8 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
       subscriber: store.duplicate('subscriber', reportAdapterFault),
       metrics,
     }),
-    accept,
-    onEdgeMessage: (message) => keeper.onEdgeMessage(message),
+    accept: core.accept,
+    onEdgeMessage: (message) => core.onEdgeMessage(message),
     clock,
     logger,
     metrics,
@@ -267,47 +132,26 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
   metrics.consulAvailable.set(store.consul?.isAvailable() === false ? 0 : 1);
   const stopWatchingConsul = store.consul?.onChange((isAvailable) => {
     metrics.consulAvailable.set(isAvailable ? 1 : 0);
-    if (!isAvailable) return;
-    void announcer.announce();
-    void directory.refresh();
+    if (isAvailable) core.registryReturned();
   });
   const stopWatchingStore = store.onAvailability((isAvailable) => {
     metrics.storeAvailable.set(isAvailable ? 1 : 0);
-    if (!isAvailable) return;
-    // What an owner published it publishes again: the store may have forgotten it.
-    void announcer.announce();
-    void directory.refresh();
-    void departures.retryRemovals();
-    void tenantClaims.renew();
+    if (isAvailable) core.storeReturned();
   });
-  directory.start();
-  announcer.start();
-  keeper.start();
-  heads.start();
-  sweeper.start();
-  tenantClaims.start();
+  core.start();
   const forgetting = setInterval(() => addressLimits.forgetIdle(), FORGET_ADDRESSES_MS);
   logger.info({ port: config.port, publicUrl }, 'the edge serves');
 
   return {
     stop: async () => {
-      isStopping = true;
       server.stopListening();
       stopWatchingStore();
       stopWatchingConsul?.();
       clearInterval(forgetting);
-      sweeper.stop();
-      tenantClaims.stop();
-      heads.stop();
-      // Before the sockets close: their sessions are for other edges to take up, not for this one to end.
-      keeper.stop();
-      await announcer.withdraw();
+      await core.retire();
       server.byeToAll(shuttingDown());
       await new Promise((resolve) => setTimeout(resolve, GOODBYE_MS));
-      keeper.stop();
-      directory.stop();
-      mediaWatch.stop();
-      links.closeAll();
+      core.stop();
       server.close();
       await store.close();
     },

@@ -29,6 +29,24 @@ export class MemoryRegistry implements Registry {
     this.#clock = clock;
   }
 
+  /** Keeps what is here now. @returns brings it back, as a failover does that forgets what was written since */
+  snapshot(): () => void {
+    const [mediaNodes, edges, slices] = [[...this.#mediaNodes], [...this.#edges], [...this.#slices]];
+    return () => {
+      this.clear();
+      for (const [id, entry] of mediaNodes) this.#mediaNodes.set(id, entry);
+      for (const [id, entry] of edges) this.#edges.set(id, entry);
+      for (const [key, held] of slices) this.#slices.set(key, held);
+    };
+  }
+
+  /** Forgets everything, as `FLUSHALL` does. */
+  clear(): void {
+    this.#mediaNodes.clear();
+    this.#edges.clear();
+    this.#slices.clear();
+  }
+
   claimPortSlice(claim: PortSliceClaim, leaseMs: number): Promise<PortSliceResult> {
     const nowMs = this.#clock.wallMs();
     const result = chooseSlice([...this.#slices.values()], claim, nowMs);

@@ -50,8 +50,23 @@ class MemoryRoom {
   lastEpoch = 0;
   joinSequence = 0;
 
-  nextEpoch(nowMs: number): Epoch {
-    const epoch = EPOCH.parse(Math.max(this.lastEpoch + 1, nowMs * 1_000));
+  copy(): MemoryRoom {
+    const copy = new MemoryRoom();
+    for (const [peerId, placement] of this.placements) copy.placements.set(peerId, placement);
+    for (const [peerId, entry] of this.roster) copy.roster.set(peerId, entry);
+    for (const [trackId, track] of this.tracks) copy.tracks.set(trackId, track);
+    for (const [key, gateway] of this.gateways) copy.gateways.set(key, gateway);
+    copy.log.push(...this.log);
+    copy.chat.push(...this.chat);
+    copy.lastEventId = this.lastEventId;
+    copy.lastEpoch = this.lastEpoch;
+    copy.joinSequence = this.joinSequence;
+    return copy;
+  }
+
+  /** @param nowUs - the store's clock, in µs */
+  nextEpoch(nowUs: number): Epoch {
+    const epoch = EPOCH.parse(Math.max(this.lastEpoch + 1, nowUs));
     this.lastEpoch = epoch;
     return epoch;
   }
@@ -99,6 +114,7 @@ function toRoomTrack({ trackId, peerId, kind, source, paused }: StoredTrack): Ro
 export class MemoryRoomStore implements RoomStore {
   readonly #clock: Clock;
   readonly #rooms = new Map<RoomId, MemoryRoom>();
+  #lastUs = 0;
 
   constructor(clock: Clock = systemClock) {
     this.#clock = clock;
@@ -107,6 +123,31 @@ export class MemoryRoomStore implements RoomStore {
   /** Rooms that hold anything; zero when everything was freed. */
   get roomCount(): number {
     return this.#rooms.size;
+  }
+
+  /** The rooms that hold anything. */
+  roomIds(): RoomId[] {
+    return [...this.#rooms.keys()];
+  }
+
+  /** The gateway claims of a room, by `datacenter|homeNodeId`. */
+  gateways(roomId: RoomId): ReadonlyMap<string, Gateway> {
+    return this.#rooms.get(roomId)?.gateways ?? new Map<string, Gateway>();
+  }
+
+  /** Keeps what is here now. @returns brings it back, as a failover does that forgets what was written since */
+  snapshot(): () => void {
+    const kept = [...this.#rooms].map(([roomId, room]) => [roomId, room.copy()] as const);
+    return () => {
+      this.clear();
+      this.#lastUs = 0;
+      for (const [roomId, room] of kept) this.#rooms.set(roomId, room.copy());
+    };
+  }
+
+  /** Forgets everything, as `FLUSHALL` does. */
+  clear(): void {
+    this.#rooms.clear();
   }
 
   async view(roomId: RoomId): Promise<RoomView> {
@@ -131,7 +172,7 @@ export class MemoryRoomStore implements RoomStore {
       if (existing === undefined) throw new PlenaryError('peer_not_found');
       if (existing.epoch !== request.replacesEpoch) return existing;
     }
-    const epoch = room.nextEpoch(this.#clock.wallMs());
+    const epoch = room.nextEpoch(this.#nowUs());
     const placement: Placement = {
       peerId: request.peerId,
       mediaNodeId: request.mediaNodeId,
@@ -284,7 +325,7 @@ export class MemoryRoomStore implements RoomStore {
     const key = `${claim.datacenter}|${claim.homeNodeId}`;
     const existing = room.gateways.get(key);
     if (existing !== undefined && existing.epoch !== claim.replacesEpoch) return existing;
-    const gateway = { mediaNodeId: claim.mediaNodeId, epoch: room.nextEpoch(this.#clock.wallMs()) };
+    const gateway = { mediaNodeId: claim.mediaNodeId, epoch: room.nextEpoch(this.#nowUs()) };
     room.gateways.set(key, gateway);
     return Promise.resolve(gateway);
   }
@@ -303,6 +344,12 @@ export class MemoryRoomStore implements RoomStore {
 
   async placements(roomId: RoomId): Promise<readonly Placement[]> {
     return Promise.resolve([...(this.#rooms.get(roomId)?.placements.values() ?? [])]);
+  }
+
+  /** As Redis TIME: no two changes share a microsecond. */
+  #nowUs(): number {
+    this.#lastUs = Math.max(this.#lastUs + 1, this.#clock.wallMs() * 1_000);
+    return this.#lastUs;
   }
 
   #placed(

@@ -34,9 +34,12 @@ const RECONNECT_LATEST_MS = 1_000;
 /** What a link tells its owner. */
 export interface ControlLinkListener {
   /** The link can be used. `incarnation` differs from the last one when the node was started anew. */
-  onUp(link: ControlLink, incarnation: Incarnation): void;
+  onUp(
+    link: Pick<ControlLink, 'mediaNodeId' | 'incarnation' | 'isUp' | 'call'>,
+    incarnation: Incarnation,
+  ): void;
   /** The link broke or its beats stopped; it goes on trying. */
-  onDown(link: ControlLink): void;
+  onDown(link: Pick<ControlLink, 'mediaNodeId'>): void;
   onRoomEvents(notice: ControlNotice<'room.events'>): void;
   onSpeakers(mediaNodeId: MediaNodeId, notice: ControlNotice<'speakers'>): void;
   onConsumerClosed(notice: ControlNotice<'consumer.closed'>): void;

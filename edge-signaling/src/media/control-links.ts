@@ -4,6 +4,16 @@ import type { MediaNodeId } from '@plenary/cluster/ids';
 import { ControlLink } from './control-link.ts';
 import type { ControlLinkListener, ControlLinkSettings } from './control-link.ts';
 
+/** A link as those who ask media nodes see it. */
+export type MediaLink = Pick<ControlLink, 'mediaNodeId' | 'incarnation' | 'isUp' | 'call'>;
+
+/** The links to the media nodes, as those who ask them see them. */
+export interface MediaLinks {
+  get(mediaNodeId: MediaNodeId): MediaLink | undefined;
+  /** @throws PlenaryError `media_unavailable` when there is none, or it is not up within `withinMs` */
+  reach(mediaNodeId: MediaNodeId, withinMs: number): Promise<MediaLink>;
+}
+
 /** A node that is neither announced nor reachable for so long gets no more attempts. */
 const FORGET_AFTER_MS = 30_000;
 
@@ -13,7 +23,7 @@ export type ControlLinksSettings = Omit<ControlLinkSettings, 'mediaNodeId' | 'co
  * One link to each media node. A node that is not announced any more keeps its link while it works: to lose the store
  * is not to lose the node.
  */
-export class ControlLinks {
+export class ControlLinks implements MediaLinks {
   readonly #settings: ControlLinksSettings;
   readonly #listener: ControlLinkListener;
   readonly #links = new Map<MediaNodeId, ControlLink>();

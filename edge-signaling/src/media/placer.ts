@@ -25,7 +25,7 @@ import { MAX_INITIAL_CONSUMERS } from '@plenary/cluster/protocol';
 import type { MediaOffer, MediaRequest, RoundTrip } from '@plenary/cluster/protocol';
 import type { Directory } from '../directory.ts';
 import type { EdgeMetrics } from '../metrics.ts';
-import type { ControlLinks } from './control-links.ts';
+import type { MediaLinks } from './control-links.ts';
 
 const MAX_TRIES = 3;
 /** A node that does not admit within this is taken to be gone, and another one is tried. */
@@ -75,7 +75,7 @@ export interface PlacerSettings {
   readonly datacenterOrder: readonly DatacenterId[];
   readonly rooms: RoomStore;
   readonly directory: Directory;
-  readonly links: ControlLinks;
+  readonly links: MediaLinks;
   readonly limits: PlacementLimits;
   readonly maxPeersPerRoom: number;
   readonly dropMedia: (mediaNodeId: MediaNodeId, placed: PlacedPeer) => Promise<void>;

@@ -1,6 +1,6 @@
 import type { Placement, RoomStore } from '@plenary/cluster';
 import type { EdgeId, MediaNodeId, RoomId } from '@plenary/cluster/ids';
-import type { ControlLinks } from '../media/control-links.ts';
+import type { MediaLinks } from '../media/control-links.ts';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { RoomChannel } from '../transport/client-socket.ts';
 import type { LocalRooms } from './local-rooms.ts';
@@ -11,7 +11,7 @@ export interface SweeperSettings {
   readonly rooms: RoomStore;
   readonly isStoreAvailable: () => boolean;
   readonly localRooms: LocalRooms;
-  readonly links: ControlLinks;
+  readonly links: MediaLinks;
   /** For how long an edge or a node has surely been missing; see {@link Directory.missingForMs}. */
   readonly missingForMs: (id: EdgeId | MediaNodeId) => number;
   readonly leaseMs: number;

@@ -2,7 +2,7 @@ import { toPlenaryError } from '@plenary/cluster';
 import type { PlacedPeer, RoomStore } from '@plenary/cluster';
 import type { EdgeId, MediaNodeId, TenantId } from '@plenary/cluster/ids';
 import type { LeaveReason } from '@plenary/cluster/protocol';
-import type { ControlLinks } from '../media/control-links.ts';
+import type { MediaLinks } from '../media/control-links.ts';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { RoomChannel } from '../transport/client-socket.ts';
 import type { TenantClaims } from './tenant-claims.ts';
@@ -23,7 +23,7 @@ export interface Departure {
 export interface DeparturesSettings {
   readonly edgeId: EdgeId;
   readonly rooms: RoomStore;
-  readonly links: ControlLinks;
+  readonly links: MediaLinks;
   readonly channel: RoomChannel;
   readonly tenantClaims: TenantClaims;
   readonly metrics: EdgeMetrics;

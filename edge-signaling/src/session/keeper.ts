@@ -1,5 +1,5 @@
-import { PlenaryError, signSessionToken } from '@plenary/cluster';
-import type { Clock, RoomStore } from '@plenary/cluster';
+import { PlenaryError } from '@plenary/cluster';
+import type { Clock, RoomStore, SessionClaims } from '@plenary/cluster';
 import type { EdgeId } from '@plenary/cluster/ids';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { LocalRooms } from '../room/local-rooms.ts';
@@ -14,7 +14,8 @@ const RENEW_CHECK_MS = 10_000;
 
 export interface KeeperSettings {
   readonly edgeId: EdgeId;
-  readonly clusterSecret: string;
+  /** Signs what proves a session to any edge. */
+  readonly signToken: (claims: SessionClaims) => Promise<string>;
   readonly resumeWithinMs: number;
   readonly rooms: RoomStore;
   readonly localRooms: LocalRooms;
@@ -50,7 +51,7 @@ export class SessionKeeper {
   /** Signs a token that proves the session to any edge. */
   async tokenOf(session: Session): Promise<string> {
     const { grants, peerId, displayName } = session;
-    return signSessionToken(this.#settings.clusterSecret, { ...grants, name: displayName, peer: peerId });
+    return this.#settings.signToken({ ...grants, name: displayName, peer: peerId });
   }
 
   /**

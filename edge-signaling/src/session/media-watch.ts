@@ -1,7 +1,8 @@
 import type { PlacedPeer, RoomStore } from '@plenary/cluster';
 import type { MediaNodeId, RoomId } from '@plenary/cluster/ids';
 import type { EdgeNotice } from '@plenary/cluster/protocol';
-import type { ControlLink, ControlLinkListener } from '../media/control-link.ts';
+import type { ControlLinkListener } from '../media/control-link.ts';
+import type { MediaLink } from '../media/control-links.ts';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { LocalRooms } from '../room/local-rooms.ts';
 import type { RoomChannel } from '../transport/client-socket.ts';
@@ -107,7 +108,7 @@ export class MediaWatch implements ControlLinkListener {
   }
 
   /** A link that is up anew: the node may be another life, or have dropped peers without our hearing of it. */
-  async #takeUpAgain(link: ControlLink): Promise<void> {
+  async #takeUpAgain(link: MediaLink): Promise<void> {
     const sessions = this.#settings.localRooms.sessionsOn(link.mediaNodeId);
     const another = sessions.filter((session) => session.media.incarnation !== link.incarnation);
     await this.lose(another, 'node_lost');
@@ -118,7 +119,7 @@ export class MediaWatch implements ControlLinkListener {
     }
   }
 
-  async #attachAgain(link: ControlLink, session: Session): Promise<void> {
+  async #attachAgain(link: MediaLink, session: Session): Promise<void> {
     const { placed } = session;
     try {
       const { alive } = await link.call('peer.attach', placed);

@@ -3,17 +3,20 @@ import type { ControlCaller, ControlRequestName, ReplyEnvelope, Route, RouteOpti
 import type { Rooms } from '../room/rooms.ts';
 import type { ControlLink } from './control-link.ts';
 
+/** A control link as those who answer it see it. */
+type AnsweredLink = Pick<ControlLink, 'caller' | 'asker' | 'notify'>;
+
 /** Which kind of caller may send which request: an edge speaks for peers, a node for pipes (SPEC CL3). */
 const callerOf = (name: ControlRequestName): ControlCaller['kind'] =>
   name.startsWith('pipe.') ? 'media-node' : 'edge';
 
-export type Dispatch = (name: string, payload: unknown, link: ControlLink) => Promise<ReplyEnvelope>;
+export type Dispatch = (name: string, payload: unknown, link: AnsweredLink) => Promise<ReplyEnvelope>;
 
 /** Every request of the control protocol and what it does. */
 function routesOf(
   rooms: Rooms,
   options: RouteOptions,
-): Readonly<Record<ControlRequestName, Route<ControlLink>>> {
+): Readonly<Record<ControlRequestName, Route<AnsweredLink>>> {
   return {
     'peer.admit': route(
       CONTROL_REQUESTS['peer.admit'],

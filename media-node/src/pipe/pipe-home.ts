@@ -1,8 +1,6 @@
 import { PlenaryError, familyOf } from '@plenary/cluster';
 import type { PipeEnd, TrackId, TrackOrigin, WantedLayer } from '@plenary/cluster';
-import type { MediaConsumer } from '../engine/media-consumer.ts';
-import type { PipePort } from '../engine/pipe-port.ts';
-import type { RoomRouter } from '../engine/room-router.ts';
+import type { MediaConsumer, PipePort, RoomRouter } from '../engine/engine.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RouterLease } from '../room/room-routers.ts';
 import type { TrackHold } from '../room/track-demand.ts';

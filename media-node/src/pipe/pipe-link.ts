@@ -1,6 +1,6 @@
 import { PlenaryError } from '@plenary/cluster';
 import type { AddressFamily, TrackId, TrackOrigin } from '@plenary/cluster';
-import type { PipePort } from '../engine/pipe-port.ts';
+import type { PipePort } from '../engine/engine.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RouterLease } from '../room/room-routers.ts';
 import type { Timers } from '../room/timers.ts';

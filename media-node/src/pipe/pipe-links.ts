@@ -12,7 +12,7 @@ import type {
   TrackId,
   TrackOrigin,
 } from '@plenary/cluster';
-import type { RoomRouter } from '../engine/room-router.ts';
+import type { RoomRouter } from '../engine/engine.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RouterLease } from '../room/room-routers.ts';
 import type { Timers } from '../room/timers.ts';

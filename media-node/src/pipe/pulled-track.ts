@@ -1,6 +1,6 @@
 import { PlenaryError, TOP_SPATIAL_LAYER } from '@plenary/cluster';
 import type { TrackId, TrackOrigin, WantedLayer } from '@plenary/cluster';
-import type { MediaProducer } from '../engine/media-producer.ts';
+import type { MediaProducer } from '../engine/engine.ts';
 import type { Timers } from '../room/timers.ts';
 import { LOWER_DELAY_MS, TrackDemand } from '../room/track-demand.ts';
 import type { TrackHold } from '../room/track-demand.ts';

@@ -8,7 +8,7 @@ import type {
   TrackId,
   TrackSource,
 } from '@plenary/cluster';
-import type { MediaProducer } from '../engine/media-producer.ts';
+import type { MediaProducer } from '../engine/engine.ts';
 import type { Timers } from './timers.ts';
 import { TrackDemand } from './track-demand.ts';
 

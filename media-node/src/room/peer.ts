@@ -11,8 +11,7 @@ import type {
   TrackId,
   TransportId,
 } from '@plenary/cluster';
-import type { ClientTransport } from '../engine/client-transport.ts';
-import type { RoomRouter } from '../engine/room-router.ts';
+import type { ClientTransport, RoomRouter } from '../engine/engine.ts';
 import type { HomeTrack } from './home-track.ts';
 import { IceWatch } from './ice-watch.ts';
 import type { PeerLink } from './peer-link.ts';

@@ -9,8 +9,7 @@ import type {
   TrackEndReason,
   TrackId,
 } from '@plenary/cluster';
-import type { ClientTransport } from '../engine/client-transport.ts';
-import type { RoomRouter } from '../engine/room-router.ts';
+import type { ClientTransport, RoomRouter } from '../engine/engine.ts';
 import type { TrackVolume } from '../engine/speaker-observer.ts';
 import { HomeTrack } from './home-track.ts';
 import type { NodeStore } from './node-store.ts';

@@ -1,5 +1,5 @@
 import type { AnnouncedAddresses, Clock, DatacenterId, Logger, MediaNodeId } from '@plenary/cluster';
-import type { WorkerPool } from '../engine/worker-pool.ts';
+import type { Workers } from '../engine/engine.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RemoteNodes } from '../pipe/home-side.ts';
 import type { NodeStore } from './node-store.ts';
@@ -12,7 +12,7 @@ export interface RoomContext {
   readonly mediaNodeId: MediaNodeId;
   readonly datacenter: DatacenterId;
   readonly addresses: AnnouncedAddresses;
-  readonly pool: WorkerPool;
+  readonly pool: Workers;
   readonly store: NodeStore;
   readonly outbox: Outbox;
   readonly nodes: RemoteNodes;

@@ -1,7 +1,6 @@
 import { PlenaryError } from '@plenary/cluster';
 import type { RouterId } from '@plenary/cluster';
-import type { RoomRouter } from '../engine/room-router.ts';
-import type { WorkerPool } from '../engine/worker-pool.ts';
+import type { RoomRouter, Workers } from '../engine/engine.ts';
 
 /** A router for as long as its holder needs it. */
 export interface RouterLease {
@@ -19,13 +18,13 @@ interface Entry {
 
 /** The routers of one room: made when first needed, one per worker, and freed with their last holder. */
 export class RoomRouters {
-  readonly #pool: WorkerPool;
+  readonly #pool: Workers;
   readonly #onEmpty: () => void;
   readonly #onRouterGone: (routerId: RouterId) => void;
   readonly #entries = new Map<number, Entry>();
 
   /** @param onEmpty - called when the last router is freed */
-  constructor(pool: WorkerPool, onEmpty: () => void, onRouterGone: (routerId: RouterId) => void) {
+  constructor(pool: Workers, onEmpty: () => void, onRouterGone: (routerId: RouterId) => void) {
     this.#pool = pool;
     this.#onEmpty = onEmpty;
     this.#onRouterGone = onRouterGone;

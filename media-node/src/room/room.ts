@@ -11,7 +11,7 @@ import type {
   TrackHome,
   TrackId,
 } from '@plenary/cluster';
-import type { RoomRouter } from '../engine/room-router.ts';
+import type { RoomRouter } from '../engine/engine.ts';
 import { selectWorker } from '../engine/select-worker.ts';
 import { PipeHomes } from '../pipe/pipe-homes.ts';
 import { PipeLinks } from '../pipe/pipe-links.ts';

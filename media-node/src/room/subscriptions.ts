@@ -9,8 +9,7 @@ import type {
   TrackHome,
   TrackId,
 } from '@plenary/cluster';
-import type { ClientTransport } from '../engine/client-transport.ts';
-import type { MediaConsumer } from '../engine/media-consumer.ts';
+import type { ClientTransport, MediaConsumer } from '../engine/engine.ts';
 import { within } from './deadline.ts';
 import type { TrackHold } from './track-demand.ts';
 

@@ -7,7 +7,7 @@ import type {
   RoomStore,
 } from '@plenary/cluster';
 import type { ClientReply, ClientRequest, ClientRequestName } from '@plenary/cluster/protocol';
-import type { ControlLinks } from '../../media/control-links.ts';
+import type { MediaLinks } from '../../media/control-links.ts';
 import type { Placer } from '../../media/placer.ts';
 import type { EdgeMetrics, ReportFault } from '../../metrics.ts';
 import type { LocalRooms } from '../../room/local-rooms.ts';
@@ -24,7 +24,7 @@ export interface HandlerServices {
   readonly keeper: SessionKeeper;
   readonly departures: Departures;
   readonly placer: Placer;
-  readonly links: ControlLinks;
+  readonly links: MediaLinks;
   readonly localRooms: LocalRooms;
   readonly rooms: RoomStore;
   readonly channel: RoomChannel;
@@ -44,7 +44,7 @@ export type Handler<Name extends ClientRequestName> = (
  *   answered
  */
 export async function askMediaNode<Name extends ControlRequestName>(
-  links: ControlLinks,
+  links: MediaLinks,
   session: Session,
   name: Name,
   payload: ControlRequestInput<Name>,

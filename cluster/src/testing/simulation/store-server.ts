@@ -1,0 +1,141 @@
+import type { Clock } from '../../clock.ts';
+import { MemoryRegistry } from '../../registry/memory-registry.ts';
+import { MemoryRoomStore } from '../../room/memory-room-store.ts';
+import type { RuleBroken } from './rule-broken.ts';
+import { StoreClient } from './store-client.ts';
+import { StoreWatch } from './store-watch.ts';
+import type { Life, VirtualTime } from './virtual-time.ts';
+import type { Net } from './wire.ts';
+
+/** The clock of the store's host; the next primary's may be behind. */
+class StoreClock implements Clock {
+  readonly #time: VirtualTime;
+  #behindMs = 0;
+
+  constructor(time: VirtualTime) {
+    this.#time = time;
+  }
+
+  readonly wallMs = (): number => this.#time.wallMs() - this.#behindMs;
+  readonly monotonicMs = (): number => this.#time.monotonicMs();
+
+  jumpBack(byMs: number): void {
+    this.#behindMs += byMs;
+  }
+}
+
+/** The parts of the store; a test may put a broken one in. */
+export interface StoreParts {
+  readonly rooms: (clock: Clock) => MemoryRoomStore;
+  readonly registry: (clock: Clock) => MemoryRegistry;
+}
+
+export const SOUND_STORE: StoreParts = {
+  rooms: (clock) => new MemoryRoomStore(clock),
+  registry: (clock) => new MemoryRegistry(clock),
+};
+
+/** The store of the cluster: the memory versions of its ports, which can go away, fail over and be emptied. */
+export class StoreServer {
+  readonly rooms: MemoryRoomStore;
+  readonly registry: MemoryRegistry;
+  readonly watch: StoreWatch;
+  readonly #net: Net;
+  readonly #clock: StoreClock;
+  readonly #clients = new Set<StoreClient>();
+  #isUp = true;
+  #forgotAtMs = -Infinity;
+  #awayUntilMs = -Infinity;
+
+  constructor(net: Net, parts: StoreParts, onBroken: (rule: RuleBroken) => void) {
+    this.#net = net;
+    this.#clock = new StoreClock(net.time);
+    this.rooms = parts.rooms(this.#clock);
+    this.registry = parts.registry(this.#clock);
+    this.watch = new StoreWatch(this.rooms, onBroken);
+  }
+
+  get isUp(): boolean {
+    return this.#isUp;
+  }
+
+  /** When writes were forgotten last, in virtual milliseconds. */
+  get forgotAtMs(): number {
+    return this.#forgotAtMs;
+  }
+
+  /** A process' connection. */
+  connect(life: Life): StoreClient {
+    const client = new StoreClient(this.#net, this, life);
+    this.#clients.add(client);
+    return client;
+  }
+
+  disconnect(client: StoreClient): void {
+    this.#clients.delete(client);
+  }
+
+  /** Nobody reaches the store for a while. @returns whether it was there to go */
+  goAway(forMs: number, onReturn: () => void = () => undefined): boolean {
+    if (!this.#isUp) return false;
+    const { time } = this.#net;
+    this.#isUp = false;
+    this.#awayUntilMs = time.nowMs + forMs;
+    this.#tell();
+    time.schedule(
+      forMs,
+      undefined,
+      () => 'the store is back',
+      () => {
+        onReturn();
+        this.#isUp = true;
+        this.#tell();
+      },
+    );
+    return true;
+  }
+
+  /**
+   * A replica takes over that lacks the writes since now. Its clock may be behind, though by less than the failover takes:
+   * that is what epochs need in order to grow over a failover that forgets them (EP1).
+   */
+  failOver(writesForMs: number, awayForMs: number): void {
+    const forget = [this.rooms.snapshot(), this.registry.snapshot()];
+    const { time, random } = this.#net;
+    time.schedule(
+      writesForMs,
+      undefined,
+      () => 'the primary of the store is lost',
+      () => {
+        this.goAway(awayForMs, () => {
+          for (const part of forget) part();
+          this.#clock.jumpBack(random.between(0, awayForMs - 1));
+          this.#forgot();
+        });
+      },
+    );
+  }
+
+  /** `FLUSHALL`; it takes a moment, so that no epoch is given twice within one millisecond. */
+  flush(): void {
+    this.goAway(2, () => {
+      this.rooms.clear();
+      this.registry.clear();
+      this.#forgot();
+    });
+  }
+
+  /** Until when the store is away, in virtual milliseconds. */
+  get awayUntilMs(): number {
+    return this.#awayUntilMs;
+  }
+
+  #forgot(): void {
+    this.#forgotAtMs = this.#net.time.nowMs;
+    void this.watch.readAnew();
+  }
+
+  #tell(): void {
+    for (const client of this.#clients) client.serverChanged();
+  }
+}

@@ -1,0 +1,129 @@
+import type { Epoch } from '../../protocol/edge-media.ts';
+import { compareEventIds } from '../../protocol/ids.ts';
+import type { EventId, PeerId, RoomId } from '../../protocol/ids.ts';
+import type { LoggedEvent } from '../../protocol/room.ts';
+import type { MemoryRoomStore } from '../../room/memory-room-store.ts';
+import type { Gateway, GatewayClaim, Placement, PlaceRequest } from '../../room/room-store.ts';
+import { RuleBroken } from './rule-broken.ts';
+
+/** What a room's store has answered so far, as a book of its own beside the store's. */
+interface Book {
+  /** The live placements by peer. */
+  readonly placements: Map<PeerId, Placement>;
+  /** The live gateways by `datacenter|homeNodeId`. */
+  readonly gateways: Map<string, Gateway>;
+  lastEventId: EventId | undefined;
+}
+
+/** Looks at what the store answers, and holds it to the rules by its own books. */
+export class StoreWatch {
+  readonly #rooms: MemoryRoomStore;
+  readonly #onBroken: (rule: RuleBroken) => void;
+  readonly #books = new Map<RoomId, Book>();
+  /** The highest epoch that was ever given in a room: never forgotten, whatever the store forgets (EP1). */
+  readonly #highest = new Map<RoomId, number>();
+
+  /** @param onBroken - a rule breaks in the middle of a command, where nobody would hear an exception */
+  constructor(rooms: MemoryRoomStore, onBroken: (rule: RuleBroken) => void) {
+    this.#rooms = rooms;
+    this.#onBroken = onBroken;
+  }
+
+  /** The live placements of a room, as they were answered. */
+  placements(roomId: RoomId): ReadonlyMap<PeerId, Placement> {
+    return this.#book(roomId).placements;
+  }
+
+  /** [PL3], [EP1]: a placement changes only for whom replaces it, and under an epoch that was never given before. */
+  placed(request: PlaceRequest, placement: Placement): void {
+    const { roomId, peerId, replacesEpoch } = request;
+    const { placements } = this.#book(roomId);
+    const live = placements.get(peerId);
+    placements.set(peerId, placement);
+    if (live?.epoch === placement.epoch) {
+      if (live.mediaNodeId !== placement.mediaNodeId)
+        this.#break(`EP1: ${peerId} of ${roomId} is on two nodes under one epoch ${live.epoch}`);
+      return;
+    }
+    if (live !== undefined && live.epoch !== replacesEpoch)
+      this.#break(`PL3: ${peerId} of ${roomId} was placed anew over the live epoch ${live.epoch}`);
+    this.#grows(roomId, placement.epoch);
+  }
+
+  /** [GW1]: a claim yields to the live one, unless it names it as the one that failed. */
+  claimed(claim: GatewayClaim, gateway: Gateway): void {
+    const { gateways } = this.#book(claim.roomId);
+    const key = `${claim.datacenter}|${claim.homeNodeId}`;
+    const live = gateways.get(key);
+    gateways.set(key, gateway);
+    if (live?.epoch === gateway.epoch) return;
+    if (live !== undefined && live.epoch !== claim.replacesEpoch)
+      this.#break(`GW1: ${claim.roomId} ${key} was claimed over the live epoch ${live.epoch}`);
+    this.#grows(claim.roomId, gateway.epoch);
+  }
+
+  released(roomId: RoomId, key: string, epoch: Epoch): void {
+    const { gateways } = this.#book(roomId);
+    if (gateways.get(key)?.epoch === epoch) gateways.delete(key);
+  }
+
+  /** [EP2]: nothing is done under an epoch that is older than the live one. */
+  obeyed(roomId: RoomId, peerId: PeerId, epoch: Epoch, what: string): void {
+    const live = this.#book(roomId).placements.get(peerId);
+    if (live === undefined || live.epoch > epoch)
+      this.#break(`EP2: ${what} of ${peerId} under ${epoch}, the live epoch is ${live?.epoch ?? 'none'}`);
+  }
+
+  /** [EP2]: a removal under an older epoch leaves the live placement; [LG4]: the last one takes the room along. */
+  async removed(roomId: RoomId, peerId: PeerId, epoch: Epoch): Promise<void> {
+    const book = this.#book(roomId);
+    const live = book.placements.get(peerId);
+    if ((await this.#rooms.placementOf(roomId, peerId)) !== undefined) return;
+    if (live !== undefined && live.epoch > epoch)
+      this.#break(`EP2: ${peerId} of ${roomId} was removed under ${epoch}, the live epoch was ${live.epoch}`);
+    book.placements.delete(peerId);
+    if (book.placements.size === 0) this.#books.delete(roomId);
+  }
+
+  /** [LG1]: the log of a room is one chain. */
+  logged(roomId: RoomId, events: readonly LoggedEvent[]): void {
+    const book = this.#book(roomId);
+    for (const { id, previousId } of events) {
+      if (book.lastEventId !== undefined && book.lastEventId !== previousId)
+        this.#break(`LG1: ${id} of ${roomId} follows ${previousId}, the last one was ${book.lastEventId}`);
+      if (compareEventIds(id, previousId) <= 0)
+        this.#break(`LG1: ${id} of ${roomId} comes after ${previousId}`);
+      book.lastEventId = id;
+    }
+  }
+
+  /** The store forgot, and is what it is now. Which epochs were given is not forgotten. */
+  async readAnew(): Promise<void> {
+    this.#books.clear();
+    for (const roomId of this.#rooms.roomIds()) {
+      const book = this.#book(roomId);
+      for (const placement of await this.#rooms.placements(roomId))
+        book.placements.set(placement.peerId, placement);
+      for (const [key, gateway] of this.#rooms.gateways(roomId)) book.gateways.set(key, gateway);
+      book.lastEventId = await this.#rooms.lastEventId(roomId);
+    }
+  }
+
+  #book(roomId: RoomId): Book {
+    const known = this.#books.get(roomId);
+    if (known !== undefined) return known;
+    const book: Book = { placements: new Map(), gateways: new Map(), lastEventId: undefined };
+    this.#books.set(roomId, book);
+    return book;
+  }
+
+  #grows(roomId: RoomId, epoch: Epoch): void {
+    const highest = this.#highest.get(roomId) ?? 0;
+    if (epoch <= highest) this.#break(`EP1: epoch ${epoch} of ${roomId} after ${highest}`);
+    this.#highest.set(roomId, Math.max(epoch, highest));
+  }
+
+  #break(what: string): void {
+    this.#onBroken(new RuleBroken(what));
+  }
+}

@@ -1,0 +1,279 @@
+import type {
+  Clock,
+  ClusterStore,
+  EdgeRecord,
+  Incarnation,
+  Logger,
+  MediaNodeRecord,
+  SessionClaims,
+} from '@plenary/cluster';
+import type { Authenticator } from './auth/authenticate.ts';
+import type { EdgeConfig } from './config.ts';
+import { Directory } from './directory.ts';
+import { Announcer } from './lifecycle.ts';
+import type { ControlLinkListener } from './media/control-link.ts';
+import type { MediaLinks } from './media/control-links.ts';
+import { Placer } from './media/placer.ts';
+import type { EdgeMetrics, ReportFault } from './metrics.ts';
+import { EdgeNews } from './room/edge-news.ts';
+import { Heads } from './room/heads.ts';
+import { LocalRooms } from './room/local-rooms.ts';
+import { Sweeper } from './room/sweeper.ts';
+import { Dispatcher } from './rpc/dispatch.ts';
+import { createDispatchTable } from './rpc/table.ts';
+import { Connection } from './session/connection.ts';
+import { Departures } from './session/departures.ts';
+import { edgeHints, Entrance } from './session/entrance.ts';
+import { SessionKeeper } from './session/keeper.ts';
+import { MediaWatch } from './session/media-watch.ts';
+import { TenantClaims } from './session/tenant-claims.ts';
+import type { AcceptSocket, EdgeMessage, RoomChannel } from './transport/client-socket.ts';
+
+/** From here on latency falls off a cliff. */
+const MAX_NODE_LOAD = 0.7;
+
+/** The links to the media nodes, as who opens them sees them. */
+export interface OwnedMediaLinks extends MediaLinks {
+  /** Told of the nodes that live, after each reading of the registry. */
+  reconcile(nodes: readonly MediaNodeRecord[]): void;
+  closeAll(): void;
+}
+
+export interface EdgeCoreOptions {
+  readonly config: Pick<
+    EdgeConfig,
+    | 'edgeId'
+    | 'datacenter'
+    | 'publicUrl'
+    | 'clusterSecret'
+    | 'resumeWithinMs'
+    | 'leaseMs'
+    | 'datacenterOrder'
+    | 'packingLimit'
+    | 'roomPeersPerNode'
+    | 'joinsPerNode'
+    | 'maxPeersPerRoom'
+    | 'tenantLimits'
+  >;
+  readonly store: Pick<ClusterStore, 'rooms' | 'registry' | 'tenants' | 'isAvailable'>;
+  readonly incarnation: Incarnation;
+  readonly authenticator: Pick<Authenticator, 'join' | 'resume'>;
+  /** Signs what proves a session to any edge. */
+  readonly signToken: (claims: SessionClaims) => Promise<string>;
+  readonly openLinks: (listener: ControlLinkListener) => OwnedMediaLinks;
+  readonly channel: RoomChannel;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: EdgeMetrics;
+  readonly reportFault: ReportFault;
+}
+
+/** Everything of an edge but its sockets: what it does with requests, with news of media nodes, and by itself. */
+export class EdgeCore {
+  readonly directory: Directory;
+  readonly announcer: Announcer;
+  readonly localRooms = new LocalRooms();
+  readonly departures: Departures;
+  /** Takes a client's connection in. */
+  readonly accept: AcceptSocket;
+  readonly #links: OwnedMediaLinks;
+  readonly #mediaWatch: MediaWatch;
+  readonly #keeper: SessionKeeper;
+  readonly #heads: Heads;
+  readonly #sweeper: Sweeper;
+  readonly #tenantClaims: TenantClaims;
+  #isStopping = false;
+
+  constructor(options: EdgeCoreOptions) {
+    const { config, store, channel, clock, logger, metrics, reportFault } = options;
+    const { edgeId, datacenter, clusterSecret, resumeWithinMs, leaseMs } = config;
+    const { rooms, registry } = store;
+    const { localRooms } = this;
+    const isStoreAvailable = (): boolean => store.isAvailable();
+
+    const edgeNews = new EdgeNews({ hints: () => edgeHints(this.directory), localRooms, channel });
+    this.directory = new Directory({
+      registry,
+      clock,
+      reportFault,
+      onRead: (nodes) => {
+        this.#links.reconcile(nodes);
+        edgeNews.tell();
+      },
+    });
+    // The links tell the watch, and the departures that the watch needs use the links.
+    this.#links = options.openLinks({
+      onUp: (...news) => this.#mediaWatch.onUp(...news),
+      onDown: (...news) => this.#mediaWatch.onDown(...news),
+      onRoomEvents: (...news) => this.#mediaWatch.onRoomEvents(...news),
+      onSpeakers: (...news) => this.#mediaWatch.onSpeakers(...news),
+      onConsumerClosed: (...news) => this.#mediaWatch.onConsumerClosed(...news),
+      onTrackDemand: (...news) => this.#mediaWatch.onTrackDemand(...news),
+      onPeerLost: (...news) => this.#mediaWatch.onPeerLost(...news),
+    });
+    const { directory } = this;
+    const links = this.#links;
+    this.#tenantClaims = new TenantClaims({
+      tenants: store.tenants,
+      limits: config.tenantLimits,
+      localRooms,
+      isStoreAvailable,
+      renewMs: leaseMs,
+      resumeWithinMs,
+      reportFault,
+    });
+    const tenantClaims = this.#tenantClaims;
+    const departures = new Departures({ edgeId, rooms, links, channel, tenantClaims, metrics, reportFault });
+    this.departures = departures;
+    this.#mediaWatch = new MediaWatch({ rooms, localRooms, departures, channel, metrics, reportFault });
+    const placer = new Placer({
+      edgeId,
+      datacenter,
+      datacenterOrder: config.datacenterOrder,
+      rooms,
+      directory,
+      links,
+      limits: {
+        packingLimit: config.packingLimit,
+        maxRoomPeersPerNode: config.roomPeersPerNode,
+        maxJoinsPerNode: config.joinsPerNode,
+        maxLoad: MAX_NODE_LOAD,
+      },
+      maxPeersPerRoom: config.maxPeersPerRoom,
+      dropMedia: async (mediaNodeId, placed) => departures.dropMedia(mediaNodeId, placed),
+      clock,
+      logger,
+      metrics,
+    });
+    this.#keeper = new SessionKeeper({
+      edgeId,
+      signToken: options.signToken,
+      resumeWithinMs,
+      rooms,
+      localRooms,
+      departures,
+      tenantClaims,
+      channel,
+      clock,
+      metrics,
+      reportFault,
+    });
+    const keeper = this.#keeper;
+    const entrance = new Entrance({
+      edgeId,
+      clusterSecret,
+      resumeWithinMs,
+      authenticator: options.authenticator,
+      rooms,
+      isStoreAvailable,
+      directory,
+      links,
+      placer,
+      keeper,
+      localRooms,
+      departures,
+      tenantClaims,
+      channel,
+      clock,
+      reportFault,
+    });
+    this.#heads = new Heads({ rooms, isStoreAvailable, localRooms, channel, reportFault });
+    this.#sweeper = new Sweeper({
+      rooms,
+      isStoreAvailable,
+      localRooms,
+      links,
+      missingForMs: (id) => directory.missingForMs(id),
+      leaseMs,
+      resumeWithinMs,
+      channel,
+      metrics,
+      reportFault,
+    });
+    this.announcer = new Announcer({
+      registry,
+      record: (): EdgeRecord => ({
+        edgeId,
+        incarnation: options.incarnation,
+        datacenter,
+        publicUrl: config.publicUrl,
+        state: this.#isStopping ? 'draining' : 'serving',
+      }),
+      leaseMs,
+      logger,
+      reportFault,
+    });
+    const handlers = {
+      entrance,
+      keeper,
+      departures,
+      placer,
+      links,
+      localRooms,
+      rooms,
+      channel,
+      clock,
+      metrics,
+      reportFault,
+    };
+    const dispatcher = new Dispatcher({ table: createDispatchTable(handlers), metrics, reportFault });
+    this.accept = (socket) => {
+      const connection = new Connection(socket, keeper, clock);
+      return {
+        onMessage: (message) => void dispatcher.onMessage(message, connection),
+        onClosed: () => connection.close(),
+      };
+    };
+  }
+
+  get isStopping(): boolean {
+    return this.#isStopping;
+  }
+
+  start(): void {
+    this.directory.start();
+    this.announcer.start();
+    this.#keeper.start();
+    this.#heads.start();
+    this.#sweeper.start();
+    this.#tenantClaims.start();
+  }
+
+  /** What another edge said. */
+  onEdgeMessage(message: EdgeMessage): void {
+    this.#keeper.onEdgeMessage(message);
+  }
+
+  /** The store or the registry answers again: what an owner published it publishes again, and what waited is done. */
+  storeReturned(): void {
+    this.registryReturned();
+    void this.departures.retryRemovals();
+    void this.#tenantClaims.renew();
+  }
+
+  registryReturned(): void {
+    void this.announcer.announce();
+    void this.directory.refresh();
+  }
+
+  /**
+   * Before the sockets close: their sessions are for other edges to take up, not for this one to end. Settles when nobody
+   * is sent here any more.
+   */
+  async retire(): Promise<void> {
+    this.#isStopping = true;
+    this.#sweeper.stop();
+    this.#tenantClaims.stop();
+    this.#heads.stop();
+    this.#keeper.stop();
+    await this.announcer.withdraw();
+  }
+
+  /** After the clients were sent away: ends everything. */
+  stop(): void {
+    this.#keeper.stop();
+    this.directory.stop();
+    this.#mediaWatch.stop();
+    this.#links.closeAll();
+  }
+}

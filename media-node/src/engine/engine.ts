@@ -1,0 +1,44 @@
+import type { IceChange, ClientTransport as OnMediasoupTransport } from './client-transport.ts';
+import type { MediaConsumer as OnMediasoupConsumer } from './media-consumer.ts';
+import type { MediaProducer as OnMediasoupProducer } from './media-producer.ts';
+import type { PipePort as OnMediasoupPort } from './pipe-port.ts';
+import type { RoomRouter as OnMediasoupRouter } from './room-router.ts';
+import type { TrackVolume } from './speaker-observer.ts';
+
+/**
+ * The engine as the rest of the node sees it: workers, routers and what lives on them. The classes of this folder are
+ * its version on mediasoup; rooms, pipes and gateways need no more than this, so that they run on any other one too.
+ */
+export type MediaConsumer = Pick<OnMediasoupConsumer, keyof OnMediasoupConsumer>;
+export type MediaProducer = Pick<OnMediasoupProducer, keyof OnMediasoupProducer>;
+
+export interface ClientTransport extends Omit<OnMediasoupTransport, 'produce' | 'consume'> {
+  produce(...request: Parameters<OnMediasoupTransport['produce']>): Promise<MediaProducer>;
+  consume(...request: Parameters<OnMediasoupTransport['consume']>): Promise<MediaConsumer>;
+}
+
+export interface PipePort extends Omit<OnMediasoupPort, 'produce' | 'consume'> {
+  produce(...request: Parameters<OnMediasoupPort['produce']>): Promise<MediaProducer>;
+  consume(...request: Parameters<OnMediasoupPort['consume']>): Promise<MediaConsumer>;
+}
+
+export interface RoomRouter extends Pick<OnMediasoupRouter, 'id' | 'workerIndex' | 'closed' | 'close'> {
+  /** @throws PlenaryError `media_lost` */
+  createClientTransport(
+    onIceChange: (transport: Pick<ClientTransport, 'id'>, change: IceChange) => void,
+  ): Promise<ClientTransport>;
+  /** @throws PlenaryError `media_lost` */
+  createPipePort(...request: Parameters<OnMediasoupRouter['createPipePort']>): Promise<PipePort>;
+  /** @throws PlenaryError `media_lost` */
+  observeSpeaker(
+    producer: MediaProducer,
+    onVolumes: (volumes: readonly TrackVolume[]) => void,
+  ): Promise<void>;
+}
+
+export interface Workers {
+  /** The workers that are alive now, each with its share of one core, 0 to 1. */
+  alive(): readonly { readonly index: number; readonly cpu: number }[];
+  /** @returns `undefined` while the worker is dead */
+  worker(index: number): { createRouter(): Promise<RoomRouter> } | undefined;
+}

@@ -1,0 +1,22 @@
+/**
+ * What the simulation runs of a media node: all of it but sockets and mediasoup. Nobody else may import it (see the import
+ * lint).
+ */
+export type { ControlLink } from './control/control-link.ts';
+export { createDispatch } from './control/dispatch.ts';
+export { NodeDirectory } from './control/node-directory.ts';
+export type {
+  ClientTransport,
+  MediaConsumer,
+  MediaProducer,
+  PipePort,
+  RoomRouter,
+  Workers,
+} from './engine/engine.ts';
+export type { ConsumerEvents } from './engine/media-consumer.ts';
+export { LeaseKeeper } from './lease-keeper.ts';
+export { createMetrics } from './metrics.ts';
+export type { HomeSide, PipeAsker, PipeKey, RemoteNode, RemoteNodes } from './pipe/home-side.ts';
+export { Outbox } from './room/outbox.ts';
+export { Rooms } from './room/rooms.ts';
+export { systemTimers } from './room/timers.ts';
