@@ -6,6 +6,8 @@ import { randomUUID } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
 import { connectClusterStore, mintIncarnation, silentLogger } from '@plenary/cluster';
 import type { ClusterStore, TransportOffer } from '@plenary/cluster';
+import { startConsulAgent } from '@plenary/cluster/testing/consul-agent';
+import type { TestConsul } from '@plenary/cluster/testing/consul-agent';
 import { startRedisServer } from '@plenary/cluster/testing/redis-server';
 import type { TestRedis } from '@plenary/cluster/testing/redis-server';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -216,6 +218,33 @@ describe('nodes on one host, with one announced address', () => {
     await edge.call('peer.drop', peer.placed);
     expect(await node.exited).toMatchObject({ code: 1 });
     expect(node.output.errors).toContain(`media node ${heir.mediaNodeId} owns ports`);
+  });
+});
+
+describe('nodes whose registry is in Consul', () => {
+  let consul: TestConsul;
+  beforeAll(async () => {
+    consul = await startConsulAgent();
+  });
+  afterAll(() => consul.stop());
+
+  test('[PS1] [PS6] two lease slices of one range there, and a third hears who holds them', async () => {
+    const { portSlice } = testConfig();
+    const onConsul = {
+      ...leasedFrom(portSlice.firstPort, portSlice.firstPort + 39),
+      CONSUL_HTTP_ADDR: consul.address,
+    };
+    const nodes = await Promise.all([1, 2].map(() => startReady(testConfig(), onConsul)));
+    const offered = await Promise.all(
+      nodes.map(
+        async (node) => (await admitReachable(node, await edgeOf(node))).offer.iceCandidates[0]?.port,
+      ),
+    );
+    expect(offered.sort()).toEqual([portSlice.firstPort, portSlice.firstPort + 20]);
+    const third = start(testConfig(), onConsul);
+    expect(await third.exited).toMatchObject({ code: 1 });
+    for (const { config } of nodes) expect(third.output.errors).toContain(`held by ${config.mediaNodeId}`);
+    expect(Object.keys((await consul.ask('GET', '/v1/agent/services')) ?? {})).toHaveLength(2);
   });
 });
 

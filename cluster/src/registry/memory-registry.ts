@@ -36,7 +36,7 @@ export class MemoryRegistry implements Registry {
       this.clear();
       for (const [id, entry] of mediaNodes) this.#mediaNodes.set(id, entry);
       for (const [id, entry] of edges) this.#edges.set(id, entry);
-      for (const [key, holding] of slices) this.#slices.set(key, holding);
+      for (const [key, held] of slices) this.#slices.set(key, held);
     };
   }
 
