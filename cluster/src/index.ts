@@ -24,4 +24,5 @@ export * from './tenant/memory-tenant-store.ts';
 export * from './tenant/tenant-store.ts';
 export * from './tokens/control-token.ts';
 export * from './tokens/join-token.ts';
+export * from './tokens/resume-proof.ts';
 export * from './tokens/session-token.ts';

@@ -37,6 +37,7 @@ import {
   attachPeer,
   catchUp,
   claimGateway,
+  confirmToken,
   endTracks,
   joinPeer,
   placePeer,
@@ -113,11 +114,20 @@ export class RedisRoomStore implements RoomStore {
     return readJoined(peer.peerId, reply);
   }
 
-  async attachPeer(roomId: RoomId, peerId: PeerId, epoch: Epoch, edgeId: EdgeId): Promise<RosterPeer> {
-    return readAttached(
-      peerId,
-      await attachPeer(this.#run, roomKeys(roomId), [peerId, String(epoch), edgeId]),
-    );
+  async attachPeer(
+    roomId: RoomId,
+    peerId: PeerId,
+    epoch: Epoch,
+    edgeId: EdgeId,
+    tokenGeneration?: number,
+  ): Promise<RosterPeer> {
+    const generation = tokenGeneration === undefined ? '' : String(tokenGeneration);
+    const args = [peerId, String(epoch), edgeId, generation] as const;
+    return readAttached(peerId, await attachPeer(this.#run, roomKeys(roomId), args));
+  }
+
+  async confirmToken(roomId: RoomId, peerId: PeerId, tokenGeneration: number): Promise<void> {
+    await confirmToken(this.#run, roomKeys(roomId), [peerId, String(tokenGeneration)]);
   }
 
   async removePeer(

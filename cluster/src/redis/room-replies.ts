@@ -20,7 +20,13 @@ const SNAPSHOT_REPLY = z.tuple([
 const REFUSED = z.tuple([z.literal('refused'), z.enum(ERROR_CODES)]);
 const PLACE_REPLY = z.tuple([z.literal('placed'), z.string()]);
 const CLAIM_REPLY = z.tuple([z.literal('claimed'), z.string()]);
-const JOIN_REPLY = z.tuple([z.literal('joined'), z.string(), MAYBE_EVENT_REPLY, SNAPSHOT_REPLY]);
+const JOIN_REPLY = z.tuple([
+  z.literal('joined'),
+  z.string(),
+  MAYBE_EVENT_REPLY,
+  SNAPSHOT_REPLY,
+  z.int().min(0),
+]);
 const ATTACH_REPLY = z.tuple([z.literal('attached'), z.string()]);
 const PUBLISH_REPLY = z.tuple([z.literal('published'), EVENTS_REPLY]);
 const CHAT_REPLY = z.tuple([z.literal('posted'), z.string(), MAYBE_EVENT_REPLY]);
@@ -110,11 +116,12 @@ function toRoomTrack(track: StoredTrack): RoomSnapshot['tracks'][number] {
 }
 
 export function readJoined(peerId: string, reply: unknown) {
-  const [, value, event, snapshot] = accepted(JOIN_REPLY, reply);
+  const [, value, event, snapshot, tokenGeneration] = accepted(JOIN_REPLY, reply);
   return {
     self: readRosterPeer(peerId, value),
     events: readMaybeEvent(event),
     snapshot: readSnapshot(snapshot),
+    tokenGeneration,
   };
 }
 

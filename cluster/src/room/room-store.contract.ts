@@ -269,6 +269,47 @@ export function describeRoomStore(version: string, open: () => Promise<RoomStore
       ).toHaveLength(1);
     });
 
+    describe('tokens of sessions', () => {
+      const inUse = async (): Promise<number> => (await join('ann')).tokenGeneration;
+      const attach = async (epoch: Epoch, generation?: number) =>
+        rooms.attachPeer(ROOM, peer('ann'), epoch, edge('edge-2'), generation);
+
+      it('[SK2] one that is used or confirmed ends those before it, and no others', async () => {
+        const { epoch } = await join('ann');
+        expect(await inUse()).toBe(0);
+        await attach(epoch, 3);
+        await attach(epoch, 3);
+        await expect(attach(epoch, 2)).rejects.toMatchObject({ code: 'token_replayed' });
+        await rooms.confirmToken(ROOM, peer('ann'), 11);
+        await rooms.confirmToken(ROOM, peer('ann'), 4);
+        expect(await inUse()).toBe(11);
+        await expect(attach(epoch, 9)).rejects.toMatchObject({ code: 'token_replayed' });
+        await attach(epoch);
+        await attach(epoch, 12);
+        expect(await inUse()).toBe(12);
+      });
+
+      it('[SK2] a token that is refused takes no session over', async () => {
+        const { epoch } = await join('ann');
+        await rooms.confirmToken(ROOM, peer('ann'), 2);
+        await expect(attach(epoch, 1)).rejects.toMatchObject({ code: 'token_replayed' });
+        expect((await rooms.placementOf(ROOM, peer('ann')))?.edgeId).toBe('edge-a');
+      });
+
+      it('[SK2] what is noted of a peer goes with it', async () => {
+        const [{ epoch }, bob] = [await join('ann'), await join('bob')];
+        await attach(epoch, 5);
+        await rooms.removePeer(ROOM, peer('ann'), epoch, 'left');
+        await rooms.confirmToken(ROOM, peer('ann'), 6);
+        const again = await join('ann');
+        expect(again.tokenGeneration).toBe(0);
+        await rooms.removePeer(ROOM, peer('ann'), again.epoch, 'left');
+        await rooms.removePeer(ROOM, peer('bob'), bob.epoch, 'left');
+        await rooms.confirmToken(ROOM, peer('bob'), 1);
+        expect(await subject.leftOver()).toBe(0);
+      });
+    });
+
     it('[LG4] a peer that leaves takes its tracks along, and the last one the whole room', async () => {
       const [ann, bob] = [await join('ann'), await join('bob')];
       await rooms.publishTrack(ROOM, trackOf('camera', ann.peerId, ann.epoch));
