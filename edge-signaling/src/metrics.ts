@@ -70,6 +70,11 @@ export function createEdgeMetrics() {
       labelNames: ['code'],
       registers,
     }),
+    slowSockets: new Counter({
+      name: 'plenary_edge_slow_sockets_total',
+      help: 'Sockets cut off because too much waited for a client that did not read; it resumes.',
+      registers,
+    }),
     controlLinks: new Gauge({
       name: 'plenary_edge_control_links',
       help: 'Control links to media nodes by state.',
