@@ -12,6 +12,7 @@ export * from './process/parent-pipe.ts';
 export * from './protocol/edge-media.ts';
 export * from './protocol/index.ts';
 export * from './redis/connect.ts';
+export type { MalformedKind } from './redis/malformed.ts';
 export type { PubSubConnection } from './redis/pubsub-connection.ts';
 export * from './redis/store-address.ts';
 export * from './registry/registry.ts';

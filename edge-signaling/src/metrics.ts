@@ -110,6 +110,12 @@ export function createEdgeMetrics() {
       help: '1 while Consul answers, or is not used.',
       registers,
     }),
+    malformedRecords: new Counter({
+      name: 'plenary_edge_malformed_records_total',
+      help: 'Records in the store that were skipped because they do not parse, by kind, each time they were met.',
+      labelNames: ['kind'],
+      registers,
+    }),
     broadcasts: new Counter({
       name: 'plenary_edge_broadcasts_total',
       help: 'Notices to rooms: published to other edges, or local only because the store was away.',

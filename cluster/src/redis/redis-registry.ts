@@ -4,6 +4,7 @@ import type { EdgeId, Incarnation, MediaNodeId } from '../protocol/ids.ts';
 import { EDGE_RECORD, MEDIA_NODE_RECORD } from '../registry/registry.ts';
 import type { AnnounceResult, EdgeRecord, MediaNodeRecord, Registry } from '../registry/registry.ts';
 import { EDGES_KEY, MEDIA_NODES_KEY } from './keys.ts';
+import { readable } from './malformed.ts';
 import { announce, listLive, withdraw } from './scripts.generated.ts';
 import type { RunScript } from './scripts.generated.ts';
 
@@ -72,9 +73,12 @@ export class RedisRegistry implements Registry {
   #parseAll<Schema extends z.ZodType>(reply: unknown, schema: Schema): z.output<Schema>[] {
     const records: z.output<Schema>[] = [];
     for (const text of RECORDS_REPLY.parse(reply)) {
-      const parsed = schema.safeParse(JSON.parse(text));
-      if (parsed.success) records.push(parsed.data);
-      else this.#onMalformed(z.prettifyError(parsed.error));
+      const record = readable(
+        (_kind, detail) => this.#onMalformed(detail),
+        'registry',
+        () => schema.parse(JSON.parse(text)),
+      );
+      if (record !== undefined) records.push(record);
     }
     return records;
   }

@@ -19,15 +19,17 @@ local entries = redis.call('HGETALL', KEYS[1])
 for index = 1, #entries, 2 do
   local id = entries[index]
   local lease_until, incarnation, record = string.match(entries[index + 1], '^(%d+)|([^|]+)|(.*)$')
-  if tonumber(lease_until) <= now then
+  if not lease_until then
+    -- Somebody else's: it holds no id and no ports.
+  elseif tonumber(lease_until) <= now then
     redis.call('HDEL', KEYS[1], id)
   elseif id == ARGV[1] then
     if incarnation ~= ARGV[2] then return { 'id_taken' } end
   elseif ARGV[5] ~= '' then
-    local other = cjson.decode(record)
-    local slice = other.portSlice
-    if other.announcedAddress == ARGV[5]
-      and slice.firstPort <= tonumber(ARGV[7]) and tonumber(ARGV[6]) <= slice.lastPort then
+    local is_json, other = pcall(cjson.decode, record)
+    local slice = is_json and type(other) == 'table' and other.portSlice
+    if type(slice) == 'table' and type(slice.firstPort) == 'number' and type(slice.lastPort) == 'number'
+      and other.announcedAddress == ARGV[5] and slice.firstPort <= tonumber(ARGV[7]) and tonumber(ARGV[6]) <= slice.lastPort then
       return { 'port_slice_overlap', id, tostring(slice.firstPort), tostring(slice.lastPort) }
     end
   end

@@ -15,11 +15,13 @@ ARGV[3] edgeId
 ARGV[4] tokenGeneration - empty where no session token was brought
 Returns {"attached", roster value} or {"refused", error code}
 ]]
+--@include whole
 --@include placement
+--@include roster
 --@include token
 local placement = read_placement(KEYS[1], ARGV[1])
 local value = redis.call('HGET', KEYS[2], ARGV[1])
-if not placement or not value then return { 'refused', 'peer_not_found' } end
+if not placement or not parse_roster_peer(ARGV[1], value) then return { 'refused', 'peer_not_found' } end
 if placement.epoch ~= tonumber(ARGV[2]) then return { 'refused', 'stale_epoch' } end
 if ARGV[4] ~= '' then
   if tonumber(ARGV[4]) < token_in_use(KEYS[7], ARGV[1]) then return { 'refused', 'token_replayed' } end

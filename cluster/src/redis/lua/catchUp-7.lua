@@ -10,17 +10,23 @@ KEYS[6] chat
 KEYS[7] meta
 ARGV[1] afterEventId
 ARGV[2] pageSize
+ARGV[3] snapshotOnly - 1 for a snapshot in any case
 Returns {"events", list of events} or {"snapshot", snapshot}
 ]]
+--@include last-event
 --@include snapshot
-local last = redis.call('HGET', KEYS[7], 'lastEventId') or '0-0'
+local last = last_event_id(KEYS[5], KEYS[7])
+local function room() return { 'snapshot', snapshot(KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], tonumber(ARGV[2])) } end
+if ARGV[3] == '1' then return room() end
 if last == ARGV[1] then return { 'events', {} } end
-local entries = redis.call('XRANGE', KEYS[5], '(' .. ARGV[1], '+')
-if #entries > 0 and entries[1][2][2] == ARGV[1] then
-  local events = {}
-  for index, entry in ipairs(entries) do
-    events[index] = { entry[1], entry[2][2], entry[2][4] }
-  end
-  return { 'events', events }
+local events = {}
+local joins_up
+for _, entry in ipairs(redis.call('XRANGE', KEYS[5], '(' .. ARGV[1], '+')) do
+  local fields = entry[2]
+  local is_event = #fields == 4 and fields[1] == 'previousId' and fields[3] == 'event'
+  if is_event and joins_up == nil then joins_up = fields[2] == ARGV[1] end
+  -- What somebody else wrote goes along without a content, so that it is noticed.
+  events[#events + 1] = { entry[1], is_event and fields[2] or '', is_event and fields[4] or '' }
 end
-return { 'snapshot', snapshot(KEYS[2], KEYS[3], KEYS[4], KEYS[6], KEYS[7], tonumber(ARGV[2])) }
+if joins_up then return { 'events', events } end
+return room()

@@ -12,6 +12,7 @@ ARGV[1] peerId
 ARGV[2] tokenGeneration
 Returns 1 when it is in use now, else 0
 ]]
+--@include whole
 --@include token
 -- What is noted of a peer that is gone would be left over for ever.
 if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return 0 end

@@ -15,6 +15,8 @@ ARGV[3] reason
 ARGV[4] heldBy
 Returns list of events
 ]]
+--@include whole
+--@include last-event
 --@include append-event
 --@include placement
 --@include track
@@ -25,7 +27,7 @@ local events = {}
 local tracks = redis.call('HGETALL', KEYS[4])
 for index = 1, #tracks, 2 do
   local track = parse_track(tracks[index + 1])
-  if track.peer == ARGV[1] then
+  if track and track.peer == ARGV[1] then
     redis.call('HDEL', KEYS[4], tracks[index])
     events[#events + 1] = append_event(KEYS[5], KEYS[7],
       { type = 'track.ended', trackId = tracks[index], peerId = ARGV[1], reason = 'peer_left' })
