@@ -17,6 +17,7 @@ import {
   tenant,
   track,
 } from '../testing/samples.ts';
+import { GARBAGE, spoilHash } from '../testing/spoiled-store.ts';
 import { waitFor } from '../testing/wait-for.ts';
 import { connectClusterStore } from './connect.ts';
 import type { ClusterStore } from './connect.ts';
@@ -25,24 +26,6 @@ import type { MalformedKind } from './malformed.ts';
 
 const ROOM = room('standup');
 const [PLACEMENTS, ROSTER, ROSTER_ORDER, TRACKS, LOG, CHAT, META] = roomKeys(ROOM);
-/** Of every sort: empty, binary, cut short, too much, of a wrong type within, numbers out of bounds. */
-const GARBAGE: readonly string[] = [
-  '',
-  '|',
-  '||||||||',
-  'garbage',
-  '\u0000\uffff',
-  '{"half":',
-  'null',
-  '[]',
-  '{"messageId":7,"portSlice":7,"edgeId":{}}',
-  '-1|a|b|c',
-  '99999999999999999999999|node|edge|request',
-  '1|x y|z w|<>',
-  'inf',
-  'nan',
-];
-
 let server: TestRedis;
 let redis: Redis;
 let store: ClusterStore;
@@ -93,10 +76,7 @@ const publish = async (name: string, owner: string, epoch: Epoch, paused = false
 const post = async (name: string, id: string) =>
   store.rooms.postChat({ roomId: ROOM, peerId: peer(name), requestId: request(id), text: `says ${id}` });
 
-/** Writes each piece of garbage into a hash under a field of its own. */
-async function spoil(key: string): Promise<void> {
-  for (const [index, value] of GARBAGE.entries()) await redis.hset(key, `garbage-${index}`, value);
-}
+const spoil = async (key: string): Promise<void> => spoilHash(redis, key);
 
 /** How many log lines tell of one kind. */
 const said = (kind: MalformedKind): number =>

@@ -14,9 +14,10 @@ export interface PubSubSettings {
  * The two clients that the sharded adapter works with. The adapter lets the promises of its subscriptions go, and awaits
  * a publication before it delivers to local sockets; so here a subscription never rejects and is made again after each
  * outage, a publication fails at once while the store is away, so that one edge's clients hear each other, and one that
- * does not fit the adapter is reported.
+ * does not fit the adapter is counted, and the first told.
  */
 export function createPubSub({ publisher, subscriber, metrics, reportFault }: PubSubSettings) {
+  let wasMalformedTold = false;
   return {
     publisher: {
       async spublish(channel: string, payload: string | Buffer): Promise<unknown> {
@@ -37,7 +38,9 @@ export function createPubSub({ publisher, subscriber, metrics, reportFault }: Pu
             listener(channel, message);
           } catch (fault) {
             // The adapter trusts what is published; what does not fit it is to end nobody's meeting (SPEC ST3).
-            reportFault('adapter', fault, { doing: 'reading a publication' });
+            metrics.malformedRecords.inc({ kind: 'publication' });
+            if (!wasMalformedTold) reportFault('adapter', fault, { doing: 'reading a publication' });
+            wasMalformedTold = true;
           }
         });
       },
