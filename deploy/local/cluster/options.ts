@@ -15,6 +15,8 @@ export interface ProcessOverrides {
   /** The address it listens on for HTTP. */
   readonly host?: string;
   readonly datacenter?: string;
+  /** The network namespace that it runs in (Linux, as root), by its name; that of this process by default. */
+  readonly namespace?: string;
   /** Media nodes only: the address told to clients for media. */
   readonly announcedAddress?: string;
   /** Media nodes only: the address that media is received on. */
@@ -52,6 +54,8 @@ export interface LocalClusterOptions {
   readonly dataDir?: string;
   /** A Redis that is there already, in place of one of the cluster's own. */
   readonly redisUrl?: string;
+  /** The address that the own Redis listens on, without a password; 127.0.0.1 by default. */
+  readonly redisHost?: string;
   /** Whether the own Redis keeps its data over its restart; true by default. */
   readonly redisAppendOnly?: boolean;
   /** The folder that edges serve, or false for none; the built web app by default, where there is one. */
@@ -133,6 +137,7 @@ export function completeOptions(options: LocalClusterOptions): ClusterShape {
     host,
     listenIp: options.listenIp ?? (local ? announcedAddress.replace('localhost', LOOPBACK) : '0.0.0.0'),
     ports: options.ports ?? 'auto',
+    redisHost: options.redisHost ?? LOOPBACK,
     redisAppendOnly: options.redisAppendOnly ?? true,
     web: options.web ?? (existsSync(join(built, 'index.html')) ? built : false),
     guests: options.guests ?? true,

@@ -39,6 +39,8 @@ describe('import directions', () => {
     ['web/src/state/a.ts', '../client/index.ts'],
     ['web/src/hooks/a.ts', 'react'],
     ['e2e/src/a.e2e.test.ts', '@plenary/deploy/local-cluster'],
+    ['e2e/src/a.e2e.test.ts', '@plenary/loadtest/bots'],
+    ['e2e/src/a.e2e.test.ts', '@plenary/loadtest/spanning'],
     ['loadtest/src/a.ts', '@plenary/web/client'],
     ['deploy/local/checks/a.ts', '../cluster/options.ts'],
   ])('%s may import %s', async (file, imported) => {
@@ -70,6 +72,8 @@ describe('import directions', () => {
     ['web/src/pages/a.tsx', 'socket.io'],
     ['e2e/src/a.e2e.test.ts', '@plenary/cluster'],
     ['e2e/src/a.e2e.test.ts', '@plenary/media-node'],
+    ['e2e/src/a.e2e.test.ts', '../../loadtest/src/bots/bot.ts'],
+    ['web/src/pages/a.tsx', '@plenary/loadtest/bots'],
     ['loadtest/src/a.ts', '../../web/src/client/meeting.ts'],
     ['deploy/local/a.ts', '@plenary/edge-signaling'],
   ])('%s may not import %s, and is told what to do', async (file, imported) => {
