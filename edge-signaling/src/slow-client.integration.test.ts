@@ -39,7 +39,8 @@ describe.each(SERVERS)('a client that does not read, on $server', ({ server, set
         await other.call('chat.post', { requestId: `c${person}-${index}`, text });
       }
     }
-    for (let index = 0; index < SNAPSHOTS; index += 1) slow.socket.emit('sync', { afterEventId: '1-1' }, () => {});
+    for (let index = 0; index < SNAPSHOTS; index += 1)
+      slow.socket.emit('sync', { afterEventId: '1-1' }, () => {});
     await waitFor(
       'the slow client to be cut off',
       async () => (await edge.metric('plenary_edge_slow_sockets_total')) === 1,

@@ -5,7 +5,12 @@ import { EPOCH } from '../protocol/edge-media.ts';
 import type { Epoch } from '../protocol/edge-media.ts';
 import { compareEventIds, EVENT_ID } from '../protocol/ids.ts';
 import type { DatacenterId, EdgeId, EventId, MediaNodeId, PeerId, RoomId, TrackId } from '../protocol/ids.ts';
-import { EVENT_LOG_LENGTH, ROSTER_PAGE_SIZE, SNAPSHOT_CHAT_LENGTH } from '../protocol/room.ts';
+import {
+  EVENT_LOG_LENGTH,
+  MAX_CATCH_UP_BYTES,
+  ROSTER_PAGE_SIZE,
+  SNAPSHOT_CHAT_LENGTH,
+} from '../protocol/room.ts';
 import type {
   ChatMessage,
   LeaveReason,
@@ -334,7 +339,9 @@ export class MemoryRoomStore implements RoomStore {
     const room = this.#rooms.get(roomId) ?? new MemoryRoom();
     if (room.lastEventId === afterEventId) return { type: 'events', events: [] };
     const events = room.log.filter((logged) => compareEventIds(logged.id, afterEventId) > 0);
-    if (events[0]?.previousId === afterEventId) return { type: 'events', events };
+    const bytes = events.reduce((sum, { event }) => sum + Buffer.byteLength(JSON.stringify(event)), 0);
+    if (events[0]?.previousId === afterEventId && bytes <= MAX_CATCH_UP_BYTES)
+      return { type: 'events', events };
     return Promise.resolve({ type: 'snapshot', room: room.snapshot() });
   }
 

@@ -4,7 +4,13 @@ import { EPOCH } from '../protocol/edge-media.ts';
 import type { Epoch } from '../protocol/edge-media.ts';
 import { DATACENTER_ID, EVENT_ID } from '../protocol/ids.ts';
 import type { PeerId } from '../protocol/ids.ts';
-import { EVENT_LOG_LENGTH, ROSTER_PAGE_SIZE, SNAPSHOT_CHAT_LENGTH } from '../protocol/room.ts';
+import {
+  EVENT_LOG_LENGTH,
+  MAX_CATCH_UP_BYTES,
+  MAX_CHAT_TEXT_LENGTH,
+  ROSTER_PAGE_SIZE,
+  SNAPSHOT_CHAT_LENGTH,
+} from '../protocol/room.ts';
 import type { LoggedEvent } from '../protocol/room.ts';
 import { edge, mediaNode, peer, request, room, track } from '../testing/samples.ts';
 import type { PlaceRequest, RoomStore, StoredTrack } from './room-store.ts';
@@ -365,6 +371,24 @@ export function describeRoomStore(version: string, open: () => Promise<RoomStore
         type: 'snapshot',
         room: { peerCount: 2, lastEventId: posted.events[0]?.id },
       });
+    });
+
+    it('[LG3] who missed more than one message may carry gets a snapshot', async () => {
+      const ann = await join('ann');
+      const post = async (index: number) =>
+        rooms.postChat({
+          roomId: ROOM,
+          peerId: ann.peerId,
+          requestId: request(`c${index}`),
+          text: '€'.repeat(MAX_CHAT_TEXT_LENGTH),
+        });
+      const bytesOfOne = 3 * MAX_CHAT_TEXT_LENGTH;
+      const fitting = Math.floor(MAX_CATCH_UP_BYTES / (bytesOfOne + 500));
+      for (let index = 0; index < fitting; index += 1) await post(index);
+      const catchUp = async () => rooms.catchUp(ROOM, ann.snapshot.lastEventId);
+      expect(await catchUp()).toMatchObject({ type: 'events', events: { length: fitting } });
+      for (let index = fitting; index <= MAX_CATCH_UP_BYTES / bytesOfOne; index += 1) await post(index);
+      expect(await catchUp()).toMatchObject({ type: 'snapshot' });
     });
 
     it('[LG3] who missed more than the log keeps gets a snapshot', async () => {

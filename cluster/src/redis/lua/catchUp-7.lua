@@ -1,5 +1,6 @@
 --[[
-Gives what happened after an event: the events when the log still joins up with it, else a snapshot (SPEC LG3).
+Gives what happened after an event: the events when the log still joins up with it and they are not too much for one
+message, else a snapshot (SPEC LG3).
 
 KEYS[1] placements
 KEYS[2] roster
@@ -20,13 +21,15 @@ local function room() return { 'snapshot', snapshot(KEYS[2], KEYS[3], KEYS[4], K
 if ARGV[3] == '1' then return room() end
 if last == ARGV[1] then return { 'events', {} } end
 local events = {}
+local bytes = 0
 local joins_up
 for _, entry in ipairs(redis.call('XRANGE', KEYS[5], '(' .. ARGV[1], '+')) do
   local fields = entry[2]
   local is_event = #fields == 4 and fields[1] == 'previousId' and fields[3] == 'event'
   if is_event and joins_up == nil then joins_up = fields[2] == ARGV[1] end
   -- What somebody else wrote goes along without a content, so that it is noticed.
+  if is_event then bytes = bytes + #fields[4] end
   events[#events + 1] = { entry[1], is_event and fields[2] or '', is_event and fields[4] or '' }
 end
-if joins_up then return { 'events', events } end
+if joins_up and bytes <= 2097152 then return { 'events', events } end
 return room()
