@@ -224,6 +224,46 @@ describe.skipIf(fault !== undefined)(`a room over three datacenters${why}`, () =
     expect(others.flatMap(({ problems }) => problems)).toEqual([]);
     await gateway.restart();
   });
+
+  it('[GW6] misses no packet in a datacenter whose gateway is stopped on purpose', async () => {
+    const roomId = 'gateway-stop';
+    const sent: number[] = [];
+    const got = new Map<Bot, Set<number>>();
+    const publisher = await spanning.join(roomId, 'gra', { canPublish: true });
+    const trackId = await publisher.publish('video', {
+      ...CAMERA,
+      onSend: (packet) => sent.push(readRtpTimestamp(packet)),
+    });
+    const inSbg = await spanning.fill(roomId, 'sbg', 1, {
+      onPacket: (_, packet, receiver) => {
+        const timestamps = got.get(receiver) ?? new Set();
+        got.set(receiver, timestamps.add(readRtpTimestamp(packet)));
+      },
+    });
+    await untilReceiving(inSbg, [trackId]);
+    const gateway = await gatewayOf(spanning.cluster, roomId, 'sbg', publisher.mediaNodeId);
+    const behind = someOf(inSbg.filter(({ mediaNodeId }) => mediaNodeId !== gateway.id));
+    const timestamps = got.get(behind) ?? new Set();
+    const since = sent.findLastIndex((timestamp) => timestamps.has(timestamp));
+    await gateway.kill('SIGTERM');
+    const afterStop = sent.length;
+    await until(
+      'as much again was sent after the stop',
+      () => sent.length - afterStop,
+      (count) => count >= 400,
+    );
+    const all = sent.slice(since);
+    await until(
+      'the viewer behind the gateway has all of it',
+      () => all.filter((timestamp) => !timestamps.has(timestamp)).length,
+      (missing) => missing === 0,
+    );
+    const successor = await gatewayOf(spanning.cluster, roomId, 'sbg', publisher.mediaNodeId);
+    expect(successor.id).toBe(behind.mediaNodeId);
+    expectOneCopy(await copiesInto('sbg', behind, trackId));
+    expect(behind.problems).toEqual([]);
+    await gateway.restart();
+  });
 });
 
 describe.skipIf(fault !== undefined)(`a room over three datacenters 10 ms apart${why}`, () => {

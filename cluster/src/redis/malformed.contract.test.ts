@@ -21,7 +21,7 @@ import { GARBAGE, spoilHash } from '../testing/spoiled-store.ts';
 import { waitFor } from '../testing/wait-for.ts';
 import { connectClusterStore } from './connect.ts';
 import type { ClusterStore } from './connect.ts';
-import { EDGES_KEY, MEDIA_NODES_KEY, roomKeys, tenantKeys } from './keys.ts';
+import { EDGES_KEY, MEDIA_NODES_KEY, PORT_SLICES_KEY, roomKeys, tenantKeys } from './keys.ts';
 import type { MalformedKind } from './malformed.ts';
 
 const ROOM = room('standup');
@@ -236,6 +236,22 @@ describe('malformed records', () => {
     const record = edgeRecord('edge-a');
     expect(await store.registry.announceEdge(record, 60_000)).toEqual({ refused: null });
     expect(await store.registry.liveEdges()).toEqual([record]);
+  });
+
+  it('[ST3] port slices: a slice under which there is garbage can be had', async () => {
+    const { mediaNodeId, incarnation, announcedAddress, portSlice } = mediaNodeRecord('node-a');
+    const field = `${portSlice.firstPort}|${portSlice.lastPort}|${announcedAddress}|`;
+    for (const value of [...GARBAGE, '9999999999999|incarnation|no id']) {
+      await spoil(PORT_SLICES_KEY);
+      await redis.hset(PORT_SLICES_KEY, field, value);
+      const claim = { mediaNodeId, incarnation, announcedAddress, wanted: portSlice };
+      expect(await store.registry.claimPortSlice(claim, 60_000)).toEqual({ refused: null, portSlice });
+      expect(
+        await store.registry.announceMediaNode(mediaNodeRecord('node-a', { incarnation }), 60_000),
+      ).toEqual({
+        refused: null,
+      });
+    }
   });
 
   it('[ST3] tenants: claims are held and freed, and a count that is none is made anew', async () => {

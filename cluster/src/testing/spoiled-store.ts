@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 import type { RoomId } from '../protocol/ids.ts';
-import { EDGES_KEY, MEDIA_NODES_KEY, roomKeys } from '../redis/keys.ts';
+import { EDGES_KEY, MEDIA_NODES_KEY, PORT_SLICES_KEY, roomKeys } from '../redis/keys.ts';
 
 /** Of every sort: empty, binary, cut short, too much, of a wrong type within, numbers out of bounds. */
 export const GARBAGE: readonly string[] = [
@@ -44,7 +44,8 @@ export async function spoilStore(url: string, roomId: RoomId): Promise<void> {
   const redis = new Redis(url);
   try {
     const [placements, roster, rosterOrder, tracks, log, chat] = roomKeys(roomId);
-    for (const key of [placements, roster, tracks, EDGES_KEY, MEDIA_NODES_KEY]) await spoilHash(redis, key);
+    for (const key of [placements, roster, tracks, EDGES_KEY, MEDIA_NODES_KEY, PORT_SLICES_KEY])
+      await spoilHash(redis, key);
     for (const [index] of GARBAGE.entries()) await redis.zadd(rosterOrder, index, `garbage-${index}`);
     for (const value of GARBAGE) await redis.xadd(log, '*', 'garbage', value);
     await redis.rpush(chat, ...GARBAGE);

@@ -135,7 +135,9 @@ export function completeOptions(options: LocalClusterOptions): ClusterShape {
     datacenters,
     announcedAddress,
     host,
-    listenIp: options.listenIp ?? (local ? announcedAddress.replace('localhost', LOOPBACK) : '0.0.0.0'),
+    listenIp:
+      options.listenIp ??
+      (local ? announcedAddress.replace('localhost', LOOPBACK) : everyInterface(announcedAddress)),
     ports: options.ports ?? 'auto',
     redisHost: options.redisHost ?? LOOPBACK,
     redisAppendOnly: options.redisAppendOnly ?? true,
@@ -157,6 +159,11 @@ function count(what: string, value: number, minimum: number, maximum: number): n
   throw new LocalClusterError(
     `The number of ${what} is a whole number from ${minimum} to ${maximum}, not ${value}.`,
   );
+}
+
+/** Where media for an address arrives: on every interface of its family. */
+function everyInterface(announcedAddress: string): string {
+  return isIP(announcedAddress) === 6 ? '::' : '0.0.0.0';
 }
 
 function isAddress(text: string): boolean {

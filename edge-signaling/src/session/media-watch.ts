@@ -69,6 +69,11 @@ export class MediaWatch implements ControlLinkListener {
     session?.socket?.notify('consumer.closed', { consumerId: news.consumerId, trackId: news.trackId });
   };
 
+  readonly onConsumerSuperseded: ControlLinkListener['onConsumerSuperseded'] = (news) => {
+    const { consumerId, trackId } = news;
+    this.#sessionOf(news)?.socket?.notify('consumer.superseded', { consumerId, trackId });
+  };
+
   readonly onTrackDemand: ControlLinkListener['onTrackDemand'] = (news) => {
     const { trackId, wanted } = news;
     this.#sessionOf(news)?.socket?.notify('track.demand', { trackId, wanted });

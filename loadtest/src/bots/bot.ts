@@ -39,7 +39,7 @@ export interface BotOptions {
   /** The address of this machine that its media goes by; 127.0.0.1 unless told. */
   readonly bindAddress?: string;
   /** Told of each RTP packet at once, at `performance.now()`. */
-  readonly onPacket?: (trackId: TrackId, packet: Buffer) => void;
+  readonly onPacket?: (trackId: TrackId, packet: Buffer, receiver: Bot) => void;
 }
 
 export interface PublishOptions {
@@ -70,6 +70,8 @@ export interface ReceivedStream {
 
 interface Reception {
   readonly offer: ConsumerOffer;
+  /** The consumer whose place it takes with its first packet. */
+  replaces: ConsumerId | undefined;
   packets: number;
   bytes: number;
 }
@@ -286,6 +288,27 @@ export class Bot {
     return failed;
   }
 
+  /** The track comes another way: the new consumer is resumed, and the old one let go with the new one's first packet. */
+  async #replace(old: ConsumerId, trackId: TrackId): Promise<void> {
+    const { consumers, failed } = await this.#edge.request('subscribe', { trackIds: [trackId] });
+    const [offer] = consumers;
+    if (offer === undefined) {
+      this.note(`no other way to ${trackId}: ${failed[0]?.error.code ?? 'no answer'}`);
+      return;
+    }
+    this.#expect(offer, old);
+    const { consumerId } = offer;
+    if (offer.paused)
+      await this.#edge.request('consumers.update', { consumers: [{ consumerId, paused: false }] });
+  }
+
+  #letGo(consumerId: ConsumerId): void {
+    this.#forget(consumerId);
+    this.#edge.request('unsubscribe', { consumerIds: [consumerId] }).catch((error: unknown) => {
+      this.note(`letting a consumer go: ${String(error)}`);
+    });
+  }
+
   /** Asks for a track whose consumer ended, until it has it or the track is gone too. */
   async #resubscribe(trackId: TrackId): Promise<void> {
     for (let attempt = 0; !this.#left && !this.#endedTracks.has(trackId); attempt += 1) {
@@ -327,9 +350,11 @@ export class Bot {
     const ssrc = readRtpSsrc(packet);
     const reception = ssrc === undefined ? undefined : this.#bySsrc.get(ssrc);
     if (reception === undefined) return;
+    if (reception.replaces !== undefined) this.#letGo(reception.replaces);
+    reception.replaces = undefined;
     reception.packets += 1;
     reception.bytes += packet.length;
-    this.#options.onPacket?.(reception.offer.trackId, packet);
+    this.#options.onPacket?.(reception.offer.trackId, packet, this);
     this.#timings.firstPacket ??= performance.now() - this.#beganMs;
     this.#firstPacket.resolve();
   }
@@ -368,6 +393,11 @@ export class Bot {
         });
         return;
       }
+      case 'consumer.superseded':
+        this.#replace(notice.payload.consumerId, notice.payload.trackId).catch((error: unknown) => {
+          this.note(`replacing a consumer of ${notice.payload.trackId}: ${String(error)}`);
+        });
+        return;
       case 'track.demand':
         this.#demand.set(notice.payload.trackId, notice.payload.wanted);
         return;
@@ -386,8 +416,8 @@ export class Bot {
     }
   }
 
-  #expect(offer: ConsumerOffer): void {
-    const reception: Reception = { offer, packets: 0, bytes: 0 };
+  #expect(offer: ConsumerOffer, replaces?: ConsumerId): void {
+    const reception: Reception = { offer, replaces, packets: 0, bytes: 0 };
     this.#receptions.set(offer.consumerId, reception);
     for (const { ssrc } of offer.rtpParameters.encodings ?? []) {
       if (ssrc !== undefined) this.#bySsrc.set(ssrc, reception);

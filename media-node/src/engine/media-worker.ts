@@ -3,7 +3,7 @@ import type { types } from 'mediasoup';
 import { MEDIA_CODECS, PlenaryError } from '@plenary/cluster';
 import { callMediasoup, noteCall } from './calls.ts';
 import type { EngineContext } from './calls.ts';
-import { RoomRouter } from './room-router.ts';
+import { RoomRouter, listenOn } from './room-router.ts';
 
 /** One mediasoup worker process with its WebRtcServer on its port of the slice. */
 export class MediaWorker {
@@ -37,7 +37,7 @@ export class MediaWorker {
     context: EngineContext,
     onDied: (error: Error) => void,
   ): Promise<MediaWorker> {
-    const { metrics, workerBin, listenIp, announcedAddress } = context;
+    const { metrics, workerBin, addresses } = context;
     const worker = await callMediasoup(metrics, 'createWorker', () =>
       withoutSignalListeners(() =>
         createWorker({ logLevel: 'warn', ...(workerBin === undefined ? {} : { workerBin }) }),
@@ -50,14 +50,17 @@ export class MediaWorker {
       else diedEarly = error;
     });
     const port = context.ports.webRtcPorts[index];
-    const address = announcedAddress === listenIp ? {} : { announcedAddress };
     try {
       const webRtcServer = await callMediasoup(metrics, 'worker.createWebRtcServer', () =>
         worker.createWebRtcServer({
-          listenInfos: [
-            { protocol: 'udp', ip: listenIp, ...address, ...(port === undefined ? {} : { port }) },
-            { protocol: 'tcp', ip: listenIp, ...address, ...(port === undefined ? {} : { port }) },
-          ],
+          listenInfos: (['udp', 'tcp'] as const).flatMap((protocol) =>
+            addresses.map((address) => ({
+              protocol,
+              ...listenOn(address),
+              ...(address.announced === address.listenIp ? {} : { announcedAddress: address.announced }),
+              ...(port === undefined ? {} : { port }),
+            })),
+          ),
         }),
       );
       if (diedEarly !== undefined) throw diedEarly;

@@ -1,5 +1,7 @@
-import { PlenaryError, toPlenaryError } from '@plenary/cluster';
+import { PlenaryError, announcedOf, sharedFamily, toPlenaryError } from '@plenary/cluster';
 import type {
+  AddressFamily,
+  AnnouncedAddresses,
   DatacenterId,
   ErrorCode,
   Gateway,
@@ -14,8 +16,7 @@ import type { RoomRouter } from '../engine/engine.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RouterLease } from '../room/room-routers.ts';
 import type { Timers } from '../room/timers.ts';
-import { LOWER_DELAY_MS, PIPE_LOWER_DELAY_MS } from '../room/track-demand.ts';
-import type { TrackHold } from '../room/track-demand.ts';
+import type { HolderKind, TrackHold } from '../room/track-demand.ts';
 import type { HomeSide, PipeAsker, PipeKey, ProducerState, RemoteNode, RemoteNodes } from './home-side.ts';
 import { Gateways } from './gateways.ts';
 import type { GatewaysOptions } from './gateways.ts';
@@ -26,7 +27,7 @@ export interface PipeLinksOptions {
   readonly ownNodeId: MediaNodeId;
   readonly datacenter: DatacenterId;
   readonly rooms: GatewaysOptions['rooms'];
-  readonly ownAddress: string;
+  readonly ownAddresses: AnnouncedAddresses;
   readonly nodes: RemoteNodes;
   readonly metrics: NodeMetrics;
   readonly logger: Logger;
@@ -35,7 +36,7 @@ export interface PipeLinksOptions {
   /** The router that hosts a track of this node. */
   readonly homeRouterOf: (trackId: TrackId) => RouterId | undefined;
   /** Holds a track of this node on its own router. @throws PlenaryError `track_not_found` */
-  readonly holdHome: (trackId: TrackId, lowerDelayMs: number) => TrackHold;
+  readonly holdHome: (trackId: TrackId, holder: HolderKind) => TrackHold;
   /** The home side of a pipe between two routers of this node. */
   readonly localHomeSide: (key: PipeKey, asker: PipeAsker) => HomeSide;
   readonly acquireRouter: (workerIndex: number) => Promise<RouterLease>;
@@ -53,9 +54,12 @@ interface Source {
 
 interface Link {
   readonly homeNodeId: MediaNodeId;
-  readonly toRouterId: RouterId;
+  /** Whose router is at the other end; absent when it is of this node. */
+  readonly nodeId: MediaNodeId | undefined;
   readonly opening: Promise<PipeLink>;
 }
+
+type RouterPair = Pick<PipeKey, 'fromRouterId' | 'toRouterId'>;
 
 /** Gateways that are tried for one track, this node included, before it is given up. */
 const MAX_SOURCES = 3;
@@ -77,6 +81,7 @@ export class PipeLinks {
   readonly #entrances = new Map<MediaNodeId, RouterId>();
   /** Homes of which a track is being asked for, and how many times at once. */
   readonly #asking = new Map<MediaNodeId, number>();
+  #leaving = false;
 
   constructor(options: PipeLinksOptions) {
     this.#options = options;
@@ -100,23 +105,32 @@ export class PipeLinks {
   /**
    * Makes a track consumable on a router and holds it there; on its own home router that costs nothing. A track of another
    * datacenter comes through this one's gateway, which this node may be itself (SPEC GW2).
+   * @param onSuperseded - called when the track should come another way: hold it anew, then release this hold (GW6)
    * @throws PlenaryError `track_not_found`, `media_unavailable`, `media_lost`, `timed_out`
    */
-  async hold(router: RoomRouter, track: TrackOrigin): Promise<TrackHold> {
+  async hold(
+    router: RoomRouter,
+    track: TrackOrigin,
+    onSuperseded: () => void = () => undefined,
+  ): Promise<TrackHold> {
     const endInterest = this.#interest(track.homeNodeId);
     try {
-      return await this.#holdThroughGateway(router, track);
+      return await this.#holdThroughGateway(router, track, onSuperseded);
     } finally {
       endInterest();
     }
   }
 
-  async #holdThroughGateway(router: RoomRouter, track: TrackOrigin): Promise<TrackHold> {
+  async #holdThroughGateway(
+    router: RoomRouter,
+    track: TrackOrigin,
+    onSuperseded: () => void,
+  ): Promise<TrackHold> {
     for (let attempt = 1; ; attempt += 1) {
       const gateway = await this.#gatewayTo(track.homeNodeId);
       try {
         const source = await this.#source(router, track, gateway);
-        return await this.#holdFrom(router, track, source, LOWER_DELAY_MS);
+        return await this.#holdFrom(router, track, source, 'viewer', onSuperseded);
       } catch (thrown) {
         const isRelayed = gateway !== undefined && gateway.mediaNodeId !== this.#options.ownNodeId;
         if (!isRelayed || attempt === MAX_SOURCES || !GATEWAY_FAILURES.has(toPlenaryError(thrown).code))
@@ -131,34 +145,56 @@ export class PipeLinks {
    * another gateway, or two that each take the other for it would wait for each other.
    * @throws PlenaryError `track_not_found`; `media_lost` when this node is not the gateway
    */
-  async holdForPipe(router: RoomRouter, track: TrackOrigin): Promise<TrackHold> {
-    if (track.homeNodeId === this.#options.ownNodeId)
-      return this.#options.holdHome(track.trackId, PIPE_LOWER_DELAY_MS);
+  async holdForPipe(router: RoomRouter, track: TrackOrigin, onSuperseded: () => void): Promise<TrackHold> {
+    if (track.homeNodeId === this.#options.ownNodeId) return this.#options.holdHome(track.trackId, 'pipe');
     if ((await this.relayRouter(track.homeNodeId)) !== router.id)
       throw new PlenaryError('media_lost', 'Not the gateway to the home of this track.');
-    return this.#holdFrom(router, track, await this.#home(track), PIPE_LOWER_DELAY_MS);
+    return this.#holdFrom(router, track, await this.#home(track), 'pipe', onSuperseded);
   }
 
   /** By which router of this node tracks of a node elsewhere come in, while this node is the gateway to it. */
   async relayRouter(homeNodeId: MediaNodeId): Promise<RouterId | undefined> {
+    if (this.#leaving) return undefined;
     return (await this.#gateways.isOwn(homeNodeId)) ? this.#entrances.get(homeNodeId) : undefined;
   }
 
-  /** The home of a track told of it. */
-  producerChanged(trackId: TrackId, state: ProducerState): void {
+  /** This node is going: it is the gateway of nobody any more, and pulls what it still needs straight from its home. */
+  leave(): void {
+    this.#leaving = true;
     for (const link of this.#links.values()) {
       this.#whenOpen(link.opening, (open) => {
-        open.producerChanged(trackId, state);
+        open.endSoon();
       });
     }
   }
 
+  /** The home of a track told of it. */
+  producerChanged(key: RouterPair, trackId: TrackId, state: ProducerState): void {
+    this.#withLink(key, (link) => {
+      link.producerChanged(trackId, state);
+    });
+  }
+
+  /** The gateway at the other end wants to be no longer what tracks of a home come through (SPEC GW6). */
+  movedByGateway(key: RouterPair, homeNodeId: MediaNodeId): void {
+    const nodeId = this.#links.get(nameOf(key.fromRouterId, key.toRouterId))?.nodeId;
+    const forgetGateway = nodeId === undefined ? Promise.resolve() : this.#gateways.left(homeNodeId, nodeId);
+    forgetGateway.then(
+      () => {
+        this.#withLink(key, (link) => {
+          link.supersede(homeNodeId);
+        });
+      },
+      (error: unknown) => {
+        this.#options.onFault('gateway.left', error);
+      },
+    );
+  }
+
   /** The home side of a pipe is gone. */
-  closedByHome(key: Pick<PipeKey, 'fromRouterId' | 'toRouterId'>): void {
-    const link = this.#links.get(nameOf(key.fromRouterId, key.toRouterId));
-    if (link === undefined) return;
-    this.#whenOpen(link.opening, (open) => {
-      open.close('home_closed');
+  closedByHome(key: RouterPair): void {
+    this.#withLink(key, (link) => {
+      link.close('home_closed');
     });
   }
 
@@ -178,7 +214,7 @@ export class PipeLinks {
   /** The gateway that tracks of a home come through; `undefined` for a home of this datacenter. */
   async #gatewayTo(homeNodeId: MediaNodeId): Promise<Gateway | undefined> {
     const { ownNodeId, datacenter, nodes } = this.#options;
-    if (homeNodeId === ownNodeId) return undefined;
+    if (homeNodeId === ownNodeId || this.#leaving) return undefined;
     if ((await nodes.datacenterOf(homeNodeId)) === datacenter) return undefined;
     return this.#gateways.find(homeNodeId);
   }
@@ -213,12 +249,13 @@ export class PipeLinks {
     router: RoomRouter,
     track: TrackOrigin,
     source: Source,
-    lowerDelayMs: number,
+    holder: HolderKind,
+    onSuperseded: () => void,
   ): Promise<TrackHold> {
     if (source.node === undefined && source.routerId === router.id)
-      return this.#options.holdHome(track.trackId, lowerDelayMs);
+      return this.#options.holdHome(track.trackId, holder);
     const link = await this.#link(router, source, track.homeNodeId);
-    return link.hold(track, lowerDelayMs);
+    return link.hold(track, holder, onSuperseded);
   }
 
   #link(router: RoomRouter, source: Source, homeNodeId: MediaNodeId): Promise<PipeLink> {
@@ -226,7 +263,7 @@ export class PipeLinks {
     const known = this.#links.get(name);
     if (known !== undefined) return known.opening;
     const opening = this.#openLink(router, source, name, homeNodeId);
-    this.#links.set(name, { homeNodeId, toRouterId: source.routerId, opening });
+    this.#links.set(name, { homeNodeId, nodeId: source.node?.mediaNodeId, opening });
     opening.catch(() => {
       // Answered to everybody who waits for it; here it is only forgotten.
       if (this.#links.get(name)?.opening === opening) this.#forget(name);
@@ -262,7 +299,7 @@ export class PipeLinks {
     });
   }
 
-  /** Another node is the gateway to a home now: what comes straight from there ends, and is asked for anew through it. */
+  /** Another node is the gateway to a home now: what comes straight from there is to come through it (SPEC GW6). */
   #superseded(homeNodeId: MediaNodeId): void {
     this.#options.logger.info(
       { roomId: this.#options.roomId, homeNodeId },
@@ -270,9 +307,8 @@ export class PipeLinks {
     );
     this.#entrances.delete(homeNodeId);
     for (const link of this.#links.values()) {
-      if (link.homeNodeId !== homeNodeId) continue;
       this.#whenOpen(link.opening, (open) => {
-        open.close('superseded');
+        open.supersede(homeNodeId);
       });
     }
   }
@@ -286,6 +322,7 @@ export class PipeLinks {
     const { roomId, acquireRouter, metrics, timers, lingerMs, logger, onFault } = this.#options;
     const key: PipeKey = { roomId, fromRouterId: router.id, toRouterId: source.routerId };
     const { node, gateway } = source;
+    const path = node === undefined ? WITHIN_NODE : pathBetween(this.#options.ownAddresses, node);
     const lease = await acquireRouter(router.workerIndex);
     if (lease.router.id !== router.id) {
       lease.release();
@@ -300,10 +337,9 @@ export class PipeLinks {
     try {
       link = await PipeLink.open({
         home: node === undefined ? this.#options.localHomeSide(key, this.#asker()) : node.homeSide(key),
+        toRouterId: source.routerId,
         lease,
-        reach: node === undefined ? 'loopback' : 'announced',
-        // Packets between two processes of one host cross no cable that anybody could listen on.
-        srtp: node !== undefined && node.announcedAddress !== this.#options.ownAddress,
+        ...path,
         metrics,
         timers,
         lingerMs,
@@ -330,13 +366,22 @@ export class PipeLinks {
 
   #asker(): PipeAsker {
     return {
-      producerChanged: (_key, trackId, state) => {
-        this.producerChanged(trackId, state);
+      isLocal: true,
+      producerChanged: (key, trackId, state) => {
+        this.producerChanged(key, trackId, state);
       },
       closed: (key) => {
         this.closedByHome(key);
       },
+      moved: (key, homeNodeId) => {
+        this.movedByGateway(key, homeNodeId);
+      },
     };
+  }
+
+  #withLink(key: RouterPair, action: (link: PipeLink) => void): void {
+    const link = this.#links.get(nameOf(key.fromRouterId, key.toRouterId));
+    if (link !== undefined) this.#whenOpen(link.opening, action);
   }
 
   #whenOpen(opening: Promise<PipeLink>, action: (link: PipeLink) => void): void {
@@ -346,6 +391,25 @@ export class PipeLinks {
         this.#options.onFault('pipe.notice', error);
       });
   }
+}
+
+const WITHIN_NODE = { reach: 'loopback', srtp: false } as const;
+
+/** @throws PlenaryError `media_unavailable` when the nodes have no family of addresses in common */
+function pathBetween(
+  own: AnnouncedAddresses,
+  node: RemoteNode,
+): { readonly reach: 'announced'; readonly family: AddressFamily; readonly srtp: boolean } {
+  const family = sharedFamily(own, node.addresses);
+  if (family === undefined) {
+    throw new PlenaryError(
+      'media_unavailable',
+      `${node.mediaNodeId} and this node announce no addresses of one family.`,
+    );
+  }
+  // Packets between two processes of one host cross no cable that anybody could listen on.
+  const srtp = announcedOf(own, family) !== announcedOf(node.addresses, family);
+  return { reach: 'announced', family, srtp };
 }
 
 const nameOf = (fromRouterId: RouterId, toRouterId: RouterId): string => `${fromRouterId}>${toRouterId}`;
