@@ -130,12 +130,13 @@ export class StoreClient {
           watch.logged(roomId, joined.events);
           return joined;
         }),
-      attachPeer: (roomId, peerId, epoch, edgeId) =>
+      attachPeer: (roomId, peerId, epoch, ...by) =>
         this.#ask(async () => {
-          const peer = await rooms.attachPeer(roomId, peerId, epoch, edgeId);
+          const peer = await rooms.attachPeer(roomId, peerId, epoch, ...by);
           watch.obeyed(roomId, peerId, epoch, 'attachPeer');
           return peer;
         }),
+      confirmToken: (...of) => this.#ask(() => rooms.confirmToken(...of)),
       removePeer: (roomId, peerId, epoch, ...how) =>
         this.#ask(async () => {
           const events = await rooms.removePeer(roomId, peerId, epoch, ...how);
