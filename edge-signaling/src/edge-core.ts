@@ -111,6 +111,7 @@ export class EdgeCore {
       onConsumerSuperseded: (...news) => this.#mediaWatch.onConsumerSuperseded(...news),
       onTrackDemand: (...news) => this.#mediaWatch.onTrackDemand(...news),
       onPeerLost: (...news) => this.#mediaWatch.onPeerLost(...news),
+      onPeerMove: (...news) => this.#mediaWatch.onPeerMove(...news),
     });
     const { directory } = this;
     const links = this.#links;

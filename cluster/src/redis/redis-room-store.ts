@@ -8,6 +8,7 @@ import type { LeaveReason, LoggedEvent, Role, RosterPeer, TrackEndReason } from 
 import type {
   CatchUp,
   ChatPost,
+  FormerPlacement,
   Gateway,
   GatewayClaim,
   Placement,
@@ -26,6 +27,7 @@ import {
   readAttached,
   readCatchUp,
   readEvents,
+  readFormer,
   readGateway,
   readJoined,
   readPage,
@@ -49,6 +51,7 @@ import {
   releaseGateway,
   removePeer,
   setTrackPaused,
+  settlePeer,
 } from './scripts.generated.ts';
 import type { RunScript } from './scripts.generated.ts';
 
@@ -97,6 +100,7 @@ export class RedisRoomStore implements RoomStore {
       request.mediaNodeId,
       request.replacesEpoch === undefined ? '' : String(request.replacesEpoch),
       String(request.maxPeers),
+      request.keepsEpoch === undefined ? '' : String(request.keepsEpoch),
     ]);
     return readPlaced(request.peerId, reply);
   }
@@ -105,6 +109,16 @@ export class RedisRoomStore implements RoomStore {
     const [placements] = roomKeys(roomId);
     const value = await guarded(this.#redis.hget(placements, peerId));
     return value === null ? undefined : this.#readPlacements([[peerId, value]])[0];
+  }
+
+  async formerPlacement(roomId: RoomId, peerId: PeerId): Promise<FormerPlacement | undefined> {
+    const [, , , , , , meta] = roomKeys(roomId);
+    const value = await guarded(this.#redis.hget(meta, `former|${peerId}`));
+    return value === null ? undefined : readFormer(value, this.#report);
+  }
+
+  async settlePeer(roomId: RoomId, peerId: PeerId, epoch: Epoch): Promise<void> {
+    await settlePeer(this.#run, roomKeys(roomId), [peerId, String(epoch)]);
   }
 
   async joinPeer(
@@ -158,6 +172,7 @@ export class RedisRoomStore implements RoomStore {
       track.kind,
       track.source,
       flag(track.paused),
+      track.replaces ?? '',
     ]);
     return readPublished(reply);
   }

@@ -3,9 +3,9 @@ import { z } from 'zod';
 import { ERROR_CODES, PlenaryError } from '../errors.ts';
 import { CHAT_MESSAGE, LOGGED_EVENT, ROSTER_PEER } from '../protocol/room.ts';
 import type { LoggedEvent, RoomSnapshot, RosterPeer } from '../protocol/room.ts';
-import { GATEWAY, PLACEMENT, STORED_TRACK } from '../room/room-store.ts';
-import type { CatchUp, Gateway, Placement, StoredTrack } from '../room/room-store.ts';
-import { readableOnes } from './malformed.ts';
+import { FORMER_PLACEMENT, GATEWAY, PLACEMENT, STORED_TRACK } from '../room/room-store.ts';
+import type { CatchUp, FormerPlacement, Gateway, Placement, StoredTrack } from '../room/room-store.ts';
+import { readable, readableOnes } from './malformed.ts';
 import type { ReportMalformed } from './malformed.ts';
 
 const EVENT_REPLY = z.tuple([z.string(), z.string(), z.string()]);
@@ -53,9 +53,15 @@ export function readPlacement(peerId: string, value: string): Placement {
   return PLACEMENT.parse({ peerId, epoch: Number(epoch), mediaNodeId, edgeId, requestId });
 }
 
-/** `epoch|homeNodeId|peerId|kind|source|paused`, see keys.ts. */
+/** `epoch|mediaNodeId`, see keys.ts; what is malformed is reported and taken for nothing. */
+export function readFormer(value: string, report: ReportMalformed): FormerPlacement | undefined {
+  const [epoch, mediaNodeId] = value.split('|');
+  return readable(report, 'placement', () => FORMER_PLACEMENT.parse({ epoch: Number(epoch), mediaNodeId }));
+}
+
+/** `epoch|homeNodeId|peerId|kind|source|paused|replaces`, see keys.ts. */
 export function readTrack(trackId: string, value: string): StoredTrack {
-  const [epoch, homeNodeId, peerId, kind, source, paused] = value.split('|');
+  const [epoch, homeNodeId, peerId, kind, source, paused, replaces] = value.split('|');
   return STORED_TRACK.parse({
     trackId,
     epoch: Number(epoch),
@@ -64,6 +70,7 @@ export function readTrack(trackId: string, value: string): StoredTrack {
     kind,
     source,
     paused: paused === '1',
+    replaces,
   });
 }
 
@@ -136,8 +143,8 @@ function readSnapshot(reply: z.infer<typeof SNAPSHOT_REPLY>, report: ReportMalfo
 }
 
 function toRoomTrack(track: StoredTrack): RoomSnapshot['tracks'][number] {
-  const { trackId, peerId, kind, source, paused } = track;
-  return { trackId, peerId, kind, source, paused };
+  const { trackId, peerId, kind, source, paused, replaces } = track;
+  return { trackId, peerId, kind, source, paused, ...(replaces === undefined ? {} : { replaces }) };
 }
 
 export function readJoined(peerId: string, reply: unknown, report: ReportMalformed) {

@@ -26,6 +26,7 @@ import { chatMessageId } from './room-store.ts';
 import type {
   CatchUp,
   ChatPost,
+  FormerPlacement,
   Gateway,
   GatewayClaim,
   Placement,
@@ -51,6 +52,8 @@ class MemoryRoom {
   readonly chat: ChatMessage[] = [];
   /** By `datacenter|homeNodeId`. */
   readonly gateways = new Map<string, Gateway>();
+  /** Where peers that are being moved go on until they have moved. */
+  readonly formers = new Map<PeerId, FormerPlacement>();
   /** Which generation of a peer's session tokens is in use. */
   readonly tokenGenerations = new Map<PeerId, number>();
   lastEventId: EventId = START;
@@ -63,6 +66,7 @@ class MemoryRoom {
     for (const [peerId, entry] of this.roster) copy.roster.set(peerId, entry);
     for (const [trackId, track] of this.tracks) copy.tracks.set(trackId, track);
     for (const [key, gateway] of this.gateways) copy.gateways.set(key, gateway);
+    for (const [peerId, former] of this.formers) copy.formers.set(peerId, former);
     for (const [peerId, generation] of this.tokenGenerations) copy.tokenGenerations.set(peerId, generation);
     copy.log.push(...this.log);
     copy.chat.push(...this.chat);
@@ -114,8 +118,8 @@ class MemoryRoom {
   }
 }
 
-function toRoomTrack({ trackId, peerId, kind, source, paused }: StoredTrack): RoomTrack {
-  return { trackId, peerId, kind, source, paused };
+function toRoomTrack({ trackId, peerId, kind, source, paused, replaces }: StoredTrack): RoomTrack {
+  return { trackId, peerId, kind, source, paused, ...(replaces === undefined ? {} : { replaces }) };
 }
 
 /** The room store in this process' memory: for unit tests, the simulation, and a cluster of one process. */
@@ -180,6 +184,9 @@ export class MemoryRoomStore implements RoomStore {
       if (existing === undefined) throw new PlenaryError('peer_not_found');
       if (existing.epoch !== request.replacesEpoch) return existing;
     }
+    const { keepsEpoch } = request;
+    const kept = [existing, room.formers.get(request.peerId)].find((known) => known?.epoch === keepsEpoch);
+    if (keepsEpoch !== undefined && kept === undefined) throw new PlenaryError('stale_epoch');
     const epoch = room.nextEpoch(this.#nowUs());
     const placement: Placement = {
       peerId: request.peerId,
@@ -189,12 +196,24 @@ export class MemoryRoomStore implements RoomStore {
       requestId: existing?.requestId ?? request.requestId,
     };
     room.placements.set(request.peerId, placement);
+    if (kept === undefined || keepsEpoch === undefined) room.formers.delete(request.peerId);
+    else room.formers.set(request.peerId, { mediaNodeId: kept.mediaNodeId, epoch: kept.epoch });
     this.#rooms.set(request.roomId, room);
     return Promise.resolve(placement);
   }
 
   async placementOf(roomId: RoomId, peerId: PeerId): Promise<Placement | undefined> {
     return Promise.resolve(this.#rooms.get(roomId)?.placements.get(peerId));
+  }
+
+  async formerPlacement(roomId: RoomId, peerId: PeerId): Promise<FormerPlacement | undefined> {
+    return Promise.resolve(this.#rooms.get(roomId)?.formers.get(peerId));
+  }
+
+  async settlePeer(roomId: RoomId, peerId: PeerId, epoch: Epoch): Promise<void> {
+    const room = this.#rooms.get(roomId);
+    if (room?.placements.get(peerId)?.epoch === epoch) room.formers.delete(peerId);
+    return Promise.resolve();
   }
 
   async joinPeer(
@@ -261,6 +280,7 @@ export class MemoryRoomStore implements RoomStore {
       return room.append({ type: 'track.ended', trackId, peerId, reason: 'peer_left' }, nowMs);
     });
     room.placements.delete(peerId);
+    room.formers.delete(peerId);
     room.tokenGenerations.delete(peerId);
     if (room.roster.delete(peerId)) events.push(room.append({ type: 'peer.left', peerId, reason }, nowMs));
     if (room.placements.size === 0) this.#rooms.delete(roomId);
@@ -268,12 +288,18 @@ export class MemoryRoomStore implements RoomStore {
   }
 
   async publishTrack(roomId: RoomId, track: StoredTrack): Promise<LoggedEvent[]> {
-    const { room } = this.#placed(roomId, track.peerId, (live) => live <= track.epoch);
+    const former = this.#rooms.get(roomId)?.formers.get(track.peerId);
+    const isPublisher = (live: Epoch): boolean => live <= track.epoch || former?.epoch === track.epoch;
+    const { room } = this.#placed(roomId, track.peerId, isPublisher);
     const before = room.tracks.get(track.trackId);
-    room.tracks.set(track.trackId, track);
+    const { replaces, ...alone } = track;
+    const replaced = replaces === undefined ? undefined : room.tracks.get(replaces);
+    const takesPlace = replaced?.peerId === track.peerId && replaced.source === track.source;
+    const kept = takesPlace ? track : alone;
+    room.tracks.set(track.trackId, kept);
     const nowMs = this.#clock.wallMs();
     if (before === undefined) {
-      return Promise.resolve([room.append({ type: 'track.published', track: toRoomTrack(track) }, nowMs)]);
+      return Promise.resolve([room.append({ type: 'track.published', track: toRoomTrack(kept) }, nowMs)]);
     }
     if (before.paused === track.paused) return [];
     return [room.append({ type: 'track.changed', trackId: track.trackId, paused: track.paused }, nowMs)];

@@ -40,6 +40,10 @@ export const PLACEMENT = z.object({
 });
 export type Placement = z.infer<typeof PLACEMENT>;
 
+/** Where a peer that is being moved goes on until it has moved (EP7). */
+export const FORMER_PLACEMENT = PLACEMENT.pick({ mediaNodeId: true, epoch: true });
+export type FormerPlacement = z.infer<typeof FORMER_PLACEMENT>;
+
 /**
  * Which node of a datacenter pulls the tracks of one node elsewhere, and hands them on to the others of its datacenter, so
  * that one copy crosses between the datacenters (GW1).
@@ -72,6 +76,11 @@ export interface PlaceRequest {
   readonly mediaNodeId: MediaNodeId;
   /** The epoch this placement replaces; absent for a first placement, which then yields to one that exists. */
   readonly replacesEpoch?: Epoch;
+  /**
+   * The placement that goes on beside the new one until {@link RoomStore.settlePeer}: the replaced one, or the former one
+   * that it left on. Absent where the peer does not live any more.
+   */
+  readonly keepsEpoch?: Epoch;
   /** Refuse with `room_full` beyond this many peers. */
   readonly maxPeers: number;
 }
@@ -109,12 +118,19 @@ export interface RoomStore {
    * a first placement yields to an existing one, and a replacement of an epoch that is no longer the live one yields to
    * the live one (PL3, EP1).
    * @returns the live placement, whoever made it
-   * @throws PlenaryError `room_full`; `peer_not_found` when `replacesEpoch` is given and the peer is gone
+   * @throws PlenaryError `room_full`; `peer_not_found` when `replacesEpoch` is given and the peer is gone; `stale_epoch`
+   *   when `keepsEpoch` is neither that of the live placement nor that of the former one
    */
   placePeer(request: PlaceRequest): Promise<Placement>;
 
   /** The live placement of a peer, if it has one. */
   placementOf(roomId: RoomId, peerId: PeerId): Promise<Placement | undefined>;
+
+  /** The placement that a peer which is being moved has beside its live one, if it has one (EP7). */
+  formerPlacement(roomId: RoomId, peerId: PeerId): Promise<FormerPlacement | undefined>;
+
+  /** Notes that a peer has moved: its former placement is forgotten, unless another than `epoch` is live. */
+  settlePeer(roomId: RoomId, peerId: PeerId, epoch: Epoch): Promise<void>;
 
   /**
    * Enters a placed peer into the roster. A peer that is in it already stays as it is.
@@ -162,7 +178,11 @@ export interface RoomStore {
     heldBy?: EdgeId,
   ): Promise<LoggedEvent[]>;
 
-  /** Publishes a track, or publishes it again as it is now. @throws PlenaryError `stale_epoch`, `peer_not_found` */
+  /**
+   * Publishes a track, or publishes it again as it is now. `replaces` is kept where it names a track of the same peer and
+   * source that exists.
+   * @throws PlenaryError `stale_epoch`, `peer_not_found`
+   */
   publishTrack(roomId: RoomId, track: StoredTrack): Promise<LoggedEvent[]>;
 
   /** Notes the publisher's mute. A track that is gone, or a state it has already, changes nothing. */

@@ -12,7 +12,8 @@ const MAX_PENDING_DROPS = 10_000;
 
 export interface Departure {
   readonly placed: PlacedPeer;
-  readonly mediaNodeId: MediaNodeId;
+  /** Where the peer has media; nobody but a peer that moves has it twice. */
+  readonly mediaNodeIds: readonly MediaNodeId[];
   readonly reason: LeaveReason;
   /** Only when this edge still holds the session: another edge may have taken it up. */
   readonly onlyIfHeld: boolean;
@@ -45,14 +46,14 @@ export class Departures {
 
   /** Removes a peer; when the store is away, as soon as it is back. Never throws. */
   async depart(departure: Departure): Promise<void> {
-    const { placed, mediaNodeId, onlyIfHeld } = departure;
+    const { placed, onlyIfHeld } = departure;
     // Without the condition nobody else can want this media, so it need not wait for the store.
-    if (!onlyIfHeld) void this.dropMedia(mediaNodeId, placed);
+    if (!onlyIfHeld) void this.#dropAll(departure);
     try {
       const wasRemoved = await this.#remove(departure);
       if (wasRemoved) {
         void this.#settings.tenantClaims.release(departure.tenantId, placed);
-        if (onlyIfHeld) await this.dropMedia(mediaNodeId, placed);
+        if (onlyIfHeld) await this.#dropAll(departure);
       }
     } catch (fault) {
       const { code, retryable } = toPlenaryError(fault);
@@ -98,6 +99,10 @@ export class Departures {
   cancel(placed: PlacedPeer): void {
     this.#pending.delete(keyOf(placed));
     this.#settings.metrics.departures.set(this.#pending.size);
+  }
+
+  async #dropAll({ mediaNodeIds, placed }: Departure): Promise<void> {
+    await Promise.all(mediaNodeIds.map(async (mediaNodeId) => this.dropMedia(mediaNodeId, placed)));
   }
 
   async #remove({ placed, reason, onlyIfHeld }: Departure): Promise<boolean> {

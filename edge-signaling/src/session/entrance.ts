@@ -28,6 +28,7 @@ import type { ClientSocket, RoomChannel } from '../transport/client-socket.ts';
 import type { Departures } from './departures.ts';
 import type { SessionKeeper } from './keeper.ts';
 import { Session } from './session.ts';
+import type { SessionMedia } from './session.ts';
 import type { SessionProof } from './session.ts';
 import type { TenantClaims } from './tenant-claims.ts';
 
@@ -153,18 +154,27 @@ export class Entrance {
       const self = await rooms
         .attachPeer(roomId, peerId, placement.epoch, edgeId, generation)
         .catch(goneWhenNotFound);
-      const [mediaAlive, catchUp] = await Promise.all([
+      const former = await rooms.formerPlacement(roomId, peerId);
+      const [isAlive, isFormerAlive, catchUp] = await Promise.all([
         this.#attachMedia(placement.mediaNodeId, placed),
+        former !== undefined &&
+          this.#attachMedia(former.mediaNodeId, { roomId, peerId, epoch: former.epoch }),
         rooms.catchUp(roomId, request.lastEventId),
       ]);
       const proof = { key: cnf.jwk, generation: generation + 1 };
-      const session = new Session({ roomId, peerId, displayName: self.displayName }, grants, proof, {
-        mediaNodeId: placement.mediaNodeId,
-        epoch: placed.epoch,
-        incarnation: links.get(placement.mediaNodeId)?.incarnation,
-      });
+      const incarnationOf = (id: MediaNodeId): SessionMedia['incarnation'] => links.get(id)?.incarnation;
+      const { mediaNodeId, epoch } = placement;
+      const media = { mediaNodeId, epoch, incarnation: incarnationOf(mediaNodeId) };
+      const entered = { roomId, peerId, displayName: self.displayName };
+      const session = new Session(entered, grants, proof, media);
+      if (former !== undefined && isFormerAlive) {
+        session.moveTo(media, { ...former, incarnation: incarnationOf(former.mediaNodeId) });
+      }
       // What the client is told in this answer need not be told to it again.
-      if (!mediaAlive) session.noteMediaLost();
+      if (!isAlive) session.noteMediaLost(epoch);
+      // A client whose move was cut short is asked for what it has, which may be the former.
+      const had = request.epoch ?? epoch;
+      const mediaAlive = had === epoch ? isAlive : had === former?.epoch && isFormerAlive === true;
       const note = await this.#note(session);
       keeper.take(session, socket);
       if (placement.edgeId !== edgeId) keeper.announce(session);
@@ -230,7 +240,7 @@ export class Entrance {
     const placed = { roomId, peerId, epoch: placement.epoch };
     void this.#settings.departures.depart({
       placed,
-      mediaNodeId: placement.mediaNodeId,
+      mediaNodeIds: [placement.mediaNodeId],
       reason: 'connection_lost',
       onlyIfHeld: true,
       tenantId,

@@ -4,7 +4,7 @@ import type { EdgeNotice } from '@plenary/cluster/protocol';
 import type { ControlLinkListener } from '../media/control-link.ts';
 import type { MediaLink } from '../media/control-links.ts';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
-import type { LocalRooms } from '../room/local-rooms.ts';
+import type { HostedMedia, LocalRooms } from '../room/local-rooms.ts';
 import type { RoomChannel } from '../transport/client-socket.ts';
 import type { Departures } from './departures.ts';
 import type { Session } from './session.ts';
@@ -50,7 +50,7 @@ export class MediaWatch implements ControlLinkListener {
     clearTimeout(this.#lossTimers.get(link.mediaNodeId));
     const timer = setTimeout(() => {
       this.#lossTimers.delete(link.mediaNodeId);
-      const lost = this.#settings.localRooms.sessionsOn(link.mediaNodeId);
+      const lost = this.#settings.localRooms.mediaOn(link.mediaNodeId);
       void this.lose(lost, 'node_lost');
     }, NODE_LOST_AFTER_MS);
     this.#lossTimers.set(link.mediaNodeId, timer);
@@ -81,28 +81,33 @@ export class MediaWatch implements ControlLinkListener {
 
   readonly onPeerLost: ControlLinkListener['onPeerLost'] = (news) => {
     const session = this.#sessionOf(news);
-    if (session !== undefined) void this.lose([session], news.reason);
+    const media = session?.mediaOf(news.epoch);
+    if (session !== undefined && media !== undefined) void this.lose([{ session, media }], news.reason);
   };
 
-  /** Tells sessions, once each, that their media is gone. Where nobody else can, ends their tracks. Never throws. */
-  async lose(sessions: readonly Session[], reason: LossReason): Promise<void> {
-    const news = sessions.filter((session) => session.noteMediaLost());
-    for (const session of news) {
+  readonly onPeerMove: ControlLinkListener['onPeerMove'] = (news) => {
+    this.#sessionOf(news)?.socket?.notify('media.move', { epoch: news.epoch });
+  };
+
+  /** Tells sessions, once of each media, that it is gone. Where nobody else can, ends its tracks. Never throws. */
+  async lose(hosted: readonly HostedMedia[], reason: LossReason): Promise<void> {
+    const news = hosted.filter(({ session, media }) => session.noteMediaLost(media.epoch));
+    for (const { session, media } of news) {
       this.#settings.metrics.mediaLost.inc({ reason });
-      session.socket?.notify('media.lost', { reason });
+      session.socket?.notify('media.lost', { reason, epoch: media.epoch });
     }
     // A node that lives ends the tracks itself.
     if (reason !== 'node_lost') return;
-    const byRoom = Map.groupBy(news, (session) => session.roomId);
+    const byRoom = Map.groupBy(news, ({ session }) => session.roomId);
     for (const [roomId, lost] of byRoom) await this.#endTracks(roomId, lost);
   }
 
-  async #endTracks(roomId: RoomId, lost: readonly Session[]): Promise<void> {
+  async #endTracks(roomId: RoomId, lost: readonly HostedMedia[]): Promise<void> {
     const { rooms, channel, reportFault } = this.#settings;
-    const epochs = new Map(lost.map((session) => [session.peerId, session.media.epoch]));
+    const placements = new Set(lost.map(({ session, media }) => `${session.peerId} ${media.epoch}`));
     try {
       const { tracks } = await rooms.view(roomId);
-      const ended = tracks.filter((track) => epochs.get(track.peerId) === track.epoch);
+      const ended = tracks.filter(({ peerId, epoch }) => placements.has(`${peerId} ${epoch}`));
       if (ended.length === 0) return;
       const trackIds = ended.map((track) => track.trackId);
       channel.publishEvents(roomId, await rooms.endTracks(roomId, trackIds, 'node_lost'));
@@ -114,21 +119,20 @@ export class MediaWatch implements ControlLinkListener {
 
   /** A link that is up anew: the node may be another life, or have dropped peers without our hearing of it. */
   async #takeUpAgain(link: MediaLink): Promise<void> {
-    const sessions = this.#settings.localRooms.sessionsOn(link.mediaNodeId);
-    const another = sessions.filter((session) => session.media.incarnation !== link.incarnation);
+    const hosted = this.#settings.localRooms.mediaOn(link.mediaNodeId);
+    const another = hosted.filter(({ media }) => media.incarnation !== link.incarnation);
     await this.lose(another, 'node_lost');
-    const same = sessions.filter((session) => !another.includes(session));
+    const same = hosted.filter((one) => !another.includes(one));
     for (let index = 0; index < same.length; index += ATTACH_AT_ONCE) {
       const batch = same.slice(index, index + ATTACH_AT_ONCE);
-      await Promise.all(batch.map(async (session) => this.#attachAgain(link, session)));
+      await Promise.all(batch.map(async (one) => this.#attachAgain(link, one)));
     }
   }
 
-  async #attachAgain(link: MediaLink, session: Session): Promise<void> {
-    const { placed } = session;
+  async #attachAgain(link: MediaLink, { session, media }: HostedMedia): Promise<void> {
     try {
-      const { alive } = await link.call('peer.attach', placed);
-      if (!alive && session.media.epoch === placed.epoch) await this.lose([session], 'node_lost');
+      const { alive } = await link.call('peer.attach', session.placedAt(media));
+      if (!alive) await this.lose([{ session, media }], 'node_lost');
     } catch (fault) {
       // A link that broke again is taken up again when it is back.
       this.#settings.reportFault('control_link', fault, { doing: 'peer.attach' });
@@ -137,6 +141,6 @@ export class MediaWatch implements ControlLinkListener {
 
   #sessionOf(news: PlacedPeer): Session | undefined {
     const session = this.#settings.localRooms.find(news.peerId);
-    return session?.media.epoch === news.epoch && session.roomId === news.roomId ? session : undefined;
+    return session?.roomId === news.roomId && session.mediaOf(news.epoch) !== undefined ? session : undefined;
   }
 }

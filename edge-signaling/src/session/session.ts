@@ -35,6 +35,8 @@ export class Session {
   /** By the monotonic clock: when the session token is due to be renewed. */
   renewAtMs = 0;
   #media: SessionMedia;
+  #former: SessionMedia | undefined;
+  #highestEpoch: Epoch;
   #mediaIsLost = false;
   #tail: Promise<unknown> = Promise.resolve();
 
@@ -51,29 +53,68 @@ export class Session {
     this.key = proof.key;
     this.tokenGeneration = proof.generation;
     this.#media = media;
+    this.#highestEpoch = media.epoch;
   }
 
+  /** Where the newest media lives. */
   get media(): SessionMedia {
     return this.#media;
   }
 
-  /** Names the live placement in requests to the media node. */
+  /** Where media goes on until the client has moved. */
+  get former(): SessionMedia | undefined {
+    return this.#former;
+  }
+
+  /** Every media that lives, the newest first. */
+  get allMedia(): readonly SessionMedia[] {
+    return this.#former === undefined ? [this.#media] : [this.#media, this.#former];
+  }
+
+  /** Names every placement that was made of this peer so far. */
   get placed(): PlacedPeer {
-    return { roomId: this.roomId, peerId: this.peerId, epoch: this.#media.epoch };
+    return { roomId: this.roomId, peerId: this.peerId, epoch: this.#highestEpoch };
+  }
+
+  /** The media of an epoch; the newest where none is named. */
+  mediaOf(epoch: Epoch | undefined): SessionMedia | undefined {
+    return epoch === undefined ? this.#media : this.allMedia.find((media) => media.epoch === epoch);
+  }
+
+  /** Names the placement of one media in requests to its node. */
+  placedAt({ epoch }: Pick<SessionMedia, 'epoch'>): PlacedPeer {
+    return { roomId: this.roomId, peerId: this.peerId, epoch };
   }
 
   get mediaIsLost(): boolean {
     return this.#mediaIsLost;
   }
 
-  moveTo(media: SessionMedia): void {
+  /** A placement was made, whether or not a node admits the peer under it. */
+  notePlaced(epoch: Epoch): void {
+    if (epoch > this.#highestEpoch) this.#highestEpoch = epoch;
+  }
+
+  /** @param former - what goes on beside it until the client has moved */
+  moveTo(media: SessionMedia, former?: SessionMedia): void {
     this.#media = media;
+    this.#former = former;
     this.#mediaIsLost = false;
+    this.notePlaced(media.epoch);
+  }
+
+  /** The client needs its former media no more. */
+  settle(): void {
+    this.#former = undefined;
   }
 
   /** @returns whether this is news: a loss is told once */
-  noteMediaLost(): boolean {
-    if (this.#mediaIsLost) return false;
+  noteMediaLost(epoch: Epoch): boolean {
+    if (this.#former?.epoch === epoch) {
+      this.#former = undefined;
+      return true;
+    }
+    if (this.#mediaIsLost || this.#media.epoch !== epoch) return false;
     this.#mediaIsLost = true;
     return true;
   }

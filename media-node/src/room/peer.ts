@@ -59,6 +59,7 @@ export class Peer {
   #subscriptions: Subscriptions | undefined;
   #send: ClientTransport | undefined;
   #closed = false;
+  #isToMove = false;
 
   constructor(ports: PeerPorts, link: PeerLink) {
     this.placed = ports.placed;
@@ -86,6 +87,18 @@ export class Peer {
     // What changed while no edge listened, or another one did, the client may not have heard.
     for (const track of this.tracks()) this.tellDemand(track);
     this.#subscriptions?.tellSuperseded();
+    if (this.#isToMove) this.askToMove();
+  }
+
+  /** The node drains: asks the client to open media elsewhere, on this link and on each that comes after it. */
+  askToMove(): void {
+    this.#isToMove = true;
+    this.link?.notify('peer.move', this.placed);
+  }
+
+  /** The node serves again: the client may stay. */
+  mayStay(): void {
+    this.#isToMove = false;
   }
 
   /** Tells the publisher what is wanted of a track. */

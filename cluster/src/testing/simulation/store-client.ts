@@ -123,6 +123,8 @@ export class StoreClient {
           return placement;
         }),
       placementOf: (...of) => this.#ask(() => rooms.placementOf(...of)),
+      formerPlacement: (...of) => this.#ask(() => rooms.formerPlacement(...of)),
+      settlePeer: (...of) => this.#ask(() => rooms.settlePeer(...of)),
       joinPeer: (roomId, peer, epoch) =>
         this.#ask(async () => {
           const joined = await rooms.joinPeer(roomId, peer, epoch);
