@@ -98,6 +98,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       roomId: this.roomId,
       displayName: () => this.#displayName,
       lastEventId: () => this.#keeper.room.lastEventId,
+      mediaEpoch: () => this.#media.media?.epoch,
       warm: () => this.#media.warm(),
       roundTrips: () => this.#roundTrips.within(ROUND_TRIPS_WAIT_MS),
       edgesKnown: (urls) => this.#connection.addEdges(urls),
@@ -123,9 +124,17 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
         if (session === undefined) return;
         // A browser negotiates on one thread: what is received goes first, what is sent follows some 30 ms later.
         void this.#subscriptions.attach(media, session.peerId, offer.consumers).then(() => {
-          if (!media.closed) this.#publisher.attach(media);
+          if (this.#media.media === media) this.#publisher.attach(media);
         });
         this.#patch({ mediaNodeId: offer.mediaNodeId, datacenter: offer.datacenter });
+      },
+      moved: async (media, offer) => {
+        this.#patch({ mediaNodeId: offer.mediaNodeId, datacenter: offer.datacenter });
+        await Promise.all([this.#subscriptions.move(media), this.#publisher.move(media)]);
+      },
+      settled: () => {
+        this.#subscriptions.settle();
+        this.#publisher.settle();
       },
       detached: () => {
         this.#subscriptions.detach();
@@ -367,7 +376,10 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
         this.#subscriptions.consumerSuperseded(notice.payload.consumerId, notice.payload.trackId);
         break;
       case 'media.lost':
-        this.#media.lost();
+        this.#media.lostAt(notice.payload.epoch);
+        break;
+      case 'media.move':
+        this.#media.move(notice.payload.epoch);
         break;
       case 'session.renewed':
         this.#entrance.renew(notice.payload.sessionToken);
