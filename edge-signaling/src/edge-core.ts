@@ -62,6 +62,8 @@ export interface EdgeCoreOptions {
   readonly signToken: (claims: SessionClaims) => Promise<string>;
   readonly openLinks: (listener: ControlLinkListener) => OwnedMediaLinks;
   readonly channel: RoomChannel;
+  /** Whether nobody new is taken, since the edge is to go. */
+  readonly isDraining: () => boolean;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: EdgeMetrics;
@@ -199,7 +201,7 @@ export class EdgeCore {
         incarnation: options.incarnation,
         datacenter,
         publicUrl: config.publicUrl,
-        state: this.#isStopping ? 'draining' : 'serving',
+        state: this.#isStopping || options.isDraining() ? 'draining' : 'serving',
       }),
       leaseMs,
       logger,
@@ -214,6 +216,7 @@ export class EdgeCore {
       localRooms,
       rooms,
       channel,
+      isDraining: options.isDraining,
       clock,
       metrics,
       reportFault,

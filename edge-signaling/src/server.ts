@@ -19,7 +19,7 @@ import type { EdgeMetrics, ReportFault } from './metrics.ts';
 import { createRoomChannel } from './transport/room-channel.ts';
 import { MAX_SEND_BUFFER_BYTES, SendGuard } from './transport/send-guard.ts';
 import { SocketIoClient } from './transport/socket-io-client.ts';
-import type { AcceptSocket, EdgeMessage, RoomChannel } from './transport/client-socket.ts';
+import type { AcceptSocket, ClientSocket, EdgeMessage, RoomChannel } from './transport/client-socket.ts';
 import type { PubSub } from './transport/pubsub.ts';
 
 const PING_INTERVAL_MS = 10_000;
@@ -41,6 +41,8 @@ export interface ServerSettings {
   readonly addressLimits: AddressLimits;
   readonly pubSub: PubSub;
   readonly accept: AcceptSocket;
+  /** Whether nobody new is taken. */
+  readonly isDraining: () => boolean;
   readonly onEdgeMessage: (message: EdgeMessage) => void;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -54,6 +56,8 @@ export interface EdgeServer {
   listen(): Promise<void>;
   /** Takes no more connections; those that are open stay. */
   stopListening(): void;
+  /** Everybody who is connected. */
+  clients(): readonly ClientSocket[];
   /** Says the same last word to all clients and closes their connections. */
   byeToAll(error: PlenaryError): void;
   close(): void;
@@ -82,7 +86,8 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
     connectTimeout: NAMESPACE_TIMEOUT_MS,
     adapter: createShardedAdapter(pubSub.publisher, pubSub.subscriber, { subscriptionMode: 'dynamic' }),
     allowRequest: (request, decide) => {
-      const refusal = isStopping ? 'shutting_down' : judgeConnection(request, settings);
+      const isGoing = isStopping || settings.isDraining();
+      const refusal = isGoing ? 'shutting_down' : judgeConnection(request, settings);
       if (refusal !== undefined) metrics.refusedConnections.inc({ reason: refusal });
       decide(refusal ?? null, refusal === undefined);
     },
@@ -138,6 +143,7 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
       isStopping = true;
       carrier.stopListening();
     },
+    clients: () => [...clients],
     byeToAll: (error) => {
       for (const client of [...clients]) client.bye(error);
     },

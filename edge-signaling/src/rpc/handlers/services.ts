@@ -30,6 +30,8 @@ export interface HandlerServices {
   readonly localRooms: LocalRooms;
   readonly rooms: RoomStore;
   readonly channel: RoomChannel;
+  /** Whether nobody new is taken. */
+  readonly isDraining: () => boolean;
   readonly clock: Clock;
   readonly metrics: EdgeMetrics;
   readonly reportFault: ReportFault;
