@@ -229,6 +229,13 @@ describe('readiness', () => {
         isDraining: () => true,
         isIdTaken: () => true,
       }),
-    ).toEqual(['stopping', 'draining', 'store_unavailable', 'consul_unavailable', 'no_media_node', 'id_taken']);
+    ).toEqual([
+      'stopping',
+      'draining',
+      'store_unavailable',
+      'consul_unavailable',
+      'no_media_node',
+      'id_taken',
+    ]);
   });
 });
