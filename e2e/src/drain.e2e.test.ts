@@ -1,6 +1,8 @@
 /** A process that drains: people notice nothing. */
 import { startLocalCluster } from '@plenary/deploy/local-cluster';
 import type { LocalCluster, RunningMediaNode } from '@plenary/deploy/local-cluster';
+import { endMediaLinks, readRtpTimestamp } from '@plenary/loadtest/bots';
+import { Crowd } from '@plenary/loadtest/spanning';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { launchBrowser } from './harness/browser.ts';
@@ -28,6 +30,7 @@ describe('a running meeting', () => {
     browser = await launchBrowser();
   });
   afterAll(async () => {
+    await endMediaLinks();
     await browser.close();
     await cluster.stop();
   });
@@ -55,7 +58,15 @@ describe('a running meeting', () => {
     await Promise.all([ann.untilSeesAndHears(), bob.untilSeesAndHears()]);
     const [before, others] = [await nodeOf(ann), await nodeOf(bob)];
     expect(before.id).not.toBe(others.id);
-    await Promise.all([startWatching(ann.page, 'Bob'), startWatching(bob.page, 'Ann')]);
+    const watch = async (): Promise<unknown> =>
+      Promise.all([startWatching(ann.page, 'Bob'), startWatching(bob.page, 'Ann')]);
+    await watch();
+    await Promise.all([ann.untilSeesAndHears(), bob.untilSeesAndHears()]);
+    const usual = new Map([
+      [ann, await stopWatching(ann.page)],
+      [bob, await stopWatching(bob.page)],
+    ]);
+    await watch();
 
     expect(await drain(before, cluster.adminToken)).toMatchObject({ left: 0, gone: 1, cut: 0 });
     const after = await nodeOf(ann);
@@ -65,9 +76,9 @@ describe('a running meeting', () => {
 
     for (const person of [ann, bob]) {
       const watched = await stopWatching(person.page);
-      console.log(
-        `${person.name} saw no frame for ${watched.longestGapMs.toFixed(0)} ms at most, of ${watched.frames}`,
-      );
+      const gapMs = watched.longestGapMs.toFixed(0);
+      const usualGapMs = usual.get(person)?.longestGapMs.toFixed(0);
+      console.log(`${person.name} saw no new frame for ${gapMs} ms at most; before, ${usualGapMs} ms`);
       expect(watched).toMatchObject({ rosterSizes: [2], mediaStates: ['connected'], sameElements: true });
       expect(person.errors).toEqual([]);
     }
@@ -86,4 +97,85 @@ describe('a running meeting', () => {
     await until('everything is freed', () => leftOver(cluster), isNothing, 60_000);
     await Promise.all([ann.close(), bob.close()]);
   });
+
+  it('[DR3] [DR4] misses no packet while the nodes of a publisher and of a viewer are drained', async () => {
+    const crowd = new Crowd(cluster);
+    const sent: number[] = [];
+    const got = new Set<number>();
+    const publisher = await crowd.join('drain-bots', cluster.mediaNodes, { canPublish: true });
+    const options = { intervalMs: 20, onSend: (packet: Buffer) => sent.push(readRtpTimestamp(packet)) };
+    await publisher.publish('video', options);
+    const others = cluster.mediaNodes.filter(({ id }) => id !== publisher.mediaNodeId);
+    const viewer = await crowd.join('drain-bots', others, {
+      onPacket: (_, packet) => got.add(readRtpTimestamp(packet)),
+    });
+    await until(
+      'media',
+      () => got.size,
+      (count) => count > 0,
+    );
+    const since = sent.findIndex((timestamp) => got.has(timestamp));
+    for (const bot of [publisher, viewer]) {
+      const before = cluster.mediaNodes.find(({ id }) => id === bot.mediaNodeId);
+      if (before === undefined) throw new Error('the bot is on a node');
+      expect(await drain(before, cluster.adminToken)).toMatchObject({ left: 0, gone: 1, cut: 0 });
+      expect(bot.mediaNodeId).not.toBe(before.id);
+      await undrain(before, cluster.adminToken);
+    }
+    const all = sent.slice(since);
+    await until(
+      'the viewer has all of it',
+      () => all.filter((timestamp) => !got.has(timestamp)).length,
+      (missing) => missing === 0,
+    );
+    expect([...publisher.problems, ...viewer.problems]).toEqual([]);
+    await crowd.leave();
+    await until('everything is freed', () => leftOver(cluster), isNothing, 60_000);
+  });
+
+  it('[DR3] [DR5] goes on while every process of the cluster is drained, restarted and put back, one after the other', async () => {
+    const people = [await open('rolling', 'Ann'), await open('rolling', 'Bob', 1)];
+    for (const person of people) await person.join();
+    await Promise.all(people.map((person) => person.untilSeesAndHears()));
+    for (const { page } of people) await page.getByTestId('chat-button').click();
+    const [ann, bob] = people;
+    if (ann === undefined || bob === undefined) throw new Error('there are two people');
+    await Promise.all([startWatching(ann.page, 'Bob'), startWatching(bob.page, 'Ann')]);
+
+    const said: string[] = [];
+    const say = async (person: Participant, text: string): Promise<void> => {
+      said.push(text);
+      await person.page.getByTestId('chat-input').fill(text);
+      await person.page.getByTestId('chat-input').press('Enter');
+    };
+    for (const node of [...cluster.edges, ...cluster.mediaNodes]) {
+      const draining = drain(node, cluster.adminToken);
+      for (const person of people) await say(person, `${person.name} while ${node.id} drains`);
+      expect(await draining).toMatchObject({ left: 0, cut: 0 });
+      await node.restart();
+      for (const person of people) await person.untilJoined();
+      for (const person of people) await say(person, `${person.name} after ${node.id}`);
+      await Promise.all(people.map((person) => person.untilSeesAndHears(5)));
+    }
+
+    for (const person of people) {
+      await until(
+        `${person.name} has all that was said, once`,
+        async () => (await person.page.getByTestId('chat-message').allInnerTexts()).join('\n'),
+        (shown) => said.every((text) => shown.split(text).length === 2),
+      );
+      const { rosterSizes, mediaStates, sameElements, longestGapMs } = await stopWatching(person.page);
+      console.log(`${person.name} saw no new frame for ${longestGapMs.toFixed(0)} ms at most`);
+      expect({ rosterSizes, mediaStates, sameElements }).toEqual({
+        rosterSizes: [2],
+        mediaStates: ['connected'],
+        sameElements: true,
+      });
+      expect(person.errors).toEqual([]);
+    }
+    expect(await lostMedia()).toBe(0);
+    await Promise.all(people.map((person) => person.leave()));
+    await until('everything is freed', () => leftOver(cluster), isNothing, 60_000);
+    await Promise.all(people.map((person) => person.close()));
+  }, 300_000);
 });
