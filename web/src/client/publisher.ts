@@ -207,9 +207,11 @@ export class Publisher {
     entry.mediaTrack = mediaTrack;
     if (mediaTrack !== null) this.#watch(entry, mediaTrack);
     this.#environment.changed();
-    const live = [entry.producer, entry.former?.producer].filter((producer) => producer?.closed === false);
+    const live = [entry.producer, entry.former?.producer]
+      .filter((producer) => producer !== undefined)
+      .filter(({ closed }) => !closed);
     if (live.length === 0) this.#start(entry);
-    await Promise.all(live.map((producer) => producer?.replaceTrack({ track: mediaTrack })));
+    await Promise.all(live.map((producer) => producer.replaceTrack({ track: mediaTrack })));
   }
 
   /** Mutes or unmutes. Takes effect here at once, and at the others as soon as the edge is told. */
