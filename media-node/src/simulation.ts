@@ -13,7 +13,9 @@ export type {
   RoomRouter,
   Workers,
 } from './engine/engine.ts';
+export type { IceChange } from './engine/client-transport.ts';
 export type { ConsumerEvents } from './engine/media-consumer.ts';
+export { PauseSwitch } from './engine/pause-switch.ts';
 export { LeaseKeeper } from './lease-keeper.ts';
 export { createMetrics } from './metrics.ts';
 export type { HomeSide, PipeAsker, PipeKey, RemoteNode, RemoteNodes } from './pipe/home-side.ts';

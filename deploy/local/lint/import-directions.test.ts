@@ -40,6 +40,8 @@ describe('import directions', () => {
     ['web/src/hooks/a.ts', 'react'],
     ['e2e/src/a.e2e.test.ts', '@plenary/deploy/local-cluster'],
     ['loadtest/src/a.ts', '@plenary/web/client'],
+    ['e2e/simulation/a.ts', '@plenary/cluster/testing/simulation/wire'],
+    ['e2e/simulation/a.ts', '@plenary/media-node/simulation'],
     ['deploy/local/checks/a.ts', '../cluster/options.ts'],
   ])('%s may import %s', async (file, imported) => {
     expect(await refusals(file, imported)).toEqual([]);
@@ -70,6 +72,9 @@ describe('import directions', () => {
     ['web/src/pages/a.tsx', 'socket.io'],
     ['e2e/src/a.e2e.test.ts', '@plenary/cluster'],
     ['e2e/src/a.e2e.test.ts', '@plenary/media-node'],
+    ['e2e/src/a.e2e.test.ts', '@plenary/media-node/simulation'],
+    ['e2e/simulation/a.ts', '@plenary/media-node'],
+    ['e2e/simulation/a.ts', '../../media-node/src/room/rooms.ts'],
     ['loadtest/src/a.ts', '../../web/src/client/meeting.ts'],
     ['deploy/local/a.ts', '@plenary/edge-signaling'],
   ])('%s may not import %s, and is told what to do', async (file, imported) => {
