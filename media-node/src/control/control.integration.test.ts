@@ -258,25 +258,31 @@ describe('a peer', () => {
     await nothingHeld();
   });
 
-  test('[CL5] a link of the same life of an edge hears of its peers again by itself', async () => {
+  test('[CL5] a link of the same life of an edge hears of its peers by itself, and keeps whom the edge asks for', async () => {
     const caller = { kind: 'edge', id: 'edge-b', incarnation: mintIncarnation() } as const;
     const first = await connectEdge(testNode, caller);
-    const peer = await TestPeer.admit(store, testNode, first, testRoom('again'));
+    const roomId = testRoom('again');
+    const kept = await TestPeer.admit(store, testNode, first, roomId);
+    const forgotten = await TestPeer.admit(store, testNode, first, roomId);
+    const track = await kept.publish('microphone');
     first.close();
     await until(
-      'an orphan',
-      async () => (await metricSum(testNode.node.metrics, 'plenary_media_orphan_peers')) === 1,
+      'two orphans',
+      async () => (await metricSum(testNode.node.metrics, 'plenary_media_orphan_peers')) === 2,
     );
     const second = await connectEdge(testNode, caller);
-    await until(
-      'no orphan',
-      async () => (await metricSum(testNode.node.metrics, 'plenary_media_orphan_peers')) === 0,
+    await until('its track to be told of', () =>
+      second.notices('track.demand').some(({ trackId }) => trackId === track.trackId),
     );
-    // Longer than the grace: it is still here.
-    await new Promise((resolve) => setTimeout(resolve, 2 * testNode.config.orphanGraceMs));
-    expect(await metricSum(testNode.node.metrics, 'plenary_media_peers')).toBe(1);
-    await second.call('peer.drop', peer.placed);
-    await store.rooms.removePeer(peer.placed.roomId, peer.placed.peerId, peer.placed.epoch, 'left');
+    await expect(second.call('peer.attach', kept.placed)).resolves.toEqual({ alive: true });
+    await until(
+      'the other one to be freed',
+      async () => (await metricSum(testNode.node.metrics, 'plenary_media_peers')) === 1,
+    );
+    await expect(second.call('peer.attach', forgotten.placed)).resolves.toEqual({ alive: false });
+    await expect(second.call('peer.attach', kept.placed)).resolves.toEqual({ alive: true });
+    await second.call('peer.drop', kept.placed);
+    await store.rooms.removePeer(roomId, kept.placed.peerId, kept.placed.epoch, 'left');
     second.close();
     await nothingHeld();
   });

@@ -75,6 +75,11 @@ export class PipeLink {
     return this.#tracks.size;
   }
 
+  /** Whether a track comes, or is about to come, through this pipe. */
+  carries(trackId: TrackId): boolean {
+    return !this.#closed && this.#tracks.has(trackId);
+  }
+
   /** Holds a track on the local router, pulling it if nobody does yet. @throws PlenaryError as {@link HomeSide.consume} */
   async hold(origin: TrackOrigin, lowerDelayMs: number): Promise<TrackHold> {
     if (this.#closed) throw new PlenaryError('media_lost');

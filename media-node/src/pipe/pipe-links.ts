@@ -17,7 +17,7 @@ import type { Timers } from '../room/timers.ts';
 import { LOWER_DELAY_MS, PIPE_LOWER_DELAY_MS } from '../room/track-demand.ts';
 import type { TrackHold } from '../room/track-demand.ts';
 import type { HomeSide, PipeAsker, PipeKey, ProducerState, RemoteNode, RemoteNodes } from './home-side.ts';
-import { Gateways } from './gateways.ts';
+import { GATEWAY_CHECK_MS, Gateways } from './gateways.ts';
 import type { GatewaysOptions } from './gateways.ts';
 import { PipeLink } from './pipe-link.ts';
 
@@ -49,12 +49,20 @@ interface Source {
   readonly node?: RemoteNode;
   /** When the track comes through another node: the claim under which that one relays it. */
   readonly gateway?: Gateway;
+  /** It should have come through a gateway, and nobody could say through which. */
+  readonly isBypass?: boolean;
 }
 
 interface Link {
   readonly homeNodeId: MediaNodeId;
+  readonly fromRouterId: RouterId;
   readonly toRouterId: RouterId;
+  /** The other end's node; `undefined` for a pipe within this node. */
+  readonly toNodeId: MediaNodeId | undefined;
+  /** Opened past the gateway, which nobody could name while the store was away. */
+  readonly isBypass: boolean;
   readonly opening: Promise<PipeLink>;
+  open: PipeLink | undefined;
 }
 
 /** Gateways that are tried for one track, this node included, before it is given up. */
@@ -75,6 +83,8 @@ export class PipeLinks {
   readonly #links = new Map<string, Link>();
   /** By which of this node's routers the tracks of a home elsewhere come in, while this node is the gateway to it. */
   readonly #entrances = new Map<MediaNodeId, RouterId>();
+  /** Homes to which pipes lead past the gateway, until that is looked into. */
+  readonly #bypassed = new Set<MediaNodeId>();
   /** Homes of which a track is being asked for, and how many times at once. */
   readonly #asking = new Map<MediaNodeId, number>();
 
@@ -113,6 +123,9 @@ export class PipeLinks {
 
   async #holdThroughGateway(router: RoomRouter, track: TrackOrigin): Promise<TrackHold> {
     for (let attempt = 1; ; attempt += 1) {
+      // A router has one copy of a track, whichever way it came.
+      const carrier = this.#carrier(router, track.trackId)?.open;
+      if (carrier !== undefined) return carrier.hold(track, LOWER_DELAY_MS);
       const gateway = await this.#gatewayTo(track.homeNodeId);
       try {
         const source = await this.#source(router, track, gateway);
@@ -136,6 +149,9 @@ export class PipeLinks {
       return this.#options.holdHome(track.trackId, PIPE_LOWER_DELAY_MS);
     if ((await this.relayRouter(track.homeNodeId)) !== router.id)
       throw new PlenaryError('media_lost', 'Not the gateway to the home of this track.');
+    const carrier = this.#carrier(router, track.trackId);
+    // What still comes through the gateway before this one makes room for what comes straight from the home.
+    if (carrier !== undefined && carrier.toNodeId !== track.homeNodeId) carrier.open?.close('superseded');
     return this.#holdFrom(router, track, await this.#home(track), PIPE_LOWER_DELAY_MS);
   }
 
@@ -177,15 +193,54 @@ export class PipeLinks {
 
   /** The gateway that tracks of a home come through; `undefined` for a home of this datacenter. */
   async #gatewayTo(homeNodeId: MediaNodeId): Promise<Gateway | undefined> {
+    return (await this.#isNear(homeNodeId)) ? undefined : this.#gateways.find(homeNodeId);
+  }
+
+  /** Whether a node is of this datacenter. */
+  async #isNear(mediaNodeId: MediaNodeId): Promise<boolean> {
     const { ownNodeId, datacenter, nodes } = this.#options;
-    if (homeNodeId === ownNodeId) return undefined;
-    if ((await nodes.datacenterOf(homeNodeId)) === datacenter) return undefined;
-    return this.#gateways.find(homeNodeId);
+    return mediaNodeId === ownNodeId || (await nodes.datacenterOf(mediaNodeId)) === datacenter;
+  }
+
+  /** The pipe by which a router has a track already. */
+  #carrier(router: RoomRouter, trackId: TrackId): Link | undefined {
+    for (const link of this.#links.values())
+      if (link.fromRouterId === router.id && link.open?.carries(trackId) === true) return link;
+    return undefined;
+  }
+
+  /** Sees to it that pipes past the gateway end when somebody can be the gateway again (SPEC GW5). */
+  #endBypassLater(homeNodeId: MediaNodeId): void {
+    if (this.#bypassed.has(homeNodeId)) return;
+    this.#bypassed.add(homeNodeId);
+    this.#options.timers.after(GATEWAY_CHECK_MS, () => {
+      this.#bypassed.delete(homeNodeId);
+      this.#endBypass(homeNodeId).catch((error: unknown) => {
+        this.#options.onFault('gateway.bypass', error);
+      });
+    });
+  }
+
+  /** What comes past the gateway ends, and is asked for anew through it. */
+  async #endBypass(homeNodeId: MediaNodeId): Promise<void> {
+    const bypass = (): Link[] =>
+      [...this.#links.values()].filter((link) => link.isBypass && link.homeNodeId === homeNodeId);
+    if (bypass().length === 0) return;
+    const endInterest = this.#interest(homeNodeId);
+    try {
+      if ((await this.#gateways.find(homeNodeId)) === undefined) this.#endBypassLater(homeNodeId);
+      else for (const link of bypass()) link.open?.close('superseded');
+    } finally {
+      endInterest();
+    }
   }
 
   async #source(router: RoomRouter, track: TrackOrigin, gateway: Gateway | undefined): Promise<Source> {
     const { ownNodeId, nodes, roomId } = this.#options;
-    if (gateway === undefined) return this.#home(track);
+    if (gateway === undefined) {
+      const source = await this.#home(track);
+      return { ...source, isBypass: source.node !== undefined && !(await this.#isNear(track.homeNodeId)) };
+    }
     if (gateway.mediaNodeId === ownNodeId) {
       const entrance = this.#entrances.get(track.homeNodeId) ?? router.id;
       this.#entrances.set(track.homeNodeId, entrance);
@@ -226,11 +281,26 @@ export class PipeLinks {
     const known = this.#links.get(name);
     if (known !== undefined) return known.opening;
     const opening = this.#openLink(router, source, name, homeNodeId);
-    this.#links.set(name, { homeNodeId, toRouterId: source.routerId, opening });
-    opening.catch(() => {
-      // Answered to everybody who waits for it; here it is only forgotten.
-      if (this.#links.get(name)?.opening === opening) this.#forget(name);
-    });
+    const link: Link = {
+      homeNodeId,
+      fromRouterId: router.id,
+      toRouterId: source.routerId,
+      toNodeId: source.node?.mediaNodeId,
+      isBypass: source.isBypass === true,
+      opening,
+      open: undefined,
+    };
+    this.#links.set(name, link);
+    opening.then(
+      (open) => {
+        link.open = open;
+      },
+      () => {
+        // Answered to everybody who waits for it; here it is only forgotten.
+        if (this.#links.get(name) === link) this.#forget(name);
+      },
+    );
+    if (link.isBypass) this.#endBypassLater(homeNodeId);
     return opening;
   }
 
