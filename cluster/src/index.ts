@@ -14,6 +14,8 @@ export * from './protocol/index.ts';
 export * from './redis/connect.ts';
 export type { PubSubConnection } from './redis/pubsub-connection.ts';
 export * from './redis/store-address.ts';
+export * from './registry/addresses.ts';
+export * from './registry/port-slices.ts';
 export * from './registry/registry.ts';
 export * from './registry/memory-registry.ts';
 export * from './room/memory-room-store.ts';

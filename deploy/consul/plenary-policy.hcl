@@ -7,6 +7,6 @@ service_prefix "plenary-" { policy = "write" }
 node_prefix "" { policy = "read" }
 # The name of the agent's datacenter.
 agent_prefix "" { policy = "read" }
-# A session that ends with the service's check, and the claims to id and ports under it.
+# A session that ends with the service's check, which sessions live, and the claims to id and ports under them.
 session_prefix "" { policy = "write" }
 key_prefix "plenary/" { policy = "write" }

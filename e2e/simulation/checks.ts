@@ -4,6 +4,7 @@ import { RuleBroken } from '@plenary/cluster/testing/simulation/rule-broken';
 import type { StoreServer } from '@plenary/cluster/testing/simulation/store-server';
 import type { SimulatedClient } from './client.ts';
 import type { SimulatedEdge } from './edge.ts';
+import type { SimulatedConsumer } from './engine/consumer.ts';
 import type { Ether } from './engine/host.ts';
 import type { SimulatedProducer } from './engine/producer.ts';
 import type { SimulatedRouter } from './engine/router.ts';
@@ -44,9 +45,9 @@ export function checkSlices({ nodes }: Scene): void {
   const holders = nodes.filter((node) => node.lease.missing() === undefined);
   for (const [index, node] of holders.entries()) {
     for (const other of holders.slice(index + 1)) {
-      const { announcedAddress, portSlice } = node.plan;
-      if (announcedAddress !== other.plan.announcedAddress) continue;
-      if (slicesOverlap(portSlice, other.plan.portSlice))
+      if (node.portSlice === undefined || other.portSlice === undefined) continue;
+      if (node.plan.host !== other.plan.host) continue;
+      if (slicesOverlap(node.portSlice, other.portSlice))
         throw new RuleBroken(`PS2: ${node.life.name} and ${other.life.name} own ports in common`);
     }
   }
@@ -63,7 +64,7 @@ export function checkForest({ nodes, ether }: Scene): void {
             throw new RuleBroken(
               `GW2: ${producer.id} on ${router.id} comes from itself, round through ${at.id}`,
             );
-          at = sourceOf(ether, at)?.producers.get(at.id);
+          at = upstreamOf(ether, at)?.producer;
         }
       }
     }
@@ -78,11 +79,11 @@ export function checkOneCopy(scene: Scene): void {
   for (const node of nodes) {
     for (const router of node.engine.routers.values()) {
       for (const producer of router.producers.values()) {
-        const source = sourceOf(ether, producer);
+        const source = upstreamOf(ether, producer)?.router;
         const from: DatacenterId | undefined =
           source === undefined ? undefined : datacenters.get(source.host);
         if (from === undefined || from === node.plan.datacenter) continue;
-        const key = `${producer.id} into ${node.plan.datacenter}`;
+        const key = `${producer.trackId} into ${node.plan.datacenter}`;
         const other = crossings.get(key);
         if (other !== undefined) throw new RuleBroken(`GW2: ${key} goes to ${other} and to ${router.id}`);
         crossings.set(key, router.id);
@@ -130,11 +131,11 @@ export function checkFreed({ store, ether, nodes, edges, roomIds }: Scene): void
   if (left.length > 0) throw new RuleBroken(`LG4: everybody left, and there is still: ${left.join('; ')}`);
 }
 
-/** The router that sends a copy its packets, as the packets find it. */
-function sourceOf(ether: Ether, { origin }: SimulatedProducer): SimulatedRouter | undefined {
+/** What sends a copy its packets, as the packets find it. */
+function upstreamOf(ether: Ether, { origin, trackId }: SimulatedProducer): SimulatedConsumer | undefined {
   if (origin.kind === 'home') return undefined;
   const peer = ether.ports.get(origin.port)?.peer;
-  return peer === undefined ? undefined : ether.ports.get(peer)?.router;
+  return peer === undefined ? undefined : ether.ports.get(peer)?.sent.get(trackId);
 }
 
 function checkClient(scene: Scene, client: SimulatedClient): void {
@@ -166,21 +167,16 @@ function checkFlow(
   trackId: TrackId,
   consumerId: string,
 ): void {
-  const producers = [...host.engine.routers.values()].map((router) => router.producers.get(trackId));
-  const consumer = producers
-    .flatMap((producer) => [...(producer?.consumers ?? [])])
-    .find(({ id }) => id === consumerId);
+  const producers = [...host.engine.routers.values()].flatMap((router) => [...router.producers.values()]);
+  const consumer = producers.flatMap(({ consumers }) => [...consumers]).find(({ id }) => id === consumerId);
   if (consumer === undefined)
     throw new RuleBroken(`SE8: ${client.plan.name} has ${consumerId} of ${trackId}, which is not there`);
   if (consumer.paused)
     throw new RuleBroken(`PI10: ${client.plan.name} watches ${trackId}, and ${consumerId} is paused`);
   let at: SimulatedProducer = consumer.producer;
   while (at.origin.kind === 'pipe') {
-    const source = sourceOf(ether, at);
-    const peer = ether.ports.get(at.origin.port)?.peer;
-    const sent = peer === undefined ? undefined : ether.ports.get(peer)?.sent.get(trackId);
-    if (source === undefined || sent === undefined)
-      throw new RuleBroken(`PI6: ${trackId} on ${at.origin.port} comes from nowhere`);
+    const sent = upstreamOf(ether, at);
+    if (sent === undefined) throw new RuleBroken(`PI6: ${trackId} on ${at.origin.port} comes from nowhere`);
     if (sent.paused)
       throw new RuleBroken(`PI3: ${trackId} is watched, and paused in the pipe to ${at.origin.port}`);
     if (at.paused !== sent.producer.paused)
@@ -194,8 +190,7 @@ function checkDemand(node: SimulatedMediaNode, router: SimulatedRouter, producer
   if (producer.origin.kind === 'home') return;
   const isWatched = [...producer.consumers].some((consumer) => !consumer.paused);
   if (isWatched) return;
-  const peer = node.engine.host.ether.ports.get(producer.origin.port)?.peer;
-  const sent = peer === undefined ? undefined : node.engine.host.ether.ports.get(peer)?.sent.get(producer.id);
+  const sent = upstreamOf(node.engine.host.ether, producer);
   if (sent !== undefined && !sent.paused)
     throw new RuleBroken(`PI3: ${producer.id} is sent to ${router.id}, where nobody watches it`);
 }

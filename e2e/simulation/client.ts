@@ -102,6 +102,8 @@ export class SimulatedClient {
   readonly #world: ClientWorld;
   readonly #token: string;
   readonly #transports = new Set<TransportId>();
+  /** Consumers that go on until the track comes the other way. */
+  readonly #superseded = new Map<TrackId, ConsumerId>();
   #wire: Wire | undefined;
   #calls: Calls<typeof CLIENT_REQUESTS> | undefined;
   #requestNumber = 0;
@@ -369,6 +371,14 @@ export class SimulatedClient {
         void this.#pursue();
         break;
       }
+      case 'consumer.superseded': {
+        const { consumerId, trackId } = EDGE_NOTICES['consumer.superseded'].payload.parse(payload);
+        if (this.consumers.get(trackId)?.consumerId !== consumerId) break;
+        this.consumers.delete(trackId);
+        this.#superseded.set(trackId, consumerId);
+        void this.#pursue();
+        break;
+      }
       case 'media.lost':
         this.#lostMedia();
         void this.#pursue();
@@ -432,6 +442,7 @@ export class SimulatedClient {
   }
 
   #lostMedia(): void {
+    this.#superseded.clear();
     this.#isMediaOpen = false;
     this.consumers.clear();
   }
@@ -479,6 +490,9 @@ export class SimulatedClient {
     if (trackIds.length === 0) return;
     const reply = await this.#try('subscribe', { trackIds });
     for (const { trackId, consumerId, paused } of reply?.consumers ?? []) {
+      const old = this.#superseded.get(trackId);
+      this.#superseded.delete(trackId);
+      if (old !== undefined) void this.#try('unsubscribe', { consumerIds: [old] });
       if (this.wishes.has(trackId)) this.consumers.set(trackId, { consumerId, paused });
       else void this.#try('unsubscribe', { consumerIds: [consumerId] });
     }

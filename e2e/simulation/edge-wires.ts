@@ -160,6 +160,11 @@ class EdgeWire implements MediaLink {
       ),
       'room.events': notice(CONTROL_NOTICES['room.events'], listener.onRoomEvents, onMalformed),
       'consumer.closed': notice(CONTROL_NOTICES['consumer.closed'], listener.onConsumerClosed, onMalformed),
+      'consumer.superseded': notice(
+        CONTROL_NOTICES['consumer.superseded'],
+        listener.onConsumerSuperseded,
+        onMalformed,
+      ),
       'track.demand': notice(CONTROL_NOTICES['track.demand'], listener.onTrackDemand, onMalformed),
       'peer.lost': notice(CONTROL_NOTICES['peer.lost'], listener.onPeerLost, onMalformed),
     };

@@ -27,6 +27,8 @@ import type { Life } from '@plenary/cluster/testing/simulation/virtual-time';
 import { describe } from '@plenary/cluster/testing/simulation/calls';
 import type { Net, Wire } from '@plenary/cluster/testing/simulation/wire';
 import {
+  announcedAddresses,
+  claimSlice,
   createDispatch,
   createMetrics,
   LeaseKeeper,
@@ -35,7 +37,7 @@ import {
   Rooms,
   systemTimers,
 } from '@plenary/media-node/simulation';
-import type { ControlLink, PipeAsker } from '@plenary/media-node/simulation';
+import type { ControlLink, MediaAddresses, PipeAsker, SliceSource } from '@plenary/media-node/simulation';
 import { Engine } from './engine/engine.ts';
 import { Host } from './engine/host.ts';
 import type { Ether } from './engine/host.ts';
@@ -44,8 +46,9 @@ import { NodeWires } from './node-wires.ts';
 export interface MediaNodePlan {
   readonly mediaNodeId: MediaNodeId;
   readonly datacenter: DatacenterId;
-  readonly announcedAddress: string;
-  readonly portSlice: PortSlice;
+  /** The machine, by the address that it announces; nodes of one machine share its ports. */
+  readonly host: string;
+  readonly sliceSource: SliceSource;
 }
 
 export interface MediaNodeSettings {
@@ -62,10 +65,14 @@ export interface NodeWorld {
   readonly net: Net;
   readonly store: StoreServer;
   readonly ether: Ether;
+  /** What other process of a machine has bound ports of a slice. */
+  readonly portHolder: (host: string, slice: PortSlice, self: Life) => string | undefined;
   readonly settings: MediaNodeSettings;
   readonly broken: BrokenParts;
   /** The living process under an id. */
   readonly nodeAt: (mediaNodeId: MediaNodeId) => SimulatedMediaNode | undefined;
+  /** The registry refused the node, or its ports: it has ended. */
+  readonly onRefused: () => void;
   readonly onBroken: (rule: RuleBroken) => void;
 }
 
@@ -74,6 +81,11 @@ export interface BrokenParts {
   /** Changes a request before the node sees it, or swallows it with `undefined`. */
   readonly request?: (name: string, payload: unknown) => { readonly payload: unknown } | undefined;
 }
+
+/** As the real node's stop waits, in milliseconds. */
+const FAREWELL_MS = 1_000;
+const HANDOVER_MS = 5_000;
+const HANDOVER_POLL_MS = 20;
 
 /** Counted, never read. */
 const metrics = createMetrics(false);
@@ -101,6 +113,8 @@ export class SimulatedMediaNode {
   readonly engine: Engine;
   readonly lease: LeaseKeeper;
   readonly store: StoreClient;
+  /** Its ports, once it has them. */
+  portSlice: PortSlice | undefined;
   readonly #world: NodeWorld;
   readonly #directory: NodeDirectory;
   readonly #outbox = new Outbox(metrics, logger);
@@ -110,16 +124,17 @@ export class SimulatedMediaNode {
   readonly #wires = new Set<Wire>();
   /** The highest epoch that came here for each peer, as a book of its own beside the fence's. */
   readonly #highest = new Map<string, number>();
+  #isStopping = false;
 
   constructor(world: NodeWorld, plan: MediaNodePlan, lifeNumber: number) {
     const { net, settings } = world;
-    const { mediaNodeId, datacenter, announcedAddress, portSlice } = plan;
+    const { mediaNodeId, datacenter } = plan;
     this.#world = world;
     this.plan = plan;
     this.life = bear(`${mediaNodeId}.${lifeNumber}`);
     this.incarnation = incarnationOf(lifeNumber);
     this.store = world.store.connect(this.life);
-    const host = new Host(net, this.life, world.ether, announcedAddress, portSlice.firstPort);
+    const host = new Host(net, this.life, world.ether, plan.host);
     this.engine = new Engine(host, settings.workers);
     this.#directory = new NodeDirectory(this.store.registry, metrics, logger);
     this.#nodes = new NodeWires(this, world, this.#directory, this.#wires);
@@ -130,14 +145,15 @@ export class SimulatedMediaNode {
       clock: net.time,
       metrics,
       logger,
+      isEmpty: () => this.rooms.peerCount === 0,
       onRefused: () => {
-        this.kill();
+        this.#refused();
       },
     });
     this.rooms = new Rooms({
       mediaNodeId,
       datacenter,
-      announcedAddress,
+      addresses: announcedAddresses(addressesOf(plan)),
       pool: this.engine,
       store: this.store,
       outbox: this.#outbox,
@@ -150,7 +166,7 @@ export class SimulatedMediaNode {
       pipeLingerMs: settings.pipeLingerMs,
       orphanGraceMs: settings.orphanGraceMs,
       workerPackingLimit: settings.workerPackingLimit,
-      refusal: () => this.lease.missing(),
+      refusal: () => (this.#isStopping ? 'It is stopping.' : this.lease.missing()),
       anyEdge: () => [...this.#links.values()].find((link) => link.caller.kind === 'edge'),
     });
     this.#dispatch = createDispatch(this.rooms, {
@@ -165,10 +181,27 @@ export class SimulatedMediaNode {
     this.store.onAvailability((available) => {
       if (available) void this.#storeReturned();
     });
-    this.#directory.start();
-    this.lease.start().catch(() => {
+    void this.#start();
+  }
+
+  /** Stops as the real one does at SIGTERM. To be called as the process. */
+  async stop(): Promise<void> {
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    if (this.portSlice === undefined) {
       this.kill();
-    });
+      return;
+    }
+    this.#directory.close();
+    await atMost(FAREWELL_MS, this.lease.stop());
+    this.rooms.leave();
+    this.rooms.closePeers();
+    const untilMs = this.#world.net.time.nowMs + HANDOVER_MS;
+    while (this.rooms.isRelaying && this.#world.net.time.nowMs < untilMs) await sleep(HANDOVER_POLL_MS);
+    this.rooms.close();
+    await atMost(FAREWELL_MS, this.#outbox.settled());
+    this.#outbox.close();
+    this.kill();
   }
 
   /** The process ends without a word. */
@@ -204,8 +237,12 @@ export class SimulatedMediaNode {
       );
     };
     const asker: PipeAsker = {
+      isLocal: false,
       producerChanged: (key, trackId, state) => {
-        notify('pipe.producer', { roomId: key.roomId, trackId, state });
+        notify('pipe.producer', { ...key, trackId, state });
+      },
+      moved: (key, homeNodeId) => {
+        notify('pipe.moved', { ...key, homeNodeId });
       },
       closed: (key) => {
         notify('pipe.closed', { ...key });
@@ -268,19 +305,67 @@ export class SimulatedMediaNode {
     this.#world.onBroken(new RuleBroken(`EP2: ${this.life.name} obeyed ${what}`));
   }
 
+  /** The ports first, then the announcement; who is refused for good ends. */
+  async #start(): Promise<void> {
+    const { net, settings, portHolder } = this.#world;
+    const { mediaNodeId, host, sliceSource } = this.plan;
+    try {
+      const { portSlice } = await claimSlice({
+        config: {
+          mediaNodeId,
+          addresses: addressesOf(this.plan),
+          sliceSource,
+          workers: settings.workers,
+          leaseMs: settings.leaseMs,
+        },
+        store: this.store,
+        incarnation: this.incarnation,
+        clock: net.time,
+        metrics,
+        logger,
+        machine: {
+          ephemeralFault: () => undefined,
+          portFault: async (slice) => {
+            const holder = portHolder(host, slice, this.life);
+            return holder === undefined ? undefined : { taken: true, says: `${holder} has a port of it` };
+          },
+        },
+        onWaiting: () => undefined,
+      });
+      this.portSlice = portSlice;
+      this.engine.host.firstPort = portSlice.firstPort;
+      this.#directory.start();
+      await this.lease.start();
+    } catch {
+      // The reason is for whoever started it; here it only does not run.
+      this.#refused();
+    }
+  }
+
+  #refused(): void {
+    this.kill();
+    this.#world.onRefused();
+  }
+
   async #storeReturned(): Promise<void> {
+    if (this.portSlice === undefined) return;
     await this.lease.renew();
     this.rooms.storeReturned();
   }
 
   #record(): MediaNodeRecord {
     const { net, settings } = this.#world;
+    if (this.portSlice === undefined) throw new Error('A node without ports announces nothing.');
+    const { mediaNodeId, datacenter } = this.plan;
     return {
-      ...this.plan,
+      mediaNodeId,
+      datacenter,
+      ...announcedAddresses(addressesOf(this.plan)),
+      portSlice: this.portSlice,
       incarnation: this.incarnation,
       controlVersion: CONTROL_VERSION,
       controlUrl: `http://${this.plan.mediaNodeId}.example:3100`,
-      state: 'serving',
+      state: this.#isStopping ? 'draining' : 'serving',
       load: { workerCpu: 0, controlCpu: 0, bandwidth: 0, packets: 0 },
       peerCount: this.rooms.peerCount,
       maxPeers: settings.maxPeers,
@@ -289,6 +374,13 @@ export class SimulatedMediaNode {
     };
   }
 }
+
+function addressesOf({ host }: MediaNodePlan): MediaAddresses {
+  return [{ family: 'ipv4', listenIp: host, announced: host }];
+}
+
+const sleep = (delayMs: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, delayMs));
+const atMost = (waitMs: number, work: Promise<void>): Promise<void> => Promise.race([work, sleep(waitMs)]);
 
 /** The placement that a request is about; `undefined` when it is about none. */
 function placedOf(name: string, payload: unknown): PlacedPeer | undefined {

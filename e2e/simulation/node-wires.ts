@@ -12,6 +12,7 @@ import type {
 import type { NodeWorld, SimulatedMediaNode } from './media-node.ts';
 
 const PIPE_PRODUCER = CONTROL_NOTICES['pipe.producer'].payload;
+const PIPE_MOVED = CONTROL_NOTICES['pipe.moved'].payload;
 const PIPE_CLOSED = CONTROL_NOTICES['pipe.closed'].payload;
 /** How long a connection may take, in milliseconds. */
 const CONNECT_TIMEOUT_MS = 3_000;
@@ -51,7 +52,7 @@ export class NodeWires implements RemoteNodes {
   }
 
   async #open(mediaNodeId: MediaNodeId, forget: () => void): Promise<RemoteNode> {
-    const { announcedAddress } = await this.#directory.find(mediaNodeId);
+    const { announcedAddress, announcedIpv6 } = await this.#directory.find(mediaNodeId);
     const { net } = this.#world;
     const remote = this.#world.nodeAt(mediaNodeId);
     if (remote === undefined) {
@@ -85,7 +86,7 @@ export class NodeWires implements RemoteNodes {
     await this.#connect(wire, remote);
     return {
       mediaNodeId,
-      announcedAddress,
+      addresses: { announcedAddress, announcedIpv6 },
       locate: async (roomId, trackId) =>
         (await calls.ask('pipe.locate', { roomId, trackId }, CONTROL_TIMEOUT_MS)).routerId,
       relay: async (roomId, homeNodeId) =>
@@ -128,8 +129,12 @@ export class NodeWires implements RemoteNodes {
   #take(name: ControlNoticeName, payload: unknown): void {
     const { rooms } = this.#self;
     if (name === 'pipe.producer') {
-      const { roomId, trackId, state } = PIPE_PRODUCER.parse(payload);
-      rooms.producerChanged(roomId, trackId, state);
+      const { trackId, state, ...key } = PIPE_PRODUCER.parse(payload);
+      rooms.producerChanged(key, trackId, state);
+    }
+    if (name === 'pipe.moved') {
+      const { homeNodeId, ...key } = PIPE_MOVED.parse(payload);
+      rooms.pipeMoved(key, homeNodeId);
     }
     if (name === 'pipe.closed') rooms.pipeClosed(PIPE_CLOSED.parse(payload));
   }

@@ -3,11 +3,13 @@ import type { RoomId } from '@plenary/cluster/ids';
 import type { Random } from '@plenary/cluster/testing/simulation/random';
 import type { ClientPlan } from './client.ts';
 import type { EdgePlan, EdgeSettings } from './edge.ts';
+import type { SliceSource } from '@plenary/media-node/simulation';
 import type { MediaNodePlan, MediaNodeSettings } from './media-node.ts';
 
 /** What may go wrong. */
 export const FAULTS = [
   'node dies',
+  'node stops',
   'edge dies',
   'worker dies',
   'client vanishes',
@@ -39,7 +41,19 @@ export interface Plan {
 }
 
 const LEASE_MS = 3_000;
-const SLICE_PORTS = 100;
+const SLICE_PORTS = 20;
+const FIRST_PORT = 20_000;
+const LEASED: SliceSource = {
+  kind: 'leased',
+  range: { firstPort: FIRST_PORT, lastPort: FIRST_PORT + 20 * SLICE_PORTS - 1 },
+  size: SLICE_PORTS,
+};
+
+/** Now and then somebody gives two nodes of one machine the same ports. */
+function explicitSlice(index: number): SliceSource {
+  const firstPort = FIRST_PORT + SLICE_PORTS * index;
+  return { kind: 'explicit', portSlice: { firstPort, lastPort: firstPort + SLICE_PORTS - 1 } };
+}
 
 export function planOf(random: Random): Plan {
   const datacenters = range(random.between(1, 3)).map((index) => DATACENTER_ID.parse(`dc${index}`));
@@ -47,13 +61,11 @@ export function planOf(random: Random): Plan {
     datacenters[index % datacenters.length] ?? DATACENTER_ID.parse('dc0');
   const nodes = range(random.between(2, 5)).map((index): MediaNodePlan => {
     const datacenter = datacenterOf(index);
-    // Now and then somebody gives two nodes of one host the same ports.
-    const firstPort = 20_000 + SLICE_PORTS * (random.chance(0.05) ? 0 : index);
     return {
       mediaNodeId: MEDIA_NODE_ID.parse(`n${index}`),
       datacenter,
-      announcedAddress: `${datacenter}.example`,
-      portSlice: { firstPort, lastPort: firstPort + SLICE_PORTS - 1 },
+      host: `${datacenter}.example`,
+      sliceSource: random.chance(0.5) ? LEASED : explicitSlice(random.chance(0.05) ? 0 : index),
     };
   });
   const edges = range(random.between(1, 3)).map((index) => ({

@@ -125,7 +125,7 @@ class Run {
     world.setWeather(false);
     await this.#until(Math.max(stopAtMs, this.#world.store.awayUntilMs) + SETTLE_MS);
     // What the store forgot is not all published again (see ARCHITECTURE, "What is not there yet").
-    if (!this.#hasForgotten && world.isWhole()) checkSettled(world);
+    if (!this.#hasForgotten) checkSettled(world);
     this.#tell(() => 'everybody leaves');
     world.everybodyLeaves();
     await this.#until(this.#time.nowMs + FREED_MS);

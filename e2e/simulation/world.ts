@@ -1,11 +1,12 @@
-import type { EdgeId, MediaNodeId } from '@plenary/cluster';
+import { slicesOverlap } from '@plenary/cluster';
+import type { EdgeId, MediaNodeId, PortSlice } from '@plenary/cluster';
 import type { TrackSource } from '@plenary/cluster/protocol';
 import { TRACK_SOURCE } from '@plenary/cluster/protocol';
 import type { Random } from '@plenary/cluster/testing/simulation/random';
 import type { RuleBroken } from '@plenary/cluster/testing/simulation/rule-broken';
 import { StoreServer } from '@plenary/cluster/testing/simulation/store-server';
 import type { StoreParts } from '@plenary/cluster/testing/simulation/store-server';
-import type { VirtualTime } from '@plenary/cluster/testing/simulation/virtual-time';
+import type { Life, VirtualTime } from '@plenary/cluster/testing/simulation/virtual-time';
 import { CALM, STORM } from '@plenary/cluster/testing/simulation/wire';
 import type { Net, Wire } from '@plenary/cluster/testing/simulation/wire';
 import { SimulatedClient } from './client.ts';
@@ -28,6 +29,9 @@ export interface WorldOptions {
   /** A line for the trace. */
   readonly tell: (line: () => string) => void;
 }
+
+/** Who starts processes tries again after this time, in milliseconds. */
+const RESTART_MS = 2_000;
 
 /** All processes of one run, and what happens to them. */
 export class World implements Scene {
@@ -115,12 +119,6 @@ export class World implements Scene {
     }
   }
 
-  /** Whether a process is gone, or not what its people think. */
-  isWhole(): boolean {
-    const { plan } = this.#options;
-    return this.nodes.length === plan.nodes.length && this.edges.length === plan.edges.length;
-  }
-
   /** Lets something happen to a person. */
   act(): void {
     const { random } = this.net;
@@ -194,6 +192,17 @@ export class World implements Scene {
         this.#tell(() => `${node.life.name} dies`);
         node.kill();
         this.#later(random.between(200, 8_000), () => this.#startNode(node.plan));
+        return;
+      }
+      case 'node stops': {
+        const node = random.pick(this.nodes);
+        if (node === undefined) return;
+        this.#at(
+          node,
+          () => `${node.life.name} stops`,
+          () => void node.stop(),
+        );
+        this.#later(random.between(8_000, 12_000), () => this.#startNode(node.plan));
         return;
       }
       case 'edge dies': {
@@ -291,15 +300,22 @@ export class World implements Scene {
   }
 
   #startNode(plan: MediaNodePlan): void {
+    if (this.#nodes.get(plan.mediaNodeId)?.life.alive === true) {
+      // It is still stopping.
+      this.#later(RESTART_MS, () => this.#startNode(plan));
+      return;
+    }
     this.#lives += 1;
     const node = new SimulatedMediaNode(
       {
         net: this.net,
         store: this.store,
         ether: this.ether,
+        portHolder: this.#portHolder,
         settings: this.#options.plan.nodeSettings,
         broken: this.#options.broken,
         nodeAt: (mediaNodeId) => this.#reach(mediaNodeId, plan.mediaNodeId),
+        onRefused: () => this.#later(RESTART_MS, () => this.#startNode(plan)),
         onBroken: this.onBroken,
       },
       plan,
@@ -314,6 +330,12 @@ export class World implements Scene {
       },
     );
   }
+
+  readonly #portHolder = (host: string, slice: PortSlice, self: Life): string | undefined =>
+    this.nodes.find(
+      ({ life, plan, portSlice }) =>
+        life !== self && plan.host === host && portSlice !== undefined && slicesOverlap(portSlice, slice),
+    )?.life.name;
 
   #startEdge(plan: EdgePlan): void {
     this.#lives += 1;

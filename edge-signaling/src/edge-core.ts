@@ -111,6 +111,7 @@ export class EdgeCore {
       onRoomEvents: (...news) => this.#mediaWatch.onRoomEvents(...news),
       onSpeakers: (...news) => this.#mediaWatch.onSpeakers(...news),
       onConsumerClosed: (...news) => this.#mediaWatch.onConsumerClosed(...news),
+      onConsumerSuperseded: (...news) => this.#mediaWatch.onConsumerSuperseded(...news),
       onTrackDemand: (...news) => this.#mediaWatch.onTrackDemand(...news),
       onPeerLost: (...news) => this.#mediaWatch.onPeerLost(...news),
     });

@@ -14,6 +14,8 @@ export interface Grants {
   readonly displayName?: string;
   readonly role?: Role;
   readonly publish?: readonly TrackSource[];
+  /** Where the person is; that of the edge by default. */
+  readonly datacenter?: string;
 }
 
 const LIFETIME_SECONDS = 600;
@@ -32,6 +34,7 @@ export function makeJoinToken({ apiKey, apiSecret }: ApiCredentials, grants: Gra
       name: grants.displayName ?? grants.subject,
       role: grants.role ?? 'speaker',
       publish: grants.publish ?? ['microphone', 'camera'],
+      ...(grants.datacenter === undefined ? {} : { datacenter: grants.datacenter }),
       iss: apiKey,
       aud: 'plenary-join',
       iat: issuedAt,

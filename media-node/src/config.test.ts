@@ -1,6 +1,7 @@
 import { ConfigError } from '@plenary/cluster';
 import { describe, expect, test } from 'vitest';
-import { isUnspecified, loadConfig } from './config.ts';
+import { loadConfig } from './config.ts';
+import { isUnspecified } from './media-address.ts';
 
 const GOOD = {
   PLENARY_ID: 'media-1',
@@ -27,8 +28,8 @@ describe('the configuration', () => {
   test('[CF1] defaults are in place', () => {
     expect(loadConfig(GOOD)).toMatchObject({
       controlUrl: 'http://media.example.org:4001',
-      listenIp: '0.0.0.0',
-      portSlice: { firstPort: 20_000, lastPort: 20_099 },
+      addresses: [{ family: 'ipv4', listenIp: '0.0.0.0', announced: 'media.example.org' }],
+      sliceSource: { kind: 'explicit', portSlice: { firstPort: 20_000, lastPort: 20_099 } },
       maxPeers: 1_000,
       maxOutgoingMbit: undefined,
       orphanGraceMs: 30_000,
@@ -77,12 +78,87 @@ describe('the configuration', () => {
     const { PLENARY_ANNOUNCED_ADDRESS: _left, ...without } = GOOD;
     expect(faultsOf(without)).toHaveLength(1);
     expect(loadConfig({ ...without, PLENARY_LISTEN_IP: 'fd00::1' })).toMatchObject({
-      announcedAddress: 'fd00::1',
+      addresses: [{ family: 'ipv6', listenIp: 'fd00::1', announced: 'fd00::1' }],
       controlUrl: 'http://[fd00::1]:4001',
     });
     expect(faultsOf({ ...GOOD, PLENARY_ANNOUNCED_ADDRESS: '0.0.0.0' })).toHaveLength(1);
     expect(faultsOf({ ...GOOD, PLENARY_ANNOUNCED_ADDRESS: 'not a host' })).toHaveLength(1);
     expect(isUnspecified('::')).toBe(true);
     expect(isUnspecified('::1')).toBe(false);
+  });
+
+  const { PLENARY_PORT_SLICE: _slice, ...withoutSlice } = GOOD;
+
+  test('[PS8] a slice is given, or leased of a range; exactly one of the two', () => {
+    expect(loadConfig({ ...withoutSlice, PLENARY_PORT_RANGE: '40000-49999' }).sliceSource).toEqual({
+      kind: 'leased',
+      range: { firstPort: 40_000, lastPort: 49_999 },
+      size: 100,
+    });
+    expect(
+      loadConfig({ ...withoutSlice, PLENARY_PORT_RANGE: '40000-40049', PLENARY_PORT_SLICE_SIZE: '50' })
+        .sliceSource,
+    ).toMatchObject({ size: 50 });
+  });
+
+  test.each([
+    [{}, 'PLENARY_PORT_SLICE: is required, or PLENARY_PORT_RANGE'],
+    [{ PLENARY_PORT_SLICE: '20000-20099', PLENARY_PORT_RANGE: '40000-49999' }, 'one or the other'],
+    [
+      { PLENARY_PORT_SLICE: '20000-20099', PLENARY_PORT_SLICE_SIZE: '50' },
+      'PLENARY_PORT_SLICE_SIZE: is only',
+    ],
+    [{ PLENARY_PORT_RANGE: '40000-40049' }, 'PLENARY_PORT_RANGE: has no room for a slice of 100 ports'],
+    [
+      { PLENARY_PORT_RANGE: '40000-49999', PLENARY_PORT_SLICE_SIZE: '9' },
+      'PLENARY_PORT_SLICE_SIZE: has 9 ports',
+    ],
+    [{ PLENARY_PORT_RANGE: 'many' }, 'PLENARY_PORT_RANGE: must look like'],
+    [
+      { PLENARY_PORT_RANGE: '40000-49999', PLENARY_PORT_SLICE_SIZE: 'all' },
+      'PLENARY_PORT_SLICE_SIZE: must be',
+    ],
+  ])('[PS8] %j is one fault', (changes, fault) => {
+    const faults = faultsOf({ ...withoutSlice, ...changes });
+    expect(faults).toHaveLength(1);
+    expect(faults[0]).toContain(fault);
+  });
+
+  const addressesOf = (announced: string | undefined, listenIp?: string) =>
+    loadConfig({ ...GOOD, PLENARY_ANNOUNCED_ADDRESS: announced, PLENARY_LISTEN_IP: listenIp }).addresses;
+
+  test('[PS9] one address of each family, in the form in which equal ones are equal texts', () => {
+    expect(addressesOf('2001:DB8:0::21, Media.Example.org')).toEqual([
+      { family: 'ipv4', listenIp: '0.0.0.0', announced: 'media.example.org' },
+      { family: 'ipv6', listenIp: '::', announced: '2001:db8::21' },
+    ]);
+    expect(addressesOf('203.0.113.21,2001:db8::21', '10.1.0.21,fd00::21')).toEqual([
+      { family: 'ipv4', listenIp: '10.1.0.21', announced: '203.0.113.21' },
+      { family: 'ipv6', listenIp: 'fd00::21', announced: '2001:db8::21' },
+    ]);
+    expect(addressesOf('2001:db8::21')).toEqual([
+      { family: 'ipv6', listenIp: '::', announced: '2001:db8::21' },
+    ]);
+    expect(addressesOf(undefined, '127.0.0.1,::1')).toEqual([
+      { family: 'ipv4', listenIp: '127.0.0.1', announced: '127.0.0.1' },
+      { family: 'ipv6', listenIp: '::1', announced: '::1' },
+    ]);
+  });
+
+  test.each([
+    [{ PLENARY_ANNOUNCED_ADDRESS: '203.0.113.21,203.0.113.22' }, 'PLENARY_ANNOUNCED_ADDRESS: takes one IPv4'],
+    [
+      { PLENARY_ANNOUNCED_ADDRESS: 'a.example.org,203.0.113.21' },
+      'PLENARY_ANNOUNCED_ADDRESS: takes one IPv4',
+    ],
+    [{ PLENARY_ANNOUNCED_ADDRESS: 'fe80::1%eth0' }, 'PLENARY_ANNOUNCED_ADDRESS: must be'],
+    [{ PLENARY_ANNOUNCED_ADDRESS: '203.0.113.21,' }, 'PLENARY_ANNOUNCED_ADDRESS: must be'],
+    [{ PLENARY_ANNOUNCED_ADDRESS: '203.0.113.21,::' }, 'an unspecified address'],
+    [{ PLENARY_LISTEN_IP: 'eth0' }, 'PLENARY_LISTEN_IP: must be'],
+    [{ PLENARY_LISTEN_IP: '::' }, 'PLENARY_LISTEN_IP: :: is of a family of which no address is announced'],
+  ])('[PS9] %j is one fault', (changes, fault) => {
+    const faults = faultsOf({ ...GOOD, ...changes });
+    expect(faults).toHaveLength(1);
+    expect(faults[0]).toContain(fault);
   });
 });

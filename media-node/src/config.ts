@@ -27,13 +27,21 @@ import type {
   StoreAddress,
 } from '@plenary/cluster';
 import { planPorts } from './engine/port-plan.ts';
+import { canonicalAddress, pairAddresses } from './media-address.ts';
+import type { MediaAddresses } from './media-address.ts';
 
-const ipSetting = z.string().refine((value) => isIP(value) !== 0, 'must be an IPv4 or IPv6 address');
-const HOST_NAME =
-  /^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$/;
-const addressSetting = z
-  .string()
-  .refine((value) => isIP(value) !== 0 || HOST_NAME.test(value), 'must be an IP address or a host name');
+const ADDRESSES =
+  'must be an IP address or a host name, or one of them and an IPv6 address with a comma between';
+const addressesSetting = z.string().transform((text, context) => {
+  const addresses = text.split(',').map((part) => canonicalAddress(part.trim()));
+  const known = addresses.filter((address) => address !== undefined);
+  if (known.length < addresses.length) context.addIssue(ADDRESSES);
+  return known;
+});
+const listenIpSetting = addressesSetting.refine(
+  (addresses) => addresses.every((address) => isIP(address) !== 0),
+  'must be an IPv4 or IPv6 address, or one of each with a comma between',
+);
 const sliceSetting = z
   .string()
   .regex(/^\d+-\d+$/, 'must look like 20000-20099')
@@ -45,6 +53,8 @@ const sliceSetting = z
 
 /** What one worker on one core was measured to forward, in packets a second. */
 const PACKETS_PER_WORKER = 200_000;
+/** Ports of a leased slice where nothing else is said. */
+export const DEFAULT_SLICE_SIZE = 100;
 
 /** Every setting of a media node, by the name of its environment variable. */
 export const CONFIG_SCHEMA = z.object({
@@ -58,18 +68,22 @@ export const CONFIG_SCHEMA = z.object({
     .url({ protocol: /^https?$/ })
     .max(512)
     .optional(),
-  /** Where RTP is bound. */
-  PLENARY_LISTEN_IP: ipSetting.default('0.0.0.0'),
+  /** Where RTP is bound; default every interface, for each family that is announced. */
+  PLENARY_LISTEN_IP: listenIpSetting.optional(),
   /** As clients and other nodes reach the RTP ports; default PLENARY_LISTEN_IP where that names one interface. */
-  PLENARY_ANNOUNCED_ADDRESS: addressSetting.optional(),
-  PLENARY_PORT_SLICE: sliceSetting,
+  PLENARY_ANNOUNCED_ADDRESS: addressesSetting.optional(),
+  /** The node's ports; or PLENARY_PORT_RANGE. */
+  PLENARY_PORT_SLICE: sliceSetting.optional(),
+  /** Of which ports the node leases a slice. */
+  PLENARY_PORT_RANGE: sliceSetting.optional(),
+  PLENARY_PORT_SLICE_SIZE: integerSetting(1, 64_512).default(DEFAULT_SLICE_SIZE),
   PLENARY_WORKERS: integerSetting(1, 256).optional(),
   PLENARY_MAX_PEERS: integerSetting(1, 100_000).default(1_000),
   /** What the node may send; default: the speed of its interface, or 1000 where the system does not know it. */
   PLENARY_MAX_OUTGOING_MBIT: integerSetting(1, 10_000_000).optional(),
   /** Packets that the node may send and receive in a second; default: what its workers can forward. */
   PLENARY_MAX_PACKETS_PER_SECOND: integerSetting(1, 1_000_000_000).optional(),
-  PLENARY_PIPE_LINGER_MS: integerSetting(0, 600_000).default(5_000),
+  PLENARY_PIPE_LINGER_MS: integerSetting(0, 600_000).default(1_500),
   PLENARY_ORPHAN_GRACE_MS: integerSetting(0, 600_000).default(30_000),
   PLENARY_LEASE_MS: integerSetting(500, 120_000).default(5_000),
   ...STORE_SETTINGS,
@@ -80,6 +94,11 @@ export const CONFIG_SCHEMA = z.object({
   PLENARY_LOG_LEVEL: logLevelSetting,
 });
 
+/** Where a node's ports come from. */
+export type SliceSource =
+  | { readonly kind: 'explicit'; readonly portSlice: PortSlice }
+  | { readonly kind: 'leased'; readonly range: PortSlice; readonly size: number };
+
 /** The configuration of a media node, with all defaults in place. */
 export interface MediaNodeConfig {
   readonly mediaNodeId: MediaNodeId;
@@ -87,9 +106,8 @@ export interface MediaNodeConfig {
   readonly host: string;
   readonly port: number;
   readonly controlUrl: string;
-  readonly listenIp: string;
-  readonly announcedAddress: string;
-  readonly portSlice: PortSlice;
+  readonly addresses: MediaAddresses;
+  readonly sliceSource: SliceSource;
   readonly workers: number;
   readonly maxPeers: number;
   /** In Mbit/s; `undefined`: what its interface carries. */
@@ -111,9 +129,11 @@ export interface MediaNodeConfig {
 /** @throws ConfigError with every fault */
 export function loadConfig(environment: Environment): MediaNodeConfig {
   // Faults between settings are looked for whether or not single settings are faulty, so that all are told at once.
+  const paired = addressesOf(environment);
+  const sourced = sliceSourceOf(environment);
   const crossFaults = [
-    ...announcedFaults(environment),
-    ...sliceFaults(environment),
+    ...('faults' in paired ? paired.faults : []),
+    ...('faults' in sourced ? sourced.faults : []),
     ...storeFaults(environment),
   ];
   let parsed: z.output<typeof CONFIG_SCHEMA>;
@@ -123,18 +143,18 @@ export function loadConfig(environment: Environment): MediaNodeConfig {
     if (error instanceof ConfigError) throw new ConfigError([...error.faults, ...crossFaults]);
     throw error;
   }
-  if (crossFaults.length > 0) throw new ConfigError(crossFaults);
+  if ('faults' in paired || 'faults' in sourced || crossFaults.length > 0) throw new ConfigError(crossFaults);
+  const { addresses } = paired;
   const workers = parsed.PLENARY_WORKERS ?? availableParallelism();
-  const announcedAddress = parsed.PLENARY_ANNOUNCED_ADDRESS ?? parsed.PLENARY_LISTEN_IP;
   return Object.freeze({
     mediaNodeId: parsed.PLENARY_ID,
     datacenter: parsed.PLENARY_DATACENTER,
     host: parsed.PLENARY_HOST,
     port: parsed.PLENARY_PORT,
-    controlUrl: parsed.PLENARY_CONTROL_URL ?? `http://${inUrl(announcedAddress)}:${parsed.PLENARY_PORT}`,
-    listenIp: parsed.PLENARY_LISTEN_IP,
-    announcedAddress,
-    portSlice: parsed.PLENARY_PORT_SLICE,
+    controlUrl:
+      parsed.PLENARY_CONTROL_URL ?? `http://${inUrl(addresses[0].announced)}:${parsed.PLENARY_PORT}`,
+    addresses,
+    sliceSource: sourced.source,
     workers,
     maxPeers: parsed.PLENARY_MAX_PEERS,
     maxOutgoingMbit: parsed.PLENARY_MAX_OUTGOING_MBIT,
@@ -151,30 +171,67 @@ export function loadConfig(environment: Environment): MediaNodeConfig {
   });
 }
 
-/** Whether an address stands for every interface, so that no client could use it. */
-export function isUnspecified(address: string): boolean {
-  return address === '0.0.0.0' || /^[0:]+$/.test(address);
-}
-
 const inUrl = (address: string): string => (isIP(address) === 6 ? `[${address}]` : address);
 
-function announcedFaults(environment: Environment): string[] {
-  const announced = environment['PLENARY_ANNOUNCED_ADDRESS'];
-  const listenIp = environment['PLENARY_LISTEN_IP'] ?? '0.0.0.0';
-  if (announced === undefined || announced === '') {
-    return isUnspecified(listenIp)
-      ? ['PLENARY_ANNOUNCED_ADDRESS: is required while PLENARY_LISTEN_IP is every interface']
-      : [];
-  }
-  return isUnspecified(announced)
-    ? ['PLENARY_ANNOUNCED_ADDRESS: clients cannot reach an unspecified address']
-    : [];
+/** A setting that is malformed is a fault of its own, which the schema tells: here it tells nothing. */
+function addressesOf(environment: Environment): ReturnType<typeof pairAddresses> {
+  const announced = optional(addressesSetting, environment['PLENARY_ANNOUNCED_ADDRESS']);
+  const listenIps = optional(listenIpSetting, environment['PLENARY_LISTEN_IP']);
+  if (announced === 'malformed' || listenIps === 'malformed') return { faults: [] };
+  return pairAddresses(announced ?? [], listenIps ?? []);
 }
 
-function sliceFaults(environment: Environment): string[] {
-  const slice = sliceSetting.safeParse(environment['PLENARY_PORT_SLICE']);
-  const workers = Number(environment['PLENARY_WORKERS'] ?? availableParallelism());
-  if (!slice.success || !Number.isInteger(workers) || workers < 1) return [];
-  const plan = planPorts(slice.data, workers);
-  return 'fault' in plan ? [`PLENARY_PORT_SLICE: ${plan.fault}`] : [];
+function sliceSourceOf(
+  environment: Environment,
+): { readonly source: SliceSource } | { readonly faults: readonly string[] } {
+  const slice = optional(sliceSetting, environment['PLENARY_PORT_SLICE']);
+  const range = optional(sliceSetting, environment['PLENARY_PORT_RANGE']);
+  const size = optional(integerSetting(1, 64_512), environment['PLENARY_PORT_SLICE_SIZE']);
+  const workers = optional(integerSetting(1, 256), environment['PLENARY_WORKERS']) ?? availableParallelism();
+  const faults: string[] = [];
+  if (slice === undefined && range === undefined) {
+    faults.push('PLENARY_PORT_SLICE: is required, or PLENARY_PORT_RANGE to lease a slice of');
+  }
+  if (slice !== undefined && range !== undefined) {
+    faults.push('PLENARY_PORT_RANGE: is given beside PLENARY_PORT_SLICE; a node has one or the other');
+  }
+  if (size !== undefined && range === undefined) {
+    faults.push('PLENARY_PORT_SLICE_SIZE: is only for PLENARY_PORT_RANGE');
+  }
+  if (slice === 'malformed' || range === 'malformed' || size === 'malformed' || workers === 'malformed') {
+    return { faults };
+  }
+  const source = sourceFrom(slice, range, size ?? DEFAULT_SLICE_SIZE);
+  if (source === undefined) return { faults };
+  if (source.kind === 'explicit') {
+    const plan = planPorts(source.portSlice, workers);
+    if ('fault' in plan) faults.push(`PLENARY_PORT_SLICE: ${plan.fault}`);
+  } else {
+    const { range: ports, size: wanted } = source;
+    const plan = planPorts({ firstPort: ports.firstPort, lastPort: ports.firstPort + wanted - 1 }, workers);
+    if ('fault' in plan) faults.push(`PLENARY_PORT_SLICE_SIZE: ${plan.fault}`);
+    if (ports.lastPort - ports.firstPort + 1 < wanted) {
+      faults.push(`PLENARY_PORT_RANGE: has no room for a slice of ${wanted} ports`);
+    }
+  }
+  return faults.length > 0 ? { faults } : { source };
+}
+
+function sourceFrom(
+  slice: PortSlice | undefined,
+  range: PortSlice | undefined,
+  size: number,
+): SliceSource | undefined {
+  if (slice !== undefined) return { kind: 'explicit', portSlice: slice };
+  return range === undefined ? undefined : { kind: 'leased', range, size };
+}
+
+/** A setting by itself; `undefined` where it is not given. */
+function optional<Schema extends z.ZodType>(
+  schema: Schema,
+  text: string | undefined,
+): z.output<Schema> | undefined | 'malformed' {
+  if (text === undefined || text === '') return undefined;
+  const parsed = schema.safeParse(text);
+  return parsed.success ? parsed.data : 'malformed';
 }

@@ -33,7 +33,7 @@ function record(id: string, firstPort: number): MediaNodeRecord {
   };
 }
 
-function keeper(registry: Registry, own: MediaNodeRecord, clock?: ManualClock) {
+function keeper(registry: Registry, own: MediaNodeRecord, clock?: ManualClock, isEmpty = () => true) {
   const metrics = createMetrics(false);
   const onRefused = vi.fn();
   const lease = new LeaseKeeper({
@@ -43,6 +43,7 @@ function keeper(registry: Registry, own: MediaNodeRecord, clock?: ManualClock) {
     clock: clock ?? { wallMs: () => Date.now(), monotonicMs: () => performance.now() },
     metrics,
     logger: silentLogger(),
+    isEmpty,
     onRefused,
   });
   return { lease, onRefused };
@@ -96,6 +97,44 @@ describe('the lease', () => {
     announce.mockRestore();
     await lease.renew();
     expect(onRefused).toHaveBeenCalledOnce();
+    await lease.stop();
+  });
+
+  test('[PS7] a refusal ends the lease at once, and with nobody left the node is told to end', async () => {
+    const registry = new MemoryRegistry();
+    const own = record('own', 20_000);
+    const refusal = {
+      refused: 'port_slice_overlap',
+      by: MEDIA_NODE_ID.parse('heir'),
+      portSlice: own.portSlice,
+    } as const;
+    let isEmpty = false;
+    const { lease, onRefused } = keeper(registry, own, undefined, () => isEmpty);
+    await lease.start();
+    const announce = vi.spyOn(registry, 'announceMediaNode').mockResolvedValue(refusal);
+    await lease.renew();
+    expect(lease.missing()).toContain('lease_refused: media node heir owns ports 20000-20099');
+    expect(onRefused).not.toHaveBeenCalled();
+    isEmpty = true;
+    await lease.renew();
+    expect(onRefused).toHaveBeenCalledOnce();
+    announce.mockRestore();
+    await lease.stop();
+  });
+
+  test('[PS7] a node that stayed for its people serves again when the other is gone', async () => {
+    const registry = new MemoryRegistry();
+    const own = record('own', 20_000);
+    const clock = new ManualClock();
+    const { lease, onRefused } = keeper(registry, own, clock, () => false);
+    await lease.start();
+    const announce = vi.spyOn(registry, 'announceMediaNode').mockResolvedValueOnce({ refused: 'id_taken' });
+    await lease.renew();
+    expect(lease.missing()).toContain('lease_refused');
+    announce.mockRestore();
+    await lease.renew();
+    expect(lease.missing()).toBeUndefined();
+    expect(onRefused).not.toHaveBeenCalled();
     await lease.stop();
   });
 });

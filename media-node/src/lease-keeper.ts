@@ -10,7 +10,12 @@ export interface LeaseKeeperOptions {
   readonly clock: Clock;
   readonly metrics: NodeMetrics;
   readonly logger: Logger;
-  /** The first announcement was refused for good, after {@link LeaseKeeper.start} had settled: this node must not run. */
+  /** Whether nobody is hosted here. */
+  readonly isEmpty: () => boolean;
+  /**
+   * The registry refuses the node, after {@link LeaseKeeper.start} had settled, and it must end: because it never held its
+   * lease, or because another holds its id or ports now and nobody is left here (SPEC PS7).
+   */
   readonly onRefused: (error: PlenaryError) => void;
 }
 
@@ -87,7 +92,7 @@ export class LeaseKeeper {
   async #renew(): Promise<void> {
     clearTimeout(this.#timer);
     await this.#announce();
-    const fatal = this.#everHeld ? undefined : this.#fatal();
+    const fatal = this.#everHeld ? this.#superseded() : this.#fatal();
     if (fatal === undefined) this.#renewLater();
     else this.#options.onRefused(fatal);
   }
@@ -119,6 +124,8 @@ export class LeaseKeeper {
         }
         metrics.errors.inc({ where: 'lease', code: result.refused });
         this.#refusal = result;
+        // The store knows better than this clock: somebody else has what this node held.
+        this.#heldUntilMs = -Infinity;
         if (result.refused === 'id_taken') this.#idTakenSinceMs ??= clock.monotonicMs();
       }
     } catch (thrown) {
@@ -127,6 +134,13 @@ export class LeaseKeeper {
       logger.debug({ err: error }, 'the lease could not be renewed');
     }
     metrics.lease.set(this.missing() === undefined ? 1 : 0);
+  }
+
+  /** Whether another took the place of this node while it was away, and it has nobody to stay for. */
+  #superseded(): PlenaryError | undefined {
+    const refusal = this.#refusal;
+    if (refusal === undefined || !this.#options.isEmpty()) return undefined;
+    return new PlenaryError(refusal.refused, describe(refusal));
   }
 
   /** Whether a refusal can no longer be the remains of this node's former life. */

@@ -1,5 +1,6 @@
 import { toPlenaryError } from '@plenary/cluster';
 import type { Logger, NodeLoad } from '@plenary/cluster';
+import { CpuShare } from './engine/cpu-share.ts';
 import type { WorkerPool } from './engine/worker-pool.ts';
 import type { NodeMetrics } from './metrics.ts';
 import type { NetworkMeter } from './network-meter.ts';
@@ -17,8 +18,7 @@ export class LoadMeter {
   #measuring = false;
   /** Said once: a system that does not count packets does not begin to. */
   #networkFailed = false;
-  #controlCpu = 0;
-  #last = { usage: process.cpuUsage(), atMs: performance.now() };
+  readonly #controlCpu = new CpuShare();
 
   constructor(pool: WorkerPool, network: NetworkMeter, metrics: NodeMetrics, logger: Logger) {
     this.#pool = pool;
@@ -27,7 +27,9 @@ export class LoadMeter {
     this.#logger = logger;
   }
 
+  /** Begins to measure; what the start cost by then does not count. */
   start(): void {
+    this.#measure();
     this.#timer = setInterval(() => {
       this.#measure();
     }, MEASURE_MS);
@@ -41,17 +43,15 @@ export class LoadMeter {
   get load(): NodeLoad {
     return {
       workerCpu: Math.max(0, ...this.#pool.alive().map((worker) => worker.cpu)),
-      controlCpu: this.#controlCpu,
+      controlCpu: this.#controlCpu.share,
       ...this.#network.load,
     };
   }
 
   #measure(): void {
-    const usage = process.cpuUsage(this.#last.usage);
+    const { user, system } = process.cpuUsage();
     const atMs = performance.now();
-    const elapsedMs = atMs - this.#last.atMs;
-    if (elapsedMs > 0) this.#controlCpu = (usage.user + usage.system) / 1_000 / elapsedMs;
-    this.#last = { usage: process.cpuUsage(), atMs };
+    this.#controlCpu.measure((user + system) / 1_000, atMs);
     // A worker that hangs must not pile up questions; the lease is renewed without its answer.
     if (this.#measuring) return;
     this.#measuring = true;

@@ -1,28 +1,16 @@
-import { spawn } from 'node:child_process';
-import type { ChildProcessByStdio } from 'node:child_process';
 import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import type { Readable, Writable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
 import { startRedisServer } from '@plenary/cluster/testing/redis-server';
 import type { TestRedis } from '@plenary/cluster/testing/redis-server';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import type { MediaNodeConfig } from './config.ts';
-import { TEST_SECRET, testConfig } from './testing/test-node.ts';
+import { isReady, startNodeProcess } from './testing/node-process.ts';
+import type { NodeProcess } from './testing/node-process.ts';
+import { testConfig } from './testing/test-node.ts';
+import type { TestConfig } from './testing/test-node.ts';
 import { until } from './testing/until.ts';
 
-const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url));
-
-interface Running {
-  readonly child: ChildProcessByStdio<Writable, Readable, Readable>;
-  readonly exited: Promise<{ code: number | null; signal: string | null }>;
-  readonly output: { text: string; errors: string };
-  readonly config: MediaNodeConfig;
-}
-
 let redis: TestRedis;
-const running: Running[] = [];
+const running: NodeProcess[] = [];
 
 beforeAll(async () => {
   redis = await startRedisServer();
@@ -39,52 +27,14 @@ afterAll(async () => {
   await redis.stop();
 });
 
-function start(overrides: NodeJS.ProcessEnv = {}, config = testConfig()): Running {
-  const { firstPort, lastPort } = config.portSlice;
-  const child = spawn(process.execPath, [MAIN], {
-    stdio: ['pipe', 'pipe', 'pipe'],
-    env: {
-      PATH: process.env['PATH'],
-      MEDIASOUP_WORKER_BIN: process.env['MEDIASOUP_WORKER_BIN'],
-      PLENARY_ID: config.mediaNodeId,
-      PLENARY_DATACENTER: config.datacenter,
-      PLENARY_HOST: config.host,
-      PLENARY_PORT: String(config.port),
-      PLENARY_LISTEN_IP: config.listenIp,
-      PLENARY_PORT_SLICE: `${firstPort}-${lastPort}`,
-      PLENARY_WORKERS: '1',
-      PLENARY_LEASE_MS: '1500',
-      PLENARY_CLUSTER_SECRET: TEST_SECRET,
-      REDIS_URL: redis.url,
-      ...overrides,
-    },
-  });
-  const output = { text: '', errors: '' };
-  child.stdout.on('data', (chunk: Buffer) => {
-    output.text += chunk.toString();
-  });
-  child.stderr.on('data', (chunk: Buffer) => {
-    output.errors += chunk.toString();
-  });
-  const exited = once(child, 'exit').then(([code, signal]: (number | string | null)[]) => ({
-    code: typeof code === 'number' ? code : null,
-    signal: typeof signal === 'string' ? signal : null,
-  }));
-  const started = { child, exited, output, config };
+function start(...parameters: [overrides?: NodeJS.ProcessEnv, config?: TestConfig]): NodeProcess {
+  const started = startNodeProcess(redis.url, ...parameters);
   running.push(started);
   return started;
 }
 
-async function isReady({ config }: Running): Promise<boolean> {
-  try {
-    return (await fetch(`${config.controlUrl}/ready`)).ok;
-  } catch {
-    return false;
-  }
-}
-
 /** The worker processes of a node. */
-function workersOf({ child }: Running): number[] {
+function workersOf({ child }: NodeProcess): number[] {
   try {
     const children = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8');
     return children.trim().split(' ').filter(Boolean).map(Number);

@@ -4,8 +4,9 @@ import { loadConfig } from './config.ts';
 import type { MediaNodeConfig } from './config.ts';
 import { exitOnFault, stopOnSignals, stopOnce } from './lifecycle.ts';
 import type { Stoppable } from './lifecycle.ts';
-import { MediaNode, StartRefused } from './media-node.ts';
+import { MediaNode } from './media-node.ts';
 import { createMetrics } from './metrics.ts';
+import { StartRefused } from './start-refused.ts';
 
 function refuse(message: string): never {
   process.stderr.write(`${message}\n`);

@@ -1,13 +1,12 @@
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CONTROL_VERSION, mintIncarnation, systemClock, toPlenaryError } from '@plenary/cluster';
-import type { Incarnation, Logger, MediaNodeRecord } from '@plenary/cluster';
+import type { Incarnation, Logger, MediaNodeRecord, PortSlice } from '@plenary/cluster';
 import type { MediaNodeConfig } from './config.ts';
 import { ControlServer } from './control/control-server.ts';
 import { NodeDirectory } from './control/node-directory.ts';
 import { NodeLinks } from './control/node-links.ts';
-import { checkSlice } from './engine/port-checks.ts';
-import type { PortPlan } from './engine/port-plan.ts';
 import { WORKER_PACKING_LIMIT } from './engine/select-worker.ts';
 import { workerBinaryFault } from './engine/worker-binary.ts';
 import { WorkerPool } from './engine/worker-pool.ts';
@@ -15,6 +14,7 @@ import { healthHandler } from './health.ts';
 import type { Readiness } from './health.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import { LoadMeter } from './load-meter.ts';
+import { announcedAddresses } from './media-address.ts';
 import { createMetrics } from './metrics.ts';
 import type { NodeMetrics } from './metrics.ts';
 import { NetworkMeter } from './network-meter.ts';
@@ -22,14 +22,15 @@ import type { NodeStore } from './room/node-store.ts';
 import { Outbox } from './room/outbox.ts';
 import { Rooms } from './room/rooms.ts';
 import { systemTimers } from './room/timers.ts';
+import { claimSlice, textOf } from './slice-claim.ts';
+import type { ClaimedSlice } from './slice-claim.ts';
+import { StartRefused } from './start-refused.ts';
 
 /** How long a stop waits for the store to hear of it, and of ended tracks, in milliseconds. */
 const FAREWELL_MS = 1_000;
-
-/** Why a node does not start: one sentence for whoever started it. */
-export class StartRefused extends Error {
-  override readonly name = 'StartRefused';
-}
+/** How long a stop waits for the nodes that this one is the gateway of to get their tracks another way. */
+const HANDOVER_MS = 5_000;
+const HANDOVER_POLL_MS = 50;
 
 export interface MediaNodeOptions {
   readonly config: MediaNodeConfig;
@@ -38,13 +39,25 @@ export interface MediaNodeOptions {
   readonly metrics?: NodeMetrics;
   /** Peers of one room on one worker before it spreads; {@link WORKER_PACKING_LIMIT} but in tests. */
   readonly workerPackingLimit?: number;
-  /** The registry refused the node for good after it had started: it must stop. */
+  /** How long a stop waits for those that this node is the gateway of; {@link HANDOVER_MS} but in tests. */
+  readonly handoverMs?: number;
+  /** The registry refuses the node for good after it had started, and nobody is left here: it must stop. */
   readonly onRefused: (error: Error) => void;
+}
+
+/** What a node has before it has workers. */
+interface NodeBase extends ClaimedSlice {
+  readonly incarnation: Incarnation;
+  readonly metrics: NodeMetrics;
+  /** Listens already. */
+  readonly http: Server;
 }
 
 /** A media node: everything of one process but the process itself. */
 export class MediaNode {
-  readonly incarnation: Incarnation = mintIncarnation();
+  readonly incarnation: Incarnation;
+  /** The ports that it owns. */
+  readonly portSlice: PortSlice;
   readonly metrics: NodeMetrics;
   readonly rooms: Rooms;
   readonly pool: WorkerPool;
@@ -54,27 +67,28 @@ export class MediaNode {
   readonly #lease: LeaseKeeper;
   readonly #directory: NodeDirectory;
   readonly #nodes: NodeLinks;
-  readonly #http: Server;
   readonly #control: ControlServer;
   #endAvailability: (() => void) | undefined;
   #endConsul: (() => void) | undefined;
   #stopping = false;
 
-  private constructor(options: MediaNodeOptions, ports: PortPlan) {
+  private constructor(options: MediaNodeOptions, base: NodeBase) {
     this.#options = options;
     const { config, store, logger } = options;
-    const { mediaNodeId, datacenter, clusterSecret, announcedAddress } = config;
-    const metrics = options.metrics ?? createMetrics(false);
+    const { mediaNodeId, datacenter, clusterSecret, addresses } = config;
+    const { metrics, ports } = base;
     this.metrics = metrics;
+    this.incarnation = base.incarnation;
+    this.portSlice = base.portSlice;
     this.pool = new WorkerPool(
-      { metrics, logger, listenIp: config.listenIp, announcedAddress, ports, workerBin: config.workerBin },
+      { metrics, logger, addresses, ports, workerBin: config.workerBin },
       (workerIndex) => {
         this.rooms.workerDied(workerIndex);
       },
     );
     this.#outbox = new Outbox(metrics, logger);
     const network = new NetworkMeter({
-      listenIp: config.listenIp,
+      listenIps: addresses.map(({ listenIp }) => listenIp),
       maxOutgoingMbit: config.maxOutgoingMbit,
       maxPacketsPerSecond: config.maxPacketsPerSecond,
     });
@@ -86,6 +100,7 @@ export class MediaNode {
       clock: systemClock,
       metrics,
       logger,
+      isEmpty: () => this.rooms.peerCount === 0,
       onRefused: options.onRefused,
     });
     this.#directory = new NodeDirectory(store.registry, metrics, logger);
@@ -93,8 +108,11 @@ export class MediaNode {
       directory: this.#directory,
       clusterSecret,
       caller: { kind: 'media-node', id: mediaNodeId, incarnation: this.incarnation },
-      onPipeProducer: ({ roomId, trackId, state }) => {
-        this.rooms.producerChanged(roomId, trackId, state);
+      onPipeProducer: ({ trackId, state, ...key }) => {
+        this.rooms.producerChanged(key, trackId, state);
+      },
+      onPipeMoved: ({ homeNodeId, ...key }) => {
+        this.rooms.pipeMoved(key, homeNodeId);
       },
       onPipeClosed: (key) => {
         this.rooms.pipeClosed(key);
@@ -110,7 +128,7 @@ export class MediaNode {
     this.rooms = new Rooms({
       mediaNodeId,
       datacenter,
-      announcedAddress,
+      addresses: announcedAddresses(addresses),
       pool: this.pool,
       store,
       outbox: this.#outbox,
@@ -126,9 +144,8 @@ export class MediaNode {
       refusal: () => (this.#stopping ? 'It is stopping.' : this.#lease.missing()),
       anyEdge: () => this.#control.anyEdge(),
     });
-    this.#http = createServer(healthHandler(() => this.readiness(), metrics, logger));
     this.#control = new ControlServer({
-      http: this.#http,
+      http: base.http,
       mediaNodeId,
       datacenter,
       incarnation: this.incarnation,
@@ -140,21 +157,40 @@ export class MediaNode {
   }
 
   /**
-   * Checks the machine, starts workers, serves and announces the node.
+   * Listens, gets the node its ports, starts workers and announces the node. While a leased slice is waited for, the
+   * process is healthy and says what it waits for.
    * @throws StartRefused with one sentence, after which nothing is left running
    */
   static async start(options: MediaNodeOptions): Promise<MediaNode> {
-    const { config } = options;
+    const { config, store, logger } = options;
     const missing = await workerBinaryFault(config.workerBin);
     if (missing !== undefined) throw new StartRefused(missing);
-    const ports = await checkSlice(config.portSlice, config.workers, config.listenIp);
-    if ('fault' in ports) throw new StartRefused(`PLENARY_PORT_SLICE ${sliceOf(config)}: ${ports.fault}`);
-    const node = new MediaNode(options, ports);
+    const incarnation = mintIncarnation();
+    const metrics = options.metrics ?? createMetrics(false);
+    let readiness = (): Readiness => ({ ready: false, reasons: ['starting'] });
+    const http = createServer(healthHandler(() => readiness(), metrics, logger));
+    let node: MediaNode | undefined;
     try {
-      await node.#start();
-      return node;
+      await listen(http, options, metrics);
+      const claimed = await claimSlice({
+        config,
+        store,
+        incarnation,
+        clock: systemClock,
+        metrics,
+        logger,
+        onWaiting: (reason) => {
+          readiness = () => ({ ready: false, reasons: [reason] });
+        },
+      });
+      node = new MediaNode(options, { ...claimed, incarnation, metrics, http });
+      const started = node;
+      readiness = () => started.readiness();
+      await started.#start();
+      return started;
     } catch (error) {
-      await node.stop();
+      if (node !== undefined) await node.stop();
+      else await giveUp(http, options, incarnation, metrics);
       if (error instanceof StartRefused) throw error;
       throw new StartRefused(error instanceof Error ? error.message : String(error), { cause: error });
     }
@@ -181,6 +217,7 @@ export class MediaNode {
     this.#load.stop();
     this.#directory.close();
     await atMost(FAREWELL_MS, this.#lease.stop());
+    await this.#handOver();
     this.rooms.close();
     await atMost(FAREWELL_MS, this.#outbox.settled());
     this.#outbox.close();
@@ -192,7 +229,6 @@ export class MediaNode {
   async #start(): Promise<void> {
     const { store, config, logger } = this.#options;
     await this.pool.start();
-    await this.#listen();
     this.#endAvailability = store.onAvailability((available) => {
       this.metrics.store.set(available ? 1 : 0);
       if (available) void this.#storeReturned();
@@ -208,9 +244,17 @@ export class MediaNode {
     await this.#lease.start();
     const { mediaNodeId, datacenter, controlUrl, workers } = config;
     logger.info(
-      { mediaNodeId, datacenter, controlUrl, workers, portSlice: sliceOf(config) },
+      { mediaNodeId, datacenter, controlUrl, workers, portSlice: textOf(this.portSlice) },
       'media node started',
     );
+  }
+
+  /** The own peers go elsewhere at once; what comes through this node to others goes on until it comes another way. */
+  async #handOver(): Promise<void> {
+    this.rooms.leave();
+    this.rooms.closePeers();
+    const untilMs = systemClock.monotonicMs() + (this.#options.handoverMs ?? HANDOVER_MS);
+    while (this.rooms.isRelaying && systemClock.monotonicMs() < untilMs) await sleep(HANDOVER_POLL_MS);
   }
 
   /** First the lease, so that others know the node again; then what it owns. Never rejects. */
@@ -219,36 +263,16 @@ export class MediaNode {
     this.rooms.storeReturned();
   }
 
-  #listen(): Promise<void> {
-    const { host, port } = this.#options.config;
-    return new Promise((resolve, reject) => {
-      const fail = (error: NodeJS.ErrnoException): void => {
-        const why = error.code === 'EADDRINUSE' ? 'is taken by another process' : error.message;
-        reject(new StartRefused(`PLENARY_PORT ${port} on ${host}: ${why}`));
-      };
-      this.#http.once('error', fail);
-      this.#http.listen(port, host, () => {
-        this.#http.off('error', fail);
-        this.#http.on('error', (error) => {
-          this.metrics.errors.inc({ where: 'http', code: 'internal' });
-          this.#options.logger.error({ err: error }, 'the HTTP server failed');
-        });
-        resolve();
-      });
-    });
-  }
-
   #record(): MediaNodeRecord {
-    const { mediaNodeId, datacenter, controlUrl, announcedAddress, portSlice, maxPeers } =
-      this.#options.config;
+    const { mediaNodeId, datacenter, controlUrl, addresses, maxPeers } = this.#options.config;
     return {
       mediaNodeId,
       incarnation: this.incarnation,
       datacenter,
       controlVersion: CONTROL_VERSION,
       controlUrl,
-      announcedAddress,
-      portSlice,
+      ...announcedAddresses(addresses),
+      portSlice: this.portSlice,
       state: this.#stopping ? 'draining' : 'serving',
       load: this.#load.load,
       peerCount: this.rooms.peerCount,
@@ -268,6 +292,47 @@ async function atMost(waitMs: number, work: Promise<void>): Promise<void> {
   clearTimeout(timer);
 }
 
-function sliceOf({ portSlice }: MediaNodeConfig): string {
-  return `${portSlice.firstPort}-${portSlice.lastPort}`;
+/** @throws StartRefused when the port is taken */
+function listen(http: Server, { config, logger }: MediaNodeOptions, metrics: NodeMetrics): Promise<void> {
+  const { host, port } = config;
+  return new Promise((resolve, reject) => {
+    const fail = (error: NodeJS.ErrnoException): void => {
+      const why = error.code === 'EADDRINUSE' ? 'is taken by another process' : error.message;
+      reject(new StartRefused(`PLENARY_PORT ${port} on ${host}: ${why}`));
+    };
+    http.once('error', fail);
+    http.listen(port, host, () => {
+      http.off('error', fail);
+      http.on('error', (error) => {
+        metrics.errors.inc({ where: 'http', code: 'internal' });
+        logger.error({ err: error }, 'the HTTP server failed');
+      });
+      resolve();
+    });
+  });
+}
+
+/** Leaves nothing of a node that did not come so far as to have workers; a slice that it claimed is given back. */
+async function giveUp(
+  http: Server,
+  { config, store, logger }: MediaNodeOptions,
+  incarnation: Incarnation,
+  metrics: NodeMetrics,
+): Promise<void> {
+  const withdrawing = store.registry.withdrawMediaNode(config.mediaNodeId, incarnation);
+  await atMost(
+    FAREWELL_MS,
+    withdrawing.catch((thrown: unknown) => {
+      metrics.errors.inc({ where: 'slice', code: toPlenaryError(thrown).code });
+      logger.warn({ err: thrown }, 'the port slice could not be given back; its lease will lapse');
+    }),
+  );
+  http.closeAllConnections();
+  await new Promise<void>((resolve) => {
+    if (http.listening)
+      http.close(() => {
+        resolve();
+      });
+    else resolve();
+  });
 }

@@ -35,7 +35,7 @@ async function loadOf(after: string, options: Partial<NetworkMeterOptions> = {})
   ];
   const texts = [HEADER + readings.join(''), HEADER + after];
   const meter = new NetworkMeter({
-    listenIp: '0.0.0.0',
+    listenIps: ['0.0.0.0'],
     maxOutgoingMbit: undefined,
     maxPacketsPerSecond: 100_000,
     system: {
@@ -77,14 +77,14 @@ describe('NetworkMeter', () => {
     '[PL10] listening on %s, counts the interface with it',
     async (ip) => {
       const after = line('eth0', 0, HALF_A_GIGABIT, 0) + line('eth1', 0, 20 * HALF_A_GIGABIT, 0);
-      expect(await loadOf(after, { listenIp: ip })).toEqual({ bandwidth: 0.5, packets: 0 });
+      expect(await loadOf(after, { listenIps: [ip] })).toEqual({ bandwidth: 0.5, packets: 0 });
     },
   );
 
   it('[PL10] on loopback there is no link to fill, unless a limit is set', async () => {
     const after = line('lo', 0, HALF_A_GIGABIT, 10_000);
-    expect(await loadOf(after, { listenIp: '127.0.0.1' })).toEqual({ bandwidth: 0, packets: 0.1 });
-    const limited = await loadOf(after, { listenIp: '127.0.0.1', maxOutgoingMbit: 1_000 });
+    expect(await loadOf(after, { listenIps: ['127.0.0.1'] })).toEqual({ bandwidth: 0, packets: 0.1 });
+    const limited = await loadOf(after, { listenIps: ['127.0.0.1'], maxOutgoingMbit: 1_000 });
     expect(limited.bandwidth).toBe(0.5);
   });
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import type { NetworkInterfaceInfo } from 'node:os';
-import { isUnspecified } from './config.ts';
+import { isUnspecified } from './media-address.ts';
 
 /** What a link carries where the system does not know its speed, as in most virtual machines, in Mbit/s. */
 export const ASSUMED_LINK_MBIT = 1_000;
@@ -50,8 +50,8 @@ export function parseCounters(text: string): ReadonlyMap<string, InterfaceCounte
 }
 
 export interface NetworkMeterOptions {
-  /** Where RTP is bound. */
-  readonly listenIp: string;
+  /** Where RTP is bound, by family. */
+  readonly listenIps: readonly string[];
   /** What the node may send, in Mbit/s; `undefined`: what its link carries. */
   readonly maxOutgoingMbit: number | undefined;
   /** Packets that the node may send and receive in a second. */
@@ -109,14 +109,14 @@ export class NetworkMeter {
     this.#load = { bandwidth, packets };
   }
 
-  /** The interfaces that carry this node's media: the one with its address, or all that have one and leave the host. */
+  /** The interfaces that carry this node's media: those with its addresses, or all that have one and leave the host. */
   #carriers(): readonly { readonly name: string; readonly isLoopback: boolean }[] {
-    const { listenIp } = this.#options;
+    const { listenIps } = this.#options;
     return Object.entries(this.#system.interfaces()).flatMap(([name, addresses = []]) => {
       const isLoopback = addresses.some(({ internal }) => internal);
-      const carries = isUnspecified(listenIp)
+      const carries = listenIps.some(isUnspecified)
         ? !isLoopback
-        : addresses.some(({ address }) => address === listenIp);
+        : addresses.some(({ address }) => listenIps.includes(address));
       return carries ? [{ name, isLoopback }] : [];
     });
   }

@@ -72,7 +72,7 @@ describe('the client of Consul', () => {
     [404, 'Unknown check ID "x". Ensure that the check ID is passed, not the check name.'],
   ])('[CO5] a check that the agent has forgotten is told apart (%i %s)', async (status, text) => {
     const client = await clientOf((_request, response) => response.writeHead(status).end(text));
-    expect(await client.passCheck('x')).toBe(false);
+    expect(await client.renewCheck('x', 'passing')).toBe(false);
   });
 
   it('[CO5] an answer that is none of Consul’s is an error', async () => {

@@ -28,6 +28,13 @@ export interface ServiceDefinition {
 
 const CHECK_STATUS = z.enum(['passing', 'warning', 'critical', 'maintenance']);
 
+/** A key that is to be set, and the reading that it must not have changed since; index 0: it must not exist. */
+export interface KeyChange {
+  readonly key: string;
+  readonly value: string;
+  readonly index: number;
+}
+
 /** One registered service with its checks, as the servers know it. */
 export interface ServiceInstance {
   readonly id: string;
@@ -48,13 +55,14 @@ export interface KeyReading {
   readonly value: string;
   /** The session that holds the key as a lock. */
   readonly session: string | undefined;
-  /** For {@link ConsulClient.compareAndSet}. */
+  /** For {@link ConsulClient.changeKeys}. */
   readonly index: number;
 }
 
 const SELF = z.object({ Config: z.object({ Datacenter: z.string().min(1) }) });
 const DATACENTERS = z.array(z.string().min(1));
 const SESSION = z.object({ ID: z.string().min(1) });
+const SESSIONS = z.array(SESSION);
 const KEY = z.object({
   Value: z.string().nullable(),
   Session: z.string().optional(),
@@ -84,7 +92,12 @@ const SERVICE_REPLY = z.tuple([
 /** An answer of Consul that is no success. */
 const REFUSAL = z.object({ isResponse: z.literal(true), statusCode: z.int(), response: z.unknown() });
 const REFUSAL_TEXT = z.object({
-  body: z.union([z.string(), z.instanceof(Buffer).transform((bytes) => bytes.toString('utf8'))]),
+  body: z.union([
+    z.string(),
+    z.instanceof(Buffer).transform((bytes) => bytes.toString('utf8')),
+    // A refused transaction says in JSON what went wrong.
+    z.looseObject({}).transform((reply) => JSON.stringify(reply)),
+  ]),
 });
 
 /** How Consul refused, or `undefined` when it did not answer at all. */
@@ -179,10 +192,11 @@ export class ConsulClient {
     }
   }
 
-  /** Renews a TTL check. @returns whether the agent knows it */
-  async passCheck(id: string): Promise<boolean> {
+  /** Renews a TTL check as passing, or as a mere warning. @returns whether the agent knows it */
+  async renewCheck(id: string, status: 'passing' | 'warning'): Promise<boolean> {
+    const { check } = this.#consul.agent;
     try {
-      await this.#consul.agent.check.pass({ ...bounded, id });
+      await (status === 'passing' ? check.pass({ ...bounded, id }) : check.warn({ ...bounded, id }));
       return true;
     } catch (error) {
       const refusal = refusalOf(error);
@@ -212,6 +226,12 @@ export class ConsulClient {
     return found !== undefined;
   }
 
+  /** The sessions of a datacenter that have not ended. */
+  async liveSessions(dc?: string): Promise<ReadonlySet<string>> {
+    const found: unknown = await guarded(this.#consul.session.list({ ...certain, ...inside(dc) }));
+    return new Set(SESSIONS.parse(found).map(({ ID }) => ID));
+  }
+
   /** @returns the key, or `undefined` where there is none */
   async readKey(key: string, dc?: string): Promise<KeyReading | undefined> {
     const found: unknown = await guarded(this.#consul.kv.get({ ...certain, ...inside(dc), key }));
@@ -225,9 +245,26 @@ export class ConsulClient {
     return isTrue(await guarded(this.#consul.kv.set({ ...bounded, key, value, acquire: session })));
   }
 
-  /** Sets a key unless it has changed since `index` was read; 0: unless it exists. @returns whether it was set */
-  async compareAndSet(key: string, value: string, index: number): Promise<boolean> {
-    return isTrue(await guarded(this.#consul.kv.set({ ...bounded, key, value, cas: index })));
+  /** Sets all keys, or none when one has changed since it was read. @returns whether they were set */
+  async changeKeys(changes: readonly KeyChange[]): Promise<boolean> {
+    const operations = changes.map(({ key, value, index }) => ({
+      // The package's types are not what Consul takes, and Consul takes nothing beside it.
+      verb: 'cas',
+      key,
+      toJSON: () => ({
+        KV: { Verb: 'cas', Key: key, Value: Buffer.from(value).toString('base64'), Index: index },
+      }),
+    }));
+    try {
+      await this.#consul.transaction.create(operations, { ...bounded, operations });
+      return true;
+    } catch (error) {
+      const refusal = refusalOf(error);
+      if (refusal?.status !== 409) throw storeError(error);
+      // A transaction answers so whatever went wrong in it.
+      if (/permission denied/i.test(refusal.text)) throw new ConsulForbids(error);
+      return false;
+    }
   }
 
   /**

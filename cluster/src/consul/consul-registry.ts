@@ -1,28 +1,43 @@
 import { z } from 'zod';
 import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
-import { PlenaryError, toPlenaryError } from '../errors.ts';
 import type { Logger } from '../process/logging.ts';
 import type { EdgeId, Incarnation, MediaNodeId } from '../protocol/ids.ts';
-import type { AnnounceResult, EdgeRecord, MediaNodeRecord, Registry } from '../registry/registry.ts';
+import type { AnnouncedAddresses } from '../registry/addresses.ts';
+import { findOverlap } from '../registry/port-slices.ts';
+import type { SliceHolding } from '../registry/port-slices.ts';
+import type {
+  AnnounceResult,
+  EdgeRecord,
+  MediaNodeRecord,
+  PortSliceClaim,
+  PortSliceResult,
+  Registry,
+} from '../registry/registry.ts';
 import type { Availability } from './availability.ts';
-import { Claims } from './claims.ts';
-import type { SliceClaim } from './claims.ts';
 import { ConsulClient, ConsulForbids } from './consul-client.ts';
 import type { ServiceDefinition, ServiceInstance } from './consul-client.ts';
 import { Discovery } from './discovery.ts';
-import { EDGE_META, MEDIA_NODE_META, edgeService, isLive, mediaNodeService, serviceId } from './services.ts';
+import { IdClaims } from './id-claims.ts';
+import { Leases } from './leases.ts';
+import type { Held, OwnedSlice } from './leases.ts';
+import { Loads } from './loads.ts';
+import type { LoadChannel } from './loads.ts';
+import {
+  EDGE_META,
+  MEDIA_NODE_META,
+  candidateService,
+  edgeService,
+  isLive,
+  mediaNodeService,
+  serviceId,
+} from './services.ts';
 import type { ServiceKind } from './services.ts';
 import type { ConsulSettings } from './settings.ts';
-
-/** How long a change of ours may take from the agent to the servers and back, in milliseconds. */
-const SYNC_WITHIN_MS = 2_000;
+import { SliceBooks } from './slice-books.ts';
 
 /** So many malformed things are remembered as reported. */
 const MAX_REPORTED = 100;
-
-/** Where load and numbers of peers are told: they change too often for Consul. */
-export type LoadChannel = Pick<Registry, 'announceMediaNode' | 'withdrawMediaNode' | 'liveMediaNodes'>;
 
 export interface ConsulRegistrySettings {
   readonly consul: ConsulSettings;
@@ -38,15 +53,7 @@ interface Announcement {
   readonly incarnation: string;
   readonly service: ServiceDefinition;
   /** Only a media node has ports. */
-  readonly slice: SliceClaim | undefined;
-}
-
-/** An announcement that was granted. */
-interface Held {
-  readonly announcement: Announcement;
-  readonly session: string;
-  /** When the last renewal that went well was asked for, by this process' clock. */
-  readonly renewedAtMs: number;
+  readonly node: MediaNodeRecord | undefined;
 }
 
 const GRANTED: AnnounceResult = { refused: null };
@@ -59,27 +66,29 @@ const GRANTED: AnnounceResult = { refused: null };
  */
 export class ConsulRegistry implements Registry {
   readonly #client: ConsulClient;
-  readonly #claims: Claims;
+  readonly #ids: IdClaims;
+  readonly #slices: SliceBooks;
   readonly #discovery: Discovery;
-  readonly #loads: LoadChannel;
+  readonly #loads: Loads;
   readonly #logger: Logger;
   readonly #clock: Clock;
-  readonly #held = new Map<string, Held>();
-  /** The last thing that was asked for each service: its announcements and its withdrawal come one after the other. */
+  readonly #leases: Leases;
+  /** The last thing that was asked for each service: its claims, announcements and its withdrawal come one after the other. */
   readonly #turns = new Map<string, Promise<unknown>>();
-  readonly #lastLoads = new Map<MediaNodeId, MediaNodeRecord>();
   readonly #reported = new Set<string>();
   #isForbidden = false;
 
   /** Connects at once, and again by itself for ever. */
   constructor({ consul, loads, logger, clock = systemClock }: ConsulRegistrySettings) {
     this.#client = new ConsulClient(consul);
-    this.#loads = loads;
+    this.#loads = new Loads(loads, logger);
     this.#logger = logger;
     this.#clock = clock;
-    this.#claims = new Claims(this.#client, (detail) => {
+    const onMalformed = (detail: string): void => {
       this.#reportOnce(detail, 'took a malformed claim in Consul for none');
-    });
+    };
+    this.#ids = new IdClaims(this.#client, onMalformed);
+    this.#slices = new SliceBooks({ client: this.#client, clock, onMalformed });
     this.#discovery = new Discovery({
       client: this.#client,
       clock,
@@ -87,6 +96,13 @@ export class ConsulRegistry implements Registry {
         const of = datacenter === undefined ? {} : { consulDatacenter: datacenter };
         logger.warn({ err: fault, ...of }, 'Consul does not answer: what was last known counts');
       },
+    });
+    this.#leases = new Leases({
+      client: this.#client,
+      discovery: this.#discovery,
+      slices: this.#slices,
+      clock,
+      logger,
     });
     this.#discovery.availability.onChange((available) => {
       if (available) logger.info('Consul answers');
@@ -98,18 +114,37 @@ export class ConsulRegistry implements Registry {
     return this.#discovery.availability;
   }
 
+  async claimPortSlice(claim: PortSliceClaim, leaseMs: number): Promise<PortSliceResult> {
+    const service = candidateService(claim, leaseMs);
+    return this.#ask(service.id, async () => {
+      const former = await this.#leases.stillHeld(service.id);
+      const foreseen = await this.#slices.foresee(claim, await this.#heldElsewhere(claim));
+      if (foreseen.refused !== null) return foreseen;
+      let held = former ?? (await this.#leases.enter('media-node', service));
+      try {
+        const result = await this.#claimSlice(claim, held);
+        if (result.refused === null) {
+          const { announcedAddress, announcedIpv6 } = claim;
+          held = { ...held, slice: { announcedAddress, announcedIpv6, portSlice: result.portSlice } };
+          await this.#leases.renewOrThrow(held, held.isAnnounced ? held.service : service);
+        } else if (former === undefined) await this.#leases.discard(held);
+        return result;
+      } catch (fault) {
+        if (former === undefined) await this.#leases.discard(held);
+        throw fault;
+      }
+    });
+  }
+
   async announceMediaNode(record: MediaNodeRecord, leaseMs: number): Promise<AnnounceResult> {
     const result = await this.#announce({
       kind: 'media-node',
       id: record.mediaNodeId,
       incarnation: record.incarnation,
       service: mediaNodeService(record, leaseMs),
-      slice: record,
+      node: record,
     });
-    if (result.refused === null) {
-      // Consul has decided; what the channel would refuse, as for a former life of this node, does not matter.
-      await this.#onChannel('told', async () => this.#loads.announceMediaNode(record, leaseMs));
-    }
+    if (result.refused === null) await this.#loads.tell(record, leaseMs);
     return result;
   }
 
@@ -119,13 +154,13 @@ export class ConsulRegistry implements Registry {
       id: record.edgeId,
       incarnation: record.incarnation,
       service: edgeService(record, leaseMs),
-      slice: undefined,
+      node: undefined,
     });
   }
 
   async withdrawMediaNode(mediaNodeId: MediaNodeId, incarnation: Incarnation): Promise<void> {
     await this.#withdraw('media-node', serviceId('media-node', mediaNodeId, incarnation));
-    await this.#onChannel('withdrawn', async () => this.#loads.withdrawMediaNode(mediaNodeId, incarnation));
+    await this.#loads.withdraw(mediaNodeId, incarnation);
   }
 
   async withdrawEdge(edgeId: EdgeId, incarnation: Incarnation): Promise<void> {
@@ -133,16 +168,8 @@ export class ConsulRegistry implements Registry {
   }
 
   async liveMediaNodes(): Promise<readonly MediaNodeRecord[]> {
-    const [instances] = await Promise.all([this.#discovery.instances('media-node'), this.#readLoads()]);
-    const nodes = this.#parse(instances, MEDIA_NODE_META, (node) => node.mediaNodeId);
-    const live = new Set(nodes.map((node) => node.mediaNodeId));
-    for (const id of this.#lastLoads.keys()) if (!live.has(id)) this.#lastLoads.delete(id);
-    return nodes.map((node) => {
-      const told = this.#lastLoads.get(node.mediaNodeId);
-      if (told?.incarnation !== node.incarnation) return node;
-      const { load, peerCount, recentJoins, reportedAtMs } = told;
-      return { ...node, load, peerCount, recentJoins, reportedAtMs };
-    });
+    const [instances] = await Promise.all([this.#discovery.instances('media-node'), this.#loads.read()]);
+    return this.#loads.enterInto(this.#parse(instances, MEDIA_NODE_META, (node) => node.mediaNodeId));
   }
 
   async liveEdges(): Promise<readonly EdgeRecord[]> {
@@ -155,17 +182,28 @@ export class ConsulRegistry implements Registry {
     this.#client.close();
   }
 
-  async #announce(announcement: Announcement): Promise<AnnounceResult> {
-    const { id } = announcement.service;
+  #announce(announcement: Announcement): Promise<AnnounceResult> {
+    const { service, node } = announcement;
+    return this.#ask(service.id, async () => {
+      const held = this.#leases.find(service.id);
+      if (held?.isAnnounced === true) {
+        if (isSameSlice(held.slice, node) && (await this.#leases.renew(held, service))) return GRANTED;
+        await this.#leases.release(held);
+        return this.#claim(announcement, undefined);
+      }
+      const candidate = await this.#leases.stillHeld(service.id);
+      if (candidate === undefined || isSameSlice(candidate.slice, node)) {
+        return this.#claim(announcement, candidate);
+      }
+      await this.#leases.release(candidate);
+      return this.#claim(announcement, undefined);
+    });
+  }
+
+  /** Does what is asked for a service in its turn, and tells once when the token does not suffice for it. */
+  async #ask<Result>(id: string, work: () => Promise<Result>): Promise<Result> {
     try {
-      const result = await this.#inTurn(id, async () => {
-        const held = this.#held.get(id);
-        if (held !== undefined) {
-          if (await this.#renew(held, announcement)) return GRANTED;
-          await this.#release(held);
-        }
-        return this.#claim(announcement);
-      });
+      const result = await this.#inTurn(id, work);
       this.#isForbidden = false;
       return result;
     } catch (fault) {
@@ -180,143 +218,91 @@ export class ConsulRegistry implements Registry {
     }
   }
 
-  /** @returns false when the lease has lapsed in between, so that id and ports must be claimed anew */
-  async #renew(held: Held, announcement: Announcement): Promise<boolean> {
-    const { service, kind } = announcement;
-    const askedAtMs = this.#clock.monotonicMs();
-    const former = held.announcement;
-    if (!sameSlice(former.slice, announcement.slice)) return false;
-    // Late, somebody else may have the id by now: then not even for a moment may both pass.
-    if (
-      askedAtMs - held.renewedAtMs >= former.service.ttlMs &&
-      !(await this.#client.sessionLives(held.session))
-    ) {
-      return false;
+  /** Claims what an announcement needs under the session of its candidate, and only then lets it pass. */
+  async #claim(announcement: Announcement, candidate: Held | undefined): Promise<AnnounceResult> {
+    const { service, kind, node } = announcement;
+    const foreseen = await this.#foresee(announcement);
+    if (foreseen.refused !== null) return foreseen;
+    const entered = candidate ?? (await this.#leases.enter(kind, service));
+    const held: Held = { ...entered, slice: node, isAnnounced: true };
+    try {
+      const result = await this.#claimUnder(announcement, held);
+      if (result.refused === null) await this.#leases.renewOrThrow(held, service);
+      else await this.#leases.discard(held);
+      return result;
+    } catch (fault) {
+      await this.#leases.discard(held);
+      throw fault;
     }
-    const changed = JSON.stringify(former.service) !== JSON.stringify(service);
-    if (changed) await this.#client.registerService(service);
-    if (!(await this.#client.passCheck(service.id))) return false;
-    if (!(await this.#client.sessionLives(held.session))) return false;
-    this.#held.set(service.id, { announcement, session: held.session, renewedAtMs: askedAtMs });
-    if (changed) await this.#untilKnown(kind, service);
-    return true;
   }
 
-  /** Registers the service as a mere candidate, claims what it needs under its session, and only then lets it pass. */
-  async #claim(announcement: Announcement): Promise<AnnounceResult> {
-    const { service, kind } = announcement;
-    if (await this.#claims.isIdHeld(announcement)) return { refused: 'id_taken' };
-    const renewedAtMs = this.#clock.monotonicMs();
-    await this.#client.registerService(service);
-    let held: Held | undefined;
-    let result: AnnounceResult | undefined;
-    try {
-      const isKnown = (): boolean => this.#discovery.ownInstance(kind, service.id) !== undefined;
-      if (!(await this.#discovery.until(isKnown, SYNC_WITHIN_MS))) {
-        throw new PlenaryError('store_unavailable', 'The Consul agent does not reach its servers.');
-      }
-      const session = await this.#client.createSession(service.id);
-      held = { announcement, session, renewedAtMs };
-      result = await this.#claimUnder(announcement, session);
-      if (result.refused !== null) return result;
-      if (!(await this.#renew(held, announcement))) {
-        result = undefined;
-        throw new PlenaryError('store_unavailable', 'The lease lapsed while it was claimed.');
-      }
-      await this.#untilKnown(kind, service);
-      return result;
-    } finally {
-      if (result?.refused !== null) await this.#discard(service.id, held);
+  /** Finds out whether an announcement would be refused now, so that most refusals change nothing. */
+  async #foresee(announcement: Announcement): Promise<AnnounceResult> {
+    const { node } = announcement;
+    if ((await this.#ids.isHeld(announcement)) || (await this.#isIdHeldElsewhere(announcement))) {
+      return { refused: 'id_taken' };
     }
+    if (node === undefined) return GRANTED;
+    return exactly(await this.#slices.foresee(claimOf(node), await this.#heldElsewhere(node)));
   }
 
   /**
    * Consul's KV is one store for each datacenter. So first the claim is made here, and then the others are looked at: of
    * two who claim the same in two datacenters at once, at least one sees the other, and yields.
    */
-  async #claimUnder(announcement: Announcement, session: string): Promise<AnnounceResult> {
-    const { kind, id, incarnation, slice } = announcement;
-    const forId = await this.#claims.claimId({ kind, id, incarnation, session });
+  async #claimUnder(announcement: Announcement, held: Held): Promise<AnnounceResult> {
+    const { kind, id, incarnation, node } = announcement;
+    const forId = await this.#ids.claim({ kind, id, incarnation, session: held.session });
     if (forId.refused !== null) return forId;
-    if (slice !== undefined) {
-      const forSlice = await this.#claims.claimSlice(slice, session);
-      if (forSlice.refused !== null) return forSlice;
+    if (await this.#isIdHeldElsewhere(announcement)) return { refused: 'id_taken' };
+    return node === undefined ? GRANTED : exactly(await this.#claimSlice(claimOf(node), held));
+  }
+
+  /** As {@link ConsulRegistry.#claimUnder} for ports. A claim from a range that yields takes the next slice. */
+  async #claimSlice(
+    claim: PortSliceClaim,
+    { session, slice: former, isAnnounced: hasId }: Held,
+  ): Promise<PortSliceResult> {
+    let elsewhere = await this.#heldElsewhere(claim);
+    for (;;) {
+      const result = await this.#slices.claim(claim, { session, former, hasId, elsewhere });
+      if (result.refused !== null) return result;
+      const { portSlice } = result;
+      elsewhere = await this.#heldElsewhere(claim);
+      const wanted = { mediaNodeId: claim.mediaNodeId, portSlice, addresses: claim };
+      if (findOverlap(elsewhere, wanted, this.#clock.wallMs()) === undefined) return result;
+      await this.#slices.forget(claim, session);
     }
-    for (const datacenter of this.#discovery.otherDatacenters()) {
-      const refusal = await this.#refusalElsewhere(announcement, datacenter);
-      if (refusal.refused !== null) return refusal;
-    }
-    return GRANTED;
+  }
+
+  async #isIdHeldElsewhere(announcement: Announcement): Promise<boolean> {
+    const held = await this.#inOthers(async (datacenter) => this.#ids.isHeld(announcement, datacenter));
+    return held.includes(true);
+  }
+
+  async #heldElsewhere(addresses: AnnouncedAddresses): Promise<readonly SliceHolding[]> {
+    const held = await this.#inOthers(async (dc) => this.#slices.heldElsewhere(addresses, dc));
+    return held.flat();
   }
 
   /** A datacenter that does not answer refuses nobody: else the loss of one would stop the others. */
-  async #refusalElsewhere(announcement: Announcement, datacenter: string): Promise<AnnounceResult> {
-    try {
-      if (await this.#claims.isIdHeld(announcement, datacenter)) return { refused: 'id_taken' };
-      if (announcement.slice === undefined) return GRANTED;
-      return await this.#claims.sliceElsewhere(announcement.slice, datacenter);
-    } catch (fault) {
-      this.#logger.warn(
-        { err: fault, consulDatacenter: datacenter },
-        'could not look for claims in another datacenter; taking none for granted',
-      );
-      return GRANTED;
-    }
+  async #inOthers<Result>(look: (datacenter: string) => Promise<Result>): Promise<readonly Result[]> {
+    const looks = this.#discovery.otherDatacenters().map(async (datacenter) => {
+      try {
+        return [await look(datacenter)];
+      } catch (fault) {
+        this.#logger.warn(
+          { err: fault, consulDatacenter: datacenter },
+          'could not look for claims in another datacenter; taking none for granted',
+        );
+        return [];
+      }
+    });
+    return (await Promise.all(looks)).flat();
   }
 
   async #withdraw(kind: ServiceKind, id: string): Promise<void> {
-    await this.#inTurn(id, async () => {
-      const held = this.#held.get(id);
-      if (held === undefined) return;
-      await this.#release(held);
-      const isGone = (): boolean => this.#discovery.ownInstance(kind, id) === undefined;
-      await this.#discovery.until(isGone, SYNC_WITHIN_MS);
-    });
-  }
-
-  /** Takes back an announcement that was granted. */
-  async #release({ announcement, session }: Held): Promise<void> {
-    const { service, slice } = announcement;
-    this.#held.delete(service.id);
-    await this.#client.deregisterService(service.id);
-    if (slice !== undefined) await this.#claims.releaseSlice(slice.announcedAddress, session);
-    await this.#client.destroySession(session);
-  }
-
-  /** Takes back what was not granted. Never rejects: what stays ends with the TTL of its check. */
-  async #discard(id: string, held: Held | undefined): Promise<void> {
-    try {
-      if (held !== undefined) await this.#release(held);
-      else await this.#client.deregisterService(id);
-    } catch (fault) {
-      this.#logger.debug({ err: fault }, 'a claim could not be taken back; it will lapse');
-    }
-  }
-
-  /** Waits until this process reads what it has written; when that takes long, readers are late, and no more. */
-  async #untilKnown(kind: ServiceKind, { id, meta }: ServiceDefinition): Promise<void> {
-    const wanted = JSON.stringify(sorted(meta));
-    await this.#discovery.until(() => {
-      const known = this.#discovery.ownInstance(kind, id);
-      return known !== undefined && isLive(known) && JSON.stringify(sorted(known.meta)) === wanted;
-    }, SYNC_WITHIN_MS);
-  }
-
-  async #readLoads(): Promise<void> {
-    await this.#onChannel('read', async () => {
-      for (const record of await this.#loads.liveMediaNodes())
-        this.#lastLoads.set(record.mediaNodeId, record);
-    });
-  }
-
-  /** While the channel is away the last loads count: that it is away is told by whoever connects to it. */
-  async #onChannel(doing: string, work: () => Promise<unknown>): Promise<void> {
-    try {
-      await work();
-    } catch (fault) {
-      if (toPlenaryError(fault).code !== 'store_unavailable') throw fault;
-      this.#logger.debug({ err: fault, doing }, 'the loads could not be exchanged; the last ones count');
-    }
+    await this.#inTurn(id, async () => this.#leases.withdraw(kind, id));
   }
 
   /** The records of the living, in the order of ids; of two of one id the one that came later. */
@@ -355,13 +341,19 @@ export class ConsulRegistry implements Registry {
   }
 }
 
-function sameSlice(left: SliceClaim | undefined, right: SliceClaim | undefined): boolean {
+const claimOf = (node: MediaNodeRecord): PortSliceClaim => ({ ...node, wanted: node.portSlice });
+
+/** The answer to a claim of exactly one slice, as an announcement's. */
+function exactly(result: PortSliceResult): AnnounceResult {
+  if (result.refused === 'no_free_slice') throw new Error('only a range can have no free slice');
+  return result.refused === null ? GRANTED : result;
+}
+
+function isSameSlice(left: OwnedSlice | undefined, right: OwnedSlice | undefined): boolean {
   return (
     left?.announcedAddress === right?.announcedAddress &&
+    left?.announcedIpv6 === right?.announcedIpv6 &&
     left?.portSlice.firstPort === right?.portSlice.firstPort &&
     left?.portSlice.lastPort === right?.portSlice.lastPort
   );
 }
-
-const sorted = (meta: Readonly<Record<string, string>>): [string, string][] =>
-  Object.entries(meta).sort(([left], [right]) => (left < right ? -1 : 1));

@@ -4,22 +4,26 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { z } from 'zod';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { systemClock } from '../clock.ts';
+import type { Clock } from '../clock.ts';
 import { mintIncarnation } from '../ids.ts';
 import { silentLogger } from '../process/logging.ts';
 import { RedisRegistry } from '../redis/redis-registry.ts';
 import { scriptRunner } from '../redis/run-script.ts';
 import { MemoryRegistry } from '../registry/memory-registry.ts';
 import { describeRegistry } from '../registry/registry.contract.ts';
-import type { MediaNodeRecord, Registry } from '../registry/registry.ts';
+import { SLICE_REST_MS } from '../registry/port-slices.ts';
+import { PORT_SLICE } from '../registry/registry.ts';
+import type { MediaNodeRecord, PortSliceClaim, PortSliceResult, Registry } from '../registry/registry.ts';
 import { startConsulAgent } from '../testing/consul-agent.ts';
 import type { TestConsul } from '../testing/consul-agent.ts';
 import { startRedisServer } from '../testing/redis-server.ts';
 import type { TestRedis } from '../testing/redis-server.ts';
 import { datacenter, edgeRecord, mediaNode, mediaNodeRecord } from '../testing/samples.ts';
-import { Claims } from './claims.ts';
 import { ConsulClient } from './consul-client.ts';
 import { ConsulRegistry } from './consul-registry.ts';
 import { consulAddressSetting } from './settings.ts';
+import { SliceBooks } from './slice-books.ts';
 
 /** Longer than any test runs. */
 const LONG_LEASE_MS = 600_000;
@@ -32,17 +36,71 @@ beforeAll(async () => {
 }, 40_000);
 afterAll(() => Promise.all([agent.stop(), redis.stop()]));
 
-const open = (consul: TestConsul, loads: Registry = new MemoryRegistry()): ConsulRegistry =>
+const open = (
+  consul: TestConsul,
+  loads: Registry = new MemoryRegistry(),
+  clock: Clock = systemClock,
+): ConsulRegistry =>
   new ConsulRegistry({
     consul: { address: consulAddressSetting.parse(consul.address), token: undefined },
     loads,
     logger: silentLogger(),
+    clock,
   });
+
+/** A clock whose wall time can be set forward: what rests goes by it. */
+class WallClock implements Clock {
+  #aheadMs = 0;
+
+  wallMs(): number {
+    return systemClock.wallMs() + this.#aheadMs;
+  }
+
+  monotonicMs(): number {
+    return systemClock.monotonicMs();
+  }
+
+  advance(byMs: number): void {
+    this.#aheadMs += byMs;
+  }
+}
+
+/** A claim of a slice of 100 ports from a range that has room for two. */
+const claimFromRange = (name: string, changes: Partial<PortSliceClaim> = {}): PortSliceClaim => ({
+  mediaNodeId: mediaNode(name),
+  incarnation: mintIncarnation(),
+  announcedAddress: '192.0.2.1',
+  wanted: { range: { firstPort: 40_000, lastPort: 40_199 }, size: 100, except: [] },
+  ...changes,
+});
+
+/** Looks at the slices under some addresses, and wants none of them. */
+function lookAtSlices(registry: Registry, announcedAddress = '192.0.2.1'): Promise<PortSliceResult> {
+  const wanted = { range: { firstPort: 1_024, lastPort: 65_535 }, size: 65_535, except: [] };
+  return registry.claimPortSlice(claimFromRange('looker', { announcedAddress, wanted }), LONG_LEASE_MS);
+}
 
 const AGENT_SERVICES = z.record(z.string(), z.object({ Meta: z.record(z.string(), z.string()) }));
 
 async function servicesOf(consul: TestConsul): Promise<z.infer<typeof AGENT_SERVICES>> {
   return AGENT_SERVICES.parse(await consul.ask('GET', '/v1/agent/services'));
+}
+
+const SESSIONS = z.array(z.object({ NodeChecks: z.array(z.string()) }));
+
+/** What the living sessions hang on. */
+async function sessionChecksOf(consul: TestConsul): Promise<readonly string[]> {
+  const sessions = SESSIONS.parse(await consul.ask('GET', '/v1/session/list'));
+  return sessions.flatMap(({ NodeChecks }) => NodeChecks);
+}
+
+const BOOK = z.array(
+  z.looseObject({ mediaNodeId: z.string(), portSlice: PORT_SLICE, freedAtMs: z.int().optional() }),
+);
+
+/** The slices that are held or rest under an address. */
+async function bookOf(consul: TestConsul, address: string): Promise<z.infer<typeof BOOK>> {
+  return BOOK.parse(await consul.ask('GET', `/v1/kv/plenary/slices/${encodeURIComponent(address)}?raw=true`));
 }
 
 /** Leaves the agent as a new one is. */
@@ -81,20 +139,32 @@ const idsOf = async (registry: Registry): Promise<string[]> => [
 describeRegistry('Consul', async () => {
   const connection = new Redis(redis.url, { maxRetriesPerRequest: 0 });
   await connection.flushall();
-  const registry = open(agent, new RedisRegistry(scriptRunner(connection), expect.unreachable));
+  const clock = new WallClock();
+  const registry = open(agent, new RedisRegistry(scriptRunner(connection), expect.unreachable), clock);
   // The agent's TTLs run by its own clock, which cannot be set. What their end does can be asked for, and is for those
-  // that would have ended: no test then depends on how fast this machine is.
+  // that would have ended: no test then depends on how fast this machine is. A slice rests from when somebody has looked.
   const passTime = async (byMs: number): Promise<void> => {
-    const lapsed: string[] = [];
-    for (const [id, { Meta }] of Object.entries(await servicesOf(agent))) {
-      if (Number(Meta['lease-ms']) > byMs) continue;
-      await agent.ask('PUT', `/v1/agent/check/fail/${encodeURIComponent(id)}`);
-      lapsed.push(Meta['id'] ?? '');
+    const lapsing = Object.entries(await servicesOf(agent))
+      .map(([serviceOfAgent, { Meta }]) => ({
+        serviceOfAgent,
+        leaseMs: Number(Meta['lease-ms']),
+        id: Meta['id'],
+      }))
+      .filter(({ leaseMs }) => leaseMs <= byMs)
+      .sort((left, right) => left.leaseMs - right.leaseMs);
+    let passedMs = 0;
+    for (const { serviceOfAgent, leaseMs, id = '' } of lapsing) {
+      clock.advance(leaseMs - passedMs);
+      passedMs = leaseMs;
+      await agent.ask('PUT', `/v1/agent/check/fail/${encodeURIComponent(serviceOfAgent)}`);
+      await until(`${id} to lapse`, async () => !(await idsOf(registry)).includes(id));
+      await until(
+        `the session of ${id} to end`,
+        async () => !(await sessionChecksOf(agent)).includes(serviceOfAgent),
+      );
+      await lookAtSlices(registry);
     }
-    await until('the lapsed to be gone', async () => {
-      const live = await idsOf(registry);
-      return !lapsed.some((id) => live.includes(id));
-    });
+    clock.advance(byMs - passedMs);
   };
   const close = async (): Promise<void> => {
     registry.close();
@@ -194,30 +264,32 @@ describe('registry (Consul)', () => {
       return session;
     };
     const [early, late] = [await sessionOf('early'), await sessionOf('late')];
-    const ports = { announcedAddress: '192.0.2.9', portSlice: { firstPort: 20_000, lastPort: 20_099 } };
-    const claims = new Claims(client, expect.unreachable);
+    const wanted = { firstPort: 20_000, lastPort: 20_099 };
+    const [first, second] = [claimFromRange('node-a', { wanted }), claimFromRange('node-b', { wanted })];
+    const claimant = { former: undefined, hasId: false, elsewhere: [] };
+    const settings = { clock: systemClock, onMalformed: expect.unreachable };
+    const books = new SliceBooks({ client, ...settings });
     let isOvertaken = false;
-    const overtaken = new Claims(
-      {
+    const overtaken = new SliceBooks({
+      client: {
         readKey: async (key, dc) => client.readKey(key, dc),
-        acquireKey: async (key, value, session) => client.acquireKey(key, value, session),
-        sessionLives: async (id, dc) => client.sessionLives(id, dc),
-        destroySession: async (id) => client.destroySession(id),
-        compareAndSet: async (key, value, index) => {
+        liveSessions: async (dc) => client.liveSessions(dc),
+        changeKeys: async (changes) => {
           if (!isOvertaken) {
             isOvertaken = true;
-            const first = await claims.claimSlice({ mediaNodeId: mediaNode('node-a'), ...ports }, early);
-            expect(first).toEqual({ refused: null });
+            expect(await books.claim(first, { session: early, ...claimant })).toMatchObject({
+              refused: null,
+            });
           }
-          return client.compareAndSet(key, value, index);
+          return client.changeKeys(changes);
         },
       },
-      expect.unreachable,
-    );
-    expect(await overtaken.claimSlice({ mediaNodeId: mediaNode('node-b'), ...ports }, late)).toEqual({
+      ...settings,
+    });
+    expect(await overtaken.claim(second, { session: late, ...claimant })).toEqual({
       refused: 'port_slice_overlap',
-      by: mediaNode('node-a'),
-      portSlice: ports.portSlice,
+      by: first.mediaNodeId,
+      portSlice: wanted,
     });
     client.close();
   });
@@ -234,7 +306,126 @@ describe('registry (Consul)', () => {
     expect(Object.keys(await servicesOf(agent))).toEqual([]);
     expect(await agent.ask('GET', '/v1/session/list')).toEqual([]);
     expect(await agent.ask('GET', '/v1/kv/plenary/?keys=true')).toEqual(['plenary/slices/127.0.0.1']);
-    expect(await agent.ask('GET', '/v1/kv/plenary/slices/127.0.0.1?raw=true')).toEqual([]);
+    const [resting, ...others] = await bookOf(agent, '127.0.0.1');
+    expect(resting?.mediaNodeId).toBe('node-a');
+    expect(resting?.freedAtMs).toBeGreaterThan(0);
+    expect(others).toEqual([]);
+  });
+
+  it('[CO2] a claim is a candidate that nobody lists or reports, and its announcement keeps slice and session', async () => {
+    const logger = silentLogger();
+    const reported = vi.spyOn(logger, 'error');
+    const consul = { address: consulAddressSetting.parse(agent.address), token: undefined };
+    const node = new ConsulRegistry({ consul, loads: new MemoryRegistry(), logger });
+    opened.push(node);
+    const claim = claimFromRange('node-a', { announcedIpv6: '2001:db8::1' });
+    expect(await node.claimPortSlice(claim, LONG_LEASE_MS)).toMatchObject({ refused: null });
+    const sessions = await agent.ask('GET', '/v1/session/list');
+    expect(sessions).toHaveLength(1);
+    expect(await node.claimPortSlice(claim, LONG_LEASE_MS)).toMatchObject({ refused: null });
+    expect(await idsOf(node)).toEqual([]);
+    expect(reported).not.toHaveBeenCalled();
+    const record = mediaNodeRecord('node-a', {
+      incarnation: claim.incarnation,
+      announcedAddress: claim.announcedAddress,
+      announcedIpv6: '2001:db8::1',
+      portSlice: { firstPort: 40_000, lastPort: 40_099 },
+    });
+    expect(await node.announceMediaNode(record, LONG_LEASE_MS)).toEqual({ refused: null });
+    expect(await node.liveMediaNodes()).toEqual([record]);
+    expect(await agent.ask('GET', '/v1/session/list')).toEqual(sessions);
+    expect(Object.keys(await servicesOf(agent))).toHaveLength(1);
+    for (const address of ['192.0.2.1', '2001:db8::1']) {
+      expect(await bookOf(agent, address)).toMatchObject([{ mediaNodeId: 'node-a' }]);
+    }
+  });
+
+  it('[CO2] a candidate that is not announced lapses by itself, and is given back when it withdraws', async () => {
+    const [silent, honest] = [claimFromRange('node-a'), claimFromRange('node-b')];
+    await registry.claimPortSlice(honest, LONG_LEASE_MS);
+    await registry.claimPortSlice(silent, SHORT_LEASE_MS).catch((fault: unknown) => {
+      // As in letLapse: on a slow machine it is over before it was claimed.
+      expect(fault).toMatchObject({ code: 'store_unavailable' });
+    });
+    await until('the session of the silent to end', async () => (await sessionChecksOf(agent)).length === 1);
+    await registry.withdrawMediaNode(honest.mediaNodeId, honest.incarnation);
+    expect(await sessionChecksOf(agent)).toEqual([]);
+    const looked = await lookAtSlices(registry);
+    if (looked.refused !== 'no_free_slice') throw new Error('unexpected');
+    expect(looked.holders.map(({ mediaNodeId }) => mediaNodeId)).toEqual(['node-b', 'node-a']);
+    expect(looked.holders.every(({ restsForMs }) => restsForMs !== null)).toBe(true);
+  });
+
+  it('[CO2] a clock that goes ahead makes no slice rest for longer', async () => {
+    const clock = new WallClock();
+    clock.advance(3_600_000);
+    const ahead = open(agent, undefined, clock);
+    opened.push(ahead);
+    const claim = claimFromRange('node-a');
+    await ahead.claimPortSlice(claim, LONG_LEASE_MS);
+    await ahead.withdrawMediaNode(claim.mediaNodeId, claim.incarnation);
+    const looked = await lookAtSlices(registry);
+    if (looked.refused !== 'no_free_slice') throw new Error('unexpected');
+    expect(looked.holders.map(({ mediaNodeId }) => mediaNodeId)).toEqual(['node-a']);
+    expect(looked.holders[0]?.restsForMs).toBeLessThanOrEqual(SLICE_REST_MS);
+  });
+
+  it('[CO2] a namesake that claims the ports of a living node, and goes, takes nothing from it', async () => {
+    const record = mediaNodeRecord('node-a');
+    await registry.announceMediaNode(record, LONG_LEASE_MS);
+    const namesake = enter();
+    const imposter = { ...record, incarnation: mintIncarnation(), wanted: record.portSlice };
+    expect(await namesake.claimPortSlice(imposter, LONG_LEASE_MS)).toMatchObject({ refused: null });
+    expect(await namesake.announceMediaNode(imposter, LONG_LEASE_MS)).toEqual({ refused: 'id_taken' });
+    await namesake.withdrawMediaNode(imposter.mediaNodeId, imposter.incarnation);
+    const heir = mediaNodeRecord('node-b');
+    expect(await registry.announceMediaNode(heir, LONG_LEASE_MS)).toMatchObject({ by: 'node-a' });
+  });
+
+  it('[CO2] nothing is left of a claim that is refused', async () => {
+    const holders = [claimFromRange('node-a'), claimFromRange('node-b')];
+    for (const holder of holders) await registry.claimPortSlice(holder, LONG_LEASE_MS);
+    const before = await bookOf(agent, '192.0.2.1');
+    const rival = enter();
+    expect(await rival.claimPortSlice(claimFromRange('node-c'), LONG_LEASE_MS)).toMatchObject({
+      refused: 'no_free_slice',
+    });
+    const exact = claimFromRange('node-c', { wanted: { firstPort: 40_050, lastPort: 40_060 } });
+    expect(await rival.claimPortSlice(exact, LONG_LEASE_MS)).toMatchObject({
+      refused: 'port_slice_overlap',
+      by: 'node-a',
+    });
+    expect(Object.keys(await servicesOf(agent))).toHaveLength(2);
+    expect(await sessionChecksOf(agent)).toHaveLength(2);
+    expect(await bookOf(agent, '192.0.2.1')).toEqual(before);
+  });
+
+  it('[CO2] a slice under two addresses is entered under both or under neither', async () => {
+    const rivals = Array.from({ length: 6 }, () => enter());
+    const wanted = { range: { firstPort: 40_000, lastPort: 40_299 }, size: 100, except: [] };
+    const results = await Promise.all(
+      rivals.map(async (rival, index) =>
+        rival.claimPortSlice(
+          claimFromRange(`node-${index}`, {
+            // Each shares its IPv6 address with one half, and its IPv4 address with the other.
+            announcedAddress: `192.0.2.${Math.floor(index / 2)}`,
+            announcedIpv6: `2001:db8::${index % 2}`,
+            wanted,
+          }),
+          LONG_LEASE_MS,
+        ),
+      ),
+    );
+    const entries = new Map<string, string[]>();
+    for (const address of ['192.0.2.0', '192.0.2.1', '192.0.2.2', '2001:db8::0', '2001:db8::1']) {
+      const firstPorts = (await bookOf(agent, address)).map(({ portSlice }) => portSlice.firstPort);
+      expect(new Set(firstPorts).size).toBe(firstPorts.length);
+      for (const { mediaNodeId } of await bookOf(agent, address)) {
+        entries.set(mediaNodeId, [...(entries.get(mediaNodeId) ?? []), address]);
+      }
+    }
+    expect(results.filter(({ refused }) => refused === null)).toHaveLength(entries.size);
+    expect([...entries.values()].every((addresses) => addresses.length === 2)).toBe(true);
   });
 
   it('[CO3] renewals write nothing to Consul, whatever the load does', async () => {
@@ -325,6 +516,20 @@ describe('registry (Consul)', () => {
     expect(reported).toHaveBeenCalledOnce();
   });
 
+  it('[CO4] a malformed book of slices is taken for an empty one, and reported', async () => {
+    const logger = silentLogger();
+    const reported = vi.spyOn(logger, 'error');
+    const consul = { address: consulAddressSetting.parse(agent.address), token: undefined };
+    const node = new ConsulRegistry({ consul, loads: new MemoryRegistry(), logger });
+    opened.push(node);
+    await agent.ask('PUT', '/v1/kv/plenary/slices/192.0.2.1', { not: 'a book' });
+    expect(await node.claimPortSlice(claimFromRange('node-a'), LONG_LEASE_MS)).toMatchObject({
+      refused: null,
+    });
+    expect(reported).toHaveBeenCalledOnce();
+    expect(await bookOf(agent, '192.0.2.1')).toMatchObject([{ mediaNodeId: 'node-a' }]);
+  });
+
   it('[CO5] with the agent away nothing can be read or announced; back and empty, all is as before', async () => {
     const own = await startConsulAgent('own');
     try {
@@ -349,6 +554,8 @@ describe('registry (Consul)', () => {
     }
   }, 60_000);
 });
+
+const TOKEN = z.object({ SecretID: z.string() });
 
 describe('registry (Consul with ACLs)', () => {
   const managementToken = '7f1d0f5c-31b0-4a3f-9c0f-2a5b1f6d8e11';
@@ -376,11 +583,13 @@ describe('registry (Consul with ACLs)', () => {
         () => false,
       ),
     );
-    const { SecretID } = z
-      .object({ SecretID: z.string() })
-      .parse(await guarded.ask('PUT', '/v1/acl/token', { Policies: [{ Name: 'plenary' }] }));
+    const { SecretID } = TOKEN.parse(
+      await guarded.ask('PUT', '/v1/acl/token', { Policies: [{ Name: 'plenary' }] }),
+    );
     const registry = openWith(SecretID);
-    const [node, edge] = [mediaNodeRecord('node-a'), edgeRecord('edge-a')];
+    const [node, edge] = [mediaNodeRecord('node-a', { announcedIpv6: '2001:db8::1' }), edgeRecord('edge-a')];
+    const claim = { ...node, wanted: { range: node.portSlice, size: 100, except: [] } };
+    expect(await registry.claimPortSlice(claim, LONG_LEASE_MS)).toMatchObject({ refused: null });
     expect(await registry.announceMediaNode(node, LONG_LEASE_MS)).toEqual({ refused: null });
     expect(await registry.announceEdge(edge, LONG_LEASE_MS)).toEqual({ refused: null });
     expect(await registry.announceMediaNode(mediaNodeRecord('node-b'), LONG_LEASE_MS)).toMatchObject({
@@ -390,6 +599,21 @@ describe('registry (Consul with ACLs)', () => {
     await registry.withdrawMediaNode(node.mediaNodeId, node.incarnation);
     expect(await idsOf(registry)).toEqual(['edge-a']);
     registry.close();
+  });
+
+  it('[CO7] a token that may read the slices and not write them is told apart, and nobody tries again and again', async () => {
+    const Rules = 'key_prefix "" { policy = "read" }';
+    await guarded.ask('PUT', '/v1/acl/policy', { Name: 'reader', Rules });
+    const { SecretID } = TOKEN.parse(
+      await guarded.ask('PUT', '/v1/acl/token', { Policies: [{ Name: 'reader' }] }),
+    );
+    const client = new ConsulClient({
+      address: consulAddressSetting.parse(guarded.address),
+      token: SecretID,
+    });
+    const changes = ['192.0.2.1', '192.0.2.2'].map((key) => ({ key, value: '[]', index: 0 }));
+    await expect(client.changeKeys(changes)).rejects.toThrow(/refuses the token/);
+    client.close();
   });
 
   it('[CO7] without a token that suffices nobody is announced, and the refusal says so', async () => {
@@ -445,5 +669,46 @@ describe('registry (Consul, two WAN-joined datacenters)', () => {
       portSlice: owner.portSlice,
     });
     expect(await idsOf(here)).not.toContain('node-c');
+  });
+
+  it('[CO6] a range is leased round what a node in the other holds under the address, and not what it had', async () => {
+    const wanted = { range: { firstPort: 41_000, lastPort: 41_299 }, size: 100, except: [] };
+    const claim = (name: string): PortSliceClaim =>
+      claimFromRange(name, { announcedAddress: '192.0.2.3', wanted });
+    const [gone, staying, near] = [claim('sbg-a'), claim('sbg-b'), claim('gra-a')];
+    await there.claimPortSlice(gone, LONG_LEASE_MS);
+    await there.claimPortSlice(staying, LONG_LEASE_MS);
+    await there.withdrawMediaNode(gone.mediaNodeId, gone.incarnation);
+    const firstPorts = [];
+    for (const each of [near, claim('gra-b')]) {
+      const result = await here.claimPortSlice(each, LONG_LEASE_MS);
+      if (result.refused === null) firstPorts.push(result.portSlice.firstPort);
+    }
+    expect(firstPorts).toEqual([41_000, 41_200]);
+    expect(await here.claimPortSlice(claim('gra-c'), LONG_LEASE_MS)).toMatchObject({
+      refused: 'no_free_slice',
+      holders: [
+        { mediaNodeId: 'gra-a' },
+        { mediaNodeId: 'sbg-b', restsForMs: null },
+        { mediaNodeId: 'gra-b' },
+      ],
+    });
+    const exact = { ...claim('gra-d'), wanted: { firstPort: 41_150, lastPort: 41_160 } };
+    expect(await here.claimPortSlice(exact, LONG_LEASE_MS)).toMatchObject({ by: 'sbg-b' });
+  });
+
+  it('[CO6] of claims from one range in both at once none overlap', async () => {
+    const wanted = { range: { firstPort: 42_000, lastPort: 42_599 }, size: 100, except: [] };
+    const results = await Promise.all(
+      [here, there, here, there].map(async (side, index) =>
+        side.claimPortSlice(
+          claimFromRange(`both-${index}`, { announcedAddress: '192.0.2.4', wanted }),
+          LONG_LEASE_MS,
+        ),
+      ),
+    );
+    const firstPorts = results.map((result) => (result.refused === null ? result.portSlice.firstPort : 0));
+    expect(firstPorts).not.toContain(0);
+    expect(new Set(firstPorts).size).toBe(4);
   });
 });

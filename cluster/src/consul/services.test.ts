@@ -1,7 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { edgeRecord, mediaNodeRecord } from '../testing/samples.ts';
 import type { ServiceInstance } from './consul-client.ts';
-import { EDGE_META, MEDIA_NODE_META, edgeService, isLive, mediaNodeService } from './services.ts';
+import {
+  EDGE_META,
+  MEDIA_NODE_META,
+  candidateService,
+  edgeService,
+  isLive,
+  mediaNodeService,
+} from './services.ts';
 
 const LONGEST_META = 512;
 
@@ -10,6 +17,7 @@ describe('services in Consul', () => {
     const record = mediaNodeRecord('n'.repeat(64), {
       controlUrl: `http://${'a'.repeat(490)}:3100`,
       announcedAddress: 'b'.repeat(255),
+      announcedIpv6: '2001:db8::1',
       state: 'draining',
       load: { workerCpu: 0.5, controlCpu: 0.1, bandwidth: 0.2, packets: 0.3 },
       peerCount: 9,
@@ -18,7 +26,7 @@ describe('services in Consul', () => {
     });
     const { meta } = mediaNodeService(record, 5_000);
     expect(Math.max(...Object.values(meta).map((value) => value.length))).toBeLessThanOrEqual(LONGEST_META);
-    expect(Object.keys(meta).every((key) => /^[a-z-]+$/.test(key))).toBe(true);
+    expect(Object.keys(meta).every((key) => /^[a-z0-9-]+$/.test(key))).toBe(true);
     expect(MEDIA_NODE_META.parse(meta)).toEqual({
       ...record,
       load: { workerCpu: 0, controlCpu: 0, bandwidth: 0, packets: 0 },
@@ -28,6 +36,15 @@ describe('services in Consul', () => {
     });
     const edge = edgeRecord('edge-a');
     expect(EDGE_META.parse(edgeService(edge, 5_000).meta)).toEqual(edge);
+  });
+
+  it('[CO4] a candidate is a service of the same id and lease as what it is announced by', () => {
+    const record = mediaNodeRecord('node-a', { announcedIpv6: '2001:db8::1' });
+    const { id, name, ttlMs, meta } = candidateService({ ...record, wanted: record.portSlice }, 5_000);
+    const announced = mediaNodeService(record, 5_000);
+    expect({ id, name, ttlMs }).toEqual({ id: announced.id, name: announced.name, ttlMs: announced.ttlMs });
+    expect({ ...announced.meta, ...meta }).toEqual({ ...announced.meta, state: 'starting' });
+    expect(MEDIA_NODE_META.safeParse(meta).success).toBe(false);
   });
 
   it('[CO4] load and number of peers change nothing of the service', () => {

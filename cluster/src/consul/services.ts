@@ -1,7 +1,8 @@
 /** How records of the registry stand in Consul's catalog, as service metadata. */
 import { z } from 'zod';
+import type { AnnouncedAddresses } from '../registry/addresses.ts';
 import { EDGE_RECORD, MEDIA_NODE_RECORD } from '../registry/registry.ts';
-import type { EdgeRecord, MediaNodeRecord } from '../registry/registry.ts';
+import type { EdgeRecord, MediaNodeRecord, PortSliceClaim } from '../registry/registry.ts';
 import type { ServiceDefinition, ServiceInstance } from './consul-client.ts';
 
 /** The names of our services in Consul. */
@@ -29,11 +30,33 @@ export function mediaNodeService(record: MediaNodeRecord, leaseMs: number): Serv
       datacenter: record.datacenter,
       version: String(record.controlVersion),
       'control-url': record.controlUrl,
-      'announced-address': record.announcedAddress,
+      ...addressMeta(record),
       'first-port': String(portSlice.firstPort),
       'last-port': String(portSlice.lastPort),
       state: record.state,
       'max-peers': String(record.maxPeers),
+      'lease-ms': String(leaseMs),
+    },
+    ttlMs: leaseMs,
+  };
+}
+
+/**
+ * The service of a media node that has not been announced: what its claims hang on. Its check is renewed as a warning only,
+ * so that nobody lists it.
+ */
+export function candidateService(claim: PortSliceClaim, leaseMs: number): ServiceDefinition {
+  const { mediaNodeId, incarnation, announcedAddress } = claim;
+  return {
+    id: serviceId('media-node', mediaNodeId, incarnation),
+    name: SERVICE_NAMES['media-node'],
+    address: announcedAddress,
+    port: 0,
+    meta: {
+      id: mediaNodeId,
+      incarnation,
+      ...addressMeta(claim),
+      state: 'starting',
       'lease-ms': String(leaseMs),
     },
     ttlMs: leaseMs,
@@ -70,6 +93,7 @@ export const MEDIA_NODE_META = z
     controlVersion: meta.version,
     controlUrl: meta['control-url'],
     announcedAddress: meta['announced-address'],
+    ...('announced-ipv6' in meta ? { announcedIpv6: meta['announced-ipv6'] } : {}),
     portSlice: { firstPort: meta['first-port'], lastPort: meta['last-port'] },
     state: meta['state'],
     load: { workerCpu: 0, controlCpu: 0 },
@@ -98,6 +122,11 @@ export function isLive({ id, checks }: ServiceInstance): boolean {
   const own = checks.find((check) => check.id === id);
   return own?.status === 'passing' && !checks.some(({ status }) => status === 'critical');
 }
+
+const addressMeta = ({ announcedAddress, announcedIpv6 }: AnnouncedAddresses): Record<string, string> => ({
+  'announced-address': announcedAddress,
+  ...(announcedIpv6 === undefined ? {} : { 'announced-ipv6': announcedIpv6 }),
+});
 
 function hostAndPort(url: string): { readonly address: string; readonly port: number } {
   const { hostname, port, protocol } = new URL(url);

@@ -289,6 +289,10 @@ export const EDGE_NOTICES = {
     says: 'A consumer of this client is gone, for example because its track ended.',
     payload: z.object({ consumerId: CONSUMER_ID, trackId: TRACK_ID }),
   },
+  'consumer.superseded': {
+    says: 'The track of this consumer comes another way now: `subscribe` to it anew, and `unsubscribe` this consumer when the new one plays. It goes on for ten seconds.',
+    payload: z.object({ consumerId: CONSUMER_ID, trackId: TRACK_ID }),
+  },
   'media.lost': {
     says: 'This client’s media is gone from its media node: send `media.open`.',
     payload: z.object({ reason: z.enum(['worker_died', 'node_lost', 'transport_failed']) }),

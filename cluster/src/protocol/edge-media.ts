@@ -225,6 +225,10 @@ export const CONTROL_NOTICES = {
     says: 'A consumer closed because its track ended or its pipe broke.',
     payload: PLACED_PEER.extend({ consumerId: CONSUMER_ID, trackId: TRACK_ID }),
   },
+  'consumer.superseded': {
+    says: 'The track of a consumer comes another way from now on: the client is to subscribe anew and to let the old one go.',
+    payload: PLACED_PEER.extend({ consumerId: CONSUMER_ID, trackId: TRACK_ID }),
+  },
   'track.demand': {
     says: 'What is wanted of a peer’s own track by all who watch it, wherever they are.',
     payload: PLACED_PEER.extend({ trackId: TRACK_ID, wanted: WANTED_LAYER }),
@@ -235,11 +239,15 @@ export const CONTROL_NOTICES = {
   },
   'pipe.producer': {
     says: 'To a node behind a pipe: the track at its home was paused or resumed by its publisher, or ended.',
-    payload: z.object({ roomId: ROOM_ID, trackId: TRACK_ID, state: z.enum(['paused', 'resumed', 'ended']) }),
+    payload: PIPE_KEY.extend({ trackId: TRACK_ID, state: z.enum(['paused', 'resumed', 'ended']) }),
   },
   'pipe.closed': {
     says: 'To a node behind a pipe: the home side of the pipe is gone.',
     payload: PIPE_KEY,
+  },
+  'pipe.moved': {
+    says: 'To a node behind a gateway: tracks of a home elsewhere should come another way; they go on here meanwhile.',
+    payload: PIPE_KEY.extend({ homeNodeId: MEDIA_NODE_ID }),
   },
 } as const;
 

@@ -57,3 +57,8 @@ export function tenantKeys(tenantId: TenantId): readonly [claims: string, rooms:
 export const MEDIA_NODES_KEY = `${KEY_PREFIX}{registry}:media-nodes`;
 /** Hash, edge id → `leaseUntilMs|incarnation|record as JSON`. Written by edges; lapsed ones go with the next announcement. */
 export const EDGES_KEY = `${KEY_PREFIX}{registry}:edges`;
+/**
+ * Hash, `firstPort|lastPort|announcedAddress|announcedIpv6` → `leaseUntilMs|incarnation|mediaNodeId`: the slices that are
+ * held or rest. Written by media nodes; what has rested goes with the next claim or announcement.
+ */
+export const PORT_SLICES_KEY = `${KEY_PREFIX}{registry}:port-slices`;

@@ -2,14 +2,40 @@ import { z } from 'zod';
 import { MEDIA_NODE_ID } from '../protocol/ids.ts';
 import type { EdgeId, Incarnation, MediaNodeId } from '../protocol/ids.ts';
 import { EDGE_RECORD, MEDIA_NODE_RECORD } from '../registry/registry.ts';
-import type { AnnounceResult, EdgeRecord, MediaNodeRecord, Registry } from '../registry/registry.ts';
-import { EDGES_KEY, MEDIA_NODES_KEY } from './keys.ts';
-import { announce, listLive, withdraw } from './scripts.generated.ts';
+import { SLICE_REST_MS } from '../registry/port-slices.ts';
+import type {
+  AnnounceResult,
+  EdgeRecord,
+  MediaNodeRecord,
+  PortSliceClaim,
+  PortSliceResult,
+  Registry,
+} from '../registry/registry.ts';
+import { EDGES_KEY, MEDIA_NODES_KEY, PORT_SLICES_KEY } from './keys.ts';
+import {
+  announce,
+  announceMediaNode,
+  claimPortSlice,
+  listLive,
+  withdraw,
+  withdrawMediaNode,
+} from './scripts.generated.ts';
 import type { RunScript } from './scripts.generated.ts';
 
-const ANNOUNCE_REPLY = z.union([
-  z.tuple([z.enum(['announced', 'id_taken'])]),
-  z.tuple([z.literal('port_slice_overlap'), MEDIA_NODE_ID, z.coerce.number(), z.coerce.number()]),
+const OVERLAP_REPLY = z.tuple([
+  z.literal('port_slice_overlap'),
+  MEDIA_NODE_ID,
+  z.coerce.number(),
+  z.coerce.number(),
+]);
+const ANNOUNCE_REPLY = z.union([z.tuple([z.enum(['announced', 'id_taken'])]), OVERLAP_REPLY]);
+const CLAIM_REPLY = z.union([
+  z.tuple([z.literal('claimed'), z.coerce.number(), z.coerce.number()]),
+  OVERLAP_REPLY,
+  z.tuple([
+    z.literal('no_free_slice'),
+    z.array(z.tuple([MEDIA_NODE_ID, z.coerce.number(), z.coerce.number(), z.coerce.number()])),
+  ]),
 ]);
 const RECORDS_REPLY = z.array(z.string());
 
@@ -24,19 +50,44 @@ export class RedisRegistry implements Registry {
     this.#onMalformed = onMalformed;
   }
 
+  async claimPortSlice(claim: PortSliceClaim, leaseMs: number): Promise<PortSliceResult> {
+    const { mediaNodeId, incarnation, announcedAddress, announcedIpv6 = '', wanted } = claim;
+    const [ports, size, except] =
+      'firstPort' in wanted ? [wanted, 0, []] : [wanted.range, wanted.size, wanted.except];
+    const reply = await claimPortSlice(
+      this.#run,
+      [PORT_SLICES_KEY],
+      [
+        mediaNodeId,
+        incarnation,
+        String(leaseMs),
+        String(SLICE_REST_MS),
+        announcedAddress,
+        announcedIpv6,
+        String(ports.firstPort),
+        String(ports.lastPort),
+        String(size),
+        `,${except.join(',')},`,
+      ],
+    );
+    return toSlice(reply);
+  }
+
   async announceMediaNode(record: MediaNodeRecord, leaseMs: number): Promise<AnnounceResult> {
     const { firstPort, lastPort } = record.portSlice;
-    const reply = await announce(
+    const reply = await announceMediaNode(
       this.#run,
-      [MEDIA_NODES_KEY],
+      [MEDIA_NODES_KEY, PORT_SLICES_KEY],
       [
         record.mediaNodeId,
         record.incarnation,
         String(leaseMs),
         JSON.stringify(record),
         record.announcedAddress,
+        record.announcedIpv6 ?? '',
         String(firstPort),
         String(lastPort),
+        String(SLICE_REST_MS),
       ],
     );
     return toResult(reply);
@@ -46,13 +97,17 @@ export class RedisRegistry implements Registry {
     const reply = await announce(
       this.#run,
       [EDGES_KEY],
-      [record.edgeId, record.incarnation, String(leaseMs), JSON.stringify(record), '', '0', '0'],
+      [record.edgeId, record.incarnation, String(leaseMs), JSON.stringify(record)],
     );
     return toResult(reply);
   }
 
   async withdrawMediaNode(mediaNodeId: MediaNodeId, incarnation: Incarnation): Promise<void> {
-    await withdraw(this.#run, [MEDIA_NODES_KEY], [mediaNodeId, incarnation]);
+    await withdrawMediaNode(
+      this.#run,
+      [MEDIA_NODES_KEY, PORT_SLICES_KEY],
+      [mediaNodeId, incarnation, String(SLICE_REST_MS)],
+    );
   }
 
   async withdrawEdge(edgeId: EdgeId, incarnation: Incarnation): Promise<void> {
@@ -87,4 +142,26 @@ function toResult(reply: unknown): AnnounceResult {
     return { refused, by, portSlice: { firstPort, lastPort } };
   }
   return { refused: parsed[0] === 'announced' ? null : parsed[0] };
+}
+
+function toSlice(reply: unknown): PortSliceResult {
+  const parsed = CLAIM_REPLY.parse(reply);
+  switch (parsed[0]) {
+    case 'claimed':
+      return { refused: null, portSlice: { firstPort: parsed[1], lastPort: parsed[2] } };
+    case 'port_slice_overlap': {
+      const [refused, by, firstPort, lastPort] = parsed;
+      return { refused, by, portSlice: { firstPort, lastPort } };
+    }
+    case 'no_free_slice': {
+      const holders = parsed[1]
+        .map(([mediaNodeId, firstPort, lastPort, restsForMs]) => ({
+          mediaNodeId,
+          portSlice: { firstPort, lastPort },
+          restsForMs: restsForMs < 0 ? null : restsForMs,
+        }))
+        .sort((left, right) => left.portSlice.firstPort - right.portSlice.firstPort);
+      return { refused: 'no_free_slice', holders };
+    }
+  }
 }

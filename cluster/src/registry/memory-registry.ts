@@ -1,8 +1,16 @@
 import type { Clock } from '../clock.ts';
 import { systemClock } from '../clock.ts';
 import type { EdgeId, Incarnation, MediaNodeId } from '../protocol/ids.ts';
-import { slicesOverlap } from './registry.ts';
-import type { AnnounceResult, EdgeRecord, MediaNodeRecord, Registry } from './registry.ts';
+import { chooseSlice, findOverlap, hasRested } from './port-slices.ts';
+import type { SliceHolding } from './port-slices.ts';
+import type {
+  AnnounceResult,
+  EdgeRecord,
+  MediaNodeRecord,
+  PortSliceClaim,
+  PortSliceResult,
+  Registry,
+} from './registry.ts';
 
 interface Leased<RecordType> {
   readonly record: RecordType;
@@ -14,6 +22,8 @@ export class MemoryRegistry implements Registry {
   readonly #clock: Clock;
   readonly #mediaNodes = new Map<MediaNodeId, Leased<MediaNodeRecord>>();
   readonly #edges = new Map<EdgeId, Leased<EdgeRecord>>();
+  /** By ports and addresses. */
+  readonly #slices = new Map<string, SliceHolding>();
 
   constructor(clock: Clock = systemClock) {
     this.#clock = clock;
@@ -21,11 +31,12 @@ export class MemoryRegistry implements Registry {
 
   /** Keeps what is here now. @returns brings it back, as a failover does that forgets what was written since */
   snapshot(): () => void {
-    const [mediaNodes, edges] = [[...this.#mediaNodes], [...this.#edges]];
+    const [mediaNodes, edges, slices] = [[...this.#mediaNodes], [...this.#edges], [...this.#slices]];
     return () => {
       this.clear();
       for (const [id, entry] of mediaNodes) this.#mediaNodes.set(id, entry);
       for (const [id, entry] of edges) this.#edges.set(id, entry);
+      for (const [key, held] of slices) this.#slices.set(key, held);
     };
   }
 
@@ -33,22 +44,41 @@ export class MemoryRegistry implements Registry {
   clear(): void {
     this.#mediaNodes.clear();
     this.#edges.clear();
+    this.#slices.clear();
   }
 
-  async announceMediaNode(record: MediaNodeRecord, leaseMs: number): Promise<AnnounceResult> {
-    const live = await this.liveMediaNodes();
-    for (const other of live) {
-      if (other.mediaNodeId === record.mediaNodeId) {
-        if (other.incarnation !== record.incarnation) return { refused: 'id_taken' };
-      } else if (
-        other.announcedAddress === record.announcedAddress &&
-        slicesOverlap(other.portSlice, record.portSlice)
-      ) {
-        return { refused: 'port_slice_overlap', by: other.mediaNodeId, portSlice: other.portSlice };
-      }
+  claimPortSlice(claim: PortSliceClaim, leaseMs: number): Promise<PortSliceResult> {
+    const nowMs = this.#clock.wallMs();
+    const result = chooseSlice([...this.#slices.values()], claim, nowMs);
+    if (result.refused === null) {
+      const { mediaNodeId, incarnation, announcedAddress, announcedIpv6 } = claim;
+      const addresses = { announcedAddress, announcedIpv6 };
+      const { portSlice } = result;
+      this.#giveBack((held) => held.mediaNodeId === mediaNodeId && held.incarnation === incarnation);
+      this.#hold({ mediaNodeId, incarnation, portSlice, addresses, leaseUntilMs: nowMs + leaseMs });
     }
-    this.#mediaNodes.set(record.mediaNodeId, { record, untilMs: this.#clock.wallMs() + leaseMs });
-    return { refused: null };
+    return Promise.resolve(result);
+  }
+
+  announceMediaNode(record: MediaNodeRecord, leaseMs: number): Promise<AnnounceResult> {
+    const { mediaNodeId, incarnation, portSlice, announcedAddress, announcedIpv6 } = record;
+    const nowMs = this.#clock.wallMs();
+    const holder = this.#mediaNodes.get(mediaNodeId);
+    if (holder !== undefined && holder.untilMs > nowMs && holder.record.incarnation !== incarnation) {
+      return Promise.resolve({ refused: 'id_taken' });
+    }
+    const addresses = { announcedAddress, announcedIpv6 };
+    const overlap = findOverlap([...this.#slices.values()], { mediaNodeId, portSlice, addresses }, nowMs);
+    if (overlap !== undefined) {
+      const { mediaNodeId: by, portSlice: theirs } = overlap;
+      return Promise.resolve({ refused: 'port_slice_overlap', by, portSlice: theirs });
+    }
+    const leaseUntilMs = nowMs + leaseMs;
+    // Whatever a former life of the node held is no longer needed: the id is this incarnation's.
+    this.#giveBack((held) => held.mediaNodeId === mediaNodeId);
+    this.#hold({ mediaNodeId, incarnation, portSlice, addresses, leaseUntilMs });
+    this.#mediaNodes.set(mediaNodeId, { record, untilMs: leaseUntilMs });
+    return Promise.resolve({ refused: null });
   }
 
   async announceEdge(record: EdgeRecord, leaseMs: number): Promise<AnnounceResult> {
@@ -63,6 +93,7 @@ export class MemoryRegistry implements Registry {
     if (this.#mediaNodes.get(mediaNodeId)?.record.incarnation === incarnation) {
       this.#mediaNodes.delete(mediaNodeId);
     }
+    this.#giveBack((held) => held.mediaNodeId === mediaNodeId && held.incarnation === incarnation);
     return Promise.resolve();
   }
 
@@ -79,6 +110,25 @@ export class MemoryRegistry implements Registry {
   liveEdges(): Promise<readonly EdgeRecord[]> {
     const live = this.#live(this.#edges);
     return Promise.resolve(live.sort((left, right) => (left.edgeId < right.edgeId ? -1 : 1)));
+  }
+
+  /** Holds a slice, and forgets what has rested. */
+  #hold(holding: SliceHolding): void {
+    const nowMs = this.#clock.wallMs();
+    for (const [key, held] of this.#slices) if (hasRested(held, nowMs)) this.#slices.delete(key);
+    const { portSlice, addresses } = holding;
+    const { announcedAddress, announcedIpv6 = '' } = addresses;
+    this.#slices.set(
+      [portSlice.firstPort, portSlice.lastPort, announcedAddress, announcedIpv6].join('|'),
+      holding,
+    );
+  }
+
+  #giveBack(which: (held: SliceHolding) => boolean): void {
+    const nowMs = this.#clock.wallMs();
+    for (const [key, held] of this.#slices) {
+      if (held.leaseUntilMs > nowMs && which(held)) this.#slices.set(key, { ...held, leaseUntilMs: nowMs });
+    }
   }
 
   #live<Id, RecordType>(entries: ReadonlyMap<Id, Leased<RecordType>>): RecordType[] {

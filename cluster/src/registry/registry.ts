@@ -5,6 +5,8 @@
 import { z } from 'zod';
 import { DATACENTER_ID, EDGE_ID, INCARNATION, MEDIA_NODE_ID } from '../protocol/ids.ts';
 import type { EdgeId, Incarnation, MediaNodeId } from '../protocol/ids.ts';
+import { ANNOUNCED_ADDRESS } from './addresses.ts';
+import type { AnnouncedAddresses } from './addresses.ts';
 
 /** The RTP ports that a media node owns under its announced address, both ends included. */
 export const PORT_SLICE = z
@@ -32,7 +34,9 @@ export const MEDIA_NODE_RECORD = z.object({
   controlVersion: z.int(),
   /** Where edges and other media nodes open control links. */
   controlUrl: z.url().max(512),
-  announcedAddress: z.string().min(1).max(255),
+  announcedAddress: ANNOUNCED_ADDRESS,
+  /** The IPv6 address of a node whose `announcedAddress` is an IPv4 address or a host name. */
+  announcedIpv6: ANNOUNCED_ADDRESS.optional(),
   portSlice: PORT_SLICE,
   /** A draining node keeps its peers and takes no more. */
   state: z.enum(['serving', 'draining']),
@@ -65,15 +69,55 @@ export type AnnounceRefusal =
 
 export type AnnounceResult = { readonly refused: null } | AnnounceRefusal;
 
+/** What a media node wants to own before it is announced. */
+export interface PortSliceClaim extends AnnouncedAddresses {
+  readonly mediaNodeId: MediaNodeId;
+  readonly incarnation: Incarnation;
+  /** Exactly this slice, or the first free one of `size` ports in `range`. */
+  readonly wanted: PortSlice | WantedFromRange;
+}
+
+export interface WantedFromRange {
+  readonly range: PortSlice;
+  readonly size: number;
+  /** First ports of slices that the node was given and cannot use, since something else on its host holds ports of them. */
+  readonly except: readonly number[];
+}
+
+/** Who stands in the way of a claim. */
+export interface SliceHolder {
+  readonly mediaNodeId: MediaNodeId;
+  readonly portSlice: PortSlice;
+  /** For how long the slice still rests, in milliseconds; `null` while it is held. */
+  readonly restsForMs: number | null;
+}
+
+export type PortSliceResult =
+  | { readonly refused: null; readonly portSlice: PortSlice }
+  | { readonly refused: 'port_slice_overlap'; readonly by: MediaNodeId; readonly portSlice: PortSlice }
+  /** `holders` in the order of their ports. */
+  | { readonly refused: 'no_free_slice'; readonly holders: readonly SliceHolder[] };
+
 export interface Registry {
   /**
-   * Announces a media node, or renews it, for `leaseMs`. A refusal changes nothing.
+   * Leases ports to a media node for `leaseMs`, before it binds them; announcements hold and renew the lease from then
+   * on. A node holds one slice: what its incarnation held before is given back. A repeat gives the same slice as long as
+   * it is held. From a range, a slice that was given back or lapsed is leased again only after it has rested; exactly
+   * the wanted slice is refused only while another node holds ports of it. A refusal changes nothing. SPEC PS1 to PS4.
+   * @throws PlenaryError `store_unavailable`
+   */
+  claimPortSlice(claim: PortSliceClaim, leaseMs: number): Promise<PortSliceResult>;
+  /**
+   * Announces a media node, or renews it, for `leaseMs`, and its slice with it. A refusal changes nothing.
    * @throws PlenaryError `store_unavailable`
    */
   announceMediaNode(record: MediaNodeRecord, leaseMs: number): Promise<AnnounceResult>;
   /** Announces an edge, or renews it, for `leaseMs`. @throws PlenaryError `store_unavailable` */
   announceEdge(record: EdgeRecord, leaseMs: number): Promise<AnnounceResult>;
-  /** Takes an announcement back; does nothing where another incarnation holds the id. */
+  /**
+   * Takes an announcement back, and gives back the slice that this incarnation holds; what another incarnation announced
+   * stays.
+   */
   withdrawMediaNode(mediaNodeId: MediaNodeId, incarnation: Incarnation): Promise<void>;
   withdrawEdge(edgeId: EdgeId, incarnation: Incarnation): Promise<void>;
   /** The media nodes whose lease runs, in the order of their ids. */

@@ -5,7 +5,7 @@ import { silentLogger } from '../process/logging.ts';
 import { openCluster, openServer } from '../redis/client.ts';
 import { connectClusterStore } from '../redis/connect.ts';
 import type { ClusterStore } from '../redis/connect.ts';
-import { EDGES_KEY, MEDIA_NODES_KEY } from '../redis/keys.ts';
+import { EDGES_KEY, MEDIA_NODES_KEY, PORT_SLICES_KEY } from '../redis/keys.ts';
 import type { StoreAddress } from '../redis/store-address.ts';
 import { describeRegistry } from '../registry/registry.contract.ts';
 import { describeRoomStore } from '../room/room-store.contract.ts';
@@ -51,7 +51,7 @@ class StoreInspector {
    * is.
    */
   async setLeasesBack(byMs: number): Promise<void> {
-    for (const key of [MEDIA_NODES_KEY, EDGES_KEY]) {
+    for (const key of [MEDIA_NODES_KEY, EDGES_KEY, PORT_SLICES_KEY]) {
       for (const [id, value] of Object.entries(await this.#client.hgetall(key))) {
         const [leaseUntilMs = '', ...rest] = value.split('|');
         await this.#client.hset(key, id, [String(Number(leaseUntilMs) - byMs), ...rest].join('|'));

@@ -16,6 +16,8 @@ export interface ChildSpec {
   readonly id: string;
   readonly program: string;
   readonly args: readonly string[];
+  /** The network namespace that it runs in, by its name. */
+  readonly namespace?: string;
   /** The whole environment. */
   readonly env: NodeJS.ProcessEnv;
 }
@@ -68,7 +70,10 @@ export class Child {
     if (this.#process !== null)
       throw new LocalClusterError(`${this.spec.id} runs already (process ${this.pid}).`);
     this.#endIsExpected = false;
-    const { program, args } = withDeathSignal(this.spec.program, this.spec.args);
+    const { program, args } = inNamespace(
+      this.spec.namespace,
+      withDeathSignal(this.spec.program, this.spec.args),
+    );
     const child = spawn(program, args, { env: this.spec.env, stdio: ['pipe', 'pipe', 'pipe'] });
     this.#process = child;
     // Writing is never done; the pipe is there to end with us. It may break when the child ends first.
@@ -155,8 +160,19 @@ export class Child {
 
 const SETPRIV = ['/usr/bin/setpriv', '/bin/setpriv'].find((path) => existsSync(path));
 
+interface Command {
+  readonly program: string;
+  readonly args: readonly string[];
+}
+
+/** `ip netns exec` puts the program in its place too: the process number, and what it is killed by, stay as they are. */
+function inNamespace(namespace: string | undefined, { program, args }: Command): Command {
+  if (namespace === undefined) return { program, args };
+  return { program: 'ip', args: ['netns', 'exec', namespace, program, ...args] };
+}
+
 /** setpriv puts itself in place of the program, so the process number stays the program's own. */
-function withDeathSignal(program: string, args: readonly string[]): { program: string; args: string[] } {
+function withDeathSignal(program: string, args: readonly string[]): Command {
   if (SETPRIV !== undefined)
     return { program: SETPRIV, args: ['--pdeathsig', 'KILL', '--', program, ...args] };
   // Without setpriv (macOS, musl) a shell watches our pipe and ends the program when it closes. The process number is

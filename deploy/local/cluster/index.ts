@@ -24,6 +24,8 @@ import { createRedis } from './redis.ts';
 export { LocalCluster } from './cluster.ts';
 export type { RunningEdge, RunningMediaNode, RunningNode, RunningRedis } from './cluster.ts';
 export type { ClusterFile, ClusterFileProcess } from './cluster-file.ts';
+export { LocalDatacenters, whyNoDatacenters } from './datacenters.ts';
+export type { DatacenterSize } from './datacenter-plan.ts';
 export { LocalClusterError } from './errors.ts';
 export type { ClusterEvent, FixedPorts, LocalClusterOptions, ProcessOverrides } from './options.ts';
 export type { PortSlice } from './plan.ts';
@@ -58,7 +60,7 @@ export async function startLocalCluster(options: LocalClusterOptions = {}): Prom
 async function assemble(shape: ClusterShape, reservation: PortReservation): Promise<LocalCluster> {
   const id = randomBytes(8).toString('hex');
   const secrets = makeSecrets();
-  const redisUrl = shape.redisUrl ?? `redis://127.0.0.1:${reservation.redis}`;
+  const redisUrl = shape.redisUrl ?? `redis://${shape.redisHost}:${reservation.redis}`;
   const plans = planCluster(shape, reservation.ports, redisUrl, secrets);
   // Automatic ports were looked at when they were chosen; given ones are looked at here, with a name for each.
   if (shape.ports !== 'auto') await refuseTakenPorts(plans);
@@ -79,6 +81,7 @@ async function assemble(shape: ClusterShape, reservation: PortReservation): Prom
       : createRedis(
           {
             port: reservation.redis,
+            host: shape.redisHost,
             folder: join(dataDir, 'redis'),
             appendOnly: shape.redisAppendOnly,
             clusterId: id,
@@ -88,7 +91,9 @@ async function assemble(shape: ClusterShape, reservation: PortReservation): Prom
   const nodes = plans.map((plan) => {
     const program = plan.kind === 'edge' ? shape.programs.edge : shape.programs.mediaNode;
     const env = nodeEnvironment(plan, id);
-    const spec = { kind: plan.kind, id: plan.id, program: process.execPath, args: [program], env };
+    const { kind, id: processId, namespace } = plan;
+    const where = namespace === undefined ? {} : { namespace };
+    const spec = { kind, id: processId, program: process.execPath, args: [program], ...where, env };
     return { plan, child: new Child(spec, callbacks(plan.kind, plan.id)) };
   });
   const children = new Map(nodes.map(({ plan, child }) => [plan.id, child]));

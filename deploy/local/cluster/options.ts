@@ -15,6 +15,8 @@ export interface ProcessOverrides {
   /** The address it listens on for HTTP. */
   readonly host?: string;
   readonly datacenter?: string;
+  /** The network namespace that it runs in (Linux, as root), by its name; that of this process by default. */
+  readonly namespace?: string;
   /** Media nodes only: the address told to clients for media. */
   readonly announcedAddress?: string;
   /** Media nodes only: the address that media is received on. */
@@ -52,6 +54,8 @@ export interface LocalClusterOptions {
   readonly dataDir?: string;
   /** A Redis that is there already, in place of one of the cluster's own. */
   readonly redisUrl?: string;
+  /** The address that the own Redis listens on, without a password; 127.0.0.1 by default. */
+  readonly redisHost?: string;
   /** Whether the own Redis keeps its data over its restart; true by default. */
   readonly redisAppendOnly?: boolean;
   /** The folder that edges serve, or false for none; the built web app by default, where there is one. */
@@ -131,8 +135,11 @@ export function completeOptions(options: LocalClusterOptions): ClusterShape {
     datacenters,
     announcedAddress,
     host,
-    listenIp: options.listenIp ?? (local ? announcedAddress.replace('localhost', LOOPBACK) : '0.0.0.0'),
+    listenIp:
+      options.listenIp ??
+      (local ? announcedAddress.replace('localhost', LOOPBACK) : everyInterface(announcedAddress)),
     ports: options.ports ?? 'auto',
+    redisHost: options.redisHost ?? LOOPBACK,
     redisAppendOnly: options.redisAppendOnly ?? true,
     web: options.web ?? (existsSync(join(built, 'index.html')) ? built : false),
     guests: options.guests ?? true,
@@ -152,6 +159,11 @@ function count(what: string, value: number, minimum: number, maximum: number): n
   throw new LocalClusterError(
     `The number of ${what} is a whole number from ${minimum} to ${maximum}, not ${value}.`,
   );
+}
+
+/** Where media for an address arrives: on every interface of its family. */
+function everyInterface(announcedAddress: string): string {
+  return isIP(announcedAddress) === 6 ? '::' : '0.0.0.0';
 }
 
 function isAddress(text: string): boolean {

@@ -21,6 +21,8 @@ interface CommonPlan {
   readonly port: number;
   /** Where this machine reaches it: `/health`, `/ready` and `/metrics` are below it. */
   readonly url: string;
+  /** The network namespace that it runs in; that of this process where absent. */
+  readonly namespace?: string;
   readonly env: Readonly<Record<string, string>>;
 }
 
@@ -88,7 +90,8 @@ export function planCluster(
       ...shape.env,
       ...overrides.env,
     };
-    return { kind: 'edge', id, datacenter, host, port, url: localUrl(host, port), publicUrl, env };
+    const url = localUrl(host, port);
+    return { kind: 'edge', id, datacenter, host, port, url, publicUrl, ...inNamespace(overrides), env };
   });
 
   const mediaNodes = range(shape.mediaNodes).map((index): MediaNodePlan => {
@@ -127,6 +130,7 @@ export function planCluster(
       announcedAddress,
       listenIp,
       portSlice,
+      ...inNamespace(overrides),
       env,
     };
   });
@@ -168,6 +172,10 @@ function publicHost(host: string, announcedAddress: string): string {
   const host4 = host === '127.0.0.1' || host === '::1' ? 'localhost' : announcedAddress;
   const shown = host4 === '127.0.0.1' ? 'localhost' : host4;
   return shown.includes(':') ? `[${shown}]` : shown;
+}
+
+function inNamespace({ namespace }: ProcessOverrides): Pick<CommonPlan, 'namespace'> {
+  return namespace === undefined ? {} : { namespace };
 }
 
 function range(length: number): number[] {

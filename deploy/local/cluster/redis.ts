@@ -11,6 +11,8 @@ const POLL_MS = 25;
 
 export interface RedisOptions {
   readonly port: number;
+  /** The address it listens on. */
+  readonly host: string;
   /** Emptied at the start: the cluster's secrets are new, and a former start's leases would only mislead. */
   readonly folder: string;
   readonly appendOnly: boolean;
@@ -18,14 +20,16 @@ export interface RedisOptions {
 }
 
 /**
- * A Redis of the cluster's own, on this machine only.
+ * A Redis of the cluster's own, on one address of this machine only.
  * @throws LocalClusterError when there is no Redis to run
  */
 export function createRedis(options: RedisOptions, callbacks: ChildCallbacks): Child {
   rmSync(options.folder, { recursive: true, force: true });
   mkdirSync(options.folder, { recursive: true });
   const args = [
-    ...['--port', String(options.port), '--bind', '127.0.0.1', '--dir', options.folder],
+    ...['--port', String(options.port), '--bind', options.host, '--dir', options.folder],
+    // In protected mode it would answer nobody but 127.0.0.1.
+    ...['--protected-mode', 'no'],
     ...['--save', '', '--appendonly', options.appendOnly ? 'yes' : 'no', '--loglevel', 'warning'],
   ];
   const env = { ...inheritedEnvironment(), LOCAL_CLUSTER_ID: options.clusterId };

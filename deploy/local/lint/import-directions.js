@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Who may import whom (DESIGN.md, section 2), as lint rules. ESLint takes only the last setting of a rule for a
+ * Who may import whom, as lint rules. ESLint takes only the last setting of a rule for a
  * file, so each entry here holds everything that is refused in its files, and a more particular entry repeats it.
  */
 
@@ -113,8 +113,13 @@ const webNoServers = packages(
 const blackBox = (/** @type {string} */ folder) =>
   ours(
     folder,
-    ['cluster/(protocol|ids|errors|testing/.*)', 'web/client', 'deploy/local-cluster'],
-    'This package sees Plenary from outside: it may import @plenary/cluster/protocol, /ids, /errors and /testing/*, @plenary/web/client and @plenary/deploy/local-cluster.',
+    [
+      'cluster/(protocol|ids|errors|testing/.*)',
+      'web/client',
+      'deploy/local-cluster',
+      'loadtest/(bots|spanning)',
+    ],
+    'This package sees Plenary from outside: it may import @plenary/cluster/protocol, /ids, /errors and /testing/*, @plenary/web/client, @plenary/deploy/local-cluster, @plenary/loadtest/bots and /spanning.',
   );
 const simulationOurs = ours(
   'e2e',

@@ -39,6 +39,8 @@ describe('import directions', () => {
     ['web/src/state/a.ts', '../client/index.ts'],
     ['web/src/hooks/a.ts', 'react'],
     ['e2e/src/a.e2e.test.ts', '@plenary/deploy/local-cluster'],
+    ['e2e/src/a.e2e.test.ts', '@plenary/loadtest/bots'],
+    ['e2e/src/a.e2e.test.ts', '@plenary/loadtest/spanning'],
     ['loadtest/src/a.ts', '@plenary/web/client'],
     ['e2e/simulation/a.ts', '@plenary/cluster/testing/simulation/wire'],
     ['e2e/simulation/a.ts', '@plenary/media-node/simulation'],
@@ -75,6 +77,8 @@ describe('import directions', () => {
     ['e2e/src/a.e2e.test.ts', '@plenary/media-node/simulation'],
     ['e2e/simulation/a.ts', '@plenary/media-node'],
     ['e2e/simulation/a.ts', '../../media-node/src/room/rooms.ts'],
+    ['e2e/src/a.e2e.test.ts', '../../loadtest/src/bots/bot.ts'],
+    ['web/src/pages/a.tsx', '@plenary/loadtest/bots'],
     ['loadtest/src/a.ts', '../../web/src/client/meeting.ts'],
     ['deploy/local/a.ts', '@plenary/edge-signaling'],
   ])('%s may not import %s, and is told what to do', async (file, imported) => {

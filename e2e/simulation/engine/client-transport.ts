@@ -62,9 +62,9 @@ export class SimulatedTransport implements ClientTransport {
   async produce(...request: Parameters<ClientTransport['produce']>): Promise<SimulatedProducer> {
     const [{ kind, rtpParameters, paused }, onClosed] = request;
     await this.#answer();
-    const trackId = TRACK_ID.parse(this.#router.host.idOf('p'));
+    const producerId = TRACK_ID.parse(this.#router.host.idOf('p'));
     const producer = this.#router.produce({
-      trackId,
+      producerId,
       kind,
       rtpParameters,
       paused,
@@ -81,9 +81,9 @@ export class SimulatedTransport implements ClientTransport {
   }
 
   async consume(...request: Parameters<ClientTransport['consume']>): Promise<SimulatedConsumer> {
-    const [{ trackId, paused }, on] = request;
+    const [{ producerId, paused }, on] = request;
     await this.#answer();
-    const consumer = this.#router.consume(trackId, paused, on, () => {
+    const consumer = this.#router.consume(producerId, paused, on, () => {
       forget();
     });
     const forget = this.#held.add(() => {

@@ -11,7 +11,7 @@ export class SimulatedConsumer implements MediaConsumer {
   readonly kind: MediaKind;
   readonly rtpParameters: RtpParameters;
   readonly producer: SimulatedProducer;
-  readonly #router: SimulatedRouter;
+  readonly router: SimulatedRouter;
   readonly #on: ConsumerEvents;
   readonly #onGone: () => void;
   readonly #pause: PauseSwitch;
@@ -32,7 +32,7 @@ export class SimulatedConsumer implements MediaConsumer {
     this.producer = producer;
     this.paused = paused;
     this.producerPaused = producer.paused;
-    this.#router = router;
+    this.router = router;
     this.#on = on;
     this.#onGone = onGone;
     this.#pause = new PauseSwitch(paused, async (wanted) => {
@@ -68,7 +68,7 @@ export class SimulatedConsumer implements MediaConsumer {
   }
 
   async #answer(): Promise<void> {
-    await this.#router.answer();
+    await this.router.answer();
     if (this.closed) throw new PlenaryError('media_lost');
   }
 }

@@ -27,17 +27,16 @@ export class Host {
   readonly life: Life;
   readonly ether: Ether;
   readonly address: string;
-  readonly firstPort: number;
+  firstPort = 1;
   #nextId = 0;
   /** When each worker has answered what it was asked so far: it answers in order. */
   readonly #answeredMs: number[] = [];
 
-  constructor(net: Net, life: Life, ether: Ether, address: string, firstPort: number) {
+  constructor(net: Net, life: Life, ether: Ether, address: string) {
     this.net = net;
     this.life = life;
     this.ether = ether;
     this.address = address;
-    this.firstPort = firstPort;
   }
 
   /** A number that nothing else of this life has. */

@@ -1,5 +1,5 @@
 import { PlenaryError } from '@plenary/cluster';
-import type { PipeEnd, TrackId } from '@plenary/cluster';
+import type { PipeEnd } from '@plenary/cluster';
 import type { PipePort } from '@plenary/media-node/simulation';
 import type { SimulatedConsumer } from './consumer.ts';
 import { Holdings } from './host.ts';
@@ -10,8 +10,8 @@ import type { SimulatedRouter } from './router.ts';
 export class PipeEndPort implements PipePort {
   readonly end: PipeEnd;
   readonly router: SimulatedRouter;
-  /** The tracks that are sent into it. */
-  readonly sent = new Map<TrackId, SimulatedConsumer>();
+  /** What is sent into it, by track. */
+  readonly sent = new Map<string, SimulatedConsumer>();
   readonly name: string;
   readonly #held = new Holdings();
   readonly #onClosed: () => void;
@@ -40,10 +40,10 @@ export class PipeEndPort implements PipePort {
   }
 
   async produce(...request: Parameters<PipePort['produce']>): Promise<SimulatedProducer> {
-    const [{ trackId, kind, rtpParameters, paused }, onClosed] = request;
+    const [{ producerId, kind, rtpParameters, paused }, onClosed] = request;
     await this.#answer();
     const producer = this.router.produce({
-      trackId,
+      producerId,
       kind,
       rtpParameters,
       paused,
@@ -60,16 +60,17 @@ export class PipeEndPort implements PipePort {
   }
 
   async consume(...request: Parameters<PipePort['consume']>): Promise<SimulatedConsumer> {
-    const [trackId, on] = request;
+    const [producerId, on] = request;
     await this.#answer();
-    const consumer: SimulatedConsumer = this.router.consume(trackId, false, on, () => {
+    const consumer: SimulatedConsumer = this.router.consume(producerId, false, on, () => {
       forget();
+      const { trackId } = consumer.producer;
       if (this.sent.get(trackId) === consumer) this.sent.delete(trackId);
     });
     const forget = this.#held.add(() => {
       consumer.close();
     });
-    this.sent.set(trackId, consumer);
+    this.sent.set(consumer.producer.trackId, consumer);
     return consumer;
   }
 

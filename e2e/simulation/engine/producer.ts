@@ -1,5 +1,5 @@
 import { PlenaryError } from '@plenary/cluster';
-import type { MediaKind, RtpParameters, TrackId } from '@plenary/cluster';
+import type { MediaKind, RtpParameters } from '@plenary/cluster';
 import { PauseSwitch } from '@plenary/media-node/simulation';
 import type { MediaProducer } from '@plenary/media-node/simulation';
 import type { SimulatedConsumer } from './consumer.ts';
@@ -10,7 +10,7 @@ export type Origin = { readonly kind: 'home' } | { readonly kind: 'pipe'; readon
 
 export interface ProducerOptions {
   readonly router: SimulatedRouter;
-  readonly trackId: TrackId;
+  readonly producerId: string;
   readonly kind: MediaKind;
   readonly rtpParameters: RtpParameters;
   readonly paused: boolean;
@@ -18,9 +18,11 @@ export interface ProducerOptions {
   readonly onClosed: (cause: 'closed' | 'transport_closed') => void;
 }
 
-/** A track on a router. */
+/** A track on a router; copies of one track that come different ways have ids of their own. */
 export class SimulatedProducer implements MediaProducer {
-  readonly id: TrackId;
+  readonly id: string;
+  /** The track that this is, or is a copy of. */
+  readonly trackId: string;
   readonly kind: MediaKind;
   readonly rtpParameters: RtpParameters;
   readonly origin: Origin;
@@ -31,9 +33,10 @@ export class SimulatedProducer implements MediaProducer {
   closed = false;
 
   constructor(options: ProducerOptions) {
-    const { router, trackId, kind, rtpParameters, paused, origin } = options;
+    const { router, producerId, kind, rtpParameters, paused, origin } = options;
     this.#options = options;
-    this.id = trackId;
+    this.id = producerId;
+    this.trackId = producerId.split('@')[0] ?? producerId;
     this.kind = kind;
     this.rtpParameters = rtpParameters;
     this.paused = paused;
@@ -44,7 +47,7 @@ export class SimulatedProducer implements MediaProducer {
       this.paused = wanted;
       for (const consumer of [...this.consumers]) consumer.producerPausedIs(wanted);
     });
-    router.producers.set(trackId, this);
+    router.producers.set(producerId, this);
   }
 
   setPaused(paused: boolean): Promise<void> {

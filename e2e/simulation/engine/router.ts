@@ -1,5 +1,5 @@
 import { PlenaryError, ROUTER_ID } from '@plenary/cluster';
-import type { RouterId, TrackId } from '@plenary/cluster';
+import type { RouterId } from '@plenary/cluster';
 import type { ConsumerEvents, RoomRouter } from '@plenary/media-node/simulation';
 import { SimulatedTransport } from './client-transport.ts';
 import { SimulatedConsumer } from './consumer.ts';
@@ -14,7 +14,7 @@ export class SimulatedRouter implements RoomRouter {
   readonly id: RouterId;
   readonly workerIndex: number;
   readonly host: Host;
-  readonly producers = new Map<TrackId, SimulatedProducer>();
+  readonly producers = new Map<string, SimulatedProducer>();
   readonly held = new Holdings();
   readonly #onClosed: (router: SimulatedRouter) => void;
   closed = false;
@@ -57,13 +57,14 @@ export class SimulatedRouter implements RoomRouter {
 
   /** @throws PlenaryError `invalid_media_parameters` as mediasoup: a router has one producer of an id */
   produce(track: Omit<ProducerOptions, 'router'>): SimulatedProducer {
-    if (this.closed || this.producers.has(track.trackId)) throw new PlenaryError('invalid_media_parameters');
+    if (this.closed || this.producers.has(track.producerId))
+      throw new PlenaryError('invalid_media_parameters');
     return new SimulatedProducer({ router: this, ...track });
   }
 
   /** @throws PlenaryError `cannot_consume` */
-  consume(trackId: TrackId, paused: boolean, on: ConsumerEvents, onGone: () => void): SimulatedConsumer {
-    const producer = this.producers.get(trackId);
+  consume(producerId: string, paused: boolean, on: ConsumerEvents, onGone: () => void): SimulatedConsumer {
+    const producer = this.producers.get(producerId);
     if (this.closed || producer === undefined) throw new PlenaryError('cannot_consume');
     return new SimulatedConsumer(this, producer, paused, on, onGone);
   }

@@ -43,6 +43,7 @@ export interface ControlLinkListener {
   onRoomEvents(notice: ControlNotice<'room.events'>): void;
   onSpeakers(mediaNodeId: MediaNodeId, notice: ControlNotice<'speakers'>): void;
   onConsumerClosed(notice: ControlNotice<'consumer.closed'>): void;
+  onConsumerSuperseded(notice: ControlNotice<'consumer.superseded'>): void;
   onTrackDemand(notice: ControlNotice<'track.demand'>): void;
   onPeerLost(notice: ControlNotice<'peer.lost'>): void;
 }
@@ -179,6 +180,11 @@ export class ControlLink {
       'consumer.closed': notice(
         CONTROL_NOTICES['consumer.closed'],
         (news) => listener.onConsumerClosed(news),
+        malformed,
+      ),
+      'consumer.superseded': notice(
+        CONTROL_NOTICES['consumer.superseded'],
+        (news) => listener.onConsumerSuperseded(news),
         malformed,
       ),
       'track.demand': notice(

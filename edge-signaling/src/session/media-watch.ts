@@ -73,6 +73,11 @@ export class MediaWatch implements ControlLinkListener {
     this.#tell(news, (session) => session.socket?.notify('consumer.closed', { consumerId, trackId }));
   };
 
+  readonly onConsumerSuperseded: ControlLinkListener['onConsumerSuperseded'] = (news) => {
+    const { consumerId, trackId } = news;
+    this.#tell(news, (session) => session.socket?.notify('consumer.superseded', { consumerId, trackId }));
+  };
+
   readonly onTrackDemand: ControlLinkListener['onTrackDemand'] = (news) => {
     const { trackId, wanted } = news;
     this.#tell(news, (session) => session.socket?.notify('track.demand', { trackId, wanted }));

@@ -164,8 +164,8 @@ function joinRoom(cluster: LocalCluster, roomId: string, name: string, canPublis
 
 async function joinPublisher(cluster: LocalCluster, roomId: string): Promise<Bot> {
   const bot = await joinRoom(cluster, roomId, `publisher-${roomId}`, true);
-  await bot.publish('audio', PUBLISH_INTERVAL_MS);
-  await bot.publish('video', PUBLISH_INTERVAL_MS);
+  await bot.publish('audio', { intervalMs: PUBLISH_INTERVAL_MS });
+  await bot.publish('video', { intervalMs: PUBLISH_INTERVAL_MS });
   return bot;
 }
 

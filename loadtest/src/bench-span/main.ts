@@ -1,13 +1,17 @@
 /** `npm run bench:span`: what it costs that a room spans media nodes. */
 import { writeFileSync } from 'node:fs';
 import { describeMachine } from '../bench-join/machine.ts';
+import { endMediaLinks } from '../bots/media-link.ts';
+import { hopSection } from './hop.ts';
+import { linksSection } from './links.ts';
 import { parseSpanOptions, USAGE } from './options.ts';
+import { pipeCpuSection } from './pipe-cpu.ts';
 import { placementsSection } from './placements.ts';
 import { formatSpanReport, spanReportData } from './report.ts';
 import type { SpanResult, SpanSection } from './section.ts';
 
 /** In the order in which they run and are told. */
-const SECTIONS: readonly SpanSection[] = [placementsSection];
+const SECTIONS: readonly SpanSection[] = [placementsSection, hopSection, pipeCpuSection, linksSection];
 
 const progress = (line: string): void => {
   process.stderr.write(`… ${line}\n`);
@@ -30,8 +34,12 @@ async function main(): Promise<void> {
   }
   const machine = describeMachine();
   const sections: Record<string, SpanResult> = {};
-  for (const section of chosenSections(options.only))
-    sections[section.name] = await section.run(options, progress);
+  try {
+    for (const section of chosenSections(options.only))
+      sections[section.name] = await section.run(options, progress);
+  } finally {
+    await endMediaLinks();
+  }
   const report = { takenAt: new Date().toISOString(), machine, sections };
   const json = JSON.stringify(spanReportData(report), null, 2);
   if (options.json !== undefined) writeFileSync(options.json, `${json}\n`);

@@ -11,6 +11,7 @@ import type {
   Session,
   TrackId,
   TransportId,
+  WantedLayer,
 } from '@plenary/cluster/protocol';
 import { describeSending, receivingCapabilities } from './bot-capabilities.ts';
 import { EdgeConnection } from './edge-connection.ts';
@@ -33,6 +34,21 @@ export interface BotOptions {
   readonly canPublish: boolean;
   /** Whether tracks that appear later are subscribed to. Those that the join brings always are. */
   readonly subscribes?: boolean;
+  /** Whether a track is subscribed to again when its consumer ended and the track did not. */
+  readonly resubscribes?: boolean;
+  /** The address of this machine that its media goes by; 127.0.0.1 unless told. */
+  readonly bindAddress?: string;
+  /** Told of each RTP packet at once, at `performance.now()`. */
+  readonly onPacket?: (trackId: TrackId, packet: Buffer, receiver: Bot) => void;
+}
+
+export interface PublishOptions {
+  /** Between two packets; by default 20 ms for audio and 100 ms for video. */
+  readonly intervalMs?: number;
+  /** Video only: payloads are filled up to this size. */
+  readonly payloadBytes?: number;
+  /** Told of each RTP packet just before it is sent. */
+  readonly onSend?: (packet: Buffer) => void;
 }
 
 /** When each step of a bot's join was done, in milliseconds since it began. What has not happened is absent. */
@@ -48,17 +64,24 @@ export interface ReceivedStream {
   readonly trackId: TrackId;
   readonly kind: MediaKind;
   readonly packets: number;
+  /** RTP headers and payloads, without what SRTP, UDP and IP add. */
+  readonly bytes: number;
 }
 
 interface Reception {
   readonly offer: ConsumerOffer;
+  /** The consumer whose place it takes with its first packet. */
+  replaces: ConsumerId | undefined;
   packets: number;
+  bytes: number;
 }
 
 /** A person in a meeting, without a screen: joins, publishes stored media, counts what arrives, leaves. */
 export class Bot {
   readonly session: Session;
   readonly room: RoomSnapshot;
+  /** Where its media was placed when it joined. */
+  readonly mediaNodeId: string;
   /** Codes of the retryable errors that the join met before it succeeded. */
   readonly refusals: readonly ErrorCode[];
   readonly #edge: EdgeConnection;
@@ -68,8 +91,11 @@ export class Bot {
   readonly #receptions = new Map<ConsumerId, Reception>();
   readonly #bySsrc = new Map<number, Reception>();
   readonly #sources = new Map<TrackId, { readonly source: RtpSource; readonly timer: NodeJS.Timeout }>();
+  /** The last `wanted` told of each own track. */
+  readonly #demand = new Map<TrackId, WantedLayer>();
+  readonly #endedTracks = new Set<TrackId>();
   readonly #firstPacket = Promise.withResolvers<void>();
-  readonly #subscribes: boolean;
+  readonly #options: BotOptions;
   readonly #beganMs: number;
   readonly #timings: { socketOpen: number; joinAnswered: number; firstPacket?: number };
   #problems: string[] = [];
@@ -81,18 +107,19 @@ export class Bot {
     readonly edge: EdgeConnection;
     readonly receive: MediaLink;
     readonly send: MediaLink | undefined;
-    readonly subscribes: boolean;
+    readonly options: BotOptions;
     readonly beganMs: number;
     readonly socketOpen: number;
   }) {
-    const { reply, refusals, edge, receive, send, subscribes, beganMs, socketOpen } = parts;
+    const { reply, refusals, edge, receive, send, options, beganMs, socketOpen } = parts;
     this.session = reply.session;
     this.room = reply.room;
+    this.mediaNodeId = reply.media.mediaNodeId;
     this.refusals = refusals;
     this.#edge = edge;
     this.#receive = receive;
     this.#send = send;
-    this.#subscribes = subscribes;
+    this.#options = options;
     this.#beganMs = beganMs;
     this.#timings = { socketOpen, joinAnswered: performance.now() - beganMs };
     for (const consumer of reply.media.consumers) this.#expect(consumer);
@@ -109,9 +136,10 @@ export class Bot {
     let bot: Bot | undefined;
     const early: Notice[] = [];
     // Certificates are made before the clock starts, as the pre-join page of a client does.
-    const receive = new MediaLink(options.name, 'receive', (packet) => bot?.takePacket(packet));
+    const { name, bindAddress } = options;
+    const receive = new MediaLink(name, 'receive', (packet) => bot?.takePacket(packet), bindAddress);
     const send = options.canPublish
-      ? new MediaLink(options.name, 'send', (packet) => bot?.takeFeedback(packet))
+      ? new MediaLink(name, 'send', (packet) => bot?.takeFeedback(packet), bindAddress)
       : undefined;
     const beganMs = performance.now();
     let edge: EdgeConnection | undefined;
@@ -126,8 +154,7 @@ export class Bot {
       const socketOpen = performance.now() - beganMs;
       const refusals: ErrorCode[] = [];
       const reply = await requestJoin(edge, options, { receive, send }, refusals);
-      const subscribes = options.subscribes ?? true;
-      bot = new Bot({ reply, refusals, edge, receive, send, subscribes, beganMs, socketOpen });
+      bot = new Bot({ reply, refusals, edge, receive, send, options, beganMs, socketOpen });
     } catch (error) {
       edge?.close();
       receive.close();
@@ -165,11 +192,17 @@ export class Bot {
   }
 
   get received(): readonly ReceivedStream[] {
-    return [...this.#receptions.values()].map(({ offer, packets }) => ({
+    return [...this.#receptions.values()].map(({ offer, packets, bytes }) => ({
       trackId: offer.trackId,
       kind: offer.kind,
       packets,
+      bytes,
     }));
+  }
+
+  /** What it was told that others want of a track of its own; `undefined` until it was told. */
+  demandFor(trackId: TrackId): WantedLayer | undefined {
+    return this.#demand.get(trackId);
   }
 
   /** What went wrong meanwhile; empty in a healthy run. */
@@ -178,11 +211,9 @@ export class Bot {
     return malformed === 0 ? this.#problems : [...this.#problems, `${malformed} malformed notices`];
   }
 
-  /**
-   * Publishes a track of stored frames: a tone of 440 Hz, or a moving square of 64 × 64 pixels.
-   * @param intervalMs - between two packets; by default 20 ms for audio and 100 ms for video
-   */
-  async publish(kind: MediaKind, intervalMs = kind === 'audio' ? 20 : 100): Promise<TrackId> {
+  /** Publishes a track of stored frames: a tone of 440 Hz, or a moving square of 64 × 64 pixels. */
+  async publish(kind: MediaKind, options: PublishOptions = {}): Promise<TrackId> {
+    const { intervalMs = kind === 'audio' ? 20 : 100, onSend, ...payload } = options;
     const send = this.#send;
     const transportId = this.#sendTransportId;
     if (send === undefined || transportId === undefined)
@@ -202,23 +233,93 @@ export class Bot {
       rtpParameters,
       paused: false,
     });
-    const source = new RtpSource({ ...description, ...stream, kind, intervalMs, sound: 'tone' });
+    const source = new RtpSource({
+      ...description,
+      ...stream,
+      ...payload,
+      kind,
+      intervalMs,
+      sound: 'tone',
+    });
     const timer = setInterval(() => {
-      send.send(source.next());
+      const packet = source.next();
+      onSend?.(packet);
+      send.send(packet);
     }, intervalMs);
     this.#sources.set(trackId, { source, timer });
     return trackId;
   }
 
+  /** Subscribes to tracks and resumes them; those that cannot be had are told as problems. */
   async subscribe(trackIds: readonly TrackId[]): Promise<void> {
+    const failed = await this.#subscribe(trackIds);
+    for (const { trackId, error } of failed) this.note(`${trackId}: ${error.code}`);
+  }
+
+  /** Ends the subscriptions to tracks. */
+  async unsubscribe(trackIds: readonly TrackId[]): Promise<void> {
+    const consumerIds = this.#consumersOf(trackIds);
+    await this.#edge.request('unsubscribe', { consumerIds });
+    for (const consumerId of consumerIds) this.#forget(consumerId);
+  }
+
+  /** Pauses or resumes its subscriptions to tracks. */
+  async setPaused(trackIds: readonly TrackId[], paused: boolean): Promise<void> {
+    const consumers = this.#consumersOf(trackIds).map((consumerId) => ({ consumerId, paused }));
+    await this.#edge.request('consumers.update', { consumers });
+  }
+
+  /** Says of which spatial layer at most it wants tracks that it is subscribed to, from 0. */
+  async prefer(trackIds: readonly TrackId[], spatialLayer: number): Promise<void> {
+    const preferredLayers = { spatialLayer };
+    const consumers = this.#consumersOf(trackIds).map((consumerId) => ({ consumerId, preferredLayers }));
+    await this.#edge.request('consumers.update', { consumers });
+  }
+
+  async #subscribe(trackIds: readonly TrackId[]): Promise<ClientReply<'subscribe'>['failed']> {
     const { consumers, failed } = await this.#edge.request('subscribe', { trackIds: [...trackIds] });
     for (const consumer of consumers) this.#expect(consumer);
-    for (const { trackId, error } of failed) this.note(`${trackId}: ${error.code}`);
     const paused = consumers.filter((consumer) => consumer.paused);
-    if (paused.length === 0) return;
-    await this.#edge.request('consumers.update', {
-      consumers: paused.map(({ consumerId }) => ({ consumerId, paused: false })),
+    if (paused.length > 0) {
+      await this.#edge.request('consumers.update', {
+        consumers: paused.map(({ consumerId }) => ({ consumerId, paused: false })),
+      });
+    }
+    return failed;
+  }
+
+  /** The track comes another way: the new consumer is resumed, and the old one let go with the new one's first packet. */
+  async #replace(old: ConsumerId, trackId: TrackId): Promise<void> {
+    const { consumers, failed } = await this.#edge.request('subscribe', { trackIds: [trackId] });
+    const [offer] = consumers;
+    if (offer === undefined) {
+      this.note(`no other way to ${trackId}: ${failed[0]?.error.code ?? 'no answer'}`);
+      return;
+    }
+    this.#expect(offer, old);
+    const { consumerId } = offer;
+    if (offer.paused)
+      await this.#edge.request('consumers.update', { consumers: [{ consumerId, paused: false }] });
+  }
+
+  #letGo(consumerId: ConsumerId): void {
+    this.#forget(consumerId);
+    this.#edge.request('unsubscribe', { consumerIds: [consumerId] }).catch((error: unknown) => {
+      this.note(`letting a consumer go: ${String(error)}`);
     });
+  }
+
+  /** Asks for a track whose consumer ended, until it has it or the track is gone too. */
+  async #resubscribe(trackId: TrackId): Promise<void> {
+    for (let attempt = 0; !this.#left && !this.#endedTracks.has(trackId); attempt += 1) {
+      const [failure] = await this.#subscribe([trackId]);
+      if (failure === undefined || failure.error.code === 'track_not_found') return;
+      if (!failure.error.retryable) {
+        this.note(`${trackId}: ${failure.error.code}`);
+        return;
+      }
+      await backOff(attempt);
+    }
   }
 
   async postChat(text: string): Promise<void> {
@@ -249,7 +350,11 @@ export class Bot {
     const ssrc = readRtpSsrc(packet);
     const reception = ssrc === undefined ? undefined : this.#bySsrc.get(ssrc);
     if (reception === undefined) return;
+    if (reception.replaces !== undefined) this.#letGo(reception.replaces);
+    reception.replaces = undefined;
     reception.packets += 1;
+    reception.bytes += packet.length;
+    this.#options.onPacket?.(reception.offer.trackId, packet, this);
     this.#timings.firstPacket ??= performance.now() - this.#beganMs;
     this.#firstPacket.resolve();
   }
@@ -270,7 +375,8 @@ export class Bot {
     switch (notice.name) {
       case 'event': {
         const { event } = notice.payload;
-        if (event.type !== 'track.published' || !this.#subscribes) return;
+        if (event.type === 'track.ended') this.#endedTracks.add(event.trackId);
+        if (event.type !== 'track.published' || this.#options.subscribes === false) return;
         if (event.track.peerId === this.session.peerId) return;
         const { trackId } = event.track;
         this.subscribe([trackId]).catch((error: unknown) => {
@@ -278,8 +384,22 @@ export class Bot {
         });
         return;
       }
-      case 'consumer.closed':
-        this.#forget(notice.payload.consumerId);
+      case 'consumer.closed': {
+        const { consumerId, trackId } = notice.payload;
+        this.#forget(consumerId);
+        if (this.#options.resubscribes !== true) return;
+        this.#resubscribe(trackId).catch((error: unknown) => {
+          this.note(`subscribing again to ${trackId}: ${String(error)}`);
+        });
+        return;
+      }
+      case 'consumer.superseded':
+        this.#replace(notice.payload.consumerId, notice.payload.trackId).catch((error: unknown) => {
+          this.note(`replacing a consumer of ${notice.payload.trackId}: ${String(error)}`);
+        });
+        return;
+      case 'track.demand':
+        this.#demand.set(notice.payload.trackId, notice.payload.wanted);
         return;
       case 'media.lost':
         this.note(`media lost: ${notice.payload.reason}`);
@@ -290,19 +410,25 @@ export class Bot {
         return;
       case 'head':
       case 'edges':
-      case 'track.demand':
       case 'speakers':
       case 'session.renewed':
         return;
     }
   }
 
-  #expect(offer: ConsumerOffer): void {
-    const reception: Reception = { offer, packets: 0 };
+  #expect(offer: ConsumerOffer, replaces?: ConsumerId): void {
+    const reception: Reception = { offer, replaces, packets: 0, bytes: 0 };
     this.#receptions.set(offer.consumerId, reception);
     for (const { ssrc } of offer.rtpParameters.encodings ?? []) {
       if (ssrc !== undefined) this.#bySsrc.set(ssrc, reception);
     }
+  }
+
+  #consumersOf(trackIds: readonly TrackId[]): ConsumerId[] {
+    const wanted = new Set(trackIds);
+    return [...this.#receptions]
+      .filter(([, { offer }]) => wanted.has(offer.trackId))
+      .map(([consumerId]) => consumerId);
   }
 
   #forget(consumerId: ConsumerId): void {
@@ -345,11 +471,15 @@ async function requestJoin(
       return await edge.request('join', request);
     } catch (error) {
       if (!(error instanceof PlenaryError) || !error.retryable || performance.now() > deadlineMs) throw error;
-      const boundMs = Math.min(RETRY_CAP_MS, RETRY_BASE_MS * 2 ** refusals.length);
       refusals.push(error.code);
-      await new Promise((resolve) => setTimeout(resolve, Math.random() * boundMs));
+      await backOff(refusals.length - 1);
     }
   }
+}
+
+async function backOff(attempt: number): Promise<void> {
+  const boundMs = Math.min(RETRY_CAP_MS, RETRY_BASE_MS * 2 ** attempt);
+  await new Promise((resolve) => setTimeout(resolve, Math.random() * boundMs));
 }
 
 function newRequestId() {

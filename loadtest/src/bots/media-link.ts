@@ -3,7 +3,7 @@ import type { PeerConnection, Track } from 'node-datachannel';
 import type { DtlsParameters, TransportOffer } from '@plenary/cluster/protocol';
 import { answerFor, readDtlsParameters } from './sdp.ts';
 
-/** Bots are for this machine only. */
+/** Bots are for this machine only, unless told. */
 const BIND_ADDRESS = '127.0.0.1';
 const MID = '0';
 
@@ -34,11 +34,19 @@ export class MediaLink {
   #closed = false;
   #rejectConnected: (error: Error) => void = () => undefined;
 
-  /** @param onPacket - gets each RTP and RTCP packet, decrypted */
-  constructor(name: string, direction: 'send' | 'receive', onPacket: (packet: Buffer) => void) {
+  /**
+   * @param onPacket - gets each RTP and RTCP packet, decrypted
+   * @param bindAddress - the address of this machine that media goes by; the media node must reach it
+   */
+  constructor(
+    name: string,
+    direction: 'send' | 'receive',
+    onPacket: (packet: Buffer) => void,
+    bindAddress = BIND_ADDRESS,
+  ) {
     this.#connection = new ndc.PeerConnection(name, {
       iceServers: [],
-      bindAddress: BIND_ADDRESS,
+      bindAddress,
       disableAutoNegotiation: true,
       forceMediaTransport: true,
     });

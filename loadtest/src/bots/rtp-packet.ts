@@ -50,6 +50,11 @@ export function readRtpSsrc(packet: Buffer): number | undefined {
   return packet.readUInt32BE(8);
 }
 
+/** The RTP timestamp of a packet that has a stream ({@link readRtpSsrc}). */
+export function readRtpTimestamp(packet: Buffer): number {
+  return packet.readUInt32BE(4);
+}
+
 export function isRtcp(packet: Buffer): boolean {
   const type = packet[1] ?? 0;
   return packet.length >= 8 && type >= 192 && type <= 223;

@@ -33,6 +33,14 @@ describe('RtpSource', () => {
     expect(isKeyFrame(source.next())).toBe(true);
   });
 
+  it('fills small pictures up to a given size', () => {
+    const source = new RtpSource({ ...VIDEO, payloadBytes: 1_000 });
+    const lengths = [1, 2, 3].map(() => source.next().length);
+    const headers = 12 + 4 + 4;
+    expect(lengths.every((length) => length >= 1_000 + headers)).toBe(true);
+    expect(lengths[1]).toBe(1_000 + headers);
+  });
+
   it('marks a tone as loud and silence as silent', () => {
     const levelOf = (sound: 'tone' | 'silence'): number | undefined =>
       new RtpSource({ ...AUDIO, sound, extensionIds: { audioLevel: 6 } }).next()[17];

@@ -21,6 +21,11 @@ export interface RtpSourceOptions {
   readonly intervalMs: number;
   /** Audio only: the stored tone, or silence. */
   readonly sound?: 'tone' | 'silence';
+  /**
+   * Smaller payloads are filled up to so many bytes, so that the bitrate is known. Video only: a decoder passes over what
+   * is behind the picture.
+   */
+  readonly payloadBytes?: number;
   /** Header extension ids, as published. */
   readonly extensionIds: { readonly mid?: number; readonly audioLevel?: number };
   readonly mid: string;
@@ -70,10 +75,12 @@ export class RtpSource {
   }
 
   #payload(): Uint8Array {
-    const { kind, sound } = this.#options;
+    const { kind, sound, payloadBytes = 0 } = this.#options;
     if (kind === 'audio' && sound !== 'tone') return OPUS_SILENCE;
     const frames = kind === 'video' ? PICTURES : TONE;
-    return frames[this.#frame % frames.length] ?? OPUS_SILENCE;
+    const frame = frames[this.#frame % frames.length] ?? OPUS_SILENCE;
+    if (kind === 'audio' || frame.length >= payloadBytes) return frame;
+    return Buffer.concat([frame], payloadBytes);
   }
 
   #extensions(): HeaderExtension[] {

@@ -4,14 +4,13 @@ import { isIPv6 } from 'node:net';
 import { DelayLine } from './delay-line.ts';
 import type { Endpoint, Path, RelayCounts } from './impairment.ts';
 import { newRelayCounts } from './impairment.ts';
+import { travel } from './travel.ts';
 
 /** Clients of one relay at a time; those above it lose their packets, which is counted. */
 const MAX_FLOWS = 4_096;
 /** A client that was silent for so long is forgotten. ICE keeps a living one talking every few seconds. */
 const IDLE_MS = 60_000;
 const SWEEP_MS = 10_000;
-/** Bytes that wait in one direction of one client: half a second at 64 Mbit/s. */
-const MAX_QUEUED_BYTES = 4_194_304;
 
 interface Flow {
   readonly client: RemoteInfo;
@@ -90,23 +89,10 @@ export class UdpRelay {
     }
     flow.lastSeenMs = performance.now();
     const { port, host } = this.#target;
-    this.#travel(flow.up, packet, () => {
+    travel(this.#path, this.counts, flow.up, packet, () => {
       flow.upstream.send(packet, port, host, this.#sent);
       this.#path.onDelivered?.('up', packet);
     });
-  }
-
-  #travel(line: DelayLine, packet: Buffer, deliver: () => void): void {
-    const { delayMs, jitterMs, lossRate } = this.#path.impairment();
-    if (lossRate > 0 && this.#path.random() < lossRate) {
-      this.counts.lost += 1;
-      return;
-    }
-    if (line.queued + packet.length > MAX_QUEUED_BYTES) {
-      this.counts.overflowed += 1;
-      return;
-    }
-    line.push(packet.length, delayMs + (jitterMs > 0 ? jitterMs * this.#path.random() : 0), deliver);
   }
 
   readonly #sent = (error: Error | null): void => {
@@ -131,7 +117,7 @@ export class UdpRelay {
       // Only the target's own answers; the socket is open to all of this machine.
       if (sender.port !== this.#target.port) return;
       flow.lastSeenMs = performance.now();
-      this.#travel(flow.down, packet, () => {
+      travel(this.#path, this.counts, flow.down, packet, () => {
         this.#socket.send(packet, client.port, client.address, this.#sent);
         this.#path.onDelivered?.('down', packet);
       });

@@ -14,11 +14,15 @@ export class ControlLink implements PeerLink {
     this.#socket = socket;
     this.caller = caller;
     this.asker = {
+      isLocal: false,
       producerChanged: (key, trackId, state) => {
-        this.notify('pipe.producer', { roomId: key.roomId, trackId, state });
+        this.notify('pipe.producer', { ...key, trackId, state });
       },
       closed: (key) => {
         this.notify('pipe.closed', { ...key });
+      },
+      moved: (key, homeNodeId) => {
+        this.notify('pipe.moved', { ...key, homeNodeId });
       },
     };
   }

@@ -12,6 +12,7 @@ import {
   signControlToken,
 } from '@plenary/cluster';
 import type {
+  AnnouncedAddresses,
   ControlCaller,
   ControlNotice,
   ControlReply,
@@ -38,6 +39,7 @@ export interface NodeLinkOptions {
   readonly caller: ControlCaller;
   readonly onPipeProducer: (notice: ControlNotice<'pipe.producer'>) => void;
   readonly onPipeClosed: (notice: ControlNotice<'pipe.closed'>) => void;
+  readonly onPipeMoved: (notice: ControlNotice<'pipe.moved'>) => void;
   /** Called once when the link is gone, whoever closed it. */
   readonly onClosed: () => void;
   readonly onFault: FaultSink;
@@ -51,7 +53,7 @@ export interface NodeLinkOptions {
  */
 export class NodeLink implements RemoteNode {
   readonly mediaNodeId: MediaNodeId;
-  readonly announcedAddress: string;
+  readonly addresses: AnnouncedAddresses;
   readonly #options: NodeLinkOptions;
   readonly #socket: Socket;
   readonly #holders = new Set<() => void>();
@@ -63,7 +65,7 @@ export class NodeLink implements RemoteNode {
   private constructor(options: NodeLinkOptions) {
     this.#options = options;
     this.mediaNodeId = options.record.mediaNodeId;
-    this.announcedAddress = options.record.announcedAddress;
+    this.addresses = options.record;
     this.#socket = io(options.record.controlUrl, {
       transports: ['websocket'],
       forceNew: true,
@@ -187,7 +189,7 @@ export class NodeLink implements RemoteNode {
     const listen = (name: string, handle: NoticeRoute): void => {
       this.#socket.on(name, handle);
     };
-    const { onPipeProducer, onPipeClosed } = this.#options;
+    const { onPipeProducer, onPipeClosed, onPipeMoved } = this.#options;
     listen(
       'hello',
       notice(
@@ -212,6 +214,7 @@ export class NodeLink implements RemoteNode {
     );
     listen('pipe.producer', notice(CONTROL_NOTICES['pipe.producer'], onPipeProducer, malformed));
     listen('pipe.closed', notice(CONTROL_NOTICES['pipe.closed'], onPipeClosed, malformed));
+    listen('pipe.moved', notice(CONTROL_NOTICES['pipe.moved'], onPipeMoved, malformed));
   }
 
   /** Counts ticks, not time, so that a stall of this process does not look like one of the other's. */

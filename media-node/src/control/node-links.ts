@@ -15,6 +15,7 @@ export interface NodeLinksOptions {
   readonly caller: ControlCaller;
   readonly onPipeProducer: (notice: ControlNotice<'pipe.producer'>) => void;
   readonly onPipeClosed: (notice: ControlNotice<'pipe.closed'>) => void;
+  readonly onPipeMoved: (notice: ControlNotice<'pipe.moved'>) => void;
   readonly onFault: FaultSink;
   readonly metrics: NodeMetrics;
   readonly logger: Logger;
@@ -60,17 +61,12 @@ export class NodeLinks implements RemoteNodes {
   }
 
   async #open(mediaNodeId: MediaNodeId, forget: () => void): Promise<NodeLink> {
-    const { directory, clusterSecret, caller, onPipeProducer, onPipeClosed, onFault, metrics, logger } =
-      this.#options;
+    const { directory, metrics, logger } = this.#options;
     const record = await directory.find(mediaNodeId);
     let counted = false;
     const link = await NodeLink.open({
+      ...this.#options,
       record,
-      clusterSecret,
-      caller,
-      onPipeProducer,
-      onPipeClosed,
-      onFault,
       idleMs: IDLE_LINK_MS,
       onClosed: () => {
         forget();

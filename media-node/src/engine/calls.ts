@@ -1,5 +1,6 @@
 import { PlenaryError } from '@plenary/cluster';
 import type { ErrorCode, Logger } from '@plenary/cluster';
+import type { MediaAddresses } from '../media-address.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import type { PortPlan } from './port-plan.ts';
 
@@ -7,10 +8,8 @@ import type { PortPlan } from './port-plan.ts';
 export interface EngineContext {
   readonly metrics: NodeMetrics;
   readonly logger: Logger;
-  /** Address that RTP is bound to. */
-  readonly listenIp: string;
-  /** Address or host name that clients and other nodes are told. */
-  readonly announcedAddress: string;
+  /** Where RTP is bound, and what clients and other nodes are told. */
+  readonly addresses: MediaAddresses;
   readonly ports: PortPlan;
   readonly workerBin: string | undefined;
 }

@@ -6,7 +6,6 @@ import type {
   MediaKind,
   RtpCapabilities,
   RtpParameters,
-  TrackId,
   TransportId,
   TransportOffer,
 } from '@plenary/cluster';
@@ -127,17 +126,17 @@ export class ClientTransport {
   /** @throws PlenaryError `cannot_consume`, `track_not_found`, `media_lost` */
   async consume(
     request: {
-      readonly trackId: TrackId;
+      readonly producerId: string;
       readonly rtpCapabilities: RtpCapabilities;
       readonly paused: boolean;
     },
     on: ConsumerEvents,
   ): Promise<MediaConsumer> {
-    const { trackId, rtpCapabilities, paused } = request;
+    const { producerId, rtpCapabilities, paused } = request;
     const consumer = await callMediasoup(
       this.#metrics,
       'transport.consume',
-      () => this.#transport.consume({ producerId: trackId, rtpCapabilities, paused }),
+      () => this.#transport.consume({ producerId, rtpCapabilities, paused }),
       'cannot_consume',
     );
     const wrapped = new MediaConsumer(consumer, 'peer', this.#metrics, on);

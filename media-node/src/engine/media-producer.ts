@@ -1,13 +1,13 @@
 import type { types } from 'mediasoup';
-import { TRACK_ID } from '@plenary/cluster';
-import type { MediaKind, TrackId } from '@plenary/cluster';
+import type { MediaKind } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 import { callMediasoup, noteCall } from './calls.ts';
 import { PauseSwitch } from './pause-switch.ts';
 
 /** A producer: either a track's home (`home`), or its copy on another router, fed by a pipe (`piped`). */
 export class MediaProducer {
-  readonly id: TrackId;
+  /** Of a home producer the track's id. */
+  readonly id: string;
   readonly kind: MediaKind;
   readonly #producer: types.Producer;
   readonly #metrics: NodeMetrics;
@@ -20,7 +20,7 @@ export class MediaProducer {
     metrics: NodeMetrics,
     onClosed: (cause: 'closed' | 'transport_closed') => void,
   ) {
-    this.id = TRACK_ID.parse(producer.id);
+    this.id = producer.id;
     this.kind = producer.kind;
     this.#producer = producer;
     this.#metrics = metrics;

@@ -2,8 +2,9 @@ import { createWorker } from 'mediasoup';
 import type { types } from 'mediasoup';
 import { MEDIA_CODECS, PlenaryError } from '@plenary/cluster';
 import { callMediasoup, noteCall } from './calls.ts';
+import { CpuShare } from './cpu-share.ts';
 import type { EngineContext } from './calls.ts';
-import { RoomRouter } from './room-router.ts';
+import { RoomRouter, listenOn } from './room-router.ts';
 
 /** One mediasoup worker process with its WebRtcServer on its port of the slice. */
 export class MediaWorker {
@@ -11,8 +12,7 @@ export class MediaWorker {
   readonly #context: EngineContext;
   readonly #worker: types.Worker;
   readonly #webRtcServer: types.WebRtcServer;
-  #lastUsage: { readonly cpuMs: number; readonly atMs: number };
-  #cpu = 0;
+  readonly #cpu = new CpuShare();
 
   private constructor(
     index: number,
@@ -24,7 +24,6 @@ export class MediaWorker {
     this.#context = context;
     this.#worker = worker;
     this.#webRtcServer = webRtcServer;
-    this.#lastUsage = { cpuMs: 0, atMs: performance.now() };
   }
 
   /**
@@ -37,7 +36,7 @@ export class MediaWorker {
     context: EngineContext,
     onDied: (error: Error) => void,
   ): Promise<MediaWorker> {
-    const { metrics, workerBin, listenIp, announcedAddress } = context;
+    const { metrics, workerBin, addresses } = context;
     const worker = await callMediasoup(metrics, 'createWorker', () =>
       withoutSignalListeners(() =>
         createWorker({ logLevel: 'warn', ...(workerBin === undefined ? {} : { workerBin }) }),
@@ -50,14 +49,17 @@ export class MediaWorker {
       else diedEarly = error;
     });
     const port = context.ports.webRtcPorts[index];
-    const address = announcedAddress === listenIp ? {} : { announcedAddress };
     try {
       const webRtcServer = await callMediasoup(metrics, 'worker.createWebRtcServer', () =>
         worker.createWebRtcServer({
-          listenInfos: [
-            { protocol: 'udp', ip: listenIp, ...address, ...(port === undefined ? {} : { port }) },
-            { protocol: 'tcp', ip: listenIp, ...address, ...(port === undefined ? {} : { port }) },
-          ],
+          listenInfos: (['udp', 'tcp'] as const).flatMap((protocol) =>
+            addresses.map((address) => ({
+              protocol,
+              ...listenOn(address),
+              ...(address.announced === address.listenIp ? {} : { announcedAddress: address.announced }),
+              ...(port === undefined ? {} : { port }),
+            })),
+          ),
         }),
       );
       if (diedEarly !== undefined) throw diedEarly;
@@ -77,9 +79,9 @@ export class MediaWorker {
     return this.#worker.pid;
   }
 
-  /** CPU over one core at the last measurement. */
+  /** CPU over one core, of late. */
   get cpu(): number {
-    return this.#cpu;
+    return this.#cpu.share;
   }
 
   /** @throws PlenaryError `media_lost` when the worker is closed or died */
@@ -102,11 +104,8 @@ export class MediaWorker {
       () => this.#worker.getResourceUsage(),
       'media_lost',
     );
-    const now = { cpuMs: usage.ru_utime + usage.ru_stime, atMs: performance.now() };
-    const elapsedMs = now.atMs - this.#lastUsage.atMs;
-    if (elapsedMs > 0) this.#cpu = Math.max(0, (now.cpuMs - this.#lastUsage.cpuMs) / elapsedMs);
-    this.#lastUsage = now;
-    this.#context.metrics.workerCpu.set({ worker: String(this.index) }, this.#cpu);
+    this.#cpu.measure(usage.ru_utime + usage.ru_stime, performance.now());
+    this.#context.metrics.workerCpu.set({ worker: String(this.index) }, this.#cpu.share);
   }
 
   /** Ends the process; settles when it is gone. */

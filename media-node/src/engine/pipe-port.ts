@@ -2,7 +2,7 @@ import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type { types } from 'mediasoup';
 import { PlenaryError } from '@plenary/cluster';
-import type { MediaKind, PipeEnd, RtpParameters, TrackId } from '@plenary/cluster';
+import type { MediaKind, PipeEnd, RtpParameters } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 import { callMediasoup, noteCall } from './calls.ts';
 import { MediaConsumer } from './media-consumer.ts';
@@ -43,7 +43,7 @@ export class PipePort {
 
   /** @throws PlenaryError `invalid_media_parameters` when the address cannot be resolved or mediasoup refuses it */
   async connect(end: PipeEnd): Promise<void> {
-    // mediasoup connects to addresses only, while a node may announce a host name.
+    // mediasoup connects to addresses only, while a node may announce a host name, which stands for IPv4.
     const ip = isIP(end.address) === 0 ? await resolve(end.address) : end.address;
     const { port, srtpParameters } = end;
     await callMediasoup(
@@ -55,12 +55,12 @@ export class PipePort {
     );
   }
 
-  /** Sends a track into the pipe. @throws PlenaryError `track_not_found`, `media_lost` */
-  async consume(trackId: TrackId, on: ConsumerEvents): Promise<MediaConsumer> {
+  /** Sends a producer of its router into the pipe. @throws PlenaryError `track_not_found`, `media_lost` */
+  async consume(producerId: string, on: ConsumerEvents): Promise<MediaConsumer> {
     const consumer = await callMediasoup(
       this.#metrics,
       'pipe.consume',
-      () => this.#transport.consume({ producerId: trackId }),
+      () => this.#transport.consume({ producerId }),
       'cannot_consume',
     );
     const wrapped = new MediaConsumer(consumer, 'pipe', this.#metrics, on);
@@ -71,21 +71,21 @@ export class PipePort {
     return wrapped;
   }
 
-  /** Receives a track out of the pipe, under the track's own id. @throws PlenaryError `media_lost`, `invalid_media_parameters` */
+  /** Receives a track out of the pipe, as a producer of the given id. @throws PlenaryError `media_lost`, `invalid_media_parameters` */
   async produce(
     track: {
-      readonly trackId: TrackId;
+      readonly producerId: string;
       readonly kind: MediaKind;
       readonly rtpParameters: RtpParameters;
       readonly paused: boolean;
     },
     onClosed: () => void,
   ): Promise<MediaProducer> {
-    const { trackId, kind, rtpParameters, paused } = track;
+    const { producerId, kind, rtpParameters, paused } = track;
     const producer = await callMediasoup(
       this.#metrics,
       'pipe.produce',
-      () => this.#transport.produce({ id: trackId, kind, rtpParameters, paused }),
+      () => this.#transport.produce({ id: producerId, kind, rtpParameters, paused }),
       'invalid_media_parameters',
     );
     const wrapped = new MediaProducer(producer, 'piped', this.#metrics, onClosed);
@@ -116,7 +116,7 @@ export class PipePort {
 
 async function resolve(hostName: string): Promise<string> {
   try {
-    return (await lookup(hostName)).address;
+    return (await lookup(hostName, { family: 4 })).address;
   } catch (cause) {
     throw new PlenaryError('invalid_media_parameters', `Cannot resolve ${hostName}.`, { cause });
   }

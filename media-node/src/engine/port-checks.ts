@@ -1,35 +1,55 @@
 import { createSocket } from 'node:dgram';
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { isIPv6 } from 'node:net';
+import { createServer, isIPv6 } from 'node:net';
 import type { PortSlice } from '@plenary/cluster';
-import { ephemeralFault, planPorts } from './port-plan.ts';
-import type { PortPlan } from './port-plan.ts';
+import { findPortHolder } from './port-holder.ts';
+import type { PortProtocol } from './port-holder.ts';
+import { ephemeralFault } from './port-plan.ts';
 
 /** Sockets that the bind test holds open at once. */
 const BATCH = 64;
 
-/**
- * Whether a slice can be used on this machine now: large enough, outside the system's ephemeral ports, and every port
- * free.
- * @returns the plan, or one sentence that says what is wrong, naming the port
- */
-export async function checkSlice(
-  slice: PortSlice,
-  workers: number,
-  listenIp: string,
-): Promise<PortPlan | { readonly fault: string }> {
-  const plan = planPorts(slice, workers);
-  if ('fault' in plan) return plan;
+/** Says which of these ports the system may give to others, and what to do; reads the system's settings. */
+export function readEphemeralFault(ports: PortSlice): string | undefined {
   const ephemeral = readSystem('/proc/sys/net/ipv4/ip_local_port_range');
   const reserved = readSystem('/proc/sys/net/ipv4/ip_local_reserved_ports') ?? '';
-  if (ephemeral !== undefined) {
-    const fault = ephemeralFault(slice, ephemeral, reserved);
-    if (fault !== undefined) return { fault };
-  }
-  const taken = await findTakenPort(slice, plan.webRtcPorts, listenIp);
-  return taken === undefined ? plan : { fault: taken };
+  return ephemeral === undefined ? undefined : ephemeralFault(ports, ephemeral, reserved);
 }
+
+/** Why a port cannot be bound. */
+export interface PortFault {
+  /** Whether something else has it, so that other ports may do. */
+  readonly taken: boolean;
+  /** One sentence that names the port and, where that can be read, the process that has it. */
+  readonly says: string;
+}
+
+/**
+ * Binds every port of a slice for a moment: UDP on all, TCP on those of WebRTC.
+ * @returns the first fault in the order of ports
+ */
+export async function findPortFault(
+  slice: PortSlice,
+  tcpPorts: readonly number[],
+  listenIps: readonly string[],
+): Promise<PortFault | undefined> {
+  for (const listenIp of listenIps) {
+    for (let start = slice.firstPort; start <= slice.lastPort; start += BATCH) {
+      const ports = Array.from(
+        { length: Math.min(BATCH, slice.lastPort - start + 1) },
+        (_unused, index) => start + index,
+      );
+      const fault = firstFault(await Promise.all(ports.map((port) => tryUdp(port, listenIp))));
+      if (fault !== undefined) return fault;
+    }
+    const fault = firstFault(await Promise.all(tcpPorts.map((port) => tryTcp(port, listenIp))));
+    if (fault !== undefined) return fault;
+  }
+  return undefined;
+}
+
+const firstFault = (faults: readonly (PortFault | undefined)[]): PortFault | undefined =>
+  faults.find((fault) => fault !== undefined);
 
 /** `undefined` where the system has no such file, as outside Linux, or hides it. */
 function readSystem(path: string): string | undefined {
@@ -40,41 +60,27 @@ function readSystem(path: string): string | undefined {
   }
 }
 
-async function findTakenPort(
-  slice: PortSlice,
-  tcpPorts: readonly number[],
-  listenIp: string,
-): Promise<string | undefined> {
-  for (let start = slice.firstPort; start <= slice.lastPort; start += BATCH) {
-    const ports = Array.from(
-      { length: Math.min(BATCH, slice.lastPort - start + 1) },
-      (_unused, index) => start + index,
-    );
-    const faults = await Promise.all(ports.map((port) => tryUdp(port, listenIp)));
-    const fault = faults.find((found) => found !== undefined);
-    if (fault !== undefined) return fault;
-  }
-  const faults = await Promise.all(tcpPorts.map((port) => tryTcp(port, listenIp)));
-  return faults.find((found) => found !== undefined);
-}
-
-function describe(
-  protocol: string,
+function faultOf(
+  protocol: PortProtocol,
   port: number,
   listenIp: string,
   error: Error & { code?: string },
-): string {
-  const why =
-    error.code === 'EADDRINUSE' ? 'is taken by another process' : `cannot be bound (${error.message})`;
-  return `${protocol} port ${port} on ${listenIp} ${why}`;
+): PortFault {
+  const what = `${protocol.toUpperCase()} port ${port} on ${listenIp}`;
+  if (error.code !== 'EADDRINUSE')
+    return { taken: false, says: `${what} cannot be bound (${error.message})` };
+  const holder = findPortHolder(protocol, port, listenIp);
+  if (holder === undefined) return { taken: true, says: `${what} is taken by another process` };
+  const command = holder.command === '' ? '' : ` (${holder.command})`;
+  return { taken: true, says: `${what} is taken by process ${holder.pid}${command}` };
 }
 
-function tryUdp(port: number, listenIp: string): Promise<string | undefined> {
+function tryUdp(port: number, listenIp: string): Promise<PortFault | undefined> {
   return new Promise((resolve) => {
-    const socket = createSocket({ type: isIPv6(listenIp) ? 'udp6' : 'udp4' });
+    const socket = createSocket(isIPv6(listenIp) ? { type: 'udp6', ipv6Only: true } : { type: 'udp4' });
     socket.once('error', (error) => {
       socket.close();
-      resolve(describe('UDP', port, listenIp, error));
+      resolve(faultOf('udp', port, listenIp, error));
     });
     socket.bind({ port, address: listenIp, exclusive: true }, () => {
       socket.close(() => {
@@ -84,13 +90,13 @@ function tryUdp(port: number, listenIp: string): Promise<string | undefined> {
   });
 }
 
-function tryTcp(port: number, listenIp: string): Promise<string | undefined> {
+function tryTcp(port: number, listenIp: string): Promise<PortFault | undefined> {
   return new Promise((resolve) => {
     const server = createServer();
     server.once('error', (error) => {
-      resolve(describe('TCP', port, listenIp, error));
+      resolve(faultOf('tcp', port, listenIp, error));
     });
-    server.listen({ port, host: listenIp, exclusive: true }, () => {
+    server.listen({ port, host: listenIp, exclusive: true, ipv6Only: isIPv6(listenIp) }, () => {
       server.close(() => {
         resolve(undefined);
       });

@@ -40,7 +40,7 @@ export function parsePortRanges(text: string): readonly PortSlice[] {
 }
 
 /**
- * Says which ports of the slice the system may hand to any outgoing connection: those inside its ephemeral range that
+ * Says which ports, of a slice or of the range that slices are leased from, the system may hand to any outgoing connection: those inside its ephemeral range that
  * are not reserved. Such a port is free at the start and taken when a worker wants it.
  * @param ephemeral - text of `ip_local_port_range`, two numbers
  * @param reserved - text of `ip_local_reserved_ports`
@@ -53,7 +53,10 @@ export function ephemeralFault(slice: PortSlice, ephemeral: string, reserved: st
     if (reservedRanges.some((range) => range.firstPort <= port && port <= range.lastPort)) continue;
     return (
       `port ${port} lies in the system's range for outgoing connections (${low}-${high}), so any program may take it: ` +
-      `choose a slice outside, or reserve it: sysctl -w net.ipv4.ip_local_reserved_ports=${slice.firstPort}-${slice.lastPort}`
+      `choose ports outside, or reserve these: sysctl -w net.ipv4.ip_local_reserved_ports=${[
+        ...(reserved.trim() === '' ? [] : [reserved.trim()]),
+        `${slice.firstPort}-${slice.lastPort}`,
+      ].join(',')} (and in /etc/sysctl.d, to keep them reserved)`
     );
   }
   return undefined;

@@ -1,6 +1,7 @@
 import { createSocket } from 'node:dgram';
+import { createServer, isIPv6 } from 'node:net';
 import { describe, expect, test } from 'vitest';
-import { checkSlice } from './port-checks.ts';
+import { findPortFault } from './port-checks.ts';
 import { ephemeralFault, parsePortRanges, planPorts } from './port-plan.ts';
 import { restartDelayMs } from './worker-pool.ts';
 import { selectWorker } from './select-worker.ts';
@@ -35,18 +36,66 @@ describe('the port slice', () => {
     expect(parsePortRanges('\n')).toEqual([]);
   });
 
-  test('[PO3] a port that is taken is named', async () => {
-    const socket = createSocket('udp4');
-    const taken = 12_345;
-    await new Promise<void>((resolve) => {
-      socket.bind(taken, '127.0.0.1', resolve);
-    });
-    const result = await checkSlice(slice(12_340, 12_359), 1, '127.0.0.1');
-    expect(result).toEqual({ fault: `UDP port ${taken} on 127.0.0.1 is taken by another process` });
-    await new Promise<void>((resolve) => {
-      socket.close(resolve);
-    });
-    expect(await checkSlice(slice(12_340, 12_359), 1, '127.0.0.1')).toHaveProperty('webRtcPorts', [12_340]);
+  test('[PO2] says what to reserve beside what is reserved already', () => {
+    expect(ephemeralFault(slice(40_000, 49_999), '32768 60999', '33000-33010\n')).toContain(
+      'sysctl -w net.ipv4.ip_local_reserved_ports=33000-33010,40000-49999',
+    );
+  });
+
+  test.each([
+    ['127.0.0.1', '127.0.0.1'],
+    ['127.0.0.1', '0.0.0.0'],
+    ['0.0.0.0', '127.0.0.1'],
+    ['::1', '::1'],
+    ['::1', '::'],
+  ])(
+    '[PO3] a UDP port taken on %s stands in the way of %s, and its process is named',
+    async (holds, wants) => {
+      const socket = createSocket(isIPv6(holds) ? 'udp6' : 'udp4');
+      const taken = 12_345;
+      await new Promise<void>((resolve) => {
+        socket.bind(taken, holds, resolve);
+      });
+      const fault = await findPortFault(slice(12_340, 12_359), [12_340], [wants]);
+      expect(fault?.taken).toBe(true);
+      expect(fault?.says).toContain(`UDP port ${taken} on ${wants} is taken by process ${process.pid} (`);
+      await new Promise<void>((resolve) => {
+        socket.close(resolve);
+      });
+      expect(await findPortFault(slice(12_340, 12_359), [12_340], [wants])).toBeUndefined();
+    },
+  );
+
+  test('[PO3] every address is tried, and TCP on the ports of WebRTC only', async () => {
+    const servers = [createServer(), createServer()];
+    const [webRtc, pipe] = [12_360, 12_365];
+    await Promise.all(
+      servers.map(
+        (server, index) =>
+          new Promise<void>((resolve) => {
+            server.listen(index === 0 ? pipe : webRtc, '127.0.0.2', resolve);
+          }),
+      ),
+    );
+    expect(await findPortFault(slice(12_360, 12_379), [webRtc], ['127.0.0.1'])).toBeUndefined();
+    const fault = await findPortFault(slice(12_360, 12_379), [webRtc], ['127.0.0.1', '127.0.0.2']);
+    expect(fault?.says).toContain(`TCP port ${webRtc} on 127.0.0.2 is taken by process ${process.pid}`);
+    await Promise.all(
+      servers.map(
+        (server) =>
+          new Promise<void>((resolve) => {
+            server.close(() => {
+              resolve();
+            });
+          }),
+      ),
+    );
+  });
+
+  test('[PO3] an address that this machine does not have is another fault than a port that is taken', async () => {
+    const fault = await findPortFault(slice(12_380, 12_389), [], ['192.0.2.1']);
+    expect(fault).toMatchObject({ taken: false });
+    expect(fault?.says).toContain('UDP port 12380 on 192.0.2.1 cannot be bound');
   });
 });
 

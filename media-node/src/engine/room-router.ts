@@ -1,6 +1,8 @@
 import type { types } from 'mediasoup';
 import { PlenaryError, ROUTER_ID } from '@plenary/cluster';
-import type { RouterId } from '@plenary/cluster';
+import type { AddressFamily, RouterId } from '@plenary/cluster';
+import { isUnspecified } from '../media-address.ts';
+import type { MediaAddress } from '../media-address.ts';
 import { callMediasoup, noteCall } from './calls.ts';
 import type { EngineContext } from './calls.ts';
 import { ClientTransport } from './client-transport.ts';
@@ -12,7 +14,21 @@ import type { TrackVolume } from './speaker-observer.ts';
 
 /** Bandwidth assumed towards a client before it is estimated, in bit/s. */
 const INITIAL_OUTGOING_BITRATE = 1_000_000;
-const LOOPBACK = '127.0.0.1';
+const LOOPBACK = { ipv4: '127.0.0.1', ipv6: '::1' } as const;
+
+/** An address as mediasoup binds it. IPv6 leaves IPv4 alone, so that every interface of both can have the same port. */
+export function listenOn({ family, listenIp }: Pick<MediaAddress, 'family' | 'listenIp'>): {
+  readonly ip: string;
+  readonly flags?: { readonly ipv6Only: true };
+} {
+  return family === 'ipv6' ? { ip: listenIp, flags: { ipv6Only: true } } : { ip: listenIp };
+}
+
+/** Where pipes between two routers of this node are bound: an address whose packets to itself never leave the machine. */
+function withinHost({ family, listenIp }: MediaAddress): MediaAddress {
+  const ip = isUnspecified(listenIp) ? LOOPBACK[family] : listenIp;
+  return { family, listenIp: ip, announced: ip };
+}
 
 /** A room's router on one worker. */
 export class RoomRouter {
@@ -72,27 +88,33 @@ export class RoomRouter {
 
   /**
    * Opens one end of a pipe on a pipe port of the slice.
-   * @param reach - `loopback` when both routers are of this node, so that no packet of the pipe leaves the machine
-   * @throws PlenaryError `media_lost`, also when no port of the slice is free
+   * @param options - `reach` is `loopback` when both routers are of this node, so that no packet of the pipe leaves the
+   *   machine; `family` of a pipe to another node is the node's first if none is given
+   * @throws PlenaryError `media_lost`, also when no port of the slice is free; `media_unavailable` without an address of
+   *   the family
    */
   async createPipePort(
-    options: { readonly reach: 'loopback' | 'announced'; readonly srtp: boolean },
+    options: {
+      readonly reach: 'loopback' | 'announced';
+      readonly srtp: boolean;
+      readonly family?: AddressFamily | undefined;
+    },
     onClosed: () => void,
   ): Promise<PipePort> {
-    const { listenIp, announcedAddress, ports, metrics } = this.#context;
-    const local = options.reach === 'loopback';
+    const { ports, metrics } = this.#context;
+    const address = this.#pipeAddress(options.reach, options.family);
     const transport = await callMediasoup(
       metrics,
       'router.createPipeTransport',
       () =>
         this.#router.createPipeTransport({
-          listenInfo: { protocol: 'udp', ip: local ? LOOPBACK : listenIp, portRange: { ...ports.pipePorts } },
+          listenInfo: { protocol: 'udp', ...listenOn(address), portRange: { ...ports.pipePorts } },
           enableRtx: true,
           enableSrtp: options.srtp,
         }),
       'media_lost',
     );
-    const port = new PipePort(transport, local ? LOOPBACK : announcedAddress, metrics, onClosed);
+    const port = new PipePort(transport, address.announced, metrics, onClosed);
     if (this.#router.closed) {
       port.close();
       throw new PlenaryError('media_lost');
@@ -112,6 +134,16 @@ export class RoomRouter {
       },
     );
     await (await this.#speakers).add(producer);
+  }
+
+  #pipeAddress(reach: 'loopback' | 'announced', family: AddressFamily | undefined): MediaAddress {
+    const { addresses } = this.#context;
+    if (reach === 'loopback') return withinHost(addresses[0]);
+    const address = family === undefined ? addresses[0] : addresses.find((each) => each.family === family);
+    if (address === undefined) {
+      throw new PlenaryError('media_unavailable', `This node announces no ${String(family)} address.`);
+    }
+    return address;
   }
 
   /** What mediasoup itself knows of this router, for tests. */

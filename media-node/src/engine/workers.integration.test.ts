@@ -19,10 +19,9 @@ import { PipeLink } from '../pipe/pipe-link.ts';
 import { PipeLinks } from '../pipe/pipe-links.ts';
 import type { RouterLease } from '../room/room-routers.ts';
 import { systemTimers } from '../room/timers.ts';
-import { LOWER_DELAY_MS } from '../room/track-demand.ts';
 import type { TrackHold } from '../room/track-demand.ts';
 import { metricSum, untilFreed } from '../testing/metric-values.ts';
-import { opusParameters, vp8Parameters } from '../testing/rtp.ts';
+import { opusParameters, vp8Packet, vp8Parameters } from '../testing/rtp.ts';
 import type { TestEdge } from '../testing/test-edge.ts';
 import {
   TestPeer,
@@ -59,13 +58,13 @@ async function startPool(
   workers: number,
   slicePorts?: number,
 ): Promise<{ pool: WorkerPool; metrics: ReturnType<typeof createMetrics> }> {
-  const { portSlice, listenIp, announcedAddress, workerBin } = testConfig();
+  const { portSlice, addresses, workerBin } = testConfig();
   const lastPort = slicePorts === undefined ? portSlice.lastPort : portSlice.firstPort + slicePorts - 1;
   const ports = planPorts({ firstPort: portSlice.firstPort, lastPort }, workers);
   if ('fault' in ports) throw new Error(ports.fault);
   const metrics = createMetrics(false);
   const pool = new WorkerPool(
-    { metrics, logger: silentLogger(), listenIp, announcedAddress, ports, workerBin },
+    { metrics, logger: silentLogger(), addresses, ports, workerBin },
     () => undefined,
   );
   await pool.start();
@@ -81,7 +80,7 @@ const routerOn = async (pool: WorkerPool, index: number): Promise<RoomRouter> =>
 
 const HOME_NODE = MEDIA_NODE_ID.parse('own');
 /** A track of the router itself. */
-const HELD: TrackHold = { setWanted: () => undefined, release: () => undefined };
+const HELD: TrackHold = { producerId: 'the-track', setWanted: () => undefined, release: () => undefined };
 
 describe('the port slice', () => {
   test('[WK2] workers share the pipe ports to the last one and never take the same', async () => {
@@ -128,7 +127,10 @@ describe('media through a pipe', () => {
     const trackId = TRACK_ID.parse('the-track');
     const rtpParameters = vp8Parameters();
     const ssrc = rtpParameters.encodings?.[0]?.ssrc ?? 0;
-    await entry.produce({ trackId, kind: 'video', rtpParameters, paused: false }, () => undefined);
+    await entry.produce(
+      { producerId: trackId, kind: 'video', rtpParameters, paused: false },
+      () => undefined,
+    );
     let sequence = 0;
     const feed = setInterval(() => {
       source.send(vp8Packet(ssrc, (sequence += 1)), entry.end.port, '127.0.0.1');
@@ -138,13 +140,20 @@ describe('media through a pipe', () => {
     });
 
     const homes = new PipeHomes(
+      HOME_NODE,
       metrics,
       () => Promise.resolve(lease(home)),
       () => Promise.resolve(HELD),
     );
     const key = { roomId: ROOM_ID.parse('r'), fromRouterId: away.id, toRouterId: home.id };
     const link = await PipeLink.open({
-      home: homes.localSide(key, { producerChanged: () => undefined, closed: () => undefined }),
+      home: homes.localSide(key, {
+        isLocal: true,
+        producerChanged: () => undefined,
+        closed: () => undefined,
+        moved: () => undefined,
+      }),
+      toRouterId: home.id,
       lease: lease(away),
       reach: 'loopback',
       srtp: false,
@@ -157,7 +166,7 @@ describe('media through a pipe', () => {
       onClosed: () => undefined,
     });
     const received = async (): Promise<number> => (await link.port.traffic()).receivedBytes;
-    const hold = await link.hold({ trackId, homeNodeId: HOME_NODE }, LOWER_DELAY_MS);
+    const hold = await link.hold({ trackId, homeNodeId: HOME_NODE }, 'viewer');
     await until('bytes', async () => (await received()) > 20_000);
     hold.setWanted(null);
     let atPause = -1;
@@ -183,6 +192,7 @@ describe('a pipe that does not open', () => {
     const [home, away] = await Promise.all([routerOn(pool, 0), routerOn(pool, 1)]);
     const released: string[] = [];
     const homes = new PipeHomes(
+      HOME_NODE,
       metrics,
       () => Promise.resolve({ router: home, release: () => void released.push('home') }),
       () => Promise.resolve(HELD),
@@ -190,7 +200,7 @@ describe('a pipe that does not open', () => {
     const trackId = TRACK_ID.parse('the-track');
     const entry = await home.createPipePort({ reach: 'loopback', srtp: false }, () => undefined);
     await entry.produce(
-      { trackId, kind: 'video', rtpParameters: vp8Parameters(), paused: false },
+      { producerId: trackId, kind: 'video', rtpParameters: vp8Parameters(), paused: false },
       () => undefined,
     );
     const ownNodeId = MEDIA_NODE_ID.parse('own');
@@ -199,7 +209,7 @@ describe('a pipe that does not open', () => {
     const links = new PipeLinks({
       roomId: ROOM_ID.parse('r'),
       ownNodeId,
-      ownAddress: '127.0.0.1',
+      ownAddresses: { announcedAddress: '127.0.0.1' },
       nodes: {
         find: () => Promise.reject(new PlenaryError('media_unavailable')),
         datacenterOf: () => Promise.reject(new PlenaryError('media_unavailable')),
@@ -262,7 +272,7 @@ describe('pausing', () => {
     const port = await router.createPipePort({ reach: 'loopback', srtp: false }, () => undefined);
     const producer = await port.produce(
       {
-        trackId: TRACK_ID.parse('the-track'),
+        producerId: 'the-track',
         kind: 'video',
         rtpParameters: vp8Parameters(),
         paused: false,
@@ -298,7 +308,7 @@ describe('speakers', () => {
     const ssrc = rtpParameters.encodings?.[0]?.ssrc ?? 0;
     const trackId = TRACK_ID.parse('microphone');
     const producer = await entry.produce(
-      { trackId, kind: 'audio', rtpParameters, paused: false },
+      { producerId: trackId, kind: 'audio', rtpParameters, paused: false },
       () => undefined,
     );
     const heard: (readonly TrackVolume[])[] = [];
@@ -326,7 +336,7 @@ describe('speakers', () => {
     const rtpParameters = opusParameters();
     const trackId = TRACK_ID.parse('microphone');
     const producer = await entry.produce(
-      { trackId, kind: 'audio', rtpParameters, paused: false },
+      { producerId: trackId, kind: 'audio', rtpParameters, paused: false },
       () => undefined,
     );
     const observing = router.observeSpeaker(producer, () => undefined);
@@ -413,19 +423,5 @@ function opusPacket(ssrc: number, sequence: number, volumeDbov: number): Buffer 
   packet.writeUInt32BE((sequence * 960) >>> 0, 4);
   packet.writeUInt32BE(ssrc, 8);
   packet.set([0xbe, 0xde, 0x00, 0x01, (10 << 4) | 0, 0x80 | -volumeDbov, 0, 0], 12);
-  return packet;
-}
-
-/** A VP8 key frame of one packet, 500 bytes. */
-function vp8Packet(ssrc: number, sequence: number): Buffer {
-  const packet = Buffer.alloc(500);
-  packet[0] = 0x80;
-  packet[1] = 0x80 | 96;
-  packet.writeUInt16BE(sequence & 0xffff, 2);
-  packet.writeUInt32BE((sequence * 900) >>> 0, 4);
-  packet.writeUInt32BE(ssrc, 8);
-  packet[12] = 0x10;
-  packet[13] = 0x00;
-  packet.set([0x9d, 0x01, 0x2a, 0x40, 0x01, 0xf0, 0x00], 16);
   return packet;
 }

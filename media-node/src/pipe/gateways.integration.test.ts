@@ -21,8 +21,8 @@ let camera: TrackHome;
 let microphone: TrackHome;
 const sites: Site[] = [];
 
-async function site(datacenter: string, workers = 1): Promise<Site> {
-  const options = workers === 1 ? {} : { workerPackingLimit: 1 };
+async function site(datacenter: string, workers = 1, given: { handoverMs?: number } = {}): Promise<Site> {
+  const options = { ...(workers === 1 ? {} : { workerPackingLimit: 1 }), ...given };
   const node = await startTestNode(store, { datacenter: DATACENTER_ID.parse(datacenter), workers }, options);
   const started = { node, edge: await connectEdge(node) };
   sites.push(started);
@@ -50,6 +50,25 @@ afterEach(async () => {
   for (const { edge } of sites) edge.close();
   await Promise.all(sites.splice(0).map(({ node }) => node.node.stop()));
 });
+
+const tracksOf = (edge: TestEdge, name: 'consumer.superseded', { peerId }: TestPeer['placed']): number =>
+  edge.notices(name).filter((notice) => notice.peerId === peerId).length;
+
+/** Does what a client does whose consumers were superseded. */
+async function takeAnotherWay(viewer: TestPeer): Promise<void> {
+  const old = viewer.admitted?.consumers.map(({ consumerId }) => consumerId) ?? [];
+  const { consumers, failed } = await viewer.subscribe([camera, microphone]);
+  expect(failed).toEqual([]);
+  expect(consumers.filter(({ consumerId }) => old.includes(consumerId))).toEqual([]);
+  await viewer.edge.call('unsubscribe', { ...viewer.placed, consumerIds: old });
+}
+
+/** A node has stopped, with a peer whom an edge takes off the roster. */
+async function wentWithItsNode(gone: Site, { placed }: TestPeer): Promise<void> {
+  gone.edge.close();
+  sites.splice(sites.indexOf(gone), 1);
+  await store.rooms.removePeer(placed.roomId, placed.peerId, placed.epoch, 'connection_lost');
+}
 
 async function everybodyLeaves(peers: readonly TestPeer[]): Promise<void> {
   for (const peer of [...peers, publisher]) await peer.leave(store);
@@ -162,7 +181,11 @@ describe('a room over two datacenters', () => {
   });
 
   test('[GW3] when the gateway dies another node takes its place, and still one copy crosses', async () => {
-    const [gateway, ...others] = [await site('sbg'), await site('sbg'), await site('sbg')];
+    const [gateway, ...others] = [
+      await site('sbg', 1, { handoverMs: 0 }),
+      await site('sbg'),
+      await site('sbg'),
+    ];
     await watch(gateway);
     const viewers = await Promise.all(others.map((one) => watch(one)));
     expect(await pipes(gateway)).toEqual({ asking: 1, home: 2 });
@@ -177,6 +200,52 @@ describe('a room over two datacenters', () => {
     expect(await pipes(home)).toEqual({ asking: 0, home: 1 });
     const sides = await Promise.all(others.map(pipes));
     expect(sides.map(({ home: served = 0 }) => served).sort()).toEqual([0, 1]);
+  });
+
+  test('[GW6] who is behind a gateway that stops gets the tracks another way before the old one ends', async () => {
+    const [gateway, ...others] = [await site('sbg'), await site('sbg'), await site('sbg', 2)];
+    const first = await watch(gateway);
+    const onTwoWorkers = others[1];
+    if (onTwoWorkers === undefined) throw new Error('there are two');
+    const viewers = await Promise.all([...others, onTwoWorkers].map((one) => watch(one)));
+    const stopping = gateway.node.node.stop();
+    for (const { placed, edge } of viewers) {
+      await until('the word to take another way', () => tracksOf(edge, 'consumer.superseded', placed) === 2);
+    }
+    // Nothing has ended: the stop waits for them.
+    for (const { edge } of viewers) expect(edge.notices('consumer.closed')).toEqual([]);
+    for (const viewer of viewers) await takeAnotherWay(viewer);
+    await stopping;
+    for (const { edge } of viewers) expect(edge.notices('consumer.closed')).toEqual([]);
+    expect(await sentIntoPipes(home)).toBe(2);
+    expect(await pipes(home)).toEqual({ asking: 0, home: 1 });
+    await wentWithItsNode(gateway, first);
+    await everybodyLeaves(viewers);
+  });
+
+  test('[GW6] a track that comes two ways at once ends only the way that its news come', async () => {
+    const [gateway, other] = [await site('sbg'), await site('sbg')];
+    const first = await watch(gateway);
+    const viewer = await watch(other);
+    const stopping = gateway.node.node.stop();
+    await until(
+      'the word to take another way',
+      () => tracksOf(viewer.edge, 'consumer.superseded', viewer.placed) === 2,
+    );
+    await viewer.subscribe([camera, microphone]);
+    // The old consumers are not let go: they end with the gateway, the new ones must not.
+    await stopping;
+    const old = viewer.admitted?.consumers.map(({ consumerId }) => consumerId) ?? [];
+    await until('the old consumers to close', () => viewer.edge.notices('consumer.closed').length === 2);
+    expect(
+      viewer.edge
+        .notices('consumer.closed')
+        .map(({ consumerId }) => consumerId)
+        .sort(),
+    ).toEqual([...old].sort());
+    expect((await viewer.admit([])).consumers).toHaveLength(2);
+    await wentWithItsNode(gateway, first);
+    await everybodyLeaves([viewer]);
   });
 
   test('[GW3] a gateway that needs the tracks no more goes on for the others, and ends with the last of them', async () => {

@@ -68,6 +68,14 @@ export class Gateways {
     if (this.#known.get(homeNodeId) === known) this.#known.set(homeNodeId, { state: 'failed', epoch });
   }
 
+  /** A gateway asks not to be used any more: the next {@link find} takes its place, unless somebody did already. */
+  async left(homeNodeId: MediaNodeId, mediaNodeId: MediaNodeId): Promise<void> {
+    const known = this.#known.get(homeNodeId);
+    if (known?.state !== 'claimed') return;
+    const gateway = await known.gateway;
+    if (gateway?.mediaNodeId === mediaNodeId) await this.failed(homeNodeId, gateway.epoch);
+  }
+
   /** Nothing of this home is needed here any more: a claim of this node's own is given up. */
   async release(homeNodeId: MediaNodeId): Promise<void> {
     const known = this.#known.get(homeNodeId);

@@ -1,4 +1,5 @@
 import type {
+  AnnouncedAddresses,
   ControlReply,
   DatacenterId,
   MediaNodeId,
@@ -24,8 +25,12 @@ export type ProducerState = 'paused' | 'resumed' | 'ended';
 
 /** What the home side of a pipe tells the side that asked. */
 export interface PipeAsker {
+  /** Of this same node: its tracks go no further. */
+  readonly isLocal: boolean;
   producerChanged(key: PipeKey, trackId: TrackId, state: ProducerState): void;
   closed(key: PipeKey): void;
+  /** Tracks of a home elsewhere, which come through this pipe, should come another way. They go on here meanwhile. */
+  moved(key: PipeKey, homeNodeId: MediaNodeId): void;
 }
 
 /**
@@ -45,7 +50,7 @@ export interface HomeSide {
 /** Another media node, behind its control link. */
 export interface RemoteNode {
   readonly mediaNodeId: MediaNodeId;
-  readonly announcedAddress: string;
+  readonly addresses: AnnouncedAddresses;
   /** Which of its routers hosts a track of its own. @throws PlenaryError `track_not_found` */
   locate(roomId: RoomId, trackId: TrackId): Promise<RouterId>;
   /** By which of its routers tracks of another node come in; `null` when it is not the gateway to that node. */

@@ -1,5 +1,5 @@
-import { PlenaryError } from '@plenary/cluster';
-import type { PipeEnd, TrackId, TrackOrigin, WantedLayer } from '@plenary/cluster';
+import { PlenaryError, familyOf } from '@plenary/cluster';
+import type { MediaNodeId, PipeEnd, TrackId, TrackOrigin, WantedLayer } from '@plenary/cluster';
 import type { MediaConsumer, PipePort, RoomRouter } from '../engine/engine.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RouterLease } from '../room/room-routers.ts';
@@ -8,9 +8,14 @@ import type { PipeAsker, PipedTrack, PipeKey } from './home-side.ts';
 
 /**
  * Keeps a track on a router while it is sent into a pipe: at a gateway that is what pulls it from its home.
+ * `onSuperseded` is called when the track should come another way, through another gateway.
  * @throws PlenaryError `track_not_found`; `media_lost` when this node is not the gateway to the track's home
  */
-export type PipeSource = (router: RoomRouter, track: TrackOrigin) => Promise<TrackHold>;
+export type PipeSource = (
+  router: RoomRouter,
+  track: TrackOrigin,
+  onSuperseded: () => void,
+) => Promise<TrackHold>;
 
 interface Sent {
   readonly consumer: MediaConsumer;
@@ -19,13 +24,14 @@ interface Sent {
 
 /** One being opened is stored as its promise, so that a repeated ask cannot make a second consumer. */
 interface Sending {
+  readonly homeNodeId: MediaNodeId;
   readonly sent: Promise<Sent>;
 }
 
 /** The home side of a pipe: sends tracks of its router into it, as the other side asks. */
 export class PipeHome {
   readonly key: PipeKey;
-  readonly #asker: PipeAsker;
+  readonly asker: PipeAsker;
   readonly #lease: RouterLease;
   readonly #metrics: NodeMetrics;
   readonly #onClosed: () => void;
@@ -43,7 +49,7 @@ export class PipeHome {
     onClosed: () => void,
   ) {
     this.key = key;
-    this.#asker = asker;
+    this.asker = asker;
     this.#lease = lease;
     this.#holdAt = holdAt;
     this.#metrics = metrics;
@@ -51,7 +57,10 @@ export class PipeHome {
     metrics.pipes.inc({ side: 'home' });
   }
 
-  /** @throws PlenaryError `media_lost`, `invalid_media_parameters`; then nothing is left open */
+  /**
+   * Opens a port of the family that the other end is of.
+   * @throws PlenaryError `media_lost`, `media_unavailable`, `invalid_media_parameters`; then nothing is left open
+   */
   static async open(options: {
     readonly key: PipeKey;
     readonly end: PipeEnd;
@@ -66,7 +75,7 @@ export class PipeHome {
     const home = new PipeHome(key, asker, lease, holdAt, metrics, onClosed);
     try {
       const srtp = end.srtpParameters !== undefined;
-      home.#port = await lease.router.createPipePort({ reach, srtp }, () => {
+      home.#port = await lease.router.createPipePort({ reach, srtp, family: familyOf(end.address) }, () => {
         home.close('port_closed');
       });
       await home.#port.connect(end);
@@ -86,6 +95,16 @@ export class PipeHome {
   get end(): PipeEnd {
     if (this.#port === undefined) throw new PlenaryError('media_lost');
     return this.#port.end;
+  }
+
+  /** The homes whose tracks are sent into the pipe. */
+  get homes(): ReadonlySet<MediaNodeId> {
+    return new Set([...this.#sent.values()].map(({ homeNodeId }) => homeNodeId));
+  }
+
+  /** Tells the other side to take another way to a home's tracks. */
+  askToMove(homeNodeId: MediaNodeId): void {
+    this.asker.moved(this.key, homeNodeId);
   }
 
   /** Sends a track; a repeat gives the same consumer. @throws PlenaryError `track_not_found`, `media_lost` */
@@ -124,7 +143,7 @@ export class PipeHome {
     this.#sent.clear();
     this.#lease.release();
     this.#metrics.pipes.dec({ side: 'home' });
-    if (reason === 'port_closed') this.#asker.closed(this.key);
+    if (reason === 'port_closed') this.asker.closed(this.key);
     this.#onClosed();
   }
 
@@ -132,7 +151,10 @@ export class PipeHome {
     const { trackId } = track;
     // What was released meanwhile and is asked for anew has another entry by now, which is not this one's to forget.
     const isCurrent = (): boolean => this.#sent.get(trackId) === sending;
-    const sending: Sending = { sent: this.#send(port, track, isCurrent) };
+    const sending: Sending = {
+      homeNodeId: track.homeNodeId,
+      sent: this.#send(port, track, isCurrent),
+    };
     this.#sent.set(trackId, sending);
     sending.sent.catch(() => {
       // Answered to whoever asked; here it is only forgotten, so that the next ask tries anew.
@@ -143,18 +165,20 @@ export class PipeHome {
 
   async #send(port: PipePort, track: TrackOrigin, isCurrent: () => boolean): Promise<Sent> {
     const { trackId } = track;
-    const hold = await this.#holdAt(this.#lease.router, track);
+    const hold = await this.#holdAt(this.#lease.router, track, () => {
+      if (isCurrent()) this.asker.moved(this.key, track.homeNodeId);
+    });
     try {
       if (this.#closed) throw new PlenaryError('media_lost');
-      const consumer = await port.consume(trackId, {
+      const consumer = await port.consume(hold.producerId, {
         closed: (cause) => {
           hold.release();
           if (!isCurrent()) return;
           this.#sent.delete(trackId);
-          if (cause === 'producer_closed') this.#asker.producerChanged(this.key, trackId, 'ended');
+          if (cause === 'producer_closed') this.asker.producerChanged(this.key, trackId, 'ended');
         },
         producerPaused: (paused) => {
-          this.#asker.producerChanged(this.key, trackId, paused ? 'paused' : 'resumed');
+          this.asker.producerChanged(this.key, trackId, paused ? 'paused' : 'resumed');
         },
       });
       return { consumer, hold };

@@ -1,5 +1,5 @@
 import { PlenaryError } from '@plenary/cluster';
-import type { PipeEnd, RouterId, TrackId, TrackOrigin, WantedLayer } from '@plenary/cluster';
+import type { MediaNodeId, PipeEnd, RouterId, TrackId, TrackOrigin, WantedLayer } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RouterLease } from '../room/room-routers.ts';
 import type { HomeSide, PipeAsker, PipedTrack, PipeKey } from './home-side.ts';
@@ -9,10 +9,13 @@ import type { PipeSource } from './pipe-home.ts';
 interface Entry {
   readonly asker: PipeAsker;
   readonly opening: Promise<PipeHome>;
+  /** Once it is open. */
+  home?: PipeHome;
 }
 
 /** The home sides of a room's pipes on this node, one per pair of routers. */
 export class PipeHomes {
+  readonly #ownNodeId: MediaNodeId;
   readonly #metrics: NodeMetrics;
   readonly #acquireRouter: (routerId: RouterId) => Promise<RouterLease>;
   readonly #holdAt: PipeSource;
@@ -20,10 +23,12 @@ export class PipeHomes {
 
   /** @param holdAt - keeps a track on a router for as long as it is sent into a pipe */
   constructor(
+    ownNodeId: MediaNodeId,
     metrics: NodeMetrics,
     acquireRouter: (routerId: RouterId) => Promise<RouterLease>,
     holdAt: PipeSource,
   ) {
+    this.#ownNodeId = ownNodeId;
     this.#metrics = metrics;
     this.#acquireRouter = acquireRouter;
     this.#holdAt = holdAt;
@@ -47,12 +52,13 @@ export class PipeHomes {
     const old = this.#homes.get(name);
     if (old !== undefined) closeWhenOpen(old, 'replaced');
     const opening = this.#open(key, end, reach, asker);
-    const entry = { asker, opening };
+    const entry: Entry = { asker, opening };
     this.#homes.set(name, entry);
     try {
       const home = await opening;
       if (this.#homes.get(name) !== entry)
         throw new PlenaryError('media_lost', 'The pipe was closed meanwhile.');
+      entry.home = home;
       return home.end;
     } catch (error) {
       if (this.#homes.get(name) === entry) this.#homes.delete(name);
@@ -82,6 +88,26 @@ export class PipeHomes {
     if (entry === undefined) return;
     this.#homes.delete(name);
     closeWhenOpen(entry, 'asked');
+  }
+
+  /** Whether tracks of other nodes go on through this one to yet other nodes. */
+  get isRelaying(): boolean {
+    return this.#relayed().length > 0;
+  }
+
+  /** Tells all who get tracks of other nodes through this one to take another way. */
+  askToMove(): void {
+    for (const { home, homeNodeId } of this.#relayed()) home.askToMove(homeNodeId);
+  }
+
+  #relayed(): readonly { readonly home: PipeHome; readonly homeNodeId: MediaNodeId }[] {
+    return [...this.#homes.values()].flatMap(({ home }) =>
+      home === undefined || home.asker.isLocal
+        ? []
+        : [...home.homes]
+            .filter((homeNodeId) => homeNodeId !== this.#ownNodeId)
+            .map((homeNodeId) => ({ home, homeNodeId })),
+    );
   }
 
   /** The side that asked is gone: nobody would ever close its pipes. */

@@ -1,21 +1,24 @@
 import { PlenaryError } from '@plenary/cluster';
-import type { TrackId, TrackOrigin } from '@plenary/cluster';
+import type { AddressFamily, MediaNodeId, RouterId, TrackId, TrackOrigin } from '@plenary/cluster';
 import type { PipePort } from '../engine/engine.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RouterLease } from '../room/room-routers.ts';
 import type { Timers } from '../room/timers.ts';
-import type { TrackHold } from '../room/track-demand.ts';
+import type { HolderKind, TrackHold } from '../room/track-demand.ts';
 import type { HomeSide, ProducerState } from './home-side.ts';
 import { PulledTrack } from './pulled-track.ts';
 
-export type PipeCloseReason =
-  'unused' | 'home_closed' | 'link_broken' | 'port_closed' | 'node_stopping' | 'superseded';
+export type PipeCloseReason = 'unused' | 'home_closed' | 'link_broken' | 'port_closed' | 'node_stopping';
 
 export interface PipeLinkOptions {
   readonly home: HomeSide;
+  /** The router at the other end. */
+  readonly toRouterId: RouterId;
   readonly lease: RouterLease;
   readonly reach: 'loopback' | 'announced';
   readonly srtp: boolean;
+  /** Of a pipe to another node: what both have. */
+  readonly family?: AddressFamily | undefined;
   readonly metrics: NodeMetrics;
   readonly timers: Timers;
   readonly lingerMs: number;
@@ -28,6 +31,8 @@ export class PipeLink {
   readonly #options: PipeLinkOptions;
   readonly #port: PipePort;
   readonly #tracks = new Map<TrackId, PulledTrack>();
+  /** Tracks that should come another way, and are still held. */
+  readonly #superseded = new Map<TrackId, PulledTrack>();
   #closed = false;
 
   private constructor(options: PipeLinkOptions, port: PipePort) {
@@ -46,7 +51,7 @@ export class PipeLink {
     let port: PipePort | undefined;
     let link: PipeLink | undefined;
     try {
-      port = await lease.router.createPipePort({ reach: options.reach, srtp: options.srtp }, () => {
+      port = await lease.router.createPipePort(options, () => {
         link?.close('port_closed');
       });
       await port.connect(await home.open(port.end));
@@ -72,19 +77,23 @@ export class PipeLink {
   }
 
   get trackCount(): number {
-    return this.#tracks.size;
+    return this.#tracks.size + this.#superseded.size;
   }
 
-  /** Whether a track comes, or is about to come, through this pipe. */
-  carries(trackId: TrackId): boolean {
-    return !this.#closed && this.#tracks.has(trackId);
-  }
-
-  /** Holds a track on the local router, pulling it if nobody does yet. @throws PlenaryError as {@link HomeSide.consume} */
-  async hold(origin: TrackOrigin, lowerDelayMs: number): Promise<TrackHold> {
+  /**
+   * Holds a track on the local router, pulling it if nobody does yet.
+   * @param onSuperseded - called when the track should come another way
+   * @throws PlenaryError as {@link HomeSide.consume}
+   */
+  async hold(
+    origin: TrackOrigin,
+    holder: HolderKind,
+    onSuperseded: () => void = () => undefined,
+  ): Promise<TrackHold> {
     if (this.#closed) throw new PlenaryError('media_lost');
-    const track = this.#tracks.get(origin.trackId) ?? this.#pull(origin);
-    const hold = track.hold(lowerDelayMs);
+    const { trackId } = origin;
+    const track = this.#tracks.get(trackId) ?? this.#takeBack(trackId) ?? this.#pull(origin);
+    const hold = track.hold(holder, onSuperseded);
     try {
       await track.ready;
       return hold;
@@ -96,13 +105,29 @@ export class PipeLink {
 
   producerChanged(trackId: TrackId, state: ProducerState): void {
     this.#tracks.get(trackId)?.producerChanged(state);
+    this.#superseded.get(trackId)?.producerChanged(state);
+  }
+
+  /** Tracks of a home should come another way: they go on here until all who hold them have let go. */
+  supersede(homeNodeId: MediaNodeId): void {
+    for (const [trackId, track] of [...this.#tracks]) {
+      if (track.homeNodeId !== homeNodeId) continue;
+      this.#tracks.delete(trackId);
+      this.#superseded.set(trackId, track);
+      track.supersede();
+    }
+  }
+
+  /** Its tracks end with their last holds from now on, without a linger. */
+  endSoon(): void {
+    for (const track of [...this.#tracks.values()]) track.endSoon();
   }
 
   /** Closes the pipe; consumers of what came through it end. The home is told unless it told us. */
   close(reason: PipeCloseReason): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const track of [...this.#tracks.values()]) track.close('pipe_closed');
+    for (const track of [...this.#tracks.values(), ...this.#superseded.values()]) track.close('pipe_closed');
     this.#port.close();
     this.#options.lease.release();
     this.#options.metrics.pipes.dec({ side: 'asking' });
@@ -114,18 +139,32 @@ export class PipeLink {
     this.#options.onClosed(reason);
   }
 
+  /** Somebody asks for the track this way again while others still hold it. */
+  #takeBack(trackId: TrackId): PulledTrack | undefined {
+    const track = this.#superseded.get(trackId);
+    if (track === undefined) return undefined;
+    this.#superseded.delete(trackId);
+    this.#tracks.set(trackId, track);
+    return track;
+  }
+
   #pull(origin: TrackOrigin): PulledTrack {
     const { trackId } = origin;
-    const { home, timers, lingerMs, onFault } = this.#options;
+    const { home, toRouterId, timers, lingerMs, onFault } = this.#options;
+    // One link a pair of routers, and one copy a link: so no other producer of this router has the id.
+    const producerId = `${trackId}@${toRouterId}`;
     const track = new PulledTrack(origin, {
       home,
-      produce: (piped, onClosed) => this.#port.produce({ trackId, ...piped }, onClosed),
+      producerId,
+      produce: (piped, onClosed) => this.#port.produce({ producerId, ...piped }, onClosed),
       timers,
       lingerMs,
       onFault,
       onClosed: () => {
-        if (this.#tracks.get(trackId) === track) this.#tracks.delete(trackId);
-        if (this.#tracks.size === 0) this.close('unused');
+        for (const tracks of [this.#tracks, this.#superseded]) {
+          if (tracks.get(trackId) === track) tracks.delete(trackId);
+        }
+        if (this.trackCount === 0) this.close('unused');
       },
     });
     this.#tracks.set(trackId, track);

@@ -1,5 +1,7 @@
-import { PlenaryError, toPlenaryError } from '@plenary/cluster';
+import { PlenaryError, announcedOf, sharedFamily, toPlenaryError } from '@plenary/cluster';
 import type {
+  AddressFamily,
+  AnnouncedAddresses,
   DatacenterId,
   ErrorCode,
   Gateway,
@@ -14,8 +16,7 @@ import type { RoomRouter } from '../engine/engine.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RouterLease } from '../room/room-routers.ts';
 import type { Timers } from '../room/timers.ts';
-import { LOWER_DELAY_MS, PIPE_LOWER_DELAY_MS } from '../room/track-demand.ts';
-import type { TrackHold } from '../room/track-demand.ts';
+import type { HolderKind, TrackHold } from '../room/track-demand.ts';
 import type { HomeSide, PipeAsker, PipeKey, ProducerState, RemoteNode, RemoteNodes } from './home-side.ts';
 import { GATEWAY_CHECK_MS, Gateways } from './gateways.ts';
 import type { GatewaysOptions } from './gateways.ts';
@@ -26,7 +27,7 @@ export interface PipeLinksOptions {
   readonly ownNodeId: MediaNodeId;
   readonly datacenter: DatacenterId;
   readonly rooms: GatewaysOptions['rooms'];
-  readonly ownAddress: string;
+  readonly ownAddresses: AnnouncedAddresses;
   readonly nodes: RemoteNodes;
   readonly metrics: NodeMetrics;
   readonly logger: Logger;
@@ -35,7 +36,7 @@ export interface PipeLinksOptions {
   /** The router that hosts a track of this node. */
   readonly homeRouterOf: (trackId: TrackId) => RouterId | undefined;
   /** Holds a track of this node on its own router. @throws PlenaryError `track_not_found` */
-  readonly holdHome: (trackId: TrackId, lowerDelayMs: number) => TrackHold;
+  readonly holdHome: (trackId: TrackId, holder: HolderKind) => TrackHold;
   /** The home side of a pipe between two routers of this node. */
   readonly localHomeSide: (key: PipeKey, asker: PipeAsker) => HomeSide;
   readonly acquireRouter: (workerIndex: number) => Promise<RouterLease>;
@@ -55,15 +56,14 @@ interface Source {
 
 interface Link {
   readonly homeNodeId: MediaNodeId;
-  readonly fromRouterId: RouterId;
-  readonly toRouterId: RouterId;
-  /** The other end's node; `undefined` for a pipe within this node. */
-  readonly toNodeId: MediaNodeId | undefined;
-  /** Opened past the gateway, which nobody could name while the store was away. */
-  readonly isBypass: boolean;
+  /** Whose router is at the other end; absent when it is of this node. */
+  readonly nodeId: MediaNodeId | undefined;
+  /** Leads past the gateway, which nobody could name while the store was away. */
+  isBypass: boolean;
   readonly opening: Promise<PipeLink>;
-  open: PipeLink | undefined;
 }
+
+type RouterPair = Pick<PipeKey, 'fromRouterId' | 'toRouterId'>;
 
 /** Gateways that are tried for one track, this node included, before it is given up. */
 const MAX_SOURCES = 3;
@@ -83,10 +83,11 @@ export class PipeLinks {
   readonly #links = new Map<string, Link>();
   /** By which of this node's routers the tracks of a home elsewhere come in, while this node is the gateway to it. */
   readonly #entrances = new Map<MediaNodeId, RouterId>();
-  /** Homes to which pipes lead past the gateway, until that is looked into. */
-  readonly #bypassed = new Set<MediaNodeId>();
   /** Homes of which a track is being asked for, and how many times at once. */
   readonly #asking = new Map<MediaNodeId, number>();
+  /** Homes to which pipes lead past the gateway, until that is looked into. */
+  readonly #bypassed = new Set<MediaNodeId>();
+  #leaving = false;
 
   constructor(options: PipeLinksOptions) {
     this.#options = options;
@@ -110,26 +111,32 @@ export class PipeLinks {
   /**
    * Makes a track consumable on a router and holds it there; on its own home router that costs nothing. A track of another
    * datacenter comes through this one's gateway, which this node may be itself (SPEC GW2).
+   * @param onSuperseded - called when the track should come another way: hold it anew, then release this hold (GW6)
    * @throws PlenaryError `track_not_found`, `media_unavailable`, `media_lost`, `timed_out`
    */
-  async hold(router: RoomRouter, track: TrackOrigin): Promise<TrackHold> {
+  async hold(
+    router: RoomRouter,
+    track: TrackOrigin,
+    onSuperseded: () => void = () => undefined,
+  ): Promise<TrackHold> {
     const endInterest = this.#interest(track.homeNodeId);
     try {
-      return await this.#holdThroughGateway(router, track);
+      return await this.#holdThroughGateway(router, track, onSuperseded);
     } finally {
       endInterest();
     }
   }
 
-  async #holdThroughGateway(router: RoomRouter, track: TrackOrigin): Promise<TrackHold> {
+  async #holdThroughGateway(
+    router: RoomRouter,
+    track: TrackOrigin,
+    onSuperseded: () => void,
+  ): Promise<TrackHold> {
     for (let attempt = 1; ; attempt += 1) {
-      // A router has one copy of a track, whichever way it came.
-      const carrier = this.#carrier(router, track.trackId)?.open;
-      if (carrier !== undefined) return carrier.hold(track, LOWER_DELAY_MS);
       const gateway = await this.#gatewayTo(track.homeNodeId);
       try {
         const source = await this.#source(router, track, gateway);
-        return await this.#holdFrom(router, track, source, LOWER_DELAY_MS);
+        return await this.#holdFrom(router, track, source, 'viewer', onSuperseded);
       } catch (thrown) {
         const isRelayed = gateway !== undefined && gateway.mediaNodeId !== this.#options.ownNodeId;
         if (!isRelayed || attempt === MAX_SOURCES || !GATEWAY_FAILURES.has(toPlenaryError(thrown).code))
@@ -144,37 +151,56 @@ export class PipeLinks {
    * another gateway, or two that each take the other for it would wait for each other.
    * @throws PlenaryError `track_not_found`; `media_lost` when this node is not the gateway
    */
-  async holdForPipe(router: RoomRouter, track: TrackOrigin): Promise<TrackHold> {
-    if (track.homeNodeId === this.#options.ownNodeId)
-      return this.#options.holdHome(track.trackId, PIPE_LOWER_DELAY_MS);
+  async holdForPipe(router: RoomRouter, track: TrackOrigin, onSuperseded: () => void): Promise<TrackHold> {
+    if (track.homeNodeId === this.#options.ownNodeId) return this.#options.holdHome(track.trackId, 'pipe');
     if ((await this.relayRouter(track.homeNodeId)) !== router.id)
       throw new PlenaryError('media_lost', 'Not the gateway to the home of this track.');
-    const carrier = this.#carrier(router, track.trackId);
-    // What still comes through the gateway before this one makes room for what comes straight from the home.
-    if (carrier !== undefined && carrier.toNodeId !== track.homeNodeId) carrier.open?.close('superseded');
-    return this.#holdFrom(router, track, await this.#home(track), PIPE_LOWER_DELAY_MS);
+    return this.#holdFrom(router, track, await this.#home(track), 'pipe', onSuperseded);
   }
 
   /** By which router of this node tracks of a node elsewhere come in, while this node is the gateway to it. */
   async relayRouter(homeNodeId: MediaNodeId): Promise<RouterId | undefined> {
+    if (this.#leaving) return undefined;
     return (await this.#gateways.isOwn(homeNodeId)) ? this.#entrances.get(homeNodeId) : undefined;
   }
 
-  /** The home of a track told of it. */
-  producerChanged(trackId: TrackId, state: ProducerState): void {
+  /** This node is going: it is the gateway of nobody any more, and pulls what it still needs straight from its home. */
+  leave(): void {
+    this.#leaving = true;
     for (const link of this.#links.values()) {
       this.#whenOpen(link.opening, (open) => {
-        open.producerChanged(trackId, state);
+        open.endSoon();
       });
     }
   }
 
+  /** The home of a track told of it. */
+  producerChanged(key: RouterPair, trackId: TrackId, state: ProducerState): void {
+    this.#withLink(key, (link) => {
+      link.producerChanged(trackId, state);
+    });
+  }
+
+  /** The gateway at the other end wants to be no longer what tracks of a home come through (SPEC GW6). */
+  movedByGateway(key: RouterPair, homeNodeId: MediaNodeId): void {
+    const nodeId = this.#links.get(nameOf(key.fromRouterId, key.toRouterId))?.nodeId;
+    const forgetGateway = nodeId === undefined ? Promise.resolve() : this.#gateways.left(homeNodeId, nodeId);
+    forgetGateway.then(
+      () => {
+        this.#withLink(key, (link) => {
+          link.supersede(homeNodeId);
+        });
+      },
+      (error: unknown) => {
+        this.#options.onFault('gateway.left', error);
+      },
+    );
+  }
+
   /** The home side of a pipe is gone. */
-  closedByHome(key: Pick<PipeKey, 'fromRouterId' | 'toRouterId'>): void {
-    const link = this.#links.get(nameOf(key.fromRouterId, key.toRouterId));
-    if (link === undefined) return;
-    this.#whenOpen(link.opening, (open) => {
-      open.close('home_closed');
+  closedByHome(key: RouterPair): void {
+    this.#withLink(key, (link) => {
+      link.close('home_closed');
     });
   }
 
@@ -193,20 +219,15 @@ export class PipeLinks {
 
   /** The gateway that tracks of a home come through; `undefined` for a home of this datacenter. */
   async #gatewayTo(homeNodeId: MediaNodeId): Promise<Gateway | undefined> {
-    return (await this.#isNear(homeNodeId)) ? undefined : this.#gateways.find(homeNodeId);
+    if (await this.#isStraight(homeNodeId)) return undefined;
+    return this.#gateways.find(homeNodeId);
   }
 
-  /** Whether a node is of this datacenter. */
-  async #isNear(mediaNodeId: MediaNodeId): Promise<boolean> {
+  /** Whether tracks of a home come without a gateway. */
+  async #isStraight(homeNodeId: MediaNodeId): Promise<boolean> {
     const { ownNodeId, datacenter, nodes } = this.#options;
-    return mediaNodeId === ownNodeId || (await nodes.datacenterOf(mediaNodeId)) === datacenter;
-  }
-
-  /** The pipe by which a router has a track already. */
-  #carrier(router: RoomRouter, trackId: TrackId): Link | undefined {
-    for (const link of this.#links.values())
-      if (link.fromRouterId === router.id && link.open?.carries(trackId) === true) return link;
-    return undefined;
+    if (homeNodeId === ownNodeId || this.#leaving) return true;
+    return (await nodes.datacenterOf(homeNodeId)) === datacenter;
   }
 
   /** Sees to it that pipes past the gateway end when somebody can be the gateway again (SPEC GW5). */
@@ -221,15 +242,23 @@ export class PipeLinks {
     });
   }
 
-  /** What comes past the gateway ends, and is asked for anew through it. */
+  /** What comes past the gateway is to come through it, make-before-break. */
   async #endBypass(homeNodeId: MediaNodeId): Promise<void> {
-    const bypass = (): Link[] =>
+    const bypasses = (): Link[] =>
       [...this.#links.values()].filter((link) => link.isBypass && link.homeNodeId === homeNodeId);
-    if (bypass().length === 0) return;
+    if (this.#leaving || bypasses().length === 0) return;
     const endInterest = this.#interest(homeNodeId);
     try {
-      if ((await this.#gateways.find(homeNodeId)) === undefined) this.#endBypassLater(homeNodeId);
-      else for (const link of bypass()) link.open?.close('superseded');
+      if ((await this.#gateways.find(homeNodeId)) === undefined) {
+        this.#endBypassLater(homeNodeId);
+        return;
+      }
+      for (const link of bypasses()) {
+        link.isBypass = false;
+        this.#whenOpen(link.opening, (open) => {
+          open.supersede(homeNodeId);
+        });
+      }
     } finally {
       endInterest();
     }
@@ -238,8 +267,8 @@ export class PipeLinks {
   async #source(router: RoomRouter, track: TrackOrigin, gateway: Gateway | undefined): Promise<Source> {
     const { ownNodeId, nodes, roomId } = this.#options;
     if (gateway === undefined) {
-      const source = await this.#home(track);
-      return { ...source, isBypass: source.node !== undefined && !(await this.#isNear(track.homeNodeId)) };
+      const isBypass = !(await this.#isStraight(track.homeNodeId));
+      return { ...(await this.#home(track)), isBypass };
     }
     if (gateway.mediaNodeId === ownNodeId) {
       const entrance = this.#entrances.get(track.homeNodeId) ?? router.id;
@@ -268,12 +297,13 @@ export class PipeLinks {
     router: RoomRouter,
     track: TrackOrigin,
     source: Source,
-    lowerDelayMs: number,
+    holder: HolderKind,
+    onSuperseded: () => void,
   ): Promise<TrackHold> {
     if (source.node === undefined && source.routerId === router.id)
-      return this.#options.holdHome(track.trackId, lowerDelayMs);
+      return this.#options.holdHome(track.trackId, holder);
     const link = await this.#link(router, source, track.homeNodeId);
-    return link.hold(track, lowerDelayMs);
+    return link.hold(track, holder, onSuperseded);
   }
 
   #link(router: RoomRouter, source: Source, homeNodeId: MediaNodeId): Promise<PipeLink> {
@@ -281,26 +311,13 @@ export class PipeLinks {
     const known = this.#links.get(name);
     if (known !== undefined) return known.opening;
     const opening = this.#openLink(router, source, name, homeNodeId);
-    const link: Link = {
-      homeNodeId,
-      fromRouterId: router.id,
-      toRouterId: source.routerId,
-      toNodeId: source.node?.mediaNodeId,
-      isBypass: source.isBypass === true,
-      opening,
-      open: undefined,
-    };
-    this.#links.set(name, link);
-    opening.then(
-      (open) => {
-        link.open = open;
-      },
-      () => {
-        // Answered to everybody who waits for it; here it is only forgotten.
-        if (this.#links.get(name) === link) this.#forget(name);
-      },
-    );
-    if (link.isBypass) this.#endBypassLater(homeNodeId);
+    const isBypass = source.isBypass === true;
+    this.#links.set(name, { homeNodeId, nodeId: source.node?.mediaNodeId, isBypass, opening });
+    if (isBypass) this.#endBypassLater(homeNodeId);
+    opening.catch(() => {
+      // Answered to everybody who waits for it; here it is only forgotten.
+      if (this.#links.get(name)?.opening === opening) this.#forget(name);
+    });
     return opening;
   }
 
@@ -332,7 +349,7 @@ export class PipeLinks {
     });
   }
 
-  /** Another node is the gateway to a home now: what comes straight from there ends, and is asked for anew through it. */
+  /** Another node is the gateway to a home now: what comes straight from there is to come through it (SPEC GW6). */
   #superseded(homeNodeId: MediaNodeId): void {
     this.#options.logger.info(
       { roomId: this.#options.roomId, homeNodeId },
@@ -340,9 +357,8 @@ export class PipeLinks {
     );
     this.#entrances.delete(homeNodeId);
     for (const link of this.#links.values()) {
-      if (link.homeNodeId !== homeNodeId) continue;
       this.#whenOpen(link.opening, (open) => {
-        open.close('superseded');
+        open.supersede(homeNodeId);
       });
     }
   }
@@ -356,6 +372,7 @@ export class PipeLinks {
     const { roomId, acquireRouter, metrics, timers, lingerMs, logger, onFault } = this.#options;
     const key: PipeKey = { roomId, fromRouterId: router.id, toRouterId: source.routerId };
     const { node, gateway } = source;
+    const path = node === undefined ? WITHIN_NODE : pathBetween(this.#options.ownAddresses, node);
     const lease = await acquireRouter(router.workerIndex);
     if (lease.router.id !== router.id) {
       lease.release();
@@ -370,10 +387,9 @@ export class PipeLinks {
     try {
       link = await PipeLink.open({
         home: node === undefined ? this.#options.localHomeSide(key, this.#asker()) : node.homeSide(key),
+        toRouterId: source.routerId,
         lease,
-        reach: node === undefined ? 'loopback' : 'announced',
-        // Packets between two processes of one host cross no cable that anybody could listen on.
-        srtp: node !== undefined && node.announcedAddress !== this.#options.ownAddress,
+        ...path,
         metrics,
         timers,
         lingerMs,
@@ -400,13 +416,22 @@ export class PipeLinks {
 
   #asker(): PipeAsker {
     return {
-      producerChanged: (_key, trackId, state) => {
-        this.producerChanged(trackId, state);
+      isLocal: true,
+      producerChanged: (key, trackId, state) => {
+        this.producerChanged(key, trackId, state);
       },
       closed: (key) => {
         this.closedByHome(key);
       },
+      moved: (key, homeNodeId) => {
+        this.movedByGateway(key, homeNodeId);
+      },
     };
+  }
+
+  #withLink(key: RouterPair, action: (link: PipeLink) => void): void {
+    const link = this.#links.get(nameOf(key.fromRouterId, key.toRouterId));
+    if (link !== undefined) this.#whenOpen(link.opening, action);
   }
 
   #whenOpen(opening: Promise<PipeLink>, action: (link: PipeLink) => void): void {
@@ -416,6 +441,25 @@ export class PipeLinks {
         this.#options.onFault('pipe.notice', error);
       });
   }
+}
+
+const WITHIN_NODE = { reach: 'loopback', srtp: false } as const;
+
+/** @throws PlenaryError `media_unavailable` when the nodes have no family of addresses in common */
+function pathBetween(
+  own: AnnouncedAddresses,
+  node: RemoteNode,
+): { readonly reach: 'announced'; readonly family: AddressFamily; readonly srtp: boolean } {
+  const family = sharedFamily(own, node.addresses);
+  if (family === undefined) {
+    throw new PlenaryError(
+      'media_unavailable',
+      `${node.mediaNodeId} and this node announce no addresses of one family.`,
+    );
+  }
+  // Packets between two processes of one host cross no cable that anybody could listen on.
+  const srtp = announcedOf(own, family) !== announcedOf(node.addresses, family);
+  return { reach: 'announced', family, srtp };
 }
 
 const nameOf = (fromRouterId: RouterId, toRouterId: RouterId): string => `${fromRouterId}>${toRouterId}`;

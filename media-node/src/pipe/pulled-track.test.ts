@@ -28,6 +28,7 @@ function pulled() {
       { trackId: TRACK, homeNodeId: HOME },
       {
         home,
+        producerId: 'copy',
         produce: () => Promise.resolve(copy),
         timers,
         lingerMs: LINGER_MS,
@@ -150,5 +151,50 @@ describe('a pulled track', () => {
     track.producerChanged('ended');
     expect(onClosed).toHaveBeenCalledOnce();
     expect(copy.close).toHaveBeenCalledOnce();
+  });
+});
+
+describe('a pulled track that should come another way', () => {
+  test('[GW6] tells who holds it, goes on until all let go, and ends then without a linger', async () => {
+    const { timers, copy, onClosed, make } = pulled();
+    const track = make();
+    const told: string[] = [];
+    const [one, two] = ['one', 'two'].map((name) => track.hold('viewer', () => told.push(name)));
+    await track.ready;
+    track.supersede();
+    expect(told).toEqual(['one', 'two']);
+    one?.release();
+    timers.advance(LINGER_MS * 2);
+    expect(copy.close).not.toHaveBeenCalled();
+    two?.release();
+    expect(copy.close).toHaveBeenCalledOnce();
+    expect(onClosed).toHaveBeenCalledOnce();
+  });
+
+  test('[GW6] ends at once when nobody holds it any more, and lingers again when somebody takes it back', async () => {
+    const { timers, onClosed, make } = pulled();
+    const track = make();
+    const first = track.hold();
+    await track.ready;
+    track.supersede();
+    const second = track.hold();
+    first.release();
+    second.release();
+    timers.advance(LINGER_MS - 1);
+    expect(onClosed).not.toHaveBeenCalled();
+    track.supersede();
+    expect(onClosed).toHaveBeenCalledOnce();
+  });
+
+  test('[PI3] behind a pipe the linger has passed already', async () => {
+    const { timers, home, onClosed, make } = pulled();
+    const track = make();
+    const [viewer, pipe] = [track.hold('viewer'), track.hold('pipe')];
+    await track.ready;
+    viewer.release();
+    timers.advance(LINGER_MS * 2);
+    expect(onClosed).not.toHaveBeenCalled();
+    pipe.release();
+    expect(home.release).toHaveBeenCalledOnce();
   });
 });

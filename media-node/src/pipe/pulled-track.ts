@@ -1,9 +1,9 @@
 import { PlenaryError, TOP_SPATIAL_LAYER } from '@plenary/cluster';
-import type { TrackId, TrackOrigin, WantedLayer } from '@plenary/cluster';
+import type { MediaNodeId, TrackId, TrackOrigin, WantedLayer } from '@plenary/cluster';
 import type { MediaProducer } from '../engine/engine.ts';
 import type { Timers } from '../room/timers.ts';
-import { LOWER_DELAY_MS, TrackDemand } from '../room/track-demand.ts';
-import type { TrackHold } from '../room/track-demand.ts';
+import { TrackDemand } from '../room/track-demand.ts';
+import type { HolderKind, TrackHold } from '../room/track-demand.ts';
 import type { HomeSide, PipedTrack, ProducerState } from './home-side.ts';
 
 /** Wait before what is wanted is said again where the home did not confirm it, in milliseconds. */
@@ -11,6 +11,8 @@ export const RETRY_DEMAND_MS = 1_000;
 
 export interface PulledTrackPorts {
   readonly home: Pick<HomeSide, 'consume' | 'setWanted' | 'release'>;
+  /** The copy's own id on its router. */
+  readonly producerId: string;
   /** Makes the copy on the local router. `onClosed` is called when it is gone, whatever the cause. */
   readonly produce: (track: PipedTrack, onClosed: () => void) => Promise<Copy>;
   readonly timers: Timers;
@@ -24,15 +26,20 @@ type Copy = Pick<MediaProducer, 'setPaused' | 'close' | 'paused'>;
 
 /**
  * The copy of a track on a router that is not its home, counted by those who hold it: the home is told what they want of
- * it, and pauses it while that is nothing; a linger after the last one let go, it is released (SPEC PI3, PI4).
+ * it, and pauses it while that is nothing; a linger after the last one let go, it is released (SPEC PI3, PI4). Behind a
+ * pipe that linger has passed already.
  */
 export class PulledTrack {
   readonly trackId: TrackId;
+  readonly homeNodeId: MediaNodeId;
   /** Settles when the copy can be consumed. */
   readonly ready: Promise<void>;
   readonly #ports: PulledTrackPorts;
   readonly #origin: TrackOrigin;
   readonly #demand: TrackDemand;
+  /** How each holder is told that the track should come another way. */
+  readonly #tellSuperseded = new Set<() => void>();
+  #lingers = true;
   #copy: Copy | undefined;
   /** The publisher's own pause as last told, when it was told since the home began to send. */
   #publisherPaused: boolean | undefined;
@@ -44,6 +51,7 @@ export class PulledTrack {
 
   constructor(origin: TrackOrigin, ports: PulledTrackPorts) {
     this.trackId = origin.trackId;
+    this.homeNodeId = origin.homeNodeId;
     this.#origin = origin;
     this.#ports = ports;
     this.#demand = new TrackDemand(ports.timers, () => {
@@ -65,18 +73,35 @@ export class PulledTrack {
     return this.#demand.holdCount;
   }
 
-  /** @param lowerDelayMs - how long the home goes on sending what this holder wants no more */
-  hold(lowerDelayMs = LOWER_DELAY_MS): TrackHold {
+  /** @param onSuperseded - called when the track should come another way; it goes on coming this way until all let go */
+  hold(holder: HolderKind = 'viewer', onSuperseded: () => void = () => undefined): TrackHold {
     this.#cancelLinger?.();
     this.#cancelLinger = undefined;
-    const hold = this.#demand.hold(lowerDelayMs);
+    // Somebody found no better way than this one after all.
+    this.#lingers = true;
+    const wish = this.#demand.hold(holder);
+    this.#tellSuperseded.add(onSuperseded);
     return {
-      setWanted: hold.setWanted,
+      producerId: this.#ports.producerId,
+      setWanted: wish.setWanted,
       release: () => {
-        hold.release();
-        if (this.#demand.holdCount === 0 && !this.#closed && this.#cancelLinger === undefined) this.#linger();
+        this.#tellSuperseded.delete(onSuperseded);
+        wish.release();
+        this.#closeUnused(holder === 'viewer');
       },
     };
+  }
+
+  /** The track should come another way: who holds it is told, and with the last of them it ends without a linger. */
+  supersede(): void {
+    for (const tell of [...this.#tellSuperseded]) tell();
+    this.endSoon();
+  }
+
+  /** It ends with the last hold from now on, without a linger. */
+  endSoon(): void {
+    this.#lingers = false;
+    this.#closeUnused(false);
   }
 
   /** The home told of its producer. */
@@ -130,6 +155,12 @@ export class PulledTrack {
     this.#copy.setPaused(paused).catch((error: unknown) => {
       if (!this.#closed) this.#ports.onFault('pipe.producer', error);
     });
+  }
+
+  #closeUnused(lingers: boolean): void {
+    if (this.#closed || this.#demand.holdCount > 0) return;
+    if (!lingers || !this.#lingers) this.close('unused');
+    else if (this.#cancelLinger === undefined) this.#linger();
   }
 
   #linger(): void {

@@ -1,3 +1,4 @@
+import { TRACK_ID } from '@plenary/cluster';
 import type {
   Epoch,
   MediaKind,
@@ -11,6 +12,7 @@ import type {
 import type { MediaProducer } from '../engine/engine.ts';
 import type { Timers } from './timers.ts';
 import { TrackDemand } from './track-demand.ts';
+import type { HolderKind, TrackHold } from './track-demand.ts';
 
 /** A track whose producer lives on this node. */
 export class HomeTrack {
@@ -33,7 +35,7 @@ export class HomeTrack {
     readonly onDemand: (track: HomeTrack) => void;
   }) {
     const { producer, peerId, epoch, source, routerId, homeNodeId } = options;
-    this.trackId = producer.id;
+    this.trackId = TRACK_ID.parse(producer.id);
     this.kind = producer.kind;
     this.routerId = routerId;
     this.producer = producer;
@@ -42,7 +44,11 @@ export class HomeTrack {
     });
     // Nobody watches yet: unless somebody comes soon, the publisher is told so.
     this.demand.update();
-    this.#record = { trackId: producer.id, peerId, epoch, kind: producer.kind, source, homeNodeId };
+    this.#record = { trackId: this.trackId, peerId, epoch, kind: producer.kind, source, homeNodeId };
+  }
+
+  hold(holder: HolderKind): TrackHold {
+    return { ...this.demand.hold(holder), producerId: this.producer.id };
   }
 
   get peerId(): PeerId {

@@ -38,7 +38,7 @@ export interface PeerPorts {
   readonly placed: PlacedPeer;
   readonly workerIndex: number;
   readonly acquireRouter: (workerIndex: number) => Promise<RouterLease>;
-  readonly reach: (router: RoomRouter, track: TrackHome) => Promise<TrackHold>;
+  readonly reach: (router: RoomRouter, track: TrackHome, onSuperseded: () => void) => Promise<TrackHold>;
   readonly publications: Omit<PublicationPorts, 'placed'>;
   readonly timers: Timers;
   readonly onFault: FaultSink;
@@ -92,6 +92,7 @@ export class Peer {
     // What changed while no edge listened, or another one did, the client may not have heard.
     for (const track of this.tracks()) this.tellDemand(track);
     for (const [consumerId, trackId] of this.#ended) this.#tellEnded(consumerId, trackId);
+    this.#subscriptions?.tellSuperseded();
   }
 
   /** Tells the publisher what is wanted of a track. */
@@ -181,12 +182,16 @@ export class Peer {
     const subscriptions = new Subscriptions({
       rtpCapabilities: media.rtpCapabilities,
       receive,
-      reach: (track) => this.#ports.reach(lease.router, track),
+      reach: (track, onSuperseded) => this.#ports.reach(lease.router, track, onSuperseded),
+      timers: this.#ports.timers,
       onConsumerClosed: (consumerId, trackId) => {
         this.#ended.set(consumerId, trackId);
         const [oldest] = this.#ended.keys();
         if (this.#ended.size > MAX_ENDED && oldest !== undefined) this.#ended.delete(oldest);
         this.#tellEnded(consumerId, trackId);
+      },
+      onSuperseded: (consumerId, trackId) => {
+        this.link?.notify('consumer.superseded', { ...this.placed, consumerId, trackId });
       },
       onFailed: (code) => {
         this.#ports.onFault('consume', new PlenaryError(code));

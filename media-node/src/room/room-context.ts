@@ -1,4 +1,4 @@
-import type { Clock, DatacenterId, Logger, MediaNodeId } from '@plenary/cluster';
+import type { AnnouncedAddresses, Clock, DatacenterId, Logger, MediaNodeId } from '@plenary/cluster';
 import type { Workers } from '../engine/engine.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RemoteNodes } from '../pipe/home-side.ts';
@@ -11,7 +11,7 @@ import type { Timers } from './timers.ts';
 export interface RoomContext {
   readonly mediaNodeId: MediaNodeId;
   readonly datacenter: DatacenterId;
-  readonly announcedAddress: string;
+  readonly addresses: AnnouncedAddresses;
   readonly pool: Workers;
   readonly store: NodeStore;
   readonly outbox: Outbox;

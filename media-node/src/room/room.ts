@@ -8,10 +8,8 @@ import type {
   RoomId,
   RouterId,
   TrackEndReason,
-  TrackHome,
   TrackId,
 } from '@plenary/cluster';
-import type { RoomRouter } from '../engine/engine.ts';
 import { selectWorker } from '../engine/select-worker.ts';
 import { PipeHomes } from '../pipe/pipe-homes.ts';
 import { PipeLinks } from '../pipe/pipe-links.ts';
@@ -22,7 +20,6 @@ import type { PeerLink } from './peer-link.ts';
 import type { RoomContext } from './room-context.ts';
 import { RoomRouters } from './room-routers.ts';
 import { RoomSpeakers } from './speakers.ts';
-import type { TrackHold } from './track-demand.ts';
 
 export interface RoomPorts {
   /** Peers of all rooms on a worker. */
@@ -63,25 +60,26 @@ export class Room {
       },
     );
     this.pipeHomes = new PipeHomes(
+      context.mediaNodeId,
       context.metrics,
       (routerId) => this.#routers.acquireExisting(routerId),
-      (router, track) => this.pipes.holdForPipe(router, track),
+      (router, track, onSuperseded) => this.pipes.holdForPipe(router, track, onSuperseded),
     );
     this.pipes = new PipeLinks({
       roomId: id,
       ownNodeId: context.mediaNodeId,
       datacenter: context.datacenter,
       rooms: context.store.rooms,
-      ownAddress: context.announcedAddress,
+      ownAddresses: context.addresses,
       nodes: context.nodes,
       metrics: context.metrics,
       logger: context.logger,
       timers: context.timers,
       lingerMs: context.pipeLingerMs,
-      holdHome: (trackId, lowerDelayMs) => {
+      holdHome: (trackId, holder) => {
         const track = this.#tracks.get(trackId);
         if (track === undefined) throw new PlenaryError('track_not_found');
-        return track.demand.hold(lowerDelayMs);
+        return track.hold(holder);
       },
       homeRouterOf: (trackId) => this.#tracks.get(trackId)?.routerId,
       localHomeSide: (key, asker) => this.pipeHomes.localSide(key, asker),
@@ -151,8 +149,18 @@ export class Room {
     link.notify('room.events', { roomId: this.id, events: [...events] });
   }
 
-  close(reason: PeerCloseReason): void {
+  /** The node is going: whoever gets tracks of other nodes through it is to take another way. */
+  leave(): void {
+    this.pipes.leave();
+    this.pipeHomes.askToMove();
+  }
+
+  closePeers(reason: PeerCloseReason): void {
     for (const peer of [...this.#peers.values()]) peer.close(reason);
+  }
+
+  close(reason: PeerCloseReason): void {
+    this.closePeers(reason);
     this.pipes.close();
   }
 
@@ -174,7 +182,7 @@ export class Room {
         placed: { roomId, peerId, epoch },
         workerIndex: choice.index,
         acquireRouter: (workerIndex) => this.#routers.acquire(workerIndex),
-        reach: (router, track) => this.#reach(router, track),
+        reach: (router, track, onSuperseded) => this.pipes.hold(router, track, onSuperseded),
         publications: {
           homeNodeId: mediaNodeId,
           store,
@@ -210,10 +218,6 @@ export class Room {
       'peer admitted',
     );
     return peer;
-  }
-
-  async #reach(router: RoomRouter, track: TrackHome): Promise<TrackHold> {
-    return this.pipes.hold(router, track);
   }
 
   #peerClosed(peer: Peer, reason: PeerCloseReason, trackIds: readonly TrackId[]): void {

@@ -3,6 +3,7 @@ import type {
   ControlReply,
   ControlRequest,
   Epoch,
+  MediaNodeId,
   PeerId,
   PlacedPeer,
   RoomId,
@@ -100,8 +101,13 @@ export class Rooms {
   }
 
   /** A home node told of a track that this node pulls. */
-  producerChanged(roomId: RoomId, trackId: TrackId, state: ProducerState): void {
-    this.#rooms.get(roomId)?.pipes.producerChanged(trackId, state);
+  producerChanged(key: PipeKey, trackId: TrackId, state: ProducerState): void {
+    this.#rooms.get(key.roomId)?.pipes.producerChanged(key, trackId, state);
+  }
+
+  /** A gateway asks this node to get tracks of a home another way. */
+  pipeMoved(key: PipeKey, homeNodeId: MediaNodeId): void {
+    this.#rooms.get(key.roomId)?.pipes.movedByGateway(key, homeNodeId);
   }
 
   /** A home node closed its side of a pipe. */
@@ -141,6 +147,21 @@ export class Rooms {
   storeReturned(): void {
     this.#context.outbox.flush();
     for (const room of this.#rooms.values()) room.republish();
+  }
+
+  /** Whether tracks of other nodes go on through this one to yet other nodes. */
+  get isRelaying(): boolean {
+    return [...this.#rooms.values()].some((room) => room.pipeHomes.isRelaying);
+  }
+
+  /** The node is going: it is nobody's gateway any more, and those behind it are asked to take another way. */
+  leave(): void {
+    for (const room of this.#rooms.values()) room.leave();
+  }
+
+  /** Frees all peers; their edges hear that the node is lost. What goes through it to other nodes goes on. */
+  closePeers(): void {
+    for (const room of [...this.#rooms.values()]) room.closePeers('node_stopping');
   }
 
   /** Frees everything; the peers' edges hear that the node is lost. */

@@ -11,23 +11,29 @@ import type {
 } from '@plenary/cluster';
 import type { ClientTransport, MediaConsumer } from '../engine/engine.ts';
 import { within } from './deadline.ts';
+import type { Timers } from './timers.ts';
 import type { TrackHold } from './track-demand.ts';
 
 /** How long a subscription waits for a track of another node, in milliseconds; shorter than the asker's own wait. */
 export const PULL_DEADLINE_MS = 3_000;
 /** As {@link PULL_DEADLINE_MS}, in an admission: a node that just died must not hold up who joins meanwhile. */
 export const ADMIT_PULL_DEADLINE_MS = 1_000;
+/** How long a consumer goes on after its client was told to replace it, in milliseconds. */
+export const SUPERSEDED_FOR_MS = 10_000;
 
 type FailedTrack = ControlReply<'subscribe'>['failed'][number];
 export type ConsumerUpdate = ControlRequest<'consumers.update'>['consumers'][number];
 
 export interface SubscriptionPorts {
   readonly rtpCapabilities: RtpCapabilities;
-  readonly receive: Promise<ClientTransport>;
+  readonly receive: Promise<Pick<ClientTransport, 'consume'>>;
   /** Makes a track consumable on the peer's router. */
-  readonly reach: (track: TrackHome) => Promise<TrackHold>;
+  readonly reach: (track: TrackHome, onSuperseded: () => void) => Promise<TrackHold>;
+  readonly timers: Timers;
   /** A consumer ended although the peer did not ask. */
   readonly onConsumerClosed: (consumerId: ConsumerId, trackId: TrackId) => void;
+  /** The client should subscribe anew, and let the consumer go when the new one plays (SPEC GW6). */
+  readonly onSuperseded: (consumerId: ConsumerId, trackId: TrackId) => void;
   readonly onFailed: (code: ErrorCode) => void;
 }
 
@@ -38,9 +44,11 @@ interface Subscription {
   /** The highest layer that the peer asked for; the consumer sends none above it. */
   spatialLayer: number;
   paused: boolean;
+  /** Set while the client is to replace it: ends the time that it has for that. */
+  cancelEnd: (() => void) | undefined;
 }
 
-/** What one peer consumes: at most one consumer of a track. */
+/** What one peer consumes: one consumer of a track, and beside it those that are being replaced. */
 export class Subscriptions {
   readonly #ports: SubscriptionPorts;
   /** One being opened is stored as its promise, so that a repeated `subscribe` cannot make a second consumer. */
@@ -95,13 +103,23 @@ export class Subscriptions {
 
   /** What is consumed now, for the answer to a repeated admission. */
   offers(): ConsumerOffer[] {
-    return [...this.#byConsumer.values()].map(offerOf);
+    return [...this.#byConsumer.values()].filter(({ cancelEnd }) => cancelEnd === undefined).map(offerOf);
+  }
+
+  /** Says again which consumers are to be replaced: another edge listens now, and the client may not have heard. */
+  tellSuperseded(): void {
+    for (const { consumer, track, cancelEnd } of this.#byConsumer.values()) {
+      if (cancelEnd !== undefined) this.#ports.onSuperseded(consumer.id, track.trackId);
+    }
   }
 
   /** The transport is closing and takes the consumers with it. */
   close(): void {
     this.#closed = true;
-    for (const subscription of this.#byConsumer.values()) subscription.hold.release();
+    for (const { hold, cancelEnd } of this.#byConsumer.values()) {
+      cancelEnd?.();
+      hold.release();
+    }
     this.#byConsumer.clear();
     this.#byTrack.clear();
   }
@@ -120,17 +138,20 @@ export class Subscriptions {
 
   async #open(track: TrackHome, paused: boolean, deadlineMs: number): Promise<Subscription> {
     const { reach, receive, rtpCapabilities } = this.#ports;
-    const hold = await within(reach(track), deadlineMs, (late) => {
+    let subscription: Subscription | undefined;
+    let [closedAlready, supersededAlready] = [false, false];
+    const onSuperseded = (): void => {
+      supersededAlready = true;
+      if (subscription !== undefined) this.#superseded(subscription);
+    };
+    const hold = await within(reach(track, onSuperseded), deadlineMs, (late) => {
       late.release();
     });
-    const { trackId } = track;
-    let subscription: Subscription | undefined;
-    let closedAlready = false;
     try {
       const transport = await receive;
       if (this.#closed) throw new PlenaryError('media_lost');
       const consumer = await transport.consume(
-        { trackId, rtpCapabilities, paused },
+        { producerId: hold.producerId, rtpCapabilities, paused },
         {
           closed: (cause) => {
             closedAlready = true;
@@ -143,9 +164,10 @@ export class Subscriptions {
         consumer.close();
         throw new PlenaryError('media_lost');
       }
-      subscription = { track, consumer, hold, spatialLayer: TOP_SPATIAL_LAYER, paused };
+      subscription = { track, consumer, hold, spatialLayer: TOP_SPATIAL_LAYER, paused, cancelEnd: undefined };
       this.#byConsumer.set(consumer.id, subscription);
       wish(subscription);
+      if (supersededAlready) this.#superseded(subscription);
       return subscription;
     } catch (error) {
       hold.release();
@@ -154,11 +176,24 @@ export class Subscriptions {
   }
 
   #ended(subscription: Subscription, cause: 'closed' | 'producer_closed'): void {
-    const { consumer, track, hold } = subscription;
+    const { consumer, track, hold, cancelEnd } = subscription;
     hold.release();
     if (!this.#byConsumer.delete(consumer.id)) return;
-    this.#byTrack.delete(track.trackId);
+    if (cancelEnd === undefined) this.#byTrack.delete(track.trackId);
+    cancelEnd?.();
     if (cause === 'producer_closed') this.#ports.onConsumerClosed(consumer.id, track.trackId);
+  }
+
+  /** The next `subscribe` makes another consumer of the track, by the other way; this one goes on meanwhile. */
+  #superseded(subscription: Subscription): void {
+    const { consumer, track } = subscription;
+    if (subscription.cancelEnd !== undefined || !this.#byConsumer.has(consumer.id)) return;
+    this.#byTrack.delete(track.trackId);
+    subscription.cancelEnd = this.#ports.timers.after(SUPERSEDED_FOR_MS, () => {
+      consumer.close();
+      this.#ports.onConsumerClosed(consumer.id, track.trackId);
+    });
+    this.#ports.onSuperseded(consumer.id, track.trackId);
   }
 
   async #update(update: ConsumerUpdate): Promise<void> {

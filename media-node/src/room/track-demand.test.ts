@@ -44,7 +44,7 @@ describe('[DM1] what is wanted of a track', () => {
 
   test('falls at once for who has waited already, and without anybody to nothing', () => {
     const { timers, told, demand: track } = demand();
-    const hold = track.hold(0);
+    const hold = track.hold('pipe');
     hold.setWanted(1);
     expect(told).toEqual([1]);
     hold.release();

@@ -7,15 +7,25 @@ import type { Timers } from './timers.ts';
  * costs a key frame. Bytes stop within two seconds.
  */
 export const LOWER_DELAY_MS = 1_000;
-/** As {@link LOWER_DELAY_MS} for who watches through a pipe: the side behind it has waited already. */
-export const PIPE_LOWER_DELAY_MS = 0;
 
-/** One holder's interest in a track on a router. */
-export interface TrackHold {
+/**
+ * Who holds a track: somebody who watches, or a pipe that others watch through. Behind a pipe whatever changes has waited
+ * already, so that it takes effect at once here: else each pipe on the way would add its own wait.
+ */
+export type HolderKind = 'viewer' | 'pipe';
+
+/** One holder's wish among those of all who want a track. */
+export interface TrackWish {
   /** What it wants of the track now; a hold begins by wanting everything. */
   setWanted(wanted: WantedLayer): void;
   /** Ends the interest; may be called again without effect. */
   release(): void;
+}
+
+/** One holder's interest in a track on a router. */
+export interface TrackHold extends TrackWish {
+  /** What is consumed there. Two copies of one track may be on a router while it changes the way that it comes. */
+  readonly producerId: string;
 }
 
 /** What all who hold a track want of it together: the highest of their wishes. It rises at once and falls after a while. */
@@ -40,8 +50,8 @@ export class TrackDemand {
     return this.#wanted;
   }
 
-  /** @param lowerDelayMs - how long this holder's wish outlives itself */
-  hold(lowerDelayMs = LOWER_DELAY_MS): TrackHold {
+  hold(holder: HolderKind = 'viewer'): TrackWish {
+    const lowerDelayMs = holder === 'viewer' ? LOWER_DELAY_MS : 0;
     const hold: { wanted: WantedLayer } = { wanted: TOP_SPATIAL_LAYER };
     this.#holds.add(hold);
     this.update(lowerDelayMs);

@@ -11,6 +11,7 @@ import {
   REQUEST_ID,
   ROOM_ID,
   TRANSPORT_ID,
+  familyOf,
   mintPeerId,
   silentLogger,
 } from '@plenary/cluster';
@@ -78,11 +79,24 @@ export class TestStore implements NodeStore {
 
 let nextPort = 14_000 + (process.pid % 50) * 100;
 
+/** An explicit slice and one address, in short. */
+interface TestPorts {
+  readonly portSlice: PortSlice;
+  readonly listenIp: string;
+  readonly announcedAddress: string;
+}
+
+export type TestConfig = MediaNodeConfig & TestPorts;
+
 /** A configuration on ports that no other node of this test process has. */
-export function testConfig(overrides: Partial<MediaNodeConfig> = {}): MediaNodeConfig {
+export function testConfig(overrides: Partial<TestConfig> = {}): TestConfig {
   const firstPort = nextPort;
   nextPort += 40;
-  const portSlice: PortSlice = { firstPort: firstPort + 1, lastPort: firstPort + 39 };
+  const {
+    portSlice = { firstPort: firstPort + 1, lastPort: firstPort + 39 },
+    listenIp = '127.0.0.1',
+    announcedAddress = listenIp,
+  } = overrides;
   const port = firstPort;
   return {
     mediaNodeId: MEDIA_NODE_ID.parse(`media-${firstPort}`),
@@ -90,9 +104,11 @@ export function testConfig(overrides: Partial<MediaNodeConfig> = {}): MediaNodeC
     host: '127.0.0.1',
     port,
     controlUrl: `http://127.0.0.1:${port}`,
-    listenIp: '127.0.0.1',
-    announcedAddress: '127.0.0.1',
+    listenIp,
+    announcedAddress,
+    addresses: [{ family: familyOf(announcedAddress), listenIp, announced: announcedAddress }],
     portSlice,
+    sliceSource: { kind: 'explicit', portSlice },
     workers: 1,
     maxPeers: 100,
     maxOutgoingMbit: undefined,
@@ -112,13 +128,13 @@ export function testConfig(overrides: Partial<MediaNodeConfig> = {}): MediaNodeC
 
 export interface TestNode {
   readonly node: MediaNode;
-  readonly config: MediaNodeConfig;
+  readonly config: TestConfig;
 }
 
 export async function startTestNode(
   store: NodeStore,
-  overrides: Partial<MediaNodeConfig> = {},
-  options: { readonly workerPackingLimit?: number } = {},
+  overrides: Partial<TestConfig> = {},
+  options: { readonly workerPackingLimit?: number; readonly handoverMs?: number } = {},
 ): Promise<TestNode> {
   const config = testConfig(overrides);
   const node = await MediaNode.start({
@@ -134,7 +150,7 @@ export async function startTestNode(
 }
 
 export function connectEdge(
-  { config }: TestNode,
+  { config }: Pick<TestNode, 'config'>,
   caller?: TestEdge['caller'],
   token?: string,
 ): Promise<TestEdge> {
@@ -151,10 +167,10 @@ export function connectEdge(
 export class TestPeer {
   readonly placed: PlacedPeer;
   readonly edge: TestEdge;
-  readonly testNode: TestNode;
+  readonly testNode: Pick<TestNode, 'config'>;
   admitted: ControlReply<'peer.admit'> | undefined;
 
-  constructor(testNode: TestNode, edge: TestEdge, placed: PlacedPeer) {
+  constructor(testNode: Pick<TestNode, 'config'>, edge: TestEdge, placed: PlacedPeer) {
     this.testNode = testNode;
     this.edge = edge;
     this.placed = placed;
@@ -162,8 +178,8 @@ export class TestPeer {
 
   /** Places a peer in the store and enters it into the roster, without admitting it to the node. */
   static async place(
-    store: NodeStore,
-    testNode: TestNode,
+    store: Pick<NodeStore, 'rooms'>,
+    testNode: Pick<TestNode, 'config'>,
     edge: TestEdge,
     roomId: RoomId,
     replaces?: PlacedPeer,
@@ -184,8 +200,8 @@ export class TestPeer {
   }
 
   static async admit(
-    store: NodeStore,
-    testNode: TestNode,
+    store: Pick<NodeStore, 'rooms'>,
+    testNode: Pick<TestNode, 'config'>,
     edge: TestEdge,
     roomId: RoomId,
     tracks: readonly TrackHome[] = [],

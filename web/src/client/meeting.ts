@@ -355,6 +355,9 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       case 'consumer.closed':
         this.#subscriptions.consumerClosed(notice.payload.consumerId, notice.payload.trackId);
         break;
+      case 'consumer.superseded':
+        this.#subscriptions.consumerSuperseded(notice.payload.consumerId, notice.payload.trackId);
+        break;
       case 'media.lost':
         this.#media.lost();
         break;

@@ -12,6 +12,7 @@ import {
 import type { types } from 'mediasoup-client';
 import { RETRY_BACKOFF, fullJitterMs } from './backoff.ts';
 import type { ClientLog } from './counters.ts';
+import { firstMedia } from './first-media.ts';
 import type { MediaSession } from './media-session.ts';
 import {
   planSubscriptions,
@@ -48,6 +49,8 @@ interface Failure {
   readonly retryAtMs: number;
 }
 
+/** How long a consumer that is to replace another one may take to play, in milliseconds; the old one goes on for 10 s. */
+const REPLACE_WITHIN_MS = 8_000;
 /** Errors that may pass although the table calls them final: the track may not have reached its node yet. */
 const WORTH_RETRYING: readonly ErrorCode[] = ['track_not_found'];
 const MAX_UNSURE_ATTEMPTS = 5;
@@ -66,6 +69,8 @@ export class Subscriptions {
   readonly #environment: SubscriptionsEnvironment;
   readonly #subscribed = new Map<TrackId, Subscribed>();
   readonly #inFlight = new Set<TrackId>();
+  /** Tracks whose consumer is being replaced; aborted when the old one has ended already. */
+  readonly #replacing = new Map<TrackId, AbortController>();
   readonly #failures = new Map<TrackId, Failure>();
   #tracks: ReadonlyMap<TrackId, RoomTrack> = new Map();
   #wanted: WantedVideo = 'all';
@@ -95,6 +100,8 @@ export class Subscriptions {
     this.#media = undefined;
     this.#subscribed.clear();
     this.#inFlight.clear();
+    for (const oldEnded of this.#replacing.values()) oldEnded.abort();
+    this.#replacing.clear();
     this.#failures.clear();
     this.#environment.changed();
   }
@@ -116,6 +123,26 @@ export class Subscriptions {
   consumerClosed(consumerId: ConsumerId, trackId: TrackId): void {
     const subscribed = this.#subscribed.get(trackId);
     if (subscribed?.offer.consumerId !== consumerId) return;
+    const replacing = this.#replacing.get(trackId);
+    if (replacing !== undefined) {
+      // Its last picture stays until the new one is there.
+      replacing.abort();
+      return;
+    }
+    this.#ended(trackId);
+  }
+
+  /** The track comes another way now: a new consumer takes the place of this one, as soon as it plays. */
+  consumerSuperseded(consumerId: ConsumerId, trackId: TrackId): void {
+    const media = this.#media;
+    const old = this.#subscribed.get(trackId);
+    if (media === undefined || old?.offer.consumerId !== consumerId || this.#replacing.has(trackId)) return;
+    const oldEnded = new AbortController();
+    this.#replacing.set(trackId, oldEnded);
+    void this.#replace(media, old, oldEnded.signal);
+  }
+
+  #ended(trackId: TrackId): void {
     this.#forget(trackId);
     // Most often the track's end is about to be told; only if it is not, the track is asked for again.
     this.#postpone(trackId, true);
@@ -166,7 +193,7 @@ export class Subscriptions {
         selfPeerId: this.#selfPeerId,
         tracks: this.#tracks,
         consumers: new Map([...this.#subscribed].map(([trackId, entry]) => [trackId, viewOf(entry)])),
-        inFlight: this.#inFlight,
+        inFlight: new Set([...this.#inFlight, ...this.#replacing.keys()]),
         retryAtMs: new Map([...this.#failures].map(([trackId, { retryAtMs }]) => [trackId, retryAtMs])),
         nowMs,
       },
@@ -245,6 +272,62 @@ export class Subscriptions {
     this.#environment.changed();
     for (const batch of batches(toResume)) void this.#update(media, batch);
     this.plan();
+  }
+
+  /** Handles its own errors: where no new consumer is to be had the old one stays, and ends when the node ends it. */
+  async #replace(media: MediaSession, old: Subscribed, oldEnded: AbortSignal): Promise<void> {
+    const { trackId, consumerId } = old.offer;
+    const next = await this.#openNext(media, old, oldEnded);
+    if (media !== this.#media) return;
+    this.#replacing.delete(trackId);
+    // Off the screen for long, or ended, meanwhile: then nobody needs the new one either.
+    const isNeeded = this.#subscribed.get(trackId) === old;
+    if (next === undefined) {
+      if (isNeeded && oldEnded.aborted) this.#ended(trackId);
+      return;
+    }
+    const toEnd = isNeeded ? consumerId : next.offer.consumerId;
+    if (isNeeded) {
+      this.#subscribed.set(trackId, next);
+      old.consumer.close();
+      this.#environment.changed();
+    } else next.consumer.close();
+    this.plan();
+    this.#environment.request('unsubscribe', { consumerIds: [toEnd] }).catch((thrown: unknown) => {
+      this.#environment.log.warn('unsubscribe failed', toPlenaryError(thrown).message);
+    });
+  }
+
+  async #openNext(
+    media: MediaSession,
+    old: Subscribed,
+    oldEnded: AbortSignal,
+  ): Promise<Subscribed | undefined> {
+    const { request, log } = this.#environment;
+    const { trackId } = old.offer;
+    let next: Subscribed | undefined;
+    try {
+      const { consumers, failed } = await request('subscribe', { trackIds: [trackId] });
+      const [offer] = consumers;
+      if (offer === undefined) {
+        log.warn(`track ${trackId} could not be had another way`, failed[0]?.error.message ?? '');
+        return undefined;
+      }
+      const consumer = await media.consume(offer);
+      const { paused, spatialLayer, hiddenSinceMs } = old;
+      next = { offer, consumer, paused: offer.paused, spatialLayer: undefined, hiddenSinceMs };
+      if (paused) return next;
+      const preferredLayers = spatialLayer === undefined ? undefined : { spatialLayer };
+      await request('consumers.update', {
+        consumers: [{ consumerId: offer.consumerId, paused: false, preferredLayers }],
+      });
+      next.paused = false;
+      next.spatialLayer = spatialLayer;
+      await firstMedia(consumer, oldEnded, REPLACE_WITHIN_MS);
+    } catch (thrown) {
+      log.warn(`track ${trackId} could not be had another way`, toPlenaryError(thrown).message);
+    }
+    return next;
   }
 
   /** Handles its own errors: a change that did not get through is undone here and planned again. */

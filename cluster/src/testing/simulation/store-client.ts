@@ -225,6 +225,7 @@ export class StoreClient {
   #registry(): Registry {
     const { registry } = this.#server;
     return {
+      claimPortSlice: (...what) => this.#ask(() => registry.claimPortSlice(...what)),
       announceMediaNode: (...what) => this.#ask(() => registry.announceMediaNode(...what)),
       announceEdge: (...what) => this.#ask(() => registry.announceEdge(...what)),
       withdrawMediaNode: (...what) => this.#ask(() => registry.withdrawMediaNode(...what)),

@@ -1,0 +1,153 @@
+import type { Clock } from '../clock.ts';
+import { PlenaryError } from '../errors.ts';
+import type { Logger } from '../process/logging.ts';
+import type { MediaNodeRecord } from '../registry/registry.ts';
+import type { ConsulClient, ServiceDefinition } from './consul-client.ts';
+import type { Discovery } from './discovery.ts';
+import { isLive } from './services.ts';
+import type { ServiceKind } from './services.ts';
+import type { SliceBooks } from './slice-books.ts';
+
+/** How long a change of ours may take from the agent to the servers and back, in milliseconds. */
+const SYNC_WITHIN_MS = 2_000;
+
+/** The ports of a media node, and under which addresses. */
+export type OwnedSlice = Pick<MediaNodeRecord, 'announcedAddress' | 'announcedIpv6' | 'portSlice'>;
+
+/** A service that is registered, and what it has under its session. */
+export interface Held {
+  readonly kind: ServiceKind;
+  /** As it was last registered. */
+  readonly service: ServiceDefinition;
+  readonly session: string;
+  readonly slice: OwnedSlice | undefined;
+  /** Whether it has the id and is listed; else it has its slice only. */
+  readonly isAnnounced: boolean;
+  /** When the last renewal that went well was asked for, by this process' clock. */
+  readonly renewedAtMs: number;
+}
+
+export interface LeasesSettings {
+  readonly client: ConsulClient;
+  readonly discovery: Discovery;
+  readonly slices: SliceBooks;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/**
+ * The services of this process on its local agent: each with a TTL check, which is its lease, and a session that ends with the
+ * check, under which claims are made.
+ */
+export class Leases {
+  readonly #settings: LeasesSettings;
+  readonly #held = new Map<string, Held>();
+
+  constructor(settings: LeasesSettings) {
+    this.#settings = settings;
+  }
+
+  /** What was last granted to a service, whether or not it has lapsed meanwhile. */
+  find(id: string): Held | undefined {
+    return this.#held.get(id);
+  }
+
+  /** What a service holds under a session that lives; what had lapsed is taken back. */
+  async stillHeld(id: string): Promise<Held | undefined> {
+    const held = this.#held.get(id);
+    if (held === undefined || (await this.#settings.client.sessionLives(held.session))) return held;
+    await this.release(held);
+    return undefined;
+  }
+
+  /**
+   * Renews what is held, registered as `service` from now on.
+   * @returns false when the lease has lapsed in between, so that id and ports must be claimed anew
+   */
+  async renew(held: Held, service: ServiceDefinition): Promise<boolean> {
+    const { kind, session, isAnnounced, renewedAtMs } = held;
+    const { client, clock } = this.#settings;
+    const askedAtMs = clock.monotonicMs();
+    // Late, somebody else may have the id by now: then not even for a moment may both pass.
+    if (askedAtMs - renewedAtMs >= held.service.ttlMs && !(await client.sessionLives(session))) {
+      return false;
+    }
+    const changed = JSON.stringify(held.service) !== JSON.stringify(service);
+    if (changed) await client.registerService(service);
+    if (!(await client.renewCheck(service.id, isAnnounced ? 'passing' : 'warning'))) return false;
+    if (!(await client.sessionLives(session))) return false;
+    const wasAnnounced = this.#held.get(service.id)?.isAnnounced === true;
+    this.#held.set(service.id, { ...held, service, renewedAtMs: askedAtMs });
+    if (isAnnounced && (changed || !wasAnnounced)) await this.#untilKnown(kind, service);
+    return true;
+  }
+
+  /** As {@link Leases.renew}. @throws PlenaryError `store_unavailable` where that gives false */
+  async renewOrThrow(held: Held, service: ServiceDefinition): Promise<void> {
+    if (await this.renew(held, service)) return;
+    throw new PlenaryError('store_unavailable', 'The lease lapsed while it was claimed.');
+  }
+
+  /** Registers a service as a mere candidate, with a session that claims can be made under. */
+  async enter(kind: ServiceKind, service: ServiceDefinition): Promise<Held> {
+    const { client, clock, discovery } = this.#settings;
+    const renewedAtMs = clock.monotonicMs();
+    await client.registerService(service);
+    try {
+      const isKnown = (): boolean => discovery.ownInstance(kind, service.id) !== undefined;
+      if (!(await discovery.until(isKnown, SYNC_WITHIN_MS))) {
+        throw new PlenaryError('store_unavailable', 'The Consul agent does not reach its servers.');
+      }
+      const session = await client.createSession(service.id);
+      return { kind, service, session, slice: undefined, isAnnounced: false, renewedAtMs };
+    } catch (fault) {
+      await this.#tidy(() => client.deregisterService(service.id));
+      throw fault;
+    }
+  }
+
+  /** Takes back all that a service was granted. Settles when this process reads it so. */
+  async withdraw(kind: ServiceKind, id: string): Promise<void> {
+    const held = this.#held.get(id);
+    if (held === undefined) return;
+    await this.release(held);
+    const { discovery } = this.#settings;
+    const isGone = (): boolean => discovery.ownInstance(kind, id) === undefined;
+    await discovery.until(isGone, SYNC_WITHIN_MS);
+  }
+
+  /** Takes back what was granted. */
+  async release({ service, slice, session }: Held): Promise<void> {
+    const { client, slices } = this.#settings;
+    this.#held.delete(service.id);
+    await client.deregisterService(service.id);
+    if (slice !== undefined) await slices.giveBack(slice, session);
+    await client.destroySession(session);
+  }
+
+  /** Takes back what was not granted. Never rejects: what stays ends with the TTL of its check. */
+  async discard(held: Held): Promise<void> {
+    await this.#tidy(() => this.release(held));
+  }
+
+  async #tidy(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (fault) {
+      this.#settings.logger.debug({ err: fault }, 'a claim could not be taken back; it will lapse');
+    }
+  }
+
+  /** Waits until this process reads what it has written; when that takes long, readers are late, and no more. */
+  async #untilKnown(kind: ServiceKind, { id, meta }: ServiceDefinition): Promise<void> {
+    const { discovery } = this.#settings;
+    const wanted = JSON.stringify(sorted(meta));
+    await discovery.until(() => {
+      const known = discovery.ownInstance(kind, id);
+      return known !== undefined && isLive(known) && JSON.stringify(sorted(known.meta)) === wanted;
+    }, SYNC_WITHIN_MS);
+  }
+}
+
+const sorted = (meta: Readonly<Record<string, string>>): [string, string][] =>
+  Object.entries(meta).sort(([left], [right]) => (left < right ? -1 : 1));

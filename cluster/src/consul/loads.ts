@@ -1,0 +1,56 @@
+import { toPlenaryError } from '../errors.ts';
+import type { Logger } from '../process/logging.ts';
+import type { Incarnation, MediaNodeId } from '../protocol/ids.ts';
+import type { MediaNodeRecord, Registry } from '../registry/registry.ts';
+
+/** Where load and numbers of peers are told: they change too often for Consul. */
+export type LoadChannel = Pick<Registry, 'announceMediaNode' | 'withdrawMediaNode' | 'liveMediaNodes'>;
+
+/** How busy media nodes are, through a channel beside Consul; while it is away, what was last known. */
+export class Loads {
+  readonly #channel: LoadChannel;
+  readonly #logger: Logger;
+  readonly #last = new Map<MediaNodeId, MediaNodeRecord>();
+
+  constructor(channel: LoadChannel, logger: Logger) {
+    this.#channel = channel;
+    this.#logger = logger;
+  }
+
+  /** Consul has decided; what the channel would refuse, as for a former life of this node, does not matter. */
+  async tell(record: MediaNodeRecord, leaseMs: number): Promise<void> {
+    await this.#use('told', async () => this.#channel.announceMediaNode(record, leaseMs));
+  }
+
+  async withdraw(mediaNodeId: MediaNodeId, incarnation: Incarnation): Promise<void> {
+    await this.#use('withdrawn', async () => this.#channel.withdrawMediaNode(mediaNodeId, incarnation));
+  }
+
+  async read(): Promise<void> {
+    await this.#use('read', async () => {
+      for (const record of await this.#channel.liveMediaNodes()) this.#last.set(record.mediaNodeId, record);
+    });
+  }
+
+  /** The records of the living, with what was last read of each; what was read of others is forgotten. */
+  enterInto(nodes: readonly MediaNodeRecord[]): readonly MediaNodeRecord[] {
+    const live = new Set(nodes.map((node) => node.mediaNodeId));
+    for (const id of this.#last.keys()) if (!live.has(id)) this.#last.delete(id);
+    return nodes.map((node) => {
+      const told = this.#last.get(node.mediaNodeId);
+      if (told?.incarnation !== node.incarnation) return node;
+      const { load, peerCount, recentJoins, reportedAtMs } = told;
+      return { ...node, load, peerCount, recentJoins, reportedAtMs };
+    });
+  }
+
+  /** That the channel is away is told by whoever connects to it. */
+  async #use(doing: string, work: () => Promise<unknown>): Promise<void> {
+    try {
+      await work();
+    } catch (fault) {
+      if (toPlenaryError(fault).code !== 'store_unavailable') throw fault;
+      this.#logger.debug({ err: fault, doing }, 'the loads could not be exchanged; the last ones count');
+    }
+  }
+}

@@ -1,0 +1,18 @@
+-- Whether a living process of another incarnation holds the id. Lapsed entries go on the way.
+local function is_id_taken(key, id, incarnation, now)
+  local taken = false
+  local entries = redis.call('HGETALL', key)
+  for index = 1, #entries, 2 do
+    local lease_until, holder = string.match(entries[index + 1], '^(%d+)|([^|]+)|')
+    if tonumber(lease_until) <= now then
+      redis.call('HDEL', key, entries[index])
+    elseif entries[index] == id and holder ~= incarnation then
+      taken = true
+    end
+  end
+  return taken
+end
+
+local function write_announcement(key, id, incarnation, lease_until, record)
+  redis.call('HSET', key, id, string.format('%.0f', lease_until) .. '|' .. incarnation .. '|' .. record)
+end

@@ -1,0 +1,47 @@
+/** The addresses under which clients and other nodes reach a media node's RTP ports. SPEC PS. */
+import { z } from 'zod';
+
+export type AddressFamily = 'ipv4' | 'ipv6';
+
+/** An address or a host name; the form lets it stand in a flat record (SPEC ID1 does the same for ids). */
+export const ANNOUNCED_ADDRESS = z
+  .string()
+  .max(255)
+  .regex(/^[A-Za-z0-9.:-]+$/, 'must be an IP address or a host name');
+
+/** At most one address of each family. What stands in `announcedAddress` may be of either; a host name stands for IPv4. */
+export interface AnnouncedAddresses {
+  readonly announcedAddress: string;
+  /** The IPv6 address of a node that announces an IPv4 address or a host name too. */
+  readonly announcedIpv6?: string | undefined;
+}
+
+/** Which family an announced address is of. A host name is resolved to IPv4 only. */
+export function familyOf(address: string): AddressFamily {
+  return address.includes(':') ? 'ipv6' : 'ipv4';
+}
+
+/** What a node announces of a family, if anything. */
+export function announcedOf(node: AnnouncedAddresses, family: AddressFamily): string | undefined {
+  if (familyOf(node.announcedAddress) === family) return node.announcedAddress;
+  return family === 'ipv6' ? node.announcedIpv6 : undefined;
+}
+
+/**
+ * The family by which two nodes reach one another: IPv4 where both have it, since its headers are shorter; `undefined`
+ * where they share none.
+ */
+export function sharedFamily(left: AnnouncedAddresses, right: AnnouncedAddresses): AddressFamily | undefined {
+  const families = ['ipv4', 'ipv6'] as const;
+  return families.find(
+    (family) => announcedOf(left, family) !== undefined && announcedOf(right, family) !== undefined,
+  );
+}
+
+/** Whether a packet for one node's port could be meant for the other's: they announce an address in common. */
+export function shareAddress(left: AnnouncedAddresses, right: AnnouncedAddresses): boolean {
+  const ofRight = [right.announcedAddress, right.announcedIpv6];
+  return [left.announcedAddress, left.announcedIpv6].some(
+    (address) => address !== undefined && ofRight.includes(address),
+  );
+}

@@ -1,0 +1,85 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { afterEach, describe, expect, it } from 'vitest';
+import { LINK_HEADER_BYTES, LocalDatacenters, whyNoDatacenters } from './datacenters.ts';
+
+const fault = await whyNoDatacenters();
+const why = fault === undefined ? '' : ` – skipped: ${fault}`;
+
+const cleanups: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+async function create(names: readonly string[], apart = false): Promise<LocalDatacenters> {
+  const sizes = names.map((name) => ({ name, mediaNodes: 1 }));
+  const datacenters = await LocalDatacenters.create(sizes, { apart });
+  cleanups.push(() => datacenters.remove());
+  return datacenters;
+}
+
+const ip = (...args: string[]): string => execFileSync('ip', args, { encoding: 'utf8' });
+
+/** Sends a datagram out of a media node's place to another's address. */
+function send(datacenters: LocalDatacenters, from: number, to: number, payload: string): void {
+  const { namespace = '', listenIp = '' } = datacenters.mediaNode(from);
+  const script = `
+    const socket = require('node:dgram').createSocket('udp4');
+    socket.bind({ address: '${listenIp}' }, () =>
+      socket.send('${payload}', 9, '${datacenters.mediaNode(to).listenIp ?? ''}', () => socket.close()));`;
+  execFileSync('ip', ['netns', 'exec', namespace, process.execPath, '-e', script]);
+}
+
+describe.skipIf(fault !== undefined)(`datacenters of this machine${why}`, () => {
+  it.each([
+    ['next to each other', false],
+    ['apart', true],
+  ])('count what media sends from one to another, with headers, and nothing else: %s', async (_, apart) => {
+    const datacenters = await create(['gra', 'sbg', 'waw'], apart);
+    send(datacenters, 0, 1, 'hello');
+    expect(await datacenters.sent('gra', 'sbg')).toEqual({ bytes: 5 + LINK_HEADER_BYTES, packets: 1 });
+    expect(await datacenters.sent('gra', 'waw')).toEqual({ bytes: 0, packets: 0 });
+    expect(await datacenters.sent('waw', 'gra')).toEqual({ bytes: 0, packets: 0 });
+  });
+
+  it('leave nothing behind', async () => {
+    const datacenters = await create(['gone', 'away'], true);
+    const names = [datacenters.mediaNode(0).namespace, datacenters.between];
+    for (const name of names) expect(ip('netns', 'list')).toContain(name);
+    await datacenters.remove();
+    for (const name of names) expect(ip('netns', 'list')).not.toContain(name);
+    expect(ip('link', 'show')).not.toContain(`${names[0]?.split('-')[0] ?? ''}-`);
+  });
+
+  it('that a killed process left are removed by the next one that makes some', async () => {
+    const module = new URL('datacenters.ts', import.meta.url).href;
+    const script = `
+      const { LocalDatacenters } = await import('${module}');
+      const sizes = [{ name: 'left', mediaNodes: 1 }, { name: 'over', mediaNodes: 1 }];
+      const datacenters = await LocalDatacenters.create(sizes, { apart: true });
+      console.log(datacenters.mediaNode(0).namespace);
+      setInterval(() => {}, 1_000);`;
+    const maker = spawn(process.execPath, ['--input-type=module', '-e', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const [line] = (await once(maker.stdout, 'data')) as [Buffer];
+    const namespace = line.toString().trim();
+    maker.kill('SIGKILL');
+    await once(maker, 'exit');
+    expect(ip('netns', 'list')).toContain(namespace);
+    await create(['gra']);
+    expect(ip('netns', 'list')).not.toContain(namespace);
+  });
+
+  it('are not taken from a process that lives', async () => {
+    const [one, other] = [await create(['gra']), await create(['gra'])];
+    expect(other.mediaNode(0).namespace).not.toBe(one.mediaNode(0).namespace);
+    expect(ip('netns', 'list')).toContain(one.mediaNode(0).namespace);
+  });
+
+  it('say that there is no such link or place', async () => {
+    const datacenters = await create(['gra', 'sbg']);
+    await expect(datacenters.sent('rbx', 'gra')).rejects.toThrow(/no datacenter rbx/);
+    expect(() => datacenters.mediaNode(2)).toThrow(/2 media nodes, no number 2/);
+  });
+});

@@ -1,0 +1,257 @@
+import { execFile, spawnSync } from 'node:child_process';
+import { createServer } from 'node:net';
+import type { Server } from 'node:net';
+import { promisify } from 'node:util';
+import { z } from 'zod';
+import { BLOCKS, blockName, linkTo, planDatacenters } from './datacenter-plan.ts';
+import type { DatacenterPlan, DatacenterSize } from './datacenter-plan.ts';
+import { LocalClusterError } from './errors.ts';
+import type { ProcessOverrides } from './options.ts';
+
+const run = promisify(execFile);
+
+const NAMED = z.array(z.object({ name: z.string() }));
+const INTERFACES = z.array(z.object({ ifname: z.string() }));
+const COUNTERS = z
+  .array(z.object({ stats64: z.object({ tx: z.object({ bytes: z.int(), packets: z.int() }) }) }))
+  .length(1);
+
+/** What crossed a link since it was made, as the kernel counts it: with Ethernet, IP and UDP headers. */
+export interface LinkCounters {
+  readonly bytes: number;
+  readonly packets: number;
+}
+
+/** Ethernet (14), IPv4 (20) and UDP (8) headers of each packet that a link counts. */
+export const LINK_HEADER_BYTES = 42;
+
+/**
+ * Datacenters on this machine: network namespaces with links between them whose bytes the kernel counts. For a cluster,
+ * hand `hostAddress` and `mediaNode` to `startLocalCluster`. Linux only, as root.
+ *
+ * They are removed by `remove` and when this process ends by itself. What a killed process left is removed by the next one
+ * that makes datacenters: each set is locked by a socket, which ends with its process however that ends.
+ */
+export class LocalDatacenters {
+  readonly #plan: DatacenterPlan;
+  readonly #block: number;
+  readonly #lock: Server;
+  readonly #removeNow = () => {
+    const input = removal(
+      [...this.#plan.namespaceCommands.keys()],
+      this.#hostEnds.concat(blockName(this.#block)),
+    ).join('\n');
+    spawnSync('ip', ['-force', '-batch', '-'], { input, stdio: ['pipe', 'ignore', 'ignore'] });
+  };
+
+  private constructor(block: number, lock: Server, plan: DatacenterPlan) {
+    this.#block = block;
+    this.#lock = lock;
+    this.#plan = plan;
+    process.on('exit', this.#removeNow);
+  }
+
+  /**
+   * @param options - `apart`: nothing gets from one to another but what somebody in the namespace `between` carries over,
+   *   who may be slow at it, or lose some
+   * @throws LocalClusterError when this machine cannot make them; nothing is left of them then
+   */
+  static async create(
+    sizes: readonly DatacenterSize[],
+    options: { readonly apart?: boolean } = {},
+  ): Promise<LocalDatacenters> {
+    const { block, lock } = await takeBlock();
+    try {
+      const datacenters = new LocalDatacenters(block, lock, planDatacenters(block, sizes, options.apart));
+      try {
+        await datacenters.#make();
+      } catch (error) {
+        await datacenters.remove();
+        throw error;
+      }
+      return datacenters;
+    } catch (error) {
+      lock.close();
+      throw error;
+    }
+  }
+
+  /** This machine as the datacenters see it: for Redis, edges and clients. */
+  get hostAddress(): string {
+    return this.#plan.hostAddress;
+  }
+
+  /**
+   * The namespace between datacenters that are apart. Every media and control address of theirs is its own: what media
+   * nodes send each other is received there by who is bound to the address and port of the receiver, and goes on when it is
+   * sent again from the address and port of the sender. A connection from there to a control address ends at the node itself.
+   */
+  get between(): string | undefined {
+    return this.#plan.between;
+  }
+
+  get mediaNodeCount(): number {
+    return this.#plan.mediaNodes.length;
+  }
+
+  /** How the media node of this index, from 0, is started in its place. @throws LocalClusterError when there is no place */
+  readonly mediaNode = (index: number): ProcessOverrides => {
+    const place = this.#plan.mediaNodes[index];
+    if (place === undefined)
+      throw new LocalClusterError(
+        `The datacenters have ${this.mediaNodeCount} media nodes, no number ${index}.`,
+      );
+    const { datacenter, namespace, controlAddress, mediaAddress } = place;
+    return {
+      datacenter,
+      namespace,
+      host: controlAddress,
+      listenIp: mediaAddress,
+      announcedAddress: mediaAddress,
+    };
+  };
+
+  /** What media nodes of one datacenter sent to those of another. @throws LocalClusterError when there is no such link */
+  async sent(from: string, to: string): Promise<LinkCounters> {
+    const namespace = this.#plan.namespaces.get(from);
+    if (namespace === undefined) throw new LocalClusterError(`There is no datacenter ${from}.`);
+    const answer = await ip(['-n', namespace, '-j', '-s', 'link', 'show', 'dev', linkTo(to)]);
+    const [counters] = COUNTERS.parse(JSON.parse(answer));
+    return { bytes: counters?.stats64.tx.bytes ?? 0, packets: counters?.stats64.tx.packets ?? 0 };
+  }
+
+  /** Removes them. Processes in them must have ended. May be called twice. */
+  async remove(): Promise<void> {
+    process.off('exit', this.#removeNow);
+    await removeBlock(this.#block);
+    await new Promise<void>((resolve) => this.#lock.close(() => resolve()));
+  }
+
+  get #hostEnds(): string[] {
+    // The first is that of the namespace between, where there is one.
+    return Array.from(
+      { length: this.#plan.namespaces.size + 1 },
+      (_, number) => `${blockName(this.#block)}-${number}`,
+    );
+  }
+
+  async #make(): Promise<void> {
+    const { hostCommands, namespaceCommands } = this.#plan;
+    await ipBatch([], hostCommands);
+    for (const [namespace, commands] of namespaceCommands) {
+      // IPv6 would announce itself on the links, and be counted.
+      await ip(['netns', 'exec', namespace, 'sh', '-c', DISABLE_IPV6]);
+      // An address counts as an interface's own only where it is set on it: nobody in between answers ARP for the others.
+      await ip(['netns', 'exec', namespace, 'sh', '-c', ANSWER_ARP_FOR_OWN_ONLY]);
+      await ipBatch(['-n', namespace], commands);
+    }
+  }
+}
+
+const DISABLE_IPV6 =
+  'for of in all default; do f=/proc/sys/net/ipv6/conf/$of/disable_ipv6; [ ! -e $f ] || echo 1 > $f; done';
+
+const ANSWER_ARP_FOR_OWN_ONLY = 'echo 1 > /proc/sys/net/ipv4/conf/all/arp_ignore';
+
+/** Why this machine cannot make datacenters, or `undefined` where it can. */
+export async function whyNoDatacenters(): Promise<string | undefined> {
+  const namespace = `plenary-probe-${process.pid}`;
+  try {
+    await ip(['netns', 'add', namespace]);
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+  try {
+    await ip(['-n', namespace, 'link', 'add', 'here', 'type', 'veth', 'peer', 'name', 'there']);
+    await ip(['-n', namespace, 'link', 'add', 'bridge', 'type', 'bridge']);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  } finally {
+    await ip(['netns', 'delete', namespace]);
+  }
+}
+
+/** Takes a block that no living process has, and removes on the way what dead ones left. */
+async function takeBlock(): Promise<{ readonly block: number; readonly lock: Server }> {
+  const names = await everyName();
+  let taken: { readonly block: number; readonly lock: Server } | undefined;
+  for (let block = 0; block < BLOCKS; block += 1) {
+    const hasLeftovers = names.some((name) => isOfBlock(name, block));
+    if (taken !== undefined && !hasLeftovers) continue;
+    const lock = await tryLock(block);
+    if (lock === undefined) continue;
+    if (hasLeftovers) await removeBlock(block);
+    if (taken === undefined) taken = { block, lock };
+    else lock.close();
+  }
+  if (taken === undefined)
+    throw new LocalClusterError(`All ${BLOCKS} sets of datacenters of this machine are taken.`);
+  return taken;
+}
+
+/** @returns undefined when a living process has it */
+function tryLock(block: number): Promise<Server | undefined> {
+  return new Promise((resolve, reject) => {
+    const server = createServer((socket) => socket.destroy());
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') resolve(undefined);
+      else reject(error);
+    });
+    // An abstract socket of Linux: no file of it can be left.
+    server.listen({ path: `\0plenary-datacenters-${block}` }, () => {
+      server.unref();
+      resolve(server);
+    });
+  });
+}
+
+async function removeBlock(block: number): Promise<void> {
+  const ofBlock = (name: string): boolean => isOfBlock(name, block);
+  const [namespaces, interfaces] = [await namespaceNames(), await interfaceNames()];
+  await ipBatch([], removal(namespaces.filter(ofBlock), interfaces.filter(ofBlock)));
+}
+
+function removal(namespaces: readonly string[], interfaces: readonly string[]): string[] {
+  return [
+    // A namespace lives as long as a process in it; its cables to the host are cut at once.
+    ...interfaces.map((name) => `link delete ${name}`),
+    ...namespaces.map((name) => `netns delete ${name}`),
+  ];
+}
+
+function isOfBlock(name: string, block: number): boolean {
+  return name === blockName(block) || name.startsWith(`${blockName(block)}-`);
+}
+
+async function everyName(): Promise<string[]> {
+  return [...(await namespaceNames()), ...(await interfaceNames())];
+}
+
+async function namespaceNames(): Promise<string[]> {
+  const answer = await ip(['-j', 'netns', 'list']);
+  // Without any it prints nothing, not even brackets.
+  return NAMED.parse(answer.trim() === '' ? [] : JSON.parse(answer)).map(({ name }) => name);
+}
+
+async function interfaceNames(): Promise<string[]> {
+  return INTERFACES.parse(JSON.parse(await ip(['-j', 'link', 'show']))).map(({ ifname }) => ifname);
+}
+
+async function ipBatch(options: readonly string[], commands: readonly string[]): Promise<void> {
+  const running = run('ip', [...options, '-batch', '-']);
+  running.child.stdin?.end(`${commands.join('\n')}\n`);
+  await running.catch(explain);
+}
+
+async function ip(args: readonly string[]): Promise<string> {
+  return (await run('ip', args).catch(explain)).stdout;
+}
+
+function explain(error: unknown): never {
+  const { stderr, message } = z.object({ stderr: z.string().default(''), message: z.string() }).parse(error);
+  const reason = stderr.trim().split('\n').join('; ');
+  throw new LocalClusterError(
+    `Network namespaces cannot be made or used here, which takes Linux, root and \`ip\` (iproute2): ${reason === '' ? message : reason}`,
+  );
+}

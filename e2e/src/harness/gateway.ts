@@ -1,0 +1,20 @@
+import type { LocalCluster, RunningMediaNode } from '@plenary/deploy/local-cluster';
+import { Redis } from 'ioredis';
+
+/** The media node by which tracks of a home elsewhere come into a datacenter. @throws Error when there is none */
+export async function gatewayOf(
+  cluster: LocalCluster,
+  roomId: string,
+  datacenter: string,
+  homeNodeId: string,
+): Promise<RunningMediaNode> {
+  const redis = new Redis(cluster.redisUrl);
+  try {
+    const claim = await redis.hget(`plenary:{room:${roomId}}:meta`, `gateway|${datacenter}|${homeNodeId}`);
+    const gateway = cluster.mediaNodes.find(({ id }) => id === claim?.split('|')[1]);
+    if (gateway === undefined) throw new Error(`${datacenter} has no gateway to ${homeNodeId}`);
+    return gateway;
+  } finally {
+    redis.disconnect();
+  }
+}

@@ -1,0 +1,44 @@
+import { startLocalCluster } from '@plenary/deploy/local-cluster';
+import type { LocalCluster, RunningMediaNode } from '@plenary/deploy/local-cluster';
+import { Crowd, SPREAD } from '../spanning/crowd.ts';
+
+/** 1.8 Mbit/s in packets as large as those of a camera. */
+export const CAMERA = { intervalMs: 5, payloadBytes: 1_100 };
+
+/** Two media nodes on loopback, with an address each: a pipe between them is encrypted, as between two machines. */
+export interface TwoNodes {
+  readonly cluster: LocalCluster;
+  readonly home: RunningMediaNode;
+  readonly other: RunningMediaNode;
+  readonly crowd: Crowd;
+  stop(): Promise<void>;
+}
+
+export async function startTwoNodes(): Promise<TwoNodes> {
+  const cluster = await startLocalCluster({
+    edges: 1,
+    mediaNodes: 2,
+    datacenters: ['gra'],
+    workers: 1,
+    web: false,
+    logLevel: 'warn',
+    edge: () => ({ env: SPREAD }),
+    mediaNode: (index) => {
+      const address = `127.0.0.${index + 1}`;
+      return { announcedAddress: address, listenIp: address };
+    },
+  });
+  const [home, other] = cluster.mediaNodes;
+  if (home === undefined || other === undefined) throw new Error('the cluster has two media nodes');
+  const crowd = new Crowd(cluster);
+  return {
+    cluster,
+    home,
+    other,
+    crowd,
+    stop: async () => {
+      await crowd.leave();
+      await cluster.stop();
+    },
+  };
+}

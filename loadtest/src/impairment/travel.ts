@@ -1,0 +1,25 @@
+import type { DelayLine } from './delay-line.ts';
+import type { Path, RelayCounts } from './impairment.ts';
+
+/** Bytes of UDP that wait in one direction of one flow: half a second at 64 Mbit/s. */
+const MAX_QUEUED_BYTES = 4_194_304;
+
+/** Sends one UDP packet on its way, if the path does not lose it. */
+export function travel(
+  path: Path,
+  counts: RelayCounts,
+  line: DelayLine,
+  packet: Buffer,
+  deliver: () => void,
+): void {
+  const { delayMs, jitterMs, lossRate } = path.impairment();
+  if (lossRate > 0 && path.random() < lossRate) {
+    counts.lost += 1;
+    return;
+  }
+  if (line.queued + packet.length > MAX_QUEUED_BYTES) {
+    counts.overflowed += 1;
+    return;
+  }
+  line.push(packet.length, delayMs + (jitterMs > 0 ? jitterMs * path.random() : 0), deliver);
+}

@@ -1,0 +1,91 @@
+import { isIP } from 'node:net';
+import { familyOf } from '@plenary/cluster';
+import type { AddressFamily, AnnouncedAddresses } from '@plenary/cluster';
+
+/** One way to a node's RTP ports. A node has one for each family that it announces, the first of them preferred. */
+export interface MediaAddress {
+  readonly family: AddressFamily;
+  /** Where it is bound. */
+  readonly listenIp: string;
+  /** As clients and other nodes reach it: an address in its canonical form, or a host name, which stands for IPv4. */
+  readonly announced: string;
+}
+
+/** All ways to a node's RTP ports. */
+export type MediaAddresses = readonly [MediaAddress, ...MediaAddress[]];
+
+/** What others are told of the addresses. */
+export function announcedAddresses([first, second]: MediaAddresses): AnnouncedAddresses {
+  return {
+    announcedAddress: first.announced,
+    ...(second === undefined ? {} : { announcedIpv6: second.announced }),
+  };
+}
+
+/** Whether an address stands for every interface, so that no client could use it. */
+export function isUnspecified(address: string): boolean {
+  return address === '0.0.0.0' || /^[0:]+$/.test(address);
+}
+
+const HOST_NAME = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/;
+
+/**
+ * The form in which equal addresses are equal texts, since the registry compares them so: host names in lower case, IPv6
+ * compressed. `undefined` for what is neither an address nor a host name.
+ */
+export function canonicalAddress(text: string): string | undefined {
+  if (isIP(text) === 4) return text;
+  // Zones name an interface of this machine: they mean nothing to others.
+  if (isIP(text) === 6) {
+    return text.includes('%') ? undefined : new URL(`http://[${text}]`).hostname.slice(1, -1);
+  }
+  const lower = text.toLowerCase();
+  return HOST_NAME.test(lower) ? lower : undefined;
+}
+
+const UNSPECIFIED = { ipv4: '0.0.0.0', ipv6: '::' } as const;
+
+/**
+ * Pairs what is announced with what is listened on, by family; IPv4 and host names come first.
+ * @param announced - canonical; empty to announce what is listened on
+ * @param listenIps - canonical; a family without one listens on every interface
+ */
+export function pairAddresses(
+  announced: readonly string[],
+  listenIps: readonly string[],
+): { readonly addresses: MediaAddresses } | { readonly faults: readonly string[] } {
+  const faults = [
+    ...twiceOneFamily('PLENARY_ANNOUNCED_ADDRESS', announced),
+    ...twiceOneFamily('PLENARY_LISTEN_IP', listenIps),
+  ];
+  if (announced.length === 0 && (listenIps.length === 0 || listenIps.some(isUnspecified))) {
+    faults.push('PLENARY_ANNOUNCED_ADDRESS: is required while PLENARY_LISTEN_IP is every interface');
+  }
+  if (announced.some(isUnspecified)) {
+    faults.push('PLENARY_ANNOUNCED_ADDRESS: clients cannot reach an unspecified address');
+  }
+  const told = announced.length === 0 ? listenIps : announced;
+  const idle = listenIps.find((ip) => !told.some((address) => familyOf(address) === familyOf(ip)));
+  if (idle !== undefined) {
+    faults.push(
+      `PLENARY_LISTEN_IP: ${idle} is of a family of which no address is announced (a host name stands for IPv4)`,
+    );
+  }
+  const [first, ...rest] = (['ipv4', 'ipv6'] as const).flatMap((family) =>
+    told
+      .filter((address) => familyOf(address) === family)
+      .map((address) => ({
+        family,
+        listenIp: listenIps.find((ip) => familyOf(ip) === family) ?? UNSPECIFIED[family],
+        announced: address,
+      })),
+  );
+  return faults.length > 0 || first === undefined ? { faults } : { addresses: [first, ...rest] };
+}
+
+function twiceOneFamily(setting: string, addresses: readonly string[]): string[] {
+  const families = addresses.map(familyOf);
+  return new Set(families).size === families.length
+    ? []
+    : [`${setting}: takes one IPv4 address (or host name) and one IPv6 address at most`];
+}

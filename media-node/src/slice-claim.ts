@@ -1,0 +1,189 @@
+import { SLICE_REST_MS, toPlenaryError } from '@plenary/cluster';
+import type {
+  Clock,
+  Incarnation,
+  Logger,
+  PortSlice,
+  PortSliceClaim,
+  PortSliceResult,
+  SliceHolder,
+} from '@plenary/cluster';
+import type { MediaNodeConfig } from './config.ts';
+import { findPortFault, readEphemeralFault } from './engine/port-checks.ts';
+import type { PortFault } from './engine/port-checks.ts';
+import { planPorts } from './engine/port-plan.ts';
+import type { PortPlan } from './engine/port-plan.ts';
+import { announcedAddresses } from './media-address.ts';
+import type { NodeMetrics } from './metrics.ts';
+import type { NodeStore } from './room/node-store.ts';
+import { StartRefused } from './start-refused.ts';
+
+/** How often a claim that must wait is tried again, in milliseconds; more often under shorter leases. */
+const RETRY_MS = 1_000;
+/** How long a node with an explicit slice waits at its start for the store to be reached, in milliseconds. */
+const CONNECT_MS = 2_000;
+
+/** Whose ports are bound: this machine, or a simulated one. */
+export interface PortMachine {
+  /** Why the system itself may give these ports to others, in one sentence. */
+  ephemeralFault(ports: PortSlice): string | undefined;
+  /** What else has a port of the slice. */
+  portFault(
+    slice: PortSlice,
+    tcpPorts: readonly number[],
+    listenIps: readonly string[],
+  ): Promise<PortFault | undefined>;
+}
+
+const THIS_MACHINE: PortMachine = { ephemeralFault: readEphemeralFault, portFault: findPortFault };
+
+export interface SliceClaimOptions {
+  readonly config: Pick<MediaNodeConfig, 'mediaNodeId' | 'addresses' | 'sliceSource' | 'workers' | 'leaseMs'>;
+  readonly store: Pick<NodeStore, 'registry' | 'isAvailable' | 'onAvailability'>;
+  readonly incarnation: Incarnation;
+  readonly clock: Clock;
+  readonly metrics: NodeMetrics;
+  readonly logger: Logger;
+  readonly machine?: PortMachine;
+  /** Told why the node has no ports yet. */
+  readonly onWaiting: (reason: string) => void;
+}
+
+/** The ports that a node may bind. */
+export interface ClaimedSlice {
+  readonly portSlice: PortSlice;
+  readonly ports: PortPlan;
+}
+
+/**
+ * Gets the node its ports: leased first, so that of two nodes that start at once one is refused by the other's name, and
+ * then bound for a moment, so that a port that something else has is told by its number (SPEC PS5, PO2, PO3). An explicit
+ * slice is used also when the store cannot be reached: announcing it will tell. A leased one is waited for.
+ * @throws StartRefused naming the port, or who holds the ports
+ */
+export async function claimSlice(options: SliceClaimOptions): Promise<ClaimedSlice> {
+  const { config, machine = THIS_MACHINE } = options;
+  const { sliceSource, workers } = config;
+  const all = sliceSource.kind === 'explicit' ? sliceSource.portSlice : sliceSource.range;
+  const fault = machine.ephemeralFault(all);
+  if (fault !== undefined) throw new StartRefused(`${settingOf(options)}: ${fault}`);
+  if (sliceSource.kind === 'leased') return leaseSlice(options, sliceSource);
+  await claimExplicit(options, sliceSource.portSlice);
+  const checked = await checkPorts(machine, sliceSource.portSlice, workers, config);
+  if ('ports' in checked) return checked;
+  throw new StartRefused(`${settingOf(options)}: ${checked.says}`);
+}
+
+async function claimExplicit(options: SliceClaimOptions, portSlice: PortSlice): Promise<void> {
+  await reached(options.store);
+  const result = await tryClaim(options, portSlice);
+  if (result?.refused === 'port_slice_overlap') {
+    const theirs = textOf(result.portSlice);
+    throw new StartRefused(
+      `${settingOf(options)}: media node ${result.by} owns ports ${theirs} under the same announced address`,
+    );
+  }
+}
+
+async function leaseSlice(
+  options: SliceClaimOptions,
+  { range, size }: { readonly range: PortSlice; readonly size: number },
+): Promise<ClaimedSlice> {
+  const { config, clock, logger, onWaiting, machine = THIS_MACHINE } = options;
+  const except: number[] = [];
+  let lastTaken = '';
+  let waitUntilMs: number | undefined;
+  for (;;) {
+    const result = await tryClaim(options, { range, size, except: [...except] });
+    if (result === undefined) {
+      onWaiting('slice_pending: the store is away');
+    } else if (result.refused === null) {
+      const checked = await checkPorts(machine, result.portSlice, config.workers, config);
+      if ('ports' in checked) return checked;
+      if (!checked.taken) throw new StartRefused(`${settingOf(options)}: ${checked.says}`);
+      logger.warn({ portSlice: textOf(result.portSlice) }, `${checked.says}; trying the next slice`);
+      lastTaken = checked.says;
+      except.push(result.portSlice.firstPort);
+      continue;
+    } else {
+      const holders = result.refused === 'no_free_slice' ? result.holders : [];
+      // What a former life of this node held lapses and rests: that long it is worth waiting, and no longer.
+      waitUntilMs ??= clock.monotonicMs() + (config.leaseMs * 4) / 3 + SLICE_REST_MS;
+      if (!willBeFree(holders, config.mediaNodeId) || clock.monotonicMs() > waitUntilMs) {
+        throw new StartRefused(`${settingOf(options)}: ${describeHolders(size, holders, lastTaken)}`);
+      }
+      onWaiting('slice_pending: every slice of the range is held or rests');
+    }
+    await new Promise((resolve) => setTimeout(resolve, Math.min(RETRY_MS, config.leaseMs / 3)));
+  }
+}
+
+/** Settles when the store can be asked, or has had its time: at the start of a process it is still being connected to. */
+function reached(store: SliceClaimOptions['store']): Promise<void> {
+  return new Promise((resolve) => {
+    const settle = (): void => {
+      clearTimeout(enough);
+      stopListening();
+      resolve();
+    };
+    const enough = setTimeout(settle, CONNECT_MS);
+    const stopListening = store.onAvailability((available) => {
+      if (available) settle();
+    });
+    if (store.isAvailable()) settle();
+  });
+}
+
+/** @returns `undefined` while the store does not answer */
+async function tryClaim(
+  { config, store, incarnation, metrics, logger }: SliceClaimOptions,
+  wanted: PortSliceClaim['wanted'],
+): Promise<PortSliceResult | undefined> {
+  const { mediaNodeId, addresses, leaseMs } = config;
+  const claim = { mediaNodeId, incarnation, ...announcedAddresses(addresses), wanted };
+  try {
+    return await store.registry.claimPortSlice(claim, leaseMs);
+  } catch (thrown) {
+    const error = toPlenaryError(thrown);
+    metrics.errors.inc({ where: 'slice', code: error.code });
+    if (error.code !== 'store_unavailable') throw error;
+    logger.warn('the port slice could not be claimed: the store is away');
+    return undefined;
+  }
+}
+
+async function checkPorts(
+  machine: PortMachine,
+  portSlice: PortSlice,
+  workers: number,
+  { addresses }: Pick<MediaNodeConfig, 'addresses'>,
+): Promise<ClaimedSlice | { readonly taken: boolean; readonly says: string }> {
+  const ports = planPorts(portSlice, workers);
+  if ('fault' in ports) return { taken: false, says: ports.fault };
+  const listenIps = addresses.map(({ listenIp }) => listenIp);
+  const fault = await machine.portFault(portSlice, ports.webRtcPorts, listenIps);
+  return fault ?? { portSlice, ports };
+}
+
+const willBeFree = (holders: readonly SliceHolder[], ownId: string): boolean =>
+  holders.some(({ mediaNodeId, restsForMs }) => restsForMs !== null || mediaNodeId === ownId);
+
+function describeHolders(size: number, holders: readonly SliceHolder[], lastTaken: string): string {
+  const held = holders.map(
+    ({ mediaNodeId, portSlice, restsForMs }) =>
+      `${textOf(portSlice)} ${restsForMs === null ? 'held' : 'left'} by ${mediaNodeId}`,
+  );
+  const reasons = [...held, ...(lastTaken === '' ? [] : [lastTaken])];
+  return `no slice of ${size} ports is free (${reasons.join('; ')})`;
+}
+
+function settingOf({ config: { sliceSource } }: SliceClaimOptions): string {
+  return sliceSource.kind === 'explicit'
+    ? `PLENARY_PORT_SLICE ${textOf(sliceSource.portSlice)}`
+    : `PLENARY_PORT_RANGE ${textOf(sliceSource.range)}`;
+}
+
+/** A slice as it is configured. */
+export function textOf({ firstPort, lastPort }: PortSlice): string {
+  return `${firstPort}-${lastPort}`;
+}

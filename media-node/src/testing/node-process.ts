@@ -1,0 +1,71 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcessByStdio } from 'node:child_process';
+import { once } from 'node:events';
+import type { Readable, Writable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { TEST_SECRET, testConfig } from './test-node.ts';
+import type { TestConfig } from './test-node.ts';
+
+const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
+
+/** A media node in a process of its own. */
+export interface NodeProcess {
+  readonly child: ChildProcessByStdio<Writable, Readable, Readable>;
+  readonly exited: Promise<{ code: number | null; signal: string | null }>;
+  readonly output: { text: string; errors: string };
+  readonly config: TestConfig;
+}
+
+/** @param overrides - of the environment; an undefined one takes a variable away */
+export function startNodeProcess(
+  redisUrl: string,
+  overrides: NodeJS.ProcessEnv = {},
+  config = testConfig(),
+): NodeProcess {
+  const { firstPort, lastPort } = config.portSlice;
+  const child = spawn(process.execPath, [MAIN], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: {
+      PATH: process.env['PATH'],
+      MEDIASOUP_WORKER_BIN: process.env['MEDIASOUP_WORKER_BIN'],
+      PLENARY_ID: config.mediaNodeId,
+      PLENARY_DATACENTER: config.datacenter,
+      PLENARY_HOST: config.host,
+      PLENARY_PORT: String(config.port),
+      PLENARY_CONTROL_URL: config.controlUrl,
+      PLENARY_LISTEN_IP: config.listenIp,
+      PLENARY_ANNOUNCED_ADDRESS: config.announcedAddress,
+      PLENARY_PORT_SLICE: `${firstPort}-${lastPort}`,
+      PLENARY_WORKERS: '1',
+      PLENARY_LEASE_MS: '1500',
+      PLENARY_CLUSTER_SECRET: TEST_SECRET,
+      REDIS_URL: redisUrl,
+      ...overrides,
+    },
+  });
+  const output = { text: '', errors: '' };
+  child.stdout.on('data', (chunk: Buffer) => {
+    output.text += chunk.toString();
+  });
+  child.stderr.on('data', (chunk: Buffer) => {
+    output.errors += chunk.toString();
+  });
+  const exited = once(child, 'exit').then(([code, signal]: (number | string | null)[]) => ({
+    code: typeof code === 'number' ? code : null,
+    signal: typeof signal === 'string' ? signal : null,
+  }));
+  return { child, exited, output, config };
+}
+
+/** What a node answers to `/ready`, or `undefined` while it does not. */
+export async function readinessOf({ config }: NodeProcess): Promise<string | undefined> {
+  try {
+    return await (await fetch(`${config.controlUrl}/ready`)).text();
+  } catch {
+    return undefined;
+  }
+}
+
+export async function isReady(node: NodeProcess): Promise<boolean> {
+  return (await readinessOf(node))?.includes('"ready":true') ?? false;
+}

@@ -1,0 +1,96 @@
+import { FakeHandler } from 'mediasoup-client/handlers/FakeHandler';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { Meeting } from './index.ts';
+import { consumerOffer, snapshotOf, trackOf } from './testing/fixtures.ts';
+import { meet } from './testing/meet.ts';
+import { ScriptedEdge, refuse } from './testing/scripted-edge.ts';
+
+/** What the browser counts of every receiver. */
+let framesDecoded = 0;
+
+beforeEach(() => {
+  framesDecoded = 0;
+  vi.spyOn(FakeHandler.prototype, 'getReceiverStats').mockImplementation(() =>
+    Promise.resolve(new Map([['in', { type: 'inbound-rtp', framesDecoded }]])),
+  );
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+const CAMERA = trackOf('t-camera', 'peer-b', 'camera');
+
+async function watching(): Promise<{ edge: ScriptedEdge; meeting: Meeting }> {
+  const edge = new ScriptedEdge();
+  edge.room = snapshotOf({ tracks: [CAMERA] });
+  edge.consumers = [consumerOffer('old', { trackId: 't-camera', peerId: 'peer-b', source: 'camera' })];
+  const meeting = meet(edge);
+  await meeting.join();
+  await vi.waitFor(() => expect(shown(meeting)?.status).toBe('live'));
+  return { edge, meeting };
+}
+
+const shown = (meeting: Meeting) => [...meeting.getSnapshot().remoteTracks.values()][0];
+const superseded = { consumerId: 'old', trackId: 't-camera' };
+
+describe('a consumer whose track comes another way', () => {
+  test('[GW6] is replaced when the new one plays, and let go then', async () => {
+    const { edge, meeting } = await watching();
+    const before = shown(meeting)?.mediaTrack;
+    edge.notify('consumer.superseded', superseded);
+    edge.notify('consumer.superseded', superseded);
+    await vi.waitFor(() =>
+      expect(edge.requests('consumers.update').flatMap(({ consumers }) => consumers)).toContainEqual(
+        expect.objectContaining({ consumerId: 'consumer-1', paused: false }),
+      ),
+    );
+    expect(edge.requests('subscribe')).toEqual([{ trackIds: ['t-camera'] }]);
+    expect(shown(meeting)?.mediaTrack).toBe(before);
+    expect(edge.requests('unsubscribe')).toEqual([]);
+    framesDecoded = 1;
+    await vi.waitFor(() => expect(edge.requests('unsubscribe')).toEqual([{ consumerIds: ['old'] }]));
+    expect(shown(meeting)).toMatchObject({ status: 'live' });
+    expect(shown(meeting)?.mediaTrack).not.toBe(before);
+    expect(before?.readyState).toBe('ended');
+  });
+
+  test('[GW6] that ends before the new one plays is replaced at once, and never subscribed to twice', async () => {
+    const { edge, meeting } = await watching();
+    const before = shown(meeting)?.mediaTrack;
+    edge.notify('consumer.superseded', superseded);
+    edge.notify('consumer.closed', superseded);
+    await vi.waitFor(() => expect(shown(meeting)?.mediaTrack).not.toBe(before));
+    expect(shown(meeting)?.status).toBe('live');
+    expect(edge.requests('subscribe')).toHaveLength(1);
+  });
+
+  test('[GW6] goes on when no other way is to be had, and is subscribed to anew when it ends', async () => {
+    const { edge, meeting } = await watching();
+    let refusals = 0;
+    edge.on.subscribe = () => {
+      refusals += 1;
+      return refuse('media_unavailable');
+    };
+    edge.notify('consumer.superseded', superseded);
+    await vi.waitFor(() => expect(refusals).toBe(1));
+    expect(shown(meeting)?.status).toBe('live');
+    edge.on = {};
+    edge.notify('consumer.closed', superseded);
+    await vi.waitFor(() => expect(edge.requests('subscribe')).toHaveLength(2), 3_000);
+    await vi.waitFor(() => expect(shown(meeting)?.status).toBe('live'));
+  });
+
+  test('[GW6] of a track that ended meanwhile is not replaced', async () => {
+    const { edge, meeting } = await watching();
+    edge.notify('consumer.superseded', superseded);
+    await vi.waitFor(() => expect(edge.requests('subscribe')).toHaveLength(1));
+    edge.notify('event', {
+      id: '101-0',
+      previousId: '100-0',
+      event: { type: 'track.ended', trackId: 't-camera', peerId: 'peer-b', reason: 'unpublished' },
+    });
+    framesDecoded = 1;
+    await vi.waitFor(() => expect(edge.requests('unsubscribe')).toEqual([{ consumerIds: ['consumer-1'] }]));
+    expect(shown(meeting)).toBeUndefined();
+  });
+});
