@@ -96,7 +96,11 @@ const REPEATABLE: ReadonlySet<string> = new Set<ClientRequestName>([
 export class SimulatedClient {
   readonly plan: ClientPlan;
   readonly life: Life;
-  readonly consumers = new Map<TrackId, { readonly consumerId: ConsumerId; paused: boolean }>();
+  /** What it consumes; whether that is paused is unknown while no answer said so. */
+  readonly consumers = new Map<
+    TrackId,
+    { readonly consumerId: ConsumerId; paused: boolean | undefined }
+  >();
   readonly wishes = new Map<TrackId, Wish>();
   readonly publications = new Map<TrackSource, Publication>();
   readonly #world: ClientWorld;
@@ -504,6 +508,7 @@ export class SimulatedClient {
       if (wish === undefined || wish.paused === consumer.paused) continue;
       const { paused } = wish;
       const { consumerId } = consumer;
+      consumer.paused = undefined;
       const reply = await this.#try('consumers.update', { consumers: [{ consumerId, paused }] });
       if (reply !== undefined) consumer.paused = paused;
     }

@@ -337,7 +337,12 @@ export class SimulatedMediaNode {
       this.#directory.start();
       await this.lease.start();
     } catch {
-      // The reason is for whoever started it; here it only does not run.
+      // The reason is for whoever started it; what it claimed is given back.
+      const { registry } = this.store;
+      await atMost(
+        FAREWELL_MS,
+        registry.withdrawMediaNode(mediaNodeId, this.incarnation).catch(() => undefined),
+      );
       this.#refused();
     }
   }

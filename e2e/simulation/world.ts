@@ -106,11 +106,11 @@ export class World implements Scene {
     );
   }
 
-  /** Everybody goes: most say so, some do not. */
-  everybodyLeaves(): void {
+  /** Everybody goes: most say so, some do not, unless all are to be polite. */
+  everybodyLeaves(isPolite = false): void {
     const { random } = this.net;
     for (const client of this.clients) {
-      const vanishes = random.chance(0.3);
+      const vanishes = !isPolite && random.chance(0.3);
       const line = (): string => `${client.plan.name} ${vanishes ? 'vanishes' : 'leaves'}`;
       this.net.time.schedule(random.between(0, 2_000), client.life, line, () => {
         if (vanishes) client.vanish();

@@ -12,7 +12,7 @@ const NOTED_FOR_MS = 60_000;
 /** A session that is being entered is not missing yet. */
 const ENTRY_DEADLINE_MS = 10_000;
 /** Every how many sweeps the other holders of a room's sessions are told of it. */
-const SWEEPS_PER_SEEKING = 6;
+const SWEEPS_PER_SEEKING = 2;
 
 export interface SweeperSettings {
   readonly edgeId: EdgeId;
@@ -173,7 +173,8 @@ export class Sweeper {
     const { peerId, epoch, mediaNodeId } = placement;
     const link = this.#settings.links.get(mediaNodeId);
     if (link?.isUp !== true) return;
-    const { alive } = await link.call('peer.attach', { roomId, peerId, epoch });
+    // Asked, not attached: the edge that is missing here may serve the peer all the same.
+    const { alive } = await link.call('peer.ask', { roomId, peerId, epoch });
     if (!alive) await this.#remove(roomId, placement, 'connection_lost');
   }
 

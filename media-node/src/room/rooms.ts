@@ -76,6 +76,11 @@ export class Rooms {
     return { alive: true };
   }
 
+  /** Whether a peer lives here under exactly this epoch. */
+  hosts(placed: PlacedPeer): boolean {
+    return this.#find(placed)?.placed.epoch === placed.epoch;
+  }
+
   /** Frees everything of a peer up to an epoch; a newer placement stays. */
   drop(placed: PlacedPeer): void {
     this.#fence.drop(placed);
