@@ -152,6 +152,9 @@ function checkClient(scene: Scene, client: SimulatedClient): void {
   for (const { source, trackId } of client.publications.values())
     if (trackId === undefined || !room.tracks.has(trackId))
       throw new RuleBroken(`EP3: ${name} publishes its ${source}, and it is not in the room`);
+  const own = [...room.tracks.values()].filter((track) => track.peerId === peerId);
+  if (own.length > client.publications.size)
+    throw new RuleBroken(`EP3: ${name} publishes ${client.publications.size} tracks, and has ${own.length}`);
   for (const [trackId, wish] of client.wishes) {
     const consumer = client.consumers.get(trackId);
     if (consumer === undefined) throw new RuleBroken(`PI5: ${name} wants ${trackId} and does not get it`);

@@ -62,6 +62,8 @@ interface Publication {
   requestId: RequestId;
   trackId: TrackId | undefined;
   paused: boolean;
+  /** No longer wanted: it is ended as soon as its id is known, and is then forgotten. */
+  isEnded: boolean;
 }
 
 const CONNECT_TIMEOUT_MS = 3_000;
@@ -97,10 +99,7 @@ export class SimulatedClient {
   readonly plan: ClientPlan;
   readonly life: Life;
   /** What it consumes; whether that is paused is unknown while no answer said so. */
-  readonly consumers = new Map<
-    TrackId,
-    { readonly consumerId: ConsumerId; paused: boolean | undefined }
-  >();
+  readonly consumers = new Map<TrackId, { readonly consumerId: ConsumerId; paused: boolean | undefined }>();
   readonly wishes = new Map<TrackId, Wish>();
   readonly publications = new Map<TrackSource, Publication>();
   readonly #world: ClientWorld;
@@ -182,21 +181,26 @@ export class SimulatedClient {
   }
 
   publish(source: TrackSource): void {
-    if (this.publications.has(source)) return;
+    const known = this.publications.get(source);
+    if (known !== undefined) {
+      known.isEnded = false;
+      return;
+    }
     this.publications.set(source, {
       source,
       requestId: this.#nextRequestId(),
       trackId: undefined,
       paused: false,
+      isEnded: false,
     });
     void this.#pursue();
   }
 
   unpublish(source: TrackSource): void {
     const publication = this.publications.get(source);
-    this.publications.delete(source);
-    const trackId = publication?.trackId;
-    if (trackId !== undefined) void this.#try('track.end', { trackId });
+    if (publication === undefined) return;
+    publication.isEnded = true;
+    void this.#pursue();
   }
 
   mute(source: TrackSource, paused: boolean): void {
@@ -441,6 +445,7 @@ export class SimulatedClient {
   }
 
   #publishAnew(publication: Publication): void {
+    if (publication.isEnded) this.publications.delete(publication.source);
     publication.trackId = undefined;
     publication.requestId = this.#nextRequestId();
   }
@@ -468,23 +473,34 @@ export class SimulatedClient {
   }
 
   async #publishMissing(): Promise<void> {
-    for (const publication of this.publications.values()) {
-      if (publication.trackId !== undefined || this.#sendTransportId === undefined) continue;
-      const { source, requestId, paused } = publication;
-      const reply = await this.#try('track.publish', {
-        requestId,
-        transportId: this.#sendTransportId,
-        kind: KIND_OF_SOURCE[source],
-        source,
-        rtpParameters: RTP,
-        paused,
-      });
-      if (reply === undefined) continue;
-      if (this.publications.get(source) === publication && publication.requestId === requestId)
-        publication.trackId = reply.trackId;
-      else if (this.publications.get(source) !== publication)
-        void this.#try('track.end', { trackId: reply.trackId });
+    for (const publication of [...this.publications.values()]) {
+      const { requestId } = publication;
+      if (publication.trackId === undefined) {
+        const trackId = await this.#publishOne(publication);
+        // Media may have been opened anew meanwhile.
+        if (publication.requestId === requestId) publication.trackId = trackId;
+      }
+      const { source, trackId, isEnded } = publication;
+      if (!isEnded || trackId === undefined) continue;
+      if ((await this.#try('track.end', { trackId })) === undefined || publication.requestId !== requestId)
+        continue;
+      // Wanted again meanwhile, it needs another track.
+      if (publication.isEnded) this.publications.delete(source);
+      else this.#publishAnew(publication);
     }
+  }
+
+  async #publishOne({ source, requestId, paused }: Publication): Promise<TrackId | undefined> {
+    if (this.#sendTransportId === undefined) return undefined;
+    const reply = await this.#try('track.publish', {
+      requestId,
+      transportId: this.#sendTransportId,
+      kind: KIND_OF_SOURCE[source],
+      source,
+      rtpParameters: RTP,
+      paused,
+    });
+    return reply?.trackId;
   }
 
   async #subscribeMissing(): Promise<void> {

@@ -78,8 +78,10 @@ export interface NodeWorld {
 
 /** Parts that a test breaks on purpose, to see that the simulation finds it. */
 export interface BrokenParts {
-  /** Changes a request before the node sees it, or swallows it with `undefined`. */
-  readonly request?: (name: string, payload: unknown) => { readonly payload: unknown } | undefined;
+  /** Changes a request before the node sees it, or has it answered without being carried out, with `undefined`. */
+  readonly request?: (name: string, payload: unknown, node: SimulatedMediaNode) => unknown;
+  /** Whether a machine lets two processes bind one port. */
+  readonly sharesPorts?: boolean;
 }
 
 /** As the real node's stop waits, in milliseconds. */
@@ -296,9 +298,9 @@ export class SimulatedMediaNode {
   #carryOut(name: string, payload: unknown, link: Link): Promise<ReplyEnvelope> {
     const { request } = this.#world.broken;
     if (request === undefined) return this.#dispatch(name, payload, link);
-    const changed = request(name, payload);
+    const changed = request(name, payload, this);
     if (changed === undefined) return Promise.resolve({ ok: true, data: {} });
-    return this.#dispatch(name, changed.payload, link);
+    return this.#dispatch(name, changed, link);
   }
 
   #obeyed(what: string): void {
@@ -307,7 +309,7 @@ export class SimulatedMediaNode {
 
   /** The ports first, then the announcement; who is refused for good ends. */
   async #start(): Promise<void> {
-    const { net, settings, portHolder } = this.#world;
+    const { net, settings, portHolder, broken } = this.#world;
     const { mediaNodeId, host, sliceSource } = this.plan;
     try {
       const { portSlice } = await claimSlice({
@@ -326,7 +328,7 @@ export class SimulatedMediaNode {
         machine: {
           ephemeralFault: () => undefined,
           portFault: async (slice) => {
-            const holder = portHolder(host, slice, this.life);
+            const holder = broken.sharesPorts === true ? undefined : portHolder(host, slice, this.life);
             return holder === undefined ? undefined : { taken: true, says: `${holder} has a port of it` };
           },
         },
