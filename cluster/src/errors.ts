@@ -14,6 +14,15 @@ export const ERROR_TABLE = {
   token_invalid: { retryable: false, says: 'The token is not signed by a key of this cluster.' },
   token_expired: { retryable: false, says: 'The token has expired: ask for a new one.' },
   token_wrong_room: { retryable: false, says: 'The token is for another room.' },
+  token_replayed: { retryable: false, says: 'A newer token of this session is in use: join again.' },
+  proof_invalid: {
+    retryable: false,
+    says: 'The proof is not by the key of this session, or not for this connection.',
+  },
+  insecure_context: {
+    retryable: false,
+    says: 'The page is not served securely, so that the browser has no WebCrypto.',
+  },
   forbidden: { retryable: false, says: 'The token does not grant this.' },
   session_gone: { retryable: false, says: 'The session has ended: join again.' },
   rate_limited: { retryable: true, says: 'Too many messages: slow down.' },

@@ -2,6 +2,7 @@ import { PlenaryError, toPlenaryError } from '@plenary/cluster';
 import type {
   ConsumerId,
   DatacenterId,
+  ErrorCode,
   EventId,
   PeerId,
   RequestId,
@@ -25,6 +26,7 @@ import type {
   MediaOffer,
   MediaRequest,
   RtpParameters,
+  SessionKeyJwk,
   TrackSource,
 } from '@plenary/cluster/protocol';
 import { Calls } from '@plenary/cluster/testing/simulation/calls';
@@ -76,7 +78,12 @@ const RTP: RtpParameters = {
   codecs: [{ mimeType: 'audio/opus', payloadType: 100, clockRate: 48_000 }],
   encodings: [{ ssrc: 1 }],
 };
+const SESSION_KEY: SessionKeyJwk = { kty: 'EC', crv: 'P-256', x: 'A'.repeat(43), y: 'A'.repeat(43) };
+const PROOF = 'A'.repeat(86);
 const MEDIA: MediaRequest = { rtpCapabilities: { codecs: [] }, publish: true };
+
+/** After these a session cannot be resumed any more. */
+const ENDED: ReadonlySet<string> = new Set<ErrorCode>(['session_gone', 'token_invalid', 'token_replayed']);
 
 /** These may be sent again by who got no answer; the others mean something else the second time. */
 const REPEATABLE: ReadonlySet<string> = new Set<ClientRequestName>([
@@ -88,6 +95,7 @@ const REPEATABLE: ReadonlySet<string> = new Set<ClientRequestName>([
   'unsubscribe',
   'consumers.update',
   'chat.post',
+  'session.confirm',
   'sync',
 ]);
 
@@ -318,10 +326,12 @@ export class SimulatedClient {
       if (this.#sessionToken === undefined) await this.#join();
       else await this.#resume(this.#sessionToken);
       this.#isJoined = this.#wire === wire;
+      if (this.#sessionToken !== undefined)
+        void this.#try('session.confirm', { sessionToken: this.#sessionToken });
       void this.#pursue();
     } catch (fault) {
       const { code } = toPlenaryError(fault);
-      if (code === 'session_gone' || code === 'token_invalid') this.#forgetSession();
+      if (ENDED.has(code)) this.#forgetSession();
       // Another connection, perhaps to another edge, may do better.
       wire.close('caller');
     }
@@ -334,6 +344,7 @@ export class SimulatedClient {
       requestId: this.#joinRequestId,
       roomId: this.plan.roomId,
       token: this.#token,
+      sessionKey: SESSION_KEY,
       media: MEDIA,
     });
     this.#joinRequestId = undefined;
@@ -348,7 +359,9 @@ export class SimulatedClient {
     if (lastEventId === undefined) throw new PlenaryError('session_gone');
     const { session, catchUp, mediaAlive } = await this.#ask('resume', {
       protocolVersion: PROTOCOL_VERSION,
+      roomId: this.plan.roomId,
       sessionToken,
+      proof: PROOF,
       lastEventId,
     });
     this.#sessionToken = session.sessionToken;

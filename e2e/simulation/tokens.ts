@@ -3,7 +3,7 @@ import type { JoinGrants, RoomId, SessionClaims, VerifiedJoin } from '@plenary/c
 
 const TENANT = TENANT_ID.parse('tenant');
 
-/** Tokens that are numbers in a book, since signing is slow and by chance. */
+/** Tokens that are numbers in a book, since signing is slow and by chance; keys prove themselves. */
 export class Tokens {
   readonly #joins = new Map<string, JoinGrants>();
   readonly #sessions = new Map<string, SessionClaims>();
@@ -26,7 +26,10 @@ export class Tokens {
     return Promise.resolve({ grants, tenantId: TENANT });
   };
 
-  readonly resume = (token: string): Promise<SessionClaims> => {
+  readonly resume = (request: { readonly sessionToken: string }): Promise<SessionClaims> =>
+    this.session(request.sessionToken);
+
+  readonly session = (token: string): Promise<SessionClaims> => {
     const claims = this.#sessions.get(token);
     return claims === undefined ? Promise.reject(new PlenaryError('token_invalid')) : Promise.resolve(claims);
   };

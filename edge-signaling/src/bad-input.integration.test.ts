@@ -136,8 +136,10 @@ describe('tokens', () => {
     expect(await code(await testToken('elsewhere'))).toBe('token_wrong_room');
     const { session } = await (await cluster.client()).join('tk');
     expect(await code(session.sessionToken)).toBe('token_invalid');
-    const resume = { protocolVersion: 1, sessionToken: await testToken('tk'), lastEventId: '0-0' };
-    expect(await (await cluster.client()).refusal('resume', resume)).toBe('token_invalid');
+    const client = await cluster.client();
+    const asSession = { roomId: 'tk', sessionToken: await testToken('tk') };
+    const resume = await client.resumeRequest(client, asSession, '0-0');
+    expect(await client.refusal('resume', resume)).toBe('token_invalid');
   });
 
   it('[TK4] what the token does not grant is forbidden', async () => {

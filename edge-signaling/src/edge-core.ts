@@ -58,7 +58,7 @@ export interface EdgeCoreOptions {
   >;
   readonly store: Pick<ClusterStore, 'rooms' | 'registry' | 'tenants' | 'isAvailable'>;
   readonly incarnation: Incarnation;
-  readonly authenticator: Pick<Authenticator, 'join' | 'resume'>;
+  readonly authenticator: Pick<Authenticator, 'join' | 'resume' | 'session'>;
   /** Signs what proves a session to any edge. */
   readonly signToken: (claims: SessionClaims) => Promise<string>;
   readonly openLinks: (listener: ControlLinkListener) => OwnedMediaLinks;

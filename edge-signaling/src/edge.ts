@@ -117,6 +117,7 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
       publisher: store.duplicate('publisher', reportAdapterFault),
       subscriber: store.duplicate('subscriber', reportAdapterFault),
       metrics,
+      reportFault,
     }),
     accept: core.accept,
     onEdgeMessage: (message) => core.onEdgeMessage(message),
@@ -134,6 +135,7 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
     metrics.consulAvailable.set(isAvailable ? 1 : 0);
     if (isAvailable) core.registryReturned();
   });
+  const stopCountingMalformed = store.onMalformed((kind) => metrics.malformedRecords.inc({ kind }));
   const stopWatchingStore = store.onAvailability((isAvailable) => {
     metrics.storeAvailable.set(isAvailable ? 1 : 0);
     if (isAvailable) core.storeReturned();
@@ -146,6 +148,7 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
     stop: async () => {
       server.stopListening();
       stopWatchingStore();
+      stopCountingMalformed();
       stopWatchingConsul?.();
       clearInterval(forgetting);
       await core.retire();

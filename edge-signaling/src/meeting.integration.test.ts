@@ -132,11 +132,7 @@ describe('a meeting over two edges', () => {
     await ann.call('chat.post', { requestId: 'c1', text: 'while you were out' });
     const admissions = cluster.mediaNodes.flatMap((node) => node.callsOf('peer.admit')).length;
     const bobAgain = await cluster.client(1);
-    const resumed = await bobAgain.call('resume', {
-      protocolVersion: 1,
-      sessionToken: session.sessionToken,
-      lastEventId: room.lastEventId,
-    });
+    const resumed = await bobAgain.resume(bob, session, room.lastEventId);
     expect(resumed.session).toMatchObject({ peerId: session.peerId, edgeId: 'edge-2', displayName: 'Bob' });
     expect(resumed.mediaAlive).toBe(true);
     expect(resumed.catchUp).toMatchObject({ type: 'events', events: [{ event: { type: 'chat.posted' } }] });
@@ -150,10 +146,9 @@ describe('a meeting over two edges', () => {
   it('[SE5] a session that is taken up elsewhere says goodbye to its old connection', async () => {
     const [old, anew, same] = [await cluster.client(0), await cluster.client(1), await cluster.client(1)];
     const { session, room } = await old.join('two-tabs');
-    const request = { protocolVersion: 1, sessionToken: session.sessionToken, lastEventId: room.lastEventId };
-    await anew.call('resume', request);
+    const { session: renewed } = await anew.resume(old, session, room.lastEventId);
     expect((await old.notice('bye')).code).toBe('replaced');
-    await same.call('resume', request);
+    await same.resume(old, renewed, room.lastEventId);
     expect((await anew.notice('bye')).code).toBe('replaced');
     await waitFor('the old connections to close', () => old.isClosed && anew.isClosed);
   });
@@ -162,13 +157,8 @@ describe('a meeting over two edges', () => {
     const [ann, again] = [await cluster.client(0), await cluster.client(1)];
     const { session, room } = await ann.join('left');
     await ann.call('leave', {});
-    expect(
-      await again.refusal('resume', {
-        protocolVersion: 1,
-        sessionToken: session.sessionToken,
-        lastEventId: room.lastEventId,
-      }),
-    ).toBe('session_gone');
+    const request = await again.resumeRequest(ann, session, room.lastEventId);
+    expect(await again.refusal('resume', request)).toBe('session_gone');
   });
 
   it('[LG7] clients hear now and then how far the log is', async () => {

@@ -70,6 +70,11 @@ export function createEdgeMetrics() {
       labelNames: ['code'],
       registers,
     }),
+    slowSockets: new Counter({
+      name: 'plenary_edge_slow_sockets_total',
+      help: 'Sockets cut off because too much waited for a client that did not read; it resumes.',
+      registers,
+    }),
     controlLinks: new Gauge({
       name: 'plenary_edge_control_links',
       help: 'Control links to media nodes by state.',
@@ -103,6 +108,12 @@ export function createEdgeMetrics() {
     consulAvailable: new Gauge({
       name: 'plenary_edge_consul_available',
       help: '1 while Consul answers, or is not used.',
+      registers,
+    }),
+    malformedRecords: new Counter({
+      name: 'plenary_edge_malformed_records_total',
+      help: 'Records in the store that were skipped because they do not parse, by kind, each time they were met.',
+      labelNames: ['kind'],
       registers,
     }),
     broadcasts: new Counter({

@@ -145,8 +145,7 @@ describe('an edge goes away', () => {
     cluster.edge(0).kill('SIGTERM');
     expect((await ann.notice('bye')).code).toBe('shutting_down');
     const again = await cluster.client(1);
-    const request = { protocolVersion: 1, sessionToken: session.sessionToken, lastEventId: room.lastEventId };
-    expect((await again.call('resume', request)).mediaAlive).toBe(true);
+    expect((await again.resume(ann, session, room.lastEventId)).mediaAlive).toBe(true);
     expect(await cluster.edge(0).exited()).toBe(0);
     expect(performance.now() - startedMs).toBeLessThan(5_000);
     expect(bob.noticesOf('event').map(({ event }) => event.type)).not.toContain('peer.left');

@@ -59,11 +59,7 @@ describe('datacenters', () => {
     const joined = await ann.join('anew', { roundTrips });
     ann.close();
     const again = await cluster.client(1);
-    await again.call('resume', {
-      protocolVersion: 1,
-      sessionToken: joined.session.sessionToken,
-      lastEventId: joined.room.lastEventId,
-    });
+    await again.resume(ann, joined.session, joined.room.lastEventId);
     await cluster.mediaNode(1).kill();
     await again.notice('media.lost');
     expect((await again.call('media.open', MEDIA)).datacenter).toBe('rbx');
@@ -173,13 +169,7 @@ describe('limits of tenants', () => {
     expect(await isFull()).toBe(true);
     cluster.edge(0).kill('SIGKILL');
     await cluster.edge(0).exited();
-    await (
-      await cluster.client(1)
-    ).call('resume', {
-      protocolVersion: 1,
-      sessionToken: joined.session.sessionToken,
-      lastEventId: joined.room.lastEventId,
-    });
+    await (await cluster.client(1)).resume(ann, joined.session, joined.room.lastEventId);
     // Bob’s claim lapses a lease after his edge died; Ann’s is renewed by her new one.
     await waitFor(
       'the claim of whom nobody holds to lapse',

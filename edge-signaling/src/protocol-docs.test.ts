@@ -104,7 +104,7 @@ describe('docs/protocol.md', () => {
       MAX_REQUESTS_UNDER_WAY,
     };
     const limits = rows(chapter('Limits')).filter(([name = '']) => /^[A-Z_]+$/.test(name));
-    expect(limits.length).toBe(15);
+    expect(limits.length).toBe(16);
     for (const [name = '', value] of limits) expect([name, value]).toEqual([name, String(values[name])]);
     const costs = rows(chapter('Limits')).filter(
       ([name = '']) => /^[a-z.A-Z]+$/.test(name) && name in REQUEST_COSTS,

@@ -7,7 +7,7 @@ import { MAX_PACKET_BYTES } from '@plenary/cluster/protocol';
 import { createShardedAdapter } from '@socket.io/redis-adapter';
 import { Server as SocketServer } from 'socket.io';
 import type { ServerOptions, Socket } from 'socket.io';
-import type { us_listen_socket } from 'uWebSockets.js';
+import type { RecognizedString, TemplatedApp, us_listen_socket, WebSocketBehavior } from 'uWebSockets.js';
 import type { AddressReader } from './http/client-address.ts';
 import { serveNode } from './http/node-adapter.ts';
 import type { OriginCheck } from './http/origins.ts';
@@ -17,6 +17,7 @@ import type { AddressLimits, CountedSocket } from './limits/address-limits.ts';
 import { FrameGuard } from './limits/flood-guard.ts';
 import type { EdgeMetrics, ReportFault } from './metrics.ts';
 import { createRoomChannel } from './transport/room-channel.ts';
+import { MAX_SEND_BUFFER_BYTES, SendGuard } from './transport/send-guard.ts';
 import { SocketIoClient } from './transport/socket-io-client.ts';
 import type { AcceptSocket, EdgeMessage, RoomChannel } from './transport/client-socket.ts';
 import type { PubSub } from './transport/pubsub.ts';
@@ -30,8 +31,6 @@ const NAMESPACE_TIMEOUT_MS = 5_000;
  * part of the clients.
  */
 const LISTEN_EXCLUSIVELY = 1;
-/** What may wait for a slow client; a join's answer in a large room is some hundred kilobytes. */
-const MAX_BACKPRESSURE_BYTES = 4_194_304;
 
 export interface ServerSettings {
   readonly host: string;
@@ -99,6 +98,7 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
     const address = addressOf(connection.request, settings.readAddress);
     const count = settings.addressLimits.opened(address);
     counted.set(connection, count);
+    if (carrier.kind === 'node') boundSendBuffer(connection, () => metrics.slowSockets.inc());
     const guard = new FrameGuard(clock);
     connection.on('packet', (packet: { readonly data?: string | Buffer }) => {
       const { data = '' } = packet;
@@ -164,7 +164,7 @@ function addressOf(request: IncomingMessage, readAddress: AddressReader): string
 }
 
 async function attachUws(io: SocketServer, settings: ServerSettings): Promise<Carrier | undefined> {
-  const { host, port, logger, handleHttp, readAddress } = settings;
+  const { host, port, logger, metrics, handleHttp, readAddress } = settings;
   let uws: typeof import('uWebSockets.js');
   try {
     uws = await import('uWebSockets.js');
@@ -176,10 +176,8 @@ async function attachUws(io: SocketServer, settings: ServerSettings): Promise<Ca
     return undefined;
   }
   const app = uws.App();
-  const limits: Partial<ServerOptions> & { maxBackpressure: number } = {
-    maxBackpressure: MAX_BACKPRESSURE_BYTES,
-  };
-  io.attachApp(app, limits);
+  boundSendBuffers(app, () => metrics.slowSockets.inc());
+  io.attachApp(app);
   app.any('/*', serveUws(handleHttp, readAddress));
   let listening: us_listen_socket | undefined;
   const stopListening = (): void => {
@@ -205,6 +203,41 @@ async function attachUws(io: SocketServer, settings: ServerSettings): Promise<Ca
       app.close();
     },
   };
+}
+
+/**
+ * Has uWebSockets.js close a connection whose client does not read, where Socket.IO leaves it to drop messages without a
+ * word: the client resumes by the log and misses nothing (SPEC RL7).
+ */
+function boundSendBuffers(app: TemplatedApp, onSlow: () => void): void {
+  const serve = app.ws.bind(app);
+  const cutOff = new WeakSet<object>();
+  app.ws = <UserData>(pattern: RecognizedString, behaviour: WebSocketBehavior<UserData>) =>
+    serve<UserData>(pattern, {
+      ...behaviour,
+      maxBackpressure: MAX_SEND_BUFFER_BYTES,
+      closeOnBackpressureLimit: true,
+      dropped: (socket) => {
+        // It may be told of several messages before it is closed.
+        if (!cutOff.has(socket)) onSlow();
+        cutOff.add(socket);
+      },
+    });
+}
+
+/** The same on Node's own server, where nothing bounds what waits. */
+function boundSendBuffer(connection: Socket['conn'], onSlow: () => void): void {
+  const guard = new SendGuard();
+  let isCutOff = false;
+  connection.on('packetCreate', ({ data = '' }: { readonly data?: string | Buffer }) => {
+    if (guard.onPacket(Buffer.byteLength(data)) || isCutOff) return;
+    isCutOff = true;
+    onSlow();
+    // At once: to close it in order would wait for what the client does not read.
+    connection.request.socket.destroy();
+  });
+  connection.on('flush', () => guard.onFlush());
+  connection.transport.on('drain', () => guard.onDrain());
 }
 
 function attachNode(io: SocketServer, settings: ServerSettings): Carrier {

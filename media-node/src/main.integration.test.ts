@@ -1,5 +1,8 @@
 import { createSocket } from 'node:dgram';
 import { readFileSync } from 'node:fs';
+import { connectClusterStore, silentLogger } from '@plenary/cluster';
+import { ROOM_ID } from '@plenary/cluster/ids';
+import { spoilStore } from '@plenary/cluster/testing/spoiled-store';
 import { startRedisServer } from '@plenary/cluster/testing/redis-server';
 import type { TestRedis } from '@plenary/cluster/testing/redis-server';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -31,6 +34,22 @@ function start(...parameters: [overrides?: NodeJS.ProcessEnv, config?: TestConfi
   const started = startNodeProcess(redis.url, ...parameters);
   running.push(started);
   return started;
+}
+
+/** What the registry lists under the id of a node. */
+async function recordsOf({ config }: NodeProcess) {
+  const store = connectClusterStore({
+    address: redis.address,
+    connectionName: 'test',
+    logger: silentLogger(),
+  });
+  try {
+    await until('the store', () => store.isAvailable());
+    const records = await store.registry.liveMediaNodes();
+    return records.filter(({ mediaNodeId }) => mediaNodeId === config.mediaNodeId);
+  } finally {
+    await store.close();
+  }
 }
 
 /** The worker processes of a node. */
@@ -115,6 +134,33 @@ describe('the process of a media node', () => {
     await until('the workers to be gone', () => !workers.some(isAlive));
     const again = start({}, node.config);
     await until('ready again', () => isReady(again));
+  });
+
+  test('[RG2] a process that announces the id of a living node is refused, and the node lives on', async () => {
+    const node = start();
+    await until('ready', () => isReady(node));
+    const [before] = await recordsOf(node);
+    const { mediaNodeId } = node.config;
+    const other = start({}, { ...testConfig(), mediaNodeId });
+    await until('the refusal', () => other.output.errors.includes(`media node ${mediaNodeId} cannot`));
+    expect((await other.exited).code).toBe(1);
+    expect(await isReady(node)).toBe(true);
+    const after = await recordsOf(node);
+    expect(after.map(({ incarnation, controlUrl }) => [incarnation, controlUrl])).toEqual([
+      [before?.incarnation, node.config.controlUrl],
+    ]);
+  });
+
+  test('[ST3] garbage in the registry is counted and stops nothing', async () => {
+    await spoilStore(redis.url, ROOM_ID.parse('any'));
+    const node = start();
+    await until('ready', () => isReady(node));
+    await until('the garbage to be met', async () => {
+      const metrics = await (await fetch(`${node.config.controlUrl}/metrics`)).text();
+      return /plenary_media_malformed_records_total\{kind="registry"\} [1-9]/.test(metrics);
+    });
+    expect(node.output.text.match(/skipped a malformed record/g)).toHaveLength(1);
+    expect((await recordsOf(node)).length).toBe(1);
   });
 
   test('[WK7] exits when its parent is gone', async () => {

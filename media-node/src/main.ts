@@ -39,6 +39,8 @@ const store = connectClusterStore({
   connectionName: `media-node:${mediaNodeId}`,
   logger,
 });
+const metrics = createMetrics(true);
+store.onMalformed((kind) => metrics.malformedRecords.inc({ kind }));
 const stoppables: Stoppable[] = [{ stop: () => store.close() }];
 const stop = stopOnce(stoppables, logger);
 stopOnSignals(stop, parentPipe);
@@ -47,7 +49,7 @@ try {
     config,
     store,
     logger,
-    metrics: createMetrics(true),
+    metrics,
     onRefused: (error) => {
       process.stderr.write(`media node ${mediaNodeId} cannot run: ${error.message}\n`);
       stop('the registry refuses this node', 1);

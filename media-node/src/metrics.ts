@@ -47,6 +47,11 @@ export function createMetrics(withProcess: boolean) {
     errors: counter('errors_total', 'Errors answered or coped with, by where and code', ['where', 'code']),
     refusedLinks: counter('media_refused_links_total', 'Control links that were refused, by code', ['code']),
     lease: gauge('media_lease_held', '1 while the lease in the registry is held'),
+    malformedRecords: counter(
+      'media_malformed_records_total',
+      'Records in the store that were skipped because they do not parse, by kind, each time they were met',
+      ['kind'],
+    ),
     store: gauge('store_available', '1 while the store answers'),
     consul: gauge('consul_available', '1 while Consul answers, or is not used'),
     outbox: gauge('media_outbox', 'Changes that wait for the store to return'),

@@ -23,6 +23,18 @@ describe('orderDatacenters', () => {
     expect(order({ configured: [waw, sbg] })).toEqual([gra, waw, sbg]);
   });
 
+  it('[PL9] of datacenters that are as near as the nearest, the edge’s own comes first, then as configured', () => {
+    const near = [
+      { datacenter: sbg, roundTripMs: 1 },
+      { datacenter: waw, roundTripMs: 11.5 },
+      { datacenter: gra, roundTripMs: 11 },
+      { datacenter: rbx, roundTripMs: 9 },
+    ];
+    expect(order({ roundTrips: near })).toEqual([gra, sbg, rbx, waw]);
+    expect(order({ roundTrips: near, configured: [waw, rbx] })).toEqual([gra, rbx, sbg, waw]);
+    expect(order({ roundTrips: near, own: waw })).toEqual([sbg, rbx, gra, waw]);
+  });
+
   it('[PL9] names each datacenter once, at its best place', () => {
     expect(order({ hint: rbx, roundTrips: measured, configured: [rbx, sbg, gra] })).toEqual([rbx, sbg, gra]);
   });

@@ -47,6 +47,7 @@ import {
   ROSTER_PAGE_SIZE,
   ROSTER_PEER,
 } from './room.ts';
+import { RESUME_PROOF, SESSION_KEY } from './session-key.ts';
 
 /** Grows when an older client can no longer be served. */
 export const PROTOCOL_VERSION = 1;
@@ -119,7 +120,7 @@ const SESSION = z.object({
   roomId: ROOM_ID,
   displayName: DISPLAY_NAME,
   role: ROLE,
-  /** Proves this session to any edge in `resume`; replaced by each resume and by `session.renewed`. */
+  /** Proves this session to any edge in `resume`, with the session’s key; replaced by each resume and by `session.renewed`. */
   sessionToken: z.string().max(4_096),
   /** How long an edge keeps a session whose connection broke, in milliseconds. */
   resumeWithinMs: z.int().min(0),
@@ -161,6 +162,8 @@ export const CLIENT_REQUESTS = {
       roomId: ROOM_ID,
       token: z.string().min(1).max(4_096),
       displayName: DISPLAY_NAME.optional(),
+      /** The public half of a key that the client makes for this session, and without which nobody resumes it. */
+      sessionKey: SESSION_KEY,
       /** Where the token does not say where the person is, media is opened in the nearest of these. */
       roundTrips: ROUND_TRIPS.optional(),
       media: MEDIA_REQUEST,
@@ -171,7 +174,10 @@ export const CLIENT_REQUESTS = {
     says: 'Takes the session up again on this connection, on any edge. Media is not touched.',
     payload: z.object({
       protocolVersion: z.int(),
+      roomId: ROOM_ID,
       sessionToken: z.string().min(1).max(4_096),
+      /** The session key’s signature over {@link resumeProofText}. */
+      proof: RESUME_PROOF,
       lastEventId: EVENT_ID,
     }),
     reply: z.object({
@@ -184,6 +190,11 @@ export const CLIENT_REQUESTS = {
       /** `false` when the media node lost the peer meanwhile: send `media.open`. */
       mediaAlive: z.boolean(),
     }),
+  },
+  'session.confirm': {
+    says: 'Tells that a newer session token arrived: the older ones do not resume any more.',
+    payload: z.object({ sessionToken: z.string().min(1).max(4_096) }),
+    reply: NOTHING,
   },
   leave: { says: 'Leaves the room and frees everything at once.', payload: NOTHING, reply: NOTHING },
   'media.open': {

@@ -6,3 +6,4 @@ export * from './media.ts';
 export * from './media-codecs.ts';
 export * from './room.ts';
 export * from './router-capabilities.generated.ts';
+export * from './session-key.ts';

@@ -13,6 +13,11 @@ export const ROSTER_PAGE_SIZE = 100;
 export const SNAPSHOT_CHAT_LENGTH = 100;
 /** Events that a room's log keeps; who missed more gets a snapshot. */
 export const EVENT_LOG_LENGTH = 1_000;
+/**
+ * Bytes of events that one catching up carries; who missed more gets a snapshot. Below what may wait for a slow client
+ * (SPEC RL7), which would else be cut off each time it resumes.
+ */
+export const MAX_CATCH_UP_BYTES = 2_097_152;
 
 const withoutControlCharacters = (text: string): boolean => !/[\u0000-\u0008\u000b-\u001f\u007f]/u.test(text);
 

@@ -8,6 +8,8 @@ import { openCluster, openServer } from './client.ts';
 import type { StoreClient } from './client.ts';
 import { ClusterWatch } from './cluster-watch.ts';
 import type { Reach } from './cluster-watch.ts';
+import { MalformedRecords } from './malformed.ts';
+import type { MalformedKind } from './malformed.ts';
 import { openPubSub } from './pubsub-connection.ts';
 import type { PubSubConnection } from './pubsub-connection.ts';
 import type { TenantStore } from '../tenant/tenant-store.ts';
@@ -34,6 +36,8 @@ export interface ClusterStore {
    * served again: it may have forgotten what it was told. Returns the function that ends it.
    */
   onAvailability(listener: (available: boolean) => void): () => void;
+  /** Calls back for each record that was skipped since it does not parse (SPEC ST3). Returns the function that ends it. */
+  onMalformed(listener: (kind: MalformedKind) => void): () => void;
   /**
    * A connection of its own, for the Socket.IO adapter's publisher or subscriber; closed with the store.
    * @param onFault - told when a subscription fails; it is made again by itself
@@ -77,22 +81,22 @@ export function connectClusterStore({
 
   const { client, suspect, stop } = openWatched(address, connectionName, change, reporterOf('commands'));
   const run = scriptRunner(client, suspect);
-  const redisRegistry = new RedisRegistry(run, (detail) =>
-    logger.error({ detail }, 'skipped a malformed registry record'),
-  );
+  const malformed = new MalformedRecords(logger);
+  const redisRegistry = new RedisRegistry(run, (detail) => malformed.report('registry', detail));
   const consulRegistry =
     consul === undefined ? undefined : new ConsulRegistry({ consul, loads: redisRegistry, logger });
   const duplicates: PubSubConnection[] = [];
   return {
     registry: consulRegistry ?? redisRegistry,
     consul: consulRegistry?.availability,
-    rooms: new RedisRoomStore(client, run),
+    rooms: new RedisRoomStore(client, run, malformed.report),
     tenants: new RedisTenantStore(run),
     isAvailable: () => reach !== 'none',
     onAvailability: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
+    onMalformed: (listener) => malformed.onRecord(listener),
     duplicate: (name, onFault) => {
       const connection = openPubSub(address, `${connectionName}:${name}`, onFault, reporterOf(name));
       duplicates.push(connection);

@@ -35,8 +35,8 @@ export function roomKeys(roomId: RoomId): RoomKeys {
     /** List of messages as JSON, the newest last. */
     key('chat'),
     /**
-     * Hash: `lastEventId`, `lastEpoch`, `joinSequence`, and `gateway|datacenter|homeNodeId` → `epoch|mediaNodeId`, which
-     * media nodes write.
+     * Hash: `lastEventId`, `lastEpoch`, `joinSequence`; `token|peerId` → which generation of the peer's session tokens is
+     * in use; and `gateway|datacenter|homeNodeId` → `epoch|mediaNodeId`, which media nodes write.
      */
     key('meta'),
   ];

@@ -12,6 +12,7 @@ import type {
   Registry,
 } from '../registry/registry.ts';
 import { EDGES_KEY, MEDIA_NODES_KEY, PORT_SLICES_KEY } from './keys.ts';
+import { readable } from './malformed.ts';
 import {
   announce,
   announceMediaNode,
@@ -127,9 +128,12 @@ export class RedisRegistry implements Registry {
   #parseAll<Schema extends z.ZodType>(reply: unknown, schema: Schema): z.output<Schema>[] {
     const records: z.output<Schema>[] = [];
     for (const text of RECORDS_REPLY.parse(reply)) {
-      const parsed = schema.safeParse(JSON.parse(text));
-      if (parsed.success) records.push(parsed.data);
-      else this.#onMalformed(z.prettifyError(parsed.error));
+      const record = readable(
+        (_kind, detail) => this.#onMalformed(detail),
+        'registry',
+        () => schema.parse(JSON.parse(text)),
+      );
+      if (record !== undefined) records.push(record);
     }
     return records;
   }

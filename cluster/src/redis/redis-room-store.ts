@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { PlenaryError } from '../errors.ts';
 import { EVENT_ID } from '../protocol/ids.ts';
 import type { DatacenterId, EdgeId, EventId, MediaNodeId, PeerId, RoomId, TrackId } from '../protocol/ids.ts';
 import type { Epoch } from '../protocol/edge-media.ts';
@@ -18,25 +19,28 @@ import type {
 import { chatMessageId } from '../room/room-store.ts';
 import type { StoreClient } from './client.ts';
 import { roomKeys } from './keys.ts';
+import { readable, readableOnes } from './malformed.ts';
+import type { ReportMalformed } from './malformed.ts';
 import {
+  pairs,
   readAttached,
   readCatchUp,
   readEvents,
   readGateway,
   readJoined,
+  readPage,
   readPlaced,
   readPlacement,
   readPosted,
   readPublished,
-  readRosterPeer,
-  readTrack,
-  sequenceOf,
+  readTracks,
 } from './room-replies.ts';
-import { guarded } from './run-script.ts';
+import { guarded, storeError } from './run-script.ts';
 import {
   attachPeer,
   catchUp,
   claimGateway,
+  confirmToken,
   endTracks,
   joinPeer,
   placePeer,
@@ -53,30 +57,35 @@ const VIEW_REPLY = z.tuple([
   z.tuple([z.null(), z.array(z.string())]),
   z.tuple([z.null(), z.record(z.string(), z.string())]),
 ]);
+const START = EVENT_ID.parse('0-0');
 const flag = (value: boolean): '0' | '1' => (value ? '1' : '0');
 
 /** The room store in Redis: one script for each change, all keys of a room on one hash tag. */
 export class RedisRoomStore implements RoomStore {
   readonly #redis: StoreClient;
   readonly #run: RunScript;
+  readonly #report: ReportMalformed;
 
-  constructor(redis: StoreClient, run: RunScript) {
+  /** @param report - told of what does not parse, which is skipped (SPEC ST3) */
+  constructor(redis: StoreClient, run: RunScript, report: ReportMalformed = () => undefined) {
     this.#redis = redis;
     this.#run = run;
+    this.#report = report;
   }
 
   async view(roomId: RoomId): Promise<RoomView> {
-    const [placements, , , tracks] = roomKeys(roomId);
-    const reply = await guarded(this.#redis.multi().hvals(placements).hgetall(tracks).exec());
+    const [placementsKey, , , tracks] = roomKeys(roomId);
+    const reply = await guarded(this.#redis.multi().hvals(placementsKey).hgetall(tracks).exec());
+    const refused = reply?.find(([error]) => error !== null)?.[0];
+    if (refused) throw storeError(refused);
     const [[, placed], [, tracksById]] = VIEW_REPLY.parse(reply);
     const peersByNode = new Map<MediaNodeId, number>();
-    for (const value of placed) {
-      const { mediaNodeId } = readPlacement('counted', value);
+    const placements = this.#readPlacements(placed.map((value) => ['counted', value]));
+    for (const { mediaNodeId } of placements)
       peersByNode.set(mediaNodeId, (peersByNode.get(mediaNodeId) ?? 0) + 1);
-    }
     return {
-      occupancy: { peerCount: placed.length, peersByNode },
-      tracks: Object.entries(tracksById).map(([trackId, value]) => readTrack(trackId, value)),
+      occupancy: { peerCount: placements.length, peersByNode },
+      tracks: readTracks(Object.entries(tracksById), this.#report),
     };
   }
 
@@ -95,7 +104,7 @@ export class RedisRoomStore implements RoomStore {
   async placementOf(roomId: RoomId, peerId: PeerId): Promise<Placement | undefined> {
     const [placements] = roomKeys(roomId);
     const value = await guarded(this.#redis.hget(placements, peerId));
-    return value === null ? undefined : readPlacement(peerId, value);
+    return value === null ? undefined : this.#readPlacements([[peerId, value]])[0];
   }
 
   async joinPeer(
@@ -110,14 +119,23 @@ export class RedisRoomStore implements RoomStore {
       peer.role,
       String(ROSTER_PAGE_SIZE),
     ]);
-    return readJoined(peer.peerId, reply);
+    return readJoined(peer.peerId, reply, this.#report);
   }
 
-  async attachPeer(roomId: RoomId, peerId: PeerId, epoch: Epoch, edgeId: EdgeId): Promise<RosterPeer> {
-    return readAttached(
-      peerId,
-      await attachPeer(this.#run, roomKeys(roomId), [peerId, String(epoch), edgeId]),
-    );
+  async attachPeer(
+    roomId: RoomId,
+    peerId: PeerId,
+    epoch: Epoch,
+    edgeId: EdgeId,
+    tokenGeneration?: number,
+  ): Promise<RosterPeer> {
+    const generation = tokenGeneration === undefined ? '' : String(tokenGeneration);
+    const args = [peerId, String(epoch), edgeId, generation] as const;
+    return readAttached(peerId, await attachPeer(this.#run, roomKeys(roomId), args));
+  }
+
+  async confirmToken(roomId: RoomId, peerId: PeerId, tokenGeneration: number): Promise<void> {
+    await confirmToken(this.#run, roomKeys(roomId), [peerId, String(tokenGeneration)]);
   }
 
   async removePeer(
@@ -160,10 +178,11 @@ export class RedisRoomStore implements RoomStore {
     if (trackIds.length === 0) return [];
     const [, , , tracks] = roomKeys(roomId);
     const values = await guarded(this.#redis.hmget(tracks, ...trackIds));
-    return trackIds.flatMap((trackId, index) => {
+    const found = trackIds.flatMap((trackId, index): [string, string][] => {
       const value = values[index];
-      return value === null || value === undefined ? [] : [readTrack(trackId, value)];
+      return value === null || value === undefined ? [] : [[trackId, value]];
     });
+    return readTracks(found, this.#report);
   }
 
   async postChat(post: ChatPost): ReturnType<RoomStore['postChat']> {
@@ -179,30 +198,37 @@ export class RedisRoomStore implements RoomStore {
   async rosterPage(roomId: RoomId, cursor: string): ReturnType<RoomStore['rosterPage']> {
     const [, roster, rosterOrder] = roomKeys(roomId);
     const after = /^\d+$/.test(cursor) ? `(${cursor}` : '-inf';
+    const limit = ROSTER_PAGE_SIZE + 1;
     const found = await guarded(
-      this.#redis.zrangebyscore(rosterOrder, after, '+inf', 'LIMIT', 0, ROSTER_PAGE_SIZE + 1),
+      this.#redis.zrangebyscore(rosterOrder, after, '+inf', 'WITHSCORES', 'LIMIT', 0, limit),
     );
-    const peerIds = STRINGS.parse(found);
-    const values = peerIds.length === 0 ? [] : await guarded(this.#redis.hmget(roster, ...peerIds));
-    const entries = peerIds.flatMap((peerId, index): [string, string][] => {
+    const ordered = pairs(STRINGS.parse(found));
+    const page = ordered.slice(0, ROSTER_PAGE_SIZE);
+    if (page.length === 0) return { peers: [] };
+    const values = await guarded(this.#redis.hmget(roster, ...page.map(([peerId]) => peerId)));
+    // Who left between the two commands has no value any more.
+    const entries = page.flatMap(([peerId, sequence], index) => {
       const value = values[index];
-      return value === null || value === undefined ? [] : [[peerId, value]];
+      return value === null || value === undefined ? [] : [{ peerId, sequence, value }];
     });
-    const page = entries.slice(0, ROSTER_PAGE_SIZE);
-    const last = page.at(-1);
-    return {
-      peers: page.map(([peerId, value]) => readRosterPeer(peerId, value)),
-      ...(last !== undefined && peerIds.length > ROSTER_PAGE_SIZE ? { nextCursor: sequenceOf(last[1]) } : {}),
-    };
+    return readPage(entries, ordered.length > page.length, this.#report);
   }
 
   async catchUp(roomId: RoomId, afterEventId: EventId): Promise<CatchUp> {
-    return readCatchUp(await catchUp(this.#run, roomKeys(roomId), [afterEventId, String(ROSTER_PAGE_SIZE)]));
+    const ask = async (snapshotOnly: boolean): Promise<CatchUp | undefined> => {
+      const args = [afterEventId, String(ROSTER_PAGE_SIZE), flag(snapshotOnly)] as const;
+      return readCatchUp(afterEventId, await catchUp(this.#run, roomKeys(roomId), args), this.#report);
+    };
+    const caughtUp = (await ask(false)) ?? (await ask(true));
+    if (caughtUp === undefined) throw new PlenaryError('internal', 'A snapshot was asked for.');
+    return caughtUp;
   }
 
   async lastEventId(roomId: RoomId): Promise<EventId> {
     const [, , , , , , meta] = roomKeys(roomId);
-    return EVENT_ID.parse((await guarded(this.#redis.hget(meta, 'lastEventId'))) ?? '0-0');
+    const noted = (await guarded(this.#redis.hget(meta, 'lastEventId'))) ?? START;
+    // A client that is told of the beginning only learns nothing new; the next event sets it right.
+    return readable(this.#report, 'meta', () => EVENT_ID.parse(noted)) ?? START;
   }
 
   async claimGateway(claim: GatewayClaim): Promise<Gateway> {
@@ -225,6 +251,10 @@ export class RedisRoomStore implements RoomStore {
   async placements(roomId: RoomId): Promise<readonly Placement[]> {
     const [placements] = roomKeys(roomId);
     const all = await guarded(this.#redis.hgetall(placements));
-    return Object.entries(all).map(([peerId, value]) => readPlacement(peerId, value));
+    return this.#readPlacements(Object.entries(all));
+  }
+
+  #readPlacements(values: readonly (readonly [peerId: string, value: string])[]): Placement[] {
+    return readableOnes(this.#report, 'placement', values, ([peerId, value]) => readPlacement(peerId, value));
   }
 }

@@ -4,7 +4,7 @@ import { startRedisServer } from '../testing/redis-server.ts';
 import type { TestRedis } from '../testing/redis-server.ts';
 import { describeStoreContracts } from '../testing/store-contracts.ts';
 import { edge, mediaNode, peer, request, room, tenant, track } from '../testing/samples.ts';
-import { EVENT_LOG_LENGTH } from '../protocol/room.ts';
+import { EVENT_LOG_LENGTH, MAX_CATCH_UP_BYTES } from '../protocol/room.ts';
 import { tenantKeys } from './keys.ts';
 import { RedisRegistry } from './redis-registry.ts';
 import { RedisRoomStore } from './redis-room-store.ts';
@@ -78,6 +78,7 @@ describe('Redis scripts', () => {
     const trimming = Object.values(SCRIPTS).filter((script) => script.lua.includes('MAXLEN'));
     expect(trimming.length).toBeGreaterThan(0);
     for (const script of trimming) expect(script.lua).toContain(`'~', ${EVENT_LOG_LENGTH},`);
+    expect(SCRIPTS.catchUp.lua).toContain(`bytes <= ${MAX_CATCH_UP_BYTES} `);
   });
 
   it('[ST3] what is malformed in the registry is skipped and reported', async () => {

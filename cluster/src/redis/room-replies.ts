@@ -4,7 +4,9 @@ import { ERROR_CODES, PlenaryError } from '../errors.ts';
 import { CHAT_MESSAGE, LOGGED_EVENT, ROSTER_PEER } from '../protocol/room.ts';
 import type { LoggedEvent, RoomSnapshot, RosterPeer } from '../protocol/room.ts';
 import { GATEWAY, PLACEMENT, STORED_TRACK } from '../room/room-store.ts';
-import type { Gateway, Placement, StoredTrack } from '../room/room-store.ts';
+import type { CatchUp, Gateway, Placement, StoredTrack } from '../room/room-store.ts';
+import { readableOnes } from './malformed.ts';
+import type { ReportMalformed } from './malformed.ts';
 
 const EVENT_REPLY = z.tuple([z.string(), z.string(), z.string()]);
 const EVENTS_REPLY = z.array(EVENT_REPLY);
@@ -20,7 +22,13 @@ const SNAPSHOT_REPLY = z.tuple([
 const REFUSED = z.tuple([z.literal('refused'), z.enum(ERROR_CODES)]);
 const PLACE_REPLY = z.tuple([z.literal('placed'), z.string()]);
 const CLAIM_REPLY = z.tuple([z.literal('claimed'), z.string()]);
-const JOIN_REPLY = z.tuple([z.literal('joined'), z.string(), MAYBE_EVENT_REPLY, SNAPSHOT_REPLY]);
+const JOIN_REPLY = z.tuple([
+  z.literal('joined'),
+  z.string(),
+  MAYBE_EVENT_REPLY,
+  SNAPSHOT_REPLY,
+  z.int().min(0),
+]);
 const ATTACH_REPLY = z.tuple([z.literal('attached'), z.string()]);
 const PUBLISH_REPLY = z.tuple([z.literal('published'), EVENTS_REPLY]);
 const CHAT_REPLY = z.tuple([z.literal('posted'), z.string(), MAYBE_EVENT_REPLY]);
@@ -70,8 +78,6 @@ export function readRosterPeer(peerId: string, value: string): RosterPeer {
   });
 }
 
-export const sequenceOf = (rosterValue: string): string => rosterValue.slice(0, rosterValue.indexOf('|'));
-
 function readEvent([id, previousId, event]: z.infer<typeof EVENT_REPLY>): LoggedEvent {
   const parsed: unknown = JSON.parse(event);
   return LOGGED_EVENT.parse({ id, previousId, event: parsed });
@@ -90,17 +96,42 @@ export function pairs(flat: readonly string[]): [string, string][] {
   return found;
 }
 
-function readSnapshot(reply: z.infer<typeof SNAPSHOT_REPLY>): RoomSnapshot {
-  const [lastEventId, peerCount, page, tracks, chat] = reply;
-  const entries = pairs(page);
+/** One roster entry with its place in the order. */
+export interface RosterEntry {
+  readonly peerId: string;
+  readonly sequence: string;
+  readonly value: string;
+}
+
+/** A page of the roster, without the entries that cannot be read; `hasMore` tells of entries after the last one. */
+export function readPage(entries: readonly RosterEntry[], hasMore: boolean, report: ReportMalformed) {
   const last = entries.at(-1);
+  return {
+    peers: readableOnes(report, 'roster', entries, ({ peerId, value }) => readRosterPeer(peerId, value)),
+    ...(last !== undefined && hasMore ? { nextCursor: last.sequence } : {}),
+  };
+}
+
+export function readTracks(
+  values: readonly (readonly [trackId: string, value: string])[],
+  report: ReportMalformed,
+): StoredTrack[] {
+  return readableOnes(report, 'track', values, ([trackId, value]) => readTrack(trackId, value));
+}
+
+function readSnapshot(reply: z.infer<typeof SNAPSHOT_REPLY>, report: ReportMalformed): RoomSnapshot {
+  const [lastEventId, peerCount, page, tracks, chat] = reply;
+  const entries: RosterEntry[] = [];
+  for (let index = 0; index + 2 < page.length; index += 3) {
+    const [peerId = '', sequence = '', value = ''] = page.slice(index, index + 3);
+    entries.push({ peerId, sequence, value });
+  }
   return {
     lastEventId: LOGGED_EVENT.shape.id.parse(lastEventId),
     peerCount,
-    peers: entries.map(([peerId, value]) => readRosterPeer(peerId, value)),
-    ...(last !== undefined && entries.length < peerCount ? { nextCursor: sequenceOf(last[1]) } : {}),
-    tracks: pairs(tracks).map(([trackId, value]) => toRoomTrack(readTrack(trackId, value))),
-    chat: chat.map((message) => CHAT_MESSAGE.parse(JSON.parse(message))),
+    ...readPage(entries, entries.length < peerCount, report),
+    tracks: readTracks(pairs(tracks), report).map(toRoomTrack),
+    chat: readableOnes(report, 'chat', chat, (message) => CHAT_MESSAGE.parse(JSON.parse(message))),
   };
 }
 
@@ -109,12 +140,13 @@ function toRoomTrack(track: StoredTrack): RoomSnapshot['tracks'][number] {
   return { trackId, peerId, kind, source, paused };
 }
 
-export function readJoined(peerId: string, reply: unknown) {
-  const [, value, event, snapshot] = accepted(JOIN_REPLY, reply);
+export function readJoined(peerId: string, reply: unknown, report: ReportMalformed) {
+  const [, value, event, snapshot, tokenGeneration] = accepted(JOIN_REPLY, reply);
   return {
     self: readRosterPeer(peerId, value),
     events: readMaybeEvent(event),
-    snapshot: readSnapshot(snapshot),
+    snapshot: readSnapshot(snapshot, report),
+    tokenGeneration,
   };
 }
 
@@ -135,9 +167,17 @@ export function readPosted(reply: unknown) {
   return { message: CHAT_MESSAGE.parse(JSON.parse(message)), events: readMaybeEvent(event) };
 }
 
-export function readCatchUp(reply: unknown) {
+/** @returns nothing where the events that can be read do not follow on each other: then only a snapshot helps */
+export function readCatchUp(
+  afterEventId: string,
+  reply: unknown,
+  report: ReportMalformed,
+): CatchUp | undefined {
   const parsed = CATCH_UP_REPLY.parse(reply);
-  return parsed[0] === 'events'
-    ? { type: 'events' as const, events: parsed[1].map(readEvent) }
-    : { type: 'snapshot' as const, room: readSnapshot(parsed[1]) };
+  if (parsed[0] === 'snapshot') return { type: 'snapshot', room: readSnapshot(parsed[1], report) };
+  const events = readableOnes(report, 'event', parsed[1], readEvent);
+  const isWhole = events.every(
+    (event, index) => event.previousId === (events[index - 1]?.id ?? afterEventId),
+  );
+  return isWhole ? { type: 'events', events } : undefined;
 }

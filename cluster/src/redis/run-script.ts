@@ -26,7 +26,8 @@ function isOutage(error: unknown): boolean {
   return !isReplyError(error) || !/^(ERR|WRONGTYPE|NOPERM|CROSSSLOT|user_script)/.test(error.message);
 }
 
-function storeError(cause: unknown): PlenaryError {
+/** What an outage throws as `store_unavailable`, what a mistake of ours, or a key of another type, throws as `internal`. */
+export function storeError(cause: unknown): PlenaryError {
   if (cause instanceof PlenaryError) return cause;
   return new PlenaryError(isOutage(cause) ? 'store_unavailable' : 'internal', undefined, { cause });
 }

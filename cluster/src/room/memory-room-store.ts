@@ -5,7 +5,12 @@ import { EPOCH } from '../protocol/edge-media.ts';
 import type { Epoch } from '../protocol/edge-media.ts';
 import { compareEventIds, EVENT_ID } from '../protocol/ids.ts';
 import type { DatacenterId, EdgeId, EventId, MediaNodeId, PeerId, RoomId, TrackId } from '../protocol/ids.ts';
-import { EVENT_LOG_LENGTH, ROSTER_PAGE_SIZE, SNAPSHOT_CHAT_LENGTH } from '../protocol/room.ts';
+import {
+  EVENT_LOG_LENGTH,
+  MAX_CATCH_UP_BYTES,
+  ROSTER_PAGE_SIZE,
+  SNAPSHOT_CHAT_LENGTH,
+} from '../protocol/room.ts';
 import type {
   ChatMessage,
   LeaveReason,
@@ -46,6 +51,8 @@ class MemoryRoom {
   readonly chat: ChatMessage[] = [];
   /** By `datacenter|homeNodeId`. */
   readonly gateways = new Map<string, Gateway>();
+  /** Which generation of a peer's session tokens is in use. */
+  readonly tokenGenerations = new Map<PeerId, number>();
   lastEventId: EventId = START;
   lastEpoch = 0;
   joinSequence = 0;
@@ -56,6 +63,7 @@ class MemoryRoom {
     for (const [peerId, entry] of this.roster) copy.roster.set(peerId, entry);
     for (const [trackId, track] of this.tracks) copy.tracks.set(trackId, track);
     for (const [key, gateway] of this.gateways) copy.gateways.set(key, gateway);
+    for (const [peerId, generation] of this.tokenGenerations) copy.tokenGenerations.set(peerId, generation);
     copy.log.push(...this.log);
     copy.chat.push(...this.chat);
     copy.lastEventId = this.lastEventId;
@@ -204,15 +212,34 @@ export class MemoryRoomStore implements RoomStore {
       room.roster.set(peer.peerId, entry);
       events.push(room.append({ type: 'peer.joined', peer: entry.peer }, nowMs));
     }
-    return Promise.resolve({ self: entry.peer, events, snapshot: room.snapshot() });
+    const tokenGeneration = room.tokenGenerations.get(peer.peerId) ?? 0;
+    return Promise.resolve({ self: entry.peer, events, snapshot: room.snapshot(), tokenGeneration });
   }
 
-  async attachPeer(roomId: RoomId, peerId: PeerId, epoch: Epoch, edgeId: EdgeId): Promise<RosterPeer> {
+  async attachPeer(
+    roomId: RoomId,
+    peerId: PeerId,
+    epoch: Epoch,
+    edgeId: EdgeId,
+    tokenGeneration?: number,
+  ): Promise<RosterPeer> {
     const entry = this.#rooms.get(roomId)?.roster.get(peerId);
     if (entry === undefined) throw new PlenaryError('peer_not_found');
     const { room, placement } = this.#placed(roomId, peerId, (live) => live === epoch);
+    if (tokenGeneration !== undefined) {
+      const inUse = room.tokenGenerations.get(peerId) ?? 0;
+      if (tokenGeneration < inUse) throw new PlenaryError('token_replayed');
+      room.tokenGenerations.set(peerId, tokenGeneration);
+    }
     room.placements.set(peerId, { ...placement, edgeId });
     return Promise.resolve(entry.peer);
+  }
+
+  async confirmToken(roomId: RoomId, peerId: PeerId, tokenGeneration: number): Promise<void> {
+    const room = this.#rooms.get(roomId);
+    if (room?.placements.has(peerId) !== true) return;
+    room.tokenGenerations.set(peerId, Math.max(tokenGeneration, room.tokenGenerations.get(peerId) ?? 0));
+    await Promise.resolve();
   }
 
   async removePeer(
@@ -234,6 +261,7 @@ export class MemoryRoomStore implements RoomStore {
       return room.append({ type: 'track.ended', trackId, peerId, reason: 'peer_left' }, nowMs);
     });
     room.placements.delete(peerId);
+    room.tokenGenerations.delete(peerId);
     if (room.roster.delete(peerId)) events.push(room.append({ type: 'peer.left', peerId, reason }, nowMs));
     if (room.placements.size === 0) this.#rooms.delete(roomId);
     return Promise.resolve(events);
@@ -311,7 +339,9 @@ export class MemoryRoomStore implements RoomStore {
     const room = this.#rooms.get(roomId) ?? new MemoryRoom();
     if (room.lastEventId === afterEventId) return { type: 'events', events: [] };
     const events = room.log.filter((logged) => compareEventIds(logged.id, afterEventId) > 0);
-    if (events[0]?.previousId === afterEventId) return { type: 'events', events };
+    const bytes = events.reduce((sum, { event }) => sum + Buffer.byteLength(JSON.stringify(event)), 0);
+    if (events[0]?.previousId === afterEventId && bytes <= MAX_CATCH_UP_BYTES)
+      return { type: 'events', events };
     return Promise.resolve({ type: 'snapshot', room: room.snapshot() });
   }
 

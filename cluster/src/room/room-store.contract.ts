@@ -4,7 +4,13 @@ import { EPOCH } from '../protocol/edge-media.ts';
 import type { Epoch } from '../protocol/edge-media.ts';
 import { DATACENTER_ID, EVENT_ID } from '../protocol/ids.ts';
 import type { PeerId } from '../protocol/ids.ts';
-import { EVENT_LOG_LENGTH, ROSTER_PAGE_SIZE, SNAPSHOT_CHAT_LENGTH } from '../protocol/room.ts';
+import {
+  EVENT_LOG_LENGTH,
+  MAX_CATCH_UP_BYTES,
+  MAX_CHAT_TEXT_LENGTH,
+  ROSTER_PAGE_SIZE,
+  SNAPSHOT_CHAT_LENGTH,
+} from '../protocol/room.ts';
 import type { LoggedEvent } from '../protocol/room.ts';
 import { edge, mediaNode, peer, request, room, track } from '../testing/samples.ts';
 import type { PlaceRequest, RoomStore, StoredTrack } from './room-store.ts';
@@ -269,6 +275,47 @@ export function describeRoomStore(version: string, open: () => Promise<RoomStore
       ).toHaveLength(1);
     });
 
+    describe('tokens of sessions', () => {
+      const inUse = async (): Promise<number> => (await join('ann')).tokenGeneration;
+      const attach = async (epoch: Epoch, generation?: number) =>
+        rooms.attachPeer(ROOM, peer('ann'), epoch, edge('edge-2'), generation);
+
+      it('[SK2] one that is used or confirmed ends those before it, and no others', async () => {
+        const { epoch } = await join('ann');
+        expect(await inUse()).toBe(0);
+        await attach(epoch, 3);
+        await attach(epoch, 3);
+        await expect(attach(epoch, 2)).rejects.toMatchObject({ code: 'token_replayed' });
+        await rooms.confirmToken(ROOM, peer('ann'), 11);
+        await rooms.confirmToken(ROOM, peer('ann'), 4);
+        expect(await inUse()).toBe(11);
+        await expect(attach(epoch, 9)).rejects.toMatchObject({ code: 'token_replayed' });
+        await attach(epoch);
+        await attach(epoch, 12);
+        expect(await inUse()).toBe(12);
+      });
+
+      it('[SK2] a token that is refused takes no session over', async () => {
+        const { epoch } = await join('ann');
+        await rooms.confirmToken(ROOM, peer('ann'), 2);
+        await expect(attach(epoch, 1)).rejects.toMatchObject({ code: 'token_replayed' });
+        expect((await rooms.placementOf(ROOM, peer('ann')))?.edgeId).toBe('edge-a');
+      });
+
+      it('[SK2] what is noted of a peer goes with it', async () => {
+        const [{ epoch }, bob] = [await join('ann'), await join('bob')];
+        await attach(epoch, 5);
+        await rooms.removePeer(ROOM, peer('ann'), epoch, 'left');
+        await rooms.confirmToken(ROOM, peer('ann'), 6);
+        const again = await join('ann');
+        expect(again.tokenGeneration).toBe(0);
+        await rooms.removePeer(ROOM, peer('ann'), again.epoch, 'left');
+        await rooms.removePeer(ROOM, peer('bob'), bob.epoch, 'left');
+        await rooms.confirmToken(ROOM, peer('bob'), 1);
+        expect(await subject.leftOver()).toBe(0);
+      });
+    });
+
     it('[LG4] a peer that leaves takes its tracks along, and the last one the whole room', async () => {
       const [ann, bob] = [await join('ann'), await join('bob')];
       await rooms.publishTrack(ROOM, trackOf('camera', ann.peerId, ann.epoch));
@@ -324,6 +371,24 @@ export function describeRoomStore(version: string, open: () => Promise<RoomStore
         type: 'snapshot',
         room: { peerCount: 2, lastEventId: posted.events[0]?.id },
       });
+    });
+
+    it('[LG3] who missed more than one message may carry gets a snapshot', async () => {
+      const ann = await join('ann');
+      const post = async (index: number) =>
+        rooms.postChat({
+          roomId: ROOM,
+          peerId: ann.peerId,
+          requestId: request(`c${index}`),
+          text: '€'.repeat(MAX_CHAT_TEXT_LENGTH),
+        });
+      const bytesOfOne = 3 * MAX_CHAT_TEXT_LENGTH;
+      const fitting = Math.floor(MAX_CATCH_UP_BYTES / (bytesOfOne + 500));
+      for (let index = 0; index < fitting; index += 1) await post(index);
+      const catchUp = async () => rooms.catchUp(ROOM, ann.snapshot.lastEventId);
+      expect(await catchUp()).toMatchObject({ type: 'events', events: { length: fitting } });
+      for (let index = fitting; index <= MAX_CATCH_UP_BYTES / bytesOfOne; index += 1) await post(index);
+      expect(await catchUp()).toMatchObject({ type: 'snapshot' });
     });
 
     it('[LG3] who missed more than the log keeps gets a snapshot', async () => {

@@ -118,17 +118,36 @@ export interface RoomStore {
 
   /**
    * Enters a placed peer into the roster. A peer that is in it already stays as it is.
-   * @returns the room with the peer in it, and the event, if the peer is new
+   * @returns the room with the peer in it, the event, if the peer is new, and which generation of its session tokens is in
+   *   use: 0 until one was used or confirmed
    * @throws PlenaryError `stale_epoch` when the placement is not of this epoch; `peer_not_found`
    */
   joinPeer(
     roomId: RoomId,
     peer: { readonly peerId: PeerId; readonly displayName: string; readonly role: Role },
     epoch: Epoch,
-  ): Promise<{ readonly snapshot: RoomSnapshot; readonly self: RosterPeer; readonly events: LoggedEvent[] }>;
+  ): Promise<{
+    readonly snapshot: RoomSnapshot;
+    readonly self: RosterPeer;
+    readonly events: LoggedEvent[];
+    readonly tokenGeneration: number;
+  }>;
 
-  /** Notes that another edge now holds the peer's session. @throws PlenaryError `peer_not_found`, `stale_epoch` */
-  attachPeer(roomId: RoomId, peerId: PeerId, epoch: Epoch, edgeId: EdgeId): Promise<RosterPeer>;
+  /**
+   * Notes that another edge now holds the peer's session, and that the session token of this generation is in use (SE14).
+   * @param tokenGeneration - absent where no session token was brought
+   * @throws PlenaryError `peer_not_found`, `stale_epoch`; `token_replayed` when a newer token is in use
+   */
+  attachPeer(
+    roomId: RoomId,
+    peerId: PeerId,
+    epoch: Epoch,
+    edgeId: EdgeId,
+    tokenGeneration?: number,
+  ): Promise<RosterPeer>;
+
+  /** Notes that the client has the session token of this generation; nothing changes where a newer one is in use. */
+  confirmToken(roomId: RoomId, peerId: PeerId, tokenGeneration: number): Promise<void>;
 
   /**
    * Removes a peer with its placement and its tracks, when its placement is not newer than `epoch`. The last one to go

@@ -1,6 +1,7 @@
-import type { z } from 'zod';
+import { z } from 'zod';
 import { ROUND_TRIPS } from '../protocol/client-edge.ts';
 import { PEER_ID, TENANT_ID } from '../protocol/ids.ts';
+import { SESSION_KEY } from '../protocol/session-key.ts';
 import { JOIN_GRANTS } from './join-token.ts';
 import { keyOfSecret, signClaims, verifyClaims } from './signed.ts';
 
@@ -18,8 +19,14 @@ export const SESSION_GRANTS = JOIN_GRANTS.extend({
 });
 export type SessionGrants = z.infer<typeof SESSION_GRANTS>;
 
-/** What a session token proves: that its bearer is this peer, with what its join token granted. */
-export const SESSION_CLAIMS = SESSION_GRANTS.extend({ peer: PEER_ID });
+/** What a session token proves: that who also holds its key is this peer, with what its join token granted. */
+export const SESSION_CLAIMS = SESSION_GRANTS.extend({
+  peer: PEER_ID,
+  /** The client's own key (RFC 7800): with it, any edge can check who brings the token without asking the store. */
+  cnf: z.object({ jwk: SESSION_KEY }),
+  /** Grows with each token of a session: once one is in use, those before it are not taken any more (SPEC SE14). */
+  generation: z.int().min(1),
+});
 export type SessionClaims = z.infer<typeof SESSION_CLAIMS>;
 
 export async function signSessionToken(clusterSecret: string, claims: SessionClaims): Promise<string> {

@@ -1,9 +1,12 @@
 import { SignJWT } from 'jose';
 import { describe, expect, it } from 'vitest';
+import { PlenaryError } from '../errors.ts';
 import { mintIncarnation } from '../ids.ts';
 import { mediaNode, peer, room } from '../testing/samples.ts';
+import { TestSessionKey } from '../testing/session-key.ts';
 import { signControlToken, verifyControlToken } from './control-token.ts';
 import { signJoinToken, verifyJoinToken } from './join-token.ts';
+import { verifyResumeProof } from './resume-proof.ts';
 import { signSessionToken, verifySessionToken } from './session-token.ts';
 import { keyOfSecret } from './signed.ts';
 
@@ -64,14 +67,28 @@ describe('tokens', () => {
   });
 
   it('[TK2] a token for one use is refused for another', async () => {
-    const session = await signSessionToken(SECRET, { ...GRANTS, peer: peer('p1') });
-    expect(await verifySessionToken(SECRET, session)).toEqual({ ...GRANTS, peer: 'p1' });
+    const { jwk } = await TestSessionKey.create();
+    const claims = { ...GRANTS, peer: peer('p1'), cnf: { jwk }, generation: 1 };
+    const session = await signSessionToken(SECRET, claims);
+    expect(await verifySessionToken(SECRET, session)).toEqual(claims);
     await expect(verifyJoinToken(session, new Map([['cluster', SECRET]]))).rejects.toMatchObject({
       code: 'token_invalid',
     });
     await expect(verifySessionToken(`${SECRET}-other`, session)).rejects.toMatchObject({
       code: 'token_invalid',
     });
+  });
+
+  it('[SK1] a proof is of one key, one connection and one token', async () => {
+    const [key, other] = [await TestSessionKey.create(), await TestSessionKey.create()];
+    const resume = { nonce: 'n1', sessionToken: 'token', proof: await key.prove('n1', 'token') };
+    verifyResumeProof(key.jwk, resume);
+    const invalid = new PlenaryError('proof_invalid');
+    expect(() => verifyResumeProof(other.jwk, resume)).toThrow(invalid);
+    expect(() => verifyResumeProof(key.jwk, { ...resume, nonce: 'n2' })).toThrow(invalid);
+    expect(() => verifyResumeProof(key.jwk, { ...resume, sessionToken: 'another' })).toThrow(invalid);
+    const offCurve = { ...key.jwk, x: 'A'.repeat(43) };
+    expect(() => verifyResumeProof(offCurve, resume)).toThrow(invalid);
   });
 
   it('[CL1] a control token opens the link of the node that it names, and of no other', async () => {

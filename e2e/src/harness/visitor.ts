@@ -1,4 +1,4 @@
-import { createHmac, randomUUID } from 'node:crypto';
+import { createHmac, generateKeyPairSync, randomUUID } from 'node:crypto';
 import { request } from 'node:https';
 import { io } from 'socket.io-client';
 import type { Socket } from 'socket.io-client';
@@ -90,12 +90,14 @@ export class Visitor {
 
   /** Enters a room as a viewer with a join token, by the real protocol. */
   async join(socket: Socket, roomId: string): Promise<Joined> {
+    const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const answer: unknown = await socket.timeout(TIMEOUT_MS).emitWithAck('join', {
       protocolVersion: PROTOCOL_VERSION,
       requestId: randomUUID(),
       roomId,
       token: this.#joinToken(roomId),
       displayName: 'Visitor',
+      sessionKey: publicKey.export({ format: 'jwk' }),
       media: { rtpCapabilities: ROUTER_RTP_CAPABILITIES, publish: false },
     });
     const envelope = REPLY_ENVELOPE.parse(answer);

@@ -1,6 +1,7 @@
-import { PlenaryError, verifyJoinToken, verifySessionToken } from '@plenary/cluster';
+import { PlenaryError, verifyJoinToken, verifyResumeProof, verifySessionToken } from '@plenary/cluster';
 import type { ApiKeys, SessionClaims, VerifiedJoin } from '@plenary/cluster';
 import type { RoomId } from '@plenary/cluster/ids';
+import type { ClientRequest } from '@plenary/cluster/protocol';
 
 /** Checks the tokens that clients bring (SPEC TK). */
 export class Authenticator {
@@ -19,8 +20,24 @@ export class Authenticator {
     return verified;
   }
 
-  /** @throws PlenaryError `token_invalid`, `token_expired` */
-  async resume(sessionToken: string): Promise<SessionClaims> {
+  /**
+   * The claims of a session token that comes with the proof of its key.
+   * @param nonce - of the connection that it came on
+   * @throws PlenaryError `token_invalid`, `token_expired`, `token_wrong_room`, `proof_invalid`
+   */
+  async resume(
+    request: Pick<ClientRequest<'resume'>, 'roomId' | 'sessionToken' | 'proof'>,
+    nonce: string,
+  ): Promise<SessionClaims> {
+    const { roomId, sessionToken, proof } = request;
+    const claims = await this.session(sessionToken);
+    if (claims.room !== roomId) throw new PlenaryError('token_wrong_room');
+    verifyResumeProof(claims.cnf.jwk, { nonce, sessionToken, proof });
+    return claims;
+  }
+
+  /** The claims of a session token, which prove nothing of who brings it. @throws PlenaryError `token_invalid`, `token_expired` */
+  async session(sessionToken: string): Promise<SessionClaims> {
     return verifySessionToken(this.#clusterSecret, sessionToken);
   }
 }

@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { derivePeerId } from './peer-id.ts';
 
 const SECRET = 'a secret';
-const join = { subject: 'ann', roomId: room('r'), requestId: request('1') };
+const sessionKey = { kty: 'EC', crv: 'P-256', x: 'x'.repeat(43), y: 'y'.repeat(43) } as const;
+const join = { subject: 'ann', roomId: room('r'), requestId: request('1'), sessionKey };
 
 describe('derivePeerId', () => {
   it('[SE2] is the same for a repeated join, on every edge', () => {
@@ -17,6 +18,7 @@ describe('derivePeerId', () => {
       derivePeerId(SECRET, { ...join, subject: 'bob' }),
       derivePeerId(SECRET, { ...join, roomId: room('r2') }),
       derivePeerId(SECRET, { ...join, requestId: request('2') }),
+      derivePeerId(SECRET, { ...join, sessionKey: { ...sessionKey, x: 'z'.repeat(43) } }),
       derivePeerId(SECRET, { ...join, subject: 'ann","r' }),
     ];
     expect(new Set(ids).size).toBe(ids.length);

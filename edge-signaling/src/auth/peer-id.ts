@@ -1,17 +1,25 @@
 import { createHmac } from 'node:crypto';
 import { PEER_ID } from '@plenary/cluster/ids';
 import type { PeerId, RequestId, RoomId } from '@plenary/cluster/ids';
+import type { SessionKeyJwk } from '@plenary/cluster/protocol';
 
 /**
  * The id of the peer that a join makes. It follows from the join itself, so that a repeat finds the same peer on
- * whichever edge it arrives (SPEC SE2), and from the cluster's secret, so that nobody can guess it.
+ * whichever edge it arrives (SPEC SE2), and from the cluster's secret, so that nobody can guess it. Who repeats somebody
+ * else's join with a key of their own is another peer.
  */
 export function derivePeerId(
   clusterSecret: string,
-  join: { readonly subject: string; readonly roomId: RoomId; readonly requestId: RequestId },
+  join: {
+    readonly subject: string;
+    readonly roomId: RoomId;
+    readonly requestId: RequestId;
+    readonly sessionKey: SessionKeyJwk;
+  },
 ): PeerId {
   // JSON keeps the parts apart: no choice of subject and room gives the text of another choice.
-  const text = JSON.stringify(['peer', join.subject, join.roomId, join.requestId]);
+  const { x, y } = join.sessionKey;
+  const text = JSON.stringify(['peer', join.subject, join.roomId, join.requestId, x, y]);
   const digest = createHmac('sha256', clusterSecret).update(text).digest();
   return PEER_ID.parse(digest.subarray(0, 16).toString('base64url'));
 }

@@ -11,6 +11,7 @@ import type { IncomingMessage } from '../transport/client-socket.ts';
 export const REQUEST_COSTS: Readonly<Record<ClientRequestName, number>> = {
   join: 20,
   resume: 20,
+  'session.confirm': 1,
   leave: 1,
   'media.open': 20,
   'transport.connect': 1,

@@ -3,7 +3,7 @@ import { CLIENT_REQUESTS } from '@plenary/cluster/protocol';
 import type { DispatchTable } from './dispatch.ts';
 import type { HandlerServices } from './handlers/services.ts';
 import { handleChatPost, handleRosterPage, handleSync } from './handlers/room.ts';
-import { handleJoin, handleLeave, handleResume } from './handlers/entry.ts';
+import { handleJoin, handleLeave, handleResume, handleSessionConfirm } from './handlers/entry.ts';
 import { handleMediaOpen, handleTransportConnect, handleTransportRestartIce } from './handlers/media.ts';
 import { handleConsumersUpdate, handleSubscribe, handleUnsubscribe } from './handlers/subscriptions.ts';
 import { handleTrackEnd, handleTrackPause, handleTrackPublish } from './handlers/tracks.ts';
@@ -14,6 +14,7 @@ export function createDispatchTable(services: HandlerServices): DispatchTable {
   return {
     join: route(CLIENT_REQUESTS.join, handleJoin(services), options),
     resume: route(CLIENT_REQUESTS.resume, handleResume(services), options),
+    'session.confirm': route(CLIENT_REQUESTS['session.confirm'], handleSessionConfirm(services), options),
     leave: route(CLIENT_REQUESTS.leave, handleLeave(services), options),
     'media.open': route(CLIENT_REQUESTS['media.open'], handleMediaOpen(services), options),
     'transport.connect': route(

@@ -29,6 +29,7 @@ import type { Departures } from './departures.ts';
 import type { MediaWatch } from './media-watch.ts';
 import type { SessionKeeper } from './keeper.ts';
 import { Session } from './session.ts';
+import type { SessionProof } from './session.ts';
 import type { TenantClaims } from './tenant-claims.ts';
 
 /** A client waits ten seconds for an answer; the edge answers before, so that both agree on the outcome. */
@@ -44,7 +45,7 @@ export interface EntranceSettings {
   readonly edgeId: EdgeId;
   readonly clusterSecret: string;
   readonly resumeWithinMs: number;
-  readonly authenticator: Pick<Authenticator, 'join' | 'resume'>;
+  readonly authenticator: Pick<Authenticator, 'join' | 'resume' | 'session'>;
   readonly rooms: RoomStore;
   readonly isStoreAvailable: () => boolean;
   readonly directory: Directory;
@@ -88,8 +89,8 @@ export class Entrance {
     const { roundTrips = [] } = request;
     const grants: SessionGrants = { ...granted, tenant: tenantId, roundTrips };
     this.#checkStore();
-    const { roomId, requestId } = request;
-    const peerId = derivePeerId(clusterSecret, { subject: grants.sub, roomId, requestId });
+    const { roomId, requestId, sessionKey } = request;
+    const peerId = derivePeerId(clusterSecret, { subject: grants.sub, roomId, requestId, sessionKey });
     const displayName = grants.name ?? request.displayName ?? 'Guest';
 
     // The room is heard before its state is read: what happens in between is then heard twice, never lost.
@@ -124,7 +125,9 @@ export class Entrance {
         },
       });
       if (joined === undefined) throw new PlenaryError('internal', 'A join ended without a roster entry.');
-      const session = makeSession({ roomId, peerId, displayName: joined.self.displayName }, grants, hosted);
+      const proof = { key: sessionKey, generation: joined.tokenGeneration + 1 };
+      const self = { roomId, peerId, displayName: joined.self.displayName };
+      const session = makeSession(self, grants, proof, hosted);
       await this.#claim(session, hosted.placement);
       const note = await this.#note(session);
       this.#settings.keeper.take(session, socket);
@@ -140,12 +143,13 @@ export class Entrance {
 
   /**
    * Takes a session up on this edge; media is not touched.
-   * @throws PlenaryError `protocol_version`, `store_unavailable`, `token_invalid`, `token_expired`, `session_gone`
+   * @throws PlenaryError `protocol_version`, `store_unavailable`, `token_*`, `proof_invalid`, `session_gone`
    */
   async resume(request: ClientRequest<'resume'>, socket: ClientSocket): Promise<Entered<'resume'>> {
     const { authenticator, rooms, edgeId, keeper, localRooms, links } = this.#settings;
     checkVersion(request.protocolVersion);
-    const { peer: peerId, ...grants } = await authenticator.resume(request.sessionToken);
+    const claims = await authenticator.resume(request, socket.id);
+    const { peer: peerId, cnf, generation, ...grants } = claims;
     this.#checkStore();
     const roomId = grants.room;
     socket.enterRoom(roomId);
@@ -154,12 +158,16 @@ export class Entrance {
       const placement = await rooms.placementOf(roomId, peerId);
       if (placement === undefined) throw new PlenaryError('session_gone');
       const placed = { roomId, peerId, epoch: placement.epoch };
-      const [self, mediaAlive, catchUp] = await Promise.all([
-        rooms.attachPeer(roomId, peerId, placement.epoch, edgeId).catch(goneWhenNotFound),
+      // First, since it decides whether this resumes at all; a token that is refused is to change nothing.
+      const self = await rooms
+        .attachPeer(roomId, peerId, placement.epoch, edgeId, generation)
+        .catch(goneWhenNotFound);
+      const [mediaAlive, catchUp] = await Promise.all([
         this.#attachMedia(placement.mediaNodeId, placed),
         rooms.catchUp(roomId, request.lastEventId),
       ]);
-      const session = new Session({ roomId, peerId, displayName: self.displayName }, grants, {
+      const proof = { key: cnf.jwk, generation: generation + 1 };
+      const session = new Session({ roomId, peerId, displayName: self.displayName }, grants, proof, {
         mediaNodeId: placement.mediaNodeId,
         epoch: placed.epoch,
         incarnation: links.get(placement.mediaNodeId)?.incarnation,
@@ -176,6 +184,18 @@ export class Entrance {
     } finally {
       endKeeping();
     }
+  }
+
+  /**
+   * The client has this token, so that those before it are not taken any more (SPEC SE14).
+   * @throws PlenaryError `token_invalid` when it is not of this session; `token_expired`, `store_unavailable`
+   */
+  async confirm(session: Session, sessionToken: string): Promise<void> {
+    const { authenticator, rooms } = this.#settings;
+    const { peer, room, generation } = await authenticator.session(sessionToken);
+    if (peer !== session.peerId || room !== session.roomId) throw new PlenaryError('token_invalid');
+    this.#checkStore();
+    await rooms.confirmToken(room, peer, generation);
   }
 
   /** A repeated join may find a placement that another edge holds: then it is this one's from now on. */
@@ -275,8 +295,9 @@ function goneWhenNotFound(fault: unknown): never {
 function makeSession(
   peer: { readonly roomId: RoomId; readonly peerId: PeerId; readonly displayName: string },
   grants: SessionGrants,
+  proof: SessionProof,
   hosted: Hosted,
 ): Session {
   const { mediaNodeId, epoch } = hosted.placement;
-  return new Session(peer, grants, { mediaNodeId, epoch, incarnation: hosted.incarnation });
+  return new Session(peer, grants, proof, { mediaNodeId, epoch, incarnation: hosted.incarnation });
 }

@@ -1,60 +1,158 @@
-import { edge } from '@plenary/cluster/testing/samples';
+import {
+  EPOCH,
+  ManualClock,
+  MemoryRoomStore,
+  MemoryTenantStore,
+  PlenaryError,
+  signSessionToken,
+  verifySessionToken,
+} from '@plenary/cluster';
+import type { SessionClaims } from '@plenary/cluster';
+import { edge, mediaNode, peer, room } from '@plenary/cluster/testing/samples';
+import { TestSessionKey } from '@plenary/cluster/testing/session-key';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { EdgeParts, OWN_EDGE, ROOM, RecordingSocket, placedOf } from '../testing/edge-parts.ts';
+import { createEdgeMetrics } from '../metrics.ts';
+import { LocalRooms } from '../room/local-rooms.ts';
+import type { ClientSocket, RoomChannel } from '../transport/client-socket.ts';
+import { Departures } from './departures.ts';
 import { SessionKeeper } from './keeper.ts';
+import { Session } from './session.ts';
+import { TenantClaims } from './tenant-claims.ts';
 
-const RESUME_MS = 5_000;
+const SECRET = 'a-secret-of-more-than-thirty-two-characters';
+const MINUTE_MS = 60_000;
 
-function keeping() {
-  const parts = new EdgeParts();
-  const { rooms, localRooms, channel, clock, metrics, reportFault } = parts;
-  const departures = parts.departures();
+beforeEach(() =>
+  vi.useFakeTimers({ toFake: ['setInterval', 'setTimeout', 'clearInterval', 'clearTimeout'] }),
+);
+afterEach(() => vi.useRealTimers());
+
+/** A socket that keeps what it is told. */
+class ToldSocket implements ClientSocket {
+  readonly id = 'connection';
+  readonly address = '192.0.2.1';
+  readonly told: unknown[] = [];
+
+  isOpen(): boolean {
+    return true;
+  }
+  notify(name: string, payload: unknown): void {
+    this.told.push({ name, payload });
+  }
+  enterRoom(): void {}
+  leaveRoom(): void {}
+  bye(): void {}
+  noteJoined(): void {}
+  noteLeft(): void {}
+}
+
+async function keeperWithAnn(signToken: (claims: SessionClaims) => Promise<string>) {
+  const clock = new ManualClock();
+  const rooms = new MemoryRoomStore(clock);
+  const metrics = createEdgeMetrics();
+  const localRooms = new LocalRooms();
+  const faults: unknown[] = [];
+  const reportFault = (_where: string, fault: unknown): void => void faults.push(fault);
+  const channel: RoomChannel = {
+    publishEvents: () => undefined,
+    publish: () => undefined,
+    publishLocally: () => undefined,
+    tellEdges: () => undefined,
+  };
+  const links = {
+    get: () => undefined,
+    reach: async () => Promise.reject(new PlenaryError('media_unavailable')),
+  };
+  const edgeId = edge('edge-1');
+  const tenantClaims = new TenantClaims({
+    tenants: new MemoryTenantStore(clock),
+    limits: { byTenant: new Map(), others: { maxPeers: undefined, maxRooms: undefined } },
+    localRooms,
+    isStoreAvailable: () => true,
+    renewMs: 1_000,
+    resumeWithinMs: 15_000,
+    reportFault,
+  });
+  const departures = new Departures({ edgeId, rooms, links, channel, tenantClaims, metrics, reportFault });
   const keeper = new SessionKeeper({
-    edgeId: OWN_EDGE,
-    signToken: () => Promise.resolve('token'),
-    resumeWithinMs: RESUME_MS,
+    edgeId,
+    signToken,
+    resumeWithinMs: 15_000,
     rooms,
     localRooms,
     departures,
-    tenantClaims: parts.tenantClaims,
+    tenantClaims,
     channel,
     clock,
     metrics,
     reportFault,
   });
-  return { parts, keeper };
+  const { jwk } = await TestSessionKey.create();
+  const session = new Session(
+    { peerId: peer('ann'), roomId: room('standup'), displayName: 'Ann' },
+    { sub: 'ann', room: room('standup'), role: 'speaker', publish: ['camera'] },
+    { key: jwk, generation: 1 },
+    { mediaNodeId: mediaNode('node-a'), epoch: EPOCH.parse(1), incarnation: undefined },
+  );
+  const socket = new ToldSocket();
+  keeper.take(session, socket);
+  keeper.start();
+  const pass = async (byMs: number): Promise<void> => {
+    clock.advance(byMs);
+    await vi.advanceTimersByTimeAsync(byMs);
+  };
+  return { keeper, session, socket, pass, faults, jwk };
 }
 
 describe('SessionKeeper', () => {
-  beforeEach(() => {
-    vi.useFakeTimers();
-  });
-  afterEach(() => {
-    vi.useRealTimers();
+  it('[SK4] gives a newer token, of a higher generation and the same key, every five minutes', async () => {
+    const signed: SessionClaims[] = [];
+    const { keeper, socket, pass, jwk } = await keeperWithAnn(async (claims) => {
+      signed.push(claims);
+      return Promise.resolve(`token-${claims.generation}`);
+    });
+    await pass(5 * MINUTE_MS - 1_000);
+    expect(socket.told).toEqual([]);
+    await pass(11_000);
+    expect(socket.told).toEqual([{ name: 'session.renewed', payload: { sessionToken: 'token-2' } }]);
+    await pass(5 * MINUTE_MS - 11_000);
+    expect(socket.told).toHaveLength(1);
+    await pass(21_000);
+    expect(socket.told).toHaveLength(2);
+    expect(signed.map(({ generation }) => generation)).toEqual([2, 3]);
+    expect(signed[0]).toMatchObject({ peer: 'ann', room: 'standup', name: 'Ann', cnf: { jwk } });
+    keeper.stop();
+    await pass(20 * MINUTE_MS);
+    expect(socket.told).toHaveLength(2);
   });
 
-  it('[SE4] frees the media of a session that lapses after the store forgot it', async () => {
-    const { parts, keeper } = keeping();
-    const link = parts.links.add('node');
-    const placement = await parts.place('ann', 'node');
-    const socket = new RecordingSocket();
-    const session = parts.hold(placement, socket);
-    parts.rooms.clear();
+  it('[SK4] renews nothing while the connection is broken, and what it renews is a session token', async () => {
+    const { keeper, session, socket, jwk } = await keeperWithAnn(async (claims) =>
+      signSessionToken(SECRET, claims),
+    );
+    expect(await verifySessionToken(SECRET, await keeper.tokenOf(session))).toMatchObject({
+      peer: 'ann',
+      generation: 1,
+      cnf: { jwk },
+    });
     keeper.onSocketClosed(session, socket);
-    await vi.advanceTimersByTimeAsync(RESUME_MS);
-    expect(link.payloads('peer.drop')).toEqual([placedOf(placement)]);
-    expect(parts.localRooms.sessions()).toEqual([]);
+    session.renewAtMs = 0;
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(socket.told).toEqual([]);
+    keeper.stop();
   });
 
-  it('[SE13] says that it has a session that is sought, unless its client is away', async () => {
-    const { parts, keeper } = keeping();
-    const here = await parts.place('here', 'node', undefined, edge('other'));
-    const away = await parts.place('away', 'node', undefined, edge('other'));
-    parts.hold(here, new RecordingSocket());
-    parts.hold(away);
-    await keeper.sought(here.peerId);
-    await keeper.sought(away.peerId);
-    expect((await parts.rooms.placementOf(ROOM, here.peerId))?.edgeId).toBe(OWN_EDGE);
-    expect((await parts.rooms.placementOf(ROOM, away.peerId))?.edgeId).toBe('other');
+  it('[SK4] goes on renewing when one could not be signed', async () => {
+    let fails = true;
+    const { keeper, socket, pass, faults } = await keeperWithAnn(async () => {
+      if (fails) throw new PlenaryError('internal');
+      return Promise.resolve('token');
+    });
+    await pass(5 * MINUTE_MS + 10_000);
+    expect(faults).toHaveLength(1);
+    fails = false;
+    await pass(5 * MINUTE_MS + 10_000);
+    expect(socket.told).toHaveLength(1);
+    keeper.stop();
   });
 });

@@ -48,10 +48,16 @@ export class SessionKeeper {
     this.#lapses.clear();
   }
 
-  /** Signs a token that proves the session to any edge. */
+  /** Signs a token that proves the session to any edge, in the hands of who holds its key. */
   async tokenOf(session: Session): Promise<string> {
-    const { grants, peerId, displayName } = session;
-    return this.#settings.signToken({ ...grants, name: displayName, peer: peerId });
+    const { grants, peerId, displayName, key, tokenGeneration } = session;
+    return this.#settings.signToken({
+      ...grants,
+      name: displayName,
+      peer: peerId,
+      cnf: { jwk: key },
+      generation: tokenGeneration,
+    });
   }
 
   /**
@@ -179,6 +185,7 @@ export class SessionKeeper {
     for (const session of localRooms.sessions()) {
       if (session.socket === undefined || session.renewAtMs > nowMs) continue;
       session.renewAtMs = nowMs + RENEW_AFTER_MS;
+      session.tokenGeneration += 1;
       try {
         session.socket.notify('session.renewed', { sessionToken: await this.tokenOf(session) });
       } catch (fault) {

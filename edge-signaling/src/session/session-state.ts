@@ -64,6 +64,7 @@ const INSIDE: readonly Phase[] = ['joined'];
 export const PHASES_OF_REQUEST: Readonly<Record<ClientRequestName, readonly Phase[]>> = {
   join: OUTSIDE,
   resume: OUTSIDE,
+  'session.confirm': INSIDE,
   leave: INSIDE,
   'media.open': INSIDE,
   'transport.connect': INSIDE,

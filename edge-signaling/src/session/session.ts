@@ -1,5 +1,6 @@
 import type { Epoch, PlacedPeer, SessionGrants } from '@plenary/cluster';
 import type { Incarnation, MediaNodeId, PeerId, RoomId } from '@plenary/cluster/ids';
+import type { SessionKeyJwk } from '@plenary/cluster/protocol';
 import type { ClientSocket } from '../transport/client-socket.ts';
 
 /** Where a session's media lives. */
@@ -8,6 +9,13 @@ export interface SessionMedia {
   readonly epoch: Epoch;
   /** Which life of the node admitted the peer; another life does not know it. `undefined` until the link was up. */
   readonly incarnation: Incarnation | undefined;
+}
+
+/** Which key a session is bound to, and which of its tokens is the newest. */
+export interface SessionProof {
+  readonly key: SessionKeyJwk;
+  /** Of the newest token that was given out. */
+  readonly generation: number;
 }
 
 /**
@@ -19,6 +27,9 @@ export class Session {
   readonly roomId: RoomId;
   readonly displayName: string;
   readonly grants: SessionGrants;
+  readonly key: SessionKeyJwk;
+  /** Of the newest session token; each that is given out for another occasion has a higher one (SPEC SE14). */
+  tokenGeneration: number;
   /** Absent while the connection is broken and the client may yet resume. */
   socket: ClientSocket | undefined;
   /** By the monotonic clock: when the session token is due to be renewed. */
@@ -30,12 +41,15 @@ export class Session {
   constructor(
     peer: { readonly peerId: PeerId; readonly roomId: RoomId; readonly displayName: string },
     grants: SessionGrants,
+    proof: SessionProof,
     media: SessionMedia,
   ) {
     this.peerId = peer.peerId;
     this.roomId = peer.roomId;
     this.displayName = peer.displayName;
     this.grants = grants;
+    this.key = proof.key;
+    this.tokenGeneration = proof.generation;
     this.#media = media;
   }
 

@@ -29,6 +29,7 @@ import type { ClientSocket, EdgeMessage, RoomChannel } from '../transport/client
 
 export const OWN_EDGE = edge('own');
 export const ROOM = room('room');
+const SESSION_KEY = { kty: 'EC', crv: 'P-256', x: 'A'.repeat(43), y: 'A'.repeat(43) } as const;
 
 /** Answers a request, or throws a PlenaryError. */
 type Script = (name: ControlRequestName, payload: unknown) => unknown;
@@ -193,6 +194,7 @@ export class EdgeParts {
     const session = new Session(
       { roomId, peerId, displayName: peerId },
       { sub: peerId, room: roomId, role: 'speaker', publish: [] },
+      { key: SESSION_KEY, generation: 1 },
       { mediaNodeId, epoch, incarnation: undefined },
     );
     session.socket = socket;

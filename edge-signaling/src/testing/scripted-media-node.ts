@@ -30,6 +30,8 @@ import { listenOnLoopback } from './loopback.ts';
 
 export interface ScriptedMediaNodeOptions {
   readonly id: string;
+  /** Who it says it is, once a link is open; default its id. */
+  readonly claimsToBe?: string;
   readonly datacenter?: string;
   readonly clusterSecret: string;
   readonly store: ClusterStore;
@@ -89,7 +91,7 @@ export class ScriptedMediaNode {
     this.#server.on('connection', (socket) => {
       socket.emit('hello', {
         controlVersion: CONTROL_VERSION,
-        mediaNodeId: this.mediaNodeId,
+        mediaNodeId: this.#options.claimsToBe ?? this.mediaNodeId,
         incarnation: this.#incarnation,
         datacenter: this.#datacenter,
       });

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { callFrom, signJoinToken } from '@plenary/cluster';
+import { TestSessionKey } from '@plenary/cluster/testing/session-key';
 import { CLIENT_REQUESTS, EDGE_NOTICES, PROTOCOL_VERSION, REPLY_ENVELOPE } from '@plenary/cluster/protocol';
 import type {
   ClientReply,
@@ -37,22 +38,37 @@ export async function testToken(room: string, changes: Record<string, unknown> =
 /** A client that keeps every notice it gets and checks each against its schema. */
 export class TestClient {
   readonly socket: Socket;
+  /** Of every session that it joins. */
+  readonly key: TestSessionKey;
   readonly notices: { readonly name: string; readonly payload: unknown }[] = [];
   readonly malformed: string[] = [];
   #isClosed = false;
 
-  static async connect(url: string, headers: Record<string, string> = {}): Promise<TestClient> {
-    const client = new TestClient(url, headers);
+  /** @param localAddress - to connect from; default any */
+  static async connect(
+    url: string,
+    headers: Record<string, string> = {},
+    localAddress?: string,
+  ): Promise<TestClient> {
+    const client = new TestClient(await TestSessionKey.create(), url, headers, localAddress);
     await waitFor(`a socket to ${url}`, () => client.socket.connected);
     return client;
   }
 
-  private constructor(url: string, headers: Record<string, string>) {
+  private constructor(
+    key: TestSessionKey,
+    url: string,
+    headers: Record<string, string>,
+    localAddress: string | undefined,
+  ) {
+    this.key = key;
+    const from = localAddress === undefined ? {} : { localAddress };
     this.socket = io(url, {
       transports: ['websocket'],
       forceNew: true,
       reconnection: false,
       extraHeaders: headers,
+      ...from,
     });
     this.socket.on('disconnect', () => {
       this.#isClosed = true;
@@ -87,7 +103,23 @@ export class TestClient {
   }
 
   async join(room: string, changes: Record<string, unknown> = {}): Promise<ClientReply<'join'>> {
-    return this.call('join', await joinRequest(room, changes));
+    return this.call('join', await joinRequest(room, { sessionKey: this.key.jwk, ...changes }));
+  }
+
+  /** What resumes a session on this connection, signed with the key of the client that began it. */
+  async resumeRequest(
+    begun: TestClient,
+    session: { readonly roomId: string; readonly sessionToken: string },
+    lastEventId: string,
+  ): Promise<ClientRequestInput<'resume'>> {
+    const { roomId, sessionToken } = session;
+    const proof = await begun.key.prove(this.socket.id ?? '', sessionToken);
+    return { protocolVersion: PROTOCOL_VERSION, roomId, sessionToken, proof, lastEventId };
+  }
+
+  /** Takes up, on this connection, a session that another client began. */
+  async resume(...from: Parameters<TestClient['resumeRequest']>): Promise<ClientReply<'resume'>> {
+    return this.call('resume', await this.resumeRequest(...from));
   }
 
   async publish(media: { sendTransport?: { id: string } | undefined }, requestId: string) {
@@ -138,6 +170,7 @@ export async function joinRequest(
     roomId: room,
     token: await testToken(room),
     displayName: 'Ann',
+    sessionKey: (await TestSessionKey.create()).jwk,
     media: { rtpCapabilities: { codecs: [...TEST_RTP_CAPABILITIES.codecs] }, publish: true },
   };
   return { ...request, ...changes };

@@ -19,6 +19,7 @@ export interface IncomingMessage {
 }
 
 export interface ClientSocket {
+  /** Random and of this connection only: also the nonce that its client signs to resume on it. */
   readonly id: string;
   /** Of the client, as far as trusted proxies tell. */
   readonly address: string;

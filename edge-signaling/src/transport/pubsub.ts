@@ -1,5 +1,5 @@
 import type { PubSubConnection } from '@plenary/cluster';
-import type { EdgeMetrics } from '../metrics.ts';
+import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 
 type MessageListener = (channel: Buffer, message: Buffer) => void;
 
@@ -7,14 +7,17 @@ export interface PubSubSettings {
   readonly publisher: PubSubConnection;
   readonly subscriber: PubSubConnection;
   readonly metrics: EdgeMetrics;
+  readonly reportFault: ReportFault;
 }
 
 /**
  * The two clients that the sharded adapter works with. The adapter lets the promises of its subscriptions go, and awaits
  * a publication before it delivers to local sockets; so here a subscription never rejects and is made again after each
- * outage, and a publication fails at once while the store is away, so that one edge's clients hear each other.
+ * outage, a publication fails at once while the store is away, so that one edge's clients hear each other, and one that
+ * does not fit the adapter is counted, and the first told.
  */
-export function createPubSub({ publisher, subscriber, metrics }: PubSubSettings) {
+export function createPubSub({ publisher, subscriber, metrics, reportFault }: PubSubSettings) {
+  let wasMalformedTold = false;
   return {
     publisher: {
       async spublish(channel: string, payload: string | Buffer): Promise<unknown> {
@@ -30,7 +33,16 @@ export function createPubSub({ publisher, subscriber, metrics }: PubSubSettings)
     },
     subscriber: {
       on(_event: 'smessageBuffer', listener: MessageListener): void {
-        subscriber.onMessage(listener);
+        subscriber.onMessage((channel, message) => {
+          try {
+            listener(channel, message);
+          } catch (fault) {
+            // The adapter trusts what is published; what does not fit it is to end nobody's meeting (SPEC ST3).
+            metrics.malformedRecords.inc({ kind: 'publication' });
+            if (!wasMalformedTold) reportFault('adapter', fault, { doing: 'reading a publication' });
+            wasMalformedTold = true;
+          }
+        });
       },
       ssubscribe(channel: string): void {
         subscriber.subscribe(channel);

@@ -1,7 +1,7 @@
-import { randomInt } from 'node:crypto';
+import { generateKeyPairSync, randomInt } from 'node:crypto';
 import { PlenaryError } from '@plenary/cluster/errors';
 import type { ErrorCode } from '@plenary/cluster/errors';
-import { PROTOCOL_VERSION, REQUEST_ID, ROOM_ID, TRANSPORT_ID } from '@plenary/cluster/protocol';
+import { PROTOCOL_VERSION, REQUEST_ID, ROOM_ID, SESSION_KEY, TRANSPORT_ID } from '@plenary/cluster/protocol';
 import type {
   ClientReply,
   ConsumerId,
@@ -457,6 +457,10 @@ async function requestJoin(
     roomId: ROOM_ID.parse(options.roomId),
     token: options.token,
     displayName: options.name,
+    // A bot never resumes: the private half is not kept.
+    sessionKey: SESSION_KEY.parse(
+      generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' }),
+    ),
     media: {
       rtpCapabilities: receivingCapabilities(),
       publish: send !== undefined,

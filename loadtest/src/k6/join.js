@@ -61,6 +61,7 @@ export default async function () {
       requestId: randomHex(16),
       roomId,
       token: makeToken(name, roomId),
+      sessionKey: await makeSessionKey(),
       media: {
         rtpCapabilities: plan.rtpCapabilities,
         publish: true,
@@ -206,6 +207,14 @@ function makeToken(name, roomId) {
     .map((part) => encoding.b64encode(JSON.stringify(part), 'rawurl'))
     .join('.');
   return `${signed}.${crypto.hmac('sha256', plan.apiSecret, signed, 'base64rawurl')}`;
+}
+
+/** The public half of a key as a client makes it. Nothing is resumed here, so that the private one is not kept. */
+async function makeSessionKey() {
+  const { subtle } = globalThis.crypto;
+  const pair = await subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify']);
+  const { kty, crv, x, y } = await subtle.exportKey('jwk', pair.publicKey);
+  return { kty, crv, x, y };
 }
 
 function fingerprint() {

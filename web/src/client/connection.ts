@@ -22,6 +22,8 @@ const REJOIN_CODES: readonly ErrorCode[] = [
   'token_expired',
   'token_invalid',
   'token_wrong_room',
+  'token_replayed',
+  'proof_invalid',
   'peer_not_found',
 ];
 /** Errors that are the edge's own and not the request's: the next attempt goes to another edge. */

@@ -12,6 +12,7 @@ import type { JoinClock } from './join-timings.ts';
 import type { MeetingOptions, TokenGrant } from './meeting-types.ts';
 import { newRequestId } from './request-edge.ts';
 import type { EdgeLink } from './rpc.ts';
+import { createSessionKey, type SessionKey } from './session-key.ts';
 import { mediaRequest, type WarmMedia } from './warm-up.ts';
 
 export interface EntranceEnvironment {
@@ -34,6 +35,8 @@ export interface EntranceEnvironment {
 export class Entrance {
   readonly #environment: EntranceEnvironment;
   #session: Session | undefined;
+  /** Made by the first attempt to join; the repeats and resumes of one session have one key. */
+  #key: Promise<SessionKey> | undefined;
   #joinRequestId = newRequestId();
   #needsFreshToken = false;
 
@@ -48,7 +51,14 @@ export class Entrance {
   /** Begins a join that is no repeat of an earlier one. */
   startAnew(): void {
     this.#session = undefined;
+    this.#key = undefined;
     this.#joinRequestId = newRequestId();
+  }
+
+  /** Makes the key of the session that is to be joined. @throws PlenaryError `insecure_context` */
+  warm(): Promise<SessionKey> {
+    this.#key ??= createSessionKey();
+    return this.#key;
   }
 
   /** The edge gave a newer token for the next resume. */
@@ -56,7 +66,7 @@ export class Entrance {
     if (this.#session !== undefined) this.#session = { ...this.#session, sessionToken };
   }
 
-  /** @throws PlenaryError what the edge refused with */
+  /** @throws PlenaryError what the edge refused with; `insecure_context` */
   async enter(link: EdgeLink, mode: EnterMode): Promise<void> {
     if (mode === 'resume' && this.#session !== undefined) {
       await this.#resume(link, this.#session);
@@ -81,7 +91,8 @@ export class Entrance {
   async #join(link: EdgeLink): Promise<void> {
     const { options, roomId, clock } = this.#environment;
     this.#environment.joining();
-    const [warm, token, roundTrips] = await Promise.all([
+    const [{ publicKey }, warm, token, roundTrips] = await Promise.all([
+      this.warm(),
       this.#environment.warm(),
       this.#token(),
       this.#environment.roundTrips(),
@@ -96,6 +107,7 @@ export class Entrance {
       token,
       ...(displayName === undefined ? {} : { displayName }),
       ...(roundTrips.length === 0 ? {} : { roundTrips: [...roundTrips] }),
+      sessionKey: publicKey,
       media: mediaRequest(warm, options.publish ?? true),
     });
     clock.note('joinAnswered');
@@ -105,9 +117,15 @@ export class Entrance {
   }
 
   async #resume(link: EdgeLink, session: Session): Promise<void> {
+    const { roomId, sessionToken } = session;
+    const key = await this.#key;
+    if (key === undefined) throw new PlenaryError('session_gone', 'There is no key of this session.');
+    const proof = await key.prove(link.connectionId, sessionToken);
     const reply = await link.request('resume', {
       protocolVersion: PROTOCOL_VERSION,
-      sessionToken: session.sessionToken,
+      roomId,
+      sessionToken,
+      proof,
       lastEventId: this.#environment.lastEventId(),
     });
     this.#session = reply.session;

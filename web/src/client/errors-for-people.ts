@@ -55,6 +55,21 @@ const FOR_PEOPLE: Record<ErrorCode, PersonReadableError> = {
     meaning: 'The link you followed belongs to a different room.',
     advice: 'Check the link, or ask for the right one.',
   },
+  token_replayed: {
+    title: 'This meeting was taken up elsewhere',
+    meaning: 'Another page of yours went on with it, so this one cannot.',
+    advice: 'Join again.',
+  },
+  proof_invalid: {
+    title: 'You were away from the meeting',
+    meaning: 'This page could not show that it is the one that joined.',
+    advice: 'Join again.',
+  },
+  insecure_context: {
+    title: 'This page is not secure',
+    meaning: 'Browsers give camera, microphone and keys only to pages that come over HTTPS.',
+    advice: 'Open the address that begins with https://, or tell whoever runs this service.',
+  },
   forbidden: {
     title: 'You may not do this here',
     meaning: 'Your role in this meeting does not include it.',

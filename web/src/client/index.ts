@@ -17,6 +17,7 @@ export type { WantedVideo } from './plan-subscriptions.ts';
 export type { LocalTrack } from './publisher.ts';
 export type { ProbePort } from './probe-port.ts';
 export type { RoomState } from './room-state.ts';
+export { createSessionKey, type SessionKey } from './session-key.ts';
 export type { SignallingConnection, SignallingHandlers, SignallingPort } from './signalling-port.ts';
 export { socketSignalling } from './socket-signalling.ts';
 export type { MeetingStats, ReceivedTrackStats, SentTrackStats } from './stats.ts';

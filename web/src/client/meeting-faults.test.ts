@@ -1,4 +1,5 @@
 import { describe, expect, test, vi } from 'vitest';
+import { resumeProofText } from '@plenary/cluster/protocol';
 import { chatEvent, consumerOffer, snapshotOf, trackOf } from './testing/fixtures.ts';
 import { EDGE_A, EDGE_B, audioTrack, meet, phase, sessionReply } from './testing/meet.ts';
 import { ScriptedEdge, refuse } from './testing/scripted-edge.ts';
@@ -43,6 +44,43 @@ describe('when things break', () => {
     await vi.waitFor(() =>
       expect(edge.requests('resume')).toMatchObject([{ sessionToken: 'renewed', lastEventId: '100-0' }]),
     );
+    expect(edge.requests('session.confirm')[0]).toEqual({ sessionToken: 'renewed' });
+  });
+
+  test('[SK1] a resume proves, for its own connection, the key that the join named; the answer is confirmed', async () => {
+    const edge = new ScriptedEdge();
+    const meeting = meet(edge);
+    await meeting.join();
+    edge.socket.drop();
+    await vi.waitFor(() => expect(edge.requests('session.confirm')).toHaveLength(1));
+    const [join] = edge.requests('join');
+    const [resume] = edge.requests('resume');
+    if (join === undefined || resume === undefined) throw new Error('it joined and resumed');
+    const algorithm = { name: 'ECDSA', namedCurve: 'P-256' };
+    const key = await crypto.subtle.importKey('jwk', { ...join.sessionKey }, algorithm, false, ['verify']);
+    const isSignedFor = (connectionId: string): Promise<boolean> =>
+      crypto.subtle.verify(
+        { name: 'ECDSA', hash: 'SHA-256' },
+        key,
+        Uint8Array.from(atob(resume.proof.replaceAll('-', '+').replaceAll('_', '/')), (character) =>
+          character.charCodeAt(0),
+        ),
+        new TextEncoder().encode(resumeProofText(connectionId, resume.sessionToken)),
+      );
+    expect(resume.roomId).toBe('room');
+    expect(await isSignedFor('connection-2')).toBe(true);
+    expect(await isSignedFor('connection-1')).toBe(false);
+  });
+
+  test('[SK2] a token that was overtaken is given up for a join with another key', async () => {
+    const edge = new ScriptedEdge();
+    edge.on.resume = () => refuse('token_replayed');
+    const meeting = meet(edge);
+    await meeting.join();
+    edge.socket.drop();
+    await vi.waitFor(() => expect(edge.requests('join')).toHaveLength(2), 3_000);
+    const [first, second] = edge.requests('join');
+    expect(second?.sessionKey).not.toEqual(first?.sessionKey);
   });
 
   test('a session that is gone is begun anew by a join, with its tracks', async () => {

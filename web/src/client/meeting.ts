@@ -287,10 +287,10 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     this.#entrance.startAnew();
     this.#dispatch({ type: 'join_requested' });
     this.#measure();
-    // Device and certificate take some 40 ms: they are made while the socket opens, not after. The entrance waits for
-    // the same promise and throws what it failed with.
-    this.#media.warm().catch((thrown: unknown) => {
-      this.#log.warn('media could not be made ready ahead', thrown);
+    // Device and certificate take some 40 ms, a key some more: they are made while the socket opens, not after. The
+    // entrance waits for the same promises and throws what they failed with.
+    Promise.all([this.#media.warm(), this.#entrance.warm()]).catch((thrown: unknown) => {
+      this.#log.warn('media or key could not be made ready ahead', thrown);
     });
     try {
       await this.#connection.join();
@@ -319,12 +319,20 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
   #resumed(link: EdgeLink, reply: ClientReply<'resume'>): void {
     this.#takeSession(reply.session);
     this.#connection.admit(link);
+    this.#confirm(reply.session.sessionToken);
     if (reply.catchUp.type === 'snapshot') this.#keeper.takeSnapshot(reply.catchUp.room);
     else this.#keeper.takeCatchUp(reply.catchUp.events);
     this.#media.resumed(reply.mediaAlive);
     this.#publisher.reconcile();
     this.#subscriptions.plan();
     this.#outbox.resendFailed();
+  }
+
+  /** From now on the edges take no older token. Where it cannot be told, the next resume tells it. */
+  #confirm(sessionToken: string): void {
+    this.#connection.request('session.confirm', { sessionToken }).catch((thrown: unknown) => {
+      this.#log.warn('the session token could not be confirmed', toPlenaryError(thrown).message);
+    });
   }
 
   #takeSession(session: Session): void {
@@ -363,6 +371,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
         break;
       case 'session.renewed':
         this.#entrance.renew(notice.payload.sessionToken);
+        this.#confirm(notice.payload.sessionToken);
         break;
       case 'refused':
         this.#log.warn('the edge refused a message', notice.payload.message);

@@ -14,7 +14,7 @@ export type RequestEdge = <Name extends ClientRequestName>(
 
 /** A fresh id that makes a repeated request harmless. */
 export function newRequestId(): RequestId {
-  // crypto.randomUUID exists in secure contexts only; a meeting on a plain-HTTP test address must work as well.
+  // crypto.randomUUID exists in secure contexts only, and outside of them the join is to say what is wrong.
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return REQUEST_ID.parse([...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join(''));
 }

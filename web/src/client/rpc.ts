@@ -51,6 +51,7 @@ export class EdgeLink {
   readonly #counters: Counters;
   readonly #log: ClientLog;
   readonly #pending = new Set<Pending>();
+  #connectionId = '';
   #state: 'opening' | 'open' | 'closed' = 'opening';
 
   constructor(
@@ -63,9 +64,10 @@ export class EdgeLink {
     this.#counters = environment.counters;
     this.#log = environment.log;
     this.#connection = port.open(url, {
-      opened: () => {
+      opened: (connectionId) => {
         if (this.#state !== 'opening') return;
         this.#state = 'open';
+        this.#connectionId = connectionId;
         handlers.opened();
       },
       closed: (reason) => {
@@ -77,6 +79,11 @@ export class EdgeLink {
         if (this.#state !== 'closed') this.#receive(name, payload, handlers);
       },
     });
+  }
+
+  /** What the edge calls this connection; empty until it is open. */
+  get connectionId(): string {
+    return this.#connectionId;
   }
 
   get isOpen(): boolean {

@@ -8,7 +8,8 @@ export interface SignallingPort {
 }
 
 export interface SignallingHandlers {
-  opened(): void;
+  /** @param connectionId - Socket.IO's id of this connection, which the edge gave it: the nonce of a resume */
+  opened(connectionId: string): void;
   /** The connection is gone, or could not be made. Not called after `close()`. */
   closed(reason: string): void;
   notice(name: string, payload: unknown): void;

@@ -28,7 +28,7 @@ export const socketSignalling: SignallingPort = {
       handlers.closed(reason);
     };
     socket.on('connect', () => {
-      handlers.opened();
+      handlers.opened(socket.id ?? '');
     });
     socket.on('connect_error', (error: Error) => {
       end(`connect_error: ${error.message}`);

@@ -1,5 +1,6 @@
 --[[
-Notes that another edge now holds the peer's session (SPEC SE3).
+Notes that another edge now holds the peer's session (SPEC SE3), and that the session token of a generation is in use,
+unless a newer one is (SE14).
 
 KEYS[1] placements
 KEYS[2] roster
@@ -11,13 +12,21 @@ KEYS[7] meta
 ARGV[1] peerId
 ARGV[2] epoch
 ARGV[3] edgeId
+ARGV[4] tokenGeneration - empty where no session token was brought
 Returns {"attached", roster value} or {"refused", error code}
 ]]
+--@include whole
 --@include placement
+--@include roster
+--@include token
 local placement = read_placement(KEYS[1], ARGV[1])
 local value = redis.call('HGET', KEYS[2], ARGV[1])
-if not placement or not value then return { 'refused', 'peer_not_found' } end
+if not placement or not parse_roster_peer(ARGV[1], value) then return { 'refused', 'peer_not_found' } end
 if placement.epoch ~= tonumber(ARGV[2]) then return { 'refused', 'stale_epoch' } end
+if ARGV[4] ~= '' then
+  if tonumber(ARGV[4]) < token_in_use(KEYS[7], ARGV[1]) then return { 'refused', 'token_replayed' } end
+  use_token(KEYS[7], ARGV[1], ARGV[4])
+end
 local epoch = string.match(placement.value, '^%d+')
 redis.call('HSET', KEYS[1], ARGV[1], epoch .. '|' .. placement.node .. '|' .. ARGV[3] .. '|' .. placement.request)
 return { 'attached', value }

@@ -1,5 +1,6 @@
 --[[
-Gives what happened after an event: the events when the log still joins up with it, else a snapshot (SPEC LG3).
+Gives what happened after an event: the events when the log still joins up with it and they are not too much for one
+message, else a snapshot (SPEC LG3).
 
 KEYS[1] placements
 KEYS[2] roster
@@ -10,17 +11,25 @@ KEYS[6] chat
 KEYS[7] meta
 ARGV[1] afterEventId
 ARGV[2] pageSize
+ARGV[3] snapshotOnly - 1 for a snapshot in any case
 Returns {"events", list of events} or {"snapshot", snapshot}
 ]]
+--@include last-event
 --@include snapshot
-local last = redis.call('HGET', KEYS[7], 'lastEventId') or '0-0'
+local last = last_event_id(KEYS[5], KEYS[7])
+local function room() return { 'snapshot', snapshot(KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], tonumber(ARGV[2])) } end
+if ARGV[3] == '1' then return room() end
 if last == ARGV[1] then return { 'events', {} } end
-local entries = redis.call('XRANGE', KEYS[5], '(' .. ARGV[1], '+')
-if #entries > 0 and entries[1][2][2] == ARGV[1] then
-  local events = {}
-  for index, entry in ipairs(entries) do
-    events[index] = { entry[1], entry[2][2], entry[2][4] }
-  end
-  return { 'events', events }
+local events = {}
+local bytes = 0
+local joins_up
+for _, entry in ipairs(redis.call('XRANGE', KEYS[5], '(' .. ARGV[1], '+')) do
+  local fields = entry[2]
+  local is_event = #fields == 4 and fields[1] == 'previousId' and fields[3] == 'event'
+  if is_event and joins_up == nil then joins_up = fields[2] == ARGV[1] end
+  -- What somebody else wrote goes along without a content, so that it is noticed.
+  if is_event then bytes = bytes + #fields[4] end
+  events[#events + 1] = { entry[1], is_event and fields[2] or '', is_event and fields[4] or '' }
 end
-return { 'snapshot', snapshot(KEYS[2], KEYS[3], KEYS[4], KEYS[6], KEYS[7], tonumber(ARGV[2])) }
+if joins_up and bytes <= 2097152 then return { 'events', events } end
+return room()

@@ -15,12 +15,14 @@ ARGV[3] mediaNodeId
 ARGV[4] replacesEpoch - empty for a first claim
 Returns {"claimed", claim value} or {"refused", error code}
 ]]
+--@include whole
 --@include next-epoch
 -- A claim on a room that is gone would be left over for ever.
 if redis.call('EXISTS', KEYS[1]) == 0 then return { 'refused', 'peer_not_found' } end
 local field = 'gateway|' .. ARGV[1] .. '|' .. ARGV[2]
 local existing = redis.call('HGET', KEYS[7], field)
-if existing and string.match(existing, '^%d+') ~= ARGV[4] then return { 'claimed', existing } end
+local epoch = existing and string.match(existing, '^(%d+)|[%w_-]+$')
+if whole(epoch) and epoch ~= ARGV[4] then return { 'claimed', existing } end
 local value = next_epoch(KEYS[7]) .. '|' .. ARGV[3]
 redis.call('HSET', KEYS[7], field, value)
 return { 'claimed', value }

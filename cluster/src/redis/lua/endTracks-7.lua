@@ -12,6 +12,7 @@ ARGV[1] reason
 ARGV[2] trackIds - joined by a comma, which no id can hold
 Returns list of events
 ]]
+--@include last-event
 --@include append-event
 --@include track
 local events = {}
@@ -19,8 +20,11 @@ for track_id in string.gmatch(ARGV[2], '[^,]+') do
   local value = redis.call('HGET', KEYS[4], track_id)
   if value then
     redis.call('HDEL', KEYS[4], track_id)
-    events[#events + 1] = append_event(KEYS[5], KEYS[7],
-      { type = 'track.ended', trackId = track_id, peerId = parse_track(value).peer, reason = ARGV[1] })
+    local track = parse_track(value)
+    if track then
+      events[#events + 1] = append_event(KEYS[5], KEYS[7],
+        { type = 'track.ended', trackId = track_id, peerId = track.peer, reason = ARGV[1] })
+    end
   end
 end
 return events

@@ -13,23 +13,30 @@ ARGV[2] epoch
 ARGV[3] displayName
 ARGV[4] role
 ARGV[5] pageSize
-Returns {"joined", roster value, event or {}, snapshot} or {"refused", error code}
+Returns {"joined", roster value, event or {}, snapshot, generation of its session tokens in use} or {"refused", error code}
 ]]
---@include append-event
 --@include clock
+--@include whole
+--@include last-event
+--@include append-event
 --@include placement
 --@include roster
 --@include snapshot
+--@include token
 local placement = read_placement(KEYS[1], ARGV[1])
 if not placement then return { 'refused', 'peer_not_found' } end
 if placement.epoch ~= tonumber(ARGV[2]) then return { 'refused', 'stale_epoch' } end
 local value = redis.call('HGET', KEYS[2], ARGV[1])
 local event = {}
-if not value then
-  local sequence = redis.call('HINCRBY', KEYS[7], 'joinSequence', 1)
-  value = string.format('%d|%.0f|', sequence, now_ms()) .. ARGV[4] .. '|' .. ARGV[3]
+if not parse_roster_peer(ARGV[1], value) then
+  local last = whole(redis.call('HGET', KEYS[7], 'joinSequence'))
+  if not last then last = tonumber(redis.call('ZREVRANGE', KEYS[3], 0, 0, 'WITHSCORES')[2] or 0) end
+  local sequence = last + 1
+  redis.call('HSET', KEYS[7], 'joinSequence', string.format('%.0f', sequence))
+  value = string.format('%.0f|%.0f|', sequence, now_ms()) .. ARGV[4] .. '|' .. ARGV[3]
   redis.call('HSET', KEYS[2], ARGV[1], value)
   redis.call('ZADD', KEYS[3], sequence, ARGV[1])
   event = append_event(KEYS[5], KEYS[7], { type = 'peer.joined', peer = parse_roster_peer(ARGV[1], value) })
 end
-return { 'joined', value, event, snapshot(KEYS[2], KEYS[3], KEYS[4], KEYS[6], KEYS[7], tonumber(ARGV[5])) }
+local room = snapshot(KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], tonumber(ARGV[5]))
+return { 'joined', value, event, room, token_in_use(KEYS[7], ARGV[1]) }

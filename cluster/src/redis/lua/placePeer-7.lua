@@ -17,6 +17,7 @@ ARGV[5] replacesEpoch - empty for a first placement
 ARGV[6] maxPeers
 Returns {"placed", placement value} or {"refused", error code}
 ]]
+--@include whole
 --@include next-epoch
 --@include placement
 local existing = read_placement(KEYS[1], ARGV[1])

@@ -14,18 +14,20 @@ ARGV[3] text
 ARGV[4] keptMessages
 Returns {"posted", message as JSON, event or {}} or {"refused", error code}
 ]]
---@include append-event
 --@include clock
+--@include last-event
+--@include append-event
 --@include roster
 for _, posted in ipairs(redis.call('LRANGE', KEYS[6], 0, -1)) do
-  if cjson.decode(posted).messageId == ARGV[1] then return { 'posted', posted, {} } end
+  local is_json, message = pcall(cjson.decode, posted)
+  if is_json and type(message) == 'table' and message.messageId == ARGV[1] then return { 'posted', posted, {} } end
 end
-local value = redis.call('HGET', KEYS[2], ARGV[2])
-if not value then return { 'refused', 'peer_not_found' } end
+local peer = parse_roster_peer(ARGV[2], redis.call('HGET', KEYS[2], ARGV[2]))
+if not peer then return { 'refused', 'peer_not_found' } end
 local message = {
   messageId = ARGV[1],
   peerId = ARGV[2],
-  displayName = parse_roster_peer(ARGV[2], value).displayName,
+  displayName = peer.displayName,
   text = ARGV[3],
   sentAtMs = now_ms(),
 }

@@ -17,20 +17,22 @@ ARGV[6] source
 ARGV[7] paused - 0 or 1
 Returns {"published", list of events} or {"refused", error code}
 ]]
+--@include whole
+--@include last-event
 --@include append-event
 --@include placement
 --@include track
 local placement = read_placement(KEYS[1], ARGV[4])
 if not placement then return { 'refused', 'peer_not_found' } end
 if placement.epoch > tonumber(ARGV[2]) then return { 'refused', 'stale_epoch' } end
-local before = redis.call('HGET', KEYS[4], ARGV[1])
+local before = parse_track(redis.call('HGET', KEYS[4], ARGV[1]))
 redis.call('HSET', KEYS[4], ARGV[1], table.concat({ ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7] }, '|'))
 local paused = ARGV[7] == '1'
 if not before then
   return { 'published', { append_event(KEYS[5], KEYS[7], { type = 'track.published', track = {
     trackId = ARGV[1], peerId = ARGV[4], kind = ARGV[5], source = ARGV[6], paused = paused } }) } }
 end
-if parse_track(before).paused ~= paused then
+if before.paused ~= paused then
   return { 'published', { append_event(KEYS[5], KEYS[7], { type = 'track.changed', trackId = ARGV[1], paused = paused }) } }
 end
 return { 'published', {} }

@@ -15,6 +15,8 @@ ARGV[3] reason
 ARGV[4] heldBy
 Returns list of events
 ]]
+--@include whole
+--@include last-event
 --@include append-event
 --@include placement
 --@include track
@@ -25,13 +27,14 @@ local events = {}
 local tracks = redis.call('HGETALL', KEYS[4])
 for index = 1, #tracks, 2 do
   local track = parse_track(tracks[index + 1])
-  if track.peer == ARGV[1] then
+  if track and track.peer == ARGV[1] then
     redis.call('HDEL', KEYS[4], tracks[index])
     events[#events + 1] = append_event(KEYS[5], KEYS[7],
       { type = 'track.ended', trackId = tracks[index], peerId = ARGV[1], reason = 'peer_left' })
   end
 end
 redis.call('HDEL', KEYS[1], ARGV[1])
+redis.call('HDEL', KEYS[7], 'token|' .. ARGV[1])
 redis.call('ZREM', KEYS[3], ARGV[1])
 if redis.call('HDEL', KEYS[2], ARGV[1]) == 1 then
   events[#events + 1] = append_event(KEYS[5], KEYS[7], { type = 'peer.left', peerId = ARGV[1], reason = ARGV[3] })

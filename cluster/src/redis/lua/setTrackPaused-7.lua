@@ -12,10 +12,12 @@ ARGV[1] trackId
 ARGV[2] paused - 0 or 1
 Returns list of events
 ]]
+--@include last-event
 --@include append-event
 --@include track
 local value = redis.call('HGET', KEYS[4], ARGV[1])
 local paused = ARGV[2] == '1'
-if not value or parse_track(value).paused == paused then return {} end
+local track = parse_track(value)
+if not track or track.paused == paused then return {} end
 redis.call('HSET', KEYS[4], ARGV[1], string.sub(value, 1, -2) .. ARGV[2])
 return { append_event(KEYS[5], KEYS[7], { type = 'track.changed', trackId = ARGV[1], paused = paused }) }

@@ -147,15 +147,16 @@ export class StoreClient {
             watch.logged(roomId, events);
           },
         ),
-      attachPeer: (roomId, peerId, epoch, edgeId) =>
+      attachPeer: (roomId, peerId, epoch, edgeId, ...by) =>
         this.#change(
           () => `attachPeer ${roomId} ${peerId} ${epoch} ${edgeId}`,
-          () => rooms.attachPeer(roomId, peerId, epoch, edgeId),
+          () => rooms.attachPeer(roomId, peerId, epoch, edgeId, ...by),
           () => {
             watch.obeyed(roomId, peerId, epoch, 'attachPeer');
             watch.attached(roomId, peerId, edgeId);
           },
         ),
+      confirmToken: (...of) => this.#ask(() => rooms.confirmToken(...of)),
       removePeer: (roomId, peerId, epoch, ...how) =>
         this.#change(
           () => `removePeer ${roomId} ${peerId} ${epoch} ${how.join(' ')}`,

@@ -45,6 +45,13 @@ export function handleResume(services: HandlerServices): Handler<'resume'> {
   };
 }
 
+export function handleSessionConfirm(services: HandlerServices): Handler<'session.confirm'> {
+  return async ({ sessionToken }, connection) => {
+    await services.entrance.confirm(connection.session, sessionToken);
+    return {};
+  };
+}
+
 export function handleLeave(services: HandlerServices): Handler<'leave'> {
   return async (_request, connection) => {
     const { session } = connection;

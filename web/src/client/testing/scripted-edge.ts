@@ -91,7 +91,7 @@ export class ScriptedEdge implements SignallingPort, ProbePort {
     setTimeout(() => {
       if (socket.closed) return;
       if (this.dead.has(url)) socket.drop('connect_error');
-      else handlers.opened();
+      else handlers.opened(`connection-${this.sockets.length}`);
     }, 0);
     return socket;
   }

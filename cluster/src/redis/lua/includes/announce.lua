@@ -4,7 +4,9 @@ local function is_id_taken(key, id, incarnation, now)
   local entries = redis.call('HGETALL', key)
   for index = 1, #entries, 2 do
     local lease_until, holder = string.match(entries[index + 1], '^(%d+)|([^|]+)|')
-    if tonumber(lease_until) <= now then
+    if not lease_until then
+      -- Somebody else's: it holds no id.
+    elseif tonumber(lease_until) <= now then
       redis.call('HDEL', key, entries[index])
     elseif entries[index] == id and holder ~= incarnation then
       taken = true

@@ -1,6 +1,6 @@
 -- Appends an event to the room's log and gives {id, previousId, event as JSON}.
 local function append_event(log, meta, event)
-  local previous = redis.call('HGET', meta, 'lastEventId') or '0-0'
+  local previous = last_event_id(log, meta)
   local encoded = cjson.encode(event)
   local id = redis.call('XADD', log, 'MAXLEN', '~', 1000, '*', 'previousId', previous, 'event', encoded)
   redis.call('HSET', meta, 'lastEventId', id)

@@ -1,7 +1,9 @@
--- A placement as its parts: epoch (number), mediaNodeId, edgeId, requestId; nothing when there is none.
+-- A placement as its parts: epoch (number), mediaNodeId, edgeId, requestId; nothing when there is none that can be read.
 local function read_placement(placements, peer_id)
   local value = redis.call('HGET', placements, peer_id)
   if not value then return nil end
-  local epoch, node, edge, request = string.match(value, '^(%d+)|([^|]+)|([^|]+)|([^|]+)$')
-  return { epoch = tonumber(epoch), node = node, edge = edge, request = request, value = value }
+  local digits, node, edge, request = string.match(value, '^(%d+)|([%w_-]+)|([%w_-]+)|([%w_-]+)$')
+  local epoch = whole(digits)
+  if not epoch then return nil end
+  return { epoch = epoch, node = node, edge = edge, request = request, value = value }
 end

@@ -1,5 +1,7 @@
--- A roster entry as others see it.
+-- A roster entry as others see it; nothing when there is none that can be read.
 local function parse_roster_peer(peer_id, value)
-  local _, joined_at_ms, role, name = string.match(value, '^(%d+)|(%d+)|(%a+)|(.*)$')
+  if not value then return nil end
+  local _, joined_at_ms, role, name = string.match(value, '^(%d+)|(%d+)|(%a+)|(.+)$')
+  if not name then return nil end
   return { peerId = peer_id, joinedAtMs = tonumber(joined_at_ms), role = role, displayName = name }
 end

@@ -4,7 +4,7 @@ local function read_slices(key, now, rest)
   local entries = redis.call('HGETALL', key)
   for index = 1, #entries, 2 do
     local first, last, address, ipv6 = string.match(entries[index], '^(%d+)|(%d+)|([^|]*)|([^|]*)$')
-    local lease_until, incarnation, node = string.match(entries[index + 1], '^(%d+)|([^|]+)|([^|]+)$')
+    local lease_until, incarnation, node = string.match(entries[index + 1], '^(%d+)|([^|]+)|([%w_-]+)$')
     if not first or not lease_until or tonumber(lease_until) + rest <= now then
       redis.call('HDEL', key, entries[index])
     else

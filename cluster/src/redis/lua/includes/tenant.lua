@@ -1,13 +1,25 @@
+-- Counts a claim of a room in or out; a count that is no number is made anew from the claims, as they are by then.
+local function count_claim(claims, rooms, claim, by)
+  local room = string.match(claim, '^[^|]+')
+  if not room then return end
+  local count = redis.pcall('HINCRBY', rooms, room, by)
+  if type(count) ~= 'number' then
+    count = 0
+    for _, other in ipairs(redis.call('ZRANGE', claims, 0, -1)) do
+      if string.match(other, '^[^|]+') == room then count = count + 1 end
+    end
+    redis.call('HSET', rooms, room, count)
+  end
+  if count <= 0 then redis.call('HDEL', rooms, room) end
+end
 -- Takes a claim out, and its room with the last claim in it.
 local function forget_claim(claims, rooms, claim)
-  if redis.call('ZREM', claims, claim) == 0 then return end
-  local room = string.match(claim, '^[^|]+')
-  if redis.call('HINCRBY', rooms, room, -1) <= 0 then redis.call('HDEL', rooms, room) end
+  if redis.call('ZREM', claims, claim) == 1 then count_claim(claims, rooms, claim, -1) end
 end
 -- Sets a claim's lease; both keys last as long as the last of their claims.
 local function hold_claim(claims, rooms, claim, now, lease)
   if redis.call('ZADD', claims, string.format('%.0f', now + lease), claim) == 1 then
-    redis.call('HINCRBY', rooms, string.match(claim, '^[^|]+'), 1)
+    count_claim(claims, rooms, claim, 1)
   end
   for _, key in ipairs({ claims, rooms }) do
     if redis.call('PTTL', key) < lease then redis.call('PEXPIRE', key, string.format('%.0f', lease)) end

@@ -1,0 +1,25 @@
+/** The client's key of one session: what it is on the wire, and what is signed with it (SPEC SE13). */
+import { z } from 'zod';
+
+/** A coordinate of a P-256 point: 32 bytes in base64url. */
+const COORDINATE = z.string().regex(/^[\w-]{43}$/);
+
+/** An ECDSA P-256 public key as a JWK (RFC 7518, 6.2.1). */
+export const SESSION_KEY = z.object({
+  kty: z.literal('EC'),
+  crv: z.literal('P-256'),
+  x: COORDINATE,
+  y: COORDINATE,
+});
+export type SessionKeyJwk = z.infer<typeof SESSION_KEY>;
+
+/** An ECDSA signature over SHA-256, as WebCrypto makes it (r and s, 64 bytes), in base64url. */
+export const RESUME_PROOF = z.string().regex(/^[\w-]{86}$/);
+
+/**
+ * What a client signs to resume, in UTF-8.
+ * @param nonce - the Socket.IO id that the edge gave this connection: what was signed for one is worth nothing on another
+ */
+export function resumeProofText(nonce: string, sessionToken: string): string {
+  return `plenary-resume ${nonce} ${sessionToken}`;
+}

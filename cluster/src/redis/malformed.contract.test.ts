@@ -1,0 +1,302 @@
+/** What somebody else wrote into the store, by mistake or on purpose, ends nothing (SPEC ST3). On a real Redis. */
+import { Redis } from 'ioredis';
+import { pino } from 'pino';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Epoch } from '../protocol/edge-media.ts';
+import { DATACENTER_ID, EVENT_ID } from '../protocol/ids.ts';
+import { startRedisServer } from '../testing/redis-server.ts';
+import type { TestRedis } from '../testing/redis-server.ts';
+import {
+  edge,
+  edgeRecord,
+  mediaNode,
+  mediaNodeRecord,
+  peer,
+  request,
+  room,
+  tenant,
+  track,
+} from '../testing/samples.ts';
+import { GARBAGE, spoilHash } from '../testing/spoiled-store.ts';
+import { waitFor } from '../testing/wait-for.ts';
+import { connectClusterStore } from './connect.ts';
+import type { ClusterStore } from './connect.ts';
+import { EDGES_KEY, MEDIA_NODES_KEY, PORT_SLICES_KEY, roomKeys, tenantKeys } from './keys.ts';
+import type { MalformedKind } from './malformed.ts';
+
+const ROOM = room('standup');
+const [PLACEMENTS, ROSTER, ROSTER_ORDER, TRACKS, LOG, CHAT, META] = roomKeys(ROOM);
+let server: TestRedis;
+let redis: Redis;
+let store: ClusterStore;
+let lines: string[];
+let met: MalformedKind[];
+beforeAll(async () => {
+  server = await startRedisServer();
+  redis = new Redis(server.url);
+});
+beforeEach(async () => {
+  await redis.flushall();
+  lines = [];
+  met = [];
+  const logger = pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) });
+  store = connectClusterStore({ address: server.address, connectionName: 'test', logger });
+  store.onMalformed((kind) => met.push(kind));
+  await waitFor('the store', () => store.isAvailable());
+});
+afterEach(async () => store.close());
+afterAll(async () => {
+  redis.disconnect();
+  await server.stop();
+});
+
+async function join(name: string) {
+  const { epoch } = await store.rooms.placePeer({
+    roomId: ROOM,
+    peerId: peer(name),
+    requestId: request(`join-${name}`),
+    edgeId: edge('edge-a'),
+    mediaNodeId: mediaNode('node-a'),
+    maxPeers: 1_000,
+  });
+  const self = { peerId: peer(name), displayName: name, role: 'speaker' as const };
+  return { epoch, ...(await store.rooms.joinPeer(ROOM, self, epoch)) };
+}
+
+const publish = async (name: string, owner: string, epoch: Epoch, paused = false) =>
+  store.rooms.publishTrack(ROOM, {
+    trackId: track(name),
+    peerId: peer(owner),
+    kind: 'video',
+    source: 'camera',
+    paused,
+    homeNodeId: mediaNode('node-a'),
+    epoch,
+  });
+const post = async (name: string, id: string) =>
+  store.rooms.postChat({ roomId: ROOM, peerId: peer(name), requestId: request(id), text: `says ${id}` });
+
+const spoil = async (key: string): Promise<void> => spoilHash(redis, key);
+
+/** How many log lines tell of one kind. */
+const said = (kind: MalformedKind): number =>
+  lines.filter((line) => line.includes(`"kind":"${kind}"`)).length;
+
+describe('malformed records', () => {
+  it('[ST3] placements: others are placed, seen and removed; each is counted, and the kind told once', async () => {
+    await join('ann');
+    await spoil(PLACEMENTS);
+    const { epoch } = await join('bob');
+    const { occupancy } = await store.rooms.view(ROOM);
+    expect(occupancy.peerCount).toBe(2);
+    expect((await store.rooms.placements(ROOM)).map(({ peerId }) => peerId).sort()).toEqual(['ann', 'bob']);
+    expect(met.filter((kind) => kind === 'placement')).toHaveLength(2 * GARBAGE.length);
+    expect(said('placement')).toBe(1);
+    expect(await store.rooms.removePeer(ROOM, peer('bob'), epoch, 'left')).toHaveLength(1);
+  });
+
+  it('[ST3] a placement of one’s own is as good as none: no resume, a fresh placement, a removal', async () => {
+    for (const value of GARBAGE) {
+      const { epoch } = await join('ann');
+      await redis.hset(PLACEMENTS, 'ann', value);
+      expect(await store.rooms.placementOf(ROOM, peer('ann'))).toBeUndefined();
+      const gone = { code: 'peer_not_found' };
+      await expect(store.rooms.attachPeer(ROOM, peer('ann'), epoch, edge('edge-b'), 1)).rejects.toMatchObject(
+        gone,
+      );
+      await expect(publish('camera', 'ann', epoch)).rejects.toMatchObject(gone);
+      const again = await join('ann');
+      expect(again.epoch).toBeGreaterThan(epoch);
+      await redis.hset(PLACEMENTS, 'ann', value);
+      await store.rooms.removePeer(ROOM, peer('ann'), again.epoch, 'left');
+      expect(await redis.dbsize()).toBe(0);
+    }
+  });
+
+  it('[ST3] roster: others are listed, page by page; one’s own is written anew', async () => {
+    await join('ann');
+    await spoil(ROSTER);
+    for (const [index] of GARBAGE.entries()) await redis.zadd(ROSTER_ORDER, 1.5 + index, `garbage-${index}`);
+    await redis.zadd(ROSTER_ORDER, 1.2, 'nobody');
+    await redis.hset(ROSTER, 'cat', 'garbage');
+    const { snapshot } = await join('bob');
+    const names = (peers: readonly { displayName: string }[]) => peers.map(({ displayName }) => displayName);
+    expect(names(snapshot.peers).sort()).toEqual(['ann', 'bob']);
+    expect(names((await store.rooms.rosterPage(ROOM, '')).peers).sort()).toEqual(['ann', 'bob']);
+    expect(met).toContain('roster');
+    expect(said('roster')).toBe(1);
+    await expect(post('cat', 'c1')).rejects.toMatchObject({ code: 'peer_not_found' });
+    expect((await join('cat')).self.displayName).toBe('cat');
+    await post('cat', 'c1');
+  });
+
+  it('[ST3] tracks: others are listed and changed; a spoilt one is published anew or removed', async () => {
+    const { epoch } = await join('ann');
+    await publish('camera', 'ann', epoch);
+    await spoil(TRACKS);
+    const ids = ['camera', ...GARBAGE.map((_value, index) => `garbage-${index}`)].map(track);
+    expect((await store.rooms.view(ROOM)).tracks.map(({ trackId }) => trackId)).toEqual(['camera']);
+    expect(await store.rooms.tracks(ROOM, ids)).toHaveLength(1);
+    expect(met.filter((kind) => kind === 'track')).toHaveLength(2 * GARBAGE.length);
+    expect(said('track')).toBe(1);
+    expect((await join('bob')).snapshot.tracks).toHaveLength(1);
+    expect(await store.rooms.setTrackPaused(ROOM, track('garbage-1'), true)).toEqual([]);
+    const [published] = await publish('garbage-1', 'ann', epoch, true);
+    expect(published?.event.type).toBe('track.published');
+    expect(await store.rooms.endTracks(ROOM, ids, 'unpublished')).toHaveLength(2);
+    expect(await redis.exists(TRACKS)).toBe(0);
+  });
+
+  it('[ST3] log: entries that are no events are left out; where an event is spoilt there is a snapshot', async () => {
+    const { snapshot } = await join('ann');
+    const known = snapshot.lastEventId;
+    await redis.xadd(LOG, '*', 'nothing', 'of', 'our', 'own');
+    await redis.xadd(LOG, '*', 'one', '1', 'two', '2', 'three', '3');
+    const { events } = await join('bob');
+    const posted = await post('bob', 'c1');
+    await redis.xadd(LOG, '*', 'last', 'garbage');
+    expect(await store.rooms.catchUp(ROOM, known)).toEqual({
+      type: 'events',
+      events: [...events, ...posted.events],
+    });
+    expect(met.filter((kind) => kind === 'event')).toHaveLength(3);
+    expect(said('event')).toBe(1);
+
+    // An event that was there and cannot be read must not be missed without a word.
+    for (const value of ['garbage', '{"type":"peer.joined"}', '']) {
+      const previousId = await store.rooms.lastEventId(ROOM);
+      const id = await redis.xadd(LOG, '*', 'previousId', previousId, 'event', value);
+      await redis.hset(META, 'lastEventId', String(id));
+      await post('bob', `after-${value.length}`);
+      const caughtUp = await store.rooms.catchUp(ROOM, previousId);
+      expect(caughtUp).toMatchObject({ type: 'snapshot', room: { peerCount: 2 } });
+    }
+  });
+
+  it('[ST3] chat: what can be read is shown, and people go on talking', async () => {
+    await join('ann');
+    await post('ann', 'c1');
+    await redis.rpush(CHAT, ...GARBAGE);
+    await post('ann', 'c2');
+    expect((await post('ann', 'c2')).events).toEqual([]);
+    const { snapshot } = await join('bob');
+    expect(snapshot.chat.map(({ text }) => text)).toEqual(['says c1', 'says c2']);
+    expect(met.filter((kind) => kind === 'chat')).toHaveLength(GARBAGE.length);
+    expect(said('chat')).toBe(1);
+  });
+
+  it('[ST3] meta: epochs, order, gateways and tokens go on from what else is known', async () => {
+    const claim = {
+      roomId: ROOM,
+      datacenter: DATACENTER_ID.parse('sbg'),
+      homeNodeId: mediaNode('home'),
+      mediaNodeId: mediaNode('node-a'),
+    };
+    let last = await join('first');
+    for (const [index, value] of GARBAGE.entries()) {
+      const fields = ['lastEventId', 'lastEpoch', 'joinSequence', 'gateway|sbg|home', 'token|first'];
+      for (const field of fields) await redis.hset(META, field, value);
+      expect(await store.rooms.lastEventId(ROOM)).toMatch(/^\d+-\d+$/);
+      expect((await store.rooms.claimGateway(claim)).mediaNodeId).toBe('node-a');
+      await store.rooms.attachPeer(ROOM, peer('first'), (await join('first')).epoch, edge('edge-a'), 3);
+      const next = await join(`later-${index}`);
+      expect(next.epoch).toBeGreaterThan(last.epoch);
+      expect(next.events[0]?.previousId).toBe(last.events[0]?.id);
+      expect(next.snapshot.peers.at(-1)?.peerId).toBe(`later-${index}`);
+      last = next;
+    }
+    expect(said('meta')).toBe(1);
+    await redis.hset(META, 'lastEventId', 'garbage');
+    expect(await store.rooms.catchUp(ROOM, EVENT_ID.parse('1-1'))).toMatchObject({ type: 'snapshot' });
+  });
+
+  it('[ST3] registry: others are announced, listed and withdrawn', async () => {
+    const { registry } = store;
+    for (const key of [EDGES_KEY, MEDIA_NODES_KEY]) {
+      await spoil(key);
+      for (const [index, value] of GARBAGE.entries())
+        await redis.hset(key, `leased-${index}`, `9999999999999|incarnation|${value}`);
+    }
+    const [node, anEdge] = [mediaNodeRecord('node-a'), edgeRecord('edge-a')];
+    expect(await registry.announceMediaNode(node, 60_000)).toEqual({ refused: null });
+    expect(await registry.announceEdge(anEdge, 60_000)).toEqual({ refused: null });
+    expect(await registry.liveMediaNodes()).toEqual([node]);
+    expect(await registry.liveEdges()).toEqual([anEdge]);
+    // In each hash one piece of garbage reads as a lease that has lapsed.
+    expect(met).toHaveLength(4 * GARBAGE.length - 2);
+    expect(said('registry')).toBe(1);
+    await registry.withdrawEdge(anEdge.edgeId, anEdge.incarnation);
+    expect(await registry.liveEdges()).toEqual([]);
+    const other = mediaNodeRecord('node-a');
+    expect(await registry.announceMediaNode(other, 60_000)).toEqual({ refused: 'id_taken' });
+  });
+
+  it('[ST3] registry: an id under which there is garbage can be had', async () => {
+    await redis.hset(EDGES_KEY, 'edge-a', 'garbage');
+    const record = edgeRecord('edge-a');
+    expect(await store.registry.announceEdge(record, 60_000)).toEqual({ refused: null });
+    expect(await store.registry.liveEdges()).toEqual([record]);
+  });
+
+  it('[ST3] port slices: a slice under which there is garbage can be had', async () => {
+    const { mediaNodeId, incarnation, announcedAddress, portSlice } = mediaNodeRecord('node-a');
+    const field = `${portSlice.firstPort}|${portSlice.lastPort}|${announcedAddress}|`;
+    for (const value of [...GARBAGE, '9999999999999|incarnation|no id']) {
+      await spoil(PORT_SLICES_KEY);
+      await redis.hset(PORT_SLICES_KEY, field, value);
+      const claim = { mediaNodeId, incarnation, announcedAddress, wanted: portSlice };
+      expect(await store.registry.claimPortSlice(claim, 60_000)).toEqual({ refused: null, portSlice });
+      expect(
+        await store.registry.announceMediaNode(mediaNodeRecord('node-a', { incarnation }), 60_000),
+      ).toEqual({
+        refused: null,
+      });
+    }
+  });
+
+  it('[ST3] tenants: claims are held and freed, and a count that is none is made anew', async () => {
+    const acme = tenant('acme');
+    const [claims, rooms] = tenantKeys(acme);
+    const claimOf = (name: string, where = ROOM) => ({ roomId: where, peerId: peer(name) });
+    const limits = { maxPeers: undefined, maxRooms: 2 };
+    const { tenants } = store;
+    await tenants.claim(acme, claimOf('ann'), limits, 60_000);
+    for (const [index, value] of GARBAGE.entries()) await redis.zadd(claims, index, value);
+    await redis.hset(rooms, ROOM, 'garbage');
+    await tenants.claim(acme, claimOf('bob'), limits, 60_000);
+    expect(await redis.hget(rooms, ROOM)).toBe('2');
+    await redis.hset(rooms, ROOM, 'garbage');
+    await tenants.release(acme, claimOf('ann'));
+    expect(await redis.hget(rooms, ROOM)).toBe('1');
+    await tenants.renew(acme, [claimOf('bob')], 60_000);
+    await tenants.claim(acme, claimOf('cat', room('retro')), limits, 60_000);
+    await expect(tenants.claim(acme, claimOf('dan', room('third')), limits, 60_000)).rejects.toMatchObject({
+      code: 'tenant_limit_reached',
+    });
+  });
+
+  it('[ST3] a key of another type fails what needs it, as an error of the table, and nothing else', async () => {
+    for (const key of roomKeys(ROOM)) {
+      await redis.flushall();
+      const { epoch } = await join('ann');
+      await redis.del(key);
+      await redis.setbit(key, 7, 1);
+      const attempts = await Promise.allSettled([
+        store.rooms.view(ROOM),
+        store.rooms.placements(ROOM),
+        store.rooms.catchUp(ROOM, EVENT_ID.parse('1-1')),
+        store.rooms.rosterPage(ROOM, ''),
+        publish('camera', 'ann', epoch),
+        post('ann', 'c1'),
+        store.rooms.removePeer(ROOM, peer('ann'), epoch, 'left'),
+      ]);
+      const codes = attempts.flatMap((attempt) =>
+        attempt.status === 'rejected' ? [attempt.reason as unknown] : [],
+      );
+      expect(codes.length).toBeGreaterThan(0);
+      for (const code of codes)
+        expect(code).toMatchObject({ code: expect.stringMatching(/^(internal|peer_not_found)$/) as string });
+      expect(store.isAvailable()).toBe(true);
+    }
+  });
+});

@@ -1,0 +1,27 @@
+import type { webcrypto } from 'node:crypto';
+import { RESUME_PROOF, resumeProofText, SESSION_KEY } from '../protocol/session-key.ts';
+import type { SessionKeyJwk } from '../protocol/session-key.ts';
+
+const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256' } as const;
+
+/** A session's key as a client makes it. */
+export class TestSessionKey {
+  readonly jwk: SessionKeyJwk;
+  readonly #privateKey: webcrypto.CryptoKey;
+
+  static async create(): Promise<TestSessionKey> {
+    const { privateKey, publicKey } = await crypto.subtle.generateKey(ALGORITHM, false, ['sign', 'verify']);
+    return new TestSessionKey(SESSION_KEY.parse(await crypto.subtle.exportKey('jwk', publicKey)), privateKey);
+  }
+
+  private constructor(jwk: SessionKeyJwk, privateKey: webcrypto.CryptoKey) {
+    this.jwk = jwk;
+    this.#privateKey = privateKey;
+  }
+
+  async prove(nonce: string, sessionToken: string): Promise<string> {
+    const text = new TextEncoder().encode(resumeProofText(nonce, sessionToken));
+    const signature = await crypto.subtle.sign({ name: 'ECDSA', hash: 'SHA-256' }, this.#privateKey, text);
+    return RESUME_PROOF.parse(Buffer.from(signature).toString('base64url'));
+  }
+}

@@ -1,0 +1,71 @@
+import { Redis } from 'ioredis';
+import type { RoomId } from '../protocol/ids.ts';
+import { EDGES_KEY, MEDIA_NODES_KEY, PORT_SLICES_KEY, roomKeys } from '../redis/keys.ts';
+
+/** Of every sort: empty, binary, cut short, too much, of a wrong type within, numbers out of bounds. */
+export const GARBAGE: readonly string[] = [
+  '',
+  '|',
+  '||||||||',
+  'garbage',
+  '\u0000\uffff',
+  '{"half":',
+  'null',
+  '[]',
+  '{"messageId":7,"portSlice":7,"edgeId":{}}',
+  '-1|a|b|c',
+  '99999999999999999999999|node|edge|request',
+  '1|x y|z w|<>',
+  'inf',
+  'nan',
+];
+
+/** What may be published to edges and fits no message of the adapter's. */
+const PUBLICATIONS: readonly string[] = [
+  'garbage',
+  '{}',
+  'null',
+  '{"uid":"x","nsp":"/","type":3}',
+  '{"uid":"x","nsp":"/","type":3,"data":{"opts":{},"packet":7}}',
+  '{"uid":"x","nsp":"/","type":4,"data":7}',
+  '{"uid":"x","nsp":"/","type":6,"data":{}}',
+  '{"uid":"x","nsp":"/","type":8,"data":{"packet":[]}}',
+  '{"uid":"x","nsp":"/","type":8,"data":{"packet":["edge.message",7]}}',
+  '\u0000\u0001\u0002',
+];
+
+/** Writes garbage into a hash, each piece under a field of its own. */
+export async function spoilHash(redis: Redis, key: string): Promise<void> {
+  for (const [index, value] of GARBAGE.entries()) await redis.hset(key, `garbage-${index}`, value);
+}
+
+/** Writes garbage beside everything that a cluster keeps of itself and of one room, and publishes some. */
+export async function spoilStore(url: string, roomId: RoomId): Promise<void> {
+  const redis = new Redis(url);
+  try {
+    const [placements, roster, rosterOrder, tracks, log, chat] = roomKeys(roomId);
+    for (const key of [placements, roster, tracks, EDGES_KEY, MEDIA_NODES_KEY, PORT_SLICES_KEY])
+      await spoilHash(redis, key);
+    for (const [index] of GARBAGE.entries()) await redis.zadd(rosterOrder, index, `garbage-${index}`);
+    for (const value of GARBAGE) await redis.xadd(log, '*', 'garbage', value);
+    await redis.rpush(chat, ...GARBAGE);
+    for (const channel of ['socket.io#/#', `socket.io#/#plenary-meeting-room:${roomId}#`]) {
+      for (const publication of PUBLICATIONS) await redis.spublish(channel, publication);
+    }
+  } finally {
+    redis.disconnect();
+  }
+}
+
+/** Puts a value of a wrong type in place of each key of one room. */
+export async function breakRoom(url: string, roomId: RoomId): Promise<void> {
+  const redis = new Redis(url);
+  try {
+    for (const key of roomKeys(roomId)) {
+      await redis.del(key);
+      await redis.setbit(key, 7, 1);
+    }
+  } finally {
+    redis.disconnect();
+  }
+}

@@ -1,0 +1,71 @@
+import { ROOM_ID } from '@plenary/cluster/ids';
+import { breakRoom, spoilStore } from '@plenary/cluster/testing/spoiled-store';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { TestCluster } from './testing/test-cluster.ts';
+import { waitFor } from './testing/wait-for.ts';
+
+const ROOM = ROOM_ID.parse('spoilt');
+
+let cluster: TestCluster;
+beforeAll(async () => {
+  cluster = await TestCluster.start({ edges: 2, mediaNodes: 1 });
+});
+afterEach(() => cluster.closeClients());
+afterAll(async () => cluster.stop());
+
+describe('garbage in the store', () => {
+  it('[ST3] stops no meeting: people join, talk, publish, catch up and resume; it is counted and told once', async () => {
+    const [ann, bob] = [await cluster.client(0), await cluster.client(1)];
+    const { session, room, media } = await ann.join(ROOM);
+    await spoilStore(cluster.redis.url, ROOM);
+    const joined = await bob.join(ROOM, { displayName: 'Bob' });
+    expect(joined.room.peers.map(({ displayName }) => displayName)).toEqual(['Ann', 'Bob']);
+    const { trackId } = await ann.publish(media, 'mic');
+    expect((await bob.call('subscribe', { trackIds: [trackId] })).consumers).toHaveLength(1);
+    await bob.call('chat.post', { requestId: 'c1', text: 'all is well' });
+    await ann.event((event) => event.type === 'chat.posted', 'chat over two edges');
+    expect((await ann.call('roster.page', { cursor: '' })).peers).toHaveLength(2);
+    expect(await ann.call('sync', { afterEventId: room.lastEventId })).toMatchObject({ type: 'events' });
+    const again = await cluster.client(1);
+    expect((await again.resume(ann, session, room.lastEventId)).mediaAlive).toBe(true);
+    await again.call('leave', {});
+    await bob.event((event) => event.type === 'peer.left', 'Ann left');
+
+    for (const [index, edge] of cluster.edges.entries()) {
+      // The second edge read the room for the joins, both read the registry.
+      const kinds =
+        index === 1 ? ['registry', 'placement', 'roster', 'track', 'chat'] : ['registry', 'event'];
+      for (const kind of kinds) {
+        await waitFor(
+          `${edge.id} to have met a malformed ${kind}`,
+          async () => (await edge.metric('plenary_edge_malformed_records_total', `kind="${kind}"`)) > 1,
+        );
+        const told = edge.output.split('\n').filter((line) => line.includes(`"kind":"${kind}"`));
+        expect(told).toHaveLength(1);
+      }
+      expect(edge.exitCode).toBeNull();
+      // What was published was met, and ended nothing.
+      const publications = 'kind="publication"';
+      expect(await edge.metric('plenary_edge_malformed_records_total', publications)).toBeGreaterThan(1);
+      expect(edge.output.match(/reading a publication/g)).toHaveLength(1);
+    }
+    await bob.call('leave', {});
+  });
+
+  it('[ST3] keys of another type fail their own room only, and end no process', async () => {
+    const [ann, bob] = [await cluster.client(0), await cluster.client(0)];
+    const broken = ROOM_ID.parse('broken');
+    await ann.join(broken);
+    await bob.join('whole');
+    await breakRoom(cluster.redis.url, broken);
+    expect(await ann.refusal('chat.post', { requestId: 'c1', text: 'hello' })).toBe('internal');
+    expect(await ann.refusal('roster.page', { cursor: '' })).toBe('internal');
+    const late = await cluster.client(1);
+    await expect(late.join(broken)).rejects.toMatchObject({ code: 'internal' });
+    await bob.call('chat.post', { requestId: 'c1', text: 'here all is well' });
+    for (const edge of cluster.edges) {
+      expect(edge.exitCode).toBeNull();
+      expect(await edge.status('/ready')).toBe(200);
+    }
+  });
+});

@@ -1,0 +1,39 @@
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { resumeProofText } from '@plenary/cluster/protocol';
+import { createSessionKey } from './session-key.ts';
+
+afterEach(() => vi.unstubAllGlobals());
+
+describe('createSessionKey', () => {
+  test('[SK1] its private half cannot be exported, and each session has another', async () => {
+    const generate = vi.spyOn(crypto.subtle, 'generateKey');
+    const [one, two] = [await createSessionKey(), await createSessionKey()];
+    expect(generate.mock.calls.map(([, isExtractable]) => isExtractable)).toEqual([false, false]);
+    expect(one.publicKey).not.toEqual(two.publicKey);
+    expect(Object.keys(one.publicKey).sort()).toEqual(['crv', 'kty', 'x', 'y']);
+  });
+
+  test('[SK1] its proof is a signature over nonce and token', async () => {
+    const { publicKey, prove } = await createSessionKey();
+    const proof = await prove('nonce', 'token');
+    const algorithm = { name: 'ECDSA', namedCurve: 'P-256' };
+    const key = await crypto.subtle.importKey('jwk', { ...publicKey }, algorithm, false, ['verify']);
+    const signature = Uint8Array.from(atob(proof.replaceAll('-', '+').replaceAll('_', '/')), (character) =>
+      character.charCodeAt(0),
+    );
+    const verify = (text: string) =>
+      crypto.subtle.verify(
+        { name: 'ECDSA', hash: 'SHA-256' },
+        key,
+        signature,
+        new TextEncoder().encode(text),
+      );
+    expect(await verify(resumeProofText('nonce', 'token'))).toBe(true);
+    expect(await verify(resumeProofText('other', 'token'))).toBe(false);
+  });
+
+  test('without WebCrypto it says so', async () => {
+    vi.stubGlobal('crypto', { getRandomValues: crypto.getRandomValues.bind(crypto) });
+    await expect(createSessionKey()).rejects.toMatchObject({ code: 'insecure_context', retryable: false });
+  });
+});
