@@ -1,5 +1,5 @@
 import type { PlacedPeer, RoomStore } from '@plenary/cluster';
-import type { MediaNodeId, RoomId } from '@plenary/cluster/ids';
+import type { MediaNodeId, PeerId, RoomId } from '@plenary/cluster/ids';
 import type { EdgeNotice } from '@plenary/cluster/protocol';
 import type { ControlLinkListener } from '../media/control-link.ts';
 import type { MediaLink } from '../media/control-links.ts';
@@ -13,6 +13,8 @@ import type { Session } from './session.ts';
 export const NODE_LOST_AFTER_MS = 1_000;
 /** Sessions asked about at a time when a link is back. */
 const ATTACH_AT_ONCE = 16;
+/** After a failure the node is asked again in this time, in milliseconds. */
+const ATTACH_AGAIN_MS = 2_000;
 
 type LossReason = EdgeNotice<'media.lost'>['reason'];
 
@@ -29,6 +31,8 @@ export interface MediaWatchSettings {
 export class MediaWatch implements ControlLinkListener {
   readonly #settings: MediaWatchSettings;
   readonly #lossTimers = new Map<MediaNodeId, NodeJS.Timeout>();
+  /** What was told of peers that are being taken in, by peer. */
+  readonly #kept = new Map<PeerId, Set<(() => void)[]>>();
 
   constructor(settings: MediaWatchSettings) {
     this.#settings = settings;
@@ -65,29 +69,51 @@ export class MediaWatch implements ControlLinkListener {
   };
 
   readonly onConsumerClosed: ControlLinkListener['onConsumerClosed'] = (news) => {
-    const session = this.#sessionOf(news);
-    session?.socket?.notify('consumer.closed', { consumerId: news.consumerId, trackId: news.trackId });
+    const { consumerId, trackId } = news;
+    this.#tell(news, (session) => session.socket?.notify('consumer.closed', { consumerId, trackId }));
   };
 
   readonly onConsumerSuperseded: ControlLinkListener['onConsumerSuperseded'] = (news) => {
     const { consumerId, trackId } = news;
-    this.#sessionOf(news)?.socket?.notify('consumer.superseded', { consumerId, trackId });
+    this.#tell(news, (session) => session.socket?.notify('consumer.superseded', { consumerId, trackId }));
   };
 
   readonly onTrackDemand: ControlLinkListener['onTrackDemand'] = (news) => {
     const { trackId, wanted } = news;
-    this.#sessionOf(news)?.socket?.notify('track.demand', { trackId, wanted });
+    this.#tell(news, (session) => session.socket?.notify('track.demand', { trackId, wanted }));
   };
 
   readonly onPeerLost: ControlLinkListener['onPeerLost'] = (news) => {
-    const session = this.#sessionOf(news);
-    const media = session?.mediaOf(news.epoch);
-    if (session !== undefined && media !== undefined) void this.lose([{ session, media }], news.reason);
+    this.#tell(news, (session) => {
+      const media = session.mediaOf(news.epoch);
+      if (media !== undefined) void this.lose([{ session, media }], news.reason);
+    });
   };
 
   readonly onPeerMove: ControlLinkListener['onPeerMove'] = (news) => {
-    this.#sessionOf(news)?.socket?.notify('media.move', { epoch: news.epoch });
+    this.#tell(news, ({ socket }) => socket?.notify('media.move', { epoch: news.epoch }));
   };
+
+  /**
+   * A peer is being taken in, or placed anew: from now on its media node tells of it, and its session cannot hear yet
+   * (SPEC SE15).
+   * @returns to be called when the session stands, or is not to be: it is told what was kept, after the answer that it is
+   *   waiting for, which is out by the end of that turn
+   */
+  keepFor(peerId: PeerId): () => void {
+    const kept: (() => void)[] = [];
+    const all = this.#kept.get(peerId) ?? new Set();
+    all.add(kept);
+    this.#kept.set(peerId, all);
+    return () => {
+      if (!all.delete(kept)) return;
+      if (all.size === 0) this.#kept.delete(peerId);
+      if (kept.length === 0) return;
+      setImmediate(() => {
+        for (const tell of kept) tell();
+      });
+    };
+  }
 
   /** Tells sessions, once of each media, that it is gone. Where nobody else can, ends its tracks. Never throws. */
   async lose(hosted: readonly HostedMedia[], reason: LossReason): Promise<void> {
@@ -134,13 +160,25 @@ export class MediaWatch implements ControlLinkListener {
       const { alive } = await link.call('peer.attach', session.placedAt(media));
       if (!alive) await this.lose([{ session, media }], 'node_lost');
     } catch (fault) {
-      // A link that broke again is taken up again when it is back.
       this.#settings.reportFault('control_link', fault, { doing: 'peer.attach' });
+      // A link that broke again is taken up again when it is back; over one that holds the node has to be asked again, since
+      // it frees whom nobody asks for.
+      setTimeout(() => {
+        const { localRooms } = this.#settings;
+        const isLive = localRooms.holds(session) && session.mediaOf(media.epoch) !== undefined;
+        if (link.isUp && isLive) void this.#attachAgain(link, { session, media });
+      }, ATTACH_AGAIN_MS).unref();
     }
   }
 
-  #sessionOf(news: PlacedPeer): Session | undefined {
-    const session = this.#settings.localRooms.find(news.peerId);
-    return session?.roomId === news.roomId && session.mediaOf(news.epoch) !== undefined ? session : undefined;
+  /** Tells a session of its media, now or, where it is being taken in, when it can hear. */
+  #tell(news: PlacedPeer, tell: (session: Session) => void): void {
+    const tellNow = (): void => {
+      const session = this.#settings.localRooms.find(news.peerId);
+      if (session?.roomId === news.roomId && session.mediaOf(news.epoch) !== undefined) tell(session);
+    };
+    const all = this.#kept.get(news.peerId);
+    if (all === undefined) tellNow();
+    else for (const kept of all) kept.push(tellNow);
   }
 }
