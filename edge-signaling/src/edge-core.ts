@@ -127,7 +127,16 @@ export class EdgeCore {
       reportFault,
     });
     const tenantClaims = this.#tenantClaims;
-    const departures = new Departures({ edgeId, rooms, links, channel, tenantClaims, metrics, reportFault });
+    const departures = new Departures({
+      edgeId,
+      rooms,
+      links,
+      channel,
+      isTakenUp: (placed) => localRooms.serves(placed),
+      tenantClaims,
+      metrics,
+      reportFault,
+    });
     this.departures = departures;
     this.#mediaWatch = new MediaWatch({ rooms, localRooms, departures, channel, metrics, reportFault });
     const placer = new Placer({

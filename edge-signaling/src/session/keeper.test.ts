@@ -73,7 +73,16 @@ async function keeperWithAnn(signToken: (claims: SessionClaims) => Promise<strin
     resumeWithinMs: 15_000,
     reportFault,
   });
-  const departures = new Departures({ edgeId, rooms, links, channel, tenantClaims, metrics, reportFault });
+  const departures = new Departures({
+    edgeId,
+    rooms,
+    links,
+    channel,
+    isTakenUp: (placed) => localRooms.serves(placed),
+    tenantClaims,
+    metrics,
+    reportFault,
+  });
   const keeper = new SessionKeeper({
     edgeId,
     signToken,
