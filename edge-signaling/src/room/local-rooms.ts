@@ -35,6 +35,10 @@ export class LocalRooms {
     return this.#byPeer.get(session.peerId) === session;
   }
 
+  get sessionCount(): number {
+    return this.#byPeer.size;
+  }
+
   sessions(): Session[] {
     return [...this.#byPeer.values()];
   }

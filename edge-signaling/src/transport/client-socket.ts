@@ -43,16 +43,19 @@ export interface SocketListener {
 
 export type AcceptSocket = (socket: ClientSocket) => SocketListener;
 
+/** Sessions that one message may name. */
+export const MAX_ATTACHED = 1_000;
+
 /** A message between edges, over the adapter. */
 export const EDGE_MESSAGE = z.object({
-  type: z.literal('session.attached'),
-  peerId: PEER_ID,
+  type: z.literal('sessions.attached'),
+  peerIds: z.array(PEER_ID).max(MAX_ATTACHED),
   edgeId: EDGE_ID,
 });
 export interface EdgeMessage {
-  readonly type: 'session.attached';
-  readonly peerId: PeerId;
-  /** The edge that holds the session now. */
+  readonly type: 'sessions.attached';
+  readonly peerIds: readonly PeerId[];
+  /** The edge that holds the sessions now. */
   readonly edgeId: EdgeId;
 }
 

@@ -45,7 +45,6 @@ export const CROWD_REPORT = z.object({
   timedOut: z.int(),
   /** People who do not see everybody of their room. */
   incomplete: z.int(),
-  cpuSeconds: z.number(),
 });
 export type CrowdReport = z.infer<typeof CROWD_REPORT>;
 

@@ -52,7 +52,6 @@ function count(): CrowdCount {
 }
 
 function report(): CrowdReport {
-  const { user, system } = process.cpuUsage();
   const { joined } = count();
   const sum = (value: (member: Member) => number): number =>
     members.reduce((total, member) => total + value(member), 0);
@@ -67,9 +66,9 @@ function report(): CrowdReport {
     mediaReopened: sum(({ mediaReopened }) => mediaReopened),
     malformed: sum(({ faults }) => faults.malformed),
     timedOut: sum(({ faults }) => faults.timedOut),
-    incomplete: [...rooms.values()].flatMap((room) => room.filter(({ peersSeen }) => peersSeen !== room.length))
-      .length,
-    cpuSeconds: (user + system) / 1e6,
+    incomplete: [...rooms.values()].flatMap((room) =>
+      room.filter(({ peersSeen }) => peersSeen !== room.length),
+    ).length,
   };
 }
 

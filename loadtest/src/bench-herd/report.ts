@@ -77,7 +77,7 @@ export function formatHerdReport({ machine, loadAfter, result, aims }: HerdRepor
         figure(memoryPeakMb),
       ]),
     ),
-    `(the people themselves: ${figure(result.crowdCpuMsPerClient)} ms of CPU each, their join included)`,
+    `all of them together: ${figure(result.cpuMsPerResume)} ms of CPU for each resume`,
     '',
     `sessions now: ${counts(result.sessionsByEdge)}`,
     `resumes: ${counts(result.resumesByResult)}; connections refused: ${counts(result.refusedConnections)}`,
@@ -86,7 +86,8 @@ export function formatHerdReport({ machine, loadAfter, result, aims }: HerdRepor
     '',
     'Aims:',
     ...aims.map(
-      ({ what, aim, measured, reached }) => `  ${what} ${aim}: ${measured}, ${reached ? 'reached' : 'missed'}`,
+      ({ what, aim, measured, reached }) =>
+        `  ${what} ${aim}: ${measured}, ${reached ? 'reached' : 'missed'}`,
     ),
   ].join('\n');
 }
@@ -97,7 +98,9 @@ function spreadCells(spread: Spread | null): string[] {
 
 function counts(values: Readonly<Record<string, number>>): string {
   const entries = Object.entries(values).filter(([, value]) => value >= 0.01);
-  return entries.length === 0 ? 'none' : entries.map(([name, value]) => `${name} ${figure(value)}`).join(', ');
+  return entries.length === 0
+    ? 'none'
+    : entries.map(([name, value]) => `${name} ${figure(value)}`).join(', ');
 }
 
 function listed(what: string, codes: readonly string[]): string[] {

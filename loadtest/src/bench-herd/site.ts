@@ -8,7 +8,10 @@ const OTHER_FILES = 300;
  * A cluster for a storm: real edges, a real Redis, one real media node. Nobody sends media, but everybody has transports
  * there, so that a resume asks the node what it asks in earnest.
  */
-export async function startHerdSite(shape: { readonly clients: number; readonly edges: number }): Promise<LocalCluster> {
+export async function startHerdSite(shape: {
+  readonly clients: number;
+  readonly edges: number;
+}): Promise<LocalCluster> {
   return startLocalCluster({
     edges: shape.edges,
     mediaNodes: 1,

@@ -69,8 +69,8 @@ export interface HerdResult {
   readonly refusedConnections: Readonly<Record<string, number>>;
   readonly redisCommandsPerResume: Readonly<Record<string, number>>;
   readonly processes: readonly ProcessUse[];
-  /** CPU of the people themselves for each of them, from the start of their processes. */
-  readonly crowdCpuMsPerClient: number;
+  /** CPU of all of them together for each lost socket: what the storm cost, however busy the machine was. */
+  readonly cpuMsPerResume: number;
   readonly joinSeconds: number;
 }
 
@@ -108,6 +108,7 @@ export async function runStorm(
     const survivors = how === 'flap' ? [] : others;
     const watched = [...survivors, ...cluster.mediaNodes, ...(cluster.redis === null ? [] : [cluster.redis])]
       .flatMap(({ id, pid }) => (pid === null ? [] : [{ id, pid }]))
+      .concat(crowd.pids.map((pid, index) => ({ id: `people-${index + 1}`, pid })))
       .map(watch);
     const before = await readCounters(survivors);
     const redisBefore = await redisCommandCalls(cluster.redisUrl);
@@ -164,7 +165,9 @@ export async function runStorm(
         ]),
       ),
       processes,
-      crowdCpuMsPerClient: (1_000 * total.cpuSeconds) / clients,
+      cpuMsPerResume:
+        (1_000 * processes.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0)) /
+        Math.max(1, total.gaps.length),
       joinSeconds,
     };
   } finally {
@@ -246,7 +249,6 @@ function combine(reports: readonly CrowdReport[]): CrowdReport {
     malformed: sum(({ malformed }) => malformed),
     timedOut: sum(({ timedOut }) => timedOut),
     incomplete: sum(({ incomplete }) => incomplete),
-    cpuSeconds: sum(({ cpuSeconds }) => cpuSeconds),
   };
 }
 

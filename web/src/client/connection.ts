@@ -1,5 +1,5 @@
 import { PlenaryError, toPlenaryError, type ErrorCode } from '@plenary/cluster/errors';
-import type { ClientReply, ClientRequestInput, ClientRequestName } from '@plenary/cluster/protocol';
+import type { ClientReply, ClientRequestInput, ClientRequestName, EdgeHint } from '@plenary/cluster/protocol';
 import { RECONNECT_BACKOFF, fullJitterMs } from './backoff.ts';
 import type { ConnectionEvent } from './connection-state.ts';
 import type { ClientLog, Counters } from './counters.ts';
@@ -8,6 +8,7 @@ import {
   withCurrentEdges,
   withEdges,
   withFailedEdge,
+  withLostEdge,
   withWorkingEdge,
   type EdgeList,
 } from './edge-list.ts';
@@ -53,6 +54,8 @@ export class Connection {
   #edges: EdgeList = [];
   /** The edges that the application named. */
   readonly #namedEdges: EdgeList;
+  /** Where the edges are that the cluster tells of. */
+  #datacenters: ReadonlyMap<string, string> = new Map();
   #link: EdgeLink | undefined;
   #opening: Promise<EdgeLink> | undefined;
   #entered = false;
@@ -80,9 +83,18 @@ export class Connection {
   }
 
   /** The edges as the cluster now tells them. The one in use stays, and those that the application named. */
-  edgesChanged(urls: readonly string[]): void {
-    const inUse = this.#link === undefined ? [] : [this.#link.url];
-    this.#edges = withCurrentEdges(this.#edges, urls, [...this.#namedEdges, ...inUse]);
+  edgesChanged(hints: readonly Pick<EdgeHint, 'url' | 'datacenter'>[]): void {
+    const inUse = this.#link?.url;
+    const known = hints.map(({ url, datacenter }): [string, string] => [normaliseEdgeUrl(url), datacenter]);
+    // One that is leaving is told of no more, and yet it is from its datacenter that one goes on.
+    const [ownUrl, ownDatacenter] = [inUse ?? '', this.#datacenters.get(inUse ?? '')];
+    this.#datacenters = new Map(ownDatacenter === undefined ? known : [[ownUrl, ownDatacenter], ...known]);
+    const keep = inUse === undefined ? this.#namedEdges : [...this.#namedEdges, inUse];
+    this.#edges = withCurrentEdges(
+      this.#edges,
+      hints.map(({ url }) => url),
+      keep,
+    );
   }
 
   /** Opens the socket ahead of the join. An edge that does not answer is no error yet. */
@@ -247,7 +259,9 @@ export class Connection {
     this.#run += 1;
     const run = this.#run;
     this.#environment.counters.reconnects += 1;
-    if (lostUrl !== undefined && mode === 'resume') this.#edges = withFailedEdge(this.#edges, lostUrl);
+    if (lostUrl !== undefined && mode === 'resume') {
+      this.#edges = withLostEdge(this.#edges, lostUrl, this.#datacenters, Math.random);
+    }
     this.#environment.dispatch({ type: 'socket_lost', reason });
     this.#enter(mode, run, this.#environment.reconnectDeadlineMs).catch((thrown: unknown) => {
       if (run === this.#run) this.#fail(toPlenaryError(thrown));
