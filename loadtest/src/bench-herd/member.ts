@@ -26,6 +26,9 @@ export interface Gap {
   backAtMs?: number;
 }
 
+/** What a browser can decode, and how it opens transports; in one process all people have the same browser. */
+const device = Device.factory({ handlerFactory: FakeHandler.createFactory(testFakeParameters) });
+
 /** Milliseconds since 1970 by a clock that does not jump, comparable between processes of one machine. */
 export const nowMs = (): number => performance.timeOrigin + performance.now();
 
@@ -47,7 +50,7 @@ export class Member {
       signalling: createSocketSignalling({ localAddress }),
       // One datacenter, nothing to measure.
       probing: { knownEdges: () => Promise.resolve([]), ping: () => Promise.resolve(0) },
-      createDevice: () => Device.factory({ handlerFactory: FakeHandler.createFactory(testFakeParameters) }),
+      createDevice: () => device,
       joinDeadlineMs: JOIN_DEADLINE_MS,
       log: { warn: () => undefined },
     });

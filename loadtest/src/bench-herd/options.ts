@@ -8,7 +8,7 @@ const OPTIONS = z.object({
   edges: whole(2, 16).default(3),
   how: z.enum(['kill', 'restart', 'flap']).default('kill'),
   processes: whole(1, 16).default(2),
-  roomSize: whole(1, 500).default(20),
+  roomSize: whole(1, 500).default(10),
   joins: z.coerce.number().min(0).max(100).default(5),
   json: z.string().min(1).optional(),
 });
@@ -23,7 +23,7 @@ export const USAGE = `npm run bench:herd -- [options]
   --how HOW       kill: SIGKILL; restart: SIGTERM, and it comes back; flap: three edges after one another,
                   each killed and started again before all are back (kill)
   --processes N   processes that the people live in (2)
-  --room-size N   people of a room (20)
+  --room-size N   people of a room (10)
   --joins N       others who join the remaining edges meanwhile, per second (5)
   --json FILE     also writes the figures there
 `;
