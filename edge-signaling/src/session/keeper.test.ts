@@ -163,25 +163,22 @@ describe('SessionKeeper', () => {
     const { keeper, sessionOf, pass, toldEdges } = await keeperWithAnn(async () => Promise.resolve('token'));
     for (let index = 0; index < 1_200; index += 1) keeper.announce(sessionOf(`peer-${index}`));
     await pass(20);
-    expect(toldEdges.map(({ peerIds }) => peerIds.length)).toEqual([1_000, 200]);
-    expect(toldEdges.flatMap(({ peerIds }) => peerIds)[1_199]).toBe('peer-1199');
+    const told = toldEdges.map((message) => (message.type === 'sessions.attached' ? message.peerIds : []));
+    expect(told.map(({ length }) => length)).toEqual([1_000, 200]);
+    expect(told.flat()[1_199]).toBe('peer-1199');
     keeper.announce(sessionOf('last'));
     keeper.stop();
     expect(toldEdges.at(-1)).toMatchObject({ type: 'sessions.attached', peerIds: ['last'] });
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('[HE3] lets go of each session that another edge tells of', async () => {
+  it('[SE5] lets go of a session that another edge tells of, and counts it no more', async () => {
     const { keeper, session, sessionOf, metrics } = await keeperWithAnn(async () => Promise.resolve('token'));
     const bob = sessionOf('bob');
     keeper.take(bob, new ToldSocket());
     const carol = new ToldSocket();
     keeper.take(sessionOf('carol'), carol);
-    keeper.onEdgeMessage({
-      type: 'sessions.attached',
-      peerIds: [session.peerId, bob.peerId, peer('unknown')],
-      edgeId: edge('edge-2'),
-    });
+    for (const peerId of [session.peerId, bob.peerId, peer('unknown')]) keeper.attachedElsewhere(peerId);
     expect([session.socket, bob.socket]).toEqual([undefined, undefined]);
     const { values } = await metrics.sessions.get();
     expect(values.map(({ labels, value }) => [labels.state, value])).toEqual([
