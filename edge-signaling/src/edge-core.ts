@@ -34,11 +34,11 @@ import type { AcceptSocket, EdgeMessage, RoomChannel } from './transport/client-
 /** From here on latency falls off a cliff. */
 const MAX_NODE_LOAD = 0.7;
 /**
- * Joins and resumes that are carried out at a time. As many as keep an edge busy whose store is 30 ms away, and so few that
- * one turn of the event loop with all of them stays below 50 ms.
+ * Joins and resumes that are carried out at a time: so few that one turn of the event loop with all of them stays below
+ * 30 ms, and so many that an edge whose store is 30 ms away still takes up 400 people a second.
  */
-const JOINS_AT_ONCE = 64;
-const RESUMES_AT_ONCE = 128;
+const JOINS_AT_ONCE = 32;
+const RESUMES_AT_ONCE = 64;
 /** A client waits ten seconds for an answer; who is let in by then is answered in time. */
 const ENTRY_PATIENCE_MS = 8_000;
 

@@ -1,6 +1,6 @@
 import { PlenaryError, toPlenaryError, type ErrorCode } from '@plenary/cluster/errors';
 import type { ClientReply, ClientRequestInput, ClientRequestName, EdgeHint } from '@plenary/cluster/protocol';
-import { RECONNECT_BACKOFF, fullJitterMs } from './backoff.ts';
+import { RECONNECT_BACKOFF, connectTimeoutMs, fullJitterMs } from './backoff.ts';
 import type { ConnectionEvent } from './connection-state.ts';
 import type { ClientLog, Counters } from './counters.ts';
 import {
@@ -100,7 +100,7 @@ export class Connection {
   /** Opens the socket ahead of the join. An edge that does not answer is no error yet. */
   async warm(): Promise<void> {
     try {
-      await this.#open();
+      await this.#open(0);
     } catch (thrown) {
       this.#environment.log.warn('the edge does not answer yet', toPlenaryError(thrown).message);
     }
@@ -173,7 +173,7 @@ export class Connection {
       this.#check(run);
       const edgeUrl = this.#edges[0];
       try {
-        const link = await this.#open();
+        const link = await this.#open(attempt);
         this.#check(run);
         this.#environment.dispatch({ type: 'socket_opened' });
         await this.#environment.enter(link, mode);
@@ -181,13 +181,16 @@ export class Connection {
         return;
       } catch (thrown) {
         this.#check(run);
-        const error = this.#bye ?? toPlenaryError(thrown);
+        const bye = this.#bye;
+        const error = bye ?? toPlenaryError(thrown);
         this.#bye = undefined;
-        this.#drop();
+        const joinsAnew = mode === 'resume' && REJOIN_CODES.includes(error.code);
+        // An edge that refused a resume in so many words takes the join on the same connection.
+        if (!joinsAnew || bye !== undefined) this.#drop();
         if (edgeUrl !== undefined && OTHER_EDGE_CODES.includes(error.code)) {
           this.#edges = withFailedEdge(this.#edges, edgeUrl);
         }
-        if (mode === 'resume' && REJOIN_CODES.includes(error.code)) {
+        if (joinsAnew) {
           mode = 'join';
           attempt = -1;
           continue;
@@ -199,7 +202,7 @@ export class Connection {
   }
 
   /** The open link, or the one that is being opened: however many ask, one socket is made. */
-  #open(): Promise<EdgeLink> {
+  #open(attempt: number): Promise<EdgeLink> {
     if (this.#link?.isOpen === true) return Promise.resolve(this.#link);
     this.#opening ??= new Promise<EdgeLink>((resolve, reject) => {
       const url = this.#edges[0] ?? normaliseEdgeUrl(globalThis.location.href);
@@ -224,7 +227,11 @@ export class Connection {
             if (this.#link === link) this.#notice(notice);
           },
         },
-        { counters: this.#environment.counters, log: this.#environment.log },
+        {
+          counters: this.#environment.counters,
+          log: this.#environment.log,
+          connectTimeoutMs: connectTimeoutMs(attempt),
+        },
       );
       this.#link = link;
     });

@@ -100,7 +100,7 @@ describe('when things break', () => {
     expect(second?.sessionKey).not.toEqual(first?.sessionKey);
   });
 
-  test('a session that is gone is begun anew by a join, with its tracks', async () => {
+  test('[HE6] a session that is gone is begun anew by a join on the same connection, with its tracks', async () => {
     const edge = new ScriptedEdge();
     edge.on.resume = () => refuse('session_gone');
     const meeting = meet(edge);
@@ -112,6 +112,7 @@ describe('when things break', () => {
     await vi.waitFor(() => expect(edge.requests('track.publish')).toHaveLength(2));
     const [first, second] = edge.requests('join');
     expect(second?.requestId).not.toBe(first?.requestId);
+    expect(edge.sockets).toHaveLength(2);
     expect(phase(meeting)).toBe('joined');
   });
 

@@ -1,7 +1,7 @@
 import { ERROR_CODES } from '@plenary/cluster/errors';
 import { MEDIA_NODE_ID, type PeerId, type TrackId } from '@plenary/cluster/protocol';
 import { describe, expect, test } from 'vitest';
-import { fullJitterMs } from './backoff.ts';
+import { connectTimeoutMs, fullJitterMs } from './backoff.ts';
 import { transition, type ConnectionEvent, type ConnectionState } from './connection-state.ts';
 import {
   normaliseEdgeUrl,
@@ -86,6 +86,10 @@ test('full jitter doubles its bound up to the cap', () => {
     99, 199, 399, 799, 999, 999,
   ]);
   expect(fullJitterMs(5, bounds, 0)).toBe(0);
+});
+
+test('[HE6] each attempt to connect may take longer than the one before, up to 16 s', () => {
+  expect([0, 1, 2, 3, 50].map(connectTimeoutMs)).toEqual([4_000, 8_000, 16_000, 16_000, 16_000]);
 });
 
 test('edges keep their order; a failed one goes to the end, a working one to the front', () => {

@@ -1,9 +1,6 @@
 import { io } from 'socket.io-client';
 import type { SignallingConnection, SignallingHandlers, SignallingPort } from './signalling-port.ts';
 
-/** How long a connection attempt may take before it counts as failed, in milliseconds. */
-const CONNECT_TIMEOUT_MS = 4_000;
-
 /** Where connections come from, which only a program outside a browser can choose. */
 export interface SocketOrigin {
   /** An address of this machine. */
@@ -16,12 +13,12 @@ export interface SocketOrigin {
  */
 export function createSocketSignalling(from: SocketOrigin = {}): SignallingPort {
   return {
-    open(url: string, handlers: SignallingHandlers): SignallingConnection {
+    open(url: string, handlers: SignallingHandlers, timeoutMs: number): SignallingConnection {
       const socket = io(url, {
         transports: ['websocket'],
         reconnection: false,
         forceNew: true,
-        timeout: CONNECT_TIMEOUT_MS,
+        timeout: timeoutMs,
         // The client sends `leave` itself on pagehide; Socket.IO's own unload handler would cut it off.
         closeOnBeforeunload: false,
         ...from,
