@@ -42,6 +42,10 @@ export class LocalRooms {
     return this.#byPeer.get(session.peerId) === session;
   }
 
+  get sessionCount(): number {
+    return this.#byPeer.size;
+  }
+
   sessions(): Session[] {
     return [...this.#byPeer.values()];
   }

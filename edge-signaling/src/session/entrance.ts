@@ -81,12 +81,17 @@ export class Entrance {
 
   /**
    * Enters a room in four round trips at most: read the room; place; admit and enter the roster together (SPEC SE3).
+   * @param askedAtMs - by the monotonic clock: when the client began to wait
    * @throws PlenaryError `protocol_version`, `store_unavailable`, `token_*`, `tenant_limit_reached`, `room_full`, `no_media_node`,
    *   `timed_out`, …
    */
-  async join(request: ClientRequest<'join'>, socket: ClientSocket): Promise<Entered<'join'>> {
+  async join(
+    request: ClientRequest<'join'>,
+    socket: ClientSocket,
+    askedAtMs: number,
+  ): Promise<Entered<'join'>> {
     const { authenticator, clusterSecret, clock } = this.#settings;
-    const deadlineMs = clock.monotonicMs() + ENTRY_DEADLINE_MS;
+    const deadlineMs = askedAtMs + ENTRY_DEADLINE_MS;
     checkVersion(request.protocolVersion);
     const { grants: granted, tenantId } = await authenticator.join(request.token, request.roomId);
     const { roundTrips = [] } = request;
