@@ -85,7 +85,7 @@ export const CONFIG_SCHEMA = z.object({
   /** Packets that the node may send and receive in a second; default: what its workers can forward. */
   PLENARY_MAX_PACKETS_PER_SECOND: integerSetting(1, 1_000_000_000).optional(),
   PLENARY_PIPE_LINGER_MS: integerSetting(0, 600_000).default(1_500),
-  PLENARY_ORPHAN_GRACE_MS: integerSetting(0, 600_000).default(30_000),
+  PLENARY_ORPHAN_GRACE_MS: integerSetting(0, 600_000).default(60_000),
   PLENARY_LEASE_MS: integerSetting(500, 120_000).default(5_000),
   /** How long SIGTERM lets people open media elsewhere before the node stops; 0 for not at all. */
   PLENARY_DRAIN_MS: integerSetting(0, MAX_DRAIN_MS).default(20_000),
