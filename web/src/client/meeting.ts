@@ -39,7 +39,7 @@ const ROUND_TRIPS_WAIT_MS = 150;
  * Within which time the token of a resume is confirmed, in milliseconds. The edge that gave it may be taking up thousands
  * whose edge died, and those still wait; until then the older token resumes too, with the same key.
  */
-const CONFIRM_WITHIN_MS = 5_000;
+const CONFIRM_WITHIN_MS = 15_000;
 
 const INITIAL: MeetingSnapshot = {
   connection: { phase: 'idle' },
