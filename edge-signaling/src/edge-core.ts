@@ -16,14 +16,14 @@ import type { MediaLinks } from './media/control-links.ts';
 import { Placer } from './media/placer.ts';
 import type { EdgeMetrics, ReportFault } from './metrics.ts';
 import { EdgeNews } from './room/edge-news.ts';
-import { Heads } from './room/heads.ts';
 import { LocalRooms } from './room/local-rooms.ts';
+import { Republisher } from './room/republisher.ts';
 import { Sweeper } from './room/sweeper.ts';
 import { Dispatcher } from './rpc/dispatch.ts';
 import { createDispatchTable } from './rpc/table.ts';
 import { Connection } from './session/connection.ts';
 import { Departures } from './session/departures.ts';
-import { edgeHints, Entrance } from './session/entrance.ts';
+import { edgeHints, Entrance, ENTRY_DEADLINE_MS } from './session/entrance.ts';
 import { SessionKeeper } from './session/keeper.ts';
 import { MediaWatch } from './session/media-watch.ts';
 import { TenantClaims } from './session/tenant-claims.ts';
@@ -79,16 +79,25 @@ export class EdgeCore {
   readonly #links: OwnedMediaLinks;
   readonly #mediaWatch: MediaWatch;
   readonly #keeper: SessionKeeper;
-  readonly #heads: Heads;
+  readonly #republisher: Republisher;
   readonly #sweeper: Sweeper;
   readonly #tenantClaims: TenantClaims;
   #isStopping = false;
 
   constructor(options: EdgeCoreOptions) {
-    const { config, store, channel, clock, logger, metrics, reportFault } = options;
+    const { config, store, clock, logger, metrics, reportFault } = options;
     const { edgeId, datacenter, clusterSecret, resumeWithinMs, leaseMs } = config;
     const { rooms, registry } = store;
     const { localRooms } = this;
+    const channel: RoomChannel = {
+      publish: (...news) => options.channel.publish(...news),
+      publishLocally: (...news) => options.channel.publishLocally(...news),
+      tellEdges: (message) => options.channel.tellEdges(message),
+      publishEvents: (roomId, events) => {
+        for (const { id } of events) localRooms.noteEvent(roomId, id);
+        options.channel.publishEvents(roomId, events);
+      },
+    };
     const isStoreAvailable = (): boolean => store.isAvailable();
 
     const edgeNews = new EdgeNews({ hints: () => edgeHints(this.directory), localRooms, channel });
@@ -160,6 +169,20 @@ export class EdgeCore {
       reportFault,
     });
     const keeper = this.#keeper;
+    this.#republisher = new Republisher({
+      edgeId,
+      rooms,
+      isStoreAvailable,
+      localRooms,
+      keeper,
+      departures,
+      channel,
+      strangerGraceMs: leaseMs + resumeWithinMs + ENTRY_DEADLINE_MS,
+      clock,
+      metrics,
+      reportFault,
+    });
+    const republisher = this.#republisher;
     const entrance = new Entrance({
       edgeId,
       clusterSecret,
@@ -171,6 +194,7 @@ export class EdgeCore {
       links,
       placer,
       keeper,
+      republisher,
       localRooms,
       departures,
       tenantClaims,
@@ -178,7 +202,6 @@ export class EdgeCore {
       clock,
       reportFault,
     });
-    this.#heads = new Heads({ rooms, isStoreAvailable, localRooms, channel, reportFault });
     this.#sweeper = new Sweeper({
       rooms,
       isStoreAvailable,
@@ -207,6 +230,7 @@ export class EdgeCore {
     const handlers = {
       entrance,
       keeper,
+      republisher,
       departures,
       placer,
       links,
@@ -235,7 +259,7 @@ export class EdgeCore {
     this.directory.start();
     this.announcer.start();
     this.#keeper.start();
-    this.#heads.start();
+    this.#republisher.start();
     this.#sweeper.start();
     this.#tenantClaims.start();
   }
@@ -248,7 +272,7 @@ export class EdgeCore {
   /** The store or the registry answers again: what an owner published it publishes again, and what waited is done. */
   storeReturned(): void {
     this.registryReturned();
-    void this.departures.retryRemovals();
+    void this.#republisher.all();
     void this.#tenantClaims.renew();
   }
 
@@ -265,7 +289,7 @@ export class EdgeCore {
     this.#isStopping = true;
     this.#sweeper.stop();
     this.#tenantClaims.stop();
-    this.#heads.stop();
+    this.#republisher.stop();
     this.#keeper.stop();
     await this.announcer.withdraw();
   }

@@ -4,24 +4,30 @@ import { EVENT_ID } from '../protocol/ids.ts';
 import type { DatacenterId, EdgeId, EventId, MediaNodeId, PeerId, RoomId, TrackId } from '../protocol/ids.ts';
 import type { Epoch } from '../protocol/edge-media.ts';
 import { ROSTER_PAGE_SIZE, SNAPSHOT_CHAT_LENGTH } from '../protocol/room.ts';
-import type { LeaveReason, LoggedEvent, Role, RosterPeer, TrackEndReason } from '../protocol/room.ts';
+import type { LeaveReason, LoggedEvent, Role, TrackEndReason } from '../protocol/room.ts';
 import type {
+  AttachedPeer,
   CatchUp,
   ChatPost,
   Gateway,
   GatewayClaim,
+  HeldPeer,
   Placement,
   PlaceRequest,
+  RepublishedPeers,
+  RepublishedTracks,
+  RoomStanding,
   RoomStore,
   RoomView,
   StoredTrack,
 } from '../room/room-store.ts';
-import { chatMessageId } from '../room/room-store.ts';
+import { chatMessageId, ROOM_REBUILD_MS } from '../room/room-store.ts';
 import type { StoreClient } from './client.ts';
 import { roomKeys } from './keys.ts';
 import { readable, readableOnes } from './malformed.ts';
 import type { ReportMalformed } from './malformed.ts';
 import {
+  heldPeerRecord,
   pairs,
   readAttached,
   readCatchUp,
@@ -33,7 +39,11 @@ import {
   readPlacement,
   readPosted,
   readPublished,
+  readRepublishedPeers,
+  readRepublishedTracks,
+  readStanding,
   readTracks,
+  trackValue,
 } from './room-replies.ts';
 import { guarded, storeError } from './run-script.ts';
 import {
@@ -48,6 +58,9 @@ import {
   publishTrack,
   releaseGateway,
   removePeer,
+  republishPeers,
+  republishTracks,
+  roomStanding,
   setTrackPaused,
 } from './scripts.generated.ts';
 import type { RunScript } from './scripts.generated.ts';
@@ -58,6 +71,8 @@ const VIEW_REPLY = z.tuple([
   z.tuple([z.null(), z.record(z.string(), z.string())]),
 ]);
 const START = EVENT_ID.parse('0-0');
+/** Parts the records of one argument; no name may hold it. */
+const RECORD_SEPARATOR = '\u001e';
 const flag = (value: boolean): '0' | '1' => (value ? '1' : '0');
 
 /** The room store in Redis: one script for each change, all keys of a room on one hash tag. */
@@ -128,7 +143,7 @@ export class RedisRoomStore implements RoomStore {
     epoch: Epoch,
     edgeId: EdgeId,
     tokenGeneration?: number,
-  ): Promise<RosterPeer> {
+  ): Promise<AttachedPeer> {
     const generation = tokenGeneration === undefined ? '' : String(tokenGeneration);
     const args = [peerId, String(epoch), edgeId, generation] as const;
     return readAttached(peerId, await attachPeer(this.#run, roomKeys(roomId), args));
@@ -246,6 +261,31 @@ export class RedisRoomStore implements RoomStore {
     epoch: Epoch,
   ): Promise<void> {
     await releaseGateway(this.#run, roomKeys(roomId), [datacenter, homeNodeId, String(epoch)]);
+  }
+
+  async republishPeers(
+    roomId: RoomId,
+    edgeId: EdgeId,
+    peers: readonly HeldPeer[],
+    knownEventId: EventId,
+  ): Promise<RepublishedPeers> {
+    const records = peers.map(heldPeerRecord).join(RECORD_SEPARATOR);
+    const args = [edgeId, knownEventId, String(ROOM_REBUILD_MS), records] as const;
+    return readRepublishedPeers(await republishPeers(this.#run, roomKeys(roomId), args), this.#report);
+  }
+
+  async republishTracks(
+    roomId: RoomId,
+    homeNodeId: MediaNodeId,
+    tracks: readonly StoredTrack[],
+  ): Promise<RepublishedTracks> {
+    const records = tracks.map((track) => `${track.trackId}|${trackValue(track)}`).join(RECORD_SEPARATOR);
+    const args = [homeNodeId, String(ROOM_REBUILD_MS), records] as const;
+    return readRepublishedTracks(await republishTracks(this.#run, roomKeys(roomId), args), this.#report);
+  }
+
+  async standing(roomId: RoomId): Promise<RoomStanding> {
+    return readStanding(await roomStanding(this.#run, roomKeys(roomId), []));
   }
 
   async placements(roomId: RoomId): Promise<readonly Placement[]> {

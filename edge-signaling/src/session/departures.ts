@@ -1,5 +1,5 @@
 import { toPlenaryError } from '@plenary/cluster';
-import type { PlacedPeer, RoomStore } from '@plenary/cluster';
+import type { Epoch, PlacedPeer, RoomStore } from '@plenary/cluster';
 import type { EdgeId, MediaNodeId, TenantId } from '@plenary/cluster/ids';
 import type { LeaveReason } from '@plenary/cluster/protocol';
 import type { MediaLinks } from '../media/control-links.ts';
@@ -7,6 +7,8 @@ import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { RoomChannel } from '../transport/client-socket.ts';
 import type { TenantClaims } from './tenant-claims.ts';
 
+/** Peers remembered as gone, should the store forget that they are. */
+const MAX_DEPARTED = 10_000;
 /** A node that stays away for so many drops has lost the peers anyway. */
 const MAX_PENDING_DROPS = 10_000;
 
@@ -37,6 +39,8 @@ export interface DeparturesSettings {
 export class Departures {
   readonly #settings: DeparturesSettings;
   readonly #pending = new Map<string, Departure>();
+  /** The epochs under which peers were removed, the oldest first. */
+  readonly #departed = new Map<string, Epoch>();
   readonly #drops = new Map<MediaNodeId, Map<string, PlacedPeer>>();
 
   constructor(settings: DeparturesSettings) {
@@ -46,11 +50,13 @@ export class Departures {
   /** Removes a peer; when the store is away, as soon as it is back. Never throws. */
   async depart(departure: Departure): Promise<void> {
     const { placed, mediaNodeId, onlyIfHeld } = departure;
+    if (!onlyIfHeld) this.#noteDeparted(placed);
     // Without the condition nobody else can want this media, so it need not wait for the store.
     if (!onlyIfHeld) void this.dropMedia(mediaNodeId, placed);
     try {
       const wasRemoved = await this.#remove(departure);
       if (wasRemoved) {
+        this.#noteDeparted(placed);
         void this.#settings.tenantClaims.release(departure.tenantId, placed);
         if (onlyIfHeld) await this.dropMedia(mediaNodeId, placed);
       }
@@ -80,6 +86,11 @@ export class Departures {
     }
   }
 
+  /** Whether this edge removed the peer, or is about to, so that a record of it is one that the store should have lost. */
+  hasDeparted(placed: PlacedPeer): boolean {
+    return (this.#departed.get(keyOf(placed)) ?? -1) >= placed.epoch;
+  }
+
   /** To be called when the store is back. */
   async retryRemovals(): Promise<void> {
     const due = [...this.#pending.values()];
@@ -97,7 +108,16 @@ export class Departures {
   /** A peer that came back is not to be removed by what was decided before. */
   cancel(placed: PlacedPeer): void {
     this.#pending.delete(keyOf(placed));
+    this.#departed.delete(keyOf(placed));
     this.#settings.metrics.departures.set(this.#pending.size);
+  }
+
+  #noteDeparted(placed: PlacedPeer): void {
+    const key = keyOf(placed);
+    this.#departed.delete(key);
+    this.#departed.set(key, placed.epoch);
+    const oldest = this.#departed.keys().next();
+    if (this.#departed.size > MAX_DEPARTED && oldest.done !== true) this.#departed.delete(oldest.value);
   }
 
   async #remove({ placed, reason, onlyIfHeld }: Departure): Promise<boolean> {

@@ -112,11 +112,16 @@ export class SessionKeeper {
   onEdgeMessage(message: EdgeMessage): void {
     if (message.edgeId === this.#settings.edgeId) return;
     const session = this.#settings.localRooms.find(message.peerId);
-    if (session !== undefined) this.#letGo(session, undefined);
+    if (session !== undefined) this.takenUpElsewhere(session);
+  }
+
+  /** Another edge holds the session: its socket here is told so. */
+  takenUpElsewhere(session: Session): void {
+    this.#letGo(session, undefined);
   }
 
   /** Tells the other edges that this one holds the session now. */
-  announce(session: Session): void {
+  announce(session: Pick<Session, 'peerId'>): void {
     const { channel, edgeId } = this.#settings;
     channel.tellEdges({ type: 'session.attached', peerId: session.peerId, edgeId });
   }

@@ -161,6 +161,9 @@ export class StoreClient {
         }),
       rosterPage: (...which) => this.#ask(() => rooms.rosterPage(...which)),
       catchUp: (...of) => this.#ask(() => rooms.catchUp(...of)),
+      republishPeers: (...what) => this.#ask(() => rooms.republishPeers(...what)),
+      republishTracks: (...what) => this.#ask(() => rooms.republishTracks(...what)),
+      standing: (...of) => this.#ask(() => rooms.standing(...of)),
       lastEventId: (...of) => this.#ask(() => rooms.lastEventId(...of)),
       claimGateway: (claim) =>
         this.#ask(async () => {

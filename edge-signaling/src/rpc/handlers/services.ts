@@ -10,6 +10,7 @@ import type { ClientReply, ClientRequest, ClientRequestName } from '@plenary/clu
 import type { MediaLinks } from '../../media/control-links.ts';
 import type { Placer } from '../../media/placer.ts';
 import type { EdgeMetrics, ReportFault } from '../../metrics.ts';
+import type { Republisher } from '../../room/republisher.ts';
 import type { LocalRooms } from '../../room/local-rooms.ts';
 import type { Connection } from '../../session/connection.ts';
 import type { Departures } from '../../session/departures.ts';
@@ -22,6 +23,7 @@ import type { RoomChannel } from '../../transport/client-socket.ts';
 export interface HandlerServices {
   readonly entrance: Entrance;
   readonly keeper: SessionKeeper;
+  readonly republisher: Republisher;
   readonly departures: Departures;
   readonly placer: Placer;
   readonly links: MediaLinks;
