@@ -23,6 +23,7 @@ import type {
 } from '../room/room-store.ts';
 import { chatMessageId, ROOM_REBUILD_MS } from '../room/room-store.ts';
 import type { StoreClient } from './client.ts';
+import { CommandGate } from './command-gate.ts';
 import { roomKeys } from './keys.ts';
 import { readable, readableOnes } from './malformed.ts';
 import type { ReportMalformed } from './malformed.ts';
@@ -80,9 +81,16 @@ export class RedisRoomStore implements RoomStore {
   readonly #redis: StoreClient;
   readonly #run: RunScript;
   readonly #report: ReportMalformed;
+  readonly #gate: CommandGate;
 
   /** @param report - told of what does not parse, which is skipped (SPEC ST3) */
-  constructor(redis: StoreClient, run: RunScript, report: ReportMalformed = () => undefined) {
+  constructor(
+    redis: StoreClient,
+    run: RunScript,
+    report: ReportMalformed = () => undefined,
+    gate = new CommandGate(),
+  ) {
+    this.#gate = gate;
     this.#redis = redis;
     this.#run = run;
     this.#report = report;
@@ -90,7 +98,9 @@ export class RedisRoomStore implements RoomStore {
 
   async view(roomId: RoomId): Promise<RoomView> {
     const [placementsKey, , , tracks] = roomKeys(roomId);
-    const reply = await guarded(this.#redis.multi().hvals(placementsKey).hgetall(tracks).exec());
+    const reply = await guarded(this.#gate, async () =>
+      this.#redis.multi().hvals(placementsKey).hgetall(tracks).exec(),
+    );
     const refused = reply?.find(([error]) => error !== null)?.[0];
     if (refused) throw storeError(refused);
     const [[, placed], [, tracksById]] = VIEW_REPLY.parse(reply);
@@ -118,7 +128,7 @@ export class RedisRoomStore implements RoomStore {
 
   async placementOf(roomId: RoomId, peerId: PeerId): Promise<Placement | undefined> {
     const [placements] = roomKeys(roomId);
-    const value = await guarded(this.#redis.hget(placements, peerId));
+    const value = await guarded(this.#gate, async () => this.#redis.hget(placements, peerId));
     return value === null ? undefined : this.#readPlacements([[peerId, value]])[0];
   }
 
@@ -192,7 +202,7 @@ export class RedisRoomStore implements RoomStore {
   async tracks(roomId: RoomId, trackIds: readonly TrackId[]): Promise<readonly StoredTrack[]> {
     if (trackIds.length === 0) return [];
     const [, , , tracks] = roomKeys(roomId);
-    const values = await guarded(this.#redis.hmget(tracks, ...trackIds));
+    const values = await guarded(this.#gate, async () => this.#redis.hmget(tracks, ...trackIds));
     const found = trackIds.flatMap((trackId, index): [string, string][] => {
       const value = values[index];
       return value === null || value === undefined ? [] : [[trackId, value]];
@@ -214,13 +224,15 @@ export class RedisRoomStore implements RoomStore {
     const [, roster, rosterOrder] = roomKeys(roomId);
     const after = /^\d+$/.test(cursor) ? `(${cursor}` : '-inf';
     const limit = ROSTER_PAGE_SIZE + 1;
-    const found = await guarded(
+    const found = await guarded(this.#gate, async () =>
       this.#redis.zrangebyscore(rosterOrder, after, '+inf', 'WITHSCORES', 'LIMIT', 0, limit),
     );
     const ordered = pairs(STRINGS.parse(found));
     const page = ordered.slice(0, ROSTER_PAGE_SIZE);
     if (page.length === 0) return { peers: [] };
-    const values = await guarded(this.#redis.hmget(roster, ...page.map(([peerId]) => peerId)));
+    const values = await guarded(this.#gate, async () =>
+      this.#redis.hmget(roster, ...page.map(([peerId]) => peerId)),
+    );
     // Who left between the two commands has no value any more.
     const entries = page.flatMap(([peerId, sequence], index) => {
       const value = values[index];
@@ -241,7 +253,7 @@ export class RedisRoomStore implements RoomStore {
 
   async lastEventId(roomId: RoomId): Promise<EventId> {
     const [, , , , , , meta] = roomKeys(roomId);
-    const noted = (await guarded(this.#redis.hget(meta, 'lastEventId'))) ?? START;
+    const noted = (await guarded(this.#gate, async () => this.#redis.hget(meta, 'lastEventId'))) ?? START;
     // A client that is told of the beginning only learns nothing new; the next event sets it right.
     return readable(this.#report, 'meta', () => EVENT_ID.parse(noted)) ?? START;
   }
@@ -290,7 +302,7 @@ export class RedisRoomStore implements RoomStore {
 
   async placements(roomId: RoomId): Promise<readonly Placement[]> {
     const [placements] = roomKeys(roomId);
-    const all = await guarded(this.#redis.hgetall(placements));
+    const all = await guarded(this.#gate, async () => this.#redis.hgetall(placements));
     return this.#readPlacements(Object.entries(all));
   }
 

@@ -22,7 +22,7 @@ import type {
   RosterPeer,
   TrackEndReason,
 } from '../protocol/room.ts';
-import { chatMessageId, ROOM_KEPT_MS, ROOM_REBUILD_MS } from './room-store.ts';
+import { chatMessageId, FAREWELL_KEPT_MS, ROOM_KEPT_MS, ROOM_REBUILD_MS } from './room-store.ts';
 import type {
   AttachedPeer,
   CatchUp,
@@ -188,6 +188,8 @@ function toRoomTrack({ trackId, peerId, kind, source, paused }: StoredTrack): Ro
 export class MemoryRoomStore implements RoomStore {
   readonly #clock: Clock;
   readonly #rooms = new Map<RoomId, MemoryRoom>();
+  /** The logs of rooms whose last peer was put out. */
+  readonly #farewells = new Map<RoomId, { readonly log: LoggedEvent[]; readonly untilMs: number }>();
   #lastUs = 0;
 
   constructor(clock: Clock = systemClock) {
@@ -196,7 +198,8 @@ export class MemoryRoomStore implements RoomStore {
 
   /** Rooms that hold anything; zero when everything was freed. */
   get roomCount(): number {
-    return this.#rooms.size;
+    for (const roomId of this.#farewells.keys()) this.#farewellOf(roomId);
+    return this.#rooms.size + this.#farewells.size;
   }
 
   /** The rooms that hold anything. */
@@ -221,6 +224,7 @@ export class MemoryRoomStore implements RoomStore {
 
   /** Forgets everything, as `FLUSHALL` does. */
   clear(): void {
+    this.#farewells.clear();
     this.#rooms.clear();
   }
 
@@ -237,7 +241,7 @@ export class MemoryRoomStore implements RoomStore {
   }
 
   async placePeer(request: PlaceRequest): Promise<Placement> {
-    const room = this.#find(request.roomId) ?? new MemoryRoom();
+    const room = this.#find(request.roomId) ?? this.#anew(request.roomId);
     const existing = room.placements.get(request.peerId);
     if (request.replacesEpoch === undefined) {
       if (existing !== undefined) return existing;
@@ -258,6 +262,7 @@ export class MemoryRoomStore implements RoomStore {
     };
     room.placements.set(request.peerId, placement);
     this.#rooms.set(request.roomId, room);
+    this.#farewells.delete(request.roomId);
     this.#keep(room);
     return Promise.resolve(placement);
   }
@@ -335,7 +340,11 @@ export class MemoryRoomStore implements RoomStore {
     room.placements.delete(peerId);
     room.tokenGenerations.delete(peerId);
     if (room.roster.delete(peerId)) events.push(room.append({ type: 'peer.left', peerId, reason }, nowMs));
-    if (room.placements.size === 0) this.#rooms.delete(roomId);
+    if (room.placements.size === 0) {
+      this.#rooms.delete(roomId);
+      if (reason !== 'left' && reason !== 'connection_lost')
+        this.#farewells.set(roomId, { log: room.log, untilMs: nowMs + FAREWELL_KEPT_MS });
+    }
     return Promise.resolve(events);
   }
 
@@ -412,8 +421,10 @@ export class MemoryRoomStore implements RoomStore {
     if (room.lastEventId === afterEventId) return { type: 'events', events: [] };
     const events = room.log.filter((logged) => compareEventIds(logged.id, afterEventId) > 0);
     const bytes = events.reduce((sum, { event }) => sum + Buffer.byteLength(JSON.stringify(event)), 0);
-    if (events[0]?.previousId === afterEventId && bytes <= MAX_CATCH_UP_BYTES)
-      return { type: 'events', events };
+    const isWhole = events.every(
+      (event, index) => event.previousId === (events[index - 1]?.id ?? afterEventId),
+    );
+    if (events.length > 0 && isWhole && bytes <= MAX_CATCH_UP_BYTES) return { type: 'events', events };
     if (this.#isRebuilding(room)) return { type: 'events', events: [] };
     return Promise.resolve({ type: 'snapshot', room: room.snapshot() });
   }
@@ -452,7 +463,7 @@ export class MemoryRoomStore implements RoomStore {
     knownEventId: EventId,
   ): Promise<RepublishedPeers> {
     const known = this.#find(roomId);
-    const room = known ?? new MemoryRoom();
+    const room = known ?? this.#anew(roomId);
     const fates: { peerId: PeerId; fate: PeerFate }[] = [];
     let lostPeers = 0;
     for (const peer of peers) {
@@ -469,6 +480,7 @@ export class MemoryRoomStore implements RoomStore {
     const nowMs = this.#clock.wallMs();
     if (room.placements.size > 0) {
       this.#rooms.set(roomId, room);
+      this.#farewells.delete(roomId);
       if (lostPeers > 0 || hasLostEvents) room.beginRebuild(knownEventId, nowMs);
       this.#keep(room);
     }
@@ -534,6 +546,21 @@ export class MemoryRoomStore implements RoomStore {
     if (room === undefined || this.#clock.wallMs() < room.keptUntilMs) return room;
     this.#rooms.delete(roomId);
     return undefined;
+  }
+
+  #farewellOf(roomId: RoomId): readonly LoggedEvent[] {
+    const farewell = this.#farewells.get(roomId);
+    if (farewell === undefined) return [];
+    if (this.#clock.wallMs() < farewell.untilMs) return farewell.log;
+    this.#farewells.delete(roomId);
+    return [];
+  }
+
+  /** A room that begins, with what is left of the one before it. */
+  #anew(roomId: RoomId): MemoryRoom {
+    const room = new MemoryRoom();
+    room.log.push(...this.#farewellOf(roomId));
+    return room;
   }
 
   #keep(room: MemoryRoom): void {

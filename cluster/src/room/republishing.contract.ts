@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { compareEventIds, EVENT_ID } from '../protocol/ids.ts';
 import type { EventId, PeerId } from '../protocol/ids.ts';
 import { edge, mediaNode, peer, request, room, track } from '../testing/samples.ts';
-import { ROOM_KEPT_MS, ROOM_REBUILD_MS } from './room-store.ts';
+import { FAREWELL_KEPT_MS, ROOM_KEPT_MS, ROOM_REBUILD_MS } from './room-store.ts';
 import type { HeldPeer, RoomStore, StoredTrack } from './room-store.ts';
 
 export interface RepublishingUnderTest {
@@ -280,6 +280,17 @@ export function describeRepublishing(version: string, open: () => Promise<Republ
       const again = await join('ann');
       expect(await republish([again, bob])).toMatchObject({ lostPeers: 0, fates: [], strangers: [] });
       expect(await rosterNames()).toEqual(['bob', 'ann']);
+    });
+
+    it('[RC4] also the last one that is put out is not brought back, and nothing remains', async () => {
+      const ann = await join('ann');
+      await subject.passTime(2);
+      await rooms.removePeer(ROOM, ann.peerId, ann.epoch, 'kicked');
+      expect(await rooms.standing(ROOM)).toBe('absent');
+      expect((await republish([ann])).fates).toEqual([{ peerId: 'ann', fate: 'gone' }]);
+      expect((await rooms.view(ROOM)).occupancy.peerCount).toBe(0);
+      await subject.passTime(FAREWELL_KEPT_MS + 1);
+      expect(await subject.leftOver()).toBe(0);
     });
 
     it('[RC4] an owner is told of what it does not own', async () => {

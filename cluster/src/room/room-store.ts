@@ -101,6 +101,8 @@ export interface ChatPost {
 export const ROOM_REBUILD_MS = 3_000;
 /** How often owners publish again what they own, in milliseconds. */
 export const REPUBLISH_INTERVAL_MS = 1_500;
+/** How long the log of a room stays whose last peer was put out, in milliseconds. */
+export const FAREWELL_KEPT_MS = 15_000;
 /** How long the keys of a room stay that no edge keeps, in milliseconds. */
 export const ROOM_KEPT_MS = 600_000;
 
@@ -227,7 +229,8 @@ export interface RoomStore {
 
   /**
    * Removes a peer with its placement and its tracks, when its placement is not newer than `epoch`. The last one to go
-   * takes the whole room with it: no key remains (LG4).
+   * takes the whole room with it: no key remains (LG4), but for the log of whom another than its holder put out: it stays
+   * for {@link FAREWELL_KEPT_MS}, so that the holder learns of it (RC4).
    * @param heldBy - remove only while this edge holds the session; another edge that attached it meanwhile keeps it
    */
   removePeer(

@@ -109,7 +109,7 @@ for index = 1, #placements, 2 do
     strangers[#strangers + 1] = placement.value
   end
 end
-keep_room(KEYS)
+if redis.call('EXISTS', KEYS[1]) == 1 then keep_room(KEYS) end
 return {
   last_event_id(KEYS[5], KEYS[7]), is_rebuilding(KEYS[7]) and 1 or 0, lacking, lost and 1 or 0, fates, strangers,
 }
