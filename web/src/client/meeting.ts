@@ -418,6 +418,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
   #shutDown(): void {
     this.#connection.stop();
     this.#keeper.stop();
+    this.#outbox.stop();
     this.#speakers.stop();
     this.#entrance.startAnew();
     this.#media.close();
