@@ -8,8 +8,15 @@ export interface PageMeeting {
     readonly media: string;
     readonly edgeId?: string;
     readonly mediaNodeId?: string;
-    readonly room: { readonly peerCount: number };
+    readonly room: {
+      readonly peerCount: number;
+      readonly lastEventId: string;
+      readonly peers: ReadonlyMap<string, { readonly displayName: string }>;
+      readonly tracks: ReadonlyMap<string, unknown>;
+      readonly chat: readonly { readonly text: string }[];
+    };
   };
+  postChat(text: string): boolean;
   stats(): Promise<{
     readonly received: readonly {
       readonly peerId: string;
