@@ -19,6 +19,7 @@ export interface PageMeeting {
   postChat(text: string): boolean;
   stats(): Promise<{
     readonly received: readonly {
+      readonly trackId: string;
       readonly peerId: string;
       readonly kind: string;
       readonly source: string;
