@@ -7,6 +7,7 @@ import type {
   MediaNodeRecord,
   SessionClaims,
 } from '@plenary/cluster';
+import type { EdgeId } from '@plenary/cluster/ids';
 import type { Authenticator } from './auth/authenticate.ts';
 import type { EdgeConfig } from './config.ts';
 import { Directory } from './directory.ts';
@@ -23,7 +24,7 @@ import { Dispatcher } from './rpc/dispatch.ts';
 import { createDispatchTable } from './rpc/table.ts';
 import { Connection } from './session/connection.ts';
 import { Departures } from './session/departures.ts';
-import { edgeHints, Entrance, ENTRY_DEADLINE_MS } from './session/entrance.ts';
+import { edgeHints, Entrance } from './session/entrance.ts';
 import { SessionKeeper } from './session/keeper.ts';
 import { MediaWatch } from './session/media-watch.ts';
 import { TenantClaims } from './session/tenant-claims.ts';
@@ -76,6 +77,7 @@ export class EdgeCore {
   readonly departures: Departures;
   /** Takes a client's connection in. */
   readonly accept: AcceptSocket;
+  readonly #edgeId: EdgeId;
   readonly #links: OwnedMediaLinks;
   readonly #mediaWatch: MediaWatch;
   readonly #keeper: SessionKeeper;
@@ -88,6 +90,7 @@ export class EdgeCore {
     const { config, store, clock, logger, metrics, reportFault } = options;
     const { edgeId, datacenter, clusterSecret, resumeWithinMs, leaseMs } = config;
     const { rooms, registry } = store;
+    this.#edgeId = edgeId;
     const { localRooms } = this;
     const channel: RoomChannel = {
       publish: (...news) => options.channel.publish(...news),
@@ -177,8 +180,6 @@ export class EdgeCore {
       keeper,
       departures,
       channel,
-      strangerGraceMs: leaseMs + resumeWithinMs + ENTRY_DEADLINE_MS,
-      clock,
       metrics,
       reportFault,
     });
@@ -196,13 +197,18 @@ export class EdgeCore {
       keeper,
       republisher,
       localRooms,
+      mediaWatch: this.#mediaWatch,
       departures,
       tenantClaims,
       channel,
       clock,
+      onEntering: (roomId) => this.#sweeper.note(roomId),
       reportFault,
     });
     this.#sweeper = new Sweeper({
+      edgeId,
+      departures,
+      clock,
       rooms,
       isStoreAvailable,
       localRooms,
@@ -235,6 +241,7 @@ export class EdgeCore {
       placer,
       links,
       localRooms,
+      mediaWatch: this.#mediaWatch,
       rooms,
       channel,
       clock,
@@ -266,7 +273,16 @@ export class EdgeCore {
 
   /** What another edge said. */
   onEdgeMessage(message: EdgeMessage): void {
-    this.#keeper.onEdgeMessage(message);
+    switch (message.type) {
+      case 'session.attached':
+        if (message.edgeId !== this.#edgeId) this.#keeper.attachedElsewhere(message.peerId);
+        break;
+      case 'session.sought':
+        if (message.edgeId !== this.#edgeId) void this.#keeper.sought(message.peerId);
+        break;
+      case 'room.sought':
+        if (message.edgeId === this.#edgeId) this.#sweeper.note(message.roomId);
+    }
   }
 
   /** The store or the registry answers again: what an owner published it publishes again, and what waited is done. */
@@ -297,6 +313,7 @@ export class EdgeCore {
   /** After the clients were sent away: ends everything. */
   stop(): void {
     this.#keeper.stop();
+    this.departures.stop();
     this.directory.stop();
     this.#mediaWatch.stop();
     this.#links.closeAll();

@@ -15,7 +15,12 @@ export interface PageMeeting {
       readonly tracks: ReadonlyMap<string, unknown>;
       readonly chat: readonly { readonly text: string }[];
     };
+    readonly remoteTracks: ReadonlyMap<
+      string,
+      { readonly source: string; readonly publisherPaused: boolean }
+    >;
   };
+  readonly counters: { readonly mediaReopened: number; readonly iceRestarts: number };
   postChat(text: string): boolean;
   stats(): Promise<{
     readonly received: readonly {

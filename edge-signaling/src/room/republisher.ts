@@ -1,5 +1,5 @@
 import { REPUBLISH_INTERVAL_MS } from '@plenary/cluster';
-import type { Clock, Epoch, Placement, RepublishedPeers, RoomStore } from '@plenary/cluster';
+import type { Epoch, Placement, RepublishedPeers, RoomStore } from '@plenary/cluster';
 import type { EdgeId, PeerId, RoomId } from '@plenary/cluster/ids';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { Departures } from '../session/departures.ts';
@@ -15,12 +15,9 @@ export interface RepublisherSettings {
   readonly rooms: RoomStore;
   readonly isStoreAvailable: () => boolean;
   readonly localRooms: LocalRooms;
-  readonly keeper: Pick<SessionKeeper, 'takenUpElsewhere' | 'endAsGone'>;
+  readonly keeper: Pick<SessionKeeper, 'attachedElsewhere' | 'endAsGone'>;
   readonly departures: Pick<Departures, 'hasDeparted' | 'depart' | 'dropMedia' | 'retryRemovals'>;
   readonly channel: Pick<RoomChannel, 'publishLocally'>;
-  /** How long a placement of this edge whose session it does not hold is kept: somebody may be about to take it up. */
-  readonly strangerGraceMs: number;
-  readonly clock: Clock;
   readonly metrics: EdgeMetrics;
   readonly reportFault: ReportFault;
 }
@@ -35,8 +32,6 @@ export class Republisher {
   readonly #settings: RepublisherSettings;
   /** What each room is being published by. */
   readonly #underWay = new Map<RoomId, Promise<void>>();
-  /** Since when placements of this edge have been there whose sessions it does not hold, by room. */
-  readonly #strangers = new Map<RoomId, ReadonlyMap<PeerId, number>>();
   #timer: NodeJS.Timeout | undefined;
   #isPublishing = false;
 
@@ -61,8 +56,6 @@ export class Republisher {
       // What could not be removed while a command went unanswered, although the store was never away.
       await departures.retryRemovals();
       const roomIds = localRooms.roomIds();
-      for (const roomId of this.#strangers.keys())
-        if (!roomIds.includes(roomId)) this.#strangers.delete(roomId);
       const publish = async (): Promise<void> => {
         for (let roomId = roomIds.pop(); roomId !== undefined; roomId = roomIds.pop()) {
           // A part of a Redis Cluster may be away: the other rooms are not held up by it.
@@ -96,7 +89,7 @@ export class Republisher {
     if (result.hasLostEvents) metrics.repairs.inc({ what: 'events' });
     localRooms.noteEvent(roomId, result.lastEventId);
     this.#obey(result, new Map(held.map(({ peerId, holdEpoch }) => [peerId, holdEpoch])));
-    this.#judge(roomId, result.strangers);
+    this.#removeAgain(roomId, result.strangers);
     if (!result.isRebuilding) channel.publishLocally(roomId, 'head', { lastEventId: result.lastEventId });
   }
 
@@ -107,7 +100,7 @@ export class Republisher {
       const session = localRooms.find(peerId);
       // It may have been taken up or moved while this was under way.
       if (session === undefined || session.media.holdEpoch !== told.get(peerId)) continue;
-      if (fate === 'moved') keeper.takenUpElsewhere(session);
+      if (fate === 'moved') keeper.attachedElsewhere(peerId);
       else {
         void departures.dropMedia(session.media.mediaNodeId, session.placed);
         keeper.endAsGone(session);
@@ -115,23 +108,17 @@ export class Republisher {
     }
   }
 
-  /** Placements of this edge whose sessions it does not hold: who left, though the store forgot it, and who never came back. */
-  #judge(roomId: RoomId, strangers: readonly Placement[]): void {
-    const { localRooms, departures, strangerGraceMs, clock, metrics } = this.#settings;
-    const nowMs = clock.monotonicMs();
-    const known = this.#strangers.get(roomId);
-    const since = new Map<PeerId, number>();
+  /**
+   * Removes again who left, though the store forgot it (SPEC RC4). The other placements of this edge whose sessions it does
+   * not hold are the sweep's.
+   */
+  #removeAgain(roomId: RoomId, strangers: readonly Placement[]): void {
+    const { localRooms, departures, metrics } = this.#settings;
     for (const { peerId, epoch, mediaNodeId } of strangers) {
-      if (localRooms.find(peerId) !== undefined) continue;
-      const sinceMs = known?.get(peerId) ?? nowMs;
       const placed = { roomId, peerId, epoch };
-      const hasLeft = departures.hasDeparted(placed);
-      if (hasLeft || nowMs - sinceMs > strangerGraceMs) {
-        metrics.repairs.inc({ what: 'gone' });
-        const reason = hasLeft ? 'left' : 'connection_lost';
-        void departures.depart({ placed, mediaNodeId, reason, onlyIfHeld: true, tenantId: undefined });
-      } else since.set(peerId, sinceMs);
+      if (localRooms.find(peerId) !== undefined || !departures.hasDeparted(placed)) continue;
+      metrics.repairs.inc({ what: 'gone' });
+      void departures.depart({ placed, mediaNodeId, reason: 'left', onlyIfHeld: true, tenantId: undefined });
     }
-    this.#strangers.set(roomId, since);
   }
 }

@@ -29,12 +29,13 @@ import type { Republisher } from '../room/republisher.ts';
 import type { LocalRooms } from '../room/local-rooms.ts';
 import type { ClientSocket, RoomChannel } from '../transport/client-socket.ts';
 import type { Departures } from './departures.ts';
+import type { MediaWatch } from './media-watch.ts';
 import type { SessionKeeper } from './keeper.ts';
 import { Session } from './session.ts';
 import type { TenantClaims } from './tenant-claims.ts';
 
 /** A client waits ten seconds for an answer; the edge answers before, so that both agree on the outcome. */
-export const ENTRY_DEADLINE_MS = 9_000;
+const ENTRY_DEADLINE_MS = 9_000;
 /** How long a resume waits for the media node to say whether it still hosts the peer. */
 const ATTACH_TIMEOUT_MS = 2_000;
 /** How often a room that is being rebuilt is looked at for somebody who resumes. */
@@ -57,10 +58,13 @@ export interface EntranceSettings {
   readonly keeper: SessionKeeper;
   readonly republisher: Republisher;
   readonly localRooms: LocalRooms;
+  readonly mediaWatch: Pick<MediaWatch, 'keepFor'>;
   readonly departures: Departures;
   readonly tenantClaims: TenantClaims;
   readonly channel: RoomChannel;
   readonly clock: Clock;
+  /** Told of each room that a join is about to change: what an unanswered command leaves there has to be found. */
+  readonly onEntering: (roomId: RoomId) => void;
   readonly reportFault: ReportFault;
 }
 
@@ -96,6 +100,8 @@ export class Entrance {
 
     // The room is heard before its state is read: what happens in between is then heard twice, never lost.
     socket.enterRoom(roomId);
+    this.#settings.onEntering(roomId);
+    const endKeeping = this.#settings.mediaWatch.keepFor(peerId);
     let latest: Placement | undefined;
     let hasNewClaim = false;
     try {
@@ -146,6 +152,8 @@ export class Entrance {
     } catch (fault) {
       this.#undo(socket, { roomId, peerId, tenantId, hasNewClaim }, latest);
       throw fault;
+    } finally {
+      endKeeping();
     }
   }
 
@@ -161,6 +169,7 @@ export class Entrance {
     this.#checkStore();
     const roomId = grants.room;
     socket.enterRoom(roomId);
+    const endKeeping = this.#settings.mediaWatch.keepFor(peerId);
     try {
       const placement = await this.#findPlacement(roomId, peerId);
       if (placement === undefined) throw new PlenaryError('session_gone');
@@ -191,6 +200,8 @@ export class Entrance {
     } catch (fault) {
       if (localRooms.find(peerId)?.socket !== socket) socket.leaveRoom(roomId);
       throw fault;
+    } finally {
+      endKeeping();
     }
   }
 

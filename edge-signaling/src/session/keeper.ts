@@ -1,9 +1,9 @@
 import { PlenaryError } from '@plenary/cluster';
 import type { Clock, RoomStore, SessionClaims } from '@plenary/cluster';
-import type { EdgeId } from '@plenary/cluster/ids';
+import type { EdgeId, PeerId } from '@plenary/cluster/ids';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { LocalRooms } from '../room/local-rooms.ts';
-import type { ClientSocket, EdgeMessage, RoomChannel } from '../transport/client-socket.ts';
+import type { ClientSocket, RoomChannel } from '../transport/client-socket.ts';
 import type { Departures } from './departures.ts';
 import type { Session } from './session.ts';
 import type { TenantClaims } from './tenant-claims.ts';
@@ -109,15 +109,24 @@ export class SessionKeeper {
   }
 
   /** Another edge took a session up: its socket here is told so, and nothing else changes. */
-  onEdgeMessage(message: EdgeMessage): void {
-    if (message.edgeId === this.#settings.edgeId) return;
-    const session = this.#settings.localRooms.find(message.peerId);
-    if (session !== undefined) this.takenUpElsewhere(session);
+  attachedElsewhere(peerId: PeerId): void {
+    const session = this.#settings.localRooms.find(peerId);
+    if (session !== undefined) this.#letGo(session, undefined);
   }
 
-  /** Another edge holds the session: its socket here is told so. */
-  takenUpElsewhere(session: Session): void {
-    this.#letGo(session, undefined);
+  /** The store names another edge for a session, which does not have it. Never throws: it is sought again. */
+  async sought(peerId: PeerId): Promise<void> {
+    const { rooms, edgeId, localRooms, reportFault } = this.#settings;
+    const session = localRooms.find(peerId);
+    // One whose client is away may be on another edge by now.
+    if (session?.socket === undefined) return;
+    try {
+      const { epoch } = session.media;
+      const { holdEpoch } = await rooms.attachPeer(session.roomId, peerId, epoch, edgeId);
+      session.noteHold(epoch, holdEpoch);
+    } catch (fault) {
+      reportFault('sweep', fault, { doing: 'holding a session that was sought' });
+    }
   }
 
   /** Tells the other edges that this one holds the session now. */
@@ -149,7 +158,9 @@ export class SessionKeeper {
         const placement = await rooms.placementOf(session.roomId, session.peerId);
         if (session.socket !== undefined) return;
         this.#forget(session);
-        if (placement?.edgeId === edgeId) await departures.depart(this.#lapseOf(session));
+        // What the store forgot nobody else can hold, and its media has to go all the same.
+        if (placement === undefined || placement.edgeId === edgeId)
+          await departures.depart(this.#lapseOf(session));
       });
     } catch (fault) {
       // The store is away: who holds the session is decided when it is back.

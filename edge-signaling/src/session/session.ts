@@ -102,6 +102,11 @@ export class Session {
     this.#mediaIsLost = false;
   }
 
+  /** The store notes this edge as the holder of the placement anew. */
+  noteHold(epoch: Epoch, holdEpoch: Epoch): void {
+    if (this.#media.epoch === epoch) this.#media = { ...this.#media, holdEpoch };
+  }
+
   /** @returns whether this is news: a loss is told once */
   noteMediaLost(): boolean {
     if (this.#mediaIsLost) return false;

@@ -152,8 +152,8 @@ export function describeLinks({ oneWayMs, firstMedia, quiet }: LinksFigures): Sp
       'Network namespaces; media and the nodes’ control link go the distance, Redis and the viewer’s edge are near.',
       'First media: from subscribe to the first packet, each in a room of its own, so over a new pipe. Video begins with a key',
       'frame that is asked for across the distance.',
-      'Quiet: from what the last viewer does until the track’s last byte on the link. The pipe is then open for its linger, and',
-      'reported on (RTCP, some 100 bytes a second); while somebody holds the track paused it stays open.',
+      'Quiet: from what the last viewer does until the track’s last byte on the link. The pipe is then open for its linger',
+      '(1.5 s), and reported on (RTCP, some 100 bytes a second); while somebody holds the track paused it stays open.',
     ],
     table: {
       header: ['time', 'p50 ms', 'p95 ms', 'p99 ms', 'worst ms', 'rounds'],

@@ -9,9 +9,16 @@ import { pipeCpuSection } from './pipe-cpu.ts';
 import { placementsSection } from './placements.ts';
 import { formatSpanReport, spanReportData } from './report.ts';
 import type { SpanResult, SpanSection } from './section.ts';
+import { uploadSection } from './upload.ts';
 
 /** In the order in which they run and are told. */
-const SECTIONS: readonly SpanSection[] = [placementsSection, hopSection, pipeCpuSection, linksSection];
+const SECTIONS: readonly SpanSection[] = [
+  placementsSection,
+  hopSection,
+  pipeCpuSection,
+  linksSection,
+  uploadSection,
+];
 
 const progress = (line: string): void => {
   process.stderr.write(`… ${line}\n`);

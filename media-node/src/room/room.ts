@@ -134,6 +134,11 @@ export class Room {
     this.#routers.workerDied(workerIndex);
   }
 
+  /** Writes the records of tracks again, as they are now; of all, when the store was away and may have forgotten them. */
+  republish(tracks: Iterable<HomeTrack> = this.#tracks.values()): void {
+    for (const track of tracks) this.#republish(track);
+  }
+
   /**
    * Writes the records of all tracks again that the store lacks, and ends those of tracks that are gone (SPEC RC1, RC4).
    * @throws PlenaryError `store_unavailable`
@@ -284,8 +289,9 @@ export class Room {
         this.#endRecords(trackIds, 'node_lost', link);
         break;
       case 'orphaned':
-        // The peer leaves the roster, and its tracks with it.
         metrics.lost.inc({ reason });
+        // It leaves the roster too; but where it lives elsewhere by now, only these tracks are gone.
+        this.#endRecords(trackIds, 'peer_left', link);
         break;
       case 'dropped':
       case 'replaced':

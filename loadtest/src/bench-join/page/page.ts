@@ -2,7 +2,7 @@
  * What runs in Chromium: the real headless client and nothing beside it. `page-server.ts` bundles it; the benchmark
  * calls it by `window.plenaryBench`.
  */
-import type { JoinTimings } from '@plenary/web/client';
+import type { JoinTimings, Meeting } from '@plenary/web/client';
 import { createMeeting } from '@plenary/web/client';
 
 export interface PageJoin {
@@ -11,6 +11,8 @@ export interface PageJoin {
   readonly token: string;
   /** `true`: device, certificate and socket are made before the clock starts, as the pre-join page does. */
   readonly warm: boolean;
+  /** Of the published camera; 640 × 360 where absent. */
+  readonly camera?: { readonly width: number; readonly height: number };
 }
 
 export interface PageJoinResult {
@@ -27,6 +29,14 @@ const POLL_MS = 10;
 const CAMERA = { width: 640, height: 360, frameRate: 30 };
 
 const warnings: string[] = [];
+/** The meeting that this page stays in. */
+let current: Meeting | undefined;
+
+function meetingOfPage(): Meeting {
+  if (current === undefined) throw new Error('this page is in no meeting');
+  return current;
+}
+
 const log = {
   warn: (message: string, detail?: unknown): void => {
     warnings.push(detail === undefined ? message : `${message}: ${String(detail)}`);
@@ -45,8 +55,12 @@ async function waitFor(what: string, holds: () => boolean): Promise<void> {
 export const bench = {
   /** Publishes the fake microphone and camera until the page is closed. */
   async publish(join: PageJoin): Promise<void> {
-    const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: CAMERA });
+    const stream = await navigator.mediaDevices.getUserMedia({
+      audio: true,
+      video: { ...CAMERA, ...join.camera },
+    });
     const meeting = createMeeting({ edgeUrls: [join.edgeUrl], roomId: join.roomId, token: join.token, log });
+    current = meeting;
     for (const track of stream.getTracks()) {
       await meeting.publish(track.kind === 'audio' ? 'microphone' : 'camera', track);
     }
@@ -63,6 +77,33 @@ export const bench = {
       const stats = await meeting.stats();
       sent = stats.sent.find(({ source }) => source === 'camera')?.framesEncoded ?? 0;
     }
+  },
+
+  /** Joins and stays. */
+  async watch(join: PageJoin): Promise<void> {
+    current = createMeeting({ edgeUrls: [join.edgeUrl], roomId: join.roomId, token: join.token, log });
+    await current.join();
+    await waitFor('picture', () => meetingOfPage().joinTimings.firstFrame !== undefined);
+  },
+
+  /** Draws every video that is there so high, in CSS pixels. */
+  draw(heightPx: number): void {
+    const meeting = meetingOfPage();
+    const videos = [...meeting.getSnapshot().remoteTracks.values()].filter(({ kind }) => kind === 'video');
+    meeting.setWantedVideo(new Map(videos.map(({ trackId }) => [trackId, heightPx])));
+  },
+
+  /** What the camera of this page has sent, and how many layers it sends. */
+  async sentCamera(): Promise<{ readonly bytes: number; readonly layers: number }> {
+    const { sent } = await meetingOfPage().stats();
+    const camera = sent.find(({ source }) => source === 'camera');
+    return { bytes: camera?.bytesSent ?? 0, layers: camera?.layers ?? 0 };
+  },
+
+  /** The height of the first video that is received. */
+  async receivedHeight(): Promise<number> {
+    const { received } = await meetingOfPage().stats();
+    return received.find(({ kind }) => kind === 'video')?.frameHeight ?? 0;
   },
 
   /** Joins, waits for the first decoded picture, leaves. */
