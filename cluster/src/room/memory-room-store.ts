@@ -123,11 +123,11 @@ class MemoryRoom {
     return compareEventIds(first.id, known) < 0 && this.rebuiltEventId !== known;
   }
 
-  beginRebuild(known: EventId, nowMs: number): void {
-    const isRebuilding = nowMs < this.rebuildingUntilMs;
+  beginRebuild(known: EventId, nowMs: number, monotonicMs: number): void {
+    const isRebuilding = monotonicMs < this.rebuildingUntilMs;
     const isAhead = compareEventIds(this.lastEventId, known) < 0;
     if (isRebuilding && !isAhead) return;
-    if (!isRebuilding) this.rebuildingUntilMs = nowMs + ROOM_REBUILD_MS;
+    if (!isRebuilding) this.rebuildingUntilMs = monotonicMs + ROOM_REBUILD_MS;
     const [topMs = '0', topNumber = '0'] = (isAhead ? known : this.lastEventId).split('-');
     const next = nowMs > Number(topMs) ? `${nowMs}-0` : `${topMs}-${Number(topNumber) + 1}`;
     this.lastEventId = EVENT_ID.parse(next);
@@ -343,7 +343,7 @@ export class MemoryRoomStore implements RoomStore {
     if (room.placements.size === 0) {
       this.#rooms.delete(roomId);
       if (reason !== 'left' && reason !== 'connection_lost')
-        this.#farewells.set(roomId, { log: room.log, untilMs: nowMs + FAREWELL_KEPT_MS });
+        this.#farewells.set(roomId, { log: room.log, untilMs: this.#clock.monotonicMs() + FAREWELL_KEPT_MS });
     }
     return Promise.resolve(events);
   }
@@ -481,7 +481,7 @@ export class MemoryRoomStore implements RoomStore {
     if (room.placements.size > 0) {
       this.#rooms.set(roomId, room);
       this.#farewells.delete(roomId);
-      if (lostPeers > 0 || hasLostEvents) room.beginRebuild(knownEventId, nowMs);
+      if (lostPeers > 0 || hasLostEvents) room.beginRebuild(knownEventId, nowMs, this.#clock.monotonicMs());
       this.#keep(room);
     }
     const named = new Set(peers.map(({ peerId }) => peerId));
@@ -522,7 +522,7 @@ export class MemoryRoomStore implements RoomStore {
         events.push(room.append({ type: 'track.changed', trackId, paused }, nowMs));
       }
     }
-    if (lostTracks > 0) room.beginRebuild(START, nowMs);
+    if (lostTracks > 0) room.beginRebuild(START, nowMs, this.#clock.monotonicMs());
     const named = new Set(tracks.map(({ trackId }) => trackId));
     const strangers = [...room.tracks.values()]
       .filter((track) => track.homeNodeId === homeNodeId && !named.has(track.trackId))
@@ -543,7 +543,7 @@ export class MemoryRoomStore implements RoomStore {
   /** The room, unless nobody has kept it for so long that its keys are gone. */
   #find(roomId: RoomId): MemoryRoom | undefined {
     const room = this.#rooms.get(roomId);
-    if (room === undefined || this.#clock.wallMs() < room.keptUntilMs) return room;
+    if (room === undefined || this.#clock.monotonicMs() < room.keptUntilMs) return room;
     this.#rooms.delete(roomId);
     return undefined;
   }
@@ -551,7 +551,7 @@ export class MemoryRoomStore implements RoomStore {
   #farewellOf(roomId: RoomId): readonly LoggedEvent[] {
     const farewell = this.#farewells.get(roomId);
     if (farewell === undefined) return [];
-    if (this.#clock.wallMs() < farewell.untilMs) return farewell.log;
+    if (this.#clock.monotonicMs() < farewell.untilMs) return farewell.log;
     this.#farewells.delete(roomId);
     return [];
   }
@@ -564,11 +564,11 @@ export class MemoryRoomStore implements RoomStore {
   }
 
   #keep(room: MemoryRoom): void {
-    room.keptUntilMs = this.#clock.wallMs() + ROOM_KEPT_MS;
+    room.keptUntilMs = this.#clock.monotonicMs() + ROOM_KEPT_MS;
   }
 
   #isRebuilding(room: MemoryRoom): boolean {
-    return this.#clock.wallMs() < room.rebuildingUntilMs;
+    return this.#clock.monotonicMs() < room.rebuildingUntilMs;
   }
 
   /** As Redis TIME: no two changes share a microsecond. */

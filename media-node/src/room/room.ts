@@ -163,8 +163,12 @@ export class Room {
     this.#closeStale(named.filter(({ trackId }) => fates.get(trackId) === 'stale'));
   }
 
-  /** Somebody took this node for dead. Whose edge is connected goes on here, and is to be seen again. */
+  /**
+   * Somebody took this node for dead. Whose edge is connected goes on here, and is to be seen again; but not before the node
+   * is announced, else it would be taken for dead again.
+   */
   #reviveEnded(ended: readonly HomeTrack[]): void {
+    if (this.#context.refusal() !== undefined) return;
     for (const track of ended) {
       if (this.#tracks.get(track.trackId) !== track || track.producer.closed) continue;
       if (this.#peers.get(track.peerId)?.link !== undefined) this.#republish(track);

@@ -202,17 +202,16 @@ export class StoreClient {
         ),
       rosterPage: (...which) => this.#ask(() => rooms.rosterPage(...which)),
       catchUp: (...of) => this.#ask(() => rooms.catchUp(...of)),
-      republishPeers: (...what) =>
+      republishPeers: (roomId, ...what) =>
         this.#ask(async () => {
-          const republished = await rooms.republishPeers(...what);
-          // What was forgotten is there again, and the order went on above it.
-          if (republished.lostPeers > 0 || republished.hasLostEvents) await watch.readAnew();
+          const republished = await rooms.republishPeers(roomId, ...what);
+          if (republished.lostPeers > 0 || republished.hasLostEvents) await watch.repaired(roomId);
           return republished;
         }),
       republishTracks: (roomId, ...what) =>
         this.#ask(async () => {
           const republished = await rooms.republishTracks(roomId, ...what);
-          if (republished.lostTracks > 0) await watch.readAnew();
+          if (republished.lostTracks > 0) await watch.repaired(roomId);
           watch.logged(roomId, republished.events);
           return republished;
         }),
