@@ -97,6 +97,15 @@ export class RedisProcess {
     this.#folder.forget(pid);
   }
 
+  /** Has it hang: it keeps its connections and answers nothing. */
+  pause(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  goOn(): void {
+    this.#child.kill('SIGCONT');
+  }
+
   /** Starts it again with the arguments it had. */
   async restart(): Promise<void> {
     await this.kill();
