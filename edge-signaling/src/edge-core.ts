@@ -42,7 +42,7 @@ const RESUMES_AT_ONCE = 64;
 /** A client waits ten seconds for an answer; who is let in by then is answered in time. */
 const ENTRY_PATIENCE_MS = 8_000;
 /** With such a wait the edge lets hardly anybody in until it has caught up: far from the wait at which clients give up. */
-const BEHIND_MS = 2_000;
+const BEHIND_MS = 1_000;
 
 /** The links to the media nodes, as who opens them sees them. */
 export interface OwnedMediaLinks extends MediaLinks {
