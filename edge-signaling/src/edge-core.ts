@@ -41,6 +41,8 @@ const JOINS_AT_ONCE = 32;
 const RESUMES_AT_ONCE = 64;
 /** A client waits ten seconds for an answer; who is let in by then is answered in time. */
 const ENTRY_PATIENCE_MS = 8_000;
+/** With such a wait the edge lets hardly anybody in until it has caught up: far from the wait at which clients give up. */
+const BEHIND_MS = 1_000;
 
 /** The links to the media nodes, as who opens them sees them. */
 export interface OwnedMediaLinks extends MediaLinks {
@@ -93,6 +95,8 @@ export class EdgeCore {
   readonly #republisher: Republisher;
   readonly #sweeper: Sweeper;
   readonly #tenantClaims: TenantClaims;
+  readonly #joinGate: EntryGate;
+  readonly #resumeGate: EntryGate;
   #isStopping = false;
 
   constructor(options: EdgeCoreOptions) {
@@ -258,9 +262,11 @@ export class EdgeCore {
         clock,
         onWaiting: (count) => metrics.waitingEntries.set({ kind }, count),
       });
+    this.#joinGate = gate('join', JOINS_AT_ONCE);
+    this.#resumeGate = gate('resume', RESUMES_AT_ONCE);
     const handlers = {
-      joinGate: gate('join', JOINS_AT_ONCE),
-      resumeGate: gate('resume', RESUMES_AT_ONCE),
+      joinGate: this.#joinGate,
+      resumeGate: this.#resumeGate,
       entrance,
       keeper,
       republisher,
@@ -287,6 +293,11 @@ export class EdgeCore {
 
   get isStopping(): boolean {
     return this.#isStopping;
+  }
+
+  /** Whether joins or resumes wait so long for their turn that no more clients are to be let in. */
+  get isBehind(): boolean {
+    return Math.max(this.#joinGate.waitedMs, this.#resumeGate.waitedMs) > BEHIND_MS;
   }
 
   start(): void {

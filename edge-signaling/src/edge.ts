@@ -120,6 +120,7 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
       reportFault,
     }),
     accept: core.accept,
+    isBehind: () => core.isBehind,
     onEdgeMessage: (message) => core.onEdgeMessage(message),
     clock,
     logger,
