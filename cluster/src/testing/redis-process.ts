@@ -70,21 +70,42 @@ export class ServerFolder {
   }
 }
 
+/** What a command is run through, such as `ip netns exec NAME`; each of these puts the next in its own place. */
+export type Launcher = readonly string[];
+
 /** A `redis-server` that a test started, in whatever mode its arguments say. */
 export class RedisProcess {
   readonly #folder: ServerFolder;
   readonly #args: readonly string[];
+  readonly #through: Launcher;
   #child: ChildProcess;
 
   /** Starts it and waits until it answers. @throws Error with its output when it does not start */
-  static async start(folder: ServerFolder, args: readonly string[]): Promise<RedisProcess> {
-    return new RedisProcess(folder, args, await launch(folder, args));
+  static async start(
+    folder: ServerFolder,
+    args: readonly string[],
+    through: Launcher = [],
+  ): Promise<RedisProcess> {
+    return new RedisProcess(folder, args, through, await launch(folder, args, through));
   }
 
-  private constructor(folder: ServerFolder, args: readonly string[], child: ChildProcess) {
+  private constructor(folder: ServerFolder, args: readonly string[], through: Launcher, child: ChildProcess) {
     this.#folder = folder;
     this.#args = args;
+    this.#through = through;
     this.#child = child;
+  }
+
+  /** Its number, also of one that has ended. */
+  get pid(): number {
+    const { pid } = this.#child;
+    if (pid === undefined) throw new Error('redis-server was not started');
+    return pid;
+  }
+
+  /** Stops it in its tracks (SIGSTOP), or lets it go on. */
+  freeze(frozen: boolean): void {
+    this.#child.kill(frozen ? 'SIGSTOP' : 'SIGCONT');
   }
 
   /** Kills it as a crash would. */
@@ -100,12 +121,17 @@ export class RedisProcess {
   /** Starts it again with the arguments it had. */
   async restart(): Promise<void> {
     await this.kill();
-    this.#child = await launch(this.#folder, this.#args);
+    this.#child = await launch(this.#folder, this.#args, this.#through);
   }
 }
 
-async function launch(folder: ServerFolder, args: readonly string[]): Promise<ChildProcess> {
-  const server = spawn('redis-server', args, { cwd: folder.path, stdio: ['ignore', 'pipe', 'pipe'] });
+async function launch(
+  folder: ServerFolder,
+  args: readonly string[],
+  through: Launcher,
+): Promise<ChildProcess> {
+  const [program = '', ...rest] = [...through, 'redis-server', ...args];
+  const server = spawn(program, rest, { cwd: folder.path, stdio: ['ignore', 'pipe', 'pipe'] });
   if (server.pid !== undefined) folder.note(server.pid);
   let output = '';
   await new Promise<void>((resolve, reject) => {
@@ -125,18 +151,19 @@ async function launch(folder: ServerFolder, args: readonly string[]): Promise<Ch
 /** Of servers that Sentinels and Clusters are made of, so that what is tested with them logs in as in operation. */
 export const TEST_REDIS_PASSWORD = 'a-redis-password-that-only-tests-know';
 
-/** Arguments of a server on loopback that writes no data to disk. */
-export function volatileServer(port: number): readonly string[] {
-  return ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
+/** Arguments of a server that writes no data to disk, on loopback unless told. */
+export function volatileServer(port: number, host = '127.0.0.1'): readonly string[] {
+  return ['--port', String(port), '--bind', host, '--save', '', '--appendonly', 'no'];
 }
 
 /** The same, asking for the password, and giving it to other servers. */
-export function guardedServer(port: number): readonly string[] {
+export function guardedServer(port: number, host?: string): readonly string[] {
   const login = ['--requirepass', TEST_REDIS_PASSWORD, '--masterauth', TEST_REDIS_PASSWORD];
-  return [...volatileServer(port), ...login];
+  return [...volatileServer(port, host), ...login];
 }
 
-export const guardedUrl = (port: number): string => `redis://:${TEST_REDIS_PASSWORD}@127.0.0.1:${port}`;
+export const guardedUrl = (port: number, host = '127.0.0.1'): string =>
+  `redis://:${TEST_REDIS_PASSWORD}@${host}:${port}`;
 
 /** Asks a server something over a connection of its own, once. @throws Error when it does not answer */
 export async function askServer<Answer>(
