@@ -1,5 +1,4 @@
 /** What a meeting survives today: the death of an edge and of a worker. */
-import { readdir, readFile } from 'node:fs/promises';
 import { startLocalCluster } from '@plenary/deploy/local-cluster';
 import type { LocalCluster } from '@plenary/deploy/local-cluster';
 import type { Browser } from 'playwright-core';
@@ -8,17 +7,8 @@ import { launchBrowser } from './harness/browser.ts';
 import { isNothing, leftOver } from './harness/left-over.ts';
 import { readMetrics } from './harness/metrics.ts';
 import { Participant } from './harness/participant.ts';
+import { childrenOf } from './harness/processes.ts';
 import { until } from './harness/until.ts';
-
-/** The processes that a process started. */
-async function childrenOf(pid: number): Promise<number[]> {
-  const children: number[] = [];
-  for (const task of await readdir(`/proc/${pid}/task`)) {
-    const listed = await readFile(`/proc/${pid}/task/${task}/children`, 'utf8');
-    children.push(...listed.split(' ').filter(Boolean).map(Number));
-  }
-  return children;
-}
 
 describe('a running meeting', () => {
   let cluster: LocalCluster;

@@ -1,0 +1,34 @@
+import { whyNoDatacenters } from '@plenary/deploy/local-cluster';
+import { afterAll, beforeAll, describe, it } from 'vitest';
+import type { Fault } from './fault.ts';
+import { survive } from './meeting.ts';
+import type { StoreKind } from './store.ts';
+import { World } from './world.ts';
+
+const TIMEOUT_MS = 240_000;
+
+/** One test for each row, all of them with the same body; rows with one kind of store share a cluster. */
+export async function describeFaults(faults: readonly Fault[]): Promise<void> {
+  const fault = await whyNoDatacenters();
+  const why = fault === undefined ? '' : ` – skipped: ${fault}`;
+  for (const [store, rows] of Map.groupBy(faults, (row): StoreKind => row.store)) {
+    describe.skipIf(fault !== undefined)(
+      `a meeting over two datacenters, with store “${store}”, survives${why}`,
+      () => {
+        let world: World;
+        beforeAll(async () => {
+          world = await World.start({ store });
+        }, TIMEOUT_MS);
+        afterAll(() => world.stop(), TIMEOUT_MS);
+
+        it.each(rows.map((row) => [row.name, row] as const))(
+          '%s',
+          async (_, row) => {
+            await survive(world, row);
+          },
+          TIMEOUT_MS,
+        );
+      },
+    );
+  }
+}
