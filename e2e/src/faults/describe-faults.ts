@@ -1,9 +1,8 @@
 import { whyNoDatacenters } from '@plenary/deploy/local-cluster';
 import { afterAll, beforeAll, describe, it } from 'vitest';
+import { CurrentWorld } from './current-world.ts';
 import type { Fault } from './fault.ts';
-import { survive } from './meeting.ts';
 import type { StoreKind } from './store.ts';
-import { World } from './world.ts';
 
 const TIMEOUT_MS = 240_000;
 
@@ -15,16 +14,14 @@ export async function describeFaults(faults: readonly Fault[]): Promise<void> {
     describe.skipIf(fault !== undefined)(
       `a meeting over two datacenters, with store “${store}”, survives${why}`,
       () => {
-        let world: World;
-        beforeAll(async () => {
-          world = await World.start({ store });
-        }, TIMEOUT_MS);
-        afterAll(() => world.stop(), TIMEOUT_MS);
+        const world = new CurrentWorld({ store });
+        beforeAll(() => world.start(), TIMEOUT_MS);
+        afterAll(() => world.end(), TIMEOUT_MS);
 
         it.each(rows.map((row) => [row.name, row] as const))(
           '%s',
           async (_, row) => {
-            await survive(world, row);
+            await world.survive(row);
           },
           TIMEOUT_MS,
         );
