@@ -127,7 +127,7 @@ async function everybodyIsHeardInChat({ people }: World): Promise<void> {
         await person.sayAgain();
         return person.look();
       },
-      ({ unsaid }) => unsaid === 0,
+      ({ unsaid }) => unsaid.length === 0,
       RECOVERY_TIMEOUT_MS,
     );
   }

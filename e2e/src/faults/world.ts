@@ -25,6 +25,8 @@ const HOSTS = [
 const WITH_EDGE = ['gra', 'sbg'];
 const WITH_STORE = ['gra', 'sbg', 'waw'];
 const SLICE_SIZE = 20;
+/** Many processes start at once; a loaded machine takes long over it. */
+const READY_TIMEOUT_MS = 90_000;
 
 /** Ten milliseconds there and back, with some jitter. */
 const DISTANCE: Impairment = { ...NO_IMPAIRMENT, delayMs: 5, jitterMs: 2 };
@@ -261,6 +263,7 @@ async function startCluster(datacenters: LocalDatacenters, store: FaultStore): P
     web: false,
     guests: false,
     logLevel: 'info',
+    readyTimeoutMs: READY_TIMEOUT_MS,
     redisUrl: store.url,
     edge: (index) => ({
       ...datacenters.place(WITH_EDGE[index] ?? ''),

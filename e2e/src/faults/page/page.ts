@@ -23,8 +23,8 @@ export interface PageLook {
   readonly peerCount: number;
   /** In the order of the room. */
   readonly chat: readonly string[];
-  /** Messages of one's own that the room does not show yet. */
-  readonly unsaid: number;
+  /** Messages of one's own that the room does not show yet, and what became of them so far. */
+  readonly unsaid: readonly string[];
   /** Frames of others that were delivered, by `name audio` and `name video`. */
   readonly delivered: Readonly<Record<string, number>>;
 }
@@ -139,7 +139,7 @@ const person = {
       roster: [...names].sort(),
       peerCount: room.peerCount,
       chat: room.chat.map(({ text }) => text),
-      unsaid: outbox.length,
+      unsaid: outbox.map(({ text, status, errorCode }) => `${text}: ${status} ${errorCode ?? ''}`),
       delivered: deliveries.counts(),
     };
   },
