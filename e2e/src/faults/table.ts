@@ -6,6 +6,7 @@ import type { RunningMediaNode, RunningNode } from '@plenary/deploy/local-cluste
 import { z } from 'zod';
 import { gatewayOf } from '../harness/gateway.ts';
 import { childrenOf } from '../harness/processes.ts';
+import { until } from '../harness/until.ts';
 import type { Fault, Goal } from './fault.ts';
 import { datacenterOf } from './world.ts';
 import type { World } from './world.ts';
@@ -170,6 +171,12 @@ export const FAULTS: readonly Fault[] = [
       // As Redis itself sees its disk.
       const filler = join(`/proc/${process.pid}/root`, folder, 'filler');
       await fillDisk(filler);
+      // Leases are renewed all the time: the next one is what finds the disk full.
+      await until(
+        'Redis cannot write to its disk',
+        () => askServer(url, (redis) => redis.info('persistence')),
+        (told) => told.includes('aof_last_write_status:err'),
+      );
       return () => rm(filler);
     },
   },
