@@ -25,7 +25,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['**/src/**/*.test.{ts,tsx}', 'deploy/**/*.test.ts'],
+          include: ['**/src/**/*.test.{ts,tsx}', 'deploy/**/*.test.ts', 'e2e/simulation/**/*.test.ts'],
           exclude: [...everywhere, contract, integration, endToEnd, faults],
           pool: 'forks',
           testTimeout: 5_000,

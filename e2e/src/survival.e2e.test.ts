@@ -7,7 +7,7 @@ import { launchBrowser } from './harness/browser.ts';
 import { isNothing, leftOver } from './harness/left-over.ts';
 import { readMetrics } from './harness/metrics.ts';
 import { Participant } from './harness/participant.ts';
-import { childrenOf } from './harness/processes.ts';
+import { childrenOf } from './harness/process-tree.ts';
 import { until } from './harness/until.ts';
 
 describe('a running meeting', () => {
@@ -67,7 +67,7 @@ describe('a running meeting', () => {
     const nodeId = await ann.mediaNodeId();
     const node = cluster.mediaNodes.find(({ id }) => id === nodeId);
     if (node?.pid === undefined || node.pid === null) throw new Error('Ann’s media node runs');
-    const workers = await childrenOf(node.pid);
+    const workers = childrenOf(node.pid);
     expect(workers.length).toBeGreaterThan(0);
     for (const worker of workers) process.kill(worker, 'SIGKILL');
     await until(

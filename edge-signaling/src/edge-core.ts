@@ -7,6 +7,7 @@ import type {
   MediaNodeRecord,
   SessionClaims,
 } from '@plenary/cluster';
+import type { EdgeId } from '@plenary/cluster/ids';
 import type { Authenticator } from './auth/authenticate.ts';
 import type { EdgeConfig } from './config.ts';
 import { Directory } from './directory.ts';
@@ -76,6 +77,7 @@ export class EdgeCore {
   readonly departures: Departures;
   /** Takes a client's connection in. */
   readonly accept: AcceptSocket;
+  readonly #edgeId: EdgeId;
   readonly #links: OwnedMediaLinks;
   readonly #mediaWatch: MediaWatch;
   readonly #keeper: SessionKeeper;
@@ -88,6 +90,7 @@ export class EdgeCore {
     const { config, store, channel, clock, logger, metrics, reportFault } = options;
     const { edgeId, datacenter, clusterSecret, resumeWithinMs, leaseMs } = config;
     const { rooms, registry } = store;
+    this.#edgeId = edgeId;
     const { localRooms } = this;
     const isStoreAvailable = (): boolean => store.isAvailable();
 
@@ -172,14 +175,19 @@ export class EdgeCore {
       placer,
       keeper,
       localRooms,
+      mediaWatch: this.#mediaWatch,
       departures,
       tenantClaims,
       channel,
       clock,
+      onEntering: (roomId) => this.#sweeper.note(roomId),
       reportFault,
     });
     this.#heads = new Heads({ rooms, isStoreAvailable, localRooms, channel, reportFault });
     this.#sweeper = new Sweeper({
+      edgeId,
+      departures,
+      clock,
       rooms,
       isStoreAvailable,
       localRooms,
@@ -211,6 +219,7 @@ export class EdgeCore {
       placer,
       links,
       localRooms,
+      mediaWatch: this.#mediaWatch,
       rooms,
       channel,
       clock,
@@ -242,7 +251,16 @@ export class EdgeCore {
 
   /** What another edge said. */
   onEdgeMessage(message: EdgeMessage): void {
-    this.#keeper.onEdgeMessage(message);
+    switch (message.type) {
+      case 'session.attached':
+        if (message.edgeId !== this.#edgeId) this.#keeper.attachedElsewhere(message.peerId);
+        break;
+      case 'session.sought':
+        if (message.edgeId !== this.#edgeId) void this.#keeper.sought(message.peerId);
+        break;
+      case 'room.sought':
+        if (message.edgeId === this.#edgeId) this.#sweeper.note(message.roomId);
+    }
   }
 
   /** The store or the registry answers again: what an owner published it publishes again, and what waited is done. */
@@ -273,6 +291,7 @@ export class EdgeCore {
   /** After the clients were sent away: ends everything. */
   stop(): void {
     this.#keeper.stop();
+    this.departures.stop();
     this.directory.stop();
     this.#mediaWatch.stop();
     this.#links.closeAll();

@@ -2,6 +2,7 @@
  * What the simulation runs of a media node: all of it but sockets and mediasoup. Nobody else may import it (see the import
  * lint).
  */
+export type { SliceSource } from './config.ts';
 export type { ControlLink } from './control/control-link.ts';
 export { createDispatch } from './control/dispatch.ts';
 export { NodeDirectory } from './control/node-directory.ts';
@@ -13,10 +14,16 @@ export type {
   RoomRouter,
   Workers,
 } from './engine/engine.ts';
+export type { IceChange } from './engine/client-transport.ts';
 export type { ConsumerEvents } from './engine/media-consumer.ts';
+export { PauseSwitch } from './engine/pause-switch.ts';
 export { LeaseKeeper } from './lease-keeper.ts';
+export { announcedAddresses } from './media-address.ts';
+export type { MediaAddresses } from './media-address.ts';
 export { createMetrics } from './metrics.ts';
 export type { HomeSide, PipeAsker, PipeKey, RemoteNode, RemoteNodes } from './pipe/home-side.ts';
+export { claimSlice } from './slice-claim.ts';
+export type { PortMachine } from './slice-claim.ts';
 export { Outbox } from './room/outbox.ts';
 export { Rooms } from './room/rooms.ts';
 export { systemTimers } from './room/timers.ts';

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { SLICE_REST_MS, toPlenaryError } from '@plenary/cluster';
 import type {
   Clock,
@@ -11,6 +10,7 @@ import type {
 } from '@plenary/cluster';
 import type { MediaNodeConfig } from './config.ts';
 import { findPortFault, readEphemeralFault } from './engine/port-checks.ts';
+import type { PortFault } from './engine/port-checks.ts';
 import { planPorts } from './engine/port-plan.ts';
 import type { PortPlan } from './engine/port-plan.ts';
 import { announcedAddresses } from './media-address.ts';
@@ -23,6 +23,20 @@ const RETRY_MS = 1_000;
 /** How long a node with an explicit slice waits at its start for the store to be reached, in milliseconds. */
 const CONNECT_MS = 2_000;
 
+/** Whose ports are bound: this machine, or a simulated one. */
+export interface PortMachine {
+  /** Why the system itself may give these ports to others, in one sentence. */
+  ephemeralFault(ports: PortSlice): string | undefined;
+  /** What else has a port of the slice. */
+  portFault(
+    slice: PortSlice,
+    tcpPorts: readonly number[],
+    listenIps: readonly string[],
+  ): Promise<PortFault | undefined>;
+}
+
+const THIS_MACHINE: PortMachine = { ephemeralFault: readEphemeralFault, portFault: findPortFault };
+
 export interface SliceClaimOptions {
   readonly config: Pick<MediaNodeConfig, 'mediaNodeId' | 'addresses' | 'sliceSource' | 'workers' | 'leaseMs'>;
   readonly store: Pick<NodeStore, 'registry' | 'isAvailable' | 'onAvailability'>;
@@ -30,6 +44,7 @@ export interface SliceClaimOptions {
   readonly clock: Clock;
   readonly metrics: NodeMetrics;
   readonly logger: Logger;
+  readonly machine?: PortMachine;
   /** Told why the node has no ports yet. */
   readonly onWaiting: (reason: string) => void;
 }
@@ -47,14 +62,14 @@ export interface ClaimedSlice {
  * @throws StartRefused naming the port, or who holds the ports
  */
 export async function claimSlice(options: SliceClaimOptions): Promise<ClaimedSlice> {
-  const { config } = options;
+  const { config, machine = THIS_MACHINE } = options;
   const { sliceSource, workers } = config;
   const all = sliceSource.kind === 'explicit' ? sliceSource.portSlice : sliceSource.range;
-  const fault = readEphemeralFault(all);
+  const fault = machine.ephemeralFault(all);
   if (fault !== undefined) throw new StartRefused(`${settingOf(options)}: ${fault}`);
   if (sliceSource.kind === 'leased') return leaseSlice(options, sliceSource);
   await claimExplicit(options, sliceSource.portSlice);
-  const checked = await checkPorts(sliceSource.portSlice, workers, config);
+  const checked = await checkPorts(machine, sliceSource.portSlice, workers, config);
   if ('ports' in checked) return checked;
   throw new StartRefused(`${settingOf(options)}: ${checked.says}`);
 }
@@ -74,7 +89,7 @@ async function leaseSlice(
   options: SliceClaimOptions,
   { range, size }: { readonly range: PortSlice; readonly size: number },
 ): Promise<ClaimedSlice> {
-  const { config, clock, logger, onWaiting } = options;
+  const { config, clock, logger, onWaiting, machine = THIS_MACHINE } = options;
   const except: number[] = [];
   let lastTaken = '';
   let waitUntilMs: number | undefined;
@@ -83,7 +98,7 @@ async function leaseSlice(
     if (result === undefined) {
       onWaiting('slice_pending: the store is away');
     } else if (result.refused === null) {
-      const checked = await checkPorts(result.portSlice, config.workers, config);
+      const checked = await checkPorts(machine, result.portSlice, config.workers, config);
       if ('ports' in checked) return checked;
       if (!checked.taken) throw new StartRefused(`${settingOf(options)}: ${checked.says}`);
       logger.warn({ portSlice: textOf(result.portSlice) }, `${checked.says}; trying the next slice`);
@@ -99,7 +114,7 @@ async function leaseSlice(
       }
       onWaiting('slice_pending: every slice of the range is held or rests');
     }
-    await sleep(Math.min(RETRY_MS, config.leaseMs / 3));
+    await new Promise((resolve) => setTimeout(resolve, Math.min(RETRY_MS, config.leaseMs / 3)));
   }
 }
 
@@ -138,6 +153,7 @@ async function tryClaim(
 }
 
 async function checkPorts(
+  machine: PortMachine,
   portSlice: PortSlice,
   workers: number,
   { addresses }: Pick<MediaNodeConfig, 'addresses'>,
@@ -145,7 +161,7 @@ async function checkPorts(
   const ports = planPorts(portSlice, workers);
   if ('fault' in ports) return { taken: false, says: ports.fault };
   const listenIps = addresses.map(({ listenIp }) => listenIp);
-  const fault = await findPortFault(portSlice, ports.webRtcPorts, listenIps);
+  const fault = await machine.portFault(portSlice, ports.webRtcPorts, listenIps);
   return fault ?? { portSlice, ports };
 }
 

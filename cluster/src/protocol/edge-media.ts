@@ -109,6 +109,11 @@ export const CONTROL_REQUESTS = {
     payload: PLACED_PEER,
     reply: z.object({ alive: z.boolean() }),
   },
+  'peer.ask': {
+    says: 'Whether the node hosts a peer under this epoch. Changes nothing.',
+    payload: PLACED_PEER,
+    reply: z.object({ alive: z.boolean() }),
+  },
   'peer.drop': {
     says: 'Frees everything of a peer up to this epoch. That the peer is unknown is no error.',
     payload: PLACED_PEER,

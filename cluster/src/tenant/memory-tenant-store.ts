@@ -24,6 +24,20 @@ export class MemoryTenantStore implements TenantStore {
     return [...this.#tenants.keys()].reduce((sum, tenantId) => sum + this.#live(tenantId).size, 0);
   }
 
+  /** Keeps what is here now. @returns brings it back, as a failover does that forgets what was written since */
+  snapshot(): () => void {
+    const kept = [...this.#tenants].map(([tenantId, held]) => [tenantId, new Map(held)] as const);
+    return () => {
+      this.clear();
+      for (const [tenantId, held] of kept) this.#tenants.set(tenantId, new Map(held));
+    };
+  }
+
+  /** Forgets everything, as `FLUSHALL` does. */
+  clear(): void {
+    this.#tenants.clear();
+  }
+
   claim(tenantId: TenantId, claim: TenantClaim, limits: TenantLimits, leaseMs: number): Promise<boolean> {
     const held = this.#live(tenantId);
     const isNew = !held.has(claimKey(claim));

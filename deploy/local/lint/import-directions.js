@@ -121,6 +121,16 @@ const blackBox = (/** @type {string} */ folder) =>
     ],
     'This package sees Plenary from outside: it may import @plenary/cluster/protocol, /ids, /errors and /testing/*, @plenary/web/client, @plenary/deploy/local-cluster, @plenary/loadtest/bots, /impairment, /pages and /spanning.',
   );
+const simulationOurs = ours(
+  'e2e',
+  [
+    'cluster',
+    'cluster/(protocol|ids|errors|testing/.*)',
+    'edge-signaling/simulation',
+    'media-node/simulation',
+  ],
+  'The simulation runs edges and media nodes in one process: of each it may import only its door, @plenary/…/simulation.',
+);
 const clusterOurs = ours(
   'cluster',
   [],
@@ -195,6 +205,11 @@ export const importRules = [
 
   zone('loadtest', ts('loadtest'), [...blackBox('loadtest'), noConsul, noMediasoup, noUws]),
   zone('e2e', ts('e2e'), [...blackBox('e2e'), noConsul, noMediasoup, noUws]),
+  zone(
+    'simulation',
+    ['e2e/simulation/**/*.ts'],
+    [...simulationOurs, noRedis, noConsul, noMediasoup, noSocketServer, noUws],
+  ),
 
   zone('deploy', ts('deploy'), [...deployOurs, noConsul, noMediasoup, noUws, noRedis], tests('deploy')),
 ];

@@ -42,6 +42,8 @@ describe('import directions', () => {
     ['e2e/src/a.e2e.test.ts', '@plenary/loadtest/bots'],
     ['e2e/src/a.e2e.test.ts', '@plenary/loadtest/spanning'],
     ['loadtest/src/a.ts', '@plenary/web/client'],
+    ['e2e/simulation/a.ts', '@plenary/cluster/testing/simulation/wire'],
+    ['e2e/simulation/a.ts', '@plenary/media-node/simulation'],
     ['deploy/local/checks/a.ts', '../cluster/options.ts'],
   ])('%s may import %s', async (file, imported) => {
     expect(await refusals(file, imported)).toEqual([]);
@@ -72,6 +74,9 @@ describe('import directions', () => {
     ['web/src/pages/a.tsx', 'socket.io'],
     ['e2e/src/a.e2e.test.ts', '@plenary/cluster'],
     ['e2e/src/a.e2e.test.ts', '@plenary/media-node'],
+    ['e2e/src/a.e2e.test.ts', '@plenary/media-node/simulation'],
+    ['e2e/simulation/a.ts', '@plenary/media-node'],
+    ['e2e/simulation/a.ts', '../../media-node/src/room/rooms.ts'],
     ['e2e/src/a.e2e.test.ts', '../../loadtest/src/bots/bot.ts'],
     ['web/src/pages/a.tsx', '@plenary/loadtest/bots'],
     ['loadtest/src/a.ts', '../../web/src/client/meeting.ts'],

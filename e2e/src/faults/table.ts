@@ -5,7 +5,7 @@ import { askServer } from '@plenary/cluster/testing/redis-process';
 import type { RunningMediaNode, RunningNode } from '@plenary/deploy/local-cluster';
 import { z } from 'zod';
 import { gatewayOf } from '../harness/gateway.ts';
-import { childrenOf } from '../harness/processes.ts';
+import { childrenOf } from '../harness/process-tree.ts';
 import { until } from '../harness/until.ts';
 import type { Fault, Goal } from './fault.ts';
 import { datacenterOf } from './world.ts';
@@ -19,9 +19,9 @@ async function nodeOfAnn(world: World): Promise<RunningMediaNode> {
   return world.mediaNodeOf(world.person('Ann'));
 }
 
-async function workersOf(node: RunningMediaNode): Promise<readonly number[]> {
+function workersOf(node: RunningMediaNode): readonly number[] {
   if (node.pid === null) throw new Error(`${node.id} does not run`);
-  const workers = await childrenOf(node.pid);
+  const workers = childrenOf(node.pid);
   if (workers.length === 0) throw new Error(`${node.id} has no worker`);
   return workers;
 }
@@ -76,7 +76,7 @@ export const FAULTS: readonly Fault[] = [
     person: 'as above',
     operator: '`plenary_media_worker_deaths_total`, a `warn` line; a new worker takes its port',
     strike: async (world) => {
-      for (const worker of await workersOf(await nodeOfAnn(world))) process.kill(worker, 'SIGKILL');
+      for (const worker of workersOf(await nodeOfAnn(world))) process.kill(worker, 'SIGKILL');
       return () => Promise.resolve();
     },
   },
@@ -259,7 +259,7 @@ export const FAULTS: readonly Fault[] = [
     person: 'those on it freeze for as long',
     operator: 'requests to the node time out',
     strike: async (world) => {
-      const workers = await workersOf(await nodeOfAnn(world));
+      const workers = workersOf(await nodeOfAnn(world));
       for (const worker of workers) process.kill(worker, 'SIGSTOP');
       return () => {
         for (const worker of workers) process.kill(worker, 'SIGCONT');

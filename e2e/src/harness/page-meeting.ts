@@ -9,7 +9,12 @@ export interface PageMeeting {
     readonly edgeId?: string;
     readonly mediaNodeId?: string;
     readonly room: { readonly peerCount: number };
+    readonly remoteTracks: ReadonlyMap<
+      string,
+      { readonly source: string; readonly publisherPaused: boolean }
+    >;
   };
+  readonly counters: { readonly mediaReopened: number; readonly iceRestarts: number };
   stats(): Promise<{
     readonly received: readonly {
       readonly peerId: string;

@@ -112,8 +112,9 @@ export class Placer {
           'a media node did not admit a peer',
         );
         if (lastFault.code === 'stale_epoch') {
-          // Somebody placed the peer anew meanwhile: that placement is the one to use.
-          replaces = undefined;
+          // Somebody placed the peer anew meanwhile, and that placement is the one to use; or nobody did, and the node was
+          // told to drop this one, so that it has to be replaced.
+          replaces = placement.epoch;
           continue;
         }
         if (!TRY_ANOTHER.has(lastFault.code)) throw lastFault;
@@ -137,15 +138,24 @@ export class Placer {
   ): Promise<Placement> {
     const { rooms, edgeId, directory, maxPeersPerRoom } = this.#settings;
     const mediaNodeId = await this.#choose(request, excluded);
-    const placement = await rooms.placePeer({
+    const first = {
       roomId: request.roomId,
       peerId: request.peerId,
       requestId: request.requestId,
       edgeId,
       mediaNodeId,
       maxPeers: maxPeersPerRoom,
-      ...(replaces === undefined ? {} : { replacesEpoch: replaces }),
-    });
+    };
+    const placing =
+      replaces === undefined
+        ? rooms.placePeer(first)
+        : rooms.placePeer({ ...first, replacesEpoch: replaces }).catch((fault: unknown) => {
+            // What this very join placed was removed meanwhile, by the end of an earlier try of it.
+            if (request.replaces !== undefined || toPlenaryError(fault).code !== 'peer_not_found')
+              throw fault;
+            return rooms.placePeer(first);
+          });
+    const placement = await placing;
     directory.notePlacement(placement.mediaNodeId);
     return placement;
   }

@@ -1,4 +1,4 @@
-import { toPlenaryError } from '@plenary/cluster';
+import { PlenaryError, toPlenaryError } from '@plenary/cluster';
 import type { PlacedPeer, RoomStore } from '@plenary/cluster';
 import type { EdgeId, MediaNodeId, TenantId } from '@plenary/cluster/ids';
 import type { LeaveReason } from '@plenary/cluster/protocol';
@@ -9,6 +9,8 @@ import type { TenantClaims } from './tenant-claims.ts';
 
 /** A node that stays away for so many drops has lost the peers anyway. */
 const MAX_PENDING_DROPS = 10_000;
+/** How often what failed is tried again, beside the moment the store or the node returns, in milliseconds. */
+const RETRY_MS = 5_000;
 
 export interface Departure {
   readonly placed: PlacedPeer;
@@ -38,6 +40,7 @@ export class Departures {
   readonly #settings: DeparturesSettings;
   readonly #pending = new Map<string, Departure>();
   readonly #drops = new Map<MediaNodeId, Map<string, PlacedPeer>>();
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(settings: DeparturesSettings) {
     this.#settings = settings;
@@ -49,15 +52,16 @@ export class Departures {
     // Without the condition nobody else can want this media, so it need not wait for the store.
     if (!onlyIfHeld) void this.dropMedia(mediaNodeId, placed);
     try {
-      const wasRemoved = await this.#remove(departure);
-      if (wasRemoved) {
-        void this.#settings.tenantClaims.release(departure.tenantId, placed);
-        if (onlyIfHeld) await this.dropMedia(mediaNodeId, placed);
-      }
+      const outcome = await this.#remove(departure);
+      if (outcome === 'gone') void this.#settings.tenantClaims.release(departure.tenantId, placed);
+      if (onlyIfHeld && outcome !== 'held') await this.dropMedia(mediaNodeId, placed);
     } catch (fault) {
       const { code, retryable } = toPlenaryError(fault);
       this.#settings.reportFault('departure', fault, { code });
-      if (retryable) this.#pending.set(keyOf(placed), departure);
+      if (retryable) {
+        this.#pending.set(keyOf(placed), departure);
+        this.#retryLater();
+      }
     }
     this.#settings.metrics.departures.set(this.#pending.size);
   }
@@ -65,9 +69,9 @@ export class Departures {
   /** Frees a peer's media, up to the epoch; when the node is away, as soon as it is back. Never throws. */
   async dropMedia(mediaNodeId: MediaNodeId, placed: PlacedPeer): Promise<void> {
     const link = this.#settings.links.get(mediaNodeId);
-    // A node whose link is gone is gone itself, with everything it hosted.
-    if (link === undefined) return;
     try {
+      // A node that is not known yet, or not announced now, may be there all the same.
+      if (link === undefined) throw new PlenaryError('media_unavailable');
       await link.call('peer.drop', placed);
     } catch (fault) {
       if (!toPlenaryError(fault).retryable) {
@@ -77,7 +81,12 @@ export class Departures {
       const drops = this.#drops.get(mediaNodeId) ?? new Map<string, PlacedPeer>();
       if (drops.size < MAX_PENDING_DROPS) drops.set(keyOf(placed), placed);
       this.#drops.set(mediaNodeId, drops);
+      this.#retryLater();
     }
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer);
   }
 
   /** To be called when the store is back. */
@@ -94,24 +103,38 @@ export class Departures {
     await Promise.all(due.map(async (placed) => this.dropMedia(mediaNodeId, placed)));
   }
 
-  /** A peer that came back is not to be removed by what was decided before. */
+  /** A peer that came back is not to be removed by what was decided before of the same placement. */
   cancel(placed: PlacedPeer): void {
     this.#pending.delete(keyOf(placed));
     this.#settings.metrics.departures.set(this.#pending.size);
   }
 
-  async #remove({ placed, reason, onlyIfHeld }: Departure): Promise<boolean> {
+  /** An answer may have been lost while store and node were there all the time, so that no return of theirs is waited for. */
+  #retryLater(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      if (this.#pending.size > 0) void this.retryRemovals();
+      for (const mediaNodeId of this.#drops.keys()) {
+        if (this.#settings.links.get(mediaNodeId)?.isUp === true) void this.retryDrops(mediaNodeId);
+      }
+    }, RETRY_MS);
+  }
+
+  /** @returns what became of the placement: `gone`, `replaced` by a newer one, or `held` by another edge */
+  async #remove({ placed, reason, onlyIfHeld }: Departure): Promise<'gone' | 'replaced' | 'held'> {
     const { rooms, edgeId, channel } = this.#settings;
     const { roomId, peerId, epoch } = placed;
     const heldBy = onlyIfHeld ? edgeId : undefined;
     const events = await rooms.removePeer(roomId, peerId, epoch, reason, heldBy);
     channel.publishEvents(roomId, events);
-    if (events.length > 0 || !onlyIfHeld) return true;
+    if (events.length > 0 || !onlyIfHeld) return 'gone';
     // A peer that was placed and never entered the roster goes without an event.
-    return (await rooms.placementOf(roomId, peerId)) === undefined;
+    const live = await rooms.placementOf(roomId, peerId);
+    if (live === undefined) return 'gone';
+    return live.epoch > epoch ? 'replaced' : 'held';
   }
 }
 
 function keyOf(placed: PlacedPeer): string {
-  return `${placed.roomId} ${placed.peerId}`;
+  return `${placed.roomId} ${placed.peerId} ${placed.epoch}`;
 }

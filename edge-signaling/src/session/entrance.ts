@@ -26,6 +26,7 @@ import type { ReportFault } from '../metrics.ts';
 import type { LocalRooms } from '../room/local-rooms.ts';
 import type { ClientSocket, RoomChannel } from '../transport/client-socket.ts';
 import type { Departures } from './departures.ts';
+import type { MediaWatch } from './media-watch.ts';
 import type { SessionKeeper } from './keeper.ts';
 import { Session } from './session.ts';
 import type { SessionProof } from './session.ts';
@@ -52,10 +53,13 @@ export interface EntranceSettings {
   readonly placer: Placer;
   readonly keeper: SessionKeeper;
   readonly localRooms: LocalRooms;
+  readonly mediaWatch: Pick<MediaWatch, 'keepFor'>;
   readonly departures: Departures;
   readonly tenantClaims: TenantClaims;
   readonly channel: RoomChannel;
   readonly clock: Clock;
+  /** Told of each room that a join is about to change: what an unanswered command leaves there has to be found. */
+  readonly onEntering: (roomId: RoomId) => void;
   readonly reportFault: ReportFault;
 }
 
@@ -91,6 +95,8 @@ export class Entrance {
 
     // The room is heard before its state is read: what happens in between is then heard twice, never lost.
     socket.enterRoom(roomId);
+    this.#settings.onEntering(roomId);
+    const endKeeping = this.#settings.mediaWatch.keepFor(peerId);
     let latest: Placement | undefined;
     let hasNewClaim = false;
     try {
@@ -130,6 +136,8 @@ export class Entrance {
     } catch (fault) {
       this.#undo(socket, { roomId, peerId, tenantId, hasNewClaim }, latest);
       throw fault;
+    } finally {
+      endKeeping();
     }
   }
 
@@ -145,6 +153,7 @@ export class Entrance {
     this.#checkStore();
     const roomId = grants.room;
     socket.enterRoom(roomId);
+    const endKeeping = this.#settings.mediaWatch.keepFor(peerId);
     try {
       const placement = await rooms.placementOf(roomId, peerId);
       if (placement === undefined) throw new PlenaryError('session_gone');
@@ -172,6 +181,8 @@ export class Entrance {
     } catch (fault) {
       if (localRooms.find(peerId)?.socket !== socket) socket.leaveRoom(roomId);
       throw fault;
+    } finally {
+      endKeeping();
     }
   }
 

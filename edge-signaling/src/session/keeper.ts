@@ -1,9 +1,9 @@
 import { PlenaryError } from '@plenary/cluster';
 import type { Clock, RoomStore, SessionClaims } from '@plenary/cluster';
-import type { EdgeId } from '@plenary/cluster/ids';
+import type { EdgeId, PeerId } from '@plenary/cluster/ids';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { LocalRooms } from '../room/local-rooms.ts';
-import type { ClientSocket, EdgeMessage, RoomChannel } from '../transport/client-socket.ts';
+import type { ClientSocket, RoomChannel } from '../transport/client-socket.ts';
 import type { Departures } from './departures.ts';
 import type { Session } from './session.ts';
 import type { TenantClaims } from './tenant-claims.ts';
@@ -109,10 +109,22 @@ export class SessionKeeper {
   }
 
   /** Another edge took a session up: its socket here is told so, and nothing else changes. */
-  onEdgeMessage(message: EdgeMessage): void {
-    if (message.edgeId === this.#settings.edgeId) return;
-    const session = this.#settings.localRooms.find(message.peerId);
+  attachedElsewhere(peerId: PeerId): void {
+    const session = this.#settings.localRooms.find(peerId);
     if (session !== undefined) this.#letGo(session, undefined);
+  }
+
+  /** The store names another edge for a session, which does not have it. Never throws: it is sought again. */
+  async sought(peerId: PeerId): Promise<void> {
+    const { rooms, edgeId, localRooms, reportFault } = this.#settings;
+    const session = localRooms.find(peerId);
+    // One whose client is away may be on another edge by now.
+    if (session?.socket === undefined) return;
+    try {
+      await rooms.attachPeer(session.roomId, peerId, session.media.epoch, edgeId);
+    } catch (fault) {
+      reportFault('sweep', fault, { doing: 'holding a session that was sought' });
+    }
   }
 
   /** Tells the other edges that this one holds the session now. */
@@ -144,7 +156,9 @@ export class SessionKeeper {
         const placement = await rooms.placementOf(session.roomId, session.peerId);
         if (session.socket !== undefined) return;
         this.#forget(session);
-        if (placement?.edgeId === edgeId) await departures.depart(this.#lapseOf(session));
+        // What the store forgot nobody else can hold, and its media has to go all the same.
+        if (placement === undefined || placement.edgeId === edgeId)
+          await departures.depart(this.#lapseOf(session));
       });
     } catch (fault) {
       // The store is away: who holds the session is decided when it is back.

@@ -1,5 +1,5 @@
 import type { PlacedPeer, RoomStore } from '@plenary/cluster';
-import type { MediaNodeId, RoomId } from '@plenary/cluster/ids';
+import type { MediaNodeId, PeerId, RoomId } from '@plenary/cluster/ids';
 import type { EdgeNotice } from '@plenary/cluster/protocol';
 import type { ControlLinkListener } from '../media/control-link.ts';
 import type { MediaLink } from '../media/control-links.ts';
@@ -13,6 +13,8 @@ import type { Session } from './session.ts';
 export const NODE_LOST_AFTER_MS = 1_000;
 /** Sessions asked about at a time when a link is back. */
 const ATTACH_AT_ONCE = 16;
+/** After a failure the node is asked again in this time, in milliseconds. */
+const ATTACH_AGAIN_MS = 2_000;
 
 type LossReason = EdgeNotice<'media.lost'>['reason'];
 
@@ -29,6 +31,8 @@ export interface MediaWatchSettings {
 export class MediaWatch implements ControlLinkListener {
   readonly #settings: MediaWatchSettings;
   readonly #lossTimers = new Map<MediaNodeId, NodeJS.Timeout>();
+  /** What was told of peers that are being taken in, by peer. */
+  readonly #kept = new Map<PeerId, Set<(() => void)[]>>();
 
   constructor(settings: MediaWatchSettings) {
     this.#settings = settings;
@@ -65,24 +69,44 @@ export class MediaWatch implements ControlLinkListener {
   };
 
   readonly onConsumerClosed: ControlLinkListener['onConsumerClosed'] = (news) => {
-    const session = this.#sessionOf(news);
-    session?.socket?.notify('consumer.closed', { consumerId: news.consumerId, trackId: news.trackId });
+    const { consumerId, trackId } = news;
+    this.#tell(news, (session) => session.socket?.notify('consumer.closed', { consumerId, trackId }));
   };
 
   readonly onConsumerSuperseded: ControlLinkListener['onConsumerSuperseded'] = (news) => {
     const { consumerId, trackId } = news;
-    this.#sessionOf(news)?.socket?.notify('consumer.superseded', { consumerId, trackId });
+    this.#tell(news, (session) => session.socket?.notify('consumer.superseded', { consumerId, trackId }));
   };
 
   readonly onTrackDemand: ControlLinkListener['onTrackDemand'] = (news) => {
     const { trackId, wanted } = news;
-    this.#sessionOf(news)?.socket?.notify('track.demand', { trackId, wanted });
+    this.#tell(news, (session) => session.socket?.notify('track.demand', { trackId, wanted }));
   };
 
   readonly onPeerLost: ControlLinkListener['onPeerLost'] = (news) => {
-    const session = this.#sessionOf(news);
-    if (session !== undefined) void this.lose([session], news.reason);
+    this.#tell(news, (session) => void this.lose([session], news.reason));
   };
+
+  /**
+   * A peer is being taken in, or placed anew: from now on its media node tells of it, and its session cannot hear yet
+   * (SPEC SE15).
+   * @returns to be called when the session stands, or is not to be: it is told what was kept, after the answer that it is
+   *   waiting for, which is out by the end of that turn
+   */
+  keepFor(peerId: PeerId): () => void {
+    const kept: (() => void)[] = [];
+    const all = this.#kept.get(peerId) ?? new Set();
+    all.add(kept);
+    this.#kept.set(peerId, all);
+    return () => {
+      if (!all.delete(kept)) return;
+      if (all.size === 0) this.#kept.delete(peerId);
+      if (kept.length === 0) return;
+      setImmediate(() => {
+        for (const tell of kept) tell();
+      });
+    };
+  }
 
   /** Tells sessions, once each, that their media is gone. Where nobody else can, ends their tracks. Never throws. */
   async lose(sessions: readonly Session[], reason: LossReason): Promise<void> {
@@ -93,13 +117,17 @@ export class MediaWatch implements ControlLinkListener {
     }
     // A node that lives ends the tracks itself.
     if (reason !== 'node_lost') return;
-    const byRoom = Map.groupBy(news, (session) => session.roomId);
+    // As they are now: while the store is asked they may be placed anew, and publish again.
+    const byRoom = Map.groupBy(
+      news.map((session) => session.placed),
+      ({ roomId }) => roomId,
+    );
     for (const [roomId, lost] of byRoom) await this.#endTracks(roomId, lost);
   }
 
-  async #endTracks(roomId: RoomId, lost: readonly Session[]): Promise<void> {
+  async #endTracks(roomId: RoomId, lost: readonly PlacedPeer[]): Promise<void> {
     const { rooms, channel, reportFault } = this.#settings;
-    const epochs = new Map(lost.map((session) => [session.peerId, session.media.epoch]));
+    const epochs = new Map(lost.map(({ peerId, epoch }) => [peerId, epoch]));
     try {
       const { tracks } = await rooms.view(roomId);
       const ended = tracks.filter((track) => epochs.get(track.peerId) === track.epoch);
@@ -130,13 +158,25 @@ export class MediaWatch implements ControlLinkListener {
       const { alive } = await link.call('peer.attach', placed);
       if (!alive && session.media.epoch === placed.epoch) await this.lose([session], 'node_lost');
     } catch (fault) {
-      // A link that broke again is taken up again when it is back.
       this.#settings.reportFault('control_link', fault, { doing: 'peer.attach' });
+      // A link that broke again is taken up again when it is back; over one that holds the node has to be asked again, since
+      // it frees whom nobody asks for.
+      setTimeout(() => {
+        const { localRooms } = this.#settings;
+        if (link.isUp && localRooms.holds(session) && session.media.epoch === placed.epoch)
+          void this.#attachAgain(link, session);
+      }, ATTACH_AGAIN_MS).unref();
     }
   }
 
-  #sessionOf(news: PlacedPeer): Session | undefined {
-    const session = this.#settings.localRooms.find(news.peerId);
-    return session?.media.epoch === news.epoch && session.roomId === news.roomId ? session : undefined;
+  /** Tells a session of its media, now or, where it is being taken in, when it can hear. */
+  #tell(news: PlacedPeer, tell: (session: Session) => void): void {
+    const tellNow = (): void => {
+      const session = this.#settings.localRooms.find(news.peerId);
+      if (session?.media.epoch === news.epoch && session.roomId === news.roomId) tell(session);
+    };
+    const all = this.#kept.get(news.peerId);
+    if (all === undefined) tellNow();
+    else for (const kept of all) kept.push(tellNow);
   }
 }

@@ -206,6 +206,13 @@ export class ScriptedMediaNode {
         ),
         options,
       ),
+      'peer.ask': route(
+        CONTROL_REQUESTS['peer.ask'],
+        noted('peer.ask', async ({ peerId, epoch }) =>
+          Promise.resolve({ alive: this.#peers.get(peerId) === epoch }),
+        ),
+        options,
+      ),
       'peer.drop': route(
         CONTROL_REQUESTS['peer.drop'],
         noted('peer.drop', async ({ peerId, epoch }) => {

@@ -6,7 +6,7 @@ import type { EdgeId, PeerId, RoomId } from '@plenary/cluster/ids';
 import type { PlenaryError } from '@plenary/cluster';
 import type { EdgeNoticeInput, EdgeNoticeName, LoggedEvent, ReplyEnvelope } from '@plenary/cluster/protocol';
 import { z } from 'zod';
-import { EDGE_ID, PEER_ID } from '@plenary/cluster/ids';
+import { EDGE_ID, PEER_ID, ROOM_ID } from '@plenary/cluster/ids';
 
 export type Acknowledge = (reply: ReplyEnvelope) => void;
 
@@ -44,17 +44,18 @@ export interface SocketListener {
 export type AcceptSocket = (socket: ClientSocket) => SocketListener;
 
 /** A message between edges, over the adapter. */
-export const EDGE_MESSAGE = z.object({
-  type: z.literal('session.attached'),
-  peerId: PEER_ID,
-  edgeId: EDGE_ID,
-});
-export interface EdgeMessage {
-  readonly type: 'session.attached';
-  readonly peerId: PeerId;
-  /** The edge that holds the session now. */
-  readonly edgeId: EdgeId;
-}
+export const EDGE_MESSAGE = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('session.attached'), peerId: PEER_ID, edgeId: EDGE_ID }),
+  z.object({ type: z.literal('session.sought'), peerId: PEER_ID, edgeId: EDGE_ID }),
+  z.object({ type: z.literal('room.sought'), roomId: ROOM_ID, edgeId: EDGE_ID }),
+]);
+export type EdgeMessage =
+  /** `edgeId` holds the session now. */
+  | { readonly type: 'session.attached'; readonly peerId: PeerId; readonly edgeId: EdgeId }
+  /** `edgeId` holds the session by the store's account and does not have it: who has it says so to the store. */
+  | { readonly type: 'session.sought'; readonly peerId: PeerId; readonly edgeId: EdgeId }
+  /** `edgeId` holds sessions of the room by the store's account, and may not know it: it is to look after them. */
+  | { readonly type: 'room.sought'; readonly roomId: RoomId; readonly edgeId: EdgeId };
 
 /** Notices to rooms. All edges hear them; while the store is away, only the sockets of this one. */
 export interface RoomChannel {

@@ -77,6 +77,11 @@ export class ImpairmentProxy {
     for (const relay of this.#relays) if (relay instanceof TcpRelay) relay.dropConnections();
   }
 
+  /** Gives each UDP client another port towards the target, as an address translator does that has forgotten it. */
+  rebind(): void {
+    for (const relay of this.#relays) if (relay instanceof UdpRelay) relay.rebind();
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.#relays.map((relay) => relay.close()));
   }

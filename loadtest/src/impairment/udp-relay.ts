@@ -69,6 +69,11 @@ export class UdpRelay {
     return this.#flows.size;
   }
 
+  /** Each client's next packet goes out by another port, as when an address translator has forgotten it. */
+  rebind(): void {
+    for (const key of [...this.#flows.keys()]) this.#forget(key);
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   CONTROL_VERSION,
+  EPOCH,
   MAX_CONTROL_PACKET_BYTES,
   MEDIA_NODE_ID,
   mintIncarnation,
@@ -258,26 +259,124 @@ describe('a peer', () => {
     await nothingHeld();
   });
 
-  test('[CL5] a link of the same life of an edge hears of its peers again by itself', async () => {
+  test('[CL5] a link of the same life of an edge hears of its peers by itself, and keeps whom the edge asks for', async () => {
     const caller = { kind: 'edge', id: 'edge-b', incarnation: mintIncarnation() } as const;
     const first = await connectEdge(testNode, caller);
-    const peer = await TestPeer.admit(store, testNode, first, testRoom('again'));
+    const roomId = testRoom('again');
+    const kept = await TestPeer.admit(store, testNode, first, roomId);
+    const forgotten = await TestPeer.admit(store, testNode, first, roomId);
+    const track = await kept.publish('microphone');
     first.close();
     await until(
-      'an orphan',
-      async () => (await metricSum(testNode.node.metrics, 'plenary_media_orphan_peers')) === 1,
+      'two orphans',
+      async () => (await metricSum(testNode.node.metrics, 'plenary_media_orphan_peers')) === 2,
     );
     const second = await connectEdge(testNode, caller);
-    await until(
-      'no orphan',
-      async () => (await metricSum(testNode.node.metrics, 'plenary_media_orphan_peers')) === 0,
+    await until('its track to be told of', () =>
+      second.notices('track.demand').some(({ trackId }) => trackId === track.trackId),
     );
-    // Longer than the grace: it is still here.
-    await new Promise((resolve) => setTimeout(resolve, 2 * testNode.config.orphanGraceMs));
-    expect(await metricSum(testNode.node.metrics, 'plenary_media_peers')).toBe(1);
-    await second.call('peer.drop', peer.placed);
-    await store.rooms.removePeer(peer.placed.roomId, peer.placed.peerId, peer.placed.epoch, 'left');
+    await expect(second.call('peer.attach', kept.placed)).resolves.toEqual({ alive: true });
+    await until(
+      'the other one to be freed',
+      async () => (await metricSum(testNode.node.metrics, 'plenary_media_peers')) === 1,
+    );
+    await expect(second.call('peer.attach', forgotten.placed)).resolves.toEqual({ alive: false });
+    await expect(second.call('peer.attach', kept.placed)).resolves.toEqual({ alive: true });
+    await second.call('peer.drop', kept.placed);
+    await store.rooms.removePeer(roomId, kept.placed.peerId, kept.placed.epoch, 'left');
     second.close();
+    await nothingHeld();
+  });
+
+  test('[CL5] a link that comes late, and goes at once, takes nobody from the one that stands', async () => {
+    const caller = { kind: 'edge', id: 'edge-c', incarnation: mintIncarnation() } as const;
+    const standing = await connectEdge(testNode, caller);
+    const peer = await TestPeer.admit(store, testNode, standing, testRoom('late'));
+    const late = await connectEdge(testNode, caller);
+    late.close();
+    const track = await peer.publish('microphone');
+    // Nobody listens: the publisher is told so by the link that stands.
+    await until('its track to be told of', () =>
+      standing.notices('track.demand').some(({ trackId }) => trackId === track.trackId),
+    );
+    expect(await metricSum(testNode.node.metrics, 'plenary_media_orphan_peers')).toBe(0);
+    await peer.leave(store);
+    standing.close();
+    await nothingHeld();
+  });
+
+  test('[SE14] an orphan that lives elsewhere by now takes its tracks along, and no others', async () => {
+    const roomId = testRoom('elsewhere');
+    const first = await connectEdge(testNode, { kind: 'edge', id: 'edge-d', incarnation: mintIncarnation() });
+    const orphan = await TestPeer.admit(store, testNode, first, roomId);
+    await orphan.publish('microphone');
+    first.close();
+    const moved = await TestPeer.place(store, testNode, edge, roomId, orphan.placed);
+    await until(
+      'the orphan to be freed',
+      async () => (await metricSum(testNode.node.metrics, 'plenary_media_peers')) === 0,
+    );
+    await until('its track to be ended', async () => (await store.rooms.view(roomId)).tracks.length === 0);
+    expect(await store.rooms.placementOf(roomId, moved.placed.peerId)).toMatchObject({
+      epoch: moved.placed.epoch,
+    });
+    await moved.leave(store);
+    await nothingHeld();
+  });
+
+  test('[SE15] who takes a peer up hears again which of its consumers ended', async () => {
+    const roomId = testRoom('ended');
+    const publisher = await TestPeer.admit(store, testNode, edge, roomId);
+    const track = await publisher.publish('microphone');
+    const first = await connectEdge(testNode, { kind: 'edge', id: 'edge-e', incarnation: mintIncarnation() });
+    const viewer = await TestPeer.admit(store, testNode, first, roomId, [track]);
+    const [consumer] = viewer.admitted?.consumers ?? [];
+    await edge.call('track.end', { ...publisher.placed, trackId: track.trackId });
+    await until('the end to be told', () => first.notices('consumer.closed').length === 1);
+    const second = await connectEdge(testNode, {
+      kind: 'edge',
+      id: 'edge-f',
+      incarnation: mintIncarnation(),
+    });
+    await second.call('peer.attach', viewer.placed);
+    await until('the end to be told again', () =>
+      second.notices('consumer.closed').some(({ consumerId }) => consumerId === consumer?.consumerId),
+    );
+    await viewer.leave(store);
+    await publisher.leave(store);
+    first.close();
+    second.close();
+    await nothingHeld();
+  });
+
+  test('[SE14] records that an edge ended because it took this node for lost are written again when it is back', async () => {
+    const roomId = testRoom('ended-records');
+    const peer = await TestPeer.admit(store, testNode, edge, roomId);
+    const track = await peer.publish('microphone');
+    await store.rooms.endTracks(roomId, [track.trackId], 'node_lost');
+    await edge.call('peer.attach', peer.placed);
+    await until(
+      'the record',
+      async () => (await store.rooms.view(roomId)).tracks[0]?.trackId === track.trackId,
+    );
+    await peer.leave(store);
+    await nothingHeld();
+  });
+
+  test('[SE7] to ask for a peer takes it from nobody', async () => {
+    const peer = await TestPeer.admit(store, testNode, edge, testRoom('asked'));
+    const other = await connectEdge(testNode, { kind: 'edge', id: 'edge-g', incarnation: mintIncarnation() });
+    await expect(other.call('peer.ask', peer.placed)).resolves.toEqual({ alive: true });
+    await expect(
+      other.call('peer.ask', { ...peer.placed, epoch: EPOCH.parse(peer.placed.epoch + 1) }),
+    ).resolves.toEqual({ alive: false });
+    const track = await peer.publish('microphone');
+    await until('its track to be told of', () =>
+      edge.notices('track.demand').some(({ trackId }) => trackId === track.trackId),
+    );
+    expect(other.notices('track.demand')).toEqual([]);
+    await peer.leave(store);
+    other.close();
     await nothingHeld();
   });
 

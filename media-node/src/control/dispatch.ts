@@ -28,6 +28,7 @@ function routesOf(
       (request, link) => rooms.attach(request, link),
       options,
     ),
+    'peer.ask': route(CONTROL_REQUESTS['peer.ask'], (request) => ({ alive: rooms.hosts(request) }), options),
     'peer.drop': route(
       CONTROL_REQUESTS['peer.drop'],
       (request) => {

@@ -18,7 +18,7 @@ import type { RouterLease } from '../room/room-routers.ts';
 import type { Timers } from '../room/timers.ts';
 import type { HolderKind, TrackHold } from '../room/track-demand.ts';
 import type { HomeSide, PipeAsker, PipeKey, ProducerState, RemoteNode, RemoteNodes } from './home-side.ts';
-import { Gateways } from './gateways.ts';
+import { GATEWAY_CHECK_MS, Gateways } from './gateways.ts';
 import type { GatewaysOptions } from './gateways.ts';
 import { PipeLink } from './pipe-link.ts';
 
@@ -50,12 +50,16 @@ interface Source {
   readonly node?: RemoteNode;
   /** When the track comes through another node: the claim under which that one relays it. */
   readonly gateway?: Gateway;
+  /** It should have come through a gateway, and nobody could say through which. */
+  readonly isBypass?: boolean;
 }
 
 interface Link {
   readonly homeNodeId: MediaNodeId;
   /** Whose router is at the other end; absent when it is of this node. */
   readonly nodeId: MediaNodeId | undefined;
+  /** Leads past the gateway, which nobody could name while the store was away. */
+  isBypass: boolean;
   readonly opening: Promise<PipeLink>;
 }
 
@@ -81,6 +85,8 @@ export class PipeLinks {
   readonly #entrances = new Map<MediaNodeId, RouterId>();
   /** Homes of which a track is being asked for, and how many times at once. */
   readonly #asking = new Map<MediaNodeId, number>();
+  /** Homes to which pipes lead past the gateway, until that is looked into. */
+  readonly #bypassed = new Set<MediaNodeId>();
   #leaving = false;
 
   constructor(options: PipeLinksOptions) {
@@ -213,15 +219,57 @@ export class PipeLinks {
 
   /** The gateway that tracks of a home come through; `undefined` for a home of this datacenter. */
   async #gatewayTo(homeNodeId: MediaNodeId): Promise<Gateway | undefined> {
-    const { ownNodeId, datacenter, nodes } = this.#options;
-    if (homeNodeId === ownNodeId || this.#leaving) return undefined;
-    if ((await nodes.datacenterOf(homeNodeId)) === datacenter) return undefined;
+    if (await this.#isStraight(homeNodeId)) return undefined;
     return this.#gateways.find(homeNodeId);
+  }
+
+  /** Whether tracks of a home come without a gateway. */
+  async #isStraight(homeNodeId: MediaNodeId): Promise<boolean> {
+    const { ownNodeId, datacenter, nodes } = this.#options;
+    if (homeNodeId === ownNodeId || this.#leaving) return true;
+    return (await nodes.datacenterOf(homeNodeId)) === datacenter;
+  }
+
+  /** Sees to it that pipes past the gateway end when somebody can be the gateway again (SPEC GW5). */
+  #endBypassLater(homeNodeId: MediaNodeId): void {
+    if (this.#bypassed.has(homeNodeId)) return;
+    this.#bypassed.add(homeNodeId);
+    this.#options.timers.after(GATEWAY_CHECK_MS, () => {
+      this.#bypassed.delete(homeNodeId);
+      this.#endBypass(homeNodeId).catch((error: unknown) => {
+        this.#options.onFault('gateway.bypass', error);
+      });
+    });
+  }
+
+  /** What comes past the gateway is to come through it, make-before-break. */
+  async #endBypass(homeNodeId: MediaNodeId): Promise<void> {
+    const bypasses = (): Link[] =>
+      [...this.#links.values()].filter((link) => link.isBypass && link.homeNodeId === homeNodeId);
+    if (this.#leaving || bypasses().length === 0) return;
+    const endInterest = this.#interest(homeNodeId);
+    try {
+      if ((await this.#gateways.find(homeNodeId)) === undefined) {
+        this.#endBypassLater(homeNodeId);
+        return;
+      }
+      for (const link of bypasses()) {
+        link.isBypass = false;
+        this.#whenOpen(link.opening, (open) => {
+          open.supersede(homeNodeId);
+        });
+      }
+    } finally {
+      endInterest();
+    }
   }
 
   async #source(router: RoomRouter, track: TrackOrigin, gateway: Gateway | undefined): Promise<Source> {
     const { ownNodeId, nodes, roomId } = this.#options;
-    if (gateway === undefined) return this.#home(track);
+    if (gateway === undefined) {
+      const isBypass = !(await this.#isStraight(track.homeNodeId));
+      return { ...(await this.#home(track)), isBypass };
+    }
     if (gateway.mediaNodeId === ownNodeId) {
       const entrance = this.#entrances.get(track.homeNodeId) ?? router.id;
       this.#entrances.set(track.homeNodeId, entrance);
@@ -263,7 +311,9 @@ export class PipeLinks {
     const known = this.#links.get(name);
     if (known !== undefined) return known.opening;
     const opening = this.#openLink(router, source, name, homeNodeId);
-    this.#links.set(name, { homeNodeId, nodeId: source.node?.mediaNodeId, opening });
+    const isBypass = source.isBypass === true;
+    this.#links.set(name, { homeNodeId, nodeId: source.node?.mediaNodeId, isBypass, opening });
+    if (isBypass) this.#endBypassLater(homeNodeId);
     opening.catch(() => {
       // Answered to everybody who waits for it; here it is only forgotten.
       if (this.#links.get(name)?.opening === opening) this.#forget(name);

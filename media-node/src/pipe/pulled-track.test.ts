@@ -4,7 +4,7 @@ import { describe, expect, test, vi } from 'vitest';
 import { ManualTimers } from '../testing/manual-timers.ts';
 import { opusParameters } from '../testing/rtp.ts';
 import { LOWER_DELAY_MS } from '../room/track-demand.ts';
-import { PulledTrack } from './pulled-track.ts';
+import { PulledTrack, RETRY_DEMAND_MS } from './pulled-track.ts';
 
 const TRACK = TRACK_ID.parse('track');
 const HOME = MEDIA_NODE_ID.parse('home');
@@ -196,5 +196,26 @@ describe('a pulled track that should come another way', () => {
     expect(onClosed).not.toHaveBeenCalled();
     pipe.release();
     expect(home.release).toHaveBeenCalledOnce();
+  });
+
+  test('[PI3] tells the home again what is wanted, when it is unknown whether the home heard', async () => {
+    const { timers, home, make } = pulled();
+    const track = make();
+    const hold = track.hold();
+    await track.ready;
+    hold.setWanted(null);
+    timers.advance(LOWER_DELAY_MS);
+    await settle();
+    const unanswered = Promise.withResolvers<void>();
+    home.setWanted.mockReturnValueOnce(unanswered.promise);
+    hold.setWanted(TOP_SPATIAL_LAYER);
+    await settle();
+    hold.setWanted(null);
+    timers.advance(LOWER_DELAY_MS);
+    unanswered.reject(new PlenaryError('timed_out'));
+    await settle();
+    timers.advance(RETRY_DEMAND_MS);
+    await settle();
+    expect(home.setWanted.mock.calls.map(([, wanted]) => wanted)).toEqual([null, TOP_SPATIAL_LAYER, null]);
   });
 });

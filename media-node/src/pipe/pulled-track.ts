@@ -44,8 +44,8 @@ export class PulledTrack {
   /** The publisher's own pause as last told, when it was told since the home began to send. */
   #publisherPaused: boolean | undefined;
   #cancelLinger: (() => void) | undefined;
-  /** What the home was told last and confirmed. */
-  #wantedAtHome: WantedLayer = TOP_SPATIAL_LAYER;
+  /** What the home was told last and confirmed; `undefined` while it has not said whether it heard. */
+  #wantedAtHome: WantedLayer | undefined = TOP_SPATIAL_LAYER;
   #syncing = false;
   #closed = false;
 
@@ -184,6 +184,7 @@ export class PulledTrack {
         },
         (error: unknown) => {
           this.#syncing = false;
+          this.#wantedAtHome = undefined;
           if (this.#closed) return;
           this.#ports.onFault('pipe.demand', error);
           this.#ports.timers.after(RETRY_DEMAND_MS, () => {

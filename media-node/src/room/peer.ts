@@ -1,5 +1,6 @@
 import { PlenaryError } from '@plenary/cluster';
 import type {
+  ConsumerId,
   ControlCaller,
   ControlReply,
   ControlRequest,
@@ -23,6 +24,9 @@ import type { ConsumerUpdate } from './subscriptions.ts';
 import type { FaultSink } from './room-context.ts';
 import type { Timers } from './timers.ts';
 import type { TrackHold } from './track-demand.ts';
+
+/** Ended consumers that are remembered at most. */
+const MAX_ENDED = 64;
 
 type AdmitRequest = ControlRequest<'peer.admit'>;
 type AdmitReply = ControlReply<'peer.admit'>;
@@ -53,6 +57,8 @@ export class Peer {
   readonly #ports: PeerPorts;
   readonly #publications: Publications;
   readonly #transports = new Map<TransportId, ClientTransport>();
+  /** Consumers that ended although nobody asked, the last ones: told again to whoever takes the peer up. */
+  readonly #ended = new Map<ConsumerId, TrackId>();
   readonly #iceWatch: IceWatch<TransportId>;
   #admission: Promise<AdmitReply> | undefined;
   #lease: RouterLease | undefined;
@@ -85,6 +91,7 @@ export class Peer {
     this.lastEdge = link.caller;
     // What changed while no edge listened, or another one did, the client may not have heard.
     for (const track of this.tracks()) this.tellDemand(track);
+    for (const [consumerId, trackId] of this.#ended) this.#tellEnded(consumerId, trackId);
     this.#subscriptions?.tellSuperseded();
   }
 
@@ -178,7 +185,10 @@ export class Peer {
       reach: (track, onSuperseded) => this.#ports.reach(lease.router, track, onSuperseded),
       timers: this.#ports.timers,
       onConsumerClosed: (consumerId, trackId) => {
-        this.link?.notify('consumer.closed', { ...this.placed, consumerId, trackId });
+        this.#ended.set(consumerId, trackId);
+        const [oldest] = this.#ended.keys();
+        if (this.#ended.size > MAX_ENDED && oldest !== undefined) this.#ended.delete(oldest);
+        this.#tellEnded(consumerId, trackId);
       },
       onSuperseded: (consumerId, trackId) => {
         this.link?.notify('consumer.superseded', { ...this.placed, consumerId, trackId });
@@ -221,6 +231,10 @@ export class Peer {
     }
     this.#transports.set(transport.id, transport);
     return transport;
+  }
+
+  #tellEnded(consumerId: ConsumerId, trackId: TrackId): void {
+    this.link?.notify('consumer.closed', { ...this.placed, consumerId, trackId });
   }
 
   #transport(transportId: TransportId): ClientTransport {

@@ -132,9 +132,9 @@ export class Room {
     this.#routers.workerDied(workerIndex);
   }
 
-  /** Writes the records of all tracks again, as they are now: the store was away and may have forgotten them. */
-  republish(): void {
-    for (const track of this.#tracks.values()) this.#republish(track);
+  /** Writes the records of tracks again, as they are now; of all, when the store was away and may have forgotten them. */
+  republish(tracks: Iterable<HomeTrack> = this.#tracks.values()): void {
+    for (const track of tracks) this.#republish(track);
   }
 
   /** Passes on what the node wrote by itself: to one edge only, which tells the whole room. */
@@ -238,8 +238,9 @@ export class Room {
         this.#endRecords(trackIds, 'node_lost', link);
         break;
       case 'orphaned':
-        // The peer leaves the roster, and its tracks with it.
         metrics.lost.inc({ reason });
+        // It leaves the roster too; but where it lives elsewhere by now, only these tracks are gone.
+        this.#endRecords(trackIds, 'peer_left', link);
         break;
       case 'dropped':
       case 'replaced':

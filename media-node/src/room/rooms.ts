@@ -71,7 +71,14 @@ export class Rooms {
     if (peer === undefined) return { alive: false };
     this.#endGrace(peer);
     peer.attach(link);
+    // Edges that took this node for lost may have ended its records.
+    this.#rooms.get(placed.roomId)?.republish(peer.tracks());
     return { alive: true };
+  }
+
+  /** Whether a peer lives here under exactly this epoch. */
+  hosts(placed: PlacedPeer): boolean {
+    return this.#find(placed)?.placed.epoch === placed.epoch;
   }
 
   /** Frees everything of a peer up to an epoch; a newer placement stays. */
@@ -113,14 +120,17 @@ export class Rooms {
     this.#rooms.get(key.roomId)?.pipes.closedByHome(key);
   }
 
-  /** A control link opened: peers whose link of the same life of the edge broke are heard of on this one (SPEC CL5). */
+  /**
+   * A control link opened: peers whose link of the same life of the edge broke are heard of on this one. Whom the edge does
+   * not ask for within the grace it has forgotten (SPEC CL5).
+   */
   linkOpened(link: PeerLink): void {
     if (link.caller.kind !== 'edge') return;
     for (const peer of this.#peers()) {
-      if (peer.lastEdge.id !== link.caller.id || peer.lastEdge.incarnation !== link.caller.incarnation)
-        continue;
-      this.#endGrace(peer);
-      peer.attach(link);
+      const { id, incarnation } = peer.lastEdge;
+      if (id !== link.caller.id || incarnation !== link.caller.incarnation) continue;
+      // A link that the edge gave up before it stood may come late, and is closed at once: it takes nobody from a live one.
+      if (peer.link === undefined) peer.attach(link);
     }
   }
 
@@ -130,13 +140,7 @@ export class Rooms {
     for (const peer of this.#peers()) {
       if (peer.link !== link) continue;
       peer.link = undefined;
-      this.#context.metrics.orphans.inc();
-      this.#orphans.set(
-        peer,
-        this.#context.timers.after(this.#context.orphanGraceMs, () => {
-          this.#orphaned(peer);
-        }),
-      );
+      this.#startGrace(peer);
     }
   }
 
@@ -211,6 +215,18 @@ export class Rooms {
         else room.deliver(events, undefined);
       },
     });
+  }
+
+  /** One that runs already goes on: the link that closed heard of the peer without having asked for it. */
+  #startGrace(peer: Peer): void {
+    if (this.#orphans.has(peer)) return;
+    this.#context.metrics.orphans.inc();
+    this.#orphans.set(
+      peer,
+      this.#context.timers.after(this.#context.orphanGraceMs, () => {
+        this.#orphaned(peer);
+      }),
+    );
   }
 
   #endGrace(peer: Peer): void {

@@ -1,10 +1,10 @@
 import { PlenaryError } from '../../errors.ts';
-import type { LoggedEvent } from '../../protocol/room.ts';
-import type { RoomId } from '../../protocol/ids.ts';
 import type { Registry } from '../../registry/registry.ts';
 import type { RoomStore } from '../../room/room-store.ts';
+import type { TenantStore } from '../../tenant/tenant-store.ts';
 import type { StoreServer } from './store-server.ts';
-import type { Life } from './virtual-time.ts';
+import { describe } from './calls.ts';
+import type { Label, Life } from './virtual-time.ts';
 import type { Net } from './wire.ts';
 
 /** A command that is not answered is given up after this time, as the Redis version does, in milliseconds. */
@@ -14,6 +14,7 @@ const COMMAND_TIMEOUT_MS = 2_000;
 export class StoreClient {
   readonly rooms: RoomStore;
   readonly registry: Registry;
+  readonly tenants: TenantStore;
   readonly consul = undefined;
   readonly #net: Net;
   readonly #server: StoreServer;
@@ -32,6 +33,12 @@ export class StoreClient {
     this.#available = server.isUp;
     this.rooms = this.#roomStore();
     this.registry = this.#registry();
+    const { tenants } = server;
+    this.tenants = {
+      claim: (...what) => this.#ask(() => tenants.claim(...what)),
+      renew: (...what) => this.#ask(() => tenants.renew(...what)),
+      release: (...what) => this.#ask(() => tenants.release(...what)),
+    };
   }
 
   readonly isAvailable = (): boolean => this.#available;
@@ -65,7 +72,7 @@ export class StoreClient {
    * Carries a command to the store and its answer back. Either may be lost: then nobody knows whether it was carried out.
    * @throws PlenaryError `store_unavailable` after {@link COMMAND_TIMEOUT_MS}
    */
-  #ask<Result>(command: () => Promise<Result>): Promise<Result> {
+  #ask<Result>(command: () => Promise<Result>, told?: Label): Promise<Result> {
     const { time, random, weather } = this.#net;
     if (!this.#available) return Promise.reject(new PlenaryError('store_unavailable'));
     return new Promise((resolve, reject) => {
@@ -86,7 +93,8 @@ export class StoreClient {
       const thereMs = Math.max(this.#lastThereMs, time.nowMs + random.between(0, 4) + heldUpMs);
       this.#lastThereMs = thereMs;
       // Carried out also when the process that asked is dead by then.
-      time.schedule(thereMs - time.nowMs, undefined, undefined, () => {
+      const label = told === undefined ? undefined : (): string => `${this.#life.name} → store ${told()}`;
+      time.schedule(thereMs - time.nowMs, undefined, label, () => {
         if (!this.#reaches()) return;
         command().then(
           (result) => {
@@ -104,12 +112,17 @@ export class StoreClient {
     });
   }
 
-  #logged(roomId: RoomId, command: () => Promise<LoggedEvent[]>): Promise<LoggedEvent[]> {
+  /** A change of a room, held to the rules as it is answered. @param watch - told of the answer at that moment */
+  #change<Result>(
+    told: Label,
+    command: () => Promise<Result>,
+    watch: (result: Result) => void | Promise<void>,
+  ): Promise<Result> {
     return this.#ask(async () => {
-      const events = await command();
-      this.#server.watch.logged(roomId, events);
-      return events;
-    });
+      const result = await command();
+      await watch(result);
+      return result;
+    }, told);
   }
 
   #roomStore(): RoomStore {
@@ -117,62 +130,95 @@ export class StoreClient {
     return {
       view: (...of) => this.#ask(() => rooms.view(...of)),
       placePeer: (request) =>
-        this.#ask(async () => {
-          const placement = await rooms.placePeer(request);
-          watch.placed(request, placement);
-          return placement;
-        }),
+        this.#change(
+          () => `placePeer ${describe(request)}`,
+          () => rooms.placePeer(request),
+          (placement) => {
+            watch.placed(request, placement);
+          },
+        ),
       placementOf: (...of) => this.#ask(() => rooms.placementOf(...of)),
       joinPeer: (roomId, peer, epoch) =>
-        this.#ask(async () => {
-          const joined = await rooms.joinPeer(roomId, peer, epoch);
-          watch.obeyed(roomId, peer.peerId, epoch, 'joinPeer');
-          watch.logged(roomId, joined.events);
-          return joined;
-        }),
-      attachPeer: (roomId, peerId, epoch, ...by) =>
-        this.#ask(async () => {
-          const peer = await rooms.attachPeer(roomId, peerId, epoch, ...by);
-          watch.obeyed(roomId, peerId, epoch, 'attachPeer');
-          return peer;
-        }),
+        this.#change(
+          () => `joinPeer ${roomId} ${peer.peerId} ${epoch}`,
+          () => rooms.joinPeer(roomId, peer, epoch),
+          ({ events }) => {
+            watch.obeyed(roomId, peer.peerId, epoch, 'joinPeer');
+            watch.logged(roomId, events);
+          },
+        ),
+      attachPeer: (roomId, peerId, epoch, edgeId, ...by) =>
+        this.#change(
+          () => `attachPeer ${roomId} ${peerId} ${epoch} ${edgeId}`,
+          () => rooms.attachPeer(roomId, peerId, epoch, edgeId, ...by),
+          () => {
+            watch.obeyed(roomId, peerId, epoch, 'attachPeer');
+            watch.attached(roomId, peerId, edgeId);
+          },
+        ),
       confirmToken: (...of) => this.#ask(() => rooms.confirmToken(...of)),
       removePeer: (roomId, peerId, epoch, ...how) =>
-        this.#ask(async () => {
-          const events = await rooms.removePeer(roomId, peerId, epoch, ...how);
-          watch.logged(roomId, events);
-          await watch.removed(roomId, peerId, epoch);
-          return events;
-        }),
+        this.#change(
+          () => `removePeer ${roomId} ${peerId} ${epoch} ${how.join(' ')}`,
+          () => rooms.removePeer(roomId, peerId, epoch, ...how),
+          (events) => {
+            watch.logged(roomId, events);
+            return watch.removed(roomId, peerId, epoch);
+          },
+        ),
       publishTrack: (roomId, track) =>
-        this.#logged(roomId, async () => {
-          const events = await rooms.publishTrack(roomId, track);
-          watch.obeyed(roomId, track.peerId, track.epoch, 'publishTrack');
-          return events;
-        }),
-      setTrackPaused: (roomId, ...how) => this.#logged(roomId, () => rooms.setTrackPaused(roomId, ...how)),
-      endTracks: (roomId, ...which) => this.#logged(roomId, () => rooms.endTracks(roomId, ...which)),
+        this.#change(
+          () => `publishTrack ${roomId} ${describe(track)}`,
+          () => rooms.publishTrack(roomId, track),
+          (events) => {
+            watch.obeyed(roomId, track.peerId, track.epoch, 'publishTrack');
+            watch.logged(roomId, events);
+          },
+        ),
+      setTrackPaused: (roomId, trackId, paused) =>
+        this.#change(
+          () => `setTrackPaused ${roomId} ${trackId} ${paused}`,
+          () => rooms.setTrackPaused(roomId, trackId, paused),
+          (events) => {
+            watch.logged(roomId, events);
+          },
+        ),
+      endTracks: (roomId, trackIds, reason) =>
+        this.#change(
+          () => `endTracks ${roomId} ${trackIds.join(',')} ${reason}`,
+          () => rooms.endTracks(roomId, trackIds, reason),
+          (events) => {
+            watch.logged(roomId, events);
+          },
+        ),
       tracks: (...which) => this.#ask(() => rooms.tracks(...which)),
       postChat: (post) =>
-        this.#ask(async () => {
-          const posted = await rooms.postChat(post);
-          watch.logged(post.roomId, posted.events);
-          return posted;
-        }),
+        this.#change(
+          () => `postChat ${describe(post)}`,
+          () => rooms.postChat(post),
+          ({ events }) => {
+            watch.logged(post.roomId, events);
+          },
+        ),
       rosterPage: (...which) => this.#ask(() => rooms.rosterPage(...which)),
       catchUp: (...of) => this.#ask(() => rooms.catchUp(...of)),
       lastEventId: (...of) => this.#ask(() => rooms.lastEventId(...of)),
       claimGateway: (claim) =>
-        this.#ask(async () => {
-          const gateway = await rooms.claimGateway(claim);
-          watch.claimed(claim, gateway);
-          return gateway;
-        }),
+        this.#change(
+          () => `claimGateway ${describe(claim)}`,
+          () => rooms.claimGateway(claim),
+          (gateway) => {
+            watch.claimed(claim, gateway);
+          },
+        ),
       releaseGateway: (roomId, datacenter, homeNodeId, epoch) =>
-        this.#ask(async () => {
-          await rooms.releaseGateway(roomId, datacenter, homeNodeId, epoch);
-          watch.released(roomId, `${datacenter}|${homeNodeId}`, epoch);
-        }),
+        this.#change(
+          () => `releaseGateway ${roomId} ${datacenter} ${homeNodeId} ${epoch}`,
+          () => rooms.releaseGateway(roomId, datacenter, homeNodeId, epoch),
+          () => {
+            watch.released(roomId, `${datacenter}|${homeNodeId}`, epoch);
+          },
+        ),
       placements: (...of) => this.#ask(() => rooms.placements(...of)),
     };
   }

@@ -1,6 +1,7 @@
 import type { Clock } from '../../clock.ts';
 import { MemoryRegistry } from '../../registry/memory-registry.ts';
 import { MemoryRoomStore } from '../../room/memory-room-store.ts';
+import { MemoryTenantStore } from '../../tenant/memory-tenant-store.ts';
 import type { RuleBroken } from './rule-broken.ts';
 import { StoreClient } from './store-client.ts';
 import { StoreWatch } from './store-watch.ts';
@@ -39,6 +40,7 @@ export const SOUND_STORE: StoreParts = {
 export class StoreServer {
   readonly rooms: MemoryRoomStore;
   readonly registry: MemoryRegistry;
+  readonly tenants: MemoryTenantStore;
   readonly watch: StoreWatch;
   readonly #net: Net;
   readonly #clock: StoreClock;
@@ -52,6 +54,7 @@ export class StoreServer {
     this.#clock = new StoreClock(net.time);
     this.rooms = parts.rooms(this.#clock);
     this.registry = parts.registry(this.#clock);
+    this.tenants = new MemoryTenantStore(this.#clock);
     this.watch = new StoreWatch(this.rooms, onBroken);
   }
 
@@ -100,7 +103,7 @@ export class StoreServer {
    * that is what epochs need in order to grow over a failover that forgets them (EP1).
    */
   failOver(writesForMs: number, awayForMs: number): void {
-    const forget = [this.rooms.snapshot(), this.registry.snapshot()];
+    const forget = [this.rooms.snapshot(), this.registry.snapshot(), this.tenants.snapshot()];
     const { time, random } = this.#net;
     time.schedule(
       writesForMs,
@@ -121,6 +124,7 @@ export class StoreServer {
     this.goAway(2, () => {
       this.rooms.clear();
       this.registry.clear();
+      this.tenants.clear();
       this.#forgot();
     });
   }

@@ -1,6 +1,6 @@
 import type { Epoch } from '../../protocol/edge-media.ts';
 import { compareEventIds } from '../../protocol/ids.ts';
-import type { EventId, PeerId, RoomId } from '../../protocol/ids.ts';
+import type { EdgeId, EventId, PeerId, RoomId } from '../../protocol/ids.ts';
 import type { LoggedEvent } from '../../protocol/room.ts';
 import type { MemoryRoomStore } from '../../room/memory-room-store.ts';
 import type { Gateway, GatewayClaim, Placement, PlaceRequest } from '../../room/room-store.ts';
@@ -72,6 +72,12 @@ export class StoreWatch {
     const live = this.#book(roomId).placements.get(peerId);
     if (live === undefined || live.epoch > epoch)
       this.#break(`EP2: ${what} of ${peerId} under ${epoch}, the live epoch is ${live?.epoch ?? 'none'}`);
+  }
+
+  attached(roomId: RoomId, peerId: PeerId, edgeId: EdgeId): void {
+    const { placements } = this.#book(roomId);
+    const live = placements.get(peerId);
+    if (live !== undefined) placements.set(peerId, { ...live, edgeId });
   }
 
   /** [EP2]: a removal under an older epoch leaves the live placement; [LG4]: the last one takes the room along. */

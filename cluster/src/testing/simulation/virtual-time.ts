@@ -161,6 +161,7 @@ export class VirtualTime implements Clock {
     };
     replace(globalThis, 'setTimeout', this.#setTimeout);
     replace(globalThis, 'setInterval', this.#setInterval);
+    replace(globalThis, 'setImmediate', (action: () => void) => this.#setTimeout(action));
     replace(globalThis, 'clearTimeout', clear);
     replace(globalThis, 'clearInterval', clear);
     replace(Date, 'now', this.wallMs);

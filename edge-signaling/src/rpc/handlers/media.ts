@@ -12,7 +12,14 @@ const MEDIA_OPEN_DEADLINE_MS = 9_000;
 export function handleMediaOpen(services: HandlerServices): Handler<'media.open'> {
   return async (request, connection) => {
     const { session } = connection;
-    return session.inTurn(async () => openAnew(services, session, request));
+    return session.inTurn(async () => {
+      const endKeeping = services.mediaWatch.keepFor(session.peerId);
+      try {
+        return await openAnew(services, session, request);
+      } finally {
+        endKeeping();
+      }
+    });
   };
 }
 

@@ -14,6 +14,7 @@ import type { LocalRooms } from '../../room/local-rooms.ts';
 import type { Connection } from '../../session/connection.ts';
 import type { Departures } from '../../session/departures.ts';
 import type { Entrance } from '../../session/entrance.ts';
+import type { MediaWatch } from '../../session/media-watch.ts';
 import type { SessionKeeper } from '../../session/keeper.ts';
 import type { Session } from '../../session/session.ts';
 import type { RoomChannel } from '../../transport/client-socket.ts';
@@ -26,6 +27,7 @@ export interface HandlerServices {
   readonly placer: Placer;
   readonly links: MediaLinks;
   readonly localRooms: LocalRooms;
+  readonly mediaWatch: Pick<MediaWatch, 'keepFor'>;
   readonly rooms: RoomStore;
   readonly channel: RoomChannel;
   readonly clock: Clock;

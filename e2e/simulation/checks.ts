@@ -1,0 +1,199 @@
+import { slicesOverlap } from '@plenary/cluster';
+import type { DatacenterId, RoomId, TrackId } from '@plenary/cluster';
+import { RuleBroken } from '@plenary/cluster/testing/simulation/rule-broken';
+import type { StoreServer } from '@plenary/cluster/testing/simulation/store-server';
+import type { SimulatedClient } from './client.ts';
+import type { SimulatedEdge } from './edge.ts';
+import type { SimulatedConsumer } from './engine/consumer.ts';
+import type { Ether } from './engine/host.ts';
+import type { SimulatedProducer } from './engine/producer.ts';
+import type { SimulatedRouter } from './engine/router.ts';
+import type { SimulatedMediaNode } from './media-node.ts';
+
+/** What is looked at. */
+export interface Scene {
+  readonly roomIds: readonly RoomId[];
+  readonly store: StoreServer;
+  readonly ether: Ether;
+  readonly nodes: readonly SimulatedMediaNode[];
+  readonly edges: readonly SimulatedEdge[];
+  readonly clients: readonly SimulatedClient[];
+}
+
+/** More steps than any way from a viewer to a publisher has: it goes round. */
+const LONGEST_WAY = 8;
+
+/** [PL3] A peer lives under its live epoch on the node of its placement, and on no other. */
+export function checkPlacements({ roomIds, store, nodes }: Scene): void {
+  for (const roomId of roomIds) {
+    const placements = store.watch.placements(roomId);
+    for (const node of nodes) {
+      for (const peer of node.rooms.room(roomId)?.peers() ?? []) {
+        const { peerId, epoch } = peer.placed;
+        const live = placements.get(peerId);
+        if (live?.epoch === epoch && live.mediaNodeId !== node.plan.mediaNodeId)
+          throw new RuleBroken(
+            `PL3: ${peerId} of ${roomId} is hosted by ${node.life.name} under ${epoch}, which is ${live.mediaNodeId}'s`,
+          );
+      }
+    }
+  }
+}
+
+/** [PS2] Of nodes that believe to hold their lease no two own a port in common. */
+export function checkSlices({ nodes }: Scene): void {
+  const holders = nodes.filter((node) => node.lease.missing() === undefined);
+  for (const [index, node] of holders.entries()) {
+    for (const other of holders.slice(index + 1)) {
+      if (node.portSlice === undefined || other.portSlice === undefined) continue;
+      if (node.plan.host !== other.plan.host) continue;
+      if (slicesOverlap(node.portSlice, other.portSlice))
+        throw new RuleBroken(`PS2: ${node.life.name} and ${other.life.name} own ports in common`);
+    }
+  }
+}
+
+/** [GW2] The copies of each track form a tree with its home as the root. */
+export function checkForest({ nodes, ether }: Scene): void {
+  for (const node of nodes) {
+    for (const router of node.engine.routers.values()) {
+      for (const producer of router.producers.values()) {
+        let at: SimulatedProducer | undefined = producer;
+        for (let step = 0; at !== undefined && at.origin.kind === 'pipe'; step += 1) {
+          if (step > LONGEST_WAY)
+            throw new RuleBroken(
+              `GW2: ${producer.id} on ${router.id} comes from itself, round through ${at.id}`,
+            );
+          at = upstreamOf(ether, at)?.producer;
+        }
+      }
+    }
+  }
+}
+
+/** [GW2] At most one copy of each track crosses into a datacenter. */
+export function checkOneCopy(scene: Scene): void {
+  const { nodes, ether } = scene;
+  const datacenters = new Map(nodes.map((node) => [node.engine.host, node.plan.datacenter]));
+  const crossings = new Map<string, string>();
+  for (const node of nodes) {
+    for (const router of node.engine.routers.values()) {
+      for (const producer of router.producers.values()) {
+        const source = upstreamOf(ether, producer)?.router;
+        const from: DatacenterId | undefined =
+          source === undefined ? undefined : datacenters.get(source.host);
+        if (from === undefined || from === node.plan.datacenter) continue;
+        const key = `${producer.trackId} into ${node.plan.datacenter}`;
+        const other = crossings.get(key);
+        if (other !== undefined) throw new RuleBroken(`GW2: ${key} goes to ${other} and to ${router.id}`);
+        crossings.set(key, router.id);
+      }
+    }
+  }
+}
+
+/**
+ * When nothing has gone wrong for a while, everybody has what it wants, and nothing more: media lives where the store says,
+ * clients see the room as it is, what is watched flows from its publisher, and what is not is not sent.
+ */
+export function checkSettled(scene: Scene): void {
+  for (const client of scene.clients) checkClient(scene, client);
+  for (const node of scene.nodes) {
+    for (const router of node.engine.routers.values()) {
+      for (const producer of router.producers.values()) checkDemand(node, router, producer);
+    }
+  }
+}
+
+/** [LG4] Nothing is left anywhere of rooms that everybody has left. */
+export function checkFreed({ store, ether, nodes, edges, roomIds }: Scene): void {
+  const left: string[] = [];
+  for (const roomId of store.rooms.roomIds()) {
+    const placements = [...store.watch.placements(roomId).values()].map(
+      ({ peerId, mediaNodeId, epoch, edgeId }) =>
+        `${peerId} on ${mediaNodeId} under ${epoch} held by ${edgeId}`,
+    );
+    left.push(`${roomId} in the store with ${placements.join(' and ')}`);
+  }
+  if (store.tenants.claimCount > 0) left.push(`${store.tenants.claimCount} tenants' claims`);
+  if (ether.ports.size > 0) left.push(`pipes: ${[...ether.ports.keys()].join(', ')}`);
+  if (ether.ice.size > 0) left.push(`transports: ${[...ether.ice.keys()].join(', ')}`);
+  for (const node of nodes) {
+    if (node.engine.routers.size > 0) left.push(`routers: ${[...node.engine.routers.keys()].join(', ')}`);
+    for (const roomId of roomIds) {
+      if (node.rooms.room(roomId) !== undefined) left.push(`${roomId} on ${node.life.name}`);
+    }
+  }
+  for (const edge of edges) {
+    const sessions = edge.core.localRooms.sessions();
+    if (sessions.length > 0) left.push(`${sessions.length} sessions on ${edge.life.name}`);
+  }
+  if (left.length > 0) throw new RuleBroken(`LG4: everybody left, and there is still: ${left.join('; ')}`);
+}
+
+/** What sends a copy its packets, as the packets find it. */
+function upstreamOf(ether: Ether, { origin, trackId }: SimulatedProducer): SimulatedConsumer | undefined {
+  if (origin.kind === 'home') return undefined;
+  const peer = ether.ports.get(origin.port)?.peer;
+  return peer === undefined ? undefined : ether.ports.get(peer)?.sent.get(trackId);
+}
+
+function checkClient(scene: Scene, client: SimulatedClient): void {
+  const { store, nodes } = scene;
+  const { name, roomId } = client.plan;
+  const { peerId, room } = client;
+  if (!client.isJoined || peerId === undefined || room === undefined)
+    throw new RuleBroken(`SE5: ${name} is not in its room`);
+  const placement = store.watch.placements(roomId).get(peerId);
+  const host = nodes.find((node) => node.plan.mediaNodeId === placement?.mediaNodeId);
+  if (placement === undefined || host?.hostedEpoch(roomId, peerId) !== placement.epoch)
+    throw new RuleBroken(`SE8: ${name} has a session, and no media where it is placed`);
+  if (!client.isMediaOpen) throw new RuleBroken(`SE8: ${name} has no media`);
+  for (const { source, trackId } of client.publications.values())
+    if (trackId === undefined || !room.tracks.has(trackId))
+      throw new RuleBroken(`EP3: ${name} publishes its ${source}, and it is not in the room`);
+  const own = [...room.tracks.values()].filter((track) => track.peerId === peerId);
+  if (own.length > client.publications.size)
+    throw new RuleBroken(`EP3: ${name} publishes ${client.publications.size} tracks, and has ${own.length}`);
+  for (const [trackId, wish] of client.wishes) {
+    const consumer = client.consumers.get(trackId);
+    if (consumer === undefined) throw new RuleBroken(`PI5: ${name} wants ${trackId} and does not get it`);
+    if (!wish.paused) checkFlow(scene, host, client, trackId, consumer.consumerId);
+  }
+}
+
+/** What is watched flows all the way from its publisher. */
+function checkFlow(
+  { ether }: Scene,
+  host: SimulatedMediaNode,
+  client: SimulatedClient,
+  trackId: TrackId,
+  consumerId: string,
+): void {
+  const producers = [...host.engine.routers.values()].flatMap((router) => [...router.producers.values()]);
+  const consumer = producers.flatMap(({ consumers }) => [...consumers]).find(({ id }) => id === consumerId);
+  if (consumer === undefined)
+    throw new RuleBroken(`SE8: ${client.plan.name} has ${consumerId} of ${trackId}, which is not there`);
+  if (consumer.paused)
+    throw new RuleBroken(`PI10: ${client.plan.name} watches ${trackId}, and ${consumerId} is paused`);
+  let at: SimulatedProducer = consumer.producer;
+  while (at.origin.kind === 'pipe') {
+    const sent = upstreamOf(ether, at);
+    if (sent === undefined) throw new RuleBroken(`PI6: ${trackId} on ${at.origin.port} comes from nowhere`);
+    if (sent.paused)
+      throw new RuleBroken(`PI3: ${trackId} is watched, and paused in the pipe to ${at.origin.port}`);
+    if (at.paused !== sent.producer.paused)
+      throw new RuleBroken(`PI4: the publisher's mute of ${trackId} did not pass ${at.origin.port}`);
+    at = sent.producer;
+  }
+}
+
+/** [PI3], [DM1]: what nobody watches is not sent. */
+function checkDemand(node: SimulatedMediaNode, router: SimulatedRouter, producer: SimulatedProducer): void {
+  if (producer.origin.kind === 'home') return;
+  const isWatched = [...producer.consumers].some((consumer) => !consumer.paused);
+  if (isWatched) return;
+  const sent = upstreamOf(node.engine.host.ether, producer);
+  if (sent !== undefined && !sent.paused)
+    throw new RuleBroken(`PI3: ${producer.id} is sent to ${router.id}, where nobody watches it`);
+}

@@ -1,0 +1,576 @@
+import { PlenaryError, toPlenaryError } from '@plenary/cluster';
+import type {
+  ConsumerId,
+  DatacenterId,
+  ErrorCode,
+  EventId,
+  PeerId,
+  RequestId,
+  RoomId,
+  TrackId,
+  TransportId,
+} from '@plenary/cluster';
+import { compareEventIds, REQUEST_ID, TRANSPORT_ID } from '@plenary/cluster/ids';
+import {
+  CLIENT_REQUESTS,
+  EDGE_NOTICES,
+  KIND_OF_SOURCE,
+  PROTOCOL_VERSION,
+  REQUEST_TIMEOUT_MS,
+} from '@plenary/cluster/protocol';
+import type {
+  ClientReply,
+  ClientRequestInput,
+  ClientRequestName,
+  LoggedEvent,
+  MediaOffer,
+  MediaRequest,
+  RtpParameters,
+  SessionKeyJwk,
+  TrackSource,
+} from '@plenary/cluster/protocol';
+import { Calls } from '@plenary/cluster/testing/simulation/calls';
+import { bear } from '@plenary/cluster/testing/simulation/virtual-time';
+import type { Life } from '@plenary/cluster/testing/simulation/virtual-time';
+import { Wire } from '@plenary/cluster/testing/simulation/wire';
+import type { Net } from '@plenary/cluster/testing/simulation/wire';
+import type { SimulatedEdge } from './edge.ts';
+import type { Ether } from './engine/host.ts';
+import { RoomCopy } from './room-copy.ts';
+import type { Tokens } from './tokens.ts';
+
+export interface ClientPlan {
+  readonly name: string;
+  readonly roomId: RoomId;
+  readonly datacenter: DatacenterId;
+}
+
+/** What a client sees of the world. */
+export interface ClientWorld {
+  readonly net: Net;
+  readonly ether: Ether;
+  readonly tokens: Tokens;
+  /** An edge that can be reached, if there is one. */
+  readonly anyEdge: () => SimulatedEdge | undefined;
+}
+
+/** What the client wants of a track of somebody else. */
+export interface Wish {
+  paused: boolean;
+}
+
+interface Publication {
+  readonly source: TrackSource;
+  requestId: RequestId;
+  trackId: TrackId | undefined;
+  paused: boolean;
+  /** No longer wanted: it is ended as soon as its id is known, and is then forgotten. */
+  isEnded: boolean;
+}
+
+const CONNECT_TIMEOUT_MS = 3_000;
+/** How often what is wanted is compared with what is there, in milliseconds. */
+const PURSUE_MS = 2_000;
+/** mediasoup notices that a client is gone after this time, in milliseconds. */
+const ICE_TIMEOUT_MS = 30_000;
+
+const RTP: RtpParameters = {
+  codecs: [{ mimeType: 'audio/opus', payloadType: 100, clockRate: 48_000 }],
+  encodings: [{ ssrc: 1 }],
+};
+const SESSION_KEY: SessionKeyJwk = { kty: 'EC', crv: 'P-256', x: 'A'.repeat(43), y: 'A'.repeat(43) };
+const PROOF = 'A'.repeat(86);
+const MEDIA: MediaRequest = { rtpCapabilities: { codecs: [] }, publish: true };
+
+/** After these a session cannot be resumed any more. */
+const ENDED: ReadonlySet<string> = new Set<ErrorCode>(['session_gone', 'token_invalid', 'token_replayed']);
+
+/** These may be sent again by who got no answer; the others mean something else the second time. */
+const REPEATABLE: ReadonlySet<string> = new Set<ClientRequestName>([
+  'join',
+  'track.publish',
+  'track.pause',
+  'track.end',
+  'subscribe',
+  'unsubscribe',
+  'consumers.update',
+  'chat.post',
+  'session.confirm',
+  'sync',
+]);
+
+/**
+ * A person's client as the protocol asks it to be: it comes back after every loss, with the same session where that lives,
+ * asks for what it missed, and goes on until it has what it wants.
+ */
+export class SimulatedClient {
+  readonly plan: ClientPlan;
+  readonly life: Life;
+  /** What it consumes; whether that is paused is unknown while no answer said so. */
+  readonly consumers = new Map<TrackId, { readonly consumerId: ConsumerId; paused: boolean | undefined }>();
+  readonly wishes = new Map<TrackId, Wish>();
+  readonly publications = new Map<TrackSource, Publication>();
+  readonly #world: ClientWorld;
+  readonly #token: string;
+  readonly #transports = new Set<TransportId>();
+  /** Consumers that go on until the track comes the other way. */
+  readonly #superseded = new Map<TrackId, ConsumerId>();
+  #wire: Wire | undefined;
+  #calls: Calls<typeof CLIENT_REQUESTS> | undefined;
+  #requestNumber = 0;
+  #joinRequestId: RequestId | undefined;
+  #sessionToken: string | undefined;
+  #peerId: PeerId | undefined;
+  #room: RoomCopy | undefined;
+  #sendTransportId: TransportId | undefined;
+  #isMediaOpen = false;
+  #isJoined = false;
+  #isLeaving = false;
+  #isPursuing = false;
+  #isSyncing = false;
+
+  constructor(world: ClientWorld, plan: ClientPlan) {
+    this.#world = world;
+    this.plan = plan;
+    this.life = bear(plan.name);
+    const { roomId, datacenter, name } = plan;
+    this.#token = world.tokens.ofJoin({
+      sub: name,
+      room: roomId,
+      name,
+      role: 'speaker',
+      publish: ['microphone', 'camera', 'screen', 'screen-audio'],
+      datacenter,
+    });
+  }
+
+  /** Whether it is in its room, as far as it knows. */
+  get isJoined(): boolean {
+    return this.#isJoined;
+  }
+
+  get isMediaOpen(): boolean {
+    return this.#isMediaOpen;
+  }
+
+  get peerId(): PeerId | undefined {
+    return this.#peerId;
+  }
+
+  get room(): RoomCopy | undefined {
+    return this.#room;
+  }
+
+  /** Its connection, while there is one. */
+  get wire(): Wire | undefined {
+    return this.#wire?.isCut === false ? this.#wire : undefined;
+  }
+
+  /** To be called as the process. */
+  start(): void {
+    this.#connect();
+    setInterval(() => void this.#pursue(), PURSUE_MS);
+  }
+
+  /** Leaves as a person does who closes the meeting. To be called as the process. */
+  leave(): void {
+    if (this.#isLeaving) return;
+    this.#isLeaving = true;
+    const goodbye = this.#isJoined ? this.#ask('leave', {}) : Promise.resolve();
+    void goodbye.then(this.#end, this.#end);
+  }
+
+  /** The process ends without a word; media nodes notice by ICE. */
+  vanish(): void {
+    if (!this.life.alive) return;
+    this.life.alive = false;
+    this.#wire?.cut();
+    this.#endIce();
+  }
+
+  publish(source: TrackSource): void {
+    const known = this.publications.get(source);
+    if (known !== undefined) {
+      known.isEnded = false;
+      return;
+    }
+    this.publications.set(source, {
+      source,
+      requestId: this.#nextRequestId(),
+      trackId: undefined,
+      paused: false,
+      isEnded: false,
+    });
+    void this.#pursue();
+  }
+
+  unpublish(source: TrackSource): void {
+    const publication = this.publications.get(source);
+    if (publication === undefined) return;
+    publication.isEnded = true;
+    void this.#pursue();
+  }
+
+  mute(source: TrackSource, paused: boolean): void {
+    const publication = this.publications.get(source);
+    if (publication?.trackId === undefined) return;
+    publication.paused = paused;
+    void this.#try('track.pause', { trackId: publication.trackId, paused });
+  }
+
+  watch(trackId: TrackId, wish: Wish): void {
+    this.wishes.set(trackId, wish);
+    void this.#pursue();
+  }
+
+  unwatch(trackId: TrackId): void {
+    this.wishes.delete(trackId);
+    const consumer = this.consumers.get(trackId);
+    this.consumers.delete(trackId);
+    if (consumer !== undefined) void this.#try('unsubscribe', { consumerIds: [consumer.consumerId] });
+  }
+
+  chat(): void {
+    void this.#try('chat.post', { requestId: this.#nextRequestId(), text: 'hello' });
+  }
+
+  readonly #end = (): void => {
+    this.life.alive = false;
+    this.#wire?.close('caller');
+    this.#endIce();
+  };
+
+  /** Its side of all transports so far is closed: the media nodes notice after a while. */
+  #endIce(): void {
+    const { ether, net } = this.#world;
+    const ended = [...this.#transports];
+    this.#transports.clear();
+    for (const transportId of ended) {
+      const host = ether.ice.get(transportId)?.host;
+      if (host === undefined) continue;
+      net.time.schedule(ICE_TIMEOUT_MS, host.life, undefined, () => {
+        ether.ice.get(transportId)?.onChange('disconnected');
+      });
+    }
+  }
+
+  #connect(): void {
+    const edge = this.#world.anyEdge();
+    if (edge === undefined) {
+      this.#connectLater();
+      return;
+    }
+    const { net } = this.#world;
+    const timer = setTimeout(() => {
+      wire.close('caller');
+    }, CONNECT_TIMEOUT_MS);
+    const wire: Wire = new Wire(
+      net,
+      {
+        life: this.life,
+        onClosed: () => {
+          clearTimeout(timer);
+          this.#disconnected(wire);
+        },
+      },
+      {
+        life: edge.life,
+        onClosed: () => {
+          edge.closed(wire);
+        },
+      },
+    );
+    this.#wire = wire;
+    this.#calls = new Calls(
+      net,
+      wire,
+      CLIENT_REQUESTS,
+      (name) => REPEATABLE.has(name),
+      (name, payload) => edge.answer(wire, name, payload),
+    );
+    wire.send(
+      'callee',
+      () => 'connect',
+      () => {
+        edge.accept(wire, (name, payload) => {
+          if (this.#wire === wire) this.#take(name, payload);
+        });
+        wire.send('caller', undefined, () => {
+          clearTimeout(timer);
+          void this.#enter(wire);
+        });
+      },
+    );
+  }
+
+  #connectLater(): void {
+    setTimeout(
+      () => {
+        if (this.#wire === undefined) this.#connect();
+      },
+      this.#world.net.random.between(200, 1_500),
+    );
+  }
+
+  #disconnected(wire: Wire): void {
+    if (this.#wire !== wire) return;
+    this.#calls?.broken();
+    this.#wire = undefined;
+    this.#calls = undefined;
+    this.#isJoined = false;
+    if (!this.#isLeaving) this.#connectLater();
+  }
+
+  async #enter(wire: Wire): Promise<void> {
+    try {
+      if (this.#sessionToken === undefined) await this.#join();
+      else await this.#resume(this.#sessionToken);
+      this.#isJoined = this.#wire === wire;
+      if (this.#sessionToken !== undefined)
+        void this.#try('session.confirm', { sessionToken: this.#sessionToken });
+      void this.#pursue();
+    } catch (fault) {
+      const { code } = toPlenaryError(fault);
+      if (ENDED.has(code)) this.#forgetSession();
+      // Another connection, perhaps to another edge, may do better.
+      wire.close('caller');
+    }
+  }
+
+  async #join(): Promise<void> {
+    this.#joinRequestId ??= this.#nextRequestId();
+    const { session, room, media } = await this.#ask('join', {
+      protocolVersion: PROTOCOL_VERSION,
+      requestId: this.#joinRequestId,
+      roomId: this.plan.roomId,
+      token: this.#token,
+      sessionKey: SESSION_KEY,
+      media: MEDIA,
+    });
+    this.#joinRequestId = undefined;
+    this.#sessionToken = session.sessionToken;
+    this.#peerId = session.peerId;
+    this.#room = new RoomCopy(room);
+    this.#openedMedia(media);
+  }
+
+  async #resume(sessionToken: string): Promise<void> {
+    const lastEventId = this.#room?.lastEventId;
+    if (lastEventId === undefined) throw new PlenaryError('session_gone');
+    const { session, catchUp, mediaAlive } = await this.#ask('resume', {
+      protocolVersion: PROTOCOL_VERSION,
+      roomId: this.plan.roomId,
+      sessionToken,
+      proof: PROOF,
+      lastEventId,
+    });
+    this.#sessionToken = session.sessionToken;
+    this.#caughtUp(catchUp);
+    if (!mediaAlive) this.#lostMedia();
+  }
+
+  #forgetSession(): void {
+    this.#sessionToken = undefined;
+    this.#joinRequestId = undefined;
+    this.#peerId = undefined;
+    this.#room = undefined;
+    this.#endIce();
+    this.#lostMedia();
+  }
+
+  #take(name: string, payload: unknown): void {
+    switch (name) {
+      case 'event':
+        this.#heard(EDGE_NOTICES.event.payload.parse(payload));
+        break;
+      case 'head':
+        this.#heardHead(EDGE_NOTICES.head.payload.parse(payload).lastEventId);
+        break;
+      case 'consumer.closed': {
+        const { consumerId, trackId } = EDGE_NOTICES['consumer.closed'].payload.parse(payload);
+        if (this.consumers.get(trackId)?.consumerId === consumerId) this.consumers.delete(trackId);
+        void this.#pursue();
+        break;
+      }
+      case 'consumer.superseded': {
+        const { consumerId, trackId } = EDGE_NOTICES['consumer.superseded'].payload.parse(payload);
+        if (this.consumers.get(trackId)?.consumerId !== consumerId) break;
+        this.consumers.delete(trackId);
+        this.#superseded.set(trackId, consumerId);
+        void this.#pursue();
+        break;
+      }
+      case 'media.lost':
+        this.#lostMedia();
+        void this.#pursue();
+        break;
+      case 'bye':
+        if (EDGE_NOTICES.bye.payload.parse(payload).code === 'session_gone') this.#forgetSession();
+        break;
+    }
+  }
+
+  #heard(event: LoggedEvent): void {
+    const room = this.#room;
+    if (room === undefined || !this.#isJoined) return;
+    if (!room.apply(event, (id) => compareEventIds(id, room.lastEventId) > 0)) void this.#sync();
+  }
+
+  #heardHead(lastEventId: EventId): void {
+    if (this.#room !== undefined && lastEventId !== this.#room.lastEventId) void this.#sync();
+  }
+
+  async #sync(): Promise<void> {
+    const afterEventId = this.#room?.lastEventId;
+    if (this.#isSyncing || afterEventId === undefined) return;
+    this.#isSyncing = true;
+    const caughtUp = await this.#try('sync', { afterEventId });
+    this.#isSyncing = false;
+    if (caughtUp !== undefined) this.#caughtUp(caughtUp);
+  }
+
+  #caughtUp(caughtUp: ClientReply<'sync'>): void {
+    const room = this.#room;
+    if (room === undefined) return;
+    if (caughtUp.type === 'snapshot') {
+      room.replace(caughtUp.room);
+      // The store forgot this session: it is as one that left.
+      if (this.#peerId === undefined || room.peers.has(this.#peerId)) return;
+      this.#forgetSession();
+      this.#wire?.close('caller');
+      return;
+    }
+    for (const event of caughtUp.events) room.apply(event, (id) => compareEventIds(id, room.lastEventId) > 0);
+  }
+
+  #openedMedia({ sendTransport, receiveTransport, consumers }: MediaOffer): void {
+    this.#endIce();
+    this.#isMediaOpen = true;
+    this.#sendTransportId = sendTransport === undefined ? undefined : TRANSPORT_ID.parse(sendTransport.id);
+    if (this.#sendTransportId !== undefined) this.#transports.add(this.#sendTransportId);
+    this.#transports.add(TRANSPORT_ID.parse(receiveTransport.id));
+    this.consumers.clear();
+    for (const { trackId, consumerId, paused } of consumers) {
+      this.consumers.set(trackId, { consumerId, paused });
+      if (!this.wishes.has(trackId)) this.wishes.set(trackId, { paused: false });
+    }
+    for (const publication of this.publications.values()) this.#publishAnew(publication);
+  }
+
+  #publishAnew(publication: Publication): void {
+    if (publication.isEnded) this.publications.delete(publication.source);
+    publication.trackId = undefined;
+    publication.requestId = this.#nextRequestId();
+  }
+
+  #lostMedia(): void {
+    this.#superseded.clear();
+    this.#isMediaOpen = false;
+    this.consumers.clear();
+  }
+
+  /** Does what is missing between what is wanted and what is there; what fails is tried again the next time. */
+  async #pursue(): Promise<void> {
+    if (this.#isPursuing || !this.#isJoined || this.#isLeaving) return;
+    this.#isPursuing = true;
+    if (!this.#isMediaOpen) {
+      const offer = await this.#try('media.open', MEDIA);
+      if (offer !== undefined) this.#openedMedia(offer);
+    }
+    if (this.#isMediaOpen) {
+      await this.#publishMissing();
+      await this.#subscribeMissing();
+      await this.#pauseAsWanted();
+    }
+    this.#isPursuing = false;
+  }
+
+  async #publishMissing(): Promise<void> {
+    for (const publication of [...this.publications.values()]) {
+      const { requestId } = publication;
+      if (publication.trackId === undefined) {
+        const trackId = await this.#publishOne(publication);
+        // Media may have been opened anew meanwhile.
+        if (publication.requestId === requestId) publication.trackId = trackId;
+      }
+      const { source, trackId, isEnded } = publication;
+      if (!isEnded || trackId === undefined) continue;
+      if ((await this.#try('track.end', { trackId })) === undefined || publication.requestId !== requestId)
+        continue;
+      // Wanted again meanwhile, it needs another track.
+      if (publication.isEnded) this.publications.delete(source);
+      else this.#publishAnew(publication);
+    }
+  }
+
+  async #publishOne({ source, requestId, paused }: Publication): Promise<TrackId | undefined> {
+    if (this.#sendTransportId === undefined) return undefined;
+    const reply = await this.#try('track.publish', {
+      requestId,
+      transportId: this.#sendTransportId,
+      kind: KIND_OF_SOURCE[source],
+      source,
+      rtpParameters: RTP,
+      paused,
+    });
+    return reply?.trackId;
+  }
+
+  async #subscribeMissing(): Promise<void> {
+    const there = this.#room?.tracks ?? new Map<TrackId, unknown>();
+    for (const trackId of this.wishes.keys()) if (!there.has(trackId)) this.wishes.delete(trackId);
+    const trackIds = [...this.wishes.keys()].filter((trackId) => !this.consumers.has(trackId));
+    if (trackIds.length === 0) return;
+    const reply = await this.#try('subscribe', { trackIds });
+    for (const { trackId, consumerId, paused } of reply?.consumers ?? []) {
+      const old = this.#superseded.get(trackId);
+      this.#superseded.delete(trackId);
+      if (old !== undefined) void this.#try('unsubscribe', { consumerIds: [old] });
+      if (this.wishes.has(trackId)) this.consumers.set(trackId, { consumerId, paused });
+      else void this.#try('unsubscribe', { consumerIds: [consumerId] });
+    }
+  }
+
+  async #pauseAsWanted(): Promise<void> {
+    for (const [trackId, consumer] of this.consumers) {
+      const wish = this.wishes.get(trackId);
+      if (wish === undefined || wish.paused === consumer.paused) continue;
+      const { paused } = wish;
+      const { consumerId } = consumer;
+      consumer.paused = undefined;
+      const reply = await this.#try('consumers.update', { consumers: [{ consumerId, paused }] });
+      if (reply !== undefined) consumer.paused = paused;
+    }
+  }
+
+  /** Asks, and takes a failure for an answer: what it says of media and session is noted. */
+  async #try<Name extends ClientRequestName>(
+    name: Name,
+    payload: ClientRequestInput<Name>,
+  ): Promise<ClientReply<Name> | undefined> {
+    try {
+      return await this.#ask(name, payload);
+    } catch (fault) {
+      const { code } = toPlenaryError(fault);
+      if (code === 'media_lost' || code === 'transport_not_found') this.#lostMedia();
+      if (code === 'session_gone') {
+        this.#forgetSession();
+        this.#wire?.close('caller');
+      }
+      return undefined;
+    }
+  }
+
+  #ask<Name extends ClientRequestName>(
+    name: Name,
+    payload: ClientRequestInput<Name>,
+  ): Promise<ClientReply<Name>> {
+    if (this.#calls === undefined) return Promise.reject(new PlenaryError('timed_out'));
+    return this.#calls.ask(name, payload, REQUEST_TIMEOUT_MS);
+  }
+
+  #nextRequestId(): RequestId {
+    this.#requestNumber += 1;
+    return REQUEST_ID.parse(`${this.plan.name}-${this.#requestNumber}`.padEnd(16, '-'));
+  }
+}

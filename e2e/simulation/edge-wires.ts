@@ -1,0 +1,238 @@
+import {
+  CONTROL_NOTICES,
+  CONTROL_REQUESTS,
+  CONTROL_TIMEOUT_MS,
+  PlenaryError,
+  notice,
+} from '@plenary/cluster';
+import type {
+  ControlCaller,
+  ControlReply,
+  ControlRequestInput,
+  ControlRequestName,
+  Incarnation,
+  MediaNodeId,
+  MediaNodeRecord,
+} from '@plenary/cluster';
+import { Calls } from '@plenary/cluster/testing/simulation/calls';
+import type { Life } from '@plenary/cluster/testing/simulation/virtual-time';
+import { Wire } from '@plenary/cluster/testing/simulation/wire';
+import type { Net } from '@plenary/cluster/testing/simulation/wire';
+import type { ControlLinkListener, MediaLink, OwnedMediaLinks } from '@plenary/edge-signaling/simulation';
+import type { SimulatedMediaNode } from './media-node.ts';
+import { mayDouble } from './node-wires.ts';
+
+/** A handshake that takes longer is tried again, in milliseconds. */
+const CONNECT_TIMEOUT_MS = 3_000;
+/** A node that is neither announced nor reachable for so long gets no more attempts, in milliseconds. */
+const FORGET_AFTER_MS = 30_000;
+
+/** What the links of an edge see of the world. */
+export interface EdgeWiresOptions {
+  readonly net: Net;
+  readonly life: Life;
+  readonly caller: ControlCaller;
+  readonly listener: ControlLinkListener;
+  /** The living process under an id, if it can be reached. */
+  readonly nodeAt: (mediaNodeId: MediaNodeId) => SimulatedMediaNode | undefined;
+  readonly onMalformed: (detail: string) => void;
+}
+
+/** The link of an edge to one media node: connects by itself for ever, until it is closed. */
+class EdgeWire implements MediaLink {
+  readonly mediaNodeId: MediaNodeId;
+  readonly #options: EdgeWiresOptions;
+  readonly #waiters = new Set<() => void>();
+  #wire: Wire | undefined;
+  #calls: Calls<typeof CONTROL_REQUESTS> | undefined;
+  #incarnation: Incarnation | undefined;
+  #isUp = false;
+  #isClosed = false;
+  #downSinceMs: number;
+
+  constructor(mediaNodeId: MediaNodeId, options: EdgeWiresOptions) {
+    this.mediaNodeId = mediaNodeId;
+    this.#options = options;
+    this.#downSinceMs = options.net.time.nowMs;
+    this.#connect();
+  }
+
+  get isUp(): boolean {
+    return this.#isUp;
+  }
+
+  get incarnation(): Incarnation | undefined {
+    return this.#incarnation;
+  }
+
+  /** The connection, while there is one. */
+  get wire(): Wire | undefined {
+    return this.#wire;
+  }
+
+  downForMs(): number {
+    return this.#isUp ? 0 : this.#options.net.time.nowMs - this.#downSinceMs;
+  }
+
+  async call<Name extends ControlRequestName>(
+    name: Name,
+    payload: ControlRequestInput<Name>,
+    timeoutMs = CONTROL_TIMEOUT_MS,
+  ): Promise<ControlReply<Name>> {
+    if (!this.#isUp || this.#calls === undefined) throw new PlenaryError('media_unavailable');
+    return this.#calls.ask(name, payload, timeoutMs);
+  }
+
+  async whenUp(withinMs: number): Promise<boolean> {
+    if (this.#isUp) return true;
+    return new Promise((resolve) => {
+      const finish = (): void => {
+        clearTimeout(timer);
+        this.#waiters.delete(finish);
+        resolve(this.#isUp);
+      };
+      const timer = setTimeout(finish, withinMs);
+      this.#waiters.add(finish);
+    });
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#wire?.close('caller');
+    for (const finish of [...this.#waiters]) finish();
+  }
+
+  #connect(): void {
+    const { net, life, caller, nodeAt } = this.#options;
+    const node = nodeAt(this.mediaNodeId);
+    if (node === undefined) {
+      this.#connectLater();
+      return;
+    }
+    const wire: Wire = new Wire(
+      net,
+      {
+        life,
+        onClosed: () => {
+          clearTimeout(timer);
+          this.#closed();
+        },
+      },
+      {
+        life: node.life,
+        onClosed: () => {
+          node.closed(wire);
+        },
+      },
+    );
+    const timer = setTimeout(() => {
+      wire.close('caller');
+    }, CONNECT_TIMEOUT_MS);
+    this.#wire = wire;
+    this.#calls = new Calls(net, wire, CONTROL_REQUESTS, mayDouble, (name, payload) =>
+      node.answer(wire, name, payload),
+    );
+    const take = this.#notices(() => {
+      clearTimeout(timer);
+    });
+    wire.send(
+      'callee',
+      () => 'connect',
+      () => {
+        node.accept(wire, caller, take);
+      },
+    );
+  }
+
+  #notices(onHello: () => void): (name: string, payload: unknown) => void {
+    const { listener, onMalformed } = this.#options;
+    const routes: Readonly<Record<string, (payload: unknown) => void>> = {
+      hello: notice(
+        CONTROL_NOTICES.hello,
+        ({ incarnation }) => {
+          onHello();
+          this.#incarnation = incarnation;
+          this.#isUp = true;
+          listener.onUp(this, incarnation);
+          for (const finish of [...this.#waiters]) finish();
+        },
+        onMalformed,
+      ),
+      'room.events': notice(CONTROL_NOTICES['room.events'], listener.onRoomEvents, onMalformed),
+      'consumer.closed': notice(CONTROL_NOTICES['consumer.closed'], listener.onConsumerClosed, onMalformed),
+      'consumer.superseded': notice(
+        CONTROL_NOTICES['consumer.superseded'],
+        listener.onConsumerSuperseded,
+        onMalformed,
+      ),
+      'track.demand': notice(CONTROL_NOTICES['track.demand'], listener.onTrackDemand, onMalformed),
+      'peer.lost': notice(CONTROL_NOTICES['peer.lost'], listener.onPeerLost, onMalformed),
+    };
+    return (name, payload) => routes[name]?.(payload);
+  }
+
+  #closed(): void {
+    this.#calls?.broken();
+    this.#calls = undefined;
+    this.#wire = undefined;
+    if (this.#isUp) {
+      this.#isUp = false;
+      this.#downSinceMs = this.#options.net.time.nowMs;
+      this.#options.listener.onDown(this);
+    }
+    this.#connectLater();
+  }
+
+  #connectLater(): void {
+    if (this.#isClosed) return;
+    setTimeout(
+      () => {
+        if (!this.#isClosed) this.#connect();
+      },
+      this.#options.net.random.between(100, 1_000),
+    );
+  }
+}
+
+/** One link to each media node, as `ControlLinks` keeps them. */
+export class EdgeWires implements OwnedMediaLinks {
+  readonly #options: EdgeWiresOptions;
+  readonly #links = new Map<MediaNodeId, EdgeWire>();
+
+  constructor(options: EdgeWiresOptions) {
+    this.#options = options;
+  }
+
+  reconcile(nodes: readonly MediaNodeRecord[]): void {
+    const announced = new Set(nodes.map((node) => node.mediaNodeId));
+    for (const mediaNodeId of announced) {
+      if (!this.#links.has(mediaNodeId))
+        this.#links.set(mediaNodeId, new EdgeWire(mediaNodeId, this.#options));
+    }
+    for (const [mediaNodeId, link] of this.#links) {
+      if (announced.has(mediaNodeId) || link.downForMs() < FORGET_AFTER_MS) continue;
+      this.#links.delete(mediaNodeId);
+      link.close();
+    }
+  }
+
+  get(mediaNodeId: MediaNodeId): MediaLink | undefined {
+    return this.#links.get(mediaNodeId);
+  }
+
+  async reach(mediaNodeId: MediaNodeId, withinMs: number): Promise<MediaLink> {
+    const link = this.#links.get(mediaNodeId);
+    if (link === undefined || !(await link.whenUp(withinMs))) throw new PlenaryError('media_unavailable');
+    return link;
+  }
+
+  closeAll(): void {
+    for (const link of this.#links.values()) link.close();
+    this.#links.clear();
+  }
+
+  /** The connections that there are. */
+  wires(): readonly Wire[] {
+    return [...this.#links.values()].map((link) => link.wire).filter((wire) => wire !== undefined);
+  }
+}

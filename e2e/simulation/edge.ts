@@ -1,0 +1,277 @@
+import { PlenaryError, silentLogger } from '@plenary/cluster';
+import type { DatacenterId, EdgeId, Incarnation, MediaNodeId, RoomId } from '@plenary/cluster';
+import type { EdgeNoticeInput, EdgeNoticeName, LoggedEvent, ReplyEnvelope } from '@plenary/cluster/protocol';
+import { describe } from '@plenary/cluster/testing/simulation/calls';
+import { RuleBroken } from '@plenary/cluster/testing/simulation/rule-broken';
+import type { StoreClient } from '@plenary/cluster/testing/simulation/store-client';
+import type { StoreServer } from '@plenary/cluster/testing/simulation/store-server';
+import { bear } from '@plenary/cluster/testing/simulation/virtual-time';
+import type { Life } from '@plenary/cluster/testing/simulation/virtual-time';
+import type { Net, Wire } from '@plenary/cluster/testing/simulation/wire';
+import { createEdgeMetrics, EdgeCore } from '@plenary/edge-signaling/simulation';
+import type {
+  ClientSocket,
+  EdgeMessage,
+  RoomChannel,
+  SocketListener,
+} from '@plenary/edge-signaling/simulation';
+import { EdgeWires } from './edge-wires.ts';
+import { incarnationOf } from './media-node.ts';
+import type { SimulatedMediaNode } from './media-node.ts';
+import type { Tokens } from './tokens.ts';
+
+export interface EdgePlan {
+  readonly edgeId: EdgeId;
+  readonly datacenter: DatacenterId;
+}
+
+export interface EdgeSettings {
+  readonly leaseMs: number;
+  readonly resumeWithinMs: number;
+  readonly packingLimit: number;
+}
+
+/** What an edge sees of the world. */
+export interface EdgeWorld {
+  readonly net: Net;
+  readonly store: StoreServer;
+  readonly settings: EdgeSettings;
+  readonly tokens: Tokens;
+  readonly nodeAt: (mediaNodeId: MediaNodeId, from: EdgeId) => SimulatedMediaNode | undefined;
+  readonly edges: () => readonly SimulatedEdge[];
+  readonly onBroken: (rule: RuleBroken) => void;
+}
+
+/** Hears what an edge says, on the client's side. */
+export type TakeEdgeNotice = (name: string, payload: unknown) => void;
+
+const metrics = createEdgeMetrics();
+const logger = silentLogger();
+
+/** One life of an edge: everything but its sockets is the real one. */
+export class SimulatedEdge {
+  readonly plan: EdgePlan;
+  readonly life: Life;
+  readonly incarnation: Incarnation;
+  readonly core: EdgeCore;
+  readonly store: StoreClient;
+  readonly #world: EdgeWorld;
+  readonly #sockets = new Map<Wire, WireSocket>();
+  readonly #rooms = new Map<RoomId, Set<WireSocket>>();
+  /** When the last message to each other edge arrives there: pub/sub keeps their order. */
+  readonly #arrivals = new Map<Life, number>();
+  #links: EdgeWires | undefined;
+
+  constructor(world: EdgeWorld, plan: EdgePlan, lifeNumber: number) {
+    const { net, tokens } = world;
+    const { edgeId, datacenter } = plan;
+    this.#world = world;
+    this.plan = plan;
+    this.life = bear(`${edgeId}.${lifeNumber}`);
+    this.incarnation = incarnationOf(lifeNumber);
+    this.store = world.store.connect(this.life);
+    const caller = { kind: 'edge', id: edgeId, incarnation: this.incarnation } as const;
+    this.core = new EdgeCore({
+      config: {
+        ...world.settings,
+        edgeId,
+        datacenter,
+        publicUrl: `http://${edgeId}.example`,
+        clusterSecret: 'a secret of the simulation',
+        datacenterOrder: [],
+        roomPeersPerNode: 100,
+        joinsPerNode: 100,
+        maxPeersPerRoom: 100,
+        tenantLimits: { byTenant: new Map(), others: { maxPeers: 1_000, maxRooms: undefined } },
+      },
+      store: this.store,
+      incarnation: this.incarnation,
+      authenticator: tokens,
+      signToken: (claims) => Promise.resolve(tokens.ofSession(claims)),
+      openLinks: (listener) => {
+        this.#links = new EdgeWires({
+          net,
+          life: this.life,
+          caller,
+          listener,
+          nodeAt: (mediaNodeId) => world.nodeAt(mediaNodeId, edgeId),
+          onMalformed: (detail) => {
+            world.onBroken(new RuleBroken(`ER2: ${this.life.name} heard a malformed notice: ${detail}`));
+          },
+        });
+        return this.#links;
+      },
+      channel: this.#channel(),
+      clock: net.time,
+      logger,
+      metrics,
+      reportFault: (where, fault) => {
+        if (fault instanceof PlenaryError && fault.code !== 'internal') return;
+        world.onBroken(
+          new RuleBroken(`ER1: ${this.life.name} failed unexpectedly in ${where}: ${String(fault)}`),
+        );
+      },
+    });
+  }
+
+  /** To be called as the process. */
+  start(): void {
+    this.store.onAvailability((available) => {
+      if (available) this.core.storeReturned();
+    });
+    this.core.start();
+  }
+
+  /** The process ends without a word. */
+  kill(): void {
+    if (!this.life.alive) return;
+    this.life.alive = false;
+    for (const wire of [...this.#sockets.keys(), ...(this.#links?.wires() ?? [])]) wire.cut();
+    this.#world.store.disconnect(this.store);
+  }
+
+  /** The connections to clients and media nodes that are open. */
+  wires(): readonly Wire[] {
+    return [...this.#sockets.keys(), ...(this.#links?.wires() ?? [])].filter((wire) => !wire.isCut);
+  }
+
+  /** A client's connection reached this edge. */
+  accept(wire: Wire, take: TakeEdgeNotice): void {
+    const socket = new WireSocket(wire, this.#rooms, take);
+    this.#sockets.set(wire, socket);
+    socket.listener = this.core.accept(socket);
+  }
+
+  /** The edge's side of a client's connection is gone. */
+  closed(wire: Wire): void {
+    const socket = this.#sockets.get(wire);
+    this.#sockets.delete(wire);
+    socket?.forget();
+    socket?.listener?.onClosed('transport close');
+  }
+
+  /** Carries out a request of a client. */
+  answer(wire: Wire, name: string, payload: unknown): Promise<ReplyEnvelope> {
+    const listener = this.#sockets.get(wire)?.listener;
+    return new Promise((resolve) => listener?.onMessage({ name, payloads: [payload], acknowledge: resolve }));
+  }
+
+  #channel(): RoomChannel {
+    const toRoom = (roomId: RoomId, name: EdgeNoticeName, payload: unknown): void => {
+      this.#toRoom(roomId, name, payload);
+      this.#toOthers(name, (edge) => {
+        edge.#toRoom(roomId, name, payload);
+      });
+    };
+    return {
+      publishEvents: (roomId, events: readonly LoggedEvent[]) => {
+        for (const event of events) toRoom(roomId, 'event', event);
+      },
+      publish: toRoom,
+      publishLocally: (roomId, name, payload) => {
+        this.#toRoom(roomId, name, payload);
+      },
+      tellEdges: (message: EdgeMessage) => {
+        this.#toOthers('session.attached', (edge) => {
+          edge.core.onEdgeMessage(message);
+        });
+      },
+    };
+  }
+
+  #toRoom(roomId: RoomId, name: string, payload: unknown): void {
+    for (const socket of this.#rooms.get(roomId) ?? []) socket.send(name, payload);
+  }
+
+  /** By the store's pub/sub, which may lose a message, or bring it twice. */
+  #toOthers(name: string, take: (edge: SimulatedEdge) => void): void {
+    const { net, edges } = this.#world;
+    const { time, random, weather } = net;
+    if (!this.store.isAvailable()) return;
+    for (const edge of edges()) {
+      if (edge === this || random.chance(weather.pubSubLoss)) continue;
+      const copies = random.chance(weather.pubSubLoss) ? 2 : 1;
+      for (let copy = 1; copy <= copies; copy += 1) {
+        const heldUpMs = random.chance(weather.stall) ? random.between(100, 3_000) : 0;
+        const arrivalMs = Math.max(
+          this.#arrivals.get(edge.life) ?? 0,
+          time.nowMs + random.between(1, 15) + heldUpMs,
+        );
+        this.#arrivals.set(edge.life, arrivalMs);
+        const label = (): string =>
+          `${this.life.name} ⇒ ${edge.life.name} ${name}${copy === 1 ? '' : ' (again)'}`;
+        time.schedule(arrivalMs - time.nowMs, edge.life, label, () => {
+          take(edge);
+        });
+      }
+    }
+  }
+}
+
+/** A client's socket over a wire. */
+class WireSocket implements ClientSocket {
+  readonly id = '';
+  readonly address = '192.0.2.1';
+  listener: SocketListener | undefined;
+  readonly #wire: Wire;
+  readonly #rooms: Map<RoomId, Set<WireSocket>>;
+  readonly #take: TakeEdgeNotice;
+  #saidBye = false;
+
+  constructor(wire: Wire, rooms: Map<RoomId, Set<WireSocket>>, take: TakeEdgeNotice) {
+    this.#wire = wire;
+    this.#rooms = rooms;
+    this.#take = take;
+  }
+
+  isOpen(): boolean {
+    return this.#wire.isOpen('callee') && !this.#saidBye;
+  }
+
+  notify<Name extends EdgeNoticeName>(name: Name, payload: EdgeNoticeInput<Name>): void {
+    if (this.isOpen()) this.send(name, payload);
+  }
+
+  send(name: string, payload: unknown): void {
+    this.#wire.send(
+      'caller',
+      () => `${name} ${describe(payload)}`,
+      () => {
+        this.#take(name, payload);
+      },
+    );
+  }
+
+  enterRoom(roomId: RoomId): void {
+    if (!this.#wire.isOpen('callee')) return;
+    const sockets = this.#rooms.get(roomId) ?? new Set();
+    sockets.add(this);
+    this.#rooms.set(roomId, sockets);
+  }
+
+  leaveRoom(roomId: RoomId): void {
+    const sockets = this.#rooms.get(roomId);
+    sockets?.delete(this);
+    if (sockets?.size === 0) this.#rooms.delete(roomId);
+  }
+
+  bye(error: PlenaryError): void {
+    if (!this.isOpen()) return;
+    this.send('bye', error.toWire());
+    this.#saidBye = true;
+    this.#wire.close('callee');
+  }
+
+  noteJoined(): void {
+    // Idle sockets are the server's concern.
+  }
+
+  noteLeft(): void {
+    // As above.
+  }
+
+  /** The connection is gone: no room keeps it. */
+  forget(): void {
+    for (const roomId of [...this.#rooms.keys()]) this.leaveRoom(roomId);
+  }
+}

@@ -1,0 +1,106 @@
+import { PlenaryError, TRACK_ID, TRANSPORT_ID } from '@plenary/cluster';
+import type { IceParameters, TransportId, TransportOffer } from '@plenary/cluster';
+import type { ClientTransport, IceChange } from '@plenary/media-node/simulation';
+import type { SimulatedConsumer } from './consumer.ts';
+import { Holdings } from './host.ts';
+import type { SimulatedProducer } from './producer.ts';
+import type { SimulatedRouter } from './router.ts';
+
+const ICE: IceParameters = { usernameFragment: 'user', password: 'a-password-of-twenty-two' };
+
+/** A client's transport: which of its tracks are here, and what is sent to it. */
+export class SimulatedTransport implements ClientTransport {
+  readonly id: TransportId;
+  readonly #router: SimulatedRouter;
+  readonly #held = new Holdings();
+  closed = false;
+
+  constructor(
+    router: SimulatedRouter,
+    onIceChange: (transport: Pick<ClientTransport, 'id'>, change: IceChange) => void,
+  ) {
+    this.#router = router;
+    this.id = TRANSPORT_ID.parse(router.host.idOf('t'));
+    router.held.add(this.close);
+    router.host.ether.ice.set(this.id, {
+      host: router.host,
+      onChange: (change) => {
+        onIceChange(this, change);
+      },
+    });
+  }
+
+  offer(): TransportOffer {
+    const { address, firstPort } = this.#router.host;
+    return {
+      id: this.id,
+      iceParameters: ICE,
+      iceCandidates: [
+        {
+          foundation: 'udp',
+          priority: 1,
+          ip: address,
+          address,
+          protocol: 'udp',
+          port: firstPort,
+          type: 'host',
+        },
+      ],
+      dtlsParameters: { role: 'auto', fingerprints: [{ algorithm: 'sha-256', value: 'AB:CD' }] },
+    };
+  }
+
+  connect(): Promise<void> {
+    return this.#answer();
+  }
+
+  async restartIce(): Promise<IceParameters> {
+    await this.#answer();
+    return ICE;
+  }
+
+  async produce(...request: Parameters<ClientTransport['produce']>): Promise<SimulatedProducer> {
+    const [{ kind, rtpParameters, paused }, onClosed] = request;
+    await this.#answer();
+    const producerId = TRACK_ID.parse(this.#router.host.idOf('p'));
+    const producer = this.#router.produce({
+      producerId,
+      kind,
+      rtpParameters,
+      paused,
+      origin: { kind: 'home' },
+      onClosed: (cause) => {
+        forget();
+        onClosed(cause);
+      },
+    });
+    const forget = this.#held.add(() => {
+      producer.close('transport_closed');
+    });
+    return producer;
+  }
+
+  async consume(...request: Parameters<ClientTransport['consume']>): Promise<SimulatedConsumer> {
+    const [{ producerId, paused }, on] = request;
+    await this.#answer();
+    const consumer = this.#router.consume(producerId, paused, on, () => {
+      forget();
+    });
+    const forget = this.#held.add(() => {
+      consumer.close();
+    });
+    return consumer;
+  }
+
+  readonly close = (): void => {
+    if (this.closed) return;
+    this.closed = true;
+    this.#router.host.ether.ice.delete(this.id);
+    this.#held.closeAll();
+  };
+
+  async #answer(): Promise<void> {
+    await this.#router.answer();
+    if (this.closed) throw new PlenaryError('media_lost');
+  }
+}

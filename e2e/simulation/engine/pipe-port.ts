@@ -1,0 +1,95 @@
+import { PlenaryError } from '@plenary/cluster';
+import type { PipeEnd } from '@plenary/cluster';
+import type { PipePort } from '@plenary/media-node/simulation';
+import type { SimulatedConsumer } from './consumer.ts';
+import { Holdings } from './host.ts';
+import type { SimulatedProducer } from './producer.ts';
+import type { SimulatedRouter } from './router.ts';
+
+/** One end of a pipe: what is sent into it, and what comes out. */
+export class PipeEndPort implements PipePort {
+  readonly end: PipeEnd;
+  readonly router: SimulatedRouter;
+  /** What is sent into it, by track. */
+  readonly sent = new Map<string, SimulatedConsumer>();
+  readonly name: string;
+  readonly #held = new Holdings();
+  readonly #onClosed: () => void;
+  /** Where its packets go. */
+  peer: string | undefined;
+  closed = false;
+
+  constructor(router: SimulatedRouter, srtp: boolean, onClosed: () => void) {
+    const { host } = router;
+    this.router = router;
+    this.#onClosed = onClosed;
+    this.end = {
+      // Of this life: a packet for a former one finds nobody.
+      address: host.life.name,
+      port: 1_024 + (host.nextNumber() % 60_000),
+      ...(srtp ? { srtpParameters: { cryptoSuite: 'AEAD_AES_256_GCM', keyBase64: 'AAAA' } } : {}),
+    };
+    this.name = nameOf(this.end);
+    host.ether.ports.set(this.name, this);
+    router.held.add(this.close);
+  }
+
+  async connect(end: PipeEnd): Promise<void> {
+    await this.#answer();
+    this.peer = nameOf(end);
+  }
+
+  async produce(...request: Parameters<PipePort['produce']>): Promise<SimulatedProducer> {
+    const [{ producerId, kind, rtpParameters, paused }, onClosed] = request;
+    await this.#answer();
+    const producer = this.router.produce({
+      producerId,
+      kind,
+      rtpParameters,
+      paused,
+      origin: { kind: 'pipe', port: this.name },
+      onClosed: () => {
+        forget();
+        onClosed();
+      },
+    });
+    const forget = this.#held.add(() => {
+      producer.close('transport_closed');
+    });
+    return producer;
+  }
+
+  async consume(...request: Parameters<PipePort['consume']>): Promise<SimulatedConsumer> {
+    const [producerId, on] = request;
+    await this.#answer();
+    const consumer: SimulatedConsumer = this.router.consume(producerId, false, on, () => {
+      forget();
+      const { trackId } = consumer.producer;
+      if (this.sent.get(trackId) === consumer) this.sent.delete(trackId);
+    });
+    const forget = this.#held.add(() => {
+      consumer.close();
+    });
+    this.sent.set(consumer.producer.trackId, consumer);
+    return consumer;
+  }
+
+  traffic(): Promise<{ sentBytes: number; receivedBytes: number }> {
+    return Promise.resolve({ sentBytes: 0, receivedBytes: 0 });
+  }
+
+  readonly close = (): void => {
+    if (this.closed) return;
+    this.closed = true;
+    this.router.host.ether.ports.delete(this.name);
+    this.#held.closeAll();
+    this.#onClosed();
+  };
+
+  async #answer(): Promise<void> {
+    await this.router.answer();
+    if (this.closed) throw new PlenaryError('media_lost');
+  }
+}
+
+const nameOf = ({ address, port }: PipeEnd): string => `${address}:${port}`;

@@ -1,0 +1,68 @@
+import { PlenaryError } from '@plenary/cluster';
+import type { MediaKind, RtpParameters } from '@plenary/cluster';
+import { PauseSwitch } from '@plenary/media-node/simulation';
+import type { MediaProducer } from '@plenary/media-node/simulation';
+import type { SimulatedConsumer } from './consumer.ts';
+import type { SimulatedRouter } from './router.ts';
+
+/** Where the packets of a track on a router come from: its publisher, or a pipe. */
+export type Origin = { readonly kind: 'home' } | { readonly kind: 'pipe'; readonly port: string };
+
+export interface ProducerOptions {
+  readonly router: SimulatedRouter;
+  readonly producerId: string;
+  readonly kind: MediaKind;
+  readonly rtpParameters: RtpParameters;
+  readonly paused: boolean;
+  readonly origin: Origin;
+  readonly onClosed: (cause: 'closed' | 'transport_closed') => void;
+}
+
+/** A track on a router; copies of one track that come different ways have ids of their own. */
+export class SimulatedProducer implements MediaProducer {
+  readonly id: string;
+  /** The track that this is, or is a copy of. */
+  readonly trackId: string;
+  readonly kind: MediaKind;
+  readonly rtpParameters: RtpParameters;
+  readonly origin: Origin;
+  readonly consumers = new Set<SimulatedConsumer>();
+  readonly #options: ProducerOptions;
+  readonly #pause: PauseSwitch;
+  paused: boolean;
+  closed = false;
+
+  constructor(options: ProducerOptions) {
+    const { router, producerId, kind, rtpParameters, paused, origin } = options;
+    this.#options = options;
+    this.id = producerId;
+    this.trackId = producerId.split('@')[0] ?? producerId;
+    this.kind = kind;
+    this.rtpParameters = rtpParameters;
+    this.paused = paused;
+    this.origin = origin;
+    this.#pause = new PauseSwitch(paused, async (wanted) => {
+      await router.answer();
+      if (this.closed) throw new PlenaryError('media_lost');
+      this.paused = wanted;
+      for (const consumer of [...this.consumers]) consumer.producerPausedIs(wanted);
+    });
+    router.producers.set(producerId, this);
+  }
+
+  setPaused(paused: boolean): Promise<void> {
+    return this.#pause.set(paused);
+  }
+
+  close(cause: 'closed' | 'transport_closed' = 'closed'): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.#options.router.producers.delete(this.id);
+    this.#options.onClosed(cause);
+    // The worker tells of its consumers a moment later.
+    const consumers = [...this.consumers];
+    void this.#options.router.answer().then(() => {
+      for (const consumer of consumers) consumer.close('producer_closed');
+    });
+  }
+}

@@ -1,0 +1,397 @@
+import {
+  CONTROL_REQUESTS,
+  CONTROL_VERSION,
+  INCARNATION,
+  PLACED_PEER,
+  PlenaryError,
+  silentLogger,
+} from '@plenary/cluster';
+import type {
+  ControlCaller,
+  ControlNoticeInput,
+  ControlNoticeName,
+  DatacenterId,
+  Incarnation,
+  MediaNodeId,
+  MediaNodeRecord,
+  PlacedPeer,
+  PortSlice,
+  RoomId,
+} from '@plenary/cluster';
+import type { ReplyEnvelope } from '@plenary/cluster/protocol';
+import { RuleBroken } from '@plenary/cluster/testing/simulation/rule-broken';
+import type { StoreClient } from '@plenary/cluster/testing/simulation/store-client';
+import type { StoreServer } from '@plenary/cluster/testing/simulation/store-server';
+import { bear } from '@plenary/cluster/testing/simulation/virtual-time';
+import type { Life } from '@plenary/cluster/testing/simulation/virtual-time';
+import { describe } from '@plenary/cluster/testing/simulation/calls';
+import type { Net, Wire } from '@plenary/cluster/testing/simulation/wire';
+import {
+  announcedAddresses,
+  claimSlice,
+  createDispatch,
+  createMetrics,
+  LeaseKeeper,
+  NodeDirectory,
+  Outbox,
+  Rooms,
+  systemTimers,
+} from '@plenary/media-node/simulation';
+import type { ControlLink, MediaAddresses, PipeAsker, SliceSource } from '@plenary/media-node/simulation';
+import { Engine } from './engine/engine.ts';
+import { Host } from './engine/host.ts';
+import type { Ether } from './engine/host.ts';
+import { NodeWires } from './node-wires.ts';
+
+export interface MediaNodePlan {
+  readonly mediaNodeId: MediaNodeId;
+  readonly datacenter: DatacenterId;
+  /** The machine, by the address that it announces; nodes of one machine share its ports. */
+  readonly host: string;
+  readonly sliceSource: SliceSource;
+}
+
+export interface MediaNodeSettings {
+  readonly leaseMs: number;
+  readonly orphanGraceMs: number;
+  readonly pipeLingerMs: number;
+  readonly workers: number;
+  readonly workerPackingLimit: number;
+  readonly maxPeers: number;
+}
+
+/** What a media node sees of the world. */
+export interface NodeWorld {
+  readonly net: Net;
+  readonly store: StoreServer;
+  readonly ether: Ether;
+  /** What other process of a machine has bound ports of a slice. */
+  readonly portHolder: (host: string, slice: PortSlice, self: Life) => string | undefined;
+  readonly settings: MediaNodeSettings;
+  readonly broken: BrokenParts;
+  /** The living process under an id. */
+  readonly nodeAt: (mediaNodeId: MediaNodeId) => SimulatedMediaNode | undefined;
+  /** The registry refused the node, or its ports: it has ended. */
+  readonly onRefused: () => void;
+  readonly onBroken: (rule: RuleBroken) => void;
+}
+
+/** Parts that a test breaks on purpose, to see that the simulation finds it. */
+export interface BrokenParts {
+  /** Changes a request before the node sees it, or has it answered without being carried out, with `undefined`. */
+  readonly request?: (name: string, payload: unknown, node: SimulatedMediaNode) => unknown;
+  /** Whether a machine lets two processes bind one port. */
+  readonly sharesPorts?: boolean;
+}
+
+/** As the real node's stop waits, in milliseconds. */
+const FAREWELL_MS = 1_000;
+const HANDOVER_MS = 5_000;
+const HANDOVER_POLL_MS = 20;
+
+/** Counted, never read. */
+const metrics = createMetrics(false);
+const logger = silentLogger();
+
+/** An incarnation from a number: it only has to differ. */
+export function incarnationOf(number: number): Incarnation {
+  return INCARNATION.parse(`00000000-0000-4000-8000-${String(number).padStart(12, '0')}`);
+}
+
+/** One side of a control link as the node sees it; what the real one does over its socket, this does over a wire. */
+type Link = Pick<ControlLink, 'caller' | 'asker' | 'notify'>;
+/** Hears a notice, on the caller's side. */
+export type TakeNotice = (name: ControlNoticeName, payload: unknown) => void;
+
+/**
+ * One life of a media node: its rooms, pipes, gateways, fence, outbox, lease and directory are the real ones; its links are
+ * wires, and its engine is in memory.
+ */
+export class SimulatedMediaNode {
+  readonly plan: MediaNodePlan;
+  readonly life: Life;
+  readonly incarnation: Incarnation;
+  readonly rooms: Rooms;
+  readonly engine: Engine;
+  readonly lease: LeaseKeeper;
+  readonly store: StoreClient;
+  /** Its ports, once it has them. */
+  portSlice: PortSlice | undefined;
+  readonly #world: NodeWorld;
+  readonly #directory: NodeDirectory;
+  readonly #outbox = new Outbox(metrics, logger);
+  readonly #nodes: NodeWires;
+  readonly #dispatch: ReturnType<typeof createDispatch>;
+  readonly #links = new Map<Wire, Link>();
+  readonly #wires = new Set<Wire>();
+  /** The highest epoch that came here for each peer, as a book of its own beside the fence's. */
+  readonly #highest = new Map<string, number>();
+  #isStopping = false;
+
+  constructor(world: NodeWorld, plan: MediaNodePlan, lifeNumber: number) {
+    const { net, settings } = world;
+    const { mediaNodeId, datacenter } = plan;
+    this.#world = world;
+    this.plan = plan;
+    this.life = bear(`${mediaNodeId}.${lifeNumber}`);
+    this.incarnation = incarnationOf(lifeNumber);
+    this.store = world.store.connect(this.life);
+    const host = new Host(net, this.life, world.ether, plan.host);
+    this.engine = new Engine(host, settings.workers);
+    this.#directory = new NodeDirectory(this.store.registry, metrics, logger);
+    this.#nodes = new NodeWires(this, world, this.#directory, this.#wires);
+    this.lease = new LeaseKeeper({
+      registry: this.store.registry,
+      record: () => this.#record(),
+      leaseMs: settings.leaseMs,
+      clock: net.time,
+      metrics,
+      logger,
+      isEmpty: () => this.rooms.peerCount === 0,
+      onRefused: () => {
+        this.#refused();
+      },
+    });
+    this.rooms = new Rooms({
+      mediaNodeId,
+      datacenter,
+      addresses: announcedAddresses(addressesOf(plan)),
+      pool: this.engine,
+      store: this.store,
+      outbox: this.#outbox,
+      nodes: this.#nodes,
+      metrics,
+      logger,
+      clock: net.time,
+      timers: systemTimers,
+      maxPeers: settings.maxPeers,
+      pipeLingerMs: settings.pipeLingerMs,
+      orphanGraceMs: settings.orphanGraceMs,
+      workerPackingLimit: settings.workerPackingLimit,
+      refusal: () => (this.#isStopping ? 'It is stopping.' : this.lease.missing()),
+      anyEdge: () => [...this.#links.values()].find((link) => link.caller.kind === 'edge'),
+    });
+    this.#dispatch = createDispatch(this.rooms, {
+      onFault: (fault) => {
+        world.onBroken(new RuleBroken(`ER1: ${this.life.name} failed unexpectedly: ${String(fault)}`));
+      },
+    });
+  }
+
+  /** To be called as the process. */
+  start(): void {
+    this.store.onAvailability((available) => {
+      if (available) void this.#storeReturned();
+    });
+    void this.#start();
+  }
+
+  /** Stops as the real one does at SIGTERM. To be called as the process. */
+  async stop(): Promise<void> {
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    if (this.portSlice === undefined) {
+      this.kill();
+      return;
+    }
+    this.#directory.close();
+    await atMost(FAREWELL_MS, this.lease.stop());
+    this.rooms.leave();
+    this.rooms.closePeers();
+    const untilMs = this.#world.net.time.nowMs + HANDOVER_MS;
+    while (this.rooms.isRelaying && this.#world.net.time.nowMs < untilMs) await sleep(HANDOVER_POLL_MS);
+    this.rooms.close();
+    await atMost(FAREWELL_MS, this.#outbox.settled());
+    this.#outbox.close();
+    this.kill();
+  }
+
+  /** The process ends without a word. */
+  kill(): void {
+    if (!this.life.alive) return;
+    this.life.alive = false;
+    for (const wire of [...this.#wires]) wire.cut();
+    this.#world.ether.vanished(this.engine.host);
+    this.#world.store.disconnect(this.store);
+  }
+
+  /** The wires that are open to and from here. */
+  wires(): readonly Wire[] {
+    return [...this.#wires].filter((wire) => !wire.isCut);
+  }
+
+  /** To be called as the process. */
+  workerDies(index: number): void {
+    this.engine.workerDies(index);
+    this.rooms.workerDied(index);
+  }
+
+  /** Another process' connection reached this one. */
+  accept(wire: Wire, caller: ControlCaller, take: TakeNotice): void {
+    const { mediaNodeId, datacenter } = this.plan;
+    const notify = <Name extends ControlNoticeName>(name: Name, payload: ControlNoticeInput<Name>): void => {
+      wire.send(
+        'caller',
+        () => `${name} ${describe(payload)}`,
+        () => {
+          take(name, payload);
+        },
+      );
+    };
+    const asker: PipeAsker = {
+      isLocal: false,
+      producerChanged: (key, trackId, state) => {
+        notify('pipe.producer', { ...key, trackId, state });
+      },
+      moved: (key, homeNodeId) => {
+        notify('pipe.moved', { ...key, homeNodeId });
+      },
+      closed: (key) => {
+        notify('pipe.closed', { ...key });
+      },
+    };
+    const link: Link = { caller, asker, notify };
+    this.#links.set(wire, link);
+    this.#wires.add(wire);
+    notify('hello', {
+      controlVersion: CONTROL_VERSION,
+      mediaNodeId,
+      incarnation: this.incarnation,
+      datacenter,
+    });
+    this.rooms.linkOpened(link);
+  }
+
+  /** The callee's side of a wire is gone. */
+  closed(wire: Wire): void {
+    const link = this.#links.get(wire);
+    this.#links.delete(wire);
+    this.#wires.delete(wire);
+    if (link !== undefined) this.rooms.linkClosed(link, link.asker);
+  }
+
+  /** Carries out a request that came over a wire, and holds the answer to the rule of epochs (EP2). */
+  async answer(wire: Wire, name: string, payload: unknown): Promise<ReplyEnvelope> {
+    const link = this.#links.get(wire);
+    if (link === undefined) return { ok: false, error: new PlenaryError('media_lost').toWire() };
+    const placed = placedOf(name, payload);
+    if (placed === undefined) return this.#carryOut(name, payload, link);
+    const key = `${placed.roomId} ${placed.peerId}`;
+    const highest = this.#highest.get(key) ?? 0;
+    this.#highest.set(key, Math.max(highest, placed.epoch));
+    const before = this.hostedEpoch(placed.roomId, placed.peerId);
+    const reply = await this.#carryOut(name, payload, link);
+    if (placed.epoch >= highest) return reply;
+    if (name !== 'peer.drop' && reply.ok)
+      this.#obeyed(`${name} of ${key} under ${placed.epoch} after ${highest}`);
+    const dropped = name === 'peer.drop' && before !== undefined && before > placed.epoch;
+    if (dropped && this.hostedEpoch(placed.roomId, placed.peerId) === undefined)
+      this.#obeyed(`a drop of ${key} under ${placed.epoch}, which was hosted under ${before}`);
+    return reply;
+  }
+
+  /** Under which epoch a peer is hosted here. */
+  hostedEpoch(roomId: RoomId, peerId: PlacedPeer['peerId']): number | undefined {
+    return this.rooms.room(roomId)?.find(peerId)?.placed.epoch;
+  }
+
+  #carryOut(name: string, payload: unknown, link: Link): Promise<ReplyEnvelope> {
+    const { request } = this.#world.broken;
+    if (request === undefined) return this.#dispatch(name, payload, link);
+    const changed = request(name, payload, this);
+    if (changed === undefined) return Promise.resolve({ ok: true, data: {} });
+    return this.#dispatch(name, changed, link);
+  }
+
+  #obeyed(what: string): void {
+    this.#world.onBroken(new RuleBroken(`EP2: ${this.life.name} obeyed ${what}`));
+  }
+
+  /** The ports first, then the announcement; who is refused for good ends. */
+  async #start(): Promise<void> {
+    const { net, settings, portHolder, broken } = this.#world;
+    const { mediaNodeId, host, sliceSource } = this.plan;
+    try {
+      const { portSlice } = await claimSlice({
+        config: {
+          mediaNodeId,
+          addresses: addressesOf(this.plan),
+          sliceSource,
+          workers: settings.workers,
+          leaseMs: settings.leaseMs,
+        },
+        store: this.store,
+        incarnation: this.incarnation,
+        clock: net.time,
+        metrics,
+        logger,
+        machine: {
+          ephemeralFault: () => undefined,
+          portFault: async (slice) => {
+            const holder = broken.sharesPorts === true ? undefined : portHolder(host, slice, this.life);
+            return holder === undefined ? undefined : { taken: true, says: `${holder} has a port of it` };
+          },
+        },
+        onWaiting: () => undefined,
+      });
+      this.portSlice = portSlice;
+      this.engine.host.firstPort = portSlice.firstPort;
+      this.#directory.start();
+      await this.lease.start();
+    } catch {
+      // The reason is for whoever started it; what it claimed is given back.
+      const { registry } = this.store;
+      await atMost(
+        FAREWELL_MS,
+        registry.withdrawMediaNode(mediaNodeId, this.incarnation).catch(() => undefined),
+      );
+      this.#refused();
+    }
+  }
+
+  #refused(): void {
+    this.kill();
+    this.#world.onRefused();
+  }
+
+  async #storeReturned(): Promise<void> {
+    if (this.portSlice === undefined) return;
+    await this.lease.renew();
+    this.rooms.storeReturned();
+  }
+
+  #record(): MediaNodeRecord {
+    const { net, settings } = this.#world;
+    if (this.portSlice === undefined) throw new Error('A node without ports announces nothing.');
+    const { mediaNodeId, datacenter } = this.plan;
+    return {
+      mediaNodeId,
+      datacenter,
+      ...announcedAddresses(addressesOf(this.plan)),
+      portSlice: this.portSlice,
+      incarnation: this.incarnation,
+      controlVersion: CONTROL_VERSION,
+      controlUrl: `http://${this.plan.mediaNodeId}.example:3100`,
+      state: this.#isStopping ? 'draining' : 'serving',
+      load: { workerCpu: 0, controlCpu: 0, bandwidth: 0, packets: 0 },
+      peerCount: this.rooms.peerCount,
+      maxPeers: settings.maxPeers,
+      recentJoins: this.rooms.recentJoins,
+      reportedAtMs: net.time.wallMs(),
+    };
+  }
+}
+
+function addressesOf({ host }: MediaNodePlan): MediaAddresses {
+  return [{ family: 'ipv4', listenIp: host, announced: host }];
+}
+
+const sleep = (delayMs: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, delayMs));
+const atMost = (waitMs: number, work: Promise<void>): Promise<void> => Promise.race([work, sleep(waitMs)]);
+
+/** The placement that a request is about; `undefined` when it is about none. */
+function placedOf(name: string, payload: unknown): PlacedPeer | undefined {
+  if (!(name in CONTROL_REQUESTS) || name.startsWith('pipe.')) return undefined;
+  const parsed = PLACED_PEER.safeParse(payload);
+  return parsed.success ? parsed.data : undefined;
+}

@@ -1,0 +1,97 @@
+import { DATACENTER_ID, EDGE_ID, MEDIA_NODE_ID, ROOM_ID } from '@plenary/cluster/ids';
+import { Random } from '@plenary/cluster/testing/simulation/random';
+import { SOUND_STORE } from '@plenary/cluster/testing/simulation/store-server';
+import { VirtualTime } from '@plenary/cluster/testing/simulation/virtual-time';
+import { describe, expect, it } from 'vitest';
+import { checkForest, checkOneCopy, checkSettled } from './checks.ts';
+import type { ClientPlan } from './client.ts';
+import type { MediaNodePlan } from './media-node.ts';
+import type { Plan } from './plan.ts';
+import { World } from './world.ts';
+
+const ROOM = ROOM_ID.parse('room');
+const [NEAR, FAR] = [DATACENTER_ID.parse('near'), DATACENTER_ID.parse('far')];
+
+const node = (name: string, datacenter: typeof NEAR, firstPort: number): MediaNodePlan => ({
+  mediaNodeId: MEDIA_NODE_ID.parse(name),
+  datacenter,
+  host: `${datacenter}.example`,
+  sliceSource: { kind: 'explicit', portSlice: { firstPort, lastPort: firstPort + 19 } },
+});
+
+/** Two media nodes near and one far, one edge, and nothing that goes wrong by itself. */
+const PLAN: Plan = {
+  nodes: [node('near-1', NEAR, 20_000), node('near-2', NEAR, 20_100), node('far', FAR, 20_000)],
+  edges: [{ edgeId: EDGE_ID.parse('edge'), datacenter: NEAR }],
+  clients: [],
+  roomIds: [ROOM],
+  nodeSettings: {
+    leaseMs: 3_000,
+    orphanGraceMs: 8_000,
+    pipeLingerMs: 1_500,
+    workers: 1,
+    workerPackingLimit: 10,
+    maxPeers: 50,
+  },
+  edgeSettings: { leaseMs: 3_000, resumeWithinMs: 5_000, packingLimit: 1 },
+  faults: [],
+  isStormy: false,
+};
+
+/** A world in which only happens what the test does. */
+async function inWorld(scenario: (world: World, pass: (forMs: number) => Promise<void>) => Promise<void>) {
+  const random = new Random(1);
+  const uncaught: unknown[] = [];
+  const time = new VirtualTime(random.next, (_life, fault) => uncaught.push(fault));
+  const world = new World({
+    plan: PLAN,
+    time,
+    random,
+    storeParts: SOUND_STORE,
+    broken: {},
+    tell: () => undefined,
+  });
+  const pass = async (forMs: number): Promise<void> => {
+    const untilMs = time.nowMs + forMs;
+    while ((await time.step(untilMs)) !== undefined) checkForest(world);
+  };
+  time.install();
+  try {
+    world.startProcesses();
+    await pass(3_000);
+    await scenario(world, pass);
+  } finally {
+    time.uninstall();
+  }
+  expect(uncaught).toEqual([]);
+  expect(world.broken).toBeUndefined();
+}
+
+const person = (name: string, datacenter: typeof NEAR): ClientPlan => ({ name, roomId: ROOM, datacenter });
+
+describe('scenarios', () => {
+  it('[GW5] what came straight from its home while the store was away comes through one gateway when it is back', async () => {
+    await inWorld(async (world, pass) => {
+      for (const plan of [person('speaker', FAR), person('ann', NEAR), person('bob', NEAR)]) {
+        world.comes(plan);
+        await pass(1_000);
+      }
+      const [speaker, ...viewers] = world.clients;
+      speaker?.publish('microphone');
+      await pass(500);
+      const trackId = speaker?.publications.get('microphone')?.trackId;
+      if (trackId === undefined) throw new Error('Nothing was published.');
+      world.store.goAway(4_000);
+      await pass(500);
+      for (const viewer of viewers) viewer.watch(trackId, { paused: false });
+      await pass(2_000);
+      expect(viewers.every((viewer) => viewer.consumers.has(trackId))).toBe(true);
+      expect(() => {
+        checkOneCopy(world);
+      }).toThrow('GW2');
+      await pass(20_000);
+      checkOneCopy(world);
+      checkSettled(world);
+    });
+  });
+});

@@ -1,0 +1,109 @@
+/** What a client's own network does to it: closed UDP, a new address, a lost WebSocket, sleep. */
+import { NO_IMPAIRMENT } from '@plenary/loadtest/impairment';
+import type { Browser } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { launchBrowser, launchFreezableBrowser } from './harness/browser.ts';
+import type { FreezableBrowser } from './harness/browser.ts';
+import { isNothing, leftOver } from './harness/left-over.ts';
+import { Participant } from './harness/participant.ts';
+import { startProxiedCluster } from './harness/proxied-cluster.ts';
+import type { ProxiedCluster } from './harness/proxied-cluster.ts';
+import { until } from './harness/until.ts';
+
+/** Short, so that a sleep beyond it takes no test's time. */
+const RESUME_WITHIN_MS = 2_000;
+
+describe('a client’s own network', () => {
+  let proxied: ProxiedCluster;
+  let browser: Browser;
+  let sleeper: FreezableBrowser;
+  const people: Participant[] = [];
+
+  beforeAll(async () => {
+    proxied = await startProxiedCluster({
+      PLENARY_RESUME_WITHIN_MS: String(RESUME_WITHIN_MS),
+    });
+    [browser, sleeper] = await Promise.all([launchBrowser(), launchFreezableBrowser()]);
+  });
+  afterEach(async () => {
+    proxied.udp.setImpairment(NO_IMPAIRMENT);
+    for (const person of people.splice(0)) await person.close();
+    await until('everything is freed', () => leftOver(proxied.cluster), isNothing, 60_000);
+  });
+  afterAll(async () => {
+    await Promise.all([browser.close(), sleeper.close()]);
+    await proxied.stop();
+  });
+
+  const closeUdp = (): void => proxied.udp.setImpairment({ ...NO_IMPAIRMENT, lossRate: 1 });
+
+  async function enter(roomId: string, name: string, by = browser): Promise<Participant> {
+    const person = await Participant.open(by, proxied.edgeUrl, roomId, name);
+    people.push(person);
+    await person.join();
+    return person;
+  }
+
+  async function meet(roomId: string, bobsBrowser = browser): Promise<[Participant, Participant]> {
+    const ann = await enter(roomId, 'Ann');
+    const bob = await enter(roomId, 'Bob', bobsBrowser);
+    await seeEachOther(ann, bob);
+    return [ann, bob];
+  }
+
+  async function seeEachOther(ann: Participant, bob: Participant): Promise<void> {
+    await Promise.all([ann.untilOthersAre(['Bob']), bob.untilOthersAre(['Ann'])]);
+    await Promise.all([ann.untilSeesAndHears(), bob.untilSeesAndHears()]);
+  }
+
+  const mediaOpened = (person: Participant): Promise<number | undefined> =>
+    person.page.evaluate(() => globalThis.plenary?.counters.mediaReopened);
+
+  it('[NW1] media goes over TCP where UDP is closed', async () => {
+    closeUdp();
+    const before = proxied.udp.counts.forwarded;
+    await meet('no-udp');
+    expect(proxied.udp.counts.forwarded).toBe(before);
+    expect(proxied.tcp.counts.forwarded).toBeGreaterThan(100);
+  });
+
+  it('[NW1] media goes on over TCP when UDP is closed meanwhile, and nobody leaves the roster', async () => {
+    const [ann, bob] = await meet('udp-closes');
+    const forwarded = proxied.udp.counts.forwarded;
+    expect(forwarded).toBeGreaterThan(100);
+    closeUdp();
+    await seeEachOther(ann, bob);
+  });
+
+  it('[NW2] media goes on when the client’s address changes', async () => {
+    const [ann, bob] = await meet('rebinding');
+    proxied.udp.rebind();
+    await seeEachOther(ann, bob);
+    expect(await Promise.all([ann, bob].map(mediaOpened))).toEqual([0, 0]);
+  });
+
+  it('[NW3] media does not notice that the WebSocket breaks; buttons work again on the next one', async () => {
+    const [ann, bob] = await meet('websocket');
+    proxied.edge.dropConnections();
+    await bob.page.getByTestId('mic-button').click();
+    await until(
+      'Ann sees that Bob is muted',
+      () => ann.page.evaluate(() => [...(globalThis.plenary?.getSnapshot().remoteTracks.values() ?? [])]),
+      (tracks) => tracks.some(({ source, publisherPaused }) => source === 'microphone' && publisherPaused),
+    );
+    await bob.page.getByTestId('mic-button').click();
+    await seeEachOther(ann, bob);
+    expect(await Promise.all([ann, bob].map(mediaOpened))).toEqual([0, 0]);
+  });
+
+  it('[NW4] who slept longer than a session lasts was gone for the others, and comes back by itself', async () => {
+    const [ann, bob] = await meet('sleep', sleeper.browser);
+    sleeper.freeze();
+    try {
+      await ann.untilOthersAre([]);
+    } finally {
+      sleeper.thaw();
+    }
+    await seeEachOther(ann, bob);
+  });
+});

@@ -1,0 +1,84 @@
+import { MemoryRegistry, PLACED_PEER, PlenaryError, silentLogger } from '@plenary/cluster';
+import { datacenter, mediaNodeRecord, peer, request } from '@plenary/cluster/testing/samples';
+import { describe, expect, it } from 'vitest';
+import { Directory } from '../directory.ts';
+import { EdgeParts, OWN_EDGE, ROOM } from '../testing/edge-parts.ts';
+import { Placer } from './placer.ts';
+import type { HostRequest } from './placer.ts';
+
+const TRANSPORT = {
+  id: 'transport',
+  iceParameters: { usernameFragment: 'user', password: 'a-password-of-twenty-two' },
+  iceCandidates: [
+    {
+      foundation: 'udp',
+      priority: 1,
+      ip: '127.0.0.1',
+      address: '127.0.0.1',
+      protocol: 'udp',
+      port: 1,
+      type: 'host',
+    },
+  ],
+  dtlsParameters: { role: 'auto', fingerprints: [{ algorithm: 'sha-256', value: 'AB:CD' }] },
+};
+
+async function placing() {
+  const parts = new EdgeParts();
+  const { rooms, links, clock, metrics, reportFault } = parts;
+  const registry = new MemoryRegistry(clock);
+  await registry.announceMediaNode(mediaNodeRecord('node'), 60_000);
+  const directory = new Directory({ registry, clock, reportFault, onRead: () => undefined });
+  await directory.refresh();
+  const placer = new Placer({
+    edgeId: OWN_EDGE,
+    datacenter: datacenter('gra'),
+    datacenterOrder: [],
+    rooms,
+    directory,
+    links,
+    limits: { packingLimit: 10, maxRoomPeersPerNode: 100, maxJoinsPerNode: 100, maxLoad: 0.7 },
+    maxPeersPerRoom: 100,
+    dropMedia: () => Promise.resolve(),
+    clock,
+    logger: silentLogger(),
+    metrics,
+  });
+  const requestOf = async (more: Partial<HostRequest>): Promise<HostRequest> => ({
+    roomId: ROOM,
+    peerId: peer('ann'),
+    requestId: request('join-ann'),
+    media: { rtpCapabilities: { codecs: [] }, publish: false },
+    view: await rooms.view(ROOM),
+    datacenter: undefined,
+    roundTrips: [],
+    deadlineMs: clock.monotonicMs() + 9_000,
+    ...more,
+  });
+  return { parts, placer, requestOf, link: links.add('node') };
+}
+
+describe('Placer', () => {
+  it('[SE11] replaces a live placement that its node was told to drop, rather than asking for it for ever', async () => {
+    const { parts, placer, requestOf, link } = await placing();
+    const first = await parts.place('ann', 'node');
+    // A try before this one placed the peer, failed, and had the node drop it.
+    const dropped = await parts.place('ann', 'node', first.epoch);
+    link.answer = (_name, payload) => {
+      if (PLACED_PEER.parse(payload).epoch <= dropped.epoch) throw new PlenaryError('stale_epoch');
+      return { receiveTransport: TRANSPORT, consumers: [], failed: [] };
+    };
+    const hosted = await placer.host(await requestOf({ replaces: first.epoch }));
+    expect(hosted.placement.epoch).toBeGreaterThan(dropped.epoch);
+    expect(await parts.rooms.placementOf(ROOM, peer('ann'))).toEqual(hosted.placement);
+  });
+
+  it('[PL3] yields to a placement that somebody else made meanwhile', async () => {
+    const { parts, placer, requestOf, link } = await placing();
+    const first = await parts.place('ann', 'node');
+    const others = await parts.place('ann', 'node', first.epoch);
+    link.answer = () => ({ receiveTransport: TRANSPORT, consumers: [], failed: [] });
+    const hosted = await placer.host(await requestOf({ replaces: first.epoch }));
+    expect(hosted.placement).toEqual(others);
+  });
+});

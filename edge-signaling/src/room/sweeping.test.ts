@@ -1,0 +1,119 @@
+import type { Placement, StoredTrack } from '@plenary/cluster';
+import { edge, track } from '@plenary/cluster/testing/samples';
+import { describe, expect, it } from 'vitest';
+import { EdgeParts, OWN_EDGE, ROOM, placedOf } from '../testing/edge-parts.ts';
+import { Sweeper } from './sweeper.ts';
+
+const LEASE_MS = 3_000;
+const RESUME_MS = 5_000;
+const LONG_MS = 60_000;
+
+/** @param missingForMs - for how long edges other than this one and all media nodes have been missing */
+function sweeping(missingForMs = 0) {
+  const parts = new EdgeParts();
+  const sweeper = new Sweeper({
+    edgeId: OWN_EDGE,
+    rooms: parts.rooms,
+    isStoreAvailable: () => true,
+    localRooms: parts.localRooms,
+    departures: parts.departures(),
+    links: parts.links,
+    missingForMs: () => missingForMs,
+    leaseMs: LEASE_MS,
+    resumeWithinMs: RESUME_MS,
+    channel: parts.channel,
+    clock: parts.clock,
+    metrics: parts.metrics,
+    reportFault: parts.reportFault,
+  });
+  const sweepLater = async (afterMs: number): Promise<void> => {
+    parts.clock.advance(afterMs);
+    await sweeper.sweep();
+  };
+  return { parts, sweeper, sweepLater };
+}
+
+const stored = (name: string, { peerId, epoch, mediaNodeId }: Placement): StoredTrack => ({
+  trackId: track(name),
+  peerId,
+  epoch,
+  homeNodeId: mediaNodeId,
+  kind: 'audio',
+  source: 'microphone',
+  paused: false,
+});
+
+describe('Sweeper', () => {
+  it('[SE13] removes what the store says this edge holds and it does not, after looking for it at the others', async () => {
+    const { parts, sweeper, sweepLater } = sweeping();
+    const link = parts.links.add('node');
+    const held = await parts.place('held', 'node');
+    parts.hold(held);
+    const ghost = await parts.place('ghost', 'node');
+    await sweeper.sweep();
+    await sweepLater(5_000);
+    expect(parts.channel.told).toContainEqual({
+      type: 'session.sought',
+      peerId: ghost.peerId,
+      edgeId: OWN_EDGE,
+    });
+    expect(await parts.rooms.placementOf(ROOM, ghost.peerId)).toBeDefined();
+    await sweepLater(LONG_MS);
+    expect(await parts.rooms.placementOf(ROOM, ghost.peerId)).toBeUndefined();
+    expect(link.payloads('peer.drop')).toEqual([placedOf(ghost)]);
+    expect(await parts.rooms.placementOf(ROOM, held.peerId)).toBeDefined();
+  });
+
+  it('[SE13] keeps what another edge says meanwhile that it has', async () => {
+    const { parts, sweeper, sweepLater } = sweeping();
+    const sought = await parts.place('sought', 'node');
+    sweeper.note(ROOM);
+    await sweeper.sweep();
+    await parts.rooms.attachPeer(ROOM, sought.peerId, sought.epoch, edge('other'));
+    await sweepLater(LONG_MS);
+    await sweepLater(LONG_MS);
+    expect(await parts.rooms.placementOf(ROOM, sought.peerId)).toBeDefined();
+  });
+
+  it('[SE13] sweeps a room that was noted although nobody of it is here, and tells holders of sessions of theirs', async () => {
+    const { parts, sweeper, sweepLater } = sweeping();
+    const left = await parts.place('left', 'node');
+    await parts.place('elsewhere', 'node', undefined, edge('other'));
+    await sweepLater(LONG_MS);
+    expect(await parts.rooms.placementOf(ROOM, left.peerId)).toBeDefined();
+    sweeper.note(ROOM);
+    await sweeper.sweep();
+    await sweepLater(5_000);
+    await sweepLater(LONG_MS);
+    expect(await parts.rooms.placementOf(ROOM, left.peerId)).toBeUndefined();
+    expect(parts.channel.told).toContainEqual({ type: 'room.sought', roomId: ROOM, edgeId: edge('other') });
+  });
+
+  it('[SE14] ends tracks of a placement that was replaced, though their node lives, and no others', async () => {
+    const { parts, sweeper, sweepLater } = sweeping();
+    parts.links.add('node');
+    const first = await parts.place('ann', 'node');
+    await parts.rooms.publishTrack(ROOM, stored('old', first));
+    const second = await parts.place('ann', 'node', first.epoch);
+    await parts.rooms.publishTrack(ROOM, stored('new', second));
+    parts.hold(second);
+    await sweeper.sweep();
+    expect((await parts.rooms.view(ROOM)).tracks).toHaveLength(2);
+    await sweepLater(5_000);
+    expect((await parts.rooms.view(ROOM)).tracks.map(({ trackId }) => trackId)).toEqual(['new']);
+  });
+
+  it('[SE7] asks a media node of a peer whose edge is missing, and does not take the peer from that edge', async () => {
+    const { parts, sweeper } = sweeping(LONG_MS);
+    const link = parts.links.add('node');
+    link.answer = () => ({ alive: true });
+    const talking = await parts.place('talking', 'node', undefined, edge('missing'));
+    sweeper.note(ROOM);
+    await sweeper.sweep();
+    expect(link.asked).toEqual([{ name: 'peer.ask', payload: placedOf(talking) }]);
+    expect(await parts.rooms.placementOf(ROOM, talking.peerId)).toBeDefined();
+    link.answer = () => ({ alive: false });
+    await sweeper.sweep();
+    expect(await parts.rooms.placementOf(ROOM, talking.peerId)).toBeUndefined();
+  });
+});

@@ -1,0 +1,83 @@
+import { MemoryRoomStore, PlenaryError } from '@plenary/cluster';
+import type { LoggedEvent, Placement } from '@plenary/cluster';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { EdgeParts, ROOM, placedOf } from '../testing/edge-parts.ts';
+import type { Departure } from './departures.ts';
+
+const departureOf = (placement: Placement): Departure => ({
+  placed: placedOf(placement),
+  mediaNodeId: placement.mediaNodeId,
+  reason: 'connection_lost',
+  onlyIfHeld: true,
+  tenantId: undefined,
+});
+
+/** Answers no removal until it is told to. */
+class SilentStore extends MemoryRoomStore {
+  answers = false;
+
+  override removePeer(...command: Parameters<MemoryRoomStore['removePeer']>): Promise<LoggedEvent[]> {
+    if (this.answers) return super.removePeer(...command);
+    return Promise.reject(new PlenaryError('store_unavailable'));
+  }
+}
+
+describe('Departures', () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it('[SE6] tries a removal again whose answer was lost, though the store never went away', async () => {
+    const store = new SilentStore();
+    const parts = new EdgeParts(store);
+    const link = parts.links.add('node');
+    const placement = await parts.place('ann', 'node');
+    const departures = parts.departures();
+    await departures.depart(departureOf(placement));
+    expect(await parts.rooms.placementOf(ROOM, placement.peerId)).toBeDefined();
+    store.answers = true;
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(await parts.rooms.placementOf(ROOM, placement.peerId)).toBeUndefined();
+    expect(link.payloads('peer.drop')).toEqual([placedOf(placement)]);
+    departures.stop();
+  });
+
+  it('[SE6] frees the media of a placement that was replaced meanwhile, and nothing of the newer one', async () => {
+    const parts = new EdgeParts();
+    const link = parts.links.add('node');
+    const first = await parts.place('ann', 'node');
+    const second = await parts.place('ann', 'another', first.epoch);
+    await parts.departures().depart(departureOf(first));
+    expect(link.payloads('peer.drop')).toEqual([placedOf(first)]);
+    expect(await parts.rooms.placementOf(ROOM, second.peerId)).toEqual(second);
+  });
+
+  it('[SE6] leaves a peer that came back under the same placement, and still removes an older one of it', async () => {
+    const parts = new EdgeParts();
+    const link = parts.links.add('node');
+    link.isUp = false;
+    const departures = parts.departures();
+    const first = await parts.place('ann', 'node');
+    await departures.dropMedia(first.mediaNodeId, placedOf(first));
+    const second = await parts.place('ann', 'another', first.epoch);
+    departures.cancel(placedOf(second));
+    link.isUp = true;
+    await departures.retryDrops(first.mediaNodeId);
+    expect(link.payloads('peer.drop')).toEqual([placedOf(first)]);
+    departures.stop();
+  });
+
+  it('[SE6] frees media at a node that it had no link to yet, as soon as it has one', async () => {
+    const parts = new EdgeParts();
+    const departures = parts.departures();
+    const placement = await parts.place('ann', 'late');
+    await departures.dropMedia(placement.mediaNodeId, placedOf(placement));
+    const link = parts.links.add('late');
+    await departures.retryDrops(placement.mediaNodeId);
+    expect(link.payloads('peer.drop')).toEqual([placedOf(placement)]);
+    departures.stop();
+  });
+});

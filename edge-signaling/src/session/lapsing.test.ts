@@ -1,0 +1,60 @@
+import { edge } from '@plenary/cluster/testing/samples';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { EdgeParts, OWN_EDGE, ROOM, RecordingSocket, placedOf } from '../testing/edge-parts.ts';
+import { SessionKeeper } from './keeper.ts';
+
+const RESUME_MS = 5_000;
+
+function keeping() {
+  const parts = new EdgeParts();
+  const { rooms, localRooms, channel, clock, metrics, reportFault } = parts;
+  const departures = parts.departures();
+  const keeper = new SessionKeeper({
+    edgeId: OWN_EDGE,
+    signToken: () => Promise.resolve('token'),
+    resumeWithinMs: RESUME_MS,
+    rooms,
+    localRooms,
+    departures,
+    tenantClaims: parts.tenantClaims,
+    channel,
+    clock,
+    metrics,
+    reportFault,
+  });
+  return { parts, keeper };
+}
+
+describe('SessionKeeper', () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it('[SE4] frees the media of a session that lapses after the store forgot it', async () => {
+    const { parts, keeper } = keeping();
+    const link = parts.links.add('node');
+    const placement = await parts.place('ann', 'node');
+    const socket = new RecordingSocket();
+    const session = parts.hold(placement, socket);
+    parts.rooms.clear();
+    keeper.onSocketClosed(session, socket);
+    await vi.advanceTimersByTimeAsync(RESUME_MS);
+    expect(link.payloads('peer.drop')).toEqual([placedOf(placement)]);
+    expect(parts.localRooms.sessions()).toEqual([]);
+  });
+
+  it('[SE13] says that it has a session that is sought, unless its client is away', async () => {
+    const { parts, keeper } = keeping();
+    const here = await parts.place('here', 'node', undefined, edge('other'));
+    const away = await parts.place('away', 'node', undefined, edge('other'));
+    parts.hold(here, new RecordingSocket());
+    parts.hold(away);
+    await keeper.sought(here.peerId);
+    await keeper.sought(away.peerId);
+    expect((await parts.rooms.placementOf(ROOM, here.peerId))?.edgeId).toBe(OWN_EDGE);
+    expect((await parts.rooms.placementOf(ROOM, away.peerId))?.edgeId).toBe('other');
+  });
+});

@@ -1,0 +1,93 @@
+import { CONSUMER_ID, PlenaryError, mintIncarnation } from '@plenary/cluster';
+import type { StoredTrack } from '@plenary/cluster';
+import { room, track } from '@plenary/cluster/testing/samples';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { EdgeParts, ROOM, RecordingSocket, placedOf } from '../testing/edge-parts.ts';
+import { MediaWatch } from './media-watch.ts';
+
+function watching() {
+  const parts = new EdgeParts();
+  const { rooms, localRooms, channel, metrics, reportFault } = parts;
+  const departures = parts.departures();
+  return { parts, watch: new MediaWatch({ rooms, localRooms, departures, channel, metrics, reportFault }) };
+}
+
+const closed = { consumerId: CONSUMER_ID.parse('consumer'), trackId: track('track') };
+
+describe('MediaWatch', () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it('[SE15] keeps what a node tells of a peer that is being taken in until its client can hear it', async () => {
+    const { parts, watch } = watching();
+    const placement = await parts.place('ann', 'node');
+    const endKeeping = watch.keepFor(placement.peerId);
+    watch.onConsumerClosed({ ...placedOf(placement), ...closed });
+    watch.onTrackDemand({ ...placedOf(placement), trackId: closed.trackId, wanted: null });
+    const socket = new RecordingSocket();
+    parts.hold(placement, socket);
+    endKeeping();
+    expect(socket.told).toEqual([]);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(socket.told).toEqual(['consumer.closed', 'track.demand']);
+    watch.onConsumerClosed({ ...placedOf(placement), ...closed });
+    expect(socket.told).toHaveLength(3);
+  });
+
+  it('[SE15] tells nothing of a placement that was given up', async () => {
+    const { parts, watch } = watching();
+    const first = await parts.place('ann', 'node');
+    const endKeeping = watch.keepFor(first.peerId);
+    watch.onConsumerClosed({ ...placedOf(first), ...closed });
+    const socket = new RecordingSocket();
+    parts.hold(await parts.place('ann', 'another', first.epoch), socket);
+    endKeeping();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(socket.told).toEqual([]);
+  });
+
+  it('[SE8] ends the tracks of the lost placements, and not those that their peers published anew meanwhile', async () => {
+    const { parts, watch } = watching();
+    const first = await parts.place('ann', 'node');
+    const [elsewhere, session] = [
+      parts.hold(await parts.place('bob', 'node'), undefined, room('other')),
+      parts.hold(first),
+    ];
+    const stored: StoredTrack = {
+      trackId: track('old'),
+      peerId: first.peerId,
+      epoch: first.epoch,
+      homeNodeId: first.mediaNodeId,
+      kind: 'audio',
+      source: 'microphone',
+      paused: false,
+    };
+    await parts.rooms.publishTrack(ROOM, stored);
+    const second = await parts.place('ann', 'another', first.epoch);
+    await parts.rooms.publishTrack(ROOM, { ...stored, trackId: track('new'), epoch: second.epoch });
+    const losing = watch.lose([elsewhere, session], 'node_lost');
+    session.moveTo({ mediaNodeId: second.mediaNodeId, epoch: second.epoch, incarnation: undefined });
+    await losing;
+    expect((await parts.rooms.view(ROOM)).tracks.map(({ trackId }) => trackId)).toEqual(['new']);
+  });
+
+  it('[CL5] asks a node again for a peer whose question failed over a link that holds', async () => {
+    const { parts, watch } = watching();
+    const link = parts.links.add('node');
+    parts.hold(await parts.place('ann', 'node'), new RecordingSocket());
+    link.answer = () => {
+      throw new PlenaryError('timed_out');
+    };
+    watch.onUp(link, mintIncarnation());
+    await vi.advanceTimersByTimeAsync(0);
+    expect(link.payloads('peer.attach')).toHaveLength(1);
+    link.answer = () => ({ alive: true });
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(link.payloads('peer.attach')).toHaveLength(2);
+    watch.stop();
+  });
+});

@@ -1,0 +1,206 @@
+/** The parts of an edge over a store in memory and scripted media nodes, for unit tests of what it decides. */
+import {
+  CONTROL_REQUESTS,
+  ManualClock,
+  MemoryRoomStore,
+  MemoryTenantStore,
+  PlenaryError,
+  callFrom,
+} from '@plenary/cluster';
+import type {
+  ControlReply,
+  ControlRequestInput,
+  ControlRequestName,
+  Epoch,
+  Incarnation,
+  PlacedPeer,
+  Placement,
+} from '@plenary/cluster';
+import type { EdgeNoticeName } from '@plenary/cluster/protocol';
+import { edge, mediaNode, peer, request, room } from '@plenary/cluster/testing/samples';
+import type { MediaNodeId } from '@plenary/cluster/ids';
+import type { MediaLink, MediaLinks } from '../media/control-links.ts';
+import { createEdgeMetrics } from '../metrics.ts';
+import { LocalRooms } from '../room/local-rooms.ts';
+import { Departures } from '../session/departures.ts';
+import { Session } from '../session/session.ts';
+import { TenantClaims } from '../session/tenant-claims.ts';
+import type { ClientSocket, EdgeMessage, RoomChannel } from '../transport/client-socket.ts';
+
+export const OWN_EDGE = edge('own');
+export const ROOM = room('room');
+const SESSION_KEY = { kty: 'EC', crv: 'P-256', x: 'A'.repeat(43), y: 'A'.repeat(43) } as const;
+
+/** Answers a request, or throws a PlenaryError. */
+type Script = (name: ControlRequestName, payload: unknown) => unknown;
+
+/** A link to a media node that answers as a test says, and remembers what it was asked. */
+export class ScriptedLink implements MediaLink {
+  readonly mediaNodeId: MediaNodeId;
+  readonly incarnation: Incarnation | undefined = undefined;
+  readonly asked: { readonly name: ControlRequestName; readonly payload: unknown }[] = [];
+  isUp = true;
+  answer: Script = () => ({});
+
+  constructor(mediaNodeId: MediaNodeId) {
+    this.mediaNodeId = mediaNodeId;
+  }
+
+  call<Name extends ControlRequestName>(
+    name: Name,
+    payload: ControlRequestInput<Name>,
+  ): Promise<ControlReply<Name>> {
+    if (!this.isUp) return Promise.reject(new PlenaryError('media_unavailable'));
+    this.asked.push({ name, payload });
+    const emitWithAck = async (): Promise<unknown> => {
+      try {
+        return await Promise.resolve({ ok: true, data: this.answer(name, payload) });
+      } catch (fault) {
+        if (fault instanceof PlenaryError) return { ok: false, error: fault.toWire() };
+        throw fault;
+      }
+    };
+    return callFrom(
+      { connected: true, timeout: () => ({ emitWithAck }) },
+      CONTROL_REQUESTS,
+      name,
+      payload,
+      1_000,
+    );
+  }
+
+  /** What it was asked of a name. */
+  payloads(name: ControlRequestName): unknown[] {
+    return this.asked.filter((entry) => entry.name === name).map(({ payload }) => payload);
+  }
+}
+
+export class ScriptedLinks implements MediaLinks {
+  readonly #links = new Map<MediaNodeId, ScriptedLink>();
+
+  add(name: string): ScriptedLink {
+    const link = new ScriptedLink(mediaNode(name));
+    this.#links.set(link.mediaNodeId, link);
+    return link;
+  }
+
+  get(mediaNodeId: MediaNodeId): ScriptedLink | undefined {
+    return this.#links.get(mediaNodeId);
+  }
+
+  reach(mediaNodeId: MediaNodeId): Promise<ScriptedLink> {
+    const link = this.#links.get(mediaNodeId);
+    return link?.isUp === true
+      ? Promise.resolve(link)
+      : Promise.reject(new PlenaryError('media_unavailable'));
+  }
+}
+
+/** Remembers what edges were told. */
+export class RecordingChannel implements RoomChannel {
+  readonly told: EdgeMessage[] = [];
+  publishEvents(): void {
+    // Nobody listens.
+  }
+  publish(): void {
+    // As above.
+  }
+  publishLocally(): void {
+    // As above.
+  }
+  tellEdges(message: EdgeMessage): void {
+    this.told.push(message);
+  }
+}
+
+/** Remembers what a client was told. */
+export class RecordingSocket implements ClientSocket {
+  readonly id = 'socket';
+  readonly address = '192.0.2.1';
+  readonly told: EdgeNoticeName[] = [];
+  isOpen(): boolean {
+    return true;
+  }
+  notify(name: EdgeNoticeName): void {
+    this.told.push(name);
+  }
+  enterRoom(): void {
+    // Not looked at.
+  }
+  leaveRoom(): void {
+    // As above.
+  }
+  bye(): void {
+    // As above.
+  }
+  noteJoined(): void {
+    // As above.
+  }
+  noteLeft(): void {
+    // As above.
+  }
+}
+
+export class EdgeParts {
+  readonly clock = new ManualClock();
+  readonly rooms: MemoryRoomStore;
+  readonly links = new ScriptedLinks();
+  readonly channel = new RecordingChannel();
+  readonly localRooms = new LocalRooms();
+  readonly metrics = createEdgeMetrics();
+  readonly faults: unknown[] = [];
+
+  constructor(rooms?: MemoryRoomStore) {
+    this.rooms = rooms ?? new MemoryRoomStore(this.clock);
+  }
+
+  readonly reportFault = (_where: unknown, fault: unknown): void => {
+    this.faults.push(fault);
+  };
+
+  readonly tenantClaims = new TenantClaims({
+    tenants: new MemoryTenantStore(this.clock),
+    limits: { byTenant: new Map(), others: { maxPeers: undefined, maxRooms: undefined } },
+    localRooms: this.localRooms,
+    isStoreAvailable: () => true,
+    renewMs: 1_000,
+    resumeWithinMs: 1_000,
+    reportFault: this.reportFault,
+  });
+
+  departures(): Departures {
+    const { rooms, links, channel, metrics, reportFault, tenantClaims } = this;
+    return new Departures({ edgeId: OWN_EDGE, rooms, links, channel, tenantClaims, metrics, reportFault });
+  }
+
+  /** Places a peer, with a roster entry, and gives its placement. */
+  async place(name: string, on: string, replacesEpoch?: Epoch, by = OWN_EDGE): Promise<Placement> {
+    const peerId = peer(name);
+    const placement = await this.rooms.placePeer({
+      roomId: ROOM,
+      peerId,
+      requestId: request(`join-${name}`),
+      edgeId: by,
+      mediaNodeId: mediaNode(on),
+      maxPeers: 100,
+      ...(replacesEpoch === undefined ? {} : { replacesEpoch }),
+    });
+    await this.rooms.joinPeer(ROOM, { peerId, displayName: name, role: 'speaker' }, placement.epoch);
+    return placement;
+  }
+
+  /** A session of a placed peer, held here. */
+  hold({ peerId, mediaNodeId, epoch }: Placement, socket?: ClientSocket, roomId = ROOM): Session {
+    const session = new Session(
+      { roomId, peerId, displayName: peerId },
+      { sub: peerId, room: roomId, role: 'speaker', publish: [] },
+      { key: SESSION_KEY, generation: 1 },
+      { mediaNodeId, epoch, incarnation: undefined },
+    );
+    session.socket = socket;
+    this.localRooms.add(session);
+    return session;
+  }
+}
+
+export const placedOf = ({ peerId, epoch }: Placement): PlacedPeer => ({ roomId: ROOM, peerId, epoch });
