@@ -210,22 +210,25 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
-    name: 'datacenter lost',
+    name: 'datacenter lost, with Redis’ primary',
+    store: 'sentinels',
+    isQuick: false,
+    goals: { media: { p50: 3_000, p99: 6_000 } },
+    meanwhile: 'everything',
+    person: 'its people freeze until another primary is elected and they are in the other datacenter',
+    operator: 'its edges and nodes are missing in the registry; as with Redis’ primary killed',
+    strike: async (world) => loseDatacenter(world, await world.datacenterOfPrimary()),
+  },
+  {
+    name: 'datacenter lost, Redis’ primary elsewhere',
     store: 'sentinels',
     isQuick: false,
     goals: { media: { p50: 3_000, p99: 6_000 } },
     meanwhile: 'everything',
     person: 'its people freeze until they are in the other datacenter; the others miss only them',
-    operator: 'its edges and nodes are missing in the registry; another primary is elected',
-    strike: async (world) => {
-      const home = await world.datacenterOfPrimary();
-      const hosts = world.hostsOf(home === 'waw' ? 'gra' : home);
-      await world.cut(hosts);
-      return async () => {
-        await world.mend(hosts);
-        await everyNodeIsReady(world);
-      };
-    },
+    operator: 'its edges and nodes are missing in the registry',
+    strike: async (world) =>
+      loseDatacenter(world, (await world.datacenterOfPrimary()) === 'gra' ? 'sbg' : 'gra'),
   },
   {
     name: 'edge frozen for 10 s (SIGSTOP)',
@@ -304,6 +307,15 @@ export const FAULTS: readonly Fault[] = [
     },
   },
 ];
+
+async function loseDatacenter(world: World, datacenter: string): Promise<() => Promise<void>> {
+  const hosts = world.hostsOf(datacenter);
+  await world.cut(hosts);
+  return async () => {
+    await world.mend(hosts);
+    await everyNodeIsReady(world);
+  };
+}
 
 function lossOf(lossRate: number): Fault['strike'] {
   return async (world) => {

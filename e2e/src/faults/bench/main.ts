@@ -8,6 +8,7 @@ import { summariseRow } from './figures.ts';
 import type { LastRun, RowFigures, Run } from './figures.ts';
 import { publishRun, readLastRun } from './last-run.ts';
 import { parseFaultsOptions, USAGE } from './options.ts';
+import type { FaultsBenchOptions } from './options.ts';
 import { formatReport } from './report.ts';
 
 const progress = (line: string): void => {
@@ -29,13 +30,21 @@ async function measureRow(fault: Fault, runs: number, world: CurrentWorld): Prom
   return summariseRow(done, failed);
 }
 
-async function measure(faults: readonly Fault[], runs: number, seed: number): Promise<LastRun['rows']> {
+/** @param measured - told of each row once it is done, so that a run that is broken off keeps what it has */
+async function measure(
+  faults: readonly Fault[],
+  { runs, seed }: FaultsBenchOptions,
+  measured: (rows: LastRun['rows']) => void,
+): Promise<LastRun['rows']> {
   const rows: Record<string, RowFigures> = {};
   if (runs === 0) return rows;
   for (const [store, ofStore] of Map.groupBy(faults, (fault) => fault.store)) {
     const world = new CurrentWorld({ store, seed });
     try {
-      for (const fault of ofStore) rows[fault.name] = await measureRow(fault, runs, world);
+      for (const fault of ofStore) {
+        rows[fault.name] = await measureRow(fault, runs, world);
+        measured(rows);
+      }
     } finally {
       await world.end();
     }
@@ -49,19 +58,18 @@ async function main(): Promise<void> {
     process.stdout.write(USAGE);
     return;
   }
-  const { runs, only, seed, json, docs } = options;
+  const { runs, only, json, docs } = options;
   const machine = describeMachine();
+  const { cores, model, loadBefore } = machine;
+  const described = `${cores} cores (${model}), load before ${loadBefore.toFixed(1)}`;
+  const takenAt = new Date().toISOString();
   const faults = FAULTS.filter(({ name }) => only?.some((part) => name.includes(part)) ?? true);
-  const rows = await measure(faults, runs, seed);
-  const report = { takenAt: new Date().toISOString(), machine, rows };
-  const text = JSON.stringify(report, null, 2);
+  const rows = await measure(faults, options, (done) => {
+    if (docs) publishRun({ takenAt, machine: described, rows: done });
+  });
+  if (docs && runs === 0) publishRun(readLastRun());
+  const text = JSON.stringify({ takenAt, machine, rows }, null, 2);
   if (json !== undefined) writeFileSync(json, `${text}\n`);
-  if (docs) {
-    const { cores, model, loadBefore } = machine;
-    const described = `${cores} cores (${model}), load before ${loadBefore.toFixed(1)}`;
-    const former = readLastRun();
-    publishRun(runs === 0 ? { ...former, rows: {} } : { ...report, machine: described });
-  }
   process.stdout.write(`${formatReport(faults, rows)}\n\n${text}\n`);
   if (Object.values(rows).some(({ failed }) => failed > 0)) {
     process.stderr.write('Some meetings did not go on; see above.\n');
