@@ -51,6 +51,7 @@ export function formatDocs(faults: readonly Fault[], { takenAt, machine, rows }:
     'goal',
     'buttons',
     'goal',
+    'picture before',
     'runs',
   ];
   const lines = faults.map((fault) => {
@@ -61,7 +62,7 @@ export function formatDocs(faults: readonly Fault[], { takenAt, machine, rows }:
         : figures.failed === 0
           ? String(figures.runs)
           : `${figures.runs}, ${figures.failed} failed`;
-    return [fault.name, fault.person, fault.operator, ...cellsOf(fault, figures), runs];
+    return [fault.name, fault.person, fault.operator, ...cellsOf(fault, figures), spread(figures?.calm?.picture), runs];
   });
   const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
   return [
