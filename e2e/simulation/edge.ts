@@ -172,7 +172,7 @@ export class SimulatedEdge {
         this.#toRoom(roomId, name, payload);
       },
       tellEdges: (message: EdgeMessage) => {
-        this.#toOthers('session.attached', (edge) => {
+        this.#toOthers('edge.message', (edge) => {
           edge.core.onEdgeMessage(message);
         });
       },

@@ -10,8 +10,11 @@ import type {
   PortSliceClaim,
   PortSliceResult,
 } from '@plenary/cluster';
+import { Random } from '@plenary/cluster/testing/simulation/random';
 import { SOUND_STORE } from '@plenary/cluster/testing/simulation/store-server';
 import { describe, expect, it } from 'vitest';
+import { planOf } from './plan.ts';
+import type { Plan } from './plan.ts';
 import { simulate } from './simulate.ts';
 import type { SimulateOptions } from './simulate.ts';
 
@@ -32,7 +35,7 @@ class HastyGatewayStore extends MemoryRoomStore {
     const key = `${claim.datacenter}|${claim.homeNodeId}`;
     const seen = this.gateways(claim.roomId).get(key);
     if (seen !== undefined && seen.epoch !== claim.replacesEpoch) return seen;
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await new Promise((resolve) => setTimeout(resolve, 200));
     const replaced = this.gateways(claim.roomId).get(key);
     return super.claimGateway({
       ...claim,
@@ -52,43 +55,56 @@ class ObedientStore extends MemoryRoomStore {
 
 /** Gives ports away without looking whose they are. */
 class GenerousRegistry extends MemoryRegistry {
-  override claimPortSlice(claim: PortSliceClaim, leaseMs: number): Promise<PortSliceResult> {
-    this.clear();
-    return super.claimPortSlice(claim, leaseMs);
+  override claimPortSlice({ wanted }: PortSliceClaim): Promise<PortSliceResult> {
+    if (!('range' in wanted)) return Promise.resolve({ refused: null, portSlice: wanted });
+    const { firstPort } = wanted.range;
+    return Promise.resolve({
+      refused: null,
+      portSlice: { firstPort, lastPort: firstPort + wanted.size - 1 },
+    });
   }
 
   override announceMediaNode(record: MediaNodeRecord, leaseMs: number): Promise<AnnounceResult> {
-    this.clear();
-    return super.announceMediaNode(record, leaseMs);
+    return super.announceMediaNode({ ...record, announcedAddress: `${record.mediaNodeId}.example` }, leaseMs);
   }
 }
 
-/** The first rule that breaks, and how many seeds it took. */
-async function find(options: SimulateOptions): Promise<string> {
-  for (let seed = 1; seed <= SEEDS; seed += 1) {
+/** The first rule that breaks in seeds that can show it. */
+async function find(options: SimulateOptions, shows: (plan: Plan) => boolean): Promise<string> {
+  for (let seed = 1, run = 0; run < SEEDS; seed += 1) {
+    if (!shows(planOf(new Random(seed)))) continue;
+    run += 1;
     const { broken } = await simulate(seed, options);
     if (broken !== undefined) return broken.rule.message;
   }
   return 'nothing';
 }
 
+const always = (): boolean => true;
+/** Two nodes of a datacenter may want one track of another at the same moment. */
+const spans = ({ nodes, isStormy }: Plan): boolean => nodes.length >= 4 && !isStormy;
+const failsOver = ({ faults }: Plan): boolean => faults.includes('store fails over');
+
 let published = 0;
 
-const MUTATIONS: readonly [string, SimulateOptions, RegExp][] = [
+const MUTATIONS: readonly [string, SimulateOptions, RegExp, (plan: Plan) => boolean][] = [
   [
     'a placement that overwrites the live one',
     { storeParts: { ...SOUND_STORE, rooms: (clock) => new OverwritingStore(clock) } },
     /^PL3/,
+    always,
   ],
   [
     'a gateway claim that is not atomic',
     { storeParts: { ...SOUND_STORE, rooms: (clock) => new HastyGatewayStore(clock) } },
     /^GW1/,
+    spans,
   ],
   [
     'a removal that does not look at its epoch',
     { storeParts: { ...SOUND_STORE, rooms: (clock) => new ObedientStore(clock) } },
     /^EP2/,
+    always,
   ],
   [
     'epochs that count from one after a failover',
@@ -99,6 +115,7 @@ const MUTATIONS: readonly [string, SimulateOptions, RegExp][] = [
       },
     },
     /^EP1/,
+    failsOver,
   ],
   [
     'ports that are given away twice',
@@ -107,6 +124,7 @@ const MUTATIONS: readonly [string, SimulateOptions, RegExp][] = [
       broken: { sharesPorts: true },
     },
     /^PS2/,
+    always,
   ],
   [
     'a media node without the check of epochs',
@@ -121,16 +139,19 @@ const MUTATIONS: readonly [string, SimulateOptions, RegExp][] = [
       },
     },
     /^EP2/,
+    always,
   ],
   [
     'a pipe whose release is forgotten',
     { broken: { request: (name, payload) => (/^pipe\.(release|close)$/.test(name) ? undefined : payload) } },
     /^(LG4|PI3)/,
+    always,
   ],
   [
     'a demand that does not travel up',
     { broken: { request: (name, payload) => (name === 'pipe.demand' ? undefined : payload) } },
     /^PI3/,
+    always,
   ],
   [
     'a doubled publication that is obeyed twice',
@@ -144,11 +165,12 @@ const MUTATIONS: readonly [string, SimulateOptions, RegExp][] = [
       },
     },
     /^EP3/,
+    always,
   ],
 ];
 
 describe('the simulation finds', () => {
-  it.each(MUTATIONS)('%s', { timeout: 60_000 }, async (_name, options, rule) => {
-    expect(await find(options)).toMatch(rule);
+  it.each(MUTATIONS)('%s', { timeout: 60_000 }, async (_name, options, rule, shows) => {
+    expect(await find(options, shows)).toMatch(rule);
   });
 });

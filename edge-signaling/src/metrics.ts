@@ -46,6 +46,18 @@ export function createEdgeMetrics() {
       labelNames: ['result'],
       registers,
     }),
+    resumeSeconds: new Histogram({
+      name: 'plenary_edge_resume_seconds',
+      help: 'Time from a resume to its answer, when it went well.',
+      buckets: JOIN_BUCKETS_SECONDS,
+      registers,
+    }),
+    waitingEntries: new Gauge({
+      name: 'plenary_edge_waiting_entries',
+      help: 'Joins and resumes that wait for their turn, by kind.',
+      labelNames: ['kind'],
+      registers,
+    }),
     placements: new Counter({
       name: 'plenary_edge_placements_total',
       help: 'Answers of the placement ladder by reason.',

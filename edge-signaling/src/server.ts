@@ -13,6 +13,7 @@ import { serveNode } from './http/node-adapter.ts';
 import type { OriginCheck } from './http/origins.ts';
 import type { HttpHandler } from './http/port.ts';
 import { serveUws } from './http/uws-adapter.ts';
+import { ConnectGate } from './limits/connect-gate.ts';
 import type { AddressLimits, CountedSocket } from './limits/address-limits.ts';
 import { FrameGuard } from './limits/flood-guard.ts';
 import type { EdgeMetrics, ReportFault } from './metrics.ts';
@@ -26,6 +27,10 @@ const PING_INTERVAL_MS = 10_000;
 const PING_TIMEOUT_MS = 8_000;
 /** A connection that opens no namespace within this time is closed. */
 const NAMESPACE_TIMEOUT_MS = 5_000;
+/** Some 10 ms of work each, beside which those that are in already get on. */
+const CONNECTS_PER_LATE_TURN = 24;
+/** With turns of this length a join, which takes ten of them, is as slow as a person bears. */
+const LATE_TURN_MS = 100;
 /**
  * LIBUS_LISTEN_EXCLUSIVE_PORT of uWebSockets.js: without it two edges could be started on one port, and each would get a
  * part of the clients.
@@ -71,6 +76,12 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
   const { pubSub, clock, logger, metrics, reportFault } = settings;
   let isStopping = false;
   const clients = new Set<SocketIoClient>();
+  const connectGate = new ConnectGate({
+    atOnce: CONNECTS_PER_LATE_TURN,
+    lateMs: LATE_TURN_MS,
+    clock,
+    afterTurn: (callback) => setImmediate(callback),
+  });
   const options: Partial<ServerOptions> = {
     transports: ['websocket'],
     allowUpgrades: false,
@@ -82,7 +93,7 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
     connectTimeout: NAMESPACE_TIMEOUT_MS,
     adapter: createShardedAdapter(pubSub.publisher, pubSub.subscriber, { subscriptionMode: 'dynamic' }),
     allowRequest: (request, decide) => {
-      const refusal = isStopping ? 'shutting_down' : judgeConnection(request, settings);
+      const refusal = isStopping ? 'shutting_down' : judgeConnection(request, connectGate, settings);
       if (refusal !== undefined) metrics.refusedConnections.inc({ reason: refusal });
       decide(refusal ?? null, refusal === undefined);
     },
@@ -150,8 +161,14 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
 }
 
 /** @returns why the connection is refused, or `undefined` */
-function judgeConnection(request: IncomingMessage, settings: ServerSettings): string | undefined {
+function judgeConnection(
+  request: IncomingMessage,
+  connectGate: ConnectGate,
+  settings: ServerSettings,
+): string | undefined {
   if (!settings.isOriginAllowed(request.headers.origin)) return 'origin';
+  // Before the address is charged for it: it is the edge that is too slow, not the client too fast.
+  if (!connectGate.admit()) return 'busy';
   const verdict = settings.addressLimits.judgeConnect(addressOf(request, settings.readAddress));
   return verdict === 'allowed' ? undefined : verdict;
 }

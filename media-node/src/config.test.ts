@@ -32,7 +32,7 @@ describe('the configuration', () => {
       sliceSource: { kind: 'explicit', portSlice: { firstPort: 20_000, lastPort: 20_099 } },
       maxPeers: 1_000,
       maxOutgoingMbit: undefined,
-      orphanGraceMs: 30_000,
+      orphanGraceMs: 60_000,
       leaseMs: 5_000,
       parentPipe: false,
     });

@@ -84,7 +84,7 @@ export const CONFIG_SCHEMA = z.object({
   /** Packets that the node may send and receive in a second; default: what its workers can forward. */
   PLENARY_MAX_PACKETS_PER_SECOND: integerSetting(1, 1_000_000_000).optional(),
   PLENARY_PIPE_LINGER_MS: integerSetting(0, 600_000).default(1_500),
-  PLENARY_ORPHAN_GRACE_MS: integerSetting(0, 600_000).default(30_000),
+  PLENARY_ORPHAN_GRACE_MS: integerSetting(0, 600_000).default(60_000),
   PLENARY_LEASE_MS: integerSetting(500, 120_000).default(5_000),
   ...STORE_SETTINGS,
   CONSUL_HTTP_ADDR: consulAddressSetting.optional(),

@@ -79,6 +79,7 @@ export class RedisProcess {
   readonly #args: readonly string[];
   readonly #through: Launcher;
   #child: ChildProcess;
+  #lastLines: readonly string[] = [];
 
   /** Starts it and waits until it answers. @throws Error with its output when it does not start */
   static async start(
@@ -94,6 +95,12 @@ export class RedisProcess {
     this.#args = args;
     this.#through = through;
     this.#child = child;
+    this.#listen();
+  }
+
+  /** What it printed last, oldest first, over all its restarts; for a test that fails. */
+  get lastLines(): readonly string[] {
+    return this.#lastLines;
   }
 
   /** Its number, also of one that has ended. */
@@ -122,8 +129,18 @@ export class RedisProcess {
   async restart(): Promise<void> {
     await this.kill();
     this.#child = await launch(this.#folder, this.#args, this.#through);
+    this.#listen();
+  }
+
+  #listen(): void {
+    this.#child.stdout?.on('data', (chunk: Buffer) => {
+      const lines = chunk.toString('utf8').split('\n').filter(Boolean);
+      this.#lastLines = [...this.#lastLines, ...lines].slice(-KEPT_LINES);
+    });
   }
 }
+
+const KEPT_LINES = 50;
 
 async function launch(
   folder: ServerFolder,

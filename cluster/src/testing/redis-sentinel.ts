@@ -48,6 +48,7 @@ export interface TestRedisSentinel extends TestStore {
   readonly replicaUrl: string;
   /** In the order of the places. */
   readonly servers: readonly SentinelServer[];
+  readonly sentinels: readonly RedisProcess[];
   killPrimary(): Promise<void>;
   /** From here on the replica learns nothing of what the primary is told: a failover loses it. */
   cutReplicaOff(): Promise<void>;
@@ -67,7 +68,7 @@ export async function startRedisSentinel(options: SentinelOptions = {}): Promise
         askServer(url, async (redis) => (await redis.info('replication')).includes('master_link_status:up')),
       );
     }
-    const sentinels = await startSentinels(folder, places, options);
+    const { places: sentinels, processes } = await startSentinels(folder, places, options);
     return {
       address: {
         kind: 'sentinel',
@@ -88,6 +89,7 @@ export async function startRedisSentinel(options: SentinelOptions = {}): Promise
       primaryUrl: primary.url,
       replicaUrl: replica.url,
       servers,
+      sentinels: processes,
       killPrimary: () => primary.process.kill(),
       cutReplicaOff: async () => {
         // Nobody listens there; what the replica has it keeps.
@@ -129,13 +131,13 @@ async function startSentinels(
   folder: ServerFolder,
   servers: readonly ServerPlace[],
   { sentinels, downAfterMs = 1_000, failoverTimeoutMs = 5_000 }: SentinelOptions,
-): Promise<readonly ServerPlace[]> {
+): Promise<{ readonly places: readonly ServerPlace[]; readonly processes: readonly RedisProcess[] }> {
   const places = sentinels ?? [];
   const known: (ServerPlace & { readonly id: string })[] = [];
   for (let index = 0; index < SENTINELS; index += 1) {
     known.push({ id: randomBytes(20).toString('hex'), ...(places[index] ?? (await onLoopback())) });
   }
-  await Promise.all(
+  const processes = await Promise.all(
     known.map(async ({ id, host, port, through }) => {
       const lines = [
         `port ${port}`,
@@ -154,7 +156,7 @@ async function startSentinels(
       ];
       const file = join(folder.path, `sentinel-${host}-${port}.conf`);
       await writeFile(file, `${lines.join('\n')}\n`);
-      await RedisProcess.start(folder, [file, '--sentinel'], through);
+      return RedisProcess.start(folder, [file, '--sentinel'], through);
     }),
   );
   for (const { host, port } of known) {
@@ -166,5 +168,5 @@ async function startSentinels(
       }),
     );
   }
-  return known;
+  return { places: known, processes };
 }

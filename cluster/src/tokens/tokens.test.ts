@@ -82,13 +82,13 @@ describe('tokens', () => {
   it('[SK1] a proof is of one key, one connection and one token', async () => {
     const [key, other] = [await TestSessionKey.create(), await TestSessionKey.create()];
     const resume = { nonce: 'n1', sessionToken: 'token', proof: await key.prove('n1', 'token') };
-    verifyResumeProof(key.jwk, resume);
+    await verifyResumeProof(key.jwk, resume);
     const invalid = new PlenaryError('proof_invalid');
-    expect(() => verifyResumeProof(other.jwk, resume)).toThrow(invalid);
-    expect(() => verifyResumeProof(key.jwk, { ...resume, nonce: 'n2' })).toThrow(invalid);
-    expect(() => verifyResumeProof(key.jwk, { ...resume, sessionToken: 'another' })).toThrow(invalid);
+    await expect(verifyResumeProof(other.jwk, resume)).rejects.toThrow(invalid);
+    await expect(verifyResumeProof(key.jwk, { ...resume, nonce: 'n2' })).rejects.toThrow(invalid);
+    await expect(verifyResumeProof(key.jwk, { ...resume, sessionToken: 'another' })).rejects.toThrow(invalid);
     const offCurve = { ...key.jwk, x: 'A'.repeat(43) };
-    expect(() => verifyResumeProof(offCurve, resume)).toThrow(invalid);
+    await expect(verifyResumeProof(offCurve, resume)).rejects.toThrow(invalid);
   });
 
   it('[CL1] a control token opens the link of the node that it names, and of no other', async () => {

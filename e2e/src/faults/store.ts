@@ -31,6 +31,8 @@ export interface FaultStore {
   readonly servers: readonly StoreServer[];
   /** The server that takes writes now. */
   primary(): Promise<StoreServer & { readonly url: string }>;
+  /** The last lines of its servers, for a meeting that did not go on. */
+  lastWords(): readonly string[];
   /** Waits until it is whole: a primary with all its replicas. */
   untilWhole(): Promise<void>;
   stop(): Promise<void>;
@@ -82,6 +84,7 @@ async function startOne(place: ProcessPlace, kind: 'redis' | 'small-disk'): Prom
       url,
       servers: [server],
       primary: () => Promise.resolve({ ...server, url }),
+      lastWords: () => ['--- redis', ...process.lastLines],
       untilWhole: () => Promise.resolve(),
       stop: () => folder.end(),
     };
@@ -126,6 +129,13 @@ async function startSentinels(places: readonly ProcessPlace[]): Promise<FaultSto
       if (found === undefined) throw new Error('no server of the store is the primary');
       return found;
     },
+    lastWords: () => [
+      ...started.servers.flatMap(({ url, process }) => [
+        `--- redis of ${new URL(url).host}`,
+        ...process.lastLines,
+      ]),
+      ...started.sentinels.flatMap(({ lastLines }, index) => [`--- sentinel ${index + 1}`, ...lastLines]),
+    ],
     untilWhole: async () => {
       await until(
         'one primary has all the others for its replicas',

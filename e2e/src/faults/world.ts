@@ -242,7 +242,7 @@ export class World {
 
   /** The last lines of every process and page, for a meeting that did not go on. */
   async lastWords(): Promise<string> {
-    const parts: string[] = [];
+    const parts: string[] = [...this.store.lastWords()];
     for (const { id, logs } of [...this.cluster.edges, ...this.cluster.mediaNodes])
       parts.push(`--- ${id}`, ...logs().slice(-15));
     for (const person of this.#people) {

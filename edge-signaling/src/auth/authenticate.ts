@@ -32,7 +32,7 @@ export class Authenticator {
     const { roomId, sessionToken, proof } = request;
     const claims = await this.session(sessionToken);
     if (claims.room !== roomId) throw new PlenaryError('token_wrong_room');
-    verifyResumeProof(claims.cnf.jwk, { nonce, sessionToken, proof });
+    await verifyResumeProof(claims.cnf.jwk, { nonce, sessionToken, proof });
     return claims;
   }
 

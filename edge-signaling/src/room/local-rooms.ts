@@ -1,3 +1,4 @@
+import type { PlacedPeer } from '@plenary/cluster';
 import type { MediaNodeId, PeerId, RoomId } from '@plenary/cluster/ids';
 import type { Session } from '../session/session.ts';
 import { TrackCache } from './track-cache.ts';
@@ -30,9 +31,19 @@ export class LocalRooms {
     return this.#byPeer.get(peerId);
   }
 
+  /** Whether a session of exactly this placement is served. */
+  serves({ peerId, roomId, epoch }: PlacedPeer): boolean {
+    const session = this.#byPeer.get(peerId);
+    return session?.roomId === roomId && session.media.epoch === epoch;
+  }
+
   /** Whether this very session is still served: a session may end while a request of it is under way. */
   holds(session: Session): boolean {
     return this.#byPeer.get(session.peerId) === session;
+  }
+
+  get sessionCount(): number {
+    return this.#byPeer.size;
   }
 
   sessions(): Session[] {

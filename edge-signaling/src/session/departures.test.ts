@@ -45,6 +45,21 @@ describe('Departures', () => {
     departures.stop();
   });
 
+  it('[SE6] removes nobody who came back to this edge while the removal waited', async () => {
+    const store = new SilentStore();
+    const parts = new EdgeParts(store);
+    const link = parts.links.add('node');
+    const placement = await parts.place('ann', 'node');
+    const departures = parts.departures();
+    await departures.depart(departureOf(placement));
+    parts.hold(placement);
+    store.answers = true;
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(await parts.rooms.placementOf(ROOM, placement.peerId)).toEqual(placement);
+    expect(link.asked).toEqual([]);
+    departures.stop();
+  });
+
   it('[SE6] frees the media of a placement that was replaced meanwhile, and nothing of the newer one', async () => {
     const parts = new EdgeParts();
     const link = parts.links.add('node');

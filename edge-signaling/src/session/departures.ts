@@ -27,6 +27,8 @@ export interface DeparturesSettings {
   readonly rooms: RoomStore;
   readonly links: MediaLinks;
   readonly channel: RoomChannel;
+  /** Whether a session of exactly this placement is served here. */
+  readonly isTakenUp: (placed: PlacedPeer) => boolean;
   readonly tenantClaims: TenantClaims;
   readonly metrics: EdgeMetrics;
   readonly reportFault: ReportFault;
@@ -49,6 +51,8 @@ export class Departures {
   /** Removes a peer; when the store is away, as soon as it is back. Never throws. */
   async depart(departure: Departure): Promise<void> {
     const { placed, mediaNodeId, onlyIfHeld } = departure;
+    // While this waited its client may have come back, to this very edge.
+    if (onlyIfHeld && this.#settings.isTakenUp(placed)) return;
     // Without the condition nobody else can want this media, so it need not wait for the store.
     if (!onlyIfHeld) void this.dropMedia(mediaNodeId, placed);
     try {

@@ -29,6 +29,7 @@ import type { Departures } from './departures.ts';
 import type { MediaWatch } from './media-watch.ts';
 import type { SessionKeeper } from './keeper.ts';
 import { Session } from './session.ts';
+import { Turns } from './turns.ts';
 import type { SessionProof } from './session.ts';
 import type { TenantClaims } from './tenant-claims.ts';
 
@@ -71,6 +72,8 @@ export interface Entered<Name extends 'join' | 'resume'> {
 /** The two ways into a session. */
 export class Entrance {
   readonly #settings: EntranceSettings;
+  /** A join whose connection broke must neither move nor undo what its repeat does: they go one after the other. */
+  readonly #turns = new Turns<PeerId>();
 
   constructor(settings: EntranceSettings) {
     this.#settings = settings;
@@ -78,12 +81,17 @@ export class Entrance {
 
   /**
    * Enters a room in four round trips at most: read the room; place; admit and enter the roster together (SPEC SE3).
+   * @param askedAtMs - by the monotonic clock: when the client began to wait
    * @throws PlenaryError `protocol_version`, `store_unavailable`, `token_*`, `tenant_limit_reached`, `room_full`, `no_media_node`,
    *   `timed_out`, …
    */
-  async join(request: ClientRequest<'join'>, socket: ClientSocket): Promise<Entered<'join'>> {
-    const { authenticator, clusterSecret, rooms, channel, placer, clock, localRooms } = this.#settings;
-    const deadlineMs = clock.monotonicMs() + ENTRY_DEADLINE_MS;
+  async join(
+    request: ClientRequest<'join'>,
+    socket: ClientSocket,
+    askedAtMs: number,
+  ): Promise<Entered<'join'>> {
+    const { authenticator, clusterSecret, clock } = this.#settings;
+    const deadlineMs = askedAtMs + ENTRY_DEADLINE_MS;
     checkVersion(request.protocolVersion);
     const { grants: granted, tenantId } = await authenticator.join(request.token, request.roomId);
     const { roundTrips = [] } = request;
@@ -91,6 +99,26 @@ export class Entrance {
     this.#checkStore();
     const { roomId, requestId, sessionKey } = request;
     const peerId = derivePeerId(clusterSecret, { subject: grants.sub, roomId, requestId, sessionKey });
+    return this.#turns.run(peerId, async (afterwards) => {
+      if (clock.monotonicMs() > deadlineMs) throw new PlenaryError('timed_out');
+      return this.#enter(request, socket, { peerId, tenantId, grants, deadlineMs, afterwards });
+    });
+  }
+
+  async #enter(
+    request: ClientRequest<'join'>,
+    socket: ClientSocket,
+    entry: {
+      readonly peerId: PeerId;
+      readonly tenantId: TenantId;
+      readonly grants: SessionGrants;
+      readonly deadlineMs: number;
+      readonly afterwards: (work: Promise<void>) => void;
+    },
+  ): Promise<Entered<'join'>> {
+    const { rooms, channel, placer, localRooms } = this.#settings;
+    const { roomId, requestId, sessionKey, roundTrips = [] } = request;
+    const { peerId, tenantId, grants, deadlineMs } = entry;
     const displayName = grants.name ?? request.displayName ?? 'Guest';
 
     // The room is heard before its state is read: what happens in between is then heard twice, never lost.
@@ -134,7 +162,7 @@ export class Entrance {
       localRooms.tracksOf(roomId).learn(view.tracks);
       return { session, reply: { session: note, room: joined.snapshot, media: hosted.offer } };
     } catch (fault) {
-      this.#undo(socket, { roomId, peerId, tenantId, hasNewClaim }, latest);
+      entry.afterwards(this.#undo(socket, { roomId, peerId, tenantId, hasNewClaim }, latest));
       throw fault;
     } finally {
       endKeeping();
@@ -219,8 +247,8 @@ export class Entrance {
     }
   }
 
-  /** Takes back what a failed join did. What another edge holds by now stays. */
-  #undo(
+  /** Takes back what a failed join did. What another edge holds by now stays. Never throws. */
+  async #undo(
     socket: ClientSocket,
     join: {
       readonly roomId: RoomId;
@@ -229,17 +257,17 @@ export class Entrance {
       readonly hasNewClaim: boolean;
     },
     placement: Placement | undefined,
-  ): void {
+  ): Promise<void> {
     const { localRooms, tenantClaims } = this.#settings;
     const { roomId, peerId, tenantId } = join;
     if (localRooms.find(peerId)?.socket !== socket) socket.leaveRoom(roomId);
     if (localRooms.find(peerId) !== undefined) return;
     if (placement === undefined) {
-      if (join.hasNewClaim) void tenantClaims.release(tenantId, join);
+      if (join.hasNewClaim) await tenantClaims.release(tenantId, join);
       return;
     }
     const placed = { roomId, peerId, epoch: placement.epoch };
-    void this.#settings.departures.depart({
+    await this.#settings.departures.depart({
       placed,
       mediaNodeId: placement.mediaNodeId,
       reason: 'connection_lost',

@@ -13,7 +13,7 @@ import { TestSessionKey } from '@plenary/cluster/testing/session-key';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createEdgeMetrics } from '../metrics.ts';
 import { LocalRooms } from '../room/local-rooms.ts';
-import type { ClientSocket, RoomChannel } from '../transport/client-socket.ts';
+import type { ClientSocket, EdgeMessage, RoomChannel } from '../transport/client-socket.ts';
 import { Departures } from './departures.ts';
 import { SessionKeeper } from './keeper.ts';
 import { Session } from './session.ts';
@@ -53,11 +53,12 @@ async function keeperWithAnn(signToken: (claims: SessionClaims) => Promise<strin
   const localRooms = new LocalRooms();
   const faults: unknown[] = [];
   const reportFault = (_where: string, fault: unknown): void => void faults.push(fault);
+  const toldEdges: EdgeMessage[] = [];
   const channel: RoomChannel = {
     publishEvents: () => undefined,
     publish: () => undefined,
     publishLocally: () => undefined,
-    tellEdges: () => undefined,
+    tellEdges: (message) => void toldEdges.push(message),
   };
   const links = {
     get: () => undefined,
@@ -73,7 +74,16 @@ async function keeperWithAnn(signToken: (claims: SessionClaims) => Promise<strin
     resumeWithinMs: 15_000,
     reportFault,
   });
-  const departures = new Departures({ edgeId, rooms, links, channel, tenantClaims, metrics, reportFault });
+  const departures = new Departures({
+    edgeId,
+    rooms,
+    links,
+    channel,
+    isTakenUp: (placed) => localRooms.serves(placed),
+    tenantClaims,
+    metrics,
+    reportFault,
+  });
   const keeper = new SessionKeeper({
     edgeId,
     signToken,
@@ -88,12 +98,14 @@ async function keeperWithAnn(signToken: (claims: SessionClaims) => Promise<strin
     reportFault,
   });
   const { jwk } = await TestSessionKey.create();
-  const session = new Session(
-    { peerId: peer('ann'), roomId: room('standup'), displayName: 'Ann' },
-    { sub: 'ann', room: room('standup'), role: 'speaker', publish: ['camera'] },
-    { key: jwk, generation: 1 },
-    { mediaNodeId: mediaNode('node-a'), epoch: EPOCH.parse(1), incarnation: undefined },
-  );
+  const sessionOf = (name: string): Session =>
+    new Session(
+      { peerId: peer(name), roomId: room('standup'), displayName: 'Ann' },
+      { sub: 'ann', room: room('standup'), role: 'speaker', publish: ['camera'] },
+      { key: jwk, generation: 1 },
+      { mediaNodeId: mediaNode('node-a'), epoch: EPOCH.parse(1), incarnation: undefined },
+    );
+  const session = sessionOf('ann');
   const socket = new ToldSocket();
   keeper.take(session, socket);
   keeper.start();
@@ -101,7 +113,7 @@ async function keeperWithAnn(signToken: (claims: SessionClaims) => Promise<strin
     clock.advance(byMs);
     await vi.advanceTimersByTimeAsync(byMs);
   };
-  return { keeper, session, socket, pass, faults, jwk };
+  return { keeper, session, sessionOf, socket, pass, faults, jwk, toldEdges, metrics };
 }
 
 describe('SessionKeeper', () => {
@@ -153,6 +165,49 @@ describe('SessionKeeper', () => {
     fails = false;
     await pass(5 * MINUTE_MS + 10_000);
     expect(socket.told).toHaveLength(1);
+    keeper.stop();
+  });
+
+  it('[HE3] tells the other edges of sessions taken up together, within a moment, and of the last ones at its stop', async () => {
+    const { keeper, sessionOf, pass, toldEdges } = await keeperWithAnn(async () => Promise.resolve('token'));
+    for (let index = 0; index < 1_200; index += 1) keeper.announce(sessionOf(`peer-${index}`));
+    await pass(20);
+    const told = toldEdges.map((message) => (message.type === 'sessions.attached' ? message.peerIds : []));
+    expect(told.map(({ length }) => length)).toEqual([1_000, 200]);
+    expect(told.flat()[1_199]).toBe('peer-1199');
+    keeper.announce(sessionOf('last'));
+    keeper.stop();
+    expect(toldEdges.at(-1)).toMatchObject({ type: 'sessions.attached', peerIds: ['last'] });
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('[SE5] lets go of a session that another edge tells of, and counts it no more', async () => {
+    const { keeper, session, sessionOf, metrics } = await keeperWithAnn(async () => Promise.resolve('token'));
+    const bob = sessionOf('bob');
+    keeper.take(bob, new ToldSocket());
+    const carol = new ToldSocket();
+    keeper.take(sessionOf('carol'), carol);
+    for (const peerId of [session.peerId, bob.peerId, peer('unknown')]) keeper.attachedElsewhere(peerId);
+    expect([session.socket, bob.socket]).toEqual([undefined, undefined]);
+    const { values } = await metrics.sessions.get();
+    expect(values.map(({ labels, value }) => [labels.state, value])).toEqual([
+      ['open', 1],
+      ['waiting', 0],
+    ]);
+    keeper.stop();
+  });
+
+  it('[SE4] counts the sessions whose client may yet come back', async () => {
+    const { keeper, session, socket, sessionOf, metrics } = await keeperWithAnn(async () =>
+      Promise.resolve('token'),
+    );
+    const counts = async (): Promise<number[]> =>
+      (await metrics.sessions.get()).values.map(({ value }) => value);
+    keeper.take(sessionOf('bob'), new ToldSocket());
+    keeper.onSocketClosed(session, socket);
+    expect(await counts()).toEqual([1, 1]);
+    keeper.take(sessionOf('ann'), new ToldSocket());
+    expect(await counts()).toEqual([2, 0]);
     keeper.stop();
   });
 });

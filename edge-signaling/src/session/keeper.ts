@@ -3,6 +3,7 @@ import type { Clock, RoomStore, SessionClaims } from '@plenary/cluster';
 import type { EdgeId, PeerId } from '@plenary/cluster/ids';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { LocalRooms } from '../room/local-rooms.ts';
+import { MAX_ATTACHED } from '../transport/client-socket.ts';
 import type { ClientSocket, RoomChannel } from '../transport/client-socket.ts';
 import type { Departures } from './departures.ts';
 import type { Session } from './session.ts';
@@ -11,6 +12,8 @@ import type { TenantClaims } from './tenant-claims.ts';
 /** A third of a session token's life: two renewals may be lost. */
 export const RENEW_AFTER_MS = 300_000;
 const RENEW_CHECK_MS = 10_000;
+/** Sessions that were taken up within this time are told of together: when an edge dies, they are thousands. */
+const ANNOUNCE_WITHIN_MS = 20;
 
 export interface KeeperSettings {
   readonly edgeId: EdgeId;
@@ -31,7 +34,11 @@ export interface KeeperSettings {
 export class SessionKeeper {
   readonly #settings: KeeperSettings;
   readonly #lapses = new Map<Session, NodeJS.Timeout>();
+  /** Sessions whose socket is gone: counted here, since to count all of them at each change would take a storm's time. */
+  readonly #waiting = new Set<Session>();
   #renewals: NodeJS.Timeout | undefined;
+  #toAnnounce: PeerId[] = [];
+  #announcing: NodeJS.Timeout | undefined;
 
   constructor(settings: KeeperSettings) {
     this.#settings = settings;
@@ -44,6 +51,7 @@ export class SessionKeeper {
   /** Stops all timers. Sessions are left to other edges, which the clients go to. */
   stop(): void {
     clearInterval(this.#renewals);
+    this.#tellAnnounced();
     for (const timer of this.#lapses.values()) clearTimeout(timer);
     this.#lapses.clear();
   }
@@ -81,6 +89,7 @@ export class SessionKeeper {
   onSocketClosed(session: Session, socket: ClientSocket): void {
     if (session.socket !== socket || !this.#settings.localRooms.holds(session)) return;
     session.socket = undefined;
+    this.#waiting.add(session);
     const timer = setTimeout(() => void this.#lapse(session), this.#settings.resumeWithinMs);
     this.#lapses.set(session, timer);
     this.#count();
@@ -127,10 +136,20 @@ export class SessionKeeper {
     }
   }
 
-  /** Tells the other edges that this one holds the session now. */
+  /** Tells the other edges, within a moment, that this one holds the session now (SPEC HE3). */
   announce(session: Session): void {
+    this.#toAnnounce.push(session.peerId);
+    if (this.#toAnnounce.length >= MAX_ATTACHED) this.#tellAnnounced();
+    else this.#announcing ??= setTimeout(() => this.#tellAnnounced(), ANNOUNCE_WITHIN_MS);
+  }
+
+  #tellAnnounced(): void {
+    clearTimeout(this.#announcing);
+    this.#announcing = undefined;
+    const peerIds = this.#toAnnounce;
+    this.#toAnnounce = [];
     const { channel, edgeId } = this.#settings;
-    channel.tellEdges({ type: 'session.attached', peerId: session.peerId, edgeId });
+    if (peerIds.length > 0) channel.tellEdges({ type: 'sessions.attached', peerIds, edgeId });
   }
 
   #letGo(session: Session, newSocket: ClientSocket | undefined): void {
@@ -143,6 +162,7 @@ export class SessionKeeper {
     session.socket = undefined;
     clearTimeout(this.#lapses.get(session));
     this.#lapses.delete(session);
+    this.#waiting.delete(session);
     this.#settings.localRooms.remove(session);
     this.#count();
   }
@@ -196,9 +216,7 @@ export class SessionKeeper {
 
   #count(): void {
     const { metrics, localRooms } = this.#settings;
-    const all = localRooms.sessions();
-    const open = all.filter((session) => session.socket !== undefined).length;
-    metrics.sessions.set({ state: 'open' }, open);
-    metrics.sessions.set({ state: 'waiting' }, all.length - open);
+    metrics.sessions.set({ state: 'open' }, localRooms.sessionCount - this.#waiting.size);
+    metrics.sessions.set({ state: 'waiting' }, this.#waiting.size);
   }
 }

@@ -170,7 +170,17 @@ export class EdgeParts {
 
   departures(): Departures {
     const { rooms, links, channel, metrics, reportFault, tenantClaims } = this;
-    return new Departures({ edgeId: OWN_EDGE, rooms, links, channel, tenantClaims, metrics, reportFault });
+    const isTakenUp = (placed: PlacedPeer): boolean => this.localRooms.serves(placed);
+    return new Departures({
+      edgeId: OWN_EDGE,
+      rooms,
+      links,
+      channel,
+      isTakenUp,
+      tenantClaims,
+      metrics,
+      reportFault,
+    });
   }
 
   /** Places a peer, with a roster entry, and gives its placement. */

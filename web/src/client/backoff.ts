@@ -7,7 +7,7 @@ export interface BackoffBounds {
 }
 
 /** Back-off of reconnecting: the first attempt comes soon, yet thousands that lost one edge do not come at once. */
-export const RECONNECT_BACKOFF: BackoffBounds = { baseMs: 250, capMs: 5_000 };
+export const RECONNECT_BACKOFF: BackoffBounds = { baseMs: 250, capMs: 10_000 };
 /** Back-off of a request that was answered with a retryable error. */
 export const RETRY_BACKOFF: BackoffBounds = { baseMs: 500, capMs: 8_000 };
 
@@ -21,4 +21,17 @@ export const RETRY_BACKOFF: BackoffBounds = { baseMs: 500, capMs: 8_000 };
 export function fullJitterMs(attempt: number, bounds: BackoffBounds, random: number): number {
   const bound = Math.min(bounds.capMs, bounds.baseMs * 2 ** Math.min(Math.max(attempt, 0), 30));
   return Math.floor(random * bound);
+}
+
+const CONNECT_TIMEOUT_MS = 4_000;
+const LONGEST_CONNECT_TIMEOUT_MS = 16_000;
+
+/**
+ * How long an attempt to connect may take, in milliseconds: longer with each one that failed. Edges that thousands come to
+ * at once are slow before they are dead, and whoever gives up early makes them do the same work again.
+ *
+ * @param attempt - 0 for the first
+ */
+export function connectTimeoutMs(attempt: number): number {
+  return Math.min(LONGEST_CONNECT_TIMEOUT_MS, CONNECT_TIMEOUT_MS * 2 ** Math.min(Math.max(attempt, 0), 30));
 }

@@ -1,6 +1,6 @@
 import { PlenaryError, toPlenaryError, type ErrorCode } from '@plenary/cluster/errors';
-import type { ClientReply, ClientRequestInput, ClientRequestName } from '@plenary/cluster/protocol';
-import { RECONNECT_BACKOFF, fullJitterMs } from './backoff.ts';
+import type { ClientReply, ClientRequestInput, ClientRequestName, EdgeHint } from '@plenary/cluster/protocol';
+import { RECONNECT_BACKOFF, connectTimeoutMs, fullJitterMs } from './backoff.ts';
 import type { ConnectionEvent } from './connection-state.ts';
 import type { ClientLog, Counters } from './counters.ts';
 import {
@@ -8,6 +8,7 @@ import {
   withCurrentEdges,
   withEdges,
   withFailedEdge,
+  withLostEdge,
   withWorkingEdge,
   type EdgeList,
 } from './edge-list.ts';
@@ -53,6 +54,8 @@ export class Connection {
   #edges: EdgeList = [];
   /** The edges that the application named. */
   readonly #namedEdges: EdgeList;
+  /** Where the edges are that the cluster tells of. */
+  #datacenters: ReadonlyMap<string, string> = new Map();
   #link: EdgeLink | undefined;
   #opening: Promise<EdgeLink> | undefined;
   #entered = false;
@@ -80,15 +83,24 @@ export class Connection {
   }
 
   /** The edges as the cluster now tells them. The one in use stays, and those that the application named. */
-  edgesChanged(urls: readonly string[]): void {
-    const inUse = this.#link === undefined ? [] : [this.#link.url];
-    this.#edges = withCurrentEdges(this.#edges, urls, [...this.#namedEdges, ...inUse]);
+  edgesChanged(hints: readonly Pick<EdgeHint, 'url' | 'datacenter'>[]): void {
+    const inUse = this.#link?.url;
+    const known = hints.map(({ url, datacenter }): [string, string] => [normaliseEdgeUrl(url), datacenter]);
+    // One that is leaving is told of no more, and yet it is from its datacenter that one goes on.
+    const [ownUrl, ownDatacenter] = [inUse ?? '', this.#datacenters.get(inUse ?? '')];
+    this.#datacenters = new Map(ownDatacenter === undefined ? known : [[ownUrl, ownDatacenter], ...known]);
+    const keep = inUse === undefined ? this.#namedEdges : [...this.#namedEdges, inUse];
+    this.#edges = withCurrentEdges(
+      this.#edges,
+      hints.map(({ url }) => url),
+      keep,
+    );
   }
 
   /** Opens the socket ahead of the join. An edge that does not answer is no error yet. */
   async warm(): Promise<void> {
     try {
-      await this.#open();
+      await this.#open(0);
     } catch (thrown) {
       this.#environment.log.warn('the edge does not answer yet', toPlenaryError(thrown).message);
     }
@@ -161,7 +173,7 @@ export class Connection {
       this.#check(run);
       const edgeUrl = this.#edges[0];
       try {
-        const link = await this.#open();
+        const link = await this.#open(attempt);
         this.#check(run);
         this.#environment.dispatch({ type: 'socket_opened' });
         await this.#environment.enter(link, mode);
@@ -169,13 +181,16 @@ export class Connection {
         return;
       } catch (thrown) {
         this.#check(run);
-        const error = this.#bye ?? toPlenaryError(thrown);
+        const bye = this.#bye;
+        const error = bye ?? toPlenaryError(thrown);
         this.#bye = undefined;
-        this.#drop();
+        const joinsAnew = mode === 'resume' && REJOIN_CODES.includes(error.code);
+        // An edge that refused a resume in so many words takes the join on the same connection.
+        if (!joinsAnew || bye !== undefined) this.#drop();
         if (edgeUrl !== undefined && OTHER_EDGE_CODES.includes(error.code)) {
           this.#edges = withFailedEdge(this.#edges, edgeUrl);
         }
-        if (mode === 'resume' && REJOIN_CODES.includes(error.code)) {
+        if (joinsAnew) {
           mode = 'join';
           attempt = -1;
           continue;
@@ -187,7 +202,7 @@ export class Connection {
   }
 
   /** The open link, or the one that is being opened: however many ask, one socket is made. */
-  #open(): Promise<EdgeLink> {
+  #open(attempt: number): Promise<EdgeLink> {
     if (this.#link?.isOpen === true) return Promise.resolve(this.#link);
     this.#opening ??= new Promise<EdgeLink>((resolve, reject) => {
       const url = this.#edges[0] ?? normaliseEdgeUrl(globalThis.location.href);
@@ -216,7 +231,11 @@ export class Connection {
             if (this.#link === link) this.#notice(notice);
           },
         },
-        { counters: this.#environment.counters, log: this.#environment.log },
+        {
+          counters: this.#environment.counters,
+          log: this.#environment.log,
+          connectTimeoutMs: connectTimeoutMs(attempt),
+        },
       );
       this.#link = link;
     });
@@ -251,7 +270,9 @@ export class Connection {
     this.#run += 1;
     const run = this.#run;
     this.#environment.counters.reconnects += 1;
-    if (lostUrl !== undefined && mode === 'resume') this.#edges = withFailedEdge(this.#edges, lostUrl);
+    if (lostUrl !== undefined && mode === 'resume') {
+      this.#edges = withLostEdge(this.#edges, lostUrl, this.#datacenters, Math.random);
+    }
     this.#environment.dispatch({ type: 'socket_lost', reason });
     this.#enter(mode, run, this.#environment.reconnectDeadlineMs).catch((thrown: unknown) => {
       if (run === this.#run) this.#fail(toPlenaryError(thrown));

@@ -35,6 +35,33 @@ export function withFailedEdge(edges: EdgeList, failed: string): EdgeList {
   return edges.includes(failed) ? [...edges.filter((edge) => edge !== failed), failed] : edges;
 }
 
+/**
+ * Where to go from an edge that was lost: to another one of its datacenter, else elsewhere, else to one that the cluster
+ * does not tell of, and to the lost one last. Within each group in an order of this client's own, so that the
+ * thousands that lost one edge share the others between them.
+ *
+ * @param datacenters - of the edges that the cluster tells of
+ * @param random - gives numbers in [0, 1)
+ */
+export function withLostEdge(
+  edges: EdgeList,
+  lost: string,
+  datacenters: ReadonlyMap<string, string>,
+  random: () => number,
+): EdgeList {
+  const home = datacenters.get(lost);
+  const rankOf = (edge: string): number => {
+    if (edge === lost) return 3;
+    const datacenter = datacenters.get(edge);
+    if (datacenter === undefined) return 2;
+    return datacenter === home ? 0 : 1;
+  };
+  return edges
+    .map((edge) => ({ edge, rank: rankOf(edge), draw: random() }))
+    .sort((left, right) => left.rank - right.rank || left.draw - right.draw)
+    .map(({ edge }) => edge);
+}
+
 /** Puts an edge that works in front. */
 export function withWorkingEdge(edges: EdgeList, working: string): EdgeList {
   return [working, ...edges.filter((edge) => edge !== working)];

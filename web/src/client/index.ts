@@ -19,7 +19,7 @@ export type { ProbePort } from './probe-port.ts';
 export type { RoomState } from './room-state.ts';
 export { createSessionKey, type SessionKey } from './session-key.ts';
 export type { SignallingConnection, SignallingHandlers, SignallingPort } from './signalling-port.ts';
-export { socketSignalling } from './socket-signalling.ts';
+export { createSocketSignalling, socketSignalling, type SocketOrigin } from './socket-signalling.ts';
 export type { MeetingStats, ReceivedTrackStats, SentTrackStats } from './stats.ts';
 export { Store, type ReadableStore } from './store.ts';
 export type { RemoteTrack } from './subscriptions.ts';

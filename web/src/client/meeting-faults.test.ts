@@ -1,8 +1,10 @@
-import { describe, expect, test, vi } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { EVENT_ID, resumeProofText } from '@plenary/cluster/protocol';
 import { chatEvent, consumerOffer, snapshotOf, trackOf } from './testing/fixtures.ts';
 import { EDGE_A, EDGE_B, audioTrack, meet, phase, sessionReply } from './testing/meet.ts';
 import { NO_ANSWER, ScriptedEdge, refuse } from './testing/scripted-edge.ts';
+
+afterEach(() => vi.restoreAllMocks());
 
 describe('when things break', () => {
   test('a lost edge is replaced by another one; media stays, missed events and chat arrive', async () => {
@@ -77,6 +79,7 @@ describe('when things break', () => {
   });
 
   test('[SK1] a resume proves, for its own connection, the key that the join named; the answer is confirmed', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(0);
     const edge = new ScriptedEdge();
     const meeting = meet(edge);
     await meeting.join();
@@ -101,6 +104,20 @@ describe('when things break', () => {
     expect(await isSignedFor('connection-1')).toBe(false);
   });
 
+  test('[HE4] the token of a resume is confirmed within fifteen seconds, and not at once', async () => {
+    const edge = new ScriptedEdge();
+    const meeting = meet(edge);
+    await meeting.join();
+    vi.spyOn(Math, 'random').mockReturnValue(0.9);
+    const timers = vi.spyOn(globalThis, 'setTimeout');
+    edge.socket.drop();
+    await vi.waitFor(() => expect(phase(meeting)).toBe('joined'));
+    expect(edge.requests('session.confirm')).toEqual([]);
+    const confirming = timers.mock.calls.find(([, delayMs]) => delayMs === 13_500);
+    confirming?.[0]();
+    expect(edge.requests('session.confirm')).toEqual([{ sessionToken: 'session-token' }]);
+  });
+
   test('[SK2] a token that was overtaken is given up for a join with another key', async () => {
     const edge = new ScriptedEdge();
     edge.on.resume = () => refuse('token_replayed');
@@ -112,7 +129,7 @@ describe('when things break', () => {
     expect(second?.sessionKey).not.toEqual(first?.sessionKey);
   });
 
-  test('a session that is gone is begun anew by a join, with its tracks', async () => {
+  test('[HE6] a session that is gone is begun anew by a join on the same connection, with its tracks', async () => {
     const edge = new ScriptedEdge();
     edge.on.resume = () => refuse('session_gone');
     const meeting = meet(edge);
@@ -124,6 +141,7 @@ describe('when things break', () => {
     await vi.waitFor(() => expect(edge.requests('track.publish')).toHaveLength(2));
     const [first, second] = edge.requests('join');
     expect(second?.requestId).not.toBe(first?.requestId);
+    expect(edge.sockets).toHaveLength(2);
     expect(phase(meeting)).toBe('joined');
   });
 

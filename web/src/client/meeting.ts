@@ -35,6 +35,11 @@ import type { WarmMedia } from './warm-up.ts';
 
 /** What a join may wait for distances that are still being measured, in milliseconds. */
 const ROUND_TRIPS_WAIT_MS = 150;
+/**
+ * Within which time the token of a resume is confirmed, in milliseconds. The edge that gave it may be taking up thousands
+ * whose edge died, and those still wait; until then the older token resumes too, with the same key.
+ */
+const CONFIRM_WITHIN_MS = 15_000;
 
 const INITIAL: MeetingSnapshot = {
   connection: { phase: 'idle' },
@@ -72,6 +77,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
   #displayName: string | undefined;
   #loadingRoster: Promise<void> | undefined;
   #joining: Promise<void> | undefined;
+  #confirmTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: MeetingOptions) {
     this.#options = options;
@@ -319,13 +325,22 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
   #resumed(link: EdgeLink, reply: ClientReply<'resume'>): void {
     this.#takeSession(reply.session);
     this.#connection.admit(link);
-    this.#confirm(reply.session.sessionToken);
+    this.#confirmLater();
     if (reply.catchUp.type === 'snapshot') this.#keeper.takeSnapshot(reply.catchUp.room);
     else this.#keeper.takeCatchUp(reply.catchUp.events);
     this.#media.resumed(reply.mediaAlive);
     this.#publisher.reconcile();
     this.#subscriptions.plan();
     this.#outbox.resendFailed();
+  }
+
+  #confirmLater(): void {
+    clearTimeout(this.#confirmTimer);
+    this.#confirmTimer = setTimeout(() => {
+      const { session } = this.#entrance;
+      // Where the connection broke again meanwhile, the next resume tells it.
+      if (session !== undefined && this.#connection.entered) this.#confirm(session.sessionToken);
+    }, Math.random() * CONFIRM_WITHIN_MS);
   }
 
   /** From now on the edges take no older token. Where it cannot be told, the next resume tells it. */
@@ -336,7 +351,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
   }
 
   #takeSession(session: Session): void {
-    this.#connection.edgesChanged(session.edges.map(({ url }) => url));
+    this.#connection.edgesChanged(session.edges);
     this.#patch({
       self: { peerId: session.peerId, displayName: session.displayName, role: session.role },
       edgeId: session.edgeId,
@@ -352,7 +367,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
         this.#keeper.takeHead(notice.payload.lastEventId);
         break;
       case 'edges':
-        this.#connection.edgesChanged(notice.payload.edges.map(({ url }) => url));
+        this.#connection.edgesChanged(notice.payload.edges);
         break;
       case 'speakers':
         this.#speakers.hear(notice.payload);
@@ -416,6 +431,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
   };
 
   #shutDown(): void {
+    clearTimeout(this.#confirmTimer);
     this.#connection.stop();
     this.#keeper.stop();
     this.#speakers.stop();

@@ -1,13 +1,14 @@
 import { ERROR_CODES } from '@plenary/cluster/errors';
 import { MEDIA_NODE_ID, type PeerId, type TrackId } from '@plenary/cluster/protocol';
 import { describe, expect, test } from 'vitest';
-import { fullJitterMs } from './backoff.ts';
+import { connectTimeoutMs, fullJitterMs } from './backoff.ts';
 import { transition, type ConnectionEvent, type ConnectionState } from './connection-state.ts';
 import {
   normaliseEdgeUrl,
   withCurrentEdges,
   withEdges,
   withFailedEdge,
+  withLostEdge,
   withWorkingEdge,
 } from './edge-list.ts';
 import { errorForPeople } from './errors-for-people.ts';
@@ -87,12 +88,45 @@ test('full jitter doubles its bound up to the cap', () => {
   expect(fullJitterMs(5, bounds, 0)).toBe(0);
 });
 
+test('[HE6] each attempt to connect may take longer than the one before, up to 16 s', () => {
+  expect([0, 1, 2, 3, 50].map(connectTimeoutMs)).toEqual([4_000, 8_000, 16_000, 16_000, 16_000]);
+});
+
 test('edges keep their order; a failed one goes to the end, a working one to the front', () => {
   const edges = withEdges([], ['http://a:1/', 'https://b/path', 'http://a:1']);
   expect(edges).toEqual(['http://a:1', 'https://b']);
   expect(withFailedEdge(edges, 'http://a:1')).toEqual(['https://b', 'http://a:1']);
   expect(withWorkingEdge(edges, 'https://b')).toEqual(['https://b', 'http://a:1']);
   expect(normaliseEdgeUrl('wss://c:8/x?y')).toBe('https://c:8');
+});
+
+test('[HE1] those that lost one edge share the others, those of its datacenter first and itself last', () => {
+  const edges = [
+    'http://lost',
+    'http://far',
+    'http://named',
+    'http://near-1',
+    'http://near-2',
+    'http://near-3',
+  ];
+  const datacenters = new Map([
+    ['http://lost', 'gra'],
+    ['http://far', 'sbg'],
+    ...[1, 2, 3].map((number): [string, string] => [`http://near-${number}`, 'gra']),
+  ]);
+  let state = 7;
+  const random = (): number => {
+    state = (Math.imul(state, 1_103_515_245) + 12_345) & 0x7f_ff_ff_ff;
+    return state / 2 ** 31;
+  };
+  const firsts = new Map<string, number>();
+  for (let client = 0; client < 3_000; client += 1) {
+    const order = withLostEdge(edges, 'http://lost', datacenters, random);
+    expect(order.slice(3)).toEqual(['http://far', 'http://named', 'http://lost']);
+    firsts.set(order[0] ?? '', (firsts.get(order[0] ?? '') ?? 0) + 1);
+  }
+  expect([...firsts.keys()].sort()).toEqual(['http://near-1', 'http://near-2', 'http://near-3']);
+  for (const count of firsts.values()) expect(Math.abs(count - 1_000)).toBeLessThan(100);
 });
 
 test('edges that are gone are forgotten, but for those to keep', () => {

@@ -19,7 +19,7 @@ describe('a connection to an edge', () => {
     edge.on['transport.restartIce'] = () => NO_ANSWER;
     const silent = vi.fn();
     const handlers = { opened: vi.fn(), closed: vi.fn(), notice: vi.fn(), silent };
-    const environment = { counters: newCounters(), log: { warn: vi.fn() } };
+    const environment = { counters: newCounters(), log: { warn: vi.fn() }, connectTimeoutMs: 4_000 };
     const link = new EdgeLink(edge, 'http://edge-a.test:3000', handlers, environment);
     await vi.advanceTimersByTimeAsync(1);
     return { link, silent };

@@ -11,7 +11,7 @@ import {
   type EdgeNoticeName,
 } from '@plenary/cluster/protocol';
 import type { ClientLog, Counters } from './counters.ts';
-import type { SignallingConnection, SignallingPort } from './signalling-port.ts';
+import type { SignallingConnection, SignallingHandlers, SignallingPort } from './signalling-port.ts';
 
 /** One notice of the edge, parsed. */
 export type ParsedNotice = {
@@ -71,13 +71,13 @@ export class EdgeLink {
     port: SignallingPort,
     url: string,
     handlers: EdgeLinkHandlers,
-    environment: { readonly counters: Counters; readonly log: ClientLog },
+    environment: { readonly counters: Counters; readonly log: ClientLog; readonly connectTimeoutMs: number },
   ) {
     this.url = url;
     this.#silent = () => handlers.silent();
     this.#counters = environment.counters;
     this.#log = environment.log;
-    this.#connection = port.open(url, {
+    const handling: SignallingHandlers = {
       opened: (connectionId) => {
         if (this.#state !== 'opening') return;
         this.#state = 'open';
@@ -93,7 +93,8 @@ export class EdgeLink {
         this.#lastHeardMs = performance.now();
         if (this.#state !== 'closed') this.#receive(name, payload, handlers);
       },
-    });
+    };
+    this.#connection = port.open(url, handling, environment.connectTimeoutMs);
   }
 
   /** What the edge calls this connection; empty until it is open. */

@@ -3,8 +3,12 @@
  * interface. Nothing here is typed by message: `rpc.ts` checks every payload in both directions.
  */
 export interface SignallingPort {
-  /** Opens a connection; `handlers.opened` or `handlers.closed` follows, the latter exactly once at the end. */
-  open(url: string, handlers: SignallingHandlers): SignallingConnection;
+  /**
+   * Opens a connection; `handlers.opened` or `handlers.closed` follows, the latter exactly once at the end.
+   *
+   * @param timeoutMs - how long it may take until it is open, in milliseconds
+   */
+  open(url: string, handlers: SignallingHandlers, timeoutMs: number): SignallingConnection;
 }
 
 export interface SignallingHandlers {

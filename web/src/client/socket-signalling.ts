@@ -1,55 +1,63 @@
 import { io } from 'socket.io-client';
 import type { SignallingConnection, SignallingHandlers, SignallingPort } from './signalling-port.ts';
 
-/** How long a connection attempt may take before it counts as failed, in milliseconds. */
-const CONNECT_TIMEOUT_MS = 4_000;
+/** Where connections come from, which only a program outside a browser can choose. */
+export interface SocketOrigin {
+  /** An address of this machine. */
+  readonly localAddress?: string;
+}
 
 /**
  * Socket.IO over WebSocket only, so that no sticky session is needed. Its own reconnection is off: which edge comes
  * next and how long to wait is the client's decision, and a resumed session must be told so before anything else.
  */
-export const socketSignalling: SignallingPort = {
-  open(url: string, handlers: SignallingHandlers): SignallingConnection {
-    const socket = io(url, {
-      transports: ['websocket'],
-      reconnection: false,
-      forceNew: true,
-      timeout: CONNECT_TIMEOUT_MS,
-      // The client sends `leave` itself on pagehide; Socket.IO's own unload handler would cut it off.
-      closeOnBeforeunload: false,
-    });
-    let ended = false;
-    const end = (reason: string): void => {
-      if (ended) return;
-      ended = true;
-      socket.removeAllListeners();
-      socket.offAny();
-      socket.close();
-      handlers.closed(reason);
-    };
-    socket.on('connect', () => {
-      handlers.opened(socket.id ?? '');
-    });
-    socket.on('connect_error', (error: Error) => {
-      end(`connect_error: ${error.message}`);
-    });
-    socket.on('disconnect', (reason: string) => {
-      end(reason);
-    });
-    socket.onAny((name: string, payload: unknown) => {
-      handlers.notice(name, payload);
-    });
-    return {
-      send(name, payload, acknowledged) {
-        // Socket.IO would keep messages of a closed socket for later; the session they belong to may be over by then.
-        if (socket.connected) socket.emit(name, payload, acknowledged);
-      },
-      close() {
+export function createSocketSignalling(from: SocketOrigin = {}): SignallingPort {
+  return {
+    open(url: string, handlers: SignallingHandlers, timeoutMs: number): SignallingConnection {
+      const socket = io(url, {
+        transports: ['websocket'],
+        reconnection: false,
+        forceNew: true,
+        timeout: timeoutMs,
+        // The client sends `leave` itself on pagehide; Socket.IO's own unload handler would cut it off.
+        closeOnBeforeunload: false,
+        ...from,
+      });
+      let ended = false;
+      const end = (reason: string): void => {
+        if (ended) return;
         ended = true;
         socket.removeAllListeners();
         socket.offAny();
         socket.close();
-      },
-    };
-  },
-};
+        handlers.closed(reason);
+      };
+      socket.on('connect', () => {
+        handlers.opened(socket.id ?? '');
+      });
+      socket.on('connect_error', (error: Error) => {
+        end(`connect_error: ${error.message}`);
+      });
+      socket.on('disconnect', (reason: string) => {
+        end(reason);
+      });
+      socket.onAny((name: string, payload: unknown) => {
+        handlers.notice(name, payload);
+      });
+      return {
+        send(name, payload, acknowledged) {
+          // Socket.IO would keep messages of a closed socket for later; the session they belong to may be over by then.
+          if (socket.connected) socket.emit(name, payload, acknowledged);
+        },
+        close() {
+          ended = true;
+          socket.removeAllListeners();
+          socket.offAny();
+          socket.close();
+        },
+      };
+    },
+  };
+}
+
+export const socketSignalling: SignallingPort = createSocketSignalling();

@@ -62,7 +62,14 @@ export function formatDocs(faults: readonly Fault[], { takenAt, machine, rows }:
         : figures.failed === 0
           ? String(figures.runs)
           : `${figures.runs}, ${figures.failed} failed`;
-    return [fault.name, fault.person, fault.operator, ...cellsOf(fault, figures), spread(figures?.calm?.picture), runs];
+    return [
+      fault.name,
+      fault.person,
+      fault.operator,
+      ...cellsOf(fault, figures),
+      spread(figures?.calm?.picture),
+      runs,
+    ];
   });
   const row = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
   return [

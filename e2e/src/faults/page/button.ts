@@ -22,8 +22,8 @@ export class Button {
 
   /** How the meeting is to reach edges. */
   readonly signalling: SignallingPort = {
-    open: (url, handlers) => {
-      this.#connection = socketSignalling.open(url, handlers);
+    open: (url, handlers, timeoutMs) => {
+      this.#connection = socketSignalling.open(url, handlers, timeoutMs);
       return this.#connection;
     },
   };

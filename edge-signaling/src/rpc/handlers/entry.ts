@@ -13,8 +13,11 @@ export function handleJoin(services: HandlerServices): Handler<'join'> {
     }
     const { metrics, clock } = services;
     const startedMs = clock.monotonicMs();
-    const reply = services.entrance
-      .join(request, connection.socket)
+    const reply = services.joinGate
+      .pass(
+        () => isOpen(connection),
+        async () => services.entrance.join(request, connection.socket, startedMs),
+      )
       .then((entered) => finish(services, connection, entered));
     connection.apply({ type: 'entry_started', entry: { requestId: request.requestId, reply } });
     try {
@@ -32,13 +35,20 @@ export function handleJoin(services: HandlerServices): Handler<'join'> {
 
 export function handleResume(services: HandlerServices): Handler<'resume'> {
   return async (request, connection) => {
+    const { metrics, clock, entrance, resumeGate } = services;
+    const startedMs = clock.monotonicMs();
     connection.apply({ type: 'entry_started', entry: { requestId: undefined, reply: undefined } });
     try {
-      const reply = finish(services, connection, await services.entrance.resume(request, connection.socket));
-      services.metrics.resumes.inc({ result: 'ok' });
+      const entered = await resumeGate.pass(
+        () => isOpen(connection),
+        async () => entrance.resume(request, connection.socket),
+      );
+      const reply = finish(services, connection, entered);
+      metrics.resumes.inc({ result: 'ok' });
+      metrics.resumeSeconds.observe((clock.monotonicMs() - startedMs) / 1_000);
       return reply;
     } catch (fault) {
-      services.metrics.resumes.inc({ result: toPlenaryError(fault).code });
+      metrics.resumes.inc({ result: toPlenaryError(fault).code });
       fail(connection);
       throw fault;
     }
@@ -73,6 +83,8 @@ function finish<Name extends 'join' | 'resume'>(
   }
   throw new PlenaryError('replaced');
 }
+
+const isOpen = ({ state }: Connection): boolean => state.phase === 'entering';
 
 function fail(connection: Connection): void {
   if (connection.state.phase === 'entering') connection.apply({ type: 'entry_failed' });

@@ -7,6 +7,7 @@ import type {
   RoomStore,
 } from '@plenary/cluster';
 import type { ClientReply, ClientRequest, ClientRequestName } from '@plenary/cluster/protocol';
+import type { EntryGate } from '../../limits/entry-gate.ts';
 import type { MediaLinks } from '../../media/control-links.ts';
 import type { Placer } from '../../media/placer.ts';
 import type { EdgeMetrics, ReportFault } from '../../metrics.ts';
@@ -22,6 +23,9 @@ import type { RoomChannel } from '../../transport/client-socket.ts';
 /** What handlers work with. */
 export interface HandlerServices {
   readonly entrance: Entrance;
+  /** Joins and resumes have a gate each, so that a storm of the one kind does not hold up the other. */
+  readonly joinGate: EntryGate;
+  readonly resumeGate: EntryGate;
   readonly keeper: SessionKeeper;
   readonly departures: Departures;
   readonly placer: Placer;

@@ -1,0 +1,51 @@
+import type { Clock } from '@plenary/cluster';
+
+export interface ConnectGateSettings {
+  /** Connections that are opened in one turn of the event loop while turns are late. */
+  readonly atOnce: number;
+  /** A turn that takes longer is late. */
+  readonly lateMs: number;
+  readonly clock: Clock;
+  /** Calls back when this turn of the event loop is over. */
+  readonly afterTurn: (callback: () => void) => void;
+}
+
+/** For how long one late turn counts. */
+const LATE_FOR_MS = 1_000;
+
+/**
+ * Refuses connections that an edge could open but not serve (SPEC HE7). To open thousands at once takes so long that all of
+ * them give up, come back, and are opened for nothing again; refused in a moment, they go to another edge or wait, and
+ * those that were let in are served. While turns of the event loop are short, everybody is let in.
+ */
+export class ConnectGate {
+  readonly #settings: ConnectGateSettings;
+  #opened = 0;
+  #turnSinceMs: number | undefined;
+  #lateUntilMs = Number.NEGATIVE_INFINITY;
+
+  constructor(settings: ConnectGateSettings) {
+    this.#settings = settings;
+  }
+
+  /** Whether one more connection may be opened now. */
+  admit(): boolean {
+    const { atOnce, clock, afterTurn } = this.#settings;
+    const nowMs = clock.monotonicMs();
+    if (this.#turnSinceMs === undefined) {
+      this.#turnSinceMs = nowMs;
+      afterTurn(() => this.#endTurn());
+    }
+    if (nowMs < this.#lateUntilMs && this.#opened >= atOnce) return false;
+    this.#opened += 1;
+    return true;
+  }
+
+  #endTurn(): void {
+    const { clock, lateMs } = this.#settings;
+    const nowMs = clock.monotonicMs();
+    if (nowMs - (this.#turnSinceMs ?? nowMs) > lateMs) this.#lateUntilMs = nowMs + LATE_FOR_MS;
+    this.#turnSinceMs = undefined;
+    this.#opened = 0;
+  }
+}

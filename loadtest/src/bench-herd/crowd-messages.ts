@@ -1,0 +1,57 @@
+/** What the benchmark and the processes of its people say to each other. */
+import { z } from 'zod';
+
+export const CROWD_SPEC = z.object({
+  apiKey: z.string(),
+  apiSecret: z.string(),
+  edgeUrls: z.array(z.string()),
+  /** Number of the first one, so that names, rooms and addresses of several processes differ. */
+  first: z.int(),
+  count: z.int(),
+  roomSize: z.int(),
+  /** Joins under way at a time. */
+  concurrency: z.int(),
+});
+export type CrowdSpec = z.infer<typeof CROWD_SPEC>;
+
+export const CROWD_COMMAND = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('join'), spec: CROWD_SPEC }),
+  z.object({ type: z.literal('count') }),
+  z.object({ type: z.literal('report') }),
+]);
+export type CrowdCommand = z.infer<typeof CROWD_COMMAND>;
+
+export const CROWD_COUNT = z.object({
+  joined: z.int(),
+  reconnecting: z.int(),
+  failed: z.int(),
+  /** Sockets that were lost so far, over all people. */
+  lost: z.int(),
+});
+export type CrowdCount = z.infer<typeof CROWD_COUNT>;
+
+export const CROWD_REPORT = z.object({
+  gaps: z.array(z.object({ lostAtMs: z.number(), backAtMs: z.number().optional() })),
+  /** In the room as who they were. */
+  same: z.int(),
+  /** In the room, but as somebody new: the session was lost. */
+  joinedAnew: z.int(),
+  /** Why people are out for good. */
+  failures: z.array(z.string()),
+  /** Neither in nor out: still trying. */
+  trying: z.int(),
+  mediaReopened: z.int(),
+  malformed: z.int(),
+  timedOut: z.int(),
+  /** People who do not see everybody of their room. */
+  incomplete: z.int(),
+});
+export type CrowdReport = z.infer<typeof CROWD_REPORT>;
+
+/** Each command is answered once, in order. `failures` of the joins by code. */
+export const CROWD_ANSWER = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('join'), failures: z.array(z.string()) }),
+  z.object({ type: z.literal('count'), count: CROWD_COUNT }),
+  z.object({ type: z.literal('report'), report: CROWD_REPORT }),
+]);
+export type CrowdAnswer = z.infer<typeof CROWD_ANSWER>;

@@ -1,0 +1,39 @@
+/** An edge goes while hundreds are on it: real edges, Redis, media node and sockets, and the web app's own client. */
+import type { LocalCluster } from '@plenary/deploy/local-cluster';
+import { afterEach, expect, it } from 'vitest';
+import { startHerdSite } from './site.ts';
+import { runStorm } from './storm.ts';
+
+const CLIENTS = 500;
+const SHAPE = { clients: CLIENTS, edges: 3, processes: 2, roomSize: 20, joins: 5 };
+
+let cluster: LocalCluster | undefined;
+afterEach(async () => cluster?.stop());
+
+it('[HE5] 500 people of a killed edge resume on the others, none lost and nobody noticing, while others join', async () => {
+  cluster = await startHerdSite(SHAPE);
+  const result = await runStorm(cluster, { ...SHAPE, how: 'kill' }, () => undefined);
+  expect(result).toMatchObject({
+    neverIn: [],
+    socketsLost: CLIENTS,
+    lost: 0,
+    mediaReopened: 0,
+    malformed: 0,
+    incomplete: 0,
+    newcomers: { failures: [] },
+  });
+  expect(result.newcomers.served).toBeGreaterThan(0);
+  // Both of the others took a good part of them; 500 even draws are 250 ± 11.
+  const [, second, third] = cluster.edges;
+  for (const edge of [second, third]) {
+    expect(result.sessionsByEdge[edge?.id ?? '']).toBeGreaterThan(0);
+  }
+}, 120_000);
+
+it('[HE5] 200 people of an edge that restarts, and then of the next ones, are all back as who they were', async () => {
+  const shape = { ...SHAPE, clients: 200 };
+  cluster = await startHerdSite(shape);
+  const result = await runStorm(cluster, { ...shape, how: 'flap' }, () => undefined);
+  expect(result).toMatchObject({ neverIn: [], lost: 0, mediaReopened: 0, malformed: 0, incomplete: 0 });
+  expect(result.newcomers.failures).toEqual([]);
+}, 120_000);

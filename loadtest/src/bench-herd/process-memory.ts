@@ -1,0 +1,24 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+
+/** Memory of a process in MB (2^20 bytes), from `/proc/<pid>/status`. */
+export interface ProcessMemory {
+  readonly now: number;
+  /** The most since its start, or since {@link forgetPeak}. */
+  readonly peak: number;
+}
+
+/** @throws Error when there is no such process */
+export function memoryOf(pid: number): ProcessMemory {
+  return parseMemory(readFileSync(`/proc/${pid}/status`, 'utf8'));
+}
+
+export function parseMemory(status: string): ProcessMemory {
+  const megabytes = (name: string): number =>
+    Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]) / 1_024;
+  return { now: megabytes('VmRSS'), peak: megabytes('VmHWM') };
+}
+
+/** From now on the peak is counted anew (proc(5), `clear_refs`). @throws Error when there is no such process */
+export function forgetPeak(pid: number): void {
+  writeFileSync(`/proc/${pid}/clear_refs`, '5');
+}
