@@ -49,6 +49,9 @@ export interface TestRedisSentinel extends TestStore {
   /** In the order of the places. */
   readonly servers: readonly SentinelServer[];
   readonly sentinels: readonly RedisProcess[];
+  readonly sentinelUrls: readonly string[];
+  /** What the Sentinels call the primary. */
+  readonly name: string;
   killPrimary(): Promise<void>;
   /** From here on the replica learns nothing of what the primary is told: a failover loses it. */
   cutReplicaOff(): Promise<void>;
@@ -90,6 +93,8 @@ export async function startRedisSentinel(options: SentinelOptions = {}): Promise
       replicaUrl: replica.url,
       servers,
       sentinels: processes,
+      sentinelUrls: sentinels.map(({ host, port }) => guardedUrl(port, host)),
+      name: NAME,
       killPrimary: () => primary.process.kill(),
       cutReplicaOff: async () => {
         // Nobody listens there; what the replica has it keeps.

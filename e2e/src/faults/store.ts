@@ -3,6 +3,7 @@ import type { ProcessPlace } from '@plenary/deploy/local-cluster';
 import { askServer, RedisProcess, ServerFolder } from '@plenary/cluster/testing/redis-process';
 import { startRedisSentinel } from '@plenary/cluster/testing/redis-sentinel';
 import type { ServerPlace } from '@plenary/cluster/testing/redis-sentinel';
+import { z } from 'zod';
 import { until } from '../harness/until.ts';
 
 const REDIS_PORT = 6_379;
@@ -151,7 +152,43 @@ async function startSentinels(places: readonly ProcessPlace[]): Promise<FaultSto
           count === 1 && [...told.matchAll(/slave\d+:.*state=online/g)].length === servers.length - 1,
         60_000,
       );
+      // A Sentinel that was told last that a replica is a primary, as one that woke was, would take the next primary that is
+      // elected for that one, and make it a replica again.
+      await until(
+        'every Sentinel knows it',
+        async () => {
+          const [primary] = await primaries();
+          const views = await Promise.all(started.sentinelUrls.map((url) => viewOf(url, started.name)));
+          return { primary: primary?.host, views };
+        },
+        ({ primary, views }) =>
+          views.every(
+            ({ host, roles }) =>
+              host === primary && roles.length === servers.length - 1 && roles.every(isReplica),
+          ),
+        60_000,
+      );
     },
     stop: () => started.stop(),
   };
+}
+
+const isReplica = (role: string): boolean => role === 'slave';
+
+/** Whom a Sentinel holds for the primary, and what the others last said they are. */
+async function viewOf(
+  sentinelUrl: string,
+  name: string,
+): Promise<{ readonly host: string; readonly roles: readonly string[] }> {
+  return askServer(sentinelUrl, async (redis) => {
+    const [host] = z
+      .tuple([z.string(), z.string()])
+      .parse(await redis.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', name));
+    const replicas = z.array(z.array(z.string())).parse(await redis.call('SENTINEL', 'REPLICAS', name));
+    const roles = replicas.map((fields) => {
+      const at = fields.indexOf('role-reported');
+      return fields[at + 1] ?? '';
+    });
+    return { host, roles };
+  });
 }
