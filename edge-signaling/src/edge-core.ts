@@ -18,8 +18,8 @@ import type { MediaLinks } from './media/control-links.ts';
 import { Placer } from './media/placer.ts';
 import type { EdgeMetrics, ReportFault } from './metrics.ts';
 import { EdgeNews } from './room/edge-news.ts';
-import { Heads } from './room/heads.ts';
 import { LocalRooms } from './room/local-rooms.ts';
+import { Republisher } from './room/republisher.ts';
 import { Sweeper } from './room/sweeper.ts';
 import { Dispatcher } from './rpc/dispatch.ts';
 import { createDispatchTable } from './rpc/table.ts';
@@ -90,17 +90,26 @@ export class EdgeCore {
   readonly #links: OwnedMediaLinks;
   readonly #mediaWatch: MediaWatch;
   readonly #keeper: SessionKeeper;
-  readonly #heads: Heads;
+  readonly #republisher: Republisher;
   readonly #sweeper: Sweeper;
   readonly #tenantClaims: TenantClaims;
   #isStopping = false;
 
   constructor(options: EdgeCoreOptions) {
-    const { config, store, channel, clock, logger, metrics, reportFault } = options;
+    const { config, store, clock, logger, metrics, reportFault } = options;
     const { edgeId, datacenter, clusterSecret, resumeWithinMs, leaseMs } = config;
     const { rooms, registry } = store;
     this.#edgeId = edgeId;
     const { localRooms } = this;
+    const channel: RoomChannel = {
+      publish: (...news) => options.channel.publish(...news),
+      publishLocally: (...news) => options.channel.publishLocally(...news),
+      tellEdges: (message) => options.channel.tellEdges(message),
+      publishEvents: (roomId, events) => {
+        for (const { id } of events) localRooms.noteEvent(roomId, id);
+        options.channel.publishEvents(roomId, events);
+      },
+    };
     const isStoreAvailable = (): boolean => store.isAvailable();
 
     const edgeNews = new EdgeNews({ hints: () => edgeHints(this.directory), localRooms, channel });
@@ -181,6 +190,18 @@ export class EdgeCore {
       reportFault,
     });
     const keeper = this.#keeper;
+    this.#republisher = new Republisher({
+      edgeId,
+      rooms,
+      isStoreAvailable,
+      localRooms,
+      keeper,
+      departures,
+      channel,
+      metrics,
+      reportFault,
+    });
+    const republisher = this.#republisher;
     const entrance = new Entrance({
       edgeId,
       clusterSecret,
@@ -192,6 +213,7 @@ export class EdgeCore {
       links,
       placer,
       keeper,
+      republisher,
       localRooms,
       mediaWatch: this.#mediaWatch,
       departures,
@@ -201,7 +223,6 @@ export class EdgeCore {
       onEntering: (roomId) => this.#sweeper.note(roomId),
       reportFault,
     });
-    this.#heads = new Heads({ rooms, isStoreAvailable, localRooms, channel, reportFault });
     this.#sweeper = new Sweeper({
       edgeId,
       departures,
@@ -242,6 +263,7 @@ export class EdgeCore {
       resumeGate: gate('resume', RESUMES_AT_ONCE),
       entrance,
       keeper,
+      republisher,
       departures,
       placer,
       links,
@@ -271,7 +293,7 @@ export class EdgeCore {
     this.directory.start();
     this.announcer.start();
     this.#keeper.start();
-    this.#heads.start();
+    this.#republisher.start();
     this.#sweeper.start();
     this.#tenantClaims.start();
   }
@@ -294,7 +316,7 @@ export class EdgeCore {
   /** The store or the registry answers again: what an owner published it publishes again, and what waited is done. */
   storeReturned(): void {
     this.registryReturned();
-    void this.departures.retryRemovals();
+    void this.#republisher.all();
     void this.#tenantClaims.renew();
   }
 
@@ -311,7 +333,7 @@ export class EdgeCore {
     this.#isStopping = true;
     this.#sweeper.stop();
     this.#tenantClaims.stop();
-    this.#heads.stop();
+    this.#republisher.stop();
     this.#keeper.stop();
     await this.announcer.withdraw();
   }

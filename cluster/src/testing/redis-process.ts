@@ -125,6 +125,15 @@ export class RedisProcess {
     this.#folder.forget(pid);
   }
 
+  /** Has it hang: it keeps its connections and answers nothing. */
+  pause(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  goOn(): void {
+    this.#child.kill('SIGCONT');
+  }
+
   /** Starts it again with the arguments it had. */
   async restart(): Promise<void> {
     await this.kill();
@@ -168,15 +177,15 @@ async function launch(
 /** Of servers that Sentinels and Clusters are made of, so that what is tested with them logs in as in operation. */
 export const TEST_REDIS_PASSWORD = 'a-redis-password-that-only-tests-know';
 
-/** Arguments of a server that writes no data to disk, on loopback unless told. */
-export function volatileServer(port: number, host = '127.0.0.1'): readonly string[] {
-  return ['--port', String(port), '--bind', host, '--save', '', '--appendonly', 'no'];
+/** Arguments of a server on loopback that writes no data to disk. */
+export function volatileServer(port: number): readonly string[] {
+  return ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
 }
 
 /** The same, asking for the password, and giving it to other servers. */
-export function guardedServer(port: number, host?: string): readonly string[] {
+export function guardedServer(port: number): readonly string[] {
   const login = ['--requirepass', TEST_REDIS_PASSWORD, '--masterauth', TEST_REDIS_PASSWORD];
-  return [...volatileServer(port, host), ...login];
+  return [...volatileServer(port), ...login];
 }
 
 export const guardedUrl = (port: number, host = '127.0.0.1'): string =>

@@ -1,10 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
+import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   askServer,
   freePort,
-  guardedServer,
   guardedUrl,
   RedisProcess,
   ServerFolder,
@@ -15,7 +14,12 @@ import type { TestStore } from './redis-server.ts';
 import { waitFor } from './wait-for.ts';
 
 const NAME = 'plenary';
+const SERVERS = 3;
 const SENTINELS = 3;
+/** What operators are given is what is tested. */
+const SHIPPED = new URL('../../../deploy/redis/', import.meta.url);
+const REPLICATED_CONF = new URL('replicated.conf', SHIPPED);
+const SENTINEL_CONF = new URL('sentinel.conf', SHIPPED);
 
 /** Where a server runs and listens. */
 export interface ServerPlace {
@@ -24,15 +28,11 @@ export interface ServerPlace {
   readonly through?: Launcher;
 }
 
-export interface SentinelOptions {
-  /** The first is the primary at the start, the others its replicas; two on loopback by default. */
+export interface SentinelPlaces {
+  /** Three, on loopback by default. The first is the primary at the start, and the last one is the last to take over. */
   readonly servers?: readonly ServerPlace[];
   /** Three, on loopback by default. */
   readonly sentinels?: readonly ServerPlace[];
-  /** Settings of every server beside those that every test's have, as in `redis.conf`. */
-  readonly serverSettings?: Readonly<Record<string, string>>;
-  readonly downAfterMs?: number;
-  readonly failoverTimeoutMs?: number;
 }
 
 /** A server that can be hurt. */
@@ -41,10 +41,11 @@ export interface SentinelServer {
   readonly process: RedisProcess;
 }
 
-/** A primary with its replicas, and three Sentinels. */
+/** A primary with two replicas and three Sentinels, with the settings in `deploy/redis`. */
 export interface TestRedisSentinel extends TestStore {
   /** The server that was the primary at the start. */
   readonly primaryUrl: string;
+  /** The replica that takes over. */
   readonly replicaUrl: string;
   /** In the order of the places. */
   readonly servers: readonly SentinelServer[];
@@ -53,25 +54,27 @@ export interface TestRedisSentinel extends TestStore {
   /** What the Sentinels call the primary. */
   readonly name: string;
   killPrimary(): Promise<void>;
-  /** From here on the replica learns nothing of what the primary is told: a failover loses it. */
-  cutReplicaOff(): Promise<void>;
+  /**
+   * From here on the replicas learn nothing of what the primary is told: a failover loses it. The primary takes writes all
+   * the same, as it does for `min-replicas-max-lag`, but without end, so that no test depends on being fast.
+   */
+  cutReplicasOff(): Promise<void>;
 }
 
-/** By default they fail over within a second or two, so that a test of it is short. */
-export async function startRedisSentinel(options: SentinelOptions = {}): Promise<TestRedisSentinel> {
-  const places = options.servers ?? [await onLoopback(), await onLoopback()];
+export async function startRedisSentinel(places: SentinelPlaces = {}): Promise<TestRedisSentinel> {
   const folder = await ServerFolder.create();
   try {
-    const servers: SentinelServer[] = [];
-    for (const place of places) servers.push(await startServer(folder, place, places[0], options));
+    const servers = await startServers(folder, await placesOr(places.servers, SERVERS));
     const [primary, replica] = servers;
     if (primary === undefined || replica === undefined) throw new Error('a primary and a replica are needed');
-    for (const { url } of servers.slice(1)) {
+    const replicas = servers.slice(1);
+    for (const { url } of replicas) {
       await waitFor('the replica to follow', async () =>
         askServer(url, async (redis) => (await redis.info('replication')).includes('master_link_status:up')),
       );
     }
-    const { places: sentinels, processes } = await startSentinels(folder, places, options);
+    const sentinels = await placesOr(places.sentinels, SENTINELS);
+    const processes = await startSentinels(folder, primary.place, replicas.length, sentinels);
     return {
       address: {
         kind: 'sentinel',
@@ -96,9 +99,10 @@ export async function startRedisSentinel(options: SentinelOptions = {}): Promise
       sentinelUrls: sentinels.map(({ host, port }) => guardedUrl(port, host)),
       name: NAME,
       killPrimary: () => primary.process.kill(),
-      cutReplicaOff: async () => {
-        // Nobody listens there; what the replica has it keeps.
-        await askServer(replica.url, (redis) => redis.replicaof('127.0.0.1', 1));
+      cutReplicasOff: async () => {
+        await askServer(primary.url, (redis) => redis.config('SET', 'min-replicas-to-write', 0));
+        // Nobody listens there; what the replicas have they keep.
+        for (const { url } of replicas) await askServer(url, (redis) => redis.replicaof('127.0.0.1', 1));
       },
       stop: () => folder.end(),
     };
@@ -108,54 +112,77 @@ export async function startRedisSentinel(options: SentinelOptions = {}): Promise
   }
 }
 
-async function onLoopback(): Promise<ServerPlace> {
-  return { host: '127.0.0.1', port: await freePort() };
+async function placesOr(
+  places: readonly ServerPlace[] | undefined,
+  count: number,
+): Promise<readonly ServerPlace[]> {
+  if (places !== undefined) return places;
+  const onLoopback: ServerPlace[] = [];
+  while (onLoopback.length < count) onLoopback.push({ host: '127.0.0.1', port: await freePort() });
+  return onLoopback;
 }
 
-async function startServer(
+async function startServers(
   folder: ServerFolder,
-  { host, port, through }: ServerPlace,
-  primary: ServerPlace | undefined,
-  { serverSettings = {} }: SentinelOptions,
-): Promise<SentinelServer> {
-  const isPrimary = primary === undefined || (primary.host === host && primary.port === port);
-  const args = [
-    ...guardedServer(port, host),
+  places: readonly ServerPlace[],
+): Promise<readonly (SentinelServer & { readonly place: ServerPlace })[]> {
+  const [primary] = places;
+  const servers: (SentinelServer & { readonly place: ServerPlace })[] = [];
+  for (const [index, place] of places.entries()) {
+    const { host, port, through } = place;
+    const following =
+      primary === undefined || index === 0
+        ? []
+        : // The first one takes over; another is there so that the new primary has one.
+          ['--replicaof', `${primary.host} ${primary.port}`, '--replica-priority', String(100 * index)];
+    const process = await RedisProcess.start(
+      folder,
+      [...(await replicatedServer(folder, place)), ...following],
+      through,
+    );
+    servers.push({ url: guardedUrl(port, host), process, place });
+  }
+  return servers;
+}
+
+/** Arguments of a server with a copy of the shipped file: at a failover Redis writes into it. */
+async function replicatedServer(
+  folder: ServerFolder,
+  { host, port }: ServerPlace,
+): Promise<readonly string[]> {
+  const name = `${host}-${port}`;
+  const conf = join(folder.path, `redis-${name}.conf`);
+  await copyFile(REPLICATED_CONF, conf);
+  return [
+    ...[conf, '--port', String(port), '--bind', host],
     // As the others reach it: who relays its connections is not it.
-    ...['--replica-announce-ip', host, '--repl-diskless-sync-delay', '0'],
-    // Servers share a folder; each writes files of its own.
-    ...['--dbfilename', `${host}-${port}.rdb`],
-    ...Object.entries(serverSettings).flatMap(([name, value]) => [`--${name}`, value]),
-    ...(isPrimary ? [] : ['--replicaof', `${primary.host} ${primary.port}`]),
+    ...['--replica-announce-ip', host],
+    ...['--requirepass', TEST_REDIS_PASSWORD, '--masterauth', TEST_REDIS_PASSWORD],
+    ...['--appenddirname', `append-only-${name}`, '--dbfilename', `dump-${name}.rdb`],
   ];
-  return { url: guardedUrl(port, host), process: await RedisProcess.start(folder, args, through) };
 }
 
 /** Starts Sentinels that know each other from their files: learning it by themselves takes them seconds. */
 async function startSentinels(
   folder: ServerFolder,
-  servers: readonly ServerPlace[],
-  { sentinels, downAfterMs = 1_000, failoverTimeoutMs = 5_000 }: SentinelOptions,
-): Promise<{ readonly places: readonly ServerPlace[]; readonly processes: readonly RedisProcess[] }> {
-  const places = sentinels ?? [];
-  const known: (ServerPlace & { readonly id: string })[] = [];
-  for (let index = 0; index < SENTINELS; index += 1) {
-    known.push({ id: randomBytes(20).toString('hex'), ...(places[index] ?? (await onLoopback())) });
-  }
+  primary: ServerPlace,
+  replicaCount: number,
+  places: readonly ServerPlace[],
+): Promise<readonly RedisProcess[]> {
+  const sentinels = places.map((place) => ({ id: randomBytes(20).toString('hex'), ...place }));
+  const shipped = await readFile(SENTINEL_CONF, 'utf8');
   const processes = await Promise.all(
-    known.map(async ({ id, host, port, through }) => {
+    sentinels.map(async ({ id, host, port, through }) => {
       const lines = [
         `port ${port}`,
         `bind ${host}`,
         `sentinel announce-ip ${host}`,
         `sentinel myid ${id}`,
-        `sentinel monitor ${NAME} ${servers[0]?.host} ${servers[0]?.port} 2`,
-        `sentinel down-after-milliseconds ${NAME} ${downAfterMs}`,
+        `sentinel monitor ${NAME} ${primary.host} ${primary.port} 2`,
         `requirepass ${TEST_REDIS_PASSWORD}`,
         `sentinel auth-pass ${NAME} ${TEST_REDIS_PASSWORD}`,
-        `sentinel failover-timeout ${NAME} ${failoverTimeoutMs}`,
-        `sentinel parallel-syncs ${NAME} 1`,
-        ...known
+        shipped,
+        ...sentinels
           .filter((other) => other.id !== id)
           .map((other) => `sentinel known-sentinel ${NAME} ${other.host} ${other.port} ${other.id}`),
       ];
@@ -164,14 +191,14 @@ async function startSentinels(
       return RedisProcess.start(folder, [file, '--sentinel'], through);
     }),
   );
-  for (const { host, port } of known) {
+  for (const { host, port } of sentinels) {
     await waitFor(`the Sentinel on ${host}:${port} to be able to fail over`, async () =>
       askServer(guardedUrl(port, host), async (redis) => {
         const quorum = await redis.call('SENTINEL', 'CKQUORUM', NAME).then(String, () => '');
         const [, replicas] = /slaves=(\d+)/.exec(await redis.info('sentinel')) ?? [];
-        return quorum.startsWith('OK 3') && replicas === String(servers.length - 1);
+        return quorum.startsWith('OK 3') && replicas === String(replicaCount);
       }),
     );
   }
-  return { places: known, processes };
+  return processes;
 }

@@ -11,11 +11,6 @@ const SENTINEL_PORT = 26_379;
 /** Of the disk that is to run full; Redis rewrites nothing while its file is this small. */
 const SMALL_DISK_MEGABYTES = 8;
 
-/** As `HA_SETUP.md` gives them. */
-const SERVER_SETTINGS = { 'min-replicas-to-write': '1', 'min-replicas-max-lag': '2' };
-const DOWN_AFTER_MS = 5_000;
-const FAILOVER_TIMEOUT_MS = 30_000;
-
 /** One server of a store. */
 export interface StoreServer {
   readonly host: string;
@@ -104,13 +99,7 @@ async function startSentinels(places: readonly ProcessPlace[]): Promise<FaultSto
   const started = await startRedisSentinel({
     servers: places.map((place) => at(place, REDIS_PORT)),
     sentinels: places.map((place) => at(place, SENTINEL_PORT)),
-    serverSettings: SERVER_SETTINGS,
-    downAfterMs: DOWN_AFTER_MS,
-    failoverTimeoutMs: FAILOVER_TIMEOUT_MS,
   });
-  const last = started.servers.at(-1);
-  if (last !== undefined)
-    await askServer(last.url, (redis) => redis.config('SET', 'replica-priority', '200'));
   const servers = started.servers.map(({ process, url }) => ({ process, url, host: new URL(url).hostname }));
   const replication = (url: string): Promise<string> =>
     askServer(url, (redis) => redis.info('replication')).catch(() => 'does not answer');

@@ -157,6 +157,20 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
+    name: 'Redis loses all it has (FLUSHALL)',
+    store: 'redis',
+    isQuick: false,
+    goals: { media: NONE },
+    meanwhile: 'everything',
+    person: 'nothing; who joins later does not see what was written before',
+    operator: '`plenary_edge_repairs_total`, `plenary_media_repairs_total`',
+    strike: async (world) => {
+      const { url } = await world.store.primary();
+      await askServer(url, (redis) => redis.flushall());
+      return () => Promise.resolve();
+    },
+  },
+  {
     name: 'Redis’ disk full',
     store: 'small-disk',
     isQuick: false,

@@ -1,6 +1,8 @@
-import { PlenaryError } from '@plenary/cluster';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { PlenaryError, REPUBLISH_INTERVAL_MS } from '@plenary/cluster';
 import type {
   Clock,
+  Epoch,
   JoinGrants,
   PlacedPeer,
   Placement,
@@ -21,8 +23,9 @@ import { derivePeerId } from '../auth/peer-id.ts';
 import { mayPublishAnything } from '../auth/permissions.ts';
 import type { Directory } from '../directory.ts';
 import type { MediaLinks } from '../media/control-links.ts';
-import type { Hosted, Placer } from '../media/placer.ts';
+import type { Placer } from '../media/placer.ts';
 import type { ReportFault } from '../metrics.ts';
+import type { Republisher } from '../room/republisher.ts';
 import type { LocalRooms } from '../room/local-rooms.ts';
 import type { ClientSocket, RoomChannel } from '../transport/client-socket.ts';
 import type { Departures } from './departures.ts';
@@ -30,13 +33,14 @@ import type { MediaWatch } from './media-watch.ts';
 import type { SessionKeeper } from './keeper.ts';
 import { Session } from './session.ts';
 import { Turns } from './turns.ts';
-import type { SessionProof } from './session.ts';
 import type { TenantClaims } from './tenant-claims.ts';
 
 /** A client waits ten seconds for an answer; the edge answers before, so that both agree on the outcome. */
 const ENTRY_DEADLINE_MS = 9_000;
 /** How long a resume waits for the media node to say whether it still hosts the peer. */
 const ATTACH_TIMEOUT_MS = 2_000;
+/** How often a room that is being rebuilt is looked at for somebody who resumes. */
+const LOOK_AGAIN_MS = 250;
 /** Edges named to a client, at most. */
 const MAX_EDGE_HINTS = 64;
 
@@ -53,6 +57,7 @@ export interface EntranceSettings {
   readonly links: MediaLinks;
   readonly placer: Placer;
   readonly keeper: SessionKeeper;
+  readonly republisher: Republisher;
   readonly localRooms: LocalRooms;
   readonly mediaWatch: Pick<MediaWatch, 'keepFor'>;
   readonly departures: Departures;
@@ -136,6 +141,9 @@ export class Entrance {
       if (claim.status === 'rejected') throw claim.reason;
       if (read.status === 'rejected') throw read.reason;
       const view: RoomView = read.value;
+      // Who sits here knows better than a store that forgot: nobody enters an empty room beside them.
+      if (view.occupancy.peerCount === 0 && localRooms.sessionsIn(roomId).length > 0)
+        await this.#settings.republisher.room(roomId);
       let joined: Joined | undefined;
       const hosted = await placer.host({
         roomId,
@@ -155,8 +163,16 @@ export class Entrance {
       if (joined === undefined) throw new PlenaryError('internal', 'A join ended without a roster entry.');
       const proof = { key: sessionKey, generation: joined.tokenGeneration + 1 };
       const self = { roomId, peerId, displayName: joined.self.displayName };
-      const session = makeSession(self, grants, proof, hosted);
-      await this.#claim(session, hosted.placement);
+      const { joinedAtMs, role } = joined.self;
+      const { sequence } = joined;
+      const record = { requestId: hosted.placement.requestId, sequence, joinedAtMs, role };
+      const holdEpoch = await this.#claim({ roomId, peerId }, hosted.placement);
+      const session = new Session(self, grants, proof, record, {
+        mediaNodeId: hosted.placement.mediaNodeId,
+        epoch: hosted.placement.epoch,
+        incarnation: hosted.incarnation,
+        holdEpoch,
+      });
       const note = await this.#note(session);
       this.#settings.keeper.take(session, socket);
       localRooms.tracksOf(roomId).learn(view.tracks);
@@ -183,11 +199,11 @@ export class Entrance {
     socket.enterRoom(roomId);
     const endKeeping = this.#settings.mediaWatch.keepFor(peerId);
     try {
-      const placement = await rooms.placementOf(roomId, peerId);
+      const placement = await this.#findPlacement(roomId, peerId);
       if (placement === undefined) throw new PlenaryError('session_gone');
       const placed = { roomId, peerId, epoch: placement.epoch };
       // First, since it decides whether this resumes at all; a token that is refused is to change nothing.
-      const self = await rooms
+      const { self, sequence, holdEpoch } = await rooms
         .attachPeer(roomId, peerId, placement.epoch, edgeId, generation)
         .catch(goneWhenNotFound);
       const [mediaAlive, catchUp] = await Promise.all([
@@ -195,10 +211,13 @@ export class Entrance {
         rooms.catchUp(roomId, request.lastEventId),
       ]);
       const proof = { key: cnf.jwk, generation: generation + 1 };
-      const session = new Session({ roomId, peerId, displayName: self.displayName }, grants, proof, {
+      const { displayName, joinedAtMs, role } = self;
+      const record = { requestId: placement.requestId, sequence, joinedAtMs, role };
+      const session = new Session({ roomId, peerId, displayName }, grants, proof, record, {
         mediaNodeId: placement.mediaNodeId,
         epoch: placed.epoch,
         incarnation: links.get(placement.mediaNodeId)?.incarnation,
+        holdEpoch,
       });
       // What the client is told in this answer need not be told to it again.
       if (!mediaAlive) session.noteMediaLost();
@@ -224,14 +243,33 @@ export class Entrance {
     if (peer !== session.peerId || room !== session.roomId) throw new PlenaryError('token_invalid');
     this.#checkStore();
     await rooms.confirmToken(room, peer, generation);
+    session.confirmedGeneration = Math.max(session.confirmedGeneration, generation);
+  }
+
+  /** Where a peer lives. A room that is gone may have been forgotten: whoever holds the session publishes it again soon. */
+  async #findPlacement(roomId: RoomId, peerId: PeerId): Promise<Placement | undefined> {
+    const { rooms, republisher, localRooms, clock } = this.#settings;
+    const untilMs = clock.monotonicMs() + 2 * REPUBLISH_INTERVAL_MS;
+    if (localRooms.find(peerId) !== undefined && (await rooms.placementOf(roomId, peerId)) === undefined)
+      await republisher.room(roomId);
+    for (;;) {
+      const placement = await rooms.placementOf(roomId, peerId);
+      if (placement !== undefined || clock.monotonicMs() >= untilMs) return placement;
+      if ((await rooms.standing(roomId)) === 'whole') return rooms.placementOf(roomId, peerId);
+      await sleep(LOOK_AGAIN_MS);
+    }
   }
 
   /** A repeated join may find a placement that another edge holds: then it is this one's from now on. */
-  async #claim(session: Session, placement: Placement): Promise<void> {
+  async #claim(
+    { roomId, peerId }: { readonly roomId: RoomId; readonly peerId: PeerId },
+    placement: Placement,
+  ): Promise<Epoch> {
     const { rooms, edgeId, keeper } = this.#settings;
-    if (placement.edgeId === edgeId) return;
-    await rooms.attachPeer(session.roomId, session.peerId, placement.epoch, edgeId);
-    keeper.announce(session);
+    if (placement.edgeId === edgeId) return placement.holdEpoch;
+    const { holdEpoch } = await rooms.attachPeer(roomId, peerId, placement.epoch, edgeId);
+    keeper.announce({ peerId });
+    return holdEpoch;
   }
 
   /** Whether the media node still hosts the peer; from now on it tells this edge of it. */
@@ -318,14 +356,4 @@ function checkVersion(protocolVersion: number): void {
 function goneWhenNotFound(fault: unknown): never {
   const isGone = fault instanceof PlenaryError && fault.code === 'peer_not_found';
   throw isGone ? new PlenaryError('session_gone', undefined, { cause: fault }) : fault;
-}
-
-function makeSession(
-  peer: { readonly roomId: RoomId; readonly peerId: PeerId; readonly displayName: string },
-  grants: SessionGrants,
-  proof: SessionProof,
-  hosted: Hosted,
-): Session {
-  const { mediaNodeId, epoch } = hosted.placement;
-  return new Session(peer, grants, proof, { mediaNodeId, epoch, incarnation: hosted.incarnation });
 }

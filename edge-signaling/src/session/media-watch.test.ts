@@ -70,7 +70,7 @@ describe('MediaWatch', () => {
     const second = await parts.place('ann', 'another', first.epoch);
     await parts.rooms.publishTrack(ROOM, { ...stored, trackId: track('new'), epoch: second.epoch });
     const losing = watch.lose([elsewhere, session], 'node_lost');
-    session.moveTo({ mediaNodeId: second.mediaNodeId, epoch: second.epoch, incarnation: undefined });
+    session.moveTo({ ...second, incarnation: undefined });
     await losing;
     expect((await parts.rooms.view(ROOM)).tracks.map(({ trackId }) => trackId)).toEqual(['new']);
   });

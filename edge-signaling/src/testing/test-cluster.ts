@@ -1,5 +1,6 @@
 import { connectClusterStore, silentLogger } from '@plenary/cluster';
-import type { ClusterStore } from '@plenary/cluster';
+import type { ClusterStore, RoomStanding } from '@plenary/cluster';
+import { ROOM_ID } from '@plenary/cluster/ids';
 import { startRedisServer } from '@plenary/cluster/testing/redis-server';
 import type { TestRedis, TestStore } from '@plenary/cluster/testing/redis-server';
 import { EdgeProcess, TEST_CLUSTER_SECRET } from './edge-process.ts';
@@ -78,6 +79,11 @@ export class TestCluster<Store extends TestStore = TestRedis> {
     this.edges.push(edge);
     await edge.ready();
     return edge;
+  }
+
+  /** How a room stands in the store; `undefined` while that is away. */
+  async standing(room: string): Promise<RoomStanding | undefined> {
+    return this.store.rooms.standing(ROOM_ID.parse(room)).catch(() => undefined);
   }
 
   edge(index: number): EdgeProcess {

@@ -1,5 +1,6 @@
 import { toPlenaryError, type ErrorCode } from '@plenary/cluster/errors';
 import { CHAT_TEXT, type ChatMessage, type RequestId } from '@plenary/cluster/protocol';
+import { RETRY_BACKOFF, fullJitterMs } from './backoff.ts';
 import { newRequestId, type RequestEdge } from './request-edge.ts';
 
 /** A chat message of one's own on its way. */
@@ -11,6 +12,9 @@ export interface OutgoingChat {
   readonly errorCode?: ErrorCode;
 }
 
+/** Failures after which a message is sent again without being asked to. */
+const SENT_LATER: ReadonlySet<ErrorCode> = new Set(['timed_out', 'store_unavailable']);
+
 /** Chat messages that the room's log does not show yet. A repeat has the same id, so nothing is posted twice. */
 export class Outbox {
   readonly #request: RequestEdge;
@@ -18,6 +22,8 @@ export class Outbox {
   #messages: readonly OutgoingChat[] = [];
   /** What the room shows. */
   #shown: ReadonlySet<string> = new Set();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #attempt = 0;
 
   constructor(request: RequestEdge, changed: () => void) {
     this.#request = request;
@@ -46,10 +52,17 @@ export class Outbox {
     void this.#send(message);
   }
 
-  /** Sends again what an edge that went away may not have got. */
+  /** Sends again what an edge that went away may not have got, or what could not be kept at that time. */
   resendFailed(): void {
     for (const { requestId, errorCode } of this.#messages)
-      if (errorCode === 'timed_out') this.retry(requestId);
+      if (errorCode !== undefined && SENT_LATER.has(errorCode)) this.retry(requestId);
+  }
+
+  /** Sends nothing by itself any more. */
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#attempt = 0;
   }
 
   /** Drops what the room shows by now. */
@@ -69,9 +82,23 @@ export class Outbox {
       if (this.#shown.has(message.messageId))
         this.#set(this.#messages.filter((other) => other.requestId !== requestId));
       else this.#replace(requestId, { requestId, text, status: 'sent', messageId: message.messageId });
+      this.#attempt = 0;
     } catch (thrown) {
-      this.#replace(requestId, { requestId, text, status: 'failed', errorCode: toPlenaryError(thrown).code });
+      const errorCode = toPlenaryError(thrown).code;
+      this.#replace(requestId, { requestId, text, status: 'failed', errorCode });
+      if (errorCode === 'store_unavailable') this.#sendLater();
     }
+  }
+
+  /** The meeting goes on while nothing can be kept, and so does asking. */
+  #sendLater(): void {
+    if (this.#timer !== undefined) return;
+    const delayMs = RETRY_BACKOFF.baseMs + fullJitterMs(this.#attempt, RETRY_BACKOFF, Math.random());
+    this.#attempt += 1;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.resendFailed();
+    }, delayMs);
   }
 
   #replace(requestId: RequestId, replacement: OutgoingChat): void {

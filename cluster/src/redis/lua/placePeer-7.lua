@@ -1,6 +1,7 @@
 --[[
 Places a peer on a media node under an epoch that only grows, also over a failover that forgets writes (SPEC PL3, EP1).
 A first placement yields to one that exists; a replacement of an epoch that is no longer live yields to the live one.
+Nobody is placed for the first time while the room is being rebuilt (RC2).
 
 KEYS[1] placements
 KEYS[2] roster
@@ -17,12 +18,16 @@ ARGV[5] replacesEpoch - empty for a first placement
 ARGV[6] maxPeers
 Returns {"placed", placement value} or {"refused", error code}
 ]]
+--@include clock
 --@include whole
 --@include next-epoch
 --@include placement
+--@include rebuild
+--@include keep-room
 local existing = read_placement(KEYS[1], ARGV[1])
 if ARGV[5] == '' then
   if existing then return { 'placed', existing.value } end
+  if is_rebuilding(KEYS[7]) then return { 'refused', 'store_unavailable' } end
   if redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[6]) then return { 'refused', 'room_full' } end
 else
   if not existing then return { 'refused', 'peer_not_found' } end
@@ -31,6 +36,7 @@ end
 local epoch = next_epoch(KEYS[7])
 local request = ARGV[2]
 if existing then request = existing.request end
-local value = epoch .. '|' .. ARGV[4] .. '|' .. ARGV[3] .. '|' .. request
+local value = table.concat({ epoch, ARGV[4], ARGV[3], request, epoch }, '|')
 redis.call('HSET', KEYS[1], ARGV[1], value)
+keep_room(KEYS)
 return { 'placed', value }

@@ -22,11 +22,13 @@ Returns {"published", list of events} or {"refused", error code}
 --@include append-event
 --@include placement
 --@include track
+--@include keep-room
 local placement = read_placement(KEYS[1], ARGV[4])
 if not placement then return { 'refused', 'peer_not_found' } end
 if placement.epoch > tonumber(ARGV[2]) then return { 'refused', 'stale_epoch' } end
 local before = parse_track(redis.call('HGET', KEYS[4], ARGV[1]))
 redis.call('HSET', KEYS[4], ARGV[1], table.concat({ ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7] }, '|'))
+keep_room(KEYS)
 local paused = ARGV[7] == '1'
 if not before then
   return { 'published', { append_event(KEYS[5], KEYS[7], { type = 'track.published', track = {

@@ -28,12 +28,19 @@ async function openAnew(
   session: Session,
   request: MediaRequest,
 ): Promise<ClientReply<'media.open'>> {
-  const { rooms, placer, departures, clock, keeper, localRooms } = services;
+  const { rooms, placer, departures, clock, keeper, localRooms, republisher } = services;
   if (!localRooms.holds(session)) throw new PlenaryError('session_gone');
   const { roomId, peerId, grants } = session;
   const old = { ...session.media, placed: session.placed };
   const deadlineMs = clock.monotonicMs() + MEDIA_OPEN_DEADLINE_MS;
-  const [view, placement] = await Promise.all([rooms.view(roomId), rooms.placementOf(roomId, peerId)]);
+  const look = async () => Promise.all([rooms.view(roomId), rooms.placementOf(roomId, peerId)]);
+  let [view, placement] = await look();
+  if (placement === undefined) {
+    // The store may only have forgotten it.
+    await republisher.room(roomId);
+    if (!localRooms.holds(session)) throw new PlenaryError('session_gone');
+    [view, placement] = await look();
+  }
   if (placement === undefined) {
     keeper.endAsGone(session);
     throw new PlenaryError('session_gone');
@@ -54,6 +61,7 @@ async function openAnew(
     mediaNodeId: hosted.placement.mediaNodeId,
     epoch: hosted.placement.epoch,
     incarnation: hosted.incarnation,
+    holdEpoch: hosted.placement.holdEpoch,
   });
   localRooms.tracksOf(roomId).learn(view.tracks);
   if (hosted.placement.epoch > old.epoch) void departures.dropMedia(old.mediaNodeId, old.placed);
