@@ -56,7 +56,9 @@ async function repairs(what: string): Promise<number> {
 
 describe('the store forgets everything in the middle of a meeting', () => {
   it('[RC1][RC2] nobody sees anybody leave or come, the room is what it was, and people join and resume', async () => {
-    cluster = await TestCluster.start({ edges: 2, mediaNodes: 2 });
+    // As in earnest far more than the time between two publications: else Bob could be gone before his edge publishes him.
+    const edgeSettings = { PLENARY_RESUME_WITHIN_MS: '15000' };
+    cluster = await TestCluster.start({ edges: 2, mediaNodes: 2, edgeSettings });
     const { ann, bob, cem, bobs } = await meet('flushed');
     const before = await snapshotFor(ann);
     expect(before.peers.map(({ displayName }) => displayName)).toEqual(['Ann', 'Bob', 'Cem']);

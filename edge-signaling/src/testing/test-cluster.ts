@@ -15,6 +15,8 @@ export const TEST_LEASE_MS = 1_500;
 interface Shape {
   readonly edges: number;
   readonly mediaNodes: number;
+  /** Environment of every edge, over that of tests. */
+  readonly edgeSettings?: Record<string, string>;
 }
 
 /** A real store (one Redis, unless a test asks for another kind), real edges, and media nodes without media. */
@@ -40,7 +42,7 @@ export class TestCluster<Store extends TestStore = TestRedis> {
     await waitFor('the store', () => store.isAvailable());
     for (let index = 1; index <= shape.mediaNodes; index += 1) await cluster.addMediaNode(`node-${index}`);
     const ids = Array.from({ length: shape.edges }, (_, index) => `edge-${index + 1}`);
-    await Promise.all(ids.map(async (id) => cluster.addEdge(id)));
+    await Promise.all(ids.map(async (id) => cluster.addEdge(id, shape.edgeSettings)));
     cluster.edges.sort((left, right) => (left.id < right.id ? -1 : 1));
     await waitFor('every edge to hold a link to every media node', () =>
       cluster.mediaNodes.every((node) => node.linkCount === shape.edges),
