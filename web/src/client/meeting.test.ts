@@ -399,6 +399,26 @@ describe('the roster and the chat', () => {
     expect(meeting.getSnapshot().room.chat).toHaveLength(1);
   });
 
+  test('a message that the room showed before the edge answered does not stay in the outbox', async () => {
+    const edge = new ScriptedEdge();
+    const message = {
+      messageId: 'message-1',
+      peerId: peerOf('self').peerId,
+      displayName: 'Ada',
+      text: 'hi',
+      sentAtMs: 1_000,
+    };
+    edge.on['chat.post'] = () => {
+      edge.notify('event', loggedEvent('101-0', '100-0', { type: 'chat.posted', message }));
+      return { message };
+    };
+    const meeting = meet(edge);
+    await meeting.join();
+    meeting.postChat('hi');
+    await vi.waitFor(() => expect(meeting.getSnapshot().outbox).toEqual([]));
+    expect(meeting.getSnapshot().room.chat).toHaveLength(1);
+  });
+
   test('a refused message can be sent once more with the same id', async () => {
     const edge = new ScriptedEdge();
     edge.on['chat.post'] = () => refuse('rate_limited');

@@ -20,6 +20,8 @@ export class Outbox {
   readonly #request: RequestEdge;
   readonly #changed: () => void;
   #messages: readonly OutgoingChat[] = [];
+  /** What the room shows. */
+  #shown: ReadonlySet<string> = new Set();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #attempt = 0;
 
@@ -65,8 +67,10 @@ export class Outbox {
 
   /** Drops what the room shows by now. */
   settle(chat: readonly ChatMessage[]): void {
-    const shown = new Set(chat.map(({ messageId }) => messageId));
-    const left = this.#messages.filter(({ messageId }) => messageId === undefined || !shown.has(messageId));
+    this.#shown = new Set(chat.map(({ messageId }) => messageId));
+    const left = this.#messages.filter(
+      ({ messageId }) => messageId === undefined || !this.#shown.has(messageId),
+    );
     if (left.length !== this.#messages.length) this.#set(left);
   }
 
@@ -74,7 +78,10 @@ export class Outbox {
   async #send({ requestId, text }: OutgoingChat): Promise<void> {
     try {
       const { message } = await this.#request('chat.post', { requestId, text });
-      this.#replace(requestId, { requestId, text, status: 'sent', messageId: message.messageId });
+      // The room may show it before the answer comes, which says what it is called there: nothing else would settle it then.
+      if (this.#shown.has(message.messageId))
+        this.#set(this.#messages.filter((other) => other.requestId !== requestId));
+      else this.#replace(requestId, { requestId, text, status: 'sent', messageId: message.messageId });
       this.#attempt = 0;
     } catch (thrown) {
       const errorCode = toPlenaryError(thrown).code;
