@@ -4,15 +4,18 @@ const everywhere = ['**/node_modules/**', '**/dist/**', '.toolchain/**', '.plena
 const contract = '**/*.contract.test.ts';
 const integration = '**/*.integration.test.ts';
 const endToEnd = '**/*.e2e.test.ts';
+const faults = '**/*.faults.test.ts';
 
 /**
- * Four kinds of tests, by what they need:
+ * Five kinds of tests, by what they need:
  * - `unit`: nothing but our code; all of them together take seconds
  * - `contract`: one suite for every version of a port; starts a real Redis of its own
  * - `integration`: real processes of ours
  * - `e2e`: the whole cluster with real Chromium
+ * - `faults`: the whole fault table, which takes longer than `npm test` has time for
  *
- * There are no retries: a test that passes only sometimes has found something.
+ * There are no retries: a test that passes only sometimes has found something. Time limits are far beyond what a test takes,
+ * so that a busy machine fails none.
  */
 export default defineConfig({
   test: {
@@ -24,9 +27,9 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['**/src/**/*.test.{ts,tsx}', 'deploy/**/*.test.ts', 'e2e/simulation/**/*.test.ts'],
-          exclude: [...everywhere, contract, integration, endToEnd],
+          exclude: [...everywhere, contract, integration, endToEnd, faults],
           pool: 'forks',
-          testTimeout: 5_000,
+          testTimeout: 30_000,
         },
       },
       {
@@ -35,8 +38,8 @@ export default defineConfig({
           include: [contract],
           exclude: everywhere,
           pool: 'forks',
-          testTimeout: 20_000,
-          hookTimeout: 20_000,
+          testTimeout: 90_000,
+          hookTimeout: 90_000,
         },
       },
       {
@@ -47,8 +50,8 @@ export default defineConfig({
           pool: 'forks',
           // Each file starts processes that want a core of their own; side by side they would only measure each other.
           fileParallelism: false,
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
       },
       {
@@ -60,6 +63,15 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'faults',
+          include: [`e2e/${faults}`],
+          exclude: everywhere,
+          pool: 'forks',
+          fileParallelism: false,
         },
       },
     ],

@@ -337,6 +337,7 @@ export class SimulatedMediaNode {
       this.portSlice = portSlice;
       this.engine.host.firstPort = portSlice.firstPort;
       this.#directory.start();
+      this.rooms.startRepublishing();
       await this.lease.start();
     } catch {
       // The reason is for whoever started it; what it claimed is given back.

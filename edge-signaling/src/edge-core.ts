@@ -18,8 +18,8 @@ import type { MediaLinks } from './media/control-links.ts';
 import { Placer } from './media/placer.ts';
 import type { EdgeMetrics, ReportFault } from './metrics.ts';
 import { EdgeNews } from './room/edge-news.ts';
-import { Heads } from './room/heads.ts';
 import { LocalRooms } from './room/local-rooms.ts';
+import { Republisher } from './room/republisher.ts';
 import { Sweeper } from './room/sweeper.ts';
 import { Dispatcher } from './rpc/dispatch.ts';
 import { createDispatchTable } from './rpc/table.ts';
@@ -41,6 +41,8 @@ const JOINS_AT_ONCE = 32;
 const RESUMES_AT_ONCE = 64;
 /** A client waits ten seconds for an answer; who is let in by then is answered in time. */
 const ENTRY_PATIENCE_MS = 8_000;
+/** With such a wait the edge lets hardly anybody in until it has caught up: far from the wait at which clients give up. */
+const BEHIND_MS = 1_000;
 
 /** The links to the media nodes, as who opens them sees them. */
 export interface OwnedMediaLinks extends MediaLinks {
@@ -92,17 +94,28 @@ export class EdgeCore {
   readonly #links: OwnedMediaLinks;
   readonly #mediaWatch: MediaWatch;
   readonly #keeper: SessionKeeper;
-  readonly #heads: Heads;
+  readonly #republisher: Republisher;
   readonly #sweeper: Sweeper;
   readonly #tenantClaims: TenantClaims;
+  readonly #joinGate: EntryGate;
+  readonly #resumeGate: EntryGate;
   #isStopping = false;
 
   constructor(options: EdgeCoreOptions) {
-    const { config, store, channel, clock, logger, metrics, reportFault } = options;
+    const { config, store, clock, logger, metrics, reportFault } = options;
     const { edgeId, datacenter, clusterSecret, resumeWithinMs, leaseMs } = config;
     const { rooms, registry } = store;
     this.#edgeId = edgeId;
     const { localRooms } = this;
+    const channel: RoomChannel = {
+      publish: (...news) => options.channel.publish(...news),
+      publishLocally: (...news) => options.channel.publishLocally(...news),
+      tellEdges: (message) => options.channel.tellEdges(message),
+      publishEvents: (roomId, events) => {
+        for (const { id } of events) localRooms.noteEvent(roomId, id);
+        options.channel.publishEvents(roomId, events);
+      },
+    };
     const isStoreAvailable = (): boolean => store.isAvailable();
 
     const edgeNews = new EdgeNews({ hints: () => edgeHints(this.directory), localRooms, channel });
@@ -184,6 +197,18 @@ export class EdgeCore {
       reportFault,
     });
     const keeper = this.#keeper;
+    this.#republisher = new Republisher({
+      edgeId,
+      rooms,
+      isStoreAvailable,
+      localRooms,
+      keeper,
+      departures,
+      channel,
+      metrics,
+      reportFault,
+    });
+    const republisher = this.#republisher;
     const entrance = new Entrance({
       edgeId,
       clusterSecret,
@@ -195,6 +220,7 @@ export class EdgeCore {
       links,
       placer,
       keeper,
+      republisher,
       localRooms,
       mediaWatch: this.#mediaWatch,
       departures,
@@ -204,7 +230,6 @@ export class EdgeCore {
       onEntering: (roomId) => this.#sweeper.note(roomId),
       reportFault,
     });
-    this.#heads = new Heads({ rooms, isStoreAvailable, localRooms, channel, reportFault });
     this.#sweeper = new Sweeper({
       edgeId,
       departures,
@@ -240,11 +265,14 @@ export class EdgeCore {
         clock,
         onWaiting: (count) => metrics.waitingEntries.set({ kind }, count),
       });
+    this.#joinGate = gate('join', JOINS_AT_ONCE);
+    this.#resumeGate = gate('resume', RESUMES_AT_ONCE);
     const handlers = {
-      joinGate: gate('join', JOINS_AT_ONCE),
-      resumeGate: gate('resume', RESUMES_AT_ONCE),
+      joinGate: this.#joinGate,
+      resumeGate: this.#resumeGate,
       entrance,
       keeper,
+      republisher,
       departures,
       placer,
       links,
@@ -271,11 +299,16 @@ export class EdgeCore {
     return this.#isStopping;
   }
 
+  /** Whether joins or resumes wait so long for their turn that no more clients are to be let in. */
+  get isBehind(): boolean {
+    return Math.max(this.#joinGate.waitedMs, this.#resumeGate.waitedMs) > BEHIND_MS;
+  }
+
   start(): void {
     this.directory.start();
     this.announcer.start();
     this.#keeper.start();
-    this.#heads.start();
+    this.#republisher.start();
     this.#sweeper.start();
     this.#tenantClaims.start();
   }
@@ -298,7 +331,7 @@ export class EdgeCore {
   /** The store or the registry answers again: what an owner published it publishes again, and what waited is done. */
   storeReturned(): void {
     this.registryReturned();
-    void this.departures.retryRemovals();
+    void this.#republisher.all();
     void this.#tenantClaims.renew();
   }
 
@@ -315,7 +348,7 @@ export class EdgeCore {
     this.#isStopping = true;
     this.#sweeper.stop();
     this.#tenantClaims.stop();
-    this.#heads.stop();
+    this.#republisher.stop();
     this.#keeper.stop();
     await this.announcer.withdraw();
   }

@@ -144,6 +144,7 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
     }),
     accept: core.accept,
     isDraining: () => drain.isOn,
+    isBehind: () => core.isBehind,
     onEdgeMessage: (message) => core.onEdgeMessage(message),
     clock,
     logger,

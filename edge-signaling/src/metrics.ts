@@ -145,6 +145,12 @@ export function createEdgeMetrics() {
       labelNames: ['reason'],
       registers,
     }),
+    repairs: new Counter({
+      name: 'plenary_edge_repairs_total',
+      help: 'What the store had lost and this edge published again or made good: peers, events, or records of peers that are gone.',
+      labelNames: ['what'],
+      registers,
+    }),
     faults: new Counter({
       name: 'plenary_edge_faults_total',
       help: 'Errors that were coped with and only logged, by where they happened.',
@@ -166,6 +172,7 @@ export type FaultPlace =
   | 'departure'
   | 'handler'
   | 'http'
+  | 'republish'
   | 'socket'
   | 'sweep'
   | 'tenant';

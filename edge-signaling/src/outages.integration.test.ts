@@ -35,6 +35,8 @@ describe('the store goes away', () => {
 
     await cluster.redis.restart();
     await cluster.edge(0).ready();
+    // While the room is published again nobody enters it.
+    await waitFor('the room to be whole', async () => (await cluster.standing('store')) === 'whole');
     await late.join('store');
     const friend = await cluster.client();
     await friend.join('store', { displayName: 'Friend' });

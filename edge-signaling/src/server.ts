@@ -29,6 +29,8 @@ const PING_TIMEOUT_MS = 8_000;
 const NAMESPACE_TIMEOUT_MS = 5_000;
 /** Some 10 ms of work each, beside which those that are in already get on. */
 const CONNECTS_PER_LATE_TURN = 24;
+/** Some that join get through even then. */
+const CONNECTS_PER_TURN_BEHIND = 2;
 /** With turns of this length a join, which takes ten of them, is as slow as a person bears. */
 const LATE_TURN_MS = 100;
 /**
@@ -48,6 +50,8 @@ export interface ServerSettings {
   readonly accept: AcceptSocket;
   /** Whether nobody new is taken. */
   readonly isDraining: () => boolean;
+  /** Whether clients wait so long for their turn that no more are to be let in. */
+  readonly isBehind: () => boolean;
   readonly onEdgeMessage: (message: EdgeMessage) => void;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -82,6 +86,8 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
   const clients = new Set<SocketIoClient>();
   const connectGate = new ConnectGate({
     atOnce: CONNECTS_PER_LATE_TURN,
+    atOnceBehind: CONNECTS_PER_TURN_BEHIND,
+    isBehind: settings.isBehind,
     lateMs: LATE_TURN_MS,
     clock,
     afterTurn: (callback) => setImmediate(callback),

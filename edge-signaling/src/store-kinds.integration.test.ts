@@ -100,18 +100,47 @@ describe('two edges on a primary that Sentinels name', () => {
   let cluster: TestCluster<TestRedisSentinel>;
   afterEach(async () => cluster.stop());
 
-  it('[ST7] are ready again after a failover, and people see each other', async () => {
+  it('[ST7] are ready again after a failover, people see each other, and what was lost of running meetings is repaired', async () => {
     cluster = await TestCluster.startOn(await startRedisSentinel(), { edges: 2, mediaNodes: 1 });
-    await talk(await meet(cluster, 'before'), 'before');
+    const [ann, bob] = await meet(cluster, 'before');
+    await talk([ann, bob], 'before');
+    await cluster.redis.cutReplicasOff();
+    // Of this the new primary knows nothing: who joined, what was said, and who left.
+    const cem = await cluster.client(1);
+    const cems = await cem.join('before', { displayName: 'Cem' });
+    await cem.publish(cems.media, 'cem');
+    await talk([ann, bob], 'lost');
+    await bob.call('leave', {});
+    await ann.event((event) => event.type === 'peer.left', 'Bob left');
+    const left = bob.noticesOf('event').length;
+
     await cluster.redis.killPrimary();
     for (const edge of cluster.edges)
       await waitFor(`${edge.id} to notice`, async () => (await edge.status('/ready')) === 503);
     // Nobody could renew a lease meanwhile: the media node announces itself again.
     await waitFor(
       'the media node',
-      async () => cluster.store.isAvailable() && (await cluster.store.registry.liveMediaNodes()).length === 1,
+      async () =>
+        cluster.store.isAvailable() &&
+        (await cluster.store.registry.liveMediaNodes().catch(() => [])).length === 1,
+      60_000,
     );
     for (const edge of cluster.edges) await edge.ready();
+    await waitFor('Cem to be there and Bob to be gone', async () => {
+      const { rooms } = cluster.store;
+      const { peers } = await rooms.rosterPage(ROOM_ID.parse('before'), '').catch(() => ({ peers: [] }));
+      return peers.map(({ displayName }) => displayName).join() === 'Ann,Cem';
+    });
+    await waitFor('the room to be whole', async () => (await cluster.standing('before')) === 'whole');
+    for (const client of [ann, cem]) {
+      const reply = await client.call('sync', { afterEventId: '5-5' });
+      if (reply.type !== 'snapshot') throw new Error('a snapshot was asked for');
+      expect(reply.room.peers.map(({ displayName }) => displayName)).toEqual(['Ann', 'Cem']);
+      expect(reply.room.tracks).toHaveLength(1);
+      expect(client.isClosed).toBe(false);
+    }
+    expect(bob.noticesOf('event')).toHaveLength(left);
+
     const people = await meet(cluster, 'after');
     await waitFor('both edges to listen', async () =>
       askServer(cluster.redis.replicaUrl, async (redis) => {
@@ -120,5 +149,5 @@ describe('two edges on a primary that Sentinels name', () => {
       }),
     );
     await talk(people, 'after');
-  });
+  }, 120_000);
 });

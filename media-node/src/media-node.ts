@@ -288,6 +288,7 @@ export class MediaNode {
     this.metrics.consul.set(store.consul?.isAvailable() === false ? 0 : 1);
     this.#load.start();
     this.#directory.start();
+    this.rooms.startRepublishing();
     await this.#lease.start();
     const { mediaNodeId, datacenter, controlUrl, workers } = config;
     logger.info(

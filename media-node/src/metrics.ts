@@ -52,6 +52,11 @@ export function createMetrics(withProcess: boolean) {
       'Records in the store that were skipped because they do not parse, by kind, each time they were met',
       ['kind'],
     ),
+    repairs: counter(
+      'media_repairs_total',
+      'Tracks that the store had lost and this node published again, or records of tracks that are gone and it ended',
+      ['what'],
+    ),
     store: gauge('store_available', '1 while the store answers'),
     consul: gauge('consul_available', '1 while Consul answers, or is not used'),
     outbox: gauge('media_outbox', 'Changes that wait for the store to return'),

@@ -13,6 +13,8 @@ import type { MalformedKind } from './malformed.ts';
 import { openPubSub } from './pubsub-connection.ts';
 import type { PubSubConnection } from './pubsub-connection.ts';
 import type { TenantStore } from '../tenant/tenant-store.ts';
+import { CommandGate } from './command-gate.ts';
+import { ServerWatch } from './server-watch.ts';
 import { RedisRegistry } from './redis-registry.ts';
 import { RedisRoomStore } from './redis-room-store.ts';
 import { RedisTenantStore } from './redis-tenant-store.ts';
@@ -80,7 +82,9 @@ export function connectClusterStore({
   };
 
   const { client, suspect, stop } = openWatched(address, connectionName, change, reporterOf('commands'));
-  const run = scriptRunner(client, suspect);
+  // A Redis Cluster is asked in any case: what one of its masters does not serve another one may.
+  const gate = new CommandGate(() => address.kind === 'cluster' || reach !== 'none');
+  const run = scriptRunner(client, suspect, gate);
   const malformed = new MalformedRecords(logger);
   const redisRegistry = new RedisRegistry(run, (detail) => malformed.report('registry', detail));
   const consulRegistry =
@@ -89,7 +93,7 @@ export function connectClusterStore({
   return {
     registry: consulRegistry ?? redisRegistry,
     consul: consulRegistry?.availability,
-    rooms: new RedisRoomStore(client, run, malformed.report),
+    rooms: new RedisRoomStore(client, run, malformed.report, gate),
     tenants: new RedisTenantStore(run),
     isAvailable: () => reach !== 'none',
     onAvailability: (listener) => {
@@ -139,7 +143,6 @@ function openWatched(
   }
   const redis = openServer(address, connectionName, { enableOfflineQueue, maxRetriesPerRequest: 0 });
   redis.on('error', onError);
-  redis.on('ready', () => onChange('whole'));
-  redis.on('close', () => onChange('none'));
-  return { client: redis, suspect: () => undefined, stop: () => undefined };
+  const watch = new ServerWatch(redis, (answers) => onChange(answers ? 'whole' : 'none'));
+  return { client: redis, suspect: () => undefined, stop: () => watch.stop() };
 }

@@ -8,7 +8,10 @@ import type { RoomId, TenantId } from '../protocol/ids.ts';
 /** Everything of ours begins with this, so that an operator can tell it from other users of the same Redis. */
 export const KEY_PREFIX = 'plenary:';
 
-/** The keys of a room, in the order in which every room script takes them. All go when the last peer goes (LG4). */
+/**
+ * The keys of a room, in the order in which every room script takes them. All go when the last peer goes (LG4), and by
+ * themselves when no edge has kept them for ten minutes (RC6).
+ */
 export type RoomKeys = readonly [
   placements: string,
   roster: string,
@@ -22,7 +25,7 @@ export type RoomKeys = readonly [
 export function roomKeys(roomId: RoomId): RoomKeys {
   const key = (part: string): string => `${KEY_PREFIX}{room:${roomId}}:${part}`;
   return [
-    /** Hash, peer id → `epoch|mediaNodeId|edgeId|requestId`. Written by edges. */
+    /** Hash, peer id → `epoch|mediaNodeId|edgeId|requestId|holdEpoch`. Written by edges. */
     key('placements'),
     /** Hash, peer id → `sequence|joinedAtMs|role|displayName`. Written by edges. */
     key('roster'),
@@ -35,7 +38,8 @@ export function roomKeys(roomId: RoomId): RoomKeys {
     /** List of messages as JSON, the newest last. */
     key('chat'),
     /**
-     * Hash: `lastEventId`, `lastEpoch`, `joinSequence`; `token|peerId` → which generation of the peer's session tokens is
+     * Hash: `lastEventId`, `lastEpoch`, `joinSequence`; after a loss `rebuildingUntilMs` by Redis TIME, and
+     * `rebuiltEventId`, which the order went on above; `token|peerId` → which generation of the peer's session tokens is
      * in use; `former|peerId` → `epoch|mediaNodeId`, where a peer that is being moved goes on until it has moved; and
      * `gateway|datacenter|homeNodeId` → `epoch|mediaNodeId`, which media nodes write.
      */

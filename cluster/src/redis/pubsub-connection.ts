@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import { openCluster, openServer } from './client.ts';
+import { CommandGate } from './command-gate.ts';
 import { COMMAND_TIMEOUT_MS, within } from './deadline.ts';
 import type { StoreAddress } from './store-address.ts';
 
@@ -37,6 +38,7 @@ export function openPubSub(
 class ServerPubSub implements PubSubConnection {
   readonly #redis: Redis;
   readonly #onFault: ReportFault;
+  readonly #gate = new CommandGate();
   readonly #wanted = new Set<string>();
 
   constructor(redis: Redis, onFault: ReportFault) {
@@ -49,7 +51,10 @@ class ServerPubSub implements PubSubConnection {
 
   async publish(channel: string, payload: string | Buffer): Promise<unknown> {
     if (this.#redis.status !== 'ready') throw new Error('The store is away.');
-    return within(this.#redis.spublish(channel, payload), COMMAND_TIMEOUT_MS);
+    return within(
+      this.#gate.pass(async () => this.#redis.spublish(channel, payload)),
+      COMMAND_TIMEOUT_MS,
+    );
   }
 
   subscribe(channel: string): void {
@@ -90,6 +95,7 @@ export interface ShardedClient {
 export class ClusterPubSub implements PubSubConnection {
   readonly #cluster: ShardedClient;
   readonly #onFault: ReportFault;
+  readonly #gate = new CommandGate();
   readonly #wanted = new Set<string>();
   readonly #takenOn = new Set<string>();
 
@@ -106,7 +112,10 @@ export class ClusterPubSub implements PubSubConnection {
   async publish(channel: string, payload: string | Buffer): Promise<unknown> {
     // Only what waits for the connection to a single master is queued; that is refused, or made, within the limit.
     if (this.#cluster.status !== 'ready') throw new Error('The store is away.');
-    return within(this.#cluster.spublish(channel, payload), COMMAND_TIMEOUT_MS);
+    return within(
+      this.#gate.pass(async () => this.#cluster.spublish(channel, payload)),
+      COMMAND_TIMEOUT_MS,
+    );
   }
 
   subscribe(channel: string): void {

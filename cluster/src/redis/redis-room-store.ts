@@ -4,25 +4,32 @@ import { EVENT_ID } from '../protocol/ids.ts';
 import type { DatacenterId, EdgeId, EventId, MediaNodeId, PeerId, RoomId, TrackId } from '../protocol/ids.ts';
 import type { Epoch } from '../protocol/edge-media.ts';
 import { ROSTER_PAGE_SIZE, SNAPSHOT_CHAT_LENGTH } from '../protocol/room.ts';
-import type { LeaveReason, LoggedEvent, Role, RosterPeer, TrackEndReason } from '../protocol/room.ts';
+import type { LeaveReason, LoggedEvent, Role, TrackEndReason } from '../protocol/room.ts';
 import type {
+  AttachedPeer,
   CatchUp,
   ChatPost,
   FormerPlacement,
   Gateway,
   GatewayClaim,
+  HeldPeer,
   Placement,
   PlaceRequest,
+  RepublishedPeers,
+  RepublishedTracks,
+  RoomStanding,
   RoomStore,
   RoomView,
   StoredTrack,
 } from '../room/room-store.ts';
-import { chatMessageId } from '../room/room-store.ts';
+import { chatMessageId, ROOM_REBUILD_MS } from '../room/room-store.ts';
 import type { StoreClient } from './client.ts';
+import { CommandGate } from './command-gate.ts';
 import { roomKeys } from './keys.ts';
 import { readable, readableOnes } from './malformed.ts';
 import type { ReportMalformed } from './malformed.ts';
 import {
+  heldPeerRecord,
   pairs,
   readAttached,
   readCatchUp,
@@ -35,7 +42,11 @@ import {
   readPlacement,
   readPosted,
   readPublished,
+  readRepublishedPeers,
+  readRepublishedTracks,
+  readStanding,
   readTracks,
+  trackValue,
 } from './room-replies.ts';
 import { guarded, storeError } from './run-script.ts';
 import {
@@ -50,6 +61,9 @@ import {
   publishTrack,
   releaseGateway,
   removePeer,
+  republishPeers,
+  republishTracks,
+  roomStanding,
   setTrackPaused,
   settlePeer,
 } from './scripts.generated.ts';
@@ -61,6 +75,8 @@ const VIEW_REPLY = z.tuple([
   z.tuple([z.null(), z.record(z.string(), z.string())]),
 ]);
 const START = EVENT_ID.parse('0-0');
+/** Parts the records of one argument; no name may hold it. */
+const RECORD_SEPARATOR = '\u001e';
 const flag = (value: boolean): '0' | '1' => (value ? '1' : '0');
 
 /** The room store in Redis: one script for each change, all keys of a room on one hash tag. */
@@ -68,9 +84,16 @@ export class RedisRoomStore implements RoomStore {
   readonly #redis: StoreClient;
   readonly #run: RunScript;
   readonly #report: ReportMalformed;
+  readonly #gate: CommandGate;
 
   /** @param report - told of what does not parse, which is skipped (SPEC ST3) */
-  constructor(redis: StoreClient, run: RunScript, report: ReportMalformed = () => undefined) {
+  constructor(
+    redis: StoreClient,
+    run: RunScript,
+    report: ReportMalformed = () => undefined,
+    gate = new CommandGate(),
+  ) {
+    this.#gate = gate;
     this.#redis = redis;
     this.#run = run;
     this.#report = report;
@@ -78,7 +101,9 @@ export class RedisRoomStore implements RoomStore {
 
   async view(roomId: RoomId): Promise<RoomView> {
     const [placementsKey, , , tracks] = roomKeys(roomId);
-    const reply = await guarded(this.#redis.multi().hvals(placementsKey).hgetall(tracks).exec());
+    const reply = await guarded(this.#gate, async () =>
+      this.#redis.multi().hvals(placementsKey).hgetall(tracks).exec(),
+    );
     const refused = reply?.find(([error]) => error !== null)?.[0];
     if (refused) throw storeError(refused);
     const [[, placed], [, tracksById]] = VIEW_REPLY.parse(reply);
@@ -107,13 +132,13 @@ export class RedisRoomStore implements RoomStore {
 
   async placementOf(roomId: RoomId, peerId: PeerId): Promise<Placement | undefined> {
     const [placements] = roomKeys(roomId);
-    const value = await guarded(this.#redis.hget(placements, peerId));
+    const value = await guarded(this.#gate, async () => this.#redis.hget(placements, peerId));
     return value === null ? undefined : this.#readPlacements([[peerId, value]])[0];
   }
 
   async formerPlacement(roomId: RoomId, peerId: PeerId): Promise<FormerPlacement | undefined> {
     const [, , , , , , meta] = roomKeys(roomId);
-    const value = await guarded(this.#redis.hget(meta, `former|${peerId}`));
+    const value = await guarded(this.#gate, async () => this.#redis.hget(meta, `former|${peerId}`));
     return value === null ? undefined : readFormer(value, this.#report);
   }
 
@@ -142,10 +167,10 @@ export class RedisRoomStore implements RoomStore {
     epoch: Epoch,
     edgeId: EdgeId,
     tokenGeneration?: number,
-  ): Promise<RosterPeer> {
+  ): Promise<AttachedPeer> {
     const generation = tokenGeneration === undefined ? '' : String(tokenGeneration);
     const args = [peerId, String(epoch), edgeId, generation] as const;
-    return readAttached(peerId, await attachPeer(this.#run, roomKeys(roomId), args));
+    return readAttached(peerId, await attachPeer(this.#run, roomKeys(roomId), args), this.#report);
   }
 
   async confirmToken(roomId: RoomId, peerId: PeerId, tokenGeneration: number): Promise<void> {
@@ -192,7 +217,7 @@ export class RedisRoomStore implements RoomStore {
   async tracks(roomId: RoomId, trackIds: readonly TrackId[]): Promise<readonly StoredTrack[]> {
     if (trackIds.length === 0) return [];
     const [, , , tracks] = roomKeys(roomId);
-    const values = await guarded(this.#redis.hmget(tracks, ...trackIds));
+    const values = await guarded(this.#gate, async () => this.#redis.hmget(tracks, ...trackIds));
     const found = trackIds.flatMap((trackId, index): [string, string][] => {
       const value = values[index];
       return value === null || value === undefined ? [] : [[trackId, value]];
@@ -214,13 +239,15 @@ export class RedisRoomStore implements RoomStore {
     const [, roster, rosterOrder] = roomKeys(roomId);
     const after = /^\d+$/.test(cursor) ? `(${cursor}` : '-inf';
     const limit = ROSTER_PAGE_SIZE + 1;
-    const found = await guarded(
+    const found = await guarded(this.#gate, async () =>
       this.#redis.zrangebyscore(rosterOrder, after, '+inf', 'WITHSCORES', 'LIMIT', 0, limit),
     );
     const ordered = pairs(STRINGS.parse(found));
     const page = ordered.slice(0, ROSTER_PAGE_SIZE);
     if (page.length === 0) return { peers: [] };
-    const values = await guarded(this.#redis.hmget(roster, ...page.map(([peerId]) => peerId)));
+    const values = await guarded(this.#gate, async () =>
+      this.#redis.hmget(roster, ...page.map(([peerId]) => peerId)),
+    );
     // Who left between the two commands has no value any more.
     const entries = page.flatMap(([peerId, sequence], index) => {
       const value = values[index];
@@ -241,7 +268,7 @@ export class RedisRoomStore implements RoomStore {
 
   async lastEventId(roomId: RoomId): Promise<EventId> {
     const [, , , , , , meta] = roomKeys(roomId);
-    const noted = (await guarded(this.#redis.hget(meta, 'lastEventId'))) ?? START;
+    const noted = (await guarded(this.#gate, async () => this.#redis.hget(meta, 'lastEventId'))) ?? START;
     // A client that is told of the beginning only learns nothing new; the next event sets it right.
     return readable(this.#report, 'meta', () => EVENT_ID.parse(noted)) ?? START;
   }
@@ -263,9 +290,34 @@ export class RedisRoomStore implements RoomStore {
     await releaseGateway(this.#run, roomKeys(roomId), [datacenter, homeNodeId, String(epoch)]);
   }
 
+  async republishPeers(
+    roomId: RoomId,
+    edgeId: EdgeId,
+    peers: readonly HeldPeer[],
+    knownEventId: EventId,
+  ): Promise<RepublishedPeers> {
+    const records = peers.map(heldPeerRecord).join(RECORD_SEPARATOR);
+    const args = [edgeId, knownEventId, String(ROOM_REBUILD_MS), records] as const;
+    return readRepublishedPeers(await republishPeers(this.#run, roomKeys(roomId), args), this.#report);
+  }
+
+  async republishTracks(
+    roomId: RoomId,
+    homeNodeId: MediaNodeId,
+    tracks: readonly StoredTrack[],
+  ): Promise<RepublishedTracks> {
+    const records = tracks.map((track) => `${track.trackId}|${trackValue(track)}`).join(RECORD_SEPARATOR);
+    const args = [homeNodeId, String(ROOM_REBUILD_MS), records] as const;
+    return readRepublishedTracks(await republishTracks(this.#run, roomKeys(roomId), args), this.#report);
+  }
+
+  async standing(roomId: RoomId): Promise<RoomStanding> {
+    return readStanding(await roomStanding(this.#run, roomKeys(roomId), []));
+  }
+
   async placements(roomId: RoomId): Promise<readonly Placement[]> {
     const [placements] = roomKeys(roomId);
-    const all = await guarded(this.#redis.hgetall(placements));
+    const all = await guarded(this.#gate, async () => this.#redis.hgetall(placements));
     return this.#readPlacements(Object.entries(all));
   }
 

@@ -3,12 +3,33 @@ import { z } from 'zod';
 import { ERROR_CODES, PlenaryError } from '../errors.ts';
 import { CHAT_MESSAGE, LOGGED_EVENT, ROSTER_PEER } from '../protocol/room.ts';
 import type { LoggedEvent, RoomSnapshot, RosterPeer } from '../protocol/room.ts';
-import { FORMER_PLACEMENT, GATEWAY, PLACEMENT, STORED_TRACK } from '../room/room-store.ts';
-import type { CatchUp, FormerPlacement, Gateway, Placement, StoredTrack } from '../room/room-store.ts';
+import {
+  FORMER_PLACEMENT,
+  GATEWAY,
+  PEER_FATE,
+  PLACEMENT,
+  ROOM_STANDING,
+  STORED_TRACK,
+  TRACK_FATE,
+} from '../room/room-store.ts';
+import type {
+  AttachedPeer,
+  CatchUp,
+  FormerPlacement,
+  Gateway,
+  HeldPeer,
+  Placement,
+  RepublishedPeers,
+  RepublishedTracks,
+  RoomStanding,
+  StoredTrack,
+} from '../room/room-store.ts';
+import type { TrackId } from '../protocol/ids.ts';
 import { readable, readableOnes } from './malformed.ts';
 import type { ReportMalformed } from './malformed.ts';
 
 const EVENT_REPLY = z.tuple([z.string(), z.string(), z.string()]);
+const SEQUENCE = z.int().min(0);
 const EVENTS_REPLY = z.array(EVENT_REPLY);
 /** An event, or an empty list where nothing happened. */
 const MAYBE_EVENT_REPLY = z.union([EVENT_REPLY, z.tuple([])]);
@@ -29,7 +50,16 @@ const JOIN_REPLY = z.tuple([
   SNAPSHOT_REPLY,
   z.int().min(0),
 ]);
-const ATTACH_REPLY = z.tuple([z.literal('attached'), z.string()]);
+const ATTACH_REPLY = z.tuple([z.literal('attached'), z.string(), z.string(), z.string()]);
+const PEERS_REPLY = z.tuple([
+  z.string(),
+  z.int(),
+  z.int(),
+  z.int(),
+  z.array(z.string()),
+  z.array(z.string()),
+]);
+const TRACKS_REPLY = z.tuple([z.int(), EVENTS_REPLY, z.array(z.string()), z.array(z.string())]);
 const PUBLISH_REPLY = z.tuple([z.literal('published'), EVENTS_REPLY]);
 const CHAT_REPLY = z.tuple([z.literal('posted'), z.string(), MAYBE_EVENT_REPLY]);
 const CATCH_UP_REPLY = z.union([
@@ -47,10 +77,24 @@ function accepted<Reply extends z.ZodType>(schema: Reply, reply: unknown): z.out
 export const readPlaced = (peerId: string, reply: unknown): Placement =>
   readPlacement(peerId, accepted(PLACE_REPLY, reply)[1]);
 
-/** `epoch|mediaNodeId|edgeId|requestId`, see keys.ts. */
+/** `epoch|mediaNodeId|edgeId|requestId|holdEpoch`, see keys.ts. */
 export function readPlacement(peerId: string, value: string): Placement {
-  const [epoch, mediaNodeId, edgeId, requestId] = value.split('|');
-  return PLACEMENT.parse({ peerId, epoch: Number(epoch), mediaNodeId, edgeId, requestId });
+  const [epoch, mediaNodeId, edgeId, requestId, holdEpoch = epoch] = value.split('|');
+  return PLACEMENT.parse({
+    peerId,
+    epoch: Number(epoch),
+    mediaNodeId,
+    edgeId,
+    requestId,
+    holdEpoch: Number(holdEpoch),
+  });
+}
+
+/** A track's record, see keys.ts. */
+export function trackValue(track: StoredTrack): string {
+  const { epoch, homeNodeId, peerId, kind, source, paused, replaces } = track;
+  const parts = [epoch, homeNodeId, peerId, kind, source, paused ? '1' : '0'];
+  return [...parts, ...(replaces === undefined ? [] : [replaces])].join('|');
 }
 
 /** `epoch|mediaNodeId`, see keys.ts; what is malformed is reported and taken for nothing. */
@@ -154,6 +198,7 @@ export function readJoined(peerId: string, reply: unknown, report: ReportMalform
     events: readMaybeEvent(event),
     snapshot: readSnapshot(snapshot, report),
     tokenGeneration,
+    sequence: sequenceOf(value),
   };
 }
 
@@ -163,8 +208,59 @@ export function readGateway(reply: unknown): Gateway {
   return GATEWAY.parse({ mediaNodeId, epoch: Number(epoch) });
 }
 
-export const readAttached = (peerId: string, reply: unknown): RosterPeer =>
-  readRosterPeer(peerId, accepted(ATTACH_REPLY, reply)[1]);
+export function readAttached(peerId: string, reply: unknown, report: ReportMalformed): AttachedPeer {
+  const [, value, placement, former] = accepted(ATTACH_REPLY, reply);
+  return {
+    self: readRosterPeer(peerId, value),
+    sequence: sequenceOf(value),
+    holdEpoch: readPlacement(peerId, placement).holdEpoch,
+    former: former === '' ? undefined : readFormer(former, report),
+  };
+}
+
+const sequenceOf = (rosterValue: string): number => SEQUENCE.parse(Number(rosterValue.split('|')[0]));
+
+/** `sequence|joinedAtMs|role|displayName` of a peer that an edge holds, with what its placement needs before it. */
+export function heldPeerRecord(peer: HeldPeer): string {
+  const { peerId, epoch, holdEpoch, mediaNodeId, requestId, tokenGeneration } = peer;
+  const { sequence, joinedAtMs, role, displayName } = peer;
+  const placement = [peerId, epoch, holdEpoch, mediaNodeId, requestId, tokenGeneration];
+  const former = [peer.former?.epoch, peer.former?.mediaNodeId];
+  return [...placement, ...former, sequence, joinedAtMs, role, displayName].join('|');
+}
+
+export function readRepublishedPeers(reply: unknown, report: ReportMalformed): RepublishedPeers {
+  const [lastEventId, isRebuilding, lostPeers, hasLostEvents, fates, strangers] = PEERS_REPLY.parse(reply);
+  return {
+    lastEventId: LOGGED_EVENT.shape.id.parse(lastEventId),
+    isRebuilding: isRebuilding === 1,
+    lostPeers,
+    hasLostEvents: hasLostEvents === 1,
+    fates: pairs(fates).map(([peerId, fate]) => ({
+      peerId: PLACEMENT.shape.peerId.parse(peerId),
+      fate: PEER_FATE.parse(fate),
+    })),
+    strangers: readableOnes(report, 'placement', pairs(strangers), ([peerId, value]) =>
+      readPlacement(peerId, value),
+    ),
+  };
+}
+
+export function readRepublishedTracks(reply: unknown, report: ReportMalformed): RepublishedTracks {
+  const [lostTracks, events, fates, strangers] = TRACKS_REPLY.parse(reply);
+  const trackIdOf = (trackId: string): TrackId => STORED_TRACK.shape.trackId.parse(trackId);
+  return {
+    lostTracks,
+    events: events.map(readEvent),
+    fates: pairs(fates).map(([trackId, fate]) => ({
+      trackId: trackIdOf(trackId),
+      fate: TRACK_FATE.parse(fate),
+    })),
+    strangers: readableOnes(report, 'track', strangers, trackIdOf),
+  };
+}
+
+export const readStanding = (reply: unknown): RoomStanding => ROOM_STANDING.parse(reply);
 
 export const readPublished = (reply: unknown): LoggedEvent[] =>
   accepted(PUBLISH_REPLY, reply)[1].map(readEvent);

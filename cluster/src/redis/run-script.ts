@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { PlenaryError } from '../errors.ts';
 import type { StoreClient } from './client.ts';
+import { CommandGate } from './command-gate.ts';
 import { COMMAND_TIMEOUT_MS, within } from './deadline.ts';
 import { SCRIPTS } from './scripts.generated.ts';
 import type { RunScript, ScriptName } from './scripts.generated.ts';
@@ -33,9 +34,9 @@ export function storeError(cause: unknown): PlenaryError {
 }
 
 /** Runs a store command; what an outage throws becomes `store_unavailable`, what a mistake of ours throws `internal`. */
-export async function guarded<Result>(command: Promise<Result>): Promise<Result> {
+export async function guarded<Result>(gate: CommandGate, command: () => Promise<Result>): Promise<Result> {
   try {
-    return await within(command, COMMAND_TIMEOUT_MS);
+    return await within(gate.pass(command), COMMAND_TIMEOUT_MS);
   } catch (cause) {
     throw storeError(cause);
   }
@@ -45,10 +46,14 @@ export async function guarded<Result>(command: Promise<Result>): Promise<Result>
  * Runs scripts by digest, and sends the text where the server does not know it yet.
  * @param onOutage - told of each script that failed as in an outage
  */
-export function scriptRunner(redis: StoreClient, onOutage: () => void = () => undefined): RunScript {
+export function scriptRunner(
+  redis: StoreClient,
+  onOutage: () => void = () => undefined,
+  gate = new CommandGate(),
+): RunScript {
   return async (name, keys, args) => {
     try {
-      return await guarded(runOnServer(redis, name, keys, args));
+      return await guarded(gate, async () => runOnServer(redis, name, keys, args));
     } catch (error) {
       if (error instanceof PlenaryError && error.code === 'store_unavailable') onOutage();
       throw error;

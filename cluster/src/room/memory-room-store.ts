@@ -22,18 +22,25 @@ import type {
   RosterPeer,
   TrackEndReason,
 } from '../protocol/room.ts';
-import { chatMessageId } from './room-store.ts';
+import { chatMessageId, FAREWELL_KEPT_MS, ROOM_KEPT_MS, ROOM_REBUILD_MS } from './room-store.ts';
 import type {
+  AttachedPeer,
   CatchUp,
   ChatPost,
   FormerPlacement,
   Gateway,
   GatewayClaim,
+  HeldPeer,
   Placement,
+  PeerFate,
   PlaceRequest,
+  RepublishedPeers,
+  RepublishedTracks,
+  RoomStanding,
   RoomStore,
   RoomView,
   StoredTrack,
+  TrackFate,
 } from './room-store.ts';
 
 const START = EVENT_ID.parse('0-0');
@@ -59,6 +66,9 @@ class MemoryRoom {
   lastEventId: EventId = START;
   lastEpoch = 0;
   joinSequence = 0;
+  rebuildingUntilMs = -Infinity;
+  rebuiltEventId: EventId | undefined;
+  keptUntilMs = Infinity;
 
   copy(): MemoryRoom {
     const copy = new MemoryRoom();
@@ -73,6 +83,9 @@ class MemoryRoom {
     copy.lastEventId = this.lastEventId;
     copy.lastEpoch = this.lastEpoch;
     copy.joinSequence = this.joinSequence;
+    copy.rebuildingUntilMs = this.rebuildingUntilMs;
+    copy.rebuiltEventId = this.rebuiltEventId;
+    copy.keptUntilMs = this.keptUntilMs;
     return copy;
   }
 
@@ -93,6 +106,36 @@ class MemoryRoom {
     if (this.log.length > EVENT_LOG_LENGTH) this.log.shift();
     this.lastEventId = id;
     return logged;
+  }
+
+  /** What the log tells of a peer: when it left last. */
+  leftAtMs(peerId: PeerId): number | undefined {
+    const left = this.log.findLast(({ event }) => event.type === 'peer.left' && event.peerId === peerId);
+    return left === undefined ? undefined : Number(left.id.split('-')[0]);
+  }
+
+  hasEnded(trackId: TrackId): boolean {
+    return this.log.some(({ event }) => event.type === 'track.ended' && event.trackId === trackId);
+  }
+
+  /** Whether writes between what somebody knows and now are lost. */
+  hasLost(known: EventId): boolean {
+    if (known === START || known === this.lastEventId) return false;
+    if (compareEventIds(this.lastEventId, known) < 0) return true;
+    const [first] = this.log;
+    if (first === undefined || this.log.some(({ id }) => id === known)) return false;
+    return compareEventIds(first.id, known) < 0 && this.rebuiltEventId !== known;
+  }
+
+  beginRebuild(known: EventId, nowMs: number, monotonicMs: number): void {
+    const isRebuilding = monotonicMs < this.rebuildingUntilMs;
+    const isAhead = compareEventIds(this.lastEventId, known) < 0;
+    if (isRebuilding && !isAhead) return;
+    if (!isRebuilding) this.rebuildingUntilMs = monotonicMs + ROOM_REBUILD_MS;
+    const [topMs = '0', topNumber = '0'] = (isAhead ? known : this.lastEventId).split('-');
+    const next = nowMs > Number(topMs) ? `${nowMs}-0` : `${topMs}-${Number(topNumber) + 1}`;
+    this.lastEventId = EVENT_ID.parse(next);
+    this.rebuiltEventId = this.lastEventId;
   }
 
   page(afterSequence: number): { readonly peers: RosterPeer[]; readonly nextCursor?: string } {
@@ -118,6 +161,43 @@ class MemoryRoom {
   }
 }
 
+/** Nobody takes the place of somebody else's track; one's own may only be published later than this. */
+function withoutForeignReplaces(room: MemoryRoom, track: StoredTrack): StoredTrack {
+  const { replaces, ...alone } = track;
+  const replaced = replaces === undefined ? undefined : room.tracks.get(replaces);
+  const isForeign =
+    replaced !== undefined && (replaced.peerId !== track.peerId || replaced.source !== track.source);
+  return isForeign ? alone : track;
+}
+
+/** Writes what a room lacks of a peer. @returns whether anything was lacking */
+function restore(room: MemoryRoom, edgeId: EdgeId, peer: HeldPeer): boolean {
+  const { peerId, epoch, holdEpoch, mediaNodeId, requestId, tokenGeneration } = peer;
+  const { sequence, joinedAtMs, role, displayName, former } = peer;
+  const stored = room.placements.get(peerId);
+  const lacksPlacement = stored === undefined || stored.holdEpoch < holdEpoch;
+  const lacksEntry = !room.roster.has(peerId);
+  if (lacksPlacement) {
+    room.placements.set(peerId, { peerId, epoch, holdEpoch, mediaNodeId, edgeId, requestId });
+    room.lastEpoch = Math.max(room.lastEpoch, holdEpoch);
+    // A track of an older placement is none any more: its end was lost as well. That of the one that goes on is.
+    for (const track of room.tracks.values()) {
+      const isOlder = track.epoch < epoch && track.epoch !== former?.epoch;
+      if (track.peerId === peerId && isOlder) room.tracks.delete(track.trackId);
+    }
+  }
+  // Whose client has moved says so by naming none.
+  if (former === undefined) room.formers.delete(peerId);
+  else room.formers.set(peerId, former);
+  if (lacksEntry) {
+    room.roster.set(peerId, { sequence, peer: { peerId, joinedAtMs, role, displayName } });
+    room.joinSequence = Math.max(room.joinSequence, sequence);
+  }
+  const inUse = room.tokenGenerations.get(peerId) ?? 0;
+  if (tokenGeneration > inUse) room.tokenGenerations.set(peerId, tokenGeneration);
+  return lacksPlacement || lacksEntry;
+}
+
 function toRoomTrack({ trackId, peerId, kind, source, paused, replaces }: StoredTrack): RoomTrack {
   return { trackId, peerId, kind, source, paused, ...(replaces === undefined ? {} : { replaces }) };
 }
@@ -126,6 +206,8 @@ function toRoomTrack({ trackId, peerId, kind, source, paused, replaces }: Stored
 export class MemoryRoomStore implements RoomStore {
   readonly #clock: Clock;
   readonly #rooms = new Map<RoomId, MemoryRoom>();
+  /** The logs of rooms whose last peer was put out. */
+  readonly #farewells = new Map<RoomId, { readonly log: LoggedEvent[]; readonly untilMs: number }>();
   #lastUs = 0;
 
   constructor(clock: Clock = systemClock) {
@@ -134,7 +216,8 @@ export class MemoryRoomStore implements RoomStore {
 
   /** Rooms that hold anything; zero when everything was freed. */
   get roomCount(): number {
-    return this.#rooms.size;
+    for (const roomId of this.#farewells.keys()) this.#farewellOf(roomId);
+    return this.#rooms.size + this.#farewells.size;
   }
 
   /** The rooms that hold anything. */
@@ -159,11 +242,12 @@ export class MemoryRoomStore implements RoomStore {
 
   /** Forgets everything, as `FLUSHALL` does. */
   clear(): void {
+    this.#farewells.clear();
     this.#rooms.clear();
   }
 
   async view(roomId: RoomId): Promise<RoomView> {
-    const room = this.#rooms.get(roomId);
+    const room = this.#find(roomId);
     const peersByNode = new Map<MediaNodeId, number>();
     for (const { mediaNodeId } of room?.placements.values() ?? []) {
       peersByNode.set(mediaNodeId, (peersByNode.get(mediaNodeId) ?? 0) + 1);
@@ -175,10 +259,11 @@ export class MemoryRoomStore implements RoomStore {
   }
 
   async placePeer(request: PlaceRequest): Promise<Placement> {
-    const room = this.#rooms.get(request.roomId) ?? new MemoryRoom();
+    const room = this.#find(request.roomId) ?? this.#anew(request.roomId);
     const existing = room.placements.get(request.peerId);
     if (request.replacesEpoch === undefined) {
       if (existing !== undefined) return existing;
+      if (this.#isRebuilding(room)) throw new PlenaryError('store_unavailable');
       if (room.placements.size >= request.maxPeers) throw new PlenaryError('room_full');
     } else {
       if (existing === undefined) throw new PlenaryError('peer_not_found');
@@ -194,24 +279,27 @@ export class MemoryRoomStore implements RoomStore {
       epoch,
       edgeId: request.edgeId,
       requestId: existing?.requestId ?? request.requestId,
+      holdEpoch: epoch,
     };
     room.placements.set(request.peerId, placement);
     if (kept === undefined || keepsEpoch === undefined) room.formers.delete(request.peerId);
     else room.formers.set(request.peerId, { mediaNodeId: kept.mediaNodeId, epoch: kept.epoch });
     this.#rooms.set(request.roomId, room);
+    this.#farewells.delete(request.roomId);
+    this.#keep(room);
     return Promise.resolve(placement);
   }
 
   async placementOf(roomId: RoomId, peerId: PeerId): Promise<Placement | undefined> {
-    return Promise.resolve(this.#rooms.get(roomId)?.placements.get(peerId));
+    return Promise.resolve(this.#find(roomId)?.placements.get(peerId));
   }
 
   async formerPlacement(roomId: RoomId, peerId: PeerId): Promise<FormerPlacement | undefined> {
-    return Promise.resolve(this.#rooms.get(roomId)?.formers.get(peerId));
+    return Promise.resolve(this.#find(roomId)?.formers.get(peerId));
   }
 
   async settlePeer(roomId: RoomId, peerId: PeerId, epoch: Epoch): Promise<void> {
-    const room = this.#rooms.get(roomId);
+    const room = this.#find(roomId);
     if (room?.placements.get(peerId)?.epoch === epoch) room.formers.delete(peerId);
     return Promise.resolve();
   }
@@ -222,6 +310,7 @@ export class MemoryRoomStore implements RoomStore {
     epoch: Epoch,
   ): ReturnType<RoomStore['joinPeer']> {
     const { room } = this.#placed(roomId, peer.peerId, (live) => live === epoch);
+    if (this.#isRebuilding(room)) throw new PlenaryError('store_unavailable');
     const nowMs = this.#clock.wallMs();
     const events: LoggedEvent[] = [];
     let entry = room.roster.get(peer.peerId);
@@ -232,7 +321,8 @@ export class MemoryRoomStore implements RoomStore {
       events.push(room.append({ type: 'peer.joined', peer: entry.peer }, nowMs));
     }
     const tokenGeneration = room.tokenGenerations.get(peer.peerId) ?? 0;
-    return Promise.resolve({ self: entry.peer, events, snapshot: room.snapshot(), tokenGeneration });
+    const { peer: self, sequence } = entry;
+    return Promise.resolve({ self, sequence, events, snapshot: room.snapshot(), tokenGeneration });
   }
 
   async attachPeer(
@@ -241,8 +331,8 @@ export class MemoryRoomStore implements RoomStore {
     epoch: Epoch,
     edgeId: EdgeId,
     tokenGeneration?: number,
-  ): Promise<RosterPeer> {
-    const entry = this.#rooms.get(roomId)?.roster.get(peerId);
+  ): Promise<AttachedPeer> {
+    const entry = this.#find(roomId)?.roster.get(peerId);
     if (entry === undefined) throw new PlenaryError('peer_not_found');
     const { room, placement } = this.#placed(roomId, peerId, (live) => live === epoch);
     if (tokenGeneration !== undefined) {
@@ -250,12 +340,14 @@ export class MemoryRoomStore implements RoomStore {
       if (tokenGeneration < inUse) throw new PlenaryError('token_replayed');
       room.tokenGenerations.set(peerId, tokenGeneration);
     }
-    room.placements.set(peerId, { ...placement, edgeId });
-    return Promise.resolve(entry.peer);
+    const holdEpoch = room.nextEpoch(this.#nowUs());
+    room.placements.set(peerId, { ...placement, edgeId, holdEpoch });
+    const former = room.formers.get(peerId);
+    return Promise.resolve({ self: entry.peer, sequence: entry.sequence, holdEpoch, former });
   }
 
   async confirmToken(roomId: RoomId, peerId: PeerId, tokenGeneration: number): Promise<void> {
-    const room = this.#rooms.get(roomId);
+    const room = this.#find(roomId);
     if (room?.placements.has(peerId) !== true) return;
     room.tokenGenerations.set(peerId, Math.max(tokenGeneration, room.tokenGenerations.get(peerId) ?? 0));
     await Promise.resolve();
@@ -268,7 +360,7 @@ export class MemoryRoomStore implements RoomStore {
     reason: LeaveReason,
     heldBy?: EdgeId,
   ): Promise<LoggedEvent[]> {
-    const room = this.#rooms.get(roomId);
+    const room = this.#find(roomId);
     if (room === undefined) return [];
     const placement = room.placements.get(peerId);
     if (placement !== undefined && placement.epoch > epoch) return [];
@@ -283,12 +375,16 @@ export class MemoryRoomStore implements RoomStore {
     room.formers.delete(peerId);
     room.tokenGenerations.delete(peerId);
     if (room.roster.delete(peerId)) events.push(room.append({ type: 'peer.left', peerId, reason }, nowMs));
-    if (room.placements.size === 0) this.#rooms.delete(roomId);
+    if (room.placements.size === 0) {
+      this.#rooms.delete(roomId);
+      if (reason !== 'left' && reason !== 'connection_lost')
+        this.#farewells.set(roomId, { log: room.log, untilMs: this.#clock.monotonicMs() + FAREWELL_KEPT_MS });
+    }
     return Promise.resolve(events);
   }
 
   async publishTrack(roomId: RoomId, track: StoredTrack): Promise<LoggedEvent[]> {
-    const former = this.#rooms.get(roomId)?.formers.get(track.peerId);
+    const former = this.#find(roomId)?.formers.get(track.peerId);
     const isPublisher = (live: Epoch): boolean => live <= track.epoch || former?.epoch === track.epoch;
     const { room } = this.#placed(roomId, track.peerId, isPublisher);
     const before = room.tracks.get(track.trackId);
@@ -306,7 +402,7 @@ export class MemoryRoomStore implements RoomStore {
   }
 
   async setTrackPaused(roomId: RoomId, trackId: TrackId, paused: boolean): Promise<LoggedEvent[]> {
-    const room = this.#rooms.get(roomId);
+    const room = this.#find(roomId);
     const track = room?.tracks.get(trackId);
     if (room === undefined || track === undefined || track.paused === paused) return [];
     room.tracks.set(trackId, { ...track, paused });
@@ -318,7 +414,7 @@ export class MemoryRoomStore implements RoomStore {
     trackIds: readonly TrackId[],
     reason: TrackEndReason,
   ): Promise<LoggedEvent[]> {
-    const room = this.#rooms.get(roomId);
+    const room = this.#find(roomId);
     if (room === undefined) return [];
     const events: LoggedEvent[] = [];
     for (const trackId of trackIds) {
@@ -332,7 +428,7 @@ export class MemoryRoomStore implements RoomStore {
   }
 
   async tracks(roomId: RoomId, trackIds: readonly TrackId[]): Promise<readonly StoredTrack[]> {
-    const room = this.#rooms.get(roomId);
+    const room = this.#find(roomId);
     return Promise.resolve(
       trackIds.flatMap((trackId) => {
         const track = room?.tracks.get(trackId);
@@ -342,7 +438,7 @@ export class MemoryRoomStore implements RoomStore {
   }
 
   async postChat(post: ChatPost): ReturnType<RoomStore['postChat']> {
-    const room = this.#rooms.get(post.roomId);
+    const room = this.#find(post.roomId);
     const messageId = chatMessageId(post);
     const posted = room?.chat.find((message) => message.messageId === messageId);
     if (posted !== undefined) return { message: posted, events: [] };
@@ -358,25 +454,28 @@ export class MemoryRoomStore implements RoomStore {
 
   async rosterPage(roomId: RoomId, cursor: string): ReturnType<RoomStore['rosterPage']> {
     const after = /^\d+$/.test(cursor) ? Number(cursor) : 0;
-    return Promise.resolve(this.#rooms.get(roomId)?.page(after) ?? { peers: [] });
+    return Promise.resolve(this.#find(roomId)?.page(after) ?? { peers: [] });
   }
 
   async catchUp(roomId: RoomId, afterEventId: EventId): Promise<CatchUp> {
-    const room = this.#rooms.get(roomId) ?? new MemoryRoom();
+    const room = this.#find(roomId) ?? new MemoryRoom();
     if (room.lastEventId === afterEventId) return { type: 'events', events: [] };
     const events = room.log.filter((logged) => compareEventIds(logged.id, afterEventId) > 0);
     const bytes = events.reduce((sum, { event }) => sum + Buffer.byteLength(JSON.stringify(event)), 0);
-    if (events[0]?.previousId === afterEventId && bytes <= MAX_CATCH_UP_BYTES)
-      return { type: 'events', events };
+    const isWhole = events.every(
+      (event, index) => event.previousId === (events[index - 1]?.id ?? afterEventId),
+    );
+    if (events.length > 0 && isWhole && bytes <= MAX_CATCH_UP_BYTES) return { type: 'events', events };
+    if (this.#isRebuilding(room)) return { type: 'events', events: [] };
     return Promise.resolve({ type: 'snapshot', room: room.snapshot() });
   }
 
   async lastEventId(roomId: RoomId): Promise<EventId> {
-    return Promise.resolve(this.#rooms.get(roomId)?.lastEventId ?? START);
+    return Promise.resolve(this.#find(roomId)?.lastEventId ?? START);
   }
 
   async claimGateway(claim: GatewayClaim): Promise<Gateway> {
-    const room = this.#rooms.get(claim.roomId);
+    const room = this.#find(claim.roomId);
     if (room === undefined) throw new PlenaryError('peer_not_found');
     const key = `${claim.datacenter}|${claim.homeNodeId}`;
     const existing = room.gateways.get(key);
@@ -392,14 +491,126 @@ export class MemoryRoomStore implements RoomStore {
     homeNodeId: MediaNodeId,
     epoch: Epoch,
   ): Promise<void> {
-    const gateways = this.#rooms.get(roomId)?.gateways;
+    const gateways = this.#find(roomId)?.gateways;
     const key = `${datacenter}|${homeNodeId}`;
     if (gateways?.get(key)?.epoch === epoch) gateways.delete(key);
     return Promise.resolve();
   }
 
+  async republishPeers(
+    roomId: RoomId,
+    edgeId: EdgeId,
+    peers: readonly HeldPeer[],
+    knownEventId: EventId,
+  ): Promise<RepublishedPeers> {
+    const known = this.#find(roomId);
+    const room = known ?? this.#anew(roomId);
+    const fates: { peerId: PeerId; fate: PeerFate }[] = [];
+    let lostPeers = 0;
+    for (const peer of peers) {
+      const placement = room.placements.get(peer.peerId);
+      const isNewer = placement !== undefined && placement.holdEpoch > peer.holdEpoch;
+      const leftAtMs = placement === undefined ? room.leftAtMs(peer.peerId) : undefined;
+      const hasLeft = leftAtMs !== undefined && leftAtMs * 1_000 >= peer.holdEpoch;
+      if (hasLeft) fates.push({ peerId: peer.peerId, fate: 'gone' });
+      else if (isNewer) {
+        if (placement.edgeId !== edgeId) fates.push({ peerId: peer.peerId, fate: 'moved' });
+      } else if (restore(room, edgeId, peer)) lostPeers += 1;
+    }
+    const hasLostEvents = known !== undefined && room.hasLost(knownEventId);
+    const nowMs = this.#clock.wallMs();
+    if (room.placements.size > 0) {
+      this.#rooms.set(roomId, room);
+      this.#farewells.delete(roomId);
+      if (lostPeers > 0 || hasLostEvents) room.beginRebuild(knownEventId, nowMs, this.#clock.monotonicMs());
+      this.#keep(room);
+    }
+    const named = new Set(peers.map(({ peerId }) => peerId));
+    return Promise.resolve({
+      lastEventId: room.lastEventId,
+      isRebuilding: this.#isRebuilding(room),
+      lostPeers,
+      hasLostEvents,
+      fates,
+      strangers: [...room.placements.values()].filter(
+        (placement) => placement.edgeId === edgeId && !named.has(placement.peerId),
+      ),
+    });
+  }
+
+  async republishTracks(
+    roomId: RoomId,
+    homeNodeId: MediaNodeId,
+    tracks: readonly StoredTrack[],
+  ): Promise<RepublishedTracks> {
+    const room = this.#find(roomId) ?? new MemoryRoom();
+    const fates: { trackId: TrackId; fate: TrackFate }[] = [];
+    const events: LoggedEvent[] = [];
+    const nowMs = this.#clock.wallMs();
+    let lostTracks = 0;
+    for (const track of tracks) {
+      const { trackId, paused } = track;
+      const placement = room.placements.get(track.peerId);
+      const stored = room.tracks.get(trackId);
+      const isFormer = room.formers.get(track.peerId)?.epoch === track.epoch;
+      if (placement === undefined) fates.push({ trackId, fate: 'unplaced' });
+      else if (placement.epoch > track.epoch && !isFormer) fates.push({ trackId, fate: 'stale' });
+      else if (stored === undefined && room.hasEnded(trackId)) fates.push({ trackId, fate: 'ended' });
+      else if (stored === undefined) {
+        room.tracks.set(trackId, withoutForeignReplaces(room, track));
+        lostTracks += 1;
+      } else if (stored.paused !== paused) {
+        room.tracks.set(trackId, withoutForeignReplaces(room, track));
+        events.push(room.append({ type: 'track.changed', trackId, paused }, nowMs));
+      }
+    }
+    if (lostTracks > 0) room.beginRebuild(START, nowMs, this.#clock.monotonicMs());
+    const named = new Set(tracks.map(({ trackId }) => trackId));
+    const strangers = [...room.tracks.values()]
+      .filter((track) => track.homeNodeId === homeNodeId && !named.has(track.trackId))
+      .map(({ trackId }) => trackId);
+    return Promise.resolve({ lostTracks, events, fates, strangers });
+  }
+
+  async standing(roomId: RoomId): Promise<RoomStanding> {
+    const room = this.#find(roomId);
+    if (room === undefined) return 'absent';
+    return Promise.resolve(this.#isRebuilding(room) ? 'rebuilding' : 'whole');
+  }
+
   async placements(roomId: RoomId): Promise<readonly Placement[]> {
-    return Promise.resolve([...(this.#rooms.get(roomId)?.placements.values() ?? [])]);
+    return Promise.resolve([...(this.#find(roomId)?.placements.values() ?? [])]);
+  }
+
+  /** The room, unless nobody has kept it for so long that its keys are gone. */
+  #find(roomId: RoomId): MemoryRoom | undefined {
+    const room = this.#rooms.get(roomId);
+    if (room === undefined || this.#clock.monotonicMs() < room.keptUntilMs) return room;
+    this.#rooms.delete(roomId);
+    return undefined;
+  }
+
+  #farewellOf(roomId: RoomId): readonly LoggedEvent[] {
+    const farewell = this.#farewells.get(roomId);
+    if (farewell === undefined) return [];
+    if (this.#clock.monotonicMs() < farewell.untilMs) return farewell.log;
+    this.#farewells.delete(roomId);
+    return [];
+  }
+
+  /** A room that begins, with what is left of the one before it. */
+  #anew(roomId: RoomId): MemoryRoom {
+    const room = new MemoryRoom();
+    room.log.push(...this.#farewellOf(roomId));
+    return room;
+  }
+
+  #keep(room: MemoryRoom): void {
+    room.keptUntilMs = this.#clock.monotonicMs() + ROOM_KEPT_MS;
+  }
+
+  #isRebuilding(room: MemoryRoom): boolean {
+    return this.#clock.monotonicMs() < room.rebuildingUntilMs;
   }
 
   /** As Redis TIME: no two changes share a microsecond. */
@@ -413,7 +624,7 @@ export class MemoryRoomStore implements RoomStore {
     peerId: PeerId,
     accepts: (live: Epoch) => boolean,
   ): { readonly room: MemoryRoom; readonly placement: Placement } {
-    const room = this.#rooms.get(roomId);
+    const room = this.#find(roomId);
     const placement = room?.placements.get(peerId);
     if (room === undefined || placement === undefined) throw new PlenaryError('peer_not_found');
     if (!accepts(placement.epoch)) throw new PlenaryError('stale_epoch');

@@ -210,7 +210,8 @@ export function describeRoomStore(version: string, open: () => Promise<RoomStore
     it('[SE3] attaching notes the new edge and keeps the placement', async () => {
       const ann = await join('ann');
       const attached = await rooms.attachPeer(ROOM, ann.peerId, ann.epoch, edge('edge-b'));
-      expect(attached).toEqual(ann.self);
+      expect(attached.self).toEqual(ann.self);
+      expect(attached.holdEpoch).toBeGreaterThan(ann.holdEpoch);
       expect(await rooms.placementOf(ROOM, ann.peerId)).toMatchObject({
         edgeId: 'edge-b',
         mediaNodeId: 'node-a',

@@ -37,6 +37,8 @@ export const PLACEMENT = z.object({
   edgeId: EDGE_ID,
   /** Of the `join` that made the peer; a repeat of it finds the peer again. */
   requestId: REQUEST_ID,
+  /** Grows each time that the peer is placed or its session taken up: of two edges, the later one holds it (RC3). */
+  holdEpoch: EPOCH,
 });
 export type Placement = z.infer<typeof PLACEMENT>;
 
@@ -104,9 +106,85 @@ export interface ChatPost {
   readonly text: string;
 }
 
+/** How long a room that lost writes counts as being rebuilt, in milliseconds: twice {@link REPUBLISH_INTERVAL_MS}. */
+export const ROOM_REBUILD_MS = 3_000;
+/** How often owners publish again what they own, in milliseconds. */
+export const REPUBLISH_INTERVAL_MS = 1_500;
+/** How long the log of a room stays whose last peer was put out, in milliseconds. */
+export const FAREWELL_KEPT_MS = 15_000;
+/** How long the keys of a room stay that no edge keeps, in milliseconds. */
+export const ROOM_KEPT_MS = 600_000;
+
+/** A peer as the edge that holds its session knows it. */
+export interface HeldPeer {
+  readonly peerId: PeerId;
+  readonly epoch: Epoch;
+  readonly holdEpoch: Epoch;
+  readonly mediaNodeId: MediaNodeId;
+  readonly requestId: RequestId;
+  /** Which generation of its session tokens is in use at least. */
+  readonly tokenGeneration: number;
+  /** Where it goes on beside, until it has moved. */
+  readonly former?: FormerPlacement | undefined;
+  /** Its place in the roster. */
+  readonly sequence: number;
+  readonly joinedAtMs: number;
+  readonly role: Role;
+  readonly displayName: string;
+}
+
+/**
+ * Why a peer was not published again: another edge took its session up later (`moved`), or it was removed (`gone`).
+ */
+export const PEER_FATE = z.enum(['moved', 'gone']);
+export type PeerFate = z.infer<typeof PEER_FATE>;
+
+export interface RepublishedPeers {
+  readonly lastEventId: EventId;
+  /** Others may still have to publish what is theirs: what can be read of the room is not the truth yet. */
+  readonly isRebuilding: boolean;
+  /** Of the named peers, those of which something was lost. */
+  readonly lostPeers: number;
+  /** Whether events are lost that the edge knows. */
+  readonly hasLostEvents: boolean;
+  readonly fates: readonly { readonly peerId: PeerId; readonly fate: PeerFate }[];
+  /** Placements of this edge that it did not name. */
+  readonly strangers: readonly Placement[];
+}
+
+/**
+ * Why a track was not published again: its peer is not placed (`unplaced`) or is placed anew since (`stale`), or the room's
+ * log tells that somebody ended it (`ended`).
+ */
+export const TRACK_FATE = z.enum(['unplaced', 'stale', 'ended']);
+export type TrackFate = z.infer<typeof TRACK_FATE>;
+
+export interface RepublishedTracks {
+  /** Of the named tracks, those that were lost. */
+  readonly lostTracks: number;
+  readonly events: LoggedEvent[];
+  readonly fates: readonly { readonly trackId: TrackId; readonly fate: TrackFate }[];
+  /** Tracks of this node that it did not name. */
+  readonly strangers: readonly TrackId[];
+}
+
+/** Whether a room is there, and whether all who own a part of it had the time to publish it (RC2). */
+export const ROOM_STANDING = z.enum(['absent', 'rebuilding', 'whole']);
+export type RoomStanding = z.infer<typeof ROOM_STANDING>;
+
 export type CatchUp =
   | { readonly type: 'events'; readonly events: LoggedEvent[] }
   | { readonly type: 'snapshot'; readonly room: RoomSnapshot };
+
+/** A peer whose session an edge took up. */
+export interface AttachedPeer {
+  readonly self: RosterPeer;
+  /** Its place in the roster. */
+  readonly sequence: number;
+  readonly holdEpoch: Epoch;
+  /** Where it goes on beside, until it has moved. */
+  readonly former: FormerPlacement | undefined;
+}
 
 /** All methods throw PlenaryError `store_unavailable` when the store does not answer. */
 export interface RoomStore {
@@ -118,8 +196,9 @@ export interface RoomStore {
    * a first placement yields to an existing one, and a replacement of an epoch that is no longer the live one yields to
    * the live one (PL3, EP1).
    * @returns the live placement, whoever made it
-   * @throws PlenaryError `room_full`; `peer_not_found` when `replacesEpoch` is given and the peer is gone; `stale_epoch`
-   *   when `keepsEpoch` is neither that of the live placement nor that of the former one
+   * @throws PlenaryError `room_full`; `store_unavailable` for a first placement while the room is being rebuilt;
+   *   `peer_not_found` when `replacesEpoch` is given and the peer is gone; `stale_epoch` when `keepsEpoch` is neither that
+   *   of the live placement nor that of the former one
    */
   placePeer(request: PlaceRequest): Promise<Placement>;
 
@@ -136,7 +215,8 @@ export interface RoomStore {
    * Enters a placed peer into the roster. A peer that is in it already stays as it is.
    * @returns the room with the peer in it, the event, if the peer is new, and which generation of its session tokens is in
    *   use: 0 until one was used or confirmed
-   * @throws PlenaryError `stale_epoch` when the placement is not of this epoch; `peer_not_found`
+   * @throws PlenaryError `stale_epoch` when the placement is not of this epoch; `peer_not_found`; `store_unavailable` while
+   *   the room is being rebuilt
    */
   joinPeer(
     roomId: RoomId,
@@ -147,6 +227,8 @@ export interface RoomStore {
     readonly self: RosterPeer;
     readonly events: LoggedEvent[];
     readonly tokenGeneration: number;
+    /** Its place in the roster. */
+    readonly sequence: number;
   }>;
 
   /**
@@ -160,14 +242,15 @@ export interface RoomStore {
     epoch: Epoch,
     edgeId: EdgeId,
     tokenGeneration?: number,
-  ): Promise<RosterPeer>;
+  ): Promise<AttachedPeer>;
 
   /** Notes that the client has the session token of this generation; nothing changes where a newer one is in use. */
   confirmToken(roomId: RoomId, peerId: PeerId, tokenGeneration: number): Promise<void>;
 
   /**
    * Removes a peer with its placement and its tracks, when its placement is not newer than `epoch`. The last one to go
-   * takes the whole room with it: no key remains (LG4).
+   * takes the whole room with it: no key remains (LG4), but for the log of whom another than its holder put out: it stays
+   * for {@link FAREWELL_KEPT_MS}, so that the holder learns of it (RC4).
    * @param heldBy - remove only while this edge holds the session; another edge that attached it meanwhile keeps it
    */
   removePeer(
@@ -203,7 +286,10 @@ export interface RoomStore {
     cursor: string,
   ): Promise<{ readonly peers: RosterPeer[]; readonly nextCursor?: string }>;
 
-  /** What happened after an event: the events if the log still has them all, else a snapshot (LG3). */
+  /**
+   * What happened after an event: the events if the log still has them all, else a snapshot (LG3). While the room is being
+   * rebuilt there is no snapshot: then it is as if nothing had happened (RC2).
+   */
   catchUp(roomId: RoomId, afterEventId: EventId): Promise<CatchUp>;
 
   /** The id of a room's last event; `0-0` for a room that is not there. */
@@ -225,6 +311,29 @@ export interface RoomStore {
     homeNodeId: MediaNodeId,
     epoch: Epoch,
   ): Promise<void>;
+
+  /**
+   * Publishes the peers again whose sessions an edge holds: what the room lost of them is written again, without an event;
+   * what it knows better stays (RC1). Where a peer goes on beside its placement is as the edge says: a move that was
+   * settled while the store was away ends by it. Where anything was lost the room is being rebuilt for {@link ROOM_REBUILD_MS}, and
+   * its order goes on above `knownEventId` (RC2). Keeps the room's keys (RC6).
+   * @param knownEventId - the newest id that the edge knows
+   */
+  republishPeers(
+    roomId: RoomId,
+    edgeId: EdgeId,
+    peers: readonly HeldPeer[],
+    knownEventId: EventId,
+  ): Promise<RepublishedPeers>;
+
+  /** The same for the tracks that a media node hosts. A mute that was lost is made again, with its event. */
+  republishTracks(
+    roomId: RoomId,
+    homeNodeId: MediaNodeId,
+    tracks: readonly StoredTrack[],
+  ): Promise<RepublishedTracks>;
+
+  standing(roomId: RoomId): Promise<RoomStanding>;
 
   /** All placements of a room, for the sweep of peers whose edge and node are both gone. */
   placements(roomId: RoomId): Promise<readonly Placement[]>;

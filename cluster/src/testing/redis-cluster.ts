@@ -1,3 +1,5 @@
+import { copyFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { StoreAddress } from '../redis/store-address.ts';
 import {
   askServer,
@@ -13,8 +15,8 @@ import { waitFor } from './wait-for.ts';
 
 const MASTERS = 3;
 const SLOTS = 16_384;
-/** Long enough for a busy machine; no test waits for it. */
-const NODE_TIMEOUT_MS = 5_000;
+/** What operators are given is what is tested. Redis writes into it: each server has its own copy. */
+const CLUSTER_CONF = new URL('../../../deploy/redis/cluster.conf', import.meta.url);
 
 export interface TestMaster {
   readonly url: string;
@@ -24,21 +26,34 @@ export interface TestMaster {
   restart(): Promise<void>;
 }
 
-/** A real Redis Cluster of three masters without replicas; each serves its slots whether or not the others live. */
+/**
+ * A real Redis Cluster of three masters; each serves its slots whether or not the others live. With the settings in
+ * `deploy/redis`, but that masters without replicas take writes, and write nothing to disk.
+ */
 export interface TestRedisCluster extends TestStore {
   readonly masters: readonly TestMaster[];
   /** The master that serves a key's slot. */
   masterOf(key: string): Promise<TestMaster>;
 }
 
-/** Starts three masters, gives each a third of the slots, and waits until each takes the cluster for whole. */
-export async function startRedisCluster(): Promise<TestRedisCluster> {
+/**
+ * Starts three masters, gives each a third of the slots, and waits until each takes the cluster for whole.
+ * @param replicas - how many replicas each master has; where any has some, all have the shipped `min-replicas-to-write`
+ */
+export async function startRedisCluster(
+  replicas: readonly [number, number, number] = [0, 0, 0],
+): Promise<TestRedisCluster> {
   const folder = await ServerFolder.create();
   try {
-    const members = await Promise.all(
-      Array.from({ length: MASTERS }, async (_, index) => startMember(folder, index)),
+    const isReplicated = replicas.some((count) => count > 0);
+    const start = async (index: number): Promise<Member> => startMember(folder, index, isReplicated);
+    const members = await Promise.all(Array.from({ length: MASTERS }, async (_, index) => start(index)));
+    const followers = await Promise.all(
+      members.flatMap((master, index) =>
+        Array.from({ length: replicas[index] ?? 0 }, async () => ({ master, follower: await start(index) })),
+      ),
     );
-    await joinTogether(members);
+    await joinTogether(members, followers);
     return describeCluster(folder, members);
   } catch (error) {
     await folder.end();
@@ -55,13 +70,21 @@ interface Member {
   readonly lastSlot: number;
 }
 
-async function startMember(folder: ServerFolder, index: number): Promise<Member> {
+/** A replica, and whom it follows. */
+interface Following {
+  readonly master: Member;
+  readonly follower: Member;
+}
+
+async function startMember(folder: ServerFolder, index: number, isReplicated: boolean): Promise<Member> {
   const [port, busPort] = [await freePort(), await freePort()];
+  const conf = join(folder.path, `redis-${port}.conf`);
+  await copyFile(CLUSTER_CONF, conf);
   const server = await RedisProcess.start(folder, [
+    conf,
     ...guardedServer(port),
-    ...['--cluster-enabled', 'yes', '--cluster-config-file', `nodes-${index}.conf`],
-    ...['--cluster-port', String(busPort), '--cluster-node-timeout', String(NODE_TIMEOUT_MS)],
-    ...['--cluster-require-full-coverage', 'no'],
+    ...(isReplicated ? [] : ['--min-replicas-to-write', '0']),
+    ...['--cluster-config-file', `nodes-${port}.conf`, '--cluster-port', String(busPort)],
   ]);
   return {
     port,
@@ -73,7 +96,7 @@ async function startMember(folder: ServerFolder, index: number): Promise<Member>
   };
 }
 
-async function joinTogether(members: readonly Member[]): Promise<void> {
+async function joinTogether(members: readonly Member[], followers: readonly Following[]): Promise<void> {
   for (const [index, member] of members.entries()) {
     await askServer(member.url, async (redis) => {
       await redis.cluster('ADDSLOTSRANGE', member.firstSlot, member.lastSlot);
@@ -81,15 +104,25 @@ async function joinTogether(members: readonly Member[]): Promise<void> {
       await redis.cluster('SET-CONFIG-EPOCH', index + 1);
     });
   }
-  const [first, ...others] = members;
+  const [first, ...others] = [...members, ...followers.map(({ follower }) => follower)];
   if (first === undefined) throw new Error('no member');
   await askServer(first.url, async (redis) => {
     for (const { port, busPort } of others) await redis.call('CLUSTER', 'MEET', '127.0.0.1', port, busPort);
   });
-  await untilWhole(members);
+  const all = [...members, ...followers.map(({ follower }) => follower)];
+  await untilWhole(all, all.length);
+  for (const { master, follower } of followers) {
+    const id = await askServer(master.url, async (redis) => String(await redis.cluster('MYID')));
+    await askServer(follower.url, async (redis) => redis.call('CLUSTER', 'REPLICATE', id));
+    await waitFor('the replica to follow', async () =>
+      askServer(follower.url, async (redis) =>
+        (await redis.info('replication')).includes('master_link_status:up'),
+      ),
+    );
+  }
 }
 
-async function untilWhole(members: readonly Member[]): Promise<void> {
+async function untilWhole(members: readonly Member[], known: number): Promise<void> {
   for (const { url } of members) {
     await waitFor(`${url} to take the cluster for whole`, async () =>
       askServer(url, async (redis) => {
@@ -97,7 +130,7 @@ async function untilWhole(members: readonly Member[]): Promise<void> {
         return (
           info.includes('cluster_state:ok') &&
           info.includes(`cluster_slots_ok:${SLOTS}`) &&
-          info.includes(`cluster_known_nodes:${MASTERS}`)
+          info.includes(`cluster_known_nodes:${known}`)
         );
         // It may be one that is about to start.
       }).catch(() => false),
@@ -111,7 +144,7 @@ function describeCluster(folder: ServerFolder, members: readonly Member[]): Test
     kill: () => server.kill(),
     restart: async () => {
       await server.restart();
-      await untilWhole(members);
+      await untilWhole(members, members.length);
     },
   }));
   const address: StoreAddress = {

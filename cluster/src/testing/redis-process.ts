@@ -70,21 +70,49 @@ export class ServerFolder {
   }
 }
 
+/** What a command is run through, such as `ip netns exec NAME`; each of these puts the next in its own place. */
+export type Launcher = readonly string[];
+
 /** A `redis-server` that a test started, in whatever mode its arguments say. */
 export class RedisProcess {
   readonly #folder: ServerFolder;
   readonly #args: readonly string[];
+  readonly #through: Launcher;
   #child: ChildProcess;
+  #lastLines: readonly string[] = [];
 
   /** Starts it and waits until it answers. @throws Error with its output when it does not start */
-  static async start(folder: ServerFolder, args: readonly string[]): Promise<RedisProcess> {
-    return new RedisProcess(folder, args, await launch(folder, args));
+  static async start(
+    folder: ServerFolder,
+    args: readonly string[],
+    through: Launcher = [],
+  ): Promise<RedisProcess> {
+    return new RedisProcess(folder, args, through, await launch(folder, args, through));
   }
 
-  private constructor(folder: ServerFolder, args: readonly string[], child: ChildProcess) {
+  private constructor(folder: ServerFolder, args: readonly string[], through: Launcher, child: ChildProcess) {
     this.#folder = folder;
     this.#args = args;
+    this.#through = through;
     this.#child = child;
+    this.#listen();
+  }
+
+  /** What it printed last, oldest first, over all its restarts; for a test that fails. */
+  get lastLines(): readonly string[] {
+    return this.#lastLines;
+  }
+
+  /** Its number, also of one that has ended. */
+  get pid(): number {
+    const { pid } = this.#child;
+    if (pid === undefined) throw new Error('redis-server was not started');
+    return pid;
+  }
+
+  /** Stops it in its tracks (SIGSTOP), or lets it go on. */
+  freeze(frozen: boolean): void {
+    this.#child.kill(frozen ? 'SIGSTOP' : 'SIGCONT');
   }
 
   /** Kills it as a crash would. */
@@ -97,15 +125,39 @@ export class RedisProcess {
     this.#folder.forget(pid);
   }
 
+  /** Has it hang: it keeps its connections and answers nothing. */
+  pause(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  goOn(): void {
+    this.#child.kill('SIGCONT');
+  }
+
   /** Starts it again with the arguments it had. */
   async restart(): Promise<void> {
     await this.kill();
-    this.#child = await launch(this.#folder, this.#args);
+    this.#child = await launch(this.#folder, this.#args, this.#through);
+    this.#listen();
+  }
+
+  #listen(): void {
+    this.#child.stdout?.on('data', (chunk: Buffer) => {
+      const lines = chunk.toString('utf8').split('\n').filter(Boolean);
+      this.#lastLines = [...this.#lastLines, ...lines].slice(-KEPT_LINES);
+    });
   }
 }
 
-async function launch(folder: ServerFolder, args: readonly string[]): Promise<ChildProcess> {
-  const server = spawn('redis-server', args, { cwd: folder.path, stdio: ['ignore', 'pipe', 'pipe'] });
+const KEPT_LINES = 50;
+
+async function launch(
+  folder: ServerFolder,
+  args: readonly string[],
+  through: Launcher,
+): Promise<ChildProcess> {
+  const [program = '', ...rest] = [...through, 'redis-server', ...args];
+  const server = spawn(program, rest, { cwd: folder.path, stdio: ['ignore', 'pipe', 'pipe'] });
   if (server.pid !== undefined) folder.note(server.pid);
   let output = '';
   await new Promise<void>((resolve, reject) => {
@@ -136,7 +188,8 @@ export function guardedServer(port: number): readonly string[] {
   return [...volatileServer(port), ...login];
 }
 
-export const guardedUrl = (port: number): string => `redis://:${TEST_REDIS_PASSWORD}@127.0.0.1:${port}`;
+export const guardedUrl = (port: number, host = '127.0.0.1'): string =>
+  `redis://:${TEST_REDIS_PASSWORD}@${host}:${port}`;
 
 /** Asks a server something over a connection of its own, once. @throws Error when it does not answer */
 export async function askServer<Answer>(

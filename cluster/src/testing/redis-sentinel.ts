@@ -1,55 +1,85 @@
 import { randomBytes } from 'node:crypto';
-import { writeFile } from 'node:fs/promises';
+import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   askServer,
   freePort,
-  guardedServer,
   guardedUrl,
   RedisProcess,
   ServerFolder,
   TEST_REDIS_PASSWORD,
 } from './redis-process.ts';
+import type { Launcher } from './redis-process.ts';
 import type { TestStore } from './redis-server.ts';
 import { waitFor } from './wait-for.ts';
 
 const NAME = 'plenary';
+const SERVERS = 3;
 const SENTINELS = 3;
-/** Short, so that a test of a failover takes seconds. */
-const DOWN_AFTER_MS = 1_000;
-const FAILOVER_TIMEOUT_MS = 5_000;
+/** What operators are given is what is tested. */
+const SHIPPED = new URL('../../../deploy/redis/', import.meta.url);
+const REPLICATED_CONF = new URL('replicated.conf', SHIPPED);
+const SENTINEL_CONF = new URL('sentinel.conf', SHIPPED);
 
-/** A primary with one replica, and three Sentinels that fail over within seconds. */
+/** Where a server runs and listens. */
+export interface ServerPlace {
+  readonly host: string;
+  readonly port: number;
+  readonly through?: Launcher;
+}
+
+export interface SentinelPlaces {
+  /** Three, on loopback by default. The first is the primary at the start, and the last one is the last to take over. */
+  readonly servers?: readonly ServerPlace[];
+  /** Three, on loopback by default. */
+  readonly sentinels?: readonly ServerPlace[];
+}
+
+/** A server that can be hurt. */
+export interface SentinelServer {
+  readonly url: string;
+  readonly process: RedisProcess;
+}
+
+/** A primary with two replicas and three Sentinels, with the settings in `deploy/redis`. */
 export interface TestRedisSentinel extends TestStore {
   /** The server that was the primary at the start. */
   readonly primaryUrl: string;
+  /** The replica that takes over. */
   readonly replicaUrl: string;
+  /** In the order of the places. */
+  readonly servers: readonly SentinelServer[];
+  readonly sentinels: readonly RedisProcess[];
+  readonly sentinelUrls: readonly string[];
+  /** What the Sentinels call the primary. */
+  readonly name: string;
   killPrimary(): Promise<void>;
-  /** From here on the replica learns nothing of what the primary is told: a failover loses it. */
-  cutReplicaOff(): Promise<void>;
+  /**
+   * From here on the replicas learn nothing of what the primary is told: a failover loses it. The primary takes writes all
+   * the same, as it does for `min-replicas-max-lag`, but without end, so that no test depends on being fast.
+   */
+  cutReplicasOff(): Promise<void>;
 }
 
-export async function startRedisSentinel(): Promise<TestRedisSentinel> {
+export async function startRedisSentinel(places: SentinelPlaces = {}): Promise<TestRedisSentinel> {
   const folder = await ServerFolder.create();
   try {
-    const [primaryPort, replicaPort] = [await freePort(), await freePort()];
-    const primary = await RedisProcess.start(folder, guardedServer(primaryPort));
-    await RedisProcess.start(folder, [
-      ...guardedServer(replicaPort),
-      ...['--replicaof', `127.0.0.1 ${primaryPort}`, '--repl-diskless-sync-delay', '0'],
-    ]);
-    const replicaUrl = guardedUrl(replicaPort);
-    await waitFor('the replica to follow', async () =>
-      askServer(replicaUrl, async (redis) =>
-        (await redis.info('replication')).includes('master_link_status:up'),
-      ),
-    );
-    const ports = await startSentinels(folder, primaryPort);
+    const servers = await startServers(folder, await placesOr(places.servers, SERVERS));
+    const [primary, replica] = servers;
+    if (primary === undefined || replica === undefined) throw new Error('a primary and a replica are needed');
+    const replicas = servers.slice(1);
+    for (const { url } of replicas) {
+      await waitFor('the replica to follow', async () =>
+        askServer(url, async (redis) => (await redis.info('replication')).includes('master_link_status:up')),
+      );
+    }
+    const sentinels = await placesOr(places.sentinels, SENTINELS);
+    const processes = await startSentinels(folder, primary.place, replicas.length, sentinels);
     return {
       address: {
         kind: 'sentinel',
         name: NAME,
-        sentinels: ports.map((port) => ({ host: '127.0.0.1', port })),
+        sentinels: sentinels.map(({ host, port }) => ({ host, port })),
         sentinelUsername: undefined,
         sentinelPassword: TEST_REDIS_PASSWORD,
         username: undefined,
@@ -57,17 +87,22 @@ export async function startRedisSentinel(): Promise<TestRedisSentinel> {
         tls: false,
       },
       settings: {
-        PLENARY_REDIS_SENTINELS: ports.map((port) => `127.0.0.1:${port}`).join(','),
+        PLENARY_REDIS_SENTINELS: sentinels.map(({ host, port }) => `${host}:${port}`).join(','),
         PLENARY_REDIS_SENTINEL_NAME: NAME,
         PLENARY_REDIS_SENTINEL_PASSWORD: TEST_REDIS_PASSWORD,
         PLENARY_REDIS_PASSWORD: TEST_REDIS_PASSWORD,
       },
-      primaryUrl: guardedUrl(primaryPort),
-      replicaUrl,
-      killPrimary: () => primary.kill(),
-      cutReplicaOff: async () => {
-        // Nobody listens there; what the replica has it keeps.
-        await askServer(replicaUrl, (redis) => redis.replicaof('127.0.0.1', 1));
+      primaryUrl: primary.url,
+      replicaUrl: replica.url,
+      servers,
+      sentinels: processes,
+      sentinelUrls: sentinels.map(({ host, port }) => guardedUrl(port, host)),
+      name: NAME,
+      killPrimary: () => primary.process.kill(),
+      cutReplicasOff: async () => {
+        await askServer(primary.url, (redis) => redis.config('SET', 'min-replicas-to-write', 0));
+        // Nobody listens there; what the replicas have they keep.
+        for (const { url } of replicas) await askServer(url, (redis) => redis.replicaof('127.0.0.1', 1));
       },
       stop: () => folder.end(),
     };
@@ -77,44 +112,93 @@ export async function startRedisSentinel(): Promise<TestRedisSentinel> {
   }
 }
 
-interface Sentinel {
-  readonly id: string;
-  readonly port: number;
+async function placesOr(
+  places: readonly ServerPlace[] | undefined,
+  count: number,
+): Promise<readonly ServerPlace[]> {
+  if (places !== undefined) return places;
+  const onLoopback: ServerPlace[] = [];
+  while (onLoopback.length < count) onLoopback.push({ host: '127.0.0.1', port: await freePort() });
+  return onLoopback;
+}
+
+async function startServers(
+  folder: ServerFolder,
+  places: readonly ServerPlace[],
+): Promise<readonly (SentinelServer & { readonly place: ServerPlace })[]> {
+  const [primary] = places;
+  const servers: (SentinelServer & { readonly place: ServerPlace })[] = [];
+  for (const [index, place] of places.entries()) {
+    const { host, port, through } = place;
+    const following =
+      primary === undefined || index === 0
+        ? []
+        : // The first one takes over; another is there so that the new primary has one.
+          ['--replicaof', `${primary.host} ${primary.port}`, '--replica-priority', String(100 * index)];
+    const process = await RedisProcess.start(
+      folder,
+      [...(await replicatedServer(folder, place)), ...following],
+      through,
+    );
+    servers.push({ url: guardedUrl(port, host), process, place });
+  }
+  return servers;
+}
+
+/** Arguments of a server with a copy of the shipped file: at a failover Redis writes into it. */
+async function replicatedServer(
+  folder: ServerFolder,
+  { host, port }: ServerPlace,
+): Promise<readonly string[]> {
+  const name = `${host}-${port}`;
+  const conf = join(folder.path, `redis-${name}.conf`);
+  await copyFile(REPLICATED_CONF, conf);
+  return [
+    ...[conf, '--port', String(port), '--bind', host],
+    // As the others reach it: who relays its connections is not it.
+    ...['--replica-announce-ip', host],
+    ...['--requirepass', TEST_REDIS_PASSWORD, '--masterauth', TEST_REDIS_PASSWORD],
+    ...['--appenddirname', `append-only-${name}`, '--dbfilename', `dump-${name}.rdb`],
+  ];
 }
 
 /** Starts Sentinels that know each other from their files: learning it by themselves takes them seconds. */
-async function startSentinels(folder: ServerFolder, primaryPort: number): Promise<readonly number[]> {
-  const sentinels: Sentinel[] = [];
-  for (let index = 0; index < SENTINELS; index += 1)
-    sentinels.push({ id: randomBytes(20).toString('hex'), port: await freePort() });
-  await Promise.all(
-    sentinels.map(async ({ id, port }) => {
+async function startSentinels(
+  folder: ServerFolder,
+  primary: ServerPlace,
+  replicaCount: number,
+  places: readonly ServerPlace[],
+): Promise<readonly RedisProcess[]> {
+  const sentinels = places.map((place) => ({ id: randomBytes(20).toString('hex'), ...place }));
+  const shipped = await readFile(SENTINEL_CONF, 'utf8');
+  const processes = await Promise.all(
+    sentinels.map(async ({ id, host, port, through }) => {
       const lines = [
         `port ${port}`,
-        'bind 127.0.0.1',
+        `bind ${host}`,
+        `sentinel announce-ip ${host}`,
         `sentinel myid ${id}`,
-        `sentinel monitor ${NAME} 127.0.0.1 ${primaryPort} 2`,
-        `sentinel down-after-milliseconds ${NAME} ${DOWN_AFTER_MS}`,
+        `sentinel monitor ${NAME} ${primary.host} ${primary.port} 2`,
         `requirepass ${TEST_REDIS_PASSWORD}`,
         `sentinel auth-pass ${NAME} ${TEST_REDIS_PASSWORD}`,
-        `sentinel failover-timeout ${NAME} ${FAILOVER_TIMEOUT_MS}`,
+        shipped,
         ...sentinels
           .filter((other) => other.id !== id)
-          .map((other) => `sentinel known-sentinel ${NAME} 127.0.0.1 ${other.port} ${other.id}`),
+          .map((other) => `sentinel known-sentinel ${NAME} ${other.host} ${other.port} ${other.id}`),
       ];
-      const file = join(folder.path, `sentinel-${port}.conf`);
+      const file = join(folder.path, `sentinel-${host}-${port}.conf`);
       await writeFile(file, `${lines.join('\n')}\n`);
-      await RedisProcess.start(folder, [file, '--sentinel']);
+      return RedisProcess.start(folder, [file, '--sentinel'], through);
     }),
   );
-  for (const { port } of sentinels) {
-    await waitFor(`the Sentinel on ${port} to be able to fail over`, async () =>
-      askServer(guardedUrl(port), async (redis) => {
+  for (const { host, port } of sentinels) {
+    await waitFor(`the Sentinel on ${host}:${port} to be able to fail over`, async () =>
+      askServer(guardedUrl(port, host), async (redis) => {
         const quorum = await redis.call('SENTINEL', 'CKQUORUM', NAME).then(String, () => '');
         const [, replicas] = /slaves=(\d+)/.exec(await redis.info('sentinel')) ?? [];
-        return quorum.startsWith('OK 3') && replicas === '1';
+        return quorum.startsWith('OK 3') && replicas === String(replicaCount);
       }),
     );
   }
-  return sentinels.map(({ port }) => port);
+  return processes;
 }

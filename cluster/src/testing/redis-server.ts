@@ -1,5 +1,5 @@
 import type { StoreAddress } from '../redis/store-address.ts';
-import { freePort, RedisProcess, ServerFolder, volatileServer } from './redis-process.ts';
+import { askServer, freePort, RedisProcess, ServerFolder, volatileServer } from './redis-process.ts';
 
 export { freePort } from './redis-process.ts';
 
@@ -18,6 +18,13 @@ export interface TestRedis extends TestStore {
   /** Kills it as a crash would; `restart` brings an empty one back on the same port. */
   kill(): Promise<void>;
   restart(): Promise<void>;
+  /** Has it hang: it keeps its connections and answers nothing. */
+  pause(): void;
+  goOn(): void;
+  /** Forgets everything, by `FLUSHALL`. */
+  flush(): Promise<void>;
+  /** Keeps what is there now. @returns brings it back, as a failover does that lost what was written since */
+  keep(): Promise<() => Promise<void>>;
 }
 
 /** Starts a real Redis and waits until it answers. @throws Error with its output when it does not start */
@@ -33,6 +40,24 @@ export async function startRedisServer(): Promise<TestRedis> {
     settings: { REDIS_URL: url },
     kill: () => server.kill(),
     restart: () => server.restart(),
+    pause: () => server.pause(),
+    goOn: () => server.goOn(),
+    flush: async () => {
+      await askServer(url, async (redis) => redis.flushall());
+    },
+    keep: async () => {
+      const kept = await askServer(url, async (redis) => {
+        const keys = await redis.keys('*');
+        return Promise.all(keys.map(async (key) => [key, await redis.dumpBuffer(key)] as const));
+      });
+      return async () => {
+        await askServer(url, async (redis) => {
+          const change = redis.multi().flushall();
+          for (const [key, value] of kept) change.restore(key, 0, value);
+          await change.exec();
+        });
+      };
+    },
     stop: () => folder.end(),
   };
 }

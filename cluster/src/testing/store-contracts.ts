@@ -5,9 +5,10 @@ import { silentLogger } from '../process/logging.ts';
 import { openCluster, openServer } from '../redis/client.ts';
 import { connectClusterStore } from '../redis/connect.ts';
 import type { ClusterStore } from '../redis/connect.ts';
-import { EDGES_KEY, MEDIA_NODES_KEY, PORT_SLICES_KEY } from '../redis/keys.ts';
+import { EDGES_KEY, KEY_PREFIX, MEDIA_NODES_KEY, PORT_SLICES_KEY } from '../redis/keys.ts';
 import type { StoreAddress } from '../redis/store-address.ts';
 import { describeRegistry } from '../registry/registry.contract.ts';
+import { describeRepublishing } from '../room/republishing.contract.ts';
 import { describeRoomStore } from '../room/room-store.contract.ts';
 import { describeTenantStore } from '../tenant/tenant-store.contract.ts';
 import type { TestStore } from './redis-server.ts';
@@ -64,6 +65,33 @@ class StoreInspector {
     }
   }
 
+  /** Lets time pass for rooms: their keys run out by Redis' clock, and so does the time in which they are rebuilt. */
+  async setRoomsBack(byMs: number): Promise<void> {
+    for (const key of await this.#roomKeys()) {
+      // What would run out at once is deleted, and so is a key that was to stay for ever.
+      await this.#client.pexpire(key, (await this.#client.pttl(key)) - byMs);
+      if (!key.endsWith(':meta')) continue;
+      const until = await this.#client.hget(key, 'rebuildingUntilMs');
+      if (until !== null) await this.#client.hset(key, 'rebuildingUntilMs', String(Number(until) - byMs));
+    }
+  }
+
+  /** Keeps what is there of rooms now. @returns brings it back, as a failover does that lost what was written since */
+  async keepRooms(): Promise<() => Promise<void>> {
+    const kept = await Promise.all(
+      (await this.#roomKeys()).map(async (key) => [key, await this.#client.dumpBuffer(key)] as const),
+    );
+    return async () => {
+      await this.flush();
+      for (const [key, value] of kept) await this.#client.restore(key, 0, value);
+    };
+  }
+
+  async #roomKeys(): Promise<string[]> {
+    const found = await Promise.all(this.#masters().map((master) => master.keys(`${KEY_PREFIX}{room:*`)));
+    return found.flat();
+  }
+
   close(): void {
     this.#client.disconnect();
   }
@@ -103,6 +131,18 @@ export function describeStoreContracts(version: string, start: () => Promise<Tes
   describeRoomStore(version, async () => {
     const store = await open();
     return { rooms: store.rooms, leftOver: () => inspector.countKeys(), close: () => store.close() };
+  });
+
+  describeRepublishing(version, async () => {
+    const store = await open();
+    return {
+      rooms: store.rooms,
+      flush: () => inspector.flush(),
+      keep: () => inspector.keepRooms(),
+      passTime: (byMs) => inspector.setRoomsBack(byMs),
+      leftOver: () => inspector.countKeys(),
+      close: () => store.close(),
+    };
   });
 
   describeTenantStore(version, async () => {

@@ -2,7 +2,7 @@
 export async function waitFor<Answer>(
   what: string,
   question: () => Answer | undefined | false | Promise<Answer | undefined | false>,
-  withinMs = 10_000,
+  withinMs = 60_000,
 ): Promise<Answer> {
   const deadlineMs = performance.now() + withinMs;
   for (;;) {

@@ -1,11 +1,23 @@
 import { LocalClusterError } from './errors.ts';
 
-/** A datacenter of this machine and how many media nodes it has room for. */
+/** A datacenter of this machine, or a single host of one, and how many media nodes it has room for. */
 export interface DatacenterSize {
   /** 1 to 12 letters, digits and `-`. */
   readonly name: string;
-  /** 1 to 30. */
+  /** 0 to 30. */
   readonly mediaNodes: number;
+}
+
+/** How a datacenter hangs on the others. Each of its cables comes back as it was by the lines of `mend`. */
+export interface Cabling {
+  readonly namespace: string;
+  readonly controlAddress: string;
+  /** Lines for `ip -batch` outside of the namespaces. */
+  readonly cutOnHost: readonly string[];
+  readonly mendOnHost: readonly string[];
+  /** Lines for `ip -batch` in the namespace. */
+  readonly cut: readonly string[];
+  readonly mend: readonly string[];
 }
 
 export interface MediaNodePlace {
@@ -23,7 +35,7 @@ export interface DatacenterPlan {
   /** Datacenter by datacenter, in the order of the sizes. */
   readonly mediaNodes: readonly MediaNodePlace[];
   /** By the datacenter's name. */
-  readonly namespaces: ReadonlyMap<string, string>;
+  readonly cabling: ReadonlyMap<string, Cabling>;
   /** The namespace that every cable between datacenters leads through, where they are apart. */
   readonly between?: string;
   /** Lines for `ip -batch`, outside of the namespaces. */
@@ -138,7 +150,7 @@ export function planDatacenters(
     mediaNodes: sites.flatMap(({ name, namespace, controlAddress, mediaAddresses }) =>
       mediaAddresses.map((mediaAddress) => ({ datacenter: name, namespace, controlAddress, mediaAddress })),
     ),
-    namespaces: new Map(sites.map(({ name, namespace }) => [name, namespace])),
+    cabling: new Map(sites.map((site) => [site.name, cablingOf(site, ways, apart)])),
     ...(apart ? { between: between.namespace } : {}),
     hostCommands,
     namespaceCommands: new Map(namespaceCommands),
@@ -148,6 +160,19 @@ export function planDatacenters(
 interface Way {
   readonly from: Site;
   readonly to: Site;
+}
+
+function cablingOf(site: Site, ways: readonly Way[], apart: boolean): Cabling {
+  const outgoing = ways.filter(({ from }) => from === site).map(({ to }) => to);
+  return {
+    namespace: site.namespace,
+    controlAddress: site.controlAddress,
+    cutOnHost: [`link set ${site.hostEnd} down`],
+    mendOnHost: [`link set ${site.hostEnd} up`],
+    cut: outgoing.map((to) => `link set ${linkTo(to.name)} down`),
+    // Linux forgets the routes and neighbours of an interface that is set down.
+    mend: outgoing.flatMap((to) => routeOver(linkTo(to.name), to, hardwareAddress(apart ? 1 : 0, to, site))),
+  };
 }
 
 function namespaceOn(bridge: string, of: { readonly namespace: string; readonly hostEnd: string }): string[] {
@@ -191,7 +216,7 @@ function routeOver(device: string, to: Site, farEnd: string, table = ''): string
     `link set ${device} up`,
     // Known from the start, so that no ARP packet is ever counted.
     ...to.mediaAddresses.map((of) => `neigh replace ${of} lladdr ${farEnd} dev ${device} nud permanent`),
-    `route add ${to.mediaSubnet} dev ${device}${table}`,
+    `route replace ${to.mediaSubnet} dev ${device}${table}`,
   ];
 }
 
@@ -232,9 +257,9 @@ function check(sizes: readonly DatacenterSize[]): void {
       throw new LocalClusterError(
         `A datacenter's name is of 1 to 12 letters, digits and "-" here, not "${name}".`,
       );
-    if (!Number.isInteger(mediaNodes) || mediaNodes < 1 || mediaNodes > MAX_MEDIA_NODES)
+    if (!Number.isInteger(mediaNodes) || mediaNodes < 0 || mediaNodes > MAX_MEDIA_NODES)
       throw new LocalClusterError(
-        `A datacenter has 1 to ${MAX_MEDIA_NODES} media nodes here, not ${mediaNodes}.`,
+        `A datacenter has 0 to ${MAX_MEDIA_NODES} media nodes here, not ${mediaNodes}.`,
       );
   }
   if (sizes.some(({ name }) => name === BETWEEN))

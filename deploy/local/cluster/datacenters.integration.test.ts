@@ -1,5 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { LINK_HEADER_BYTES, LocalDatacenters, whyNoDatacenters } from './datacenters.ts';
 
@@ -30,6 +31,19 @@ function send(datacenters: LocalDatacenters, from: number, to: number, payload: 
   execFileSync('ip', ['netns', 'exec', namespace, process.execPath, '-e', script]);
 }
 
+/** What comes of a connection to a port where nobody listens: a refusal, if there is a way to that machine. */
+function whatAnswers(host: string): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port: 9, timeout: 1_000 });
+    const end = (outcome: string | undefined): void => {
+      socket.destroy();
+      resolve(outcome);
+    };
+    socket.once('timeout', () => end('nothing'));
+    socket.once('error', (error: NodeJS.ErrnoException) => end(error.code));
+  });
+}
+
 describe.skipIf(fault !== undefined)(`datacenters of this machine${why}`, () => {
   it.each([
     ['next to each other', false],
@@ -40,6 +54,22 @@ describe.skipIf(fault !== undefined)(`datacenters of this machine${why}`, () => 
     expect(await datacenters.sent('gra', 'sbg')).toEqual({ bytes: 5 + LINK_HEADER_BYTES, packets: 1 });
     expect(await datacenters.sent('gra', 'waw')).toEqual({ bytes: 0, packets: 0 });
     expect(await datacenters.sent('waw', 'gra')).toEqual({ bytes: 0, packets: 0 });
+  });
+
+  it.each([
+    ['next to each other', false],
+    ['apart', true],
+  ])('can be cut off, from the host too, and are as before once mended: %s', async (_, apart) => {
+    const datacenters = await create(['gra', 'sbg'], apart);
+    const { host } = datacenters.place('sbg');
+    expect(await whatAnswers(host)).toBe('ECONNREFUSED');
+    await datacenters.cut('sbg');
+    await datacenters.cut('sbg');
+    expect(await whatAnswers(host)).toBe('nothing');
+    await datacenters.mend('sbg');
+    expect(await whatAnswers(host)).toBe('ECONNREFUSED');
+    send(datacenters, 1, 0, 'hello');
+    expect(await datacenters.sent('sbg', 'gra')).toMatchObject({ packets: 1 });
   });
 
   it('leave nothing behind', async () => {

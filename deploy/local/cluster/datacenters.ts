@@ -4,7 +4,7 @@ import type { Server } from 'node:net';
 import { promisify } from 'node:util';
 import { z } from 'zod';
 import { BLOCKS, blockName, linkTo, planDatacenters } from './datacenter-plan.ts';
-import type { DatacenterPlan, DatacenterSize } from './datacenter-plan.ts';
+import type { Cabling, DatacenterPlan, DatacenterSize } from './datacenter-plan.ts';
 import { LocalClusterError } from './errors.ts';
 import type { ProcessOverrides } from './options.ts';
 
@@ -21,6 +21,9 @@ export interface LinkCounters {
   readonly bytes: number;
   readonly packets: number;
 }
+
+/** Where a process runs. */
+export type ProcessPlace = Required<Pick<ProcessOverrides, 'datacenter' | 'namespace' | 'host'>>;
 
 /** Ethernet (14), IPv4 (20) and UDP (8) headers of each packet that a link counts. */
 export const LINK_HEADER_BYTES = 42;
@@ -111,10 +114,32 @@ export class LocalDatacenters {
     };
   };
 
+  /** How a process that is no media node is started in a datacenter. @throws LocalClusterError when there is none */
+  place(datacenter: string): ProcessPlace {
+    const { namespace, controlAddress: host } = this.#cablingOf(datacenter);
+    return { datacenter, namespace, host };
+  }
+
+  /**
+   * Sets every cable of a datacenter down: nothing gets in or out, and nobody is told. Cutting twice is cutting once.
+   * @throws LocalClusterError when there is no such datacenter
+   */
+  async cut(datacenter: string): Promise<void> {
+    const { namespace, cut, cutOnHost } = this.#cablingOf(datacenter);
+    await ipBatch([], cutOnHost);
+    await ipBatch(['-n', namespace], cut);
+  }
+
+  /** Sets the cables up again. @throws LocalClusterError when there is no such datacenter */
+  async mend(datacenter: string): Promise<void> {
+    const { namespace, mend, mendOnHost } = this.#cablingOf(datacenter);
+    await ipBatch(['-n', namespace], mend);
+    await ipBatch([], mendOnHost);
+  }
+
   /** What media nodes of one datacenter sent to those of another. @throws LocalClusterError when there is no such link */
   async sent(from: string, to: string): Promise<LinkCounters> {
-    const namespace = this.#plan.namespaces.get(from);
-    if (namespace === undefined) throw new LocalClusterError(`There is no datacenter ${from}.`);
+    const { namespace } = this.#cablingOf(from);
     const answer = await ip(['-n', namespace, '-j', '-s', 'link', 'show', 'dev', linkTo(to)]);
     const [counters] = COUNTERS.parse(JSON.parse(answer));
     return { bytes: counters?.stats64.tx.bytes ?? 0, packets: counters?.stats64.tx.packets ?? 0 };
@@ -127,10 +152,16 @@ export class LocalDatacenters {
     await new Promise<void>((resolve) => this.#lock.close(() => resolve()));
   }
 
+  #cablingOf(datacenter: string): Cabling {
+    const cabling = this.#plan.cabling.get(datacenter);
+    if (cabling === undefined) throw new LocalClusterError(`There is no datacenter ${datacenter}.`);
+    return cabling;
+  }
+
   get #hostEnds(): string[] {
     // The first is that of the namespace between, where there is one.
     return Array.from(
-      { length: this.#plan.namespaces.size + 1 },
+      { length: this.#plan.cabling.size + 1 },
       (_, number) => `${blockName(this.#block)}-${number}`,
     );
   }

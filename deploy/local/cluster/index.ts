@@ -25,6 +25,7 @@ export { LocalCluster } from './cluster.ts';
 export type { RunningEdge, RunningMediaNode, RunningNode, RunningRedis } from './cluster.ts';
 export type { ClusterFile, ClusterFileProcess } from './cluster-file.ts';
 export { LocalDatacenters, whyNoDatacenters } from './datacenters.ts';
+export type { ProcessPlace } from './datacenters.ts';
 export type { DatacenterSize } from './datacenter-plan.ts';
 export { LocalClusterError } from './errors.ts';
 export type { ClusterEvent, FixedPorts, LocalClusterOptions, ProcessOverrides } from './options.ts';

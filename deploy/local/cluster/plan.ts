@@ -80,7 +80,8 @@ export function planCluster(
     const id = nextId('edge', datacenter);
     const host = overrides.host ?? shape.host;
     const port = ports.edges + index;
-    const publicUrl = overrides.publicUrl ?? `http://${publicHost(host, shape.announcedAddress)}:${port}`;
+    const publicUrl =
+      overrides.publicUrl ?? `http://${publicHost(host, overrides.host ?? shape.announcedAddress)}:${port}`;
     const env: Record<string, string> = {
       ...common,
       PLENARY_ID: id,

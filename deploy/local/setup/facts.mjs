@@ -1,5 +1,5 @@
 // @ts-check
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, realpathSync, readdirSync, statSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { join, relative } from 'node:path';
 import { findProgram, outputOf, readText } from './process.mjs';
@@ -101,7 +101,8 @@ function nodeReady() {
   if (!existsSync(nodeBinary)) return false;
   const made = readState('node');
   // When our own Node runs the setup (`npm run` inside `run`), it is the one that was made.
-  return made !== null && (made === nodeKey() || process.execPath === nodeBinary);
+  // Through whatever link it was started: else it would be replaced by a link to itself.
+  return made !== null && (made === nodeKey() || process.execPath === realpathSync(nodeBinary));
 }
 
 /**

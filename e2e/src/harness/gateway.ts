@@ -7,8 +7,9 @@ export async function gatewayOf(
   roomId: string,
   datacenter: string,
   homeNodeId: string,
+  redisUrl = cluster.redisUrl,
 ): Promise<RunningMediaNode> {
-  const redis = new Redis(cluster.redisUrl);
+  const redis = new Redis(redisUrl);
   try {
     const claim = await redis.hget(`plenary:{room:${roomId}}:meta`, `gateway|${datacenter}|${homeNodeId}`);
     const gateway = cluster.mediaNodes.find(({ id }) => id === claim?.split('|')[1]);

@@ -20,7 +20,8 @@ const MEDIA_GAUGES = [
   'plenary_media_peers',
 ];
 
-export async function leftOver(cluster: LocalCluster): Promise<LeftOver> {
+/** @param redisUrl - where its keys are; the cluster's own address of the store by default */
+export async function leftOver(cluster: LocalCluster, redisUrl = cluster.redisUrl): Promise<LeftOver> {
   const media: Record<string, number> = Object.fromEntries(MEDIA_GAUGES.map((gauge) => [gauge, 0]));
   for (const node of cluster.mediaNodes) {
     const readings = await readMetrics(node.url);
@@ -33,7 +34,7 @@ export async function leftOver(cluster: LocalCluster): Promise<LeftOver> {
   let sessions = 0;
   for (const edge of cluster.edges)
     sessions += (await readMetrics(edge.url)).get('plenary_edge_sessions') ?? 0;
-  return { media, keys: await keysBesideRegistry(cluster.redisUrl), sessions };
+  return { media, keys: await keysBesideRegistry(redisUrl), sessions };
 }
 
 /** Whether nothing of any meeting is left. */

@@ -8,15 +8,23 @@ export interface PageMeeting {
     readonly media: string;
     readonly edgeId?: string;
     readonly mediaNodeId?: string;
-    readonly room: { readonly peerCount: number };
+    readonly room: {
+      readonly peerCount: number;
+      readonly lastEventId: string;
+      readonly peers: ReadonlyMap<string, { readonly displayName: string }>;
+      readonly tracks: ReadonlyMap<string, unknown>;
+      readonly chat: readonly { readonly text: string }[];
+    };
     readonly remoteTracks: ReadonlyMap<
       string,
       { readonly source: string; readonly publisherPaused: boolean }
     >;
   };
   readonly counters: { readonly mediaReopened: number; readonly iceRestarts: number };
+  postChat(text: string): boolean;
   stats(): Promise<{
     readonly received: readonly {
+      readonly trackId: string;
       readonly peerId: string;
       readonly kind: string;
       readonly source: string;

@@ -5,8 +5,11 @@ import { ConnectGate } from './connect-gate.ts';
 function gateOf(atOnce: number) {
   const clock = new ManualClock();
   let ending: (() => void) | undefined;
+  let isBehind = false;
   const gate = new ConnectGate({
     atOnce,
+    atOnceBehind: 1,
+    isBehind: () => isBehind,
     lateMs: 100,
     clock,
     afterTurn: (callback) => {
@@ -20,7 +23,10 @@ function gateOf(atOnce: number) {
     ending?.();
     return admitted;
   };
-  return { clock, turn };
+  const setBehind = (value: boolean): void => {
+    isBehind = value;
+  };
+  return { clock, turn, setBehind };
 }
 
 describe('ConnectGate', () => {
@@ -35,5 +41,13 @@ describe('ConnectGate', () => {
     expect([turn(500, 150), turn(3, 150), turn(500, 10)]).toEqual([4, 3, 4]);
     clock.advance(1_000);
     expect(turn(500, 1)).toBe(500);
+  });
+
+  it('[HE7] while those that are in wait too long, lets in fewer than that, and everybody again when it caught up', () => {
+    const { turn, setBehind } = gateOf(4);
+    setBehind(true);
+    expect([turn(500, 1), turn(500, 200)]).toEqual([1, 1]);
+    setBehind(false);
+    expect(turn(500, 1)).toBe(4);
   });
 });

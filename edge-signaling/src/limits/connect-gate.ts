@@ -3,6 +3,10 @@ import type { Clock } from '@plenary/cluster';
 export interface ConnectGateSettings {
   /** Connections that are opened in one turn of the event loop while turns are late. */
   readonly atOnce: number;
+  /** The same while the edge is behind: fewer than it serves, so that it catches up. */
+  readonly atOnceBehind: number;
+  /** Whether those that are in wait so long that more of them would give up. */
+  readonly isBehind: () => boolean;
   /** A turn that takes longer is late. */
   readonly lateMs: number;
   readonly clock: Clock;
@@ -30,15 +34,21 @@ export class ConnectGate {
 
   /** Whether one more connection may be opened now. */
   admit(): boolean {
-    const { atOnce, clock, afterTurn } = this.#settings;
+    const { clock, afterTurn } = this.#settings;
     const nowMs = clock.monotonicMs();
     if (this.#turnSinceMs === undefined) {
       this.#turnSinceMs = nowMs;
       afterTurn(() => this.#endTurn());
     }
-    if (nowMs < this.#lateUntilMs && this.#opened >= atOnce) return false;
+    if (this.#opened >= this.#limit(nowMs)) return false;
     this.#opened += 1;
     return true;
+  }
+
+  #limit(nowMs: number): number {
+    const { atOnce, atOnceBehind, isBehind } = this.#settings;
+    if (isBehind()) return atOnceBehind;
+    return nowMs < this.#lateUntilMs ? atOnce : Number.POSITIVE_INFINITY;
   }
 
   #endTurn(): void {

@@ -18,7 +18,14 @@ function gateOf(atOnce: number) {
           ends.set(number, (fault) => (fault === undefined ? resolve(number) : reject(fault)));
         }),
     );
-  return { clock, waiting, begun, enter, end: (number: number, fault?: Error) => ends.get(number)?.(fault) };
+  return {
+    gate,
+    clock,
+    waiting,
+    begun,
+    enter,
+    end: (number: number, fault?: Error) => ends.get(number)?.(fault),
+  };
 }
 
 describe('EntryGate', () => {
@@ -64,6 +71,24 @@ describe('EntryGate', () => {
     end(4);
     expect(await fresh).toBe(4);
     expect(begun).toEqual([1, 4]);
+  });
+
+  it('[HE7] tells for how long the next one has waited', async () => {
+    const { clock, enter, end, gate } = gateOf(1);
+    const all = [enter(1)];
+    clock.advance(500);
+    expect(gate.waitedMs).toBe(0);
+    all.push(enter(2));
+    clock.advance(700);
+    all.push(enter(3));
+    expect(gate.waitedMs).toBe(700);
+    end(1);
+    await all[0];
+    expect(gate.waitedMs).toBe(0);
+    for (const number of [2, 3]) {
+      end(number);
+      await all[number - 1];
+    }
   });
 
   it('[HE2] keeps its order over thousands', async () => {

@@ -51,6 +51,12 @@ export class EntryGate {
     }
   }
 
+  /** For how long the one whose turn is next has waited, in milliseconds; 0 when nobody waits. */
+  get waitedMs(): number {
+    const next = this.#queue[this.#head];
+    return next === undefined ? 0 : this.#settings.clock.monotonicMs() - next.sinceMs;
+  }
+
   #turn(isWanted: () => boolean): Promise<void> {
     return new Promise((admit, refuse) => {
       this.#queue.push({ sinceMs: this.#settings.clock.monotonicMs(), isWanted, admit, refuse });

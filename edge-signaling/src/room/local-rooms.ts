@@ -1,5 +1,6 @@
+import { compareEventIds, EVENT_ID } from '@plenary/cluster/ids';
+import type { EventId, MediaNodeId, PeerId, RoomId } from '@plenary/cluster/ids';
 import type { PlacedPeer } from '@plenary/cluster';
-import type { MediaNodeId, PeerId, RoomId } from '@plenary/cluster/ids';
 import type { Session, SessionMedia } from '../session/session.ts';
 import { TrackCache } from './track-cache.ts';
 
@@ -12,7 +13,10 @@ export interface HostedMedia {
 interface LocalRoom {
   readonly sessions: Set<Session>;
   readonly tracks: TrackCache;
+  newestEventId: EventId;
 }
+
+const START = EVENT_ID.parse('0-0');
 
 /** The sessions that this edge serves, by peer and by room. */
 export class LocalRooms {
@@ -20,7 +24,11 @@ export class LocalRooms {
   readonly #rooms = new Map<RoomId, LocalRoom>();
 
   add(session: Session): void {
-    const room = this.#rooms.get(session.roomId) ?? { sessions: new Set(), tracks: new TrackCache() };
+    const room = this.#rooms.get(session.roomId) ?? {
+      sessions: new Set<Session>(),
+      tracks: new TrackCache(),
+      newestEventId: START,
+    };
     room.sessions.add(session);
     this.#rooms.set(session.roomId, room);
     this.#byPeer.set(session.peerId, session);
@@ -67,6 +75,21 @@ export class LocalRooms {
 
   roomIds(): RoomId[] {
     return [...this.#rooms.keys()];
+  }
+
+  sessionsIn(roomId: RoomId): Session[] {
+    return [...(this.#rooms.get(roomId)?.sessions ?? [])];
+  }
+
+  /** The newest event of a room that this edge knows; `0-0` for a room without sessions. */
+  newestEventId(roomId: RoomId): EventId {
+    return this.#rooms.get(roomId)?.newestEventId ?? START;
+  }
+
+  /** Notes an event that the store was heard to have. */
+  noteEvent(roomId: RoomId, eventId: EventId): void {
+    const room = this.#rooms.get(roomId);
+    if (room !== undefined && compareEventIds(eventId, room.newestEventId) > 0) room.newestEventId = eventId;
   }
 
   /** The track cache of a room; that of a room without sessions is forgotten at once. */

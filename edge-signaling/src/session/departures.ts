@@ -1,5 +1,5 @@
 import { PlenaryError, toPlenaryError } from '@plenary/cluster';
-import type { PlacedPeer, RoomStore } from '@plenary/cluster';
+import type { Epoch, PlacedPeer, RoomStore } from '@plenary/cluster';
 import type { EdgeId, MediaNodeId, TenantId } from '@plenary/cluster/ids';
 import type { LeaveReason } from '@plenary/cluster/protocol';
 import type { MediaLinks } from '../media/control-links.ts';
@@ -7,6 +7,8 @@ import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { RoomChannel } from '../transport/client-socket.ts';
 import type { TenantClaims } from './tenant-claims.ts';
 
+/** Peers remembered as gone, should the store forget that they are. */
+const MAX_DEPARTED = 10_000;
 /** A node that stays away for so many drops has lost the peers anyway. */
 const MAX_PENDING_DROPS = 10_000;
 /** How often what failed is tried again, beside the moment the store or the node returns, in milliseconds. */
@@ -42,6 +44,8 @@ export interface DeparturesSettings {
 export class Departures {
   readonly #settings: DeparturesSettings;
   readonly #pending = new Map<string, Departure>();
+  /** The epochs under which peers were removed, the oldest first. */
+  readonly #departed = new Map<string, Epoch>();
   readonly #drops = new Map<MediaNodeId, Map<string, PlacedPeer>>();
   #timer: NodeJS.Timeout | undefined;
 
@@ -54,11 +58,15 @@ export class Departures {
     const { placed, onlyIfHeld } = departure;
     // While this waited its client may have come back, to this very edge.
     if (onlyIfHeld && this.#settings.isTakenUp(placed)) return;
+    if (!onlyIfHeld) this.#noteDeparted(placed);
     // Without the condition nobody else can want this media, so it need not wait for the store.
     if (!onlyIfHeld) void this.#dropAll(departure);
     try {
       const outcome = await this.#remove(departure);
-      if (outcome === 'gone') void this.#settings.tenantClaims.release(departure.tenantId, placed);
+      if (outcome === 'gone') {
+        this.#noteDeparted(placed);
+        void this.#settings.tenantClaims.release(departure.tenantId, placed);
+      }
       if (onlyIfHeld && outcome !== 'held') await this.#dropAll(departure);
     } catch (fault) {
       const { code, retryable } = toPlenaryError(fault);
@@ -90,6 +98,11 @@ export class Departures {
     }
   }
 
+  /** Whether this edge removed the peer, or is about to, so that a record of it is one that the store should have lost. */
+  hasDeparted(placed: PlacedPeer): boolean {
+    return (this.#departed.get(peerKeyOf(placed)) ?? -1) >= placed.epoch;
+  }
+
   stop(): void {
     clearTimeout(this.#timer);
   }
@@ -111,7 +124,16 @@ export class Departures {
   /** A peer that came back is not to be removed by what was decided before of the same placement. */
   cancel(placed: PlacedPeer): void {
     this.#pending.delete(keyOf(placed));
+    this.#departed.delete(peerKeyOf(placed));
     this.#settings.metrics.departures.set(this.#pending.size);
+  }
+
+  #noteDeparted(placed: PlacedPeer): void {
+    const key = peerKeyOf(placed);
+    this.#departed.delete(key);
+    this.#departed.set(key, placed.epoch);
+    const oldest = this.#departed.keys().next();
+    if (this.#departed.size > MAX_DEPARTED && oldest.done !== true) this.#departed.delete(oldest.value);
   }
 
   /** An answer may have been lost while store and node were there all the time, so that no return of theirs is waited for. */
@@ -142,6 +164,10 @@ export class Departures {
     if (live === undefined) return 'gone';
     return live.epoch > epoch ? 'replaced' : 'held';
   }
+}
+
+function peerKeyOf({ roomId, peerId }: PlacedPeer): string {
+  return `${roomId} ${peerId}`;
 }
 
 function keyOf(placed: PlacedPeer): string {

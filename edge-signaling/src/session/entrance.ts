@@ -1,6 +1,8 @@
-import { PlenaryError } from '@plenary/cluster';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { PlenaryError, REPUBLISH_INTERVAL_MS } from '@plenary/cluster';
 import type {
   Clock,
+  Epoch,
   JoinGrants,
   PlacedPeer,
   Placement,
@@ -21,8 +23,9 @@ import { derivePeerId } from '../auth/peer-id.ts';
 import { mayPublishAnything } from '../auth/permissions.ts';
 import type { Directory } from '../directory.ts';
 import type { MediaLinks } from '../media/control-links.ts';
-import type { Hosted, Placer } from '../media/placer.ts';
+import type { Placer } from '../media/placer.ts';
 import type { ReportFault } from '../metrics.ts';
+import type { Republisher } from '../room/republisher.ts';
 import type { LocalRooms } from '../room/local-rooms.ts';
 import type { ClientSocket, RoomChannel } from '../transport/client-socket.ts';
 import type { Departures } from './departures.ts';
@@ -31,13 +34,14 @@ import type { SessionKeeper } from './keeper.ts';
 import { Session } from './session.ts';
 import type { SessionMedia } from './session.ts';
 import { Turns } from './turns.ts';
-import type { SessionProof } from './session.ts';
 import type { TenantClaims } from './tenant-claims.ts';
 
 /** A client waits ten seconds for an answer; the edge answers before, so that both agree on the outcome. */
 const ENTRY_DEADLINE_MS = 9_000;
 /** How long a resume waits for the media node to say whether it still hosts the peer. */
 const ATTACH_TIMEOUT_MS = 2_000;
+/** How often a room that is being rebuilt is looked at for somebody who resumes. */
+const LOOK_AGAIN_MS = 250;
 /** Edges named to a client, at most. */
 const MAX_EDGE_HINTS = 64;
 
@@ -54,6 +58,7 @@ export interface EntranceSettings {
   readonly links: MediaLinks;
   readonly placer: Placer;
   readonly keeper: SessionKeeper;
+  readonly republisher: Republisher;
   readonly localRooms: LocalRooms;
   readonly mediaWatch: Pick<MediaWatch, 'keepFor'>;
   readonly departures: Departures;
@@ -137,6 +142,9 @@ export class Entrance {
       if (claim.status === 'rejected') throw claim.reason;
       if (read.status === 'rejected') throw read.reason;
       const view: RoomView = read.value;
+      // Who sits here knows better than a store that forgot: nobody enters an empty room beside them.
+      if (view.occupancy.peerCount === 0 && localRooms.sessionsIn(roomId).length > 0)
+        await this.#settings.republisher.room(roomId);
       let joined: Joined | undefined;
       const hosted = await placer.host({
         roomId,
@@ -156,8 +164,16 @@ export class Entrance {
       if (joined === undefined) throw new PlenaryError('internal', 'A join ended without a roster entry.');
       const proof = { key: sessionKey, generation: joined.tokenGeneration + 1 };
       const self = { roomId, peerId, displayName: joined.self.displayName };
-      const session = makeSession(self, grants, proof, hosted);
-      await this.#claim(session, hosted.placement);
+      const { joinedAtMs, role } = joined.self;
+      const { sequence } = joined;
+      const record = { requestId: hosted.placement.requestId, sequence, joinedAtMs, role };
+      const holdEpoch = await this.#claim({ roomId, peerId }, hosted.placement);
+      const session = new Session(self, grants, proof, record, {
+        mediaNodeId: hosted.placement.mediaNodeId,
+        epoch: hosted.placement.epoch,
+        incarnation: hosted.incarnation,
+        holdEpoch,
+      });
       const note = await this.#note(session);
       this.#settings.keeper.take(session, socket);
       localRooms.tracksOf(roomId).learn(view.tracks);
@@ -184,14 +200,11 @@ export class Entrance {
     socket.enterRoom(roomId);
     const endKeeping = this.#settings.mediaWatch.keepFor(peerId);
     try {
-      const [placement, former] = await Promise.all([
-        rooms.placementOf(roomId, peerId),
-        rooms.formerPlacement(roomId, peerId),
-      ]);
+      const placement = await this.#findPlacement(roomId, peerId);
       if (placement === undefined) throw new PlenaryError('session_gone');
       const placed = { roomId, peerId, epoch: placement.epoch };
       // First, since it decides whether this resumes at all; a token that is refused is to change nothing.
-      const self = await rooms
+      const { self, sequence, holdEpoch, former } = await rooms
         .attachPeer(roomId, peerId, placement.epoch, edgeId, generation)
         .catch(goneWhenNotFound);
       const [isAlive, isFormerAlive, catchUp] = await Promise.all([
@@ -202,10 +215,11 @@ export class Entrance {
       ]);
       const proof = { key: cnf.jwk, generation: generation + 1 };
       const incarnationOf = (id: MediaNodeId): SessionMedia['incarnation'] => links.get(id)?.incarnation;
-      const { mediaNodeId, epoch } = placement;
-      const media = { mediaNodeId, epoch, incarnation: incarnationOf(mediaNodeId) };
-      const entered = { roomId, peerId, displayName: self.displayName };
-      const session = new Session(entered, grants, proof, media);
+      const { mediaNodeId, epoch, requestId } = placement;
+      const { displayName, joinedAtMs, role } = self;
+      const record = { requestId, sequence, joinedAtMs, role };
+      const media = { mediaNodeId, epoch, incarnation: incarnationOf(mediaNodeId), holdEpoch };
+      const session = new Session({ roomId, peerId, displayName }, grants, proof, record, media);
       if (former !== undefined && isFormerAlive) {
         session.moveTo(media, { ...former, incarnation: incarnationOf(former.mediaNodeId) });
       }
@@ -236,14 +250,33 @@ export class Entrance {
     if (peer !== session.peerId || room !== session.roomId) throw new PlenaryError('token_invalid');
     this.#checkStore();
     await rooms.confirmToken(room, peer, generation);
+    session.confirmedGeneration = Math.max(session.confirmedGeneration, generation);
+  }
+
+  /** Where a peer lives. A room that is gone may have been forgotten: whoever holds the session publishes it again soon. */
+  async #findPlacement(roomId: RoomId, peerId: PeerId): Promise<Placement | undefined> {
+    const { rooms, republisher, localRooms, clock } = this.#settings;
+    const untilMs = clock.monotonicMs() + 2 * REPUBLISH_INTERVAL_MS;
+    if (localRooms.find(peerId) !== undefined && (await rooms.placementOf(roomId, peerId)) === undefined)
+      await republisher.room(roomId);
+    for (;;) {
+      const placement = await rooms.placementOf(roomId, peerId);
+      if (placement !== undefined || clock.monotonicMs() >= untilMs) return placement;
+      if ((await rooms.standing(roomId)) === 'whole') return rooms.placementOf(roomId, peerId);
+      await sleep(LOOK_AGAIN_MS);
+    }
   }
 
   /** A repeated join may find a placement that another edge holds: then it is this one's from now on. */
-  async #claim(session: Session, placement: Placement): Promise<void> {
+  async #claim(
+    { roomId, peerId }: { readonly roomId: RoomId; readonly peerId: PeerId },
+    placement: Placement,
+  ): Promise<Epoch> {
     const { rooms, edgeId, keeper } = this.#settings;
-    if (placement.edgeId === edgeId) return;
-    await rooms.attachPeer(session.roomId, session.peerId, placement.epoch, edgeId);
-    keeper.announce(session);
+    if (placement.edgeId === edgeId) return placement.holdEpoch;
+    const { holdEpoch } = await rooms.attachPeer(roomId, peerId, placement.epoch, edgeId);
+    keeper.announce({ peerId });
+    return holdEpoch;
   }
 
   /** Whether the media node still hosts the peer; from now on it tells this edge of it. */
@@ -330,14 +363,4 @@ function checkVersion(protocolVersion: number): void {
 function goneWhenNotFound(fault: unknown): never {
   const isGone = fault instanceof PlenaryError && fault.code === 'peer_not_found';
   throw isGone ? new PlenaryError('session_gone', undefined, { cause: fault }) : fault;
-}
-
-function makeSession(
-  peer: { readonly roomId: RoomId; readonly peerId: PeerId; readonly displayName: string },
-  grants: SessionGrants,
-  proof: SessionProof,
-  hosted: Hosted,
-): Session {
-  const { mediaNodeId, epoch } = hosted.placement;
-  return new Session(peer, grants, proof, { mediaNodeId, epoch, incarnation: hosted.incarnation });
 }

@@ -8,7 +8,7 @@ import {
   verifySessionToken,
 } from '@plenary/cluster';
 import type { SessionClaims } from '@plenary/cluster';
-import { edge, mediaNode, peer, room } from '@plenary/cluster/testing/samples';
+import { edge, mediaNode, peer, request, room } from '@plenary/cluster/testing/samples';
 import { TestSessionKey } from '@plenary/cluster/testing/session-key';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createEdgeMetrics } from '../metrics.ts';
@@ -103,7 +103,13 @@ async function keeperWithAnn(signToken: (claims: SessionClaims) => Promise<strin
       { peerId: peer(name), roomId: room('standup'), displayName: 'Ann' },
       { sub: 'ann', room: room('standup'), role: 'speaker', publish: ['camera'] },
       { key: jwk, generation: 1 },
-      { mediaNodeId: mediaNode('node-a'), epoch: EPOCH.parse(1), incarnation: undefined },
+      { requestId: request('join'), sequence: 1, joinedAtMs: 0, role: 'speaker' },
+      {
+        mediaNodeId: mediaNode('node-a'),
+        epoch: EPOCH.parse(1),
+        incarnation: undefined,
+        holdEpoch: EPOCH.parse(1),
+      },
     );
   const session = sessionOf('ann');
   const socket = new ToldSocket();

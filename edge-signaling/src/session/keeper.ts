@@ -130,14 +130,16 @@ export class SessionKeeper {
     // One whose client is away may be on another edge by now.
     if (session?.socket === undefined) return;
     try {
-      await rooms.attachPeer(session.roomId, peerId, session.media.epoch, edgeId);
+      const { epoch } = session.media;
+      const { holdEpoch } = await rooms.attachPeer(session.roomId, peerId, epoch, edgeId);
+      session.noteHold(epoch, holdEpoch);
     } catch (fault) {
       reportFault('sweep', fault, { doing: 'holding a session that was sought' });
     }
   }
 
   /** Tells the other edges, within a moment, that this one holds the session now (SPEC HE3). */
-  announce(session: Session): void {
+  announce(session: Pick<Session, 'peerId'>): void {
     this.#toAnnounce.push(session.peerId);
     if (this.#toAnnounce.length >= MAX_ATTACHED) this.#tellAnnounced();
     else this.#announcing ??= setTimeout(() => this.#tellAnnounced(), ANNOUNCE_WITHIN_MS);

@@ -73,7 +73,7 @@ describe('MediaWatch', () => {
       [elsewhere, session].map((one) => ({ session: one, media: one.media })),
       'node_lost',
     );
-    session.moveTo({ mediaNodeId: second.mediaNodeId, epoch: second.epoch, incarnation: undefined });
+    session.moveTo({ ...second, incarnation: undefined });
     await losing;
     expect((await parts.rooms.view(ROOM)).tracks.map(({ trackId }) => trackId)).toEqual(['new']);
   });

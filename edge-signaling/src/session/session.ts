@@ -1,14 +1,29 @@
-import type { Epoch, PlacedPeer, SessionGrants } from '@plenary/cluster';
-import type { Incarnation, MediaNodeId, PeerId, RoomId } from '@plenary/cluster/ids';
-import type { SessionKeyJwk } from '@plenary/cluster/protocol';
+import type { Epoch, HeldPeer, PlacedPeer, SessionGrants } from '@plenary/cluster';
+import type { Incarnation, MediaNodeId, PeerId, RequestId, RoomId } from '@plenary/cluster/ids';
+import type { Role, SessionKeyJwk } from '@plenary/cluster/protocol';
 import type { ClientSocket } from '../transport/client-socket.ts';
 
-/** Where a session's media lives. */
+/** Where media of a session lives. */
 export interface SessionMedia {
   readonly mediaNodeId: MediaNodeId;
   readonly epoch: Epoch;
   /** Which life of the node admitted the peer; another life does not know it. `undefined` until the link was up. */
   readonly incarnation: Incarnation | undefined;
+}
+
+/** Where the newest media of a session lives. */
+export interface LiveMedia extends SessionMedia {
+  /** Orders who holds the session: see {@link Placement}. */
+  readonly holdEpoch: Epoch;
+}
+
+/** What the store is told of a session, beside its placement, should it forget it (SPEC RC1). */
+export interface SessionRecord {
+  readonly requestId: RequestId;
+  /** Its place in the roster. */
+  readonly sequence: number;
+  readonly joinedAtMs: number;
+  readonly role: Role;
 }
 
 /** Which key a session is bound to, and which of its tokens is the newest. */
@@ -30,11 +45,14 @@ export class Session {
   readonly key: SessionKeyJwk;
   /** Of the newest session token; each that is given out for another occasion has a higher one (SPEC SE14). */
   tokenGeneration: number;
+  /** Of the newest session token that the client is known to have. */
+  confirmedGeneration = 0;
   /** Absent while the connection is broken and the client may yet resume. */
   socket: ClientSocket | undefined;
   /** By the monotonic clock: when the session token is due to be renewed. */
   renewAtMs = 0;
-  #media: SessionMedia;
+  readonly #record: SessionRecord;
+  #media: LiveMedia;
   #former: SessionMedia | undefined;
   #highestEpoch: Epoch;
   #mediaIsLost = false;
@@ -44,8 +62,10 @@ export class Session {
     peer: { readonly peerId: PeerId; readonly roomId: RoomId; readonly displayName: string },
     grants: SessionGrants,
     proof: SessionProof,
-    media: SessionMedia,
+    record: SessionRecord,
+    media: LiveMedia,
   ) {
+    this.#record = record;
     this.peerId = peer.peerId;
     this.roomId = peer.roomId;
     this.displayName = peer.displayName;
@@ -57,7 +77,7 @@ export class Session {
   }
 
   /** Where the newest media lives. */
-  get media(): SessionMedia {
+  get media(): LiveMedia {
     return this.#media;
   }
 
@@ -86,6 +106,23 @@ export class Session {
     return { roomId: this.roomId, peerId: this.peerId, epoch };
   }
 
+  /** What the store is to know of the session. */
+  get held(): HeldPeer {
+    const { mediaNodeId, epoch, holdEpoch } = this.#media;
+    const former = this.#former;
+    return {
+      ...this.#record,
+      peerId: this.peerId,
+      displayName: this.displayName,
+      mediaNodeId,
+      epoch,
+      holdEpoch,
+      former: former && { mediaNodeId: former.mediaNodeId, epoch: former.epoch },
+      // The newest token may not have reached the client; the one before it did.
+      tokenGeneration: Math.max(this.confirmedGeneration, this.tokenGeneration - 1),
+    };
+  }
+
   get mediaIsLost(): boolean {
     return this.#mediaIsLost;
   }
@@ -96,7 +133,7 @@ export class Session {
   }
 
   /** @param former - what goes on beside it until the client has moved */
-  moveTo(media: SessionMedia, former?: SessionMedia): void {
+  moveTo(media: LiveMedia, former?: SessionMedia): void {
     this.#media = media;
     this.#former = former;
     this.#mediaIsLost = false;
@@ -106,6 +143,11 @@ export class Session {
   /** The client needs its former media no more. */
   settle(): void {
     this.#former = undefined;
+  }
+
+  /** The store notes this edge as the holder of the placement anew. */
+  noteHold(epoch: Epoch, holdEpoch: Epoch): void {
+    if (this.#media.epoch === epoch) this.#media = { ...this.#media, holdEpoch };
   }
 
   /** @returns whether this is news: a loss is told once */

@@ -200,12 +200,17 @@ export class EdgeParts {
   }
 
   /** A session of a placed peer, held here. */
-  hold({ peerId, mediaNodeId, epoch }: Placement, socket?: ClientSocket, roomId = ROOM): Session {
+  hold(
+    { peerId, mediaNodeId, epoch, holdEpoch, requestId }: Placement,
+    socket?: ClientSocket,
+    roomId = ROOM,
+  ): Session {
     const session = new Session(
       { roomId, peerId, displayName: peerId },
       { sub: peerId, room: roomId, role: 'speaker', publish: [] },
       { key: SESSION_KEY, generation: 1 },
-      { mediaNodeId, epoch, incarnation: undefined },
+      { requestId, sequence: 1, joinedAtMs: 1, role: 'speaker' },
+      { mediaNodeId, epoch, holdEpoch, incarnation: undefined },
     );
     session.socket = socket;
     this.localRooms.add(session);

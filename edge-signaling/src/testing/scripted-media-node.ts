@@ -7,6 +7,7 @@ import {
   CONTROL_VERSION,
   mintIncarnation,
   PlenaryError,
+  REPUBLISH_INTERVAL_MS,
   route,
   verifyControlToken,
 } from '@plenary/cluster';
@@ -20,10 +21,11 @@ import type {
   MediaNodeRecord,
   PlacedPeer,
   Route,
+  StoredTrack,
   TrackHome,
 } from '@plenary/cluster';
 import { CONSUMER_ID, DATACENTER_ID, MEDIA_NODE_ID, TRACK_ID } from '@plenary/cluster/ids';
-import type { MediaNodeId, PeerId } from '@plenary/cluster/ids';
+import type { MediaNodeId, PeerId, RoomId, TrackId } from '@plenary/cluster/ids';
 import type { ConsumerOffer, TransportOffer } from '@plenary/cluster/protocol';
 import { Server } from 'socket.io';
 import { listenOnLoopback } from './loopback.ts';
@@ -63,6 +65,7 @@ export class ScriptedMediaNode {
   readonly #server: Server;
   readonly #incarnation: Incarnation = mintIncarnation();
   readonly #peers = new Map<PeerId, number>();
+  readonly #tracks = new Map<RoomId, Map<TrackId, StoredTrack>>();
   readonly #timers: NodeJS.Timeout[] = [];
   #controlUrl = '';
   #beats = true;
@@ -72,6 +75,7 @@ export class ScriptedMediaNode {
     node.#controlUrl = await listenOnLoopback(node.#http);
     node.#timers.push(setInterval(() => node.#beat(), CONTROL_BEAT_MS));
     node.#timers.push(setInterval(() => void node.announce(), (options.leaseMs ?? 3_000) / 3));
+    node.#timers.push(setInterval(() => void node.#republish(), REPUBLISH_INTERVAL_MS));
     await node.announce();
     return node;
   }
@@ -163,6 +167,15 @@ export class ScriptedMediaNode {
     return DATACENTER_ID.parse(this.#options.datacenter ?? 'gra');
   }
 
+  /** Publishes its tracks again, as a real one does. */
+  async #republish(): Promise<void> {
+    for (const [roomId, tracks] of this.#tracks) {
+      const named = [...tracks.values()].filter(({ peerId, epoch }) => this.#peers.get(peerId) === epoch);
+      // Tests take the store away on purpose.
+      await this.#options.store.rooms.republishTracks(roomId, this.mediaNodeId, named).catch(() => undefined);
+    }
+  }
+
   #beat(): void {
     if (this.#beats) this.#server.emit('beat', { incarnation: this.#incarnation });
   }
@@ -242,6 +255,8 @@ export class ScriptedMediaNode {
             const { roomId, peerId, kind, source, paused, epoch } = request;
             const trackId = TRACK_ID.parse(`${peerId}-${request.requestId}`);
             const track = { trackId, peerId, kind, source, paused, epoch, homeNodeId: this.mediaNodeId };
+            const tracks = this.#tracks.get(roomId) ?? new Map<TrackId, StoredTrack>();
+            this.#tracks.set(roomId, tracks.set(trackId, track));
             return { trackId, events: [...(await rooms.publishTrack(roomId, track))] };
           }),
         ),
@@ -252,6 +267,8 @@ export class ScriptedMediaNode {
         noted('track.pause', async (request) =>
           this.#hosted(request, async () => {
             const { roomId, trackId, paused } = request;
+            const track = this.#tracks.get(roomId)?.get(trackId);
+            if (track !== undefined) this.#tracks.get(roomId)?.set(trackId, { ...track, paused });
             // As a real node does: the producer is paused whether or not its record can be changed now.
             const events = await rooms.setTrackPaused(roomId, trackId, paused).catch(() => []);
             return { events: [...events] };
@@ -263,6 +280,7 @@ export class ScriptedMediaNode {
         CONTROL_REQUESTS['track.end'],
         noted('track.end', async (request) =>
           this.#hosted(request, async () => {
+            this.#tracks.get(request.roomId)?.delete(request.trackId);
             const events = await rooms.endTracks(request.roomId, [request.trackId], 'unpublished');
             return { events: [...events] };
           }),

@@ -1,5 +1,6 @@
 import { connectClusterStore, silentLogger } from '@plenary/cluster';
-import type { ClusterStore } from '@plenary/cluster';
+import type { ClusterStore, RoomStanding } from '@plenary/cluster';
+import { ROOM_ID } from '@plenary/cluster/ids';
 import { startRedisServer } from '@plenary/cluster/testing/redis-server';
 import type { TestRedis, TestStore } from '@plenary/cluster/testing/redis-server';
 import { EdgeProcess, TEST_CLUSTER_SECRET } from './edge-process.ts';
@@ -14,6 +15,8 @@ export const TEST_LEASE_MS = 1_500;
 interface Shape {
   readonly edges: number;
   readonly mediaNodes: number;
+  /** Environment of every edge, over that of tests. */
+  readonly edgeSettings?: Record<string, string>;
 }
 
 /** A real store (one Redis, unless a test asks for another kind), real edges, and media nodes without media. */
@@ -39,7 +42,7 @@ export class TestCluster<Store extends TestStore = TestRedis> {
     await waitFor('the store', () => store.isAvailable());
     for (let index = 1; index <= shape.mediaNodes; index += 1) await cluster.addMediaNode(`node-${index}`);
     const ids = Array.from({ length: shape.edges }, (_, index) => `edge-${index + 1}`);
-    await Promise.all(ids.map(async (id) => cluster.addEdge(id)));
+    await Promise.all(ids.map(async (id) => cluster.addEdge(id, shape.edgeSettings)));
     cluster.edges.sort((left, right) => (left.id < right.id ? -1 : 1));
     await waitFor('every edge to hold a link to every media node', () =>
       cluster.mediaNodes.every((node) => node.linkCount === shape.edges),
@@ -78,6 +81,11 @@ export class TestCluster<Store extends TestStore = TestRedis> {
     this.edges.push(edge);
     await edge.ready();
     return edge;
+  }
+
+  /** How a room stands in the store; `undefined` while that is away. */
+  async standing(room: string): Promise<RoomStanding | undefined> {
+    return this.store.rooms.standing(ROOM_ID.parse(room)).catch(() => undefined);
   }
 
   edge(index: number): EdgeProcess {

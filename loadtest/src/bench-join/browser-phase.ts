@@ -3,7 +3,7 @@ import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { launchChromium } from '../browser.ts';
 import { makeJoinToken } from '../join-token.ts';
 import type { PageJoin, PageJoinResult } from './page/page.ts';
-import { startPageServer } from './page-server.ts';
+import { startPageServer } from '../page-server.ts';
 import type { FirstPackets } from './proxy-thread.ts';
 import { meanBetween, readServerSums } from './server-times.ts';
 import type { ServerTimes } from './server-times.ts';

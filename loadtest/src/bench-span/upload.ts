@@ -3,7 +3,7 @@ import { startLocalCluster } from '@plenary/deploy/local-cluster';
 import type { LocalCluster } from '@plenary/deploy/local-cluster';
 import type { Browser, Page } from 'playwright-core';
 import type { PageJoin } from '../bench-join/page/page.ts';
-import { startPageServer } from '../bench-join/page-server.ts';
+import { startPageServer } from '../page-server.ts';
 import { launchChromium } from '../browser.ts';
 import { makeJoinToken } from '../join-token.ts';
 import { figure } from '../table.ts';

@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { checkImpairment } from './impairment.ts';
-import type { Endpoint, Impairment, RelayCounts } from './impairment.ts';
+import type { Endpoint, Impairment, Path, RelayCounts } from './impairment.ts';
 import { seededRandom } from './seeded-random.ts';
 import { TcpRelay } from './tcp-relay.ts';
 import { UdpCrossing } from './udp-crossing.ts';
@@ -22,8 +22,16 @@ const PLAN = z.object({
   seed: z.int(),
 });
 const COUNTS = z.object({ forwarded: z.int(), lost: z.int(), overflowed: z.int(), failed: z.int() });
+/** One-way: of what goes from one of these hosts to one of those. */
+const ONE_WAY = z.object({ from: z.array(z.string()), to: z.array(z.string()), impairment: IMPAIRMENT });
 /** Each command is answered once, by the counts of UDP. */
-const COMMAND = z.union([z.literal('counts'), IMPAIRMENT]);
+const COMMAND = z.union([z.literal('counts'), z.array(ONE_WAY), IMPAIRMENT]);
+
+/** A way that differs from the others, in one direction. TCP connections do not know where they come from: they follow the hosts that they go to. */
+export type OneWay = z.infer<typeof ONE_WAY>;
+
+/** Characters of what the process between said last. */
+const MAX_COMPLAINT = 1_000;
 
 export interface DistanceOptions {
   /** The network namespace that has the addresses of all the others. */
@@ -41,15 +49,20 @@ export interface DistanceOptions {
 export class Distance {
   readonly #child: ChildProcess;
 
+  #complaint = '';
+
   private constructor(child: ChildProcess) {
     this.#child = child;
+    child.stderr?.on('data', (text: Buffer) => {
+      this.#complaint = `${this.#complaint}${text.toString()}`.slice(-MAX_COMPLAINT);
+    });
   }
 
   /** @throws Error when an address cannot be listened at */
   static async start({ namespace, udp, tcp, impairment, seed = 1 }: DistanceOptions): Promise<Distance> {
     const plan = { udp: [...udp], tcp: [...tcp], impairment: checkImpairment(impairment), seed };
     const args = ['netns', 'exec', namespace, process.execPath, fileURLToPath(import.meta.url)];
-    const child = spawn('ip', args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    const child = spawn('ip', args, { stdio: ['ignore', 'inherit', 'pipe', 'ipc'] });
     const distance = new Distance(child);
     await distance.#ask(plan);
     return distance;
@@ -65,6 +78,12 @@ export class Distance {
     await this.#ask(checkImpairment(impairment));
   }
 
+  /** Says which ways differ from the others, in place of those that were told before. The first that fits counts. */
+  async setWays(ways: readonly OneWay[]): Promise<void> {
+    for (const { impairment } of ways) checkImpairment(impairment);
+    await this.#ask([...ways]);
+  }
+
   async close(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const ended = once(this.#child, 'exit');
@@ -76,34 +95,56 @@ export class Distance {
     return new Promise((resolve, reject) => {
       const ended = (): void => {
         this.#child.off('message', answered);
-        reject(new Error('the process between the datacenters has ended'));
+        reject(new Error(`the process between the datacenters has ended: ${this.#complaint.trim()}`));
       };
       const answered = (answer: unknown): void => {
-        this.#child.off('exit', ended);
+        this.#child.off('close', ended);
         resolve(COUNTS.parse(answer));
       };
       this.#child.once('message', answered);
-      this.#child.once('exit', ended);
+      this.#child.once('close', ended);
       this.#child.send(message);
     });
   }
 }
 
+/** Makes the path of each two hosts once: a packet asks for it. */
+function pathsTo(
+  ends: readonly Endpoint[],
+  make: (from: string, to: Endpoint, nth: number) => Path,
+): (from: string, index: number) => Path {
+  const known = ends.map(() => new Map<string, Path>());
+  return (from, index) => {
+    const to = ends[index];
+    const path = known[index]?.get(from);
+    if (path !== undefined) return path;
+    if (to === undefined) throw new RangeError(`there is no end ${index}`);
+    const made = make(from, to, index);
+    known[index]?.set(from, made);
+    return made;
+  };
+}
+
 async function carry(answer: (counts: RelayCounts) => void): Promise<void> {
   const plan = PLAN.parse((await once(process, 'message'))[0]);
   let { impairment } = plan;
-  const path = (nth: number) => ({
-    impairment: () => impairment,
-    // A stream of numbers of its own for each end, so that the traffic to one does not shift another's fate.
-    random: seededRandom(plan.seed + nth * 7_919),
+  let ways: readonly OneWay[] = [];
+  // A stream of numbers of its own for each end, so that the traffic to one does not shift another's fate.
+  const randoms = [...plan.udp, ...plan.tcp].map((_, nth) => seededRandom(plan.seed + nth * 7_919));
+  const path = (from: string | undefined, to: Endpoint, nth: number): Path => ({
+    impairment: () =>
+      ways.find((way) => (from === undefined || way.from.includes(from)) && way.to.includes(to.host))
+        ?.impairment ?? impairment,
+    random: randoms[nth] ?? Math.random,
   });
-  const crossing = await UdpCrossing.listen(plan.udp, path);
+  const crossing = await UdpCrossing.listen(plan.udp, pathsTo(plan.udp, path));
   // From in between, the same address leads to the real one.
   for (const [index, endpoint] of plan.tcp.entries())
-    await TcpRelay.listen(endpoint, endpoint, path(plan.udp.length + index));
+    await TcpRelay.listen(endpoint, endpoint, path(undefined, endpoint, plan.udp.length + index));
   process.on('message', (message) => {
     const command = COMMAND.parse(message);
-    if (command !== 'counts') impairment = command;
+    if (Array.isArray(command)) ways = command;
+    else if (command !== 'counts') impairment = command;
     answer(crossing.counts);
   });
   answer(crossing.counts);

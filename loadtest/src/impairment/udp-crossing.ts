@@ -22,12 +22,15 @@ export class UdpCrossing {
 
   /**
    * @param ends - every address and port that sends or receives; the others' packets are dropped and counted as failed
-   * @param pathTo - the way to the end of this index
+   * @param path - the way from one host to the end of this index
    */
-  static async listen(ends: readonly Endpoint[], pathTo: (index: number) => Path): Promise<UdpCrossing> {
+  static async listen(
+    ends: readonly Endpoint[],
+    path: (from: string, index: number) => Path,
+  ): Promise<UdpCrossing> {
     const crossing = new UdpCrossing();
     try {
-      for (const [index, end] of ends.entries()) await crossing.#bind(end, pathTo(index));
+      for (const [index, end] of ends.entries()) await crossing.#bind(end, (from) => path(from, index));
     } catch (error) {
       await crossing.close();
       throw error;
@@ -44,7 +47,7 @@ export class UdpCrossing {
     );
   }
 
-  async #bind(at: Endpoint, path: Path): Promise<void> {
+  async #bind(at: Endpoint, path: (from: string) => Path): Promise<void> {
     const socket = createSocket(isIPv6(at.host) ? 'udp6' : 'udp4');
     const end: End = { socket, line: new DelayLine() };
     this.#ends.set(nameOf(at.host, at.port), end);
@@ -64,7 +67,7 @@ export class UdpCrossing {
         this.counts.failed += 1;
         return;
       }
-      travel(path, this.counts, end.line, packet, () => {
+      travel(path(sender.address), this.counts, end.line, packet, () => {
         asSender.socket.send(packet, at.port, at.host, this.#sent);
       });
     });

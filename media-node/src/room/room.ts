@@ -39,6 +39,8 @@ export class Room {
   readonly #tracks = new Map<TrackId, HomeTrack>();
   readonly #routers: RoomRouters;
   readonly #speakers: RoomSpeakers;
+  /** Since when the store has known peers of this node elsewhere. */
+  readonly #staleSince = new Map<Peer, number>();
 
   constructor(id: RoomId, context: RoomContext, ports: RoomPorts) {
     this.id = id;
@@ -135,6 +137,59 @@ export class Room {
   /** Writes the records of tracks again, as they are now; of all, when the store was away and may have forgotten them. */
   republish(tracks: Iterable<HomeTrack> = this.#tracks.values()): void {
     for (const track of tracks) this.#republish(track);
+  }
+
+  /**
+   * Writes the records of all tracks again that the store lacks, and ends those of tracks that are gone (SPEC RC1, RC4).
+   * @throws PlenaryError `store_unavailable`
+   */
+  async publishAgain(): Promise<void> {
+    // What is only pulled here is published by its home.
+    if (this.#peers.size === 0) return;
+    const { store, mediaNodeId, metrics } = this.#context;
+    const named = [...this.#tracks.values()].filter(({ producer }) => !producer.closed);
+    const result = await store.rooms.republishTracks(
+      this.id,
+      mediaNodeId,
+      named.map((track) => track.stored),
+    );
+    if (result.lostTracks > 0) metrics.repairs.inc({ what: 'tracks' }, result.lostTracks);
+    this.deliver(result.events, undefined);
+    const ghosts = result.strangers.filter((trackId) => !this.#tracks.has(trackId));
+    if (ghosts.length > 0) metrics.repairs.inc({ what: 'gone' }, ghosts.length);
+    this.#endRecords(ghosts, 'transport_closed', undefined);
+    const fates = new Map(result.fates.map(({ trackId, fate }) => [trackId, fate]));
+    this.#reviveEnded(named.filter(({ trackId }) => fates.get(trackId) === 'ended'));
+    this.#closeStale(named.filter(({ trackId }) => fates.get(trackId) === 'stale'));
+  }
+
+  /**
+   * Somebody took this node for dead. Whose edge is connected goes on here, and is to be seen again; but not before the node
+   * is announced, else it would be taken for dead again.
+   */
+  #reviveEnded(ended: readonly HomeTrack[]): void {
+    if (this.#context.refusal() !== undefined) return;
+    for (const track of ended) {
+      if (this.#tracks.get(track.trackId) !== track || track.producer.closed) continue;
+      if (this.#peers.get(track.peerId)?.link !== undefined) this.#republish(track);
+    }
+  }
+
+  /** Peers that live elsewhere by now, though nobody could tell this node, are closed after a while (SPEC RC3). */
+  #closeStale(stale: readonly HomeTrack[]): void {
+    const { clock, orphanGraceMs } = this.#context;
+    const nowMs = clock.monotonicMs();
+    const peers = new Set(
+      stale.map(({ peerId }) => this.#peers.get(peerId)).filter((peer) => peer !== undefined),
+    );
+    for (const peer of this.#staleSince.keys()) if (!peers.has(peer)) this.#staleSince.delete(peer);
+    for (const peer of peers) {
+      const sinceMs = this.#staleSince.get(peer) ?? nowMs;
+      this.#staleSince.set(peer, sinceMs);
+      if (nowMs - sinceMs <= orphanGraceMs) continue;
+      this.#staleSince.delete(peer);
+      peer.close('replaced');
+    }
   }
 
   /** Passes on what the node wrote by itself: to one edge only, which tells the whole room. */

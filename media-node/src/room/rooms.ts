@@ -1,4 +1,4 @@
-import { EDGE_ID, PlenaryError } from '@plenary/cluster';
+import { EDGE_ID, PlenaryError, REPUBLISH_INTERVAL_MS, toPlenaryError } from '@plenary/cluster';
 import type {
   ControlReply,
   ControlRequest,
@@ -26,6 +26,9 @@ export class Rooms {
   readonly #recentJoins = new RecentJoins();
   /** What ends the grace of each peer whose control link is gone. */
   readonly #orphans = new Map<Peer, () => void>();
+  #endRepublishing: () => void = () => undefined;
+  #isRepublishing = false;
+  #isClosed = false;
 
   constructor(context: RoomContext) {
     this.#context = context;
@@ -148,10 +151,37 @@ export class Rooms {
     for (const room of [...this.#rooms.values()]) room.workerDied(workerIndex);
   }
 
-  /** The store answers again: what this node owns is published again. */
+  /** From now on what this node owns is published again and again (SPEC RC1). */
+  startRepublishing(): void {
+    this.#endRepublishing = this.#context.timers.after(REPUBLISH_INTERVAL_MS, () => {
+      void this.republish().finally(() => {
+        if (!this.#isClosed) this.startRepublishing();
+      });
+    });
+  }
+
+  /** The store answers again: what waited is done, and what this node owns is published again. */
   storeReturned(): void {
     this.#context.outbox.flush();
-    for (const room of this.#rooms.values()) room.republish();
+    void this.republish();
+  }
+
+  /** Publishes what this node owns, room by room. Never rejects. */
+  async republish(): Promise<void> {
+    const { store, metrics, logger } = this.#context;
+    if (this.#isRepublishing || !store.isAvailable()) return;
+    this.#isRepublishing = true;
+    try {
+      for (const room of [...this.#rooms.values()]) {
+        // A part of a Redis Cluster may be away: the other rooms are not held up by it.
+        await room.publishAgain().catch((thrown: unknown) => {
+          metrics.errors.inc({ where: 'republish', code: toPlenaryError(thrown).code });
+          logger.debug({ err: thrown, roomId: room.id }, 'a room could not be published again');
+        });
+      }
+    } finally {
+      this.#isRepublishing = false;
+    }
   }
 
   /** Whether tracks of other nodes go on through this one to yet other nodes. */
@@ -176,6 +206,8 @@ export class Rooms {
 
   /** Frees everything; the peers' edges hear that the node is lost. */
   close(): void {
+    this.#isClosed = true;
+    this.#endRepublishing();
     for (const room of [...this.#rooms.values()]) room.close('node_stopping');
     for (const endGrace of this.#orphans.values()) endGrace();
     this.#orphans.clear();

@@ -223,6 +223,10 @@ export class Connection {
             this.#link = undefined;
             if (this.#entered) this.#lost(reason, 'resume');
           },
+          silent: () => {
+            // While entering, the request's own deadline decides.
+            if (this.#link === link && this.#entered) this.#lost('the edge is silent', 'resume');
+          },
           notice: (notice) => {
             if (this.#link === link) this.#notice(notice);
           },

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { resumeProofText } from '@plenary/cluster/protocol';
+import { EVENT_ID, resumeProofText } from '@plenary/cluster/protocol';
 import { FIRST_EPOCH, chatEvent, consumerOffer, snapshotOf, trackOf } from './testing/fixtures.ts';
 import { EDGE_A, EDGE_B, audioTrack, meet, phase, sessionReply } from './testing/meet.ts';
-import { ScriptedEdge, refuse } from './testing/scripted-edge.ts';
+import { NO_ANSWER, ScriptedEdge, refuse } from './testing/scripted-edge.ts';
 
 afterEach(() => vi.restoreAllMocks());
 
@@ -35,6 +35,35 @@ describe('when things break', () => {
     expect(edge.requests('track.publish')).toHaveLength(1);
     expect(edge.requests('join')).toHaveLength(1);
     expect(edge.requests('media.open')).toHaveLength(0);
+  });
+
+  test('[SE16] an edge that was asked something and says nothing at all is left for another one', async () => {
+    const edge = new ScriptedEdge();
+    edge.edges = [EDGE_A, EDGE_B];
+    edge.on['chat.post'] = () => NO_ANSWER;
+    edge.on.resume = ({ lastEventId }) => ({
+      session: sessionReply(edge, EDGE_B),
+      catchUp: { type: 'events', events: [chatEvent('101-0', lastEventId, 'missed')] },
+      mediaAlive: true,
+    });
+    const meeting = meet(edge);
+    await meeting.join();
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'], shouldAdvanceTime: true });
+    try {
+      meeting.postChat('is anybody there?');
+      await vi.advanceTimersByTimeAsync(5_500);
+      edge.notify('head', { lastEventId: EVENT_ID.parse('100-0') });
+      await vi.advanceTimersByTimeAsync(1_000);
+      expect(edge.requests('resume')).toEqual([]);
+      meeting.postChat('and now?');
+      await vi.advanceTimersByTimeAsync(5_500);
+      expect(edge.requests('resume')).toEqual([]);
+      await vi.waitFor(() =>
+        expect(meeting.getSnapshot().connection).toEqual({ phase: 'joined', edgeUrl: EDGE_B }),
+      );
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test('the newest session token is used for the resume', async () => {

@@ -52,6 +52,32 @@ describe('joining', () => {
     expect(second?.requestId).toBe(first?.requestId);
   });
 
+  test('[RC8] what cannot be kept now is marked unsent and goes out by itself later, once', async () => {
+    const edge = new ScriptedEdge();
+    edge.on['chat.post'] = () => refuse('store_unavailable');
+    const meeting = meet(edge);
+    await meeting.join();
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      meeting.postChat('hi');
+      await vi.advanceTimersByTimeAsync(100);
+      const [unsent] = meeting.getSnapshot().outbox;
+      expect(unsent).toMatchObject({ text: 'hi', status: 'failed', errorCode: 'store_unavailable' });
+      await vi.advanceTimersByTimeAsync(60_000);
+      const refused = edge.requests('chat.post').length;
+      expect(refused).toBeGreaterThan(2);
+      expect(meeting.getSnapshot().outbox).toMatchObject([{ status: 'failed' }]);
+      edge.on = {};
+      await vi.advanceTimersByTimeAsync(10_000);
+      expect(meeting.getSnapshot().outbox).toMatchObject([{ text: 'hi', status: 'sent' }]);
+      expect(new Set(edge.requests('chat.post').map(({ requestId }) => requestId)).size).toBe(1);
+      await vi.advanceTimersByTimeAsync(60_000);
+      expect(edge.requests('chat.post')).toHaveLength(refused + 1);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   test.each(['room_full', 'store_unavailable'] as const)(
     '%s ends the attempts at the deadline',
     async (code) => {
@@ -370,6 +396,26 @@ describe('the roster and the chat', () => {
     };
     edge.notify('event', loggedEvent('101-0', '100-0', { type: 'chat.posted', message }));
     expect(meeting.getSnapshot().outbox).toEqual([]);
+    expect(meeting.getSnapshot().room.chat).toHaveLength(1);
+  });
+
+  test('a message that the room showed before the edge answered does not stay in the outbox', async () => {
+    const edge = new ScriptedEdge();
+    const message = {
+      messageId: 'message-1',
+      peerId: peerOf('self').peerId,
+      displayName: 'Ada',
+      text: 'hi',
+      sentAtMs: 1_000,
+    };
+    edge.on['chat.post'] = () => {
+      edge.notify('event', loggedEvent('101-0', '100-0', { type: 'chat.posted', message }));
+      return { message };
+    };
+    const meeting = meet(edge);
+    await meeting.join();
+    meeting.postChat('hi');
+    await vi.waitFor(() => expect(meeting.getSnapshot().outbox).toEqual([]));
     expect(meeting.getSnapshot().room.chat).toHaveLength(1);
   });
 

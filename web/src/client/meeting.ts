@@ -446,6 +446,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     clearTimeout(this.#confirmTimer);
     this.#connection.stop();
     this.#keeper.stop();
+    this.#outbox.stop();
     this.#speakers.stop();
     this.#entrance.startAnew();
     this.#media.close();

@@ -1,5 +1,6 @@
 import { toPlenaryError, type ErrorCode } from '@plenary/cluster/errors';
 import { CHAT_TEXT, type ChatMessage, type RequestId } from '@plenary/cluster/protocol';
+import { RETRY_BACKOFF, fullJitterMs } from './backoff.ts';
 import { newRequestId, type RequestEdge } from './request-edge.ts';
 
 /** A chat message of one's own on its way. */
@@ -11,11 +12,18 @@ export interface OutgoingChat {
   readonly errorCode?: ErrorCode;
 }
 
+/** Failures after which a message is sent again without being asked to. */
+const SENT_LATER: ReadonlySet<ErrorCode> = new Set(['timed_out', 'store_unavailable']);
+
 /** Chat messages that the room's log does not show yet. A repeat has the same id, so nothing is posted twice. */
 export class Outbox {
   readonly #request: RequestEdge;
   readonly #changed: () => void;
   #messages: readonly OutgoingChat[] = [];
+  /** What the room shows. */
+  #shown: ReadonlySet<string> = new Set();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #attempt = 0;
 
   constructor(request: RequestEdge, changed: () => void) {
     this.#request = request;
@@ -44,16 +52,25 @@ export class Outbox {
     void this.#send(message);
   }
 
-  /** Sends again what an edge that went away may not have got. */
+  /** Sends again what an edge that went away may not have got, or what could not be kept at that time. */
   resendFailed(): void {
     for (const { requestId, errorCode } of this.#messages)
-      if (errorCode === 'timed_out') this.retry(requestId);
+      if (errorCode !== undefined && SENT_LATER.has(errorCode)) this.retry(requestId);
+  }
+
+  /** Sends nothing by itself any more. */
+  stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#attempt = 0;
   }
 
   /** Drops what the room shows by now. */
   settle(chat: readonly ChatMessage[]): void {
-    const shown = new Set(chat.map(({ messageId }) => messageId));
-    const left = this.#messages.filter(({ messageId }) => messageId === undefined || !shown.has(messageId));
+    this.#shown = new Set(chat.map(({ messageId }) => messageId));
+    const left = this.#messages.filter(
+      ({ messageId }) => messageId === undefined || !this.#shown.has(messageId),
+    );
     if (left.length !== this.#messages.length) this.#set(left);
   }
 
@@ -61,10 +78,27 @@ export class Outbox {
   async #send({ requestId, text }: OutgoingChat): Promise<void> {
     try {
       const { message } = await this.#request('chat.post', { requestId, text });
-      this.#replace(requestId, { requestId, text, status: 'sent', messageId: message.messageId });
+      // The room may show it before the answer comes, which says what it is called there: nothing else would settle it then.
+      if (this.#shown.has(message.messageId))
+        this.#set(this.#messages.filter((other) => other.requestId !== requestId));
+      else this.#replace(requestId, { requestId, text, status: 'sent', messageId: message.messageId });
+      this.#attempt = 0;
     } catch (thrown) {
-      this.#replace(requestId, { requestId, text, status: 'failed', errorCode: toPlenaryError(thrown).code });
+      const errorCode = toPlenaryError(thrown).code;
+      this.#replace(requestId, { requestId, text, status: 'failed', errorCode });
+      if (errorCode === 'store_unavailable') this.#sendLater();
     }
+  }
+
+  /** The meeting goes on while nothing can be kept, and so does asking. */
+  #sendLater(): void {
+    if (this.#timer !== undefined) return;
+    const delayMs = RETRY_BACKOFF.baseMs + fullJitterMs(this.#attempt, RETRY_BACKOFF, Math.random());
+    this.#attempt += 1;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.resendFailed();
+    }, delayMs);
   }
 
   #replace(requestId: RequestId, replacement: OutgoingChat): void {

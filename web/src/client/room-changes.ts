@@ -22,7 +22,9 @@ export function roomChanges(
       const joined = !before.peers.has(peer.peerId) && before.nextCursor === after.nextCursor;
       if (joined && peer.peerId !== selfPeerId) changes.push({ type: 'peer-joined', peer });
     }
-    for (const peer of before.peers.values()) {
+    // Who is missing on the first page of a room that was given anew may be on another one.
+    const isWhole = after.nextCursor === undefined || before.nextCursor === after.nextCursor;
+    for (const peer of isWhole ? before.peers.values() : []) {
       if (!after.peers.has(peer.peerId) && peer.peerId !== selfPeerId) {
         changes.push({ type: 'peer-left', peerId: peer.peerId, displayName: peer.displayName });
       }

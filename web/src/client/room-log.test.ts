@@ -9,7 +9,8 @@ import {
   receiveSnapshot,
   type RoomLog,
 } from './room-log.ts';
-import { chatEvent, snapshotOf } from './testing/fixtures.ts';
+import { roomChanges } from './room-changes.ts';
+import { chatEvent, peerOf, snapshotOf, trackOf } from './testing/fixtures.ts';
 
 const START = receiveSnapshot(EMPTY_LOG, snapshotOf({ lastEventId: '100-0' }));
 const E1 = chatEvent('101-0', '100-0', 'one');
@@ -73,5 +74,33 @@ describe('closing a gap', () => {
   test('a head ahead of the room is a gap; an old one is none', () => {
     expect(isBehind(receiveHead(START, E1.id))).toBe(true);
     expect(isBehind(receiveHead(receiveAll([E1, E2]), E1.id))).toBe(false);
+  });
+});
+
+describe('a snapshot in the middle of a meeting', () => {
+  const room = {
+    peers: [peerOf('ann'), peerOf('ben')],
+    tracks: [trackOf('t1', 'ben', 'camera')],
+  };
+
+  test('[RC8] takes no chat message off the screen that the store lost, and shows none twice', () => {
+    const before = receiveSnapshot(EMPTY_LOG, snapshotOf(room));
+    const said = receiveEvent(receiveEvent(before, E1).log, E2).log;
+    const [one] = said.room.chat;
+    const now = { ...snapshotOf({ ...room, lastEventId: '102-0' }), chat: one === undefined ? [] : [one] };
+    const after = receiveSnapshot(said, now);
+    expect(texts(after)).toEqual(texts(said));
+    expect(after.room.lastEventId).toBe('102-0');
+    expect(roomChanges(said.room, after.room, undefined)).toEqual([]);
+  });
+
+  test('[RC8] keeps publishers whom its page of the roster does not list, and tells of nobody’s leaving', () => {
+    const before = receiveSnapshot(EMPTY_LOG, snapshotOf({ ...room, peers: [...room.peers, peerOf('cy')] }));
+    const after = receiveSnapshot(
+      before,
+      snapshotOf({ ...room, lastEventId: '102-0', peers: [peerOf('ann')], peerCount: 3, nextCursor: '1' }),
+    );
+    expect([...after.room.peers.keys()]).toEqual(['ann', 'ben']);
+    expect(roomChanges(before.room, after.room, undefined)).toEqual([]);
   });
 });

@@ -58,10 +58,14 @@ export function receiveCatchUp(log: RoomLog, events: readonly LoggedEvent[]): Ro
   return settle({ ...log, room, headId: later(log.headId, room.lastEventId) });
 }
 
-/** Takes a snapshot: it replaces everything, also what waits, apart from events newer than it. */
+/** Takes a snapshot: it replaces the room, also what waits, apart from events newer than it. */
 export function receiveSnapshot(log: RoomLog, snapshot: RoomSnapshot): RoomLog {
   // The head is the snapshot's, even if an older one was higher: a store that lost writes begins a new order.
-  return settle({ room: roomFromSnapshot(snapshot), waiting: log.waiting, headId: snapshot.lastEventId });
+  return settle({
+    room: roomFromSnapshot(snapshot, log.room),
+    waiting: log.waiting,
+    headId: snapshot.lastEventId,
+  });
 }
 
 /** Changes the room without an event, as a roster page does. */

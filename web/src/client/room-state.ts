@@ -40,17 +40,32 @@ export const EMPTY_ROOM: RoomState = {
   departed: new Set(),
 };
 
-/** The room as a snapshot shows it; nothing of what was known before remains. */
-export function roomFromSnapshot(snapshot: RoomSnapshot): RoomState {
+/**
+ * The room as a snapshot shows it. Of what was known before, two things remain that a snapshot does not speak of: chat
+ * messages, which it holds the last ones of, or fewer after a loss, and publishers whom its first page of the roster does
+ * not list.
+ */
+export function roomFromSnapshot(snapshot: RoomSnapshot, before: RoomState = EMPTY_ROOM): RoomState {
+  const peers = new Map(snapshot.peers.map((peer) => [peer.peerId, peer]));
+  for (const { peerId } of snapshot.nextCursor === undefined ? [] : snapshot.tracks) {
+    const known = before.peers.get(peerId);
+    if (known !== undefined && !peers.has(peerId)) peers.set(peerId, known);
+  }
   return {
     lastEventId: snapshot.lastEventId,
     peerCount: snapshot.peerCount,
-    peers: new Map(snapshot.peers.map((peer) => [peer.peerId, peer])),
+    peers,
     nextCursor: snapshot.nextCursor,
     tracks: new Map(snapshot.tracks.map((track) => [track.trackId, track])),
-    chat: snapshot.chat,
+    chat: mergeChat(before.chat, snapshot.chat),
     departed: new Set(),
   };
+}
+
+function mergeChat(before: readonly ChatMessage[], now: readonly ChatMessage[]): readonly ChatMessage[] {
+  const known = new Set(before.map(({ messageId }) => messageId));
+  const merged = [...before, ...now.filter(({ messageId }) => !known.has(messageId))];
+  return merged.sort((left, right) => left.sentAtMs - right.sentAtMs).slice(-MAX_CHAT_KEPT);
 }
 
 /** The room after one event. The caller has made sure of its place in the order (`room-log.ts`). */

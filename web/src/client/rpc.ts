@@ -21,13 +21,24 @@ export type ParsedNotice = {
 export interface EdgeLinkHandlers {
   opened(): void;
   closed(reason: string): void;
+  /** Nothing at all came from the edge since a request was sent, although it should have been answered by now. */
+  silent(): void;
   notice(notice: ParsedNotice): void;
 }
 
 interface Pending {
   readonly reject: (error: PlenaryError) => void;
   readonly timer: ReturnType<typeof setTimeout>;
+  readonly silenceTimer: ReturnType<typeof setTimeout>;
 }
+
+/**
+ * How long an edge that was asked something may say nothing at all, in milliseconds. It answers within its own deadlines
+ * for the store (2 s) and for media nodes (5 s), if only with an error; its Socket.IO is patient for up to 18 s.
+ */
+const SILENCE_MS = 6_000;
+/** The same for what is asked because media has fallen silent: then it is likely that the edge is gone as well. */
+const SILENCE_OF_BOTH_MS = 2_000;
 
 /** Parses a reply by the schema of its request. Its own function, since only here the name's type is still open. */
 function parseReply<Name extends ClientRequestName>(name: Name, data: unknown): ClientReply<Name> {
@@ -51,7 +62,9 @@ export class EdgeLink {
   readonly #counters: Counters;
   readonly #log: ClientLog;
   readonly #pending = new Set<Pending>();
+  readonly #silent: () => void;
   #connectionId = '';
+  #lastHeardMs = 0;
   #state: 'opening' | 'open' | 'closed' = 'opening';
 
   constructor(
@@ -61,6 +74,7 @@ export class EdgeLink {
     environment: { readonly counters: Counters; readonly log: ClientLog; readonly connectTimeoutMs: number },
   ) {
     this.url = url;
+    this.#silent = () => handlers.silent();
     this.#counters = environment.counters;
     this.#log = environment.log;
     const handling: SignallingHandlers = {
@@ -76,6 +90,7 @@ export class EdgeLink {
         handlers.closed(reason);
       },
       notice: (name, payload) => {
+        this.#lastHeardMs = performance.now();
         if (this.#state !== 'closed') this.#receive(name, payload, handlers);
       },
     };
@@ -113,18 +128,28 @@ export class EdgeLink {
       return Promise.reject(new PlenaryError('timed_out', `${name}: the connection is closed.`));
     }
     return new Promise((resolve, reject) => {
+      const sentMs = performance.now();
       const pending: Pending = {
         reject,
+        silenceTimer: setTimeout(
+          () => {
+            if (this.#lastHeardMs < sentMs) this.#silent();
+          },
+          name === 'transport.restartIce' ? SILENCE_OF_BOTH_MS : SILENCE_MS,
+        ),
         timer: setTimeout(() => {
           this.#pending.delete(pending);
+          clearTimeout(pending.silenceTimer);
           this.#counters.timedOut += 1;
           reject(new PlenaryError('timed_out', `${name} after ${timeoutMs} ms.`));
         }, timeoutMs),
       };
       this.#pending.add(pending);
       this.#connection.send(name, outgoing.data, (envelope) => {
+        this.#lastHeardMs = performance.now();
         if (!this.#pending.delete(pending)) return;
         clearTimeout(pending.timer);
+        clearTimeout(pending.silenceTimer);
         try {
           const parsed = REPLY_ENVELOPE.parse(envelope);
           if (parsed.ok) resolve(parseReply(name, parsed.data));
@@ -154,6 +179,7 @@ export class EdgeLink {
     this.#state = 'closed';
     for (const pending of this.#pending) {
       clearTimeout(pending.timer);
+      clearTimeout(pending.silenceTimer);
       pending.reject(new PlenaryError('timed_out', `The connection closed: ${reason}.`));
     }
     this.#pending.clear();

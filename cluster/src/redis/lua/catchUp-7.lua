@@ -1,6 +1,6 @@
 --[[
 Gives what happened after an event: the events when the log still joins up with it and they are not too much for one
-message, else a snapshot (SPEC LG3).
+message, else a snapshot (SPEC LG3). While the room is being rebuilt there is neither, and so nothing new (RC2).
 
 KEYS[1] placements
 KEYS[2] roster
@@ -14,10 +14,16 @@ ARGV[2] pageSize
 ARGV[3] snapshotOnly - 1 for a snapshot in any case
 Returns {"events", list of events} or {"snapshot", snapshot}
 ]]
+--@include clock
+--@include whole
 --@include last-event
 --@include snapshot
+--@include rebuild
 local last = last_event_id(KEYS[5], KEYS[7])
-local function room() return { 'snapshot', snapshot(KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], tonumber(ARGV[2])) } end
+local function room()
+  if is_rebuilding(KEYS[7]) then return { 'events', {} } end
+  return { 'snapshot', snapshot(KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], tonumber(ARGV[2])) }
+end
 if ARGV[3] == '1' then return room() end
 if last == ARGV[1] then return { 'events', {} } end
 local events = {}

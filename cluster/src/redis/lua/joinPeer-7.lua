@@ -1,5 +1,6 @@
 --[[
 Enters a placed peer into the roster and gives the room with the peer in it. A peer that is in it already stays as it is.
+A room that is being rebuilt is given to nobody (SPEC RC2).
 
 KEYS[1] placements
 KEYS[2] roster
@@ -23,9 +24,12 @@ Returns {"joined", roster value, event or {}, snapshot, generation of its sessio
 --@include roster
 --@include snapshot
 --@include token
+--@include rebuild
+--@include keep-room
 local placement = read_placement(KEYS[1], ARGV[1])
 if not placement then return { 'refused', 'peer_not_found' } end
 if placement.epoch ~= tonumber(ARGV[2]) then return { 'refused', 'stale_epoch' } end
+if is_rebuilding(KEYS[7]) then return { 'refused', 'store_unavailable' } end
 local value = redis.call('HGET', KEYS[2], ARGV[1])
 local event = {}
 if not parse_roster_peer(ARGV[1], value) then
@@ -38,5 +42,6 @@ if not parse_roster_peer(ARGV[1], value) then
   redis.call('ZADD', KEYS[3], sequence, ARGV[1])
   event = append_event(KEYS[5], KEYS[7], { type = 'peer.joined', peer = parse_roster_peer(ARGV[1], value) })
 end
+keep_room(KEYS)
 local room = snapshot(KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], KEYS[7], tonumber(ARGV[5]))
 return { 'joined', value, event, room, token_in_use(KEYS[7], ARGV[1]) }

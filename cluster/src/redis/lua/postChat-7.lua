@@ -18,6 +18,7 @@ Returns {"posted", message as JSON, event or {}} or {"refused", error code}
 --@include last-event
 --@include append-event
 --@include roster
+--@include keep-room
 for _, posted in ipairs(redis.call('LRANGE', KEYS[6], 0, -1)) do
   local is_json, message = pcall(cjson.decode, posted)
   if is_json and type(message) == 'table' and message.messageId == ARGV[1] then return { 'posted', posted, {} } end
@@ -34,4 +35,5 @@ local message = {
 local encoded = cjson.encode(message)
 redis.call('RPUSH', KEYS[6], encoded)
 redis.call('LTRIM', KEYS[6], -tonumber(ARGV[4]), -1)
+keep_room(KEYS)
 return { 'posted', encoded, append_event(KEYS[5], KEYS[7], { type = 'chat.posted', message = message }) }

@@ -24,6 +24,7 @@ Returns {"published", list of events} or {"refused", error code}
 --@include placement
 --@include former
 --@include track
+--@include keep-room
 local placement = read_placement(KEYS[1], ARGV[4])
 if not placement then return { 'refused', 'peer_not_found' } end
 if placement.epoch > tonumber(ARGV[2]) then
@@ -36,6 +37,7 @@ local record = { ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7] }
 local replaced = ARGV[8] ~= '' and parse_track(redis.call('HGET', KEYS[4], ARGV[8]))
 if replaced and replaced.peer == ARGV[4] and replaced.source == ARGV[6] then record[7] = ARGV[8] end
 redis.call('HSET', KEYS[4], ARGV[1], table.concat(record, '|'))
+keep_room(KEYS)
 local paused = ARGV[7] == '1'
 if not before then
   local track = { trackId = ARGV[1], peerId = ARGV[4], kind = ARGV[5], source = ARGV[6], paused = paused, replaces = record[7] }

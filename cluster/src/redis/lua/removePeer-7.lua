@@ -1,6 +1,7 @@
 --[[
 Removes a peer with its placement and tracks, unless its placement is newer than the epoch, or another edge than heldBy
 holds its session (empty: whoever holds it). The last one to go takes the whole room with it: no key remains (SPEC LG4).
+Only where it was put out the log stays for 15 s, so that who holds its session learns of it (RC4).
 
 KEYS[1] placements
 KEYS[2] roster
@@ -39,5 +40,12 @@ redis.call('ZREM', KEYS[3], ARGV[1])
 if redis.call('HDEL', KEYS[2], ARGV[1]) == 1 then
   events[#events + 1] = append_event(KEYS[5], KEYS[7], { type = 'peer.left', peerId = ARGV[1], reason = ARGV[3] })
 end
-if redis.call('HLEN', KEYS[1]) == 0 then redis.call('DEL', unpack(KEYS)) end
+if redis.call('HLEN', KEYS[1]) == 0 then
+  if ARGV[3] == 'left' or ARGV[3] == 'connection_lost' then
+    redis.call('DEL', unpack(KEYS))
+  else
+    redis.call('DEL', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[6], KEYS[7])
+    redis.call('PEXPIRE', KEYS[5], 15000)
+  end
+end
 return events

@@ -204,6 +204,20 @@ export class StoreClient {
         ),
       rosterPage: (...which) => this.#ask(() => rooms.rosterPage(...which)),
       catchUp: (...of) => this.#ask(() => rooms.catchUp(...of)),
+      republishPeers: (roomId, ...what) =>
+        this.#ask(async () => {
+          const republished = await rooms.republishPeers(roomId, ...what);
+          if (republished.lostPeers > 0 || republished.hasLostEvents) await watch.repaired(roomId);
+          return republished;
+        }),
+      republishTracks: (roomId, ...what) =>
+        this.#ask(async () => {
+          const republished = await rooms.republishTracks(roomId, ...what);
+          if (republished.lostTracks > 0) await watch.repaired(roomId);
+          watch.logged(roomId, republished.events);
+          return republished;
+        }),
+      standing: (...of) => this.#ask(() => rooms.standing(...of)),
       lastEventId: (...of) => this.#ask(() => rooms.lastEventId(...of)),
       claimGateway: (claim) =>
         this.#change(

@@ -115,6 +115,14 @@ export class StoreWatch {
     }
   }
 
+  /** Owners published again what was forgotten of a room, and its order went on above what anybody knew. */
+  async repaired(roomId: RoomId): Promise<void> {
+    const book = this.#book(roomId);
+    for (const placement of await this.#rooms.placements(roomId))
+      book.placements.set(placement.peerId, placement);
+    book.lastEventId = await this.#rooms.lastEventId(roomId);
+  }
+
   #book(roomId: RoomId): Book {
     const known = this.#books.get(roomId);
     if (known !== undefined) return known;

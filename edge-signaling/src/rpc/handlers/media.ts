@@ -28,16 +28,24 @@ async function openAnew(
   session: Session,
   { moveFrom, insteadOf, ...media }: ClientRequest<'media.open'>,
 ): Promise<ClientReply<'media.open'>> {
-  const { rooms, placer, departures, clock, keeper, localRooms, links } = services;
+  const { rooms, placer, departures, clock, keeper, localRooms, links, republisher } = services;
   if (!localRooms.holds(session)) throw new PlenaryError('session_gone');
   const { roomId, peerId, grants } = session;
   const before = session.allMedia;
   const deadlineMs = clock.monotonicMs() + MEDIA_OPEN_DEADLINE_MS;
-  const [view, placement, former] = await Promise.all([
-    rooms.view(roomId),
-    rooms.placementOf(roomId, peerId),
-    moveFrom === undefined ? undefined : rooms.formerPlacement(roomId, peerId),
-  ]);
+  const look = async () =>
+    Promise.all([
+      rooms.view(roomId),
+      rooms.placementOf(roomId, peerId),
+      moveFrom === undefined ? undefined : rooms.formerPlacement(roomId, peerId),
+    ]);
+  let [view, placement, former] = await look();
+  if (placement === undefined) {
+    // The store may only have forgotten it.
+    await republisher.room(roomId);
+    if (!localRooms.holds(session)) throw new PlenaryError('session_gone');
+    [view, placement, former] = await look();
+  }
   if (placement === undefined) {
     keeper.endAsGone(session);
     throw new PlenaryError('session_gone');
@@ -67,6 +75,7 @@ async function openAnew(
     mediaNodeId: hosted.placement.mediaNodeId,
     epoch: hosted.placement.epoch,
     incarnation: hosted.incarnation,
+    holdEpoch: hosted.placement.holdEpoch,
   };
   const goesOn =
     kept === undefined

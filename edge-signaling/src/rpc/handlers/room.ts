@@ -1,9 +1,16 @@
+import { PlenaryError } from '@plenary/cluster';
 import type { Handler, HandlerServices } from './services.ts';
 
-export function handleChatPost({ rooms, channel }: HandlerServices): Handler<'chat.post'> {
+export function handleChatPost({ rooms, channel, republisher }: HandlerServices): Handler<'chat.post'> {
   return async ({ requestId, text }, { session }) => {
     const { roomId, peerId } = session;
-    const { message, events } = await rooms.postChat({ roomId, peerId, requestId, text });
+    const post = { roomId, peerId, requestId, text };
+    const { message, events } = await rooms.postChat(post).catch(async (fault: unknown) => {
+      if (!(fault instanceof PlenaryError) || fault.code !== 'peer_not_found') throw fault;
+      // Who speaks is here: the store has forgotten it.
+      await republisher.room(roomId);
+      return rooms.postChat(post);
+    });
     channel.publishEvents(roomId, events);
     return { message };
   };

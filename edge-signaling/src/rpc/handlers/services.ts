@@ -13,6 +13,7 @@ import type { EntryGate } from '../../limits/entry-gate.ts';
 import type { MediaLinks } from '../../media/control-links.ts';
 import type { Placer } from '../../media/placer.ts';
 import type { EdgeMetrics, ReportFault } from '../../metrics.ts';
+import type { Republisher } from '../../room/republisher.ts';
 import type { LocalRooms } from '../../room/local-rooms.ts';
 import type { Connection } from '../../session/connection.ts';
 import type { Departures } from '../../session/departures.ts';
@@ -29,6 +30,7 @@ export interface HandlerServices {
   readonly joinGate: EntryGate;
   readonly resumeGate: EntryGate;
   readonly keeper: SessionKeeper;
+  readonly republisher: Republisher;
   readonly departures: Departures;
   readonly placer: Placer;
   readonly links: MediaLinks;

@@ -1,5 +1,5 @@
 /**
- * What runs in Chromium: the real headless client and nothing beside it. `page-server.ts` bundles it; the benchmark
+ * What runs in Chromium: the real headless client and nothing beside it. `../../page-server.ts` bundles it; the benchmark
  * calls it by `window.plenaryBench`.
  */
 import type { JoinTimings, Meeting } from '@plenary/web/client';

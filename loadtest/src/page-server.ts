@@ -2,18 +2,21 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
 
-const ENTRY = fileURLToPath(new URL('./page/page.ts', import.meta.url));
+const BENCH_PAGE = fileURLToPath(new URL('./bench-join/page/page.ts', import.meta.url));
 const HTML =
-  '<!doctype html><meta charset="utf-8"><title>Plenary bench</title><script src="/page.js"></script>';
+  '<!doctype html><meta charset="utf-8"><title>Plenary bench</title><body><script src="/page.js"></script>';
 
 export interface PageServer {
   readonly url: string;
   close(): Promise<void>;
 }
 
-/** Bundles the bench page as the web app is bundled, and serves it on loopback. */
-export async function startPageServer(): Promise<PageServer> {
-  const script = await bundle();
+/**
+ * Bundles a page as the web app is bundled, and serves it on loopback, where browsers give camera and keys without HTTPS.
+ * @param entry - the page's script; that of the benchmarks by default
+ */
+export async function startPageServer(entry = BENCH_PAGE): Promise<PageServer> {
+  const script = await bundle(entry);
   const server = createServer((request, response) => {
     const isScript = request.url === '/page.js';
     if (!isScript && request.url !== '/') {
@@ -37,7 +40,7 @@ export async function startPageServer(): Promise<PageServer> {
   };
 }
 
-async function bundle(): Promise<string> {
+async function bundle(entry: string): Promise<string> {
   // Only here: its threads are not to run beside the bots.
   const { build } = await import('vite');
   const built = await build({
@@ -47,7 +50,7 @@ async function bundle(): Promise<string> {
       write: false,
       target: 'es2022',
       minify: true,
-      lib: { entry: ENTRY, formats: ['iife'], name: 'plenaryBenchPage' },
+      lib: { entry, formats: ['iife'], name: 'plenaryBenchPage' },
     },
   });
   const [bundled] = Array.isArray(built) ? built : [built];

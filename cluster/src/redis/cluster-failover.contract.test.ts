@@ -1,0 +1,45 @@
+import { afterEach, expect, it } from 'vitest';
+import { startRedisCluster } from '../testing/redis-cluster.ts';
+import type { TestRedisCluster } from '../testing/redis-cluster.ts';
+import { edge, mediaNode, peer, request, room } from '../testing/samples.ts';
+import { connectTestStore } from '../testing/store-contracts.ts';
+import { waitFor } from '../testing/wait-for.ts';
+import type { ClusterStore } from './connect.ts';
+import { roomKeys } from './keys.ts';
+
+let cluster: TestRedisCluster;
+let store: ClusterStore | undefined;
+afterEach(async () => {
+  await store?.close();
+  await cluster.stop();
+});
+
+it('[ST7] a replica of a Redis Cluster takes over its master’s rooms, and epochs go on growing', async () => {
+  // Two for the one that is lost: whoever takes over takes writes while it has one itself.
+  cluster = await startRedisCluster([2, 1, 1]);
+  store = await connectTestStore(cluster.address);
+  const { rooms } = store;
+  const lost = cluster.masters[0];
+  let roomId = room('room-0');
+  for (let index = 1; (await cluster.masterOf(roomKeys(roomId)[0])) !== lost; index += 1)
+    roomId = room(`room-${index}`);
+  const place = async (name: string) =>
+    rooms.placePeer({
+      roomId,
+      peerId: peer(name),
+      requestId: request(`join-${name}`),
+      edgeId: edge('edge-a'),
+      mediaNodeId: mediaNode('node-a'),
+      maxPeers: 10,
+    });
+  const before = await place('ann');
+  await lost?.kill();
+  await expect(place('bob')).rejects.toMatchObject({ code: 'store_unavailable' });
+  const after = await waitFor(
+    'the replica to take over',
+    async () => place('bob').catch(() => undefined),
+    60_000,
+  );
+  expect(after.epoch).toBeGreaterThan(before.epoch);
+  expect((await place('ann')).epoch).toBeGreaterThanOrEqual(before.epoch);
+}, 120_000);

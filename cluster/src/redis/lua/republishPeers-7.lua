@@ -1,0 +1,126 @@
+--[[
+Publishes the peers again whose sessions an edge holds: what the room lost of them is written again, what it knows better
+stays (SPEC RC1). Where anything was lost the room is being rebuilt from now on (RC2).
+
+KEYS[1] placements
+KEYS[2] roster
+KEYS[3] rosterOrder
+KEYS[4] tracks
+KEYS[5] log
+KEYS[6] chat
+KEYS[7] meta
+ARGV[1] edgeId
+ARGV[2] knownEventId - the newest id that the edge knows
+ARGV[3] rebuildMs
+ARGV[4] peers - each peerId|epoch|holdEpoch|mediaNodeId|requestId|tokenGeneration|formerEpoch|formerMediaNodeId|sequence|joinedAtMs|role|displayName, joined by \30
+Returns {lastEventId, 1 while it is being rebuilt, number of peers that lacked something, 1 when events were lost, fates as peer/fate pairs, placements of this edge that it did not name as peer/value pairs}
+]]
+--@include clock
+--@include whole
+--@include last-event
+--@include placement
+--@include former
+--@include roster
+--@include token
+--@include track
+--@include rebuild
+--@include begin-rebuild
+--@include removals
+--@include keep-room
+local edge, known = ARGV[1], ARGV[2]
+local left
+local function has_left(peer_id, hold)
+  if not left then left = removals(KEYS[5]) end
+  return left[peer_id] ~= nil and left[peer_id] * 1000 >= hold
+end
+local function at_least(field, value)
+  if value > (whole(redis.call('HGET', KEYS[7], field)) or 0) then
+    redis.call('HSET', KEYS[7], field, string.format('%.0f', value))
+  end
+end
+
+-- A track of an older placement is none any more: its end was lost as well. That of the one that goes on is.
+local function forget_older_tracks(peer_id, epoch, former)
+  local tracks = redis.call('HGETALL', KEYS[4])
+  for index = 1, #tracks, 2 do
+    local track = parse_track(tracks[index + 1])
+    if track and track.peer == peer_id and track.epoch < epoch and track.epoch ~= former then
+      redis.call('HDEL', KEYS[4], tracks[index])
+    end
+  end
+end
+
+-- What the room knows of a peer that is newer: its session was taken up by another edge, or it was removed.
+local function fate_of(peer_id, hold, placement)
+  if not placement then return has_left(peer_id, hold) and 'gone' or nil end
+  if placement.hold <= hold then return nil end
+  return placement.edge == edge and 'kept' or 'moved'
+end
+
+local named, fates = {}, {}
+local lacking = 0
+for record in string.gmatch(ARGV[4], '[^\30]+') do
+  local peer_id, epoch, hold, node, request, token, former, former_node, sequence, joined_at, role, name =
+    string.match(record,
+      '^([^|]+)|(%d+)|(%d+)|([^|]+)|([^|]+)|(%d+)|(%d*)|([%w_-]*)|(%d+)|(%d+)|(%a+)|(.+)$')
+  named[peer_id] = true
+  local placement = read_placement(KEYS[1], peer_id)
+  local fate = fate_of(peer_id, tonumber(hold), placement)
+  if fate then
+    if fate ~= 'kept' then
+      fates[#fates + 1] = peer_id
+      fates[#fates + 1] = fate
+    end
+  else
+    local lacks_placement = not placement or placement.hold < tonumber(hold)
+    local lacks_entry = not parse_roster_peer(peer_id, redis.call('HGET', KEYS[2], peer_id))
+    if lacks_placement then
+      redis.call('HSET', KEYS[1], peer_id, table.concat({ epoch, node, edge, request, hold }, '|'))
+      at_least('lastEpoch', tonumber(hold))
+      forget_older_tracks(peer_id, tonumber(epoch), tonumber(former))
+    end
+    -- Whose client has moved says so by naming none.
+    local stored_former = redis.call('HGET', KEYS[7], 'former|' .. peer_id)
+    if former == '' then
+      if stored_former then forget_former(KEYS[7], peer_id) end
+    elseif stored_former ~= former .. '|' .. former_node then
+      redis.call('HSET', KEYS[7], 'former|' .. peer_id, former .. '|' .. former_node)
+    end
+    if lacks_entry then
+      redis.call('HSET', KEYS[2], peer_id, table.concat({ sequence, joined_at, role, name }, '|'))
+      redis.call('ZADD', KEYS[3], sequence, peer_id)
+      at_least('joinSequence', tonumber(sequence))
+    end
+    -- Of a replay nobody else is to be told: a token is no part of the room.
+    if tonumber(token) > token_in_use(KEYS[7], peer_id) then use_token(KEYS[7], peer_id, token) end
+    if lacks_placement or lacks_entry then lacking = lacking + 1 end
+  end
+end
+
+-- Writes between what the edge knows and now may be lost although none of its own peers is.
+local function lost_events()
+  if known == '0-0' then return false end
+  if is_before(last_event_id(KEYS[5], KEYS[7]), known) then return true end
+  if redis.call('HGET', KEYS[7], 'lastEventId') == known then return false end
+  if #redis.call('XRANGE', KEYS[5], known, known) > 0 then return false end
+  local first = redis.call('XRANGE', KEYS[5], '-', '+', 'COUNT', 1)[1]
+  local rebuilt_at = redis.call('HGET', KEYS[7], 'rebuiltEventId')
+  -- Older ones were trimmed, and what a rebuilding begins with leaves no entry.
+  return first ~= nil and is_before(first[1], known) and rebuilt_at ~= known
+end
+local lost = redis.call('EXISTS', KEYS[1]) == 1 and lost_events()
+if lacking > 0 or lost then begin_rebuild(KEYS[5], KEYS[7], known, tonumber(ARGV[3])) end
+
+local strangers = {}
+local placements = redis.call('HGETALL', KEYS[1])
+for index = 1, #placements, 2 do
+  local placement = not named[placements[index]] and read_placement(KEYS[1], placements[index])
+  if placement and placement.edge == edge then
+    strangers[#strangers + 1] = placements[index]
+    strangers[#strangers + 1] = placement.value
+  end
+end
+if redis.call('EXISTS', KEYS[1]) == 1 then keep_room(KEYS) end
+return {
+  last_event_id(KEYS[5], KEYS[7]), is_rebuilding(KEYS[7]) and 1 or 0, lacking, lost and 1 or 0, fates, strangers,
+}

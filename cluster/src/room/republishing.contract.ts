@@ -1,0 +1,350 @@
+/** What every version of the room store must do when owners publish again what it forgot. SPEC RC. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { compareEventIds, EVENT_ID } from '../protocol/ids.ts';
+import type { EventId, PeerId } from '../protocol/ids.ts';
+import { edge, mediaNode, peer, request, room, track } from '../testing/samples.ts';
+import { FAREWELL_KEPT_MS, ROOM_KEPT_MS, ROOM_REBUILD_MS } from './room-store.ts';
+import type { HeldPeer, RoomStore, StoredTrack } from './room-store.ts';
+
+export interface RepublishingUnderTest {
+  readonly rooms: RoomStore;
+  /** Forgets everything, as `FLUSHALL` does. */
+  flush(): Promise<void>;
+  /** Keeps what is there now. @returns brings it back, as a failover does that lost what was written since */
+  keep(): Promise<() => Promise<void>>;
+  passTime(byMs: number): Promise<void>;
+  /** How many keys or rooms the store holds. */
+  leftOver(): Promise<number>;
+  close(): Promise<void>;
+}
+
+const ROOM = room('standup');
+const START = EVENT_ID.parse('0-0');
+const [EDGE_A, EDGE_B] = [edge('edge-a'), edge('edge-b')];
+const NODE = mediaNode('node-a');
+
+export function describeRepublishing(version: string, open: () => Promise<RepublishingUnderTest>): void {
+  describe(`publishing again (${version})`, () => {
+    let subject: RepublishingUnderTest;
+    let rooms: RoomStore;
+    beforeEach(async () => {
+      subject = await open();
+      rooms = subject.rooms;
+    });
+    afterEach(() => subject.close());
+
+    async function join(name: string, edgeId = EDGE_A): Promise<HeldPeer> {
+      const requestId = request(`join-${name}`);
+      const placed = await rooms.placePeer({
+        roomId: ROOM,
+        peerId: peer(name),
+        requestId,
+        edgeId,
+        mediaNodeId: NODE,
+        maxPeers: 1_000,
+      });
+      const entry = { peerId: placed.peerId, displayName: `${name} | Smith`, role: 'speaker' as const };
+      const { self, sequence } = await rooms.joinPeer(ROOM, entry, placed.epoch);
+      const { peerId, epoch, holdEpoch, mediaNodeId } = placed;
+      const { joinedAtMs } = self;
+      return {
+        ...entry,
+        peerId,
+        epoch,
+        holdEpoch,
+        mediaNodeId,
+        requestId,
+        sequence,
+        joinedAtMs,
+        tokenGeneration: 3,
+      };
+    }
+
+    const move = async ({ peerId, epoch, requestId }: HeldPeer, edgeId = EDGE_A) =>
+      rooms.placePeer({
+        roomId: ROOM,
+        peerId,
+        requestId,
+        edgeId,
+        mediaNodeId: mediaNode('node-b'),
+        replacesEpoch: epoch,
+        maxPeers: 1_000,
+      });
+
+    const trackOf = (name: string, of: Pick<HeldPeer, 'peerId' | 'epoch'>): StoredTrack => ({
+      trackId: track(name),
+      peerId: of.peerId,
+      kind: 'video',
+      source: 'camera',
+      paused: false,
+      homeNodeId: NODE,
+      epoch: of.epoch,
+    });
+
+    const republish = async (peers: readonly HeldPeer[], known: EventId = START, edgeId = EDGE_A) =>
+      rooms.republishPeers(ROOM, edgeId, peers, known);
+
+    const rosterNames = async (): Promise<PeerId[]> =>
+      (await rooms.rosterPage(ROOM, '')).peers.map(({ peerId }) => peerId);
+
+    async function snapshot() {
+      const caughtUp = await rooms.catchUp(ROOM, EVENT_ID.parse('5-5'));
+      if (caughtUp.type !== 'snapshot') throw new Error('no snapshot');
+      return caughtUp.room;
+    }
+
+    it('[RC1] what nobody lost is not touched', async () => {
+      const [ann, bob] = [await join('ann'), await join('bob', EDGE_B)];
+      const camera = trackOf('camera', ann);
+      await rooms.publishTrack(ROOM, camera);
+      const before = await snapshot();
+      expect(await republish([ann], before.lastEventId)).toEqual({
+        lastEventId: before.lastEventId,
+        isRebuilding: false,
+        lostPeers: 0,
+        hasLostEvents: false,
+        fates: [],
+        strangers: [],
+      });
+      expect((await republish([bob], before.lastEventId, EDGE_B)).lostPeers).toBe(0);
+      expect(await rooms.republishTracks(ROOM, NODE, [camera])).toEqual({
+        lostTracks: 0,
+        events: [],
+        fates: [],
+        strangers: [],
+      });
+      expect(await snapshot()).toEqual(before);
+    });
+
+    it('[RC1] a room that was flushed is what it was: roster in its order, placements, tracks', async () => {
+      const people = [await join('ann'), await join('bob', EDGE_B), await join('cem')];
+      const [ann, bob, cem] = people;
+      if (ann === undefined || bob === undefined || cem === undefined) throw new Error('nobody');
+      const camera = { ...trackOf('camera', ann), paused: true };
+      await rooms.publishTrack(ROOM, camera);
+      const before = await snapshot();
+      const placedBefore = await rooms.placements(ROOM);
+      await subject.flush();
+
+      expect((await rooms.republishTracks(ROOM, NODE, [camera])).fates).toEqual([
+        { trackId: camera.trackId, fate: 'unplaced' },
+      ]);
+      expect(await subject.leftOver()).toBe(0);
+      expect((await republish([bob], before.lastEventId, EDGE_B)).lostPeers).toBe(1);
+      expect((await republish([ann, cem], before.lastEventId)).lostPeers).toBe(2);
+      expect((await rooms.republishTracks(ROOM, NODE, [camera])).lostTracks).toBe(1);
+      expect((await republish([ann, cem], before.lastEventId)).lostPeers).toBe(0);
+
+      await subject.passTime(ROOM_REBUILD_MS);
+      const after = await snapshot();
+      expect(after).toEqual({ ...before, lastEventId: after.lastEventId });
+      const byPeer = (list: typeof placedBefore) =>
+        [...list].sort((left, right) => (left.peerId < right.peerId ? -1 : 1));
+      expect(byPeer(await rooms.placements(ROOM))).toEqual(byPeer(placedBefore));
+      expect((await join('dan')).sequence).toBeGreaterThan(cem.sequence);
+      expect(await rosterNames()).toEqual(['ann', 'bob', 'cem', 'dan']);
+    });
+
+    it('[RC2] while it is rebuilt nobody is given it, and nobody new is placed; who is in it moves on', async () => {
+      const [ann, bob] = [await join('ann'), await join('bob', EDGE_B)];
+      const { lastEventId } = await snapshot();
+      expect(await rooms.standing(ROOM)).toBe('whole');
+      await subject.flush();
+      expect(await rooms.standing(ROOM)).toBe('absent');
+      const begun = await republish([ann], lastEventId);
+      expect(begun.isRebuilding).toBe(true);
+      expect(await rooms.standing(ROOM)).toBe('rebuilding');
+      expect(compareEventIds(begun.lastEventId, lastEventId)).toBeGreaterThan(0);
+      expect(await rooms.catchUp(ROOM, lastEventId)).toEqual({ type: 'events', events: [] });
+      await expect(join('cem')).rejects.toMatchObject({ code: 'store_unavailable' });
+      const entry = { peerId: ann.peerId, displayName: 'Ann', role: 'speaker' as const };
+      await expect(rooms.joinPeer(ROOM, entry, ann.epoch)).rejects.toMatchObject({
+        code: 'store_unavailable',
+      });
+      const moved = await move(ann);
+      expect(moved.epoch).toBeGreaterThan(ann.epoch);
+      await republish([bob], lastEventId, EDGE_B);
+
+      await subject.passTime(ROOM_REBUILD_MS);
+      expect(await rooms.standing(ROOM)).toBe('whole');
+      const after = await rooms.catchUp(ROOM, lastEventId);
+      expect(after).toMatchObject({ type: 'snapshot', room: { peerCount: 2 } });
+      await join('cem');
+      expect(await rosterNames()).toEqual(['ann', 'bob', 'cem']);
+    });
+
+    it('[RC2] the order goes on above what anybody knew, also by a clock that is behind', async () => {
+      const ann = await join('ann');
+      await subject.flush();
+      const known = EVENT_ID.parse('9999999999999-7');
+      expect((await republish([ann], known)).lastEventId).toBe('9999999999999-8');
+      await subject.passTime(ROOM_REBUILD_MS);
+      const posted = await rooms.postChat({
+        roomId: ROOM,
+        peerId: ann.peerId,
+        requestId: request('c'),
+        text: 'hi',
+      });
+      expect(posted.events[0]).toMatchObject({ id: '9999999999999-9', previousId: '9999999999999-8' });
+      expect((await republish([ann], EVENT_ID.parse('9999999999999-8'))).hasLostEvents).toBe(false);
+    });
+
+    it('[RC2] a failover that lost events only is noticed by who knows them, also after others were written', async () => {
+      const [ann, bob] = [await join('ann'), await join('bob', EDGE_B)];
+      const bringBack = await subject.keep();
+      const say = async (of: HeldPeer, text: string) =>
+        rooms.postChat({ roomId: ROOM, peerId: of.peerId, requestId: request(text), text });
+      const lost = (await say(ann, 'lost')).events[0];
+      if (lost === undefined) throw new Error('not posted');
+      await bringBack();
+      const later = (await say(bob, 'later')).events[0];
+      expect(compareEventIds(later?.id ?? START, lost.id)).toBeGreaterThan(0);
+      expect((await republish([bob], later?.id, EDGE_B)).hasLostEvents).toBe(false);
+      const found = await republish([ann], lost.id);
+      expect(found).toMatchObject({ lostPeers: 0, hasLostEvents: true, isRebuilding: true });
+      await subject.passTime(ROOM_REBUILD_MS);
+      expect((await rooms.catchUp(ROOM, lost.id)).type).toBe('snapshot');
+      expect((await republish([ann], found.lastEventId)).hasLostEvents).toBe(false);
+    });
+
+    it('[RC1] a placement that a failover brought back is replaced by the newer one, with its old tracks', async () => {
+      const ann = await join('ann');
+      const old = trackOf('old', ann);
+      await rooms.publishTrack(ROOM, old);
+      const bringBack = await subject.keep();
+      const moved = await move(ann);
+      await rooms.endTracks(ROOM, [old.trackId], 'transport_closed');
+      const camera = trackOf('camera', moved);
+      await rooms.publishTrack(ROOM, camera);
+      await bringBack();
+      const held = { ...ann, epoch: moved.epoch, holdEpoch: moved.holdEpoch, mediaNodeId: moved.mediaNodeId };
+      expect((await republish([held])).lostPeers).toBe(1);
+      expect(await rooms.placementOf(ROOM, ann.peerId)).toEqual(moved);
+      expect((await rooms.republishTracks(ROOM, NODE, [camera])).lostTracks).toBe(1);
+      await subject.passTime(ROOM_REBUILD_MS);
+      expect((await snapshot()).tracks.map(({ trackId }) => trackId)).toEqual(['camera']);
+    });
+
+    it('[RC3] a higher epoch is never overwritten, neither of a placement nor of who holds the session', async () => {
+      const ann = await join('ann');
+      const camera = trackOf('camera', ann);
+      await rooms.publishTrack(ROOM, camera);
+      const attached = await rooms.attachPeer(ROOM, ann.peerId, ann.epoch, EDGE_B);
+      const stale = await republish([ann]);
+      expect(stale.fates).toEqual([{ peerId: 'ann', fate: 'moved' }]);
+      expect(await rooms.placementOf(ROOM, ann.peerId)).toMatchObject({
+        edgeId: EDGE_B,
+        holdEpoch: attached.holdEpoch,
+      });
+      const moved = await move(ann, EDGE_B);
+      expect((await republish([ann])).fates).toEqual([{ peerId: 'ann', fate: 'moved' }]);
+      expect(await rooms.placementOf(ROOM, ann.peerId)).toEqual(moved);
+      await rooms.endTracks(ROOM, [camera.trackId], 'transport_closed');
+      expect((await rooms.republishTracks(ROOM, NODE, [camera])).fates).toEqual([
+        { trackId: 'camera', fate: 'stale' },
+      ]);
+      expect((await snapshot()).tracks).toEqual([]);
+      // An own change that is on its way back to the caller is neither lost nor somebody else's.
+      expect(await republish([ann], START, EDGE_B)).toMatchObject({
+        lostPeers: 0,
+        fates: [],
+        isRebuilding: false,
+      });
+    });
+
+    it('[RC3] a session that another edge took up, which a failover forgot, is its again', async () => {
+      const ann = await join('ann');
+      const bringBack = await subject.keep();
+      const { holdEpoch } = await rooms.attachPeer(ROOM, ann.peerId, ann.epoch, EDGE_B);
+      await bringBack();
+      expect((await republish([{ ...ann, holdEpoch }], START, EDGE_B)).lostPeers).toBe(1);
+      expect((await republish([ann])).fates).toEqual([{ peerId: 'ann', fate: 'moved' }]);
+    });
+
+    it('[RC4] who was removed, and what was ended, is not brought back', async () => {
+      const [ann, bob] = [await join('ann'), await join('bob')];
+      const camera = trackOf('camera', bob);
+      await rooms.publishTrack(ROOM, camera);
+      await rooms.endTracks(ROOM, [camera.trackId], 'node_lost');
+      expect((await rooms.republishTracks(ROOM, NODE, [camera])).fates).toEqual([
+        { trackId: 'camera', fate: 'ended' },
+      ]);
+      await subject.passTime(2);
+      await rooms.removePeer(ROOM, ann.peerId, ann.epoch, 'kicked');
+      const known = await rooms.lastEventId(ROOM);
+      expect(await republish([ann, bob], known)).toMatchObject({
+        lostPeers: 0,
+        fates: [{ peerId: 'ann', fate: 'gone' }],
+        isRebuilding: false,
+      });
+      const again = await join('ann');
+      expect(await republish([again, bob])).toMatchObject({ lostPeers: 0, fates: [], strangers: [] });
+      expect(await rosterNames()).toEqual(['bob', 'ann']);
+    });
+
+    it('[RC4] also the last one that is put out is not brought back, and nothing remains', async () => {
+      const ann = await join('ann');
+      await subject.passTime(2);
+      await rooms.removePeer(ROOM, ann.peerId, ann.epoch, 'kicked');
+      expect(await rooms.standing(ROOM)).toBe('absent');
+      expect((await republish([ann])).fates).toEqual([{ peerId: 'ann', fate: 'gone' }]);
+      expect((await rooms.view(ROOM)).occupancy.peerCount).toBe(0);
+      await subject.passTime(FAREWELL_KEPT_MS + 1);
+      expect(await subject.leftOver()).toBe(0);
+    });
+
+    it('[RC4] an owner is told of what it does not own', async () => {
+      const [ann, bob] = [await join('ann'), await join('bob', EDGE_B)];
+      const [mine, other] = [trackOf('mine', ann), trackOf('ghost', bob)];
+      await rooms.publishTrack(ROOM, mine);
+      await rooms.publishTrack(ROOM, other);
+      expect((await republish([])).strangers).toEqual([await rooms.placementOf(ROOM, ann.peerId)]);
+      expect((await rooms.republishTracks(ROOM, NODE, [mine])).strangers).toEqual(['ghost']);
+      expect((await rooms.republishTracks(ROOM, mediaNode('node-b'), [])).strangers).toEqual([]);
+    });
+
+    it('[RC1] a mute that was lost is made again, with its event', async () => {
+      const ann = await join('ann');
+      const camera = trackOf('camera', ann);
+      await rooms.publishTrack(ROOM, camera);
+      const { events } = await rooms.republishTracks(ROOM, NODE, [{ ...camera, paused: true }]);
+      expect(events.map(({ event }) => event)).toEqual([
+        { type: 'track.changed', trackId: 'camera', paused: true },
+      ]);
+      expect((await snapshot()).tracks[0]?.paused).toBe(true);
+    });
+
+    it('[RC5] session tokens that were used before a loss are not taken after it', async () => {
+      const ann = await join('ann');
+      await rooms.attachPeer(ROOM, ann.peerId, ann.epoch, EDGE_A, 3);
+      await subject.flush();
+      await republish([ann]);
+      await expect(rooms.attachPeer(ROOM, ann.peerId, ann.epoch, EDGE_B, 2)).rejects.toMatchObject({
+        code: 'token_replayed',
+      });
+      await rooms.attachPeer(ROOM, ann.peerId, ann.epoch, EDGE_B, 3);
+    });
+
+    it('[RC6] the keys of a room that no edge keeps go by themselves; one that is kept stays', async () => {
+      const ann = await join('ann');
+      await rooms.publishTrack(ROOM, trackOf('camera', ann));
+      await rooms.postChat({ roomId: ROOM, peerId: ann.peerId, requestId: request('c'), text: 'hi' });
+      await subject.passTime(ROOM_KEPT_MS * 0.7);
+      expect(await republish([ann])).toMatchObject({ lostPeers: 0, fates: [] });
+      await subject.passTime(ROOM_KEPT_MS * 0.7);
+      expect((await snapshot()).chat).toHaveLength(1);
+      expect(await rooms.standing(ROOM)).toBe('whole');
+      await subject.passTime(ROOM_KEPT_MS * 0.5);
+      expect(await rooms.standing(ROOM)).toBe('absent');
+      expect(await rooms.view(ROOM)).toMatchObject({ occupancy: { peerCount: 0 } });
+    });
+
+    it('[LG4] a room that was rebuilt leaves no key behind either', async () => {
+      const ann = await join('ann');
+      await subject.flush();
+      await republish([ann], EVENT_ID.parse('5-5'));
+      await rooms.removePeer(ROOM, ann.peerId, ann.epoch, 'left');
+      expect(await subject.leftOver()).toBe(0);
+    });
+  });
+}

@@ -1,0 +1,43 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+
+const folder = join(import.meta.dirname, 'redis');
+const howto = readFileSync(join(import.meta.dirname, '..', 'HA_SETUP.md'), 'utf8');
+
+/** The settings of a file by name, without its comments. */
+function settingsOf(file: string): ReadonlyMap<string, string> {
+  const lines = readFileSync(join(folder, file), 'utf8').split('\n');
+  return new Map(
+    lines
+      .filter((line) => line !== '' && !line.startsWith('#'))
+      .map((line): [string, string] => {
+        const words = line.replace(/^sentinel (\S+) plenary /, '$1 ').split(' ');
+        return [words[0] ?? '', words.slice(1).join(' ')];
+      }),
+  );
+}
+
+const milliseconds = (settings: ReadonlyMap<string, string>, name: string, unitMs = 1): number =>
+  Number(settings.get(name)) * unitMs;
+
+it('[ST10] a primary that is cut off stops taking writes before another one is elected', () => {
+  const pairs = [
+    ['replicated.conf', milliseconds(settingsOf('sentinel.conf'), 'down-after-milliseconds')],
+    ['cluster.conf', milliseconds(settingsOf('cluster.conf'), 'cluster-node-timeout')],
+  ] as const;
+  for (const [file, electedAfterMs] of pairs) {
+    const settings = settingsOf(file);
+    expect(settings.get('min-replicas-to-write'), file).toBe('1');
+    const lagMs = milliseconds(settings, 'min-replicas-max-lag', 1_000);
+    expect(lagMs, file).toBeGreaterThan(0);
+    expect(lagMs, file).toBeLessThan(electedAfterMs);
+    expect(settings.get('appendonly'), file).toBe('yes');
+    expect(settings.get('maxmemory-policy'), file).toBe('noeviction');
+  }
+});
+
+it('HA_SETUP.md sends to each of the files', () => {
+  for (const file of ['replicated.conf', 'sentinel.conf', 'cluster.conf'])
+    expect(howto).toContain(`deploy/redis/${file}`);
+});

@@ -1,0 +1,31 @@
+import { whyNoDatacenters } from '@plenary/deploy/local-cluster';
+import { afterAll, beforeAll, describe, it } from 'vitest';
+import { CurrentWorld } from './current-world.ts';
+import type { Fault } from './fault.ts';
+import type { StoreKind } from './store.ts';
+
+const TIMEOUT_MS = 240_000;
+
+/** One test for each row, all of them with the same body; rows with one kind of store share a cluster. */
+export async function describeFaults(faults: readonly Fault[]): Promise<void> {
+  const fault = await whyNoDatacenters();
+  const why = fault === undefined ? '' : ` – skipped: ${fault}`;
+  for (const [store, rows] of Map.groupBy(faults, (row): StoreKind => row.store)) {
+    describe.skipIf(fault !== undefined)(
+      `a meeting over two datacenters, with store “${store}”, survives${why}`,
+      () => {
+        const world = new CurrentWorld({ store });
+        beforeAll(() => world.start(), TIMEOUT_MS);
+        afterAll(() => world.end(), TIMEOUT_MS);
+
+        it.each(rows.map((row) => [row.name, row] as const))(
+          '%s',
+          async (_, row) => {
+            await world.survive(row);
+          },
+          TIMEOUT_MS,
+        );
+      },
+    );
+  }
+}

@@ -1,0 +1,35 @@
+import type { StoreKind } from './store.ts';
+import type { World } from './world.ts';
+
+/** Median and 99th percentile that are aimed at, in milliseconds. 0: as if nothing had happened. */
+export interface Goal {
+  readonly p50: number;
+  readonly p99: number;
+}
+
+/** What a person may notice. */
+export interface Goals {
+  readonly media?: Goal;
+  readonly buttons?: Goal;
+}
+
+/** One row of the table. */
+export interface Fault {
+  readonly name: string;
+  readonly store: StoreKind;
+  /** Whether `npm test` runs it too. */
+  readonly isQuick: boolean;
+  readonly goals: Goals;
+  /** How long it lasts before it is healed, in milliseconds; absent: until everybody is well again in spite of it. */
+  readonly lastsMs?: number;
+  /**
+   * What works while it lasts, after a while: everything; pictures and sound; or nothing that could be asked for.
+   */
+  readonly meanwhile: 'everything' | 'media' | 'nothing';
+  /** What a person notices. */
+  readonly person: string;
+  /** What an operator sees. */
+  readonly operator: string;
+  /** @returns what heals it */
+  readonly strike: (world: World) => Promise<() => Promise<void>>;
+}

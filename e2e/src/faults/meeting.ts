@@ -1,0 +1,151 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { until } from '../harness/until.ts';
+import type { Fault } from './fault.ts';
+import type { Person } from './person.ts';
+import type { World } from './world.ts';
+
+/** What the people of a meeting noticed of a fault, at worst, in milliseconds. */
+export interface Noticed {
+  readonly picture: number;
+  readonly sound: number;
+  readonly buttons: number;
+}
+
+/** How many frames of each kind prove that somebody is seen and heard. */
+const ENOUGH_FRAMES = 15;
+const RECOVERY_TIMEOUT_MS = 60_000;
+
+/**
+ * The one body of the table: a meeting runs, the fault strikes and is healed; then everybody who should see and hear each
+ * other does, roster and chat are complete and the same for all, and nothing is left when they part.
+ * @returns what was noticed from before the fault to the end of the recovery; and while nothing was wrong
+ */
+export async function survive(
+  world: World,
+  fault: Fault,
+): Promise<{ readonly calm: Noticed; readonly noticed: Noticed }> {
+  try {
+    await world.meet();
+    await everybodyIsThere(world);
+    await everybodySays(world, 'before');
+    await watch(world);
+    await everybodySeesAndHears(world);
+    const calm = await noticedSoFar(world);
+    await watch(world);
+    const heal = await fault.strike(world);
+    try {
+      const lasted = fault.lastsMs === undefined ? undefined : delay(fault.lastsMs);
+      if (fault.meanwhile !== 'nothing') await everybodySeesAndHears(world);
+      if (fault.meanwhile === 'everything') await everybodyIsThere(world);
+      await everybodyBegins(world, 'meanwhile');
+      if (fault.meanwhile === 'everything') await everybodyIsHeardInChat(world);
+      await lasted;
+    } finally {
+      await heal();
+    }
+    await world.store.untilWhole();
+    await everybodyIsThere(world);
+    await everybodyIsHeardInChat(world);
+    await everybodySays(world, 'after');
+    await everybodySeesAndHears(world);
+    const noticed = await noticedSoFar(world);
+    await chatIsTheSameForAll(world, ['before', 'meanwhile', 'after']);
+    await world.part();
+    return { calm, noticed };
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new Error(`${fault.name}: ${why}\n${await world.lastWords()}`, { cause: error });
+  }
+}
+
+const watch = (world: World): Promise<unknown> => Promise.all(world.people.map((person) => person.watch()));
+
+async function noticedSoFar({ people }: World): Promise<Noticed> {
+  const gaps = await Promise.all(people.map((person) => person.gaps()));
+  const worst = (kind: string): number =>
+    Math.max(
+      ...gaps.flatMap(({ media }) =>
+        Object.entries(media).flatMap(([key, ms]) => (key.endsWith(kind) ? [ms] : [])),
+      ),
+    );
+  return {
+    picture: worst(' video'),
+    sound: worst(' audio'),
+    buttons: Math.max(...gaps.map(({ button }) => button)),
+  };
+}
+
+/** Everybody is in the room, knows everybody, and gets everybody's picture and voice. */
+async function everybodyIsThere(world: World): Promise<void> {
+  const names = world.people.map(({ name }) => name).sort();
+  for (const person of world.people) {
+    await until(
+      `${person.name} knows that ${names.join(', ')} are there`,
+      () => person.look(),
+      ({ phase, roster, peerCount }) =>
+        phase === 'joined' && roster.join() === names.join() && peerCount === names.length,
+      RECOVERY_TIMEOUT_MS,
+    );
+  }
+  await everybodySeesAndHears(world);
+}
+
+async function everybodySeesAndHears({ people }: World): Promise<void> {
+  await Promise.all(
+    people.map(async (person) => {
+      const keys = streamsFor(person, people);
+      const { delivered: before } = await person.look();
+      const more = (delivered: Readonly<Record<string, number>>): Record<string, number> =>
+        Object.fromEntries(keys.map((key) => [key, (delivered[key] ?? 0) - (before[key] ?? 0)]));
+      await until(
+        `${person.name} sees and hears the others`,
+        async () => more((await person.look()).delivered),
+        (counts) => Object.values(counts).every((count) => count >= ENOUGH_FRAMES),
+        RECOVERY_TIMEOUT_MS,
+      );
+    }),
+  );
+}
+
+function streamsFor(person: Person, people: readonly Person[]): string[] {
+  return people.filter((other) => other !== person).flatMap(({ name }) => [`${name} video`, `${name} audio`]);
+}
+
+const textOf = ({ name }: Person, when: string): string => `${name} ${when}`;
+
+/** Everybody writes something, whatever becomes of it. */
+async function everybodyBegins({ people }: World, when: string): Promise<void> {
+  for (const person of people) await person.say(textOf(person, when));
+}
+
+/** Waits until the room shows what everybody wrote; who is told that it was not sent sends it again. */
+async function everybodyIsHeardInChat({ people }: World): Promise<void> {
+  for (const person of people) {
+    await until(
+      `what ${person.name} wrote is in the room`,
+      async () => {
+        await person.sayAgain();
+        return person.look();
+      },
+      ({ unsaid }) => unsaid.length === 0,
+      RECOVERY_TIMEOUT_MS,
+    );
+  }
+}
+
+async function everybodySays(world: World, when: string): Promise<void> {
+  await everybodyBegins(world, when);
+  await everybodyIsHeardInChat(world);
+}
+
+/** Every message is there once, in one order for all. */
+async function chatIsTheSameForAll({ people }: World, whens: readonly string[]): Promise<void> {
+  const all = people.flatMap((person) => whens.map((when) => textOf(person, when))).sort();
+  await until(
+    'the chat is complete, and the same for all',
+    () => Promise.all(people.map(async (person) => (await person.look()).chat)),
+    (chats) =>
+      new Set(chats.map((chat) => JSON.stringify(chat))).size === 1 &&
+      JSON.stringify([...(chats[0] ?? [])].sort()) === JSON.stringify(all),
+  );
+}

@@ -1,0 +1,76 @@
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import type { PageGaps, PageLook } from './page/page.ts';
+
+export interface PersonOptions {
+  readonly name: string;
+  readonly datacenter: string;
+  readonly roomId: string;
+  /** The only edge that the page knows before it joins. */
+  readonly edgeUrl: string;
+  readonly pageUrl: string;
+  /** Makes a join token. */
+  readonly token: () => string;
+}
+
+/** Somebody in a browser of their own, with camera and voice, whose client is the real one. */
+export class Person {
+  readonly name: string;
+  readonly datacenter: string;
+  readonly #context: BrowserContext;
+  readonly #page: Page;
+
+  private constructor(context: BrowserContext, page: Page, { name, datacenter }: PersonOptions) {
+    this.#context = context;
+    this.#page = page;
+    this.name = name;
+    this.datacenter = datacenter;
+  }
+
+  /** Joins; media is still connecting then. */
+  static async join(browser: Browser, options: PersonOptions): Promise<Person> {
+    const { name, roomId, edgeUrl, pageUrl, token } = options;
+    const context = await browser.newContext({ permissions: ['camera', 'microphone'] });
+    try {
+      const page = await context.newPage();
+      await page.exposeFunction('plenaryToken', token);
+      await page.goto(pageUrl);
+      await page.evaluate((join) => window.plenaryPerson.join(join), { edgeUrl, roomId, name });
+      return new Person(context, page, options);
+    } catch (error) {
+      await context.close();
+      throw error;
+    }
+  }
+
+  look(): Promise<PageLook> {
+    return this.#page.evaluate(() => window.plenaryPerson.look());
+  }
+
+  async say(text: string): Promise<void> {
+    await this.#page.evaluate((said) => window.plenaryPerson.say(said), text);
+  }
+
+  sayAgain(): Promise<void> {
+    return this.#page.evaluate(() => window.plenaryPerson.sayAgain());
+  }
+
+  watch(): Promise<void> {
+    return this.#page.evaluate(() => window.plenaryPerson.watch());
+  }
+
+  gaps(): Promise<PageGaps> {
+    return this.#page.evaluate(() => window.plenaryPerson.gaps());
+  }
+
+  warnings(): Promise<readonly string[]> {
+    return this.#page.evaluate(() => window.plenaryPerson.warnings());
+  }
+
+  leave(): Promise<void> {
+    return this.#page.evaluate(() => window.plenaryPerson.leave());
+  }
+
+  close(): Promise<void> {
+    return this.#context.close();
+  }
+}

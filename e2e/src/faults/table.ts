@@ -1,0 +1,379 @@
+/** The faults that a meeting survives, one row each. */
+import { open, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { askServer } from '@plenary/cluster/testing/redis-process';
+import type { RunningMediaNode, RunningNode } from '@plenary/deploy/local-cluster';
+import { z } from 'zod';
+import { gatewayOf } from '../harness/gateway.ts';
+import { childrenOf } from '../harness/process-tree.ts';
+import { until } from '../harness/until.ts';
+import type { Fault, Goal } from './fault.ts';
+import { datacenterOf } from './world.ts';
+import type { World } from './world.ts';
+
+const NONE: Goal = { p50: 0, p99: 0 };
+const AFTER_A_NODE: Goal = { p50: 1_000, p99: 2_500 };
+const FROZEN_MS = 10_000;
+
+async function nodeOfAnn(world: World): Promise<RunningMediaNode> {
+  return world.mediaNodeOf(world.person('Ann'));
+}
+
+function workersOf(node: RunningMediaNode): readonly number[] {
+  if (node.pid === null) throw new Error(`${node.id} does not run`);
+  const workers = childrenOf(node.pid);
+  if (workers.length === 0) throw new Error(`${node.id} has no worker`);
+  return workers;
+}
+
+/** The node by which Ann comes into the other datacenter, with somebody on another one behind it. */
+async function gatewayToAnn(world: World): Promise<RunningMediaNode> {
+  const home = await nodeOfAnn(world);
+  const { url } = await world.store.primary();
+  return gatewayOf(world.cluster, world.roomId, 'sbg', home.id, url);
+}
+
+async function freeze(node: RunningNode): Promise<() => Promise<void>> {
+  await node.kill('SIGSTOP');
+  return () => node.kill('SIGCONT');
+}
+
+export const FAULTS: readonly Fault[] = [
+  {
+    name: 'edge killed',
+    store: 'redis',
+    isQuick: true,
+    goals: { media: NONE, buttons: { p50: 500, p99: 1_500 } },
+    meanwhile: 'everything',
+    person: 'nothing in picture and sound; buttons and chat wait for the resume on another edge',
+    operator: 'one edge less; `plenary_edge_resumes_total` on the others',
+    strike: async (world) => {
+      const edge = await world.edgeOf(world.person('Ann'));
+      await edge.kill('SIGKILL');
+      return () => edge.restart();
+    },
+  },
+  {
+    name: 'media node killed',
+    store: 'redis',
+    isQuick: true,
+    goals: { media: AFTER_A_NODE },
+    meanwhile: 'everything',
+    person: 'those on it freeze and come back on another node; the others miss only them',
+    operator: 'the node is missing in the registry; `plenary_edge_media_lost_total{reason="node_lost"}`',
+    strike: async (world) => {
+      const node = await nodeOfAnn(world);
+      await node.kill('SIGKILL');
+      return () => node.restart();
+    },
+  },
+  {
+    name: 'worker crashed',
+    store: 'redis',
+    isQuick: false,
+    goals: { media: AFTER_A_NODE },
+    meanwhile: 'everything',
+    person: 'as above',
+    operator: '`plenary_media_worker_deaths_total`, a `warn` line; a new worker takes its port',
+    strike: async (world) => {
+      for (const worker of workersOf(await nodeOfAnn(world))) process.kill(worker, 'SIGKILL');
+      return () => Promise.resolve();
+    },
+  },
+  {
+    name: 'gateway killed',
+    store: 'redis',
+    isQuick: false,
+    goals: { media: { p50: 500, p99: 1_500 } },
+    meanwhile: 'everything',
+    person: 'those behind it miss the other datacenter for a moment; those on it are as with a node killed',
+    operator: '`another node is the gateway now`, `pipe opened` in the logs',
+    strike: async (world) => {
+      const gateway = await gatewayToAnn(world);
+      await gateway.kill('SIGKILL');
+      return () => gateway.restart();
+    },
+  },
+  {
+    name: 'gateway stopped (SIGTERM)',
+    store: 'redis',
+    isQuick: false,
+    goals: {},
+    meanwhile: 'everything',
+    person: 'nothing for those behind it; those on it are as with a node killed',
+    operator: '`stopping` in its log; `plenary_edge_media_lost_total` for those on it',
+    strike: async (world) => {
+      const gateway = await gatewayToAnn(world);
+      await gateway.kill('SIGTERM');
+      return () => gateway.restart();
+    },
+  },
+  {
+    name: 'node cut off (its cables down)',
+    store: 'redis',
+    isQuick: true,
+    goals: { media: { p50: 3_000, p99: 5_000 } },
+    meanwhile: 'everything',
+    person: 'those on it freeze until they are on another node',
+    operator: 'the node is missing in the registry; it says `/ready` 503 `lease_lapsed` itself',
+    strike: async (world) => {
+      const node = await nodeInAnotherHostThanTheStore(world);
+      const hosts = [world.hostOf(node)];
+      await world.cut(hosts);
+      return async () => {
+        await world.mend(hosts);
+        await node.waitUntilReady();
+      };
+    },
+  },
+  {
+    name: 'Redis killed, away for 5 s',
+    store: 'redis',
+    isQuick: true,
+    goals: { media: NONE },
+    lastsMs: 5_000,
+    meanwhile: 'media',
+    person: 'pictures, sound and mute go on; chat is marked as not sent, joins are refused as retryable',
+    operator: '`plenary_store_available` 0, `/ready` 503, `/health` 200',
+    strike: async (world) => {
+      const { process } = await world.store.primary();
+      await process.kill();
+      return () => process.restart();
+    },
+  },
+  {
+    name: 'Redis frozen for 10 s (SIGSTOP)',
+    store: 'redis',
+    isQuick: false,
+    goals: { media: NONE },
+    lastsMs: FROZEN_MS,
+    meanwhile: 'media',
+    person: 'as above',
+    operator: 'as above',
+    strike: async (world) => {
+      const { process } = await world.store.primary();
+      process.freeze(true);
+      return () => Promise.resolve(process.freeze(false));
+    },
+  },
+  {
+    name: 'Redis loses all it has (FLUSHALL)',
+    store: 'redis',
+    isQuick: false,
+    goals: { media: NONE },
+    meanwhile: 'everything',
+    person: 'nothing; who joins later does not see what was written before',
+    operator: '`plenary_edge_repairs_total`, `plenary_media_repairs_total`',
+    strike: async (world) => {
+      const { url } = await world.store.primary();
+      await askServer(url, (redis) => redis.flushall());
+      return () => Promise.resolve();
+    },
+  },
+  {
+    name: 'Redis’ disk full',
+    store: 'small-disk',
+    isQuick: false,
+    goals: { media: NONE },
+    lastsMs: 5_000,
+    meanwhile: 'media',
+    person: 'as above',
+    operator: '`MISCONF` in the logs; Redis goes on by itself when there is room again',
+    strike: async (world) => {
+      const { process, url } = await world.store.primary();
+      const folder = await dataFolderOf(url);
+      // As Redis itself sees its disk.
+      const filler = join(`/proc/${process.pid}/root`, folder, 'filler');
+      await fillDisk(filler);
+      // Leases are renewed all the time: the next one is what finds the disk full.
+      await until(
+        'Redis cannot write to its disk',
+        () => askServer(url, (redis) => redis.info('persistence')),
+        (told) => told.includes('aof_last_write_status:err'),
+      );
+      return () => rm(filler);
+    },
+  },
+  {
+    name: 'Redis’ primary killed, three Sentinels',
+    store: 'sentinels',
+    isQuick: false,
+    goals: { media: NONE },
+    meanwhile: 'everything',
+    person: 'as with Redis away, until another primary is elected',
+    operator: 'as with Redis away, for some 7 s with the shipped settings',
+    strike: async (world) => {
+      const { process } = await world.store.primary();
+      await process.kill();
+      return () => process.restart();
+    },
+  },
+  {
+    name: 'Redis’ primary frozen for 10 s, three Sentinels',
+    store: 'sentinels',
+    isQuick: false,
+    goals: { media: NONE },
+    lastsMs: FROZEN_MS,
+    meanwhile: 'media',
+    person: 'as above',
+    operator: 'as above; the old primary is made a replica when it wakes',
+    strike: async (world) => {
+      const { process } = await world.store.primary();
+      process.freeze(true);
+      return () => Promise.resolve(process.freeze(false));
+    },
+  },
+  {
+    name: 'datacenter lost, with Redis’ primary',
+    store: 'sentinels',
+    isQuick: false,
+    goals: { media: { p50: 3_000, p99: 6_000 } },
+    meanwhile: 'everything',
+    person: 'its people freeze until another primary is elected and they are in the other datacenter',
+    operator: 'its edges and nodes are missing in the registry; as with Redis’ primary killed',
+    strike: async (world) => loseDatacenter(world, await world.datacenterOfPrimary()),
+  },
+  {
+    name: 'datacenter lost, Redis’ primary elsewhere',
+    store: 'sentinels',
+    isQuick: false,
+    goals: { media: { p50: 3_000, p99: 6_000 } },
+    meanwhile: 'everything',
+    person: 'its people freeze until they are in the other datacenter; the others miss only them',
+    operator: 'its edges and nodes are missing in the registry',
+    strike: async (world) =>
+      loseDatacenter(world, (await world.datacenterOfPrimary()) === 'gra' ? 'sbg' : 'gra'),
+  },
+  {
+    name: 'edge frozen for 10 s (SIGSTOP)',
+    store: 'redis',
+    isQuick: false,
+    goals: { media: NONE },
+    lastsMs: FROZEN_MS,
+    meanwhile: 'media',
+    person: 'nothing in picture and sound; buttons and chat wait',
+    operator: 'the edge does not answer `/health`',
+    strike: async (world) => freeze(await world.edgeOf(world.person('Ann'))),
+  },
+  {
+    name: 'media node frozen for 10 s (SIGSTOP)',
+    store: 'redis',
+    isQuick: false,
+    goals: {},
+    lastsMs: FROZEN_MS,
+    meanwhile: 'everything',
+    person: 'as with a node killed, although its workers go on: nobody can ask it for anything',
+    operator: 'the node does not answer `/health`; `plenary_edge_media_lost_total{reason="node_lost"}`',
+    strike: async (world) => freeze(await nodeOfAnn(world)),
+  },
+  {
+    name: 'worker frozen for 10 s (SIGSTOP)',
+    store: 'redis',
+    isQuick: false,
+    goals: {},
+    lastsMs: FROZEN_MS,
+    meanwhile: 'nothing',
+    person: 'those on it freeze for as long',
+    operator: 'requests to the node time out',
+    strike: async (world) => {
+      const workers = workersOf(await nodeOfAnn(world));
+      for (const worker of workers) process.kill(worker, 'SIGSTOP');
+      return () => {
+        for (const worker of workers) process.kill(worker, 'SIGCONT');
+        return Promise.resolve();
+      };
+    },
+  },
+  {
+    name: '5 % loss between datacenters',
+    store: 'redis',
+    isQuick: false,
+    goals: {},
+    lastsMs: 5_000,
+    meanwhile: 'everything',
+    person: 'next to nothing: what is lost is sent again between the datacenters',
+    operator: '–',
+    strike: lossOf(0.05),
+  },
+  {
+    name: '20 % loss between datacenters',
+    store: 'redis',
+    isQuick: false,
+    goals: {},
+    lastsMs: 5_000,
+    meanwhile: 'everything',
+    person: 'pictures of the other datacenter stutter',
+    operator: '–',
+    strike: lossOf(0.2),
+  },
+  {
+    name: 'all media lost one way between datacenters, for 5 s',
+    store: 'redis',
+    isQuick: false,
+    goals: {},
+    lastsMs: 5_000,
+    meanwhile: 'nothing',
+    person: 'the other side freezes for as long, in one direction',
+    operator: '–',
+    strike: async (world) => {
+      await world.setLoss(1, { from: 'gra', to: 'sbg' });
+      return () => world.setLoss();
+    },
+  },
+];
+
+async function loseDatacenter(world: World, datacenter: string): Promise<() => Promise<void>> {
+  const hosts = world.hostsOf(datacenter);
+  await world.cut(hosts);
+  return async () => {
+    await world.mend(hosts);
+    await everyNodeIsReady(world);
+  };
+}
+
+function lossOf(lossRate: number): Fault['strike'] {
+  return async (world) => {
+    await world.setLoss(lossRate);
+    return () => world.setLoss();
+  };
+}
+
+/** A host that is cut off alone must not take the store or an edge along. */
+async function nodeInAnotherHostThanTheStore(world: World): Promise<RunningMediaNode> {
+  for (const person of world.people) {
+    const node = await world.mediaNodeOf(person);
+    const host = world.hostOf(node);
+    if (host !== datacenterOf(host)) return node;
+  }
+  throw new Error('nobody is on a host of its own');
+}
+
+async function everyNodeIsReady({ cluster }: World): Promise<void> {
+  await Promise.all([...cluster.edges, ...cluster.mediaNodes].map((node) => node.waitUntilReady()));
+}
+
+async function dataFolderOf(redisUrl: string): Promise<string> {
+  const answer = await askServer(redisUrl, (redis) => redis.config('GET', 'dir'));
+  return z.tuple([z.literal('dir'), z.string()]).parse(answer)[1];
+}
+
+/** Writes until there is no room for one byte more. */
+async function fillDisk(path: string): Promise<void> {
+  const file = await open(path, 'w');
+  try {
+    for (const size of [65_536, 1]) await writeUntilFull(file, Buffer.alloc(size));
+  } finally {
+    await file.close();
+  }
+}
+
+async function writeUntilFull(file: Awaited<ReturnType<typeof open>>, piece: Buffer): Promise<void> {
+  for (;;) {
+    try {
+      await file.write(piece);
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOSPC') return;
+      throw error;
+    }
+  }
+}

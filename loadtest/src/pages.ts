@@ -1,0 +1,7 @@
+/** Real browsers with pages of one's own in them, for whoever tests or measures with them. */
+export { launchChromium } from './browser.ts';
+export { makeJoinToken } from './join-token.ts';
+export { startPageServer, type PageServer } from './page-server.ts';
+export { percentile, summarise, type Summary } from './bench-join/statistics.ts';
+export { figure, formatTable } from './table.ts';
+export { describeMachine } from './bench-join/machine.ts';

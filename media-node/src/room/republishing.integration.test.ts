@@ -1,0 +1,97 @@
+import { EDGE_ID, EVENT_ID, REQUEST_ID } from '@plenary/cluster';
+import type { HeldPeer, Placement } from '@plenary/cluster';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { metricSum, untilFreed } from '../testing/metric-values.ts';
+import { TestPeer, TestStore, connectEdge, startTestNode, testRoom } from '../testing/test-node.ts';
+import type { TestNode } from '../testing/test-node.ts';
+import type { TestEdge } from '../testing/test-edge.ts';
+import { until } from '../testing/until.ts';
+
+const ROOM = testRoom('forgotten');
+const START = EVENT_ID.parse('0-0');
+
+let store: TestStore;
+let testNode: TestNode;
+let edge: TestEdge;
+beforeEach(async () => {
+  store = new TestStore();
+  testNode = await startTestNode(store);
+  edge = await connectEdge(testNode);
+});
+afterEach(async () => {
+  edge.close();
+  await testNode.node.stop();
+});
+
+/** What the peer's edge knows of it. */
+const heldOf = (peer: TestPeer, changes: Partial<HeldPeer> = {}): HeldPeer => ({
+  peerId: peer.placed.peerId,
+  epoch: peer.placed.epoch,
+  holdEpoch: peer.placed.epoch,
+  mediaNodeId: testNode.config.mediaNodeId,
+  requestId: REQUEST_ID.parse('join'),
+  tokenGeneration: 0,
+  sequence: 1,
+  joinedAtMs: 1,
+  role: 'speaker',
+  displayName: 'Somebody',
+  ...changes,
+});
+
+const republishPeer = async (peer: TestPeer): Promise<unknown> =>
+  store.memory.republishPeers(ROOM, EDGE_ID.parse(edge.caller.id), [heldOf(peer)], START);
+
+const storedTracks = async (): Promise<string[]> =>
+  (await store.memory.view(ROOM)).tracks.map(({ trackId }) => trackId);
+
+describe('a media node and a store that forgot', () => {
+  test('[RC1] its tracks are there again once their peers are, and nothing of the media changes', async () => {
+    const peer = await TestPeer.admit(store, testNode, edge, ROOM);
+    const track = await peer.publish('camera');
+    await edge.call('track.pause', { ...peer.placed, trackId: track.trackId, paused: true });
+    const transports = await metricSum(testNode.node.metrics, 'plenary_media_transports');
+    store.memory.clear();
+    await republishPeer(peer);
+    await until('the track', async () => (await storedTracks()).includes(track.trackId));
+    expect(await store.memory.tracks(ROOM, [track.trackId])).toMatchObject([{ paused: true }]);
+    expect(await metricSum(testNode.node.metrics, 'plenary_media_repairs_total')).toBe(1);
+    expect(await metricSum(testNode.node.metrics, 'plenary_media_transports')).toBe(transports);
+    expect(await store.memory.standing(ROOM)).toBe('rebuilding');
+    await peer.leave(store);
+    await untilFreed(testNode.node.metrics);
+  });
+
+  test('[RC4] the record of a track that it does not host is ended; one that somebody ended by mistake is seen again', async () => {
+    const peer = await TestPeer.admit(store, testNode, edge, ROOM);
+    const [ghost, camera] = [await peer.publish('microphone'), await peer.publish('camera')];
+    const [record] = await store.memory.tracks(ROOM, [ghost.trackId]);
+    if (record === undefined) throw new Error('it was published');
+    await edge.call('track.end', { ...peer.placed, trackId: ghost.trackId });
+    // As a failover has it that lost the end; and another edge took the node for dead.
+    await store.memory.publishTrack(ROOM, record);
+    await store.memory.endTracks(ROOM, [camera.trackId], 'node_lost');
+    await until('the truth', async () => (await storedTracks()).join() === camera.trackId);
+    await peer.leave(store);
+  });
+
+  test('[RC3] a peer that lives elsewhere by now is not published, and is closed after the grace', async () => {
+    const peer = await TestPeer.admit(store, testNode, edge, ROOM);
+    await peer.publish('camera');
+    const { roomId, peerId, epoch } = peer.placed;
+    const placed = await store.memory.placementOf(roomId, peerId);
+    if (placed === undefined) throw new Error('it is placed');
+    const elsewhere: Placement = await store.memory.placePeer({
+      roomId,
+      peerId,
+      requestId: placed.requestId,
+      edgeId: placed.edgeId,
+      mediaNodeId: placed.mediaNodeId,
+      replacesEpoch: epoch,
+      maxPeers: 10,
+    });
+    expect(elsewhere.epoch).toBeGreaterThan(epoch);
+    await until('the peer to be closed', () => testNode.node.rooms.peerCount === 0);
+    await until('its record to be ended', async () => (await storedTracks()).length === 0);
+    expect(await store.memory.placementOf(roomId, peerId)).toEqual(elsewhere);
+  });
+});
