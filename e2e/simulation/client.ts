@@ -66,6 +66,8 @@ interface Publication {
   paused: boolean;
   /** No longer wanted: it is ended as soon as its id is known, and is then forgotten. */
   isEnded: boolean;
+  /** Its end was asked for: unanswered, that may still be carried out, however late. Wanted again, it needs another track. */
+  isEnding: boolean;
 }
 
 const CONNECT_TIMEOUT_MS = 3_000;
@@ -200,6 +202,7 @@ export class SimulatedClient {
       trackId: undefined,
       paused: false,
       isEnded: false,
+      isEnding: false,
     });
     void this.#pursue();
   }
@@ -460,6 +463,7 @@ export class SimulatedClient {
   #publishAnew(publication: Publication): void {
     if (publication.isEnded) this.publications.delete(publication.source);
     publication.trackId = undefined;
+    publication.isEnding = false;
     publication.requestId = this.#nextRequestId();
   }
 
@@ -493,11 +497,11 @@ export class SimulatedClient {
         // Media may have been opened anew meanwhile.
         if (publication.requestId === requestId) publication.trackId = trackId;
       }
-      const { source, trackId, isEnded } = publication;
-      if (!isEnded || trackId === undefined) continue;
+      const { source, trackId, isEnded, isEnding } = publication;
+      if (!(isEnded || isEnding) || trackId === undefined) continue;
+      publication.isEnding = true;
       if ((await this.#try('track.end', { trackId })) === undefined || publication.requestId !== requestId)
         continue;
-      // Wanted again meanwhile, it needs another track.
       if (publication.isEnded) this.publications.delete(source);
       else this.#publishAnew(publication);
     }

@@ -47,6 +47,8 @@ class EdgeWire implements MediaLink {
   #calls: Calls<typeof CONTROL_REQUESTS> | undefined;
   #incarnation: Incarnation | undefined;
   #isUp = false;
+  /** It was up, and since it is not, its owner was not told yet that the node cannot be reached. */
+  #mayBeRefused = false;
   #isClosed = false;
   #downSinceMs: number;
 
@@ -84,7 +86,7 @@ class EdgeWire implements MediaLink {
   }
 
   async whenUp(withinMs: number): Promise<boolean> {
-    if (this.#isUp) return true;
+    if (this.#isUp || withinMs <= 0) return this.#isUp;
     return new Promise((resolve) => {
       const finish = (): void => {
         clearTimeout(timer);
@@ -106,6 +108,8 @@ class EdgeWire implements MediaLink {
     const { net, life, caller, nodeAt } = this.#options;
     const node = nodeAt(this.mediaNodeId);
     if (node === undefined) {
+      if (this.#mayBeRefused) this.#options.listener.onDown(this, 'refused');
+      this.#mayBeRefused = false;
       this.#connectLater();
       return;
     }
@@ -153,6 +157,7 @@ class EdgeWire implements MediaLink {
           onHello();
           this.#incarnation = incarnation;
           this.#isUp = true;
+          this.#mayBeRefused = false;
           listener.onUp(this, incarnation);
           for (const finish of [...this.#waiters]) finish();
         },
@@ -178,7 +183,8 @@ class EdgeWire implements MediaLink {
     if (this.#isUp) {
       this.#isUp = false;
       this.#downSinceMs = this.#options.net.time.nowMs;
-      this.#options.listener.onDown(this);
+      this.#mayBeRefused = !this.#isClosed;
+      this.#options.listener.onDown(this, 'broken');
     }
     this.#connectLater();
   }
@@ -222,7 +228,8 @@ export class EdgeWires implements OwnedMediaLinks {
 
   async reach(mediaNodeId: MediaNodeId, withinMs: number): Promise<MediaLink> {
     const link = this.#links.get(mediaNodeId);
-    if (link === undefined || !(await link.whenUp(withinMs))) throw new PlenaryError('media_unavailable');
+    if (link === undefined || !(await link.whenUp(withinMs - link.downForMs())))
+      throw new PlenaryError('media_unavailable');
     return link;
   }
 

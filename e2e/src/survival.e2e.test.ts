@@ -7,7 +7,7 @@ import { launchBrowser } from './harness/browser.ts';
 import { isNothing, leftOver } from './harness/left-over.ts';
 import { readMetrics } from './harness/metrics.ts';
 import { Participant } from './harness/participant.ts';
-import { childrenOf } from './harness/process-tree.ts';
+import { childrenOf } from '@plenary/cluster/testing/process-tree';
 import { until } from './harness/until.ts';
 
 describe('a running meeting', () => {

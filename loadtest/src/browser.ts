@@ -1,22 +1,27 @@
 import { existsSync } from 'node:fs';
 import { chromium } from 'playwright-core';
-import type { Browser } from 'playwright-core';
+import type { Browser, LaunchOptions } from 'playwright-core';
 
 /** Debian's place; `PLENARY_CHROMIUM` names another one. */
 const CHROMIUM = process.env['PLENARY_CHROMIUM'] ?? '/usr/bin/chromium';
 
-const FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  '--use-fake-device-for-media-stream',
-  '--use-fake-ui-for-media-stream',
-  '--autoplay-policy=no-user-gesture-required',
-];
+/** How every Chromium is started: without a screen, with a fake camera and a microphone that beeps once a second. */
+export const CHROMIUM_OPTIONS: LaunchOptions = {
+  executablePath: CHROMIUM,
+  args: [
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-quic',
+    '--no-first-run',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+    '--use-fake-device-for-media-stream',
+    '--use-fake-ui-for-media-stream',
+    '--auto-select-desktop-capture-source=Entire screen',
+    '--autoplay-policy=no-user-gesture-required',
+  ],
+};
 
 /**
  * Starts a headless Chromium with fake devices.
@@ -28,5 +33,5 @@ export async function launchChromium(): Promise<Browser> {
       `There is no Chromium at ${CHROMIUM}. Run \`npm run setup\`, or name one in PLENARY_CHROMIUM.`,
     );
   }
-  return chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+  return chromium.launch(CHROMIUM_OPTIONS);
 }

@@ -1,5 +1,4 @@
-/** Real browsers with pages of one's own in them, for whoever tests or measures with them. */
-export { launchChromium } from './browser.ts';
+/** Pages of one's own for real browsers, for whoever tests or measures with them. */
 export { makeJoinToken } from './join-token.ts';
 export { startPageServer, type PageServer } from './page-server.ts';
 export { percentile, summarise, type Summary } from './bench-join/statistics.ts';

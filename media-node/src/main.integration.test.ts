@@ -1,5 +1,5 @@
+import { childrenOf } from '@plenary/cluster/testing/process-tree';
 import { createSocket } from 'node:dgram';
-import { readFileSync } from 'node:fs';
 import { connectClusterStore, silentLogger } from '@plenary/cluster';
 import { ROOM_ID } from '@plenary/cluster/ids';
 import { spoilStore } from '@plenary/cluster/testing/spoiled-store';
@@ -52,15 +52,7 @@ async function recordsOf({ config }: NodeProcess) {
   }
 }
 
-/** The worker processes of a node. */
-function workersOf({ child }: NodeProcess): number[] {
-  try {
-    const children = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8');
-    return children.trim().split(' ').filter(Boolean).map(Number);
-  } catch {
-    return [];
-  }
-}
+const workersOf = ({ child }: NodeProcess): number[] => childrenOf(child.pid ?? 0);
 
 const isAlive = (pid: number): boolean => {
   try {

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { z } from 'zod';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -11,6 +10,7 @@ import { silentLogger } from '../process/logging.ts';
 import { RedisRegistry } from '../redis/redis-registry.ts';
 import { scriptRunner } from '../redis/run-script.ts';
 import { MemoryRegistry } from '../registry/memory-registry.ts';
+import { waitFor } from '../testing/wait-for.ts';
 import { describeRegistry } from '../registry/registry.contract.ts';
 import { SLICE_REST_MS } from '../registry/port-slices.ts';
 import { PORT_SLICE } from '../registry/registry.ts';
@@ -111,14 +111,6 @@ async function clean(consul: TestConsul): Promise<void> {
   await consul.ask('DELETE', '/v1/kv/plenary/?recurse=true');
 }
 
-async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const deadlineMs = performance.now() + 15_000;
-  while (!(await holds())) {
-    if (performance.now() > deadlineMs) throw new Error(`Still waiting for ${what}.`);
-    await sleep(20);
-  }
-}
-
 /**
  * Makes the agent end a held lease by itself: its last renewal is for a short time only. On a machine so slow that it is
  * over before Consul has answered, the answer is that; the lease has lapsed then too.
@@ -157,8 +149,8 @@ describeRegistry('Consul', async () => {
       clock.advance(leaseMs - passedMs);
       passedMs = leaseMs;
       await agent.ask('PUT', `/v1/agent/check/fail/${encodeURIComponent(serviceOfAgent)}`);
-      await until(`${id} to lapse`, async () => !(await idsOf(registry)).includes(id));
-      await until(
+      await waitFor(`${id} to lapse`, async () => !(await idsOf(registry)).includes(id));
+      await waitFor(
         `the session of ${id} to end`,
         async () => !(await sessionChecksOf(agent)).includes(serviceOfAgent),
       );
@@ -199,17 +191,17 @@ describe('registry (Consul)', () => {
     );
     expect(await idsOf(registry)).toEqual(['node-a', 'node-b']);
     await letLapse(registry, record);
-    await until('node-a to lapse', async () => (await idsOf(registry)).join() === 'node-b');
+    await waitFor('node-a to lapse', async () => (await idsOf(registry)).join() === 'node-b');
     const successor = mediaNodeRecord('node-a');
     expect(await enter().announceMediaNode(successor, LONG_LEASE_MS)).toEqual({ refused: null });
-    await until('node-a to be seen by others', async () => (await idsOf(registry)).includes('node-a'));
+    await waitFor('node-a to be seen by others', async () => (await idsOf(registry)).includes('node-a'));
   });
 
   it('[CO1] who lets its lease lapse and finds its ports taken is refused, and not listed beside the new owner', async () => {
     const [late, heir] = [mediaNodeRecord('node-a'), mediaNodeRecord('node-b')];
     await registry.announceMediaNode(late, LONG_LEASE_MS);
     await letLapse(registry, late);
-    await until('the lease to lapse', async () => (await idsOf(registry)).length === 0);
+    await waitFor('the lease to lapse', async () => (await idsOf(registry)).length === 0);
     expect(await enter().announceMediaNode(heir, LONG_LEASE_MS)).toEqual({ refused: null });
     expect(await registry.announceMediaNode(late, LONG_LEASE_MS)).toMatchObject({
       refused: 'port_slice_overlap',
@@ -252,7 +244,7 @@ describe('registry (Consul)', () => {
       };
       await client.registerService(service);
       let session = '';
-      await until('the servers to know the check', async () =>
+      await waitFor('the servers to know the check', async () =>
         client.createSession(id).then(
           (created) => {
             session = created;
@@ -347,7 +339,10 @@ describe('registry (Consul)', () => {
       // As in letLapse: on a slow machine it is over before it was claimed.
       expect(fault).toMatchObject({ code: 'store_unavailable' });
     });
-    await until('the session of the silent to end', async () => (await sessionChecksOf(agent)).length === 1);
+    await waitFor(
+      'the session of the silent to end',
+      async () => (await sessionChecksOf(agent)).length === 1,
+    );
     await registry.withdrawMediaNode(honest.mediaNodeId, honest.incarnation);
     expect(await sessionChecksOf(agent)).toEqual([]);
     const looked = await lookAtSlices(registry);
@@ -456,7 +451,7 @@ describe('registry (Consul)', () => {
     const connection = new Redis(ownRedis.url, { maxRetriesPerRequest: 0, enableOfflineQueue: false });
     connection.on('error', () => undefined);
     const loads = new RedisRegistry(scriptRunner(connection), expect.unreachable);
-    await until('the channel', () => Promise.resolve(connection.status === 'ready'));
+    await waitFor('the channel', () => Promise.resolve(connection.status === 'ready'));
     const both = enter(loads);
     const record = mediaNodeRecord('node-a', { peerCount: 7 });
     await both.announceMediaNode(record, LONG_LEASE_MS);
@@ -538,13 +533,13 @@ describe('registry (Consul)', () => {
       await cutOff.announceMediaNode(record, LONG_LEASE_MS);
       expect(cutOff.availability.isAvailable()).toBe(true);
       await own.kill();
-      await until('the loss to be noticed', () => Promise.resolve(!cutOff.availability.isAvailable()));
+      await waitFor('the loss to be noticed', () => Promise.resolve(!cutOff.availability.isAvailable()));
       await expect(cutOff.liveMediaNodes()).rejects.toMatchObject({ code: 'store_unavailable' });
       await expect(cutOff.announceMediaNode(record, LONG_LEASE_MS)).rejects.toMatchObject({
         code: 'store_unavailable',
       });
       await own.restart();
-      await until('the return', () => Promise.resolve(cutOff.availability.isAvailable()));
+      await waitFor('the return', () => Promise.resolve(cutOff.availability.isAvailable()));
       expect(await cutOff.announceMediaNode(record, LONG_LEASE_MS)).toEqual({ refused: null });
       expect(await cutOff.liveMediaNodes()).toEqual([record]);
       await cutOff.withdrawMediaNode(record.mediaNodeId, mintIncarnation());
@@ -577,7 +572,7 @@ describe('registry (Consul with ACLs)', () => {
       join(import.meta.dirname, '../../../deploy/consul/plenary-policy.hcl'),
       'utf8',
     );
-    await until('the ACLs to be there', async () =>
+    await waitFor('the ACLs to be there', async () =>
       guarded.ask('PUT', '/v1/acl/policy', { Name: 'plenary', Rules }).then(
         () => true,
         () => false,
@@ -646,20 +641,20 @@ describe('registry (Consul, two WAN-joined datacenters)', () => {
     const [near, distant] = [mediaNodeRecord('node-gra'), mediaNodeRecord('node-sbg', fromSbg)];
     await here.announceMediaNode(near, LONG_LEASE_MS);
     await there.announceMediaNode(distant, LONG_LEASE_MS);
-    await until('each to see both', async () => {
+    await waitFor('each to see both', async () => {
       const lists = [await here.liveMediaNodes(), await there.liveMediaNodes()];
       return lists.every((nodes) => nodes.map((node) => node.mediaNodeId).join() === 'node-gra,node-sbg');
     });
     expect(await here.liveMediaNodes()).toEqual([near, distant]);
     // Its announcer is gone: nobody renews it any more.
     await letLapse(there, distant);
-    await until('its death to be known', async () => (await idsOf(here)).join() === 'node-gra');
+    await waitFor('its death to be known', async () => (await idsOf(here)).join() === 'node-gra');
   });
 
   it('[CO6] an id, or ports of one address, that a node in the other holds are refused', async () => {
     const owner = mediaNodeRecord('node-a', fromSbg);
     await there.announceMediaNode(owner, LONG_LEASE_MS);
-    await until('it to be seen', async () => (await idsOf(here)).includes('node-a'));
+    await waitFor('it to be seen', async () => (await idsOf(here)).includes('node-a'));
     const namesake = mediaNodeRecord('node-a', { announcedAddress: '192.0.2.7' });
     expect(await here.announceMediaNode(namesake, LONG_LEASE_MS)).toEqual({ refused: 'id_taken' });
     const overlapping = mediaNodeRecord('node-c', { announcedAddress: '192.0.2.1' });

@@ -6,10 +6,7 @@ import { createSocket } from 'node:dgram';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-
-/** How long an agent may take to have a leader, in milliseconds. */
-const START_WITHIN_MS = 30_000;
+import { waitFor } from './wait-for.ts';
 
 /** A real Consul agent that a test started: a server of its own, on loopback, that keeps everything in memory. */
 export interface TestConsul {
@@ -79,7 +76,7 @@ export async function startConsulAgent(
     joinWan: async (other) => {
       await ask('PUT', `/v1/agent/join/127.0.0.1:${other.wanPort}?wan=1`);
       for (const side of [started, other]) {
-        await until(`${side.datacenter} to list both datacenters`, async () => {
+        await waitFor(`${side.datacenter} to list both datacenters`, async () => {
           const listed = await side.ask('GET', '/v1/catalog/datacenters');
           return Array.isArray(listed) && listed.length === 2;
         });
@@ -132,7 +129,7 @@ async function startOn(
     failure = error;
   });
   try {
-    await until('the Consul agent to have a leader', async () => {
+    await waitFor('the Consul agent to have a leader', async () => {
       if (failure !== undefined) throw failure;
       if (agent.exitCode !== null) throw new Error('It ended.');
       return isStarted();
@@ -142,14 +139,6 @@ async function startOn(
     throw new Error(`consul did not start:\n${output}`, { cause: error });
   }
   return agent;
-}
-
-async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const deadlineMs = performance.now() + START_WITHIN_MS;
-  while (!(await holds())) {
-    if (performance.now() > deadlineMs) throw new Error(`Still waiting for ${what}.`);
-    await sleep(25);
-  }
 }
 
 /** Different ports that nothing has, neither over TCP nor over UDP: gossip wants both. */

@@ -1,8 +1,11 @@
+/** Gives numbers from 0 up to, not including, 1. */
+export type RandomSource = () => number;
+
 /**
- * mulberry32: numbers in [0, 1), the same on every machine, so that a simulation can be repeated by its seed. Not for
- * secrets.
+ * mulberry32: the same on every machine, so that a simulation, or a run with jitter and loss, can be repeated by its seed.
+ * Not for secrets.
  */
-export function seededRandom(seed: number): () => number {
+export function seededRandom(seed: number): RandomSource {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

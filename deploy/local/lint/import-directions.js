@@ -117,9 +117,9 @@ const blackBox = (/** @type {string} */ folder) =>
       'cluster/(protocol|ids|errors|testing/.*)',
       'web/client',
       'deploy/local-cluster',
-      'loadtest/(bots|impairment|pages|spanning)',
+      'loadtest/(bots|browser|impairment|pages|spanning)',
     ],
-    'This package sees Plenary from outside: it may import @plenary/cluster/protocol, /ids, /errors and /testing/*, @plenary/web/client, @plenary/deploy/local-cluster, @plenary/loadtest/bots, /impairment, /pages and /spanning.',
+    'This package sees Plenary from outside: it may import @plenary/cluster/protocol, /ids, /errors and /testing/*, @plenary/web/client, @plenary/deploy/local-cluster, @plenary/loadtest/bots, /browser, /impairment, /pages and /spanning.',
   );
 const simulationOurs = ours(
   'e2e',

@@ -5,7 +5,7 @@ import { askServer } from '@plenary/cluster/testing/redis-process';
 import type { RunningMediaNode, RunningNode } from '@plenary/deploy/local-cluster';
 import { z } from 'zod';
 import { gatewayOf } from '../harness/gateway.ts';
-import { childrenOf } from '../harness/process-tree.ts';
+import { childrenOf } from '@plenary/cluster/testing/process-tree';
 import { until } from '../harness/until.ts';
 import type { Fault, Goal } from './fault.ts';
 import { datacenterOf } from './world.ts';

@@ -3,7 +3,8 @@ import { LocalDatacenters, startLocalCluster } from '@plenary/deploy/local-clust
 import type { LocalCluster, RunningEdge, RunningMediaNode } from '@plenary/deploy/local-cluster';
 import { Distance, NO_IMPAIRMENT } from '@plenary/loadtest/impairment';
 import type { Endpoint, Impairment, OneWay } from '@plenary/loadtest/impairment';
-import { launchChromium, makeJoinToken, startPageServer } from '@plenary/loadtest/pages';
+import { launchChromium } from '@plenary/loadtest/browser';
+import { makeJoinToken, startPageServer } from '@plenary/loadtest/pages';
 import type { PageServer } from '@plenary/loadtest/pages';
 import type { Browser } from 'playwright-core';
 import { isNothing, leftOver } from '../harness/left-over.ts';

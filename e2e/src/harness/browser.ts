@@ -1,31 +1,9 @@
 import { chromium } from 'playwright-core';
-import type { Browser, LaunchOptions } from 'playwright-core';
-import { treeOf } from './process-tree.ts';
+import type { Browser } from 'playwright-core';
+import { treeOf } from '@plenary/cluster/testing/process-tree';
+import { CHROMIUM_OPTIONS } from '@plenary/loadtest/browser';
 
-/** Debian's Chromium; `PLENARY_CHROMIUM` names another one. */
-const EXECUTABLE = process.env['PLENARY_CHROMIUM'] ?? '/usr/bin/chromium';
-
-const OPTIONS: LaunchOptions = {
-  executablePath: EXECUTABLE,
-  args: [
-    '--no-sandbox',
-    '--disable-gpu',
-    '--disable-quic',
-    '--no-first-run',
-    '--disable-background-networking',
-    '--disable-component-update',
-    '--disable-sync',
-    '--use-fake-device-for-media-stream',
-    '--use-fake-ui-for-media-stream',
-    '--auto-select-desktop-capture-source=Entire screen',
-    '--autoplay-policy=no-user-gesture-required',
-  ],
-};
-
-/** Real Chromium with a fake camera and microphone, which beeps once a second. */
-export function launchBrowser(): Promise<Browser> {
-  return chromium.launch(OPTIONS);
-}
+export { launchChromium as launchBrowser } from '@plenary/loadtest/browser';
 
 /** A browser whose machine can be put to sleep. */
 export interface FreezableBrowser {
@@ -37,7 +15,7 @@ export interface FreezableBrowser {
 }
 
 export async function launchFreezableBrowser(): Promise<FreezableBrowser> {
-  const server = await chromium.launchServer(OPTIONS);
+  const server = await chromium.launchServer(CHROMIUM_OPTIONS);
   const { pid } = server.process();
   if (pid === undefined) throw new Error('the browser did not start');
   const signal = (name: NodeJS.Signals): void => {

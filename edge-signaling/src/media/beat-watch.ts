@@ -30,10 +30,10 @@ export class BeatWatch {
     this.#lastCheckMs = this.#lastBeatMs;
   }
 
-  /** To be asked every beat. @returns whether the beats have stopped */
+  /** To be asked every beat, or more often. @returns whether the beats have stopped */
   hasStopped(): boolean {
     const nowMs = this.#clock.monotonicMs();
-    const checkWasLate = nowMs - this.#lastCheckMs > 2 * this.#beatMs;
+    const checkWasLate = nowMs - this.#lastCheckMs > this.#beatMs;
     this.#lastCheckMs = nowMs;
     if (checkWasLate) {
       this.#lastBeatMs = nowMs;

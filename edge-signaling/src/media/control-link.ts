@@ -30,6 +30,14 @@ import { BeatWatch } from './beat-watch.ts';
 const CONNECT_TIMEOUT_MS = 3_000;
 const RECONNECT_FIRST_MS = 100;
 const RECONNECT_LATEST_MS = 1_000;
+/** How late it may be noticed that beats have stopped. */
+const CHECK_BEATS_MS = 100;
+
+/**
+ * Why a link is down: its connection broke; nothing came over it any more; or the node's host answered that nobody listens
+ * there, so that the process is gone.
+ */
+export type LinkLoss = 'broken' | 'silent' | 'refused';
 
 /** What a link tells its owner. */
 export interface ControlLinkListener {
@@ -38,8 +46,8 @@ export interface ControlLinkListener {
     link: Pick<ControlLink, 'mediaNodeId' | 'incarnation' | 'isUp' | 'call'>,
     incarnation: Incarnation,
   ): void;
-  /** The link broke or its beats stopped; it goes on trying. */
-  onDown(link: Pick<ControlLink, 'mediaNodeId'>): void;
+  /** The link is down; it goes on trying. Told again, with `refused`, when that is found out meanwhile. */
+  onDown(link: Pick<ControlLink, 'mediaNodeId'>, why: LinkLoss): void;
   onRoomEvents(notice: ControlNotice<'room.events'>): void;
   onSpeakers(mediaNodeId: MediaNodeId, notice: ControlNotice<'speakers'>): void;
   onConsumerClosed(notice: ControlNotice<'consumer.closed'>): void;
@@ -72,6 +80,8 @@ export class ControlLink {
   readonly #waiters = new Set<() => void>();
   #incarnation: Incarnation | undefined;
   #isUp = false;
+  /** It was up, and since it is not, nobody was told yet that its node is gone. */
+  #mayBeRefused = false;
   #isClosed = false;
   #downSinceMs: number;
   #lastFailure = '';
@@ -101,7 +111,7 @@ export class ControlLink {
       },
     });
     this.#listen();
-    this.#timer = setInterval(() => this.#checkBeats(), CONTROL_BEAT_MS);
+    this.#timer = setInterval(() => this.#checkBeats(), CHECK_BEATS_MS);
   }
 
   get isUp(): boolean {
@@ -142,9 +152,9 @@ export class ControlLink {
     }
   }
 
-  /** Waits until the link is up, `withinMs` at most. @returns whether it is */
+  /** Waits until the link is up, `withinMs` at most, which may be none. @returns whether it is */
   async whenUp(withinMs: number): Promise<boolean> {
-    if (this.#isUp) return true;
+    if (this.#isUp || withinMs <= 0) return this.#isUp;
     return new Promise((resolve) => {
       const finish = (): void => {
         clearTimeout(timer);
@@ -160,7 +170,7 @@ export class ControlLink {
     this.#isClosed = true;
     clearInterval(this.#timer);
     this.#socket.disconnect();
-    this.#setDown('closed');
+    this.#setDown('broken', 'closed');
     for (const finish of [...this.#waiters]) finish();
   }
 
@@ -197,9 +207,15 @@ export class ControlLink {
       'peer.move': notice(CONTROL_NOTICES['peer.move'], (news) => listener.onPeerMove(news), malformed),
     };
     for (const [name, route] of Object.entries(routes)) this.#socket.on(name, route);
-    this.#socket.on('connect_error', (error) => this.#onFailure(error.message));
+    this.#socket.on('connect_error', (error) => {
+      this.#onFailure(error.message);
+      if (this.#mayBeRefused && isRefusal(error)) {
+        this.#mayBeRefused = false;
+        listener.onDown(this, 'refused');
+      }
+    });
     this.#socket.on('disconnect', (reason) => {
-      this.#setDown(reason);
+      this.#setDown('broken', reason);
       // Socket.IO does not connect again by itself when the other side said to go.
       if (reason === 'io server disconnect') this.#connectLater();
     });
@@ -213,6 +229,7 @@ export class ControlLink {
     } else if (!this.#isUp) {
       this.#incarnation = hello.incarnation;
       this.#isUp = true;
+      this.#mayBeRefused = false;
       this.#lastFailure = '';
       this.#beats.restart();
       this.#settings.logger.info(this.#names(), 'control link is up');
@@ -235,18 +252,19 @@ export class ControlLink {
 
   #checkBeats(): void {
     if (!this.#beats.hasStopped() || !this.#isUp) return;
-    this.#setDown('beats stopped');
+    this.#setDown('silent', 'beats stopped');
     // A connection that is dead without having said so would only be noticed by its ping much later.
     this.#socket.disconnect();
     this.#socket.connect();
   }
 
-  #setDown(reason: string): void {
+  #setDown(why: LinkLoss, reason: string): void {
     if (!this.#isUp) return;
     this.#isUp = false;
+    this.#mayBeRefused = !this.#isClosed;
     this.#downSinceMs = this.#settings.clock.monotonicMs();
     this.#settings.logger.warn({ ...this.#names(), reason }, 'control link is down');
-    this.#settings.listener.onDown(this);
+    this.#settings.listener.onDown(this, why);
   }
 
   #onFailure(why: string): void {
@@ -259,4 +277,13 @@ export class ControlLink {
   #names(): Record<string, unknown> {
     return { mediaNodeId: this.mediaNodeId, controlUrl: this.controlUrl };
   }
+}
+
+/** Whether a connection failed because nobody listens at its address. Of a host name, every address must say so. */
+export function isRefusal(failure: unknown): boolean {
+  if (!(failure instanceof Error)) return false;
+  if ('code' in failure) return failure.code === 'ECONNREFUSED';
+  // Engine.IO hands on what its WebSocket said: an event with the error in it.
+  const said = 'description' in failure ? failure.description : undefined;
+  return typeof said === 'object' && said !== null && 'error' in said && isRefusal(said.error);
 }

@@ -10,7 +10,10 @@ export type MediaLink = Pick<ControlLink, 'mediaNodeId' | 'incarnation' | 'isUp'
 /** The links to the media nodes, as those who ask them see them. */
 export interface MediaLinks {
   get(mediaNodeId: MediaNodeId): MediaLink | undefined;
-  /** @throws PlenaryError `media_unavailable` when there is none, or it is not up within `withinMs` */
+  /**
+   * A link that is down for longer than `withinMs` already is not waited for.
+   * @throws PlenaryError `media_unavailable` when there is none, or it is not up within `withinMs`
+   */
   reach(mediaNodeId: MediaNodeId, withinMs: number): Promise<MediaLink>;
 }
 
@@ -56,12 +59,12 @@ export class ControlLinks implements MediaLinks {
   }
 
   /**
-   * The link to a node, once it is up.
+   * The link to a node, once it is up. One that is down for longer than `withinMs` already is not waited for.
    * @throws PlenaryError `media_unavailable` when there is none, or it is not up within `withinMs`
    */
   async reach(mediaNodeId: MediaNodeId, withinMs: number): Promise<ControlLink> {
     const link = this.#links.get(mediaNodeId);
-    if (link === undefined || !(await link.whenUp(withinMs))) {
+    if (link === undefined || !(await link.whenUp(withinMs - link.downForMs()))) {
       throw new PlenaryError('media_unavailable', `There is no control link to ${mediaNodeId}.`);
     }
     return link;
@@ -83,9 +86,9 @@ export class ControlLinks implements MediaLinks {
           this.#count();
           this.#listener.onUp(link, incarnation);
         },
-        onDown: (link) => {
+        onDown: (link, why) => {
           this.#count();
-          this.#listener.onDown(link);
+          this.#listener.onDown(link, why);
         },
       },
     });

@@ -1,7 +1,7 @@
 import type { PlacedPeer, RoomStore } from '@plenary/cluster';
 import type { MediaNodeId, PeerId, RoomId } from '@plenary/cluster/ids';
 import type { EdgeNotice } from '@plenary/cluster/protocol';
-import type { ControlLinkListener } from '../media/control-link.ts';
+import type { ControlLinkListener, LinkLoss } from '../media/control-link.ts';
 import type { MediaLink } from '../media/control-links.ts';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { HostedMedia, LocalRooms } from '../room/local-rooms.ts';
@@ -9,8 +9,15 @@ import type { RoomChannel } from '../transport/client-socket.ts';
 import type { Departures } from './departures.ts';
 import type { Session } from './session.ts';
 
-/** A link that is down for longer means a node that is lost; a killed one resets its link at once. */
-export const NODE_LOST_AFTER_MS = 1_000;
+/**
+ * A node whose link is down for longer is lost, in milliseconds. A connection may break and come again at once; where the
+ * beats have stopped, the node has said nothing for three of them already (SPEC CL3).
+ */
+export const NODE_LOST_AFTER_MS: Readonly<Record<LinkLoss, number>> = {
+  broken: 1_000,
+  silent: 500,
+  refused: 0,
+};
 /** Sessions asked about at a time when a link is back. */
 const ATTACH_AT_ONCE = 16;
 /** After a failure the node is asked again in this time, in milliseconds. */
@@ -50,13 +57,13 @@ export class MediaWatch implements ControlLinkListener {
     void this.#takeUpAgain(link);
   };
 
-  readonly onDown: ControlLinkListener['onDown'] = (link) => {
+  readonly onDown: ControlLinkListener['onDown'] = (link, why) => {
     clearTimeout(this.#lossTimers.get(link.mediaNodeId));
     const timer = setTimeout(() => {
       this.#lossTimers.delete(link.mediaNodeId);
       const lost = this.#settings.localRooms.mediaOn(link.mediaNodeId);
       void this.lose(lost, 'node_lost');
-    }, NODE_LOST_AFTER_MS);
+    }, NODE_LOST_AFTER_MS[why]);
     this.#lossTimers.set(link.mediaNodeId, timer);
   };
 

@@ -44,21 +44,3 @@ export function threadsCpuMsOf(pid: number): number {
     )
     .reduce((sum, milliseconds) => sum + milliseconds, 0);
 }
-
-/** The processes that this one started and that still live. */
-export function childrenOf(pid: number): readonly number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .flatMap((name) => {
-      const stat = readStat(Number(name));
-      return stat?.parentPid === pid ? [stat.pid] : [];
-    });
-}
-
-function readStat(pid: number): ProcessStat | undefined {
-  try {
-    return parseProcessStat(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-  } catch {
-    return undefined; // It ended between the listing and the look at it.
-  }
-}

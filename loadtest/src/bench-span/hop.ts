@@ -1,3 +1,4 @@
+import { waitFor } from '@plenary/cluster/testing/wait-for';
 import { readRtpTimestamp } from '../bots/rtp-packet.ts';
 import { figure } from '../table.ts';
 import { spreadOf } from './spread.ts';
@@ -5,7 +6,6 @@ import type { Spread } from './spread.ts';
 import type { SpanOptions } from './options.ts';
 import type { SpanResult, SpanSection } from './section.ts';
 import { CAMERA, startTwoNodes } from './two-nodes.ts';
-import { waitUntil } from './waiting.ts';
 
 const AIM_P99_MS = 2;
 /** Packets that everybody gets before those that count. */
@@ -41,9 +41,9 @@ export async function measureHop(packets: number): Promise<HopFigures> {
       ...CAMERA,
       onSend: (packet) => sent.set(readRtpTimestamp(packet), performance.now()),
     });
-    await waitUntil('media on both nodes', () => Math.min(near.size, far.size) >= WARM_UP_PACKETS);
+    await waitFor('media on both nodes', () => Math.min(near.size, far.size) >= WARM_UP_PACKETS);
     for (const times of [sent, near, far]) times.clear();
-    await waitUntil('the packets that count', () => Math.min(near.size, far.size) >= packets);
+    await waitFor('the packets that count', () => Math.min(near.size, far.size) >= packets);
     return hopFigures(sent, near, far);
   } finally {
     await nodes.stop();

@@ -1,3 +1,4 @@
+import { waitFor } from '@plenary/cluster/testing/wait-for';
 import { setTimeout as delay } from 'node:timers/promises';
 import { whyNoDatacenters } from '@plenary/deploy/local-cluster';
 import type { Bot } from '../bots/bot.ts';
@@ -9,7 +10,6 @@ import type { SpanResult, SpanSection } from './section.ts';
 import { spreadOf } from './spread.ts';
 import type { Spread } from './spread.ts';
 import { CAMERA } from './two-nodes.ts';
-import { waitUntil } from './waiting.ts';
 
 const ONE_WAY_MS = 10;
 const FIRST_MEDIA_AIM_MS = { p50: 150, p99: 400 };
@@ -98,7 +98,7 @@ async function timeToQuiet(spanning: SpanningCluster, roomId: string, wayOut: Wa
   const publisher = await spanning.join(roomId, 'gra', { canPublish: true, subscribes: false });
   const trackId = await publisher.publish('video', CAMERA);
   const viewer = await spanning.join(roomId, 'sbg');
-  await waitUntil('media', () => (viewer.received[0]?.packets ?? 0) >= STARTED_PACKETS);
+  await waitFor('media', () => (viewer.received[0]?.packets ?? 0) >= STARTED_PACKETS);
   const goneMs = performance.now();
   const going = goAway(viewer, trackId, wayOut);
   const lastMs = await lastMediaOn(spanning);

@@ -1,12 +1,13 @@
+import { waitFor } from '@plenary/cluster/testing/wait-for';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Bot } from '../bots/bot.ts';
-import { childrenOf, threadsCpuMsOf } from '../bench-join/process-cpu.ts';
+import { childrenOf } from '@plenary/cluster/testing/process-tree';
+import { threadsCpuMsOf } from '../bench-join/process-cpu.ts';
 import type { RunningMediaNode } from '@plenary/deploy/local-cluster';
 import { figure } from '../table.ts';
 import type { SpanOptions } from './options.ts';
 import type { SpanResult, SpanSection } from './section.ts';
 import { CAMERA, startTwoNodes } from './two-nodes.ts';
-import { waitUntil } from './waiting.ts';
 
 const PUBLISHERS = 3;
 const TRACKS_EACH = 5;
@@ -71,7 +72,7 @@ export async function measurePipeCpu(windowMs: number): Promise<PipeCpuFigures> 
     };
     const measureWatchedBy = async (viewer: Bot): Promise<CpuWindow> => {
       await viewer.subscribe(trackIds);
-      await waitUntil(
+      await waitFor(
         'every track',
         () =>
           viewer.received.length === trackIds.length && viewer.received.every(({ packets }) => packets >= 50),

@@ -1,3 +1,4 @@
+import { waitFor } from '@plenary/cluster/testing/wait-for';
 import { setTimeout as delay } from 'node:timers/promises';
 import { startLocalCluster } from '@plenary/deploy/local-cluster';
 import type { LocalCluster } from '@plenary/deploy/local-cluster';
@@ -17,13 +18,10 @@ const CAMERA = { width: 1_280, height: 720 };
 const LARGE_PX = 720;
 const SMALL_PX = 120;
 const LOWERED_AIM_MS = 3_000;
-/** The browser is asked this often. */
-const LOOK_EVERY_MS = 100;
 /** Over so much time an upload is told. */
 const WINDOW_MS = 500;
 /** Lowered: less than this share of what it was. */
 const LOWERED_SHARE = 0.5;
-const PATIENCE_MS = 30_000;
 
 export interface UploadFigures {
   /** The camera's upload while somebody draws it large, in kbit/s. */
@@ -152,14 +150,6 @@ async function uploadKbps(publisher: Page, overMs: number): Promise<number> {
 
 const sentCamera = (publisher: Page) => publisher.evaluate(() => window.plenaryBench.sentCamera());
 const kbpsOf = (bytes: number, overMs: number): number => (bytes * 8) / overMs;
-
-async function waitFor(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const deadlineMs = performance.now() + PATIENCE_MS;
-  while (!(await holds())) {
-    if (performance.now() > deadlineMs) throw new Error(`waited ${PATIENCE_MS} ms for ${what}`);
-    await delay(LOOK_EVERY_MS);
-  }
-}
 
 export function describeUpload({ largeKbps, smallKbps, loweredMs, sharpMs }: UploadFigures): SpanResult {
   const row = (name: string, spread: Spread | null): string[] => [

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Timing } from './delay-line.ts';
 import { DelayLine } from './delay-line.ts';
-import { seededRandom } from './seeded-random.ts';
+import { seededRandom } from '@plenary/cluster/testing/seeded-random';
 
 /** A clock that stands until it is moved. */
 class ManualTiming implements Timing {

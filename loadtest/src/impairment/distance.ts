@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { checkImpairment } from './impairment.ts';
 import type { Endpoint, Impairment, Path, RelayCounts } from './impairment.ts';
-import { seededRandom } from './seeded-random.ts';
+import { seededRandom } from '@plenary/cluster/testing/seeded-random';
 import { TcpRelay } from './tcp-relay.ts';
 import { UdpCrossing } from './udp-crossing.ts';
 

@@ -1,4 +1,4 @@
-import type { Random } from './seeded-random.ts';
+import type { RandomSource } from '@plenary/cluster/testing/seeded-random';
 
 /** What a path does to what travels on it. All of it is per direction. */
 export interface Impairment {
@@ -35,7 +35,7 @@ export type DeliveryObserver = (direction: 'up' | 'down', packet: Buffer) => voi
 export interface Path {
   /** Asked for each packet, so that it may change while the relay runs. */
   readonly impairment: () => Impairment;
-  readonly random: Random;
+  readonly random: RandomSource;
   readonly onDelivered?: DeliveryObserver | undefined;
 }
 

@@ -1,6 +1,6 @@
 import type { DeliveryObserver, Endpoint, Impairment, RelayCounts } from './impairment.ts';
 import { checkImpairment, newRelayCounts } from './impairment.ts';
-import { seededRandom } from './seeded-random.ts';
+import { seededRandom } from '@plenary/cluster/testing/seeded-random';
 import { TcpRelay } from './tcp-relay.ts';
 import { UdpRelay } from './udp-relay.ts';
 

@@ -213,8 +213,8 @@ export class StoreClient {
       republishTracks: (roomId, ...what) =>
         this.#ask(async () => {
           const republished = await rooms.republishTracks(roomId, ...what);
-          if (republished.lostTracks > 0) await watch.repaired(roomId);
           watch.logged(roomId, republished.events);
+          if (republished.lostTracks > 0) await watch.repaired(roomId);
           return republished;
         }),
       standing: (...of) => this.#ask(() => rooms.standing(...of)),

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Random } from './random.ts';
 import { VirtualTime, bear } from './virtual-time.ts';
@@ -47,6 +48,17 @@ describe('VirtualTime', () => {
       'late at 20',
     ]);
     expect([time.nowMs, Math.random()]).toEqual([100, 0.5]);
+  });
+
+  it('lets whoever awaits a timer sleep in virtual time, and in earnest afterwards', async () => {
+    begin();
+    let wokeAtMs: number | undefined;
+    void sleep(250).then(() => (wokeAtMs = time.nowMs));
+    await pass(1_000);
+    expect(wokeAtMs).toBe(250);
+    time.uninstall();
+    await sleep(1);
+    expect(time.pending).toBe(0);
   });
 
   it('ends what a process has begun when it dies, and holds it up while it stands still', async () => {

@@ -1,3 +1,5 @@
+import { syncBuiltinESMExports } from 'node:module';
+import timersPromises from 'node:timers/promises';
 import type { Clock } from '../../clock.ts';
 
 /** One life of a process: what it has begun ends with it. */
@@ -164,6 +166,8 @@ export class VirtualTime implements Clock {
     replace(globalThis, 'setImmediate', (action: () => void) => this.#setTimeout(action));
     replace(globalThis, 'clearTimeout', clear);
     replace(globalThis, 'clearInterval', clear);
+    replace(timersPromises, 'setTimeout', this.#sleep);
+    syncBuiltinESMExports();
     replace(Date, 'now', this.wallMs);
     replace(performance, 'now', this.monotonicMs);
     replace(Math, 'random', this.#chance);
@@ -174,6 +178,7 @@ export class VirtualTime implements Clock {
     this.#restore = () => {
       process.off('unhandledRejection', onRejection);
       for (const original of originals.reverse()) original();
+      syncBuiltinESMExports();
     };
   }
 
@@ -192,6 +197,13 @@ export class VirtualTime implements Clock {
         action(...with_);
       }),
     );
+
+  readonly #sleep = (delayMs = 0): Promise<void> =>
+    new Promise((resolve) => {
+      this.#setTimeout(() => {
+        resolve();
+      }, delayMs);
+    });
 
   readonly #setInterval = (action: () => void, everyMs: number): TimerHandle => {
     const life = this.#life;

@@ -1,0 +1,75 @@
+import { mintIncarnation, silentLogger, systemClock } from '@plenary/cluster';
+import { EDGE_ID } from '@plenary/cluster/ids';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createEdgeMetrics } from '../metrics.ts';
+import { TEST_CLUSTER_SECRET } from '../testing/edge-process.ts';
+import { TestCluster } from '../testing/test-cluster.ts';
+import { waitFor } from '../testing/wait-for.ts';
+import { ControlLink, isRefusal } from './control-link.ts';
+import type { LinkLoss } from './control-link.ts';
+
+const noop = (): void => undefined;
+let cluster: TestCluster;
+let link: ControlLink;
+const losses: LinkLoss[] = [];
+
+describe('a control link', () => {
+  beforeEach(async () => {
+    losses.length = 0;
+    cluster = await TestCluster.start({ edges: 0, mediaNodes: 1 });
+    const [record] = await cluster.store.registry.liveMediaNodes();
+    if (record === undefined) throw new Error('There is a media node.');
+    link = new ControlLink({
+      mediaNodeId: record.mediaNodeId,
+      controlUrl: record.controlUrl,
+      clusterSecret: TEST_CLUSTER_SECRET,
+      caller: {
+        kind: 'edge',
+        id: EDGE_ID.parse('edge'),
+        incarnation: mintIncarnation(),
+      },
+      listener: {
+        onUp: noop,
+        onDown: (_link, why) => losses.push(why),
+        onRoomEvents: noop,
+        onSpeakers: noop,
+        onConsumerClosed: noop,
+        onConsumerSuperseded: noop,
+        onTrackDemand: noop,
+        onPeerLost: noop,
+      },
+      clock: systemClock,
+      logger: silentLogger(),
+      metrics: createEdgeMetrics(),
+      reportFault: noop,
+    });
+    await waitFor('the link to be up', () => link.isUp);
+  });
+  afterEach(async () => {
+    link.close();
+    await cluster.stop();
+  });
+
+  it('[CL3] tells that its node is gone where nobody listens any more, once', async () => {
+    await cluster.mediaNode(0).kill();
+    await waitFor('the refusal', () => losses.includes('refused'));
+    expect(losses).toEqual(['broken', 'refused']);
+    expect(await link.whenUp(0)).toBe(false);
+  });
+
+  it('[CL3] only says that it is silent where connections are taken and nothing comes', async () => {
+    cluster.mediaNode(0).stopBeating();
+    await waitFor('the silence', () => losses.length > 0);
+    expect([...new Set(losses)]).toEqual(['silent']);
+  });
+});
+
+describe('isRefusal', () => {
+  it('[CL3] takes nothing else for a refusal', () => {
+    const failed = (code: string): Error => Object.assign(new Error(code), { code });
+    const wrapped = (error: unknown): Error => Object.assign(new Error('ws'), { description: { error } });
+    expect([failed('ECONNREFUSED'), wrapped(failed('ECONNREFUSED'))].map(isRefusal)).toEqual([true, true]);
+    for (const other of [failed('EHOSTUNREACH'), wrapped(failed('ETIMEDOUT')), wrapped(undefined), 'x', null])
+      expect(isRefusal(other)).toBe(false);
+  });
+});
