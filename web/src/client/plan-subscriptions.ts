@@ -57,6 +57,23 @@ export function layerForHeight(heightPx: number): number {
   return heightPx <= 200 ? 0 : heightPx <= 420 ? 1 : 2;
 }
 
+/** The tracks without what somebody claims to replace of somebody else, or of another source of its own. */
+export function withOwnReplacements(
+  tracks: ReadonlyMap<TrackId, RoomTrack>,
+): ReadonlyMap<TrackId, RoomTrack> {
+  const isForeign = ({ replaces, peerId, source }: RoomTrack): boolean => {
+    const replaced = replaces === undefined ? undefined : tracks.get(replaces);
+    return replaced !== undefined && (replaced.peerId !== peerId || replaced.source !== source);
+  };
+  if (![...tracks.values()].some(isForeign)) return tracks;
+  return new Map(
+    [...tracks].map(([trackId, track]) => {
+      const { replaces, ...alone } = track;
+      return [trackId, replaces !== undefined && isForeign(track) ? alone : track];
+    }),
+  );
+}
+
 /**
  * Decides what to subscribe to: the audio of everybody, the video that is on the screen, nothing of one's own.
  * A video that left the screen is paused at once and dropped after {@link KEEP_HIDDEN_MS}. Of a track and the one that

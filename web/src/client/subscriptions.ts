@@ -12,14 +12,15 @@ import {
 import type { types } from 'mediasoup-client';
 import { RETRY_BACKOFF, fullJitterMs } from './backoff.ts';
 import type { ClientLog } from './counters.ts';
-import { firstMedia } from './first-media.ts';
 import type { MediaSession } from './media-session.ts';
 import {
   planSubscriptions,
+  withOwnReplacements,
   type ConsumerChange,
   type ConsumerView,
   type WantedVideo,
 } from './plan-subscriptions.ts';
+import { playsAsWell } from './plays-as-well.ts';
 import type { RequestEdge } from './request-edge.ts';
 
 /** A track of somebody else, as the screen needs it. */
@@ -83,6 +84,8 @@ export class Subscriptions {
   readonly #replacing = new Map<TrackId, AbortController>();
   readonly #failures = new Map<TrackId, Failure>();
   #tracks: ReadonlyMap<TrackId, RoomTrack> = new Map();
+  /** As the room has them. */
+  #told = this.#tracks;
   #wanted: WantedVideo = 'all';
   #media: MediaSession | undefined;
   #selfPeerId: PeerId | undefined;
@@ -143,8 +146,9 @@ export class Subscriptions {
   }
 
   setTracks(tracks: ReadonlyMap<TrackId, RoomTrack>): void {
-    if (tracks === this.#tracks) return;
-    this.#tracks = tracks;
+    if (tracks === this.#told) return;
+    this.#told = tracks;
+    this.#tracks = withOwnReplacements(tracks);
     for (const trackId of this.#failures.keys()) if (!tracks.has(trackId)) this.#failures.delete(trackId);
     this.#environment.changed();
     this.plan();
@@ -400,7 +404,7 @@ export class Subscriptions {
     return opened;
   }
 
-  /** Puts a consumer in the place of another one as soon as it plays, and lets go of the one that is needed no more. */
+  /** Puts a consumer in the place of another one as soon as it plays as well, and lets go of the one that is needed no more. */
   async #takeOver(
     media: MediaSession,
     { old, trackId }: Replacement,
@@ -408,7 +412,7 @@ export class Subscriptions {
     oldEnded: AbortSignal,
   ): Promise<void> {
     const oldTrackId = old.offer.trackId;
-    if (next?.paused === false) await firstMedia(next.consumer, oldEnded, REPLACE_WITHIN_MS);
+    if (next?.paused === false) await playsAsWell(next.consumer, old.consumer, oldEnded, REPLACE_WITHIN_MS);
     if (media !== this.#media) return;
     this.#replacing.delete(oldTrackId);
     this.#replacing.delete(trackId);
