@@ -205,6 +205,28 @@ export class World implements Scene {
         this.#later(random.between(8_000, 12_000), () => this.#startNode(node.plan));
         return;
       }
+      case 'node is drained': {
+        const node = random.pick(this.nodes);
+        if (node === undefined) return;
+        const deadlineMs = random.between(3_000, 20_000);
+        this.#at(
+          node,
+          () => `${node.life.name} is drained within ${deadlineMs} ms`,
+          () => {
+            node.drain(deadlineMs);
+          },
+        );
+        this.#later(random.between(1_000, 25_000), () => {
+          this.#at(
+            node,
+            () => `${node.life.name} serves again`,
+            () => {
+              node.undrain();
+            },
+          );
+        });
+        return;
+      }
       case 'edge dies': {
         const edge = random.pick(this.edges);
         if (edge === undefined) return;

@@ -28,6 +28,7 @@ import { Departures } from './session/departures.ts';
 import { edgeHints, Entrance } from './session/entrance.ts';
 import { SessionKeeper } from './session/keeper.ts';
 import { MediaWatch } from './session/media-watch.ts';
+import { MoveReminder } from './session/move-reminder.ts';
 import { TenantClaims } from './session/tenant-claims.ts';
 import type { AcceptSocket, EdgeMessage, RoomChannel } from './transport/client-socket.ts';
 
@@ -95,6 +96,7 @@ export class EdgeCore {
   readonly #mediaWatch: MediaWatch;
   readonly #keeper: SessionKeeper;
   readonly #republisher: Republisher;
+  readonly #moveReminder: MoveReminder;
   readonly #sweeper: Sweeper;
   readonly #tenantClaims: TenantClaims;
   readonly #joinGate: EntryGate;
@@ -209,6 +211,7 @@ export class EdgeCore {
       reportFault,
     });
     const republisher = this.#republisher;
+    this.#moveReminder = new MoveReminder(localRooms);
     const entrance = new Entrance({
       edgeId,
       clusterSecret,
@@ -309,6 +312,7 @@ export class EdgeCore {
     this.announcer.start();
     this.#keeper.start();
     this.#republisher.start();
+    this.#moveReminder.start();
     this.#sweeper.start();
     this.#tenantClaims.start();
   }
@@ -349,6 +353,7 @@ export class EdgeCore {
     this.#sweeper.stop();
     this.#tenantClaims.stop();
     this.#republisher.stop();
+    this.#moveReminder.stop();
     this.#keeper.stop();
     await this.announcer.withdraw();
   }

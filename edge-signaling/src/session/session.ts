@@ -123,6 +123,13 @@ export class Session {
     };
   }
 
+  /** The media that the client is to leave, once another placement was made beside it. */
+  get toLeave(): Epoch | undefined {
+    if (this.#former !== undefined) return this.#former.epoch;
+    // No node admitted the peer under the newer placement.
+    return !this.#mediaIsLost && this.#highestEpoch > this.#media.epoch ? this.#media.epoch : undefined;
+  }
+
   get mediaIsLost(): boolean {
     return this.#mediaIsLost;
   }
