@@ -23,10 +23,14 @@ export interface Scene {
 /** More steps than any way from a viewer to a publisher has: it goes round. */
 const LONGEST_WAY = 8;
 
-/** [PL3] A peer lives under its live epoch on the node of its placement, and on no other. */
+/**
+ * [PL3] A peer lives under its live epoch on the node of its placement, and on no other; [EP7] so it does under the epoch
+ * that goes on beside, while it moves.
+ */
 export function checkPlacements({ roomIds, store, nodes }: Scene): void {
   for (const roomId of roomIds) {
     const placements = store.watch.placements(roomId);
+    const formers = store.watch.formers(roomId);
     for (const node of nodes) {
       for (const peer of node.rooms.room(roomId)?.peers() ?? []) {
         const { peerId, epoch } = peer.placed;
@@ -34,6 +38,11 @@ export function checkPlacements({ roomIds, store, nodes }: Scene): void {
         if (live?.epoch === epoch && live.mediaNodeId !== node.plan.mediaNodeId)
           throw new RuleBroken(
             `PL3: ${peerId} of ${roomId} is hosted by ${node.life.name} under ${epoch}, which is ${live.mediaNodeId}'s`,
+          );
+        const former = formers.get(peerId);
+        if (former?.epoch === epoch && former.mediaNodeId !== node.plan.mediaNodeId)
+          throw new RuleBroken(
+            `EP7: ${peerId} of ${roomId} goes on at ${node.life.name} under ${epoch}, which is ${former.mediaNodeId}'s`,
           );
       }
     }

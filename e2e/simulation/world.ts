@@ -181,6 +181,26 @@ export class World implements Scene {
     }
   }
 
+  drain(node: SimulatedMediaNode, deadlineMs: number): void {
+    this.#at(
+      node,
+      () => `${node.life.name} is drained within ${deadlineMs} ms`,
+      () => {
+        node.drain(deadlineMs);
+      },
+    );
+  }
+
+  undrain(node: SimulatedMediaNode): void {
+    this.#at(
+      node,
+      () => `${node.life.name} serves again`,
+      () => {
+        node.undrain();
+      },
+    );
+  }
+
   /** Lets something go wrong. */
   goWrong(fault: Fault): void {
     const { random, time } = this.net;
@@ -209,21 +229,9 @@ export class World implements Scene {
         const node = random.pick(this.nodes);
         if (node === undefined) return;
         const deadlineMs = random.between(3_000, 20_000);
-        this.#at(
-          node,
-          () => `${node.life.name} is drained within ${deadlineMs} ms`,
-          () => {
-            node.drain(deadlineMs);
-          },
-        );
+        this.drain(node, deadlineMs);
         this.#later(random.between(1_000, 25_000), () => {
-          this.#at(
-            node,
-            () => `${node.life.name} serves again`,
-            () => {
-              node.undrain();
-            },
-          );
+          this.undrain(node);
         });
         return;
       }

@@ -48,4 +48,11 @@ describe('MoveReminder', () => {
     expect([told(), told()].flat()).toEqual([]);
     reminder.stop();
   });
+
+  it('[EP7] asks again where nobody knows whether another placement was made', async () => {
+    const { first, session, told, reminder } = await reminding();
+    session.noteUnsureMove(first.epoch);
+    expect([told(), told()]).toEqual([[], ['media.move']]);
+    reminder.stop();
+  });
 });

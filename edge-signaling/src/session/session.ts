@@ -56,6 +56,7 @@ export class Session {
   #former: SessionMedia | undefined;
   #highestEpoch: Epoch;
   #mediaIsLost = false;
+  #unsureMove: Epoch | undefined;
   #tail: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -126,8 +127,9 @@ export class Session {
   /** The media that the client is to leave, once another placement was made beside it. */
   get toLeave(): Epoch | undefined {
     if (this.#former !== undefined) return this.#former.epoch;
-    // No node admitted the peer under the newer placement.
-    return !this.#mediaIsLost && this.#highestEpoch > this.#media.epoch ? this.#media.epoch : undefined;
+    // No node admitted the peer under the newer placement, or nobody knows whether there is one.
+    const isPlaced = this.#highestEpoch > this.#media.epoch || this.#unsureMove === this.#media.epoch;
+    return isPlaced && !this.#mediaIsLost ? this.#media.epoch : undefined;
   }
 
   get mediaIsLost(): boolean {
@@ -137,6 +139,11 @@ export class Session {
   /** A placement was made, whether or not a node admits the peer under it. */
   notePlaced(epoch: Epoch): void {
     if (epoch > this.#highestEpoch) this.#highestEpoch = epoch;
+  }
+
+  /** Another placement beside media may have been made: the store did not answer. */
+  noteUnsureMove(epoch: Epoch): void {
+    this.#unsureMove = epoch;
   }
 
   /** @param former - what goes on beside it until the client has moved */

@@ -1,4 +1,4 @@
-import { PlenaryError } from '@plenary/cluster';
+import { PlenaryError, toPlenaryError } from '@plenary/cluster';
 import type { MediaNodeId } from '@plenary/cluster/ids';
 import type { ClientReply, ClientRequest } from '@plenary/cluster/protocol';
 import { mediaOf } from '../../session/entrance.ts';
@@ -16,6 +16,11 @@ export function handleMediaOpen(services: HandlerServices): Handler<'media.open'
       const endKeeping = services.mediaWatch.keepFor(session.peerId);
       try {
         return await openAnew(services, session, request);
+      } catch (fault) {
+        const { moveFrom } = request;
+        if (moveFrom !== undefined && toPlenaryError(fault).code === 'store_unavailable')
+          session.noteUnsureMove(moveFrom);
+        throw fault;
       } finally {
         endKeeping();
       }
