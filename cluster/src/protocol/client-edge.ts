@@ -202,6 +202,14 @@ export const CLIENT_REQUESTS = {
     payload: MEDIA_REQUEST,
     reply: MEDIA_OFFER,
   },
+  'media.check': {
+    says: 'Asks whether the media node still hosts this client, whose media has stopped to come.',
+    payload: NOTHING,
+    reply: z.object({
+      /** `false` when the media node lost the peer: send `media.open`. */
+      alive: z.boolean(),
+    }),
+  },
   'transport.connect': {
     says: 'Gives the DTLS parameters of a transport that was opened without them.',
     payload: z.object({ transportId: TRANSPORT_ID, dtlsParameters: DTLS_PARAMETERS }),

@@ -4,7 +4,12 @@ import type { DispatchTable } from './dispatch.ts';
 import type { HandlerServices } from './handlers/services.ts';
 import { handleChatPost, handleRosterPage, handleSync } from './handlers/room.ts';
 import { handleJoin, handleLeave, handleResume, handleSessionConfirm } from './handlers/entry.ts';
-import { handleMediaOpen, handleTransportConnect, handleTransportRestartIce } from './handlers/media.ts';
+import {
+  handleMediaCheck,
+  handleMediaOpen,
+  handleTransportConnect,
+  handleTransportRestartIce,
+} from './handlers/media.ts';
 import { handleConsumersUpdate, handleSubscribe, handleUnsubscribe } from './handlers/subscriptions.ts';
 import { handleTrackEnd, handleTrackPause, handleTrackPublish } from './handlers/tracks.ts';
 
@@ -17,6 +22,7 @@ export function createDispatchTable(services: HandlerServices): DispatchTable {
     'session.confirm': route(CLIENT_REQUESTS['session.confirm'], handleSessionConfirm(services), options),
     leave: route(CLIENT_REQUESTS.leave, handleLeave(services), options),
     'media.open': route(CLIENT_REQUESTS['media.open'], handleMediaOpen(services), options),
+    'media.check': route(CLIENT_REQUESTS['media.check'], handleMediaCheck(services), options),
     'transport.connect': route(
       CLIENT_REQUESTS['transport.connect'],
       handleTransportConnect(services),

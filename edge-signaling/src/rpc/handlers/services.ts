@@ -33,7 +33,7 @@ export interface HandlerServices {
   readonly placer: Placer;
   readonly links: MediaLinks;
   readonly localRooms: LocalRooms;
-  readonly mediaWatch: Pick<MediaWatch, 'keepFor'>;
+  readonly mediaWatch: Pick<MediaWatch, 'keepFor' | 'lose'>;
   readonly rooms: RoomStore;
   readonly channel: RoomChannel;
   readonly clock: Clock;
@@ -56,12 +56,13 @@ export async function askMediaNode<Name extends ControlRequestName>(
   session: Session,
   name: Name,
   payload: ControlRequestInput<Name>,
+  timeoutMs?: number,
 ): Promise<ControlReply<Name>> {
   if (session.mediaIsLost) throw new PlenaryError('media_lost');
   const link = links.get(session.media.mediaNodeId);
   if (link === undefined) throw new PlenaryError('media_unavailable', 'The media node is gone.');
   try {
-    return await link.call(name, payload);
+    return await link.call(name, payload, timeoutMs);
   } catch (fault) {
     const isLost = fault instanceof PlenaryError && fault.code === 'peer_not_found';
     throw isLost ? new PlenaryError('media_lost', undefined, { cause: fault }) : fault;
