@@ -103,7 +103,7 @@ export class Participant {
     );
   }
 
-  /** Simulcast layers of the own camera that are being sent. */
+  /** Simulcast layers of the own camera that may be sent; a browser short of CPU sends fewer. */
   async allowedCameraLayers(): Promise<number | undefined> {
     return this.page.evaluate(async () => {
       const stats = await globalThis.plenary?.stats();
