@@ -234,6 +234,12 @@ export class EdgeWires implements OwnedMediaLinks {
     return link;
   }
 
+  lost(downForMs: number): MediaNodeId[] {
+    return [...this.#links.values()]
+      .filter((link) => link.downForMs() >= downForMs)
+      .map(({ mediaNodeId }) => mediaNodeId);
+  }
+
   closeAll(): void {
     for (const link of this.#links.values()) link.close();
     this.#links.clear();

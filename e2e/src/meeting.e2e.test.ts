@@ -126,15 +126,19 @@ describe('a meeting', () => {
     const ann = await enter(here, 'thrift', 'Ann');
     const bob = await enter(there, 'thrift', 'Bob');
     await bob.untilSeesAndHears();
-    const sentLayers = (): Promise<number | undefined> => ann.sentCameraLayers();
-    await until('Ann sends every layer', sentLayers, (layers) => layers === 3);
+    const allowedLayers = (): Promise<number | undefined> => ann.allowedCameraLayers();
+    await until('Ann may send every layer', allowedLayers, (layers) => layers === 3);
     await bob.page.setViewportSize({ width: 320, height: 320 });
-    await until('Ann sends the smallest layer only', sentLayers, (layers) => layers === 1);
+    await until('Ann is to send the smallest layer only', allowedLayers, (layers) => layers === 1);
     await bob.page.setViewportSize({ width: 1280, height: 800 });
-    await until('Ann sends every layer again', sentLayers, (layers) => layers === 3);
+    await until('Ann may send every layer again', allowedLayers, (layers) => layers === 3);
     await bob.untilSeesAndHears();
     await bob.leave();
-    await until('Ann sends the smallest layer only, for nobody', sentLayers, (layers) => layers === 1);
+    await until(
+      'Ann is to send the smallest layer only, for nobody',
+      allowedLayers,
+      (layers) => layers === 1,
+    );
     await ann.leave();
     await untilNothingIsLeft();
   });

@@ -135,6 +135,19 @@ describe('a media node goes away', () => {
     expect(ann.noticesOf('media.lost')).toHaveLength(1);
     expect(node.peerIds).toEqual([session.peerId]);
   });
+
+  it('[SE17] a client whose media is silent learns whether its node still hosts it', async () => {
+    cluster = await TestCluster.start({ edges: 1, mediaNodes: 1 });
+    const ann = await cluster.client();
+    await ann.join('silence');
+    expect(await ann.call('media.check', {})).toEqual({ alive: true });
+    cluster.mediaNode(0).forgetPeers();
+    expect(await ann.call('media.check', {})).toEqual({ alive: false });
+    expect(ann.noticesOf('media.lost')).toHaveLength(1);
+    expect(await ann.refusal('media.check', {})).toBe('media_lost');
+    await ann.call('media.open', MEDIA);
+    expect(await ann.call('media.check', {})).toEqual({ alive: true });
+  });
 });
 
 describe('an edge goes away', () => {

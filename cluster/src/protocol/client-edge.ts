@@ -222,6 +222,14 @@ export const CLIENT_REQUESTS = {
     payload: z.object({ epoch: EPOCH }),
     reply: NOTHING,
   },
+  'media.check': {
+    says: 'Asks whether the media node still hosts this client, whose media has stopped to come.',
+    payload: z.object(OF_MEDIA),
+    reply: z.object({
+      /** `false` when the media node lost the peer: send `media.open`. */
+      alive: z.boolean(),
+    }),
+  },
   'transport.connect': {
     says: 'Gives the DTLS parameters of a transport that was opened without them.',
     payload: z.object({ transportId: TRANSPORT_ID, dtlsParameters: DTLS_PARAMETERS, ...OF_MEDIA }),

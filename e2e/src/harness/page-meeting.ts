@@ -31,7 +31,7 @@ export interface PageMeeting {
       readonly framesDecoded: number;
       readonly totalAudioEnergy: number;
     }[];
-    readonly sent: readonly { readonly source: string; readonly layers: number }[];
+    readonly sent: readonly { readonly source: string; readonly allowedLayers: number }[];
   }>;
 }
 

@@ -103,11 +103,11 @@ export class Participant {
     );
   }
 
-  /** Simulcast layers of the own camera that are being sent. */
-  async sentCameraLayers(): Promise<number | undefined> {
+  /** Simulcast layers of the own camera that may be sent; a browser short of CPU sends fewer. */
+  async allowedCameraLayers(): Promise<number | undefined> {
     return this.page.evaluate(async () => {
       const stats = await globalThis.plenary?.stats();
-      return stats?.sent.find(({ source }) => source === 'camera')?.layers;
+      return stats?.sent.find(({ source }) => source === 'camera')?.allowedLayers;
     });
   }
 

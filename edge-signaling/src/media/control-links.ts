@@ -15,6 +15,8 @@ export interface MediaLinks {
    * @throws PlenaryError `media_unavailable` when there is none, or it is not up within `withinMs`
    */
   reach(mediaNodeId: MediaNodeId, withinMs: number): Promise<MediaLink>;
+  /** The media nodes whose links are down for so long, although they may still be announced. */
+  lost(downForMs: number): MediaNodeId[];
 }
 
 /** A node that is neither announced nor reachable for so long gets no more attempts. */
@@ -68,6 +70,12 @@ export class ControlLinks implements MediaLinks {
       throw new PlenaryError('media_unavailable', `There is no control link to ${mediaNodeId}.`);
     }
     return link;
+  }
+
+  lost(downForMs: number): MediaNodeId[] {
+    return [...this.#links.values()]
+      .filter((link) => link.downForMs() >= downForMs)
+      .map(({ mediaNodeId }) => mediaNodeId);
   }
 
   closeAll(): void {

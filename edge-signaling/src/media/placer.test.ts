@@ -23,11 +23,11 @@ const TRANSPORT = {
   dtlsParameters: { role: 'auto', fingerprints: [{ algorithm: 'sha-256', value: 'AB:CD' }] },
 };
 
-async function placing() {
+async function placing(others: readonly string[] = []) {
   const parts = new EdgeParts();
   const { rooms, links, clock, metrics, reportFault } = parts;
   const registry = new MemoryRegistry(clock);
-  await registry.announceMediaNode(mediaNodeRecord('node'), 60_000);
+  for (const name of ['node', ...others]) await registry.announceMediaNode(mediaNodeRecord(name), 60_000);
   const directory = new Directory({ registry, clock, reportFault, onRead: () => undefined });
   await directory.refresh();
   const placer = new Placer({
@@ -71,6 +71,16 @@ describe('Placer', () => {
     const hosted = await placer.host(await requestOf({ replaces: first.epoch }));
     expect(hosted.placement.epoch).toBeGreaterThan(dropped.epoch);
     expect(await parts.rooms.placementOf(ROOM, peer('ann'))).toEqual(hosted.placement);
+  });
+
+  it('[SE11] tries no node whose link is down, however many are still announced', async () => {
+    const { parts, placer, requestOf, link } = await placing(['lost-1', 'lost-2', 'lost-3', 'lost-4']);
+    for (const name of ['lost-1', 'lost-2', 'lost-3', 'lost-4']) parts.links.add(name).isUp = false;
+    link.answer = () => ({ receiveTransport: TRANSPORT, consumers: [], failed: [] });
+    for (const name of ['ann', 'bob', 'cid', 'dan']) {
+      const { placement } = await placer.host(await requestOf({ peerId: peer(name) }));
+      expect(placement.mediaNodeId).toBe('node');
+    }
   });
 
   it('[PL3] yields to a placement that somebody else made meanwhile', async () => {

@@ -99,7 +99,8 @@ export class Placer {
    *   peer is gone; the last node's error when none of several admitted the peer; what `beside` throws
    */
   async host(request: HostRequest): Promise<Hosted> {
-    const excluded = new Set(request.exclude);
+    // A datacenter that is lost is announced until its leases lapse: its nodes would take all the tries.
+    const excluded = new Set([...(request.exclude ?? []), ...this.#settings.links.lost(LINK_WAIT_MS)]);
     let replaces = request.replaces;
     let lastFault = new PlenaryError('no_media_node');
     for (let attempt = 1; attempt <= MAX_TRIES && this.#remainingMs(request) > 0; attempt += 1) {

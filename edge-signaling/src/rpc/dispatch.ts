@@ -15,6 +15,7 @@ export const REQUEST_COSTS: Readonly<Record<ClientRequestName, number>> = {
   leave: 1,
   'media.open': 20,
   'media.moved': 1,
+  'media.check': 1,
   'transport.connect': 1,
   'transport.restartIce': 2,
   'track.publish': 5,

@@ -1,23 +1,12 @@
-import {
-  EPOCH,
-  ManualClock,
-  MemoryRoomStore,
-  MemoryTenantStore,
-  PlenaryError,
-  signSessionToken,
-  verifySessionToken,
-} from '@plenary/cluster';
+import { EPOCH, PlenaryError, signSessionToken, verifySessionToken } from '@plenary/cluster';
 import type { SessionClaims } from '@plenary/cluster';
-import { edge, mediaNode, peer, request, room } from '@plenary/cluster/testing/samples';
+import { mediaNode, peer, request, room } from '@plenary/cluster/testing/samples';
 import { TestSessionKey } from '@plenary/cluster/testing/session-key';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { createEdgeMetrics } from '../metrics.ts';
-import { LocalRooms } from '../room/local-rooms.ts';
-import type { ClientSocket, EdgeMessage, RoomChannel } from '../transport/client-socket.ts';
-import { Departures } from './departures.ts';
+import { EdgeParts, OWN_EDGE } from '../testing/edge-parts.ts';
+import type { ClientSocket } from '../transport/client-socket.ts';
 import { SessionKeeper } from './keeper.ts';
 import { Session } from './session.ts';
-import { TenantClaims } from './tenant-claims.ts';
 
 const SECRET = 'a-secret-of-more-than-thirty-two-characters';
 const MINUTE_MS = 60_000;
@@ -47,50 +36,15 @@ class ToldSocket implements ClientSocket {
 }
 
 async function keeperWithAnn(signToken: (claims: SessionClaims) => Promise<string>) {
-  const clock = new ManualClock();
-  const rooms = new MemoryRoomStore(clock);
-  const metrics = createEdgeMetrics();
-  const localRooms = new LocalRooms();
-  const faults: unknown[] = [];
-  const reportFault = (_where: string, fault: unknown): void => void faults.push(fault);
-  const toldEdges: EdgeMessage[] = [];
-  const channel: RoomChannel = {
-    publishEvents: () => undefined,
-    publish: () => undefined,
-    publishLocally: () => undefined,
-    tellEdges: (message) => void toldEdges.push(message),
-  };
-  const links = {
-    get: () => undefined,
-    reach: async () => Promise.reject(new PlenaryError('media_unavailable')),
-  };
-  const edgeId = edge('edge-1');
-  const tenantClaims = new TenantClaims({
-    tenants: new MemoryTenantStore(clock),
-    limits: { byTenant: new Map(), others: { maxPeers: undefined, maxRooms: undefined } },
-    localRooms,
-    isStoreAvailable: () => true,
-    renewMs: 1_000,
-    resumeWithinMs: 15_000,
-    reportFault,
-  });
-  const departures = new Departures({
-    edgeId,
-    rooms,
-    links,
-    channel,
-    isTakenUp: (placed) => localRooms.serves(placed),
-    tenantClaims,
-    metrics,
-    reportFault,
-  });
+  const parts = new EdgeParts();
+  const { clock, rooms, localRooms, metrics, channel, faults, tenantClaims, reportFault } = parts;
   const keeper = new SessionKeeper({
-    edgeId,
+    edgeId: OWN_EDGE,
     signToken,
     resumeWithinMs: 15_000,
     rooms,
     localRooms,
-    departures,
+    departures: parts.departures(),
     tenantClaims,
     channel,
     clock,
@@ -119,7 +73,7 @@ async function keeperWithAnn(signToken: (claims: SessionClaims) => Promise<strin
     clock.advance(byMs);
     await vi.advanceTimersByTimeAsync(byMs);
   };
-  return { keeper, session, sessionOf, socket, pass, faults, jwk, toldEdges, metrics };
+  return { keeper, session, sessionOf, socket, pass, faults, jwk, toldEdges: channel.told, metrics };
 }
 
 describe('SessionKeeper', () => {

@@ -68,6 +68,7 @@ export const PHASES_OF_REQUEST: Readonly<Record<ClientRequestName, readonly Phas
   leave: INSIDE,
   'media.open': INSIDE,
   'media.moved': INSIDE,
+  'media.check': INSIDE,
   'transport.connect': INSIDE,
   'transport.restartIce': INSIDE,
   'track.publish': INSIDE,

@@ -94,6 +94,10 @@ export class ScriptedLinks implements MediaLinks {
       ? Promise.resolve(link)
       : Promise.reject(new PlenaryError('media_unavailable'));
   }
+
+  lost(): MediaNodeId[] {
+    return [...this.#links.values()].filter(({ isUp }) => !isUp).map(({ mediaNodeId }) => mediaNodeId);
+  }
 }
 
 /** Remembers what edges were told. */

@@ -109,6 +109,11 @@ export class ScriptedMediaNode {
   }
 
   /** Peers that the node hosts now. */
+  /** Loses its peers without a word. */
+  forgetPeers(): void {
+    this.#peers.clear();
+  }
+
   get peerIds(): PeerId[] {
     return [...this.#peers.keys()];
   }

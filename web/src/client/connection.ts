@@ -42,6 +42,8 @@ export interface ConnectionEnvironment {
   readonly enter: (link: EdgeLink, mode: EnterMode) => Promise<void>;
   readonly notice: (notice: Exclude<ParsedNotice, { name: 'bye' }>) => void;
   readonly socketOpened: () => void;
+  /** Whether media has stopped to come. */
+  readonly isMediaSilent: () => boolean;
   readonly counters: Counters;
   readonly log: ClientLog;
   readonly joinDeadlineMs: number;
@@ -223,9 +225,13 @@ export class Connection {
             this.#link = undefined;
             if (this.#entered) this.#lost(reason, 'resume');
           },
-          silent: () => {
+          silent: (request) => {
             // While entering, the request's own deadline decides.
-            if (this.#link === link && this.#entered) this.#lost('the edge is silent', 'resume');
+            if (this.#link !== link || !this.#entered) return;
+            const isMediaSilent = this.#environment.isMediaSilent();
+            // Media came again meanwhile: so did the network, and the edge has the usual time.
+            if (request === 'media.check' && !isMediaSilent) return;
+            this.#lost('the edge is silent', 'resume', isMediaSilent);
           },
           notice: (notice) => {
             if (this.#link === link) this.#notice(notice);
@@ -263,7 +269,7 @@ export class Connection {
     else this.#fail(bye);
   }
 
-  #lost(reason: string, mode: EnterMode): void {
+  #lost(reason: string, mode: EnterMode, mayBeWholeDatacenter = false): void {
     this.#entered = false;
     const lostUrl = this.#link?.url ?? this.#edges[0];
     this.#drop();
@@ -271,7 +277,7 @@ export class Connection {
     const run = this.#run;
     this.#environment.counters.reconnects += 1;
     if (lostUrl !== undefined && mode === 'resume') {
-      this.#edges = withLostEdge(this.#edges, lostUrl, this.#datacenters, Math.random);
+      this.#edges = withLostEdge(this.#edges, lostUrl, this.#datacenters, Math.random, mayBeWholeDatacenter);
     }
     this.#environment.dispatch({ type: 'socket_lost', reason });
     this.#enter(mode, run, this.#environment.reconnectDeadlineMs).catch((thrown: unknown) => {

@@ -37,8 +37,8 @@ export function withFailedEdge(edges: EdgeList, failed: string): EdgeList {
 
 /**
  * Where to go from an edge that was lost: to another one of its datacenter, else elsewhere, else to one that the cluster
- * does not tell of, and to the lost one last. Within each group in an order of this client's own, so that the
- * thousands that lost one edge share the others between them.
+ * does not tell of, and to the lost one last. Where the whole datacenter may be lost, elsewhere first. Within each group in an
+ * order of this client's own, so that the thousands that lost one edge share the others between them.
  *
  * @param datacenters - of the edges that the cluster tells of
  * @param random - gives numbers in [0, 1)
@@ -48,13 +48,14 @@ export function withLostEdge(
   lost: string,
   datacenters: ReadonlyMap<string, string>,
   random: () => number,
+  mayBeWholeDatacenter = false,
 ): EdgeList {
   const home = datacenters.get(lost);
   const rankOf = (edge: string): number => {
     if (edge === lost) return 3;
     const datacenter = datacenters.get(edge);
     if (datacenter === undefined) return 2;
-    return datacenter === home ? 0 : 1;
+    return (datacenter === home) === mayBeWholeDatacenter ? 1 : 0;
   };
   return edges
     .map((edge) => ({ edge, rank: rankOf(edge), draw: random() }))

@@ -48,6 +48,16 @@ export class IceKeeper {
     });
   }
 
+  /** The path seems to be lost, although ICE does not say so yet: restarts it once. What follows is for ICE to say. */
+  async hurry(): Promise<void> {
+    if (this.#transport.connectionState !== 'connected') return;
+    try {
+      await this.#ask();
+    } catch (thrown) {
+      this.#environment.log.warn('ICE restart failed', toPlenaryError(thrown).message);
+    }
+  }
+
   stop(): void {
     this.#wait(undefined);
   }
@@ -65,14 +75,18 @@ export class IceKeeper {
       return;
     }
     this.#restarts += 1;
-    this.#environment.counters.iceRestarts += 1;
     this.#wait(RESTART_TIMEOUT_MS);
     try {
-      const iceParameters = await this.#environment.restartIce();
-      if (!this.#transport.closed) await this.#transport.restartIce({ iceParameters });
+      await this.#ask();
     } catch (thrown) {
       this.#environment.log.warn('ICE restart failed', toPlenaryError(thrown).message);
       if (!this.#transport.closed) this.#wait(fullJitterMs(this.#restarts, RETRY_BACKOFF, Math.random()));
     }
+  }
+
+  async #ask(): Promise<void> {
+    this.#environment.counters.iceRestarts += 1;
+    const iceParameters = await this.#environment.restartIce();
+    if (!this.#transport.closed) await this.#transport.restartIce({ iceParameters });
   }
 }

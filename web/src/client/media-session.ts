@@ -150,6 +150,11 @@ export class MediaSession {
     };
   }
 
+  /** Nothing comes although the media node is there: seeks another path to it, before ICE notices. */
+  seekPath(): void {
+    for (const keeper of this.#keepers) void keeper.hurry();
+  }
+
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

@@ -16,6 +16,7 @@ import { watchFirstFrame } from './first-frame.ts';
 import { JoinClock, type JoinTimings } from './join-timings.ts';
 import { LogKeeper } from './log-keeper.ts';
 import { MediaKeeper } from './media-keeper.ts';
+import { MediaSilence } from './media-silence.ts';
 import type { MeetingEvents, MeetingOptions, MeetingSnapshot } from './meeting-types.ts';
 import { Outbox } from './outbox.ts';
 import type { WantedVideo } from './plan-subscriptions.ts';
@@ -74,6 +75,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
   readonly #publisher: Publisher;
   readonly #outbox: Outbox;
   readonly #speakers: SpeakerBoard;
+  readonly #silence: MediaSilence;
   #displayName: string | undefined;
   #loadingRoster: Promise<void> | undefined;
   #joining: Promise<void> | undefined;
@@ -93,6 +95,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       enter: (link, mode) => this.#entrance.enter(link, mode),
       notice: (notice) => this.#takeNotice(notice),
       socketOpened: () => this.#clock.note('socketOpen'),
+      isMediaSilent: () => this.#silence.isSilent,
       counters,
       log,
       joinDeadlineMs: options.joinDeadlineMs ?? 20_000,
@@ -132,6 +135,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
         void this.#subscriptions.attach(media, session.peerId, offer.consumers).then(() => {
           if (this.#media.media === media) this.#publisher.attach(media);
         });
+        this.#silence.start();
         this.#patch({ mediaNodeId: offer.mediaNodeId, datacenter: offer.datacenter });
       },
       moved: async (media, offer) => {
@@ -143,6 +147,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
         this.#publisher.settle();
       },
       detached: () => {
+        this.#silence.stop();
         this.#subscriptions.detach();
         this.#publisher.detach();
       },
@@ -188,6 +193,11 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     });
     this.#speakers = new SpeakerBoard((speakers) => {
       this.#patch({ speakers });
+    });
+    this.#silence = new MediaSilence({
+      flows: () => this.#subscriptions.flows(),
+      silent: () => void this.#askForMedia(),
+      pathLost: () => this.#media.media?.seekPath(),
     });
   }
 
@@ -341,6 +351,18 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     this.#publisher.reconcile();
     this.#subscriptions.plan();
     this.#outbox.resendFailed();
+  }
+
+  /** Handles its own errors: an edge that answers with one is there, and tells by itself what becomes of media. */
+  async #askForMedia(): Promise<void> {
+    if (!this.#connection.entered) return;
+    try {
+      const epoch = this.#media.media?.epoch;
+      const { alive } = await this.#connection.request('media.check', { epoch });
+      if (!alive && epoch !== undefined) this.#media.lostAt(epoch);
+    } catch (thrown) {
+      this.#log.warn('media is silent', toPlenaryError(thrown).message);
+    }
   }
 
   #confirmLater(): void {

@@ -130,6 +130,21 @@ test('[HE1] those that lost one edge share the others, those of its datacenter f
   for (const count of firsts.values()) expect(Math.abs(count - 1_000)).toBeLessThan(100);
 });
 
+test('[SE17] where a whole datacenter may be lost, the edges of the others come first', () => {
+  const edges = ['http://lost', 'http://near', 'http://far', 'http://named'];
+  const datacenters = new Map([
+    ['http://lost', 'gra'],
+    ['http://near', 'gra'],
+    ['http://far', 'sbg'],
+  ]);
+  expect(withLostEdge(edges, 'http://lost', datacenters, Math.random, true)).toEqual([
+    'http://far',
+    'http://near',
+    'http://named',
+    'http://lost',
+  ]);
+});
+
 test('edges that are gone are forgotten, but for those to keep', () => {
   const known = ['http://gone', 'http://own', 'http://b'];
   expect(withCurrentEdges(known, ['http://b/', 'http://new'], ['http://own'])).toEqual([

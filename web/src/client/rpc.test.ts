@@ -17,6 +17,7 @@ describe('a connection to an edge', () => {
     const edge = new ScriptedEdge();
     edge.on['chat.post'] = () => NO_ANSWER;
     edge.on['transport.restartIce'] = () => NO_ANSWER;
+    edge.on['media.check'] = () => NO_ANSWER;
     const silent = vi.fn();
     const handlers = { opened: vi.fn(), closed: vi.fn(), notice: vi.fn(), silent };
     const environment = { counters: newCounters(), log: { warn: vi.fn() }, connectTimeoutMs: 4_000 };
@@ -43,6 +44,16 @@ describe('a connection to an edge', () => {
     expect(silent).not.toHaveBeenCalled();
     await vi.advanceTimersByTimeAsync(1);
     expect(silent).toHaveBeenCalledOnce();
+    link.close();
+  });
+
+  test('[SE17] tells it after one and a half where the client asked just because of that', async () => {
+    const { link, silent } = await open();
+    link.request('media.check', {}).catch(() => undefined);
+    await vi.advanceTimersByTimeAsync(1_499);
+    expect(silent).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(1);
+    expect(silent).toHaveBeenCalledExactlyOnceWith('media.check');
     link.close();
   });
 

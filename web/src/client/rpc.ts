@@ -21,8 +21,8 @@ export type ParsedNotice = {
 export interface EdgeLinkHandlers {
   opened(): void;
   closed(reason: string): void;
-  /** Nothing at all came from the edge since a request was sent, although it should have been answered by now. */
-  silent(): void;
+  /** Nothing at all came from the edge since this request was sent, although it should have been answered by now. */
+  silent(request: ClientRequestName): void;
   notice(notice: ParsedNotice): void;
 }
 
@@ -38,7 +38,10 @@ interface Pending {
  */
 const SILENCE_MS = 6_000;
 /** The same for what is asked because media has fallen silent: then it is likely that the edge is gone as well. */
-const SILENCE_OF_BOTH_MS = 2_000;
+const SILENCE_OF_BOTH_MS: Partial<Readonly<Record<ClientRequestName, number>>> = {
+  'media.check': 1_500,
+  'transport.restartIce': 2_000,
+};
 
 /** Parses a reply by the schema of its request. Its own function, since only here the name's type is still open. */
 function parseReply<Name extends ClientRequestName>(name: Name, data: unknown): ClientReply<Name> {
@@ -62,7 +65,7 @@ export class EdgeLink {
   readonly #counters: Counters;
   readonly #log: ClientLog;
   readonly #pending = new Set<Pending>();
-  readonly #silent: () => void;
+  readonly #silent: (request: ClientRequestName) => void;
   #connectionId = '';
   #lastHeardMs = 0;
   #state: 'opening' | 'open' | 'closed' = 'opening';
@@ -74,7 +77,7 @@ export class EdgeLink {
     environment: { readonly counters: Counters; readonly log: ClientLog; readonly connectTimeoutMs: number },
   ) {
     this.url = url;
-    this.#silent = () => handlers.silent();
+    this.#silent = (request) => handlers.silent(request);
     this.#counters = environment.counters;
     this.#log = environment.log;
     const handling: SignallingHandlers = {
@@ -131,12 +134,9 @@ export class EdgeLink {
       const sentMs = performance.now();
       const pending: Pending = {
         reject,
-        silenceTimer: setTimeout(
-          () => {
-            if (this.#lastHeardMs < sentMs) this.#silent();
-          },
-          name === 'transport.restartIce' ? SILENCE_OF_BOTH_MS : SILENCE_MS,
-        ),
+        silenceTimer: setTimeout(() => {
+          if (this.#lastHeardMs < sentMs) this.#silent(name);
+        }, SILENCE_OF_BOTH_MS[name] ?? SILENCE_MS),
         timer: setTimeout(() => {
           this.#pending.delete(pending);
           clearTimeout(pending.silenceTimer);

@@ -28,8 +28,10 @@ export interface SentTrackStats {
   readonly bytesSent: number;
   readonly packetsSent: number;
   readonly framesEncoded: number;
-  /** Simulcast layers that are being sent. */
+  /** Simulcast layers that are being sent. A browser short of CPU sends fewer than it may. */
   readonly layers: number;
+  /** Simulcast layers that may be sent. */
+  readonly allowedLayers: number;
 }
 
 export interface MeetingStats {
@@ -80,6 +82,9 @@ export async function collectStats(
           framesEncoded: sum('framesEncoded'),
           layers: layers.filter((layer) => layer['active'] !== false && numberOf(layer, 'bytesSent') > 0)
             .length,
+          allowedLayers: (producer.rtpSender?.getParameters().encodings ?? []).filter(
+            ({ active }) => active !== false,
+          ).length,
         };
       }),
     ),

@@ -12,6 +12,7 @@ import {
 import type { types } from 'mediasoup-client';
 import { RETRY_BACKOFF, fullJitterMs } from './backoff.ts';
 import type { ClientLog } from './counters.ts';
+import type { Flow } from './media-silence.ts';
 import type { MediaSession } from './media-session.ts';
 import {
   planSubscriptions,
@@ -220,6 +221,17 @@ export class Subscriptions {
 
   get consumers(): readonly { readonly offer: ConsumerOffer; readonly consumer: types.Consumer }[] {
     return [...this.#subscribed.values()];
+  }
+
+  /** What ought to flow now, by consumer. */
+  *flows(): Iterable<readonly [id: string, flow: Flow]> {
+    for (const [trackId, { offer, consumer, paused }] of this.#subscribed) {
+      if (paused || this.#tracks.get(trackId)?.paused !== false) continue;
+      yield [
+        offer.consumerId,
+        { stamp: () => consumer.rtpReceiver?.getSynchronizationSources()[0]?.rtpTimestamp },
+      ];
+    }
   }
 
   /** Plans in the next turn, once for however many changes come in this one. */

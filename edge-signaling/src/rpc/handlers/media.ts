@@ -8,6 +8,7 @@ import type { Handler, HandlerServices } from './services.ts';
 
 /** The edge answers before the client gives up at ten seconds. */
 const MEDIA_OPEN_DEADLINE_MS = 9_000;
+const MEDIA_CHECK_TIMEOUT_MS = 1_000;
 
 export function handleMediaOpen(services: HandlerServices): Handler<'media.open'> {
   return async (request, connection) => {
@@ -122,6 +123,26 @@ export function handleMediaMoved(services: HandlerServices): Handler<'media.move
 /** The old node is as good as any, unless it does not answer. */
 function unreachable({ links }: HandlerServices, mediaNodeId: MediaNodeId): MediaNodeId[] {
   return links.get(mediaNodeId)?.isUp === true ? [] : [mediaNodeId];
+}
+
+/**
+ * For a client whose media has fallen silent. An answer of any kind tells it that its edge is there, so it has to come before
+ * the client takes the edge for gone (SPEC SE16).
+ */
+export function handleMediaCheck({ links, mediaWatch }: HandlerServices): Handler<'media.check'> {
+  return async ({ epoch }, { session }) => {
+    const media = session.mediaOf(epoch) ?? session.media;
+    const { alive } = await askMediaNode(
+      links,
+      session,
+      epoch,
+      'peer.attach',
+      (placed) => placed,
+      MEDIA_CHECK_TIMEOUT_MS,
+    );
+    if (!alive) await mediaWatch.lose([{ session, media }], 'node_lost');
+    return { alive };
+  };
 }
 
 export function handleTransportConnect({ links }: HandlerServices): Handler<'transport.connect'> {

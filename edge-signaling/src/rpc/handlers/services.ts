@@ -35,7 +35,7 @@ export interface HandlerServices {
   readonly placer: Placer;
   readonly links: MediaLinks;
   readonly localRooms: LocalRooms;
-  readonly mediaWatch: Pick<MediaWatch, 'keepFor'>;
+  readonly mediaWatch: Pick<MediaWatch, 'keepFor' | 'lose'>;
   readonly rooms: RoomStore;
   readonly channel: RoomChannel;
   /** Whether nobody new is taken. */
@@ -63,6 +63,7 @@ export async function askMediaNode<Name extends ControlRequestName>(
   epoch: Epoch | undefined,
   name: Name,
   payload: (placed: PlacedPeer) => ControlRequestInput<Name>,
+  timeoutMs?: number,
 ): Promise<ControlReply<Name>> {
   const media = session.mediaOf(epoch);
   if (media === undefined || (media === session.media && session.mediaIsLost)) {
@@ -71,7 +72,7 @@ export async function askMediaNode<Name extends ControlRequestName>(
   const link = links.get(media.mediaNodeId);
   if (link === undefined) throw new PlenaryError('media_unavailable', 'The media node is gone.');
   try {
-    return await link.call(name, payload(session.placedAt(media)));
+    return await link.call(name, payload(session.placedAt(media)), timeoutMs);
   } catch (fault) {
     const isLost = fault instanceof PlenaryError && fault.code === 'peer_not_found';
     throw isLost ? new PlenaryError('media_lost', undefined, { cause: fault }) : fault;

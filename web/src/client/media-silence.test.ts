@@ -1,0 +1,83 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { ASK_AFTER_MS, MediaSilence, PATH_LOST_AFTER_MS } from './media-silence.ts';
+
+const LOOK_MS = 200;
+
+describe('MediaSilence', () => {
+  const flows = new Map<string, { stamp: () => number | undefined }>();
+  const moving = new Set<string>();
+  const told: string[] = [];
+  let silence: MediaSilence;
+
+  beforeEach(() => {
+    vi.useFakeTimers();
+    flows.clear();
+    moving.clear();
+    told.length = 0;
+    silence = new MediaSilence({
+      flows: () => flows,
+      silent: () => told.push('silent'),
+      pathLost: () => told.push('path lost'),
+    });
+    silence.start();
+  });
+  afterEach(() => {
+    silence.stop();
+    vi.useRealTimers();
+  });
+
+  function add(id: string): void {
+    let stamp = 0;
+    moving.add(id);
+    flows.set(id, { stamp: () => (moving.has(id) ? ++stamp : stamp || undefined) });
+  }
+
+  test('[SE17] asks once when nothing comes any more, and anew once something came', async () => {
+    add('a');
+    add('b');
+    await vi.advanceTimersByTimeAsync(5_000);
+    moving.delete('a');
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(told).toEqual([]);
+    moving.clear();
+    await vi.advanceTimersByTimeAsync(ASK_AFTER_MS - LOOK_MS);
+    expect([told, silence.isSilent]).toEqual([[], false]);
+    await vi.advanceTimersByTimeAsync(LOOK_MS);
+    expect([told, silence.isSilent]).toEqual([['silent'], true]);
+    await vi.advanceTimersByTimeAsync(PATH_LOST_AFTER_MS - ASK_AFTER_MS + LOOK_MS);
+    expect(told).toEqual(['silent', 'path lost']);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(told).toHaveLength(2);
+    moving.add('b');
+    await vi.advanceTimersByTimeAsync(LOOK_MS);
+    expect(silence.isSilent).toBe(false);
+    moving.clear();
+    await vi.advanceTimersByTimeAsync(ASK_AFTER_MS + LOOK_MS);
+    expect(told).toHaveLength(3);
+  });
+
+  test('[SE17] says nothing before anything came, nor when all that could flow is muted', async () => {
+    add('a');
+    moving.clear();
+    await vi.advanceTimersByTimeAsync(60_000);
+    moving.add('a');
+    await vi.advanceTimersByTimeAsync(1_000);
+    flows.clear();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(told).toEqual([]);
+  });
+
+  test('[SE17] does not take the page’s own standstill for silence', async () => {
+    add('a');
+    await vi.advanceTimersByTimeAsync(1_000);
+    moving.clear();
+    const { now } = performance;
+    const asleepMs = 60_000;
+    vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + asleepMs);
+    await vi.advanceTimersByTimeAsync(LOOK_MS);
+    expect(told).toEqual([]);
+    await vi.advanceTimersByTimeAsync(ASK_AFTER_MS);
+    expect(told).toEqual(['silent']);
+    vi.restoreAllMocks();
+  });
+});

@@ -1,0 +1,101 @@
+/** How long nothing at all may come before the edge is asked, in milliseconds. Most gaps are shorter. */
+export const ASK_AFTER_MS = 800;
+/** How long nothing may come, although the media node is there, before the path to it is sought anew, in milliseconds. */
+export const PATH_LOST_AFTER_MS = 2_500;
+const LOOK_EVERY_MS = 200;
+
+/** Something that is received and ought to flow. */
+export interface Flow {
+  /** The stamp of its last packet; another one means that something came. `undefined` before the first. */
+  readonly stamp: () => number | undefined;
+}
+
+export interface MediaSilenceEnvironment {
+  /** What ought to flow now: what is neither muted by its sender nor paused here. */
+  readonly flows: () => Iterable<readonly [id: string, flow: Flow]>;
+  /** Nothing came for {@link ASK_AFTER_MS}. Told once, until something comes again. */
+  readonly silent: () => void;
+  /** Nothing came for {@link PATH_LOST_AFTER_MS}. Told once, until something comes again. */
+  readonly pathLost: () => void;
+}
+
+/**
+ * Notices within a second that media has stopped to come, where ICE takes five or more. It is a question and not an answer:
+ * all others may have fallen silent at the same time.
+ */
+export class MediaSilence {
+  readonly #environment: MediaSilenceEnvironment;
+  readonly #stamps = new Map<string, number>();
+  /** The flow that moved last is looked at first, and mostly alone. */
+  #lastMoved: string | undefined;
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #lastLookMs = 0;
+  /** When something came last; `undefined` until something has. */
+  #lastFlowMs: number | undefined;
+  #told: 'nothing' | 'silent' | 'pathLost' = 'nothing';
+
+  constructor(environment: MediaSilenceEnvironment) {
+    this.#environment = environment;
+  }
+
+  /** Whether something came once, and nothing for {@link ASK_AFTER_MS}. */
+  get isSilent(): boolean {
+    return this.#told !== 'nothing';
+  }
+
+  /** Begins anew, as for new transports. */
+  start(): void {
+    this.stop();
+    this.#lastLookMs = performance.now();
+    this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#stamps.clear();
+    this.#lastFlowMs = undefined;
+    this.#told = 'nothing';
+  }
+
+  #look(): void {
+    const nowMs = performance.now();
+    const flows = new Map(this.#environment.flows());
+    // Nothing to miss; or this page stood still itself, and what came meanwhile is about to be read.
+    const isExcused = flows.size === 0 || nowMs - this.#lastLookMs > ASK_AFTER_MS;
+    this.#lastLookMs = nowMs;
+    if (this.#hasMoved(flows) || (isExcused && this.#lastFlowMs !== undefined)) {
+      this.#lastFlowMs = nowMs;
+      this.#told = 'nothing';
+      return;
+    }
+    if (this.#lastFlowMs === undefined) return;
+    const silentForMs = nowMs - this.#lastFlowMs;
+    if (this.#told === 'nothing' && silentForMs >= ASK_AFTER_MS) {
+      this.#told = 'silent';
+      this.#environment.silent();
+    }
+    if (this.#told === 'silent' && silentForMs >= PATH_LOST_AFTER_MS) {
+      this.#told = 'pathLost';
+      this.#environment.pathLost();
+    }
+  }
+
+  #hasMoved(flows: ReadonlyMap<string, Flow>): boolean {
+    const last = this.#lastMoved === undefined ? undefined : flows.get(this.#lastMoved);
+    if (this.#lastMoved !== undefined && last !== undefined && this.#moved(this.#lastMoved, last))
+      return true;
+    for (const [id, flow] of flows) {
+      if (!this.#moved(id, flow)) continue;
+      this.#lastMoved = id;
+      return true;
+    }
+    return false;
+  }
+
+  #moved(id: string, flow: Flow): boolean {
+    const stamp = flow.stamp();
+    if (stamp === undefined || this.#stamps.get(id) === stamp) return false;
+    this.#stamps.set(id, stamp);
+    return true;
+  }
+}
