@@ -21,6 +21,8 @@ export interface LocalTrack {
   readonly paused: boolean;
   readonly status: 'waiting' | 'live' | 'failed';
   readonly trackId: TrackId | undefined;
+  /** Of the media that the track is on: what is asked of it names it. */
+  readonly epoch: Epoch | undefined;
   readonly error: PlenaryError | undefined;
 }
 
@@ -79,6 +81,7 @@ export class Publisher {
           paused: entry.paused,
           status: entry.error !== undefined ? 'failed' : entry.trackId === undefined ? 'waiting' : 'live',
           trackId: entry.trackId,
+          epoch: entry.epoch,
           error: entry.error,
         } satisfies LocalTrack,
       ]),

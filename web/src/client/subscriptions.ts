@@ -444,9 +444,9 @@ export class Subscriptions {
       this.#environment.changed();
     } else next.consumer.close();
     this.plan();
-    // What comes by other transports ends with them.
+    // Also by transports that are being left: their publisher may wait for the last one who watches, and so on in a circle.
     const useless = isNeeded ? old : next;
-    if (useless.media === media) this.#letGo(media, [useless.offer.consumerId]);
+    if (!useless.media.closed) this.#letGo(useless.media, [useless.offer.consumerId]);
   }
 
   #letGo({ epoch }: MediaSession, consumerIds: ConsumerId[]): void {
