@@ -27,6 +27,7 @@ import type { Life } from '@plenary/cluster/testing/simulation/virtual-time';
 import { describe } from '@plenary/cluster/testing/simulation/calls';
 import type { Net, Wire } from '@plenary/cluster/testing/simulation/wire';
 import {
+  GATEWAY_PATIENCE_MS,
   announcedAddresses,
   claimSlice,
   createDispatch,
@@ -166,6 +167,7 @@ export class SimulatedMediaNode {
       timers: systemTimers,
       maxPeers: settings.maxPeers,
       pipeLingerMs: settings.pipeLingerMs,
+      gatewayPatienceMs: GATEWAY_PATIENCE_MS,
       orphanGraceMs: settings.orphanGraceMs,
       workerPackingLimit: settings.workerPackingLimit,
       refusal: () => (this.#isStopping ? 'It is stopping.' : this.lease.missing()),
