@@ -28,6 +28,7 @@ import type { Life } from '@plenary/cluster/testing/simulation/virtual-time';
 import { describe } from '@plenary/cluster/testing/simulation/calls';
 import type { Net, Wire } from '@plenary/cluster/testing/simulation/wire';
 import {
+  GATEWAY_PATIENCE_MS,
   announcedAddresses,
   claimSlice,
   createDispatch,
@@ -169,6 +170,7 @@ export class SimulatedMediaNode {
       timers: systemTimers,
       maxPeers: settings.maxPeers,
       pipeLingerMs: settings.pipeLingerMs,
+      gatewayPatienceMs: GATEWAY_PATIENCE_MS,
       orphanGraceMs: settings.orphanGraceMs,
       workerPackingLimit: settings.workerPackingLimit,
       refusal: () => {

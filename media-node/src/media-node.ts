@@ -18,6 +18,7 @@ import { announcedAddresses } from './media-address.ts';
 import { createMetrics } from './metrics.ts';
 import type { NodeMetrics } from './metrics.ts';
 import { NetworkMeter } from './network-meter.ts';
+import { GATEWAY_PATIENCE_MS } from './pipe/pipe-links.ts';
 import type { NodeStore } from './room/node-store.ts';
 import { Outbox } from './room/outbox.ts';
 import type { Peer } from './room/peer.ts';
@@ -42,6 +43,8 @@ export interface MediaNodeOptions {
   readonly workerPackingLimit?: number;
   /** How long a stop waits for those that this node is the gateway of; {@link HANDOVER_MS} but in tests. */
   readonly handoverMs?: number;
+  /** How long a gateway is waited for; {@link GATEWAY_PATIENCE_MS} but in tests. */
+  readonly gatewayPatienceMs?: number;
   /** The registry refuses the node for good after it had started, and nobody is left here: it must stop. */
   readonly onRefused: (error: Error) => void;
 }
@@ -142,6 +145,7 @@ export class MediaNode {
       timers: systemTimers,
       maxPeers: config.maxPeers,
       pipeLingerMs: config.pipeLingerMs,
+      gatewayPatienceMs: options.gatewayPatienceMs ?? GATEWAY_PATIENCE_MS,
       orphanGraceMs: config.orphanGraceMs,
       workerPackingLimit: options.workerPackingLimit ?? WORKER_PACKING_LIMIT,
       refusal: () => {

@@ -31,7 +31,7 @@ import type { FaultSink } from '../room/room-context.ts';
 /** A handshake takes no longer, in milliseconds. */
 const CONNECT_TIMEOUT_MS = 3_000;
 /** Beats that may be missed in a row before the link counts as broken. */
-const MISSED_BEATS = 6;
+const MISSED_BEATS = 4;
 
 export interface NodeLinkOptions {
   readonly record: MediaNodeRecord;

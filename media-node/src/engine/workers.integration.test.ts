@@ -220,6 +220,7 @@ describe('a pipe that does not open', () => {
       logger: silentLogger(),
       timers: systemTimers,
       lingerMs: 20,
+      gatewayPatienceMs: 60_000,
       holdHome: () => HELD,
       homeRouterOf: () => home.id,
       localHomeSide: (key, asker) => {

@@ -1,5 +1,9 @@
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { mediaNodeRecord } from '@plenary/cluster/testing/samples';
+import { z } from 'zod';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { DATACENTER_ID, TOP_SPATIAL_LAYER } from '@plenary/cluster';
+import { DATACENTER_ID, MEDIA_NODE_ID, TOP_SPATIAL_LAYER } from '@plenary/cluster';
 import type { TrackHome, WantedLayer } from '@plenary/cluster';
 import { metricBy, metricSum, untilFreed } from '../testing/metric-values.ts';
 import type { TestEdge } from '../testing/test-edge.ts';
@@ -21,7 +25,11 @@ let camera: TrackHome;
 let microphone: TrackHome;
 const sites: Site[] = [];
 
-async function site(datacenter: string, workers = 1, given: { handoverMs?: number } = {}): Promise<Site> {
+async function site(
+  datacenter: string,
+  workers = 1,
+  given: { handoverMs?: number; gatewayPatienceMs?: number } = {},
+): Promise<Site> {
   const options = { ...(workers === 1 ? {} : { workerPackingLimit: 1 }), ...given };
   const node = await startTestNode(store, { datacenter: DATACENTER_ID.parse(datacenter), workers }, options);
   const started = { node, edge: await connectEdge(node) };
@@ -273,5 +281,36 @@ describe('a room over two datacenters', () => {
     expect(await pipes(home)).toEqual({ asking: 0, home: 2 });
     store.setAvailable(true);
     await everybodyLeaves([first, second]);
+  });
+
+  test('[GW5] past a gateway that does not answer tracks are pulled straight from their home, until another takes its place', async () => {
+    const silent = createServer();
+    silent.listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const { port } = z.object({ port: z.number() }).parse(silent.address());
+    const controlUrl = `http://127.0.0.1:${port}`;
+    await store.registry.announceMediaNode(
+      { ...mediaNodeRecord('silent'), datacenter: DATACENTER_ID.parse('sbg'), controlUrl },
+      60_000,
+    );
+    const claim = {
+      roomId,
+      datacenter: DATACENTER_ID.parse('sbg'),
+      homeNodeId: home.node.config.mediaNodeId,
+      mediaNodeId: MEDIA_NODE_ID.parse('silent'),
+    };
+    await store.rooms.claimGateway(claim);
+    const other = await site('sbg', 1, { gatewayPatienceMs: 50 });
+    const viewer = await watch(other);
+    expect(viewer.admitted?.failed).toEqual([]);
+    expect(await pipes(home)).toEqual({ asking: 0, home: 1 });
+    expect((await store.rooms.claimGateway(claim)).mediaNodeId).toBe('silent');
+    await until(
+      'another gateway',
+      async () => (await store.rooms.claimGateway(claim)).mediaNodeId === other.node.config.mediaNodeId,
+    );
+    expect(viewer.edge.notices('consumer.closed')).toEqual([]);
+    await everybodyLeaves([viewer]);
+    silent.close();
   });
 });

@@ -33,6 +33,8 @@ export interface PipeLinksOptions {
   readonly logger: Logger;
   readonly timers: Timers;
   readonly lingerMs: number;
+  /** How long a gateway may take to say by what it relays, in milliseconds, before a track is pulled past it. */
+  readonly gatewayPatienceMs: number;
   /** The router that hosts a track of this node. */
   readonly homeRouterOf: (trackId: TrackId) => RouterId | undefined;
   /** Holds a track of this node on its own router. @throws PlenaryError `track_not_found` */
@@ -58,13 +60,18 @@ interface Link {
   readonly homeNodeId: MediaNodeId;
   /** Whose router is at the other end; absent when it is of this node. */
   readonly nodeId: MediaNodeId | undefined;
-  /** Leads past the gateway, which nobody could name while the store was away. */
+  /** Leads past the gateway, which nobody could name while the store was away, or which does not answer. */
   isBypass: boolean;
   readonly opening: Promise<PipeLink>;
 }
 
 type RouterPair = Pick<PipeKey, 'fromRouterId' | 'toRouterId'>;
 
+/**
+ * How long a gateway is waited for, in milliseconds, before a track is pulled past it: it is in the same datacenter, and one that
+ * was cut off takes three seconds to be found out. A second copy for some seconds is a small price.
+ */
+export const GATEWAY_PATIENCE_MS = 1_000;
 /** Gateways that are tried for one track, this node included, before it is given up. */
 const MAX_SOURCES = 3;
 /** What a node answers, or does not, that is no gateway any more. That the track is gone is not among it. */
@@ -270,7 +277,7 @@ export class PipeLinks {
   }
 
   async #source(router: RoomRouter, track: TrackOrigin, gateway: Gateway | undefined): Promise<Source> {
-    const { ownNodeId, nodes, roomId } = this.#options;
+    const { ownNodeId } = this.#options;
     if (gateway === undefined) {
       const isBypass = !(await this.#isStraight(track.homeNodeId));
       return { ...(await this.#home(track)), isBypass };
@@ -280,10 +287,39 @@ export class PipeLinks {
       this.#entrances.set(track.homeNodeId, entrance);
       return entrance === router.id ? this.#home(track) : { routerId: entrance };
     }
+    const relay = this.#relay(track.homeNodeId, gateway);
+    const source = await this.#inTime(relay);
+    if (source !== undefined) return source;
+    relay.catch((thrown: unknown) => {
+      if (!GATEWAY_FAILURES.has(toPlenaryError(thrown).code)) return;
+      this.#gateways.failed(track.homeNodeId, gateway.epoch).catch((error: unknown) => {
+        this.#options.onFault('gateway.failed', error);
+      });
+    });
+    return { ...(await this.#home(track)), isBypass: true };
+  }
+
+  /** What a gateway relays tracks of a home by. @throws PlenaryError `media_unavailable`, `timed_out`, `media_lost` */
+  async #relay(homeNodeId: MediaNodeId, gateway: Gateway): Promise<Source> {
+    const { nodes, roomId } = this.#options;
     const node = await nodes.find(gateway.mediaNodeId);
-    const routerId = await node.relay(roomId, track.homeNodeId);
+    const routerId = await node.relay(roomId, homeNodeId);
     if (routerId === null) throw new PlenaryError('media_lost', `${node.mediaNodeId} is no gateway.`);
     return { node, routerId, gateway };
+  }
+
+  /** `undefined` when it takes longer than a gateway is waited for; it goes on then. */
+  async #inTime(relay: Promise<Source>): Promise<Source | undefined> {
+    const { timers, gatewayPatienceMs } = this.#options;
+    let cancel = (): void => undefined;
+    const tooLate = new Promise<undefined>((resolve) => {
+      cancel = timers.after(gatewayPatienceMs, () => {
+        resolve(undefined);
+      });
+    });
+    return Promise.race([relay, tooLate]).finally(() => {
+      cancel();
+    });
   }
 
   /** The home itself. @throws PlenaryError `track_not_found`, `media_unavailable`, `timed_out` */

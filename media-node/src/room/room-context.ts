@@ -22,6 +22,7 @@ export interface RoomContext {
   readonly timers: Timers;
   readonly maxPeers: number;
   readonly pipeLingerMs: number;
+  readonly gatewayPatienceMs: number;
   readonly orphanGraceMs: number;
   /** Peers of one room on one worker before it spreads. */
   readonly workerPackingLimit: number;

@@ -78,6 +78,7 @@ export class Room {
       logger: context.logger,
       timers: context.timers,
       lingerMs: context.pipeLingerMs,
+      gatewayPatienceMs: context.gatewayPatienceMs,
       holdHome: (trackId, holder) => {
         const track = this.#tracks.get(trackId);
         if (track === undefined) throw new PlenaryError('track_not_found');

@@ -29,6 +29,7 @@ import type {
 
 import type { MediaNodeConfig } from '../config.ts';
 import { MediaNode } from '../media-node.ts';
+import type { MediaNodeOptions } from '../media-node.ts';
 import type { NodeStore } from '../room/node-store.ts';
 import { mediaRequest, opusParameters, vp8Parameters } from './rtp.ts';
 import { TestEdge } from './test-edge.ts';
@@ -137,10 +138,12 @@ export interface TestNode {
 export async function startTestNode(
   store: NodeStore,
   overrides: Partial<TestConfig> = {},
-  options: { readonly workerPackingLimit?: number; readonly handoverMs?: number } = {},
+  options: Pick<MediaNodeOptions, 'workerPackingLimit' | 'handoverMs' | 'gatewayPatienceMs'> = {},
 ): Promise<TestNode> {
   const config = testConfig(overrides);
   const node = await MediaNode.start({
+    // A loaded machine must not look like a gateway that is gone.
+    gatewayPatienceMs: 60_000,
     ...options,
     config,
     store,

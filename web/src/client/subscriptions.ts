@@ -63,6 +63,8 @@ interface Failure {
 
 /** How long a consumer that is to replace another one may take to play, in milliseconds; the old one goes on for 10 s. */
 const REPLACE_WITHIN_MS = 8_000;
+/** After a consumer was closed its track is asked for again in once to twice this time, in milliseconds. */
+const ASK_AGAIN_MS = 75;
 /** Errors that may pass although the table calls them final: the track may not have reached its node yet. */
 const WORTH_RETRYING: readonly ErrorCode[] = ['track_not_found'];
 const MAX_UNSURE_ATTEMPTS = 5;
@@ -192,7 +194,8 @@ export class Subscriptions {
   #ended(trackId: TrackId): void {
     this.#forget(trackId);
     // Most often the track's end is about to be told; only if it is not, the track is asked for again.
-    this.#postpone(trackId, true);
+    const delayMs = ASK_AGAIN_MS * (1 + Math.random());
+    this.#failures.set(trackId, { attempts: 0, retryAtMs: performance.now() + delayMs });
     this.plan();
   }
 
