@@ -57,10 +57,12 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
     publishLocally: (...news) => late.channel?.publishLocally(...news),
     tellEdges: (message) => late.channel?.tellEdges(message),
   };
-  const drain = new Drain<ClientSocket>({
+  const drain: Drain<ClientSocket> = new Drain<ClientSocket>({
     clock,
     members: () => late.clients?.() ?? [],
     isIdle: () => true,
+    hasElsewhere: (): boolean =>
+      directory.edges.some((edge) => edge.edgeId !== edgeId && edge.state === 'serving'),
     // Clients go to another edge at once, each after a wait of its own, and take their sessions up there.
     ask: (client) => client.bye(shuttingDown()),
     cut: () => {
@@ -70,6 +72,7 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
       logger.info({ sockets: late.clients?.().length }, isDraining ? 'draining' : 'serving again');
       // Said at once, so that clients are sent elsewhere, or here again.
       void announcer.announce();
+      void directory.refresh();
     },
   });
   const caller = { kind: 'edge', id: edgeId, incarnation } as const;

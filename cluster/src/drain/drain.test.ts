@@ -1,12 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Drain } from './drain.ts';
 import type { DrainEnd } from './drain.ts';
-import { ASK_AGAIN_MS, DRAIN_TICK_MS, LEAST_BATCH } from './pace.ts';
+import { ASK_AGAIN_MS, DRAIN_TICK_MS, ELSEWHERE_WITHIN_MS, LEAST_BATCH } from './pace.ts';
 
 /** A process with members that leave when the test says so. */
 class Process {
   members: string[];
   isIdle = true;
+  hasElsewhere = true;
   readonly asked: string[] = [];
   readonly changes: boolean[] = [];
   readonly drain: Drain<string>;
@@ -17,6 +18,7 @@ class Process {
       clock: { monotonicMs: () => Date.now(), wallMs: () => Date.now() },
       members: () => this.members,
       isIdle: () => this.isIdle,
+      hasElsewhere: () => this.hasElsewhere,
       ask: (member) => this.asked.push(member),
       cut: () => {
         this.members = [];
@@ -42,6 +44,22 @@ describe('a drain', () => {
     expect([drain.isOn, changes]).toEqual([true, [true]]);
     drain.cancel();
     expect([drain.isOn, changes]).toEqual([false, [true, false]]);
+  });
+
+  it('[DR5] asks nobody while there is nowhere to go, for five seconds at most', () => {
+    const [found, alone] = [new Process(2), new Process(2)];
+    for (const process of [found, alone]) {
+      process.hasElsewhere = false;
+      void process.drain.begin(600_000);
+    }
+    vi.advanceTimersByTime(ELSEWHERE_WITHIN_MS - 2 * DRAIN_TICK_MS);
+    expect([found.asked, alone.asked]).toEqual([[], []]);
+    found.hasElsewhere = true;
+    vi.advanceTimersByTime(DRAIN_TICK_MS);
+    expect([found.asked.length, alone.asked.length]).toEqual([2, 0]);
+    vi.advanceTimersByTime(DRAIN_TICK_MS);
+    expect([found.asked.length, alone.asked.length]).toEqual([2, 2]);
+    for (const { drain } of [found, alone]) drain.stop();
   });
 
   it('[DR2] asks a batch with each tick and ends when all have left', async () => {

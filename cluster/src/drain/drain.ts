@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Clock } from '../clock.ts';
-import { DRAIN_TICK_MS, nextToLeave } from './pace.ts';
+import { DRAIN_TICK_MS, ELSEWHERE_WITHIN_MS, nextToLeave } from './pace.ts';
 
 /** How far a drain is, as it is told to operators. */
 export const DRAIN_STATUS = z.object({
@@ -23,6 +23,11 @@ export interface DrainPorts<Member> {
   readonly members: () => readonly Member[];
   /** Whether nothing else is left to wait for either. */
   readonly isIdle: () => boolean;
+  /**
+   * Whether whoever is asked has somewhere to go. Where not, nobody is asked for {@link ELSEWHERE_WITHIN_MS}: the others may
+   * just have been started. Absent, nobody waits.
+   */
+  readonly hasElsewhere?: () => boolean;
   /** Asks one to leave; it may take its time, and is asked again. */
   readonly ask: (member: Member) => void;
   /** The deadline has come: who is here is cut off. */
@@ -43,6 +48,7 @@ export class Drain<Member> {
   /** Who is known, with when it was last asked. */
   #known = new Map<Member, number | undefined>();
   #state: DrainStatus['state'] = 'serving';
+  #beganAtMs = 0;
   #deadlineAtMs = 0;
   #gone = 0;
   #cut = 0;
@@ -77,6 +83,7 @@ export class Drain<Member> {
     if (this.#state !== 'draining') {
       const wasServing = this.#state === 'serving';
       this.#state = 'draining';
+      this.#beganAtMs = clock.monotonicMs();
       this.#ended = Promise.withResolvers<DrainEnd>();
       this.#known = new Map();
       [this.#gone, this.#cut] = [0, 0];
@@ -119,6 +126,8 @@ export class Drain<Member> {
       this.#end('deadline', 'drained');
       return;
     }
+    const mayWait = nowMs - this.#beganAtMs < ELSEWHERE_WITHIN_MS;
+    if (mayWait && this.#ports.hasElsewhere?.() === false) return;
     const known = here.map((member) => ({ member, askedAtMs: this.#known.get(member) }));
     for (const member of nextToLeave(known, { nowMs, deadlineAtMs: this.#deadlineAtMs })) {
       this.#known.set(member, nowMs);

@@ -6,6 +6,8 @@ export const DRAIN_TICK_MS = 500;
 export const LEAST_BATCH = 4;
 /** Who was asked and is still there after this is asked again, in milliseconds. */
 export const ASK_AGAIN_MS = 10_000;
+/** How long nobody is asked while there is nowhere to go, in milliseconds. */
+export const ELSEWHERE_WITHIN_MS = 5_000;
 
 /** One who is still here. */
 export interface DrainMember<Member> {
