@@ -28,6 +28,7 @@ import { Departures } from './session/departures.ts';
 import { edgeHints, Entrance } from './session/entrance.ts';
 import { SessionKeeper } from './session/keeper.ts';
 import { MediaWatch } from './session/media-watch.ts';
+import { StoreWait } from './store-wait.ts';
 import { TenantClaims } from './session/tenant-claims.ts';
 import type { AcceptSocket, EdgeMessage, RoomChannel } from './transport/client-socket.ts';
 
@@ -95,6 +96,7 @@ export class EdgeCore {
   readonly #republisher: Republisher;
   readonly #sweeper: Sweeper;
   readonly #tenantClaims: TenantClaims;
+  readonly #storeWait: StoreWait;
   readonly #joinGate: EntryGate;
   readonly #resumeGate: EntryGate;
   #isStopping = false;
@@ -115,6 +117,8 @@ export class EdgeCore {
       },
     };
     const isStoreAvailable = (): boolean => store.isAvailable();
+    this.#storeWait = new StoreWait(isStoreAvailable);
+    const storeWait = this.#storeWait;
 
     const edgeNews = new EdgeNews({ hints: () => edgeHints(this.directory), localRooms, channel });
     this.directory = new Directory({
@@ -213,6 +217,7 @@ export class EdgeCore {
       authenticator: options.authenticator,
       rooms,
       isStoreAvailable,
+      storeWait,
       directory,
       links,
       placer,
@@ -269,6 +274,7 @@ export class EdgeCore {
       resumeGate: this.#resumeGate,
       entrance,
       keeper,
+      storeWait,
       republisher,
       departures,
       placer,
@@ -326,6 +332,7 @@ export class EdgeCore {
 
   /** The store or the registry answers again: what an owner published it publishes again, and what waited is done. */
   storeReturned(): void {
+    this.#storeWait.returned();
     this.registryReturned();
     void this.#republisher.all();
     void this.#tenantClaims.renew();

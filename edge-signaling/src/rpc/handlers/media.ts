@@ -30,10 +30,11 @@ async function openAnew(
   request: MediaRequest,
 ): Promise<ClientReply<'media.open'>> {
   const { rooms, placer, departures, clock, keeper, localRooms, republisher } = services;
+  const deadlineMs = clock.monotonicMs() + MEDIA_OPEN_DEADLINE_MS;
+  await services.storeWait.untilAvailable();
   if (!localRooms.holds(session)) throw new PlenaryError('session_gone');
   const { roomId, peerId, grants } = session;
   const old = { ...session.media, placed: session.placed };
-  const deadlineMs = clock.monotonicMs() + MEDIA_OPEN_DEADLINE_MS;
   const look = async () => Promise.all([rooms.view(roomId), rooms.placementOf(roomId, peerId)]);
   let [view, placement] = await look();
   if (placement === undefined) {
