@@ -29,6 +29,7 @@ import { edgeHints, Entrance } from './session/entrance.ts';
 import { SessionKeeper } from './session/keeper.ts';
 import { MediaWatch } from './session/media-watch.ts';
 import { MoveReminder } from './session/move-reminder.ts';
+import { StoreWait } from './store-wait.ts';
 import { TenantClaims } from './session/tenant-claims.ts';
 import type { AcceptSocket, EdgeMessage, RoomChannel } from './transport/client-socket.ts';
 
@@ -99,6 +100,7 @@ export class EdgeCore {
   readonly #moveReminder: MoveReminder;
   readonly #sweeper: Sweeper;
   readonly #tenantClaims: TenantClaims;
+  readonly #storeWait: StoreWait;
   readonly #joinGate: EntryGate;
   readonly #resumeGate: EntryGate;
   #isStopping = false;
@@ -119,6 +121,8 @@ export class EdgeCore {
       },
     };
     const isStoreAvailable = (): boolean => store.isAvailable();
+    this.#storeWait = new StoreWait(isStoreAvailable);
+    const storeWait = this.#storeWait;
 
     const edgeNews = new EdgeNews({ hints: () => edgeHints(this.directory), localRooms, channel });
     this.directory = new Directory({
@@ -219,6 +223,7 @@ export class EdgeCore {
       authenticator: options.authenticator,
       rooms,
       isStoreAvailable,
+      storeWait,
       directory,
       links,
       placer,
@@ -275,6 +280,7 @@ export class EdgeCore {
       resumeGate: this.#resumeGate,
       entrance,
       keeper,
+      storeWait,
       republisher,
       departures,
       placer,
@@ -334,6 +340,7 @@ export class EdgeCore {
 
   /** The store or the registry answers again: what an owner published it publishes again, and what waited is done. */
   storeReturned(): void {
+    this.#storeWait.returned();
     this.registryReturned();
     void this.#republisher.all();
     void this.#tenantClaims.renew();

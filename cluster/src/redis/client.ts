@@ -9,6 +9,10 @@ export type StoreClient = Redis | Cluster;
 
 const FIRST_RECONNECT_MS = 50;
 const LONGEST_RECONNECT_MS = 1_000;
+/** A Sentinel or server whose datacenter is lost must not hold up the next one in the list. */
+const CONNECT_TIMEOUT_MS = 1_000;
+/** A server that is left may be lost: its answer to the goodbye is not waited for, since nothing goes on before. */
+const GOODBYE_TIMEOUT_MS = 250;
 
 export const reconnectAfterMs = (attempt: number): number =>
   Math.min(FIRST_RECONNECT_MS * 2 ** Math.min(attempt, 10), LONGEST_RECONNECT_MS);
@@ -25,7 +29,8 @@ function given<Value>(name: string, value: Value | undefined): Record<string, Va
 export function openServer(address: OneServer, connectionName: string, options: RedisOptions = {}): Redis {
   const common: RedisOptions = {
     connectionName,
-    connectTimeout: COMMAND_TIMEOUT_MS,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    disconnectTimeout: GOODBYE_TIMEOUT_MS,
     retryStrategy: reconnectAfterMs,
     // A primary that was made a replica while we held on to it: the right one is found by connecting again.
     reconnectOnError: (error) => error.message.startsWith('READONLY'),
@@ -65,7 +70,8 @@ export function openCluster(
     dnsLookup: (host, done) => done(null, host),
     redisOptions: {
       connectionName,
-      connectTimeout: COMMAND_TIMEOUT_MS,
+      connectTimeout: CONNECT_TIMEOUT_MS,
+      disconnectTimeout: GOODBYE_TIMEOUT_MS,
       ...given('username', address.username),
       ...given('password', address.password),
       ...(address.tls ? { tls: {} } : {}),

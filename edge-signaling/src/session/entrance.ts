@@ -31,6 +31,7 @@ import type { ClientSocket, RoomChannel } from '../transport/client-socket.ts';
 import type { Departures } from './departures.ts';
 import type { MediaWatch } from './media-watch.ts';
 import type { SessionKeeper } from './keeper.ts';
+import type { StoreWait } from '../store-wait.ts';
 import { Session } from './session.ts';
 import type { SessionMedia } from './session.ts';
 import { Turns } from './turns.ts';
@@ -54,6 +55,7 @@ export interface EntranceSettings {
   readonly authenticator: Pick<Authenticator, 'join' | 'resume' | 'session'>;
   readonly rooms: RoomStore;
   readonly isStoreAvailable: () => boolean;
+  readonly storeWait: Pick<StoreWait, 'untilAvailable'>;
   readonly directory: Directory;
   readonly links: MediaLinks;
   readonly placer: Placer;
@@ -195,7 +197,7 @@ export class Entrance {
     checkVersion(request.protocolVersion);
     const claims = await authenticator.resume(request, socket.id);
     const { peer: peerId, cnf, generation, ...grants } = claims;
-    this.#checkStore();
+    await this.#settings.storeWait.untilAvailable();
     const roomId = grants.room;
     socket.enterRoom(roomId);
     const endKeeping = this.#settings.mediaWatch.keepFor(peerId);

@@ -35,6 +35,9 @@ const OTHER_EDGE_CODES: readonly ErrorCode[] = [
   'store_unavailable',
 ];
 
+/** For so long an edge where nobody answered is tried after those that answer, if only with an error, in milliseconds. */
+const UNREACHABLE_FOR_MS = 15_000;
+
 export interface ConnectionEnvironment {
   readonly port: SignallingPort;
   readonly dispatch: (event: ConnectionEvent) => void;
@@ -58,6 +61,8 @@ export class Connection {
   readonly #namedEdges: EdgeList;
   /** Where the edges are that the cluster tells of. */
   #datacenters: ReadonlyMap<string, string> = new Map();
+  /** Edges where nobody answered, and until when that is believed. */
+  readonly #unreachable = new Map<string, number>();
   #link: EdgeLink | undefined;
   #opening: Promise<EdgeLink> | undefined;
   #entered = false;
@@ -177,6 +182,7 @@ export class Connection {
       try {
         const link = await this.#open(attempt);
         this.#check(run);
+        if (edgeUrl !== undefined) this.#unreachable.delete(edgeUrl);
         this.#environment.dispatch({ type: 'socket_opened' });
         await this.#environment.enter(link, mode);
         this.#check(run);
@@ -190,7 +196,8 @@ export class Connection {
         // An edge that refused a resume in so many words takes the join on the same connection.
         if (!joinsAnew || bye !== undefined) this.#drop();
         if (edgeUrl !== undefined && OTHER_EDGE_CODES.includes(error.code)) {
-          this.#edges = withFailedEdge(this.#edges, edgeUrl);
+          if (error.code === 'timed_out') this.#noteUnreachable(edgeUrl);
+          this.#edges = withFailedEdge(this.#edges, edgeUrl, (edge) => this.#isUnreachable(edge));
         }
         if (joinsAnew) {
           mode = 'join';
@@ -277,12 +284,21 @@ export class Connection {
     const run = this.#run;
     this.#environment.counters.reconnects += 1;
     if (lostUrl !== undefined && mode === 'resume') {
+      this.#noteUnreachable(lostUrl);
       this.#edges = withLostEdge(this.#edges, lostUrl, this.#datacenters, Math.random, mayBeWholeDatacenter);
     }
     this.#environment.dispatch({ type: 'socket_lost', reason });
     this.#enter(mode, run, this.#environment.reconnectDeadlineMs).catch((thrown: unknown) => {
       if (run === this.#run) this.#fail(toPlenaryError(thrown));
     });
+  }
+
+  #noteUnreachable(edgeUrl: string): void {
+    this.#unreachable.set(edgeUrl, performance.now() + UNREACHABLE_FOR_MS);
+  }
+
+  #isUnreachable(edgeUrl: string): boolean {
+    return (this.#unreachable.get(edgeUrl) ?? 0) > performance.now();
   }
 
   #fail(error: PlenaryError): void {

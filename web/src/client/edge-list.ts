@@ -30,9 +30,25 @@ export function withCurrentEdges(edges: EdgeList, current: readonly string[], ke
   );
 }
 
-/** Puts an edge that failed behind all others, so that the next attempt goes elsewhere where there is an elsewhere. */
-export function withFailedEdge(edges: EdgeList, failed: string): EdgeList {
-  return edges.includes(failed) ? [...edges.filter((edge) => edge !== failed), failed] : edges;
+/**
+ * Puts an edge that failed behind the others, so that the next attempt goes elsewhere where there is an elsewhere. One that at
+ * least answered comes before those that lately did not: to find out anew that they are gone takes seconds.
+ *
+ * @param isUnreachable - whether nobody answered at an edge lately
+ */
+export function withFailedEdge(
+  edges: EdgeList,
+  failed: string,
+  isUnreachable: (edge: string) => boolean,
+): EdgeList {
+  if (!edges.includes(failed)) return edges;
+  const others = edges.filter((edge) => edge !== failed);
+  if (isUnreachable(failed)) return [...others, failed];
+  return [
+    ...others.filter((edge) => !isUnreachable(edge)),
+    failed,
+    ...others.filter((edge) => isUnreachable(edge)),
+  ];
 }
 
 /**

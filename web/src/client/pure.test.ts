@@ -96,9 +96,24 @@ test('[HE6] each attempt to connect may take longer than the one before, up to 1
 test('edges keep their order; a failed one goes to the end, a working one to the front', () => {
   const edges = withEdges([], ['http://a:1/', 'https://b/path', 'http://a:1']);
   expect(edges).toEqual(['http://a:1', 'https://b']);
-  expect(withFailedEdge(edges, 'http://a:1')).toEqual(['https://b', 'http://a:1']);
+  expect(withFailedEdge(edges, 'http://a:1', () => false)).toEqual(['https://b', 'http://a:1']);
   expect(withWorkingEdge(edges, 'https://b')).toEqual(['https://b', 'http://a:1']);
   expect(normaliseEdgeUrl('wss://c:8/x?y')).toBe('https://c:8');
+});
+
+test('[SE18] an edge that answers with an error comes before those where nobody answered lately', () => {
+  const edges = ['http://error', 'http://gone', 'http://other'];
+  const isUnreachable = (edge: string): boolean => edge === 'http://gone';
+  expect(withFailedEdge(edges, 'http://error', isUnreachable)).toEqual([
+    'http://other',
+    'http://error',
+    'http://gone',
+  ]);
+  expect(withFailedEdge(edges, 'http://gone', isUnreachable)).toEqual([
+    'http://error',
+    'http://other',
+    'http://gone',
+  ]);
 });
 
 test('[HE1] those that lost one edge share the others, those of its datacenter first and itself last', () => {

@@ -35,10 +35,11 @@ async function openAnew(
   { moveFrom, insteadOf, ...media }: ClientRequest<'media.open'>,
 ): Promise<ClientReply<'media.open'>> {
   const { rooms, placer, departures, clock, keeper, localRooms, links, republisher } = services;
+  const deadlineMs = clock.monotonicMs() + MEDIA_OPEN_DEADLINE_MS;
+  await services.storeWait.untilAvailable();
   if (!localRooms.holds(session)) throw new PlenaryError('session_gone');
   const { roomId, peerId, grants } = session;
   const before = session.allMedia;
-  const deadlineMs = clock.monotonicMs() + MEDIA_OPEN_DEADLINE_MS;
   const look = async () =>
     Promise.all([
       rooms.view(roomId),

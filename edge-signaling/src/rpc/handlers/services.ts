@@ -20,6 +20,7 @@ import type { Departures } from '../../session/departures.ts';
 import type { Entrance } from '../../session/entrance.ts';
 import type { MediaWatch } from '../../session/media-watch.ts';
 import type { SessionKeeper } from '../../session/keeper.ts';
+import type { StoreWait } from '../../store-wait.ts';
 import type { Session } from '../../session/session.ts';
 import type { RoomChannel } from '../../transport/client-socket.ts';
 
@@ -30,6 +31,7 @@ export interface HandlerServices {
   readonly joinGate: EntryGate;
   readonly resumeGate: EntryGate;
   readonly keeper: SessionKeeper;
+  readonly storeWait: StoreWait;
   readonly republisher: Republisher;
   readonly departures: Departures;
   readonly placer: Placer;
