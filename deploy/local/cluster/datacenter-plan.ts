@@ -18,7 +18,12 @@ export interface Cabling {
   /** Lines for `ip -batch` in the namespace. */
   readonly cut: readonly string[];
   readonly mend: readonly string[];
+  /** Whom it may be kept from answering: what is sent to these addresses and networks. */
+  readonly towards: Readonly<Record<Direction, readonly string[]>>;
 }
+
+/** All other datacenters; or this machine itself, where clients are. */
+export type Direction = 'others' | 'host';
 
 export interface MediaNodePlace {
   readonly datacenter: string;
@@ -150,7 +155,12 @@ export function planDatacenters(
     mediaNodes: sites.flatMap(({ name, namespace, controlAddress, mediaAddresses }) =>
       mediaAddresses.map((mediaAddress) => ({ datacenter: name, namespace, controlAddress, mediaAddress })),
     ),
-    cabling: new Map(sites.map((site) => [site.name, cablingOf(site, ways, apart)])),
+    cabling: new Map(
+      sites.map((site) => [
+        site.name,
+        cablingOf(site, ways, apart, { host: hostAddress, between: between.address }),
+      ]),
+    ),
     ...(apart ? { between: between.namespace } : {}),
     hostCommands,
     namespaceCommands: new Map(namespaceCommands),
@@ -162,13 +172,26 @@ interface Way {
   readonly to: Site;
 }
 
-function cablingOf(site: Site, ways: readonly Way[], apart: boolean): Cabling {
+function cablingOf(
+  site: Site,
+  ways: readonly Way[],
+  apart: boolean,
+  addresses: { readonly host: string; readonly between: string },
+): Cabling {
   const outgoing = ways.filter(({ from }) => from === site).map(({ to }) => to);
   return {
     namespace: site.namespace,
     controlAddress: site.controlAddress,
     cutOnHost: [`link set ${site.hostEnd} down`],
     mendOnHost: [`link set ${site.hostEnd} up`],
+    towards: {
+      // Connections of the others come from in between, where they are apart.
+      others: [
+        ...outgoing.flatMap((to) => [`${to.controlAddress}/32`, to.mediaSubnet]),
+        ...(apart ? [`${addresses.between}/32`] : []),
+      ],
+      host: [`${addresses.host}/32`],
+    },
     cut: outgoing.map((to) => `link set ${linkTo(to.name)} down`),
     // Linux forgets the routes and neighbours of an interface that is set down.
     mend: outgoing.flatMap((to) => routeOver(linkTo(to.name), to, hardwareAddress(apart ? 1 : 0, to, site))),

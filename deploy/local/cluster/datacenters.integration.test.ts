@@ -72,6 +72,22 @@ describe.skipIf(fault !== undefined)(`datacenters of this machine${why}`, () => 
     expect(await datacenters.sent('sbg', 'gra')).toMatchObject({ packets: 1 });
   });
 
+  it('can be kept from answering the others, or the host', async () => {
+    const datacenters = await create(['gra', 'sbg'], true);
+    const { host } = datacenters.place('sbg');
+    await datacenters.silence('sbg', 'others');
+    expect(await whatAnswers(host)).toBe('ECONNREFUSED');
+    send(datacenters, 1, 0, 'hello');
+    expect(await datacenters.sent('sbg', 'gra')).toMatchObject({ packets: 0 });
+    await datacenters.endSilence('sbg', 'others');
+    send(datacenters, 1, 0, 'hello');
+    expect(await datacenters.sent('sbg', 'gra')).toMatchObject({ packets: 1 });
+    await datacenters.silence('sbg', 'host');
+    expect(await whatAnswers(host)).toBe('nothing');
+    await datacenters.endSilence('sbg', 'host');
+    expect(await whatAnswers(host)).toBe('ECONNREFUSED');
+  });
+
   it('leave nothing behind', async () => {
     const datacenters = await create(['gone', 'away'], true);
     const names = [datacenters.mediaNode(0).namespace, datacenters.between];

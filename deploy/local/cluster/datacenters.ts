@@ -4,7 +4,7 @@ import type { Server } from 'node:net';
 import { promisify } from 'node:util';
 import { z } from 'zod';
 import { BLOCKS, blockName, linkTo, planDatacenters } from './datacenter-plan.ts';
-import type { Cabling, DatacenterPlan, DatacenterSize } from './datacenter-plan.ts';
+import type { Cabling, DatacenterPlan, DatacenterSize, Direction } from './datacenter-plan.ts';
 import { LocalClusterError } from './errors.ts';
 import type { ProcessOverrides } from './options.ts';
 
@@ -24,6 +24,9 @@ export interface LinkCounters {
 
 /** Where a process runs. */
 export type ProcessPlace = Required<Pick<ProcessOverrides, 'datacenter' | 'namespace' | 'host'>>;
+
+/** Of the routing rules that drop: before every route to somebody else. */
+const SILENCE_PREFERENCE = 100;
 
 /** Ethernet (14), IPv4 (20) and UDP (8) headers of each packet that a link counts. */
 export const LINK_HEADER_BYTES = 42;
@@ -135,6 +138,27 @@ export class LocalDatacenters {
     const { namespace, mend, mendOnHost } = this.#cablingOf(datacenter);
     await ipBatch(['-n', namespace], mend);
     await ipBatch([], mendOnHost);
+  }
+
+  /**
+   * Drops what a datacenter sends in one direction: it still gets what is sent to it, and cannot answer.
+   * @throws LocalClusterError when there is no such datacenter, or it is silent in this direction already
+   */
+  async silence(datacenter: string, direction: Direction): Promise<void> {
+    await this.#setSilence('add', datacenter, direction);
+  }
+
+  /** Ends what {@link silence} began. @throws LocalClusterError when it had not */
+  async endSilence(datacenter: string, direction: Direction): Promise<void> {
+    await this.#setSilence('del', datacenter, direction);
+  }
+
+  async #setSilence(change: 'add' | 'del', datacenter: string, direction: Direction): Promise<void> {
+    const { namespace, towards } = this.#cablingOf(datacenter);
+    const lines = towards[direction].map(
+      (to) => `rule ${change} to ${to} blackhole pref ${SILENCE_PREFERENCE}`,
+    );
+    await ipBatch(['-n', namespace], lines);
   }
 
   /** What media nodes of one datacenter sent to those of another. @throws LocalClusterError when there is no such link */

@@ -178,6 +178,38 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
+    name: 'node cut off from the cluster, and not from its clients',
+    store: 'redis',
+    isQuick: false,
+    goals: { media: { p50: 3_000, p99: 5_000 } },
+    meanwhile: 'everything',
+    person: 'as above',
+    operator: 'as above',
+    strike: async (world) => {
+      const node = await nodeInAnotherHostThanTheStore(world);
+      const host = world.hostOf(node);
+      await world.datacenters.silence(host, 'others');
+      return async () => {
+        await world.datacenters.endSilence(host, 'others');
+        await node.waitUntilReady();
+      };
+    },
+  },
+  {
+    name: 'node cut off from its clients, and not from the cluster',
+    store: 'redis',
+    isQuick: false,
+    goals: {},
+    meanwhile: 'everything',
+    person: 'those on it freeze until their browsers have given it up',
+    operator: 'nothing; `plenary_edge_media_lost_total` stays still',
+    strike: async (world) => {
+      const host = world.hostOf(await nodeInAnotherHostThanTheStore(world));
+      await world.datacenters.silence(host, 'host');
+      return () => world.datacenters.endSilence(host, 'host');
+    },
+  },
+  {
     name: 'Redis killed, away for 5 s',
     store: 'redis',
     isQuick: true,
