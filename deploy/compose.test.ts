@@ -104,6 +104,19 @@ describe('compose.yaml against the programs that it starts', () => {
     for (const [, config] of mediaNodes()) expect(sliceOf(config).lastPort).toBeLessThan(32_768);
   });
 
+  it('gives each process the time to drain before it is killed', () => {
+    for (const [imageFile, drainsMs] of [
+      [EDGE_IMAGE, edges().map(([, { drainMs }]) => drainMs)],
+      [MEDIA_NODE_IMAGE, mediaNodes().map(([, { drainMs }]) => drainMs)],
+    ] as const) {
+      for (const [name, { stop_grace_period: grace }] of builtFrom(imageFile)) {
+        expect(Number.parseInt(grace, 10) * 1_000, name).toBeGreaterThanOrEqual(
+          Math.max(...drainsMs) + 5_000,
+        );
+      }
+    }
+  });
+
   it('asks each process for its liveness by the program that its image has for it', () => {
     for (const [name, service] of [...builtFrom(EDGE_IMAGE), ...builtFrom(MEDIA_NODE_IMAGE)]) {
       expect(service.healthcheck.test, name).toEqual(['CMD', 'node', '/app/healthcheck.mjs']);
@@ -172,8 +185,8 @@ describe('make-secrets.sh', () => {
         stdio: 'pipe',
       });
     mkdirSync(folder);
-    expect(make().match(/^wrote /gm)).toHaveLength(4);
-    expect(make().match(/^kept /gm)).toHaveLength(4);
+    expect(make().match(/^wrote /gm)).toHaveLength(5);
+    expect(make().match(/^kept /gm)).toHaveLength(5);
     rmSync(join(folder, 'redis_url'));
     expect(make).toThrow(/they share a password/);
   });

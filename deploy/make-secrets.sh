@@ -30,6 +30,7 @@ fi
 password=$(random 48)
 write cluster_secret "$(random 64)"
 write api_keys "app$(random 8):$(random 64)"
+write admin_token "$(random 64)"
 write redis_url "redis://:$password@127.0.0.1:6379/0"
 write redis_conf "bind 127.0.0.1 -::1
 port 6379

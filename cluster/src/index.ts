@@ -1,14 +1,17 @@
 /** What edges and media nodes share: the only door of this package for other processes of the cluster. */
 export * from './clock.ts';
 export * from './consul/settings.ts';
+export * from './drain/drain.ts';
 export * from './errors.ts';
 export * from './ids.ts';
 export * from './placement/datacenter-order.ts';
 export * from './placement/recent-placements.ts';
 export * from './placement/select-node.ts';
+export * from './process/admin.ts';
 export * from './process/config.ts';
 export * from './process/logging.ts';
 export * from './process/parent-pipe.ts';
+export * from './process/signals.ts';
 export * from './protocol/edge-media.ts';
 export * from './protocol/index.ts';
 export * from './redis/connect.ts';

@@ -20,8 +20,8 @@ RUN mkdir /app && cp --parents package.json package-lock.json .npmrc */package.j
 RUN ours=$(/build/.toolchain/bin/node -p '`uws_${process.platform}_${process.arch}_${process.versions.modules}.node`') \
  && test -f "/app/node_modules/uWebSockets.js/$ours" \
  && find /app/node_modules/uWebSockets.js -name 'uws_*.node' ! -name "$ours" -delete
-RUN cp -r --parents cluster edge-signaling web/dist /app \
- && find /app/cluster /app/edge-signaling \( -name '*.test.ts' -o -name '*.contract.ts' -o -name testing \) -prune -exec rm -r {} +
+RUN cp -r --parents cluster edge-signaling web/dist deploy/plenaryctl /app \
+ && find /app/cluster /app/edge-signaling /app/deploy \( -name '*.test.ts' -o -name '*.contract.ts' -o -name testing \) -prune -exec rm -r {} +
 
 # --- runs: what an edge needs and nothing else
 FROM ${BASE}
@@ -30,6 +30,8 @@ RUN useradd --system --uid 10001 --no-create-home --home-dir /nonexistent --shel
 COPY --from=build /build/.toolchain/bin/node /usr/local/bin/node
 COPY --from=build /app /app
 COPY deploy/images/healthcheck.mjs /app/
+# `docker exec NAME plenaryctl drain …`, with the token and the store that the process itself has.
+COPY deploy/images/plenaryctl /usr/local/bin/
 WORKDIR /app
 USER 10001:10001
 ENV NODE_ENV=production PLENARY_WEB_ROOT=/app/web/dist PLENARY_PORT=3000

@@ -22,8 +22,8 @@ RUN mkdir /app && cp --parents package.json package-lock.json .npmrc */package.j
  && for folder in */package.json; do rm -r "${folder%/package.json}"; done
 # The worker's source is of no use at run time.
 RUN rm -rf /app/node_modules/mediasoup/worker
-RUN cp -r --parents cluster media-node /app \
- && find /app/cluster /app/media-node \( -name '*.test.ts' -o -name '*.contract.ts' -o -name testing \) -prune -exec rm -r {} +
+RUN cp -r --parents cluster media-node deploy/plenaryctl /app \
+ && find /app/cluster /app/media-node /app/deploy \( -name '*.test.ts' -o -name '*.contract.ts' -o -name testing \) -prune -exec rm -r {} +
 
 # --- runs: what a media node needs and nothing else
 FROM ${BASE}
@@ -33,6 +33,8 @@ COPY --from=build /build/.toolchain/bin/node /usr/local/bin/node
 COPY --from=build /worker /worker
 COPY --from=build /app /app
 COPY deploy/images/healthcheck.mjs /app/
+# `docker exec NAME plenaryctl drain …`, with the token and the store that the process itself has.
+COPY deploy/images/plenaryctl /usr/local/bin/
 WORKDIR /app
 USER 10001:10001
 ENV NODE_ENV=production MEDIASOUP_WORKER_BIN=/worker/mediasoup-worker PLENARY_PORT=4000

@@ -23,10 +23,14 @@ export interface Scene {
 /** More steps than any way from a viewer to a publisher has: it goes round. */
 const LONGEST_WAY = 8;
 
-/** [PL3] A peer lives under its live epoch on the node of its placement, and on no other. */
+/**
+ * [PL3] A peer lives under its live epoch on the node of its placement, and on no other; [EP7] so it does under the epoch
+ * that goes on beside, while it moves.
+ */
 export function checkPlacements({ roomIds, store, nodes }: Scene): void {
   for (const roomId of roomIds) {
     const placements = store.watch.placements(roomId);
+    const formers = store.watch.formers(roomId);
     for (const node of nodes) {
       for (const peer of node.rooms.room(roomId)?.peers() ?? []) {
         const { peerId, epoch } = peer.placed;
@@ -34,6 +38,11 @@ export function checkPlacements({ roomIds, store, nodes }: Scene): void {
         if (live?.epoch === epoch && live.mediaNodeId !== node.plan.mediaNodeId)
           throw new RuleBroken(
             `PL3: ${peerId} of ${roomId} is hosted by ${node.life.name} under ${epoch}, which is ${live.mediaNodeId}'s`,
+          );
+        const former = formers.get(peerId);
+        if (former?.epoch === epoch && former.mediaNodeId !== node.plan.mediaNodeId)
+          throw new RuleBroken(
+            `EP7: ${peerId} of ${roomId} goes on at ${node.life.name} under ${epoch}, which is ${former.mediaNodeId}'s`,
           );
       }
     }
@@ -98,6 +107,7 @@ export function checkOneCopy(scene: Scene): void {
  */
 export function checkSettled(scene: Scene): void {
   for (const client of scene.clients) checkClient(scene, client);
+  checkMoves(scene);
   for (const node of scene.nodes) {
     for (const router of node.engine.routers.values()) {
       for (const producer of router.producers.values()) checkDemand(node, router, producer);
@@ -129,6 +139,21 @@ export function checkFreed({ store, ether, nodes, edges, roomIds }: Scene): void
     if (sessions.length > 0) left.push(`${sessions.length} sessions on ${edge.life.name}`);
   }
   if (left.length > 0) throw new RuleBroken(`LG4: everybody left, and there is still: ${left.join('; ')}`);
+}
+
+/** [EP7] Everybody who moved has moved altogether: nobody is hosted anywhere but under the live placement. */
+function checkMoves({ roomIds, store, nodes }: Scene): void {
+  for (const roomId of roomIds) {
+    const placements = store.watch.placements(roomId);
+    for (const [peerId, { epoch }] of store.watch.formers(roomId))
+      throw new RuleBroken(`EP7: ${peerId} of ${roomId} still goes on under ${epoch}`);
+    for (const node of nodes) {
+      for (const { placed } of node.rooms.room(roomId)?.peers() ?? []) {
+        if (placements.get(placed.peerId)?.epoch === placed.epoch) continue;
+        throw new RuleBroken(`EP7: ${node.life.name} still hosts ${placed.peerId} under ${placed.epoch}`);
+      }
+    }
+  }
 }
 
 /** What sends a copy its packets, as the packets find it. */

@@ -2,6 +2,7 @@ import { PlenaryError, toPlenaryError } from '@plenary/cluster';
 import type {
   ConsumerId,
   DatacenterId,
+  Epoch,
   ErrorCode,
   EventId,
   PeerId,
@@ -25,6 +26,7 @@ import type {
   LoggedEvent,
   MediaOffer,
   MediaRequest,
+  RoomTrack,
   RtpParameters,
   SessionKeyJwk,
   TrackSource,
@@ -66,6 +68,8 @@ interface Publication {
   paused: boolean;
   /** No longer wanted: it is ended as soon as its id is known, and is then forgotten. */
   isEnded: boolean;
+  /** The track on the media that is being left, whose place it is to take. */
+  replaces: TrackId | undefined;
   /** Its end was asked for: unanswered, that may still be carried out, however late. Wanted again, it needs another track. */
   isEnding: boolean;
 }
@@ -90,6 +94,7 @@ const ENDED: ReadonlySet<string> = new Set<ErrorCode>(['session_gone', 'token_in
 /** These may be sent again by who got no answer; the others mean something else the second time. */
 const REPEATABLE: ReadonlySet<string> = new Set<ClientRequestName>([
   'join',
+  'media.moved',
   'track.publish',
   'track.pause',
   'track.end',
@@ -114,7 +119,7 @@ export class SimulatedClient {
   readonly publications = new Map<TrackSource, Publication>();
   readonly #world: ClientWorld;
   readonly #token: string;
-  readonly #transports = new Set<TransportId>();
+  #transports = new Set<TransportId>();
   /** Consumers that go on until the track comes the other way. */
   readonly #superseded = new Map<TrackId, ConsumerId>();
   #wire: Wire | undefined;
@@ -128,6 +133,13 @@ export class SimulatedClient {
   #isMediaOpen = false;
   #isJoined = false;
   #isLeaving = false;
+  /** Names its media. */
+  #epoch: Epoch | undefined;
+  /** What goes on until everything goes by the newer media: its transports, and which it is. */
+  #leaving: { readonly epoch: Epoch; readonly transports: Set<TransportId> } | undefined;
+  /** Media that the node asked it to leave. */
+  #toLeave: Epoch | undefined;
+  #lossesOfMedia = 0;
   #isPursuing = false;
   #isSyncing = false;
 
@@ -153,6 +165,16 @@ export class SimulatedClient {
 
   get isMediaOpen(): boolean {
     return this.#isMediaOpen;
+  }
+
+  /** Whether two media are open: it has not moved altogether. */
+  get isMoving(): boolean {
+    return this.#leaving !== undefined;
+  }
+
+  /** How often it had to open media although it has not asked for that. */
+  get lossesOfMedia(): number {
+    return this.#lossesOfMedia;
   }
 
   get peerId(): PeerId | undefined {
@@ -200,6 +222,7 @@ export class SimulatedClient {
       source,
       requestId: this.#nextRequestId(),
       trackId: undefined,
+      replaces: undefined,
       paused: false,
       isEnded: false,
       isEnding: false,
@@ -218,7 +241,7 @@ export class SimulatedClient {
     const publication = this.publications.get(source);
     if (publication?.trackId === undefined) return;
     publication.paused = paused;
-    void this.#try('track.pause', { trackId: publication.trackId, paused });
+    void this.#try('track.pause', { trackId: publication.trackId, paused, epoch: this.#epoch });
   }
 
   watch(trackId: TrackId, wish: Wish): void {
@@ -230,7 +253,7 @@ export class SimulatedClient {
     this.wishes.delete(trackId);
     const consumer = this.consumers.get(trackId);
     this.consumers.delete(trackId);
-    if (consumer !== undefined) void this.#try('unsubscribe', { consumerIds: [consumer.consumerId] });
+    if (consumer !== undefined) this.#letGo(consumer.consumerId);
   }
 
   chat(): void {
@@ -244,10 +267,10 @@ export class SimulatedClient {
   };
 
   /** Its side of all transports so far is closed: the media nodes notice after a while. */
-  #endIce(): void {
+  #endIce(transports = new Set([...this.#transports, ...(this.#leaving?.transports ?? [])])): void {
     const { ether, net } = this.#world;
-    const ended = [...this.#transports];
-    this.#transports.clear();
+    const ended = [...transports];
+    transports.clear();
     for (const transportId of ended) {
       const host = ether.ice.get(transportId)?.host;
       if (host === undefined) continue;
@@ -366,6 +389,7 @@ export class SimulatedClient {
       sessionToken,
       proof: PROOF,
       lastEventId,
+      epoch: this.#epoch,
     });
     this.#sessionToken = session.sessionToken;
     this.#caughtUp(catchUp);
@@ -403,8 +427,15 @@ export class SimulatedClient {
         void this.#pursue();
         break;
       }
-      case 'media.lost':
-        this.#lostMedia();
+      case 'media.lost': {
+        const { epoch } = EDGE_NOTICES['media.lost'].payload.parse(payload);
+        // The media that is being left may end before everything goes by the other one.
+        if (this.#epoch !== undefined && epoch >= this.#epoch) this.#lostMedia();
+        void this.#pursue();
+        break;
+      }
+      case 'media.move':
+        this.#toLeave = EDGE_NOTICES['media.move'].payload.parse(payload).epoch;
         void this.#pursue();
         break;
       case 'bye':
@@ -446,30 +477,52 @@ export class SimulatedClient {
     for (const event of caughtUp.events) room.apply(event, (id) => compareEventIds(id, room.lastEventId) > 0);
   }
 
-  #openedMedia({ sendTransport, receiveTransport, consumers }: MediaOffer): void {
+  #openedMedia(offer: MediaOffer): void {
     this.#endIce();
-    this.#isMediaOpen = true;
-    this.#sendTransportId = sendTransport === undefined ? undefined : TRANSPORT_ID.parse(sendTransport.id);
-    if (this.#sendTransportId !== undefined) this.#transports.add(this.#sendTransportId);
-    this.#transports.add(TRANSPORT_ID.parse(receiveTransport.id));
-    this.consumers.clear();
-    for (const { trackId, consumerId, paused } of consumers) {
+    this.#leaving = undefined;
+    this.#openTransports(offer);
+    for (const { trackId, consumerId, paused } of offer.consumers) {
       this.consumers.set(trackId, { consumerId, paused });
       if (!this.wishes.has(trackId)) this.wishes.set(trackId, { paused: false });
     }
     for (const publication of this.publications.values()) this.#publishAnew(publication);
   }
 
+  /** Media stands beside the one in use: from now on everything is to go by it, while the other one goes on. */
+  #openedBeside(offer: MediaOffer, from: Epoch): void {
+    this.#leaving = { epoch: from, transports: this.#transports };
+    this.#transports = new Set();
+    this.#openTransports(offer);
+    for (const publication of this.publications.values()) {
+      const replaces = publication.trackId;
+      this.#publishAnew(publication);
+      publication.replaces = replaces;
+    }
+  }
+
+  #openTransports({ epoch, sendTransport, receiveTransport }: MediaOffer): void {
+    this.#epoch = epoch;
+    this.#isMediaOpen = true;
+    this.#superseded.clear();
+    this.consumers.clear();
+    this.#sendTransportId = sendTransport === undefined ? undefined : TRANSPORT_ID.parse(sendTransport.id);
+    if (this.#sendTransportId !== undefined) this.#transports.add(this.#sendTransportId);
+    this.#transports.add(TRANSPORT_ID.parse(receiveTransport.id));
+  }
+
   #publishAnew(publication: Publication): void {
     if (publication.isEnded) this.publications.delete(publication.source);
     publication.trackId = undefined;
+    publication.replaces = undefined;
     publication.isEnding = false;
     publication.requestId = this.#nextRequestId();
   }
 
   #lostMedia(): void {
+    if (this.#isMediaOpen) this.#lossesOfMedia += 1;
     this.#superseded.clear();
     this.#isMediaOpen = false;
+    this.#toLeave = undefined;
     this.consumers.clear();
   }
 
@@ -482,11 +535,39 @@ export class SimulatedClient {
       if (offer !== undefined) this.#openedMedia(offer);
     }
     if (this.#isMediaOpen) {
+      await this.#beginToMove();
       await this.#publishMissing();
       await this.#subscribeMissing();
       await this.#pauseAsWanted();
+      await this.#endMove();
     }
     this.#isPursuing = false;
+  }
+
+  /** The node asked it to leave: opens media elsewhere. What fails is asked again by the node. */
+  async #beginToMove(): Promise<void> {
+    const from = this.#toLeave;
+    this.#toLeave = undefined;
+    if (from === undefined || from !== this.#epoch || this.#leaving !== undefined) return;
+    const offer = await this.#try('media.open', { ...MEDIA, moveFrom: from });
+    if (offer !== undefined && this.#epoch === from && this.#isMediaOpen) this.#openedBeside(offer, from);
+  }
+
+  /** When everything goes by the newer media, the older one is closed. */
+  async #endMove(): Promise<void> {
+    const leaving = this.#leaving;
+    const epoch = this.#epoch;
+    if (leaving === undefined || epoch === undefined || !this.#isMediaOpen) return;
+    const isPublished = [...this.publications.values()].every(({ trackId }) => trackId !== undefined);
+    const isSubscribed = [...this.wishes.keys()].every((trackId) => this.consumers.has(trackId));
+    if (!isPublished || !isSubscribed) return;
+    if ((await this.#try('media.moved', { epoch })) === undefined || this.#leaving !== leaving) return;
+    this.#leaving = undefined;
+    this.#endIce(leaving.transports);
+  }
+
+  #letGo(consumerId: ConsumerId): void {
+    void this.#try('unsubscribe', { consumerIds: [consumerId], epoch: this.#epoch });
   }
 
   async #publishMissing(): Promise<void> {
@@ -500,14 +581,17 @@ export class SimulatedClient {
       const { source, trackId, isEnded, isEnding } = publication;
       if (!(isEnded || isEnding) || trackId === undefined) continue;
       publication.isEnding = true;
-      if ((await this.#try('track.end', { trackId })) === undefined || publication.requestId !== requestId)
+      if (
+        (await this.#try('track.end', { trackId, epoch: this.#epoch })) === undefined ||
+        publication.requestId !== requestId
+      )
         continue;
       if (publication.isEnded) this.publications.delete(source);
       else this.#publishAnew(publication);
     }
   }
 
-  async #publishOne({ source, requestId, paused }: Publication): Promise<TrackId | undefined> {
+  async #publishOne({ source, requestId, paused, replaces }: Publication): Promise<TrackId | undefined> {
     if (this.#sendTransportId === undefined) return undefined;
     const reply = await this.#try('track.publish', {
       requestId,
@@ -516,23 +600,39 @@ export class SimulatedClient {
       source,
       rtpParameters: RTP,
       paused,
+      replaces,
+      epoch: this.#epoch,
     });
     return reply?.trackId;
   }
 
   async #subscribeMissing(): Promise<void> {
-    const there = this.#room?.tracks ?? new Map<TrackId, unknown>();
+    const there = this.#room?.tracks ?? new Map<TrackId, RoomTrack>();
+    for (const { trackId, replaces } of there.values()) this.#succeed(replaces, trackId);
     for (const trackId of this.wishes.keys()) if (!there.has(trackId)) this.wishes.delete(trackId);
     const trackIds = [...this.wishes.keys()].filter((trackId) => !this.consumers.has(trackId));
     if (trackIds.length === 0) return;
-    const reply = await this.#try('subscribe', { trackIds });
+    const epoch = this.#epoch;
+    const reply = await this.#try('subscribe', { trackIds, epoch });
+    if (this.#epoch !== epoch) return;
     for (const { trackId, consumerId, paused } of reply?.consumers ?? []) {
       const old = this.#superseded.get(trackId);
       this.#superseded.delete(trackId);
-      if (old !== undefined) void this.#try('unsubscribe', { consumerIds: [old] });
+      if (old !== undefined) this.#letGo(old);
       if (this.wishes.has(trackId)) this.consumers.set(trackId, { consumerId, paused });
-      else void this.#try('unsubscribe', { consumerIds: [consumerId] });
+      else this.#letGo(consumerId);
     }
+  }
+
+  /** Who watches a track watches the one that takes its place; the older one goes on until the newer is there. */
+  #succeed(trackId: TrackId | undefined, successor: TrackId): void {
+    const wish = trackId === undefined ? undefined : this.wishes.get(trackId);
+    if (trackId === undefined || wish === undefined) return;
+    this.wishes.delete(trackId);
+    this.wishes.set(successor, wish);
+    const old = this.consumers.get(trackId);
+    this.consumers.delete(trackId);
+    if (old !== undefined) this.#superseded.set(successor, old.consumerId);
   }
 
   async #pauseAsWanted(): Promise<void> {
@@ -542,7 +642,10 @@ export class SimulatedClient {
       const { paused } = wish;
       const { consumerId } = consumer;
       consumer.paused = undefined;
-      const reply = await this.#try('consumers.update', { consumers: [{ consumerId, paused }] });
+      const reply = await this.#try('consumers.update', {
+        consumers: [{ consumerId, paused }],
+        epoch: this.#epoch,
+      });
       if (reply !== undefined) consumer.paused = paused;
     }
   }
@@ -552,11 +655,13 @@ export class SimulatedClient {
     name: Name,
     payload: ClientRequestInput<Name>,
   ): Promise<ClientReply<Name> | undefined> {
+    const epoch = this.#epoch;
     try {
       return await this.#ask(name, payload);
     } catch (fault) {
       const { code } = toPlenaryError(fault);
-      if (code === 'media_lost' || code === 'transport_not_found') this.#lostMedia();
+      const isOfMedia = code === 'media_lost' || code === 'transport_not_found';
+      if (isOfMedia && this.#epoch === epoch) this.#lostMedia();
       if (code === 'session_gone') {
         this.#forgetSession();
         this.#wire?.close('caller');

@@ -172,6 +172,7 @@ class EdgeWire implements MediaLink {
       ),
       'track.demand': notice(CONTROL_NOTICES['track.demand'], listener.onTrackDemand, onMalformed),
       'peer.lost': notice(CONTROL_NOTICES['peer.lost'], listener.onPeerLost, onMalformed),
+      'peer.move': notice(CONTROL_NOTICES['peer.move'], listener.onPeerMove, onMalformed),
     };
     return (name, payload) => routes[name]?.(payload);
   }

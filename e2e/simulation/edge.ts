@@ -102,6 +102,7 @@ export class SimulatedEdge {
         return this.#links;
       },
       channel: this.#channel(),
+      isDraining: () => false,
       clock: net.time,
       logger,
       metrics,

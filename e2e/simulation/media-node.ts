@@ -1,6 +1,7 @@
 import {
   CONTROL_REQUESTS,
   CONTROL_VERSION,
+  Drain,
   INCARNATION,
   PLACED_PEER,
   PlenaryError,
@@ -101,6 +102,7 @@ export function incarnationOf(number: number): Incarnation {
 
 /** One side of a control link as the node sees it; what the real one does over its socket, this does over a wire. */
 type Link = Pick<ControlLink, 'caller' | 'asker' | 'notify'>;
+type Peer = ReturnType<Rooms['peers']>[number];
 /** Hears a notice, on the caller's side. */
 export type TakeNotice = (name: ControlNoticeName, payload: unknown) => void;
 
@@ -119,6 +121,7 @@ export class SimulatedMediaNode {
   /** Its ports, once it has them. */
   portSlice: PortSlice | undefined;
   readonly #world: NodeWorld;
+  readonly #drain: Drain<Peer>;
   readonly #directory: NodeDirectory;
   readonly #outbox = new Outbox(metrics, logger);
   readonly #nodes: NodeWires;
@@ -170,8 +173,27 @@ export class SimulatedMediaNode {
       gatewayPatienceMs: GATEWAY_PATIENCE_MS,
       orphanGraceMs: settings.orphanGraceMs,
       workerPackingLimit: settings.workerPackingLimit,
-      refusal: () => (this.#isStopping ? 'It is stopping.' : this.lease.missing()),
+      refusal: () => {
+        if (this.#isStopping) return 'It is stopping.';
+        return this.#drain.isOn ? 'It is draining.' : this.lease.missing();
+      },
       anyEdge: () => [...this.#links.values()].find((link) => link.caller.kind === 'edge'),
+    });
+    this.#drain = new Drain<Peer>({
+      clock: net.time,
+      members: () => this.rooms.peers(),
+      isIdle: () => !this.rooms.isRelaying,
+      ask: (peer) => {
+        peer.askToMove();
+      },
+      cut: () => {
+        this.rooms.closePeers();
+      },
+      changed: (isDraining) => {
+        if (isDraining) this.rooms.leave();
+        else this.rooms.stay();
+        void this.lease.renew();
+      },
     });
     this.#dispatch = createDispatch(this.rooms, {
       onFault: (fault) => {
@@ -188,10 +210,22 @@ export class SimulatedMediaNode {
     void this.#start();
   }
 
-  /** Stops as the real one does at SIGTERM. To be called as the process. */
+  /** Has everybody open media elsewhere. To be called as the process. */
+  drain(deadlineMs: number): void {
+    if (this.portSlice === undefined || this.#isStopping) return;
+    void this.#drain.begin(deadlineMs);
+  }
+
+  /** Takes people again. To be called as the process. */
+  undrain(): void {
+    if (!this.#isStopping) this.#drain.cancel();
+  }
+
+  /** Stops as the real one does at a second SIGTERM. To be called as the process. */
   async stop(): Promise<void> {
     if (this.#isStopping) return;
     this.#isStopping = true;
+    this.#drain.stop();
     if (this.portSlice === undefined) {
       this.kill();
       return;
@@ -375,7 +409,7 @@ export class SimulatedMediaNode {
       incarnation: this.incarnation,
       controlVersion: CONTROL_VERSION,
       controlUrl: `http://${this.plan.mediaNodeId}.example:3100`,
-      state: this.#isStopping ? 'draining' : 'serving',
+      state: this.#isStopping || this.#drain.isOn ? 'draining' : 'serving',
       load: { workerCpu: 0, controlCpu: 0, bandwidth: 0, packets: 0 },
       peerCount: this.rooms.peerCount,
       maxPeers: settings.maxPeers,

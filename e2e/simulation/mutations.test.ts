@@ -53,6 +53,13 @@ class ObedientStore extends MemoryRoomStore {
   }
 }
 
+/** Takes a peer that has moved for one that still moves. */
+class UnsettledStore extends MemoryRoomStore {
+  override settlePeer(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
 /** Gives ports away without looking whose they are. */
 class GenerousRegistry extends MemoryRegistry {
   override claimPortSlice({ wanted }: PortSliceClaim): Promise<PortSliceResult> {
@@ -83,6 +90,7 @@ async function find(options: SimulateOptions, shows: (plan: Plan) => boolean): P
 const always = (): boolean => true;
 /** Two nodes of a datacenter may want one track of another at the same moment. */
 const spans = ({ nodes, isStormy }: Plan): boolean => nodes.length >= 4 && !isStormy;
+const drains = ({ faults }: Plan): boolean => faults.includes('node is drained');
 const failsOver = ({ faults }: Plan): boolean => faults.includes('store fails over');
 
 let published = 0;
@@ -105,6 +113,12 @@ const MUTATIONS: readonly [string, SimulateOptions, RegExp, (plan: Plan) => bool
     { storeParts: { ...SOUND_STORE, rooms: (clock) => new ObedientStore(clock) } },
     /^EP2/,
     always,
+  ],
+  [
+    'a move that never ends',
+    { storeParts: { ...SOUND_STORE, rooms: (clock) => new UnsettledStore(clock) } },
+    /^EP7/,
+    drains,
   ],
   [
     'epochs that count from one after a failover',

@@ -10,6 +10,7 @@ import type { MediaNodePlan, MediaNodeSettings } from './media-node.ts';
 export const FAULTS = [
   'node dies',
   'node stops',
+  'node is drained',
   'edge dies',
   'worker dies',
   'client vanishes',

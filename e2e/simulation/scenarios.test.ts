@@ -1,10 +1,11 @@
 import { DATACENTER_ID, EDGE_ID, MEDIA_NODE_ID, ROOM_ID } from '@plenary/cluster/ids';
+import type { TrackId } from '@plenary/cluster';
 import { Random } from '@plenary/cluster/testing/simulation/random';
 import { SOUND_STORE } from '@plenary/cluster/testing/simulation/store-server';
 import { VirtualTime } from '@plenary/cluster/testing/simulation/virtual-time';
 import { describe, expect, it } from 'vitest';
 import { checkForest, checkOneCopy, checkSettled } from './checks.ts';
-import type { ClientPlan } from './client.ts';
+import type { ClientPlan, SimulatedClient } from './client.ts';
 import type { MediaNodePlan } from './media-node.ts';
 import type { Plan } from './plan.ts';
 import { World } from './world.ts';
@@ -92,6 +93,43 @@ describe('scenarios', () => {
       await pass(20_000);
       checkOneCopy(world);
       checkSettled(world);
+    });
+  });
+
+  it('[DR3] [DR4] people of a node that drains are moved, and nobody loses anything on the way', async () => {
+    await inWorld(async (world, pass) => {
+      for (const plan of [person('ann', NEAR), person('bob', NEAR), person('cid', FAR)]) {
+        world.comes(plan);
+        await pass(1_000);
+      }
+      const { clients } = world;
+      for (const client of clients) client.publish('microphone');
+      await pass(1_000);
+      const watched = (client: SimulatedClient): TrackId[] =>
+        [...(client.room?.tracks.values() ?? [])]
+          .filter(({ peerId }) => peerId !== client.peerId)
+          .map(({ trackId }) => trackId);
+      for (const client of clients)
+        for (const trackId of watched(client)) client.watch(trackId, { paused: false });
+      await pass(3_000);
+      checkSettled(world);
+      const nodeOf = (client: SimulatedClient) =>
+        world.nodes.find(({ rooms }) => rooms.peers().some(({ placed }) => placed.peerId === client.peerId));
+      const [ann] = clients;
+      if (ann === undefined) throw new Error('Nobody came.');
+      const drained = nodeOf(ann);
+      if (drained === undefined) throw new Error('Ann is on no node.');
+      world.drain(drained, 60_000);
+      await pass(10_000);
+      expect(drained.rooms.peerCount).toBe(0);
+      expect(nodeOf(ann)?.plan.mediaNodeId).not.toBe(drained.plan.mediaNodeId);
+      for (const client of clients) {
+        expect([client.isMoving, client.lossesOfMedia, client.wishes.size]).toEqual([false, 0, 2]);
+      }
+      checkSettled(world);
+      world.undrain(drained);
+      await pass(1_000);
+      expect(drained.lease.missing()).toBeUndefined();
     });
   });
 });

@@ -181,6 +181,26 @@ export class World implements Scene {
     }
   }
 
+  drain(node: SimulatedMediaNode, deadlineMs: number): void {
+    this.#at(
+      node,
+      () => `${node.life.name} is drained within ${deadlineMs} ms`,
+      () => {
+        node.drain(deadlineMs);
+      },
+    );
+  }
+
+  undrain(node: SimulatedMediaNode): void {
+    this.#at(
+      node,
+      () => `${node.life.name} serves again`,
+      () => {
+        node.undrain();
+      },
+    );
+  }
+
   /** Lets something go wrong. */
   goWrong(fault: Fault): void {
     const { random, time } = this.net;
@@ -203,6 +223,16 @@ export class World implements Scene {
           () => void node.stop(),
         );
         this.#later(random.between(8_000, 12_000), () => this.#startNode(node.plan));
+        return;
+      }
+      case 'node is drained': {
+        const node = random.pick(this.nodes);
+        if (node === undefined) return;
+        const deadlineMs = random.between(3_000, 20_000);
+        this.drain(node, deadlineMs);
+        this.#later(random.between(1_000, 25_000), () => {
+          this.undrain(node);
+        });
         return;
       }
       case 'edge dies': {

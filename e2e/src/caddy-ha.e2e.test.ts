@@ -104,6 +104,7 @@ describe('Caddyfile.ha.example', () => {
     '/./metrics',
     '/health',
     '/ready',
+    '/admin/drain',
     '/%72eady',
   ])('keeps %s from the world', async (path) => {
     const answer = await visitor.get(path);

@@ -134,7 +134,11 @@ describe('a meeting', () => {
     await until('Ann may send every layer again', allowedLayers, (layers) => layers === 3);
     await bob.untilSeesAndHears();
     await bob.leave();
-    await until('Ann is to send the smallest layer only, for nobody', allowedLayers, (layers) => layers === 1);
+    await until(
+      'Ann is to send the smallest layer only, for nobody',
+      allowedLayers,
+      (layers) => layers === 1,
+    );
     await ann.leave();
     await untilNothingIsLeft();
   });

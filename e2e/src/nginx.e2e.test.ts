@@ -100,6 +100,7 @@ describe('nginx.example.conf', () => {
       '/r/../metrics',
       '/health',
       '/ready',
+      '/admin/drain',
     ]) {
       const hidden = await visitor.get(path);
       expect(hidden.status, path).toBe(404);

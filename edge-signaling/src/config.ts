@@ -7,6 +7,7 @@ import {
   consulTokenSetting,
   integerSetting,
   logLevelSetting,
+  MAX_DRAIN_MS,
   parseConfig,
   portSetting,
   secretSetting,
@@ -147,6 +148,10 @@ export const EDGE_SETTINGS = z.object({
   PLENARY_TENANT_LIMITS: tenantLimitsSetting.optional(),
   PLENARY_RESUME_WITHIN_MS: integerSetting(0, 600_000).default(15_000),
   PLENARY_LEASE_MS: integerSetting(500, 60_000).default(5_000),
+  /** How long SIGTERM takes to send clients to other edges before the edge stops; 0 for all at once. */
+  PLENARY_DRAIN_MS: integerSetting(0, MAX_DRAIN_MS).default(20_000),
+  /** Of operators, for `plenaryctl`; without it nobody can drain the edge from outside. */
+  PLENARY_ADMIN_TOKEN: secretSetting.optional(),
   /** Sockets of one client address at a time; an office behind one address must fit. */
   PLENARY_SOCKETS_PER_ADDRESS: integerSetting(1, 1_000_000).default(2_000),
   /** New sockets of one client address in a second, over a burst of ten times as many. */
@@ -180,6 +185,9 @@ export interface EdgeConfig {
   readonly tenantLimits: TenantLimitTable;
   readonly resumeWithinMs: number;
   readonly leaseMs: number;
+  readonly drainMs: number;
+  /** `undefined`: the door of operators is closed. */
+  readonly adminToken: string | undefined;
   readonly socketsPerAddress: number;
   readonly connectsPerAddress: number;
 }
@@ -219,6 +227,8 @@ export function readEdgeConfig(environment: Environment): EdgeConfig {
     tenantLimits: settings.PLENARY_TENANT_LIMITS ?? UNLIMITED,
     resumeWithinMs: settings.PLENARY_RESUME_WITHIN_MS,
     leaseMs: settings.PLENARY_LEASE_MS,
+    drainMs: settings.PLENARY_DRAIN_MS,
+    adminToken: settings.PLENARY_ADMIN_TOKEN,
     socketsPerAddress: settings.PLENARY_SOCKETS_PER_ADDRESS,
     connectsPerAddress: settings.PLENARY_CONNECTS_PER_ADDRESS,
   });

@@ -28,6 +28,7 @@ import { Departures } from './session/departures.ts';
 import { edgeHints, Entrance } from './session/entrance.ts';
 import { SessionKeeper } from './session/keeper.ts';
 import { MediaWatch } from './session/media-watch.ts';
+import { MoveReminder } from './session/move-reminder.ts';
 import { StoreWait } from './store-wait.ts';
 import { TenantClaims } from './session/tenant-claims.ts';
 import type { AcceptSocket, EdgeMessage, RoomChannel } from './transport/client-socket.ts';
@@ -75,6 +76,8 @@ export interface EdgeCoreOptions {
   readonly signToken: (claims: SessionClaims) => Promise<string>;
   readonly openLinks: (listener: ControlLinkListener) => OwnedMediaLinks;
   readonly channel: RoomChannel;
+  /** Whether nobody new is taken, since the edge is to go. */
+  readonly isDraining: () => boolean;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: EdgeMetrics;
@@ -94,6 +97,7 @@ export class EdgeCore {
   readonly #mediaWatch: MediaWatch;
   readonly #keeper: SessionKeeper;
   readonly #republisher: Republisher;
+  readonly #moveReminder: MoveReminder;
   readonly #sweeper: Sweeper;
   readonly #tenantClaims: TenantClaims;
   readonly #storeWait: StoreWait;
@@ -140,6 +144,7 @@ export class EdgeCore {
       onConsumerSuperseded: (...news) => this.#mediaWatch.onConsumerSuperseded(...news),
       onTrackDemand: (...news) => this.#mediaWatch.onTrackDemand(...news),
       onPeerLost: (...news) => this.#mediaWatch.onPeerLost(...news),
+      onPeerMove: (...news) => this.#mediaWatch.onPeerMove(...news),
     });
     const { directory } = this;
     const links = this.#links;
@@ -210,6 +215,7 @@ export class EdgeCore {
       reportFault,
     });
     const republisher = this.#republisher;
+    this.#moveReminder = new MoveReminder(localRooms);
     const entrance = new Entrance({
       edgeId,
       clusterSecret,
@@ -254,7 +260,7 @@ export class EdgeCore {
         incarnation: options.incarnation,
         datacenter,
         publicUrl: config.publicUrl,
-        state: this.#isStopping ? 'draining' : 'serving',
+        state: this.#isStopping || options.isDraining() ? 'draining' : 'serving',
       }),
       leaseMs,
       logger,
@@ -283,6 +289,7 @@ export class EdgeCore {
       mediaWatch: this.#mediaWatch,
       rooms,
       channel,
+      isDraining: options.isDraining,
       clock,
       metrics,
       reportFault,
@@ -311,6 +318,7 @@ export class EdgeCore {
     this.announcer.start();
     this.#keeper.start();
     this.#republisher.start();
+    this.#moveReminder.start();
     this.#sweeper.start();
     this.#tenantClaims.start();
   }
@@ -352,6 +360,7 @@ export class EdgeCore {
     this.#sweeper.stop();
     this.#tenantClaims.stop();
     this.#republisher.stop();
+    this.#moveReminder.stop();
     this.#keeper.stop();
     await this.announcer.withdraw();
   }

@@ -1,12 +1,15 @@
-import { mintIncarnation, signSessionToken } from '@plenary/cluster';
-import type { Clock, ClusterStore, Logger } from '@plenary/cluster';
+import { ADMIN_DRAIN_PATH, Drain, mintIncarnation, signSessionToken } from '@plenary/cluster';
+import type { Clock, ClusterStore, DrainEnd, Logger } from '@plenary/cluster';
+import type { EdgeId } from '@plenary/cluster/ids';
 import { Authenticator } from './auth/authenticate.ts';
 import type { EdgeConfig } from './config.ts';
 import { EdgeCore } from './edge-core.ts';
+import { handleAdminDrain } from './http/admin.ts';
 import { createAddressReader } from './http/client-address.ts';
 import { handleGuestToken } from './http/guest-token.ts';
 import { createOriginCheck } from './http/origins.ts';
 import { forAnySite, json, text } from './http/port.ts';
+import type { HttpHandler } from './http/port.ts';
 import { handleReady } from './http/readiness.ts';
 import { contentSecurityPolicy, createRouter } from './http/router.ts';
 import { createStaticFiles, noStaticFiles } from './http/static-files.ts';
@@ -16,7 +19,7 @@ import { ControlLinks } from './media/control-links.ts';
 import { createEdgeMetrics, createFaultReporter } from './metrics.ts';
 import { createEdgeServer } from './server.ts';
 import { edgeHints } from './session/entrance.ts';
-import type { RoomChannel } from './transport/client-socket.ts';
+import type { ClientSocket, RoomChannel } from './transport/client-socket.ts';
 import { createPubSub } from './transport/pubsub.ts';
 
 const FORGET_ADDRESSES_MS = 60_000;
@@ -30,6 +33,8 @@ export interface EdgePorts {
 }
 
 export interface Edge {
+  /** Sends everybody to other edges, in batches (SPEC DR5). @returns settles when nobody is left, or at the deadline */
+  drain(deadlineMs: number): Promise<DrainEnd>;
   stop(): Promise<void>;
 }
 
@@ -45,13 +50,31 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
   const isStoreAvailable = (): boolean => store.isAvailable();
 
   // The server needs the handlers and the handlers the server's rooms: they meet through this.
-  const late: { channel?: RoomChannel } = {};
+  const late: { channel?: RoomChannel; clients?: () => readonly ClientSocket[] } = {};
   const channel: RoomChannel = {
     publishEvents: (...news) => late.channel?.publishEvents(...news),
     publish: (...news) => late.channel?.publish(...news),
     publishLocally: (...news) => late.channel?.publishLocally(...news),
     tellEdges: (message) => late.channel?.tellEdges(message),
   };
+  const drain: Drain<ClientSocket> = new Drain<ClientSocket>({
+    clock,
+    members: () => late.clients?.() ?? [],
+    isIdle: () => true,
+    hasElsewhere: (): boolean =>
+      directory.edges.some((edge) => edge.edgeId !== edgeId && edge.state === 'serving'),
+    // Clients go to another edge at once, each after a wait of its own, and take their sessions up there.
+    ask: (client) => client.bye(shuttingDown()),
+    cut: () => {
+      for (const client of late.clients?.() ?? []) client.bye(shuttingDown());
+    },
+    changed: (isDraining) => {
+      logger.info({ sockets: late.clients?.().length }, isDraining ? 'draining' : 'serving again');
+      // Said at once, so that clients are sent elsewhere, or here again.
+      void announcer.announce();
+      void directory.refresh();
+    },
+  });
   const caller = { kind: 'edge', id: edgeId, incarnation } as const;
   const core = new EdgeCore({
     config,
@@ -62,6 +85,7 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
     openLinks: (listener) =>
       new ControlLinks({ clusterSecret, caller, clock, logger, metrics, reportFault }, listener),
     channel,
+    isDraining: () => drain.isOn,
     clock,
     logger,
     metrics,
@@ -92,6 +116,7 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
         isConsulMissed: () => store.consul?.isAvailable() === false,
         liveMediaNodes: () => directory.mediaNodes.length,
         isStopping: () => core.isStopping,
+        isDraining: () => drain.isOn,
         isIdTaken: () => announcer.isIdTaken,
       }),
       'GET /metrics': async () => text(200, await metrics.registry.metrics(), metrics.registry.contentType),
@@ -99,6 +124,7 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
       // How far this datacenter is: answered before anything is looked at.
       'GET /api/ping': () => forAnySite(text(200, '')),
       ...(config.guests ? { 'POST /api/guest-token': guestToken } : {}),
+      ...(config.adminToken === undefined ? {} : adminRoutes(config.adminToken, edgeId, drain)),
     },
     otherwise: config.webRoot === undefined ? noStaticFiles : await createStaticFiles(config.webRoot),
     contentSecurityPolicy: contentSecurityPolicy(publicUrl),
@@ -120,6 +146,7 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
       reportFault,
     }),
     accept: core.accept,
+    isDraining: () => drain.isOn,
     isBehind: () => core.isBehind,
     onEdgeMessage: (message) => core.onEdgeMessage(message),
     clock,
@@ -128,6 +155,7 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
     reportFault,
   });
   late.channel = server.channel;
+  late.clients = () => server.clients();
   await server.listen();
 
   metrics.storeAvailable.set(store.isAvailable() ? 1 : 0);
@@ -146,7 +174,9 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
   logger.info({ port: config.port, publicUrl }, 'the edge serves');
 
   return {
+    drain: async (deadlineMs) => drain.begin(deadlineMs),
     stop: async () => {
+      drain.stop();
       server.stopListening();
       stopWatchingStore();
       stopCountingMalformed();
@@ -160,4 +190,15 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
       await store.close();
     },
   };
+}
+
+function adminRoutes(
+  token: string,
+  id: EdgeId,
+  drain: Drain<ClientSocket>,
+): Readonly<Record<string, HttpHandler>> {
+  const handler = handleAdminDrain({ token, kind: 'edge', id, drain });
+  return Object.fromEntries(
+    ['GET', 'POST', 'DELETE'].map((method) => [`${method} ${ADMIN_DRAIN_PATH}`, handler]),
+  );
 }

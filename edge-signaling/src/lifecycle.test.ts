@@ -21,11 +21,38 @@ class ScriptedProcess implements ProcessHooks {
   }
 }
 
+const noDrain = { drain: () => undefined };
+
 describe('guardProcess', () => {
+  it('[DR7] drains before it stops, and a second signal ends that', async () => {
+    const steps: string[] = [];
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    const stoppable = {
+      drain: async () => {
+        steps.push('drain');
+        await promise;
+        steps.push('drained');
+      },
+      stop: async () => Promise.resolve(void steps.push('stop')),
+    };
+    const patient = new ScriptedProcess();
+    guardProcess(patient, stoppable, silentLogger());
+    const hurried = new ScriptedProcess();
+    guardProcess(hurried, { ...stoppable, drain: async () => new Promise(() => {}) }, silentLogger());
+    patient.emit('SIGTERM');
+    expect(steps).toEqual(['drain']);
+    resolve(undefined);
+    await vi.waitFor(() => expect(patient.exits).toEqual([0]));
+    expect(steps).toEqual(['drain', 'drained', 'stop']);
+    hurried.emit('SIGTERM');
+    hurried.emit('SIGTERM');
+    await vi.waitFor(() => expect(hurried.exits).toEqual([0]));
+  });
+
   it('[LC1] stops once at SIGTERM and exits with 0', async () => {
     const subject = new ScriptedProcess();
     const stop = vi.fn(async () => Promise.resolve());
-    guardProcess(subject, { stop }, silentLogger());
+    guardProcess(subject, { ...noDrain, stop }, silentLogger());
     subject.emit('SIGTERM');
     subject.emit('SIGINT');
     await vi.waitFor(() => expect(subject.exits).toEqual([0]));
@@ -36,9 +63,13 @@ describe('guardProcess', () => {
     vi.useFakeTimers();
     try {
       const failing = new ScriptedProcess();
-      guardProcess(failing, { stop: async () => Promise.reject(new Error('no')) }, silentLogger())('test');
+      guardProcess(
+        failing,
+        { ...noDrain, stop: async () => Promise.reject(new Error('no')) },
+        silentLogger(),
+      )('test');
       const hanging = new ScriptedProcess();
-      guardProcess(hanging, { stop: async () => new Promise(() => {}) }, silentLogger())('test');
+      guardProcess(hanging, { ...noDrain, stop: async () => new Promise(() => {}) }, silentLogger())('test');
       await vi.advanceTimersByTimeAsync(5_000);
       expect(failing.exits[0]).toBe(1);
       expect(hanging.exits).toEqual([1]);
@@ -50,7 +81,7 @@ describe('guardProcess', () => {
   it('[LC2] what nobody caught ends the process with 1', () => {
     for (const event of ['uncaughtException', 'unhandledRejection']) {
       const subject = new ScriptedProcess();
-      guardProcess(subject, { stop: async () => Promise.resolve() }, silentLogger());
+      guardProcess(subject, { ...noDrain, stop: async () => Promise.resolve() }, silentLogger());
       subject.emit(event, new Error('nobody caught this'));
       expect(subject.exits).toEqual([1]);
     }

@@ -1,4 +1,4 @@
-import { PlenaryError } from '@plenary/cluster';
+import { drainThenStop, PlenaryError } from '@plenary/cluster';
 import type { EdgeRecord, Logger, Registry } from '@plenary/cluster';
 import type { ReportFault } from './metrics.ts';
 
@@ -68,6 +68,8 @@ export class Announcer {
 const STOP_WITHIN_MS = 4_500;
 
 export interface Stoppable {
+  /** Sends everybody elsewhere; `undefined` where a stop is not to wait for that. */
+  drain(): Promise<unknown> | undefined;
   stop(): Promise<void>;
 }
 
@@ -79,8 +81,8 @@ export interface ProcessHooks {
 }
 
 /**
- * Ends the process well: at SIGTERM and SIGINT, or when `stop` is called, it stops within five seconds and exits with
- * 0. What nobody caught is logged as fatal and ends it with 1: its state can no longer be trusted (SPEC LC1, LC2).
+ * Ends the process well: at SIGTERM and SIGINT it drains first, which a second signal ends; then, or when `stop` is
+ * called, it stops within five seconds and exits with 0. What nobody caught is logged as fatal and ends it with 1: its state can no longer be trusted (SPEC LC1, LC2).
  * @returns stops the process
  */
 export function guardProcess(
@@ -112,8 +114,9 @@ export function guardProcess(
     logger.fatal({ err: fault }, 'an error that nobody caught');
     process.exit(1);
   };
-  process.on('SIGTERM', () => stop('SIGTERM'));
-  process.on('SIGINT', () => stop('SIGINT'));
+  const signalled = drainThenStop(() => stoppable.drain(), stop);
+  process.on('SIGTERM', () => signalled('SIGTERM'));
+  process.on('SIGINT', () => signalled('SIGINT'));
   process.on('uncaughtException', die);
   process.on('unhandledRejection', die);
   return stop;

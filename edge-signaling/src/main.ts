@@ -33,7 +33,12 @@ const store = connectClusterStore({
 });
 
 const starting = startEdge(config, { store, clock: systemClock, logger });
-const stop = guardProcess(process, { stop: async () => (await starting).stop() }, logger);
+const { drainMs } = config;
+const stoppable = {
+  drain: () => (drainMs === 0 ? undefined : starting.then(async (edge) => edge.drain(drainMs))),
+  stop: async () => (await starting).stop(),
+};
+const stop = guardProcess(process, stoppable, logger);
 if (process.env['PLENARY_PARENT_PIPE'] === '1') watchParentPipe(() => stop('the parent is gone'));
 
 try {

@@ -20,7 +20,7 @@ import type { EdgeMetrics, ReportFault } from './metrics.ts';
 import { createRoomChannel } from './transport/room-channel.ts';
 import { MAX_SEND_BUFFER_BYTES, SendGuard } from './transport/send-guard.ts';
 import { SocketIoClient } from './transport/socket-io-client.ts';
-import type { AcceptSocket, EdgeMessage, RoomChannel } from './transport/client-socket.ts';
+import type { AcceptSocket, ClientSocket, EdgeMessage, RoomChannel } from './transport/client-socket.ts';
 import type { PubSub } from './transport/pubsub.ts';
 
 const PING_INTERVAL_MS = 10_000;
@@ -48,6 +48,8 @@ export interface ServerSettings {
   readonly addressLimits: AddressLimits;
   readonly pubSub: PubSub;
   readonly accept: AcceptSocket;
+  /** Whether nobody new is taken. */
+  readonly isDraining: () => boolean;
   /** Whether clients wait so long for their turn that no more are to be let in. */
   readonly isBehind: () => boolean;
   readonly onEdgeMessage: (message: EdgeMessage) => void;
@@ -63,6 +65,8 @@ export interface EdgeServer {
   listen(): Promise<void>;
   /** Takes no more connections; those that are open stay. */
   stopListening(): void;
+  /** Everybody who is connected. */
+  clients(): readonly ClientSocket[];
   /** Says the same last word to all clients and closes their connections. */
   byeToAll(error: PlenaryError): void;
   close(): void;
@@ -99,7 +103,8 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
     connectTimeout: NAMESPACE_TIMEOUT_MS,
     adapter: createShardedAdapter(pubSub.publisher, pubSub.subscriber, { subscriptionMode: 'dynamic' }),
     allowRequest: (request, decide) => {
-      const refusal = isStopping ? 'shutting_down' : judgeConnection(request, connectGate, settings);
+      const isGoing = isStopping || settings.isDraining();
+      const refusal = isGoing ? 'shutting_down' : judgeConnection(request, connectGate, settings);
       if (refusal !== undefined) metrics.refusedConnections.inc({ reason: refusal });
       decide(refusal ?? null, refusal === undefined);
     },
@@ -155,6 +160,7 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
       isStopping = true;
       carrier.stopListening();
     },
+    clients: () => [...clients],
     byeToAll: (error) => {
       for (const client of [...clients]) client.bye(error);
     },

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import {
   ConfigError,
   DATACENTER_ID,
+  MAX_DRAIN_MS,
   MEDIA_NODE_ID,
   PORT_SLICE,
   consulAddressSetting,
@@ -86,6 +87,10 @@ export const CONFIG_SCHEMA = z.object({
   PLENARY_PIPE_LINGER_MS: integerSetting(0, 600_000).default(1_500),
   PLENARY_ORPHAN_GRACE_MS: integerSetting(0, 600_000).default(60_000),
   PLENARY_LEASE_MS: integerSetting(500, 120_000).default(5_000),
+  /** How long SIGTERM lets people open media elsewhere before the node stops; 0 for not at all. */
+  PLENARY_DRAIN_MS: integerSetting(0, MAX_DRAIN_MS).default(20_000),
+  /** Of operators, for `plenaryctl`; without it nobody can drain the node from outside. */
+  PLENARY_ADMIN_TOKEN: secretSetting.optional(),
   ...STORE_SETTINGS,
   CONSUL_HTTP_ADDR: consulAddressSetting.optional(),
   CONSUL_HTTP_TOKEN: consulTokenSetting.optional(),
@@ -116,6 +121,9 @@ export interface MediaNodeConfig {
   readonly pipeLingerMs: number;
   readonly orphanGraceMs: number;
   readonly leaseMs: number;
+  readonly drainMs: number;
+  /** `undefined`: the door of operators is closed. */
+  readonly adminToken: string | undefined;
   readonly storeAddress: StoreAddress;
   /** `undefined`: the registry is in Redis. */
   readonly consul: ConsulSettings | undefined;
@@ -162,6 +170,8 @@ export function loadConfig(environment: Environment): MediaNodeConfig {
     pipeLingerMs: parsed.PLENARY_PIPE_LINGER_MS,
     orphanGraceMs: parsed.PLENARY_ORPHAN_GRACE_MS,
     leaseMs: parsed.PLENARY_LEASE_MS,
+    drainMs: parsed.PLENARY_DRAIN_MS,
+    adminToken: parsed.PLENARY_ADMIN_TOKEN,
     storeAddress: storeAddressOf(parsed),
     consul: consulSettings(parsed.CONSUL_HTTP_ADDR, parsed.CONSUL_HTTP_TOKEN),
     clusterSecret: parsed.PLENARY_CLUSTER_SECRET,

@@ -1,4 +1,4 @@
-import { watchParentPipe } from '@plenary/cluster';
+import { drainThenStop, watchParentPipe } from '@plenary/cluster';
 import type { Logger } from '@plenary/cluster';
 
 /** A stop that takes longer is cut short, in milliseconds. */
@@ -49,13 +49,20 @@ export function stopOnce(
   };
 }
 
-/** Stops on SIGTERM and SIGINT, and when the parent is gone. */
-export function stopOnSignals(stop: (why: string, code: number) => void, parentPipe: boolean): void {
+/** Drains and stops on SIGTERM and SIGINT; stops at once on a second one, and when the parent is gone. */
+export function stopOnSignals(
+  stop: (why: string, code: number) => void,
+  drain: () => Promise<unknown> | undefined,
+  parentPipe: boolean,
+): void {
+  const signalled = drainThenStop(drain, (why) => {
+    stop(why, 0);
+  });
   process.on('SIGTERM', () => {
-    stop('SIGTERM', 0);
+    signalled('SIGTERM');
   });
   process.on('SIGINT', () => {
-    stop('SIGINT', 0);
+    signalled('SIGINT');
   });
   if (parentPipe) {
     watchParentPipe(() => {

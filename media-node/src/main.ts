@@ -23,11 +23,12 @@ function readConfig(): MediaNodeConfig {
 }
 
 const config = readConfig();
-const { mediaNodeId, datacenter, logLevel, storeAddress, consul, parentPipe } = config;
+const { mediaNodeId, datacenter, logLevel, storeAddress, consul, parentPipe, drainMs } = config;
 const logger = createLogger({ kind: 'media-node', id: mediaNodeId, datacenter }, logLevel);
 exitOnFault(logger);
 // Workers are handed this process' environment; its secrets are none of their business.
 delete process.env['PLENARY_CLUSTER_SECRET'];
+delete process.env['PLENARY_ADMIN_TOKEN'];
 delete process.env['REDIS_URL'];
 delete process.env['CONSUL_HTTP_TOKEN'];
 delete process.env['PLENARY_REDIS_PASSWORD'];
@@ -43,7 +44,9 @@ const metrics = createMetrics(true);
 store.onMalformed((kind) => metrics.malformedRecords.inc({ kind }));
 const stoppables: Stoppable[] = [{ stop: () => store.close() }];
 const stop = stopOnce(stoppables, logger);
-stopOnSignals(stop, parentPipe);
+let started: MediaNode | undefined;
+const drain = (): Promise<unknown> | undefined => (drainMs === 0 ? undefined : started?.drain(drainMs));
+stopOnSignals(stop, drain, parentPipe);
 try {
   const node = await MediaNode.start({
     config,
@@ -56,6 +59,7 @@ try {
     },
   });
   stoppables.unshift(node);
+  started = node;
 } catch (error) {
   if (!(error instanceof StartRefused)) throw error;
   refuse(`media node ${mediaNodeId} cannot start: ${error.message}`);

@@ -1,8 +1,8 @@
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CONTROL_VERSION, mintIncarnation, systemClock, toPlenaryError } from '@plenary/cluster';
-import type { Incarnation, Logger, MediaNodeRecord, PortSlice } from '@plenary/cluster';
+import { CONTROL_VERSION, Drain, mintIncarnation, systemClock, toPlenaryError } from '@plenary/cluster';
+import type { DrainEnd, Incarnation, Logger, MediaNodeRecord, PortSlice } from '@plenary/cluster';
 import type { MediaNodeConfig } from './config.ts';
 import { ControlServer } from './control/control-server.ts';
 import { NodeDirectory } from './control/node-directory.ts';
@@ -21,6 +21,7 @@ import { NetworkMeter } from './network-meter.ts';
 import { GATEWAY_PATIENCE_MS } from './pipe/pipe-links.ts';
 import type { NodeStore } from './room/node-store.ts';
 import { Outbox } from './room/outbox.ts';
+import type { Peer } from './room/peer.ts';
 import { Rooms } from './room/rooms.ts';
 import { systemTimers } from './room/timers.ts';
 import { claimSlice, textOf } from './slice-claim.ts';
@@ -64,6 +65,8 @@ export class MediaNode {
   readonly metrics: NodeMetrics;
   readonly rooms: Rooms;
   readonly pool: WorkerPool;
+  /** Empties the node, so that it can be stopped and nobody notices. */
+  readonly #drain: Drain<Peer>;
   readonly #options: MediaNodeOptions;
   readonly #outbox: Outbox;
   readonly #load: LoadMeter;
@@ -145,8 +148,29 @@ export class MediaNode {
       gatewayPatienceMs: options.gatewayPatienceMs ?? GATEWAY_PATIENCE_MS,
       orphanGraceMs: config.orphanGraceMs,
       workerPackingLimit: options.workerPackingLimit ?? WORKER_PACKING_LIMIT,
-      refusal: () => (this.#stopping ? 'It is stopping.' : this.#lease.missing()),
+      refusal: () => {
+        if (this.#stopping) return 'It is stopping.';
+        return this.#drain.isOn ? 'It is draining.' : this.#lease.missing();
+      },
       anyEdge: () => this.#control.anyEdge(),
+    });
+    this.#drain = new Drain<Peer>({
+      clock: systemClock,
+      members: () => this.rooms.peers(),
+      isIdle: () => !this.rooms.isRelaying,
+      ask: (peer) => {
+        peer.askToMove();
+      },
+      cut: () => {
+        this.rooms.closePeers();
+      },
+      changed: (isDraining) => {
+        logger.info({ peers: this.rooms.peerCount }, isDraining ? 'draining' : 'serving again');
+        if (isDraining) this.rooms.leave();
+        else this.rooms.stay();
+        // Said at once, so that edges send nobody here any more, or again.
+        void this.#lease.renew();
+      },
     });
     this.#control = new ControlServer({
       http: base.http,
@@ -172,8 +196,19 @@ export class MediaNode {
     const incarnation = mintIncarnation();
     const metrics = options.metrics ?? createMetrics(false);
     let readiness = (): Readiness => ({ ready: false, reasons: ['starting'] });
-    const http = createServer(healthHandler(() => readiness(), metrics, logger));
     let node: MediaNode | undefined;
+    const http = createServer(
+      healthHandler({
+        readiness: () => readiness(),
+        metrics,
+        logger,
+        admin: () => {
+          const { adminToken: token, mediaNodeId: id } = config;
+          if (token === undefined || node === undefined) return undefined;
+          return { token, kind: 'media-node', id, drain: node.#drain };
+        },
+      }),
+    );
     try {
       await listen(http, options, metrics);
       const claimed = await claimSlice({
@@ -204,6 +239,7 @@ export class MediaNode {
   readiness(): Readiness {
     const reasons = [
       this.#stopping ? 'stopping' : undefined,
+      this.#drain.isOn ? 'draining' : undefined,
       this.#options.store.isAvailable() ? undefined : 'store_unavailable',
       this.#options.store.consul?.isAvailable() === false ? 'consul_unavailable' : undefined,
       this.#lease.missing(),
@@ -212,10 +248,21 @@ export class MediaNode {
     return { ready: reasons.length === 0, reasons };
   }
 
+  /** Has everybody open media elsewhere while it goes on here; at the deadline who is left is cut off (SPEC DR3). */
+  drain(deadlineMs: number): Promise<DrainEnd> {
+    return this.#drain.begin(deadlineMs);
+  }
+
+  /** Takes people again. */
+  undrain(): void {
+    this.#drain.cancel();
+  }
+
   /** Stops taking peers, tells the edges of those that are here, and frees everything. */
   async stop(): Promise<void> {
     if (this.#stopping) return;
     this.#stopping = true;
+    this.#drain.stop();
     this.#endAvailability?.();
     this.#endConsul?.();
     this.#load.stop();
@@ -278,7 +325,7 @@ export class MediaNode {
       controlUrl,
       ...announcedAddresses(addresses),
       portSlice: this.portSlice,
-      state: this.#stopping ? 'draining' : 'serving',
+      state: this.#stopping || this.#drain.isOn ? 'draining' : 'serving',
       load: this.#load.load,
       peerCount: this.rooms.peerCount,
       maxPeers,

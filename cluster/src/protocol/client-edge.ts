@@ -18,6 +18,7 @@ import {
   CONSUMER_ID,
   DATACENTER_ID,
   EDGE_ID,
+  EPOCH,
   EVENT_ID,
   MEDIA_NODE_ID,
   PEER_ID,
@@ -95,11 +96,16 @@ export type ConsumerOffer = z.infer<typeof CONSUMER_OFFER>;
 export const MEDIA_OFFER = z.object({
   mediaNodeId: MEDIA_NODE_ID,
   datacenter: DATACENTER_ID,
+  /** Names this media in requests; a client that moves has two of them for a while. */
+  epoch: EPOCH,
   sendTransport: TRANSPORT_OFFER.optional(),
   receiveTransport: TRANSPORT_OFFER,
   consumers: z.array(CONSUMER_OFFER).max(MAX_INITIAL_CONSUMERS),
 });
 export type MediaOffer = z.infer<typeof MEDIA_OFFER>;
+
+/** Which of its media a client means; absent, the newest. */
+const OF_MEDIA = { epoch: EPOCH.optional() };
 
 /** Round trips that a join may tell of. */
 export const MAX_ROUND_TRIPS = 16;
@@ -150,6 +156,8 @@ export const TRACK_PUBLICATION = z.object({
   source: TRACK_SOURCE,
   rtpParameters: RTP_PARAMETERS,
   paused: z.boolean(),
+  /** A track of one's own, of the same source, on other media: it is seen and heard until this one plays, then ended. */
+  replaces: TRACK_ID.optional(),
 });
 
 /** Requests of the client, each acknowledged. */
@@ -179,6 +187,8 @@ export const CLIENT_REQUESTS = {
       /** The session key’s signature over {@link resumeProofText}. */
       proof: RESUME_PROOF,
       lastEventId: EVENT_ID,
+      /** Of the media that the client has; absent, the newest. */
+      epoch: EPOCH.optional(),
     }),
     reply: z.object({
       session: SESSION,
@@ -198,13 +208,23 @@ export const CLIENT_REQUESTS = {
   },
   leave: { says: 'Leaves the room and frees everything at once.', payload: NOTHING, reply: NOTHING },
   'media.open': {
-    says: 'Opens media anew, on a media node chosen anew: after `media.lost`, or when a resume found media gone.',
-    payload: MEDIA_REQUEST,
+    says: 'Opens media anew, on a media node chosen anew: after `media.lost`, when a resume found media gone, or, with `moveFrom`, beside the media that goes on.',
+    payload: MEDIA_REQUEST.extend({
+      /** After `media.move`: the epoch of the media that goes on until `media.moved`. A repeat gives the same media. */
+      moveFrom: EPOCH.optional(),
+      /** With `moveFrom`: the epoch of an offer that could not be used and is to be made anew. */
+      insteadOf: EPOCH.optional(),
+    }),
     reply: MEDIA_OFFER,
+  },
+  'media.moved': {
+    says: 'The client is on its newer media altogether: the older one may end.',
+    payload: z.object({ epoch: EPOCH }),
+    reply: NOTHING,
   },
   'media.check': {
     says: 'Asks whether the media node still hosts this client, whose media has stopped to come.',
-    payload: NOTHING,
+    payload: z.object(OF_MEDIA),
     reply: z.object({
       /** `false` when the media node lost the peer: send `media.open`. */
       alive: z.boolean(),
@@ -212,32 +232,32 @@ export const CLIENT_REQUESTS = {
   },
   'transport.connect': {
     says: 'Gives the DTLS parameters of a transport that was opened without them.',
-    payload: z.object({ transportId: TRANSPORT_ID, dtlsParameters: DTLS_PARAMETERS }),
+    payload: z.object({ transportId: TRANSPORT_ID, dtlsParameters: DTLS_PARAMETERS, ...OF_MEDIA }),
     reply: NOTHING,
   },
   'transport.restartIce': {
     says: 'Asks for new ICE parameters after a change of network.',
-    payload: z.object({ transportId: TRANSPORT_ID }),
+    payload: z.object({ transportId: TRANSPORT_ID, ...OF_MEDIA }),
     reply: z.object({ iceParameters: ICE_PARAMETERS }),
   },
   'track.publish': {
     says: 'Publishes a track on the sending transport. A repeat with the same requestId gives the same track.',
-    payload: TRACK_PUBLICATION,
+    payload: TRACK_PUBLICATION.extend(OF_MEDIA),
     reply: z.object({ trackId: TRACK_ID }),
   },
   'track.pause': {
     says: 'Mutes or unmutes a track of one’s own.',
-    payload: z.object({ trackId: TRACK_ID, paused: z.boolean() }),
+    payload: z.object({ trackId: TRACK_ID, paused: z.boolean(), ...OF_MEDIA }),
     reply: NOTHING,
   },
   'track.end': {
     says: 'Ends a track of one’s own.',
-    payload: z.object({ trackId: TRACK_ID }),
+    payload: z.object({ trackId: TRACK_ID, ...OF_MEDIA }),
     reply: NOTHING,
   },
   subscribe: {
     says: 'Asks for tracks of others. What cannot be had is listed in `failed`; the rest is not held up by it.',
-    payload: z.object({ trackIds: z.array(TRACK_ID).min(1).max(MAX_SUBSCRIBE_BATCH) }),
+    payload: z.object({ trackIds: z.array(TRACK_ID).min(1).max(MAX_SUBSCRIBE_BATCH), ...OF_MEDIA }),
     reply: z.object({
       consumers: z.array(CONSUMER_OFFER),
       failed: z.array(z.object({ trackId: TRACK_ID, error: WIRE_ERROR })),
@@ -245,12 +265,12 @@ export const CLIENT_REQUESTS = {
   },
   unsubscribe: {
     says: 'Closes consumers. Ids that are gone already are no error.',
-    payload: z.object({ consumerIds: z.array(CONSUMER_ID).min(1).max(MAX_SUBSCRIBE_BATCH) }),
+    payload: z.object({ consumerIds: z.array(CONSUMER_ID).min(1).max(MAX_SUBSCRIBE_BATCH), ...OF_MEDIA }),
     reply: NOTHING,
   },
   'consumers.update': {
     says: 'Pauses, resumes, or sets layers and priority of consumers. Ids that are gone already are no error.',
-    payload: CONSUMER_UPDATES,
+    payload: CONSUMER_UPDATES.extend(OF_MEDIA),
     reply: NOTHING,
   },
   'chat.post': {
@@ -314,7 +334,11 @@ export const EDGE_NOTICES = {
   },
   'media.lost': {
     says: 'This client’s media is gone from its media node: send `media.open`.',
-    payload: z.object({ reason: z.enum(['worker_died', 'node_lost', 'transport_failed']) }),
+    payload: z.object({ reason: z.enum(['worker_died', 'node_lost', 'transport_failed']), epoch: EPOCH }),
+  },
+  'media.move': {
+    says: 'The media node of this media will go: send `media.open` with `moveFrom`, and `media.moved` when everything goes by the new media. Said again as long as that has not happened.',
+    payload: z.object({ epoch: EPOCH }),
   },
   'session.renewed': {
     says: 'A newer session token, now and then: use it in the next `resume`, the older one will expire.',

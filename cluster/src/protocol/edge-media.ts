@@ -18,6 +18,7 @@ import type {
 import {
   CONSUMER_ID,
   DATACENTER_ID,
+  EPOCH,
   INCARNATION,
   MEDIA_NODE_ID,
   PEER_ID,
@@ -26,6 +27,7 @@ import {
   TRACK_ID,
   TRANSPORT_ID,
 } from './ids.ts';
+import type { Epoch } from './ids.ts';
 import {
   DTLS_PARAMETERS,
   ICE_PARAMETERS,
@@ -46,9 +48,8 @@ export const CONTROL_TIMEOUT_MS = 5_000;
 /** How often a media node beats on each control link, in milliseconds. */
 export const CONTROL_BEAT_MS = 500;
 
-/** Microseconds of Redis TIME at least, growing with each placement; fits a double's 53 bits until the year 2255. */
-export const EPOCH = z.int().min(1).brand('Epoch');
-export type Epoch = z.infer<typeof EPOCH>;
+export { EPOCH };
+export type { Epoch };
 
 /** Which placement of which peer a request is about. */
 export const PLACED_PEER = z.object({ roomId: ROOM_ID, peerId: PEER_ID, epoch: EPOCH });
@@ -241,6 +242,10 @@ export const CONTROL_NOTICES = {
   'peer.lost': {
     says: 'The node no longer hosts this peer, although nobody asked.',
     payload: PLACED_PEER.extend({ reason: PEER_LOST_REASON }),
+  },
+  'peer.move': {
+    says: 'The node drains: the client is to open media elsewhere, and goes on here until it has. Said again until it left.',
+    payload: PLACED_PEER,
   },
   'pipe.producer': {
     says: 'To a node behind a pipe: the track at its home was paused or resumed by its publisher, or ended.',

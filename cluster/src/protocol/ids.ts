@@ -64,3 +64,10 @@ export function compareEventIds(left: EventId, right: EventId): number {
   const difference = byTime === 0n ? BigInt(leftSequence) - BigInt(rightSequence) : byTime;
   return difference < 0n ? -1 : difference > 0n ? 1 : 0;
 }
+
+/**
+ * Which placement of a peer is meant: microseconds of Redis TIME at least, growing with each placement; fits a double's 53
+ * bits until the year 2255.
+ */
+export const EPOCH = z.int().min(1).brand('Epoch');
+export type Epoch = z.infer<typeof EPOCH>;

@@ -57,6 +57,8 @@ export const ROOM_TRACK = z.object({
   source: TRACK_SOURCE,
   /** The publisher's mute: while it is set, nothing is forwarded. */
   paused: z.boolean(),
+  /** An earlier track of the same peer and source: it goes on until this one plays, then ends. Its place is the same. */
+  replaces: TRACK_ID.optional(),
 });
 export type RoomTrack = z.infer<typeof ROOM_TRACK>;
 

@@ -31,7 +31,7 @@ export function roomKeys(roomId: RoomId): RoomKeys {
     key('roster'),
     /** Sorted set, peer id by sequence of joining: the pages of the roster. Written by edges. */
     key('roster-order'),
-    /** Hash, track id → `epoch|homeNodeId|peerId|kind|source|paused`. Written by media nodes. */
+    /** Hash, track id → `epoch|homeNodeId|peerId|kind|source|paused`, and `|replaces` after it where there is such a track. Written by media nodes. */
     key('tracks'),
     /** Stream of `previousId`, `event`: the room's last events. */
     key('log'),
@@ -40,7 +40,8 @@ export function roomKeys(roomId: RoomId): RoomKeys {
     /**
      * Hash: `lastEventId`, `lastEpoch`, `joinSequence`; after a loss `rebuildingUntilMs` by Redis TIME, and
      * `rebuiltEventId`, which the order went on above; `token|peerId` → which generation of the peer's session tokens is
-     * in use; and `gateway|datacenter|homeNodeId` → `epoch|mediaNodeId`, which media nodes write.
+     * in use; `former|peerId` → `epoch|mediaNodeId`, where a peer that is being moved goes on until it has moved; and
+     * `gateway|datacenter|homeNodeId` → `epoch|mediaNodeId`, which media nodes write.
      */
     key('meta'),
   ];

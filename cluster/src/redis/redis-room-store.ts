@@ -9,6 +9,7 @@ import type {
   AttachedPeer,
   CatchUp,
   ChatPost,
+  FormerPlacement,
   Gateway,
   GatewayClaim,
   HeldPeer,
@@ -33,6 +34,7 @@ import {
   readAttached,
   readCatchUp,
   readEvents,
+  readFormer,
   readGateway,
   readJoined,
   readPage,
@@ -63,6 +65,7 @@ import {
   republishTracks,
   roomStanding,
   setTrackPaused,
+  settlePeer,
 } from './scripts.generated.ts';
 import type { RunScript } from './scripts.generated.ts';
 
@@ -122,6 +125,7 @@ export class RedisRoomStore implements RoomStore {
       request.mediaNodeId,
       request.replacesEpoch === undefined ? '' : String(request.replacesEpoch),
       String(request.maxPeers),
+      request.keepsEpoch === undefined ? '' : String(request.keepsEpoch),
     ]);
     return readPlaced(request.peerId, reply);
   }
@@ -130,6 +134,16 @@ export class RedisRoomStore implements RoomStore {
     const [placements] = roomKeys(roomId);
     const value = await guarded(this.#gate, async () => this.#redis.hget(placements, peerId));
     return value === null ? undefined : this.#readPlacements([[peerId, value]])[0];
+  }
+
+  async formerPlacement(roomId: RoomId, peerId: PeerId): Promise<FormerPlacement | undefined> {
+    const [, , , , , , meta] = roomKeys(roomId);
+    const value = await guarded(this.#gate, async () => this.#redis.hget(meta, `former|${peerId}`));
+    return value === null ? undefined : readFormer(value, this.#report);
+  }
+
+  async settlePeer(roomId: RoomId, peerId: PeerId, epoch: Epoch): Promise<void> {
+    await settlePeer(this.#run, roomKeys(roomId), [peerId, String(epoch)]);
   }
 
   async joinPeer(
@@ -156,7 +170,7 @@ export class RedisRoomStore implements RoomStore {
   ): Promise<AttachedPeer> {
     const generation = tokenGeneration === undefined ? '' : String(tokenGeneration);
     const args = [peerId, String(epoch), edgeId, generation] as const;
-    return readAttached(peerId, await attachPeer(this.#run, roomKeys(roomId), args));
+    return readAttached(peerId, await attachPeer(this.#run, roomKeys(roomId), args), this.#report);
   }
 
   async confirmToken(roomId: RoomId, peerId: PeerId, tokenGeneration: number): Promise<void> {
@@ -183,6 +197,7 @@ export class RedisRoomStore implements RoomStore {
       track.kind,
       track.source,
       flag(track.paused),
+      track.replaces ?? '',
     ]);
     return readPublished(reply);
   }

@@ -4,6 +4,7 @@ import { ERROR_CODES, PlenaryError } from '../errors.ts';
 import { CHAT_MESSAGE, LOGGED_EVENT, ROSTER_PEER } from '../protocol/room.ts';
 import type { LoggedEvent, RoomSnapshot, RosterPeer } from '../protocol/room.ts';
 import {
+  FORMER_PLACEMENT,
   GATEWAY,
   PEER_FATE,
   PLACEMENT,
@@ -14,6 +15,7 @@ import {
 import type {
   AttachedPeer,
   CatchUp,
+  FormerPlacement,
   Gateway,
   HeldPeer,
   Placement,
@@ -23,7 +25,7 @@ import type {
   StoredTrack,
 } from '../room/room-store.ts';
 import type { TrackId } from '../protocol/ids.ts';
-import { readableOnes } from './malformed.ts';
+import { readable, readableOnes } from './malformed.ts';
 import type { ReportMalformed } from './malformed.ts';
 
 const EVENT_REPLY = z.tuple([z.string(), z.string(), z.string()]);
@@ -48,7 +50,7 @@ const JOIN_REPLY = z.tuple([
   SNAPSHOT_REPLY,
   z.int().min(0),
 ]);
-const ATTACH_REPLY = z.tuple([z.literal('attached'), z.string(), z.string()]);
+const ATTACH_REPLY = z.tuple([z.literal('attached'), z.string(), z.string(), z.string()]);
 const PEERS_REPLY = z.tuple([
   z.string(),
   z.int(),
@@ -90,13 +92,20 @@ export function readPlacement(peerId: string, value: string): Placement {
 
 /** A track's record, see keys.ts. */
 export function trackValue(track: StoredTrack): string {
-  const { epoch, homeNodeId, peerId, kind, source, paused } = track;
-  return [epoch, homeNodeId, peerId, kind, source, paused ? '1' : '0'].join('|');
+  const { epoch, homeNodeId, peerId, kind, source, paused, replaces } = track;
+  const parts = [epoch, homeNodeId, peerId, kind, source, paused ? '1' : '0'];
+  return [...parts, ...(replaces === undefined ? [] : [replaces])].join('|');
 }
 
-/** `epoch|homeNodeId|peerId|kind|source|paused`, see keys.ts. */
+/** `epoch|mediaNodeId`, see keys.ts; what is malformed is reported and taken for nothing. */
+export function readFormer(value: string, report: ReportMalformed): FormerPlacement | undefined {
+  const [epoch, mediaNodeId] = value.split('|');
+  return readable(report, 'placement', () => FORMER_PLACEMENT.parse({ epoch: Number(epoch), mediaNodeId }));
+}
+
+/** `epoch|homeNodeId|peerId|kind|source|paused|replaces`, see keys.ts. */
 export function readTrack(trackId: string, value: string): StoredTrack {
-  const [epoch, homeNodeId, peerId, kind, source, paused] = value.split('|');
+  const [epoch, homeNodeId, peerId, kind, source, paused, replaces] = value.split('|');
   return STORED_TRACK.parse({
     trackId,
     epoch: Number(epoch),
@@ -105,6 +114,7 @@ export function readTrack(trackId: string, value: string): StoredTrack {
     kind,
     source,
     paused: paused === '1',
+    replaces,
   });
 }
 
@@ -177,8 +187,8 @@ function readSnapshot(reply: z.infer<typeof SNAPSHOT_REPLY>, report: ReportMalfo
 }
 
 function toRoomTrack(track: StoredTrack): RoomSnapshot['tracks'][number] {
-  const { trackId, peerId, kind, source, paused } = track;
-  return { trackId, peerId, kind, source, paused };
+  const { trackId, peerId, kind, source, paused, replaces } = track;
+  return { trackId, peerId, kind, source, paused, ...(replaces === undefined ? {} : { replaces }) };
 }
 
 export function readJoined(peerId: string, reply: unknown, report: ReportMalformed) {
@@ -198,12 +208,13 @@ export function readGateway(reply: unknown): Gateway {
   return GATEWAY.parse({ mediaNodeId, epoch: Number(epoch) });
 }
 
-export function readAttached(peerId: string, reply: unknown): AttachedPeer {
-  const [, value, placement] = accepted(ATTACH_REPLY, reply);
+export function readAttached(peerId: string, reply: unknown, report: ReportMalformed): AttachedPeer {
+  const [, value, placement, former] = accepted(ATTACH_REPLY, reply);
   return {
     self: readRosterPeer(peerId, value),
     sequence: sequenceOf(value),
     holdEpoch: readPlacement(peerId, placement).holdEpoch,
+    former: former === '' ? undefined : readFormer(former, report),
   };
 }
 
@@ -214,7 +225,8 @@ export function heldPeerRecord(peer: HeldPeer): string {
   const { peerId, epoch, holdEpoch, mediaNodeId, requestId, tokenGeneration } = peer;
   const { sequence, joinedAtMs, role, displayName } = peer;
   const placement = [peerId, epoch, holdEpoch, mediaNodeId, requestId, tokenGeneration];
-  return [...placement, sequence, joinedAtMs, role, displayName].join('|');
+  const former = [peer.former?.epoch, peer.former?.mediaNodeId];
+  return [...placement, ...former, sequence, joinedAtMs, role, displayName].join('|');
 }
 
 export function readRepublishedPeers(reply: unknown, report: ReportMalformed): RepublishedPeers {

@@ -27,6 +27,7 @@ import type {
   AttachedPeer,
   CatchUp,
   ChatPost,
+  FormerPlacement,
   Gateway,
   GatewayClaim,
   HeldPeer,
@@ -58,6 +59,8 @@ class MemoryRoom {
   readonly chat: ChatMessage[] = [];
   /** By `datacenter|homeNodeId`. */
   readonly gateways = new Map<string, Gateway>();
+  /** Where peers that are being moved go on until they have moved. */
+  readonly formers = new Map<PeerId, FormerPlacement>();
   /** Which generation of a peer's session tokens is in use. */
   readonly tokenGenerations = new Map<PeerId, number>();
   lastEventId: EventId = START;
@@ -73,6 +76,7 @@ class MemoryRoom {
     for (const [peerId, entry] of this.roster) copy.roster.set(peerId, entry);
     for (const [trackId, track] of this.tracks) copy.tracks.set(trackId, track);
     for (const [key, gateway] of this.gateways) copy.gateways.set(key, gateway);
+    for (const [peerId, former] of this.formers) copy.formers.set(peerId, former);
     for (const [peerId, generation] of this.tokenGenerations) copy.tokenGenerations.set(peerId, generation);
     copy.log.push(...this.log);
     copy.chat.push(...this.chat);
@@ -157,20 +161,34 @@ class MemoryRoom {
   }
 }
 
+/** Nobody takes the place of somebody else's track; one's own may only be published later than this. */
+function withoutForeignReplaces(room: MemoryRoom, track: StoredTrack): StoredTrack {
+  const { replaces, ...alone } = track;
+  const replaced = replaces === undefined ? undefined : room.tracks.get(replaces);
+  const isForeign =
+    replaced !== undefined && (replaced.peerId !== track.peerId || replaced.source !== track.source);
+  return isForeign ? alone : track;
+}
+
 /** Writes what a room lacks of a peer. @returns whether anything was lacking */
 function restore(room: MemoryRoom, edgeId: EdgeId, peer: HeldPeer): boolean {
   const { peerId, epoch, holdEpoch, mediaNodeId, requestId, tokenGeneration } = peer;
-  const { sequence, joinedAtMs, role, displayName } = peer;
+  const { sequence, joinedAtMs, role, displayName, former } = peer;
   const stored = room.placements.get(peerId);
   const lacksPlacement = stored === undefined || stored.holdEpoch < holdEpoch;
   const lacksEntry = !room.roster.has(peerId);
   if (lacksPlacement) {
     room.placements.set(peerId, { peerId, epoch, holdEpoch, mediaNodeId, edgeId, requestId });
     room.lastEpoch = Math.max(room.lastEpoch, holdEpoch);
-    // A track of an older placement is none any more: its end was lost as well.
-    for (const track of room.tracks.values())
-      if (track.peerId === peerId && track.epoch < epoch) room.tracks.delete(track.trackId);
+    // A track of an older placement is none any more: its end was lost as well. That of the one that goes on is.
+    for (const track of room.tracks.values()) {
+      const isOlder = track.epoch < epoch && track.epoch !== former?.epoch;
+      if (track.peerId === peerId && isOlder) room.tracks.delete(track.trackId);
+    }
   }
+  // Whose client has moved says so by naming none.
+  if (former === undefined) room.formers.delete(peerId);
+  else room.formers.set(peerId, former);
   if (lacksEntry) {
     room.roster.set(peerId, { sequence, peer: { peerId, joinedAtMs, role, displayName } });
     room.joinSequence = Math.max(room.joinSequence, sequence);
@@ -180,8 +198,8 @@ function restore(room: MemoryRoom, edgeId: EdgeId, peer: HeldPeer): boolean {
   return lacksPlacement || lacksEntry;
 }
 
-function toRoomTrack({ trackId, peerId, kind, source, paused }: StoredTrack): RoomTrack {
-  return { trackId, peerId, kind, source, paused };
+function toRoomTrack({ trackId, peerId, kind, source, paused, replaces }: StoredTrack): RoomTrack {
+  return { trackId, peerId, kind, source, paused, ...(replaces === undefined ? {} : { replaces }) };
 }
 
 /** The room store in this process' memory: for unit tests, the simulation, and a cluster of one process. */
@@ -251,6 +269,9 @@ export class MemoryRoomStore implements RoomStore {
       if (existing === undefined) throw new PlenaryError('peer_not_found');
       if (existing.epoch !== request.replacesEpoch) return existing;
     }
+    const { keepsEpoch } = request;
+    const kept = [existing, room.formers.get(request.peerId)].find((known) => known?.epoch === keepsEpoch);
+    if (keepsEpoch !== undefined && kept === undefined) throw new PlenaryError('stale_epoch');
     const epoch = room.nextEpoch(this.#nowUs());
     const placement: Placement = {
       peerId: request.peerId,
@@ -261,6 +282,8 @@ export class MemoryRoomStore implements RoomStore {
       holdEpoch: epoch,
     };
     room.placements.set(request.peerId, placement);
+    if (kept === undefined || keepsEpoch === undefined) room.formers.delete(request.peerId);
+    else room.formers.set(request.peerId, { mediaNodeId: kept.mediaNodeId, epoch: kept.epoch });
     this.#rooms.set(request.roomId, room);
     this.#farewells.delete(request.roomId);
     this.#keep(room);
@@ -269,6 +292,16 @@ export class MemoryRoomStore implements RoomStore {
 
   async placementOf(roomId: RoomId, peerId: PeerId): Promise<Placement | undefined> {
     return Promise.resolve(this.#find(roomId)?.placements.get(peerId));
+  }
+
+  async formerPlacement(roomId: RoomId, peerId: PeerId): Promise<FormerPlacement | undefined> {
+    return Promise.resolve(this.#find(roomId)?.formers.get(peerId));
+  }
+
+  async settlePeer(roomId: RoomId, peerId: PeerId, epoch: Epoch): Promise<void> {
+    const room = this.#find(roomId);
+    if (room?.placements.get(peerId)?.epoch === epoch) room.formers.delete(peerId);
+    return Promise.resolve();
   }
 
   async joinPeer(
@@ -309,7 +342,8 @@ export class MemoryRoomStore implements RoomStore {
     }
     const holdEpoch = room.nextEpoch(this.#nowUs());
     room.placements.set(peerId, { ...placement, edgeId, holdEpoch });
-    return Promise.resolve({ self: entry.peer, sequence: entry.sequence, holdEpoch });
+    const former = room.formers.get(peerId);
+    return Promise.resolve({ self: entry.peer, sequence: entry.sequence, holdEpoch, former });
   }
 
   async confirmToken(roomId: RoomId, peerId: PeerId, tokenGeneration: number): Promise<void> {
@@ -338,6 +372,7 @@ export class MemoryRoomStore implements RoomStore {
       return room.append({ type: 'track.ended', trackId, peerId, reason: 'peer_left' }, nowMs);
     });
     room.placements.delete(peerId);
+    room.formers.delete(peerId);
     room.tokenGenerations.delete(peerId);
     if (room.roster.delete(peerId)) events.push(room.append({ type: 'peer.left', peerId, reason }, nowMs));
     if (room.placements.size === 0) {
@@ -349,12 +384,18 @@ export class MemoryRoomStore implements RoomStore {
   }
 
   async publishTrack(roomId: RoomId, track: StoredTrack): Promise<LoggedEvent[]> {
-    const { room } = this.#placed(roomId, track.peerId, (live) => live <= track.epoch);
+    const former = this.#find(roomId)?.formers.get(track.peerId);
+    const isPublisher = (live: Epoch): boolean => live <= track.epoch || former?.epoch === track.epoch;
+    const { room } = this.#placed(roomId, track.peerId, isPublisher);
     const before = room.tracks.get(track.trackId);
-    room.tracks.set(track.trackId, track);
+    const { replaces, ...alone } = track;
+    const replaced = replaces === undefined ? undefined : room.tracks.get(replaces);
+    const takesPlace = replaced?.peerId === track.peerId && replaced.source === track.source;
+    const kept = takesPlace ? track : alone;
+    room.tracks.set(track.trackId, kept);
     const nowMs = this.#clock.wallMs();
     if (before === undefined) {
-      return Promise.resolve([room.append({ type: 'track.published', track: toRoomTrack(track) }, nowMs)]);
+      return Promise.resolve([room.append({ type: 'track.published', track: toRoomTrack(kept) }, nowMs)]);
     }
     if (before.paused === track.paused) return [];
     return [room.append({ type: 'track.changed', trackId: track.trackId, paused: track.paused }, nowMs)];
@@ -511,14 +552,15 @@ export class MemoryRoomStore implements RoomStore {
       const { trackId, paused } = track;
       const placement = room.placements.get(track.peerId);
       const stored = room.tracks.get(trackId);
+      const isFormer = room.formers.get(track.peerId)?.epoch === track.epoch;
       if (placement === undefined) fates.push({ trackId, fate: 'unplaced' });
-      else if (placement.epoch > track.epoch) fates.push({ trackId, fate: 'stale' });
+      else if (placement.epoch > track.epoch && !isFormer) fates.push({ trackId, fate: 'stale' });
       else if (stored === undefined && room.hasEnded(trackId)) fates.push({ trackId, fate: 'ended' });
       else if (stored === undefined) {
-        room.tracks.set(trackId, track);
+        room.tracks.set(trackId, withoutForeignReplaces(room, track));
         lostTracks += 1;
       } else if (stored.paused !== paused) {
-        room.tracks.set(trackId, track);
+        room.tracks.set(trackId, withoutForeignReplaces(room, track));
         events.push(room.append({ type: 'track.changed', trackId, paused }, nowMs));
       }
     }

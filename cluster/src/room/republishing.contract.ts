@@ -4,7 +4,7 @@ import { compareEventIds, EVENT_ID } from '../protocol/ids.ts';
 import type { EventId, PeerId } from '../protocol/ids.ts';
 import { edge, mediaNode, peer, request, room, track } from '../testing/samples.ts';
 import { FAREWELL_KEPT_MS, ROOM_KEPT_MS, ROOM_REBUILD_MS } from './room-store.ts';
-import type { HeldPeer, RoomStore, StoredTrack } from './room-store.ts';
+import type { HeldPeer, PlaceRequest, RoomStore, StoredTrack } from './room-store.ts';
 
 export interface RepublishingUnderTest {
   readonly rooms: RoomStore;
@@ -60,7 +60,11 @@ export function describeRepublishing(version: string, open: () => Promise<Republ
       };
     }
 
-    const move = async ({ peerId, epoch, requestId }: HeldPeer, edgeId = EDGE_A) =>
+    const move = async (
+      { peerId, epoch, requestId }: HeldPeer,
+      edgeId = EDGE_A,
+      options: Pick<PlaceRequest, 'keepsEpoch'> = {},
+    ) =>
       rooms.placePeer({
         roomId: ROOM,
         peerId,
@@ -69,6 +73,7 @@ export function describeRepublishing(version: string, open: () => Promise<Republ
         mediaNodeId: mediaNode('node-b'),
         replacesEpoch: epoch,
         maxPeers: 1_000,
+        ...options,
       });
 
     const trackOf = (name: string, of: Pick<HeldPeer, 'peerId' | 'epoch'>): StoredTrack => ({
@@ -312,6 +317,66 @@ export function describeRepublishing(version: string, open: () => Promise<Republ
         { type: 'track.changed', trackId: 'camera', paused: true },
       ]);
       expect((await snapshot()).tracks[0]?.paused).toBe(true);
+    });
+
+    it('[RC1] [EP7] a peer that was moving is, and publishes on both of its nodes', async () => {
+      const ann = await join('ann');
+      const old = trackOf('old', ann);
+      await rooms.publishTrack(ROOM, old);
+      const moved = await move(ann, EDGE_A, { keepsEpoch: ann.epoch });
+      const camera = { ...trackOf('camera', moved), homeNodeId: moved.mediaNodeId, replaces: old.trackId };
+      await rooms.publishTrack(ROOM, camera);
+      const before = await snapshot();
+      const former = { mediaNodeId: ann.mediaNodeId, epoch: ann.epoch };
+      const { epoch, holdEpoch, mediaNodeId } = moved;
+      const held = { ...ann, epoch, holdEpoch, mediaNodeId, former };
+      await subject.flush();
+      await republish([held], before.lastEventId);
+      expect(await rooms.formerPlacement(ROOM, ann.peerId)).toEqual(former);
+      // The new one may come first: what it replaces is published later.
+      for (const [home, track] of [
+        [mediaNodeId, camera],
+        [NODE, old],
+      ] as const)
+        expect(await rooms.republishTracks(ROOM, home, [track])).toMatchObject({ lostTracks: 1, fates: [] });
+      await subject.passTime(ROOM_REBUILD_MS);
+      const after = await snapshot();
+      const byId = (list: typeof after.tracks) =>
+        [...list].sort((left, right) => (left.trackId < right.trackId ? -1 : 1));
+      expect(byId(after.tracks)).toEqual(byId(before.tracks));
+
+      // It moved while the store was away, or the store forgot that it did.
+      await republish([{ ...held, former: undefined }], after.lastEventId);
+      expect(await rooms.formerPlacement(ROOM, ann.peerId)).toBeUndefined();
+      expect((await rooms.republishTracks(ROOM, NODE, [old])).fates).toEqual([
+        { trackId: 'old', fate: 'stale' },
+      ]);
+    });
+
+    it('[RC1] [EP7] a move that a failover forgot is there again, with the tracks of both nodes', async () => {
+      const ann = await join('ann');
+      const old = trackOf('old', ann);
+      await rooms.publishTrack(ROOM, old);
+      const bringBack = await subject.keep();
+      const { epoch, holdEpoch, mediaNodeId } = await move(ann, EDGE_A, { keepsEpoch: ann.epoch });
+      await bringBack();
+      const former = { mediaNodeId: ann.mediaNodeId, epoch: ann.epoch };
+      await republish([{ ...ann, epoch, holdEpoch, mediaNodeId, former }]);
+      expect(await rooms.tracks(ROOM, [old.trackId])).toEqual([old]);
+      expect(await rooms.attachPeer(ROOM, ann.peerId, epoch, EDGE_B)).toMatchObject({ former });
+    });
+
+    it('[RC1] [DR4] nobody takes the place of somebody else’s track by publishing again', async () => {
+      const [ann, bob] = [await join('ann'), await join('bob')];
+      const camera = trackOf('camera', ann);
+      await rooms.publishTrack(ROOM, camera);
+      const greedy = { ...trackOf('greedy', bob), replaces: camera.trackId };
+      expect((await rooms.republishTracks(ROOM, NODE, [camera, greedy])).lostTracks).toBe(1);
+      const paused = { ...greedy, paused: true };
+      expect((await rooms.republishTracks(ROOM, NODE, [camera, paused])).events).toHaveLength(1);
+      const { replaces, ...alone } = paused;
+      expect(replaces).toBe('camera');
+      expect(await rooms.tracks(ROOM, [greedy.trackId])).toEqual([alone]);
     });
 
     it('[RC5] session tokens that were used before a loss are not taken after it', async () => {

@@ -13,7 +13,7 @@ import {
 } from '../protocol/room.ts';
 import type { LoggedEvent } from '../protocol/room.ts';
 import { edge, mediaNode, peer, request, room, track } from '../testing/samples.ts';
-import type { PlaceRequest, RoomStore, StoredTrack } from './room-store.ts';
+import type { Placement, PlaceRequest, RoomStore, StoredTrack } from './room-store.ts';
 
 export interface RoomStoreUnderTest {
   readonly rooms: RoomStore;
@@ -256,6 +256,78 @@ export function describeRoomStore(version: string, open: () => Promise<RoomStore
           code: 'peer_not_found',
         },
       );
+    });
+
+    describe('a peer that moves', () => {
+      const move = (name: string, keepsEpoch: Epoch, replacesEpoch = keepsEpoch): Promise<Placement> =>
+        rooms.placePeer(placement('ann', { mediaNodeId: mediaNode(name), replacesEpoch, keepsEpoch }));
+
+      it('[EP7] publishes under both epochs until it has moved, and then under the higher one only', async () => {
+        const ann = await join('ann');
+        const old = trackOf('old', ann.peerId, ann.epoch);
+        await rooms.publishTrack(ROOM, old);
+        const moved = await move('node-b', ann.epoch);
+        expect(moved.epoch).toBeGreaterThan(ann.epoch);
+        expect(await rooms.placementOf(ROOM, ann.peerId)).toEqual(moved);
+        const former = { mediaNodeId: mediaNode('node-a'), epoch: ann.epoch };
+        expect(await rooms.formerPlacement(ROOM, ann.peerId)).toEqual(former);
+        await rooms.publishTrack(ROOM, { ...old, paused: true });
+        const successor = { ...trackOf('new', ann.peerId, moved.epoch), replaces: old.trackId };
+        const [published] = await rooms.publishTrack(ROOM, successor);
+        expect(published?.event).toMatchObject({ type: 'track.published', track: { replaces: 'old' } });
+        await rooms.setTrackPaused(ROOM, successor.trackId, true);
+        const tracks = await rooms.tracks(ROOM, [old.trackId, successor.trackId]);
+        expect(tracks).toEqual([
+          { ...old, paused: true },
+          { ...successor, paused: true },
+        ]);
+
+        await rooms.settlePeer(ROOM, ann.peerId, ann.epoch);
+        expect(await rooms.formerPlacement(ROOM, ann.peerId)).toEqual(former);
+        await rooms.settlePeer(ROOM, ann.peerId, moved.epoch);
+        expect(await rooms.formerPlacement(ROOM, ann.peerId)).toBeUndefined();
+        await expect(rooms.publishTrack(ROOM, old)).rejects.toMatchObject({ code: 'stale_epoch' });
+        await rooms.removePeer(ROOM, ann.peerId, moved.epoch, 'left');
+        expect(await subject.leftOver()).toBe(0);
+      });
+
+      it('[EP7] keeps what it lives on over a second try, and a repeat of a move gives the same placement', async () => {
+        const ann = await join('ann');
+        const first = await move('node-b', ann.epoch);
+        expect(await move('node-c', ann.epoch)).toEqual(first);
+        const second = await move('node-c', ann.epoch, first.epoch);
+        expect(second).toMatchObject({ mediaNodeId: 'node-c' });
+        expect(await rooms.formerPlacement(ROOM, ann.peerId)).toMatchObject({ epoch: ann.epoch });
+        await expect(move('node-d', first.epoch, second.epoch)).rejects.toMatchObject({
+          code: 'stale_epoch',
+        });
+        await rooms.placePeer(placement('ann', { replacesEpoch: second.epoch }));
+        expect(await rooms.formerPlacement(ROOM, ann.peerId)).toBeUndefined();
+      });
+
+      it('[DR4] replaces only a track of its own, of the same source, that is there', async () => {
+        const [ann, bob] = [await join('ann'), await join('bob')];
+        await rooms.publishTrack(ROOM, trackOf('camera', ann.peerId, ann.epoch));
+        const others: StoredTrack[] = [
+          { ...trackOf('stranger', bob.peerId, bob.epoch), replaces: track('camera') },
+          { ...trackOf('screen', ann.peerId, ann.epoch), source: 'screen', replaces: track('camera') },
+          { ...trackOf('late', ann.peerId, ann.epoch), replaces: track('gone') },
+        ];
+        for (const other of others) {
+          const [published] = await rooms.publishTrack(ROOM, other);
+          expect(published?.event).not.toHaveProperty('track.replaces');
+          expect((await rooms.tracks(ROOM, [other.trackId]))[0]?.replaces).toBeUndefined();
+        }
+      });
+
+      it('[EP7] and leaves meanwhile leaves nothing behind', async () => {
+        const [ann, bob] = [await join('ann'), await join('bob')];
+        const moved = await move('node-b', ann.epoch);
+        await rooms.removePeer(ROOM, ann.peerId, moved.epoch, 'left');
+        expect(await rooms.formerPlacement(ROOM, ann.peerId)).toBeUndefined();
+        await rooms.removePeer(ROOM, bob.peerId, bob.epoch, 'left');
+        expect(await subject.leftOver()).toBe(0);
+      });
     });
 
     it('[EP2] a removal under an old epoch removes nothing', async () => {

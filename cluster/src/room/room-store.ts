@@ -42,6 +42,10 @@ export const PLACEMENT = z.object({
 });
 export type Placement = z.infer<typeof PLACEMENT>;
 
+/** Where a peer that is being moved goes on until it has moved (EP7). */
+export const FORMER_PLACEMENT = PLACEMENT.pick({ mediaNodeId: true, epoch: true });
+export type FormerPlacement = z.infer<typeof FORMER_PLACEMENT>;
+
 /**
  * Which node of a datacenter pulls the tracks of one node elsewhere, and hands them on to the others of its datacenter, so
  * that one copy crosses between the datacenters (GW1).
@@ -74,6 +78,11 @@ export interface PlaceRequest {
   readonly mediaNodeId: MediaNodeId;
   /** The epoch this placement replaces; absent for a first placement, which then yields to one that exists. */
   readonly replacesEpoch?: Epoch;
+  /**
+   * The placement that goes on beside the new one until {@link RoomStore.settlePeer}: the replaced one, or the former one
+   * that it left on. Absent where the peer does not live any more.
+   */
+  readonly keepsEpoch?: Epoch;
   /** Refuse with `room_full` beyond this many peers. */
   readonly maxPeers: number;
 }
@@ -115,6 +124,8 @@ export interface HeldPeer {
   readonly requestId: RequestId;
   /** Which generation of its session tokens is in use at least. */
   readonly tokenGeneration: number;
+  /** Where it goes on beside, until it has moved. */
+  readonly former?: FormerPlacement | undefined;
   /** Its place in the roster. */
   readonly sequence: number;
   readonly joinedAtMs: number;
@@ -171,6 +182,8 @@ export interface AttachedPeer {
   /** Its place in the roster. */
   readonly sequence: number;
   readonly holdEpoch: Epoch;
+  /** Where it goes on beside, until it has moved. */
+  readonly former: FormerPlacement | undefined;
 }
 
 /** All methods throw PlenaryError `store_unavailable` when the store does not answer. */
@@ -184,12 +197,19 @@ export interface RoomStore {
    * the live one (PL3, EP1).
    * @returns the live placement, whoever made it
    * @throws PlenaryError `room_full`; `store_unavailable` for a first placement while the room is being rebuilt;
-   *   `peer_not_found` when `replacesEpoch` is given and the peer is gone
+   *   `peer_not_found` when `replacesEpoch` is given and the peer is gone; `stale_epoch` when `keepsEpoch` is neither that
+   *   of the live placement nor that of the former one
    */
   placePeer(request: PlaceRequest): Promise<Placement>;
 
   /** The live placement of a peer, if it has one. */
   placementOf(roomId: RoomId, peerId: PeerId): Promise<Placement | undefined>;
+
+  /** The placement that a peer which is being moved has beside its live one, if it has one (EP7). */
+  formerPlacement(roomId: RoomId, peerId: PeerId): Promise<FormerPlacement | undefined>;
+
+  /** Notes that a peer has moved: its former placement is forgotten, unless another than `epoch` is live. */
+  settlePeer(roomId: RoomId, peerId: PeerId, epoch: Epoch): Promise<void>;
 
   /**
    * Enters a placed peer into the roster. A peer that is in it already stays as it is.
@@ -241,7 +261,11 @@ export interface RoomStore {
     heldBy?: EdgeId,
   ): Promise<LoggedEvent[]>;
 
-  /** Publishes a track, or publishes it again as it is now. @throws PlenaryError `stale_epoch`, `peer_not_found` */
+  /**
+   * Publishes a track, or publishes it again as it is now. `replaces` is kept where it names a track of the same peer and
+   * source that exists.
+   * @throws PlenaryError `stale_epoch`, `peer_not_found`
+   */
   publishTrack(roomId: RoomId, track: StoredTrack): Promise<LoggedEvent[]>;
 
   /** Notes the publisher's mute. A track that is gone, or a state it has already, changes nothing. */
@@ -290,7 +314,8 @@ export interface RoomStore {
 
   /**
    * Publishes the peers again whose sessions an edge holds: what the room lost of them is written again, without an event;
-   * what it knows better stays (RC1). Where anything was lost the room is being rebuilt for {@link ROOM_REBUILD_MS}, and
+   * what it knows better stays (RC1). Where a peer goes on beside its placement is as the edge says: a move that was
+   * settled while the store was away ends by it. Where anything was lost the room is being rebuilt for {@link ROOM_REBUILD_MS}, and
    * its order goes on above `knownEventId` (RC2). Keeps the room's keys (RC6).
    * @param knownEventId - the newest id that the edge knows
    */

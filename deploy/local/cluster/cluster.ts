@@ -80,6 +80,8 @@ export class LocalCluster {
   readonly apiKey: string;
   readonly apiSecret: string;
   readonly clusterSecret: string;
+  /** Drains a process, as `plenaryctl` does. */
+  readonly adminToken: string;
   readonly dataDir: string;
   readonly clusterFile: string;
   readonly #parts: StartedParts;
@@ -97,6 +99,7 @@ export class LocalCluster {
     this.apiKey = parts.secrets.apiKey;
     this.apiSecret = parts.secrets.apiSecret;
     this.clusterSecret = parts.secrets.clusterSecret;
+    this.adminToken = parts.secrets.adminToken;
     this.dataDir = parts.dataDir;
     this.clusterFile = clusterFilePath(parts.dataDir);
     this.#credentialsFile = writeCredentials(parts.dataDir, parts.secrets);
@@ -290,5 +293,6 @@ export function makeSecrets(): ClusterSecrets {
     clusterSecret: random(32),
     apiKey: `local${randomBytes(6).toString('hex')}`,
     apiSecret: random(32),
+    adminToken: random(32),
   };
 }

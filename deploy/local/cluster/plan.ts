@@ -11,6 +11,7 @@ export interface ClusterSecrets {
   readonly clusterSecret: string;
   readonly apiKey: string;
   readonly apiSecret: string;
+  readonly adminToken: string;
 }
 
 interface CommonPlan {
@@ -57,6 +58,9 @@ export function planCluster(
   const common = {
     PLENARY_PARENT_PIPE: '1',
     PLENARY_CLUSTER_SECRET: secrets.clusterSecret,
+    PLENARY_ADMIN_TOKEN: secrets.adminToken,
+    // A cluster on one machine ends with all of its people: there is nowhere to send them.
+    PLENARY_DRAIN_MS: '0',
     PLENARY_LOG_LEVEL: shape.logLevel,
     REDIS_URL: redisUrl,
   };

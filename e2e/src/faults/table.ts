@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { askServer } from '@plenary/cluster/testing/redis-process';
 import type { RunningMediaNode, RunningNode } from '@plenary/deploy/local-cluster';
 import { z } from 'zod';
+import { drain, undrain } from '../harness/drain.ts';
 import { gatewayOf } from '../harness/gateway.ts';
 import { childrenOf } from '@plenary/cluster/testing/process-tree';
 import { until } from '../harness/until.ts';
@@ -13,6 +14,8 @@ import type { World } from './world.ts';
 
 const NONE: Goal = { p50: 0, p99: 0 };
 const AFTER_A_NODE: Goal = { p50: 1_000, p99: 2_500 };
+/** So short that nobody notices. */
+const UNNOTICED: Goal = { p50: 100, p99: 100 };
 const FROZEN_MS = 10_000;
 
 async function nodeOfAnn(world: World): Promise<RunningMediaNode> {
@@ -106,6 +109,54 @@ export const FAULTS: readonly Fault[] = [
       const gateway = await gatewayToAnn(world);
       await gateway.kill('SIGTERM');
       return () => gateway.restart();
+    },
+  },
+  {
+    name: 'media node drained',
+    store: 'redis',
+    isQuick: false,
+    goals: { media: UNNOTICED },
+    meanwhile: 'everything',
+    person: 'nothing',
+    operator: '`/ready` 503 `draining`; `plenaryctl status`; `plenary_media_peers` falls to 0',
+    strike: async (world) => {
+      const node = await nodeOfAnn(world);
+      await drainAll(world, node);
+      return async () => {
+        await undrain(node, world.cluster.adminToken);
+      };
+    },
+  },
+  {
+    name: 'edge drained',
+    store: 'redis',
+    isQuick: false,
+    goals: { media: NONE, buttons: UNNOTICED },
+    meanwhile: 'everything',
+    person: 'nothing in picture and sound; buttons and chat wait for the resume on another edge',
+    operator: '`/ready` 503 `draining`; `plenary_edge_dropped_sockets_total{code="shutting_down"}`',
+    strike: async (world) => {
+      const edge = await world.edgeOf(world.person('Ann'));
+      await drainAll(world, edge);
+      return async () => {
+        await undrain(edge, world.cluster.adminToken);
+      };
+    },
+  },
+  {
+    name: 'every edge and media node drained and restarted, one after the other',
+    store: 'redis',
+    isQuick: false,
+    goals: { media: UNNOTICED, buttons: UNNOTICED },
+    meanwhile: 'everything',
+    person: 'as above, once for each edge',
+    operator: 'as above, of one after the other',
+    strike: async (world) => {
+      for (const node of [...world.cluster.edges, ...world.cluster.mediaNodes]) {
+        await drainAll(world, node);
+        await node.restart();
+      }
+      return () => Promise.resolve();
     },
   },
   {
@@ -353,6 +404,12 @@ export const FAULTS: readonly Fault[] = [
     },
   },
 ];
+
+/** @throws Error when anybody had to be cut off */
+async function drainAll({ cluster }: World, node: RunningNode): Promise<void> {
+  const { left, cut } = await drain(node, cluster.adminToken);
+  if (left + cut > 0) throw new Error(`${node.id} was drained, with ${left} people left and ${cut} cut off`);
+}
 
 async function loseDatacenter(world: World, datacenter: string): Promise<() => Promise<void>> {
   const hosts = world.hostsOf(datacenter);

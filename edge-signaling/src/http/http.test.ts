@@ -216,6 +216,7 @@ describe('readiness', () => {
       isConsulMissed: () => false,
       liveMediaNodes: () => 1,
       isStopping: () => false,
+      isDraining: () => false,
       isIdTaken: () => false,
     };
     expect(reasonsAgainst(well)).toEqual([]);
@@ -225,8 +226,16 @@ describe('readiness', () => {
         isConsulMissed: () => true,
         liveMediaNodes: () => 0,
         isStopping: () => true,
+        isDraining: () => true,
         isIdTaken: () => true,
       }),
-    ).toEqual(['stopping', 'store_unavailable', 'consul_unavailable', 'no_media_node', 'id_taken']);
+    ).toEqual([
+      'stopping',
+      'draining',
+      'store_unavailable',
+      'consul_unavailable',
+      'no_media_node',
+      'id_taken',
+    ]);
   });
 });

@@ -7,6 +7,7 @@ export interface ReadinessQuestion {
   readonly isConsulMissed: () => boolean;
   readonly liveMediaNodes: () => number;
   readonly isStopping: () => boolean;
+  readonly isDraining: () => boolean;
   /** Another living process has this edge's id. */
   readonly isIdTaken: () => boolean;
 }
@@ -15,6 +16,7 @@ export interface ReadinessQuestion {
 export function reasonsAgainst(question: ReadinessQuestion): string[] {
   const reasons: string[] = [];
   if (question.isStopping()) reasons.push('stopping');
+  if (question.isDraining()) reasons.push('draining');
   if (!question.isStoreAvailable()) reasons.push('store_unavailable');
   if (question.isConsulMissed()) reasons.push('consul_unavailable');
   if (question.liveMediaNodes() === 0) reasons.push('no_media_node');

@@ -37,6 +37,7 @@ describe('a control link', () => {
         onConsumerSuperseded: noop,
         onTrackDemand: noop,
         onPeerLost: noop,
+        onPeerMove: noop,
       },
       clock: systemClock,
       logger: silentLogger(),

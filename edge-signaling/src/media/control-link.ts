@@ -54,6 +54,7 @@ export interface ControlLinkListener {
   onConsumerSuperseded(notice: ControlNotice<'consumer.superseded'>): void;
   onTrackDemand(notice: ControlNotice<'track.demand'>): void;
   onPeerLost(notice: ControlNotice<'peer.lost'>): void;
+  onPeerMove(notice: ControlNotice<'peer.move'>): void;
 }
 
 export interface ControlLinkSettings {
@@ -203,6 +204,7 @@ export class ControlLink {
         malformed,
       ),
       'peer.lost': notice(CONTROL_NOTICES['peer.lost'], (news) => listener.onPeerLost(news), malformed),
+      'peer.move': notice(CONTROL_NOTICES['peer.move'], (news) => listener.onPeerMove(news), malformed),
     };
     for (const [name, route] of Object.entries(routes)) this.#socket.on(name, route);
     this.#socket.on('connect_error', (error) => {

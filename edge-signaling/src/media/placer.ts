@@ -55,6 +55,8 @@ export interface HostRequest {
   readonly roundTrips: readonly RoundTrip[];
   /** The placement that is to be replaced; absent for a first one. */
   readonly replaces?: Epoch;
+  /** Of a peer that moves: the epoch of the placement that goes on beside the new one. */
+  readonly keeps?: Epoch;
   readonly exclude?: readonly MediaNodeId[];
   /** By the monotonic clock: when the answer must be out. */
   readonly deadlineMs: number;
@@ -93,7 +95,7 @@ export class Placer {
   }
 
   /**
-   * @throws PlenaryError `no_media_node`, `room_full`, `store_unavailable`, `peer_not_found` when `replaces` is given and the
+   * @throws PlenaryError `no_media_node`, `room_full`, `stale_epoch` when `keeps` is not live, `store_unavailable`, `peer_not_found` when `replaces` is given and the
    *   peer is gone; the last node's error when none of several admitted the peer; what `beside` throws
    */
   async host(request: HostRequest): Promise<Hosted> {
@@ -146,6 +148,7 @@ export class Placer {
       edgeId,
       mediaNodeId,
       maxPeers: maxPeersPerRoom,
+      ...(request.keeps === undefined ? {} : { keepsEpoch: request.keeps }),
     };
     const placing =
       replaces === undefined
@@ -198,7 +201,8 @@ export class Placer {
         Math.min(LINK_WAIT_MS, this.#remainingMs(request)),
       );
       const timeoutMs = Math.min(ADMIT_TIMEOUT_MS, this.#remainingMs(request));
-      const tracks = initialTracks(request.view, peerId);
+      // Who moves has the tracks already, and asks for them anew when its receivers stand.
+      const tracks = request.keeps === undefined ? initialTracks(request.view, peerId) : [];
       const reply = await link.call(
         'peer.admit',
         { roomId, peerId, epoch, media: request.media, tracks },
@@ -207,6 +211,7 @@ export class Placer {
       const offer: MediaOffer = {
         mediaNodeId,
         datacenter: this.#datacenterOfNode(mediaNodeId),
+        epoch,
         receiveTransport: reply.receiveTransport,
         consumers: reply.consumers.slice(0, MAX_INITIAL_CONSUMERS),
         ...(reply.sendTransport === undefined ? {} : { sendTransport: reply.sendTransport }),

@@ -1,8 +1,14 @@
 import { compareEventIds, EVENT_ID } from '@plenary/cluster/ids';
 import type { EventId, MediaNodeId, PeerId, RoomId } from '@plenary/cluster/ids';
 import type { PlacedPeer } from '@plenary/cluster';
-import type { Session } from '../session/session.ts';
+import type { Session, SessionMedia } from '../session/session.ts';
 import { TrackCache } from './track-cache.ts';
+
+/** One media of a session. */
+export interface HostedMedia {
+  readonly session: Session;
+  readonly media: SessionMedia;
+}
 
 interface LocalRoom {
   readonly sessions: Set<Session>;
@@ -58,8 +64,13 @@ export class LocalRooms {
     return [...this.#byPeer.values()];
   }
 
-  sessionsOn(mediaNodeId: MediaNodeId): Session[] {
-    return this.sessions().filter((session) => session.media.mediaNodeId === mediaNodeId);
+  /** What lives on a media node of sessions here: of one that moves, both of its media count. */
+  mediaOn(mediaNodeId: MediaNodeId): HostedMedia[] {
+    return this.sessions().flatMap((session) =>
+      session.allMedia
+        .filter((media) => media.mediaNodeId === mediaNodeId)
+        .map((media) => ({ session, media })),
+    );
   }
 
   roomIds(): RoomId[] {

@@ -102,7 +102,8 @@ export class Republisher {
       if (session === undefined || session.media.holdEpoch !== told.get(peerId)) continue;
       if (fate === 'moved') keeper.attachedElsewhere(peerId);
       else {
-        void departures.dropMedia(session.media.mediaNodeId, session.placed);
+        for (const { mediaNodeId } of session.allMedia)
+          void departures.dropMedia(mediaNodeId, session.placed);
         keeper.endAsGone(session);
       }
     }
@@ -118,7 +119,13 @@ export class Republisher {
       const placed = { roomId, peerId, epoch };
       if (localRooms.find(peerId) !== undefined || !departures.hasDeparted(placed)) continue;
       metrics.repairs.inc({ what: 'gone' });
-      void departures.depart({ placed, mediaNodeId, reason: 'left', onlyIfHeld: true, tenantId: undefined });
+      void departures.depart({
+        placed,
+        mediaNodeIds: [mediaNodeId],
+        reason: 'left',
+        onlyIfHeld: true,
+        tenantId: undefined,
+      });
     }
   }
 }

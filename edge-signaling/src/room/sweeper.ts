@@ -144,7 +144,7 @@ export class Sweeper {
       const placed = { roomId, peerId, epoch };
       await departures.depart({
         placed,
-        mediaNodeId,
+        mediaNodeIds: [mediaNodeId],
         reason: 'connection_lost',
         onlyIfHeld: true,
         tenantId: undefined,
@@ -200,13 +200,18 @@ export class Sweeper {
     const { tracks } = await rooms.view(roomId);
     const epochs = new Map(placements.map(({ peerId, epoch }) => [peerId, epoch]));
     const lost = tracks.filter(({ trackId, peerId, epoch, homeNodeId }) => {
-      // A peer that moves keeps its old tracks until it has new ones: so it must have been seen before.
+      // A peer that is placed anew keeps its old tracks until it has new ones: so it must have been seen before.
       if (epoch < (epochs.get(peerId) ?? Infinity)) outdated.add(trackId);
       if (this.#outdated.has(trackId) && outdated.has(trackId)) return true;
       return missingForMs(homeNodeId) > 2 * leaseMs && links.get(homeNodeId)?.isUp !== true;
     });
-    if (lost.length === 0) return;
-    const trackIds = lost.map((track) => track.trackId);
+    const trackIds: TrackId[] = [];
+    for (const { trackId, peerId, epoch } of lost) {
+      const former = outdated.has(trackId) ? await rooms.formerPlacement(roomId, peerId) : undefined;
+      // Its peer is moving, and goes on there until it has moved (SPEC EP7).
+      if (former?.epoch !== epoch) trackIds.push(trackId);
+    }
+    if (trackIds.length === 0) return;
     channel.publishEvents(roomId, await rooms.endTracks(roomId, trackIds, 'node_lost'));
   }
 }

@@ -103,6 +103,30 @@ describe('Sweeper', () => {
     expect((await parts.rooms.view(ROOM)).tracks.map(({ trackId }) => trackId)).toEqual(['new']);
   });
 
+  it('[EP7] keeps the tracks that a peer which moves has where it goes on, until it has moved', async () => {
+    const { parts, sweepLater } = sweeping();
+    parts.links.add('node');
+    const first = await parts.place('ann', 'node');
+    await parts.rooms.publishTrack(ROOM, stored('old', first));
+    const { peerId, requestId, edgeId, epoch } = first;
+    const second = await parts.rooms.placePeer({
+      roomId: ROOM,
+      peerId,
+      requestId,
+      edgeId,
+      mediaNodeId: first.mediaNodeId,
+      maxPeers: 10,
+      replacesEpoch: epoch,
+      keepsEpoch: epoch,
+    });
+    parts.hold(second);
+    for (let sweep = 0; sweep < 3; sweep += 1) await sweepLater(5_000);
+    expect((await parts.rooms.view(ROOM)).tracks).toHaveLength(1);
+    await parts.rooms.settlePeer(ROOM, peerId, second.epoch);
+    for (let sweep = 0; sweep < 2; sweep += 1) await sweepLater(5_000);
+    expect((await parts.rooms.view(ROOM)).tracks).toEqual([]);
+  });
+
   it('[SE7] asks a media node of a peer whose edge is missing, and does not take the peer from that edge', async () => {
     const { parts, sweeper } = sweeping(LONG_MS);
     const link = parts.links.add('node');

@@ -14,6 +14,7 @@ export const REQUEST_COSTS: Readonly<Record<ClientRequestName, number>> = {
   'session.confirm': 1,
   leave: 1,
   'media.open': 20,
+  'media.moved': 1,
   'media.check': 1,
   'transport.connect': 1,
   'transport.restartIce': 2,

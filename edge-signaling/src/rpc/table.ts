@@ -6,6 +6,7 @@ import { handleChatPost, handleRosterPage, handleSync } from './handlers/room.ts
 import { handleJoin, handleLeave, handleResume, handleSessionConfirm } from './handlers/entry.ts';
 import {
   handleMediaCheck,
+  handleMediaMoved,
   handleMediaOpen,
   handleTransportConnect,
   handleTransportRestartIce,
@@ -22,6 +23,7 @@ export function createDispatchTable(services: HandlerServices): DispatchTable {
     'session.confirm': route(CLIENT_REQUESTS['session.confirm'], handleSessionConfirm(services), options),
     leave: route(CLIENT_REQUESTS.leave, handleLeave(services), options),
     'media.open': route(CLIENT_REQUESTS['media.open'], handleMediaOpen(services), options),
+    'media.moved': route(CLIENT_REQUESTS['media.moved'], handleMediaMoved(services), options),
     'media.check': route(CLIENT_REQUESTS['media.check'], handleMediaCheck(services), options),
     'transport.connect': route(
       CLIENT_REQUESTS['transport.connect'],

@@ -6,7 +6,7 @@ import type { Departure } from './departures.ts';
 
 const departureOf = (placement: Placement): Departure => ({
   placed: placedOf(placement),
-  mediaNodeId: placement.mediaNodeId,
+  mediaNodeIds: [placement.mediaNodeId],
   reason: 'connection_lost',
   onlyIfHeld: true,
   tenantId: undefined,

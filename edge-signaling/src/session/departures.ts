@@ -16,7 +16,8 @@ const RETRY_MS = 5_000;
 
 export interface Departure {
   readonly placed: PlacedPeer;
-  readonly mediaNodeId: MediaNodeId;
+  /** Where the peer has media; nobody but a peer that moves has it twice. */
+  readonly mediaNodeIds: readonly MediaNodeId[];
   readonly reason: LeaveReason;
   /** Only when this edge still holds the session: another edge may have taken it up. */
   readonly onlyIfHeld: boolean;
@@ -54,19 +55,19 @@ export class Departures {
 
   /** Removes a peer; when the store is away, as soon as it is back. Never throws. */
   async depart(departure: Departure): Promise<void> {
-    const { placed, mediaNodeId, onlyIfHeld } = departure;
+    const { placed, onlyIfHeld } = departure;
     // While this waited its client may have come back, to this very edge.
     if (onlyIfHeld && this.#settings.isTakenUp(placed)) return;
     if (!onlyIfHeld) this.#noteDeparted(placed);
     // Without the condition nobody else can want this media, so it need not wait for the store.
-    if (!onlyIfHeld) void this.dropMedia(mediaNodeId, placed);
+    if (!onlyIfHeld) void this.#dropAll(departure);
     try {
       const outcome = await this.#remove(departure);
       if (outcome === 'gone') {
         this.#noteDeparted(placed);
         void this.#settings.tenantClaims.release(departure.tenantId, placed);
       }
-      if (onlyIfHeld && outcome !== 'held') await this.dropMedia(mediaNodeId, placed);
+      if (onlyIfHeld && outcome !== 'held') await this.#dropAll(departure);
     } catch (fault) {
       const { code, retryable } = toPlenaryError(fault);
       this.#settings.reportFault('departure', fault, { code });
@@ -144,6 +145,10 @@ export class Departures {
         if (this.#settings.links.get(mediaNodeId)?.isUp === true) void this.retryDrops(mediaNodeId);
       }
     }, RETRY_MS);
+  }
+
+  async #dropAll({ mediaNodeIds, placed }: Departure): Promise<void> {
+    await Promise.all(mediaNodeIds.map(async (mediaNodeId) => this.dropMedia(mediaNodeId, placed)));
   }
 
   /** @returns what became of the placement: `gone`, `replaced` by a newer one, or `held` by another edge */

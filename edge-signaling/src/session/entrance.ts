@@ -33,6 +33,7 @@ import type { MediaWatch } from './media-watch.ts';
 import type { SessionKeeper } from './keeper.ts';
 import type { StoreWait } from '../store-wait.ts';
 import { Session } from './session.ts';
+import type { SessionMedia } from './session.ts';
 import { Turns } from './turns.ts';
 import type { TenantClaims } from './tenant-claims.ts';
 
@@ -205,24 +206,30 @@ export class Entrance {
       if (placement === undefined) throw new PlenaryError('session_gone');
       const placed = { roomId, peerId, epoch: placement.epoch };
       // First, since it decides whether this resumes at all; a token that is refused is to change nothing.
-      const { self, sequence, holdEpoch } = await rooms
+      const { self, sequence, holdEpoch, former } = await rooms
         .attachPeer(roomId, peerId, placement.epoch, edgeId, generation)
         .catch(goneWhenNotFound);
-      const [mediaAlive, catchUp] = await Promise.all([
+      const [isAlive, isFormerAlive, catchUp] = await Promise.all([
         this.#attachMedia(placement.mediaNodeId, placed),
+        former !== undefined &&
+          this.#attachMedia(former.mediaNodeId, { roomId, peerId, epoch: former.epoch }),
         rooms.catchUp(roomId, request.lastEventId),
       ]);
       const proof = { key: cnf.jwk, generation: generation + 1 };
+      const incarnationOf = (id: MediaNodeId): SessionMedia['incarnation'] => links.get(id)?.incarnation;
+      const { mediaNodeId, epoch, requestId } = placement;
       const { displayName, joinedAtMs, role } = self;
-      const record = { requestId: placement.requestId, sequence, joinedAtMs, role };
-      const session = new Session({ roomId, peerId, displayName }, grants, proof, record, {
-        mediaNodeId: placement.mediaNodeId,
-        epoch: placed.epoch,
-        incarnation: links.get(placement.mediaNodeId)?.incarnation,
-        holdEpoch,
-      });
+      const record = { requestId, sequence, joinedAtMs, role };
+      const media = { mediaNodeId, epoch, incarnation: incarnationOf(mediaNodeId), holdEpoch };
+      const session = new Session({ roomId, peerId, displayName }, grants, proof, record, media);
+      if (former !== undefined && isFormerAlive) {
+        session.moveTo(media, { ...former, incarnation: incarnationOf(former.mediaNodeId) });
+      }
       // What the client is told in this answer need not be told to it again.
-      if (!mediaAlive) session.noteMediaLost();
+      if (!isAlive) session.noteMediaLost(epoch);
+      // A client whose move was cut short is asked for what it has, which may be the former.
+      const had = request.epoch ?? epoch;
+      const mediaAlive = had === epoch ? isAlive : had === former?.epoch && isFormerAlive === true;
       const note = await this.#note(session);
       keeper.take(session, socket);
       if (placement.edgeId !== edgeId) keeper.announce(session);
@@ -309,7 +316,7 @@ export class Entrance {
     const placed = { roomId, peerId, epoch: placement.epoch };
     await this.#settings.departures.depart({
       placed,
-      mediaNodeId: placement.mediaNodeId,
+      mediaNodeIds: [placement.mediaNodeId],
       reason: 'connection_lost',
       onlyIfHeld: true,
       tenantId,

@@ -102,7 +102,7 @@ export class SessionKeeper {
     this.#forget(session);
     await this.#settings.departures.depart({
       placed: session.placed,
-      mediaNodeId: session.media.mediaNodeId,
+      mediaNodeIds: session.allMedia.map(({ mediaNodeId }) => mediaNodeId),
       reason: 'left',
       onlyIfHeld: false,
       tenantId: session.grants.tenant,
@@ -194,7 +194,7 @@ export class SessionKeeper {
   #lapseOf(session: Session) {
     return {
       placed: session.placed,
-      mediaNodeId: session.media.mediaNodeId,
+      mediaNodeIds: session.allMedia.map(({ mediaNodeId }) => mediaNodeId),
       reason: 'connection_lost',
       onlyIfHeld: true,
       tenantId: session.grants.tenant,

@@ -69,7 +69,10 @@ describe('MediaWatch', () => {
     await parts.rooms.publishTrack(ROOM, stored);
     const second = await parts.place('ann', 'another', first.epoch);
     await parts.rooms.publishTrack(ROOM, { ...stored, trackId: track('new'), epoch: second.epoch });
-    const losing = watch.lose([elsewhere, session], 'node_lost');
+    const losing = watch.lose(
+      [elsewhere, session].map((one) => ({ session: one, media: one.media })),
+      'node_lost',
+    );
     session.moveTo({ ...second, incarnation: undefined });
     await losing;
     expect((await parts.rooms.view(ROOM)).tracks.map(({ trackId }) => trackId)).toEqual(['new']);

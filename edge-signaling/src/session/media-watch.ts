@@ -4,7 +4,7 @@ import type { EdgeNotice } from '@plenary/cluster/protocol';
 import type { ControlLinkListener, LinkLoss } from '../media/control-link.ts';
 import type { MediaLink } from '../media/control-links.ts';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
-import type { LocalRooms } from '../room/local-rooms.ts';
+import type { HostedMedia, LocalRooms } from '../room/local-rooms.ts';
 import type { RoomChannel } from '../transport/client-socket.ts';
 import type { Departures } from './departures.ts';
 import type { Session } from './session.ts';
@@ -61,7 +61,7 @@ export class MediaWatch implements ControlLinkListener {
     clearTimeout(this.#lossTimers.get(link.mediaNodeId));
     const timer = setTimeout(() => {
       this.#lossTimers.delete(link.mediaNodeId);
-      const lost = this.#settings.localRooms.sessionsOn(link.mediaNodeId);
+      const lost = this.#settings.localRooms.mediaOn(link.mediaNodeId);
       void this.lose(lost, 'node_lost');
     }, NODE_LOST_AFTER_MS[why]);
     this.#lossTimers.set(link.mediaNodeId, timer);
@@ -91,7 +91,14 @@ export class MediaWatch implements ControlLinkListener {
   };
 
   readonly onPeerLost: ControlLinkListener['onPeerLost'] = (news) => {
-    this.#tell(news, (session) => void this.lose([session], news.reason));
+    this.#tell(news, (session) => {
+      const media = session.mediaOf(news.epoch);
+      if (media !== undefined) void this.lose([{ session, media }], news.reason);
+    });
+  };
+
+  readonly onPeerMove: ControlLinkListener['onPeerMove'] = (news) => {
+    this.#tell(news, ({ socket }) => socket?.notify('media.move', { epoch: news.epoch }));
   };
 
   /**
@@ -115,29 +122,25 @@ export class MediaWatch implements ControlLinkListener {
     };
   }
 
-  /** Tells sessions, once each, that their media is gone. Where nobody else can, ends their tracks. Never throws. */
-  async lose(sessions: readonly Session[], reason: LossReason): Promise<void> {
-    const news = sessions.filter((session) => session.noteMediaLost());
-    for (const session of news) {
+  /** Tells sessions, once of each media, that it is gone. Where nobody else can, ends its tracks. Never throws. */
+  async lose(hosted: readonly HostedMedia[], reason: LossReason): Promise<void> {
+    const news = hosted.filter(({ session, media }) => session.noteMediaLost(media.epoch));
+    for (const { session, media } of news) {
       this.#settings.metrics.mediaLost.inc({ reason });
-      session.socket?.notify('media.lost', { reason });
+      session.socket?.notify('media.lost', { reason, epoch: media.epoch });
     }
     // A node that lives ends the tracks itself.
     if (reason !== 'node_lost') return;
-    // As they are now: while the store is asked they may be placed anew, and publish again.
-    const byRoom = Map.groupBy(
-      news.map((session) => session.placed),
-      ({ roomId }) => roomId,
-    );
+    const byRoom = Map.groupBy(news, ({ session }) => session.roomId);
     for (const [roomId, lost] of byRoom) await this.#endTracks(roomId, lost);
   }
 
-  async #endTracks(roomId: RoomId, lost: readonly PlacedPeer[]): Promise<void> {
+  async #endTracks(roomId: RoomId, lost: readonly HostedMedia[]): Promise<void> {
     const { rooms, channel, reportFault } = this.#settings;
-    const epochs = new Map(lost.map(({ peerId, epoch }) => [peerId, epoch]));
+    const placements = new Set(lost.map(({ session, media }) => `${session.peerId} ${media.epoch}`));
     try {
       const { tracks } = await rooms.view(roomId);
-      const ended = tracks.filter((track) => epochs.get(track.peerId) === track.epoch);
+      const ended = tracks.filter(({ peerId, epoch }) => placements.has(`${peerId} ${epoch}`));
       if (ended.length === 0) return;
       const trackIds = ended.map((track) => track.trackId);
       channel.publishEvents(roomId, await rooms.endTracks(roomId, trackIds, 'node_lost'));
@@ -149,29 +152,28 @@ export class MediaWatch implements ControlLinkListener {
 
   /** A link that is up anew: the node may be another life, or have dropped peers without our hearing of it. */
   async #takeUpAgain(link: MediaLink): Promise<void> {
-    const sessions = this.#settings.localRooms.sessionsOn(link.mediaNodeId);
-    const another = sessions.filter((session) => session.media.incarnation !== link.incarnation);
+    const hosted = this.#settings.localRooms.mediaOn(link.mediaNodeId);
+    const another = hosted.filter(({ media }) => media.incarnation !== link.incarnation);
     await this.lose(another, 'node_lost');
-    const same = sessions.filter((session) => !another.includes(session));
+    const same = hosted.filter((one) => !another.includes(one));
     for (let index = 0; index < same.length; index += ATTACH_AT_ONCE) {
       const batch = same.slice(index, index + ATTACH_AT_ONCE);
-      await Promise.all(batch.map(async (session) => this.#attachAgain(link, session)));
+      await Promise.all(batch.map(async (one) => this.#attachAgain(link, one)));
     }
   }
 
-  async #attachAgain(link: MediaLink, session: Session): Promise<void> {
-    const { placed } = session;
+  async #attachAgain(link: MediaLink, { session, media }: HostedMedia): Promise<void> {
     try {
-      const { alive } = await link.call('peer.attach', placed);
-      if (!alive && session.media.epoch === placed.epoch) await this.lose([session], 'node_lost');
+      const { alive } = await link.call('peer.attach', session.placedAt(media));
+      if (!alive) await this.lose([{ session, media }], 'node_lost');
     } catch (fault) {
       this.#settings.reportFault('control_link', fault, { doing: 'peer.attach' });
       // A link that broke again is taken up again when it is back; over one that holds the node has to be asked again, since
       // it frees whom nobody asks for.
       setTimeout(() => {
         const { localRooms } = this.#settings;
-        if (link.isUp && localRooms.holds(session) && session.media.epoch === placed.epoch)
-          void this.#attachAgain(link, session);
+        const isLive = localRooms.holds(session) && session.mediaOf(media.epoch) !== undefined;
+        if (link.isUp && isLive) void this.#attachAgain(link, { session, media });
       }, ATTACH_AGAIN_MS).unref();
     }
   }
@@ -180,7 +182,7 @@ export class MediaWatch implements ControlLinkListener {
   #tell(news: PlacedPeer, tell: (session: Session) => void): void {
     const tellNow = (): void => {
       const session = this.#settings.localRooms.find(news.peerId);
-      if (session?.media.epoch === news.epoch && session.roomId === news.roomId) tell(session);
+      if (session?.roomId === news.roomId && session.mediaOf(news.epoch) !== undefined) tell(session);
     };
     const all = this.#kept.get(news.peerId);
     if (all === undefined) tellNow();

@@ -67,6 +67,7 @@ export const PHASES_OF_REQUEST: Readonly<Record<ClientRequestName, readonly Phas
   'session.confirm': INSIDE,
   leave: INSIDE,
   'media.open': INSIDE,
+  'media.moved': INSIDE,
   'media.check': INSIDE,
   'transport.connect': INSIDE,
   'transport.restartIce': INSIDE,

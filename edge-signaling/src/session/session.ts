@@ -3,12 +3,16 @@ import type { Incarnation, MediaNodeId, PeerId, RequestId, RoomId } from '@plena
 import type { Role, SessionKeyJwk } from '@plenary/cluster/protocol';
 import type { ClientSocket } from '../transport/client-socket.ts';
 
-/** Where a session's media lives. */
+/** Where media of a session lives. */
 export interface SessionMedia {
   readonly mediaNodeId: MediaNodeId;
   readonly epoch: Epoch;
   /** Which life of the node admitted the peer; another life does not know it. `undefined` until the link was up. */
   readonly incarnation: Incarnation | undefined;
+}
+
+/** Where the newest media of a session lives. */
+export interface LiveMedia extends SessionMedia {
   /** Orders who holds the session: see {@link Placement}. */
   readonly holdEpoch: Epoch;
 }
@@ -48,8 +52,11 @@ export class Session {
   /** By the monotonic clock: when the session token is due to be renewed. */
   renewAtMs = 0;
   readonly #record: SessionRecord;
-  #media: SessionMedia;
+  #media: LiveMedia;
+  #former: SessionMedia | undefined;
+  #highestEpoch: Epoch;
   #mediaIsLost = false;
+  #unsureMove: Epoch | undefined;
   #tail: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -57,7 +64,7 @@ export class Session {
     grants: SessionGrants,
     proof: SessionProof,
     record: SessionRecord,
-    media: SessionMedia,
+    media: LiveMedia,
   ) {
     this.#record = record;
     this.peerId = peer.peerId;
@@ -67,20 +74,43 @@ export class Session {
     this.key = proof.key;
     this.tokenGeneration = proof.generation;
     this.#media = media;
+    this.#highestEpoch = media.epoch;
   }
 
-  get media(): SessionMedia {
+  /** Where the newest media lives. */
+  get media(): LiveMedia {
     return this.#media;
   }
 
-  /** Names the live placement in requests to the media node. */
+  /** Where media goes on until the client has moved. */
+  get former(): SessionMedia | undefined {
+    return this.#former;
+  }
+
+  /** Every media that lives, the newest first. */
+  get allMedia(): readonly SessionMedia[] {
+    return this.#former === undefined ? [this.#media] : [this.#media, this.#former];
+  }
+
+  /** Names every placement that was made of this peer so far. */
   get placed(): PlacedPeer {
-    return { roomId: this.roomId, peerId: this.peerId, epoch: this.#media.epoch };
+    return { roomId: this.roomId, peerId: this.peerId, epoch: this.#highestEpoch };
+  }
+
+  /** The media of an epoch; the newest where none is named. */
+  mediaOf(epoch: Epoch | undefined): SessionMedia | undefined {
+    return epoch === undefined ? this.#media : this.allMedia.find((media) => media.epoch === epoch);
+  }
+
+  /** Names the placement of one media in requests to its node. */
+  placedAt({ epoch }: Pick<SessionMedia, 'epoch'>): PlacedPeer {
+    return { roomId: this.roomId, peerId: this.peerId, epoch };
   }
 
   /** What the store is to know of the session. */
   get held(): HeldPeer {
     const { mediaNodeId, epoch, holdEpoch } = this.#media;
+    const former = this.#former;
     return {
       ...this.#record,
       peerId: this.peerId,
@@ -88,18 +118,45 @@ export class Session {
       mediaNodeId,
       epoch,
       holdEpoch,
+      former: former && { mediaNodeId: former.mediaNodeId, epoch: former.epoch },
       // The newest token may not have reached the client; the one before it did.
       tokenGeneration: Math.max(this.confirmedGeneration, this.tokenGeneration - 1),
     };
+  }
+
+  /** The media that the client is to leave, once another placement was made beside it. */
+  get toLeave(): Epoch | undefined {
+    if (this.#former !== undefined) return this.#former.epoch;
+    // No node admitted the peer under the newer placement, or nobody knows whether there is one.
+    const isPlaced = this.#highestEpoch > this.#media.epoch || this.#unsureMove === this.#media.epoch;
+    return isPlaced && !this.#mediaIsLost ? this.#media.epoch : undefined;
   }
 
   get mediaIsLost(): boolean {
     return this.#mediaIsLost;
   }
 
-  moveTo(media: SessionMedia): void {
+  /** A placement was made, whether or not a node admits the peer under it. */
+  notePlaced(epoch: Epoch): void {
+    if (epoch > this.#highestEpoch) this.#highestEpoch = epoch;
+  }
+
+  /** Another placement beside media may have been made: the store did not answer. */
+  noteUnsureMove(epoch: Epoch): void {
+    this.#unsureMove = epoch;
+  }
+
+  /** @param former - what goes on beside it until the client has moved */
+  moveTo(media: LiveMedia, former?: SessionMedia): void {
     this.#media = media;
+    this.#former = former;
     this.#mediaIsLost = false;
+    this.notePlaced(media.epoch);
+  }
+
+  /** The client needs its former media no more. */
+  settle(): void {
+    this.#former = undefined;
   }
 
   /** The store notes this edge as the holder of the placement anew. */
@@ -108,8 +165,12 @@ export class Session {
   }
 
   /** @returns whether this is news: a loss is told once */
-  noteMediaLost(): boolean {
-    if (this.#mediaIsLost) return false;
+  noteMediaLost(epoch: Epoch): boolean {
+    if (this.#former?.epoch === epoch) {
+      this.#former = undefined;
+      return true;
+    }
+    if (this.#mediaIsLost || this.#media.epoch !== epoch) return false;
     this.#mediaIsLost = true;
     return true;
   }

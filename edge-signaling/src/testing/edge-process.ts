@@ -9,6 +9,7 @@ import { waitFor } from './wait-for.ts';
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
 
 export const TEST_CLUSTER_SECRET = 'a cluster secret that only tests know';
+export const TEST_ADMIN_TOKEN = 'an admin token that only tests know here';
 export const TEST_API_KEY = 'test-key';
 export const TEST_API_SECRET = 'an-api-secret-that-only-tests-know-here';
 
@@ -63,6 +64,8 @@ export class EdgeProcess {
         PLENARY_CLUSTER_SECRET: TEST_CLUSTER_SECRET,
         PLENARY_API_KEYS: `${TEST_API_KEY}:${TEST_API_SECRET}`,
         PLENARY_PARENT_PIPE: '1',
+        PLENARY_DRAIN_MS: '0',
+        PLENARY_ADMIN_TOKEN: TEST_ADMIN_TOKEN,
         ...options.settings,
       },
       stdio: ['pipe', 'pipe', 'pipe'],

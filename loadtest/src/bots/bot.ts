@@ -1,22 +1,24 @@
 import { generateKeyPairSync, randomInt } from 'node:crypto';
 import { PlenaryError } from '@plenary/cluster/errors';
 import type { ErrorCode } from '@plenary/cluster/errors';
-import { PROTOCOL_VERSION, REQUEST_ID, ROOM_ID, SESSION_KEY, TRANSPORT_ID } from '@plenary/cluster/protocol';
+import { PROTOCOL_VERSION, REQUEST_ID, ROOM_ID, SESSION_KEY } from '@plenary/cluster/protocol';
 import type {
   ClientReply,
+  ClientRequestInput,
   ConsumerId,
   ConsumerOffer,
+  Epoch,
   MediaKind,
   RoomSnapshot,
   Session,
   TrackId,
-  TransportId,
   WantedLayer,
 } from '@plenary/cluster/protocol';
-import { describeSending, receivingCapabilities } from './bot-capabilities.ts';
+import { describeSending } from './bot-capabilities.ts';
+import { closeLinks, makeLinks, mediaRequest, openLinks } from './bot-media.ts';
+import type { BotLinks, BotMedia } from './bot-media.ts';
 import { EdgeConnection } from './edge-connection.ts';
 import type { Notice } from './edge-connection.ts';
-import { MediaLink } from './media-link.ts';
 import { isRtcp, keyFramesAskedFor, readRtpSsrc } from './rtp-packet.ts';
 import { RtpSource } from './rtp-source.ts';
 
@@ -24,6 +26,8 @@ import { RtpSource } from './rtp-source.ts';
 const JOIN_DEADLINE_MS = 20_000;
 const RETRY_BASE_MS = 500;
 const RETRY_CAP_MS = 8_000;
+/** How long a move may take before the old media is closed in any case, in milliseconds. */
+const MOVE_WITHIN_MS = 12_000;
 
 export interface BotOptions {
   readonly edgeUrl: string;
@@ -68,10 +72,20 @@ export interface ReceivedStream {
   readonly bytes: number;
 }
 
+/** A track of the bot's own. */
+interface Sending {
+  readonly source: RtpSource;
+  readonly timer: NodeJS.Timeout;
+  readonly publication: Omit<ClientRequestInput<'track.publish'>, 'requestId' | 'transportId'>;
+}
+
 interface Reception {
   readonly offer: ConsumerOffer;
+  readonly epoch: Epoch;
   /** The consumer whose place it takes with its first packet. */
   replaces: ConsumerId | undefined;
+  paused: boolean;
+  spatialLayer: number | undefined;
   packets: number;
   bytes: number;
 }
@@ -80,20 +94,25 @@ interface Reception {
 export class Bot {
   readonly session: Session;
   readonly room: RoomSnapshot;
-  /** Where its media was placed when it joined. */
-  readonly mediaNodeId: string;
+  /** Where its media is. */
+  mediaNodeId: string;
   /** Codes of the retryable errors that the join met before it succeeded. */
   readonly refusals: readonly ErrorCode[];
   readonly #edge: EdgeConnection;
-  readonly #receive: MediaLink;
-  readonly #send: MediaLink | undefined;
-  readonly #sendTransportId: TransportId | undefined;
+  #media: BotMedia;
+  /** What it is moving away from. */
+  #leaving: BotMedia | undefined;
   readonly #receptions = new Map<ConsumerId, Reception>();
   readonly #bySsrc = new Map<number, Reception>();
-  readonly #sources = new Map<TrackId, { readonly source: RtpSource; readonly timer: NodeJS.Timeout }>();
+  readonly #sources = new Map<TrackId, Sending>();
   /** The last `wanted` told of each own track. */
   readonly #demand = new Map<TrackId, WantedLayer>();
   readonly #endedTracks = new Set<TrackId>();
+  /** Own tracks on the media that is being left. */
+  readonly #formerTracks = new Set<TrackId>();
+  /** The links of every move. */
+  readonly #moves: BotLinks[] = [];
+  #moving: Promise<void> | undefined;
   readonly #firstPacket = Promise.withResolvers<void>();
   readonly #options: BotOptions;
   readonly #beganMs: number;
@@ -105,30 +124,22 @@ export class Bot {
     readonly reply: ClientReply<'join'>;
     readonly refusals: readonly ErrorCode[];
     readonly edge: EdgeConnection;
-    readonly receive: MediaLink;
-    readonly send: MediaLink | undefined;
+    readonly links: BotLinks;
     readonly options: BotOptions;
     readonly beganMs: number;
     readonly socketOpen: number;
   }) {
-    const { reply, refusals, edge, receive, send, options, beganMs, socketOpen } = parts;
+    const { reply, refusals, edge, links, options, beganMs, socketOpen } = parts;
     this.session = reply.session;
     this.room = reply.room;
     this.mediaNodeId = reply.media.mediaNodeId;
     this.refusals = refusals;
     this.#edge = edge;
-    this.#receive = receive;
-    this.#send = send;
+    this.#media = openLinks(reply.media, links);
     this.#options = options;
     this.#beganMs = beganMs;
     this.#timings = { socketOpen, joinAnswered: performance.now() - beganMs };
-    for (const consumer of reply.media.consumers) this.#expect(consumer);
-    receive.open(reply.media.receiveTransport);
-    const { sendTransport } = reply.media;
-    if (send !== undefined && sendTransport !== undefined) {
-      this.#sendTransportId = TRANSPORT_ID.parse(sendTransport.id);
-      send.open(sendTransport);
-    }
+    for (const consumer of reply.media.consumers) this.#expect(consumer, reply.media.epoch);
   }
 
   /** @throws PlenaryError what the edge refused with; nothing is left open then */
@@ -136,11 +147,10 @@ export class Bot {
     let bot: Bot | undefined;
     const early: Notice[] = [];
     // Certificates are made before the clock starts, as the pre-join page of a client does.
-    const { name, bindAddress } = options;
-    const receive = new MediaLink(name, 'receive', (packet) => bot?.takePacket(packet), bindAddress);
-    const send = options.canPublish
-      ? new MediaLink(name, 'send', (packet) => bot?.takeFeedback(packet), bindAddress)
-      : undefined;
+    const links = makeLinks(options, {
+      received: (packet) => bot?.takePacket(packet),
+      feedback: (packet) => bot?.takeFeedback(packet),
+    });
     const beganMs = performance.now();
     let edge: EdgeConnection | undefined;
     try {
@@ -153,12 +163,11 @@ export class Bot {
       });
       const socketOpen = performance.now() - beganMs;
       const refusals: ErrorCode[] = [];
-      const reply = await requestJoin(edge, options, { receive, send }, refusals);
-      bot = new Bot({ reply, refusals, edge, receive, send, options, beganMs, socketOpen });
+      const reply = await requestJoin(edge, options, links, refusals);
+      bot = new Bot({ reply, refusals, edge, links, options, beganMs, socketOpen });
     } catch (error) {
       edge?.close();
-      receive.close();
-      send?.close();
+      closeLinks(links);
       throw error;
     }
     for (const notice of early) bot.takeNotice(notice);
@@ -168,7 +177,10 @@ export class Bot {
   /** Resolves when media can flow towards the bot; with consumers, when the first packet has come. */
   async mediaArrived(timeoutMs: number): Promise<void> {
     const expected = this.#receptions.size > 0;
-    const arrived = Promise.all([this.#receive.connected, expected ? this.#firstPacket.promise : undefined]);
+    const arrived = Promise.all([
+      this.#media.receive.connected,
+      expected ? this.#firstPacket.promise : undefined,
+    ]);
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_resolve, reject) => {
       timer = setTimeout(() => {
@@ -183,7 +195,7 @@ export class Bot {
   }
 
   get timings(): BotTimings {
-    const { iceConnectedMs, dtlsConnectedMs } = this.#receive.times;
+    const { iceConnectedMs, dtlsConnectedMs } = this.#media.receive.times;
     return {
       ...this.#timings,
       ...(iceConnectedMs === undefined ? {} : { iceConnected: iceConnectedMs - this.#beganMs }),
@@ -214,8 +226,7 @@ export class Bot {
   /** Publishes a track of stored frames: a tone of 440 Hz, or a moving square of 64 × 64 pixels. */
   async publish(kind: MediaKind, options: PublishOptions = {}): Promise<TrackId> {
     const { intervalMs = kind === 'audio' ? 20 : 100, onSend, ...payload } = options;
-    const send = this.#send;
-    const transportId = this.#sendTransportId;
+    const { send, sendTransportId: transportId } = this.#media;
     if (send === undefined || transportId === undefined)
       throw new Error('this bot has no transport for sending');
     const stream = {
@@ -225,13 +236,17 @@ export class Bot {
     };
     const { rtpParameters, ...description } = describeSending(kind, stream);
     await send.connected;
-    const { trackId } = await this.#edge.request('track.publish', {
-      requestId: newRequestId(),
-      transportId,
+    const publication = {
       kind,
       source: kind === 'audio' ? 'microphone' : 'camera',
       rtpParameters,
       paused: false,
+    } as const;
+    const { trackId } = await this.#edge.request('track.publish', {
+      ...publication,
+      requestId: newRequestId(),
+      transportId,
+      epoch: this.#media.epoch,
     });
     const source = new RtpSource({
       ...description,
@@ -244,9 +259,9 @@ export class Bot {
     const timer = setInterval(() => {
       const packet = source.next();
       onSend?.(packet);
-      send.send(packet);
+      this.#sendEverywhere(packet);
     }, intervalMs);
-    this.#sources.set(trackId, { source, timer });
+    this.#sources.set(trackId, { source, timer, publication });
     return trackId;
   }
 
@@ -259,52 +274,100 @@ export class Bot {
   /** Ends the subscriptions to tracks. */
   async unsubscribe(trackIds: readonly TrackId[]): Promise<void> {
     const consumerIds = this.#consumersOf(trackIds);
-    await this.#edge.request('unsubscribe', { consumerIds });
+    await this.#edge.request('unsubscribe', { consumerIds, epoch: this.#media.epoch });
     for (const consumerId of consumerIds) this.#forget(consumerId);
   }
 
   /** Pauses or resumes its subscriptions to tracks. */
   async setPaused(trackIds: readonly TrackId[], paused: boolean): Promise<void> {
     const consumers = this.#consumersOf(trackIds).map((consumerId) => ({ consumerId, paused }));
-    await this.#edge.request('consumers.update', { consumers });
+    for (const reception of this.#receptionsOf(trackIds)) reception.paused = paused;
+    await this.#edge.request('consumers.update', { consumers, epoch: this.#media.epoch });
   }
 
   /** Says of which spatial layer at most it wants tracks that it is subscribed to, from 0. */
   async prefer(trackIds: readonly TrackId[], spatialLayer: number): Promise<void> {
     const preferredLayers = { spatialLayer };
+    for (const reception of this.#receptionsOf(trackIds)) reception.spatialLayer = spatialLayer;
     const consumers = this.#consumersOf(trackIds).map((consumerId) => ({ consumerId, preferredLayers }));
     await this.#edge.request('consumers.update', { consumers });
   }
 
-  async #subscribe(trackIds: readonly TrackId[]): Promise<ClientReply<'subscribe'>['failed']> {
-    const { consumers, failed } = await this.#edge.request('subscribe', { trackIds: [...trackIds] });
-    for (const consumer of consumers) this.#expect(consumer);
-    const paused = consumers.filter((consumer) => consumer.paused);
-    if (paused.length > 0) {
-      await this.#edge.request('consumers.update', {
-        consumers: paused.map(({ consumerId }) => ({ consumerId, paused: false })),
-      });
-    }
+  async #subscribe(
+    trackIds: readonly TrackId[],
+    replaces: ReadonlyMap<TrackId, ConsumerId> = new Map(),
+  ): Promise<ClientReply<'subscribe'>['failed']> {
+    const { epoch } = this.#media;
+    const { consumers, failed } = await this.#edge.request('subscribe', { trackIds: [...trackIds], epoch });
+    const wished = consumers.flatMap((consumer) => {
+      const { paused, spatialLayer } = this.#expect(consumer, epoch, replaces.get(consumer.trackId));
+      if (consumer.paused === paused && spatialLayer === undefined) return [];
+      const preferredLayers = spatialLayer === undefined ? {} : { preferredLayers: { spatialLayer } };
+      return [{ consumerId: consumer.consumerId, paused, ...preferredLayers }];
+    });
+    if (wished.length > 0) await this.#edge.request('consumers.update', { epoch, consumers: wished });
     return failed;
   }
 
-  /** The track comes another way: the new consumer is resumed, and the old one let go with the new one's first packet. */
+  /** The track comes another way, or another one replaces it: its consumer is let go with the new one's first packet. */
   async #replace(old: ConsumerId, trackId: TrackId): Promise<void> {
-    const { consumers, failed } = await this.#edge.request('subscribe', { trackIds: [trackId] });
-    const [offer] = consumers;
-    if (offer === undefined) {
-      this.note(`no other way to ${trackId}: ${failed[0]?.error.code ?? 'no answer'}`);
-      return;
+    const [failure] = await this.#subscribe([trackId], new Map([[trackId, old]]));
+    if (failure !== undefined) this.note(`no other way to ${trackId}: ${failure.error.code}`);
+  }
+
+  /** The media node will go: everything is opened elsewhere beside it, and the old media closed when nobody needs it. */
+  async #move(from: BotMedia): Promise<void> {
+    const links = makeLinks(this.#options, {
+      received: (packet) => this.takePacket(packet),
+      feedback: (packet) => this.takeFeedback(packet),
+    });
+    this.#moves.push(links);
+    const offer = await this.#edge.request('media.open', { ...mediaRequest(links), moveFrom: from.epoch });
+    const next = openLinks(offer, links);
+    await Promise.all([next.receive.connected, next.send?.connected]);
+    this.#leaving = from;
+    this.#media = next;
+    this.mediaNodeId = offer.mediaNodeId;
+    const { epoch, sendTransportId: transportId } = this.#media;
+    for (const [trackId, { publication, ...sending }] of [...this.#sources]) {
+      if (transportId === undefined) continue;
+      const again = { ...publication, requestId: newRequestId(), transportId, epoch, replaces: trackId };
+      const published = await this.#edge.request('track.publish', again);
+      this.#sources.delete(trackId);
+      this.#sources.set(published.trackId, { publication, ...sending });
+      this.#formerTracks.add(trackId);
     }
-    this.#expect(offer, old);
-    const { consumerId } = offer;
-    if (offer.paused)
-      await this.#edge.request('consumers.update', { consumers: [{ consumerId, paused: false }] });
+    const old = new Map([...this.#receptions].map(([consumerId, { offer }]) => [offer.trackId, consumerId]));
+    if (old.size > 0) await this.#subscribe([...old.keys()], old);
+    await this.#untilMoved();
+    await this.#edge.request('media.moved', { epoch });
+    this.#leaving = undefined;
+    this.#formerTracks.clear();
+    closeLinks(from);
+  }
+
+  /** Until every track comes by the new media and nobody watches the old ones of its own, or for some seconds. */
+  async #untilMoved(): Promise<void> {
+    const deadlineMs = performance.now() + MOVE_WITHIN_MS;
+    const isMoved = (): boolean =>
+      [...this.#receptions.values()].every(({ epoch, paused }) => paused || epoch === this.#media.epoch) &&
+      [...this.#formerTracks].every((trackId) => this.#demand.get(trackId) === null);
+    while (!this.#left && !isMoved() && performance.now() < deadlineMs) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  #sendEverywhere(packet: Buffer): void {
+    this.#media.send?.send(packet);
+    this.#leaving?.send?.send(packet);
   }
 
   #letGo(consumerId: ConsumerId): void {
+    const epoch = this.#receptions.get(consumerId)?.epoch;
     this.#forget(consumerId);
-    this.#edge.request('unsubscribe', { consumerIds: [consumerId] }).catch((error: unknown) => {
+    // What comes by media that is being left ends with it.
+    if (epoch !== this.#media.epoch) return;
+    this.#edge.request('unsubscribe', { consumerIds: [consumerId], epoch }).catch((error: unknown) => {
       this.note(`letting a consumer go: ${String(error)}`);
     });
   }
@@ -335,8 +398,7 @@ export class Bot {
       await this.#edge.request('leave', {});
     } finally {
       this.#edge.close();
-      this.#receive.close();
-      this.#send?.close();
+      for (const links of [this.#media, this.#leaving, ...this.#moves]) closeLinks(links);
     }
   }
 
@@ -366,7 +428,7 @@ export class Bot {
     for (const { source } of this.#sources.values()) {
       if (!asked.includes(source.ssrc)) continue;
       source.restart();
-      this.#send?.send(source.next());
+      this.#sendEverywhere(source.next());
     }
   }
 
@@ -378,8 +440,10 @@ export class Bot {
         if (event.type === 'track.ended') this.#endedTracks.add(event.trackId);
         if (event.type !== 'track.published' || this.#options.subscribes === false) return;
         if (event.track.peerId === this.session.peerId) return;
-        const { trackId } = event.track;
-        this.subscribe([trackId]).catch((error: unknown) => {
+        const { trackId, replaces } = event.track;
+        const old = replaces === undefined ? undefined : this.#consumersOf([replaces])[0];
+        const subscribed = old === undefined ? this.subscribe([trackId]) : this.#replace(old, trackId);
+        subscribed.catch((error: unknown) => {
           this.note(`subscribing to ${trackId}: ${String(error)}`);
         });
         return;
@@ -401,6 +465,18 @@ export class Bot {
       case 'track.demand':
         this.#demand.set(notice.payload.trackId, notice.payload.wanted);
         return;
+      case 'media.move': {
+        const media = this.#media;
+        if (notice.payload.epoch !== media.epoch || this.#moving !== undefined) return;
+        this.#moving = this.#move(media)
+          .catch((error: unknown) => {
+            this.note(`moving: ${String(error)}`);
+          })
+          .finally(() => {
+            this.#moving = undefined;
+          });
+        return;
+      }
       case 'media.lost':
         this.note(`media lost: ${notice.payload.reason}`);
         return;
@@ -416,19 +492,31 @@ export class Bot {
     }
   }
 
-  #expect(offer: ConsumerOffer, replaces?: ConsumerId): void {
-    const reception: Reception = { offer, replaces, packets: 0, bytes: 0 };
+  #expect(offer: ConsumerOffer, epoch: Epoch, replaces?: ConsumerId): Reception {
+    const before = replaces === undefined ? undefined : this.#receptions.get(replaces);
+    const reception: Reception = {
+      offer,
+      epoch,
+      replaces,
+      paused: before?.paused ?? false,
+      spatialLayer: before?.spatialLayer,
+      packets: 0,
+      bytes: 0,
+    };
     this.#receptions.set(offer.consumerId, reception);
     for (const { ssrc } of offer.rtpParameters.encodings ?? []) {
       if (ssrc !== undefined) this.#bySsrc.set(ssrc, reception);
     }
+    return reception;
   }
 
   #consumersOf(trackIds: readonly TrackId[]): ConsumerId[] {
+    return this.#receptionsOf(trackIds).map(({ offer }) => offer.consumerId);
+  }
+
+  #receptionsOf(trackIds: readonly TrackId[]): Reception[] {
     const wanted = new Set(trackIds);
-    return [...this.#receptions]
-      .filter(([, { offer }]) => wanted.has(offer.trackId))
-      .map(([consumerId]) => consumerId);
+    return [...this.#receptions.values()].filter(({ offer }) => wanted.has(offer.trackId));
   }
 
   #forget(consumerId: ConsumerId): void {
@@ -446,10 +534,9 @@ export class Bot {
 async function requestJoin(
   edge: EdgeConnection,
   options: BotOptions,
-  links: { readonly receive: MediaLink; readonly send: MediaLink | undefined },
+  links: BotLinks,
   refusals: ErrorCode[],
 ): Promise<ClientReply<'join'>> {
-  const { receive, send } = links;
   const deadlineMs = performance.now() + JOIN_DEADLINE_MS;
   const request = {
     protocolVersion: PROTOCOL_VERSION,
@@ -461,14 +548,7 @@ async function requestJoin(
     sessionKey: SESSION_KEY.parse(
       generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' }),
     ),
-    media: {
-      rtpCapabilities: receivingCapabilities(),
-      publish: send !== undefined,
-      dtls: {
-        receive: receive.dtlsParameters,
-        ...(send === undefined ? {} : { send: send.dtlsParameters }),
-      },
-    },
+    media: mediaRequest(links),
   };
   for (;;) {
     try {

@@ -181,6 +181,11 @@ export class PipeLinks {
     }
   }
 
+  /** The node stays after all, and may be a gateway again. */
+  stay(): void {
+    this.#leaving = false;
+  }
+
   /** The home of a track told of it. */
   producerChanged(key: RouterPair, trackId: TrackId, state: ProducerState): void {
     this.#withLink(key, (link) => {

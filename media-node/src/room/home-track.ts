@@ -29,12 +29,13 @@ export class HomeTrack {
     readonly peerId: PeerId;
     readonly epoch: Epoch;
     readonly source: TrackSource;
+    readonly replaces?: TrackId | undefined;
     readonly routerId: RouterId;
     readonly homeNodeId: MediaNodeId;
     readonly timers: Timers;
     readonly onDemand: (track: HomeTrack) => void;
   }) {
-    const { producer, peerId, epoch, source, routerId, homeNodeId } = options;
+    const { producer, peerId, epoch, source, replaces, routerId, homeNodeId } = options;
     this.trackId = TRACK_ID.parse(producer.id);
     this.kind = producer.kind;
     this.routerId = routerId;
@@ -44,7 +45,8 @@ export class HomeTrack {
     });
     // Nobody watches yet: unless somebody comes soon, the publisher is told so.
     this.demand.update();
-    this.#record = { trackId: this.trackId, peerId, epoch, kind: producer.kind, source, homeNodeId };
+    const { kind } = producer;
+    this.#record = { trackId: this.trackId, peerId, epoch, kind, source, replaces, homeNodeId };
   }
 
   hold(holder: HolderKind): TrackHold {

@@ -65,6 +65,7 @@ export class Peer {
   #subscriptions: Subscriptions | undefined;
   #send: ClientTransport | undefined;
   #closed = false;
+  #isToMove = false;
 
   constructor(ports: PeerPorts, link: PeerLink) {
     this.placed = ports.placed;
@@ -93,6 +94,18 @@ export class Peer {
     for (const track of this.tracks()) this.tellDemand(track);
     for (const [consumerId, trackId] of this.#ended) this.#tellEnded(consumerId, trackId);
     this.#subscriptions?.tellSuperseded();
+    if (this.#isToMove) this.askToMove();
+  }
+
+  /** The node drains: asks the client to open media elsewhere, on this link and on each that comes after it. */
+  askToMove(): void {
+    this.#isToMove = true;
+    this.link?.notify('peer.move', this.placed);
+  }
+
+  /** The node serves again: the client may stay. */
+  mayStay(): void {
+    this.#isToMove = false;
   }
 
   /** Tells the publisher what is wanted of a track. */

@@ -143,7 +143,7 @@ export class Publications {
   ): Promise<PublishReply> {
     const { placed, homeNodeId, store, timers, onTrack, onDemand, endRecords } = this.#ports;
     try {
-      const { kind, source, rtpParameters, paused } = request;
+      const { kind, source, rtpParameters, paused, replaces } = request;
       const producer = await send.produce({ kind, rtpParameters, paused }, () => undefined);
       if (this.#closed) throw new PlenaryError('media_lost');
       const { peerId, epoch } = placed;
@@ -152,6 +152,7 @@ export class Publications {
         peerId,
         epoch,
         source,
+        replaces,
         routerId: router.id,
         homeNodeId,
         timers,

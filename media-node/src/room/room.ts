@@ -211,6 +211,12 @@ export class Room {
     this.pipeHomes.askToMove();
   }
 
+  /** The node stays after all. */
+  stay(): void {
+    this.pipes.stay();
+    for (const peer of this.#peers.values()) peer.mayStay();
+  }
+
   closePeers(reason: PeerCloseReason): void {
     for (const peer of [...this.#peers.values()]) peer.close(reason);
   }

@@ -36,7 +36,7 @@ export class Rooms {
   }
 
   get peerCount(): number {
-    return [...this.#rooms.values()].reduce((count, room) => count + [...room.peers()].length, 0);
+    return this.peers().length;
   }
 
   /** Peers that came within the last `JOIN_INTERVAL_MS`. */
@@ -129,7 +129,7 @@ export class Rooms {
    */
   linkOpened(link: PeerLink): void {
     if (link.caller.kind !== 'edge') return;
-    for (const peer of this.#peers()) {
+    for (const peer of this.peers()) {
       const { id, incarnation } = peer.lastEdge;
       if (id !== link.caller.id || incarnation !== link.caller.incarnation) continue;
       // A link that the edge gave up before it stood may come late, and is closed at once: it takes nobody from a live one.
@@ -140,7 +140,7 @@ export class Rooms {
   /** A control link closed: its peers stay for the grace, so that another edge can take them up (SPEC CL5). */
   linkClosed(link: PeerLink, asker: PipeAsker): void {
     for (const room of this.#rooms.values()) room.pipeHomes.askerGone(asker);
-    for (const peer of this.#peers()) {
+    for (const peer of this.peers()) {
       if (peer.link !== link) continue;
       peer.link = undefined;
       this.#startGrace(peer);
@@ -194,6 +194,11 @@ export class Rooms {
     for (const room of this.#rooms.values()) room.leave();
   }
 
+  /** The node stays after all. */
+  stay(): void {
+    for (const room of this.#rooms.values()) room.stay();
+  }
+
   /** Frees all peers; their edges hear that the node is lost. What goes through it to other nodes goes on. */
   closePeers(): void {
     for (const room of [...this.#rooms.values()]) room.closePeers('node_stopping');
@@ -208,7 +213,8 @@ export class Rooms {
     this.#orphans.clear();
   }
 
-  #peers(): readonly Peer[] {
+  /** Everybody who is hosted here. */
+  peers(): readonly Peer[] {
     return [...this.#rooms.values()].flatMap((room) => [...room.peers()]);
   }
 
@@ -277,7 +283,7 @@ export class Rooms {
 
   #addRoom(roomId: RoomId): Room {
     const room = new Room(roomId, this.#context, {
-      peersOnWorker: (index) => this.#peers().filter((peer) => peer.workerIndex === index).length,
+      peersOnWorker: (index) => this.peers().filter((peer) => peer.workerIndex === index).length,
       onMaybeEmpty: (empty) => {
         this.#removeIfEmpty(empty);
       },

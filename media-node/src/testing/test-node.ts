@@ -34,6 +34,7 @@ import type { NodeStore } from '../room/node-store.ts';
 import { mediaRequest, opusParameters, vp8Parameters } from './rtp.ts';
 import { TestEdge } from './test-edge.ts';
 
+export const TEST_ADMIN_TOKEN = 'an admin token of at least thirty-two characters';
 export const TEST_SECRET = 'a secret of at least thirty-two characters';
 
 /** A store in memory that can be away. */
@@ -117,6 +118,8 @@ export function testConfig(overrides: Partial<TestConfig> = {}): TestConfig {
     pipeLingerMs: 200,
     orphanGraceMs: 300,
     leaseMs: 1_500,
+    drainMs: 0,
+    adminToken: TEST_ADMIN_TOKEN,
     storeAddress: { kind: 'single', url: 'redis://unused' },
     consul: undefined,
     clusterSecret: TEST_SECRET,

@@ -12,6 +12,8 @@ export interface Counters {
   syncs: number;
   reconnects: number;
   mediaReopened: number;
+  /** Times that media was moved to another node while it went on. */
+  moved: number;
   iceRestarts: number;
 }
 
@@ -24,6 +26,7 @@ export function newCounters(): Counters {
     syncs: 0,
     reconnects: 0,
     mediaReopened: 0,
+    moved: 0,
     iceRestarts: 0,
   };
 }

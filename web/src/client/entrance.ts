@@ -2,6 +2,7 @@ import { PlenaryError, toPlenaryError } from '@plenary/cluster/errors';
 import {
   PROTOCOL_VERSION,
   type ClientReply,
+  type Epoch,
   type EventId,
   type RoomId,
   type RoundTrip,
@@ -20,6 +21,8 @@ export interface EntranceEnvironment {
   readonly roomId: RoomId;
   readonly displayName: () => string | undefined;
   readonly lastEventId: () => EventId;
+  /** Of the media in use; `undefined` while there is none. */
+  readonly mediaEpoch: () => Epoch | undefined;
   readonly warm: () => Promise<WarmMedia>;
   /** What was measured of the datacenters so far. */
   readonly roundTrips: () => Promise<readonly RoundTrip[]>;
@@ -127,6 +130,7 @@ export class Entrance {
       sessionToken,
       proof,
       lastEventId: this.#environment.lastEventId(),
+      epoch: this.#environment.mediaEpoch(),
     });
     this.#session = reply.session;
     this.#environment.resumed(link, reply);

@@ -1,5 +1,5 @@
-import { toPlenaryError, type PlenaryError } from '@plenary/cluster/errors';
-import type { MediaOffer } from '@plenary/cluster/protocol';
+import { PlenaryError, toPlenaryError } from '@plenary/cluster/errors';
+import type { Epoch, MediaOffer } from '@plenary/cluster/protocol';
 import { RETRY_BACKOFF, fullJitterMs } from './backoff.ts';
 import type { ClientLog, Counters } from './counters.ts';
 import type { JoinClock } from './join-timings.ts';
@@ -7,6 +7,11 @@ import { MediaSession } from './media-session.ts';
 import type { MediaState } from './meeting-types.ts';
 import type { RequestEdge } from './request-edge.ts';
 import { mediaRequest, warmUp, type CreateDevice, type WarmMedia } from './warm-up.ts';
+
+/** How long media that is opened beside the one in use may take to connect, in milliseconds. */
+const CONNECT_WITHIN_MS = 8_000;
+/** How long a move may take before the old media is closed in any case, in milliseconds. */
+const MOVE_WITHIN_MS = 12_000;
 
 export interface MediaKeeperEnvironment {
   readonly request: RequestEdge;
@@ -16,6 +21,10 @@ export interface MediaKeeperEnvironment {
   readonly isConnected: () => boolean;
   readonly attached: (media: MediaSession, offer: MediaOffer) => void;
   readonly detached: () => void;
+  /** Everything is to go by this media from now on, while that of before goes on; resolves when it does. */
+  readonly moved: (media: MediaSession, offer: MediaOffer) => Promise<void>;
+  /** The media of before a move is closed. */
+  readonly settled: () => void;
   readonly stateChanged: (state: MediaState) => void;
   /** The cluster refuses to open media for this session: only a fresh join helps. */
   readonly refused: (error: PlenaryError) => void;
@@ -31,6 +40,15 @@ export class MediaKeeper {
   #media: MediaSession | undefined;
   #isLost = false;
   #reopening: Promise<void> | undefined;
+  #moving: Promise<void> | undefined;
+  /** Opened beside the media in use, and not in use yet. */
+  #next: MediaSession | undefined;
+  /** Of before a move that is under way: goes on until everything goes by the newer one. */
+  #leaving: MediaSession | undefined;
+  /** An offer that could not be connected to; the next one is to be another. */
+  #unusable: Epoch | undefined;
+  /** The edge is to be told that the client is on this media altogether. */
+  #toTell: Epoch | undefined;
 
   constructor(environment: MediaKeeperEnvironment) {
     this.#environment = environment;
@@ -56,15 +74,80 @@ export class MediaKeeper {
 
   /** Opens the transports of an offer in the place of whatever there was. */
   open(warm: WarmMedia, offer: MediaOffer): void {
-    const { request, clock, counters, log } = this.#environment;
-    this.#media?.close();
+    this.#closeAll();
     this.#isLost = false;
-    const media = new MediaSession(warm, offer, {
+    const media = this.#session(warm, offer);
+    this.#media = media;
+    this.#environment.attached(media, offer);
+    this.#environment.stateChanged(this.state);
+  }
+
+  /**
+   * The node of this media will go: opens media elsewhere beside it, has everything go by that, and closes the old one
+   * then. Told more than once, it does so once; what fails leaves everything as it is, since the edge says it again.
+   */
+  move(epoch: Epoch): void {
+    const from = this.#media;
+    if (from?.epoch !== epoch || this.#moving !== undefined) return;
+    this.#moving = this.#moveFrom(from)
+      .catch((thrown: unknown) => {
+        this.#environment.log.warn('media could not be moved', toPlenaryError(thrown).message);
+      })
+      .finally(() => {
+        this.#moving = undefined;
+      });
+  }
+
+  /** The edge says that media of an epoch is gone. */
+  lostAt(epoch: Epoch): void {
+    if (epoch === this.#next?.epoch) this.#next.close();
+    // The media that is being left may end before everything goes by the other one; what is missing is on its way.
+    else if (epoch !== this.#leaving?.epoch && epoch >= (this.#media?.epoch ?? 0)) this.lost();
+  }
+
+  /** Media is gone: opens it anew. Told more than once, it does so once. */
+  lost(): void {
+    if (this.#isLost || this.#media === undefined) return;
+    this.#isLost = true;
+    this.#closeAll();
+    this.#environment.detached();
+    this.#environment.stateChanged(this.state);
+    this.#reopen();
+  }
+
+  /** An edge listens again. */
+  resumed(mediaAlive: boolean): void {
+    if (this.#isLost) this.#reopen();
+    else if (!mediaAlive) this.lost();
+    this.#tellMoved();
+  }
+
+  /** Ends everything. */
+  close(): void {
+    this.#isLost = false;
+    this.#closeAll();
+    this.#environment.detached();
+    this.#environment.stateChanged('none');
+  }
+
+  #closeAll(): void {
+    for (const media of [this.#media, this.#next, this.#leaving]) media?.close();
+    this.#media = undefined;
+    this.#next = undefined;
+    this.#leaving = undefined;
+    this.#unusable = undefined;
+    this.#toTell = undefined;
+  }
+
+  #session(warm: WarmMedia, offer: MediaOffer): MediaSession {
+    const { request, clock, counters, log } = this.#environment;
+    const { epoch } = offer;
+    const media: MediaSession = new MediaSession(warm, offer, {
       connectTransport: async (transportId, dtlsParameters) => {
-        await request('transport.connect', { transportId, dtlsParameters });
+        await request('transport.connect', { transportId, dtlsParameters, epoch });
       },
       restartIce: async (transportId) =>
-        (await request('transport.restartIce', { transportId })).iceParameters,
+        (await request('transport.restartIce', { transportId, epoch })).iceParameters,
       stateChanged: () => {
         if (this.#media === media) this.#environment.stateChanged(this.state);
       },
@@ -75,35 +158,55 @@ export class MediaKeeper {
       counters,
       log,
     });
-    this.#media = media;
-    this.#environment.attached(media, offer);
-    this.#environment.stateChanged(this.state);
+    return media;
   }
 
-  /** Media is gone: opens it anew. Told more than once, it does so once. */
-  lost(): void {
-    if (this.#isLost || this.#media === undefined) return;
-    this.#isLost = true;
-    this.#media.close();
-    this.#media = undefined;
-    this.#environment.detached();
-    this.#environment.stateChanged(this.state);
-    this.#reopen();
+  async #moveFrom(from: MediaSession): Promise<void> {
+    const { request, publish, counters, moved, settled, stateChanged } = this.#environment;
+    const warm = await this.warm();
+    const offer = await request('media.open', {
+      ...mediaRequest(warm, publish),
+      moveFrom: from.epoch,
+      ...(this.#unusable === undefined ? {} : { insteadOf: this.#unusable }),
+    });
+    if (this.#media !== from) return;
+    const next = this.#session(warm, offer);
+    this.#next = next;
+    const isConnected = await next.whenConnected(CONNECT_WITHIN_MS);
+    if (this.#next !== next) return;
+    this.#next = undefined;
+    if (!isConnected) {
+      next.close();
+      this.#unusable = offer.epoch;
+      throw new PlenaryError('media_unavailable', `${offer.mediaNodeId} cannot be reached.`);
+    }
+    this.#unusable = undefined;
+    this.#leaving = from;
+    this.#media = next;
+    await atMost(MOVE_WITHIN_MS, moved(next, offer));
+    // Lost meanwhile: then media is opened anew, and nothing of this is left.
+    if (this.#leaving !== from) return;
+    this.#leaving = undefined;
+    from.close();
+    settled();
+    stateChanged(this.state);
+    counters.moved += 1;
+    this.#toTell = next.epoch;
+    this.#tellMoved();
   }
 
-  /** An edge listens again. */
-  resumed(mediaAlive: boolean): void {
-    if (this.#isLost) this.#reopen();
-    else if (!mediaAlive) this.lost();
-  }
-
-  /** Ends everything. */
-  close(): void {
-    this.#isLost = false;
-    this.#media?.close();
-    this.#media = undefined;
-    this.#environment.detached();
-    this.#environment.stateChanged('none');
+  /** Handles its own errors: what could not be told is told when an edge listens again. */
+  #tellMoved(): void {
+    const epoch = this.#toTell;
+    if (epoch === undefined) return;
+    this.#environment.request('media.moved', { epoch }).then(
+      () => {
+        if (this.#toTell === epoch) this.#toTell = undefined;
+      },
+      (thrown: unknown) => {
+        this.#environment.log.warn('media.moved failed', toPlenaryError(thrown).message);
+      },
+    );
   }
 
   #reopen(): void {
@@ -135,4 +238,13 @@ export class MediaKeeper {
       }
     }
   }
+}
+
+async function atMost(withinMs: number, work: Promise<void>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const enough = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, withinMs);
+  });
+  await Promise.race([work, enough]);
+  clearTimeout(timer);
 }

@@ -5,6 +5,7 @@ import {
   TRANSPORT_ID,
   type ConsumerOffer,
   type DtlsParameters,
+  type Epoch,
   type IceParameters,
   type MediaOffer,
   type RtpParameters,
@@ -40,6 +41,8 @@ export interface StartedProducer {
 
 /** The two transports of one life on one media node. Replaced as a whole when media is lost. */
 export class MediaSession {
+  /** Names it in requests; a client that moves has two for a while. */
+  readonly epoch: Epoch;
   readonly mediaNodeId: string;
   readonly datacenter: string;
   readonly receive: types.Transport;
@@ -52,6 +55,7 @@ export class MediaSession {
   constructor(warm: WarmMedia, offer: MediaOffer, environment: MediaSessionEnvironment) {
     this.#warm = warm;
     this.#environment = environment;
+    this.epoch = offer.epoch;
     this.mediaNodeId = offer.mediaNodeId;
     this.datacenter = offer.datacenter;
     this.receive = this.#open('receive', offer.receiveTransport);
@@ -75,6 +79,27 @@ export class MediaSession {
     return this.receive.connectionState === 'connected' || states.includes('connected')
       ? 'connected'
       : 'connecting';
+  }
+
+  /** Waits until something can be received by it. @returns `false` when it could not within the time, or was closed */
+  async whenConnected(withinMs: number): Promise<boolean> {
+    const isConnected = (): boolean => this.receive.connectionState === 'connected';
+    if (isConnected() || this.#closed) return !this.#closed;
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.receive.off('connectionstatechange', look);
+        this.receive.observer.off('close', done);
+        resolve();
+      };
+      const look = (): void => {
+        if (isConnected()) done();
+      };
+      const timer = setTimeout(done, withinMs);
+      this.receive.on('connectionstatechange', look);
+      this.receive.observer.on('close', done);
+    });
+    return isConnected() && !this.#closed;
   }
 
   /** Makes the receiver of a consumer. Calls made in the same turn share one negotiation (mediasoup-client does it). */

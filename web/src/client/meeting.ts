@@ -107,6 +107,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       roomId: this.roomId,
       displayName: () => this.#displayName,
       lastEventId: () => this.#keeper.room.lastEventId,
+      mediaEpoch: () => this.#media.media?.epoch,
       warm: () => this.#media.warm(),
       roundTrips: () => this.#roundTrips.within(ROUND_TRIPS_WAIT_MS),
       edgesKnown: (urls) => this.#connection.addEdges(urls),
@@ -132,10 +133,18 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
         if (session === undefined) return;
         // A browser negotiates on one thread: what is received goes first, what is sent follows some 30 ms later.
         void this.#subscriptions.attach(media, session.peerId, offer.consumers).then(() => {
-          if (!media.closed) this.#publisher.attach(media);
+          if (this.#media.media === media) this.#publisher.attach(media);
         });
         this.#silence.start();
         this.#patch({ mediaNodeId: offer.mediaNodeId, datacenter: offer.datacenter });
+      },
+      moved: async (media, offer) => {
+        this.#patch({ mediaNodeId: offer.mediaNodeId, datacenter: offer.datacenter });
+        await Promise.all([this.#subscriptions.move(media), this.#publisher.move(media)]);
+      },
+      settled: () => {
+        this.#subscriptions.settle();
+        this.#publisher.settle();
       },
       detached: () => {
         this.#silence.stop();
@@ -348,8 +357,9 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
   async #askForMedia(): Promise<void> {
     if (!this.#connection.entered) return;
     try {
-      const { alive } = await this.#connection.request('media.check', {});
-      if (!alive) this.#media.lost();
+      const epoch = this.#media.media?.epoch;
+      const { alive } = await this.#connection.request('media.check', { epoch });
+      if (!alive && epoch !== undefined) this.#media.lostAt(epoch);
     } catch (thrown) {
       this.#log.warn('media is silent', toPlenaryError(thrown).message);
     }
@@ -403,7 +413,10 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
         this.#subscriptions.consumerSuperseded(notice.payload.consumerId, notice.payload.trackId);
         break;
       case 'media.lost':
-        this.#media.lost();
+        this.#media.lostAt(notice.payload.epoch);
+        break;
+      case 'media.move':
+        this.#media.move(notice.payload.epoch);
         break;
       case 'session.renewed':
         this.#entrance.renew(notice.payload.sessionToken);

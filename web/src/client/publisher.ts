@@ -1,17 +1,16 @@
 import { toPlenaryError, type PlenaryError } from '@plenary/cluster/errors';
 import {
   KIND_OF_SOURCE,
+  type Epoch,
   type RequestId,
-  type RtpParameters,
   type TrackId,
   type TrackSource,
-  type TransportId,
   type WantedLayer,
 } from '@plenary/cluster/protocol';
 import type { types } from 'mediasoup-client';
 import { RETRY_BACKOFF, fullJitterMs } from './backoff.ts';
 import type { ClientLog } from './counters.ts';
-import type { MediaSession } from './media-session.ts';
+import type { MediaSession, StartedProducer } from './media-session.ts';
 import { newRequestId, type RequestEdge } from './request-edge.ts';
 
 /** A track of one's own, as the screen needs it. */
@@ -22,6 +21,8 @@ export interface LocalTrack {
   readonly paused: boolean;
   readonly status: 'waiting' | 'live' | 'failed';
   readonly trackId: TrackId | undefined;
+  /** Of the media that the track is on: what is asked of it names it. */
+  readonly epoch: Epoch | undefined;
   readonly error: PlenaryError | undefined;
 }
 
@@ -38,6 +39,10 @@ interface Published {
   /** The highest layer that the producer was told to send; absent: all. */
   sentLayer: number | undefined;
   trackId: TrackId | undefined;
+  /** Of the media that the track is on. */
+  epoch: Epoch | undefined;
+  /** The track on the media that is being left: it goes on until nobody watches it. */
+  former: { readonly trackId: TrackId; readonly producer: types.Producer; readonly epoch: Epoch } | undefined;
   error: PlenaryError | undefined;
 }
 
@@ -55,10 +60,12 @@ export class Publisher {
   readonly #environment: PublisherEnvironment;
   readonly #entries = new Map<TrackSource, Published>();
   /** Tracks to end as soon as an edge listens. */
-  readonly #toEnd = new Set<TrackId>();
+  readonly #toEnd = new Map<TrackId, Epoch | undefined>();
   /** What is wanted of each track; kept by id, since the word may come before the answer that names the track. */
   readonly #wanted = new Map<TrackId, WantedLayer>();
   #media: MediaSession | undefined;
+  /** Resolves a move that is under way. */
+  #moved: (() => void) | undefined;
 
   constructor(environment: PublisherEnvironment) {
     this.#environment = environment;
@@ -74,6 +81,7 @@ export class Publisher {
           paused: entry.paused,
           status: entry.error !== undefined ? 'failed' : entry.trackId === undefined ? 'waiting' : 'live',
           trackId: entry.trackId,
+          epoch: entry.epoch,
           error: entry.error,
         } satisfies LocalTrack,
       ]),
@@ -93,14 +101,66 @@ export class Publisher {
     for (const entry of this.#entries.values()) this.#start(entry);
   }
 
+  /**
+   * Publishes everything on other transports too, where each track takes the place of the one before it. Resolves when
+   * nobody watches those any more, so that they can end unseen.
+   */
+  async move(media: MediaSession): Promise<void> {
+    this.#media = media;
+    for (const entry of this.#entries.values()) {
+      const { producer, trackId, epoch, mediaTrack } = entry;
+      const isLive = producer !== undefined && trackId !== undefined && epoch !== undefined;
+      // A source whose device is off has nothing to go on with: it is published again with the device.
+      entry.former = isLive && mediaTrack !== null ? { producer, trackId, epoch } : undefined;
+      if (entry.former === undefined) entry.trackId = undefined;
+      entry.producer = undefined;
+      entry.starting = false;
+      entry.requestId = newRequestId();
+      this.#start(entry);
+    }
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#moved = resolve;
+    this.#checkMoved();
+    await promise;
+  }
+
+  /** The transports of before are gone: what could not take its own place is published anew. */
+  settle(): void {
+    this.#moved?.();
+    this.#moved = undefined;
+    for (const entry of this.#entries.values()) {
+      const { former } = entry;
+      entry.former = undefined;
+      if (former === undefined) continue;
+      this.#wanted.delete(former.trackId);
+      if (entry.trackId !== former.trackId) continue;
+      entry.trackId = undefined;
+      if (!entry.starting) entry.requestId = newRequestId();
+      this.#start(entry);
+    }
+    this.#environment.changed();
+  }
+
+  #checkMoved(): void {
+    const isWaitedFor = ({ former, trackId }: Published): boolean =>
+      former !== undefined && (trackId === former.trackId || this.#wanted.get(former.trackId) !== null);
+    if ([...this.#entries.values()].some(isWaitedFor)) return;
+    this.#moved?.();
+    this.#moved = undefined;
+  }
+
   /** The transports are gone; what is wanted stays wanted. */
   detach(): void {
     this.#media = undefined;
+    this.#moved?.();
+    this.#moved = undefined;
     this.#toEnd.clear();
     this.#wanted.clear();
     for (const entry of this.#entries.values()) {
       entry.producer = undefined;
       entry.trackId = undefined;
+      entry.epoch = undefined;
+      entry.former = undefined;
       entry.error = undefined;
       entry.starting = false;
       // A new request: the old id would give the old track, which lives on a node that is gone.
@@ -132,6 +192,8 @@ export class Publisher {
       producer: undefined,
       sentLayer: undefined,
       trackId: undefined,
+      epoch: undefined,
+      former: undefined,
       error: undefined,
     };
     if (source === 'screen' && 'contentHint' in mediaTrack) mediaTrack.contentHint = 'detail';
@@ -148,9 +210,11 @@ export class Publisher {
     entry.mediaTrack = mediaTrack;
     if (mediaTrack !== null) this.#watch(entry, mediaTrack);
     this.#environment.changed();
-    if (entry.producer !== undefined && !entry.producer.closed)
-      await entry.producer.replaceTrack({ track: mediaTrack });
-    else this.#start(entry);
+    const live = [entry.producer, entry.former?.producer]
+      .filter((producer) => producer !== undefined)
+      .filter(({ closed }) => !closed);
+    if (live.length === 0) this.#start(entry);
+    await Promise.all(live.map((producer) => producer.replaceTrack({ track: mediaTrack })));
   }
 
   /** Mutes or unmutes. Takes effect here at once, and at the others as soon as the edge is told. */
@@ -167,7 +231,9 @@ export class Publisher {
   setWanted(trackId: TrackId, wanted: WantedLayer): void {
     this.#wanted.set(trackId, wanted);
     const entry = [...this.#entries.values()].find((published) => published.trackId === trackId);
-    if (entry !== undefined) this.#applyWanted(entry, trackId);
+    // What is wanted of a track that is being left says nothing of the one that takes its place.
+    if (entry !== undefined && entry.former?.trackId !== trackId) this.#applyWanted(entry, trackId);
+    this.#checkMoved();
   }
 
   /** Stops publishing. The track itself belongs to the caller, who stops it. */
@@ -175,15 +241,20 @@ export class Publisher {
     const entry = this.#entries.get(source);
     if (entry === undefined) return;
     this.#entries.delete(source);
-    if (entry.trackId !== undefined) this.#wanted.delete(entry.trackId);
     entry.producer?.close();
+    entry.former?.producer.close();
     this.#environment.changed();
-    if (entry.trackId !== undefined) void this.#end(entry.trackId);
+    for (const { trackId, epoch } of [entry, ...(entry.former === undefined ? [] : [entry.former])]) {
+      if (trackId === undefined || this.#toEnd.has(trackId)) continue;
+      this.#wanted.delete(trackId);
+      void this.#end(trackId, epoch);
+    }
+    this.#checkMoved();
   }
 
   /** Tells the edge again what it may have missed while it was away. */
   reconcile(): void {
-    for (const trackId of [...this.#toEnd]) void this.#end(trackId);
+    for (const [trackId, epoch] of [...this.#toEnd]) void this.#end(trackId, epoch);
     for (const entry of this.#entries.values()) void this.#tellPause(entry);
   }
 
@@ -220,23 +291,24 @@ export class Publisher {
       entry.sentLayer = undefined;
       this.#applyPause(entry);
       if (entry.mediaTrack !== mediaTrack) await started.producer.replaceTrack({ track: entry.mediaTrack });
-      await this.#announce(entry, started.transportId, started.rtpParameters, isCurrent);
+      await this.#announce(entry, started, media.epoch, isCurrent);
     } catch (thrown) {
       if (!isCurrent()) return;
-      entry.error = toPlenaryError(thrown);
+      // While the track of before goes on nothing is lost; it is published anew when that ends.
+      if (entry.former === undefined) entry.error = toPlenaryError(thrown);
       entry.producer?.close();
       entry.producer = undefined;
       this.#environment.log.warn(`publishing ${entry.source} failed`, thrown);
       this.#environment.changed();
     } finally {
-      entry.starting = false;
+      if (isCurrent()) entry.starting = false;
     }
   }
 
   async #announce(
     entry: Published,
-    transportId: TransportId,
-    rtpParameters: RtpParameters,
+    { transportId, rtpParameters }: StartedProducer,
+    epoch: Epoch,
     isCurrent: () => boolean,
   ): Promise<void> {
     const { requestId, source } = entry;
@@ -250,14 +322,18 @@ export class Publisher {
           source,
           rtpParameters,
           paused,
+          replaces: entry.former?.trackId,
+          epoch,
         });
         if (!isCurrent()) {
           // Stopped meanwhile: the edge has a track that nobody wants. With other transports it is gone anyway.
-          if (this.#media?.send?.id === transportId) await this.#end(trackId);
+          if (this.#media?.send?.id === transportId) await this.#end(trackId, epoch);
           return;
         }
         entry.trackId = trackId;
+        entry.epoch = epoch;
         this.#applyWanted(entry, trackId);
+        this.#checkMoved();
         // An earlier attempt may have got through with another value.
         entry.pausedAtEdge = attempt === 0 ? paused : !entry.paused;
         this.#environment.changed();
@@ -276,8 +352,10 @@ export class Publisher {
   }
 
   #applyPause(entry: Published): void {
-    if (entry.paused) entry.producer?.pause();
-    else entry.producer?.resume();
+    for (const producer of [entry.producer, entry.former?.producer]) {
+      if (entry.paused) producer?.pause();
+      else producer?.resume();
+    }
   }
 
   /** Handles its own errors: what is sent beyond need costs bandwidth, and nothing else. */
@@ -302,8 +380,8 @@ export class Publisher {
     entry.telling = true;
     try {
       while (entry.trackId !== undefined && entry.pausedAtEdge !== entry.paused) {
-        const { trackId, paused } = entry;
-        await this.#environment.request('track.pause', { trackId, paused });
+        const { trackId, paused, epoch } = entry;
+        await this.#environment.request('track.pause', { trackId, paused, epoch });
         if (entry.trackId === trackId) entry.pausedAtEdge = paused;
       }
     } catch (thrown) {
@@ -314,10 +392,10 @@ export class Publisher {
   }
 
   /** Handles its own errors: a track that could not be ended is ended by {@link reconcile}. */
-  async #end(trackId: TrackId): Promise<void> {
-    this.#toEnd.add(trackId);
+  async #end(trackId: TrackId, epoch: Epoch | undefined): Promise<void> {
+    this.#toEnd.set(trackId, epoch);
     try {
-      await this.#environment.request('track.end', { trackId });
+      await this.#environment.request('track.end', { trackId, epoch });
       this.#toEnd.delete(trackId);
     } catch (thrown) {
       const error = toPlenaryError(thrown);

@@ -16,6 +16,7 @@ import {
   KEEP_HIDDEN_MS,
   layerForHeight,
   planSubscriptions,
+  withOwnReplacements,
   type ConsumerView,
   type SubscriptionState,
 } from './plan-subscriptions.ts';
@@ -173,6 +174,29 @@ test('every error code has a text for people', () => {
     const { title, meaning, advice } = errorForPeople(code);
     expect(Math.min(title.length, meaning.length, advice.length)).toBeGreaterThan(5);
   }
+});
+
+describe('withOwnReplacements', () => {
+  test('[DR4] nobody takes the place of somebody else’s track, or of another source of its own', () => {
+    const camera = trackOf('camera', 'ann', 'camera');
+    const next = { ...trackOf('next', 'ann', 'camera'), replaces: camera.trackId };
+    const greedy = { ...trackOf('greedy', 'eve', 'camera'), replaces: camera.trackId };
+    const screen = { ...trackOf('screen', 'ann', 'screen'), replaces: camera.trackId };
+    const ofGone = {
+      ...trackOf('of-gone', 'ann', 'camera'),
+      replaces: trackOf('gone', 'ann', 'camera').trackId,
+    };
+    const mapOf = (...tracks: (typeof camera)[]) => new Map(tracks.map((track) => [track.trackId, track]));
+    const honest = mapOf(camera, next, ofGone);
+    expect(withOwnReplacements(honest)).toBe(honest);
+    expect([...withOwnReplacements(mapOf(camera, next, greedy, screen, ofGone)).values()]).toEqual([
+      camera,
+      next,
+      trackOf('greedy', 'eve', 'camera'),
+      trackOf('screen', 'ann', 'screen'),
+      ofGone,
+    ]);
+  });
 });
 
 describe('planSubscriptions', () => {

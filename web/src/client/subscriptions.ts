@@ -12,15 +12,16 @@ import {
 import type { types } from 'mediasoup-client';
 import { RETRY_BACKOFF, fullJitterMs } from './backoff.ts';
 import type { ClientLog } from './counters.ts';
-import { firstMedia } from './first-media.ts';
 import type { Flow } from './media-silence.ts';
 import type { MediaSession } from './media-session.ts';
 import {
   planSubscriptions,
+  withOwnReplacements,
   type ConsumerChange,
   type ConsumerView,
   type WantedVideo,
 } from './plan-subscriptions.ts';
+import { playsAsWell } from './plays-as-well.ts';
 import type { RequestEdge } from './request-edge.ts';
 
 /** A track of somebody else, as the screen needs it. */
@@ -40,9 +41,19 @@ export interface RemoteTrack {
 interface Subscribed {
   readonly offer: ConsumerOffer;
   readonly consumer: types.Consumer;
+  /** The transports that it comes by. */
+  readonly media: MediaSession;
   paused: boolean;
   spatialLayer: number | undefined;
   hiddenSinceMs: number | undefined;
+  /** Its node ended it; its last picture stays until another one takes its place. */
+  hasEnded: boolean;
+}
+
+/** A consumer, and the track whose consumer is to take its place: the same track, or the one that replaces it. */
+interface Replacement {
+  readonly old: Subscribed;
+  readonly trackId: TrackId;
 }
 
 interface Failure {
@@ -72,10 +83,12 @@ export class Subscriptions {
   readonly #environment: SubscriptionsEnvironment;
   readonly #subscribed = new Map<TrackId, Subscribed>();
   readonly #inFlight = new Set<TrackId>();
-  /** Tracks whose consumer is being replaced; aborted when the old one has ended already. */
+  /** Tracks whose consumer is being replaced, or takes a place; aborted when the old one has ended already. */
   readonly #replacing = new Map<TrackId, AbortController>();
   readonly #failures = new Map<TrackId, Failure>();
   #tracks: ReadonlyMap<TrackId, RoomTrack> = new Map();
+  /** As the room has them. */
+  #told = this.#tracks;
   #wanted: WantedVideo = 'all';
   #media: MediaSession | undefined;
   #selfPeerId: PeerId | undefined;
@@ -97,21 +110,48 @@ export class Subscriptions {
     await this.#consumeAll(media, offers);
   }
 
+  /**
+   * Gets everything by other transports. What comes by those of before goes on until its place is taken; resolves when
+   * each track plays, or cannot be had.
+   */
+  async move(media: MediaSession): Promise<void> {
+    this.#giveUpRequests();
+    this.#media = media;
+    const all = [...this.#subscribed.values()].map((old) => ({
+      old,
+      trackId: this.#newestOf(old.offer.trackId),
+    }));
+    const moved = Promise.all(batches(all).map((batch) => this.#replaceAll(media, batch)));
+    this.plan();
+    await moved;
+  }
+
+  /** The transports of before are gone: what could not be had by the new ones is asked for anew. */
+  settle(): void {
+    for (const [trackId, { media }] of this.#subscribed) if (media !== this.#media) this.#forget(trackId);
+    this.plan();
+  }
+
   /** Gives up all consumers, whose transport is gone; the tracks stay, waiting. */
   detach(): void {
-    clearTimeout(this.#timer);
+    this.#giveUpRequests();
     this.#media = undefined;
     this.#subscribed.clear();
+    this.#environment.changed();
+  }
+
+  #giveUpRequests(): void {
+    clearTimeout(this.#timer);
     this.#inFlight.clear();
     for (const oldEnded of this.#replacing.values()) oldEnded.abort();
     this.#replacing.clear();
     this.#failures.clear();
-    this.#environment.changed();
   }
 
   setTracks(tracks: ReadonlyMap<TrackId, RoomTrack>): void {
-    if (tracks === this.#tracks) return;
-    this.#tracks = tracks;
+    if (tracks === this.#told) return;
+    this.#told = tracks;
+    this.#tracks = withOwnReplacements(tracks);
     for (const trackId of this.#failures.keys()) if (!tracks.has(trackId)) this.#failures.delete(trackId);
     this.#environment.changed();
     this.plan();
@@ -132,7 +172,9 @@ export class Subscriptions {
       replacing.abort();
       return;
     }
-    this.#ended(trackId);
+    // So does that of a track whose successor is about to be asked for.
+    if (this.#newestOf(trackId) === trackId) this.#ended(trackId);
+    else subscribed.hasEnded = true;
   }
 
   /** The track comes another way now: a new consumer takes the place of this one, as soon as it plays. */
@@ -140,9 +182,13 @@ export class Subscriptions {
     const media = this.#media;
     const old = this.#subscribed.get(trackId);
     if (media === undefined || old?.offer.consumerId !== consumerId || this.#replacing.has(trackId)) return;
-    const oldEnded = new AbortController();
-    this.#replacing.set(trackId, oldEnded);
-    void this.#replace(media, old, oldEnded.signal);
+    void this.#replaceAll(media, [{ old, trackId }]);
+  }
+
+  /** The track that is to be received instead of one: itself, unless another one replaces it. */
+  #newestOf(trackId: TrackId): TrackId {
+    const successor = [...this.#tracks.values()].find(({ replaces }) => replaces === trackId);
+    return successor?.trackId ?? trackId;
   }
 
   #ended(trackId: TrackId): void {
@@ -155,9 +201,12 @@ export class Subscriptions {
 
   get remoteTracks(): ReadonlyMap<TrackId, RemoteTrack> {
     const remote = new Map<TrackId, RemoteTrack>();
+    const replaced = new Set([...this.#tracks.values()].map(({ replaces }) => replaces));
     for (const track of this.#tracks.values()) {
-      if (track.peerId === this.#selfPeerId) continue;
-      const subscribed = this.#subscribed.get(track.trackId);
+      if (track.peerId === this.#selfPeerId || replaced.has(track.trackId)) continue;
+      const subscribed =
+        this.#subscribed.get(track.trackId) ??
+        (track.replaces === undefined ? undefined : this.#subscribed.get(track.replaces));
       const failed = this.#failures.get(track.trackId)?.retryAtMs === Infinity;
       remote.set(track.trackId, {
         trackId: track.trackId,
@@ -215,16 +264,19 @@ export class Subscriptions {
       this.#wanted,
     );
     for (const trackId of plan.drop) this.#forget(trackId);
+    const successions = plan.succeed.flatMap(({ trackId, replaces }): Replacement[] => {
+      const old = this.#subscribed.get(replaces);
+      return old === undefined ? [] : [{ old, trackId }];
+    });
+    for (const batch of batches(successions)) void this.#replaceAll(media, batch);
     for (const batch of batches(plan.subscribe)) void this.#subscribe(media, batch);
     for (const batch of batches(plan.update)) void this.#update(media, batch);
     for (const batch of batches(plan.unsubscribe)) {
       for (const { trackId } of batch) this.#forget(trackId);
-      this.#environment
-        .request('unsubscribe', { consumerIds: batch.map(({ consumerId }) => consumerId) })
-        .catch((thrown: unknown) => {
-          // They stay paused on the node, where they cost next to nothing, until media ends.
-          this.#environment.log.warn('unsubscribe failed', toPlenaryError(thrown).message);
-        });
+      this.#letGo(
+        media,
+        batch.map(({ consumerId }) => consumerId),
+      );
     }
     if (plan.nextAtMs !== undefined) {
       this.#timer = setTimeout(
@@ -240,7 +292,10 @@ export class Subscriptions {
   async #subscribe(media: MediaSession, trackIds: readonly TrackId[]): Promise<void> {
     for (const trackId of trackIds) this.#inFlight.add(trackId);
     try {
-      const { consumers, failed } = await this.#environment.request('subscribe', { trackIds: [...trackIds] });
+      const { consumers, failed } = await this.#environment.request('subscribe', {
+        trackIds: [...trackIds],
+        epoch: media.epoch,
+      });
       if (media !== this.#media) return;
       for (const { trackId, error } of failed) this.#fail(trackId, PlenaryError.fromWire(error));
       await this.#consumeAll(media, consumers);
@@ -274,9 +329,11 @@ export class Subscriptions {
       this.#subscribed.set(offer.trackId, {
         offer,
         consumer: result.value,
+        media,
         paused: offer.paused,
         spatialLayer: undefined,
         hiddenSinceMs: undefined,
+        hasEnded: false,
       });
       this.#environment.consumed(offer, result.value);
       const visible = offer.kind === 'audio' || this.#wanted === 'all' || this.#wanted.has(offer.trackId);
@@ -289,60 +346,117 @@ export class Subscriptions {
     this.plan();
   }
 
-  /** Handles its own errors: where no new consumer is to be had the old one stays, and ends when the node ends it. */
-  async #replace(media: MediaSession, old: Subscribed, oldEnded: AbortSignal): Promise<void> {
-    const { trackId, consumerId } = old.offer;
-    const next = await this.#openNext(media, old, oldEnded);
+  /** Handles its own errors: where no new consumer is to be had the old one stays, and ends when its node ends it. */
+  async #replaceAll(media: MediaSession, replacements: readonly Replacement[]): Promise<void> {
+    const started = replacements.map((replacement) => {
+      const oldEnded = new AbortController();
+      if (replacement.old.hasEnded) oldEnded.abort();
+      this.#replacing.set(replacement.old.offer.trackId, oldEnded);
+      this.#replacing.set(replacement.trackId, oldEnded);
+      return { replacement, oldEnded: oldEnded.signal };
+    });
+    const opened = await this.#openNext(media, replacements);
+    await Promise.all(
+      started.map(({ replacement, oldEnded }) =>
+        this.#takeOver(media, replacement, opened.get(replacement.trackId), oldEnded),
+      ),
+    );
+  }
+
+  /** Opens what is to take over, and has it flow. Handles its own errors: what failed is not among what it gives. */
+  async #openNext(
+    media: MediaSession,
+    replacements: readonly Replacement[],
+  ): Promise<ReadonlyMap<TrackId, Subscribed>> {
+    const { request, log } = this.#environment;
+    const { epoch } = media;
+    const opened = new Map<TrackId, Subscribed>();
+    try {
+      const trackIds = replacements.map(({ trackId }) => trackId);
+      const { consumers, failed } = await request('subscribe', { trackIds, epoch });
+      for (const { trackId, error } of failed)
+        log.warn(`track ${trackId} could not be had another way`, error.message);
+      // In one turn, so that all of them share one negotiation.
+      const results = await Promise.allSettled(consumers.map((offer) => media.consume(offer)));
+      const toResume: { readonly next: Subscribed; readonly spatialLayer: number | undefined }[] = [];
+      for (const [index, offer] of consumers.entries()) {
+        const result = results[index];
+        const old = replacements.find(({ trackId }) => trackId === offer.trackId)?.old;
+        if (result?.status !== 'fulfilled' || old === undefined) {
+          log.warn(`track ${offer.trackId} could not be had another way`);
+          continue;
+        }
+        const { hiddenSinceMs, spatialLayer } = old;
+        const consumer = result.value;
+        const next: Subscribed = {
+          offer,
+          consumer,
+          media,
+          paused: offer.paused,
+          spatialLayer: undefined,
+          hiddenSinceMs,
+          hasEnded: false,
+        };
+        opened.set(offer.trackId, next);
+        if (!old.paused && offer.kind === 'video') toResume.push({ next, spatialLayer });
+      }
+      if (toResume.length === 0) return opened;
+      await request('consumers.update', {
+        epoch,
+        consumers: toResume.map(({ next: { offer }, spatialLayer }) => ({
+          consumerId: offer.consumerId,
+          paused: false,
+          preferredLayers: spatialLayer === undefined ? undefined : { spatialLayer },
+        })),
+      });
+      for (const { next, spatialLayer } of toResume) {
+        next.paused = false;
+        next.spatialLayer = spatialLayer;
+      }
+    } catch (thrown) {
+      log.warn('tracks could not be had another way', toPlenaryError(thrown).message);
+    }
+    return opened;
+  }
+
+  /** Puts a consumer in the place of another one as soon as it plays as well, and lets go of the one that is needed no more. */
+  async #takeOver(
+    media: MediaSession,
+    { old, trackId }: Replacement,
+    next: Subscribed | undefined,
+    oldEnded: AbortSignal,
+  ): Promise<void> {
+    const oldTrackId = old.offer.trackId;
+    if (next?.paused === false) await playsAsWell(next.consumer, old.consumer, oldEnded, REPLACE_WITHIN_MS);
     if (media !== this.#media) return;
+    this.#replacing.delete(oldTrackId);
     this.#replacing.delete(trackId);
     // Off the screen for long, or ended, meanwhile: then nobody needs the new one either.
-    const isNeeded = this.#subscribed.get(trackId) === old;
+    const isNeeded = this.#subscribed.get(oldTrackId) === old;
     if (next === undefined) {
-      if (isNeeded && oldEnded.aborted) this.#ended(trackId);
+      if (isNeeded && oldEnded.aborted) this.#ended(oldTrackId);
+      // A successor that cannot be had yet is tried again, and the old one goes on meanwhile.
+      else if (trackId !== oldTrackId) this.#postpone(trackId, true);
+      this.plan();
       return;
     }
-    const toEnd = isNeeded ? consumerId : next.offer.consumerId;
     if (isNeeded) {
+      this.#subscribed.delete(oldTrackId);
       this.#subscribed.set(trackId, next);
       old.consumer.close();
       this.#environment.changed();
     } else next.consumer.close();
     this.plan();
-    this.#environment.request('unsubscribe', { consumerIds: [toEnd] }).catch((thrown: unknown) => {
-      this.#environment.log.warn('unsubscribe failed', toPlenaryError(thrown).message);
-    });
+    // Also by transports that are being left: their publisher may wait for the last one who watches, and so on in a circle.
+    const useless = isNeeded ? old : next;
+    if (!useless.media.closed) this.#letGo(useless.media, [useless.offer.consumerId]);
   }
 
-  async #openNext(
-    media: MediaSession,
-    old: Subscribed,
-    oldEnded: AbortSignal,
-  ): Promise<Subscribed | undefined> {
-    const { request, log } = this.#environment;
-    const { trackId } = old.offer;
-    let next: Subscribed | undefined;
-    try {
-      const { consumers, failed } = await request('subscribe', { trackIds: [trackId] });
-      const [offer] = consumers;
-      if (offer === undefined) {
-        log.warn(`track ${trackId} could not be had another way`, failed[0]?.error.message ?? '');
-        return undefined;
-      }
-      const consumer = await media.consume(offer);
-      const { paused, spatialLayer, hiddenSinceMs } = old;
-      next = { offer, consumer, paused: offer.paused, spatialLayer: undefined, hiddenSinceMs };
-      if (paused) return next;
-      const preferredLayers = spatialLayer === undefined ? undefined : { spatialLayer };
-      await request('consumers.update', {
-        consumers: [{ consumerId: offer.consumerId, paused: false, preferredLayers }],
-      });
-      next.paused = false;
-      next.spatialLayer = spatialLayer;
-      await firstMedia(consumer, oldEnded, REPLACE_WITHIN_MS);
-    } catch (thrown) {
-      log.warn(`track ${trackId} could not be had another way`, toPlenaryError(thrown).message);
-    }
-    return next;
+  #letGo({ epoch }: MediaSession, consumerIds: ConsumerId[]): void {
+    this.#environment.request('unsubscribe', { consumerIds, epoch }).catch((thrown: unknown) => {
+      // They stay on the node, at worst unseen, until media ends.
+      this.#environment.log.warn('unsubscribe failed', toPlenaryError(thrown).message);
+    });
   }
 
   /** Handles its own errors: a change that did not get through is undone here and planned again. */
@@ -361,6 +475,7 @@ export class Subscriptions {
     this.#environment.changed();
     try {
       await this.#environment.request('consumers.update', {
+        epoch: media.epoch,
         consumers: changes.map(({ consumerId, paused, preferredLayers }) => ({
           consumerId,
           paused,

@@ -13,11 +13,12 @@ ARGV[1] peerId
 ARGV[2] epoch
 ARGV[3] edgeId
 ARGV[4] tokenGeneration - empty where no session token was brought
-Returns {"attached", roster value, placement value} or {"refused", error code}
+Returns {"attached", roster value, placement value, former placement value or empty} or {"refused", error code}
 ]]
 --@include whole
 --@include next-epoch
 --@include placement
+--@include former
 --@include roster
 --@include token
 local placement = read_placement(KEYS[1], ARGV[1])
@@ -32,4 +33,5 @@ local epoch = string.match(placement.value, '^%d+')
 -- Of two edges that take the session for theirs, the one that attached it later is right.
 local attached = table.concat({ epoch, placement.node, ARGV[3], placement.request, next_epoch(KEYS[7]) }, '|')
 redis.call('HSET', KEYS[1], ARGV[1], attached)
-return { 'attached', value, attached }
+local former = read_former(KEYS[7], ARGV[1])
+return { 'attached', value, attached, former and former.value or '' }

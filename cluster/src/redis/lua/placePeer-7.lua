@@ -1,6 +1,7 @@
 --[[
 Places a peer on a media node under an epoch that only grows, also over a failover that forgets writes (SPEC PL3, EP1).
 A first placement yields to one that exists; a replacement of an epoch that is no longer live yields to the live one.
+A move keeps the placement that the peer lives on until it has moved (SPEC EP7).
 Nobody is placed for the first time while the room is being rebuilt (RC2).
 
 KEYS[1] placements
@@ -16,12 +17,14 @@ ARGV[3] edgeId
 ARGV[4] mediaNodeId
 ARGV[5] replacesEpoch - empty for a first placement
 ARGV[6] maxPeers
+ARGV[7] keepsEpoch - of the placement that goes on until the peer has moved; empty where none does
 Returns {"placed", placement value} or {"refused", error code}
 ]]
 --@include clock
 --@include whole
 --@include next-epoch
 --@include placement
+--@include former
 --@include rebuild
 --@include keep-room
 local existing = read_placement(KEYS[1], ARGV[1])
@@ -33,10 +36,19 @@ else
   if not existing then return { 'refused', 'peer_not_found' } end
   if existing.epoch ~= tonumber(ARGV[5]) then return { 'placed', existing.value } end
 end
+local kept = nil
+if ARGV[7] ~= '' then
+  local former = read_former(KEYS[7], ARGV[1])
+  if existing and existing.epoch == tonumber(ARGV[7]) then kept = ARGV[7] .. '|' .. existing.node end
+  if former and former.epoch == tonumber(ARGV[7]) then kept = former.value end
+  -- What the caller takes for alive is not: it has to open media anew.
+  if not kept then return { 'refused', 'stale_epoch' } end
+end
 local epoch = next_epoch(KEYS[7])
 local request = ARGV[2]
 if existing then request = existing.request end
 local value = table.concat({ epoch, ARGV[4], ARGV[3], request, epoch }, '|')
 redis.call('HSET', KEYS[1], ARGV[1], value)
+if kept then redis.call('HSET', KEYS[7], 'former|' .. ARGV[1], kept) else forget_former(KEYS[7], ARGV[1]) end
 keep_room(KEYS)
 return { 'placed', value }

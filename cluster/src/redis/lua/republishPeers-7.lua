@@ -12,13 +12,14 @@ KEYS[7] meta
 ARGV[1] edgeId
 ARGV[2] knownEventId - the newest id that the edge knows
 ARGV[3] rebuildMs
-ARGV[4] peers - each peerId|epoch|holdEpoch|mediaNodeId|requestId|tokenGeneration|sequence|joinedAtMs|role|displayName, joined by \30
+ARGV[4] peers - each peerId|epoch|holdEpoch|mediaNodeId|requestId|tokenGeneration|formerEpoch|formerMediaNodeId|sequence|joinedAtMs|role|displayName, joined by \30
 Returns {lastEventId, 1 while it is being rebuilt, number of peers that lacked something, 1 when events were lost, fates as peer/fate pairs, placements of this edge that it did not name as peer/value pairs}
 ]]
 --@include clock
 --@include whole
 --@include last-event
 --@include placement
+--@include former
 --@include roster
 --@include token
 --@include track
@@ -38,12 +39,14 @@ local function at_least(field, value)
   end
 end
 
--- A track of an older placement is none any more: its end was lost as well.
-local function forget_older_tracks(peer_id, epoch)
+-- A track of an older placement is none any more: its end was lost as well. That of the one that goes on is.
+local function forget_older_tracks(peer_id, epoch, former)
   local tracks = redis.call('HGETALL', KEYS[4])
   for index = 1, #tracks, 2 do
     local track = parse_track(tracks[index + 1])
-    if track and track.peer == peer_id and track.epoch < epoch then redis.call('HDEL', KEYS[4], tracks[index]) end
+    if track and track.peer == peer_id and track.epoch < epoch and track.epoch ~= former then
+      redis.call('HDEL', KEYS[4], tracks[index])
+    end
   end
 end
 
@@ -57,8 +60,9 @@ end
 local named, fates = {}, {}
 local lacking = 0
 for record in string.gmatch(ARGV[4], '[^\30]+') do
-  local peer_id, epoch, hold, node, request, token, sequence, joined_at, role, name = string.match(record,
-    '^([^|]+)|(%d+)|(%d+)|([^|]+)|([^|]+)|(%d+)|(%d+)|(%d+)|(%a+)|(.+)$')
+  local peer_id, epoch, hold, node, request, token, former, former_node, sequence, joined_at, role, name =
+    string.match(record,
+      '^([^|]+)|(%d+)|(%d+)|([^|]+)|([^|]+)|(%d+)|(%d*)|([%w_-]*)|(%d+)|(%d+)|(%a+)|(.+)$')
   named[peer_id] = true
   local placement = read_placement(KEYS[1], peer_id)
   local fate = fate_of(peer_id, tonumber(hold), placement)
@@ -73,7 +77,14 @@ for record in string.gmatch(ARGV[4], '[^\30]+') do
     if lacks_placement then
       redis.call('HSET', KEYS[1], peer_id, table.concat({ epoch, node, edge, request, hold }, '|'))
       at_least('lastEpoch', tonumber(hold))
-      forget_older_tracks(peer_id, tonumber(epoch))
+      forget_older_tracks(peer_id, tonumber(epoch), tonumber(former))
+    end
+    -- Whose client has moved says so by naming none.
+    local stored_former = redis.call('HGET', KEYS[7], 'former|' .. peer_id)
+    if former == '' then
+      if stored_former then forget_former(KEYS[7], peer_id) end
+    elseif stored_former ~= former .. '|' .. former_node then
+      redis.call('HSET', KEYS[7], 'former|' .. peer_id, former .. '|' .. former_node)
     end
     if lacks_entry then
       redis.call('HSET', KEYS[2], peer_id, table.concat({ sequence, joined_at, role, name }, '|'))

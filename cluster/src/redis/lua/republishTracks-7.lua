@@ -19,6 +19,7 @@ Returns {number of tracks that were lost, list of events, fates as track/fate pa
 --@include last-event
 --@include append-event
 --@include placement
+--@include former
 --@include track
 --@include rebuild
 --@include begin-rebuild
@@ -37,9 +38,20 @@ end
 local function fate_of(track_id, track, stored)
   local placement = read_placement(KEYS[1], track.peer)
   if not placement then return 'unplaced' end
-  if placement.epoch > track.epoch then return 'stale' end
+  if placement.epoch > track.epoch then
+    -- Whose peer is moving goes on until it has moved.
+    local former = read_former(KEYS[7], track.peer)
+    if not former or former.epoch ~= track.epoch then return 'stale' end
+  end
   if not stored and has_ended(track_id) then return 'ended' end
   return nil
+end
+
+-- Nobody takes the place of somebody else's track; its own may only be published later than this.
+local function without_foreign_replaces(track, value)
+  local replaced = track.replaces ~= '' and parse_track(redis.call('HGET', KEYS[4], track.replaces))
+  if not replaced or (replaced.peer == track.peer and replaced.source == track.source) then return value end
+  return (string.gsub(value, '|[^|]*$', ''))
 end
 
 local named, fates, events = {}, {}, {}
@@ -54,10 +66,10 @@ for record in string.gmatch(ARGV[3], '[^\30]+') do
     fates[#fates + 1] = track_id
     fates[#fates + 1] = fate
   elseif not stored then
-    redis.call('HSET', KEYS[4], track_id, value)
+    redis.call('HSET', KEYS[4], track_id, without_foreign_replaces(track, value))
     lost = lost + 1
   elseif stored.paused ~= track.paused then
-    redis.call('HSET', KEYS[4], track_id, value)
+    redis.call('HSET', KEYS[4], track_id, without_foreign_replaces(track, value))
     events[#events + 1] = append_event(KEYS[5], KEYS[7],
       { type = 'track.changed', trackId = track_id, paused = track.paused })
   end

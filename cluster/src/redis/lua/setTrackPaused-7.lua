@@ -19,5 +19,6 @@ local value = redis.call('HGET', KEYS[4], ARGV[1])
 local paused = ARGV[2] == '1'
 local track = parse_track(value)
 if not track or track.paused == paused then return {} end
-redis.call('HSET', KEYS[4], ARGV[1], string.sub(value, 1, -2) .. ARGV[2])
+local changed = string.gsub(value, '|[01](|?[%w_-]*)$', '|' .. ARGV[2] .. '%1')
+redis.call('HSET', KEYS[4], ARGV[1], changed)
 return { append_event(KEYS[5], KEYS[7], { type = 'track.changed', trackId = ARGV[1], paused = paused }) }

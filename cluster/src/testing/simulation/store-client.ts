@@ -138,6 +138,13 @@ export class StoreClient {
           },
         ),
       placementOf: (...of) => this.#ask(() => rooms.placementOf(...of)),
+      formerPlacement: (...of) => this.#ask(() => rooms.formerPlacement(...of)),
+      settlePeer: (roomId, peerId, epoch) =>
+        this.#change(
+          () => `settlePeer ${roomId} ${peerId} ${epoch}`,
+          () => rooms.settlePeer(roomId, peerId, epoch),
+          () => watch.settled(roomId, peerId, epoch),
+        ),
       joinPeer: (roomId, peer, epoch) =>
         this.#change(
           () => `joinPeer ${roomId} ${peer.peerId} ${epoch}`,
@@ -206,6 +213,7 @@ export class StoreClient {
         this.#ask(async () => {
           const republished = await rooms.republishPeers(roomId, ...what);
           if (republished.lostPeers > 0 || republished.hasLostEvents) await watch.repaired(roomId);
+          else await watch.republished(roomId);
           return republished;
         }),
       republishTracks: (roomId, ...what) =>

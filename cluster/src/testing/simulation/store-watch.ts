@@ -3,13 +3,21 @@ import { compareEventIds } from '../../protocol/ids.ts';
 import type { EdgeId, EventId, PeerId, RoomId } from '../../protocol/ids.ts';
 import type { LoggedEvent } from '../../protocol/room.ts';
 import type { MemoryRoomStore } from '../../room/memory-room-store.ts';
-import type { Gateway, GatewayClaim, Placement, PlaceRequest } from '../../room/room-store.ts';
+import type {
+  FormerPlacement,
+  Gateway,
+  GatewayClaim,
+  Placement,
+  PlaceRequest,
+} from '../../room/room-store.ts';
 import { RuleBroken } from './rule-broken.ts';
 
 /** What a room's store has answered so far, as a book of its own beside the store's. */
 interface Book {
   /** The live placements by peer. */
   readonly placements: Map<PeerId, Placement>;
+  /** Where peers that move go on until they have moved. */
+  readonly formers: Map<PeerId, FormerPlacement>;
   /** The live gateways by `datacenter|homeNodeId`. */
   readonly gateways: Map<string, Gateway>;
   lastEventId: EventId | undefined;
@@ -34,6 +42,11 @@ export class StoreWatch {
     return this.#book(roomId).placements;
   }
 
+  /** The placements of a room that go on beside the live ones. */
+  formers(roomId: RoomId): ReadonlyMap<PeerId, FormerPlacement> {
+    return this.#book(roomId).formers;
+  }
+
   /** [PL3], [EP1]: a placement changes only for whom replaces it, and under an epoch that was never given before. */
   placed(request: PlaceRequest, placement: Placement): void {
     const { roomId, peerId, replacesEpoch } = request;
@@ -48,6 +61,31 @@ export class StoreWatch {
     if (live !== undefined && live.epoch !== replacesEpoch)
       this.#break(`PL3: ${peerId} of ${roomId} was placed anew over the live epoch ${live.epoch}`);
     this.#grows(roomId, placement.epoch);
+    this.#keeps(request, live);
+  }
+
+  /** [EP7]: what goes on beside a new placement is what was live, or what went on beside that. */
+  #keeps({ roomId, peerId, keepsEpoch }: PlaceRequest, live: Placement | undefined): void {
+    const { formers } = this.#book(roomId);
+    if (keepsEpoch === undefined) {
+      formers.delete(peerId);
+      return;
+    }
+    const kept = [live, formers.get(peerId)].find((known) => known?.epoch === keepsEpoch);
+    if (kept === undefined)
+      this.#break(`EP7: ${peerId} of ${roomId} keeps ${keepsEpoch}, which is not alive`);
+    else formers.set(peerId, { mediaNodeId: kept.mediaNodeId, epoch: kept.epoch });
+  }
+
+  /** [EP7]: a move ends by the epoch that it began. */
+  async settled(roomId: RoomId, peerId: PeerId, epoch: Epoch): Promise<void> {
+    const { placements, formers } = this.#book(roomId);
+    if (placements.get(peerId)?.epoch === epoch) formers.delete(peerId);
+    const stored = await this.#rooms.formerPlacement(roomId, peerId);
+    if (stored?.epoch !== formers.get(peerId)?.epoch)
+      this.#break(
+        `EP7: ${peerId} of ${roomId} goes on under ${stored?.epoch ?? 'none'} after settling ${epoch}`,
+      );
   }
 
   /** [GW1]: a claim yields to the live one, unless it names it as the one that failed. */
@@ -67,9 +105,11 @@ export class StoreWatch {
     if (gateways.get(key)?.epoch === epoch) gateways.delete(key);
   }
 
-  /** [EP2]: nothing is done under an epoch that is older than the live one. */
+  /** [EP2]: nothing is done under an epoch that is older than the live one; [EP7]: but what goes on is published. */
   obeyed(roomId: RoomId, peerId: PeerId, epoch: Epoch, what: string): void {
-    const live = this.#book(roomId).placements.get(peerId);
+    const { placements, formers } = this.#book(roomId);
+    const live = placements.get(peerId);
+    if (what === 'publishTrack' && live !== undefined && formers.get(peerId)?.epoch === epoch) return;
     if (live === undefined || live.epoch > epoch)
       this.#break(`EP2: ${what} of ${peerId} under ${epoch}, the live epoch is ${live?.epoch ?? 'none'}`);
   }
@@ -88,6 +128,7 @@ export class StoreWatch {
     if (live !== undefined && live.epoch > epoch)
       this.#break(`EP2: ${peerId} of ${roomId} was removed under ${epoch}, the live epoch was ${live.epoch}`);
     book.placements.delete(peerId);
+    book.formers.delete(peerId);
     if (book.placements.size === 0) this.#books.delete(roomId);
   }
 
@@ -108,8 +149,7 @@ export class StoreWatch {
     this.#books.clear();
     for (const roomId of this.#rooms.roomIds()) {
       const book = this.#book(roomId);
-      for (const placement of await this.#rooms.placements(roomId))
-        book.placements.set(placement.peerId, placement);
+      await this.#readPlacements(roomId, book);
       for (const [key, gateway] of this.#rooms.gateways(roomId)) book.gateways.set(key, gateway);
       book.lastEventId = await this.#rooms.lastEventId(roomId);
     }
@@ -118,15 +158,38 @@ export class StoreWatch {
   /** Owners published again what was forgotten of a room, and its order went on above what anybody knew. */
   async repaired(roomId: RoomId): Promise<void> {
     const book = this.#book(roomId);
+    await this.#readPlacements(roomId, book);
+    book.lastEventId = await this.#rooms.lastEventId(roomId);
+  }
+
+  /** An edge published what it holds: what goes on beside a placement is as it says. */
+  async republished(roomId: RoomId): Promise<void> {
+    await this.#readFormers(roomId, this.#book(roomId));
+  }
+
+  async #readPlacements(roomId: RoomId, book: Book): Promise<void> {
     for (const placement of await this.#rooms.placements(roomId))
       book.placements.set(placement.peerId, placement);
-    book.lastEventId = await this.#rooms.lastEventId(roomId);
+    await this.#readFormers(roomId, book);
+  }
+
+  async #readFormers(roomId: RoomId, { placements, formers }: Book): Promise<void> {
+    for (const peerId of placements.keys()) {
+      const former = await this.#rooms.formerPlacement(roomId, peerId);
+      if (former === undefined) formers.delete(peerId);
+      else formers.set(peerId, former);
+    }
   }
 
   #book(roomId: RoomId): Book {
     const known = this.#books.get(roomId);
     if (known !== undefined) return known;
-    const book: Book = { placements: new Map(), gateways: new Map(), lastEventId: undefined };
+    const book: Book = {
+      placements: new Map(),
+      formers: new Map(),
+      gateways: new Map(),
+      lastEventId: undefined,
+    };
     this.#books.set(roomId, book);
     return book;
   }

@@ -1,22 +1,24 @@
 import { REPLY_ENVELOPE } from '@plenary/cluster/protocol';
 import { socketSignalling } from '@plenary/web/client';
-import type { SignallingConnection, SignallingPort } from '@plenary/web/client';
+import type { LocalTrack, SignallingConnection, SignallingPort } from '@plenary/web/client';
 
 const PRESS_EVERY_MS = 100;
+
+type OwnTrack = Pick<LocalTrack, 'trackId' | 'epoch'>;
 
 /**
  * Presses a button of the meeting all the time, on whatever connection the client has, and sees how long none of it was
  * answered well.
  */
 export class Button {
-  readonly #trackId: () => string | undefined;
+  readonly #track: () => OwnTrack | undefined;
   #connection: SignallingConnection | undefined;
   #lastAtMs = performance.now();
   #longestGapMs = 0;
 
-  /** @param trackId - the own track whose mute is said again; it changes nothing */
-  constructor(trackId: () => string | undefined) {
-    this.#trackId = trackId;
+  /** @param track - the own track whose mute is said again; it changes nothing */
+  constructor(track: () => OwnTrack | undefined) {
+    this.#track = track;
     setInterval(() => this.#press(), PRESS_EVERY_MS);
   }
 
@@ -38,9 +40,9 @@ export class Button {
   }
 
   #press(): void {
-    const trackId = this.#trackId();
+    const { trackId, epoch } = this.#track() ?? {};
     if (trackId === undefined) return;
-    this.#connection?.send('track.pause', { trackId, paused: false }, (envelope) => {
+    this.#connection?.send('track.pause', { trackId, epoch, paused: false }, (envelope) => {
       const answer = REPLY_ENVELOPE.safeParse(envelope);
       if (!answer.success || !answer.data.ok) return;
       const nowMs = performance.now();

@@ -61,7 +61,7 @@ function received() {
 }
 
 const deliveries = new Deliveries(received);
-const button = new Button(() => meeting?.getSnapshot().localTracks.get('camera')?.trackId);
+const button = new Button(() => meeting?.getSnapshot().localTracks.get('camera'));
 
 /** Sound is decoded for whoever listens. */
 function play(): void {

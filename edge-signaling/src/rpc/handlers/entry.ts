@@ -11,6 +11,7 @@ export function handleJoin(services: HandlerServices): Handler<'join'> {
       if (requestId === request.requestId && reply !== undefined) return reply;
       throw new PlenaryError('out_of_order', 'Another join or resume is under way.');
     }
+    refuseWhileDraining(services);
     const { metrics, clock } = services;
     const startedMs = clock.monotonicMs();
     const reply = services.joinGate
@@ -35,6 +36,7 @@ export function handleJoin(services: HandlerServices): Handler<'join'> {
 
 export function handleResume(services: HandlerServices): Handler<'resume'> {
   return async (request, connection) => {
+    refuseWhileDraining(services);
     const { metrics, clock, entrance, resumeGate } = services;
     const startedMs = clock.monotonicMs();
     connection.apply({ type: 'entry_started', entry: { requestId: undefined, reply: undefined } });
@@ -69,6 +71,11 @@ export function handleLeave(services: HandlerServices): Handler<'leave'> {
     await session.inTurn(async () => services.keeper.leave(session));
     return {};
   };
+}
+
+/** Who comes to an edge that is to go is sent on. @throws PlenaryError `shutting_down` */
+function refuseWhileDraining({ isDraining }: HandlerServices): void {
+  if (isDraining()) throw new PlenaryError('shutting_down');
 }
 
 /** A connection that closed while its join was under way holds no session; the keeper lets that one lapse. */

@@ -1,6 +1,6 @@
-import { PlenaryError } from '@plenary/cluster';
+import { PlenaryError, toPlenaryError } from '@plenary/cluster';
 import type { MediaNodeId } from '@plenary/cluster/ids';
-import type { ClientReply, MediaRequest } from '@plenary/cluster/protocol';
+import type { ClientReply, ClientRequest } from '@plenary/cluster/protocol';
 import { mediaOf } from '../../session/entrance.ts';
 import type { Session } from '../../session/session.ts';
 import { askMediaNode } from './services.ts';
@@ -17,6 +17,11 @@ export function handleMediaOpen(services: HandlerServices): Handler<'media.open'
       const endKeeping = services.mediaWatch.keepFor(session.peerId);
       try {
         return await openAnew(services, session, request);
+      } catch (fault) {
+        const { moveFrom } = request;
+        if (moveFrom !== undefined && toPlenaryError(fault).code === 'store_unavailable')
+          session.noteUnsureMove(moveFrom);
+        throw fault;
       } finally {
         endKeeping();
       }
@@ -27,47 +32,93 @@ export function handleMediaOpen(services: HandlerServices): Handler<'media.open'
 async function openAnew(
   services: HandlerServices,
   session: Session,
-  request: MediaRequest,
+  { moveFrom, insteadOf, ...media }: ClientRequest<'media.open'>,
 ): Promise<ClientReply<'media.open'>> {
-  const { rooms, placer, departures, clock, keeper, localRooms, republisher } = services;
+  const { rooms, placer, departures, clock, keeper, localRooms, links, republisher } = services;
   const deadlineMs = clock.monotonicMs() + MEDIA_OPEN_DEADLINE_MS;
   await services.storeWait.untilAvailable();
   if (!localRooms.holds(session)) throw new PlenaryError('session_gone');
   const { roomId, peerId, grants } = session;
-  const old = { ...session.media, placed: session.placed };
-  const look = async () => Promise.all([rooms.view(roomId), rooms.placementOf(roomId, peerId)]);
-  let [view, placement] = await look();
+  const before = session.allMedia;
+  const look = async () =>
+    Promise.all([
+      rooms.view(roomId),
+      rooms.placementOf(roomId, peerId),
+      moveFrom === undefined ? undefined : rooms.formerPlacement(roomId, peerId),
+    ]);
+  let [view, placement, former] = await look();
   if (placement === undefined) {
     // The store may only have forgotten it.
     await republisher.room(roomId);
     if (!localRooms.holds(session)) throw new PlenaryError('session_gone');
-    [view, placement] = await look();
+    [view, placement, former] = await look();
   }
   if (placement === undefined) {
     keeper.endAsGone(session);
     throw new PlenaryError('session_gone');
   }
+  const kept =
+    moveFrom === undefined ? undefined : [placement, former].find((one) => one?.epoch === moveFrom);
+  if (moveFrom !== undefined && kept === undefined) throw new PlenaryError('stale_epoch');
   const hosted = await placer.host({
     roomId,
     peerId,
     requestId: placement.requestId,
-    media: mediaOf(request, grants),
+    media: mediaOf(media, grants),
     view,
     datacenter: grants.datacenter,
     roundTrips: grants.roundTrips ?? [],
-    replaces: old.epoch,
-    exclude: unreachable(services, old.mediaNodeId),
+    ...(kept === undefined ? {} : { keeps: kept.epoch }),
+    replaces: moveFrom === undefined ? session.media.epoch : (insteadOf ?? moveFrom),
+    exclude:
+      kept === undefined
+        ? unreachable(services, session.media.mediaNodeId)
+        : [kept.mediaNodeId, ...(insteadOf === placement.epoch ? [placement.mediaNodeId] : [])],
     deadlineMs,
+    // A placement that no node admits has to be removed with the peer all the same.
+    beside: async ({ epoch }) => Promise.resolve(session.notePlaced(epoch)),
   });
-  session.moveTo({
+  const opened = {
     mediaNodeId: hosted.placement.mediaNodeId,
     epoch: hosted.placement.epoch,
     incarnation: hosted.incarnation,
     holdEpoch: hosted.placement.holdEpoch,
-  });
+  };
+  const goesOn =
+    kept === undefined
+      ? undefined
+      : {
+          mediaNodeId: kept.mediaNodeId,
+          epoch: kept.epoch,
+          incarnation: session.mediaOf(kept.epoch)?.incarnation ?? links.get(kept.mediaNodeId)?.incarnation,
+        };
+  session.moveTo(opened, goesOn);
   localRooms.tracksOf(roomId).learn(view.tracks);
-  if (hosted.placement.epoch > old.epoch) void departures.dropMedia(old.mediaNodeId, old.placed);
+  for (const old of before) {
+    if (session.mediaOf(old.epoch) === undefined) {
+      void departures.dropMedia(old.mediaNodeId, session.placedAt(old));
+    }
+  }
   return hosted.offer;
+}
+
+export function handleMediaMoved(services: HandlerServices): Handler<'media.moved'> {
+  return async ({ epoch }, { session }) =>
+    session.inTurn(async () => {
+      const { rooms, departures, reportFault } = services;
+      const { former } = session;
+      // Another move or a loss came between: then its own end tells.
+      if (session.media.epoch !== epoch) return {};
+      session.settle();
+      if (former !== undefined) void departures.dropMedia(former.mediaNodeId, session.placedAt(former));
+      try {
+        await rooms.settlePeer(session.roomId, session.peerId, epoch);
+      } catch (fault) {
+        // What stays noted of the former placement harms nothing: its node has dropped the peer.
+        reportFault('departure', fault, { doing: 'settling a move' });
+      }
+      return {};
+    });
 }
 
 /** The old node is as good as any, unless it does not answer. */
@@ -80,20 +131,27 @@ function unreachable({ links }: HandlerServices, mediaNodeId: MediaNodeId): Medi
  * the client takes the edge for gone (SPEC SE16).
  */
 export function handleMediaCheck({ links, mediaWatch }: HandlerServices): Handler<'media.check'> {
-  return async (_request, { session }) => {
-    const { placed } = session;
-    const { alive } = await askMediaNode(links, session, 'peer.attach', placed, MEDIA_CHECK_TIMEOUT_MS);
-    if (!alive && session.media.epoch === placed.epoch) await mediaWatch.lose([session], 'node_lost');
+  return async ({ epoch }, { session }) => {
+    const media = session.mediaOf(epoch) ?? session.media;
+    const { alive } = await askMediaNode(
+      links,
+      session,
+      epoch,
+      'peer.attach',
+      (placed) => placed,
+      MEDIA_CHECK_TIMEOUT_MS,
+    );
+    if (!alive) await mediaWatch.lose([{ session, media }], 'node_lost');
     return { alive };
   };
 }
 
 export function handleTransportConnect({ links }: HandlerServices): Handler<'transport.connect'> {
-  return async (request, { session }) =>
-    askMediaNode(links, session, 'transport.connect', { ...session.placed, ...request });
+  return async ({ epoch, ...request }, { session }) =>
+    askMediaNode(links, session, epoch, 'transport.connect', (placed) => ({ ...placed, ...request }));
 }
 
 export function handleTransportRestartIce({ links }: HandlerServices): Handler<'transport.restartIce'> {
-  return async (request, { session }) =>
-    askMediaNode(links, session, 'transport.restartIce', { ...session.placed, ...request });
+  return async ({ epoch, ...request }, { session }) =>
+    askMediaNode(links, session, epoch, 'transport.restartIce', (placed) => ({ ...placed, ...request }));
 }

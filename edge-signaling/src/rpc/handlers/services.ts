@@ -4,6 +4,8 @@ import type {
   ControlReply,
   ControlRequestInput,
   ControlRequestName,
+  Epoch,
+  PlacedPeer,
   RoomStore,
 } from '@plenary/cluster';
 import type { ClientReply, ClientRequest, ClientRequestName } from '@plenary/cluster/protocol';
@@ -38,6 +40,8 @@ export interface HandlerServices {
   readonly mediaWatch: Pick<MediaWatch, 'keepFor' | 'lose'>;
   readonly rooms: RoomStore;
   readonly channel: RoomChannel;
+  /** Whether nobody new is taken. */
+  readonly isDraining: () => boolean;
   readonly clock: Clock;
   readonly metrics: EdgeMetrics;
   readonly reportFault: ReportFault;
@@ -49,22 +53,28 @@ export type Handler<Name extends ClientRequestName> = (
 ) => Promise<ClientReply<Name>>;
 
 /**
- * Asks the session's media node. Sends at once when the link is up, so that requests of one client keep their order.
- * @throws PlenaryError `media_unavailable`, `timed_out`, `media_lost` when the node no longer knows the peer, or what it
- *   answered
+ * Asks the media node of one of the session's media. Sends at once when the link is up, so that requests of one client
+ * keep their order.
+ * @param epoch - which media; the newest where none is named
+ * @throws PlenaryError `media_unavailable`, `timed_out`, `media_lost` when the media is gone or the node no longer knows
+ *   the peer, or what it answered
  */
 export async function askMediaNode<Name extends ControlRequestName>(
   links: MediaLinks,
   session: Session,
+  epoch: Epoch | undefined,
   name: Name,
-  payload: ControlRequestInput<Name>,
+  payload: (placed: PlacedPeer) => ControlRequestInput<Name>,
   timeoutMs?: number,
 ): Promise<ControlReply<Name>> {
-  if (session.mediaIsLost) throw new PlenaryError('media_lost');
-  const link = links.get(session.media.mediaNodeId);
+  const media = session.mediaOf(epoch);
+  if (media === undefined || (media === session.media && session.mediaIsLost)) {
+    throw new PlenaryError('media_lost');
+  }
+  const link = links.get(media.mediaNodeId);
   if (link === undefined) throw new PlenaryError('media_unavailable', 'The media node is gone.');
   try {
-    return await link.call(name, payload, timeoutMs);
+    return await link.call(name, payload(session.placedAt(media)), timeoutMs);
   } catch (fault) {
     const isLost = fault instanceof PlenaryError && fault.code === 'peer_not_found';
     throw isLost ? new PlenaryError('media_lost', undefined, { cause: fault }) : fault;

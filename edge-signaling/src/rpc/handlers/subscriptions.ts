@@ -5,7 +5,7 @@ import { askMediaNode } from './services.ts';
 import type { Handler, HandlerServices } from './services.ts';
 
 export function handleSubscribe({ links, rooms, localRooms }: HandlerServices): Handler<'subscribe'> {
-  return async ({ trackIds }, { session }) => {
+  return async ({ trackIds, epoch }, { session }) => {
     const cache = localRooms.tracksOf(session.roomId);
     const wanted = [...new Set(trackIds)];
     const { found, whyMissing } = await cache.find(rooms, session.roomId, wanted);
@@ -22,7 +22,10 @@ export function handleSubscribe({ links, rooms, localRooms }: HandlerServices): 
       } else tracks.push(track);
     }
     if (tracks.length === 0) return { consumers: [], failed };
-    const reply = await askMediaNode(links, session, 'subscribe', { ...session.placed, tracks });
+    const reply = await askMediaNode(links, session, epoch, 'subscribe', (placed) => ({
+      ...placed,
+      tracks,
+    }));
     const gone = reply.failed.filter(({ error }) => error.code === 'track_not_found');
     cache.forget(gone.map(({ trackId }) => trackId));
     return { consumers: reply.consumers, failed: [...failed, ...reply.failed] };
@@ -30,11 +33,11 @@ export function handleSubscribe({ links, rooms, localRooms }: HandlerServices): 
 }
 
 export function handleUnsubscribe({ links }: HandlerServices): Handler<'unsubscribe'> {
-  return async (request, { session }) =>
-    askMediaNode(links, session, 'unsubscribe', { ...session.placed, ...request });
+  return async ({ epoch, ...request }, { session }) =>
+    askMediaNode(links, session, epoch, 'unsubscribe', (placed) => ({ ...placed, ...request }));
 }
 
 export function handleConsumersUpdate({ links }: HandlerServices): Handler<'consumers.update'> {
-  return async (request, { session }) =>
-    askMediaNode(links, session, 'consumers.update', { ...session.placed, ...request });
+  return async ({ epoch, ...request }, { session }) =>
+    askMediaNode(links, session, epoch, 'consumers.update', (placed) => ({ ...placed, ...request }));
 }

@@ -7,13 +7,13 @@ export function handleTrackPublish({
   channel,
   localRooms,
 }: HandlerServices): Handler<'track.publish'> {
-  return async (request, { session }) => {
+  return async ({ epoch, ...request }, { session }) => {
     checkPublish(session.grants, request);
-    const homeNodeId = session.media.mediaNodeId;
-    const { trackId, events } = await askMediaNode(links, session, 'track.publish', {
-      ...session.placed,
+    const homeNodeId = (session.mediaOf(epoch) ?? session.media).mediaNodeId;
+    const { trackId, events } = await askMediaNode(links, session, epoch, 'track.publish', (placed) => ({
+      ...placed,
       ...request,
-    });
+    }));
     const { kind, source } = request;
     localRooms
       .tracksOf(session.roomId)
@@ -25,18 +25,22 @@ export function handleTrackPublish({
 
 /** That a track is one's own is checked by the media node, which knows. */
 export function handleTrackPause({ links, channel }: HandlerServices): Handler<'track.pause'> {
-  return async (request, { session }) => {
-    const payload = { ...session.placed, ...request };
-    const { events } = await askMediaNode(links, session, 'track.pause', payload);
+  return async ({ epoch, ...request }, { session }) => {
+    const { events } = await askMediaNode(links, session, epoch, 'track.pause', (placed) => ({
+      ...placed,
+      ...request,
+    }));
     channel.publishEvents(session.roomId, events);
     return {};
   };
 }
 
 export function handleTrackEnd({ links, channel, localRooms }: HandlerServices): Handler<'track.end'> {
-  return async (request, { session }) => {
-    const payload = { ...session.placed, ...request };
-    const { events } = await askMediaNode(links, session, 'track.end', payload);
+  return async ({ epoch, ...request }, { session }) => {
+    const { events } = await askMediaNode(links, session, epoch, 'track.end', (placed) => ({
+      ...placed,
+      ...request,
+    }));
     localRooms.tracksOf(session.roomId).forget([request.trackId]);
     channel.publishEvents(session.roomId, events);
     return {};

@@ -132,10 +132,14 @@ function transportOffer(direction: string): unknown {
   };
 }
 
-export function mediaOffer(consumers: readonly ConsumerOffer[] = []): MediaOffer {
+/** The epoch of what a join brings. */
+export const FIRST_EPOCH = 1;
+
+export function mediaOffer(consumers: readonly ConsumerOffer[] = [], epoch = FIRST_EPOCH): MediaOffer {
   return MEDIA_OFFER.parse({
     mediaNodeId: 'media-1',
     datacenter: 'gra',
+    epoch,
     sendTransport: transportOffer('send'),
     receiveTransport: transportOffer('receive'),
     consumers,

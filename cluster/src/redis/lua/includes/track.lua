@@ -1,7 +1,11 @@
 -- A track record as its parts; nothing when there is none that can be read.
 local function parse_track(value)
   if not value then return nil end
-  local epoch, node, peer, kind, source, paused = string.match(value, '^(%d+)|([^|]+)|([^|]+)|([^|]+)|([^|]+)|([01])$')
+  local epoch, node, peer, kind, source, paused, replaces =
+    string.match(value, '^(%d+)|([^|]+)|([^|]+)|([^|]+)|([^|]+)|([01])|?([%w_-]*)$')
   if not paused then return nil end
-  return { epoch = tonumber(epoch), node = node, peer = peer, kind = kind, source = source, paused = paused == '1' }
+  return {
+    epoch = tonumber(epoch), node = node, peer = peer, kind = kind, source = source, paused = paused == '1',
+    replaces = replaces,
+  }
 end

@@ -1,0 +1,89 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { z } from 'zod';
+import type { Drain } from '../drain/drain.ts';
+import { DRAIN_STATUS } from '../drain/drain.ts';
+import { describeIssues } from '../rpc/route.ts';
+
+/** Where operators drain a process. */
+export const ADMIN_DRAIN_PATH = '/admin/drain';
+/** The longest time that a drain may be given, in milliseconds. */
+export const MAX_DRAIN_MS = 24 * 3_600_000;
+/** Longest body of a request, in bytes. */
+export const MAX_ADMIN_BODY_BYTES = 1_024;
+
+/** What `POST` asks for. */
+export const DRAIN_REQUEST = z.object({
+  deadlineMs: z.int().min(0).max(MAX_DRAIN_MS),
+  /** Who is meant; another process than this refuses with 409. */
+  id: z.string().min(1).max(64).optional(),
+});
+/** What is answered to every request that is carried out. */
+export const ADMIN_DRAIN_REPLY = DRAIN_STATUS.extend({
+  kind: z.enum(['edge', 'media-node']),
+  id: z.string().min(1).max(64),
+});
+export type AdminDrainReply = z.infer<typeof ADMIN_DRAIN_REPLY>;
+
+export interface AdminSettings {
+  /** Of the operators; nobody else may ask. */
+  readonly token: string;
+  readonly kind: AdminDrainReply['kind'];
+  readonly id: string;
+  readonly drain: Pick<Drain<unknown>, 'begin' | 'cancel' | 'status'>;
+}
+
+export interface AdminRequest {
+  readonly method: string;
+  /** The header of that name. */
+  readonly authorization: string | undefined;
+  readonly body: () => Promise<string>;
+}
+
+export interface AdminAnswer {
+  readonly status: number;
+  /** To be sent as JSON. */
+  readonly body: unknown;
+}
+
+/** Answers `GET`, `POST` and `DELETE` of {@link ADMIN_DRAIN_PATH} (SPEC DR6). */
+export async function answerDrainRequest(
+  { token, kind, id, drain }: AdminSettings,
+  request: AdminRequest,
+): Promise<AdminAnswer> {
+  if (!isBearer(request.authorization, token)) return { status: 401, body: { error: 'unauthorised' } };
+  switch (request.method) {
+    case 'GET':
+    case 'HEAD':
+      break;
+    case 'DELETE':
+      drain.cancel();
+      break;
+    case 'POST': {
+      const asked = DRAIN_REQUEST.safeParse(parse(await request.body()));
+      if (!asked.success) return { status: 400, body: { error: describeIssues(asked.error) } };
+      if (asked.data.id !== undefined && asked.data.id !== id) {
+        return { status: 409, body: { error: `this is ${id}, not ${asked.data.id}` } };
+      }
+      // Who asked looks again and again; how it ends is in the status.
+      void drain.begin(asked.data.deadlineMs);
+      break;
+    }
+    default:
+      return { status: 405, body: { error: 'method not allowed' } };
+  }
+  return { status: 200, body: { kind, id, ...drain.status } satisfies AdminDrainReply };
+}
+
+/** In constant time, also over the length. */
+function isBearer(authorization: string | undefined, token: string): boolean {
+  const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(authorization ?? ''), digest(`Bearer ${token}`));
+}
+
+function parse(body: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    return undefined; // The schema says what it misses.
+  }
+}

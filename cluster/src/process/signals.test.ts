@@ -1,0 +1,42 @@
+import { describe, expect, it } from 'vitest';
+import { drainThenStop } from './signals.ts';
+
+describe('a signal to end', () => {
+  it('[DR7] drains first, and stops when that is done', async () => {
+    const stops: string[] = [];
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    const signal = drainThenStop(
+      () => promise,
+      (why) => stops.push(why),
+    );
+    signal('SIGTERM');
+    expect(stops).toEqual([]);
+    resolve(undefined);
+    await promise;
+    expect(stops).toEqual(['SIGTERM']);
+  });
+
+  it('[DR7] that comes again stops at once, and the end of the drain does not stop a second time', async () => {
+    const stops: string[] = [];
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    const signal = drainThenStop(
+      () => promise,
+      (why) => stops.push(why),
+    );
+    signal('SIGTERM');
+    signal('SIGINT');
+    expect(stops).toEqual(['SIGINT']);
+    resolve(undefined);
+    await promise;
+    expect(stops).toEqual(['SIGINT']);
+  });
+
+  it('[DR7] stops at once where nothing is to be drained', () => {
+    const stops: string[] = [];
+    drainThenStop(
+      () => undefined,
+      (why) => stops.push(why),
+    )('SIGTERM');
+    expect(stops).toEqual(['SIGTERM']);
+  });
+});

@@ -1,0 +1,74 @@
+import { MAX_DRAIN_MS } from '@plenary/cluster';
+
+export const USAGE = `Drains processes of a Plenary cluster, so that they can be stopped and nobody notices.
+
+  plenaryctl drain NODE [--deadline 10m]   asks everybody to go elsewhere, shows how far it is, and ends when nobody
+                                           is left (exit code 0) or at the deadline, when the rest is cut off (2)
+  plenaryctl undrain NODE                  lets it take people again
+  plenaryctl status NODE                   shows how far it is
+
+NODE is the id of an edge or a media node, or the URL of its /admin/drain without that path. An id is looked up in the
+store, which the same variables name as for those processes (REDIS_URL, …). Every edge behind one public URL has to be
+named by a URL of its own.
+
+PLENARY_ADMIN_TOKEN, or PLENARY_ADMIN_TOKEN_FILE, is the token that the processes have.`;
+
+/** How long a drain takes at most where nothing is said. */
+const DEFAULT_DEADLINE_MS = 600_000;
+
+export type Command =
+  | { readonly kind: 'help' }
+  | { readonly kind: 'drain'; readonly node: string; readonly deadlineMs: number }
+  | { readonly kind: 'undrain' | 'status'; readonly node: string };
+
+/** What was typed cannot be understood; the message says why. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** @throws UsageError */
+export function parseArguments(args: readonly string[]): Command {
+  const [kind, ...rest] = args;
+  if (kind === undefined || kind === 'help' || args.includes('--help') || args.includes('-h')) {
+    return { kind: 'help' };
+  }
+  if (kind !== 'drain' && kind !== 'undrain' && kind !== 'status') {
+    throw new UsageError(`There is no command ${kind}.`);
+  }
+  const [nodes, deadlines] = [[] as string[], [] as string[]];
+  for (let index = 0; index < rest.length; index += 1) {
+    const argument = rest[index] ?? '';
+    const [name, value] = argument.split('=', 2);
+    if (name === '--deadline') {
+      deadlines.push(value ?? rest[index + 1] ?? '');
+      if (value === undefined) index += 1;
+    } else if (argument.startsWith('-')) throw new UsageError(`There is no option ${argument}.`);
+    else nodes.push(argument);
+  }
+  const [node, ...more] = nodes;
+  if (node === undefined || more.length > 0) throw new UsageError(`${kind} takes exactly one node.`);
+  if (kind !== 'drain') {
+    if (deadlines.length > 0) throw new UsageError(`${kind} has no deadline.`);
+    return { kind, node };
+  }
+  if (deadlines.length > 1) throw new UsageError('There is one deadline.');
+  const [deadline] = deadlines;
+  return { kind, node, deadlineMs: deadline === undefined ? DEFAULT_DEADLINE_MS : parseDuration(deadline) };
+}
+
+const UNITS_MS = new Map([
+  ['ms', 1],
+  ['s', 1_000],
+  ['m', 60_000],
+  ['h', 3_600_000],
+]);
+
+/** A time such as `90s`, `10m` or `1h`, in milliseconds. @throws UsageError */
+export function parseDuration(text: string): number {
+  const [, count, unit = ''] = /^(\d{1,9})(ms|s|m|h)$/.exec(text) ?? [];
+  const milliseconds = Number(count) * (UNITS_MS.get(unit) ?? Number.NaN);
+  if (Number.isNaN(milliseconds) || milliseconds > MAX_DRAIN_MS) {
+    throw new UsageError(`${text} is not a time such as 90s, 10m or 1h, of a day at most.`);
+  }
+  return milliseconds;
+}

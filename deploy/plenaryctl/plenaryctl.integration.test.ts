@@ -1,0 +1,72 @@
+/** The real program against real processes. */
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { startLocalCluster } from '../local/cluster/index.ts';
+import type { LocalCluster } from '../local/cluster/index.ts';
+
+const MAIN = join(import.meta.dirname, 'main.ts');
+
+interface Run {
+  readonly code: number;
+  readonly output: string;
+  readonly errors: string;
+}
+
+describe('plenaryctl', () => {
+  let cluster: LocalCluster;
+  beforeAll(async () => {
+    cluster = await startLocalCluster({
+      web: false,
+      edges: 1,
+      mediaNodes: 1,
+      workers: 1,
+      readyTimeoutMs: 120_000,
+    });
+  }, 130_000);
+  afterAll(() => cluster.stop());
+
+  function run(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Run> {
+    const environment = {
+      PATH: process.env['PATH'],
+      REDIS_URL: cluster.redisUrl,
+      PLENARY_ADMIN_TOKEN: cluster.adminToken,
+      // As in a node's own container.
+      PLENARY_PORT: '3000',
+      ...env,
+    };
+    return new Promise((resolve) => {
+      execFile(process.execPath, [MAIN, ...args], { env: environment }, (error, output, errors) => {
+        resolve({ code: typeof error?.code === 'number' ? error.code : 0, output, errors });
+      });
+    });
+  }
+
+  it('drains a media node and an edge by their ids, tells how far they are, and puts them back', async () => {
+    for (const { id, url } of [...cluster.mediaNodes, ...cluster.edges]) {
+      const drained = await run(['drain', id, '--deadline', '30s']);
+      expect(drained).toMatchObject({ code: 0, errors: '' });
+      expect(drained.output).toContain(`${id} is drained`);
+      expect(await (await fetch(`${url}/ready`)).json()).toMatchObject({ ready: false });
+      expect((await run(['status', id])).output).toContain(`${id} is drained`);
+      expect((await run(['undrain', url])).output).toContain(`${id} serves 0`);
+    }
+  });
+
+  it('says what is wrong', async () => {
+    const [node] = cluster.mediaNodes;
+    if (node === undefined) throw new Error('there is a media node');
+    const wrongs: readonly (readonly [string, string, Readonly<Record<string, string>>?])[] = [
+      ['drain nobody', node.id],
+      [`status ${node.url}`, 'refuses the token', { PLENARY_ADMIN_TOKEN: 'x'.repeat(40) }],
+      ['status http://127.0.0.1:1', 'does not answer'],
+      ['explode', 'plenaryctl drain NODE'],
+      [`status ${node.id}`, 'PLENARY_ADMIN_TOKEN: is required', { PLENARY_ADMIN_TOKEN: '' }],
+    ];
+    for (const [line, why, env] of wrongs) {
+      const { code, errors } = await run(line.split(' '), env);
+      expect([line, code]).toEqual([line, 1]);
+      expect(errors).toContain(why);
+    }
+  });
+});

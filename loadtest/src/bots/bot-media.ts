@@ -1,0 +1,61 @@
+import { TRANSPORT_ID } from '@plenary/cluster/protocol';
+import type { ClientRequestInput, Epoch, MediaOffer, TransportId } from '@plenary/cluster/protocol';
+import { receivingCapabilities } from './bot-capabilities.ts';
+import { MediaLink } from './media-link.ts';
+
+/** The transports of one media of a bot; one that moves has two for a while. */
+export interface BotMedia {
+  readonly epoch: Epoch;
+  readonly receive: MediaLink;
+  readonly send: MediaLink | undefined;
+  readonly sendTransportId: TransportId | undefined;
+}
+
+/** What happens on the links of a bot. */
+export interface LinkHandlers {
+  readonly received: (packet: Buffer) => void;
+  readonly feedback: (packet: Buffer) => void;
+}
+
+/** Links that lead nowhere yet. */
+export interface BotLinks {
+  readonly receive: MediaLink;
+  readonly send: MediaLink | undefined;
+}
+
+export function makeLinks(
+  options: { readonly name: string; readonly bindAddress?: string; readonly canPublish: boolean },
+  { received, feedback }: LinkHandlers,
+): BotLinks {
+  const { name, bindAddress, canPublish } = options;
+  return {
+    receive: new MediaLink(name, 'receive', received, bindAddress),
+    send: canPublish ? new MediaLink(name, 'send', feedback, bindAddress) : undefined,
+  };
+}
+
+export function closeLinks(links: BotLinks | undefined): void {
+  links?.receive.close();
+  links?.send?.close();
+}
+
+/** What a bot asks of media. */
+export function mediaRequest({ receive, send }: BotLinks): ClientRequestInput<'join'>['media'] {
+  return {
+    rtpCapabilities: receivingCapabilities(),
+    publish: send !== undefined,
+    dtls: {
+      receive: receive.dtlsParameters,
+      ...(send === undefined ? {} : { send: send.dtlsParameters }),
+    },
+  };
+}
+
+/** Begins ICE towards the transports of an offer. */
+export function openLinks(offer: MediaOffer, { receive, send }: BotLinks): BotMedia {
+  receive.open(offer.receiveTransport);
+  const { sendTransport, epoch } = offer;
+  if (sendTransport === undefined) return { epoch, receive, send: undefined, sendTransportId: undefined };
+  send?.open(sendTransport);
+  return { epoch, receive, send, sendTransportId: TRANSPORT_ID.parse(sendTransport.id) };
+}
