@@ -28,6 +28,7 @@ import { Departures } from './session/departures.ts';
 import { edgeHints, Entrance } from './session/entrance.ts';
 import { SessionKeeper } from './session/keeper.ts';
 import { MediaWatch } from './session/media-watch.ts';
+import { Evacuation } from './session/evacuation.ts';
 import { MoveReminder } from './session/move-reminder.ts';
 import { StoreWait } from './store-wait.ts';
 import { TenantClaims } from './session/tenant-claims.ts';
@@ -98,6 +99,7 @@ export class EdgeCore {
   readonly #keeper: SessionKeeper;
   readonly #republisher: Republisher;
   readonly #moveReminder: MoveReminder;
+  readonly #evacuation: Evacuation;
   readonly #sweeper: Sweeper;
   readonly #tenantClaims: TenantClaims;
   readonly #storeWait: StoreWait;
@@ -132,6 +134,7 @@ export class EdgeCore {
       onRead: (nodes) => {
         this.#links.reconcile(nodes);
         edgeNews.tell();
+        this.#evacuation.look();
       },
     });
     // The links tell the watch, and the departures that the watch needs use the links.
@@ -216,6 +219,7 @@ export class EdgeCore {
     });
     const republisher = this.#republisher;
     this.#moveReminder = new MoveReminder(localRooms);
+    this.#evacuation = new Evacuation({ localRooms, directory, links, leaseMs, clock });
     const entrance = new Entrance({
       edgeId,
       clusterSecret,

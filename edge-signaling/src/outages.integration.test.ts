@@ -136,6 +136,23 @@ describe('a media node goes away', () => {
     expect(node.peerIds).toEqual([session.peerId]);
   });
 
+  it('[SE17] a node that a client cannot reach is passed over, unless it is the only one', async () => {
+    cluster = await TestCluster.start({ edges: 1, mediaNodes: 2 });
+    const ann = await cluster.client();
+    let { mediaNodeId } = (await ann.join('unreachable')).media;
+    for (const _ of [1, 2, 3]) {
+      const anew = await ann.call('media.open', { ...MEDIA, isUnreachable: true });
+      expect(anew.mediaNodeId).not.toBe(mediaNodeId);
+      ({ mediaNodeId } = anew);
+    }
+    for (const node of cluster.mediaNodes) if (node.mediaNodeId !== mediaNodeId) await node.kill();
+    await waitFor(
+      'one link',
+      async () => (await cluster.edge(0).metric('plenary_edge_control_links', 'state="up"')) === 1,
+    );
+    expect((await ann.call('media.open', { ...MEDIA, isUnreachable: true })).mediaNodeId).toBe(mediaNodeId);
+  });
+
   it('[SE17] a client whose media is silent learns whether its node still hosts it', async () => {
     cluster = await TestCluster.start({ edges: 1, mediaNodes: 1 });
     const ann = await cluster.client();

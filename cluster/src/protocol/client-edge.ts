@@ -214,6 +214,8 @@ export const CLIENT_REQUESTS = {
       moveFrom: EPOCH.optional(),
       /** With `moveFrom`: the epoch of an offer that could not be used and is to be made anew. */
       insteadOf: EPOCH.optional(),
+      /** Without `moveFrom`: no path led to the media node of before, so that another one is to be preferred. */
+      isUnreachable: z.boolean().optional(),
     }),
     reply: MEDIA_OFFER,
   },

@@ -22,8 +22,11 @@ export interface Cabling {
   readonly towards: Readonly<Record<Direction, readonly string[]>>;
 }
 
-/** All other datacenters; or this machine itself, where clients are. */
-export type Direction = 'others' | 'host';
+/**
+ * All other datacenters; only their own addresses, so that it opens no connection to them and answers those that they open,
+ * where they are apart; or this machine itself, where clients are.
+ */
+export type Direction = 'others' | 'outwards' | 'host';
 
 export interface MediaNodePlace {
   readonly datacenter: string;
@@ -179,6 +182,7 @@ function cablingOf(
   addresses: { readonly host: string; readonly between: string },
 ): Cabling {
   const outgoing = ways.filter(({ from }) => from === site).map(({ to }) => to);
+  const own = outgoing.flatMap((to) => [`${to.controlAddress}/32`, to.mediaSubnet]);
   return {
     namespace: site.namespace,
     controlAddress: site.controlAddress,
@@ -186,10 +190,8 @@ function cablingOf(
     mendOnHost: [`link set ${site.hostEnd} up`],
     towards: {
       // Connections of the others come from in between, where they are apart.
-      others: [
-        ...outgoing.flatMap((to) => [`${to.controlAddress}/32`, to.mediaSubnet]),
-        ...(apart ? [`${addresses.between}/32`] : []),
-      ],
+      others: [...own, ...(apart ? [`${addresses.between}/32`] : [])],
+      outwards: own,
       host: [`${addresses.host}/32`],
     },
     cut: outgoing.map((to) => `link set ${linkTo(to.name)} down`),

@@ -196,6 +196,24 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
+    name: 'node that reaches neither the store nor other nodes, and answers its edges',
+    store: 'redis',
+    isQuick: false,
+    goals: {},
+    meanwhile: 'everything',
+    person: 'those on it are not seen by others for two leases, then they are moved to another node',
+    operator: 'the node is missing in the registry; it says `/ready` 503 `lease_lapsed` itself',
+    strike: async (world) => {
+      const node = await nodeInAnotherHostThanTheStore(world);
+      const host = world.hostOf(node);
+      await world.datacenters.silence(host, 'outwards');
+      return async () => {
+        await world.datacenters.endSilence(host, 'outwards');
+        await node.waitUntilReady();
+      };
+    },
+  },
+  {
     name: 'node cut off from its clients, and not from the cluster',
     store: 'redis',
     isQuick: false,

@@ -39,6 +39,8 @@ export class MediaKeeper {
   #warm: Promise<WarmMedia> | undefined;
   #media: MediaSession | undefined;
   #isLost = false;
+  /** It was lost because no path leads to its node. */
+  #isUnreachable = false;
   #reopening: Promise<void> | undefined;
   #moving: Promise<void> | undefined;
   /** Opened beside the media in use, and not in use yet. */
@@ -76,6 +78,7 @@ export class MediaKeeper {
   open(warm: WarmMedia, offer: MediaOffer): void {
     this.#closeAll();
     this.#isLost = false;
+    this.#isUnreachable = false;
     const media = this.#session(warm, offer);
     this.#media = media;
     this.#environment.attached(media, offer);
@@ -115,6 +118,13 @@ export class MediaKeeper {
     this.#reopen();
   }
 
+  /** The media node cannot be reached from here: opens media anew, on another one if there is any. */
+  unreachable(): void {
+    if (this.#media === undefined) return;
+    this.#isUnreachable = true;
+    this.lost();
+  }
+
   /** An edge listens again. */
   resumed(mediaAlive: boolean): void {
     if (this.#isLost) this.#reopen();
@@ -152,7 +162,7 @@ export class MediaKeeper {
         if (this.#media === media) this.#environment.stateChanged(this.state);
       },
       failed: () => {
-        if (this.#media === media) this.lost();
+        if (this.#media === media) this.unreachable();
       },
       clock,
       counters,
@@ -227,7 +237,10 @@ export class MediaKeeper {
     const warm = await this.warm();
     for (let attempt = 0; this.#isLost && isConnected(); attempt += 1) {
       try {
-        const offer = await request('media.open', mediaRequest(warm, publish));
+        const offer = await request('media.open', {
+          ...mediaRequest(warm, publish),
+          ...(this.#isUnreachable ? { isUnreachable: true } : {}),
+        });
         if (!this.#isLost) return;
         counters.mediaReopened += 1;
         this.open(warm, offer);

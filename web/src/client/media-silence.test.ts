@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { ASK_AFTER_MS, MediaSilence, PATH_LOST_AFTER_MS } from './media-silence.ts';
+import { ASK_AFTER_MS, MediaSilence, NODE_LOST_AFTER_MS, PATH_LOST_AFTER_MS } from './media-silence.ts';
 
 const LOOK_MS = 200;
 
@@ -7,6 +7,7 @@ describe('MediaSilence', () => {
   const flows = new Map<string, { stamp: () => number | undefined }>();
   const moving = new Set<string>();
   const told: string[] = [];
+  let iceAnswers: number | undefined;
   let silence: MediaSilence;
 
   beforeEach(() => {
@@ -14,10 +15,13 @@ describe('MediaSilence', () => {
     flows.clear();
     moving.clear();
     told.length = 0;
+    iceAnswers = 5;
     silence = new MediaSilence({
       flows: () => flows,
       silent: () => told.push('silent'),
+      iceAnswers: () => Promise.resolve(iceAnswers),
       pathLost: () => told.push('path lost'),
+      nodeLost: () => told.push('node lost'),
     });
     silence.start();
   });
@@ -46,14 +50,32 @@ describe('MediaSilence', () => {
     expect([told, silence.isSilent]).toEqual([['silent'], true]);
     await vi.advanceTimersByTimeAsync(PATH_LOST_AFTER_MS - ASK_AFTER_MS + LOOK_MS);
     expect(told).toEqual(['silent', 'path lost']);
+    await vi.advanceTimersByTimeAsync(NODE_LOST_AFTER_MS - PATH_LOST_AFTER_MS);
+    expect(told).toEqual(['silent', 'path lost', 'node lost']);
     await vi.advanceTimersByTimeAsync(60_000);
-    expect(told).toHaveLength(2);
+    expect(told).toHaveLength(3);
     moving.add('b');
     await vi.advanceTimersByTimeAsync(LOOK_MS);
     expect(silence.isSilent).toBe(false);
     moving.clear();
     await vi.advanceTimersByTimeAsync(ASK_AFTER_MS + LOOK_MS);
-    expect(told).toHaveLength(3);
+    expect(told).toHaveLength(4);
+  });
+
+  test('[SE17] only asks while ICE is answered, or where the browser does not tell', async () => {
+    add('a');
+    await vi.advanceTimersByTimeAsync(1_000);
+    moving.clear();
+    await vi.advanceTimersByTimeAsync(ASK_AFTER_MS);
+    iceAnswers = 6;
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(told).toEqual(['silent']);
+    moving.add('a');
+    await vi.advanceTimersByTimeAsync(LOOK_MS);
+    moving.clear();
+    iceAnswers = undefined;
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(told).toEqual(['silent', 'silent']);
   });
 
   test('[SE17] says nothing before anything came, nor when all that could flow is muted', async () => {

@@ -1,7 +1,12 @@
 /** How long nothing at all may come before the edge is asked, in milliseconds. Most gaps are shorter. */
 export const ASK_AFTER_MS = 800;
-/** How long nothing may come, although the media node is there, before the path to it is sought anew, in milliseconds. */
-export const PATH_LOST_AFTER_MS = 2_500;
+/**
+ * How long neither media nor an answer of ICE may come before another path is sought, in milliseconds: browsers ask every 2.5
+ * seconds.
+ */
+export const PATH_LOST_AFTER_MS = 3_500;
+/** The same before the media node is given up. */
+export const NODE_LOST_AFTER_MS = 7_000;
 const LOOK_EVERY_MS = 200;
 
 /** Something that is received and ought to flow. */
@@ -15,13 +20,21 @@ export interface MediaSilenceEnvironment {
   readonly flows: () => Iterable<readonly [id: string, flow: Flow]>;
   /** Nothing came for {@link ASK_AFTER_MS}. Told once, until something comes again. */
   readonly silent: () => void;
-  /** Nothing came for {@link PATH_LOST_AFTER_MS}. Told once, until something comes again. */
+  /** How often ICE was answered so far; `undefined` where the browser does not say. */
+  readonly iceAnswers: () => Promise<number | undefined>;
+  /** The same for {@link PATH_LOST_AFTER_MS}, and ICE is not answered any more either. */
   readonly pathLost: () => void;
+  /** The same for {@link NODE_LOST_AFTER_MS}. */
+  readonly nodeLost: () => void;
 }
+
+/** In the order in which they are told. */
+type Told = 'nothing' | 'silent' | 'pathLost' | 'nodeLost';
 
 /**
  * Notices within a second that media has stopped to come, where ICE takes five or more. It is a question and not an answer:
- * all others may have fallen silent at the same time.
+ * all others may have fallen silent at the same time. Only where the media node answers nothing else either, the path to it
+ * is lost.
  */
 export class MediaSilence {
   readonly #environment: MediaSilenceEnvironment;
@@ -32,7 +45,9 @@ export class MediaSilence {
   #lastLookMs = 0;
   /** When something came last; `undefined` until something has. */
   #lastFlowMs: number | undefined;
-  #told: 'nothing' | 'silent' | 'pathLost' = 'nothing';
+  #told: Told = 'nothing';
+  /** Answers of ICE at the beginning of this silence. */
+  #answers: Promise<number | undefined> = Promise.resolve(undefined);
 
   constructor(environment: MediaSilenceEnvironment) {
     this.#environment = environment;
@@ -69,15 +84,29 @@ export class MediaSilence {
       return;
     }
     if (this.#lastFlowMs === undefined) return;
-    const silentForMs = nowMs - this.#lastFlowMs;
+    this.#tell(nowMs - this.#lastFlowMs);
+  }
+
+  #tell(silentForMs: number): void {
+    const { silent, pathLost, nodeLost, iceAnswers } = this.#environment;
     if (this.#told === 'nothing' && silentForMs >= ASK_AFTER_MS) {
       this.#told = 'silent';
-      this.#environment.silent();
-    }
-    if (this.#told === 'silent' && silentForMs >= PATH_LOST_AFTER_MS) {
+      this.#answers = iceAnswers();
+      silent();
+    } else if (this.#told === 'silent' && silentForMs >= PATH_LOST_AFTER_MS) {
       this.#told = 'pathLost';
-      this.#environment.pathLost();
+      void this.#unlessAnswered(pathLost);
+    } else if (this.#told === 'pathLost' && silentForMs >= NODE_LOST_AFTER_MS) {
+      this.#told = 'nodeLost';
+      void this.#unlessAnswered(nodeLost);
     }
+  }
+
+  async #unlessAnswered(tell: () => void): Promise<void> {
+    const [told, answers] = [this.#told, this.#answers];
+    const [before, now] = await Promise.all([answers, this.#environment.iceAnswers()]);
+    const isStillSo = this.#told === told && this.#answers === answers;
+    if (isStillSo && before !== undefined && now === before) tell();
   }
 
   #hasMoved(flows: ReadonlyMap<string, Flow>): boolean {

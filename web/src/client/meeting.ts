@@ -29,6 +29,7 @@ import type { EdgeLink, ParsedNotice } from './rpc.ts';
 import { socketSignalling } from './socket-signalling.ts';
 import { SpeakerBoard } from './speaker-board.ts';
 import { collectStats, type MeetingStats } from './stats.ts';
+import { iceAnswers } from './stats-entries.ts';
 import { Store, type ReadableStore } from './store.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { TypedEvents } from './typed-events.ts';
@@ -197,7 +198,9 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     this.#silence = new MediaSilence({
       flows: () => this.#subscriptions.flows(),
       silent: () => void this.#askForMedia(),
+      iceAnswers: () => this.#iceAnswers(),
       pathLost: () => this.#media.media?.seekPath(),
+      nodeLost: () => this.#media.unreachable(),
     });
   }
 
@@ -351,6 +354,17 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     this.#publisher.reconcile();
     this.#subscriptions.plan();
     this.#outbox.resendFailed();
+  }
+
+  async #iceAnswers(): Promise<number | undefined> {
+    const { media } = this.#media;
+    if (media === undefined) return undefined;
+    try {
+      return await iceAnswers(media.receive);
+    } catch (thrown) {
+      this.#log.warn('the browser gives no statistics', thrown);
+      return undefined;
+    }
   }
 
   /** Handles its own errors: an edge that answers with one is there, and tells by itself what becomes of media. */

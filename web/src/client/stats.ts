@@ -1,5 +1,6 @@
 import type { ConsumerId, MediaKind, PeerId, TrackId, TrackSource } from '@plenary/cluster/protocol';
 import type { types } from 'mediasoup-client';
+import { entriesOf, numberOf } from './stats-entries.ts';
 import type { Publisher } from './publisher.ts';
 import type { Subscriptions } from './subscriptions.ts';
 
@@ -40,8 +41,6 @@ export interface MeetingStats {
   /** Of the receiving transport's path, in milliseconds. */
   readonly roundTripMs: number | undefined;
 }
-
-type StatsEntry = Readonly<Record<string, unknown>>;
 
 /** Asks the browser for statistics of every track. A track that ends meanwhile is left out. */
 export async function collectStats(
@@ -97,27 +96,4 @@ export async function collectStats(
     sent,
     roundTripMs: typeof roundTrip === 'number' ? roundTrip * 1_000 : undefined,
   };
-}
-
-interface HasStats {
-  readonly closed: boolean;
-  getStats(): Promise<RTCStatsReport>;
-}
-
-async function entriesOf(source: HasStats): Promise<StatsEntry[]> {
-  if (source.closed) return [];
-  try {
-    const entries: StatsEntry[] = [];
-    (await source.getStats()).forEach((entry: StatsEntry) => entries.push(entry));
-    return entries;
-  } catch (thrown) {
-    // Closed while the browser collected; anything else is a fault that must be seen.
-    if (source.closed) return [];
-    throw thrown;
-  }
-}
-
-function numberOf(entry: StatsEntry | undefined, field: string): number {
-  const value = entry?.[field];
-  return typeof value === 'number' ? value : 0;
 }

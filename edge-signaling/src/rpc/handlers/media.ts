@@ -2,6 +2,7 @@ import { PlenaryError, toPlenaryError } from '@plenary/cluster';
 import type { MediaNodeId } from '@plenary/cluster/ids';
 import type { ClientReply, ClientRequest } from '@plenary/cluster/protocol';
 import { mediaOf } from '../../session/entrance.ts';
+import type { HostRequest, Hosted, Placer } from '../../media/placer.ts';
 import type { Session } from '../../session/session.ts';
 import { askMediaNode } from './services.ts';
 import type { Handler, HandlerServices } from './services.ts';
@@ -32,7 +33,7 @@ export function handleMediaOpen(services: HandlerServices): Handler<'media.open'
 async function openAnew(
   services: HandlerServices,
   session: Session,
-  { moveFrom, insteadOf, ...media }: ClientRequest<'media.open'>,
+  { moveFrom, insteadOf, isUnreachable, ...media }: ClientRequest<'media.open'>,
 ): Promise<ClientReply<'media.open'>> {
   const { rooms, placer, departures, clock, keeper, localRooms, links, republisher } = services;
   const deadlineMs = clock.monotonicMs() + MEDIA_OPEN_DEADLINE_MS;
@@ -60,7 +61,7 @@ async function openAnew(
   const kept =
     moveFrom === undefined ? undefined : [placement, former].find((one) => one?.epoch === moveFrom);
   if (moveFrom !== undefined && kept === undefined) throw new PlenaryError('stale_epoch');
-  const hosted = await placer.host({
+  const request: HostRequest = {
     roomId,
     peerId,
     requestId: placement.requestId,
@@ -77,7 +78,11 @@ async function openAnew(
     deadlineMs,
     // A placement that no node admits has to be removed with the peer all the same.
     beside: async ({ epoch }) => Promise.resolve(session.notePlaced(epoch)),
-  });
+  };
+  const hosted =
+    isUnreachable === true && kept === undefined
+      ? await elsewhere(placer, request, session.media.mediaNodeId)
+      : await placer.host(request);
   const opened = {
     mediaNodeId: hosted.placement.mediaNodeId,
     epoch: hosted.placement.epoch,
@@ -119,6 +124,16 @@ export function handleMediaMoved(services: HandlerServices): Handler<'media.move
       }
       return {};
     });
+}
+
+/** A node that the client cannot reach may be all there is, and its path be back. */
+async function elsewhere(placer: Placer, request: HostRequest, mediaNodeId: MediaNodeId): Promise<Hosted> {
+  try {
+    return await placer.host({ ...request, exclude: [mediaNodeId] });
+  } catch (fault) {
+    if (toPlenaryError(fault).code !== 'no_media_node') throw fault;
+    return placer.host(request);
+  }
 }
 
 /** The old node is as good as any, unless it does not answer. */
