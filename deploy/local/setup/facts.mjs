@@ -13,6 +13,7 @@ const PROGRAM_NAMES = {
   chromium: ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'],
   caddy: ['caddy'],
   nginx: ['nginx'],
+  faketime: ['faketime'],
   patchelf: ['patchelf'],
   consul: ['consul'],
 };

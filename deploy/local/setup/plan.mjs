@@ -50,6 +50,7 @@ export const SYSTEM_PROGRAMS = {
   chromium: { purpose: 'test', package: 'chromium' },
   caddy: { purpose: 'test', package: 'caddy' },
   nginx: { purpose: 'test', package: 'nginx-light' },
+  faketime: { purpose: 'test', package: 'faketime' },
   // Not programs, but a page without fonts lays out differently and has boxes for letters.
   'fonts-liberation': { purpose: 'test', package: 'fonts-liberation' },
 };

@@ -33,6 +33,7 @@ const everyProgram = {
   chromium: true,
   caddy: true,
   nginx: true,
+  faketime: true,
   'fonts-liberation': true,
   patchelf: true,
 };
@@ -93,7 +94,10 @@ describe('planSetup', () => {
   it.each<[Purpose, string[]]>([
     ['base', ['patchelf']],
     ['start', ['redis-server', 'patchelf']],
-    ['test', ['redis-server', 'chromium', 'caddy', 'nginx-light', 'fonts-liberation', 'patchelf']],
+    [
+      'test',
+      ['redis-server', 'chromium', 'caddy', 'nginx-light', 'faketime', 'fonts-liberation', 'patchelf'],
+    ],
   ])('installs for %s only %j', (purpose, packages) => {
     const step = planSetup(bareDebian12, purpose)[0];
     expect(step?.id === 'packages' ? step.packages : []).toEqual(packages);

@@ -1,8 +1,8 @@
 import { whyNoDatacenters } from '@plenary/deploy/local-cluster';
 import { afterAll, beforeAll, describe, it } from 'vitest';
 import { CurrentWorld } from './current-world.ts';
+import { byWorld, worldOf } from './fault.ts';
 import type { Fault } from './fault.ts';
-import type { StoreKind } from './store.ts';
 
 const TIMEOUT_MS = 240_000;
 
@@ -10,11 +10,15 @@ const TIMEOUT_MS = 240_000;
 export async function describeFaults(faults: readonly Fault[]): Promise<void> {
   const fault = await whyNoDatacenters();
   const why = fault === undefined ? '' : ` – skipped: ${fault}`;
-  for (const [store, rows] of Map.groupBy(faults, (row): StoreKind => row.store)) {
+  for (const rows of byWorld(faults)) {
+    const [first] = rows;
+    if (first === undefined) continue;
+    const options = worldOf(first);
+    const clock = options.hasOwnClock ? ' and a host with its own clock' : '';
     describe.skipIf(fault !== undefined)(
-      `a meeting over two datacenters, with store “${store}”, survives${why}`,
+      `a meeting over two datacenters, with store “${options.store}”${clock}, survives${why}`,
       () => {
-        const world = new CurrentWorld({ store });
+        const world = new CurrentWorld(options);
         beforeAll(() => world.start(), TIMEOUT_MS);
         afterAll(() => world.end(), TIMEOUT_MS);
 

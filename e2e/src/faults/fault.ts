@@ -17,6 +17,8 @@ export interface Goals {
 export interface Fault {
   readonly name: string;
   readonly store: StoreKind;
+  /** Whether one host has a clock of its own, which it can set. */
+  readonly hasOwnClock?: boolean;
   /** Whether `npm test` runs it too. */
   readonly isQuick: boolean;
   readonly goals: Goals;
@@ -32,4 +34,17 @@ export interface Fault {
   readonly operator: string;
   /** @returns what heals it */
   readonly strike: (world: World) => Promise<() => Promise<void>>;
+}
+
+/** The world that a fault strikes; rows with the same one follow each other in it. */
+export function worldOf({ store, hasOwnClock = false }: Fault): {
+  readonly store: StoreKind;
+  readonly hasOwnClock: boolean;
+} {
+  return { store, hasOwnClock };
+}
+
+/** Rows by the world that they strike. */
+export function byWorld(faults: readonly Fault[]): readonly (readonly Fault[])[] {
+  return [...Map.groupBy(faults, (fault) => JSON.stringify(worldOf(fault))).values()];
 }

@@ -386,6 +386,31 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
+    name: 'clock of one host jumps an hour ahead',
+    store: 'redis',
+    hasOwnClock: true,
+    isQuick: false,
+    goals: {},
+    lastsMs: 5_000,
+    meanwhile: 'everything',
+    person:
+      'those whose edge is on that host and whose media node is not are moved within a second or two: other hosts do not believe the tokens of that edge',
+    operator: '`control link is down` and `token_invalid` of that edge; the time of its log lines',
+    strike: clockJump(3_600),
+  },
+  {
+    name: 'clock of one host jumps an hour back',
+    store: 'redis',
+    hasOwnClock: true,
+    isQuick: false,
+    goals: { media: NONE },
+    lastsMs: 5_000,
+    meanwhile: 'everything',
+    person: 'nothing; who comes to an edge of that host may be refused, since the token is not valid yet',
+    operator: 'the time of that host’s log lines',
+    strike: clockJump(-3_600),
+  },
+  {
     name: '5 % loss between datacenters',
     store: 'redis',
     isQuick: false,
@@ -435,6 +460,13 @@ async function loseDatacenter(world: World, datacenter: string): Promise<() => P
   return async () => {
     await world.mend(hosts);
     await everyNodeIsReady(world);
+  };
+}
+
+function clockJump(offsetSeconds: number): Fault['strike'] {
+  return async ({ clock }) => {
+    await clock.jump(offsetSeconds);
+    return () => clock.jump(0);
   };
 }
 

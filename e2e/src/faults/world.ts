@@ -9,6 +9,7 @@ import type { PageServer } from '@plenary/loadtest/pages';
 import type { Browser } from 'playwright-core';
 import { isNothing, leftOver } from '../harness/left-over.ts';
 import { until } from '../harness/until.ts';
+import { HostClock } from './host-clock.ts';
 import { Person } from './person.ts';
 import { startStore, storeEndpoints } from './store.ts';
 import type { FaultStore, StoreKind } from './store.ts';
@@ -25,6 +26,8 @@ const HOSTS = [
 ];
 const WITH_EDGE = ['gra', 'sbg'];
 const WITH_STORE = ['gra', 'sbg', 'waw'];
+/** It has an edge and a media node, and not the one Redis. */
+const HOST_WITH_CLOCK = 'sbg';
 const SLICE_SIZE = 20;
 /** Many processes start at once; a loaded machine takes long over it. */
 const READY_TIMEOUT_MS = 90_000;
@@ -50,6 +53,8 @@ export const datacenterOf = (host: string): string => host.split('-')[0] ?? host
 
 export interface WorldOptions {
   readonly store: StoreKind;
+  /** Whether the processes of {@link HOST_WITH_CLOCK} have a clock of their own. */
+  readonly hasOwnClock?: boolean;
   /** Makes loss and jitter repeatable. */
   readonly seed?: number;
 }
@@ -61,6 +66,7 @@ interface Parts {
   readonly distance: Distance;
   readonly browser: Browser;
   readonly pages: PageServer;
+  readonly clock: HostClock | undefined;
 }
 
 /** A cluster over two datacenters and a witness, the distance between them, and the people of a meeting. */
@@ -83,7 +89,7 @@ export class World {
   }
 
   /** @throws Error when this machine cannot make it; nothing is left of it then */
-  static async start({ store: kind, seed = 1 }: WorldOptions): Promise<World> {
+  static async start({ store: kind, hasOwnClock = false, seed = 1 }: WorldOptions): Promise<World> {
     const ends: (() => Promise<void>)[] = [];
     const end = async (): Promise<void> => {
       for (const step of ends.splice(0).reverse()) await step();
@@ -103,7 +109,9 @@ export class World {
       ends.push(() => storeDistance.close());
       const store = await startStore(kind, places);
       ends.push(() => store.stop());
-      const cluster = await startCluster(datacenters, store);
+      const clock = hasOwnClock ? await HostClock.create() : undefined;
+      ends.push(async () => clock?.remove());
+      const cluster = await startCluster(datacenters, store, clock);
       ends.push(() => cluster.stop());
       const distance = await Distance.start({
         namespace,
@@ -116,7 +124,8 @@ export class World {
       ends.push(() => pages.close());
       const browser = await launchChromium();
       ends.push(() => browser.close());
-      const world = new World({ cluster, datacenters, store, distance, browser, pages }, end);
+      const parts = { cluster, datacenters, store, distance, browser, pages, clock };
+      const world = new World(parts, end);
       await world.setLoss();
       return world;
     } catch (error) {
@@ -208,6 +217,13 @@ export class World {
     return datacenterOf(found);
   }
 
+  /** The clock that one host has of its own. @throws Error when none has */
+  get clock(): HostClock {
+    const { clock } = this.#parts;
+    if (clock === undefined) throw new Error('no host has a clock of its own');
+    return clock;
+  }
+
   async cut(hosts: readonly string[]): Promise<void> {
     for (const host of hosts) await this.datacenters.cut(host);
   }
@@ -255,7 +271,12 @@ export class World {
   }
 }
 
-async function startCluster(datacenters: LocalDatacenters, store: FaultStore): Promise<LocalCluster> {
+async function startCluster(
+  datacenters: LocalDatacenters,
+  store: FaultStore,
+  clock: HostClock | undefined,
+): Promise<LocalCluster> {
+  const clockOf = (host: string | undefined) => (host === HOST_WITH_CLOCK ? clock?.env : undefined);
   return startLocalCluster({
     edges: WITH_EDGE.length,
     mediaNodes: datacenters.mediaNodeCount,
@@ -268,11 +289,16 @@ async function startCluster(datacenters: LocalDatacenters, store: FaultStore): P
     redisUrl: store.url,
     edge: (index) => ({
       ...datacenters.place(WITH_EDGE[index] ?? ''),
-      env: ENV,
+      env: { ...ENV, ...clockOf(WITH_EDGE[index]) },
     }),
     mediaNode: (index) => {
       const place = datacenters.mediaNode(index);
-      return { ...place, datacenter: datacenterOf(place.datacenter ?? '') };
+      const env = clockOf(place.datacenter);
+      return {
+        ...place,
+        datacenter: datacenterOf(place.datacenter ?? ''),
+        ...(env === undefined ? {} : { env }),
+      };
     },
     // Where the store is more than one server, its address is in settings of its own.
     env: { REDIS_URL: '', ...store.settings },

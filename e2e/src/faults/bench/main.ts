@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { describeMachine } from '@plenary/loadtest/pages';
 import { CurrentWorld } from '../current-world.ts';
+import { byWorld, worldOf } from '../fault.ts';
 import type { Fault } from '../fault.ts';
 import { FAULTS } from '../table.ts';
 import { summariseRow } from './figures.ts';
@@ -38,10 +39,12 @@ async function measure(
 ): Promise<LastRun['rows']> {
   const rows: Record<string, RowFigures> = {};
   if (runs === 0) return rows;
-  for (const [store, ofStore] of Map.groupBy(faults, (fault) => fault.store)) {
-    const world = new CurrentWorld({ store, seed });
+  for (const rowsOfWorld of byWorld(faults)) {
+    const [first] = rowsOfWorld;
+    if (first === undefined) continue;
+    const world = new CurrentWorld({ ...worldOf(first), seed });
     try {
-      for (const fault of ofStore) {
+      for (const fault of rowsOfWorld) {
         rows[fault.name] = await measureRow(fault, runs, world);
         measured(rows);
       }
