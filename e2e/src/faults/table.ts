@@ -1,5 +1,5 @@
 /** The faults that a meeting survives, one row each. */
-import { open, rm } from 'node:fs/promises';
+import { open, readdir, rm, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { askServer } from '@plenary/cluster/testing/redis-process';
 import type { RunningMediaNode, RunningNode } from '@plenary/deploy/local-cluster';
@@ -272,6 +272,23 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
+    name: 'Redis killed, and back without its last writes',
+    store: 'redis',
+    isQuick: false,
+    goals: { media: NONE },
+    meanwhile: 'everything',
+    person: 'pictures, sound and mute go on; the last messages may be missing for who joins later',
+    operator: '`plenary_edge_repairs_total`, `plenary_media_repairs_total`',
+    strike: async (world) => {
+      const { process, url } = await world.store.primary();
+      const folder = join(await dataFolderOf(url), 'appendonlydir');
+      await process.kill();
+      await forgetLastWrites(folder);
+      await process.restart();
+      return () => Promise.resolve();
+    },
+  },
+  {
     name: 'Redis’ disk full',
     store: 'small-disk',
     isQuick: false,
@@ -494,6 +511,14 @@ async function everyNodeIsReady({ cluster }: World): Promise<void> {
 async function dataFolderOf(redisUrl: string): Promise<string> {
   const answer = await askServer(redisUrl, (redis) => redis.config('GET', 'dir'));
   return z.tuple([z.literal('dir'), z.string()]).parse(answer)[1];
+}
+
+/** Cuts off half of what was written since Redis wrote its whole file last. */
+async function forgetLastWrites(folder: string): Promise<void> {
+  const name = (await readdir(folder)).find((file) => file.endsWith('.incr.aof'));
+  if (name === undefined) throw new Error(`${folder} has no file that Redis appends to`);
+  const path = join(folder, name);
+  await truncate(path, Math.floor((await stat(path)).size / 2));
 }
 
 /** Writes until there is no room for one byte more. */
