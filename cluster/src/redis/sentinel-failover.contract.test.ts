@@ -32,12 +32,24 @@ const place = async (name: string, replacesEpoch?: Epoch) =>
     ...(replacesEpoch === undefined ? {} : { replacesEpoch }),
   });
 
+/** Waits until every replica has all that the primary was told up to now. */
+async function untilReplicasHaveAll(primaryUrl: string): Promise<void> {
+  const replication = (): Promise<string> => askServer(primaryUrl, (redis) => redis.info('replication'));
+  const offsets = (told: string, field: RegExp): number[] =>
+    [...told.matchAll(field)].map(([, offset]) => Number(offset));
+  const [written = Number.POSITIVE_INFINITY] = offsets(await replication(), /master_repl_offset:(\d+)/g);
+  await waitFor('the replicas to have all', async () => {
+    const have = offsets(await replication(), /^slave\d+:.*offset=(\d+)/gm);
+    return have.length > 0 && have.every((offset) => offset >= written);
+  });
+}
+
 describe('a failover by Sentinels', () => {
   it('[ST7] [EP1] is followed, and no epoch after it is as low as one before it, although writes were lost', async () => {
     const told: boolean[] = [];
     store.onAvailability((available) => told.push(available));
     const kept = await place('ann');
-    await askServer(servers.primaryUrl, (redis) => redis.wait(1, 0));
+    await untilReplicasHaveAll(servers.primaryUrl);
     await servers.cutReplicasOff();
     const lost = await place('bob');
     let moved = await place('ann', kept.epoch);
