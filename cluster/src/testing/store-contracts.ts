@@ -74,6 +74,15 @@ class StoreInspector {
       const until = await this.#client.hget(key, 'rebuildingUntilMs');
       if (until !== null) await this.#client.hset(key, 'rebuildingUntilMs', String(Number(until) - byMs));
     }
+    // What comes next is later by the store's clock too, which counts some things in whole milliseconds.
+    const beganMs = await this.#nowMs();
+    await waitFor('the next millisecond', async () => (await this.#nowMs()) > beganMs);
+  }
+
+  async #nowMs(): Promise<number> {
+    const [master] = this.#masters();
+    const [seconds = 0, microseconds = 0] = (await master?.time()) ?? [];
+    return Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000);
   }
 
   /** Keeps what is there of rooms now. @returns brings it back, as a failover does that lost what was written since */
