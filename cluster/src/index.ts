@@ -32,3 +32,4 @@ export * from './tokens/control-token.ts';
 export * from './tokens/join-token.ts';
 export * from './tokens/resume-proof.ts';
 export * from './tokens/session-token.ts';
+export * from './turns.ts';

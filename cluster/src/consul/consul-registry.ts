@@ -34,6 +34,7 @@ import {
 } from './services.ts';
 import type { ServiceKind } from './services.ts';
 import type { ConsulSettings } from './settings.ts';
+import { Turns } from '../turns.ts';
 import { SliceBooks } from './slice-books.ts';
 
 /** So many malformed things are remembered as reported. */
@@ -74,7 +75,7 @@ export class ConsulRegistry implements Registry {
   readonly #clock: Clock;
   readonly #leases: Leases;
   /** The last thing that was asked for each service: its claims, announcements and its withdrawal come one after the other. */
-  readonly #turns = new Map<string, Promise<unknown>>();
+  readonly #turns = new Turns<string>();
   readonly #reported = new Set<string>();
   #isForbidden = false;
 
@@ -203,7 +204,7 @@ export class ConsulRegistry implements Registry {
   /** Does what is asked for a service in its turn, and tells once when the token does not suffice for it. */
   async #ask<Result>(id: string, work: () => Promise<Result>): Promise<Result> {
     try {
-      const result = await this.#inTurn(id, work);
+      const result = await this.#turns.run(id, work);
       this.#isForbidden = false;
       return result;
     } catch (fault) {
@@ -302,7 +303,7 @@ export class ConsulRegistry implements Registry {
   }
 
   async #withdraw(kind: ServiceKind, id: string): Promise<void> {
-    await this.#inTurn(id, async () => this.#leases.withdraw(kind, id));
+    await this.#turns.run(id, async () => this.#leases.withdraw(kind, id));
   }
 
   /** The records of the living, in the order of ids; of two of one id the one that came later. */
@@ -328,16 +329,6 @@ export class ConsulRegistry implements Registry {
     if (this.#reported.size >= MAX_REPORTED) this.#reported.clear();
     this.#reported.add(report);
     this.#logger.error({ detail, about }, says);
-  }
-
-  async #inTurn<Result>(id: string, work: () => Promise<Result>): Promise<Result> {
-    const turn = (this.#turns.get(id) ?? Promise.resolve()).then(work, work);
-    this.#turns.set(id, turn);
-    try {
-      return await turn;
-    } finally {
-      if (this.#turns.get(id) === turn) this.#turns.delete(id);
-    }
   }
 }
 

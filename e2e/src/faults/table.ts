@@ -1,5 +1,5 @@
 /** The faults that a meeting survives, one row each. */
-import { open, readdir, rm, stat, truncate } from 'node:fs/promises';
+import { open, readdir, readFile, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { askServer } from '@plenary/cluster/testing/redis-process';
 import type { RunningMediaNode, RunningNode } from '@plenary/deploy/local-cluster';
@@ -283,7 +283,7 @@ export const FAULTS: readonly Fault[] = [
       const { process, url } = await world.store.primary();
       const folder = join(await dataFolderOf(url), 'appendonlydir');
       await process.kill();
-      await forgetLastWrites(folder);
+      await forgetHalfOf(folder, world.roomId);
       await process.restart();
       return () => Promise.resolve();
     },
@@ -513,12 +513,15 @@ async function dataFolderOf(redisUrl: string): Promise<string> {
   return z.tuple([z.literal('dir'), z.string()]).parse(answer)[1];
 }
 
-/** Cuts off half of what was written since Redis wrote its whole file last. */
-async function forgetLastWrites(folder: string): Promise<void> {
+/** Cuts off the later half of what was written since a room began: an earlier one must not come back with it. */
+async function forgetHalfOf(folder: string, roomId: string): Promise<void> {
   const name = (await readdir(folder)).find((file) => file.endsWith('.incr.aof'));
   if (name === undefined) throw new Error(`${folder} has no file that Redis appends to`);
   const path = join(folder, name);
-  await truncate(path, Math.floor((await stat(path)).size / 2));
+  const written = await readFile(path);
+  const beganAt = written.indexOf(roomId);
+  if (beganAt === -1) throw new Error(`${path} does not know ${roomId}`);
+  await truncate(path, Math.floor((beganAt + written.length) / 2));
 }
 
 /** Writes until there is no room for one byte more. */

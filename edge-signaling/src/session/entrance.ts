@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PlenaryError, REPUBLISH_INTERVAL_MS } from '@plenary/cluster';
+import { PlenaryError, REPUBLISH_INTERVAL_MS, Turns } from '@plenary/cluster';
 import type {
   Clock,
   Epoch,
@@ -34,7 +34,6 @@ import type { SessionKeeper } from './keeper.ts';
 import type { StoreWait } from '../store-wait.ts';
 import { Session } from './session.ts';
 import type { SessionMedia } from './session.ts';
-import { Turns } from './turns.ts';
 import type { TenantClaims } from './tenant-claims.ts';
 
 /** A client waits ten seconds for an answer; the edge answers before, so that both agree on the outcome. */

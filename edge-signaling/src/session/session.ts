@@ -1,3 +1,4 @@
+import { Turns } from '@plenary/cluster';
 import type { Epoch, HeldPeer, PlacedPeer, SessionGrants } from '@plenary/cluster';
 import type { Incarnation, MediaNodeId, PeerId, RequestId, RoomId } from '@plenary/cluster/ids';
 import type { Role, SessionKeyJwk } from '@plenary/cluster/protocol';
@@ -57,7 +58,7 @@ export class Session {
   #highestEpoch: Epoch;
   #mediaIsLost = false;
   #unsureMove: Epoch | undefined;
-  #tail: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns<'placement'>();
 
   constructor(
     peer: { readonly peerId: PeerId; readonly roomId: RoomId; readonly displayName: string },
@@ -177,12 +178,6 @@ export class Session {
 
   /** Runs one change of the session's placement after the other. */
   async inTurn<Result>(change: () => Promise<Result>): Promise<Result> {
-    const result = this.#tail.then(change, change);
-    // The next in turn waits for the end, not for success; the failure goes to who asked for the change.
-    this.#tail = result.then(
-      () => undefined,
-      () => undefined,
-    );
-    return result;
+    return this.#turns.run('placement', change);
   }
 }
