@@ -69,7 +69,8 @@ describe('isRefusal', () => {
   it('[CL3] takes nothing else for a refusal', () => {
     const failed = (code: string): Error => Object.assign(new Error(code), { code });
     const wrapped = (error: unknown): Error => Object.assign(new Error('ws'), { description: { error } });
-    expect([failed('ECONNREFUSED'), wrapped(failed('ECONNREFUSED'))].map(isRefusal)).toEqual([true, true]);
+    for (const code of ['ECONNREFUSED', 'ECONNRESET'])
+      expect([failed(code), wrapped(failed(code))].map(isRefusal)).toEqual([true, true]);
     for (const other of [failed('EHOSTUNREACH'), wrapped(failed('ETIMEDOUT')), wrapped(undefined), 'x', null])
       expect(isRefusal(other)).toBe(false);
   });

@@ -34,8 +34,8 @@ const RECONNECT_LATEST_MS = 1_000;
 const CHECK_BEATS_MS = 100;
 
 /**
- * Why a link is down: its connection broke; nothing came over it any more; or the node's host answered that nobody listens
- * there, so that the process is gone.
+ * Why a link is down: its connection broke; nothing came over it any more; or a new connection was refused, or ended at once,
+ * so that the process is gone.
  */
 export type LinkLoss = 'broken' | 'silent' | 'refused';
 
@@ -279,10 +279,16 @@ export class ControlLink {
   }
 }
 
+/**
+ * What says that nobody listens: the host itself, or a proxy before it, which takes the connection before it knows. Who lives
+ * and does not want this edge says so in words.
+ */
+const REFUSALS: ReadonlySet<unknown> = new Set(['ECONNREFUSED', 'ECONNRESET']);
+
 /** Whether a connection failed because nobody listens at its address. Of a host name, every address must say so. */
 export function isRefusal(failure: unknown): boolean {
   if (!(failure instanceof Error)) return false;
-  if ('code' in failure) return failure.code === 'ECONNREFUSED';
+  if ('code' in failure) return REFUSALS.has(failure.code);
   // Engine.IO hands on what its WebSocket said: an event with the error in it.
   const said = 'description' in failure ? failure.description : undefined;
   return typeof said === 'object' && said !== null && 'error' in said && isRefusal(said.error);
