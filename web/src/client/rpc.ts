@@ -39,7 +39,7 @@ interface Pending {
 const SILENCE_MS = 6_000;
 /** The same for what is asked because media has fallen silent: then it is likely that the edge is gone as well. */
 const SILENCE_OF_BOTH_MS: Partial<Readonly<Record<ClientRequestName, number>>> = {
-  'media.check': 1_500,
+  'media.check': 1_000,
   'transport.restartIce': 2_000,
 };
 

@@ -9,7 +9,7 @@ import type { Handler, HandlerServices } from './services.ts';
 
 /** The edge answers before the client gives up at ten seconds. */
 const MEDIA_OPEN_DEADLINE_MS = 9_000;
-const MEDIA_CHECK_TIMEOUT_MS = 1_000;
+const MEDIA_CHECK_TIMEOUT_MS = 500;
 
 export function handleMediaOpen(services: HandlerServices): Handler<'media.open'> {
   return async (request, connection) => {
