@@ -118,7 +118,9 @@ describe('a running meeting', () => {
     for (const bot of [publisher, viewer]) {
       const before = cluster.mediaNodes.find(({ id }) => id === bot.mediaNodeId);
       if (before === undefined) throw new Error('the bot is on a node');
-      expect(await drain(before, cluster.adminToken)).toMatchObject({ left: 0, gone: 1, cut: 0 });
+      // Who was moved before may have come to this node.
+      const gone = [publisher, viewer].filter(({ mediaNodeId }) => mediaNodeId === before.id).length;
+      expect(await drain(before, cluster.adminToken)).toMatchObject({ left: 0, gone, cut: 0 });
       expect(bot.mediaNodeId).not.toBe(before.id);
       await undrain(before, cluster.adminToken);
     }
