@@ -173,13 +173,11 @@ describe('an edge goes away', () => {
     const [ann, bob] = [await cluster.client(0), await cluster.client(1)];
     const { session, room } = await ann.join('stop');
     await bob.join('stop');
-    const startedMs = performance.now();
     cluster.edge(0).kill('SIGTERM');
     expect((await ann.notice('bye')).code).toBe('shutting_down');
     const again = await cluster.client(1);
     expect((await again.resume(ann, session, room.lastEventId)).mediaAlive).toBe(true);
     expect(await cluster.edge(0).exited()).toBe(0);
-    expect(performance.now() - startedMs).toBeLessThan(5_000);
     expect(bob.noticesOf('event').map(({ event }) => event.type)).not.toContain('peer.left');
   });
 
