@@ -34,7 +34,7 @@ describe('the store goes away', () => {
     expect(await bob.refusal('unsubscribe', { consumerIds })).toBe('ok');
 
     await cluster.redis.restart();
-    await cluster.edge(0).ready();
+    await cluster.untilServed();
     // While the room is published again nobody enters it.
     await waitFor('the room to be whole', async () => (await cluster.standing('store')) === 'whole');
     await late.join('store');

@@ -127,6 +127,7 @@ describe('the store forgets everything in the middle of a meeting', () => {
     await waitFor('the edges to notice', async () => (await cluster.edge(0).status('/ready')) === 503);
     await ann.call('leave', {});
     await cluster.redis.restart();
+    await cluster.untilServed();
     await untilWhole('away');
     for (const client of [bob, cem]) {
       const { peers, tracks } = await snapshotFor(client);
@@ -201,7 +202,7 @@ describe('the store hangs', () => {
     } finally {
       cluster.redis.goOn();
     }
-    await waitFor('the edges to notice', async () => (await cluster.edge(0).status('/ready')) === 200);
+    await cluster.untilServed();
     const { rooms } = cluster.store;
     const roomId = ROOM_ID.parse('hanging');
     await waitFor('Cem to be gone', async () => (await rooms.placements(roomId)).length === 2);

@@ -83,6 +83,12 @@ export class TestCluster<Store extends TestStore = TestRedis> {
     return edge;
   }
 
+  /** Waits until each edge, and the test itself, notice by their own connections that the store is back. */
+  async untilServed(): Promise<void> {
+    await waitFor('the test to reach the store', () => this.store.isAvailable());
+    await Promise.all(this.edges.map(async (edge) => edge.ready()));
+  }
+
   /** How a room stands in the store; `undefined` while that is away. */
   async standing(room: string): Promise<RoomStanding | undefined> {
     return this.store.rooms.standing(ROOM_ID.parse(room)).catch(() => undefined);
