@@ -63,8 +63,11 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
     isIdle: () => true,
     hasElsewhere: (): boolean =>
       directory.edges.some((edge) => edge.edgeId !== edgeId && edge.state === 'serving'),
-    // Clients go to another edge at once, each after a wait of its own, and take their sessions up there.
-    ask: (client) => client.bye(shuttingDown()),
+    // Clients take their sessions up on another edge while this one goes on. One that cannot is cut off, and then resumes.
+    ask: (client, isRepeated) => {
+      if (isRepeated) client.bye(shuttingDown());
+      else client.notify('edge.leaving', {});
+    },
     cut: () => {
       for (const client of late.clients?.() ?? []) client.bye(shuttingDown());
     },

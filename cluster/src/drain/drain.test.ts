@@ -9,6 +9,8 @@ class Process {
   isIdle = true;
   hasElsewhere = true;
   readonly asked: string[] = [];
+  /** Those of them that had been asked before. */
+  readonly askedAgain: string[] = [];
   readonly changes: boolean[] = [];
   readonly drain: Drain<string>;
 
@@ -19,7 +21,10 @@ class Process {
       members: () => this.members,
       isIdle: () => this.isIdle,
       hasElsewhere: () => this.hasElsewhere,
-      ask: (member) => this.asked.push(member),
+      ask: (member, isRepeated) => {
+        this.asked.push(member);
+        if (isRepeated) this.askedAgain.push(member);
+      },
       cut: () => {
         this.members = [];
       },
@@ -84,8 +89,10 @@ describe('a drain', () => {
   it('[DR2] asks again who has not left, and cuts off at the deadline who is still there', async () => {
     const process = new Process(1);
     const ended = process.drain.begin(2 * ASK_AGAIN_MS);
+    expect(process.askedAgain).toEqual([]);
     vi.advanceTimersByTime(ASK_AGAIN_MS);
     expect(process.asked).toEqual(['m0', 'm0']);
+    expect(process.askedAgain).toEqual(['m0']);
     vi.advanceTimersByTime(ASK_AGAIN_MS);
     expect(await ended).toBe('deadline');
     expect(process.drain.status).toEqual({ state: 'drained', left: 0, gone: 1, cut: 1, remainingMs: null });

@@ -28,8 +28,8 @@ export interface DrainPorts<Member> {
    * just have been started. Absent, nobody waits.
    */
   readonly hasElsewhere?: () => boolean;
-  /** Asks one to leave; it may take its time, and is asked again. */
-  readonly ask: (member: Member) => void;
+  /** Asks one to leave; it may take its time, and is asked again as long as it stays. */
+  readonly ask: (member: Member, isRepeated: boolean) => void;
   /** The deadline has come: who is here is cut off. */
   readonly cut: () => void;
   /** The process begins to drain, or serves again: others are to know. */
@@ -130,8 +130,9 @@ export class Drain<Member> {
     if (mayWait && this.#ports.hasElsewhere?.() === false) return;
     const known = here.map((member) => ({ member, askedAtMs: this.#known.get(member) }));
     for (const member of nextToLeave(known, { nowMs, deadlineAtMs: this.#deadlineAtMs })) {
+      const isRepeated = this.#known.get(member) !== undefined;
       this.#known.set(member, nowMs);
-      ask(member);
+      ask(member, isRepeated);
     }
   }
 

@@ -312,6 +312,10 @@ export const EDGE_NOTICES = {
     says: 'The edges that the client may go to, whenever they change; in place of those that it was told before.',
     payload: z.object({ edges: z.array(EDGE_HINT).max(64) }),
   },
+  'edge.leaving': {
+    says: 'This edge will go: resume on another one while this connection goes on. Who is still here after ten seconds is sent away with `bye`.',
+    payload: NOTHING,
+  },
   speakers: {
     says: 'Who is heard now and how loud, as one media node hears its own peers. Repeated, since it may be lost.',
     payload: z.object({

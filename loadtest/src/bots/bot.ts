@@ -1,7 +1,7 @@
-import { generateKeyPairSync, randomInt } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 import { PlenaryError } from '@plenary/cluster/errors';
 import type { ErrorCode } from '@plenary/cluster/errors';
-import { PROTOCOL_VERSION, REQUEST_ID, ROOM_ID, SESSION_KEY } from '@plenary/cluster/protocol';
+import { PROTOCOL_VERSION, REQUEST_ID, ROOM_ID } from '@plenary/cluster/protocol';
 import type {
   ClientReply,
   ClientRequestInput,
@@ -14,18 +14,19 @@ import type {
   TrackId,
   WantedLayer,
 } from '@plenary/cluster/protocol';
+import { createSessionKey } from '@plenary/web/client';
+import type { SessionKey } from '@plenary/web/client';
+import { backOff } from './back-off.ts';
 import { describeSending } from './bot-capabilities.ts';
 import { closeLinks, makeLinks, mediaRequest, openLinks } from './bot-media.ts';
 import type { BotLinks, BotMedia } from './bot-media.ts';
-import { EdgeConnection } from './edge-connection.ts';
-import type { Notice } from './edge-connection.ts';
+import { EdgeSession } from './edge-session.ts';
+import type { NoticeOfSession } from './edge-session.ts';
 import { isRtcp, keyFramesAskedFor, readRtpSsrc } from './rtp-packet.ts';
 import { RtpSource } from './rtp-source.ts';
 
 /** As the web client's own (`web/src/client/backoff.ts`). */
 const JOIN_DEADLINE_MS = 20_000;
-const RETRY_BASE_MS = 500;
-const RETRY_CAP_MS = 8_000;
 /** How long a move may take before the old media is closed in any case, in milliseconds. */
 const MOVE_WITHIN_MS = 12_000;
 
@@ -98,7 +99,7 @@ export class Bot {
   mediaNodeId: string;
   /** Codes of the retryable errors that the join met before it succeeded. */
   readonly refusals: readonly ErrorCode[];
-  readonly #edge: EdgeConnection;
+  readonly #edge: EdgeSession;
   #media: BotMedia;
   /** What it is moving away from. */
   #leaving: BotMedia | undefined;
@@ -123,7 +124,7 @@ export class Bot {
   private constructor(parts: {
     readonly reply: ClientReply<'join'>;
     readonly refusals: readonly ErrorCode[];
-    readonly edge: EdgeConnection;
+    readonly edge: EdgeSession;
     readonly links: BotLinks;
     readonly options: BotOptions;
     readonly beganMs: number;
@@ -145,25 +146,28 @@ export class Bot {
   /** @throws PlenaryError what the edge refused with; nothing is left open then */
   static async join(options: BotOptions): Promise<Bot> {
     let bot: Bot | undefined;
-    const early: Notice[] = [];
+    const early: NoticeOfSession[] = [];
     // Certificates are made before the clock starts, as the pre-join page of a client does.
     const links = makeLinks(options, {
       received: (packet) => bot?.takePacket(packet),
       feedback: (packet) => bot?.takeFeedback(packet),
     });
+    const key = await createSessionKey();
     const beganMs = performance.now();
-    let edge: EdgeConnection | undefined;
+    let edge: EdgeSession | undefined;
     try {
-      edge = await EdgeConnection.open(options.edgeUrl, {
+      edge = await EdgeSession.open(options.edgeUrl, {
         notice: (notice) => {
           if (bot === undefined) early.push(notice);
           else bot.takeNotice(notice);
         },
         lost: (reason) => bot?.note(`connection lost: ${reason}`),
+        problem: (problem) => bot?.note(problem),
       });
       const socketOpen = performance.now() - beganMs;
       const refusals: ErrorCode[] = [];
-      const reply = await requestJoin(edge, options, links, refusals);
+      const reply = await requestJoin(edge, options, { links, key }, refusals);
+      edge.begin(reply, key);
       bot = new Bot({ reply, refusals, edge, links, options, beganMs, socketOpen });
     } catch (error) {
       edge?.close();
@@ -433,7 +437,7 @@ export class Bot {
   }
 
   /** For the bot's own parts. */
-  takeNotice(notice: Notice): void {
+  takeNotice(notice: NoticeOfSession): void {
     switch (notice.name) {
       case 'event': {
         const { event } = notice.payload;
@@ -532,9 +536,9 @@ export class Bot {
  * wait of full jitter that doubles.
  */
 async function requestJoin(
-  edge: EdgeConnection,
+  edge: EdgeSession,
   options: BotOptions,
-  links: BotLinks,
+  { links, key }: { readonly links: BotLinks; readonly key: SessionKey },
   refusals: ErrorCode[],
 ): Promise<ClientReply<'join'>> {
   const deadlineMs = performance.now() + JOIN_DEADLINE_MS;
@@ -544,10 +548,7 @@ async function requestJoin(
     roomId: ROOM_ID.parse(options.roomId),
     token: options.token,
     displayName: options.name,
-    // A bot never resumes: the private half is not kept.
-    sessionKey: SESSION_KEY.parse(
-      generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey.export({ format: 'jwk' }),
-    ),
+    sessionKey: key.publicKey,
     media: mediaRequest(links),
   };
   for (;;) {
@@ -559,11 +560,6 @@ async function requestJoin(
       await backOff(refusals.length - 1);
     }
   }
-}
-
-async function backOff(attempt: number): Promise<void> {
-  const boundMs = Math.min(RETRY_CAP_MS, RETRY_BASE_MS * 2 ** attempt);
-  await new Promise((resolve) => setTimeout(resolve, Math.random() * boundMs));
 }
 
 function newRequestId() {

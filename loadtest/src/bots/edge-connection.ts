@@ -25,6 +25,7 @@ export interface EdgeConnectionHandlers {
 /** A bot's connection to an edge: the real protocol, both directions checked by its schemas, no reconnection. */
 export class EdgeConnection {
   readonly #socket: Socket;
+  readonly #underWay = new Set<Promise<unknown>>();
   /** What came in and did not fit a schema; a bot must never see one. */
   #malformed = 0;
 
@@ -61,6 +62,25 @@ export class EdgeConnection {
     return connection;
   }
 
+  /** What the edge calls this connection. */
+  get connectionId(): string {
+    return this.#socket.id ?? '';
+  }
+
+  get isOpen(): boolean {
+    return this.#socket.connected;
+  }
+
+  /** Resolves when what was asked so far is answered, or has failed, or after `withinMs` milliseconds. */
+  async settled(withinMs: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const enough = new Promise((resolve) => {
+      timer = setTimeout(resolve, withinMs);
+    });
+    await Promise.race([Promise.allSettled(this.#underWay), enough]);
+    clearTimeout(timer);
+  }
+
   get malformed(): number {
     return this.#malformed;
   }
@@ -72,10 +92,14 @@ export class EdgeConnection {
   ): Promise<ClientReply<Name>> {
     const outgoing = CLIENT_REQUESTS[name].payload.parse(payload);
     let answer: unknown;
+    const asked: Promise<unknown> = this.#socket.timeout(REQUEST_TIMEOUT_MS).emitWithAck(name, outgoing);
+    this.#underWay.add(asked);
     try {
-      answer = await this.#socket.timeout(REQUEST_TIMEOUT_MS).emitWithAck(name, outgoing);
+      answer = await asked;
     } catch (cause) {
       throw new PlenaryError('timed_out', `No answer to ${name}.`, { cause });
+    } finally {
+      this.#underWay.delete(asked);
     }
     const envelope = REPLY_ENVELOPE.safeParse(answer);
     if (!envelope.success) throw new PlenaryError('malformed_message', `The envelope of ${name}.`);

@@ -22,6 +22,7 @@ export type ConnectionEvent =
   | { readonly type: 'socket_opened' }
   | { readonly type: 'attempt_failed'; readonly error: WireError }
   | { readonly type: 'joined'; readonly edgeUrl: string }
+  | { readonly type: 'handed_over'; readonly edgeUrl: string }
   | { readonly type: 'socket_lost'; readonly reason: string }
   | { readonly type: 'left' }
   | { readonly type: 'failed'; readonly error: WireError };
@@ -52,6 +53,8 @@ export function transition(state: ConnectionState, event: ConnectionEvent): Conn
       return state.phase === 'joining' || state.phase === 'reconnecting'
         ? { phase: 'joined', edgeUrl: event.edgeUrl }
         : state;
+    case 'handed_over':
+      return state.phase === 'joined' ? { phase: 'joined', edgeUrl: event.edgeUrl } : state;
     case 'socket_lost':
       return state.phase === 'joined' ? { phase: 'reconnecting', attempt: 0, reason: event.reason } : state;
     case 'left':

@@ -1,5 +1,11 @@
 import { PlenaryError, toPlenaryError, type ErrorCode } from '@plenary/cluster/errors';
-import type { ClientReply, ClientRequestInput, ClientRequestName, EdgeHint } from '@plenary/cluster/protocol';
+import type {
+  ClientReply,
+  ClientRequestInput,
+  ClientRequestName,
+  EdgeHint,
+  EdgeId,
+} from '@plenary/cluster/protocol';
 import { RECONNECT_BACKOFF, connectTimeoutMs, fullJitterMs } from './backoff.ts';
 import type { ConnectionEvent } from './connection-state.ts';
 import type { ClientLog, Counters } from './counters.ts';
@@ -12,6 +18,7 @@ import {
   withWorkingEdge,
   type EdgeList,
 } from './edge-list.ts';
+import { Handover, type Candidate, type FailedHandover } from './handover.ts';
 import { EdgeLink, type ParsedNotice } from './rpc.ts';
 import type { SignallingPort } from './signalling-port.ts';
 
@@ -37,13 +44,18 @@ const OTHER_EDGE_CODES: readonly ErrorCode[] = [
 
 /** For so long an edge where nobody answered is tried after those that answer, if only with an error, in milliseconds. */
 const UNREACHABLE_FOR_MS = 15_000;
+/** For so long an edge that was asked to take the session up, and did not answer, may yet do so, in milliseconds. */
+const UNSURE_FOR_MS = 10_000;
+
+/** A notice that is not of the connection itself. */
+export type NoticeOfMeeting = Exclude<ParsedNotice, { name: 'bye' | 'edge.leaving' }>;
 
 export interface ConnectionEnvironment {
   readonly port: SignallingPort;
   readonly dispatch: (event: ConnectionEvent) => void;
   /** Sends `join` or `resume`, and calls {@link Connection.admit} once granted; throws what it was refused with. */
   readonly enter: (link: EdgeLink, mode: EnterMode) => Promise<void>;
-  readonly notice: (notice: Exclude<ParsedNotice, { name: 'bye' }>) => void;
+  readonly notice: (notice: NoticeOfMeeting) => void;
   readonly socketOpened: () => void;
   /** Whether media has stopped to come. */
   readonly isMediaSilent: () => boolean;
@@ -61,11 +73,18 @@ export class Connection {
   readonly #namedEdges: EdgeList;
   /** Where the edges are that the cluster tells of. */
   #datacenters: ReadonlyMap<string, string> = new Map();
+  /** Where edges are that are not the one in use, as the cluster tells them; behind a proxy that may be its URL as well. */
+  #otherUrls: ReadonlySet<string> = new Set();
   /** Edges where nobody answered, and until when that is believed. */
   readonly #unreachable = new Map<string, number>();
   #link: EdgeLink | undefined;
   #opening: Promise<EdgeLink> | undefined;
   #entered = false;
+  /** Connections of edges that will go. */
+  readonly #leaving = new WeakSet<EdgeLink>();
+  #handover: Handover | undefined;
+  /** Until then `replaced` may tell of an edge that this client asked itself. */
+  #unsureUntilMs = 0;
   #bye: PlenaryError | undefined;
   /** Grows with every start and stop; whoever waits compares it and gives up when it is no longer theirs. */
   #run = 0;
@@ -89,9 +108,16 @@ export class Connection {
     this.#edges = withEdges(this.#edges, urls);
   }
 
-  /** The edges as the cluster now tells them. The one in use stays, and those that the application named. */
-  edgesChanged(hints: readonly Pick<EdgeHint, 'url' | 'datacenter'>[]): void {
+  /**
+   * The edges as the cluster now tells them. The one in use stays, and those that the application named.
+   *
+   * @param edgeIdInUse - what the edge in use is called
+   */
+  edgesChanged(hints: readonly EdgeHint[], edgeIdInUse: EdgeId | undefined): void {
     const inUse = this.#link?.url;
+    this.#otherUrls = new Set(
+      hints.filter(({ edgeId }) => edgeId !== edgeIdInUse).map(({ url }) => normaliseEdgeUrl(url)),
+    );
     const known = hints.map(({ url, datacenter }): [string, string] => [normaliseEdgeUrl(url), datacenter]);
     // One that is leaving is told of no more, and yet it is from its datacenter that one goes on.
     const [ownUrl, ownDatacenter] = [inUse ?? '', this.#datacenters.get(inUse ?? '')];
@@ -131,11 +157,16 @@ export class Connection {
    * @throws PlenaryError `session_gone` when this link was given up before its answer came
    */
   admit(link: EdgeLink): void {
-    if (this.#link !== link || !link.isOpen) throw new PlenaryError('session_gone', 'Given up meanwhile.');
+    const handover = this.#handover?.candidate === link ? this.#handover : undefined;
+    if ((this.#link !== link && handover === undefined) || !link.isOpen) {
+      throw new PlenaryError('session_gone', 'Given up meanwhile.');
+    }
     this.#entered = true;
     this.#bye = undefined;
     this.#edges = withWorkingEdge(this.#edges, link.url);
-    this.#environment.dispatch({ type: 'joined', edgeUrl: link.url });
+    if (handover === undefined) this.#environment.dispatch({ type: 'joined', edgeUrl: link.url });
+    else this.#handedOver(handover, link);
+    if (this.#leaving.has(link)) this.#handOver(link);
   }
 
   /** A request to the edge in use. */
@@ -145,6 +176,10 @@ export class Connection {
   ): Promise<ClientReply<Name>> {
     if (this.#link === undefined || !this.#entered) {
       return Promise.reject(new PlenaryError('timed_out', `${name}: no edge is connected.`));
+    }
+    // Who leaves does not wait for another edge to take the session up first.
+    if (this.#handover?.holds === true && !(name === 'leave' && this.#link.isOpen)) {
+      return this.#handover.hold(() => this.request(name, payload));
     }
     return this.#link.request(name, payload);
   }
@@ -160,9 +195,7 @@ export class Connection {
     this.#run += 1;
     this.#entered = false;
     this.#wake?.();
-    this.#link?.close();
-    this.#link = undefined;
-    this.#opening = undefined;
+    this.#drop();
   }
 
   /** Goes on at once instead of waiting for the next attempt, as when the browser says it is online again. */
@@ -215,44 +248,53 @@ export class Connection {
     if (this.#link?.isOpen === true) return Promise.resolve(this.#link);
     this.#opening ??= new Promise<EdgeLink>((resolve, reject) => {
       const url = this.#edges[0] ?? normaliseEdgeUrl(globalThis.location.href);
-      const link: EdgeLink = new EdgeLink(
-        this.#environment.port,
-        url,
-        {
-          opened: () => {
-            if (this.#link !== link) return;
-            this.#environment.socketOpened();
-            this.#opening = undefined;
-            resolve(link);
-          },
-          closed: (reason) => {
-            reject(new PlenaryError('timed_out', `${url}: ${reason}.`));
-            if (this.#link !== link) return;
-            this.#opening = undefined;
-            this.#link = undefined;
-            if (this.#entered) this.#lost(reason, 'resume');
-          },
-          silent: (request) => {
-            // While entering, the request's own deadline decides.
-            if (this.#link !== link || !this.#entered) return;
-            const isMediaSilent = this.#environment.isMediaSilent();
-            // Media came again meanwhile: so did the network, and the edge has the usual time.
-            if (request === 'media.check' && !isMediaSilent) return;
-            this.#lost('the edge is silent', 'resume', isMediaSilent);
-          },
-          notice: (notice) => {
-            if (this.#link === link) this.#notice(notice);
-          },
+      const link: EdgeLink = this.#openLink(url, attempt, {
+        opened: () => {
+          if (this.#link !== link) return;
+          this.#environment.socketOpened();
+          this.#opening = undefined;
+          resolve(link);
         },
-        {
-          counters: this.#environment.counters,
-          log: this.#environment.log,
-          connectTimeoutMs: connectTimeoutMs(attempt),
-        },
-      );
+        closed: reject,
+      });
       this.#link = link;
     });
     return this.#opening;
+  }
+
+  /** Opens a connection, which is in use only when {@link #link} says so. */
+  #openLink(
+    url: string,
+    attempt: number,
+    outcome: { readonly opened: () => void; readonly closed: (error: PlenaryError) => void },
+  ): EdgeLink {
+    const { port, counters, log } = this.#environment;
+    const link: EdgeLink = new EdgeLink(
+      port,
+      url,
+      {
+        opened: outcome.opened,
+        closed: (reason) => {
+          outcome.closed(new PlenaryError('timed_out', `${url}: ${reason}.`));
+          if (this.#link !== link || this.#handover?.leftBehind(reason) === true) return;
+          if (this.#entered) this.#lost(reason, 'resume');
+          else this.#drop();
+        },
+        silent: (request) => {
+          // While entering, the request's own deadline decides.
+          if (this.#link !== link || !this.#entered) return;
+          const isMediaSilent = this.#environment.isMediaSilent();
+          // Media came again meanwhile: so did the network, and the edge has the usual time.
+          if (request === 'media.check' && !isMediaSilent) return;
+          this.#lost('the edge is silent', 'resume', isMediaSilent);
+        },
+        notice: (notice) => {
+          this.#notice(link, notice);
+        },
+      },
+      { counters, log, connectTimeoutMs: connectTimeoutMs(attempt) },
+    );
+    return link;
   }
 
   #drop(): void {
@@ -260,19 +302,77 @@ export class Connection {
     this.#link = undefined;
     this.#opening = undefined;
     link?.close();
+    this.#handover?.cancel();
+    this.#handover = undefined;
   }
 
-  #notice(notice: ParsedNotice): void {
-    if (notice.name !== 'bye') {
-      this.#environment.notice(notice);
-      return;
+  /** The edge of the connection in use will go: another one is to take the session up meanwhile. */
+  #handOver(from: EdgeLink): void {
+    if (this.#handover !== undefined) return;
+    this.#edges = withLostEdge(this.#edges, from.url, this.#datacenters, Math.random);
+    this.#handover = new Handover({
+      from,
+      open: (attempt) => this.#openCandidate(from, attempt),
+      resume: (link) => this.#environment.enter(link, 'resume'),
+      failed: (failure) => this.#handoverFailed(failure),
+      lost: (reason) => this.#lost(reason, 'resume'),
+    });
+    this.#handover.start();
+  }
+
+  #openCandidate(from: EdgeLink, attempt: number): Candidate | undefined {
+    const others = this.#edges.filter((edge) => edge !== from.url || this.#otherUrls.has(edge));
+    const url = others.find((edge) => !this.#isUnreachable(edge)) ?? others[0];
+    if (url === undefined) return undefined;
+    const { promise: opened, resolve, reject } = Promise.withResolvers<void>();
+    const link = this.#openLink(url, attempt, { opened: resolve, closed: reject });
+    return { link, opened };
+  }
+
+  #handoverFailed({ edgeUrl, error, wasOpened, wasAsked }: FailedHandover): void {
+    this.#environment.log.warn(`${edgeUrl} did not take the session over`, error.message);
+    if (!wasOpened) this.#noteUnreachable(edgeUrl);
+    if (wasAsked && error.code === 'timed_out') this.#unsureUntilMs = performance.now() + UNSURE_FOR_MS;
+    this.#edges = withFailedEdge(this.#edges, edgeUrl, (edge) => this.#isUnreachable(edge));
+  }
+
+  #handedOver(handover: Handover, link: EdgeLink): void {
+    const former = this.#link;
+    this.#link = link;
+    this.#handover = undefined;
+    this.#environment.counters.handedOver += 1;
+    this.#environment.dispatch({ type: 'handed_over', edgeUrl: link.url });
+    handover.finish();
+    former?.close();
+  }
+
+  #notice(link: EdgeLink, notice: ParsedNotice): void {
+    const isInUse = this.#link === link;
+    if (!isInUse && this.#handover?.candidate !== link) return;
+    switch (notice.name) {
+      case 'edge.leaving':
+        this.#leaving.add(link);
+        if (isInUse && this.#entered) this.#handOver(link);
+        return;
+      case 'bye':
+        // What a candidate says last, its closing says as well.
+        if (isInUse) this.#takeBye(notice);
+        return;
+      default:
+        this.#environment.notice(notice);
     }
+  }
+
+  #takeBye(notice: Extract<ParsedNotice, { name: 'bye' }>): void {
     // While entering, the pending request fails with the connection, and this is the true reason.
     this.#bye = PlenaryError.fromWire(notice.payload);
     if (!this.#entered) return;
     const bye = this.#bye;
     this.#bye = undefined;
-    if (bye.retryable || REJOIN_CODES.includes(bye.code)) this.#lost(bye.code, 'resume');
+    if (this.#handover?.leftBehind(bye.code) === true) return;
+    // By the edge that was asked to take the session up, and whose answer did not come in time.
+    const isOwnDoing = bye.code === 'replaced' && performance.now() < this.#unsureUntilMs;
+    if (bye.retryable || isOwnDoing || REJOIN_CODES.includes(bye.code)) this.#lost(bye.code, 'resume');
     else this.#fail(bye);
   }
 

@@ -11,6 +11,8 @@ export interface Counters {
   /** Times that the event log had a gap and was asked for. */
   syncs: number;
   reconnects: number;
+  /** Times that another edge took the session over while the one in use went on. */
+  handedOver: number;
   mediaReopened: number;
   /** Times that media was moved to another node while it went on. */
   moved: number;
@@ -25,6 +27,7 @@ export function newCounters(): Counters {
     duplicateEvents: 0,
     syncs: 0,
     reconnects: 0,
+    handedOver: 0,
     mediaReopened: 0,
     moved: 0,
     iceRestarts: 0,

@@ -7,7 +7,7 @@ import {
   type TrackSource,
 } from '@plenary/cluster/protocol';
 import { isActive, transition, type ConnectionEvent } from './connection-state.ts';
-import { Connection } from './connection.ts';
+import { Connection, type NoticeOfMeeting } from './connection.ts';
 import { consoleLog, newCounters, type ClientLog, type Counters } from './counters.ts';
 import { Entrance } from './entrance.ts';
 import { normaliseEdgeUrl } from './edge-list.ts';
@@ -25,7 +25,7 @@ import type { RequestEdge } from './request-edge.ts';
 import { announceChanges, roomChanges } from './room-changes.ts';
 import { EMPTY_ROOM, applyRosterPage, type RoomState } from './room-state.ts';
 import { RoundTripMeter } from './round-trips.ts';
-import type { EdgeLink, ParsedNotice } from './rpc.ts';
+import type { EdgeLink } from './rpc.ts';
 import { socketSignalling } from './socket-signalling.ts';
 import { SpeakerBoard } from './speaker-board.ts';
 import { collectStats, type MeetingStats } from './stats.ts';
@@ -345,8 +345,8 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
   }
 
   #resumed(link: EdgeLink, reply: ClientReply<'resume'>): void {
-    this.#takeSession(reply.session);
     this.#connection.admit(link);
+    this.#takeSession(reply.session);
     this.#confirmLater();
     if (reply.catchUp.type === 'snapshot') this.#keeper.takeSnapshot(reply.catchUp.room);
     else this.#keeper.takeCatchUp(reply.catchUp.events);
@@ -396,14 +396,14 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
   }
 
   #takeSession(session: Session): void {
-    this.#connection.edgesChanged(session.edges);
+    this.#connection.edgesChanged(session.edges, session.edgeId);
     this.#patch({
       self: { peerId: session.peerId, displayName: session.displayName, role: session.role },
       edgeId: session.edgeId,
     });
   }
 
-  #takeNotice(notice: Exclude<ParsedNotice, { name: 'bye' }>): void {
+  #takeNotice(notice: NoticeOfMeeting): void {
     switch (notice.name) {
       case 'event':
         this.#keeper.takeEvent(notice.payload);
@@ -412,7 +412,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
         this.#keeper.takeHead(notice.payload.lastEventId);
         break;
       case 'edges':
-        this.#connection.edgesChanged(notice.payload.edges);
+        this.#connection.edgesChanged(notice.payload.edges, this.#entrance.session?.edgeId);
         break;
       case 'speakers':
         this.#speakers.hear(notice.payload);

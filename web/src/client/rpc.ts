@@ -66,6 +66,8 @@ export class EdgeLink {
   readonly #log: ClientLog;
   readonly #pending = new Set<Pending>();
   readonly #silent: (request: ClientRequestName) => void;
+  /** Who waits until nothing is under way. */
+  readonly #settling = new Set<() => void>();
   #connectionId = '';
   #lastHeardMs = 0;
   #state: 'opening' | 'open' | 'closed' = 'opening';
@@ -138,8 +140,7 @@ export class EdgeLink {
           if (this.#lastHeardMs < sentMs) this.#silent(name);
         }, SILENCE_OF_BOTH_MS[name] ?? SILENCE_MS),
         timer: setTimeout(() => {
-          this.#pending.delete(pending);
-          clearTimeout(pending.silenceTimer);
+          this.#ended(pending);
           this.#counters.timedOut += 1;
           reject(new PlenaryError('timed_out', `${name} after ${timeoutMs} ms.`));
         }, timeoutMs),
@@ -147,9 +148,7 @@ export class EdgeLink {
       this.#pending.add(pending);
       this.#connection.send(name, outgoing.data, (envelope) => {
         this.#lastHeardMs = performance.now();
-        if (!this.#pending.delete(pending)) return;
-        clearTimeout(pending.timer);
-        clearTimeout(pending.silenceTimer);
+        if (!this.#ended(pending)) return;
         try {
           const parsed = REPLY_ENVELOPE.parse(envelope);
           if (parsed.ok) resolve(parseReply(name, parsed.data));
@@ -168,6 +167,20 @@ export class EdgeLink {
     if (this.#state === 'open') this.#connection.send(name, {}, () => undefined);
   }
 
+  /** Resolves when no request is under way any more, or after `withinMs` milliseconds. */
+  settled(withinMs: number): Promise<void> {
+    if (this.#pending.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const settle = (): void => {
+        clearTimeout(timer);
+        this.#settling.delete(settle);
+        resolve();
+      };
+      const timer = setTimeout(settle, withinMs);
+      this.#settling.add(settle);
+    });
+  }
+
   /** Ends the connection; its open requests fail with `timed_out`. */
   close(): void {
     if (this.#state === 'closed') return;
@@ -178,11 +191,18 @@ export class EdgeLink {
   #end(reason: string): void {
     this.#state = 'closed';
     for (const pending of this.#pending) {
-      clearTimeout(pending.timer);
-      clearTimeout(pending.silenceTimer);
+      this.#ended(pending);
       pending.reject(new PlenaryError('timed_out', `The connection closed: ${reason}.`));
     }
-    this.#pending.clear();
+  }
+
+  /** @returns whether the request was still under way */
+  #ended(pending: Pending): boolean {
+    clearTimeout(pending.timer);
+    clearTimeout(pending.silenceTimer);
+    const wasUnderWay = this.#pending.delete(pending);
+    if (this.#pending.size === 0) for (const settle of this.#settling) settle();
+    return wasUnderWay;
   }
 
   #receive(name: string, payload: unknown, handlers: EdgeLinkHandlers): void {

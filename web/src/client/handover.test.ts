@@ -1,0 +1,220 @@
+import type { ErrorCode } from '@plenary/cluster/errors';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { chatEvent } from './testing/fixtures.ts';
+import { EDGE_A, EDGE_B, audioTrack, meet, phase, sessionReply } from './testing/meet.ts';
+import { NO_ANSWER, ScriptedEdge, refuse, type ScriptedSocket } from './testing/scripted-edge.ts';
+import type { ConnectionPhase, Meeting } from './index.ts';
+
+const EDGE_C = 'http://edge-c.test:3000';
+
+afterEach(() => vi.restoreAllMocks());
+
+interface Scene {
+  readonly edge: ScriptedEdge;
+  readonly meeting: Meeting;
+  /** The connection of the edge that will go. */
+  readonly first: ScriptedSocket;
+  readonly phases: ConnectionPhase[];
+}
+
+/** In a meeting, on an edge that will go. */
+async function joined(edges = [EDGE_A, EDGE_B]): Promise<Scene> {
+  const edge = new ScriptedEdge();
+  edge.edges = edges;
+  const meeting = meet(edge);
+  await meeting.publish('microphone', audioTrack());
+  await meeting.join();
+  await vi.waitFor(() => expect(meeting.getSnapshot().localTracks.get('microphone')?.status).toBe('live'));
+  const phases: ConnectionPhase[] = [];
+  meeting.subscribe(() => phases.push(meeting.getSnapshot().connection.phase));
+  return { edge, meeting, first: edge.socket, phases };
+}
+
+/** Has an edge answer a resume, or refuse it, when the test says so. */
+function answerLater(edge: ScriptedEdge, url: string): (refusal?: ErrorCode) => void {
+  const { promise, resolve } = Promise.withResolvers<ErrorCode | undefined>();
+  edge.on.resume = async () => {
+    const refusal = await promise;
+    if (refusal !== undefined) refuse(refusal);
+    return {
+      session: sessionReply(edge, url),
+      catchUp: { type: 'events', events: [] },
+      mediaAlive: true,
+    };
+  };
+  return resolve;
+}
+
+const edgeInUse = (meeting: Meeting): unknown => meeting.getSnapshot().connection;
+const chats = (edge: ScriptedEdge): readonly string[] =>
+  edge.received.filter(({ name }) => name === 'chat.post').map(({ url }) => url);
+
+describe('an edge that will go', () => {
+  test('[DR5] is left for another one while it goes on, and nobody is told of a break', async () => {
+    const { edge, meeting, first, phases } = await joined();
+    edge.on.resume = ({ lastEventId }) => ({
+      session: sessionReply(edge, EDGE_B),
+      catchUp: { type: 'events', events: [chatEvent('101-0', lastEventId, 'missed')] },
+      mediaAlive: true,
+    });
+    first.notify('edge.leaving', {});
+    first.notify('edge.leaving', {});
+    await vi.waitFor(() => expect(edgeInUse(meeting)).toEqual({ phase: 'joined', edgeUrl: EDGE_B }));
+    expect(first.closed).toBe(true);
+    expect(edge.sockets.map(({ url }) => url)).toEqual([EDGE_A, EDGE_B]);
+    expect(new Set(phases)).toEqual(new Set(['joined']));
+    expect(meeting.counters).toMatchObject({ handedOver: 1, reconnects: 0, timedOut: 0, mediaReopened: 0 });
+    expect(meeting.getSnapshot().room.chat.map(({ text }) => text)).toEqual(['missed']);
+    expect(edge.requests('join')).toHaveLength(1);
+    expect(edge.requests('track.publish')).toHaveLength(1);
+  });
+
+  test('[DR5] answers what it was asked before; what is asked meanwhile waits and goes to the next one, once', async () => {
+    const { edge, meeting, first } = await joined();
+    const answered = Promise.withResolvers<void>();
+    edge.on['track.pause'] = async () => {
+      await answered.promise;
+      return {};
+    };
+    const resume = answerLater(edge, EDGE_B);
+    meeting.setMuted('microphone', true);
+    first.notify('edge.leaving', {});
+    await vi.waitFor(() => expect(edge.sockets).toHaveLength(2));
+    // One after the other, until the next connection is open and one of them waits.
+    await vi.waitFor(() => {
+      meeting.postChat('while it is asked');
+      expect(chats(edge).length).toBeLessThan(meeting.getSnapshot().outbox.length);
+    });
+    expect(edge.requests('resume')).toEqual([]);
+    answered.resolve();
+    await vi.waitFor(() => expect(edge.requests('resume')).toHaveLength(1));
+    const before = chats(edge).length;
+    meeting.postChat('while it is resumed');
+    expect(chats(edge)).toHaveLength(before);
+    // The edge in use may hear that the session is taken up before this client does.
+    first.notify('bye', { code: 'replaced', message: '', retryable: false });
+    first.drop();
+    expect(phase(meeting)).toBe('joined');
+    resume();
+    await vi.waitFor(() => expect(edgeInUse(meeting)).toEqual({ phase: 'joined', edgeUrl: EDGE_B }));
+    await vi.waitFor(() =>
+      expect(meeting.getSnapshot().outbox.every(({ status }) => status === 'sent')).toBe(true),
+    );
+    const texts = edge.requests('chat.post').map(({ text }) => text);
+    expect(texts).toHaveLength(meeting.getSnapshot().outbox.length);
+    expect(texts.at(-1)).toBe('while it is resumed');
+    expect(chats(edge).slice(before)).toEqual(
+      chats(edge)
+        .slice(before)
+        .map(() => EDGE_B),
+    );
+    expect(edge.requests('track.pause')).toHaveLength(1);
+    expect(meeting.counters).toMatchObject({ handedOver: 1, reconnects: 0, timedOut: 0 });
+  });
+
+  test('[DR5] goes on where another one refuses; what waited goes to it, and a third one is tried', async () => {
+    const { edge, meeting, first, phases } = await joined([EDGE_A, EDGE_B, EDGE_C]);
+    const refuseNow = answerLater(edge, EDGE_B);
+    first.notify('edge.leaving', {});
+    await vi.waitFor(() => expect(edge.requests('resume')).toHaveLength(1));
+    const [, second] = edge.sockets;
+    meeting.postChat('waits');
+    expect(chats(edge)).toEqual([]);
+    refuseNow('shutting_down');
+    await vi.waitFor(() => expect(chats(edge)).toEqual([EDGE_A]));
+    expect([first.closed, second?.closed]).toEqual([false, true]);
+    edge.on.resume = undefined;
+    await vi.waitFor(() => expect(meeting.counters.handedOver).toBe(1));
+    expect(new Set(edge.sockets.map(({ url }) => url)).size).toBe(3);
+    expect([first.closed, edge.socket.closed]).toEqual([true, false]);
+    expect(chats(edge)).toEqual([EDGE_A]);
+    expect(new Set(phases)).toEqual(new Set(['joined']));
+  });
+
+  test('[DR5] goes on where nobody answers elsewhere, until it is gone', async () => {
+    const { edge, meeting, first } = await joined();
+    edge.dead.add(EDGE_B);
+    first.notify('edge.leaving', {});
+    await vi.waitFor(() => expect(edge.sockets.length).toBeGreaterThan(1));
+    await vi.waitFor(() => expect(edge.socket.closed).toBe(true));
+    meeting.setMuted('microphone', true);
+    await vi.waitFor(() => expect(edge.received.at(-1)).toMatchObject({ name: 'track.pause', url: EDGE_A }));
+    expect(phase(meeting)).toBe('joined');
+    edge.dead.delete(EDGE_B);
+    first.notify('bye', { code: 'shutting_down', message: '', retryable: true });
+    expect(phase(meeting)).toBe('reconnecting');
+    await vi.waitFor(() => expect(edgeInUse(meeting)).toEqual({ phase: 'joined', edgeUrl: EDGE_B }));
+    expect(meeting.counters).toMatchObject({ handedOver: 0, reconnects: 1 });
+  });
+
+  test('[DR5] that breaks while another one refuses is lost like any other', async () => {
+    const { edge, meeting, first } = await joined();
+    const refuseNow = answerLater(edge, EDGE_B);
+    first.notify('edge.leaving', {});
+    await vi.waitFor(() => expect(edge.requests('resume')).toHaveLength(1));
+    first.drop();
+    expect(phase(meeting)).toBe('joined');
+    refuseNow('shutting_down');
+    await vi.waitFor(() => expect(phase(meeting)).toBe('reconnecting'));
+    edge.on.resume = undefined;
+    await vi.waitFor(() => expect(phase(meeting)).toBe('joined'));
+    expect(meeting.counters).toMatchObject({ handedOver: 0, reconnects: 1 });
+  });
+
+  test('[DR5] does not end the meeting when one that never answered has taken the session up', async () => {
+    const { edge, meeting, first } = await joined();
+    edge.on.resume = () => NO_ANSWER;
+    first.notify('edge.leaving', {});
+    await vi.waitFor(() => expect(edge.requests('resume')).toHaveLength(1));
+    meeting.postChat('waits');
+    await vi.waitFor(() => expect(chats(edge)).toEqual([EDGE_A]), 4_000);
+    expect(phase(meeting)).toBe('joined');
+    edge.on.resume = undefined;
+    first.notify('bye', { code: 'replaced', message: '', retryable: false });
+    await vi.waitFor(() => expect(edgeInUse(meeting)).toEqual({ phase: 'joined', edgeUrl: EDGE_B }));
+    expect(edge.requests('join')).toHaveLength(1);
+  });
+
+  test('[DR5] is told of a leave at once, whatever waits for the next one', async () => {
+    const { edge, meeting, first } = await joined();
+    answerLater(edge, EDGE_B);
+    first.notify('edge.leaving', {});
+    await vi.waitFor(() => expect(edge.requests('resume')).toHaveLength(1));
+    await meeting.leave();
+    expect(edge.received.at(-1)).toMatchObject({ name: 'leave', url: EDGE_A });
+    expect(phase(meeting)).toBe('left');
+    expect(edge.sockets.every(({ closed }) => closed)).toBe(true);
+  });
+
+  test('[DR5] behind a URL that others have too is left by the same URL', async () => {
+    const { edge, meeting, first } = await joined([EDGE_A, EDGE_A]);
+    first.notify('edge.leaving', {});
+    await vi.waitFor(() => expect(meeting.counters.handedOver).toBe(1));
+    expect(edge.sockets.map(({ url, closed }) => [url, closed])).toEqual([
+      [EDGE_A, true],
+      [EDGE_A, false],
+    ]);
+  });
+
+  test('[DR5] that is told of before the join is answered is left after it', async () => {
+    const edge = new ScriptedEdge();
+    edge.edges = [EDGE_A, EDGE_B];
+    const answer = Promise.withResolvers<void>();
+    edge.on.join = async () => {
+      await answer.promise;
+      return {
+        session: sessionReply(edge, EDGE_A),
+        room: edge.room,
+        media: edge.media(),
+      };
+    };
+    const meeting = meet(edge);
+    const joining = meeting.join();
+    await vi.waitFor(() => expect(edge.requests('join')).toHaveLength(1));
+    edge.socket.notify('edge.leaving', {});
+    answer.resolve();
+    await joining;
+    await vi.waitFor(() => expect(edgeInUse(meeting)).toEqual({ phase: 'joined', edgeUrl: EDGE_B }));
+    expect(meeting.counters.handedOver).toBe(1);
+  });
+});
