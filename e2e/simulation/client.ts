@@ -52,8 +52,8 @@ export interface ClientWorld {
   readonly net: Net;
   readonly ether: Ether;
   readonly tokens: Tokens;
-  /** An edge that can be reached, if there is one. */
-  readonly anyEdge: () => SimulatedEdge | undefined;
+  /** An edge that can be reached, other than the one named, if there is one. */
+  readonly anyEdge: (but?: SimulatedEdge) => SimulatedEdge | undefined;
 }
 
 /** What the client wants of a track of somebody else. */
@@ -74,7 +74,20 @@ interface Publication {
   isEnding: boolean;
 }
 
+/** A connection to an edge. */
+interface Link {
+  readonly edge: SimulatedEdge;
+  readonly wire: Wire;
+  readonly calls: Calls<typeof CLIENT_REQUESTS>;
+  /** What was asked over it and is not answered. */
+  underWay: number;
+}
+
 const CONNECT_TIMEOUT_MS = 3_000;
+/** What is under way on the connection in use is waited for so long before another edge is asked, in milliseconds. */
+const ANSWERED_WITHIN_MS = 1_000;
+/** So long another edge may take to take the session up while requests wait, in milliseconds. */
+const RESUMED_WITHIN_MS = 2_000;
 /** How often what is wanted is compared with what is there, in milliseconds. */
 const PURSUE_MS = 2_000;
 /** mediasoup notices that a client is gone after this time, in milliseconds. */
@@ -122,8 +135,13 @@ export class SimulatedClient {
   #transports = new Set<TransportId>();
   /** Consumers that go on until the track comes the other way. */
   readonly #superseded = new Map<TrackId, ConsumerId>();
-  #wire: Wire | undefined;
-  #calls: Calls<typeof CLIENT_REQUESTS> | undefined;
+  #link: Link | undefined;
+  /** The connection that is opened beside the one in use, whose edge will go. */
+  #next: Link | undefined;
+  /** Another edge is asked to take the session up: requests wait for its answer. */
+  #resuming: Promise<void> | undefined;
+  #wasAskedElsewhere = false;
+  #handovers = 0;
   #requestNumber = 0;
   #joinRequestId: RequestId | undefined;
   #sessionToken: string | undefined;
@@ -177,6 +195,11 @@ export class SimulatedClient {
     return this.#lossesOfMedia;
   }
 
+  /** How often another edge took the session over while the one in use went on. */
+  get handovers(): number {
+    return this.#handovers;
+  }
+
   get peerId(): PeerId | undefined {
     return this.#peerId;
   }
@@ -187,7 +210,8 @@ export class SimulatedClient {
 
   /** Its connection, while there is one. */
   get wire(): Wire | undefined {
-    return this.#wire?.isCut === false ? this.#wire : undefined;
+    const wire = this.#link?.wire;
+    return wire?.isCut === false ? wire : undefined;
   }
 
   /** To be called as the process. */
@@ -208,7 +232,8 @@ export class SimulatedClient {
   vanish(): void {
     if (!this.life.alive) return;
     this.life.alive = false;
-    this.#wire?.cut();
+    this.#link?.wire.cut();
+    this.#next?.wire.cut();
     this.#endIce();
   }
 
@@ -262,7 +287,8 @@ export class SimulatedClient {
 
   readonly #end = (): void => {
     this.life.alive = false;
-    this.#wire?.close('caller');
+    this.#link?.wire.close('caller');
+    this.#next?.wire.close('caller');
     this.#endIce();
   };
 
@@ -286,6 +312,17 @@ export class SimulatedClient {
       this.#connectLater();
       return;
     }
+    const link: Link = this.#open(
+      edge,
+      () => void this.#enter(link),
+      () => {
+        this.#disconnected(link);
+      },
+    );
+    this.#link = link;
+  }
+
+  #open(edge: SimulatedEdge, onOpened: () => void, onClosed: () => void): Link {
     const { net } = this.#world;
     const timer = setTimeout(() => {
       wire.close('caller');
@@ -296,7 +333,8 @@ export class SimulatedClient {
         life: this.life,
         onClosed: () => {
           clearTimeout(timer);
-          this.#disconnected(wire);
+          link.calls.broken();
+          onClosed();
         },
       },
       {
@@ -306,52 +344,123 @@ export class SimulatedClient {
         },
       },
     );
-    this.#wire = wire;
-    this.#calls = new Calls(
+    const calls = new Calls(
       net,
       wire,
       CLIENT_REQUESTS,
       (name) => REPEATABLE.has(name),
       (name, payload) => edge.answer(wire, name, payload),
     );
+    const link: Link = { edge, wire, calls, underWay: 0 };
     wire.send(
       'callee',
       () => 'connect',
       () => {
-        edge.accept(wire, (name, payload) => {
-          if (this.#wire === wire) this.#take(name, payload);
+        const isTaken = edge.accept(wire, (name, payload) => {
+          if (this.#link === link || this.#next === link) this.#take(link, name, payload);
         });
+        if (!isTaken) return;
         wire.send('caller', undefined, () => {
           clearTimeout(timer);
-          void this.#enter(wire);
+          onOpened();
         });
       },
     );
+    return link;
   }
 
   #connectLater(): void {
     setTimeout(
       () => {
-        if (this.#wire === undefined) this.#connect();
+        if (this.#link === undefined) this.#connect();
       },
       this.#world.net.random.between(200, 1_500),
     );
   }
 
-  #disconnected(wire: Wire): void {
-    if (this.#wire !== wire) return;
-    this.#calls?.broken();
-    this.#wire = undefined;
-    this.#calls = undefined;
+  #disconnected(link: Link): void {
+    // While another edge is asked, that one may be what ended it.
+    if (this.#link !== link || this.#wasAskedElsewhere) return;
+    this.#lost();
+  }
+
+  #lost(): void {
+    this.#link = undefined;
     this.#isJoined = false;
     if (!this.#isLeaving) this.#connectLater();
   }
 
-  async #enter(wire: Wire): Promise<void> {
+  /** The edge in use will go: the session goes to another one meanwhile. Tries until that is done, or the edge is gone. */
+  async #handOver(from: Link): Promise<void> {
+    if (this.#next !== undefined || !this.#isJoined) return;
+    while (this.#link === from && from.wire.isOpen('caller') && !this.#isLeaving) {
+      const edge = this.#world.anyEdge(from.edge);
+      const next = edge === undefined ? undefined : await this.#openBeside(edge);
+      if (next !== undefined && (await this.#goOver(from, next))) break;
+      next?.wire.close('caller');
+      this.#next = undefined;
+      await sleep(this.#world.net.random.between(200, 1_500));
+    }
+    this.#next = undefined;
+  }
+
+  #openBeside(edge: SimulatedEdge): Promise<Link | undefined> {
+    return new Promise((resolve) => {
+      const next: Link = this.#open(
+        edge,
+        () => {
+          resolve(next);
+        },
+        () => {
+          resolve(undefined);
+          if (this.#link === next) this.#disconnected(next);
+        },
+      );
+      this.#next = next;
+    });
+  }
+
+  /** @returns whether the other edge has the session */
+  async #goOver(from: Link, next: Link): Promise<boolean> {
+    const sessionToken = this.#sessionToken;
+    if (this.#link !== from || sessionToken === undefined) return false;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#resuming = promise;
+    const timer = setTimeout(() => {
+      next.wire.close('caller');
+    }, ANSWERED_WITHIN_MS + RESUMED_WITHIN_MS);
+    try {
+      for (let waitedMs = 0; from.underWay > 0 && waitedMs < ANSWERED_WITHIN_MS; waitedMs += 50)
+        await sleep(50);
+      if (this.#link !== from || this.#isLeaving) return false;
+      this.#wasAskedElsewhere = true;
+      const resumed = await next.calls.ask('resume', this.#resumption(sessionToken), REQUEST_TIMEOUT_MS);
+      this.#link = next;
+      this.#handovers += 1;
+      from.wire.close('caller');
+      this.#resumed(resumed);
+      return true;
+    } catch (fault) {
+      if (!(fault instanceof PlenaryError)) throw fault;
+      return false;
+    } finally {
+      clearTimeout(timer);
+      this.#wasAskedElsewhere = false;
+      this.#resuming = undefined;
+      resolve();
+      if (this.#link === from && !from.wire.isOpen('caller')) this.#lost();
+      if (this.#link === next) {
+        void this.#try('session.confirm', { sessionToken: this.#sessionToken ?? sessionToken });
+        void this.#pursue();
+      }
+    }
+  }
+
+  async #enter(link: Link): Promise<void> {
     try {
       if (this.#sessionToken === undefined) await this.#join();
-      else await this.#resume(this.#sessionToken);
-      this.#isJoined = this.#wire === wire;
+      else this.#resumed(await this.#ask('resume', this.#resumption(this.#sessionToken)));
+      this.#isJoined = this.#link === link;
       if (this.#sessionToken !== undefined)
         void this.#try('session.confirm', { sessionToken: this.#sessionToken });
       void this.#pursue();
@@ -359,7 +468,7 @@ export class SimulatedClient {
       const { code } = toPlenaryError(fault);
       if (ENDED.has(code)) this.#forgetSession();
       // Another connection, perhaps to another edge, may do better.
-      wire.close('caller');
+      link.wire.close('caller');
     }
   }
 
@@ -380,17 +489,20 @@ export class SimulatedClient {
     this.#openedMedia(media);
   }
 
-  async #resume(sessionToken: string): Promise<void> {
+  #resumption(sessionToken: string): ClientRequestInput<'resume'> {
     const lastEventId = this.#room?.lastEventId;
     if (lastEventId === undefined) throw new PlenaryError('session_gone');
-    const { session, catchUp, mediaAlive } = await this.#ask('resume', {
+    return {
       protocolVersion: PROTOCOL_VERSION,
       roomId: this.plan.roomId,
       sessionToken,
       proof: PROOF,
       lastEventId,
       epoch: this.#epoch,
-    });
+    };
+  }
+
+  #resumed({ session, catchUp, mediaAlive }: ClientReply<'resume'>): void {
     this.#sessionToken = session.sessionToken;
     this.#caughtUp(catchUp);
     if (!mediaAlive) this.#lostMedia();
@@ -405,7 +517,7 @@ export class SimulatedClient {
     this.#lostMedia();
   }
 
-  #take(name: string, payload: unknown): void {
+  #take(link: Link, name: string, payload: unknown): void {
     switch (name) {
       case 'event':
         this.#heard(EDGE_NOTICES.event.payload.parse(payload));
@@ -438,7 +550,12 @@ export class SimulatedClient {
         this.#toLeave = EDGE_NOTICES['media.move'].payload.parse(payload).epoch;
         void this.#pursue();
         break;
+      case 'edge.leaving':
+        if (this.#link === link) void this.#handOver(link);
+        break;
       case 'bye':
+        // Of the edges that are asked at once, the answer of the other one decides.
+        if (this.#link !== link || this.#wasAskedElsewhere) break;
         if (EDGE_NOTICES.bye.payload.parse(payload).code === 'session_gone') this.#forgetSession();
         break;
     }
@@ -471,7 +588,7 @@ export class SimulatedClient {
       // The store forgot this session: it is as one that left.
       if (this.#peerId === undefined || room.peers.has(this.#peerId)) return;
       this.#forgetSession();
-      this.#wire?.close('caller');
+      this.#link?.wire.close('caller');
       return;
     }
     for (const event of caughtUp.events) room.apply(event, (id) => compareEventIds(id, room.lastEventId) > 0);
@@ -664,7 +781,7 @@ export class SimulatedClient {
       if (isOfMedia && this.#epoch === epoch) this.#lostMedia();
       if (code === 'session_gone') {
         this.#forgetSession();
-        this.#wire?.close('caller');
+        this.#link?.wire.close('caller');
       }
       return undefined;
     }
@@ -674,12 +791,24 @@ export class SimulatedClient {
     name: Name,
     payload: ClientRequestInput<Name>,
   ): Promise<ClientReply<Name>> {
-    if (this.#calls === undefined) return Promise.reject(new PlenaryError('timed_out'));
-    return this.#calls.ask(name, payload, REQUEST_TIMEOUT_MS);
+    if (this.#resuming !== undefined && name !== 'leave')
+      return this.#resuming.then(() => this.#ask(name, payload));
+    const link = this.#link;
+    if (link === undefined) return Promise.reject(new PlenaryError('timed_out'));
+    link.underWay += 1;
+    return link.calls.ask(name, payload, REQUEST_TIMEOUT_MS).finally(() => {
+      link.underWay -= 1;
+    });
   }
 
   #nextRequestId(): RequestId {
     this.#requestNumber += 1;
     return REQUEST_ID.parse(`${this.plan.name}-${this.#requestNumber}`.padEnd(16, '-'));
   }
+}
+
+function sleep(delayMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, delayMs);
+  });
 }

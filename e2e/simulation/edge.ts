@@ -1,4 +1,4 @@
-import { PlenaryError, silentLogger } from '@plenary/cluster';
+import { Drain, PlenaryError, silentLogger } from '@plenary/cluster';
 import type { DatacenterId, EdgeId, Incarnation, MediaNodeId, RoomId } from '@plenary/cluster';
 import type { EdgeNoticeInput, EdgeNoticeName, LoggedEvent, ReplyEnvelope } from '@plenary/cluster/protocol';
 import { describe } from '@plenary/cluster/testing/simulation/calls';
@@ -60,6 +60,7 @@ export class SimulatedEdge {
   readonly #rooms = new Map<RoomId, Set<WireSocket>>();
   /** When the last message to each other edge arrives there: pub/sub keeps their order. */
   readonly #arrivals = new Map<Life, number>();
+  readonly #drain: Drain<WireSocket>;
   #links: EdgeWires | undefined;
 
   constructor(world: EdgeWorld, plan: EdgePlan, lifeNumber: number) {
@@ -71,6 +72,24 @@ export class SimulatedEdge {
     this.incarnation = incarnationOf(lifeNumber);
     this.store = world.store.connect(this.life);
     const caller = { kind: 'edge', id: edgeId, incarnation: this.incarnation } as const;
+    this.#drain = new Drain<WireSocket>({
+      clock: net.time,
+      members: () => this.#clients(),
+      isIdle: () => true,
+      hasElsewhere: () =>
+        this.core.directory.edges.some((edge) => edge.edgeId !== edgeId && edge.state === 'serving'),
+      ask: (socket, isRepeated) => {
+        if (isRepeated) socket.bye(new PlenaryError('shutting_down'));
+        else socket.notify('edge.leaving', {});
+      },
+      cut: () => {
+        for (const socket of this.#clients()) socket.bye(new PlenaryError('shutting_down'));
+      },
+      changed: () => {
+        void this.core.announcer.announce();
+        void this.core.directory.refresh();
+      },
+    });
     this.core = new EdgeCore({
       config: {
         ...world.settings,
@@ -102,7 +121,7 @@ export class SimulatedEdge {
         return this.#links;
       },
       channel: this.#channel(),
-      isDraining: () => false,
+      isDraining: () => this.#drain.isOn,
       clock: net.time,
       logger,
       metrics,
@@ -123,10 +142,21 @@ export class SimulatedEdge {
     this.core.start();
   }
 
+  /** Has everybody go to another edge. To be called as the process. */
+  drain(deadlineMs: number): void {
+    void this.#drain.begin(deadlineMs);
+  }
+
+  /** Takes people again. To be called as the process. */
+  undrain(): void {
+    this.#drain.cancel();
+  }
+
   /** The process ends without a word. */
   kill(): void {
     if (!this.life.alive) return;
     this.life.alive = false;
+    this.#drain.stop();
     for (const wire of [...this.#sockets.keys(), ...(this.#links?.wires() ?? [])]) wire.cut();
     this.#world.store.disconnect(this.store);
   }
@@ -136,11 +166,16 @@ export class SimulatedEdge {
     return [...this.#sockets.keys(), ...(this.#links?.wires() ?? [])].filter((wire) => !wire.isCut);
   }
 
-  /** A client's connection reached this edge. */
-  accept(wire: Wire, take: TakeEdgeNotice): void {
+  /** A client's connection reached this edge. @returns whether it is taken */
+  accept(wire: Wire, take: TakeEdgeNotice): boolean {
+    if (this.#drain.isOn) {
+      wire.close('callee');
+      return false;
+    }
     const socket = new WireSocket(wire, this.#rooms, take);
     this.#sockets.set(wire, socket);
     socket.listener = this.core.accept(socket);
+    return true;
   }
 
   /** The edge's side of a client's connection is gone. */
@@ -155,6 +190,10 @@ export class SimulatedEdge {
   answer(wire: Wire, name: string, payload: unknown): Promise<ReplyEnvelope> {
     const listener = this.#sockets.get(wire)?.listener;
     return new Promise((resolve) => listener?.onMessage({ name, payloads: [payload], acknowledge: resolve }));
+  }
+
+  #clients(): WireSocket[] {
+    return [...this.#sockets.values()].filter((socket) => socket.isOpen());
   }
 
   #channel(): RoomChannel {

@@ -12,6 +12,7 @@ export const FAULTS = [
   'node stops',
   'node is drained',
   'edge dies',
+  'edge is drained',
   'worker dies',
   'client vanishes',
   'connection breaks',

@@ -6,6 +6,7 @@ import { VirtualTime } from '@plenary/cluster/testing/simulation/virtual-time';
 import { describe, expect, it } from 'vitest';
 import { checkForest, checkOneCopy, checkSettled } from './checks.ts';
 import type { ClientPlan, SimulatedClient } from './client.ts';
+import type { SimulatedEdge } from './edge.ts';
 import type { MediaNodePlan } from './media-node.ts';
 import type { Plan } from './plan.ts';
 import { World } from './world.ts';
@@ -40,12 +41,15 @@ const PLAN: Plan = {
 };
 
 /** A world in which only happens what the test does. */
-async function inWorld(scenario: (world: World, pass: (forMs: number) => Promise<void>) => Promise<void>) {
+async function inWorld(
+  scenario: (world: World, pass: (forMs: number) => Promise<void>) => Promise<void>,
+  plan = PLAN,
+) {
   const random = new Random(1);
   const uncaught: unknown[] = [];
   const time = new VirtualTime(random.next, (_life, fault) => uncaught.push(fault));
   const world = new World({
-    plan: PLAN,
+    plan,
     time,
     random,
     storeParts: SOUND_STORE,
@@ -131,5 +135,32 @@ describe('scenarios', () => {
       await pass(1_000);
       expect(drained.lease.missing()).toBeUndefined();
     });
+  });
+
+  it('[DR5] people of an edge that drains are on another one, and were never without an edge', async () => {
+    const edges = ['first', 'second'].map((name) => ({ edgeId: EDGE_ID.parse(name), datacenter: NEAR }));
+    await inWorld(
+      async (world, pass) => {
+        for (let index = 0; index < 6; index += 1) world.comes(person(`person-${index}`, NEAR));
+        await pass(2_000);
+        const { clients } = world;
+        const [drained] = world.edges;
+        const on = (edge: SimulatedEdge | undefined): SimulatedClient[] =>
+          clients.filter((client) => edge !== undefined && client.wire?.lifeOf('callee') === edge.life);
+        const gone = on(drained);
+        if (drained === undefined || gone.length === 0) throw new Error('Nobody is on the first edge.');
+        world.drain(drained, 60_000);
+        for (let passedMs = 0; passedMs < 8_000; passedMs += 20) {
+          await pass(20);
+          expect(clients.every(({ isJoined }) => isJoined)).toBe(true);
+          if (passedMs % 200 === 0) for (const client of clients) client.chat();
+        }
+        expect(on(drained)).toEqual([]);
+        for (const client of gone) expect([client.handovers, client.lossesOfMedia]).toEqual([1, 0]);
+        await pass(20_000);
+        checkSettled(world);
+      },
+      { ...PLAN, edges },
+    );
   });
 });

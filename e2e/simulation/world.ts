@@ -93,7 +93,12 @@ export class World implements Scene {
     const name = `${plan.name}-${this.#clientNumber}`;
     const { net, ether } = this;
     const client = new SimulatedClient(
-      { net, ether, tokens: this.#tokens, anyEdge: () => net.random.pick(this.edges) },
+      {
+        net,
+        ether,
+        tokens: this.#tokens,
+        anyEdge: (but) => net.random.pick(this.edges.filter((edge) => edge !== but)),
+      },
       { ...plan, name },
     );
     this.#clients.push(client);
@@ -181,7 +186,7 @@ export class World implements Scene {
     }
   }
 
-  drain(node: SimulatedMediaNode, deadlineMs: number): void {
+  drain(node: SimulatedMediaNode | SimulatedEdge, deadlineMs: number): void {
     this.#at(
       node,
       () => `${node.life.name} is drained within ${deadlineMs} ms`,
@@ -191,7 +196,7 @@ export class World implements Scene {
     );
   }
 
-  undrain(node: SimulatedMediaNode): void {
+  undrain(node: SimulatedMediaNode | SimulatedEdge): void {
     this.#at(
       node,
       () => `${node.life.name} serves again`,
@@ -241,6 +246,15 @@ export class World implements Scene {
         this.#tell(() => `${edge.life.name} dies`);
         edge.kill();
         this.#later(random.between(200, 8_000), () => this.#startEdge(edge.plan));
+        return;
+      }
+      case 'edge is drained': {
+        const edge = random.pick(this.edges);
+        if (edge === undefined) return;
+        this.drain(edge, random.between(3_000, 20_000));
+        this.#later(random.between(1_000, 25_000), () => {
+          this.undrain(edge);
+        });
         return;
       }
       case 'worker dies': {

@@ -2,6 +2,8 @@ import { PlenaryError, toPlenaryError } from '@plenary/cluster/errors';
 import {
   ROOM_ID,
   type ClientReply,
+  type ClientRequestInput,
+  type ClientRequestName,
   type RoomId,
   type Session,
   type TrackSource,
@@ -89,7 +91,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     this.#log = options.log ?? consoleLog;
     const log = this.#log;
     const counters = this.counters;
-    const request: RequestEdge = (name, payload) => this.#connection.request(name, payload);
+    const request: RequestEdge = (name, payload) => this.request(name, payload);
     this.#connection = new Connection(options.edgeUrls, {
       port: options.signalling ?? socketSignalling,
       dispatch: this.#dispatch,
@@ -303,6 +305,18 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       this.#loadingRoster = undefined;
     });
     return this.#loadingRoster;
+  }
+
+  /**
+   * Sends a request of the protocol to the edge in use, as the meeting's own go: for what has no method of its own.
+   *
+   * @throws PlenaryError the edge's error, or `timed_out`, also while no edge is connected
+   */
+  request<Name extends ClientRequestName>(
+    name: Name,
+    payload: ClientRequestInput<Name>,
+  ): Promise<ClientReply<Name>> {
+    return this.#connection.request(name, payload);
   }
 
   stats(): Promise<MeetingStats> {

@@ -1,34 +1,22 @@
-import { REPLY_ENVELOPE } from '@plenary/cluster/protocol';
-import { socketSignalling } from '@plenary/web/client';
-import type { LocalTrack, SignallingConnection, SignallingPort } from '@plenary/web/client';
+import type { LocalTrack, Meeting } from '@plenary/web/client';
 
 const PRESS_EVERY_MS = 100;
 
 type OwnTrack = Pick<LocalTrack, 'trackId' | 'epoch'>;
 
 /**
- * Presses a button of the meeting all the time, on whatever connection the client has, and sees how long none of it was
- * answered well.
+ * Presses a button of the meeting all the time, which goes as the meeting's own requests go, and sees how long none of it
+ * was answered well.
  */
 export class Button {
-  readonly #track: () => OwnTrack | undefined;
-  #connection: SignallingConnection | undefined;
+  readonly #meeting: () => Meeting | undefined;
   #lastAtMs = performance.now();
   #longestGapMs = 0;
 
-  /** @param track - the own track whose mute is said again; it changes nothing */
-  constructor(track: () => OwnTrack | undefined) {
-    this.#track = track;
-    setInterval(() => this.#press(), PRESS_EVERY_MS);
+  constructor(meeting: () => Meeting | undefined) {
+    this.#meeting = meeting;
+    setInterval(() => void this.#press(), PRESS_EVERY_MS);
   }
-
-  /** How the meeting is to reach edges. */
-  readonly signalling: SignallingPort = {
-    open: (url, handlers, timeoutMs) => {
-      this.#connection = socketSignalling.open(url, handlers, timeoutMs);
-      return this.#connection;
-    },
-  };
 
   reset(): void {
     this.#longestGapMs = 0;
@@ -39,15 +27,18 @@ export class Button {
     return Math.max(this.#longestGapMs, performance.now() - this.#lastAtMs);
   }
 
-  #press(): void {
-    const { trackId, epoch } = this.#track() ?? {};
-    if (trackId === undefined) return;
-    this.#connection?.send('track.pause', { trackId, epoch, paused: false }, (envelope) => {
-      const answer = REPLY_ENVELOPE.safeParse(envelope);
-      if (!answer.success || !answer.data.ok) return;
-      const nowMs = performance.now();
-      this.#longestGapMs = Math.max(this.#longestGapMs, nowMs - this.#lastAtMs);
-      this.#lastAtMs = nowMs;
-    });
+  /** Says the mute of an own track again, which changes nothing. A press that fails is one that was not answered. */
+  async #press(): Promise<void> {
+    const meeting = this.#meeting();
+    const { trackId, epoch }: Partial<OwnTrack> = meeting?.getSnapshot().localTracks.get('camera') ?? {};
+    if (meeting === undefined || trackId === undefined) return;
+    try {
+      await meeting.request('track.pause', { trackId, epoch, paused: false });
+    } catch {
+      return;
+    }
+    const nowMs = performance.now();
+    this.#longestGapMs = Math.max(this.#longestGapMs, nowMs - this.#lastAtMs);
+    this.#lastAtMs = nowMs;
   }
 }

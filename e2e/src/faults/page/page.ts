@@ -61,7 +61,7 @@ function received() {
 }
 
 const deliveries = new Deliveries(received);
-const button = new Button(() => meeting?.getSnapshot().localTracks.get('camera'));
+const button = new Button(() => meeting);
 
 /** Sound is decoded for whoever listens. */
 function play(): void {
@@ -102,7 +102,6 @@ const person = {
       edgeUrls: [join.edgeUrl],
       roomId: join.roomId,
       getToken: () => window.plenaryToken(),
-      signalling: button.signalling,
       log: {
         warn: (message, detail) => {
           warnings.push(`${Math.round(performance.now())} ${message}: ${String(detail)}`);
