@@ -98,7 +98,7 @@ describe('a running meeting', () => {
     await Promise.all([ann.close(), bob.close()]);
   });
 
-  it('[DR3] [DR4] misses no packet while the nodes of a publisher and of a viewer are drained', async () => {
+  it('[DR3] [DR4] [DR5] misses no packet while nodes and edges of a publisher and of a viewer are drained', async () => {
     const crowd = new Crowd(cluster);
     const sent: number[] = [];
     const got = new Set<number>();
@@ -123,6 +123,12 @@ describe('a running meeting', () => {
       expect(await drain(before, cluster.adminToken)).toMatchObject({ left: 0, gone, cut: 0 });
       expect(bot.mediaNodeId).not.toBe(before.id);
       await undrain(before, cluster.adminToken);
+    }
+    for (const edge of cluster.edges) {
+      expect(await drain(edge, cluster.adminToken)).toMatchObject({ left: 0, cut: 0 });
+      await undrain(edge, cluster.adminToken);
+      // A bot that is served by no edge could not ask for this.
+      for (const bot of [publisher, viewer]) await bot.postChat(`after ${edge.id}`);
     }
     const all = sent.slice(since);
     await until(
