@@ -25,6 +25,7 @@ describe('the store goes away', () => {
     expect(await late.refusal('join', await joinRequest('store'))).toBe('store_unavailable');
     expect(await ann.refusal('chat.post', { requestId: 'c', text: 'hi' })).toBe('store_unavailable');
     expect(await ann.refusal('track.pause', { trackId, paused: true })).toBe('ok');
+    expect(await ann.refusal('edge.check', {})).toBe('ok');
     const { consumers, failed } = await bob.call('subscribe', { trackIds: [trackId, 'unknown'] });
     expect(consumers).toHaveLength(1);
     expect(failed).toMatchObject([

@@ -182,7 +182,7 @@ describe('records that nobody stands for', () => {
 });
 
 describe('the store hangs', () => {
-  it('[RC7][SE9] joins are refused at once, the process is well but not ready, and all goes on when it wakes', async () => {
+  it('[RC7][SE9][SE19] joins are refused at once, the process is well but not ready, and all goes on when it wakes', async () => {
     cluster = await TestCluster.start({ edges: 2, mediaNodes: 1 });
     const { ann, bob, cem } = await meet('hanging');
     const before = await snapshotFor(ann);
@@ -190,6 +190,15 @@ describe('the store hangs', () => {
     await ann.call('subscribe', { trackIds: [trackId] });
     cluster.redis.pause();
     try {
+      // What waits for the store is answered with an error when its deadline has passed, and a sign of life before that.
+      const answered: string[] = [];
+      const waiting = bob
+        .refusal('chat.post', { requestId: 'b', text: 'hi' })
+        .then(() => answered.push('chat'));
+      await bob.call('edge.check', {});
+      answered.push('check');
+      await waiting;
+      expect(answered).toEqual(['check', 'chat']);
       for (const edge of cluster.edges) {
         await waitFor('the edge to notice', async () => (await edge.status('/ready')) === 503);
         expect(await edge.status('/health')).toBe(200);

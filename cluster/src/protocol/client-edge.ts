@@ -207,6 +207,11 @@ export const CLIENT_REQUESTS = {
     reply: NOTHING,
   },
   leave: { says: 'Leaves the room and frees everything at once.', payload: NOTHING, reply: NOTHING },
+  'edge.check': {
+    says: 'Asks an edge that owes an answer for a sign of life, which needs neither store nor media node.',
+    payload: NOTHING,
+    reply: NOTHING,
+  },
   'media.open': {
     says: 'Opens media anew, on a media node chosen anew: after `media.lost`, when a resume found media gone, or, with `moveFrom`, beside the media that goes on.',
     payload: MEDIA_REQUEST.extend({

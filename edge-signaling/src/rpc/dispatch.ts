@@ -13,6 +13,7 @@ export const REQUEST_COSTS: Readonly<Record<ClientRequestName, number>> = {
   resume: 20,
   'session.confirm': 1,
   leave: 1,
+  'edge.check': 1,
   'media.open': 20,
   'media.moved': 1,
   'media.check': 1,

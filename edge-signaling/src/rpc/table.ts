@@ -3,7 +3,13 @@ import { CLIENT_REQUESTS } from '@plenary/cluster/protocol';
 import type { DispatchTable } from './dispatch.ts';
 import type { HandlerServices } from './handlers/services.ts';
 import { handleChatPost, handleRosterPage, handleSync } from './handlers/room.ts';
-import { handleJoin, handleLeave, handleResume, handleSessionConfirm } from './handlers/entry.ts';
+import {
+  handleEdgeCheck,
+  handleJoin,
+  handleLeave,
+  handleResume,
+  handleSessionConfirm,
+} from './handlers/entry.ts';
 import {
   handleMediaCheck,
   handleMediaMoved,
@@ -22,6 +28,7 @@ export function createDispatchTable(services: HandlerServices): DispatchTable {
     resume: route(CLIENT_REQUESTS.resume, handleResume(services), options),
     'session.confirm': route(CLIENT_REQUESTS['session.confirm'], handleSessionConfirm(services), options),
     leave: route(CLIENT_REQUESTS.leave, handleLeave(services), options),
+    'edge.check': route(CLIENT_REQUESTS['edge.check'], handleEdgeCheck, options),
     'media.open': route(CLIENT_REQUESTS['media.open'], handleMediaOpen(services), options),
     'media.moved': route(CLIENT_REQUESTS['media.moved'], handleMediaMoved(services), options),
     'media.check': route(CLIENT_REQUESTS['media.check'], handleMediaCheck(services), options),

@@ -66,6 +66,7 @@ export const PHASES_OF_REQUEST: Readonly<Record<ClientRequestName, readonly Phas
   resume: OUTSIDE,
   'session.confirm': INSIDE,
   leave: INSIDE,
+  'edge.check': INSIDE,
   'media.open': INSIDE,
   'media.moved': INSIDE,
   'media.check': INSIDE,

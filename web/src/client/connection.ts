@@ -286,7 +286,8 @@ export class Connection {
           const isMediaSilent = this.#environment.isMediaSilent();
           // Media came again meanwhile: so did the network, and the edge has the usual time.
           if (request === 'media.check' && !isMediaSilent) return;
-          this.#lost('the edge is silent', 'resume', isMediaSilent);
+          const reason = 'the edge is silent';
+          if (this.#handover?.leftBehind(reason) !== true) this.#lost(reason, 'resume', isMediaSilent);
         },
         notice: (notice) => {
           this.#notice(link, notice);

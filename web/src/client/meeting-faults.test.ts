@@ -41,22 +41,23 @@ describe('when things break', () => {
     const edge = new ScriptedEdge();
     edge.edges = [EDGE_A, EDGE_B];
     edge.on['chat.post'] = () => NO_ANSWER;
+    edge.on['edge.check'] = () => NO_ANSWER;
     edge.on.resume = ({ lastEventId }) => ({
       session: sessionReply(edge, EDGE_B),
       catchUp: { type: 'events', events: [chatEvent('101-0', lastEventId, 'missed')] },
       mediaAlive: true,
     });
-    const meeting = meet(edge);
-    await meeting.join();
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'], shouldAdvanceTime: true });
     try {
+      const meeting = meet(edge);
+      await meeting.join();
       meeting.postChat('is anybody there?');
-      await vi.advanceTimersByTimeAsync(5_500);
+      await vi.advanceTimersByTimeAsync(2_500);
       edge.notify('head', { lastEventId: EVENT_ID.parse('100-0') });
       await vi.advanceTimersByTimeAsync(1_000);
       expect(edge.requests('resume')).toEqual([]);
       meeting.postChat('and now?');
-      await vi.advanceTimersByTimeAsync(5_500);
+      await vi.advanceTimersByTimeAsync(1_800);
       expect(edge.requests('resume')).toEqual([]);
       await vi.waitFor(() =>
         expect(meeting.getSnapshot().connection).toEqual({ phase: 'joined', edgeUrl: EDGE_B }),

@@ -1,9 +1,9 @@
-import { TRANSPORT_ID } from '@plenary/cluster/protocol';
+import { EVENT_ID, TRANSPORT_ID } from '@plenary/cluster/protocol';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { newCounters } from './counters.ts';
 import { newRequestId } from './request-edge.ts';
 import { EdgeLink } from './rpc.ts';
-import { ScriptedEdge, NO_ANSWER } from './testing/scripted-edge.ts';
+import { ScriptedEdge, NO_ANSWER, refuse } from './testing/scripted-edge.ts';
 
 describe('a connection to an edge', () => {
   beforeEach(() => {
@@ -18,21 +18,89 @@ describe('a connection to an edge', () => {
     edge.on['chat.post'] = () => NO_ANSWER;
     edge.on['transport.restartIce'] = () => NO_ANSWER;
     edge.on['media.check'] = () => NO_ANSWER;
+    edge.on['edge.check'] = () => NO_ANSWER;
     const silent = vi.fn();
     const handlers = { opened: vi.fn(), closed: vi.fn(), notice: vi.fn(), silent };
     const environment = { counters: newCounters(), log: { warn: vi.fn() }, connectTimeoutMs: 4_000 };
     const link = new EdgeLink(edge, 'http://edge-a.test:3000', handlers, environment);
     await vi.advanceTimersByTimeAsync(1);
-    return { link, silent };
+    return { edge, link, silent };
   }
 
-  test('[SE16] tells after six seconds that nothing came since a request', async () => {
-    const { link, silent } = await open();
+  const ask = (link: EdgeLink): void => {
     link.request('chat.post', { requestId: newRequestId(), text: 'hi' }).catch(() => undefined);
-    await vi.advanceTimersByTimeAsync(5_999);
-    expect(silent).not.toHaveBeenCalled();
+  };
+
+  test('[SE16] [SE19] asks after 1.5 seconds for a sign of life, and tells after three that none came', async () => {
+    const { edge, link, silent } = await open();
+    ask(link);
+    await vi.advanceTimersByTimeAsync(1_000);
+    ask(link);
+    await vi.advanceTimersByTimeAsync(499);
+    expect(edge.requests('edge.check')).toHaveLength(0);
     await vi.advanceTimersByTimeAsync(1);
-    expect(silent).toHaveBeenCalledOnce();
+    expect(edge.requests('edge.check')).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(1_499);
+    expect(silent).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(2);
+    expect(silent).toHaveBeenCalledExactlyOnceWith('edge.check');
+    expect(edge.requests('edge.check')).toHaveLength(1);
+    link.close();
+  });
+
+  test.each(['an answer', 'a refusal, as by an edge that does not know the question'])(
+    '[SE19] leaves an edge alone that gives %s, and asks again as long as it owes an answer',
+    async (what) => {
+      const { edge, link, silent } = await open();
+      edge.on['edge.check'] = () => (what === 'an answer' ? {} : refuse('unknown_message'));
+      ask(link);
+      await vi.advanceTimersByTimeAsync(9_000);
+      expect(silent).not.toHaveBeenCalled();
+      expect(edge.requests('edge.check').length).toBeGreaterThan(3);
+      await vi.advanceTimersByTimeAsync(2_000);
+      const asked = edge.requests('edge.check').length;
+      // The request itself has failed by now, so that nothing is owed.
+      await vi.advanceTimersByTimeAsync(20_000);
+      expect(edge.requests('edge.check')).toHaveLength(asked);
+      edge.on['edge.check'] = () => NO_ANSWER;
+      ask(link);
+      await vi.advanceTimersByTimeAsync(3_001);
+      expect(silent).toHaveBeenCalledOnce();
+      link.close();
+    },
+  );
+
+  test('[SE19] asks nothing while anything comes from the edge', async () => {
+    const { edge, link, silent } = await open();
+    ask(link);
+    for (let passed = 0; passed < 8; passed += 1) {
+      await vi.advanceTimersByTimeAsync(1_000);
+      edge.notify('head', { lastEventId: EVENT_ID.parse('100-0') });
+    }
+    expect(edge.requests('edge.check')).toHaveLength(0);
+    await vi.advanceTimersByTimeAsync(1_500);
+    expect(edge.requests('edge.check')).toHaveLength(1);
+    // While it is waited for, anything that comes is one.
+    edge.notify('head', { lastEventId: EVENT_ID.parse('100-0') });
+    await vi.advanceTimersByTimeAsync(400);
+    expect(silent).not.toHaveBeenCalled();
+    link.close();
+  });
+
+  test('[SE19] does not ask an edge that takes its time to let somebody in', async () => {
+    const { edge, link, silent } = await open();
+    edge.on.resume = () => NO_ANSWER;
+    const proof = 'A'.repeat(86);
+    const request = {
+      protocolVersion: 1,
+      roomId: 'room',
+      sessionToken: 'token',
+      proof,
+      lastEventId: '100-0',
+    };
+    link.request('resume', request).catch(() => undefined);
+    await vi.advanceTimersByTimeAsync(9_000);
+    expect([edge.requests('edge.check').length, silent.mock.calls]).toEqual([0, []]);
     link.close();
   });
 

@@ -11,6 +11,7 @@ import {
   type EdgeNoticeName,
 } from '@plenary/cluster/protocol';
 import type { ClientLog, Counters } from './counters.ts';
+import { SignOfLife } from './sign-of-life.ts';
 import type { SignallingConnection, SignallingHandlers, SignallingPort } from './signalling-port.ts';
 
 /** One notice of the edge, parsed. */
@@ -28,16 +29,19 @@ export interface EdgeLinkHandlers {
 
 interface Pending {
   readonly reject: (error: PlenaryError) => void;
+  readonly name: ClientRequestName;
+  /** By `performance.now()`. */
+  readonly sentMs: number;
   readonly timer: ReturnType<typeof setTimeout>;
-  readonly silenceTimer: ReturnType<typeof setTimeout>;
+  readonly silenceTimer: ReturnType<typeof setTimeout> | undefined;
 }
 
+/** For these the edge takes its time when many come at once; whoever asks has deadlines of their own. */
+const ENTRIES: ReadonlySet<ClientRequestName> = new Set<ClientRequestName>(['join', 'resume']);
 /**
- * How long an edge that was asked something may say nothing at all, in milliseconds. It answers within its own deadlines
- * for the store (2 s) and for media nodes (5 s), if only with an error; its Socket.IO is patient for up to 18 s.
+ * How long an edge may say nothing at all that is asked because media has fallen silent, in milliseconds: then it is likely
+ * that the edge is gone as well. What else is asked is {@link SignOfLife}'s concern.
  */
-const SILENCE_MS = 6_000;
-/** The same for what is asked because media has fallen silent: then it is likely that the edge is gone as well. */
 const SILENCE_OF_BOTH_MS: Partial<Readonly<Record<ClientRequestName, number>>> = {
   'media.check': 1_000,
   'transport.restartIce': 2_000,
@@ -68,6 +72,7 @@ export class EdgeLink {
   readonly #silent: (request: ClientRequestName) => void;
   /** Who waits until nothing is under way. */
   readonly #settling = new Set<() => void>();
+  readonly #signOfLife: SignOfLife;
   #connectionId = '';
   #lastHeardMs = 0;
   #state: 'opening' | 'open' | 'closed' = 'opening';
@@ -82,6 +87,11 @@ export class EdgeLink {
     this.#silent = (request) => handlers.silent(request);
     this.#counters = environment.counters;
     this.#log = environment.log;
+    this.#signOfLife = new SignOfLife({
+      owedSinceMs: () => this.#owedSinceMs(),
+      ask: () => this.#check(),
+      silent: () => handlers.silent('edge.check'),
+    });
     const handling: SignallingHandlers = {
       opened: (connectionId) => {
         if (this.#state !== 'opening') return;
@@ -95,7 +105,7 @@ export class EdgeLink {
         handlers.closed(reason);
       },
       notice: (name, payload) => {
-        this.#lastHeardMs = performance.now();
+        this.#heard();
         if (this.#state !== 'closed') this.#receive(name, payload, handlers);
       },
     };
@@ -134,11 +144,17 @@ export class EdgeLink {
     }
     return new Promise((resolve, reject) => {
       const sentMs = performance.now();
+      const silenceMs = SILENCE_OF_BOTH_MS[name];
       const pending: Pending = {
         reject,
-        silenceTimer: setTimeout(() => {
-          if (this.#lastHeardMs < sentMs) this.#silent(name);
-        }, SILENCE_OF_BOTH_MS[name] ?? SILENCE_MS),
+        name,
+        sentMs,
+        silenceTimer:
+          silenceMs === undefined
+            ? undefined
+            : setTimeout(() => {
+                if (this.#lastHeardMs < sentMs) this.#silent(name);
+              }, silenceMs),
         timer: setTimeout(() => {
           this.#ended(pending);
           this.#counters.timedOut += 1;
@@ -146,8 +162,9 @@ export class EdgeLink {
         }, timeoutMs),
       };
       this.#pending.add(pending);
+      if (!ENTRIES.has(name)) this.#signOfLife.watch();
       this.#connection.send(name, outgoing.data, (envelope) => {
-        this.#lastHeardMs = performance.now();
+        this.#heard();
         if (!this.#ended(pending)) return;
         try {
           const parsed = REPLY_ENVELOPE.parse(envelope);
@@ -190,10 +207,29 @@ export class EdgeLink {
 
   #end(reason: string): void {
     this.#state = 'closed';
+    this.#signOfLife.stop();
     for (const pending of this.#pending) {
       this.#ended(pending);
       pending.reject(new PlenaryError('timed_out', `The connection closed: ${reason}.`));
     }
+  }
+
+  #heard(): void {
+    this.#lastHeardMs = performance.now();
+    if (this.#state !== 'closed') this.#signOfLife.heard();
+  }
+
+  #owedSinceMs(): number | undefined {
+    // In the order in which they were sent.
+    for (const { name, sentMs } of this.#pending) if (!ENTRIES.has(name)) return sentMs;
+    return undefined;
+  }
+
+  #check(): void {
+    this.request('edge.check', {}).catch((thrown: unknown) => {
+      // Any answer is a sign of life, also a refusal.
+      this.#log.warn('the edge was asked for a sign of life', thrown);
+    });
   }
 
   /** @returns whether the request was still under way */
@@ -201,7 +237,10 @@ export class EdgeLink {
     clearTimeout(pending.timer);
     clearTimeout(pending.silenceTimer);
     const wasUnderWay = this.#pending.delete(pending);
-    if (this.#pending.size === 0) for (const settle of this.#settling) settle();
+    if (this.#pending.size === 0) {
+      this.#signOfLife.stop();
+      for (const settle of this.#settling) settle();
+    }
     return wasUnderWay;
   }
 

@@ -73,6 +73,9 @@ export function handleLeave(services: HandlerServices): Handler<'leave'> {
   };
 }
 
+/** The answer is all there is to it. */
+export const handleEdgeCheck: Handler<'edge.check'> = () => Promise.resolve({});
+
 /** Who comes to an edge that is to go is sent on. @throws PlenaryError `shutting_down` */
 function refuseWhileDraining({ isDraining }: HandlerServices): void {
   if (isDraining()) throw new PlenaryError('shutting_down');
