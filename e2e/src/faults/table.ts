@@ -133,8 +133,9 @@ export const FAULTS: readonly Fault[] = [
     isQuick: false,
     goals: { media: NONE, buttons: UNNOTICED },
     meanwhile: 'everything',
-    person: 'nothing in picture and sound; buttons and chat wait for the resume on another edge',
-    operator: '`/ready` 503 `draining`; `plenary_edge_dropped_sockets_total{code="shutting_down"}`',
+    person: 'nothing',
+    operator:
+      '`/ready` 503 `draining`; `plenaryctl status`; `plenary_edge_sockets` falls to 0, `plenary_edge_resumes_total` on the others',
     strike: async (world) => {
       const edge = await world.edgeOf(world.person('Ann'));
       await drainAll(world, edge);
@@ -149,7 +150,7 @@ export const FAULTS: readonly Fault[] = [
     isQuick: false,
     goals: { media: UNNOTICED, buttons: UNNOTICED },
     meanwhile: 'everything',
-    person: 'as above, once for each edge',
+    person: 'nothing',
     operator: 'as above, of one after the other',
     strike: async (world) => {
       for (const node of [...world.cluster.edges, ...world.cluster.mediaNodes]) {
@@ -369,8 +370,9 @@ export const FAULTS: readonly Fault[] = [
     goals: { media: NONE },
     lastsMs: FROZEN_MS,
     meanwhile: 'media',
-    person: 'nothing in picture and sound; buttons and chat wait',
-    operator: 'the edge does not answer `/health`',
+    person:
+      'nothing in picture and sound; buttons and chat wait for three seconds, and for the resume on another edge',
+    operator: 'the edge does not answer `/health`; `plenary_edge_resumes_total` on the others',
     strike: async (world) => freeze(await world.edgeOf(world.person('Ann'))),
   },
   {
