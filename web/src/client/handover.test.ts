@@ -62,7 +62,7 @@ describe('an edge that will go', () => {
     await vi.waitFor(() => expect(edgeInUse(meeting)).toEqual({ phase: 'joined', edgeUrl: EDGE_B }));
     expect(first.closed).toBe(true);
     expect(edge.sockets.map(({ url }) => url)).toEqual([EDGE_A, EDGE_B]);
-    expect(new Set(phases)).toEqual(new Set(['joined']));
+    expect(phases.filter((one) => one !== 'joined')).toEqual([]);
     expect(meeting.counters).toMatchObject({ handedOver: 1, reconnects: 0, timedOut: 0, mediaReopened: 0 });
     expect(meeting.getSnapshot().room.chat.map(({ text }) => text)).toEqual(['missed']);
     expect(edge.requests('join')).toHaveLength(1);
@@ -90,6 +90,7 @@ describe('an edge that will go', () => {
     await vi.waitFor(() => expect(edge.requests('resume')).toHaveLength(1));
     const before = chats(edge).length;
     meeting.postChat('while it is resumed');
+    meeting.unpublish('microphone');
     expect(chats(edge)).toHaveLength(before);
     // The edge in use may hear that the session is taken up before this client does.
     first.notify('bye', { code: 'replaced', message: '', retryable: false });
@@ -109,6 +110,7 @@ describe('an edge that will go', () => {
         .map(() => EDGE_B),
     );
     expect(edge.requests('track.pause')).toHaveLength(1);
+    expect(edge.requests('track.end')).toHaveLength(1);
     expect(meeting.counters).toMatchObject({ handedOver: 1, reconnects: 0, timedOut: 0 });
   });
 
@@ -128,7 +130,7 @@ describe('an edge that will go', () => {
     expect(new Set(edge.sockets.map(({ url }) => url)).size).toBe(3);
     expect([first.closed, edge.socket.closed]).toEqual([true, false]);
     expect(chats(edge)).toEqual([EDGE_A]);
-    expect(new Set(phases)).toEqual(new Set(['joined']));
+    expect(phases.filter((one) => one !== 'joined')).toEqual([]);
   });
 
   test('[DR5] goes on where nobody answers elsewhere, until it is gone', async () => {

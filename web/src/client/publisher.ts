@@ -61,6 +61,8 @@ export class Publisher {
   readonly #entries = new Map<TrackSource, Published>();
   /** Tracks to end as soon as an edge listens. */
   readonly #toEnd = new Map<TrackId, Epoch | undefined>();
+  /** Those of them whose end an edge is being asked for. */
+  readonly #ending = new Set<TrackId>();
   /** What is wanted of each track; kept by id, since the word may come before the answer that names the track. */
   readonly #wanted = new Map<TrackId, WantedLayer>();
   #media: MediaSession | undefined;
@@ -394,6 +396,8 @@ export class Publisher {
   /** Handles its own errors: a track that could not be ended is ended by {@link reconcile}. */
   async #end(trackId: TrackId, epoch: Epoch | undefined): Promise<void> {
     this.#toEnd.set(trackId, epoch);
+    if (this.#ending.has(trackId)) return;
+    this.#ending.add(trackId);
     try {
       await this.#environment.request('track.end', { trackId, epoch });
       this.#toEnd.delete(trackId);
@@ -401,6 +405,8 @@ export class Publisher {
       const error = toPlenaryError(thrown);
       if (!error.retryable) this.#toEnd.delete(trackId);
       this.#environment.log.warn('track.end failed', error.message);
+    } finally {
+      this.#ending.delete(trackId);
     }
   }
 }
