@@ -2,8 +2,10 @@ import { toPlenaryError, type PlenaryError } from '@plenary/cluster/errors';
 import { RECONNECT_BACKOFF, fullJitterMs } from './backoff.ts';
 import type { EdgeLink } from './rpc.ts';
 
-/** How long what is under way on the connection in use may take to be answered, in milliseconds. */
-const ANSWERED_WITHIN_MS = 1_000;
+/** How long a moment is waited for at which nothing is under way on the connection in use, in milliseconds. */
+const SETTLED_WITHIN_MS = 2_000;
+/** How long what is under way then may take to be answered while every button waits, in milliseconds. */
+const ANSWERED_WITHIN_MS = 500;
 /** How long the other edge may take to take the session up, in milliseconds: meanwhile every button waits. */
 const RESUMED_WITHIN_MS = 2_000;
 
@@ -38,8 +40,8 @@ export interface FailedHandover {
 
 /**
  * Takes a session from an edge that will go to another one, make before break (SPEC DR5): the next connection is opened
- * while the one in use goes on; only when it is open do new requests wait, until the session is resumed on it. What fails
- * is tried again elsewhere, and the requests that waited go over the connection in use.
+ * while the one in use goes on; only when it is open, and what was asked before is answered, do new requests wait, until the
+ * session is resumed on it. What fails is tried again elsewhere, and the requests that waited go over the connection in use.
  */
 export class Handover {
   readonly #environment: HandoverEnvironment;
@@ -138,9 +140,12 @@ export class Handover {
   ): Promise<void> {
     await opened;
     progress.wasOpened = true;
+    const { from } = this.#environment;
+    // What is slow holds up nobody, as long as it is not known that it is slower than that.
+    await from.settled(SETTLED_WITHIN_MS);
     if (this.#isOver()) return;
     this.#phase = 'settling';
-    await this.#environment.from.settled(ANSWERED_WITHIN_MS);
+    await from.settled(ANSWERED_WITHIN_MS);
     if (this.#isOver()) return;
     this.#phase = 'resuming';
     progress.wasAsked = true;
