@@ -1,4 +1,5 @@
 import {
+  BeatWatch,
   callFrom,
   CONTROL_BEAT_MS,
   CONTROL_NOTICES,
@@ -24,12 +25,13 @@ import type { Incarnation, MediaNodeId } from '@plenary/cluster/ids';
 import { io } from 'socket.io-client';
 import type { Socket } from 'socket.io-client';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
-import { BeatWatch } from './beat-watch.ts';
 
 /** A handshake that takes longer is tried again. */
 const CONNECT_TIMEOUT_MS = 3_000;
 const RECONNECT_FIRST_MS = 100;
 const RECONNECT_LATEST_MS = 1_000;
+/** How many beats may be missing before a media node counts as gone. */
+const MISSED_BEATS = 3;
 /** How late it may be noticed that beats have stopped. */
 const CHECK_BEATS_MS = 100;
 
@@ -91,7 +93,11 @@ export class ControlLink {
     this.mediaNodeId = settings.mediaNodeId;
     this.controlUrl = settings.controlUrl;
     this.#downSinceMs = settings.clock.monotonicMs();
-    this.#beats = new BeatWatch(settings.clock, CONTROL_BEAT_MS);
+    this.#beats = new BeatWatch({
+      clock: settings.clock,
+      beatMs: CONTROL_BEAT_MS,
+      silentMs: MISSED_BEATS * CONTROL_BEAT_MS,
+    });
     this.#socket = io(settings.controlUrl, {
       transports: ['websocket'],
       forceNew: true,

@@ -20,7 +20,7 @@ import { PipeLinks } from '../pipe/pipe-links.ts';
 import type { RouterLease } from '../room/room-routers.ts';
 import { systemTimers } from '../room/timers.ts';
 import type { TrackHold } from '../room/track-demand.ts';
-import { metricSum, untilFreed } from '../testing/metric-values.ts';
+import { metricBy, metricSum, untilFreed } from '../testing/metric-values.ts';
 import { opusParameters, vp8Packet, vp8Parameters } from '../testing/rtp.ts';
 import type { TestEdge } from '../testing/test-edge.ts';
 import {
@@ -380,6 +380,37 @@ describe('a worker that dies', () => {
     await untilFreed(home.node.metrics);
   });
 
+  test('[WK9] one that hangs is killed, its peers are told, and it is replaced on its port', async () => {
+    const store = new TestStore();
+    const [node, edge] = await startNode(store);
+    const peer = await TestPeer.admit(store, node, edge, testRoom('hang'));
+    const pid = node.node.pool.alive()[0]?.pid ?? 0;
+    process.kill(pid, 'SIGSTOP');
+
+    await until('peer.lost', () => edge.notices('peer.lost').length === 1);
+    expect(edge.notices('peer.lost')).toEqual([{ ...peer.placed, reason: 'worker_died' }]);
+    expect(await metricBy(node.node.metrics, 'plenary_media_worker_deaths_total', 'reason')).toEqual({
+      died: 0,
+      hung: 1,
+    });
+    await until('a new worker', () => node.node.readiness().ready);
+    expect(isRunning(pid)).toBe(false);
+
+    const again = await TestPeer.place(store, node, edge, testRoom('hang'), peer.placed);
+    const reply = await again.admit();
+    expect(reply.receiveTransport.iceCandidates[0]?.port).toBe(node.config.portSlice.firstPort);
+    await again.leave(store);
+    await untilFreed(node.node.metrics);
+  });
+
+  test('[WK7] one that hangs does not outlive its node', async () => {
+    const [node] = await startNode(new TestStore());
+    const pid = node.node.pool.alive()[0]?.pid ?? 0;
+    process.kill(pid, 'SIGSTOP');
+    await node.node.stop();
+    expect(isRunning(pid)).toBe(false);
+  });
+
   test('[WK4] while no worker is alive the node is not ready, and takes nobody', async () => {
     const store = new TestStore();
     const [node, edge] = await startNode(store);
@@ -414,6 +445,14 @@ describe('a worker that dies', () => {
     expect(store.memory.roomCount).toBe(0);
   });
 });
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
 
 /** An Opus packet with its volume in the header extension that {@link opusParameters} names (RFC 6464). */
 function opusPacket(ssrc: number, sequence: number, volumeDbov: number): Buffer {
