@@ -50,6 +50,10 @@ export class SimulatedConsumer implements MediaConsumer {
     return this.#answer();
   }
 
+  begin(): void {
+    // Layers are not simulated.
+  }
+
   setPriority(): Promise<void> {
     return this.#answer();
   }

@@ -32,6 +32,7 @@ export class ClientTransport {
   readonly id: TransportId;
   readonly #transport: types.WebRtcTransport;
   readonly #metrics: NodeMetrics;
+  readonly #consumers = new Set<MediaConsumer>();
   #connecting: Promise<void> | undefined;
   #bounding: Promise<void> | undefined;
 
@@ -46,6 +47,11 @@ export class ClientTransport {
     metrics.transports.inc({ kind: 'webrtc' });
     transport.observer.once('close', () => {
       metrics.transports.dec({ kind: 'webrtc' });
+    });
+    // Media passes from here on: DTLS comes last, since it needs a path that ICE has found.
+    transport.on('dtlsstatechange', (state) => {
+      if (state !== 'connected') return;
+      for (const consumer of this.#consumers) consumer.begin();
     });
     transport.on('icestatechange', (state) => {
       if (state === 'connected' || state === 'completed') onIceChange(this, 'connected');
@@ -139,7 +145,15 @@ export class ClientTransport {
       () => this.#transport.consume({ producerId, rtpCapabilities, paused }),
       'cannot_consume',
     );
-    const wrapped = new MediaConsumer(consumer, 'peer', this.#metrics, on);
+    const wrapped = new MediaConsumer(consumer, 'peer', this.#metrics, {
+      ...on,
+      closed: (cause) => {
+        this.#consumers.delete(wrapped);
+        on.closed(cause);
+      },
+    });
+    this.#consumers.add(wrapped);
+    wrapped.begin();
     if (this.#transport.closed) {
       wrapped.close();
       throw new PlenaryError('media_lost');

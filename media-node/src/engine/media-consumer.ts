@@ -1,8 +1,9 @@
 import type { types } from 'mediasoup';
-import { CONSUMER_ID } from '@plenary/cluster';
+import { CONSUMER_ID, TOP_SPATIAL_LAYER, toPlenaryError } from '@plenary/cluster';
 import type { ConsumerId, MediaKind, PreferredLayers, RtpParameters } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 import { callMediasoup, noteCall } from './calls.ts';
+import { LayerStart } from './layer-start.ts';
 import { PauseSwitch } from './pause-switch.ts';
 import { toRtpParameters } from './rtp-parameters.ts';
 
@@ -21,6 +22,8 @@ export class MediaConsumer {
   readonly #consumer: types.Consumer;
   readonly #metrics: NodeMetrics;
   readonly #pause: PauseSwitch;
+  readonly #start: LayerStart | undefined;
+  #preferredLayers: PreferredLayers = { spatialLayer: TOP_SPATIAL_LAYER };
 
   constructor(consumer: types.Consumer, use: 'peer' | 'pipe', metrics: NodeMetrics, on: ConsumerEvents) {
     this.id = CONSUMER_ID.parse(consumer.id);
@@ -36,6 +39,7 @@ export class MediaConsumer {
         'media_lost',
       ),
     );
+    if (use === 'peer' && consumer.type === 'simulcast') this.#start = this.#layerStart();
     const gauge = use === 'peer' ? metrics.consumers : metrics.pipeConsumers;
     gauge.inc();
     let cause: 'closed' | 'producer_closed' = 'closed';
@@ -44,16 +48,16 @@ export class MediaConsumer {
       cause = 'producer_closed';
     });
     consumer.observer.once('close', () => {
+      this.#start?.stop();
       gauge.dec();
       on.closed(cause);
     });
-    const { producerPaused } = on;
-    if (producerPaused === undefined) return;
     consumer.on('producerpause', () => {
-      producerPaused(true);
+      on.producerPaused?.(true);
     });
     consumer.on('producerresume', () => {
-      producerPaused(false);
+      on.producerPaused?.(false);
+      this.begin();
     });
   }
 
@@ -73,12 +77,49 @@ export class MediaConsumer {
    * Pauses or resumes; the state it has already costs no call. On resume the worker asks for the key frame by itself.
    * @throws PlenaryError `media_lost`
    */
-  setPaused(paused: boolean): Promise<void> {
-    return this.#pause.set(paused);
+  async setPaused(paused: boolean): Promise<void> {
+    await this.#pause.set(paused);
+    this.begin();
+  }
+
+  /** From now on something may be sent: it was resumed, or its transport connected. */
+  begin(): void {
+    if (!this.#consumer.paused) this.#start?.begin();
   }
 
   /** @throws PlenaryError `media_lost` */
   async setPreferredLayers(layers: PreferredLayers): Promise<void> {
+    this.#preferredLayers = layers;
+    await this.#tellLayers(layers);
+  }
+
+  #layerStart(): LayerStart {
+    const consumer = this.#consumer;
+    const preferred = (): PreferredLayers => this.#preferredLayers;
+    return new LayerStart(
+      {
+        get closed() {
+          return consumer.closed;
+        },
+        get isOn() {
+          return !consumer.paused && !consumer.producerPaused;
+        },
+        get isWhole() {
+          const { currentLayers, preferredLayers } = consumer;
+          return (
+            currentLayers !== undefined && currentLayers.temporalLayer === preferredLayers?.temporalLayer
+          );
+        },
+        get preferredLayers() {
+          return preferred();
+        },
+        setPreferredLayers: (layers) => this.#tellLayers(layers),
+      },
+      (error) => this.#metrics.errors.inc({ where: 'consumer.layers', code: toPlenaryError(error).code }),
+    );
+  }
+
+  async #tellLayers(layers: PreferredLayers): Promise<void> {
     await callMediasoup(
       this.#metrics,
       'consumer.setPreferredLayers',

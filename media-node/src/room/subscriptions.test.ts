@@ -31,6 +31,7 @@ function subscribed() {
         rtpParameters: vp8Parameters(),
         paused: false,
         producerPaused: false,
+        begin: () => undefined,
         setPaused: () => Promise.resolve(),
         setPreferredLayers: () => Promise.resolve(),
         setPriority: () => Promise.resolve(),
