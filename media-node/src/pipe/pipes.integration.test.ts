@@ -66,6 +66,16 @@ describe('a pipe between two nodes', () => {
     expect(await metricSum(home.node.metrics, 'plenary_media_node_links')).toBe(0);
   });
 
+  test('[CL7] the home node has a link back before it needs one', async () => {
+    await TestPeer.admit(store, away, awayEdge, roomId, [microphone]);
+    await waitFor(
+      'the link back',
+      async () => (await metricSum(home.node.metrics, 'plenary_media_node_links')) === 1,
+    );
+    expect(await metricSum(away.node.metrics, 'plenary_media_node_links')).toBe(1);
+    expect(await metricBy(home.node.metrics, 'plenary_media_pipes', 'side')).toEqual({ asking: 0, home: 1 });
+  });
+
   test('[PI2] many subscribers at once share one pipe and one copy of each track', async () => {
     const viewers = await Promise.all(
       Array.from({ length: 5 }, () => TestPeer.admit(store, away, awayEdge, roomId, [microphone, camera])),
