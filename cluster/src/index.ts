@@ -1,4 +1,5 @@
 /** What edges and media nodes share: the only door of this package for other processes of the cluster. */
+export * from './beat-watch.ts';
 export * from './clock.ts';
 export * from './consul/settings.ts';
 export * from './drain/drain.ts';

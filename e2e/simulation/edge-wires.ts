@@ -18,14 +18,13 @@ import { Calls } from '@plenary/cluster/testing/simulation/calls';
 import type { Life } from '@plenary/cluster/testing/simulation/virtual-time';
 import { Wire } from '@plenary/cluster/testing/simulation/wire';
 import type { Net } from '@plenary/cluster/testing/simulation/wire';
-import type { ControlLinkListener, MediaLink, OwnedMediaLinks } from '@plenary/edge-signaling/simulation';
+import { ControlLinks, UpWaiters } from '@plenary/edge-signaling/simulation';
+import type { ControlLinkListener, OwnedLink } from '@plenary/edge-signaling/simulation';
 import type { SimulatedMediaNode } from './media-node.ts';
 import { mayDouble } from './node-wires.ts';
 
 /** A handshake that takes longer is tried again, in milliseconds. */
 const CONNECT_TIMEOUT_MS = 3_000;
-/** A node that is neither announced nor reachable for so long gets no more attempts, in milliseconds. */
-const FORGET_AFTER_MS = 30_000;
 
 /** What the links of an edge see of the world. */
 export interface EdgeWiresOptions {
@@ -39,10 +38,11 @@ export interface EdgeWiresOptions {
 }
 
 /** The link of an edge to one media node: connects by itself for ever, until it is closed. */
-class EdgeWire implements MediaLink {
+class EdgeWire implements OwnedLink {
   readonly mediaNodeId: MediaNodeId;
+  readonly controlUrl: string;
   readonly #options: EdgeWiresOptions;
-  readonly #waiters = new Set<() => void>();
+  readonly #waiters = new UpWaiters(() => this.#isUp);
   #wire: Wire | undefined;
   #calls: Calls<typeof CONTROL_REQUESTS> | undefined;
   #incarnation: Incarnation | undefined;
@@ -52,8 +52,12 @@ class EdgeWire implements MediaLink {
   #isClosed = false;
   #downSinceMs: number;
 
-  constructor(mediaNodeId: MediaNodeId, options: EdgeWiresOptions) {
+  constructor(
+    { mediaNodeId, controlUrl }: Pick<MediaNodeRecord, 'mediaNodeId' | 'controlUrl'>,
+    options: EdgeWiresOptions,
+  ) {
     this.mediaNodeId = mediaNodeId;
+    this.controlUrl = controlUrl;
     this.#options = options;
     this.#downSinceMs = options.net.time.nowMs;
     this.#connect();
@@ -86,22 +90,13 @@ class EdgeWire implements MediaLink {
   }
 
   async whenUp(withinMs: number): Promise<boolean> {
-    if (this.#isUp || withinMs <= 0) return this.#isUp;
-    return new Promise((resolve) => {
-      const finish = (): void => {
-        clearTimeout(timer);
-        this.#waiters.delete(finish);
-        resolve(this.#isUp);
-      };
-      const timer = setTimeout(finish, withinMs);
-      this.#waiters.add(finish);
-    });
+    return this.#waiters.wait(withinMs);
   }
 
   close(): void {
     this.#isClosed = true;
     this.#wire?.close('caller');
-    for (const finish of [...this.#waiters]) finish();
+    this.#waiters.finish();
   }
 
   #connect(): void {
@@ -159,7 +154,7 @@ class EdgeWire implements MediaLink {
           this.#isUp = true;
           this.#mayBeRefused = false;
           listener.onUp(this, incarnation);
-          for (const finish of [...this.#waiters]) finish();
+          this.#waiters.finish();
         },
         onMalformed,
       ),
@@ -201,52 +196,20 @@ class EdgeWire implements MediaLink {
   }
 }
 
-/** One link to each media node, as `ControlLinks` keeps them. */
-export class EdgeWires implements OwnedMediaLinks {
-  readonly #options: EdgeWiresOptions;
-  readonly #links = new Map<MediaNodeId, EdgeWire>();
-
+/** The links of an edge, kept as those of a real one. */
+export class EdgeWires extends ControlLinks<EdgeWire> {
   constructor(options: EdgeWiresOptions) {
-    this.#options = options;
-  }
-
-  reconcile(nodes: readonly MediaNodeRecord[]): void {
-    const announced = new Set(nodes.map((node) => node.mediaNodeId));
-    for (const mediaNodeId of announced) {
-      if (!this.#links.has(mediaNodeId))
-        this.#links.set(mediaNodeId, new EdgeWire(mediaNodeId, this.#options));
-    }
-    for (const [mediaNodeId, link] of this.#links) {
-      if (announced.has(mediaNodeId) || link.downForMs() < FORGET_AFTER_MS) continue;
-      this.#links.delete(mediaNodeId);
-      link.close();
-    }
-  }
-
-  get(mediaNodeId: MediaNodeId): MediaLink | undefined {
-    return this.#links.get(mediaNodeId);
-  }
-
-  async reach(mediaNodeId: MediaNodeId, withinMs: number): Promise<MediaLink> {
-    const link = this.#links.get(mediaNodeId);
-    if (link === undefined || !(await link.whenUp(withinMs - link.downForMs())))
-      throw new PlenaryError('media_unavailable');
-    return link;
-  }
-
-  lost(downForMs: number): MediaNodeId[] {
-    return [...this.#links.values()]
-      .filter((link) => link.downForMs() >= downForMs)
-      .map(({ mediaNodeId }) => mediaNodeId);
-  }
-
-  closeAll(): void {
-    for (const link of this.#links.values()) link.close();
-    this.#links.clear();
+    super({
+      open: (node, listener) => new EdgeWire(node, { ...options, listener }),
+      listener: options.listener,
+      count: () => undefined,
+    });
   }
 
   /** The connections that there are. */
   wires(): readonly Wire[] {
-    return [...this.#links.values()].map((link) => link.wire).filter((wire) => wire !== undefined);
+    return this.all()
+      .map((link) => link.wire)
+      .filter((wire) => wire !== undefined);
   }
 }

@@ -2,7 +2,8 @@
 import { NO_IMPAIRMENT } from '@plenary/loadtest/impairment';
 import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { launchBrowser, launchFreezableBrowser } from './harness/browser.ts';
+import { launchChromium } from '@plenary/loadtest/browser';
+import { launchFreezableBrowser } from './harness/browser.ts';
 import type { FreezableBrowser } from './harness/browser.ts';
 import { isNothing, leftOver } from './harness/left-over.ts';
 import { Participant } from './harness/participant.ts';
@@ -23,7 +24,7 @@ describe('a client’s own network', () => {
     proxied = await startProxiedCluster({
       PLENARY_RESUME_WITHIN_MS: String(RESUME_WITHIN_MS),
     });
-    [browser, sleeper] = await Promise.all([launchBrowser(), launchFreezableBrowser()]);
+    [browser, sleeper] = await Promise.all([launchChromium(), launchFreezableBrowser()]);
   });
   afterEach(async () => {
     proxied.udp.setImpairment(NO_IMPAIRMENT);

@@ -5,7 +5,7 @@ import { startLocalCluster } from '@plenary/deploy/local-cluster';
 import type { LocalCluster } from '@plenary/deploy/local-cluster';
 import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { launchBrowser } from './harness/browser.ts';
+import { launchChromium } from '@plenary/loadtest/browser';
 import { isNothing, leftOver } from './harness/left-over.ts';
 import { Participant } from './harness/participant.ts';
 import { until } from './harness/until.ts';
@@ -20,7 +20,7 @@ describe('a cluster on Consul', () => {
     consul = await startConsulAgent();
     const env = { CONSUL_HTTP_ADDR: consul.address, PLENARY_LEASE_MS: '2000', PLENARY_LOG_LEVEL: 'warn' };
     cluster = await startLocalCluster({ datacenters: ['gra'], env });
-    browser = await launchBrowser();
+    browser = await launchChromium();
   });
   afterEach(async () => {
     await Promise.all(people.splice(0).map(async (person) => person.close()));

@@ -5,7 +5,7 @@ import { endMediaLinks, readRtpTimestamp } from '@plenary/loadtest/bots';
 import { Crowd } from '@plenary/loadtest/spanning';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { launchBrowser } from './harness/browser.ts';
+import { launchChromium } from '@plenary/loadtest/browser';
 import { drain, undrain } from './harness/drain.ts';
 import { isNothing, leftOver } from './harness/left-over.ts';
 import { readMetrics } from './harness/metrics.ts';
@@ -27,7 +27,7 @@ describe('a running meeting', () => {
       env: { PLENARY_LOG_LEVEL: 'warn' },
       edge: () => ({ env: { PLENARY_PACKING_LIMIT: '0', PLENARY_ROOM_PEERS_PER_NODE: '1' } }),
     });
-    browser = await launchBrowser();
+    browser = await launchChromium();
   });
   afterAll(async () => {
     await endMediaLinks();

@@ -3,7 +3,7 @@ import { startLocalCluster } from '@plenary/deploy/local-cluster';
 import type { LocalCluster } from '@plenary/deploy/local-cluster';
 import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { launchBrowser } from './harness/browser.ts';
+import { launchChromium } from '@plenary/loadtest/browser';
 import { isNothing, leftOver, pipeCount } from './harness/left-over.ts';
 import { Participant } from './harness/participant.ts';
 import { until } from './harness/until.ts';
@@ -24,7 +24,7 @@ describe('a meeting', () => {
     if (first === undefined || second === undefined) throw new Error('the cluster has two edges');
     here = first.publicUrl;
     there = second.publicUrl;
-    browser = await launchBrowser();
+    browser = await launchChromium();
   });
 
   afterEach(async () => {

@@ -4,7 +4,7 @@ import type { LocalCluster } from '@plenary/deploy/local-cluster';
 import { Redis } from 'ioredis';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { launchBrowser } from './harness/browser.ts';
+import { launchChromium } from '@plenary/loadtest/browser';
 import { isNothing, leftOver } from './harness/left-over.ts';
 import { readMetrics } from './harness/metrics.ts';
 import { Participant } from './harness/participant.ts';
@@ -48,7 +48,7 @@ describe('FLUSHALL in the middle of a call', () => {
   let browser: Browser;
   beforeAll(async () => {
     cluster = await startLocalCluster({ env: { PLENARY_LOG_LEVEL: 'warn' } });
-    browser = await launchBrowser();
+    browser = await launchChromium();
   });
   afterAll(async () => {
     await browser.close();

@@ -3,7 +3,7 @@ import { startLocalCluster } from '@plenary/deploy/local-cluster';
 import type { LocalCluster } from '@plenary/deploy/local-cluster';
 import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { launchBrowser } from './harness/browser.ts';
+import { launchChromium } from '@plenary/loadtest/browser';
 import { isNothing, leftOver } from './harness/left-over.ts';
 import { readMetrics } from './harness/metrics.ts';
 import { Participant } from './harness/participant.ts';
@@ -18,7 +18,7 @@ describe('a running meeting', () => {
 
   beforeAll(async () => {
     cluster = await startLocalCluster({ env: { PLENARY_LOG_LEVEL: 'warn' } });
-    browser = await launchBrowser();
+    browser = await launchChromium();
   });
   afterEach(async () => {
     await Promise.all([ann.close(), bob.close()]);

@@ -15,6 +15,7 @@ import { contentSecurityPolicy, createRouter } from './http/router.ts';
 import { createStaticFiles, noStaticFiles } from './http/static-files.ts';
 import { shuttingDown } from './lifecycle.ts';
 import { AddressLimits } from './limits/address-limits.ts';
+import { ControlLink } from './media/control-link.ts';
 import { ControlLinks } from './media/control-links.ts';
 import { createEdgeMetrics, createFaultReporter } from './metrics.ts';
 import { createEdgeServer } from './server.ts';
@@ -86,7 +87,25 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
     authenticator: new Authenticator({ apiKeys: config.apiKeys, clusterSecret }),
     signToken: async (claims) => signSessionToken(clusterSecret, claims),
     openLinks: (listener) =>
-      new ControlLinks({ clusterSecret, caller, clock, logger, metrics, reportFault }, listener),
+      new ControlLinks({
+        open: ({ mediaNodeId, controlUrl }, ofLink) =>
+          new ControlLink({
+            mediaNodeId,
+            controlUrl,
+            clusterSecret,
+            caller,
+            listener: ofLink,
+            clock,
+            logger,
+            metrics,
+            reportFault,
+          }),
+        listener,
+        count: ({ up, down }) => {
+          metrics.controlLinks.set({ state: 'up' }, up);
+          metrics.controlLinks.set({ state: 'down' }, down);
+        },
+      }),
     channel,
     isDraining: () => drain.isOn,
     clock,

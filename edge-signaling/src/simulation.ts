@@ -1,7 +1,9 @@
 /** What the simulation runs of an edge: all of it but its sockets. Nobody else may import it (see the import lint). */
 export { EdgeCore } from './edge-core.ts';
-export type { EdgeCoreOptions, OwnedMediaLinks } from './edge-core.ts';
-export type { MediaLink } from './media/control-links.ts';
+export type { EdgeCoreOptions } from './edge-core.ts';
+export { ControlLinks } from './media/control-links.ts';
+export type { OwnedLink } from './media/control-links.ts';
+export { UpWaiters } from './media/up-waiters.ts';
 export type { ControlLinkListener } from './media/control-link.ts';
 export { createEdgeMetrics } from './metrics.ts';
 export type { ClientSocket, EdgeMessage, RoomChannel, SocketListener } from './transport/client-socket.ts';

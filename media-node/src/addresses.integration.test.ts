@@ -17,7 +17,7 @@ import { checkCandidate } from './testing/stun.ts';
 import type { TestEdge } from './testing/test-edge.ts';
 import { TestPeer, connectEdge, testConfig, testRoom } from './testing/test-node.ts';
 import type { TestConfig } from './testing/test-node.ts';
-import { until } from './testing/until.ts';
+import { waitFor } from '@plenary/cluster/testing/wait-for';
 
 let redis: TestRedis;
 let store: ClusterStore;
@@ -59,7 +59,7 @@ function start(config: TestConfig, overrides: NodeJS.ProcessEnv = {}): NodeProce
 
 async function startReady(config: TestConfig, overrides: NodeJS.ProcessEnv = {}): Promise<NodeProcess> {
   const node = start(config, overrides);
-  await until(
+  await waitFor(
     `${config.mediaNodeId} to be ready`,
     async () => {
       if (node.child.exitCode !== null) throw new Error(node.output.errors);
@@ -109,7 +109,7 @@ async function expectPipe(home: NodeProcess, away: NodeProcess): Promise<void> {
   const camera = await publisher.publish('camera');
   const { peer: viewer } = await admitReachable(away, awayEdge, room);
   // A node that has just been announced is not known to the other yet.
-  await until('the track', async () => (await viewer.subscribe([camera])).failed.length === 0);
+  await waitFor('the track', async () => (await viewer.subscribe([camera])).failed.length === 0);
   expect(await metricOf(home, 'plenary_media_pipes{side="home"}')).toBe(1);
   expect(await metricOf(away, 'plenary_media_pipes{side="asking"}')).toBe(1);
 }
@@ -122,7 +122,7 @@ const leasedFrom = (firstPort: number, lastPort: number): NodeJS.ProcessEnv => (
 });
 
 const slicesOf = async (): Promise<readonly number[]> => {
-  await until('the store', () => store.isAvailable());
+  await waitFor('the store', () => store.isAvailable());
   return (await store.registry.liveMediaNodes()).map(({ portSlice }) => portSlice.firstPort).sort();
 };
 
@@ -144,7 +144,7 @@ describe('nodes on one host, with one announced address', () => {
     );
     const survivor = nodes.find((node) => node !== ended);
     if (survivor === undefined) throw new Error('both ended');
-    await until('the other to be ready', () => isReady(survivor));
+    await waitFor('the other to be ready', () => isReady(survivor));
     expect(ended.output.errors).toContain(`media node ${survivor.config.mediaNodeId} owns ports`);
     expect(survivor.child.exitCode).toBeNull();
   });
@@ -182,10 +182,10 @@ describe('nodes on one host, with one announced address', () => {
     const { portSlice } = testConfig();
     await redis.kill();
     const node = start(testConfig(), leasedFrom(portSlice.firstPort, portSlice.firstPort + 19));
-    await until('the reason', async () => (await readinessOf(node))?.includes('slice_pending') ?? false);
+    await waitFor('the reason', async () => (await readinessOf(node))?.includes('slice_pending') ?? false);
     expect((await fetch(`${node.config.controlUrl}/health`)).status).toBe(200);
     await redis.restart();
-    await until('ready', () => isReady(node));
+    await waitFor('ready', () => isReady(node));
     expect(await slicesOf()).toEqual([portSlice.firstPort]);
   });
 
@@ -200,12 +200,12 @@ describe('nodes on one host, with one announced address', () => {
     // The node stands still while the store forgets it, and another one, behind the same address, is quicker.
     node.child.kill('SIGSTOP');
     await redis.restart();
-    await until('the heir to hold the slice', async () => {
+    await waitFor('the heir to hold the slice', async () => {
       const announced = await store.registry.announceMediaNode(heir, 60_000).catch(() => undefined);
       return announced?.refused === null;
     });
     node.child.kill('SIGCONT');
-    await until('the refusal', async () => {
+    await waitFor('the refusal', async () => {
       const refusal = `lease_refused: media node ${heir.mediaNodeId} owns ports`;
       return (await readinessOf(node))?.includes(refusal) ?? false;
     });

@@ -13,7 +13,7 @@ import {
   TEST_ADMIN_TOKEN,
 } from './testing/test-node.ts';
 import type { TestNode } from './testing/test-node.ts';
-import { until } from './testing/until.ts';
+import { waitFor } from '@plenary/cluster/testing/wait-for';
 
 const store = new TestStore();
 let [old, next]: TestNode[] = [];
@@ -106,14 +106,14 @@ describe('a media node that drains', () => {
       status: 200,
       reply: { state: 'draining', left: 1 },
     });
-    await until('the record says so', async () => (await stateOf(node)) === 'draining');
+    await waitFor('the record says so', async () => (await stateOf(node)) === 'draining');
     expect(await ready(node)).toEqual({ ready: false, reasons: ['draining'] });
     const late = await TestPeer.place(store, node, edge, testRoom('drain-late'));
     await expect(late.admit()).rejects.toMatchObject({ code: 'no_media_node' });
     await peer.admit();
 
     expect(await admin(node, 'DELETE')).toMatchObject({ status: 200, reply: { state: 'serving' } });
-    await until('the record says so', async () => (await stateOf(node)) === 'serving');
+    await waitFor('the record says so', async () => (await stateOf(node)) === 'serving');
     expect(await ready(node)).toMatchObject({ ready: true });
     await late.admit();
     await leave(testRoom('drain-late'), late);
@@ -132,7 +132,7 @@ describe('a media node that drains', () => {
     const peer = await TestPeer.admit(store, node, edge, roomId);
     const camera = await peer.publish('camera');
     await admin(node, 'POST', 60_000);
-    await until('the peer is asked to move', () => edge.notices('peer.move').length > 0);
+    await waitFor('the peer is asked to move', () => edge.notices('peer.move').length > 0);
     expect(edge.notices('peer.move')).toEqual([peer.placed]);
 
     const moved = await openElsewhere(peer, other, edgeOfNext);
@@ -156,8 +156,8 @@ describe('a media node that drains', () => {
     expect([await both(), node.node.rooms.peerCount]).toEqual([2, 1]);
 
     await edge.call('peer.drop', peer.placed);
-    await until('the old track ended', async () => (await both()) === 1);
-    await until('it is drained', async () => (await admin(node, 'GET')).reply?.state === 'drained');
+    await waitFor('the old track ended', async () => (await both()) === 1);
+    await waitFor('it is drained', async () => (await admin(node, 'GET')).reply?.state === 'drained');
     expect((await admin(node, 'GET')).reply).toMatchObject({ left: 0, gone: 1, cut: 0 });
     expect(edge.notices('peer.lost')).toEqual([]);
     await leave(roomId, moved);
@@ -169,7 +169,7 @@ describe('a media node that drains', () => {
     await admin(node, 'POST', 60_000);
     const another = await connectEdge(node);
     await another.call('peer.attach', peer.placed);
-    await until('it hears of the move', () => another.notices('peer.move').length === 1);
+    await waitFor('it hears of the move', () => another.notices('peer.move').length === 1);
     node.node.undrain();
     await edge.call('peer.attach', peer.placed);
     await leave(testRoom('drain-attach'), peer);
@@ -181,7 +181,7 @@ describe('a media node that drains', () => {
     const { old: node, edgeOfOld: edge } = pair();
     const peer = await TestPeer.admit(store, node, edge, testRoom('drain-deadline'));
     await admin(node, 'POST', 600);
-    await until('the peer is told', () => edge.notices('peer.lost').length > 0);
+    await waitFor('the peer is told', () => edge.notices('peer.lost').length > 0);
     expect(edge.notices('peer.lost')).toEqual([{ ...peer.placed, reason: 'node_lost' }]);
     expect((await admin(node, 'GET')).reply).toMatchObject({ state: 'drained', left: 0, cut: 1 });
     await leave(testRoom('drain-deadline'), peer);

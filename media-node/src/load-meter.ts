@@ -52,10 +52,9 @@ export class LoadMeter {
     const { user, system } = process.cpuUsage();
     const atMs = performance.now();
     this.#controlCpu.measure((user + system) / 1_000, atMs);
-    // A worker that hangs must not pile up questions; the lease is renewed without its answer.
     if (this.#measuring) return;
     this.#measuring = true;
-    void Promise.all([this.#pool.measureCpu(), this.#measureNetwork(atMs)]).finally(() => {
+    void this.#measureNetwork(atMs).finally(() => {
       this.#measuring = false;
       for (const [kind, value] of Object.entries(this.load)) this.#metrics.load.set({ kind }, value);
     });

@@ -10,7 +10,7 @@ import { isReady, startNodeProcess } from './testing/node-process.ts';
 import type { NodeProcess } from './testing/node-process.ts';
 import { testConfig } from './testing/test-node.ts';
 import type { TestConfig } from './testing/test-node.ts';
-import { until } from './testing/until.ts';
+import { waitFor } from '@plenary/cluster/testing/wait-for';
 
 let redis: TestRedis;
 const running: NodeProcess[] = [];
@@ -44,7 +44,7 @@ async function recordsOf({ config }: NodeProcess) {
     logger: silentLogger(),
   });
   try {
-    await until('the store', () => store.isAvailable());
+    await waitFor('the store', () => store.isAvailable());
     const records = await store.registry.liveMediaNodes();
     return records.filter(({ mediaNodeId }) => mediaNodeId === config.mediaNodeId);
   } finally {
@@ -85,7 +85,7 @@ describe('the process of a media node', () => {
 
   test('[RG3] refuses a slice that another living node owns, naming both, and its HTTP port being taken', async () => {
     const first = start();
-    await until('the first node to be ready', () => isReady(first));
+    await waitFor('the first node to be ready', () => isReady(first));
     const other = testConfig();
     // The ports themselves are free: only the registry knows that they are spoken for.
     const portSlice = {
@@ -102,7 +102,7 @@ describe('the process of a media node', () => {
 
   test('[WK7] SIGTERM withdraws it, ends its workers, and exits with 0; nothing is left', async () => {
     const node = start();
-    await until('ready', () => isReady(node));
+    await waitFor('ready', () => isReady(node));
     const metrics = await (await fetch(`${node.config.controlUrl}/metrics`)).text();
     expect(metrics).toContain('plenary_media_workers 1');
     expect(metrics).toContain('plenary_media_lease_held 1');
@@ -110,31 +110,31 @@ describe('the process of a media node', () => {
     expect(workers).toHaveLength(1);
     node.child.kill('SIGTERM');
     expect(await node.exited).toEqual({ code: 0, signal: null });
-    await until('the workers to be gone', () => !workers.some(isAlive));
+    await waitFor('the workers to be gone', () => !workers.some(isAlive));
     // The same id and slice are free at once: the announcement was withdrawn.
     const again = start({}, node.config);
-    await until('ready again', () => isReady(again));
+    await waitFor('ready again', () => isReady(again));
     expect(again.output.text).not.toContain('the registry refuses this node');
   });
 
   test('[RG5] killed and started anew under its id, it waits for its old lease and serves', async () => {
     const node = start();
-    await until('ready', () => isReady(node));
+    await waitFor('ready', () => isReady(node));
     const workers = workersOf(node);
     node.child.kill('SIGKILL');
     await node.exited;
-    await until('the workers to be gone', () => !workers.some(isAlive));
+    await waitFor('the workers to be gone', () => !workers.some(isAlive));
     const again = start({}, node.config);
-    await until('ready again', () => isReady(again));
+    await waitFor('ready again', () => isReady(again));
   });
 
   test('[RG2] a process that announces the id of a living node is refused, and the node lives on', async () => {
     const node = start();
-    await until('ready', () => isReady(node));
+    await waitFor('ready', () => isReady(node));
     const [before] = await recordsOf(node);
     const { mediaNodeId } = node.config;
     const other = start({}, { ...testConfig(), mediaNodeId });
-    await until('the refusal', () => other.output.errors.includes(`media node ${mediaNodeId} cannot`));
+    await waitFor('the refusal', () => other.output.errors.includes(`media node ${mediaNodeId} cannot`));
     expect((await other.exited).code).toBe(1);
     expect(await isReady(node)).toBe(true);
     const after = await recordsOf(node);
@@ -146,36 +146,38 @@ describe('the process of a media node', () => {
   test('[ST3] garbage in the registry is counted and stops nothing', async () => {
     await spoilStore(redis.url, ROOM_ID.parse('any'));
     const node = start();
-    await until('ready', () => isReady(node));
-    await until('the garbage to be met', async () => {
+    await waitFor('ready', () => isReady(node));
+    await waitFor('the garbage to be met', async () => {
       const metrics = await (await fetch(`${node.config.controlUrl}/metrics`)).text();
       return /plenary_media_malformed_records_total\{kind="registry"\} [1-9]/.test(metrics);
     });
+    // What the process writes comes another way than what it answers.
+    await waitFor('the line', () => node.output.text.includes('skipped a malformed record'));
     expect(node.output.text.match(/skipped a malformed record/g)).toHaveLength(1);
     expect((await recordsOf(node)).length).toBe(1);
   });
 
   test('[WK7] exits when its parent is gone', async () => {
     const node = start({ PLENARY_PARENT_PIPE: '1' });
-    await until('ready', () => isReady(node));
+    await waitFor('ready', () => isReady(node));
     const workers = workersOf(node);
     node.child.stdin.end();
     expect(await node.exited).toMatchObject({ code: 0 });
-    await until('the workers to be gone', () => !workers.some(isAlive));
+    await waitFor('the workers to be gone', () => !workers.some(isAlive));
   });
 
   test('[OU2] with the store away it lives, is not ready, and is ready again when the store returns', async () => {
     const node = start();
-    await until('ready', () => isReady(node));
+    await waitFor('ready', () => isReady(node));
     await redis.kill();
-    await until('not ready', async () => !(await isReady(node)));
+    await waitFor('not ready', async () => !(await isReady(node)));
     expect((await fetch(`${node.config.controlUrl}/health`)).status).toBe(200);
-    await until('the lease to lapse', async () => {
+    await waitFor('the lease to lapse', async () => {
       const state: unknown = await (await fetch(`${node.config.controlUrl}/ready`)).json();
       return JSON.stringify(state).includes('lease_lapsed');
     });
     await redis.restart();
-    await until('ready again', () => isReady(node));
+    await waitFor('ready again', () => isReady(node));
     expect(node.child.exitCode).toBeNull();
   });
 });

@@ -179,6 +179,9 @@ export class MediaNode {
       incarnation: this.incarnation,
       clusterSecret,
       rooms: this.rooms,
+      onMediaNode: (other) => {
+        this.#nodes.open(other);
+      },
       metrics,
       logger,
     });

@@ -24,7 +24,11 @@ export function createMetrics(withProcess: boolean) {
   const metrics = {
     registry,
     workers: gauge('media_workers', 'mediasoup workers that are alive'),
-    workerDeaths: counter('media_worker_deaths_total', 'Workers that died without being asked to'),
+    workerDeaths: counter(
+      'media_worker_deaths_total',
+      'Workers that died by themselves (died), or did not answer and were killed (hung)',
+      ['reason'],
+    ),
     workerCpu: gauge('media_worker_cpu', 'CPU of a worker over one core', ['worker']),
     load: gauge('media_load', 'Load by kind, over what the node may use; the highest decides on placement', [
       'kind',
@@ -63,6 +67,7 @@ export function createMetrics(withProcess: boolean) {
   };
   // A series that is absent until it is first used looks like a process that is not watched.
   for (const kind of ['webrtc', 'pipe'] as const) metrics.transports.set({ kind }, 0);
+  for (const reason of ['died', 'hung']) metrics.workerDeaths.inc({ reason }, 0);
   for (const side of ['asking', 'home'] as const) metrics.pipes.set({ side }, 0);
   for (const kind of ['workerCpu', 'controlCpu', 'bandwidth', 'packets']) metrics.load.set({ kind }, 0);
   return metrics;

@@ -50,10 +50,6 @@ export class SimulatedConsumer implements MediaConsumer {
     return this.#answer();
   }
 
-  begin(): void {
-    // Layers are not simulated.
-  }
-
   setPriority(): Promise<void> {
     return this.#answer();
   }

@@ -392,14 +392,19 @@ export const FAULTS: readonly Fault[] = [
     isQuick: false,
     goals: {},
     lastsMs: FROZEN_MS,
-    meanwhile: 'nothing',
-    person: 'those on it freeze for as long',
-    operator: 'requests to the node time out',
+    meanwhile: 'everything',
+    person: 'those on it freeze for two seconds more than with a worker crashed',
+    operator:
+      '`plenary_media_worker_deaths_total{reason="hung"}`, two `warn` lines; a new worker takes its port',
     strike: async (world) => {
-      const workers = workersOf(await nodeOfAnn(world));
+      const node = await nodeOfAnn(world);
+      const workers = workersOf(node);
       for (const worker of workers) process.kill(worker, 'SIGSTOP');
       return () => {
-        for (const worker of workers) process.kill(worker, 'SIGCONT');
+        // Those that are left: a process id that is free again may be anybody's.
+        for (const worker of workersOf(node)) {
+          if (workers.includes(worker)) process.kill(worker, 'SIGCONT');
+        }
         return Promise.resolve();
       };
     },

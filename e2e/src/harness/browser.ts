@@ -3,8 +3,6 @@ import type { Browser } from 'playwright-core';
 import { treeOf } from '@plenary/cluster/testing/process-tree';
 import { CHROMIUM_OPTIONS } from '@plenary/loadtest/browser';
 
-export { launchChromium as launchBrowser } from '@plenary/loadtest/browser';
-
 /** A browser whose machine can be put to sleep. */
 export interface FreezableBrowser {
   readonly browser: Browser;

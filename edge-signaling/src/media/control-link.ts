@@ -1,4 +1,5 @@
 import {
+  BeatWatch,
   callFrom,
   CONTROL_BEAT_MS,
   CONTROL_NOTICES,
@@ -24,12 +25,14 @@ import type { Incarnation, MediaNodeId } from '@plenary/cluster/ids';
 import { io } from 'socket.io-client';
 import type { Socket } from 'socket.io-client';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
-import { BeatWatch } from './beat-watch.ts';
+import { UpWaiters } from './up-waiters.ts';
 
 /** A handshake that takes longer is tried again. */
 const CONNECT_TIMEOUT_MS = 3_000;
 const RECONNECT_FIRST_MS = 100;
 const RECONNECT_LATEST_MS = 1_000;
+/** How many beats may be missing before a media node counts as gone. */
+const MISSED_BEATS = 3;
 /** How late it may be noticed that beats have stopped. */
 const CHECK_BEATS_MS = 100;
 
@@ -77,7 +80,7 @@ export class ControlLink {
   readonly #socket: Socket;
   readonly #beats: BeatWatch;
   readonly #timer: NodeJS.Timeout;
-  readonly #waiters = new Set<() => void>();
+  readonly #waiters = new UpWaiters(() => this.#isUp);
   #incarnation: Incarnation | undefined;
   #isUp = false;
   /** It was up, and since it is not, nobody was told yet that its node is gone. */
@@ -91,7 +94,11 @@ export class ControlLink {
     this.mediaNodeId = settings.mediaNodeId;
     this.controlUrl = settings.controlUrl;
     this.#downSinceMs = settings.clock.monotonicMs();
-    this.#beats = new BeatWatch(settings.clock, CONTROL_BEAT_MS);
+    this.#beats = new BeatWatch({
+      clock: settings.clock,
+      beatMs: CONTROL_BEAT_MS,
+      silentMs: MISSED_BEATS * CONTROL_BEAT_MS,
+    });
     this.#socket = io(settings.controlUrl, {
       transports: ['websocket'],
       forceNew: true,
@@ -154,16 +161,7 @@ export class ControlLink {
 
   /** Waits until the link is up, `withinMs` at most, which may be none. @returns whether it is */
   async whenUp(withinMs: number): Promise<boolean> {
-    if (this.#isUp || withinMs <= 0) return this.#isUp;
-    return new Promise((resolve) => {
-      const finish = (): void => {
-        clearTimeout(timer);
-        this.#waiters.delete(finish);
-        resolve(this.#isUp);
-      };
-      const timer = setTimeout(finish, withinMs);
-      this.#waiters.add(finish);
-    });
+    return this.#waiters.wait(withinMs);
   }
 
   close(): void {
@@ -171,7 +169,7 @@ export class ControlLink {
     clearInterval(this.#timer);
     this.#socket.disconnect();
     this.#setDown('broken', 'closed');
-    for (const finish of [...this.#waiters]) finish();
+    this.#waiters.finish();
   }
 
   #listen(): void {
@@ -234,7 +232,7 @@ export class ControlLink {
       this.#beats.restart();
       this.#settings.logger.info(this.#names(), 'control link is up');
       this.#settings.listener.onUp(this, hello.incarnation);
-      for (const finish of [...this.#waiters]) finish();
+      this.#waiters.finish();
     }
   }
 

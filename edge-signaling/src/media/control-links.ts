@@ -1,11 +1,13 @@
 import { PlenaryError } from '@plenary/cluster';
 import type { MediaNodeRecord } from '@plenary/cluster';
 import type { MediaNodeId } from '@plenary/cluster/ids';
-import { ControlLink } from './control-link.ts';
-import type { ControlLinkListener, ControlLinkSettings } from './control-link.ts';
+import type { ControlLink, ControlLinkListener } from './control-link.ts';
 
 /** A link as those who ask media nodes see it. */
 export type MediaLink = Pick<ControlLink, 'mediaNodeId' | 'incarnation' | 'isUp' | 'call'>;
+
+/** A link as its owner sees it. */
+export type OwnedLink = MediaLink & Pick<ControlLink, 'controlUrl' | 'downForMs' | 'whenUp' | 'close'>;
 
 /** The links to the media nodes, as those who ask them see them. */
 export interface MediaLinks {
@@ -22,20 +24,27 @@ export interface MediaLinks {
 /** A node that is neither announced nor reachable for so long gets no more attempts. */
 const FORGET_AFTER_MS = 30_000;
 
-export type ControlLinksSettings = Omit<ControlLinkSettings, 'mediaNodeId' | 'controlUrl' | 'listener'>;
+export interface ControlLinksOptions<Link extends OwnedLink> {
+  /** Makes the link to a node, which connects by itself for ever and tells its listener. */
+  readonly open: (
+    node: Pick<MediaNodeRecord, 'mediaNodeId' | 'controlUrl'>,
+    listener: ControlLinkListener,
+  ) => Link;
+  readonly listener: ControlLinkListener;
+  /** Told how many links are up and down, whenever that may have changed. */
+  readonly count: (links: { readonly up: number; readonly down: number }) => void;
+}
 
 /**
  * One link to each media node. A node that is not announced any more keeps its link while it works: to lose the store
  * is not to lose the node.
  */
-export class ControlLinks implements MediaLinks {
-  readonly #settings: ControlLinksSettings;
-  readonly #listener: ControlLinkListener;
-  readonly #links = new Map<MediaNodeId, ControlLink>();
+export class ControlLinks<Link extends OwnedLink> implements MediaLinks {
+  readonly #options: ControlLinksOptions<Link>;
+  readonly #links = new Map<MediaNodeId, Link>();
 
-  constructor(settings: ControlLinksSettings, listener: ControlLinkListener) {
-    this.#settings = settings;
-    this.#listener = listener;
+  constructor(options: ControlLinksOptions<Link>) {
+    this.#options = options;
   }
 
   /** Opens links to the nodes that are announced, and gives up those to nodes that are gone. */
@@ -56,7 +65,12 @@ export class ControlLinks implements MediaLinks {
     this.#count();
   }
 
-  get(mediaNodeId: MediaNodeId): ControlLink | undefined {
+  /** Every link that there is. */
+  all(): readonly Link[] {
+    return [...this.#links.values()];
+  }
+
+  get(mediaNodeId: MediaNodeId): Link | undefined {
     return this.#links.get(mediaNodeId);
   }
 
@@ -64,7 +78,7 @@ export class ControlLinks implements MediaLinks {
    * The link to a node, once it is up. One that is down for longer than `withinMs` already is not waited for.
    * @throws PlenaryError `media_unavailable` when there is none, or it is not up within `withinMs`
    */
-  async reach(mediaNodeId: MediaNodeId, withinMs: number): Promise<ControlLink> {
+  async reach(mediaNodeId: MediaNodeId, withinMs: number): Promise<Link> {
     const link = this.#links.get(mediaNodeId);
     if (link === undefined || !(await link.whenUp(withinMs - link.downForMs()))) {
       throw new PlenaryError('media_unavailable', `There is no control link to ${mediaNodeId}.`);
@@ -73,7 +87,7 @@ export class ControlLinks implements MediaLinks {
   }
 
   lost(downForMs: number): MediaNodeId[] {
-    return [...this.#links.values()]
+    return this.all()
       .filter((link) => link.downForMs() >= downForMs)
       .map(({ mediaNodeId }) => mediaNodeId);
   }
@@ -83,29 +97,24 @@ export class ControlLinks implements MediaLinks {
     this.#links.clear();
   }
 
-  #open(node: MediaNodeRecord): ControlLink {
-    return new ControlLink({
-      ...this.#settings,
-      mediaNodeId: node.mediaNodeId,
-      controlUrl: node.controlUrl,
-      listener: {
-        ...this.#listener,
-        onUp: (link, incarnation) => {
-          this.#count();
-          this.#listener.onUp(link, incarnation);
-        },
-        onDown: (link, why) => {
-          this.#count();
-          this.#listener.onDown(link, why);
-        },
+  #open(node: MediaNodeRecord): Link {
+    const { open, listener } = this.#options;
+    return open(node, {
+      ...listener,
+      onUp: (link, incarnation) => {
+        this.#count();
+        listener.onUp(link, incarnation);
+      },
+      onDown: (link, why) => {
+        this.#count();
+        listener.onDown(link, why);
       },
     });
   }
 
   #count(): void {
-    const links = [...this.#links.values()];
+    const links = this.all();
     const up = links.filter((link) => link.isUp).length;
-    this.#settings.metrics.controlLinks.set({ state: 'up' }, up);
-    this.#settings.metrics.controlLinks.set({ state: 'down' }, links.length - up);
+    this.#options.count({ up, down: links.length - up });
   }
 }

@@ -1,34 +1,9 @@
-import { EPOCH, ManualClock } from '@plenary/cluster';
+import { EPOCH } from '@plenary/cluster';
 import type { StoredTrack } from '@plenary/cluster';
 import { MAX_INITIAL_CONSUMERS } from '@plenary/cluster/protocol';
 import { mediaNode, peer, track } from '@plenary/cluster/testing/samples';
 import { describe, expect, it } from 'vitest';
-import { BeatWatch } from './beat-watch.ts';
 import { initialTracks } from './placer.ts';
-
-describe('BeatWatch', () => {
-  it('[CL3] notices that three beats are missing', () => {
-    const clock = new ManualClock();
-    const watch = new BeatWatch(clock, 500);
-    for (let index = 0; index < 3; index += 1) {
-      clock.advance(500);
-      expect(watch.hasStopped()).toBe(false);
-    }
-    clock.advance(500);
-    expect(watch.hasStopped()).toBe(true);
-    watch.beat();
-    expect(watch.hasStopped()).toBe(false);
-  });
-
-  it('[CL3] does not take its own standstill for the node’s', () => {
-    const clock = new ManualClock();
-    const watch = new BeatWatch(clock, 500);
-    clock.advance(10_000);
-    expect(watch.hasStopped()).toBe(false);
-    clock.advance(500);
-    expect(watch.hasStopped()).toBe(false);
-  });
-});
 
 describe('initialTracks', () => {
   const stored = (name: string, owner: string, kind: 'audio' | 'video'): StoredTrack => ({

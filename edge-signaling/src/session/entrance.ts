@@ -258,13 +258,16 @@ export class Entrance {
   async #findPlacement(roomId: RoomId, peerId: PeerId): Promise<Placement | undefined> {
     const { rooms, republisher, localRooms, clock } = this.#settings;
     const untilMs = clock.monotonicMs() + 2 * REPUBLISH_INTERVAL_MS;
-    if (localRooms.find(peerId) !== undefined && (await rooms.placementOf(roomId, peerId)) === undefined)
+    let placement = await rooms.placementOf(roomId, peerId);
+    if (placement === undefined && localRooms.find(peerId) !== undefined) {
       await republisher.room(roomId);
+      placement = await rooms.placementOf(roomId, peerId);
+    }
     for (;;) {
-      const placement = await rooms.placementOf(roomId, peerId);
       if (placement !== undefined || clock.monotonicMs() >= untilMs) return placement;
       if ((await rooms.standing(roomId)) === 'whole') return rooms.placementOf(roomId, peerId);
       await sleep(LOOK_AGAIN_MS);
+      placement = await rooms.placementOf(roomId, peerId);
     }
   }
 

@@ -175,6 +175,7 @@ export class Bot {
       throw error;
     }
     for (const notice of early) bot.takeNotice(notice);
+    await bot.#subscribeToRest();
     return bot;
   }
 
@@ -295,6 +296,16 @@ export class Bot {
     for (const reception of this.#receptionsOf(trackIds)) reception.spatialLayer = spatialLayer;
     const consumers = this.#consumersOf(trackIds).map((consumerId) => ({ consumerId, preferredLayers }));
     await this.#edge.request('consumers.update', { consumers });
+  }
+
+  /** To what was in the room and did not come with the join: it takes longer over a pipe that has to be opened first. */
+  async #subscribeToRest(): Promise<void> {
+    if (this.#options.subscribes === false) return;
+    const have = new Set([...this.#receptions.values()].map(({ offer }) => offer.trackId));
+    const rest = this.room.tracks.filter(
+      ({ trackId, peerId }) => peerId !== this.session.peerId && !have.has(trackId),
+    );
+    if (rest.length > 0) await this.subscribe(rest.map(({ trackId }) => trackId));
   }
 
   async #subscribe(

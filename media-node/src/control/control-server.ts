@@ -6,6 +6,7 @@ import {
   CONTROL_BEAT_MS,
   CONTROL_VERSION,
   MAX_CONTROL_PACKET_BYTES,
+  MEDIA_NODE_ID,
   PlenaryError,
   toPlenaryError,
   verifyControlToken,
@@ -33,6 +34,8 @@ export interface ControlServerOptions {
   readonly incarnation: Incarnation;
   readonly clusterSecret: string;
   readonly rooms: Rooms;
+  /** Another media node has opened a link to this one. */
+  readonly onMediaNode: (mediaNodeId: MediaNodeId) => void;
   readonly metrics: NodeMetrics;
   readonly logger: Logger;
 }
@@ -130,6 +133,7 @@ export class ControlServer {
     });
     link.notify('hello', { controlVersion: CONTROL_VERSION, mediaNodeId, incarnation, datacenter });
     rooms.linkOpened(link);
+    if (caller.kind === 'media-node') this.#options.onMediaNode(MEDIA_NODE_ID.parse(caller.id));
   }
 
   #answer(link: ControlLink, name: string, parameters: unknown[]): void {

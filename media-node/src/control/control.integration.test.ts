@@ -19,7 +19,7 @@ import {
   TEST_SECRET,
 } from '../testing/test-node.ts';
 import type { TestNode } from '../testing/test-node.ts';
-import { until } from '../testing/until.ts';
+import { waitFor } from '@plenary/cluster/testing/wait-for';
 
 const store = new TestStore();
 let testNode: TestNode;
@@ -60,7 +60,7 @@ describe('the control link', () => {
     other.socket.on('beat', () => {
       beats += 1;
     });
-    await until('two beats', () => beats >= 2);
+    await waitFor('two beats', () => beats >= 2);
     other.close();
   });
 
@@ -165,7 +165,7 @@ describe('a peer', () => {
     await next.admit();
     await expect(old.admit()).rejects.toMatchObject({ code: 'stale_epoch' });
     await expect(old.publish('screen')).rejects.toMatchObject({ code: 'stale_epoch' });
-    await until('the old track to end', () =>
+    await waitFor('the old track to end', () =>
       edge
         .notices('room.events')
         .some(({ events }) =>
@@ -218,7 +218,7 @@ describe('a peer', () => {
     const muted = await edge.call('track.pause', { ...speaker.placed, trackId: track.trackId, paused: true });
     expect(muted.events).toMatchObject([{ event: { type: 'track.changed', paused: true } }]);
     await edge.call('track.end', { ...speaker.placed, trackId: track.trackId });
-    await until('consumer.closed', () =>
+    await waitFor('consumer.closed', () =>
       edge.notices('consumer.closed').some(({ trackId }) => trackId === track.trackId),
     );
     expect(await listener.subscribe([track])).toMatchObject({
@@ -235,12 +235,12 @@ describe('a peer', () => {
     const kept = await TestPeer.admit(store, testNode, first, roomId);
     const lost = await TestPeer.admit(store, testNode, first, roomId);
     first.close();
-    await until(
+    await waitFor(
       'two orphans',
       async () => (await metricSum(testNode.node.metrics, 'plenary_media_orphan_peers')) === 2,
     );
     await expect(edge.call('peer.attach', kept.placed)).resolves.toEqual({ alive: true });
-    await until('the orphan to be removed', () =>
+    await waitFor('the orphan to be removed', () =>
       edge
         .notices('room.events')
         .some(({ events }) =>
@@ -267,16 +267,16 @@ describe('a peer', () => {
     const forgotten = await TestPeer.admit(store, testNode, first, roomId);
     const track = await kept.publish('microphone');
     first.close();
-    await until(
+    await waitFor(
       'two orphans',
       async () => (await metricSum(testNode.node.metrics, 'plenary_media_orphan_peers')) === 2,
     );
     const second = await connectEdge(testNode, caller);
-    await until('its track to be told of', () =>
+    await waitFor('its track to be told of', () =>
       second.notices('track.demand').some(({ trackId }) => trackId === track.trackId),
     );
     await expect(second.call('peer.attach', kept.placed)).resolves.toEqual({ alive: true });
-    await until(
+    await waitFor(
       'the other one to be freed',
       async () => (await metricSum(testNode.node.metrics, 'plenary_media_peers')) === 1,
     );
@@ -296,7 +296,7 @@ describe('a peer', () => {
     late.close();
     const track = await peer.publish('microphone');
     // Nobody listens: the publisher is told so by the link that stands.
-    await until('its track to be told of', () =>
+    await waitFor('its track to be told of', () =>
       standing.notices('track.demand').some(({ trackId }) => trackId === track.trackId),
     );
     expect(await metricSum(testNode.node.metrics, 'plenary_media_orphan_peers')).toBe(0);
@@ -312,11 +312,11 @@ describe('a peer', () => {
     await orphan.publish('microphone');
     first.close();
     const moved = await TestPeer.place(store, testNode, edge, roomId, orphan.placed);
-    await until(
+    await waitFor(
       'the orphan to be freed',
       async () => (await metricSum(testNode.node.metrics, 'plenary_media_peers')) === 0,
     );
-    await until('its track to be ended', async () => (await store.rooms.view(roomId)).tracks.length === 0);
+    await waitFor('its track to be ended', async () => (await store.rooms.view(roomId)).tracks.length === 0);
     expect(await store.rooms.placementOf(roomId, moved.placed.peerId)).toMatchObject({
       epoch: moved.placed.epoch,
     });
@@ -332,14 +332,14 @@ describe('a peer', () => {
     const viewer = await TestPeer.admit(store, testNode, first, roomId, [track]);
     const [consumer] = viewer.admitted?.consumers ?? [];
     await edge.call('track.end', { ...publisher.placed, trackId: track.trackId });
-    await until('the end to be told', () => first.notices('consumer.closed').length === 1);
+    await waitFor('the end to be told', () => first.notices('consumer.closed').length === 1);
     const second = await connectEdge(testNode, {
       kind: 'edge',
       id: 'edge-f',
       incarnation: mintIncarnation(),
     });
     await second.call('peer.attach', viewer.placed);
-    await until('the end to be told again', () =>
+    await waitFor('the end to be told again', () =>
       second.notices('consumer.closed').some(({ consumerId }) => consumerId === consumer?.consumerId),
     );
     await viewer.leave(store);
@@ -355,7 +355,7 @@ describe('a peer', () => {
     const track = await peer.publish('microphone');
     await store.rooms.endTracks(roomId, [track.trackId], 'node_lost');
     await edge.call('peer.attach', peer.placed);
-    await until(
+    await waitFor(
       'the record',
       async () => (await store.rooms.view(roomId)).tracks[0]?.trackId === track.trackId,
     );
@@ -371,7 +371,7 @@ describe('a peer', () => {
       other.call('peer.ask', { ...peer.placed, epoch: EPOCH.parse(peer.placed.epoch + 1) }),
     ).resolves.toEqual({ alive: false });
     const track = await peer.publish('microphone');
-    await until('its track to be told of', () =>
+    await waitFor('its track to be told of', () =>
       edge.notices('track.demand').some(({ trackId }) => trackId === track.trackId),
     );
     expect(other.notices('track.demand')).toEqual([]);
@@ -394,7 +394,7 @@ describe('a peer', () => {
     expect(await response.json()).toMatchObject({ ready: false, reasons: ['store_unavailable'] });
     expect((await fetch(`${testNode.config.controlUrl}/health`)).status).toBe(200);
     store.setAvailable(true);
-    await until(
+    await waitFor(
       'the mute to be published',
       async () => (await store.memory.tracks(roomId, [track.trackId]))[0]?.paused === true,
     );
@@ -446,10 +446,10 @@ describe('what the node reports', () => {
     expect(before.recentJoins).toBe(0);
     const peer = await TestPeer.admit(store, reporting, caller, testRoom('report'));
     await peer.admit();
-    await until('a report of the one join', async () => (await report()).recentJoins === 1);
+    await waitFor('a report of the one join', async () => (await report()).recentJoins === 1);
     expect((await report()).reportedAtMs).toBeGreaterThan(before.reportedAtMs);
     // Beats and answers go over loopback, where this node listens.
-    await until('a report of packets', async () => (await report()).load.packets > 0);
+    await waitFor('a report of packets', async () => (await report()).load.packets > 0);
     const kinds = Object.keys(await metricBy(reporting.node.metrics, 'plenary_media_load', 'kind'));
     expect(kinds.sort()).toEqual(Object.keys(before.load).sort());
     await peer.leave(store);

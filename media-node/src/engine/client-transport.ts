@@ -1,5 +1,5 @@
 import type { types } from 'mediasoup';
-import { PlenaryError, TRANSPORT_ID } from '@plenary/cluster';
+import { PlenaryError, TRANSPORT_ID, toPlenaryError } from '@plenary/cluster';
 import type {
   DtlsParameters,
   IceParameters,
@@ -11,16 +11,18 @@ import type {
 } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 import { callMediasoup, noteCall } from './calls.ts';
+import { LayerStart } from './layer-start.ts';
 import { MediaConsumer } from './media-consumer.ts';
 import type { ConsumerEvents } from './media-consumer.ts';
 import { MediaProducer } from './media-producer.ts';
 
 /**
  * Chromium ignores a request for a key frame that comes within 300 ms of one that it obeyed, and mediasoup asks again
- * only after a second. So a request that comes too soon after the last one is held back until it will be heard: of two
- * people who join shortly after one another, the second then waits a third of a second at most, not a whole one.
+ * only after a second. So a request that comes too soon after the last one is held back until it will be heard, also when
+ * the last one was late on its way by some 70 ms: of two people who join shortly after one another, the second then waits
+ * for this at most, not for a whole second.
  */
-const KEY_FRAME_REQUEST_DELAY_MS = 320;
+const KEY_FRAME_REQUEST_DELAY_MS = 370;
 
 /** Every transport that takes media in is bounded: camera in three layers, screen, and audio fit in. */
 export const MAX_INCOMING_BITRATE = 12_000_000;
@@ -33,6 +35,7 @@ export class ClientTransport {
   readonly #transport: types.WebRtcTransport;
   readonly #metrics: NodeMetrics;
   readonly #consumers = new Set<MediaConsumer>();
+  readonly #layerStart: LayerStart;
   #connecting: Promise<void> | undefined;
   #bounding: Promise<void> | undefined;
 
@@ -45,13 +48,17 @@ export class ClientTransport {
     this.#transport = transport;
     this.#metrics = metrics;
     metrics.transports.inc({ kind: 'webrtc' });
+    this.#layerStart = new LayerStart(
+      () => [...this.#consumers].map(({ layers }) => layers),
+      (error) => metrics.errors.inc({ where: 'consumer.layers', code: toPlenaryError(error).code }),
+    );
     transport.observer.once('close', () => {
+      this.#layerStart.stop();
       metrics.transports.dec({ kind: 'webrtc' });
     });
     // Media passes from here on: DTLS comes last, since it needs a path that ICE has found.
     transport.on('dtlsstatechange', (state) => {
-      if (state !== 'connected') return;
-      for (const consumer of this.#consumers) consumer.begin();
+      if (state === 'connected') this.#layerStart.begin();
     });
     transport.on('icestatechange', (state) => {
       if (state === 'connected' || state === 'completed') onIceChange(this, 'connected');
@@ -151,9 +158,11 @@ export class ClientTransport {
         this.#consumers.delete(wrapped);
         on.closed(cause);
       },
+      begins: () => {
+        this.#layerStart.begin();
+      },
     });
     this.#consumers.add(wrapped);
-    wrapped.begin();
     if (this.#transport.closed) {
       wrapped.close();
       throw new PlenaryError('media_lost');

@@ -9,7 +9,7 @@ import type { TrackVolume } from './speaker-observer.ts';
  * The engine as the rest of the node sees it: workers, routers and what lives on them. The classes of this folder are
  * its version on mediasoup; rooms, pipes and gateways need no more than this, so that they run on any other one too.
  */
-export type MediaConsumer = Pick<OnMediasoupConsumer, keyof OnMediasoupConsumer>;
+export type MediaConsumer = Omit<OnMediasoupConsumer, 'layers'>;
 export type MediaProducer = Pick<OnMediasoupProducer, keyof OnMediasoupProducer>;
 
 export interface ClientTransport extends Omit<OnMediasoupTransport, 'produce' | 'consume'> {

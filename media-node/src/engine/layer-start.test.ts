@@ -1,22 +1,18 @@
-import { PlenaryError, TOP_SPATIAL_LAYER } from '@plenary/cluster';
-import type { PreferredLayers } from '@plenary/cluster';
+import { PlenaryError } from '@plenary/cluster';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { LayerStart, LOOK_AGAIN_MS } from './layer-start.ts';
+import { LayerStart, LOOK_AGAIN_MS, LOOK_EVERY_MS } from './layer-start.ts';
 
-const [FIRST_LOOK_MS = 0, SECOND_LOOK_MS = 0] = LOOK_AGAIN_MS;
+const ALL_LOOKS_MS = Math.max(...LOOK_AGAIN_MS) + LOOK_EVERY_MS;
 
-function starting(preferredLayers: PreferredLayers = { spatialLayer: TOP_SPATIAL_LAYER }) {
-  const consumer = {
-    closed: false,
-    isOn: true,
-    isWhole: false,
-    preferredLayers,
-    setPreferredLayers: vi.fn((_layers: PreferredLayers) => Promise.resolve()),
-  };
+function starting(count = 1) {
+  const consumers = Array.from({ length: count }, () => ({
+    isStarved: true,
+    chooseAgain: vi.fn(() => Promise.resolve()),
+  }));
   const onFault = vi.fn();
-  const start = new LayerStart(consumer, onFault);
-  const told = () => consumer.setPreferredLayers.mock.calls.map(([layers]) => layers);
-  return { consumer, start, told, onFault };
+  const start = new LayerStart(() => consumers, onFault);
+  const calls = (): number[] => consumers.map(({ chooseAgain }) => chooseAgain.mock.calls.length);
+  return { consumers, start, onFault, calls };
 }
 
 beforeEach(() => {
@@ -26,65 +22,44 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-describe('[DM5] a consumer of several layers that begins', () => {
-  test('has its layers chosen again twice, by another temporal layer and back', () => {
-    const { start, told } = starting();
+describe('[DM5] the consumers of a transport that begin', () => {
+  test('have their layers chosen again at each look, by one call for all of them', () => {
+    const { start, calls } = starting(2);
     start.begin();
-    vi.advanceTimersByTime(FIRST_LOOK_MS - 1);
-    expect(told()).toEqual([]);
-    vi.advanceTimersByTime(1);
-    const twice = [
-      { spatialLayer: TOP_SPATIAL_LAYER, temporalLayer: 0 },
-      { spatialLayer: TOP_SPATIAL_LAYER },
-    ];
-    expect(told()).toEqual(twice);
-    vi.advanceTimersByTime(SECOND_LOOK_MS);
-    expect(told()).toEqual([...twice, ...twice]);
+    vi.advanceTimersByTime((LOOK_AGAIN_MS[0] ?? 0) - 1);
+    expect(calls()).toEqual([0, 0]);
+    vi.advanceTimersByTime(ALL_LOOKS_MS);
+    expect(calls()).toEqual([LOOK_AGAIN_MS.length, 0]);
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  test('keeps what its viewer prefers', () => {
-    const lowest = { spatialLayer: 1, temporalLayer: 0 };
-    const { start, told } = starting(lowest);
+  test('cost no call once every frame comes, and one that lacks some is found among those', () => {
+    const { consumers, start, calls } = starting(2);
+    for (const consumer of consumers) consumer.isStarved = false;
     start.begin();
-    vi.advanceTimersByTime(FIRST_LOOK_MS);
-    expect(told()).toEqual([{ spatialLayer: 1, temporalLayer: 1 }, lowest]);
+    vi.advanceTimersByTime(ALL_LOOKS_MS);
+    expect(calls()).toEqual([0, 0]);
+    Object.assign(consumers[1] ?? {}, { isStarved: true });
+    start.begin();
+    vi.advanceTimersByTime(ALL_LOOKS_MS);
+    expect(calls()).toEqual([0, LOOK_AGAIN_MS.length]);
   });
 
-  test.each([
-    ['every frame comes', { isWhole: true }],
-    ['it is paused', { isOn: false }],
-    ['it is closed', { closed: true }],
-  ])('costs no call when %s', (_when, state) => {
-    const { consumer, start, told } = starting();
-    start.begin();
-    Object.assign(consumer, state);
-    vi.advanceTimersByTime(SECOND_LOOK_MS);
-    expect(told()).toEqual([]);
-  });
-
-  test('that begins again, or ends, leaves no timer behind', () => {
-    const { start } = starting();
+  test('share their looks when they begin at the same time, and leave none behind', () => {
+    const { start, calls } = starting();
     start.begin();
     start.begin();
     expect(vi.getTimerCount()).toBe(LOOK_AGAIN_MS.length);
     start.stop();
-    expect(vi.getTimerCount()).toBe(0);
+    vi.advanceTimersByTime(ALL_LOOKS_MS);
+    expect(calls()).toEqual([0]);
   });
 
-  test('reports a call that failed, unless it ended meanwhile', async () => {
-    const { consumer, start, onFault } = starting();
-    consumer.setPreferredLayers.mockRejectedValue(new PlenaryError('media_lost'));
+  test('report a call that failed', async () => {
+    const { consumers, start, onFault } = starting();
+    consumers[0]?.chooseAgain.mockRejectedValueOnce(new PlenaryError('media_lost'));
     start.begin();
-    await vi.advanceTimersByTimeAsync(FIRST_LOOK_MS);
-    expect(onFault).toHaveBeenCalledOnce();
-    start.begin();
-    const late = Promise.withResolvers<void>();
-    consumer.setPreferredLayers.mockReturnValue(late.promise);
-    await vi.advanceTimersByTimeAsync(FIRST_LOOK_MS);
-    consumer.closed = true;
-    late.reject(new PlenaryError('media_lost'));
-    await vi.advanceTimersByTimeAsync(0);
+    await vi.advanceTimersByTimeAsync(ALL_LOOKS_MS);
     expect(onFault).toHaveBeenCalledOnce();
   });
 });

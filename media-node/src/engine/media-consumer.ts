@@ -1,9 +1,9 @@
 import type { types } from 'mediasoup';
-import { CONSUMER_ID, TOP_SPATIAL_LAYER, toPlenaryError } from '@plenary/cluster';
+import { CONSUMER_ID } from '@plenary/cluster';
 import type { ConsumerId, MediaKind, PreferredLayers, RtpParameters } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 import { callMediasoup, noteCall } from './calls.ts';
-import { LayerStart } from './layer-start.ts';
+import { ConsumerLayers } from './consumer-layers.ts';
 import { PauseSwitch } from './pause-switch.ts';
 import { toRtpParameters } from './rtp-parameters.ts';
 
@@ -12,6 +12,8 @@ export interface ConsumerEvents {
   readonly closed: (cause: 'closed' | 'producer_closed') => void;
   /** The publisher paused or resumed. */
   readonly producerPaused?: (paused: boolean) => void;
+  /** From now on something may be sent: it was made so, or resumed, by its viewer or the publisher. */
+  readonly begins?: () => void;
 }
 
 /** A consumer: of a peer, or the one that sends a track into a pipe. */
@@ -19,18 +21,20 @@ export class MediaConsumer {
   readonly id: ConsumerId;
   readonly kind: MediaKind;
   readonly rtpParameters: RtpParameters;
+  readonly layers: ConsumerLayers;
   readonly #consumer: types.Consumer;
   readonly #metrics: NodeMetrics;
+  readonly #on: ConsumerEvents;
   readonly #pause: PauseSwitch;
-  readonly #start: LayerStart | undefined;
-  #preferredLayers: PreferredLayers = { spatialLayer: TOP_SPATIAL_LAYER };
 
   constructor(consumer: types.Consumer, use: 'peer' | 'pipe', metrics: NodeMetrics, on: ConsumerEvents) {
     this.id = CONSUMER_ID.parse(consumer.id);
     this.kind = consumer.kind;
     this.rtpParameters = toRtpParameters(consumer.rtpParameters);
+    this.layers = new ConsumerLayers(consumer, metrics);
     this.#consumer = consumer;
     this.#metrics = metrics;
+    this.#on = on;
     this.#pause = new PauseSwitch(consumer.paused, (paused) =>
       callMediasoup(
         metrics,
@@ -39,7 +43,6 @@ export class MediaConsumer {
         'media_lost',
       ),
     );
-    if (use === 'peer' && consumer.type === 'simulcast') this.#start = this.#layerStart();
     const gauge = use === 'peer' ? metrics.consumers : metrics.pipeConsumers;
     gauge.inc();
     let cause: 'closed' | 'producer_closed' = 'closed';
@@ -48,7 +51,6 @@ export class MediaConsumer {
       cause = 'producer_closed';
     });
     consumer.observer.once('close', () => {
-      this.#start?.stop();
       gauge.dec();
       on.closed(cause);
     });
@@ -57,8 +59,9 @@ export class MediaConsumer {
     });
     consumer.on('producerresume', () => {
       on.producerPaused?.(false);
-      this.begin();
+      this.#begin();
     });
+    this.#begin();
   }
 
   get closed(): boolean {
@@ -79,53 +82,12 @@ export class MediaConsumer {
    */
   async setPaused(paused: boolean): Promise<void> {
     await this.#pause.set(paused);
-    this.begin();
+    this.#begin();
   }
 
-  /** From now on something may be sent: it was resumed, or its transport connected. */
-  begin(): void {
-    if (!this.#consumer.paused) this.#start?.begin();
-  }
-
-  /** @throws PlenaryError `media_lost` */
-  async setPreferredLayers(layers: PreferredLayers): Promise<void> {
-    this.#preferredLayers = layers;
-    await this.#tellLayers(layers);
-  }
-
-  #layerStart(): LayerStart {
-    const consumer = this.#consumer;
-    const preferred = (): PreferredLayers => this.#preferredLayers;
-    return new LayerStart(
-      {
-        get closed() {
-          return consumer.closed;
-        },
-        get isOn() {
-          return !consumer.paused && !consumer.producerPaused;
-        },
-        get isWhole() {
-          const { currentLayers, preferredLayers } = consumer;
-          return (
-            currentLayers !== undefined && currentLayers.temporalLayer === preferredLayers?.temporalLayer
-          );
-        },
-        get preferredLayers() {
-          return preferred();
-        },
-        setPreferredLayers: (layers) => this.#tellLayers(layers),
-      },
-      (error) => this.#metrics.errors.inc({ where: 'consumer.layers', code: toPlenaryError(error).code }),
-    );
-  }
-
-  async #tellLayers(layers: PreferredLayers): Promise<void> {
-    await callMediasoup(
-      this.#metrics,
-      'consumer.setPreferredLayers',
-      () => this.#consumer.setPreferredLayers(layers),
-      'invalid_media_parameters',
-    );
+  /** @throws PlenaryError `media_lost`, `invalid_media_parameters` */
+  setPreferredLayers(layers: PreferredLayers): Promise<void> {
+    return this.layers.prefer(layers);
   }
 
   /** @param priority - 1 to 255; the higher, the sooner it gets bandwidth */
@@ -142,5 +104,9 @@ export class MediaConsumer {
     if (this.#consumer.closed) return;
     noteCall(this.#metrics, 'consumer.close');
     this.#consumer.close();
+  }
+
+  #begin(): void {
+    if (!this.#consumer.paused && !this.#consumer.producerPaused) this.#on.begins?.();
   }
 }

@@ -6,6 +6,9 @@ import { CpuShare } from './cpu-share.ts';
 import type { EngineContext } from './calls.ts';
 import { RoomRouter, listenOn } from './room-router.ts';
 
+/** A worker that has not ended so long after it was told to is killed, in milliseconds: one that hangs is not told. */
+const END_WITHIN_MS = 1_000;
+
 /** One mediasoup worker process with its WebRtcServer on its port of the slice. */
 export class MediaWorker {
   readonly index: number;
@@ -108,6 +111,17 @@ export class MediaWorker {
     this.#context.metrics.workerCpu.set({ worker: String(this.index) }, this.#cpu.share);
   }
 
+  /** Ends the process as it is, also one that hangs or is stopped; that it died follows. */
+  kill(): void {
+    if (this.#worker.subprocessClosed) return;
+    try {
+      process.kill(this.#worker.pid, 'SIGKILL');
+    } catch (fault) {
+      // It has just ended by itself, and that follows as well.
+      if (!(fault instanceof Error && 'code' in fault && fault.code === 'ESRCH')) throw fault;
+    }
+  }
+
   /** Ends the process; settles when it is gone. */
   close(): Promise<void> {
     return new Promise((resolve) => {
@@ -115,7 +129,13 @@ export class MediaWorker {
         resolve();
         return;
       }
-      this.#worker.once('subprocessclose', resolve);
+      const overdue = setTimeout(() => {
+        this.kill();
+      }, END_WITHIN_MS);
+      this.#worker.once('subprocessclose', () => {
+        clearTimeout(overdue);
+        resolve();
+      });
       if (this.#worker.closed) return;
       noteCall(this.#context.metrics, 'worker.close');
       this.#worker.close();

@@ -8,7 +8,7 @@ import { createMetrics } from '../metrics.ts';
 import { PipeHomes } from '../pipe/pipe-homes.ts';
 import { vp8Packet, vp8Parameters } from '../testing/rtp.ts';
 import { testConfig } from '../testing/test-node.ts';
-import { until } from '../testing/until.ts';
+import { waitFor } from '@plenary/cluster/testing/wait-for';
 import { planPorts } from './port-plan.ts';
 import type { RoomRouter } from './room-router.ts';
 import { WorkerPool } from './worker-pool.ts';
@@ -114,7 +114,7 @@ describe.runIf(hasIpv6)('RTP through a pipe', () => {
       { producerId: trackId, kind, rtpParameters, paused: producerPaused },
       () => undefined,
     );
-    await until('bytes', async () => (await receives.traffic()).receivedBytes > 2_000);
+    await waitFor('bytes', async () => (await receives.traffic()).receivedBytes > 2_000);
   });
 
   test('[PS10] the home side of a pipe opens in the family that the other side asks from', async () => {

@@ -1,6 +1,7 @@
-import { toPlenaryError } from '@plenary/cluster';
+import { systemClock, toPlenaryError } from '@plenary/cluster';
 import type { EngineContext } from './calls.ts';
 import { MediaWorker } from './media-worker.ts';
+import { WORKER_SILENT_MS, WorkerWatch } from './worker-watch.ts';
 
 /** First wait before a dead worker is replaced; doubled for each death that follows soon, in milliseconds. */
 export const FIRST_RESTART_DELAY_MS = 100;
@@ -15,12 +16,18 @@ export function restartDelayMs(deathsInARow: number): number {
 
 interface Slot {
   worker: MediaWorker | undefined;
+  watch: WorkerWatch | undefined;
+  /** The worker is being killed because it does not answer. */
+  isHung: boolean;
   deathsInARow: number;
   startedAtMs: number;
   restartTimer: NodeJS.Timeout | undefined;
 }
 
-/** The workers of a node, one per slot of the port plan; one that dies is replaced on the same port (SPEC WK1). */
+/**
+ * The workers of a node, one per slot of the port plan; one that dies is replaced on the same port (SPEC WK1), and one that
+ * hangs is killed (WK9).
+ */
 export class WorkerPool {
   readonly #context: EngineContext;
   readonly #onDied: (workerIndex: number) => void;
@@ -33,6 +40,8 @@ export class WorkerPool {
     this.#onDied = onDied;
     this.#slots = context.ports.webRtcPorts.map(() => ({
       worker: undefined,
+      watch: undefined,
+      isHung: false,
       deathsInARow: 0,
       startedAtMs: 0,
       restartTimer: undefined,
@@ -58,17 +67,12 @@ export class WorkerPool {
     return this.#slots[index]?.worker;
   }
 
-  /** Measures the CPU of all workers; one that dies meanwhile is left out. */
-  async measureCpu(): Promise<void> {
-    const measured = await Promise.allSettled(this.alive().map((worker) => worker.measureCpu()));
-    for (const result of measured) {
-      if (result.status === 'rejected') this.#noteFault('worker.measure', result.reason);
-    }
-  }
-
   async close(): Promise<void> {
     this.#closed = true;
-    for (const slot of this.#slots) clearTimeout(slot.restartTimer);
+    for (const slot of this.#slots) {
+      clearTimeout(slot.restartTimer);
+      slot.watch?.stop();
+    }
     const workers = this.alive();
     for (const slot of this.#slots) slot.worker = undefined;
     await Promise.all(workers.map((worker) => worker.close()));
@@ -85,17 +89,41 @@ export class WorkerPool {
       return;
     }
     slot.worker = worker;
+    slot.isHung = false;
     slot.startedAtMs = performance.now();
+    slot.watch = new WorkerWatch({
+      ask: () => worker.measureCpu(),
+      clock: systemClock,
+      onHung: () => {
+        this.#hung(index, slot, worker);
+      },
+      onFault: (fault) => {
+        this.#noteFault('worker.measure', fault);
+      },
+    });
     this.#context.logger.info({ worker: index, pid: worker.pid }, 'worker started');
+  }
+
+  /** Nobody can ask it to end; its death does the rest. */
+  #hung(index: number, slot: Slot, worker: MediaWorker): void {
+    slot.isHung = true;
+    const { pid } = worker;
+    this.#context.logger.warn(
+      { worker: index, pid, silentMs: WORKER_SILENT_MS },
+      'worker does not answer and is killed',
+    );
+    worker.kill();
   }
 
   #died(index: number, error: Error): void {
     const slot = this.#slots[index];
     if (slot === undefined || this.#closed) return;
     slot.worker = undefined;
-    this.#context.metrics.workerDeaths.inc();
+    slot.watch?.stop();
+    this.#context.metrics.workerDeaths.inc({ reason: slot.isHung ? 'hung' : 'died' });
     if (performance.now() - slot.startedAtMs > STEADY_AFTER_MS) slot.deathsInARow = 0;
-    this.#context.logger.error({ worker: index, err: error }, 'worker died; it is being replaced');
+    const level = slot.deathsInARow === 0 ? 'warn' : 'error';
+    this.#context.logger[level]({ worker: index, err: error }, 'worker died; it is being replaced');
     this.#onDied(index);
     this.#restartLater(index, slot);
   }

@@ -20,7 +20,7 @@ import { PipeLinks } from '../pipe/pipe-links.ts';
 import type { RouterLease } from '../room/room-routers.ts';
 import { systemTimers } from '../room/timers.ts';
 import type { TrackHold } from '../room/track-demand.ts';
-import { metricSum, untilFreed } from '../testing/metric-values.ts';
+import { metricBy, metricSum, untilFreed } from '../testing/metric-values.ts';
 import { opusParameters, vp8Packet, vp8Parameters } from '../testing/rtp.ts';
 import type { TestEdge } from '../testing/test-edge.ts';
 import {
@@ -32,7 +32,7 @@ import {
   testRoom,
 } from '../testing/test-node.ts';
 import type { TestNode } from '../testing/test-node.ts';
-import { until } from '../testing/until.ts';
+import { waitFor } from '@plenary/cluster/testing/wait-for';
 import { planPorts } from './port-plan.ts';
 import type { PipePort } from './pipe-port.ts';
 import type { RoomRouter } from './room-router.ts';
@@ -167,19 +167,19 @@ describe('media through a pipe', () => {
     });
     const received = async (): Promise<number> => (await link.port.traffic()).receivedBytes;
     const hold = await link.hold({ trackId, homeNodeId: HOME_NODE }, 'viewer');
-    await until('bytes', async () => (await received()) > 20_000);
+    await waitFor('bytes', async () => (await received()) > 20_000);
     hold.setWanted(null);
     let atPause = -1;
-    await until('the bytes to stand still for half a second', async () => {
+    await waitFor('the bytes to stand still for half a second', async () => {
       const before = await received();
       await new Promise((resolve) => setTimeout(resolve, 500));
       atPause = await received();
       return atPause === before;
     });
     hold.setWanted(TOP_SPATIAL_LAYER);
-    await until('bytes again', async () => (await received()) > atPause + 5_000);
+    await waitFor('bytes again', async () => (await received()) > atPause + 5_000);
     hold.release();
-    await until('the pipe to close', () => link.closed && homes.size === 0);
+    await waitFor('the pipe to close', () => link.closed && homes.size === 0);
     home.close();
     away.close();
     await untilFreed(metrics);
@@ -249,7 +249,7 @@ describe('a pipe that does not open', () => {
     const first = await Promise.allSettled([links.hold(away, track), links.hold(away, track)]);
     expect(first.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
     expect(asks).toBe(1);
-    await until(
+    await waitFor(
       'both sides to be closed',
       () => homes.size === 0 && links.size === 0 && released.length === 2,
     );
@@ -258,7 +258,7 @@ describe('a pipe that does not open', () => {
     const hold = await links.hold(away, track);
     expect(asks).toBe(2);
     hold.release();
-    await until('the pipe to close', () => homes.size === 0 && links.size === 0);
+    await waitFor('the pipe to close', () => homes.size === 0 && links.size === 0);
     expect(faults).toEqual([]);
     home.close();
     away.close();
@@ -321,11 +321,11 @@ describe('speakers', () => {
     endings.push(() => {
       clearInterval(feed);
     });
-    await until('the speaker', () =>
+    await waitFor('the speaker', () =>
       heard.some(([first]) => first?.trackId === trackId && first.volumeDbov === -20),
     );
     await producer.setPaused(true);
-    await until('silence', () => heard.at(-1)?.length === 0);
+    await waitFor('silence', () => heard.at(-1)?.length === 0);
     router.close();
     await untilFreed(metrics);
   });
@@ -359,18 +359,18 @@ describe('a worker that dies', () => {
     const [victim] = home.node.pool.alive();
     process.kill(victim?.pid ?? 0, 'SIGKILL');
 
-    await until('peer.lost', () => homeEdge.notices('peer.lost').length === 1);
+    await waitFor('peer.lost', () => homeEdge.notices('peer.lost').length === 1);
     expect(homeEdge.notices('peer.lost')).toEqual([{ ...publisher.placed, reason: 'worker_died' }]);
-    await until('track.ended', () => homeEdge.notices('room.events').length === 1);
+    await waitFor('track.ended', () => homeEdge.notices('room.events').length === 1);
     expect(homeEdge.notices('room.events')[0]?.events).toMatchObject([
       { event: { type: 'track.ended', trackId: camera.trackId, reason: 'worker_died' } },
     ]);
-    await until('consumer.closed', () => awayEdge.notices('consumer.closed').length === 1);
-    await until(
+    await waitFor('consumer.closed', () => awayEdge.notices('consumer.closed').length === 1);
+    await waitFor(
       'the pipe to close',
       async () => (await metricSum(away.node.metrics, 'plenary_media_pipes')) === 0,
     );
-    await until('a new worker', () => home.node.readiness().ready);
+    await waitFor('a new worker', () => home.node.readiness().ready);
     expect(home.node.pool.alive()[0]?.pid).not.toBe(victim?.pid);
 
     const again = await TestPeer.place(store, home, homeEdge, roomId, publisher.placed);
@@ -380,14 +380,45 @@ describe('a worker that dies', () => {
     await untilFreed(home.node.metrics);
   });
 
+  test('[WK9] one that hangs is killed, its peers are told, and it is replaced on its port', async () => {
+    const store = new TestStore();
+    const [node, edge] = await startNode(store);
+    const peer = await TestPeer.admit(store, node, edge, testRoom('hang'));
+    const pid = node.node.pool.alive()[0]?.pid ?? 0;
+    process.kill(pid, 'SIGSTOP');
+
+    await waitFor('peer.lost', () => edge.notices('peer.lost').length === 1);
+    expect(edge.notices('peer.lost')).toEqual([{ ...peer.placed, reason: 'worker_died' }]);
+    expect(await metricBy(node.node.metrics, 'plenary_media_worker_deaths_total', 'reason')).toEqual({
+      died: 0,
+      hung: 1,
+    });
+    await waitFor('a new worker', () => node.node.readiness().ready);
+    expect(isRunning(pid)).toBe(false);
+
+    const again = await TestPeer.place(store, node, edge, testRoom('hang'), peer.placed);
+    const reply = await again.admit();
+    expect(reply.receiveTransport.iceCandidates[0]?.port).toBe(node.config.portSlice.firstPort);
+    await again.leave(store);
+    await untilFreed(node.node.metrics);
+  });
+
+  test('[WK7] one that hangs does not outlive its node', async () => {
+    const [node] = await startNode(new TestStore());
+    const pid = node.node.pool.alive()[0]?.pid ?? 0;
+    process.kill(pid, 'SIGSTOP');
+    await node.node.stop();
+    expect(isRunning(pid)).toBe(false);
+  });
+
   test('[WK4] while no worker is alive the node is not ready, and takes nobody', async () => {
     const store = new TestStore();
     const [node, edge] = await startNode(store);
     const peer = await TestPeer.place(store, node, edge, testRoom('none'));
     process.kill(node.node.pool.alive()[0]?.pid ?? 0, 'SIGKILL');
-    await until('not ready', () => node.node.readiness().reasons.includes('no_worker_alive'));
+    await waitFor('not ready', () => node.node.readiness().reasons.includes('no_worker_alive'));
     await expect(peer.admit()).rejects.toMatchObject({ code: 'no_media_node' });
-    await until('ready', () => node.node.readiness().ready);
+    await waitFor('ready', () => node.node.readiness().ready);
     await expect(peer.admit()).resolves.toBeDefined();
     await peer.leave(store);
     await untilFreed(node.node.metrics);
@@ -398,7 +429,7 @@ describe('a worker that dies', () => {
     const [node, edge] = await startNode(store);
     const roomId = testRoom('middle');
     for (let round = 0; round < 3; round += 1) {
-      await until('a worker', () => node.node.readiness().ready);
+      await waitFor('a worker', () => node.node.readiness().ready);
       const peers = await Promise.all(
         Array.from({ length: 10 }, () => TestPeer.place(store, node, edge, roomId)),
       );
@@ -414,6 +445,14 @@ describe('a worker that dies', () => {
     expect(store.memory.roomCount).toBe(0);
   });
 });
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
 
 /** An Opus packet with its volume in the header extension that {@link opusParameters} names (RFC 6464). */
 function opusPacket(ssrc: number, sequence: number, volumeDbov: number): Buffer {

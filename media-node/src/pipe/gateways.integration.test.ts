@@ -9,7 +9,7 @@ import { metricBy, metricSum, untilFreed } from '../testing/metric-values.ts';
 import type { TestEdge } from '../testing/test-edge.ts';
 import { TestPeer, TestStore, connectEdge, startTestNode, testRoom } from '../testing/test-node.ts';
 import type { TestNode } from '../testing/test-node.ts';
-import { until } from '../testing/until.ts';
+import { waitFor } from '@plenary/cluster/testing/wait-for';
 
 const roomId = testRoom('two-datacenters');
 
@@ -127,11 +127,11 @@ describe('a room over two datacenters', () => {
       await viewer.edge.call('consumers.update', { ...viewer.placed, consumers: [{ consumerId, paused }] });
     };
     for (const viewer of viewers) await update(viewer, true);
-    await until('the pause at home', async () => (await calls(home, 'consumer.pause')) === 1);
+    await waitFor('the pause at home', async () => (await calls(home, 'consumer.pause')) === 1);
     const [, relayed] = viewers;
     if (relayed === undefined) throw new Error('there are two');
     await update(relayed, false);
-    await until('the resume at home', async () => (await calls(home, 'consumer.resume')) === 1);
+    await waitFor('the resume at home', async () => (await calls(home, 'consumer.resume')) === 1);
     await everybodyLeaves(viewers);
   });
 
@@ -149,25 +149,25 @@ describe('a room over two datacenters', () => {
         .filter(({ trackId }) => trackId === camera.trackId)
         .at(-1)?.wanted;
     await Promise.all([want(first, 0), want(second, 1)]);
-    await until('the lower layer to be told', () => told() === 1);
+    await waitFor('the lower layer to be told', () => told() === 1);
     await want(first, 2);
-    await until('the higher layer to be told', () => told() === 2);
+    await waitFor('the higher layer to be told', () => told() === 2);
     await Promise.all([want(first, 2, true), want(second, 1, true)]);
-    await until('the word that nobody watches', () => told() === null);
+    await waitFor('the word that nobody watches', () => told() === null);
     const near = await watch(home, [camera]);
-    await until('the word that somebody watches', () => told() === TOP_SPATIAL_LAYER);
+    await waitFor('the word that somebody watches', () => told() === TOP_SPATIAL_LAYER);
     await everybodyLeaves([first, second, near]);
   });
 
   test('[DM3] what is wanted is told again to the edge that takes a publisher up', async () => {
-    await until('the word that nobody watches', () =>
+    await waitFor('the word that nobody watches', () =>
       home.edge
         .notices('track.demand')
         .some(({ trackId, wanted }) => trackId === camera.trackId && wanted === null),
     );
     const another = await connectEdge(home.node);
     await another.call('peer.attach', publisher.placed);
-    await until('the same word on the other link', () =>
+    await waitFor('the same word on the other link', () =>
       another
         .notices('track.demand')
         .some(({ trackId, wanted }) => trackId === camera.trackId && wanted === null),
@@ -181,10 +181,10 @@ describe('a room over two datacenters', () => {
     const viewers = [await watch(one, [microphone]), await watch(two, [microphone])];
     await home.edge.call('track.pause', { ...publisher.placed, trackId: microphone.trackId, paused: true });
     for (const away of [one, two])
-      await until('the copy to pause', async () => (await calls(away, 'producer.pause')) === 1);
+      await waitFor('the copy to pause', async () => (await calls(away, 'producer.pause')) === 1);
     await home.edge.call('track.end', { ...publisher.placed, trackId: microphone.trackId });
     for (const { edge } of [one, two])
-      await until('the news of the end', () => edge.notices('consumer.closed').length === 1);
+      await waitFor('the news of the end', () => edge.notices('consumer.closed').length === 1);
     await everybodyLeaves(viewers);
   });
 
@@ -201,10 +201,10 @@ describe('a room over two datacenters', () => {
     await gateway.node.node.stop();
     sites.splice(sites.indexOf(gateway), 1);
     for (const { edge } of others)
-      await until('both consumers to close', () => edge.notices('consumer.closed').length === 2);
+      await waitFor('both consumers to close', () => edge.notices('consumer.closed').length === 2);
     const again = await Promise.all(viewers.map((viewer) => viewer.subscribe([camera, microphone])));
     expect(again.map(({ failed }) => failed)).toEqual([[], []]);
-    await until('the dead gateway’s pipe to go', async () => (await sentIntoPipes(home)) === 2);
+    await waitFor('the dead gateway’s pipe to go', async () => (await sentIntoPipes(home)) === 2);
     expect(await pipes(home)).toEqual({ asking: 0, home: 1 });
     const sides = await Promise.all(others.map(pipes));
     expect(sides.map(({ home: served = 0 }) => served).sort()).toEqual([0, 1]);
@@ -218,7 +218,10 @@ describe('a room over two datacenters', () => {
     const viewers = await Promise.all([...others, onTwoWorkers].map((one) => watch(one)));
     const stopping = gateway.node.node.stop();
     for (const { placed, edge } of viewers) {
-      await until('the word to take another way', () => tracksOf(edge, 'consumer.superseded', placed) === 2);
+      await waitFor(
+        'the word to take another way',
+        () => tracksOf(edge, 'consumer.superseded', placed) === 2,
+      );
     }
     // Nothing has ended: the stop waits for them.
     for (const { edge } of viewers) expect(edge.notices('consumer.closed')).toEqual([]);
@@ -236,7 +239,7 @@ describe('a room over two datacenters', () => {
     const first = await watch(gateway);
     const viewer = await watch(other);
     const stopping = gateway.node.node.stop();
-    await until(
+    await waitFor(
       'the word to take another way',
       () => tracksOf(viewer.edge, 'consumer.superseded', viewer.placed) === 2,
     );
@@ -244,7 +247,7 @@ describe('a room over two datacenters', () => {
     // The old consumers are not let go: they end with the gateway, the new ones must not.
     await stopping;
     const old = viewer.admitted?.consumers.map(({ consumerId }) => consumerId) ?? [];
-    await until('the old consumers to close', () => viewer.edge.notices('consumer.closed').length === 2);
+    await waitFor('the old consumers to close', () => viewer.edge.notices('consumer.closed').length === 2);
     expect(
       viewer.edge
         .notices('consumer.closed')
@@ -305,7 +308,7 @@ describe('a room over two datacenters', () => {
     expect(viewer.admitted?.failed).toEqual([]);
     expect(await pipes(home)).toEqual({ asking: 0, home: 1 });
     expect((await store.rooms.claimGateway(claim)).mediaNodeId).toBe('silent');
-    await until(
+    await waitFor(
       'another gateway',
       async () => (await store.rooms.claimGateway(claim)).mediaNodeId === other.node.config.mediaNodeId,
     );

@@ -12,7 +12,7 @@ import {
   testRoom,
 } from '../testing/test-node.ts';
 import type { TestNode } from '../testing/test-node.ts';
-import { until } from '../testing/until.ts';
+import { waitFor } from '@plenary/cluster/testing/wait-for';
 
 let store: TestStore;
 const started: TestNode[] = [];
@@ -66,6 +66,16 @@ describe('a pipe between two nodes', () => {
     expect(await metricSum(home.node.metrics, 'plenary_media_node_links')).toBe(0);
   });
 
+  test('[CL7] the home node has a link back before it needs one', async () => {
+    await TestPeer.admit(store, away, awayEdge, roomId, [microphone]);
+    await waitFor(
+      'the link back',
+      async () => (await metricSum(home.node.metrics, 'plenary_media_node_links')) === 1,
+    );
+    expect(await metricSum(away.node.metrics, 'plenary_media_node_links')).toBe(1);
+    expect(await metricBy(home.node.metrics, 'plenary_media_pipes', 'side')).toEqual({ asking: 0, home: 1 });
+  });
+
   test('[PI2] many subscribers at once share one pipe and one copy of each track', async () => {
     const viewers = await Promise.all(
       Array.from({ length: 5 }, () => TestPeer.admit(store, away, awayEdge, roomId, [microphone, camera])),
@@ -84,7 +94,7 @@ describe('a pipe between two nodes', () => {
 
     await Promise.all(viewers.map((viewer) => viewer.leave(store)));
     await untilFreed(away.node.metrics);
-    await until('the home side to close', async () => (await pipes(home)) === 0);
+    await waitFor('the home side to close', async () => (await pipes(home)) === 0);
     await publisher.leave(store);
     await untilFreed(home.node.metrics);
   });
@@ -94,17 +104,17 @@ describe('a pipe between two nodes', () => {
     const { consumers } = await viewer.subscribe([camera]);
     expect(consumers).toMatchObject([{ paused: true }]);
     const consumerId = consumers[0]?.consumerId ?? '';
-    await until('the pause', async () => (await calls(home, 'consumer.pause')) === 1);
+    await waitFor('the pause', async () => (await calls(home, 'consumer.pause')) === 1);
     const update = (paused: boolean): Promise<object> =>
       awayEdge.call('consumers.update', { ...viewer.placed, consumers: [{ consumerId, paused }] });
     await update(false);
-    await until('the resume', async () => (await calls(home, 'consumer.resume')) === 1);
+    await waitFor('the resume', async () => (await calls(home, 'consumer.resume')) === 1);
     await update(true);
     await update(false);
     await new Promise((resolve) => setTimeout(resolve, 1_200));
     expect(await calls(home, 'consumer.pause')).toBe(1);
     await awayEdge.call('unsubscribe', { ...viewer.placed, consumerIds: [consumerId] });
-    await until('the pipe to close', async () => (await pipes(away)) + (await pipes(home)) === 0);
+    await waitFor('the pipe to close', async () => (await pipes(away)) + (await pipes(home)) === 0);
     expect(awayEdge.notices('consumer.closed')).toEqual([]);
     await expect(viewer.subscribe([camera])).resolves.toMatchObject({ failed: [] });
   });
@@ -112,13 +122,13 @@ describe('a pipe between two nodes', () => {
   test('[PI4] the publisher’s mute and the track’s end pass through', async () => {
     const viewer = await TestPeer.admit(store, away, awayEdge, roomId, [microphone]);
     await homeEdge.call('track.pause', { ...publisher.placed, trackId: microphone.trackId, paused: true });
-    await until('the copy to pause', async () => (await calls(away, 'producer.pause')) === 1);
+    await waitFor('the copy to pause', async () => (await calls(away, 'producer.pause')) === 1);
     const second = await TestPeer.admit(store, away, awayEdge, roomId, [microphone]);
     expect(second.admitted?.consumers).toMatchObject([{ producerPaused: true }]);
     await homeEdge.call('track.pause', { ...publisher.placed, trackId: microphone.trackId, paused: false });
-    await until('the copy to resume', async () => (await calls(away, 'producer.resume')) === 1);
+    await waitFor('the copy to resume', async () => (await calls(away, 'producer.resume')) === 1);
     await homeEdge.call('track.end', { ...publisher.placed, trackId: microphone.trackId });
-    await until('both to hear of the end', () => awayEdge.notices('consumer.closed').length === 2);
+    await waitFor('both to hear of the end', () => awayEdge.notices('consumer.closed').length === 2);
     await viewer.leave(store);
     await second.leave(store);
     await untilFreed(away.node.metrics);
@@ -160,7 +170,7 @@ describe('a pipe between two nodes', () => {
   test('[PI6] when the home node goes, its copies end and consumers hear of it', async () => {
     await TestPeer.admit(store, away, awayEdge, roomId, [microphone, camera]);
     await home.node.stop();
-    await until('the consumers to close', () => awayEdge.notices('consumer.closed').length === 2);
+    await waitFor('the consumers to close', () => awayEdge.notices('consumer.closed').length === 2);
     expect(await pipes(away)).toBe(0);
     expect(homeEdge.notices('peer.lost')).toMatchObject([{ reason: 'node_lost' }]);
   });
@@ -169,7 +179,7 @@ describe('a pipe between two nodes', () => {
     await TestPeer.admit(store, away, awayEdge, roomId, [microphone]);
     expect(await pipes(home)).toBe(1);
     await away.node.stop();
-    await until('the home side to close', async () => (await pipes(home)) === 0);
+    await waitFor('the home side to close', async () => (await pipes(home)) === 0);
     await publisher.leave(store);
     await untilFreed(home.node.metrics);
   });
@@ -193,10 +203,10 @@ describe('a pipe between two nodes', () => {
     const opening = asker.call('pipe.open', { ...key, end });
     await asker.call('pipe.close', key);
     await expect(opening).rejects.toMatchObject({ code: 'media_lost' });
-    await until('no pipe', async () => (await pipes(home)) === 0);
+    await waitFor('no pipe', async () => (await pipes(home)) === 0);
     await asker.call('pipe.open', { ...key, end });
     asker.close();
-    await until('no pipe after its asker is gone', async () => (await pipes(home)) === 0);
+    await waitFor('no pipe after its asker is gone', async () => (await pipes(home)) === 0);
   });
 });
 
@@ -228,9 +238,9 @@ describe('a pipe between two workers of a node', () => {
     expect(link?.port.end).toMatchObject({ address: '127.0.0.1' });
     expect(link?.port.end.srtpParameters).toBeUndefined();
     await edge.call('track.pause', { ...publisher.placed, trackId: camera.trackId, paused: true });
-    await until('the copy to pause', async () => (await calls(node, 'producer.pause')) === 2);
+    await waitFor('the copy to pause', async () => (await calls(node, 'producer.pause')) === 2);
     await publisher.leave(store);
-    await until('consumer.closed', () => edge.notices('consumer.closed').length === 1);
+    await waitFor('consumer.closed', () => edge.notices('consumer.closed').length === 1);
     await viewer.leave(store);
     await untilFreed(node.node.metrics);
   });

@@ -20,7 +20,7 @@ import { Publications } from './publications.ts';
 import type { PublicationPorts } from './publications.ts';
 import type { RouterLease } from './room-routers.ts';
 import { ADMIT_PULL_DEADLINE_MS, PULL_DEADLINE_MS, Subscriptions } from './subscriptions.ts';
-import type { ConsumerUpdate } from './subscriptions.ts';
+import type { ConsumerUpdate, FailedTrack } from './subscriptions.ts';
 import type { FaultSink } from './room-context.ts';
 import type { Timers } from './timers.ts';
 import type { TrackHold } from './track-demand.ts';
@@ -157,7 +157,13 @@ export class Peer {
 
   /** Video starts paused, since the client's receiver is not ready yet and the key frame would be lost. */
   async subscribe(tracks: readonly TrackHome[]): Promise<ControlReply<'subscribe'>> {
-    return this.#subscribed().add(tracks, (track) => track.kind === 'video', PULL_DEADLINE_MS);
+    const reply = await this.#subscribed().add(tracks, (track) => track.kind === 'video', PULL_DEADLINE_MS);
+    this.#reportFailed(reply.failed);
+    return reply;
+  }
+
+  #reportFailed(failed: readonly FailedTrack[]): void {
+    for (const { error } of failed) this.#ports.onFault('consume', PlenaryError.fromWire(error));
   }
 
   unsubscribe(consumerIds: Parameters<Subscriptions['remove']>[0]): void {
@@ -206,9 +212,6 @@ export class Peer {
       onSuperseded: (consumerId, trackId) => {
         this.link?.notify('consumer.superseded', { ...this.placed, consumerId, trackId });
       },
-      onFailed: (code) => {
-        this.#ports.onFault('consume', new PlenaryError(code));
-      },
     });
     this.#subscriptions = subscriptions;
     const connect = async (
@@ -227,6 +230,7 @@ export class Peer {
     ]);
     if (this.#closed) throw new PlenaryError('media_lost');
     this.#send = sendTransport;
+    this.#reportFailed(subscribed.failed.filter(({ error }) => error.code !== 'timed_out'));
     return {
       receiveTransport: receiveTransport.offer(),
       ...(sendTransport === undefined ? {} : { sendTransport: sendTransport.offer() }),

@@ -5,7 +5,7 @@ import { metricSum, untilFreed } from '../testing/metric-values.ts';
 import { TestPeer, TestStore, connectEdge, startTestNode, testRoom } from '../testing/test-node.ts';
 import type { TestNode } from '../testing/test-node.ts';
 import type { TestEdge } from '../testing/test-edge.ts';
-import { until } from '../testing/until.ts';
+import { waitFor } from '@plenary/cluster/testing/wait-for';
 
 const ROOM = testRoom('forgotten');
 const START = EVENT_ID.parse('0-0');
@@ -52,7 +52,7 @@ describe('a media node and a store that forgot', () => {
     const transports = await metricSum(testNode.node.metrics, 'plenary_media_transports');
     store.memory.clear();
     await republishPeer(peer);
-    await until('the track', async () => (await storedTracks()).includes(track.trackId));
+    await waitFor('the track', async () => (await storedTracks()).includes(track.trackId));
     expect(await store.memory.tracks(ROOM, [track.trackId])).toMatchObject([{ paused: true }]);
     expect(await metricSum(testNode.node.metrics, 'plenary_media_repairs_total')).toBe(1);
     expect(await metricSum(testNode.node.metrics, 'plenary_media_transports')).toBe(transports);
@@ -70,7 +70,7 @@ describe('a media node and a store that forgot', () => {
     // As a failover has it that lost the end; and another edge took the node for dead.
     await store.memory.publishTrack(ROOM, record);
     await store.memory.endTracks(ROOM, [camera.trackId], 'node_lost');
-    await until('the truth', async () => (await storedTracks()).join() === camera.trackId);
+    await waitFor('the truth', async () => (await storedTracks()).join() === camera.trackId);
     await peer.leave(store);
   });
 
@@ -90,8 +90,8 @@ describe('a media node and a store that forgot', () => {
       maxPeers: 10,
     });
     expect(elsewhere.epoch).toBeGreaterThan(epoch);
-    await until('the peer to be closed', () => testNode.node.rooms.peerCount === 0);
-    await until('its record to be ended', async () => (await storedTracks()).length === 0);
+    await waitFor('the peer to be closed', () => testNode.node.rooms.peerCount === 0);
+    await waitFor('its record to be ended', async () => (await storedTracks()).length === 0);
     expect(await store.memory.placementOf(roomId, peerId)).toEqual(elsewhere);
   });
 });

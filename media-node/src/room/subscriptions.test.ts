@@ -31,7 +31,6 @@ function subscribed() {
         rtpParameters: vp8Parameters(),
         paused: false,
         producerPaused: false,
-        begin: () => undefined,
         setPaused: () => Promise.resolve(),
         setPreferredLayers: () => Promise.resolve(),
         setPriority: () => Promise.resolve(),
@@ -64,7 +63,6 @@ function subscribed() {
     },
     onConsumerClosed: closed,
     onSuperseded: superseded,
-    onFailed: expect.unreachable,
   });
   const add = async (): Promise<string[]> =>
     (await subscriptions.add([CAMERA], () => false, 1_000)).consumers.map(({ consumerId }) => consumerId);

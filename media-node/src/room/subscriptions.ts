@@ -4,7 +4,6 @@ import type {
   ConsumerOffer,
   ControlReply,
   ControlRequest,
-  ErrorCode,
   RtpCapabilities,
   TrackHome,
   TrackId,
@@ -16,12 +15,15 @@ import type { TrackHold } from './track-demand.ts';
 
 /** How long a subscription waits for a track of another node, in milliseconds; shorter than the asker's own wait. */
 export const PULL_DEADLINE_MS = 3_000;
-/** As {@link PULL_DEADLINE_MS}, in an admission: a node that just died must not hold up who joins meanwhile. */
-export const ADMIT_PULL_DEADLINE_MS = 1_000;
+/**
+ * As {@link PULL_DEADLINE_MS}, in an admission: the client needs longer than this to connect its transports, and begins to
+ * publish only when it has them. What takes longer goes on being pulled meanwhile, and the client asks for it then.
+ */
+export const ADMIT_PULL_DEADLINE_MS = 50;
 /** How long a consumer goes on after its client was told to replace it, in milliseconds. */
 export const SUPERSEDED_FOR_MS = 10_000;
 
-type FailedTrack = ControlReply<'subscribe'>['failed'][number];
+export type FailedTrack = ControlReply<'subscribe'>['failed'][number];
 export type ConsumerUpdate = ControlRequest<'consumers.update'>['consumers'][number];
 
 export interface SubscriptionPorts {
@@ -34,7 +36,6 @@ export interface SubscriptionPorts {
   readonly onConsumerClosed: (consumerId: ConsumerId, trackId: TrackId) => void;
   /** The client should subscribe anew, and let the consumer go when the new one plays (SPEC GW6). */
   readonly onSuperseded: (consumerId: ConsumerId, trackId: TrackId) => void;
-  readonly onFailed: (code: ErrorCode) => void;
 }
 
 interface Subscription {
@@ -80,9 +81,7 @@ export class Subscriptions {
       if (result.status === 'fulfilled') {
         consumers.push(offerOf(result.value));
       } else if (track !== undefined) {
-        const error = toPlenaryError(result.reason);
-        this.#ports.onFailed(error.code);
-        failed.push({ trackId: track.trackId, error: error.toWire() });
+        failed.push({ trackId: track.trackId, error: toPlenaryError(result.reason).toWire() });
       }
     });
     return { consumers, failed };

@@ -217,13 +217,37 @@ export class TestPeer {
     return peer;
   }
 
+  /** As a client does it: what takes too long for the admission it subscribes to afterwards. */
   async admit(tracks: readonly TrackHome[] = []): Promise<ControlReply<'peer.admit'>> {
-    this.admitted = await this.edge.call('peer.admit', {
+    const admitted = await this.edge.call('peer.admit', {
       ...this.placed,
       media: mediaRequest(),
       tracks: [...tracks],
     });
+    const late = new Set(
+      admitted.failed.flatMap(({ trackId, error }) => (error.code === 'timed_out' ? [trackId] : [])),
+    );
+    const later =
+      late.size === 0 ? undefined : await this.#play(tracks.filter(({ trackId }) => late.has(trackId)));
+    const failed = admitted.failed.filter(({ trackId }) => !late.has(trackId));
+    const order = tracks.map(({ trackId }) => trackId);
+    this.admitted = {
+      ...admitted,
+      consumers: [...admitted.consumers, ...(later?.consumers ?? [])].sort(
+        (left, right) => order.indexOf(left.trackId) - order.indexOf(right.trackId),
+      ),
+      failed: [...failed, ...(later?.failed ?? [])],
+    };
     return this.admitted;
+  }
+
+  async #play(tracks: readonly TrackHome[]): Promise<ControlReply<'subscribe'>> {
+    const { consumers, failed } = await this.subscribe(tracks);
+    await this.edge.call('consumers.update', {
+      ...this.placed,
+      consumers: consumers.map(({ consumerId }) => ({ consumerId, paused: false })),
+    });
+    return { consumers: consumers.map((consumer) => ({ ...consumer, paused: false })), failed };
   }
 
   get sendTransportId(): string {

@@ -1,10 +1,18 @@
 import type { types } from 'mediasoup-client';
+import { entriesOf, numberOf } from './stats-entries.ts';
 
 const POLL_MS = 50;
 const GIVE_UP_MS = 15_000;
 
-/** Calls back when the consumer's first frame was decoded. Cleans up after itself, also when it never comes. */
-export function watchFirstFrame(consumer: types.Consumer, decoded: () => void): void {
+/**
+ * Calls back when the consumer's first frame was decoded. Cleans up after itself, also when it never comes.
+ * @param noStats - told once when the browser gives no statistics, after which only a page that is drawn can tell
+ */
+export function watchFirstFrame(
+  consumer: types.Consumer,
+  decoded: () => void,
+  noStats: (thrown: unknown) => void,
+): void {
   let timer: ReturnType<typeof setInterval> | undefined;
   let video: HTMLVideoElement | undefined;
   const stop = (): void => {
@@ -37,15 +45,17 @@ export function watchFirstFrame(consumer: types.Consumer, decoded: () => void): 
       stop();
       return;
     }
-    consumer.getStats().then(
-      (report) => {
-        report.forEach((entry: Readonly<Record<string, unknown>>) => {
-          const { type, framesDecoded } = entry;
-          if (type === 'inbound-rtp' && typeof framesDecoded === 'number' && framesDecoded > 0) done();
-        });
+    entriesOf(consumer).then(
+      (entries) => {
+        const entry = entries.find(({ type }) => type === 'inbound-rtp');
+        if (numberOf(entry, 'framesDecoded') > 0) done();
       },
-      // The consumer was closed between the two lines; the next tick ends the watch.
-      () => undefined,
+      (thrown: unknown) => {
+        if (timer === undefined) return;
+        clearInterval(timer);
+        timer = undefined;
+        noStats(thrown);
+      },
     );
   }, POLL_MS);
 }

@@ -171,9 +171,15 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       consumed: (offer, consumer) => {
         this.#clock.note('consumed');
         if (offer.kind === 'video' && !this.#clock.has('firstFrame')) {
-          watchFirstFrame(consumer, () => {
-            this.#clock.note('firstFrame');
-          });
+          watchFirstFrame(
+            consumer,
+            () => {
+              this.#clock.note('firstFrame');
+            },
+            (thrown) => {
+              log.warn('the browser gives no statistics', thrown);
+            },
+          );
         }
       },
       log,

@@ -1,5 +1,5 @@
-import { describe, expect, test } from 'vitest';
-import { isAsGood } from './plays-as-well.ts';
+import { describe, expect, test, vi } from 'vitest';
+import { isAsGood, playsAsWell } from './plays-as-well.ts';
 import type { PlayedAt } from './plays-as-well.ts';
 
 /** One sample every 50 ms, at so many frames a second each. */
@@ -34,5 +34,29 @@ describe('a consumer that is to take the place of another one', () => {
     expect(isAsGood([{ ...first, old: undefined }])).toBe(true);
     expect(isAsGood([{ ...first, next: { count: 0, width: 0 }, old: undefined }])).toBe(false);
     expect(isAsGood([])).toBe(false);
+  });
+});
+
+describe('where the browser gives no statistics', () => {
+  test('[DR4] only the time is waited for, and the fault is told once', async () => {
+    vi.useFakeTimers();
+    const fault = new Error('no statistics');
+    const consumer = { kind: 'video', closed: false, getStats: () => Promise.reject(fault) } as const;
+    const faults: unknown[] = [];
+    let isOver = false;
+    const waiting = playsAsWell(consumer, consumer, new AbortController().signal, 1_000, (thrown) => {
+      faults.push(thrown);
+    }).then(() => {
+      isOver = true;
+    });
+    try {
+      await vi.advanceTimersByTimeAsync(999);
+      expect({ isOver, faults }).toEqual({ isOver: false, faults: [fault] });
+      await vi.advanceTimersByTimeAsync(1);
+      await waiting;
+      expect(vi.getTimerCount()).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });

@@ -1,4 +1,5 @@
 import type { types } from 'mediasoup-client';
+import { entriesOf, numberOf } from './stats-entries.ts';
 
 const POLL_MS = 50;
 /** Over how long the two are compared, in milliseconds: some frames of a slow camera, with all of its temporal layers. */
@@ -8,6 +9,8 @@ const AS_WELL_WITHIN_MS = 3_000;
 /** Frames that come on the border of the time that is looked at. */
 const SLACK_FRAMES = 1;
 const SLACK_RATE = 0.9;
+
+type Watched = Pick<types.Consumer, 'kind' | 'closed' | 'getStats'>;
 
 /** What was counted of a receiver so far: decoded frames of a video, packets of a sound. */
 export interface Played {
@@ -41,12 +44,14 @@ export function isAsGood(samples: readonly PlayedAt[]): boolean {
 /**
  * Waits until a consumer can take the place of another one unnoticed. Settles as well when the consumer closes, when the
  * old one has ended, when it plays for three seconds though not as well, or after `atMostMs`.
+ * @param noStats - told once when the browser gives no statistics, after which only the time is waited for
  */
 export function playsAsWell(
-  next: types.Consumer,
-  old: types.Consumer,
+  next: Watched,
+  old: Watched,
   oldEnded: AbortSignal,
   atMostMs: number,
+  noStats: (thrown: unknown) => void,
 ): Promise<void> {
   return new Promise((resolve) => {
     const samples: PlayedAt[] = [];
@@ -73,7 +78,11 @@ export function playsAsWell(
       if (isAsGood(samples) || atMs - (playsSinceMs ?? atMs) > AS_WELL_WITHIN_MS) done();
     };
     const poll = setInterval(() => {
-      if (!isLooking) void look();
+      if (isLooking) return;
+      look().catch((thrown: unknown) => {
+        clearInterval(poll);
+        noStats(thrown);
+      });
     }, POLL_MS);
     const deadline = setTimeout(done, atMostMs);
     oldEnded.addEventListener('abort', done);
@@ -82,21 +91,9 @@ export function playsAsWell(
 }
 
 /** @returns nothing for a consumer that is closed, or of which nothing is counted yet */
-async function playedOf(consumer: types.Consumer): Promise<Played | undefined> {
-  if (consumer.closed) return undefined;
+async function playedOf(consumer: Watched): Promise<Played | undefined> {
   const figure = consumer.kind === 'video' ? 'framesDecoded' : 'packetsReceived';
-  try {
-    let played: Played | undefined;
-    (await consumer.getStats()).forEach((entry: Readonly<Record<string, unknown>>) => {
-      if (entry['type'] !== 'inbound-rtp') return;
-      const [count, width] = [entry[figure], entry['frameWidth']];
-      played = {
-        count: typeof count === 'number' ? count : 0,
-        width: typeof width === 'number' ? width : 0,
-      };
-    });
-    return played;
-  } catch {
-    return undefined; // It was closed between the two lines; the next look ends the wait.
-  }
+  const entry = (await entriesOf(consumer)).find(({ type }) => type === 'inbound-rtp');
+  if (entry === undefined) return undefined;
+  return { count: numberOf(entry, figure), width: numberOf(entry, 'frameWidth') };
 }

@@ -427,7 +427,11 @@ export class Subscriptions {
     oldEnded: AbortSignal,
   ): Promise<void> {
     const oldTrackId = old.offer.trackId;
-    if (next?.paused === false) await playsAsWell(next.consumer, old.consumer, oldEnded, REPLACE_WITHIN_MS);
+    if (next?.paused === false) {
+      await playsAsWell(next.consumer, old.consumer, oldEnded, REPLACE_WITHIN_MS, (thrown) => {
+        this.#environment.log.warn('the browser gives no statistics', thrown);
+      });
+    }
     if (media !== this.#media) return;
     this.#replacing.delete(oldTrackId);
     this.#replacing.delete(trackId);

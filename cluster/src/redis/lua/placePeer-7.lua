@@ -36,19 +36,23 @@ else
   if not existing then return { 'refused', 'peer_not_found' } end
   if existing.epoch ~= tonumber(ARGV[5]) then return { 'placed', existing.value } end
 end
-local kept = nil
+local kept_node = nil
 if ARGV[7] ~= '' then
   local former = read_former(KEYS[7], ARGV[1])
-  if existing and existing.epoch == tonumber(ARGV[7]) then kept = ARGV[7] .. '|' .. existing.node end
-  if former and former.epoch == tonumber(ARGV[7]) then kept = former.value end
+  if existing and existing.epoch == tonumber(ARGV[7]) then kept_node = existing.node end
+  if former and former.epoch == tonumber(ARGV[7]) then kept_node = former.node end
   -- What the caller takes for alive is not: it has to open media anew.
-  if not kept then return { 'refused', 'stale_epoch' } end
+  if not kept_node then return { 'refused', 'stale_epoch' } end
 end
 local epoch = next_epoch(KEYS[7])
 local request = ARGV[2]
 if existing then request = existing.request end
 local value = table.concat({ epoch, ARGV[4], ARGV[3], request, epoch }, '|')
 redis.call('HSET', KEYS[1], ARGV[1], value)
-if kept then redis.call('HSET', KEYS[7], 'former|' .. ARGV[1], kept) else forget_former(KEYS[7], ARGV[1]) end
+if kept_node then
+  note_former(KEYS[7], ARGV[1], ARGV[7], kept_node)
+else
+  forget_former(KEYS[7], ARGV[1])
+end
 keep_room(KEYS)
 return { 'placed', value }

@@ -20,6 +20,7 @@ Returns list of events
 --@include last-event
 --@include append-event
 --@include placement
+--@include former
 --@include track
 local placement = read_placement(KEYS[1], ARGV[1])
 if placement and placement.epoch > tonumber(ARGV[2]) then return {} end
@@ -35,7 +36,8 @@ for index = 1, #tracks, 2 do
   end
 end
 redis.call('HDEL', KEYS[1], ARGV[1])
-redis.call('HDEL', KEYS[7], 'token|' .. ARGV[1], 'former|' .. ARGV[1])
+redis.call('HDEL', KEYS[7], 'token|' .. ARGV[1])
+forget_former(KEYS[7], ARGV[1])
 redis.call('ZREM', KEYS[3], ARGV[1])
 if redis.call('HDEL', KEYS[2], ARGV[1]) == 1 then
   events[#events + 1] = append_event(KEYS[5], KEYS[7], { type = 'peer.left', peerId = ARGV[1], reason = ARGV[3] })

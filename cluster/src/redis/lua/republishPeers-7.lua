@@ -57,6 +57,10 @@ local function fate_of(peer_id, hold, placement)
   return placement.edge == edge and 'kept' or 'moved'
 end
 
+local stored = redis.call('HGETALL', KEYS[1])
+local placements = {}
+for index = 1, #stored, 2 do placements[stored[index]] = stored[index + 1] end
+
 local named, fates = {}, {}
 local lacking = 0
 for record in string.gmatch(ARGV[4], '[^\30]+') do
@@ -64,7 +68,7 @@ for record in string.gmatch(ARGV[4], '[^\30]+') do
     string.match(record,
       '^([^|]+)|(%d+)|(%d+)|([^|]+)|([^|]+)|(%d+)|(%d*)|([%w_-]*)|(%d+)|(%d+)|(%a+)|(.+)$')
   named[peer_id] = true
-  local placement = read_placement(KEYS[1], peer_id)
+  local placement = parse_placement(placements[peer_id])
   local fate = fate_of(peer_id, tonumber(hold), placement)
   if fate then
     if fate ~= 'kept' then
@@ -75,16 +79,19 @@ for record in string.gmatch(ARGV[4], '[^\30]+') do
     local lacks_placement = not placement or placement.hold < tonumber(hold)
     local lacks_entry = not parse_roster_peer(peer_id, redis.call('HGET', KEYS[2], peer_id))
     if lacks_placement then
-      redis.call('HSET', KEYS[1], peer_id, table.concat({ epoch, node, edge, request, hold }, '|'))
+      placements[peer_id] = table.concat({ epoch, node, edge, request, hold }, '|')
+      redis.call('HSET', KEYS[1], peer_id, placements[peer_id])
       at_least('lastEpoch', tonumber(hold))
       forget_older_tracks(peer_id, tonumber(epoch), tonumber(former))
     end
     -- Whose client has moved says so by naming none.
-    local stored_former = redis.call('HGET', KEYS[7], 'former|' .. peer_id)
     if former == '' then
-      if stored_former then forget_former(KEYS[7], peer_id) end
-    elseif stored_former ~= former .. '|' .. former_node then
-      redis.call('HSET', KEYS[7], 'former|' .. peer_id, former .. '|' .. former_node)
+      forget_former(KEYS[7], peer_id)
+    else
+      local noted = read_former(KEYS[7], peer_id)
+      if not noted or noted.epoch ~= tonumber(former) or noted.node ~= former_node then
+        note_former(KEYS[7], peer_id, former, former_node)
+      end
     end
     if lacks_entry then
       redis.call('HSET', KEYS[2], peer_id, table.concat({ sequence, joined_at, role, name }, '|'))
@@ -112,12 +119,11 @@ local lost = redis.call('EXISTS', KEYS[1]) == 1 and lost_events()
 if lacking > 0 or lost then begin_rebuild(KEYS[5], KEYS[7], known, tonumber(ARGV[3])) end
 
 local strangers = {}
-local placements = redis.call('HGETALL', KEYS[1])
-for index = 1, #placements, 2 do
-  local placement = not named[placements[index]] and read_placement(KEYS[1], placements[index])
+for peer_id, value in pairs(placements) do
+  local placement = not named[peer_id] and parse_placement(value)
   if placement and placement.edge == edge then
-    strangers[#strangers + 1] = placements[index]
-    strangers[#strangers + 1] = placement.value
+    strangers[#strangers + 1] = peer_id
+    strangers[#strangers + 1] = value
   end
 end
 if redis.call('EXISTS', KEYS[1]) == 1 then keep_room(KEYS) end

@@ -7,6 +7,9 @@ local function read_former(meta, peer_id)
   if not epoch then return nil end
   return { epoch = epoch, node = node, value = value }
 end
+local function note_former(meta, peer_id, epoch, node)
+  redis.call('HSET', meta, 'former|' .. peer_id, epoch .. '|' .. node)
+end
 local function forget_former(meta, peer_id)
   redis.call('HDEL', meta, 'former|' .. peer_id)
 end

@@ -1,0 +1,151 @@
+import { mintIncarnation } from '@plenary/cluster';
+import type { MediaNodeRecord } from '@plenary/cluster';
+import { mediaNode, mediaNodeRecord } from '@plenary/cluster/testing/samples';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { ScriptedLink } from '../testing/edge-parts.ts';
+import type { ControlLinkListener } from './control-link.ts';
+import { ControlLinks } from './control-links.ts';
+import type { OwnedLink } from './control-links.ts';
+import { UpWaiters } from './up-waiters.ts';
+
+/** A link that is up and down when a test says so. */
+class SwitchedLink extends ScriptedLink implements OwnedLink {
+  readonly controlUrl: string;
+  readonly #listener: ControlLinkListener;
+  readonly #waiters = new UpWaiters(() => this.isUp);
+  override isUp = false;
+  isClosed = false;
+  downMs = 0;
+
+  constructor(node: Pick<MediaNodeRecord, 'mediaNodeId' | 'controlUrl'>, listener: ControlLinkListener) {
+    super(node.mediaNodeId);
+    this.controlUrl = node.controlUrl;
+    this.#listener = listener;
+  }
+
+  up(): void {
+    this.isUp = true;
+    this.downMs = 0;
+    this.#listener.onUp(this, mintIncarnation());
+    this.#waiters.finish();
+  }
+
+  down(sinceMs: number): void {
+    this.isUp = false;
+    this.downMs = sinceMs;
+    this.#listener.onDown(this, 'broken');
+  }
+
+  downForMs(): number {
+    return this.downMs;
+  }
+
+  whenUp(withinMs: number): Promise<boolean> {
+    return this.#waiters.wait(withinMs);
+  }
+
+  close(): void {
+    this.isClosed = true;
+    this.#waiters.finish();
+  }
+}
+
+function openLinks() {
+  const told: string[] = [];
+  const counted: { up: number; down: number }[] = [];
+  const unexpected = (): never => {
+    throw new Error('Nobody says this.');
+  };
+  const links = new ControlLinks({
+    open: (node, listener) => new SwitchedLink(node, listener),
+    listener: {
+      onUp: ({ mediaNodeId }) => told.push(`up ${mediaNodeId}`),
+      onDown: ({ mediaNodeId }, why) => told.push(`down ${mediaNodeId} ${why}`),
+      onRoomEvents: unexpected,
+      onSpeakers: unexpected,
+      onConsumerClosed: unexpected,
+      onConsumerSuperseded: unexpected,
+      onTrackDemand: unexpected,
+      onPeerLost: unexpected,
+      onPeerMove: unexpected,
+    },
+    count: (state) => counted.push(state),
+  });
+  const linkTo = (name: string): SwitchedLink => {
+    const link = links.get(mediaNode(name));
+    if (link === undefined) throw new Error(`There is no link to ${name}.`);
+    return link;
+  };
+  return { links, linkTo, told, counted };
+}
+
+describe('the links to media nodes', () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it('are one to each announced node, and a new one where it listens elsewhere', () => {
+    const { links, linkTo } = openLinks();
+    links.reconcile([mediaNodeRecord('a'), mediaNodeRecord('b')]);
+    const [first, other] = [linkTo('a'), linkTo('b')];
+    links.reconcile([mediaNodeRecord('a', { controlUrl: 'http://elsewhere:1' }), mediaNodeRecord('b')]);
+    expect(first.isClosed).toBe(true);
+    expect(linkTo('a').controlUrl).toBe('http://elsewhere:1');
+    expect(linkTo('b')).toBe(other);
+    expect(links.all()).toHaveLength(2);
+  });
+
+  it('stay to a node that is announced no more, until it was not reachable for 30 s', () => {
+    const { links, linkTo } = openLinks();
+    links.reconcile([mediaNodeRecord('a')]);
+    const link = linkTo('a');
+    link.down(29_999);
+    links.reconcile([]);
+    expect(link.isClosed).toBe(false);
+    link.down(30_000);
+    links.reconcile([]);
+    expect(link.isClosed).toBe(true);
+    expect(links.all()).toEqual([]);
+  });
+
+  it('are counted before anybody hears that one is up or down', () => {
+    const { links, linkTo, told, counted } = openLinks();
+    links.reconcile([mediaNodeRecord('a'), mediaNodeRecord('b')]);
+    linkTo('a').up();
+    expect(counted.at(-1)).toEqual({ up: 1, down: 1 });
+    linkTo('a').down(0);
+    expect(counted.at(-1)).toEqual({ up: 0, down: 2 });
+    expect(told).toEqual(['up a', 'down a broken']);
+  });
+
+  it('are waited for while they are not down for too long already', async () => {
+    const { links, linkTo } = openLinks();
+    links.reconcile([mediaNodeRecord('a')]);
+    await expect(links.reach(mediaNode('b'), 1_000)).rejects.toMatchObject({ code: 'media_unavailable' });
+    const reached = links.reach(mediaNode('a'), 1_000);
+    linkTo('a').up();
+    expect(await reached).toBe(linkTo('a'));
+    expect(vi.getTimerCount()).toBe(0);
+
+    linkTo('a').down(1_000);
+    await expect(links.reach(mediaNode('a'), 1_000)).rejects.toMatchObject({ code: 'media_unavailable' });
+    expect(links.lost(1_000)).toEqual(['a']);
+    expect(links.lost(1_001)).toEqual([]);
+  });
+
+  it('that are closed, or do not come up in time, are waited for no longer', async () => {
+    const { links } = openLinks();
+    links.reconcile([mediaNodeRecord('a')]);
+    const refused = { code: 'media_unavailable' };
+    const late = expect(links.reach(mediaNode('a'), 1_000)).rejects.toMatchObject(refused);
+    await vi.advanceTimersByTimeAsync(1_000);
+    await late;
+    const closed = expect(links.reach(mediaNode('a'), 1_000)).rejects.toMatchObject(refused);
+    links.closeAll();
+    await closed;
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});

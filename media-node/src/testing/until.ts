@@ -1,1 +1,0 @@
-export { waitFor as until } from '@plenary/cluster/testing/wait-for';
