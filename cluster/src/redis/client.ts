@@ -1,7 +1,6 @@
 /** How each kind of store is connected to. Connections connect again by themselves, for ever. */
 import { Cluster, Redis } from 'ioredis';
 import type { RedisOptions } from 'ioredis';
-import { COMMAND_TIMEOUT_MS } from './deadline.ts';
 import type { StoreAddress } from './store-address.ts';
 
 /** A connection for commands: one Redis, the primary that Sentinels name, or a whole Redis Cluster. */
@@ -11,6 +10,8 @@ const FIRST_RECONNECT_MS = 50;
 const LONGEST_RECONNECT_MS = 1_000;
 /** A Sentinel or server whose datacenter is lost must not hold up the next one in the list. */
 const CONNECT_TIMEOUT_MS = 1_000;
+/** A Sentinel keeps little and answers at once; one that hangs must not hold up the next one either. */
+const SENTINEL_TIMEOUT_MS = 500;
 /** A server that is left may be lost: its answer to the goodbye is not waited for, since nothing goes on before. */
 const GOODBYE_TIMEOUT_MS = 250;
 
@@ -43,7 +44,7 @@ export function openServer(address: OneServer, connectionName: string, options: 
     name: address.name,
     sentinels: [...address.sentinels],
     sentinelRetryStrategy: reconnectAfterMs,
-    sentinelCommandTimeout: COMMAND_TIMEOUT_MS,
+    sentinelCommandTimeout: SENTINEL_TIMEOUT_MS,
     // Told of a failover, not left to find out: a primary that hangs does not close its connections.
     failoverDetector: true,
     ...given('username', address.username),

@@ -20,8 +20,8 @@ export interface StoreServer {
 /** The store of a cluster, in the namespaces of its hosts. */
 export interface FaultStore {
   readonly kind: StoreKind;
-  /** Settings of the processes that use it. */
-  readonly settings: Readonly<Record<string, string>>;
+  /** Settings of the processes of a datacenter that use it. */
+  settingsIn(datacenter: string): Readonly<Record<string, string>>;
   /** An address that answers at the start. */
   readonly url: string;
   readonly servers: readonly StoreServer[];
@@ -76,7 +76,7 @@ async function startOne(place: ProcessPlace, kind: 'redis' | 'small-disk'): Prom
     const server = { host, process };
     return {
       kind,
-      settings: { REDIS_URL: url },
+      settingsIn: () => ({ REDIS_URL: url }),
       url,
       servers: [server],
       primary: () => Promise.resolve({ ...server, url }),
@@ -111,7 +111,12 @@ async function startSentinels(places: readonly ProcessPlace[]): Promise<FaultSto
   };
   return {
     kind: 'sentinels',
-    settings: started.settings,
+    settingsIn: (datacenter) => {
+      const own = places.filter((place) => place.datacenter === datacenter);
+      const others = places.filter((place) => place.datacenter !== datacenter);
+      const sentinels = [...own, ...others].map(({ host }) => `${host}:${SENTINEL_PORT}`);
+      return { ...started.settings, PLENARY_REDIS_SENTINELS: sentinels.join(',') };
+    },
     url: started.primaryUrl,
     servers,
     primary: async () => {

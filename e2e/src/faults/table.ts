@@ -320,7 +320,7 @@ export const FAULTS: readonly Fault[] = [
     goals: { media: NONE },
     meanwhile: 'everything',
     person: 'as with Redis away, until another primary is elected',
-    operator: 'as with Redis away, for some 7 s with the shipped settings',
+    operator: 'as with Redis away, for some 6 s with the shipped settings',
     strike: async (world) => {
       const { process } = await world.store.primary();
       await process.kill();

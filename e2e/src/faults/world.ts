@@ -276,6 +276,8 @@ async function startCluster(
   store: FaultStore,
   clock: HostClock | undefined,
 ): Promise<LocalCluster> {
+  // Where the store is more than one server, its address is in settings of its own.
+  const storeOf = (host = '') => store.settingsIn(datacenterOf(host));
   const clockOf = (host: string | undefined) => (host === HOST_WITH_CLOCK ? clock?.env : undefined);
   return startLocalCluster({
     edges: WITH_EDGE.length,
@@ -289,19 +291,17 @@ async function startCluster(
     redisUrl: store.url,
     edge: (index) => ({
       ...datacenters.place(WITH_EDGE[index] ?? ''),
-      env: { ...ENV, ...clockOf(WITH_EDGE[index]) },
+      env: { ...ENV, ...storeOf(WITH_EDGE[index]), ...clockOf(WITH_EDGE[index]) },
     }),
     mediaNode: (index) => {
       const place = datacenters.mediaNode(index);
-      const env = clockOf(place.datacenter);
       return {
         ...place,
         datacenter: datacenterOf(place.datacenter ?? ''),
-        ...(env === undefined ? {} : { env }),
+        env: { ...storeOf(place.datacenter), ...clockOf(place.datacenter) },
       };
     },
-    // Where the store is more than one server, its address is in settings of its own.
-    env: { REDIS_URL: '', ...store.settings },
+    env: { REDIS_URL: '' },
   });
 }
 

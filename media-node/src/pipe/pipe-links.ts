@@ -71,7 +71,7 @@ type RouterPair = Pick<PipeKey, 'fromRouterId' | 'toRouterId'>;
  * How long a gateway is waited for, in milliseconds, before a track is pulled past it: it is in the same datacenter, and one that
  * was cut off takes three seconds to be found out. A second copy for some seconds is a small price.
  */
-export const GATEWAY_PATIENCE_MS = 1_000;
+export const GATEWAY_PATIENCE_MS = 500;
 /** Gateways that are tried for one track, this node included, before it is given up. */
 const MAX_SOURCES = 3;
 /** What a node answers, or does not, that is no gateway any more. That the track is gone is not among it. */
