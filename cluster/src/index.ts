@@ -26,6 +26,7 @@ export * from './registry/memory-registry.ts';
 export * from './room/memory-room-store.ts';
 export * from './room/room-store.ts';
 export * from './rpc/call.ts';
+export * from './rpc/wall-clock.ts';
 export * from './rpc/route.ts';
 export * from './tenant/memory-tenant-store.ts';
 export * from './tenant/tenant-store.ts';

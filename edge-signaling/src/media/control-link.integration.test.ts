@@ -1,6 +1,6 @@
 import { mintIncarnation, silentLogger, systemClock } from '@plenary/cluster';
-import { EDGE_ID } from '@plenary/cluster/ids';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { EDGE_ID, EPOCH, PEER_ID, ROOM_ID } from '@plenary/cluster/ids';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createEdgeMetrics } from '../metrics.ts';
 import { TEST_CLUSTER_SECRET } from '../testing/edge-process.ts';
 import { TestCluster } from '../testing/test-cluster.ts';
@@ -56,6 +56,22 @@ describe('a control link', () => {
     await waitFor('the refusal', () => losses.includes('refused'));
     expect(losses).toEqual(['broken', 'refused']);
     expect(await link.whenUp(0)).toBe(false);
+  });
+
+  it('[CL8] goes on when the clock jumps', async () => {
+    const jumpedMs = Date.now() + 3_600_000;
+    const clock = vi.spyOn(Date, 'now').mockImplementation(() => jumpedMs);
+    try {
+      await link.call('peer.drop', {
+        roomId: ROOM_ID.parse('room'),
+        peerId: PEER_ID.parse('peer'),
+        epoch: EPOCH.parse(1),
+      });
+      expect(link.isUp).toBe(true);
+      expect(losses).toEqual([]);
+    } finally {
+      clock.mockRestore();
+    }
   });
 
   it('[CL3] only says that it is silent where connections are taken and nothing comes', async () => {

@@ -1,6 +1,7 @@
 import {
   BeatWatch,
   callFrom,
+  ignoreWallClock,
   CONTROL_BEAT_MS,
   CONTROL_NOTICES,
   CONTROL_REQUESTS,
@@ -117,6 +118,7 @@ export class ControlLink {
         );
       },
     });
+    ignoreWallClock(this.#socket);
     this.#listen();
     this.#timer = setInterval(() => this.#checkBeats(), CHECK_BEATS_MS);
   }

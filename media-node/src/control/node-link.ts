@@ -8,6 +8,7 @@ import {
   CONTROL_VERSION,
   PlenaryError,
   callFrom,
+  ignoreWallClock,
   notice,
   signControlToken,
 } from '@plenary/cluster';
@@ -84,6 +85,7 @@ export class NodeLink implements RemoteNode {
         );
       },
     });
+    ignoreWallClock(this.#socket);
   }
 
   /** Opens a link and waits for the other's `hello`. @throws PlenaryError `media_unavailable` */
