@@ -414,12 +414,12 @@ export const FAULTS: readonly Fault[] = [
     store: 'redis',
     hasOwnClock: true,
     isQuick: false,
-    goals: {},
+    goals: { media: NONE },
     lastsMs: 5_000,
     meanwhile: 'everything',
     person:
-      'those whose edge is on that host and whose media node is not are moved within a second or two: other hosts do not believe the tokens of that edge',
-    operator: '`control link is down` and `token_invalid` of that edge; the time of its log lines',
+      'nothing; who comes to an edge of that host may be refused, and what needs a new link from or to that host has to wait',
+    operator: '`token_invalid` where a new link is made; the time of that host’s log lines',
     strike: clockJump(3_600),
   },
   {
