@@ -243,6 +243,7 @@ export class TestPeer {
 
   async #play(tracks: readonly TrackHome[]): Promise<ControlReply<'subscribe'>> {
     const { consumers, failed } = await this.subscribe(tracks);
+    if (consumers.length === 0) return { consumers, failed };
     await this.edge.call('consumers.update', {
       ...this.placed,
       consumers: consumers.map(({ consumerId }) => ({ consumerId, paused: false })),
