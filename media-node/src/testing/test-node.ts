@@ -224,12 +224,12 @@ export class TestPeer {
       media: mediaRequest(),
       tracks: [...tracks],
     });
-    const late = new Set(
-      admitted.failed.flatMap(({ trackId, error }) => (error.code === 'timed_out' ? [trackId] : [])),
-    );
-    const later =
-      late.size === 0 ? undefined : await this.#play(tracks.filter(({ trackId }) => late.has(trackId)));
-    const failed = admitted.failed.filter(({ trackId }) => !late.has(trackId));
+    const isLate = (trackId: TrackHome['trackId']): boolean =>
+      admitted.failed.some((one) => one.trackId === trackId && one.error.code === 'timed_out');
+    // A repeat tells again of what failed at first.
+    const late = tracks.filter(({ trackId }) => isLate(trackId));
+    const later = late.length === 0 ? undefined : await this.#play(late);
+    const failed = admitted.failed.filter(({ trackId }) => !isLate(trackId));
     const order = tracks.map(({ trackId }) => trackId);
     this.admitted = {
       ...admitted,
