@@ -1,9 +1,6 @@
-/** As the web client's own (`web/src/client/backoff.ts`). */
-const RETRY_BASE_MS = 500;
-const RETRY_CAP_MS = 8_000;
+import { RETRY_BACKOFF, fullJitterMs } from '@plenary/web/client';
 
-/** Waits before another attempt: anything up to a bound that doubles. @param attempt - 0 for the first */
+/** Waits before another attempt, as the web client does. @param attempt - 0 for the first */
 export async function backOff(attempt: number): Promise<void> {
-  const boundMs = Math.min(RETRY_CAP_MS, RETRY_BASE_MS * 2 ** attempt);
-  await new Promise((resolve) => setTimeout(resolve, Math.random() * boundMs));
+  await new Promise((resolve) => setTimeout(resolve, fullJitterMs(attempt, RETRY_BACKOFF, Math.random())));
 }

@@ -16,9 +16,14 @@ export class ConsumerLayers implements StartingConsumer {
     this.#metrics = metrics;
   }
 
+  /** Whether there are several that the worker chooses among. */
+  get areChosen(): boolean {
+    return this.#consumer.type === 'simulcast';
+  }
+
   get isStarved(): boolean {
-    const { type, closed, paused, producerPaused, score, currentLayers, preferredLayers } = this.#consumer;
-    if (type !== 'simulcast' || closed || paused || producerPaused) return false;
+    const { closed, paused, producerPaused, score, currentLayers, preferredLayers } = this.#consumer;
+    if (!this.areChosen || closed || paused || producerPaused) return false;
     const isFed = score.producerScores.some((ofLayer) => ofLayer > 0);
     return isFed && currentLayers?.temporalLayer !== preferredLayers?.temporalLayer;
   }

@@ -12,7 +12,7 @@ export interface ConsumerEvents {
   readonly closed: (cause: 'closed' | 'producer_closed') => void;
   /** The publisher paused or resumed. */
   readonly producerPaused?: (paused: boolean) => void;
-  /** From now on something may be sent: it was made so, or resumed, by its viewer or the publisher. */
+  /** From now on some of its layers may be sent: it was made so, or resumed, by its viewer or the publisher. */
   readonly begins?: () => void;
 }
 
@@ -107,6 +107,7 @@ export class MediaConsumer {
   }
 
   #begin(): void {
-    if (!this.#consumer.paused && !this.#consumer.producerPaused) this.#on.begins?.();
+    if (this.layers.areChosen && !this.#consumer.paused && !this.#consumer.producerPaused)
+      this.#on.begins?.();
   }
 }

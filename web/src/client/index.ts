@@ -1,4 +1,5 @@
 /** The headless Plenary client: everything a meeting needs except a user interface. Knows no React. */
+export { RETRY_BACKOFF, fullJitterMs } from './backoff.ts';
 export { isActive, type ConnectionPhase, type ConnectionState } from './connection-state.ts';
 export type { ClientLog, Counters } from './counters.ts';
 export { errorForPeople, type PersonReadableError } from './errors-for-people.ts';
