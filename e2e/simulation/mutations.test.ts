@@ -47,9 +47,9 @@ class HastyGatewayStore extends MemoryRoomStore {
 /** Removes a peer whatever epoch the command was issued under. */
 class ObedientStore extends MemoryRoomStore {
   override async removePeer(...command: Parameters<MemoryRoomStore['removePeer']>): Promise<LoggedEvent[]> {
-    const [roomId, peerId, , reason, heldBy] = command;
+    const [roomId, peerId, , reason, heldUnder] = command;
     const live = await this.placementOf(roomId, peerId);
-    return super.removePeer(roomId, peerId, live?.epoch ?? EPOCH.parse(1), reason, heldBy);
+    return super.removePeer(roomId, peerId, live?.epoch ?? EPOCH.parse(1), reason, heldUnder);
   }
 }
 

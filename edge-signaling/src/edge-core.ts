@@ -162,7 +162,6 @@ export class EdgeCore {
     });
     const tenantClaims = this.#tenantClaims;
     const departures = new Departures({
-      edgeId,
       rooms,
       links,
       channel,

@@ -182,9 +182,9 @@ export class RedisRoomStore implements RoomStore {
     peerId: PeerId,
     epoch: Epoch,
     reason: LeaveReason,
-    heldBy?: EdgeId,
+    heldUnder?: Epoch,
   ): Promise<LoggedEvent[]> {
-    const change = [peerId, String(epoch), reason, heldBy ?? ''] as const;
+    const change = [peerId, String(epoch), reason, heldUnder === undefined ? '' : String(heldUnder)] as const;
     return readEvents(await removePeer(this.#run, roomKeys(roomId), change));
   }
 

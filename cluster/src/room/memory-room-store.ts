@@ -358,13 +358,13 @@ export class MemoryRoomStore implements RoomStore {
     peerId: PeerId,
     epoch: Epoch,
     reason: LeaveReason,
-    heldBy?: EdgeId,
+    heldUnder?: Epoch,
   ): Promise<LoggedEvent[]> {
     const room = this.#find(roomId);
     if (room === undefined) return [];
     const placement = room.placements.get(peerId);
     if (placement !== undefined && placement.epoch > epoch) return [];
-    if (placement !== undefined && heldBy !== undefined && placement.edgeId !== heldBy) return [];
+    if (placement !== undefined && heldUnder !== undefined && placement.holdEpoch > heldUnder) return [];
     const nowMs = this.#clock.wallMs();
     const own = [...room.tracks.values()].filter((track) => track.peerId === peerId);
     const events = own.map(({ trackId }) => {

@@ -337,16 +337,17 @@ export function describeRoomStore(version: string, open: () => Promise<RoomStore
       expect(await rooms.placementOf(ROOM, ann.peerId)).toEqual(moved);
     });
 
-    it('[SE4] a removal on behalf of an edge spares a session that another edge holds by now', async () => {
-      const ann = await join('ann');
-      await rooms.attachPeer(ROOM, ann.peerId, ann.epoch, edge('edge-2'));
-      expect(await rooms.removePeer(ROOM, ann.peerId, ann.epoch, 'connection_lost', edge('edge-1'))).toEqual(
-        [],
-      );
-      expect(
-        await rooms.removePeer(ROOM, ann.peerId, ann.epoch, 'connection_lost', edge('edge-2')),
-      ).toHaveLength(1);
-    });
+    it.each(['edge-a', 'edge-2'])(
+      '[SE4] a removal under a hold spares a session that was taken up since (by %s; it was edge-a’s)',
+      async (by) => {
+        const ann = await join('ann');
+        const remove = (heldUnder: Epoch) =>
+          rooms.removePeer(ROOM, ann.peerId, ann.epoch, 'connection_lost', heldUnder);
+        const { holdEpoch } = await rooms.attachPeer(ROOM, ann.peerId, ann.epoch, edge(by));
+        expect(await remove(ann.holdEpoch)).toEqual([]);
+        expect(await remove(holdEpoch)).toHaveLength(1);
+      },
+    );
 
     describe('tokens of sessions', () => {
       const inUse = async (): Promise<number> => (await join('ann')).tokenGeneration;

@@ -251,14 +251,15 @@ export interface RoomStore {
    * Removes a peer with its placement and its tracks, when its placement is not newer than `epoch`. The last one to go
    * takes the whole room with it: no key remains (LG4), but for the log of whom another than its holder put out: it stays
    * for {@link FAREWELL_KEPT_MS}, so that the holder learns of it (RC4).
-   * @param heldBy - remove only while this edge holds the session; another edge that attached it meanwhile keeps it
+   * @param heldUnder - the newest hold of the session that the caller knows of: who took it up since, on whichever edge, keeps
+   *   it (SE4)
    */
   removePeer(
     roomId: RoomId,
     peerId: PeerId,
     epoch: Epoch,
     reason: LeaveReason,
-    heldBy?: EdgeId,
+    heldUnder?: Epoch,
   ): Promise<LoggedEvent[]>;
 
   /**

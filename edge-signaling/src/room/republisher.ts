@@ -115,7 +115,7 @@ export class Republisher {
    */
   #removeAgain(roomId: RoomId, strangers: readonly Placement[]): void {
     const { localRooms, departures, metrics } = this.#settings;
-    for (const { peerId, epoch, mediaNodeId } of strangers) {
+    for (const { peerId, epoch, holdEpoch, mediaNodeId } of strangers) {
       const placed = { roomId, peerId, epoch };
       if (localRooms.find(peerId) !== undefined || !departures.hasDeparted(placed)) continue;
       metrics.repairs.inc({ what: 'gone' });
@@ -123,7 +123,7 @@ export class Republisher {
         placed,
         mediaNodeIds: [mediaNodeId],
         reason: 'left',
-        onlyIfHeld: true,
+        heldUnder: holdEpoch,
         tenantId: undefined,
       });
     }

@@ -133,7 +133,7 @@ export class Sweeper {
    */
   async #miss(roomId: RoomId, placement: Placement): Promise<string> {
     const { clock, channel, edgeId, departures, leaseMs, resumeWithinMs } = this.#settings;
-    const { peerId, epoch, mediaNodeId } = placement;
+    const { peerId, epoch, holdEpoch, mediaNodeId } = placement;
     const key = `${roomId} ${peerId} ${epoch}`;
     const nowMs = clock.monotonicMs();
     const sinceMs = this.#missedSinceMs.get(key) ?? nowMs;
@@ -146,7 +146,7 @@ export class Sweeper {
         placed,
         mediaNodeIds: [mediaNodeId],
         reason: 'connection_lost',
-        onlyIfHeld: true,
+        heldUnder: holdEpoch,
         tenantId: undefined,
       });
     }
@@ -184,8 +184,8 @@ export class Sweeper {
     reason: 'node_lost' | 'connection_lost',
   ): Promise<void> {
     const { rooms, channel, metrics } = this.#settings;
-    const { peerId, epoch, edgeId } = placement;
-    const events = await rooms.removePeer(roomId, peerId, epoch, reason, edgeId);
+    const { peerId, epoch, holdEpoch } = placement;
+    const events = await rooms.removePeer(roomId, peerId, epoch, reason, holdEpoch);
     if (events.length > 0) metrics.swept.inc({ reason });
     channel.publishEvents(roomId, events);
   }

@@ -1,6 +1,6 @@
 import { PlenaryError, toPlenaryError } from '@plenary/cluster';
 import type { Epoch, PlacedPeer, RoomStore } from '@plenary/cluster';
-import type { EdgeId, MediaNodeId, TenantId } from '@plenary/cluster/ids';
+import type { MediaNodeId, TenantId } from '@plenary/cluster/ids';
 import type { LeaveReason } from '@plenary/cluster/protocol';
 import type { MediaLinks } from '../media/control-links.ts';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
@@ -19,14 +19,13 @@ export interface Departure {
   /** Where the peer has media; nobody but a peer that moves has it twice. */
   readonly mediaNodeIds: readonly MediaNodeId[];
   readonly reason: LeaveReason;
-  /** Only when this edge still holds the session: another edge may have taken it up. */
-  readonly onlyIfHeld: boolean;
+  /** Only when nobody took the session up after this hold of it; absent: whoever holds it (SPEC SE4). */
+  readonly heldUnder: Epoch | undefined;
   /** Whose claim is freed once the peer is removed. */
   readonly tenantId: TenantId | undefined;
 }
 
 export interface DeparturesSettings {
-  readonly edgeId: EdgeId;
   readonly rooms: RoomStore;
   readonly links: MediaLinks;
   readonly channel: RoomChannel;
@@ -55,7 +54,8 @@ export class Departures {
 
   /** Removes a peer; when the store is away, as soon as it is back. Never throws. */
   async depart(departure: Departure): Promise<void> {
-    const { placed, onlyIfHeld } = departure;
+    const { placed } = departure;
+    const onlyIfHeld = departure.heldUnder !== undefined;
     // While this waited its client may have come back, to this very edge.
     if (onlyIfHeld && this.#settings.isTakenUp(placed)) return;
     if (!onlyIfHeld) this.#noteDeparted(placed);
@@ -151,14 +151,13 @@ export class Departures {
     await Promise.all(mediaNodeIds.map(async (mediaNodeId) => this.dropMedia(mediaNodeId, placed)));
   }
 
-  /** @returns what became of the placement: `gone`, `replaced` by a newer one, or `held` by another edge */
-  async #remove({ placed, reason, onlyIfHeld }: Departure): Promise<'gone' | 'replaced' | 'held'> {
-    const { rooms, edgeId, channel } = this.#settings;
+  /** @returns what became of the placement: `gone`, `replaced` by a newer one, or `held` by who took it up since */
+  async #remove({ placed, reason, heldUnder }: Departure): Promise<'gone' | 'replaced' | 'held'> {
+    const { rooms, channel } = this.#settings;
     const { roomId, peerId, epoch } = placed;
-    const heldBy = onlyIfHeld ? edgeId : undefined;
-    const events = await rooms.removePeer(roomId, peerId, epoch, reason, heldBy);
+    const events = await rooms.removePeer(roomId, peerId, epoch, reason, heldUnder);
     channel.publishEvents(roomId, events);
-    if (events.length > 0 || !onlyIfHeld) return 'gone';
+    if (events.length > 0 || heldUnder === undefined) return 'gone';
     // A peer that was placed and never entered the roster goes without an event.
     const live = await rooms.placementOf(roomId, peerId);
     if (live === undefined) return 'gone';

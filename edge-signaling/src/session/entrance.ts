@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { PlenaryError, REPUBLISH_INTERVAL_MS, Turns } from '@plenary/cluster';
 import type {
   Clock,
-  Epoch,
   JoinGrants,
   PlacedPeer,
   Placement,
@@ -158,7 +157,8 @@ export class Entrance {
         deadlineMs,
         beside: async (placement) => {
           latest = placement;
-          joined = await rooms.joinPeer(roomId, { peerId, displayName, role: grants.role }, placement.epoch);
+          const entry = { peerId, displayName, role: grants.role };
+          joined = await rooms.joinPeer(roomId, entry, placement.epoch).catch(retryableWhenNotFound);
           channel.publishEvents(roomId, joined.events);
         },
       });
@@ -168,7 +168,8 @@ export class Entrance {
       const { joinedAtMs, role } = joined.self;
       const { sequence } = joined;
       const record = { requestId: hosted.placement.requestId, sequence, joinedAtMs, role };
-      const holdEpoch = await this.#claim({ roomId, peerId }, hosted.placement);
+      const { edgeId, holdEpoch } = await this.#claim(roomId, hosted.placement, joined.events.length === 0);
+      latest = { ...hosted.placement, edgeId, holdEpoch };
       const session = new Session(self, grants, proof, record, {
         mediaNodeId: hosted.placement.mediaNodeId,
         epoch: hosted.placement.epoch,
@@ -271,16 +272,23 @@ export class Entrance {
     }
   }
 
-  /** A repeated join may find a placement that another edge holds: then it is this one's from now on. */
+  /**
+   * A repeated join may find a placement that another edge holds, or whose session is about to lapse here: it is this join's
+   * from now on.
+   */
   async #claim(
-    { roomId, peerId }: { readonly roomId: RoomId; readonly peerId: PeerId },
+    roomId: RoomId,
     placement: Placement,
-  ): Promise<Epoch> {
+    isRepeated: boolean,
+  ): Promise<Pick<Placement, 'edgeId' | 'holdEpoch'>> {
     const { rooms, edgeId, keeper } = this.#settings;
-    if (placement.edgeId === edgeId) return placement.holdEpoch;
-    const { holdEpoch } = await rooms.attachPeer(roomId, peerId, placement.epoch, edgeId);
-    keeper.announce({ peerId });
-    return holdEpoch;
+    if (placement.edgeId === edgeId && !isRepeated) return placement;
+    const { peerId, epoch } = placement;
+    const { holdEpoch } = await rooms
+      .attachPeer(roomId, peerId, epoch, edgeId)
+      .catch(retryableWhenNotFound);
+    if (placement.edgeId !== edgeId) keeper.announce({ peerId });
+    return { edgeId, holdEpoch };
   }
 
   /** Whether the media node still hosts the peer; from now on it tells this edge of it. */
@@ -307,7 +315,7 @@ export class Entrance {
     },
     placement: Placement | undefined,
   ): Promise<void> {
-    const { localRooms, tenantClaims } = this.#settings;
+    const { localRooms, tenantClaims, edgeId } = this.#settings;
     const { roomId, peerId, tenantId } = join;
     if (localRooms.find(peerId)?.socket !== socket) socket.leaveRoom(roomId);
     if (localRooms.find(peerId) !== undefined) return;
@@ -315,12 +323,13 @@ export class Entrance {
       if (join.hasNewClaim) await tenantClaims.release(tenantId, join);
       return;
     }
+    if (placement.edgeId !== edgeId) return;
     const placed = { roomId, peerId, epoch: placement.epoch };
     await this.#settings.departures.depart({
       placed,
       mediaNodeIds: [placement.mediaNodeId],
       reason: 'connection_lost',
-      onlyIfHeld: true,
+      heldUnder: placement.holdEpoch,
       tenantId,
     });
   }
@@ -362,6 +371,12 @@ function checkVersion(protocolVersion: number): void {
   if (protocolVersion !== PROTOCOL_VERSION) {
     throw new PlenaryError('protocol_version', `This edge speaks version ${PROTOCOL_VERSION}.`);
   }
+}
+
+/** What a repeated join found was removed before it was this one's: once more it finds nothing, and places anew. */
+function retryableWhenNotFound(fault: unknown): never {
+  const isGone = fault instanceof PlenaryError && fault.code === 'peer_not_found';
+  throw isGone ? new PlenaryError('stale_epoch', undefined, { cause: fault }) : fault;
 }
 
 function goneWhenNotFound(fault: unknown): never {

@@ -104,7 +104,7 @@ export class SessionKeeper {
       placed: session.placed,
       mediaNodeIds: session.allMedia.map(({ mediaNodeId }) => mediaNodeId),
       reason: 'left',
-      onlyIfHeld: false,
+      heldUnder: undefined,
       tenantId: session.grants.tenant,
     });
   }
@@ -196,7 +196,7 @@ export class SessionKeeper {
       placed: session.placed,
       mediaNodeIds: session.allMedia.map(({ mediaNodeId }) => mediaNodeId),
       reason: 'connection_lost',
-      onlyIfHeld: true,
+      heldUnder: session.heldUnder,
       tenantId: session.grants.tenant,
     } as const;
   }

@@ -46,6 +46,20 @@ describe('SessionKeeper', () => {
     expect(parts.localRooms.sessions()).toEqual([]);
   });
 
+  it('[SE4] lapses no session that a resume on this very edge took up in the store, and not yet here', async () => {
+    const { parts, keeper } = keeping();
+    const link = parts.links.add('node');
+    const placement = await parts.place('ann', 'node');
+    const socket = new RecordingSocket();
+    const session = parts.hold(placement, socket);
+    keeper.onSocketClosed(session, socket);
+    const { roomId, peerId, epoch } = placedOf(placement);
+    await parts.rooms.attachPeer(roomId, peerId, epoch, OWN_EDGE);
+    await vi.advanceTimersByTimeAsync(RESUME_MS);
+    expect(await parts.rooms.placementOf(ROOM, peerId)).toBeDefined();
+    expect(link.asked).toEqual([]);
+  });
+
   it('[SE13] says that it has a session that is sought, unless its client is away', async () => {
     const { parts, keeper } = keeping();
     const here = await parts.place('here', 'node', undefined, edge('other'));

@@ -125,6 +125,12 @@ export class Session {
     };
   }
 
+  /** The newest hold of the session that this edge took: who took it up later keeps it. A placement is a hold, too. */
+  get heldUnder(): Epoch {
+    const { holdEpoch } = this.#media;
+    return holdEpoch > this.#highestEpoch ? holdEpoch : this.#highestEpoch;
+  }
+
   /** The media that the client is to leave, once another placement was made beside it. */
   get toLeave(): Epoch | undefined {
     if (this.#former !== undefined) return this.#former.epoch;

@@ -176,7 +176,6 @@ export class EdgeParts {
     const { rooms, links, channel, metrics, reportFault, tenantClaims } = this;
     const isTakenUp = (placed: PlacedPeer): boolean => this.localRooms.serves(placed);
     return new Departures({
-      edgeId: OWN_EDGE,
       rooms,
       links,
       channel,

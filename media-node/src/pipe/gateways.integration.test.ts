@@ -293,7 +293,12 @@ describe('a room over two datacenters', () => {
     const { port } = z.object({ port: z.number() }).parse(silent.address());
     const controlUrl = `http://127.0.0.1:${port}`;
     await store.registry.announceMediaNode(
-      { ...mediaNodeRecord('silent'), datacenter: DATACENTER_ID.parse('sbg'), controlUrl },
+      mediaNodeRecord('silent', {
+        datacenter: DATACENTER_ID.parse('sbg'),
+        controlUrl,
+        // Another host's: its ports are not those of a node that is started here.
+        announcedAddress: '192.0.2.1',
+      }),
       60_000,
     );
     const claim = {

@@ -246,7 +246,11 @@ export class Rooms {
     outbox.submit({
       key: `remove ${roomId} ${peerId}`,
       roomId,
-      apply: () => store.rooms.removePeer(roomId, peerId, epoch, 'connection_lost', heldBy),
+      apply: async () => {
+        const live = await store.rooms.placementOf(roomId, peerId);
+        if (live?.edgeId !== heldBy) return [];
+        return store.rooms.removePeer(roomId, peerId, epoch, 'connection_lost', live.holdEpoch);
+      },
       deliver: (events) => {
         const room = this.#rooms.get(roomId);
         if (room === undefined) anyEdge()?.notify('room.events', { roomId, events: [...events] });

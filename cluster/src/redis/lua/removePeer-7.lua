@@ -1,6 +1,6 @@
 --[[
-Removes a peer with its placement and tracks, unless its placement is newer than the epoch, or another edge than heldBy
-holds its session (empty: whoever holds it). The last one to go takes the whole room with it: no key remains (SPEC LG4).
+Removes a peer with its placement and tracks, unless its placement is newer than the epoch, or its session was taken up
+after heldUnder (empty: whoever holds it). The last one to go takes the whole room with it: no key remains (SPEC LG4).
 Only where it was put out the log stays for 15 s, so that who holds its session learns of it (RC4).
 
 KEYS[1] placements
@@ -13,7 +13,7 @@ KEYS[7] meta
 ARGV[1] peerId
 ARGV[2] epoch
 ARGV[3] reason
-ARGV[4] heldBy
+ARGV[4] heldUnder
 Returns list of events
 ]]
 --@include whole
@@ -24,7 +24,7 @@ Returns list of events
 --@include track
 local placement = read_placement(KEYS[1], ARGV[1])
 if placement and placement.epoch > tonumber(ARGV[2]) then return {} end
-if placement and ARGV[4] ~= '' and placement.edge ~= ARGV[4] then return {} end
+if placement and ARGV[4] ~= '' and placement.hold > tonumber(ARGV[4]) then return {} end
 local events = {}
 local tracks = redis.call('HGETALL', KEYS[4])
 for index = 1, #tracks, 2 do
