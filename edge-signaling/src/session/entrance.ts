@@ -284,9 +284,7 @@ export class Entrance {
     const { rooms, edgeId, keeper } = this.#settings;
     if (placement.edgeId === edgeId && !isRepeated) return placement;
     const { peerId, epoch } = placement;
-    const { holdEpoch } = await rooms
-      .attachPeer(roomId, peerId, epoch, edgeId)
-      .catch(retryableWhenNotFound);
+    const { holdEpoch } = await rooms.attachPeer(roomId, peerId, epoch, edgeId).catch(retryableWhenNotFound);
     if (placement.edgeId !== edgeId) keeper.announce({ peerId });
     return { edgeId, holdEpoch };
   }

@@ -19,6 +19,9 @@ import type { Timers } from './timers.ts';
 /** Tracks that one peer may publish at once. */
 export const MAX_TRACKS_PER_PEER = 8;
 
+/** Requests of ended tracks that are remembered: a copy of one that is still under way is among the latest. */
+const MAX_ENDED_REMEMBERED = 64;
+
 type PublishRequest = ControlRequest<'track.publish'>;
 type PublishReply = ControlReply<'track.publish'>;
 
@@ -49,8 +52,10 @@ interface Publication {
 /** What one peer publishes. */
 export class Publications {
   readonly #ports: PublicationPorts;
-  /** One being made is stored as its promise: a repeat of the request gives the same track . */
+  /** One being made is stored as its promise: a repeat of the request gives the same track. */
   readonly #byRequest = new Map<RequestId, Publication>();
+  /** Whose tracks the client ended: a copy of such a request that comes by a slower edge makes no track again. */
+  readonly #ended = new Set<RequestId>();
   readonly #tracks = new Map<TrackId, Publication>();
   #closed = false;
 
@@ -66,7 +71,7 @@ export class Publications {
    * Creates a producer and its record. Without a record nobody would find the track, so a store that does not answer
    * fails the whole.
    * @throws PlenaryError `malformed_message`, `limit_reached`, `transport_not_found`, `invalid_media_parameters`,
-   *   `store_unavailable`, `stale_epoch`, `peer_not_found`, `media_lost`
+   *   `store_unavailable`, `stale_epoch`, `peer_not_found`, `media_lost`; `track_not_found` for a repeat after the end
    */
   publish(
     request: PublishRequest,
@@ -75,6 +80,8 @@ export class Publications {
   ): Promise<PublishReply> {
     const known = this.#byRequest.get(request.requestId);
     if (known !== undefined) return known.done;
+    if (this.#ended.has(request.requestId))
+      throw new PlenaryError('track_not_found', 'The track of this request has ended.');
     if (KIND_OF_SOURCE[request.source] !== request.kind) {
       throw new PlenaryError('malformed_message', `A ${request.source} is not ${request.kind}.`);
     }
@@ -114,6 +121,7 @@ export class Publications {
     const publication = this.#tracks.get(trackId);
     if (publication?.track === undefined) return [];
     this.#forget(publication);
+    this.#noteEnded(publication.requestId);
     publication.track.producer.close();
     try {
       return await this.#ports.store.rooms.endTracks(this.#ports.placed.roomId, [trackId], 'unpublished');
@@ -194,6 +202,12 @@ export class Publications {
         // Without it the speaker is not marked, but is heard all the same.
         if (!track.producer.closed) onFault('speakers', error);
       });
+  }
+
+  #noteEnded(requestId: RequestId): void {
+    this.#ended.add(requestId);
+    const [oldest] = this.#ended;
+    if (this.#ended.size > MAX_ENDED_REMEMBERED && oldest !== undefined) this.#ended.delete(oldest);
   }
 
   #forget(publication: Publication): void {
