@@ -126,6 +126,7 @@ export class RedisRoomStore implements RoomStore {
       request.replacesEpoch === undefined ? '' : String(request.replacesEpoch),
       String(request.maxPeers),
       request.keepsEpoch === undefined ? '' : String(request.keepsEpoch),
+      request.heldUnder === undefined ? '' : String(request.heldUnder),
     ]);
     return readPlaced(request.peerId, reply);
   }

@@ -268,6 +268,7 @@ export class MemoryRoomStore implements RoomStore {
     } else {
       if (existing === undefined) throw new PlenaryError('peer_not_found');
       if (existing.epoch !== request.replacesEpoch) return existing;
+      if (request.heldUnder !== undefined && existing.holdEpoch > request.heldUnder) return existing;
     }
     const { keepsEpoch } = request;
     const kept = [existing, room.formers.get(request.peerId)].find((known) => known?.epoch === keepsEpoch);

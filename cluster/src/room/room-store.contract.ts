@@ -337,6 +337,16 @@ export function describeRoomStore(version: string, open: () => Promise<RoomStore
       expect(await rooms.placementOf(ROOM, ann.peerId)).toEqual(moved);
     });
 
+    it('[SE4] a replacement under a hold yields to who took the session up since', async () => {
+      const ann = await join('ann');
+      const { holdEpoch } = await rooms.attachPeer(ROOM, ann.peerId, ann.epoch, edge('edge-2'));
+      const live = await rooms.placementOf(ROOM, ann.peerId);
+      const replace = (heldUnder: Epoch) =>
+        rooms.placePeer(placement('ann', { replacesEpoch: ann.epoch, heldUnder }));
+      expect(await replace(ann.holdEpoch)).toEqual(live);
+      expect((await replace(holdEpoch)).epoch).toBeGreaterThan(ann.epoch);
+    });
+
     it.each(['edge-a', 'edge-2'])(
       '[SE4] a removal under a hold spares a session that was taken up since (by %s; it was edge-a’s)',
       async (by) => {

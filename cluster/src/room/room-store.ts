@@ -78,6 +78,8 @@ export interface PlaceRequest {
   readonly mediaNodeId: MediaNodeId;
   /** The epoch this placement replaces; absent for a first placement, which then yields to one that exists. */
   readonly replacesEpoch?: Epoch;
+  /** The newest hold of the session that the caller knows of: whose session was taken up since is placed by who took it (SE4). */
+  readonly heldUnder?: Epoch;
   /**
    * The placement that goes on beside the new one until {@link RoomStore.settlePeer}: the replaced one, or the former one
    * that it left on. Absent where the peer does not live any more.
@@ -193,8 +195,8 @@ export interface RoomStore {
 
   /**
    * Places a peer, or moves it to another node under a higher epoch. Of several callers at once all get one answer:
-   * a first placement yields to an existing one, and a replacement of an epoch that is no longer the live one yields to
-   * the live one (PL3, EP1).
+   * a first placement yields to an existing one, and a replacement of an epoch that is no longer the live one, or by who no
+   * longer holds the session, yields to the live one (PL3, EP1, SE4).
    * @returns the live placement, whoever made it
    * @throws PlenaryError `room_full`; `store_unavailable` for a first placement while the room is being rebuilt;
    *   `peer_not_found` when `replacesEpoch` is given and the peer is gone; `stale_epoch` when `keepsEpoch` is neither that

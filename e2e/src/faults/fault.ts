@@ -7,6 +7,12 @@ export interface Goal {
   readonly p99: number;
 }
 
+/** What one person gets of another. */
+export interface Stream {
+  readonly viewer: string;
+  readonly publisher: string;
+}
+
 /** What a person may notice. */
 export interface Goals {
   readonly media?: Goal;
@@ -32,6 +38,11 @@ export interface Fault {
   readonly person: string;
   /** What an operator sees. */
   readonly operator: string;
+  /**
+   * Whose picture and sound the figures are of, where the row is about some of the people only, as is known before it strikes;
+   * absent: everybody's of everybody.
+   */
+  readonly judgedBy?: (world: World) => Promise<readonly Stream[]>;
   /** @returns what heals it */
   readonly strike: (world: World) => Promise<() => Promise<void>>;
 }

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { until } from '../harness/until.ts';
-import type { Fault } from './fault.ts';
+import type { Fault, Stream } from './fault.ts';
 import type { Person } from './person.ts';
 import type { World } from './world.ts';
 
@@ -30,7 +30,8 @@ export async function survive(
     await everybodySays(world, 'before');
     await watch(world);
     await everybodySeesAndHears(world);
-    const calm = await noticedSoFar(world);
+    const judged = await fault.judgedBy?.(world);
+    const calm = await noticedSoFar(world, judged);
     await watch(world);
     const heal = await fault.strike(world);
     try {
@@ -48,7 +49,7 @@ export async function survive(
     await everybodyIsHeardInChat(world);
     await everybodySays(world, 'after');
     await everybodySeesAndHears(world);
-    const noticed = await noticedSoFar(world);
+    const noticed = await noticedSoFar(world, judged);
     await chatIsTheSameForAll(world, ['before', 'meanwhile', 'after']);
     await world.part();
     return { calm, noticed };
@@ -60,19 +61,25 @@ export async function survive(
 
 const watch = (world: World): Promise<unknown> => Promise.all(world.people.map((person) => person.watch()));
 
-async function noticedSoFar({ people }: World): Promise<Noticed> {
-  const gaps = await Promise.all(people.map((person) => person.gaps()));
+async function noticedSoFar({ people }: World, judged = everyStream(people)): Promise<Noticed> {
+  const gaps = new Map(
+    await Promise.all(people.map(async (person) => [person.name, await person.gaps()] as const)),
+  );
   const worst = (kind: string): number =>
     Math.max(
-      ...gaps.flatMap(({ media }) =>
-        Object.entries(media).flatMap(([key, ms]) => (key.endsWith(kind) ? [ms] : [])),
-      ),
+      ...judged.map(({ viewer, publisher }) => gaps.get(viewer)?.media[`${publisher} ${kind}`] ?? Infinity),
     );
   return {
-    picture: worst(' video'),
-    sound: worst(' audio'),
-    buttons: Math.max(...gaps.map(({ button }) => button)),
+    picture: worst('video'),
+    sound: worst('audio'),
+    buttons: Math.max(...[...gaps.values()].map(({ button }) => button)),
   };
+}
+
+function everyStream(people: readonly Person[]): readonly Stream[] {
+  return people.flatMap(({ name: viewer }) =>
+    people.filter(({ name }) => name !== viewer).map(({ name: publisher }) => ({ viewer, publisher })),
+  );
 }
 
 /** Everybody is in the room, knows everybody, and gets everybody's picture and voice. */

@@ -8,7 +8,7 @@ import { drain, undrain } from '../harness/drain.ts';
 import { gatewayOf } from '../harness/gateway.ts';
 import { childrenOf } from '@plenary/cluster/testing/process-tree';
 import { until } from '../harness/until.ts';
-import type { Fault, Goal } from './fault.ts';
+import type { Fault, Goal, Stream } from './fault.ts';
 import { datacenterOf } from './world.ts';
 import type { World } from './world.ts';
 
@@ -34,6 +34,18 @@ async function gatewayToAnn(world: World): Promise<RunningMediaNode> {
   const home = await nodeOfAnn(world);
   const { url } = await world.store.primary();
   return gatewayOf(world.cluster, world.roomId, 'sbg', home.id, url);
+}
+
+/** What comes to somebody through the gateway to Ann, and not from who is on it. */
+async function behindTheGateway(world: World): Promise<readonly Stream[]> {
+  const gateway = await gatewayToAnn(world);
+  const behind: Stream[] = [];
+  for (const person of world.people.filter(({ datacenter }) => datacenter === 'sbg')) {
+    const node = await world.mediaNodeOf(person);
+    if (node !== gateway) behind.push({ viewer: person.name, publisher: 'Ann' });
+  }
+  if (behind.length === 0) throw new Error(`nobody is behind ${gateway.id}`);
+  return behind;
 }
 
 async function freeze(node: RunningNode): Promise<() => Promise<void>> {
@@ -89,8 +101,10 @@ export const FAULTS: readonly Fault[] = [
     isQuick: false,
     goals: { media: { p50: 500, p99: 1_500 } },
     meanwhile: 'everything',
-    person: 'those behind it miss the other datacenter for a moment; those on it are as with a node killed',
+    person:
+      'those behind it miss the other datacenter for a moment, of which the figures are; those on it are as with a node killed',
     operator: '`another node is the gateway now`, `pipe opened` in the logs',
+    judgedBy: behindTheGateway,
     strike: async (world) => {
       const gateway = await gatewayToAnn(world);
       await gateway.kill('SIGKILL');
@@ -103,8 +117,9 @@ export const FAULTS: readonly Fault[] = [
     isQuick: false,
     goals: {},
     meanwhile: 'everything',
-    person: 'nothing for those behind it; those on it are as with a node killed',
+    person: 'nothing for those behind it, of whom the figures are; those on it are as with a node killed',
     operator: '`stopping` in its log; `plenary_edge_media_lost_total` for those on it',
+    judgedBy: behindTheGateway,
     strike: async (world) => {
       const gateway = await gatewayToAnn(world);
       await gateway.kill('SIGTERM');

@@ -1,5 +1,5 @@
 import { MemoryRegistry, PLACED_PEER, PlenaryError, silentLogger } from '@plenary/cluster';
-import { datacenter, mediaNodeRecord, peer, request } from '@plenary/cluster/testing/samples';
+import { datacenter, edge, mediaNodeRecord, peer, request } from '@plenary/cluster/testing/samples';
 import { describe, expect, it } from 'vitest';
 import { Directory } from '../directory.ts';
 import { EdgeParts, OWN_EDGE, ROOM } from '../testing/edge-parts.ts';
@@ -59,6 +59,17 @@ async function placing(others: readonly string[] = []) {
 }
 
 describe('Placer', () => {
+  it('[SE4] has nobody admitted whose session another edge took up since', async () => {
+    const { parts, placer, requestOf, link } = await placing();
+    const { peerId, epoch, holdEpoch } = await parts.place('ann', 'node');
+    await parts.rooms.attachPeer(ROOM, peerId, epoch, edge('other'));
+    const taken = await parts.rooms.placementOf(ROOM, peerId);
+    const request = await requestOf({ replaces: epoch, heldUnder: () => holdEpoch });
+    await expect(placer.host(request)).rejects.toMatchObject({ code: 'stale_epoch' });
+    expect(await parts.rooms.placementOf(ROOM, peerId)).toEqual(taken);
+    expect(link.asked).toEqual([]);
+  });
+
   it('[SE11] replaces a live placement that its node was told to drop, rather than asking for it for ever', async () => {
     const { parts, placer, requestOf, link } = await placing();
     const first = await parts.place('ann', 'node');

@@ -55,6 +55,8 @@ export interface HostRequest {
   readonly roundTrips: readonly RoundTrip[];
   /** The placement that is to be replaced; absent for a first one. */
   readonly replaces?: Epoch;
+  /** The newest hold of the session, where there is one: who took it up since places the peer (SPEC SE4). */
+  readonly heldUnder?: () => Epoch;
   /** Of a peer that moves: the epoch of the placement that goes on beside the new one. */
   readonly keeps?: Epoch;
   readonly exclude?: readonly MediaNodeId[];
@@ -95,8 +97,8 @@ export class Placer {
   }
 
   /**
-   * @throws PlenaryError `no_media_node`, `room_full`, `stale_epoch` when `keeps` is not live, `store_unavailable`, `peer_not_found` when `replaces` is given and the
-   *   peer is gone; the last node's error when none of several admitted the peer; what `beside` throws
+   * @throws PlenaryError `no_media_node`, `room_full`, `store_unavailable`; `stale_epoch` when `keeps` is not live, or another
+   *   edge holds the session; `peer_not_found` when `replaces` is given and the peer is gone; the last node's error when none of several admitted the peer; what `beside` throws
    */
   async host(request: HostRequest): Promise<Hosted> {
     // A datacenter that is lost is announced until its leases lapse: its nodes would take all the tries.
@@ -150,16 +152,20 @@ export class Placer {
       maxPeers: maxPeersPerRoom,
       ...(request.keeps === undefined ? {} : { keepsEpoch: request.keeps }),
     };
+    const heldUnder = request.heldUnder === undefined ? {} : { heldUnder: request.heldUnder() };
     const placing =
       replaces === undefined
         ? rooms.placePeer(first)
-        : rooms.placePeer({ ...first, replacesEpoch: replaces }).catch((fault: unknown) => {
+        : rooms.placePeer({ ...first, replacesEpoch: replaces, ...heldUnder }).catch((fault: unknown) => {
             // What this very join placed was removed meanwhile, by the end of an earlier try of it.
             if (request.replaces !== undefined || toPlenaryError(fault).code !== 'peer_not_found')
               throw fault;
             return rooms.placePeer(first);
           });
     const placement = await placing;
+    // To admit it all the same would make the node tell this edge of the peer, and not the one that holds it.
+    if (request.heldUnder !== undefined && placement.edgeId !== edgeId)
+      throw new PlenaryError('stale_epoch', 'Another edge holds the session.');
     directory.notePlacement(placement.mediaNodeId);
     return placement;
   }

@@ -286,6 +286,24 @@ describe('a room over two datacenters', () => {
     await everybodyLeaves([first, second]);
   });
 
+  test('[GW5] what a node that was drained pulled past the gateway comes through it when the node is put back', async () => {
+    const [gateway, other] = [await site('sbg'), await site('sbg')];
+    const first = await watch(gateway);
+    const second = await watch(other, []);
+    void other.node.node.drain(60_000);
+    expect((await second.subscribe([camera])).failed).toEqual([]);
+    expect(await pipes(home)).toEqual({ asking: 0, home: 2 });
+    other.node.node.undrain();
+    await waitFor(
+      'the word to take another way',
+      () => tracksOf(second.edge, 'consumer.superseded', second.placed) === 1,
+    );
+    const { consumers } = await second.subscribe([camera]);
+    expect(consumers).toHaveLength(1);
+    expect(await pipes(gateway)).toEqual({ asking: 1, home: 1 });
+    await everybodyLeaves([first, second]);
+  });
+
   test('[GW5] past a gateway that does not answer tracks are pulled straight from their home, until another takes its place', async () => {
     const silent = createServer();
     silent.listen(0, '127.0.0.1');

@@ -60,7 +60,7 @@ interface Link {
   readonly homeNodeId: MediaNodeId;
   /** Whose router is at the other end; absent when it is of this node. */
   readonly nodeId: MediaNodeId | undefined;
-  /** Leads past the gateway, which nobody could name while the store was away, or which does not answer. */
+  /** Leads past the gateway: nobody could name it while the store was away, it does not answer, or this node was leaving. */
   isBypass: boolean;
   readonly opening: Promise<PipeLink>;
 }
@@ -181,9 +181,11 @@ export class PipeLinks {
     }
   }
 
-  /** The node stays after all, and may be a gateway again. */
+  /** The node stays after all, and may be a gateway again: what it pulled past one meanwhile is to come through it. */
   stay(): void {
     this.#leaving = false;
+    for (const { isBypass, homeNodeId } of this.#links.values())
+      if (isBypass) this.#endBypassLater(homeNodeId);
   }
 
   /** The home of a track told of it. */
@@ -237,9 +239,13 @@ export class PipeLinks {
 
   /** Whether tracks of a home come without a gateway. */
   async #isStraight(homeNodeId: MediaNodeId): Promise<boolean> {
+    return this.#leaving || !(await this.#isElsewhere(homeNodeId));
+  }
+
+  /** Whether a home is of another datacenter. */
+  async #isElsewhere(homeNodeId: MediaNodeId): Promise<boolean> {
     const { ownNodeId, datacenter, nodes } = this.#options;
-    if (homeNodeId === ownNodeId || this.#leaving) return true;
-    return (await nodes.datacenterOf(homeNodeId)) === datacenter;
+    return homeNodeId !== ownNodeId && (await nodes.datacenterOf(homeNodeId)) !== datacenter;
   }
 
   /** Sees to it that pipes past the gateway end when somebody can be the gateway again (SPEC GW5). */
@@ -279,7 +285,7 @@ export class PipeLinks {
   async #source(router: RoomRouter, track: TrackOrigin, gateway: Gateway | undefined): Promise<Source> {
     const { ownNodeId } = this.#options;
     if (gateway === undefined) {
-      const isBypass = !(await this.#isStraight(track.homeNodeId));
+      const isBypass = await this.#isElsewhere(track.homeNodeId);
       return { ...(await this.#home(track)), isBypass };
     }
     if (gateway.mediaNodeId === ownNodeId) {

@@ -1,6 +1,7 @@
 --[[
 Places a peer on a media node under an epoch that only grows, also over a failover that forgets writes (SPEC PL3, EP1).
-A first placement yields to one that exists; a replacement of an epoch that is no longer live yields to the live one.
+A first placement yields to one that exists; a replacement of an epoch that is no longer live, or of a session that was taken
+up since, yields to the live one.
 A move keeps the placement that the peer lives on until it has moved (SPEC EP7).
 Nobody is placed for the first time while the room is being rebuilt (RC2).
 
@@ -18,6 +19,7 @@ ARGV[4] mediaNodeId
 ARGV[5] replacesEpoch - empty for a first placement
 ARGV[6] maxPeers
 ARGV[7] keepsEpoch - of the placement that goes on until the peer has moved; empty where none does
+ARGV[8] heldUnder - the newest hold of the session that the caller knows of; empty where it holds none
 Returns {"placed", placement value} or {"refused", error code}
 ]]
 --@include clock
@@ -35,6 +37,7 @@ if ARGV[5] == '' then
 else
   if not existing then return { 'refused', 'peer_not_found' } end
   if existing.epoch ~= tonumber(ARGV[5]) then return { 'placed', existing.value } end
+  if ARGV[8] ~= '' and existing.hold > tonumber(ARGV[8]) then return { 'placed', existing.value } end
 end
 local kept_node = nil
 if ARGV[7] ~= '' then

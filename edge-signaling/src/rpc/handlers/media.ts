@@ -70,6 +70,7 @@ async function openAnew(
     datacenter: grants.datacenter,
     roundTrips: grants.roundTrips ?? [],
     ...(kept === undefined ? {} : { keeps: kept.epoch }),
+    heldUnder: () => session.heldUnder,
     replaces: moveFrom === undefined ? session.media.epoch : (insteadOf ?? moveFrom),
     exclude:
       kept === undefined
