@@ -40,6 +40,8 @@ export interface MediaNodePlace {
 export interface DatacenterPlan {
   /** This machine as the datacenters see it: for Redis, edges and clients. */
   readonly hostAddress: string;
+  /** Another address for this machine, instead of that one, and back; lines for `ip -batch` outside of the namespaces. */
+  readonly hostMoves: { readonly there: readonly string[]; readonly back: readonly string[] };
   /** Datacenter by datacenter, in the order of the sizes. */
   readonly mediaNodes: readonly MediaNodePlace[];
   /** By the datacenter's name. */
@@ -116,6 +118,9 @@ export function planDatacenters(
     };
   });
   const hostAddress = address(0, 1);
+  const home = `${hostAddress}/${PREFIX}`;
+  // Of a wider network than the first one: beside one of the same network it would only be another name of it, and go with it.
+  const away = `${address(0, SUBNET_SIZE - 3)}/${PREFIX - 1}`;
   const between = {
     namespace: `${bridge}-${BETWEEN}`,
     hostEnd: `${bridge}-0`,
@@ -124,7 +129,7 @@ export function planDatacenters(
   const ways = sites.flatMap((from) => sites.filter((to) => to !== from).map((to) => ({ from, to })));
   const hostCommands = [
     `link add ${bridge} type bridge`,
-    `address add ${hostAddress}/${PREFIX} dev ${bridge}`,
+    `address add ${home} dev ${bridge}`,
     `link set ${bridge} up`,
     ...sites.flatMap((site) => [
       ...namespaceOn(bridge, site),
@@ -155,6 +160,10 @@ export function planDatacenters(
   if (apart) namespaceCommands.push([between.namespace, commandsBetween(between.address, sites, ways)]);
   return {
     hostAddress,
+    hostMoves: {
+      there: [`address add ${away} dev ${bridge}`, `address del ${home} dev ${bridge}`],
+      back: [`address add ${home} dev ${bridge}`, `address del ${away} dev ${bridge}`],
+    },
     mediaNodes: sites.flatMap(({ name, namespace, controlAddress, mediaAddresses }) =>
       mediaAddresses.map((mediaAddress) => ({ datacenter: name, namespace, controlAddress, mediaAddress })),
     ),

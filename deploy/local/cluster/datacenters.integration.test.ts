@@ -72,6 +72,21 @@ describe.skipIf(fault !== undefined)(`datacenters of this machine${why}`, () => 
     expect(await datacenters.sent('sbg', 'gra')).toMatchObject({ packets: 1 });
   });
 
+  it('can be reached from another address of this machine, and then from its own again', async () => {
+    const datacenters = await create(['gra'], true);
+    const { host } = datacenters.place('gra');
+    const { listenIp = '' } = datacenters.mediaNode(0);
+    const from = () => /src (\S+)/.exec(ip('route', 'get', listenIp))?.[1];
+    expect(from()).toBe(datacenters.hostAddress);
+    await datacenters.moveHost();
+    expect(await whatAnswers(host)).toBe('ECONNREFUSED');
+    expect(await whatAnswers(listenIp)).toBe('ECONNREFUSED');
+    expect(from()).not.toBe(datacenters.hostAddress);
+    await datacenters.moveHostBack();
+    expect(await whatAnswers(listenIp)).toBe('ECONNREFUSED');
+    expect(from()).toBe(datacenters.hostAddress);
+  });
+
   it('can be kept from answering the others, or the host', async () => {
     const datacenters = await create(['gra', 'sbg'], true);
     const { host } = datacenters.place('sbg');

@@ -141,6 +141,19 @@ export class LocalDatacenters {
   }
 
   /**
+   * Gives this machine, where clients are, another address instead of its own, as when somebody goes from Wi-Fi to a mobile
+   * network: what is sent to the old one arrives nowhere, and nobody is told.
+   */
+  async moveHost(): Promise<void> {
+    await ipBatch([], this.#plan.hostMoves.there);
+  }
+
+  /** Gives it its own address again, instead of the other. */
+  async moveHostBack(): Promise<void> {
+    await ipBatch([], this.#plan.hostMoves.back);
+  }
+
+  /**
    * Drops what a datacenter sends in one direction: it still gets what is sent to it, and cannot answer.
    * @throws LocalClusterError when there is no such datacenter, or it is silent in this direction already
    */

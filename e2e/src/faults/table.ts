@@ -450,6 +450,21 @@ export const FAULTS: readonly Fault[] = [
     strike: clockJump(-3_600),
   },
   {
+    name: 'clients’ network changes (another address)',
+    store: 'redis',
+    isQuick: false,
+    goals: {},
+    lastsMs: 5_000,
+    meanwhile: 'everything',
+    person: 'a freeze until the browser has found the new way; buttons and chat wait for the resume',
+    operator: '`plenary_edge_resumes_total`; `plenary_edge_media_lost_total` stays still',
+    strike: async (world) => {
+      await world.datacenters.moveHost();
+      // To come back is a change, too.
+      return () => world.datacenters.moveHostBack();
+    },
+  },
+  {
     name: '5 % loss between datacenters',
     store: 'redis',
     isQuick: false,

@@ -4,7 +4,7 @@ import { describe, expect, test, vi } from 'vitest';
 import type { ClientTransport } from '../engine/engine.ts';
 import { ManualTimers } from '../testing/manual-timers.ts';
 import { mediaRequest, vp8Parameters } from '../testing/rtp.ts';
-import { SUPERSEDED_FOR_MS, Subscriptions } from './subscriptions.ts';
+import { STRAGGLERS_MS, SUPERSEDED_FOR_MS, Subscriptions } from './subscriptions.ts';
 
 const CAMERA: TrackHome = {
   trackId: TRACK_ID.parse('camera'),
@@ -13,6 +13,8 @@ const CAMERA: TrackHome = {
   source: 'camera',
   homeNodeId: MEDIA_NODE_ID.parse('home'),
 };
+
+const OF_DEAD_NODE: TrackHome = { ...CAMERA, trackId: TRACK_ID.parse('of-dead-node') };
 
 function subscribed() {
   const timers = new ManualTimers();
@@ -49,7 +51,8 @@ function subscribed() {
     rtpCapabilities: mediaRequest().rtpCapabilities,
     receive: Promise.resolve(transport),
     timers,
-    reach: (_track, onSuperseded) => {
+    reach: (track, onSuperseded) => {
+      if (track === OF_DEAD_NODE) return new Promise(() => undefined);
       supersede.push(onSuperseded);
       const hold = { released: false };
       holds.push(hold);
@@ -68,6 +71,44 @@ function subscribed() {
     (await subscriptions.add([CAMERA], () => false, 1_000)).consumers.map(({ consumerId }) => consumerId);
   return { subscriptions, timers, supersede, holds, closed, superseded, add };
 }
+
+describe('subscriptions that are asked for together', () => {
+  const DEADLINE_MS = 3_000;
+
+  async function ask(tracks: readonly TrackHome[]) {
+    const { subscriptions, timers } = subscribed();
+    const answered = vi.fn();
+    const answer = subscriptions.add(tracks, () => false, DEADLINE_MS);
+    answer.then(answered, answered);
+    /** Lets time pass, and what follows from it happen. */
+    const advance = async (byMs: number): Promise<void> => {
+      timers.advance(byMs);
+      await new Promise((resolve) => setImmediate(resolve));
+    };
+    await advance(0);
+    return { answer, answered, advance, timers };
+  }
+
+  test('[PI5] are answered soon after the first is there, whatever becomes of the others', async () => {
+    const { answer, answered, advance, timers } = await ask([OF_DEAD_NODE, CAMERA]);
+    await advance(STRAGGLERS_MS - 1);
+    expect(answered).not.toHaveBeenCalled();
+    await advance(1);
+    expect(await answer).toMatchObject({
+      consumers: [{ trackId: 'camera' }],
+      failed: [{ trackId: 'of-dead-node', error: { code: 'timed_out', retryable: true } }],
+    });
+    expect(timers.pendingCount).toBe(0);
+  });
+
+  test('[PI5] are waited for as long as the deadline lets them, while none is there', async () => {
+    const { answered, advance } = await ask([OF_DEAD_NODE]);
+    await advance(DEADLINE_MS - 1);
+    expect(answered).not.toHaveBeenCalled();
+    await advance(1);
+    expect(answered).toHaveBeenCalledOnce();
+  });
+});
 
 describe('a subscription whose track comes another way', () => {
   test('[GW6] is told once, and a repeat gives another consumer beside it', async () => {

@@ -9,7 +9,7 @@ import type {
   TrackId,
 } from '@plenary/cluster';
 import type { ClientTransport, MediaConsumer } from '../engine/engine.ts';
-import { within } from './deadline.ts';
+import { Patience } from './patience.ts';
 import type { Timers } from './timers.ts';
 import type { TrackHold } from './track-demand.ts';
 
@@ -20,6 +20,11 @@ export const PULL_DEADLINE_MS = 3_000;
  * publish only when it has them. What takes longer goes on being pulled meanwhile, and the client asks for it then.
  */
 export const ADMIT_PULL_DEADLINE_MS = 50;
+/**
+ * How long tracks are waited for beside one that is there, in milliseconds: a pipe stands within half of it. Those of a node
+ * that has just died would hold up all others until it is known to be dead.
+ */
+export const STRAGGLERS_MS = 300;
 /** How long a consumer goes on after its client was told to replace it, in milliseconds. */
 export const SUPERSEDED_FOR_MS = 10_000;
 
@@ -62,9 +67,9 @@ export class Subscriptions {
   }
 
   /**
-   * Consumes tracks, all at once; what cannot be had is listed and holds up nothing. Never rejects.
+   * Consumes tracks, all at once; what cannot be had, or not soon, is listed and holds up nothing (SPEC PI5). Never rejects.
    * @param paused - which of the new consumers start paused
-   * @param deadlineMs - how long a track of another node is waited for
+   * @param deadlineMs - how long a track of another node is waited for, while none is there
    */
   async add(
     tracks: readonly TrackHome[],
@@ -73,9 +78,11 @@ export class Subscriptions {
   ): Promise<{ consumers: ConsumerOffer[]; failed: FailedTrack[] }> {
     const consumers: ConsumerOffer[] = [];
     const failed: FailedTrack[] = [];
+    const patience = new Patience(this.#ports.timers, deadlineMs, STRAGGLERS_MS);
     const results = await Promise.allSettled(
-      tracks.map((track) => this.#one(track, paused(track), deadlineMs)),
+      tracks.map((track) => this.#one(track, paused(track), patience)),
     );
+    patience.stop();
     results.forEach((result, index) => {
       const track = tracks[index];
       if (result.status === 'fulfilled') {
@@ -123,10 +130,10 @@ export class Subscriptions {
     this.#byTrack.clear();
   }
 
-  #one(track: TrackHome, paused: boolean, deadlineMs: number): Promise<Subscription> {
+  #one(track: TrackHome, paused: boolean, patience: Patience): Promise<Subscription> {
     const known = this.#byTrack.get(track.trackId);
-    if (known !== undefined) return known;
-    const opening = this.#open(track, paused, deadlineMs);
+    if (known !== undefined) return patience.within(known, () => undefined);
+    const opening = this.#open(track, paused, patience);
     this.#byTrack.set(track.trackId, opening);
     opening.catch(() => {
       // Answered in `failed`; here it is only forgotten, so that the next ask tries anew.
@@ -135,7 +142,7 @@ export class Subscriptions {
     return opening;
   }
 
-  async #open(track: TrackHome, paused: boolean, deadlineMs: number): Promise<Subscription> {
+  async #open(track: TrackHome, paused: boolean, patience: Patience): Promise<Subscription> {
     const { reach, receive, rtpCapabilities } = this.#ports;
     let subscription: Subscription | undefined;
     let [closedAlready, supersededAlready] = [false, false];
@@ -143,7 +150,7 @@ export class Subscriptions {
       supersededAlready = true;
       if (subscription !== undefined) this.#superseded(subscription);
     };
-    const hold = await within(reach(track, onSuperseded), deadlineMs, (late) => {
+    const hold = await patience.within(reach(track, onSuperseded), (late) => {
       late.release();
     });
     try {

@@ -48,8 +48,12 @@ export class IceKeeper {
     });
   }
 
-  /** The path seems to be lost, although ICE does not say so yet: restarts it once. What follows is for ICE to say. */
+  /**
+   * The path seems to be lost: restarts it at once, although ICE does not say so yet, or has only just said it. What follows is
+   * for ICE to say.
+   */
   async hurry(): Promise<void> {
+    if (this.#transport.connectionState === 'disconnected' && this.#restarts === 0) this.#wait(0);
     if (this.#transport.connectionState !== 'connected') return;
     try {
       await this.#ask();

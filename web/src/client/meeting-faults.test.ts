@@ -1,5 +1,7 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { EVENT_ID, resumeProofText } from '@plenary/cluster/protocol';
+import { MediaSession } from './media-session.ts';
+import { MediaSilence } from './media-silence.ts';
 import { FIRST_EPOCH, chatEvent, consumerOffer, snapshotOf, trackOf } from './testing/fixtures.ts';
 import { EDGE_A, EDGE_B, audioTrack, meet, phase, sessionReply } from './testing/meet.ts';
 import { NO_ANSWER, ScriptedEdge, refuse } from './testing/scripted-edge.ts';
@@ -66,6 +68,22 @@ describe('when things break', () => {
       vi.useRealTimers();
     }
   });
+
+  test.each([true, false])(
+    '[SE17] who resumes while media is silent seeks another path at once, and nobody else does (silent: %s)',
+    async (isSilent) => {
+      // No browser is here whose receivers could fall silent, or that could find a path.
+      vi.spyOn(MediaSilence.prototype, 'isSilent', 'get').mockReturnValue(isSilent);
+      const seekPath = vi.spyOn(MediaSession.prototype, 'seekPath');
+      const edge = new ScriptedEdge();
+      const meeting = meet(edge);
+      await meeting.join();
+      edge.socket.drop();
+      await vi.waitFor(() => expect(edge.requests('resume')).toHaveLength(1));
+      await vi.waitFor(() => expect(phase(meeting)).toBe('joined'));
+      expect(seekPath).toHaveBeenCalledTimes(isSilent ? 1 : 0);
+    },
+  );
 
   test('the newest session token is used for the resume', async () => {
     const edge = new ScriptedEdge();

@@ -371,6 +371,9 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     if (reply.catchUp.type === 'snapshot') this.#keeper.takeSnapshot(reply.catchUp.room);
     else this.#keeper.takeCatchUp(reply.catchUp.events);
     this.#media.resumed(reply.mediaAlive);
+    // The way to the edge and the way of media were lost together, and another connection stands: it is this client that has
+    // moved to another network, and media is yet to find its way from there.
+    if (this.#silence.isSilent) this.#media.media?.seekPath();
     this.#publisher.reconcile();
     this.#subscriptions.plan();
     this.#outbox.resendFailed();
