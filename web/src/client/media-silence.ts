@@ -7,7 +7,7 @@ export const ASK_AFTER_MS = 800;
 export const PATH_LOST_AFTER_MS = 3_500;
 /** The same before the media node is given up. */
 export const NODE_LOST_AFTER_MS = 7_000;
-const LOOK_EVERY_MS = 200;
+const LOOK_EVERY_MS = 100;
 
 /** Something that is received and ought to flow. */
 export interface Flow {
@@ -113,12 +113,10 @@ export class MediaSilence {
     const last = this.#lastMoved === undefined ? undefined : flows.get(this.#lastMoved);
     if (this.#lastMoved !== undefined && last !== undefined && this.#moved(this.#lastMoved, last))
       return true;
-    for (const [id, flow] of flows) {
-      if (!this.#moved(id, flow)) continue;
-      this.#lastMoved = id;
-      return true;
-    }
-    return false;
+    // Every one of them: those that nobody has looked at for long have moved since then, and would be found one at a look.
+    const moved = [...flows].filter(([id, flow]) => this.#moved(id, flow));
+    if (moved.length > 0) this.#lastMoved = moved[0]?.[0];
+    return moved.length > 0;
   }
 
   #moved(id: string, flow: Flow): boolean {
