@@ -43,6 +43,16 @@ const CHECK_BEATS_MS = 100;
  */
 export type LinkLoss = 'broken' | 'silent' | 'refused';
 
+/**
+ * A node whose link is down for longer is lost, in milliseconds. A connection may break and come again at once; where the
+ * beats have stopped, the node has said nothing for three of them already (SPEC CL3).
+ */
+export const NODE_LOST_AFTER_MS: Readonly<Record<LinkLoss, number>> = {
+  broken: 1_000,
+  silent: 500,
+  refused: 0,
+};
+
 /** What a link tells its owner. */
 export interface ControlLinkListener {
   /** The link can be used. `incarnation` differs from the last one when the node was started anew. */

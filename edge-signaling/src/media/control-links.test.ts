@@ -3,7 +3,8 @@ import type { MediaNodeRecord } from '@plenary/cluster';
 import { mediaNode, mediaNodeRecord } from '@plenary/cluster/testing/samples';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ScriptedLink } from '../testing/edge-parts.ts';
-import type { ControlLinkListener } from './control-link.ts';
+import { NODE_LOST_AFTER_MS } from './control-link.ts';
+import type { ControlLinkListener, LinkLoss } from './control-link.ts';
 import { ControlLinks } from './control-links.ts';
 import type { OwnedLink } from './control-links.ts';
 import { UpWaiters } from './up-waiters.ts';
@@ -30,10 +31,10 @@ class SwitchedLink extends ScriptedLink implements OwnedLink {
     this.#waiters.finish();
   }
 
-  down(sinceMs: number): void {
+  down(sinceMs: number, why: LinkLoss = 'broken'): void {
     this.isUp = false;
     this.downMs = sinceMs;
-    this.#listener.onDown(this, 'broken');
+    this.#listener.onDown(this, why);
   }
 
   downForMs(): number {
@@ -130,11 +131,30 @@ describe('the links to media nodes', () => {
     expect(await reached).toBe(linkTo('a'));
     expect(vi.getTimerCount()).toBe(0);
 
-    linkTo('a').down(1_000);
-    await expect(links.reach(mediaNode('a'), 1_000)).rejects.toMatchObject({ code: 'media_unavailable' });
-    expect(links.lost(1_000)).toEqual(['a']);
-    expect(links.lost(1_001)).toEqual([]);
+    linkTo('a').down(100);
+    await expect(links.reach(mediaNode('a'), 100)).rejects.toMatchObject({ code: 'media_unavailable' });
+    expect(links.lost(100)).toEqual(['a']);
+    expect(links.lost(101)).toEqual([]);
   });
+
+  it.each(['broken', 'silent', 'refused'] as const)(
+    '[CL3] are not waited for, whoever has the time, once the node counts as lost: %s',
+    async (why) => {
+      const { links, linkTo } = openLinks();
+      links.reconcile([mediaNodeRecord('a')]);
+      linkTo('a').up();
+      linkTo('a').down(0, why);
+      const lost = expect(links.reach(mediaNode('a'), 60_000)).rejects.toMatchObject({
+        code: 'media_unavailable',
+      });
+      await vi.advanceTimersByTimeAsync(NODE_LOST_AFTER_MS[why]);
+      await lost;
+      linkTo('a').down(NODE_LOST_AFTER_MS[why], why);
+      expect(links.lost(60_000)).toEqual(['a']);
+      linkTo('a').up();
+      expect(links.lost(0)).toEqual([]);
+    },
+  );
 
   it('that are closed, or do not come up in time, are waited for no longer', async () => {
     const { links } = openLinks();

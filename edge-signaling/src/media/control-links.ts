@@ -1,7 +1,8 @@
 import { PlenaryError } from '@plenary/cluster';
 import type { MediaNodeRecord } from '@plenary/cluster';
 import type { MediaNodeId } from '@plenary/cluster/ids';
-import type { ControlLink, ControlLinkListener } from './control-link.ts';
+import { NODE_LOST_AFTER_MS } from './control-link.ts';
+import type { ControlLink, ControlLinkListener, LinkLoss } from './control-link.ts';
 
 /** A link as those who ask media nodes see it. */
 export type MediaLink = Pick<ControlLink, 'mediaNodeId' | 'incarnation' | 'isUp' | 'call'>;
@@ -13,11 +14,11 @@ export type OwnedLink = MediaLink & Pick<ControlLink, 'controlUrl' | 'downForMs'
 export interface MediaLinks {
   get(mediaNodeId: MediaNodeId): MediaLink | undefined;
   /**
-   * A link that is down for longer than `withinMs` already is not waited for.
+   * A link that is down for longer than `withinMs` already is not waited for, nor one whose node counts as lost (SPEC CL3).
    * @throws PlenaryError `media_unavailable` when there is none, or it is not up within `withinMs`
    */
   reach(mediaNodeId: MediaNodeId, withinMs: number): Promise<MediaLink>;
-  /** The media nodes whose links are down for so long, although they may still be announced. */
+  /** The media nodes that count as lost, or whose links are down for so long, although they may still be announced. */
   lost(downForMs: number): MediaNodeId[];
 }
 
@@ -42,6 +43,8 @@ export interface ControlLinksOptions<Link extends OwnedLink> {
 export class ControlLinks<Link extends OwnedLink> implements MediaLinks {
   readonly #options: ControlLinksOptions<Link>;
   readonly #links = new Map<MediaNodeId, Link>();
+  /** Why links are down that were up. */
+  readonly #losses = new WeakMap<Pick<Link, 'mediaNodeId'>, LinkLoss>();
 
   constructor(options: ControlLinksOptions<Link>) {
     this.#options = options;
@@ -75,12 +78,13 @@ export class ControlLinks<Link extends OwnedLink> implements MediaLinks {
   }
 
   /**
-   * The link to a node, once it is up. One that is down for longer than `withinMs` already is not waited for.
+   * The link to a node, once it is up. One that is down for longer than `withinMs` already is not waited for, nor one whose
+   * node counts as lost.
    * @throws PlenaryError `media_unavailable` when there is none, or it is not up within `withinMs`
    */
   async reach(mediaNodeId: MediaNodeId, withinMs: number): Promise<Link> {
     const link = this.#links.get(mediaNodeId);
-    if (link === undefined || !(await link.whenUp(withinMs - link.downForMs()))) {
+    if (link === undefined || !(await link.whenUp(this.#givenUpAfterMs(link, withinMs) - link.downForMs()))) {
       throw new PlenaryError('media_unavailable', `There is no control link to ${mediaNodeId}.`);
     }
     return link;
@@ -88,7 +92,7 @@ export class ControlLinks<Link extends OwnedLink> implements MediaLinks {
 
   lost(downForMs: number): MediaNodeId[] {
     return this.all()
-      .filter((link) => link.downForMs() >= downForMs)
+      .filter((link) => !link.isUp && link.downForMs() >= this.#givenUpAfterMs(link, downForMs))
       .map(({ mediaNodeId }) => mediaNodeId);
   }
 
@@ -102,14 +106,22 @@ export class ControlLinks<Link extends OwnedLink> implements MediaLinks {
     return open(node, {
       ...listener,
       onUp: (link, incarnation) => {
+        this.#losses.delete(link);
         this.#count();
         listener.onUp(link, incarnation);
       },
       onDown: (link, why) => {
+        this.#losses.set(link, why);
         this.#count();
         listener.onDown(link, why);
       },
     });
+  }
+
+  /** How long a link may be down before nobody waits for it, where `withinMs` would be given to one that was never up. */
+  #givenUpAfterMs(link: Link, withinMs: number): number {
+    const loss = this.#losses.get(link);
+    return loss === undefined ? withinMs : Math.min(withinMs, NODE_LOST_AFTER_MS[loss]);
   }
 
   #count(): void {

@@ -30,7 +30,7 @@ import type { MediaLinks } from './control-links.ts';
 const MAX_TRIES = 3;
 /** A node that does not admit within this is taken to be gone, and another one is tried. */
 const ADMIT_TIMEOUT_MS = 3_000;
-/** How long a link that is just being opened is waited for. */
+/** How long a link is waited for that is just being opened, or has just broken. */
 const LINK_WAIT_MS = 1_500;
 
 /** Errors of an admission after which another node may do better. */

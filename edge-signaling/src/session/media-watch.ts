@@ -1,7 +1,8 @@
 import type { PlacedPeer, RoomStore } from '@plenary/cluster';
 import type { MediaNodeId, PeerId, RoomId } from '@plenary/cluster/ids';
 import type { EdgeNotice } from '@plenary/cluster/protocol';
-import type { ControlLinkListener, LinkLoss } from '../media/control-link.ts';
+import { NODE_LOST_AFTER_MS } from '../media/control-link.ts';
+import type { ControlLinkListener } from '../media/control-link.ts';
 import type { MediaLink } from '../media/control-links.ts';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { HostedMedia, LocalRooms } from '../room/local-rooms.ts';
@@ -9,15 +10,6 @@ import type { RoomChannel } from '../transport/client-socket.ts';
 import type { Departures } from './departures.ts';
 import type { Session } from './session.ts';
 
-/**
- * A node whose link is down for longer is lost, in milliseconds. A connection may break and come again at once; where the
- * beats have stopped, the node has said nothing for three of them already (SPEC CL3).
- */
-export const NODE_LOST_AFTER_MS: Readonly<Record<LinkLoss, number>> = {
-  broken: 1_000,
-  silent: 500,
-  refused: 0,
-};
 /** Sessions asked about at a time when a link is back. */
 const ATTACH_AT_ONCE = 16;
 /** After a failure the node is asked again in this time, in milliseconds. */

@@ -1,7 +1,8 @@
 import { mintIncarnation } from '@plenary/cluster';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { NODE_LOST_AFTER_MS } from '../media/control-link.ts';
 import { EdgeParts, RecordingSocket } from '../testing/edge-parts.ts';
-import { MediaWatch, NODE_LOST_AFTER_MS } from './media-watch.ts';
+import { MediaWatch } from './media-watch.ts';
 
 async function watching() {
   const parts = new EdgeParts();
