@@ -25,6 +25,8 @@ export interface FaultStore {
   /** An address that answers at the start. */
   readonly url: string;
   readonly servers: readonly StoreServer[];
+  /** None where there is one server only. */
+  readonly sentinels: readonly RedisProcess[];
   /** The server that takes writes now. */
   primary(): Promise<StoreServer & { readonly url: string }>;
   /** The last lines of its servers, for a meeting that did not go on. */
@@ -79,6 +81,7 @@ async function startOne(place: ProcessPlace, kind: 'redis' | 'small-disk'): Prom
       settingsIn: () => ({ REDIS_URL: url }),
       url,
       servers: [server],
+      sentinels: [],
       primary: () => Promise.resolve({ ...server, url }),
       lastWords: () => ['--- redis', ...process.lastLines],
       untilWhole: () => Promise.resolve(),
@@ -119,6 +122,7 @@ async function startSentinels(places: readonly ProcessPlace[]): Promise<FaultSto
     },
     url: started.primaryUrl,
     servers,
+    sentinels: started.sentinels,
     primary: async () => {
       const [found] = await primaries();
       if (found === undefined) throw new Error('no server of the store is the primary');

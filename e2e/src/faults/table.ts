@@ -358,6 +358,22 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
+    name: 'one of three Sentinels frozen for 10 s (SIGSTOP)',
+    store: 'sentinels',
+    isQuick: false,
+    goals: { media: NONE },
+    lastsMs: FROZEN_MS,
+    meanwhile: 'everything',
+    person: 'nothing',
+    operator: '`+sdown sentinel` in the logs of the other two',
+    strike: (world) => {
+      const [sentinel] = world.store.sentinels;
+      if (sentinel === undefined) throw new Error('the store has no Sentinel');
+      sentinel.freeze(true);
+      return Promise.resolve(() => Promise.resolve(sentinel.freeze(false)));
+    },
+  },
+  {
     name: 'datacenter lost, with Redis’ primary',
     store: 'sentinels',
     isQuick: false,
@@ -377,6 +393,23 @@ export const FAULTS: readonly Fault[] = [
     operator: 'its edges and nodes are missing in the registry',
     strike: async (world) =>
       loseDatacenter(world, (await world.datacenterOfPrimary()) === 'gra' ? 'sbg' : 'gra'),
+  },
+  {
+    name: 'datacenter lost, among those of the other one',
+    store: 'sentinels',
+    isQuick: false,
+    goals: { media: NONE },
+    meanwhile: 'everything',
+    person: 'nothing, of one another',
+    operator: 'as above',
+    judgedBy: (world) => {
+      const names = world.people.filter(({ datacenter }) => datacenter === 'sbg').map(({ name }) => name);
+      const others = (viewer: string) => names.filter((name) => name !== viewer);
+      return Promise.resolve(
+        names.flatMap((viewer) => others(viewer).map((publisher) => ({ viewer, publisher }))),
+      );
+    },
+    strike: (world) => loseDatacenter(world, 'gra'),
   },
   {
     name: 'edge frozen for 10 s (SIGSTOP)',

@@ -7,6 +7,7 @@ import { launchChromium } from '@plenary/loadtest/browser';
 import { makeJoinToken, startPageServer } from '@plenary/loadtest/pages';
 import type { PageServer } from '@plenary/loadtest/pages';
 import type { Browser } from 'playwright-core';
+import { childrenOf } from '@plenary/cluster/testing/process-tree';
 import { isNothing, leftOver } from '../harness/left-over.ts';
 import { until } from '../harness/until.ts';
 import { HostClock } from './host-clock.ts';
@@ -29,6 +30,8 @@ const WITH_STORE = ['gra', 'sbg', 'waw'];
 /** It has an edge and a media node, and not the one Redis. */
 const HOST_WITH_CLOCK = 'sbg';
 const SLICE_SIZE = 20;
+/** Of each media node. */
+const WORKERS = 1;
 /** Many processes start at once; a loaded machine takes long over it. */
 const READY_TIMEOUT_MS = 90_000;
 
@@ -174,6 +177,20 @@ export class World {
     await this.#dismiss();
     const { url } = await this.store.primary();
     await until('everything is freed', () => leftOver(this.cluster, url), isNothing, 60_000);
+    await until(
+      'every media node has its one worker, and no other process',
+      () => this.#processes(),
+      (counts) => Object.values(counts).every((count) => count === WORKERS),
+    );
+  }
+
+  /** How many processes each media node has started that still run. */
+  async #processes(): Promise<Readonly<Record<string, number>>> {
+    return Promise.resolve(
+      Object.fromEntries(
+        this.cluster.mediaNodes.map(({ id, pid }) => [id, pid === null ? 0 : childrenOf(pid).length]),
+      ),
+    );
   }
 
   /** For a meeting that did not go on. */
@@ -282,7 +299,7 @@ async function startCluster(
   return startLocalCluster({
     edges: WITH_EDGE.length,
     mediaNodes: datacenters.mediaNodeCount,
-    workers: 1,
+    workers: WORKERS,
     sliceSize: SLICE_SIZE,
     web: false,
     guests: false,
