@@ -336,8 +336,12 @@ export const EDGE_NOTICES = {
     payload: z.object({ trackId: TRACK_ID, wanted: WANTED_LAYER }),
   },
   'consumer.closed': {
-    says: 'A consumer of this client is gone, for example because its track ended.',
-    payload: z.object({ consumerId: CONSUMER_ID, trackId: TRACK_ID }),
+    says: 'A consumer of this client is gone, for example because its track ended. Where `isWayLost` is true, only the way that the track came by is, and to `subscribe` to it anew at once is worth it.',
+    payload: z.object({
+      consumerId: CONSUMER_ID,
+      trackId: TRACK_ID,
+      isWayLost: z.boolean().optional(),
+    }),
   },
   'consumer.superseded': {
     says: 'The track of this consumer comes another way now: `subscribe` to it anew, and `unsubscribe` this consumer when the new one plays. It goes on for ten seconds.',

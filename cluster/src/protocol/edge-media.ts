@@ -228,8 +228,12 @@ export const CONTROL_NOTICES = {
     }),
   },
   'consumer.closed': {
-    says: 'A consumer closed because its track ended or its pipe broke.',
-    payload: PLACED_PEER.extend({ consumerId: CONSUMER_ID, trackId: TRACK_ID }),
+    says: 'A consumer closed because its track ended or its pipe broke; where `isWayLost` is true, a pipe from a node that only relayed the track.',
+    payload: PLACED_PEER.extend({
+      consumerId: CONSUMER_ID,
+      trackId: TRACK_ID,
+      isWayLost: z.boolean().optional(),
+    }),
   },
   'consumer.superseded': {
     says: 'The track of a consumer comes another way from now on: the client is to subscribe anew and to let the old one go.',

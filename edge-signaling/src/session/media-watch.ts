@@ -68,8 +68,9 @@ export class MediaWatch implements ControlLinkListener {
   };
 
   readonly onConsumerClosed: ControlLinkListener['onConsumerClosed'] = (news) => {
-    const { consumerId, trackId } = news;
-    this.#tell(news, (session) => session.socket?.notify('consumer.closed', { consumerId, trackId }));
+    const { consumerId, trackId, isWayLost } = news;
+    const closed = { consumerId, trackId, ...(isWayLost === undefined ? {} : { isWayLost }) };
+    this.#tell(news, (session) => session.socket?.notify('consumer.closed', closed));
   };
 
   readonly onConsumerSuperseded: ControlLinkListener['onConsumerSuperseded'] = (news) => {

@@ -80,7 +80,12 @@ const routerOn = async (pool: WorkerPool, index: number): Promise<RoomRouter> =>
 
 const HOME_NODE = MEDIA_NODE_ID.parse('own');
 /** A track of the router itself. */
-const HELD: TrackHold = { producerId: 'the-track', setWanted: () => undefined, release: () => undefined };
+const HELD: TrackHold = {
+  producerId: 'the-track',
+  isWayLost: () => false,
+  setWanted: () => undefined,
+  release: () => undefined,
+};
 
 describe('the port slice', () => {
   test('[WK2] workers share the pipe ports to the last one and never take the same', async () => {
@@ -154,6 +159,7 @@ describe('media through a pipe', () => {
         moved: () => undefined,
       }),
       toRouterId: home.id,
+      isRelayed: false,
       lease: lease(away),
       reach: 'loopback',
       srtp: false,

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { mediaNodeRecord } from '@plenary/cluster/testing/samples';
 import { z } from 'zod';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { DATACENTER_ID, MEDIA_NODE_ID, TOP_SPATIAL_LAYER } from '@plenary/cluster';
 import type { TrackHome, WantedLayer } from '@plenary/cluster';
 import { metricBy, metricSum, untilFreed } from '../testing/metric-values.ts';
@@ -202,8 +202,12 @@ describe('a room over two datacenters', () => {
     sites.splice(sites.indexOf(gateway), 1);
     for (const { edge } of others)
       await waitFor('both consumers to close', () => edge.notices('consumer.closed').length === 2);
+    const claims = vi.spyOn(store.rooms, 'claimGateway');
     const again = await Promise.all(viewers.map((viewer) => viewer.subscribe([camera, microphone])));
     expect(again.map(({ failed }) => failed)).toEqual([[], []]);
+    // Nobody asks for the one that they know to be dead.
+    expect(claims.mock.calls.filter(([{ replacesEpoch }]) => replacesEpoch === undefined)).toEqual([]);
+    expect(claims).toHaveBeenCalled();
     await waitFor('the dead gateway’s pipe to go', async () => (await sentIntoPipes(home)) === 2);
     expect(await pipes(home)).toEqual({ asking: 0, home: 1 });
     const sides = await Promise.all(others.map(pipes));

@@ -76,12 +76,15 @@ export class Gateways {
     if (gateway?.mediaNodeId === mediaNodeId) await this.failed(homeNodeId, gateway.epoch);
   }
 
-  /** Nothing of this home is needed here any more: a claim of this node's own is given up. */
+  /**
+   * Nothing of this home is needed here any more: a claim of this node's own is given up. That a gateway failed stays known, for
+   * who asks next.
+   */
   async release(homeNodeId: MediaNodeId): Promise<void> {
     const known = this.#known.get(homeNodeId);
-    this.#known.delete(homeNodeId);
     this.#endCheck(homeNodeId);
     if (known?.state !== 'claimed') return;
+    this.#known.delete(homeNodeId);
     const { roomId, datacenter, ownNodeId, rooms, onFault } = this.#options;
     const gateway = await known.gateway;
     if (gateway?.mediaNodeId !== ownNodeId) return;

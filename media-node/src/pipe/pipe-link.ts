@@ -14,6 +14,8 @@ export interface PipeLinkOptions {
   readonly home: HomeSide;
   /** The router at the other end. */
   readonly toRouterId: RouterId;
+  /** Whether tracks come from a node that only relays them. */
+  readonly isRelayed: boolean;
   readonly lease: RouterLease;
   readonly reach: 'loopback' | 'announced';
   readonly srtp: boolean;
@@ -150,12 +152,13 @@ export class PipeLink {
 
   #pull(origin: TrackOrigin): PulledTrack {
     const { trackId } = origin;
-    const { home, toRouterId, timers, lingerMs, onFault } = this.#options;
+    const { home, toRouterId, isRelayed, timers, lingerMs, onFault } = this.#options;
     // One link a pair of routers, and one copy a link: so no other producer of this router has the id.
     const producerId = `${trackId}@${toRouterId}`;
     const track = new PulledTrack(origin, {
       home,
       producerId,
+      isRelayed,
       produce: (piped, onClosed) => this.#port.produce({ producerId, ...piped }, onClosed),
       timers,
       lingerMs,

@@ -368,11 +368,19 @@ export class PipeLinks {
     return opening;
   }
 
-  #forget(name: string): void {
+  /** @param noted - resolves when what the pipe's end says of the gateway is known */
+  #forget(name: string, noted = Promise.resolve()): void {
     const link = this.#links.get(name);
     if (link === undefined) return;
     this.#links.delete(name);
-    this.#tidy(link.homeNodeId);
+    noted.then(
+      () => {
+        this.#tidy(link.homeNodeId);
+      },
+      (error: unknown) => {
+        this.#options.onFault('gateway.failed', error);
+      },
+    );
   }
 
   /** Counts who is asking for tracks of a home: a claim must not be given up under them. */
@@ -435,6 +443,7 @@ export class PipeLinks {
       link = await PipeLink.open({
         home: node === undefined ? this.#options.localHomeSide(key, this.#asker()) : node.homeSide(key),
         toRouterId: source.routerId,
+        isRelayed: gateway !== undefined,
         lease,
         ...path,
         metrics,
@@ -444,11 +453,9 @@ export class PipeLinks {
         onClosed: (reason) => {
           letGo?.();
           // Whoever asks next for a track of this home need not find out anew that its gateway is gone.
-          if (gateway !== undefined && (reason === 'link_broken' || reason === 'home_closed'))
-            this.#gateways.failed(homeNodeId, gateway.epoch).catch((error: unknown) => {
-              onFault('gateway.failed', error);
-            });
-          this.#forget(name);
+          const hasFailed = gateway !== undefined && (reason === 'link_broken' || reason === 'home_closed');
+          const noted = hasFailed ? this.#gateways.failed(homeNodeId, gateway.epoch) : Promise.resolve();
+          this.#forget(name, noted);
           logger.info({ ...key, reason }, 'pipe closed');
         },
       });

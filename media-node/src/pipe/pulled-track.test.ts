@@ -23,13 +23,14 @@ function pulled() {
   const copy = { paused: false, setPaused: vi.fn((_paused: boolean) => Promise.resolve()), close: vi.fn() };
   const onClosed = vi.fn();
   const onFault = vi.fn();
-  const make = (): PulledTrack =>
+  const make = (isRelayed = false): PulledTrack =>
     new PulledTrack(
       { trackId: TRACK, homeNodeId: HOME },
       {
         home,
         producerId: 'copy',
         produce: () => Promise.resolve(copy),
+        isRelayed,
         timers,
         lingerMs: LINGER_MS,
         onFault,
@@ -40,6 +41,22 @@ function pulled() {
 }
 
 describe('a pulled track', () => {
+  test.each([
+    ['pipe_closed', true, true],
+    ['pipe_closed', false, false],
+    ['ended', true, false],
+  ] as const)(
+    '[GW3] that goes with %s, relayed: %s, leaves another way to it: %s',
+    async (cause, isRelayed, expected) => {
+      const track = pulled().make(isRelayed);
+      await track.ready;
+      const hold = track.hold();
+      expect(hold.isWayLost()).toBe(false);
+      track.close(cause);
+      expect(hold.isWayLost()).toBe(expected);
+    },
+  );
+
   test('[PI3] is released once, a linger after the last hold, and kept when held again meanwhile', async () => {
     const { timers, home, copy, onClosed, make } = pulled();
     const track = make();

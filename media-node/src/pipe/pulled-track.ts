@@ -15,6 +15,8 @@ export interface PulledTrackPorts {
   readonly producerId: string;
   /** Makes the copy on the local router. `onClosed` is called when it is gone, whatever the cause. */
   readonly produce: (track: PipedTrack, onClosed: () => void) => Promise<Copy>;
+  /** Whether it comes from a node that only relays it. */
+  readonly isRelayed: boolean;
   readonly timers: Timers;
   readonly lingerMs: number;
   /** Told of a failed call that nobody waits for. */
@@ -48,6 +50,7 @@ export class PulledTrack {
   #wantedAtHome: WantedLayer | undefined = TOP_SPATIAL_LAYER;
   #syncing = false;
   #closed = false;
+  #wayLost = false;
 
   constructor(origin: TrackOrigin, ports: PulledTrackPorts) {
     this.trackId = origin.trackId;
@@ -83,6 +86,7 @@ export class PulledTrack {
     this.#tellSuperseded.add(onSuperseded);
     return {
       producerId: this.#ports.producerId,
+      isWayLost: () => this.#wayLost,
       setWanted: wish.setWanted,
       release: () => {
         this.#tellSuperseded.delete(onSuperseded);
@@ -118,6 +122,7 @@ export class PulledTrack {
   close(cause: 'unused' | 'ended' | 'pipe_closed' | 'failed'): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#wayLost = cause === 'pipe_closed' && this.#ports.isRelayed;
     this.#cancelLinger?.();
     this.#demand.close();
     this.#copy?.close();

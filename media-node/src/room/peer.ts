@@ -203,11 +203,11 @@ export class Peer {
       receive,
       reach: (track, onSuperseded) => this.#ports.reach(lease.router, track, onSuperseded),
       timers: this.#ports.timers,
-      onConsumerClosed: (consumerId, trackId) => {
+      onConsumerClosed: (consumerId, trackId, isWayLost) => {
         this.#ended.set(consumerId, trackId);
         const [oldest] = this.#ended.keys();
         if (this.#ended.size > MAX_ENDED && oldest !== undefined) this.#ended.delete(oldest);
-        this.#tellEnded(consumerId, trackId);
+        this.#tellEnded(consumerId, trackId, isWayLost);
       },
       onSuperseded: (consumerId, trackId) => {
         this.link?.notify('consumer.superseded', { ...this.placed, consumerId, trackId });
@@ -250,8 +250,9 @@ export class Peer {
     return transport;
   }
 
-  #tellEnded(consumerId: ConsumerId, trackId: TrackId): void {
-    this.link?.notify('consumer.closed', { ...this.placed, consumerId, trackId });
+  #tellEnded(consumerId: ConsumerId, trackId: TrackId, isWayLost = false): void {
+    const news = { ...this.placed, consumerId, trackId };
+    this.link?.notify('consumer.closed', isWayLost ? { ...news, isWayLost } : news);
   }
 
   #transport(transportId: TransportId): ClientTransport {

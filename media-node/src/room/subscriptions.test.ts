@@ -58,6 +58,7 @@ function subscribed() {
       holds.push(hold);
       return Promise.resolve({
         producerId: `copy-${holds.length}`,
+        isWayLost: () => false,
         setWanted: () => undefined,
         release: () => {
           hold.released = true;
@@ -134,7 +135,7 @@ describe('a subscription whose track comes another way', () => {
     expect(holds).toEqual([{ released: false }]);
     timers.advance(1);
     expect(holds).toEqual([{ released: true }]);
-    expect(closed.mock.calls).toEqual([['consumer-1', 'camera']]);
+    expect(closed.mock.calls).toEqual([['consumer-1', 'camera', false]]);
     expect(await add()).toEqual(['consumer-2']);
   });
 

@@ -37,8 +37,8 @@ export interface SubscriptionPorts {
   /** Makes a track consumable on the peer's router. */
   readonly reach: (track: TrackHome, onSuperseded: () => void) => Promise<TrackHold>;
   readonly timers: Timers;
-  /** A consumer ended although the peer did not ask. */
-  readonly onConsumerClosed: (consumerId: ConsumerId, trackId: TrackId) => void;
+  /** A consumer ended although the peer did not ask. @param isWayLost - see {@link TrackHold.isWayLost} */
+  readonly onConsumerClosed: (consumerId: ConsumerId, trackId: TrackId, isWayLost: boolean) => void;
   /** The client should subscribe anew, and let the consumer go when the new one plays (SPEC GW6). */
   readonly onSuperseded: (consumerId: ConsumerId, trackId: TrackId) => void;
 }
@@ -187,7 +187,8 @@ export class Subscriptions {
     if (!this.#byConsumer.delete(consumer.id)) return;
     if (cancelEnd === undefined) this.#byTrack.delete(track.trackId);
     cancelEnd?.();
-    if (cause === 'producer_closed') this.#ports.onConsumerClosed(consumer.id, track.trackId);
+    if (cause === 'producer_closed')
+      this.#ports.onConsumerClosed(consumer.id, track.trackId, hold.isWayLost());
   }
 
   /** The next `subscribe` makes another consumer of the track, by the other way; this one goes on meanwhile. */
@@ -197,7 +198,7 @@ export class Subscriptions {
     this.#byTrack.delete(track.trackId);
     subscription.cancelEnd = this.#ports.timers.after(SUPERSEDED_FOR_MS, () => {
       consumer.close();
-      this.#ports.onConsumerClosed(consumer.id, track.trackId);
+      this.#ports.onConsumerClosed(consumer.id, track.trackId, false);
     });
     this.#ports.onSuperseded(consumer.id, track.trackId);
   }

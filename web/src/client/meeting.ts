@@ -444,7 +444,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
         this.#publisher.setWanted(notice.payload.trackId, notice.payload.wanted);
         break;
       case 'consumer.closed':
-        this.#subscriptions.consumerClosed(notice.payload.consumerId, notice.payload.trackId);
+        this.#subscriptions.consumerClosed(notice.payload);
         break;
       case 'consumer.superseded':
         this.#subscriptions.consumerSuperseded(notice.payload.consumerId, notice.payload.trackId);

@@ -80,6 +80,23 @@ describe('a consumer whose track comes another way', () => {
     await vi.waitFor(() => expect(shown(meeting)?.status).toBe('live'));
   });
 
+  test.each([
+    ['at once, where only the way that it came by is lost', true],
+    ['a moment later, where its track may have ended', false],
+  ])('[GW3] that is closed is asked for anew %s', async (_, isWayLost) => {
+    const { edge } = await watching();
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+    try {
+      edge.notify('consumer.closed', { ...superseded, isWayLost });
+      await vi.advanceTimersByTimeAsync(74);
+      expect(edge.requests('subscribe')).toHaveLength(isWayLost ? 1 : 0);
+      await vi.advanceTimersByTimeAsync(77);
+      expect(edge.requests('subscribe')).toHaveLength(1);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   test('[GW6] of a track that ended meanwhile is not replaced', async () => {
     const { edge, meeting } = await watching();
     edge.notify('consumer.superseded', superseded);

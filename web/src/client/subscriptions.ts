@@ -3,6 +3,7 @@ import {
   MAX_SUBSCRIBE_BATCH,
   type ConsumerId,
   type ConsumerOffer,
+  type EdgeNotice,
   type MediaKind,
   type PeerId,
   type RoomTrack,
@@ -163,7 +164,7 @@ export class Subscriptions {
   }
 
   /** The media node closed a consumer. If its track is still there, it is subscribed to again. */
-  consumerClosed(consumerId: ConsumerId, trackId: TrackId): void {
+  consumerClosed({ consumerId, trackId, isWayLost = false }: EdgeNotice<'consumer.closed'>): void {
     const subscribed = this.#subscribed.get(trackId);
     if (subscribed?.offer.consumerId !== consumerId) return;
     const replacing = this.#replacing.get(trackId);
@@ -173,7 +174,7 @@ export class Subscriptions {
       return;
     }
     // So does that of a track whose successor is about to be asked for.
-    if (this.#newestOf(trackId) === trackId) this.#ended(trackId);
+    if (this.#newestOf(trackId) === trackId) this.#ended(trackId, isWayLost);
     else subscribed.hasEnded = true;
   }
 
@@ -191,10 +192,10 @@ export class Subscriptions {
     return successor?.trackId ?? trackId;
   }
 
-  #ended(trackId: TrackId): void {
+  #ended(trackId: TrackId, goesOn = false): void {
     this.#forget(trackId);
     // Most often the track's end is about to be told; only if it is not, the track is asked for again.
-    const delayMs = ASK_AGAIN_MS * (1 + Math.random());
+    const delayMs = goesOn ? 0 : ASK_AGAIN_MS * (1 + Math.random());
     this.#failures.set(trackId, { attempts: 0, retryAtMs: performance.now() + delayMs });
     this.plan();
   }
