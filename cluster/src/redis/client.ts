@@ -1,6 +1,7 @@
 /** How each kind of store is connected to. Connections connect again by themselves, for ever. */
 import { Cluster, Redis } from 'ioredis';
-import type { RedisOptions } from 'ioredis';
+import { LastingRedis } from './lasting-redis.ts';
+import type { ServerOptions } from './lasting-redis.ts';
 import type { StoreAddress } from './store-address.ts';
 
 /** A connection for commands: one Redis, the primary that Sentinels name, or a whole Redis Cluster. */
@@ -27,8 +28,8 @@ function given<Value>(name: string, value: Value | undefined): Record<string, Va
 }
 
 /** Opens a connection to one Redis, or to the primary that Sentinels name. */
-export function openServer(address: OneServer, connectionName: string, options: RedisOptions = {}): Redis {
-  const common: RedisOptions = {
+export function openServer(address: OneServer, connectionName: string, options: ServerOptions = {}): Redis {
+  const common: ServerOptions = {
     connectionName,
     connectTimeout: CONNECT_TIMEOUT_MS,
     disconnectTimeout: GOODBYE_TIMEOUT_MS,
@@ -38,7 +39,7 @@ export function openServer(address: OneServer, connectionName: string, options: 
     ...options,
   };
   if (address.kind === 'single') return new Redis(address.url, common);
-  return new Redis({
+  return new LastingRedis({
     ...common,
     role: 'master',
     name: address.name,

@@ -161,8 +161,8 @@ async function startSentinels(places: readonly ProcessPlace[]): Promise<FaultSto
         },
         ({ primary, views }) =>
           views.every(
-            ({ host, roles }) =>
-              host === primary && roles.length === servers.length - 1 && roles.every(isReplica),
+            ({ host, roles, isTilted }) =>
+              host === primary && roles.length === servers.length - 1 && roles.every(isReplica) && !isTilted,
           ),
         60_000,
       );
@@ -173,11 +173,11 @@ async function startSentinels(places: readonly ProcessPlace[]): Promise<FaultSto
 
 const isReplica = (role: string): boolean => role === 'slave';
 
-/** Whom a Sentinel holds for the primary, and what the others last said they are. */
+/** Whom a Sentinel holds for the primary, what the others last said they are, and whether it only looks on after a standstill. */
 async function viewOf(
   sentinelUrl: string,
   name: string,
-): Promise<{ readonly host: string; readonly roles: readonly string[] }> {
+): Promise<{ readonly host: string; readonly roles: readonly string[]; readonly isTilted: boolean }> {
   return askServer(sentinelUrl, async (redis) => {
     const [host] = z
       .tuple([z.string(), z.string()])
@@ -187,6 +187,7 @@ async function viewOf(
       const at = fields.indexOf('role-reported');
       return fields[at + 1] ?? '';
     });
-    return { host, roles };
+    const isTilted = !(await redis.info('sentinel')).includes('sentinel_tilt:0');
+    return { host, roles, isTilted };
   });
 }

@@ -365,7 +365,7 @@ export const FAULTS: readonly Fault[] = [
     lastsMs: FROZEN_MS,
     meanwhile: 'everything',
     person: 'nothing',
-    operator: '`+sdown sentinel` in the logs of the other two',
+    operator: '`+sdown sentinel` in the logs of the other two; for 30 s more it only looks on (`+tilt`)',
     strike: (world) => {
       const [sentinel] = world.store.sentinels;
       if (sentinel === undefined) throw new Error('the store has no Sentinel');
