@@ -4,6 +4,7 @@ export * from './clock.ts';
 export * from './consul/settings.ts';
 export * from './drain/drain.ts';
 export * from './errors.ts';
+export * from './forget-oldest.ts';
 export * from './ids.ts';
 export * from './placement/datacenter-order.ts';
 export * from './placement/recent-placements.ts';

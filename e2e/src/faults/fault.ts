@@ -13,6 +13,13 @@ export interface Stream {
   readonly publisher: string;
 }
 
+/** What each of these people gets of each other one. */
+export function streamsAmong(people: readonly { readonly name: string }[]): readonly Stream[] {
+  return people.flatMap(({ name: viewer }) =>
+    people.filter(({ name }) => name !== viewer).map(({ name: publisher }) => ({ viewer, publisher })),
+  );
+}
+
 /** What a person may notice. */
 export interface Goals {
   readonly media?: Goal;

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { until } from '../harness/until.ts';
-import type { Fault, Stream } from './fault.ts';
+import { streamsAmong } from './fault.ts';
+import type { Fault } from './fault.ts';
 import type { Person } from './person.ts';
 import type { World } from './world.ts';
 
@@ -61,7 +62,7 @@ export async function survive(
 
 const watch = (world: World): Promise<unknown> => Promise.all(world.people.map((person) => person.watch()));
 
-async function noticedSoFar({ people }: World, judged = everyStream(people)): Promise<Noticed> {
+async function noticedSoFar({ people }: World, judged = streamsAmong(people)): Promise<Noticed> {
   const gaps = new Map(
     await Promise.all(people.map(async (person) => [person.name, await person.gaps()] as const)),
   );
@@ -74,12 +75,6 @@ async function noticedSoFar({ people }: World, judged = everyStream(people)): Pr
     sound: worst('audio'),
     buttons: Math.max(...[...gaps.values()].map(({ button }) => button)),
   };
-}
-
-function everyStream(people: readonly Person[]): readonly Stream[] {
-  return people.flatMap(({ name: viewer }) =>
-    people.filter(({ name }) => name !== viewer).map(({ name: publisher }) => ({ viewer, publisher })),
-  );
 }
 
 /** Everybody is in the room, knows everybody, and gets everybody's picture and voice. */

@@ -8,6 +8,7 @@ import { drain, undrain } from '../harness/drain.ts';
 import { gatewayOf } from '../harness/gateway.ts';
 import { childrenOf } from '@plenary/cluster/testing/process-tree';
 import { until } from '../harness/until.ts';
+import { streamsAmong } from './fault.ts';
 import type { Fault, Goal, Stream } from './fault.ts';
 import { datacenterOf } from './world.ts';
 import type { World } from './world.ts';
@@ -402,13 +403,8 @@ export const FAULTS: readonly Fault[] = [
     meanwhile: 'everything',
     person: 'nothing, of one another',
     operator: 'as above',
-    judgedBy: (world) => {
-      const names = world.people.filter(({ datacenter }) => datacenter === 'sbg').map(({ name }) => name);
-      const others = (viewer: string) => names.filter((name) => name !== viewer);
-      return Promise.resolve(
-        names.flatMap((viewer) => others(viewer).map((publisher) => ({ viewer, publisher }))),
-      );
-    },
+    judgedBy: ({ people }) =>
+      Promise.resolve(streamsAmong(people.filter(({ datacenter }) => datacenter === 'sbg'))),
     strike: (world) => loseDatacenter(world, 'gra'),
   },
   {

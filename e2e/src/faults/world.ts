@@ -185,11 +185,9 @@ export class World {
   }
 
   /** How many processes each media node has started that still run. */
-  async #processes(): Promise<Readonly<Record<string, number>>> {
-    return Promise.resolve(
-      Object.fromEntries(
-        this.cluster.mediaNodes.map(({ id, pid }) => [id, pid === null ? 0 : childrenOf(pid).length]),
-      ),
+  #processes(): Readonly<Record<string, number>> {
+    return Object.fromEntries(
+      this.cluster.mediaNodes.map(({ id, pid }) => [id, pid === null ? 0 : childrenOf(pid).length]),
     );
   }
 

@@ -98,7 +98,8 @@ export class Placer {
 
   /**
    * @throws PlenaryError `no_media_node`, `room_full`, `store_unavailable`; `stale_epoch` when `keeps` is not live, or another
-   *   edge holds the session; `peer_not_found` when `replaces` is given and the peer is gone; the last node's error when none of several admitted the peer; what `beside` throws
+   *   edge holds the session; `peer_not_found` when `replaces` is given and the peer is gone; the last node's error when none of
+   *   several admitted the peer; what `beside` throws
    */
   async host(request: HostRequest): Promise<Hosted> {
     // A datacenter that is lost is announced until its leases lapse: its nodes would take all the tries.

@@ -1,4 +1,4 @@
-import { PlenaryError, toPlenaryError } from '@plenary/cluster';
+import { PlenaryError, forgetOldest, toPlenaryError } from '@plenary/cluster';
 import type { Epoch, PlacedPeer, RoomStore } from '@plenary/cluster';
 import type { MediaNodeId, TenantId } from '@plenary/cluster/ids';
 import type { LeaveReason } from '@plenary/cluster/protocol';
@@ -132,8 +132,7 @@ export class Departures {
     const key = peerKeyOf(placed);
     this.#departed.delete(key);
     this.#departed.set(key, placed.epoch);
-    const oldest = this.#departed.keys().next();
-    if (this.#departed.size > MAX_DEPARTED && oldest.done !== true) this.#departed.delete(oldest.value);
+    forgetOldest(this.#departed, MAX_DEPARTED);
   }
 
   /** An answer may have been lost while store and node were there all the time, so that no return of theirs is waited for. */

@@ -158,7 +158,7 @@ export class Entrance {
         beside: async (placement) => {
           latest = placement;
           const entry = { peerId, displayName, role: grants.role };
-          joined = await rooms.joinPeer(roomId, entry, placement.epoch).catch(retryableWhenNotFound);
+          joined = await rooms.joinPeer(roomId, entry, placement.epoch).catch(notFoundAs('stale_epoch'));
           channel.publishEvents(roomId, joined.events);
         },
       });
@@ -208,7 +208,7 @@ export class Entrance {
       // First, since it decides whether this resumes at all; a token that is refused is to change nothing.
       const { self, sequence, holdEpoch, former } = await rooms
         .attachPeer(roomId, peerId, placement.epoch, edgeId, generation)
-        .catch(goneWhenNotFound);
+        .catch(notFoundAs('session_gone'));
       const [isAlive, isFormerAlive, catchUp] = await Promise.all([
         this.#attachMedia(placement.mediaNodeId, placed),
         former !== undefined &&
@@ -284,7 +284,9 @@ export class Entrance {
     const { rooms, edgeId, keeper } = this.#settings;
     if (placement.edgeId === edgeId && !isRepeated) return placement;
     const { peerId, epoch } = placement;
-    const { holdEpoch } = await rooms.attachPeer(roomId, peerId, epoch, edgeId).catch(retryableWhenNotFound);
+    const { holdEpoch } = await rooms
+      .attachPeer(roomId, peerId, epoch, edgeId)
+      .catch(notFoundAs('stale_epoch'));
     if (placement.edgeId !== edgeId) keeper.announce({ peerId });
     return { edgeId, holdEpoch };
   }
@@ -371,13 +373,13 @@ function checkVersion(protocolVersion: number): void {
   }
 }
 
-/** What a repeated join found was removed before it was this one's: once more it finds nothing, and places anew. */
-function retryableWhenNotFound(fault: unknown): never {
-  const isGone = fault instanceof PlenaryError && fault.code === 'peer_not_found';
-  throw isGone ? new PlenaryError('stale_epoch', undefined, { cause: fault }) : fault;
-}
-
-function goneWhenNotFound(fault: unknown): never {
-  const isGone = fault instanceof PlenaryError && fault.code === 'peer_not_found';
-  throw isGone ? new PlenaryError('session_gone', undefined, { cause: fault }) : fault;
+/**
+ * What a peer that was removed meanwhile means to who entered: a resume has to join instead (`session_gone`), a repeated join
+ * finds nothing the next time and places anew (`stale_epoch`, which is retryable).
+ */
+function notFoundAs(code: 'session_gone' | 'stale_epoch'): (fault: unknown) => never {
+  return (fault) => {
+    const isGone = fault instanceof PlenaryError && fault.code === 'peer_not_found';
+    throw isGone ? new PlenaryError(code, undefined, { cause: fault }) : fault;
+  };
 }

@@ -25,6 +25,16 @@ function keeping() {
   return { parts, keeper };
 }
 
+/** A session whose connection broke. */
+async function waiting() {
+  const { parts, keeper } = keeping();
+  const link = parts.links.add('node');
+  const placement = await parts.place('ann', 'node');
+  const socket = new RecordingSocket();
+  keeper.onSocketClosed(parts.hold(placement, socket), socket);
+  return { parts, link, placement };
+}
+
 describe('SessionKeeper', () => {
   beforeEach(() => {
     vi.useFakeTimers();
@@ -34,25 +44,15 @@ describe('SessionKeeper', () => {
   });
 
   it('[SE4] frees the media of a session that lapses after the store forgot it', async () => {
-    const { parts, keeper } = keeping();
-    const link = parts.links.add('node');
-    const placement = await parts.place('ann', 'node');
-    const socket = new RecordingSocket();
-    const session = parts.hold(placement, socket);
+    const { parts, link, placement } = await waiting();
     parts.rooms.clear();
-    keeper.onSocketClosed(session, socket);
     await vi.advanceTimersByTimeAsync(RESUME_MS);
     expect(link.payloads('peer.drop')).toEqual([placedOf(placement)]);
     expect(parts.localRooms.sessions()).toEqual([]);
   });
 
   it('[SE4] lapses no session that a resume on this very edge took up in the store, and not yet here', async () => {
-    const { parts, keeper } = keeping();
-    const link = parts.links.add('node');
-    const placement = await parts.place('ann', 'node');
-    const socket = new RecordingSocket();
-    const session = parts.hold(placement, socket);
-    keeper.onSocketClosed(session, socket);
+    const { parts, link, placement } = await waiting();
     const { roomId, peerId, epoch } = placedOf(placement);
     await parts.rooms.attachPeer(roomId, peerId, epoch, OWN_EDGE);
     await vi.advanceTimersByTimeAsync(RESUME_MS);

@@ -69,8 +69,9 @@ export class MediaWatch implements ControlLinkListener {
 
   readonly onConsumerClosed: ControlLinkListener['onConsumerClosed'] = (news) => {
     const { consumerId, trackId, isWayLost } = news;
-    const closed = { consumerId, trackId, ...(isWayLost === undefined ? {} : { isWayLost }) };
-    this.#tell(news, (session) => session.socket?.notify('consumer.closed', closed));
+    this.#tell(news, (session) =>
+      session.socket?.notify('consumer.closed', { consumerId, trackId, isWayLost }),
+    );
   };
 
   readonly onConsumerSuperseded: ControlLinkListener['onConsumerSuperseded'] = (news) => {

@@ -1,4 +1,4 @@
-import { PlenaryError } from '@plenary/cluster';
+import { PlenaryError, forgetOldest } from '@plenary/cluster';
 import type {
   ConsumerId,
   ControlCaller,
@@ -205,8 +205,7 @@ export class Peer {
       timers: this.#ports.timers,
       onConsumerClosed: (consumerId, trackId, isWayLost) => {
         this.#ended.set(consumerId, trackId);
-        const [oldest] = this.#ended.keys();
-        if (this.#ended.size > MAX_ENDED && oldest !== undefined) this.#ended.delete(oldest);
+        forgetOldest(this.#ended, MAX_ENDED);
         this.#tellEnded(consumerId, trackId, isWayLost);
       },
       onSuperseded: (consumerId, trackId) => {

@@ -1,4 +1,4 @@
-import { KIND_OF_SOURCE, PlenaryError, toPlenaryError } from '@plenary/cluster';
+import { KIND_OF_SOURCE, PlenaryError, forgetOldest, toPlenaryError } from '@plenary/cluster';
 import type {
   ControlReply,
   ControlRequest,
@@ -121,7 +121,8 @@ export class Publications {
     const publication = this.#tracks.get(trackId);
     if (publication?.track === undefined) return [];
     this.#forget(publication);
-    this.#noteEnded(publication.requestId);
+    this.#ended.add(publication.requestId);
+    forgetOldest(this.#ended, MAX_ENDED_REMEMBERED);
     publication.track.producer.close();
     try {
       return await this.#ports.store.rooms.endTracks(this.#ports.placed.roomId, [trackId], 'unpublished');
@@ -202,12 +203,6 @@ export class Publications {
         // Without it the speaker is not marked, but is heard all the same.
         if (!track.producer.closed) onFault('speakers', error);
       });
-  }
-
-  #noteEnded(requestId: RequestId): void {
-    this.#ended.add(requestId);
-    const [oldest] = this.#ended;
-    if (this.#ended.size > MAX_ENDED_REMEMBERED && oldest !== undefined) this.#ended.delete(oldest);
   }
 
   #forget(publication: Publication): void {

@@ -114,9 +114,10 @@ export class MediaSilence {
     if (this.#lastMoved !== undefined && last !== undefined && this.#moved(this.#lastMoved, last))
       return true;
     // Every one of them: those that nobody has looked at for long have moved since then, and would be found one at a look.
-    const moved = [...flows].filter(([id, flow]) => this.#moved(id, flow));
-    if (moved.length > 0) this.#lastMoved = moved[0]?.[0];
-    return moved.length > 0;
+    const [first] = [...flows].filter(([id, flow]) => this.#moved(id, flow));
+    if (first === undefined) return false;
+    this.#lastMoved = first[0];
+    return true;
   }
 
   #moved(id: string, flow: Flow): boolean {
