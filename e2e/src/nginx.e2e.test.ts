@@ -3,10 +3,11 @@ import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { freePort } from '@plenary/cluster/testing/ports';
 import { startLocalCluster } from '@plenary/deploy/local-cluster';
 import type { LocalCluster } from '@plenary/deploy/local-cluster';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePort, Proxy, repositoryRoot } from './harness/proxy.ts';
+import { Proxy, repositoryRoot } from './harness/proxy.ts';
 import { until } from './harness/until.ts';
 import { Visitor } from './harness/visitor.ts';
 

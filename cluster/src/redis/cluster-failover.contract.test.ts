@@ -7,21 +7,22 @@ import { waitFor } from '../testing/wait-for.ts';
 import type { ClusterStore } from './connect.ts';
 import { roomKeys } from './keys.ts';
 
-let cluster: TestRedisCluster;
+let cluster: TestRedisCluster | undefined;
 let store: ClusterStore | undefined;
 afterEach(async () => {
   await store?.close();
-  await cluster.stop();
+  await cluster?.stop();
 });
 
 it('[ST7] a replica of a Redis Cluster takes over its master’s rooms, and epochs go on growing', async () => {
   // Two for the one that is lost: whoever takes over takes writes while it has one itself.
-  cluster = await startRedisCluster([2, 1, 1]);
-  store = await connectTestStore(cluster.address);
+  const started = await startRedisCluster([2, 1, 1]);
+  cluster = started;
+  store = await connectTestStore(started.address);
   const { rooms } = store;
-  const lost = cluster.masters[0];
+  const lost = started.masters[0];
   let roomId = room('room-0');
-  for (let index = 1; (await cluster.masterOf(roomKeys(roomId)[0])) !== lost; index += 1)
+  for (let index = 1; (await started.masterOf(roomKeys(roomId)[0])) !== lost; index += 1)
     roomId = room(`room-${index}`);
   const place = async (name: string) =>
     rooms.placePeer({

@@ -2,10 +2,9 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createSocket } from 'node:dgram';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from './ports.ts';
 import { waitFor } from './wait-for.ts';
 
 /** A real Consul agent that a test started: a server of its own, on loopback, that keeps everything in memory. */
@@ -41,7 +40,7 @@ export async function startConsulAgent(
   datacenter = 'gra',
   { managementToken }: TestConsulOptions = {},
 ): Promise<TestConsul> {
-  const [http, server, lan, wan] = await freePorts(4);
+  const [http, server, lan, wan] = [await freePort(), await freePort(), await freePort(), await freePort()];
   const ports: AgentPorts = { http, server, lan, wan };
   const folder = await mkdtemp(join(tmpdir(), 'plenary-consul-'));
   const address = `127.0.0.1:${http}`;
@@ -139,53 +138,4 @@ async function startOn(
     throw new Error(`consul did not start:\n${output}`, { cause: error });
   }
   return agent;
-}
-
-/** Different ports that nothing has, neither over TCP nor over UDP: gossip wants both. */
-async function freePorts(count: 4): Promise<[number, number, number, number]> {
-  const held: { readonly port: number; release(): Promise<void> }[] = [];
-  try {
-    while (held.length < count) {
-      const holder = await holdPort();
-      if (holder !== undefined) held.push(holder);
-    }
-    const [first = 0, second = 0, third = 0, fourth = 0] = held.map(({ port }) => port);
-    return [first, second, third, fourth];
-  } finally {
-    for (const holder of held) await holder.release();
-  }
-}
-
-async function holdPort(): Promise<{ readonly port: number; release(): Promise<void> } | undefined> {
-  const server = createServer();
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  const { port } = address;
-  const close = async (): Promise<void> => {
-    server.close();
-    await once(server, 'close');
-  };
-  const socket = createSocket('udp4');
-  const isFree = await new Promise<boolean>((resolve) => {
-    socket.once('error', () => {
-      resolve(false);
-    });
-    socket.bind(port, '127.0.0.1', () => {
-      resolve(true);
-    });
-  });
-  if (!isFree) {
-    await close();
-    return undefined;
-  }
-  return {
-    port,
-    release: async () => {
-      socket.close();
-      await once(socket, 'close');
-      await close();
-    },
-  };
 }

@@ -1,9 +1,9 @@
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StoreAddress } from '../redis/store-address.ts';
+import { freePort } from './ports.ts';
 import {
   askServer,
-  freePort,
   guardedServer,
   guardedUrl,
   RedisProcess,

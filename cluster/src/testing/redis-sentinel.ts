@@ -1,14 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import {
-  askServer,
-  freePort,
-  guardedUrl,
-  RedisProcess,
-  ServerFolder,
-  TEST_REDIS_PASSWORD,
-} from './redis-process.ts';
+import { freePort } from './ports.ts';
+import { askServer, guardedUrl, RedisProcess, ServerFolder, TEST_REDIS_PASSWORD } from './redis-process.ts';
 import type { Launcher } from './redis-process.ts';
 import type { TestStore } from './redis-server.ts';
 import { waitFor } from './wait-for.ts';

@@ -1,7 +1,6 @@
 import type { StoreAddress } from '../redis/store-address.ts';
-import { askServer, freePort, RedisProcess, ServerFolder, volatileServer } from './redis-process.ts';
-
-export { freePort } from './redis-process.ts';
+import { freePort } from './ports.ts';
+import { askServer, RedisProcess, ServerFolder, volatileServer } from './redis-process.ts';
 
 /** A store of any kind that a test started, of real servers on loopback, on ports of its own. */
 export interface TestStore {

@@ -1,7 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { addCounts, closingLine, countTests } from './vitest-report.ts';
 
-const report = (tests: { status: string; fullName: string }[], fileStatus = 'passed', message = '') => {
+const report = (
+  tests: { status: string; fullName: string; failureMessages?: string[] }[],
+  fileStatus = 'passed',
+  message = '',
+) => {
   const count = (status: string) => tests.filter((test) => test.status === status).length;
   return JSON.stringify({
     success: fileStatus === 'passed',
@@ -27,6 +31,20 @@ describe('countTests', () => {
     );
     expect(closingLine(counts)).toBe('1 passed, 1 failed, 1 skipped');
     expect(counts.failures).toEqual(['unit: a.test.ts › b']);
+  });
+
+  it('says why a test failed, in a few lines', () => {
+    const output = Array.from({ length: 30 }, (_, index) => `line ${index}`).join('\n');
+    const failed = {
+      status: 'failed',
+      fullName: 'b',
+      failureMessages: [`Error: it did not start:\n\n${output}`, '\u001B[31mError: and then\u001B[39m'],
+    };
+    const [said = ''] = countTests('unit', report([failed], 'failed'), 1).failures;
+    const lines = said.split('\n');
+    expect(lines.slice(0, 3)).toEqual(['unit: a.test.ts › b', '    Error: it did not start:', '    line 0']);
+    expect(lines).toHaveLength(14);
+    expect(lines.at(-1)).toBe('    Error: and then');
   });
 
   it('counts a file that could not be loaded', () => {

@@ -1,3 +1,7 @@
+import { stripVTControlCharacters } from 'node:util';
+
+const REASON_LINES = 12;
+
 /** The part of vitest's JSON report that is read here. */
 interface VitestReport {
   readonly success: boolean;
@@ -9,15 +13,21 @@ interface VitestReport {
     readonly name: string;
     readonly status: string;
     readonly message?: string;
-    readonly assertionResults: readonly { readonly status: string; readonly fullName: string }[];
+    readonly assertionResults: readonly FailedOrNot[];
   }[];
+}
+
+interface FailedOrNot {
+  readonly status: string;
+  readonly fullName: string;
+  readonly failureMessages?: readonly string[];
 }
 
 export interface TestCounts {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
-  /** Where and what, for the list at the end. */
+  /** Where, what and why, for the list at the end: all that is left of a run when only its last lines are. */
   readonly failures: readonly string[];
 }
 
@@ -42,7 +52,8 @@ export function countTests(project: string, text: string | null, exitCode: numbe
   const failures: string[] = [];
   for (const file of report.testResults) {
     const failed = file.assertionResults.filter(({ status }) => status === 'failed');
-    for (const test of failed) failures.push(`${project}: ${file.name} › ${test.fullName}`);
+    for (const test of failed)
+      failures.push(describeFailure(`${project}: ${file.name} › ${test.fullName}`, test));
     if (file.status === 'failed' && failed.length === 0) {
       failures.push(`${project}: ${file.name} as a whole: ${firstLine(file.message)}`);
     }
@@ -78,6 +89,17 @@ export function closingLine({ passed, failed, skipped }: TestCounts): string {
 
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0);
+}
+
+/** With a few lines of each reason: one alone is often `did not start:`, and what the program printed follows. */
+function describeFailure(test: string, { failureMessages = [] }: FailedOrNot): string {
+  const reasons = failureMessages.flatMap((message) =>
+    message
+      .split('\n')
+      .filter((line) => line.trim() !== '')
+      .slice(0, REASON_LINES),
+  );
+  return [test, ...reasons.map((line) => `    ${stripVTControlCharacters(line).trim()}`)].join('\n');
 }
 
 function firstLine(message: string | undefined): string {

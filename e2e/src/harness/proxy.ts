@@ -1,35 +1,13 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
+import { freePort } from '@plenary/cluster/testing/ports';
 import { until } from './until.ts';
 
 export const repositoryRoot = join(import.meta.dirname, '../../..');
-
-/** Below every local cluster's block of ports, and below what the system hands to outgoing connections. */
-const FIRST_PORT = 9_100;
-const LAST_PORT = 9_999;
-let nextPort = FIRST_PORT + (process.pid % 800);
-
-/** A port of 127.0.0.1 that nobody listens on; each call gives another one. */
-export async function freePort(): Promise<number> {
-  for (let tried = 0; tried < LAST_PORT - FIRST_PORT; tried++) {
-    nextPort = nextPort >= LAST_PORT ? FIRST_PORT : nextPort + 1;
-    if (await isFree(nextPort)) return nextPort;
-  }
-  throw new Error(`No free port from ${FIRST_PORT} to ${LAST_PORT}.`);
-}
-
-function isFree(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => resolve(false));
-    server.listen({ port, host: '127.0.0.1', exclusive: true }, () => server.close(() => resolve(true)));
-  });
-}
 
 /** Our environment with nothing in it that sends a proxy's own requests elsewhere or configures it behind our back. */
 function cleanEnvironment(): NodeJS.ProcessEnv {

@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { isIP } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { freePort } from '@plenary/cluster/testing/redis-server';
+import { freePort } from '@plenary/cluster/testing/ports';
 import { waitFor } from './wait-for.ts';
 
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));

@@ -3,6 +3,7 @@ import type { Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { freePort } from '@plenary/cluster/testing/ports';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Endpoint, Impairment } from './impairment.ts';
 import { NO_IMPAIRMENT, roundTrip } from './impairment.ts';
@@ -208,22 +209,15 @@ describe('TCP relay', () => {
 describe('ImpairmentProxy', () => {
   it('leaves nothing open when one of its ports is taken', async () => {
     const taken = await bindUdp();
-    const free = await bindUdp();
-    const freePort = free.address().port;
-    cleanups.pop();
-    await new Promise<void>((resolve) => {
-      free.close(() => {
-        resolve();
-      });
-    });
-    const links = [freePort, taken.address().port].map((port) => ({
+    const port = await freePort();
+    const links = [port, taken.address().port].map((each) => ({
       protocol: 'udp' as const,
-      listen: { host: LOOPBACK, port },
+      listen: { host: LOOPBACK, port: each },
       target: ANY_PORT,
     }));
     await expect(ImpairmentProxy.start({ links, impairment: NO_IMPAIRMENT })).rejects.toThrow('EADDRINUSE');
     const again = createSocket('udp4');
-    again.bind({ port: freePort, address: LOOPBACK, exclusive: true });
+    again.bind({ port, address: LOOPBACK, exclusive: true });
     await once(again, 'listening');
     again.close();
   });
