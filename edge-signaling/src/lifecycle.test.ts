@@ -42,11 +42,11 @@ describe('guardProcess', () => {
     patient.emit('SIGTERM');
     expect(steps).toEqual(['drain']);
     resolve(undefined);
-    await vi.waitFor(() => expect(patient.exits).toEqual([0]));
+    await vi.waitFor(() => expect(patient.exits).toEqual([0]), 25_000);
     expect(steps).toEqual(['drain', 'drained', 'stop']);
     hurried.emit('SIGTERM');
     hurried.emit('SIGTERM');
-    await vi.waitFor(() => expect(hurried.exits).toEqual([0]));
+    await vi.waitFor(() => expect(hurried.exits).toEqual([0]), 25_000);
   });
 
   it('[LC1] stops once at SIGTERM and exits with 0', async () => {
@@ -55,7 +55,7 @@ describe('guardProcess', () => {
     guardProcess(subject, { ...noDrain, stop }, silentLogger());
     subject.emit('SIGTERM');
     subject.emit('SIGINT');
-    await vi.waitFor(() => expect(subject.exits).toEqual([0]));
+    await vi.waitFor(() => expect(subject.exits).toEqual([0]), 25_000);
     expect(stop).toHaveBeenCalledOnce();
   });
 

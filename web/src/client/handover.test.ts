@@ -1,5 +1,6 @@
 import type { ErrorCode } from '@plenary/cluster/errors';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { eventually } from './testing/eventually.ts';
 import { chatEvent } from './testing/fixtures.ts';
 import { EDGE_A, EDGE_B, audioTrack, meet, phase, sessionReply } from './testing/meet.ts';
 import { NO_ANSWER, ScriptedEdge, refuse, type ScriptedSocket } from './testing/scripted-edge.ts';
@@ -24,7 +25,7 @@ async function joined(edges = [EDGE_A, EDGE_B]): Promise<Scene> {
   const meeting = meet(edge);
   await meeting.publish('microphone', audioTrack());
   await meeting.join();
-  await vi.waitFor(() => expect(meeting.getSnapshot().localTracks.get('microphone')?.status).toBe('live'));
+  await eventually(() => expect(meeting.getSnapshot().localTracks.get('microphone')?.status).toBe('live'));
   const phases: ConnectionPhase[] = [];
   meeting.subscribe(() => phases.push(meeting.getSnapshot().connection.phase));
   return { edge, meeting, first: edge.socket, phases };
@@ -59,7 +60,7 @@ describe('an edge that will go', () => {
     });
     first.notify('edge.leaving', {});
     first.notify('edge.leaving', {});
-    await vi.waitFor(() => expect(edgeInUse(meeting)).toEqual({ phase: 'joined', edgeUrl: EDGE_B }));
+    await eventually(() => expect(edgeInUse(meeting)).toEqual({ phase: 'joined', edgeUrl: EDGE_B }));
     expect(first.closed).toBe(true);
     expect(edge.sockets.map(({ url }) => url)).toEqual([EDGE_A, EDGE_B]);
     expect(phases.filter((one) => one !== 'joined')).toEqual([]);
@@ -79,12 +80,12 @@ describe('an edge that will go', () => {
     const resume = answerLater(edge, EDGE_B);
     meeting.setMuted('microphone', true);
     first.notify('edge.leaving', {});
-    await vi.waitFor(() => expect(edge.sockets).toHaveLength(2));
+    await eventually(() => expect(edge.sockets).toHaveLength(2));
     meeting.postChat('while it owes an answer');
-    await vi.waitFor(() => expect(meeting.getSnapshot().outbox).toMatchObject([{ status: 'sent' }]));
+    await eventually(() => expect(meeting.getSnapshot().outbox).toMatchObject([{ status: 'sent' }]));
     expect([chats(edge), edge.requests('resume')]).toEqual([[EDGE_A], []]);
     answered.resolve();
-    await vi.waitFor(() => expect(edge.requests('resume')).toHaveLength(1));
+    await eventually(() => expect(edge.requests('resume')).toHaveLength(1));
     meeting.postChat('while it is resumed');
     meeting.unpublish('microphone');
     expect(chats(edge)).toEqual([EDGE_A]);
@@ -93,8 +94,8 @@ describe('an edge that will go', () => {
     first.drop();
     expect(phase(meeting)).toBe('joined');
     resume();
-    await vi.waitFor(() => expect(edgeInUse(meeting)).toEqual({ phase: 'joined', edgeUrl: EDGE_B }));
-    await vi.waitFor(() =>
+    await eventually(() => expect(edgeInUse(meeting)).toEqual({ phase: 'joined', edgeUrl: EDGE_B }));
+    await eventually(() =>
       expect(meeting.getSnapshot().outbox.every(({ status }) => status === 'sent')).toBe(true),
     );
     expect(chats(edge)).toEqual([EDGE_A, EDGE_B]);
@@ -108,7 +109,7 @@ describe('an edge that will go', () => {
     edge.on['track.pause'] = (_payload, socket) => (socket === first ? NO_ANSWER : {});
     meeting.setMuted('microphone', true);
     first.notify('edge.leaving', {});
-    await vi.waitFor(() => expect(meeting.counters.handedOver).toBe(1), 6_000);
+    await eventually(() => expect(meeting.counters.handedOver).toBe(1));
     expect(meeting.counters.reconnects).toBe(0);
   });
 
@@ -116,15 +117,15 @@ describe('an edge that will go', () => {
     const { edge, meeting, first, phases } = await joined([EDGE_A, EDGE_B, EDGE_C]);
     const refuseNow = answerLater(edge, EDGE_B);
     first.notify('edge.leaving', {});
-    await vi.waitFor(() => expect(edge.requests('resume')).toHaveLength(1));
+    await eventually(() => expect(edge.requests('resume')).toHaveLength(1));
     const [, second] = edge.sockets;
     meeting.postChat('waits');
     expect(chats(edge)).toEqual([]);
     refuseNow('shutting_down');
-    await vi.waitFor(() => expect(chats(edge)).toEqual([EDGE_A]));
+    await eventually(() => expect(chats(edge)).toEqual([EDGE_A]));
     expect([first.closed, second?.closed]).toEqual([false, true]);
     edge.on.resume = undefined;
-    await vi.waitFor(() => expect(meeting.counters.handedOver).toBe(1));
+    await eventually(() => expect(meeting.counters.handedOver).toBe(1));
     expect(new Set(edge.sockets.map(({ url }) => url)).size).toBe(3);
     expect([first.closed, edge.socket.closed]).toEqual([true, false]);
     expect(chats(edge)).toEqual([EDGE_A]);
@@ -135,15 +136,15 @@ describe('an edge that will go', () => {
     const { edge, meeting, first } = await joined();
     edge.dead.add(EDGE_B);
     first.notify('edge.leaving', {});
-    await vi.waitFor(() => expect(edge.sockets.length).toBeGreaterThan(1));
-    await vi.waitFor(() => expect(edge.socket.closed).toBe(true));
+    await eventually(() => expect(edge.sockets.length).toBeGreaterThan(1));
+    await eventually(() => expect(edge.socket.closed).toBe(true));
     meeting.setMuted('microphone', true);
-    await vi.waitFor(() => expect(edge.received.at(-1)).toMatchObject({ name: 'track.pause', url: EDGE_A }));
+    await eventually(() => expect(edge.received.at(-1)).toMatchObject({ name: 'track.pause', url: EDGE_A }));
     expect(phase(meeting)).toBe('joined');
     edge.dead.delete(EDGE_B);
     first.notify('bye', { code: 'shutting_down', message: '', retryable: true });
     expect(phase(meeting)).toBe('reconnecting');
-    await vi.waitFor(() => expect(edgeInUse(meeting)).toEqual({ phase: 'joined', edgeUrl: EDGE_B }));
+    await eventually(() => expect(edgeInUse(meeting)).toEqual({ phase: 'joined', edgeUrl: EDGE_B }));
     expect(meeting.counters).toMatchObject({ handedOver: 0, reconnects: 1 });
   });
 
@@ -151,13 +152,13 @@ describe('an edge that will go', () => {
     const { edge, meeting, first } = await joined();
     const refuseNow = answerLater(edge, EDGE_B);
     first.notify('edge.leaving', {});
-    await vi.waitFor(() => expect(edge.requests('resume')).toHaveLength(1));
+    await eventually(() => expect(edge.requests('resume')).toHaveLength(1));
     first.drop();
     expect(phase(meeting)).toBe('joined');
     refuseNow('shutting_down');
-    await vi.waitFor(() => expect(phase(meeting)).toBe('reconnecting'));
+    await eventually(() => expect(phase(meeting)).toBe('reconnecting'));
     edge.on.resume = undefined;
-    await vi.waitFor(() => expect(phase(meeting)).toBe('joined'));
+    await eventually(() => expect(phase(meeting)).toBe('joined'));
     expect(meeting.counters).toMatchObject({ handedOver: 0, reconnects: 1 });
   });
 
@@ -165,14 +166,14 @@ describe('an edge that will go', () => {
     const { edge, meeting, first } = await joined();
     edge.on.resume = () => NO_ANSWER;
     first.notify('edge.leaving', {});
-    await vi.waitFor(() => expect(edge.requests('resume')).toHaveLength(1));
+    await eventually(() => expect(edge.requests('resume')).toHaveLength(1));
     meeting.postChat('waits');
-    await vi.waitFor(() => expect(chats(edge)).toEqual([EDGE_A]), 4_000);
+    await eventually(() => expect(chats(edge)).toEqual([EDGE_A]));
     expect(phase(meeting)).toBe('joined');
     edge.on.resume = undefined;
     first.notify('bye', { code: 'replaced', message: '', retryable: false });
     // It may just be asked once more, without an answer.
-    await vi.waitFor(() => expect(edgeInUse(meeting)).toEqual({ phase: 'joined', edgeUrl: EDGE_B }), 6_000);
+    await eventually(() => expect(edgeInUse(meeting)).toEqual({ phase: 'joined', edgeUrl: EDGE_B }));
     expect(edge.requests('join')).toHaveLength(1);
   });
 
@@ -180,7 +181,7 @@ describe('an edge that will go', () => {
     const { edge, meeting, first } = await joined();
     answerLater(edge, EDGE_B);
     first.notify('edge.leaving', {});
-    await vi.waitFor(() => expect(edge.requests('resume')).toHaveLength(1));
+    await eventually(() => expect(edge.requests('resume')).toHaveLength(1));
     await meeting.leave();
     expect(edge.received.at(-1)).toMatchObject({ name: 'leave', url: EDGE_A });
     expect(phase(meeting)).toBe('left');
@@ -190,7 +191,7 @@ describe('an edge that will go', () => {
   test('[DR5] behind a URL that others have too is left by the same URL', async () => {
     const { edge, meeting, first } = await joined([EDGE_A, EDGE_A]);
     first.notify('edge.leaving', {});
-    await vi.waitFor(() => expect(meeting.counters.handedOver).toBe(1));
+    await eventually(() => expect(meeting.counters.handedOver).toBe(1));
     expect(edge.sockets.map(({ url, closed }) => [url, closed])).toEqual([
       [EDGE_A, true],
       [EDGE_A, false],
@@ -211,11 +212,11 @@ describe('an edge that will go', () => {
     };
     const meeting = meet(edge);
     const joining = meeting.join();
-    await vi.waitFor(() => expect(edge.requests('join')).toHaveLength(1));
+    await eventually(() => expect(edge.requests('join')).toHaveLength(1));
     edge.socket.notify('edge.leaving', {});
     answer.resolve();
     await joining;
-    await vi.waitFor(() => expect(edgeInUse(meeting)).toEqual({ phase: 'joined', edgeUrl: EDGE_B }));
+    await eventually(() => expect(edgeInUse(meeting)).toEqual({ phase: 'joined', edgeUrl: EDGE_B }));
     expect(meeting.counters.handedOver).toBe(1);
   });
 });

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { EVENT_ID, resumeProofText } from '@plenary/cluster/protocol';
 import { MediaSession } from './media-session.ts';
 import { MediaSilence } from './media-silence.ts';
+import { eventually } from './testing/eventually.ts';
 import { FIRST_EPOCH, chatEvent, consumerOffer, snapshotOf, trackOf } from './testing/fixtures.ts';
 import { EDGE_A, EDGE_B, audioTrack, meet, phase, sessionReply } from './testing/meet.ts';
 import { NO_ANSWER, ScriptedEdge, refuse } from './testing/scripted-edge.ts';
@@ -15,7 +16,7 @@ describe('when things break', () => {
     const meeting = meet(edge);
     await meeting.publish('microphone', audioTrack());
     await meeting.join();
-    await vi.waitFor(() => expect(meeting.getSnapshot().localTracks.get('microphone')?.status).toBe('live'));
+    await eventually(() => expect(meeting.getSnapshot().localTracks.get('microphone')?.status).toBe('live'));
     edge.on.resume = ({ lastEventId }) => ({
       session: sessionReply(edge, EDGE_B),
       catchUp: { type: 'events', events: [chatEvent('101-0', lastEventId, 'missed')] },
@@ -26,11 +27,11 @@ describe('when things break', () => {
     expect(phase(meeting)).toBe('reconnecting');
     expect(meeting.postChat('written meanwhile')).toBe(true);
     meeting.setMuted('microphone', true);
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect(meeting.getSnapshot().connection).toEqual({ phase: 'joined', edgeUrl: EDGE_B }),
     );
     expect(meeting.getSnapshot().room.chat.map(({ text }) => text)).toEqual(['missed']);
-    await vi.waitFor(() => {
+    await eventually(() => {
       expect(edge.requests('chat.post')).toHaveLength(1);
       expect(edge.requests('track.pause')).toMatchObject([{ trackId: 'own-1', paused: true }]);
     });
@@ -61,7 +62,7 @@ describe('when things break', () => {
       meeting.postChat('and now?');
       await vi.advanceTimersByTimeAsync(1_800);
       expect(edge.requests('resume')).toEqual([]);
-      await vi.waitFor(() =>
+      await eventually(() =>
         expect(meeting.getSnapshot().connection).toEqual({ phase: 'joined', edgeUrl: EDGE_B }),
       );
     } finally {
@@ -79,8 +80,8 @@ describe('when things break', () => {
       const meeting = meet(edge);
       await meeting.join();
       edge.socket.drop();
-      await vi.waitFor(() => expect(edge.requests('resume')).toHaveLength(1));
-      await vi.waitFor(() => expect(phase(meeting)).toBe('joined'));
+      await eventually(() => expect(edge.requests('resume')).toHaveLength(1));
+      await eventually(() => expect(phase(meeting)).toBe('joined'));
       expect(seekPath).toHaveBeenCalledTimes(isSilent ? 1 : 0);
     },
   );
@@ -91,7 +92,7 @@ describe('when things break', () => {
     await meeting.join();
     edge.notify('session.renewed', { sessionToken: 'renewed' });
     edge.socket.drop();
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect(edge.requests('resume')).toMatchObject([{ sessionToken: 'renewed', lastEventId: '100-0' }]),
     );
     expect(edge.requests('session.confirm')[0]).toEqual({ sessionToken: 'renewed' });
@@ -103,7 +104,7 @@ describe('when things break', () => {
     const meeting = meet(edge);
     await meeting.join();
     edge.socket.drop();
-    await vi.waitFor(() => expect(edge.requests('session.confirm')).toHaveLength(1));
+    await eventually(() => expect(edge.requests('session.confirm')).toHaveLength(1));
     const [join] = edge.requests('join');
     const [resume] = edge.requests('resume');
     if (join === undefined || resume === undefined) throw new Error('it joined and resumed');
@@ -130,7 +131,7 @@ describe('when things break', () => {
     vi.spyOn(Math, 'random').mockReturnValue(0.9);
     const timers = vi.spyOn(globalThis, 'setTimeout');
     edge.socket.drop();
-    await vi.waitFor(() => expect(phase(meeting)).toBe('joined'));
+    await eventually(() => expect(phase(meeting)).toBe('joined'));
     expect(edge.requests('session.confirm')).toEqual([]);
     const confirming = timers.mock.calls.find(([, delayMs]) => delayMs === 13_500);
     confirming?.[0]();
@@ -143,7 +144,7 @@ describe('when things break', () => {
     const meeting = meet(edge);
     await meeting.join();
     edge.socket.drop();
-    await vi.waitFor(() => expect(edge.requests('join')).toHaveLength(2), 3_000);
+    await eventually(() => expect(edge.requests('join')).toHaveLength(2));
     const [first, second] = edge.requests('join');
     expect(second?.sessionKey).not.toEqual(first?.sessionKey);
   });
@@ -154,10 +155,10 @@ describe('when things break', () => {
     const meeting = meet(edge);
     await meeting.publish('microphone', audioTrack());
     await meeting.join();
-    await vi.waitFor(() => expect(edge.requests('track.publish')).toHaveLength(1));
+    await eventually(() => expect(edge.requests('track.publish')).toHaveLength(1));
     edge.socket.drop();
-    await vi.waitFor(() => expect(edge.requests('join')).toHaveLength(2), 3_000);
-    await vi.waitFor(() => expect(edge.requests('track.publish')).toHaveLength(2));
+    await eventually(() => expect(edge.requests('join')).toHaveLength(2));
+    await eventually(() => expect(edge.requests('track.publish')).toHaveLength(2));
     const [first, second] = edge.requests('join');
     expect(second?.requestId).not.toBe(first?.requestId);
     expect(edge.sockets).toHaveLength(2);
@@ -171,7 +172,7 @@ describe('when things break', () => {
     const meeting = meet(edge);
     await meeting.publish('microphone', audioTrack());
     await meeting.join();
-    await vi.waitFor(() => expect(edge.requests('track.publish')).toHaveLength(1));
+    await eventually(() => expect(edge.requests('track.publish')).toHaveLength(1));
     let asked = 0;
     edge.on['media.open'] = () => {
       asked += 1;
@@ -181,8 +182,8 @@ describe('when things break', () => {
     edge.notify('media.lost', { reason: 'transport_failed', epoch: FIRST_EPOCH });
     expect(meeting.getSnapshot().media).toBe('reconnecting');
     expect([...meeting.getSnapshot().remoteTracks.values()]).toMatchObject([{ status: 'waiting' }]);
-    await vi.waitFor(() => expect(edge.requests('track.publish')).toHaveLength(2), 4_000);
-    await vi.waitFor(() =>
+    await eventually(() => expect(edge.requests('track.publish')).toHaveLength(2));
+    await eventually(() =>
       expect([...meeting.getSnapshot().remoteTracks.values()]).toMatchObject([{ status: 'live' }]),
     );
     expect(edge.requests('media.open')).toHaveLength(2);
@@ -201,7 +202,7 @@ describe('when things break', () => {
       mediaAlive: false,
     });
     edge.socket.drop();
-    await vi.waitFor(() => expect(edge.requests('media.open')).toHaveLength(1), 3_000);
+    await eventually(() => expect(edge.requests('media.open')).toHaveLength(1));
     expect(phase(meeting)).toBe('joined');
   });
 
@@ -220,9 +221,8 @@ describe('when things break', () => {
     const meeting = meet(edge);
     await meeting.join();
     edge.notify('bye', { code: 'shutting_down', message: '', retryable: true });
-    await vi.waitFor(
-      () => expect(meeting.getSnapshot().connection).toEqual({ phase: 'joined', edgeUrl: EDGE_B }),
-      3_000,
+    await eventually(() =>
+      expect(meeting.getSnapshot().connection).toEqual({ phase: 'joined', edgeUrl: EDGE_B }),
     );
   });
 

@@ -2,6 +2,7 @@ import { Device, testFakeParameters } from 'mediasoup-client';
 import { FakeHandler } from 'mediasoup-client/handlers/FakeHandler';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Meeting } from './index.ts';
+import { eventually } from './testing/eventually.ts';
 import { consumerOffer, FIRST_EPOCH, mediaOffer, snapshotOf, trackOf } from './testing/fixtures.ts';
 import { audioTrack, meet } from './testing/meet.ts';
 import { ScriptedEdge, refuse } from './testing/scripted-edge.ts';
@@ -48,8 +49,8 @@ async function watching(): Promise<{ edge: ScriptedEdge; meeting: Meeting }> {
   const meeting = meet(edge, { createDevice: device });
   await meeting.publish('microphone', audioTrack());
   await meeting.join();
-  await vi.waitFor(() => expect(shown(meeting)[0]?.status).toBe('live'));
-  await vi.waitFor(() => expect(edge.requests('track.publish')).toHaveLength(1));
+  await eventually(() => expect(shown(meeting)[0]?.status).toBe('live'));
+  await eventually(() => expect(edge.requests('track.publish')).toHaveLength(1));
   connectAll();
   edge.on['media.open'] = ({ moveFrom }) => mediaOffer([], moveFrom === undefined ? 9 : 2);
   return { edge, meeting };
@@ -61,32 +62,32 @@ describe('media that is to move', () => {
     const [before] = shown(meeting);
     edge.notify('media.move', { epoch: FIRST_EPOCH });
     edge.notify('media.move', { epoch: FIRST_EPOCH });
-    await vi.waitFor(() => expect(handlers).toHaveLength(4));
+    await eventually(() => expect(handlers).toHaveLength(4));
     expect(edge.requests('media.open')).toMatchObject([{ moveFrom: FIRST_EPOCH }]);
     expect(edge.requests('subscribe')).toEqual([]);
 
     connectAll();
-    await vi.waitFor(() => expect(edge.requests('track.publish')).toHaveLength(2));
+    await eventually(() => expect(edge.requests('track.publish')).toHaveLength(2));
     expect(edge.requests('track.publish')[1]).toMatchObject({
       epoch: 2,
       replaces: 'own-1',
       source: 'microphone',
     });
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect(edge.requests('subscribe')).toEqual([{ trackIds: ['t-camera'], epoch: 2 }]),
     );
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect(meeting.getSnapshot().localTracks.get('microphone')?.trackId).toBe('own-2'),
     );
     expect(shown(meeting)[0]?.mediaTrack).toBe(before?.mediaTrack);
     expect(edge.requests('media.moved')).toEqual([]);
 
     framesDecoded = 1;
-    await vi.waitFor(() => expect(shown(meeting)[0]?.mediaTrack).not.toBe(before?.mediaTrack));
+    await eventually(() => expect(shown(meeting)[0]?.mediaTrack).not.toBe(before?.mediaTrack));
     expect(shown(meeting)[0]?.status).toBe('live');
     expect(edge.requests('media.moved')).toEqual([]);
     edge.notify('track.demand', { trackId: 'own-1', wanted: null });
-    await vi.waitFor(() => expect(edge.requests('media.moved')).toEqual([{ epoch: 2 }]));
+    await eventually(() => expect(edge.requests('media.moved')).toEqual([{ epoch: 2 }]));
     expect(meeting.counters).toMatchObject({ moved: 1, mediaReopened: 0 });
     // Else two who leave one node would each wait for the other to let go.
     expect(edge.requests('unsubscribe')).toEqual([{ consumerIds: ['old'], epoch: FIRST_EPOCH }]);
@@ -96,13 +97,13 @@ describe('media that is to move', () => {
   test('[DR3] mutes on both while it moves', async () => {
     const { edge, meeting } = await watching();
     edge.notify('media.move', { epoch: FIRST_EPOCH });
-    await vi.waitFor(() => expect(handlers).toHaveLength(4));
+    await eventually(() => expect(handlers).toHaveLength(4));
     connectAll();
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect(meeting.getSnapshot().localTracks.get('microphone')?.trackId).toBe('own-2'),
     );
     meeting.setMuted('microphone', true);
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect(edge.requests('track.pause')).toEqual([{ trackId: 'own-2', paused: true, epoch: 2 }]),
     );
     const sent = await meeting.stats();
@@ -113,10 +114,10 @@ describe('media that is to move', () => {
     const { edge, meeting } = await watching();
     const [before] = shown(meeting);
     edge.notify('media.move', { epoch: FIRST_EPOCH });
-    await vi.waitFor(() => expect(handlers).toHaveLength(4));
+    await eventually(() => expect(handlers).toHaveLength(4));
     edge.notify('media.lost', { reason: 'node_lost', epoch: 2 });
     edge.on['media.open'] = () => mediaOffer([], 3);
-    await vi.waitFor(() => {
+    await eventually(() => {
       edge.notify('media.move', { epoch: FIRST_EPOCH });
       expect(edge.requests('media.open')).toMatchObject([{}, { moveFrom: FIRST_EPOCH, insteadOf: 2 }]);
     });
@@ -128,7 +129,7 @@ describe('media that is to move', () => {
     const { edge, meeting } = await watching();
     edge.on['media.open'] = () => refuse('no_media_node');
     edge.notify('media.move', { epoch: FIRST_EPOCH });
-    await vi.waitFor(() => expect(edge.received.filter(({ name }) => name === 'media.open')).toHaveLength(1));
+    await eventually(() => expect(edge.received.filter(({ name }) => name === 'media.open')).toHaveLength(1));
     expect(shown(meeting)[0]?.status).toBe('live');
     expect(meeting.getSnapshot().media).toBe('connected');
   });
@@ -136,13 +137,13 @@ describe('media that is to move', () => {
   test('[DR3] that is lost while it moves is opened anew, once', async () => {
     const { edge, meeting } = await watching();
     edge.notify('media.move', { epoch: FIRST_EPOCH });
-    await vi.waitFor(() => expect(handlers).toHaveLength(4));
+    await eventually(() => expect(handlers).toHaveLength(4));
     connectAll();
-    await vi.waitFor(() => expect(edge.requests('subscribe')).toHaveLength(1));
+    await eventually(() => expect(edge.requests('subscribe')).toHaveLength(1));
     edge.notify('media.lost', { reason: 'node_lost', epoch: FIRST_EPOCH });
     edge.notify('media.lost', { reason: 'node_lost', epoch: 2 });
-    await vi.waitFor(() => expect(meeting.counters.mediaReopened).toBe(1));
-    await vi.waitFor(() => expect(edge.requests('track.publish').at(-1)).toMatchObject({ epoch: 9 }));
+    await eventually(() => expect(meeting.counters.mediaReopened).toBe(1));
+    await eventually(() => expect(edge.requests('track.publish').at(-1)).toMatchObject({ epoch: 9 }));
     expect(edge.requests('media.moved')).toEqual([]);
   });
 });
@@ -165,12 +166,12 @@ describe('a track that replaces another one', () => {
     const [before] = shown(meeting);
     meeting.setWantedVideo(new Map([[CAMERA.trackId, 180]]));
     publish(edge);
-    await vi.waitFor(() => expect(edge.requests('subscribe')).toMatchObject([{ trackIds: ['t-new'] }]));
+    await eventually(() => expect(edge.requests('subscribe')).toMatchObject([{ trackIds: ['t-new'] }]));
     expect(shown(meeting)).toMatchObject([
       { trackId: 't-new', status: 'live', mediaTrack: before?.mediaTrack },
     ]);
     framesDecoded = 1;
-    await vi.waitFor(() => expect(edge.requests('unsubscribe')).toMatchObject([{ consumerIds: ['old'] }]));
+    await eventually(() => expect(edge.requests('unsubscribe')).toMatchObject([{ consumerIds: ['old'] }]));
     expect(shown(meeting)).toMatchObject([{ trackId: 't-new', status: 'live' }]);
     expect(shown(meeting)[0]?.mediaTrack).not.toBe(before?.mediaTrack);
     end(edge);
@@ -184,7 +185,7 @@ describe('a track that replaces another one', () => {
     publish(edge);
     end(edge);
     edge.notify('consumer.closed', { consumerId: 'old', trackId: 't-camera' });
-    await vi.waitFor(() => expect(shown(meeting)[0]?.mediaTrack).not.toBe(before?.mediaTrack));
+    await eventually(() => expect(shown(meeting)[0]?.mediaTrack).not.toBe(before?.mediaTrack));
     expect(shown(meeting)).toMatchObject([{ trackId: 't-new', status: 'live' }]);
     expect(edge.requests('subscribe')).toHaveLength(1);
   });

@@ -1,6 +1,7 @@
 import { FakeHandler } from 'mediasoup-client/handlers/FakeHandler';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Meeting } from './index.ts';
+import { eventually } from './testing/eventually.ts';
 import { consumerOffer, snapshotOf, trackOf } from './testing/fixtures.ts';
 import { meet } from './testing/meet.ts';
 import { ScriptedEdge, refuse } from './testing/scripted-edge.ts';
@@ -26,7 +27,7 @@ async function watching(): Promise<{ edge: ScriptedEdge; meeting: Meeting }> {
   edge.consumers = [consumerOffer('old', { trackId: 't-camera', peerId: 'peer-b', source: 'camera' })];
   const meeting = meet(edge);
   await meeting.join();
-  await vi.waitFor(() => expect(shown(meeting)?.status).toBe('live'));
+  await eventually(() => expect(shown(meeting)?.status).toBe('live'));
   return { edge, meeting };
 }
 
@@ -39,7 +40,7 @@ describe('a consumer whose track comes another way', () => {
     const before = shown(meeting)?.mediaTrack;
     edge.notify('consumer.superseded', superseded);
     edge.notify('consumer.superseded', superseded);
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect(edge.requests('consumers.update').flatMap(({ consumers }) => consumers)).toContainEqual(
         expect.objectContaining({ consumerId: 'consumer-1', paused: false }),
       ),
@@ -48,7 +49,7 @@ describe('a consumer whose track comes another way', () => {
     expect(shown(meeting)?.mediaTrack).toBe(before);
     expect(edge.requests('unsubscribe')).toEqual([]);
     framesDecoded = 1;
-    await vi.waitFor(() => expect(edge.requests('unsubscribe')).toMatchObject([{ consumerIds: ['old'] }]));
+    await eventually(() => expect(edge.requests('unsubscribe')).toMatchObject([{ consumerIds: ['old'] }]));
     expect(shown(meeting)).toMatchObject({ status: 'live' });
     expect(shown(meeting)?.mediaTrack).not.toBe(before);
     expect(before?.readyState).toBe('ended');
@@ -59,7 +60,7 @@ describe('a consumer whose track comes another way', () => {
     const before = shown(meeting)?.mediaTrack;
     edge.notify('consumer.superseded', superseded);
     edge.notify('consumer.closed', superseded);
-    await vi.waitFor(() => expect(shown(meeting)?.mediaTrack).not.toBe(before));
+    await eventually(() => expect(shown(meeting)?.mediaTrack).not.toBe(before));
     expect(shown(meeting)?.status).toBe('live');
     expect(edge.requests('subscribe')).toHaveLength(1);
   });
@@ -72,12 +73,12 @@ describe('a consumer whose track comes another way', () => {
       return refuse('media_unavailable');
     };
     edge.notify('consumer.superseded', superseded);
-    await vi.waitFor(() => expect(refusals).toBe(1));
+    await eventually(() => expect(refusals).toBe(1));
     expect(shown(meeting)?.status).toBe('live');
     edge.on = {};
     edge.notify('consumer.closed', superseded);
-    await vi.waitFor(() => expect(edge.requests('subscribe')).toHaveLength(2), 3_000);
-    await vi.waitFor(() => expect(shown(meeting)?.status).toBe('live'));
+    await eventually(() => expect(edge.requests('subscribe')).toHaveLength(2));
+    await eventually(() => expect(shown(meeting)?.status).toBe('live'));
   });
 
   test.each([
@@ -100,14 +101,14 @@ describe('a consumer whose track comes another way', () => {
   test('[GW6] of a track that ended meanwhile is not replaced', async () => {
     const { edge, meeting } = await watching();
     edge.notify('consumer.superseded', superseded);
-    await vi.waitFor(() => expect(edge.requests('subscribe')).toHaveLength(1));
+    await eventually(() => expect(edge.requests('subscribe')).toHaveLength(1));
     edge.notify('event', {
       id: '101-0',
       previousId: '100-0',
       event: { type: 'track.ended', trackId: 't-camera', peerId: 'peer-b', reason: 'unpublished' },
     });
     framesDecoded = 1;
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect(edge.requests('unsubscribe')).toMatchObject([{ consumerIds: ['consumer-1'] }]),
     );
     expect(shown(meeting)).toBeUndefined();
