@@ -1,5 +1,6 @@
 import { PlenaryError } from '@plenary/cluster';
 import { afterEach, describe, expect, it } from 'vitest';
+import { COUNTED_MEDIA } from './testing/scripted-media-node.ts';
 import { joinRequest, testToken } from './testing/test-client.ts';
 import { TestCluster } from './testing/test-cluster.ts';
 import { waitFor } from './testing/wait-for.ts';
@@ -158,13 +159,13 @@ describe('a media node goes away', () => {
     cluster = await TestCluster.start({ edges: 1, mediaNodes: 1 });
     const ann = await cluster.client();
     await ann.join('silence');
-    expect(await ann.call('media.check', {})).toEqual({ alive: true });
+    expect(await ann.call('media.check', {})).toEqual({ alive: true, ...COUNTED_MEDIA });
     cluster.mediaNode(0).forgetPeers();
     expect(await ann.call('media.check', {})).toEqual({ alive: false });
     expect(ann.noticesOf('media.lost')).toHaveLength(1);
     expect(await ann.refusal('media.check', {})).toBe('media_lost');
     await ann.call('media.open', MEDIA);
-    expect(await ann.call('media.check', {})).toEqual({ alive: true });
+    expect(await ann.call('media.check', {})).toEqual({ alive: true, ...COUNTED_MEDIA });
   });
 });
 

@@ -31,6 +31,7 @@ import {
   DTLS_PARAMETERS,
   ICE_PARAMETERS,
   MEDIA_KIND,
+  MEDIA_TRAFFIC,
   PREFERRED_LAYERS,
   RTP_CAPABILITIES,
   RTP_PARAMETERS,
@@ -235,6 +236,8 @@ export const CLIENT_REQUESTS = {
     reply: z.object({
       /** `false` when the media node lost the peer: send `media.open`. */
       alive: z.boolean(),
+      /** Where the node says so: two answers tell whether the path between it and the client is broken. */
+      ...MEDIA_TRAFFIC.partial().shape,
     }),
   },
   'transport.connect': {

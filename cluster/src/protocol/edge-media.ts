@@ -32,6 +32,7 @@ import {
   DTLS_PARAMETERS,
   ICE_PARAMETERS,
   MEDIA_KIND,
+  MEDIA_TRAFFIC,
   RTP_PARAMETERS,
   TRACK_SOURCE,
   TRANSPORT_OFFER,
@@ -107,8 +108,11 @@ export const CONTROL_REQUESTS = {
   },
   'peer.attach': {
     says: 'Makes this control link the one that hears of a peer: after a resume on another edge.',
-    payload: PLACED_PEER,
-    reply: z.object({ alive: z.boolean() }),
+    payload: PLACED_PEER.extend({
+      /** Whether the reply is to count media, which costs two calls into mediasoup. */
+      countMedia: z.boolean().optional(),
+    }),
+    reply: z.object({ alive: z.boolean(), ...MEDIA_TRAFFIC.partial().shape }),
   },
   'peer.ask': {
     says: 'Whether the node hosts a peer under this epoch. Changes nothing.',

@@ -153,6 +153,15 @@ export const ICE_CANDIDATE = z.object({
   tcpType: z.literal('passive').optional(),
 });
 
+/** What went between a media node and a client so far, in bytes of RTP, as the node counts it. */
+export const MEDIA_TRAFFIC = z.object({
+  /** To the client. */
+  sentBytes: z.int().min(0),
+  /** From the client. */
+  receivedBytes: z.int().min(0),
+});
+export type MediaTraffic = z.infer<typeof MEDIA_TRAFFIC>;
+
 /** What a client needs to open its side of a WebRTC transport. */
 export const TRANSPORT_OFFER = z.object({
   id: z.string().min(1).max(64),

@@ -1,5 +1,5 @@
 import { PlenaryError, TRACK_ID, TRANSPORT_ID } from '@plenary/cluster';
-import type { IceParameters, TransportId, TransportOffer } from '@plenary/cluster';
+import type { IceParameters, MediaTraffic, TransportId, TransportOffer } from '@plenary/cluster';
 import type { ClientTransport, IceChange } from '@plenary/media-node/simulation';
 import type { SimulatedConsumer } from './consumer.ts';
 import { Holdings } from './host.ts';
@@ -52,6 +52,12 @@ export class SimulatedTransport implements ClientTransport {
 
   connect(): Promise<void> {
     return this.#answer();
+  }
+
+  /** Nothing is sent here: who asks learns nothing from it. */
+  async traffic(): Promise<MediaTraffic> {
+    await this.#answer();
+    return { sentBytes: 0, receivedBytes: 0 };
   }
 
   async restartIce(): Promise<IceParameters> {

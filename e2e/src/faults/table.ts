@@ -236,7 +236,7 @@ export const FAULTS: readonly Fault[] = [
     isQuick: false,
     goals: {},
     meanwhile: 'everything',
-    person: 'those on it freeze until their browsers have given it up',
+    person: 'those on it freeze until they have looked for another path to it, and are on another node',
     operator: 'nothing; `plenary_edge_media_lost_total` stays still',
     strike: async (world) => {
       const host = world.hostOf(await nodeInAnotherHostThanTheStore(world));

@@ -30,6 +30,9 @@ import type { ConsumerOffer, TransportOffer } from '@plenary/cluster/protocol';
 import { Server } from 'socket.io';
 import { listenOnLoopback } from './loopback.ts';
 
+/** What it says that it counted of each peer's media. */
+export const COUNTED_MEDIA = { sentBytes: 1_000, receivedBytes: 2_000 };
+
 export interface ScriptedMediaNodeOptions {
   readonly id: string;
   /** Who it says it is, once a link is open; default its id. */
@@ -219,9 +222,10 @@ export class ScriptedMediaNode {
       ),
       'peer.attach': route(
         CONTROL_REQUESTS['peer.attach'],
-        noted('peer.attach', async ({ peerId, epoch }) =>
-          Promise.resolve({ alive: this.#peers.get(peerId) === epoch }),
-        ),
+        noted('peer.attach', async ({ peerId, epoch, countMedia }) => {
+          const alive = this.#peers.get(peerId) === epoch;
+          return Promise.resolve(alive && countMedia === true ? { alive, ...COUNTED_MEDIA } : { alive });
+        }),
         options,
       ),
       'peer.ask': route(

@@ -290,6 +290,11 @@ export class Bot {
     await this.#edge.request('consumers.update', { consumers, epoch: this.#media.epoch });
   }
 
+  /** Asks what the media node knows of it, as a client does that gets no media. */
+  checkMedia(): Promise<ClientReply<'media.check'>> {
+    return this.#edge.request('media.check', { epoch: this.#media.epoch });
+  }
+
   /** Says of which spatial layer at most it wants tracks that it is subscribed to, from 0. */
   async prefer(trackIds: readonly TrackId[], spatialLayer: number): Promise<void> {
     const preferredLayers = { spatialLayer };

@@ -242,6 +242,11 @@ describe('a peer', () => {
       async () => (await metricSum(testNode.node.metrics, 'plenary_media_orphan_peers')) === 2,
     );
     await expect(edge.call('peer.attach', kept.placed)).resolves.toEqual({ alive: true });
+    await expect(edge.call('peer.attach', { ...kept.placed, countMedia: true })).resolves.toEqual({
+      alive: true,
+      sentBytes: 0,
+      receivedBytes: 0,
+    });
     await waitFor('the orphan to be removed', () =>
       edge
         .notices('room.events')

@@ -25,7 +25,8 @@ function routesOf(
     ),
     'peer.attach': route(
       CONTROL_REQUESTS['peer.attach'],
-      (request, link) => rooms.attach(request, link),
+      ({ countMedia, ...placed }, link) =>
+        countMedia === true ? rooms.attachAndCount(placed, link) : rooms.attach(placed, link),
       options,
     ),
     'peer.ask': route(CONTROL_REQUESTS['peer.ask'], (request) => ({ alive: rooms.hosts(request) }), options),

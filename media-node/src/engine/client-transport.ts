@@ -4,6 +4,7 @@ import type {
   DtlsParameters,
   IceParameters,
   MediaKind,
+  MediaTraffic,
   RtpCapabilities,
   RtpParameters,
   TransportId,
@@ -11,10 +12,12 @@ import type {
 } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 import { callMediasoup, noteCall } from './calls.ts';
+import type { KeyFrames } from './key-frames.ts';
 import { LayerStart } from './layer-start.ts';
 import { MediaConsumer } from './media-consumer.ts';
 import type { ConsumerEvents } from './media-consumer.ts';
 import { MediaProducer } from './media-producer.ts';
+import { patientWithBaseLayer } from './rtp-parameters.ts';
 
 /**
  * Chromium ignores a request for a key frame that comes within 300 ms of one that it obeyed, and mediasoup asks again
@@ -34,7 +37,10 @@ export class ClientTransport {
   readonly id: TransportId;
   readonly #transport: types.WebRtcTransport;
   readonly #metrics: NodeMetrics;
+  readonly #keyFrames: KeyFrames;
   readonly #consumers = new Set<MediaConsumer>();
+  readonly #videoConsumers = new Set<types.Consumer>();
+  readonly #videoProducerIds = new Set<string>();
   readonly #layerStart: LayerStart;
   #connecting: Promise<void> | undefined;
   #bounding: Promise<void> | undefined;
@@ -42,11 +48,13 @@ export class ClientTransport {
   constructor(
     transport: types.WebRtcTransport,
     metrics: NodeMetrics,
+    keyFrames: KeyFrames,
     onIceChange: (transport: ClientTransport, change: IceChange) => void,
   ) {
     this.id = TRANSPORT_ID.parse(transport.id);
     this.#transport = transport;
     this.#metrics = metrics;
+    this.#keyFrames = keyFrames;
     metrics.transports.inc({ kind: 'webrtc' });
     this.#layerStart = new LayerStart(
       () => [...this.#consumers].map(({ layers }) => layers),
@@ -59,6 +67,11 @@ export class ClientTransport {
     // Media passes from here on: DTLS comes last, since it needs a path that ICE has found.
     transport.on('dtlsstatechange', (state) => {
       if (state === 'connected') this.#layerStart.begin();
+    });
+    let hasPath = false;
+    transport.on('iceselectedtuplechange', () => {
+      if (hasPath) this.#askForPictures();
+      hasPath = true;
     });
     transport.on('icestatechange', (state) => {
       if (state === 'connected' || state === 'completed') onIceChange(this, 'connected');
@@ -98,6 +111,17 @@ export class ClientTransport {
     return this.#connecting;
   }
 
+  /** Bytes of RTP so far. @throws PlenaryError `media_lost` */
+  async traffic(): Promise<MediaTraffic> {
+    const [stats] = await callMediasoup(
+      this.#metrics,
+      'transport.getStats',
+      () => this.#transport.getStats(),
+      'media_lost',
+    );
+    return { sentBytes: stats?.rtpBytesSent ?? 0, receivedBytes: stats?.rtpBytesReceived ?? 0 };
+  }
+
   /** @throws PlenaryError `media_lost` */
   async restartIce(): Promise<IceParameters> {
     return callMediasoup(
@@ -122,12 +146,22 @@ export class ClientTransport {
     const producing = callMediasoup(
       this.#metrics,
       'transport.produce',
-      () => this.#transport.produce({ ...track, keyFrameRequestDelay: KEY_FRAME_REQUEST_DELAY_MS }),
+      () =>
+        this.#transport.produce({
+          ...track,
+          rtpParameters: patientWithBaseLayer(track),
+          keyFrameRequestDelay: KEY_FRAME_REQUEST_DELAY_MS,
+        }),
       'invalid_media_parameters',
     );
     const [bounded, produced] = await Promise.allSettled([bounding, producing]);
     if (produced.status === 'rejected') throw produced.reason;
-    const producer = new MediaProducer(produced.value, 'home', this.#metrics, onClosed);
+    const { id, kind } = produced.value;
+    if (kind === 'video') this.#videoProducerIds.add(id);
+    const producer = new MediaProducer(produced.value, 'home', this.#metrics, (cause) => {
+      this.#videoProducerIds.delete(id);
+      onClosed(cause);
+    });
     // What was asked for while the transport was closed by another path would otherwise never be closed.
     if (this.#transport.closed || bounded.status === 'rejected') {
       producer.close();
@@ -152,10 +186,12 @@ export class ClientTransport {
       () => this.#transport.consume({ producerId, rtpCapabilities, paused }),
       'cannot_consume',
     );
+    const endVideo = consumer.kind === 'video' ? this.#noteVideo(consumer) : () => undefined;
     const wrapped = new MediaConsumer(consumer, 'peer', this.#metrics, {
       ...on,
       closed: (cause) => {
         this.#consumers.delete(wrapped);
+        endVideo();
         on.closed(cause);
       },
       begins: () => {
@@ -174,6 +210,21 @@ export class ClientTransport {
     if (this.#transport.closed) return;
     noteCall(this.#metrics, 'transport.close');
     this.#transport.close();
+  }
+
+  /** The client is reached by another path: what was under way on the former one is lost, in both directions. */
+  #askForPictures(): void {
+    for (const producerId of this.#videoProducerIds) this.#keyFrames.askForTrack(producerId);
+    for (const consumer of this.#videoConsumers) if (!consumer.paused) this.#keyFrames.askFor(consumer);
+  }
+
+  #noteVideo(consumer: types.Consumer): () => void {
+    const forget = this.#keyFrames.add(consumer);
+    this.#videoConsumers.add(consumer);
+    return () => {
+      forget();
+      this.#videoConsumers.delete(consumer);
+    };
   }
 
   async #bound(): Promise<void> {

@@ -5,18 +5,28 @@ import { PlenaryError } from '@plenary/cluster';
 import type { MediaKind, PipeEnd, RtpParameters } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 import { callMediasoup, noteCall } from './calls.ts';
+import type { KeyFrames } from './key-frames.ts';
 import { MediaConsumer } from './media-consumer.ts';
 import type { ConsumerEvents } from './media-consumer.ts';
 import { MediaProducer } from './media-producer.ts';
+import { patientWithBaseLayer } from './rtp-parameters.ts';
 
 /** One end of a pipe between two routers: a PipeTransport with RTX. */
 export class PipePort {
   readonly #transport: types.PipeTransport;
   readonly #metrics: NodeMetrics;
   readonly #address: string;
+  readonly #keyFrames: KeyFrames;
 
   /** @param address - as the other end reaches this one */
-  constructor(transport: types.PipeTransport, address: string, metrics: NodeMetrics, onClosed: () => void) {
+  constructor(
+    transport: types.PipeTransport,
+    address: string,
+    metrics: NodeMetrics,
+    keyFrames: KeyFrames,
+    onClosed: () => void,
+  ) {
+    this.#keyFrames = keyFrames;
     this.#transport = transport;
     this.#metrics = metrics;
     this.#address = address;
@@ -63,7 +73,14 @@ export class PipePort {
       () => this.#transport.consume({ producerId }),
       'cannot_consume',
     );
-    const wrapped = new MediaConsumer(consumer, 'pipe', this.#metrics, on);
+    const endVideo = consumer.kind === 'video' ? this.#keyFrames.add(consumer) : () => undefined;
+    const wrapped = new MediaConsumer(consumer, 'pipe', this.#metrics, {
+      ...on,
+      closed: (cause) => {
+        endVideo();
+        on.closed(cause);
+      },
+    });
     if (this.#transport.closed) {
       wrapped.close();
       throw new PlenaryError('media_lost');
@@ -85,7 +102,13 @@ export class PipePort {
     const producer = await callMediasoup(
       this.#metrics,
       'pipe.produce',
-      () => this.#transport.produce({ id: producerId, kind, rtpParameters, paused }),
+      () =>
+        this.#transport.produce({
+          id: producerId,
+          kind,
+          rtpParameters: patientWithBaseLayer({ kind, rtpParameters }),
+          paused,
+        }),
       'invalid_media_parameters',
     );
     const wrapped = new MediaProducer(producer, 'piped', this.#metrics, onClosed);

@@ -7,6 +7,7 @@ import { callMediasoup, noteCall } from './calls.ts';
 import type { EngineContext } from './calls.ts';
 import { ClientTransport } from './client-transport.ts';
 import type { IceChange } from './client-transport.ts';
+import { KeyFrames } from './key-frames.ts';
 import type { MediaProducer } from './media-producer.ts';
 import { PipePort } from './pipe-port.ts';
 import { SpeakerObserver } from './speaker-observer.ts';
@@ -37,6 +38,7 @@ export class RoomRouter {
   readonly #router: types.Router;
   readonly #webRtcServer: types.WebRtcServer;
   readonly #context: EngineContext;
+  readonly #keyFrames: KeyFrames;
   /** Made with the first microphone; the promise, so that two at once make one. */
   #speakers: Promise<SpeakerObserver> | undefined;
 
@@ -51,6 +53,7 @@ export class RoomRouter {
     this.#router = router;
     this.#webRtcServer = webRtcServer;
     this.#context = context;
+    this.#keyFrames = new KeyFrames(context.metrics);
     context.metrics.routers.inc();
     router.observer.once('close', () => {
       context.metrics.routers.dec();
@@ -78,7 +81,7 @@ export class RoomRouter {
         }),
       'media_lost',
     );
-    const wrapped = new ClientTransport(transport, this.#context.metrics, onIceChange);
+    const wrapped = new ClientTransport(transport, this.#context.metrics, this.#keyFrames, onIceChange);
     if (this.#router.closed) {
       wrapped.close();
       throw new PlenaryError('media_lost');
@@ -114,7 +117,7 @@ export class RoomRouter {
         }),
       'media_lost',
     );
-    const port = new PipePort(transport, address.announced, metrics, onClosed);
+    const port = new PipePort(transport, address.announced, metrics, this.#keyFrames, onClosed);
     if (this.#router.closed) {
       port.close();
       throw new PlenaryError('media_lost');

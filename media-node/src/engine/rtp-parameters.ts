@@ -1,6 +1,6 @@
 import type { types } from 'mediasoup';
 import { PlenaryError } from '@plenary/cluster';
-import type { RtpParameters } from '@plenary/cluster';
+import type { MediaKind, RtpParameters } from '@plenary/cluster';
 
 /**
  * mediasoup's RTP parameters as the protocol's. Only what mediasoup leaves untyped, the codec settings, is looked at:
@@ -10,6 +10,22 @@ import type { RtpParameters } from '@plenary/cluster';
 export function toRtpParameters(parameters: types.RtpParameters): RtpParameters {
   if (hasPlainSettings(parameters)) return parameters;
   throw new PlenaryError('internal', 'mediasoup gave codec settings that the protocol does not carry.');
+}
+
+/**
+ * Has the worker wait five seconds, not 1.5, before it takes the base layer of a video for ended (`dtx`; SPEC NW5). Who sends
+ * the video at all sends this layer, so that its silence is mostly a path that was lost; and a layer that counts as ended
+ * begins anew without a past, so that what was lost meanwhile makes it worthless for one to two seconds more (mediasoup's
+ * `RtpStreamRecv::UpdateScore`). From the layers above viewers are taken as soon as before: senders give those up all the time.
+ */
+export function patientWithBaseLayer(track: {
+  readonly kind: MediaKind;
+  readonly rtpParameters: RtpParameters;
+}): RtpParameters {
+  const { kind, rtpParameters } = track;
+  const [base, ...above] = rtpParameters.encodings ?? [];
+  if (kind !== 'video' || base === undefined) return rtpParameters;
+  return { ...rtpParameters, encodings: [{ ...base, dtx: true }, ...above] };
 }
 
 function hasPlainSettings(

@@ -14,6 +14,7 @@ import type {
 } from '@plenary/cluster';
 import type { RoomRouter } from '../engine/engine.ts';
 import type { NodeMetrics } from '../metrics.ts';
+import { inTime } from '../room/in-time.ts';
 import type { RouterLease } from '../room/room-routers.ts';
 import type { Timers } from '../room/timers.ts';
 import type { HolderKind, TrackHold } from '../room/track-demand.ts';
@@ -283,7 +284,7 @@ export class PipeLinks {
   }
 
   async #source(router: RoomRouter, track: TrackOrigin, gateway: Gateway | undefined): Promise<Source> {
-    const { ownNodeId } = this.#options;
+    const { ownNodeId, timers, gatewayPatienceMs } = this.#options;
     if (gateway === undefined) {
       const isBypass = await this.#isElsewhere(track.homeNodeId);
       return { ...(await this.#home(track)), isBypass };
@@ -294,7 +295,8 @@ export class PipeLinks {
       return entrance === router.id ? this.#home(track) : { routerId: entrance };
     }
     const relay = this.#relay(track.homeNodeId, gateway);
-    const source = await this.#inTime(relay);
+    // A gateway that is slow is not waited for longer; it goes on then.
+    const source = await inTime(timers, gatewayPatienceMs, relay);
     if (source !== undefined) return source;
     relay.catch((thrown: unknown) => {
       if (!GATEWAY_FAILURES.has(toPlenaryError(thrown).code)) return;
@@ -312,20 +314,6 @@ export class PipeLinks {
     const routerId = await node.relay(roomId, homeNodeId);
     if (routerId === null) throw new PlenaryError('media_lost', `${node.mediaNodeId} is no gateway.`);
     return { node, routerId, gateway };
-  }
-
-  /** `undefined` when it takes longer than a gateway is waited for; it goes on then. */
-  async #inTime(relay: Promise<Source>): Promise<Source | undefined> {
-    const { timers, gatewayPatienceMs } = this.#options;
-    let cancel = (): void => undefined;
-    const tooLate = new Promise<undefined>((resolve) => {
-      cancel = timers.after(gatewayPatienceMs, () => {
-        resolve(undefined);
-      });
-    });
-    return Promise.race([relay, tooLate]).finally(() => {
-      cancel();
-    });
   }
 
   /** The home itself. @throws PlenaryError `track_not_found`, `media_unavailable`, `timed_out` */

@@ -7,6 +7,7 @@ import type {
   DtlsParameters,
   IceParameters,
   LoggedEvent,
+  MediaTraffic,
   PlacedPeer,
   TrackHome,
   TrackId,
@@ -15,6 +16,7 @@ import type {
 import type { ClientTransport, RoomRouter } from '../engine/engine.ts';
 import type { HomeTrack } from './home-track.ts';
 import { IceWatch } from './ice-watch.ts';
+import { inTime } from './in-time.ts';
 import type { PeerLink } from './peer-link.ts';
 import { Publications } from './publications.ts';
 import type { PublicationPorts } from './publications.ts';
@@ -27,6 +29,8 @@ import type { TrackHold } from './track-demand.ts';
 
 /** Ended consumers that are remembered at most. */
 const MAX_ENDED = 64;
+/** How long the worker has to say what it counts, in milliseconds: the client's question has a deadline of its own. */
+const COUNT_WITHIN_MS = 200;
 
 type AdmitRequest = ControlRequest<'peer.admit'>;
 type AdmitReply = ControlReply<'peer.admit'>;
@@ -64,6 +68,7 @@ export class Peer {
   #lease: RouterLease | undefined;
   #subscriptions: Subscriptions | undefined;
   #send: ClientTransport | undefined;
+  #receive: ClientTransport | undefined;
   #closed = false;
   #isToMove = false;
 
@@ -139,6 +144,23 @@ export class Peer {
   /** @throws PlenaryError `transport_not_found`, `media_lost` */
   async restartIce(transportId: TransportId): Promise<IceParameters> {
     return this.#transport(transportId).restartIce();
+  }
+
+  /**
+   * Bytes of media sent to the client and got from it so far; without what the worker does not say at once. Who asks wants to
+   * know whether the node is there: a worker that hangs must not make it look dead.
+   */
+  async traffic(): Promise<Partial<MediaTraffic>> {
+    const [receive, send] = await Promise.all([this.#trafficOf(this.#receive), this.#trafficOf(this.#send)]);
+    return {
+      ...(receive === undefined ? {} : { sentBytes: receive.sentBytes }),
+      ...(send === undefined ? {} : { receivedBytes: send.receivedBytes }),
+    };
+  }
+
+  async #trafficOf(transport: ClientTransport | undefined): Promise<MediaTraffic | undefined> {
+    const counting = transport?.traffic().catch(() => undefined);
+    return counting === undefined ? undefined : inTime(this.#ports.timers, COUNT_WITHIN_MS, counting);
   }
 
   /** @throws PlenaryError as {@link Publications.publish} */
@@ -229,6 +251,7 @@ export class Peer {
     ]);
     if (this.#closed) throw new PlenaryError('media_lost');
     this.#send = sendTransport;
+    this.#receive = receiveTransport;
     this.#reportFailed(subscribed.failed.filter(({ error }) => error.code !== 'timed_out'));
     return {
       receiveTransport: receiveTransport.offer(),

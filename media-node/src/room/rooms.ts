@@ -79,6 +79,12 @@ export class Rooms {
     return { alive: true };
   }
 
+  /** The same, and the peer's traffic, as far as it is known. @throws PlenaryError `stale_epoch` */
+  async attachAndCount(placed: PlacedPeer, link: PeerLink): Promise<ControlReply<'peer.attach'>> {
+    const reply = this.attach(placed, link);
+    return { ...reply, ...(await this.#current(placed)?.traffic()) };
+  }
+
   /** Whether a peer lives here under exactly this epoch. */
   hosts(placed: PlacedPeer): boolean {
     return this.#find(placed)?.placed.epoch === placed.epoch;

@@ -1,5 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { ASK_AFTER_MS, MediaSilence, NODE_LOST_AFTER_MS, PATH_LOST_AFTER_MS } from './media-silence.ts';
+import {
+  ASK_AFTER_MS,
+  ASK_AGAIN_AFTER_MS,
+  MediaSilence,
+  PATH_LOST_AFTER_MS,
+  SEEK_FOR_MS,
+} from './media-silence.ts';
 
 const LOOK_MS = 100;
 const PACKET_EVERY_MS = 20;
@@ -9,6 +15,8 @@ describe('MediaSilence', () => {
   const moving = new Set<string>();
   const told: string[] = [];
   let iceAnswers: number | undefined;
+  /** What the media node has sent, one answer after the other; the last one is given again. `undefined`: no answer. */
+  let sent: (number | undefined)[];
   let silence: MediaSilence;
 
   beforeEach(() => {
@@ -17,9 +25,15 @@ describe('MediaSilence', () => {
     moving.clear();
     told.length = 0;
     iceAnswers = 5;
+    sent = [undefined];
     silence = new MediaSilence({
       flows: () => flows,
-      silent: () => told.push('silent'),
+      ask: () => {
+        told.push('silent');
+        const sentByNode = sent.length > 1 ? sent.shift() : sent[0];
+        if (sentByNode === undefined) return Promise.resolve(undefined);
+        return Promise.resolve({ sentByNode, receivedByNode: undefined, sentByClient: undefined });
+      },
       iceAnswers: () => Promise.resolve(iceAnswers),
       pathLost: () => told.push('path lost'),
       nodeLost: () => told.push('node lost'),
@@ -54,7 +68,7 @@ describe('MediaSilence', () => {
     expect([told, silence.isSilent]).toEqual([['silent'], true]);
     await vi.advanceTimersByTimeAsync(PATH_LOST_AFTER_MS - ASK_AFTER_MS + LOOK_MS);
     expect(told).toEqual(['silent', 'path lost']);
-    await vi.advanceTimersByTimeAsync(NODE_LOST_AFTER_MS - PATH_LOST_AFTER_MS);
+    await vi.advanceTimersByTimeAsync(SEEK_FOR_MS);
     expect(told).toEqual(['silent', 'path lost', 'node lost']);
     await vi.advanceTimersByTimeAsync(60_000);
     expect(told).toHaveLength(3);
@@ -64,6 +78,50 @@ describe('MediaSilence', () => {
     moving.clear();
     await vi.advanceTimersByTimeAsync(ASK_AFTER_MS + LOOK_MS);
     expect(told).toHaveLength(4);
+  });
+
+  test('[SE17] seeks another path at once where the path is broken', async () => {
+    add('a');
+    await vi.advanceTimersByTimeAsync(1_000);
+    moving.clear();
+    sent = [1_000, 1_500];
+    await vi.advanceTimersByTimeAsync(ASK_AFTER_MS + ASK_AGAIN_AFTER_MS + LOOK_MS);
+    expect(told).toEqual(['silent', 'silent', 'path lost']);
+    await vi.advanceTimersByTimeAsync(SEEK_FOR_MS + LOOK_MS);
+    expect(told.slice(3)).toEqual(['node lost']);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(told).toHaveLength(4);
+  });
+
+  test.each([
+    ['where it sends nothing', [1_000, 1_000]],
+    ['where it does not answer again', [1_000, undefined]],
+  ])('[SE17] waits for what ICE says %s', async (_, answers) => {
+    add('a');
+    await vi.advanceTimersByTimeAsync(1_000);
+    moving.clear();
+    sent = answers;
+    await vi.advanceTimersByTimeAsync(PATH_LOST_AFTER_MS - LOOK_MS);
+    expect(told).toEqual(['silent', 'silent']);
+    await vi.advanceTimersByTimeAsync(2 * LOOK_MS);
+    expect(told).toEqual(['silent', 'silent', 'path lost']);
+  });
+
+  test('[SE17] does not seek another path where something came while it asked, or ICE is answered', async () => {
+    add('a');
+    await vi.advanceTimersByTimeAsync(1_000);
+    moving.clear();
+    sent = [1_000, 1_500];
+    await vi.advanceTimersByTimeAsync(ASK_AFTER_MS + LOOK_MS);
+    moving.add('a');
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(told).toEqual(['silent']);
+    moving.clear();
+    sent = [1_000, 1_500];
+    await vi.advanceTimersByTimeAsync(ASK_AFTER_MS + LOOK_MS);
+    iceAnswers = 6;
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(told).toEqual(['silent', 'silent', 'silent']);
   });
 
   test('[SE17] is as soon to notice among many flows that stop together', async () => {

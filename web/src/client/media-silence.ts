@@ -1,3 +1,6 @@
+import { isPathBroken } from './path-evidence.ts';
+import type { MediaCounts } from './path-evidence.ts';
+
 /** How long nothing at all may come before the edge is asked, in milliseconds. Most gaps are shorter. */
 export const ASK_AFTER_MS = 800;
 /**
@@ -5,8 +8,10 @@ export const ASK_AFTER_MS = 800;
  * seconds.
  */
 export const PATH_LOST_AFTER_MS = 3_500;
-/** The same before the media node is given up. */
-export const NODE_LOST_AFTER_MS = 7_000;
+/** How long another path may be sought before the media node is given up, in milliseconds: restarted, browsers ask at once. */
+export const SEEK_FOR_MS = 2_500;
+/** After this time the media node is asked a second time, in milliseconds. */
+export const ASK_AGAIN_AFTER_MS = 300;
 const LOOK_EVERY_MS = 100;
 
 /** Something that is received and ought to flow. */
@@ -18,13 +23,16 @@ export interface Flow {
 export interface MediaSilenceEnvironment {
   /** What ought to flow now: what is neither muted by its sender nor paused here. */
   readonly flows: () => Iterable<readonly [id: string, flow: Flow]>;
-  /** Nothing came for {@link ASK_AFTER_MS}. Told once, until something comes again. */
-  readonly silent: () => void;
+  /**
+   * Nothing came for {@link ASK_AFTER_MS}: asks what became of the media node, once in each silence, and a second time where
+   * it is there. @returns what both ends count; `undefined` where the node is not there, or does not answer
+   */
+  readonly ask: () => Promise<MediaCounts | undefined>;
   /** How often ICE was answered so far; `undefined` where the browser does not say. */
   readonly iceAnswers: () => Promise<number | undefined>;
-  /** The same for {@link PATH_LOST_AFTER_MS}, and ICE is not answered any more either. */
+  /** The path is broken, or nothing came for {@link PATH_LOST_AFTER_MS}; and ICE is not answered either. */
   readonly pathLost: () => void;
-  /** The same for {@link NODE_LOST_AFTER_MS}. */
+  /** No path was found within {@link SEEK_FOR_MS}. */
   readonly nodeLost: () => void;
 }
 
@@ -33,8 +41,8 @@ type Told = 'nothing' | 'silent' | 'pathLost' | 'nodeLost';
 
 /**
  * Notices within a second that media has stopped to come, where ICE takes five or more. It is a question and not an answer:
- * all others may have fallen silent at the same time. Only where the media node answers nothing else either, the path to it
- * is lost.
+ * all others may have fallen silent at the same time. Only where the media node sends all the while, gets nothing of what is
+ * sent to it, or answers nothing else either, the path to it is lost.
  */
 export class MediaSilence {
   readonly #environment: MediaSilenceEnvironment;
@@ -46,6 +54,7 @@ export class MediaSilence {
   /** When something came last; `undefined` until something has. */
   #lastFlowMs: number | undefined;
   #told: Told = 'nothing';
+  #pathLostMs = 0;
   /** Answers of ICE at the beginning of this silence. */
   #answers: Promise<number | undefined> = Promise.resolve(undefined);
 
@@ -84,22 +93,37 @@ export class MediaSilence {
       return;
     }
     if (this.#lastFlowMs === undefined) return;
-    this.#tell(nowMs - this.#lastFlowMs);
+    this.#tell(nowMs - this.#lastFlowMs, nowMs);
   }
 
-  #tell(silentForMs: number): void {
-    const { silent, pathLost, nodeLost, iceAnswers } = this.#environment;
+  #tell(silentForMs: number, nowMs: number): void {
     if (this.#told === 'nothing' && silentForMs >= ASK_AFTER_MS) {
       this.#told = 'silent';
-      this.#answers = iceAnswers();
-      silent();
+      this.#answers = this.#environment.iceAnswers();
+      void this.#askTwice();
     } else if (this.#told === 'silent' && silentForMs >= PATH_LOST_AFTER_MS) {
-      this.#told = 'pathLost';
-      void this.#unlessAnswered(pathLost);
-    } else if (this.#told === 'pathLost' && silentForMs >= NODE_LOST_AFTER_MS) {
+      this.#losePath();
+    } else if (this.#told === 'pathLost' && nowMs - this.#pathLostMs >= SEEK_FOR_MS) {
       this.#told = 'nodeLost';
-      void this.#unlessAnswered(nodeLost);
+      void this.#unlessAnswered(this.#environment.nodeLost);
     }
+  }
+
+  async #askTwice(): Promise<void> {
+    const answers = this.#answers;
+    const isStillSo = (): boolean => this.#told === 'silent' && this.#answers === answers;
+    const before = await this.#environment.ask();
+    if (before === undefined) return;
+    await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_AFTER_MS));
+    if (!isStillSo()) return;
+    const now = await this.#environment.ask();
+    if (now !== undefined && isPathBroken(before, now) && isStillSo()) this.#losePath();
+  }
+
+  #losePath(): void {
+    this.#told = 'pathLost';
+    this.#pathLostMs = performance.now();
+    void this.#unlessAnswered(this.#environment.pathLost);
   }
 
   async #unlessAnswered(tell: () => void): Promise<void> {

@@ -31,7 +31,8 @@ import type { EdgeLink } from './rpc.ts';
 import { socketSignalling } from './socket-signalling.ts';
 import { SpeakerBoard } from './speaker-board.ts';
 import { collectStats, type MeetingStats } from './stats.ts';
-import { iceAnswers } from './stats-entries.ts';
+import { iceAnswers, sentBytes } from './stats-entries.ts';
+import type { MediaCounts } from './path-evidence.ts';
 import { Store, type ReadableStore } from './store.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { TypedEvents } from './typed-events.ts';
@@ -205,7 +206,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     });
     this.#silence = new MediaSilence({
       flows: () => this.#subscriptions.flows(),
-      silent: () => void this.#askForMedia(),
+      ask: () => this.#askForMedia(),
       iceAnswers: () => this.#iceAnswers(),
       pathLost: () => this.#media.media?.seekPath(),
       nodeLost: () => this.#media.unreachable(),
@@ -390,15 +391,23 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     }
   }
 
-  /** Handles its own errors: an edge that answers with one is there, and tells by itself what becomes of media. */
-  async #askForMedia(): Promise<void> {
-    if (!this.#connection.entered) return;
+  /**
+   * Handles its own errors: an edge that answers with one is there, and tells by itself what becomes of media.
+   * @returns what both ends count of media, where the media node is there
+   */
+  async #askForMedia(): Promise<MediaCounts | undefined> {
+    if (!this.#connection.entered) return undefined;
     try {
-      const epoch = this.#media.media?.epoch;
-      const { alive } = await this.#connection.request('media.check', { epoch });
-      if (!alive && epoch !== undefined) this.#media.lostAt(epoch);
+      const { media } = this.#media;
+      const sentByClient = media?.send === undefined ? undefined : await sentBytes(media.send);
+      const reply = await this.#connection.request('media.check', { epoch: media?.epoch });
+      if (reply.alive)
+        return { sentByNode: reply.sentBytes, receivedByNode: reply.receivedBytes, sentByClient };
+      if (media !== undefined) this.#media.lostAt(media.epoch);
+      return undefined;
     } catch (thrown) {
       this.#log.warn('media is silent', toPlenaryError(thrown).message);
+      return undefined;
     }
   }
 

@@ -37,3 +37,9 @@ export async function iceAnswers(transport: HasStats): Promise<number | undefine
   if (pairs.length === 0) return undefined;
   return pairs.reduce((sum, pair) => sum + numberOf(pair, 'responsesReceived'), 0);
 }
+
+/** Bytes of media that a transport has sent so far, as far as the browser says. */
+export async function sentBytes(transport: HasStats): Promise<number> {
+  const sent = (await entriesOf(transport)).filter(({ type }) => type === 'outbound-rtp');
+  return sent.reduce((sum, entry) => sum + numberOf(entry, 'bytesSent'), 0);
+}

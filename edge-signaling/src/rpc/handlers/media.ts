@@ -149,16 +149,16 @@ function unreachable({ links }: HandlerServices, mediaNodeId: MediaNodeId): Medi
 export function handleMediaCheck({ links, mediaWatch }: HandlerServices): Handler<'media.check'> {
   return async ({ epoch }, { session }) => {
     const media = session.mediaOf(epoch) ?? session.media;
-    const { alive } = await askMediaNode(
+    const reply = await askMediaNode(
       links,
       session,
       epoch,
       'peer.attach',
-      (placed) => placed,
+      (placed) => ({ ...placed, countMedia: true }),
       MEDIA_CHECK_TIMEOUT_MS,
     );
-    if (!alive) await mediaWatch.lose([{ session, media }], 'node_lost');
-    return { alive };
+    if (!reply.alive) await mediaWatch.lose([{ session, media }], 'node_lost');
+    return reply;
   };
 }
 

@@ -1,0 +1,69 @@
+import { describe, expect, test } from 'vitest';
+import { createMetrics } from '../metrics.ts';
+import { metricBy } from '../testing/metric-values.ts';
+import { KeyFrames } from './key-frames.ts';
+import type { VideoConsumer } from './key-frames.ts';
+
+class ScriptedConsumer implements VideoConsumer {
+  readonly producerId: string;
+  readonly type: VideoConsumer['type'];
+  readonly currentLayers: VideoConsumer['currentLayers'];
+  readonly paused: boolean;
+  closed = false;
+  asked = 0;
+  fails = false;
+
+  constructor(parts: Partial<VideoConsumer> = {}) {
+    const { producerId = 'track', type = 'simulcast', paused = false, currentLayers } = parts;
+    this.producerId = producerId;
+    this.type = type;
+    this.paused = paused;
+    this.currentLayers = currentLayers;
+  }
+
+  async requestKeyFrame(): Promise<void> {
+    this.asked += 1;
+    if (this.fails) throw new Error('no worker');
+    return Promise.resolve();
+  }
+}
+
+const ofLayer = (spatialLayer: number, paused = false): ScriptedConsumer =>
+  new ScriptedConsumer({ currentLayers: { spatialLayer }, paused });
+const asked = (...consumers: readonly ScriptedConsumer[]): number[] => consumers.map((each) => each.asked);
+
+describe('KeyFrames', () => {
+  test('[NW5] asks once for each layer that somebody gets, and for nothing that nobody does', () => {
+    const keyFrames = new KeyFrames(createMetrics(false));
+    const [low, alsoLow, high, paused] = [ofLayer(0), ofLayer(0), ofLayer(2), ofLayer(1, true)];
+    const other = new ScriptedConsumer({ producerId: 'other' });
+    for (const each of [low, alsoLow, high, paused, other]) keyFrames.add(each);
+    keyFrames.askForTrack('track');
+    expect(asked(low, alsoLow).sort()).toEqual([0, 1]);
+    expect(asked(high, paused, other)).toEqual([1, 0, 0]);
+  });
+
+  test('[NW5] asks by the pipe alone where there is one', () => {
+    const keyFrames = new KeyFrames(createMetrics(false));
+    const [viewer, pipe] = [ofLayer(0), new ScriptedConsumer({ type: 'pipe' })];
+    keyFrames.add(viewer);
+    const forget = keyFrames.add(pipe);
+    keyFrames.askForTrack('track');
+    expect(asked(viewer, pipe)).toEqual([0, 1]);
+    forget();
+    keyFrames.askForTrack('track');
+    expect(asked(viewer, pipe)).toEqual([1, 1]);
+  });
+
+  test('counts what failed, unless it was closed meanwhile', async () => {
+    const metrics = createMetrics(false);
+    const keyFrames = new KeyFrames(metrics);
+    const [failing, gone] = [ofLayer(0), ofLayer(0)];
+    Object.assign(failing, { fails: true });
+    Object.assign(gone, { fails: true, closed: true });
+    keyFrames.askFor(gone);
+    keyFrames.askFor(failing);
+    await new Promise(setImmediate);
+    expect(await metricBy(metrics, 'plenary_errors_total', 'where')).toEqual({ 'consumer.keyFrame': 1 });
+  });
+});
