@@ -18,6 +18,7 @@ import { watchFirstFrame } from './first-frame.ts';
 import { JoinClock, type JoinTimings } from './join-timings.ts';
 import { LogKeeper } from './log-keeper.ts';
 import { MediaKeeper } from './media-keeper.ts';
+import { MediaCheck } from './media-check.ts';
 import { MediaSilence } from './media-silence.ts';
 import type { MeetingEvents, MeetingOptions, MeetingSnapshot } from './meeting-types.ts';
 import { Outbox } from './outbox.ts';
@@ -31,8 +32,6 @@ import type { EdgeLink } from './rpc.ts';
 import { socketSignalling } from './socket-signalling.ts';
 import { SpeakerBoard } from './speaker-board.ts';
 import { collectStats, type MeetingStats } from './stats.ts';
-import { iceAnswers, sentBytes } from './stats-entries.ts';
-import type { MediaCounts } from './path-evidence.ts';
 import { Store, type ReadableStore } from './store.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { TypedEvents } from './typed-events.ts';
@@ -204,10 +203,17 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     this.#speakers = new SpeakerBoard((speakers) => {
       this.#patch({ speakers });
     });
+    const check = new MediaCheck({
+      askEdge: (epoch) => request('media.check', { epoch }),
+      isConnected: () => this.#connection.entered,
+      media: () => this.#media.media,
+      lostAt: (epoch) => this.#media.lostAt(epoch),
+      log,
+    });
     this.#silence = new MediaSilence({
       flows: () => this.#subscriptions.flows(),
-      ask: () => this.#askForMedia(),
-      iceAnswers: () => this.#iceAnswers(),
+      ask: () => check.ask(),
+      iceAnswers: () => check.iceAnswers(),
       pathLost: () => this.#media.media?.seekPath(),
       nodeLost: () => this.#media.unreachable(),
     });
@@ -378,37 +384,6 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     this.#publisher.reconcile();
     this.#subscriptions.plan();
     this.#outbox.resendFailed();
-  }
-
-  async #iceAnswers(): Promise<number | undefined> {
-    const { media } = this.#media;
-    if (media === undefined) return undefined;
-    try {
-      return await iceAnswers(media.receive);
-    } catch (thrown) {
-      this.#log.warn('the browser gives no statistics', thrown);
-      return undefined;
-    }
-  }
-
-  /**
-   * Handles its own errors: an edge that answers with one is there, and tells by itself what becomes of media.
-   * @returns what both ends count of media, where the media node is there
-   */
-  async #askForMedia(): Promise<MediaCounts | undefined> {
-    if (!this.#connection.entered) return undefined;
-    try {
-      const { media } = this.#media;
-      const sentByClient = media?.send === undefined ? undefined : await sentBytes(media.send);
-      const reply = await this.#connection.request('media.check', { epoch: media?.epoch });
-      if (reply.alive)
-        return { sentByNode: reply.sentBytes, receivedByNode: reply.receivedBytes, sentByClient };
-      if (media !== undefined) this.#media.lostAt(media.epoch);
-      return undefined;
-    } catch (thrown) {
-      this.#log.warn('media is silent', toPlenaryError(thrown).message);
-      return undefined;
-    }
   }
 
   #confirmLater(): void {

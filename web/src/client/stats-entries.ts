@@ -1,7 +1,8 @@
 /** One entry of a browser's statistics (W3C webrtc-stats). */
 export type StatsEntry = Readonly<Record<string, unknown>>;
 
-interface HasStats {
+/** A transport, a producer or a consumer. */
+export interface HasStats {
   readonly closed: boolean;
   getStats(): Promise<RTCStatsReport>;
 }

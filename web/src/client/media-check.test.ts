@@ -1,0 +1,87 @@
+import { PlenaryError } from '@plenary/cluster/errors';
+import { EPOCH } from '@plenary/cluster/protocol';
+import type { ClientReply, Epoch } from '@plenary/cluster/protocol';
+import { describe, expect, test } from 'vitest';
+import { MediaCheck } from './media-check.ts';
+import type { HasStats } from './stats-entries.ts';
+
+const SEVEN = EPOCH.parse(7);
+const COUNTED = { sentBytes: 1_000, receivedBytes: 700 };
+
+/** A transport whose browser says this. */
+const saying = (...entries: object[]): HasStats => ({
+  closed: false,
+  getStats: () => Promise.resolve(new Map(entries.map((entry, index) => [String(index), entry]))),
+});
+const mute: HasStats = { closed: false, getStats: () => Promise.reject(new Error('no statistics')) };
+
+const sending = saying(
+  { type: 'outbound-rtp', bytesSent: 40 },
+  { type: 'outbound-rtp', bytesSent: 2 },
+  { type: 'transport', bytesSent: 99 },
+);
+
+function checkOf(
+  media: { receive: HasStats; send: HasStats | undefined } | undefined,
+  answer: ClientReply<'media.check'> | PlenaryError,
+  isConnected = true,
+) {
+  const asked: unknown[] = [];
+  const lost: Epoch[] = [];
+  const warnings: unknown[] = [];
+  const check = new MediaCheck({
+    askEdge: (epoch) => {
+      asked.push(epoch);
+      return answer instanceof PlenaryError ? Promise.reject(answer) : Promise.resolve(answer);
+    },
+    isConnected: () => isConnected,
+    media: () => (media === undefined ? undefined : { epoch: SEVEN, ...media }),
+    lostAt: (epoch) => lost.push(epoch),
+    log: { warn: (...words) => warnings.push(words) },
+  });
+  return { check, asked, lost, warnings };
+}
+
+describe('MediaCheck', () => {
+  test('[SE17] gives what both ends count', async () => {
+    const { check, asked, lost } = checkOf({ receive: saying(), send: sending }, { alive: true, ...COUNTED });
+    expect(await check.ask()).toEqual({ sentByNode: 1_000, receivedByNode: 700, sentByClient: 42 });
+    expect([asked, lost]).toEqual([[7], []]);
+  });
+
+  test('[SE17] asks the edge also where the browser gives no statistics, or there is no media', async () => {
+    const silent = checkOf({ receive: mute, send: mute }, { alive: true, ...COUNTED });
+    expect(await silent.check.ask()).toEqual({
+      sentByNode: 1_000,
+      receivedByNode: 700,
+      sentByClient: undefined,
+    });
+    expect(await silent.check.iceAnswers()).toBeUndefined();
+    expect(silent.warnings).toHaveLength(2);
+    const without = checkOf(undefined, { alive: true });
+    expect(await without.check.ask()).toEqual({});
+  });
+
+  test('tells that the node does not host this client any more', async () => {
+    const { check, lost } = checkOf({ receive: saying(), send: undefined }, { alive: false });
+    expect(await check.ask()).toBeUndefined();
+    expect(lost).toEqual([7]);
+  });
+
+  test('leaves it to others where no edge listens, or the edge answers with an error', async () => {
+    const media = { receive: saying(), send: undefined };
+    const alone = checkOf(media, { alive: true }, false);
+    expect([await alone.check.ask(), alone.asked]).toEqual([undefined, []]);
+    const refused = checkOf(media, new PlenaryError('media_lost'));
+    expect([await refused.check.ask(), refused.lost]).toEqual([undefined, []]);
+    expect(refused.warnings).toHaveLength(1);
+  });
+
+  test('[SE17] counts how often ICE was answered', async () => {
+    const receive = saying(
+      { type: 'candidate-pair', responsesReceived: 3 },
+      { type: 'candidate-pair', responsesReceived: 4 },
+    );
+    expect(await checkOf({ receive, send: undefined }, { alive: true }).check.iceAnswers()).toBe(7);
+  });
+});
