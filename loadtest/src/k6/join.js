@@ -209,12 +209,19 @@ function makeToken(name, roomId) {
   return `${signed}.${crypto.hmac('sha256', plan.apiSecret, signed, 'base64rawurl')}`;
 }
 
-/** The public half of a key as a client makes it. Nothing is resumed here, so that the private one is not kept. */
+/**
+ * The public half of a key as a client makes it. Nothing is resumed here, so that the private one is not kept. Taken from the
+ * raw point, since k6's JWK leaves out leading zeros, which RFC 7518 (6.2.1.2) wants: one join in 115 would be refused.
+ */
 async function makeSessionKey() {
   const { subtle } = globalThis.crypto;
   const pair = await subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify']);
-  const { kty, crv, x, y } = await subtle.exportKey('jwk', pair.publicKey);
-  return { kty, crv, x, y };
+  // 0x04, then both coordinates of 32 bytes.
+  const point = await subtle.exportKey('raw', pair.publicKey);
+  const [x, y] = [point.slice(1, 33), point.slice(33, 65)].map((bytes) =>
+    encoding.b64encode(bytes, 'rawurl'),
+  );
+  return { kty: 'EC', crv: 'P-256', x, y };
 }
 
 function fingerprint() {
