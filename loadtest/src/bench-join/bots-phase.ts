@@ -1,8 +1,7 @@
 import { PlenaryError } from '@plenary/cluster/errors';
 import type { LocalCluster } from '@plenary/deploy/local-cluster';
-import { Bot } from '../bots/bot.ts';
-import type { BotTimings } from '../bots/bot.ts';
-import { makeJoinToken } from '../join-token.ts';
+import type { Bot, BotTimings } from '../bots/bot.ts';
+import { joinCluster } from '../bots/join-cluster.ts';
 import { childrenOf } from '@plenary/cluster/testing/process-tree';
 import { cpuSecondsOf } from './process-cpu.ts';
 import { byLabel, difference, fetchMetrics } from './prometheus.ts';
@@ -157,10 +156,7 @@ function roomName(index: number): string {
 }
 
 function joinRoom(cluster: LocalCluster, roomId: string, name: string, canPublish: boolean): Promise<Bot> {
-  const [edge] = cluster.edges;
-  if (edge === undefined) throw new Error('the cluster has no edge');
-  const token = makeJoinToken(cluster, { subject: name, roomId });
-  return Bot.join({ edgeUrl: edge.url, roomId, token, name, canPublish, subscribes: false });
+  return joinCluster(cluster, { roomId, name, canPublish, subscribes: false });
 }
 
 async function joinPublisher(cluster: LocalCluster, roomId: string): Promise<Bot> {

@@ -2,8 +2,8 @@ import { startLocalCluster } from '@plenary/deploy/local-cluster';
 import type { LocalCluster } from '@plenary/deploy/local-cluster';
 import { waitFor } from '@plenary/cluster/testing/wait-for';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { makeJoinToken } from '../join-token.ts';
-import { Bot } from './bot.ts';
+import type { Bot } from './bot.ts';
+import { joinCluster } from './join-cluster.ts';
 import { endMediaLinks } from './media-link.ts';
 
 let cluster: LocalCluster;
@@ -38,9 +38,5 @@ it('[SE17] who asks for media hears that the node sends, as long as it does', as
 });
 
 function join(name: string): Promise<Bot> {
-  const [edge] = cluster.edges;
-  if (edge === undefined) throw new Error('the cluster has no edge');
-  const roomId = 'media-check';
-  const token = makeJoinToken(cluster, { subject: name, roomId });
-  return Bot.join({ edgeUrl: edge.url, roomId, token, name, canPublish: true, subscribes: false });
+  return joinCluster(cluster, { roomId: 'media-check', name, canPublish: true, subscribes: false });
 }

@@ -1,8 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { LocalCluster, RunningMediaNode } from '@plenary/deploy/local-cluster';
-import { Bot } from '../bots/bot.ts';
-import type { BotOptions } from '../bots/bot.ts';
-import { makeJoinToken } from '../join-token.ts';
+import type { Bot, BotOptions } from '../bots/bot.ts';
+import { joinCluster } from '../bots/join-cluster.ts';
 
 /** Environment of the edges: even two people of a room are not kept together. */
 export const SPREAD = { PLENARY_PACKING_LIMIT: '1' };
@@ -11,6 +10,9 @@ export const SPREAD = { PLENARY_PACKING_LIMIT: '1' };
 const ASK_AGAIN_MS = 200;
 /** For one person. */
 const PLACING_TIMEOUT_MS = 30_000;
+
+/** Of one person; where they join, and as whom, is the crowd's to say. */
+type CrowdOptions = Partial<Omit<BotOptions, 'edgeUrl' | 'token' | 'name' | 'roomId'>>;
 
 /** People who join a cluster at chosen media nodes. Its edges have {@link SPREAD}. */
 export class Crowd {
@@ -31,11 +33,7 @@ export class Crowd {
    * wanted one the less loaded, until somebody is on that.
    * @throws Error when nobody was within 30 s
    */
-  async join(
-    roomId: string,
-    nodes: readonly RunningMediaNode[],
-    options: Partial<BotOptions> = {},
-  ): Promise<Bot> {
+  async join(roomId: string, nodes: readonly RunningMediaNode[], options: CrowdOptions = {}): Promise<Bot> {
     const datacenter = nodes[0]?.datacenter ?? '';
     const deadlineMs = performance.now() + PLACING_TIMEOUT_MS;
     const elsewhere: Bot[] = [];
@@ -62,7 +60,7 @@ export class Crowd {
     roomId: string,
     nodes: readonly RunningMediaNode[],
     peoplePerNode: number,
-    options: Partial<BotOptions> = {},
+    options: CrowdOptions = {},
   ): Promise<Bot[]> {
     const people: Bot[] = [];
     const hasRoom = ({ id }: RunningMediaNode): boolean =>
@@ -79,16 +77,13 @@ export class Crowd {
     await Promise.all(this.#people.splice(0).map((bot) => bot.leave()));
   }
 
-  #joinAnywhere(roomId: string, datacenter: string, options: Partial<BotOptions>): Promise<Bot> {
-    const [edge] = this.#cluster.edges;
-    if (edge === undefined) throw new Error('the cluster has no edge');
+  #joinAnywhere(roomId: string, datacenter: string, options: CrowdOptions): Promise<Bot> {
     this.#joined += 1;
     const name = `${datacenter}-${this.#joined}`;
-    return Bot.join({
-      edgeUrl: edge.url,
+    return joinCluster(this.#cluster, {
       roomId,
-      token: makeJoinToken(this.#cluster, { subject: name, roomId, datacenter }),
       name,
+      datacenter,
       canPublish: false,
       ...(this.#bindAddress === undefined ? {} : { bindAddress: this.#bindAddress }),
       ...options,

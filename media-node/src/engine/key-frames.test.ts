@@ -5,6 +5,7 @@ import { KeyFrames } from './key-frames.ts';
 import type { VideoConsumer } from './key-frames.ts';
 
 class ScriptedConsumer implements VideoConsumer {
+  readonly kind = 'video';
   readonly producerId: string;
   readonly type: VideoConsumer['type'];
   readonly currentLayers: VideoConsumer['currentLayers'];

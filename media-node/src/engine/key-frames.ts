@@ -6,7 +6,7 @@ import { callMediasoup } from './calls.ts';
 /** What of a consumer matters here. */
 export type VideoConsumer = Pick<
   types.Consumer,
-  'producerId' | 'type' | 'currentLayers' | 'paused' | 'closed' | 'requestKeyFrame'
+  'kind' | 'producerId' | 'type' | 'currentLayers' | 'paused' | 'closed' | 'requestKeyFrame'
 >;
 
 /**
@@ -21,9 +21,10 @@ export class KeyFrames {
     this.#metrics = metrics;
   }
 
-  /** A consumer of a video of the router, of a viewer or of a pipe. Returns the function that forgets it. */
+  /** A consumer of the router, of a viewer or of a pipe; sound has no key frames. Returns the function that forgets it. */
   add(consumer: VideoConsumer): () => void {
-    const { producerId } = consumer;
+    const { kind, producerId } = consumer;
+    if (kind === 'audio') return () => undefined;
     const consumers = this.#byProducer.get(producerId) ?? new Set();
     this.#byProducer.set(producerId, consumers.add(consumer));
     return () => {

@@ -73,11 +73,11 @@ export class PipePort {
       () => this.#transport.consume({ producerId }),
       'cannot_consume',
     );
-    const endVideo = consumer.kind === 'video' ? this.#keyFrames.add(consumer) : () => undefined;
+    const forget = this.#keyFrames.add(consumer);
     const wrapped = new MediaConsumer(consumer, 'pipe', this.#metrics, {
       ...on,
       closed: (cause) => {
-        endVideo();
+        forget();
         on.closed(cause);
       },
     });

@@ -1,0 +1,21 @@
+import type { LocalCluster } from '@plenary/deploy/local-cluster';
+import { makeJoinToken } from '../join-token.ts';
+import { Bot } from './bot.ts';
+import type { BotOptions } from './bot.ts';
+
+/**
+ * Lets a bot join at the first edge of a local cluster.
+ * @param datacenter - where it says that it is; that of the edge by default
+ * @throws PlenaryError what the join was refused with; Error when the cluster has no edge
+ */
+export async function joinCluster(
+  cluster: LocalCluster,
+  { datacenter, ...options }: Omit<BotOptions, 'edgeUrl' | 'token'> & { readonly datacenter?: string },
+): Promise<Bot> {
+  const [edge] = cluster.edges;
+  if (edge === undefined) throw new Error('the cluster has no edge');
+  const { name, roomId } = options;
+  const whereabouts = datacenter === undefined ? {} : { datacenter };
+  const token = makeJoinToken(cluster, { subject: name, roomId, ...whereabouts });
+  return Bot.join({ ...options, edgeUrl: edge.url, token });
+}
