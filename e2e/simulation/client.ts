@@ -28,12 +28,12 @@ import type {
   MediaRequest,
   RoomTrack,
   RtpParameters,
-  SessionKeyJwk,
   TrackSource,
 } from '@plenary/cluster/protocol';
 import { Calls } from '@plenary/cluster/testing/simulation/calls';
 import { bear } from '@plenary/cluster/testing/simulation/virtual-time';
 import type { Life } from '@plenary/cluster/testing/simulation/virtual-time';
+import { SAMPLE_SESSION_KEY } from '@plenary/cluster/testing/samples';
 import { Wire } from '@plenary/cluster/testing/simulation/wire';
 import type { Net } from '@plenary/cluster/testing/simulation/wire';
 import type { SimulatedEdge } from './edge.ts';
@@ -97,7 +97,6 @@ const RTP: RtpParameters = {
   codecs: [{ mimeType: 'audio/opus', payloadType: 100, clockRate: 48_000 }],
   encodings: [{ ssrc: 1 }],
 };
-const SESSION_KEY: SessionKeyJwk = { kty: 'EC', crv: 'P-256', x: 'A'.repeat(43), y: 'A'.repeat(43) };
 const PROOF = 'A'.repeat(86);
 const MEDIA: MediaRequest = { rtpCapabilities: { codecs: [] }, publish: true };
 
@@ -479,7 +478,7 @@ export class SimulatedClient {
       requestId: this.#joinRequestId,
       roomId: this.plan.roomId,
       token: this.#token,
-      sessionKey: SESSION_KEY,
+      sessionKey: SAMPLE_SESSION_KEY,
       media: MEDIA,
     });
     this.#joinRequestId = undefined;
@@ -777,7 +776,7 @@ export class SimulatedClient {
       return await this.#ask(name, payload);
     } catch (fault) {
       const { code } = toPlenaryError(fault);
-      const isOfMedia = code === 'media_lost' || code === 'transport_not_found';
+      const isOfMedia = ['media_lost', 'stale_epoch', 'transport_not_found'].includes(code);
       if (isOfMedia && this.#epoch === epoch) this.#lostMedia();
       if (code === 'session_gone') {
         this.#forgetSession();

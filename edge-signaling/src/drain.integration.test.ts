@@ -51,7 +51,7 @@ const open = (client: TestClient, moveFrom: Epoch, insteadOf?: Epoch): Promise<C
   client.call('media.open', { ...MEDIA, moveFrom, ...(insteadOf === undefined ? {} : { insteadOf }) });
 
 describe('a peer that moves', () => {
-  it('[DR3] has media on two nodes until it has moved, and says which it means', async () => {
+  it('[DR3] [PR1] has media on two nodes until it has moved, and says which it means', async () => {
     const { ann, old, placed, epoch, joined } = await annToMove('move');
     const { trackId } = await ann.publish(joined.media, 'mic');
     const next = await open(ann, epoch);
@@ -66,7 +66,7 @@ describe('a peer that moves', () => {
     await ann.call('unsubscribe', { consumerIds: ['d'] });
     expect(old.callsOf('track.pause')).toMatchObject([{ ...placed, trackId }]);
     expect(there.callsOf('unsubscribe')).toMatchObject([{ epoch: next.epoch }, { epoch: next.epoch }]);
-    expect(await ann.refusal('unsubscribe', { consumerIds: ['c'], epoch: 1 })).toBe('media_lost');
+    expect(await ann.refusal('unsubscribe', { consumerIds: ['c'], epoch: 1 })).toBe('stale_epoch');
 
     await ann.call('media.moved', { epoch });
     expect(old.peerIds).toEqual([placed.peerId]);
@@ -74,7 +74,7 @@ describe('a peer that moves', () => {
     await waitFor('the old node to let her go', () => old.peerIds.length === 0);
     expect(old.callsOf('peer.drop')).toEqual([placed]);
     expect(await cluster.store.rooms.formerPlacement(placed.roomId, placed.peerId)).toBeUndefined();
-    expect(await ann.refusal('unsubscribe', { consumerIds: ['c'], epoch })).toBe('media_lost');
+    expect(await ann.refusal('unsubscribe', { consumerIds: ['c'], epoch })).toBe('stale_epoch');
     expect(ann.noticesOf('media.lost')).toEqual([]);
     await ann.call('leave', {});
     await waitFor('her media to be freed', () => there.peerIds.length === 0);

@@ -3,6 +3,9 @@ import { ERROR_CODES, ERROR_TABLE } from '../errors.ts';
 import { CLIENT_REQUESTS } from './client-edge.ts';
 import { compareEventIds, EVENT_ID, ROOM_ID } from './ids.ts';
 import { CHAT_TEXT, DISPLAY_NAME } from './room.ts';
+import { SESSION_KEY } from './session-key.ts';
+import { SAMPLE_SESSION_KEY } from '../testing/samples.ts';
+import { TestSessionKey } from '../testing/session-key.ts';
 
 describe('protocol', () => {
   it('[ID1] an id holds only what is safe in a key, a link and a record', () => {
@@ -16,8 +19,56 @@ describe('protocol', () => {
     const id = (text: string) => EVENT_ID.parse(text);
     expect(compareEventIds(id('9-0'), id('10-0'))).toBe(-1);
     expect(compareEventIds(id('10-9'), id('10-10'))).toBe(-1);
-    expect(compareEventIds(id('18446744073709551615-1'), id('18446744073709551615-0'))).toBe(1);
+    expect(compareEventIds(id('9999999999999999999-1'), id('9999999999999999999-0'))).toBe(1);
     expect(compareEventIds(id('5-5'), id('5-5'))).toBe(0);
+  });
+
+  it('[PR3] an event id is one that Redis takes', () => {
+    for (const good of ['0-0', '1700000000000-3', `${'9'.repeat(19)}-${'9'.repeat(19)}`]) {
+      expect(EVENT_ID.safeParse(good).success).toBe(true);
+    }
+    for (const bad of [
+      '',
+      '5',
+      '5-',
+      '-5',
+      '5-5-5',
+      ' 5-5',
+      '5-5\n',
+      '+5-5',
+      `${'1'.repeat(20)}-0`,
+      `0-${'1'.repeat(20)}`,
+    ]) {
+      expect(EVENT_ID.safeParse(bad).success).toBe(false);
+    }
+  });
+
+  it('[PR2] a session key is a point of its curve', async () => {
+    const { x, y } = SAMPLE_SESSION_KEY;
+    expect(SESSION_KEY.parse(SAMPLE_SESSION_KEY)).toEqual(SAMPLE_SESSION_KEY);
+    for (let round = 0; round < 20; round += 1) {
+      const { jwk } = await TestSessionKey.create();
+      expect(SESSION_KEY.safeParse(jwk).success).toBe(true);
+    }
+    const isRefused = (changes: Record<string, unknown>): boolean =>
+      !SESSION_KEY.safeParse({ ...SAMPLE_SESSION_KEY, ...changes }).success;
+    const zero = 'A'.repeat(43);
+    // All ones is above the prime; the last character of a coordinate has two bits that must be zero.
+    const ones = `${'_'.repeat(42)}8`;
+    for (const off of [
+      { x: y },
+      { y: x },
+      { x: zero },
+      { y: zero },
+      { x: zero, y: zero },
+      { x: ones },
+      { y: ones },
+    ]) {
+      expect(isRefused(off)).toBe(true);
+    }
+    for (const bad of ['', `${x}A`, x.slice(1), `${x.slice(0, 42)}Z`, 'ä'.repeat(43), 7]) {
+      expect(isRefused({ x: bad })).toBe(true);
+    }
   });
 
   it('[ER2] text from people is trimmed, bounded and free of control characters', () => {

@@ -1,16 +1,22 @@
 /** The client's key of one session: what it is on the wire, and what is signed with it (SPEC SE13). */
 import { z } from 'zod';
+import { isOnP256 } from './p256.ts';
 
-/** A coordinate of a P-256 point: 32 bytes in base64url. */
-const COORDINATE = z.string().regex(/^[\w-]{43}$/);
+/** A coordinate of a P-256 point: 32 bytes in base64url, whose last character holds four bits. */
+const COORDINATE = z
+  .string()
+  .regex(/^[\w-]{42}[AEIMQUYcgkosw048]$/, { error: 'must be 32 bytes in base64url', abort: true });
 
 /** An ECDSA P-256 public key as a JWK (RFC 7518, 6.2.1). */
-export const SESSION_KEY = z.object({
-  kty: z.literal('EC'),
-  crv: z.literal('P-256'),
-  x: COORDINATE,
-  y: COORDINATE,
-});
+export const SESSION_KEY = z
+  .object({
+    kty: z.literal('EC'),
+    crv: z.literal('P-256'),
+    x: COORDINATE,
+    y: COORDINATE,
+  })
+  // Said at the join: a key that is none could never sign a resume, and its owner would learn of it in an outage.
+  .refine(({ x, y }) => isOnP256(x, y), 'is not a point of the curve P-256');
 export type SessionKeyJwk = z.infer<typeof SESSION_KEY>;
 
 /** An ECDSA signature over SHA-256, as WebCrypto makes it (r and s, 64 bytes), in base64url. */

@@ -22,7 +22,7 @@ import type {
   RoomView,
   StoredTrack,
 } from '../room/room-store.ts';
-import { chatMessageId, ROOM_REBUILD_MS } from '../room/room-store.ts';
+import { chatMessageId, ROOM_REBUILD_MS, sequenceOfCursor } from '../room/room-store.ts';
 import type { StoreClient } from './client.ts';
 import { CommandGate } from './command-gate.ts';
 import { roomKeys } from './keys.ts';
@@ -238,7 +238,7 @@ export class RedisRoomStore implements RoomStore {
 
   async rosterPage(roomId: RoomId, cursor: string): ReturnType<RoomStore['rosterPage']> {
     const [, roster, rosterOrder] = roomKeys(roomId);
-    const after = /^\d+$/.test(cursor) ? `(${cursor}` : '-inf';
+    const after = `(${sequenceOfCursor(cursor)}`;
     const limit = ROSTER_PAGE_SIZE + 1;
     const found = await guarded(this.#gate, async () =>
       this.#redis.zrangebyscore(rosterOrder, after, '+inf', 'WITHSCORES', 'LIMIT', 0, limit),

@@ -22,7 +22,13 @@ import type {
   RosterPeer,
   TrackEndReason,
 } from '../protocol/room.ts';
-import { chatMessageId, FAREWELL_KEPT_MS, ROOM_KEPT_MS, ROOM_REBUILD_MS } from './room-store.ts';
+import {
+  chatMessageId,
+  FAREWELL_KEPT_MS,
+  ROOM_KEPT_MS,
+  ROOM_REBUILD_MS,
+  sequenceOfCursor,
+} from './room-store.ts';
 import type {
   AttachedPeer,
   CatchUp,
@@ -454,7 +460,7 @@ export class MemoryRoomStore implements RoomStore {
   }
 
   async rosterPage(roomId: RoomId, cursor: string): ReturnType<RoomStore['rosterPage']> {
-    const after = /^\d+$/.test(cursor) ? Number(cursor) : 0;
+    const after = sequenceOfCursor(cursor);
     return Promise.resolve(this.#find(roomId)?.page(after) ?? { peers: [] });
   }
 

@@ -450,11 +450,13 @@ export function describeRoomStore(version: string, open: () => Promise<RoomStore
         type: 'events',
         events: [...bob.events, ...posted.events],
       });
-      const foreign = await rooms.catchUp(ROOM, EVENT_ID.parse('5-5'));
-      expect(foreign).toMatchObject({
-        type: 'snapshot',
-        room: { peerCount: 2, lastEventId: posted.events[0]?.id },
-      });
+      const highest = `${'9'.repeat(19)}-${'9'.repeat(19)}`;
+      for (const foreign of ['5-5', highest]) {
+        expect(await rooms.catchUp(ROOM, EVENT_ID.parse(foreign))).toMatchObject({
+          type: 'snapshot',
+          room: { peerCount: 2, lastEventId: posted.events[0]?.id },
+        });
+      }
     });
 
     it('[LG3] who missed more than one message may carry gets a snapshot', async () => {
@@ -493,6 +495,11 @@ export function describeRoomStore(version: string, open: () => Promise<RoomStore
       expect(snapshot.peerCount).toBe(count + 1);
       expect(snapshot.peers).toHaveLength(ROSTER_PAGE_SIZE);
       const next = await rooms.rosterPage(ROOM, snapshot.nextCursor ?? 'missing');
+      expect(await rooms.rosterPage(ROOM, '')).toMatchObject({ nextCursor: snapshot.nextCursor });
+      expect(await rooms.rosterPage(ROOM, '9'.repeat(15))).toEqual({ peers: [] });
+      for (const garbage of ['x', '-1', '1e3', ' 1', '1700000000000-bob', '9'.repeat(16)]) {
+        await expect(rooms.rosterPage(ROOM, garbage)).rejects.toMatchObject({ code: 'malformed_message' });
+      }
       expect(next.nextCursor).toBeUndefined();
       expect([...snapshot.peers, ...next.peers].map((member) => member.peerId)).toEqual([
         ...Array.from({ length: count }, (_, index) => `peer-${index}`),

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { PlenaryError } from '../errors.ts';
 import { EPOCH } from '../protocol/edge-media.ts';
 import type { Epoch } from '../protocol/edge-media.ts';
 import { EDGE_ID, MEDIA_NODE_ID, PEER_ID, REQUEST_ID } from '../protocol/ids.ts';
@@ -283,7 +284,11 @@ export interface RoomStore {
   /** Posts a message; one of the same peer and requestId among the last ones is returned and not posted twice. */
   postChat(post: ChatPost): Promise<{ readonly message: ChatMessage; readonly events: LoggedEvent[] }>;
 
-  /** The roster after a cursor, `ROSTER_PAGE_SIZE` at a time, by time of joining. */
+  /**
+   * The roster after a cursor, `ROSTER_PAGE_SIZE` at a time, by time of joining.
+   * @param cursor - of the page before, or empty for the first page
+   * @throws PlenaryError `malformed_message` for a text that no page gave
+   */
   rosterPage(
     roomId: RoomId,
     cursor: string,
@@ -340,6 +345,13 @@ export interface RoomStore {
 
   /** All placements of a room, for the sweep of peers whose edge and node are both gone. */
   placements(roomId: RoomId): Promise<readonly Placement[]>;
+}
+
+/** The place in the roster that a cursor names. @throws PlenaryError `malformed_message` for a text that no page gave */
+export function sequenceOfCursor(cursor: string): number {
+  if (!/^\d{0,15}$/.test(cursor))
+    throw new PlenaryError('malformed_message', 'cursor: is of no page of a roster');
+  return Number(cursor);
 }
 
 /** The id of a chat message: the same for each repeat of one request of one peer (LG5). */

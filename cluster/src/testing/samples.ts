@@ -11,6 +11,7 @@ import {
   TENANT_ID,
   TRACK_ID,
 } from '../protocol/ids.ts';
+import type { SessionKeyJwk } from '../protocol/session-key.ts';
 import type { EdgeRecord, MediaNodeRecord } from '../registry/registry.ts';
 
 export const room = (name: string) => ROOM_ID.parse(name);
@@ -21,6 +22,14 @@ export const edge = (name: string) => EDGE_ID.parse(name);
 export const mediaNode = (name: string) => MEDIA_NODE_ID.parse(name);
 export const tenant = (name: string) => TENANT_ID.parse(name);
 export const datacenter = (name: string) => DATACENTER_ID.parse(name);
+
+/** The curve's own base point: a public key whose private one is 1. */
+export const SAMPLE_SESSION_KEY = {
+  kty: 'EC',
+  crv: 'P-256',
+  x: 'axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY',
+  y: 'T-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU',
+} as const satisfies SessionKeyJwk;
 
 /** A serving, idle media node in datacenter `gra`. */
 export function mediaNodeRecord(name: string, changes: Partial<MediaNodeRecord> = {}): MediaNodeRecord {

@@ -17,7 +17,7 @@ import type {
   Placement,
 } from '@plenary/cluster';
 import type { EdgeNoticeName } from '@plenary/cluster/protocol';
-import { edge, mediaNode, peer, request, room } from '@plenary/cluster/testing/samples';
+import { edge, mediaNode, peer, request, room, SAMPLE_SESSION_KEY } from '@plenary/cluster/testing/samples';
 import type { MediaNodeId } from '@plenary/cluster/ids';
 import type { MediaLink, MediaLinks } from '../media/control-links.ts';
 import { createEdgeMetrics } from '../metrics.ts';
@@ -29,7 +29,6 @@ import type { ClientSocket, EdgeMessage, RoomChannel } from '../transport/client
 
 export const OWN_EDGE = edge('own');
 export const ROOM = room('room');
-const SESSION_KEY = { kty: 'EC', crv: 'P-256', x: 'A'.repeat(43), y: 'A'.repeat(43) } as const;
 
 /** Answers a request, or throws a PlenaryError. */
 type Script = (name: ControlRequestName, payload: unknown) => unknown;
@@ -211,7 +210,7 @@ export class EdgeParts {
     const session = new Session(
       { roomId, peerId, displayName: peerId },
       { sub: peerId, room: roomId, role: 'speaker', publish: [] },
-      { key: SESSION_KEY, generation: 1 },
+      { key: SAMPLE_SESSION_KEY, generation: 1 },
       { requestId, sequence: 1, joinedAtMs: 1, role: 'speaker' },
       { mediaNodeId, epoch, holdEpoch, incarnation: undefined },
     );

@@ -66,6 +66,8 @@ interface Failure {
 const REPLACE_WITHIN_MS = 8_000;
 /** After a consumer was closed its track is asked for again in once to twice this time, in milliseconds. */
 const ASK_AGAIN_MS = 75;
+/** The media that a request named is gone: it is to be opened anew, unless the client has newer media already. */
+const MEDIA_GONE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['media_lost', 'stale_epoch']);
 /** Errors that may pass although the table calls them final: the track may not have reached its node yet. */
 const WORTH_RETRYING: readonly ErrorCode[] = ['track_not_found'];
 const MAX_UNSURE_ATTEMPTS = 5;
@@ -303,7 +305,7 @@ export class Subscriptions {
     } catch (thrown) {
       const error = toPlenaryError(thrown);
       if (media !== this.#media) return;
-      if (error.code === 'media_lost' || error.code === 'transport_not_found') this.#environment.mediaLost();
+      if (MEDIA_GONE.has(error.code) || error.code === 'transport_not_found') this.#environment.mediaLost();
       for (const trackId of trackIds) this.#fail(trackId, error);
     } finally {
       if (media === this.#media) {
@@ -491,7 +493,7 @@ export class Subscriptions {
       const error = toPlenaryError(thrown);
       this.#environment.log.warn('consumers.update failed', error.message);
       if (media !== this.#media) return;
-      if (error.code === 'media_lost') {
+      if (MEDIA_GONE.has(error.code)) {
         this.#environment.mediaLost();
         return;
       }

@@ -56,8 +56,8 @@ export type Handler<Name extends ClientRequestName> = (
  * Asks the media node of one of the session's media. Sends at once when the link is up, so that requests of one client
  * keep their order.
  * @param epoch - which media; the newest where none is named
- * @throws PlenaryError `media_unavailable`, `timed_out`, `media_lost` when the media is gone or the node no longer knows
- *   the peer, or what it answered
+ * @throws PlenaryError `media_unavailable`, `timed_out`, `media_lost` when the newest media is gone or the node no longer
+ *   knows the peer, `stale_epoch` when the epoch is of none of the session's media, or what it answered
  */
 export async function askMediaNode<Name extends ControlRequestName>(
   links: MediaLinks,
@@ -68,9 +68,9 @@ export async function askMediaNode<Name extends ControlRequestName>(
   timeoutMs?: number,
 ): Promise<ControlReply<Name>> {
   const media = session.mediaOf(epoch);
-  if (media === undefined || (media === session.media && session.mediaIsLost)) {
-    throw new PlenaryError('media_lost');
-  }
+  // Other than a loss: the client has newer media already, or ended this one itself, and needs to open none.
+  if (media === undefined) throw new PlenaryError('stale_epoch', 'The epoch is of none of your media.');
+  if (media === session.media && session.mediaIsLost) throw new PlenaryError('media_lost');
   const link = links.get(media.mediaNodeId);
   if (link === undefined) throw new PlenaryError('media_unavailable', 'The media node is gone.');
   try {
