@@ -73,7 +73,7 @@ describe('compose.yaml against the programs that it starts', () => {
 
   it('gives every process the same cluster secret and the same Redis', () => {
     const configs = [...edges(), ...mediaNodes()].map(([, config]) => config);
-    expect(new Set(configs.map((config) => config.clusterSecret)).size).toBe(1);
+    expect(new Set(configs.map((config) => config.clusterSecrets.join())).size).toBe(1);
     expect(new Set(configs.map((config) => JSON.stringify(config.storeAddress))).size).toBe(1);
   });
 

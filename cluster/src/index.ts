@@ -6,6 +6,8 @@ export * from './drain/drain.ts';
 export * from './errors.ts';
 export * from './forget-oldest.ts';
 export * from './ids.ts';
+export * from './keys/derive.ts';
+export * from './keys/key-ring.ts';
 export * from './placement/datacenter-order.ts';
 export * from './placement/recent-placements.ts';
 export * from './placement/select-node.ts';

@@ -1,4 +1,4 @@
-import { Drain, PlenaryError, silentLogger } from '@plenary/cluster';
+import { deriveKey, Drain, PlenaryError, silentLogger } from '@plenary/cluster';
 import type { DatacenterId, EdgeId, Incarnation, MediaNodeId, RoomId } from '@plenary/cluster';
 import type { EdgeNoticeInput, EdgeNoticeName, LoggedEvent, ReplyEnvelope } from '@plenary/cluster/protocol';
 import { describe } from '@plenary/cluster/testing/simulation/calls';
@@ -96,13 +96,13 @@ export class SimulatedEdge {
         edgeId,
         datacenter,
         publicUrl: `http://${edgeId}.example`,
-        clusterSecret: 'a secret of the simulation',
         datacenterOrder: [],
         roomPeersPerNode: 100,
         joinsPerNode: 100,
         maxPeersPerRoom: 100,
         tenantLimits: { byTenant: new Map(), others: { maxPeers: 1_000, maxRooms: undefined } },
       },
+      peerIdKey: deriveKey('a secret of the simulation', 'peer-id'),
       store: this.store,
       incarnation: this.incarnation,
       authenticator: tokens,

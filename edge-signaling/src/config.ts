@@ -11,12 +11,20 @@ import {
   parseConfig,
   portSetting,
   secretSetting,
+  secretsSetting,
   STORE_SETTINGS,
   storeAddressOf,
   storeFaults,
   switchSetting,
 } from '@plenary/cluster';
-import type { ApiKeys, ConsulSettings, Environment, StoreAddress, TenantLimits } from '@plenary/cluster';
+import type {
+  ApiKeys,
+  ConsulSettings,
+  Environment,
+  Secrets,
+  StoreAddress,
+  TenantLimits,
+} from '@plenary/cluster';
 import { DATACENTER_ID, EDGE_ID, TENANT_ID } from '@plenary/cluster/ids';
 import type { TenantId } from '@plenary/cluster/ids';
 import { z } from 'zod';
@@ -131,7 +139,8 @@ export const EDGE_SETTINGS = z.object({
   ...STORE_SETTINGS,
   CONSUL_HTTP_ADDR: consulAddressSetting.optional(),
   CONSUL_HTTP_TOKEN: consulTokenSetting.optional(),
-  PLENARY_CLUSTER_SECRET: secretSetting,
+  /** One, or several joined by commas while it is changed: the first one signs, all are believed. */
+  PLENARY_CLUSTER_SECRET: secretsSetting,
   PLENARY_API_KEYS: apiKeysSetting,
   PLENARY_GUESTS: switchSetting.default(false),
   PLENARY_WEB_ROOT: directorySetting.optional(),
@@ -168,7 +177,7 @@ export interface EdgeConfig {
   readonly storeAddress: StoreAddress;
   /** `undefined`: the registry is in Redis. */
   readonly consul: ConsulSettings | undefined;
-  readonly clusterSecret: string;
+  readonly clusterSecrets: Secrets;
   readonly apiKeys: ApiKeys;
   readonly guests: boolean;
   readonly webRoot: string | undefined;
@@ -212,7 +221,7 @@ export function readEdgeConfig(environment: Environment): EdgeConfig {
     publicUrl: settings.PLENARY_PUBLIC_URL,
     storeAddress: storeAddressOf(settings),
     consul: consulSettings(settings.CONSUL_HTTP_ADDR, settings.CONSUL_HTTP_TOKEN),
-    clusterSecret: settings.PLENARY_CLUSTER_SECRET,
+    clusterSecrets: settings.PLENARY_CLUSTER_SECRET,
     apiKeys: settings.PLENARY_API_KEYS,
     guests: settings.PLENARY_GUESTS,
     webRoot: settings.PLENARY_WEB_ROOT,

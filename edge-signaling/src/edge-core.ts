@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import type {
   Clock,
   ClusterStore,
@@ -60,7 +61,6 @@ export interface EdgeCoreOptions {
     | 'edgeId'
     | 'datacenter'
     | 'publicUrl'
-    | 'clusterSecret'
     | 'resumeWithinMs'
     | 'leaseMs'
     | 'datacenterOrder'
@@ -73,6 +73,8 @@ export interface EdgeCoreOptions {
   readonly store: Pick<ClusterStore, 'rooms' | 'registry' | 'tenants' | 'isAvailable'>;
   readonly incarnation: Incarnation;
   readonly authenticator: Pick<Authenticator, 'join' | 'resume' | 'session'>;
+  /** From which ids of peers follow. */
+  readonly peerIdKey: KeyObject;
   /** Signs what proves a session to any edge. */
   readonly signToken: (claims: SessionClaims) => Promise<string>;
   readonly openLinks: (listener: ControlLinkListener) => OwnedMediaLinks;
@@ -109,7 +111,7 @@ export class EdgeCore {
 
   constructor(options: EdgeCoreOptions) {
     const { config, store, clock, logger, metrics, reportFault } = options;
-    const { edgeId, datacenter, clusterSecret, resumeWithinMs, leaseMs } = config;
+    const { edgeId, datacenter, resumeWithinMs, leaseMs } = config;
     const { rooms, registry } = store;
     this.#edgeId = edgeId;
     const { localRooms } = this;
@@ -221,7 +223,7 @@ export class EdgeCore {
     this.#evacuation = new Evacuation({ localRooms, directory, links, leaseMs, clock });
     const entrance = new Entrance({
       edgeId,
-      clusterSecret,
+      peerIdKey: options.peerIdKey,
       resumeWithinMs,
       authenticator: options.authenticator,
       rooms,

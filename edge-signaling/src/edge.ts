@@ -1,4 +1,11 @@
-import { ADMIN_DRAIN_PATH, Drain, mintIncarnation, signSessionToken } from '@plenary/cluster';
+import {
+  ADMIN_DRAIN_PATH,
+  deriveKey,
+  Drain,
+  KeyRing,
+  mintIncarnation,
+  signSessionToken,
+} from '@plenary/cluster';
 import type { Clock, ClusterStore, DrainEnd, Logger } from '@plenary/cluster';
 import type { EdgeId } from '@plenary/cluster/ids';
 import { Authenticator } from './auth/authenticate.ts';
@@ -44,7 +51,9 @@ export interface Edge {
  * @throws Error when the port cannot be listened on or the web app cannot be read
  */
 export async function startEdge(config: EdgeConfig, { store, clock, logger }: EdgePorts): Promise<Edge> {
-  const { edgeId, clusterSecret, publicUrl } = config;
+  const { edgeId, clusterSecrets, publicUrl } = config;
+  const [clusterSecret] = clusterSecrets;
+  const sessionKeys = KeyRing.derive(clusterSecrets, 'session-token');
   const incarnation = mintIncarnation();
   const metrics = createEdgeMetrics();
   const reportFault = createFaultReporter(metrics, logger);
@@ -84,8 +93,9 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
     config,
     store,
     incarnation,
-    authenticator: new Authenticator({ apiKeys: config.apiKeys, clusterSecret }),
-    signToken: async (claims) => signSessionToken(clusterSecret, claims),
+    authenticator: new Authenticator({ apiKeys: config.apiKeys, sessionKeys }),
+    peerIdKey: deriveKey(clusterSecret, 'peer-id'),
+    signToken: async (claims) => signSessionToken(sessionKeys, claims),
     openLinks: (listener) =>
       new ControlLinks({
         open: ({ mediaNodeId, controlUrl }, ofLink) =>

@@ -15,6 +15,7 @@ import {
   parseConfig,
   portSetting,
   secretSetting,
+  secretsSetting,
   STORE_SETTINGS,
   storeAddressOf,
   storeFaults,
@@ -25,6 +26,7 @@ import type {
   Environment,
   MediaNodeId,
   PortSlice,
+  Secrets,
   StoreAddress,
 } from '@plenary/cluster';
 import { planPorts } from './engine/port-plan.ts';
@@ -94,7 +96,8 @@ export const CONFIG_SCHEMA = z.object({
   ...STORE_SETTINGS,
   CONSUL_HTTP_ADDR: consulAddressSetting.optional(),
   CONSUL_HTTP_TOKEN: consulTokenSetting.optional(),
-  PLENARY_CLUSTER_SECRET: secretSetting,
+  /** One, or several joined by commas while it is changed. */
+  PLENARY_CLUSTER_SECRET: secretsSetting,
   MEDIASOUP_WORKER_BIN: z.string().min(1).optional(),
   PLENARY_LOG_LEVEL: logLevelSetting,
 });
@@ -127,7 +130,7 @@ export interface MediaNodeConfig {
   readonly storeAddress: StoreAddress;
   /** `undefined`: the registry is in Redis. */
   readonly consul: ConsulSettings | undefined;
-  readonly clusterSecret: string;
+  readonly clusterSecrets: Secrets;
   readonly workerBin: string | undefined;
   readonly logLevel: string;
   /** Exit when standard input ends: the parent is gone. */
@@ -174,7 +177,7 @@ export function loadConfig(environment: Environment): MediaNodeConfig {
     adminToken: parsed.PLENARY_ADMIN_TOKEN,
     storeAddress: storeAddressOf(parsed),
     consul: consulSettings(parsed.CONSUL_HTTP_ADDR, parsed.CONSUL_HTTP_TOKEN),
-    clusterSecret: parsed.PLENARY_CLUSTER_SECRET,
+    clusterSecrets: parsed.PLENARY_CLUSTER_SECRET,
     workerBin: parsed.MEDIASOUP_WORKER_BIN,
     logLevel: parsed.PLENARY_LOG_LEVEL,
     parentPipe: environment['PLENARY_PARENT_PIPE'] === '1',

@@ -81,7 +81,8 @@ export class MediaNode {
   private constructor(options: MediaNodeOptions, base: NodeBase) {
     this.#options = options;
     const { config, store, logger } = options;
-    const { mediaNodeId, datacenter, clusterSecret, addresses } = config;
+    const { mediaNodeId, datacenter, addresses } = config;
+    const [clusterSecret] = config.clusterSecrets;
     const { metrics, ports } = base;
     this.metrics = metrics;
     this.incarnation = base.incarnation;

@@ -1,9 +1,10 @@
 import { z } from 'zod';
+import type { KeyRing } from '../keys/key-ring.ts';
 import { ROUND_TRIPS } from '../protocol/client-edge.ts';
 import { PEER_ID, TENANT_ID } from '../protocol/ids.ts';
 import { SESSION_KEY } from '../protocol/session-key.ts';
 import { JOIN_GRANTS } from './join-token.ts';
-import { keyOfSecret, signClaims, verifyClaims } from './signed.ts';
+import { signClaims, verifyClaims } from './signed.ts';
 
 /** How long a session token is good for; an edge renews it well before. */
 export const SESSION_TOKEN_SECONDS = 900;
@@ -29,8 +30,10 @@ export const SESSION_CLAIMS = SESSION_GRANTS.extend({
 });
 export type SessionClaims = z.infer<typeof SESSION_CLAIMS>;
 
-export async function signSessionToken(clusterSecret: string, claims: SessionClaims): Promise<string> {
-  return signClaims(keyOfSecret(clusterSecret), {
+/** @param keys - for `session-token` */
+export async function signSessionToken(keys: KeyRing, claims: SessionClaims): Promise<string> {
+  return signClaims(keys.current.key, {
+    keyId: keys.current.id,
     audience: AUDIENCE,
     issuer: ISSUER,
     lifetimeSeconds: SESSION_TOKEN_SECONDS,
@@ -39,11 +42,11 @@ export async function signSessionToken(clusterSecret: string, claims: SessionCla
 }
 
 /** @throws PlenaryError `token_expired`, `token_invalid` */
-export async function verifySessionToken(clusterSecret: string, token: string): Promise<SessionClaims> {
+export async function verifySessionToken(keys: KeyRing, token: string): Promise<SessionClaims> {
   const { claims } = await verifyClaims(token, SESSION_CLAIMS, {
     audience: AUDIENCE,
     maxAgeSeconds: SESSION_TOKEN_SECONDS,
-    keyOf: (issuer) => (issuer === ISSUER ? keyOfSecret(clusterSecret) : undefined),
+    keyOf: (keyId) => keys.find(keyId),
   });
   return claims;
 }

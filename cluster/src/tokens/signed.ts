@@ -11,6 +11,8 @@ export interface SignedClaims {
   /** What the token is for; a token for one use is refused for another. */
   readonly audience: string;
   readonly issuer: string;
+  /** Names the key; default the issuer, where each has one. */
+  readonly keyId?: string;
   readonly lifetimeSeconds: number;
   readonly claims: JWTPayload;
 }
@@ -22,7 +24,7 @@ export function keyOfSecret(secret: string): KeyObject {
 
 export async function signClaims(key: KeyObject, token: SignedClaims): Promise<string> {
   return new SignJWT(token.claims)
-    .setProtectedHeader({ alg: ALGORITHM, typ: 'JWT', kid: token.issuer })
+    .setProtectedHeader({ alg: ALGORITHM, typ: 'JWT', kid: token.keyId ?? token.issuer })
     .setIssuer(token.issuer)
     .setAudience(token.audience)
     .setIssuedAt()
@@ -32,7 +34,7 @@ export async function signClaims(key: KeyObject, token: SignedClaims): Promise<s
 
 /**
  * Verifies signature, use, age and shape of a token, and gives its claims and the key that signed it.
- * @param keyOf - gives the key of an issuer; `undefined` for an unknown one
+ * @param keyOf - gives the key of that name; `undefined` for an unknown one
  * @param maxAgeSeconds - refuse a token that was issued longer ago, whatever expiry it names
  * @throws PlenaryError `token_expired`, `token_invalid`
  */
@@ -42,7 +44,7 @@ export async function verifyClaims<Claims extends z.ZodType>(
   expected: {
     readonly audience: string;
     readonly maxAgeSeconds: number;
-    readonly keyOf: (issuer: string) => KeyObject | undefined;
+    readonly keyOf: (keyId: string) => KeyObject | undefined;
   },
 ): Promise<{ readonly claims: z.output<Claims>; readonly keyId: string }> {
   try {

@@ -2,6 +2,8 @@ import { SignJWT } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { PlenaryError } from '../errors.ts';
 import { mintIncarnation } from '../ids.ts';
+import type { Secrets } from '../keys/derive.ts';
+import { KeyRing } from '../keys/key-ring.ts';
 import { mediaNode, peer, room } from '../testing/samples.ts';
 import { TestSessionKey } from '../testing/session-key.ts';
 import { signControlToken, verifyControlToken } from './control-token.ts';
@@ -69,12 +71,42 @@ describe('tokens', () => {
   it('[TK2] a token for one use is refused for another', async () => {
     const { jwk } = await TestSessionKey.create();
     const claims = { ...GRANTS, peer: peer('p1'), cnf: { jwk }, generation: 1 };
-    const session = await signSessionToken(SECRET, claims);
-    expect(await verifySessionToken(SECRET, session)).toEqual(claims);
+    const keys = KeyRing.derive([SECRET], 'session-token');
+    const session = await signSessionToken(keys, claims);
+    expect(await verifySessionToken(keys, session)).toEqual(claims);
     await expect(verifyJoinToken(session, new Map([['cluster', SECRET]]))).rejects.toMatchObject({
       code: 'token_invalid',
     });
-    await expect(verifySessionToken(`${SECRET}-other`, session)).rejects.toMatchObject({
+    const otherKeys = KeyRing.derive([`${SECRET}-other`], 'session-token');
+    await expect(verifySessionToken(otherKeys, session)).rejects.toMatchObject({
+      code: 'token_invalid',
+    });
+  });
+
+  it('[KY2] a session token of either secret is taken while the cluster changes from one to the other', async () => {
+    const { jwk } = await TestSessionKey.create();
+    const claims = { ...GRANTS, peer: peer('p1'), cnf: { jwk }, generation: 1 };
+    const [before, after] = [SECRET, `${SECRET}-new`];
+    const ringOf = (...secrets: Secrets) => KeyRing.derive(secrets, 'session-token');
+    const [old, first, second, done] = [
+      ringOf(before),
+      ringOf(before, after),
+      ringOf(after, before),
+      ringOf(after),
+    ];
+    // Edges are restarted one after another, so that neighbouring stages live beside each other.
+    for (const [maker, checker] of [
+      [old, first],
+      [first, old],
+      [first, second],
+      [second, first],
+      [second, done],
+      [done, second],
+    ] as const) {
+      const token = await signSessionToken(maker, claims);
+      expect(await verifySessionToken(checker, token)).toEqual(claims);
+    }
+    await expect(verifySessionToken(done, await signSessionToken(old, claims))).rejects.toMatchObject({
       code: 'token_invalid',
     });
   });

@@ -1,16 +1,16 @@
 import { PlenaryError, verifyJoinToken, verifyResumeProof, verifySessionToken } from '@plenary/cluster';
-import type { ApiKeys, SessionClaims, VerifiedJoin } from '@plenary/cluster';
+import type { ApiKeys, KeyRing, SessionClaims, VerifiedJoin } from '@plenary/cluster';
 import type { RoomId } from '@plenary/cluster/ids';
 import type { ClientRequest } from '@plenary/cluster/protocol';
 
 /** Checks the tokens that clients bring (SPEC TK). */
 export class Authenticator {
   readonly #apiKeys: ApiKeys;
-  readonly #clusterSecret: string;
+  readonly #sessionKeys: KeyRing;
 
-  constructor(secrets: { readonly apiKeys: ApiKeys; readonly clusterSecret: string }) {
-    this.#apiKeys = secrets.apiKeys;
-    this.#clusterSecret = secrets.clusterSecret;
+  constructor(keys: { readonly apiKeys: ApiKeys; readonly sessionKeys: KeyRing }) {
+    this.#apiKeys = keys.apiKeys;
+    this.#sessionKeys = keys.sessionKeys;
   }
 
   /** @throws PlenaryError `token_invalid`, `token_expired`, `token_wrong_room` */
@@ -38,6 +38,6 @@ export class Authenticator {
 
   /** The claims of a session token, which prove nothing of who brings it. @throws PlenaryError `token_invalid`, `token_expired` */
   async session(sessionToken: string): Promise<SessionClaims> {
-    return verifySessionToken(this.#clusterSecret, sessionToken);
+    return verifySessionToken(this.#sessionKeys, sessionToken);
   }
 }

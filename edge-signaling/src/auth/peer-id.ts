@@ -1,15 +1,16 @@
 import { createHmac } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { PEER_ID } from '@plenary/cluster/ids';
 import type { PeerId, RequestId, RoomId } from '@plenary/cluster/ids';
 import type { SessionKeyJwk } from '@plenary/cluster/protocol';
 
 /**
  * The id of the peer that a join makes. It follows from the join itself, so that a repeat finds the same peer on
- * whichever edge it arrives (SPEC SE2), and from the cluster's secret, so that nobody can guess it. Who repeats somebody
+ * whichever edge it arrives (SPEC SE2), and from a key of the cluster, so that nobody can guess it. Who repeats somebody
  * else's join with a key of their own is another peer.
  */
 export function derivePeerId(
-  clusterSecret: string,
+  key: KeyObject,
   join: {
     readonly subject: string;
     readonly roomId: RoomId;
@@ -20,6 +21,6 @@ export function derivePeerId(
   // JSON keeps the parts apart: no choice of subject and room gives the text of another choice.
   const { x, y } = join.sessionKey;
   const text = JSON.stringify(['peer', join.subject, join.roomId, join.requestId, x, y]);
-  const digest = createHmac('sha256', clusterSecret).update(text).digest();
+  const digest = createHmac('sha256', key).update(text).digest();
   return PEER_ID.parse(digest.subarray(0, 16).toString('base64url'));
 }

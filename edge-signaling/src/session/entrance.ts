@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PlenaryError, REPUBLISH_INTERVAL_MS, Turns } from '@plenary/cluster';
 import type {
@@ -48,7 +49,8 @@ type Joined = Awaited<ReturnType<RoomStore['joinPeer']>>;
 
 export interface EntranceSettings {
   readonly edgeId: EdgeId;
-  readonly clusterSecret: string;
+  /** From which ids of peers follow. */
+  readonly peerIdKey: KeyObject;
   readonly resumeWithinMs: number;
   readonly authenticator: Pick<Authenticator, 'join' | 'resume' | 'session'>;
   readonly rooms: RoomStore;
@@ -96,7 +98,7 @@ export class Entrance {
     socket: ClientSocket,
     askedAtMs: number,
   ): Promise<Entered<'join'>> {
-    const { authenticator, clusterSecret, clock } = this.#settings;
+    const { authenticator, peerIdKey, clock } = this.#settings;
     const deadlineMs = askedAtMs + ENTRY_DEADLINE_MS;
     checkVersion(request.protocolVersion);
     const { grants: granted, tenantId } = await authenticator.join(request.token, request.roomId);
@@ -104,7 +106,7 @@ export class Entrance {
     const grants: SessionGrants = { ...granted, tenant: tenantId, roundTrips };
     this.#checkStore();
     const { roomId, requestId, sessionKey } = request;
-    const peerId = derivePeerId(clusterSecret, { subject: grants.sub, roomId, requestId, sessionKey });
+    const peerId = derivePeerId(peerIdKey, { subject: grants.sub, roomId, requestId, sessionKey });
     return this.#turns.run(peerId, async (afterwards) => {
       if (clock.monotonicMs() > deadlineMs) throw new PlenaryError('timed_out');
       return this.#enter(request, socket, { peerId, tenantId, grants, deadlineMs, afterwards });

@@ -1,4 +1,4 @@
-import { EPOCH, PlenaryError, signSessionToken, verifySessionToken } from '@plenary/cluster';
+import { EPOCH, KeyRing, PlenaryError, signSessionToken, verifySessionToken } from '@plenary/cluster';
 import type { SessionClaims } from '@plenary/cluster';
 import { mediaNode, peer, request, room } from '@plenary/cluster/testing/samples';
 import { TestSessionKey } from '@plenary/cluster/testing/session-key';
@@ -8,7 +8,7 @@ import type { ClientSocket } from '../transport/client-socket.ts';
 import { SessionKeeper } from './keeper.ts';
 import { Session } from './session.ts';
 
-const SECRET = 'a-secret-of-more-than-thirty-two-characters';
+const KEYS = KeyRing.derive(['a-secret-of-more-than-thirty-two-characters'], 'session-token');
 const MINUTE_MS = 60_000;
 
 beforeEach(() =>
@@ -100,9 +100,9 @@ describe('SessionKeeper', () => {
 
   it('[SK4] renews nothing while the connection is broken, and what it renews is a session token', async () => {
     const { keeper, session, socket, jwk } = await keeperWithAnn(async (claims) =>
-      signSessionToken(SECRET, claims),
+      signSessionToken(KEYS, claims),
     );
-    expect(await verifySessionToken(SECRET, await keeper.tokenOf(session))).toMatchObject({
+    expect(await verifySessionToken(KEYS, await keeper.tokenOf(session))).toMatchObject({
       peer: 'ann',
       generation: 1,
       cnf: { jwk },

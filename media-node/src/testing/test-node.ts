@@ -122,7 +122,7 @@ export function testConfig(overrides: Partial<TestConfig> = {}): TestConfig {
     adminToken: TEST_ADMIN_TOKEN,
     storeAddress: { kind: 'single', url: 'redis://unused' },
     consul: undefined,
-    clusterSecret: TEST_SECRET,
+    clusterSecrets: [TEST_SECRET],
     workerBin: process.env['MEDIASOUP_WORKER_BIN'],
     logLevel: 'silent',
     parentPipe: false,
