@@ -1,9 +1,18 @@
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { EVENT_ID, resumeProofText } from '@plenary/cluster/protocol';
+import { EVENT_ID, PEER_ID, resumeProofText } from '@plenary/cluster/protocol';
 import { MediaSession } from './media-session.ts';
 import { MediaSilence } from './media-silence.ts';
 import { eventually } from './testing/eventually.ts';
-import { FIRST_EPOCH, chatEvent, consumerOffer, snapshotOf, trackOf } from './testing/fixtures.ts';
+import {
+  FIRST_EPOCH,
+  chatEvent,
+  consumerOffer,
+  loggedEvent,
+  peerOf,
+  sessionOf,
+  snapshotOf,
+  trackOf,
+} from './testing/fixtures.ts';
 import { EDGE_A, EDGE_B, audioTrack, meet, phase, sessionReply } from './testing/meet.ts';
 import { NO_ANSWER, ScriptedEdge, refuse } from './testing/scripted-edge.ts';
 
@@ -163,6 +172,38 @@ describe('when things break', () => {
     expect(second?.requestId).not.toBe(first?.requestId);
     expect(edge.sockets).toHaveLength(2);
     expect(phase(meeting)).toBe('joined');
+  });
+
+  test('[WB2] who joined anew is told nothing about whom they were, however that one goes', async () => {
+    const edge = new ScriptedEdge();
+    edge.on.resume = () => refuse('session_gone');
+    const meeting = meet(edge, { formerPeerIds: [PEER_ID.parse('before-the-reload')] });
+    const told: string[] = [];
+    meeting.events.on('peer-left', ({ peerId }) => told.push(peerId));
+    await meeting.join();
+    edge.room = snapshotOf({
+      peers: [
+        peerOf('before-the-reload', 'Ada'),
+        peerOf('self', 'Ada'),
+        peerOf('ben'),
+        peerOf('again', 'Ada'),
+      ],
+    });
+    edge.on.join = () => ({
+      session: { ...sessionOf(), peerId: 'again' },
+      room: edge.room,
+      media: edge.media(),
+    });
+    edge.socket.drop();
+    await eventually(() => expect(meeting.getSnapshot().self?.peerId).toBe('again'));
+    let last = '100-0';
+    for (const [index, peerId] of ['self', 'before-the-reload', 'ben'].entries()) {
+      const id = `10${index + 1}-0`;
+      const left = { type: 'peer.left', peerId: PEER_ID.parse(peerId), reason: 'connection_lost' } as const;
+      edge.notify('event', loggedEvent(id, last, left));
+      last = id;
+    }
+    expect(told).toEqual(['ben']);
   });
 
   test('lost media is opened anew once, consumed and published again', async () => {

@@ -28,6 +28,8 @@ export interface MeetingOptions {
   readonly displayName?: string;
   /** `false` for a viewer, who needs no transport for sending. Default `true`. */
   readonly publish?: boolean;
+  /** Whom this person was in the room before, as a page that was reloaded knows it. */
+  readonly formerPeerIds?: readonly PeerId[];
   /** How long a join may be retried when the cluster is busy, in milliseconds. Default 20,000. */
   readonly joinDeadlineMs?: number;
   /** How long a lost session is sought again before it counts as failed, in milliseconds. Default 300,000. */
@@ -56,6 +58,11 @@ export interface MeetingSnapshot {
   readonly connection: ConnectionState;
   readonly media: MediaState;
   readonly self: Self | undefined;
+  /**
+   * Whom this person is and was in the room. After a rejoin the room still holds the former one for a while, which is nobody
+   * else and nobody to be told of.
+   */
+  readonly ownPeerIds: ReadonlySet<PeerId>;
   readonly edgeId: string | undefined;
   readonly mediaNodeId: string | undefined;
   readonly datacenter: string | undefined;

@@ -49,6 +49,7 @@ const INITIAL: MeetingSnapshot = {
   connection: { phase: 'idle' },
   media: 'none',
   self: undefined,
+  ownPeerIds: new Set(),
   edgeId: undefined,
   mediaNodeId: undefined,
   datacenter: undefined,
@@ -88,6 +89,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     this.#options = options;
     this.roomId = ROOM_ID.parse(options.roomId);
     this.#displayName = options.displayName;
+    this.#patch({ ownPeerIds: new Set(options.formerPeerIds) });
     this.#log = options.log ?? consoleLog;
     const log = this.#log;
     const counters = this.counters;
@@ -404,8 +406,10 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
 
   #takeSession(session: Session): void {
     this.#connection.edgesChanged(session.edges, session.edgeId);
+    const { ownPeerIds } = this.getSnapshot();
     this.#patch({
       self: { peerId: session.peerId, displayName: session.displayName, role: session.role },
+      ownPeerIds: ownPeerIds.has(session.peerId) ? ownPeerIds : new Set([...ownPeerIds, session.peerId]),
       edgeId: session.edgeId,
     });
   }
@@ -455,7 +459,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     this.#patch({ room });
     this.#subscriptions.setTracks(room.tracks);
     this.#outbox.settle(room.chat);
-    announceChanges(this.events, roomChanges(before, room, this.#entrance.session?.peerId));
+    announceChanges(this.events, roomChanges(before, room, this.getSnapshot().ownPeerIds));
     // A tile needs its person's name: load pages until every publisher is known.
     const nameless = [...room.tracks.values()].some(({ peerId }) => !room.peers.has(peerId));
     if (nameless && room.nextCursor !== undefined) {

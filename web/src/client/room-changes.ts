@@ -8,11 +8,15 @@ export type RoomChange =
   | { readonly type: 'peer-left'; readonly peerId: PeerId; readonly displayName: string | undefined }
   | { readonly type: 'chat-received'; readonly message: ChatMessage };
 
-/** What happened between two states of the room that is worth telling a person: nothing on the first state. */
+/**
+ * What happened between two states of the room that is worth telling a person: nothing on the first state.
+ *
+ * @param ownPeerIds - whom this person is and was in the room; nobody is told about themselves
+ */
 export function roomChanges(
   before: RoomState,
   after: RoomState,
-  selfPeerId: PeerId | undefined,
+  ownPeerIds: ReadonlySet<PeerId>,
 ): readonly RoomChange[] {
   if (before.lastEventId === '0-0' || before === after) return [];
   const changes: RoomChange[] = [];
@@ -20,12 +24,12 @@ export function roomChanges(
     for (const peer of after.peers.values()) {
       // A roster page shows people who were there all along: only those who joined since count.
       const joined = !before.peers.has(peer.peerId) && before.nextCursor === after.nextCursor;
-      if (joined && peer.peerId !== selfPeerId) changes.push({ type: 'peer-joined', peer });
+      if (joined && !ownPeerIds.has(peer.peerId)) changes.push({ type: 'peer-joined', peer });
     }
     // Who is missing on the first page of a room that was given anew may be on another one.
     const isWhole = after.nextCursor === undefined || before.nextCursor === after.nextCursor;
     for (const peer of isWhole ? before.peers.values() : []) {
-      if (!after.peers.has(peer.peerId) && peer.peerId !== selfPeerId) {
+      if (!after.peers.has(peer.peerId) && !ownPeerIds.has(peer.peerId)) {
         changes.push({ type: 'peer-left', peerId: peer.peerId, displayName: peer.displayName });
       }
     }
@@ -33,7 +37,7 @@ export function roomChanges(
   if (before.chat !== after.chat) {
     const known = new Set(before.chat.map(({ messageId }) => messageId));
     for (const message of after.chat) {
-      if (!known.has(message.messageId) && message.peerId !== selfPeerId)
+      if (!known.has(message.messageId) && !ownPeerIds.has(message.peerId))
         changes.push({ type: 'chat-received', message });
     }
   }

@@ -26,6 +26,23 @@ describe('applyEvent', () => {
     expect(room.lastEventId).toBe('201-0');
   });
 
+  test('[WB1] who joins and leaves again and again under one id is gone after each leaving, and counted once', () => {
+    const joined = { type: 'peer.joined', peer: peerOf('cy', 'Cy') } as const;
+    const left = { type: 'peer.left', peerId: peerOf('cy').peerId, reason: 'left' } as const;
+    const room = after(START, joined, left, joined, left);
+    expect([...room.peers.keys()]).toEqual(['self', 'ben']);
+    expect(room.peerCount).toBe(2);
+    const back = after(START, joined, left, joined);
+    expect(back.peers.get(peerOf('cy').peerId)?.displayName).toBe('Cy');
+    expect(back.peerCount).toBe(3);
+  });
+
+  test('[WB1] who is told of anew is shown as told last', () => {
+    const room = after(START, { type: 'peer.joined', peer: peerOf('ben', 'Benjamin', 'host') });
+    expect(room.peers.get(BEN.peerId)).toMatchObject({ displayName: 'Benjamin', role: 'host' });
+    expect(room.peerCount).toBe(2);
+  });
+
   test('leaving takes the tracks along, and counts once', () => {
     const left = { type: 'peer.left', peerId: BEN.peerId, reason: 'left' } as const;
     const room = after(START, left, left);
@@ -86,14 +103,16 @@ describe('roomChanges', () => {
       { type: 'peer.joined', peer: peerOf('cy') },
       { type: 'peer.left', peerId: BEN.peerId, reason: 'left' },
     );
-    expect(roomChanges(START, changed, peerOf('self').peerId).map(({ type }) => type)).toEqual([
-      'peer-joined',
-      'peer-left',
-    ]);
+    const own = new Set([peerOf('self').peerId]);
+    expect(roomChanges(START, changed, own).map(({ type }) => type)).toEqual(['peer-joined', 'peer-left']);
     expect(
-      roomChanges(START, after(START, { type: 'peer.joined', peer: peerOf('cy') }), peerOf('cy').peerId),
+      roomChanges(
+        START,
+        after(START, { type: 'peer.joined', peer: peerOf('cy') }),
+        new Set([peerOf('cy').peerId]),
+      ),
     ).toEqual([]);
     const big = roomFromSnapshot(snapshotOf({ peerCount: 9, nextCursor: 'c' }));
-    expect(roomChanges(big, applyRosterPage(big, { peers: [peerOf('cy')] }), undefined)).toEqual([]);
+    expect(roomChanges(big, applyRosterPage(big, { peers: [peerOf('cy')] }), new Set())).toEqual([]);
   });
 });

@@ -93,9 +93,13 @@ export function isNews(room: RoomState, id: EventId): boolean {
 function applyChange(room: RoomState, event: RoomEvent): RoomState {
   switch (event.type) {
     case 'peer.joined': {
-      if (room.peers.has(event.peer.peerId)) return room;
-      const peers = new Map(room.peers).set(event.peer.peerId, event.peer);
-      return { ...room, peers, peerCount: room.peerCount + 1 };
+      const { peer } = event;
+      const peers = new Map(room.peers).set(peer.peerId, peer);
+      // Who comes back under the same id is here again: the next leaving counts again.
+      const departed = new Set(room.departed);
+      departed.delete(peer.peerId);
+      const peerCount = room.peers.has(peer.peerId) ? room.peerCount : room.peerCount + 1;
+      return { ...room, peers, departed, peerCount };
     }
     case 'peer.left': {
       if (room.departed.has(event.peerId)) return room;

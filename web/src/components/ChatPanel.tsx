@@ -32,7 +32,7 @@ function ChatText({ text }: { readonly text: string }) {
 
 /** The chat of the meeting; one's own messages show whether they went out. */
 export function ChatPanel({ snapshot, onClose, onPost, onRetry }: ChatPanelProps) {
-  const { room, self, outbox } = snapshot;
+  const { room, ownPeerIds, outbox } = snapshot;
   const [draft, setDraft] = useState('');
   const list = useRef<HTMLOListElement | null>(null);
   const input = useRef<HTMLTextAreaElement | null>(null);
@@ -57,7 +57,7 @@ export function ChatPanel({ snapshot, onClose, onPost, onRetry }: ChatPanelProps
           </li>
         ) : null}
         {room.chat.map((message, index) => {
-          const own = message.peerId === self?.peerId;
+          const own = ownPeerIds.has(message.peerId);
           const previous = room.chat[index - 1];
           const follows =
             previous?.peerId === message.peerId && message.sentAtMs - previous.sentAtMs < 120_000;

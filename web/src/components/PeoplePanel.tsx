@@ -1,4 +1,5 @@
 import type { MeetingSnapshot } from '../client/index.ts';
+import { headCount, peopleIn } from '../state/people.ts';
 import { Avatar } from './Avatar.tsx';
 import { Icon } from './Icon.tsx';
 import { PanelFrame } from './PanelFrame.tsx';
@@ -18,10 +19,11 @@ export function PeoplePanel({ snapshot, onClose, onMore }: PeoplePanelProps) {
       .map(({ peerId }) => peerId),
   );
   if (self !== undefined && localTracks.get('microphone')?.paused === false) heard.add(self.peerId);
-  const people = [...room.peers.values()];
-  const unlisted = room.peerCount - people.length;
+  const people = peopleIn(snapshot);
+  const count = headCount(snapshot);
+  const unlisted = count - people.length;
   return (
-    <PanelFrame title="People" count={room.peerCount} onClose={onClose} testId="people-panel">
+    <PanelFrame title="People" count={count} onClose={onClose} testId="people-panel">
       <ul className="people" data-testid="people-list">
         {people.map((peer) => (
           <li key={peer.peerId} className="person" data-testid="person" data-peer-id={peer.peerId}>

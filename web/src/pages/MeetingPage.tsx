@@ -10,6 +10,7 @@ import { Stage } from '../components/Stage.tsx';
 import type { MeetingSnapshot } from '../client/index.ts';
 import type { LocalMediaSnapshot } from '../state/local-media.ts';
 import type { RoomController, UiState } from '../state/room-controller.ts';
+import { headCount } from '../state/people.ts';
 import { buildTiles } from '../state/tiles.ts';
 
 export interface MeetingPageProps {
@@ -31,7 +32,7 @@ export function MeetingPage({ controller, snapshot, media, ui }: MeetingPageProp
   const soundBlocked = useCallback(() => {
     controller.setSoundBlocked(true);
   }, [controller]);
-  const { peerCount } = snapshot.room;
+  const peerCount = headCount(snapshot);
   return (
     <div className={`meeting ${ui.panel === 'none' ? '' : 'has-panel'}`} data-testid="meeting">
       <header className="meeting-top">

@@ -20,7 +20,7 @@ export interface Tile {
 
 /** The tiles of a meeting: screens first, then people by the time they joined, oneself at the end. */
 export function buildTiles(snapshot: MeetingSnapshot): readonly Tile[] {
-  const { room, self, remoteTracks, localTracks, speakers } = snapshot;
+  const { room, self, ownPeerIds, remoteTracks, localTracks, speakers } = snapshot;
   if (self === undefined) return [];
   const speaking = new Set(speakers);
   const cameras: Tile[] = [];
@@ -33,7 +33,7 @@ export function buildTiles(snapshot: MeetingSnapshot): readonly Tile[] {
     ...[...remoteTracks.values()].map(({ peerId }) => peerId),
   ]);
   for (const peerId of peerIds) {
-    if (peerId === self.peerId) continue;
+    if (peerId === self.peerId || ownPeerIds.has(peerId)) continue;
     const name = room.peers.get(peerId)?.displayName ?? 'Guest';
     const microphone = bySource.get(`${peerId}:microphone`);
     const micMuted = microphone === undefined || microphone.publisherPaused;
