@@ -11,7 +11,7 @@ export const ERROR_TABLE = {
     retryable: false,
     says: 'This client speaks another version of the protocol: reload it.',
   },
-  token_invalid: { retryable: false, says: 'The token is not signed by a key of this cluster.' },
+  token_invalid: { retryable: false, says: 'The token is not valid here.' },
   token_expired: { retryable: false, says: 'The token has expired: ask for a new one.' },
   token_wrong_room: { retryable: false, says: 'The token is for another room.' },
   token_replayed: { retryable: false, says: 'A newer token of this session is in use: join again.' },
@@ -58,11 +58,19 @@ export const ERROR_TABLE = {
 
 export type ErrorCode = keyof typeof ERROR_TABLE;
 
+/** What exactly was wrong, for a developer's program: which claim of a token, for which reason, and by how much. */
+export interface ErrorDetail {
+  readonly reason: string;
+  readonly claim?: string | undefined;
+  readonly seconds?: number | undefined;
+}
+
 /** What goes over the wire: the code, a sentence for developers, and whether the same request may succeed later. */
 export interface WireError {
   readonly code: ErrorCode;
   readonly message: string;
   readonly retryable: boolean;
+  readonly detail?: ErrorDetail | undefined;
 }
 
 const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(ERROR_TABLE, code);
@@ -74,14 +82,20 @@ export const ERROR_CODES: readonly ErrorCode[] = Object.keys(ERROR_TABLE).filter
 export class PlenaryError extends Error {
   override readonly name = 'PlenaryError';
   readonly code: ErrorCode;
+  readonly detail: ErrorDetail | undefined;
 
   /**
    * @param code - the row of the table
-   * @param detail - what exactly was wrong, for developers; must not hold secrets, since it reaches the client
+   * @param more - what exactly was wrong, for developers; must not hold secrets, since it reaches the client
    */
-  constructor(code: ErrorCode, detail?: string, options?: ErrorOptions) {
-    super(detail === undefined ? ERROR_TABLE[code].says : `${ERROR_TABLE[code].says} ${detail}`, options);
+  constructor(
+    code: ErrorCode,
+    more?: string,
+    options?: ErrorOptions & { readonly detail?: ErrorDetail | undefined },
+  ) {
+    super(more === undefined ? ERROR_TABLE[code].says : `${ERROR_TABLE[code].says} ${more}`, options);
     this.code = code;
+    this.detail = options?.detail;
   }
 
   get retryable(): boolean {
@@ -89,11 +103,13 @@ export class PlenaryError extends Error {
   }
 
   toWire(): WireError {
-    return { code: this.code, message: this.message.slice(0, 500), retryable: this.retryable };
+    const { code, retryable, detail } = this;
+    const error = { code, message: this.message.slice(0, 500), retryable };
+    return detail === undefined ? error : { ...error, detail };
   }
 
   static fromWire(error: WireError): PlenaryError {
-    const rebuilt = new PlenaryError(error.code);
+    const rebuilt = new PlenaryError(error.code, undefined, { detail: error.detail });
     rebuilt.message = error.message;
     return rebuilt;
   }

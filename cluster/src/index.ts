@@ -37,4 +37,5 @@ export * from './tokens/control-token.ts';
 export * from './tokens/join-token.ts';
 export * from './tokens/resume-proof.ts';
 export * from './tokens/session-token.ts';
+export * from './tokens/token-fault.ts';
 export * from './turns.ts';

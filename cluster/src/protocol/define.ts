@@ -47,6 +47,13 @@ export const WIRE_ERROR = z.object({
   code: z.enum(ERROR_CODES),
   message: z.string().max(1_000),
   retryable: z.boolean(),
+  detail: z
+    .object({
+      reason: z.string().max(64),
+      claim: z.string().max(64).optional(),
+      seconds: z.number().optional(),
+    })
+    .optional(),
 });
 
 /** The envelope of every acknowledgement, on both protocols. The reply itself is checked by the request's schema. */

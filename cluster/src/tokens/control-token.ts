@@ -1,7 +1,7 @@
 import { CONTROL_CALLER } from '../protocol/edge-media.ts';
 import type { ControlCaller } from '../protocol/edge-media.ts';
 import type { MediaNodeId } from '../protocol/ids.ts';
-import { keyOfSecret, signClaims, verifyClaims } from './signed.ts';
+import { keyOfSecret, secretKey, signClaims, verifyClaims } from './signed.ts';
 
 /** A control token opens one link and then has no use: it lives as long as a handshake may take. */
 export const CONTROL_TOKEN_SECONDS = 30;
@@ -31,7 +31,7 @@ export async function verifyControlToken(
   const { claims } = await verifyClaims(token, CONTROL_CALLER, {
     audience: audienceOf(mediaNodeId),
     maxAgeSeconds: CONTROL_TOKEN_SECONDS,
-    keyOf: (issuer) => (issuer === ISSUER ? keyOfSecret(clusterSecret) : undefined),
+    findSigner: () => ({ issuer: ISSUER, keys: [secretKey(clusterSecret)] }),
   });
   return claims;
 }

@@ -3,9 +3,9 @@ import { DATACENTER_ID, ROOM_ID, TENANT_ID } from '../protocol/ids.ts';
 import type { TenantId } from '../protocol/ids.ts';
 import { TRACK_SOURCE } from '../protocol/media.ts';
 import { DISPLAY_NAME, ROLE } from '../protocol/room.ts';
-import { keyOfSecret, signClaims, verifyClaims } from './signed.ts';
+import { keyOfSecret, secretKey, signClaims, verifyClaims } from './signed.ts';
 
-/** A join token may live for ten minutes at most, and is refused when it is older, whatever it says (SPEC TK1). */
+/** A join token may live for ten minutes at most, and is refused when it is older (SPEC TK1). */
 export const MAX_JOIN_TOKEN_SECONDS = 600;
 const AUDIENCE = 'plenary-join';
 
@@ -49,13 +49,13 @@ export interface VerifiedJoin {
 
 /** @throws PlenaryError `token_expired`, `token_invalid` */
 export async function verifyJoinToken(token: string, apiKeys: ApiKeys): Promise<VerifiedJoin> {
-  const { claims, keyId } = await verifyClaims(token, JOIN_GRANTS, {
+  const { claims, issuer } = await verifyClaims(token, JOIN_GRANTS, {
     audience: AUDIENCE,
     maxAgeSeconds: MAX_JOIN_TOKEN_SECONDS,
-    keyOf: (issuer) => {
-      const secret = apiKeys.get(issuer);
-      return secret === undefined ? undefined : keyOfSecret(secret);
+    findSigner: ({ keyId = '' }) => {
+      const secret = apiKeys.get(keyId);
+      return secret === undefined ? undefined : { issuer: keyId, keys: [secretKey(secret)] };
     },
   });
-  return { grants: claims, tenantId: TENANT_ID.parse(keyId) };
+  return { grants: claims, tenantId: TENANT_ID.parse(issuer) };
 }

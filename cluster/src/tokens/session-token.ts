@@ -46,7 +46,10 @@ export async function verifySessionToken(keys: KeyRing, token: string): Promise<
   const { claims } = await verifyClaims(token, SESSION_CLAIMS, {
     audience: AUDIENCE,
     maxAgeSeconds: SESSION_TOKEN_SECONDS,
-    keyOf: (keyId) => keys.find(keyId),
+    findSigner: ({ keyId = '' }) => {
+      const key = keys.find(keyId);
+      return key && { issuer: ISSUER, keys: [{ algorithm: 'HS256', key }] };
+    },
   });
   return claims;
 }

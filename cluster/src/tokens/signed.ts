@@ -1,11 +1,36 @@
 import { createSecretKey } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import { errors, jwtVerify, SignJWT } from 'jose';
+import { decodeJwt, decodeProtectedHeader, errors, jwtVerify, SignJWT } from 'jose';
 import type { JWTPayload } from 'jose';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { PlenaryError } from '../errors.ts';
+import { CLOCK_LEEWAY_SECONDS, faultOfSchema, faultOfVerdict, tokenFault } from './token-fault.ts';
 
-const ALGORITHM = 'HS256';
+/** The algorithms that tokens are signed with. Each key is for one of them (SPEC TK8). */
+export type TokenAlgorithm = 'HS256' | 'ES256' | 'EdDSA';
+
+export interface VerificationKey {
+  readonly algorithm: TokenAlgorithm;
+  readonly key: KeyObject;
+}
+
+/** Whose keys a token is checked with. */
+export interface Signer {
+  /** What `iss` has to be. */
+  readonly issuer: string;
+  /** Each that may have signed it: more than one while a key is being replaced. */
+  readonly keys: readonly VerificationKey[];
+}
+
+/** What an unverified token says of its own key. */
+export interface KeyHint {
+  readonly algorithm: string | undefined;
+  readonly keyId: string | undefined;
+  readonly issuer: string | undefined;
+}
+
+/** @returns `undefined` for a key that is not known */
+export type FindSigner = (named: KeyHint) => Signer | undefined | Promise<Signer | undefined>;
 
 export interface SignedClaims {
   /** What the token is for; a token for one use is refused for another. */
@@ -22,9 +47,14 @@ export function keyOfSecret(secret: string): KeyObject {
   return createSecretKey(Buffer.from(secret, 'utf8'));
 }
 
+/** A secret as the key that checks what it signed. */
+export function secretKey(secret: string): VerificationKey {
+  return { algorithm: 'HS256', key: keyOfSecret(secret) };
+}
+
 export async function signClaims(key: KeyObject, token: SignedClaims): Promise<string> {
   return new SignJWT(token.claims)
-    .setProtectedHeader({ alg: ALGORITHM, typ: 'JWT', kid: token.keyId ?? token.issuer })
+    .setProtectedHeader({ alg: 'HS256', typ: 'JWT', kid: token.keyId ?? token.issuer })
     .setIssuer(token.issuer)
     .setAudience(token.audience)
     .setIssuedAt()
@@ -33,10 +63,9 @@ export async function signClaims(key: KeyObject, token: SignedClaims): Promise<s
 }
 
 /**
- * Verifies signature, use, age and shape of a token, and gives its claims and the key that signed it.
- * @param keyOf - gives the key of that name; `undefined` for an unknown one
- * @param maxAgeSeconds - refuse a token that was issued longer ago, whatever expiry it names
- * @throws PlenaryError `token_expired`, `token_invalid`
+ * Verifies signature, issuer, use, age and shape of a token, and gives its claims and who signed it.
+ * @param maxAgeSeconds - the longest that such a token may live; one that was issued longer ago is refused in any case
+ * @throws PlenaryError `token_expired`, `token_invalid`, with the claim and the reason in its detail; what `findSigner` throws
  */
 export async function verifyClaims<Claims extends z.ZodType>(
   token: string,
@@ -44,31 +73,64 @@ export async function verifyClaims<Claims extends z.ZodType>(
   expected: {
     readonly audience: string;
     readonly maxAgeSeconds: number;
-    readonly keyOf: (keyId: string) => KeyObject | undefined;
+    readonly findSigner: FindSigner;
   },
-): Promise<{ readonly claims: z.output<Claims>; readonly keyId: string }> {
-  try {
-    const { payload, protectedHeader } = await jwtVerify(
-      token,
-      (header) => {
-        const key = expected.keyOf(header.kid ?? '');
-        if (key === undefined) throw new PlenaryError('token_invalid', 'Unknown key.');
-        return key;
-      },
-      {
-        algorithms: [ALGORITHM],
-        audience: expected.audience,
-        maxTokenAge: `${expected.maxAgeSeconds}s`,
-        clockTolerance: '5s',
-        requiredClaims: ['exp', 'iat', 'iss'],
-      },
-    );
-    return { claims: schema.parse(payload), keyId: protectedHeader.kid ?? '' };
-  } catch (thrown) {
-    if (thrown instanceof PlenaryError) throw thrown;
-    if (thrown instanceof errors.JWTExpired)
-      throw new PlenaryError('token_expired', undefined, { cause: thrown });
-    const known = thrown instanceof errors.JOSEError || thrown instanceof z.ZodError;
-    throw new PlenaryError(known ? 'token_invalid' : 'internal', undefined, { cause: thrown });
+): Promise<{ readonly claims: z.output<Claims>; readonly issuer: string; readonly issuedAtSeconds: number }> {
+  const named = keyHint(token);
+  const signer = await expected.findSigner(named);
+  if (signer === undefined) throw tokenFault('unknown_key', { claim: 'kid' });
+  const payload = await verifyByAny(token, signer, expected);
+  // jose refuses a token without them, and one in which they are no numbers.
+  const { iat = 0, exp = 0 } = payload;
+  if (exp - iat > expected.maxAgeSeconds) {
+    const more = `of which ${expected.maxAgeSeconds} s are allowed`;
+    throw tokenFault('lives_too_long', { claim: 'exp', seconds: exp - iat, more });
   }
+  const claims = schema.safeParse(payload);
+  if (!claims.success) throw faultOfSchema(claims.error);
+  return { claims: claims.data, issuer: signer.issuer, issuedAtSeconds: iat };
+}
+
+function keyHint(token: string): KeyHint {
+  try {
+    const { alg, kid } = decodeProtectedHeader(token);
+    const { iss } = decodeJwt(token);
+    return { algorithm: textOf(alg), keyId: textOf(kid), issuer: textOf(iss) };
+  } catch (cause) {
+    throw tokenFault('not_a_token', {}, { cause });
+  }
+}
+
+/** What is read of a token before its signature is checked may be anything. */
+const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
+
+async function verifyByAny(
+  token: string,
+  { issuer, keys }: Signer,
+  expected: { readonly audience: string; readonly maxAgeSeconds: number },
+): Promise<JWTPayload> {
+  let verdict: unknown;
+  for (const { key, algorithm } of keys) {
+    try {
+      const { payload } = await jwtVerify(token, key, {
+        algorithms: [algorithm],
+        issuer,
+        audience: expected.audience,
+        maxTokenAge: expected.maxAgeSeconds,
+        clockTolerance: CLOCK_LEEWAY_SECONDS,
+        requiredClaims: ['exp', 'iat'],
+      });
+      return payload;
+    } catch (thrown) {
+      verdict = thrown;
+      const isOfAnotherKey =
+        thrown instanceof errors.JWSSignatureVerificationFailed || thrown instanceof errors.JOSEAlgNotAllowed;
+      if (!isOfAnotherKey) break;
+    }
+  }
+  if (verdict === undefined) throw tokenFault('unknown_key', { claim: 'kid' });
+  throw (
+    faultOfVerdict(verdict, Math.floor(Date.now() / 1_000)) ??
+    new PlenaryError('internal', undefined, { cause: verdict })
+  );
 }

@@ -11,6 +11,7 @@ import { signJoinToken, verifyJoinToken } from './join-token.ts';
 import { verifyResumeProof } from './resume-proof.ts';
 import { signSessionToken, verifySessionToken } from './session-token.ts';
 import { keyOfSecret } from './signed.ts';
+import { CLOCK_LEEWAY_SECONDS } from './token-fault.ts';
 
 const SECRET = 'a-secret-of-more-than-thirty-two-characters';
 const KEYS = new Map([['key-1', SECRET]]);
@@ -38,7 +39,7 @@ describe('tokens', () => {
   });
 
   it('[TK1] an expired one, and one older than ten minutes whatever it says, are refused as expired', async () => {
-    const expired = await custom({}, nowSeconds - 100, nowSeconds - 10);
+    const expired = await custom({}, nowSeconds - 100, nowSeconds - 31);
     await expect(verifyJoinToken(expired, KEYS)).rejects.toMatchObject({ code: 'token_expired' });
     const longLived = await custom({}, nowSeconds - 700, nowSeconds + 100_000);
     await expect(verifyJoinToken(longLived, KEYS)).rejects.toMatchObject({ code: 'token_expired' });
@@ -61,6 +62,75 @@ describe('tokens', () => {
     ]) {
       await expect(verifyJoinToken(bad, KEYS)).rejects.toMatchObject({ code: 'token_invalid' });
     }
+  });
+
+  const faultOf = async (token: string): Promise<unknown> =>
+    verifyJoinToken(token, KEYS).then(
+      () => 'taken',
+      (fault: unknown) => (fault instanceof PlenaryError ? fault.toWire().detail : fault),
+    );
+  const join = async (claims: Record<string, unknown>, forSeconds = 60): Promise<unknown> =>
+    faultOf(await custom(claims, nowSeconds, nowSeconds + forSeconds));
+
+  it('[TK6] says which claim is wrong, why, and by how much', async () => {
+    expect(await join({ name: 'x'.repeat(65) })).toMatchObject({ claim: 'name', reason: 'too_long' });
+    expect(await join({ room: 'not a room' })).toMatchObject({ claim: 'room', reason: 'malformed' });
+    expect(await join({ role: 'emperor' })).toMatchObject({ claim: 'role', reason: 'malformed' });
+    expect(await join({ sub: undefined })).toMatchObject({ claim: 'sub', reason: 'malformed' });
+    expect(await join({ nbf: nowSeconds + 95 })).toMatchObject({ claim: 'nbf', reason: 'in_future' });
+    expect(await join({}, 86_400)).toMatchObject({ claim: 'exp', reason: 'lives_too_long', seconds: 86_400 });
+    const other = { claim: 'kid', reason: 'unknown_key' };
+    expect(await faultOf(await signJoinToken('key-2', SECRET, GRANTS))).toMatchObject(other);
+    const forged = await signJoinToken('key-1', `${SECRET}-other`, GRANTS);
+    expect(await faultOf(forged)).toMatchObject({ reason: 'bad_signature' });
+    expect(await faultOf('x.y.z')).toMatchObject({ reason: 'not_a_token' });
+    const expired = await custom({}, nowSeconds - 300, nowSeconds - 100);
+    expect(await faultOf(expired)).toMatchObject({ claim: 'exp', reason: 'expired', seconds: 100 });
+    const ahead = await custom({}, nowSeconds + 90, nowSeconds + 150);
+    expect(await faultOf(ahead)).toMatchObject({ claim: 'iat', reason: 'in_future' });
+  });
+
+  it('[TK6] names use, issuer, algorithm and what is missing', async () => {
+    const make = async (change: (token: SignJWT) => SignJWT, alg = 'HS256'): Promise<unknown> => {
+      const token = new SignJWT({ ...GRANTS }).setProtectedHeader({ alg, kid: 'key-1' });
+      const secret = keyOfSecret(alg === 'HS256' ? SECRET : SECRET.padEnd(64, '-'));
+      return faultOf(await change(token).sign(secret));
+    };
+    const whole = (token: SignJWT): SignJWT =>
+      token.setIssuer('key-1').setAudience('plenary-join').setIssuedAt().setExpirationTime('60s');
+    expect(await make(whole)).toBe('taken');
+    expect(await make(whole, 'HS512')).toMatchObject({ claim: 'alg', reason: 'wrong_algorithm' });
+    expect(await make((token) => whole(token).setIssuer('key-2'))).toMatchObject({
+      claim: 'iss',
+      reason: 'wrong_issuer',
+    });
+    expect(await make((token) => whole(token).setAudience('elsewhere'))).toMatchObject({
+      claim: 'aud',
+      reason: 'wrong_audience',
+    });
+    expect(await make((token) => token.setIssuer('key-1').setAudience('plenary-join'))).toMatchObject({
+      reason: 'missing',
+    });
+    expect(await make((token) => token.setAudience('plenary-join').setIssuedAt())).toMatchObject({
+      reason: 'missing',
+    });
+  });
+
+  it('[TK6] the detail and the message hold neither secret nor claim, whatever the token says', async () => {
+    const spoilt = { ...GRANTS, sub: '', room: 'HIDDEN room', name: 'HIDDEN\u0000', role: 'HIDDEN' };
+    const token = await custom({ ...spoilt, exp: 1e300 }, nowSeconds, nowSeconds + 60);
+    const fault = await verifyJoinToken(token, KEYS).catch((thrown: unknown) => thrown);
+    expect(fault).toBeInstanceOf(PlenaryError);
+    expect(JSON.stringify(fault instanceof PlenaryError && fault.toWire())).not.toMatch(/HIDDEN|secret-of/);
+  });
+
+  it('[TK7] clocks may be half a minute apart, either way, and no more', async () => {
+    const at = async (offsetSeconds: number): Promise<unknown> =>
+      faultOf(await custom({}, nowSeconds + offsetSeconds, nowSeconds + offsetSeconds + 600));
+    expect(await at(CLOCK_LEEWAY_SECONDS)).toBe('taken');
+    expect(await at(-600 - CLOCK_LEEWAY_SECONDS + 5)).toBe('taken');
+    expect(await at(CLOCK_LEEWAY_SECONDS + 5)).toMatchObject({ claim: 'iat', reason: 'in_future' });
+    expect(await at(-600 - CLOCK_LEEWAY_SECONDS)).toMatchObject({ claim: 'exp', reason: 'expired' });
   });
 
   it('[TK1] one whose grants do not fit the schema is invalid', async () => {
