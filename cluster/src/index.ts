@@ -29,6 +29,8 @@ export * from './registry/memory-registry.ts';
 export * from './room/memory-room-store.ts';
 export * from './room/room-store.ts';
 export * from './rpc/call.ts';
+export * from './rpc/frame-parser.ts';
+export * from './rpc/link-options.ts';
 export * from './rpc/wall-clock.ts';
 export * from './rpc/route.ts';
 export * from './tenant/memory-tenant-store.ts';

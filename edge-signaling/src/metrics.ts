@@ -76,6 +76,12 @@ export function createEdgeMetrics() {
       labelNames: ['reason'],
       registers,
     }),
+    refusedFrames: new Counter({
+      name: 'plenary_edge_refused_frames_total',
+      help: 'Frames of clients that were not parsed, by reason: their message is refused, or their connection closed.',
+      labelNames: ['reason'],
+      registers,
+    }),
     dropped: new Counter({
       name: 'plenary_edge_dropped_sockets_total',
       help: 'Sockets that the edge closed with a bye, by error code.',

@@ -1,9 +1,9 @@
 /** The only file that knows uWebSockets.js and Socket.IO: socket.io patches its adapter for the whole process. */
 import { createServer } from 'node:http';
 import type { IncomingMessage } from 'node:http';
-import { PlenaryError } from '@plenary/cluster';
+import { createFrameParser, PlenaryError } from '@plenary/cluster';
 import type { Clock, Logger } from '@plenary/cluster';
-import { MAX_PACKET_BYTES } from '@plenary/cluster/protocol';
+import { MAX_MESSAGE_LENGTH, MAX_PACKET_BYTES } from '@plenary/cluster/protocol';
 import { createShardedAdapter } from '@socket.io/redis-adapter';
 import { Server as SocketServer } from 'socket.io';
 import type { ServerOptions, Socket } from 'socket.io';
@@ -98,6 +98,11 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
     serveClient: false,
     perMessageDeflate: false,
     maxHttpBufferSize: MAX_PACKET_BYTES,
+    parser: createFrameParser({
+      reads: 'requests',
+      maxLength: MAX_MESSAGE_LENGTH,
+      onRefused: (reason) => metrics.refusedFrames.inc({ reason }),
+    }),
     pingInterval: PING_INTERVAL_MS,
     pingTimeout: PING_TIMEOUT_MS,
     connectTimeout: NAMESPACE_TIMEOUT_MS,

@@ -50,6 +50,11 @@ export function createMetrics(withProcess: boolean) {
     lost: counter('media_peers_lost_total', 'Peers that this node lost, by reason', ['reason']),
     errors: counter('errors_total', 'Errors answered or coped with, by where and code', ['where', 'code']),
     refusedLinks: counter('media_refused_links_total', 'Control links that were refused, by code', ['code']),
+    refusedFrames: counter(
+      'media_refused_frames_total',
+      'Frames on control links that were not parsed, by reason: their message is refused, or their link closed',
+      ['reason'],
+    ),
     lease: gauge('media_lease_held', '1 while the lease in the registry is held'),
     malformedRecords: counter(
       'media_malformed_records_total',

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { PlenaryError, toPlenaryError } from '../errors.ts';
 import type { NoticeDefinition, ReplyEnvelope, RequestDefinition } from '../protocol/define.ts';
+import { UnreadPayload } from './frame.ts';
 
 /** One row of a dispatch table: parses, handles, and answers in an envelope. Never throws. */
 export type Route<Context> = (payload: unknown, context: Context) => Promise<ReplyEnvelope>;
@@ -20,6 +21,9 @@ export function route<Payload extends z.ZodType, Reply extends z.ZodType, Contex
   options: RouteOptions,
 ): Route<Context> {
   return async (payload, context) => {
+    if (payload instanceof UnreadPayload) {
+      return { ok: false, error: new PlenaryError(payload.code, payload.detail).toWire() };
+    }
     const parsed = definition.payload.safeParse(payload);
     if (!parsed.success) {
       const detail = describeIssues(parsed.error);

@@ -94,8 +94,8 @@ const edgeOurs = ours('edge-signaling', ['cluster(/.*)?'], onlyCluster);
 const mediaOurs = ours('media-node', ['cluster(/.*)?'], onlyCluster);
 const webOurs = ours(
   'web',
-  ['cluster/(protocol|ids|errors)'],
-  'The web app may import @plenary/cluster/protocol, /ids and /errors only: everything else there is for servers.',
+  ['cluster/(protocol|ids|errors|frames)'],
+  'The web app may import @plenary/cluster/protocol, /ids, /errors and /frames only: everything else there is for servers.',
 );
 const webNoServers = packages(
   [

@@ -36,6 +36,7 @@ describe('import directions', () => {
     ['cluster/src/consul/client.ts', 'consul'],
     ['cluster/src/placement/placement.contract.test.ts', 'ioredis'],
     ['web/src/client/a.ts', '@plenary/cluster/protocol'],
+    ['web/src/client/a.ts', '@plenary/cluster/frames'],
     ['web/src/state/a.ts', '../client/index.ts'],
     ['web/src/hooks/a.ts', 'react'],
     ['e2e/src/a.e2e.test.ts', '@plenary/deploy/local-cluster'],

@@ -3,6 +3,7 @@ import {
   callFrom,
   ignoreWallClock,
   CONTROL_BEAT_MS,
+  CONTROL_LINK_LIMITS,
   CONTROL_NOTICES,
   CONTROL_REQUESTS,
   CONTROL_TIMEOUT_MS,
@@ -111,6 +112,7 @@ export class ControlLink {
       silentMs: MISSED_BEATS * CONTROL_BEAT_MS,
     });
     this.#socket = io(settings.controlUrl, {
+      ...CONTROL_LINK_LIMITS,
       transports: ['websocket'],
       forceNew: true,
       timeout: CONNECT_TIMEOUT_MS,

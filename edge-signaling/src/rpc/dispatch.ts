@@ -1,6 +1,5 @@
-import { MAX_MESSAGE_LENGTH } from '@plenary/cluster/protocol';
 import type { ClientRequestName, ReplyEnvelope } from '@plenary/cluster/protocol';
-import { PlenaryError } from '@plenary/cluster';
+import { PlenaryError, UnreadPayload } from '@plenary/cluster';
 import type { ErrorCode, Route } from '@plenary/cluster';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { Connection } from '../session/connection.ts';
@@ -82,7 +81,8 @@ export class Dispatcher {
     if (message.payloads.length !== 1 || more.length > 0) {
       return refusal('malformed_message', 'A message carries exactly one payload.');
     }
-    if (lengthOf(payload) > MAX_MESSAGE_LENGTH) return refusal('message_too_large');
+    // Measured as it came, before anything parsed it (SPEC EN1).
+    if (payload instanceof UnreadPayload) return refusal(payload.code, payload.detail);
     const { phase } = connection.state;
     if (!PHASES_OF_REQUEST[name].includes(phase)) {
       return refusal('out_of_order', `${name} does not fit ${phase}.`);
@@ -110,12 +110,6 @@ function isRequestName(table: DispatchTable, name: string): name is ClientReques
 
 function refusal(code: ErrorCode, detail?: string): ReplyEnvelope {
   return { ok: false, error: new PlenaryError(code, detail).toWire() };
-}
-
-/** In UTF-16 units of its JSON; `Infinity` for what JSON cannot hold. */
-function lengthOf(payload: unknown): number {
-  if (payload === undefined) return 0;
-  return JSON.stringify(payload)?.length ?? Number.POSITIVE_INFINITY;
 }
 
 function count(metrics: EdgeMetrics, name: ClientRequestName | undefined, result: string): void {

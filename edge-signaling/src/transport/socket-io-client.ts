@@ -1,4 +1,4 @@
-import { PlenaryError } from '@plenary/cluster';
+import { FrameFault, PlenaryError } from '@plenary/cluster';
 import type { RoomId } from '@plenary/cluster/ids';
 import type { EdgeNoticeInput, EdgeNoticeName, ReplyEnvelope } from '@plenary/cluster/protocol';
 import type { CountedSocket } from '../limits/address-limits.ts';
@@ -65,8 +65,11 @@ export class SocketIoClient implements ClientSocket {
       };
       listener.onMessage({ name, payloads: args.slice(0, -1), acknowledge });
     });
-    // Socket.IO emits `error` for what a client sends under that name, and throws when nobody listens.
-    this.#socket.on('error', (fault) => reportFault('socket', fault, { address: this.address }));
+    // Socket.IO emits `error` for a frame that its parser refused, and closes the connection afterwards.
+    this.#socket.on('error', (fault) => {
+      if (fault instanceof FrameFault) this.bye(new PlenaryError('malformed_message', fault.message));
+      else reportFault('socket', fault, { address: this.address });
+    });
     this.#socket.on('disconnect', (reason) => {
       clearTimeout(this.#idleTimer);
       listener.onClosed(reason);

@@ -8,6 +8,7 @@ import {
   MAX_CONTROL_PACKET_BYTES,
   MEDIA_NODE_ID,
   PlenaryError,
+  createFrameParser,
   toPlenaryError,
   verifyControlToken,
 } from '@plenary/cluster';
@@ -62,6 +63,11 @@ export class ControlServer {
       transports: ['websocket'],
       serveClient: false,
       maxHttpBufferSize: MAX_CONTROL_PACKET_BYTES,
+      parser: createFrameParser({
+        reads: 'requests',
+        maxLength: MAX_CONTROL_PACKET_BYTES,
+        onRefused: (reason) => metrics.refusedFrames.inc({ reason }),
+      }),
       // A cut cable is noticed by the beats on the other side, and here by pings.
       pingInterval: 2_000,
       pingTimeout: 6_000,

@@ -110,6 +110,21 @@ describe('the control link', () => {
 });
 
 describe('a caller that sends too much', () => {
+  test('[EN1] nested thousands deep is answered as malformed, and nobody is told', async () => {
+    const other = await connectEdge(testNode);
+    const nested = '['.repeat(6_000) + ']'.repeat(6_000);
+    const answer = new Promise<string>((resolve) => {
+      other.socket.io.engine.on('data', (frame: unknown) => {
+        if (typeof frame === 'string' && frame.startsWith('3999[')) resolve(frame);
+      });
+    });
+    other.socket.io.engine.write(`2999["peer.drop",${nested}]`);
+    expect(await answer).toContain('"code":"malformed_message"');
+    await expect(other.raw('peer.drop', {})).resolves.toMatchObject({ error: { code: 'malformed_message' } });
+    other.close();
+    await nothingHeld();
+  });
+
   test('[CL6] loses its link, and nobody else does', async () => {
     const other = await connectEdge(testNode);
     const peer = await TestPeer.admit(store, testNode, edge, testRoom('large'));

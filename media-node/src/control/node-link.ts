@@ -2,6 +2,7 @@ import { io } from 'socket.io-client';
 import type { Socket } from 'socket.io-client';
 import {
   CONTROL_BEAT_MS,
+  CONTROL_LINK_LIMITS,
   CONTROL_NOTICES,
   CONTROL_REQUESTS,
   CONTROL_TIMEOUT_MS,
@@ -68,6 +69,7 @@ export class NodeLink implements RemoteNode {
     this.mediaNodeId = options.record.mediaNodeId;
     this.addresses = options.record;
     this.#socket = io(options.record.controlUrl, {
+      ...CONTROL_LINK_LIMITS,
       transports: ['websocket'],
       forceNew: true,
       reconnection: false,

@@ -1,5 +1,10 @@
+import { createFrameParser } from '@plenary/cluster/frames';
 import { io } from 'socket.io-client';
 import type { SignallingConnection, SignallingHandlers, SignallingPort } from './signalling-port.ts';
+
+/** Longest message of an edge that is read, in UTF-16 units: twice the longest catch-up. */
+const MAX_ANSWER_LENGTH = 8_388_608;
+const parser = createFrameParser({ reads: 'answers', maxLength: MAX_ANSWER_LENGTH });
 
 /** Where connections come from, which only a program outside a browser can choose. */
 export interface SocketOrigin {
@@ -21,6 +26,7 @@ export function createSocketSignalling(from: SocketOrigin = {}): SignallingPort 
         timeout: timeoutMs,
         // The client sends `leave` itself on pagehide; Socket.IO's own unload handler would cut it off.
         closeOnBeforeunload: false,
+        parser,
         ...from,
       });
       let ended = false;

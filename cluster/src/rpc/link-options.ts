@@ -1,0 +1,12 @@
+import { MAX_CONTROL_PACKET_BYTES } from '../protocol/edge-media.ts';
+import { createFrameParser } from './frame-parser.ts';
+
+/**
+ * What every client end of a control link is opened with. The other end is another process of the cluster, and yet nothing
+ * that it sends may end this one: what is too large closes the link, and what nests too deep is not parsed (SPEC EN1).
+ */
+export const CONTROL_LINK_LIMITS = {
+  parser: createFrameParser({ reads: 'answers', maxLength: MAX_CONTROL_PACKET_BYTES }),
+  /** Engine.IO hands it to its WebSocket, which would take 100 MiB. */
+  maxPayload: MAX_CONTROL_PACKET_BYTES,
+} as const;
