@@ -86,6 +86,8 @@ export interface MeetingEvents {
   };
   /** A device was unplugged, or the browser's own "stop sharing" was pressed. */
   readonly 'local-track-ended': { readonly source: TrackSource };
+  /** A track of one's own is not published, and will not be until it is published anew: nobody sees or hears it. */
+  readonly 'local-track-failed': { readonly source: TrackSource; readonly error: PlenaryError };
   /** Something a person asked for was refused; the meeting goes on. */
   readonly problem: PlenaryError;
   /** The room was replaced by a snapshot; `lastEventId` is its place in the log. */

@@ -188,6 +188,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     });
     this.#publisher = new Publisher({
       request,
+      isConnected: () => this.#connection.entered,
       changed: () => {
         this.#patch({ localTracks: this.#publisher.localTracks });
       },
@@ -197,6 +198,8 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
         else this.#publisher.setPaused(source, true);
         this.events.emit('local-track-ended', { source });
       },
+      failed: (source, error) => this.events.emit('local-track-failed', { source, error }),
+      mediaLost: (epoch) => this.#media.lostAt(epoch),
       log,
     });
     this.#outbox = new Outbox(request, () => {

@@ -1,4 +1,4 @@
-import { toPlenaryError, type PlenaryError } from '@plenary/cluster/errors';
+import { toPlenaryError, type ErrorCode, type PlenaryError } from '@plenary/cluster/errors';
 import {
   KIND_OF_SOURCE,
   type Epoch,
@@ -8,10 +8,13 @@ import {
   type WantedLayer,
 } from '@plenary/cluster/protocol';
 import type { types } from 'mediasoup-client';
+import { Agreement } from './agreement.ts';
 import { RETRY_BACKOFF, fullJitterMs } from './backoff.ts';
 import type { ClientLog } from './counters.ts';
 import type { MediaSession, StartedProducer } from './media-session.ts';
+import { Patience } from './patience.ts';
 import { newRequestId, type RequestEdge } from './request-edge.ts';
+import { TrackEnder } from './track-ender.ts';
 
 /** A track of one's own, as the screen needs it. */
 export interface LocalTrack {
@@ -29,10 +32,10 @@ export interface LocalTrack {
 interface Published {
   readonly source: TrackSource;
   mediaTrack: MediaStreamTrack | null;
+  /** What is wished for. It holds here at once, whatever the edge says. */
   paused: boolean;
-  /** What the edge was last told of `paused`. */
-  pausedAtEdge: boolean;
-  telling: boolean;
+  /** The edge's word on `paused`. */
+  readonly pause: Agreement<boolean>;
   requestId: RequestId;
   starting: boolean;
   producer: types.Producer | undefined;
@@ -46,12 +49,27 @@ interface Published {
   error: PlenaryError | undefined;
 }
 
+/** The session or its media is being begun anew, which publishes everything anew: no fault of the track. */
+const PASSING: ReadonlySet<ErrorCode> = new Set(['out_of_order', 'session_gone', 'peer_not_found']);
+/** The media node does not have what the track was published on. */
+const MEDIA_GONE: ReadonlySet<ErrorCode> = new Set(['media_lost', 'transport_not_found']);
+
+function isWorthRetrying({ retryable, code }: PlenaryError): boolean {
+  return retryable || PASSING.has(code);
+}
+
 export interface PublisherEnvironment {
   readonly request: RequestEdge;
+  /** Whether an edge listens. */
+  readonly isConnected: () => boolean;
   readonly changed: () => void;
   readonly published: () => void;
   /** A device or a screen share stopped by itself. */
   readonly ended: (source: TrackSource) => void;
+  /** The source is not published, and will not be until it is asked for anew. */
+  readonly failed: (source: TrackSource, error: PlenaryError) => void;
+  /** The media node does not host the media of this epoch any more. */
+  readonly mediaLost: (epoch: Epoch) => void;
   readonly log: ClientLog;
 }
 
@@ -59,10 +77,8 @@ export interface PublisherEnvironment {
 export class Publisher {
   readonly #environment: PublisherEnvironment;
   readonly #entries = new Map<TrackSource, Published>();
-  /** Tracks to end as soon as an edge listens. */
-  readonly #toEnd = new Map<TrackId, Epoch | undefined>();
-  /** Those of them whose end an edge is being asked for. */
-  readonly #ending = new Set<TrackId>();
+  readonly #ender: TrackEnder;
+  readonly #patience = new Patience();
   /** What is wanted of each track; kept by id, since the word may come before the answer that names the track. */
   readonly #wanted = new Map<TrackId, WantedLayer>();
   #media: MediaSession | undefined;
@@ -71,6 +87,7 @@ export class Publisher {
 
   constructor(environment: PublisherEnvironment) {
     this.#environment = environment;
+    this.#ender = new TrackEnder(environment);
   }
 
   get localTracks(): ReadonlyMap<TrackSource, LocalTrack> {
@@ -114,7 +131,7 @@ export class Publisher {
       const isLive = producer !== undefined && trackId !== undefined && epoch !== undefined;
       // A source whose device is off has nothing to go on with: it is published again with the device.
       entry.former = isLive && mediaTrack !== null ? { producer, trackId, epoch } : undefined;
-      if (entry.former === undefined) entry.trackId = undefined;
+      if (entry.former === undefined) this.#unname(entry);
       entry.producer = undefined;
       entry.starting = false;
       entry.requestId = newRequestId();
@@ -136,7 +153,7 @@ export class Publisher {
       if (former === undefined) continue;
       this.#wanted.delete(former.trackId);
       if (entry.trackId !== former.trackId) continue;
-      entry.trackId = undefined;
+      this.#unname(entry);
       if (!entry.starting) entry.requestId = newRequestId();
       this.#start(entry);
     }
@@ -156,11 +173,11 @@ export class Publisher {
     this.#media = undefined;
     this.#moved?.();
     this.#moved = undefined;
-    this.#toEnd.clear();
+    this.#ender.clear();
     this.#wanted.clear();
     for (const entry of this.#entries.values()) {
+      this.#unname(entry);
       entry.producer = undefined;
-      entry.trackId = undefined;
       entry.epoch = undefined;
       entry.former = undefined;
       entry.error = undefined;
@@ -168,6 +185,7 @@ export class Publisher {
       // A new request: the old id would give the old track, which lives on a node that is gone.
       entry.requestId = newRequestId();
     }
+    this.#patience.hurry();
     this.#environment.changed();
   }
 
@@ -179,16 +197,16 @@ export class Publisher {
   ): Promise<void> {
     const existing = this.#entries.get(source);
     if (existing !== undefined && existing.error === undefined) {
-      await this.replaceTrack(source, mediaTrack);
+      // Before anything that takes time: a mute that comes meanwhile is the newer wish.
       if (options.paused !== undefined) this.setPaused(source, options.paused);
+      await this.replaceTrack(source, mediaTrack);
       return;
     }
     const entry: Published = {
       source,
       mediaTrack,
       paused: options.paused ?? false,
-      pausedAtEdge: options.paused ?? false,
-      telling: false,
+      pause: this.#agreement(() => entry),
       requestId: newRequestId(),
       starting: false,
       producer: undefined,
@@ -216,7 +234,15 @@ export class Publisher {
       .filter((producer) => producer !== undefined)
       .filter(({ closed }) => !closed);
     if (live.length === 0) this.#start(entry);
-    await Promise.all(live.map((producer) => producer.replaceTrack({ track: mediaTrack })));
+    try {
+      await Promise.all(live.map((producer) => producer.replaceTrack({ track: mediaTrack })));
+    } catch (thrown) {
+      // Closed, or given another track meanwhile: that was a newer wish.
+      if (this.#entries.get(source) !== entry || entry.mediaTrack !== mediaTrack) return;
+      if (entry.producer === undefined || !live.includes(entry.producer)) return;
+      this.#environment.log.warn(`the ${source} could not be put in the place of the one before`, thrown);
+      this.#renew(entry);
+    }
   }
 
   /** Mutes or unmutes. Takes effect here at once, and at the others as soon as the edge is told. */
@@ -226,7 +252,7 @@ export class Publisher {
     entry.paused = paused;
     this.#applyPause(entry);
     this.#environment.changed();
-    void this.#tellPause(entry);
+    this.#seekPause(entry);
   }
 
   /** What all who watch a track want of it: layers above that are not sent. */
@@ -243,21 +269,87 @@ export class Publisher {
     const entry = this.#entries.get(source);
     if (entry === undefined) return;
     this.#entries.delete(source);
-    entry.producer?.close();
-    entry.former?.producer.close();
+    this.#endTracks(entry);
     this.#environment.changed();
-    for (const { trackId, epoch } of [entry, ...(entry.former === undefined ? [] : [entry.former])]) {
-      if (trackId === undefined || this.#toEnd.has(trackId)) continue;
-      this.#wanted.delete(trackId);
-      void this.#end(trackId, epoch);
-    }
     this.#checkMoved();
   }
 
   /** Tells the edge again what it may have missed while it was away. */
   reconcile(): void {
-    for (const [trackId, epoch] of [...this.#toEnd]) void this.#end(trackId, epoch);
-    for (const entry of this.#entries.values()) void this.#tellPause(entry);
+    this.#patience.hurry();
+    this.#ender.reconcile();
+    for (const entry of this.#entries.values()) this.#seekPause(entry);
+  }
+
+  #agreement(entry: () => Published): Agreement<boolean> {
+    const { request, isConnected, mediaLost, log } = this.#environment;
+    return new Agreement<boolean>({
+      what: 'track.pause',
+      wished: () => entry().paused,
+      tell: async (paused) => {
+        const { trackId, epoch } = entry();
+        if (trackId === undefined) return;
+        try {
+          await request('track.pause', { trackId, paused, epoch });
+        } catch (thrown) {
+          if (epoch !== undefined && MEDIA_GONE.has(toPlenaryError(thrown).code)) mediaLost(epoch);
+          throw thrown;
+        }
+      },
+      isConnected,
+      isWorthRetrying,
+      refused: (error) => {
+        // The edge has no such track, or not any more: with a new one, both agree again.
+        if (error.code === 'track_not_found') this.#renew(entry());
+        else this.#fail(entry(), error);
+      },
+      log,
+    });
+  }
+
+  #seekPause({ trackId, pause }: Published): void {
+    // Before the edge has named the track, the publication itself carries the wish.
+    if (trackId !== undefined) pause.seek();
+  }
+
+  /** The edge has no track of it any more. */
+  #unname(entry: Published): void {
+    entry.trackId = undefined;
+    entry.pause.end();
+  }
+
+  /** Ends what there is of it, and publishes it anew. */
+  #renew(entry: Published): void {
+    this.#endTracks(entry);
+    entry.requestId = newRequestId();
+    entry.starting = false;
+    this.#environment.changed();
+    this.#start(entry);
+  }
+
+  /** Nothing is sent from now on, at the others neither: button, device and edge are to agree. */
+  #fail(entry: Published, error: PlenaryError): void {
+    this.#endTracks(entry);
+    entry.error = error;
+    entry.paused = true;
+    this.#environment.log.warn(`publishing ${entry.source} failed`, error);
+    this.#environment.changed();
+    this.#environment.failed(entry.source, error);
+    this.#checkMoved();
+  }
+
+  #endTracks(entry: Published): void {
+    const { producer, former, trackId, epoch } = entry;
+    entry.producer = undefined;
+    entry.former = undefined;
+    this.#unname(entry);
+    producer?.close();
+    former?.producer.close();
+    for (const track of [{ trackId, epoch }, former]) {
+      if (track?.trackId === undefined) continue;
+      this.#wanted.delete(track.trackId);
+      this.#ender.end(track.trackId, track.epoch);
+    }
   }
 
   #watch(entry: Published, mediaTrack: MediaStreamTrack): void {
@@ -282,7 +374,9 @@ export class Publisher {
 
   /** Handles its own errors: they are the entry's state, which the screen shows. */
   async #run(media: MediaSession, entry: Published, mediaTrack: MediaStreamTrack): Promise<void> {
-    const isCurrent = (): boolean => this.#media === media && this.#entries.get(entry.source) === entry;
+    const { requestId } = entry;
+    const isCurrent = (): boolean =>
+      this.#media === media && this.#entries.get(entry.source) === entry && entry.requestId === requestId;
     try {
       const started = await media.produce(entry.source, mediaTrack, entry.requestId);
       if (!isCurrent()) {
@@ -296,8 +390,17 @@ export class Publisher {
       await this.#announce(entry, started, media.epoch, isCurrent);
     } catch (thrown) {
       if (!isCurrent()) return;
+      const error = toPlenaryError(thrown);
+      if (MEDIA_GONE.has(error.code)) {
+        // It is published on what is opened instead.
+        this.#environment.mediaLost(media.epoch);
+        return;
+      }
+      if (entry.former === undefined) {
+        this.#fail(entry, error);
+        return;
+      }
       // While the track of before goes on nothing is lost; it is published anew when that ends.
-      if (entry.former === undefined) entry.error = toPlenaryError(thrown);
       entry.producer?.close();
       entry.producer = undefined;
       this.#environment.log.warn(`publishing ${entry.source} failed`, thrown);
@@ -329,25 +432,24 @@ export class Publisher {
         });
         if (!isCurrent()) {
           // Stopped meanwhile: the edge has a track that nobody wants. With other transports it is gone anyway.
-          if (this.#media?.send?.id === transportId) await this.#end(trackId, epoch);
+          if (this.#media?.send?.id === transportId) this.#ender.end(trackId, epoch);
           return;
         }
         entry.trackId = trackId;
         entry.epoch = epoch;
+        // An earlier attempt may have got through with another value.
+        if (attempt === 0) entry.pause.begin(paused);
+        else entry.pause.beginUnsure();
         this.#applyWanted(entry, trackId);
         this.#checkMoved();
-        // An earlier attempt may have got through with another value.
-        entry.pausedAtEdge = attempt === 0 ? paused : !entry.paused;
         this.#environment.changed();
         this.#environment.published();
-        await this.#tellPause(entry);
+        this.#seekPause(entry);
         return;
       } catch (thrown) {
         const error = toPlenaryError(thrown);
-        if (!error.retryable || !isCurrent()) throw error;
-        await new Promise((resolve) =>
-          setTimeout(resolve, 100 + fullJitterMs(attempt, RETRY_BACKOFF, Math.random())),
-        );
+        if (!isWorthRetrying(error) || MEDIA_GONE.has(error.code) || !isCurrent()) throw error;
+        await this.#patience.wait(100 + fullJitterMs(attempt, RETRY_BACKOFF, Math.random()));
         if (!isCurrent()) return;
       }
     }
@@ -374,39 +476,5 @@ export class Publisher {
     producer.setMaxSpatialLayer(highest).catch((thrown: unknown) => {
       if (!producer.closed) this.#environment.log.warn('the layers could not be changed', thrown);
     });
-  }
-
-  /** Handles its own errors: what could not be told is told by {@link reconcile}. */
-  async #tellPause(entry: Published): Promise<void> {
-    if (entry.telling) return;
-    entry.telling = true;
-    try {
-      while (entry.trackId !== undefined && entry.pausedAtEdge !== entry.paused) {
-        const { trackId, paused, epoch } = entry;
-        await this.#environment.request('track.pause', { trackId, paused, epoch });
-        if (entry.trackId === trackId) entry.pausedAtEdge = paused;
-      }
-    } catch (thrown) {
-      this.#environment.log.warn('track.pause failed', toPlenaryError(thrown).message);
-    } finally {
-      entry.telling = false;
-    }
-  }
-
-  /** Handles its own errors: a track that could not be ended is ended by {@link reconcile}. */
-  async #end(trackId: TrackId, epoch: Epoch | undefined): Promise<void> {
-    this.#toEnd.set(trackId, epoch);
-    if (this.#ending.has(trackId)) return;
-    this.#ending.add(trackId);
-    try {
-      await this.#environment.request('track.end', { trackId, epoch });
-      this.#toEnd.delete(trackId);
-    } catch (thrown) {
-      const error = toPlenaryError(thrown);
-      if (!error.retryable) this.#toEnd.delete(trackId);
-      this.#environment.log.warn('track.end failed', error.message);
-    } finally {
-      this.#ending.delete(trackId);
-    }
   }
 }

@@ -1,0 +1,149 @@
+import { FakeHandler } from 'mediasoup-client/handlers/FakeHandler';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import type { Meeting, LocalTrack } from './index.ts';
+import { eventually } from './testing/eventually.ts';
+import { audioTrack, meet, phase, videoTrack } from './testing/meet.ts';
+import { ScriptedEdge, refuse } from './testing/scripted-edge.ts';
+
+afterEach(() => vi.restoreAllMocks());
+
+const local = (meeting: Meeting, source: LocalTrack['source'] = 'microphone'): LocalTrack | undefined =>
+  meeting.getSnapshot().localTracks.get(source);
+
+/** Somebody whose microphone is published, muted or not. */
+async function speaking(edge: ScriptedEdge, paused = false): Promise<Meeting> {
+  const meeting = meet(edge);
+  await meeting.publish('microphone', audioTrack(), { paused });
+  await meeting.join();
+  await eventually(() => expect(local(meeting)?.status).toBe('live'));
+  return meeting;
+}
+
+/** What was told of failed sources. */
+function failures(meeting: Meeting): string[] {
+  const told: string[] = [];
+  meeting.events.on('local-track-failed', ({ source, error }) => told.push(`${source} ${error.code}`));
+  return told;
+}
+
+describe('a request about one’s own track that fails', () => {
+  test('[WB3] an unmute is told again by itself, until the edge has it', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(0);
+    const edge = new ScriptedEdge();
+    let asked = 0;
+    edge.on['track.pause'] = () => {
+      asked += 1;
+      return asked <= 2 ? refuse('media_unavailable') : {};
+    };
+    const meeting = await speaking(edge, true);
+    meeting.setMuted('microphone', false);
+    await eventually(() => expect(edge.requests('track.pause')).toHaveLength(3));
+    expect(edge.requests('track.pause').map(({ paused }) => paused)).toEqual([false, false, false]);
+    expect(local(meeting)).toMatchObject({ paused: false, status: 'live' });
+  });
+
+  test('[WB3] what became of a mute without an answer is not known: the next wish is told, also the old one', async () => {
+    const edge = new ScriptedEdge();
+    edge.on['track.pause'] = ({ paused }) => (paused ? refuse('timed_out') : {});
+    const meeting = await speaking(edge);
+    meeting.setMuted('microphone', true);
+    await eventually(() => expect(edge.requests('track.pause')).toHaveLength(1));
+    meeting.setMuted('microphone', false);
+    await eventually(() =>
+      expect(edge.requests('track.pause').map(({ paused }) => paused)).toEqual([true, false]),
+    );
+  });
+
+  test.each([true, false])(
+    '[WB3] a wish that is refused for good ends the track, and is told (mute: %s)',
+    async (mute) => {
+      const edge = new ScriptedEdge();
+      edge.on['track.pause'] = () => refuse('forbidden');
+      const meeting = await speaking(edge, !mute);
+      const told = failures(meeting);
+      meeting.setMuted('microphone', mute);
+      await eventually(() => expect(edge.requests('track.end')).toMatchObject([{ trackId: 'own-1' }]));
+      expect(local(meeting)).toMatchObject({ paused: true, status: 'failed', trackId: undefined });
+      expect(told).toEqual(['microphone forbidden']);
+      expect(phase(meeting)).toBe('joined');
+    },
+  );
+
+  test('[WB3] a track that the edge does not have is published anew, as it is wished now', async () => {
+    const edge = new ScriptedEdge();
+    edge.on['track.pause'] = () => refuse('track_not_found');
+    const meeting = await speaking(edge, true);
+    meeting.setMuted('microphone', false);
+    await eventually(() => expect(edge.requests('track.publish')).toHaveLength(2));
+    const [first, second] = edge.requests('track.publish');
+    expect(second?.paused).toBe(false);
+    expect(second?.requestId).not.toBe(first?.requestId);
+    await eventually(() => expect(local(meeting)).toMatchObject({ status: 'live', trackId: 'own-2' }));
+  });
+
+  test('[WB3] a publication that is refused is told', async () => {
+    const edge = new ScriptedEdge();
+    edge.on['track.publish'] = () => refuse('forbidden');
+    const meeting = meet(edge);
+    const told = failures(meeting);
+    await meeting.publish('camera', videoTrack());
+    await meeting.join();
+    await eventually(() => expect(told).toEqual(['camera forbidden']));
+    expect(local(meeting, 'camera')).toMatchObject({ paused: true, status: 'failed' });
+    edge.on = {};
+    await meeting.publish('camera', videoTrack());
+    await eventually(() => expect(local(meeting, 'camera')).toMatchObject({ paused: false, status: 'live' }));
+  });
+
+  test('[WB3] media that the node does not have is opened anew, and everything is published there', async () => {
+    const edge = new ScriptedEdge();
+    edge.on['track.publish'] = () =>
+      edge.requests('media.open').length === 0 ? refuse('transport_not_found') : { trackId: 'own-x' };
+    const meeting = meet(edge);
+    const told = failures(meeting);
+    await meeting.publish('microphone', audioTrack());
+    await meeting.join();
+    await eventually(() => expect(local(meeting)).toMatchObject({ status: 'live', trackId: 'own-x' }));
+    expect(told).toEqual([]);
+  });
+
+  test('[WB3] an end that the edge did not hear is asked for again', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(0);
+    const edge = new ScriptedEdge();
+    let asked = 0;
+    edge.on['track.end'] = () => {
+      asked += 1;
+      return asked === 1 ? refuse('timed_out') : {};
+    };
+    const meeting = await speaking(edge);
+    meeting.unpublish('microphone');
+    await eventually(() => expect(edge.requests('track.end')).toHaveLength(2));
+  });
+});
+
+describe('a device that is changed', () => {
+  test('[WB3] and that the browser does not put in the place of the other is published anew', async () => {
+    const edge = new ScriptedEdge();
+    const meeting = await speaking(edge);
+    vi.spyOn(FakeHandler.prototype, 'replaceTrack').mockRejectedValueOnce(
+      new Error('InvalidModificationError'),
+    );
+    const next = audioTrack();
+    await meeting.replaceTrack('microphone', next);
+    await eventually(() => expect(local(meeting)).toMatchObject({ status: 'live', trackId: 'own-2' }));
+    expect(local(meeting)?.mediaTrack).toBe(next);
+    expect(edge.requests('track.end')).toMatchObject([{ trackId: 'own-1' }]);
+  });
+
+  test('[WB4] a mute that comes while the browser changes the device is the last word', async () => {
+    const edge = new ScriptedEdge();
+    const meeting = await speaking(edge, true);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    vi.spyOn(FakeHandler.prototype, 'replaceTrack').mockImplementationOnce(() => promise);
+    const changed = meeting.publish('microphone', audioTrack(), { paused: false });
+    meeting.setMuted('microphone', true);
+    resolve();
+    await changed;
+    expect(local(meeting)?.paused).toBe(true);
+  });
+});
