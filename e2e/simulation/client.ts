@@ -11,7 +11,7 @@ import type {
   TrackId,
   TransportId,
 } from '@plenary/cluster';
-import { compareEventIds, REQUEST_ID, TRANSPORT_ID } from '@plenary/cluster/ids';
+import { compareEventIds, REQUEST_ID, roomNameOf, tenantOf, TRANSPORT_ID } from '@plenary/cluster/ids';
 import {
   CLIENT_REQUESTS,
   EDGE_NOTICES,
@@ -165,9 +165,9 @@ export class SimulatedClient {
     this.plan = plan;
     this.life = bear(plan.name);
     const { roomId, datacenter, name } = plan;
-    this.#token = world.tokens.ofJoin({
+    this.#token = world.tokens.ofJoin(tenantOf(roomId), {
       sub: name,
-      room: roomId,
+      room: roomNameOf(roomId),
       name,
       role: 'speaker',
       publish: ['microphone', 'camera', 'screen', 'screen-audio'],
@@ -476,7 +476,7 @@ export class SimulatedClient {
     const { session, room, media } = await this.#ask('join', {
       protocolVersion: PROTOCOL_VERSION,
       requestId: this.#joinRequestId,
-      roomId: this.plan.roomId,
+      roomId: roomNameOf(this.plan.roomId),
       token: this.#token,
       sessionKey: SAMPLE_SESSION_KEY,
       media: MEDIA,
@@ -493,7 +493,7 @@ export class SimulatedClient {
     if (lastEventId === undefined) throw new PlenaryError('session_gone');
     return {
       protocolVersion: PROTOCOL_VERSION,
-      roomId: this.plan.roomId,
+      roomId: roomNameOf(this.plan.roomId),
       sessionToken,
       proof: PROOF,
       lastEventId,

@@ -74,10 +74,11 @@ export function planOf(random: Random): Plan {
     edgeId: EDGE_ID.parse(`e${index}`),
     datacenter: datacenterOf(index),
   }));
-  const roomIds = range(random.between(1, 2)).map((index) => ROOM_ID.parse(`room${index}`));
+  // Of one name and two tenants: what would know a room by its name alone would mix them.
+  const roomIds = range(random.between(1, 2)).map((index) => ROOM_ID.parse(`tenant${index}/room`));
   const clients = range(random.between(3, 7)).map((index) => ({
     name: `c${index}`,
-    roomId: random.pick(roomIds) ?? ROOM_ID.parse('room0'),
+    roomId: random.pick(roomIds) ?? ROOM_ID.parse('tenant0/room'),
     datacenter: datacenterOf(random.between(0, 2)),
   }));
   const isCalm = random.chance(0.1);

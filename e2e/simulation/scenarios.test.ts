@@ -11,7 +11,7 @@ import type { MediaNodePlan } from './media-node.ts';
 import type { Plan } from './plan.ts';
 import { World } from './world.ts';
 
-const ROOM = ROOM_ID.parse('room');
+const ROOM = ROOM_ID.parse('tenant/room');
 const [NEAR, FAR] = [DATACENTER_ID.parse('near'), DATACENTER_ID.parse('far')];
 
 const node = (name: string, datacenter: typeof NEAR, firstPort: number): MediaNodePlan => ({

@@ -1,16 +1,14 @@
-import { PlenaryError, TENANT_ID } from '@plenary/cluster';
-import type { JoinGrants, RoomId, SessionClaims, VerifiedJoin } from '@plenary/cluster';
-
-const TENANT = TENANT_ID.parse('tenant');
+import { PlenaryError } from '@plenary/cluster';
+import type { JoinGrants, RoomName, SessionClaims, TenantId, VerifiedJoin } from '@plenary/cluster';
 
 /** Tokens that are numbers in a book, since signing is slow and by chance; keys prove themselves. */
 export class Tokens {
-  readonly #joins = new Map<string, JoinGrants>();
+  readonly #joins = new Map<string, VerifiedJoin>();
   readonly #sessions = new Map<string, SessionClaims>();
 
-  ofJoin(grants: JoinGrants): string {
+  ofJoin(tenantId: TenantId, grants: JoinGrants): string {
     const token = `join-${this.#joins.size}`;
-    this.#joins.set(token, grants);
+    this.#joins.set(token, { tenantId, grants });
     return token;
   }
 
@@ -20,10 +18,11 @@ export class Tokens {
     return token;
   }
 
-  readonly join = (token: string, roomId: RoomId): Promise<VerifiedJoin> => {
-    const grants = this.#joins.get(token);
-    if (grants?.room !== roomId) return Promise.reject(new PlenaryError('token_wrong_room'));
-    return Promise.resolve({ grants, tenantId: TENANT });
+  readonly join = (token: string, roomName: RoomName): Promise<VerifiedJoin> => {
+    const verified = this.#joins.get(token);
+    return verified?.grants.room === roomName
+      ? Promise.resolve(verified)
+      : Promise.reject(new PlenaryError('token_wrong_room'));
   };
 
   readonly resume = (request: { readonly sessionToken: string }): Promise<SessionClaims> =>

@@ -1,4 +1,5 @@
 import { ConfigError } from '@plenary/cluster';
+import { roomName } from '@plenary/cluster/testing/samples';
 import { describe, expect, it } from 'vitest';
 import { readEdgeConfig } from './config.ts';
 
@@ -28,7 +29,7 @@ describe('readEdgeConfig', () => {
     expect(readEdgeConfig(VALID)).toMatchObject({
       host: '0.0.0.0',
       publicUrl: 'https://meet.example.org',
-      guests: false,
+      guests: undefined,
       trustedProxies: [],
       allowedOrigins: undefined,
       maxPeersPerRoom: 1_000,
@@ -98,6 +99,24 @@ describe('readEdgeConfig', () => {
       ['won=5/5', 'won is not one of PLENARY_API_KEYS'],
     ]) {
       expect(faultsOf({ ...VALID, PLENARY_TENANT_LIMITS: text ?? '' }).join()).toContain(fault);
+    }
+  });
+
+  it('[TN4] [CF1] reads whose rooms guests go to, and which', () => {
+    const open = { ...VALID, PLENARY_GUESTS: 'on' };
+    const { guests } = readEdgeConfig({ ...open, PLENARY_GUEST_TENANT: 'two', PLENARY_GUEST_ROOMS: 'lobby' });
+    expect(guests?.tenantId).toBe('two');
+    expect([roomName('lobby'), roomName('board')].map((name) => guests?.isOpen(name))).toEqual([true, false]);
+    const only = readEdgeConfig({ ...open, PLENARY_API_KEYS: `one:${SECRET}` }).guests;
+    expect([only?.tenantId, only?.isOpen(roomName('any'))]).toEqual(['one', true]);
+    for (const [environment, fault] of [
+      [open, 'PLENARY_GUEST_TENANT: must say'],
+      [{ ...open, PLENARY_GUEST_TENANT: 'three' }, 'three is not one of PLENARY_API_KEYS'],
+      [{ ...open, PLENARY_GUEST_TENANT: 'one', PLENARY_GUEST_ROOMS: '/' }, 'PLENARY_GUEST_ROOMS: must be'],
+      [{ ...VALID, PLENARY_GUEST_TENANT: 'one' }, 'PLENARY_GUEST_TENANT: has no meaning'],
+      [{ ...VALID, PLENARY_GUEST_ROOMS: 'lobby' }, 'PLENARY_GUEST_ROOMS: has no meaning'],
+    ] as const) {
+      expect(faultsOf(environment).join()).toContain(fault);
     }
   });
 

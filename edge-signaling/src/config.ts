@@ -28,6 +28,8 @@ import type {
 import { DATACENTER_ID, EDGE_ID, TENANT_ID } from '@plenary/cluster/ids';
 import type { TenantId } from '@plenary/cluster/ids';
 import { z } from 'zod';
+import { parseRoomPatterns } from './auth/guest-rooms.ts';
+import type { GuestRooms } from './auth/guest-rooms.ts';
 import type { TenantLimitTable } from './session/tenant-claims.ts';
 
 /** An API key with its secret, as `key:secret`; several are joined by commas. */
@@ -95,6 +97,13 @@ function parseNetwork(text: string): Network | undefined {
   return { address, prefixLength, family: family === 4 ? 'ipv4' : 'ipv6' };
 }
 
+const guestRoomsSetting = z.string().transform((text, context) => {
+  const isOpen = parseRoomPatterns(text);
+  if (isOpen !== undefined) return isOpen;
+  context.addIssue('must be room names, in which * stands for any characters, such as lobby,open-*');
+  return z.NEVER;
+});
+
 /** `KEY=PEOPLE/ROOMS`, with `-` for no limit; `*` stands for all keys that are not named. */
 const TENANT_LIMIT = /^(\*|[A-Za-z0-9_-]{1,64})=(-|\d{1,9})\/(-|\d{1,9})$/;
 
@@ -143,6 +152,10 @@ export const EDGE_SETTINGS = z.object({
   PLENARY_CLUSTER_SECRET: secretsSetting,
   PLENARY_API_KEYS: apiKeysSetting,
   PLENARY_GUESTS: switchSetting.default(false),
+  /** Whose rooms guests go to: an API key. It need not be said where there is only one. */
+  PLENARY_GUEST_TENANT: TENANT_ID.optional(),
+  /** Which of them. */
+  PLENARY_GUEST_ROOMS: guestRoomsSetting.optional(),
   PLENARY_WEB_ROOT: directorySetting.optional(),
   PLENARY_LOG_LEVEL: logLevelSetting,
   PLENARY_ALLOWED_ORIGINS: originsSetting.optional(),
@@ -179,7 +192,8 @@ export interface EdgeConfig {
   readonly consul: ConsulSettings | undefined;
   readonly clusterSecrets: Secrets;
   readonly apiKeys: ApiKeys;
-  readonly guests: boolean;
+  /** `undefined`: nobody comes without a token of an application. */
+  readonly guests: GuestRooms | undefined;
   readonly webRoot: string | undefined;
   readonly logLevel: string;
   /** `undefined`: the origins of this cluster, and loopback if this edge is on it. */
@@ -201,18 +215,39 @@ export interface EdgeConfig {
   readonly connectsPerAddress: number;
 }
 
+/** Where guests may go, if anywhere. Nobody is to open rooms to guests by having written one setting of two. */
+function guestRoomsOf(
+  settings: z.output<typeof EDGE_SETTINGS>,
+  onFault: (fault: string) => void,
+): GuestRooms | undefined {
+  const { PLENARY_GUEST_TENANT: named, PLENARY_GUEST_ROOMS: isOpen = () => true } = settings;
+  const { PLENARY_API_KEYS: apiKeys } = settings;
+  if (!settings.PLENARY_GUESTS) {
+    for (const name of ['PLENARY_GUEST_TENANT', 'PLENARY_GUEST_ROOMS'] as const)
+      if (settings[name] !== undefined) onFault(`${name}: has no meaning without PLENARY_GUESTS=on`);
+    return undefined;
+  }
+  const [first = '', ...others] = apiKeys.keys();
+  if (named === undefined && others.length > 0) {
+    onFault('PLENARY_GUEST_TENANT: must say whose rooms guests go to, where there are several API keys');
+    return undefined;
+  }
+  const key = named ?? first;
+  if (!apiKeys.has(key)) onFault(`PLENARY_GUEST_TENANT: ${key} is not one of PLENARY_API_KEYS`);
+  return { tenantId: TENANT_ID.parse(key), isOpen };
+}
+
 /** @throws ConfigError with every fault at once */
 export function readEdgeConfig(environment: Environment): EdgeConfig {
   const settings = parseConfig(EDGE_SETTINGS, environment, ['PLENARY_PARENT_PIPE'], storeFaults(environment));
+  const faults: string[] = [];
   // A limit on a key that there is not is a misspelt one, and would let the tenant that it was meant for go unlimited.
   const unknown = [...(settings.PLENARY_TENANT_LIMITS ?? UNLIMITED).byTenant.keys()].filter(
     (key) => !settings.PLENARY_API_KEYS.has(key),
   );
-  if (unknown.length > 0) {
-    throw new ConfigError(
-      unknown.map((key) => `PLENARY_TENANT_LIMITS: ${key} is not one of PLENARY_API_KEYS`),
-    );
-  }
+  faults.push(...unknown.map((key) => `PLENARY_TENANT_LIMITS: ${key} is not one of PLENARY_API_KEYS`));
+  const guests = guestRoomsOf(settings, (fault) => faults.push(fault));
+  if (faults.length > 0) throw new ConfigError(faults);
   return Object.freeze({
     edgeId: settings.PLENARY_ID,
     datacenter: settings.PLENARY_DATACENTER,
@@ -223,7 +258,7 @@ export function readEdgeConfig(environment: Environment): EdgeConfig {
     consul: consulSettings(settings.CONSUL_HTTP_ADDR, settings.CONSUL_HTTP_TOKEN),
     clusterSecrets: settings.PLENARY_CLUSTER_SECRET,
     apiKeys: settings.PLENARY_API_KEYS,
-    guests: settings.PLENARY_GUESTS,
+    guests,
     webRoot: settings.PLENARY_WEB_ROOT,
     logLevel: settings.PLENARY_LOG_LEVEL,
     allowedOrigins: settings.PLENARY_ALLOWED_ORIGINS,

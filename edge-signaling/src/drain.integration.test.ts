@@ -4,7 +4,7 @@ import { ADMIN_DRAIN_PATH, ADMIN_DRAIN_REPLY, PlenaryError } from '@plenary/clus
 import type { AdminDrainReply } from '@plenary/cluster';
 import type { ClientReply } from '@plenary/cluster/protocol';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { TEST_ADMIN_TOKEN } from './testing/edge-process.ts';
+import { TEST_ADMIN_TOKEN, testRoom } from './testing/edge-process.ts';
 import type { EdgeProcess } from './testing/edge-process.ts';
 import type { ScriptedMediaNode } from './testing/scripted-media-node.ts';
 import { joinRequest } from './testing/test-client.ts';
@@ -41,7 +41,7 @@ async function annToMove(room: string): Promise<Moving> {
   const joined = await ann.join(room);
   const { session, media } = joined;
   const old = nodeNamed(media.mediaNodeId);
-  const placed = { roomId: session.roomId, peerId: session.peerId, epoch: media.epoch };
+  const placed = { roomId: testRoom(session.roomId), peerId: session.peerId, epoch: media.epoch };
   old.notify('peer.move', placed);
   expect(await ann.notice('media.move')).toEqual({ epoch: media.epoch });
   return { ann, joined, old, placed, epoch: media.epoch };

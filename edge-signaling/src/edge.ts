@@ -9,6 +9,7 @@ import {
 import type { Clock, ClusterStore, DrainEnd, Logger } from '@plenary/cluster';
 import type { EdgeId } from '@plenary/cluster/ids';
 import { Authenticator } from './auth/authenticate.ts';
+import type { GuestRooms } from './auth/guest-rooms.ts';
 import type { EdgeConfig } from './config.ts';
 import { EdgeCore } from './edge-core.ts';
 import { handleAdminDrain } from './http/admin.ts';
@@ -134,11 +135,14 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
     publicUrl,
     edgeUrls: () => directory.rememberedEdgeUrls(),
   });
-  const guestToken = handleGuestToken({
-    apiKeys: config.apiKeys,
-    takeGuestToken: (address) => addressLimits.takeGuestToken(address),
-    isOriginAllowed,
-    edgeHints: () => edgeHints(directory),
+  const guestRoutes = (guests: GuestRooms): Readonly<Record<string, HttpHandler>> => ({
+    'POST /api/guest-token': handleGuestToken({
+      apiKeys: config.apiKeys,
+      guests,
+      takeGuestToken: (address) => addressLimits.takeGuestToken(address),
+      isOriginAllowed,
+      edgeHints: () => edgeHints(directory),
+    }),
   });
   const handleHttp = createRouter({
     routes: {
@@ -155,7 +159,7 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
       'GET /api/edges': () => forAnySite(json(200, { edges: edgeHints(directory) })),
       // How far this datacenter is: answered before anything is looked at.
       'GET /api/ping': () => forAnySite(text(200, '')),
-      ...(config.guests ? { 'POST /api/guest-token': guestToken } : {}),
+      ...(config.guests === undefined ? {} : guestRoutes(config.guests)),
       ...(config.adminToken === undefined ? {} : adminRoutes(config.adminToken, edgeId, drain)),
     },
     otherwise: config.webRoot === undefined ? noStaticFiles : await createStaticFiles(config.webRoot),

@@ -1,10 +1,8 @@
-import { ROOM_ID } from '@plenary/cluster/ids';
 import { breakRoom, spoilStore } from '@plenary/cluster/testing/spoiled-store';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { testRoom } from './testing/edge-process.ts';
 import { TestCluster } from './testing/test-cluster.ts';
 import { waitFor } from './testing/wait-for.ts';
-
-const ROOM = ROOM_ID.parse('spoilt');
 
 let cluster: TestCluster;
 beforeAll(async () => {
@@ -16,9 +14,9 @@ afterAll(async () => cluster.stop());
 describe('garbage in the store', () => {
   it('[ST3] stops no meeting: people join, talk, publish, catch up and resume; it is counted and told once', async () => {
     const [ann, bob] = [await cluster.client(0), await cluster.client(1)];
-    const { session, room, media } = await ann.join(ROOM);
-    await spoilStore(cluster.redis.url, ROOM);
-    const joined = await bob.join(ROOM, { displayName: 'Bob' });
+    const { session, room, media } = await ann.join('spoilt');
+    await spoilStore(cluster.redis.url, testRoom('spoilt'));
+    const joined = await bob.join('spoilt', { displayName: 'Bob' });
     expect(joined.room.peers.map(({ displayName }) => displayName)).toEqual(['Ann', 'Bob']);
     const { trackId } = await ann.publish(media, 'mic');
     expect((await bob.call('subscribe', { trackIds: [trackId] })).consumers).toHaveLength(1);
@@ -54,14 +52,13 @@ describe('garbage in the store', () => {
 
   it('[ST3] keys of another type fail their own room only, and end no process', async () => {
     const [ann, bob] = [await cluster.client(0), await cluster.client(0)];
-    const broken = ROOM_ID.parse('broken');
-    await ann.join(broken);
+    await ann.join('broken');
     await bob.join('whole');
-    await breakRoom(cluster.redis.url, broken);
+    await breakRoom(cluster.redis.url, testRoom('broken'));
     expect(await ann.refusal('chat.post', { requestId: 'c1', text: 'hello' })).toBe('internal');
     expect(await ann.refusal('roster.page', { cursor: '' })).toBe('internal');
     const late = await cluster.client(1);
-    await expect(late.join(broken)).rejects.toMatchObject({ code: 'internal' });
+    await expect(late.join('broken')).rejects.toMatchObject({ code: 'internal' });
     await bob.call('chat.post', { requestId: 'c1', text: 'here all is well' });
     for (const edge of cluster.edges) {
       expect(edge.exitCode).toBeNull();

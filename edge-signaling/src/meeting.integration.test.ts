@@ -1,5 +1,5 @@
-import { ROOM_ID } from '@plenary/cluster/ids';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { testRoom } from './testing/edge-process.ts';
 import { joinRequest } from './testing/test-client.ts';
 import { TestCluster } from './testing/test-cluster.ts';
 import { waitFor } from './testing/wait-for.ts';
@@ -107,7 +107,7 @@ describe('a meeting over two edges', () => {
     expect(hosts()).toBe(true);
     await ann.call('leave', {});
     await waitFor('the media to be freed', () => !hosts());
-    expect((await cluster.store.rooms.view(ROOM_ID.parse('short'))).occupancy.peerCount).toBe(0);
+    expect((await cluster.store.rooms.view(testRoom('short'))).occupancy.peerCount).toBe(0);
     await ann.join('short');
   });
 

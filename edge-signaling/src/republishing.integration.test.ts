@@ -1,6 +1,6 @@
-import { ROOM_ID } from '@plenary/cluster/ids';
 import type { RoomSnapshot } from '@plenary/cluster/protocol';
 import { afterEach, describe, expect, it } from 'vitest';
+import { testRoom } from './testing/edge-process.ts';
 import { joinRequest } from './testing/test-client.ts';
 import type { TestClient } from './testing/test-client.ts';
 import { TestCluster } from './testing/test-cluster.ts';
@@ -144,7 +144,7 @@ describe('records that nobody stands for', () => {
     const [ann, bob] = [await cluster.client(), await cluster.client()];
     await ann.join('ghost');
     const { session } = await bob.join('ghost', { displayName: 'Bob' });
-    const roomId = ROOM_ID.parse('ghost');
+    const roomId = testRoom('ghost');
     const { rooms } = cluster.store;
     const bringBack = await cluster.redis.keep();
     await bob.call('leave', {});
@@ -174,7 +174,7 @@ describe('records that nobody stands for', () => {
     await waitFor(
       'who never came back to go',
       async () =>
-        (await cluster.store.rooms.placementOf(ROOM_ID.parse('restarted'), session.peerId)) === undefined,
+        (await cluster.store.rooms.placementOf(testRoom('restarted'), session.peerId)) === undefined,
       30_000,
     );
     await ann.event((event) => event.type === 'peer.left' && event.peerId === session.peerId, 'the leave');
@@ -213,7 +213,7 @@ describe('the store hangs', () => {
     }
     await cluster.untilServed();
     const { rooms } = cluster.store;
-    const roomId = ROOM_ID.parse('hanging');
+    const roomId = testRoom('hanging');
     await waitFor('Cem to be gone', async () => (await rooms.placements(roomId)).length === 2);
     await untilWhole('hanging');
     const dan = await cluster.client(1);

@@ -1,5 +1,6 @@
 /** Who may resume a session, and with what. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { testRoom } from './testing/edge-process.ts';
 import { joinRequest, TestClient } from './testing/test-client.ts';
 import { TestCluster } from './testing/test-cluster.ts';
 import { waitFor } from './testing/wait-for.ts';
@@ -134,16 +135,14 @@ describe('the tokens of a session', () => {
 
     const { ann: bob, session: bobs, room: bobsRoom } = await annIn('removed');
     const { rooms } = cluster.store;
-    const placed = (await rooms.placements(bobs.roomId)).find(({ peerId }) => peerId === bobs.peerId);
+    const bobsRoomId = testRoom(bobs.roomId);
+    const placed = (await rooms.placements(bobsRoomId)).find(({ peerId }) => peerId === bobs.peerId);
     if (placed === undefined) throw new Error('Bob is placed.');
-    await rooms.removePeer(bobs.roomId, bobs.peerId, placed.epoch, 'kicked');
+    await rooms.removePeer(bobsRoomId, bobs.peerId, placed.epoch, 'kicked');
     bob.close();
     const bobAgain = await cluster.client(1);
     const kicked = await bobAgain.resumeRequest(bob, bobs, bobsRoom.lastEventId);
     expect(await bobAgain.refusal('resume', kicked)).toBe('session_gone');
-    await waitFor(
-      'nothing to be left',
-      async () => (await rooms.view(bobs.roomId)).occupancy.peerCount === 0,
-    );
+    await waitFor('nothing to be left', async () => (await rooms.view(bobsRoomId)).occupancy.peerCount === 0);
   });
 });

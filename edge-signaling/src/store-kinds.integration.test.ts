@@ -1,18 +1,18 @@
-import { ROOM_ID } from '@plenary/cluster/ids';
 import { startRedisCluster } from '@plenary/cluster/testing/redis-cluster';
 import type { TestMaster, TestRedisCluster } from '@plenary/cluster/testing/redis-cluster';
 import { askServer } from '@plenary/cluster/testing/redis-process';
 import { startRedisSentinel } from '@plenary/cluster/testing/redis-sentinel';
 import type { TestRedisSentinel } from '@plenary/cluster/testing/redis-sentinel';
 import { afterEach, describe, expect, it } from 'vitest';
+import { testRoom } from './testing/edge-process.ts';
 import { joinRequest } from './testing/test-client.ts';
 import type { TestClient } from './testing/test-client.ts';
 import { TestCluster } from './testing/test-cluster.ts';
 import { waitFor } from './testing/wait-for.ts';
-import { roomNameOf } from './transport/room-channel.ts';
+import { socketRoomOf } from './transport/room-channel.ts';
 
 /** Where the sharded adapter publishes the events of a room. */
-const channelOf = (room: string): string => `socket.io#/#${roomNameOf(ROOM_ID.parse(room))}#`;
+const channelOf = (room: string): string => `socket.io#/#${socketRoomOf(testRoom(room))}#`;
 
 /** Joins a room on both edges. */
 async function meet(
@@ -41,7 +41,7 @@ describe('two edges on a Redis Cluster', () => {
     for (let index = 0; found.length < count; index += 1) {
       const room = `room-${index}`;
       const isHeard = (await cluster.redis.masterOf(channelOf(room))) === master;
-      const isKept = (await cluster.redis.masterOf(`{room:${room}}`)) === master;
+      const isKept = (await cluster.redis.masterOf(`{room:${testRoom(room)}}`)) === master;
       if (isHeard && !isKept) found.push(room);
     }
     return found;
@@ -128,7 +128,7 @@ describe('two edges on a primary that Sentinels name', () => {
     for (const edge of cluster.edges) await edge.ready();
     await waitFor('Cem to be there and Bob to be gone', async () => {
       const { rooms } = cluster.store;
-      const { peers } = await rooms.rosterPage(ROOM_ID.parse('before'), '').catch(() => ({ peers: [] }));
+      const { peers } = await rooms.rosterPage(testRoom('before'), '').catch(() => ({ peers: [] }));
       return peers.map(({ displayName }) => displayName).join() === 'Ann,Cem';
     });
     await waitFor('the room to be whole', async () => (await cluster.standing('before')) === 'whole');

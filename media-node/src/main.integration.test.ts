@@ -1,7 +1,6 @@
 import { childrenOf } from '@plenary/cluster/testing/process-tree';
 import { createSocket } from 'node:dgram';
 import { connectClusterStore, silentLogger } from '@plenary/cluster';
-import { ROOM_ID } from '@plenary/cluster/ids';
 import { spoilStore } from '@plenary/cluster/testing/spoiled-store';
 import { startRedisServer } from '@plenary/cluster/testing/redis-server';
 import type { TestRedis } from '@plenary/cluster/testing/redis-server';
@@ -11,6 +10,7 @@ import type { NodeProcess } from './testing/node-process.ts';
 import { testConfig } from './testing/test-node.ts';
 import type { TestConfig } from './testing/test-node.ts';
 import { waitFor } from '@plenary/cluster/testing/wait-for';
+import { room } from '@plenary/cluster/testing/samples';
 
 let redis: TestRedis;
 const running: NodeProcess[] = [];
@@ -144,7 +144,7 @@ describe('the process of a media node', () => {
   });
 
   test('[ST3] garbage in the registry is counted and stops nothing', async () => {
-    await spoilStore(redis.url, ROOM_ID.parse('any'));
+    await spoilStore(redis.url, room('any'));
     const node = start();
     await waitFor('ready', () => isReady(node));
     await waitFor('the garbage to be met', async () => {

@@ -23,7 +23,7 @@ import {
   MEDIA_NODE_ID,
   PEER_ID,
   REQUEST_ID,
-  ROOM_ID,
+  ROOM_NAME,
   TRACK_ID,
   TRANSPORT_ID,
 } from './ids.ts';
@@ -124,7 +124,7 @@ export type EdgeHint = z.infer<typeof EDGE_HINT>;
 
 const SESSION = z.object({
   peerId: PEER_ID,
-  roomId: ROOM_ID,
+  roomId: ROOM_NAME,
   displayName: DISPLAY_NAME,
   role: ROLE,
   /** Proves this session to any edge in `resume`, with the session’s key; replaced by each resume and by `session.renewed`. */
@@ -168,7 +168,7 @@ export const CLIENT_REQUESTS = {
     payload: z.object({
       protocolVersion: z.int(),
       requestId: REQUEST_ID,
-      roomId: ROOM_ID,
+      roomId: ROOM_NAME,
       token: z.string().min(1).max(4_096),
       displayName: DISPLAY_NAME.optional(),
       /** The public half of a key that the client makes for this session, and without which nobody resumes it. */
@@ -183,7 +183,7 @@ export const CLIENT_REQUESTS = {
     says: 'Takes the session up again on this connection, on any edge. Media is not touched.',
     payload: z.object({
       protocolVersion: z.int(),
-      roomId: ROOM_ID,
+      roomId: ROOM_NAME,
       sessionToken: z.string().min(1).max(4_096),
       /** The session key’s signature over {@link resumeProofText}. */
       proof: RESUME_PROOF,

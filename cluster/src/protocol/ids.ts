@@ -11,8 +11,20 @@ const printableId = (maxLength: number): z.ZodString =>
     .max(maxLength)
     .regex(/^[A-Za-z0-9_-]+$/, 'may hold letters, digits, "_" and "-" only');
 
-/** Names a meeting; chosen by people, so it may hold what fits into a link. */
-export const ROOM_ID = printableId(64).brand('RoomId');
+/** Names a meeting within its tenant; chosen by people, so it may hold what fits into a link. Clients know no other name. */
+export const ROOM_NAME = printableId(64).brand('RoomName');
+/**
+ * Names a meeting within the cluster, as `tenant/name`: two tenants' rooms of one name are two rooms (SPEC TN1). Made by
+ * {@link roomIdOf} from what a token proves; no part can hold the slash.
+ */
+export const ROOM_ID = z
+  .string()
+  .max(129)
+  .regex(
+    /^[A-Za-z0-9_-]{1,64}\/[A-Za-z0-9_-]{1,64}$/,
+    'must be a tenant and a room name such as acme/standup',
+  )
+  .brand('RoomId');
 /** Names one person's presence in one room; minted by the edge that admits it. */
 export const PEER_ID = printableId(32).brand('PeerId');
 /** Names a track; it is the id of the mediasoup producer on the track's home node, and of its copies behind pipes. */
@@ -45,6 +57,7 @@ export const EVENT_ID = z
   .regex(/^\d{1,19}-\d{1,19}$/, 'must be a stream id such as 1700000000000-0')
   .brand('EventId');
 
+export type RoomName = z.infer<typeof ROOM_NAME>;
 export type RoomId = z.infer<typeof ROOM_ID>;
 export type PeerId = z.infer<typeof PEER_ID>;
 export type TrackId = z.infer<typeof TRACK_ID>;
@@ -58,6 +71,21 @@ export type TenantId = z.infer<typeof TENANT_ID>;
 export type RequestId = z.infer<typeof REQUEST_ID>;
 export type Incarnation = z.infer<typeof INCARNATION>;
 export type EventId = z.infer<typeof EVENT_ID>;
+
+/** The room that a token opens: its tenant's one of that name (SPEC TN1). */
+export function roomIdOf(tenantId: TenantId, roomName: RoomName): RoomId {
+  return ROOM_ID.parse(`${tenantId}/${roomName}`);
+}
+
+/** Whose room it is. */
+export function tenantOf(roomId: RoomId): TenantId {
+  return TENANT_ID.parse(roomId.slice(0, roomId.indexOf('/')));
+}
+
+/** What the people in a room call it: its id without the tenant, which is no client's to know (SPEC TN3). */
+export function roomNameOf(roomId: RoomId): RoomName {
+  return ROOM_NAME.parse(roomId.slice(roomId.indexOf('/') + 1));
+}
 
 /** Orders two event ids as Redis does: by milliseconds, then by number. Negative when `left` is the older one. */
 export function compareEventIds(left: EventId, right: EventId): number {

@@ -1,7 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { ERROR_CODES, ERROR_TABLE } from '../errors.ts';
 import { CLIENT_REQUESTS } from './client-edge.ts';
-import { compareEventIds, EVENT_ID, ROOM_ID } from './ids.ts';
+import {
+  compareEventIds,
+  EVENT_ID,
+  ROOM_ID,
+  ROOM_NAME,
+  roomIdOf,
+  roomNameOf,
+  TENANT_ID,
+  tenantOf,
+} from './ids.ts';
 import { CHAT_TEXT, DISPLAY_NAME } from './room.ts';
 import { SESSION_KEY } from './session-key.ts';
 import { SAMPLE_SESSION_KEY } from '../testing/samples.ts';
@@ -9,8 +18,28 @@ import { TestSessionKey } from '../testing/session-key.ts';
 
 describe('protocol', () => {
   it('[ID1] an id holds only what is safe in a key, a link and a record', () => {
-    expect(ROOM_ID.safeParse('team-standup_2').success).toBe(true);
-    for (const bad of ['', 'a b', 'a|b', 'a}b', 'ä', 'x'.repeat(65), 7, null]) {
+    expect(ROOM_NAME.safeParse('team-standup_2').success).toBe(true);
+    for (const bad of ['', 'a b', 'a|b', 'a/b', 'a}b', 'ä', 'x'.repeat(65), 7, null]) {
+      expect(ROOM_NAME.safeParse(bad).success).toBe(false);
+    }
+  });
+
+  it('[TN1] a room’s id is its tenant and its name, and no choice of one gives the id of another', () => {
+    const [acme, standup] = [TENANT_ID.parse('acme'), ROOM_NAME.parse('standup')];
+    expect(roomIdOf(acme, standup)).toBe('acme/standup');
+    const longest = roomIdOf(TENANT_ID.parse('t'.repeat(64)), ROOM_NAME.parse('r'.repeat(64)));
+    expect(tenantOf(longest)).toBe('t'.repeat(64));
+    expect(roomNameOf(longest)).toBe('r'.repeat(64));
+    for (const bad of [
+      'standup',
+      '/standup',
+      'acme/',
+      'acme//standup',
+      'a/b/c',
+      'acme/stand up',
+      'acme/a|b',
+      'acme/a}b',
+    ]) {
       expect(ROOM_ID.safeParse(bad).success).toBe(false);
     }
   });

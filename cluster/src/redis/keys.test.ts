@@ -7,9 +7,10 @@ const hashTagOf = (key: string): string | undefined => /\{([^}]+)\}/.exec(key)?.
 describe('keys', () => {
   it('[ST1] all keys of a room share one hash tag, and no two rooms do', () => {
     const keys = roomKeys(room('standup'));
-    expect(new Set(keys.map(hashTagOf))).toEqual(new Set(['room:standup']));
+    expect(new Set(keys.map(hashTagOf))).toEqual(new Set(['room:acme/standup']));
     expect(new Set(keys).size).toBe(keys.length);
     expect(hashTagOf(roomKeys(room('other'))[0])).not.toBe(hashTagOf(keys[0]));
+    expect(hashTagOf(roomKeys(room('standup', 'other'))[0])).not.toBe(hashTagOf(keys[0]));
   });
 
   it('[ST1] both keys of a tenant share one hash tag, which is no room’s', () => {

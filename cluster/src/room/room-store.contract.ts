@@ -75,6 +75,21 @@ export function describeRoomStore(version: string, open: () => Promise<RoomStore
       expect(await rooms.placementOf(ROOM, peer('ann'))).toEqual(first);
     });
 
+    it('[TN1] rooms of one name and two tenants know nothing of each other', async () => {
+      const others = room('standup', 'other');
+      const ann = await join('ann');
+      await rooms.publishTrack(ROOM, trackOf('camera', ann.peerId, ann.epoch));
+      await rooms.postChat({ roomId: ROOM, peerId: ann.peerId, requestId: request('hello'), text: 'hello' });
+      const placed = await rooms.placePeer(placement('ann', { roomId: others, maxPeers: 1 }));
+      const self = { peerId: placed.peerId, displayName: 'Ann', role: 'speaker' } as const;
+      const joined = await rooms.joinPeer(others, self, placed.epoch);
+      expect(joined.snapshot).toMatchObject({ peerCount: 1, tracks: [], chat: [] });
+      expect(await rooms.tracks(others, [track('camera')])).toEqual([]);
+      await rooms.removePeer(others, placed.peerId, placed.epoch, 'left');
+      expect((await rooms.view(others)).occupancy.peerCount).toBe(0);
+      expect((await rooms.view(ROOM)).occupancy.peerCount).toBe(1);
+    });
+
     describe('gateways', () => {
       const claim = (name: string, replacesEpoch?: Epoch) => ({
         roomId: ROOM,

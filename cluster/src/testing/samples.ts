@@ -7,14 +7,17 @@ import {
   MEDIA_NODE_ID,
   PEER_ID,
   REQUEST_ID,
-  ROOM_ID,
+  ROOM_NAME,
   TENANT_ID,
   TRACK_ID,
+  roomIdOf,
 } from '../protocol/ids.ts';
 import type { SessionKeyJwk } from '../protocol/session-key.ts';
 import type { EdgeRecord, MediaNodeRecord } from '../registry/registry.ts';
 
-export const room = (name: string) => ROOM_ID.parse(name);
+export const roomName = (name: string) => ROOM_NAME.parse(name);
+/** A room of the tenant `acme`, unless a test is about another. */
+export const room = (name: string, of = 'acme') => roomIdOf(TENANT_ID.parse(of), roomName(name));
 export const peer = (name: string) => PEER_ID.parse(name);
 export const track = (name: string) => TRACK_ID.parse(name);
 export const request = (name: string) => REQUEST_ID.parse(name);

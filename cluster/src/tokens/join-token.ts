@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { DATACENTER_ID, ROOM_ID, TENANT_ID } from '../protocol/ids.ts';
+import { DATACENTER_ID, ROOM_NAME, TENANT_ID } from '../protocol/ids.ts';
 import type { TenantId } from '../protocol/ids.ts';
 import { TRACK_SOURCE } from '../protocol/media.ts';
 import { DISPLAY_NAME, ROLE } from '../protocol/room.ts';
@@ -13,7 +13,7 @@ const AUDIENCE = 'plenary-join';
 export const JOIN_GRANTS = z.object({
   /** Who this is for the application that made the token. */
   sub: z.string().min(1).max(128),
-  room: ROOM_ID,
+  room: ROOM_NAME,
   name: DISPLAY_NAME.optional(),
   role: ROLE,
   /** Which sources may be published. */

@@ -13,8 +13,8 @@ const ISSUER = 'cluster';
 
 /** What any edge that serves a session has to know of its join. */
 export const SESSION_GRANTS = JOIN_GRANTS.extend({
-  /** Whose limits the peer counts against. */
-  tenant: TENANT_ID.optional(),
+  /** Whose room it is, and whose limits the peer counts against. */
+  tenant: TENANT_ID,
   /** What the client measured, for when its media has to be placed anew. */
   roundTrips: ROUND_TRIPS.optional(),
 });

@@ -4,7 +4,7 @@ import { PlenaryError } from '../errors.ts';
 import { mintIncarnation } from '../ids.ts';
 import type { Secrets } from '../keys/derive.ts';
 import { KeyRing } from '../keys/key-ring.ts';
-import { mediaNode, peer, room } from '../testing/samples.ts';
+import { mediaNode, peer, roomName, tenant } from '../testing/samples.ts';
 import { TestSessionKey } from '../testing/session-key.ts';
 import { signControlToken, verifyControlToken } from './control-token.ts';
 import { signJoinToken, verifyJoinToken } from './join-token.ts';
@@ -15,7 +15,12 @@ import { CLOCK_LEEWAY_SECONDS } from './token-fault.ts';
 
 const SECRET = 'a-secret-of-more-than-thirty-two-characters';
 const KEYS = new Map([['key-1', SECRET]]);
-const GRANTS = { sub: 'ann', room: room('standup'), role: 'speaker' as const, publish: ['camera' as const] };
+const GRANTS = {
+  sub: 'ann',
+  room: roomName('standup'),
+  role: 'speaker' as const,
+  publish: ['camera' as const],
+};
 
 async function custom(claims: Record<string, unknown>, issuedAt: number, expiresAt: number): Promise<string> {
   return new SignJWT({ ...GRANTS, ...claims })
@@ -140,7 +145,7 @@ describe('tokens', () => {
 
   it('[TK2] a token for one use is refused for another', async () => {
     const { jwk } = await TestSessionKey.create();
-    const claims = { ...GRANTS, peer: peer('p1'), cnf: { jwk }, generation: 1 };
+    const claims = { ...GRANTS, tenant: tenant('key-1'), peer: peer('p1'), cnf: { jwk }, generation: 1 };
     const keys = KeyRing.derive([SECRET], 'session-token');
     const session = await signSessionToken(keys, claims);
     expect(await verifySessionToken(keys, session)).toEqual(claims);
@@ -155,7 +160,7 @@ describe('tokens', () => {
 
   it('[KY2] a session token of either secret is taken while the cluster changes from one to the other', async () => {
     const { jwk } = await TestSessionKey.create();
-    const claims = { ...GRANTS, peer: peer('p1'), cnf: { jwk }, generation: 1 };
+    const claims = { ...GRANTS, tenant: tenant('key-1'), peer: peer('p1'), cnf: { jwk }, generation: 1 };
     const [before, after] = [SECRET, `${SECRET}-new`];
     const ringOf = (...secrets: Secrets) => KeyRing.derive(secrets, 'session-token');
     const [old, first, second, done] = [

@@ -11,7 +11,10 @@ export async function gatewayOf(
 ): Promise<RunningMediaNode> {
   const redis = new Redis(redisUrl);
   try {
-    const claim = await redis.hget(`plenary:{room:${roomId}}:meta`, `gateway|${datacenter}|${homeNodeId}`);
+    const claim = await redis.hget(
+      `plenary:{room:${cluster.apiKey}/${roomId}}:meta`,
+      `gateway|${datacenter}|${homeNodeId}`,
+    );
     const gateway = cluster.mediaNodes.find(({ id }) => id === claim?.split('|')[1]);
     if (gateway === undefined) throw new Error(`${datacenter} has no gateway to ${homeNodeId}`);
     return gateway;

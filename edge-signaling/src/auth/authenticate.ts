@@ -1,6 +1,6 @@
 import { PlenaryError, verifyJoinToken, verifyResumeProof, verifySessionToken } from '@plenary/cluster';
 import type { ApiKeys, KeyRing, SessionClaims, VerifiedJoin } from '@plenary/cluster';
-import type { RoomId } from '@plenary/cluster/ids';
+import type { RoomName } from '@plenary/cluster/ids';
 import type { ClientRequest } from '@plenary/cluster/protocol';
 
 /** Checks the tokens that clients bring (SPEC TK). */
@@ -14,9 +14,9 @@ export class Authenticator {
   }
 
   /** @throws PlenaryError `token_invalid`, `token_expired`, `token_wrong_room` */
-  async join(token: string, roomId: RoomId): Promise<VerifiedJoin> {
+  async join(token: string, roomName: RoomName): Promise<VerifiedJoin> {
     const verified = await verifyJoinToken(token, this.#apiKeys);
-    if (verified.grants.room !== roomId) throw new PlenaryError('token_wrong_room');
+    if (verified.grants.room !== roomName) throw new PlenaryError('token_wrong_room');
     return verified;
   }
 

@@ -12,12 +12,13 @@ describe('derivePeerId', () => {
     expect(derivePeerId(KEY, join)).toBe(derivePeerId(KEY, { ...join }));
   });
 
-  it('[SE2] differs with each part, with the secret, and with where one part ends', () => {
+  it('[SE2] [TN1] differs with each part, with the secret, and with where one part ends', () => {
     const ids = [
       derivePeerId(KEY, join),
       derivePeerId(deriveKey('another', 'peer-id'), join),
       derivePeerId(KEY, { ...join, subject: 'bob' }),
       derivePeerId(KEY, { ...join, roomId: room('r2') }),
+      derivePeerId(KEY, { ...join, roomId: room('r', 'other') }),
       derivePeerId(KEY, { ...join, requestId: request('2') }),
       derivePeerId(KEY, { ...join, sessionKey: { ...sessionKey, x: 'z'.repeat(43) } }),
       derivePeerId(KEY, { ...join, subject: 'ann","r' }),

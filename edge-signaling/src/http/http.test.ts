@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { PlenaryError } from '@plenary/cluster';
+import { tenant } from '@plenary/cluster/testing/samples';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createAddressReader, normalise } from './client-address.ts';
 import { handleGuestToken } from './guest-token.ts';
@@ -180,7 +181,11 @@ describe('origins', () => {
 describe('guest tokens', () => {
   let isPatient = true;
   const handler = handleGuestToken({
-    apiKeys: new Map([['key', SECRET]]),
+    apiKeys: new Map([
+      ['closed', SECRET],
+      ['open', SECRET],
+    ]),
+    guests: { tenantId: tenant('open'), isOpen: (name) => name !== 'board' },
     takeGuestToken: () => isPatient,
     isOriginAllowed: (origin) => origin !== 'https://evil.example',
     edgeHints: () => [],
@@ -197,6 +202,14 @@ describe('guest tokens', () => {
       name: 'Ann',
       role: 'speaker',
     });
+  });
+
+  it('[TN4] gives one of the tenant whose rooms are open to guests, and none for another room', async () => {
+    const answer = await post(JSON.stringify({ roomId: 'daily', displayName: 'Ann' }));
+    const { token } = JSON.parse(String(answer.body)) as { token: string };
+    expect(JSON.parse(atob(token.split('.')[1] ?? ''))).toMatchObject({ iss: 'open' });
+    const board = post(JSON.stringify({ roomId: 'board', displayName: 'Ann' }));
+    await expect(board).rejects.toMatchObject({ code: 'forbidden' });
   });
 
   it('[TK5] refuses what does not fit, what is too large, other sites, and who asks too often', async () => {

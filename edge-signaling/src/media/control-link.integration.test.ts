@@ -1,5 +1,6 @@
 import { mintIncarnation, silentLogger, systemClock } from '@plenary/cluster';
-import { EDGE_ID, EPOCH, PEER_ID, ROOM_ID } from '@plenary/cluster/ids';
+import { EDGE_ID, EPOCH, PEER_ID } from '@plenary/cluster/ids';
+import { room } from '@plenary/cluster/testing/samples';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createEdgeMetrics } from '../metrics.ts';
 import { TEST_CLUSTER_SECRET } from '../testing/edge-process.ts';
@@ -63,7 +64,7 @@ describe('a control link', () => {
     const clock = vi.spyOn(Date, 'now').mockImplementation(() => jumpedMs);
     try {
       await link.call('peer.drop', {
-        roomId: ROOM_ID.parse('room'),
+        roomId: room('room'),
         peerId: PEER_ID.parse('peer'),
         epoch: EPOCH.parse(1),
       });

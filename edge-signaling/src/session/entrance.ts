@@ -11,6 +11,7 @@ import type {
   SessionGrants,
 } from '@plenary/cluster';
 import type { EdgeId, MediaNodeId, PeerId, RoomId, TenantId } from '@plenary/cluster/ids';
+import { roomIdOf, roomNameOf } from '@plenary/cluster/ids';
 import { PROTOCOL_VERSION } from '@plenary/cluster/protocol';
 import type {
   ClientReply,
@@ -105,11 +106,12 @@ export class Entrance {
     const { roundTrips = [] } = request;
     const grants: SessionGrants = { ...granted, tenant: tenantId, roundTrips };
     this.#checkStore();
-    const { roomId, requestId, sessionKey } = request;
+    const { requestId, sessionKey } = request;
+    const roomId = roomIdOf(tenantId, grants.room);
     const peerId = derivePeerId(peerIdKey, { subject: grants.sub, roomId, requestId, sessionKey });
     return this.#turns.run(peerId, async (afterwards) => {
       if (clock.monotonicMs() > deadlineMs) throw new PlenaryError('timed_out');
-      return this.#enter(request, socket, { peerId, tenantId, grants, deadlineMs, afterwards });
+      return this.#enter(request, socket, { roomId, peerId, tenantId, grants, deadlineMs, afterwards });
     });
   }
 
@@ -117,6 +119,7 @@ export class Entrance {
     request: ClientRequest<'join'>,
     socket: ClientSocket,
     entry: {
+      readonly roomId: RoomId;
       readonly peerId: PeerId;
       readonly tenantId: TenantId;
       readonly grants: SessionGrants;
@@ -125,8 +128,8 @@ export class Entrance {
     },
   ): Promise<Entered<'join'>> {
     const { rooms, channel, placer, localRooms } = this.#settings;
-    const { roomId, requestId, sessionKey, roundTrips = [] } = request;
-    const { peerId, tenantId, grants, deadlineMs } = entry;
+    const { requestId, sessionKey, roundTrips = [] } = request;
+    const { roomId, peerId, tenantId, grants, deadlineMs } = entry;
     const displayName = grants.name ?? request.displayName ?? 'Guest';
 
     // The room is heard before its state is read: what happens in between is then heard twice, never lost.
@@ -200,7 +203,7 @@ export class Entrance {
     const claims = await authenticator.resume(request, socket.id);
     const { peer: peerId, cnf, generation, ...grants } = claims;
     await this.#settings.storeWait.untilAvailable();
-    const roomId = grants.room;
+    const roomId = roomIdOf(grants.tenant, grants.room);
     socket.enterRoom(roomId);
     const endKeeping = this.#settings.mediaWatch.keepFor(peerId);
     try {
@@ -250,10 +253,11 @@ export class Entrance {
    */
   async confirm(session: Session, sessionToken: string): Promise<void> {
     const { authenticator, rooms } = this.#settings;
-    const { peer, room, generation } = await authenticator.session(sessionToken);
-    if (peer !== session.peerId || room !== session.roomId) throw new PlenaryError('token_invalid');
+    const { peer, tenant, room, generation } = await authenticator.session(sessionToken);
+    const roomId = roomIdOf(tenant, room);
+    if (peer !== session.peerId || roomId !== session.roomId) throw new PlenaryError('token_invalid');
     this.#checkStore();
-    await rooms.confirmToken(room, peer, generation);
+    await rooms.confirmToken(roomId, peer, generation);
     session.confirmedGeneration = Math.max(session.confirmedGeneration, generation);
   }
 
@@ -340,7 +344,7 @@ export class Entrance {
     const { edgeId, resumeWithinMs, keeper, directory } = this.#settings;
     return {
       peerId: session.peerId,
-      roomId: session.roomId,
+      roomId: roomNameOf(session.roomId),
       displayName: session.displayName,
       role: session.grants.role,
       sessionToken: await keeper.tokenOf(session),

@@ -1,6 +1,6 @@
 import { EPOCH, KeyRing, PlenaryError, signSessionToken, verifySessionToken } from '@plenary/cluster';
 import type { SessionClaims } from '@plenary/cluster';
-import { mediaNode, peer, request, room } from '@plenary/cluster/testing/samples';
+import { mediaNode, peer, request, room, roomName, tenant } from '@plenary/cluster/testing/samples';
 import { TestSessionKey } from '@plenary/cluster/testing/session-key';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { EdgeParts, OWN_EDGE } from '../testing/edge-parts.ts';
@@ -55,7 +55,7 @@ async function keeperWithAnn(signToken: (claims: SessionClaims) => Promise<strin
   const sessionOf = (name: string): Session =>
     new Session(
       { peerId: peer(name), roomId: room('standup'), displayName: 'Ann' },
-      { sub: 'ann', room: room('standup'), role: 'speaker', publish: ['camera'] },
+      { sub: 'ann', tenant: tenant('acme'), room: roomName('standup'), role: 'speaker', publish: ['camera'] },
       { key: jwk, generation: 1 },
       { requestId: request('join'), sequence: 1, joinedAtMs: 0, role: 'speaker' },
       {

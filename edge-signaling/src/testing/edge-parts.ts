@@ -18,6 +18,7 @@ import type {
 } from '@plenary/cluster';
 import type { EdgeNoticeName } from '@plenary/cluster/protocol';
 import { edge, mediaNode, peer, request, room, SAMPLE_SESSION_KEY } from '@plenary/cluster/testing/samples';
+import { roomNameOf, tenantOf } from '@plenary/cluster/ids';
 import type { MediaNodeId } from '@plenary/cluster/ids';
 import type { MediaLink, MediaLinks } from '../media/control-links.ts';
 import { createEdgeMetrics } from '../metrics.ts';
@@ -209,7 +210,7 @@ export class EdgeParts {
   ): Session {
     const session = new Session(
       { roomId, peerId, displayName: peerId },
-      { sub: peerId, room: roomId, role: 'speaker', publish: [] },
+      { sub: peerId, tenant: tenantOf(roomId), room: roomNameOf(roomId), role: 'speaker', publish: [] },
       { key: SAMPLE_SESSION_KEY, generation: 1 },
       { requestId, sequence: 1, joinedAtMs: 1, role: 'speaker' },
       { mediaNodeId, epoch, holdEpoch, incarnation: undefined },

@@ -3,7 +3,9 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { isIP } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import type { RoomId } from '@plenary/cluster/ids';
 import { freePort } from '@plenary/cluster/testing/ports';
+import { room } from '@plenary/cluster/testing/samples';
 import { waitFor } from './wait-for.ts';
 
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
@@ -11,6 +13,8 @@ const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
 export const TEST_CLUSTER_SECRET = 'a cluster secret that only tests know';
 export const TEST_ADMIN_TOKEN = 'an admin token that only tests know here';
 export const TEST_API_KEY = 'test-key';
+/** The room of that tenant that clients call so. */
+export const testRoom = (name: string): RoomId => room(name, TEST_API_KEY);
 export const TEST_API_SECRET = 'an-api-secret-that-only-tests-know-here';
 
 export interface EdgeProcessOptions {

@@ -1,9 +1,8 @@
 import { connectClusterStore, silentLogger } from '@plenary/cluster';
 import type { ClusterStore, RoomStanding } from '@plenary/cluster';
-import { ROOM_ID } from '@plenary/cluster/ids';
 import { startRedisServer } from '@plenary/cluster/testing/redis-server';
 import type { TestRedis, TestStore } from '@plenary/cluster/testing/redis-server';
-import { EdgeProcess, TEST_CLUSTER_SECRET } from './edge-process.ts';
+import { EdgeProcess, TEST_CLUSTER_SECRET, testRoom } from './edge-process.ts';
 import { ScriptedMediaNode } from './scripted-media-node.ts';
 import { TestClient } from './test-client.ts';
 import { waitFor } from './wait-for.ts';
@@ -91,7 +90,7 @@ export class TestCluster<Store extends TestStore = TestRedis> {
 
   /** How a room stands in the store; `undefined` while that is away. */
   async standing(room: string): Promise<RoomStanding | undefined> {
-    return this.store.rooms.standing(ROOM_ID.parse(room)).catch(() => undefined);
+    return this.store.rooms.standing(testRoom(room)).catch(() => undefined);
   }
 
   edge(index: number): EdgeProcess {

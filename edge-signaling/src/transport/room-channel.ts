@@ -9,7 +9,7 @@ const EDGE_MESSAGE_NAME = 'edge.message';
  * Socket.IO's name of a room. The prefix makes it longer than 20 characters: the sharded adapter takes a name of 20 for
  * a socket's own, and would send its events to every edge.
  */
-export function roomNameOf(roomId: RoomId): string {
+export function socketRoomOf(roomId: RoomId): string {
   return `plenary-meeting-room:${roomId}`;
 }
 
@@ -39,15 +39,15 @@ export function createRoomChannel(
   });
   return {
     publishEvents: (roomId, events) => {
-      for (const event of events) io.to(roomNameOf(roomId)).emit('event', event);
+      for (const event of events) io.to(socketRoomOf(roomId)).emit('event', event);
     },
     publish: (roomId, name, payload) => {
       // Who is heard is told again within a moment: not worth waiting for a slow client.
       const server = name === 'speakers' ? io.volatile : io;
-      server.to(roomNameOf(roomId)).emit(name, payload);
+      server.to(socketRoomOf(roomId)).emit(name, payload);
     },
     publishLocally: (roomId, name, payload) => {
-      io.local.to(roomNameOf(roomId)).emit(name, payload);
+      io.local.to(socketRoomOf(roomId)).emit(name, payload);
     },
     tellEdges: (message) => {
       io.serverSideEmit(EDGE_MESSAGE_NAME, message);

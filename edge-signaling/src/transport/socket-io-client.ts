@@ -4,7 +4,7 @@ import type { EdgeNoticeInput, EdgeNoticeName, ReplyEnvelope } from '@plenary/cl
 import type { CountedSocket } from '../limits/address-limits.ts';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { ClientSocket, SocketListener } from './client-socket.ts';
-import { roomNameOf } from './room-channel.ts';
+import { socketRoomOf } from './room-channel.ts';
 
 /** Outside a room a socket may stay this long: a person may take their time on the pre-join page. */
 const IDLE_LIMIT_MS = 600_000;
@@ -89,11 +89,11 @@ export class SocketIoClient implements ClientSocket {
 
   enterRoom(roomId: RoomId): void {
     // The adapter would keep a room of a socket that is gone for ever.
-    if (this.#socket.connected) void this.#socket.join(roomNameOf(roomId));
+    if (this.#socket.connected) void this.#socket.join(socketRoomOf(roomId));
   }
 
   leaveRoom(roomId: RoomId): void {
-    if (this.#socket.connected) void this.#socket.leave(roomNameOf(roomId));
+    if (this.#socket.connected) void this.#socket.leave(socketRoomOf(roomId));
   }
 
   bye(error: PlenaryError): void {

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { PlenaryError } from '@plenary/cluster/errors';
 import type { ErrorCode } from '@plenary/cluster/errors';
-import { PROTOCOL_VERSION, REQUEST_ID, ROOM_ID } from '@plenary/cluster/protocol';
+import { PROTOCOL_VERSION, REQUEST_ID, ROOM_NAME } from '@plenary/cluster/protocol';
 import type {
   ClientReply,
   ClientRequestInput,
@@ -561,7 +561,7 @@ async function requestJoin(
   const request = {
     protocolVersion: PROTOCOL_VERSION,
     requestId: newRequestId(),
-    roomId: ROOM_ID.parse(options.roomId),
+    roomId: ROOM_NAME.parse(options.roomId),
     token: options.token,
     displayName: options.name,
     sessionKey: key.publicKey,

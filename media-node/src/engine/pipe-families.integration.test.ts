@@ -1,6 +1,6 @@
 import { createSocket } from 'node:dgram';
 import { networkInterfaces } from 'node:os';
-import { MEDIA_NODE_ID, ROOM_ID, ROUTER_ID, TRACK_ID, familyOf, silentLogger } from '@plenary/cluster';
+import { MEDIA_NODE_ID, ROUTER_ID, TRACK_ID, familyOf, silentLogger } from '@plenary/cluster';
 import type { TrackId } from '@plenary/cluster';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { MediaAddress, MediaAddresses } from '../media-address.ts';
@@ -9,6 +9,7 @@ import { PipeHomes } from '../pipe/pipe-homes.ts';
 import { vp8Packet, vp8Parameters } from '../testing/rtp.ts';
 import { testConfig } from '../testing/test-node.ts';
 import { waitFor } from '@plenary/cluster/testing/wait-for';
+import { room } from '@plenary/cluster/testing/samples';
 import { planPorts } from './port-plan.ts';
 import type { RoomRouter } from './room-router.ts';
 import { WorkerPool } from './worker-pool.ts';
@@ -133,7 +134,7 @@ describe.runIf(hasIpv6)('RTP through a pipe', () => {
     };
     for (const address of ['127.0.0.1', '::1', 'localhost']) {
       const key = {
-        roomId: ROOM_ID.parse('r'),
+        roomId: room('r'),
         fromRouterId: ROUTER_ID.parse('theirs'),
         toRouterId: router.id,
       };

@@ -6,7 +6,6 @@ import {
   TOP_SPATIAL_LAYER,
   MEDIA_NODE_ID,
   PlenaryError,
-  ROOM_ID,
   TRACK_ID,
   mintPeerId,
   silentLogger,
@@ -33,6 +32,7 @@ import {
 } from '../testing/test-node.ts';
 import type { TestNode } from '../testing/test-node.ts';
 import { waitFor } from '@plenary/cluster/testing/wait-for';
+import { room } from '@plenary/cluster/testing/samples';
 import { planPorts } from './port-plan.ts';
 import type { PipePort } from './pipe-port.ts';
 import type { RoomRouter } from './room-router.ts';
@@ -150,7 +150,7 @@ describe('media through a pipe', () => {
       () => Promise.resolve(lease(home)),
       () => Promise.resolve(HELD),
     );
-    const key = { roomId: ROOM_ID.parse('r'), fromRouterId: away.id, toRouterId: home.id };
+    const key = { roomId: room('r'), fromRouterId: away.id, toRouterId: home.id };
     const link = await PipeLink.open({
       home: homes.localSide(key, {
         isLocal: true,
@@ -213,7 +213,7 @@ describe('a pipe that does not open', () => {
     let asks = 0;
     const faults: string[] = [];
     const links = new PipeLinks({
-      roomId: ROOM_ID.parse('r'),
+      roomId: room('r'),
       ownNodeId,
       ownAddresses: { announcedAddress: '127.0.0.1' },
       nodes: {

@@ -1,11 +1,12 @@
-import { PlenaryError, ROOM_ID, silentLogger } from '@plenary/cluster';
+import { PlenaryError, silentLogger } from '@plenary/cluster';
 import type { LoggedEvent } from '@plenary/cluster';
+import { room } from '@plenary/cluster/testing/samples';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { createMetrics } from '../metrics.ts';
 import { metricSum } from '../testing/metric-values.ts';
 import { Outbox } from './outbox.ts';
 
-const roomId = ROOM_ID.parse('r');
+const roomId = room('r');
 const closing: Outbox[] = [];
 afterEach(() => {
   for (const outbox of closing.splice(0)) outbox.close();

@@ -9,7 +9,6 @@ import {
   PEER_ID,
   PlenaryError,
   REQUEST_ID,
-  ROOM_ID,
   TRANSPORT_ID,
   familyOf,
   mintPeerId,
@@ -26,6 +25,7 @@ import type {
   TrackHome,
   TrackSource,
 } from '@plenary/cluster';
+import { room } from '@plenary/cluster/testing/samples';
 
 import type { MediaNodeConfig } from '../config.ts';
 import { MediaNode } from '../media-node.ts';
@@ -294,6 +294,6 @@ export async function placeSomebody(rooms: RoomStore, roomId: RoomId): Promise<v
   });
 }
 
-export const testRoom = (name: string): RoomId => ROOM_ID.parse(name);
+export const testRoom = (name: string): RoomId => room(name);
 export const testPeerId = (name: string): PeerId => PEER_ID.parse(name);
 export const testEpoch = (epoch: number): PlacedPeer['epoch'] => EPOCH.parse(epoch);

@@ -4,7 +4,7 @@ import {
   type ClientReply,
   type Epoch,
   type EventId,
-  type RoomId,
+  type RoomName,
   type RoundTrip,
   type Session,
 } from '@plenary/cluster/protocol';
@@ -18,7 +18,7 @@ import { mediaRequest, type WarmMedia } from './warm-up.ts';
 
 export interface EntranceEnvironment {
   readonly options: MeetingOptions;
-  readonly roomId: RoomId;
+  readonly roomId: RoomName;
   readonly displayName: () => string | undefined;
   readonly lastEventId: () => EventId;
   /** Of the media in use; `undefined` while there is none. */

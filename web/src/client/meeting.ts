@@ -1,10 +1,10 @@
 import { PlenaryError, toPlenaryError } from '@plenary/cluster/errors';
 import {
-  ROOM_ID,
+  ROOM_NAME,
   type ClientReply,
   type ClientRequestInput,
   type ClientRequestName,
-  type RoomId,
+  type RoomName,
   type Session,
   type TrackSource,
 } from '@plenary/cluster/protocol';
@@ -62,7 +62,7 @@ const INITIAL: MeetingSnapshot = {
 
 /** One person's presence in one room, over however many edges and media nodes it takes. Knows no user interface. */
 export class Meeting implements ReadableStore<MeetingSnapshot> {
-  readonly roomId: RoomId;
+  readonly roomId: RoomName;
   readonly counters: Counters = newCounters();
   readonly events = new TypedEvents<MeetingEvents>();
   readonly #options: MeetingOptions;
@@ -87,7 +87,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
 
   constructor(options: MeetingOptions) {
     this.#options = options;
-    this.roomId = ROOM_ID.parse(options.roomId);
+    this.roomId = ROOM_NAME.parse(options.roomId);
     this.#displayName = options.displayName;
     this.#patch({ ownPeerIds: new Set(options.formerPeerIds) });
     this.#log = options.log ?? consoleLog;

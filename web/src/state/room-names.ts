@@ -1,4 +1,4 @@
-import { ROOM_ID, type RoomId } from '@plenary/cluster/protocol';
+import { ROOM_NAME, type RoomName } from '@plenary/cluster/protocol';
 
 const MOODS = [
   'amber',
@@ -40,7 +40,7 @@ export function randomRoomName(random: () => number = Math.random): string {
 }
 
 /** Makes a room id of what a person typed: `Team Weekly!` becomes `team-weekly`. Undefined when nothing is left. */
-export function roomIdFrom(typed: string): RoomId | undefined {
+export function roomIdFrom(typed: string): RoomName | undefined {
   const slug = typed
     .normalize('NFKD')
     .replace(/\p{Mark}/gu, '')
@@ -49,6 +49,6 @@ export function roomIdFrom(typed: string): RoomId | undefined {
     .replace(/^-+|-+$/g, '')
     .slice(0, 64)
     .toLowerCase();
-  const parsed = ROOM_ID.safeParse(slug);
+  const parsed = ROOM_NAME.safeParse(slug);
   return parsed.success ? parsed.data : undefined;
 }

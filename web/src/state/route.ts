@@ -1,4 +1,4 @@
-import { DATACENTER_ID, ROOM_ID, type DatacenterId, type RoomId } from '@plenary/cluster/protocol';
+import { DATACENTER_ID, ROOM_NAME, type DatacenterId, type RoomName } from '@plenary/cluster/protocol';
 
 /** Which page an address means. */
 export type Route =
@@ -6,7 +6,7 @@ export type Route =
   | { readonly page: 'bad-room'; readonly name: string }
   | {
       readonly page: 'room';
-      readonly roomId: RoomId;
+      readonly roomId: RoomName;
       readonly datacenter: DatacenterId | undefined;
       /** A ready join token, from `#token=` or, where a fragment cannot be passed on, `?token=`. */
       readonly token: string | undefined;
@@ -22,7 +22,7 @@ export function parseRoute(url: URL): Route {
   } catch {
     // A stray % is not an encoding: the name is shown as it stands, and refused below.
   }
-  const roomId = ROOM_ID.safeParse(name);
+  const roomId = ROOM_NAME.safeParse(name);
   if (!roomId.success) return { page: 'bad-room', name };
   const datacenter = DATACENTER_ID.safeParse(url.searchParams.get('dc'));
   const token = new URLSearchParams(url.hash.slice(1)).get('token') ?? url.searchParams.get('token');
@@ -35,6 +35,6 @@ export function parseRoute(url: URL): Route {
 }
 
 /** The address of a room's page. */
-export function roomPath(roomId: RoomId): string {
+export function roomPath(roomId: RoomName): string {
   return `/r/${roomId}`;
 }

@@ -1,4 +1,4 @@
-import { DATACENTER_ID, ROOM_ID } from '@plenary/cluster/protocol';
+import { DATACENTER_ID, ROOM_NAME } from '@plenary/cluster/protocol';
 import { describe, expect, test } from 'vitest';
 import { errorForPeople } from '../client/index.ts';
 import { chatPieces } from './chat-text.ts';
@@ -113,7 +113,7 @@ describe('addresses and names', () => {
     expect(parseRoute(new URL('http://h/'))).toEqual({ page: 'landing' });
     expect(parseRoute(new URL('http://h/r/my-room?dc=sbg#token=abc'))).toEqual({
       page: 'room',
-      roomId: ROOM_ID.parse('my-room'),
+      roomId: ROOM_NAME.parse('my-room'),
       datacenter: DATACENTER_ID.parse('sbg'),
       token: 'abc',
     });
@@ -142,7 +142,7 @@ describe('addresses and names', () => {
 });
 
 describe('TokenSource', () => {
-  const request = { roomId: ROOM_ID.parse('room'), datacenter: undefined };
+  const request = { roomId: ROOM_NAME.parse('room'), datacenter: undefined };
   const answering = (answers: (() => Response)[]): { asked: string[]; fetch: typeof fetch } => {
     const asked: string[] = [];
     return {

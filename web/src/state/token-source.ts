@@ -1,5 +1,5 @@
 import { PlenaryError } from '@plenary/cluster/errors';
-import { EDGE_HINT, WIRE_ERROR, type DatacenterId, type RoomId } from '@plenary/cluster/protocol';
+import { EDGE_HINT, WIRE_ERROR, type DatacenterId, type RoomName } from '@plenary/cluster/protocol';
 import { z } from 'zod';
 import type { TokenGrant } from '../client/index.ts';
 
@@ -20,7 +20,7 @@ interface Fetched {
 }
 
 export interface TokenRequest {
-  readonly roomId: RoomId;
+  readonly roomId: RoomName;
   readonly datacenter: DatacenterId | undefined;
 }
 
