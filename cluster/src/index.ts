@@ -33,6 +33,7 @@ export * from './rpc/frame-parser.ts';
 export * from './rpc/link-options.ts';
 export * from './rpc/wall-clock.ts';
 export * from './rpc/route.ts';
+export * from './side-by-side.ts';
 export * from './tenant/memory-tenant-store.ts';
 export * from './tenant/tenant-store.ts';
 export * from './tokens/control-token.ts';

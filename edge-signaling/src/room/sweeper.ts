@@ -1,3 +1,4 @@
+import { sideBySide } from '@plenary/cluster';
 import type { Clock, Placement, RoomStore } from '@plenary/cluster';
 import type { EdgeId, MediaNodeId, RoomId, TrackId } from '@plenary/cluster/ids';
 import type { MediaLinks } from '../media/control-links.ts';
@@ -13,6 +14,10 @@ const NOTED_FOR_MS = 60_000;
 const ENTRY_DEADLINE_MS = 10_000;
 /** Every how many sweeps the other holders of a room's sessions are told of it. */
 const SWEEPS_PER_SEEKING = 2;
+/** Rooms that are swept at a time. */
+const ROOMS_AT_ONCE = 8;
+/** Peers of one room that are judged at a time: a media node that does not answer holds up no others. */
+const PEERS_AT_ONCE = 8;
 
 export interface SweeperSettings {
   readonly edgeId: EdgeId;
@@ -51,15 +56,17 @@ export function judgePlacement(question: {
   return nodeMissingMs > 2 * leaseMs ? 'remove' : 'ask_media_node';
 }
 
+const keyOf = ({ peerId, epoch }: Placement): string => `${peerId} ${epoch}`;
+
 /** Removes what dead processes left in the rooms that this edge serves. Several edges may sweep one room. */
 export class Sweeper {
   readonly #settings: SweeperSettings;
   /** Rooms beside those that are served now, with when they were noted. */
   readonly #noted = new Map<RoomId, number>();
-  /** Since when this edge has been missing the session of a placement of its own. */
-  readonly #missedSinceMs = new Map<string, number>();
-  /** Tracks of replaced placements that the last sweep saw. */
-  #outdated: ReadonlySet<TrackId> = new Set();
+  /** Since when this edge has been missing the session of a placement of its own, by room and placement. */
+  readonly #missedSinceMs = new Map<RoomId, ReadonlyMap<string, number>>();
+  /** Tracks of replaced placements that the last sweep of each room saw. */
+  readonly #outdated = new Map<RoomId, ReadonlySet<TrackId>>();
   #timer: NodeJS.Timeout | undefined;
   #isSweeping = false;
   #sweeps = 0;
@@ -83,61 +90,82 @@ export class Sweeper {
 
   /** Sweeps once. Never throws: the next sweep comes. */
   async sweep(): Promise<void> {
-    const { localRooms, isStoreAvailable, reportFault, clock } = this.#settings;
+    const { localRooms, isStoreAvailable, clock } = this.#settings;
     if (this.#isSweeping || !isStoreAvailable()) return;
     this.#isSweeping = true;
     this.#sweeps += 1;
-    const outdated = new Set<TrackId>();
-    const missed = new Set<string>();
     try {
       for (const roomId of localRooms.roomIds()) this.#noted.set(roomId, clock.monotonicMs());
-      for (const roomId of this.#noted.keys()) await this.#sweepRoom(roomId, outdated, missed);
-      this.#forget(missed);
-      this.#outdated = outdated;
-    } catch (fault) {
-      reportFault('sweep', fault);
+      await sideBySide(this.#noted.keys(), ROOMS_AT_ONCE, (roomId) =>
+        this.#apart({ roomId }, () => this.#sweepRoom(roomId)),
+      );
+      this.#forget();
     } finally {
       this.#isSweeping = false;
     }
   }
 
-  async #sweepRoom(roomId: RoomId, outdated: Set<TrackId>, missed: Set<string>): Promise<void> {
-    const { rooms, localRooms, missingForMs, leaseMs, resumeWithinMs, links, edgeId } = this.#settings;
-    const placements = await rooms.placements(roomId);
-    const holders = new Set<EdgeId>();
-    for (const placement of placements) {
-      if (placement.edgeId !== edgeId) holders.add(placement.edgeId);
-      if (localRooms.find(placement.peerId) !== undefined) continue;
-      if (placement.edgeId === edgeId) {
-        missed.add(await this.#miss(roomId, placement));
-        continue;
-      }
-      const verdict = judgePlacement({
-        edgeMissingMs: missingForMs(placement.edgeId),
-        // A node that answers is there, whatever became of its announcement.
-        nodeMissingMs:
-          links.get(placement.mediaNodeId)?.isUp === true ? 0 : missingForMs(placement.mediaNodeId),
-        leaseMs,
-        resumeWithinMs,
-      });
-      if (verdict === 'remove') await this.#remove(roomId, placement, 'node_lost');
-      if (verdict === 'ask_media_node') await this.#ask(roomId, placement);
+  /** One room, peer or track that cannot be dealt with costs no other one its sweep. */
+  async #apart(what: Record<string, unknown>, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (fault) {
+      this.#settings.reportFault('sweep', fault, what);
     }
-    this.#seek(roomId, holders);
-    await this.#endLostTracks(roomId, placements, outdated);
+  }
+
+  async #sweepRoom(roomId: RoomId): Promise<void> {
+    const { rooms, localRooms, edgeId } = this.#settings;
+    const placements = await rooms.placements(roomId);
+    const missing = placements.filter(({ peerId }) => localRooms.find(peerId) === undefined);
+    const own = missing.filter((placement) => placement.edgeId === edgeId);
+    this.#noteMissed(roomId, own);
+    await sideBySide(missing, PEERS_AT_ONCE, (placement) =>
+      this.#apart({ roomId, peerId: placement.peerId }, () =>
+        placement.edgeId === edgeId ? this.#miss(roomId, placement) : this.#judge(roomId, placement),
+      ),
+    );
+    this.#seek(
+      roomId,
+      new Set(placements.map((placement) => placement.edgeId).filter((holder) => holder !== edgeId)),
+    );
+    await this.#endLostTracks(roomId, placements);
+  }
+
+  async #judge(roomId: RoomId, placement: Placement): Promise<void> {
+    const { missingForMs, leaseMs, resumeWithinMs, links } = this.#settings;
+    const verdict = judgePlacement({
+      edgeMissingMs: missingForMs(placement.edgeId),
+      // A node that answers is there, whatever became of its announcement.
+      nodeMissingMs:
+        links.get(placement.mediaNodeId)?.isUp === true ? 0 : missingForMs(placement.mediaNodeId),
+      leaseMs,
+      resumeWithinMs,
+    });
+    if (verdict === 'remove') await this.#remove(roomId, placement, 'node_lost');
+    if (verdict === 'ask_media_node') await this.#ask(roomId, placement);
+  }
+
+  /** Since when each placement of this edge has been without its session; one that has it again begins anew. */
+  #noteMissed(roomId: RoomId, missed: readonly Placement[]): void {
+    const nowMs = this.#settings.clock.monotonicMs();
+    const known = this.#missedSinceMs.get(roomId);
+    const sinceMs = new Map(
+      missed.map((placement) => [keyOf(placement), known?.get(keyOf(placement)) ?? nowMs] as const),
+    );
+    if (sinceMs.size > 0) this.#missedSinceMs.set(roomId, sinceMs);
+    else this.#missedSinceMs.delete(roomId);
   }
 
   /**
    * The store says that this edge holds a session, and it does not: an unanswered command placed it, a failover brought it
    * back, or a former life of this edge held it. Unless another edge says that it has it, it is removed (SPEC SE13).
    */
-  async #miss(roomId: RoomId, placement: Placement): Promise<string> {
+  async #miss(roomId: RoomId, placement: Placement): Promise<void> {
     const { clock, channel, edgeId, departures, leaseMs, resumeWithinMs } = this.#settings;
     const { peerId, epoch, holdEpoch, mediaNodeId } = placement;
-    const key = `${roomId} ${peerId} ${epoch}`;
     const nowMs = clock.monotonicMs();
-    const sinceMs = this.#missedSinceMs.get(key) ?? nowMs;
-    this.#missedSinceMs.set(key, sinceMs);
+    const sinceMs = this.#missedSinceMs.get(roomId)?.get(keyOf(placement)) ?? nowMs;
     if (nowMs - sinceMs <= leaseMs + resumeWithinMs + ENTRY_DEADLINE_MS) {
       channel.tellEdges({ type: 'session.sought', peerId, edgeId });
     } else {
@@ -150,7 +178,6 @@ export class Sweeper {
         tenantId: undefined,
       });
     }
-    return key;
   }
 
   /** The holders of sessions in a room may not know of it, after a start anew: now and then they are told. */
@@ -159,13 +186,13 @@ export class Sweeper {
     for (const edgeId of holders) this.#settings.channel.tellEdges({ type: 'room.sought', roomId, edgeId });
   }
 
-  #forget(missed: ReadonlySet<string>): void {
+  /** Rooms in which this edge has had nothing for a while are swept no more. */
+  #forget(): void {
     const { clock } = this.#settings;
-    for (const key of this.#missedSinceMs.keys()) if (!missed.has(key)) this.#missedSinceMs.delete(key);
-    const stillMissed = new Set([...missed].map((key) => key.split(' ')[0]));
     for (const [roomId, notedAtMs] of this.#noted) {
-      if (clock.monotonicMs() - notedAtMs > NOTED_FOR_MS && !stillMissed.has(roomId))
-        this.#noted.delete(roomId);
+      if (clock.monotonicMs() - notedAtMs <= NOTED_FOR_MS || this.#missedSinceMs.has(roomId)) continue;
+      this.#noted.delete(roomId);
+      this.#outdated.delete(roomId);
     }
   }
 
@@ -191,18 +218,20 @@ export class Sweeper {
   }
 
   /** Ends tracks whose node is gone, and those of placements that were replaced: nobody else would (SPEC SE14). */
-  async #endLostTracks(
-    roomId: RoomId,
-    placements: readonly Placement[],
-    outdated: Set<TrackId>,
-  ): Promise<void> {
+  async #endLostTracks(roomId: RoomId, placements: readonly Placement[]): Promise<void> {
     const { rooms, channel, missingForMs, leaseMs, links } = this.#settings;
     const { tracks } = await rooms.view(roomId);
     const epochs = new Map(placements.map(({ peerId, epoch }) => [peerId, epoch]));
-    const lost = tracks.filter(({ trackId, peerId, epoch, homeNodeId }) => {
+    const outdated = new Set(
+      tracks
+        .filter(({ peerId, epoch }) => epoch < (epochs.get(peerId) ?? Infinity))
+        .map(({ trackId }) => trackId),
+    );
+    const before = this.#outdated.get(roomId);
+    this.#outdated.set(roomId, outdated);
+    const lost = tracks.filter(({ trackId, homeNodeId }) => {
       // A peer that is placed anew keeps its old tracks until it has new ones: so it must have been seen before.
-      if (epoch < (epochs.get(peerId) ?? Infinity)) outdated.add(trackId);
-      if (this.#outdated.has(trackId) && outdated.has(trackId)) return true;
+      if (before?.has(trackId) === true && outdated.has(trackId)) return true;
       return missingForMs(homeNodeId) > 2 * leaseMs && links.get(homeNodeId)?.isUp !== true;
     });
     const trackIds: TrackId[] = [];

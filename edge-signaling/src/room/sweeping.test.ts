@@ -1,5 +1,6 @@
+import { MemoryRoomStore, PlenaryError } from '@plenary/cluster';
 import type { Placement, StoredTrack } from '@plenary/cluster';
-import { edge, track } from '@plenary/cluster/testing/samples';
+import { edge, room, track } from '@plenary/cluster/testing/samples';
 import { describe, expect, it } from 'vitest';
 import { EdgeParts, OWN_EDGE, ROOM, placedOf } from '../testing/edge-parts.ts';
 import { Sweeper } from './sweeper.ts';
@@ -9,8 +10,7 @@ const RESUME_MS = 5_000;
 const LONG_MS = 60_000;
 
 /** @param missingForMs - for how long edges other than this one and all media nodes have been missing */
-function sweeping(missingForMs = 0) {
-  const parts = new EdgeParts();
+function sweeping(missingForMs = 0, parts = new EdgeParts()) {
   const sweeper = new Sweeper({
     edgeId: OWN_EDGE,
     rooms: parts.rooms,
@@ -32,6 +32,15 @@ function sweeping(missingForMs = 0) {
   };
   return { parts, sweeper, sweepLater };
 }
+
+/** A room that cannot be read, as one whose part of a Redis Cluster is away. */
+class BrokenRoomStore extends MemoryRoomStore {
+  override placements(...[roomId]: Parameters<MemoryRoomStore['placements']>): Promise<Placement[]> {
+    if (roomId === BROKEN_ROOM) return Promise.reject(new PlenaryError('store_unavailable'));
+    return super.placements(roomId);
+  }
+}
+const BROKEN_ROOM = room('broken');
 
 const stored = (name: string, { peerId, epoch, mediaNodeId }: Placement): StoredTrack => ({
   trackId: track(name),
@@ -139,5 +148,31 @@ describe('Sweeper', () => {
     link.answer = () => ({ alive: false });
     await sweeper.sweep();
     expect(await parts.rooms.placementOf(ROOM, talking.peerId)).toBeUndefined();
+  });
+
+  it('[SE13] one room that cannot be read costs no other one its sweep', async () => {
+    const { parts, sweeper, sweepLater } = sweeping(0, new EdgeParts(new BrokenRoomStore()));
+    sweeper.note(BROKEN_ROOM);
+    parts.links.add('node');
+    const ghost = await parts.place('ghost', 'node');
+    sweeper.note(ROOM);
+    await sweeper.sweep();
+    await sweepLater(LONG_MS);
+    expect(await parts.rooms.placementOf(ROOM, ghost.peerId)).toBeUndefined();
+  });
+
+  it('[SE7] one peer whose media node does not answer costs no other one its sweep', async () => {
+    const { parts, sweeper } = sweeping(LONG_MS);
+    const hung = parts.links.add('hung');
+    hung.answer = () => {
+      throw new PlenaryError('timed_out');
+    };
+    const well = parts.links.add('well');
+    well.answer = () => ({ alive: false });
+    await parts.place('first', 'hung', undefined, edge('missing'));
+    const second = await parts.place('second', 'well', undefined, edge('missing'));
+    sweeper.note(ROOM);
+    await sweeper.sweep();
+    expect(await parts.rooms.placementOf(ROOM, second.peerId)).toBeUndefined();
   });
 });
