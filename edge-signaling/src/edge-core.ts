@@ -347,7 +347,8 @@ export class EdgeCore {
   storeReturned(): void {
     this.#storeWait.returned();
     this.registryReturned();
-    void this.#republisher.all();
+    // Who left is removed before those who stay are published again, so that no one is restored who is gone.
+    void this.departures.retryRemovals().then(() => this.#republisher.all());
     void this.#tenantClaims.renew();
   }
 

@@ -1,4 +1,4 @@
-import { REPUBLISH_INTERVAL_MS } from '@plenary/cluster';
+import { REPUBLISH_INTERVAL_MS, ROOMS_REPUBLISHED_AT_ONCE, sideBySide } from '@plenary/cluster';
 import type { Epoch, Placement, RepublishedPeers, RoomStore } from '@plenary/cluster';
 import type { EdgeId, PeerId, RoomId } from '@plenary/cluster/ids';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
@@ -7,16 +7,13 @@ import type { SessionKeeper } from '../session/keeper.ts';
 import type { RoomChannel } from '../transport/client-socket.ts';
 import type { LocalRooms } from './local-rooms.ts';
 
-/** Rooms that are published at a time. */
-const ROOMS_AT_ONCE = 8;
-
 export interface RepublisherSettings {
   readonly edgeId: EdgeId;
   readonly rooms: RoomStore;
   readonly isStoreAvailable: () => boolean;
   readonly localRooms: LocalRooms;
   readonly keeper: Pick<SessionKeeper, 'attachedElsewhere' | 'endAsGone'>;
-  readonly departures: Pick<Departures, 'hasDeparted' | 'depart' | 'dropMedia' | 'retryRemovals'>;
+  readonly departures: Pick<Departures, 'hasDeparted' | 'depart' | 'dropMedia'>;
   readonly channel: Pick<RoomChannel, 'publishLocally'>;
   readonly metrics: EdgeMetrics;
   readonly reportFault: ReportFault;
@@ -49,20 +46,14 @@ export class Republisher {
 
   /** Publishes all rooms now. Never throws. */
   async all(): Promise<void> {
-    const { isStoreAvailable, localRooms, departures, reportFault } = this.#settings;
+    const { isStoreAvailable, localRooms, reportFault } = this.#settings;
     if (this.#isPublishing || !isStoreAvailable()) return;
     this.#isPublishing = true;
     try {
-      // What could not be removed while a command went unanswered, although the store was never away.
-      await departures.retryRemovals();
-      const roomIds = localRooms.roomIds();
-      const publish = async (): Promise<void> => {
-        for (let roomId = roomIds.pop(); roomId !== undefined; roomId = roomIds.pop()) {
-          // A part of a Redis Cluster may be away: the other rooms are not held up by it.
-          await this.room(roomId).catch((fault: unknown) => reportFault('republish', fault));
-        }
-      };
-      await Promise.all(Array.from({ length: ROOMS_AT_ONCE }, publish));
+      await sideBySide(localRooms.roomIds(), ROOMS_REPUBLISHED_AT_ONCE, (roomId) =>
+        // A part of a Redis Cluster may be away: the other rooms are not held up by it.
+        this.room(roomId).catch((fault: unknown) => reportFault('republish', fault)),
+      );
     } finally {
       this.#isPublishing = false;
     }

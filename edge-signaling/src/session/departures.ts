@@ -5,14 +5,15 @@ import type { LeaveReason } from '@plenary/cluster/protocol';
 import type { MediaLinks } from '../media/control-links.ts';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { RoomChannel } from '../transport/client-socket.ts';
+import { RetryQueue } from './retry-queue.ts';
 import type { TenantClaims } from './tenant-claims.ts';
 
 /** Peers remembered as gone, should the store forget that they are. */
 const MAX_DEPARTED = 10_000;
-/** A node that stays away for so many drops has lost the peers anyway. */
+/** Removals that wait at most; one that is given up is found by the sweep. */
+const MAX_PENDING_REMOVALS = 10_000;
+/** Drops that wait at most, over all nodes; a node ends what no edge asks for by itself. */
 const MAX_PENDING_DROPS = 10_000;
-/** How often what failed is tried again, beside the moment the store or the node returns, in milliseconds. */
-const RETRY_MS = 5_000;
 
 export interface Departure {
   readonly placed: PlacedPeer;
@@ -23,6 +24,12 @@ export interface Departure {
   readonly heldUnder: Epoch | undefined;
   /** Whose claim is freed once the peer is removed. */
   readonly tenantId: TenantId | undefined;
+}
+
+/** Media of a peer that is to be freed at a node. */
+interface Drop {
+  readonly mediaNodeId: MediaNodeId;
+  readonly placed: PlacedPeer;
 }
 
 export interface DeparturesSettings {
@@ -42,22 +49,40 @@ export interface DeparturesSettings {
  */
 export class Departures {
   readonly #settings: DeparturesSettings;
-  readonly #pending = new Map<string, Departure>();
+  readonly #removals: RetryQueue<Departure>;
+  readonly #drops: RetryQueue<Drop>;
   /** The epochs under which peers were removed, the oldest first. */
   readonly #departed = new Map<string, Epoch>();
-  readonly #drops = new Map<MediaNodeId, Map<string, PlacedPeer>>();
-  #timer: NodeJS.Timeout | undefined;
 
   constructor(settings: DeparturesSettings) {
     this.#settings = settings;
+    const { reportFault } = settings;
+    this.#removals = new RetryQueue({
+      maxWaiting: MAX_PENDING_REMOVALS,
+      retry: (departure) => this.#attempt(departure),
+      onGivenUp: ({ placed }) =>
+        reportFault('departure', new Error('Too many removals wait.'), { ...placed }),
+    });
+    this.#drops = new RetryQueue({
+      maxWaiting: MAX_PENDING_DROPS,
+      retry: ({ mediaNodeId, placed }) => this.#attemptDrop(mediaNodeId, placed),
+      onGivenUp: ({ placed }) => reportFault('departure', new Error('Too many drops wait.'), { ...placed }),
+    });
   }
 
   /** Removes a peer; when the store is away, as soon as it is back. Never throws. */
   async depart(departure: Departure): Promise<void> {
+    const isDone = await this.#attempt(departure);
+    if (!isDone) this.#removals.add(keyOf(departure.placed), departure);
+    this.#noteSize();
+  }
+
+  /** @returns whether nothing is left to be tried again */
+  async #attempt(departure: Departure): Promise<boolean> {
     const { placed } = departure;
     const onlyIfHeld = departure.heldUnder !== undefined;
     // While this waited its client may have come back, to this very edge.
-    if (onlyIfHeld && this.#settings.isTakenUp(placed)) return;
+    if (onlyIfHeld && this.#settings.isTakenUp(placed)) return true;
     if (!onlyIfHeld) this.#noteDeparted(placed);
     // Without the condition nobody else can want this media, so it need not wait for the store.
     if (!onlyIfHeld) void this.#dropAll(departure);
@@ -68,33 +93,32 @@ export class Departures {
         void this.#settings.tenantClaims.release(departure.tenantId, placed);
       }
       if (onlyIfHeld && outcome !== 'held') await this.#dropAll(departure);
+      return true;
     } catch (fault) {
       const { code, retryable } = toPlenaryError(fault);
       this.#settings.reportFault('departure', fault, { code });
-      if (retryable) {
-        this.#pending.set(keyOf(placed), departure);
-        this.#retryLater();
-      }
+      return !retryable;
     }
-    this.#settings.metrics.departures.set(this.#pending.size);
   }
 
   /** Frees a peer's media, up to the epoch; when the node is away, as soon as it is back. Never throws. */
   async dropMedia(mediaNodeId: MediaNodeId, placed: PlacedPeer): Promise<void> {
+    const isDone = await this.#attemptDrop(mediaNodeId, placed);
+    if (!isDone) this.#drops.add(`${mediaNodeId} ${keyOf(placed)}`, { mediaNodeId, placed });
+  }
+
+  /** @returns whether nothing is left to be tried again */
+  async #attemptDrop(mediaNodeId: MediaNodeId, placed: PlacedPeer): Promise<boolean> {
     const link = this.#settings.links.get(mediaNodeId);
     try {
       // A node that is not known yet, or not announced now, may be there all the same.
       if (link === undefined) throw new PlenaryError('media_unavailable');
       await link.call('peer.drop', placed);
+      return true;
     } catch (fault) {
-      if (!toPlenaryError(fault).retryable) {
-        this.#settings.reportFault('departure', fault, { doing: 'peer.drop' });
-        return;
-      }
-      const drops = this.#drops.get(mediaNodeId) ?? new Map<string, PlacedPeer>();
-      if (drops.size < MAX_PENDING_DROPS) drops.set(keyOf(placed), placed);
-      this.#drops.set(mediaNodeId, drops);
-      this.#retryLater();
+      const { retryable } = toPlenaryError(fault);
+      if (!retryable) this.#settings.reportFault('departure', fault, { doing: 'peer.drop' });
+      return !retryable;
     }
   }
 
@@ -104,28 +128,26 @@ export class Departures {
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
+    this.#removals.stop();
+    this.#drops.stop();
   }
 
-  /** To be called when the store is back. */
+  /** To be called when the store is back. Never rejects. */
   async retryRemovals(): Promise<void> {
-    const due = [...this.#pending.values()];
-    this.#pending.clear();
-    await Promise.all(due.map(async (departure) => this.depart(departure)));
+    await this.#removals.retryNow();
+    this.#noteSize();
   }
 
-  /** To be called when a link is up again. */
+  /** To be called when a link is up again. Never rejects. */
   async retryDrops(mediaNodeId: MediaNodeId): Promise<void> {
-    const due = [...(this.#drops.get(mediaNodeId)?.values() ?? [])];
-    this.#drops.delete(mediaNodeId);
-    await Promise.all(due.map(async (placed) => this.dropMedia(mediaNodeId, placed)));
+    await this.#drops.retryNow((drop) => drop.mediaNodeId === mediaNodeId);
   }
 
   /** A peer that came back is not to be removed by what was decided before of the same placement. */
   cancel(placed: PlacedPeer): void {
-    this.#pending.delete(keyOf(placed));
+    this.#removals.delete(keyOf(placed));
     this.#departed.delete(peerKeyOf(placed));
-    this.#settings.metrics.departures.set(this.#pending.size);
+    this.#noteSize();
   }
 
   #noteDeparted(placed: PlacedPeer): void {
@@ -135,15 +157,8 @@ export class Departures {
     forgetOldest(this.#departed, MAX_DEPARTED);
   }
 
-  /** An answer may have been lost while store and node were there all the time, so that no return of theirs is waited for. */
-  #retryLater(): void {
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      if (this.#pending.size > 0) void this.retryRemovals();
-      for (const mediaNodeId of this.#drops.keys()) {
-        if (this.#settings.links.get(mediaNodeId)?.isUp === true) void this.retryDrops(mediaNodeId);
-      }
-    }, RETRY_MS);
+  #noteSize(): void {
+    this.#settings.metrics.departures.set(this.#removals.size);
   }
 
   async #dropAll({ mediaNodeIds, placed }: Departure): Promise<void> {

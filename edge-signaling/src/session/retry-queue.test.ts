@@ -1,0 +1,69 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { RetryQueue } from './retry-queue.ts';
+
+describe('RetryQueue', () => {
+  beforeEach(() => {
+    vi.useFakeTimers();
+  });
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  function queueOf(maxWaiting: number) {
+    const tried: { readonly item: string; readonly atMs: number }[] = [];
+    const givenUp: string[] = [];
+    let helps = false;
+    let underWay = 0;
+    let most = 0;
+    const startMs = Date.now();
+    const queue = new RetryQueue<string>({
+      maxWaiting,
+      retry: async (item) => {
+        underWay += 1;
+        most = Math.max(most, underWay);
+        tried.push({ item, atMs: Date.now() - startMs });
+        await Promise.resolve();
+        underWay -= 1;
+        return helps;
+      },
+      onGivenUp: (item) => givenUp.push(item),
+    });
+    return { queue, tried, givenUp, mostAtOnce: () => most, setHelps: (value: boolean) => (helps = value) };
+  }
+
+  it('[SE6] tries again later and later while nothing helps, and no more once it is done', async () => {
+    const { queue, tried, setHelps } = queueOf(10);
+    queue.add('ann', 'ann');
+    await vi.advanceTimersByTimeAsync(200_000);
+    expect(tried.map(({ atMs }) => atMs / 1_000)).toEqual([2, 6, 14, 30, 62, 122, 182]);
+    setHelps(true);
+    await vi.advanceTimersByTimeAsync(200_000);
+    expect(tried).toHaveLength(8);
+    expect(queue.size).toBe(0);
+  });
+
+  it('[SE6] tries a bounded number at a time, and keeps a bounded number', async () => {
+    const { queue, tried, givenUp, mostAtOnce } = queueOf(100);
+    for (let index = 0; index < 150; index += 1) queue.add(`key-${index}`, `item-${index}`);
+    expect(queue.size).toBe(100);
+    expect(givenUp).toHaveLength(50);
+    expect(givenUp[0]).toBe('item-0');
+    await queue.retryNow();
+    expect(tried).toHaveLength(100);
+    expect(mostAtOnce()).toBe(16);
+    queue.stop();
+  });
+
+  it('[SE6] tries at once what is asked for, the newest under each key, and nothing after its end', async () => {
+    const { queue, tried, setHelps } = queueOf(10);
+    queue.add('ann', 'old');
+    queue.add('ann', 'new');
+    queue.add('bob', 'bob');
+    setHelps(true);
+    await queue.retryNow((item) => item === 'new');
+    expect(tried.map(({ item }) => item)).toEqual(['new']);
+    queue.stop();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(tried).toHaveLength(1);
+  });
+});
