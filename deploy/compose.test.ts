@@ -7,6 +7,7 @@ import { readEdgeConfig } from '../edge-signaling/src/config.ts';
 import type { EdgeConfig } from '../edge-signaling/src/config.ts';
 import { loadConfig } from '../media-node/src/config.ts';
 import type { MediaNodeConfig } from '../media-node/src/config.ts';
+import { identityOfSecrets } from '@plenary/cluster';
 import type { PortSlice } from '@plenary/cluster';
 import { interpolate, readComposeFile, readEnvFile, readImageFile } from './testing/compose-file.ts';
 import type { ComposeFile, Service } from './testing/compose-file.ts';
@@ -73,7 +74,13 @@ describe('compose.yaml against the programs that it starts', () => {
 
   it('gives every process the same cluster secret and the same Redis', () => {
     const configs = [...edges(), ...mediaNodes()].map(([, config]) => config);
-    expect(new Set(configs.map((config) => config.clusterSecrets.join())).size).toBe(1);
+    const believed = [
+      ...edges().map(([, { clusterSecrets, edgeId: id }]) =>
+        identityOfSecrets(clusterSecrets, { kind: 'edge', id }),
+      ),
+      ...mediaNodes().map(([, { identity }]) => identity),
+    ].map(({ authorities }) => [...authorities.keys()].join());
+    expect(new Set(believed).size).toBe(1);
     expect(new Set(configs.map((config) => JSON.stringify(config.storeAddress))).size).toBe(1);
   });
 

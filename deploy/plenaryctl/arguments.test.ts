@@ -11,6 +11,7 @@ describe('plenaryctl', () => {
       'drain --deadline=1h http://10.0.0.1:4000',
       { kind: 'drain', node: 'http://10.0.0.1:4000', deadlineMs: 3_600_000 },
     ],
+    ['node-key media-1', { kind: 'node-key', mediaNodeId: 'media-1' }],
     ['undrain edge-1', { kind: 'undrain', node: 'edge-1' }],
     ['status edge-1', { kind: 'status', node: 'edge-1' }],
   ])('understands "%s"', (line, command) => {
@@ -20,6 +21,9 @@ describe('plenaryctl', () => {
   it.each([
     ['reboot edge-1', 'no command reboot'],
     ['drain', 'exactly one node'],
+    ['node-key', 'exactly one id'],
+    ['node-key a/b', 'exactly one id'],
+    ['node-key a b', 'exactly one id'],
     ['drain a b', 'exactly one node'],
     ['drain a --force', 'no option --force'],
     ['undrain a --deadline 1s', 'has no deadline'],

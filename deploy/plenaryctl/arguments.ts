@@ -1,11 +1,13 @@
-import { MAX_DRAIN_MS } from '@plenary/cluster';
+import { MAX_DRAIN_MS, MEDIA_NODE_ID } from '@plenary/cluster';
+import type { MediaNodeId } from '@plenary/cluster';
 
-export const USAGE = `Drains processes of a Plenary cluster, so that they can be stopped and nobody notices.
+export const USAGE = `What an operator does with single processes of a Plenary cluster.
 
   plenaryctl drain NODE [--deadline 10m]   asks everybody to go elsewhere, shows how far it is, and ends when nobody
                                            is left (exit code 0) or at the deadline, when the rest is cut off (2)
   plenaryctl undrain NODE                  lets it take people again
   plenaryctl status NODE                   shows how far it is
+  plenaryctl node-key ID                   prints the PLENARY_NODE_KEY of a media node, out of PLENARY_CLUSTER_SECRET
 
 NODE is the id of an edge or a media node, or the URL of its /admin/drain without that path. An id is looked up in the
 store, which the same variables name as for those processes (REDIS_URL, …). Every edge behind one public URL has to be
@@ -18,6 +20,7 @@ const DEFAULT_DEADLINE_MS = 600_000;
 
 export type Command =
   | { readonly kind: 'help' }
+  | { readonly kind: 'node-key'; readonly mediaNodeId: MediaNodeId }
   | { readonly kind: 'drain'; readonly node: string; readonly deadlineMs: number }
   | { readonly kind: 'undrain' | 'status'; readonly node: string };
 
@@ -31,6 +34,12 @@ export function parseArguments(args: readonly string[]): Command {
   const [kind, ...rest] = args;
   if (kind === undefined || kind === 'help' || args.includes('--help') || args.includes('-h')) {
     return { kind: 'help' };
+  }
+  if (kind === 'node-key') {
+    const id = MEDIA_NODE_ID.safeParse(rest[0]);
+    if (!id.success || rest.length > 1)
+      throw new UsageError('node-key takes exactly one id of a media node.');
+    return { kind, mediaNodeId: id.data };
   }
   if (kind !== 'drain' && kind !== 'undrain' && kind !== 'status') {
     throw new UsageError(`There is no command ${kind}.`);

@@ -1,9 +1,9 @@
 /** `plenaryctl`: what an operator does with single processes of a cluster. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { ConfigError } from '@plenary/cluster';
+import { ConfigError, nodeKeyText } from '@plenary/cluster';
 import { AdminClient, AdminRefusal } from './admin-client.ts';
 import { parseArguments, USAGE, UsageError } from './arguments.ts';
-import { findNode, NotFound, readAdminToken } from './node-address.ts';
+import { findNode, NotFound, readAdminToken, readClusterSecrets } from './node-address.ts';
 import { describeStatus, exitCodeOf } from './progress.ts';
 
 const LOOK_EVERY_MS = 1_000;
@@ -14,6 +14,11 @@ async function main(): Promise<number> {
   const command = parseArguments(process.argv.slice(2));
   if (command.kind === 'help') {
     console.log(USAGE);
+    return 0;
+  }
+  if (command.kind === 'node-key') {
+    const secrets = readClusterSecrets(process.env);
+    console.log(secrets.map((secret) => nodeKeyText(secret, command.mediaNodeId)).join());
     return 0;
   }
   const token = readAdminToken(process.env);

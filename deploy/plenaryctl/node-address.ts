@@ -5,12 +5,13 @@ import {
   consulTokenSetting,
   parseConfig,
   secretSetting,
+  secretsSetting,
   silentLogger,
   STORE_SETTINGS,
   storeAddressOf,
   storeFaults,
 } from '@plenary/cluster';
-import type { ClusterStore, Environment } from '@plenary/cluster';
+import type { ClusterStore, Environment, Secrets } from '@plenary/cluster';
 import { z } from 'zod';
 
 /** How long the store is given to answer. */
@@ -30,6 +31,7 @@ export class NotFound extends Error {
 }
 
 const TOKEN_SETTINGS = z.object({ PLENARY_ADMIN_TOKEN: secretSetting });
+const CLUSTER_SETTINGS = z.object({ PLENARY_CLUSTER_SECRET: secretsSetting });
 const LOOKUP_SETTINGS = z.object({
   ...STORE_SETTINGS,
   CONSUL_HTTP_ADDR: consulAddressSetting.optional(),
@@ -45,6 +47,11 @@ function only(schema: z.ZodObject, environment: Environment): Environment {
 /** @throws ConfigError when there is none */
 export function readAdminToken(environment: Environment): string {
   return parseConfig(TOKEN_SETTINGS, only(TOKEN_SETTINGS, environment)).PLENARY_ADMIN_TOKEN;
+}
+
+/** @throws ConfigError when there is none */
+export function readClusterSecrets(environment: Environment): Secrets {
+  return parseConfig(CLUSTER_SETTINGS, only(CLUSTER_SETTINGS, environment)).PLENARY_CLUSTER_SECRET;
 }
 
 /** @throws ConfigError when an id is to be looked up and no store is named; {@link NotFound} */

@@ -2,6 +2,7 @@
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { MEDIA_NODE_ID, nodeKeyText } from '@plenary/cluster';
 import { startLocalCluster } from '../local/cluster/index.ts';
 import type { LocalCluster } from '../local/cluster/index.ts';
 
@@ -51,6 +52,16 @@ describe('plenaryctl', () => {
       expect((await run(['status', id])).output).toContain(`${id} is drained`);
       expect((await run(['undrain', url])).output).toContain(`${id} serves 0`);
     }
+  });
+
+  it('[KY3] prints the key of a media node', async () => {
+    const [node] = cluster.mediaNodes;
+    if (node === undefined) throw new Error('there is a media node');
+    const { code, output } = await run(['node-key', node.id], {
+      PLENARY_CLUSTER_SECRET: cluster.clusterSecret,
+    });
+    expect(code).toBe(0);
+    expect(output.trim()).toBe(nodeKeyText(cluster.clusterSecret, MEDIA_NODE_ID.parse(node.id)));
   });
 
   it('says what is wrong', async () => {

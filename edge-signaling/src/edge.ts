@@ -2,6 +2,7 @@ import {
   ADMIN_DRAIN_PATH,
   deriveKey,
   Drain,
+  identityOfSecrets,
   KeyRing,
   mintIncarnation,
   signSessionToken,
@@ -90,6 +91,7 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
     },
   });
   const caller = { kind: 'edge', id: edgeId, incarnation } as const;
+  const identity = identityOfSecrets(clusterSecrets, caller);
   const core = new EdgeCore({
     config,
     store,
@@ -103,7 +105,7 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
           new ControlLink({
             mediaNodeId,
             controlUrl,
-            clusterSecret,
+            identity,
             caller,
             listener: ofLink,
             clock,

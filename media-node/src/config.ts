@@ -10,8 +10,11 @@ import {
   consulAddressSetting,
   consulSettings,
   consulTokenSetting,
+  identityOfNodeKeys,
+  identityOfSecrets,
   integerSetting,
   logLevelSetting,
+  nodeKeysSetting,
   parseConfig,
   portSetting,
   secretSetting,
@@ -22,11 +25,11 @@ import {
 } from '@plenary/cluster';
 import type {
   ConsulSettings,
+  ControlIdentity,
   DatacenterId,
   Environment,
   MediaNodeId,
   PortSlice,
-  Secrets,
   StoreAddress,
 } from '@plenary/cluster';
 import { planPorts } from './engine/port-plan.ts';
@@ -97,7 +100,9 @@ export const CONFIG_SCHEMA = z.object({
   CONSUL_HTTP_ADDR: consulAddressSetting.optional(),
   CONSUL_HTTP_TOKEN: consulTokenSetting.optional(),
   /** One, or several joined by commas while it is changed. */
-  PLENARY_CLUSTER_SECRET: secretsSetting,
+  PLENARY_CLUSTER_SECRET: secretsSetting.optional(),
+  /** Instead: the key of this node alone, as `plenaryctl node-key` prints it; or several. */
+  PLENARY_NODE_KEY: nodeKeysSetting.optional(),
   MEDIASOUP_WORKER_BIN: z.string().min(1).optional(),
   PLENARY_LOG_LEVEL: logLevelSetting,
 });
@@ -130,7 +135,8 @@ export interface MediaNodeConfig {
   readonly storeAddress: StoreAddress;
   /** `undefined`: the registry is in Redis. */
   readonly consul: ConsulSettings | undefined;
-  readonly clusterSecrets: Secrets;
+  /** With what the node proves who it is, and whom it believes. */
+  readonly identity: ControlIdentity;
   readonly workerBin: string | undefined;
   readonly logLevel: string;
   /** Exit when standard input ends: the parent is gone. */
@@ -155,6 +161,8 @@ export function loadConfig(environment: Environment): MediaNodeConfig {
     throw error;
   }
   if ('faults' in paired || 'faults' in sourced || crossFaults.length > 0) throw new ConfigError(crossFaults);
+  const keyed = identityFrom(parsed);
+  if ('fault' in keyed) throw new ConfigError([keyed.fault]);
   const { addresses } = paired;
   const workers = parsed.PLENARY_WORKERS ?? availableParallelism();
   return Object.freeze({
@@ -177,11 +185,29 @@ export function loadConfig(environment: Environment): MediaNodeConfig {
     adminToken: parsed.PLENARY_ADMIN_TOKEN,
     storeAddress: storeAddressOf(parsed),
     consul: consulSettings(parsed.CONSUL_HTTP_ADDR, parsed.CONSUL_HTTP_TOKEN),
-    clusterSecrets: parsed.PLENARY_CLUSTER_SECRET,
+    identity: keyed.identity,
     workerBin: parsed.MEDIASOUP_WORKER_BIN,
     logLevel: parsed.PLENARY_LOG_LEVEL,
     parentPipe: environment['PLENARY_PARENT_PIPE'] === '1',
   });
+}
+
+/** A media node needs no secret that others have: its own key will do. */
+function identityFrom({
+  PLENARY_ID: mediaNodeId,
+  PLENARY_CLUSTER_SECRET: secrets,
+  PLENARY_NODE_KEY: nodeKeys,
+}: z.output<typeof CONFIG_SCHEMA>): { readonly identity: ControlIdentity } | { readonly fault: string } {
+  if (nodeKeys !== undefined && secrets !== undefined) {
+    return { fault: 'PLENARY_NODE_KEY: is given beside PLENARY_CLUSTER_SECRET; a node has one or the other' };
+  }
+  if (nodeKeys !== undefined) {
+    const other = nodeKeys.find((key) => key.mediaNodeId !== mediaNodeId);
+    if (other === undefined) return { identity: identityOfNodeKeys(mediaNodeId, nodeKeys) };
+    return { fault: `PLENARY_NODE_KEY: is the key of ${other.mediaNodeId}, and this is ${mediaNodeId}` };
+  }
+  if (secrets === undefined) return { fault: 'PLENARY_NODE_KEY: is required, or PLENARY_CLUSTER_SECRET' };
+  return { identity: identityOfSecrets(secrets, { kind: 'media-node', id: mediaNodeId }) };
 }
 
 const inUrl = (address: string): string => (isIP(address) === 6 ? `[${address}]` : address);

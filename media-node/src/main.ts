@@ -28,6 +28,7 @@ const logger = createLogger({ kind: 'media-node', id: mediaNodeId, datacenter },
 exitOnFault(logger);
 // Workers are handed this process' environment; its secrets are none of their business.
 delete process.env['PLENARY_CLUSTER_SECRET'];
+delete process.env['PLENARY_NODE_KEY'];
 delete process.env['PLENARY_ADMIN_TOKEN'];
 delete process.env['REDIS_URL'];
 delete process.env['CONSUL_HTTP_TOKEN'];

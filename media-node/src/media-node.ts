@@ -82,7 +82,6 @@ export class MediaNode {
     this.#options = options;
     const { config, store, logger } = options;
     const { mediaNodeId, datacenter, addresses } = config;
-    const [clusterSecret] = config.clusterSecrets;
     const { metrics, ports } = base;
     this.metrics = metrics;
     this.incarnation = base.incarnation;
@@ -113,7 +112,7 @@ export class MediaNode {
     this.#directory = new NodeDirectory(store.registry, metrics, logger);
     this.#nodes = new NodeLinks({
       directory: this.#directory,
-      clusterSecret,
+      identity: config.identity,
       caller: { kind: 'media-node', id: mediaNodeId, incarnation: this.incarnation },
       onPipeProducer: ({ trackId, state, ...key }) => {
         this.rooms.producerChanged(key, trackId, state);
@@ -178,7 +177,7 @@ export class MediaNode {
       mediaNodeId,
       datacenter,
       incarnation: this.incarnation,
-      clusterSecret,
+      identity: config.identity,
       rooms: this.rooms,
       onMediaNode: (other) => {
         this.#nodes.open(other);

@@ -1,6 +1,6 @@
 /**
  * The control protocol: between edges and media nodes, and between media nodes. A media node serves it; edges and other
- * media nodes open the link, authenticated by a short-lived token signed with the cluster's secret (SPEC CL1). Every
+ * media nodes open the link, and both ends prove who they are before anything is said (SPEC CL1, `control/`). Every
  * request about a peer carries the epoch it was issued under, and the node refuses one older than it has seen (EP2).
  */
 import { z } from 'zod';
@@ -41,7 +41,7 @@ import {
 import { LOGGED_EVENT } from './room.ts';
 
 /** Grows when nodes of different versions can no longer work together. */
-export const CONTROL_VERSION = 2;
+export const CONTROL_VERSION = 3;
 /** Largest packet on a control link, in bytes. */
 export const MAX_CONTROL_PACKET_BYTES = 4_194_304;
 /** How long either side waits for an answer on a control link, in milliseconds. */
@@ -279,7 +279,7 @@ export type ControlNoticeName = NoticeName<ControlNotices>;
 export type ControlNotice<Name extends ControlNoticeName> = NoticeOf<ControlNotices, Name>;
 export type ControlNoticeInput<Name extends ControlNoticeName> = NoticeInputOf<ControlNotices, Name>;
 
-/** What the asking side of a control link proves in its handshake token. */
+/** What the asking side of a control link proves of itself. */
 export const CONTROL_CALLER = z.object({
   kind: z.enum(['edge', 'media-node']),
   id: z.string().min(1).max(64),

@@ -1,12 +1,10 @@
 import { SignJWT } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { PlenaryError } from '../errors.ts';
-import { mintIncarnation } from '../ids.ts';
 import type { Secrets } from '../keys/derive.ts';
 import { KeyRing } from '../keys/key-ring.ts';
-import { mediaNode, peer, roomName, tenant } from '../testing/samples.ts';
+import { peer, roomName, tenant } from '../testing/samples.ts';
 import { TestSessionKey } from '../testing/session-key.ts';
-import { signControlToken, verifyControlToken } from './control-token.ts';
 import { signJoinToken, verifyJoinToken } from './join-token.ts';
 import { verifyResumeProof } from './resume-proof.ts';
 import { signSessionToken, verifySessionToken } from './session-token.ts';
@@ -196,14 +194,5 @@ describe('tokens', () => {
     await expect(verifyResumeProof(key.jwk, { ...resume, sessionToken: 'another' })).rejects.toThrow(invalid);
     const offCurve = { ...key.jwk, x: 'A'.repeat(43) };
     await expect(verifyResumeProof(offCurve, resume)).rejects.toThrow(invalid);
-  });
-
-  it('[CL1] a control token opens the link of the node that it names, and of no other', async () => {
-    const caller = { kind: 'edge' as const, id: 'edge-a', incarnation: mintIncarnation() };
-    const token = await signControlToken(SECRET, mediaNode('node-a'), caller);
-    expect(await verifyControlToken(SECRET, mediaNode('node-a'), token)).toEqual(caller);
-    await expect(verifyControlToken(SECRET, mediaNode('node-b'), token)).rejects.toMatchObject({
-      code: 'token_invalid',
-    });
   });
 });

@@ -1,3 +1,4 @@
+import { MEDIA_NODE_ID, nodeKeyText } from '@plenary/cluster';
 import { LocalClusterError } from './errors.ts';
 import type { ClusterShape, FixedPorts, ProcessOverrides } from './options.ts';
 
@@ -57,7 +58,6 @@ export function planCluster(
   checkPorts(shape, ports);
   const common = {
     PLENARY_PARENT_PIPE: '1',
-    PLENARY_CLUSTER_SECRET: secrets.clusterSecret,
     PLENARY_ADMIN_TOKEN: secrets.adminToken,
     // A cluster on one machine ends with all of its people: there is nowhere to send them.
     PLENARY_DRAIN_MS: '0',
@@ -89,6 +89,7 @@ export function planCluster(
       PLENARY_HOST: host,
       PLENARY_PORT: String(port),
       PLENARY_PUBLIC_URL: publicUrl,
+      PLENARY_CLUSTER_SECRET: secrets.clusterSecret,
       PLENARY_API_KEYS: `${secrets.apiKey}:${secrets.apiSecret}`,
       PLENARY_GUESTS: shape.guests ? 'on' : 'off',
       ...(shape.web === false ? {} : { PLENARY_WEB_ROOT: shape.web }),
@@ -118,6 +119,7 @@ export function planCluster(
       PLENARY_PORT: String(port),
       PLENARY_CONTROL_URL: controlUrl,
       PLENARY_LISTEN_IP: listenIp,
+      PLENARY_NODE_KEY: nodeKeyText(secrets.clusterSecret, MEDIA_NODE_ID.parse(id)),
       PLENARY_ANNOUNCED_ADDRESS: announcedAddress,
       PLENARY_PORT_SLICE: `${portSlice.first}-${portSlice.last}`,
       PLENARY_WORKERS: String(shape.workers),

@@ -1,4 +1,4 @@
-import { mintIncarnation, silentLogger, systemClock } from '@plenary/cluster';
+import { identityOfSecrets, mintIncarnation, silentLogger, systemClock } from '@plenary/cluster';
 import { EDGE_ID, EPOCH, PEER_ID } from '@plenary/cluster/ids';
 import { room } from '@plenary/cluster/testing/samples';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -23,7 +23,7 @@ describe('a control link', () => {
     link = new ControlLink({
       mediaNodeId: record.mediaNodeId,
       controlUrl: record.controlUrl,
-      clusterSecret: TEST_CLUSTER_SECRET,
+      identity: identityOfSecrets([TEST_CLUSTER_SECRET], { kind: 'edge', id: 'edge' }),
       caller: {
         kind: 'edge',
         id: EDGE_ID.parse('edge'),

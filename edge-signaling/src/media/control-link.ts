@@ -8,14 +8,15 @@ import {
   CONTROL_REQUESTS,
   CONTROL_TIMEOUT_MS,
   CONTROL_VERSION,
+  LinkCaller,
   notice,
   PlenaryError,
-  signControlToken,
   toPlenaryError,
 } from '@plenary/cluster';
 import type {
   Clock,
   ControlCaller,
+  ControlIdentity,
   ControlNotice,
   ControlReply,
   ControlRequestInput,
@@ -75,7 +76,8 @@ export interface ControlLinkListener {
 export interface ControlLinkSettings {
   readonly mediaNodeId: MediaNodeId;
   readonly controlUrl: string;
-  readonly clusterSecret: string;
+  /** With what the edge proves who it is, and whom it believes. */
+  readonly identity: ControlIdentity;
   readonly caller: ControlCaller;
   readonly listener: ControlLinkListener;
   readonly clock: Clock;
@@ -90,6 +92,8 @@ export class ControlLink {
   readonly controlUrl: string;
   readonly #settings: ControlLinkSettings;
   readonly #socket: Socket;
+  /** What goes over the socket: proved and sealed. */
+  readonly #caller: LinkCaller;
   readonly #beats: BeatWatch;
   readonly #timer: NodeJS.Timeout;
   readonly #waiters = new UpWaiters(() => this.#isUp);
@@ -111,6 +115,14 @@ export class ControlLink {
       beatMs: CONTROL_BEAT_MS,
       silentMs: MISSED_BEATS * CONTROL_BEAT_MS,
     });
+    this.#caller = new LinkCaller({
+      identity: settings.identity,
+      caller: settings.caller,
+      mediaNodeId: settings.mediaNodeId,
+      routes: this.#routes(),
+      onMalformed: (detail) => this.#malformed(detail),
+      onRefused: (error) => this.#refuse(error.message),
+    });
     this.#socket = io(settings.controlUrl, {
       ...CONTROL_LINK_LIMITS,
       transports: ['websocket'],
@@ -119,18 +131,10 @@ export class ControlLink {
       reconnectionDelay: RECONNECT_FIRST_MS,
       reconnectionDelayMax: RECONNECT_LATEST_MS,
       randomizationFactor: 0.3,
-      // A token lives for seconds, so each attempt brings a new one.
-      auth: (authorise) => {
-        signControlToken(settings.clusterSecret, settings.mediaNodeId, settings.caller).then(
-          (token) => authorise({ token }),
-          (fault: unknown) => {
-            settings.reportFault('control_link', fault);
-            authorise({});
-          },
-        );
-      },
+      auth: this.#caller.auth,
     });
     ignoreWallClock(this.#socket);
+    this.#caller.attach(this.#socket);
     this.#listen();
     this.#timer = setInterval(() => this.#checkBeats(), CHECK_BEATS_MS);
   }
@@ -162,7 +166,7 @@ export class ControlLink {
     const startedMs = clock.monotonicMs();
     try {
       if (!this.#isUp) throw new PlenaryError('media_unavailable', `The control link is down (${name}).`);
-      const reply = await callFrom(this.#socket, CONTROL_REQUESTS, name, payload, timeoutMs);
+      const reply = await callFrom(this.#caller, CONTROL_REQUESTS, name, payload, timeoutMs);
       metrics.controlCalls.inc({ name, result: 'ok' });
       return reply;
     } catch (thrown) {
@@ -186,12 +190,10 @@ export class ControlLink {
     this.#waiters.finish();
   }
 
-  #listen(): void {
-    const { listener, reportFault } = this.#settings;
-    const malformed = (detail: string): void => {
-      reportFault('control_notice', new PlenaryError('malformed_message', detail), this.#names());
-    };
-    const routes: Record<string, NoticeRoute> = {
+  #routes(): Readonly<Record<string, NoticeRoute>> {
+    const { listener } = this.#settings;
+    const malformed = (detail: string): void => this.#malformed(detail);
+    return {
       hello: notice(CONTROL_NOTICES.hello, (hello) => this.#onHello(hello), malformed),
       beat: notice(CONTROL_NOTICES.beat, () => this.#beats.beat(), malformed),
       'room.events': notice(CONTROL_NOTICES['room.events'], (news) => listener.onRoomEvents(news), malformed),
@@ -218,9 +220,19 @@ export class ControlLink {
       'peer.lost': notice(CONTROL_NOTICES['peer.lost'], (news) => listener.onPeerLost(news), malformed),
       'peer.move': notice(CONTROL_NOTICES['peer.move'], (news) => listener.onPeerMove(news), malformed),
     };
-    for (const [name, route] of Object.entries(routes)) this.#socket.on(name, route);
+  }
+
+  #malformed(detail: string): void {
+    const error = new PlenaryError('malformed_message', detail);
+    this.#settings.reportFault('control_notice', error, this.#names());
+  }
+
+  #listen(): void {
+    const { listener } = this.#settings;
     this.#socket.on('connect_error', (error) => {
-      this.#onFailure(error.message);
+      // Socket.IO tries again by itself where nobody answered, and not where the node refused this edge.
+      if (this.#socket.active) this.#onFailure(error.message);
+      else this.#refuse(error.message);
       if (this.#mayBeRefused && isRefusal(error)) {
         this.#mayBeRefused = false;
         listener.onDown(this, 'refused');
@@ -250,8 +262,13 @@ export class ControlLink {
     }
   }
 
+  /** The other side is not who it should be, or does not believe that this edge is: somebody must act. */
   #refuse(why: string): void {
-    this.#onFailure(why);
+    if (why !== this.#lastFailure) {
+      this.#lastFailure = why;
+      this.#settings.metrics.faults.inc({ where: 'control_link' });
+      this.#settings.logger.error({ ...this.#names(), why }, 'the control link is refused');
+    }
     this.#socket.disconnect();
     this.#connectLater();
   }

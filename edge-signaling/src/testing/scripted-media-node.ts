@@ -1,15 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import {
+  challengeCaller,
   CONTROL_BEAT_MS,
   CONTROL_NOTICES,
   CONTROL_REQUESTS,
   CONTROL_VERSION,
+  identityOfSecrets,
   mintIncarnation,
+  NodeHandshake,
   PlenaryError,
   REPUBLISH_INTERVAL_MS,
   route,
-  verifyControlToken,
+  toPlenaryError,
 } from '@plenary/cluster';
 import type {
   ClusterStore,
@@ -21,6 +24,7 @@ import type {
   MediaNodeRecord,
   PlacedPeer,
   Route,
+  ServedLink,
   StoredTrack,
   TrackHome,
 } from '@plenary/cluster';
@@ -28,6 +32,7 @@ import { CONSUMER_ID, DATACENTER_ID, MEDIA_NODE_ID, TRACK_ID } from '@plenary/cl
 import type { MediaNodeId, PeerId, RoomId, TrackId } from '@plenary/cluster/ids';
 import type { ConsumerOffer, TransportOffer } from '@plenary/cluster/protocol';
 import { Server } from 'socket.io';
+import type { Socket } from 'socket.io';
 import { listenOnLoopback } from './loopback.ts';
 
 /** What it says that it counted of each peer's media. */
@@ -70,6 +75,7 @@ export class ScriptedMediaNode {
   readonly #peers = new Map<PeerId, number>();
   readonly #tracks = new Map<RoomId, Map<TrackId, StoredTrack>>();
   readonly #timers: NodeJS.Timeout[] = [];
+  readonly #links = new Set<ServedLink>();
   #controlUrl = '';
   #beats = true;
 
@@ -87,27 +93,45 @@ export class ScriptedMediaNode {
     this.#options = options;
     this.mediaNodeId = MEDIA_NODE_ID.parse(options.id);
     this.#server = new Server(this.#http, { transports: ['websocket'], serveClient: false });
+    const identity = identityOfSecrets([options.clusterSecret], { kind: 'media-node', id: options.id });
+    const handshakes = new WeakMap<Socket, NodeHandshake>();
     this.#server.use((socket, next) => {
-      const { token } = socket.handshake.auth;
-      verifyControlToken(options.clusterSecret, this.mediaNodeId, String(token)).then(
-        () => next(),
-        () => next(new Error('unauthorised')),
+      try {
+        handshakes.set(socket, new NodeHandshake(identity, socket.handshake.auth));
+        next();
+      } catch (thrown) {
+        next(toPlenaryError(thrown));
+      }
+    });
+    this.#server.on('connection', (socket) => {
+      const handshake = handshakes.get(socket);
+      if (handshake === undefined) throw new Error('It was let in without a handshake.');
+      challengeCaller(
+        socket,
+        handshake,
+        (link) => {
+          this.#links.add(link);
+          socket.on('disconnect', () => this.#links.delete(link));
+          this.#serve(link);
+        },
+        (refusal) => console.error('scripted media node', refusal),
       );
     });
-    const table = this.#table();
-    this.#server.on('connection', (socket) => {
-      socket.emit('hello', {
-        controlVersion: CONTROL_VERSION,
-        mediaNodeId: this.#options.claimsToBe ?? this.mediaNodeId,
-        incarnation: this.#incarnation,
-        datacenter: this.#datacenter,
-      });
-      for (const [name, answer] of Object.entries(table)) {
-        socket.on(name, (payload: unknown, acknowledge: (reply: unknown) => void) => {
-          if (this.isMute) return;
-          void answer(payload, undefined).then(acknowledge);
-        });
-      }
+  }
+
+  #serve(link: ServedLink): void {
+    const table: Readonly<Record<string, Route<undefined>>> = this.#table();
+    link.listen({
+      onRequest: (name, payload, answer) => {
+        if (!this.isMute) void table[name]?.(payload, undefined).then(answer);
+      },
+      onFault: (fault) => console.error('scripted media node', fault),
+    });
+    link.notify('hello', {
+      controlVersion: CONTROL_VERSION,
+      mediaNodeId: this.#options.claimsToBe ?? this.mediaNodeId,
+      incarnation: this.#incarnation,
+      datacenter: this.#datacenter,
     });
   }
 
@@ -122,7 +146,7 @@ export class ScriptedMediaNode {
   }
 
   get linkCount(): number {
-    return this.#server.sockets.sockets.size;
+    return this.#links.size;
   }
 
   callsOf(name: ControlRequestName): unknown[] {
@@ -157,7 +181,7 @@ export class ScriptedMediaNode {
   /** Sends a notice to every edge. */
   notify<Name extends ControlNoticeName>(name: Name, payload: ControlNoticeInput<Name>): void {
     CONTROL_NOTICES[name].payload.parse(payload);
-    this.#server.emit(name, payload);
+    for (const link of this.#links) link.notify(name, payload);
   }
 
   /** Goes on answering, but beats no more: as a node whose way back is cut. */
@@ -185,7 +209,7 @@ export class ScriptedMediaNode {
   }
 
   #beat(): void {
-    if (this.#beats) this.#server.emit('beat', { incarnation: this.#incarnation });
+    if (this.#beats) this.notify('beat', { incarnation: this.#incarnation });
   }
 
   #table(): Record<NodeRequestName, Route<undefined>> {

@@ -1,5 +1,4 @@
-import type { Socket } from 'socket.io';
-import type { ControlCaller, ControlNoticeInput, ControlNoticeName } from '@plenary/cluster';
+import type { ControlCaller, ControlNoticeInput, ControlNoticeName, ServedLink } from '@plenary/cluster';
 import type { PipeAsker } from '../pipe/home-side.ts';
 import type { PeerLink } from '../room/peer-link.ts';
 
@@ -8,11 +7,11 @@ export class ControlLink implements PeerLink {
   readonly caller: ControlCaller;
   /** What the home sides of pipes tell the node that asked for them over this link. */
   readonly asker: PipeAsker;
-  readonly #socket: Socket;
+  readonly #served: ServedLink;
 
-  constructor(socket: Socket, caller: ControlCaller) {
-    this.#socket = socket;
-    this.caller = caller;
+  constructor(served: ServedLink) {
+    this.#served = served;
+    this.caller = served.caller;
     this.asker = {
       isLocal: false,
       producerChanged: (key, trackId, state) => {
@@ -28,10 +27,10 @@ export class ControlLink implements PeerLink {
   }
 
   notify<Name extends ControlNoticeName>(name: Name, payload: ControlNoticeInput<Name>): void {
-    this.#socket.emit(name, payload);
+    this.#served.notify(name, payload);
   }
 
   close(): void {
-    this.#socket.disconnect(true);
+    this.#served.close();
   }
 }

@@ -1,24 +1,26 @@
 import type { Server as HttpServer } from 'node:http';
 import { Server } from 'socket.io';
 import type { Socket } from 'socket.io';
-import { z } from 'zod';
 import {
+  challengeCaller,
   CONTROL_BEAT_MS,
   CONTROL_VERSION,
   MAX_CONTROL_PACKET_BYTES,
   MEDIA_NODE_ID,
-  PlenaryError,
+  NodeHandshake,
   createFrameParser,
   toPlenaryError,
-  verifyControlToken,
 } from '@plenary/cluster';
 import type {
-  ControlCaller,
+  AnswerRequest,
+  ControlIdentity,
   DatacenterId,
   Incarnation,
   Logger,
   MediaNodeId,
+  PlenaryError,
   ReplyEnvelope,
+  ServedLink,
 } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 import type { Rooms } from '../room/rooms.ts';
@@ -26,14 +28,13 @@ import { ControlLink } from './control-link.ts';
 import { createDispatch } from './dispatch.ts';
 import type { Dispatch } from './dispatch.ts';
 
-const HANDSHAKE = z.object({ token: z.string().min(1).max(4_096) });
-
 export interface ControlServerOptions {
   readonly http: HttpServer;
   readonly mediaNodeId: MediaNodeId;
   readonly datacenter: DatacenterId;
   readonly incarnation: Incarnation;
-  readonly clusterSecret: string;
+  /** With what the node proves who it is, and whom it believes. */
+  readonly identity: ControlIdentity;
   readonly rooms: Rooms;
   /** Another media node has opened a link to this one. */
   readonly onMediaNode: (mediaNodeId: MediaNodeId) => void;
@@ -47,8 +48,8 @@ export class ControlServer {
   readonly #server: Server;
   readonly #dispatch: Dispatch;
   readonly #links = new Map<Socket, ControlLink>();
-  /** Who proved to be who, between the handshake and the connection. */
-  readonly #callers = new WeakMap<Socket, ControlCaller>();
+  /** What was begun with each caller, between its first message and its connection. */
+  readonly #handshakes = new WeakMap<Socket, NodeHandshake>();
   readonly #beat: NodeJS.Timeout;
 
   constructor(options: ControlServerOptions) {
@@ -74,20 +75,31 @@ export class ControlServer {
       connectTimeout: 5_000,
     });
     this.#server.use((socket, next) => {
-      this.#authenticate(socket).then(
-        () => {
-          next();
-        },
-        (thrown: unknown) => {
-          const error = toPlenaryError(thrown);
-          metrics.refusedLinks.inc({ code: error.code });
-          logger.warn({ code: error.code, address: socket.handshake.address }, 'control link refused');
-          next(Object.assign(new Error(error.code), { data: error.toWire() }));
-        },
-      );
+      try {
+        this.#handshakes.set(socket, new NodeHandshake(options.identity, socket.handshake.auth));
+        next();
+      } catch (thrown) {
+        const error = toPlenaryError(thrown);
+        this.#refused(socket, error);
+        next(Object.assign(new Error(error.message), { data: error.toWire() }));
+      }
     });
     this.#server.on('connection', (socket) => {
-      this.#opened(socket);
+      const handshake = this.#handshakes.get(socket);
+      if (handshake === undefined) {
+        socket.disconnect(true);
+        return;
+      }
+      challengeCaller(
+        socket,
+        handshake,
+        (served) => {
+          this.#opened(socket, served);
+        },
+        (error) => {
+          this.#refused(socket, error);
+        },
+      );
     });
     this.#beat = setInterval(() => {
       for (const link of this.#links.values()) link.notify('beat', { incarnation: options.incarnation });
@@ -108,23 +120,17 @@ export class ControlServer {
     await this.#server.close();
   }
 
-  /** @throws PlenaryError `unauthorised`, `token_invalid`, `token_expired` */
-  async #authenticate(socket: Socket): Promise<void> {
-    const { clusterSecret, mediaNodeId } = this.#options;
-    const handshake = HANDSHAKE.safeParse(socket.handshake.auth);
-    if (!handshake.success) throw new PlenaryError('unauthorised');
-    const caller = await verifyControlToken(clusterSecret, mediaNodeId, handshake.data.token);
-    this.#callers.set(socket, caller);
+  #refused(socket: Socket, error: PlenaryError): void {
+    const { metrics, logger } = this.#options;
+    metrics.refusedLinks.inc({ code: error.code });
+    const { address } = socket.handshake;
+    logger.warn({ code: error.code, address, why: error.message }, 'control link refused');
   }
 
-  #opened(socket: Socket): void {
-    const caller = this.#callers.get(socket);
-    if (caller === undefined) {
-      socket.disconnect(true);
-      return;
-    }
+  #opened(socket: Socket, served: ServedLink): void {
+    const { caller } = served;
     const { metrics, logger, mediaNodeId, incarnation, datacenter, rooms } = this.#options;
-    const link = new ControlLink(socket, caller);
+    const link = new ControlLink(served);
     this.#links.set(socket, link);
     metrics.controlLinks.inc({ caller: caller.kind });
     logger.info({ caller: caller.kind, callerId: caller.id }, 'control link opened');
@@ -134,29 +140,24 @@ export class ControlServer {
       logger.info({ caller: caller.kind, callerId: caller.id, reason }, 'control link closed');
       rooms.linkClosed(link, link.asker);
     });
-    socket.onAny((name: string, ...parameters: unknown[]) => {
-      this.#answer(link, name, parameters);
+    served.listen({
+      onRequest: (name, payload, answer) => {
+        this.#answer(link, name, payload, answer);
+      },
+      onFault: (error) => {
+        metrics.errors.inc({ where: 'control', code: error.code });
+        logger.warn({ err: error, callerId: caller.id }, 'a control message was not read');
+      },
     });
     link.notify('hello', { controlVersion: CONTROL_VERSION, mediaNodeId, incarnation, datacenter });
     rooms.linkOpened(link);
     if (caller.kind === 'media-node') this.#options.onMediaNode(MEDIA_NODE_ID.parse(caller.id));
   }
 
-  #answer(link: ControlLink, name: string, parameters: unknown[]): void {
+  #answer(link: ControlLink, name: string, payload: unknown, acknowledge: AnswerRequest): void {
     const { metrics, logger } = this.#options;
-    const acknowledge = parameters.at(-1);
     const refuse = (error: PlenaryError): ReplyEnvelope => ({ ok: false, error: error.toWire() });
-    if (!isAcknowledge(acknowledge)) {
-      // There is nobody to answer, but it must not pass unseen.
-      metrics.errors.inc({ where: 'control', code: 'malformed_message' });
-      logger.warn({ callerId: link.caller.id, name }, 'a control message asked for no answer');
-      return;
-    }
-    const answer =
-      parameters.length === 2
-        ? this.#dispatch(name, parameters[0], link)
-        : Promise.resolve(refuse(new PlenaryError('malformed_message', 'One payload is expected.')));
-    answer.then(
+    this.#dispatch(name, payload, link).then(
       (envelope) => {
         if (!envelope.ok) metrics.errors.inc({ where: 'control', code: envelope.error.code });
         acknowledge(envelope);
@@ -168,8 +169,4 @@ export class ControlServer {
       },
     );
   }
-}
-
-function isAcknowledge(value: unknown): value is (envelope: ReplyEnvelope) => void {
-  return typeof value === 'function';
 }

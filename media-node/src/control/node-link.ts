@@ -7,15 +7,16 @@ import {
   CONTROL_REQUESTS,
   CONTROL_TIMEOUT_MS,
   CONTROL_VERSION,
+  LinkCaller,
   PlenaryError,
   callFrom,
   ignoreWallClock,
   notice,
-  signControlToken,
 } from '@plenary/cluster';
 import type {
   AnnouncedAddresses,
   ControlCaller,
+  ControlIdentity,
   ControlNotice,
   ControlReply,
   ControlRequestInput,
@@ -37,7 +38,7 @@ const MISSED_BEATS = 4;
 
 export interface NodeLinkOptions {
   readonly record: MediaNodeRecord;
-  readonly clusterSecret: string;
+  readonly identity: ControlIdentity;
   readonly caller: ControlCaller;
   readonly onPipeProducer: (notice: ControlNotice<'pipe.producer'>) => void;
   readonly onPipeClosed: (notice: ControlNotice<'pipe.closed'>) => void;
@@ -58,16 +59,33 @@ export class NodeLink implements RemoteNode {
   readonly addresses: AnnouncedAddresses;
   readonly #options: NodeLinkOptions;
   readonly #socket: Socket;
+  /** What goes over the socket: proved and sealed. */
+  readonly #caller: LinkCaller;
   readonly #holders = new Set<() => void>();
   #idleTimer: NodeJS.Timeout | undefined;
   #beatTimer: NodeJS.Timeout | undefined;
   #missedBeats = 0;
+  /** What the end of an attempt to open the link leads to. */
+  #greeted: (hello: ControlNotice<'hello'>) => void = () => undefined;
+  #failed: (cause: unknown) => void = () => undefined;
   #closed = false;
 
   private constructor(options: NodeLinkOptions) {
     this.#options = options;
     this.mediaNodeId = options.record.mediaNodeId;
     this.addresses = options.record;
+    this.#caller = new LinkCaller({
+      identity: options.identity,
+      caller: options.caller,
+      mediaNodeId: this.mediaNodeId,
+      routes: this.#routes(),
+      onMalformed: (detail) => {
+        this.#malformed(detail);
+      },
+      onRefused: (error) => {
+        this.#failed(error);
+      },
+    });
     this.#socket = io(options.record.controlUrl, {
       ...CONTROL_LINK_LIMITS,
       transports: ['websocket'],
@@ -75,19 +93,10 @@ export class NodeLink implements RemoteNode {
       reconnection: false,
       autoConnect: false,
       timeout: CONNECT_TIMEOUT_MS,
-      auth: (authorise) => {
-        signControlToken(options.clusterSecret, this.mediaNodeId, options.caller).then(
-          (token) => {
-            authorise({ token });
-          },
-          (fault: unknown) => {
-            options.onFault('node_link', fault);
-            authorise({});
-          },
-        );
-      },
+      auth: this.#caller.auth,
     });
     ignoreWallClock(this.#socket);
+    this.#caller.attach(this.#socket);
   }
 
   /** Opens a link and waits for the other's `hello`. @throws PlenaryError `media_unavailable` */
@@ -160,7 +169,7 @@ export class NodeLink implements RemoteNode {
     name: Name,
     payload: ControlRequestInput<Name>,
   ): Promise<ControlReply<Name>> {
-    return callFrom(this.#socket, CONTROL_REQUESTS, name, payload, CONTROL_TIMEOUT_MS);
+    return callFrom(this.#caller, CONTROL_REQUESTS, name, payload, CONTROL_TIMEOUT_MS);
   }
 
   #connect(): Promise<void> {
@@ -172,11 +181,12 @@ export class NodeLink implements RemoteNode {
         clearTimeout(timer);
         reject(new PlenaryError('media_unavailable', `No link to ${this.mediaNodeId}.`, { cause }));
       };
-      this.#listen((hello) => {
+      this.#failed = fail;
+      this.#greeted = (hello) => {
         clearTimeout(timer);
         if (hello.mediaNodeId === this.mediaNodeId && hello.controlVersion === CONTROL_VERSION) resolve();
         else fail(new Error(`hello of ${hello.mediaNodeId}, version ${hello.controlVersion}`));
-      });
+      };
       this.#socket.on('connect_error', fail);
       this.#socket.on('disconnect', (reason) => {
         fail(new Error(reason));
@@ -186,39 +196,36 @@ export class NodeLink implements RemoteNode {
     });
   }
 
-  #listen(onHello: (hello: ControlNotice<'hello'>) => void): void {
+  #routes(): Readonly<Record<string, NoticeRoute>> {
     const malformed = (detail: string): void => {
-      this.#options.onFault('node_link', new PlenaryError('malformed_message', detail));
-    };
-    const listen = (name: string, handle: NoticeRoute): void => {
-      this.#socket.on(name, handle);
+      this.#malformed(detail);
     };
     const { onPipeProducer, onPipeClosed, onPipeMoved } = this.#options;
-    listen(
-      'hello',
-      notice(
+    return {
+      hello: notice(
         CONTROL_NOTICES.hello,
         (hello) => {
           this.#watchBeats();
           this.#closeWhenIdle();
-          onHello(hello);
+          this.#greeted(hello);
         },
         malformed,
       ),
-    );
-    listen(
-      'beat',
-      notice(
+      beat: notice(
         CONTROL_NOTICES.beat,
         () => {
           this.#missedBeats = 0;
         },
         malformed,
       ),
-    );
-    listen('pipe.producer', notice(CONTROL_NOTICES['pipe.producer'], onPipeProducer, malformed));
-    listen('pipe.closed', notice(CONTROL_NOTICES['pipe.closed'], onPipeClosed, malformed));
-    listen('pipe.moved', notice(CONTROL_NOTICES['pipe.moved'], onPipeMoved, malformed));
+      'pipe.producer': notice(CONTROL_NOTICES['pipe.producer'], onPipeProducer, malformed),
+      'pipe.closed': notice(CONTROL_NOTICES['pipe.closed'], onPipeClosed, malformed),
+      'pipe.moved': notice(CONTROL_NOTICES['pipe.moved'], onPipeMoved, malformed),
+    };
+  }
+
+  #malformed(detail: string): void {
+    this.#options.onFault('node_link', new PlenaryError('malformed_message', detail));
   }
 
   /** Counts ticks, not time, so that a stall of this process does not look like one of the other's. */

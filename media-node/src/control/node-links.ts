@@ -1,5 +1,12 @@
 import { PlenaryError } from '@plenary/cluster';
-import type { ControlCaller, ControlNotice, DatacenterId, Logger, MediaNodeId } from '@plenary/cluster';
+import type {
+  ControlCaller,
+  ControlIdentity,
+  ControlNotice,
+  DatacenterId,
+  Logger,
+  MediaNodeId,
+} from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RemoteNode, RemoteNodes } from '../pipe/home-side.ts';
 import type { FaultSink } from '../room/room-context.ts';
@@ -11,7 +18,7 @@ export const IDLE_LINK_MS = 30_000;
 
 export interface NodeLinksOptions {
   readonly directory: NodeDirectory;
-  readonly clusterSecret: string;
+  readonly identity: ControlIdentity;
   readonly caller: ControlCaller;
   readonly onPipeProducer: (notice: ControlNotice<'pipe.producer'>) => void;
   readonly onPipeClosed: (notice: ControlNotice<'pipe.closed'>) => void;

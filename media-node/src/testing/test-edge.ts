@@ -2,10 +2,11 @@ import { io } from 'socket.io-client';
 import type { Socket } from 'socket.io-client';
 import {
   CONTROL_REQUESTS,
+  LinkCaller,
   PlenaryError,
   callFrom,
+  identityOfSecrets,
   mintIncarnation,
-  signControlToken,
 } from '@plenary/cluster';
 import type {
   ControlCaller,
@@ -17,19 +18,42 @@ import type {
   MediaNodeId,
 } from '@plenary/cluster';
 import { CONTROL_NOTICES } from '@plenary/cluster';
+import { waitFor } from '@plenary/cluster/testing/wait-for';
 
 /** A caller on a real control link, as an edge is one: asks, and keeps every notice it hears. */
 export class TestEdge {
   readonly caller: ControlCaller;
   readonly socket: Socket;
+  readonly #link: LinkCaller;
+  /** Why the link is not there, or not any more. */
+  refusal: PlenaryError | undefined;
   readonly #notices: { readonly name: string; readonly payload: unknown }[] = [];
 
-  private constructor(caller: ControlCaller, socket: Socket) {
+  private constructor(url: string, mediaNodeId: MediaNodeId, clusterSecret: string, caller: ControlCaller) {
     this.caller = caller;
-    this.socket = socket;
-    socket.onAny((name: string, payload: unknown) => {
-      if (name !== 'beat') this.#notices.push({ name, payload });
+    const keep = (name: string) => (payload: unknown) => {
+      this.#notices.push({ name, payload });
+    };
+    this.#link = new LinkCaller({
+      identity: identityOfSecrets([clusterSecret], caller),
+      caller,
+      mediaNodeId,
+      routes: Object.fromEntries(Object.keys(CONTROL_NOTICES).map((name) => [name, keep(name)])),
+      onMalformed: (detail) => {
+        this.refusal = new PlenaryError('malformed_message', detail);
+      },
+      onRefused: (error) => {
+        this.refusal = error;
+      },
     });
+    this.socket = io(url, {
+      transports: ['websocket'],
+      forceNew: true,
+      reconnection: false,
+      autoConnect: false,
+      auth: this.#link.auth,
+    });
+    this.#link.attach(this.socket);
   }
 
   /** Opens a link. @throws PlenaryError what the node refused it with */
@@ -38,29 +62,18 @@ export class TestEdge {
     readonly mediaNodeId: MediaNodeId;
     readonly clusterSecret: string;
     readonly caller?: ControlCaller;
-    /** Instead of a good one. */
-    readonly token?: string;
   }): Promise<TestEdge> {
     const caller = options.caller ?? { kind: 'edge', id: 'edge-test', incarnation: mintIncarnation() };
-    const token =
-      options.token ?? (await signControlToken(options.clusterSecret, options.mediaNodeId, caller));
-    const socket = io(options.url, {
-      transports: ['websocket'],
-      forceNew: true,
-      reconnection: false,
-      autoConnect: false,
-      auth: { token },
+    const edge = new TestEdge(options.url, options.mediaNodeId, options.clusterSecret, caller);
+    edge.socket.once('connect_error', (error) => {
+      edge.refusal = new PlenaryError('unauthorised', error.message);
     });
-    const edge = new TestEdge(caller, socket);
-    await new Promise<void>((resolve, reject) => {
-      socket.once('hello', () => {
-        resolve();
-      });
-      socket.once('connect_error', (error) => {
-        reject(new PlenaryError('unauthorised', error.message));
-      });
-      socket.connect();
+    edge.socket.once('disconnect', () => {
+      edge.refusal ??= new PlenaryError('unauthorised', 'The connection was closed.');
     });
+    edge.socket.connect();
+    await waitFor('hello', () => edge.refusal !== undefined || edge.notices('hello').length > 0);
+    if (edge.refusal !== undefined) throw edge.refusal;
     return edge;
   }
 
@@ -68,13 +81,18 @@ export class TestEdge {
     name: Name,
     payload: ControlRequestInput<Name>,
   ): Promise<ControlReply<Name>> {
-    return callFrom(this.socket, CONTROL_REQUESTS, name, payload, 5_000);
+    return callFrom(this.#link, CONTROL_REQUESTS, name, payload, 5_000);
   }
 
   /** Sends what no schema allows. */
   async raw(name: string, payload: unknown): Promise<unknown> {
-    const answer: unknown = await this.socket.timeout(5_000).emitWithAck(name, payload);
+    const answer: unknown = await this.#link.timeout(5_000).emitWithAck(name, payload);
     return answer;
+  }
+
+  /** Sends a frame as it is, sealed: what no client of ours writes. */
+  async rawFrame(id: number, frame: string): Promise<unknown> {
+    return this.#link.sendFrame(id, frame, 5_000);
   }
 
   /** The notices of a name that came so far, parsed. */

@@ -11,6 +11,7 @@ import {
   REQUEST_ID,
   TRANSPORT_ID,
   familyOf,
+  identityOfSecrets,
   mintPeerId,
   silentLogger,
 } from '@plenary/cluster';
@@ -100,8 +101,9 @@ export function testConfig(overrides: Partial<TestConfig> = {}): TestConfig {
     announcedAddress = listenIp,
   } = overrides;
   const port = firstPort;
+  const mediaNodeId = overrides.mediaNodeId ?? MEDIA_NODE_ID.parse(`media-${firstPort}`);
   return {
-    mediaNodeId: MEDIA_NODE_ID.parse(`media-${firstPort}`),
+    mediaNodeId,
     datacenter: DATACENTER_ID.parse('gra'),
     host: '127.0.0.1',
     port,
@@ -122,7 +124,7 @@ export function testConfig(overrides: Partial<TestConfig> = {}): TestConfig {
     adminToken: TEST_ADMIN_TOKEN,
     storeAddress: { kind: 'single', url: 'redis://unused' },
     consul: undefined,
-    clusterSecrets: [TEST_SECRET],
+    identity: identityOfSecrets([TEST_SECRET], { kind: 'media-node', id: mediaNodeId }),
     workerBin: process.env['MEDIASOUP_WORKER_BIN'],
     logLevel: 'silent',
     parentPipe: false,
@@ -158,14 +160,13 @@ export async function startTestNode(
 export function connectEdge(
   { config }: Pick<TestNode, 'config'>,
   caller?: TestEdge['caller'],
-  token?: string,
+  clusterSecret = TEST_SECRET,
 ): Promise<TestEdge> {
   return TestEdge.connect({
     url: config.controlUrl,
     mediaNodeId: config.mediaNodeId,
-    clusterSecret: TEST_SECRET,
+    clusterSecret,
     ...(caller === undefined ? {} : { caller }),
-    ...(token === undefined ? {} : { token }),
   });
 }
 
