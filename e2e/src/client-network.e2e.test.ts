@@ -27,7 +27,7 @@ describe('a client’s own network', () => {
     [browser, sleeper] = await Promise.all([launchChromium(), launchFreezableBrowser()]);
   });
   afterEach(async () => {
-    proxied.udp.setImpairment(NO_IMPAIRMENT);
+    for (const way of [proxied.udp, proxied.tcp, proxied.edge]) way.setImpairment(NO_IMPAIRMENT);
     for (const person of people.splice(0)) await person.close();
     await until('everything is freed', () => leftOver(proxied.cluster), isNothing, 60_000);
   });
@@ -59,6 +59,9 @@ describe('a client’s own network', () => {
 
   const mediaOpened = (person: Participant): Promise<number | undefined> =>
     person.page.evaluate(() => globalThis.plenary?.counters.mediaReopened);
+
+  const troubleOf = (viewer: Participant, name: string): Promise<string | null> =>
+    viewer.page.locator(`[data-testid=tile][data-peer-name=${name}]`).first().getAttribute('data-trouble');
 
   /** How often the media node asked for a key frame because somebody is reached by another path. */
   async function keyFrameRequests(): Promise<number> {
@@ -104,6 +107,59 @@ describe('a client’s own network', () => {
     await bob.page.getByTestId('mic-button').click();
     await seeEachOther(ann, bob);
     expect(await Promise.all([ann, bob].map(mediaOpened))).toEqual([0, 0]);
+  });
+
+  it('[WB7] [WB8] with all paths cut the page does not claim that anything arrives, and pictures are marked', async () => {
+    const [ann, bob] = await meet('all-cut');
+    closeUdp();
+    // A stream of TCP loses nothing; what comes a minute late is as good as lost.
+    for (const way of [proxied.tcp, proxied.edge]) way.setImpairment({ ...NO_IMPAIRMENT, delayMs: 60_000 });
+    await until(
+      'Bob is told that nothing arrives',
+      () => bob.page.getByTestId('connection-state').innerText(),
+      (text) => {
+        expect(text).not.toContain('Sound and picture arrive');
+        return text.includes('Nothing arrives');
+      },
+    );
+    await until(
+      'Ann is marked for Bob',
+      () => troubleOf(bob, 'Ann'),
+      (trouble) => trouble === 'no-signal',
+    );
+    proxied.edge.dropConnections();
+    for (const way of [proxied.udp, proxied.tcp, proxied.edge]) way.setImpairment(NO_IMPAIRMENT);
+    await seeEachOther(ann, bob);
+    await until(
+      'nobody is marked',
+      () => troubleOf(bob, 'Ann'),
+      (trouble) => trouble === null,
+    );
+    await until(
+      'the banner is gone',
+      () => bob.page.getByTestId('connection-state').innerText(),
+      (text) => text === '',
+    );
+  });
+
+  it('[WB8] who is lost is marked before the cluster gives them up', async () => {
+    const [ann, bob] = await meet('lost', sleeper.browser);
+    sleeper.freeze();
+    try {
+      await until(
+        'Bob is marked for Ann',
+        () => troubleOf(ann, 'Bob'),
+        (trouble) => trouble === 'no-signal',
+      );
+    } finally {
+      sleeper.thaw();
+    }
+    await seeEachOther(ann, bob);
+    await until(
+      'Bob is not marked any more',
+      () => troubleOf(ann, 'Bob'),
+      (trouble) => trouble === null,
+    );
   });
 
   it('[NW4] who slept longer than a session lasts was gone for the others, and comes back by itself', async () => {

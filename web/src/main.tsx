@@ -4,7 +4,7 @@ import { createRoot } from 'react-dom/client';
 import { App } from './App.tsx';
 import type { Meeting } from './client/index.ts';
 import { RoomController } from './state/room-controller.ts';
-import { parseRoute } from './state/route.ts';
+import { parseRoute, roomPath } from './state/route.ts';
 import './styles/base.css';
 import './styles/pages.css';
 import './styles/meeting.css';
@@ -23,11 +23,17 @@ declare global {
 const route = parseRoute(new URL(window.location.href));
 const controller = route.page === 'room' ? new RoomController(route) : undefined;
 
+if (route.page === 'room' && window.location.pathname !== roomPath(route.roomId)) {
+  // The one spelling that all share, so that the address can be passed on.
+  const { search, hash } = window.location;
+  window.history.replaceState(window.history.state, '', roomPath(route.roomId) + search + hash);
+}
+
 if (controller !== undefined) {
   window.plenary = controller.meeting;
   controller.start();
   window.addEventListener('pagehide', () => {
-    controller.meeting.leaveNow();
+    controller.leaveNow();
   });
   window.addEventListener('online', () => {
     controller.meeting.networkReturned();

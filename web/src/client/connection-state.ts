@@ -11,7 +11,7 @@ import type { WireError } from '@plenary/cluster/errors';
 export type ConnectionState =
   | { readonly phase: 'idle' }
   | { readonly phase: 'connecting'; readonly attempt: number; readonly lastError?: WireError }
-  | { readonly phase: 'joining'; readonly attempt: number }
+  | { readonly phase: 'joining'; readonly attempt: number; readonly lastError?: WireError }
   | { readonly phase: 'joined'; readonly edgeUrl: string }
   | { readonly phase: 'reconnecting'; readonly attempt: number; readonly reason: string }
   | { readonly phase: 'left' }
@@ -43,7 +43,7 @@ export function transition(state: ConnectionState, event: ConnectionEvent): Conn
     case 'join_requested':
       return isActive(state) ? state : { phase: 'connecting', attempt: 0 };
     case 'socket_opened':
-      return state.phase === 'connecting' ? { phase: 'joining', attempt: state.attempt } : state;
+      return state.phase === 'connecting' ? { ...state, phase: 'joining' } : state;
     case 'attempt_failed':
       if (state.phase === 'connecting' || state.phase === 'joining') {
         return { phase: 'connecting', attempt: state.attempt + 1, lastError: event.error };

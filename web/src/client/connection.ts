@@ -42,6 +42,9 @@ const OTHER_EDGE_CODES: readonly ErrorCode[] = [
   'store_unavailable',
 ];
 
+/** Refusals that waiting some seconds does not change: who joins is told at once, and decides. */
+const FULL_CODES: readonly ErrorCode[] = ['room_full', 'tenant_limit_reached'];
+
 /** For so long an edge where nobody answered is tried after those that answer, if only with an error, in milliseconds. */
 const UNREACHABLE_FOR_MS = 15_000;
 /** For so long an edge that was asked to take the session up, and did not answer, may yet do so, in milliseconds. */
@@ -142,7 +145,7 @@ export class Connection {
   /** Joins; resolves once joined, throws what ended the attempts. */
   async join(): Promise<void> {
     this.#run += 1;
-    await this.#enter('join', this.#run, this.#environment.joinDeadlineMs);
+    await this.#enter('join', this.#run, this.#environment.joinDeadlineMs, { isReturn: false });
   }
 
   /** Ends this session's connection and begins a new one by a fresh join. Handles its own errors. */
@@ -203,7 +206,12 @@ export class Connection {
     this.#wake?.();
   }
 
-  async #enter(firstMode: EnterMode, run: number, deadlineMs: number): Promise<void> {
+  async #enter(
+    firstMode: EnterMode,
+    run: number,
+    deadlineMs: number,
+    { isReturn }: { readonly isReturn: boolean },
+  ): Promise<void> {
     const deadline = performance.now() + deadlineMs;
     let mode = firstMode;
     for (let attempt = 0; ; attempt += 1) {
@@ -237,7 +245,9 @@ export class Connection {
           attempt = -1;
           continue;
         }
-        if (!error.retryable || performance.now() >= deadline) throw error;
+        // Who comes back waits all the same: the place may be one's own, until the cluster has noticed.
+        const isFull = !isReturn && FULL_CODES.includes(error.code);
+        if (!error.retryable || isFull || performance.now() >= deadline) throw error;
         this.#environment.dispatch({ type: 'attempt_failed', error: error.toWire() });
       }
     }
@@ -389,9 +399,11 @@ export class Connection {
       this.#edges = withLostEdge(this.#edges, lostUrl, this.#datacenters, Math.random, mayBeWholeDatacenter);
     }
     this.#environment.dispatch({ type: 'socket_lost', reason });
-    this.#enter(mode, run, this.#environment.reconnectDeadlineMs).catch((thrown: unknown) => {
-      if (run === this.#run) this.#fail(toPlenaryError(thrown));
-    });
+    this.#enter(mode, run, this.#environment.reconnectDeadlineMs, { isReturn: true }).catch(
+      (thrown: unknown) => {
+        if (run === this.#run) this.#fail(toPlenaryError(thrown));
+      },
+    );
   }
 
   #noteUnreachable(edgeUrl: string): void {

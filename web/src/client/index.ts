@@ -12,6 +12,7 @@ export type {
   Self,
   TokenGrant,
 } from './meeting-types.ts';
+export type { MediaFlow } from './media-silence.ts';
 export { Meeting, createMeeting } from './meeting.ts';
 export type { OutgoingChat } from './outbox.ts';
 export type { WantedVideo } from './plan-subscriptions.ts';

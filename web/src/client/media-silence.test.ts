@@ -14,6 +14,7 @@ describe('MediaSilence', () => {
   const flows = new Map<string, { stamp: () => number | undefined }>();
   const moving = new Set<string>();
   const told: string[] = [];
+  const flow: string[] = [];
   let iceAnswers: number | undefined;
   /** What the media node has sent, one answer after the other; the last one is given again. `undefined`: no answer. */
   let sent: (number | undefined)[];
@@ -24,6 +25,7 @@ describe('MediaSilence', () => {
     flows.clear();
     moving.clear();
     told.length = 0;
+    flow.length = 0;
     iceAnswers = 5;
     sent = [undefined];
     silence = new MediaSilence({
@@ -37,6 +39,7 @@ describe('MediaSilence', () => {
       iceAnswers: () => Promise.resolve(iceAnswers),
       pathLost: () => told.push('path lost'),
       nodeLost: () => told.push('node lost'),
+      flowChanged: () => flow.push(silence.flow),
     });
     silence.start();
   });
@@ -171,5 +174,22 @@ describe('MediaSilence', () => {
     await vi.advanceTimersByTimeAsync(ASK_AFTER_MS);
     expect(told).toEqual(['silent']);
     vi.restoreAllMocks();
+  });
+
+  test('[WB7] says what is known: it arrives, it does not, the path is lost, or nothing is sent', async () => {
+    add('a');
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(flow).toEqual(['arriving']);
+    moving.clear();
+    await vi.advanceTimersByTimeAsync(ASK_AFTER_MS + LOOK_MS);
+    expect(flow).toEqual(['arriving', 'silent']);
+    await vi.advanceTimersByTimeAsync(PATH_LOST_AFTER_MS);
+    expect(flow).toEqual(['arriving', 'silent', 'lost']);
+    moving.add('a');
+    await vi.advanceTimersByTimeAsync(2 * LOOK_MS);
+    flows.clear();
+    await vi.advanceTimersByTimeAsync(LOOK_MS);
+    silence.stop();
+    expect(flow).toEqual(['arriving', 'silent', 'lost', 'arriving', 'unknown']);
   });
 });

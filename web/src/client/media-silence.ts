@@ -34,7 +34,15 @@ export interface MediaSilenceEnvironment {
   readonly pathLost: () => void;
   /** No path was found within {@link SEEK_FOR_MS}. */
   readonly nodeLost: () => void;
+  /** {@link MediaSilence.flow} is another one. */
+  readonly flowChanged: () => void;
 }
+
+/**
+ * What is known of what the others send: it arrives; it does not, for whatever reason; it does not because the path to the media
+ * node is lost; or nothing is known, as while nobody sends anything.
+ */
+export type MediaFlow = 'unknown' | 'arriving' | 'silent' | 'lost';
 
 /** In the order in which they are told. */
 type Told = 'nothing' | 'silent' | 'pathLost' | 'nodeLost';
@@ -53,6 +61,7 @@ export class MediaSilence {
   #lastLookMs = 0;
   /** When something came last; `undefined` until something has. */
   #lastFlowMs: number | undefined;
+  #flow: MediaFlow = 'unknown';
   #told: Told = 'nothing';
   #pathLostMs = 0;
   /** Answers of ICE at the beginning of this silence. */
@@ -67,6 +76,10 @@ export class MediaSilence {
     return this.#told !== 'nothing';
   }
 
+  get flow(): MediaFlow {
+    return this.#flow;
+  }
+
   /** Begins anew, as for new transports. */
   start(): void {
     this.stop();
@@ -79,6 +92,13 @@ export class MediaSilence {
     this.#stamps.clear();
     this.#lastFlowMs = undefined;
     this.#told = 'nothing';
+    this.#see('unknown');
+  }
+
+  #see(flow: MediaFlow): void {
+    if (flow === this.#flow) return;
+    this.#flow = flow;
+    this.#environment.flowChanged();
   }
 
   #look(): void {
@@ -87,9 +107,11 @@ export class MediaSilence {
     // Nothing to miss; or this page stood still itself, and what came meanwhile is about to be read.
     const isExcused = flows.size === 0 || nowMs - this.#lastLookMs > ASK_AFTER_MS;
     this.#lastLookMs = nowMs;
-    if (this.#hasMoved(flows) || (isExcused && this.#lastFlowMs !== undefined)) {
+    const hasMoved = this.#hasMoved(flows);
+    if (hasMoved || (isExcused && this.#lastFlowMs !== undefined)) {
       this.#lastFlowMs = nowMs;
       this.#told = 'nothing';
+      this.#see(hasMoved ? 'arriving' : 'unknown');
       return;
     }
     if (this.#lastFlowMs === undefined) return;
@@ -99,6 +121,7 @@ export class MediaSilence {
   #tell(silentForMs: number, nowMs: number): void {
     if (this.#told === 'nothing' && silentForMs >= ASK_AFTER_MS) {
       this.#told = 'silent';
+      this.#see('silent');
       this.#answers = this.#environment.iceAnswers();
       void this.#askTwice();
     } else if (this.#told === 'silent' && silentForMs >= PATH_LOST_AFTER_MS) {
@@ -123,7 +146,10 @@ export class MediaSilence {
   #losePath(): void {
     this.#told = 'pathLost';
     this.#pathLostMs = performance.now();
-    void this.#unlessAnswered(this.#environment.pathLost);
+    void this.#unlessAnswered(() => {
+      this.#see('lost');
+      this.#environment.pathLost();
+    });
   }
 
   async #unlessAnswered(tell: () => void): Promise<void> {

@@ -2,6 +2,7 @@ import type { PlenaryError } from '@plenary/cluster/errors';
 import type { EventId, PeerId, Role, RosterPeer, TrackId, TrackSource } from '@plenary/cluster/protocol';
 import type { ConnectionState } from './connection-state.ts';
 import type { ClientLog } from './counters.ts';
+import type { MediaFlow } from './media-silence.ts';
 import type { OutgoingChat } from './outbox.ts';
 import type { ProbePort } from './probe-port.ts';
 import type { LocalTrack } from './publisher.ts';
@@ -57,6 +58,10 @@ export interface Self {
 export interface MeetingSnapshot {
   readonly connection: ConnectionState;
   readonly media: MediaState;
+  /** What is known of whether sound and picture of the others arrive. */
+  readonly flow: MediaFlow;
+  /** Tracks of others of which nothing has arrived for two seconds, although their publishers send. */
+  readonly stalled: ReadonlySet<TrackId>;
   readonly self: Self | undefined;
   /**
    * Whom this person is and was in the room. After a rejoin the room still holds the former one for a while, which is nobody

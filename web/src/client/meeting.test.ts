@@ -1,7 +1,15 @@
 import { FakeHandler } from 'mediasoup-client/handlers/FakeHandler';
 import { describe, expect, test, vi } from 'vitest';
 import { eventually } from './testing/eventually.ts';
-import { chatEvent, consumerOffer, loggedEvent, peerOf, snapshotOf, trackOf } from './testing/fixtures.ts';
+import {
+  chatEvent,
+  consumerOffer,
+  loggedEvent,
+  peerOf,
+  sessionOf,
+  snapshotOf,
+  trackOf,
+} from './testing/fixtures.ts';
 import { EDGE_A, EDGE_B, audioTrack, meet, phase, sessionReply, videoTrack } from './testing/meet.ts';
 import { NO_ANSWER, ScriptedEdge, refuse } from './testing/scripted-edge.ts';
 
@@ -89,6 +97,37 @@ describe('joining', () => {
       expect(meeting.getSnapshot().connection).toMatchObject({ phase: 'failed', error: { code } });
     },
   );
+
+  test.each(['room_full', 'tenant_limit_reached'] as const)(
+    '[WB9] who joins a meeting that takes nobody more is told at once (%s)',
+    async (code) => {
+      const edge = new ScriptedEdge();
+      edge.on.join = () => refuse(code);
+      const meeting = meet(edge);
+      await expect(meeting.join()).rejects.toMatchObject({ code });
+      expect(edge.requests('join')).toHaveLength(1);
+      expect(meeting.getSnapshot().connection).toMatchObject({ phase: 'failed', error: { code } });
+    },
+  );
+
+  test('[WB9] who comes back waits for a place, which may be the own one', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(0);
+    const edge = new ScriptedEdge();
+    const meeting = meet(edge);
+    await meeting.join();
+    edge.on.resume = () => refuse('session_gone');
+    let asked = 0;
+    edge.on.join = () => {
+      asked += 1;
+      return asked === 1
+        ? refuse('room_full')
+        : { session: sessionOf(), room: edge.room, media: edge.media() };
+    };
+    edge.socket.drop();
+    await eventually(() => expect(edge.requests('join')).toHaveLength(3));
+    await eventually(() => expect(phase(meeting)).toBe('joined'));
+    vi.restoreAllMocks();
+  });
 
   test('a final refusal is told at once', async () => {
     const edge = new ScriptedEdge();

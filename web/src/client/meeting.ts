@@ -32,6 +32,7 @@ import type { EdgeLink } from './rpc.ts';
 import { socketSignalling } from './socket-signalling.ts';
 import { SpeakerBoard } from './speaker-board.ts';
 import { collectStats, type MeetingStats } from './stats.ts';
+import { StalledTracks } from './stalled-tracks.ts';
 import { Store, type ReadableStore } from './store.ts';
 import { Subscriptions } from './subscriptions.ts';
 import { TypedEvents } from './typed-events.ts';
@@ -48,6 +49,8 @@ const CONFIRM_WITHIN_MS = 15_000;
 const INITIAL: MeetingSnapshot = {
   connection: { phase: 'idle' },
   media: 'none',
+  flow: 'unknown',
+  stalled: new Set(),
   self: undefined,
   ownPeerIds: new Set(),
   edgeId: undefined,
@@ -80,6 +83,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
   readonly #outbox: Outbox;
   readonly #speakers: SpeakerBoard;
   readonly #silence: MediaSilence;
+  readonly #stalled: StalledTracks;
   #displayName: string | undefined;
   #loadingRoster: Promise<void> | undefined;
   #joining: Promise<void> | undefined;
@@ -141,6 +145,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
           if (this.#media.media === media) this.#publisher.attach(media);
         });
         this.#silence.start();
+        this.#stalled.start();
         this.#patch({ mediaNodeId: offer.mediaNodeId, datacenter: offer.datacenter });
       },
       moved: async (media, offer) => {
@@ -153,6 +158,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       },
       detached: () => {
         this.#silence.stop();
+        this.#stalled.stop();
         this.#subscriptions.detach();
         this.#publisher.detach();
       },
@@ -221,6 +227,15 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       iceAnswers: () => check.iceAnswers(),
       pathLost: () => this.#media.media?.seekPath(),
       nodeLost: () => this.#media.unreachable(),
+      flowChanged: () => {
+        this.#patch({ flow: this.#silence.flow });
+      },
+    });
+    this.#stalled = new StalledTracks({
+      flows: () => this.#subscriptions.watchedFlows(),
+      changed: (stalled) => {
+        this.#patch({ stalled });
+      },
     });
   }
 

@@ -24,6 +24,7 @@ import {
 } from './plan-subscriptions.ts';
 import { playsAsWell } from './plays-as-well.ts';
 import type { RequestEdge } from './request-edge.ts';
+import type { WatchedFlow } from './stalled-tracks.ts';
 
 /** A track of somebody else, as the screen needs it. */
 export interface RemoteTrack {
@@ -237,6 +238,19 @@ export class Subscriptions {
         offer.consumerId,
         { stamp: () => consumer.rtpReceiver?.getSynchronizationSources()[0]?.rtpTimestamp },
       ];
+    }
+  }
+
+  /** The same, with whose it is. */
+  *watchedFlows(): Iterable<readonly [id: string, flow: WatchedFlow]> {
+    const offers = new Map(
+      [...this.#subscribed.values()].map(({ offer }) => [offer.consumerId as string, offer]),
+    );
+    for (const [id, { stamp }] of this.flows()) {
+      const offer = offers.get(id);
+      if (offer === undefined) continue;
+      const { trackId, peerId, kind } = offer;
+      yield [id, { trackId, peerId, kind, stamp }];
     }
   }
 

@@ -1,5 +1,5 @@
 import { useState } from 'react';
-import type { LocalMediaSnapshot } from '../state/local-media.ts';
+import { isSending, type LocalMediaSnapshot } from '../state/local-media.ts';
 import type { RoomController, UiState } from '../state/room-controller.ts';
 import { DeviceSelect } from './DeviceSelect.tsx';
 import { Icon, type IconName } from './Icon.tsx';
@@ -51,8 +51,8 @@ const CAN_SHARE =
 export function ControlBar({ controller, media, ui, sharing, peerCount }: ControlBarProps) {
   const [devicesOpen, setDevicesOpen] = useState(false);
   const { microphone, camera } = media;
-  const heard = microphone.enabled && microphone.track !== undefined;
-  const seen = camera.enabled && camera.track !== undefined;
+  const heard = isSending(microphone);
+  const seen = isSending(camera);
   return (
     <footer className="controls">
       {devicesOpen ? (

@@ -8,6 +8,13 @@ export interface DeviceSelectProps {
 
 const LABELS = { microphone: 'Microphone', camera: 'Camera' } as const;
 
+/** Why there is nothing to choose from: browsers name devices only to who may use them. */
+function emptyText({ status, problem }: CaptureState): string {
+  if (status === 'starting') return 'Waiting for your permission';
+  if (status === 'failed') return problem === 'none' ? 'None found' : 'Not available';
+  return 'Not in use';
+}
+
 /** The list of microphones or cameras. */
 export function DeviceSelect({ kind, state, onChoose }: DeviceSelectProps) {
   const known = state.choices.some(({ deviceId }) => deviceId === state.deviceId);
@@ -22,7 +29,9 @@ export function DeviceSelect({ kind, state, onChoose }: DeviceSelectProps) {
         }}
         data-testid={`${kind}-select`}
       >
-        {known ? null : <option value="">{state.choices.length === 0 ? 'None found' : 'Choose one'}</option>}
+        {known ? null : (
+          <option value="">{state.choices.length === 0 ? emptyText(state) : 'Choose one'}</option>
+        )}
         {state.choices.map(({ deviceId, label }) => (
           <option key={deviceId} value={deviceId}>
             {label}

@@ -1,4 +1,5 @@
 import type { MeetingSnapshot } from '../client/index.ts';
+import { bannerText } from '../state/notices.ts';
 import type { Toast } from '../state/room-controller.ts';
 import { Icon } from './Icon.tsx';
 
@@ -13,23 +14,19 @@ export function Toasts({
   return (
     <div className="toasts" role="status" aria-live="polite" data-testid="toasts">
       {toasts.map(({ id, text, tone }) => (
-        <button key={id} className={`toast is-${tone}`} onClick={() => onDismiss(id)} data-testid="toast">
+        <button
+          key={id}
+          className={`toast is-${tone}`}
+          role={tone === 'problem' ? 'alert' : undefined}
+          onClick={() => onDismiss(id)}
+          data-testid="toast"
+        >
           {tone === 'problem' ? <Icon name="warning" size={18} /> : null}
           <span>{text}</span>
         </button>
       ))}
     </div>
   );
-}
-
-/** What the banner says; undefined while all is well. */
-function bannerText({ connection, media }: MeetingSnapshot): string | undefined {
-  if (connection.phase === 'reconnecting') {
-    return media === 'connected'
-      ? 'Reconnecting. You can still see and hear each other.'
-      : 'Connection lost. Reconnecting.';
-  }
-  return media === 'reconnecting' ? 'Sound and picture are coming back.' : undefined;
 }
 
 /** Tells when the meeting runs with something missing. */
@@ -42,6 +39,7 @@ export function ConnectionBanner({ snapshot }: { readonly snapshot: MeetingSnaps
       data-testid="connection-state"
       data-phase={snapshot.connection.phase}
       data-media={snapshot.media}
+      data-flow={snapshot.flow}
     >
       {text === undefined ? null : (
         <>

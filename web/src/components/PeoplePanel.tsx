@@ -1,4 +1,4 @@
-import type { MeetingSnapshot } from '../client/index.ts';
+import type { LocalTrack, MeetingSnapshot } from '../client/index.ts';
 import { headCount, peopleIn } from '../state/people.ts';
 import { Avatar } from './Avatar.tsx';
 import { Icon } from './Icon.tsx';
@@ -10,6 +10,10 @@ export interface PeoplePanelProps {
   readonly onMore: () => void;
 }
 
+function isHeard(microphone: LocalTrack | undefined): boolean {
+  return microphone?.paused === false && microphone.status !== 'failed';
+}
+
 /** Everybody in the meeting, as far as the roster is loaded. */
 export function PeoplePanel({ snapshot, onClose, onMore }: PeoplePanelProps) {
   const { room, self, localTracks, speakers } = snapshot;
@@ -18,7 +22,7 @@ export function PeoplePanel({ snapshot, onClose, onMore }: PeoplePanelProps) {
       .filter(({ source, paused }) => source === 'microphone' && !paused)
       .map(({ peerId }) => peerId),
   );
-  if (self !== undefined && localTracks.get('microphone')?.paused === false) heard.add(self.peerId);
+  if (self !== undefined && isHeard(localTracks.get('microphone'))) heard.add(self.peerId);
   const people = peopleIn(snapshot);
   const count = headCount(snapshot);
   const unlisted = count - people.length;

@@ -1,5 +1,6 @@
 import { memo } from 'react';
 import { useMediaElement } from '../hooks/use-media-element.ts';
+import { CANNOT_SHOW, NO_SIGNAL } from '../state/notices.ts';
 import type { Tile } from '../state/tiles.ts';
 import { Avatar } from './Avatar.tsx';
 import { Icon } from './Icon.tsx';
@@ -32,12 +33,14 @@ export const TileView = memo(function TileView({ tile, width, height }: TileView
     tile.isSelf ? 'you' : '',
     tile.source === 'camera' && tile.micMuted ? 'muted' : '',
     tile.video === undefined ? 'no picture' : '',
+    tile.trouble === 'no-signal' ? 'no signal' : '',
+    tile.trouble === 'cannot-show' ? 'cannot be shown here' : '',
     tile.speaking ? 'speaking' : '',
   ].filter(Boolean);
   const avatarSize = Math.max(40, Math.min(128, Math.min(width ?? 300, height ?? 200) * 0.42));
   return (
     <div
-      className={`tile ${tile.speaking && tile.source === 'camera' ? 'is-speaking' : ''}`}
+      className={`tile ${tile.speaking && tile.source === 'camera' ? 'is-speaking' : ''} ${tile.trouble === undefined ? '' : 'is-troubled'}`}
       style={width === undefined ? undefined : { width, height }}
       role="group"
       aria-label={[what, ...states].join(', ')}
@@ -49,11 +52,18 @@ export const TileView = memo(function TileView({ tile, width, height }: TileView
       data-has-video={tile.video !== undefined}
       data-speaking={tile.speaking}
       data-muted={tile.micMuted}
+      data-trouble={tile.trouble}
     >
       {tile.video === undefined ? (
         <Avatar name={tile.name} id={tile.peerId} size={avatarSize} />
       ) : (
         <Video tile={tile} track={tile.video} />
+      )}
+      {tile.trouble === undefined ? null : (
+        <span className="tile-trouble" aria-hidden="true" data-testid="tile-trouble">
+          <Icon name="warning" size={16} />
+          {tile.trouble === 'no-signal' ? NO_SIGNAL : CANNOT_SHOW}
+        </span>
       )}
       {tile.waiting ? (
         <span className="tile-waiting">

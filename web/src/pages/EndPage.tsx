@@ -29,7 +29,7 @@ export function EndPage({ roomId, connection, onRejoin }: EndPageProps) {
             <Icon name={failure === undefined ? 'check' : 'warning'} size={30} />
           </span>
           <h1>{failure?.title ?? 'You left the meeting'}</h1>
-          <p>{failure?.meaning ?? `“${roomId}” goes on without you.`}</p>
+          <p>{failure?.meaning ?? `You can come back to “${roomId}” at any time.`}</p>
           {failure === undefined ? null : <p className="advice">{failure.advice}</p>}
           <div className="end-buttons">
             <button className="button is-large" onClick={onRejoin} data-testid="rejoin-button" autoFocus>

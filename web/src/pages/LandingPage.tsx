@@ -1,7 +1,7 @@
 import { useState } from 'react';
 import { Icon, Logo } from '../components/Icon.tsx';
-import { randomRoomName, roomIdFrom } from '../state/room-names.ts';
-import { roomPath } from '../state/route.ts';
+import { explainRoomName } from '../state/notices.ts';
+import { randomRoomName, readTypedRoom } from '../state/room-names.ts';
 
 const FACES = [
   { letters: 'AK', hue: 262 },
@@ -28,11 +28,21 @@ function Illustration() {
   );
 }
 
+/** The page's own `?dc=` goes along, before the fragment of a pasted link. */
+function withSearch(path: string, search: string): string {
+  const [page = '', ...fragment] = path.split('#');
+  return [page + search, ...fragment].join('#');
+}
+
 /** The first page: choose a room, or take the suggested one. */
 export function LandingPage({ badName }: { readonly badName?: string }) {
   const [suggestion, setSuggestion] = useState(() => randomRoomName());
   const [typed, setTyped] = useState('');
-  const roomId = roomIdFrom(typed.trim() === '' ? suggestion : typed);
+  const isTyped = typed.trim() !== '';
+  const here = new URL(globalThis.location.href);
+  const read = readTypedRoom(isTyped ? typed : suggestion, here);
+  const path = read.type === 'room' ? read.path : undefined;
+  const isOtherwise = isTyped && read.type === 'room' && read.roomId !== typed.trim();
   return (
     <div className="page landing">
       <header className="top">
@@ -55,8 +65,9 @@ export function LandingPage({ badName }: { readonly badName?: string }) {
             className="start"
             onSubmit={(event) => {
               event.preventDefault();
-              if (roomId !== undefined)
-                globalThis.location.assign(roomPath(roomId) + globalThis.location.search);
+              if (path === undefined) return;
+              const hasSearch = path.includes('?');
+              globalThis.location.assign(hasSearch ? path : withSearch(path, here.search));
             }}
           >
             <div className="start-field">
@@ -64,7 +75,9 @@ export function LandingPage({ badName }: { readonly badName?: string }) {
                 value={typed}
                 placeholder={suggestion}
                 onChange={(event) => setTyped(event.target.value)}
-                maxLength={80}
+                maxLength={4_096}
+                aria-describedby="room-meaning"
+                aria-invalid={isTyped && path === undefined}
                 aria-label="Name of the meeting"
                 autoComplete="off"
                 autoCapitalize="none"
@@ -85,10 +98,14 @@ export function LandingPage({ badName }: { readonly badName?: string }) {
                 <Icon name="dice" size={19} />
               </button>
             </div>
-            <button className="button is-large" disabled={roomId === undefined} data-testid="create-button">
+            <button className="button is-large" disabled={path === undefined} data-testid="create-button">
               Start or join
             </button>
           </form>
+          <p className="fine room-meaning" id="room-meaning" role="status" data-testid="room-meaning">
+            {isTyped && read.type !== 'room' ? explainRoomName(read) : ''}
+            {isOtherwise ? `This is the meeting “${read.roomId}”.` : ''}
+          </p>
           <ul className="points">
             <li>
               <Icon name="check" size={18} /> No account, nothing to install

@@ -10,6 +10,7 @@ import { Stage } from '../components/Stage.tsx';
 import type { MeetingSnapshot } from '../client/index.ts';
 import type { LocalMediaSnapshot } from '../state/local-media.ts';
 import type { RoomController, UiState } from '../state/room-controller.ts';
+import { NO_SIGNAL } from '../state/notices.ts';
 import { headCount } from '../state/people.ts';
 import { buildTiles } from '../state/tiles.ts';
 
@@ -33,6 +34,7 @@ export function MeetingPage({ controller, snapshot, media, ui }: MeetingPageProp
     controller.setSoundBlocked(true);
   }, [controller]);
   const peerCount = headCount(snapshot);
+  const withoutSignal = tiles.flatMap(({ name, trouble }) => (trouble === 'no-signal' ? [name] : []));
   return (
     <div className={`meeting ${ui.panel === 'none' ? '' : 'has-panel'}`} data-testid="meeting">
       <header className="meeting-top">
@@ -54,12 +56,15 @@ export function MeetingPage({ controller, snapshot, media, ui }: MeetingPageProp
         </span>
       </header>
       <ConnectionBanner snapshot={snapshot} />
+      <p className="sr-only" role="status">
+        {withoutSignal.length === 0 ? '' : `${NO_SIGNAL}: ${withoutSignal.join(', ')}`}
+      </p>
       <main className="meeting-main">
         <div className="meeting-stage">
           <Stage tiles={tiles} onVisible={showVisible} />
           {peerCount <= 1 ? (
             <div className="alone" data-testid="alone-hint">
-              <p>You are the first one here.</p>
+              <p>Nobody else is here at the moment.</p>
               <button
                 className="button is-small"
                 onClick={() => {

@@ -5,8 +5,8 @@ import { Icon, Logo } from '../components/Icon.tsx';
 import { LevelMeter } from '../components/LevelMeter.tsx';
 import { isActive, type MeetingSnapshot } from '../client/index.ts';
 import { useMediaElement } from '../hooks/use-media-element.ts';
-import { explainProblem } from '../state/device-problems.ts';
 import type { CaptureKind, CaptureState, LocalMediaSnapshot } from '../state/local-media.ts';
+import { explainProblem, stillTryingText } from '../state/notices.ts';
 import type { RoomController, UiState } from '../state/room-controller.ts';
 
 interface ToggleProps {
@@ -16,7 +16,7 @@ interface ToggleProps {
 }
 
 function Toggle({ kind, state, onToggle }: ToggleProps) {
-  const on = state.enabled && state.status !== 'failed';
+  const on = state.enabled && state.status !== 'failed' && !state.silenced;
   const names = kind === 'microphone' ? (['mic', 'mic-off'] as const) : (['camera', 'camera-off'] as const);
   return (
     <button
@@ -138,7 +138,8 @@ export function PreJoinPage({ controller, snapshot, media, ui }: PreJoinPageProp
             data-media={snapshot.media}
             role="status"
           >
-            {problems.length > 0 ? 'You can join without them: you will hear and see the others.' : ''}
+            {stillTryingText(snapshot) ||
+              (problems.length > 0 ? 'You can join without them: you will hear and see the others.' : '')}
           </p>
         </form>
       </main>

@@ -1,8 +1,10 @@
 import { Store, type ReadableStore } from '../client/index.ts';
+import { captureFor } from './capture.ts';
 import { deviceProblem, type DeviceProblem } from './device-problems.ts';
-import { recall, remember } from './preferences.ts';
+import { recall, remember, rememberSwitch, wasSwitchedOff } from './preferences.ts';
 
-export type CaptureKind = 'microphone' | 'camera';
+export const CAPTURE_KINDS = ['microphone', 'camera'] as const;
+export type CaptureKind = (typeof CAPTURE_KINDS)[number];
 
 export interface DeviceChoice {
   readonly deviceId: string;
@@ -10,10 +12,12 @@ export interface DeviceChoice {
 }
 
 export interface CaptureState {
-  /** What the person asked for: heard, or seen. */
+  /** What the person wants: to be heard, or seen. What was switched off stays off until it is switched on. */
   readonly enabled: boolean;
   readonly status: 'off' | 'starting' | 'on' | 'failed';
   readonly track: MediaStreamTrack | undefined;
+  /** The system, or a switch on the device, keeps it from giving anything. */
+  readonly silenced: boolean;
   readonly deviceId: string | undefined;
   readonly problem: DeviceProblem | undefined;
   readonly choices: readonly DeviceChoice[];
@@ -21,13 +25,17 @@ export interface CaptureState {
 
 export type LocalMediaSnapshot = Readonly<Record<CaptureKind, CaptureState>>;
 
-const KINDS: readonly CaptureKind[] = ['microphone', 'camera'];
+/** Whether the others hear or see it, as far as it depends on this device. Buttons and tracks go by this alone. */
+export function isSending({ enabled, track, silenced }: CaptureState): boolean {
+  return enabled && track !== undefined && !silenced;
+}
 
 function initialState(kind: CaptureKind): CaptureState {
   return {
-    enabled: true,
+    enabled: !wasSwitchedOff(kind),
     status: 'off',
     track: undefined,
+    silenced: false,
     deviceId: recall(kind),
     problem: undefined,
     choices: [],
@@ -36,15 +44,19 @@ function initialState(kind: CaptureKind): CaptureState {
 
 /**
  * The person's own microphone and camera, before and during the meeting. A muted microphone stays open, so that
- * unmuting loses no syllable; a camera that is off is closed, so that its light goes out.
+ * unmuting loses no syllable; a camera that is off is closed, so that its light goes out. What was off from the start is not
+ * opened at all. Every request to the browser has an owner, and what comes after that is gone is stopped.
  */
 export class LocalMedia implements ReadableStore<LocalMediaSnapshot> {
   readonly #store = new Store<LocalMediaSnapshot>({
     microphone: initialState('microphone'),
     camera: initialState('camera'),
   });
-  /** Grows with each start and stop of a kind; an answer of the browser to an older one is thrown away. */
-  readonly #turns: Record<CaptureKind, number> = { microphone: 0, camera: 0 };
+  /** Of the request that is under way, or of the track that is open. */
+  readonly #owners: Record<CaptureKind, AbortController> = {
+    microphone: new AbortController(),
+    camera: new AbortController(),
+  };
 
   constructor() {
     if (typeof navigator !== 'undefined' && 'mediaDevices' in navigator) {
@@ -55,118 +67,170 @@ export class LocalMedia implements ReadableStore<LocalMediaSnapshot> {
   readonly getSnapshot = (): LocalMediaSnapshot => this.#store.getSnapshot();
   readonly subscribe = (listener: () => void): (() => void) => this.#store.subscribe(listener);
 
-  /** Opens both devices with one question to the person; what fails is in the snapshot, each on its own. */
+  /** Opens the devices that are wanted with one question to the person; what fails is in the snapshot, each on its own. */
   async start(): Promise<void> {
-    const wanted = KINDS.filter((kind) => kind === 'microphone' || this.getSnapshot()[kind].enabled);
-    const turns = new Map(wanted.map((kind) => [kind, this.#begin(kind)]));
-    if (wanted.length === 2) {
-      try {
-        const stream = await capture({
-          microphone: this.#deviceId('microphone'),
-          camera: this.#deviceId('camera'),
-        });
-        for (const kind of KINDS) this.#accept(kind, turns.get(kind), trackOf(stream, kind));
-        await this.#listDevices();
-        return;
-      } catch {
-        // One of the two failed; asking for each alone tells which, and gets the other one.
-      }
+    const wanted = CAPTURE_KINDS.filter((kind) => this.getSnapshot()[kind].enabled);
+    const owners = wanted.map((kind) => ({ kind, owner: this.#begin(kind) }));
+    if (!(await this.#openTogether(owners))) {
+      // One of the two failed; asking for each alone tells which, and gets the other one.
+      for (const { kind, owner } of owners) await this.#open(kind, owner);
     }
-    for (const kind of wanted) await this.#open(kind, turns.get(kind) ?? 0);
     await this.#listDevices();
   }
 
-  /** Sets whether one is heard or seen. Gives the track to send, or undefined when there is none. */
-  async setEnabled(kind: CaptureKind, enabled: boolean): Promise<MediaStreamTrack | undefined> {
+  /**
+   * Sets whether one is heard or seen.
+   *
+   * @returns why that could not be; `undefined` when it is so, or another wish came meanwhile
+   */
+  async setEnabled(kind: CaptureKind, enabled: boolean): Promise<DeviceProblem | undefined> {
+    rememberSwitch(kind, enabled);
     this.#patch(kind, { enabled });
+    const { track, status, silenced } = this.getSnapshot()[kind];
     if (!enabled) {
-      if (kind === 'camera') this.close('camera');
+      // A microphone that is not open yet is not opened any more.
+      if (kind === 'camera' || status !== 'on') this.close(kind);
       return undefined;
     }
-    const { track } = this.getSnapshot()[kind];
-    if (track?.readyState === 'live') return track;
-    await this.#open(kind, this.#begin(kind));
+    if (track?.readyState === 'live') return silenced ? 'silenced' : undefined;
+    const problem = await this.#open(kind, this.#begin(kind));
     await this.#listDevices();
-    return this.getSnapshot()[kind].track;
+    return problem;
   }
 
-  /** Changes the device and remembers the choice. Gives the new track, or undefined when it could not be had. */
-  async choose(kind: CaptureKind, deviceId: string): Promise<MediaStreamTrack | undefined> {
+  /**
+   * Changes the device and remembers the choice. Where the other one cannot be had, the one before goes on.
+   *
+   * @returns why it could not be had
+   */
+  async choose(kind: CaptureKind, deviceId: string): Promise<DeviceProblem | undefined> {
     remember(kind, deviceId);
+    const { enabled, deviceId: idBefore } = this.getSnapshot()[kind];
     this.#patch(kind, { deviceId });
-    if (kind === 'camera' && !this.getSnapshot().camera.enabled) return undefined;
-    await this.#open(kind, this.#begin(kind));
-    return this.getSnapshot()[kind].track;
+    if (!enabled) {
+      // Not to be captured now; the one that is chosen is opened when it is switched on.
+      this.close(kind);
+      return undefined;
+    }
+    const problem = await this.#open(kind, this.#begin(kind), true);
+    if (problem !== undefined && this.getSnapshot()[kind].track !== undefined) {
+      if (idBefore !== undefined) remember(kind, idBefore);
+      this.#patch(kind, { deviceId: idBefore });
+    }
+    return problem;
   }
 
-  /** Settles when a device that is being opened is open, has failed, or was let go; at once when none is. */
-  untilSettled(kind: CaptureKind): Promise<void> {
-    return new Promise((resolve) => {
-      const settled = (): boolean => this.getSnapshot()[kind].status !== 'starting';
-      if (settled()) {
-        resolve();
-        return;
-      }
-      const stop = this.#store.subscribe(() => {
-        if (!settled()) return;
-        stop();
-        resolve();
-      });
-    });
+  /** Nobody is to hear or see it, and the person did not ask for that: it stays off all the same. */
+  switchOff(kind: CaptureKind): void {
+    rememberSwitch(kind, false);
+    this.#patch(kind, { enabled: false });
+    this.close(kind);
   }
 
-  /** Lets go of a device. */
+  /** Lets go of a device, and of what the browser is still being asked for. */
   close(kind: CaptureKind): void {
-    this.#turns[kind] += 1;
+    this.#owners[kind].abort();
     this.getSnapshot()[kind].track?.stop();
-    this.#patch(kind, { track: undefined, status: 'off', problem: undefined });
+    this.#patch(kind, { track: undefined, status: 'off', problem: undefined, silenced: false });
   }
 
-  #begin(kind: CaptureKind): number {
-    this.#turns[kind] += 1;
+  #begin(kind: CaptureKind): AbortController {
+    this.#owners[kind].abort();
+    const owner = new AbortController();
+    this.#owners[kind] = owner;
     this.#patch(kind, { status: 'starting', problem: undefined });
-    return this.#turns[kind];
+    return owner;
   }
 
-  async #open(kind: CaptureKind, turn: number): Promise<void> {
+  /** @returns whether all of them are done with */
+  async #openTogether(
+    owners: readonly { readonly kind: CaptureKind; readonly owner: AbortController }[],
+  ): Promise<boolean> {
+    if (owners.length < 2) return false;
+    // The request itself belongs to both of them; what it brings, to each on its own.
+    const both = new AbortController();
+    for (const { owner } of owners) {
+      owner.signal.addEventListener('abort', () => {
+        if (owners.every((other) => other.owner.signal.aborted)) both.abort();
+      });
+    }
     try {
-      const stream = await capture({ [kind]: this.#deviceId(kind) });
-      this.#accept(kind, turn, trackOf(stream, kind));
-    } catch (thrown) {
-      if (turn !== this.#turns[kind]) return;
-      this.getSnapshot()[kind].track?.stop();
-      this.#patch(kind, { status: 'failed', problem: deviceProblem(thrown), track: undefined });
+      const devices = Object.fromEntries(owners.map(({ kind }) => [kind, this.#constraints(kind, false)]));
+      const stream = await captureFor(both.signal, () => ask(devices));
+      if (stream !== undefined)
+        for (const { kind, owner } of owners) this.#accept(kind, owner, trackOf(stream, kind));
+      return true;
+    } catch {
+      return false;
     }
   }
 
-  #accept(kind: CaptureKind, turn: number | undefined, track: MediaStreamTrack | undefined): void {
-    if (turn !== this.#turns[kind] || track === undefined) {
+  async #open(
+    kind: CaptureKind,
+    owner: AbortController,
+    exactly = false,
+  ): Promise<DeviceProblem | undefined> {
+    const before = this.getSnapshot()[kind].track;
+    try {
+      const stream = await captureFor(owner.signal, () => ask({ [kind]: this.#constraints(kind, exactly) }));
+      if (stream !== undefined) this.#accept(kind, owner, trackOf(stream, kind));
+      return undefined;
+    } catch (thrown) {
+      const problem = deviceProblem(thrown);
+      if (problem === 'in-use' && before?.readyState === 'live') {
+        // Some systems open one device at a time only: the one before has to go first.
+        before.stop();
+        this.#patch(kind, { track: undefined });
+        return this.#open(kind, owner, exactly);
+      }
+      if (before?.readyState === 'live') this.#patch(kind, { status: 'on' });
+      else this.#patch(kind, { status: 'failed', problem, track: undefined, silenced: false });
+      return problem;
+    }
+  }
+
+  #accept(kind: CaptureKind, owner: AbortController, track: MediaStreamTrack | undefined): void {
+    if (owner.signal.aborted) {
       track?.stop();
       return;
     }
     const { track: previous, deviceId } = this.getSnapshot()[kind];
     if (previous !== track) previous?.stop();
+    if (track === undefined) {
+      this.#patch(kind, { track: undefined, status: 'failed', problem: 'none' });
+      return;
+    }
+    const isOpen = (): boolean => this.getSnapshot()[kind].track === track;
     track.addEventListener('ended', () => {
-      if (this.getSnapshot()[kind].track !== track) return;
-      this.#patch(kind, { track: undefined, status: 'failed', problem: 'none', enabled: false });
+      if (!isOpen()) return;
+      // Unplugged, or forbidden by now. It comes back when the person switches it on, not when it is plugged in.
+      this.switchOff(kind);
+      this.#patch(kind, { status: 'failed', problem: 'gone' });
     });
+    for (const event of ['mute', 'unmute']) {
+      track.addEventListener(event, () => {
+        if (isOpen()) this.#patch(kind, { silenced: track.muted });
+      });
+    }
     this.#patch(kind, {
       track,
       status: 'on',
       problem: undefined,
+      silenced: track.muted,
       deviceId: track.getSettings().deviceId ?? deviceId,
     });
   }
 
-  #deviceId(kind: CaptureKind): string {
-    return this.getSnapshot()[kind].deviceId ?? '';
+  #constraints(kind: CaptureKind, exactly: boolean): MediaTrackConstraints {
+    const { deviceId } = this.getSnapshot()[kind];
+    return { ...deviceOf(deviceId, exactly), ...QUALITY[kind] };
   }
 
   /** Handles its own errors: without a list there is nothing to choose from, and the default devices still work. */
   async #listDevices(): Promise<void> {
     try {
       const devices = await navigator.mediaDevices.enumerateDevices();
-      for (const kind of KINDS) {
+      for (const kind of CAPTURE_KINDS) {
         const wanted = kind === 'microphone' ? 'audioinput' : 'videoinput';
         const choices = devices
           .filter((device) => device.kind === wanted && device.deviceId !== '')
@@ -186,32 +250,28 @@ export class LocalMedia implements ReadableStore<LocalMediaSnapshot> {
   }
 }
 
-/** Asks the browser; `''` stands for any device. `ideal` falls back where the remembered device is gone. */
-function capture(wanted: Partial<Record<CaptureKind, string>>): Promise<MediaStream> {
-  const { microphone, camera } = wanted;
-  const device = (deviceId: string): MediaTrackConstraints =>
-    deviceId === '' ? {} : { deviceId: { ideal: deviceId } };
-  const constraints: MediaStreamConstraints = {};
-  if (microphone !== undefined) {
-    constraints.audio = {
-      ...device(microphone),
-      echoCancellation: true,
-      noiseSuppression: true,
-      autoGainControl: true,
-    };
-  }
-  if (camera !== undefined) {
-    constraints.video = {
-      ...device(camera),
-      width: { ideal: 1_280 },
-      height: { ideal: 720 },
-      frameRate: { ideal: 30, max: 30 },
-    };
-  }
+const QUALITY: Readonly<Record<CaptureKind, MediaTrackConstraints>> = {
+  microphone: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
+  camera: { width: { ideal: 1_280 }, height: { ideal: 720 }, frameRate: { ideal: 30, max: 30 } },
+};
+
+/** `ideal` falls back where the remembered device is gone; what a person chose is had or not. */
+function deviceOf(deviceId: string | undefined, exactly: boolean): MediaTrackConstraints {
+  if (deviceId === undefined || deviceId === '') return {};
+  return { deviceId: exactly ? { exact: deviceId } : { ideal: deviceId } };
+}
+
+function ask({
+  microphone,
+  camera,
+}: Partial<Record<CaptureKind, MediaTrackConstraints>>): Promise<MediaStream> {
   if (typeof navigator === 'undefined' || !('mediaDevices' in navigator)) {
     return Promise.reject(new TypeError('navigator.mediaDevices needs a secure context'));
   }
-  return navigator.mediaDevices.getUserMedia(constraints);
+  return navigator.mediaDevices.getUserMedia({
+    ...(microphone === undefined ? {} : { audio: microphone }),
+    ...(camera === undefined ? {} : { video: camera }),
+  });
 }
 
 function trackOf(stream: MediaStream, kind: CaptureKind): MediaStreamTrack | undefined {

@@ -1,23 +1,62 @@
-/** What this browser remembers between meetings. Missing or broken storage means nothing is remembered, no more. */
+/**
+ * What this browser remembers. Missing or broken storage means nothing is remembered, no more.
+ *
+ * That a microphone or camera was switched off is kept like a name, beyond the tab and the meeting: who was not heard and seen
+ * is not to be so again before saying so, also after a crash or in another tab. Whom one was in a room belongs to the tab.
+ */
 const KEYS = {
   displayName: 'plenary.displayName',
   microphone: 'plenary.microphone',
   camera: 'plenary.camera',
+  microphoneOff: 'plenary.microphoneOff',
+  cameraOff: 'plenary.cameraOff',
 } as const;
 export type Preference = keyof typeof KEYS;
 
 export function recall(preference: Preference): string | undefined {
+  return read('localStorage', KEYS[preference]);
+}
+
+export function remember(preference: Preference, value: string): void {
+  write('localStorage', KEYS[preference], value);
+}
+
+/** Whether a person switched the device off, and not on again since. */
+export function wasSwitchedOff(kind: 'microphone' | 'camera'): boolean {
+  return recall(`${kind}Off`) === 'yes';
+}
+
+export function rememberSwitch(kind: 'microphone' | 'camera', enabled: boolean): void {
+  remember(`${kind}Off`, enabled ? 'no' : 'yes');
+}
+
+const MOST_FORMER_PEERS = 8;
+const peersKey = (roomId: string): string => `plenary.peers.${roomId}`;
+
+/** Whom this tab was in a room, the newest last. */
+export function recallPeers(roomId: string): readonly string[] {
+  return (read('sessionStorage', peersKey(roomId)) ?? '').split(' ').filter(Boolean);
+}
+
+export function rememberPeer(roomId: string, peerId: string): void {
+  const others = recallPeers(roomId).filter((other) => other !== peerId);
+  write('sessionStorage', peersKey(roomId), [...others, peerId].slice(-MOST_FORMER_PEERS).join(' '));
+}
+
+type Storages = 'localStorage' | 'sessionStorage';
+
+function read(storage: Storages, key: string): string | undefined {
   try {
-    return globalThis.localStorage.getItem(KEYS[preference]) ?? undefined;
+    return globalThis[storage].getItem(key) ?? undefined;
   } catch {
     // Storage is forbidden in some private windows and frames; the page works without it.
     return undefined;
   }
 }
 
-export function remember(preference: Preference, value: string): void {
+function write(storage: Storages, key: string, value: string): void {
   try {
-    globalThis.localStorage.setItem(KEYS[preference], value);
+    globalThis[storage].setItem(key, value);
   } catch {
     // As above.
   }

@@ -1,17 +1,13 @@
-import { PlenaryError, toPlenaryError } from '@plenary/cluster/errors';
-import { DISPLAY_NAME } from '@plenary/cluster/protocol';
-import {
-  Store,
-  createMeeting,
-  errorForPeople,
-  isActive,
-  type Meeting,
-  type SignallingPort,
-} from '../client/index.ts';
-import { deviceProblem, explainProblem } from './device-problems.ts';
-import { LocalMedia, type CaptureKind } from './local-media.ts';
-import { recall, remember } from './preferences.ts';
+import { PlenaryError } from '@plenary/cluster/errors';
+import { DISPLAY_NAME, PEER_ID } from '@plenary/cluster/protocol';
+import { Store, createMeeting, isActive, type Meeting, type SignallingPort } from '../client/index.ts';
+import { deviceProblem } from './device-problems.ts';
+import { CAPTURE_KINDS, LocalMedia, isSending, type CaptureKind } from './local-media.ts';
+import { PAGE_FAULT, explainFailure, explainKept, explainProblem, explainUnpublished } from './notices.ts';
+import { OwnTracks } from './own-tracks.ts';
+import { recall, recallPeers, remember, rememberPeer } from './preferences.ts';
 import type { Route } from './route.ts';
+import { ScreenShare } from './screen-share.ts';
 import { TokenSource } from './token-source.ts';
 
 export type Panel = 'none' | 'people' | 'chat';
@@ -35,6 +31,8 @@ export interface UiState {
 }
 
 const TOAST_MS = 5_000;
+/** Longer, since it says what to do. */
+const PROBLEM_TOAST_MS = 12_000;
 const MOST_TOASTS = 3;
 const PREFETCH_DELAY_MS = 300;
 
@@ -58,7 +56,8 @@ export class RoomController {
   readonly #tokens: TokenSource;
   #prefetchTimer: ReturnType<typeof setTimeout> | undefined;
   #nextToastId = 1;
-  #screenTracks: readonly MediaStreamTrack[] = [];
+  readonly #ownTracks: OwnTracks;
+  readonly #screen: ScreenShare;
 
   constructor(route: Extract<Route, { page: 'room' }>, options: RoomControllerOptions = {}) {
     this.route = route;
@@ -67,10 +66,14 @@ export class RoomController {
       edgeUrls: [globalThis.location.origin],
       roomId: route.roomId,
       ...(route.token === undefined ? {} : { token: route.token }),
+      formerPeerIds: recallPeers(route.roomId).flatMap((peerId) => PEER_ID.safeParse(peerId).data ?? []),
       getToken: (request) => this.#tokens.get(this.#name(), request),
       ...(options.signalling === undefined ? {} : { signalling: options.signalling }),
     });
+    this.#ownTracks = new OwnTracks(this.meeting, this.media, (thrown) => this.#problem(undefined, thrown));
+    this.#screen = new ScreenShare(this.meeting);
     this.#listen();
+    this.#watchDevices();
   }
 
   /** Warms up: devices, certificate, socket, token. Nothing of it is a precondition of joining. */
@@ -102,13 +105,21 @@ export class RoomController {
     clearTimeout(this.#prefetchTimer);
     remember('displayName', this.#name());
     this.meeting.setDisplayName(this.#name());
-    for (const kind of ['microphone', 'camera'] as const) this.#publishCaptured(kind);
+    this.#ownTracks.start();
     // The failure is drawn from the meeting's state; here it would only be said twice.
     this.meeting.join().catch(() => undefined);
   }
 
   leave(): void {
+    // At once, and not when the edge has answered.
+    this.#letGo();
     this.#ask(this.meeting.leave());
+  }
+
+  /** Leaves without waiting, when the page will run no longer. */
+  leaveNow(): void {
+    this.#letGo();
+    this.meeting.leaveNow();
   }
 
   /** Shows the pre-join page again, after leaving or a failure. */
@@ -119,9 +130,9 @@ export class RoomController {
 
   /** Mutes or unmutes, or switches the camera; before the meeting it sets how one will enter. */
   toggle(kind: CaptureKind): void {
-    const { enabled, status } = this.media.getSnapshot()[kind];
+    const state = this.media.getSnapshot()[kind];
     // What failed counts as off: pressing the button tries the device again, and says why when it fails again.
-    const isOn = enabled && (status === 'on' || status === 'starting');
+    const isOn = isSending(state) || (state.enabled && state.status === 'starting');
     this.#ask(this.#setEnabled(kind, !isOn));
   }
 
@@ -131,7 +142,7 @@ export class RoomController {
 
   /** Begins or ends sharing the screen. */
   toggleScreen(): void {
-    if (this.meeting.getSnapshot().localTracks.has('screen')) this.#stopScreen();
+    if (this.meeting.getSnapshot().localTracks.has('screen')) this.#screen.stop();
     else this.#ask(this.#shareScreen());
   }
 
@@ -171,29 +182,37 @@ export class RoomController {
       ...state,
       toasts: [...state.toasts, { id, text, tone }].slice(-MOST_TOASTS),
     }));
-    setTimeout(() => {
-      this.dismissToast(id);
-    }, TOAST_MS);
+    setTimeout(
+      () => {
+        this.dismissToast(id);
+      },
+      tone === 'problem' ? PROBLEM_TOAST_MS : TOAST_MS,
+    );
   }
 
   dismissToast(id: number): void {
     this.ui.update((state) => ({ ...state, toasts: state.toasts.filter((toast) => toast.id !== id) }));
   }
 
-  /** Lets go of the devices once the meeting is over, however it ended. */
+  /** Lets go of the devices, and of what the browser is still being asked for. */
+  #letGo(): void {
+    this.#ownTracks.stop();
+    this.#screen.stop();
+    for (const kind of CAPTURE_KINDS) this.media.close(kind);
+  }
+
+  /** Once the meeting is over, however it ended. */
   #afterEnd(): void {
-    for (const source of ['microphone', 'camera', 'screen', 'screen-audio'] as const)
-      this.meeting.unpublish(source);
-    this.#stopScreen();
-    this.media.close('microphone');
-    this.media.close('camera');
+    this.#letGo();
     this.#patch({ panel: 'none', unreadChat: 0, soundBlocked: false, toasts: [] });
   }
 
   #listen(): void {
     let wasActive = false;
     this.meeting.subscribe(() => {
-      const active = isActive(this.meeting.getSnapshot().connection);
+      const { connection, self } = this.meeting.getSnapshot();
+      const active = isActive(connection);
+      if (active && self !== undefined) rememberPeer(this.route.roomId, self.peerId);
       if (active === wasActive) return;
       wasActive = active;
       if (!active) this.#afterEnd();
@@ -213,80 +232,58 @@ export class RoomController {
       if (few && displayName !== undefined) this.toast(`${displayName} left`);
     });
     events.on('local-track-ended', ({ source }) => {
-      if (source === 'screen') this.#stopScreen();
-      if (source === 'camera' || source === 'microphone')
-        this.toast(explainProblem(source, 'none'), 'problem');
+      if (source === 'screen') this.#screen.stop();
+    });
+    events.on('local-track-failed', ({ source, error }) => {
+      if (source === 'microphone' || source === 'camera') this.media.switchOff(source);
+      else if (source === 'screen') this.#screen.stop();
+      else this.meeting.unpublish(source);
+      this.toast(explainUnpublished(source, error.code), 'problem');
     });
     events.on('problem', (error) => {
-      this.toast(errorForPeople(error.code).title, 'problem');
+      this.toast(explainFailure(error.code), 'problem');
     });
   }
 
-  /** Publishes a device that is open, or as soon as it is: a slow camera must neither hold up a join nor miss it. */
-  #publishCaptured(kind: CaptureKind): void {
-    const { track, enabled, status } = this.media.getSnapshot()[kind];
-    if (status === 'starting') {
-      this.#ask(
-        this.media.untilSettled(kind).then(() => {
-          if (isActive(this.meeting.getSnapshot().connection)) this.#publishCaptured(kind);
-        }),
-      );
-    } else if (track !== undefined && (enabled || kind === 'microphone')) {
-      this.#ask(this.meeting.publish(kind, track, { paused: !enabled }));
-    }
+  /** Tells when a device stops by itself. */
+  #watchDevices(): void {
+    let before = this.media.getSnapshot();
+    this.media.subscribe(() => {
+      const now = this.media.getSnapshot();
+      for (const kind of CAPTURE_KINDS) {
+        const { problem, silenced } = now[kind];
+        if (problem === 'gone' && before[kind].problem !== 'gone')
+          this.toast(explainProblem(kind, 'gone'), 'problem');
+        if (silenced && !before[kind].silenced) this.toast(explainProblem(kind, 'silenced'), 'problem');
+      }
+      before = now;
+    });
   }
 
   async #setEnabled(kind: CaptureKind, enabled: boolean): Promise<void> {
-    // Muting takes effect before anything that could take time.
-    if (!enabled) this.meeting.setMuted(kind, true);
-    const track = await this.media.setEnabled(kind, enabled);
-    if (!isActive(this.meeting.getSnapshot().connection)) return;
-    if (!enabled) {
-      if (kind === 'camera') await this.meeting.replaceTrack('camera', null);
-      return;
-    }
-    if (track !== undefined && this.media.getSnapshot()[kind].enabled) {
-      await this.meeting.publish(kind, track, { paused: false });
-      return;
-    }
-    const { problem } = this.media.getSnapshot()[kind];
-    if (problem !== undefined) {
-      await this.media.setEnabled(kind, false);
+    const problem = await this.media.setEnabled(kind, enabled);
+    // At the door it stands beside the form.
+    if (problem !== undefined && isActive(this.meeting.getSnapshot().connection))
       this.toast(explainProblem(kind, problem), 'problem');
-    }
   }
 
   async #choose(kind: CaptureKind, deviceId: string): Promise<void> {
-    const track = await this.media.choose(kind, deviceId);
-    if (track === undefined || !isActive(this.meeting.getSnapshot().connection)) return;
-    await this.meeting.publish(kind, track, { paused: !this.media.getSnapshot()[kind].enabled });
+    const problem = await this.media.choose(kind, deviceId);
+    if (problem === undefined) return;
+    const goesOn = this.media.getSnapshot()[kind].track !== undefined;
+    if (goesOn) this.toast(explainKept(kind, problem), 'problem');
+    else if (isActive(this.meeting.getSnapshot().connection))
+      this.toast(explainProblem(kind, problem), 'problem');
   }
 
   async #shareScreen(): Promise<void> {
-    let stream: MediaStream;
     try {
-      stream = await navigator.mediaDevices.getDisplayMedia({
-        video: { frameRate: { max: 15 } },
-        audio: true,
-      });
+      await this.#screen.start();
     } catch (thrown) {
       const problem = deviceProblem(thrown);
       // Closing the browser's chooser is a decision, not a fault.
       if (problem !== 'denied') this.toast(explainProblem('screen', problem), 'problem');
-      return;
     }
-    this.#screenTracks = stream.getTracks();
-    const [video] = stream.getVideoTracks();
-    const [audio] = stream.getAudioTracks();
-    if (video !== undefined) await this.meeting.publish('screen', video);
-    if (audio !== undefined) await this.meeting.publish('screen-audio', audio);
-  }
-
-  #stopScreen(): void {
-    this.meeting.unpublish('screen');
-    this.meeting.unpublish('screen-audio');
-    for (const track of this.#screenTracks) track.stop();
-    this.#screenTracks = [];
   }
 
   #name(): string {
@@ -306,8 +303,9 @@ export class RoomController {
 
   #problem(text: string | undefined, thrown: unknown): void {
     console.warn('plenary:', thrown);
-    const known = thrown instanceof PlenaryError ? thrown : toPlenaryError(thrown);
-    this.toast(text ?? errorForPeople(known.code).title, 'problem');
+    // What is no error of the cluster is not the server's.
+    const known = thrown instanceof PlenaryError ? explainFailure(thrown.code) : PAGE_FAULT;
+    this.toast(text ?? known, 'problem');
   }
 
   #patch(change: Partial<UiState>): void {

@@ -1,4 +1,5 @@
 import { ROOM_NAME, type RoomName } from '@plenary/cluster/protocol';
+import { parseRoute, roomPath } from './route.ts';
 
 const MOODS = [
   'amber',
@@ -39,16 +40,75 @@ export function randomRoomName(random: () => number = Math.random): string {
   return `${pick(MOODS)}-${pick(THINGS)}-${Math.floor(1_000 + random() * 9_000)}`;
 }
 
-/** Makes a room id of what a person typed: `Team Weekly!` becomes `team-weekly`. Undefined when nothing is left. */
-export function roomIdFrom(typed: string): RoomName | undefined {
-  const slug = typed
+const LONGEST_NAME = 64;
+
+/** Why what was typed names no room. */
+export type RoomNameProblem =
+  | { readonly type: 'empty' }
+  | { readonly type: 'too-long'; readonly most: number }
+  /** These letters have no place in a name; without them it would be the name of somebody else's room. */
+  | { readonly type: 'letters'; readonly letters: string }
+  | { readonly type: 'other-site'; readonly host: string }
+  | { readonly type: 'no-meeting' };
+
+export type TypedRoom =
+  | {
+      readonly type: 'room';
+      readonly roomId: RoomName;
+      /** Where its page is; a pasted link is followed as it stands, with its token. */
+      readonly path: string;
+    }
+  | RoomNameProblem;
+
+/** Letters of other alphabets that are written with those of ours. */
+const WRITTEN_AS: Readonly<Record<string, string>> = {
+  ß: 'ss',
+  æ: 'ae',
+  œ: 'oe',
+  ø: 'o',
+  đ: 'd',
+  ð: 'd',
+  þ: 'th',
+  ł: 'l',
+  ı: 'i',
+};
+
+/** Reads what a person typed or pasted: `Team Weekly!` means the room `team-weekly`, a link of this site the room that it leads to. */
+export function readTypedRoom(typed: string, here: URL): TypedRoom {
+  const text = typed.trim();
+  return readLink(text, here) ?? readName(text);
+}
+
+function readName(text: string): TypedRoom {
+  const plain = text
     .normalize('NFKD')
     .replace(/\p{Mark}/gu, '')
-    .trim()
-    .replace(/[^A-Za-z0-9_-]+/g, '-')
-    .replace(/^-+|-+$/g, '')
-    .slice(0, 64)
-    .toLowerCase();
+    .toLowerCase()
+    .replace(/[ßæœøđðþłı]/g, (letter) => WRITTEN_AS[letter] ?? letter);
+  const letters = [...new Set(plain.match(/[^a-z0-9_\-]/gu) ?? [])].filter((letter) =>
+    /[\p{Letter}\p{Number}\p{Symbol}]/u.test(letter),
+  );
+  if (letters.length > 0) return { type: 'letters', letters: letters.slice(0, 5).join(' ') };
+  const slug = plain.replace(/[^a-z0-9_-]+/g, '-').replace(/^-+|-+$/g, '');
+  if (slug.length > LONGEST_NAME) return { type: 'too-long', most: LONGEST_NAME };
   const parsed = ROOM_NAME.safeParse(slug);
-  return parsed.success ? parsed.data : undefined;
+  return parsed.success
+    ? { type: 'room', roomId: parsed.data, path: roomPath(parsed.data) }
+    : { type: 'empty' };
+}
+
+/** `undefined` where it is no link. */
+function readLink(text: string, here: URL): TypedRoom | undefined {
+  const hasScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(text);
+  // Copied without its scheme, as some address bars give it.
+  const isAddress = /^[^\s/]+(\.[^\s/]+|:\d+)(\/|$)/.test(text) && text.includes('/');
+  if (!hasScheme && !isAddress && !text.startsWith('/r/')) return undefined;
+  const spelled = hasScheme ? text : text.startsWith('/') ? here.origin + text : `${here.protocol}//${text}`;
+  if (!URL.canParse(spelled)) return undefined;
+  const link = new URL(spelled);
+  if (link.host !== here.host) return { type: 'other-site', host: link.host };
+  const route = parseRoute(link);
+  if (route.page === 'bad-room') return readName(route.name);
+  if (route.page !== 'room') return { type: 'no-meeting' };
+  return { type: 'room', roomId: route.roomId, path: roomPath(route.roomId) + link.search + link.hash };
 }

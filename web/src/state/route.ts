@@ -12,7 +12,11 @@ export type Route =
       readonly token: string | undefined;
     };
 
-/** Reads the page's address. A token belongs into the fragment, which no server ever logs. */
+/**
+ * Reads the page's address. A token belongs into the fragment, which no server ever logs.
+ *
+ * Names are in small letters, so that those who spell one differently meet. A token is for the name that its application spelled.
+ */
 export function parseRoute(url: URL): Route {
   const match = /^\/r\/([^/]+)\/?$/.exec(url.pathname);
   if (match?.[1] === undefined) return { page: 'landing' };
@@ -22,15 +26,16 @@ export function parseRoute(url: URL): Route {
   } catch {
     // A stray % is not an encoding: the name is shown as it stands, and refused below.
   }
-  const roomId = ROOM_NAME.safeParse(name);
-  if (!roomId.success) return { page: 'bad-room', name };
   const datacenter = DATACENTER_ID.safeParse(url.searchParams.get('dc'));
   const token = new URLSearchParams(url.hash.slice(1)).get('token') ?? url.searchParams.get('token');
+  const hasToken = token !== null && token !== '';
+  const roomId = ROOM_NAME.safeParse(hasToken ? name : name.toLowerCase());
+  if (!roomId.success) return { page: 'bad-room', name };
   return {
     page: 'room',
     roomId: roomId.data,
     datacenter: datacenter.success ? datacenter.data : undefined,
-    token: token === null || token === '' ? undefined : token,
+    token: hasToken ? token : undefined,
   };
 }
 

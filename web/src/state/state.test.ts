@@ -2,9 +2,16 @@ import { DATACENTER_ID, ROOM_NAME } from '@plenary/cluster/protocol';
 import { describe, expect, test } from 'vitest';
 import { errorForPeople } from '../client/index.ts';
 import { chatPieces } from './chat-text.ts';
-import { deviceProblem, explainProblem } from './device-problems.ts';
+import { deviceProblem } from './device-problems.ts';
 import { GRID_GAP_PX, gridCapacity, layoutGrid } from './layout-grid.ts';
-import { randomRoomName, roomIdFrom } from './room-names.ts';
+import {
+  bannerText,
+  explainProblem,
+  explainRoomName,
+  explainUnpublished,
+  stillTryingText,
+} from './notices.ts';
+import { randomRoomName, readTypedRoom } from './room-names.ts';
 import { parseRoute } from './route.ts';
 import { arrange, hueOf, initials, pageOf, type Tile } from './tiles.ts';
 import { TokenSource } from './token-source.ts';
@@ -53,6 +60,7 @@ describe('tiles', () => {
     trackId: undefined,
     video: undefined,
     waiting: false,
+    trouble: undefined,
     micMuted: false,
     speaking: false,
     ...change,
@@ -108,7 +116,49 @@ describe('chatPieces', () => {
   );
 });
 
+describe('notices', () => {
+  const joined = { phase: 'joined', edgeUrl: 'http://e' } as const;
+  const reconnecting = { phase: 'reconnecting', attempt: 0, reason: 'r' } as const;
+
+  test('[WB7] the banner claims that sound and picture arrive only where they do', () => {
+    expect(bannerText({ connection: joined, media: 'connected', flow: 'silent' })).toBeUndefined();
+    expect(bannerText({ connection: joined, media: 'connected', flow: 'lost' })).toContain('Nothing arrives');
+    expect(bannerText({ connection: joined, media: 'reconnecting', flow: 'unknown' })).toContain(
+      'Nothing arrives',
+    );
+    const whileReconnecting = (['arriving', 'silent', 'lost', 'unknown'] as const).map((flow) =>
+      bannerText({ connection: reconnecting, media: 'connected', flow }),
+    );
+    expect(whileReconnecting.map((text) => text?.includes('Sound and picture arrive'))).toEqual([
+      true,
+      false,
+      false,
+      false,
+    ]);
+    expect(whileReconnecting[1]).toContain('Nothing arrives');
+    expect(whileReconnecting[3]).not.toContain('arrive');
+  });
+
+  test('[WB9] who waits for a join is told why', () => {
+    const lastError = { code: 'no_media_node', message: '', retryable: true } as const;
+    expect(stillTryingText({ connection: { phase: 'joining', attempt: 2, lastError } })).toContain('busy');
+    expect(stillTryingText({ connection: { phase: 'connecting', attempt: 0 } })).toBe('');
+  });
+
+  test('[WB3] what is not sent is said in the words of who pressed the button', () => {
+    expect(explainUnpublished('microphone', 'forbidden')).toMatch(/nobody hears you.*may not/i);
+    expect(explainUnpublished('camera', 'internal')).not.toContain('server');
+  });
+});
+
 describe('addresses and names', () => {
+  const typed = (text: string): string => {
+    const read = readTypedRoom(text, new URL('https://meet.test/'));
+    if (read.type === 'room') return read.path;
+    expect(explainRoomName(read)).not.toBe('');
+    return read.type;
+  };
+
   test('routes', () => {
     expect(parseRoute(new URL('http://h/'))).toEqual({ page: 'landing' });
     expect(parseRoute(new URL('http://h/r/my-room?dc=sbg#token=abc'))).toEqual({
@@ -123,10 +173,35 @@ describe('addresses and names', () => {
   });
 
   test('room names', () => {
-    expect(roomIdFrom(' Café Team  Weekly! ')).toBe('cafe-team-weekly');
-    expect(roomIdFrom('!!!')).toBeUndefined();
-    expect(roomIdFrom(randomRoomName())).toBeDefined();
+    expect(typed(' Café Team  Weekly! ')).toBe('/r/cafe-team-weekly');
+    expect(typed('Größe 5')).toBe('/r/grosse-5');
+    expect(typed(randomRoomName())).toMatch(/^\/r\/[a-z]+-/);
     expect(randomRoomName(() => 0.999_999)).toMatch(/^[a-z]+-[a-z]+-\d{4}$/);
+  });
+
+  test('[WB10] names that differ in capitals only are one room, but for the application’s own', () => {
+    expect(parseRoute(new URL('http://h/r/TEAM/'))).toMatchObject({ roomId: 'team' });
+    expect(typed('TEAM')).toBe('/r/team');
+    expect(parseRoute(new URL('http://h/r/TEAM#token=abc'))).toMatchObject({ roomId: 'TEAM' });
+  });
+
+  test.each([
+    ['https://meet.test/r/Team?dc=gra#x=1', '/r/team?dc=gra#x=1'],
+    ['https://meet.test/r/Team#token=abc', '/r/Team#token=abc'],
+    ['meet.test/r/team', '/r/team'],
+    ['/r/team', '/r/team'],
+    ['https://meet.test/', 'no-meeting'],
+    ['https://meet.test/r/a%20b', '/r/a-b'],
+    ['https://other.test/r/team', 'other-site'],
+    ['http://localhost:3000/r/team', 'other-site'],
+    ['zoommtg://other.test/join', 'other-site'],
+    ['日本 team', 'letters'],
+    ['!!!', 'empty'],
+    ['a'.repeat(65), 'too-long'],
+    ['v1.5 review', '/r/v1-5-review'],
+    ['and/or', '/r/and-or'],
+  ])('[WB10] %s is read as %s', (text, expected) => {
+    expect(typed(text)).toBe(expected);
   });
 
   test('device problems are told apart', () => {
@@ -136,6 +211,8 @@ describe('addresses and names', () => {
         deviceProblem(named(name)),
       ),
     ).toEqual(['denied', 'none', 'in-use', 'unknown']);
+    const bySystem = Object.assign(new Error('Permission denied by system'), { name: 'NotAllowedError' });
+    expect(deviceProblem(bySystem)).toBe('denied-by-system');
     expect(explainProblem('camera', 'in-use')).toContain('camera');
     expect(errorForPeople('room_full').title).toContain('full');
   });

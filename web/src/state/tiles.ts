@@ -14,13 +14,15 @@ export interface Tile {
   readonly video: MediaStreamTrack | undefined;
   /** Somebody sends a picture that is not here yet. */
   readonly waiting: boolean;
+  /** What is shown is not what goes on there: nothing arrives, or this browser cannot show it. */
+  readonly trouble: 'no-signal' | 'cannot-show' | undefined;
   readonly micMuted: boolean;
   readonly speaking: boolean;
 }
 
 /** The tiles of a meeting: screens first, then people by the time they joined, oneself at the end. */
 export function buildTiles(snapshot: MeetingSnapshot): readonly Tile[] {
-  const { room, self, ownPeerIds, remoteTracks, localTracks, speakers } = snapshot;
+  const { room, self, ownPeerIds, remoteTracks, localTracks, speakers, stalled } = snapshot;
   if (self === undefined) return [];
   const speaking = new Set(speakers);
   const cameras: Tile[] = [];
@@ -40,6 +42,10 @@ export function buildTiles(snapshot: MeetingSnapshot): readonly Tile[] {
     const tile = (source: 'camera' | 'screen'): Tile => {
       const track = bySource.get(`${peerId}:${source}`);
       const sends = track !== undefined && !track.publisherPaused;
+      const cannotShow = sends && track.status === 'failed';
+      // Who shows nothing is judged by the voice; a screen on which nothing changes may need no packets.
+      const judged = sends && source === 'camera' ? track : source === 'camera' ? microphone : undefined;
+      const isStalled = judged !== undefined && !judged.publisherPaused && stalled.has(judged.trackId);
       return {
         key: `${peerId}:${source}`,
         peerId,
@@ -48,16 +54,18 @@ export function buildTiles(snapshot: MeetingSnapshot): readonly Tile[] {
         isSelf: false,
         trackId: track?.trackId,
         video: sends ? track.mediaTrack : undefined,
-        waiting: sends && (track.mediaTrack === undefined || snapshot.media === 'reconnecting'),
+        waiting:
+          sends && !cannotShow && (track.mediaTrack === undefined || snapshot.media === 'reconnecting'),
+        trouble: cannotShow ? 'cannot-show' : isStalled ? 'no-signal' : undefined,
         micMuted,
-        speaking: speaking.has(peerId) && !micMuted,
+        speaking: speaking.has(peerId) && !micMuted && !isStalled,
       };
     };
     cameras.push(tile('camera'));
     if (bySource.has(`${peerId}:screen`)) screens.push(tile('screen'));
   }
   const ownMicrophone = localTracks.get('microphone');
-  const ownMuted = ownMicrophone === undefined || ownMicrophone.paused;
+  const ownMuted = ownMicrophone === undefined || ownMicrophone.paused || ownMicrophone.status === 'failed';
   const ownTile = (source: 'camera' | 'screen'): Tile => {
     const track = localTracks.get(source);
     return {
@@ -69,6 +77,7 @@ export function buildTiles(snapshot: MeetingSnapshot): readonly Tile[] {
       trackId: track?.trackId,
       video: track?.paused === false ? (track.mediaTrack ?? undefined) : undefined,
       waiting: false,
+      trouble: undefined,
       micMuted: ownMuted,
       speaking: speaking.has(self.peerId) && !ownMuted,
     };

@@ -1,0 +1,187 @@
+/** What the page switches on and says, in real browsers: nothing that a person did not want, and nothing that is not so. */
+import { startLocalCluster } from '@plenary/deploy/local-cluster';
+import type { LocalCluster } from '@plenary/deploy/local-cluster';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { launchChromium } from '@plenary/loadtest/browser';
+import { Participant } from './harness/participant.ts';
+import { until } from './harness/until.ts';
+
+/** More people than a room here may hold are sent away. */
+const MOST_PEOPLE = 2;
+
+/** Holds what a person has yet to answer, and keeps every track that was captured. */
+declare global {
+  var captured: MediaStreamTrack[] | undefined;
+  var answer: (() => void) | undefined;
+}
+
+describe('the page', () => {
+  let cluster: LocalCluster;
+  let browser: Browser;
+  let edgeUrl: string;
+  const people: Participant[] = [];
+
+  beforeAll(async () => {
+    cluster = await startLocalCluster({
+      edges: 1,
+      mediaNodes: 1,
+      env: { PLENARY_LOG_LEVEL: 'warn' },
+      edge: () => ({ env: { PLENARY_MAX_PEERS_PER_ROOM: String(MOST_PEOPLE) } }),
+    });
+    edgeUrl = cluster.edges[0]?.publicUrl ?? '';
+    browser = await launchChromium();
+  });
+  afterEach(async () => {
+    for (const person of people.splice(0)) await person.close();
+  });
+  afterAll(async () => {
+    await browser.close();
+    await cluster.stop();
+  });
+
+  async function open(roomId: string, name: string): Promise<Participant> {
+    const person = await Participant.open(browser, edgeUrl, roomId, name);
+    people.push(person);
+    return person;
+  }
+
+  async function enter(roomId: string, name: string): Promise<Participant> {
+    const person = await open(roomId, name);
+    await person.join();
+    return person;
+  }
+
+  const isOn = (page: Page, button: 'mic-button' | 'camera-button'): Promise<string | null> =>
+    page.getByTestId(button).getAttribute('aria-pressed');
+  const untilIs = (page: Page, button: 'mic-button' | 'camera-button', on: boolean): Promise<unknown> =>
+    until(
+      `${button} is ${on ? 'on' : 'off'}`,
+      () => isOn(page, button),
+      (pressed) => pressed === String(on),
+    );
+  const others = (person: Participant): Promise<{ source: string; publisherPaused: boolean }[]> =>
+    person.page.evaluate(() =>
+      [...(globalThis.plenary?.getSnapshot().remoteTracks.values() ?? [])].map(
+        ({ source, publisherPaused }) => ({ source, publisherPaused }),
+      ),
+    );
+
+  /** Has the browser answer a question only when the test says so, as a person at a prompt does. */
+  async function holdAnswers(
+    { page, name }: Participant,
+    question: 'getUserMedia' | 'getDisplayMedia',
+  ): Promise<void> {
+    await page.addInitScript((asking) => {
+      const { mediaDevices } = navigator;
+      const ask = mediaDevices[asking].bind(mediaDevices);
+      globalThis.captured = [];
+      const answered = new Promise<void>((resolve) => {
+        globalThis.answer = resolve;
+      });
+      mediaDevices[asking] = async (constraints) => {
+        await answered;
+        const stream = await ask(constraints);
+        globalThis.captured?.push(...stream.getTracks());
+        return stream;
+      };
+    }, question);
+    await page.reload();
+    await page.getByTestId('name-input').fill(name);
+  }
+
+  const answer = (page: Page): Promise<void> => page.evaluate(() => globalThis.answer?.());
+  const liveTracks = (page: Page): Promise<string[] | undefined> =>
+    page.evaluate(() =>
+      globalThis.captured?.filter(({ readyState }) => readyState === 'live').map(({ kind }) => kind),
+    );
+  const untilCaptured = (page: Page): Promise<unknown> =>
+    until(
+      'the browser has captured something',
+      () => page.evaluate(() => globalThis.captured?.length ?? 0),
+      (tracks) => tracks > 0,
+    );
+
+  it('[WB5] a microphone and a camera that were switched off stay off over reload and rejoin', async () => {
+    const ann = await enter('reload', 'Ann');
+    const bob = await enter('reload', 'Bob');
+    await bob.untilSeesAndHears();
+    await ann.page.getByTestId('mic-button').click();
+    await ann.page.getByTestId('camera-button').click();
+    await ann.page.reload();
+    await untilIs(ann.page, 'mic-button', false);
+    await untilIs(ann.page, 'camera-button', false);
+    await ann.join();
+    await bob.untilOthersAre(['Ann']);
+    expect((await others(bob)).filter(({ publisherPaused }) => !publisherPaused)).toEqual([]);
+    await ann.leave();
+    await ann.page.getByTestId('rejoin-button').click();
+    await untilIs(ann.page, 'mic-button', false);
+    await untilIs(ann.page, 'camera-button', false);
+    await ann.join();
+    await ann.page.getByTestId('mic-button').click();
+    await ann.page.getByTestId('camera-button').click();
+    await bob.untilSeesAndHears();
+    expect([...ann.errors, ...bob.errors]).toEqual([]);
+  });
+
+  it('[WB4] a permission that is given late does not switch on what was muted meanwhile', async () => {
+    const bob = await enter('late', 'Bob');
+    const ann = await open('late', 'Ann');
+    await holdAnswers(ann, 'getUserMedia');
+    await ann.join();
+    await ann.page.getByTestId('mic-button').click();
+    await answer(ann.page);
+    await untilCaptured(ann.page);
+    await until(
+      'Bob gets Ann’s camera',
+      () => others(bob),
+      (tracks) => tracks.some(({ source }) => source === 'camera'),
+    );
+    expect(await isOn(ann.page, 'mic-button')).toBe('false');
+    expect(await liveTracks(ann.page)).toEqual(['video']);
+    expect((await others(bob)).filter(({ source }) => source === 'microphone')).toEqual([]);
+  });
+
+  it('[WB6] a screen that is chosen after the meeting was left is not captured on, and not shared at the next join', async () => {
+    const ann = await open('picker', 'Ann');
+    await holdAnswers(ann, 'getDisplayMedia');
+    await ann.join();
+    await ann.page.getByTestId('screen-button').click();
+    await ann.leave();
+    await answer(ann.page);
+    await untilCaptured(ann.page);
+    await until(
+      'the screen is let go of',
+      () => liveTracks(ann.page),
+      (tracks) => tracks?.length === 0,
+    );
+    await ann.page.getByTestId('rejoin-button').click();
+    await ann.join();
+    expect(await ann.page.locator('[data-testid=tile][data-source=screen]').count()).toBe(0);
+  });
+
+  it('[WB9] a full meeting says so at once, with what to do', async () => {
+    await enter('full', 'Ann');
+    await enter('full', 'Bob');
+    const cy = await open('full', 'Cy');
+    await cy.page.getByTestId('join-button').click();
+    await cy.page.getByTestId('rejoin-button').waitFor();
+    expect(await cy.page.getByRole('alert').innerText()).toContain('The meeting is full');
+  });
+
+  it('[WB10] who spells a room with capitals, or pastes its link, is in the same room', async () => {
+    const ann = await enter('TEAM', 'Ann');
+    expect(new URL(ann.page.url()).pathname).toBe('/r/team');
+    const bob = await open('other', 'Bob');
+    await bob.page.goto(edgeUrl);
+    await bob.page.getByTestId('room-input').fill('https://elsewhere.test/r/team');
+    expect(await bob.page.getByTestId('room-meaning').innerText()).toContain('elsewhere.test');
+    expect(await bob.page.getByTestId('create-button').isDisabled()).toBe(true);
+    await bob.page.getByTestId('room-input').fill(`${edgeUrl}/r/Team`);
+    await bob.page.getByTestId('create-button').click();
+    await bob.page.getByTestId('name-input').fill('Bob');
+    await bob.join();
+    await ann.untilOthersAre(['Bob']);
+  });
+});

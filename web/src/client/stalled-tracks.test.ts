@@ -1,0 +1,100 @@
+import { TRACK_ID, type TrackId } from '@plenary/cluster/protocol';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { STALLED_AFTER_MS, StalledTracks, type WatchedFlow } from './stalled-tracks.ts';
+
+const LOOK_MS = 500;
+
+describe('StalledTracks', () => {
+  const flows = new Map<string, WatchedFlow>();
+  const moving = new Set<string>();
+  let looks = 0;
+  let stalled: readonly TrackId[];
+  let tracks: StalledTracks;
+
+  beforeEach(() => {
+    vi.useFakeTimers();
+    flows.clear();
+    moving.clear();
+    stalled = [];
+    tracks = new StalledTracks({ flows: () => flows, changed: (now) => (stalled = [...now]) });
+    tracks.start();
+  });
+  afterEach(() => {
+    tracks.stop();
+    vi.useRealTimers();
+  });
+
+  function add(id: string, peerId = id, kind: WatchedFlow['kind'] = 'video'): void {
+    let stamp = 0;
+    moving.add(id);
+    setInterval(() => {
+      if (moving.has(id)) stamp += 1;
+    }, 20);
+    flows.set(id, {
+      trackId: TRACK_ID.parse(`t-${id}`),
+      peerId,
+      kind,
+      stamp: () => {
+        looks += 1;
+        return stamp || undefined;
+      },
+    });
+  }
+
+  test('[WB8] a track that stops is told of within three seconds, and again when it goes on', async () => {
+    add('a');
+    add('b');
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(stalled).toEqual([]);
+    moving.delete('a');
+    await vi.advanceTimersByTimeAsync(STALLED_AFTER_MS + 2 * LOOK_MS);
+    expect(stalled).toEqual(['t-a']);
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(stalled).toEqual(['t-a']);
+    moving.add('a');
+    await vi.advanceTimersByTimeAsync(LOOK_MS);
+    expect(stalled).toEqual([]);
+  });
+
+  test('[WB8] what never came, was paused meanwhile, or was missed by a page that stood still is not stalled', async () => {
+    add('silent');
+    moving.delete('silent');
+    add('hidden');
+    await vi.advanceTimersByTimeAsync(3_000);
+    const hidden = flows.get('hidden');
+    if (hidden === undefined) throw new Error('it was added');
+    flows.delete('hidden');
+    moving.delete('hidden');
+    await vi.advanceTimersByTimeAsync(30_000);
+    flows.set('hidden', hidden);
+    await vi.advanceTimersByTimeAsync(LOOK_MS);
+    expect(stalled).toEqual([]);
+    add('slept');
+    await vi.advanceTimersByTimeAsync(1_000);
+    moving.delete('slept');
+    moving.add('hidden');
+    // As of a machine that sleeps: the clock goes on, and no timer runs.
+    vi.setSystemTime(Date.now() + 60_000);
+    const { now } = performance;
+    vi.spyOn(performance, 'now').mockImplementation(() => now.call(performance) + 60_000);
+    await vi.advanceTimersByTimeAsync(LOOK_MS);
+    expect(stalled).toEqual([]);
+    vi.restoreAllMocks();
+  });
+
+  test('[WB8] of people whose picture comes the sound is not looked at, and of many microphones few at a time', async () => {
+    add('picture', 'ann', 'video');
+    add('voice', 'ann', 'audio');
+    moving.delete('voice');
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(stalled).toEqual([]);
+    for (let person = 0; person < 500; person += 1) add(`p${person}`, `p${person}`, 'audio');
+    await vi.advanceTimersByTimeAsync(10_000);
+    moving.delete('p499');
+    looks = 0;
+    await vi.advanceTimersByTimeAsync(LOOK_MS);
+    expect(looks).toBeLessThanOrEqual(40);
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(stalled).toEqual(['t-p499']);
+  });
+});

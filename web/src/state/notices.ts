@@ -1,0 +1,117 @@
+/**
+ * What a person reads about the state of the meeting, their devices and the name of a room. Each notice says what is known: what
+ * happened, what it means, and what can be done. Errors of the cluster are in `client/errors-for-people.ts`.
+ */
+import type { ErrorCode } from '@plenary/cluster/errors';
+import type { TrackSource } from '@plenary/cluster/protocol';
+import { errorForPeople, type MeetingSnapshot } from '../client/index.ts';
+import type { DeviceKind, DeviceProblem } from './device-problems.ts';
+import type { RoomNameProblem } from './room-names.ts';
+
+/** The banner over a meeting that runs with something missing; `undefined` while all is well. */
+export function bannerText({
+  connection,
+  media,
+  flow,
+}: Pick<MeetingSnapshot, 'connection' | 'media' | 'flow'>): string | undefined {
+  const isMediaLost = media === 'reconnecting' || flow === 'lost';
+  if (connection.phase === 'reconnecting') {
+    if (isMediaLost || flow === 'silent')
+      return 'Connection lost. Nothing arrives from the others, and they may not see or hear you. Reconnecting by itself; check your network.';
+    if (flow === 'arriving')
+      return 'Sound and picture arrive, but chat and buttons have to wait: reconnecting to the server by itself.';
+    return 'Connection to the server lost. Reconnecting by itself.';
+  }
+  if (isMediaLost)
+    return 'Nothing arrives from the others, and they may not see or hear you. Looking for another way by itself.';
+  return undefined;
+}
+
+/** A device that cannot be used. */
+export function explainProblem(kind: DeviceKind, problem: DeviceProblem): string {
+  const unnoticed = kind === 'microphone' ? 'nobody hears you' : 'nobody sees you';
+  switch (problem) {
+    case 'denied':
+      return kind === 'screen'
+        ? 'The screen was not shared: the browser did not allow it.'
+        : `Your ${kind} is blocked. Allow it in the browser’s address bar, then try again.`;
+    case 'denied-by-system':
+      return kind === 'screen'
+        ? 'The screen was not shared: the system does not allow it. Allow the browser to record the screen in the system’s settings.'
+        : `The system blocks your ${kind}. Allow it for the browser in the system’s settings, then try again.`;
+    case 'none':
+      return `That ${kind} was not found. Plug it in or choose another one; you can take part without it.`;
+    case 'in-use':
+      return `Your ${kind} is used by another program. Close that, then try again.`;
+    case 'insecure':
+      return `The browser gives a ${kind} only to pages opened over https or localhost.`;
+    case 'unsupported':
+      return `This browser cannot use a ${kind} here.`;
+    case 'gone':
+      return `Your ${kind} was unplugged or blocked, so ${unnoticed}. Switch it on again when it is back.`;
+    case 'silenced':
+      return `Your ${kind} is switched off by the system or on the device, so ${unnoticed}. Switch it on there.`;
+    case 'unknown':
+      return `Your ${kind} could not be started.`;
+  }
+}
+
+/** Another device was chosen, and the one before goes on. */
+export function explainKept(kind: 'microphone' | 'camera', problem: DeviceProblem): string {
+  return `${explainProblem(kind, problem)} You go on with the ${kind} you had.`;
+}
+
+const OF_SOURCE: Readonly<Record<TrackSource, string>> = {
+  microphone: 'Your microphone is off: nobody hears you.',
+  camera: 'Your camera is off: nobody sees you.',
+  screen: 'Your screen is not shared.',
+  'screen-audio': 'The sound of your screen is not shared.',
+};
+
+/** A track of one's own that is not published, although the person wanted it. */
+export function explainUnpublished(source: TrackSource, code: ErrorCode): string {
+  const what = OF_SOURCE[source];
+  // These speak of the page and the server, which is no help to who pressed a button.
+  if (code === 'internal' || code === 'malformed_message' || code === 'invalid_media_parameters')
+    return `${what} It could not be sent. Try once more, or reload the page.`;
+  const { title, advice } = errorForPeople(code);
+  return `${what} ${title}. ${advice}`;
+}
+
+/** Something that a person asked for, and that failed with an error of the cluster. */
+export function explainFailure(code: ErrorCode): string {
+  const { title, meaning, advice } = errorForPeople(code);
+  return `${title}. ${meaning} ${advice}`;
+}
+
+/** Something failed on this page itself. */
+export const PAGE_FAULT = 'That did not work on this page. Try once more, or reload it.';
+
+/** What stands on a tile whose picture or sound does not arrive. */
+export const NO_SIGNAL = 'No signal';
+/** What stands on a tile that this browser cannot show. */
+export const CANNOT_SHOW = 'Cannot be shown here';
+
+/** Why a join takes longer; empty while nothing is known. */
+export function stillTryingText({ connection }: Pick<MeetingSnapshot, 'connection'>): string {
+  const isTrying = connection.phase === 'connecting' || connection.phase === 'joining';
+  if (!isTrying || connection.lastError === undefined) return '';
+  const { title, meaning } = errorForPeople(connection.lastError.code);
+  return `${title}. ${meaning} Trying again by itself.`;
+}
+
+/** Why what was typed names no room. */
+export function explainRoomName(problem: RoomNameProblem): string {
+  switch (problem.type) {
+    case 'empty':
+      return 'A name needs a letter or a digit.';
+    case 'too-long':
+      return `That is too long: a name has up to ${problem.most} characters.`;
+    case 'letters':
+      return `“${problem.letters}” cannot be part of a name. Use the letters a to z, digits, “-” and “_”.`;
+    case 'other-site':
+      return `That link leads to another site (${problem.host}). Open it there, or type a name for a meeting here.`;
+    case 'no-meeting':
+      return 'That link is of this site, but not of a meeting.';
+  }
+}
