@@ -83,6 +83,8 @@ export class PlenaryError extends Error {
   override readonly name = 'PlenaryError';
   readonly code: ErrorCode;
   readonly detail: ErrorDetail | undefined;
+  /** Whether the same request may succeed later; of an error that came by wire, as the other side says. */
+  readonly retryable: boolean;
 
   /**
    * @param code - the row of the table
@@ -91,15 +93,16 @@ export class PlenaryError extends Error {
   constructor(
     code: ErrorCode,
     more?: string,
-    options?: ErrorOptions & { readonly detail?: ErrorDetail | undefined },
+    options?: ErrorOptions & {
+      readonly detail?: ErrorDetail | undefined;
+      /** In place of what the table says, for an error that came by wire. */
+      readonly retryable?: boolean;
+    },
   ) {
     super(more === undefined ? ERROR_TABLE[code].says : `${ERROR_TABLE[code].says} ${more}`, options);
     this.code = code;
     this.detail = options?.detail;
-  }
-
-  get retryable(): boolean {
-    return ERROR_TABLE[this.code].retryable;
+    this.retryable = options?.retryable ?? ERROR_TABLE[code].retryable;
   }
 
   toWire(): WireError {
@@ -109,7 +112,8 @@ export class PlenaryError extends Error {
   }
 
   static fromWire(error: WireError): PlenaryError {
-    const rebuilt = new PlenaryError(error.code, undefined, { detail: error.detail });
+    const { code, detail, retryable } = error;
+    const rebuilt = new PlenaryError(code, undefined, { detail, retryable });
     rebuilt.message = error.message;
     return rebuilt;
   }

@@ -23,7 +23,7 @@ import type {
   ClientReply,
   ClientRequestInput,
   ClientRequestName,
-  LoggedEvent,
+  HeardEvent,
   MediaOffer,
   MediaRequest,
   RoomTrack,
@@ -560,7 +560,7 @@ export class SimulatedClient {
     }
   }
 
-  #heard(event: LoggedEvent): void {
+  #heard(event: HeardEvent): void {
     const room = this.#room;
     if (room === undefined || !this.#isJoined) return;
     if (!room.apply(event, (id) => compareEventIds(id, room.lastEventId) > 0)) void this.#sync();

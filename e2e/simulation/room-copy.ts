@@ -1,5 +1,5 @@
 import type { EventId, PeerId, TrackId } from '@plenary/cluster';
-import type { LoggedEvent, RoomSnapshot, RoomTrack } from '@plenary/cluster/protocol';
+import type { HeardEvent, RoomSnapshot, RoomTrack } from '@plenary/cluster/protocol';
 
 /** A client's copy of its room, kept up by the log's rule: what follows is applied, what is missing is asked for. */
 export class RoomCopy {
@@ -21,7 +21,7 @@ export class RoomCopy {
   }
 
   /** @returns whether the event is known now; `false` when events before it are missing */
-  apply({ id, previousId, event }: LoggedEvent, isBehind: (id: EventId) => boolean): boolean {
+  apply({ id, previousId, event }: HeardEvent, isBehind: (id: EventId) => boolean): boolean {
     if (!isBehind(id)) return true;
     if (previousId !== this.lastEventId) return false;
     this.lastEventId = id;
@@ -44,6 +44,7 @@ export class RoomCopy {
         this.tracks.delete(event.trackId);
         break;
       case 'chat.posted':
+      case 'unknown':
         break;
     }
     return true;

@@ -17,10 +17,11 @@ import { handleAdminDrain } from './http/admin.ts';
 import { createAddressReader } from './http/client-address.ts';
 import { handleGuestToken } from './http/guest-token.ts';
 import { createOriginCheck } from './http/origins.ts';
-import { forAnySite, json, text } from './http/port.ts';
+import { json, text } from './http/port.ts';
 import type { HttpHandler } from './http/port.ts';
 import { handleReady } from './http/readiness.ts';
 import { contentSecurityPolicy, createRouter } from './http/router.ts';
+import { serveCapabilities, serveProtocolSchema } from './http/descriptions.ts';
 import { createStaticFiles, noStaticFiles } from './http/static-files.ts';
 import { shuttingDown } from './lifecycle.ts';
 import { AddressLimits } from './limits/address-limits.ts';
@@ -158,11 +159,20 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
         isIdTaken: () => announcer.isIdTaken,
       }),
       'GET /metrics': async () => text(200, await metrics.registry.metrics(), metrics.registry.contentType),
-      'GET /api/edges': () => forAnySite(json(200, { edges: edgeHints(directory) })),
+      'GET /api/edges': () => json(200, { edges: edgeHints(directory) }),
       // How far this datacenter is: answered before anything is looked at.
-      'GET /api/ping': () => forAnySite(text(200, '')),
+      'GET /api/ping': () => text(200, ''),
+      'GET /api/capabilities': await serveCapabilities(),
+      'GET /api/protocol.json': await serveProtocolSchema(),
       ...(config.guests === undefined ? {} : guestRoutes(config.guests)),
       ...(config.adminToken === undefined ? {} : adminRoutes(config.adminToken, edgeId, drain)),
+    },
+    readers: {
+      '/api/edges': 'any site',
+      '/api/ping': 'any site',
+      '/api/capabilities': 'any site',
+      '/api/protocol.json': 'any site',
+      '/api/guest-token': isOriginAllowed,
     },
     otherwise: config.webRoot === undefined ? noStaticFiles : await createStaticFiles(config.webRoot),
     contentSecurityPolicy: contentSecurityPolicy(publicUrl),

@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { ERROR_TABLE, MAX_JOIN_TOKEN_SECONDS, SESSION_TOKEN_SECONDS } from '@plenary/cluster';
 import * as protocol from '@plenary/cluster/protocol';
 import { describe, expect, it } from 'vitest';
-import type { z } from 'zod';
+import { z } from 'zod';
+import { mayPublish, mayPublishAnything } from './auth/permissions.ts';
 import { FLOOD_SETTINGS } from './limits/flood-guard.ts';
 import { MAX_REQUESTS_UNDER_WAY, REQUEST_COSTS } from './rpc/dispatch.ts';
 
@@ -45,6 +47,13 @@ function fieldsOf(schema: z.ZodType): string[] {
     : [];
 }
 
+/** The schema of a message as the JSON Schema that edges serve says it. */
+function bySchema(name: string): z.ZodType {
+  const file = fileURLToPath(import.meta.resolve('@plenary/cluster/protocol-schema.json'));
+  const schema = z.custom<z.core.JSONSchema.BaseSchema>().parse(JSON.parse(readFileSync(file, 'utf8')));
+  return z.fromJSONSchema({ $ref: `#/$defs/${name}`, $defs: schema.$defs ?? {} });
+}
+
 describe('docs/protocol.md', () => {
   it('[DC1] has each request and each notice, in the order of the schemas', () => {
     expect(headings(chapter('Requests'))).toEqual(Object.keys(CLIENT_REQUESTS));
@@ -56,6 +65,8 @@ describe('docs/protocol.md', () => {
     (name, definition) => {
       expect(definition.payload.strict().safeParse(example('payload', name)).error).toBeUndefined();
       expect(definition.reply.safeParse(example('reply', name)).error).toBeUndefined();
+      expect(bySchema(`request:${name}`).safeParse(example('payload', name)).error).toBeUndefined();
+      expect(bySchema(`reply:${name}`).safeParse(example('reply', name)).error).toBeUndefined();
       const text = section('Requests', name);
       for (const field of [...fieldsOf(definition.payload), ...fieldsOf(definition.reply)]) {
         expect(text).toContain(field);
@@ -67,14 +78,57 @@ describe('docs/protocol.md', () => {
     '[DC1] %s: an example that fits, and every field named',
     (name, definition) => {
       expect(definition.payload.safeParse(example('notice', name)).error).toBeUndefined();
+      expect(bySchema(`notice:${name}`).safeParse(example('notice', name)).error).toBeUndefined();
       for (const field of fieldsOf(definition.payload)) expect(section('Notices', name)).toContain(field);
     },
   );
+
+  it('[PR4] has the capabilities of all routers', () => {
+    const fence = '```json capabilities\n';
+    const start = page.indexOf(fence) + fence.length;
+    const documented: unknown = JSON.parse(page.slice(start, page.indexOf('\n```', start)));
+    expect(documented).toEqual(protocol.ROUTER_RTP_CAPABILITIES);
+  });
+
+  it('[PR7] says what each role may publish', () => {
+    const documented = rows(chapter('Roles'));
+    expect(documented.map(([role]) => role)).toEqual(protocol.ROLE.options);
+    const publish = [...protocol.TRACK_SOURCE.options];
+    for (const [role, publishes] of documented) {
+      const grants = { role: protocol.ROLE.parse(role), publish };
+      const isSaid = publishes === 'the sources in `publish` of its token';
+      expect(isSaid || publishes === 'nothing, whatever `publish` says').toBe(true);
+      expect([role, mayPublishAnything(grants)]).toEqual([role, isSaid]);
+      for (const source of publish) {
+        expect(mayPublish({ ...grants, publish: [source] }, source)).toBe(isSaid);
+        expect(mayPublish({ ...grants, publish: publish.filter((other) => other !== source) }, source)).toBe(
+          false,
+        );
+      }
+    }
+  });
+
+  it('[PR4] names the versions that edges serve', () => {
+    const newest = Math.max(...protocol.SERVED_PROTOCOL_VERSIONS);
+    expect(protocol.PROTOCOL_VERSION).toBe(newest);
+    expect(page).toContain(`[Version](#versions) ${newest}.`);
+    expect(chapter('Versions').replaceAll('\n', ' ')).toContain(
+      `today ${protocol.SERVED_PROTOCOL_VERSIONS.length === 1 ? `${newest} alone` : `${protocol.SERVED_PROTOCOL_VERSIONS.join(' and ')}`},`,
+    );
+  });
+
+  it('[PR4] the JSON Schemas refuse what does not fit', () => {
+    expect(bySchema('request:join').safeParse({}).success).toBe(false);
+    expect(bySchema('request:sync').safeParse({ afterEventId: 'x' }).success).toBe(false);
+    expect(bySchema('notice:head').safeParse({ lastEventId: '0-0', later: 1 }).success).toBe(true);
+  });
 
   it('[DC1] names every type of event and every reason', () => {
     const text = section('Notices', 'event');
     const types = protocol.ROOM_EVENT.options.map((option) => option.shape.type.value);
     const reasons = [...protocol.LEAVE_REASON.options, ...protocol.TRACK_END_REASON.options];
+    for (const word of protocol.MEDIA_LOSS_REASON.options)
+      expect(section('Notices', 'media.lost')).toContain(`\`${word}\``);
     for (const word of [...types, ...reasons]) expect(text).toContain(`\`${word}\``);
   });
 

@@ -27,6 +27,7 @@ import {
   TRACK_ID,
   TRANSPORT_ID,
 } from './ids.ts';
+import { openTo } from './later.ts';
 import {
   DTLS_PARAMETERS,
   ICE_PARAMETERS,
@@ -43,7 +44,7 @@ import {
   CHAT_MESSAGE,
   CHAT_TEXT,
   DISPLAY_NAME,
-  LOGGED_EVENT,
+  HEARD_EVENT,
   ROLE,
   ROOM_SNAPSHOT,
   ROSTER_PAGE_SIZE,
@@ -51,8 +52,6 @@ import {
 } from './room.ts';
 import { RESUME_PROOF, SESSION_KEY } from './session-key.ts';
 
-/** Grows when an older client can no longer be served. */
-export const PROTOCOL_VERSION = 1;
 /** Largest Socket.IO packet that an edge reads, in bytes; a larger one closes the connection. */
 export const MAX_PACKET_BYTES = 65_536;
 /** Largest message, in UTF-16 units of its JSON; a larger one is answered with `message_too_large`. */
@@ -195,7 +194,7 @@ export const CLIENT_REQUESTS = {
       session: SESSION,
       /** Either the events after `lastEventId`, or a snapshot where the log no longer reaches back so far. */
       catchUp: z.discriminatedUnion('type', [
-        z.object({ type: z.literal('events'), events: z.array(LOGGED_EVENT) }),
+        z.object({ type: z.literal('events'), events: z.array(HEARD_EVENT) }),
         z.object({ type: z.literal('snapshot'), room: ROOM_SNAPSHOT }),
       ]),
       /** `false` when the media node lost the peer meanwhile: send `media.open`. */
@@ -300,7 +299,7 @@ export const CLIENT_REQUESTS = {
     says: 'Gives what happened after an event: asked for when an event’s previousId is not the last one known.',
     payload: z.object({ afterEventId: EVENT_ID }),
     reply: z.discriminatedUnion('type', [
-      z.object({ type: z.literal('events'), events: z.array(LOGGED_EVENT) }),
+      z.object({ type: z.literal('events'), events: z.array(HEARD_EVENT) }),
       z.object({ type: z.literal('snapshot'), room: ROOM_SNAPSHOT }),
     ]),
   },
@@ -309,9 +308,12 @@ export const CLIENT_REQUESTS = {
 /** While anybody is heard, `speakers` is told again at least this often, in milliseconds: it may be lost. */
 export const SPEAKERS_REPEAT_MS = 2_000;
 
+/** Why media is gone from its node. */
+export const MEDIA_LOSS_REASON = z.enum(['worker_died', 'node_lost', 'transport_failed']);
+
 /** Notices of the edge. */
 export const EDGE_NOTICES = {
-  event: { says: 'Something happened in the room.', payload: LOGGED_EVENT },
+  event: { says: 'Something happened in the room.', payload: HEARD_EVENT },
   head: {
     says: 'The id of the room’s last event, now and then: a client that is behind it sends `sync`.',
     payload: z.object({ lastEventId: EVENT_ID }),
@@ -352,7 +354,7 @@ export const EDGE_NOTICES = {
   },
   'media.lost': {
     says: 'This client’s media is gone from its media node: send `media.open`.',
-    payload: z.object({ reason: z.enum(['worker_died', 'node_lost', 'transport_failed']), epoch: EPOCH }),
+    payload: z.object({ reason: openTo(MEDIA_LOSS_REASON, 'transport_failed'), epoch: EPOCH }),
   },
   'media.move': {
     says: 'The media node of this media will go: send `media.open` with `moveFrom`, and `media.moved` when everything goes by the new media. Said again as long as that has not happened.',

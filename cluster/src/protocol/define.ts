@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ERROR_CODES } from '../errors.ts';
+import { openTo } from './later.ts';
 
 /** One request: its payload, its reply, and a sentence for the reference. */
 export interface RequestDefinition {
@@ -44,7 +45,7 @@ export type NoticeInputOf<Table extends NoticeTable, Name extends NoticeName<Tab
 export const NOTHING = z.object({});
 
 export const WIRE_ERROR = z.object({
-  code: z.enum(ERROR_CODES),
+  code: openTo(z.enum(ERROR_CODES), 'internal'),
   message: z.string().max(1_000),
   retryable: z.boolean(),
   detail: z

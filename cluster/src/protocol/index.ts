@@ -7,3 +7,4 @@ export * from './media-codecs.ts';
 export * from './room.ts';
 export * from './router-capabilities.generated.ts';
 export * from './session-key.ts';
+export * from './version.ts';

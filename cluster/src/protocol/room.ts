@@ -1,6 +1,7 @@
 /** What a room holds and what happens in it: the shapes that the store keeps and clients see. */
 import { z } from 'zod';
 import { EVENT_ID, PEER_ID, TRACK_ID } from './ids.ts';
+import { LATER_EVENT, openTo } from './later.ts';
 import { MEDIA_KIND, TRACK_SOURCE } from './media.ts';
 
 /** Longest display name, in UTF-16 units. */
@@ -85,13 +86,21 @@ export const TRACK_END_REASON = z.enum([
 ]);
 export type TrackEndReason = z.infer<typeof TRACK_END_REASON>;
 
-/** One change of a room. The union is closed; a client ignores nothing. */
+const PEER_LEFT = z.object({ type: z.literal('peer.left'), peerId: PEER_ID, reason: LEAVE_REASON });
+const TRACK_ENDED = z.object({
+  type: z.literal('track.ended'),
+  trackId: TRACK_ID,
+  peerId: PEER_ID,
+  reason: TRACK_END_REASON,
+});
+
+/** One change of a room, as edges and the store know it. */
 export const ROOM_EVENT = z.discriminatedUnion('type', [
   z.object({ type: z.literal('peer.joined'), peer: ROSTER_PEER }),
-  z.object({ type: z.literal('peer.left'), peerId: PEER_ID, reason: LEAVE_REASON }),
+  PEER_LEFT,
   z.object({ type: z.literal('track.published'), track: ROOM_TRACK }),
   z.object({ type: z.literal('track.changed'), trackId: TRACK_ID, paused: z.boolean() }),
-  z.object({ type: z.literal('track.ended'), trackId: TRACK_ID, peerId: PEER_ID, reason: TRACK_END_REASON }),
+  TRACK_ENDED,
   z.object({ type: z.literal('chat.posted'), message: CHAT_MESSAGE }),
 ]);
 export type RoomEvent = z.infer<typeof ROOM_EVENT>;
@@ -99,6 +108,17 @@ export type RoomEvent = z.infer<typeof ROOM_EVENT>;
 /** An event with its place in the room's order (SPEC LG1): `previousId` is the id of the event before it. */
 export const LOGGED_EVENT = z.object({ id: EVENT_ID, previousId: EVENT_ID, event: ROOM_EVENT });
 export type LoggedEvent = z.infer<typeof LOGGED_EVENT>;
+
+/** An event as a client reads it, whose edge may be of a later release. */
+export const HEARD_EVENT = LOGGED_EVENT.extend({
+  event: z.union([
+    ROOM_EVENT,
+    PEER_LEFT.extend({ reason: openTo(LEAVE_REASON, 'left') }),
+    TRACK_ENDED.extend({ reason: openTo(TRACK_END_REASON, 'unpublished') }),
+    LATER_EVENT,
+  ]),
+});
+export type HeardEvent = z.infer<typeof HEARD_EVENT>;
 
 /** The room at one moment: everything up to and including `lastEventId` is in it. */
 export const ROOM_SNAPSHOT = z.object({

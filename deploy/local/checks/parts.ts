@@ -19,6 +19,7 @@ const PLAIN = ['--pretty', 'false'];
 export const GENERATORS = [
   'cluster/src/redis/generate-scripts.ts',
   'media-node/src/engine/generate-router-capabilities.ts',
+  'cluster/src/protocol/generate-json-schema.ts',
 ];
 
 /**

@@ -3,9 +3,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
 import { PlenaryError } from '@plenary/cluster';
+import {
+  CLIENT_REQUESTS,
+  EDGE_NOTICES,
+  ROUTER_RTP_CAPABILITIES,
+  SERVED_PROTOCOL_VERSIONS,
+} from '@plenary/cluster/protocol';
 import { tenant } from '@plenary/cluster/testing/samples';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createAddressReader, normalise } from './client-address.ts';
+import { serveCapabilities, serveProtocolSchema } from './descriptions.ts';
 import { handleGuestToken } from './guest-token.ts';
 import { createOriginCheck } from './origins.ts';
 import { json } from './port.ts';
@@ -45,6 +52,7 @@ describe('the router', () => {
         throw new PlenaryError('rate_limited');
       },
     },
+    readers: { '/health': 'any site', '/post': (origin) => origin === 'https://good.example' },
     otherwise: () => json(404, {}),
     contentSecurityPolicy: contentSecurityPolicy('https://a.example'),
     onFault: (fault) => faults.push(fault),
@@ -56,6 +64,51 @@ describe('the router', () => {
     expect((await router(request('/health', { method: 'POST' }))).status).toBe(405);
     expect((await router(request('/other', { method: 'PUT' }))).status).toBe(405);
     expect((await router(request('/constructor'))).status).toBe(404);
+  });
+
+  it('[PR6] lets pages of allowed origins read every answer, refusals too, and answers what a browser asks before', async () => {
+    const ask = async (method: string, path: string, origin?: string): Promise<HttpResponse> =>
+      router(request(path, { method, ...(origin === undefined ? {} : { headers: { origin } }) }));
+    const readableBy = ({ headers }: HttpResponse) => headers['access-control-allow-origin'];
+    const [good, evil] = ['https://good.example', 'https://evil.example'];
+    expect(readableBy(await ask('GET', '/health', evil))).toBe('*');
+    expect(readableBy(await ask('DELETE', '/health', evil))).toBe('*');
+    expect(await ask('POST', '/post', good)).toMatchObject({
+      status: 429,
+      headers: { 'access-control-allow-origin': good, vary: 'origin' },
+    });
+    expect(readableBy(await ask('PUT', '/post', good))).toBe(good);
+    expect(readableBy(await ask('POST', '/post', evil))).toBeUndefined();
+    expect(readableBy(await ask('GET', '/other', good))).toBeUndefined();
+    expect(await ask('OPTIONS', '/post', good)).toMatchObject({
+      status: 204,
+      headers: {
+        'access-control-allow-origin': good,
+        'access-control-allow-methods': 'POST',
+        'access-control-allow-headers': 'content-type',
+      },
+    });
+    expect(await ask('OPTIONS', '/health', evil)).toMatchObject({
+      status: 204,
+      headers: { 'access-control-allow-origin': '*', 'access-control-allow-methods': 'GET, HEAD' },
+    });
+    expect((await ask('OPTIONS', '/post', evil)).status).toBe(403);
+    expect((await ask('OPTIONS', '/broken', good)).status).toBe(405);
+  });
+
+  it('[PR6] names what a path serves, and refuses in the shape of every other error', async () => {
+    for (const [method, path, status] of [
+      ['PUT', '/post', 405],
+      ['GET', '/api/none', 404],
+    ] as const) {
+      const refused = await router(request(path, { method }));
+      expect(refused.status).toBe(status);
+      expect(refused.headers['content-type']).toContain('application/json');
+      expect(JSON.parse(String(refused.body))).toMatchObject({
+        error: { code: 'unknown_message', retryable: false },
+      });
+    }
+    expect((await router(request('/post', { method: 'PUT' }))).headers['allow']).toBe('POST');
   });
 
   it('[HT3] makes an error of the table of whatever is thrown, and tells no detail of a fault', async () => {
@@ -73,6 +126,34 @@ describe('the router', () => {
       'camera=(self), microphone=(self), display-capture=(self)',
     );
     expect(headers['content-security-policy']).toContain("connect-src 'self' https: wss:");
+  });
+});
+
+describe('descriptions', () => {
+  it('[PR4] the capabilities of all routers are there for those who write a client, and may be cached', async () => {
+    const capabilities = await serveCapabilities();
+    const answer = await capabilities(request('/api/capabilities'));
+    expect(answer.headers['cache-control']).toBe('public, max-age=300');
+    expect(JSON.parse(Buffer.from(answer.body).toString())).toEqual({
+      protocolVersions: SERVED_PROTOCOL_VERSIONS,
+      rtpCapabilities: ROUTER_RTP_CAPABILITIES,
+    });
+    const headers = { 'if-none-match': answer.headers['etag'] ?? '' };
+    expect((await capabilities(request('/api/capabilities', { headers }))).status).toBe(304);
+  });
+
+  it('[PR4] so are the schemas of all messages', async () => {
+    const answer = await (await serveProtocolSchema())(request('/api/protocol.json'));
+    expect(answer.headers).toMatchObject({
+      'content-type': 'application/schema+json; charset=utf-8',
+      'cache-control': 'public, max-age=300',
+    });
+    const { $defs } = JSON.parse(Buffer.from(answer.body).toString()) as { $defs: Record<string, unknown> };
+    for (const name of Object.keys(CLIENT_REQUESTS)) {
+      expect($defs).toHaveProperty([`request:${name}`]);
+      expect($defs).toHaveProperty([`reply:${name}`]);
+    }
+    for (const name of Object.keys(EDGE_NOTICES)) expect($defs).toHaveProperty([`notice:${name}`]);
   });
 });
 

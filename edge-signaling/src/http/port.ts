@@ -31,12 +31,6 @@ export function json(status: number, value: unknown): HttpResponse {
   };
 }
 
-/** Lets pages of any site read the answer, and how long it took: for what says nothing of anybody. */
-export function forAnySite(response: HttpResponse): HttpResponse {
-  const headers = { 'access-control-allow-origin': '*', 'timing-allow-origin': '*' };
-  return { ...response, headers: { ...response.headers, ...headers } };
-}
-
 export function text(status: number, body: string, contentType = 'text/plain; charset=utf-8'): HttpResponse {
   return { status, headers: { 'content-type': contentType, ...NO_STORE }, body };
 }

@@ -1,5 +1,7 @@
-import { toPlenaryError } from '@plenary/cluster';
+import { PlenaryError, toPlenaryError } from '@plenary/cluster';
 import type { ErrorCode } from '@plenary/cluster';
+import { answerPreflight, readableBy } from './cross-origin.ts';
+import type { Readers } from './cross-origin.ts';
 import { json } from './port.ts';
 import type { HttpHandler, HttpRequest, HttpResponse } from './port.ts';
 
@@ -27,6 +29,8 @@ const SECURITY_HEADERS: Readonly<Record<string, string>> = {
 export interface RouterSettings {
   /** Handlers by method and path, such as `GET /health`. */
   readonly routes: Readonly<Record<string, HttpHandler>>;
+  /** Paths whose answers pages of other origins may read, and which pages; nobody else's can read any. */
+  readonly readers: Readonly<Record<string, Readers>>;
   /** Answers what no route does. */
   readonly otherwise: HttpHandler;
   readonly contentSecurityPolicy: string;
@@ -35,13 +39,21 @@ export interface RouterSettings {
 
 /** Carries a request to its handler. Never throws: an error becomes `{error}` with a status that fits. */
 export function createRouter(settings: RouterSettings): (request: HttpRequest) => Promise<HttpResponse> {
-  const paths = new Set(Object.keys(settings.routes).map((key) => key.slice(key.indexOf(' ') + 1)));
+  const methodsOf = methodsByPath(Object.keys(settings.routes));
+  const readersOf = new Map(Object.entries(settings.readers));
   const handlerOf = (request: HttpRequest): HttpHandler => {
     const method = request.method === 'HEAD' ? 'GET' : request.method;
     const key = `${method} ${request.path}`;
     const handler = Object.hasOwn(settings.routes, key) ? settings.routes[key] : undefined;
     if (handler !== undefined) return handler;
-    if (paths.has(request.path) || method !== 'GET') return () => methodNotAllowed();
+    const methods = methodsOf.get(request.path);
+    const readers = readersOf.get(request.path);
+    if (method === 'OPTIONS' && methods !== undefined && readers !== undefined)
+      return () => answerPreflight(readers, request, methods);
+    if (methods !== undefined || method !== 'GET')
+      return () => methodNotAllowed(request, methods ?? ['GET', 'HEAD']);
+    if (request.path.startsWith('/api/'))
+      throw new PlenaryError('unknown_message', request.path.slice(0, 100));
     return settings.otherwise;
   };
   return async (request) => {
@@ -53,8 +65,10 @@ export function createRouter(settings: RouterSettings): (request: HttpRequest) =
       if (error.code === 'internal') settings.onFault(thrown);
       response = json(STATUS_OF[error.code] ?? 500, { error: error.toWire() });
     }
+    const readers = readersOf.get(request.path);
     const headers = {
       ...SECURITY_HEADERS,
+      ...(readers === undefined ? {} : readableBy(readers, request)),
       'content-security-policy': settings.contentSecurityPolicy,
       ...response.headers,
     };
@@ -62,8 +76,20 @@ export function createRouter(settings: RouterSettings): (request: HttpRequest) =
   };
 }
 
-function methodNotAllowed(): HttpResponse {
-  return { ...json(405, { error: 'method not allowed' }), headers: { allow: 'GET, HEAD, POST' } };
+/** Which methods each path has, of routes such as `GET /health`. */
+function methodsByPath(routes: readonly string[]): ReadonlyMap<string, readonly string[]> {
+  const methods = new Map<string, string[]>();
+  for (const route of routes) {
+    const [method = '', path = ''] = route.split(' ');
+    methods.set(path, [...(methods.get(path) ?? []), ...(method === 'GET' ? ['GET', 'HEAD'] : [method])]);
+  }
+  return methods;
+}
+
+function methodNotAllowed(request: HttpRequest, methods: readonly string[]): HttpResponse {
+  const error = new PlenaryError('unknown_message', `${request.method.slice(0, 16)} is not served here.`);
+  const refusal = json(405, { error: error.toWire() });
+  return { ...refusal, headers: { ...refusal.headers, allow: methods.join(', ') } };
 }
 
 /**

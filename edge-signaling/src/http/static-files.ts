@@ -34,6 +34,13 @@ const BROTLI_QUALITY = 9;
 const compressBrotli = promisify(brotliCompress);
 const compressGzip = promisify(gzip);
 
+interface FileKind {
+  readonly contentType: string;
+  readonly cacheControl: string;
+  /** Whether to compress it would gain nothing. */
+  readonly isCompressed?: boolean;
+}
+
 interface StaticFile {
   readonly contentType: string;
   readonly cacheControl: string;
@@ -57,7 +64,13 @@ export async function createStaticFiles(root: string): Promise<HttpHandler> {
       .map(async (entry) => {
         const path = join(entry.parentPath, entry.name);
         const urlPath = `/${relative(root, path).split(sep).join('/')}`;
-        files.set(urlPath, await load(path, urlPath));
+        const extension = extname(path).toLowerCase();
+        const file = await prepare(await readFile(path), {
+          contentType: CONTENT_TYPES[extension] ?? 'application/octet-stream',
+          cacheControl: HASHED_PATHS.test(urlPath) ? 'public, max-age=31536000, immutable' : 'no-cache',
+          isCompressed: COMPRESSED_ALREADY.has(extension),
+        });
+        files.set(urlPath, file);
       }),
   );
   return (request) => {
@@ -66,6 +79,12 @@ export async function createStaticFiles(root: string): Promise<HttpHandler> {
     const file = files.get(isPage(path) ? '/index.html' : path);
     return file === undefined ? text(404, 'Not found.') : answer(file, request);
   };
+}
+
+/** Serves one file from memory, whatever the path. */
+export async function createFile(plain: Uint8Array, kind: FileKind): Promise<HttpHandler> {
+  const file = await prepare(plain, kind);
+  return (request) => answer(file, request);
 }
 
 /** An edge without a web app. */
@@ -84,14 +103,13 @@ function decode(path: string): string | undefined {
   }
 }
 
-async function load(path: string, urlPath: string): Promise<StaticFile> {
-  const plain = await readFile(path);
-  const extension = extname(path).toLowerCase();
-  const isWorthIt = plain.length >= WORTH_COMPRESSING_BYTES && !COMPRESSED_ALREADY.has(extension);
+async function prepare(plain: Uint8Array, kind: FileKind): Promise<StaticFile> {
+  const { contentType, cacheControl, isCompressed = false } = kind;
+  const isWorthIt = plain.length >= WORTH_COMPRESSING_BYTES && !isCompressed;
   const brotliOptions = { params: { [constants.BROTLI_PARAM_QUALITY]: BROTLI_QUALITY } };
   return {
-    contentType: CONTENT_TYPES[extension] ?? 'application/octet-stream',
-    cacheControl: HASHED_PATHS.test(urlPath) ? 'public, max-age=31536000, immutable' : 'no-cache',
+    contentType,
+    cacheControl,
     etag: `"${createHash('sha256').update(plain).digest('base64url').slice(0, 22)}"`,
     plain,
     gzip: isWorthIt ? await compressGzip(plain, { level: 9 }) : undefined,

@@ -12,7 +12,7 @@ import type {
 } from '@plenary/cluster';
 import type { EdgeId, MediaNodeId, PeerId, RoomId, TenantId } from '@plenary/cluster/ids';
 import { roomIdOf, roomNameOf } from '@plenary/cluster/ids';
-import { PROTOCOL_VERSION } from '@plenary/cluster/protocol';
+import { SERVED_PROTOCOL_VERSIONS } from '@plenary/cluster/protocol';
 import type {
   ClientReply,
   ClientRequest,
@@ -374,8 +374,8 @@ export function mediaOf(media: MediaRequest, grants: JoinGrants): MediaRequest {
 }
 
 function checkVersion(protocolVersion: number): void {
-  if (protocolVersion !== PROTOCOL_VERSION) {
-    throw new PlenaryError('protocol_version', `This edge speaks version ${PROTOCOL_VERSION}.`);
+  if (!SERVED_PROTOCOL_VERSIONS.includes(protocolVersion)) {
+    throw new PlenaryError('protocol_version', `This edge serves ${SERVED_PROTOCOL_VERSIONS.join(' and ')}.`);
   }
 }
 

@@ -1,5 +1,5 @@
 import { toPlenaryError } from '@plenary/cluster/errors';
-import type { ClientReply, EventId, LoggedEvent, RoomSnapshot } from '@plenary/cluster/protocol';
+import type { ClientReply, EventId, HeardEvent, RoomSnapshot } from '@plenary/cluster/protocol';
 import { RETRY_BACKOFF, fullJitterMs } from './backoff.ts';
 import type { ClientLog, Counters } from './counters.ts';
 import {
@@ -43,7 +43,7 @@ export class LogKeeper {
     return this.#log.room;
   }
 
-  takeEvent(event: LoggedEvent): void {
+  takeEvent(event: HeardEvent): void {
     const { log, duplicate } = receiveEvent(this.#log, event);
     if (duplicate) this.#environment.counters.duplicateEvents += 1;
     else this.#replace(log);
@@ -57,7 +57,7 @@ export class LogKeeper {
     this.#replace(receiveSnapshot(this.#log, snapshot));
   }
 
-  takeCatchUp(events: readonly LoggedEvent[]): void {
+  takeCatchUp(events: readonly HeardEvent[]): void {
     this.#replace(receiveCatchUp(this.#log, events));
   }
 

@@ -210,6 +210,20 @@ describe('the event log', () => {
     expect(meeting.counters).toMatchObject({ duplicateEvents: 1, malformed: 1, unknownNotices: 1, syncs: 0 });
   });
 
+  test('[PR5] an event of a later release has its place in the order, so that nothing is missed after it', async () => {
+    const edge = new ScriptedEdge();
+    const meeting = meet(edge);
+    await meeting.join();
+    edge.socket.notify('event', {
+      id: '101-0',
+      previousId: '100-0',
+      event: { type: 'hand.raised', peerId: 'peer-b', level: 3 },
+    });
+    edge.notify('event', chatEvent('102-0', '101-0', 'after it'));
+    expect(meeting.getSnapshot().room).toMatchObject({ lastEventId: '102-0', chat: [{ text: 'after it' }] });
+    expect(meeting.counters).toMatchObject({ malformed: 0, syncs: 0 });
+  });
+
   test('a gap is asked for, and nothing is lost', async () => {
     const edge = new ScriptedEdge();
     const missing = chatEvent('101-0', '100-0', 'one');

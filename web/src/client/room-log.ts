@@ -1,9 +1,4 @@
-import {
-  compareEventIds,
-  type EventId,
-  type LoggedEvent,
-  type RoomSnapshot,
-} from '@plenary/cluster/protocol';
+import { compareEventIds, type EventId, type HeardEvent, type RoomSnapshot } from '@plenary/cluster/protocol';
 import { EMPTY_ROOM, applyEvent, isNews, roomFromSnapshot, type RoomState } from './room-state.ts';
 
 /** Events that may wait for a missing one; beyond it the log is asked for anyway, so they are worth nothing. */
@@ -17,7 +12,7 @@ const MAX_WAITING = 256;
 export interface RoomLog {
   readonly room: RoomState;
   /** Events ahead of the room, the oldest first. */
-  readonly waiting: readonly LoggedEvent[];
+  readonly waiting: readonly HeardEvent[];
   /** The newest id that is known to exist. */
   readonly headId: EventId;
 }
@@ -32,7 +27,7 @@ export function isBehind(log: RoomLog): boolean {
 /** Takes an event of the live stream. `duplicate` tells that it was known already. */
 export function receiveEvent(
   log: RoomLog,
-  event: LoggedEvent,
+  event: HeardEvent,
 ): { readonly log: RoomLog; readonly duplicate: boolean } {
   const known = !isNews(log.room, event.id) || log.waiting.some((other) => other.id === event.id);
   if (known) return { log, duplicate: true };
@@ -52,7 +47,7 @@ export function receiveHead(log: RoomLog, headId: EventId): RoomLog {
  * Takes the log's own answer. It is the order itself, so its events follow each other whatever `previousId` says;
  * ids that are known already are dropped.
  */
-export function receiveCatchUp(log: RoomLog, events: readonly LoggedEvent[]): RoomLog {
+export function receiveCatchUp(log: RoomLog, events: readonly HeardEvent[]): RoomLog {
   let room = log.room;
   for (const event of events) if (isNews(room, event.id)) room = applyEvent(room, event);
   return settle({ ...log, room, headId: later(log.headId, room.lastEventId) });
@@ -80,7 +75,7 @@ function later(left: EventId, right: EventId): EventId {
 /** Applies waiting events as far as each follows the one before; drops those that are known by now. */
 function settle(log: RoomLog): RoomLog {
   let room = log.room;
-  const waiting: LoggedEvent[] = [];
+  const waiting: HeardEvent[] = [];
   for (const event of log.waiting) {
     if (!isNews(room, event.id)) continue;
     if (waiting.length === 0 && event.previousId === room.lastEventId) room = applyEvent(room, event);

@@ -3,9 +3,8 @@ import {
   compareEventIds,
   type ChatMessage,
   type EventId,
-  type LoggedEvent,
+  type HeardEvent,
   type PeerId,
-  type RoomEvent,
   type RoomSnapshot,
   type RoomTrack,
   type RosterPeer,
@@ -69,7 +68,7 @@ function mergeChat(before: readonly ChatMessage[], now: readonly ChatMessage[]):
 }
 
 /** The room after one event. The caller has made sure of its place in the order (`room-log.ts`). */
-export function applyEvent(room: RoomState, logged: LoggedEvent): RoomState {
+export function applyEvent(room: RoomState, logged: HeardEvent): RoomState {
   return { ...applyChange(room, logged.event), lastEventId: logged.id };
 }
 
@@ -90,7 +89,7 @@ export function isNews(room: RoomState, id: EventId): boolean {
   return compareEventIds(id, room.lastEventId) > 0;
 }
 
-function applyChange(room: RoomState, event: RoomEvent): RoomState {
+function applyChange(room: RoomState, event: HeardEvent['event']): RoomState {
   switch (event.type) {
     case 'peer.joined': {
       const { peer } = event;
@@ -126,5 +125,7 @@ function applyChange(room: RoomState, event: RoomEvent): RoomState {
       if (room.chat.some((message) => message.messageId === event.message.messageId)) return room;
       return { ...room, chat: [...room.chat, event.message].slice(-MAX_CHAT_KEPT) };
     }
+    case 'unknown':
+      return room;
   }
 }
