@@ -20,6 +20,7 @@ export const GENERATORS = [
   'cluster/src/redis/generate-scripts.ts',
   'media-node/src/engine/generate-router-capabilities.ts',
   'cluster/src/protocol/generate-json-schema.ts',
+  'cluster/src/protocol/generate-bounds.ts',
 ];
 
 /**

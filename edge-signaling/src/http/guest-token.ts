@@ -8,7 +8,7 @@ import type { GuestRooms } from '../auth/guest-rooms.ts';
 import { json } from './port.ts';
 import type { HttpHandler } from './port.ts';
 
-const MAX_BODY_BYTES = 4_096;
+const GUEST_TOKEN_BODY_BYTES = 4_096;
 
 export const GUEST_TOKEN_REQUEST = z.object({
   roomId: ROOM_NAME,
@@ -32,7 +32,7 @@ export function handleGuestToken(settings: GuestTokenSettings): HttpHandler {
   return async (request) => {
     if (!settings.isOriginAllowed(request.header('origin'))) throw new PlenaryError('forbidden', 'Origin.');
     if (!settings.takeGuestToken(request.address)) throw new PlenaryError('rate_limited');
-    const asked = GUEST_TOKEN_REQUEST.safeParse(parse(await request.body(MAX_BODY_BYTES)));
+    const asked = GUEST_TOKEN_REQUEST.safeParse(parse(await request.body(GUEST_TOKEN_BODY_BYTES)));
     if (!asked.success) throw new PlenaryError('malformed_message', describeIssues(asked.error));
     const { roomId, displayName, datacenter } = asked.data;
     const { tenantId, isOpen } = settings.guests;

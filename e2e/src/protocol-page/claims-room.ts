@@ -1,0 +1,128 @@
+import { askingEach, each } from './claim.ts';
+import type { Claim } from './claim.ts';
+import { fields, isNewer, list } from './page-client.ts';
+import type { Strangers } from './stranger.ts';
+
+const MALFORMED = 'malformed_message';
+let post = 0;
+const message = (text: unknown): unknown => ({ requestId: `m-${(post += 1)}`, text });
+
+export const ROOM_CLAIMS: readonly Claim[] = [
+  {
+    says: 'the previousId of a room’s first event is 0-0',
+    of: async (strangers) => {
+      const { client, session, room } = await strangers.join();
+      const caughtUp = await client.call('sync', { afterEventId: '0-0' });
+      const [joined] = list(caughtUp['events']);
+      const event = fields(joined?.['event']);
+      return [
+        joined?.['previousId'],
+        joined?.['id'] === room['lastEventId'],
+        event['type'],
+        fields(event['peer'])['peerId'] === session['peerId'],
+      ];
+    },
+    is: ['0-0', true, 'peer.joined', true],
+  },
+  {
+    says: 'sync takes an event id, of at most 19 digits in each number, and gives a snapshot for one that the room never had',
+    of: async (strangers) => {
+      const { client, room } = await strangers.join();
+      const answers: unknown[] = [];
+      for (const afterEventId of ['', '5', 'a-b', '0-0\n', `${'1'.repeat(20)}-0`, `0-${'9'.repeat(20)}`, 5]) {
+        answers.push(await client.codeOf('sync', { afterEventId }));
+      }
+      for (const afterEventId of [room['lastEventId'], '5-5', `${'9'.repeat(19)}-${'9'.repeat(19)}`]) {
+        answers.push((await client.call('sync', { afterEventId }))['type']);
+      }
+      return answers;
+    },
+    is: [...Array.from({ length: 7 }, () => MALFORMED), 'events', 'snapshot', 'snapshot'],
+  },
+  {
+    says: 'head comes again and again, with the id of the last event',
+    of: async (strangers) => {
+      const { client, room } = await strangers.join();
+      await client.until('two of them', () => client.noticesOf('head').length >= 2);
+      return client
+        .noticesOf('head')
+        .map(({ lastEventId }) => isNewer(String(room['lastEventId']), String(lastEventId)));
+    },
+    is: { asymmetricMatch: (behind: unknown) => Array.isArray(behind) && behind.every((is) => is === false) },
+  },
+  {
+    says: 'a chat message is 1 to 4000 characters, not counting white space at its ends',
+    of: askingEach(
+      'chat.post',
+      [
+        'x'.repeat(4_000),
+        '🎉'.repeat(4_000),
+        ` ${'x'.repeat(4_000)}\n`,
+        'x'.repeat(4_001),
+        '🎉'.repeat(4_001),
+        '',
+        ' \n ',
+        7,
+      ].map(message),
+    ),
+    is: ['ok', 'ok', 'ok', ...Array.from({ length: 5 }, () => MALFORMED)],
+  },
+  {
+    says: 'of control characters a chat message has tab and line feed only, and no bidirectional overrides',
+    of: askingEach('chat.post', ['a\tb\nc', 'a\u0000b', 'a\u001bb', 'a\u007fb'].map(message)),
+    is: ['ok', ...Array.from({ length: 3 }, () => MALFORMED)],
+  },
+  {
+    says: 'a repeat of a chat message gives the first one’s message',
+    of: async (strangers) => {
+      const { client } = await strangers.join();
+      const first = await client.call('chat.post', { requestId: 'one', text: 'first' });
+      const second = await client.call('chat.post', { requestId: 'one', text: 'second' });
+      const { events } = await client.call('sync', { afterEventId: '0-0' });
+      return [JSON.stringify(first) === JSON.stringify(second), list(events).length];
+    },
+    is: [true, 2],
+  },
+  {
+    says: 'a roster cursor is one that a page gave, or empty',
+    of: askingEach(
+      'roster.page',
+      ['', 'x', '1700000000000-bob', '-1', '1e3', ' ', 'x'.repeat(65), 7].map((cursor) => ({ cursor })),
+    ),
+    is: ['ok', ...Array.from({ length: 7 }, () => MALFORMED)],
+  },
+  {
+    says: 'a page without nextCursor is the last',
+    of: async (strangers) => {
+      const { client, session } = await strangers.join();
+      const page = await client.call('roster.page', { cursor: '' });
+      return [list(page['peers']).map(({ peerId }) => peerId === session['peerId']), 'nextCursor' in page];
+    },
+    is: [[true], false],
+  },
+  {
+    says: 'every role posts chat, subscribes, reads the roster and leaves',
+    of: each(['host', 'moderator', 'speaker', 'viewer'], async (role, strangers: Strangers) => {
+      const { client } = await strangers.join({}, { role });
+      return [
+        await client.codeOf('chat.post', message('hello')),
+        await client.codeOf('subscribe', { trackIds: ['t-none'] }),
+        await client.codeOf('roster.page', { cursor: '' }),
+        await client.codeOf('leave', {}),
+      ];
+    }),
+    is: Array.from({ length: 4 }, () => ['ok', 'ok', 'ok', 'ok']),
+  },
+  {
+    says: 'a session holds what the page lists, with the edges that one may go to',
+    of: async (strangers) => {
+      const { session, room } = await strangers.join();
+      return [Object.keys(session).sort(), list(session['edges']).length, Object.keys(room).sort()];
+    },
+    is: [
+      ['displayName', 'edgeId', 'edges', 'peerId', 'resumeWithinMs', 'role', 'roomId', 'sessionToken'],
+      2,
+      ['chat', 'lastEventId', 'peerCount', 'peers', 'tracks'],
+    ],
+  },
+];
