@@ -12,6 +12,7 @@ export * from './ids.ts';
 export * from './keys/control-credential.ts';
 export * from './keys/derive.ts';
 export * from './keys/key-ring.ts';
+export * from './namespace.ts';
 export * from './placement/datacenter-order.ts';
 export * from './placement/recent-placements.ts';
 export * from './placement/select-node.ts';

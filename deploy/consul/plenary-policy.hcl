@@ -1,6 +1,7 @@
 # What an edge or a media node may do in Consul: the policy of the token in CONSUL_HTTP_TOKEN.
 # Replication of tokens is needed for the other datacenters: they are read with the same token.
 
+# With PLENARY_NAMESPACE, write it in place of "plenary" below.
 # Its own service, and seeing the others.
 service_prefix "plenary-" { policy = "write" }
 # On which hosts they are, and whether these are well.

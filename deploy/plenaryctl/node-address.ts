@@ -5,6 +5,7 @@ import {
   consulTokenSetting,
   parseConfig,
   secretSetting,
+  secretsIn,
   secretsSetting,
   silentLogger,
   STORE_SETTINGS,
@@ -31,7 +32,10 @@ export class NotFound extends Error {
 }
 
 const TOKEN_SETTINGS = z.object({ PLENARY_ADMIN_TOKEN: secretSetting });
-const CLUSTER_SETTINGS = z.object({ PLENARY_CLUSTER_SECRET: secretsSetting });
+const CLUSTER_SETTINGS = z.object({
+  PLENARY_CLUSTER_SECRET: secretsSetting,
+  PLENARY_NAMESPACE: STORE_SETTINGS.PLENARY_NAMESPACE,
+});
 const LOOKUP_SETTINGS = z.object({
   ...STORE_SETTINGS,
   CONSUL_HTTP_ADDR: consulAddressSetting.optional(),
@@ -49,9 +53,10 @@ export function readAdminToken(environment: Environment): string {
   return parseConfig(TOKEN_SETTINGS, only(TOKEN_SETTINGS, environment)).PLENARY_ADMIN_TOKEN;
 }
 
-/** @throws ConfigError when there is none */
+/** Those of the cluster's namespace. @throws ConfigError when there is none */
 export function readClusterSecrets(environment: Environment): Secrets {
-  return parseConfig(CLUSTER_SETTINGS, only(CLUSTER_SETTINGS, environment)).PLENARY_CLUSTER_SECRET;
+  const settings = parseConfig(CLUSTER_SETTINGS, only(CLUSTER_SETTINGS, environment));
+  return secretsIn(settings.PLENARY_NAMESPACE, settings.PLENARY_CLUSTER_SECRET);
 }
 
 /** @throws ConfigError when an id is to be looked up and no store is named; {@link NotFound} */
@@ -64,6 +69,7 @@ export async function findNode(node: string, environment: Environment): Promise<
   const settings = parseConfig(LOOKUP_SETTINGS, known, [], storeFaults(known));
   const store = connectClusterStore({
     address: storeAddressOf(settings),
+    namespace: settings.PLENARY_NAMESPACE,
     consul: consulSettings(settings.CONSUL_HTTP_ADDR, settings.CONSUL_HTTP_TOKEN),
     connectionName: 'plenaryctl',
     logger: silentLogger(),

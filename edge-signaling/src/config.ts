@@ -11,6 +11,7 @@ import {
   parseConfig,
   portSetting,
   secretSetting,
+  secretsIn,
   secretsSetting,
   STORE_SETTINGS,
   storeAddressOf,
@@ -21,6 +22,7 @@ import type {
   ApiKeys,
   ConsulSettings,
   Environment,
+  Namespace,
   Secrets,
   StoreAddress,
   TenantLimits,
@@ -190,6 +192,8 @@ export interface EdgeConfig {
   readonly storeAddress: StoreAddress;
   /** `undefined`: the registry is in Redis. */
   readonly consul: ConsulSettings | undefined;
+  readonly namespace: Namespace;
+  /** Of this namespace. */
   readonly clusterSecrets: Secrets;
   readonly apiKeys: ApiKeys;
   /** `undefined`: nobody comes without a token of an application. */
@@ -256,7 +260,8 @@ export function readEdgeConfig(environment: Environment): EdgeConfig {
     publicUrl: settings.PLENARY_PUBLIC_URL,
     storeAddress: storeAddressOf(settings),
     consul: consulSettings(settings.CONSUL_HTTP_ADDR, settings.CONSUL_HTTP_TOKEN),
-    clusterSecrets: settings.PLENARY_CLUSTER_SECRET,
+    namespace: settings.PLENARY_NAMESPACE,
+    clusterSecrets: secretsIn(settings.PLENARY_NAMESPACE, settings.PLENARY_CLUSTER_SECRET),
     apiKeys: settings.PLENARY_API_KEYS,
     guests,
     webRoot: settings.PLENARY_WEB_ROOT,

@@ -193,6 +193,7 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
       metrics,
       reportFault,
     }),
+    channelPrefix: store.channelPrefix,
     accept: core.accept,
     isDraining: () => drain.isOn,
     isBehind: () => core.isBehind,

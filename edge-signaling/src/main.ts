@@ -27,6 +27,7 @@ const logger = createLogger(
 );
 const store = connectClusterStore({
   address: config.storeAddress,
+  namespace: config.namespace,
   consul: config.consul,
   connectionName: `edge:${config.edgeId}`,
   logger,

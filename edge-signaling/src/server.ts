@@ -47,6 +47,8 @@ export interface ServerSettings {
   readonly readAddress: AddressReader;
   readonly addressLimits: AddressLimits;
   readonly pubSub: PubSub;
+  /** What the channels begin with. */
+  readonly channelPrefix: string;
   readonly accept: AcceptSocket;
   /** Whether nobody new is taken. */
   readonly isDraining: () => boolean;
@@ -106,7 +108,10 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
     pingInterval: PING_INTERVAL_MS,
     pingTimeout: PING_TIMEOUT_MS,
     connectTimeout: NAMESPACE_TIMEOUT_MS,
-    adapter: createShardedAdapter(pubSub.publisher, pubSub.subscriber, { subscriptionMode: 'dynamic' }),
+    adapter: createShardedAdapter(pubSub.publisher, pubSub.subscriber, {
+      channelPrefix: settings.channelPrefix,
+      subscriptionMode: 'dynamic',
+    }),
     allowRequest: (request, decide) => {
       const isGoing = isStopping || settings.isDraining();
       const refusal = isGoing ? 'shutting_down' : judgeConnection(request, connectGate, settings);

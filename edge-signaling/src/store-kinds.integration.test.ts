@@ -12,7 +12,7 @@ import { waitFor } from './testing/wait-for.ts';
 import { socketRoomOf } from './transport/room-channel.ts';
 
 /** Where the sharded adapter publishes the events of a room. */
-const channelOf = (room: string): string => `socket.io#/#${socketRoomOf(testRoom(room))}#`;
+const channelOf = (room: string): string => `plenary:socket.io#/#${socketRoomOf(testRoom(room))}#`;
 
 /** Joins a room on both edges. */
 async function meet(

@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
-import { connectClusterStore, mintIncarnation, silentLogger } from '@plenary/cluster';
+import { DEFAULT_NAMESPACE, connectClusterStore, mintIncarnation, silentLogger } from '@plenary/cluster';
 import type { ClusterStore, TransportOffer } from '@plenary/cluster';
 import { startConsulAgent } from '@plenary/cluster/testing/consul-agent';
 import type { TestConsul } from '@plenary/cluster/testing/consul-agent';
@@ -31,6 +31,7 @@ beforeAll(async () => {
 beforeEach(() => {
   store = connectClusterStore({
     address: redis.address,
+    namespace: DEFAULT_NAMESPACE,
     connectionName: 'test',
     logger: silentLogger(),
   });

@@ -18,6 +18,7 @@ import {
   parseConfig,
   portSetting,
   secretSetting,
+  secretsIn,
   secretsSetting,
   STORE_SETTINGS,
   storeAddressOf,
@@ -29,6 +30,7 @@ import type {
   DatacenterId,
   Environment,
   MediaNodeId,
+  Namespace,
   PortSlice,
   StoreAddress,
 } from '@plenary/cluster';
@@ -135,6 +137,7 @@ export interface MediaNodeConfig {
   readonly storeAddress: StoreAddress;
   /** `undefined`: the registry is in Redis. */
   readonly consul: ConsulSettings | undefined;
+  readonly namespace: Namespace;
   /** With what the node proves who it is, and whom it believes. */
   readonly identity: ControlIdentity;
   readonly workerBin: string | undefined;
@@ -185,6 +188,7 @@ export function loadConfig(environment: Environment): MediaNodeConfig {
     adminToken: parsed.PLENARY_ADMIN_TOKEN,
     storeAddress: storeAddressOf(parsed),
     consul: consulSettings(parsed.CONSUL_HTTP_ADDR, parsed.CONSUL_HTTP_TOKEN),
+    namespace: parsed.PLENARY_NAMESPACE,
     identity: keyed.identity,
     workerBin: parsed.MEDIASOUP_WORKER_BIN,
     logLevel: parsed.PLENARY_LOG_LEVEL,
@@ -197,6 +201,7 @@ function identityFrom({
   PLENARY_ID: mediaNodeId,
   PLENARY_CLUSTER_SECRET: secrets,
   PLENARY_NODE_KEY: nodeKeys,
+  PLENARY_NAMESPACE: namespace,
 }: z.output<typeof CONFIG_SCHEMA>): { readonly identity: ControlIdentity } | { readonly fault: string } {
   if (nodeKeys !== undefined && secrets !== undefined) {
     return { fault: 'PLENARY_NODE_KEY: is given beside PLENARY_CLUSTER_SECRET; a node has one or the other' };
@@ -207,7 +212,9 @@ function identityFrom({
     return { fault: `PLENARY_NODE_KEY: is the key of ${other.mediaNodeId}, and this is ${mediaNodeId}` };
   }
   if (secrets === undefined) return { fault: 'PLENARY_NODE_KEY: is required, or PLENARY_CLUSTER_SECRET' };
-  return { identity: identityOfSecrets(secrets, { kind: 'media-node', id: mediaNodeId }) };
+  return {
+    identity: identityOfSecrets(secretsIn(namespace, secrets), { kind: 'media-node', id: mediaNodeId }),
+  };
 }
 
 const inUrl = (address: string): string => (isIP(address) === 6 ? `[${address}]` : address);

@@ -1,6 +1,6 @@
 import { childrenOf } from '@plenary/cluster/testing/process-tree';
 import { createSocket } from 'node:dgram';
-import { connectClusterStore, silentLogger } from '@plenary/cluster';
+import { DEFAULT_NAMESPACE, connectClusterStore, silentLogger } from '@plenary/cluster';
 import { spoilStore } from '@plenary/cluster/testing/spoiled-store';
 import { startRedisServer } from '@plenary/cluster/testing/redis-server';
 import type { TestRedis } from '@plenary/cluster/testing/redis-server';
@@ -40,6 +40,7 @@ function start(...parameters: [overrides?: NodeJS.ProcessEnv, config?: TestConfi
 async function recordsOf({ config }: NodeProcess) {
   const store = connectClusterStore({
     address: redis.address,
+    namespace: DEFAULT_NAMESPACE,
     connectionName: 'test',
     logger: silentLogger(),
   });

@@ -37,6 +37,7 @@ delete process.env['PLENARY_REDIS_SENTINEL_PASSWORD'];
 
 const store = connectClusterStore({
   address: storeAddress,
+  namespace: config.namespace,
   consul,
   connectionName: `media-node:${mediaNodeId}`,
   logger,

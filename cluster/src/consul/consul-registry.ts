@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
+import type { Namespace } from '../namespace.ts';
 import type { Logger } from '../process/logging.ts';
 import type { EdgeId, Incarnation, MediaNodeId } from '../protocol/ids.ts';
 import type { AnnouncedAddresses } from '../registry/addresses.ts';
@@ -22,6 +23,8 @@ import { IdClaims } from './id-claims.ts';
 import { Leases } from './leases.ts';
 import type { Held, OwnedSlice } from './leases.ts';
 import { Loads } from './loads.ts';
+import { ConsulNames } from './names.ts';
+import type { ServiceKind } from './names.ts';
 import type { LoadChannel } from './loads.ts';
 import {
   EDGE_META,
@@ -30,9 +33,7 @@ import {
   edgeService,
   isLive,
   mediaNodeService,
-  serviceId,
 } from './services.ts';
-import type { ServiceKind } from './services.ts';
 import type { ConsulSettings } from './settings.ts';
 import { Turns } from '../turns.ts';
 import { SliceBooks } from './slice-books.ts';
@@ -42,6 +43,7 @@ const MAX_REPORTED = 100;
 
 export interface ConsulRegistrySettings {
   readonly consul: ConsulSettings;
+  readonly namespace: Namespace;
   readonly loads: LoadChannel;
   readonly logger: Logger;
   readonly clock?: Clock;
@@ -67,6 +69,7 @@ const GRANTED: AnnounceResult = { refused: null };
  */
 export class ConsulRegistry implements Registry {
   readonly #client: ConsulClient;
+  readonly #names: ConsulNames;
   readonly #ids: IdClaims;
   readonly #slices: SliceBooks;
   readonly #discovery: Discovery;
@@ -80,18 +83,21 @@ export class ConsulRegistry implements Registry {
   #isForbidden = false;
 
   /** Connects at once, and again by itself for ever. */
-  constructor({ consul, loads, logger, clock = systemClock }: ConsulRegistrySettings) {
+  constructor({ consul, namespace, loads, logger, clock = systemClock }: ConsulRegistrySettings) {
     this.#client = new ConsulClient(consul);
+    this.#names = new ConsulNames(namespace);
+    const names = this.#names;
     this.#loads = new Loads(loads, logger);
     this.#logger = logger;
     this.#clock = clock;
     const onMalformed = (detail: string): void => {
       this.#reportOnce(detail, 'took a malformed claim in Consul for none');
     };
-    this.#ids = new IdClaims(this.#client, onMalformed);
-    this.#slices = new SliceBooks({ client: this.#client, clock, onMalformed });
+    this.#ids = new IdClaims(this.#client, names, onMalformed);
+    this.#slices = new SliceBooks({ client: this.#client, names, clock, onMalformed });
     this.#discovery = new Discovery({
       client: this.#client,
+      names,
       clock,
       onFault: (fault, datacenter) => {
         const of = datacenter === undefined ? {} : { consulDatacenter: datacenter };
@@ -116,7 +122,7 @@ export class ConsulRegistry implements Registry {
   }
 
   async claimPortSlice(claim: PortSliceClaim, leaseMs: number): Promise<PortSliceResult> {
-    const service = candidateService(claim, leaseMs);
+    const service = candidateService(this.#names, claim, leaseMs);
     return this.#ask(service.id, async () => {
       const former = await this.#leases.stillHeld(service.id);
       const foreseen = await this.#slices.foresee(claim, await this.#heldElsewhere(claim));
@@ -142,7 +148,7 @@ export class ConsulRegistry implements Registry {
       kind: 'media-node',
       id: record.mediaNodeId,
       incarnation: record.incarnation,
-      service: mediaNodeService(record, leaseMs),
+      service: mediaNodeService(this.#names, record, leaseMs),
       node: record,
     });
     if (result.refused === null) await this.#loads.tell(record, leaseMs);
@@ -154,18 +160,18 @@ export class ConsulRegistry implements Registry {
       kind: 'edge',
       id: record.edgeId,
       incarnation: record.incarnation,
-      service: edgeService(record, leaseMs),
+      service: edgeService(this.#names, record, leaseMs),
       node: undefined,
     });
   }
 
   async withdrawMediaNode(mediaNodeId: MediaNodeId, incarnation: Incarnation): Promise<void> {
-    await this.#withdraw('media-node', serviceId('media-node', mediaNodeId, incarnation));
+    await this.#withdraw('media-node', this.#names.serviceId('media-node', mediaNodeId, incarnation));
     await this.#loads.withdraw(mediaNodeId, incarnation);
   }
 
   async withdrawEdge(edgeId: EdgeId, incarnation: Incarnation): Promise<void> {
-    await this.#withdraw('edge', serviceId('edge', edgeId, incarnation));
+    await this.#withdraw('edge', this.#names.serviceId('edge', edgeId, incarnation));
   }
 
   async liveMediaNodes(): Promise<readonly MediaNodeRecord[]> {

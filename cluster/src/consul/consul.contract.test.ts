@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { z } from 'zod';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { DEFAULT_NAMESPACE, NAMESPACE } from '../namespace.ts';
 import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import { mintIncarnation } from '../ids.ts';
@@ -19,9 +20,11 @@ import { startConsulAgent } from '../testing/consul-agent.ts';
 import type { TestConsul } from '../testing/consul-agent.ts';
 import { startRedisServer } from '../testing/redis-server.ts';
 import type { TestRedis } from '../testing/redis-server.ts';
+import { KEYS } from '../testing/store-keys.ts';
 import { datacenter, edgeRecord, mediaNode, mediaNodeRecord } from '../testing/samples.ts';
 import { ConsulClient } from './consul-client.ts';
 import { ConsulRegistry } from './consul-registry.ts';
+import { ConsulNames } from './names.ts';
 import { consulAddressSetting } from './settings.ts';
 import { SliceBooks } from './slice-books.ts';
 
@@ -40,8 +43,10 @@ const open = (
   consul: TestConsul,
   loads: Registry = new MemoryRegistry(),
   clock: Clock = systemClock,
+  namespace = DEFAULT_NAMESPACE,
 ): ConsulRegistry =>
   new ConsulRegistry({
+    namespace,
     consul: { address: consulAddressSetting.parse(consul.address), token: undefined },
     loads,
     logger: silentLogger(),
@@ -132,7 +137,7 @@ describeRegistry('Consul', async () => {
   const connection = new Redis(redis.url, { maxRetriesPerRequest: 0 });
   await connection.flushall();
   const clock = new WallClock();
-  const registry = open(agent, new RedisRegistry(scriptRunner(connection), expect.unreachable), clock);
+  const registry = open(agent, new RedisRegistry(scriptRunner(connection), KEYS, expect.unreachable), clock);
   // The agent's TTLs run by its own clock, which cannot be set. What their end does can be asked for, and is for those
   // that would have ended: no test then depends on how fast this machine is. A slice rests from when somebody has looked.
   const passTime = async (byMs: number): Promise<void> => {
@@ -197,6 +202,23 @@ describe('registry (Consul)', () => {
     await waitFor('node-a to be seen by others', async () => (await idsOf(registry)).includes('node-a'));
   });
 
+  it('[NS1] clusters of two namespaces have ids and ports of their own on one agent', async () => {
+    const registry = open(agent);
+    const other = open(agent, new MemoryRegistry(), systemClock, NAMESPACE.parse('other'));
+    const [ours, theirs] = [mediaNodeRecord('node-a'), mediaNodeRecord('node-a')];
+    expect(await registry.announceMediaNode(ours, LONG_LEASE_MS)).toEqual({ refused: null });
+    expect(await other.announceMediaNode(theirs, LONG_LEASE_MS)).toEqual({ refused: null });
+    for (const [seen, own] of [
+      [registry, ours],
+      [other, theirs],
+    ] as const) {
+      const incarnations = (await seen.liveMediaNodes()).map(({ incarnation }) => incarnation);
+      expect(incarnations).toEqual([own.incarnation]);
+      await seen.withdrawMediaNode(own.mediaNodeId, own.incarnation);
+      seen.close();
+    }
+  });
+
   it('[CO1] who lets its lease lapse and finds its ports taken is refused, and not listed beside the new owner', async () => {
     const [late, heir] = [mediaNodeRecord('node-a'), mediaNodeRecord('node-b')];
     await registry.announceMediaNode(late, LONG_LEASE_MS);
@@ -259,7 +281,11 @@ describe('registry (Consul)', () => {
     const wanted = { firstPort: 20_000, lastPort: 20_099 };
     const [first, second] = [claimFromRange('node-a', { wanted }), claimFromRange('node-b', { wanted })];
     const claimant = { former: undefined, hasId: false, elsewhere: [] };
-    const settings = { clock: systemClock, onMalformed: expect.unreachable };
+    const settings = {
+      names: new ConsulNames(DEFAULT_NAMESPACE),
+      clock: systemClock,
+      onMalformed: expect.unreachable,
+    };
     const books = new SliceBooks({ client, ...settings });
     let isOvertaken = false;
     const overtaken = new SliceBooks({
@@ -308,7 +334,12 @@ describe('registry (Consul)', () => {
     const logger = silentLogger();
     const reported = vi.spyOn(logger, 'error');
     const consul = { address: consulAddressSetting.parse(agent.address), token: undefined };
-    const node = new ConsulRegistry({ consul, loads: new MemoryRegistry(), logger });
+    const node = new ConsulRegistry({
+      namespace: DEFAULT_NAMESPACE,
+      consul,
+      loads: new MemoryRegistry(),
+      logger,
+    });
     opened.push(node);
     const claim = claimFromRange('node-a', { announcedIpv6: '2001:db8::1' });
     expect(await node.claimPortSlice(claim, LONG_LEASE_MS)).toMatchObject({ refused: null });
@@ -450,7 +481,7 @@ describe('registry (Consul)', () => {
     const ownRedis = await startRedisServer();
     const connection = new Redis(ownRedis.url, { maxRetriesPerRequest: 0, enableOfflineQueue: false });
     connection.on('error', () => undefined);
-    const loads = new RedisRegistry(scriptRunner(connection), expect.unreachable);
+    const loads = new RedisRegistry(scriptRunner(connection), KEYS, expect.unreachable);
     await waitFor('the channel', () => Promise.resolve(connection.status === 'ready'));
     const both = enter(loads);
     const record = mediaNodeRecord('node-a', { peerCount: 7 });
@@ -493,6 +524,7 @@ describe('registry (Consul)', () => {
     const reported = vi.spyOn(logger, 'error');
     registry.close();
     registry = new ConsulRegistry({
+      namespace: DEFAULT_NAMESPACE,
       consul: { address: consulAddressSetting.parse(agent.address), token: undefined },
       loads: new MemoryRegistry(),
       logger,
@@ -515,7 +547,12 @@ describe('registry (Consul)', () => {
     const logger = silentLogger();
     const reported = vi.spyOn(logger, 'error');
     const consul = { address: consulAddressSetting.parse(agent.address), token: undefined };
-    const node = new ConsulRegistry({ consul, loads: new MemoryRegistry(), logger });
+    const node = new ConsulRegistry({
+      namespace: DEFAULT_NAMESPACE,
+      consul,
+      loads: new MemoryRegistry(),
+      logger,
+    });
     opened.push(node);
     await agent.ask('PUT', '/v1/kv/plenary/slices/192.0.2.1', { not: 'a book' });
     expect(await node.claimPortSlice(claimFromRange('node-a'), LONG_LEASE_MS)).toMatchObject({
@@ -562,6 +599,7 @@ describe('registry (Consul with ACLs)', () => {
 
   const openWith = (token: string | undefined): ConsulRegistry =>
     new ConsulRegistry({
+      namespace: DEFAULT_NAMESPACE,
       consul: { address: consulAddressSetting.parse(guarded.address), token },
       loads: new MemoryRegistry(),
       logger: silentLogger(),

@@ -1,8 +1,10 @@
 import { describe, expect, it, vi } from 'vitest';
 import { ManualClock } from '../clock.ts';
 import { PlenaryError } from '../errors.ts';
+import { DEFAULT_NAMESPACE } from '../namespace.ts';
 import type { ServiceReading } from './consul-client.ts';
 import { DATACENTER_SILENT_MS, DatacenterWatch } from './datacenter-watch.ts';
+import { ConsulNames } from './names.ts';
 
 const SERVICE = 'plenary-media-node';
 
@@ -37,6 +39,7 @@ function watch(client: ReturnType<typeof scriptedConsul>['client']) {
   const faults: unknown[] = [];
   const watched = new DatacenterWatch({
     client,
+    names: new ConsulNames(DEFAULT_NAMESPACE),
     datacenter: 'sbg',
     clock,
     onNews: () => undefined,

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../clock.ts';
 import { QUERY_WAIT_S } from './consul-client.ts';
 import type { ConsulClient, ServiceInstance } from './consul-client.ts';
-import { SERVICE_KINDS, SERVICE_NAMES } from './services.ts';
-import type { ServiceKind } from './services.ts';
+import { SERVICE_KINDS } from './names.ts';
+import type { ConsulNames, ServiceKind } from './names.ts';
 
 /** A datacenter that has not answered for this long is lost; a quiet one answers every {@link QUERY_WAIT_S}. */
 export const DATACENTER_SILENT_MS = (QUERY_WAIT_S + 5) * 1_000;
@@ -12,6 +12,7 @@ const LONGEST_RETRY_MS = 1_000;
 
 export interface DatacenterWatchSettings {
   readonly client: Pick<ConsulClient, 'serviceInstances'>;
+  readonly names: ConsulNames;
   /** By Consul's name. */
   readonly datacenter: string;
   readonly clock: Clock;
@@ -60,13 +61,13 @@ export class DatacenterWatch {
 
   /** Never rejects. */
   async #follow(kind: ServiceKind): Promise<void> {
-    const { client, datacenter, clock, onNews, onFault } = this.#settings;
+    const { client, names, datacenter, clock, onNews, onFault } = this.#settings;
     const { signal } = this.#ending;
     let index = 0;
     let retryMs = FIRST_RETRY_MS;
     while (!signal.aborted) {
       try {
-        const query = { service: SERVICE_NAMES[kind], dc: datacenter, index };
+        const query = { service: names.service(kind), dc: datacenter, index };
         const reading = await client.serviceInstances(query, signal);
         // An index that went back is one of a server that has forgotten: ask anew.
         index = reading.index < index ? 0 : reading.index;

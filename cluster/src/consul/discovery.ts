@@ -3,7 +3,7 @@ import { PlenaryError } from '../errors.ts';
 import { Availability } from './availability.ts';
 import type { ConsulClient, ServiceInstance } from './consul-client.ts';
 import { DatacenterWatch, pause } from './datacenter-watch.ts';
-import type { ServiceKind } from './services.ts';
+import type { ConsulNames, ServiceKind } from './names.ts';
 
 /** How often the local agent is asked which datacenters there are: also how its loss is noticed when it only hangs. */
 const DATACENTERS_EVERY_MS = 1_000;
@@ -12,6 +12,7 @@ const FIRST_ANSWERS_MS = 2_000;
 
 export interface DiscoverySettings {
   readonly client: ConsulClient;
+  readonly names: ConsulNames;
   readonly clock: Clock;
   /** Told once for each loss of a datacenter or of the agent. */
   readonly onFault: (fault: unknown, datacenter: string | undefined) => void;
@@ -112,11 +113,12 @@ export class Discovery {
   /** Follows each datacenter that is listed; one that is not any more is given up when it has been silent for long. */
   #reconcile(listed: readonly string[]): void {
     if (this.#ending.signal.aborted) return;
-    const { client, clock, onFault } = this.#settings;
+    const { client, names, clock, onFault } = this.#settings;
     for (const datacenter of listed) {
       if (this.#watches.has(datacenter)) continue;
       const watch = new DatacenterWatch({
         client,
+        names,
         datacenter,
         clock,
         onNews: () => {

@@ -2,13 +2,11 @@ import { z } from 'zod';
 import type { AnnounceResult } from '../registry/registry.ts';
 import type { ConsulClient } from './consul-client.ts';
 import { parseValue } from './parse-value.ts';
-import type { ServiceKind } from './services.ts';
+import type { ConsulNames, ServiceKind } from './names.ts';
 
 const GRANTED: AnnounceResult = { refused: null };
 
 const ID_HOLDER = z.object({ incarnation: z.string() });
-
-const idKey = (kind: ServiceKind, id: string): string => `plenary/ids/${kind}/${id}`;
 
 /** Whose id is claimed, under which session. */
 export interface IdClaim {
@@ -24,26 +22,29 @@ export interface IdClaim {
  */
 export class IdClaims {
   readonly #client: Pick<ConsulClient, 'readKey' | 'acquireKey' | 'destroySession'>;
+  readonly #names: ConsulNames;
   readonly #onMalformed: (detail: string) => void;
 
   /** @param onMalformed - told of a value that does not parse, which is taken for another's */
   constructor(
     client: Pick<ConsulClient, 'readKey' | 'acquireKey' | 'destroySession'>,
+    names: ConsulNames,
     onMalformed: (detail: string) => void,
   ) {
     this.#client = client;
+    this.#names = names;
     this.#onMalformed = onMalformed;
   }
 
   /** Whether another incarnation holds the id in a datacenter; in the local one if none is named. */
   async isHeld(claim: Omit<IdClaim, 'session'>, dc?: string): Promise<boolean> {
-    const holder = await this.#client.readKey(idKey(claim.kind, claim.id), dc);
+    const holder = await this.#client.readKey(this.#names.idKey(claim.kind, claim.id), dc);
     return holder?.session !== undefined && !this.#isOwn(holder.value, claim);
   }
 
   /** Takes the id in the local datacenter. */
   async claim(claim: IdClaim): Promise<AnnounceResult> {
-    const key = idKey(claim.kind, claim.id);
+    const key = this.#names.idKey(claim.kind, claim.id);
     const value = JSON.stringify({ incarnation: claim.incarnation });
     for (;;) {
       if (await this.#client.acquireKey(key, value, claim.session)) return GRANTED;

@@ -5,7 +5,7 @@ import type { MediaNodeRecord } from '../registry/registry.ts';
 import type { ConsulClient, ServiceDefinition } from './consul-client.ts';
 import type { Discovery } from './discovery.ts';
 import { isLive } from './services.ts';
-import type { ServiceKind } from './services.ts';
+import type { ServiceKind } from './names.ts';
 import type { SliceBooks } from './slice-books.ts';
 
 /** How long a change of ours may take from the agent to the servers and back, in milliseconds. */

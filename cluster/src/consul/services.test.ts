@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { edgeRecord, mediaNodeRecord } from '../testing/samples.ts';
+import { DEFAULT_NAMESPACE } from '../namespace.ts';
 import type { ServiceInstance } from './consul-client.ts';
+import { ConsulNames } from './names.ts';
 import {
   EDGE_META,
   MEDIA_NODE_META,
@@ -11,6 +13,7 @@ import {
 } from './services.ts';
 
 const LONGEST_META = 512;
+const NAMES = new ConsulNames(DEFAULT_NAMESPACE);
 
 describe('services in Consul', () => {
   it('[CO4] a record comes back as it was but for load and number of peers, within Consul’s limits', () => {
@@ -24,7 +27,7 @@ describe('services in Consul', () => {
       recentJoins: 8,
       reportedAtMs: 7,
     });
-    const { meta } = mediaNodeService(record, 5_000);
+    const { meta } = mediaNodeService(NAMES, record, 5_000);
     expect(Math.max(...Object.values(meta).map((value) => value.length))).toBeLessThanOrEqual(LONGEST_META);
     expect(Object.keys(meta).every((key) => /^[a-z0-9-]+$/.test(key))).toBe(true);
     expect(MEDIA_NODE_META.parse(meta)).toEqual({
@@ -35,13 +38,13 @@ describe('services in Consul', () => {
       reportedAtMs: 0,
     });
     const edge = edgeRecord('edge-a');
-    expect(EDGE_META.parse(edgeService(edge, 5_000).meta)).toEqual(edge);
+    expect(EDGE_META.parse(edgeService(NAMES, edge, 5_000).meta)).toEqual(edge);
   });
 
   it('[CO4] a candidate is a service of the same id and lease as what it is announced by', () => {
     const record = mediaNodeRecord('node-a', { announcedIpv6: '2001:db8::1' });
-    const { id, name, ttlMs, meta } = candidateService({ ...record, wanted: record.portSlice }, 5_000);
-    const announced = mediaNodeService(record, 5_000);
+    const { id, name, ttlMs, meta } = candidateService(NAMES, { ...record, wanted: record.portSlice }, 5_000);
+    const announced = mediaNodeService(NAMES, record, 5_000);
     expect({ id, name, ttlMs }).toEqual({ id: announced.id, name: announced.name, ttlMs: announced.ttlMs });
     expect({ ...announced.meta, ...meta }).toEqual({ ...announced.meta, state: 'starting' });
     expect(MEDIA_NODE_META.safeParse(meta).success).toBe(false);
@@ -51,12 +54,12 @@ describe('services in Consul', () => {
     const record = mediaNodeRecord('node-a');
     const load = { workerCpu: 0.9, controlCpu: 0.9, bandwidth: 0.9, packets: 0.9 };
     const busy = { ...record, load, peerCount: 500, recentJoins: 50, reportedAtMs: 5 };
-    expect(mediaNodeService(busy, 5_000)).toEqual(mediaNodeService(record, 5_000));
+    expect(mediaNodeService(NAMES, busy, 5_000)).toEqual(mediaNodeService(NAMES, record, 5_000));
   });
 
   it('[CO4] address and port are those of the control URL, IPv6 without brackets, standard ports filled in', () => {
     const service = (controlUrl: string) =>
-      mediaNodeService(mediaNodeRecord('node-a', { controlUrl }), 5_000);
+      mediaNodeService(NAMES, mediaNodeRecord('node-a', { controlUrl }), 5_000);
     expect(service('http://[2001:db8::1]:4000')).toMatchObject({ address: '2001:db8::1', port: 4000 });
     expect(service('https://media.example.org')).toMatchObject({ address: 'media.example.org', port: 443 });
   });

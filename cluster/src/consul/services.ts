@@ -4,25 +4,18 @@ import type { AnnouncedAddresses } from '../registry/addresses.ts';
 import { EDGE_RECORD, MEDIA_NODE_RECORD } from '../registry/registry.ts';
 import type { EdgeRecord, MediaNodeRecord, PortSliceClaim } from '../registry/registry.ts';
 import type { ServiceDefinition, ServiceInstance } from './consul-client.ts';
-
-/** The names of our services in Consul. */
-export const SERVICE_NAMES = { edge: 'plenary-edge', 'media-node': 'plenary-media-node' } as const;
-export type ServiceKind = keyof typeof SERVICE_NAMES;
-export const SERVICE_KINDS: readonly ServiceKind[] = ['edge', 'media-node'];
-
-/**
- * With the incarnation in it, so that a rival under the same id, on the same agent, replaces nothing before it is found
- * out.
- */
-export const serviceId = (kind: ServiceKind, id: string, incarnation: string): string =>
-  `${SERVICE_NAMES[kind]}:${id}:${incarnation}`;
+import type { ConsulNames } from './names.ts';
 
 /** The service of a media node. What changes from second to second is not in it: each change costs a raft write. */
-export function mediaNodeService(record: MediaNodeRecord, leaseMs: number): ServiceDefinition {
+export function mediaNodeService(
+  names: ConsulNames,
+  record: MediaNodeRecord,
+  leaseMs: number,
+): ServiceDefinition {
   const { mediaNodeId, incarnation, portSlice } = record;
   return {
-    id: serviceId('media-node', mediaNodeId, incarnation),
-    name: SERVICE_NAMES['media-node'],
+    id: names.serviceId('media-node', mediaNodeId, incarnation),
+    name: names.service('media-node'),
     ...hostAndPort(record.controlUrl),
     meta: {
       id: mediaNodeId,
@@ -45,11 +38,15 @@ export function mediaNodeService(record: MediaNodeRecord, leaseMs: number): Serv
  * The service of a media node that has not been announced: what its claims hang on. Its check is renewed as a warning only,
  * so that nobody lists it.
  */
-export function candidateService(claim: PortSliceClaim, leaseMs: number): ServiceDefinition {
+export function candidateService(
+  names: ConsulNames,
+  claim: PortSliceClaim,
+  leaseMs: number,
+): ServiceDefinition {
   const { mediaNodeId, incarnation, announcedAddress } = claim;
   return {
-    id: serviceId('media-node', mediaNodeId, incarnation),
-    name: SERVICE_NAMES['media-node'],
+    id: names.serviceId('media-node', mediaNodeId, incarnation),
+    name: names.service('media-node'),
     address: announcedAddress,
     port: 0,
     meta: {
@@ -63,10 +60,10 @@ export function candidateService(claim: PortSliceClaim, leaseMs: number): Servic
   };
 }
 
-export function edgeService(record: EdgeRecord, leaseMs: number): ServiceDefinition {
+export function edgeService(names: ConsulNames, record: EdgeRecord, leaseMs: number): ServiceDefinition {
   return {
-    id: serviceId('edge', record.edgeId, record.incarnation),
-    name: SERVICE_NAMES.edge,
+    id: names.serviceId('edge', record.edgeId, record.incarnation),
+    name: names.service('edge'),
     ...hostAndPort(record.publicUrl),
     meta: {
       id: record.edgeId,

@@ -8,6 +8,7 @@ import type { SliceHolding } from '../registry/port-slices.ts';
 import { PORT_SLICE } from '../registry/registry.ts';
 import type { PortSliceClaim, PortSliceResult } from '../registry/registry.ts';
 import type { ConsulClient } from './consul-client.ts';
+import type { ConsulNames } from './names.ts';
 import { parseValue } from './parse-value.ts';
 
 /** One slice under the addresses that its node announces. It is held while its session lives and it was not given back. */
@@ -24,10 +25,9 @@ const SLICE_ENTRY = z.object({
 type SliceEntry = z.infer<typeof SLICE_ENTRY>;
 const SLICE_BOOK = z.array(SLICE_ENTRY);
 
-const bookKey = (address: string): string => `plenary/slices/${address}`;
-
 export interface SliceBooksSettings {
   readonly client: Pick<ConsulClient, 'readKey' | 'changeKeys' | 'liveSessions'>;
+  readonly names: ConsulNames;
   readonly clock: Clock;
   /** Told of a book that does not parse, which is taken for empty. */
   readonly onMalformed: (detail: string) => void;
@@ -118,12 +118,13 @@ export class SliceBooks {
       nowMs: number,
     ) => { readonly entries: readonly SliceEntry[]; readonly result: Result },
   ): Promise<Result> {
+    const { names } = this.#settings;
     for (;;) {
       const { books, entries, nowMs } = await this.#read(addresses);
       const decided = decide(entries, nowMs);
       const changes = books
         .map(({ address, text, index }) => ({
-          key: bookKey(address),
+          key: names.bookKey(address),
           from: text,
           value: textOf(decided.entries.filter((entry) => addressesOf(entry).includes(address))),
           index,
@@ -135,10 +136,10 @@ export class SliceBooks {
 
   /** What is held or rests under some addresses. */
   async #read(addresses: readonly string[], dc?: string) {
-    const { client, clock, onMalformed } = this.#settings;
+    const { client, names, clock, onMalformed } = this.#settings;
     const books = await Promise.all(
       addresses.map(async (address) => {
-        const found = await client.readKey(bookKey(address), dc);
+        const found = await client.readKey(names.bookKey(address), dc);
         if (found === undefined) return { address, text: textOf([]), index: 0, entries: [] };
         const entries = parseValue(SLICE_BOOK, found.value, onMalformed) ?? [];
         return { address, text: found.value, index: found.index, entries };

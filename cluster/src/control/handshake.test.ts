@@ -7,7 +7,9 @@ import {
   parseNodeKey,
 } from '../keys/control-credential.ts';
 import type { ControlIdentity } from '../keys/control-credential.ts';
+import { secretsIn } from '../keys/derive.ts';
 import type { Secrets } from '../keys/derive.ts';
+import { NAMESPACE } from '../namespace.ts';
 import { mediaNode } from '../testing/samples.ts';
 import { CallerHandshake, NodeHandshake } from './handshake.ts';
 import type { SealedStream } from './sealed-stream.ts';
@@ -54,6 +56,14 @@ describe('the handshake of a control link', () => {
 
   it('[CL1] fails where the secrets differ, and says so', () => {
     expect(() => link(edgeOf(NEW), nodeOf(OLD))).toThrow('edge edge-a and node-a have different secrets');
+  });
+
+  it('[NS3] fails between clusters of two namespaces that were given one secret', () => {
+    const [one, two] = [NAMESPACE.parse('one'), NAMESPACE.parse('two')];
+    const edge = edgeOf(...secretsIn(one, [OLD]));
+    expect(() => link(edge, nodeOf(...secretsIn(two, [OLD])))).toThrow('different secrets');
+    expect(() => link(edge, keyed(...secretsIn(two, [OLD])))).toThrow('different secrets');
+    link(edge, nodeOf(...secretsIn(one, [OLD])));
   });
 
   it('[CL8] opens whatever the clocks of both ends say', () => {

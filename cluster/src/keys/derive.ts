@@ -1,11 +1,15 @@
 import { createSecretKey, hkdfSync } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { z } from 'zod';
+import { DEFAULT_NAMESPACE } from '../namespace.ts';
+import type { Namespace } from '../namespace.ts';
 
 /** What keys are derived for. A key for one purpose is of no use for another (SPEC KY1). */
 export type KeyPurpose =
   /** Names a secret, so that a process can tell which of its keys made something. Public. */
   | 'key-id'
+  /** Stands for the secret in one namespace. */
+  | `namespace:${string}`
   | 'session-token'
   | 'peer-id'
   /** Signs which key is whose on control links. */
@@ -29,6 +33,17 @@ export function deriveKey(secret: string, purpose: KeyPurpose): KeyObject {
 
 /** Secrets that are valid at a time: the first one makes, all of them check (SPEC KY2). */
 export type Secrets = readonly [current: string, ...others: string[]];
+
+/**
+ * The secrets of the cluster of one namespace: clusters that were given the same secret believe nothing of each other (SPEC
+ * NS3). In the default namespace they are the given ones.
+ */
+export function secretsIn(namespace: Namespace, [current, ...others]: Secrets): Secrets {
+  if (namespace === DEFAULT_NAMESPACE) return [current, ...others];
+  const inNamespace = (secret: string): string =>
+    deriveBytes(secret, `namespace:${namespace}`).toString('base64url');
+  return [inNamespace(current), ...others.map(inNamespace)];
+}
 
 const MAX_SECRETS = 4;
 

@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { deriveBytes, secretsSetting } from './derive.ts';
+import { DEFAULT_NAMESPACE, NAMESPACE } from '../namespace.ts';
+import { deriveBytes, secretsIn, secretsSetting } from './derive.ts';
 import type { KeyPurpose } from './derive.ts';
 import { KeyRing, keyIdOf } from './key-ring.ts';
 
@@ -31,6 +32,16 @@ describe('keys of the cluster', () => {
     const extracted = hmac('plenary keys 1', SECRET);
     const expanded = hmac(extracted, Buffer.concat([Buffer.from('peer-id'), Buffer.of(1)]));
     expect(deriveBytes(SECRET, 'peer-id')).toEqual(expanded);
+  });
+
+  it('[NS3] a namespace has keys of its own; the default one those of the secret', () => {
+    const [one, two] = [NAMESPACE.parse('one'), NAMESPACE.parse('two')];
+    const all = [DEFAULT_NAMESPACE, one, two].flatMap((namespace) =>
+      secretsIn(namespace, [SECRET, `${SECRET}2`]),
+    );
+    expect(new Set(all).size).toBe(6);
+    expect(secretsIn(DEFAULT_NAMESPACE, [SECRET])).toEqual([SECRET]);
+    expect(secretsIn(one, [SECRET])).toEqual(secretsIn(one, [SECRET]));
   });
 
   it('[KY2] the first secret signs, all are believed, others are not', () => {

@@ -56,6 +56,11 @@ export function openServer(address: OneServer, connectionName: string, options: 
   });
 }
 
+/** The number of the database that keys are in: a URL may name one, Sentinels and a Redis Cluster do not. */
+export function databaseOf(address: StoreAddress): number {
+  return address.kind === 'single' ? (new Redis(address.url, { lazyConnect: true }).options.db ?? 0) : 0;
+}
+
 /** Opens connections to a Redis Cluster: one for each of its masters. */
 export function openCluster(
   address: OneCluster,

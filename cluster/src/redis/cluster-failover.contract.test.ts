@@ -5,7 +5,7 @@ import { edge, mediaNode, peer, request, room } from '../testing/samples.ts';
 import { connectTestStore } from '../testing/store-contracts.ts';
 import { waitFor } from '../testing/wait-for.ts';
 import type { ClusterStore } from './connect.ts';
-import { roomKeys } from './keys.ts';
+import { KEYS } from '../testing/store-keys.ts';
 
 let cluster: TestRedisCluster | undefined;
 let store: ClusterStore | undefined;
@@ -22,7 +22,7 @@ it('[ST7] a replica of a Redis Cluster takes over its master’s rooms, and epoc
   const { rooms } = store;
   const lost = started.masters[0];
   let roomId = room('room-0');
-  for (let index = 1; (await started.masterOf(roomKeys(roomId)[0])) !== lost; index += 1)
+  for (let index = 1; (await started.masterOf(KEYS.room(roomId)[0])) !== lost; index += 1)
     roomId = room(`room-${index}`);
   const place = async (name: string) =>
     rooms.placePeer({

@@ -6,7 +6,7 @@ import { edge, edgeRecord, mediaNode, peer, request, room } from '../testing/sam
 import { connectTestStore } from '../testing/store-contracts.ts';
 import { waitFor } from '../testing/wait-for.ts';
 import type { ClusterStore } from './connect.ts';
-import { EDGES_KEY, roomKeys } from './keys.ts';
+import { KEYS } from '../testing/store-keys.ts';
 
 let cluster: TestRedisCluster;
 let store: ClusterStore;
@@ -24,11 +24,11 @@ afterEach(async () => {
 
 /** A room on each master, the one of the registry last. */
 async function roomsByMaster(): Promise<readonly { readonly master: TestMaster; readonly roomId: RoomId }[]> {
-  const registryMaster = await cluster.masterOf(EDGES_KEY);
+  const registryMaster = await cluster.masterOf(KEYS.edges);
   const found = new Map<TestMaster, RoomId>();
   for (let index = 0; found.size < cluster.masters.length; index += 1) {
     const roomId = room(`room-${index}`);
-    found.set(await cluster.masterOf(roomKeys(roomId)[0]), roomId);
+    found.set(await cluster.masterOf(KEYS.room(roomId)[0]), roomId);
   }
   const rank = (master: TestMaster): number => (master === registryMaster ? 1 : 0);
   return [...found]

@@ -4,10 +4,12 @@ import { ConsulRegistry } from '../consul/consul-registry.ts';
 import type { ConsulSettings } from '../consul/settings.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { RoomStore } from '../room/room-store.ts';
-import { openCluster, openServer } from './client.ts';
+import type { Namespace } from '../namespace.ts';
+import { databaseOf, openCluster, openServer } from './client.ts';
 import type { StoreClient } from './client.ts';
 import { ClusterWatch } from './cluster-watch.ts';
 import type { Reach } from './cluster-watch.ts';
+import { channelPrefixOf, keysOf } from './keys.ts';
 import { MalformedRecords } from './malformed.ts';
 import type { MalformedKind } from './malformed.ts';
 import { openPubSub } from './pubsub-connection.ts';
@@ -28,6 +30,8 @@ export interface ClusterStore {
   readonly tenants: TenantStore;
   /** Whether Consul answers, where the registry is there; `/ready` depends on it, `/health` does not. */
   readonly consul: Pick<Availability, 'isAvailable' | 'onChange'> | undefined;
+  /** What the channels of this cluster's Socket.IO adapter begin with. */
+  readonly channelPrefix: string;
   /**
    * Whether commands are being answered now; `/ready` depends on it, `/health` does not. A Redis Cluster that lost some of
    * its masters is available: what is theirs gives `store_unavailable`, the rest is served.
@@ -50,6 +54,7 @@ export interface ClusterStore {
 
 export interface ConnectOptions {
   readonly address: StoreAddress;
+  readonly namespace: Namespace;
   /** Where it is given, Consul says who lives, and Redis only how busy they are. */
   readonly consul?: ConsulSettings | undefined;
   /** Shown in `CLIENT LIST`. */
@@ -60,6 +65,7 @@ export interface ConnectOptions {
 /** Connects to the store; returns at once, and connects again by itself for ever. */
 export function connectClusterStore({
   address,
+  namespace,
   consul,
   connectionName,
   logger,
@@ -85,16 +91,20 @@ export function connectClusterStore({
   // A Redis Cluster is asked in any case: what one of its masters does not serve another one may.
   const gate = new CommandGate(() => address.kind === 'cluster' || reach !== 'none');
   const run = scriptRunner(client, suspect, gate);
+  const keys = keysOf(namespace);
   const malformed = new MalformedRecords(logger);
-  const redisRegistry = new RedisRegistry(run, (detail) => malformed.report('registry', detail));
+  const redisRegistry = new RedisRegistry(run, keys, (detail) => malformed.report('registry', detail));
   const consulRegistry =
-    consul === undefined ? undefined : new ConsulRegistry({ consul, loads: redisRegistry, logger });
+    consul === undefined
+      ? undefined
+      : new ConsulRegistry({ consul, namespace, loads: redisRegistry, logger });
   const duplicates: PubSubConnection[] = [];
   return {
     registry: consulRegistry ?? redisRegistry,
     consul: consulRegistry?.availability,
-    rooms: new RedisRoomStore(client, run, malformed.report, gate),
-    tenants: new RedisTenantStore(run),
+    rooms: new RedisRoomStore(client, run, keys, malformed.report, gate),
+    tenants: new RedisTenantStore(run, keys),
+    channelPrefix: channelPrefixOf(namespace, databaseOf(address)),
     isAvailable: () => reach !== 'none',
     onAvailability: (listener) => {
       listeners.add(listener);

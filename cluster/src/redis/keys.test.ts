@@ -1,32 +1,52 @@
 import { describe, expect, it } from 'vitest';
+import { NAMESPACE } from '../namespace.ts';
 import { room, tenant } from '../testing/samples.ts';
-import { EDGES_KEY, KEY_PREFIX, MEDIA_NODES_KEY, roomKeys, tenantKeys } from './keys.ts';
+import { KEYS } from '../testing/store-keys.ts';
+import { channelPrefixOf, keysOf } from './keys.ts';
+import type { StoreKeys } from './keys.ts';
 
 const hashTagOf = (key: string): string | undefined => /\{([^}]+)\}/.exec(key)?.[1];
+const allOf = (keys: StoreKeys): string[] => [
+  ...keys.room(room('standup')),
+  ...keys.tenant(tenant('acme')),
+  keys.mediaNodes,
+  keys.edges,
+  keys.portSlices,
+];
 
 describe('keys', () => {
   it('[ST1] all keys of a room share one hash tag, and no two rooms do', () => {
-    const keys = roomKeys(room('standup'));
+    const keys = KEYS.room(room('standup'));
     expect(new Set(keys.map(hashTagOf))).toEqual(new Set(['room:acme/standup']));
     expect(new Set(keys).size).toBe(keys.length);
-    expect(hashTagOf(roomKeys(room('other'))[0])).not.toBe(hashTagOf(keys[0]));
-    expect(hashTagOf(roomKeys(room('standup', 'other'))[0])).not.toBe(hashTagOf(keys[0]));
+    expect(hashTagOf(KEYS.room(room('other'))[0])).not.toBe(hashTagOf(keys[0]));
+    expect(hashTagOf(KEYS.room(room('standup', 'other'))[0])).not.toBe(hashTagOf(keys[0]));
   });
 
   it('[ST1] both keys of a tenant share one hash tag, which is no room’s', () => {
-    const tags = tenantKeys(tenant('standup')).map(hashTagOf);
+    const tags = KEYS.tenant(tenant('standup')).map(hashTagOf);
     expect(tags).toEqual(['tenant:standup', 'tenant:standup']);
   });
 
-  it('[ST1] all keys of the registry share one hash tag, and everything is under our prefix', () => {
-    expect(hashTagOf(EDGES_KEY)).toBe(hashTagOf(MEDIA_NODES_KEY));
-    for (const key of [
-      ...roomKeys(room('standup')),
-      ...tenantKeys(tenant('acme')),
-      EDGES_KEY,
-      MEDIA_NODES_KEY,
-    ]) {
-      expect(key.startsWith(KEY_PREFIX)).toBe(true);
+  it('[ST1] all keys of the registry share one hash tag', () => {
+    const tags = [KEYS.edges, KEYS.mediaNodes, KEYS.portSlices].map(hashTagOf);
+    expect(new Set(tags)).toEqual(new Set(['registry']));
+  });
+
+  it('[NS1] everything begins with the namespace, and none of one is in another', () => {
+    const [plenary, staging] = [allOf(KEYS), allOf(keysOf(NAMESPACE.parse('plenary-staging')))];
+    for (const key of plenary) expect(key).toMatch(/^plenary:/);
+    for (const key of staging) expect(key).toMatch(/^plenary-staging:/);
+    for (const bad of ['', 'Plenary', '1st', 'a:b', 'a*', 'a{', 'a/b', 'a b', 'x'.repeat(33)])
+      expect(NAMESPACE.safeParse(bad).success, bad).toBe(false);
+  });
+
+  it('[NS2] channels name namespace and database, and none begins as another does', () => {
+    const prefixes = ['plenary', 'plenary-staging', 'db1'].flatMap((name) =>
+      [0, 1, 11].map((database) => channelPrefixOf(NAMESPACE.parse(name), database)),
+    );
+    for (const [index, prefix] of prefixes.entries()) {
+      expect(prefixes.findIndex((other) => prefix.startsWith(`${other}#`) || prefix === other)).toBe(index);
     }
   });
 });

@@ -1,12 +1,10 @@
 /**
- * Every key that the cluster keeps in Redis: what it holds, who writes it, and when it goes. No key is spelled anywhere
- * else. All keys of one room share one hash tag, and so do those of one tenant and of the registry, so that each script
- * touches one slot of a Redis Cluster (SPEC ST1).
+ * Every key that the cluster keeps in Redis: what it holds, who writes it, and when it goes; and every channel. None is
+ * spelled anywhere else. All keys of one room share one hash tag, and so do those of one tenant and of the registry, so that
+ * each script touches one slot of a Redis Cluster (SPEC ST1).
  */
+import type { Namespace } from '../namespace.ts';
 import type { RoomId, TenantId } from '../protocol/ids.ts';
-
-/** Everything of ours begins with this, so that an operator can tell it from other users of the same Redis. */
-export const KEY_PREFIX = 'plenary:';
 
 /**
  * The keys of a room, in the order in which every room script takes them. All go when the last peer goes (LG4), and by
@@ -22,8 +20,8 @@ export type RoomKeys = readonly [
   meta: string,
 ];
 
-export function roomKeys(roomId: RoomId): RoomKeys {
-  const key = (part: string): string => `${KEY_PREFIX}{room:${roomId}}:${part}`;
+function roomKeys(namespace: Namespace, roomId: RoomId): RoomKeys {
+  const key = (part: string): string => `${namespace}:{room:${roomId}}:${part}`;
   return [
     /** Hash, peer id → `epoch|mediaNodeId|edgeId|requestId|holdEpoch`. Written by edges. */
     key('placements'),
@@ -48,8 +46,8 @@ export function roomKeys(roomId: RoomId): RoomKeys {
 }
 
 /** The keys of a tenant, in the order in which its scripts take them. Both expire with the last lease of a claim. */
-export function tenantKeys(tenantId: TenantId): readonly [claims: string, rooms: string] {
-  const key = (part: string): string => `${KEY_PREFIX}{tenant:${tenantId}}:${part}`;
+function tenantKeys(namespace: Namespace, tenantId: TenantId): readonly [claims: string, rooms: string] {
+  const key = (part: string): string => `${namespace}:{tenant:${tenantId}}:${part}`;
   return [
     /** Sorted set, `roomId|peerId` by the end of its lease in milliseconds of Redis TIME. Written by edges. */
     key('claims'),
@@ -58,12 +56,40 @@ export function tenantKeys(tenantId: TenantId): readonly [claims: string, rooms:
   ];
 }
 
-/** Hash, media node id → `leaseUntilMs|incarnation|record as JSON`. Written by media nodes; lapsed ones go with the next announcement. */
-export const MEDIA_NODES_KEY = `${KEY_PREFIX}{registry}:media-nodes`;
-/** Hash, edge id → `leaseUntilMs|incarnation|record as JSON`. Written by edges; lapsed ones go with the next announcement. */
-export const EDGES_KEY = `${KEY_PREFIX}{registry}:edges`;
+/** The keys and channels of one cluster: all begin with its namespace, so that two clusters may share a Redis (SPEC NS1). */
+export interface StoreKeys {
+  readonly room: (roomId: RoomId) => RoomKeys;
+  readonly tenant: (tenantId: TenantId) => ReturnType<typeof tenantKeys>;
+  /** Of the keys of all rooms, as `KEYS` takes it. */
+  readonly anyRoom: string;
+  /** Hash, media node id → `leaseUntilMs|incarnation|record as JSON`. Written by media nodes; lapsed ones go with the next announcement. */
+  readonly mediaNodes: string;
+  /** Hash, edge id → `leaseUntilMs|incarnation|record as JSON`. Written by edges; lapsed ones go with the next announcement. */
+  readonly edges: string;
+  /**
+   * Hash, `firstPort|lastPort|announcedAddress|announcedIpv6` → `leaseUntilMs|incarnation|mediaNodeId`: the slices that are
+   * held or rest. Written by media nodes; what has rested goes with the next claim or announcement.
+   */
+  readonly portSlices: string;
+}
+
+export function keysOf(namespace: Namespace): StoreKeys {
+  const ofRegistry = (part: string): string => `${namespace}:{registry}:${part}`;
+  return {
+    room: (roomId) => roomKeys(namespace, roomId),
+    tenant: (tenantId) => tenantKeys(namespace, tenantId),
+    anyRoom: `${namespace}:{room:*`,
+    mediaNodes: ofRegistry('media-nodes'),
+    edges: ofRegistry('edges'),
+    portSlices: ofRegistry('port-slices'),
+  };
+}
+
 /**
- * Hash, `firstPort|lastPort|announcedAddress|announcedIpv6` → `leaseUntilMs|incarnation|mediaNodeId`: the slices that are
- * held or rest. Written by media nodes; what has rested goes with the next claim or announcement.
+ * What the channels of the Socket.IO adapter begin with. Pub/sub knows no databases: where one is chosen by its number, the
+ * number is in the name, so that clusters of one namespace in two databases hear each other no more than they see each
+ * other's keys (SPEC NS2).
  */
-export const PORT_SLICES_KEY = `${KEY_PREFIX}{registry}:port-slices`;
+export function channelPrefixOf(namespace: Namespace, database: number): string {
+  return database === 0 ? `${namespace}:socket.io` : `${namespace}:db${database}:socket.io`;
+}

@@ -21,11 +21,12 @@ import { GARBAGE, spoilHash } from '../testing/spoiled-store.ts';
 import { waitFor } from '../testing/wait-for.ts';
 import { connectClusterStore } from './connect.ts';
 import type { ClusterStore } from './connect.ts';
-import { EDGES_KEY, MEDIA_NODES_KEY, PORT_SLICES_KEY, roomKeys, tenantKeys } from './keys.ts';
+import { DEFAULT_NAMESPACE } from '../namespace.ts';
+import { KEYS } from '../testing/store-keys.ts';
 import type { MalformedKind } from './malformed.ts';
 
 const ROOM = room('standup');
-const [PLACEMENTS, ROSTER, ROSTER_ORDER, TRACKS, LOG, CHAT, META] = roomKeys(ROOM);
+const [PLACEMENTS, ROSTER, ROSTER_ORDER, TRACKS, LOG, CHAT, META] = KEYS.room(ROOM);
 let server: TestRedis;
 let redis: Redis;
 let store: ClusterStore;
@@ -40,7 +41,12 @@ beforeEach(async () => {
   lines = [];
   met = [];
   const logger = pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) });
-  store = connectClusterStore({ address: server.address, connectionName: 'test', logger });
+  store = connectClusterStore({
+    address: server.address,
+    namespace: DEFAULT_NAMESPACE,
+    connectionName: 'test',
+    logger,
+  });
   store.onMalformed((kind) => met.push(kind));
   await waitFor('the store', () => store.isAvailable());
 });
@@ -212,7 +218,7 @@ describe('malformed records', () => {
 
   it('[ST3] registry: others are announced, listed and withdrawn', async () => {
     const { registry } = store;
-    for (const key of [EDGES_KEY, MEDIA_NODES_KEY]) {
+    for (const key of [KEYS.edges, KEYS.mediaNodes]) {
       await spoil(key);
       for (const [index, value] of GARBAGE.entries())
         await redis.hset(key, `leased-${index}`, `9999999999999|incarnation|${value}`);
@@ -232,7 +238,7 @@ describe('malformed records', () => {
   });
 
   it('[ST3] registry: an id under which there is garbage can be had', async () => {
-    await redis.hset(EDGES_KEY, 'edge-a', 'garbage');
+    await redis.hset(KEYS.edges, 'edge-a', 'garbage');
     const record = edgeRecord('edge-a');
     expect(await store.registry.announceEdge(record, 60_000)).toEqual({ refused: null });
     expect(await store.registry.liveEdges()).toEqual([record]);
@@ -242,8 +248,8 @@ describe('malformed records', () => {
     const { mediaNodeId, incarnation, announcedAddress, portSlice } = mediaNodeRecord('node-a');
     const field = `${portSlice.firstPort}|${portSlice.lastPort}|${announcedAddress}|`;
     for (const value of [...GARBAGE, '9999999999999|incarnation|no id']) {
-      await spoil(PORT_SLICES_KEY);
-      await redis.hset(PORT_SLICES_KEY, field, value);
+      await spoil(KEYS.portSlices);
+      await redis.hset(KEYS.portSlices, field, value);
       const claim = { mediaNodeId, incarnation, announcedAddress, wanted: portSlice };
       expect(await store.registry.claimPortSlice(claim, 60_000)).toEqual({ refused: null, portSlice });
       expect(
@@ -256,7 +262,7 @@ describe('malformed records', () => {
 
   it('[ST3] tenants: claims are held and freed, and a count that is none is made anew', async () => {
     const acme = tenant('acme');
-    const [claims, rooms] = tenantKeys(acme);
+    const [claims, rooms] = KEYS.tenant(acme);
     const claimOf = (name: string, where = ROOM) => ({ roomId: where, peerId: peer(name) });
     const limits = { maxPeers: undefined, maxRooms: 2 };
     const { tenants } = store;
@@ -276,7 +282,7 @@ describe('malformed records', () => {
   });
 
   it('[ST3] a key of another type fails what needs it, as an error of the table, and nothing else', async () => {
-    for (const key of roomKeys(ROOM)) {
+    for (const key of KEYS.room(ROOM)) {
       await redis.flushall();
       const { epoch } = await join('ann');
       await redis.del(key);

@@ -11,7 +11,7 @@ import type {
   PortSliceResult,
   Registry,
 } from '../registry/registry.ts';
-import { EDGES_KEY, MEDIA_NODES_KEY, PORT_SLICES_KEY } from './keys.ts';
+import type { StoreKeys } from './keys.ts';
 import { readable } from './malformed.ts';
 import {
   announce,
@@ -43,11 +43,13 @@ const RECORDS_REPLY = z.array(z.string());
 /** The registry in Redis: a hash of leased records, changed by scripts that use Redis TIME. */
 export class RedisRegistry implements Registry {
   readonly #run: RunScript;
+  readonly #keys: StoreKeys;
   readonly #onMalformed: (detail: string) => void;
 
   /** @param onMalformed - told of a record that does not parse, which is skipped */
-  constructor(run: RunScript, onMalformed: (detail: string) => void) {
+  constructor(run: RunScript, keys: StoreKeys, onMalformed: (detail: string) => void) {
     this.#run = run;
+    this.#keys = keys;
     this.#onMalformed = onMalformed;
   }
 
@@ -57,7 +59,7 @@ export class RedisRegistry implements Registry {
       'firstPort' in wanted ? [wanted, 0, []] : [wanted.range, wanted.size, wanted.except];
     const reply = await claimPortSlice(
       this.#run,
-      [PORT_SLICES_KEY],
+      [this.#keys.portSlices],
       [
         mediaNodeId,
         incarnation,
@@ -78,7 +80,7 @@ export class RedisRegistry implements Registry {
     const { firstPort, lastPort } = record.portSlice;
     const reply = await announceMediaNode(
       this.#run,
-      [MEDIA_NODES_KEY, PORT_SLICES_KEY],
+      [this.#keys.mediaNodes, this.#keys.portSlices],
       [
         record.mediaNodeId,
         record.incarnation,
@@ -97,7 +99,7 @@ export class RedisRegistry implements Registry {
   async announceEdge(record: EdgeRecord, leaseMs: number): Promise<AnnounceResult> {
     const reply = await announce(
       this.#run,
-      [EDGES_KEY],
+      [this.#keys.edges],
       [record.edgeId, record.incarnation, String(leaseMs), JSON.stringify(record)],
     );
     return toResult(reply);
@@ -106,22 +108,22 @@ export class RedisRegistry implements Registry {
   async withdrawMediaNode(mediaNodeId: MediaNodeId, incarnation: Incarnation): Promise<void> {
     await withdrawMediaNode(
       this.#run,
-      [MEDIA_NODES_KEY, PORT_SLICES_KEY],
+      [this.#keys.mediaNodes, this.#keys.portSlices],
       [mediaNodeId, incarnation, String(SLICE_REST_MS)],
     );
   }
 
   async withdrawEdge(edgeId: EdgeId, incarnation: Incarnation): Promise<void> {
-    await withdraw(this.#run, [EDGES_KEY], [edgeId, incarnation]);
+    await withdraw(this.#run, [this.#keys.edges], [edgeId, incarnation]);
   }
 
   async liveMediaNodes(): Promise<readonly MediaNodeRecord[]> {
-    const records = this.#parseAll(await listLive(this.#run, [MEDIA_NODES_KEY], []), MEDIA_NODE_RECORD);
+    const records = this.#parseAll(await listLive(this.#run, [this.#keys.mediaNodes], []), MEDIA_NODE_RECORD);
     return records.sort((left, right) => (left.mediaNodeId < right.mediaNodeId ? -1 : 1));
   }
 
   async liveEdges(): Promise<readonly EdgeRecord[]> {
-    const records = this.#parseAll(await listLive(this.#run, [EDGES_KEY], []), EDGE_RECORD);
+    const records = this.#parseAll(await listLive(this.#run, [this.#keys.edges], []), EDGE_RECORD);
     return records.sort((left, right) => (left.edgeId < right.edgeId ? -1 : 1));
   }
 

@@ -25,7 +25,7 @@ import type {
 import { chatMessageId, ROOM_REBUILD_MS, sequenceOfCursor } from '../room/room-store.ts';
 import type { StoreClient } from './client.ts';
 import { CommandGate } from './command-gate.ts';
-import { roomKeys } from './keys.ts';
+import type { StoreKeys } from './keys.ts';
 import { readable, readableOnes } from './malformed.ts';
 import type { ReportMalformed } from './malformed.ts';
 import {
@@ -83,6 +83,7 @@ const flag = (value: boolean): '0' | '1' => (value ? '1' : '0');
 export class RedisRoomStore implements RoomStore {
   readonly #redis: StoreClient;
   readonly #run: RunScript;
+  readonly #keys: StoreKeys;
   readonly #report: ReportMalformed;
   readonly #gate: CommandGate;
 
@@ -90,17 +91,19 @@ export class RedisRoomStore implements RoomStore {
   constructor(
     redis: StoreClient,
     run: RunScript,
+    keys: StoreKeys,
     report: ReportMalformed = () => undefined,
     gate = new CommandGate(),
   ) {
     this.#gate = gate;
     this.#redis = redis;
     this.#run = run;
+    this.#keys = keys;
     this.#report = report;
   }
 
   async view(roomId: RoomId): Promise<RoomView> {
-    const [placementsKey, , , tracks] = roomKeys(roomId);
+    const [placementsKey, , , tracks] = this.#keys.room(roomId);
     const reply = await guarded(this.#gate, async () =>
       this.#redis.multi().hvals(placementsKey).hgetall(tracks).exec(),
     );
@@ -118,7 +121,7 @@ export class RedisRoomStore implements RoomStore {
   }
 
   async placePeer(request: PlaceRequest): Promise<Placement> {
-    const reply = await placePeer(this.#run, roomKeys(request.roomId), [
+    const reply = await placePeer(this.#run, this.#keys.room(request.roomId), [
       request.peerId,
       request.requestId,
       request.edgeId,
@@ -132,19 +135,19 @@ export class RedisRoomStore implements RoomStore {
   }
 
   async placementOf(roomId: RoomId, peerId: PeerId): Promise<Placement | undefined> {
-    const [placements] = roomKeys(roomId);
+    const [placements] = this.#keys.room(roomId);
     const value = await guarded(this.#gate, async () => this.#redis.hget(placements, peerId));
     return value === null ? undefined : this.#readPlacements([[peerId, value]])[0];
   }
 
   async formerPlacement(roomId: RoomId, peerId: PeerId): Promise<FormerPlacement | undefined> {
-    const [, , , , , , meta] = roomKeys(roomId);
+    const [, , , , , , meta] = this.#keys.room(roomId);
     const value = await guarded(this.#gate, async () => this.#redis.hget(meta, `former|${peerId}`));
     return value === null ? undefined : readFormer(value, this.#report);
   }
 
   async settlePeer(roomId: RoomId, peerId: PeerId, epoch: Epoch): Promise<void> {
-    await settlePeer(this.#run, roomKeys(roomId), [peerId, String(epoch)]);
+    await settlePeer(this.#run, this.#keys.room(roomId), [peerId, String(epoch)]);
   }
 
   async joinPeer(
@@ -152,7 +155,7 @@ export class RedisRoomStore implements RoomStore {
     peer: { readonly peerId: PeerId; readonly displayName: string; readonly role: Role },
     epoch: Epoch,
   ): ReturnType<RoomStore['joinPeer']> {
-    const reply = await joinPeer(this.#run, roomKeys(roomId), [
+    const reply = await joinPeer(this.#run, this.#keys.room(roomId), [
       peer.peerId,
       String(epoch),
       peer.displayName,
@@ -171,11 +174,11 @@ export class RedisRoomStore implements RoomStore {
   ): Promise<AttachedPeer> {
     const generation = tokenGeneration === undefined ? '' : String(tokenGeneration);
     const args = [peerId, String(epoch), edgeId, generation] as const;
-    return readAttached(peerId, await attachPeer(this.#run, roomKeys(roomId), args), this.#report);
+    return readAttached(peerId, await attachPeer(this.#run, this.#keys.room(roomId), args), this.#report);
   }
 
   async confirmToken(roomId: RoomId, peerId: PeerId, tokenGeneration: number): Promise<void> {
-    await confirmToken(this.#run, roomKeys(roomId), [peerId, String(tokenGeneration)]);
+    await confirmToken(this.#run, this.#keys.room(roomId), [peerId, String(tokenGeneration)]);
   }
 
   async removePeer(
@@ -186,11 +189,11 @@ export class RedisRoomStore implements RoomStore {
     heldUnder?: Epoch,
   ): Promise<LoggedEvent[]> {
     const change = [peerId, String(epoch), reason, heldUnder === undefined ? '' : String(heldUnder)] as const;
-    return readEvents(await removePeer(this.#run, roomKeys(roomId), change));
+    return readEvents(await removePeer(this.#run, this.#keys.room(roomId), change));
   }
 
   async publishTrack(roomId: RoomId, track: StoredTrack): Promise<LoggedEvent[]> {
-    const reply = await publishTrack(this.#run, roomKeys(roomId), [
+    const reply = await publishTrack(this.#run, this.#keys.room(roomId), [
       track.trackId,
       String(track.epoch),
       track.homeNodeId,
@@ -204,7 +207,7 @@ export class RedisRoomStore implements RoomStore {
   }
 
   async setTrackPaused(roomId: RoomId, trackId: TrackId, paused: boolean): Promise<LoggedEvent[]> {
-    return readEvents(await setTrackPaused(this.#run, roomKeys(roomId), [trackId, flag(paused)]));
+    return readEvents(await setTrackPaused(this.#run, this.#keys.room(roomId), [trackId, flag(paused)]));
   }
 
   async endTracks(
@@ -212,12 +215,12 @@ export class RedisRoomStore implements RoomStore {
     trackIds: readonly TrackId[],
     reason: TrackEndReason,
   ): Promise<LoggedEvent[]> {
-    return readEvents(await endTracks(this.#run, roomKeys(roomId), [reason, trackIds.join(',')]));
+    return readEvents(await endTracks(this.#run, this.#keys.room(roomId), [reason, trackIds.join(',')]));
   }
 
   async tracks(roomId: RoomId, trackIds: readonly TrackId[]): Promise<readonly StoredTrack[]> {
     if (trackIds.length === 0) return [];
-    const [, , , tracks] = roomKeys(roomId);
+    const [, , , tracks] = this.#keys.room(roomId);
     const values = await guarded(this.#gate, async () => this.#redis.hmget(tracks, ...trackIds));
     const found = trackIds.flatMap((trackId, index): [string, string][] => {
       const value = values[index];
@@ -227,7 +230,7 @@ export class RedisRoomStore implements RoomStore {
   }
 
   async postChat(post: ChatPost): ReturnType<RoomStore['postChat']> {
-    const reply = await postChat(this.#run, roomKeys(post.roomId), [
+    const reply = await postChat(this.#run, this.#keys.room(post.roomId), [
       chatMessageId(post),
       post.peerId,
       post.text,
@@ -237,7 +240,7 @@ export class RedisRoomStore implements RoomStore {
   }
 
   async rosterPage(roomId: RoomId, cursor: string): ReturnType<RoomStore['rosterPage']> {
-    const [, roster, rosterOrder] = roomKeys(roomId);
+    const [, roster, rosterOrder] = this.#keys.room(roomId);
     const after = `(${sequenceOfCursor(cursor)}`;
     const limit = ROSTER_PAGE_SIZE + 1;
     const found = await guarded(this.#gate, async () =>
@@ -260,7 +263,7 @@ export class RedisRoomStore implements RoomStore {
   async catchUp(roomId: RoomId, afterEventId: EventId): Promise<CatchUp> {
     const ask = async (snapshotOnly: boolean): Promise<CatchUp | undefined> => {
       const args = [afterEventId, String(ROSTER_PAGE_SIZE), flag(snapshotOnly)] as const;
-      return readCatchUp(afterEventId, await catchUp(this.#run, roomKeys(roomId), args), this.#report);
+      return readCatchUp(afterEventId, await catchUp(this.#run, this.#keys.room(roomId), args), this.#report);
     };
     const caughtUp = (await ask(false)) ?? (await ask(true));
     if (caughtUp === undefined) throw new PlenaryError('internal', 'A snapshot was asked for.');
@@ -268,7 +271,7 @@ export class RedisRoomStore implements RoomStore {
   }
 
   async lastEventId(roomId: RoomId): Promise<EventId> {
-    const [, , , , , , meta] = roomKeys(roomId);
+    const [, , , , , , meta] = this.#keys.room(roomId);
     const noted = (await guarded(this.#gate, async () => this.#redis.hget(meta, 'lastEventId'))) ?? START;
     // A client that is told of the beginning only learns nothing new; the next event sets it right.
     return readable(this.#report, 'meta', () => EVENT_ID.parse(noted)) ?? START;
@@ -278,7 +281,7 @@ export class RedisRoomStore implements RoomStore {
     const { roomId, datacenter, homeNodeId, mediaNodeId, replacesEpoch } = claim;
     const replaces = replacesEpoch === undefined ? '' : String(replacesEpoch);
     return readGateway(
-      await claimGateway(this.#run, roomKeys(roomId), [datacenter, homeNodeId, mediaNodeId, replaces]),
+      await claimGateway(this.#run, this.#keys.room(roomId), [datacenter, homeNodeId, mediaNodeId, replaces]),
     );
   }
 
@@ -288,7 +291,7 @@ export class RedisRoomStore implements RoomStore {
     homeNodeId: MediaNodeId,
     epoch: Epoch,
   ): Promise<void> {
-    await releaseGateway(this.#run, roomKeys(roomId), [datacenter, homeNodeId, String(epoch)]);
+    await releaseGateway(this.#run, this.#keys.room(roomId), [datacenter, homeNodeId, String(epoch)]);
   }
 
   async republishPeers(
@@ -299,7 +302,7 @@ export class RedisRoomStore implements RoomStore {
   ): Promise<RepublishedPeers> {
     const records = peers.map(heldPeerRecord).join(RECORD_SEPARATOR);
     const args = [edgeId, knownEventId, String(ROOM_REBUILD_MS), records] as const;
-    return readRepublishedPeers(await republishPeers(this.#run, roomKeys(roomId), args), this.#report);
+    return readRepublishedPeers(await republishPeers(this.#run, this.#keys.room(roomId), args), this.#report);
   }
 
   async republishTracks(
@@ -309,15 +312,18 @@ export class RedisRoomStore implements RoomStore {
   ): Promise<RepublishedTracks> {
     const records = tracks.map((track) => `${track.trackId}|${trackValue(track)}`).join(RECORD_SEPARATOR);
     const args = [homeNodeId, String(ROOM_REBUILD_MS), records] as const;
-    return readRepublishedTracks(await republishTracks(this.#run, roomKeys(roomId), args), this.#report);
+    return readRepublishedTracks(
+      await republishTracks(this.#run, this.#keys.room(roomId), args),
+      this.#report,
+    );
   }
 
   async standing(roomId: RoomId): Promise<RoomStanding> {
-    return readStanding(await roomStanding(this.#run, roomKeys(roomId), []));
+    return readStanding(await roomStanding(this.#run, this.#keys.room(roomId), []));
   }
 
   async placements(roomId: RoomId): Promise<readonly Placement[]> {
-    const [placements] = roomKeys(roomId);
+    const [placements] = this.#keys.room(roomId);
     const all = await guarded(this.#gate, async () => this.#redis.hgetall(placements));
     return this.#readPlacements(Object.entries(all));
   }

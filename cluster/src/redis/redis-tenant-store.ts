@@ -3,7 +3,7 @@ import { PlenaryError } from '../errors.ts';
 import type { TenantId } from '../protocol/ids.ts';
 import { claimKey } from '../tenant/tenant-store.ts';
 import type { TenantClaim, TenantLimits, TenantStore } from '../tenant/tenant-store.ts';
-import { tenantKeys } from './keys.ts';
+import type { StoreKeys } from './keys.ts';
 import { claimTenant, releaseTenant, renewTenant } from './scripts.generated.ts';
 import type { RunScript } from './scripts.generated.ts';
 
@@ -17,9 +17,11 @@ const RENEW_AT_ONCE = 500;
 /** The tenant store in Redis: one script for each change, both keys of a tenant on one hash tag. */
 export class RedisTenantStore implements TenantStore {
   readonly #run: RunScript;
+  readonly #keys: StoreKeys;
 
-  constructor(run: RunScript) {
+  constructor(run: RunScript, keys: StoreKeys) {
     this.#run = run;
+    this.#keys = keys;
   }
 
   async claim(
@@ -29,7 +31,7 @@ export class RedisTenantStore implements TenantStore {
     leaseMs: number,
   ): Promise<boolean> {
     const reply = CLAIM_REPLY.parse(
-      await claimTenant(this.#run, tenantKeys(tenantId), [
+      await claimTenant(this.#run, this.#keys.tenant(tenantId), [
         claimKey(claim),
         String(leaseMs),
         String(limits.maxPeers ?? ''),
@@ -48,11 +50,11 @@ export class RedisTenantStore implements TenantStore {
         .slice(index, index + RENEW_AT_ONCE)
         .map(claimKey)
         .join(',');
-      await renewTenant(this.#run, tenantKeys(tenantId), [String(leaseMs), list]);
+      await renewTenant(this.#run, this.#keys.tenant(tenantId), [String(leaseMs), list]);
     }
   }
 
   async release(tenantId: TenantId, claim: TenantClaim): Promise<void> {
-    await releaseTenant(this.#run, tenantKeys(tenantId), [claimKey(claim)]);
+    await releaseTenant(this.#run, this.#keys.tenant(tenantId), [claimKey(claim)]);
   }
 }

@@ -5,7 +5,7 @@ import type { TestRedis } from '../testing/redis-server.ts';
 import { describeStoreContracts } from '../testing/store-contracts.ts';
 import { edge, mediaNode, peer, request, room, tenant, track } from '../testing/samples.ts';
 import { EVENT_LOG_LENGTH, MAX_CATCH_UP_BYTES } from '../protocol/room.ts';
-import { tenantKeys } from './keys.ts';
+import { KEYS } from '../testing/store-keys.ts';
 import { RedisRegistry } from './redis-registry.ts';
 import { RedisRoomStore } from './redis-room-store.ts';
 import { RedisTenantStore } from './redis-tenant-store.ts';
@@ -29,12 +29,12 @@ describeStoreContracts('Redis', startRedisServer);
 describe('Redis scripts', () => {
   it('[PL13] the keys of a tenant expire with its last lease', async () => {
     const redis = await connect();
-    const tenants = new RedisTenantStore(scriptRunner(redis));
+    const tenants = new RedisTenantStore(scriptRunner(redis), KEYS);
     const acme = tenant('acme');
     const limits = { maxPeers: undefined, maxRooms: undefined };
     await tenants.claim(acme, { roomId: room('standup'), peerId: peer('ann') }, limits, 60_000);
     await tenants.claim(acme, { roomId: room('standup'), peerId: peer('ben') }, limits, 1_000);
-    for (const key of tenantKeys(acme)) {
+    for (const key of KEYS.tenant(acme)) {
       const leftMs = await redis.pttl(key);
       expect(leftMs).toBeGreaterThan(1_000);
       expect(leftMs).toBeLessThanOrEqual(60_000);
@@ -45,7 +45,7 @@ describe('Redis scripts', () => {
   it('[ST2] a server that does not know a script is sent its text', async () => {
     const redis = await connect();
     await redis.script('FLUSH');
-    const rooms = new RedisRoomStore(redis, scriptRunner(redis));
+    const rooms = new RedisRoomStore(redis, scriptRunner(redis), KEYS);
     const placed = await rooms.placePeer({
       roomId: room('standup'),
       peerId: peer('ann'),
@@ -60,7 +60,7 @@ describe('Redis scripts', () => {
 
   it('[EP1] an epoch is at least Redis TIME in microseconds', async () => {
     const redis = await connect();
-    const rooms = new RedisRoomStore(redis, scriptRunner(redis));
+    const rooms = new RedisRoomStore(redis, scriptRunner(redis), KEYS);
     const [seconds, microseconds] = await redis.time();
     const { epoch } = await rooms.placePeer({
       roomId: room('standup'),
@@ -84,8 +84,8 @@ describe('Redis scripts', () => {
   it('[ST3] what is malformed in the registry is skipped and reported', async () => {
     const redis = await connect();
     const malformed: string[] = [];
-    const registry = new RedisRegistry(scriptRunner(redis), (detail) => malformed.push(detail));
-    await redis.hset('plenary:{registry}:edges', 'edge-a', '9999999999999|x|{"edgeId":1}');
+    const registry = new RedisRegistry(scriptRunner(redis), KEYS, (detail) => malformed.push(detail));
+    await redis.hset(KEYS.edges, 'edge-a', '9999999999999|x|{"edgeId":1}');
     expect(await registry.liveEdges()).toEqual([]);
     expect(malformed).toHaveLength(1);
     redis.disconnect();
@@ -98,14 +98,14 @@ describe('Redis scripts', () => {
       lazyConnect: true,
     });
     redis.on('error', () => undefined);
-    const rooms = new RedisRoomStore(redis, scriptRunner(redis));
+    const rooms = new RedisRoomStore(redis, scriptRunner(redis), KEYS);
     await expect(rooms.lastEventId(room('standup'))).rejects.toMatchObject({ code: 'store_unavailable' });
     redis.disconnect();
   });
 
   it('[ST4] a store that hangs answers store_unavailable', async () => {
     const redis = await connect();
-    const rooms = new RedisRoomStore(redis, scriptRunner(redis));
+    const rooms = new RedisRoomStore(redis, scriptRunner(redis), KEYS);
     const hanging = await connect();
     await hanging.client('PAUSE', 60_000, 'WRITE');
     await expect(rooms.setTrackPaused(room('standup'), track('camera'), true)).rejects.toMatchObject({

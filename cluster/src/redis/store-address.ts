@@ -1,5 +1,6 @@
 /** Which store a process uses, as an operator says it: one Redis, a primary found by Sentinels, or a Redis Cluster. */
 import { z } from 'zod';
+import { DEFAULT_NAMESPACE, NAMESPACE } from '../namespace.ts';
 import { ConfigError, switchSetting } from '../process/config.ts';
 import type { Environment } from '../process/config.ts';
 
@@ -61,6 +62,8 @@ export const STORE_SETTINGS = {
   PLENARY_REDIS_USERNAME: nameSetting.optional(),
   PLENARY_REDIS_PASSWORD: passwordSetting.optional(),
   PLENARY_REDIS_TLS: switchSetting.default(false),
+  /** The same for all processes of a cluster, and another for each cluster on one Redis. */
+  PLENARY_NAMESPACE: NAMESPACE.default(DEFAULT_NAMESPACE),
 };
 type StoreSettings = z.output<z.ZodObject<typeof STORE_SETTINGS>>;
 

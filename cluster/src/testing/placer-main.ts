@@ -1,6 +1,7 @@
 /** The process behind `PlacerProcess`: takes one task at a time over IPC, and ends with its parent. */
 import { setTimeout as after } from 'node:timers/promises';
 import { z } from 'zod';
+import { DEFAULT_NAMESPACE } from '../namespace.ts';
 import { PlenaryError } from '../errors.ts';
 import { silentLogger } from '../process/logging.ts';
 import { connectClusterStore } from '../redis/connect.ts';
@@ -92,6 +93,7 @@ async function keepPace(perSecond: number, startMs: number, endMs: number, place
 
 const store = connectClusterStore({
   address: STORE_ADDRESS.parse(JSON.parse(z.string().parse(process.argv[2]))),
+  namespace: DEFAULT_NAMESPACE,
   connectionName: 'placer',
   logger: silentLogger(),
 });

@@ -1,6 +1,8 @@
 import { Redis } from 'ioredis';
 import type { RoomId } from '../protocol/ids.ts';
-import { EDGES_KEY, MEDIA_NODES_KEY, PORT_SLICES_KEY, roomKeys } from '../redis/keys.ts';
+import { DEFAULT_NAMESPACE } from '../namespace.ts';
+import { channelPrefixOf } from '../redis/keys.ts';
+import { KEYS } from './store-keys.ts';
 
 /** Of every sort: empty, binary, cut short, too much, of a wrong type within, numbers out of bounds. */
 export const GARBAGE: readonly string[] = [
@@ -43,14 +45,15 @@ export async function spoilHash(redis: Redis, key: string): Promise<void> {
 export async function spoilStore(url: string, roomId: RoomId): Promise<void> {
   const redis = new Redis(url);
   try {
-    const [placements, roster, rosterOrder, tracks, log, chat] = roomKeys(roomId);
-    for (const key of [placements, roster, tracks, EDGES_KEY, MEDIA_NODES_KEY, PORT_SLICES_KEY])
+    const [placements, roster, rosterOrder, tracks, log, chat] = KEYS.room(roomId);
+    for (const key of [placements, roster, tracks, KEYS.edges, KEYS.mediaNodes, KEYS.portSlices])
       await spoilHash(redis, key);
     for (const [index] of GARBAGE.entries()) await redis.zadd(rosterOrder, index, `garbage-${index}`);
     for (const value of GARBAGE) await redis.xadd(log, '*', 'garbage', value);
     await redis.rpush(chat, ...GARBAGE);
-    for (const channel of ['socket.io#/#', `socket.io#/#plenary-meeting-room:${roomId}#`]) {
-      for (const publication of PUBLICATIONS) await redis.spublish(channel, publication);
+    const channel = `${channelPrefixOf(DEFAULT_NAMESPACE, 0)}#/#`;
+    for (const name of [channel, `${channel}plenary-meeting-room:${roomId}#`]) {
+      for (const publication of PUBLICATIONS) await redis.spublish(name, publication);
     }
   } finally {
     redis.disconnect();
@@ -61,7 +64,7 @@ export async function spoilStore(url: string, roomId: RoomId): Promise<void> {
 export async function breakRoom(url: string, roomId: RoomId): Promise<void> {
   const redis = new Redis(url);
   try {
-    for (const key of roomKeys(roomId)) {
+    for (const key of KEYS.room(roomId)) {
       await redis.del(key);
       await redis.setbit(key, 7, 1);
     }

@@ -1,22 +1,28 @@
 /** The contract suites on a real store of any kind, as a process connects to it. */
 import type { Cluster, Redis } from 'ioredis';
 import { afterAll, beforeAll } from 'vitest';
+import { DEFAULT_NAMESPACE } from '../namespace.ts';
 import { silentLogger } from '../process/logging.ts';
 import { openCluster, openServer } from '../redis/client.ts';
 import { connectClusterStore } from '../redis/connect.ts';
 import type { ClusterStore } from '../redis/connect.ts';
-import { EDGES_KEY, KEY_PREFIX, MEDIA_NODES_KEY, PORT_SLICES_KEY } from '../redis/keys.ts';
 import type { StoreAddress } from '../redis/store-address.ts';
 import { describeRegistry } from '../registry/registry.contract.ts';
 import { describeRepublishing } from '../room/republishing.contract.ts';
 import { describeRoomStore } from '../room/room-store.contract.ts';
 import { describeTenantStore } from '../tenant/tenant-store.contract.ts';
 import type { TestStore } from './redis-server.ts';
+import { KEYS } from './store-keys.ts';
 import { waitFor } from './wait-for.ts';
 
 /** Connects as a process does, and waits until commands are answered. */
 export async function connectTestStore(address: StoreAddress): Promise<ClusterStore> {
-  const store = connectClusterStore({ address, connectionName: 'test', logger: silentLogger() });
+  const store = connectClusterStore({
+    address,
+    namespace: DEFAULT_NAMESPACE,
+    connectionName: 'test',
+    logger: silentLogger(),
+  });
   await waitFor('the store', () => store.isAvailable());
   return store;
 }
@@ -52,7 +58,7 @@ class StoreInspector {
    * is.
    */
   async setLeasesBack(byMs: number): Promise<void> {
-    for (const key of [MEDIA_NODES_KEY, EDGES_KEY, PORT_SLICES_KEY]) {
+    for (const key of [KEYS.mediaNodes, KEYS.edges, KEYS.portSlices]) {
       for (const [id, value] of Object.entries(await this.#client.hgetall(key))) {
         const [leaseUntilMs = '', ...rest] = value.split('|');
         await this.#client.hset(key, id, [String(Number(leaseUntilMs) - byMs), ...rest].join('|'));
@@ -97,7 +103,7 @@ class StoreInspector {
   }
 
   async #roomKeys(): Promise<string[]> {
-    const found = await Promise.all(this.#masters().map((master) => master.keys(`${KEY_PREFIX}{room:*`)));
+    const found = await Promise.all(this.#masters().map((master) => master.keys(KEYS.anyRoom)));
     return found.flat();
   }
 

@@ -1,3 +1,5 @@
+import { room } from '@plenary/cluster/testing/samples';
+import { KEYS } from '@plenary/cluster/testing/store-keys';
 import type { LocalCluster, RunningMediaNode } from '@plenary/deploy/local-cluster';
 import { Redis } from 'ioredis';
 
@@ -11,10 +13,8 @@ export async function gatewayOf(
 ): Promise<RunningMediaNode> {
   const redis = new Redis(redisUrl);
   try {
-    const claim = await redis.hget(
-      `plenary:{room:${cluster.apiKey}/${roomId}}:meta`,
-      `gateway|${datacenter}|${homeNodeId}`,
-    );
+    const [, , , , , , meta] = KEYS.room(room(roomId, cluster.apiKey));
+    const claim = await redis.hget(meta, `gateway|${datacenter}|${homeNodeId}`);
     const gateway = cluster.mediaNodes.find(({ id }) => id === claim?.split('|')[1]);
     if (gateway === undefined) throw new Error(`${datacenter} has no gateway to ${homeNodeId}`);
     return gateway;

@@ -1,3 +1,4 @@
+import { KEYS } from '@plenary/cluster/testing/store-keys';
 import { Redis } from 'ioredis';
 import type { LocalCluster } from '@plenary/deploy/local-cluster';
 import { readMetrics } from './metrics.ts';
@@ -52,7 +53,8 @@ export async function pipeCount(cluster: LocalCluster): Promise<number> {
 async function keysBesideRegistry(redisUrl: string): Promise<string[]> {
   const redis = new Redis(redisUrl);
   try {
-    return (await redis.keys('*')).filter((key) => !key.startsWith('plenary:{registry}:'));
+    const ofRegistry = new Set([KEYS.mediaNodes, KEYS.edges, KEYS.portSlices]);
+    return (await redis.keys('*')).filter((key) => !ofRegistry.has(key));
   } finally {
     redis.disconnect();
   }

@@ -1,5 +1,5 @@
-import { connectClusterStore, silentLogger } from '@plenary/cluster';
-import type { ClusterStore, RoomStanding } from '@plenary/cluster';
+import { connectClusterStore, DEFAULT_NAMESPACE, secretsIn, silentLogger } from '@plenary/cluster';
+import type { ClusterStore, Namespace, RoomStanding } from '@plenary/cluster';
 import { startRedisServer } from '@plenary/cluster/testing/redis-server';
 import type { TestRedis, TestStore } from '@plenary/cluster/testing/redis-server';
 import { EdgeProcess, TEST_CLUSTER_SECRET, testRoom } from './edge-process.ts';
@@ -14,6 +14,8 @@ export const TEST_LEASE_MS = 1_500;
 interface Shape {
   readonly edges: number;
   readonly mediaNodes: number;
+  /** What keeps it apart from another one on the same store. */
+  readonly namespace?: Namespace;
   /** Environment of every edge, over that of tests. */
   readonly edgeSettings?: Record<string, string>;
 }
@@ -22,6 +24,7 @@ interface Shape {
 export class TestCluster<Store extends TestStore = TestRedis> {
   readonly redis: Store;
   readonly store: ClusterStore;
+  readonly namespace: Namespace;
   readonly edges: EdgeProcess[] = [];
   readonly mediaNodes: ScriptedMediaNode[] = [];
   readonly #clients: TestClient[] = [];
@@ -32,12 +35,14 @@ export class TestCluster<Store extends TestStore = TestRedis> {
 
   /** @param redis - a store that runs; it is stopped with the cluster */
   static async startOn<Store extends TestStore>(redis: Store, shape: Shape): Promise<TestCluster<Store>> {
+    const { namespace = DEFAULT_NAMESPACE } = shape;
     const store = connectClusterStore({
       address: redis.address,
+      namespace,
       connectionName: 'test',
       logger: silentLogger(),
     });
-    const cluster = new TestCluster(redis, store);
+    const cluster = new TestCluster(redis, store, namespace);
     await waitFor('the store', () => store.isAvailable());
     for (let index = 1; index <= shape.mediaNodes; index += 1) await cluster.addMediaNode(`node-${index}`);
     const ids = Array.from({ length: shape.edges }, (_, index) => `edge-${index + 1}`);
@@ -49,8 +54,9 @@ export class TestCluster<Store extends TestStore = TestRedis> {
     return cluster;
   }
 
-  private constructor(redis: Store, store: ClusterStore) {
+  private constructor(redis: Store, store: ClusterStore, namespace: Namespace) {
     this.redis = redis;
+    this.namespace = namespace;
     this.store = store;
   }
 
@@ -58,7 +64,7 @@ export class TestCluster<Store extends TestStore = TestRedis> {
     const node = await ScriptedMediaNode.start({
       id,
       datacenter,
-      clusterSecret: TEST_CLUSTER_SECRET,
+      clusterSecret: secretsIn(this.namespace, [TEST_CLUSTER_SECRET])[0],
       store: this.store,
       leaseMs: TEST_LEASE_MS,
     });
@@ -72,6 +78,7 @@ export class TestCluster<Store extends TestStore = TestRedis> {
       host,
       settings: {
         ...this.redis.settings,
+        PLENARY_NAMESPACE: this.namespace,
         PLENARY_RESUME_WITHIN_MS: String(TEST_RESUME_WITHIN_MS),
         PLENARY_LEASE_MS: String(TEST_LEASE_MS),
         ...settings,

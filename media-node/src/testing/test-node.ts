@@ -1,4 +1,5 @@
 import {
+  DEFAULT_NAMESPACE,
   DATACENTER_ID,
   EDGE_ID,
   EPOCH,
@@ -124,6 +125,7 @@ export function testConfig(overrides: Partial<TestConfig> = {}): TestConfig {
     adminToken: TEST_ADMIN_TOKEN,
     storeAddress: { kind: 'single', url: 'redis://unused' },
     consul: undefined,
+    namespace: DEFAULT_NAMESPACE,
     identity: identityOfSecrets([TEST_SECRET], { kind: 'media-node', id: mediaNodeId }),
     workerBin: process.env['MEDIASOUP_WORKER_BIN'],
     logLevel: 'silent',
