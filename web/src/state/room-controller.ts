@@ -209,10 +209,14 @@ export class RoomController {
 
   #listen(): void {
     let wasActive = false;
+    let rememberedPeer: string | undefined;
     this.meeting.subscribe(() => {
       const { connection, self } = this.meeting.getSnapshot();
       const active = isActive(connection);
-      if (active && self !== undefined) rememberPeer(this.route.roomId, self.peerId);
+      if (active && self !== undefined && self.peerId !== rememberedPeer) {
+        rememberedPeer = self.peerId;
+        rememberPeer(this.route.roomId, self.peerId);
+      }
       if (active === wasActive) return;
       wasActive = active;
       if (!active) this.#afterEnd();
