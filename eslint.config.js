@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import reactHooks from 'eslint-plugin-react-hooks';
 import tseslint from 'typescript-eslint';
 import { importRules } from './deploy/local/lint/import-directions.js';
+import { entryRules } from './deploy/local/lint/total-entries.js';
 
 const projects = ['tsconfig.json', 'tsconfig.dom.json', 'web/tsconfig.json'].filter((path) =>
   existsSync(path),
@@ -103,4 +104,5 @@ export default tseslint.config(
     rules: { 'react-hooks/rules-of-hooks': 'error', 'react-hooks/exhaustive-deps': 'error' },
   },
   ...importRules,
+  ...entryRules,
 );

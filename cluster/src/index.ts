@@ -18,6 +18,7 @@ export * from './placement/recent-placements.ts';
 export * from './placement/select-node.ts';
 export * from './process/admin.ts';
 export * from './process/config.ts';
+export * from './process/entry.ts';
 export * from './process/logging.ts';
 export * from './process/parent-pipe.ts';
 export * from './process/signals.ts';

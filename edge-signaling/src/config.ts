@@ -176,6 +176,8 @@ export const EDGE_SETTINGS = z.object({
   PLENARY_DRAIN_MS: integerSetting(0, MAX_DRAIN_MS).default(20_000),
   /** Of operators, for `plenaryctl`; without it nobody can drain the edge from outside. */
   PLENARY_ADMIN_TOKEN: secretSetting.optional(),
+  /** `node`: Node's own HTTP server, slower, for proxies and health checks that speak HTTP/1.0. */
+  PLENARY_HTTP_SERVER: z.enum(['uws', 'node']).default('uws'),
   /** Sockets of one client address at a time; an office behind one address must fit. */
   PLENARY_SOCKETS_PER_ADDRESS: integerSetting(1, 1_000_000).default(2_000),
   /** New sockets of one client address in a second, over a burst of ten times as many. */
@@ -215,6 +217,7 @@ export interface EdgeConfig {
   readonly drainMs: number;
   /** `undefined`: the door of operators is closed. */
   readonly adminToken: string | undefined;
+  readonly httpServer: 'uws' | 'node';
   readonly socketsPerAddress: number;
   readonly connectsPerAddress: number;
 }
@@ -278,6 +281,7 @@ export function readEdgeConfig(environment: Environment): EdgeConfig {
     leaseMs: settings.PLENARY_LEASE_MS,
     drainMs: settings.PLENARY_DRAIN_MS,
     adminToken: settings.PLENARY_ADMIN_TOKEN,
+    httpServer: settings.PLENARY_HTTP_SERVER,
     socketsPerAddress: settings.PLENARY_SOCKETS_PER_ADDRESS,
     connectsPerAddress: settings.PLENARY_CONNECTS_PER_ADDRESS,
   });

@@ -1,4 +1,4 @@
-import { RecentPlacements } from '@plenary/cluster';
+import { RecentPlacements, every, inBackground } from '@plenary/cluster';
 import type { Clock, EdgeRecord, MediaNodeRecord, Registry } from '@plenary/cluster';
 import type { EdgeId, MediaNodeId } from '@plenary/cluster/ids';
 import type { ReportFault } from './metrics.ts';
@@ -38,8 +38,8 @@ export class Directory {
   }
 
   start(): void {
-    this.#timer = setInterval(() => void this.refresh(), DIRECTORY_REFRESH_MS);
-    void this.refresh();
+    this.#timer = every(DIRECTORY_REFRESH_MS, () => this.refresh());
+    inBackground(() => this.refresh());
   }
 
   stop(): void {

@@ -1,3 +1,4 @@
+import { entry, inBackground } from '@plenary/cluster';
 import type { KeyObject } from 'node:crypto';
 import type {
   Clock,
@@ -33,7 +34,7 @@ import { Evacuation } from './session/evacuation.ts';
 import { MoveReminder } from './session/move-reminder.ts';
 import { StoreWait } from './store-wait.ts';
 import { TenantClaims } from './session/tenant-claims.ts';
-import type { AcceptSocket, EdgeMessage, RoomChannel } from './transport/client-socket.ts';
+import type { AcceptSocket, EdgeMessage, IncomingMessage, RoomChannel } from './transport/client-socket.ts';
 
 /** From here on latency falls off a cliff. */
 const MAX_NODE_LOAD = 0.7;
@@ -303,7 +304,7 @@ export class EdgeCore {
     this.accept = (socket) => {
       const connection = new Connection(socket, keeper, clock);
       return {
-        onMessage: (message) => void dispatcher.onMessage(message, connection),
+        onMessage: entry('socket', (message: IncomingMessage) => dispatcher.onMessage(message, connection)),
         onClosed: () => connection.close(),
       };
     };
@@ -336,7 +337,7 @@ export class EdgeCore {
         for (const peerId of message.peerIds) this.#keeper.attachedElsewhere(peerId);
         break;
       case 'session.sought':
-        if (message.edgeId !== this.#edgeId) void this.#keeper.sought(message.peerId);
+        if (message.edgeId !== this.#edgeId) inBackground(() => this.#keeper.sought(message.peerId));
         break;
       case 'room.sought':
         if (message.edgeId === this.#edgeId) this.#sweeper.note(message.roomId);
@@ -348,13 +349,13 @@ export class EdgeCore {
     this.#storeWait.returned();
     this.registryReturned();
     // Who left is removed before those who stay are published again, so that no one is restored who is gone.
-    void this.departures.retryRemovals().then(() => this.#republisher.all());
-    void this.#tenantClaims.renew();
+    inBackground(() => this.departures.retryRemovals().then(() => this.#republisher.all()));
+    inBackground(() => this.#tenantClaims.renew());
   }
 
   registryReturned(): void {
-    void this.announcer.announce();
-    void this.directory.refresh();
+    inBackground(() => this.announcer.announce());
+    inBackground(() => this.directory.refresh());
   }
 
   /**

@@ -6,6 +6,9 @@ import {
   KeyRing,
   mintIncarnation,
   signSessionToken,
+  entry,
+  every,
+  inBackground,
 } from '@plenary/cluster';
 import type { Clock, ClusterStore, DrainEnd, Logger } from '@plenary/cluster';
 import type { EdgeId } from '@plenary/cluster/ids';
@@ -27,7 +30,8 @@ import { shuttingDown } from './lifecycle.ts';
 import { AddressLimits } from './limits/address-limits.ts';
 import { ControlLink } from './media/control-link.ts';
 import { ControlLinks } from './media/control-links.ts';
-import { createEdgeMetrics, createFaultReporter } from './metrics.ts';
+import { createFaultReporter } from './metrics.ts';
+import type { EdgeMetrics } from './metrics.ts';
 import { createEdgeServer } from './server.ts';
 import { edgeHints } from './session/entrance.ts';
 import type { ClientSocket, RoomChannel } from './transport/client-socket.ts';
@@ -41,6 +45,7 @@ export interface EdgePorts {
   readonly store: ClusterStore;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly metrics: EdgeMetrics;
 }
 
 export interface Edge {
@@ -53,12 +58,14 @@ export interface Edge {
  * Puts an edge together and starts it.
  * @throws Error when the port cannot be listened on or the web app cannot be read
  */
-export async function startEdge(config: EdgeConfig, { store, clock, logger }: EdgePorts): Promise<Edge> {
+export async function startEdge(
+  config: EdgeConfig,
+  { store, clock, logger, metrics }: EdgePorts,
+): Promise<Edge> {
   const { edgeId, clusterSecrets, publicUrl } = config;
   const [clusterSecret] = clusterSecrets;
   const sessionKeys = KeyRing.derive(clusterSecrets, 'session-token');
   const incarnation = mintIncarnation();
-  const metrics = createEdgeMetrics();
   const reportFault = createFaultReporter(metrics, logger);
   const isStoreAvailable = (): boolean => store.isAvailable();
 
@@ -87,8 +94,8 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
     changed: (isDraining) => {
       logger.info({ sockets: late.clients?.().length }, isDraining ? 'draining' : 'serving again');
       // Said at once, so that clients are sent elsewhere, or here again.
-      void announcer.announce();
-      void directory.refresh();
+      inBackground(() => announcer.announce());
+      inBackground(() => directory.refresh());
     },
   });
   const caller = { kind: 'edge', id: edgeId, incarnation } as const;
@@ -183,6 +190,7 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
   const server = await createEdgeServer({
     host: config.host,
     port: config.port,
+    httpServer: config.httpServer,
     handleHttp,
     isOriginAllowed,
     readAddress: createAddressReader(config.trustedProxies),
@@ -209,17 +217,23 @@ export async function startEdge(config: EdgeConfig, { store, clock, logger }: Ed
 
   metrics.storeAvailable.set(store.isAvailable() ? 1 : 0);
   metrics.consulAvailable.set(store.consul?.isAvailable() === false ? 0 : 1);
-  const stopWatchingConsul = store.consul?.onChange((isAvailable) => {
-    metrics.consulAvailable.set(isAvailable ? 1 : 0);
-    if (isAvailable) core.registryReturned();
-  });
-  const stopCountingMalformed = store.onMalformed((kind) => metrics.malformedRecords.inc({ kind }));
-  const stopWatchingStore = store.onAvailability((isAvailable) => {
-    metrics.storeAvailable.set(isAvailable ? 1 : 0);
-    if (isAvailable) core.storeReturned();
-  });
+  const stopWatchingConsul = store.consul?.onChange(
+    entry('registry', (isAvailable) => {
+      metrics.consulAvailable.set(isAvailable ? 1 : 0);
+      if (isAvailable) core.registryReturned();
+    }),
+  );
+  const stopCountingMalformed = store.onMalformed(
+    entry('store', (kind) => metrics.malformedRecords.inc({ kind })),
+  );
+  const stopWatchingStore = store.onAvailability(
+    entry('store', (isAvailable) => {
+      metrics.storeAvailable.set(isAvailable ? 1 : 0);
+      if (isAvailable) core.storeReturned();
+    }),
+  );
   core.start();
-  const forgetting = setInterval(() => addressLimits.forgetIdle(), FORGET_ADDRESSES_MS);
+  const forgetting = every(FORGET_ADDRESSES_MS, () => addressLimits.forgetIdle());
   logger.info({ port: config.port, publicUrl }, 'the edge serves');
 
   return {

@@ -1,4 +1,4 @@
-import { drainThenStop, PlenaryError } from '@plenary/cluster';
+import { drainThenStop, PlenaryError, after, entry, every, inBackground } from '@plenary/cluster';
 import type { EdgeRecord, Logger, Registry } from '@plenary/cluster';
 import type { ReportFault } from './metrics.ts';
 
@@ -30,8 +30,8 @@ export class Announcer {
   }
 
   start(): void {
-    this.#timer = setInterval(() => void this.announce(), this.#settings.leaseMs / RENEWALS_PER_LEASE);
-    void this.announce();
+    this.#timer = every(this.#settings.leaseMs / RENEWALS_PER_LEASE, () => this.announce());
+    inBackground(() => this.announce());
   }
 
   /** Announces now. Never throws: the next time comes soon. */
@@ -95,19 +95,21 @@ export function guardProcess(
     if (isStopping) return;
     isStopping = true;
     logger.info({ why }, 'stopping');
-    setTimeout(() => {
+    after(STOP_WITHIN_MS, () => {
       logger.error('the stop took too long');
       process.exit(1);
-    }, STOP_WITHIN_MS).unref();
-    stoppable.stop().then(
-      () => {
-        logger.info('stopped');
-        process.exit(0);
-      },
-      (fault: unknown) => {
-        logger.error({ err: fault }, 'the stop failed');
-        process.exit(1);
-      },
+    }).unref();
+    inBackground(() =>
+      stoppable.stop().then(
+        () => {
+          logger.info('stopped');
+          process.exit(0);
+        },
+        (fault: unknown) => {
+          logger.error({ err: fault }, 'the stop failed');
+          process.exit(1);
+        },
+      ),
     );
   };
   const die = (fault: unknown): void => {
@@ -115,10 +117,16 @@ export function guardProcess(
     process.exit(1);
   };
   const signalled = drainThenStop(() => stoppable.drain(), stop);
-  process.on('SIGTERM', () => signalled('SIGTERM'));
-  process.on('SIGINT', () => signalled('SIGINT'));
-  process.on('uncaughtException', die);
-  process.on('unhandledRejection', die);
+  process.on(
+    'SIGTERM',
+    entry('signal', () => signalled('SIGTERM')),
+  );
+  process.on(
+    'SIGINT',
+    entry('signal', () => signalled('SIGINT')),
+  );
+  process.on('uncaughtException', entry('signal', die));
+  process.on('unhandledRejection', entry('signal', die));
   return stop;
 }
 

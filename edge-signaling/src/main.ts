@@ -3,12 +3,14 @@ import {
   connectClusterStore,
   createLogger,
   systemClock,
+  watchEntries,
   watchParentPipe,
 } from '@plenary/cluster';
 import { readEdgeConfig } from './config.ts';
 import type { EdgeConfig } from './config.ts';
 import { startEdge } from './edge.ts';
 import { guardProcess } from './lifecycle.ts';
+import { createEdgeMetrics, createEntrySink } from './metrics.ts';
 
 function readConfigOrExit(): EdgeConfig {
   try {
@@ -25,6 +27,8 @@ const logger = createLogger(
   { kind: 'edge', id: config.edgeId, datacenter: config.datacenter },
   config.logLevel,
 );
+const metrics = createEdgeMetrics();
+watchEntries(createEntrySink(metrics, logger));
 const store = connectClusterStore({
   address: config.storeAddress,
   namespace: config.namespace,
@@ -33,7 +37,7 @@ const store = connectClusterStore({
   logger,
 });
 
-const starting = startEdge(config, { store, clock: systemClock, logger });
+const starting = startEdge(config, { store, clock: systemClock, logger, metrics });
 const { drainMs } = config;
 const stoppable = {
   drain: () => (drainMs === 0 ? undefined : starting.then(async (edge) => edge.drain(drainMs))),

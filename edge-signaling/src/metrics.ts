@@ -1,4 +1,5 @@
-import type { Logger } from '@plenary/cluster';
+import { ENTRY_KINDS } from '@plenary/cluster';
+import type { EntryFaultSink, Logger } from '@plenary/cluster';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 /** Joins aim at 300 ms on loopback and one second far away. */
@@ -157,6 +158,12 @@ export function createEdgeMetrics() {
       labelNames: ['what'],
       registers,
     }),
+    entryFaults: new Counter({
+      name: 'plenary_edge_entry_faults_total',
+      help: 'Faults of this program at an entry, each of which cost one message, tick or call, by what came in.',
+      labelNames: ['entry'],
+      registers,
+    }),
     faults: new Counter({
       name: 'plenary_edge_faults_total',
       help: 'Errors that were coped with and only logged, by where they happened.',
@@ -167,6 +174,19 @@ export function createEdgeMetrics() {
 }
 
 export type EdgeMetrics = ReturnType<typeof createEdgeMetrics>;
+
+/** Notes what was thrown where nobody could cope with it: a bug of ours, of which somebody must hear (SPEC EN4). */
+export function createEntrySink(metrics: EdgeMetrics, logger: Logger): EntryFaultSink {
+  // A series that is absent until it is first used looks like a process that is not watched.
+  for (const kind of ENTRY_KINDS) metrics.entryFaults.inc({ entry: kind }, 0);
+  return (kind, fault) => {
+    metrics.entryFaults.inc({ entry: kind });
+    logger.error(
+      { entry: kind, err: fault },
+      'a fault at an entry: what came in was dropped, the process goes on',
+    );
+  };
+}
 
 /** Where an error was coped with: a closed set, since it is a label. */
 export type FaultPlace =

@@ -1,7 +1,20 @@
 /** The only file that knows uWebSockets.js and Socket.IO: socket.io patches its adapter for the whole process. */
 import { createServer } from 'node:http';
-import type { IncomingMessage } from 'node:http';
-import { createFrameParser, PlenaryError } from '@plenary/cluster';
+import type {
+  IncomingMessage,
+  Server as HttpServer,
+  ServerOptions as HttpOptions,
+  ServerResponse,
+} from 'node:http';
+import type { Duplex } from 'node:stream';
+import {
+  afterTurn,
+  createFrameParser,
+  entry,
+  inBackground,
+  PlenaryError,
+  tellEntryFault,
+} from '@plenary/cluster';
 import type { Clock, Logger } from '@plenary/cluster';
 import { MAX_MESSAGE_LENGTH, MAX_PACKET_BYTES } from '@plenary/cluster/protocol';
 import { createShardedAdapter } from '@socket.io/redis-adapter';
@@ -9,10 +22,11 @@ import { Server as SocketServer } from 'socket.io';
 import type { ServerOptions, Socket } from 'socket.io';
 import type { RecognizedString, TemplatedApp, us_listen_socket, WebSocketBehavior } from 'uWebSockets.js';
 import type { AddressReader } from './http/client-address.ts';
-import { serveNode } from './http/node-adapter.ts';
+import { cluesOfNode, serveNode } from './http/node-adapter.ts';
 import type { OriginCheck } from './http/origins.ts';
+import { json } from './http/port.ts';
 import type { HttpHandler } from './http/port.ts';
-import { serveUws } from './http/uws-adapter.ts';
+import { cluesOf, headersOf, serveUws } from './http/uws-adapter.ts';
 import { ConnectGate } from './limits/connect-gate.ts';
 import type { AddressLimits, CountedSocket } from './limits/address-limits.ts';
 import { FrameGuard } from './limits/flood-guard.ts';
@@ -23,6 +37,8 @@ import { SocketIoClient } from './transport/socket-io-client.ts';
 import type { AcceptSocket, ClientSocket, EdgeMessage, RoomChannel } from './transport/client-socket.ts';
 import type { PubSub } from './transport/pubsub.ts';
 
+/** Sixteen kilobytes of cookies, which other applications of one domain may set, and what else browsers and proxies send. */
+const MAX_HEADER_BYTES = 32_768;
 const PING_INTERVAL_MS = 10_000;
 const PING_TIMEOUT_MS = 8_000;
 /** A connection that opens no namespace within this time is closed. */
@@ -42,6 +58,7 @@ const LISTEN_EXCLUSIVELY = 1;
 export interface ServerSettings {
   readonly host: string;
   readonly port: number;
+  readonly httpServer: 'uws' | 'node';
   readonly handleHttp: HttpHandler;
   readonly isOriginAllowed: OriginCheck;
   readonly readAddress: AddressReader;
@@ -92,7 +109,7 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
     isBehind: settings.isBehind,
     lateMs: LATE_TURN_MS,
     clock,
-    afterTurn: (callback) => setImmediate(callback),
+    afterTurn,
   });
   const options: Partial<ServerOptions> = {
     transports: ['websocket'],
@@ -113,8 +130,13 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
       subscriptionMode: 'dynamic',
     }),
     allowRequest: (request, decide) => {
-      const isGoing = isStopping || settings.isDraining();
-      const refusal = isGoing ? 'shutting_down' : judgeConnection(request, connectGate, settings);
+      let refusal: string | undefined = 'internal';
+      try {
+        const isGoing = isStopping || settings.isDraining();
+        refusal = isGoing ? 'shutting_down' : judgeConnection(request, connectGate, settings);
+      } catch (fault) {
+        tellEntryFault('socket', fault);
+      }
       if (refusal !== undefined) metrics.refusedConnections.inc({ reason: refusal });
       decide(refusal ?? null, refusal === undefined);
     },
@@ -126,42 +148,54 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
 
   const counted = new WeakMap<object, CountedSocket>();
   const byConnection = new WeakMap<object, SocketIoClient>();
-  io.engine.on('connection', (connection: Socket['conn']) => {
-    const address = addressOf(connection.request, settings.readAddress);
-    const count = settings.addressLimits.opened(address);
-    counted.set(connection, count);
-    if (carrier.kind === 'node') boundSendBuffer(connection, () => metrics.slowSockets.inc());
-    const guard = new FrameGuard(clock);
-    connection.on('packet', (packet: { readonly data?: string | Buffer }) => {
-      const { data = '' } = packet;
-      const isText = typeof data === 'string';
-      if (guard.onFrame(isText ? data.length : data.byteLength) && isText) return;
-      const fault = isText
-        ? new PlenaryError('flooding')
-        : new PlenaryError('malformed_message', 'Binary frame.');
-      const client = byConnection.get(connection);
-      if (client === undefined) connection.close();
-      else client.bye(fault);
-    });
-    connection.on('close', () => count.closed());
-  });
-  io.on('connection', (socket) => {
-    const client = new SocketIoClient(socket, {
-      address: addressOf(socket.request, settings.readAddress),
-      count: counted.get(socket.conn),
-      metrics,
-    });
-    byConnection.set(socket.conn, client);
-    clients.add(client);
-    metrics.sockets.set(clients.size);
-    client.serve(settings.accept(client), {
-      onClosed: () => {
-        clients.delete(client);
-        metrics.sockets.set(clients.size);
-      },
-      reportFault,
-    });
-  });
+  io.engine.on(
+    'connection',
+    entry('socket', (connection: Socket['conn']) => {
+      const address = addressOf(connection.request, settings.readAddress);
+      const count = settings.addressLimits.opened(address);
+      counted.set(connection, count);
+      if (carrier.kind === 'node') boundSendBuffer(connection, clock, () => metrics.slowSockets.inc());
+      const guard = new FrameGuard(clock);
+      connection.on(
+        'packet',
+        entry('socket', (packet: { readonly data?: string | Buffer }) => {
+          const { data = '' } = packet;
+          const isText = typeof data === 'string';
+          if (guard.onFrame(isText ? data.length : data.byteLength) && isText) return;
+          const fault = isText
+            ? new PlenaryError('flooding')
+            : new PlenaryError('malformed_message', 'Binary frame.');
+          const client = byConnection.get(connection);
+          if (client === undefined) connection.close();
+          else client.bye(fault);
+        }),
+      );
+      connection.on(
+        'close',
+        entry('socket', () => count.closed()),
+      );
+    }),
+  );
+  io.on(
+    'connection',
+    entry('socket', (socket) => {
+      const client = new SocketIoClient(socket, {
+        address: addressOf(socket.request, settings.readAddress),
+        count: counted.get(socket.conn),
+        metrics,
+      });
+      byConnection.set(socket.conn, client);
+      clients.add(client);
+      metrics.sockets.set(clients.size);
+      client.serve(settings.accept(client), {
+        onClosed: () => {
+          clients.delete(client);
+          metrics.sockets.set(clients.size);
+        },
+        reportFault,
+      });
+    }),
+  );
 
   return {
     channel: createRoomChannel(io, settings.onEdgeMessage, reportFault),
@@ -195,16 +229,27 @@ function judgeConnection(
   return verdict === 'allowed' ? undefined : verdict;
 }
 
-/** uWebSockets.js gives no socket, only this much of one. */
+/** Where each request for a socket comes from: a request of uWebSockets.js can be asked only before its handler returns. */
+const addresses = new WeakMap<object, string>();
+
 function addressOf(request: IncomingMessage, readAddress: AddressReader): string {
-  const carried: { readonly connection?: { readonly remoteAddress?: string } } = request;
-  const forwarded = request.headers['x-forwarded-for'];
-  return readAddress(carried.connection?.remoteAddress ?? '', [forwarded ?? ''].flat().join(', '));
+  const known = addresses.get(request);
+  if (known !== undefined) return known;
+  const address = readAddress(cluesOfNode(request));
+  addresses.set(request, address);
+  return address;
 }
+
+/** Socket.IO's path is for WebSockets: no long polling, and nothing that names a connection of somebody's. */
+const onlyWebSocket: HttpHandler = () => json(400, { code: 0, message: 'Only WebSocket is spoken here.' });
+const SOCKET_PATH = '/socket.io/';
 
 async function attachUws(io: SocketServer, settings: ServerSettings): Promise<Carrier | undefined> {
   const { host, port, logger, metrics, handleHttp, readAddress } = settings;
+  if (settings.httpServer === 'node') return undefined;
   let uws: typeof import('uWebSockets.js');
+  // Read when the library is loaded; without it 4 KiB is all, and one session cookie of another application is too much.
+  process.env['UWS_HTTP_MAX_HEADERS_SIZE'] ??= String(MAX_HEADER_BYTES);
   try {
     uws = await import('uWebSockets.js');
   } catch (fault) {
@@ -215,7 +260,8 @@ async function attachUws(io: SocketServer, settings: ServerSettings): Promise<Ca
     return undefined;
   }
   const app = uws.App();
-  boundSendBuffers(app, () => metrics.slowSockets.inc());
+  guardSockets(app, readAddress, settings.clock, () => metrics.slowSockets.inc());
+  guardPath(app, readAddress);
   io.attachApp(app);
   app.any('/*', serveUws(handleHttp, readAddress));
   let listening: us_listen_socket | undefined;
@@ -245,17 +291,46 @@ async function attachUws(io: SocketServer, settings: ServerSettings): Promise<Ca
 }
 
 /**
- * Has uWebSockets.js close a connection whose client does not read, where Socket.IO leaves it to drop messages without a
+ * Answers what comes to Socket.IO's path and is no WebSocket, in Socket.IO's place: it would leave a request that names a
+ * connection without an answer.
+ */
+function guardPath(app: TemplatedApp, readAddress: AddressReader): void {
+  const serve = app.any.bind(app);
+  app.any = (pattern, handler) =>
+    serve(pattern, pattern === SOCKET_PATH ? serveUws(onlyWebSocket, readAddress) : handler);
+}
+
+/**
+ * Notes where a socket comes from before Socket.IO hears of it, refuses to take up a connection that is open already, and
+ * bounds pings, which are answered by the library and seen by nobody else (SPEC RL2). Also
+ * has uWebSockets.js close a connection whose client does not read, where Socket.IO leaves it to drop messages without a
  * word: the client resumes by the log and misses nothing (SPEC RL7).
  */
-function boundSendBuffers(app: TemplatedApp, onSlow: () => void): void {
+function guardSockets(app: TemplatedApp, readAddress: AddressReader, clock: Clock, onSlow: () => void): void {
   const serve = app.ws.bind(app);
   const cutOff = new WeakSet<object>();
+  const pings = new WeakMap<object, FrameGuard>();
   app.ws = <UserData>(pattern: RecognizedString, behaviour: WebSocketBehavior<UserData>) =>
     serve<UserData>(pattern, {
       ...behaviour,
       maxBackpressure: MAX_SEND_BUFFER_BYTES,
       closeOnBackpressureLimit: true,
+      upgrade: (response, request, context) => {
+        try {
+          addresses.set(request, readAddress(cluesOf(response, headersOf(request))));
+          // Without polling there is nothing to upgrade from.
+          if (request.getQuery('sid') !== undefined) response.writeStatus('400 Bad Request').end();
+          else inBackground(() => behaviour.upgrade?.(response, request, context));
+        } catch (fault) {
+          tellEntryFault('socket', fault);
+          response.close();
+        }
+      },
+      ping: (socket) => {
+        const guard = pings.get(socket) ?? new FrameGuard(clock);
+        pings.set(socket, guard);
+        if (!guard.onFrame(1)) socket.close();
+      },
       dropped: (socket) => {
         // It may be told of several messages before it is closed.
         if (!cutOff.has(socket)) onSlow();
@@ -264,25 +339,89 @@ function boundSendBuffers(app: TemplatedApp, onSlow: () => void): void {
     });
 }
 
-/** The same on Node's own server, where nothing bounds what waits. */
-function boundSendBuffer(connection: Socket['conn'], onSlow: () => void): void {
-  const guard = new SendGuard();
-  let isCutOff = false;
-  connection.on('packetCreate', ({ data = '' }: { readonly data?: string | Buffer }) => {
-    if (guard.onPacket(Buffer.byteLength(data)) || isCutOff) return;
-    isCutOff = true;
-    onSlow();
-    // At once: to close it in order would wait for what the client does not read.
-    connection.request.socket.destroy();
-  });
-  connection.on('flush', () => guard.onFlush());
-  connection.transport.on('drain', () => guard.onDrain());
+/** What is used of the `ws` behind a connection on Node's own server. */
+interface WebSocketOfNode {
+  on(event: 'ping', listener: () => void): unknown;
 }
+
+/** The same on Node's own server, where nothing bounds what waits. */
+function boundSendBuffer(connection: Socket['conn'], clock: Clock, onSlow: () => void): void {
+  const guard = new SendGuard();
+  const pings = new FrameGuard(clock);
+  const carried: { readonly headers: unknown; readonly websocket?: WebSocketOfNode } = connection.request;
+  carried.websocket?.on(
+    'ping',
+    entry('socket', () => {
+      // Each is answered by the library, also for a client that does not read.
+      const isBehind = connection.request.socket.writableLength > MAX_SEND_BUFFER_BYTES;
+      if (isBehind || !pings.onFrame(1)) connection.request.socket.destroy();
+    }),
+  );
+  let isCutOff = false;
+  connection.on(
+    'packetCreate',
+    entry('socket', ({ data = '' }: { readonly data?: string | Buffer }) => {
+      if (guard.onPacket(Buffer.byteLength(data)) || isCutOff) return;
+      isCutOff = true;
+      onSlow();
+      // At once: to close it in order would wait for what the client does not read.
+      connection.request.socket.destroy();
+    }),
+  );
+  connection.on(
+    'flush',
+    entry('socket', () => guard.onFlush()),
+  );
+  connection.transport.on(
+    'drain',
+    entry('socket', () => guard.onDrain()),
+  );
+}
+
+const HTTP_OPTIONS: HttpOptions = {
+  maxHeaderSize: MAX_HEADER_BYTES,
+  // A health check of HTTP/1.1 without `Host` is answered as well.
+  requireHostHeader: false,
+  // Whoever sends half a request holds a socket no longer than this.
+  headersTimeout: 10_000,
+  requestTimeout: 20_000,
+  connectionsCheckingInterval: 2_000,
+  // A request to change to HTTP/2, as curl may send it, is served as it is.
+  shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
+};
+
+type RequestListener = ReturnType<typeof serveNode>;
+
+/** As {@link guardPath} and {@link guardSockets}: puts itself before the listeners of Socket.IO. */
+function guardNode(server: HttpServer, serve: RequestListener, serveSocketPath: RequestListener): void {
+  server.removeAllListeners('request');
+  server.on(
+    'request',
+    entry('http', (incoming: IncomingMessage, outgoing: ServerResponse) => {
+      (incoming.url?.startsWith(SOCKET_PATH) === true ? serveSocketPath : serve)(incoming, outgoing);
+    }),
+  );
+  const upgrade = server.listeners('upgrade');
+  server.removeAllListeners('upgrade');
+  server.on(
+    'upgrade',
+    entry('http', (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
+      socket.on('error', ignoreBroken);
+      if (/[?&]sid=/.test(incoming.url ?? ''))
+        socket.end(`HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n`);
+      else for (const listener of upgrade) Reflect.apply(listener, server, [incoming, socket, head]);
+    }),
+  );
+}
+
+/** A client that goes in the middle of its handshake is nobody's fault; without a listener it would end the process. */
+const ignoreBroken = entry('http', () => undefined);
 
 function attachNode(io: SocketServer, settings: ServerSettings): Carrier {
   const { host, port, handleHttp, readAddress } = settings;
-  const server = createServer(serveNode(handleHttp, readAddress));
+  const server = createServer(HTTP_OPTIONS);
   io.attach(server);
+  guardNode(server, serveNode(handleHttp, readAddress), serveNode(onlyWebSocket, readAddress));
   return {
     kind: 'node',
     listen: async () =>

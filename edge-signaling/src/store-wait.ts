@@ -1,4 +1,4 @@
-import { PlenaryError } from '@plenary/cluster';
+import { PlenaryError, after } from '@plenary/cluster';
 
 /**
  * How long somebody who is in a meeting already waits at an edge for a store that is away, in milliseconds. To come back again
@@ -29,7 +29,7 @@ export class StoreWait {
         this.#waiting.delete(go);
         resolve();
       };
-      const timer = setTimeout(go, STORE_PATIENCE_MS);
+      const timer = after(STORE_PATIENCE_MS, go);
       this.#waiting.add(go);
     });
     if (!this.#isAvailable()) throw new PlenaryError('store_unavailable');

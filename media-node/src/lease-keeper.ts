@@ -1,4 +1,4 @@
-import { PlenaryError, toPlenaryError } from '@plenary/cluster';
+import { PlenaryError, toPlenaryError, after, inBackground } from '@plenary/cluster';
 import type { AnnounceRefusal, Clock, Logger, MediaNodeRecord, Registry } from '@plenary/cluster';
 import type { NodeMetrics } from './metrics.ts';
 
@@ -100,9 +100,9 @@ export class LeaseKeeper {
   #renewLater(): void {
     if (this.#stopped) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      void this.renew();
-    }, this.#options.leaseMs / 3);
+    this.#timer = after(this.#options.leaseMs / 3, () => {
+      inBackground(() => this.renew());
+    });
   }
 
   /** Tries once. Never rejects: a store that does not answer is what leases are for. */

@@ -1,4 +1,4 @@
-import { drainThenStop, watchParentPipe } from '@plenary/cluster';
+import { drainThenStop, watchParentPipe, after, entry, inBackground } from '@plenary/cluster';
 import type { Logger } from '@plenary/cluster';
 
 /** A stop that takes longer is cut short, in milliseconds. */
@@ -15,8 +15,8 @@ export function exitOnFault(logger: Logger): void {
     logger.fatal({ err: fault }, 'unhandled fault; exiting');
     process.exit(1);
   };
-  process.on('unhandledRejection', exit);
-  process.on('uncaughtException', exit);
+  process.on('unhandledRejection', entry('signal', exit));
+  process.on('uncaughtException', entry('signal', exit));
 }
 
 /**
@@ -32,19 +32,21 @@ export function stopOnce(
     if (stopping) process.exit(1);
     stopping = true;
     logger.info({ why }, 'stopping');
-    setTimeout(() => {
+    after(STOP_DEADLINE_MS, () => {
       logger.error({ deadlineMs: STOP_DEADLINE_MS }, 'the stop took too long; exiting');
       process.exit(1);
-    }, STOP_DEADLINE_MS).unref();
-    stopAll(stoppables).then(
-      () => {
-        logger.info('stopped');
-        process.exit(code);
-      },
-      (fault: unknown) => {
-        logger.fatal({ err: fault }, 'the stop failed');
-        process.exit(1);
-      },
+    }).unref();
+    inBackground(() =>
+      stopAll(stoppables).then(
+        () => {
+          logger.info('stopped');
+          process.exit(code);
+        },
+        (fault: unknown) => {
+          logger.fatal({ err: fault }, 'the stop failed');
+          process.exit(1);
+        },
+      ),
     );
   };
 }
@@ -58,12 +60,18 @@ export function stopOnSignals(
   const signalled = drainThenStop(drain, (why) => {
     stop(why, 0);
   });
-  process.on('SIGTERM', () => {
-    signalled('SIGTERM');
-  });
-  process.on('SIGINT', () => {
-    signalled('SIGINT');
-  });
+  process.on(
+    'SIGTERM',
+    entry('signal', () => {
+      signalled('SIGTERM');
+    }),
+  );
+  process.on(
+    'SIGINT',
+    entry('signal', () => {
+      signalled('SIGINT');
+    }),
+  );
   if (parentPipe) {
     watchParentPipe(() => {
       stop('the parent is gone', 0);

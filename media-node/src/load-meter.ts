@@ -1,4 +1,4 @@
-import { toPlenaryError } from '@plenary/cluster';
+import { toPlenaryError, every, inBackground } from '@plenary/cluster';
 import type { Logger, NodeLoad } from '@plenary/cluster';
 import { CpuShare } from './engine/cpu-share.ts';
 import type { WorkerPool } from './engine/worker-pool.ts';
@@ -30,9 +30,9 @@ export class LoadMeter {
   /** Begins to measure; what the start cost by then does not count. */
   start(): void {
     this.#measure();
-    this.#timer = setInterval(() => {
+    this.#timer = every(MEASURE_MS, () => {
       this.#measure();
-    }, MEASURE_MS);
+    });
   }
 
   stop(): void {
@@ -54,10 +54,12 @@ export class LoadMeter {
     this.#controlCpu.measure((user + system) / 1_000, atMs);
     if (this.#measuring) return;
     this.#measuring = true;
-    void this.#measureNetwork(atMs).finally(() => {
-      this.#measuring = false;
-      for (const [kind, value] of Object.entries(this.load)) this.#metrics.load.set({ kind }, value);
-    });
+    inBackground(() =>
+      this.#measureNetwork(atMs).finally(() => {
+        this.#measuring = false;
+        for (const [kind, value] of Object.entries(this.load)) this.#metrics.load.set({ kind }, value);
+      }),
+    );
   }
 
   /** Never rejects: without it the other loads count alone. */

@@ -1,11 +1,11 @@
 /** The media node's process: reads its configuration, wires, and starts. */
-import { ConfigError, connectClusterStore, createLogger } from '@plenary/cluster';
+import { ConfigError, connectClusterStore, createLogger, entry, watchEntries } from '@plenary/cluster';
 import { loadConfig } from './config.ts';
 import type { MediaNodeConfig } from './config.ts';
 import { exitOnFault, stopOnSignals, stopOnce } from './lifecycle.ts';
 import type { Stoppable } from './lifecycle.ts';
 import { MediaNode } from './media-node.ts';
-import { createMetrics } from './metrics.ts';
+import { createEntrySink, createMetrics } from './metrics.ts';
 import { StartRefused } from './start-refused.ts';
 
 function refuse(message: string): never {
@@ -35,6 +35,8 @@ delete process.env['CONSUL_HTTP_TOKEN'];
 delete process.env['PLENARY_REDIS_PASSWORD'];
 delete process.env['PLENARY_REDIS_SENTINEL_PASSWORD'];
 
+const metrics = createMetrics(true);
+watchEntries(createEntrySink(metrics, logger));
 const store = connectClusterStore({
   address: storeAddress,
   namespace: config.namespace,
@@ -42,8 +44,7 @@ const store = connectClusterStore({
   connectionName: `media-node:${mediaNodeId}`,
   logger,
 });
-const metrics = createMetrics(true);
-store.onMalformed((kind) => metrics.malformedRecords.inc({ kind }));
+store.onMalformed(entry('store', (kind) => metrics.malformedRecords.inc({ kind })));
 const stoppables: Stoppable[] = [{ stop: () => store.close() }];
 const stop = stopOnce(stoppables, logger);
 let started: MediaNode | undefined;

@@ -1,7 +1,15 @@
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CONTROL_VERSION, Drain, mintIncarnation, systemClock, toPlenaryError } from '@plenary/cluster';
+import {
+  CONTROL_VERSION,
+  Drain,
+  mintIncarnation,
+  systemClock,
+  toPlenaryError,
+  entry,
+  inBackground,
+} from '@plenary/cluster';
 import type { DrainEnd, Incarnation, Logger, MediaNodeRecord, PortSlice } from '@plenary/cluster';
 import type { MediaNodeConfig } from './config.ts';
 import { ControlServer } from './control/control-server.ts';
@@ -169,7 +177,7 @@ export class MediaNode {
         if (isDraining) this.rooms.leave();
         else this.rooms.stay();
         // Said at once, so that edges send nobody here any more, or again.
-        void this.#lease.renew();
+        inBackground(() => this.#lease.renew());
       },
     });
     this.#control = new ControlServer({
@@ -283,15 +291,19 @@ export class MediaNode {
   async #start(): Promise<void> {
     const { store, config, logger } = this.#options;
     await this.pool.start();
-    this.#endAvailability = store.onAvailability((available) => {
-      this.metrics.store.set(available ? 1 : 0);
-      if (available) void this.#storeReturned();
-    });
+    this.#endAvailability = store.onAvailability(
+      entry('store', (available) => {
+        this.metrics.store.set(available ? 1 : 0);
+        if (available) inBackground(() => this.#storeReturned());
+      }),
+    );
     this.metrics.store.set(store.isAvailable() ? 1 : 0);
-    this.#endConsul = store.consul?.onChange((available) => {
-      this.metrics.consul.set(available ? 1 : 0);
-      if (available) void this.#lease.renew();
-    });
+    this.#endConsul = store.consul?.onChange(
+      entry('registry', (available) => {
+        this.metrics.consul.set(available ? 1 : 0);
+        if (available) inBackground(() => this.#lease.renew());
+      }),
+    );
     this.metrics.consul.set(store.consul?.isAvailable() === false ? 0 : 1);
     this.#load.start();
     this.#directory.start();
@@ -351,17 +363,20 @@ async function atMost(waitMs: number, work: Promise<void>): Promise<void> {
 function listen(http: Server, { config, logger }: MediaNodeOptions, metrics: NodeMetrics): Promise<void> {
   const { host, port } = config;
   return new Promise((resolve, reject) => {
-    const fail = (error: NodeJS.ErrnoException): void => {
+    const fail = entry('http', (error: NodeJS.ErrnoException): void => {
       const why = error.code === 'EADDRINUSE' ? 'is taken by another process' : error.message;
       reject(new StartRefused(`PLENARY_PORT ${port} on ${host}: ${why}`));
-    };
+    });
     http.once('error', fail);
     http.listen(port, host, () => {
       http.off('error', fail);
-      http.on('error', (error) => {
-        metrics.errors.inc({ where: 'http', code: 'internal' });
-        logger.error({ err: error }, 'the HTTP server failed');
-      });
+      http.on(
+        'error',
+        entry('http', (error) => {
+          metrics.errors.inc({ where: 'http', code: 'internal' });
+          logger.error({ err: error }, 'the HTTP server failed');
+        }),
+      );
       resolve();
     });
   });

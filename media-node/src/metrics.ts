@@ -1,3 +1,5 @@
+import { ENTRY_KINDS } from '@plenary/cluster';
+import type { EntryFaultSink, Logger } from '@plenary/cluster';
 import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 
 export type TransportKind = 'webrtc' | 'pipe';
@@ -49,6 +51,11 @@ export function createMetrics(withProcess: boolean) {
     calls: counter('mediasoup_calls_total', 'Calls into mediasoup, closing ones too', ['method']),
     lost: counter('media_peers_lost_total', 'Peers that this node lost, by reason', ['reason']),
     errors: counter('errors_total', 'Errors answered or coped with, by where and code', ['where', 'code']),
+    entryFaults: counter(
+      'media_entry_faults_total',
+      'Faults of this program at an entry, each of which cost one message, tick or call, by what came in',
+      ['entry'],
+    ),
     refusedLinks: counter('media_refused_links_total', 'Control links that were refused, by code', ['code']),
     refusedFrames: counter(
       'media_refused_frames_total',
@@ -73,7 +80,16 @@ export function createMetrics(withProcess: boolean) {
   // A series that is absent until it is first used looks like a process that is not watched.
   for (const kind of ['webrtc', 'pipe'] as const) metrics.transports.set({ kind }, 0);
   for (const reason of ['died', 'hung']) metrics.workerDeaths.inc({ reason }, 0);
+  for (const entry of ENTRY_KINDS) metrics.entryFaults.inc({ entry }, 0);
   for (const side of ['asking', 'home'] as const) metrics.pipes.set({ side }, 0);
   for (const kind of ['workerCpu', 'controlCpu', 'bandwidth', 'packets']) metrics.load.set({ kind }, 0);
   return metrics;
+}
+
+/** Notes what was thrown where nobody could cope with it: a bug of ours, of which somebody must hear (SPEC EN4). */
+export function createEntrySink(metrics: NodeMetrics, logger: Logger): EntryFaultSink {
+  return (entry, fault) => {
+    metrics.entryFaults.inc({ entry });
+    logger.error({ entry, err: fault }, 'a fault at an entry: what came in was dropped, the process goes on');
+  };
 }

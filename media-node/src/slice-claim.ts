@@ -1,4 +1,4 @@
-import { SLICE_REST_MS, toPlenaryError } from '@plenary/cluster';
+import { SLICE_REST_MS, toPlenaryError, after, entry } from '@plenary/cluster';
 import type {
   Clock,
   Incarnation,
@@ -126,10 +126,12 @@ function reached(store: SliceClaimOptions['store']): Promise<void> {
       stopListening();
       resolve();
     };
-    const enough = setTimeout(settle, CONNECT_MS);
-    const stopListening = store.onAvailability((available) => {
-      if (available) settle();
-    });
+    const enough = after(CONNECT_MS, settle);
+    const stopListening = store.onAvailability(
+      entry('store', (available) => {
+        if (available) settle();
+      }),
+    );
     if (store.isAvailable()) settle();
   });
 }

@@ -1,3 +1,4 @@
+import { entry } from '../process/entry.ts';
 import { EventEmitter } from 'node:events';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
@@ -277,9 +278,9 @@ export class ConsulClient {
   ): Promise<ServiceReading> {
     // The package cancels a request, and gives its headers, by an emitter that is handed in.
     const context = Object.assign(new EventEmitter(), { includeResponse: true });
-    const cancel = (): void => {
+    const cancel = entry('registry', () => {
       context.emit('cancel');
-    };
+    });
     signal.addEventListener('abort', cancel);
     try {
       const options = {

@@ -1,3 +1,4 @@
+import { entry } from '../process/entry.ts';
 import { z } from 'zod';
 import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
@@ -111,9 +112,11 @@ export class ConsulRegistry implements Registry {
       clock,
       logger,
     });
-    this.#discovery.availability.onChange((available) => {
-      if (available) logger.info('Consul answers');
-    });
+    this.#discovery.availability.onChange(
+      entry('registry', (available) => {
+        if (available) logger.info('Consul answers');
+      }),
+    );
   }
 
   /** Whether Consul answers. */

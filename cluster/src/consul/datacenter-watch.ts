@@ -1,3 +1,4 @@
+import { inBackground } from '../process/entry.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../clock.ts';
 import { QUERY_WAIT_S } from './consul-client.ts';
@@ -32,7 +33,7 @@ export class DatacenterWatch {
   constructor(settings: DatacenterWatchSettings) {
     this.#settings = settings;
     this.#answeredAtMs = settings.clock.monotonicMs();
-    for (const kind of SERVICE_KINDS) void this.#follow(kind);
+    for (const kind of SERVICE_KINDS) inBackground(() => this.#follow(kind));
   }
 
   /** The services as last told, and whether or not they are alive. */

@@ -1,3 +1,4 @@
+import { after, inBackground } from '../process/entry.ts';
 import type { Clock } from '../clock.ts';
 import { PlenaryError } from '../errors.ts';
 import { Availability } from './availability.ts';
@@ -31,7 +32,7 @@ export class Discovery {
 
   constructor(settings: DiscoverySettings) {
     this.#settings = settings;
-    void this.#followDatacenters();
+    inBackground(() => this.#followDatacenters());
   }
 
   /** The datacenters beside the own one that answer. */
@@ -66,9 +67,9 @@ export class Discovery {
     const look = (): void => {
       if (condition()) resolve(true);
     };
-    const timer = setTimeout(() => {
+    const timer = after(withinMs, () => {
       resolve(condition());
-    }, withinMs);
+    });
     this.#waiting.add(look);
     try {
       return await promise;

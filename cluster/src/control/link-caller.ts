@@ -1,3 +1,4 @@
+import { after, entry } from '../process/entry.ts';
 import { PlenaryError, toPlenaryError } from '../errors.ts';
 import type { ControlIdentity } from '../keys/control-credential.ts';
 import type { ControlCaller } from '../protocol/edge-media.ts';
@@ -62,9 +63,18 @@ export class LinkCaller implements CallSocket {
   /** Runs over this client from now on. */
   attach(socket: CallerSocket): void {
     this.#socket = socket;
-    socket.on(LINK_EVENTS.challenge, (challenge) => this.#guard(() => this.#answer(challenge)));
-    socket.on(LINK_EVENTS.sealed, (sealed) => this.#guard(() => this.#receive(sealed)));
-    socket.on('disconnect', () => this.#end());
+    socket.on(
+      LINK_EVENTS.challenge,
+      entry('control_link', (challenge) => this.#guard(() => this.#answer(challenge))),
+    );
+    socket.on(
+      LINK_EVENTS.sealed,
+      entry('control_link', (sealed) => this.#guard(() => this.#receive(sealed))),
+    );
+    socket.on(
+      'disconnect',
+      entry('control_link', () => this.#end()),
+    );
   }
 
   /** Whether requests can be sent: the other side has proved itself. */
@@ -116,7 +126,7 @@ export class LinkCaller implements CallSocket {
   /** Sends a request that is written already, and waits for the reply to its number. */
   sendFrame(id: number, text: string, timeoutMs: number): Promise<unknown> {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    const timer = setTimeout(() => this.#take(id)?.reject(new Error('No answer came in time.')), timeoutMs);
+    const timer = after(timeoutMs, () => this.#take(id)?.reject(new Error('No answer came in time.')));
     this.#waiting.set(id, { resolve, reject, timer });
     if (this.#stream === undefined) this.#take(id)?.reject(new Error('The link is down.'));
     else this.#socket?.emit(LINK_EVENTS.sealed, this.#stream.seal(text));

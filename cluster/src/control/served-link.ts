@@ -1,3 +1,4 @@
+import { after, entry } from '../process/entry.ts';
 import { PlenaryError, toPlenaryError } from '../errors.ts';
 import type { ReplyEnvelope } from '../protocol/define.ts';
 import type { ControlCaller } from '../protocol/edge-media.ts';
@@ -37,14 +38,20 @@ export class ServedLink {
     this.#socket = socket;
     this.caller = caller;
     this.#stream = stream;
-    socket.on('disconnect', () => {
-      this.#isOpen = false;
-    });
+    socket.on(
+      'disconnect',
+      entry('control_link', () => {
+        this.#isOpen = false;
+      }),
+    );
   }
 
   /** Hears requests from now on; in the same turn in which the link was given. */
   listen(listener: ServedLinkListener): void {
-    this.#socket.on(LINK_EVENTS.sealed, (sealed) => this.#receive(sealed, listener));
+    this.#socket.on(
+      LINK_EVENTS.sealed,
+      entry('control_link', (sealed) => this.#receive(sealed, listener)),
+    );
   }
 
   notify(name: string, payload: unknown): void {
@@ -105,20 +112,20 @@ export function challengeCaller(
     onRefused(error);
     socket.disconnect(true);
   };
-  const timer = setTimeout(
-    () => refuse(new PlenaryError('timed_out', 'It gives no proof.')),
-    PROOF_WITHIN_MS,
+  const timer = after(PROOF_WITHIN_MS, () => refuse(new PlenaryError('timed_out', 'It gives no proof.')));
+  socket.on('disconnect', entry('control_link', done));
+  socket.once(
+    LINK_EVENTS.proof,
+    entry('control_link', (proof) => {
+      let stream: SealedStream;
+      try {
+        stream = handshake.accept(proof);
+      } catch (thrown) {
+        refuse(toPlenaryError(thrown));
+        return;
+      }
+      if (done()) onLink(new ServedLink(socket, handshake.caller, stream));
+    }),
   );
-  socket.on('disconnect', done);
-  socket.once(LINK_EVENTS.proof, (proof) => {
-    let stream: SealedStream;
-    try {
-      stream = handshake.accept(proof);
-    } catch (thrown) {
-      refuse(toPlenaryError(thrown));
-      return;
-    }
-    if (done()) onLink(new ServedLink(socket, handshake.caller, stream));
-  });
   socket.emit(LINK_EVENTS.challenge, handshake.challenge);
 }

@@ -1,3 +1,4 @@
+import { every } from '../process/entry.ts';
 import { z } from 'zod';
 import type { Clock } from '../clock.ts';
 import { DRAIN_TICK_MS, ELSEWHERE_WITHIN_MS, nextToLeave } from './pace.ts';
@@ -88,9 +89,9 @@ export class Drain<Member> {
       this.#known = new Map();
       [this.#gone, this.#cut] = [0, 0];
       if (wasServing) changed(true);
-      this.#timer = setInterval(() => {
+      this.#timer = every(DRAIN_TICK_MS, () => {
         this.#tick();
-      }, DRAIN_TICK_MS);
+      });
     }
     const { promise } = this.#ended;
     this.#tick();

@@ -1,3 +1,4 @@
+import { inBackground } from './entry.ts';
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import type { Drain } from '../drain/drain.ts';
@@ -65,7 +66,7 @@ export async function answerDrainRequest(
         return { status: 409, body: { error: `this is ${id}, not ${asked.data.id}` } };
       }
       // Who asked looks again and again; how it ends is in the status.
-      void drain.begin(asked.data.deadlineMs);
+      inBackground(() => drain.begin(asked.data.deadlineMs));
       break;
     }
     default:

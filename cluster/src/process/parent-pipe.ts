@@ -1,9 +1,10 @@
+import { entry } from './entry.ts';
 /**
  * Calls `onGone` when the parent that holds the other end of standard input is gone, even by SIGKILL. The local cluster
  * starts its processes with PLENARY_PARENT_PIPE=1, so that none of them outlives it.
  */
 export function watchParentPipe(onGone: () => void): void {
-  process.stdin.on('end', onGone);
-  process.stdin.on('error', onGone);
+  process.stdin.on('end', entry('signal', onGone));
+  process.stdin.on('error', entry('signal', onGone));
   process.stdin.resume();
 }

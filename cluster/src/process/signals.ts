@@ -1,3 +1,4 @@
+import { inBackground } from './entry.ts';
 /**
  * What a signal to end does: the first one drains and then stops, and a further one stops at once (SPEC DR7).
  * @param drain - settles when the process is empty, or its time is over; absent, there is nothing to wait for
@@ -27,6 +28,6 @@ export function drainThenStop(
       isStopping = true;
       stop(why);
     };
-    drained.then(done, done);
+    inBackground(() => drained.then(done, done));
   };
 }

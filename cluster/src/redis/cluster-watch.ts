@@ -1,3 +1,4 @@
+import { after, entry, inBackground } from '../process/entry.ts';
 import type { Cluster, Redis } from 'ioredis';
 import { within } from './deadline.ts';
 
@@ -40,13 +41,22 @@ export class ClusterWatch {
     this.#cluster = cluster;
     this.#onChange = onChange;
     // Not yet reachable: the look opens the connections to the masters, without which commands are refused.
-    cluster.on('ready', () => this.#lookAfter(0));
-    cluster.on('close', () => this.#change('none'));
-    cluster.on('-node', () => {
-      // Even when another master has its slots by the time of the look: it may not know all that this one knew.
-      if (this.#reach === 'whole') this.#change('part');
-      this.suspect();
-    });
+    cluster.on(
+      'ready',
+      entry('store', () => this.#lookAfter(0)),
+    );
+    cluster.on(
+      'close',
+      entry('store', () => this.#change('none')),
+    );
+    cluster.on(
+      '-node',
+      entry('store', () => {
+        // Even when another master has its slots by the time of the look: it may not know all that this one knew.
+        if (this.#reach === 'whole') this.#change('part');
+        this.suspect();
+      }),
+    );
   }
 
   get reach(): Reach {
@@ -71,10 +81,10 @@ export class ClusterWatch {
 
   #lookAfter(delayMs: number): void {
     if (this.#timer !== undefined || this.#isLooking || this.#isStopped) return;
-    this.#timer = setTimeout(() => {
+    this.#timer = after(delayMs, () => {
       this.#timer = undefined;
-      void this.#look();
-    }, delayMs);
+      inBackground(() => this.#look());
+    });
   }
 
   async #look(): Promise<void> {

@@ -1,3 +1,4 @@
+import { entry } from '../process/entry.ts';
 import type { Logger } from 'pino';
 import type { Availability } from '../consul/availability.ts';
 import { ConsulRegistry } from '../consul/consul-registry.ts';
@@ -146,13 +147,13 @@ function openWatched(
   const enableOfflineQueue = false;
   if (address.kind === 'cluster') {
     const cluster = openCluster(address, connectionName, { enableOfflineQueue });
-    cluster.on('error', onError);
-    cluster.on('node error', onError);
+    cluster.on('error', entry('store', onError));
+    cluster.on('node error', entry('store', onError));
     const watch = new ClusterWatch(cluster, onChange);
     return { client: cluster, suspect: () => watch.suspect(), stop: () => watch.stop() };
   }
   const redis = openServer(address, connectionName, { enableOfflineQueue, maxRetriesPerRequest: 0 });
-  redis.on('error', onError);
+  redis.on('error', entry('store', onError));
   const watch = new ServerWatch(redis, (answers) => onChange(answers ? 'whole' : 'none'));
   return { client: redis, suspect: () => undefined, stop: () => watch.stop() };
 }

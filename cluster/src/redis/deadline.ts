@@ -1,3 +1,4 @@
+import { after } from '../process/entry.ts';
 /** A store that does not answer within this time counts as away for that command, in milliseconds. */
 export const COMMAND_TIMEOUT_MS = 2_000;
 
@@ -5,7 +6,7 @@ export const COMMAND_TIMEOUT_MS = 2_000;
 export async function within<Result>(promise: Promise<Result>, limitMs: number): Promise<Result> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${limitMs} ms`)), limitMs);
+    timer = after(limitMs, () => reject(new Error(`no answer within ${limitMs} ms`)));
   });
   try {
     return await Promise.race([promise, late]);

@@ -1,3 +1,4 @@
+import { after, entry } from '../process/entry.ts';
 import { Redis } from 'ioredis';
 import type { RedisOptions } from 'ioredis';
 
@@ -17,7 +18,10 @@ export class LastingRedis extends Redis {
 
   constructor(options: ServerOptions) {
     super(options);
-    this.on('end', () => setTimeout(this.#connectAgain, CONNECT_AGAIN_MS));
+    this.on(
+      'end',
+      entry('store', () => after(CONNECT_AGAIN_MS, this.#connectAgain)),
+    );
   }
 
   /** @param reconnect - `true`: only this connection ends, as ioredis itself does after an error */

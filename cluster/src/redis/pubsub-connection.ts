@@ -1,3 +1,4 @@
+import { entry, inBackground } from '../process/entry.ts';
 import type { Redis } from 'ioredis';
 import { openCluster, openServer } from './client.ts';
 import { CommandGate } from './command-gate.ts';
@@ -26,12 +27,12 @@ export function openPubSub(
 ): PubSubConnection {
   if (address.kind === 'cluster') {
     const cluster = openCluster(address, connectionName, { shardedSubscribers: true });
-    cluster.on('error', onConnectionError);
-    cluster.on('node error', onConnectionError);
+    cluster.on('error', entry('store', onConnectionError));
+    cluster.on('node error', entry('store', onConnectionError));
     return new ClusterPubSub(cluster, onFault);
   }
   const redis = openServer(address, connectionName, { maxRetriesPerRequest: null });
-  redis.on('error', onConnectionError);
+  redis.on('error', entry('store', onConnectionError));
   return new ServerPubSub(redis, onFault);
 }
 
@@ -44,9 +45,12 @@ class ServerPubSub implements PubSubConnection {
   constructor(redis: Redis, onFault: ReportFault) {
     this.#redis = redis;
     this.#onFault = onFault;
-    redis.on('ready', () => {
-      for (const channel of this.#wanted) redis.ssubscribe(channel).catch(onFault);
-    });
+    redis.on(
+      'ready',
+      entry('store', () => {
+        for (const channel of this.#wanted) redis.ssubscribe(channel).catch(onFault);
+      }),
+    );
   }
 
   async publish(channel: string, payload: string | Buffer): Promise<unknown> {
@@ -68,7 +72,7 @@ class ServerPubSub implements PubSubConnection {
   }
 
   onMessage(listener: (channel: Buffer, message: Buffer) => void): void {
-    this.#redis.on('smessageBuffer', listener);
+    this.#redis.on('smessageBuffer', entry('pubsub', listener));
   }
 
   close(): void {
@@ -103,10 +107,10 @@ export class ClusterPubSub implements PubSubConnection {
     this.#cluster = cluster;
     this.#onFault = onFault;
     const askForRest = (): void => {
-      for (const channel of this.#wanted) void this.#take(channel);
+      for (const channel of this.#wanted) inBackground(() => this.#take(channel));
     };
-    cluster.on('ready', askForRest);
-    cluster.on('subscribersReady', askForRest);
+    cluster.on('ready', entry('store', askForRest));
+    cluster.on('subscribersReady', entry('store', askForRest));
   }
 
   async publish(channel: string, payload: string | Buffer): Promise<unknown> {
@@ -120,17 +124,17 @@ export class ClusterPubSub implements PubSubConnection {
 
   subscribe(channel: string): void {
     this.#wanted.add(channel);
-    void this.#take(channel);
+    inBackground(() => this.#take(channel));
   }
 
   unsubscribe(channel: string): void {
     this.#wanted.delete(channel);
     if (!this.#takenOn.delete(channel)) return;
-    void this.#release(channel);
+    inBackground(() => this.#release(channel));
   }
 
   onMessage(listener: (channel: Buffer, message: Buffer) => void): void {
-    this.#cluster.on('smessageBuffer', listener);
+    this.#cluster.on('smessageBuffer', entry('pubsub', listener));
   }
 
   close(): void {

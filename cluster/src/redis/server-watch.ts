@@ -1,3 +1,4 @@
+import { entry, every } from '../process/entry.ts';
 import type { Redis } from 'ioredis';
 import { COMMAND_TIMEOUT_MS, within } from './deadline.ts';
 
@@ -18,12 +19,18 @@ export class ServerWatch {
   constructor(redis: Redis, onChange: (answers: boolean) => void) {
     this.#redis = redis;
     this.#onChange = onChange;
-    redis.on('ready', () => onChange(true));
-    redis.on('close', () => {
-      this.#connection += 1;
-      onChange(false);
-    });
-    this.#timer = setInterval(() => void this.#ask(), ASK_EVERY_MS);
+    redis.on(
+      'ready',
+      entry('store', () => onChange(true)),
+    );
+    redis.on(
+      'close',
+      entry('store', () => {
+        this.#connection += 1;
+        onChange(false);
+      }),
+    );
+    this.#timer = every(ASK_EVERY_MS, () => this.#ask());
   }
 
   stop(): void {

@@ -1,3 +1,4 @@
+import { entry } from '../process/entry.ts';
 /** The part of a Socket.IO client that judges its connection by the wall clock. */
 interface ClientOfEngine {
   readonly io: {
@@ -13,7 +14,10 @@ interface ClientOfEngine {
  * follow no wall clock, watch it as well (SPEC CL8).
  */
 export function ignoreWallClock({ io }: ClientOfEngine): void {
-  io.on('open', () => {
-    io.engine._hasPingExpired = () => false;
-  });
+  io.on(
+    'open',
+    entry('control_link', () => {
+      io.engine._hasPingExpired = () => false;
+    }),
+  );
 }

@@ -1,12 +1,25 @@
 import { BlockList, isIP } from 'node:net';
 import type { Network } from '../config.ts';
 
+/** What a connection and its headers say of where a request comes from. */
+export interface AddressClues {
+  /** The other end of the connection. */
+  readonly remoteAddress: string;
+  /** What the PROXY protocol said before the request, where the server understands it. */
+  readonly proxied?: string | undefined;
+  /** `X-Forwarded-For`, all of its lines joined by commas. */
+  readonly forwardedFor?: string | undefined;
+  /** `Forwarded` (RFC 7239), all of its lines joined by commas. */
+  readonly forwarded?: string | undefined;
+}
+
 /** Tells the address of a client behind proxies. */
-export type AddressReader = (remoteAddress: string, forwardedFor: string | undefined) => string;
+export type AddressReader = (clues: AddressClues) => string;
 
 /**
- * Only what trusted proxies say counts (SPEC RL4): `X-Forwarded-For` is read from its end, and the first address that
- * is no trusted proxy is the client's. Without trusted proxies the header is ignored.
+ * Only what trusted proxies say counts (SPEC RL4, EN6): hops are read from the last one, and the first address that is no
+ * trusted proxy is the client's. `Forwarded` is read where there is no `X-Forwarded-For`; a proxy writes one of them, and
+ * hands on the other as the client sent it.
  */
 export function createAddressReader(trusted: readonly Network[]): AddressReader {
   const proxies = new BlockList();
@@ -15,17 +28,40 @@ export function createAddressReader(trusted: readonly Network[]): AddressReader 
     const version = isIP(address);
     return version !== 0 && proxies.check(address, version === 4 ? 'ipv4' : 'ipv6');
   };
-  return (remoteAddress, forwardedFor) => {
+  return ({ remoteAddress, proxied, forwardedFor, forwarded }) => {
     let address = normalise(remoteAddress);
-    const hops = (forwardedFor ?? '').split(',').map((hop) => normalise(hop.trim()));
+    if (!isTrusted(address)) return address;
+    const hops = forwardedFor === undefined ? hopsOfForwarded(forwarded) : forwardedFor.split(',');
+    if (proxied !== undefined && proxied !== '') hops.push(proxied);
     while (isTrusted(address)) {
-      const previous = hops.pop();
+      const previous = addressOfHop(hops.pop());
       // What is no address was not written by a proxy of ours.
-      if (previous === undefined || isIP(previous) === 0) break;
+      if (previous === undefined) break;
       address = previous;
     }
     return address;
   };
+}
+
+/** One hop as proxies write it: an address, with a port or without, IPv6 in brackets or bare, quoted or not. */
+function addressOfHop(hop: string | undefined): string | undefined {
+  const text = (hop ?? '').trim().replace(/^"(.*)"$/, '$1');
+  const [, bracketed] = /^\[([^\]]*)\](?::\w*)?$/.exec(text) ?? [];
+  const [, beforePort] = /^([^:]*):\w*$/.exec(text) ?? [];
+  const address = bracketed ?? beforePort ?? text;
+  return isIP(address) === 0 ? undefined : normalise(address);
+}
+
+/** The `for` of each element. What is there and cannot be read stays as an empty hop: it ends what is believed. */
+function hopsOfForwarded(header = ''): string[] {
+  if (header.trim() === '') return [];
+  return header.split(',').map((element) => {
+    for (const pair of element.split(';')) {
+      const [name = '', ...value] = pair.split('=');
+      if (name.trim().toLowerCase() === 'for') return value.join('=');
+    }
+    return '';
+  });
 }
 
 /** Servers print one address in several ways: an IPv4 one mapped into IPv6, or all zeros spelt out. */

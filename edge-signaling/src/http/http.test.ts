@@ -213,15 +213,64 @@ describe('static files', () => {
 });
 
 describe('client addresses', () => {
+  const proxied = createAddressReader([
+    { address: '10.0.0.0', prefixLength: 8, family: 'ipv4' },
+    { address: 'fd00::', prefixLength: 8, family: 'ipv6' },
+  ]);
+  const behind = (forwardedFor?: string, forwarded?: string): string =>
+    proxied({ remoteAddress: '10.1.1.1', forwardedFor, forwarded });
+
   it('[RL4] X-Forwarded-For counts only as far as proxies are trusted', () => {
     const none = createAddressReader([]);
-    expect(none('198.51.100.1', '192.0.2.9')).toBe('198.51.100.1');
-    const proxied = createAddressReader([{ address: '10.0.0.0', prefixLength: 8, family: 'ipv4' }]);
-    expect(proxied('10.1.1.1', '192.0.2.9')).toBe('192.0.2.9');
-    expect(proxied('10.1.1.1', '1.1.1.1, 192.0.2.9, 10.2.2.2')).toBe('192.0.2.9');
-    expect(proxied('198.51.100.1', '192.0.2.9')).toBe('198.51.100.1');
-    expect(proxied('10.1.1.1', 'nonsense')).toBe('10.1.1.1');
-    expect(proxied('10.1.1.1', undefined)).toBe('10.1.1.1');
+    expect(none({ remoteAddress: '198.51.100.1', forwardedFor: '192.0.2.9' })).toBe('198.51.100.1');
+    expect(behind('192.0.2.9')).toBe('192.0.2.9');
+    expect(behind('1.1.1.1, 192.0.2.9, 10.2.2.2')).toBe('192.0.2.9');
+    expect(proxied({ remoteAddress: '198.51.100.1', forwardedFor: '192.0.2.9' })).toBe('198.51.100.1');
+    expect(behind('nonsense')).toBe('10.1.1.1');
+    expect(behind()).toBe('10.1.1.1');
+    expect(behind('')).toBe('10.1.1.1');
+  });
+
+  it('[EN6] reads hops with ports, in brackets, and mapped into IPv6', () => {
+    for (const hop of ['1.2.3.4:5678', '::ffff:1.2.3.4', '[::ffff:1.2.3.4]:443', '"1.2.3.4:99"']) {
+      expect(behind(hop)).toBe('1.2.3.4');
+    }
+    for (const hop of ['2001:db8::1', '[2001:db8::1]', '[2001:db8::1]:443', '2001:0db8:0:0::1']) {
+      expect(behind(`6.6.6.6, ${hop}`)).toBe('2001:db8::1');
+    }
+    expect(behind('192.0.2.9:1, 10.2.2.2:80, [fd00::7]:443')).toBe('192.0.2.9');
+    for (const hop of [
+      'unknown',
+      '_hidden',
+      '1.2.3',
+      '[1.2.3.4',
+      '1.2.3.4:5:6',
+      '[]',
+      ',',
+      '1.2.3.4 5.6.7.8',
+    ]) {
+      expect(behind(`6.6.6.6, ${hop}`)).toBe('10.1.1.1');
+    }
+  });
+
+  it('[EN6] reads Forwarded where no proxy wrote X-Forwarded-For', () => {
+    expect(behind(undefined, 'for=192.0.2.9')).toBe('192.0.2.9');
+    expect(behind(undefined, 'for=6.6.6.6, FOR="[2001:db8::1]:4711";proto=https;by=10.0.0.1')).toBe(
+      '2001:db8::1',
+    );
+    expect(behind(undefined, 'by=10.0.0.1;for=192.0.2.9:47011, for=10.9.9.9')).toBe('192.0.2.9');
+    for (const hidden of ['for=_hidden', 'for=unknown', 'proto=https', 'for', ';;;', '"', 'for="[::1']) {
+      expect(behind(undefined, `for=6.6.6.6, ${hidden}`)).toBe('10.1.1.1');
+    }
+    expect(behind('192.0.2.9', 'for=6.6.6.6')).toBe('192.0.2.9');
+  });
+
+  it('[EN6] the PROXY protocol counts from a trusted proxy', () => {
+    expect(proxied({ remoteAddress: '10.1.1.1', proxied: '192.0.2.9' })).toBe('192.0.2.9');
+    expect(proxied({ remoteAddress: '10.1.1.1', proxied: '10.2.2.2', forwardedFor: '192.0.2.9' })).toBe(
+      '192.0.2.9',
+    );
+    expect(proxied({ remoteAddress: '198.51.100.1', proxied: '192.0.2.9' })).toBe('198.51.100.1');
   });
 
   it('[RL4] spells one address in one way', () => {

@@ -1,26 +1,53 @@
-import { PlenaryError } from '@plenary/cluster';
+import { inBackground, PlenaryError, tellEntryFault } from '@plenary/cluster';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { AddressReader } from './client-address.ts';
+import type { AddressClues, AddressReader } from './client-address.ts';
+import { answerOrFault } from './port.ts';
 import type { HttpHandler, HttpRequest } from './port.ts';
 
-/** Carries requests of Node's own server to a handler that must not throw. */
+/** Carries requests of Node's own server to a handler. Whatever is thrown on the way, the client gets an answer or an end. */
 export function serveNode(handler: HttpHandler, readAddress: AddressReader) {
   return (incoming: IncomingMessage, outgoing: ServerResponse): void => {
-    const { url = '/', method = 'GET' } = incoming;
-    const question = url.indexOf('?');
-    const neutral: HttpRequest = {
-      method,
-      path: question < 0 ? url : url.slice(0, question),
-      address: readAddress(incoming.socket.remoteAddress ?? '', headerOf(incoming, 'x-forwarded-for')),
-      header: (name) => headerOf(incoming, name),
-      body: async (maxBytes) => readBody(incoming, maxBytes),
-    };
-    void answer(handler, neutral, outgoing);
+    inBackground(async () => {
+      try {
+        await answer(handler, neutralOf(incoming, readAddress), outgoing);
+      } catch (fault) {
+        tellEntryFault('http', fault);
+        outgoing.destroy();
+      }
+    });
   };
 }
 
+function neutralOf(incoming: IncomingMessage, readAddress: AddressReader): HttpRequest {
+  const { url = '/', method = 'GET' } = incoming;
+  return {
+    method,
+    path: pathOf(url),
+    address: readAddress(cluesOfNode(incoming)),
+    header: (name) => headerOf(incoming, name),
+    body: async (maxBytes) => readBody(incoming, maxBytes),
+  };
+}
+
+/** Where a request of Node's server says that it comes from. */
+export function cluesOfNode(incoming: IncomingMessage): AddressClues {
+  return {
+    remoteAddress: incoming.socket.remoteAddress ?? '',
+    forwardedFor: headerOf(incoming, 'x-forwarded-for'),
+    forwarded: headerOf(incoming, 'forwarded'),
+  };
+}
+
+/** Without the query; a proxy may send the whole URL (RFC 9112, absolute form). */
+function pathOf(url: string): string {
+  const target = url.replace(/^https?:\/\/[^/?#]*/i, '');
+  const end = target.search(/[?#]/);
+  const path = end < 0 ? target : target.slice(0, end);
+  return path === '' ? '/' : path;
+}
+
 async function answer(handler: HttpHandler, request: HttpRequest, outgoing: ServerResponse): Promise<void> {
-  const { status, headers, body } = await handler(request);
+  const { status, headers, body } = await answerOrFault(handler, request);
   outgoing.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) });
   outgoing.end(request.method === 'HEAD' ? undefined : body);
 }

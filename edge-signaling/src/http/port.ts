@@ -1,4 +1,5 @@
 /** HTTP as handlers see it, whichever server carries it. */
+import { PlenaryError, tellEntryFault } from '@plenary/cluster';
 
 export interface HttpRequest {
   /** In capitals. `HEAD` is answered as `GET` by the server, less the body. */
@@ -20,6 +21,16 @@ export interface HttpResponse {
 }
 
 export type HttpHandler = (request: HttpRequest) => HttpResponse | Promise<HttpResponse>;
+
+/** What the handler answers. It is a router, which throws nothing; should it, the client is told so all the same. */
+export async function answerOrFault(handler: HttpHandler, request: HttpRequest): Promise<HttpResponse> {
+  try {
+    return await handler(request);
+  } catch (fault) {
+    tellEntryFault('http', fault);
+    return json(500, { error: new PlenaryError('internal').toWire() });
+  }
+}
 
 const NO_STORE = { 'cache-control': 'no-store' };
 

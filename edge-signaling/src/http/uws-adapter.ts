@@ -1,5 +1,6 @@
-import { PlenaryError } from '@plenary/cluster';
-import type { AddressReader } from './client-address.ts';
+import { entry, inBackground, PlenaryError, tellEntryFault } from '@plenary/cluster';
+import type { AddressClues, AddressReader } from './client-address.ts';
+import { answerOrFault } from './port.ts';
 import type { HttpHandler, HttpRequest, HttpResponse } from './port.ts';
 import { STATUS_CODES } from 'node:http';
 
@@ -13,6 +14,9 @@ export interface UwsResponse {
   onData(listener: (chunk: ArrayBuffer, isLast: boolean) => void): unknown;
   cork(write: () => void): unknown;
   getRemoteAddressAsText(): ArrayBuffer;
+  /** What a PROXY protocol header (version 2) said; empty without one. */
+  getProxiedRemoteAddressAsText(): ArrayBuffer;
+  close(): unknown;
 }
 
 /** What is used of a uWebSockets.js request. It is gone when the handler first awaits. */
@@ -30,31 +34,70 @@ type Body =
 /** No handler takes more. */
 const MAX_BODY_BYTES = 65_536;
 
-/** Carries requests of uWebSockets.js to a handler that must not throw. */
+/** Carries requests of uWebSockets.js to a handler. Whatever is thrown on the way, the client gets an answer or an end. */
 export function serveUws(handler: HttpHandler, readAddress: AddressReader) {
   return (response: UwsResponse, request: UwsRequest): void => {
-    let isAborted = false;
-    let onAborted = (): void => {};
-    response.onAborted(() => {
+    try {
+      serve(handler, readAddress, response, request);
+    } catch (fault) {
+      tellEntryFault('http', fault);
+      response.close();
+    }
+  };
+}
+
+function serve(
+  handler: HttpHandler,
+  readAddress: AddressReader,
+  response: UwsResponse,
+  request: UwsRequest,
+): void {
+  let isAborted = false;
+  let onAborted = (): void => {};
+  response.onAborted(
+    entry('http', () => {
       isAborted = true;
       onAborted();
-    });
-    const headers = new Map<string, string>();
-    request.forEach((name, value) => headers.set(name, value));
-    const method = request.getMethod().toUpperCase();
-    const remoteAddress = new TextDecoder().decode(response.getRemoteAddressAsText());
-    const body = new Promise<Body>((resolve) => {
-      onAborted = () => resolve({ type: 'aborted' });
-      collect(response, method, resolve);
-    });
-    const neutral: HttpRequest = {
-      method,
-      path: request.getUrl(),
-      address: readAddress(remoteAddress, headers.get('x-forwarded-for')),
-      header: (name) => headers.get(name),
-      body: async (maxBytes) => bytesOf(await body, maxBytes),
-    };
-    void answer(handler, neutral, response, () => isAborted);
+    }),
+  );
+  const headers = headersOf(request);
+  const method = request.getMethod().toUpperCase();
+  const address = readAddress(cluesOf(response, headers));
+  const body = new Promise<Body>((resolve) => {
+    onAborted = () => resolve({ type: 'aborted' });
+    collect(response, method, resolve);
+  });
+  const neutral: HttpRequest = {
+    method,
+    path: request.getUrl(),
+    address,
+    header: (name) => headers.get(name),
+    body: async (maxBytes) => bytesOf(await body, maxBytes),
+  };
+  inBackground(() => answer(handler, neutral, response, () => isAborted));
+}
+
+/** By small letters; of several lines of one name all, joined by commas, as HTTP means them. */
+export function headersOf(request: UwsRequest): ReadonlyMap<string, string> {
+  const headers = new Map<string, string>();
+  request.forEach((name, value) => {
+    const before = headers.get(name);
+    headers.set(name, before === undefined ? value : `${before}, ${value}`);
+  });
+  return headers;
+}
+
+/** Where a request says that it comes from, to be asked before the handler first awaits. */
+export function cluesOf(
+  response: Pick<UwsResponse, 'getRemoteAddressAsText' | 'getProxiedRemoteAddressAsText'>,
+  headers: ReadonlyMap<string, string>,
+): AddressClues {
+  const text = (bytes: ArrayBuffer): string => new TextDecoder().decode(bytes);
+  return {
+    remoteAddress: text(response.getRemoteAddressAsText()),
+    proxied: text(response.getProxiedRemoteAddressAsText()),
+    forwardedFor: headers.get('x-forwarded-for'),
+    forwarded: headers.get('forwarded'),
   };
 }
 
@@ -64,7 +107,7 @@ async function answer(
   response: UwsResponse,
   isAborted: () => boolean,
 ): Promise<void> {
-  const answered = await handler(request);
+  const answered = await answerOrFault(handler, request);
   if (isAborted()) return;
   response.cork(() => {
     write(response, answered, request.method === 'HEAD');
@@ -85,16 +128,18 @@ function collect(response: UwsResponse, method: string, resolve: (body: Body) =>
   }
   const chunks: Buffer[] = [];
   let length = 0;
-  response.onData((chunk, isLast) => {
-    length += chunk.byteLength;
-    // The chunk's memory is taken back when this returns.
-    if (length <= MAX_BODY_BYTES) chunks.push(Buffer.from(chunk.slice(0)));
-    else chunks.length = 0;
-    if (!isLast) return;
-    resolve(
-      length <= MAX_BODY_BYTES ? { type: 'whole', bytes: Buffer.concat(chunks) } : { type: 'too_large' },
-    );
-  });
+  response.onData(
+    entry('http', (chunk, isLast) => {
+      length += chunk.byteLength;
+      // The chunk's memory is taken back when this returns.
+      if (length <= MAX_BODY_BYTES) chunks.push(Buffer.from(chunk.slice(0)));
+      else chunks.length = 0;
+      if (!isLast) return;
+      resolve(
+        length <= MAX_BODY_BYTES ? { type: 'whole', bytes: Buffer.concat(chunks) } : { type: 'too_large' },
+      );
+    }),
+  );
 }
 
 function bytesOf(body: Body, maxBytes: number): Uint8Array {

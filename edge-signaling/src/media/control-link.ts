@@ -12,6 +12,9 @@ import {
   notice,
   PlenaryError,
   toPlenaryError,
+  after,
+  entry,
+  every,
 } from '@plenary/cluster';
 import type {
   Clock,
@@ -136,7 +139,7 @@ export class ControlLink {
     ignoreWallClock(this.#socket);
     this.#caller.attach(this.#socket);
     this.#listen();
-    this.#timer = setInterval(() => this.#checkBeats(), CHECK_BEATS_MS);
+    this.#timer = every(CHECK_BEATS_MS, () => this.#checkBeats());
   }
 
   get isUp(): boolean {
@@ -229,20 +232,26 @@ export class ControlLink {
 
   #listen(): void {
     const { listener } = this.#settings;
-    this.#socket.on('connect_error', (error) => {
-      // Socket.IO tries again by itself where nobody answered, and not where the node refused this edge.
-      if (this.#socket.active) this.#onFailure(error.message);
-      else this.#refuse(error.message);
-      if (this.#mayBeRefused && isRefusal(error)) {
-        this.#mayBeRefused = false;
-        listener.onDown(this, 'refused');
-      }
-    });
-    this.#socket.on('disconnect', (reason) => {
-      this.#setDown('broken', reason);
-      // Socket.IO does not connect again by itself when the other side said to go.
-      if (reason === 'io server disconnect') this.#connectLater();
-    });
+    this.#socket.on(
+      'connect_error',
+      entry('control_link', (error) => {
+        // Socket.IO tries again by itself where nobody answered, and not where the node refused this edge.
+        if (this.#socket.active) this.#onFailure(error.message);
+        else this.#refuse(error.message);
+        if (this.#mayBeRefused && isRefusal(error)) {
+          this.#mayBeRefused = false;
+          listener.onDown(this, 'refused');
+        }
+      }),
+    );
+    this.#socket.on(
+      'disconnect',
+      entry('control_link', (reason) => {
+        this.#setDown('broken', reason);
+        // Socket.IO does not connect again by itself when the other side said to go.
+        if (reason === 'io server disconnect') this.#connectLater();
+      }),
+    );
   }
 
   #onHello(hello: ControlNotice<'hello'>): void {
@@ -274,9 +283,9 @@ export class ControlLink {
   }
 
   #connectLater(): void {
-    setTimeout(() => {
+    after(RECONNECT_LATEST_MS, () => {
       if (!this.#isClosed && !this.#socket.active) this.#socket.connect();
-    }, RECONNECT_LATEST_MS).unref();
+    }).unref();
   }
 
   #checkBeats(): void {

@@ -1,5 +1,5 @@
 import { homeOf } from '../room/track-cache.ts';
-import { orderDatacenters, PlenaryError, selectNode, toPlenaryError } from '@plenary/cluster';
+import { orderDatacenters, PlenaryError, selectNode, toPlenaryError, inBackground } from '@plenary/cluster';
 import type {
   Clock,
   Epoch,
@@ -127,11 +127,13 @@ export class Placer {
         excluded.add(placement.mediaNodeId);
         replaces = placement.epoch;
         // The node may have admitted the peer and only its answer was lost.
-        void this.#settings.dropMedia(placement.mediaNodeId, {
-          roomId: request.roomId,
-          peerId: request.peerId,
-          epoch: placement.epoch,
-        });
+        inBackground(() =>
+          this.#settings.dropMedia(placement.mediaNodeId, {
+            roomId: request.roomId,
+            peerId: request.peerId,
+            epoch: placement.epoch,
+          }),
+        );
       }
     }
     throw lastFault;

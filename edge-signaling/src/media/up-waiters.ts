@@ -1,3 +1,4 @@
+import { after } from '@plenary/cluster';
 /** Those who wait for a link to come up. */
 export class UpWaiters {
   readonly #isUp: () => boolean;
@@ -16,7 +17,7 @@ export class UpWaiters {
         this.#waiting.delete(finish);
         resolve(this.#isUp());
       };
-      const timer = setTimeout(finish, withinMs);
+      const timer = after(withinMs, finish);
       this.#waiting.add(finish);
     });
   }

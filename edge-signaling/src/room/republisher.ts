@@ -1,4 +1,10 @@
-import { REPUBLISH_INTERVAL_MS, ROOMS_REPUBLISHED_AT_ONCE, sideBySide } from '@plenary/cluster';
+import {
+  REPUBLISH_INTERVAL_MS,
+  ROOMS_REPUBLISHED_AT_ONCE,
+  sideBySide,
+  every,
+  inBackground,
+} from '@plenary/cluster';
 import type { Epoch, Placement, RepublishedPeers, RoomStore } from '@plenary/cluster';
 import type { EdgeId, PeerId, RoomId } from '@plenary/cluster/ids';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
@@ -37,7 +43,7 @@ export class Republisher {
   }
 
   start(): void {
-    this.#timer = setInterval(() => void this.all(), REPUBLISH_INTERVAL_MS);
+    this.#timer = every(REPUBLISH_INTERVAL_MS, () => this.all());
   }
 
   stop(): void {
@@ -94,7 +100,7 @@ export class Republisher {
       if (fate === 'moved') keeper.attachedElsewhere(peerId);
       else {
         for (const { mediaNodeId } of session.allMedia)
-          void departures.dropMedia(mediaNodeId, session.placed);
+          inBackground(() => departures.dropMedia(mediaNodeId, session.placed));
         keeper.endAsGone(session);
       }
     }
@@ -110,13 +116,15 @@ export class Republisher {
       const placed = { roomId, peerId, epoch };
       if (localRooms.find(peerId) !== undefined || !departures.hasDeparted(placed)) continue;
       metrics.repairs.inc({ what: 'gone' });
-      void departures.depart({
-        placed,
-        mediaNodeIds: [mediaNodeId],
-        reason: 'left',
-        heldUnder: holdEpoch,
-        tenantId: undefined,
-      });
+      inBackground(() =>
+        departures.depart({
+          placed,
+          mediaNodeIds: [mediaNodeId],
+          reason: 'left',
+          heldUnder: holdEpoch,
+          tenantId: undefined,
+        }),
+      );
     }
   }
 }

@@ -1,4 +1,4 @@
-import { sideBySide } from '@plenary/cluster';
+import { sideBySide, every } from '@plenary/cluster';
 import type { Clock, Placement, RoomStore } from '@plenary/cluster';
 import type { EdgeId, MediaNodeId, RoomId, TrackId } from '@plenary/cluster/ids';
 import type { MediaLinks } from '../media/control-links.ts';
@@ -76,7 +76,7 @@ export class Sweeper {
   }
 
   start(): void {
-    this.#timer = setInterval(() => void this.sweep(), SWEEP_INTERVAL_MS);
+    this.#timer = every(SWEEP_INTERVAL_MS, () => this.sweep());
   }
 
   stop(): void {

@@ -1,5 +1,5 @@
 import type { ClientRequestName, ReplyEnvelope } from '@plenary/cluster/protocol';
-import { PlenaryError, UnreadPayload } from '@plenary/cluster';
+import { PlenaryError, tellEntryFault, UnreadPayload } from '@plenary/cluster';
 import type { ErrorCode, Route } from '@plenary/cluster';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { Connection } from '../session/connection.ts';
@@ -61,13 +61,27 @@ export class Dispatcher {
       return;
     }
     const reply =
-      verdict === 'rate_limited' ? refusal('rate_limited') : await this.#carryOut(name, message, connection);
+      verdict === 'rate_limited' ? refusal('rate_limited') : await this.#answer(name, message, connection);
     count(metrics, name, reply.ok ? 'ok' : reply.error.code);
     try {
       if (message.acknowledge !== undefined) message.acknowledge(reply);
       else if (!reply.ok) connection.socket.notify('refused', reply.error);
     } catch (fault) {
       reportFault('socket', fault, { doing: 'answering' });
+    }
+  }
+
+  /** What is thrown beside the routes, which throw nothing, is a bug; it is answered all the same. */
+  async #answer(
+    name: ClientRequestName | undefined,
+    message: IncomingMessage,
+    connection: Connection,
+  ): Promise<ReplyEnvelope> {
+    try {
+      return await this.#carryOut(name, message, connection);
+    } catch (fault) {
+      tellEntryFault('socket', fault);
+      return refusal('internal');
     }
   }
 

@@ -1,4 +1,4 @@
-import { PlenaryError, forgetOldest, toPlenaryError } from '@plenary/cluster';
+import { PlenaryError, forgetOldest, toPlenaryError, inBackground } from '@plenary/cluster';
 import type { Epoch, PlacedPeer, RoomStore } from '@plenary/cluster';
 import type { MediaNodeId, TenantId } from '@plenary/cluster/ids';
 import type { LeaveReason } from '@plenary/cluster/protocol';
@@ -85,12 +85,12 @@ export class Departures {
     if (onlyIfHeld && this.#settings.isTakenUp(placed)) return true;
     if (!onlyIfHeld) this.#noteDeparted(placed);
     // Without the condition nobody else can want this media, so it need not wait for the store.
-    if (!onlyIfHeld) void this.#dropAll(departure);
+    if (!onlyIfHeld) inBackground(() => this.#dropAll(departure));
     try {
       const outcome = await this.#remove(departure);
       if (outcome === 'gone') {
         this.#noteDeparted(placed);
-        void this.#settings.tenantClaims.release(departure.tenantId, placed);
+        inBackground(() => this.#settings.tenantClaims.release(departure.tenantId, placed));
       }
       if (onlyIfHeld && outcome !== 'held') await this.#dropAll(departure);
       return true;

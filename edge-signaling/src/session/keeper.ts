@@ -1,4 +1,4 @@
-import { PlenaryError } from '@plenary/cluster';
+import { PlenaryError, after, every, inBackground } from '@plenary/cluster';
 import type { Clock, RoomStore, SessionClaims } from '@plenary/cluster';
 import type { EdgeId, PeerId } from '@plenary/cluster/ids';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
@@ -45,7 +45,7 @@ export class SessionKeeper {
   }
 
   start(): void {
-    this.#renewals = setInterval(() => void this.#renewDue(), RENEW_CHECK_MS);
+    this.#renewals = every(RENEW_CHECK_MS, () => this.#renewDue());
   }
 
   /** Stops all timers. Sessions are left to other edges, which the clients go to. */
@@ -90,7 +90,7 @@ export class SessionKeeper {
     if (session.socket !== socket || !this.#settings.localRooms.holds(session)) return;
     session.socket = undefined;
     this.#waiting.add(session);
-    const timer = setTimeout(() => void this.#lapse(session), this.#settings.resumeWithinMs);
+    const timer = after(this.#settings.resumeWithinMs, () => this.#lapse(session));
     this.#lapses.set(session, timer);
     this.#count();
   }
@@ -113,7 +113,7 @@ export class SessionKeeper {
   endAsGone(session: Session): void {
     const { socket } = session;
     this.#forget(session);
-    void this.#settings.tenantClaims.release(session.grants.tenant, session.placed);
+    inBackground(() => this.#settings.tenantClaims.release(session.grants.tenant, session.placed));
     socket?.bye(new PlenaryError('session_gone'));
   }
 
@@ -142,7 +142,7 @@ export class SessionKeeper {
   announce(session: Pick<Session, 'peerId'>): void {
     this.#toAnnounce.push(session.peerId);
     if (this.#toAnnounce.length >= MAX_ATTACHED) this.#tellAnnounced();
-    else this.#announcing ??= setTimeout(() => this.#tellAnnounced(), ANNOUNCE_WITHIN_MS);
+    else this.#announcing ??= after(ANNOUNCE_WITHIN_MS, () => this.#tellAnnounced());
   }
 
   #tellAnnounced(): void {

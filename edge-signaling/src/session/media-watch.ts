@@ -1,3 +1,4 @@
+import { after, afterTurn, inBackground } from '@plenary/cluster';
 import type { PlacedPeer, RoomStore } from '@plenary/cluster';
 import type { MediaNodeId, PeerId, RoomId } from '@plenary/cluster/ids';
 import type { EdgeNotice } from '@plenary/cluster/protocol';
@@ -45,17 +46,17 @@ export class MediaWatch implements ControlLinkListener {
   readonly onUp: ControlLinkListener['onUp'] = (link) => {
     clearTimeout(this.#lossTimers.get(link.mediaNodeId));
     this.#lossTimers.delete(link.mediaNodeId);
-    void this.#settings.departures.retryDrops(link.mediaNodeId);
-    void this.#takeUpAgain(link);
+    inBackground(() => this.#settings.departures.retryDrops(link.mediaNodeId));
+    inBackground(() => this.#takeUpAgain(link));
   };
 
   readonly onDown: ControlLinkListener['onDown'] = (link, why) => {
     clearTimeout(this.#lossTimers.get(link.mediaNodeId));
-    const timer = setTimeout(() => {
+    const timer = after(NODE_LOST_AFTER_MS[why], () => {
       this.#lossTimers.delete(link.mediaNodeId);
       const lost = this.#settings.localRooms.mediaOn(link.mediaNodeId);
-      void this.lose(lost, 'node_lost');
-    }, NODE_LOST_AFTER_MS[why]);
+      inBackground(() => this.lose(lost, 'node_lost'));
+    });
     this.#lossTimers.set(link.mediaNodeId, timer);
   };
 
@@ -87,7 +88,7 @@ export class MediaWatch implements ControlLinkListener {
   readonly onPeerLost: ControlLinkListener['onPeerLost'] = (news) => {
     this.#tell(news, (session) => {
       const media = session.mediaOf(news.epoch);
-      if (media !== undefined) void this.lose([{ session, media }], news.reason);
+      if (media !== undefined) inBackground(() => this.lose([{ session, media }], news.reason));
     });
   };
 
@@ -110,7 +111,7 @@ export class MediaWatch implements ControlLinkListener {
       if (!all.delete(kept)) return;
       if (all.size === 0) this.#kept.delete(peerId);
       if (kept.length === 0) return;
-      setImmediate(() => {
+      afterTurn(() => {
         for (const tell of kept) tell();
       });
     };
@@ -164,11 +165,11 @@ export class MediaWatch implements ControlLinkListener {
       this.#settings.reportFault('control_link', fault, { doing: 'peer.attach' });
       // A link that broke again is taken up again when it is back; over one that holds the node has to be asked again, since
       // it frees whom nobody asks for.
-      setTimeout(() => {
+      after(ATTACH_AGAIN_MS, () => {
         const { localRooms } = this.#settings;
         const isLive = localRooms.holds(session) && session.mediaOf(media.epoch) !== undefined;
-        if (link.isUp && isLive) void this.#attachAgain(link, { session, media });
-      }, ATTACH_AGAIN_MS).unref();
+        if (link.isUp && isLive) inBackground(() => this.#attachAgain(link, { session, media }));
+      }).unref();
     }
   }
 

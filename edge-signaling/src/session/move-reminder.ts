@@ -1,3 +1,4 @@
+import { every } from '@plenary/cluster';
 import type { LocalRooms } from '../room/local-rooms.ts';
 import type { Session } from './session.ts';
 
@@ -19,9 +20,9 @@ export class MoveReminder {
   }
 
   start(): void {
-    this.#timer = setInterval(() => {
+    this.#timer = every(REMIND_MS, () => {
       this.#look();
-    }, REMIND_MS);
+    });
   }
 
   stop(): void {

@@ -1,4 +1,4 @@
-import { forgetOldest, sideBySide } from '@plenary/cluster';
+import { forgetOldest, sideBySide, after, inBackground } from '@plenary/cluster';
 
 /** The first retry comes after so long, in milliseconds; each one that helps nobody doubles it. */
 const FIRST_RETRY_MS = 2_000;
@@ -71,9 +71,9 @@ export class RetryQueue<Item> {
 
   #retryLater(): void {
     if (this.#isStopped) return;
-    this.#timer ??= setTimeout(() => {
-      void this.#retryAll();
-    }, this.#retryMs);
+    this.#timer ??= after(this.#retryMs, () => {
+      inBackground(() => this.#retryAll());
+    });
   }
 
   async #retryAll(): Promise<void> {

@@ -1,3 +1,4 @@
+import { every } from '@plenary/cluster';
 import type { TenantClaim, TenantLimits, TenantStore } from '@plenary/cluster';
 import type { TenantId } from '@plenary/cluster/ids';
 import type { ReportFault } from '../metrics.ts';
@@ -35,7 +36,7 @@ export class TenantClaims {
   }
 
   start(): void {
-    this.#timer = setInterval(() => void this.renew(), this.#settings.renewMs);
+    this.#timer = every(this.#settings.renewMs, () => this.renew());
   }
 
   stop(): void {

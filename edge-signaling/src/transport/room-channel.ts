@@ -1,3 +1,4 @@
+import { entry } from '@plenary/cluster';
 import type { RoomId } from '@plenary/cluster/ids';
 import { EDGE_MESSAGE } from './client-socket.ts';
 import type { EdgeMessage, RoomChannel } from './client-socket.ts';
@@ -32,11 +33,14 @@ export function createRoomChannel(
   onEdgeMessage: (message: EdgeMessage) => void,
   reportFault: ReportFault,
 ): RoomChannel {
-  io.on(EDGE_MESSAGE_NAME, (message) => {
-    const parsed = EDGE_MESSAGE.safeParse(message);
-    if (parsed.success) onEdgeMessage(parsed.data);
-    else reportFault('adapter', parsed.error);
-  });
+  io.on(
+    EDGE_MESSAGE_NAME,
+    entry('pubsub', (message) => {
+      const parsed = EDGE_MESSAGE.safeParse(message);
+      if (parsed.success) onEdgeMessage(parsed.data);
+      else reportFault('adapter', parsed.error);
+    }),
+  );
   return {
     publishEvents: (roomId, events) => {
       for (const event of events) io.to(socketRoomOf(roomId)).emit('event', event);

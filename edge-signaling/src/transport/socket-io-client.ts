@@ -1,4 +1,4 @@
-import { FrameFault, PlenaryError } from '@plenary/cluster';
+import { FrameFault, PlenaryError, after, entry, inBackground } from '@plenary/cluster';
 import type { RoomId } from '@plenary/cluster/ids';
 import type { EdgeNoticeInput, EdgeNoticeName, ReplyEnvelope } from '@plenary/cluster/protocol';
 import type { CountedSocket } from '../limits/address-limits.ts';
@@ -52,31 +52,39 @@ export class SocketIoClient implements ClientSocket {
     hooks: { readonly onClosed: () => void; readonly reportFault: ReportFault },
   ): void {
     const { reportFault } = hooks;
-    this.#socket.onAny((name, ...args) => {
-      // After the last word nothing is heard: what a flood left in the buffers costs nothing more.
-      if (this.#saidBye) return;
-      const last = args.at(-1);
-      if (!isAnswer(last)) {
-        listener.onMessage({ name, payloads: args, acknowledge: undefined });
-        return;
-      }
-      const acknowledge = (reply: ReplyEnvelope): void => {
-        last(reply);
-      };
-      listener.onMessage({ name, payloads: args.slice(0, -1), acknowledge });
-    });
+    this.#socket.onAny(
+      entry('socket', (name, ...args) => {
+        // After the last word nothing is heard: what a flood left in the buffers costs nothing more.
+        if (this.#saidBye) return;
+        const last = args.at(-1);
+        if (!isAnswer(last)) {
+          listener.onMessage({ name, payloads: args, acknowledge: undefined });
+          return;
+        }
+        const acknowledge = (reply: ReplyEnvelope): void => {
+          last(reply);
+        };
+        listener.onMessage({ name, payloads: args.slice(0, -1), acknowledge });
+      }),
+    );
     // Socket.IO emits `error` for a frame that its parser refused, and closes the connection afterwards.
-    this.#socket.on('error', (fault) => {
-      if (fault instanceof FrameFault) this.bye(new PlenaryError('malformed_message', fault.message));
-      else reportFault('socket', fault, { address: this.address });
-    });
-    this.#socket.on('disconnect', (reason) => {
-      clearTimeout(this.#idleTimer);
-      listener.onClosed(reason);
-      hooks.onClosed();
-      // A client may leave the namespace and keep the connection, where nothing would ever end it.
-      this.#socket.conn.close();
-    });
+    this.#socket.on(
+      'error',
+      entry('socket', (fault) => {
+        if (fault instanceof FrameFault) this.bye(new PlenaryError('malformed_message', fault.message));
+        else reportFault('socket', fault, { address: this.address });
+      }),
+    );
+    this.#socket.on(
+      'disconnect',
+      entry('socket', (reason) => {
+        clearTimeout(this.#idleTimer);
+        listener.onClosed(reason);
+        hooks.onClosed();
+        // A client may leave the namespace and keep the connection, where nothing would ever end it.
+        this.#socket.conn.close();
+      }),
+    );
   }
 
   isOpen(): boolean {
@@ -89,11 +97,11 @@ export class SocketIoClient implements ClientSocket {
 
   enterRoom(roomId: RoomId): void {
     // The adapter would keep a room of a socket that is gone for ever.
-    if (this.#socket.connected) void this.#socket.join(socketRoomOf(roomId));
+    if (this.#socket.connected) inBackground(() => this.#socket.join(socketRoomOf(roomId)));
   }
 
   leaveRoom(roomId: RoomId): void {
-    if (this.#socket.connected) void this.#socket.leave(socketRoomOf(roomId));
+    if (this.#socket.connected) inBackground(() => this.#socket.leave(socketRoomOf(roomId)));
   }
 
   bye(error: PlenaryError): void {
@@ -118,7 +126,7 @@ export class SocketIoClient implements ClientSocket {
     clearTimeout(this.#idleTimer);
     if (!this.#socket.connected) return;
     const drop = (): void => this.bye(new PlenaryError('timed_out', 'No room was joined.'));
-    this.#idleTimer = setTimeout(drop, IDLE_LIMIT_MS);
+    this.#idleTimer = after(IDLE_LIMIT_MS, drop);
   }
 }
 

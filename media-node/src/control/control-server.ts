@@ -10,6 +10,9 @@ import {
   NodeHandshake,
   createFrameParser,
   toPlenaryError,
+  entry,
+  every,
+  inBackground,
 } from '@plenary/cluster';
 import type {
   AnswerRequest,
@@ -84,26 +87,29 @@ export class ControlServer {
         next(Object.assign(new Error(error.message), { data: error.toWire() }));
       }
     });
-    this.#server.on('connection', (socket) => {
-      const handshake = this.#handshakes.get(socket);
-      if (handshake === undefined) {
-        socket.disconnect(true);
-        return;
-      }
-      challengeCaller(
-        socket,
-        handshake,
-        (served) => {
-          this.#opened(socket, served);
-        },
-        (error) => {
-          this.#refused(socket, error);
-        },
-      );
-    });
-    this.#beat = setInterval(() => {
+    this.#server.on(
+      'connection',
+      entry('control_link', (socket) => {
+        const handshake = this.#handshakes.get(socket);
+        if (handshake === undefined) {
+          socket.disconnect(true);
+          return;
+        }
+        challengeCaller(
+          socket,
+          handshake,
+          (served) => {
+            this.#opened(socket, served);
+          },
+          (error) => {
+            this.#refused(socket, error);
+          },
+        );
+      }),
+    );
+    this.#beat = every(CONTROL_BEAT_MS, () => {
       for (const link of this.#links.values()) link.notify('beat', { incarnation: options.incarnation });
-    }, CONTROL_BEAT_MS);
+    });
   }
 
   /** An edge whose link is open, if there is one; the one that connected first. */
@@ -134,12 +140,15 @@ export class ControlServer {
     this.#links.set(socket, link);
     metrics.controlLinks.inc({ caller: caller.kind });
     logger.info({ caller: caller.kind, callerId: caller.id }, 'control link opened');
-    socket.on('disconnect', (reason) => {
-      this.#links.delete(socket);
-      metrics.controlLinks.dec({ caller: caller.kind });
-      logger.info({ caller: caller.kind, callerId: caller.id, reason }, 'control link closed');
-      rooms.linkClosed(link, link.asker);
-    });
+    socket.on(
+      'disconnect',
+      entry('control_link', (reason) => {
+        this.#links.delete(socket);
+        metrics.controlLinks.dec({ caller: caller.kind });
+        logger.info({ caller: caller.kind, callerId: caller.id, reason }, 'control link closed');
+        rooms.linkClosed(link, link.asker);
+      }),
+    );
     served.listen({
       onRequest: (name, payload, answer) => {
         this.#answer(link, name, payload, answer);
@@ -157,16 +166,18 @@ export class ControlServer {
   #answer(link: ControlLink, name: string, payload: unknown, acknowledge: AnswerRequest): void {
     const { metrics, logger } = this.#options;
     const refuse = (error: PlenaryError): ReplyEnvelope => ({ ok: false, error: error.toWire() });
-    this.#dispatch(name, payload, link).then(
-      (envelope) => {
-        if (!envelope.ok) metrics.errors.inc({ where: 'control', code: envelope.error.code });
-        acknowledge(envelope);
-      },
-      (fault: unknown) => {
-        metrics.errors.inc({ where: 'control', code: 'internal' });
-        logger.error({ err: fault, name }, 'the dispatch failed');
-        acknowledge(refuse(toPlenaryError(fault)));
-      },
+    inBackground(() =>
+      this.#dispatch(name, payload, link).then(
+        (envelope) => {
+          if (!envelope.ok) metrics.errors.inc({ where: 'control', code: envelope.error.code });
+          acknowledge(envelope);
+        },
+        (fault: unknown) => {
+          metrics.errors.inc({ where: 'control', code: 'internal' });
+          logger.error({ err: fault, name }, 'the dispatch failed');
+          acknowledge(refuse(toPlenaryError(fault)));
+        },
+      ),
     );
   }
 }

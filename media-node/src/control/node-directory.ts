@@ -1,4 +1,4 @@
-import { PlenaryError, toPlenaryError } from '@plenary/cluster';
+import { PlenaryError, toPlenaryError, every, inBackground } from '@plenary/cluster';
 import type { DatacenterId, Logger, MediaNodeId, MediaNodeRecord, Registry } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 
@@ -27,10 +27,10 @@ export class NodeDirectory {
   }
 
   start(): void {
-    this.#timer = setInterval(() => {
-      void this.#refresh();
-    }, REFRESH_MS);
-    void this.#refresh();
+    this.#timer = every(REFRESH_MS, () => {
+      inBackground(() => this.#refresh());
+    });
+    inBackground(() => this.#refresh());
   }
 
   close(): void {

@@ -12,6 +12,9 @@ import {
   callFrom,
   ignoreWallClock,
   notice,
+  after,
+  entry,
+  every,
 } from '@plenary/cluster';
 import type {
   AnnouncedAddresses,
@@ -174,9 +177,9 @@ export class NodeLink implements RemoteNode {
 
   #connect(): Promise<void> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
+      const timer = after(CONNECT_TIMEOUT_MS, () => {
         reject(new PlenaryError('media_unavailable', `${this.mediaNodeId} sends no hello.`));
-      }, CONNECT_TIMEOUT_MS);
+      });
       const fail = (cause: unknown): void => {
         clearTimeout(timer);
         reject(new PlenaryError('media_unavailable', `No link to ${this.mediaNodeId}.`, { cause }));
@@ -187,11 +190,14 @@ export class NodeLink implements RemoteNode {
         if (hello.mediaNodeId === this.mediaNodeId && hello.controlVersion === CONTROL_VERSION) resolve();
         else fail(new Error(`hello of ${hello.mediaNodeId}, version ${hello.controlVersion}`));
       };
-      this.#socket.on('connect_error', fail);
-      this.#socket.on('disconnect', (reason) => {
-        fail(new Error(reason));
-        this.close();
-      });
+      this.#socket.on('connect_error', entry('control_link', fail));
+      this.#socket.on(
+        'disconnect',
+        entry('control_link', (reason) => {
+          fail(new Error(reason));
+          this.close();
+        }),
+      );
       this.#socket.connect();
     });
   }
@@ -230,7 +236,7 @@ export class NodeLink implements RemoteNode {
 
   /** Counts ticks, not time, so that a stall of this process does not look like one of the other's. */
   #watchBeats(): void {
-    this.#beatTimer = setInterval(() => {
+    this.#beatTimer = every(CONTROL_BEAT_MS, () => {
       this.#missedBeats += 1;
       if (this.#missedBeats <= MISSED_BEATS) return;
       this.#options.onFault(
@@ -238,14 +244,14 @@ export class NodeLink implements RemoteNode {
         new PlenaryError('timed_out', `${this.mediaNodeId} stopped beating.`),
       );
       this.close();
-    }, CONTROL_BEAT_MS);
+    });
   }
 
   #closeWhenIdle(): void {
     clearTimeout(this.#idleTimer);
     if (this.#holders.size > 0 || this.#closed) return;
-    this.#idleTimer = setTimeout(() => {
+    this.#idleTimer = after(this.#options.idleMs, () => {
       this.close();
-    }, this.#options.idleMs);
+    });
   }
 }

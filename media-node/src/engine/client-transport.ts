@@ -1,5 +1,5 @@
 import type { types } from 'mediasoup';
-import { PlenaryError, TRANSPORT_ID, toPlenaryError } from '@plenary/cluster';
+import { PlenaryError, TRANSPORT_ID, toPlenaryError, entry } from '@plenary/cluster';
 import type {
   DtlsParameters,
   IceParameters,
@@ -60,23 +60,35 @@ export class ClientTransport {
       () => [...this.#consumers].map(({ layers }) => layers),
       (error) => metrics.errors.inc({ where: 'consumer.layers', code: toPlenaryError(error).code }),
     );
-    transport.observer.once('close', () => {
-      this.#layerStart.stop();
-      metrics.transports.dec({ kind: 'webrtc' });
-    });
+    transport.observer.once(
+      'close',
+      entry('mediasoup', () => {
+        this.#layerStart.stop();
+        metrics.transports.dec({ kind: 'webrtc' });
+      }),
+    );
     // Media passes from here on: DTLS comes last, since it needs a path that ICE has found.
-    transport.on('dtlsstatechange', (state) => {
-      if (state === 'connected') this.#layerStart.begin();
-    });
+    transport.on(
+      'dtlsstatechange',
+      entry('mediasoup', (state) => {
+        if (state === 'connected') this.#layerStart.begin();
+      }),
+    );
     let hasPath = false;
-    transport.on('iceselectedtuplechange', () => {
-      if (hasPath) this.#askForPictures();
-      hasPath = true;
-    });
-    transport.on('icestatechange', (state) => {
-      if (state === 'connected' || state === 'completed') onIceChange(this, 'connected');
-      else if (state === 'disconnected') onIceChange(this, 'disconnected');
-    });
+    transport.on(
+      'iceselectedtuplechange',
+      entry('mediasoup', () => {
+        if (hasPath) this.#askForPictures();
+        hasPath = true;
+      }),
+    );
+    transport.on(
+      'icestatechange',
+      entry('mediasoup', (state) => {
+        if (state === 'connected' || state === 'completed') onIceChange(this, 'connected');
+        else if (state === 'disconnected') onIceChange(this, 'disconnected');
+      }),
+    );
   }
 
   get closed(): boolean {

@@ -1,3 +1,4 @@
+import { after } from '@plenary/cluster';
 /**
  * When the worker is to look at the layers again, in milliseconds after a consumer began. Of four frames one is of the base
  * layer, so that at 30 frames a second it has come by the second time, and at 10 by the last.
@@ -40,13 +41,10 @@ export class LayerStart {
     for (const delayMs of LOOK_AGAIN_MS) {
       const slot = Math.ceil((nowMs + delayMs) / LOOK_EVERY_MS);
       if (this.#looks.has(slot)) continue;
-      const timer = setTimeout(
-        () => {
-          this.#looks.delete(slot);
-          this.#look();
-        },
-        slot * LOOK_EVERY_MS - nowMs,
-      );
+      const timer = after(slot * LOOK_EVERY_MS - nowMs, () => {
+        this.#looks.delete(slot);
+        this.#look();
+      });
       this.#looks.set(slot, timer);
     }
   }

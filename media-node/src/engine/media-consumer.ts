@@ -1,5 +1,5 @@
 import type { types } from 'mediasoup';
-import { CONSUMER_ID } from '@plenary/cluster';
+import { CONSUMER_ID, entry } from '@plenary/cluster';
 import type { ConsumerId, MediaKind, PreferredLayers, RtpParameters } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 import { callMediasoup, noteCall } from './calls.ts';
@@ -47,20 +47,32 @@ export class MediaConsumer {
     gauge.inc();
     let cause: 'closed' | 'producer_closed' = 'closed';
     // mediasoup emits `@producerclose` before the observer's `close`, and the public `producerclose` in between.
-    consumer.once('producerclose', () => {
-      cause = 'producer_closed';
-    });
-    consumer.observer.once('close', () => {
-      gauge.dec();
-      on.closed(cause);
-    });
-    consumer.on('producerpause', () => {
-      on.producerPaused?.(true);
-    });
-    consumer.on('producerresume', () => {
-      on.producerPaused?.(false);
-      this.#begin();
-    });
+    consumer.once(
+      'producerclose',
+      entry('mediasoup', () => {
+        cause = 'producer_closed';
+      }),
+    );
+    consumer.observer.once(
+      'close',
+      entry('mediasoup', () => {
+        gauge.dec();
+        on.closed(cause);
+      }),
+    );
+    consumer.on(
+      'producerpause',
+      entry('mediasoup', () => {
+        on.producerPaused?.(true);
+      }),
+    );
+    consumer.on(
+      'producerresume',
+      entry('mediasoup', () => {
+        on.producerPaused?.(false);
+        this.#begin();
+      }),
+    );
     this.#begin();
   }
 

@@ -1,3 +1,4 @@
+import { entry } from '@plenary/cluster';
 import type { types } from 'mediasoup';
 import type { MediaKind } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
@@ -35,13 +36,19 @@ export class MediaProducer {
     const gauge = use === 'home' ? metrics.producers : metrics.pipedProducers;
     gauge.inc();
     let cause: 'closed' | 'transport_closed' = 'closed';
-    producer.once('transportclose', () => {
-      cause = 'transport_closed';
-    });
-    producer.observer.once('close', () => {
-      gauge.dec();
-      onClosed(cause);
-    });
+    producer.once(
+      'transportclose',
+      entry('mediasoup', () => {
+        cause = 'transport_closed';
+      }),
+    );
+    producer.observer.once(
+      'close',
+      entry('mediasoup', () => {
+        gauge.dec();
+        onClosed(cause);
+      }),
+    );
   }
 
   get closed(): boolean {

@@ -1,6 +1,6 @@
 import { createWorker } from 'mediasoup';
 import type { types } from 'mediasoup';
-import { MEDIA_CODECS, PlenaryError } from '@plenary/cluster';
+import { MEDIA_CODECS, PlenaryError, after, entry } from '@plenary/cluster';
 import { callMediasoup, noteCall } from './calls.ts';
 import { CpuShare } from './cpu-share.ts';
 import type { EngineContext } from './calls.ts';
@@ -47,10 +47,13 @@ export class MediaWorker {
     );
     let started = false;
     let diedEarly: Error | undefined;
-    worker.once('died', (error) => {
-      if (started) onDied(error);
-      else diedEarly = error;
-    });
+    worker.once(
+      'died',
+      entry('child_process', (error) => {
+        if (started) onDied(error);
+        else diedEarly = error;
+      }),
+    );
     const port = context.ports.webRtcPorts[index];
     try {
       const webRtcServer = await callMediasoup(metrics, 'worker.createWebRtcServer', () =>
@@ -68,9 +71,12 @@ export class MediaWorker {
       if (diedEarly !== undefined) throw diedEarly;
       started = true;
       metrics.workers.inc();
-      worker.observer.once('close', () => {
-        metrics.workers.dec();
-      });
+      worker.observer.once(
+        'close',
+        entry('child_process', () => {
+          metrics.workers.dec();
+        }),
+      );
       return new MediaWorker(index, context, worker, webRtcServer);
     } catch (error) {
       worker.close();
@@ -129,13 +135,16 @@ export class MediaWorker {
         resolve();
         return;
       }
-      const overdue = setTimeout(() => {
+      const overdue = after(END_WITHIN_MS, () => {
         this.kill();
-      }, END_WITHIN_MS);
-      this.#worker.once('subprocessclose', () => {
-        clearTimeout(overdue);
-        resolve();
       });
+      this.#worker.once(
+        'subprocessclose',
+        entry('child_process', () => {
+          clearTimeout(overdue);
+          resolve();
+        }),
+      );
       if (this.#worker.closed) return;
       noteCall(this.#context.metrics, 'worker.close');
       this.#worker.close();

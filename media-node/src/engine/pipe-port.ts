@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type { types } from 'mediasoup';
-import { PlenaryError } from '@plenary/cluster';
+import { PlenaryError, entry } from '@plenary/cluster';
 import type { MediaKind, PipeEnd, RtpParameters } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 import { callMediasoup, noteCall } from './calls.ts';
@@ -31,10 +31,13 @@ export class PipePort {
     this.#metrics = metrics;
     this.#address = address;
     metrics.transports.inc({ kind: 'pipe' });
-    transport.observer.once('close', () => {
-      metrics.transports.dec({ kind: 'pipe' });
-      onClosed();
-    });
+    transport.observer.once(
+      'close',
+      entry('mediasoup', () => {
+        metrics.transports.dec({ kind: 'pipe' });
+        onClosed();
+      }),
+    );
   }
 
   get closed(): boolean {

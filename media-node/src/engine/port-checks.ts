@@ -1,3 +1,4 @@
+import { entry } from '@plenary/cluster';
 import { createSocket } from 'node:dgram';
 import { readFileSync } from 'node:fs';
 import { createServer, isIPv6 } from 'node:net';
@@ -78,10 +79,13 @@ function faultOf(
 function tryUdp(port: number, listenIp: string): Promise<PortFault | undefined> {
   return new Promise((resolve) => {
     const socket = createSocket(isIPv6(listenIp) ? { type: 'udp6', ipv6Only: true } : { type: 'udp4' });
-    socket.once('error', (error) => {
-      socket.close();
-      resolve(faultOf('udp', port, listenIp, error));
-    });
+    socket.once(
+      'error',
+      entry('mediasoup', (error) => {
+        socket.close();
+        resolve(faultOf('udp', port, listenIp, error));
+      }),
+    );
     socket.bind({ port, address: listenIp, exclusive: true }, () => {
       socket.close(() => {
         resolve(undefined);
@@ -93,9 +97,12 @@ function tryUdp(port: number, listenIp: string): Promise<PortFault | undefined> 
 function tryTcp(port: number, listenIp: string): Promise<PortFault | undefined> {
   return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', (error) => {
-      resolve(faultOf('tcp', port, listenIp, error));
-    });
+    server.once(
+      'error',
+      entry('mediasoup', (error) => {
+        resolve(faultOf('tcp', port, listenIp, error));
+      }),
+    );
     server.listen({ port, host: listenIp, exclusive: true, ipv6Only: isIPv6(listenIp) }, () => {
       server.close(() => {
         resolve(undefined);

@@ -1,5 +1,5 @@
 import type { types } from 'mediasoup';
-import { PlenaryError, ROUTER_ID } from '@plenary/cluster';
+import { PlenaryError, ROUTER_ID, entry } from '@plenary/cluster';
 import type { AddressFamily, RouterId } from '@plenary/cluster';
 import { isUnspecified } from '../media-address.ts';
 import type { MediaAddress } from '../media-address.ts';
@@ -55,9 +55,12 @@ export class RoomRouter {
     this.#context = context;
     this.#keyFrames = new KeyFrames(context.metrics);
     context.metrics.routers.inc();
-    router.observer.once('close', () => {
-      context.metrics.routers.dec();
-    });
+    router.observer.once(
+      'close',
+      entry('mediasoup', () => {
+        context.metrics.routers.dec();
+      }),
+    );
   }
 
   get closed(): boolean {

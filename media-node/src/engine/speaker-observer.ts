@@ -1,5 +1,5 @@
 import type { types } from 'mediasoup';
-import { PlenaryError, TRACK_ID } from '@plenary/cluster';
+import { PlenaryError, TRACK_ID, entry } from '@plenary/cluster';
 import type { TrackId } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 import { callMediasoup } from './calls.ts';
@@ -52,17 +52,29 @@ export class SpeakerObserver {
       }),
     );
     metrics.observers.inc();
-    observer.observer.once('close', () => {
-      metrics.observers.dec();
-    });
-    observer.on('volumes', (volumes) => {
-      onVolumes(
-        volumes.map(({ producer, volume }) => ({ trackId: TRACK_ID.parse(producer.id), volumeDbov: volume })),
-      );
-    });
-    observer.on('silence', () => {
-      onVolumes([]);
-    });
+    observer.observer.once(
+      'close',
+      entry('mediasoup', () => {
+        metrics.observers.dec();
+      }),
+    );
+    observer.on(
+      'volumes',
+      entry('mediasoup', (volumes) => {
+        onVolumes(
+          volumes.map(({ producer, volume }) => ({
+            trackId: TRACK_ID.parse(producer.id),
+            volumeDbov: volume,
+          })),
+        );
+      }),
+    );
+    observer.on(
+      'silence',
+      entry('mediasoup', () => {
+        onVolumes([]);
+      }),
+    );
     // What was being made while the router closed is not among what mediasoup closes with it.
     if (router.closed) {
       observer.close();

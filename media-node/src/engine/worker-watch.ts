@@ -1,4 +1,4 @@
-import { BeatWatch } from '@plenary/cluster';
+import { BeatWatch, every, inBackground } from '@plenary/cluster';
 import type { Clock } from '@plenary/cluster';
 
 /** How often a worker is asked, in milliseconds. A question takes 0.05 ms of this process and 0.01 ms of the worker. */
@@ -36,9 +36,9 @@ export class WorkerWatch {
     const { clock } = options;
     this.#answers = new BeatWatch({ clock, beatMs: ASK_EVERY_MS, silentMs: WORKER_SILENT_MS });
     this.#nextAskMs = clock.monotonicMs();
-    this.#timer = setInterval(() => {
+    this.#timer = every(CHECK_EVERY_MS, () => {
       this.#check();
-    }, CHECK_EVERY_MS);
+    });
   }
 
   stop(): void {
@@ -54,7 +54,7 @@ export class WorkerWatch {
     const nowMs = this.#options.clock.monotonicMs();
     if (this.#isAsking || nowMs < this.#nextAskMs) return;
     this.#nextAskMs = nowMs + ASK_EVERY_MS;
-    void this.#ask();
+    inBackground(() => this.#ask());
   }
 
   /** Never rejects. */

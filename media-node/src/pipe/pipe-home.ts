@@ -1,4 +1,4 @@
-import { PlenaryError, familyOf } from '@plenary/cluster';
+import { PlenaryError, familyOf, inBackground } from '@plenary/cluster';
 import type { MediaNodeId, PipeEnd, TrackId, TrackOrigin, WantedLayer } from '@plenary/cluster';
 import type { MediaConsumer, PipePort, RoomRouter } from '../engine/engine.ts';
 import type { NodeMetrics } from '../metrics.ts';
@@ -127,11 +127,13 @@ export class PipeHome {
   release(trackId: TrackId): void {
     const sending = this.#sent.get(trackId);
     this.#sent.delete(trackId);
-    sending?.sent.then(
-      ({ consumer }) => {
-        consumer.close();
-      },
-      () => undefined, // Answered to whoever asked for the track; there is nothing to release.
+    inBackground(() =>
+      sending?.sent.then(
+        ({ consumer }) => {
+          consumer.close();
+        },
+        () => undefined, // Answered to whoever asked for the track; there is nothing to release.
+      ),
     );
   }
 

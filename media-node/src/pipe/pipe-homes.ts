@@ -1,4 +1,4 @@
-import { PlenaryError } from '@plenary/cluster';
+import { PlenaryError, inBackground } from '@plenary/cluster';
 import type { MediaNodeId, PipeEnd, RouterId, TrackId, TrackOrigin, WantedLayer } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RouterLease } from '../room/room-routers.ts';
@@ -151,7 +151,7 @@ export class PipeHomes {
       onClosed: () => {
         const name = nameOf(key);
         const entry = this.#homes.get(name);
-        if (entry?.asker === asker) void this.#forget(name, entry);
+        if (entry?.asker === asker) inBackground(() => this.#forget(name, entry));
       },
     });
     return home;
@@ -174,10 +174,12 @@ export class PipeHomes {
 const nameOf = (key: PipeKey): string => `${key.fromRouterId}>${key.toRouterId}`;
 
 function closeWhenOpen(entry: Entry, reason: 'asked' | 'replaced' | 'asker_gone'): void {
-  entry.opening.then(
-    (home) => {
-      home.close(reason);
-    },
-    () => undefined, // Answered to whoever opened it; there is nothing to close.
+  inBackground(() =>
+    entry.opening.then(
+      (home) => {
+        home.close(reason);
+      },
+      () => undefined, // Answered to whoever opened it; there is nothing to close.
+    ),
   );
 }

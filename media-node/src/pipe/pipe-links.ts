@@ -1,4 +1,4 @@
-import { PlenaryError, announcedOf, sharedFamily, toPlenaryError } from '@plenary/cluster';
+import { PlenaryError, announcedOf, sharedFamily, toPlenaryError, inBackground } from '@plenary/cluster';
 import type {
   AddressFamily,
   AnnouncedAddresses,
@@ -200,15 +200,17 @@ export class PipeLinks {
   movedByGateway(key: RouterPair, homeNodeId: MediaNodeId): void {
     const nodeId = this.#links.get(nameOf(key.fromRouterId, key.toRouterId))?.nodeId;
     const forgetGateway = nodeId === undefined ? Promise.resolve() : this.#gateways.left(homeNodeId, nodeId);
-    forgetGateway.then(
-      () => {
-        this.#withLink(key, (link) => {
-          link.supersede(homeNodeId);
-        });
-      },
-      (error: unknown) => {
-        this.#options.onFault('gateway.left', error);
-      },
+    inBackground(() =>
+      forgetGateway.then(
+        () => {
+          this.#withLink(key, (link) => {
+            link.supersede(homeNodeId);
+          });
+        },
+        (error: unknown) => {
+          this.#options.onFault('gateway.left', error);
+        },
+      ),
     );
   }
 
@@ -361,13 +363,15 @@ export class PipeLinks {
     const link = this.#links.get(name);
     if (link === undefined) return;
     this.#links.delete(name);
-    noted.then(
-      () => {
-        this.#tidy(link.homeNodeId);
-      },
-      (error: unknown) => {
-        this.#options.onFault('gateway.failed', error);
-      },
+    inBackground(() =>
+      noted.then(
+        () => {
+          this.#tidy(link.homeNodeId);
+        },
+        (error: unknown) => {
+          this.#options.onFault('gateway.failed', error);
+        },
+      ),
     );
   }
 

@@ -1,4 +1,4 @@
-import { PlenaryError, TOP_SPATIAL_LAYER } from '@plenary/cluster';
+import { PlenaryError, TOP_SPATIAL_LAYER, inBackground } from '@plenary/cluster';
 import type { MediaNodeId, TrackId, TrackOrigin, WantedLayer } from '@plenary/cluster';
 import type { MediaProducer } from '../engine/engine.ts';
 import type { Timers } from '../room/timers.ts';
@@ -179,23 +179,25 @@ export class PulledTrack {
     const { wanted } = this.#demand;
     if (this.#syncing || this.#closed || this.#wantedAtHome === wanted) return;
     this.#syncing = true;
-    this.ready
-      .then(() => this.#ports.home.setWanted(this.trackId, wanted))
-      .then(
-        () => {
-          this.#wantedAtHome = wanted;
-          this.#syncing = false;
-          this.#sync();
-        },
-        (error: unknown) => {
-          this.#syncing = false;
-          this.#wantedAtHome = undefined;
-          if (this.#closed) return;
-          this.#ports.onFault('pipe.demand', error);
-          this.#ports.timers.after(RETRY_DEMAND_MS, () => {
+    inBackground(() =>
+      this.ready
+        .then(() => this.#ports.home.setWanted(this.trackId, wanted))
+        .then(
+          () => {
+            this.#wantedAtHome = wanted;
+            this.#syncing = false;
             this.#sync();
-          });
-        },
-      );
+          },
+          (error: unknown) => {
+            this.#syncing = false;
+            this.#wantedAtHome = undefined;
+            if (this.#closed) return;
+            this.#ports.onFault('pipe.demand', error);
+            this.#ports.timers.after(RETRY_DEMAND_MS, () => {
+              this.#sync();
+            });
+          },
+        ),
+    );
   }
 }

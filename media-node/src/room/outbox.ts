@@ -1,4 +1,4 @@
-import { toPlenaryError } from '@plenary/cluster';
+import { toPlenaryError, after } from '@plenary/cluster';
 import type { LoggedEvent, Logger, RoomId } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 
@@ -85,9 +85,9 @@ export class Outbox {
       this.#metrics.errors.inc({ where: 'outbox_overflow', code: 'store_unavailable' });
     }
     this.#note();
-    this.#retryTimer ??= setTimeout(() => {
+    this.#retryTimer ??= after(RETRY_MS, () => {
       this.flush();
-    }, RETRY_MS);
+    });
   }
 
   #note(): void {

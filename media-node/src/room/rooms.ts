@@ -5,6 +5,7 @@ import {
   ROOMS_REPUBLISHED_AT_ONCE,
   sideBySide,
   toPlenaryError,
+  inBackground,
 } from '@plenary/cluster';
 import type {
   ControlReply,
@@ -167,16 +168,18 @@ export class Rooms {
   /** From now on what this node owns is published again and again (SPEC RC1). */
   startRepublishing(): void {
     this.#endRepublishing = this.#context.timers.after(REPUBLISH_INTERVAL_MS, () => {
-      void this.republish().finally(() => {
-        if (!this.#isClosed) this.startRepublishing();
-      });
+      inBackground(() =>
+        this.republish().finally(() => {
+          if (!this.#isClosed) this.startRepublishing();
+        }),
+      );
     });
   }
 
   /** The store answers again: what waited is done, and what this node owns is published again. */
   storeReturned(): void {
     this.#context.outbox.flush();
-    void this.republish();
+    inBackground(() => this.republish());
   }
 
   /** Publishes what this node owns, many rooms side by side. Never rejects. */

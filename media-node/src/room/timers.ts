@@ -1,3 +1,4 @@
+import { after } from '@plenary/cluster';
 /** Waiting as a port, so that graces and lingers can be tested without waiting. */
 export interface Timers {
   /** Calls `action` once after `delayMs`; the returned function takes it back. */
@@ -6,7 +7,7 @@ export interface Timers {
 
 export const systemTimers: Timers = {
   after: (delayMs, action) => {
-    const timer = setTimeout(action, delayMs);
+    const timer = after(delayMs, action);
     return () => {
       clearTimeout(timer);
     };

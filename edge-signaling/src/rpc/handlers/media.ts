@@ -1,4 +1,4 @@
-import { PlenaryError, toPlenaryError } from '@plenary/cluster';
+import { PlenaryError, toPlenaryError, inBackground } from '@plenary/cluster';
 import type { MediaNodeId } from '@plenary/cluster/ids';
 import type { ClientReply, ClientRequest } from '@plenary/cluster/protocol';
 import { mediaOf } from '../../session/entrance.ts';
@@ -102,7 +102,7 @@ async function openAnew(
   localRooms.tracksOf(roomId).learn(view.tracks);
   for (const old of before) {
     if (session.mediaOf(old.epoch) === undefined) {
-      void departures.dropMedia(old.mediaNodeId, session.placedAt(old));
+      inBackground(() => departures.dropMedia(old.mediaNodeId, session.placedAt(old)));
     }
   }
   return hosted.offer;
@@ -116,7 +116,8 @@ export function handleMediaMoved(services: HandlerServices): Handler<'media.move
       // Another move or a loss came between: then its own end tells.
       if (session.media.epoch !== epoch) return {};
       session.settle();
-      if (former !== undefined) void departures.dropMedia(former.mediaNodeId, session.placedAt(former));
+      if (former !== undefined)
+        inBackground(() => departures.dropMedia(former.mediaNodeId, session.placedAt(former)));
       try {
         await rooms.settlePeer(session.roomId, session.peerId, epoch);
       } catch (fault) {

@@ -1,0 +1,73 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { after, afterTurn, entry, every, inBackground, watchEntries } from './entry.ts';
+import type { EntryKind } from './entry.ts';
+
+const told: { kind: EntryKind; fault: unknown }[] = [];
+let stopWatching: () => void;
+beforeEach(() => {
+  told.length = 0;
+  stopWatching = watchEntries((kind, fault) => told.push({ kind, fault }));
+});
+afterEach(() => {
+  stopWatching();
+  vi.useRealTimers();
+});
+
+const broken = new Error('broken');
+const fail = (): never => {
+  throw broken;
+};
+const reject = async (): Promise<never> => Promise.reject(broken);
+const settled = async (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+describe('an entry', () => {
+  it('[EN4] hands on its arguments, and costs nobody anything when all is well', async () => {
+    const heard: unknown[] = [];
+    entry('socket', (...args: readonly [number, string]) => heard.push(...args))(1, 'two');
+    entry('socket', async (value: number) => Promise.resolve(heard.push(value)))(3);
+    await settled();
+    expect(heard).toEqual([1, 'two', 3]);
+    expect(told).toEqual([]);
+  });
+
+  it('[EN4] tells what is thrown and what is rejected, and throws nothing', async () => {
+    entry('http', fail)();
+    entry('pubsub', reject)();
+    inBackground(fail);
+    inBackground(reject);
+    afterTurn(fail);
+    await settled();
+    await settled();
+    expect(told.map(({ kind }) => kind).sort()).toEqual([
+      'background',
+      'background',
+      'http',
+      'pubsub',
+      'timer',
+    ]);
+    expect(told.every(({ fault }) => fault === broken)).toBe(true);
+  });
+
+  it('[EN4] a tick that fails stops no later one', () => {
+    vi.useFakeTimers();
+    let ticks = 0;
+    const timer = every(10, () => {
+      ticks += 1;
+      throw broken;
+    });
+    after(15, fail);
+    vi.advanceTimersByTime(30);
+    clearInterval(timer);
+    expect(ticks).toBe(3);
+    expect(told.map(({ kind }) => kind)).toEqual(['timer', 'timer', 'timer', 'timer']);
+  });
+
+  it('[EN4] lives through a watcher that throws', () => {
+    const written = vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+    const stop = watchEntries(fail);
+    entry('signal', fail)();
+    expect(written).toHaveBeenCalledWith(expect.stringContaining('signal'));
+    written.mockRestore();
+    stop();
+  });
+});

@@ -1,0 +1,189 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { RawSocket, upgradeStatus } from './testing/raw-socket.ts';
+import { TestClient } from './testing/test-client.ts';
+import { TestCluster } from './testing/test-cluster.ts';
+import { waitFor } from './testing/wait-for.ts';
+
+/** One edge on each of the two servers that may carry it. */
+let cluster: TestCluster;
+let portOf: Record<'uws' | 'node', string>;
+
+beforeAll(async () => {
+  cluster = await TestCluster.start({ edges: 0, mediaNodes: 1 });
+  const settings = { PLENARY_TRUSTED_PROXIES: '127.0.0.0/8', PLENARY_CONNECTS_PER_ADDRESS: '2' };
+  await cluster.addEdge('edge-uws', settings);
+  await cluster.addEdge('edge-node', { ...settings, PLENARY_HTTP_SERVER: 'node' });
+  portOf = { uws: new URL(cluster.edge(0).url).port, node: new URL(cluster.edge(1).url).port };
+});
+afterAll(async () => cluster.stop());
+
+/** Sends bytes and gives all that comes back until the other side is silent or gone. */
+async function exchange(port: string, bytes: string | Uint8Array): Promise<string> {
+  const socket = connect(Number(port), '127.0.0.1');
+  let answer = '';
+  let isOver = false;
+  socket.on('data', (chunk: Buffer) => {
+    answer += chunk.toString('latin1');
+  });
+  socket.on('error', () => undefined);
+  socket.on('close', () => {
+    isOver = true;
+  });
+  await once(socket, 'connect');
+  socket.write(bytes);
+  await waitFor('an answer', () => isOver || answer.includes('\r\n\r\n'));
+  socket.destroy();
+  return answer;
+}
+
+const statusOf = (answer: string): string => /^HTTP\/1\.[01] (\d{3})/.exec(answer)?.[1] ?? 'none';
+const head = (...lines: string[]): string => `${lines.join('\r\n')}\r\n\r\n`;
+
+describe.each(['uws', 'node'] as const)('HTTP of other people, on %s', (server) => {
+  const ask = async (...lines: string[]): Promise<string> => exchange(portOf[server], head(...lines));
+
+  it('[EN5] HTTP/1.1 in odd shapes is answered', async () => {
+    const shapes: readonly (readonly [status: string, ...lines: string[]])[] = [
+      ['200', 'GET /health HTTP/1.1', 'Host: x', `Cookie: ${'a'.repeat(16_384)}`],
+      ['431', 'GET /health HTTP/1.1', 'Host: x', `Cookie: ${'a'.repeat(40_000)}`],
+      ['404', `GET /${'a'.repeat(9_000)} HTTP/1.1`, 'Host: x'],
+      ['200', 'GET /health?x=[%zz HTTP/1.1', 'Host: x'],
+      ['200', 'HEAD /health HTTP/1.1', 'Host: x'],
+      ['200', 'HEAD /api/edges HTTP/1.1', 'Host: x'],
+      ['200', 'HEAD /api/ping HTTP/1.1', 'Host: x'],
+      ['404', 'GET //health HTTP/1.1', 'Host: x'],
+      ['404', 'GET /%00 HTTP/1.1', 'Host: x'],
+      [
+        '200',
+        'GET /health HTTP/1.1',
+        'Host: x',
+        'Connection: Upgrade, HTTP2-Settings',
+        'Upgrade: h2c',
+        'HTTP2-Settings: A',
+      ],
+      [
+        '200',
+        'GET /health HTTP/1.1',
+        'Host: x',
+        'Accept: a',
+        'Accept: b',
+        'X-Forwarded-For: ,,',
+        'Forwarded: ;=,"',
+      ],
+      ['400', 'GET /socket.io/?EIO=4&transport=polling HTTP/1.1', 'Host: x'],
+      ['400', 'POST /socket.io/?EIO=4&transport=polling HTTP/1.1', 'Host: x', 'Content-Length: 0'],
+      ['400', 'GET /health HTTP/1.1', 'Host: x', 'Content-Length: abc'],
+      ['400', 'POST /health HTTP/1.1', 'Host: x', 'Content-Length: 3', 'Transfer-Encoding: chunked'],
+    ];
+    for (const [status, ...lines] of shapes) {
+      expect([lines[0]?.slice(0, 60), statusOf(await ask(...lines))]).toEqual([
+        lines[0]?.slice(0, 60),
+        status,
+      ]);
+    }
+  });
+
+  it('[EN5] methods that nobody serves are refused', async () => {
+    for (const method of ['DELETE', 'PUT', 'PATCH', 'TRACE']) {
+      expect(statusOf(await ask(`${method} /health HTTP/1.1`, 'Host: x', 'Content-Length: 0'))).toBe('405');
+    }
+  });
+
+  it('[EN5] a socket does not name another one, open or not', async () => {
+    const raw = await RawSocket.open(`http://127.0.0.1:${portOf[server]}`);
+    const { sid } = JSON.parse(raw.received[0]?.slice(1) ?? '') as { sid: string };
+    const path = (id: string): string => `/socket.io/?EIO=4&transport=websocket&sid=${id}`;
+    for (const id of [sid, 'none', '__proto__', 'constructor']) {
+      expect(statusOf(await ask(`GET ${path(id)} HTTP/1.1`, 'Host: x'))).toBe('400');
+      const upgraded = await ask(
+        `GET ${path(id)} HTTP/1.1`,
+        'Host: x',
+        'Connection: Upgrade',
+        'Upgrade: websocket',
+        'Sec-WebSocket-Version: 13',
+        'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+      );
+      expect(statusOf(upgraded)).toBe('400');
+    }
+    raw.close();
+  });
+
+  it('[EN6] every line that proxies wrote counts, whatever it looks like', async () => {
+    const url = `http://127.0.0.1:${portOf[server]}`;
+    const status = async (headers: Record<string, string>): Promise<number> => upgradeStatus(url, headers);
+    // Twenty at once, two more a second.
+    for (let index = 0; index < 60; index += 1)
+      await status({ 'x-forwarded-for': `[2001:db8::7]:${index + 1}` });
+    // On Node's own server Engine.IO refuses a WebSocket with 400 always.
+    const refused = server === 'uws' ? 403 : 400;
+    expect(await status({ 'x-forwarded-for': '6.6.6.6, 2001:db8::7' })).toBe(refused);
+    expect(await status({ forwarded: 'for=6.6.6.6, for="[2001:db8::7]:99"' })).toBe(refused);
+    expect(await status({ 'x-forwarded-for': '2001:db8:1::7' })).toBe(101);
+  });
+
+  it('[EN5] whoever asks for a socket in an odd way is answered, and the edge serves on', async () => {
+    const upgrade = ['Host: x', 'Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13'];
+    const path = '/socket.io/?EIO=4&transport=websocket';
+    const key = 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==';
+    for (const [target, ...more] of [
+      ['/socket.io/?EIO=3&transport=websocket', key],
+      ['/socket.io/?transport=websocket', key],
+      ['/socket.io/?EIO=4&transport=__proto__', key],
+      ['/socket.io/?EIO=4', key],
+      [`${path}&EIO=3`, key],
+      [path, key, 'Origin: http://evil.example'],
+      [path, key, 'Origin: \u0001'],
+    ] as const) {
+      const status = statusOf(await ask(`GET ${target} HTTP/1.1`, ...upgrade, ...more));
+      expect([target, ['400', '403', '101'].includes(status)]).toEqual([target, true]);
+      expect(status).not.toBe(target === path ? '101' : '');
+    }
+    const client = await TestClient.connect(`http://127.0.0.1:${portOf[server]}`);
+    client.close();
+  });
+});
+
+describe('HTTP of other versions', () => {
+  it('[EN5] Node’s own server answers HTTP/1.0, requests without Host, and whole URLs', async () => {
+    const ask = async (...lines: string[]): Promise<string> =>
+      statusOf(await exchange(portOf.node, head(...lines)));
+    expect(await ask('GET /health HTTP/1.0')).toBe('200');
+    expect(await ask('HEAD /health HTTP/1.0')).toBe('200');
+    expect(await ask('GET /health HTTP/1.1')).toBe('200');
+    expect(await ask('GET http://meet.example/health?x HTTP/1.1', 'Host: meet.example')).toBe('200');
+    expect(await ask('OPTIONS * HTTP/1.1', 'Host: x')).toBe('405');
+  });
+
+  it('[EN5] uWebSockets.js says which version it wants', async () => {
+    const ask = async (...lines: string[]): Promise<string> =>
+      statusOf(await exchange(portOf.uws, head(...lines)));
+    expect(await ask('GET /health HTTP/1.0')).toBe('505');
+    expect(await ask('PRI * HTTP/2.0')).toBe('505');
+    expect(await ask('GET /health HTTP/1.1')).toBe('400');
+  });
+
+  it('[EN6] the PROXY protocol, version 2, is believed from a trusted proxy', async () => {
+    const header = Uint8Array.from([
+      ...[0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a],
+      ...[0x21, 0x11, 0x00, 0x0c],
+      ...[203, 0, 113, 9, 10, 0, 0, 1, 0x10, 0x00, 0x01, 0xbb],
+    ]);
+    const upgrade = head(
+      'GET /socket.io/?EIO=4&transport=websocket HTTP/1.1',
+      'Host: x',
+      'Connection: Upgrade',
+      'Upgrade: websocket',
+      'Sec-WebSocket-Version: 13',
+      'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+    );
+    const bytes = Buffer.concat([header, Buffer.from(upgrade)]);
+    const answers = new Set<string>();
+    for (let index = 0; index < 60; index += 1) answers.add(statusOf(await exchange(portOf.uws, bytes)));
+    expect([...answers].sort()).toEqual(['101', '403']);
+    const url = `http://127.0.0.1:${portOf.uws}`;
+    expect(await upgradeStatus(url, { 'x-forwarded-for': '203.0.113.9' })).toBe(403);
+    expect(await upgradeStatus(url, { 'x-forwarded-for': '203.0.113.10' })).toBe(101);
+  });
+});
