@@ -350,6 +350,15 @@ export const ENTRY_CLAIMS: readonly Claim[] = [
     },
     is: ['ok', 'out_of_order', 'ok'],
   },
+  {
+    says: 'requests may be sent without waiting for answers, up to 64 at a time',
+    of: async (strangers) => {
+      const { client } = await strangers.join();
+      const asked = Array.from({ length: 65 }, () => client.codeOf('media.check', {}));
+      return (await Promise.all(asked)).slice(0, 64).filter((code) => code !== 'ok');
+    },
+    is: [],
+  },
   { says: 'edge.check is answered', of: asking('edge.check', {}), is: 'ok' },
   {
     says: 'a message that asked for no acknowledgement and was refused is told by refused',

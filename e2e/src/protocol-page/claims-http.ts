@@ -1,3 +1,5 @@
+import { get } from 'node:http';
+import { json } from 'node:stream/consumers';
 import type { Claim } from './claim.ts';
 import type { Strangers } from './stranger.ts';
 import { fields, list } from './page-client.ts';
@@ -30,7 +32,38 @@ const guest = (changes: Record<string, unknown> = {}): string =>
 const ofLength = (bytes: number): string =>
   guest({ ignored: 'x'.repeat(bytes - guest({ ignored: '' }).length) });
 
+/** How an edge answers a WebSocket handshake: the status, and the reason where it is refused. */
+const shakeHands = async (strangers: Strangers, origin: string): Promise<unknown> =>
+  new Promise((resolve, reject) => {
+    const request = get(`${strangers.url()}/socket.io/?EIO=4&transport=websocket`, {
+      headers: {
+        origin,
+        connection: 'Upgrade',
+        upgrade: 'websocket',
+        'sec-websocket-version': '13',
+        'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+      },
+    });
+    request.on('upgrade', (response, socket) => {
+      socket.destroy();
+      resolve([response.statusCode]);
+    });
+    request.on('response', (response) => {
+      json(response).then((body) => resolve([response.statusCode, fields(body)['message']]), reject);
+    });
+    request.on('error', reject);
+  });
+
 export const HTTP_CLAIMS: readonly Claim[] = [
+  {
+    says: 'an edge refuses origins that are not allowed with status 403, and says so in the message of the body',
+    of: async (strangers) => [
+      await shakeHands(strangers, strangers.url()),
+      await shakeHands(strangers, ELSEWHERE),
+      await shakeHands(strangers, 'null'),
+    ],
+    is: [[101], [403, 'origin'], [403, 'origin']],
+  },
   {
     says: 'long polling is refused with status 400',
     of: async (strangers) => (await ask(strangers, '/socket.io/?EIO=4&transport=polling')).status,

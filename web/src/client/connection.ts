@@ -40,6 +40,7 @@ const OTHER_EDGE_CODES: readonly ErrorCode[] = [
   'shutting_down',
   'internal',
   'store_unavailable',
+  'protocol_version',
 ];
 
 /** Refusals that waiting some seconds does not change: who joins is told at once, and decides. */
@@ -213,6 +214,8 @@ export class Connection {
     { isReturn }: { readonly isReturn: boolean },
   ): Promise<void> {
     const deadline = performance.now() + deadlineMs;
+    /** While a cluster is upgraded, its edges are of two releases. */
+    const edgesOfOtherVersions = new Set<string>();
     let mode = firstMode;
     for (let attempt = 0; ; attempt += 1) {
       // A first join is a person's wish and waits for nothing; all who lost one edge come back spread out.
@@ -247,7 +250,10 @@ export class Connection {
         }
         // Who comes back waits all the same: the place may be one's own, until the cluster has noticed.
         const isFull = !isReturn && FULL_CODES.includes(error.code);
-        if (!error.retryable || isFull || performance.now() >= deadline) throw error;
+        if (error.code === 'protocol_version' && edgeUrl !== undefined) edgesOfOtherVersions.add(edgeUrl);
+        const mayAnotherEdge =
+          error.code === 'protocol_version' && this.#edges.some((edge) => !edgesOfOtherVersions.has(edge));
+        if (!(error.retryable || mayAnotherEdge) || isFull || performance.now() >= deadline) throw error;
         this.#environment.dispatch({ type: 'attempt_failed', error: error.toWire() });
       }
     }

@@ -181,6 +181,22 @@ describe('joining', () => {
     expect(meeting.counters.malformed).toBe(1);
   });
 
+  test('[PR4] an edge of another version is left for the others, until all have refused', async () => {
+    const edge = new ScriptedEdge();
+    edge.on.join = () => {
+      delete edge.on.join;
+      return refuse('protocol_version');
+    };
+    const meeting = meet(edge, { edgeUrls: [EDGE_A, EDGE_B] });
+    await meeting.join();
+    expect(meeting.getSnapshot().connection).toEqual({ phase: 'joined', edgeUrl: EDGE_B });
+    const old = new ScriptedEdge();
+    old.on.join = () => refuse('protocol_version');
+    const outdated = meet(old, { edgeUrls: [EDGE_A, EDGE_B] });
+    await expect(outdated.join()).rejects.toMatchObject({ code: 'protocol_version' });
+    expect(old.requests('join')).toHaveLength(2);
+  });
+
   test('leaving while joining leaves no connection behind', async () => {
     const edge = new ScriptedEdge();
     edge.on.join = () => NO_ANSWER;
