@@ -198,10 +198,10 @@ export async function startEdge(
     pubSub: createPubSub({
       publisher: store.duplicate('publisher', reportAdapterFault),
       subscriber: store.duplicate('subscriber', reportAdapterFault),
+      channelPrefix: store.channelPrefix,
       metrics,
       reportFault,
     }),
-    channelPrefix: store.channelPrefix,
     accept: core.accept,
     isDraining: () => drain.isOn,
     isBehind: () => core.isBehind,

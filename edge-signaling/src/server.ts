@@ -64,8 +64,6 @@ export interface ServerSettings {
   readonly readAddress: AddressReader;
   readonly addressLimits: AddressLimits;
   readonly pubSub: PubSub;
-  /** What the channels begin with. */
-  readonly channelPrefix: string;
   readonly accept: AcceptSocket;
   /** Whether nobody new is taken. */
   readonly isDraining: () => boolean;
@@ -126,7 +124,7 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
     pingTimeout: PING_TIMEOUT_MS,
     connectTimeout: NAMESPACE_TIMEOUT_MS,
     adapter: createShardedAdapter(pubSub.publisher, pubSub.subscriber, {
-      channelPrefix: settings.channelPrefix,
+      channelPrefix: pubSub.channelPrefix,
       subscriptionMode: 'dynamic',
     }),
     allowRequest: (request, decide) => {

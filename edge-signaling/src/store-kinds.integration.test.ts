@@ -9,10 +9,10 @@ import { joinRequest } from './testing/test-client.ts';
 import type { TestClient } from './testing/test-client.ts';
 import { TestCluster } from './testing/test-cluster.ts';
 import { waitFor } from './testing/wait-for.ts';
-import { socketRoomOf } from './transport/room-channel.ts';
+import { roomChannelOf, socketRoomOf } from './transport/publication.ts';
 
 /** Where the sharded adapter publishes the events of a room. */
-const channelOf = (room: string): string => `plenary:socket.io#/#${socketRoomOf(testRoom(room))}#`;
+const channelOf = (room: string): string => roomChannelOf('plenary:socket.io', socketRoomOf(testRoom(room)));
 
 /** Joins a room on both edges. */
 async function meet(

@@ -4,6 +4,7 @@
  */
 import type { EdgeId, PeerId, RoomId } from '@plenary/cluster/ids';
 import type { PlenaryError } from '@plenary/cluster';
+import type { RoomNoticeName } from './publication.ts';
 import type { EdgeNoticeInput, EdgeNoticeName, LoggedEvent, ReplyEnvelope } from '@plenary/cluster/protocol';
 import { z } from 'zod';
 import { EDGE_ID, PEER_ID, ROOM_ID } from '@plenary/cluster/ids';
@@ -67,7 +68,7 @@ export type EdgeMessage =
 /** Notices to rooms. All edges hear them; while the store is away, only the sockets of this one. */
 export interface RoomChannel {
   publishEvents(roomId: RoomId, events: readonly LoggedEvent[]): void;
-  publish<Name extends EdgeNoticeName>(roomId: RoomId, name: Name, payload: EdgeNoticeInput<Name>): void;
+  publish<Name extends RoomNoticeName>(roomId: RoomId, name: Name, payload: EdgeNoticeInput<Name>): void;
   /** To sockets of this edge only. */
   publishLocally<Name extends EdgeNoticeName>(
     roomId: RoomId,

@@ -1,11 +1,14 @@
 import type { PubSubConnection } from '@plenary/cluster';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
+import { readPublication } from './publication.ts';
 
 type MessageListener = (channel: Buffer, message: Buffer) => void;
 
 export interface PubSubSettings {
   readonly publisher: PubSubConnection;
   readonly subscriber: PubSubConnection;
+  /** What the channels begin with. */
+  readonly channelPrefix: string;
   readonly metrics: EdgeMetrics;
   readonly reportFault: ReportFault;
 }
@@ -13,12 +16,13 @@ export interface PubSubSettings {
 /**
  * The two clients that the sharded adapter works with. The adapter lets the promises of its subscriptions go, and awaits
  * a publication before it delivers to local sockets; so here a subscription never rejects and is made again after each
- * outage, a publication fails at once while the store is away, so that one edge's clients hear each other, and one that
- * does not fit the adapter is counted, and the first told.
+ * outage, a publication fails at once while the store is away, so that one edge's clients hear each other, and one that no
+ * edge would make is counted, and the first told.
  */
-export function createPubSub({ publisher, subscriber, metrics, reportFault }: PubSubSettings) {
+export function createPubSub({ publisher, subscriber, channelPrefix, metrics, reportFault }: PubSubSettings) {
   let wasMalformedTold = false;
   return {
+    channelPrefix,
     publisher: {
       async spublish(channel: string, payload: string | Buffer): Promise<unknown> {
         try {
@@ -35,9 +39,9 @@ export function createPubSub({ publisher, subscriber, metrics, reportFault }: Pu
       on(_event: 'smessageBuffer', listener: MessageListener): void {
         subscriber.onMessage((channel, message) => {
           try {
-            listener(channel, message);
+            listener(channel, readPublication(channelPrefix, channel, message));
           } catch (fault) {
-            // The adapter trusts what is published; what does not fit it is to end nobody's meeting (SPEC ST3).
+            // What is no publication of an edge is to end nobody's meeting (SPEC ST3, NS4).
             metrics.malformedRecords.inc({ kind: 'publication' });
             if (!wasMalformedTold) reportFault('adapter', fault, { doing: 'reading a publication' });
             wasMalformedTold = true;

@@ -1,18 +1,8 @@
 import { entry } from '@plenary/cluster';
-import type { RoomId } from '@plenary/cluster/ids';
 import { EDGE_MESSAGE } from './client-socket.ts';
 import type { EdgeMessage, RoomChannel } from './client-socket.ts';
 import type { ReportFault } from '../metrics.ts';
-
-const EDGE_MESSAGE_NAME = 'edge.message';
-
-/**
- * Socket.IO's name of a room. The prefix makes it longer than 20 characters: the sharded adapter takes a name of 20 for
- * a socket's own, and would send its events to every edge.
- */
-export function socketRoomOf(roomId: RoomId): string {
-  return `plenary-meeting-room:${roomId}`;
-}
+import { EDGE_MESSAGE_NAME, socketRoomOf } from './publication.ts';
 
 interface Emitter {
   emit(name: string, payload: unknown): boolean;

@@ -4,7 +4,7 @@ import type { EdgeNoticeInput, EdgeNoticeName, ReplyEnvelope } from '@plenary/cl
 import type { CountedSocket } from '../limits/address-limits.ts';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { ClientSocket, SocketListener } from './client-socket.ts';
-import { socketRoomOf } from './room-channel.ts';
+import { socketRoomOf } from './publication.ts';
 
 /** Outside a room a socket may stay this long: a person may take their time on the pre-join page. */
 const IDLE_LIMIT_MS = 600_000;

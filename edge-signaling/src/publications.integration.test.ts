@@ -1,0 +1,81 @@
+import { askServer } from '@plenary/cluster/testing/redis-process';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { testRoom } from './testing/edge-process.ts';
+import { TestCluster } from './testing/test-cluster.ts';
+import { waitFor } from './testing/wait-for.ts';
+
+const EDGES = 'plenary:socket.io#/#';
+const SOCKET_ROOM = `plenary-meeting-room:${testRoom('standup')}`;
+const ROOM = `${EDGES}${SOCKET_ROOM}#`;
+const UID = '0123456789abcdef';
+const broadcast = (data: unknown, rooms: unknown = [SOCKET_ROOM], more: object = {}): string =>
+  JSON.stringify({
+    uid: UID,
+    nsp: '/',
+    type: 3,
+    data: { packet: { type: 2, data, nsp: '/' }, opts: { rooms, except: [], flags: {} }, ...more },
+  });
+const opts = { rooms: [], except: [], flags: {} };
+const control = (type: number, data: unknown): string => JSON.stringify({ uid: UID, nsp: '/', type, data });
+
+/** What somebody with a connection to Redis may publish, and every edge used to carry out. */
+const ATTACKS: readonly (readonly [what: string, channel: string, message: string])[] = [
+  ['a bye to everybody', EDGES, broadcast(['bye', { code: 'internal', message: 'x', retryable: false }], [])],
+  ['a bye to a room', ROOM, broadcast(['bye', { code: 'internal', message: 'x', retryable: false }])],
+  [
+    'edges of the attacker',
+    ROOM,
+    broadcast(['edges', { edges: [{ edgeId: 'e', datacenter: 'd', url: 'http://evil' }] }]),
+  ],
+  ['a session token', ROOM, broadcast(['session.renewed', { sessionToken: 'x' }])],
+  ['an event that is none', ROOM, broadcast(['event', { id: 'x', event: { type: 'chat.posted' } }])],
+  ['an event of no type', ROOM, broadcast(['event', { id: '1-1', previousId: '1-0', event: { type: 'x' } }])],
+  ['an unknown notice', ROOM, broadcast(['constructor', {}])],
+  ['speakers to everybody', EDGES, broadcast(['speakers', { mediaNodeId: 'n', speakers: [] }], [])],
+  ['speakers on the wrong channel', EDGES, broadcast(['speakers', { mediaNodeId: 'n', speakers: [] }])],
+  [
+    'what asks for answers',
+    ROOM,
+    broadcast(['speakers', { mediaNodeId: 'n', speakers: [] }], [SOCKET_ROOM], { requestId: 'r' }),
+  ],
+  ['an end of all connections', EDGES, control(6, { opts, close: true })],
+  ['sockets that join a room', EDGES, control(4, { opts, rooms: ['x'] })],
+  ['sockets that leave their room', EDGES, control(5, { opts, rooms: [SOCKET_ROOM] })],
+  ['a look at all sockets', EDGES, control(7, { opts, requestId: 'r' })],
+  ['an event between servers', EDGES, control(9, { packet: ['connection', {}] })],
+  ['one that asks for an answer', EDGES, control(9, { packet: ['edge.message', {}], requestId: 'r' })],
+  ['an answer to nothing', EDGES, control(8, { requestId: 'r', sockets: [] })],
+];
+
+describe('what is published in Redis', () => {
+  let cluster: TestCluster;
+  beforeAll(async () => {
+    cluster = await TestCluster.start({ edges: 1, mediaNodes: 1 });
+  });
+  afterEach(() => cluster.closeClients());
+  afterAll(async () => cluster.stop());
+
+  it('[NS4] reaches clients only as what an edge publishes there, and does nothing else', async () => {
+    const [ann, idle] = [await cluster.client(), await cluster.client()];
+    await ann.join('standup');
+    const { url } = cluster.redis;
+    const dropped = async (): Promise<number> =>
+      cluster.edge(0).metric('plenary_edge_malformed_records_total', 'kind="publication"');
+    const before = await dropped();
+    await askServer(url, async (redis) => {
+      for (const [, channel, message] of ATTACKS) await redis.spublish(channel, message);
+    });
+    await waitFor('all of them to be dropped', async () => (await dropped()) - before === ATTACKS.length);
+
+    // They came before this, on the same way; what fits goes through, less what nobody knows of it.
+    const speakers = { mediaNodeId: 'n', speakers: [], secret: 'x' };
+    await askServer(url, async (redis) => redis.spublish(ROOM, broadcast(['speakers', speakers])));
+    expect(await ann.notice('speakers')).toEqual({ mediaNodeId: 'n', speakers: [] });
+    for (const name of ['bye', 'edges', 'session.renewed', 'constructor'])
+      expect([...ann.notices, ...idle.notices].map((notice) => notice.name)).not.toContain(name);
+    expect(ann.isClosed || idle.isClosed).toBe(false);
+    await ann.call('chat.post', { requestId: 'c', text: 'all is well' });
+    await ann.event((event) => event.type === 'chat.posted', 'the message, so that she is in her room');
+    expect(cluster.edge(0).output.match(/reading a publication/g)).toHaveLength(1);
+  });
+});

@@ -1,0 +1,71 @@
+import { edge, peer, room } from '@plenary/cluster/testing/samples';
+import { describe, expect, it } from 'vitest';
+import { MAX_ATTACHED } from './client-socket.ts';
+import { edgesChannelOf, readPublication, roomChannelOf, socketRoomOf } from './publication.ts';
+
+const PREFIX = 'plenary:socket.io';
+const ROOM = socketRoomOf(room('standup'));
+const read = (channel: string, publication: unknown): unknown =>
+  JSON.parse(
+    readPublication(PREFIX, Buffer.from(channel), Buffer.from(JSON.stringify(publication))).toString(),
+  );
+
+const speakers = { mediaNodeId: 'n', speakers: [{ peerId: 'p', volumeDbov: -20 }] };
+const toRoom = {
+  uid: '0123456789abcdef',
+  nsp: '/',
+  type: 3,
+  data: {
+    packet: { type: 2, data: ['speakers', speakers], nsp: '/' },
+    opts: { rooms: [ROOM], except: [], flags: { volatile: true } },
+  },
+};
+const toEdges = (message: unknown): unknown => ({
+  uid: '0123456789abcdef',
+  nsp: '/',
+  type: 9,
+  data: { packet: ['edge.message', message] },
+});
+
+describe('publications', () => {
+  it('[NS4] are handed on as an edge makes them', () => {
+    expect(read(roomChannelOf(PREFIX, ROOM), toRoom)).toEqual(toRoom);
+    const peerIds = Array.from({ length: MAX_ATTACHED }, (_, index) => peer(`${index}`.padStart(32, 'p')));
+    const attached = toEdges({ type: 'sessions.attached', peerIds, edgeId: edge('e'.repeat(64)) });
+    expect(read(edgesChannelOf(PREFIX), attached)).toEqual(attached);
+  });
+
+  it('[NS4] are none on the channel of another room, tenant, namespace or database', () => {
+    for (const channel of [
+      edgesChannelOf(PREFIX),
+      roomChannelOf(PREFIX, socketRoomOf(room('other'))),
+      roomChannelOf(PREFIX, socketRoomOf(room('standup', 'other'))),
+      roomChannelOf('staging:socket.io', ROOM),
+      roomChannelOf('plenary:db1:socket.io', ROOM),
+    ]) {
+      expect(() => read(channel, toRoom), channel).toThrow();
+    }
+  });
+
+  it('[NS4] hold nothing that their schema does not know, and are not long', () => {
+    const packet = { ...toRoom.data.packet, data: ['speakers', { ...speakers, more: 'x' }] };
+    expect(read(roomChannelOf(PREFIX, ROOM), { ...toRoom, data: { ...toRoom.data, packet } })).toEqual(
+      toRoom,
+    );
+    const padded = {
+      ...toRoom,
+      data: {
+        ...toRoom.data,
+        packet: { ...packet, data: ['speakers', { ...speakers, more: 'x'.repeat(131_072) }] },
+      },
+    };
+    expect(() => read(roomChannelOf(PREFIX, ROOM), padded)).toThrow('larger than the limit');
+  });
+
+  it('[NS4] are no other kind of message of the adapter', () => {
+    for (let type = 0; type < 14; type += 1) {
+      if (type !== 3) expect(() => read(roomChannelOf(PREFIX, ROOM), { ...toRoom, type })).toThrow();
+      if (type !== 9) expect(() => read(edgesChannelOf(PREFIX), { ...toRoom, type })).toThrow();
+    }
+  });
+});
