@@ -38,7 +38,9 @@ function roomKeys(namespace: Namespace, roomId: RoomId): RoomKeys {
     /**
      * Hash: `lastEventId`, `lastEpoch`, `joinSequence`; after a loss `rebuildingUntilMs` by Redis TIME, and
      * `rebuiltEventId`, which the order went on above; `token|peerId` → which generation of the peer's session tokens is
-     * in use; `former|peerId` → `epoch|mediaNodeId`, where a peer that is being moved goes on until it has moved; and
+     * in use; `former|peerId` → `epoch|mediaNodeId`, where a peer that is being moved goes on until it has moved;
+     * `tracks|peerId` → its track ids, joined by commas; `gone|peer|peerId` and `gone|track|trackId` → when that left or ended, in
+     * milliseconds of Redis TIME, with their number in `tombstones`; and
      * `gateway|datacenter|homeNodeId` → `epoch|mediaNodeId`, which media nodes write.
      */
     key('meta'),

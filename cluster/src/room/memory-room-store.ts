@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts';
 import { systemClock } from '../clock.ts';
 import { PlenaryError } from '../errors.ts';
+import { forgetOldest } from '../forget-oldest.ts';
 import { EPOCH } from '../protocol/edge-media.ts';
 import type { Epoch } from '../protocol/edge-media.ts';
 import { compareEventIds, EVENT_ID } from '../protocol/ids.ts';
@@ -25,6 +26,7 @@ import type {
 import {
   chatMessageId,
   FAREWELL_KEPT_MS,
+  MAX_TOMBSTONES,
   ROOM_KEPT_MS,
   ROOM_REBUILD_MS,
   sequenceOfCursor,
@@ -69,6 +71,8 @@ class MemoryRoom {
   readonly formers = new Map<PeerId, FormerPlacement>();
   /** Which generation of a peer's session tokens is in use. */
   readonly tokenGenerations = new Map<PeerId, number>();
+  /** When peers left and tracks ended, in milliseconds; the oldest first. */
+  readonly gone = new Map<PeerId | TrackId, number>();
   lastEventId: EventId = START;
   lastEpoch = 0;
   joinSequence = 0;
@@ -84,6 +88,7 @@ class MemoryRoom {
     for (const [key, gateway] of this.gateways) copy.gateways.set(key, gateway);
     for (const [peerId, former] of this.formers) copy.formers.set(peerId, former);
     for (const [peerId, generation] of this.tokenGenerations) copy.tokenGenerations.set(peerId, generation);
+    for (const [id, atMs] of this.gone) copy.gone.set(id, atMs);
     copy.log.push(...this.log);
     copy.chat.push(...this.chat);
     copy.lastEventId = this.lastEventId;
@@ -114,14 +119,10 @@ class MemoryRoom {
     return logged;
   }
 
-  /** What the log tells of a peer: when it left last. */
-  leftAtMs(peerId: PeerId): number | undefined {
-    const left = this.log.findLast(({ event }) => event.type === 'peer.left' && event.peerId === peerId);
-    return left === undefined ? undefined : Number(left.id.split('-')[0]);
-  }
-
-  hasEnded(trackId: TrackId): boolean {
-    return this.log.some(({ event }) => event.type === 'track.ended' && event.trackId === trackId);
+  noteGone(id: PeerId | TrackId, nowMs: number): void {
+    this.gone.delete(id);
+    this.gone.set(id, nowMs);
+    forgetOldest(this.gone, MAX_TOMBSTONES);
   }
 
   /** Whether writes between what somebody knows and now are lost. */
@@ -212,8 +213,8 @@ function toRoomTrack({ trackId, peerId, kind, source, paused, replaces }: Stored
 export class MemoryRoomStore implements RoomStore {
   readonly #clock: Clock;
   readonly #rooms = new Map<RoomId, MemoryRoom>();
-  /** The logs of rooms whose last peer was put out. */
-  readonly #farewells = new Map<RoomId, { readonly log: LoggedEvent[]; readonly untilMs: number }>();
+  /** Who is gone from rooms whose last peer was put out. */
+  readonly #farewells = new Map<RoomId, { readonly gone: MemoryRoom['gone']; readonly untilMs: number }>();
   #lastUs = 0;
 
   constructor(clock: Clock = systemClock) {
@@ -376,16 +377,23 @@ export class MemoryRoomStore implements RoomStore {
     const own = [...room.tracks.values()].filter((track) => track.peerId === peerId);
     const events = own.map(({ trackId }) => {
       room.tracks.delete(trackId);
+      room.noteGone(trackId, nowMs);
       return room.append({ type: 'track.ended', trackId, peerId, reason: 'peer_left' }, nowMs);
     });
     room.placements.delete(peerId);
     room.formers.delete(peerId);
     room.tokenGenerations.delete(peerId);
-    if (room.roster.delete(peerId)) events.push(room.append({ type: 'peer.left', peerId, reason }, nowMs));
+    if (room.roster.delete(peerId)) {
+      room.noteGone(peerId, nowMs);
+      events.push(room.append({ type: 'peer.left', peerId, reason }, nowMs));
+    }
     if (room.placements.size === 0) {
       this.#rooms.delete(roomId);
       if (reason !== 'left' && reason !== 'connection_lost')
-        this.#farewells.set(roomId, { log: room.log, untilMs: this.#clock.monotonicMs() + FAREWELL_KEPT_MS });
+        this.#farewells.set(roomId, {
+          gone: room.gone,
+          untilMs: this.#clock.monotonicMs() + FAREWELL_KEPT_MS,
+        });
     }
     return Promise.resolve(events);
   }
@@ -429,7 +437,9 @@ export class MemoryRoomStore implements RoomStore {
       if (track === undefined) continue;
       room.tracks.delete(trackId);
       const { peerId } = track;
-      events.push(room.append({ type: 'track.ended', trackId, peerId, reason }, this.#clock.wallMs()));
+      const nowMs = this.#clock.wallMs();
+      room.noteGone(trackId, nowMs);
+      events.push(room.append({ type: 'track.ended', trackId, peerId, reason }, nowMs));
     }
     return Promise.resolve(events);
   }
@@ -517,7 +527,7 @@ export class MemoryRoomStore implements RoomStore {
     for (const peer of peers) {
       const placement = room.placements.get(peer.peerId);
       const isNewer = placement !== undefined && placement.holdEpoch > peer.holdEpoch;
-      const leftAtMs = placement === undefined ? room.leftAtMs(peer.peerId) : undefined;
+      const leftAtMs = placement === undefined ? room.gone.get(peer.peerId) : undefined;
       const hasLeft = leftAtMs !== undefined && leftAtMs * 1_000 >= peer.holdEpoch;
       if (hasLeft) fates.push({ peerId: peer.peerId, fate: 'gone' });
       else if (isNewer) {
@@ -562,7 +572,7 @@ export class MemoryRoomStore implements RoomStore {
       const isFormer = room.formers.get(track.peerId)?.epoch === track.epoch;
       if (placement === undefined) fates.push({ trackId, fate: 'unplaced' });
       else if (placement.epoch > track.epoch && !isFormer) fates.push({ trackId, fate: 'stale' });
-      else if (stored === undefined && room.hasEnded(trackId)) fates.push({ trackId, fate: 'ended' });
+      else if (stored === undefined && room.gone.has(trackId)) fates.push({ trackId, fate: 'ended' });
       else if (stored === undefined) {
         room.tracks.set(trackId, withoutForeignReplaces(room, track));
         lostTracks += 1;
@@ -597,18 +607,17 @@ export class MemoryRoomStore implements RoomStore {
     return undefined;
   }
 
-  #farewellOf(roomId: RoomId): readonly LoggedEvent[] {
+  #farewellOf(roomId: RoomId): MemoryRoom['gone'] {
     const farewell = this.#farewells.get(roomId);
-    if (farewell === undefined) return [];
-    if (this.#clock.monotonicMs() < farewell.untilMs) return farewell.log;
+    if (farewell !== undefined && this.#clock.monotonicMs() < farewell.untilMs) return farewell.gone;
     this.#farewells.delete(roomId);
-    return [];
+    return new Map();
   }
 
   /** A room that begins, with what is left of the one before it. */
   #anew(roomId: RoomId): MemoryRoom {
     const room = new MemoryRoom();
-    room.log.push(...this.#farewellOf(roomId));
+    for (const [id, atMs] of this.#farewellOf(roomId)) room.gone.set(id, atMs);
     return room;
   }
 

@@ -2,8 +2,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { compareEventIds, EVENT_ID } from '../protocol/ids.ts';
 import type { EventId, PeerId } from '../protocol/ids.ts';
+import { EVENT_LOG_LENGTH } from '../protocol/room.ts';
 import { edge, mediaNode, peer, request, room, track } from '../testing/samples.ts';
-import { FAREWELL_KEPT_MS, ROOM_KEPT_MS, ROOM_REBUILD_MS } from './room-store.ts';
+import { FAREWELL_KEPT_MS, MAX_TOMBSTONES, ROOM_KEPT_MS, ROOM_REBUILD_MS } from './room-store.ts';
 import type { HeldPeer, PlaceRequest, RoomStore, StoredTrack } from './room-store.ts';
 
 export interface RepublishingUnderTest {
@@ -285,6 +286,37 @@ export function describeRepublishing(version: string, open: () => Promise<Republ
       const again = await join('ann');
       expect(await republish([again, bob])).toMatchObject({ lostPeers: 0, fates: [], strangers: [] });
       expect(await rosterNames()).toEqual(['bob', 'ann']);
+    });
+
+    it('[RC4] who was removed is not brought back after more events than the log keeps, nor is what was ended', async () => {
+      const [ann, bob] = [await join('ann'), await join('bob')];
+      const [camera, microphone] = [trackOf('camera', bob), trackOf('microphone', bob)];
+      await rooms.publishTrack(ROOM, camera);
+      await rooms.publishTrack(ROOM, microphone);
+      await rooms.endTracks(ROOM, [camera.trackId], 'node_lost');
+      await subject.passTime(2);
+      await rooms.removePeer(ROOM, ann.peerId, ann.epoch, 'kicked');
+      for (let count = 0; count < EVENT_LOG_LENGTH * 1.2; count += 1)
+        await rooms.setTrackPaused(ROOM, microphone.trackId, count % 2 === 0);
+      expect(await republish([ann, bob], await rooms.lastEventId(ROOM))).toMatchObject({
+        lostPeers: 0,
+        fates: [{ peerId: 'ann', fate: 'gone' }],
+      });
+      expect((await rooms.republishTracks(ROOM, NODE, [camera])).fates).toEqual([
+        { trackId: 'camera', fate: 'ended' },
+      ]);
+    });
+
+    it('[RC4] a room remembers a bounded number of those who are gone, the last ones', async () => {
+      const bob = await join('bob');
+      const tracks = Array.from({ length: MAX_TOMBSTONES + 200 }, (_, index) => trackOf(`t-${index}`, bob));
+      for (const track of tracks) {
+        await rooms.publishTrack(ROOM, track);
+        await rooms.endTracks(ROOM, [track.trackId], 'unpublished');
+      }
+      const [first, last] = [tracks.slice(0, 1), tracks.slice(-1)];
+      expect((await rooms.republishTracks(ROOM, NODE, last)).fates).toHaveLength(1);
+      expect((await rooms.republishTracks(ROOM, NODE, first)).lostTracks).toBe(1);
     });
 
     it('[RC4] also the last one that is put out is not brought back, and nothing remains', async () => {

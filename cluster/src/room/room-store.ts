@@ -115,6 +115,12 @@ export const ROOM_REBUILD_MS = 3_000;
 export const REPUBLISH_INTERVAL_MS = 1_500;
 
 /**
+ * Peers that left and tracks that ended, at most, that a room remembers so that no owner brings them back (SPEC RC4). In Redis
+ * the older half goes at once (`lua/includes/tombstones.lua`).
+ */
+export const MAX_TOMBSTONES = 2_000;
+
+/**
  * Rooms that an owner publishes at a time. With 500 rooms and a store 30 ms away all of them are through in half a second,
  * well within the {@link REPUBLISH_INTERVAL_MS} that rebuilding counts on (SPEC RC2).
  */

@@ -12,9 +12,13 @@ ARGV[1] reason
 ARGV[2] trackIds - joined by a comma, which no id can hold
 Returns list of events
 ]]
+--@include clock
+--@include whole
 --@include last-event
 --@include append-event
 --@include track
+--@include peer-tracks
+--@include tombstones
 local events = {}
 for track_id in string.gmatch(ARGV[2], '[^,]+') do
   local value = redis.call('HGET', KEYS[4], track_id)
@@ -22,6 +26,8 @@ for track_id in string.gmatch(ARGV[2], '[^,]+') do
     redis.call('HDEL', KEYS[4], track_id)
     local track = parse_track(value)
     if track then
+      forget_track_of(KEYS[7], track.peer, track_id)
+      note_gone(KEYS[7], 'track', track_id)
       events[#events + 1] = append_event(KEYS[5], KEYS[7],
         { type = 'track.ended', trackId = track_id, peerId = track.peer, reason = ARGV[1] })
     end

@@ -24,6 +24,7 @@ Returns {"published", list of events} or {"refused", error code}
 --@include placement
 --@include former
 --@include track
+--@include peer-tracks
 --@include keep-room
 local placement = read_placement(KEYS[1], ARGV[4])
 if not placement then return { 'refused', 'peer_not_found' } end
@@ -37,6 +38,7 @@ local record = { ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7] }
 local replaced = ARGV[8] ~= '' and parse_track(redis.call('HGET', KEYS[4], ARGV[8]))
 if replaced and replaced.peer == ARGV[4] and replaced.source == ARGV[6] then record[7] = ARGV[8] end
 redis.call('HSET', KEYS[4], ARGV[1], table.concat(record, '|'))
+note_track_of(KEYS[7], ARGV[4], ARGV[1])
 keep_room(KEYS)
 local paused = ARGV[7] == '1'
 if not before then

@@ -25,13 +25,13 @@ Returns {lastEventId, 1 while it is being rebuilt, number of peers that lacked s
 --@include track
 --@include rebuild
 --@include begin-rebuild
---@include removals
+--@include peer-tracks
+--@include tombstones
 --@include keep-room
 local edge, known = ARGV[1], ARGV[2]
-local left
 local function has_left(peer_id, hold)
-  if not left then left = removals(KEYS[5]) end
-  return left[peer_id] ~= nil and left[peer_id] * 1000 >= hold
+  local left_at = gone_at(KEYS[7], 'peer', peer_id)
+  return left_at ~= nil and left_at * 1000 >= hold
 end
 local function at_least(field, value)
   if value > (whole(redis.call('HGET', KEYS[7], field)) or 0) then
@@ -41,11 +41,11 @@ end
 
 -- A track of an older placement is none any more: its end was lost as well. That of the one that goes on is.
 local function forget_older_tracks(peer_id, epoch, former)
-  local tracks = redis.call('HGETALL', KEYS[4])
-  for index = 1, #tracks, 2 do
-    local track = parse_track(tracks[index + 1])
+  for _, track_id in ipairs(track_ids_of(KEYS[7], peer_id)) do
+    local track = parse_track(redis.call('HGET', KEYS[4], track_id))
     if track and track.peer == peer_id and track.epoch < epoch and track.epoch ~= former then
-      redis.call('HDEL', KEYS[4], tracks[index])
+      redis.call('HDEL', KEYS[4], track_id)
+      forget_track_of(KEYS[7], peer_id, track_id)
     end
   end
 end

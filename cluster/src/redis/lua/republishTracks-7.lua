@@ -23,17 +23,9 @@ Returns {number of tracks that were lost, list of events, fates as track/fate pa
 --@include track
 --@include rebuild
 --@include begin-rebuild
---@include removals
+--@include peer-tracks
+--@include tombstones
 --@include keep-room
-local ended
-local function has_ended(track_id)
-  if not ended then
-    local _, tracks = removals(KEYS[5])
-    ended = tracks
-  end
-  return ended[track_id] == true
-end
-
 -- Why a track is not to be written: its peer is not published yet, lives elsewhere, or somebody ended it.
 local function fate_of(track_id, track, stored)
   local placement = read_placement(KEYS[1], track.peer)
@@ -43,7 +35,7 @@ local function fate_of(track_id, track, stored)
     local former = read_former(KEYS[7], track.peer)
     if not former or former.epoch ~= track.epoch then return 'stale' end
   end
-  if not stored and has_ended(track_id) then return 'ended' end
+  if not stored and gone_at(KEYS[7], 'track', track_id) then return 'ended' end
   return nil
 end
 
@@ -67,6 +59,7 @@ for record in string.gmatch(ARGV[3], '[^\30]+') do
     fates[#fates + 1] = fate
   elseif not stored then
     redis.call('HSET', KEYS[4], track_id, without_foreign_replaces(track, value))
+    note_track_of(KEYS[7], track.peer, track_id)
     lost = lost + 1
   elseif stored.paused ~= track.paused then
     redis.call('HSET', KEYS[4], track_id, without_foreign_replaces(track, value))

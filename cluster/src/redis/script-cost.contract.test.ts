@@ -1,0 +1,119 @@
+/** No script does more than what it changes asks for: counted by Redis itself, not by a clock. */
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { EVENT_ID } from '../protocol/ids.ts';
+import type { HeldPeer, StoredTrack } from '../room/room-store.ts';
+import { edge, mediaNode, peer, request, room, track } from '../testing/samples.ts';
+import { startRedisServer } from '../testing/redis-server.ts';
+import type { TestRedis } from '../testing/redis-server.ts';
+import { roomKeys } from './keys.ts';
+import { RedisRoomStore } from './redis-room-store.ts';
+import { scriptRunner } from './run-script.ts';
+
+const ROOM = room('standup');
+const EDGE = edge('edge-a');
+const NODE = mediaNode('node-a');
+const PEOPLE = 60;
+const TRACKS_EACH = 6;
+/** Commands that read a key to its end, whatever is asked of it. */
+const WHOLE_READS = ['hgetall', 'hvals', 'hkeys', 'lrange', 'xrange', 'smembers'];
+
+let server: TestRedis;
+let redis: Redis;
+let rooms: RedisRoomStore;
+beforeAll(async () => {
+  server = await startRedisServer();
+  redis = new Redis(server.url, { maxRetriesPerRequest: 0 });
+  rooms = new RedisRoomStore(redis, scriptRunner(redis));
+});
+afterAll(async () => {
+  redis.disconnect();
+  await server.stop();
+});
+
+/** How often keys were read as a whole while something was done. */
+async function wholeReadsOf(work: () => Promise<unknown>): Promise<number> {
+  await redis.config('RESETSTAT');
+  await work();
+  const stats = await redis.info('commandstats');
+  return WHOLE_READS.reduce(
+    (sum, name) => sum + Number(new RegExp(`cmdstat_${name}:calls=(\\d+)`).exec(stats)?.[1] ?? 0),
+    0,
+  );
+}
+
+async function fill(): Promise<{ readonly held: HeldPeer[]; readonly tracks: StoredTrack[] }> {
+  await redis.flushall();
+  const held: HeldPeer[] = [];
+  const tracks: StoredTrack[] = [];
+  for (let person = 0; person < PEOPLE; person += 1) {
+    const peerId = peer(`peer-${person}`);
+    const requestId = request(`r-${person}`);
+    const { epoch, holdEpoch, mediaNodeId } = await rooms.placePeer({
+      roomId: ROOM,
+      peerId,
+      requestId,
+      edgeId: EDGE,
+      mediaNodeId: NODE,
+      maxPeers: 1_000,
+    });
+    const entry = { peerId, displayName: peerId, role: 'speaker' as const };
+    const { self, sequence } = await rooms.joinPeer(ROOM, entry, epoch);
+    const { joinedAtMs } = self;
+    held.push({
+      ...entry,
+      epoch,
+      holdEpoch,
+      mediaNodeId,
+      requestId,
+      sequence,
+      joinedAtMs,
+      tokenGeneration: 1,
+    });
+    for (let number = 0; number < TRACKS_EACH; number += 1) {
+      const stored: StoredTrack = {
+        trackId: track(`track-${person}-${number}`),
+        peerId,
+        epoch,
+        homeNodeId: NODE,
+        kind: 'audio',
+        source: 'microphone',
+        paused: false,
+      };
+      await rooms.publishTrack(ROOM, stored);
+      tracks.push(stored);
+    }
+  }
+  return { held, tracks };
+}
+
+describe('what scripts cost', () => {
+  it('[ST11] peers that are published again after a loss cost the same, however many tracks others have', async () => {
+    const { held } = await fill();
+    await redis.del(roomKeys(ROOM)[0]);
+    const reads = await wholeReadsOf(() => rooms.republishPeers(ROOM, EDGE, held, EVENT_ID.parse('0-0')));
+    expect(reads).toBeLessThanOrEqual(1);
+  });
+
+  it('[ST11] a peer that leaves reads neither the tracks of others nor the log', async () => {
+    const { held } = await fill();
+    const [first] = held;
+    if (first === undefined) throw new Error('nobody is there');
+    const reads = await wholeReadsOf(async () => {
+      const events = await rooms.removePeer(ROOM, first.peerId, first.epoch, 'left');
+      expect(events).toHaveLength(TRACKS_EACH + 1);
+    });
+    expect(reads).toBe(0);
+  });
+
+  it('[ST11] tracks that are published again after a loss do not read the log', async () => {
+    const { tracks } = await fill();
+    await rooms.endTracks(
+      ROOM,
+      tracks.map(({ trackId }) => trackId),
+      'node_lost',
+    );
+    const reads = await wholeReadsOf(() => rooms.republishTracks(ROOM, NODE, tracks));
+    expect(reads).toBeLessThanOrEqual(1);
+  });
+});
