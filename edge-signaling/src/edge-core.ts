@@ -121,7 +121,7 @@ export class EdgeCore {
       publishLocally: (...news) => options.channel.publishLocally(...news),
       tellEdges: (message) => options.channel.tellEdges(message),
       publishEvents: (roomId, events) => {
-        for (const { id } of events) localRooms.noteEvent(roomId, id);
+        for (const event of events) localRooms.note(roomId, event);
         options.channel.publishEvents(roomId, events);
       },
     };
@@ -336,8 +336,9 @@ export class EdgeCore {
         if (message.edgeId === this.#edgeId) break;
         for (const peerId of message.peerIds) this.#keeper.attachedElsewhere(peerId);
         break;
-      case 'session.sought':
-        if (message.edgeId !== this.#edgeId) inBackground(() => this.#keeper.sought(message.peerId));
+      case 'sessions.sought':
+        if (message.edgeId === this.#edgeId) break;
+        for (const peerId of message.peerIds) inBackground(() => this.#keeper.sought(peerId));
         break;
       case 'room.sought':
         if (message.edgeId === this.#edgeId) this.#sweeper.note(message.roomId);

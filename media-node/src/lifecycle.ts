@@ -1,8 +1,14 @@
 import { drainThenStop, watchParentPipe, after, entry, inBackground } from '@plenary/cluster';
 import type { Logger } from '@plenary/cluster';
 
-/** A stop that takes longer is cut short, in milliseconds. */
-export const STOP_DEADLINE_MS = 5_000;
+/** How long a stop waits for the nodes that this one is the gateway of to get their tracks another way, in milliseconds. */
+export const HANDOVER_MS = 5_000;
+/** How long a stop waits for the store to hear of it, and of ended tracks, in milliseconds. */
+export const FAREWELL_MS = 1_000;
+/** What closing workers, links and the store takes on a busy machine, in milliseconds. */
+const CLOSING_MS = 2_000;
+/** A stop that takes longer is cut short, in milliseconds: longer than its parts may take one after the other. */
+export const STOP_DEADLINE_MS = HANDOVER_MS + 2 * FAREWELL_MS + CLOSING_MS;
 
 /** What a process needs to end well. */
 export interface Stoppable {
@@ -26,25 +32,29 @@ export function exitOnFault(logger: Logger): void {
 export function stopOnce(
   stoppables: readonly Stoppable[],
   logger: Logger,
+  exit: (code: number) => void = (code) => process.exit(code),
 ): (why: string, code: number) => void {
   let stopping = false;
   return (why, code) => {
-    if (stopping) process.exit(1);
+    if (stopping) {
+      exit(1);
+      return;
+    }
     stopping = true;
     logger.info({ why }, 'stopping');
     after(STOP_DEADLINE_MS, () => {
       logger.error({ deadlineMs: STOP_DEADLINE_MS }, 'the stop took too long; exiting');
-      process.exit(1);
+      exit(1);
     }).unref();
     inBackground(() =>
       stopAll(stoppables).then(
         () => {
           logger.info('stopped');
-          process.exit(code);
+          exit(code);
         },
         (fault: unknown) => {
           logger.fatal({ err: fault }, 'the stop failed');
-          process.exit(1);
+          exit(1);
         },
       ),
     );

@@ -30,16 +30,13 @@ import { GATEWAY_PATIENCE_MS } from './pipe/pipe-links.ts';
 import type { NodeStore } from './room/node-store.ts';
 import { Outbox } from './room/outbox.ts';
 import type { Peer } from './room/peer.ts';
+import { FAREWELL_MS, HANDOVER_MS } from './lifecycle.ts';
 import { Rooms } from './room/rooms.ts';
 import { systemTimers } from './room/timers.ts';
 import { claimSlice, textOf } from './slice-claim.ts';
 import type { ClaimedSlice } from './slice-claim.ts';
 import { StartRefused } from './start-refused.ts';
 
-/** How long a stop waits for the store to hear of it, and of ended tracks, in milliseconds. */
-const FAREWELL_MS = 1_000;
-/** How long a stop waits for the nodes that this one is the gateway of to get their tracks another way. */
-const HANDOVER_MS = 5_000;
 const HANDOVER_POLL_MS = 50;
 
 export interface MediaNodeOptions {

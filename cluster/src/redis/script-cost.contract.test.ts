@@ -6,7 +6,7 @@ import type { HeldPeer, StoredTrack } from '../room/room-store.ts';
 import { edge, mediaNode, peer, request, room, track } from '../testing/samples.ts';
 import { startRedisServer } from '../testing/redis-server.ts';
 import type { TestRedis } from '../testing/redis-server.ts';
-import { roomKeys } from './keys.ts';
+import { KEYS } from '../testing/store-keys.ts';
 import { RedisRoomStore } from './redis-room-store.ts';
 import { scriptRunner } from './run-script.ts';
 
@@ -24,7 +24,7 @@ let rooms: RedisRoomStore;
 beforeAll(async () => {
   server = await startRedisServer();
   redis = new Redis(server.url, { maxRetriesPerRequest: 0 });
-  rooms = new RedisRoomStore(redis, scriptRunner(redis));
+  rooms = new RedisRoomStore(redis, scriptRunner(redis), KEYS);
 });
 afterAll(async () => {
   redis.disconnect();
@@ -90,7 +90,7 @@ async function fill(): Promise<{ readonly held: HeldPeer[]; readonly tracks: Sto
 describe('what scripts cost', () => {
   it('[ST11] peers that are published again after a loss cost the same, however many tracks others have', async () => {
     const { held } = await fill();
-    await redis.del(roomKeys(ROOM)[0]);
+    await redis.del(KEYS.room(ROOM)[0]);
     const reads = await wholeReadsOf(() => rooms.republishPeers(ROOM, EDGE, held, EVENT_ID.parse('0-0')));
     expect(reads).toBeLessThanOrEqual(1);
   });

@@ -1,6 +1,7 @@
 import { compareEventIds, EVENT_ID } from '@plenary/cluster/ids';
 import type { EventId, MediaNodeId, PeerId, RoomId } from '@plenary/cluster/ids';
 import type { PlacedPeer } from '@plenary/cluster';
+import type { LoggedEvent } from '@plenary/cluster/protocol';
 import type { Session, SessionMedia } from '../session/session.ts';
 import { TrackCache } from './track-cache.ts';
 
@@ -86,7 +87,13 @@ export class LocalRooms {
     return this.#rooms.get(roomId)?.newestEventId ?? START;
   }
 
-  /** Notes an event that the store was heard to have. */
+  /** Notes an event as it is passed on: what it ends is not asked for any more. */
+  note(roomId: RoomId, { id, event }: LoggedEvent): void {
+    this.noteEvent(roomId, id);
+    if (event.type === 'track.ended') this.#rooms.get(roomId)?.tracks.forget([event.trackId]);
+  }
+
+  /** Notes the id of an event that the store was heard to have. */
   noteEvent(roomId: RoomId, eventId: EventId): void {
     const room = this.#rooms.get(roomId);
     if (room !== undefined && compareEventIds(eventId, room.newestEventId) > 0) room.newestEventId = eventId;

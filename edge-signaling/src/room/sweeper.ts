@@ -1,9 +1,10 @@
 import { sideBySide, every } from '@plenary/cluster';
 import type { Clock, Placement, RoomStore } from '@plenary/cluster';
-import type { EdgeId, MediaNodeId, RoomId, TrackId } from '@plenary/cluster/ids';
+import type { EdgeId, MediaNodeId, PeerId, RoomId, TrackId } from '@plenary/cluster/ids';
 import type { MediaLinks } from '../media/control-links.ts';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { Departures } from '../session/departures.ts';
+import { MAX_SESSIONS_NAMED } from '../transport/client-socket.ts';
 import type { RoomChannel } from '../transport/client-socket.ts';
 import type { LocalRooms } from './local-rooms.ts';
 
@@ -67,6 +68,8 @@ export class Sweeper {
   readonly #missedSinceMs = new Map<RoomId, ReadonlyMap<string, number>>();
   /** Tracks of replaced placements that the last sweep of each room saw. */
   readonly #outdated = new Map<RoomId, ReadonlySet<TrackId>>();
+  /** Sessions that this sweep misses and other edges may have. */
+  readonly #toSeek: PeerId[] = [];
   #timer: NodeJS.Timeout | undefined;
   #isSweeping = false;
   #sweeps = 0;
@@ -99,6 +102,7 @@ export class Sweeper {
       await sideBySide(this.#noted.keys(), ROOMS_AT_ONCE, (roomId) =>
         this.#apart({ roomId }, () => this.#sweepRoom(roomId)),
       );
+      this.#seekSessions();
       this.#forget();
     } finally {
       this.#isSweeping = false;
@@ -162,21 +166,29 @@ export class Sweeper {
    * back, or a former life of this edge held it. Unless another edge says that it has it, it is removed (SPEC SE13).
    */
   async #miss(roomId: RoomId, placement: Placement): Promise<void> {
-    const { clock, channel, edgeId, departures, leaseMs, resumeWithinMs } = this.#settings;
+    const { clock, departures, leaseMs, resumeWithinMs } = this.#settings;
     const { peerId, epoch, holdEpoch, mediaNodeId } = placement;
     const nowMs = clock.monotonicMs();
     const sinceMs = this.#missedSinceMs.get(roomId)?.get(keyOf(placement)) ?? nowMs;
     if (nowMs - sinceMs <= leaseMs + resumeWithinMs + ENTRY_DEADLINE_MS) {
-      channel.tellEdges({ type: 'session.sought', peerId, edgeId });
-    } else {
-      const placed = { roomId, peerId, epoch };
-      await departures.depart({
-        placed,
-        mediaNodeIds: [mediaNodeId],
-        reason: 'connection_lost',
-        heldUnder: holdEpoch,
-        tenantId: undefined,
-      });
+      this.#toSeek.push(peerId);
+      return;
+    }
+    await departures.depart({
+      placed: { roomId, peerId, epoch },
+      mediaNodeIds: [mediaNodeId],
+      reason: 'connection_lost',
+      heldUnder: holdEpoch,
+      tenantId: undefined,
+    });
+  }
+
+  /** Other edges are asked together for all sessions of this sweep: after a failover thousands may be missed at once. */
+  #seekSessions(): void {
+    const { channel, edgeId } = this.#settings;
+    while (this.#toSeek.length > 0) {
+      const peerIds = this.#toSeek.splice(0, MAX_SESSIONS_NAMED);
+      channel.tellEdges({ type: 'sessions.sought', peerIds, edgeId });
     }
   }
 

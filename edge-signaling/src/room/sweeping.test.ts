@@ -1,6 +1,6 @@
 import { MemoryRoomStore, PlenaryError } from '@plenary/cluster';
 import type { Placement, StoredTrack } from '@plenary/cluster';
-import { edge, room, track } from '@plenary/cluster/testing/samples';
+import { edge, peer, room, track } from '@plenary/cluster/testing/samples';
 import { describe, expect, it } from 'vitest';
 import { EdgeParts, OWN_EDGE, ROOM, placedOf } from '../testing/edge-parts.ts';
 import { Sweeper } from './sweeper.ts';
@@ -62,8 +62,8 @@ describe('Sweeper', () => {
     await sweeper.sweep();
     await sweepLater(5_000);
     expect(parts.channel.told).toContainEqual({
-      type: 'session.sought',
-      peerId: ghost.peerId,
+      type: 'sessions.sought',
+      peerIds: [ghost.peerId],
       edgeId: OWN_EDGE,
     });
     expect(await parts.rooms.placementOf(ROOM, ghost.peerId)).toBeDefined();
@@ -71,6 +71,17 @@ describe('Sweeper', () => {
     expect(await parts.rooms.placementOf(ROOM, ghost.peerId)).toBeUndefined();
     expect(link.payloads('peer.drop')).toEqual([placedOf(ghost)]);
     expect(await parts.rooms.placementOf(ROOM, held.peerId)).toBeDefined();
+  });
+
+  it('[HE3] asks the other edges for many sessions in one message', async () => {
+    const { parts, sweeper } = sweeping();
+    for (const name of ['a', 'b', 'c']) await parts.place(name, 'node');
+    sweeper.note(ROOM);
+    await sweeper.sweep();
+    const asked = parts.channel.told.filter(({ type }) => type === 'sessions.sought');
+    expect(asked).toEqual([
+      { type: 'sessions.sought', peerIds: [peer('a'), peer('b'), peer('c')], edgeId: OWN_EDGE },
+    ]);
   });
 
   it('[SE13] keeps what another edge says meanwhile that it has', async () => {

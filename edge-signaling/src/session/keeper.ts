@@ -3,7 +3,7 @@ import type { Clock, RoomStore, SessionClaims } from '@plenary/cluster';
 import type { EdgeId, PeerId } from '@plenary/cluster/ids';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { LocalRooms } from '../room/local-rooms.ts';
-import { MAX_ATTACHED } from '../transport/client-socket.ts';
+import { MAX_SESSIONS_NAMED } from '../transport/client-socket.ts';
 import type { ClientSocket, RoomChannel } from '../transport/client-socket.ts';
 import type { Departures } from './departures.ts';
 import type { Session } from './session.ts';
@@ -141,7 +141,7 @@ export class SessionKeeper {
   /** Tells the other edges, within a moment, that this one holds the session now (SPEC HE3). */
   announce(session: Pick<Session, 'peerId'>): void {
     this.#toAnnounce.push(session.peerId);
-    if (this.#toAnnounce.length >= MAX_ATTACHED) this.#tellAnnounced();
+    if (this.#toAnnounce.length >= MAX_SESSIONS_NAMED) this.#tellAnnounced();
     else this.#announcing ??= after(ANNOUNCE_WITHIN_MS, () => this.#tellAnnounced());
   }
 

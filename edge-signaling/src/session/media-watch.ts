@@ -70,9 +70,11 @@ export class MediaWatch implements ControlLinkListener {
 
   readonly onConsumerClosed: ControlLinkListener['onConsumerClosed'] = (news) => {
     const { consumerId, trackId, isWayLost } = news;
-    this.#tell(news, (session) =>
-      session.socket?.notify('consumer.closed', { consumerId, trackId, isWayLost }),
-    );
+    this.#tell(news, (session) => {
+      // Most often the track has ended. One that has not is read again when somebody subscribes to it.
+      if (isWayLost !== true) this.#settings.localRooms.tracksOf(session.roomId).forget([trackId]);
+      session.socket?.notify('consumer.closed', { consumerId, trackId, isWayLost });
+    });
   };
 
   readonly onConsumerSuperseded: ControlLinkListener['onConsumerSuperseded'] = (news) => {

@@ -44,24 +44,28 @@ export interface SocketListener {
 
 export type AcceptSocket = (socket: ClientSocket) => SocketListener;
 
-/** Sessions that one message may name. */
-export const MAX_ATTACHED = 1_000;
+/** Sessions that one message between edges may name. */
+export const MAX_SESSIONS_NAMED = 1_000;
 
 /** A message between edges, over the adapter. */
 export const EDGE_MESSAGE = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('sessions.attached'),
-    peerIds: z.array(PEER_ID).max(MAX_ATTACHED),
+    peerIds: z.array(PEER_ID).max(MAX_SESSIONS_NAMED),
     edgeId: EDGE_ID,
   }),
-  z.object({ type: z.literal('session.sought'), peerId: PEER_ID, edgeId: EDGE_ID }),
+  z.object({
+    type: z.literal('sessions.sought'),
+    peerIds: z.array(PEER_ID).max(MAX_SESSIONS_NAMED),
+    edgeId: EDGE_ID,
+  }),
   z.object({ type: z.literal('room.sought'), roomId: ROOM_ID, edgeId: EDGE_ID }),
 ]);
 export type EdgeMessage =
   /** `edgeId` holds the sessions now. */
   | { readonly type: 'sessions.attached'; readonly peerIds: readonly PeerId[]; readonly edgeId: EdgeId }
-  /** `edgeId` holds the session by the store's account and does not have it: who has it says so to the store. */
-  | { readonly type: 'session.sought'; readonly peerId: PeerId; readonly edgeId: EdgeId }
+  /** The store names `edgeId` for these sessions, which does not have them: an edge that has one says so to the store. */
+  | { readonly type: 'sessions.sought'; readonly peerIds: readonly PeerId[]; readonly edgeId: EdgeId }
   /** `edgeId` holds sessions of the room by the store's account, and may not know it: it is to look after them. */
   | { readonly type: 'room.sought'; readonly roomId: RoomId; readonly edgeId: EdgeId };
 

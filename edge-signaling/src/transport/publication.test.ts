@@ -1,6 +1,6 @@
 import { edge, peer, room } from '@plenary/cluster/testing/samples';
 import { describe, expect, it } from 'vitest';
-import { MAX_ATTACHED } from './client-socket.ts';
+import { MAX_SESSIONS_NAMED } from './client-socket.ts';
 import { edgesChannelOf, readPublication, roomChannelOf, socketRoomOf } from './publication.ts';
 
 const PREFIX = 'plenary:socket.io';
@@ -30,7 +30,7 @@ const toEdges = (message: unknown): unknown => ({
 describe('publications', () => {
   it('[NS4] are handed on as an edge makes them', () => {
     expect(read(roomChannelOf(PREFIX, ROOM), toRoom)).toEqual(toRoom);
-    const peerIds = Array.from({ length: MAX_ATTACHED }, (_, index) => peer(`${index}`.padStart(32, 'p')));
+    const peerIds = Array.from({ length: MAX_SESSIONS_NAMED }, (_, index) => peer(`${index}`.padStart(32, 'p')));
     const attached = toEdges({ type: 'sessions.attached', peerIds, edgeId: edge('e'.repeat(64)) });
     expect(read(edgesChannelOf(PREFIX), attached)).toEqual(attached);
   });

@@ -101,10 +101,10 @@ describe('the port slice', () => {
 
 describe('workers', () => {
   test('[WK5] a room stays on its worker up to the limit, then spreads to the least loaded', () => {
-    const worker = (index: number, roomPeers: number, peers = roomPeers, cpu = 0.1) => ({
+    const worker = (index: number, roomPeers: number, recentPeers = roomPeers, cpu = 0.1) => ({
       index,
       cpu,
-      peers,
+      recentPeers,
       roomPeers,
     });
     expect(selectWorker([])).toBeUndefined();
@@ -113,6 +113,9 @@ describe('workers', () => {
     expect(selectWorker([worker(0, 9), worker(1, 12)])).toEqual({ index: 1, reason: 'packed' });
     expect(selectWorker([worker(0, 50), worker(1, 0)])).toEqual({ index: 1, reason: 'least_loaded' });
     expect(selectWorker([worker(0, 9, 9, 0.9), worker(1, 0)])).toEqual({ index: 1, reason: 'least_loaded' });
+    // People whose load was measured count by it alone: many quiet ones are less than a few busy ones.
+    const [manyQuiet, fewBusy] = [worker(0, 0, 0, 0.2), worker(1, 0, 0, 0.5)];
+    expect(selectWorker([fewBusy, manyQuiet])).toEqual({ index: 0, reason: 'least_loaded' });
   });
 
   test('[WK6] a worker that dies again and again is restarted less and less often', () => {

@@ -3,17 +3,17 @@ export interface WorkerView {
   readonly index: number;
   /** CPU over one core, 0 to 1. */
   readonly cpu: number;
-  /** Peers of all rooms on it. */
-  readonly peers: number;
+  /** Peers that came to it so lately that its CPU does not show them yet. */
+  readonly recentPeers: number;
   /** Peers of the room in question on it. */
   readonly roomPeers: number;
 }
 
-/** Peers of one room that stay on one worker before the room spreads . */
+/** Peers of one room that stay on one worker before the room spreads. */
 export const WORKER_PACKING_LIMIT = 50;
 /** CPU from which a worker is not packed further. */
 const MAX_PACKING_CPU = 0.7;
-/** What a peer is taken to add to a worker's CPU until it is measured. */
+/** What a peer is taken to add to a worker's CPU until that is measured with it; afterwards it counts no second time. */
 const ASSUMED_CPU_PER_PEER = 0.01;
 
 /**
@@ -30,7 +30,7 @@ export function selectWorker(
     )
     .sort((left, right) => right.roomPeers - left.roomPeers)[0];
   if (packed !== undefined) return { index: packed.index, reason: 'packed' };
-  const loadOf = (worker: WorkerView): number => worker.cpu + worker.peers * ASSUMED_CPU_PER_PEER;
+  const loadOf = (worker: WorkerView): number => worker.cpu + worker.recentPeers * ASSUMED_CPU_PER_PEER;
   const least = [...workers].sort((left, right) => loadOf(left) - loadOf(right))[0];
   return least === undefined ? undefined : { index: least.index, reason: 'least_loaded' };
 }

@@ -2,7 +2,7 @@ import { JOIN_INTERVAL_MS } from '@plenary/cluster';
 
 /** How many peers came within the last {@link JOIN_INTERVAL_MS}; told to all edges, which see only their own. */
 export class RecentJoins {
-  #atMs: number[] = [];
+  readonly #atMs: number[] = [];
 
   /** @param nowMs - of a clock that never jumps */
   note(nowMs: number): void {
@@ -12,7 +12,8 @@ export class RecentJoins {
   }
 
   count(nowMs: number): number {
-    this.#atMs = this.#atMs.filter((atMs) => atMs > nowMs - JOIN_INTERVAL_MS);
+    const first = this.#atMs.findIndex((atMs) => atMs > nowMs - JOIN_INTERVAL_MS);
+    this.#atMs.splice(0, first === -1 ? this.#atMs.length : first);
     return this.#atMs.length;
   }
 }

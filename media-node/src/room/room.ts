@@ -20,10 +20,14 @@ import type { PeerLink } from './peer-link.ts';
 import type { RoomContext } from './room-context.ts';
 import { RoomRouters } from './room-routers.ts';
 import { RoomSpeakers } from './speakers.ts';
+import { WorkerTally } from './worker-tally.ts';
 
 export interface RoomPorts {
   /** Peers of all rooms on a worker. */
-  readonly peersOnWorker: (workerIndex: number) => number;
+  /** Peers of all rooms that came to a worker lately. */
+  readonly recentPeersOn: (workerIndex: number) => number;
+  readonly onPeerAdded: (workerIndex: number) => void;
+  readonly onPeerClosed: (workerIndex: number) => void;
   /** Called whenever the room may hold nothing any more. */
   readonly onMaybeEmpty: (room: Room) => void;
 }
@@ -36,6 +40,7 @@ export class Room {
   readonly #context: RoomContext;
   readonly #ports: RoomPorts;
   readonly #peers = new Map<PeerId, Peer>();
+  readonly #tally = new WorkerTally();
   readonly #tracks = new Map<TrackId, HomeTrack>();
   readonly #routers: RoomRouters;
   readonly #speakers: RoomSpeakers;
@@ -231,8 +236,8 @@ export class Room {
       this.#context.pool.alive().map((worker) => ({
         index: worker.index,
         cpu: worker.cpu,
-        peers: this.#ports.peersOnWorker(worker.index),
-        roomPeers: [...this.#peers.values()].filter((peer) => peer.workerIndex === worker.index).length,
+        recentPeers: this.#ports.recentPeersOn(worker.index),
+        roomPeers: this.#tally.count(worker.index),
       })),
       this.#context.workerPackingLimit,
     );
@@ -274,6 +279,8 @@ export class Room {
       link,
     );
     this.#peers.set(peerId, peer);
+    this.#tally.add(choice.index);
+    this.#ports.onPeerAdded(choice.index);
     this.#context.metrics.peers.inc();
     this.#context.logger.info(
       { roomId, peerId, epoch, worker: choice.index, reason: choice.reason },
@@ -286,6 +293,8 @@ export class Room {
     const { roomId, peerId, epoch } = peer.placed;
     const { logger, metrics } = this.#context;
     if (this.#peers.get(peerId) === peer) this.#peers.delete(peerId);
+    this.#tally.remove(peer.workerIndex);
+    this.#ports.onPeerClosed(peer.workerIndex);
     metrics.peers.dec();
     logger.info({ roomId, peerId, epoch, reason }, 'peer closed');
     const { link } = peer;

@@ -25,6 +25,7 @@ import type { PeerLink } from './peer-link.ts';
 import { Room } from './room.ts';
 import { RecentJoins } from './recent-joins.ts';
 import type { RoomContext } from './room-context.ts';
+import { WorkerTally } from './worker-tally.ts';
 
 /** All rooms of which anything lives here, and who may speak for their peers. */
 export class Rooms {
@@ -32,6 +33,8 @@ export class Rooms {
   readonly #rooms = new Map<RoomId, Room>();
   readonly #fence: EpochFence;
   readonly #recentJoins = new RecentJoins();
+  readonly #recentByWorker = new Map<number, RecentJoins>();
+  readonly #tally = new WorkerTally();
   /** What ends the grace of each peer whose control link is gone. */
   readonly #orphans = new Map<Peer, () => void>();
   #endRepublishing: () => void = () => undefined;
@@ -44,7 +47,7 @@ export class Rooms {
   }
 
   get peerCount(): number {
-    return this.peers().length;
+    return this.#tally.total;
   }
 
   /** Peers that came within the last `JOIN_INTERVAL_MS`. */
@@ -303,7 +306,17 @@ export class Rooms {
 
   #addRoom(roomId: RoomId): Room {
     const room = new Room(roomId, this.#context, {
-      peersOnWorker: (index) => this.peers().filter((peer) => peer.workerIndex === index).length,
+      recentPeersOn: (index) =>
+        this.#recentByWorker.get(index)?.count(this.#context.clock.monotonicMs()) ?? 0,
+      onPeerAdded: (index) => {
+        this.#tally.add(index);
+        const recent = this.#recentByWorker.get(index) ?? new RecentJoins();
+        recent.note(this.#context.clock.monotonicMs());
+        this.#recentByWorker.set(index, recent);
+      },
+      onPeerClosed: (index) => {
+        this.#tally.remove(index);
+      },
       onMaybeEmpty: (empty) => {
         this.#removeIfEmpty(empty);
       },

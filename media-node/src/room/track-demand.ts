@@ -34,7 +34,9 @@ export interface TrackHold extends TrackWish {
 export class TrackDemand {
   readonly #timers: Timers;
   readonly #onChange: (wanted: WantedLayer) => void;
-  readonly #holds = new Set<{ wanted: WantedLayer }>();
+  /** How many want each layer, so that no change looks at every holder. */
+  readonly #byRank = new Array<number>(RANKS).fill(0);
+  #holdCount = 0;
   #wanted: WantedLayer = TOP_SPATIAL_LAYER;
   #cancelFall: (() => void) | undefined;
 
@@ -45,7 +47,7 @@ export class TrackDemand {
   }
 
   get holdCount(): number {
-    return this.#holds.size;
+    return this.#holdCount;
   }
 
   get wanted(): WantedLayer {
@@ -54,24 +56,31 @@ export class TrackDemand {
 
   hold(holder: HolderKind = 'viewer'): TrackWish {
     const lowerDelayMs = holder === 'viewer' ? LOWER_DELAY_MS : 0;
-    const hold: { wanted: WantedLayer } = { wanted: TOP_SPATIAL_LAYER };
-    this.#holds.add(hold);
+    let held: WantedLayer | 'released' = TOP_SPATIAL_LAYER;
+    this.#holdCount += 1;
+    this.#count(held, 1);
     this.update(lowerDelayMs);
     return {
       setWanted: (wanted) => {
-        if (hold.wanted === wanted) return;
-        hold.wanted = wanted;
+        if (held === wanted || held === 'released') return;
+        this.#count(held, -1);
+        this.#count(wanted, 1);
+        held = wanted;
         this.update(lowerDelayMs);
       },
       release: () => {
-        if (this.#holds.delete(hold)) this.update(lowerDelayMs);
+        if (held === 'released') return;
+        this.#count(held, -1);
+        this.#holdCount -= 1;
+        held = 'released';
+        this.update(lowerDelayMs);
       },
     };
   }
 
   /** Brings the demand to what the holders want now. */
   update(lowerDelayMs = LOWER_DELAY_MS): void {
-    const highest = highestOf([...this.#holds].map(({ wanted }) => wanted));
+    const highest = this.#highest();
     if (rank(highest) >= rank(this.#wanted) || lowerDelayMs === 0) {
       this.close();
       this.#change(highest);
@@ -79,7 +88,7 @@ export class TrackDemand {
     }
     this.#cancelFall ??= this.#timers.after(lowerDelayMs, () => {
       this.#cancelFall = undefined;
-      this.#change(highestOf([...this.#holds].map(({ wanted }) => wanted)));
+      this.#change(this.#highest());
     });
   }
 
@@ -87,6 +96,17 @@ export class TrackDemand {
   close(): void {
     this.#cancelFall?.();
     this.#cancelFall = undefined;
+  }
+
+  #count(wanted: WantedLayer, by: number): void {
+    const at = rank(wanted) + 1;
+    this.#byRank[at] = (this.#byRank[at] ?? 0) + by;
+  }
+
+  /** The highest that anybody wants; nothing where nobody watches. */
+  #highest(): WantedLayer {
+    const at = this.#byRank.findLastIndex((count, index) => index > 0 && count > 0);
+    return at === -1 ? null : at - 1;
   }
 
   #change(wanted: WantedLayer): void {
@@ -97,10 +117,5 @@ export class TrackDemand {
 }
 
 const rank = (wanted: WantedLayer): number => wanted ?? -1;
-
-function highestOf(wishes: readonly WantedLayer[]): WantedLayer {
-  return wishes.reduce<WantedLayer>(
-    (highest, wanted) => (rank(wanted) > rank(highest) ? wanted : highest),
-    null,
-  );
-}
+/** Nothing, and each layer. */
+const RANKS = TOP_SPATIAL_LAYER + 2;

@@ -16,6 +16,17 @@ import type { RoomState } from './room-state.ts';
 
 /** How long a gap may close by itself, since two edges' messages may overtake each other, in milliseconds. */
 export const GAP_PATIENCE_MS = 150;
+/**
+ * A gap that `head` tells of is told to everybody of the room at once, after a store lost what it had: they ask for the room spread
+ * over a time that grows with their number, in milliseconds for each person.
+ */
+const SPREAD_MS_PER_PERSON = 4;
+const MAX_SPREAD_MS = 3_000;
+
+/** Over how long clients spread what a `head` makes all of them ask for, in milliseconds. */
+export function spreadMs(peerCount: number): number {
+  return Math.min(MAX_SPREAD_MS, peerCount * SPREAD_MS_PER_PERSON);
+}
 
 export interface LogKeeperEnvironment {
   readonly sync: (afterEventId: EventId) => Promise<ClientReply<'sync'>>;
@@ -34,6 +45,8 @@ export class LogKeeper {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #syncing = false;
   #attempt = 0;
+  /** What is missing was told to the whole room at once. */
+  #isToldToAll = false;
 
   constructor(environment: LogKeeperEnvironment) {
     this.#environment = environment;
@@ -50,6 +63,7 @@ export class LogKeeper {
   }
 
   takeHead(headId: EventId): void {
+    this.#isToldToAll ||= !isBehind(this.#log);
     this.#replace(receiveHead(this.#log, headId));
   }
 
@@ -76,6 +90,7 @@ export class LogKeeper {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#attempt = 0;
+    this.#isToldToAll = false;
   }
 
   #replace(log: RoomLog): void {
@@ -91,12 +106,16 @@ export class LogKeeper {
       return;
     }
     if (this.#timer !== undefined || this.#syncing) return;
-    const delayMs =
-      GAP_PATIENCE_MS + (this.#attempt === 0 ? 0 : fullJitterMs(this.#attempt, RETRY_BACKOFF, Math.random()));
+    const delayMs = GAP_PATIENCE_MS + this.#jitterMs();
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
       void this.#sync();
     }, delayMs);
+  }
+
+  #jitterMs(): number {
+    if (this.#attempt > 0) return fullJitterMs(this.#attempt, RETRY_BACKOFF, Math.random());
+    return this.#isToldToAll ? Math.random() * spreadMs(this.#log.room.peerCount) : 0;
   }
 
   /** Handles its own errors: a failed sync is tried again as long as the gap is there. */
