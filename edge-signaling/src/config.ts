@@ -32,6 +32,7 @@ import type { TenantId } from '@plenary/cluster/ids';
 import { z } from 'zod';
 import { parseRoomPatterns } from './auth/guest-rooms.ts';
 import type { GuestRooms } from './auth/guest-rooms.ts';
+import { socketsByFileLimit } from './limits/file-limit.ts';
 import type { TenantLimitTable } from './session/tenant-claims.ts';
 
 /** An API key with its secret, as `key:secret`; several are joined by commas. */
@@ -178,6 +179,8 @@ export const EDGE_SETTINGS = z.object({
   PLENARY_ADMIN_TOKEN: secretSetting.optional(),
   /** `node`: Node's own HTTP server, slower, for proxies and health checks that speak HTTP/1.0. */
   PLENARY_HTTP_SERVER: z.enum(['uws', 'node']).default('uws'),
+  /** Sockets of all clients at a time; as the file limit allows where it is not given. */
+  PLENARY_MAX_SOCKETS: integerSetting(1, 10_000_000).optional(),
   /** Sockets of one client address at a time; an office behind one address must fit. */
   PLENARY_SOCKETS_PER_ADDRESS: integerSetting(1, 1_000_000).default(2_000),
   /** New sockets of one client address in a second, over a burst of ten times as many. */
@@ -218,6 +221,7 @@ export interface EdgeConfig {
   /** `undefined`: the door of operators is closed. */
   readonly adminToken: string | undefined;
   readonly httpServer: 'uws' | 'node';
+  readonly maxSockets: number;
   readonly socketsPerAddress: number;
   readonly connectsPerAddress: number;
 }
@@ -282,6 +286,7 @@ export function readEdgeConfig(environment: Environment): EdgeConfig {
     drainMs: settings.PLENARY_DRAIN_MS,
     adminToken: settings.PLENARY_ADMIN_TOKEN,
     httpServer: settings.PLENARY_HTTP_SERVER,
+    maxSockets: settings.PLENARY_MAX_SOCKETS ?? socketsByFileLimit(),
     socketsPerAddress: settings.PLENARY_SOCKETS_PER_ADDRESS,
     connectsPerAddress: settings.PLENARY_CONNECTS_PER_ADDRESS,
   });

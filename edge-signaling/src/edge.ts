@@ -191,6 +191,7 @@ export async function startEdge(
     host: config.host,
     port: config.port,
     httpServer: config.httpServer,
+    maxSockets: config.maxSockets,
     handleHttp,
     isOriginAllowed,
     readAddress: createAddressReader(config.trustedProxies),

@@ -59,6 +59,8 @@ export interface ServerSettings {
   readonly host: string;
   readonly port: number;
   readonly httpServer: 'uws' | 'node';
+  /** Of all clients together. */
+  readonly maxSockets: number;
   readonly handleHttp: HttpHandler;
   readonly isOriginAllowed: OriginCheck;
   readonly readAddress: AddressReader;
@@ -131,7 +133,10 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
       let refusal: string | undefined = 'internal';
       try {
         const isGoing = isStopping || settings.isDraining();
-        refusal = isGoing ? 'shutting_down' : judgeConnection(request, connectGate, settings);
+        // Whoever has one keeps it, and can resume elsewhere; a file limit that is reached would refuse the store as well.
+        if (isGoing) refusal = 'shutting_down';
+        else if (io.engine.clientsCount >= settings.maxSockets) refusal = 'full';
+        else refusal = judgeConnection(request, connectGate, settings);
       } catch (fault) {
         tellEntryFault('socket', fault);
       }

@@ -28,7 +28,8 @@ export function healthHandler({
   admin,
 }: HealthSettings): (request: IncomingMessage, response: ServerResponse) => void {
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const path = (request.url ?? '/').split('?')[0];
+    // A proxy may send the whole URL (RFC 9112, absolute form).
+    const path = (request.url ?? '/').replace(/^https?:\/\/[^/?#]*/i, '').split(/[?#]/)[0];
     const settings = path === ADMIN_DRAIN_PATH ? admin() : undefined;
     if (settings !== undefined) {
       const { method = '', headers } = request;

@@ -1,5 +1,6 @@
 import { createServer } from 'node:http';
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server, ServerOptions } from 'node:http';
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   CONTROL_VERSION,
@@ -8,6 +9,7 @@ import {
   systemClock,
   toPlenaryError,
   entry,
+  every,
   inBackground,
 } from '@plenary/cluster';
 import type { DrainEnd, Incarnation, Logger, MediaNodeRecord, PortSlice } from '@plenary/cluster';
@@ -15,6 +17,7 @@ import type { MediaNodeConfig } from './config.ts';
 import { ControlServer } from './control/control-server.ts';
 import { NodeDirectory } from './control/node-directory.ts';
 import { NodeLinks } from './control/node-links.ts';
+import { PORT_GUARD_LIMITS, PortGuard } from './control/port-guard.ts';
 import { WORKER_PACKING_LIMIT } from './engine/select-worker.ts';
 import { workerBinaryFault } from './engine/worker-binary.ts';
 import { WorkerPool } from './engine/worker-pool.ts';
@@ -38,6 +41,16 @@ import type { ClaimedSlice } from './slice-claim.ts';
 import { StartRefused } from './start-refused.ts';
 
 const HANDOVER_POLL_MS = 50;
+const CLOSE_LATE_MS = 1_000;
+/** Health checks and scrapers of any make are answered, and half a request holds a connection no longer than this. */
+const HTTP_OPTIONS: ServerOptions = {
+  maxHeaderSize: 32_768,
+  requireHostHeader: false,
+  headersTimeout: 10_000,
+  requestTimeout: 20_000,
+  connectionsCheckingInterval: 2_000,
+  shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
+};
 
 export interface MediaNodeOptions {
   readonly config: MediaNodeConfig;
@@ -60,6 +73,7 @@ interface NodeBase extends ClaimedSlice {
   readonly metrics: NodeMetrics;
   /** Listens already. */
   readonly http: Server;
+  readonly guard: PortGuard;
 }
 
 /** A media node: everything of one process but the process itself. */
@@ -179,6 +193,7 @@ export class MediaNode {
     });
     this.#control = new ControlServer({
       http: base.http,
+      guard: base.guard,
       mediaNodeId,
       datacenter,
       incarnation: this.incarnation,
@@ -205,7 +220,9 @@ export class MediaNode {
     const metrics = options.metrics ?? createMetrics(false);
     let readiness = (): Readiness => ({ ready: false, reasons: ['starting'] });
     let node: MediaNode | undefined;
+    const guard = guardPort(metrics);
     const http = createServer(
+      HTTP_OPTIONS,
       healthHandler({
         readiness: () => readiness(),
         metrics,
@@ -218,6 +235,7 @@ export class MediaNode {
       }),
     );
     try {
+      guardConnections(http, guard);
       await listen(http, options, metrics);
       const claimed = await claimSlice({
         config,
@@ -230,7 +248,7 @@ export class MediaNode {
           readiness = () => ({ ready: false, reasons: [reason] });
         },
       });
-      node = new MediaNode(options, { ...claimed, incarnation, metrics, http });
+      node = new MediaNode(options, { ...claimed, incarnation, metrics, http, guard });
       const started = node;
       readiness = () => started.readiness();
       await started.#start();
@@ -345,6 +363,32 @@ export class MediaNode {
       reportedAtMs: systemClock.wallMs(),
     };
   }
+}
+
+function guardPort(metrics: NodeMetrics): PortGuard {
+  return new PortGuard({
+    ...PORT_GUARD_LIMITS,
+    clock: systemClock,
+    onRefused: (reason) => metrics.refusedConnections.inc({ reason }),
+  });
+}
+
+/** Before the control server listens, so that it is asked first. */
+function guardConnections(http: Server, guard: PortGuard): void {
+  http.on(
+    'connection',
+    entry('http', (socket: Socket) => guard.opened(socket)),
+  );
+  http.on(
+    'upgrade',
+    entry('http', (request: IncomingMessage) => guard.upgraded(request)),
+  );
+  const late = every(CLOSE_LATE_MS, () => guard.closeLate());
+  late.unref();
+  http.once(
+    'close',
+    entry('http', () => clearInterval(late)),
+  );
 }
 
 async function atMost(waitMs: number, work: Promise<void>): Promise<void> {

@@ -57,6 +57,11 @@ export function createMetrics(withProcess: boolean) {
       ['entry'],
     ),
     refusedLinks: counter('media_refused_links_total', 'Control links that were refused, by code', ['code']),
+    refusedConnections: counter(
+      'media_refused_connections_total',
+      'Connections to the control port that were closed before they proved who they are, by reason',
+      ['reason'],
+    ),
     refusedFrames: counter(
       'media_refused_frames_total',
       'Frames on control links that were not parsed, by reason: their message is refused, or their link closed',

@@ -1,4 +1,5 @@
 import type { Clock } from '@plenary/cluster';
+import { keysOf } from './address-keys.ts';
 import { TokenBucket } from './token-bucket.ts';
 
 export interface AddressSettings {
@@ -18,6 +19,7 @@ export interface CountedSocket {
 }
 
 interface AddressState {
+  readonly share: number;
   sockets: number;
   idle: number;
   readonly connects: TokenBucket;
@@ -26,7 +28,8 @@ interface AddressState {
 
 /**
  * Limits what one client address may do: sockets at a time, sockets that have not joined, new sockets in a second, and
- * guest tokens (SPEC RL3). An address that holds nothing and did nothing lately is forgotten.
+ * guest tokens (SPEC RL3). An address of IPv6 counts for its network and its site (SPEC EN8). What holds nothing and did
+ * nothing lately is forgotten.
  */
 export class AddressLimits {
   readonly #settings: AddressSettings;
@@ -40,10 +43,12 @@ export class AddressLimits {
 
   /** Whether one more socket may open; `opened` counts it. */
   judgeConnect(address: string): AddressVerdict {
-    const state = this.#stateOf(address);
-    if (state.sockets >= this.#settings.sockets) return 'too_many_sockets';
-    if (state.idle >= this.idleLimit) return 'too_many_idle';
-    return state.connects.take(1) ? 'allowed' : 'too_fast';
+    const states = this.#statesOf(address);
+    for (const { sockets, idle, share } of states) {
+      if (sockets >= this.#settings.sockets * share) return 'too_many_sockets';
+      if (idle >= this.idleLimit * share) return 'too_many_idle';
+    }
+    return takeOfAll(states.map(({ connects }) => connects)) ? 'allowed' : 'too_fast';
   }
 
   /** Sockets that have not joined may be half of all. */
@@ -53,31 +58,35 @@ export class AddressLimits {
 
   /** Whether the address may have one more guest token. */
   takeGuestToken(address: string): boolean {
-    return this.#stateOf(address).tokens.take(1);
+    return takeOfAll(this.#statesOf(address).map(({ tokens }) => tokens));
   }
 
   /** Counts a socket; the answer is to be told when it joined, left, and closed. */
   opened(address: string): CountedSocket {
-    const state = this.#stateOf(address);
-    state.sockets += 1;
-    state.idle += 1;
+    const states = this.#statesOf(address);
+    const add = (sockets: number, idle: number): void => {
+      for (const state of states) {
+        state.sockets += sockets;
+        state.idle += idle;
+      }
+    };
+    add(1, 1);
     let phase: 'idle' | 'joined' | 'closed' = 'idle';
     return {
       joined: () => {
         if (phase !== 'idle') return;
         phase = 'joined';
-        state.idle -= 1;
+        add(0, -1);
       },
       left: () => {
         if (phase !== 'joined') return;
         phase = 'idle';
-        state.idle += 1;
+        add(0, 1);
       },
       closed: () => {
         if (phase === 'closed') return;
-        if (phase === 'idle') state.idle -= 1;
+        add(-1, phase === 'idle' ? -1 : 0);
         phase = 'closed';
-        state.sockets -= 1;
       },
     };
   }
@@ -94,18 +103,28 @@ export class AddressLimits {
     return this.#states.size;
   }
 
-  #stateOf(address: string): AddressState {
-    const known = this.#states.get(address);
+  #statesOf(address: string): readonly AddressState[] {
+    return keysOf(address).map(({ key, share }) => this.#stateOf(key, share));
+  }
+
+  #stateOf(key: string, share: number): AddressState {
+    const known = this.#states.get(key);
     if (known !== undefined) return known;
-    const { connectsPerSecond } = this.#settings;
-    const bucket = { capacity: connectsPerSecond * 10, refillPerSecond: connectsPerSecond };
+    const refillPerSecond = this.#settings.connectsPerSecond * share;
+    const bucket = { capacity: refillPerSecond * 10, refillPerSecond };
     const state: AddressState = {
+      share,
       sockets: 0,
       idle: 0,
       connects: new TokenBucket(bucket, this.#clock),
       tokens: new TokenBucket(bucket, this.#clock),
     };
-    this.#states.set(address, state);
+    this.#states.set(key, state);
     return state;
   }
+}
+
+/** Takes one of each. What the first ones gave before a later one refused is lost, which a limit may bear. */
+function takeOfAll(buckets: readonly TokenBucket[]): boolean {
+  return buckets.every((bucket) => bucket.take(1));
 }

@@ -30,6 +30,7 @@ import type { Rooms } from '../room/rooms.ts';
 import { ControlLink } from './control-link.ts';
 import { createDispatch } from './dispatch.ts';
 import type { Dispatch } from './dispatch.ts';
+import type { PortGuard } from './port-guard.ts';
 
 export interface ControlServerOptions {
   readonly http: HttpServer;
@@ -38,6 +39,8 @@ export interface ControlServerOptions {
   readonly incarnation: Incarnation;
   /** With what the node proves who it is, and whom it believes. */
   readonly identity: ControlIdentity;
+  /** Watches connections until they have proven who they are. */
+  readonly guard: Pick<PortGuard, 'proven'>;
   readonly rooms: Rooms;
   /** Another media node has opened a link to this one. */
   readonly onMediaNode: (mediaNodeId: MediaNodeId) => void;
@@ -137,6 +140,7 @@ export class ControlServer {
     const { caller } = served;
     const { metrics, logger, mediaNodeId, incarnation, datacenter, rooms } = this.#options;
     const link = new ControlLink(served);
+    this.#options.guard.proven(socket.request);
     this.#links.set(socket, link);
     metrics.controlLinks.inc({ caller: caller.kind });
     logger.info({ caller: caller.kind, callerId: caller.id }, 'control link opened');

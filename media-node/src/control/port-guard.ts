@@ -1,0 +1,124 @@
+import type { Clock } from '@plenary/cluster';
+import { entry } from '@plenary/cluster';
+
+/** Why a connection was closed by the guard: a closed set, since it is a label of metrics. */
+export type PortRefusal = 'address' | 'crowd' | 'late' | 'long';
+
+/** What is used of a connection. */
+export interface GuardedSocket {
+  readonly remoteAddress?: string | undefined;
+  readonly bytesRead: number;
+  destroy(): unknown;
+  on(event: 'data', listener: () => void): unknown;
+  off(event: 'data', listener: () => void): unknown;
+  once(event: 'close', listener: () => void): unknown;
+}
+
+/** What is used of the request that a connection began with. */
+interface GuardedRequest {
+  readonly socket: GuardedSocket;
+}
+
+export interface PortGuardSettings {
+  /** Connections that have not proven themselves, in all and from one address. */
+  readonly maxUnproven: number;
+  readonly maxPerAddress: number;
+  /** For how long a WebSocket may prove itself, and with how many bytes. */
+  readonly withinMs: number;
+  readonly maxBytes: number;
+  readonly clock: Clock;
+  readonly onRefused: (why: PortRefusal) => void;
+}
+
+export const PORT_GUARD_LIMITS = {
+  maxUnproven: 1_024,
+  maxPerAddress: 128,
+  withinMs: 10_000,
+  maxBytes: 16_384,
+} as const;
+
+interface Unproven {
+  readonly address: string;
+  /** Since when it is a WebSocket; before that Node's own time limits for requests hold. */
+  upgradedAtMs: number | undefined;
+}
+
+/**
+ * Bounds what strangers can hold of the control port (SPEC EN11): connections that have not proven who they are, in number,
+ * in time and in bytes. When there are too many, the one that has waited longest goes: whoever is of the cluster proves
+ * itself within a moment.
+ */
+export class PortGuard {
+  readonly #settings: PortGuardSettings;
+  /** In the order in which they came. */
+  readonly #unproven = new Map<GuardedSocket, Unproven>();
+  readonly #perAddress = new Map<string, number>();
+
+  constructor(settings: PortGuardSettings) {
+    this.#settings = settings;
+  }
+
+  get unprovenCount(): number {
+    return this.#unproven.size;
+  }
+
+  opened(socket: GuardedSocket): void {
+    const { maxUnproven, maxPerAddress } = this.#settings;
+    const address = socket.remoteAddress ?? '';
+    const ofAddress = this.#perAddress.get(address) ?? 0;
+    if (ofAddress >= maxPerAddress) {
+      this.#refuse(socket, 'address');
+      return;
+    }
+    const [oldest] = this.#unproven.keys();
+    if (this.#unproven.size >= maxUnproven && oldest !== undefined) this.#refuse(oldest, 'crowd');
+    this.#unproven.set(socket, { address, upgradedAtMs: undefined });
+    this.#perAddress.set(address, ofAddress + 1);
+    socket.once(
+      'close',
+      entry('control_link', () => this.#forget(socket)),
+    );
+  }
+
+  /** It asks to be a WebSocket. */
+  upgraded({ socket }: GuardedRequest): void {
+    const unproven = this.#unproven.get(socket);
+    if (unproven === undefined) return;
+    unproven.upgradedAtMs = this.#settings.clock.monotonicMs();
+    const before = socket.bytesRead;
+    const count = entry('control_link', () => {
+      if (!this.#unproven.has(socket)) socket.off('data', count);
+      else if (socket.bytesRead - before > this.#settings.maxBytes) this.#refuse(socket, 'long');
+    });
+    socket.on('data', count);
+  }
+
+  /** It is a process of the cluster, and counts no more. */
+  proven({ socket }: GuardedRequest): void {
+    this.#forget(socket);
+  }
+
+  /** Closes those that have had their time; called now and then. */
+  closeLate(): void {
+    const { clock, withinMs } = this.#settings;
+    const before = clock.monotonicMs() - withinMs;
+    for (const [socket, { upgradedAtMs }] of this.#unproven) {
+      if (upgradedAtMs !== undefined && upgradedAtMs < before) this.#refuse(socket, 'late');
+    }
+  }
+
+  #refuse(socket: GuardedSocket, why: PortRefusal): void {
+    this.#forget(socket);
+    this.#settings.onRefused(why);
+    socket.destroy();
+  }
+
+  #forget(socket: GuardedSocket): void {
+    const unproven = this.#unproven.get(socket);
+    if (unproven === undefined) return;
+    this.#unproven.delete(socket);
+    const left = (this.#perAddress.get(unproven.address) ?? 1) - 1;
+    if (left === 0) this.#perAddress.delete(unproven.address);
+    else this.#perAddress.set(unproven.address, left);
+  }
+}
