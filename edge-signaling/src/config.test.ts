@@ -127,6 +127,35 @@ describe('readEdgeConfig', () => {
     expect(config.allowedOrigins).toEqual(new Set(['https://[2001:db8::1]:8443']));
   });
 
+  it.each([
+    ['https://example.org/meet', 'the path /meet'],
+    ['https://example.org/meet/', 'the path /meet/'],
+    ['https://example.org/?room=x', 'a query'],
+    ['https://example.org?', 'a query'],
+    ['https://example.org/#top', 'a fragment'],
+    ['https://admin:hunter2@example.org', 'credentials'],
+  ])('[CF6] the public URL %s is refused: it has %s', (url, part) => {
+    const faults = faultsOf({ ...VALID, PLENARY_PUBLIC_URL: url });
+    expect(faults).toEqual([
+      expect.stringContaining(`PLENARY_PUBLIC_URL: has ${part}: an edge needs a host`),
+    ]);
+    expect(faults.join()).toContain('such as https://example.org');
+    expect(faults.join()).not.toContain('hunter2');
+  });
+
+  it('[CF6] an allowed origin with a path, which no browser sends, is refused', () => {
+    const faults = faultsOf({
+      ...VALID,
+      PLENARY_ALLOWED_ORIGINS: 'https://a.example/, https://b.example/app',
+    });
+    expect(faults).toEqual([expect.stringContaining('https://b.example has the path /app')]);
+  });
+
+  it('[CF6] a public URL may have a port, and a slash at its end', () => {
+    const { publicUrl } = readEdgeConfig({ ...VALID, PLENARY_PUBLIC_URL: 'https://Meet.Example.org:8443/' });
+    expect(publicUrl).toBe('https://meet.example.org:8443');
+  });
+
   it('[CF1] tells every fault at once, and no secret', () => {
     const faults = faultsOf({
       PLENARY_PORT: '70000',

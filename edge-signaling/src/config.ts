@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import {
+  beyondOrigin,
   ConfigError,
   consulAddressSetting,
   consulSettings,
@@ -51,10 +52,20 @@ const apiKeysSetting = z.string().transform((text, context): ApiKeys => {
   return keys;
 });
 
-const httpUrl = z
+/** An edge answers at `/` of its host: page, socket and API know no path before theirs. */
+const publicUrlSetting = z
   .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
   .max(512)
-  .transform((text) => new URL(text).origin);
+  .transform((text, context) => {
+    const { origin } = new URL(text);
+    const beyond = beyondOrigin(text);
+    if (beyond !== undefined) {
+      context.addIssue(
+        `has ${beyond}: an edge needs a host (or port) of its own and serves everything at its root, such as ${origin}`,
+      );
+    }
+    return origin;
+  });
 
 const ORIGIN = z.url({ protocol: /^https?$/ }).transform((text) => new URL(text).origin);
 
@@ -64,7 +75,10 @@ const originsSetting = z.string().transform((text, context): '*' | ReadonlySet<s
   const origins = new Set<string>();
   for (const item of text.split(',')) {
     const parsed = ORIGIN.safeParse(item.trim());
-    if (parsed.success) origins.add(parsed.data);
+    const beyond = parsed.success ? beyondOrigin(item.trim()) : undefined;
+    if (parsed.success && beyond === undefined) origins.add(parsed.data);
+    else if (parsed.success)
+      context.addIssue(`an origin of ${parsed.data} has ${beyond}, which no origin has`);
     else context.addIssue(`${item.trim()} is not an origin such as https://meet.example.org`);
   }
   return origins;
@@ -147,7 +161,7 @@ export const EDGE_SETTINGS = z.object({
   PLENARY_DATACENTER: DATACENTER_ID,
   PLENARY_HOST: z.string().min(1).max(255).default('0.0.0.0'),
   PLENARY_PORT: portSetting,
-  PLENARY_PUBLIC_URL: httpUrl,
+  PLENARY_PUBLIC_URL: publicUrlSetting,
   ...STORE_SETTINGS,
   CONSUL_HTTP_ADDR: consulAddressSetting.optional(),
   CONSUL_HTTP_TOKEN: consulTokenSetting.optional(),

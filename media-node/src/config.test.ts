@@ -161,4 +161,12 @@ describe('the configuration', () => {
     expect(faults).toHaveLength(1);
     expect(faults[0]).toContain(fault);
   });
+
+  test.each(['http://10.1.0.21:4000/node', 'http://user:hunter2@10.1.0.21:4000', 'http://10.1.0.21:4000?a'])(
+    '[CF6] the control URL %s is refused: only scheme, host and port have an effect',
+    (url) => {
+      const faults = faultsOf({ ...GOOD, PLENARY_CONTROL_URL: url });
+      expect(faults).toEqual([expect.stringContaining('PLENARY_CONTROL_URL: must be scheme, host and port')]);
+    },
+  );
 });

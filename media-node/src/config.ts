@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import {
   ConfigError,
+  beyondOrigin,
   DATACENTER_ID,
   MAX_DRAIN_MS,
   MEDIA_NODE_ID,
@@ -75,6 +76,10 @@ export const CONFIG_SCHEMA = z.object({
   PLENARY_CONTROL_URL: z
     .url({ protocol: /^https?$/ })
     .max(512)
+    .refine(
+      (text) => beyondOrigin(text) === undefined,
+      'must be scheme, host and port only: http://10.1.0.21:4000',
+    )
     .optional(),
   /** Where RTP is bound; default every interface, for each family that is announced. */
   PLENARY_LISTEN_IP: listenIpSetting.optional(),

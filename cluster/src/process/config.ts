@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import { isInjected, nearestName } from './injected.ts';
 
 /** All that is wrong with a configuration, at once, so that nobody mends one fault to meet the next. */
 export class ConfigError extends Error {
@@ -19,7 +20,8 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /**
  * Parses environment variables by a schema whose keys are their names, and freezes the result. A variable `NAME_FILE`
  * gives the value of `NAME` from a file, as Docker secrets do. An unknown `PLENARY_*` variable is a fault, because a
- * misspelt one would otherwise be ignored in silence.
+ * misspelt one would otherwise be ignored in silence. What Kubernetes or a Docker link wrote there for a service is none,
+ * and never the value of a setting.
  * @param crossFaults - what the caller found wrong between settings, to be told along with the rest
  * @throws ConfigError with every fault
  */
@@ -31,13 +33,15 @@ export function parseConfig<Shape extends z.ZodRawShape>(
 ): Readonly<z.output<z.ZodObject<Shape>>> {
   const names = Object.keys(schema.shape);
   const known = new Set([...names, ...names.map((name) => `${name}_FILE`), ...alsoKnown]);
-  const faults = Object.keys(environment)
+  const injected = Object.keys(environment).filter((name) => isInjected(name, environment));
+  const own = withoutNames(environment, injected);
+  const faults = Object.keys(own)
     .filter((name) => name.startsWith('PLENARY_') && !known.has(name))
-    .map((name) => `${name}: is not a setting of this process`);
+    .map((name) => unknownFault(name, known));
 
   const values: Record<string, string> = {};
   for (const name of names) {
-    const value = readValue(name, environment, faults);
+    const value = readValue(name, own, faults);
     if (value !== undefined && value !== '') values[name] = value;
   }
   const parsed = schema.safeParse(values);
@@ -45,13 +49,27 @@ export function parseConfig<Shape extends z.ZodRawShape>(
     for (const issue of parsed.error.issues) {
       const name = issue.path.map(String).join('.') || 'configuration';
       const missing = values[name] === undefined && issue.path.length === 1;
-      faults.push(`${name}: ${missing ? 'is required' : issue.message}`);
+      const hint = injected.includes(name) ? serviceLinkHint(environment[name] ?? '') : '';
+      faults.push(`${name}: ${missing ? `is required${hint}` : issue.message}`);
     }
   }
   faults.push(...crossFaults);
   if (faults.length > 0 || !parsed.success) throw new ConfigError(faults);
   return Object.freeze(parsed.data);
 }
+
+function withoutNames(environment: Environment, names: readonly string[]): Environment {
+  const left = new Set(names);
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !left.has(name)));
+}
+
+function unknownFault(name: string, known: ReadonlySet<string>): string {
+  const nearest = nearestName(name, known);
+  return `${name}: is not a setting of this process${nearest === undefined ? '' : `; did you mean ${nearest}?`}`;
+}
+
+const serviceLinkHint = (value: string): string =>
+  ` (${value} is not a setting but what Kubernetes or a Docker link says of a service; set this variable for the container itself, and enableServiceLinks: false for its pod)`;
 
 function readValue(name: string, environment: Environment, faults: string[]): string | undefined {
   const path = environment[`${name}_FILE`];
@@ -90,3 +108,14 @@ export const portSetting = integerSetting(1, 65_535);
 export const logLevelSetting = z
   .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
   .default('info');
+
+/** What a URL has beyond scheme, host and port, where nothing else would have an effect; nothing of it that is secret. */
+export function beyondOrigin(text: string): string | undefined {
+  const url = URL.parse(text);
+  if (url === null) return undefined;
+  const { pathname, username, password } = url;
+  if (username !== '' || password !== '') return 'credentials';
+  if (pathname !== '/') return `the path ${pathname}`;
+  if (text.includes('#')) return 'a fragment';
+  return text.includes('?') ? 'a query' : undefined;
+}

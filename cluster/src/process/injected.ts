@@ -1,0 +1,64 @@
+/** What Kubernetes and Docker links write into the environment for a service: names that say by themselves what they are. */
+const INJECTED_NAME =
+  /_(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR|START|END))?)$/;
+/** `PLENARY_EDGE_PORT=tcp://10.0.0.1:3000`, also of a service whose name makes it the name of a setting of ours. */
+const PORT_NAME = /_PORT(?:_START|_END)?$/;
+const PORT_URL = /^(?:tcp|udp|sctp):\/\//i;
+/** `PLENARY_EDGE_NAME=/app/plenary-edge`, of a Docker link. */
+const LINK_NAME = /_NAME$/;
+const LINK_PATH = /^\/[^/]+\/[^/]+$/;
+/** `PLENARY_EDGE_ENV_TZ=UTC`: the other container's own variables, which a Docker link copies. */
+const LINK_ENV = /^(.+?)_ENV_/;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Whether a platform, and not a person, wrote a variable into the environment: for each service of its namespace
+ * Kubernetes does so, and Docker for each link. A service called `plenary` gives `PLENARY_PORT=tcp://…`, which is also a
+ * setting, so where the name does not tell, the value does.
+ */
+export function isInjected(name: string, environment: Environment): boolean {
+  const value = environment[name] ?? '';
+  if (INJECTED_NAME.test(name)) return true;
+  if (PORT_NAME.test(name) && PORT_URL.test(value)) return true;
+  if (LINK_NAME.test(name) && LINK_PATH.test(value)) return true;
+  const linked = LINK_ENV.exec(name)?.[1];
+  return linked !== undefined && LINK_PATH.test(environment[`${linked}_NAME`] ?? '');
+}
+
+/** Of the known names the one that is nearest to a misspelt one, if any is near. */
+export function nearestName(misspelt: string, known: Iterable<string>): string | undefined {
+  let nearest: { readonly name: string; readonly distance: number } | undefined;
+  for (const name of known) {
+    // All begin alike, which says nothing.
+    const [left, right] = [misspelt.replace(/^PLENARY_/, ''), name.replace(/^PLENARY_/, '')];
+    const distance = editsBetween(left, right);
+    if (distance > Math.max(left.length, right.length) / 2) continue;
+    if (nearest === undefined || distance < nearest.distance) nearest = { name, distance };
+  }
+  return nearest?.name;
+}
+
+/** How many letters must be added, taken away, changed or swapped with their neighbour. */
+function editsBetween(left: string, right: string): number {
+  let beforeLast: readonly number[] = [];
+  let last: readonly number[] = Array.from({ length: right.length + 1 }, (_unused, column) => column);
+  for (let row = 1; row <= left.length; row += 1) {
+    const current = [row];
+    for (let column = 1; column <= right.length; column += 1) {
+      const same = left[row - 1] === right[column - 1];
+      const swapped = left[row - 1] === right[column - 2] && left[row - 2] === right[column - 1];
+      current.push(
+        Math.min(
+          (last[column] ?? 0) + 1,
+          (current[column - 1] ?? 0) + 1,
+          (last[column - 1] ?? 0) + (same ? 0 : 1),
+          ...(swapped ? [(beforeLast[column - 2] ?? Infinity) + 1] : []),
+        ),
+      );
+    }
+    beforeLast = last;
+    last = current;
+  }
+  return last[right.length] ?? 0;
+}
