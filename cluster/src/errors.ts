@@ -1,3 +1,5 @@
+import { oneLine } from './protocol/text.ts';
+
 /**
  * The closed table of errors. A program decides by `code` and `retryable`; a person reads the message that the
  * client makes of the code. Retired codes stay reserved. SPEC ER1.
@@ -46,7 +48,10 @@ export const ERROR_TABLE = {
   consumer_not_found: { retryable: false, says: 'There is no such consumer.' },
   transport_not_found: { retryable: false, says: 'There is no such transport.' },
   cannot_consume: { retryable: false, says: 'The client cannot decode this track.' },
-  invalid_media_parameters: { retryable: false, says: 'mediasoup refuses these media parameters.' },
+  invalid_media_parameters: {
+    retryable: false,
+    says: 'These media parameters do not fit each other or the cluster.',
+  },
   port_slice_overlap: { retryable: false, says: 'Another media node owns ports of this slice.' },
   id_taken: { retryable: true, says: 'Another living process has this id.' },
   unauthorised: { retryable: false, says: 'The control link is not authenticated.' },
@@ -107,7 +112,7 @@ export class PlenaryError extends Error {
 
   toWire(): WireError {
     const { code, retryable, detail } = this;
-    const error = { code, message: this.message.slice(0, 500), retryable };
+    const error = { code, message: oneLine(this.message.slice(0, 500)), retryable };
     return detail === undefined ? error : { ...error, detail };
   }
 

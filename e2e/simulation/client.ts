@@ -94,7 +94,7 @@ const PURSUE_MS = 2_000;
 const ICE_TIMEOUT_MS = 30_000;
 
 const RTP: RtpParameters = {
-  codecs: [{ mimeType: 'audio/opus', payloadType: 100, clockRate: 48_000 }],
+  codecs: [{ mimeType: 'audio/opus', payloadType: 100, clockRate: 48_000, channels: 2 }],
   encodings: [{ ssrc: 1 }],
 };
 const PROOF = 'A'.repeat(86);

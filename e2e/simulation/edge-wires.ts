@@ -165,6 +165,11 @@ class EdgeWire implements OwnedLink {
         listener.onConsumerSuperseded,
         onMalformed,
       ),
+      'publishing.limited': notice(
+        CONTROL_NOTICES['publishing.limited'],
+        listener.onPublishingLimited,
+        onMalformed,
+      ),
       'track.demand': notice(CONTROL_NOTICES['track.demand'], listener.onTrackDemand, onMalformed),
       'peer.lost': notice(CONTROL_NOTICES['peer.lost'], listener.onPeerLost, onMalformed),
       'peer.move': notice(CONTROL_NOTICES['peer.move'], listener.onPeerMove, onMalformed),

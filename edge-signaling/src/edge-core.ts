@@ -149,6 +149,7 @@ export class EdgeCore {
       onConsumerClosed: (...news) => this.#mediaWatch.onConsumerClosed(...news),
       onConsumerSuperseded: (...news) => this.#mediaWatch.onConsumerSuperseded(...news),
       onTrackDemand: (...news) => this.#mediaWatch.onTrackDemand(...news),
+      onPublishingLimited: (...news) => this.#mediaWatch.onPublishingLimited(...news),
       onPeerLost: (...news) => this.#mediaWatch.onPeerLost(...news),
       onPeerMove: (...news) => this.#mediaWatch.onPeerMove(...news),
     });

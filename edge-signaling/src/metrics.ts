@@ -113,6 +113,11 @@ export function createEdgeMetrics() {
       labelNames: ['name', 'result'],
       registers,
     }),
+    consumerFailures: new Counter({
+      name: 'plenary_edge_consumer_failures_total',
+      help: 'Consumers that a client could not make a receiver for.',
+      registers,
+    }),
     mediaLost: new Counter({
       name: 'plenary_edge_media_lost_total',
       help: 'Sessions told that their media is gone, by reason.',
@@ -195,6 +200,7 @@ export type FaultPlace =
   | 'background'
   | 'control_link'
   | 'control_notice'
+  | 'consumer'
   | 'departure'
   | 'handler'
   | 'http'

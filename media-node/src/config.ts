@@ -22,6 +22,7 @@ import {
   secretsIn,
   secretsSetting,
   STORE_SETTINGS,
+  TRACK_SOURCE,
   storeAddressOf,
   storeFaults,
 } from '@plenary/cluster';
@@ -34,7 +35,10 @@ import type {
   Namespace,
   PortSlice,
   StoreAddress,
+  TrackSource,
 } from '@plenary/cluster';
+import { DEFAULT_INCOMING_LIMITS } from './room/incoming-limits.ts';
+import type { IncomingLimits } from './room/incoming-limits.ts';
 import { planPorts } from './engine/port-plan.ts';
 import { canonicalAddress, pairAddresses } from './media-address.ts';
 import type { MediaAddresses } from './media-address.ts';
@@ -59,6 +63,24 @@ const sliceSetting = z
     return { firstPort, lastPort };
   })
   .pipe(PORT_SLICE);
+
+/** `source:kbit` joined by commas, as bits a second by source. */
+const sourceLimitsSetting = z.string().transform((text, context): Partial<Record<TrackSource, number>> => {
+  const limits: Partial<Record<TrackSource, number>> = {};
+  for (const part of text.split(',')) {
+    const [name, kbit = ''] = part.trim().split(':');
+    const source = TRACK_SOURCE.safeParse(name);
+    if (!source.success || !/^[1-9]\d{1,6}$/.test(kbit)) {
+      context.addIssue({
+        code: 'custom',
+        message: `must be source:kbit joined by commas, of ${TRACK_SOURCE.options.join(', ')}`,
+      });
+      return z.NEVER;
+    }
+    limits[source.data] = Number(kbit) * 1_000;
+  }
+  return limits;
+});
 
 /** What one worker on one core was measured to forward, in packets a second. */
 const PACKETS_PER_WORKER = 200_000;
@@ -96,6 +118,11 @@ export const CONFIG_SCHEMA = z.object({
   PLENARY_MAX_OUTGOING_MBIT: integerSetting(1, 10_000_000).optional(),
   /** Packets that the node may send and receive in a second; default: what its workers can forward. */
   PLENARY_MAX_PACKETS_PER_SECOND: integerSetting(1, 1_000_000_000).optional(),
+  /** What one peer may send in all, and what each track of a source adds to what it may, such as `camera:5000,screen:8000`. */
+  PLENARY_MAX_INCOMING_KBIT: integerSetting(100, 1_000_000).default(
+    DEFAULT_INCOMING_LIMITS.peerBitrate / 1_000,
+  ),
+  PLENARY_MAX_SOURCE_KBIT: sourceLimitsSetting.default({}),
   PLENARY_PIPE_LINGER_MS: integerSetting(0, 600_000).default(1_500),
   PLENARY_ORPHAN_GRACE_MS: integerSetting(0, 600_000).default(60_000),
   PLENARY_LEASE_MS: integerSetting(500, 120_000).default(5_000),
@@ -133,6 +160,8 @@ export interface MediaNodeConfig {
   /** In Mbit/s; `undefined`: what its interface carries. */
   readonly maxOutgoingMbit: number | undefined;
   readonly maxPacketsPerSecond: number;
+  /** Who goes on sending more is warned, paused, ended. */
+  readonly incomingLimits: IncomingLimits;
   readonly pipeLingerMs: number;
   readonly orphanGraceMs: number;
   readonly leaseMs: number;
@@ -186,6 +215,10 @@ export function loadConfig(environment: Environment): MediaNodeConfig {
     maxPeers: parsed.PLENARY_MAX_PEERS,
     maxOutgoingMbit: parsed.PLENARY_MAX_OUTGOING_MBIT,
     maxPacketsPerSecond: parsed.PLENARY_MAX_PACKETS_PER_SECOND ?? workers * PACKETS_PER_WORKER,
+    incomingLimits: {
+      peerBitrate: parsed.PLENARY_MAX_INCOMING_KBIT * 1_000,
+      sourceBitrates: { ...DEFAULT_INCOMING_LIMITS.sourceBitrates, ...parsed.PLENARY_MAX_SOURCE_KBIT },
+    },
     pipeLingerMs: parsed.PLENARY_PIPE_LINGER_MS,
     orphanGraceMs: parsed.PLENARY_ORPHAN_GRACE_MS,
     leaseMs: parsed.PLENARY_LEASE_MS,

@@ -31,6 +31,7 @@ import type { NodeMetrics } from './metrics.ts';
 import { NetworkMeter } from './network-meter.ts';
 import { GATEWAY_PATIENCE_MS } from './pipe/pipe-links.ts';
 import type { NodeStore } from './room/node-store.ts';
+import { IncomingWatch } from './room/incoming-watch.ts';
 import { Outbox } from './room/outbox.ts';
 import type { Peer } from './room/peer.ts';
 import { FAREWELL_MS, HANDOVER_MS } from './lifecycle.ts';
@@ -86,6 +87,7 @@ export class MediaNode {
   readonly pool: WorkerPool;
   /** Empties the node, so that it can be stopped and nobody notices. */
   readonly #drain: Drain<Peer>;
+  readonly #incoming: IncomingWatch<Peer>;
   readonly #options: MediaNodeOptions;
   readonly #outbox: Outbox;
   readonly #load: LoadMeter;
@@ -172,6 +174,20 @@ export class MediaNode {
         return this.#drain.isOn ? 'It is draining.' : this.#lease.missing();
       },
       anyEdge: () => this.#control.anyEdge(),
+    });
+    this.#incoming = new IncomingWatch({
+      peers: () => this.rooms.peers(),
+      limits: config.incomingLimits,
+      clock: systemClock,
+      timers: systemTimers,
+      onStep: (peer, step) => {
+        metrics.overLimit.inc({ step });
+        logger.warn({ ...peer.placed, step }, 'a peer sends more than it may');
+      },
+      onFault: (where, error) => {
+        metrics.errors.inc({ where, code: toPlenaryError(error).code });
+        logger.warn({ err: error }, 'what peers send could not be counted');
+      },
     });
     this.#drain = new Drain<Peer>({
       clock: systemClock,
@@ -295,6 +311,7 @@ export class MediaNode {
     this.#directory.close();
     await atMost(FAREWELL_MS, this.#lease.stop());
     await this.#handOver();
+    this.#incoming.stop();
     this.rooms.close();
     await atMost(FAREWELL_MS, this.#outbox.settled());
     this.#outbox.close();
@@ -323,6 +340,7 @@ export class MediaNode {
     this.#load.start();
     this.#directory.start();
     this.rooms.startRepublishing();
+    this.#incoming.start();
     await this.#lease.start();
     const { mediaNodeId, datacenter, controlUrl, workers } = config;
     logger.info(

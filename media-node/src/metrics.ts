@@ -50,6 +50,11 @@ export function createMetrics(withProcess: boolean) {
     nodeLinks: gauge('media_node_links', 'Control links that this node opened to others'),
     calls: counter('mediasoup_calls_total', 'Calls into mediasoup, closing ones too', ['method']),
     lost: counter('media_peers_lost_total', 'Peers that this node lost, by reason', ['reason']),
+    overLimit: counter(
+      'media_over_limit_total',
+      'What was done to peers that went on sending more than they may: warned, paused, ended, dropped',
+      ['step'],
+    ),
     errors: counter('errors_total', 'Errors answered or coped with, by where and code', ['where', 'code']),
     entryFaults: counter(
       'media_entry_faults_total',

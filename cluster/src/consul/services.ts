@@ -1,5 +1,6 @@
 /** How records of the registry stand in Consul's catalog, as service metadata. */
 import { z } from 'zod';
+import { patternText } from '../protocol/text.ts';
 import type { AnnouncedAddresses } from '../registry/addresses.ts';
 import { EDGE_RECORD, MEDIA_NODE_RECORD } from '../registry/registry.ts';
 import type { EdgeRecord, MediaNodeRecord, PortSliceClaim } from '../registry/registry.ts';
@@ -77,7 +78,7 @@ export function edgeService(names: ConsulNames, record: EdgeRecord, leaseMs: num
   };
 }
 
-const NUMBER = z.string().regex(/^\d+$/).transform(Number);
+const NUMBER = patternText(/^\d{1,15}$/, 15, 'must be a number').transform(Number);
 
 /** A media node without what its service does not tell: load and number of peers are zero. */
 export const MEDIA_NODE_META = z

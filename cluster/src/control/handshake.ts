@@ -36,7 +36,6 @@ import { SealedStream } from './sealed-stream.ts';
 export const LINK_OPENING = z.object({
   controlVersion: z.int().min(1).max(1_000_000),
   ...CONTROL_CALLER.shape,
-  id: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/),
   mediaNodeId: MEDIA_NODE_ID,
   authorities: z.array(AUTHORITY_ID).min(1).max(4),
   share: CURVE_KEY,

@@ -1,6 +1,7 @@
 import { createHash, createPrivateKey, createPublicKey, sign, verify } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { z } from 'zod';
+import { patternText } from '../protocol/text.ts';
 import type { ControlCaller } from '../protocol/edge-media.ts';
 import { MEDIA_NODE_ID } from '../protocol/ids.ts';
 import type { MediaNodeId } from '../protocol/ids.ts';
@@ -11,11 +12,11 @@ import type { Secrets } from './derive.ts';
 export type LinkEnd = Pick<ControlCaller, 'kind' | 'id'>;
 
 /** 32 bytes as base64url: a key of Curve25519. */
-export const CURVE_KEY = z.string().regex(/^[A-Za-z0-9_-]{43}$/);
+export const CURVE_KEY = patternText(/^[A-Za-z0-9_-]{43}$/, 43, 'must be 32 bytes in base64url');
 /** 64 bytes as base64url. */
-export const SIGNATURE = z.string().regex(/^[A-Za-z0-9_-]{86}$/);
+export const SIGNATURE = patternText(/^[A-Za-z0-9_-]{86}$/, 86, 'must be 64 bytes in base64url');
 /** Names an authority: the first bytes of its key's digest. */
-export const AUTHORITY_ID = z.string().regex(/^[A-Za-z0-9_-]{16}$/);
+export const AUTHORITY_ID = patternText(/^[A-Za-z0-9_-]{16}$/, 16, 'must be 12 bytes in base64url');
 
 /** Says whose a key is, by the signature of an authority. */
 export const CERTIFICATE = z.object({ publicKey: CURVE_KEY, signature: SIGNATURE });

@@ -3,6 +3,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import type { Drain } from '../drain/drain.ts';
 import { DRAIN_STATUS } from '../drain/drain.ts';
+import { plainId } from '../protocol/text.ts';
 import { describeIssues } from '../rpc/route.ts';
 
 /** Where operators drain a process. */
@@ -16,12 +17,12 @@ export const MAX_ADMIN_BODY_BYTES = 1_024;
 export const DRAIN_REQUEST = z.object({
   deadlineMs: z.int().min(0).max(MAX_DRAIN_MS),
   /** Who is meant; another process than this refuses with 409. */
-  id: z.string().min(1).max(64).optional(),
+  id: plainId(64).optional(),
 });
 /** What is answered to every request that is carried out. */
 export const ADMIN_DRAIN_REPLY = DRAIN_STATUS.extend({
   kind: z.enum(['edge', 'media-node']),
-  id: z.string().min(1).max(64),
+  id: plainId(64),
 });
 export type AdminDrainReply = z.infer<typeof ADMIN_DRAIN_REPLY>;
 

@@ -34,8 +34,7 @@ import {
   MEDIA_KIND,
   MEDIA_TRAFFIC,
   PREFERRED_LAYERS,
-  RTP_CAPABILITIES,
-  RTP_PARAMETERS,
+  PUBLISHING_LIMIT,
   TRACK_SOURCE,
   TRANSPORT_OFFER,
   WANTED_LAYER,
@@ -50,7 +49,9 @@ import {
   ROSTER_PAGE_SIZE,
   ROSTER_PEER,
 } from './room.ts';
+import { RTP_CAPABILITIES, RTP_PARAMETERS } from './rtp.ts';
 import { RESUME_PROOF, SESSION_KEY } from './session-key.ts';
+import { CURSOR_TEXT, HTTP_URL, TOKEN_TEXT } from './text.ts';
 
 /** Largest Socket.IO packet that an edge reads, in bytes; a larger one closes the connection. */
 export const MAX_PACKET_BYTES = 65_536;
@@ -86,7 +87,8 @@ export const CONSUMER_OFFER = z.object({
   peerId: PEER_ID,
   kind: MEDIA_KIND,
   source: TRACK_SOURCE,
-  rtpParameters: RTP_PARAMETERS,
+  /** What cannot be read counts as null: it costs its reader this consumer, and not the whole message. */
+  rtpParameters: RTP_PARAMETERS.nullable().catch(null),
   paused: z.boolean(),
   producerPaused: z.boolean(),
 });
@@ -118,7 +120,7 @@ export type RoundTrip = z.infer<typeof ROUND_TRIP>;
 export const ROUND_TRIPS = z.array(ROUND_TRIP).max(MAX_ROUND_TRIPS);
 
 /** An edge that a client may use when its own is gone. */
-export const EDGE_HINT = z.object({ edgeId: EDGE_ID, datacenter: DATACENTER_ID, url: z.url().max(512) });
+export const EDGE_HINT = z.object({ edgeId: EDGE_ID, datacenter: DATACENTER_ID, url: HTTP_URL });
 export type EdgeHint = z.infer<typeof EDGE_HINT>;
 
 const SESSION = z.object({
@@ -127,7 +129,7 @@ const SESSION = z.object({
   displayName: DISPLAY_NAME,
   role: ROLE,
   /** Proves this session to any edge in `resume`, with the session’s key; replaced by each resume and by `session.renewed`. */
-  sessionToken: z.string().max(4_096),
+  sessionToken: TOKEN_TEXT,
   /** How long an edge keeps a session whose connection broke, in milliseconds. */
   resumeWithinMs: z.int().min(0),
   edgeId: EDGE_ID,
@@ -168,7 +170,7 @@ export const CLIENT_REQUESTS = {
       protocolVersion: z.int(),
       requestId: REQUEST_ID,
       roomId: ROOM_NAME,
-      token: z.string().min(1).max(4_096),
+      token: TOKEN_TEXT,
       displayName: DISPLAY_NAME.optional(),
       /** The public half of a key that the client makes for this session, and without which nobody resumes it. */
       sessionKey: SESSION_KEY,
@@ -183,7 +185,7 @@ export const CLIENT_REQUESTS = {
     payload: z.object({
       protocolVersion: z.int(),
       roomId: ROOM_NAME,
-      sessionToken: z.string().min(1).max(4_096),
+      sessionToken: TOKEN_TEXT,
       /** The session key’s signature over {@link resumeProofText}. */
       proof: RESUME_PROOF,
       lastEventId: EVENT_ID,
@@ -203,7 +205,7 @@ export const CLIENT_REQUESTS = {
   },
   'session.confirm': {
     says: 'Tells that a newer session token arrived: the older ones do not resume any more.',
-    payload: z.object({ sessionToken: z.string().min(1).max(4_096) }),
+    payload: z.object({ sessionToken: TOKEN_TEXT }),
     reply: NOTHING,
   },
   leave: { says: 'Leaves the room and frees everything at once.', payload: NOTHING, reply: NOTHING },
@@ -277,6 +279,11 @@ export const CLIENT_REQUESTS = {
     payload: z.object({ consumerIds: z.array(CONSUMER_ID).min(1).max(MAX_SUBSCRIBE_BATCH), ...OF_MEDIA }),
     reply: NOTHING,
   },
+  'consumer.failed': {
+    says: 'The client cannot make a receiver for a consumer: it is closed, and counted by the operators.',
+    payload: z.object({ consumerId: CONSUMER_ID, trackId: TRACK_ID, ...OF_MEDIA }),
+    reply: NOTHING,
+  },
   'consumers.update': {
     says: 'Pauses, resumes, or sets layers and priority of consumers. Ids that are gone already are no error.',
     payload: CONSUMER_UPDATES.extend(OF_MEDIA),
@@ -289,10 +296,10 @@ export const CLIENT_REQUESTS = {
   },
   'roster.page': {
     says: 'Gives the next page of the roster.',
-    payload: z.object({ cursor: z.string().max(64) }),
+    payload: z.object({ cursor: CURSOR_TEXT }),
     reply: z.object({
       peers: z.array(ROSTER_PEER).max(ROSTER_PAGE_SIZE),
-      nextCursor: z.string().max(64).optional(),
+      nextCursor: CURSOR_TEXT.optional(),
     }),
   },
   sync: {
@@ -340,6 +347,10 @@ export const EDGE_NOTICES = {
     says: 'What is wanted of one of the client’s own tracks: more than that need not be sent. Until told, everything is.',
     payload: z.object({ trackId: TRACK_ID, wanted: WANTED_LAYER }),
   },
+  'publishing.limited': {
+    says: 'The client sends more than its tracks may have: it is warned, then its tracks are paused, then ended.',
+    payload: PUBLISHING_LIMIT,
+  },
   'consumer.closed': {
     says: 'A consumer of this client is gone, for example because its track ended. Where `isWayLost` is true, only the way that the track came by is, and to `subscribe` to it anew at once is worth it.',
     payload: z.object({
@@ -362,7 +373,7 @@ export const EDGE_NOTICES = {
   },
   'session.renewed': {
     says: 'A newer session token, now and then: use it in the next `resume`, the older one will expire.',
-    payload: z.object({ sessionToken: z.string().max(4_096) }),
+    payload: z.object({ sessionToken: TOKEN_TEXT }),
   },
   refused: {
     says: 'A message that asked for no acknowledgement was refused.',

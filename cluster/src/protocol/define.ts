@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { ERROR_CODES } from '../errors.ts';
 import { openTo } from './later.ts';
+import { lineText, patternText } from './text.ts';
 
 /** One request: its payload, its reply, and a sentence for the reference. */
 export interface RequestDefinition {
@@ -44,14 +45,15 @@ export type NoticeInputOf<Table extends NoticeTable, Name extends NoticeName<Tab
 /** A reply that carries nothing. */
 export const NOTHING = z.object({});
 
+const WORD = patternText(/^[A-Za-z0-9_.-]+$/, 64, 'must be a word');
 export const WIRE_ERROR = z.object({
   code: openTo(z.enum(ERROR_CODES), 'internal'),
-  message: z.string().max(1_000),
+  message: lineText(1_000),
   retryable: z.boolean(),
   detail: z
     .object({
-      reason: z.string().max(64),
-      claim: z.string().max(64).optional(),
+      reason: WORD,
+      claim: WORD.optional(),
       seconds: z.number().optional(),
     })
     .optional(),

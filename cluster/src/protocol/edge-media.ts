@@ -33,12 +33,14 @@ import {
   ICE_PARAMETERS,
   MEDIA_KIND,
   MEDIA_TRAFFIC,
-  RTP_PARAMETERS,
+  PUBLISHING_LIMIT,
   TRACK_SOURCE,
   TRANSPORT_OFFER,
   WANTED_LAYER,
 } from './media.ts';
 import { LOGGED_EVENT } from './room.ts';
+import { RTP_PARAMETERS } from './rtp.ts';
+import { HOST_TEXT, KEY_BASE64, plainId } from './text.ts';
 
 /** Grows when nodes of different versions can no longer work together. */
 export const CONTROL_VERSION = 3;
@@ -75,12 +77,12 @@ export const SRTP_PARAMETERS = z.object({
     'AES_CM_128_HMAC_SHA1_80',
     'AES_CM_128_HMAC_SHA1_32',
   ]),
-  keyBase64: z.base64().max(128),
+  keyBase64: KEY_BASE64,
 });
 
 /** One end of a PipeTransport: where it listens and, when the pipe crosses hosts, how it encrypts. */
 export const PIPE_END = z.object({
-  address: z.string().min(1).max(255),
+  address: HOST_TEXT,
   port: z.int().min(1).max(65_535),
   srtpParameters: SRTP_PARAMETERS.optional(),
 });
@@ -243,6 +245,10 @@ export const CONTROL_NOTICES = {
     says: 'The track of a consumer comes another way from now on: the client is to subscribe anew and to let the old one go.',
     payload: PLACED_PEER.extend({ consumerId: CONSUMER_ID, trackId: TRACK_ID }),
   },
+  'publishing.limited': {
+    says: 'A peer sends more than it may, and what the node did about it.',
+    payload: PLACED_PEER.extend(PUBLISHING_LIMIT.shape),
+  },
   'track.demand': {
     says: 'What is wanted of a peer’s own track by all who watch it, wherever they are.',
     payload: PLACED_PEER.extend({ trackId: TRACK_ID, wanted: WANTED_LAYER }),
@@ -282,7 +288,7 @@ export type ControlNoticeInput<Name extends ControlNoticeName> = NoticeInputOf<C
 /** What the asking side of a control link proves of itself. */
 export const CONTROL_CALLER = z.object({
   kind: z.enum(['edge', 'media-node']),
-  id: z.string().min(1).max(64),
+  id: plainId(64),
   incarnation: INCARNATION,
 });
 export type ControlCaller = z.infer<typeof CONTROL_CALLER>;

@@ -3,59 +3,50 @@
  * can share them. An id enters a process only through one of these schemas (SPEC ID1).
  */
 import { z } from 'zod';
-
-const printableId = (maxLength: number): z.ZodString =>
-  z
-    .string()
-    .min(1)
-    .max(maxLength)
-    .regex(/^[A-Za-z0-9_-]+$/, 'may hold letters, digits, "_" and "-" only');
+import { patternText, plainId } from './text.ts';
 
 /** Names a meeting within its tenant; chosen by people, so it may hold what fits into a link. Clients know no other name. */
-export const ROOM_NAME = printableId(64).brand('RoomName');
+export const ROOM_NAME = plainId(64).brand('RoomName');
 /**
  * Names a meeting within the cluster, as `tenant/name`: two tenants' rooms of one name are two rooms (SPEC TN1). Made by
  * {@link roomIdOf} from what a token proves; no part can hold the slash.
  */
-export const ROOM_ID = z
-  .string()
-  .max(129)
-  .regex(
-    /^[A-Za-z0-9_-]{1,64}\/[A-Za-z0-9_-]{1,64}$/,
-    'must be a tenant and a room name such as acme/standup',
-  )
-  .brand('RoomId');
+export const ROOM_ID = patternText(
+  /^[A-Za-z0-9_-]{1,64}\/[A-Za-z0-9_-]{1,64}$/,
+  129,
+  'must be a tenant and a room name such as acme/standup',
+).brand('RoomId');
 /** Names one person's presence in one room; minted by the edge that admits it. */
-export const PEER_ID = printableId(32).brand('PeerId');
+export const PEER_ID = plainId(32).brand('PeerId');
 /** Names a track; it is the id of the mediasoup producer on the track's home node, and of its copies behind pipes. */
-export const TRACK_ID = printableId(64).brand('TrackId');
+export const TRACK_ID = plainId(64).brand('TrackId');
 /** Names a mediasoup consumer. */
-export const CONSUMER_ID = printableId(64).brand('ConsumerId');
+export const CONSUMER_ID = plainId(64).brand('ConsumerId');
 /** Names a mediasoup WebRtcTransport. */
-export const TRANSPORT_ID = printableId(64).brand('TransportId');
+export const TRANSPORT_ID = plainId(64).brand('TransportId');
 /** Names a mediasoup router. */
-export const ROUTER_ID = printableId(64).brand('RouterId');
+export const ROUTER_ID = plainId(64).brand('RouterId');
 /** Names a media node for as long as it is configured, over all its lives. */
-export const MEDIA_NODE_ID = printableId(64).brand('MediaNodeId');
+export const MEDIA_NODE_ID = plainId(64).brand('MediaNodeId');
 /** Names an edge for as long as it is configured, over all its lives. */
-export const EDGE_ID = printableId(64).brand('EdgeId');
+export const EDGE_ID = plainId(64).brand('EdgeId');
 /** Names a datacenter, in Consul's spelling. */
-export const DATACENTER_ID = printableId(32).brand('DatacenterId');
+export const DATACENTER_ID = plainId(32).brand('DatacenterId');
 /** Names a tenant: the API key that signs its join tokens. */
-export const TENANT_ID = printableId(64).brand('TenantId');
+export const TENANT_ID = plainId(64).brand('TenantId');
 /** Chosen by the client; a request that comes twice with one id is carried out once. */
-export const REQUEST_ID = printableId(64).brand('RequestId');
+export const REQUEST_ID = plainId(64).brand('RequestId');
 /** One life of a process: a process that restarts under the same id has another incarnation. */
 export const INCARNATION = z.uuid().brand('Incarnation');
 /**
  * A Redis stream id (`<ms>-<n>`); orders the events of one room. `0-0` stands before the first event. Nineteen digits always
  * fit into Redis' 64 bits, and no clock comes near to twenty.
  */
-export const EVENT_ID = z
-  .string()
-  .max(39)
-  .regex(/^\d{1,19}-\d{1,19}$/, 'must be a stream id such as 1700000000000-0')
-  .brand('EventId');
+export const EVENT_ID = patternText(
+  /^\d{1,19}-\d{1,19}$/,
+  39,
+  'must be a stream id such as 1700000000000-0',
+).brand('EventId');
 
 export type RoomName = z.infer<typeof ROOM_NAME>;
 export type RoomId = z.infer<typeof ROOM_ID>;

@@ -1,8 +1,9 @@
 /** What a client makes of what a newer edge of the same version says, and it does not know (SPEC PR5). */
 import { z } from 'zod';
+import { patternText } from './text.ts';
 
 /** A code, a reason or a type that was added later. */
-const LATER_NAME = z.string().regex(/^[a-z][a-z0-9_.]{0,63}$/);
+const LATER_NAME = patternText(/^[a-z][a-z0-9_.]{0,63}$/, 64, 'must be a name');
 
 /** An open list: what is not in it is taken for `meant`. */
 export const openTo = <const Name extends string>(

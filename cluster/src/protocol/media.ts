@@ -1,8 +1,9 @@
 /**
- * Schemas of RTP, ICE and DTLS parameters, in mediasoup's shapes (mediasoup.org, "RTP Parameters and Capabilities"),
- * each with bounds, so that no client can make a process hold more than these.
+ * Schemas of what media is, and of ICE and DTLS parameters in mediasoup's shapes, each with bounds, so that no client can make a
+ * process hold more than these.
  */
 import { z } from 'zod';
+import { HOST_TEXT, patternText, plainId } from './text.ts';
 
 export const MEDIA_KIND = z.enum(['audio', 'video']);
 export type MediaKind = z.infer<typeof MEDIA_KIND>;
@@ -19,115 +20,23 @@ export const KIND_OF_SOURCE = {
   'screen-audio': 'audio',
 } as const satisfies Record<TrackSource, MediaKind>;
 
-const SSRC = z.int().min(0).max(0xffff_ffff);
-const PAYLOAD_TYPE = z.int().min(0).max(127);
-const CODEC_SETTINGS = z
-  .record(z.string().max(64), z.union([z.string().max(512), z.number(), z.boolean()]))
-  .refine((settings) => Object.keys(settings).length <= 32, 'at most 32 settings');
-const RTCP_FEEDBACK = z
-  .array(z.object({ type: z.string().max(32), parameter: z.string().max(32).optional() }))
-  .max(16);
-const MIME_TYPE = z
-  .string()
-  .max(64)
-  .regex(/^(audio|video)\/[A-Za-z0-9.+-]+$/, 'must be a media type such as video/VP8');
-
-export const RTP_HEADER_EXTENSION_URI = z.enum([
-  'urn:ietf:params:rtp-hdrext:sdes:mid',
-  'urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id',
-  'urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id',
-  'http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time',
-  'http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01',
-  'urn:ietf:params:rtp-hdrext:ssrc-audio-level',
-  'https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension',
-  'urn:3gpp:video-orientation',
-  'http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time',
-  'urn:ietf:params:rtp-hdrext:toffset',
-  'http://www.webrtc.org/experiments/rtp-hdrext/playout-delay',
-  'urn:mediasoup:params:rtp-hdrext:packet-id',
+/** RFC 8122, 5: as many bytes as the hash has, in hex. */
+const fingerprint = <Algorithm extends string>(algorithm: Algorithm, bytes: number) =>
+  z.object({
+    algorithm: z.literal(algorithm),
+    value: patternText(
+      new RegExp(`^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){${bytes - 1}}$`),
+      bytes * 3 - 1,
+      `must be ${bytes} bytes in hex, joined by ":"`,
+    ),
+  });
+export const DTLS_FINGERPRINT = z.discriminatedUnion('algorithm', [
+  fingerprint('sha-1', 20),
+  fingerprint('sha-224', 28),
+  fingerprint('sha-256', 32),
+  fingerprint('sha-384', 48),
+  fingerprint('sha-512', 64),
 ]);
-
-export const RTP_CAPABILITIES = z.object({
-  codecs: z
-    .array(
-      z.object({
-        kind: MEDIA_KIND,
-        mimeType: MIME_TYPE,
-        preferredPayloadType: PAYLOAD_TYPE,
-        clockRate: z.int().min(1).max(384_000),
-        channels: z.int().min(1).max(8).optional(),
-        parameters: CODEC_SETTINGS.optional(),
-        rtcpFeedback: RTCP_FEEDBACK.optional(),
-      }),
-    )
-    .max(64),
-  headerExtensions: z
-    .array(
-      z.object({
-        kind: MEDIA_KIND,
-        uri: RTP_HEADER_EXTENSION_URI,
-        preferredId: z.int().min(1).max(255),
-        preferredEncrypt: z.boolean().optional(),
-        direction: z.enum(['sendrecv', 'sendonly', 'recvonly', 'inactive']).optional(),
-      }),
-    )
-    .max(64)
-    .optional(),
-});
-export type RtpCapabilities = z.infer<typeof RTP_CAPABILITIES>;
-
-export const RTP_PARAMETERS = z.object({
-  mid: z.string().max(32).optional(),
-  codecs: z
-    .array(
-      z.object({
-        mimeType: MIME_TYPE,
-        payloadType: PAYLOAD_TYPE,
-        clockRate: z.int().min(1).max(384_000),
-        channels: z.int().min(1).max(8).optional(),
-        parameters: CODEC_SETTINGS.optional(),
-        rtcpFeedback: RTCP_FEEDBACK.optional(),
-      }),
-    )
-    .min(1)
-    .max(16),
-  headerExtensions: z
-    .array(
-      z.object({
-        uri: RTP_HEADER_EXTENSION_URI,
-        id: z.int().min(1).max(255),
-        encrypt: z.boolean().optional(),
-        parameters: CODEC_SETTINGS.optional(),
-      }),
-    )
-    .max(32)
-    .optional(),
-  encodings: z
-    .array(
-      z.object({
-        ssrc: SSRC.optional(),
-        rid: z.string().max(16).optional(),
-        codecPayloadType: PAYLOAD_TYPE.optional(),
-        rtx: z.object({ ssrc: SSRC }).optional(),
-        dtx: z.boolean().optional(),
-        scalabilityMode: z.string().max(16).optional(),
-        maxBitrate: z.int().min(1).max(100_000_000).optional(),
-      }),
-    )
-    .max(8)
-    .optional(),
-  rtcp: z.object({ cname: z.string().max(255).optional(), reducedSize: z.boolean().optional() }).optional(),
-  msid: z.string().max(255).optional(),
-});
-export type RtpParameters = z.infer<typeof RTP_PARAMETERS>;
-
-export const DTLS_FINGERPRINT = z.object({
-  algorithm: z.enum(['sha-1', 'sha-224', 'sha-256', 'sha-384', 'sha-512']),
-  value: z
-    .string()
-    .max(191)
-    .regex(/^[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2})+$/, 'must be hex bytes joined by ":"'),
-});
 
 export const DTLS_PARAMETERS = z.object({
   role: z.enum(['auto', 'client', 'server']).optional(),
@@ -135,18 +44,20 @@ export const DTLS_PARAMETERS = z.object({
 });
 export type DtlsParameters = z.infer<typeof DTLS_PARAMETERS>;
 
+/** RFC 8839, 5.4: 4 to 256 and 22 to 256 of `ice-char`. */
 export const ICE_PARAMETERS = z.object({
-  usernameFragment: z.string().min(4).max(256),
-  password: z.string().min(22).max(256),
+  usernameFragment: patternText(/^[A-Za-z0-9+/]{4,256}$/, 256, 'must be 4 to 256 characters of ICE'),
+  password: patternText(/^[A-Za-z0-9+/]{22,256}$/, 256, 'must be 22 to 256 characters of ICE'),
   iceLite: z.boolean().optional(),
 });
 export type IceParameters = z.infer<typeof ICE_PARAMETERS>;
 
+/** RFC 8839, 5.1. */
 export const ICE_CANDIDATE = z.object({
-  foundation: z.string().max(64),
+  foundation: patternText(/^[A-Za-z0-9+/]{1,32}$/, 32, 'must be 1 to 32 characters of ICE'),
   priority: z.int().min(0).max(0xffff_ffff),
-  ip: z.string().max(255),
-  address: z.string().max(255),
+  ip: HOST_TEXT,
+  address: HOST_TEXT,
   protocol: z.enum(['udp', 'tcp']),
   port: z.int().min(1).max(65_535),
   type: z.literal('host'),
@@ -164,7 +75,7 @@ export type MediaTraffic = z.infer<typeof MEDIA_TRAFFIC>;
 
 /** What a client needs to open its side of a WebRTC transport. */
 export const TRANSPORT_OFFER = z.object({
-  id: z.string().min(1).max(64),
+  id: plainId(64),
   iceParameters: ICE_PARAMETERS,
   iceCandidates: z.array(ICE_CANDIDATE).min(1).max(16),
   dtlsParameters: DTLS_PARAMETERS,
@@ -183,3 +94,14 @@ export const TOP_SPATIAL_LAYER = 7;
 /** The highest spatial layer that anybody wants of a track; `null` while nobody watches it. */
 export const WANTED_LAYER = z.int().min(0).max(TOP_SPATIAL_LAYER).nullable();
 export type WantedLayer = z.infer<typeof WANTED_LAYER>;
+
+/** What became of a publisher that goes on sending more than it may. */
+export const PUBLISHING_LIMIT = z.object({
+  /** `warned` at first; then its tracks are `paused`, then `ended`. */
+  step: z.enum(['warned', 'paused', 'ended']),
+  /** What came of it last, in bits a second. */
+  bitrate: z.int().min(0),
+  /** What its tracks together may have. */
+  limit: z.int().min(0),
+});
+export type PublishingLimit = z.infer<typeof PUBLISHING_LIMIT>;

@@ -3,10 +3,11 @@ import { z } from 'zod';
 import { EVENT_ID, PEER_ID, TRACK_ID } from './ids.ts';
 import { LATER_EVENT, openTo } from './later.ts';
 import { MEDIA_KIND, TRACK_SOURCE } from './media.ts';
+import { CURSOR_TEXT, linesText, nameText, plainId } from './text.ts';
 
-/** Longest display name, in UTF-16 units. */
+/** Longest display name, in code points. */
 export const MAX_DISPLAY_NAME_LENGTH = 64;
-/** Longest chat message, in UTF-16 units. */
+/** Longest chat message, in code points. */
 export const MAX_CHAT_TEXT_LENGTH = 4_000;
 /** Most people that one roster page lists. */
 export const ROSTER_PAGE_SIZE = 100;
@@ -20,21 +21,9 @@ export const EVENT_LOG_LENGTH = 1_000;
  */
 export const MAX_CATCH_UP_BYTES = 2_097_152;
 
-const withoutControlCharacters = (text: string): boolean => !/[\u0000-\u0008\u000b-\u001f\u007f]/u.test(text);
+export const DISPLAY_NAME = nameText(MAX_DISPLAY_NAME_LENGTH);
 
-export const DISPLAY_NAME = z
-  .string()
-  .trim()
-  .min(1)
-  .max(MAX_DISPLAY_NAME_LENGTH)
-  .refine(withoutControlCharacters, 'must not hold control characters');
-
-export const CHAT_TEXT = z
-  .string()
-  .trim()
-  .min(1)
-  .max(MAX_CHAT_TEXT_LENGTH)
-  .refine(withoutControlCharacters, 'must not hold control characters');
+export const CHAT_TEXT = linesText(MAX_CHAT_TEXT_LENGTH);
 
 /** A role decides what a peer may do; the token grants it. */
 export const ROLE = z.enum(['host', 'moderator', 'speaker', 'viewer']);
@@ -64,7 +53,7 @@ export const ROOM_TRACK = z.object({
 export type RoomTrack = z.infer<typeof ROOM_TRACK>;
 
 export const CHAT_MESSAGE = z.object({
-  messageId: z.string().min(1).max(64),
+  messageId: plainId(64),
   peerId: PEER_ID,
   displayName: DISPLAY_NAME,
   text: CHAT_TEXT,
@@ -83,6 +72,7 @@ export const TRACK_END_REASON = z.enum([
   'transport_closed',
   'worker_died',
   'node_lost',
+  'over_limit',
 ]);
 export type TrackEndReason = z.infer<typeof TRACK_END_REASON>;
 
@@ -128,7 +118,7 @@ export const ROOM_SNAPSHOT = z.object({
   /** The first page of the roster, by time of joining. */
   peers: z.array(ROSTER_PEER).max(ROSTER_PAGE_SIZE),
   /** Where the next page starts; absent when `peers` is everybody. */
-  nextCursor: z.string().max(64).optional(),
+  nextCursor: CURSOR_TEXT.optional(),
   tracks: z.array(ROOM_TRACK),
   chat: z.array(CHAT_MESSAGE).max(SNAPSHOT_CHAT_LENGTH),
 });

@@ -1,10 +1,12 @@
 /** The client's key of one session: what it is on the wire, and what is signed with it (SPEC SE13). */
 import { z } from 'zod';
 import { isOnP256 } from './p256.ts';
+import { patternText } from './text.ts';
 
 /** A coordinate of a P-256 point: 32 bytes in base64url, whose last character holds four bits. */
 const COORDINATE = z
   .string()
+  .max(43)
   .regex(/^[\w-]{42}[AEIMQUYcgkosw048]$/, { error: 'must be 32 bytes in base64url', abort: true });
 
 /** An ECDSA P-256 public key as a JWK (RFC 7518, 6.2.1). */
@@ -20,7 +22,7 @@ export const SESSION_KEY = z
 export type SessionKeyJwk = z.infer<typeof SESSION_KEY>;
 
 /** An ECDSA signature over SHA-256, as WebCrypto makes it (r and s, 64 bytes), in base64url. */
-export const RESUME_PROOF = z.string().regex(/^[\w-]{86}$/);
+export const RESUME_PROOF = patternText(/^[A-Za-z0-9_-]{86}$/, 86, 'must be 64 bytes in base64url');
 
 /**
  * What a client signs to resume, in UTF-8.

@@ -1,13 +1,14 @@
 /** The addresses under which clients and other nodes reach a media node's RTP ports. SPEC PS. */
-import { z } from 'zod';
+import { patternText } from '../protocol/text.ts';
 
 export type AddressFamily = 'ipv4' | 'ipv6';
 
 /** An address or a host name; the form lets it stand in a flat record (SPEC ID1 does the same for ids). */
-export const ANNOUNCED_ADDRESS = z
-  .string()
-  .max(255)
-  .regex(/^[A-Za-z0-9.:-]+$/, 'must be an IP address or a host name');
+export const ANNOUNCED_ADDRESS = patternText(
+  /^[A-Za-z0-9.:-]+$/,
+  255,
+  'must be an IP address or a host name',
+);
 
 /** At most one address of each family. What stands in `announcedAddress` may be of either; a host name stands for IPv4. */
 export interface AnnouncedAddresses {

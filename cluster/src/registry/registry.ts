@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { DATACENTER_ID, EDGE_ID, INCARNATION, MEDIA_NODE_ID } from '../protocol/ids.ts';
 import type { EdgeId, Incarnation, MediaNodeId } from '../protocol/ids.ts';
+import { HTTP_URL } from '../protocol/text.ts';
 import { ANNOUNCED_ADDRESS } from './addresses.ts';
 import type { AnnouncedAddresses } from './addresses.ts';
 
@@ -33,7 +34,7 @@ export const MEDIA_NODE_RECORD = z.object({
   datacenter: DATACENTER_ID,
   controlVersion: z.int(),
   /** Where edges and other media nodes open control links. */
-  controlUrl: z.url().max(512),
+  controlUrl: HTTP_URL,
   announcedAddress: ANNOUNCED_ADDRESS,
   /** The IPv6 address of a node whose `announcedAddress` is an IPv4 address or a host name. */
   announcedIpv6: ANNOUNCED_ADDRESS.optional(),
@@ -55,7 +56,7 @@ export const EDGE_RECORD = z.object({
   incarnation: INCARNATION,
   datacenter: DATACENTER_ID,
   /** As clients reach it. */
-  publicUrl: z.url().max(512),
+  publicUrl: HTTP_URL,
   state: z.enum(['serving', 'draining']),
 });
 export type EdgeRecord = z.infer<typeof EDGE_RECORD>;

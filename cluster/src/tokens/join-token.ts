@@ -3,6 +3,7 @@ import { DATACENTER_ID, ROOM_NAME, TENANT_ID } from '../protocol/ids.ts';
 import type { TenantId } from '../protocol/ids.ts';
 import { TRACK_SOURCE } from '../protocol/media.ts';
 import { DISPLAY_NAME, ROLE } from '../protocol/room.ts';
+import { lineText } from '../protocol/text.ts';
 import { keyOfSecret, secretKey, signClaims, verifyClaims } from './signed.ts';
 
 /** A join token may live for ten minutes at most, and is refused when it is older (SPEC TK1). */
@@ -12,7 +13,7 @@ const AUDIENCE = 'plenary-join';
 /** What a join token grants. */
 export const JOIN_GRANTS = z.object({
   /** Who this is for the application that made the token. */
-  sub: z.string().min(1).max(128),
+  sub: lineText(128).min(1),
   room: ROOM_NAME,
   name: DISPLAY_NAME.optional(),
   role: ROLE,

@@ -6,7 +6,7 @@ import { Holdings } from './host.ts';
 import type { SimulatedProducer } from './producer.ts';
 import type { SimulatedRouter } from './router.ts';
 
-const ICE: IceParameters = { usernameFragment: 'user', password: 'a-password-of-twenty-two' };
+const ICE: IceParameters = { usernameFragment: 'user', password: 'aPasswordOf22Characters' };
 
 /** A client's transport: which of its tracks are here, and what is sent to it. */
 export class SimulatedTransport implements ClientTransport {
@@ -46,7 +46,10 @@ export class SimulatedTransport implements ClientTransport {
           type: 'host',
         },
       ],
-      dtlsParameters: { role: 'auto', fingerprints: [{ algorithm: 'sha-256', value: 'AB:CD' }] },
+      dtlsParameters: {
+        role: 'auto',
+        fingerprints: [{ algorithm: 'sha-256', value: Array.from({ length: 32 }, () => 'AB').join(':') }],
+      },
     };
   }
 
@@ -55,6 +58,10 @@ export class SimulatedTransport implements ClientTransport {
   }
 
   /** Nothing is sent here: who asks learns nothing from it. */
+  receivedBytes(): Promise<number> {
+    return Promise.resolve(0);
+  }
+
   async traffic(): Promise<MediaTraffic> {
     await this.#answer();
     return { sentBytes: 0, receivedBytes: 0 };

@@ -1,6 +1,6 @@
 import { PlenaryError } from '@plenary/cluster';
 import type { JoinGrants } from '@plenary/cluster';
-import { KIND_OF_SOURCE } from '@plenary/cluster/protocol';
+import { faultOfPublication } from '@plenary/cluster/protocol';
 import type { ClientRequest, TrackSource } from '@plenary/cluster/protocol';
 
 type Grants = Pick<JoinGrants, 'role' | 'publish'>;
@@ -14,15 +14,11 @@ export function mayPublish(grants: Grants, source: TrackSource): boolean {
   return mayPublishAnything(grants) && grants.publish.includes(source);
 }
 
-/** @throws PlenaryError `forbidden`; `malformed_message` when the kind is not the one of the source */
+/** @throws PlenaryError `forbidden`; `invalid_media_parameters` when its parts do not fit each other (SPEC MS3) */
 export function checkPublish(grants: Grants, request: ClientRequest<'track.publish'>): void {
   if (!mayPublish(grants, request.source)) {
     throw new PlenaryError('forbidden', `The source ${request.source} may not be published.`);
   }
-  if (KIND_OF_SOURCE[request.source] !== request.kind) {
-    throw new PlenaryError(
-      'malformed_message',
-      `kind: a ${request.source} is ${KIND_OF_SOURCE[request.source]}`,
-    );
-  }
+  const fault = faultOfPublication(request);
+  if (fault !== undefined) throw new PlenaryError('invalid_media_parameters', fault);
 }

@@ -37,6 +37,7 @@ describe('a control link', () => {
         onConsumerClosed: noop,
         onConsumerSuperseded: noop,
         onTrackDemand: noop,
+        onPublishingLimited: noop,
         onPeerLost: noop,
         onPeerMove: noop,
       },

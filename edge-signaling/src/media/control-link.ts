@@ -72,6 +72,7 @@ export interface ControlLinkListener {
   onConsumerClosed(notice: ControlNotice<'consumer.closed'>): void;
   onConsumerSuperseded(notice: ControlNotice<'consumer.superseded'>): void;
   onTrackDemand(notice: ControlNotice<'track.demand'>): void;
+  onPublishingLimited(notice: ControlNotice<'publishing.limited'>): void;
   onPeerLost(notice: ControlNotice<'peer.lost'>): void;
   onPeerMove(notice: ControlNotice<'peer.move'>): void;
 }
@@ -218,6 +219,11 @@ export class ControlLink {
       'track.demand': notice(
         CONTROL_NOTICES['track.demand'],
         (news) => listener.onTrackDemand(news),
+        malformed,
+      ),
+      'publishing.limited': notice(
+        CONTROL_NOTICES['publishing.limited'],
+        (news) => listener.onPublishingLimited(news),
         malformed,
       ),
       'peer.lost': notice(CONTROL_NOTICES['peer.lost'], (news) => listener.onPeerLost(news), malformed),

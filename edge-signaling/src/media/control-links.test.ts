@@ -67,6 +67,7 @@ function openLinks() {
       onConsumerClosed: unexpected,
       onConsumerSuperseded: unexpected,
       onTrackDemand: unexpected,
+      onPublishingLimited: unexpected,
       onPeerLost: unexpected,
       onPeerMove: unexpected,
     },

@@ -8,7 +8,7 @@ import type { HostRequest } from './placer.ts';
 
 const TRANSPORT = {
   id: 'transport',
-  iceParameters: { usernameFragment: 'user', password: 'a-password-of-twenty-two' },
+  iceParameters: { usernameFragment: 'user', password: 'aPasswordOf22Characters' },
   iceCandidates: [
     {
       foundation: 'udp',
@@ -20,7 +20,10 @@ const TRANSPORT = {
       type: 'host',
     },
   ],
-  dtlsParameters: { role: 'auto', fingerprints: [{ algorithm: 'sha-256', value: 'AB:CD' }] },
+  dtlsParameters: {
+    role: 'auto',
+    fingerprints: [{ algorithm: 'sha-256', value: Array.from({ length: 32 }, () => 'AB').join(':') }],
+  },
 };
 
 async function placing(others: readonly string[] = []) {

@@ -23,6 +23,7 @@ export const REQUEST_COSTS: Readonly<Record<ClientRequestName, number>> = {
   'track.end': 1,
   subscribe: 3,
   unsubscribe: 1,
+  'consumer.failed': 1,
   'consumers.update': 1,
   'chat.post': 5,
   'roster.page': 3,

@@ -17,7 +17,12 @@ import {
   handleTransportConnect,
   handleTransportRestartIce,
 } from './handlers/media.ts';
-import { handleConsumersUpdate, handleSubscribe, handleUnsubscribe } from './handlers/subscriptions.ts';
+import {
+  handleConsumerFailed,
+  handleConsumersUpdate,
+  handleSubscribe,
+  handleUnsubscribe,
+} from './handlers/subscriptions.ts';
 import { handleTrackEnd, handleTrackPause, handleTrackPublish } from './handlers/tracks.ts';
 
 /** One row for each request of the protocol: the compiler demands all of them. */
@@ -47,6 +52,7 @@ export function createDispatchTable(services: HandlerServices): DispatchTable {
     'track.end': route(CLIENT_REQUESTS['track.end'], handleTrackEnd(services), options),
     subscribe: route(CLIENT_REQUESTS.subscribe, handleSubscribe(services), options),
     unsubscribe: route(CLIENT_REQUESTS.unsubscribe, handleUnsubscribe(services), options),
+    'consumer.failed': route(CLIENT_REQUESTS['consumer.failed'], handleConsumerFailed(services), options),
     'consumers.update': route(CLIENT_REQUESTS['consumers.update'], handleConsumersUpdate(services), options),
     'chat.post': route(CLIENT_REQUESTS['chat.post'], handleChatPost(services), options),
     'roster.page': route(CLIENT_REQUESTS['roster.page'], handleRosterPage(services), options),

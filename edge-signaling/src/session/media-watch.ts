@@ -87,6 +87,11 @@ export class MediaWatch implements ControlLinkListener {
     this.#tell(news, (session) => session.socket?.notify('track.demand', { trackId, wanted }));
   };
 
+  readonly onPublishingLimited: ControlLinkListener['onPublishingLimited'] = (news) => {
+    const { step, bitrate, limit } = news;
+    this.#tell(news, (session) => session.socket?.notify('publishing.limited', { step, bitrate, limit }));
+  };
+
   readonly onPeerLost: ControlLinkListener['onPeerLost'] = (news) => {
     this.#tell(news, (session) => {
       const media = session.mediaOf(news.epoch);

@@ -77,6 +77,7 @@ export const PHASES_OF_REQUEST: Readonly<Record<ClientRequestName, readonly Phas
   'track.end': INSIDE,
   subscribe: INSIDE,
   unsubscribe: INSIDE,
+  'consumer.failed': INSIDE,
   'consumers.update': INSIDE,
   'chat.post': INSIDE,
   'roster.page': INSIDE,

@@ -361,7 +361,7 @@ function slice(controlUrl: string): { firstPort: number; lastPort: number } {
 function transport(id: string): TransportOffer {
   return {
     id,
-    iceParameters: { usernameFragment: 'scripted', password: 'scripted-media-node-password' },
+    iceParameters: { usernameFragment: 'scripted', password: 'scriptedMediaNodePassword' },
     iceCandidates: [
       {
         foundation: 'udp',
@@ -373,7 +373,10 @@ function transport(id: string): TransportOffer {
         type: 'host',
       },
     ],
-    dtlsParameters: { role: 'auto', fingerprints: [{ algorithm: 'sha-256', value: 'AA:BB:CC' }] },
+    dtlsParameters: {
+      role: 'auto',
+      fingerprints: [{ algorithm: 'sha-256', value: Array.from({ length: 32 }, () => 'AA').join(':') }],
+    },
   };
 }
 
@@ -384,7 +387,13 @@ function consumer({ trackId, peerId, kind, source }: TrackHome): ConsumerOffer {
     peerId,
     kind,
     source,
-    rtpParameters: { codecs: [{ mimeType: `${kind}/test`, payloadType: 100, clockRate: 90_000 }] },
+    rtpParameters: {
+      codecs: [
+        kind === 'audio'
+          ? { mimeType: 'audio/opus', payloadType: 100, clockRate: 48_000, channels: 2 }
+          : { mimeType: 'video/VP8', payloadType: 101, clockRate: 90_000 },
+      ],
+    },
     paused: false,
     producerPaused: false,
   };

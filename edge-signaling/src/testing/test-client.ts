@@ -14,8 +14,10 @@ import type {
   ClientRequestName,
   EdgeNotice,
   EdgeNoticeName,
+  MediaKind,
   ReplyEnvelope,
   HeardEvent,
+  RtpParameters,
 } from '@plenary/cluster/protocol';
 import { io } from 'socket.io-client';
 import type { Socket } from 'socket.io-client';
@@ -134,9 +136,7 @@ export class TestClient {
       transportId: media.sendTransport?.id ?? '',
       kind: 'audio',
       source: 'microphone',
-      rtpParameters: {
-        codecs: [{ mimeType: 'audio/opus', payloadType: 100, clockRate: 48_000, channels: 2 }],
-      },
+      rtpParameters: rtpParametersOf('audio'),
       paused: false,
     });
   }
@@ -164,6 +164,19 @@ export class TestClient {
   close(): void {
     this.socket.disconnect();
   }
+}
+
+/** What a client might send, as far as an edge looks at it. */
+export function rtpParametersOf(kind: MediaKind): RtpParameters {
+  return {
+    mid: '0',
+    codecs: [
+      kind === 'audio'
+        ? { mimeType: 'audio/opus', payloadType: 100, clockRate: 48_000, channels: 2 }
+        : { mimeType: 'video/VP8', payloadType: 101, clockRate: 90_000 },
+    ],
+    encodings: [{ ssrc: 1 }],
+  };
 }
 
 export async function joinRequest(

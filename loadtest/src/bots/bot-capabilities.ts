@@ -2,7 +2,7 @@
  * What a bot can receive and how it describes what it sends, as mediasoup-client would have computed it from the
  * cluster's constant and a device that knows Opus, VP8 and the header extensions below.
  */
-import { ROUTER_RTP_CAPABILITIES } from '@plenary/cluster/protocol';
+import { ROUTER_RTP_CAPABILITIES, RTP_PARAMETERS } from '@plenary/cluster/protocol';
 import type { MediaKind, RtpCapabilities, RtpParameters } from '@plenary/cluster/protocol';
 
 const MIME_TYPES: readonly string[] = ['audio/opus', 'video/vp8'];
@@ -68,7 +68,7 @@ export function describeSending(
       ...(mid === undefined ? {} : { mid }),
       ...(audioLevel === undefined ? {} : { audioLevel }),
     },
-    rtpParameters: {
+    rtpParameters: RTP_PARAMETERS.parse({
       mid: stream.mid,
       codecs: [
         {
@@ -84,11 +84,11 @@ export function describeSending(
         },
       ],
       headerExtensions: [
-        ...(mid === undefined ? [] : [{ uri: MID, id: mid } as const]),
-        ...(audioLevel === undefined ? [] : [{ uri: AUDIO_LEVEL, id: audioLevel } as const]),
+        ...(mid === undefined ? [] : [{ uri: MID, id: mid }]),
+        ...(audioLevel === undefined ? [] : [{ uri: AUDIO_LEVEL, id: audioLevel }]),
       ],
       encodings: [{ ssrc: stream.ssrc }],
       rtcp: { cname: stream.cname, reducedSize: true },
-    },
+    }),
   };
 }

@@ -482,6 +482,9 @@ export class Bot {
           this.note(`replacing a consumer of ${notice.payload.trackId}: ${String(error)}`);
         });
         return;
+      case 'publishing.limited':
+        this.note(`sends more than it may: ${notice.payload.step}`);
+        return;
       case 'track.demand':
         this.#demand.set(notice.payload.trackId, notice.payload.wanted);
         return;
@@ -524,7 +527,7 @@ export class Bot {
       bytes: 0,
     };
     this.#receptions.set(offer.consumerId, reception);
-    for (const { ssrc } of offer.rtpParameters.encodings ?? []) {
+    for (const { ssrc } of offer.rtpParameters?.encodings ?? []) {
       if (ssrc !== undefined) this.#bySsrc.set(ssrc, reception);
     }
     return reception;

@@ -4,6 +4,7 @@ import { answerFor, readDtlsParameters } from './sdp.ts';
 
 const FINGERPRINT = Array.from({ length: 32 }, (_, index) => index.toString(16).padStart(2, '0')).join(':');
 
+const bytes = (byte: string, count: number): string => Array.from({ length: count }, () => byte).join(':');
 const OFFER = [
   'v=0',
   'o=rtc 1 0 IN IP4 127.0.0.1',
@@ -47,8 +48,8 @@ const TRANSPORT = TRANSPORT_OFFER.parse({
   dtlsParameters: {
     role: 'auto',
     fingerprints: [
-      { algorithm: 'sha-1', value: 'AA:BB' },
-      { algorithm: 'sha-256', value: 'CC:DD' },
+      { algorithm: 'sha-1', value: bytes('AA', 20) },
+      { algorithm: 'sha-256', value: bytes('CC', 32) },
     ],
   },
 });
@@ -74,7 +75,7 @@ describe('answerFor', () => {
     expect(answer).toContain('a=setup:passive');
     expect(answer).toContain('a=ice-ufrag:fragment');
     expect(answer).toContain(`a=ice-pwd:${'p'.repeat(32)}`);
-    expect(answer).toContain('a=fingerprint:sha-256 CC:DD');
+    expect(answer).toContain(`a=fingerprint:sha-256 ${bytes('CC', 32)}`);
   });
 
   it('takes over the one media section and turns its direction round', () => {

@@ -7,7 +7,7 @@ import {
   mintIncarnation,
 } from '@plenary/cluster';
 import { metricBy, metricSum, untilFreed } from '../testing/metric-values.ts';
-import { mediaRequest, opusParameters } from '../testing/rtp.ts';
+import { mediaRequest, opusParameters, vp8Parameters } from '../testing/rtp.ts';
 import { TestEdge } from '../testing/test-edge.ts';
 import {
   TestPeer,
@@ -95,7 +95,7 @@ describe('the control link', () => {
       transportId: peer.sendTransportId,
       kind: 'audio',
       source: 'microphone',
-      rtpParameters: { codecs: [{ mimeType: 'audio/unheard', payloadType: 99, clockRate: 8_000 }] },
+      rtpParameters: vp8Parameters(),
       paused: false,
     });
     await expect(bad).rejects.toMatchObject({ code: 'invalid_media_parameters' });

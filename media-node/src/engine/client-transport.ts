@@ -134,6 +134,17 @@ export class ClientTransport {
     return { sentBytes: stats?.rtpBytesSent ?? 0, receivedBytes: stats?.rtpBytesReceived ?? 0 };
   }
 
+  /** Everything that came so far, in bytes, also what belongs to no producer. @throws PlenaryError `media_lost` */
+  async receivedBytes(): Promise<number> {
+    const [stats] = await callMediasoup(
+      this.#metrics,
+      'transport.getStats',
+      () => this.#transport.getStats(),
+      'media_lost',
+    );
+    return stats?.bytesReceived ?? 0;
+  }
+
   /** @throws PlenaryError `media_lost` */
   async restartIce(): Promise<IceParameters> {
     return callMediasoup(

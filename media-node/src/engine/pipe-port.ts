@@ -1,7 +1,7 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type { types } from 'mediasoup';
-import { PlenaryError, entry } from '@plenary/cluster';
+import { PlenaryError, entry, faultOfForwarded, withExtensionsOf } from '@plenary/cluster';
 import type { MediaKind, PipeEnd, RtpParameters } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 import { callMediasoup, noteCall } from './calls.ts';
@@ -101,7 +101,10 @@ export class PipePort {
     },
     onClosed: () => void,
   ): Promise<MediaProducer> {
-    const { producerId, kind, rtpParameters, paused } = track;
+    const { producerId, kind, paused } = track;
+    const rtpParameters = withExtensionsOf(kind, track.rtpParameters);
+    const fault = faultOfForwarded(kind, rtpParameters);
+    if (fault !== undefined) throw new PlenaryError('invalid_media_parameters', fault);
     const producer = await callMediasoup(
       this.#metrics,
       'pipe.produce',

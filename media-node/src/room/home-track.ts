@@ -53,6 +53,10 @@ export class HomeTrack {
     return { ...this.demand.hold(holder), producerId: this.producer.id, isWayLost: () => false };
   }
 
+  get source(): TrackSource {
+    return this.#record.source;
+  }
+
   get peerId(): PeerId {
     return this.#record.peerId;
   }

@@ -1,4 +1,4 @@
-import { PlenaryError, forgetOldest } from '@plenary/cluster';
+import { PlenaryError, clusterCapabilities, forgetOldest } from '@plenary/cluster';
 import type {
   ConsumerId,
   ControlCaller,
@@ -9,14 +9,17 @@ import type {
   LoggedEvent,
   MediaTraffic,
   PlacedPeer,
+  PublishingLimit,
   TrackHome,
   TrackId,
+  TrackSource,
   TransportId,
 } from '@plenary/cluster';
 import type { ClientTransport, RoomRouter } from '../engine/engine.ts';
 import type { HomeTrack } from './home-track.ts';
 import { IceWatch } from './ice-watch.ts';
 import { inTime } from './in-time.ts';
+import type { LimitStep } from './incoming-limits.ts';
 import type { PeerLink } from './peer-link.ts';
 import { Publications } from './publications.ts';
 import type { PublicationPorts } from './publications.ts';
@@ -36,7 +39,14 @@ type AdmitRequest = ControlRequest<'peer.admit'>;
 type AdmitReply = ControlReply<'peer.admit'>;
 
 export type PeerCloseReason =
-  'dropped' | 'replaced' | 'worker_died' | 'transport_failed' | 'orphaned' | 'admit_failed' | 'node_stopping';
+  | 'dropped'
+  | 'over_limit'
+  | 'replaced'
+  | 'worker_died'
+  | 'transport_failed'
+  | 'orphaned'
+  | 'admit_failed'
+  | 'node_stopping';
 
 export interface PeerPorts {
   readonly placed: PlacedPeer;
@@ -45,6 +55,8 @@ export interface PeerPorts {
   readonly reach: (router: RoomRouter, track: TrackHome, onSuperseded: () => void) => Promise<TrackHold>;
   readonly publications: Omit<PublicationPorts, 'placed'>;
   readonly timers: Timers;
+  /** Tells the room of changes that nobody asked for. */
+  readonly deliver: (events: readonly LoggedEvent[]) => void;
   readonly onFault: FaultSink;
   /** Called once. @param trackIds - tracks whose records are to be ended */
   readonly onClosed: (peer: Peer, reason: PeerCloseReason, trackIds: readonly TrackId[]) => void;
@@ -173,6 +185,33 @@ export class Peer {
     return this.#publications.setPaused(trackId, paused);
   }
 
+  /** Of its tracks that live. */
+  sources(): readonly TrackSource[] {
+    return this.tracks().map(({ source }) => source);
+  }
+
+  /** Bytes that came from the client so far; `undefined` where it has no transport to send by. */
+  receivedBytes(): Promise<number> | undefined {
+    return this.#send?.receivedBytes();
+  }
+
+  /**
+   * The client sends more than it may (SPEC MS5). What is paused is so as by its publisher, who may resume it.
+   * @throws PlenaryError what {@link Publications} throws
+   */
+  async limit(step: LimitStep, { bitrate, limit }: Omit<PublishingLimit, 'step'>): Promise<void> {
+    if (step === 'dropped') {
+      this.close('over_limit');
+      return;
+    }
+    this.link?.notify('publishing.limited', { ...this.placed, step, bitrate, limit });
+    if (step === 'warned') return;
+    for (const { trackId, producer } of this.tracks()) {
+      if (step === 'ended') this.#ports.deliver(await this.#publications.end(trackId, 'over_limit'));
+      else if (!producer.paused) this.#ports.deliver(await this.#publications.setPaused(trackId, true));
+    }
+  }
+
   async endTrack(trackId: TrackId): Promise<readonly LoggedEvent[]> {
     return this.#publications.end(trackId);
   }
@@ -221,7 +260,7 @@ export class Peer {
     const receive = this.#openTransport(lease.router);
     const send = media.publish ? this.#openTransport(lease.router) : Promise.resolve(undefined);
     const subscriptions = new Subscriptions({
-      rtpCapabilities: media.rtpCapabilities,
+      rtpCapabilities: clusterCapabilities(media.rtpCapabilities),
       receive,
       reach: (track, onSuperseded) => this.#ports.reach(lease.router, track, onSuperseded),
       timers: this.#ports.timers,

@@ -1,4 +1,4 @@
-import { KIND_OF_SOURCE, PlenaryError, forgetOldest, toPlenaryError } from '@plenary/cluster';
+import { PlenaryError, faultOfPublication, forgetOldest, passedOn, toPlenaryError } from '@plenary/cluster';
 import type {
   ControlReply,
   ControlRequest,
@@ -70,7 +70,7 @@ export class Publications {
   /**
    * Creates a producer and its record. Without a record nobody would find the track, so a store that does not answer
    * fails the whole.
-   * @throws PlenaryError `malformed_message`, `limit_reached`, `transport_not_found`, `invalid_media_parameters`,
+   * @throws PlenaryError `limit_reached`, `transport_not_found`, `invalid_media_parameters`,
    *   `store_unavailable`, `stale_epoch`, `peer_not_found`, `media_lost`; `track_not_found` for a repeat after the end
    */
   publish(
@@ -82,9 +82,8 @@ export class Publications {
     if (known !== undefined) return known.done;
     if (this.#ended.has(request.requestId))
       throw new PlenaryError('track_not_found', 'The track of this request has ended.');
-    if (KIND_OF_SOURCE[request.source] !== request.kind) {
-      throw new PlenaryError('malformed_message', `A ${request.source} is not ${request.kind}.`);
-    }
+    const fault = faultOfPublication(request);
+    if (fault !== undefined) throw new PlenaryError('invalid_media_parameters', fault);
     if (send?.id !== request.transportId) throw new PlenaryError('transport_not_found');
     if (this.#byRequest.size >= MAX_TRACKS_PER_PEER) {
       throw new PlenaryError('limit_reached', `At most ${MAX_TRACKS_PER_PEER} tracks.`);
@@ -117,7 +116,10 @@ export class Publications {
   }
 
   /** Ends a track; one that is gone already changes nothing. Works without the store, as {@link setPaused} does. */
-  async end(trackId: TrackId): Promise<readonly LoggedEvent[]> {
+  async end(
+    trackId: TrackId,
+    reason: 'unpublished' | 'over_limit' = 'unpublished',
+  ): Promise<readonly LoggedEvent[]> {
     const publication = this.#tracks.get(trackId);
     if (publication?.track === undefined) return [];
     this.#forget(publication);
@@ -125,12 +127,12 @@ export class Publications {
     forgetOldest(this.#ended, MAX_ENDED_REMEMBERED);
     publication.track.producer.close();
     try {
-      return await this.#ports.store.rooms.endTracks(this.#ports.placed.roomId, [trackId], 'unpublished');
+      return await this.#ports.store.rooms.endTracks(this.#ports.placed.roomId, [trackId], reason);
     } catch (thrown) {
       const error = toPlenaryError(thrown);
       if (error.code !== 'store_unavailable') throw error;
       this.#ports.onFault('track.end', error);
-      this.#ports.endRecords([trackId], 'unpublished');
+      this.#ports.endRecords([trackId], reason);
       return [];
     }
   }
@@ -153,7 +155,10 @@ export class Publications {
     const { placed, homeNodeId, store, timers, onTrack, onDemand, endRecords } = this.#ports;
     try {
       const { kind, source, rtpParameters, paused, replaces } = request;
-      const producer = await send.produce({ kind, rtpParameters, paused }, () => undefined);
+      const producer = await send.produce(
+        { kind, rtpParameters: passedOn(rtpParameters, placed.peerId), paused },
+        () => undefined,
+      );
       if (this.#closed) throw new PlenaryError('media_lost');
       const { peerId, epoch } = placed;
       const track = new HomeTrack({

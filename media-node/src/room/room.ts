@@ -271,6 +271,9 @@ export class Room {
           onFault: this.#onFault,
         },
         timers,
+        deliver: (events) => {
+          this.deliver(events, peer.link);
+        },
         onFault: this.#onFault,
         onClosed: (closed, reason, trackIds) => {
           this.#peerClosed(closed, reason, trackIds);
@@ -307,6 +310,10 @@ export class Room {
       case 'node_stopping':
         this.#tellLost(peer, 'node_lost');
         this.#endRecords(trackIds, 'node_lost', link);
+        break;
+      case 'over_limit':
+        this.#tellLost(peer, 'transport_failed');
+        this.#endRecords(trackIds, 'over_limit', link);
         break;
       case 'orphaned':
         metrics.lost.inc({ reason });

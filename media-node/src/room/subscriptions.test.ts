@@ -4,7 +4,7 @@ import { describe, expect, test, vi } from 'vitest';
 import type { ClientTransport } from '../engine/engine.ts';
 import { ManualTimers } from '../testing/manual-timers.ts';
 import { mediaRequest, vp8Parameters } from '../testing/rtp.ts';
-import { STRAGGLERS_MS, SUPERSEDED_FOR_MS, Subscriptions } from './subscriptions.ts';
+import { MAX_CONSUMERS_PER_PEER, STRAGGLERS_MS, SUPERSEDED_FOR_MS, Subscriptions } from './subscriptions.ts';
 
 const CAMERA: TrackHome = {
   trackId: TRACK_ID.parse('camera'),
@@ -153,4 +153,18 @@ describe('a subscription whose track comes another way', () => {
     expect(superseded).toHaveBeenCalledTimes(2);
     expect(closed).not.toHaveBeenCalled();
   });
+});
+
+test('[MS6] a peer has a bounded number of consumers; one more is refused and the others go on', async () => {
+  const { subscriptions } = subscribed();
+  const tracks = Array.from({ length: MAX_CONSUMERS_PER_PEER + 1 }, (_, index) => ({
+    ...CAMERA,
+    trackId: TRACK_ID.parse(`camera-${index}`),
+  }));
+  const { consumers, failed } = await subscriptions.add(tracks, () => false, 1_000);
+  expect(consumers).toHaveLength(MAX_CONSUMERS_PER_PEER);
+  expect(failed).toMatchObject([{ error: { code: 'limit_reached' } }]);
+  subscriptions.remove([...consumers.slice(0, 1)].map(({ consumerId }) => consumerId));
+  const freed = await subscriptions.add(tracks.slice(-1), () => false, 1_000);
+  expect(freed.consumers).toHaveLength(1);
 });

@@ -28,6 +28,9 @@ export const STRAGGLERS_MS = 300;
 /** How long a consumer goes on after its client was told to replace it, in milliseconds. */
 export const SUPERSEDED_FOR_MS = 10_000;
 
+/** Consumers that one peer may have: more than any screen and its voices need. Beyond them a track is `limit_reached`. */
+export const MAX_CONSUMERS_PER_PEER = 1_000;
+
 export type FailedTrack = ControlReply<'subscribe'>['failed'][number];
 export type ConsumerUpdate = ControlRequest<'consumers.update'>['consumers'][number];
 
@@ -133,6 +136,11 @@ export class Subscriptions {
   #one(track: TrackHome, paused: boolean, patience: Patience): Promise<Subscription> {
     const known = this.#byTrack.get(track.trackId);
     if (known !== undefined) return patience.within(known, () => undefined);
+    if (this.#byTrack.size >= MAX_CONSUMERS_PER_PEER || this.#byConsumer.size >= 2 * MAX_CONSUMERS_PER_PEER) {
+      return Promise.reject(
+        new PlenaryError('limit_reached', `At most ${MAX_CONSUMERS_PER_PEER} consumers.`),
+      );
+    }
     const opening = this.#open(track, paused, patience);
     this.#byTrack.set(track.trackId, opening);
     opening.catch(() => {

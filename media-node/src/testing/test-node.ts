@@ -32,6 +32,7 @@ import { room } from '@plenary/cluster/testing/samples';
 import type { MediaNodeConfig } from '../config.ts';
 import { MediaNode } from '../media-node.ts';
 import type { MediaNodeOptions } from '../media-node.ts';
+import { DEFAULT_INCOMING_LIMITS } from '../room/incoming-limits.ts';
 import type { NodeStore } from '../room/node-store.ts';
 import { mediaRequest, opusParameters, vp8Parameters } from './rtp.ts';
 import { TestEdge } from './test-edge.ts';
@@ -118,6 +119,7 @@ export function testConfig(overrides: Partial<TestConfig> = {}): TestConfig {
     maxPeers: 100,
     maxOutgoingMbit: undefined,
     maxPacketsPerSecond: 200_000,
+    incomingLimits: DEFAULT_INCOMING_LIMITS,
     pipeLingerMs: 200,
     orphanGraceMs: 300,
     leaseMs: 1_500,

@@ -164,6 +164,11 @@ export class MediaKeeper {
       failed: () => {
         if (this.#media === media) this.unreachable();
       },
+      spoilt: () => {
+        log.warn('the browser refused what was to be received; media is opened anew');
+        if (this.#media === media) this.lost();
+        else media.close();
+      },
       clock,
       counters,
       log,

@@ -3,6 +3,7 @@ import {
   DTLS_PARAMETERS,
   RTP_PARAMETERS,
   TRANSPORT_ID,
+  faultOfOffer,
   type ConsumerOffer,
   type DtlsParameters,
   type Epoch,
@@ -27,6 +28,8 @@ export interface MediaSessionEnvironment {
   readonly stateChanged: () => void;
   /** A transport could not be brought back: media has to be opened anew. */
   readonly failed: () => void;
+  /** The browser did not take a negotiation: nothing can be received anew by it. */
+  readonly spoilt: () => void;
   readonly clock: JoinClock;
   readonly counters: Counters;
   readonly log: ClientLog;
@@ -50,6 +53,11 @@ export class MediaSession {
   readonly #warm: WarmMedia;
   readonly #environment: MediaSessionEnvironment;
   readonly #keepers: IceKeeper[] = [];
+  /** `mid`s and SSRCs of consumers. */
+  readonly #names = new Set<string>();
+  /** Something is received by it. */
+  #isInUse = false;
+  #isSpoilt = false;
   #closed = false;
 
   constructor(warm: WarmMedia, offer: MediaOffer, environment: MediaSessionEnvironment) {
@@ -102,25 +110,73 @@ export class MediaSession {
     return isConnected() && !this.#closed;
   }
 
-  /** Makes the receiver of a consumer. Calls made in the same turn share one negotiation (mediasoup-client does it). */
+  /**
+   * Makes the receiver of a consumer. Calls made in the same turn share one negotiation (mediasoup-client does it).
+   * @throws PlenaryError `cannot_consume`, which concerns this consumer alone; `media_lost`
+   */
   async consume(offer: ConsumerOffer): Promise<types.Consumer> {
+    const rtpParameters = this.#readable(offer);
+    const { trial } = this.#warm;
+    if (!(await trial.passes(offer, this.#isInUse))) {
+      throw new PlenaryError('cannot_consume', 'The browser does not take it.');
+    }
+    if (this.#closed) throw new PlenaryError('media_lost', 'The transport closed meanwhile.');
+    const end = this.#claimNames(rtpParameters);
     try {
       const consumer = await this.receive.consume({
         id: offer.consumerId,
         producerId: offer.trackId,
         kind: offer.kind,
-        rtpParameters: toClientParameters(offer.rtpParameters),
+        rtpParameters: toClientParameters(rtpParameters),
         // Browsers keep the sound and picture of one stream in step; a screen is not in step with a voice.
         streamId: `${offer.peerId}-${offer.source === 'camera' || offer.source === 'microphone' ? 'self' : 'screen'}`,
       });
+      this.#isInUse = true;
+      trial.took(offer);
+      consumer.observer.once('close', end);
       this.#watchTransport(consumer.rtpReceiver);
       return consumer;
     } catch (thrown) {
+      end();
       if (this.#closed)
         throw new PlenaryError('media_lost', 'The transport closed meanwhile.', { cause: thrown });
+      // Only this one is refused before the browser is asked; what it refuses stays in the transport's SDP.
+      if (!(thrown instanceof Error && thrown.name === 'UnsupportedError')) {
+        trial.lost(offer);
+        this.#spoil();
+      }
       const detail = thrown instanceof Error ? thrown.message : String(thrown);
       throw new PlenaryError('cannot_consume', detail, { cause: thrown });
     }
+  }
+
+  /** @throws PlenaryError `cannot_consume` for what cannot be read or does not fit the cluster */
+  #readable({ kind, rtpParameters }: ConsumerOffer): RtpParameters {
+    const fault =
+      rtpParameters === null ? 'Its parameters cannot be read.' : faultOfOffer(kind, rtpParameters);
+    if (rtpParameters === null || fault !== undefined) throw new PlenaryError('cannot_consume', fault);
+    return rtpParameters;
+  }
+
+  /** @returns to be called when the consumer has ended @throws PlenaryError `cannot_consume` where another one has its names */
+  #claimNames(rtpParameters: RtpParameters): () => void {
+    const names = namesOf(rtpParameters);
+    if (names.some((name) => this.#names.has(name))) {
+      throw new PlenaryError('cannot_consume', 'Another consumer has its mid or SSRC.');
+    }
+    for (const name of names) this.#names.add(name);
+    return () => {
+      for (const name of names) this.#names.delete(name);
+    };
+  }
+
+  /** After all that shared the negotiation have heard of it. */
+  #spoil(): void {
+    if (this.#isSpoilt) return;
+    this.#isSpoilt = true;
+    queueMicrotask(() => {
+      if (!this.#closed) this.#environment.spoilt();
+    });
   }
 
   /**
@@ -253,4 +309,12 @@ export class MediaSession {
     note();
     if (!this.#environment.clock.has('iceConnected')) ice.addEventListener('statechange', note);
   }
+}
+
+function namesOf({ mid, encodings = [] }: RtpParameters): string[] {
+  const ssrcs = encodings.flatMap(({ ssrc, rtx }) => [ssrc, rtx?.ssrc]);
+  return [
+    ...(mid === undefined ? [] : [`mid ${mid}`]),
+    ...ssrcs.flatMap((ssrc) => (ssrc === undefined ? [] : [`ssrc ${ssrc}`])),
+  ];
 }

@@ -446,6 +446,9 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       case 'speakers':
         this.#speakers.hear(notice.payload);
         break;
+      case 'publishing.limited':
+        this.#log.warn('this client sends more than it may', notice.payload);
+        break;
       case 'track.demand':
         this.#publisher.setWanted(notice.payload.trackId, notice.payload.wanted);
         break;

@@ -1,5 +1,5 @@
 import { toPlenaryError, type ErrorCode } from '@plenary/cluster/errors';
-import { CHAT_TEXT, type ChatMessage, type RequestId } from '@plenary/cluster/protocol';
+import { CHAT_TEXT, cleanLines, type ChatMessage, type RequestId } from '@plenary/cluster/protocol';
 import { RETRY_BACKOFF, fullJitterMs } from './backoff.ts';
 import { newRequestId, type RequestEdge } from './request-edge.ts';
 
@@ -36,7 +36,7 @@ export class Outbox {
 
   /** Posts a text; `false` when it is empty, too long or holds control characters. */
   post(text: string): boolean {
-    const parsed = CHAT_TEXT.safeParse(text);
+    const parsed = CHAT_TEXT.safeParse(cleanLines(text));
     if (!parsed.success) return false;
     const message: OutgoingChat = { requestId: newRequestId(), text: parsed.data, status: 'sending' };
     this.#set([...this.#messages, message]);

@@ -339,7 +339,9 @@ export class Subscriptions {
       const result = results[index];
       this.#inFlight.delete(offer.trackId);
       if (result?.status !== 'fulfilled') {
-        this.#fail(offer.trackId, toPlenaryError(result?.reason));
+        const error = toPlenaryError(result?.reason);
+        this.#fail(offer.trackId, error);
+        this.#tellFailed(media, offer, error);
         continue;
       }
       this.#failures.delete(offer.trackId);
@@ -401,6 +403,7 @@ export class Subscriptions {
         const old = replacements.find(({ trackId }) => trackId === offer.trackId)?.old;
         if (result?.status !== 'fulfilled' || old === undefined) {
           log.warn(`track ${offer.trackId} could not be had another way`);
+          if (result?.status === 'rejected') this.#tellFailed(media, offer, toPlenaryError(result.reason));
           continue;
         }
         const { hiddenSinceMs, spatialLayer } = old;
@@ -471,6 +474,14 @@ export class Subscriptions {
     // Also by transports that are being left: their publisher may wait for the last one who watches, and so on in a circle.
     const useless = isNeeded ? old : next;
     if (!useless.media.closed) this.#letGo(useless.media, [useless.offer.consumerId]);
+  }
+
+  /** A consumer that no receiver can be made for: the edge is to know, and the media node to end it. */
+  #tellFailed({ epoch }: MediaSession, { consumerId, trackId }: ConsumerOffer, error: PlenaryError): void {
+    if (error.code !== 'cannot_consume') return;
+    this.#environment.request('consumer.failed', { consumerId, trackId, epoch }).catch((thrown: unknown) => {
+      this.#environment.log.warn('consumer.failed failed', toPlenaryError(thrown).message);
+    });
   }
 
   #letGo({ epoch }: MediaSession, consumerIds: ConsumerId[]): void {

@@ -6,6 +6,7 @@ import {
   type MediaRequest,
 } from '@plenary/cluster/protocol';
 import { Device } from 'mediasoup-client';
+import { ConsumerTrial } from './consumer-trial.ts';
 import type { ClientLog } from './counters.ts';
 import { toClientCapabilities } from './to-mediasoup.ts';
 
@@ -15,6 +16,7 @@ export interface WarmMedia {
   /** With its fingerprint in `dtls`; both absent where the browser cannot tell a certificate's fingerprint. */
   readonly certificate: RTCCertificate | undefined;
   readonly dtls: DtlsParameters | undefined;
+  readonly trial: ConsumerTrial;
 }
 
 /** Makes the mediasoup device, which the browser's engine decides on. Tests hand in another one. */
@@ -26,7 +28,7 @@ export type CreateDevice = () => Promise<Device>;
  */
 export async function warmUp(createDevice: CreateDevice | undefined, log: ClientLog): Promise<WarmMedia> {
   const [device, identity] = await Promise.all([loadDevice(createDevice), makeIdentity(log)]);
-  return { device, ...identity };
+  return { device, ...identity, trial: new ConsumerTrial(device) };
 }
 
 /** The media part of a join or a `media.open`. */

@@ -1,5 +1,11 @@
 import { PlenaryError } from '@plenary/cluster/errors';
-import { EDGE_HINT, WIRE_ERROR, type DatacenterId, type RoomName } from '@plenary/cluster/protocol';
+import {
+  EDGE_HINT,
+  TOKEN_TEXT,
+  WIRE_ERROR,
+  type DatacenterId,
+  type RoomName,
+} from '@plenary/cluster/protocol';
 import { z } from 'zod';
 import type { TokenGrant } from '../client/index.ts';
 
@@ -8,7 +14,7 @@ const FRESH_MS = 60_000;
 const FETCH_TIMEOUT_MS = 10_000;
 
 const GUEST_TOKEN_REPLY = z.object({
-  token: z.string().min(1).max(4_096),
+  token: TOKEN_TEXT,
   edges: z.array(EDGE_HINT).max(64),
 });
 const ERROR_REPLY = z.object({ error: WIRE_ERROR });

@@ -1,6 +1,7 @@
 import { PlenaryError } from '@plenary/cluster';
 import type { TrackHome } from '@plenary/cluster';
 import type { ClientReply } from '@plenary/cluster/protocol';
+import type { Session } from '../../session/session.ts';
 import { askMediaNode } from './services.ts';
 import type { Handler, HandlerServices } from './services.ts';
 
@@ -40,4 +41,25 @@ export function handleUnsubscribe({ links }: HandlerServices): Handler<'unsubscr
 export function handleConsumersUpdate({ links }: HandlerServices): Handler<'consumers.update'> {
   return async ({ epoch, ...request }, { session }) =>
     askMediaNode(links, session, epoch, 'consumers.update', (placed) => ({ ...placed, ...request }));
+}
+
+/** Told once a session in the log, since a client may say it again and again; the metric counts all of it (SPEC MS4). */
+export function handleConsumerFailed({
+  links,
+  metrics,
+  reportFault,
+}: HandlerServices): Handler<'consumer.failed'> {
+  const told = new WeakSet<Session>();
+  return async ({ consumerId, trackId, epoch }, { session }) => {
+    metrics.consumerFailures.inc();
+    if (!told.has(session)) {
+      told.add(session);
+      const { roomId, peerId } = session;
+      reportFault('consumer', new PlenaryError('cannot_consume'), { roomId, peerId, trackId });
+    }
+    return askMediaNode(links, session, epoch, 'unsubscribe', (placed) => ({
+      ...placed,
+      consumerIds: [consumerId],
+    }));
+  };
 }

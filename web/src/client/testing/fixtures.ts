@@ -113,7 +113,7 @@ function transportOffer(direction: string): unknown {
   lastTransport += 1;
   return {
     id: `${direction}-${lastTransport}`,
-    iceParameters: { usernameFragment: 'fragment', password: 'a-password-of-22-letters', iceLite: true },
+    iceParameters: { usernameFragment: 'fragment', password: 'aPasswordOf22Characters', iceLite: true },
     iceCandidates: [
       {
         foundation: 'udpcandidate',

@@ -1,0 +1,323 @@
+import { describe, expect, it } from 'vitest';
+import {
+  clusterCapabilities,
+  faultOfForwarded,
+  faultOfOffer,
+  faultOfPublication,
+  passedOn,
+  withExtensionsOf,
+} from './judge-media.ts';
+import { KIND_OF_SOURCE, DTLS_PARAMETERS, ICE_CANDIDATE, ICE_PARAMETERS } from './media.ts';
+import type { TrackSource } from './media.ts';
+import { ROUTER_RTP_CAPABILITIES } from './router-capabilities.generated.ts';
+import { PIPES_ONLY_EXTENSION, RTP_CAPABILITIES, RTP_HEADER_EXTENSION_URI, RTP_PARAMETERS } from './rtp.ts';
+
+const MID = 'urn:ietf:params:rtp-hdrext:sdes:mid';
+const AUDIO_LEVEL = 'urn:ietf:params:rtp-hdrext:ssrc-audio-level';
+const ORIENTATION = 'urn:3gpp:video-orientation';
+const OPUS = { mimeType: 'audio/opus', payloadType: 111, clockRate: 48_000, channels: 2 };
+const VP8_CODEC = { mimeType: 'video/VP8', payloadType: 96, clockRate: 90_000 };
+const VP9_CODEC = { ...VP8_CODEC, mimeType: 'video/VP9' };
+const RTX = { mimeType: 'video/rtx', payloadType: 97, clockRate: 90_000, parameters: { apt: 96 } };
+const h264 = (profile: string, mode: number) => ({
+  ...VP8_CODEC,
+  mimeType: 'video/H264',
+  parameters: { 'packetization-mode': mode, 'profile-level-id': profile, 'level-asymmetry-allowed': 1 },
+});
+const sound = (changes: object = {}) => ({ mid: '0', codecs: [OPUS], encodings: [{ ssrc: 1 }], ...changes });
+const picture = (changes: object = {}) => ({
+  mid: '1',
+  codecs: [VP8_CODEC, RTX],
+  encodings: [{ ssrc: 1, rtx: { ssrc: 2 } }],
+  ...changes,
+});
+const layers = (changes: object = {}) =>
+  picture({ encodings: ['r0', 'r1', 'r2'].map((rid) => ({ rid, scalabilityMode: 'L1T3', ...changes })) });
+
+/** `schema` where the parameters alone are malformed, a sentence where their parts do not fit, `undefined` where all is well. */
+function verdict(
+  source: TrackSource,
+  rtpParameters: unknown,
+  kind = KIND_OF_SOURCE[source],
+): string | undefined {
+  const parsed = RTP_PARAMETERS.safeParse(rtpParameters);
+  return parsed.success ? faultOfPublication({ kind, source, rtpParameters: parsed.data }) : 'schema';
+}
+
+describe('publications', () => {
+  it('[MS3] what browsers send is taken', () => {
+    const all: [TrackSource, unknown][] = [
+      [
+        'microphone',
+        sound({ codecs: [{ ...OPUS, parameters: { minptime: 10, useinbandfec: 1, usedtx: 1 } }] }),
+      ],
+      ['screen-audio', sound({ rtcp: { cname: 'Ab+/c=', reducedSize: true }, msid: '- {a4c0-1}' })],
+      ['camera', layers()],
+      [
+        'camera',
+        picture({
+          headerExtensions: [
+            { uri: MID, id: 4 },
+            { uri: ORIENTATION, id: 13 },
+          ],
+        }),
+      ],
+      ['screen', picture({ codecs: [VP8_CODEC], encodings: [{ ssrc: 1 }] })],
+      [
+        'camera',
+        picture({ codecs: [VP9_CODEC, RTX], encodings: [{ ssrc: 1, scalabilityMode: 'L3T3_KEY' }] }),
+      ],
+      ['camera', picture({ codecs: [h264('42e01f', 1)], encodings: [{ ssrc: 1 }] })],
+      ['camera', picture({ codecs: [h264('42c028', 1)], encodings: [{ ssrc: 1 }] })],
+      ['camera', picture({ encodings: undefined })],
+    ];
+    for (const [source, parameters] of all)
+      expect(verdict(source, parameters), JSON.stringify(parameters)).toBeUndefined();
+  });
+
+  it('[MS2] strings that would reach the SDP of others are refused', () => {
+    const crlf = '1\r\na=evil:1';
+    for (const parameters of [
+      sound({ mid: crlf }),
+      sound({ mid: 'a b' }),
+      sound({ rtcp: { cname: crlf } }),
+      sound({ rtcp: { cname: 'a b' } }),
+      sound({ msid: crlf }),
+      sound({ msid: 'a b c' }),
+      sound({ encodings: [{ rid: crlf }] }),
+      sound({ encodings: [{ rid: 'a-b' }] }),
+      sound({ codecs: [{ ...OPUS, mimeType: crlf }] }),
+      sound({ codecs: [{ ...OPUS, parameters: { usedtx: crlf } }] }),
+      sound({ codecs: [{ ...OPUS, rtcpFeedback: [{ type: crlf }] }] }),
+      sound({ codecs: [{ ...OPUS, rtcpFeedback: [{ type: 'nack', parameter: crlf }] }] }),
+      sound({ headerExtensions: [{ uri: crlf, id: 1 }] }),
+      picture({ codecs: [{ ...VP8_CODEC, parameters: { 'max-fr': crlf } }] }),
+      picture({ codecs: [h264(crlf, 1)] }),
+      picture({ encodings: [{ ssrc: 1, scalabilityMode: crlf }] }),
+    ]) {
+      expect(verdict('microphone', parameters), JSON.stringify(parameters)).toBe('schema');
+    }
+  });
+
+  it('[MS2] settings that no codec has are dropped, and those out of range refused', () => {
+    const odd = { ...OPUS, parameters: { usedtx: 1, 'x-evil': 'a\r\nb', maxaveragebitrate: 64_000 } };
+    expect(RTP_PARAMETERS.parse(sound({ codecs: [odd] })).codecs[0]?.parameters).toEqual({
+      usedtx: 1,
+      maxaveragebitrate: 64_000,
+    });
+    for (const parameters of [
+      { usedtx: 2 },
+      { usedtx: true },
+      { usedtx: '1' },
+      { maxplaybackrate: 1 },
+      { ptime: 1e9 },
+      { maxaveragebitrate: 1 },
+    ]) {
+      expect(verdict('microphone', sound({ codecs: [{ ...OPUS, parameters }] }))).toBe('schema');
+    }
+    expect(verdict('camera', picture({ codecs: [{ ...VP9_CODEC, parameters: { 'profile-id': 9 } }] }))).toBe(
+      'schema',
+    );
+  });
+
+  it('[MS3] each kind of lie is told apart', () => {
+    const lies: [string, TrackSource, unknown, ('audio' | 'video')?][] = [
+      ['is not', 'microphone', sound(), 'video'],
+      ['is not', 'screen-audio', picture(), 'video'],
+      ['is not', 'camera', sound(), 'audio'],
+      ['video/VP8 is not audio', 'microphone', sound({ codecs: [VP8_CODEC] })],
+      ['audio/opus is not video', 'camera', picture({ codecs: [OPUS] })],
+      ['schema', 'camera', picture({ codecs: [{ ...VP8_CODEC, mimeType: 'video/AV1' }] })],
+      ['schema', 'microphone', sound({ codecs: [{ ...OPUS, mimeType: 'audio/PCMU', clockRate: 8_000 }] })],
+      ['schema', 'microphone', sound({ codecs: [{ ...OPUS, clockRate: 8_000 }] })],
+      ['schema', 'microphone', sound({ codecs: [{ ...OPUS, channels: 1 }] })],
+      ['schema', 'microphone', sound({ codecs: [] })],
+      ['no codec but', 'camera', picture({ codecs: [RTX] })],
+      ['one codec', 'camera', picture({ codecs: [VP8_CODEC, { ...VP9_CODEC, payloadType: 98 }] })],
+      ['one codec', 'camera', picture({ codecs: [VP8_CODEC, RTX, { ...RTX, payloadType: 98 }] })],
+      ['one codec', 'microphone', sound({ codecs: [OPUS, { ...OPUS, payloadType: 112 }] })],
+      ['another codec', 'camera', picture({ codecs: [VP8_CODEC, { ...RTX, parameters: { apt: 98 } }] })],
+      ['one payload type', 'camera', picture({ codecs: [VP8_CODEC, { ...RTX, payloadType: 96 }] })],
+      ['no retransmission', 'microphone', sound({ codecs: [OPUS, { ...RTX, parameters: { apt: 111 } }] })],
+      ['without a codec for it', 'camera', picture({ codecs: [VP8_CODEC] })],
+      ['profile 0', 'camera', picture({ codecs: [{ ...VP9_CODEC, parameters: { 'profile-id': 2 } }] })],
+      ['packetization mode', 'camera', picture({ codecs: [h264('42e01f', 0)] })],
+      ['baseline', 'camera', picture({ codecs: [h264('640c1f', 1)] })],
+      [
+        'schema',
+        'camera',
+        picture({ encodings: Array.from({ length: 20 }, (_, index) => ({ rid: `r${index}` })) }),
+      ],
+      ['one encoding', 'microphone', sound({ encodings: [{ ssrc: 1 }, { ssrc: 2 }] })],
+      ['no layers', 'microphone', sound({ encodings: [{ rid: 'r0' }] })],
+      ['no layers', 'microphone', sound({ encodings: [{ ssrc: 1, scalabilityMode: 'L1T3' }] })],
+      ['one SSRC', 'camera', picture({ encodings: [{ ssrc: 1 }, { ssrc: 1 }] })],
+      ['one SSRC', 'camera', picture({ encodings: [{ ssrc: 1, rtx: { ssrc: 1 } }] })],
+      ['one rid', 'camera', picture({ encodings: [{ rid: 'a' }, { rid: 'a' }] })],
+      ['told apart', 'camera', picture({ encodings: [{ rid: 'a' }, { ssrc: 1 }] })],
+      ['Nothing tells', 'camera', picture({ mid: undefined, encodings: [{}] })],
+      ['another payload type', 'camera', picture({ encodings: [{ ssrc: 1, codecPayloadType: 100 }] })],
+      ['too much', 'camera', picture({ encodings: [{ ssrc: 1, maxBitrate: 90_000_000 }] })],
+      ['too much', 'microphone', sound({ encodings: [{ ssrc: 1, maxBitrate: 600_000 }] })],
+      ['schema', 'camera', picture({ encodings: [{ ssrc: 1, maxBitrate: 0 }] })],
+      ['schema', 'camera', picture({ encodings: [{ ssrc: 0 }] })],
+      ['schema', 'camera', picture({ encodings: [{ ssrc: 2 ** 32 }] })],
+      ['schema', 'camera', picture({ codecs: [{ ...VP8_CODEC, payloadType: 72 }] })],
+      ['schema', 'camera', picture({ codecs: [{ ...VP8_CODEC, payloadType: 0 }] })],
+      ['no L3T3', 'camera', picture({ encodings: [{ ssrc: 1, scalabilityMode: 'L3T3' }] })],
+      [
+        'no L2T1',
+        'camera',
+        picture({ codecs: [VP9_CODEC], encodings: [{ rid: 'a', scalabilityMode: 'L2T1' }, { rid: 'b' }] }),
+      ],
+      ['schema', 'camera', picture({ encodings: [{ ssrc: 1, scalabilityMode: 'S3T3' }] })],
+      ['no extension of audio', 'microphone', sound({ headerExtensions: [{ uri: ORIENTATION, id: 1 }] })],
+      ['no extension of video', 'camera', picture({ headerExtensions: [{ uri: AUDIO_LEVEL, id: 1 }] })],
+      [
+        'one id',
+        'microphone',
+        sound({
+          headerExtensions: [
+            { uri: MID, id: 1 },
+            { uri: AUDIO_LEVEL, id: 1 },
+          ],
+        }),
+      ],
+      [
+        'twice',
+        'microphone',
+        sound({
+          headerExtensions: [
+            { uri: MID, id: 1 },
+            { uri: MID, id: 2 },
+          ],
+        }),
+      ],
+      ['not encrypted', 'microphone', sound({ headerExtensions: [{ uri: MID, id: 1, encrypt: true }] })],
+      ...[0, 15, 256].map((id): [string, TrackSource, unknown] => [
+        'schema',
+        'microphone',
+        sound({ headerExtensions: [{ uri: MID, id }] }),
+      ]),
+    ];
+    for (const [expected, source, parameters, kind] of lies) {
+      expect(verdict(source, parameters, kind), JSON.stringify(parameters)).toContain(expected);
+    }
+  });
+
+  it('[MS2] what a media node passes on holds no name that the sender chose', () => {
+    const sent = RTP_PARAMETERS.parse(
+      picture({
+        msid: 'a b',
+        rtcp: { cname: 'mine' },
+        codecs: [{ ...VP8_CODEC, rtcpFeedback: [{ type: 'nack', parameter: 'pli' }, { type: 'evil' }] }, RTX],
+        headerExtensions: [{ uri: MID, id: 4, parameters: { a: 'b' } }],
+      }),
+    );
+    expect(passedOn(sent, 'peer-1')).toEqual({
+      mid: '1',
+      codecs: [
+        { ...VP8_CODEC, rtcpFeedback: [{ type: 'nack', parameter: 'pli' }] },
+        { ...RTX, rtcpFeedback: [] },
+      ],
+      headerExtensions: [{ uri: MID, id: 4 }],
+      encodings: [{ ssrc: 1, rtx: { ssrc: 2 } }],
+      rtcp: { cname: 'peer-1', reducedSize: true },
+    });
+  });
+
+  it('[MS3] what comes through a pipe or is offered is judged too, with the layers that mediasoup writes', () => {
+    const layered = RTP_PARAMETERS.parse(
+      picture({ encodings: [{ ssrc: 1, rtx: { ssrc: 2 }, scalabilityMode: 'L3T3' }] }),
+    );
+    expect(faultOfForwarded('video', layered)).toBeUndefined();
+    expect(faultOfForwarded('audio', layered)).toContain('is not audio');
+    const piped = RTP_PARAMETERS.parse(
+      sound({
+        headerExtensions: [
+          { uri: AUDIO_LEVEL, id: 1 },
+          { uri: ORIENTATION, id: 7 },
+        ],
+      }),
+    );
+    expect(faultOfForwarded('audio', piped)).toContain('no extension');
+    expect(faultOfForwarded('audio', withExtensionsOf('audio', piped))).toBeUndefined();
+  });
+});
+
+describe('offers', () => {
+  it('[MS4] have the numbers of the routers', () => {
+    const offered = (payloadType: number, id: number) =>
+      faultOfOffer(
+        'audio',
+        RTP_PARAMETERS.parse(
+          sound({ codecs: [{ ...OPUS, payloadType }], headerExtensions: [{ uri: AUDIO_LEVEL, id }] }),
+        ),
+      );
+    expect(offered(100, 6)).toBeUndefined();
+    expect(offered(111, 6)).toContain('payload type');
+    expect(offered(100, 4)).toContain('another id');
+  });
+});
+
+describe('the cluster’s own', () => {
+  it('[MS2] capabilities fit their schema, and each extension of theirs is known', () => {
+    expect(RTP_CAPABILITIES.parse(ROUTER_RTP_CAPABILITIES)).toEqual(ROUTER_RTP_CAPABILITIES);
+    const uris = new Set<string>(ROUTER_RTP_CAPABILITIES.headerExtensions?.map(({ uri }) => uri));
+    expect(uris.add(PIPES_ONLY_EXTENSION)).toEqual(new Set(RTP_HEADER_EXTENSION_URI.options));
+    expect(clusterCapabilities(ROUTER_RTP_CAPABILITIES)).toEqual(ROUTER_RTP_CAPABILITIES);
+  });
+
+  it('[MS2] a client may know more codecs than the cluster', () => {
+    const av1 = {
+      kind: 'video',
+      mimeType: 'video/AV1',
+      preferredPayloadType: 45,
+      clockRate: 90_000,
+    } as const;
+    const more = RTP_CAPABILITIES.parse({ codecs: [...ROUTER_RTP_CAPABILITIES.codecs, av1] });
+    expect(clusterCapabilities(more).codecs).toEqual(ROUTER_RTP_CAPABILITIES.codecs);
+  });
+});
+
+describe('transports', () => {
+  it('[MS2] a fingerprint has the bytes of its hash', () => {
+    const value = (bytes: number) => Array.from({ length: bytes }, () => 'aB').join(':');
+    const fits = (algorithm: string, of: string) =>
+      DTLS_PARAMETERS.safeParse({ fingerprints: [{ algorithm, value: of }] }).success;
+    expect(fits('sha-256', value(32))).toBe(true);
+    expect(fits('sha-1', value(20))).toBe(true);
+    for (const bad of [value(31), value(33), `${value(32)}\r\na=x`, 'AB', value(32).replaceAll(':', '')]) {
+      expect(fits('sha-256', bad)).toBe(false);
+    }
+    expect(fits('md5', value(16))).toBe(false);
+  });
+
+  it('[MS2] ICE holds characters of ICE', () => {
+    const ice = (usernameFragment: string, password: string) =>
+      ICE_PARAMETERS.safeParse({ usernameFragment, password }).success;
+    expect(ice('abcd', 'a'.repeat(22))).toBe(true);
+    for (const [ufrag, password] of [
+      ['abc', 'a'.repeat(22)],
+      ['ab d', 'a'.repeat(22)],
+      ['abcd', 'a'.repeat(21)],
+      ['abcd\r\n', 'a'.repeat(22)],
+      ['abcd', `${'a'.repeat(22)}-`],
+    ] as const) {
+      expect(ice(ufrag, password)).toBe(false);
+    }
+    const candidate = {
+      foundation: 'udp1',
+      priority: 1,
+      ip: '::1',
+      address: 'node.example',
+      protocol: 'udp',
+      port: 1,
+      type: 'host',
+    };
+    expect(ICE_CANDIDATE.safeParse(candidate).success).toBe(true);
+    for (const change of [{ foundation: 'a b' }, { ip: '1 2' }, { address: 'a\r\nb' }]) {
+      expect(ICE_CANDIDATE.safeParse({ ...candidate, ...change }).success).toBe(false);
+    }
+  });
+});

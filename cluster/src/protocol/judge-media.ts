@@ -1,0 +1,206 @@
+/**
+ * Whether the parts of a publication fit each other, its source and the cluster's codecs (SPEC MS3). What does not would be
+ * offered to everybody in the room, and a browser that cannot take one section of an SDP takes none after it. The edge asks
+ * before it costs a media node anything, the media node again, since it trusts no edge, and a client of what it is offered.
+ */
+import { KIND_OF_SOURCE } from './media.ts';
+import type { MediaKind, TrackSource } from './media.ts';
+import { ROUTER_RTP_CAPABILITIES } from './router-capabilities.generated.ts';
+import { PIPES_ONLY_EXTENSION } from './rtp.ts';
+import type { RtpCapabilities, RtpCodecParameters, RtpParameters } from './rtp.ts';
+
+/** Bits a second that one stream of a track may announce. */
+export const MAX_ANNOUNCED_BITRATE = { audio: 510_000, video: 12_000_000 } as const;
+
+/** Most spatial layers within one stream, by codec: VP8 and H264 have layers in time only. */
+const SPATIAL_LAYERS: Readonly<Record<string, number>> = { 'video/VP9': 3 };
+const FEEDBACK: ReadonlySet<string> = new Set(
+  ROUTER_RTP_CAPABILITIES.codecs.flatMap(({ rtcpFeedback = [] }) => rtcpFeedback.map(feedbackName)),
+);
+
+export interface Publication {
+  readonly kind: MediaKind;
+  readonly source: TrackSource;
+  readonly rtpParameters: RtpParameters;
+}
+
+/** What is wrong with a publication, as a sentence for developers; `undefined` when nothing is. */
+export function faultOfPublication({ kind, source, rtpParameters }: Publication): string | undefined {
+  if (KIND_OF_SOURCE[source] !== kind) return `A ${source} is not ${kind}.`;
+  return faultOfForwarded(kind, rtpParameters) ?? faultOfEncodings(kind, rtpParameters);
+}
+
+/**
+ * As {@link faultOfPublication}, of what a media node offers to a client or sends into a pipe, whose parameters mediasoup wrote:
+ * one encoding may stand for the layers of several.
+ */
+export function faultOfForwarded(kind: MediaKind, rtpParameters: RtpParameters): string | undefined {
+  return faultOfCodecs(kind, rtpParameters) ?? faultOfExtensions(kind, rtpParameters);
+}
+
+/**
+ * As {@link faultOfForwarded}, of what is offered to a client: what comes from a router has the router's numbers, and one section
+ * with others would clash with all the rest of the session.
+ */
+export function faultOfOffer(kind: MediaKind, rtpParameters: RtpParameters): string | undefined {
+  const fault = faultOfForwarded(kind, rtpParameters);
+  if (fault !== undefined) return fault;
+  const { codecs, headerExtensions: extensions = [] } = ROUTER_RTP_CAPABILITIES;
+  for (const { mimeType, payloadType } of rtpParameters.codecs) {
+    const isOwn = codecs.some((own) => own.mimeType === mimeType && own.preferredPayloadType === payloadType);
+    if (!isOwn) return `${mimeType} has another payload type than in the cluster.`;
+  }
+  for (const { uri, id } of rtpParameters.headerExtensions ?? []) {
+    if (!extensions.some((own) => own.uri === uri && own.preferredId === id)) {
+      return `${uri} has another id than in the cluster.`;
+    }
+  }
+  return undefined;
+}
+
+/** Without the extensions of another kind: mediasoup lists one of video for audio too, when it sends into a pipe. */
+export function withExtensionsOf(kind: MediaKind, rtpParameters: RtpParameters): RtpParameters {
+  const { headerExtensions = [] } = rtpParameters;
+  return {
+    ...rtpParameters,
+    headerExtensions: headerExtensions.filter(({ uri }) => isExtensionOf(kind, uri)),
+  };
+}
+
+/**
+ * What of a judged publication a media node passes on: no name that its sender chose but the `mid` and `rid`s by which its
+ * packets are told apart, and only feedback that routers give.
+ * @param cname - the media node's own name of the sender
+ */
+export function passedOn(rtpParameters: RtpParameters, cname: string): RtpParameters {
+  const { mid, codecs, headerExtensions = [], encodings } = rtpParameters;
+  return {
+    ...(mid === undefined ? {} : { mid }),
+    codecs: codecs.map((codec) => ({
+      ...codec,
+      rtcpFeedback: (codec.rtcpFeedback ?? []).filter((feedback) => FEEDBACK.has(feedbackName(feedback))),
+    })),
+    headerExtensions: headerExtensions.map(({ uri, id }) => ({ uri, id })),
+    ...(encodings === undefined ? {} : { encodings }),
+    rtcp: { cname, reducedSize: true },
+  };
+}
+
+/** What of a client's capabilities concerns the cluster: codecs that its routers know. */
+export function clusterCapabilities({ codecs, headerExtensions }: RtpCapabilities): RtpCapabilities {
+  const known = new Set(ROUTER_RTP_CAPABILITIES.codecs.map(({ mimeType }) => mimeType.toLowerCase()));
+  return {
+    codecs: codecs.filter(({ mimeType }) => known.has(mimeType.toLowerCase())),
+    ...(headerExtensions === undefined ? {} : { headerExtensions }),
+  };
+}
+
+const isRtx = ({ mimeType }: RtpCodecParameters): boolean => mimeType === 'video/rtx';
+
+function faultOfCodecs(kind: MediaKind, { codecs }: RtpParameters): string | undefined {
+  const [media, ...otherMedia] = codecs.filter((codec) => !isRtx(codec));
+  const [rtx, ...otherRtx] = codecs.filter(isRtx);
+  if (media === undefined) return 'There is no codec but retransmission.';
+  if (otherMedia.length > 0 || otherRtx.length > 0) return 'A track has one codec, and retransmission of it.';
+  if (!media.mimeType.startsWith(`${kind}/`)) return `${media.mimeType} is not ${kind}.`;
+  if (!ROUTER_RTP_CAPABILITIES.codecs.some((known) => known.mimeType === media.mimeType)) {
+    return `The cluster has no ${media.mimeType}.`;
+  }
+  const settingsFault = faultOfSettings(media);
+  if (settingsFault !== undefined || rtx === undefined) return settingsFault;
+  if (kind === 'audio') return 'Audio has no retransmission.';
+  if (rtx.payloadType === media.payloadType) return 'Two codecs have one payload type.';
+  if (rtx.mimeType === 'video/rtx' && rtx.parameters.apt !== media.payloadType) {
+    return 'The retransmission is of another codec.';
+  }
+  return undefined;
+}
+
+/** Of which kind a stream is beyond its codec's name: what differs from the routers' cannot be piped, or decoded. */
+function faultOfSettings(codec: RtpCodecParameters): string | undefined {
+  if (codec.mimeType === 'video/VP9' && (codec.parameters?.['profile-id'] ?? 0) !== 0) {
+    return 'VP9 is taken in profile 0.';
+  }
+  if (codec.mimeType !== 'video/H264') return undefined;
+  if ((codec.parameters?.['packetization-mode'] ?? 0) !== 1) return 'H264 is taken in packetization mode 1.';
+  return isConstrainedBaseline(codec.parameters?.['profile-level-id'] ?? '')
+    ? undefined
+    : 'H264 is taken in the constrained baseline profile.';
+}
+
+/** RFC 6184, 8.1, table 5: the ways to name the profile. */
+function isConstrainedBaseline(profileLevelId: string): boolean {
+  const [profile = 0, constraints = 0, level = 0] = (profileLevelId.match(/../g) ?? []).map((byte) =>
+    Number.parseInt(byte, 16),
+  );
+  const isLevel = level >= 9 && level <= 62;
+  if (profile === 0x42) return isLevel && (constraints & 0x4f) === 0x40;
+  if (profile === 0x4d) return isLevel && (constraints & 0x8f) === 0x80;
+  return profile === 0x58 && isLevel && (constraints & 0xcf) === 0xc0;
+}
+
+function faultOfExtensions(kind: MediaKind, { headerExtensions = [] }: RtpParameters): string | undefined {
+  const ids = headerExtensions.map(({ id }) => id);
+  const uris = headerExtensions.map(({ uri }) => uri);
+  if (hasTwice(ids)) return 'Two header extensions have one id.';
+  if (hasTwice(uris)) return 'A header extension is there twice.';
+  for (const { uri, encrypt } of headerExtensions) {
+    if (!isExtensionOf(kind, uri)) return `${uri} is no extension of ${kind}.`;
+    if (encrypt === true) return 'Header extensions are not encrypted.';
+  }
+  return undefined;
+}
+
+function isExtensionOf(kind: MediaKind, uri: string): boolean {
+  const { headerExtensions = [] } = ROUTER_RTP_CAPABILITIES;
+  if (uri === PIPES_ONLY_EXTENSION) return kind === 'video';
+  return headerExtensions.some((known) => known.kind === kind && known.uri === uri);
+}
+
+function faultOfEncodings(
+  kind: MediaKind,
+  { mid, codecs, encodings = [] }: RtpParameters,
+): string | undefined {
+  const media = codecs.find((codec) => !isRtx(codec));
+  const hasRtx = codecs.some(isRtx);
+  if (kind === 'audio' && encodings.length > 1) return 'Audio has one encoding.';
+  const ssrcs = encodings.flatMap(({ ssrc, rtx }) => [ssrc, rtx?.ssrc].filter((one) => one !== undefined));
+  if (hasTwice(ssrcs)) return 'Two streams have one SSRC.';
+  if (hasTwice(encodings.flatMap(({ rid }) => rid ?? []))) return 'Two encodings have one rid.';
+  const isNamed = (named: readonly unknown[]): boolean => named.every((name) => name !== undefined);
+  if (
+    encodings.length > 1 &&
+    !isNamed(encodings.map(({ rid }) => rid)) &&
+    !isNamed(encodings.map(({ ssrc }) => ssrc))
+  ) {
+    return 'Several encodings are told apart by rid or by SSRC.';
+  }
+  if (ssrcs.length === 0 && mid === undefined && encodings.every(({ rid }) => rid === undefined)) {
+    return 'Nothing tells the packets of the track: give an SSRC, a rid or a mid.';
+  }
+  for (const { rid, rtx, codecPayloadType, scalabilityMode, maxBitrate = 0 } of encodings) {
+    if (kind === 'audio' && (rid !== undefined || scalabilityMode !== undefined))
+      return 'Audio has no layers.';
+    if (rtx !== undefined && !hasRtx) return 'An encoding has a retransmission without a codec for it.';
+    if (codecPayloadType !== undefined && codecPayloadType !== media?.payloadType) {
+      return 'An encoding has another payload type than the codec.';
+    }
+    if (maxBitrate > MAX_ANNOUNCED_BITRATE[kind]) return `${maxBitrate} bit/s is too much for ${kind}.`;
+    const spatialLayers = Number(scalabilityMode?.[1] ?? 1);
+    const most = encodings.length > 1 ? 1 : (SPATIAL_LAYERS[media?.mimeType ?? ''] ?? 1);
+    if (spatialLayers > most) return `${media?.mimeType} has no ${String(scalabilityMode)} here.`;
+  }
+  return undefined;
+}
+
+function feedbackName({
+  type,
+  parameter = '',
+}: {
+  readonly type: string;
+  readonly parameter?: string | undefined;
+}): string {
+  return `${type} ${parameter}`;
+}
+
+const hasTwice = (values: readonly unknown[]): boolean => new Set(values).size < values.length;

@@ -1,0 +1,99 @@
+/**
+ * What a text may hold, in one place. Every string that crosses a process goes on to a person, a log line or a parser (an
+ * SDP, a flat record, a URL), so none may hold control characters, line ends or bidirectional overrides (SPEC MS1). Lengths
+ * are counted in Unicode code points everywhere, as JSON Schema counts them, and Python and Go.
+ */
+import { z } from 'zod';
+
+/**
+ * Not in any text: C0 and C1 control characters, line and paragraph separators, bidirectional embeddings, overrides and isolates,
+ * deprecated formatting, interlinear annotation, noncharacters. The marks of right-to-left writing (U+200E, U+200F, U+061C) and
+ * the joiners of emoji and of Persian turn nothing round, and stay. Written so that it means the same to validators of JSON
+ * Schema that know no Unicode properties.
+ */
+const FORBIDDEN =
+  '\\u0000-\\u001F\\u007F-\\u009F\\u2028-\\u202E\\u2066-\\u206F\\uFDD0-\\uFDEF\\uFFF9-\\uFFFB\\uFFFE\\uFFFF';
+const SURROGATES = '\\uD800-\\uDFFF';
+/** A character beyond the first plane; one half alone is none. */
+export const SURROGATE_PAIR = '[\\uD800-\\uDBFF][\\uDC00-\\uDFFF]';
+const ALLOWED = `[^${FORBIDDEN}${SURROGATES}]|${SURROGATE_PAIR}`;
+/** Drawn as nothing, beside white space: fillers, joiners, marks, selectors. */
+const UNSEEN =
+  '\\u00AD\\u034F\\u061C\\u115F\\u1160\\u17B4\\u17B5\\u180B-\\u180F\\u200B-\\u200F\\u2060-\\u206F\\u2800\\u3164\\uFE00-\\uFE0F\\uFEFF\\uFFA0';
+/** Something that a reader sees; the plane of tags (U+E0000) shows nothing by itself. */
+const VISIBLE = `(?:[^\\s${FORBIDDEN}${UNSEEN}${SURROGATES}]|[\\uD800-\\uDB3F\\uDB44-\\uDBFF][\\uDC00-\\uDFFF])`;
+
+const FORBIDDEN_IN_LINE = new RegExp(`[${FORBIDDEN}${SURROGATES}]`, 'gu');
+/** `\n` and tab are the only control characters of a text of several lines; a `\r` is none of them. */
+const FORBIDDEN_IN_LINES = new RegExp(`(?![\\n\\t])[${FORBIDDEN}${SURROGATES}]`, 'gu');
+const LINE = new RegExp(`^(?:${ALLOWED})*$`);
+const VISIBLE_LINE = new RegExp(`^(?=[\\s\\S]*?${VISIBLE})(?:${ALLOWED})*$`);
+/** Of a text of several lines. */
+export const LINES = new RegExp(`^(?=[\\s\\S]*?${VISIBLE})(?:[\\n\\t]|${ALLOWED})*$`);
+
+const SAYS_LINE = 'must not hold control characters, line ends or bidirectional overrides';
+
+/** One line that people or logs show, perhaps empty. */
+export const lineText = (maxLength: number): z.ZodString => z.string().max(maxLength).regex(LINE, SAYS_LINE);
+
+/**
+ * A name that people read. Spaces at its ends are cut off, several in a row become one, and letters are composed (NFC), so that
+ * what looks the same is the same.
+ */
+export const nameText = (maxLength: number): z.ZodString =>
+  z
+    .string()
+    .regex(VISIBLE_LINE, `${SAYS_LINE}, and must show something`)
+    .overwrite((text) => text.normalize('NFC').replace(/\s+/gu, ' ').trim())
+    .min(1)
+    .max(maxLength);
+
+/** A text of several lines that people read. White space at its ends is cut off. */
+export const linesText = (maxLength: number): z.ZodString =>
+  z
+    .string()
+    .regex(LINES, 'must show something, and hold no control characters but \\n and tab')
+    .trim()
+    .min(1)
+    .max(maxLength);
+
+/** A text that a program reads. @param pattern - of the whole text: begins with `^` and ends with `$` */
+export const patternText = (pattern: RegExp, maxLength: number, says: string): z.ZodString =>
+  z.string().max(maxLength).regex(pattern, says);
+
+/** What a program names things by: it needs no quoting in keys, links and records. */
+export const plainId = (maxLength: number): z.ZodString =>
+  patternText(/^[A-Za-z0-9_-]+$/, maxLength, 'may hold letters, digits, "_" and "-" only').min(1);
+
+/** A JWT in its compact form (RFC 7519): base64url and dots. */
+export const TOKEN_TEXT = patternText(/^[A-Za-z0-9_.-]+$/, 4_096, 'must be a token in compact form').min(1);
+
+/** An http or https URL as it goes over the wire: no spaces, no letters beyond ASCII. */
+export const HTTP_URL = z
+  .url({ protocol: /^https?$/ })
+  .max(512)
+  .regex(/^[\x21-\x7e]+$/, 'must be written in ASCII');
+
+/** An IP address or a host name. */
+export const HOST_TEXT = patternText(/^[A-Za-z0-9.:_-]+$/, 255, 'must be an IP address or a host name');
+
+/** Where a page of the roster begins; empty, the first one. */
+export const CURSOR_TEXT = patternText(/^[A-Za-z0-9_-]{0,64}$/, 64, 'must be a cursor that a page gave');
+
+/** A key in base64. */
+export const KEY_BASE64 = z.base64().max(128);
+
+/** A text for a line of a log or of an error: what may not stand in a line is shown as U+FFFD. */
+export function oneLine(text: string): string {
+  return text.replace(FORBIDDEN_IN_LINE, '\uFFFD');
+}
+
+/** What a person typed or pasted, as a chat message may hold it. */
+export function cleanLines(text: string): string {
+  return text.replace(/\r\n?/gu, '\n').replace(FORBIDDEN_IN_LINES, '');
+}
+
+/** What a person typed or pasted, as a name may hold it. */
+export function cleanLine(text: string): string {
+  return text.replace(/\s+/gu, ' ').replace(FORBIDDEN_IN_LINE, '');
+}

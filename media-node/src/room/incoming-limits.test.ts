@@ -1,0 +1,114 @@
+import { describe, expect, test } from 'vitest';
+import {
+  allowedBitrate,
+  DEFAULT_INCOMING_LIMITS,
+  judgeExcess,
+  NO_EXCESS,
+  SLACK_BITRATE,
+} from './incoming-limits.ts';
+import { IncomingWatch, LOOKS_AT_ONCE } from './incoming-watch.ts';
+import type { WatchedPeer } from './incoming-watch.ts';
+
+/** Looks once a second, `above` or not. */
+function stepsOf(looks: readonly boolean[], everyMs = 1_000): (string | undefined)[] {
+  let excess = NO_EXCESS;
+  return looks.map((isAbove) => {
+    const judged = judgeExcess(excess, isAbove, everyMs);
+    excess = judged.excess;
+    return judged.step;
+  });
+}
+const times = (count: number, isAbove: boolean): boolean[] => Array.from({ length: count }, () => isAbove);
+
+describe('what a peer may send', () => {
+  test('[MS5] is the sum of what its tracks may have, and bounded', () => {
+    const { camera, microphone } = DEFAULT_INCOMING_LIMITS.sourceBitrates;
+    expect(allowedBitrate([], DEFAULT_INCOMING_LIMITS)).toBe(SLACK_BITRATE);
+    expect(allowedBitrate(['camera', 'microphone'], DEFAULT_INCOMING_LIMITS)).toBe(
+      camera + microphone + SLACK_BITRATE,
+    );
+    const all = Array.from({ length: 8 }, () => 'screen' as const);
+    expect(allowedBitrate(all, DEFAULT_INCOMING_LIMITS)).toBe(DEFAULT_INCOMING_LIMITS.peerBitrate);
+  });
+});
+
+describe('who goes on sending more', () => {
+  test('[MS5] is warned, paused, ended and dropped, each once', () => {
+    const steps = stepsOf(times(40, true));
+    expect(steps.map((step, index) => step && [index + 1, step]).filter(Boolean)).toEqual([
+      [3, 'warned'],
+      [8, 'paused'],
+      [14, 'ended'],
+      [24, 'dropped'],
+    ]);
+  });
+
+  test('[MS5] is forgiven as slowly as it came about, and then warned anew', () => {
+    expect(stepsOf([...times(2, true), ...times(2, false), ...times(2, true)])).not.toContain('warned');
+    const again = stepsOf([...times(4, true), ...times(4, false), ...times(3, true)]);
+    expect(again.filter((step) => step === 'warned')).toHaveLength(2);
+    const flapping = stepsOf(Array.from({ length: 200 }, (_, index) => index % 4 !== 0));
+    expect(flapping).toContain('ended');
+  });
+
+  test('[MS5] is not punished for time in which nobody looked', () => {
+    expect(stepsOf([true, true], 60_000)).toEqual([undefined, 'warned']);
+  });
+});
+
+describe('the watch', () => {
+  class Sender implements WatchedPeer {
+    closed = false;
+    looks = 0;
+    #bytes = 0;
+    readonly steps: string[] = [];
+    readonly bytesPerLook: number;
+    constructor(bytesPerLook: number) {
+      this.bytesPerLook = bytesPerLook;
+    }
+    sources() {
+      return ['microphone'] as const;
+    }
+    receivedBytes() {
+      this.looks += 1;
+      this.#bytes += this.bytesPerLook;
+      return Promise.resolve(this.#bytes);
+    }
+    limit(step: string) {
+      this.steps.push(step);
+      return Promise.resolve();
+    }
+  }
+
+  test('[MS5] makes a bounded number of calls a turn, looks at everybody, and at who is above the limit each time', async () => {
+    let nowMs = 0;
+    const flooder = new Sender(10_000_000);
+    const others = Array.from({ length: 200 }, () => new Sender(100));
+    const viewer: WatchedPeer = {
+      closed: false,
+      sources: () => [],
+      receivedBytes: () => undefined,
+      limit: () => Promise.reject(new Error('never')),
+    };
+    const faults: unknown[] = [];
+    const watch = new IncomingWatch<WatchedPeer>({
+      peers: () => [viewer, ...others, flooder],
+      limits: DEFAULT_INCOMING_LIMITS,
+      clock: { monotonicMs: () => nowMs, wallMs: () => nowMs },
+      timers: { after: () => () => undefined },
+      onStep: () => undefined,
+      onFault: (_where, fault) => faults.push(fault),
+    });
+    const looksOf = () => [flooder, ...others].reduce((sum, { looks }) => sum + looks, 0);
+    for (let turn = 0; turn < 60; turn += 1) {
+      const before = looksOf();
+      nowMs += 1_000;
+      await watch.lookAround();
+      expect(looksOf() - before).toBe(LOOKS_AT_ONCE);
+    }
+    expect(Math.min(...others.map(({ looks }) => looks))).toBeGreaterThan(3);
+    expect(others.every(({ steps }) => steps.length === 0)).toBe(true);
+    expect(flooder.steps).toEqual(['warned', 'paused', 'ended', 'dropped']);
+    expect(faults).toEqual([]);
+  });
+});
