@@ -169,4 +169,13 @@ describe('the configuration', () => {
       expect(faults).toEqual([expect.stringContaining('PLENARY_CONTROL_URL: must be scheme, host and port')]);
     },
   );
+
+  test('[AD1] the slice may begin at 443, for networks that let nothing else out', () => {
+    const config = loadConfig({ ...GOOD, PLENARY_PORT_SLICE: '443-460', PLENARY_WORKERS: '1' });
+    expect(config.sliceSource).toEqual({
+      kind: 'explicit',
+      portSlice: { firstPort: 443, lastPort: 460 },
+    });
+    expect(faultsOf({ ...GOOD, PLENARY_PORT_SLICE: '0-99' })).toHaveLength(1);
+  });
 });

@@ -11,7 +11,7 @@ import type { AnnouncedAddresses } from './addresses.ts';
 
 /** The RTP ports that a media node owns under its announced address, both ends included. */
 export const PORT_SLICE = z
-  .object({ firstPort: z.int().min(1024).max(65_535), lastPort: z.int().min(1024).max(65_535) })
+  .object({ firstPort: z.int().min(1).max(65_535), lastPort: z.int().min(1).max(65_535) })
   .refine((slice) => slice.firstPort <= slice.lastPort, 'firstPort must not exceed lastPort');
 export type PortSlice = z.infer<typeof PORT_SLICE>;
 

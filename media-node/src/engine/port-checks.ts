@@ -68,6 +68,7 @@ function faultOf(
   error: Error & { code?: string },
 ): PortFault {
   const what = `${protocol.toUpperCase()} port ${port} on ${listenIp}`;
+  if (error.code === 'EACCES') return { taken: false, says: `${what} ${notAllowed(port)}` };
   if (error.code !== 'EADDRINUSE')
     return { taken: false, says: `${what} cannot be bound (${error.message})` };
   const holder = findPortHolder(protocol, port, listenIp);
@@ -75,6 +76,14 @@ function faultOf(
   const command = holder.command === '' ? '' : ` (${holder.command})`;
   return { taken: true, says: `${what} is taken by process ${holder.pid}${command}` };
 }
+
+/**
+ * Of the two ways the sysctl comes first: the worker, which binds the ports for good, is a process of its own, and a capability
+ * of Node's file would not reach it.
+ */
+const notAllowed = (port: number): string =>
+  `may not be bound by this user: allow it with sysctl -w net.ipv4.ip_unprivileged_port_start=${port} (of the network ` +
+  'namespace that the node runs in), or give the process and its children CAP_NET_BIND_SERVICE (systemd: AmbientCapabilities=)';
 
 function tryUdp(port: number, listenIp: string): Promise<PortFault | undefined> {
   return new Promise((resolve) => {

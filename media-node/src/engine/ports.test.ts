@@ -1,11 +1,15 @@
+import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
+import { readFileSync } from 'node:fs';
 import { createServer, isIPv6 } from 'node:net';
 import { describe, expect, test } from 'vitest';
+import { z } from 'zod';
 import { findPortFault } from './port-checks.ts';
 import { ephemeralFault, parsePortRanges, planPorts } from './port-plan.ts';
 import { restartDelayMs } from './worker-pool.ts';
 import { selectWorker } from './select-worker.ts';
 
+const PORT_FAULT = z.object({ taken: z.boolean(), says: z.string() });
 const slice = (firstPort: number, lastPort: number) => ({ firstPort, lastPort });
 
 describe('the port slice', () => {
@@ -89,6 +93,31 @@ describe('the port slice', () => {
             });
           }),
       ),
+    );
+  });
+
+  test('[AD1] a port below 1024 that the user may bind is as good as any', async () => {
+    const mayBind = readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8').trim() === '0';
+    if (process.getuid?.() !== 0 && !mayBind) return;
+    expect(await findPortFault(slice(1_012, 1_022), [1_012], ['127.0.0.1'])).toBeUndefined();
+  });
+
+  test.runIf(process.getuid?.() === 0)('[AD1] of one that it may not bind, what to do is said', () => {
+    const checks = new URL('port-checks.ts', import.meta.url).href;
+    const asNobody = `
+      import { findPortFault } from ${JSON.stringify(checks)};
+      process.setgroups([65534]); process.setgid(65534); process.setuid(65534);
+      const fault = await findPortFault({ firstPort: 1, lastPort: 2 }, [], ['127.0.0.1']);
+      console.log(JSON.stringify(fault));`;
+    const [minimum] = readFileSync('/proc/sys/net/ipv4/ip_unprivileged_port_start', 'utf8').split('\n');
+    const said = execFileSync(process.execPath, ['--input-type=module-typescript', '-e', asNobody], {
+      encoding: 'utf8',
+    });
+    if (Number(minimum) <= 1) return;
+    const fault = PORT_FAULT.parse(JSON.parse(said));
+    expect(fault.taken).toBe(false);
+    expect(fault.says).toMatch(
+      /^UDP port 1 on 127\.0\.0\.1 may not be bound.*ip_unprivileged_port_start=1 .*CAP_NET_BIND_SERVICE/,
     );
   });
 

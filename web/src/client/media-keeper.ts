@@ -8,7 +8,10 @@ import type { MediaState } from './meeting-types.ts';
 import type { RequestEdge } from './request-edge.ts';
 import { mediaRequest, warmUp, type CreateDevice, type WarmMedia } from './warm-up.ts';
 
-/** How long media that is opened beside the one in use may take to connect, in milliseconds. */
+/**
+ * How long media may take to connect, in milliseconds: beside other media before that is kept, and at the beginning before
+ * the person is told that something blocks it.
+ */
 const CONNECT_WITHIN_MS = 8_000;
 /** How long a move may take before the old media is closed in any case, in milliseconds. */
 const MOVE_WITHIN_MS = 12_000;
@@ -41,6 +44,10 @@ export class MediaKeeper {
   #isLost = false;
   /** It was lost because no path leads to its node. */
   #isUnreachable = false;
+  /** Whether a path has stood in this meeting: where one has, the network lets media through. */
+  #hasConnected = false;
+  /** No path stood within its time, or ICE gave up, and none has since. */
+  #seemsBlocked = false;
   #reopening: Promise<void> | undefined;
   #moving: Promise<void> | undefined;
   /** Opened beside the media in use, and not in use yet. */
@@ -61,7 +68,9 @@ export class MediaKeeper {
   }
 
   get state(): MediaState {
-    return this.#isLost ? 'reconnecting' : (this.#media?.state ?? 'none');
+    const state = this.#isLost ? 'reconnecting' : (this.#media?.state ?? 'none');
+    const isWithoutPath = state === 'connecting' || state === 'reconnecting';
+    return this.#seemsBlocked && isWithoutPath ? 'blocked' : state;
   }
 
   /** Device and certificate, made once. */
@@ -83,6 +92,7 @@ export class MediaKeeper {
     this.#media = media;
     this.#environment.attached(media, offer);
     this.#environment.stateChanged(this.state);
+    if (!this.#hasConnected) this.#watchFirstPath(media);
   }
 
   /**
@@ -122,6 +132,7 @@ export class MediaKeeper {
   unreachable(): void {
     if (this.#media === undefined) return;
     this.#isUnreachable = true;
+    this.#seemsBlocked = !this.#hasConnected;
     this.lost();
   }
 
@@ -135,6 +146,8 @@ export class MediaKeeper {
   /** Ends everything. */
   close(): void {
     this.#isLost = false;
+    this.#hasConnected = false;
+    this.#seemsBlocked = false;
     this.#closeAll();
     this.#environment.detached();
     this.#environment.stateChanged('none');
@@ -159,7 +172,9 @@ export class MediaKeeper {
       restartIce: async (transportId) =>
         (await request('transport.restartIce', { transportId, epoch })).iceParameters,
       stateChanged: () => {
-        if (this.#media === media) this.#environment.stateChanged(this.state);
+        if (this.#media !== media) return;
+        if (media.state === 'connected') this.#noteConnected();
+        this.#environment.stateChanged(this.state);
       },
       failed: () => {
         if (this.#media === media) this.unreachable();
@@ -174,6 +189,26 @@ export class MediaKeeper {
       log,
     });
     return media;
+  }
+
+  #noteConnected(): void {
+    this.#hasConnected = true;
+    this.#seemsBlocked = false;
+  }
+
+  /** Says that something blocks media when nothing connects in time; ICE and the keeper go on trying. */
+  #watchFirstPath(media: MediaSession): void {
+    media.whenConnected(CONNECT_WITHIN_MS).then(
+      (isConnected) => {
+        if (this.#media !== media || this.#hasConnected) return;
+        if (isConnected) this.#noteConnected();
+        else this.#seemsBlocked = true;
+        this.#environment.stateChanged(this.state);
+      },
+      (thrown: unknown) => {
+        this.#environment.log.warn('the first path could not be watched', toPlenaryError(thrown).message);
+      },
+    );
   }
 
   async #moveFrom(from: MediaSession): Promise<void> {

@@ -44,8 +44,11 @@ export interface MeetingOptions {
   readonly log?: ClientLog;
 }
 
-/** How the media path stands. It goes on while the edge is away, and the other way round. */
-export type MediaState = 'none' | 'connecting' | 'connected' | 'reconnecting';
+/**
+ * How the media path stands. It goes on while the edge is away, and the other way round. `blocked`: in this meeting no path has
+ * ever stood, although there was time for one, so that something between here and the media nodes seems to let none through.
+ */
+export type MediaState = 'none' | 'connecting' | 'connected' | 'reconnecting' | 'blocked';
 
 /** Who one is in the meeting. */
 export interface Self {

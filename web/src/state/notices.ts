@@ -8,13 +8,17 @@ import { errorForPeople, type MeetingSnapshot } from '../client/index.ts';
 import type { DeviceKind, DeviceProblem } from './device-problems.ts';
 import type { RoomNameProblem } from './room-names.ts';
 
+/** No path for media has ever stood: what a person in a closed network needs to know, and can tell whoever runs it. */
+const MEDIA_BLOCKED =
+  'Sound and picture do not get through: the network you are in, or a VPN, seems to block them. Chat and the list of people work. Try another network, such as your phone’s hotspot, or ask whoever runs this one to let out UDP and TCP to the media servers. Trying again by itself.';
+
 /** The banner over a meeting that runs with something missing; `undefined` while all is well. */
 export function bannerText({
   connection,
   media,
   flow,
 }: Pick<MeetingSnapshot, 'connection' | 'media' | 'flow'>): string | undefined {
-  const isMediaLost = media === 'reconnecting' || flow === 'lost';
+  const isMediaLost = media === 'reconnecting' || media === 'blocked' || flow === 'lost';
   if (connection.phase === 'reconnecting') {
     if (isMediaLost || flow === 'silent')
       return 'Connection lost. Nothing arrives from the others, and they may not see or hear you. Reconnecting by itself; check your network.';
@@ -22,6 +26,7 @@ export function bannerText({
       return 'Sound and picture arrive, but chat and buttons have to wait: reconnecting to the server by itself.';
     return 'Connection to the server lost. Reconnecting by itself.';
   }
+  if (media === 'blocked') return MEDIA_BLOCKED;
   if (isMediaLost)
     return 'Nothing arrives from the others, and they may not see or hear you. Looking for another way by itself.';
   return undefined;

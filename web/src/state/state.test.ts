@@ -139,6 +139,14 @@ describe('notices', () => {
     expect(whileReconnecting[3]).not.toContain('arrive');
   });
 
+  test('[AD2] in a network that blocks media the banner says so, and what can be done', () => {
+    const joined = { phase: 'joined', edgeUrl: 'http://edge.test' } as const;
+    expect(bannerText({ connection: joined, media: 'blocked', flow: 'unknown' })).toMatch(
+      /network .*block.* Try another network/,
+    );
+    expect(bannerText({ connection: joined, media: 'connecting', flow: 'unknown' })).toBeUndefined();
+  });
+
   test('[WB9] who waits for a join is told why', () => {
     const lastError = { code: 'no_media_node', message: '', retryable: true } as const;
     expect(stillTryingText({ connection: { phase: 'joining', attempt: 2, lastError } })).toContain('busy');

@@ -55,7 +55,11 @@ export function buildTiles(snapshot: MeetingSnapshot): readonly Tile[] {
         trackId: track?.trackId,
         video: sends ? track.mediaTrack : undefined,
         waiting:
-          sends && !cannotShow && (track.mediaTrack === undefined || snapshot.media === 'reconnecting'),
+          sends &&
+          !cannotShow &&
+          (track.mediaTrack === undefined ||
+            snapshot.media === 'reconnecting' ||
+            snapshot.media === 'blocked'),
         trouble: cannotShow ? 'cannot-show' : isStalled ? 'no-signal' : undefined,
         micMuted,
         speaking: speaking.has(peerId) && !micMuted && !isStalled,

@@ -1,0 +1,61 @@
+import { Device, testFakeParameters } from 'mediasoup-client';
+import { FakeHandler } from 'mediasoup-client/handlers/FakeHandler';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { FIRST_EPOCH } from './testing/fixtures.ts';
+import { meet } from './testing/meet.ts';
+import { ScriptedEdge } from './testing/scripted-edge.ts';
+
+let handlers: FakeHandler[] = [];
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  handlers = [];
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** A browser whose transports connect when the test says so. */
+function device(): Promise<Device> {
+  const real = FakeHandler.createFactory(testFakeParameters);
+  const factory: typeof real.factory = (options) => {
+    const handler = real.factory(options);
+    if (handler instanceof FakeHandler) handlers.push(handler);
+    return handler;
+  };
+  return Device.factory({ handlerFactory: { ...real, factory } });
+}
+
+async function joined() {
+  const edge = new ScriptedEdge();
+  const meeting = meet(edge, { createDevice: device });
+  const joining = meeting.join();
+  await vi.advanceTimersByTimeAsync(100);
+  await joining;
+  return { edge, meeting, media: () => meeting.getSnapshot().media };
+}
+
+describe('media that never connects', () => {
+  test('[AD2] is said to be blocked after eight seconds, until it connects', async () => {
+    const { media } = await joined();
+    await vi.advanceTimersByTimeAsync(7_500);
+    expect(media()).toBe('connecting');
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(media()).toBe('blocked');
+    for (const handler of handlers) handler.setConnectionState('connected');
+    expect(media()).toBe('connected');
+  });
+
+  test('[AD2] stays so while media is opened anew, and a path that stood once is lost, not blocked', async () => {
+    const { edge, media } = await joined();
+    await vi.advanceTimersByTimeAsync(9_000);
+    edge.notify('media.lost', { reason: 'transport_failed', epoch: FIRST_EPOCH });
+    expect(media()).toBe('blocked');
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(media()).toBe('blocked');
+    for (const handler of handlers) handler.setConnectionState('connected');
+    expect(media()).toBe('connected');
+    for (const handler of handlers) handler.setConnectionState('disconnected');
+    expect(media()).toBe('reconnecting');
+  });
+});
