@@ -28,6 +28,8 @@ export * from './redis/connect.ts';
 export type { MalformedKind } from './redis/malformed.ts';
 export type { PubSubConnection } from './redis/pubsub-connection.ts';
 export * from './redis/store-address.ts';
+export { showTrouble, STORE_TROUBLES } from './redis/store-trouble.ts';
+export type { StoreTrouble } from './redis/store-trouble.ts';
 export * from './registry/addresses.ts';
 export * from './registry/port-slices.ts';
 export * from './registry/registry.ts';

@@ -9,6 +9,7 @@ import {
   entry,
   every,
   inBackground,
+  showTrouble,
 } from '@plenary/cluster';
 import type { Clock, ClusterStore, DrainEnd, Logger } from '@plenary/cluster';
 import type { EdgeId } from '@plenary/cluster/ids';
@@ -159,6 +160,7 @@ export async function startEdge(
       'GET /health': () => json(200, { healthy: true }),
       'GET /ready': handleReady({
         isStoreAvailable,
+        storeTrouble: () => store.trouble(),
         isConsulMissed: () => store.consul?.isAvailable() === false,
         liveMediaNodes: () => directory.mediaNodes.length,
         isStopping: () => core.isStopping,
@@ -218,6 +220,10 @@ export async function startEdge(
 
   metrics.storeAvailable.set(store.isAvailable() ? 1 : 0);
   metrics.consulAvailable.set(store.consul?.isAvailable() === false ? 0 : 1);
+  showTrouble(metrics.storeTrouble, store.trouble());
+  const stopWatchingTrouble = store.onTrouble(
+    entry('store', (trouble) => showTrouble(metrics.storeTrouble, trouble)),
+  );
   const stopWatchingConsul = store.consul?.onChange(
     entry('registry', (isAvailable) => {
       metrics.consulAvailable.set(isAvailable ? 1 : 0);
@@ -243,6 +249,7 @@ export async function startEdge(
       drain.stop();
       server.stopListening();
       stopWatchingStore();
+      stopWatchingTrouble();
       stopCountingMalformed();
       stopWatchingConsul?.();
       clearInterval(forgetting);

@@ -129,6 +129,12 @@ export function createEdgeMetrics() {
       help: '1 while the store answers.',
       registers,
     }),
+    storeTrouble: new Gauge({
+      name: 'plenary_edge_store_trouble',
+      help: 'Why the store, or a part of it, is away: 1 for the reason that was found last.',
+      labelNames: ['reason'],
+      registers,
+    }),
     consulAvailable: new Gauge({
       name: 'plenary_edge_consul_available',
       help: '1 while Consul answers, or is not used.',

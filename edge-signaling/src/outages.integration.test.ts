@@ -1,4 +1,5 @@
 import { PlenaryError } from '@plenary/cluster';
+import { askServer } from '@plenary/cluster/testing/redis-process';
 import { afterEach, describe, expect, it } from 'vitest';
 import { COUNTED_MEDIA } from './testing/scripted-media-node.ts';
 import { joinRequest, testToken } from './testing/test-client.ts';
@@ -11,6 +12,32 @@ afterEach(async () => cluster.stop());
 const MEDIA = { rtpCapabilities: { codecs: [] }, publish: true };
 
 describe('the store goes away', () => {
+  it('[HL1] refusing writes is being away: said in /ready and a metric, joins are retried, mutes work', async () => {
+    cluster = await TestCluster.start({ edges: 1, mediaNodes: 1 });
+    const ann = await cluster.client();
+    const { media } = await ann.join('full');
+    const { trackId } = await ann.publish(media, 'mic');
+    const limitMemory = async (bytes: string): Promise<unknown> =>
+      askServer(cluster.redis.url, async (redis) => redis.config('SET', 'maxmemory', bytes));
+    await limitMemory('1');
+    const edge = cluster.edge(0);
+    await waitFor('the edge to notice', async () => (await edge.status('/ready')) === 503);
+    expect(await (await fetch(`${edge.url}/ready`)).json()).toEqual({
+      ready: false,
+      reasons: ['store_unavailable'],
+      store: 'out_of_memory',
+    });
+    expect(await edge.metric('plenary_edge_store_trouble', 'out_of_memory')).toBe(1);
+    const late = await cluster.client();
+    expect(await late.refusal('join', await joinRequest('full'))).toBe('store_unavailable');
+    expect(await ann.refusal('track.pause', { trackId, paused: true })).toBe('ok');
+    await limitMemory('0');
+    await cluster.untilServed();
+    await waitFor('the room to be whole', async () => (await cluster.standing('full')) === 'whole');
+    await late.join('full');
+    expect(ann.isClosed).toBe(false);
+  });
+
   it('[SE9] joins are refused until it is back, and what needs no store works on', async () => {
     cluster = await TestCluster.start({ edges: 1, mediaNodes: 1 });
     const [ann, bob] = [await cluster.client(), await cluster.client()];

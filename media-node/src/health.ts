@@ -1,12 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ADMIN_DRAIN_PATH, answerDrainRequest, MAX_ADMIN_BODY_BYTES } from '@plenary/cluster';
-import type { AdminSettings, Logger } from '@plenary/cluster';
+import type { AdminSettings, Logger, StoreTrouble } from '@plenary/cluster';
 import type { NodeMetrics } from './metrics.ts';
 
 /** Whether to send this node new work, and why not. */
 export interface Readiness {
   readonly ready: boolean;
   readonly reasons: readonly string[];
+  /** Why the store is away, or a part of it; absent while all is well. */
+  readonly store?: StoreTrouble;
 }
 
 export interface HealthSettings {

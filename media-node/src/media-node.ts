@@ -11,6 +11,7 @@ import {
   entry,
   every,
   inBackground,
+  showTrouble,
 } from '@plenary/cluster';
 import type { DrainEnd, Incarnation, Logger, MediaNodeRecord, PortSlice } from '@plenary/cluster';
 import type { MediaNodeConfig } from './config.ts';
@@ -97,6 +98,7 @@ export class MediaNode {
   readonly #control: ControlServer;
   #endAvailability: (() => void) | undefined;
   #endConsul: (() => void) | undefined;
+  #endTrouble: (() => void) | undefined;
   #stopping = false;
 
   private constructor(options: MediaNodeOptions, base: NodeBase) {
@@ -287,7 +289,8 @@ export class MediaNode {
       this.#lease.missing(),
       this.pool.alive().length > 0 ? undefined : 'no_worker_alive',
     ].filter((reason) => reason !== undefined);
-    return { ready: reasons.length === 0, reasons };
+    const store = this.#options.store.trouble?.();
+    return { ready: reasons.length === 0, reasons, ...(store === undefined ? {} : { store }) };
   }
 
   /** Has everybody open media elsewhere while it goes on here; at the deadline who is left is cut off (SPEC DR3). */
@@ -307,6 +310,7 @@ export class MediaNode {
     this.#drain.stop();
     this.#endAvailability?.();
     this.#endConsul?.();
+    this.#endTrouble?.();
     this.#load.stop();
     this.#directory.close();
     await atMost(FAREWELL_MS, this.#lease.stop());
@@ -330,6 +334,10 @@ export class MediaNode {
       }),
     );
     this.metrics.store.set(store.isAvailable() ? 1 : 0);
+    showTrouble(this.metrics.storeTrouble, store.trouble?.());
+    this.#endTrouble = store.onTrouble?.(
+      entry('store', (trouble) => showTrouble(this.metrics.storeTrouble, trouble)),
+    );
     this.#endConsul = store.consul?.onChange(
       entry('registry', (available) => {
         this.metrics.consul.set(available ? 1 : 0);

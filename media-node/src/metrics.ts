@@ -84,6 +84,11 @@ export function createMetrics(withProcess: boolean) {
       ['what'],
     ),
     store: gauge('store_available', '1 while the store answers'),
+    storeTrouble: gauge(
+      'store_trouble',
+      'Why the store, or a part of it, is away: 1 for the reason that was found last',
+      ['reason'],
+    ),
     consul: gauge('consul_available', '1 while Consul answers, or is not used'),
     outbox: gauge('media_outbox', 'Changes that wait for the store to return'),
   };

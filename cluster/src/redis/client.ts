@@ -1,8 +1,10 @@
 /** How each kind of store is connected to. Connections connect again by themselves, for ever. */
 import { Cluster, Redis } from 'ioredis';
+import { systemClock } from '../clock.ts';
 import { LastingRedis } from './lasting-redis.ts';
 import type { ServerOptions } from './lasting-redis.ts';
 import type { StoreAddress } from './store-address.ts';
+import { troubleOf } from './store-trouble.ts';
 
 /** A connection for commands: one Redis, the primary that Sentinels name, or a whole Redis Cluster. */
 export type StoreClient = Redis | Cluster;
@@ -18,6 +20,20 @@ const GOODBYE_TIMEOUT_MS = 250;
 
 export const reconnectAfterMs = (attempt: number): number =>
   Math.min(FIRST_RECONNECT_MS * 2 ** Math.min(attempt, 10), LONGEST_RECONNECT_MS);
+
+/** A server that stays read-only is looked up again no more often than that, in milliseconds. */
+const REPLACE_READ_ONLY_MS = 2_000;
+
+/** @returns the same question, of which one `true` keeps the next away for a while */
+function atMostEvery(pauseMs: number, question: (error: Error) => boolean): (error: Error) => boolean {
+  let notBeforeMs = Number.NEGATIVE_INFINITY;
+  return (error) => {
+    const nowMs = systemClock.monotonicMs();
+    if (nowMs < notBeforeMs || !question(error)) return false;
+    notBeforeMs = nowMs + pauseMs;
+    return true;
+  };
+}
 
 type OneServer = Exclude<StoreAddress, { readonly kind: 'cluster' }>;
 type OneCluster = Extract<StoreAddress, { readonly kind: 'cluster' }>;
@@ -35,7 +51,7 @@ export function openServer(address: OneServer, connectionName: string, options: 
     disconnectTimeout: GOODBYE_TIMEOUT_MS,
     retryStrategy: reconnectAfterMs,
     // A primary that was made a replica while we held on to it: the right one is found by connecting again.
-    reconnectOnError: (error) => error.message.startsWith('READONLY'),
+    reconnectOnError: atMostEvery(REPLACE_READ_ONLY_MS, (error) => troubleOf(error) === 'read_only'),
     ...options,
   };
   if (address.kind === 'single') return new Redis(address.url, common);

@@ -1,6 +1,8 @@
 import { after, entry, inBackground } from '../process/entry.ts';
 import type { Cluster, Redis } from 'ioredis';
 import { within } from './deadline.ts';
+import { troubleOf } from './store-trouble.ts';
+import type { StoreTrouble } from './store-trouble.ts';
 
 /** How much of a Redis Cluster answers: every slot, some, or none. */
 export type Reach = 'whole' | 'part' | 'none';
@@ -13,9 +15,29 @@ const SLOTS = 16_384;
 /** What one look at the cluster found. */
 export interface ClusterLook {
   readonly masters: number;
+  /** Masters that answered, and took a write. */
   readonly answered: number;
   /** The answer to `CLUSTER INFO` of a master that answered. */
   readonly info: string;
+}
+
+/** What a look came to, and why it is not the whole. */
+interface Found {
+  readonly reach: Reach;
+  readonly trouble: StoreTrouble | undefined;
+}
+
+/** A slot that the node has which answers `CLUSTER NODES` with this, if it is a master that has any. */
+export function ownSlots(nodes: string): { readonly first: number; readonly last: number } | undefined {
+  const [, slots = ''] = /^\S+ \S+ \S*\bmyself,master\S* \S+ \S+ \S+ \S+ \S+ (.*)$/m.exec(nodes) ?? [];
+  const ranges = slots
+    .split(' ')
+    .flatMap((range) => {
+      const [, first, last] = /^(\d+)(?:-(\d+))?$/.exec(range) ?? [];
+      return first === undefined ? [] : [{ first: Number(first), last: Number(last ?? first) }];
+    })
+    .sort((left, right) => right.last - right.first - (left.last - left.first));
+  return ranges[0];
 }
 
 export function reachOf({ masters, answered, info }: ClusterLook): Reach {
@@ -31,15 +53,28 @@ export function reachOf({ masters, answered, info }: ClusterLook): Reach {
  */
 export class ClusterWatch {
   readonly #cluster: Cluster;
-  readonly #onChange: (reach: Reach) => void;
+  readonly #probe: ProbeMaster;
+  readonly #onFound: (reach: Reach, trouble: StoreTrouble | undefined) => void;
   #reach: Reach = 'none';
+  #failure: unknown;
   #timer: NodeJS.Timeout | undefined;
   #isLooking = false;
   #isStopped = false;
 
-  constructor(cluster: Cluster, onChange: (reach: Reach) => void) {
+  constructor(
+    cluster: Cluster,
+    probe: ProbeMaster,
+    onFound: (reach: Reach, trouble: StoreTrouble | undefined) => void,
+  ) {
     this.#cluster = cluster;
-    this.#onChange = onChange;
+    this.#probe = probe;
+    this.#onFound = onFound;
+    const onFailure = entry('store', (error: Error) => {
+      this.#failure = error;
+      if (cluster.status !== 'ready') this.#found({ reach: 'none', trouble: troubleOf(error) });
+    });
+    cluster.on('error', onFailure);
+    cluster.on('node error', onFailure);
     // Not yet reachable: the look opens the connections to the masters, without which commands are refused.
     cluster.on(
       'ready',
@@ -47,13 +82,13 @@ export class ClusterWatch {
     );
     cluster.on(
       'close',
-      entry('store', () => this.#change('none')),
+      entry('store', () => this.#found({ reach: 'none', trouble: troubleOf(this.#failure) })),
     );
     cluster.on(
       '-node',
       entry('store', () => {
         // Even when another master has its slots by the time of the look: it may not know all that this one knew.
-        if (this.#reach === 'whole') this.#change('part');
+        if (this.#reach === 'whole') this.#found({ reach: 'part', trouble: troubleOf(this.#failure) });
         this.suspect();
       }),
     );
@@ -73,10 +108,10 @@ export class ClusterWatch {
     clearTimeout(this.#timer);
   }
 
-  #change(to: Reach): void {
-    if (this.#reach === to || this.#isStopped) return;
-    this.#reach = to;
-    this.#onChange(to);
+  #found({ reach, trouble }: Found): void {
+    if (this.#isStopped) return;
+    this.#reach = reach;
+    this.#onFound(reach, trouble);
   }
 
   #lookAfter(delayMs: number): void {
@@ -90,25 +125,41 @@ export class ClusterWatch {
   async #look(): Promise<void> {
     if (this.#cluster.status !== 'ready') return;
     this.#isLooking = true;
-    const reach = await this.#question();
+    const found = await this.#question();
     this.#isLooking = false;
     if (this.#isStopped || this.#cluster.status !== 'ready') return;
-    this.#change(reach);
-    if (reach !== 'whole') this.#lookAfter(LOOK_EVERY_MS);
+    this.#failure = undefined;
+    this.#found(found);
+    if (found.reach !== 'whole') this.#lookAfter(LOOK_EVERY_MS);
   }
 
-  async #question(): Promise<Reach> {
+  async #question(): Promise<Found> {
     // Brings back the masters that were dropped when their connection broke, so that they are asked as well.
     await within(new Promise<void>((done) => this.#cluster.refreshSlotsCache(() => done())), LOOK_TIMEOUT_MS)
       // Without fresh slots the known masters are asked.
       .catch(() => undefined);
     const masters = this.#cluster.nodes('master');
-    const answers = await Promise.allSettled(masters.map(async (master) => infoOf(master)));
+    const answers = await Promise.allSettled(masters.map(async (master) => this.#ask(master)));
     const infos = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
-    return reachOf({ masters: masters.length, answered: infos.length, info: infos[0] ?? '' });
+    const reach = reachOf({ masters: masters.length, answered: infos.length, info: infos[0] ?? '' });
+    if (reach === 'whole') return { reach, trouble: undefined };
+    const refusal = answers.find((answer) => answer.status === 'rejected');
+    return { reach, trouble: refusal === undefined ? 'slots_away' : troubleOf(refusal.reason) };
+  }
+
+  /** @returns what `CLUSTER INFO` says. @throws Error where the master does not answer, or takes no write */
+  async #ask(master: Redis): Promise<string> {
+    const ask = async (what: 'INFO' | 'NODES'): Promise<string> =>
+      String(await within(master.call('CLUSTER', what), LOOK_TIMEOUT_MS));
+    const [info, nodes] = await Promise.all([ask('INFO'), ask('NODES')]);
+    const slots = ownSlots(nodes);
+    if (slots !== undefined) await within(this.#probe(master, slots), LOOK_TIMEOUT_MS);
+    return info;
   }
 }
 
-async function infoOf(master: Redis): Promise<string> {
-  return String(await within(master.call('CLUSTER', 'INFO'), LOOK_TIMEOUT_MS));
-}
+/** Writes something to a master, into one of its slots. */
+export type ProbeMaster = (
+  master: Redis,
+  slots: { readonly first: number; readonly last: number },
+) => Promise<unknown>;

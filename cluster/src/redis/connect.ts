@@ -9,8 +9,13 @@ import type { Namespace } from '../namespace.ts';
 import { databaseOf, openCluster, openServer } from './client.ts';
 import type { StoreClient } from './client.ts';
 import { ClusterWatch } from './cluster-watch.ts';
+import type { ProbeMaster } from './cluster-watch.ts';
 import type { Reach } from './cluster-watch.ts';
+import { StoreHealth } from './store-health.ts';
+import type { StoreTrouble } from './store-trouble.ts';
 import { channelPrefixOf, keysOf } from './keys.ts';
+import type { StoreKeys } from './keys.ts';
+import type { Redis } from 'ioredis';
 import { MalformedRecords } from './malformed.ts';
 import type { MalformedKind } from './malformed.ts';
 import { openPubSub } from './pubsub-connection.ts';
@@ -21,7 +26,7 @@ import { ServerWatch } from './server-watch.ts';
 import { RedisRegistry } from './redis-registry.ts';
 import { RedisRoomStore } from './redis-room-store.ts';
 import { RedisTenantStore } from './redis-tenant-store.ts';
-import { scriptRunner } from './run-script.ts';
+import { runOnServer, scriptRunner } from './run-script.ts';
 import type { StoreAddress } from './store-address.ts';
 
 /** The store of the cluster as a process sees it: one connection for commands, more on demand. */
@@ -43,6 +48,10 @@ export interface ClusterStore {
    * served again: it may have forgotten what it was told. Returns the function that ends it.
    */
   onAvailability(listener: (available: boolean) => void): () => void;
+  /** Why the store is away, or a part of it; `undefined` while all is well. */
+  trouble(): StoreTrouble | undefined;
+  /** Calls back on each change of the trouble. Returns the function that ends it. */
+  onTrouble(listener: (trouble: StoreTrouble | undefined) => void): () => void;
   /** Calls back for each record that was skipped since it does not parse (SPEC ST3). Returns the function that ends it. */
   onMalformed(listener: (kind: MalformedKind) => void): () => void;
   /**
@@ -52,6 +61,9 @@ export interface ClusterStore {
   duplicate(name: string, onFault: (fault: unknown) => void): PubSubConnection;
   close(): Promise<void>;
 }
+
+/** Of so many keys one is in the slots of any master that has its share of them. */
+const PROBE_TAGS = 100;
 
 export interface ConnectOptions {
   readonly address: StoreAddress;
@@ -72,27 +84,33 @@ export function connectClusterStore({
   logger,
 }: ConnectOptions): ClusterStore {
   const listeners = new Set<(available: boolean) => void>();
-  let reach: Reach = 'none';
-  let isClosed = false;
-  const change = (to: Reach): void => {
-    if (reach === to || isClosed) return;
-    const wasAvailable = reach !== 'none';
-    reach = to;
-    if (to === 'part') logger.warn('a part of the store is away: its rooms take no joins until it returns');
-    else if (to === 'whole') logger.info('the store answers');
-    else logger.warn('the store is away: running meetings go on, joins are refused until it returns');
-    if (to === 'part' && wasAvailable) return;
-    for (const listener of listeners) listener(to !== 'none');
-  };
+  const troubleListeners = new Set<(trouble: StoreTrouble | undefined) => void>();
+  const health = new StoreHealth(
+    {
+      onAvailability: (available) => {
+        for (const listener of listeners) listener(available);
+      },
+      onTrouble: (trouble) => {
+        for (const listener of troubleListeners) listener(trouble);
+      },
+    },
+    logger,
+  );
   const reporterOf = (connection: string) => (error: Error) => {
     logger.debug({ err: error, connection }, 'store connection failed; connecting again');
   };
 
-  const { client, suspect, stop } = openWatched(address, connectionName, change, reporterOf('commands'));
-  // A Redis Cluster is asked in any case: what one of its masters does not serve another one may.
-  const gate = new CommandGate(() => address.kind === 'cluster' || reach !== 'none');
-  const run = scriptRunner(client, suspect, gate);
   const keys = keysOf(namespace);
+  const { client, suspect, stop } = openWatched({
+    address,
+    connectionName,
+    keys,
+    onFound: (...found) => health.found(...found),
+    onError: reporterOf('commands'),
+  });
+  // A Redis Cluster is asked in any case: what one of its masters does not serve another one may.
+  const gate = new CommandGate(() => address.kind === 'cluster' || health.isAvailable);
+  const run = scriptRunner(client, suspect, gate);
   const malformed = new MalformedRecords(logger);
   const redisRegistry = new RedisRegistry(run, keys, (detail) => malformed.report('registry', detail));
   const consulRegistry =
@@ -106,7 +124,12 @@ export function connectClusterStore({
     rooms: new RedisRoomStore(client, run, keys, malformed.report, gate),
     tenants: new RedisTenantStore(run, keys),
     channelPrefix: channelPrefixOf(namespace, databaseOf(address)),
-    isAvailable: () => reach !== 'none',
+    isAvailable: () => health.isAvailable,
+    trouble: () => health.trouble,
+    onTrouble: (listener) => {
+      troubleListeners.add(listener);
+      return () => troubleListeners.delete(listener);
+    },
     onAvailability: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
@@ -118,9 +141,9 @@ export function connectClusterStore({
       return connection;
     },
     close: async () => {
-      isClosed = true;
-      reach = 'none';
+      health.close();
       listeners.clear();
+      troubleListeners.clear();
       consulRegistry?.close();
       stop();
       client.disconnect();
@@ -137,23 +160,49 @@ interface WatchedClient {
   stop(): void;
 }
 
-function openWatched(
-  address: StoreAddress,
-  connectionName: string,
-  onChange: (reach: Reach) => void,
-  onError: (error: Error) => void,
-): WatchedClient {
+interface WatchOptions {
+  readonly address: StoreAddress;
+  readonly connectionName: string;
+  readonly keys: StoreKeys;
+  readonly onFound: (reach: Reach, trouble: StoreTrouble | undefined) => void;
+  readonly onError: (error: Error) => void;
+}
+
+function openWatched({ address, connectionName, keys, onFound, onError }: WatchOptions): WatchedClient {
   // A command must fail at once while the store is away: who asked decides what that means.
   const enableOfflineQueue = false;
+  const write = async (redis: Redis, tag: number): Promise<unknown> =>
+    runOnServer(redis, 'probeWrites', [keys.probe(tag)], []);
   if (address.kind === 'cluster') {
     const cluster = openCluster(address, connectionName, { enableOfflineQueue });
     cluster.on('error', entry('store', onError));
     cluster.on('node error', entry('store', onError));
-    const watch = new ClusterWatch(cluster, onChange);
+    const probe: ProbeMaster = async (master, slots) => {
+      const tag = await tagIn(master, keys, slots);
+      if (tag !== undefined) await write(master, tag);
+    };
+    const watch = new ClusterWatch(cluster, probe, onFound);
     return { client: cluster, suspect: () => watch.suspect(), stop: () => watch.stop() };
   }
   const redis = openServer(address, connectionName, { enableOfflineQueue, maxRetriesPerRequest: 0 });
   redis.on('error', entry('store', onError));
-  const watch = new ServerWatch(redis, (answers) => onChange(answers ? 'whole' : 'none'));
-  return { client: redis, suspect: () => undefined, stop: () => watch.stop() };
+  const watch = new ServerWatch(
+    redis,
+    () => write(redis, 0),
+    (trouble) => onFound(trouble === undefined ? 'whole' : 'none', trouble),
+  );
+  return { client: redis, suspect: () => watch.suspect(), stop: () => watch.stop() };
+}
+
+/** The tag of a probe whose key is in one of the slots; none for a master that has next to none of them. */
+async function tagIn(
+  master: Redis,
+  keys: StoreKeys,
+  { first, last }: { readonly first: number; readonly last: number },
+): Promise<number | undefined> {
+  const slots = await Promise.all(
+    Array.from({ length: PROBE_TAGS }, async (_, tag) => master.cluster('KEYSLOT', keys.probe(tag))),
+  );
+  const tag = slots.findIndex((slot) => slot >= first && slot <= last);
+  return tag === -1 ? undefined : tag;
 }

@@ -73,6 +73,8 @@ export interface StoreKeys {
    * held or rest. Written by media nodes; what has rested goes with the next claim or announcement.
    */
   readonly portSlices: string;
+  /** Never there for longer than a script runs: what the watch of the store writes. @param tag - chooses the slot */
+  readonly probe: (tag: number) => string;
 }
 
 export function keysOf(namespace: Namespace): StoreKeys {
@@ -84,6 +86,7 @@ export function keysOf(namespace: Namespace): StoreKeys {
     mediaNodes: ofRegistry('media-nodes'),
     edges: ofRegistry('edges'),
     portSlices: ofRegistry('port-slices'),
+    probe: (tag) => `${namespace}:{probe-${tag}}:written`,
   };
 }
 

@@ -5,6 +5,7 @@ import { CommandGate } from './command-gate.ts';
 import { COMMAND_TIMEOUT_MS, within } from './deadline.ts';
 import { SCRIPTS } from './scripts.generated.ts';
 import type { RunScript, ScriptName } from './scripts.generated.ts';
+import { isOutage, isReplyError } from './store-trouble.ts';
 
 const digests = new Map<ScriptName, string>();
 
@@ -15,16 +16,6 @@ function digestOf(name: ScriptName): string {
     digests.set(name, digest);
   }
   return digest;
-}
-
-/** What Redis itself answered with; ioredis' own class for it is not typed. */
-const isReplyError = (error: unknown): error is Error =>
-  error instanceof Error && error.name === 'ReplyError';
-
-/** Whether Redis refused because it cannot serve now, rather than because we asked for nonsense. */
-function isOutage(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
-  return !isReplyError(error) || !/^(ERR|WRONGTYPE|NOPERM|CROSSSLOT|user_script)/.test(error.message);
 }
 
 /** What an outage throws as `store_unavailable`, what a mistake of ours, or a key of another type, throws as `internal`. */
@@ -61,7 +52,8 @@ export function scriptRunner(
   };
 }
 
-async function runOnServer(
+/** Runs a script where nobody is guarded from what it throws. @throws what Redis or its connection does */
+export async function runOnServer(
   redis: StoreClient,
   ...[name, keys, args]: Parameters<RunScript>
 ): Promise<unknown> {

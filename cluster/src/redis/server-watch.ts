@@ -1,36 +1,67 @@
-import { entry, every } from '../process/entry.ts';
+import { entry, every, inBackground } from '../process/entry.ts';
 import type { Redis } from 'ioredis';
 import { COMMAND_TIMEOUT_MS, within } from './deadline.ts';
+import { troubleOf } from './store-trouble.ts';
+import type { StoreTrouble } from './store-trouble.ts';
 
-/** How often a server is asked whether it answers, in milliseconds. */
+/** How often a server is asked whether it takes writes, in milliseconds. */
 const ASK_EVERY_MS = 1_000;
 
 /**
- * Watches whether one server answers. ioredis tells of a connection that breaks; a server that hangs keeps its connections,
- * so it is asked.
+ * Watches whether one server serves. ioredis tells of a connection that breaks; a server that hangs keeps its connections,
+ * and one that refuses writes answers `PING`, so a write is asked for (SPEC HL1).
  */
 export class ServerWatch {
   readonly #redis: Redis;
-  readonly #onChange: (answers: boolean) => void;
+  readonly #probe: () => Promise<unknown>;
+  readonly #onFound: (trouble: StoreTrouble | undefined) => void;
   readonly #timer: NodeJS.Timeout;
   #isAsking = false;
   #connection = 0;
+  /** What the connection failed with, which is told before it closes. */
+  #failure: unknown;
 
-  constructor(redis: Redis, onChange: (answers: boolean) => void) {
+  /**
+   * @param probe - writes something
+   * @param onFound - told after each look, and when the connection broke: `undefined` where all is well
+   */
+  constructor(
+    redis: Redis,
+    probe: () => Promise<unknown>,
+    onFound: (trouble: StoreTrouble | undefined) => void,
+  ) {
     this.#redis = redis;
-    this.#onChange = onChange;
+    this.#probe = probe;
+    this.#onFound = onFound;
+    redis.on(
+      'error',
+      entry('store', (error: Error) => {
+        this.#failure = error;
+        // A Sentinel that names an address that nobody reaches, or no primary, closes no connection.
+        if (redis.status !== 'ready') onFound(troubleOf(error));
+      }),
+    );
     redis.on(
       'ready',
-      entry('store', () => onChange(true)),
+      entry('store', () => {
+        this.#failure = undefined;
+        this.suspect();
+      }),
     );
     redis.on(
       'close',
       entry('store', () => {
         this.#connection += 1;
-        onChange(false);
+        this.#isAsking = false;
+        onFound(troubleOf(this.#failure));
       }),
     );
     this.#timer = every(ASK_EVERY_MS, () => this.#ask());
+  }
+
+  /** Asks now: a command has failed in a way that an outage explains. */
+  suspect(): void {
+    inBackground(() => this.#ask());
   }
 
   stop(): void {
@@ -42,13 +73,16 @@ export class ServerWatch {
     this.#isAsking = true;
     const connection = this.#connection;
     // A connection that breaks meanwhile tells it by itself.
-    const answer = this.#redis.ping().then(
-      () => true,
-      () => false,
-    );
-    const answersInTime = await within(answer, COMMAND_TIMEOUT_MS).catch(() => undefined);
-    if (answersInTime === undefined && connection === this.#connection) this.#onChange(false);
-    if ((await answer) && connection === this.#connection) this.#onChange(true);
-    this.#isAsking = false;
+    const tell = (trouble: StoreTrouble | undefined): void => {
+      if (connection === this.#connection) this.#onFound(trouble);
+    };
+    const answer = this.#probe().then(() => undefined, troubleOf);
+    try {
+      await within(answer, COMMAND_TIMEOUT_MS);
+    } catch {
+      tell('no_answer');
+    }
+    tell(await answer);
+    if (connection === this.#connection) this.#isAsking = false;
   }
 }

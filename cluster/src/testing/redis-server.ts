@@ -1,3 +1,5 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { StoreAddress } from '../redis/store-address.ts';
 import { freePort } from './ports.ts';
 import { askServer, RedisProcess, ServerFolder, volatileServer } from './redis-process.ts';
@@ -20,6 +22,8 @@ export interface TestRedis extends TestStore {
   /** Has it hang: it keeps its connections and answers nothing. */
   pause(): void;
   goOn(): void;
+  /** Puts a folder where it would save to, so that it cannot. */
+  obstructSaves(): Promise<void>;
   /** Forgets everything, by `FLUSHALL`. */
   flush(): Promise<void>;
   /** Keeps what is there now. @returns brings it back, as a failover does that lost what was written since */
@@ -41,6 +45,7 @@ export async function startRedisServer(): Promise<TestRedis> {
     restart: () => server.restart(),
     pause: () => server.pause(),
     goOn: () => server.goOn(),
+    obstructSaves: async () => mkdir(join(folder.path, 'dump.rdb')),
     flush: async () => {
       await askServer(url, async (redis) => redis.flushall());
     },

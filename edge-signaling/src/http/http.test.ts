@@ -356,6 +356,7 @@ describe('readiness', () => {
   it('[LC4] names every reason', () => {
     const well = {
       isStoreAvailable: () => true,
+      storeTrouble: () => undefined,
       isConsulMissed: () => false,
       liveMediaNodes: () => 1,
       isStopping: () => false,
@@ -366,6 +367,7 @@ describe('readiness', () => {
     expect(
       reasonsAgainst({
         isStoreAvailable: () => false,
+        storeTrouble: () => 'out_of_memory',
         isConsulMissed: () => true,
         liveMediaNodes: () => 0,
         isStopping: () => true,

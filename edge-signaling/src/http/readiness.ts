@@ -1,8 +1,11 @@
+import type { StoreTrouble } from '@plenary/cluster';
 import { json } from './port.ts';
 import type { HttpHandler } from './port.ts';
 
 export interface ReadinessQuestion {
   readonly isStoreAvailable: () => boolean;
+  /** Why the store is away, or a part of it. */
+  readonly storeTrouble: () => StoreTrouble | undefined;
   /** Where Consul is not used it is never missed. */
   readonly isConsulMissed: () => boolean;
   readonly liveMediaNodes: () => number;
@@ -27,6 +30,8 @@ export function reasonsAgainst(question: ReadinessQuestion): string[] {
 export function handleReady(question: ReadinessQuestion): HttpHandler {
   return () => {
     const reasons = reasonsAgainst(question);
-    return json(reasons.length === 0 ? 200 : 503, { ready: reasons.length === 0, reasons });
+    const ready = reasons.length === 0;
+    const store = question.storeTrouble();
+    return json(ready ? 200 : 503, { ready, reasons, ...(store === undefined ? {} : { store }) });
   };
 }

@@ -1,0 +1,134 @@
+import type { Logger } from 'pino';
+import { systemClock } from '../clock.ts';
+import type { Clock } from '../clock.ts';
+import { after } from '../process/entry.ts';
+import type { Reach } from './cluster-watch.ts';
+import { ADVICE } from './store-trouble.ts';
+import type { StoreTrouble } from './store-trouble.ts';
+
+/** Losses within this time count for how long the store must serve before it counts as back. */
+const REMEMBER_LOSSES_MS = 20_000;
+/** By the number of losses: who is lost once or twice is back at once, who flaps must have served for a while. */
+const HOLD_MS = [0, 0, 0, 1_000, 2_000, 4_000] as const;
+/** For so long a broken connection says nothing new where something more telling was known. */
+const KEEP_CAUSE_MS = 3_000;
+
+const RANK: Readonly<Record<Reach, number>> = { none: 0, part: 1, whole: 2 };
+
+/** For how long a store must serve without a break before it counts as back, in milliseconds. */
+export const holdMs = (losses: number): number => HOLD_MS[Math.min(losses, HOLD_MS.length - 1)] ?? 0;
+
+export interface StoreHealthListener {
+  /** Called on each change, and with `true` again when a part that was away is served again. */
+  onAvailability(available: boolean): void;
+  onTrouble(trouble: StoreTrouble | undefined): void;
+}
+
+/**
+ * What is known of the store, from what the watch found: a loss counts at once, a return as soon as the store has not been
+ * flapping (SPEC HL4). Says each cause once an outage, in one line.
+ */
+export class StoreHealth {
+  readonly #listener: StoreHealthListener;
+  readonly #logger: Logger;
+  readonly #clock: Clock;
+  readonly #told = new Set<StoreTrouble>();
+  #reach: Reach = 'none';
+  #trouble: StoreTrouble | undefined = 'no_connection';
+  #troubleAtMs = Number.NEGATIVE_INFINITY;
+  #lossesAtMs: readonly number[] = [];
+  #returning: { readonly to: Reach; readonly timer: NodeJS.Timeout } | undefined;
+  #isClosed = false;
+
+  constructor(listener: StoreHealthListener, logger: Logger, clock: Clock = systemClock) {
+    this.#listener = listener;
+    this.#logger = logger;
+    this.#clock = clock;
+  }
+
+  get isAvailable(): boolean {
+    return this.#reach !== 'none';
+  }
+
+  /** Why it is away, or a part of it; `undefined` while all is well. */
+  get trouble(): StoreTrouble | undefined {
+    return this.#trouble;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#reach = 'none';
+    this.#stopReturning();
+  }
+
+  /** What the watch found, told as often as it looks. @param trouble - why it is not the whole */
+  found(reach: Reach, trouble: StoreTrouble = 'no_connection'): void {
+    if (this.#isClosed) return;
+    if (RANK[reach] <= RANK[this.#reach]) this.#stopReturning();
+    if (reach !== 'whole') this.#note(trouble);
+    if (RANK[reach] < RANK[this.#reach]) this.#lose(reach);
+    else if (RANK[reach] > RANK[this.#reach]) this.#returnLater(reach);
+    if (reach !== 'whole') this.#tell();
+  }
+
+  #note(trouble: StoreTrouble): void {
+    const nowMs = this.#clock.monotonicMs();
+    const isVague = trouble === 'no_connection' && this.#reach !== 'whole';
+    if (isVague && nowMs - this.#troubleAtMs < KEEP_CAUSE_MS) return;
+    if (trouble !== 'no_connection') this.#troubleAtMs = nowMs;
+    this.#setTrouble(trouble);
+  }
+
+  #setTrouble(trouble: StoreTrouble | undefined): void {
+    if (this.#trouble === trouble) return;
+    this.#trouble = trouble;
+    this.#listener.onTrouble(trouble);
+  }
+
+  #lose(to: Reach): void {
+    const nowMs = this.#clock.monotonicMs();
+    const isRecent = (atMs: number): boolean => nowMs - atMs < REMEMBER_LOSSES_MS;
+    this.#lossesAtMs = [...this.#lossesAtMs.filter(isRecent), nowMs].slice(-HOLD_MS.length);
+    const wasAvailable = this.isAvailable;
+    this.#reach = to;
+    if (wasAvailable && !this.isAvailable) this.#listener.onAvailability(false);
+  }
+
+  #returnLater(to: Reach): void {
+    if (this.#returning?.to === to) return;
+    this.#stopReturning();
+    const waitMs = holdMs(this.#lossesAtMs.length);
+    if (waitMs === 0) this.#return(to);
+    else this.#returning = { to, timer: after(waitMs, () => this.#return(to)) };
+  }
+
+  #return(to: Reach): void {
+    this.#returning = undefined;
+    this.#reach = to;
+    if (to === 'whole') {
+      this.#told.clear();
+      this.#troubleAtMs = Number.NEGATIVE_INFINITY;
+      this.#setTrouble(undefined);
+      this.#logger.info('the store answers, and takes writes');
+    }
+    this.#listener.onAvailability(true);
+  }
+
+  #stopReturning(): void {
+    clearTimeout(this.#returning?.timer);
+    this.#returning = undefined;
+  }
+
+  /** One line for each cause of an outage, at the start of the process too. */
+  #tell(): void {
+    const cause = this.#trouble;
+    if (cause === undefined || this.#told.has(cause)) return;
+    this.#told.add(cause);
+    const { mustAct, toDo } = ADVICE[cause];
+    const what = this.isAvailable
+      ? 'a part of the store is away: its rooms take no joins until it returns'
+      : 'the store is away: running meetings go on, joins are refused until it returns';
+    if (mustAct) this.#logger.error({ cause, toDo }, what);
+    else this.#logger.warn({ cause, toDo }, what);
+  }
+}

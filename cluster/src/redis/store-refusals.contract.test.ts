@@ -1,0 +1,164 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { pino } from 'pino';
+import type { Logger } from 'pino';
+import { z } from 'zod';
+import { DEFAULT_NAMESPACE } from '../namespace.ts';
+import { startRedisCluster } from '../testing/redis-cluster.ts';
+import { askServer } from '../testing/redis-process.ts';
+import { startRedisServer } from '../testing/redis-server.ts';
+import { edge, mediaNode, peer, request, room } from '../testing/samples.ts';
+import { waitFor } from '../testing/wait-for.ts';
+import { connectClusterStore } from './connect.ts';
+import type { ClusterStore } from './connect.ts';
+import type { StoreAddress } from './store-address.ts';
+
+const stops: (() => Promise<void> | void)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0).reverse()) await stop();
+});
+
+const LINE = z.looseObject({ msg: z.string(), cause: z.string().optional() });
+type Line = z.infer<typeof LINE>;
+
+/** What a process says of its store: whole lines. */
+function listeningLogger(): { readonly logger: Logger; readonly lines: Line[] } {
+  const lines: Line[] = [];
+  const write = (line: string): void => {
+    lines.push(LINE.parse(JSON.parse(line)));
+  };
+  return { logger: pino({ level: 'info' }, { write }), lines };
+}
+
+async function connect(address: StoreAddress) {
+  const { logger, lines } = listeningLogger();
+  const store = connectClusterStore({
+    address,
+    namespace: DEFAULT_NAMESPACE,
+    connectionName: 'refused',
+    logger,
+  });
+  const told: boolean[] = [];
+  store.onAvailability((available) => told.push(available));
+  stops.push(() => store.close());
+  return { store, lines, told };
+}
+
+const join = async (store: ClusterStore) =>
+  store.rooms.placePeer({
+    roomId: room('standup'),
+    peerId: peer('ann'),
+    requestId: request('r1'),
+    edgeId: edge('edge-a'),
+    mediaNodeId: mediaNode('node-a'),
+    maxPeers: 10,
+  });
+
+const set = async (url: string, settings: Readonly<Record<string, string>>): Promise<void> =>
+  askServer(url, async (redis) => {
+    for (const [name, value] of Object.entries(settings)) await redis.config('SET', name, value);
+  });
+
+const away = ({ msg }: Line): boolean => msg.includes('is away');
+
+describe('a store that answers PING and refuses writes', () => {
+  it.each([
+    {
+      cause: 'out_of_memory',
+      refuse: async (url: string): Promise<unknown> =>
+        set(url, { maxmemory: '1', 'maxmemory-policy': 'noeviction' }),
+      takeAgain: async (url: string): Promise<unknown> => set(url, { maxmemory: '0' }),
+    },
+    {
+      cause: 'too_few_replicas',
+      refuse: async (url: string): Promise<unknown> => set(url, { 'min-replicas-to-write': '1' }),
+      takeAgain: async (url: string): Promise<unknown> => set(url, { 'min-replicas-to-write': '0' }),
+    },
+    {
+      cause: 'read_only',
+      // Nobody listens there: a replica that has lost its primary still refuses writes.
+      refuse: async (url: string): Promise<unknown> =>
+        askServer(url, async (redis) => redis.replicaof('127.0.0.1', 1)),
+      takeAgain: async (url: string): Promise<unknown> =>
+        askServer(url, async (redis) => redis.replicaof('NO', 'ONE')),
+    },
+    {
+      cause: 'cannot_save',
+      refuse: async (url: string): Promise<unknown> => {
+        await set(url, { save: '3600 1', 'stop-writes-on-bgsave-error': 'yes' });
+        await askServer(url, async (redis) => {
+          await redis.set('unsaved', '1');
+          await redis.bgsave();
+          await waitFor('the save to fail', async () =>
+            (await redis.info('persistence')).includes('rdb_last_bgsave_status:err'),
+          );
+        });
+        return undefined;
+      },
+      takeAgain: async (url: string): Promise<unknown> => set(url, { 'stop-writes-on-bgsave-error': 'no' }),
+    },
+  ])(
+    '[HL1] is away while it does, for the cause $cause, said in one line',
+    async ({ cause, refuse, takeAgain }) => {
+      const server = await startRedisServer();
+      stops.push(() => server.stop());
+      await server.obstructSaves();
+      const { store, lines, told } = await connect(server.address);
+      await waitFor('the store', () => store.isAvailable());
+      expect(store.trouble()).toBeUndefined();
+
+      await refuse(server.url);
+      await waitFor('the refusal to be noticed', () => !store.isAvailable());
+      expect(store.trouble()).toBe(cause);
+      await expect(join(store)).rejects.toMatchObject({ code: 'store_unavailable', retryable: true });
+      // It is looked at several times, and said once.
+      await waitFor('more looks', async () => (await probes(server.url)) > 2);
+      expect(store.trouble()).toBe(cause);
+      expect(lines.filter(away).map((line) => line.cause)).toEqual([cause]);
+
+      await takeAgain(server.url);
+      await waitFor('the return', () => store.isAvailable());
+      expect(store.trouble()).toBeUndefined();
+      expect(told).toEqual([true, false, true]);
+      await join(store);
+    },
+  );
+
+  it('[HL1] is a part of a Redis Cluster where one master refuses', async () => {
+    const cluster = await startRedisCluster();
+    stops.push(() => cluster.stop());
+    const { store, lines, told } = await connect(cluster.address);
+    await waitFor('the whole store', () => store.trouble() === undefined);
+    const [first] = cluster.masters;
+    if (first === undefined) throw new Error('no master');
+    await set(first.url, { maxmemory: '1' });
+    // What is asked of that master tells of it.
+    await waitFor('the refusal to be noticed', async () => {
+      for (let index = 0; index < 8; index += 1)
+        await store.rooms
+          .placePeer({
+            roomId: room(`room-${index}`),
+            peerId: peer('ann'),
+            requestId: request('r1'),
+            edgeId: edge('edge-a'),
+            mediaNodeId: mediaNode('node-a'),
+            maxPeers: 10,
+          })
+          .catch(() => undefined);
+      return store.trouble() === 'out_of_memory';
+    });
+    expect(store.isAvailable()).toBe(true);
+    expect(lines.filter(({ cause }) => cause === 'out_of_memory')).toHaveLength(1);
+    await set(first.url, { maxmemory: '0' });
+    await waitFor('the whole store', () => store.trouble() === undefined);
+    expect(told.at(-1)).toBe(true);
+  });
+});
+
+/** How many scripts the server was asked to run since its statistics were last reset. */
+async function probes(url: string): Promise<number> {
+  const stats = await askServer(url, async (redis) => redis.info('commandstats'));
+  return [...stats.matchAll(/^cmdstat_evalsha:calls=(\d+)/gm)].reduce(
+    (sum, [, calls]) => sum + Number(calls),
+    0,
+  );
+}
