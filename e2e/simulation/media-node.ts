@@ -38,6 +38,7 @@ import {
   Outbox,
   Rooms,
   systemTimers,
+  UNKNOWN_MACHINE,
 } from '@plenary/media-node/simulation';
 import type { ControlLink, MediaAddresses, PipeAsker, SliceSource } from '@plenary/media-node/simulation';
 import { Engine } from './engine/engine.ts';
@@ -160,6 +161,7 @@ export class SimulatedMediaNode {
       mediaNodeId,
       datacenter,
       addresses: announcedAddresses(addressesOf(plan)),
+      machine: UNKNOWN_MACHINE,
       pool: this.engine,
       store: this.store,
       outbox: this.#outbox,

@@ -87,6 +87,7 @@ export class NodeWires implements RemoteNodes {
     return {
       mediaNodeId,
       addresses: { announcedAddress, announcedIpv6 },
+      machineId: undefined,
       locate: async (roomId, trackId) =>
         (await calls.ask('pipe.locate', { roomId, trackId }, CONTROL_TIMEOUT_MS)).routerId,
       relay: async (roomId, homeNodeId) =>

@@ -38,6 +38,8 @@ import type { Peer } from './room/peer.ts';
 import { FAREWELL_MS, HANDOVER_MS } from './lifecycle.ts';
 import { Rooms } from './room/rooms.ts';
 import { systemTimers } from './room/timers.ts';
+import { THIS_MACHINE } from './pipe/machine.ts';
+import type { Machine } from './pipe/machine.ts';
 import { claimSlice, textOf } from './slice-claim.ts';
 import type { ClaimedSlice } from './slice-claim.ts';
 import { StartRefused } from './start-refused.ts';
@@ -65,6 +67,8 @@ export interface MediaNodeOptions {
   readonly handoverMs?: number;
   /** How long a gateway is waited for; {@link GATEWAY_PATIENCE_MS} but in tests. */
   readonly gatewayPatienceMs?: number;
+  /** Where the node is; {@link THIS_MACHINE} but in tests. */
+  readonly machine?: Machine;
   /** The registry refuses the node for good after it had started, and nobody is left here: it must stop. */
   readonly onRefused: (error: Error) => void;
 }
@@ -106,6 +110,7 @@ export class MediaNode {
     const { config, store, logger } = options;
     const { mediaNodeId, datacenter, addresses } = config;
     const { metrics, ports } = base;
+    const machine = options.machine ?? THIS_MACHINE;
     this.metrics = metrics;
     this.incarnation = base.incarnation;
     this.portSlice = base.portSlice;
@@ -158,6 +163,7 @@ export class MediaNode {
       mediaNodeId,
       datacenter,
       addresses: announcedAddresses(addresses),
+      machine,
       pool: this.pool,
       store,
       outbox: this.#outbox,
@@ -217,6 +223,7 @@ export class MediaNode {
       incarnation: this.incarnation,
       identity: config.identity,
       rooms: this.rooms,
+      machineId: machine.id,
       onMediaNode: (other) => {
         this.#nodes.open(other);
       },

@@ -22,6 +22,7 @@ export { announcedAddresses } from './media-address.ts';
 export type { MediaAddresses } from './media-address.ts';
 export { createMetrics } from './metrics.ts';
 export type { HomeSide, PipeAsker, PipeKey, RemoteNode, RemoteNodes } from './pipe/home-side.ts';
+export { UNKNOWN_MACHINE } from './pipe/machine.ts';
 export { GATEWAY_PATIENCE_MS } from './pipe/pipe-links.ts';
 export { claimSlice } from './slice-claim.ts';
 export type { PortMachine } from './slice-claim.ts';

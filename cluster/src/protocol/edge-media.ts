@@ -216,6 +216,8 @@ export const CONTROL_NOTICES = {
       mediaNodeId: MEDIA_NODE_ID,
       incarnation: INCARNATION,
       datacenter: DATACENTER_ID,
+      /** Of the machine and network namespace, hashed: nodes of the same one need not encrypt what they send each other. */
+      machineId: plainId(64).optional(),
     }),
   },
   beat: {

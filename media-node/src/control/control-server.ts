@@ -42,6 +42,8 @@ export interface ControlServerOptions {
   /** Watches connections until they have proven who they are. */
   readonly guard: Pick<PortGuard, 'proven'>;
   readonly rooms: Rooms;
+  /** Of the machine that the node is on; `undefined` where it cannot be told. */
+  readonly machineId: string | undefined;
   /** Another media node has opened a link to this one. */
   readonly onMediaNode: (mediaNodeId: MediaNodeId) => void;
   readonly metrics: NodeMetrics;
@@ -138,7 +140,7 @@ export class ControlServer {
 
   #opened(socket: Socket, served: ServedLink): void {
     const { caller } = served;
-    const { metrics, logger, mediaNodeId, incarnation, datacenter, rooms } = this.#options;
+    const { metrics, logger, mediaNodeId, incarnation, machineId, datacenter, rooms } = this.#options;
     const link = new ControlLink(served);
     this.#options.guard.proven(socket.request);
     this.#links.set(socket, link);
@@ -162,7 +164,13 @@ export class ControlServer {
         logger.warn({ err: error, callerId: caller.id }, 'a control message was not read');
       },
     });
-    link.notify('hello', { controlVersion: CONTROL_VERSION, mediaNodeId, incarnation, datacenter });
+    link.notify('hello', {
+      controlVersion: CONTROL_VERSION,
+      mediaNodeId,
+      incarnation,
+      datacenter,
+      ...(machineId === undefined ? {} : { machineId }),
+    });
     rooms.linkOpened(link);
     if (caller.kind === 'media-node') this.#options.onMediaNode(MEDIA_NODE_ID.parse(caller.id));
   }

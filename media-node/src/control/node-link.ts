@@ -60,6 +60,7 @@ export interface NodeLinkOptions {
 export class NodeLink implements RemoteNode {
   readonly mediaNodeId: MediaNodeId;
   readonly addresses: AnnouncedAddresses;
+  #machineId: string | undefined;
   readonly #options: NodeLinkOptions;
   readonly #socket: Socket;
   /** What goes over the socket: proved and sealed. */
@@ -116,6 +117,11 @@ export class NodeLink implements RemoteNode {
 
   get closed(): boolean {
     return this.#closed;
+  }
+
+  /** As its `hello` said. */
+  get machineId(): string | undefined {
+    return this.#machineId;
   }
 
   async locate(roomId: RoomId, trackId: TrackId): Promise<RouterId> {
@@ -213,6 +219,7 @@ export class NodeLink implements RemoteNode {
         (hello) => {
           this.#watchBeats();
           this.#closeWhenIdle();
+          this.#machineId = hello.machineId;
           this.#greeted(hello);
         },
         malformed,

@@ -13,6 +13,7 @@ import {
 } from '@plenary/cluster';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createMetrics } from '../metrics.ts';
+import { UNKNOWN_MACHINE } from '../pipe/machine.ts';
 import { PipeHomes } from '../pipe/pipe-homes.ts';
 import { PipeLink } from '../pipe/pipe-link.ts';
 import { PipeLinks } from '../pipe/pipe-links.ts';
@@ -216,6 +217,7 @@ describe('a pipe that does not open', () => {
       roomId: room('r'),
       ownNodeId,
       ownAddresses: { announcedAddress: '127.0.0.1' },
+      ownMachine: UNKNOWN_MACHINE,
       nodes: {
         find: () => Promise.reject(new PlenaryError('media_unavailable')),
         datacenterOf: () => Promise.reject(new PlenaryError('media_unavailable')),

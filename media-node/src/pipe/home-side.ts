@@ -51,6 +51,8 @@ export interface HomeSide {
 export interface RemoteNode {
   readonly mediaNodeId: MediaNodeId;
   readonly addresses: AnnouncedAddresses;
+  /** The machine that it is on; `undefined` where it does not say. */
+  readonly machineId: string | undefined;
   /** Which of its routers hosts a track of its own. @throws PlenaryError `track_not_found` */
   locate(roomId: RoomId, trackId: TrackId): Promise<RouterId>;
   /** By which of its routers tracks of another node come in; `null` when it is not the gateway to that node. */

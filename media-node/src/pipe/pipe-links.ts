@@ -21,6 +21,8 @@ import type { HolderKind, TrackHold } from '../room/track-demand.ts';
 import type { HomeSide, PipeAsker, PipeKey, ProducerState, RemoteNode, RemoteNodes } from './home-side.ts';
 import { GATEWAY_CHECK_MS, Gateways } from './gateways.ts';
 import type { GatewaysOptions } from './gateways.ts';
+import { staysOnMachine } from './machine.ts';
+import type { Machine } from './machine.ts';
 import { PipeLink } from './pipe-link.ts';
 
 export interface PipeLinksOptions {
@@ -29,6 +31,7 @@ export interface PipeLinksOptions {
   readonly datacenter: DatacenterId;
   readonly rooms: GatewaysOptions['rooms'];
   readonly ownAddresses: AnnouncedAddresses;
+  readonly ownMachine: Machine;
   readonly nodes: RemoteNodes;
   readonly metrics: NodeMetrics;
   readonly logger: Logger;
@@ -419,7 +422,7 @@ export class PipeLinks {
     const { roomId, acquireRouter, metrics, timers, lingerMs, logger, onFault } = this.#options;
     const key: PipeKey = { roomId, fromRouterId: router.id, toRouterId: source.routerId };
     const { node, gateway } = source;
-    const path = node === undefined ? WITHIN_NODE : pathBetween(this.#options.ownAddresses, node);
+    const path = node === undefined ? WITHIN_NODE : pathBetween(this.#options, node);
     const lease = await acquireRouter(router.workerIndex);
     if (lease.router.id !== router.id) {
       lease.release();
@@ -493,7 +496,7 @@ const WITHIN_NODE = { reach: 'loopback', srtp: false } as const;
 
 /** @throws PlenaryError `media_unavailable` when the nodes have no family of addresses in common */
 function pathBetween(
-  own: AnnouncedAddresses,
+  { ownAddresses: own, ownMachine }: Pick<PipeLinksOptions, 'ownAddresses' | 'ownMachine'>,
   node: RemoteNode,
 ): { readonly reach: 'announced'; readonly family: AddressFamily; readonly srtp: boolean } {
   const family = sharedFamily(own, node.addresses);
@@ -503,9 +506,12 @@ function pathBetween(
       `${node.mediaNodeId} and this node announce no addresses of one family.`,
     );
   }
-  // Packets between two processes of one host cross no cable that anybody could listen on.
-  const srtp = announcedOf(own, family) !== announcedOf(node.addresses, family);
-  return { reach: 'announced', family, srtp };
+  // Packets that stay on one machine cross no cable that anybody could listen on, in neither direction.
+  const address = announcedOf(node.addresses, family) ?? '';
+  const ownAddress = announcedOf(own, family) ?? '';
+  const stays =
+    ownMachine.hasAddress(ownAddress) && staysOnMachine(ownMachine, { machineId: node.machineId, address });
+  return { reach: 'announced', family, srtp: !stays };
 }
 
 const nameOf = (fromRouterId: RouterId, toRouterId: RouterId): string => `${fromRouterId}>${toRouterId}`;

@@ -12,6 +12,7 @@ import {
   testRoom,
 } from '../testing/test-node.ts';
 import type { TestNode } from '../testing/test-node.ts';
+import { THIS_MACHINE, UNKNOWN_MACHINE } from './machine.ts';
 import { waitFor } from '@plenary/cluster/testing/wait-for';
 
 let store: TestStore;
@@ -211,15 +212,21 @@ describe('a pipe between two nodes', () => {
 });
 
 describe('a pipe between hosts', () => {
-  test('[PI8] a pair with different announced addresses is encrypted, one on a host is not', async () => {
+  test.each([
+    ['one machine and an own address of it', {}, THIS_MACHINE, false],
+    ['a host name', { announcedAddress: 'localhost' }, THIS_MACHINE, true],
+    ['two machines with one address', {}, { ...THIS_MACHINE, id: 'another-machine' }, true],
+    ['a machine that does not say', {}, UNKNOWN_MACHINE, true],
+    ['an address that is not of the machine', {}, { ...THIS_MACHINE, hasAddress: () => false }, true],
+  ])('[PI8] a pair with %s: encrypted %#', async (_what, addresses, machine, isEncrypted) => {
     const [home, homeEdge] = await nodeWithEdge();
-    const [away, awayEdge] = await nodeWithEdge({ announcedAddress: 'localhost' });
+    const [away, awayEdge] = await nodeWithEdge(addresses, { machine });
     const roomId = testRoom('hosts');
     const publisher = await TestPeer.admit(store, home, homeEdge, roomId);
     const camera = await publisher.publish('camera');
     await TestPeer.admit(store, away, awayEdge, roomId, [camera]);
     const [link] = (await away.node.rooms.room(roomId)?.pipes.open()) ?? [];
-    expect(link?.port.end.srtpParameters?.cryptoSuite).toBe('AEAD_AES_256_GCM');
+    expect(link?.port.end.srtpParameters?.cryptoSuite).toBe(isEncrypted ? 'AEAD_AES_256_GCM' : undefined);
   });
 });
 

@@ -2,6 +2,7 @@ import type { AnnouncedAddresses, Clock, DatacenterId, Logger, MediaNodeId } fro
 import type { Workers } from '../engine/engine.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RemoteNodes } from '../pipe/home-side.ts';
+import type { Machine } from '../pipe/machine.ts';
 import type { NodeStore } from './node-store.ts';
 import type { Outbox } from './outbox.ts';
 import type { PeerLink } from './peer-link.ts';
@@ -12,6 +13,7 @@ export interface RoomContext {
   readonly mediaNodeId: MediaNodeId;
   readonly datacenter: DatacenterId;
   readonly addresses: AnnouncedAddresses;
+  readonly machine: Machine;
   readonly pool: Workers;
   readonly store: NodeStore;
   readonly outbox: Outbox;

@@ -78,6 +78,7 @@ export class Room {
       datacenter: context.datacenter,
       rooms: context.store.rooms,
       ownAddresses: context.addresses,
+      ownMachine: context.machine,
       nodes: context.nodes,
       metrics: context.metrics,
       logger: context.logger,

@@ -144,7 +144,7 @@ export interface TestNode {
 export async function startTestNode(
   store: NodeStore,
   overrides: Partial<TestConfig> = {},
-  options: Pick<MediaNodeOptions, 'workerPackingLimit' | 'handoverMs' | 'gatewayPatienceMs'> = {},
+  options: Pick<MediaNodeOptions, 'workerPackingLimit' | 'handoverMs' | 'gatewayPatienceMs' | 'machine'> = {},
 ): Promise<TestNode> {
   const config = testConfig(overrides);
   const node = await MediaNode.start({
