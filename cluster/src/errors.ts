@@ -16,6 +16,15 @@ export const ERROR_TABLE = {
   token_invalid: { retryable: false, says: 'The token is not valid here.' },
   token_expired: { retryable: false, says: 'The token has expired: ask for a new one.' },
   token_wrong_room: { retryable: false, says: 'The token is for another room.' },
+  keys_unavailable: {
+    retryable: true,
+    says: 'The keys that this token is checked with are being fetched: try again.',
+  },
+  access_revoked: { retryable: false, says: 'The right to be in this room was taken away.' },
+  guests_not_allowed: {
+    retryable: false,
+    says: 'Guests are not let in here: a join token of an application is needed.',
+  },
   token_replayed: { retryable: false, says: 'A newer token of this session is in use: join again.' },
   proof_invalid: {
     retryable: false,
@@ -30,6 +39,10 @@ export const ERROR_TABLE = {
   rate_limited: { retryable: true, says: 'Too many messages: slow down.' },
   flooding: { retryable: false, says: 'The connection was dropped because it went on flooding.' },
   room_full: { retryable: true, says: 'The room has reached its limit of people.' },
+  joined_too_often: {
+    retryable: true,
+    says: 'This person is in the room as many times as one may be at a time.',
+  },
   tenant_limit_reached: {
     retryable: true,
     says: 'The application has reached its limit of people or rooms.',

@@ -100,6 +100,7 @@ export class SimulatedEdge {
         roomPeersPerNode: 100,
         joinsPerNode: 100,
         maxPeersPerRoom: 100,
+        peersPerPerson: 100,
         tenantLimits: { byTenant: new Map(), others: { maxPeers: 1_000, maxRooms: undefined } },
       },
       peerIdKey: deriveKey('a secret of the simulation', 'peer-id'),
@@ -107,6 +108,7 @@ export class SimulatedEdge {
       incarnation: this.incarnation,
       authenticator: tokens,
       signToken: (claims) => Promise.resolve(tokens.ofSession(claims)),
+      signRejoinToken: () => Promise.resolve(undefined),
       openLinks: (listener) => {
         this.#links = new EdgeWires({
           net,

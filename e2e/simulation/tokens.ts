@@ -8,7 +8,7 @@ export class Tokens {
 
   ofJoin(tenantId: TenantId, grants: JoinGrants): string {
     const token = `join-${this.#joins.size}`;
-    this.#joins.set(token, { tenantId, grants });
+    this.#joins.set(token, { tenantId, grants, issuedAtSeconds: 0 });
     return token;
   }
 
@@ -18,10 +18,13 @@ export class Tokens {
     return token;
   }
 
-  readonly join = (token: string, roomName: RoomName): Promise<VerifiedJoin> => {
-    const verified = this.#joins.get(token);
-    return verified?.grants.room === roomName
-      ? Promise.resolve(verified)
+  readonly join = (request: {
+    readonly token: string;
+    readonly roomId: RoomName;
+  }): Promise<VerifiedJoin & { readonly admittedAtSeconds: number }> => {
+    const verified = this.#joins.get(request.token);
+    return verified?.grants.room === request.roomId
+      ? Promise.resolve({ ...verified, admittedAtSeconds: 0 })
       : Promise.reject(new PlenaryError('token_wrong_room'));
   };
 

@@ -242,7 +242,7 @@ describe('floods and garbage', () => {
     expect(await status('/%ff')).toBe(404);
     expect(await status('/../../etc/passwd')).toBe(404);
     expect(await status('/health', { method: 'DELETE' })).toBe(405);
-    expect(await status('/api/guest-token', { method: 'POST', body: '{}' })).toBe(405);
+    expect(await status('/api/guest-token', { method: 'POST', body: '{}' })).toBe(403);
   });
 
   it('[HT2] a page of another site opens no socket', async () => {

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { ConfigError } from '@plenary/cluster';
 import { roomName } from '@plenary/cluster/testing/samples';
 import { describe, expect, it } from 'vitest';
@@ -63,8 +66,8 @@ describe('readEdgeConfig', () => {
     });
     expect(config.apiKeys).toEqual(
       new Map([
-        ['one', SECRET],
-        ['two', SECRET],
+        ['one', [SECRET]],
+        ['two', [SECRET]],
       ]),
     );
     expect(config.allowedOrigins).toEqual(new Set(['https://a.example', 'https://b.example:8443']));
@@ -96,7 +99,7 @@ describe('readEdgeConfig', () => {
       ['one=500', 'one=500 is not'],
       ['one=5/5,one=6/6', 'the key one is given twice'],
       // A misspelt key would leave the tenant that was meant without a limit.
-      ['won=5/5', 'won is not one of PLENARY_API_KEYS'],
+      ['won=5/5', 'won is not one of PLENARY_API_KEYS or PLENARY_JOIN_KEYS'],
     ]) {
       expect(faultsOf({ ...VALID, PLENARY_TENANT_LIMITS: text ?? '' }).join()).toContain(fault);
     }
@@ -118,6 +121,59 @@ describe('readEdgeConfig', () => {
     ] as const) {
       expect(faultsOf(environment).join()).toContain(fault);
     }
+  });
+
+  it('[TK9] an API key may have several secrets, the newest first', () => {
+    const [next, last] = ['n'.repeat(32), 'l'.repeat(32)];
+    const { apiKeys } = readEdgeConfig({
+      ...VALID,
+      PLENARY_API_KEYS: `one:${next}, one:${last},two:${SECRET}`,
+    });
+    expect([...apiKeys]).toEqual([
+      ['one', [next, last]],
+      ['two', [SECRET]],
+    ]);
+    const same = faultsOf({ ...VALID, PLENARY_API_KEYS: `one:${SECRET},one:${SECRET}` });
+    expect(same.join()).toContain('twice with one secret');
+    const many = ['a', 'b', 'c', 'd', 'e'].map((letter) => `one:${letter.repeat(32)}`).join();
+    expect(faultsOf({ ...VALID, PLENARY_API_KEYS: many }).join()).toContain('more than 4');
+  });
+
+  it('[TK8] key sets come from a file that is one, or a URL that nobody else can answer', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'plenary-config-'));
+    const [good, bad] = [join(folder, 'good.json'), join(folder, 'bad.json')];
+    writeFileSync(good, '{"keys":[]}');
+    writeFileSync(bad, '{"keys":[{"kty":"oct","kid":"a","k":"AAAA"}]}');
+    const { PLENARY_API_KEYS: _none, ...withoutSecrets } = VALID;
+    const settings = { ...withoutSecrets, PLENARY_TENANT_LIMITS: 'acme=5/5' };
+    const text = `acme=${good},b=https://b.example/jwks.json,c=http://127.0.0.1:8080/k,d=http://[::1]/k`;
+    expect([...readEdgeConfig({ ...settings, PLENARY_JOIN_KEYS: text }).keySets.values()]).toEqual([
+      { path: good },
+      { url: 'https://b.example/jwks.json' },
+      { url: 'http://127.0.0.1:8080/k' },
+      { url: 'http://[::1]/k' },
+    ]);
+    for (const source of [
+      bad,
+      '/nowhere',
+      'http://b.example/k',
+      'https://u:p@b.example/k',
+      'ftp://b/k',
+      'k.json',
+    ])
+      expect(faultsOf({ ...settings, PLENARY_JOIN_KEYS: `acme=${source}` }), source).not.toEqual([]);
+    expect(faultsOf(withoutSecrets).join()).toContain('unless there is PLENARY_JOIN_KEYS');
+    // Tokens of guests are signed by the edges themselves.
+    const guests = faultsOf({ ...settings, PLENARY_JOIN_KEYS: text, PLENARY_GUESTS: 'on' });
+    expect(guests.join()).toContain('needs a secret in PLENARY_API_KEYS');
+    rmSync(folder, { recursive: true });
+  });
+
+  it('[RJ7] sites that embed the page are named one by one', () => {
+    const origins = 'https://app.example, https://b.example:8443/';
+    const { embedOrigins } = readEdgeConfig({ ...VALID, PLENARY_EMBED_ORIGINS: origins });
+    expect(embedOrigins).toEqual(['https://app.example', 'https://b.example:8443']);
+    expect(faultsOf({ ...VALID, PLENARY_EMBED_ORIGINS: '*' }).join()).toContain('any site');
   });
 
   it('[CF1] an IPv6 address may stand in URLs', () => {

@@ -31,26 +31,12 @@ import type {
 import { DATACENTER_ID, EDGE_ID, TENANT_ID } from '@plenary/cluster/ids';
 import type { TenantId } from '@plenary/cluster/ids';
 import { z } from 'zod';
+import { apiKeysSetting, joinKeysSetting, keyFaults } from './auth/key-settings.ts';
+import type { KeySetAddresses } from './auth/key-settings.ts';
 import { parseRoomPatterns } from './auth/guest-rooms.ts';
 import type { GuestRooms } from './auth/guest-rooms.ts';
 import { socketsByFileLimit } from './limits/file-limit.ts';
 import type { TenantLimitTable } from './session/tenant-claims.ts';
-
-/** An API key with its secret, as `key:secret`; several are joined by commas. */
-const API_KEY_PAIR = /^([A-Za-z0-9_-]{1,64}):([^\s,]{32,1024})$/;
-
-const apiKeysSetting = z.string().transform((text, context): ApiKeys => {
-  const keys = new Map<string, string>();
-  for (const [index, pair] of text.split(',').entries()) {
-    const [, key, secret] = API_KEY_PAIR.exec(pair.trim()) ?? [];
-    // The pair itself must not be printed: it may hold a secret.
-    if (key === undefined || secret === undefined) {
-      context.addIssue(`pair ${index + 1} must be key:secret, with a secret of 32 characters at least`);
-    } else if (keys.has(key)) context.addIssue(`the key ${key} is given twice`);
-    else keys.set(key, secret);
-  }
-  return keys;
-});
 
 /** An edge answers at `/` of its host: page, socket and API know no path before theirs. */
 const publicUrlSetting = z
@@ -82,6 +68,12 @@ const originsSetting = z.string().transform((text, context): '*' | ReadonlySet<s
     else context.addIssue(`${item.trim()} is not an origin such as https://meet.example.org`);
   }
   return origins;
+});
+
+const embedOriginsSetting = originsSetting.transform((origins, context): readonly string[] => {
+  if (origins !== '*') return [...origins];
+  context.addIssue('must name each site: any site could show the page in a frame, and press its buttons');
+  return z.NEVER;
 });
 
 /** A network in CIDR notation. */
@@ -139,6 +131,8 @@ const tenantLimitsSetting = z.string().transform((text, context): TenantLimitTab
   return { byTenant: new Map<TenantId, TenantLimits>(byTenant), others };
 });
 
+const NO_KEYS: ApiKeys = new Map<string, never>();
+const NO_KEY_SETS: KeySetAddresses = new Map<string, never>();
 const UNLIMITED: TenantLimitTable = {
   byTenant: new Map(),
   others: { maxPeers: undefined, maxRooms: undefined },
@@ -167,7 +161,15 @@ export const EDGE_SETTINGS = z.object({
   CONSUL_HTTP_TOKEN: consulTokenSetting.optional(),
   /** One, or several joined by commas while it is changed: the first one signs, all are believed. */
   PLENARY_CLUSTER_SECRET: secretsSetting,
-  PLENARY_API_KEYS: apiKeysSetting,
+  PLENARY_API_KEYS: apiKeysSetting.optional(),
+  /** Where applications publish the keys of their join tokens. */
+  PLENARY_JOIN_KEYS: joinKeysSetting.optional(),
+  /** How long after their join token was brought people may come back without another one; 0 for never. */
+  PLENARY_REJOIN_MINUTES: integerSetting(0, 10_080).default(1_440),
+  /** How often one person may be in a room at a time. */
+  PLENARY_PEERS_PER_PERSON: integerSetting(1, 1_000).default(5),
+  /** Sites that may show the page in a frame, and give it tokens. */
+  PLENARY_EMBED_ORIGINS: embedOriginsSetting.default([]),
   PLENARY_GUESTS: switchSetting.default(false),
   /** Whose rooms guests go to: an API key. It need not be said where there is only one. */
   PLENARY_GUEST_TENANT: TENANT_ID.optional(),
@@ -215,6 +217,10 @@ export interface EdgeConfig {
   /** Of this namespace. */
   readonly clusterSecrets: Secrets;
   readonly apiKeys: ApiKeys;
+  readonly keySets: KeySetAddresses;
+  readonly rejoinWithinSeconds: number;
+  readonly peersPerPerson: number;
+  readonly embedOrigins: readonly string[];
   /** `undefined`: nobody comes without a token of an application. */
   readonly guests: GuestRooms | undefined;
   readonly webRoot: string | undefined;
@@ -246,7 +252,7 @@ function guestRoomsOf(
   onFault: (fault: string) => void,
 ): GuestRooms | undefined {
   const { PLENARY_GUEST_TENANT: named, PLENARY_GUEST_ROOMS: isOpen = () => true } = settings;
-  const { PLENARY_API_KEYS: apiKeys } = settings;
+  const { PLENARY_API_KEYS: apiKeys = NO_KEYS } = settings;
   if (!settings.PLENARY_GUESTS) {
     for (const name of ['PLENARY_GUEST_TENANT', 'PLENARY_GUEST_ROOMS'] as const)
       if (settings[name] !== undefined) onFault(`${name}: has no meaning without PLENARY_GUESTS=on`);
@@ -257,6 +263,12 @@ function guestRoomsOf(
     onFault('PLENARY_GUEST_TENANT: must say whose rooms guests go to, where there are several API keys');
     return undefined;
   }
+  if (apiKeys.size === 0) {
+    onFault(
+      'PLENARY_GUESTS: needs a secret in PLENARY_API_KEYS, by which the edges sign the tokens of guests',
+    );
+    return undefined;
+  }
   const key = named ?? first;
   if (!apiKeys.has(key)) onFault(`PLENARY_GUEST_TENANT: ${key} is not one of PLENARY_API_KEYS`);
   return { tenantId: TENANT_ID.parse(key), isOpen };
@@ -264,13 +276,23 @@ function guestRoomsOf(
 
 /** @throws ConfigError with every fault at once */
 export function readEdgeConfig(environment: Environment): EdgeConfig {
-  const settings = parseConfig(EDGE_SETTINGS, environment, ['PLENARY_PARENT_PIPE'], storeFaults(environment));
+  const settings = parseConfig(
+    EDGE_SETTINGS,
+    environment,
+    ['PLENARY_PARENT_PIPE'],
+    [...storeFaults(environment), ...keyFaults(environment)],
+  );
+  const { PLENARY_API_KEYS: apiKeys = NO_KEYS, PLENARY_JOIN_KEYS: keySets = NO_KEY_SETS } = settings;
   const faults: string[] = [];
   // A limit on a key that there is not is a misspelt one, and would let the tenant that it was meant for go unlimited.
   const unknown = [...(settings.PLENARY_TENANT_LIMITS ?? UNLIMITED).byTenant.keys()].filter(
-    (key) => !settings.PLENARY_API_KEYS.has(key),
+    (key) => !apiKeys.has(key) && !keySets.has(key),
   );
-  faults.push(...unknown.map((key) => `PLENARY_TENANT_LIMITS: ${key} is not one of PLENARY_API_KEYS`));
+  faults.push(
+    ...unknown.map(
+      (key) => `PLENARY_TENANT_LIMITS: ${key} is not one of PLENARY_API_KEYS or PLENARY_JOIN_KEYS`,
+    ),
+  );
   const guests = guestRoomsOf(settings, (fault) => faults.push(fault));
   if (faults.length > 0) throw new ConfigError(faults);
   return Object.freeze({
@@ -283,7 +305,11 @@ export function readEdgeConfig(environment: Environment): EdgeConfig {
     consul: consulSettings(settings.CONSUL_HTTP_ADDR, settings.CONSUL_HTTP_TOKEN),
     namespace: settings.PLENARY_NAMESPACE,
     clusterSecrets: secretsIn(settings.PLENARY_NAMESPACE, settings.PLENARY_CLUSTER_SECRET),
-    apiKeys: settings.PLENARY_API_KEYS,
+    apiKeys,
+    keySets,
+    rejoinWithinSeconds: settings.PLENARY_REJOIN_MINUTES * 60,
+    peersPerPerson: settings.PLENARY_PEERS_PER_PERSON,
+    embedOrigins: settings.PLENARY_EMBED_ORIGINS,
     guests,
     webRoot: settings.PLENARY_WEB_ROOT,
     logLevel: settings.PLENARY_LOG_LEVEL,

@@ -7,6 +7,7 @@ import type {
   Incarnation,
   Logger,
   MediaNodeRecord,
+  RejoinClaims,
   SessionClaims,
 } from '@plenary/cluster';
 import type { EdgeId } from '@plenary/cluster/ids';
@@ -69,6 +70,7 @@ export interface EdgeCoreOptions {
     | 'roomPeersPerNode'
     | 'joinsPerNode'
     | 'maxPeersPerRoom'
+    | 'peersPerPerson'
     | 'tenantLimits'
   >;
   readonly store: Pick<ClusterStore, 'rooms' | 'registry' | 'tenants' | 'isAvailable'>;
@@ -78,6 +80,8 @@ export interface EdgeCoreOptions {
   readonly peerIdKey: KeyObject;
   /** Signs what proves a session to any edge. */
   readonly signToken: (claims: SessionClaims) => Promise<string>;
+  /** Signs what lets a person come back once the session is over; `undefined` when the time for that is over. */
+  readonly signRejoinToken: (claims: RejoinClaims) => Promise<string | undefined>;
   readonly openLinks: (listener: ControlLinkListener) => OwnedMediaLinks;
   readonly channel: RoomChannel;
   /** Whether nobody new is taken, since the edge is to go. */
@@ -190,6 +194,7 @@ export class EdgeCore {
         maxLoad: MAX_NODE_LOAD,
       },
       maxPeersPerRoom: config.maxPeersPerRoom,
+      maxPeersPerPerson: config.peersPerPerson,
       dropMedia: async (mediaNodeId, placed) => departures.dropMedia(mediaNodeId, placed),
       clock,
       logger,
@@ -228,6 +233,8 @@ export class EdgeCore {
       peerIdKey: options.peerIdKey,
       resumeWithinMs,
       authenticator: options.authenticator,
+      signRejoinToken: options.signRejoinToken,
+      tenants: store.tenants,
       rooms,
       isStoreAvailable,
       storeWait,

@@ -5,6 +5,7 @@ import {
   identityOfSecrets,
   KeyRing,
   mintIncarnation,
+  signRejoinToken,
   signSessionToken,
   entry,
   every,
@@ -14,7 +15,7 @@ import {
 import type { Clock, ClusterStore, DrainEnd, Logger } from '@plenary/cluster';
 import type { EdgeId } from '@plenary/cluster/ids';
 import { Authenticator } from './auth/authenticate.ts';
-import type { GuestRooms } from './auth/guest-rooms.ts';
+import { openJoinKeys } from './auth/open-join-keys.ts';
 import type { EdgeConfig } from './config.ts';
 import { EdgeCore } from './edge-core.ts';
 import { handleAdminDrain } from './http/admin.ts';
@@ -24,6 +25,7 @@ import { createOriginCheck } from './http/origins.ts';
 import { json, text } from './http/port.ts';
 import type { HttpHandler } from './http/port.ts';
 import { handleReady } from './http/readiness.ts';
+import { handleService } from './http/service.ts';
 import { contentSecurityPolicy, createRouter } from './http/router.ts';
 import { serveCapabilities, serveProtocolSchema } from './http/descriptions.ts';
 import { createStaticFiles, noStaticFiles } from './http/static-files.ts';
@@ -63,11 +65,13 @@ export async function startEdge(
   config: EdgeConfig,
   { store, clock, logger, metrics }: EdgePorts,
 ): Promise<Edge> {
-  const { edgeId, clusterSecrets, publicUrl } = config;
+  const { edgeId, clusterSecrets, publicUrl, rejoinWithinSeconds } = config;
   const [clusterSecret] = clusterSecrets;
   const sessionKeys = KeyRing.derive(clusterSecrets, 'session-token');
+  const rejoinKeys = KeyRing.derive(clusterSecrets, 'rejoin-token');
   const incarnation = mintIncarnation();
   const reportFault = createFaultReporter(metrics, logger);
+  const joinKeys = openJoinKeys(config, { clock, logger, metrics });
   const isStoreAvailable = (): boolean => store.isAvailable();
 
   // The server needs the handlers and the handlers the server's rooms: they meet through this.
@@ -105,9 +109,15 @@ export async function startEdge(
     config,
     store,
     incarnation,
-    authenticator: new Authenticator({ apiKeys: config.apiKeys, sessionKeys }),
+    authenticator: new Authenticator({
+      joinKeys: joinKeys.keys,
+      sessionKeys,
+      rejoinKeys,
+      rejoinWithinSeconds,
+    }),
     peerIdKey: deriveKey(clusterSecret, 'peer-id'),
     signToken: async (claims) => signSessionToken(sessionKeys, claims),
+    signRejoinToken: async (claims) => signRejoinToken(rejoinKeys, claims, rejoinWithinSeconds),
     openLinks: (listener) =>
       new ControlLinks({
         open: ({ mediaNodeId, controlUrl }, ofLink) =>
@@ -146,14 +156,12 @@ export async function startEdge(
     publicUrl,
     edgeUrls: () => directory.rememberedEdgeUrls(),
   });
-  const guestRoutes = (guests: GuestRooms): Readonly<Record<string, HttpHandler>> => ({
-    'POST /api/guest-token': handleGuestToken({
-      apiKeys: config.apiKeys,
-      guests,
-      takeGuestToken: (address) => addressLimits.takeGuestToken(address),
-      isOriginAllowed,
-      edgeHints: () => edgeHints(directory),
-    }),
+  const guestToken = handleGuestToken({
+    apiKeys: config.apiKeys,
+    guests: config.guests,
+    takeGuestToken: (address) => addressLimits.takeGuestToken(address),
+    isOriginAllowed,
+    edgeHints: () => edgeHints(directory),
   });
   const handleHttp = createRouter({
     routes: {
@@ -173,7 +181,11 @@ export async function startEdge(
       'GET /api/ping': () => text(200, ''),
       'GET /api/capabilities': await serveCapabilities(),
       'GET /api/protocol.json': await serveProtocolSchema(),
-      ...(config.guests === undefined ? {} : guestRoutes(config.guests)),
+      'POST /api/guest-token': guestToken,
+      'GET /api/service': handleService({
+        guests: config.guests !== undefined,
+        embedOrigins: config.embedOrigins,
+      }),
       ...(config.adminToken === undefined ? {} : adminRoutes(config.adminToken, edgeId, drain)),
     },
     readers: {
@@ -184,7 +196,8 @@ export async function startEdge(
       '/api/guest-token': isOriginAllowed,
     },
     otherwise: config.webRoot === undefined ? noStaticFiles : await createStaticFiles(config.webRoot),
-    contentSecurityPolicy: contentSecurityPolicy(publicUrl),
+    contentSecurityPolicy: contentSecurityPolicy(publicUrl, config.embedOrigins),
+    isEmbeddable: config.embedOrigins.length > 0,
     onFault: (fault) => reportFault('http', fault),
   });
 
@@ -240,6 +253,7 @@ export async function startEdge(
     }),
   );
   core.start();
+  joinKeys.start();
   const forgetting = every(FORGET_ADDRESSES_MS, () => addressLimits.forgetIdle());
   logger.info({ port: config.port, publicUrl }, 'the edge serves');
 
@@ -252,6 +266,7 @@ export async function startEdge(
       stopWatchingTrouble();
       stopCountingMalformed();
       stopWatchingConsul?.();
+      joinKeys.stop();
       clearInterval(forgetting);
       await core.retire();
       server.byeToAll(shuttingDown());

@@ -29,6 +29,12 @@ export function createEdgeMetrics() {
       labelNames: ['state'],
       registers,
     }),
+    keySetReadings: new Counter({
+      name: 'plenary_edge_key_set_readings_total',
+      help: 'Readings of the key sets of applications by result: ok or failed. The last good one is kept.',
+      labelNames: ['result'],
+      registers,
+    }),
     joins: new Counter({
       name: 'plenary_edge_joins_total',
       help: 'Joins by result: ok or the error code.',

@@ -69,7 +69,7 @@ describe('HTTP on uWebSockets.js', () => {
     expect(await head.text()).toBe('');
   });
 
-  it('[TK5] [SE3] a guest gets a token and joins with it', async () => {
+  it('[TK5] [RJ1] [SE3] a guest gets a token and joins with it', async () => {
     const { url } = cluster.edge(0);
     const answer = await fetch(`${url}/api/guest-token`, {
       method: 'POST',
@@ -80,6 +80,8 @@ describe('HTTP on uWebSockets.js', () => {
     expect(edges.map((edge) => edge.url)).toContain(url);
     const ann = await TestClient.connect(url);
     const joined = await ann.join('guests', { token });
+    // Who is let in as anybody is let in anew, or not any more.
+    expect(joined.session.rejoinToken).toBeUndefined();
     expect(joined.session).toMatchObject({ displayName: 'Ann', role: 'speaker' });
     ann.close();
     const large = await fetch(`${url}/api/guest-token`, { method: 'POST', body: 'x'.repeat(100_000) });

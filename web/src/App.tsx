@@ -2,9 +2,11 @@ import { useEffect } from 'react';
 import { Toasts } from './components/Notices.tsx';
 import { useStore } from './hooks/use-store.ts';
 import { EndPage } from './pages/EndPage.tsx';
+import { InvitationPage } from './pages/InvitationPage.tsx';
 import { LandingPage } from './pages/LandingPage.tsx';
 import { MeetingPage } from './pages/MeetingPage.tsx';
 import { PreJoinPage } from './pages/PreJoinPage.tsx';
+import { isActive } from './client/index.ts';
 import type { RoomController } from './state/room-controller.ts';
 import type { Route } from './state/route.ts';
 
@@ -26,6 +28,8 @@ export function RoomApp({ controller }: { readonly controller: RoomController })
     <>
       {inside ? (
         <MeetingPage {...props} />
+      ) : ui.needsInvitation && !isActive(connection) ? (
+        <InvitationPage roomId={controller.route.roomId} />
       ) : ended !== undefined ? (
         <EndPage
           roomId={controller.route.roomId}

@@ -11,6 +11,7 @@ export type KeyPurpose =
   /** Stands for the secret in one namespace. */
   | `namespace:${string}`
   | 'session-token'
+  | 'rejoin-token'
   | 'peer-id'
   /** Signs which key is whose on control links. */
   | 'control-authority'

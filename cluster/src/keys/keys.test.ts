@@ -9,6 +9,7 @@ const SECRET = 'a-secret-of-more-than-thirty-two-characters';
 const PURPOSES: readonly KeyPurpose[] = [
   'key-id',
   'session-token',
+  'rejoin-token',
   'peer-id',
   'control-authority',
   'control:edge:a',

@@ -130,6 +130,11 @@ const SESSION = z.object({
   role: ROLE,
   /** Proves this session to any edge in `resume`, with the session’s key; replaced by each resume and by `session.renewed`. */
   sessionToken: TOKEN_TEXT,
+  /**
+   * With an answer to `join`: the token for a later join, with the session’s key, once this session is over. Absent when the
+   * time is over in which one may come back.
+   */
+  rejoinToken: TOKEN_TEXT.optional(),
   /** How long an edge keeps a session whose connection broke, in milliseconds. */
   resumeWithinMs: z.int().min(0),
   edgeId: EDGE_ID,
@@ -170,7 +175,10 @@ export const CLIENT_REQUESTS = {
       protocolVersion: z.int(),
       requestId: REQUEST_ID,
       roomId: ROOM_NAME,
+      /** A join token; or, with `proof`, a rejoin token. */
       token: TOKEN_TEXT,
+      /** Of a rejoin token: the session key’s signature over {@link rejoinProofText}. */
+      proof: RESUME_PROOF.optional(),
       displayName: DISPLAY_NAME.optional(),
       /** The public half of a key that the client makes for this session, and without which nobody resumes it. */
       sessionKey: SESSION_KEY,

@@ -31,3 +31,11 @@ export const RESUME_PROOF = patternText(/^[A-Za-z0-9_-]{86}$/, 86, 'must be 64 b
 export function resumeProofText(nonce: string, sessionToken: string): string {
   return `plenary-resume ${nonce} ${sessionToken}`;
 }
+
+/**
+ * What a client signs to come back by a rejoin token, in UTF-8.
+ * @param nonce - as above
+ */
+export function rejoinProofText(nonce: string, rejoinToken: string): string {
+  return `plenary-rejoin ${nonce} ${rejoinToken}`;
+}

@@ -38,7 +38,7 @@ function roomKeys(namespace: Namespace, roomId: RoomId): RoomKeys {
     /**
      * Hash: `lastEventId`, `lastEpoch`, `joinSequence`; after a loss `rebuildingUntilMs` by Redis TIME, and
      * `rebuiltEventId`, which the order went on above; `token|peerId` → which generation of the peer's session tokens is
-     * in use; `former|peerId` → `epoch|mediaNodeId`, where a peer that is being moved goes on until it has moved;
+     * in use; `subject|digest` → peer ids of one person, joined by commas, and `subject-of|peerId` → whose it is; `former|peerId` → `epoch|mediaNodeId`, where a peer that is being moved goes on until it has moved;
      * `tracks|peerId` → its track ids, joined by commas; `gone|peer|peerId` and `gone|track|trackId` → when that left or ended, in
      * milliseconds of Redis TIME, with their number in `tombstones`; and
      * `gateway|datacenter|homeNodeId` → `epoch|mediaNodeId`, which media nodes write.
@@ -62,6 +62,11 @@ function tenantKeys(namespace: Namespace, tenantId: TenantId): readonly [claims:
 export interface StoreKeys {
   readonly room: (roomId: RoomId) => RoomKeys;
   readonly tenant: (tenantId: TenantId) => ReturnType<typeof tenantKeys>;
+  /**
+   * String, up to when tokens were issued that are not taken any more, in milliseconds of Redis TIME: of the tenant, or of a
+   * room, a person (by digest), or a person in a room. Written by edges; goes by itself when no such token can be valid any more.
+   */
+  readonly revocation: (tenantId: TenantId, roomId: RoomId | undefined, person: string | undefined) => string;
   /** Of the keys of all rooms, as `KEYS` takes it. */
   readonly anyRoom: string;
   /** Hash, media node id → `leaseUntilMs|incarnation|record as JSON`. Written by media nodes; lapsed ones go with the next announcement. */
@@ -82,6 +87,11 @@ export function keysOf(namespace: Namespace): StoreKeys {
   return {
     room: (roomId) => roomKeys(namespace, roomId),
     tenant: (tenantId) => tenantKeys(namespace, tenantId),
+    revocation: (tenantId, roomId, person) => {
+      const ofRoom = roomId === undefined ? [] : [`room:${roomId}`];
+      const ofPerson = person === undefined ? [] : [`person:${person}`];
+      return `${namespace}:{tenant:${tenantId}}:${['revoked', ...ofRoom, ...ofPerson].join(':')}`;
+    },
     anyRoom: `${namespace}:{room:*`,
     mediaNodes: ofRegistry('media-nodes'),
     edges: ofRegistry('edges'),

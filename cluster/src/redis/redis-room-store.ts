@@ -130,6 +130,8 @@ export class RedisRoomStore implements RoomStore {
       String(request.maxPeers),
       request.keepsEpoch === undefined ? '' : String(request.keepsEpoch),
       request.heldUnder === undefined ? '' : String(request.heldUnder),
+      request.subject?.digest ?? '',
+      String(request.subject?.maxPeers ?? ''),
     ]);
     return readPlaced(request.peerId, reply);
   }

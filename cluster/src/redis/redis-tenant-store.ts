@@ -1,16 +1,30 @@
 import { z } from 'zod';
 import { PlenaryError } from '../errors.ts';
 import type { TenantId } from '../protocol/ids.ts';
-import { claimKey } from '../tenant/tenant-store.ts';
-import type { TenantClaim, TenantLimits, TenantStore } from '../tenant/tenant-store.ts';
+import { claimKey, digestOfSubject } from '../tenant/tenant-store.ts';
+import type {
+  IssuedToken,
+  RevocationScope,
+  TenantClaim,
+  TenantLimits,
+  TenantStore,
+} from '../tenant/tenant-store.ts';
+import { CLOCK_LEEWAY_SECONDS } from '../tokens/token-fault.ts';
 import type { StoreKeys } from './keys.ts';
-import { claimTenant, releaseTenant, renewTenant } from './scripts.generated.ts';
+import {
+  claimTenant,
+  findRevocation,
+  releaseTenant,
+  renewTenant,
+  revokeTokens,
+} from './scripts.generated.ts';
 import type { RunScript } from './scripts.generated.ts';
 
 const CLAIM_REPLY = z.union([
   z.tuple([z.literal('claimed'), z.union([z.literal(0), z.literal(1)])]),
   z.tuple([z.literal('refused'), z.enum(['people', 'rooms'])]),
 ]);
+const IS_REVOKED = z.union([z.literal(0), z.literal(1)]);
 /** Claims renewed by one script, at most: Redis does nothing else meanwhile. */
 const RENEW_AT_ONCE = 500;
 
@@ -56,5 +70,24 @@ export class RedisTenantStore implements TenantStore {
 
   async release(tenantId: TenantId, claim: TenantClaim): Promise<void> {
     await releaseTenant(this.#run, this.#keys.tenant(tenantId), [claimKey(claim)]);
+  }
+
+  async revoke(tenantId: TenantId, { roomId, subject }: RevocationScope, forMs: number): Promise<void> {
+    const person = subject === undefined ? undefined : digestOfSubject(subject);
+    await revokeTokens(this.#run, [this.#keys.revocation(tenantId, roomId, person)], [String(forMs)]);
+  }
+
+  async isRevoked(tenantId: TenantId, { roomId, subject, issuedAtSeconds }: IssuedToken): Promise<boolean> {
+    const person = digestOfSubject(subject);
+    const keyOf = this.#keys.revocation;
+    const keys = [
+      keyOf(tenantId, undefined, undefined),
+      keyOf(tenantId, roomId, undefined),
+      keyOf(tenantId, undefined, person),
+      keyOf(tenantId, roomId, person),
+    ] as const;
+    const times = [issuedAtSeconds * 1_000, CLOCK_LEEWAY_SECONDS * 1_000].map((ms) => ms.toFixed(0));
+    const [issuedAtMs = '', leewayMs = ''] = times;
+    return IS_REVOKED.parse(await findRevocation(this.#run, keys, [issuedAtMs, leewayMs])) === 1;
   }
 }

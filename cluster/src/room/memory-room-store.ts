@@ -73,6 +73,8 @@ class MemoryRoom {
   readonly tokenGenerations = new Map<PeerId, number>();
   /** When peers left and tracks ended, in milliseconds; the oldest first. */
   readonly gone = new Map<PeerId | TrackId, number>();
+  /** Whose a peer is. */
+  readonly subjects = new Map<PeerId, string>();
   lastEventId: EventId = START;
   lastEpoch = 0;
   joinSequence = 0;
@@ -89,6 +91,7 @@ class MemoryRoom {
     for (const [peerId, former] of this.formers) copy.formers.set(peerId, former);
     for (const [peerId, generation] of this.tokenGenerations) copy.tokenGenerations.set(peerId, generation);
     for (const [id, atMs] of this.gone) copy.gone.set(id, atMs);
+    for (const [peerId, subject] of this.subjects) copy.subjects.set(peerId, subject);
     copy.log.push(...this.log);
     copy.chat.push(...this.chat);
     copy.lastEventId = this.lastEventId;
@@ -98,6 +101,15 @@ class MemoryRoom {
     copy.rebuiltEventId = this.rebuiltEventId;
     copy.keptUntilMs = this.keptUntilMs;
     return copy;
+  }
+
+  /** @throws PlenaryError `joined_too_often` */
+  noteSubject(peerId: PeerId, { digest, maxPeers }: NonNullable<PlaceRequest['subject']>): void {
+    const others = [...this.subjects].filter(
+      ([other, whose]) => whose === digest && this.placements.has(other),
+    );
+    if (others.length >= maxPeers) throw new PlenaryError('joined_too_often');
+    this.subjects.set(peerId, digest);
   }
 
   /** @param nowUs - the store's clock, in µs */
@@ -272,6 +284,7 @@ export class MemoryRoomStore implements RoomStore {
       if (existing !== undefined) return existing;
       if (this.#isRebuilding(room)) throw new PlenaryError('store_unavailable');
       if (room.placements.size >= request.maxPeers) throw new PlenaryError('room_full');
+      if (request.subject !== undefined) room.noteSubject(request.peerId, request.subject);
     } else {
       if (existing === undefined) throw new PlenaryError('peer_not_found');
       if (existing.epoch !== request.replacesEpoch) return existing;
@@ -383,6 +396,7 @@ export class MemoryRoomStore implements RoomStore {
     room.placements.delete(peerId);
     room.formers.delete(peerId);
     room.tokenGenerations.delete(peerId);
+    room.subjects.delete(peerId);
     if (room.roster.delete(peerId)) {
       room.noteGone(peerId, nowMs);
       events.push(room.append({ type: 'peer.left', peerId, reason }, nowMs));

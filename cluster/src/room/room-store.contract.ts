@@ -178,6 +178,30 @@ export function describeRoomStore(version: string, open: () => Promise<RoomStore
       expect(await rooms.placePeer(placement('ann', { maxPeers: 1 }))).toEqual(first);
     });
 
+    it('[TK11] a person is in a room so often and no oftener, and again when one of them has left', async () => {
+      const ofAnn = { subject: { digest: 'ann', maxPeers: 2 } };
+      const first = await rooms.placePeer(placement('ann-1', ofAnn));
+      await rooms.placePeer(placement('ann-2', ofAnn));
+      const refused = { code: 'joined_too_often' };
+      await expect(rooms.placePeer(placement('ann-3', ofAnn))).rejects.toMatchObject(refused);
+      expect(await rooms.placePeer(placement('ann-1', ofAnn))).toEqual(first);
+      await rooms.placePeer(placement('ben', { subject: { digest: 'ben', maxPeers: 2 } }));
+      await rooms.placePeer(placement('somebody'));
+      const moved = await rooms.placePeer(placement('ann-1', { ...ofAnn, replacesEpoch: first.epoch }));
+      await expect(rooms.placePeer(placement('ann-3', ofAnn))).rejects.toMatchObject(refused);
+      await rooms.removePeer(ROOM, peer('ann-1'), moved.epoch, 'left');
+      await rooms.placePeer(placement('ann-3', ofAnn));
+      await expect(rooms.placePeer(placement('ann-4', ofAnn))).rejects.toMatchObject(refused);
+    });
+
+    it('[TK11] of many joins of one person at once no more get in than may', async () => {
+      const subject = { digest: 'ann', maxPeers: 5 };
+      const answers = await Promise.allSettled(
+        Array.from({ length: 30 }, (_, index) => rooms.placePeer(placement(`ann-${index}`, { subject }))),
+      );
+      expect(answers.filter(({ status }) => status === 'fulfilled')).toHaveLength(5);
+    });
+
     it('[PL5] the view counts peers by node and lists tracks with their homes', async () => {
       const ann = await join('ann');
       await rooms.placePeer(placement('bob', { mediaNodeId: mediaNode('node-b') }));

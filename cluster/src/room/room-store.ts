@@ -88,6 +88,12 @@ export interface PlaceRequest {
   readonly keepsEpoch?: Epoch;
   /** Refuse with `room_full` beyond this many peers. */
   readonly maxPeers: number;
+  /** Refuse a first placement with `joined_too_often` beyond this many peers of one person (SPEC TK11). */
+  readonly subject?: {
+    /** Names the person by letters, digits, `_` and `-`. */
+    readonly digest: string;
+    readonly maxPeers: number;
+  };
 }
 
 /** The room as the ladder sees it. */

@@ -7,6 +7,7 @@ describeTenantStore('memory', () => {
   const tenants = new MemoryTenantStore(clock);
   return Promise.resolve({
     tenants,
+    nowSeconds: () => Math.floor(clock.wallMs() / 1_000),
     passTime: (byMs) => {
       clock.advance(byMs);
       return Promise.resolve();

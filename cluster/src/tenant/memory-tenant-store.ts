@@ -2,11 +2,19 @@ import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import { PlenaryError } from '../errors.ts';
 import type { RoomId, TenantId } from '../protocol/ids.ts';
+import { CLOCK_LEEWAY_SECONDS } from '../tokens/token-fault.ts';
 import { claimKey } from './tenant-store.ts';
-import type { TenantClaim, TenantLimits, TenantStore } from './tenant-store.ts';
+import type { IssuedToken, RevocationScope, TenantClaim, TenantLimits, TenantStore } from './tenant-store.ts';
 
 interface Held {
   readonly roomId: RoomId;
+  readonly untilMs: number;
+}
+
+interface Revocation {
+  readonly tenantId: TenantId;
+  readonly scope: RevocationScope;
+  readonly atMs: number;
   readonly untilMs: number;
 }
 
@@ -14,6 +22,7 @@ interface Held {
 export class MemoryTenantStore implements TenantStore {
   readonly #clock: Clock;
   readonly #tenants = new Map<TenantId, Map<string, Held>>();
+  #revocations: readonly Revocation[] = [];
 
   constructor(clock: Clock = systemClock) {
     this.#clock = clock;
@@ -27,8 +36,10 @@ export class MemoryTenantStore implements TenantStore {
   /** Keeps what is here now. @returns brings it back, as a failover does that forgets what was written since */
   snapshot(): () => void {
     const kept = [...this.#tenants].map(([tenantId, held]) => [tenantId, new Map(held)] as const);
+    const revocations = this.#revocations;
     return () => {
       this.clear();
+      this.#revocations = revocations;
       for (const [tenantId, held] of kept) this.#tenants.set(tenantId, new Map(held));
     };
   }
@@ -36,6 +47,7 @@ export class MemoryTenantStore implements TenantStore {
   /** Forgets everything, as `FLUSHALL` does. */
   clear(): void {
     this.#tenants.clear();
+    this.#revocations = [];
   }
 
   claim(tenantId: TenantId, claim: TenantClaim, limits: TenantLimits, leaseMs: number): Promise<boolean> {
@@ -65,6 +77,24 @@ export class MemoryTenantStore implements TenantStore {
   release(tenantId: TenantId, claim: TenantClaim): Promise<void> {
     this.#tenants.get(tenantId)?.delete(claimKey(claim));
     return Promise.resolve();
+  }
+
+  revoke(tenantId: TenantId, scope: RevocationScope, forMs: number): Promise<void> {
+    const atMs = this.#clock.wallMs();
+    const others = this.#revocations.filter(({ untilMs }) => untilMs > atMs);
+    this.#revocations = [...others, { tenantId, scope, atMs, untilMs: atMs + forMs }];
+    return Promise.resolve();
+  }
+
+  isRevoked(tenantId: TenantId, token: IssuedToken): Promise<boolean> {
+    const nowMs = this.#clock.wallMs();
+    const isMeant = ({ scope, atMs, untilMs, ...of }: Revocation): boolean =>
+      of.tenantId === tenantId &&
+      untilMs > nowMs &&
+      token.issuedAtSeconds * 1_000 <= atMs + CLOCK_LEEWAY_SECONDS * 1_000 &&
+      (scope.roomId === undefined || scope.roomId === token.roomId) &&
+      (scope.subject === undefined || scope.subject === token.subject);
+    return Promise.resolve(this.#revocations.some(isMeant));
   }
 
   #hold(tenantId: TenantId, claim: TenantClaim, leaseMs: number): void {

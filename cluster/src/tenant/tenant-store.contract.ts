@@ -1,10 +1,12 @@
-/** What every version of the tenant store must do. SPEC PL12, PL13. */
+/** What every version of the tenant store must do. SPEC PL12, PL13, RJ4. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { peer, room, tenant } from '../testing/samples.ts';
 import type { TenantClaim, TenantLimits, TenantStore } from './tenant-store.ts';
 
 export interface TenantStoreUnderTest {
   readonly tenants: TenantStore;
+  /** The store's own time, in seconds since 1970. */
+  nowSeconds(): number;
   /** Lets this much of the store's own time pass. */
   passTime(byMs: number): Promise<void>;
   /** How many keys or claims the store holds; zero when everything was freed. */
@@ -19,6 +21,7 @@ const claimOf = (roomName: string, peerName: string): TenantClaim => ({
   peerId: peer(peerName),
 });
 const REFUSED = { code: 'tenant_limit_reached' };
+const HOUR_MS = 3_600_000;
 
 export function describeTenantStore(version: string, open: () => Promise<TenantStoreUnderTest>): void {
   describe(`tenant store (${version})`, () => {
@@ -107,6 +110,47 @@ export function describeTenantStore(version: string, open: () => Promise<TenantS
       await tenants.release(ACME, claimOf('one', 'ben'));
       await tenants.renew(ACME, [], LEASE_MS);
       expect(await subject.leftOver()).toBe(0);
+    });
+
+    const tokenOf = (roomName: string, person: string, issuedAtSeconds = subject.nowSeconds()) => ({
+      roomId: room(roomName),
+      subject: person,
+      issuedAtSeconds,
+    });
+
+    it('[RJ4] what was taken away of a person in a room is theirs, and there alone', async () => {
+      expect(await tenants.isRevoked(ACME, tokenOf('one', 'ann'))).toBe(false);
+      await tenants.revoke(ACME, { roomId: room('one'), subject: 'ann' }, HOUR_MS);
+      expect(await tenants.isRevoked(ACME, tokenOf('one', 'ann'))).toBe(true);
+      expect(await tenants.isRevoked(ACME, tokenOf('two', 'ann'))).toBe(false);
+      expect(await tenants.isRevoked(ACME, tokenOf('one', 'ben'))).toBe(false);
+      expect(await tenants.isRevoked(tenant('other'), tokenOf('one', 'ann'))).toBe(false);
+    });
+
+    it('[RJ4] what was taken away of a room, a person or a tenant is that of all of it', async () => {
+      await tenants.revoke(ACME, { roomId: room('one') }, HOUR_MS);
+      await tenants.revoke(ACME, { subject: 'cyd' }, HOUR_MS);
+      expect(await tenants.isRevoked(ACME, tokenOf('one', 'ben'))).toBe(true);
+      expect(await tenants.isRevoked(ACME, tokenOf('two', 'cyd'))).toBe(true);
+      expect(await tenants.isRevoked(ACME, tokenOf('two', 'ben'))).toBe(false);
+      await tenants.revoke(ACME, {}, HOUR_MS);
+      expect(await tenants.isRevoked(ACME, tokenOf('two', 'ben'))).toBe(true);
+    });
+
+    it('[RJ4] tokens that are made later are taken, and the one of a clock that is half a minute ahead is not', async () => {
+      await tenants.revoke(ACME, { subject: 'ann: |,{}' }, HOUR_MS);
+      const now = subject.nowSeconds();
+      expect(await tenants.isRevoked(ACME, tokenOf('one', 'ann: |,{}', now + 25))).toBe(true);
+      expect(await tenants.isRevoked(ACME, tokenOf('one', 'ann: |,{}', now + 35))).toBe(false);
+      expect(await tenants.isRevoked(ACME, tokenOf('one', 'ann: |,{}', 0))).toBe(true);
+    });
+
+    it('[RJ4] goes by itself when no such token can be valid any more', async () => {
+      await tenants.revoke(ACME, { subject: 'ann' }, HOUR_MS);
+      await subject.passTime(HOUR_MS - LEASE_MS);
+      expect(await tenants.isRevoked(ACME, tokenOf('one', 'ann', 0))).toBe(true);
+      await subject.passTime(LEASE_MS + 1);
+      expect(await tenants.isRevoked(ACME, tokenOf('one', 'ann', 0))).toBe(false);
     });
   });
 }

@@ -1,5 +1,5 @@
 import type { webcrypto } from 'node:crypto';
-import { RESUME_PROOF, resumeProofText, SESSION_KEY } from '../protocol/session-key.ts';
+import { rejoinProofText, RESUME_PROOF, resumeProofText, SESSION_KEY } from '../protocol/session-key.ts';
 import type { SessionKeyJwk } from '../protocol/session-key.ts';
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256' } as const;
@@ -20,8 +20,16 @@ export class TestSessionKey {
   }
 
   async prove(nonce: string, sessionToken: string): Promise<string> {
-    const text = new TextEncoder().encode(resumeProofText(nonce, sessionToken));
-    const signature = await crypto.subtle.sign({ name: 'ECDSA', hash: 'SHA-256' }, this.#privateKey, text);
+    return this.#sign(resumeProofText(nonce, sessionToken));
+  }
+
+  async proveRejoin(nonce: string, rejoinToken: string): Promise<string> {
+    return this.#sign(rejoinProofText(nonce, rejoinToken));
+  }
+
+  async #sign(text: string): Promise<string> {
+    const bytes = new TextEncoder().encode(text);
+    const signature = await crypto.subtle.sign({ name: 'ECDSA', hash: 'SHA-256' }, this.#privateKey, bytes);
     return RESUME_PROOF.parse(Buffer.from(signature).toString('base64url'));
   }
 }

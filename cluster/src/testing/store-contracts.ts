@@ -64,6 +64,8 @@ class StoreInspector {
         await this.#client.hset(key, id, [String(Number(leaseUntilMs) - byMs), ...rest].join('|'));
       }
     }
+    for (const key of (await Promise.all(this.#masters().map((master) => master.keys('*:revoked*')))).flat())
+      await this.#client.pexpire(key, (await this.#client.pttl(key)) - byMs);
     const found = await Promise.all(this.#masters().map((master) => master.keys('*:claims')));
     for (const key of found.flat()) {
       for (const claim of await this.#client.zrange(key, '0', '-1'))
@@ -164,6 +166,7 @@ export function describeStoreContracts(version: string, start: () => Promise<Tes
     const store = await open();
     return {
       tenants: store.tenants,
+      nowSeconds: () => Math.floor(Date.now() / 1_000),
       passTime: (byMs) => inspector.setLeasesBack(byMs),
       leftOver: () => inspector.countKeys(),
       close: () => store.close(),

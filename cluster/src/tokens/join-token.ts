@@ -4,7 +4,8 @@ import type { TenantId } from '../protocol/ids.ts';
 import { TRACK_SOURCE } from '../protocol/media.ts';
 import { DISPLAY_NAME, ROLE } from '../protocol/room.ts';
 import { lineText } from '../protocol/text.ts';
-import { keyOfSecret, secretKey, signClaims, verifyClaims } from './signed.ts';
+import type { JoinKeys } from './join-keys.ts';
+import { keyOfSecret, signClaims, verifyClaims } from './signed.ts';
 
 /** A join token may live for ten minutes at most, and is refused when it is older (SPEC TK1). */
 export const MAX_JOIN_TOKEN_SECONDS = 600;
@@ -24,9 +25,6 @@ export const JOIN_GRANTS = z.object({
 });
 export type JoinGrants = z.infer<typeof JOIN_GRANTS>;
 
-/** API keys by id, with their secrets. */
-export type ApiKeys = ReadonlyMap<string, string>;
-
 /**
  * Makes a join token: a JWT signed with an API key's secret (HS256), whose `kid` and `iss` are the API key.
  * @param lifetimeSeconds - 1 to {@link MAX_JOIN_TOKEN_SECONDS}
@@ -44,19 +42,17 @@ export async function signJoinToken(
 /** What a join token proves: its grants, and whose they are. */
 export interface VerifiedJoin {
   readonly grants: JoinGrants;
-  /** The API key that signed the token. */
+  /** The API key that the token is of. */
   readonly tenantId: TenantId;
+  readonly issuedAtSeconds: number;
 }
 
-/** @throws PlenaryError `token_expired`, `token_invalid` */
-export async function verifyJoinToken(token: string, apiKeys: ApiKeys): Promise<VerifiedJoin> {
-  const { claims, issuer } = await verifyClaims(token, JOIN_GRANTS, {
+/** @throws PlenaryError `token_expired`, `token_invalid`, `keys_unavailable` */
+export async function verifyJoinToken(token: string, keys: Pick<JoinKeys, 'find'>): Promise<VerifiedJoin> {
+  const { claims, issuer, issuedAtSeconds } = await verifyClaims(token, JOIN_GRANTS, {
     audience: AUDIENCE,
     maxAgeSeconds: MAX_JOIN_TOKEN_SECONDS,
-    findSigner: ({ keyId = '' }) => {
-      const secret = apiKeys.get(keyId);
-      return secret === undefined ? undefined : { issuer: keyId, keys: [secretKey(secret)] };
-    },
+    findSigner: (named) => keys.find(named),
   });
-  return { grants: claims, tenantId: TENANT_ID.parse(issuer) };
+  return { grants: claims, tenantId: TENANT_ID.parse(issuer), issuedAtSeconds };
 }

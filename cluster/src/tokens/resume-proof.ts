@@ -1,11 +1,11 @@
 import { createPublicKey, verify } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { PlenaryError } from '../errors.ts';
-import { resumeProofText } from '../protocol/session-key.ts';
+import { rejoinProofText, resumeProofText } from '../protocol/session-key.ts';
 import type { SessionKeyJwk } from '../protocol/session-key.ts';
 
 /**
- * Checks that who brings a session token holds the key that the session was begun with (SPEC SE13).
+ * Checks that who brings a session token holds the key that the session was begun with (SPEC SK1).
  * @param nonce - of the connection that the token came on
  * @throws PlenaryError `proof_invalid`
  */
@@ -14,6 +14,20 @@ export async function verifyResumeProof(
   resume: { readonly nonce: string; readonly sessionToken: string; readonly proof: string },
 ): Promise<void> {
   if (!(await isSignedBy(key, resumeProofText(resume.nonce, resume.sessionToken), resume.proof))) {
+    throw new PlenaryError('proof_invalid');
+  }
+}
+
+/**
+ * Checks that who brings a rejoin token holds the key that it names (SPEC RJ2).
+ * @param nonce - of the connection that the token came on
+ * @throws PlenaryError `proof_invalid`
+ */
+export async function verifyRejoinProof(
+  key: SessionKeyJwk,
+  rejoin: { readonly nonce: string; readonly rejoinToken: string; readonly proof: string },
+): Promise<void> {
+  if (!(await isSignedBy(key, rejoinProofText(rejoin.nonce, rejoin.rejoinToken), rejoin.proof))) {
     throw new PlenaryError('proof_invalid');
   }
 }

@@ -4,12 +4,11 @@ import { ROUND_TRIPS } from '../protocol/client-edge.ts';
 import { PEER_ID, TENANT_ID } from '../protocol/ids.ts';
 import { SESSION_KEY } from '../protocol/session-key.ts';
 import { JOIN_GRANTS } from './join-token.ts';
-import { signClaims, verifyClaims } from './signed.ts';
+import { CLUSTER_ISSUER, clusterSigner, signClaims, verifyClaims } from './signed.ts';
 
 /** How long a session token is good for; an edge renews it well before. */
 export const SESSION_TOKEN_SECONDS = 900;
 const AUDIENCE = 'plenary-session';
-const ISSUER = 'cluster';
 
 /** What any edge that serves a session has to know of its join. */
 export const SESSION_GRANTS = JOIN_GRANTS.extend({
@@ -35,7 +34,7 @@ export async function signSessionToken(keys: KeyRing, claims: SessionClaims): Pr
   return signClaims(keys.current.key, {
     keyId: keys.current.id,
     audience: AUDIENCE,
-    issuer: ISSUER,
+    issuer: CLUSTER_ISSUER,
     lifetimeSeconds: SESSION_TOKEN_SECONDS,
     claims: SESSION_CLAIMS.parse(claims),
   });
@@ -46,10 +45,7 @@ export async function verifySessionToken(keys: KeyRing, token: string): Promise<
   const { claims } = await verifyClaims(token, SESSION_CLAIMS, {
     audience: AUDIENCE,
     maxAgeSeconds: SESSION_TOKEN_SECONDS,
-    findSigner: ({ keyId = '' }) => {
-      const key = keys.find(keyId);
-      return key && { issuer: ISSUER, keys: [{ algorithm: 'HS256', key }] };
-    },
+    findSigner: (hint) => clusterSigner(keys, hint),
   });
   return claims;
 }

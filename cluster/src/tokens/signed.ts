@@ -4,13 +4,14 @@ import { decodeJwt, decodeProtectedHeader, errors, jwtVerify, SignJWT } from 'jo
 import type { JWTPayload } from 'jose';
 import type { z } from 'zod';
 import { PlenaryError } from '../errors.ts';
+import type { KeyRing } from '../keys/key-ring.ts';
 import { CLOCK_LEEWAY_SECONDS, faultOfSchema, faultOfVerdict, tokenFault } from './token-fault.ts';
 
-/** The algorithms that tokens are signed with. Each key is for one of them (SPEC TK8). */
-export type TokenAlgorithm = 'HS256' | 'ES256' | 'EdDSA';
+/** The algorithms that tokens are signed with. What kind of key it is decides on its algorithm (SPEC TK8). */
+export type TokenAlgorithm = 'HS256' | 'ES256' | 'EdDSA' | 'Ed25519';
 
 export interface VerificationKey {
-  readonly algorithm: TokenAlgorithm;
+  readonly algorithms: readonly TokenAlgorithm[];
   readonly key: KeyObject;
 }
 
@@ -30,7 +31,7 @@ export interface KeyHint {
 }
 
 /** @returns `undefined` for a key that is not known */
-export type FindSigner = (named: KeyHint) => Signer | undefined | Promise<Signer | undefined>;
+export type FindSigner = (named: KeyHint) => Signer | undefined;
 
 export interface SignedClaims {
   /** What the token is for; a token for one use is refused for another. */
@@ -49,7 +50,16 @@ export function keyOfSecret(secret: string): KeyObject {
 
 /** A secret as the key that checks what it signed. */
 export function secretKey(secret: string): VerificationKey {
-  return { algorithm: 'HS256', key: keyOfSecret(secret) };
+  return { algorithms: ['HS256'], key: keyOfSecret(secret) };
+}
+
+/** Who issues the tokens that edges make for each other. */
+export const CLUSTER_ISSUER = 'cluster';
+
+/** The cluster's own key of that name. */
+export function clusterSigner(keys: Pick<KeyRing, 'find'>, { keyId = '' }: KeyHint): Signer | undefined {
+  const key = keys.find(keyId);
+  return key && { issuer: CLUSTER_ISSUER, keys: [{ algorithms: ['HS256'], key }] };
 }
 
 export async function signClaims(key: KeyObject, token: SignedClaims): Promise<string> {
@@ -77,7 +87,7 @@ export async function verifyClaims<Claims extends z.ZodType>(
   },
 ): Promise<{ readonly claims: z.output<Claims>; readonly issuer: string; readonly issuedAtSeconds: number }> {
   const named = keyHint(token);
-  const signer = await expected.findSigner(named);
+  const signer = expected.findSigner(named);
   if (signer === undefined) throw tokenFault('unknown_key', { claim: 'kid' });
   const payload = await verifyByAny(token, signer, expected);
   // jose refuses a token without them, and one in which they are no numbers.
@@ -110,10 +120,10 @@ async function verifyByAny(
   expected: { readonly audience: string; readonly maxAgeSeconds: number },
 ): Promise<JWTPayload> {
   let verdict: unknown;
-  for (const { key, algorithm } of keys) {
+  for (const { key, algorithms } of keys) {
     try {
       const { payload } = await jwtVerify(token, key, {
-        algorithms: [algorithm],
+        algorithms: [...algorithms],
         issuer,
         audience: expected.audience,
         maxTokenAge: expected.maxAgeSeconds,

@@ -14,7 +14,7 @@ export const CLOCK_LEEWAY_SECONDS = 30;
 /** Every reason for which a token is refused, and what a developer reads. `docs/protocol.md` has the same table. */
 export const TOKEN_FAULTS = {
   not_a_token: 'It is not a signed JWT.',
-  unknown_key: 'No key of that id (kid) is known here.',
+  unknown_key: 'No such key is known here: see kid, and iss where the key is a published one.',
   wrong_algorithm: 'Its alg is not that of the key.',
   bad_signature: 'Its signature is not by the key that its kid and iss name.',
   missing: 'The claim is missing.',

@@ -5,6 +5,7 @@ import type { Secrets } from '../keys/derive.ts';
 import { KeyRing } from '../keys/key-ring.ts';
 import { peer, roomName, tenant } from '../testing/samples.ts';
 import { TestSessionKey } from '../testing/session-key.ts';
+import { JoinKeys } from './join-keys.ts';
 import { signJoinToken, verifyJoinToken } from './join-token.ts';
 import { verifyResumeProof } from './resume-proof.ts';
 import { signSessionToken, verifySessionToken } from './session-token.ts';
@@ -12,7 +13,7 @@ import { keyOfSecret } from './signed.ts';
 import { CLOCK_LEEWAY_SECONDS } from './token-fault.ts';
 
 const SECRET = 'a-secret-of-more-than-thirty-two-characters';
-const KEYS = new Map([['key-1', SECRET]]);
+const KEYS = new JoinKeys(new Map([['key-1', [SECRET]]]));
 const GRANTS = {
   sub: 'ann',
   room: roomName('standup'),
@@ -35,7 +36,7 @@ describe('tokens', () => {
 
   it('[TK1] a join token gives its grants back', async () => {
     const token = await signJoinToken('key-1', SECRET, { ...GRANTS, name: 'Ann' });
-    expect(await verifyJoinToken(token, KEYS)).toEqual({
+    expect(await verifyJoinToken(token, KEYS)).toMatchObject({
       grants: { ...GRANTS, name: 'Ann' },
       tenantId: 'key-1',
     });
@@ -88,7 +89,9 @@ describe('tokens', () => {
     expect(await faultOf(forged)).toMatchObject({ reason: 'bad_signature' });
     expect(await faultOf('x.y.z')).toMatchObject({ reason: 'not_a_token' });
     const expired = await custom({}, nowSeconds - 300, nowSeconds - 100);
-    expect(await faultOf(expired)).toMatchObject({ claim: 'exp', reason: 'expired', seconds: 100 });
+    // The test itself may take a second.
+    expect(await faultOf(expired)).toMatchObject({ claim: 'exp', reason: 'expired' });
+    expect(JSON.stringify(await faultOf(expired))).toMatch(/"seconds":1\d\d\b/);
     const ahead = await custom({}, nowSeconds + 90, nowSeconds + 150);
     expect(await faultOf(ahead)).toMatchObject({ claim: 'iat', reason: 'in_future' });
   });
@@ -147,7 +150,9 @@ describe('tokens', () => {
     const keys = KeyRing.derive([SECRET], 'session-token');
     const session = await signSessionToken(keys, claims);
     expect(await verifySessionToken(keys, session)).toEqual(claims);
-    await expect(verifyJoinToken(session, new Map([['cluster', SECRET]]))).rejects.toMatchObject({
+    await expect(
+      verifyJoinToken(session, new JoinKeys(new Map([['cluster', [SECRET]]]))),
+    ).rejects.toMatchObject({
       code: 'token_invalid',
     });
     const otherKeys = KeyRing.derive([`${SECRET}-other`], 'session-token');

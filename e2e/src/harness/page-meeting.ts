@@ -6,6 +6,7 @@ export interface PageMeeting {
   getSnapshot(): {
     readonly connection: { readonly phase: string };
     readonly media: string;
+    readonly self?: { readonly peerId: string; readonly displayName: string; readonly role: string };
     readonly edgeId?: string;
     readonly mediaNodeId?: string;
     readonly room: {

@@ -55,6 +55,7 @@ describe('the router', () => {
     readers: { '/health': 'any site', '/post': (origin) => origin === 'https://good.example' },
     otherwise: () => json(404, {}),
     contentSecurityPolicy: contentSecurityPolicy('https://a.example'),
+    isEmbeddable: false,
     onFault: (fault) => faults.push(fault),
   });
 
@@ -109,6 +110,25 @@ describe('the router', () => {
       });
     }
     expect((await router(request('/post', { method: 'PUT' }))).headers['allow']).toBe('POST');
+  });
+
+  it('[RJ7] the page is shown in frames of the sites that are configured, and of no other', async () => {
+    const own = await router(request('/health'));
+    expect(own.headers['x-frame-options']).toBe('DENY');
+    expect(own.headers['content-security-policy']).toContain("frame-ancestors 'none'");
+    const sites = ['https://app.example', 'https://b.example:8443'];
+    const embedded = await createRouter({
+      routes: { 'GET /': () => json(200, {}) },
+      readers: {},
+      otherwise: () => json(404, {}),
+      contentSecurityPolicy: contentSecurityPolicy('https://a.example', sites),
+      isEmbeddable: true,
+      onFault: (fault) => faults.push(fault),
+    })(request('/'));
+    expect(embedded.headers).not.toHaveProperty('x-frame-options');
+    expect(embedded.headers['content-security-policy']).toMatch(
+      /frame-ancestors https:\/\/app\.example https:\/\/b\.example:8443$/,
+    );
   });
 
   it('[HT3] makes an error of the table of whatever is thrown, and tells no detail of a fault', async () => {
@@ -312,8 +332,8 @@ describe('guest tokens', () => {
   let isPatient = true;
   const handler = handleGuestToken({
     apiKeys: new Map([
-      ['closed', SECRET],
-      ['open', SECRET],
+      ['closed', [SECRET]],
+      ['open', [SECRET]],
     ]),
     guests: { tenantId: tenant('open'), isOpen: (name) => name !== 'board' },
     takeGuestToken: () => isPatient,
@@ -339,7 +359,7 @@ describe('guest tokens', () => {
     const { token } = JSON.parse(String(answer.body)) as { token: string };
     expect(JSON.parse(atob(token.split('.')[1] ?? ''))).toMatchObject({ iss: 'open' });
     const board = post(JSON.stringify({ roomId: 'board', displayName: 'Ann' }));
-    await expect(board).rejects.toMatchObject({ code: 'forbidden' });
+    await expect(board).rejects.toMatchObject({ code: 'guests_not_allowed' });
   });
 
   it('[TK5] refuses what does not fit, what is too large, other sites, and who asks too often', async () => {

@@ -10,6 +10,7 @@ const STATUS_OF: Partial<Record<ErrorCode, number>> = {
   malformed_message: 400,
   message_too_large: 413,
   forbidden: 403,
+  guests_not_allowed: 403,
   rate_limited: 429,
   unknown_message: 404,
   store_unavailable: 503,
@@ -17,11 +18,10 @@ const STATUS_OF: Partial<Record<ErrorCode, number>> = {
   shutting_down: 503,
 };
 
-/** Sent with everything: nothing here is to be framed, guessed or told to other sites. */
+/** Sent with everything: nothing here is to be guessed or told to other sites, or framed by any that is not configured. */
 const SECURITY_HEADERS: Readonly<Record<string, string>> = {
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
-  'x-frame-options': 'DENY',
   'cross-origin-opener-policy': 'same-origin',
   'permissions-policy': 'camera=(self), microphone=(self), display-capture=(self), geolocation=()',
 };
@@ -34,6 +34,8 @@ export interface RouterSettings {
   /** Answers what no route does. */
   readonly otherwise: HttpHandler;
   readonly contentSecurityPolicy: string;
+  /** Whether some sites may show the page in a frame: then the policy names them. */
+  readonly isEmbeddable: boolean;
   readonly onFault: (fault: unknown) => void;
 }
 
@@ -69,6 +71,8 @@ export function createRouter(settings: RouterSettings): (request: HttpRequest) =
     const headers = {
       ...SECURITY_HEADERS,
       ...(readers === undefined ? {} : readableBy(readers, request)),
+      // It cannot name a site; where it contradicts the policy, browsers differ.
+      ...(settings.isEmbeddable ? {} : { 'x-frame-options': 'DENY' }),
       'content-security-policy': settings.contentSecurityPolicy,
       ...response.headers,
     };
@@ -96,9 +100,10 @@ function methodNotAllowed(request: HttpRequest, methods: readonly string[]): Htt
  * What the web app may load and where it may connect. It may open sockets anywhere: a policy stands as long as the page
  * does, and a page that lives through the death of its edge goes to edges that did not exist when it was loaded.
  *
+ * @param embedOrigins - sites that may show the page in a frame
  * @param publicUrl - a page that came by `https` may not connect without TLS; browsers would refuse that anyway
  */
-export function contentSecurityPolicy(publicUrl: string): string {
+export function contentSecurityPolicy(publicUrl: string, embedOrigins: readonly string[] = []): string {
   const schemes = publicUrl.startsWith('https:') ? 'https: wss:' : 'http: ws: https: wss:';
   return [
     "default-src 'self'",
@@ -110,6 +115,6 @@ export function contentSecurityPolicy(publicUrl: string): string {
     "object-src 'none'",
     "base-uri 'none'",
     "form-action 'self'",
-    "frame-ancestors 'none'",
+    `frame-ancestors ${embedOrigins.length === 0 ? "'none'" : embedOrigins.join(' ')}`,
   ].join('; ');
 }

@@ -42,6 +42,7 @@ async function placing(others: readonly string[] = []) {
     links,
     limits: { packingLimit: 10, maxRoomPeersPerNode: 100, maxJoinsPerNode: 100, maxLoad: 0.7 },
     maxPeersPerRoom: 100,
+    maxPeersPerPerson: 100,
     dropMedia: () => Promise.resolve(),
     clock,
     logger: silentLogger(),

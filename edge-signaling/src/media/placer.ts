@@ -47,6 +47,8 @@ export interface HostRequest {
   readonly roomId: RoomId;
   readonly peerId: PeerId;
   readonly requestId: RequestId;
+  /** Who this is, for a first placement: see {@link digestOfSubject}. */
+  readonly person?: string;
   readonly media: MediaRequest;
   readonly view: RoomView;
   /** Where the token says that the person is. */
@@ -82,6 +84,7 @@ export interface PlacerSettings {
   readonly links: MediaLinks;
   readonly limits: PlacementLimits;
   readonly maxPeersPerRoom: number;
+  readonly maxPeersPerPerson: number;
   readonly dropMedia: (mediaNodeId: MediaNodeId, placed: PlacedPeer) => Promise<void>;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -97,7 +100,7 @@ export class Placer {
   }
 
   /**
-   * @throws PlenaryError `no_media_node`, `room_full`, `store_unavailable`; `stale_epoch` when `keeps` is not live, or another
+   * @throws PlenaryError `no_media_node`, `room_full`, `joined_too_often`, `store_unavailable`; `stale_epoch` when `keeps` is not live, or another
    *   edge holds the session; `peer_not_found` when `replaces` is given and the peer is gone; the last node's error when none of
    *   several admitted the peer; what `beside` throws
    */
@@ -144,7 +147,8 @@ export class Placer {
     excluded: ReadonlySet<MediaNodeId>,
     replaces: Epoch | undefined,
   ): Promise<Placement> {
-    const { rooms, edgeId, directory, maxPeersPerRoom } = this.#settings;
+    const { rooms, edgeId, directory, maxPeersPerRoom, maxPeersPerPerson } = this.#settings;
+    const { person } = request;
     const mediaNodeId = await this.#choose(request, excluded);
     const first = {
       roomId: request.roomId,
@@ -153,6 +157,7 @@ export class Placer {
       edgeId,
       mediaNodeId,
       maxPeers: maxPeersPerRoom,
+      ...(person === undefined ? {} : { subject: { digest: person, maxPeers: maxPeersPerPerson } }),
       ...(request.keeps === undefined ? {} : { keepsEpoch: request.keeps }),
     };
     const heldUnder = request.heldUnder === undefined ? {} : { heldUnder: request.heldUnder() };

@@ -1,14 +1,16 @@
 import type { KeyObject } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PlenaryError, REPUBLISH_INTERVAL_MS, Turns } from '@plenary/cluster';
+import { digestOfSubject, PlenaryError, REPUBLISH_INTERVAL_MS, Turns } from '@plenary/cluster';
 import type {
   Clock,
   JoinGrants,
   PlacedPeer,
   Placement,
+  RejoinClaims,
   RoomStore,
   RoomView,
   SessionGrants,
+  TenantStore,
 } from '@plenary/cluster';
 import type { EdgeId, MediaNodeId, PeerId, RoomId, TenantId } from '@plenary/cluster/ids';
 import { roomIdOf, roomNameOf } from '@plenary/cluster/ids';
@@ -19,7 +21,8 @@ import type {
   MediaRequest,
   Session as SessionNote,
 } from '@plenary/cluster/protocol';
-import type { Authenticator } from '../auth/authenticate.ts';
+import type { Admission, Authenticator } from '../auth/authenticate.ts';
+import { isGuest } from '../auth/guest-subject.ts';
 import { derivePeerId } from '../auth/peer-id.ts';
 import { mayPublishAnything } from '../auth/permissions.ts';
 import type { Directory } from '../directory.ts';
@@ -54,6 +57,9 @@ export interface EntranceSettings {
   readonly peerIdKey: KeyObject;
   readonly resumeWithinMs: number;
   readonly authenticator: Pick<Authenticator, 'join' | 'resume' | 'session'>;
+  /** `undefined` when the time is over in which this person may come back. */
+  readonly signRejoinToken: (claims: RejoinClaims) => Promise<string | undefined>;
+  readonly tenants: Pick<TenantStore, 'isRevoked'>;
   readonly rooms: RoomStore;
   readonly isStoreAvailable: () => boolean;
   readonly storeWait: Pick<StoreWait, 'untilAvailable'>;
@@ -91,8 +97,8 @@ export class Entrance {
   /**
    * Enters a room in four round trips at most: read the room; place; admit and enter the roster together (SPEC SE3).
    * @param askedAtMs - by the monotonic clock: when the client began to wait
-   * @throws PlenaryError `protocol_version`, `store_unavailable`, `token_*`, `tenant_limit_reached`, `room_full`, `no_media_node`,
-   *   `timed_out`, …
+   * @throws PlenaryError `protocol_version`, `store_unavailable`, `token_*`, `access_revoked`, `tenant_limit_reached`, `room_full`,
+   *   `joined_too_often`, `no_media_node`, `timed_out`, …
    */
   async join(
     request: ClientRequest<'join'>,
@@ -102,7 +108,8 @@ export class Entrance {
     const { authenticator, peerIdKey, clock } = this.#settings;
     const deadlineMs = askedAtMs + ENTRY_DEADLINE_MS;
     checkVersion(request.protocolVersion);
-    const { grants: granted, tenantId } = await authenticator.join(request.token, request.roomId);
+    const admission = await authenticator.join(request, socket.id);
+    const { grants: granted, tenantId } = admission;
     const { roundTrips = [] } = request;
     const grants: SessionGrants = { ...granted, tenant: tenantId, roundTrips };
     this.#checkStore();
@@ -111,7 +118,7 @@ export class Entrance {
     const peerId = derivePeerId(peerIdKey, { subject: grants.sub, roomId, requestId, sessionKey });
     return this.#turns.run(peerId, async (afterwards) => {
       if (clock.monotonicMs() > deadlineMs) throw new PlenaryError('timed_out');
-      return this.#enter(request, socket, { roomId, peerId, tenantId, grants, deadlineMs, afterwards });
+      return this.#enter(request, socket, { roomId, peerId, admission, grants, deadlineMs, afterwards });
     });
   }
 
@@ -121,7 +128,7 @@ export class Entrance {
     entry: {
       readonly roomId: RoomId;
       readonly peerId: PeerId;
-      readonly tenantId: TenantId;
+      readonly admission: Admission;
       readonly grants: SessionGrants;
       readonly deadlineMs: number;
       readonly afterwards: (work: Promise<void>) => void;
@@ -129,7 +136,9 @@ export class Entrance {
   ): Promise<Entered<'join'>> {
     const { rooms, channel, placer, localRooms } = this.#settings;
     const { requestId, sessionKey, roundTrips = [] } = request;
-    const { roomId, peerId, tenantId, grants, deadlineMs } = entry;
+    const { roomId, peerId, admission, grants, deadlineMs } = entry;
+    const { tenantId, issuedAtSeconds } = admission;
+    const subject = grants.sub;
     const displayName = grants.name ?? request.displayName ?? 'Guest';
 
     // The room is heard before its state is read: what happens in between is then heard twice, never lost.
@@ -139,11 +148,14 @@ export class Entrance {
     let latest: Placement | undefined;
     let hasNewClaim = false;
     try {
-      const [claim, read] = await Promise.allSettled([
+      const [claim, read, revoked] = await Promise.allSettled([
         this.#settings.tenantClaims.claim(tenantId, { roomId, peerId }),
         rooms.view(roomId),
+        this.#settings.tenants.isRevoked(tenantId, { roomId, subject, issuedAtSeconds }),
       ]);
       hasNewClaim = claim.status === 'fulfilled' && claim.value;
+      if (revoked.status === 'rejected') throw revoked.reason;
+      if (revoked.value) throw new PlenaryError('access_revoked');
       if (claim.status === 'rejected') throw claim.reason;
       if (read.status === 'rejected') throw read.reason;
       const view: RoomView = read.value;
@@ -155,6 +167,7 @@ export class Entrance {
         roomId,
         peerId,
         requestId,
+        person: digestOfSubject(subject),
         media: mediaOf(request.media, grants),
         view,
         datacenter: grants.datacenter,
@@ -181,10 +194,15 @@ export class Entrance {
         incarnation: hosted.incarnation,
         holdEpoch,
       });
-      const note = await this.#note(session);
+      const [note, rejoinToken] = await Promise.all([
+        this.#note(session),
+        // A guest asks for another guest token: guests may have been shut out by then.
+        isGuest(subject) ? undefined : this.#settings.signRejoinToken({ ...admission, key: sessionKey }),
+      ]);
       this.#settings.keeper.take(session, socket);
       localRooms.tracksOf(roomId).learn(view.tracks);
-      return { session, reply: { session: note, room: joined.snapshot, media: hosted.offer } };
+      const own = rejoinToken === undefined ? note : { ...note, rejoinToken };
+      return { session, reply: { session: own, room: joined.snapshot, media: hosted.offer } };
     } catch (fault) {
       entry.afterwards(this.#undo(socket, { roomId, peerId, tenantId, hasNewClaim }, latest));
       throw fault;

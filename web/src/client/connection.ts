@@ -41,6 +41,7 @@ const OTHER_EDGE_CODES: readonly ErrorCode[] = [
   'internal',
   'store_unavailable',
   'protocol_version',
+  'keys_unavailable',
 ];
 
 /** Refusals that waiting some seconds does not change: who joins is told at once, and decides. */

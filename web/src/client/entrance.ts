@@ -1,4 +1,4 @@
-import { PlenaryError, toPlenaryError } from '@plenary/cluster/errors';
+import { PlenaryError, toPlenaryError, type ErrorCode } from '@plenary/cluster/errors';
 import {
   PROTOCOL_VERSION,
   type ClientReply,
@@ -9,12 +9,22 @@ import {
   type Session,
 } from '@plenary/cluster/protocol';
 import type { EnterMode } from './connection.ts';
+import type { ClientLog } from './counters.ts';
 import type { JoinClock } from './join-timings.ts';
 import type { MeetingOptions, TokenGrant } from './meeting-types.ts';
+import { RejoinTickets, type RejoinTicket } from './rejoin.ts';
 import { newRequestId } from './request-edge.ts';
 import type { EdgeLink } from './rpc.ts';
 import { createSessionKey, type SessionKey } from './session-key.ts';
 import { mediaRequest, type WarmMedia } from './warm-up.ts';
+
+/** Refusals of a rejoin token after which one may come in only as for the first time. */
+const TICKET_IS_OVER: readonly ErrorCode[] = [
+  'token_expired',
+  'token_invalid',
+  'token_wrong_room',
+  'proof_invalid',
+];
 
 export interface EntranceEnvironment {
   readonly options: MeetingOptions;
@@ -32,11 +42,22 @@ export interface EntranceEnvironment {
   readonly joined: (link: EdgeLink, reply: ClientReply<'join'>, warm: WarmMedia) => void;
   readonly resumed: (link: EdgeLink, reply: ClientReply<'resume'>) => void;
   readonly clock: JoinClock;
+  readonly log: ClientLog;
+}
+
+type GetToken = NonNullable<MeetingOptions['getToken']>;
+
+/** Who one joins as, and whether one may come back as the same without asking again. */
+interface Pass {
+  readonly token: string;
+  readonly ticket?: RejoinTicket;
+  readonly canRejoin: boolean;
 }
 
 /** Enters the room on a connection: by a join, or by taking the session up again. Holds the session. */
 export class Entrance {
   readonly #environment: EntranceEnvironment;
+  readonly #tickets: RejoinTickets;
   #session: Session | undefined;
   /** Made by the first attempt to join; the repeats and resumes of one session have one key. */
   #key: Promise<SessionKey> | undefined;
@@ -45,13 +66,14 @@ export class Entrance {
 
   constructor(environment: EntranceEnvironment) {
     this.#environment = environment;
+    this.#tickets = new RejoinTickets(environment.options.rejoin);
   }
 
   get session(): Session | undefined {
     return this.#session;
   }
 
-  /** Begins a join that is no repeat of an earlier one. */
+  /** Begins a join that is no repeat of an earlier one. What one comes back with stays. */
   startAnew(): void {
     this.#session = undefined;
     this.#key = undefined;
@@ -80,43 +102,103 @@ export class Entrance {
       this.startAnew();
       this.#needsFreshToken = true;
     }
+    const { token, getToken } = this.#environment.options;
+    const isSpent = this.#needsFreshToken && getToken !== undefined;
+    let refused = new PlenaryError('token_invalid', 'Neither token nor getToken is given.');
+    // Who was in already comes back as who they were. A page that was loaded anew first tries what its address gives.
+    if (token !== undefined && this.#tickets.own === undefined && !isSpent) {
+      const expired = await this.#joinByToken(link, token);
+      if (expired === undefined) return;
+      refused = expired;
+    }
+    if (await this.#joinByTicket(link)) return;
+    if (getToken === undefined) throw refused;
+    await this.#joinByApplication(link, getToken);
+  }
+
+  /**
+   * By the token that the meeting was made with; it may be used again until it expires.
+   * @returns what it was refused with when it has expired
+   */
+  async #joinByToken(link: EdgeLink, token: string): Promise<PlenaryError | undefined> {
     try {
-      await this.#join(link);
+      await this.#join(link, { token, canRejoin: true });
+      return undefined;
     } catch (thrown) {
       const error = toPlenaryError(thrown);
-      const canRenew = this.#environment.options.getToken !== undefined && !this.#needsFreshToken;
-      if (error.code !== 'token_expired' || !canRenew) throw error;
+      if (error.code !== 'token_expired') throw error;
       this.#needsFreshToken = true;
-      await this.#join(link);
+      return error;
     }
   }
 
-  async #join(link: EdgeLink): Promise<void> {
+  /** @returns whether there was a ticket that is still good */
+  async #joinByTicket(link: EdgeLink): Promise<boolean> {
+    const ticket = await this.#tickets.find();
+    if (ticket === undefined) return false;
+    this.#key = Promise.resolve(ticket.key);
+    try {
+      await this.#join(link, { token: ticket.token, ticket, canRejoin: true });
+      return true;
+    } catch (thrown) {
+      const error = toPlenaryError(thrown);
+      if (!TICKET_IS_OVER.includes(error.code)) throw error;
+      await this.#tickets.replace(undefined);
+      this.#key = undefined;
+      return false;
+    }
+  }
+
+  async #joinByApplication(link: EdgeLink, getToken: GetToken): Promise<void> {
+    const wasFresh = this.#needsFreshToken;
+    try {
+      await this.#join(link, await this.#ask(getToken));
+    } catch (thrown) {
+      const error = toPlenaryError(thrown);
+      if (error.code !== 'token_expired' || wasFresh) throw error;
+      this.#needsFreshToken = true;
+      await this.#join(link, await this.#ask(getToken));
+    }
+  }
+
+  async #join(link: EdgeLink, { token, ticket, canRejoin }: Pass): Promise<void> {
     const { options, roomId, clock } = this.#environment;
     this.#environment.joining();
-    const [{ publicKey }, warm, token, roundTrips] = await Promise.all([
+    const [key, warm, roundTrips] = await Promise.all([
       this.warm(),
       this.#environment.warm(),
-      this.#token(),
       this.#environment.roundTrips(),
     ]);
     clock.note('prepared');
     const displayName = this.#environment.displayName();
+    const proof = ticket && (await ticket.key.proveRejoin(link.connectionId, token));
     clock.note('joinSent');
     const reply = await link.request('join', {
       protocolVersion: PROTOCOL_VERSION,
       requestId: this.#joinRequestId,
       roomId,
       token,
+      ...(proof === undefined ? {} : { proof }),
       ...(displayName === undefined ? {} : { displayName }),
       ...(roundTrips.length === 0 ? {} : { roundTrips: [...roundTrips] }),
-      sessionKey: publicKey,
+      sessionKey: key.publicKey,
       media: mediaRequest(warm, options.publish ?? true),
     });
     clock.note('joinAnswered');
     this.#needsFreshToken = false;
     this.#session = reply.session;
+    this.#keepTicket(reply.session.rejoinToken, canRejoin ? key : undefined);
     this.#environment.joined(link, reply, warm);
+  }
+
+  #keepTicket(token: string | undefined, key: SessionKey | undefined): void {
+    const ticket = token === undefined || key === undefined ? undefined : { token, key };
+    this.#tickets.replace(ticket).catch((thrown: unknown) => {
+      this.#environment.log.warn(
+        'what one comes back with could not be kept',
+        toPlenaryError(thrown).message,
+      );
+    });
   }
 
   async #resume(link: EdgeLink, session: Session): Promise<void> {
@@ -136,15 +218,12 @@ export class Entrance {
     this.#environment.resumed(link, reply);
   }
 
-  async #token(): Promise<string> {
-    const { token, getToken } = this.#environment.options;
-    const fresh = this.#needsFreshToken;
-    if (token !== undefined && (getToken === undefined || !fresh)) return token;
-    if (getToken === undefined)
-      throw new PlenaryError('token_invalid', 'Neither token nor getToken is given.');
-    const given = await getToken({ fresh });
+  async #ask(getToken: GetToken): Promise<Pass> {
+    // Media is made ready meanwhile; a failure of it shows in the join.
+    this.#environment.warm().catch(() => undefined);
+    const given = await getToken({ fresh: this.#needsFreshToken });
     const grant: TokenGrant = typeof given === 'string' ? { token: given } : given;
     this.#environment.edgesKnown(grant.edgeUrls ?? []);
-    return grant.token;
+    return { token: grant.token, canRejoin: grant.canRejoin ?? true };
   }
 }

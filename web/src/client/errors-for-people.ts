@@ -7,24 +7,28 @@ export interface PersonReadableError {
   readonly advice: string;
 }
 
-const OUR_FAULT: PersonReadableError = {
-  title: 'Something went wrong in Plenary',
-  meaning: 'This page and the server did not understand each other. It is not your fault.',
-  advice: 'Reload the page. If it happens again, tell whoever runs this service.',
-};
-
-const NOT_POSSIBLE: PersonReadableError = {
-  title: 'That did not work',
-  meaning: 'Part of the meeting changed at the same moment.',
-  advice: 'Try it once more.',
-};
-
 /** Every code of the closed table; a new code does not compile until it is written here. */
 const FOR_PEOPLE: Record<ErrorCode, PersonReadableError> = {
-  malformed_message: OUR_FAULT,
-  unknown_message: OUR_FAULT,
-  out_of_order: OUR_FAULT,
-  invalid_media_parameters: OUR_FAULT,
+  malformed_message: {
+    title: 'The service did not take what this page sent',
+    meaning: 'Something in it does not have the form that the service expects.',
+    advice: 'Reload the page. If it happens again, tell whoever runs this service.',
+  },
+  unknown_message: {
+    title: 'The service does not know what this page asked for',
+    meaning: 'The page may be newer or older than the service.',
+    advice: 'Reload the page. If it happens again, tell whoever runs this service.',
+  },
+  out_of_order: {
+    title: 'That did not fit at this moment',
+    meaning: 'This page asked for something that fits only before or after what it is doing now.',
+    advice: 'Try it once more; if that does not help, reload the page.',
+  },
+  invalid_media_parameters: {
+    title: 'Your sound or picture was not taken',
+    meaning: 'The media server cannot work with the way in which your browser sends it.',
+    advice: 'Use a current version of Chrome, Edge, Firefox or Safari.',
+  },
   internal: {
     title: 'The server had a fault',
     meaning: 'It has been written down there.',
@@ -42,18 +46,35 @@ const FOR_PEOPLE: Record<ErrorCode, PersonReadableError> = {
   },
   token_invalid: {
     title: 'This invitation is not valid',
-    meaning: 'The link was not made by this service, or was changed on its way.',
-    advice: 'Ask for a new link to the meeting.',
+    meaning:
+      'The link was not made for this service, was changed on its way, or was made with a wrong clock.',
+    advice: 'Ask whoever invited you for a new link.',
   },
   token_expired: {
     title: 'This invitation has expired',
-    meaning: 'Invitations last only a short time.',
-    advice: 'Reload the page, or ask for a new link.',
+    meaning: 'An invitation by link is good for some minutes only.',
+    advice: 'Open the meeting again from where you got the link, or ask whoever invited you for a new one.',
   },
   token_wrong_room: {
     title: 'This invitation is for another meeting',
     meaning: 'The link you followed belongs to a different room.',
     advice: 'Check the link, or ask for the right one.',
+  },
+  keys_unavailable: {
+    title: 'Your invitation cannot be checked yet',
+    meaning: 'The service is just fetching the keys of the application that invited you.',
+    advice: 'Try again in a moment.',
+  },
+  access_revoked: {
+    title: 'You cannot come back to this meeting',
+    meaning: 'Somebody who runs this meeting ended your access to it.',
+    advice: 'Ask the host, if you think that this is a mistake.',
+  },
+  guests_not_allowed: {
+    title: 'You need an invitation',
+    meaning: 'This meeting is open only to people who come with a link that was made for them.',
+    advice:
+      'Ask whoever invited you to send you your own link, or open the meeting from the application that it belongs to.',
   },
   token_replayed: {
     title: 'This meeting was taken up elsewhere',
@@ -95,6 +116,11 @@ const FOR_PEOPLE: Record<ErrorCode, PersonReadableError> = {
     meaning: 'It has reached the number of people it may hold.',
     advice: 'Try again when somebody has left.',
   },
+  joined_too_often: {
+    title: 'You are in this meeting too many times',
+    meaning: 'You have it open in as many windows or devices as one person may use at a time.',
+    advice: 'Close the others. One that just closed without leaving is free again within a minute.',
+  },
   tenant_limit_reached: {
     title: 'No more people can join at the moment',
     meaning: 'The application that invited you has as many people or meetings as it may have at a time.',
@@ -111,8 +137,8 @@ const FOR_PEOPLE: Record<ErrorCode, PersonReadableError> = {
     advice: 'Try again in a minute.',
   },
   media_unavailable: {
-    title: 'Sound and picture are interrupted',
-    meaning: 'The media server does not answer.',
+    title: 'Your media server does not answer',
+    meaning: 'Sound and picture may be interrupted.',
     advice: 'Wait a moment: it is tried again by itself.',
   },
   media_lost: {
@@ -125,19 +151,51 @@ const FOR_PEOPLE: Record<ErrorCode, PersonReadableError> = {
     meaning: 'Running meetings go on, but new people have to wait until a part of the service is back.',
     advice: 'Try again in a minute.',
   },
-  stale_epoch: NOT_POSSIBLE,
-  peer_not_found: NOT_POSSIBLE,
-  track_not_found: NOT_POSSIBLE,
-  consumer_not_found: NOT_POSSIBLE,
-  transport_not_found: NOT_POSSIBLE,
+  stale_epoch: {
+    title: 'You were just being moved to another media server',
+    meaning: 'What you asked for concerned the one before.',
+    advice: 'Try it once more.',
+  },
+  peer_not_found: {
+    title: 'That person is not here any more',
+    meaning: 'They left the meeting at the same moment.',
+    advice: 'There is nothing to do.',
+  },
+  track_not_found: {
+    title: 'That sound or picture is not there any more',
+    meaning: 'It was switched off at the same moment.',
+    advice: 'There is nothing to do.',
+  },
+  consumer_not_found: {
+    title: 'That video is not being received any more',
+    meaning: 'It was closed at the same moment.',
+    advice: 'Wait a moment: it comes again by itself if it is still there.',
+  },
+  transport_not_found: {
+    title: 'Your path for sound and picture was replaced',
+    meaning: 'It was renewed at the same moment.',
+    advice: 'Wait a moment: it is tried again by itself.',
+  },
   cannot_consume: {
     title: 'One video cannot be shown',
     meaning: 'Your browser cannot decode the format it is sent in.',
     advice: 'Use a current version of Chrome, Edge, Firefox or Safari.',
   },
-  port_slice_overlap: OUR_FAULT,
-  id_taken: OUR_FAULT,
-  unauthorised: OUR_FAULT,
+  port_slice_overlap: {
+    title: 'A media server is set up wrongly',
+    meaning: 'Its ports belong to another one.',
+    advice: 'Tell whoever runs this service.',
+  },
+  id_taken: {
+    title: 'A server is set up wrongly',
+    meaning: 'Two of them have the same name.',
+    advice: 'Tell whoever runs this service.',
+  },
+  unauthorised: {
+    title: 'Parts of the service do not trust each other',
+    meaning: 'They have different keys.',
+    advice: 'Tell whoever runs this service.',
+  },
   replaced: {
     title: 'You continued somewhere else',
     meaning: 'The meeting was taken up by another tab or window of yours.',

@@ -6,6 +6,7 @@ import type { MediaFlow } from './media-silence.ts';
 import type { OutgoingChat } from './outbox.ts';
 import type { ProbePort } from './probe-port.ts';
 import type { LocalTrack } from './publisher.ts';
+import type { RejoinKeeper } from './rejoin.ts';
 import type { RoomState } from './room-state.ts';
 import type { SignallingPort } from './signalling-port.ts';
 import type { RemoteTrack } from './subscriptions.ts';
@@ -15,6 +16,8 @@ import type { CreateDevice } from './warm-up.ts';
 export interface TokenGrant {
   readonly token: string;
   readonly edgeUrls?: readonly string[];
+  /** `false`: who comes back asks for another token, as a guest does, who may have another name by then. Default `true`. */
+  readonly canRejoin?: boolean;
 }
 
 export interface MeetingOptions {
@@ -23,8 +26,13 @@ export interface MeetingOptions {
   readonly roomId: string;
   /** A ready token; or `getToken`, which can also renew one. One of the two must be given. */
   readonly token?: string;
-  /** Called for each join, so before the first and whenever a session cannot be resumed. */
+  /**
+   * Asks the application for a token: before the first join, and whenever a session is over and nobody can come back by what
+   * the cluster gave. `fresh` tells that the one before was refused.
+   */
   readonly getToken?: (request: { readonly fresh: boolean }) => Promise<string | TokenGrant>;
+  /** Where one's way back is kept over a reload of the page. Default: nowhere, only in memory. */
+  readonly rejoin?: RejoinKeeper;
   /** The name that others see, where the token leaves it open. */
   readonly displayName?: string;
   /** `false` for a viewer, who needs no transport for sending. Default `true`. */

@@ -124,6 +124,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       joined: (link, reply, warm) => this.#joined(link, reply, warm),
       resumed: (link, reply) => this.#resumed(link, reply),
       clock: this.#clock,
+      log,
     });
     this.#keeper = new LogKeeper({
       sync: (afterEventId) => request('sync', { afterEventId }),

@@ -1,5 +1,6 @@
 import { useState } from 'react';
 import { Icon, Logo } from '../components/Icon.tsx';
+import { useServiceInfo } from '../hooks/use-service-info.ts';
 import { explainRoomName } from '../state/notices.ts';
 import { randomRoomName, readTypedRoom } from '../state/room-names.ts';
 
@@ -36,6 +37,9 @@ function withSearch(path: string, search: string): string {
 
 /** The first page: choose a room, or take the suggested one. */
 export function LandingPage({ badName }: { readonly badName?: string }) {
+  const service = useServiceInfo();
+  const isAsking = service === 'asking';
+  const byInvitation = !isAsking && service?.guests === false;
   const [suggestion, setSuggestion] = useState(() => randomRoomName());
   const [typed, setTyped] = useState('');
   const isTyped = typed.trim() !== '';
@@ -52,8 +56,8 @@ export function LandingPage({ badName }: { readonly badName?: string }) {
         <section className="hero">
           <h1>Meetings that keep going.</h1>
           <p className="lead">
-            Pick a name, share the link, talk. One meeting spans many servers and sites, so no single failure
-            ends it.
+            {byInvitation ? 'Meetings here are by invitation.' : 'Pick a name, share the link, talk.'} One
+            meeting spans many servers and sites, so no single failure ends it.
           </p>
           {badName === undefined ? null : (
             <p className="notice is-problem" role="alert">
@@ -61,51 +65,61 @@ export function LandingPage({ badName }: { readonly badName?: string }) {
               letters, digits, “-” and “_”.
             </p>
           )}
-          <form
-            className="start"
-            onSubmit={(event) => {
-              event.preventDefault();
-              if (path === undefined) return;
-              const hasSearch = path.includes('?');
-              globalThis.location.assign(hasSearch ? path : withSearch(path, here.search));
-            }}
-          >
-            <div className="start-field">
-              <input
-                value={typed}
-                placeholder={suggestion}
-                onChange={(event) => setTyped(event.target.value)}
-                maxLength={4_096}
-                aria-describedby="room-meaning"
-                aria-invalid={isTyped && path === undefined}
-                aria-label="Name of the meeting"
-                autoComplete="off"
-                autoCapitalize="none"
-                spellCheck={false}
-                data-testid="room-input"
-              />
-              <button
-                type="button"
-                className="icon-button"
-                aria-label="Suggest another name"
-                title="Suggest another name"
-                onClick={() => {
-                  setTyped('');
-                  setSuggestion(randomRoomName());
+          {byInvitation ? (
+            <p className="notice" data-testid="by-invitation">
+              <Icon name="link" size={18} /> To join a meeting, open the link that was made for you. If you
+              have none, ask whoever invited you, or open the meeting from the application that it belongs to.
+            </p>
+          ) : null}
+          {isAsking || byInvitation ? null : (
+            <>
+              <form
+                className="start"
+                onSubmit={(event) => {
+                  event.preventDefault();
+                  if (path === undefined) return;
+                  const hasSearch = path.includes('?');
+                  globalThis.location.assign(hasSearch ? path : withSearch(path, here.search));
                 }}
-                data-testid="random-room-button"
               >
-                <Icon name="dice" size={19} />
-              </button>
-            </div>
-            <button className="button is-large" disabled={path === undefined} data-testid="create-button">
-              Start or join
-            </button>
-          </form>
-          <p className="fine room-meaning" id="room-meaning" role="status" data-testid="room-meaning">
-            {isTyped && read.type !== 'room' ? explainRoomName(read) : ''}
-            {isOtherwise ? `This is the meeting “${read.roomId}”.` : ''}
-          </p>
+                <div className="start-field">
+                  <input
+                    value={typed}
+                    placeholder={suggestion}
+                    onChange={(event) => setTyped(event.target.value)}
+                    maxLength={4_096}
+                    aria-describedby="room-meaning"
+                    aria-invalid={isTyped && path === undefined}
+                    aria-label="Name of the meeting"
+                    autoComplete="off"
+                    autoCapitalize="none"
+                    spellCheck={false}
+                    data-testid="room-input"
+                  />
+                  <button
+                    type="button"
+                    className="icon-button"
+                    aria-label="Suggest another name"
+                    title="Suggest another name"
+                    onClick={() => {
+                      setTyped('');
+                      setSuggestion(randomRoomName());
+                    }}
+                    data-testid="random-room-button"
+                  >
+                    <Icon name="dice" size={19} />
+                  </button>
+                </div>
+                <button className="button is-large" disabled={path === undefined} data-testid="create-button">
+                  Start or join
+                </button>
+              </form>
+              <p className="fine room-meaning" id="room-meaning" role="status" data-testid="room-meaning">
+                {isTyped && read.type !== 'room' ? explainRoomName(read) : ''}
+                {isOtherwise ? `This is the meeting “${read.roomId}”.` : ''}
+              </p>
+            </>
+          )}
           <ul className="points">
             <li>
               <Icon name="check" size={18} /> No account, nothing to install

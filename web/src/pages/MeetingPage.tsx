@@ -42,15 +42,17 @@ export function MeetingPage({ controller, snapshot, media, ui }: MeetingPageProp
         <span className="room-title" data-testid="room-name">
           {controller.route.roomId}
         </span>
-        <button
-          className="button is-quiet is-small"
-          onClick={() => {
-            void controller.copyLink();
-          }}
-          data-testid="copy-link-button"
-        >
-          <Icon name="link" size={17} /> <span>Copy link</span>
-        </button>
+        {ui.isLinkOpen ? (
+          <button
+            className="button is-quiet is-small"
+            onClick={() => {
+              void controller.copyLink();
+            }}
+            data-testid="copy-link-button"
+          >
+            <Icon name="link" size={17} /> <span>Copy link</span>
+          </button>
+        ) : null}
         <span className="people-count" data-testid="people-count" data-count={peerCount}>
           <Icon name="people" size={17} /> {peerCount}
         </span>
@@ -65,14 +67,16 @@ export function MeetingPage({ controller, snapshot, media, ui }: MeetingPageProp
           {peerCount <= 1 ? (
             <div className="alone" data-testid="alone-hint">
               <p>Nobody else is here at the moment.</p>
-              <button
-                className="button is-small"
-                onClick={() => {
-                  void controller.copyLink();
-                }}
-              >
-                <Icon name="link" size={17} /> Copy the link for others
-              </button>
+              {ui.isLinkOpen ? (
+                <button
+                  className="button is-small"
+                  onClick={() => {
+                    void controller.copyLink();
+                  }}
+                >
+                  <Icon name="link" size={17} /> Copy the link for others
+                </button>
+              ) : null}
             </div>
           ) : null}
           {ui.soundBlocked ? (

@@ -1,13 +1,24 @@
 import { PlenaryError } from '@plenary/cluster/errors';
 import { DISPLAY_NAME, PEER_ID } from '@plenary/cluster/protocol';
-import { Store, createMeeting, isActive, type Meeting, type SignallingPort } from '../client/index.ts';
+import {
+  Store,
+  browserRejoinKeeper,
+  createMeeting,
+  isActive,
+  type Meeting,
+  type MeetingOptions,
+  type RejoinKeeper,
+  type SignallingPort,
+} from '../client/index.ts';
 import { deviceProblem } from './device-problems.ts';
 import { CAPTURE_KINDS, LocalMedia, isSending, type CaptureKind } from './local-media.ts';
 import { PAGE_FAULT, explainFailure, explainKept, explainProblem, explainUnpublished } from './notices.ts';
 import { OwnTracks } from './own-tracks.ts';
+import { ParentTokens, isFramed } from './parent-tokens.ts';
 import { recall, recallPeers, remember, rememberPeer } from './preferences.ts';
 import type { Route } from './route.ts';
 import { ScreenShare } from './screen-share.ts';
+import { serviceInfo } from './service-info.ts';
 import { TokenSource } from './token-source.ts';
 
 export type Panel = 'none' | 'people' | 'chat';
@@ -28,6 +39,10 @@ export interface UiState {
   readonly toasts: readonly Toast[];
   /** The browser refused to play sound before the person clicked somewhere. */
   readonly soundBlocked: boolean;
+  /** One came without a token, and guests are not let in. */
+  readonly needsInvitation: boolean;
+  /** Whether the room's bare link lets anybody in. */
+  readonly isLinkOpen: boolean;
 }
 
 const TOAST_MS = 5_000;
@@ -52,8 +67,12 @@ export class RoomController {
     unreadChat: 0,
     toasts: [],
     soundBlocked: false,
+    needsInvitation: false,
+    isLinkOpen: true,
   });
-  readonly #tokens: TokenSource;
+  /** Of guests; `undefined` where one comes with a token, or gets one from the page around this one. */
+  readonly #guestTokens: TokenSource | undefined;
+  readonly #rejoin: RejoinKeeper;
   #prefetchTimer: ReturnType<typeof setTimeout> | undefined;
   #nextToastId = 1;
   readonly #ownTracks: OwnTracks;
@@ -61,13 +80,17 @@ export class RoomController {
 
   constructor(route: Extract<Route, { page: 'room' }>, options: RoomControllerOptions = {}) {
     this.route = route;
-    this.#tokens = new TokenSource(route);
+    const isOwnPage = !isFramed();
+    this.#guestTokens = isOwnPage && route.token === undefined ? new TokenSource(route) : undefined;
+    this.#rejoin = browserRejoinKeeper(route.roomId, console);
+    const getToken = this.#tokensFrom(isOwnPage);
     this.meeting = createMeeting({
       edgeUrls: [globalThis.location.origin],
       roomId: route.roomId,
       ...(route.token === undefined ? {} : { token: route.token }),
       formerPeerIds: recallPeers(route.roomId).flatMap((peerId) => PEER_ID.safeParse(peerId).data ?? []),
-      getToken: (request) => this.#tokens.get(this.#name(), request),
+      ...(getToken === undefined ? {} : { getToken }),
+      rejoin: this.#rejoin,
       ...(options.signalling === undefined ? {} : { signalling: options.signalling }),
     });
     this.#ownTracks = new OwnTracks(this.meeting, this.media, (thrown) => this.#problem(undefined, thrown));
@@ -81,8 +104,47 @@ export class RoomController {
     this.meeting.prepare().catch((thrown: unknown) => {
       this.#problem('This browser cannot take part in video meetings.', thrown);
     });
-    this.#ask(this.media.start());
+    this.#ask(this.#openDoor());
+  }
+
+  /** Asks for the devices, unless nobody could come in by this page anyway. */
+  async #openDoor(): Promise<void> {
+    await this.#lookWhoIsLetIn();
+    if (this.ui.getSnapshot().needsInvitation) return;
     if (this.canJoin) this.#prefetchToken();
+    await this.media.start();
+  }
+
+  async #lookWhoIsLetIn(): Promise<void> {
+    if (this.#guestTokens === undefined) {
+      // Nothing waits for it: it only decides on what others could do with the link.
+      void serviceInfo().then((info) => this.#patch({ isLinkOpen: info?.guests !== false }));
+      return;
+    }
+    const info = await serviceInfo();
+    this.#patch({ isLinkOpen: info?.guests !== false });
+    if (info?.guests === false) await this.#guestsAreOff();
+  }
+
+  /** Who came by a token before, in this tab, comes back by what was kept of it. */
+  async #guestsAreOff(): Promise<void> {
+    const cameBefore = (await this.#rejoin.load()) !== undefined;
+    if (cameBefore || isActive(this.meeting.getSnapshot().connection)) return;
+    this.media.close('microphone');
+    this.media.close('camera');
+    this.#patch({ needsInvitation: true });
+  }
+
+  /** From whom tokens are asked for. Who came with one is never made a guest. */
+  #tokensFrom(isOwnPage: boolean): MeetingOptions['getToken'] {
+    const { roomId } = this.route;
+    if (!isOwnPage) {
+      const origins = async (): Promise<readonly string[]> => (await serviceInfo())?.embedOrigins ?? [];
+      const parent = new ParentTokens(roomId, origins, window);
+      return (request) => parent.get(request);
+    }
+    const guests = this.#guestTokens;
+    return guests && ((request) => guests.get(this.#name(), request));
   }
 
   get canJoin(): boolean {
@@ -295,7 +357,10 @@ export class RoomController {
   }
 
   #prefetchToken(): void {
-    if (this.route.token === undefined) this.#tokens.prefetch(this.#name());
+    this.#guestTokens?.prefetch(this.#name(), ({ code }) => {
+      // Whatever else it is, the join tells it.
+      if (code === 'guests_not_allowed') this.#ask(this.#guestsAreOff());
+    });
   }
 
   /** Runs what a person asked for; a failure becomes a toast. */

@@ -1,4 +1,4 @@
-import { PlenaryError } from '@plenary/cluster/errors';
+import { PlenaryError, toPlenaryError } from '@plenary/cluster/errors';
 import {
   EDGE_HINT,
   TOKEN_TEXT,
@@ -41,9 +41,9 @@ export class TokenSource {
     this.#fetch = fetchFrom;
   }
 
-  /** Fetches a token for this name, unless a fresh one is there. A failure is told by {@link get}, not here. */
-  prefetch(displayName: string): void {
-    this.#token(displayName).catch(() => undefined);
+  /** Fetches a token for this name, unless a fresh one is there. {@link get} tells of a failure, too. */
+  prefetch(displayName: string, failed: (error: PlenaryError) => void = () => undefined): void {
+    this.#token(displayName).catch((thrown: unknown) => failed(toPlenaryError(thrown)));
   }
 
   /** @throws PlenaryError what the edge refused with, or `timed_out` when it does not answer */
@@ -88,6 +88,7 @@ export class TokenSource {
     const reply = GUEST_TOKEN_REPLY.safeParse(body);
     if (!reply.success)
       throw new PlenaryError('malformed_message', 'The token reply.', { cause: reply.error });
-    return { token: reply.data.token, edgeUrls: reply.data.edges.map(({ url }) => url) };
+    // A guest comes back as another one, under the name that they have by then.
+    return { token: reply.data.token, edgeUrls: reply.data.edges.map(({ url }) => url), canRejoin: false };
   }
 }

@@ -3,7 +3,8 @@ Places a peer on a media node under an epoch that only grows, also over a failov
 A first placement yields to one that exists; a replacement of an epoch that is no longer live, or of a session that was taken
 up since, yields to the live one.
 A move keeps the placement that the peer lives on until it has moved (SPEC EP7).
-Nobody is placed for the first time while the room is being rebuilt (RC2).
+Nobody is placed for the first time while the room is being rebuilt (RC2), or once more when the same person is there as often as
+one may be (TK11).
 
 KEYS[1] placements
 KEYS[2] roster
@@ -20,6 +21,8 @@ ARGV[5] replacesEpoch - empty for a first placement
 ARGV[6] maxPeers
 ARGV[7] keepsEpoch - of the placement that goes on until the peer has moved; empty where none does
 ARGV[8] heldUnder - the newest hold of the session that the caller knows of; empty where it holds none
+ARGV[9] subject - a digest of who this is; empty where it is not to be counted
+ARGV[10] maxPeersOfSubject
 Returns {"placed", placement value} or {"refused", error code}
 ]]
 --@include clock
@@ -28,12 +31,18 @@ Returns {"placed", placement value} or {"refused", error code}
 --@include placement
 --@include former
 --@include rebuild
+--@include subject
 --@include keep-room
 local existing = read_placement(KEYS[1], ARGV[1])
 if ARGV[5] == '' then
   if existing then return { 'placed', existing.value } end
   if is_rebuilding(KEYS[7]) then return { 'refused', 'store_unavailable' } end
   if redis.call('HLEN', KEYS[1]) >= tonumber(ARGV[6]) then return { 'refused', 'room_full' } end
+  if ARGV[9] ~= '' then
+    local others = peers_of_subject(KEYS[1], KEYS[7], ARGV[9])
+    if #others >= tonumber(ARGV[10]) then return { 'refused', 'joined_too_often' } end
+    note_subject(KEYS[7], ARGV[9], others, ARGV[1])
+  end
 else
   if not existing then return { 'refused', 'peer_not_found' } end
   if existing.epoch ~= tonumber(ARGV[5]) then return { 'placed', existing.value } end

@@ -25,6 +25,7 @@ Returns list of events
 --@include track
 --@include peer-tracks
 --@include tombstones
+--@include subject
 local placement = read_placement(KEYS[1], ARGV[1])
 if placement and placement.epoch > tonumber(ARGV[2]) then return {} end
 if placement and ARGV[4] ~= '' and placement.hold > tonumber(ARGV[4]) then return {} end
@@ -41,6 +42,7 @@ end
 note_track_ids(KEYS[7], ARGV[1], {})
 redis.call('HDEL', KEYS[1], ARGV[1])
 redis.call('HDEL', KEYS[7], 'token|' .. ARGV[1])
+forget_subject(KEYS[1], KEYS[7], ARGV[1])
 forget_former(KEYS[7], ARGV[1])
 redis.call('ZREM', KEYS[3], ARGV[1])
 if redis.call('HDEL', KEYS[2], ARGV[1]) == 1 then

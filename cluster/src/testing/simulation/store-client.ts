@@ -38,6 +38,8 @@ export class StoreClient {
       claim: (...what) => this.#ask(() => tenants.claim(...what)),
       renew: (...what) => this.#ask(() => tenants.renew(...what)),
       release: (...what) => this.#ask(() => tenants.release(...what)),
+      revoke: (...what) => this.#ask(() => tenants.revoke(...what)),
+      isRevoked: (...what) => this.#ask(() => tenants.isRevoked(...what)),
     };
   }
 

@@ -1,0 +1,32 @@
+import type { KeySetCache } from './key-set-cache.ts';
+import { secretKey } from './signed.ts';
+import type { KeyHint, Signer } from './signed.ts';
+
+/** The secrets of each API key, the newest first: more than one while a secret is being replaced. */
+export type ApiKeys = ReadonlyMap<string, readonly [string, ...string[]]>;
+
+/**
+ * By whose keys join tokens may be signed: an API key's secrets (HS256, which `kid` names), or the keys that its
+ * application publishes (ES256 and EdDSA, of which `kid` names one, and `iss` whose it is). What a token says chooses among
+ * keys that are each for one algorithm; it never chooses how a key is used (SPEC TK8).
+ */
+export class JoinKeys {
+  readonly #secrets: ApiKeys;
+  readonly #published: ReadonlyMap<string, Pick<KeySetCache, 'find'>>;
+
+  constructor(secrets: ApiKeys, published: ReadonlyMap<string, Pick<KeySetCache, 'find'>> = new Map()) {
+    this.#secrets = secrets;
+    this.#published = published;
+  }
+
+  /** @throws PlenaryError `keys_unavailable` */
+  find({ algorithm, keyId = '', issuer = '' }: KeyHint): Signer | undefined {
+    const published = this.#published.get(issuer);
+    if (published !== undefined && algorithm?.startsWith('HS') === false) {
+      const keys = published.find(keyId);
+      return keys.length === 0 ? undefined : { issuer, keys };
+    }
+    const secrets = this.#secrets.get(keyId);
+    return secrets && { issuer: keyId, keys: secrets.map(secretKey) };
+  }
+}

@@ -1,0 +1,185 @@
+/** People who come by join tokens of an application, with guests off, in a real browser. */
+import { createHmac } from 'node:crypto';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { startLocalCluster } from '@plenary/deploy/local-cluster';
+import type { LocalCluster } from '@plenary/deploy/local-cluster';
+import { launchChromium } from '@plenary/loadtest/browser';
+import type { Browser, Frame, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import './harness/page-meeting.ts';
+import { until } from './harness/until.ts';
+
+/** A page of the application, which shows a meeting in a frame and gives it tokens by the page’s own words. */
+const EMBEDDING_PAGE = `<!doctype html><title>App</title><body><script>
+  const { meeting, token } = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
+  window.asked = [];
+  addEventListener('message', ({ data, source, origin }) => {
+    if (data?.type !== 'plenary.getToken' || origin !== new URL(meeting).origin) return;
+    window.asked.push(data);
+    source.postMessage({ type: 'plenary.token', id: data.id, token }, origin);
+  });
+  const frame = document.createElement('iframe');
+  frame.allow = 'camera; microphone; display-capture; autoplay';
+  frame.src = meeting;
+  document.body.append(frame);
+</script>`;
+
+describe('coming back by the token of an application', () => {
+  let cluster: LocalCluster;
+  let browser: Browser;
+  let edgeUrl: string;
+  let application: string;
+  const pages: Page[] = [];
+  const server = createServer((_request, response) => {
+    response.writeHead(200, { 'content-type': 'text/html' }).end(EMBEDDING_PAGE);
+  });
+
+  beforeAll(async () => {
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    application = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    cluster = await startLocalCluster({
+      edges: 1,
+      mediaNodes: 1,
+      guests: false,
+      env: { PLENARY_LOG_LEVEL: 'warn' },
+      edge: () => ({ env: { PLENARY_EMBED_ORIGINS: application } }),
+    });
+    const [edge] = cluster.edges;
+    if (edge === undefined) throw new Error('the cluster has an edge');
+    edgeUrl = edge.publicUrl;
+    browser = await launchChromium();
+  });
+
+  afterEach(async () => {
+    for (const page of pages.splice(0)) await page.context().close();
+  });
+
+  afterAll(async () => {
+    await browser.close();
+    await cluster.stop();
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+
+  /** @param agoSeconds - how long ago it was made: tokens live for ten minutes */
+  function joinToken(room: string, role: string, agoSeconds = 0): string {
+    const iat = Math.floor(Date.now() / 1_000) - agoSeconds;
+    const header = { alg: 'HS256', typ: 'JWT', kid: cluster.apiKey };
+    const publish = ['microphone', 'camera'];
+    const who = { sub: 'ann', room, role, publish, iss: cluster.apiKey, aud: 'plenary-join' };
+    const text = [header, { ...who, iat, exp: iat + 600 }]
+      .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
+      .join('.');
+    return `${text}.${createHmac('sha256', cluster.apiSecret).update(text).digest('base64url')}`;
+  }
+
+  async function open(url: string): Promise<Page> {
+    const context = await browser.newContext({ permissions: ['camera', 'microphone'] });
+    const page = await context.newPage();
+    pages.push(page);
+    await page.goto(url);
+    return page;
+  }
+
+  async function enter(page: Page | Frame, name = 'Ann'): Promise<void> {
+    await page.getByTestId('name-input').fill(name);
+    await page.getByTestId('join-button').click();
+  }
+
+  const selfOf = (page: Page | Frame): Promise<{ phase?: string; role?: string; peerId?: string }> =>
+    page.evaluate(() => {
+      const snapshot = globalThis.plenary?.getSnapshot();
+      return {
+        phase: snapshot?.connection.phase,
+        role: snapshot?.self?.role,
+        peerId: snapshot?.self?.peerId,
+      };
+    });
+  const untilIn = (page: Page | Frame, role: string): Promise<unknown> =>
+    until(
+      `the page is in the room as ${role}`,
+      () => selfOf(page),
+      (self) => self.phase === 'joined' && self.role === role,
+    );
+
+  /** From now on the page's address has a token that has expired, as after eleven minutes. */
+  const expireToken = (page: Page, room: string): Promise<void> =>
+    page.evaluate((token) => history.replaceState(null, '', `#token=${token}`), joinToken(room, 'host', 660));
+
+  it('[RJ1] [RJ5] a reload after the join token has expired comes back with its role', async () => {
+    const page = await open(`${edgeUrl}/r/reload#token=${joinToken('reload', 'host')}`);
+    await enter(page);
+    await untilIn(page, 'host');
+    const before = await selfOf(page);
+    await expireToken(page, 'reload');
+    await page.reload();
+    await enter(page, 'Ann again');
+    await untilIn(page, 'host');
+    expect((await selfOf(page)).peerId).not.toBe(before.peerId);
+    // And without any token in the address.
+    await page.goto(`${edgeUrl}/r/reload`);
+    await page.reload();
+    await enter(page);
+    await untilIn(page, 'host');
+  });
+
+  it('[RJ5] who left and presses "Rejoin" later comes back with the role; another tab does not', async () => {
+    const page = await open(`${edgeUrl}/r/again#token=${joinToken('again', 'moderator')}`);
+    await enter(page);
+    await untilIn(page, 'moderator');
+    await expireToken(page, 'again');
+    await page.getByTestId('leave-button').click();
+    await page.getByTestId('rejoin-button').click();
+    await enter(page);
+    await untilIn(page, 'moderator');
+    const other = await page.context().newPage();
+    await other.goto(`${edgeUrl}/r/again`);
+    await other.getByTestId('needs-invitation').waitFor();
+  });
+
+  it('[RJ6] an expired token that nothing was kept of is told as what it is', async () => {
+    const page = await open(`${edgeUrl}/r/late#token=${joinToken('late', 'host', 660)}`);
+    await enter(page);
+    await until(
+      'the page says that the invitation has expired',
+      () => page.getByTestId('connection-state').getAttribute('data-error'),
+      (code) => code === 'token_expired',
+    );
+    expect(await page.getByRole('alert').innerText()).toContain('This invitation has expired');
+  });
+
+  it('[RJ8] nobody is invited to start a room, and who comes to one without a token is told whom to ask', async () => {
+    const page = await open(edgeUrl);
+    await page.getByTestId('by-invitation').waitFor();
+    expect(await page.getByTestId('create-button').count()).toBe(0);
+    await page.goto(`${edgeUrl}/r/closed`);
+    await page.getByTestId('needs-invitation').waitFor();
+    expect(await page.getByTestId('needs-invitation').innerText()).toContain('Ask whoever invited you');
+    expect(await page.getByTestId('join-button').count()).toBe(0);
+  });
+
+  it('[RJ7] a page in a frame gets its token from the site around it, and only from one that may', async () => {
+    const meeting = `${edgeUrl}/r/embedded`;
+    const address = new URLSearchParams({ meeting, token: joinToken('embedded', 'host') });
+    const page = await open(`${application}/#${address.toString()}`);
+    const frame = await until(
+      'the meeting is shown in the frame',
+      () => Promise.resolve(page.frame({ url: meeting })),
+      (found) => found !== null,
+    );
+    if (frame === null) throw new Error('no frame');
+    await enter(frame);
+    await untilIn(frame, 'host');
+    const asked = await page.evaluate(() => Reflect.get(globalThis, 'asked') as unknown);
+    expect(asked).toMatchObject([{ roomId: 'embedded', fresh: false }]);
+
+    // The same page of another site: localhost is not 127.0.0.1.
+    const foreign = await open(`${application.replace('127.0.0.1', 'localhost')}/#${address.toString()}`);
+    await until(
+      'the browser refuses to show the meeting',
+      () => Promise.resolve(foreign.frames().map((shown) => shown.url())),
+      (urls) => urls.some((url) => url.startsWith('chrome-error:')),
+    );
+  });
+});

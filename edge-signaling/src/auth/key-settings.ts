@@ -1,0 +1,82 @@
+/** The settings that say by whose keys join tokens may be signed. */
+import { readFileSync } from 'node:fs';
+import { isAbsolute } from 'node:path';
+import { parseKeySet } from '@plenary/cluster';
+import type { ApiKeys, Environment, KeySetAddress } from '@plenary/cluster';
+import { z } from 'zod';
+
+/** An API key with its secret, as `key:secret`; several are joined by commas. */
+const API_KEY_PAIR = /^([A-Za-z0-9_-]{1,64}):([^\s,]{32,1024})$/;
+const MAX_SECRETS_PER_KEY = 4;
+
+/** `key:secret` joined by commas. A key that is given again has a further secret: the first one is the newest (SPEC TK9). */
+export const apiKeysSetting = z.string().transform((text, context): ApiKeys => {
+  const keys = new Map<string, readonly [string, ...string[]]>();
+  for (const [index, pair] of text.split(',').entries()) {
+    const [, key, secret] = API_KEY_PAIR.exec(pair.trim()) ?? [];
+    // The pair itself must not be printed: it may hold a secret.
+    if (key === undefined || secret === undefined) {
+      context.addIssue(`pair ${index + 1} must be key:secret, with a secret of 32 characters at least`);
+      continue;
+    }
+    const known = keys.get(key);
+    if (known?.includes(secret) === true) context.addIssue(`the key ${key} is given twice with one secret`);
+    else if (known?.length === MAX_SECRETS_PER_KEY) {
+      context.addIssue(`the key ${key} has more than ${MAX_SECRETS_PER_KEY} secrets`);
+    } else keys.set(key, known === undefined ? [secret] : [...known, secret]);
+  }
+  return keys;
+});
+
+/** Where the key sets of API keys are. */
+export type KeySetAddresses = ReadonlyMap<string, KeySetAddress>;
+
+const KEY_SET_OF = /^([A-Za-z0-9_-]{1,64})=(\S+)$/;
+const LOOPBACK_HOSTS = new Set(['localhost', '127.0.0.1', '[::1]']);
+
+/** `key=/path` or `key=https://…` joined by commas: the public keys of applications, as JWK sets (SPEC TK8, TK10). */
+export const joinKeysSetting = z.string().transform((text, context): KeySetAddresses => {
+  const addresses = new Map<string, KeySetAddress>();
+  for (const item of text.split(',')) {
+    const [, key, source = ''] = KEY_SET_OF.exec(item.trim()) ?? [];
+    const address = key === undefined ? undefined : addressOf(source);
+    if (key === undefined || address === undefined) {
+      context.addIssue(
+        `${item.trim()} is not KEY=SOURCE such as acme=/etc/plenary/acme.json or acme=https://example.org/jwks.json`,
+      );
+    } else if (addresses.has(key)) context.addIssue(`the key ${key} is given twice`);
+    else {
+      const fault = faultOf(address);
+      if (fault !== undefined) context.addIssue(`${key}: ${fault}`);
+      addresses.set(key, address);
+    }
+  }
+  return addresses;
+});
+
+function addressOf(source: string): KeySetAddress | undefined {
+  if (isAbsolute(source)) return { path: source };
+  if (!URL.canParse(source)) return undefined;
+  const { protocol, hostname, username, password } = new URL(source);
+  const isSafe = protocol === 'https:' || (protocol === 'http:' && LOOPBACK_HOSTS.has(hostname));
+  return isSafe && username === '' && password === '' ? { url: source } : undefined;
+}
+
+/** A file is looked at beforehand. What a URL answers, or whether it does, is known later. */
+function faultOf(address: KeySetAddress): string | undefined {
+  if ('url' in address) return undefined;
+  try {
+    parseKeySet(readFileSync(address.path, 'utf8'));
+    return undefined;
+  } catch (fault) {
+    return `${address.path} is no key set (${fault instanceof Error ? fault.message : String(fault)})`;
+  }
+}
+
+/** Without any key nobody could join. */
+export function keyFaults(environment: Environment): readonly string[] {
+  const names = ['PLENARY_API_KEYS', 'PLENARY_API_KEYS_FILE', 'PLENARY_JOIN_KEYS', 'PLENARY_JOIN_KEYS_FILE'];
+  return names.some((name) => (environment[name] ?? '') !== '')
+    ? []
+    : ['PLENARY_API_KEYS: is required, unless there is PLENARY_JOIN_KEYS'];
+}

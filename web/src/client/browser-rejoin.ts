@@ -1,0 +1,109 @@
+import type { ClientLog } from './counters.ts';
+import type { RejoinKeeper } from './rejoin.ts';
+import { newRequestId } from './request-edge.ts';
+import { restoreSessionKey } from './session-key.ts';
+
+const DATABASE = 'plenary';
+const OBJECTS = 'rejoin';
+const TAB_KEY = 'plenary.tab';
+/** What is older is of no use: the cluster lets nobody back in later. */
+const KEPT_MS = 7 * 86_400_000;
+
+interface Kept {
+  readonly token: string;
+  readonly pair: CryptoKeyPair;
+  readonly keptAtMs: number;
+}
+
+/**
+ * Keeps one's way back to a room over a reload, for this tab alone: another tab of the same browser, or who uses it next,
+ * does not come in by it. The token and the key lie in IndexedDB, which alone can hold a key that no script can read; the
+ * tab is told by an id in sessionStorage, which ends with the tab. Where a browser has neither, as in some private windows
+ * and frames, a reload joins as for the first time.
+ */
+export function browserRejoinKeeper(roomId: string, log: ClientLog): RejoinKeeper {
+  return {
+    async load() {
+      try {
+        // A tab that never kept anything opens no database.
+        const tab = sessionStorage.getItem(TAB_KEY);
+        if (tab === null) return undefined;
+        const kept: unknown = await inStore('readonly', (objects) => objects.get(`${tab} ${roomId}`));
+        return isKept(kept) ? { token: kept.token, key: await restoreSessionKey(kept.pair) } : undefined;
+      } catch (thrown) {
+        log.warn('the way back to the meeting cannot be read', thrown);
+        return undefined;
+      }
+    },
+    async save(ticket) {
+      try {
+        const known = sessionStorage.getItem(TAB_KEY);
+        if (known === null && ticket === undefined) return;
+        const tab = known ?? newRequestId();
+        sessionStorage.setItem(TAB_KEY, tab);
+        const name = `${tab} ${roomId}`;
+        if (ticket === undefined) {
+          await inStore('readwrite', (objects) => objects.delete(name));
+          return;
+        }
+        const kept: Kept = { token: ticket.token, pair: ticket.key.pair, keptAtMs: Date.now() };
+        await inStore('readwrite', (objects) => objects.put(kept, name));
+        await inStore('readwrite', forgetOld);
+      } catch (thrown) {
+        log.warn('the way back to the meeting cannot be kept', thrown);
+      }
+    },
+  };
+}
+
+function isKept(value: unknown): value is Kept {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'token' in value &&
+    typeof value.token === 'string' &&
+    'pair' in value
+  );
+}
+
+/** Of tabs that are closed nobody else would. */
+function forgetOld(objects: IDBObjectStore): IDBRequest<IDBCursorWithValue | null> {
+  const request = objects.openCursor();
+  request.addEventListener('success', () => {
+    const cursor = request.result;
+    if (cursor === null) return;
+    const value: unknown = cursor.value;
+    const keptAtMs = typeof value === 'object' && value !== null && 'keptAtMs' in value ? value.keptAtMs : 0;
+    if (typeof keptAtMs !== 'number' || keptAtMs < Date.now() - KEPT_MS) cursor.delete();
+    cursor.continue();
+  });
+  return request;
+}
+
+async function inStore<Result>(
+  mode: IDBTransactionMode,
+  work: (objects: IDBObjectStore) => IDBRequest<Result>,
+): Promise<Result> {
+  const database = await open();
+  try {
+    const transaction = database.transaction(OBJECTS, mode);
+    const request = work(transaction.objectStore(OBJECTS));
+    await new Promise<void>((resolve, reject) => {
+      transaction.addEventListener('complete', () => resolve());
+      transaction.addEventListener('abort', () => reject(transaction.error ?? new Error('IndexedDB')));
+    });
+    return request.result;
+  } finally {
+    database.close();
+  }
+}
+
+function open(): Promise<IDBDatabase> {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.open(DATABASE, 1);
+    request.addEventListener('upgradeneeded', () => request.result.createObjectStore(OBJECTS));
+    request.addEventListener('success', () => resolve(request.result));
+    request.addEventListener('error', () => reject(request.error ?? new Error('IndexedDB')));
+    request.addEventListener('blocked', () => reject(new Error('IndexedDB is blocked')));
+  });
+}
