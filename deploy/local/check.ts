@@ -1,5 +1,5 @@
 /**
- * `npm run check`: types, lint with the import directions, format, generated files, lockfile. `npm run fix` mends what
+ * `npm run check`: types, lint with the import directions, format, generated files, lockfile, licences, images, audit. `npm run fix` mends what
  * can be mended. Every fault is shown; the exit code is 1 if there is any.
  */
 import { checkParts } from './checks/parts.ts';
@@ -23,8 +23,10 @@ async function runPart(part: CheckPart): Promise<void> {
     return;
   }
   const startedAt = performance.now();
-  const { ok, output } = await part.run();
-  console.log(`  ${ok ? '✓' : '✗'}  ${part.name} (${formatDuration(performance.now() - startedAt)})`);
+  const { ok, output, note } = await part.run();
+  console.log(
+    `  ${ok ? '✓' : '✗'}  ${part.name} (${formatDuration(performance.now() - startedAt)})${note === undefined ? '' : `: ${note}`}`,
+  );
   if (!ok) failures.push({ name: part.name, output });
 }
 

@@ -16,6 +16,17 @@ describe('lockfileFaults', () => {
     expect(lockfileFaults(lockfile(entry))[0]).toContain('comes from https://npm.example.internal/a.tgz');
     expect(lockfileFaults(lockfile({ version: '1.0.0' }))[0]).toContain('no integrity');
   });
+
+  it("takes the author's uWebSockets.js from GitHub, with a hash, and nothing else from there", () => {
+    const resolved = 'https://github.com/uNetworking/uWebSockets.js/archive/refs/tags/v20.57.0.tar.gz';
+    const of = (path: string, entry: object) =>
+      lockfileFaults(JSON.stringify({ packages: { [path]: entry } }));
+    expect(of('node_modules/uWebSockets.js', { resolved, integrity: 'sha512-x' })).toEqual([]);
+    expect(of('node_modules/uWebSockets.js', { resolved })[0]).toContain('no integrity');
+    expect(of('node_modules/a', { resolved, integrity: 'sha512-x' })[0]).toContain('comes from');
+    expect(inexactDependencies(JSON.stringify({ dependencies: { 'uWebSockets.js': resolved } }))).toEqual([]);
+    expect(inexactDependencies(JSON.stringify({ dependencies: { a: resolved } }))).toHaveLength(1);
+  });
 });
 
 describe('inexactDependencies', () => {

@@ -6,6 +6,8 @@ interface LockfileEntry {
 }
 
 const PUBLIC_REGISTRY = 'https://registry.npmjs.org/';
+/** The one package that its author publishes elsewhere only (docs/adr/0005); the lockfile holds its bytes like any other's. */
+const AUTHORS_UWS = 'https://github.com/uNetworking/uWebSockets.js/archive/refs/tags/v';
 
 /**
  * What is wrong with a lockfile: a package from anywhere but the public registry would not install elsewhere (or would
@@ -17,7 +19,10 @@ export function lockfileFaults(text: string): string[] {
   return Object.entries(packages).flatMap(([path, entry]) => {
     if (!path.includes('node_modules/') || entry.link === true) return [];
     const faults: string[] = [];
-    if (entry.resolved !== undefined && !entry.resolved.startsWith(PUBLIC_REGISTRY)) {
+    const known = entry.resolved?.startsWith(
+      path === 'node_modules/uWebSockets.js' ? AUTHORS_UWS : PUBLIC_REGISTRY,
+    );
+    if (entry.resolved !== undefined && known !== true && !entry.resolved.startsWith(PUBLIC_REGISTRY)) {
       faults.push(
         `${path} comes from ${entry.resolved}. Run \`npm install --omit-lockfile-registry-resolved\` or take it from the public registry.`,
       );
@@ -37,6 +42,7 @@ export function inexactDependencies(text: string): string[] {
   const manifest = JSON.parse(text) as Record<string, Record<string, string> | undefined>;
   return ['dependencies', 'devDependencies', 'optionalDependencies'].flatMap((group) =>
     Object.entries(manifest[group] ?? {})
+      .filter(([name, version]) => !(name === 'uWebSockets.js' && version.startsWith(AUTHORS_UWS)))
       .filter(([, version]) => !/^(npm:[^@]*(@[^@/]+\/[^@]+)?@)?\d+\.\d+\.\d+(-[\w.]+)?$/.test(version))
       .map(([name, version]) => `${name} is \`${version}\` in ${group}: write one exact version.`),
   );

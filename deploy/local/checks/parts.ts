@@ -1,6 +1,9 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { repositoryRoot } from '../cluster/options.ts';
+import { audit } from './audit.ts';
+import { imageFaults } from './images.ts';
+import { licenceFaults } from './licences.ts';
 import { inexactDependencies, lockfileFaults } from './lockfile.ts';
 import { runTool } from './run.ts';
 import type { CommandResult } from './run.ts';
@@ -58,11 +61,26 @@ export function checkParts(fix: boolean): CheckPart[] {
         ]),
     },
     { name: 'lockfile', run: () => Promise.resolve(checkLockfile()) },
+    { name: 'licences', run: () => Promise.resolve(resultOf(licenceFaults(read('package-lock.json')))) },
+    { name: 'images', run: () => Promise.resolve(checkImages()) },
+    { name: 'known vulnerabilities', run: audit },
   ];
 }
 
+const read = (path: string) => readFileSync(join(repositoryRoot, path), 'utf8');
+const resultOf = (faults: readonly string[]): CommandResult => ({
+  ok: faults.length === 0,
+  output: faults.join('\n'),
+});
+
+function checkImages(): CommandResult {
+  const files = globSync(['deploy/*.y*ml', 'deploy/images/*'], { cwd: repositoryRoot }).filter((path) =>
+    /\.ya?ml$|Dockerfile/.test(path),
+  );
+  return resultOf(files.flatMap((path) => imageFaults(read(path)).map((fault) => `${path}: ${fault}`)));
+}
+
 function checkLockfile(): CommandResult {
-  const read = (path: string) => readFileSync(join(repositoryRoot, path), 'utf8');
   const { workspaces } = JSON.parse(read('package.json')) as { workspaces: string[] };
   const faults = [
     ...lockfileFaults(read('package-lock.json')),
@@ -70,5 +88,5 @@ function checkLockfile(): CommandResult {
       inexactDependencies(read(join(folder, 'package.json'))).map((fault) => `${folder}: ${fault}`),
     ),
   ];
-  return { ok: faults.length === 0, output: faults.join('\n') };
+  return resultOf(faults);
 }

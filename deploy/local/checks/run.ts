@@ -5,6 +5,8 @@ import { repositoryRoot } from '../cluster/options.ts';
 export interface CommandResult {
   readonly ok: boolean;
   readonly output: string;
+  /** What a person should know of a part that passed. */
+  readonly note?: string;
 }
 
 /**

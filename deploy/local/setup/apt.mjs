@@ -5,6 +5,7 @@ import { SetupError } from './errors.mjs';
 import { osRelease } from './facts.mjs';
 import { toolchain } from './paths.mjs';
 import { findProgram, outputOf, runLogged } from './process.mjs';
+import { verifiedSourceOptions, verifyDebianFiles } from './verify.mjs';
 
 const aptEnvironment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' };
 
@@ -103,6 +104,14 @@ function denyServiceStarts() {
   return () => unlinkSync(POLICY_FILE);
 }
 
+/** Whatever the machine's own apt is told: what we fetch is compared with an index that Debian signed. */
+const VERIFIED = [
+  'APT::Get::AllowUnauthenticated=false',
+  'Acquire::AllowInsecureRepositories=false',
+  'Acquire::AllowWeakRepositories=false',
+  'Acquire::AllowDowngradeToInsecureRepositories=false',
+];
+
 /**
  * An apt of our own beside the system's: its sources, lists and downloads are in `.toolchain/apt`, the system's
  * stay as they are. It only fetches, it never installs, so it needs no root.
@@ -111,6 +120,9 @@ export class PrivateApt {
   #folder;
   #options;
   #log;
+
+  /** What has no figure of ours, being of a later version than those that we have seen. @type {string[]} */
+  unlisted = [];
 
   /**
    * @param {string} name a folder's name
@@ -124,7 +136,8 @@ export class PrivateApt {
       mkdirSync(join(this.#folder, part), { recursive: true });
     const mirror = findMirror();
     const list = sources.map(
-      ({ kind, suite }) => `${kind} ${mirror.options}${mirror.uri} ${suite} ${mirror.components}`,
+      ({ kind, suite }) =>
+        `${kind} ${verifiedSourceOptions(mirror.options)}${mirror.uri} ${suite} ${mirror.components}`,
     );
     const listFile = join(this.#folder, 'sources.list');
     writeFileSync(listFile, list.join('\n') + '\n');
@@ -134,6 +147,7 @@ export class PrivateApt {
       `Dir::State::Lists=${join(this.#folder, 'lists')}`,
       `Dir::Cache=${join(this.#folder, 'cache')}`,
       'APT::Sandbox::User=root',
+      ...VERIFIED,
       'Acquire::Languages=none',
       'Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false',
     ].flatMap((option) => ['-o', option]);
@@ -145,29 +159,45 @@ export class PrivateApt {
   }
 
   /**
-   * Fetches binary packages.
+   * Fetches binary packages and compares them with our figures.
    * @param {string[]} packages
    * @returns {Promise<string[]>} the .deb files
+   * @throws {SetupError} where one differs
    */
   async download(packages) {
     await this.#run(['download', ...packages], `${packages.join(', ')} could not be fetched.`);
-    return readdirSync(this.files)
+    const debs = readdirSync(this.files)
       .filter((name) => name.endsWith('.deb'))
       .map((name) => join(this.files, name));
+    this.unlisted.push(...verifyDebianFiles(debs));
+    return debs;
   }
 
   /**
-   * Fetches a source package and unpacks it with Debian's patches.
+   * Fetches a source package, compares it with our figures, and unpacks it with Debian's patches.
    * @param {string} name
    * @returns {Promise<string>} the folder
    */
   async source(name) {
-    await this.#run(['source', name], `The source of ${name} could not be fetched.`);
+    await this.#run(['source', '--download-only', name], `The source of ${name} could not be fetched.`);
+    const fetched = readdirSync(this.files).map((file) => join(this.files, file));
+    this.unlisted.push(...verifyDebianFiles(fetched));
+    const description = fetched.find((file) => file.endsWith('.dsc'));
+    if (description === undefined)
+      throw new SetupError(`apt-get source ${name} left no .dsc file in ${this.files}.`);
+    await runLogged('dpkg-source', ['-x', description], { log: this.#log, cwd: this.files });
     const folder = readdirSync(this.files, { withFileTypes: true }).find(
       (entry) => entry.isDirectory() && entry.name.startsWith(`${name}-`),
     );
-    if (folder === undefined) throw new SetupError(`apt-get source ${name} left no folder in ${this.files}.`);
+    if (folder === undefined) throw new SetupError(`The source of ${name} left no folder in ${this.files}.`);
     return join(this.files, folder.name);
+  }
+
+  /** For what the setup says of a step: which files have apt's word alone. */
+  get note() {
+    return this.unlisted.length === 0
+      ? ''
+      : `; ${this.unlisted.join(', ')} by Debian's signature alone, being newer than our checksums`;
   }
 
   /** Where what was fetched lies. */

@@ -34,5 +34,5 @@ export async function prepareConsul() {
   rmSync(link, { force: true });
   symlinkSync(relative(binFolder, program), link);
   renameSync(link, consulBinary);
-  return `${version} of Debian ${CONSUL_SUITE} in .toolchain/consul`;
+  return `${version} of Debian ${CONSUL_SUITE} in .toolchain/consul${apt.note}`;
 }

@@ -2,10 +2,12 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { whyUwsDoesNotLoad } from './step-node.mjs';
+import { UWS_BINARIES } from './checksums.mjs';
 import { SetupError } from './errors.mjs';
 import { childEnvironment } from './environment.mjs';
 import { nodeBinary, root } from './paths.mjs';
-import { outputOf, runLogged } from './process.mjs';
+import { outputOf, readText, runLogged } from './process.mjs';
+import { verifyFile } from './verify.mjs';
 
 /**
  * Installs exactly what the lockfile says, without the packages' own install scripts: mediasoup's would
@@ -25,6 +27,7 @@ export async function installDependencies() {
     failure:
       'The npm packages could not be installed. If package.json was changed, run `npm install` to bring the lockfile up to date; if the network is the cause, try again.',
   });
+  verifyUws();
   const dataChannel = outputOf(nodeBinary, ['-e', `require('node-datachannel')`], {
     ...process.env,
     NODE_PATH: join(root, 'node_modules'),
@@ -36,4 +39,16 @@ export async function installDependencies() {
   if (dataChannel === null)
     notes.push('node-datachannel does not load here: the load-test bots will not run');
   return ['installed', ...notes].join('; ');
+}
+
+/**
+ * The lockfile holds the package's bytes. The binary in it is compared once more by itself, since it is the author's and
+ * comes by way of somebody else: whoever takes another package or the author's own release gets the same or an error.
+ */
+function verifyUws() {
+  const folder = join(root, 'node_modules/uWebSockets.js');
+  const version = JSON.parse(readText(join(folder, 'package.json')) ?? '{}').version;
+  const abi = outputOf(nodeBinary, ['-p', 'process.versions.modules']) ?? '';
+  const name = `uws_${process.platform}_${process.arch}_${abi}.node`;
+  if (existsSync(join(folder, name))) verifyFile(join(folder, name), UWS_BINARIES[version]?.[name]);
 }

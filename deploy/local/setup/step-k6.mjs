@@ -1,11 +1,13 @@
 // @ts-check
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { PrivateApt, installPackages, systemSuite } from './apt.mjs';
+import { K6_MODULES } from './checksums.mjs';
 import { SetupError } from './errors.mjs';
 import { binFolder, toolchain } from './paths.mjs';
 import { runLogged } from './process.mjs';
 import { writeState } from './state.mjs';
+import { verifySum } from './verify.mjs';
 import { DEBIAN_GO, K6_VERSION, MIN_GO_VERSION, compareVersions } from './versions.mjs';
 
 /**
@@ -24,11 +26,11 @@ export async function prepareK6(facts, progress) {
   /** @type {NodeJS.ProcessEnv} */
   const environment = {
     ...process.env,
-    GOBIN: binFolder,
     // Nothing is left in the person's own Go folders; -modcacherw lets the folder be removed afterwards.
     GOPATH: join(work, 'gopath'),
     GOCACHE: join(work, 'gocache'),
-    GOFLAGS: '-modcacherw -trimpath',
+    // -mod=readonly: what go.sum does not hold is an error, and nothing is added to it.
+    GOFLAGS: '-modcacherw -trimpath -mod=readonly',
     GOTOOLCHAIN: 'auto',
     CGO_ENABLED: '0',
   };
@@ -41,18 +43,42 @@ export async function prepareK6(facts, progress) {
     if (facts.isRoot && facts.hasApt && !existsSync('/etc/ssl/certs/ca-certificates.crt')) {
       await installPackages(['ca-certificates'], 'k6', (line) => progress.detail(line));
     }
+    const source = await fetchModule(work, environment);
     progress.detail(`building ${K6_VERSION}`);
-    await runLogged('go', ['install', '-ldflags=-s -w', `go.k6.io/k6@v${K6_VERSION}`], {
+    // In the module's own folder: its go.sum, and not only the network, says what each dependency must be.
+    const built = join(work, 'k6');
+    await runLogged('go', ['build', '-ldflags=-s -w', '-o', built, '.'], {
       log: 'k6',
-      cwd: work,
+      cwd: source,
       env: environment,
       failure: 'k6 could not be built. If the network is the cause, try again.',
     });
+    renameSync(built, join(binFolder, 'k6'));
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
   writeState('k6', K6_VERSION);
   return `built ${K6_VERSION}`;
+}
+
+/**
+ * Fetches the module's files and compares them with our figure.
+ * @param {string} work
+ * @param {NodeJS.ProcessEnv} environment
+ * @returns {Promise<string>} their folder
+ */
+async function fetchModule(work, environment) {
+  let output = '';
+  await runLogged('go', ['mod', 'download', '-json', `go.k6.io/k6@v${K6_VERSION}`], {
+    log: 'k6',
+    cwd: work,
+    env: environment,
+    failure: 'k6 could not be fetched. If the network is the cause, try again.',
+    onLine: (line) => (output += line),
+  });
+  const field = (/** @type {string} */ name) => new RegExp(`"${name}": "([^"]*)"`).exec(output)?.[1] ?? '';
+  verifySum(`k6 ${K6_VERSION}`, 'module hash', field('Sum'), K6_MODULES[K6_VERSION]);
+  return field('Dir');
 }
 
 /**

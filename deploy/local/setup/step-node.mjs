@@ -2,11 +2,13 @@
 import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { PrivateApt } from './apt.mjs';
+import { NODE_ARCHIVES } from './checksums.mjs';
 import { SetupError } from './errors.mjs';
 import { glibcKey, nodeKey } from './facts.mjs';
 import { binFolder, nodeBinary, root, toolchain } from './paths.mjs';
 import { findProgram, outputOf, runLogged } from './process.mjs';
 import { clearState, writeState } from './state.mjs';
+import { CHECKSUMS_FILE, verifyFile } from './verify.mjs';
 import { GLIBC_SUITE, NODE_VERSION, nodeFits } from './versions.mjs';
 
 const nodeFolder = join(toolchain, 'node');
@@ -32,26 +34,28 @@ export async function prepareNode() {
   }
   // The package `node` only asks npm in a script for the package of the platform; that one is asked for directly.
   const name = `node-${process.platform}-${process.arch}`;
+  const expected = NODE_ARCHIVES[NODE_VERSION]?.[`${process.platform}-${process.arch}`];
+  if (expected === undefined) {
+    throw new SetupError(
+      `Plenary needs Node ${NODE_VERSION.split('.')[0]}; this machine has ${process.versions.node}, and ${CHECKSUMS_FILE} has no checksum of Node ${NODE_VERSION} for ${process.platform}-${process.arch}.\n` +
+        `Install Node ${NODE_VERSION.split('.')[0]} yourself (https://nodejs.org), then try again.`,
+    );
+  }
   rmSync(nodeFolder, { recursive: true, force: true });
+  mkdirSync(nodeFolder, { recursive: true });
   await runLogged(
     'npm',
-    [
-      'install',
-      '--prefix',
-      nodeFolder,
-      '--ignore-scripts',
-      '--no-save',
-      '--no-audit',
-      '--no-fund',
-      `${name}@${NODE_VERSION}`,
-    ],
+    ['pack', '--pack-destination', nodeFolder, '--ignore-scripts', `${name}@${NODE_VERSION}`],
     {
       log: 'node',
       cwd: toolchain,
       failure: `Node ${NODE_VERSION} could not be fetched from the npm registry. Check the network and try again, or install Node 24 yourself.`,
     },
   );
-  replaceNode((path) => copyFileSync(join(nodeFolder, 'node_modules', name, 'bin/node'), path));
+  const archive = join(nodeFolder, `${name}-${NODE_VERSION}.tgz`);
+  verifyFile(archive, expected);
+  await runLogged('tar', ['-xzf', archive, '-C', nodeFolder, 'package/bin/node'], { log: 'node' });
+  replaceNode((path) => copyFileSync(join(nodeFolder, 'package/bin/node'), path));
   rmSync(nodeFolder, { recursive: true, force: true });
   const version = outputOf(nodeBinary, ['--version']);
   if (version !== `v${NODE_VERSION}`) {
@@ -94,7 +98,7 @@ export async function prepareGlibc() {
       throw new SetupError('Node does not start on the newer glibc.');
     renameSync(copy, nodeBinary);
     writeState('glibc', glibcKey());
-    return `glibc of Debian ${GLIBC_SUITE} in .toolchain/glibc`;
+    return `glibc of Debian ${GLIBC_SUITE} in .toolchain/glibc${apt.note}`;
   } catch (error) {
     if (!(error instanceof SetupError)) throw error;
     // Not worth stopping for: Plenary runs without uWebSockets.js, only with fewer sockets per core.

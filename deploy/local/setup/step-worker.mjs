@@ -12,10 +12,12 @@ import {
 import { release } from 'node:os';
 import { basename, join } from 'node:path';
 import { PrivateApt, installPackages, notInstalled, systemSuite } from './apt.mjs';
+import { WORKER_ARCHIVES } from './checksums.mjs';
 import { SetupError } from './errors.mjs';
 import { mediasoupVersion, workerFolder, workerRuns } from './facts.mjs';
 import { root, toolchain, workerBuildFolder } from './paths.mjs';
 import { findProgram, outputOf, runLogged } from './process.mjs';
+import { CHECKSUMS_FILE, requireHttps, verifyFile } from './verify.mjs';
 import { BUILD_PACKAGES, LIBSRTP_OPTIONS, MESON_RELEASE, PATCHES, SHIMS } from './worker-build/recipe.mjs';
 
 const LOG = 'mediasoup-worker';
@@ -71,7 +73,8 @@ function checkGivenWorker() {
 }
 
 /**
- * The same download as mediasoup's own install script tries.
+ * The same download as mediasoup's own install script tries, which compares nothing: here only what has a figure in
+ * checksums.mjs is fetched at all.
  * @param {string} work the worker lands in here
  * @returns {Promise<string | null>} null when a worker that runs here was fetched, else why not
  */
@@ -81,9 +84,11 @@ async function downloadPrebuilt(work) {
   const version = mediasoupVersion();
   const kernel = process.platform === 'linux' ? `-kernel${release().split('.')[0]}` : '';
   const name = `mediasoup-worker-${version}-${process.platform}-${process.arch}${kernel}.tgz`;
+  if (!Object.hasOwn(WORKER_ARCHIVES, name)) return `${CHECKSUMS_FILE} has no checksum of ${name}`;
   const base =
     process.env.MEDIASOUP_WORKER_PREBUILT_DOWNLOAD_BASE_URL ??
     'https://github.com/versatica/mediasoup/releases/download';
+  requireHttps(base, "mediasoup's prebuilt worker");
   const archive = join(work, name);
   try {
     const response = await fetch(`${base}/${version}/${name}`, {
@@ -96,6 +101,8 @@ async function downloadPrebuilt(work) {
       ? 'the site does not answer'
       : 'the site cannot be reached';
   }
+  // A wrong file stops the setup instead of being built around: somebody should know.
+  verifyFile(archive, WORKER_ARCHIVES[name]);
   try {
     await runLogged('tar', ['-xzf', archive, '-C', work], { log: LOG });
   } catch (error) {
