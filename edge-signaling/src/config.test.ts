@@ -207,6 +207,13 @@ describe('readEdgeConfig', () => {
     expect(faults).toEqual([expect.stringContaining('https://b.example has the path /app')]);
   });
 
+  it('[AD3] more sockets than the file limit allows are refused, with the limit that is needed', () => {
+    const many = { ...VALID, PLENARY_MAX_SOCKETS: '50000' };
+    expect(() => readEdgeConfig(many, 768)).toThrow(/PLENARY_MAX_SOCKETS: .*allows 768 sockets.*50256/);
+    expect(readEdgeConfig(many, 60_000).maxSockets).toBe(50_000);
+    expect(readEdgeConfig(VALID, 768).maxSockets).toBe(768);
+  });
+
   it('[CF6] a public URL may have a port, and a slash at its end', () => {
     const { publicUrl } = readEdgeConfig({ ...VALID, PLENARY_PUBLIC_URL: 'https://Meet.Example.org:8443/' });
     expect(publicUrl).toBe('https://meet.example.org:8443');

@@ -35,7 +35,7 @@ import { apiKeysSetting, joinKeysSetting, keyFaults } from './auth/key-settings.
 import type { KeySetAddresses } from './auth/key-settings.ts';
 import { parseRoomPatterns } from './auth/guest-rooms.ts';
 import type { GuestRooms } from './auth/guest-rooms.ts';
-import { socketsByFileLimit } from './limits/file-limit.ts';
+import { RESERVED_FILES, socketsByFileLimit } from './limits/file-limit.ts';
 import type { TenantLimitTable } from './session/tenant-claims.ts';
 
 /** An edge answers at `/` of its host: page, socket and API know no path before theirs. */
@@ -275,7 +275,10 @@ function guestRoomsOf(
 }
 
 /** @throws ConfigError with every fault at once */
-export function readEdgeConfig(environment: Environment): EdgeConfig {
+export function readEdgeConfig(
+  environment: Environment,
+  socketsAllowed: number = socketsByFileLimit(),
+): EdgeConfig {
   const settings = parseConfig(
     EDGE_SETTINGS,
     environment,
@@ -293,6 +296,12 @@ export function readEdgeConfig(environment: Environment): EdgeConfig {
       (key) => `PLENARY_TENANT_LIMITS: ${key} is not one of PLENARY_API_KEYS or PLENARY_JOIN_KEYS`,
     ),
   );
+  // Elsewhere the limit is only guessed at.
+  if (process.platform === 'linux' && (settings.PLENARY_MAX_SOCKETS ?? 0) > socketsAllowed) {
+    faults.push(
+      `PLENARY_MAX_SOCKETS: the file limit of this process allows ${socketsAllowed} sockets; raise it to ${(settings.PLENARY_MAX_SOCKETS ?? 0) + RESERVED_FILES} (ulimit -n, LimitNOFILE=, --ulimit nofile=) or ask for fewer`,
+    );
+  }
   const guests = guestRoomsOf(settings, (fault) => faults.push(fault));
   if (faults.length > 0) throw new ConfigError(faults);
   return Object.freeze({
@@ -326,7 +335,7 @@ export function readEdgeConfig(environment: Environment): EdgeConfig {
     drainMs: settings.PLENARY_DRAIN_MS,
     adminToken: settings.PLENARY_ADMIN_TOKEN,
     httpServer: settings.PLENARY_HTTP_SERVER,
-    maxSockets: settings.PLENARY_MAX_SOCKETS ?? socketsByFileLimit(),
+    maxSockets: settings.PLENARY_MAX_SOCKETS ?? socketsAllowed,
     socketsPerAddress: settings.PLENARY_SOCKETS_PER_ADDRESS,
     connectsPerAddress: settings.PLENARY_CONNECTS_PER_ADDRESS,
   });

@@ -14,6 +14,7 @@ import type { EdgeId } from '@plenary/cluster/ids';
 import type { Authenticator } from './auth/authenticate.ts';
 import type { EdgeConfig } from './config.ts';
 import { Directory } from './directory.ts';
+import { Oddities } from './oddities.ts';
 import { Announcer } from './lifecycle.ts';
 import { EntryGate } from './limits/entry-gate.ts';
 import type { ControlLinkListener } from './media/control-link.ts';
@@ -95,6 +96,7 @@ export interface EdgeCoreOptions {
 /** Everything of an edge but its sockets: what it does with requests, with news of media nodes, and by itself. */
 export class EdgeCore {
   readonly directory: Directory;
+  readonly oddities: Oddities;
   readonly announcer: Announcer;
   readonly localRooms = new LocalRooms();
   readonly departures: Departures;
@@ -134,6 +136,7 @@ export class EdgeCore {
     const storeWait = this.#storeWait;
 
     const edgeNews = new EdgeNews({ hints: () => edgeHints(this.directory), localRooms, channel });
+    this.oddities = new Oddities(logger);
     this.directory = new Directory({
       registry,
       clock,
@@ -142,6 +145,7 @@ export class EdgeCore {
         this.#links.reconcile(nodes);
         edgeNews.tell();
         this.#evacuation.look();
+        this.oddities.clusterRead(this.directory.edges, nodes);
       },
     });
     // The links tell the watch, and the departures that the watch needs use the links.

@@ -22,6 +22,7 @@ import { handleAdminDrain } from './http/admin.ts';
 import { createAddressReader } from './http/client-address.ts';
 import { handleGuestToken } from './http/guest-token.ts';
 import { createOriginCheck } from './http/origins.ts';
+import type { OriginCheck } from './http/origins.ts';
 import { json, text } from './http/port.ts';
 import type { HttpHandler } from './http/port.ts';
 import { handleReady } from './http/readiness.ts';
@@ -145,17 +146,22 @@ export async function startEdge(
     metrics,
     reportFault,
   });
-  const { directory, announcer } = core;
+  const { directory, announcer, oddities } = core;
 
   const addressLimits = new AddressLimits(
     { sockets: config.socketsPerAddress, connectsPerSecond: config.connectsPerAddress },
     clock,
   );
-  const isOriginAllowed = createOriginCheck({
+  const isOwnOrigin = createOriginCheck({
     allowed: config.allowedOrigins,
     publicUrl,
     edgeUrls: () => directory.rememberedEdgeUrls(),
   });
+  const isOriginAllowed: OriginCheck = (origin) => {
+    const isAllowed = isOwnOrigin(origin);
+    if (!isAllowed && origin !== undefined) oddities.originRefused(origin);
+    return isAllowed;
+  };
   const guestToken = handleGuestToken({
     apiKeys: config.apiKeys,
     guests: config.guests,
@@ -207,9 +213,14 @@ export async function startEdge(
     port: config.port,
     httpServer: config.httpServer,
     maxSockets: config.maxSockets,
+    onFull: (held) => {
+      oddities.socketsFull(held);
+    },
     handleHttp,
     isOriginAllowed,
-    readAddress: createAddressReader(config.trustedProxies),
+    readAddress: createAddressReader(config.trustedProxies, (address) => {
+      oddities.forwardingIgnored(address);
+    }),
     addressLimits,
     pubSub: createPubSub({
       publisher: store.duplicate('publisher', reportAdapterFault),
@@ -255,7 +266,14 @@ export async function startEdge(
   core.start();
   joinKeys.start();
   const forgetting = every(FORGET_ADDRESSES_MS, () => addressLimits.forgetIdle());
-  logger.info({ port: config.port, publicUrl }, 'the edge serves');
+  const { port, maxSockets, maxPeersPerRoom } = config;
+  logger.info({ port, publicUrl, maxSockets }, 'the edge serves');
+  if (maxSockets < maxPeersPerRoom) {
+    logger.warn(
+      { maxSockets, maxPeersPerRoom },
+      'this edge may hold fewer sockets than one room may have people: raise its file limit (ulimit -n, LimitNOFILE=, --ulimit nofile=) or PLENARY_MAX_SOCKETS',
+    );
+  }
 
   return {
     drain: async (deadlineMs) => drain.begin(deadlineMs),

@@ -61,6 +61,8 @@ export interface ServerSettings {
   readonly httpServer: 'uws' | 'node';
   /** Of all clients together. */
   readonly maxSockets: number;
+  /** Told of each that is refused for it, with how many there are. */
+  readonly onFull: (held: number) => void;
   readonly handleHttp: HttpHandler;
   readonly isOriginAllowed: OriginCheck;
   readonly readAddress: AddressReader;
@@ -135,8 +137,10 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
         const isGoing = isStopping || settings.isDraining();
         // Whoever has one keeps it, and can resume elsewhere; a file limit that is reached would refuse the store as well.
         if (isGoing) refusal = 'shutting_down';
-        else if (io.engine.clientsCount >= settings.maxSockets) refusal = 'full';
-        else refusal = judgeConnection(request, connectGate, settings);
+        else if (io.engine.clientsCount >= settings.maxSockets) {
+          refusal = 'full';
+          settings.onFull(io.engine.clientsCount);
+        } else refusal = judgeConnection(request, connectGate, settings);
       } catch (fault) {
         tellEntryFault('socket', fault);
       }

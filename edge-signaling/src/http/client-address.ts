@@ -20,8 +20,12 @@ export type AddressReader = (clues: AddressClues) => string;
  * Only what trusted proxies say counts (SPEC RL4, EN6): hops are read from the last one, and the first address that is no
  * trusted proxy is the client's. `Forwarded` is read where there is no `X-Forwarded-For`; a proxy writes one of them, and
  * hands on the other as the client sent it.
+ * @param onIgnored - told of each request of a peer that is no trusted proxy and says for whom it forwards
  */
-export function createAddressReader(trusted: readonly Network[]): AddressReader {
+export function createAddressReader(
+  trusted: readonly Network[],
+  onIgnored: (address: string) => void = () => undefined,
+): AddressReader {
   const proxies = new BlockList();
   for (const { address, prefixLength, family } of trusted) proxies.addSubnet(address, prefixLength, family);
   const isTrusted = (address: string): boolean => {
@@ -30,7 +34,10 @@ export function createAddressReader(trusted: readonly Network[]): AddressReader 
   };
   return ({ remoteAddress, proxied, forwardedFor, forwarded }) => {
     let address = normalise(remoteAddress);
-    if (!isTrusted(address)) return address;
+    if (!isTrusted(address)) {
+      if (forwardedFor !== undefined || forwarded !== undefined) onIgnored(address);
+      return address;
+    }
     const hops = forwardedFor === undefined ? hopsOfForwarded(forwarded) : forwardedFor.split(',');
     if (proxied !== undefined && proxied !== '') hops.push(proxied);
     while (isTrusted(address)) {

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 /** Where the kernel does not say: what most systems give at least once Node has raised it. */
 const UNKNOWN_LIMIT = 4_096;
 /** Files that an edge needs beside the sockets of clients: links, the store, its HTTP requests, what it reads. */
-const RESERVED_FILES = 256;
+export const RESERVED_FILES = 256;
 
 /** How many sockets of clients an edge may hold by the file limit of its process (SPEC EN9). */
 export function socketsByFileLimit(limits: string | undefined = readLimits()): number {
