@@ -5,22 +5,42 @@ import { describe, expect, it } from 'vitest';
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const FOLDERS = ['cluster', 'edge-signaling', 'media-node', 'web', 'loadtest', 'e2e', 'deploy'];
 const TEST_FILE = /\.(test|contract)\.tsx?$/;
+const CODE_FILE = /\.(tsx?|mjs|lua)$/;
+/** Not inside a string, where `//` is part of an address; titles of tests are no comments. */
+const COMMENT = /\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm;
+/** `SPEC SE3`, `SPEC EP2, EP3`, `SPEC RL1 and RL2`. */
+const CITATION = /\bSPEC ([A-Z]{2}\d+(?:(?:, | and )[A-Z]{2}\d+)*)/g;
 
 function rulesOfSpec(): string[] {
   const text = readFileSync(`${ROOT}cluster/SPEC.md`, 'utf8');
   return [...text.matchAll(/^- \*\*([A-Z]{2}\d+)\*\* /gm)].map((match) => match[1] ?? '');
 }
 
-function citedRules(): Map<string, string> {
-  const cited = new Map<string, string>();
+/** Every file of ours whose name fits, with its text. */
+function* files(fits: RegExp): Generator<{ readonly path: string; readonly text: string }> {
   for (const folder of FOLDERS) {
     for (const path of readdirSync(ROOT + folder, { recursive: true, encoding: 'utf8' })) {
-      if (path.includes('node_modules') || !TEST_FILE.test(path)) continue;
-      const text = readFileSync(`${ROOT}${folder}/${path}`, 'utf8');
-      for (const match of text.matchAll(/\[([A-Z]{2}\d+)\]/g)) cited.set(match[1] ?? '', `${folder}/${path}`);
+      if (/(^|\/)(node_modules|dist)\//.test(path) || !fits.test(path)) continue;
+      yield { path: `${folder}/${path}`, text: readFileSync(`${ROOT}${folder}/${path}`, 'utf8') };
     }
   }
+}
+
+/** What titles of tests cite; a comment shows nothing. */
+function rulesOfTests(): Map<string, string> {
+  const cited = new Map<string, string>();
+  for (const { path, text } of files(TEST_FILE))
+    for (const [, rule = ''] of text.replaceAll(COMMENT, '').matchAll(/\[([A-Z]{2}\d+)\]/g))
+      cited.set(rule, path);
   return cited;
+}
+
+function rulesOfCode(): { readonly rule: string; readonly path: string }[] {
+  return [...files(CODE_FILE)].flatMap(({ path, text }) =>
+    [...text.matchAll(CITATION)].flatMap(([, rules = '']) =>
+      rules.split(/, | and /).map((rule) => ({ rule, path })),
+    ),
+  );
 }
 
 describe('SPEC.md', () => {
@@ -31,11 +51,20 @@ describe('SPEC.md', () => {
   });
 
   it('has a test for each rule, and a rule for each citation', () => {
-    const cited = citedRules();
+    const cited = rulesOfTests();
     const rules = new Set(rulesOfSpec());
     expect([...rules].filter((rule) => !cited.has(rule))).toEqual([]);
     expect(
       [...cited].filter(([rule]) => !rules.has(rule)).map(([rule, file]) => `${rule} in ${file}`),
+    ).toEqual([]);
+  });
+
+  it('is cited by the code under numbers that it has', () => {
+    const rules = new Set(rulesOfSpec());
+    const cited = rulesOfCode();
+    expect(cited.length).toBeGreaterThan(100);
+    expect(
+      cited.filter(({ rule }) => !rules.has(rule)).map(({ rule, path }) => `${rule} in ${path}`),
     ).toEqual([]);
   });
 });

@@ -1,4 +1,4 @@
-/** The client's key of one session: what it is on the wire, and what is signed with it (SPEC SE13). */
+/** The client's key of one session: what it is on the wire, and what is signed with it (SPEC SK1). */
 import { z } from 'zod';
 import { isOnP256 } from './p256.ts';
 import { patternText } from './text.ts';

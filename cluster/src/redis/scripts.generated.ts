@@ -54,7 +54,7 @@ export function announceMediaNode(
   return run('announceMediaNode', keys, args);
 }
 
-/** Notes that another edge now holds the peer's session (SPEC SE3), and that the session token of a generation is in use, unless a newer one is (SE14). Returns {"attached", roster value, placement value, former placement value or empty} or {"refused", error code} */
+/** Notes that another edge now holds the peer's session (SPEC SE3), and that the session token of a generation is in use, unless a newer one is (SK2). Returns {"attached", roster value, placement value, former placement value or empty} or {"refused", error code} */
 export function attachPeer(
   run: RunScript,
   keys: readonly [placements: string, roster: string, rosterOrder: string, tracks: string, log: string, chat: string, meta: string],
@@ -99,7 +99,7 @@ export function claimTenant(
   return run('claimTenant', keys, args);
 }
 
-/** Notes that the client has the session token of a generation, so that older ones are not taken any more (SPEC SE14). Returns 1 when it is in use now, else 0 */
+/** Notes that the client has the session token of a generation, so that older ones are not taken any more (SPEC SK2). Returns 1 when it is in use now, else 0 */
 export function confirmToken(
   run: RunScript,
   keys: readonly [placements: string, roster: string, rosterOrder: string, tracks: string, log: string, chat: string, meta: string],

@@ -253,7 +253,7 @@ export interface RoomStore {
   }>;
 
   /**
-   * Notes that another edge now holds the peer's session, and that the session token of this generation is in use (SE14).
+   * Notes that another edge now holds the peer's session, and that the session token of this generation is in use (SK2).
    * @param tokenGeneration - absent where no session token was brought
    * @throws PlenaryError `peer_not_found`, `stale_epoch`; `token_replayed` when a newer token is in use
    */

@@ -24,7 +24,7 @@ export const SESSION_CLAIMS = SESSION_GRANTS.extend({
   peer: PEER_ID,
   /** The client's own key (RFC 7800): with it, any edge can check who brings the token without asking the store. */
   cnf: z.object({ jwk: SESSION_KEY }),
-  /** Grows with each token of a session: once one is in use, those before it are not taken any more (SPEC SE14). */
+  /** Grows with each token of a session: once one is in use, those before it are not taken any more (SPEC SK2). */
   generation: z.int().min(1),
 });
 export type SessionClaims = z.infer<typeof SESSION_CLAIMS>;

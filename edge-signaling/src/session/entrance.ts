@@ -266,7 +266,7 @@ export class Entrance {
   }
 
   /**
-   * The client has this token, so that those before it are not taken any more (SPEC SE14).
+   * The client has this token, so that those before it are not taken any more (SPEC SK2).
    * @throws PlenaryError `token_invalid` when it is not of this session; `token_expired`, `store_unavailable`
    */
   async confirm(session: Session, sessionToken: string): Promise<void> {

@@ -44,7 +44,7 @@ export class Session {
   readonly displayName: string;
   readonly grants: SessionGrants;
   readonly key: SessionKeyJwk;
-  /** Of the newest session token; each that is given out for another occasion has a higher one (SPEC SE14). */
+  /** Of the newest session token; each that is given out for another occasion has a higher one (SPEC SK2). */
   tokenGeneration: number;
   /** Of the newest session token that the client is known to have. */
   confirmedGeneration = 0;

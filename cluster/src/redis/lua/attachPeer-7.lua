@@ -1,6 +1,6 @@
 --[[
 Notes that another edge now holds the peer's session (SPEC SE3), and that the session token of a generation is in use,
-unless a newer one is (SE14).
+unless a newer one is (SK2).
 
 KEYS[1] placements
 KEYS[2] roster

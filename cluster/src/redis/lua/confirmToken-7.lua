@@ -1,5 +1,5 @@
 --[[
-Notes that the client has the session token of a generation, so that older ones are not taken any more (SPEC SE14).
+Notes that the client has the session token of a generation, so that older ones are not taken any more (SPEC SK2).
 
 KEYS[1] placements
 KEYS[2] roster
