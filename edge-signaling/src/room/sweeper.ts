@@ -4,6 +4,7 @@ import type { EdgeId, MediaNodeId, PeerId, RoomId, TrackId } from '@plenary/clus
 import type { MediaLinks } from '../media/control-links.ts';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { Departures } from '../session/departures.ts';
+import { ENTRY_DEADLINE_MS } from '../session/entrance.ts';
 import { MAX_SESSIONS_NAMED } from '../transport/client-socket.ts';
 import type { RoomChannel } from '../transport/client-socket.ts';
 import type { LocalRooms } from './local-rooms.ts';
@@ -11,8 +12,6 @@ import type { LocalRooms } from './local-rooms.ts';
 const SWEEP_INTERVAL_MS = 5_000;
 /** A room is still swept for so long after its last session here was gone, in milliseconds. */
 const NOTED_FOR_MS = 60_000;
-/** A session that is being entered is not missing yet. */
-const ENTRY_DEADLINE_MS = 10_000;
 /** Every how many sweeps the other holders of a room's sessions are told of it. */
 const SWEEPS_PER_SEEKING = 2;
 /** Rooms that are swept at a time. */
@@ -170,6 +169,7 @@ export class Sweeper {
     const { peerId, epoch, holdEpoch, mediaNodeId } = placement;
     const nowMs = clock.monotonicMs();
     const sinceMs = this.#missedSinceMs.get(roomId)?.get(keyOf(placement)) ?? nowMs;
+    // A session that is being entered is not missing yet.
     if (nowMs - sinceMs <= leaseMs + resumeWithinMs + ENTRY_DEADLINE_MS) {
       this.#toSeek.push(peerId);
       return;

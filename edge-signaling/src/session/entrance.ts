@@ -41,7 +41,7 @@ import type { SessionMedia } from './session.ts';
 import type { TenantClaims } from './tenant-claims.ts';
 
 /** A client waits ten seconds for an answer; the edge answers before, so that both agree on the outcome. */
-const ENTRY_DEADLINE_MS = 9_000;
+export const ENTRY_DEADLINE_MS = 9_000;
 /** How long a resume waits for the media node to say whether it still hosts the peer. */
 const ATTACH_TIMEOUT_MS = 2_000;
 /** How often a room that is being rebuilt is looked at for somebody who resumes. */
