@@ -52,6 +52,8 @@ describe('publications', () => {
         sound({ codecs: [{ ...OPUS, parameters: { minptime: 10, useinbandfec: 1, usedtx: 1 } }] }),
       ],
       ['screen-audio', sound({ rtcp: { cname: 'Ab+/c=', reducedSize: true }, msid: '- {a4c0-1}' })],
+      // A browser that sends simulcast names none.
+      ['microphone', sound({ rtcp: { cname: '', reducedSize: true } })],
       ['camera', layers()],
       [
         'camera',

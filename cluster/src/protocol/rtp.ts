@@ -24,8 +24,11 @@ const TOKEN = "[!#$%&'*+\\-.^_`{|}~A-Za-z0-9]";
 export const MID = patternText(new RegExp(`^${TOKEN}{1,32}$`), 32, 'must be a token');
 /** RFC 8852, 3: letters and digits only. */
 export const RID = patternText(/^[A-Za-z0-9]{1,16}$/, 16, 'must be letters and digits');
-/** RFC 7022 and what older senders use: base64, a UUID, or user@host. Media nodes put their own in its place. */
-const CNAME = patternText(/^[A-Za-z0-9+/=@._:{}-]{1,255}$/, 255, 'must be a canonical name');
+/**
+ * RFC 7022 and what older senders use: base64, a UUID, or user@host; empty of a browser that sends simulcast, whose SDP names none.
+ * Media nodes put their own in its place.
+ */
+const CNAME = patternText(/^[A-Za-z0-9+/=@._:{}-]{0,255}$/, 255, 'must be a canonical name');
 /** RFC 8830, 2. */
 const MSID = patternText(new RegExp(`^${TOKEN}{1,64}( ${TOKEN}{1,64})?$`), 129, 'must be one or two tokens');
 /** RFC 4585, 4.2. */
