@@ -1,5 +1,5 @@
 // @ts-check
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { whyUwsDoesNotLoad } from './step-node.mjs';
 import { UWS_BINARIES } from './checksums.mjs';
@@ -50,5 +50,12 @@ function verifyUws() {
   const version = JSON.parse(readText(join(folder, 'package.json')) ?? '{}').version;
   const abi = outputOf(nodeBinary, ['-p', 'process.versions.modules']) ?? '';
   const name = `uws_${process.platform}_${process.arch}_${abi}.node`;
-  if (existsSync(join(folder, name))) verifyFile(join(folder, name), UWS_BINARIES[version]?.[name]);
+  if (!existsSync(join(folder, name))) return;
+  try {
+    verifyFile(join(folder, name), UWS_BINARIES[version]?.[name]);
+  } catch (error) {
+    // Else the next run would find everything installed, and only the binary missing.
+    rmSync(join(root, 'node_modules/.package-lock.json'), { force: true });
+    throw error;
+  }
 }
