@@ -38,4 +38,5 @@ requirepass $password
 dir /data
 appendonly yes
 appendfsync everysec
+maxmemory 1gb
 maxmemory-policy noeviction"

@@ -38,6 +38,16 @@ it('[ST10] a primary that is cut off stops taking writes before another one is e
   }
 });
 
+it('[BU7] Redis has a limit of memory, at which it refuses writes and drops nothing; the documents say so', () => {
+  for (const file of ['replicated.conf', 'cluster.conf']) {
+    expect(settingsOf(file).get('maxmemory'), file).toMatch(/^\d+gb$/);
+    expect(settingsOf(file).get('maxmemory-policy'), file).toBe('noeviction');
+  }
+  const secrets = readFileSync(join(import.meta.dirname, 'make-secrets.sh'), 'utf8');
+  expect(secrets).toMatch(/\nmaxmemory \d+gb\nmaxmemory-policy noeviction/);
+  for (const word of ['`maxmemory`', '`noeviction`', '`OOM`']) expect(howto).toContain(word);
+});
+
 it('HA_SETUP.md sends to each of the files', () => {
   for (const file of ['replicated.conf', 'sentinel.conf', 'cluster.conf'])
     expect(howto).toContain(`deploy/redis/${file}`);

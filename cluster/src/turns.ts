@@ -7,6 +7,11 @@ export class Turns<Key> {
     return this.#tails.size;
   }
 
+  /** Whether work under this key is under way, so that more of it would wait. */
+  isBusy(key: Key): boolean {
+    return this.#tails.has(key);
+  }
+
   /**
    * @param work - may name what is still to be done after its own end, and before the next one's turn; that never rejects
    * @returns what the work gives, or throws

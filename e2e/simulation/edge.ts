@@ -101,6 +101,7 @@ export class SimulatedEdge {
         joinsPerNode: 100,
         maxPeersPerRoom: 100,
         peersPerPerson: 100,
+        socketsPerAddress: 2_000,
         tenantLimits: { byTenant: new Map(), others: { maxPeers: 1_000, maxRooms: undefined } },
       },
       peerIdKey: deriveKey('a secret of the simulation', 'peer-id'),

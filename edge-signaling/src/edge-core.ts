@@ -1,4 +1,4 @@
-import { entry, inBackground } from '@plenary/cluster';
+import { entry, inBackground, every } from '@plenary/cluster';
 import type { KeyObject } from 'node:crypto';
 import type {
   Clock,
@@ -16,7 +16,10 @@ import type { EdgeConfig } from './config.ts';
 import { Directory } from './directory.ts';
 import { Oddities } from './oddities.ts';
 import { Announcer } from './lifecycle.ts';
+import { carriedBudget } from './limits/budget.ts';
 import { EntryGate } from './limits/entry-gate.ts';
+import { LimitedLog } from './limits/limited-log.ts';
+import { EdgeBudgets } from './limits/meter.ts';
 import type { ControlLinkListener } from './media/control-link.ts';
 import type { MediaLinks } from './media/control-links.ts';
 import { Placer } from './media/placer.ts';
@@ -24,6 +27,7 @@ import type { EdgeMetrics, ReportFault } from './metrics.ts';
 import { EdgeNews } from './room/edge-news.ts';
 import { LocalRooms } from './room/local-rooms.ts';
 import { Republisher } from './room/republisher.ts';
+import { RoomReader } from './room/room-reader.ts';
 import { Sweeper } from './room/sweeper.ts';
 import { Dispatcher } from './rpc/dispatch.ts';
 import { createDispatchTable } from './rpc/table.ts';
@@ -51,6 +55,9 @@ const ENTRY_PATIENCE_MS = 8_000;
 /** With such a wait the edge lets hardly anybody in until it has caught up: far from the wait at which clients give up. */
 const BEHIND_MS = 1_000;
 
+/** Budgets of rooms, tenants and addresses that are full again are forgotten this often. */
+const FORGET_BUDGETS_MS = 60_000;
+
 /** The links to the media nodes, as who opens them sees them. */
 export interface OwnedMediaLinks extends MediaLinks {
   /** Told of the nodes that live, after each reading of the registry. */
@@ -73,6 +80,7 @@ export interface EdgeCoreOptions {
     | 'maxPeersPerRoom'
     | 'peersPerPerson'
     | 'tenantLimits'
+    | 'socketsPerAddress'
   >;
   readonly store: Pick<ClusterStore, 'rooms' | 'registry' | 'tenants' | 'isAvailable'>;
   readonly incarnation: Incarnation;
@@ -112,6 +120,8 @@ export class EdgeCore {
   readonly #sweeper: Sweeper;
   readonly #tenantClaims: TenantClaims;
   readonly #storeWait: StoreWait;
+  readonly #budgets: EdgeBudgets;
+  #forgetting: NodeJS.Timeout | undefined;
   readonly #joinGate: EntryGate;
   readonly #resumeGate: EntryGate;
   #isStopping = false;
@@ -232,6 +242,13 @@ export class EdgeCore {
     const republisher = this.#republisher;
     this.#moveReminder = new MoveReminder(localRooms);
     this.#evacuation = new Evacuation({ localRooms, directory, links, leaseMs, clock });
+    const reader = new RoomReader(rooms);
+    const budgets = new EdgeBudgets({
+      clock,
+      socketsPerAddress: config.socketsPerAddress,
+      log: new LimitedLog({ metrics, logger, clock }),
+    });
+    this.#budgets = budgets;
     const entrance = new Entrance({
       edgeId,
       peerIdKey: options.peerIdKey,
@@ -240,6 +257,7 @@ export class EdgeCore {
       signRejoinToken: options.signRejoinToken,
       tenants: store.tenants,
       rooms,
+      reader,
       isStoreAvailable,
       storeWait,
       directory,
@@ -252,6 +270,7 @@ export class EdgeCore {
       departures,
       tenantClaims,
       channel,
+      purseAfter: (heldForMs) => budgets.newPurse(carriedBudget(clock, heldForMs)),
       clock,
       onEntering: (roomId) => this.#sweeper.note(roomId),
       reportFault,
@@ -306,6 +325,7 @@ export class EdgeCore {
       localRooms,
       mediaWatch: this.#mediaWatch,
       rooms,
+      reader,
       channel,
       isDraining: options.isDraining,
       clock,
@@ -314,7 +334,7 @@ export class EdgeCore {
     };
     const dispatcher = new Dispatcher({ table: createDispatchTable(handlers), metrics, reportFault });
     this.accept = (socket) => {
-      const connection = new Connection(socket, keeper, clock);
+      const connection = new Connection(socket, keeper, budgets, localRooms);
       return {
         onMessage: entry('socket', (message: IncomingMessage) => dispatcher.onMessage(message, connection)),
         onClosed: () => connection.close(),
@@ -339,6 +359,7 @@ export class EdgeCore {
     this.#moveReminder.start();
     this.#sweeper.start();
     this.#tenantClaims.start();
+    this.#forgetting = every(FORGET_BUDGETS_MS, () => this.#budgets.forgetIdle());
   }
 
   /** What another edge said. */
@@ -388,6 +409,7 @@ export class EdgeCore {
   /** After the clients were sent away: ends everything. */
   stop(): void {
     this.#keeper.stop();
+    clearInterval(this.#forgetting);
     this.departures.stop();
     this.directory.stop();
     this.#mediaWatch.stop();

@@ -152,6 +152,12 @@ export function createEdgeMetrics() {
       labelNames: ['kind'],
       registers,
     }),
+    limited: new Counter({
+      name: 'plenary_edge_limited_total',
+      help: 'Requests refused because a budget was spent, by whose budget and of what.',
+      labelNames: ['scope', 'resource'],
+      registers,
+    }),
     broadcasts: new Counter({
       name: 'plenary_edge_broadcasts_total',
       help: 'Notices to rooms: published to other edges, or local only because the store was away.',

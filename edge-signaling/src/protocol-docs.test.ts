@@ -7,7 +7,8 @@ import { z } from 'zod';
 import { EDGE_SETTINGS } from './config.ts';
 import { mayPublish, mayPublishAnything } from './auth/permissions.ts';
 import { FLOOD_SETTINGS } from './limits/flood-guard.ts';
-import { REQUEST_COSTS } from './rpc/dispatch.ts';
+import { BUDGETS } from './limits/budget.ts';
+import { REQUEST_COSTS } from './limits/cost.ts';
 
 const page = readFileSync(new URL('../../docs/protocol.md', import.meta.url), 'utf8');
 const { CLIENT_REQUESTS, EDGE_NOTICES } = protocol;
@@ -185,7 +186,8 @@ describe('docs/protocol.md', () => {
       ([name = '']) => /^[a-z.A-Z]+$/.test(name) && name in REQUEST_COSTS,
     );
     expect(Object.fromEntries(costs.map(([name, cost]) => [name, Number(cost)]))).toEqual(REQUEST_COSTS);
-    const { work, patience, frames, bytes } = FLOOD_SETTINGS;
+    const { work } = BUDGETS.session;
+    const { patience, frames, bytes } = FLOOD_SETTINGS;
     const text = chapter('Limits').replaceAll('\n', ' ');
     expect(text).toContain(
       `may spend ${work.capacity} at once and gets back ${work.refillPerSecond} a second`,

@@ -83,6 +83,11 @@ export function createMetrics(withProcess: boolean) {
       'Tracks that the store had lost and this node published again, or records of tracks that are gone and it ended',
       ['what'],
     ),
+    limited: counter(
+      'media_limited_total',
+      'Requests refused because a budget was spent, by whose budget and of what',
+      ['scope', 'resource'],
+    ),
     store: gauge('store_available', '1 while the store answers'),
     storeTrouble: gauge(
       'store_trouble',

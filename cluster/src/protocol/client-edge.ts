@@ -63,6 +63,8 @@ export const REQUEST_TIMEOUT_MS = 10_000;
 export const MAX_INITIAL_CONSUMERS = 32;
 /** Tracks that one `subscribe` may name. */
 export const MAX_SUBSCRIBE_BATCH = 64;
+/** Consumers that one media of a client may have open. */
+export const MAX_CONSUMERS = 1_000;
 
 /**
  * What the client asks of media in one request. With `dtls`, the edge's transports are connected at once and no

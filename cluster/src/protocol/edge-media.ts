@@ -164,7 +164,8 @@ export const CONTROL_REQUESTS = {
   'consumers.update': {
     says: 'Pauses, resumes, or sets layers and priority of consumers.',
     payload: PLACED_PEER.extend(CONSUMER_UPDATES.shape),
-    reply: NOTHING,
+    /** Calls of mediasoup that it took: what was so already takes none. */
+    reply: z.object({ calls: z.int().min(0).optional() }),
   },
   'pipe.locate': {
     says: 'Asks a track’s home node which router hosts its producer.',

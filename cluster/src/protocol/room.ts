@@ -20,6 +20,10 @@ export const EVENT_LOG_LENGTH = 1_000;
  * (SPEC RL7), which would else be cut off each time it resumes.
  */
 export const MAX_CATCH_UP_BYTES = 2_097_152;
+/** Bytes of events that a room's log keeps: what nobody can be given in one answer is not kept. */
+export const MAX_EVENT_LOG_BYTES = MAX_CATCH_UP_BYTES;
+/** Bytes of chat that a room keeps, and so a snapshot carries; the oldest messages go first. */
+export const MAX_CHAT_BYTES = 262_144;
 
 export const DISPLAY_NAME = nameText(MAX_DISPLAY_NAME_LENGTH);
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseHeader } from './generate-scripts.ts';
+import { limitLine, parseHeader } from './generate-scripts.ts';
 
 const script = (header: string, body = 'return 1') => `--[[\n${header}\n]]\n${body}\n`;
 const GOOD = 'Adds one.\n\nKEYS[1] counter\nARGV[1] by - how much\nReturns the sum';
@@ -24,5 +24,12 @@ describe('parseHeader', () => {
       'what it returns',
     );
     expect(() => parseHeader('add-1.lua', script(GOOD, 'return ARGV[2]'))).toThrow('uses ARGV[2]');
+  });
+
+  it('[ST5] limits in scripts are those of the protocol', () => {
+    expect(limitLine('EVENT_LOG_LENGTH', { EVENT_LOG_LENGTH: 1_000 })).toBe(
+      'local EVENT_LOG_LENGTH = 1000\n',
+    );
+    expect(() => limitLine('EVENT_LOG_LENGHT', {})).toThrow('no limit EVENT_LOG_LENGHT');
   });
 });

@@ -4,6 +4,7 @@
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import * as limits from '../protocol/room.ts';
 
 const LUA_FOLDER = fileURLToPath(new URL('./lua/', import.meta.url));
 const TARGET = fileURLToPath(new URL('./scripts.generated.ts', import.meta.url));
@@ -55,7 +56,15 @@ function expandIncludes(source: string): string {
     .replace(/^--\[\[[\s\S]*?\n\]\]\n/, '')
     .replace(/^--@include ([a-z-]+)\n/gm, (_line, name: string) =>
       readFileSync(`${LUA_FOLDER}includes/${name}.lua`, 'utf8'),
-    );
+    )
+    .replace(/^--@limit ([A-Z_]+)\n/gm, (_line, name: string) => limitLine(name, limits));
+}
+
+/** A limit as scripts see it: the number is the protocol's, and stands nowhere else. @throws Error when there is none */
+export function limitLine(name: string, known: Readonly<Record<string, unknown>>): string {
+  const value = known[name];
+  if (typeof value !== 'number') throw new Error(`There is no limit ${name}.`);
+  return `local ${name} = ${value}\n`;
 }
 
 function wrapperOf(name: string, header: ScriptHeader): string {

@@ -4,6 +4,7 @@ import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Epoch } from '../protocol/edge-media.ts';
 import { DATACENTER_ID, EVENT_ID } from '../protocol/ids.ts';
+import { catchUp } from '../room/catch-up.ts';
 import { startRedisServer } from '../testing/redis-server.ts';
 import type { TestRedis } from '../testing/redis-server.ts';
 import {
@@ -161,7 +162,7 @@ describe('malformed records', () => {
     const { events } = await join('bob');
     const posted = await post('bob', 'c1');
     await redis.xadd(LOG, '*', 'last', 'garbage');
-    expect(await store.rooms.catchUp(ROOM, known)).toEqual({
+    expect(await catchUp(store.rooms, ROOM, known)).toEqual({
       type: 'events',
       events: [...events, ...posted.events],
     });
@@ -174,7 +175,7 @@ describe('malformed records', () => {
       const id = await redis.xadd(LOG, '*', 'previousId', previousId, 'event', value);
       await redis.hset(META, 'lastEventId', String(id));
       await post('bob', `after-${value.length}`);
-      const caughtUp = await store.rooms.catchUp(ROOM, previousId);
+      const caughtUp = await catchUp(store.rooms, ROOM, previousId);
       expect(caughtUp).toMatchObject({ type: 'snapshot', room: { peerCount: 2 } });
     }
   });
@@ -213,7 +214,7 @@ describe('malformed records', () => {
     }
     expect(said('meta')).toBe(1);
     await redis.hset(META, 'lastEventId', 'garbage');
-    expect(await store.rooms.catchUp(ROOM, EVENT_ID.parse('1-1'))).toMatchObject({ type: 'snapshot' });
+    expect(await catchUp(store.rooms, ROOM, EVENT_ID.parse('1-1'))).toMatchObject({ type: 'snapshot' });
   });
 
   it('[ST3] registry: others are announced, listed and withdrawn', async () => {
@@ -290,7 +291,7 @@ describe('malformed records', () => {
       const attempts = await Promise.allSettled([
         store.rooms.view(ROOM),
         store.rooms.placements(ROOM),
-        store.rooms.catchUp(ROOM, EVENT_ID.parse('1-1')),
+        catchUp(store.rooms, ROOM, EVENT_ID.parse('1-1')),
         store.rooms.rosterPage(ROOM, ''),
         publish('camera', 'ann', epoch),
         post('ann', 'c1'),

@@ -1,13 +1,11 @@
 import { z } from 'zod';
-import { PlenaryError } from '../errors.ts';
 import { EVENT_ID } from '../protocol/ids.ts';
 import type { DatacenterId, EdgeId, EventId, MediaNodeId, PeerId, RoomId, TrackId } from '../protocol/ids.ts';
 import type { Epoch } from '../protocol/edge-media.ts';
-import { ROSTER_PAGE_SIZE, SNAPSHOT_CHAT_LENGTH } from '../protocol/room.ts';
-import type { LeaveReason, LoggedEvent, Role, TrackEndReason } from '../protocol/room.ts';
+import { ROSTER_PAGE_SIZE } from '../protocol/room.ts';
+import type { LeaveReason, LoggedEvent, Role, RoomSnapshot, TrackEndReason } from '../protocol/room.ts';
 import type {
   AttachedPeer,
-  CatchUp,
   ChatPost,
   FormerPlacement,
   Gateway,
@@ -32,8 +30,8 @@ import {
   heldPeerRecord,
   pairs,
   readAttached,
-  readCatchUp,
   readEvents,
+  readEventsAfter,
   readFormer,
   readGateway,
   readJoined,
@@ -44,6 +42,7 @@ import {
   readPublished,
   readRepublishedPeers,
   readRepublishedTracks,
+  readRoomReply,
   readStanding,
   readTracks,
   trackValue,
@@ -51,14 +50,15 @@ import {
 import { guarded, storeError } from './run-script.ts';
 import {
   attachPeer,
-  catchUp,
   claimGateway,
   confirmToken,
   endTracks,
+  eventsAfter,
   joinPeer,
   placePeer,
   postChat,
   publishTrack,
+  readRoom,
   releaseGateway,
   removePeer,
   republishPeers,
@@ -236,7 +236,6 @@ export class RedisRoomStore implements RoomStore {
       chatMessageId(post),
       post.peerId,
       post.text,
-      String(SNAPSHOT_CHAT_LENGTH),
     ]);
     return readPosted(reply);
   }
@@ -262,14 +261,16 @@ export class RedisRoomStore implements RoomStore {
     return readPage(entries, ordered.length > page.length, this.#report);
   }
 
-  async catchUp(roomId: RoomId, afterEventId: EventId): Promise<CatchUp> {
-    const ask = async (snapshotOnly: boolean): Promise<CatchUp | undefined> => {
-      const args = [afterEventId, String(ROSTER_PAGE_SIZE), flag(snapshotOnly)] as const;
-      return readCatchUp(afterEventId, await catchUp(this.#run, this.#keys.room(roomId), args), this.#report);
-    };
-    const caughtUp = (await ask(false)) ?? (await ask(true));
-    if (caughtUp === undefined) throw new PlenaryError('internal', 'A snapshot was asked for.');
-    return caughtUp;
+  async eventsAfter(roomId: RoomId, afterEventId: EventId): Promise<LoggedEvent[] | undefined> {
+    const reply = await eventsAfter(this.#run, this.#keys.room(roomId), [afterEventId]);
+    return readEventsAfter(afterEventId, reply, this.#report);
+  }
+
+  async snapshot(roomId: RoomId): Promise<RoomSnapshot | undefined> {
+    return readRoomReply(
+      await readRoom(this.#run, this.#keys.room(roomId), [String(ROSTER_PAGE_SIZE)]),
+      this.#report,
+    );
   }
 
   async lastEventId(roomId: RoomId): Promise<EventId> {

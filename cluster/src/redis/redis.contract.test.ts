@@ -4,7 +4,7 @@ import { startRedisServer } from '../testing/redis-server.ts';
 import type { TestRedis } from '../testing/redis-server.ts';
 import { describeStoreContracts } from '../testing/store-contracts.ts';
 import { edge, mediaNode, peer, request, room, tenant, track } from '../testing/samples.ts';
-import { EVENT_LOG_LENGTH, MAX_CATCH_UP_BYTES } from '../protocol/room.ts';
+import { EVENT_LOG_LENGTH, MAX_CATCH_UP_BYTES, MAX_EVENT_LOG_BYTES } from '../protocol/room.ts';
 import { KEYS } from '../testing/store-keys.ts';
 import { RedisRegistry } from './redis-registry.ts';
 import { RedisRoomStore } from './redis-room-store.ts';
@@ -75,10 +75,13 @@ describe('Redis scripts', () => {
   });
 
   it('[LG3] the log is as long as the protocol says', () => {
-    const trimming = Object.values(SCRIPTS).filter((script) => script.lua.includes('MAXLEN'));
-    expect(trimming.length).toBeGreaterThan(0);
-    for (const script of trimming) expect(script.lua).toContain(`'~', ${EVENT_LOG_LENGTH},`);
-    expect(SCRIPTS.catchUp.lua).toContain(`bytes <= ${MAX_CATCH_UP_BYTES} `);
+    const appending = Object.values(SCRIPTS).filter((script) => script.lua.includes('append_event('));
+    expect(appending.length).toBeGreaterThan(0);
+    for (const { lua } of appending) {
+      expect(lua).toContain(`local EVENT_LOG_LENGTH = ${EVENT_LOG_LENGTH}\n`);
+      expect(lua).toContain(`local MAX_EVENT_LOG_BYTES = ${MAX_EVENT_LOG_BYTES}\n`);
+    }
+    expect(SCRIPTS.eventsAfter.lua).toContain(`local MAX_CATCH_UP_BYTES = ${MAX_CATCH_UP_BYTES}\n`);
   });
 
   it('[ST3] what is malformed in the registry is skipped and reported', async () => {

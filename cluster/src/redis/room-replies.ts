@@ -14,7 +14,6 @@ import {
 } from '../room/room-store.ts';
 import type {
   AttachedPeer,
-  CatchUp,
   FormerPlacement,
   Gateway,
   HeldPeer,
@@ -58,13 +57,18 @@ const PEERS_REPLY = z.tuple([
   z.int(),
   z.array(z.string()),
   z.array(z.string()),
+  z.int().min(0),
 ]);
 const TRACKS_REPLY = z.tuple([z.int(), EVENTS_REPLY, z.array(z.string()), z.array(z.string())]);
 const PUBLISH_REPLY = z.tuple([z.literal('published'), EVENTS_REPLY]);
 const CHAT_REPLY = z.tuple([z.literal('posted'), z.string(), MAYBE_EVENT_REPLY]);
-const CATCH_UP_REPLY = z.union([
+const EVENTS_AFTER_REPLY = z.union([
   z.tuple([z.literal('events'), EVENTS_REPLY]),
-  z.tuple([z.literal('snapshot'), SNAPSHOT_REPLY]),
+  z.tuple([z.literal('missed')]),
+]);
+const ROOM_REPLY = z.union([
+  z.tuple([z.literal('room'), SNAPSHOT_REPLY]),
+  z.tuple([z.literal('rebuilding')]),
 ]);
 
 /** Parses what a script answered with. @throws PlenaryError the code that it refused with */
@@ -230,12 +234,14 @@ export function heldPeerRecord(peer: HeldPeer): string {
 }
 
 export function readRepublishedPeers(reply: unknown, report: ReportMalformed): RepublishedPeers {
-  const [lastEventId, isRebuilding, lostPeers, hasLostEvents, fates, strangers] = PEERS_REPLY.parse(reply);
+  const [lastEventId, isRebuilding, lostPeers, hasLostEvents, fates, strangers, peerCount] =
+    PEERS_REPLY.parse(reply);
   return {
     lastEventId: LOGGED_EVENT.shape.id.parse(lastEventId),
     isRebuilding: isRebuilding === 1,
     lostPeers,
     hasLostEvents: hasLostEvents === 1,
+    peerCount,
     fates: pairs(fates).map(([peerId, fate]) => ({
       peerId: PLACEMENT.shape.peerId.parse(peerId),
       fate: PEER_FATE.parse(fate),
@@ -270,17 +276,22 @@ export function readPosted(reply: unknown) {
   return { message: CHAT_MESSAGE.parse(JSON.parse(message)), events: readMaybeEvent(event) };
 }
 
-/** @returns nothing where the events that can be read do not follow on each other: then only a snapshot helps */
-export function readCatchUp(
+/** Nothing where only a snapshot leads on: the log does not reach back so far, or an event in it cannot be read. */
+export function readEventsAfter(
   afterEventId: string,
   reply: unknown,
   report: ReportMalformed,
-): CatchUp | undefined {
-  const parsed = CATCH_UP_REPLY.parse(reply);
-  if (parsed[0] === 'snapshot') return { type: 'snapshot', room: readSnapshot(parsed[1], report) };
+): LoggedEvent[] | undefined {
+  const parsed = EVENTS_AFTER_REPLY.parse(reply);
+  if (parsed[0] === 'missed') return undefined;
   const events = readableOnes(report, 'event', parsed[1], readEvent);
   const isWhole = events.every(
     (event, index) => event.previousId === (events[index - 1]?.id ?? afterEventId),
   );
-  return isWhole ? { type: 'events', events } : undefined;
+  return isWhole ? events : undefined;
+}
+
+export function readRoomReply(reply: unknown, report: ReportMalformed): RoomSnapshot | undefined {
+  const parsed = ROOM_REPLY.parse(reply);
+  return parsed[0] === 'room' ? readSnapshot(parsed[1], report) : undefined;
 }

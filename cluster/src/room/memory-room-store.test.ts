@@ -25,7 +25,7 @@ describeRepublishing('memory', () => {
       await Promise.resolve();
     },
     keep: async () => {
-      const bringBack = rooms.snapshot();
+      const bringBack = rooms.checkpoint();
       return Promise.resolve(async () => {
         bringBack();
         await Promise.resolve();

@@ -9,6 +9,8 @@ import type { DatacenterId, EdgeId, EventId, MediaNodeId, PeerId, RoomId, TrackI
 import {
   EVENT_LOG_LENGTH,
   MAX_CATCH_UP_BYTES,
+  MAX_CHAT_BYTES,
+  MAX_EVENT_LOG_BYTES,
   ROSTER_PAGE_SIZE,
   SNAPSHOT_CHAT_LENGTH,
 } from '../protocol/room.ts';
@@ -33,7 +35,6 @@ import {
 } from './room-store.ts';
 import type {
   AttachedPeer,
-  CatchUp,
   ChatPost,
   FormerPlacement,
   Gateway,
@@ -52,6 +53,7 @@ import type {
 } from './room-store.ts';
 
 const START = EVENT_ID.parse('0-0');
+const jsonBytes = (value: unknown): number => Buffer.byteLength(JSON.stringify(value));
 
 interface RosterEntry {
   readonly sequence: number;
@@ -75,6 +77,8 @@ class MemoryRoom {
   readonly gone = new Map<PeerId | TrackId, number>();
   /** Whose a peer is. */
   readonly subjects = new Map<PeerId, string>();
+  logBytes = 0;
+  chatBytes = 0;
   lastEventId: EventId = START;
   lastEpoch = 0;
   joinSequence = 0;
@@ -94,6 +98,8 @@ class MemoryRoom {
     for (const [peerId, subject] of this.subjects) copy.subjects.set(peerId, subject);
     copy.log.push(...this.log);
     copy.chat.push(...this.chat);
+    copy.logBytes = this.logBytes;
+    copy.chatBytes = this.chatBytes;
     copy.lastEventId = this.lastEventId;
     copy.lastEpoch = this.lastEpoch;
     copy.joinSequence = this.joinSequence;
@@ -126,7 +132,11 @@ class MemoryRoom {
     );
     const logged = { id, previousId: this.lastEventId, event };
     this.log.push(logged);
-    if (this.log.length > EVENT_LOG_LENGTH) this.log.shift();
+    this.logBytes += jsonBytes(event);
+    while (this.log.length > EVENT_LOG_LENGTH || this.logBytes > MAX_EVENT_LOG_BYTES) {
+      const oldest = this.log.shift();
+      if (oldest !== undefined) this.logBytes -= jsonBytes(oldest.event);
+    }
     this.lastEventId = id;
     return logged;
   }
@@ -135,6 +145,15 @@ class MemoryRoom {
     this.gone.delete(id);
     this.gone.set(id, nowMs);
     forgetOldest(this.gone, MAX_TOMBSTONES);
+  }
+
+  keep(message: ChatMessage): void {
+    this.chat.push(message);
+    this.chatBytes += jsonBytes(message);
+    while (this.chat.length > SNAPSHOT_CHAT_LENGTH || this.chatBytes > MAX_CHAT_BYTES) {
+      const oldest = this.chat.shift();
+      if (oldest !== undefined) this.chatBytes -= jsonBytes(oldest);
+    }
   }
 
   /** Whether writes between what somebody knows and now are lost. */
@@ -250,7 +269,7 @@ export class MemoryRoomStore implements RoomStore {
   }
 
   /** Keeps what is here now. @returns brings it back, as a failover does that forgets what was written since */
-  snapshot(): () => void {
+  checkpoint(): () => void {
     const kept = [...this.#rooms].map(([roomId, room]) => [roomId, room.copy()] as const);
     return () => {
       this.clear();
@@ -478,8 +497,7 @@ export class MemoryRoomStore implements RoomStore {
     const nowMs = this.#clock.wallMs();
     const { peerId, text } = post;
     const message = { messageId, peerId, displayName: peer.displayName, text, sentAtMs: nowMs };
-    room.chat.push(message);
-    if (room.chat.length > SNAPSHOT_CHAT_LENGTH) room.chat.shift();
+    room.keep(message);
     return Promise.resolve({ message, events: [room.append({ type: 'chat.posted', message }, nowMs)] });
   }
 
@@ -488,17 +506,20 @@ export class MemoryRoomStore implements RoomStore {
     return Promise.resolve(this.#find(roomId)?.page(after) ?? { peers: [] });
   }
 
-  async catchUp(roomId: RoomId, afterEventId: EventId): Promise<CatchUp> {
+  async eventsAfter(roomId: RoomId, afterEventId: EventId): Promise<LoggedEvent[] | undefined> {
     const room = this.#find(roomId) ?? new MemoryRoom();
-    if (room.lastEventId === afterEventId) return { type: 'events', events: [] };
+    if (room.lastEventId === afterEventId) return [];
     const events = room.log.filter((logged) => compareEventIds(logged.id, afterEventId) > 0);
-    const bytes = events.reduce((sum, { event }) => sum + Buffer.byteLength(JSON.stringify(event)), 0);
+    const bytes = events.reduce((sum, { event }) => sum + jsonBytes(event), 0);
     const isWhole = events.every(
       (event, index) => event.previousId === (events[index - 1]?.id ?? afterEventId),
     );
-    if (events.length > 0 && isWhole && bytes <= MAX_CATCH_UP_BYTES) return { type: 'events', events };
-    if (this.#isRebuilding(room)) return { type: 'events', events: [] };
-    return Promise.resolve({ type: 'snapshot', room: room.snapshot() });
+    return Promise.resolve(events.length > 0 && isWhole && bytes <= MAX_CATCH_UP_BYTES ? events : undefined);
+  }
+
+  async snapshot(roomId: RoomId): Promise<RoomSnapshot | undefined> {
+    const room = this.#find(roomId) ?? new MemoryRoom();
+    return Promise.resolve(this.#isRebuilding(room) ? undefined : room.snapshot());
   }
 
   async lastEventId(roomId: RoomId): Promise<EventId> {
@@ -562,6 +583,7 @@ export class MemoryRoomStore implements RoomStore {
       isRebuilding: this.#isRebuilding(room),
       lostPeers,
       hasLostEvents,
+      peerCount: room.roster.size,
       fates,
       strangers: [...room.placements.values()].filter(
         (placement) => placement.edgeId === edgeId && !named.has(placement.peerId),

@@ -3,16 +3,19 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EPOCH } from '../protocol/edge-media.ts';
 import type { Epoch } from '../protocol/edge-media.ts';
 import { DATACENTER_ID, EVENT_ID } from '../protocol/ids.ts';
-import type { PeerId } from '../protocol/ids.ts';
+import type { EventId, PeerId } from '../protocol/ids.ts';
 import {
   EVENT_LOG_LENGTH,
   MAX_CATCH_UP_BYTES,
+  MAX_CHAT_BYTES,
   MAX_CHAT_TEXT_LENGTH,
+  MAX_EVENT_LOG_BYTES,
   ROSTER_PAGE_SIZE,
   SNAPSHOT_CHAT_LENGTH,
 } from '../protocol/room.ts';
 import type { LoggedEvent } from '../protocol/room.ts';
 import { edge, mediaNode, peer, request, room, track } from '../testing/samples.ts';
+import { catchUp } from './catch-up.ts';
 import type { Placement, PlaceRequest, RoomStore, StoredTrack } from './room-store.ts';
 
 export interface RoomStoreUnderTest {
@@ -477,7 +480,7 @@ export function describeRoomStore(version: string, open: () => Promise<RoomStore
     it('[LG3] catching up gives the missing events in order, or a snapshot where the log does not reach back', async () => {
       const ann = await join('ann');
       const known = ann.snapshot.lastEventId;
-      expect(await rooms.catchUp(ROOM, known)).toEqual({ type: 'events', events: [] });
+      expect(await catchUp(rooms, ROOM, known)).toEqual({ type: 'events', events: [] });
       const bob = await join('bob');
       const posted = await rooms.postChat({
         roomId: ROOM,
@@ -485,13 +488,13 @@ export function describeRoomStore(version: string, open: () => Promise<RoomStore
         requestId: request('c1'),
         text: 'hello',
       });
-      expect(await rooms.catchUp(ROOM, known)).toEqual({
+      expect(await catchUp(rooms, ROOM, known)).toEqual({
         type: 'events',
         events: [...bob.events, ...posted.events],
       });
       const highest = `${'9'.repeat(19)}-${'9'.repeat(19)}`;
       for (const foreign of ['5-5', highest]) {
-        expect(await rooms.catchUp(ROOM, EVENT_ID.parse(foreign))).toMatchObject({
+        expect(await catchUp(rooms, ROOM, EVENT_ID.parse(foreign))).toMatchObject({
           type: 'snapshot',
           room: { peerCount: 2, lastEventId: posted.events[0]?.id },
         });
@@ -510,21 +513,57 @@ export function describeRoomStore(version: string, open: () => Promise<RoomStore
       const bytesOfOne = 3 * MAX_CHAT_TEXT_LENGTH;
       const fitting = Math.floor(MAX_CATCH_UP_BYTES / (bytesOfOne + 500));
       for (let index = 0; index < fitting; index += 1) await post(index);
-      const catchUp = async () => rooms.catchUp(ROOM, ann.snapshot.lastEventId);
-      expect(await catchUp()).toMatchObject({ type: 'events', events: { length: fitting } });
+      const caughtUp = async () => catchUp(rooms, ROOM, ann.snapshot.lastEventId);
+      expect(await caughtUp()).toMatchObject({ type: 'events', events: { length: fitting } });
       for (let index = fitting; index <= MAX_CATCH_UP_BYTES / bytesOfOne; index += 1) await post(index);
-      expect(await catchUp()).toMatchObject({ type: 'snapshot' });
+      expect(await caughtUp()).toMatchObject({ type: 'snapshot' });
     });
 
     it('[LG3] who missed more than the log keeps gets a snapshot', async () => {
       const ann = await join('ann');
       const camera = trackOf('camera', ann.peerId, ann.epoch);
       await rooms.publishTrack(ROOM, camera);
-      // The stream is trimmed in whole nodes (MAXLEN ~), so it may keep somewhat more than its length.
+      // The log is trimmed some entries at a time, so it may keep somewhat more than its length.
       for (let index = 0; index < EVENT_LOG_LENGTH + 300; index += 1) {
         await rooms.setTrackPaused(ROOM, camera.trackId, index % 2 === 0);
       }
-      expect((await rooms.catchUp(ROOM, ann.snapshot.lastEventId)).type).toBe('snapshot');
+      expect((await catchUp(rooms, ROOM, ann.snapshot.lastEventId)).type).toBe('snapshot');
+    });
+
+    it('[BU6] the log is bounded in bytes as well: it keeps the newest events', async () => {
+      const ann = await join('ann');
+      const text = '€'.repeat(MAX_CHAT_TEXT_LENGTH);
+      const posts = 1.5 * Math.ceil(MAX_EVENT_LOG_BYTES / (3 * MAX_CHAT_TEXT_LENGTH));
+      const ids: EventId[] = [ann.snapshot.lastEventId];
+      for (let index = 0; index < posts; index += 1) {
+        const post = { roomId: ROOM, peerId: ann.peerId, requestId: request(`c${index}`), text };
+        for (const { id } of (await rooms.postChat(post)).events) ids.push(id);
+      }
+      const from = (share: number): EventId => ids[Math.floor(ids.length * share)] ?? EVENT_ID.parse('0-0');
+      expect(await rooms.eventsAfter(ROOM, from(0.25))).toBeUndefined();
+      const kept = await rooms.eventsAfter(ROOM, from(0.5));
+      expect(kept?.at(-1)?.id).toBe(ids.at(-1));
+    });
+
+    it('[BU6] chat is bounded in bytes as well: it keeps the newest messages, and posts none of them twice', async () => {
+      const ann = await join('ann');
+      const post = async (index: number) =>
+        rooms.postChat({
+          roomId: ROOM,
+          peerId: ann.peerId,
+          requestId: request(`c${index}`),
+          text: `${index} ${'€'.repeat(MAX_CHAT_TEXT_LENGTH - 10)}`,
+        });
+      const fitting = Math.floor(MAX_CHAT_BYTES / (3 * MAX_CHAT_TEXT_LENGTH));
+      for (let index = 0; index < 2 * fitting; index += 1) await post(index);
+      const chat = (await rooms.snapshot(ROOM))?.chat ?? [];
+      expect(Buffer.byteLength(JSON.stringify(chat))).toBeLessThanOrEqual(MAX_CHAT_BYTES + chat.length + 2);
+      expect(chat.length).toBeGreaterThan(fitting / 2);
+      expect(chat.at(-1)?.text).toMatch(new RegExp(`^${2 * fitting - 1} `));
+      for (const index of [2 * fitting - 1, 2 * fitting - chat.length]) {
+        const again = await post(index);
+        expect([again.events, again.message.text.split(' ')[0]]).toEqual([[], String(index)]);
+      }
     });
 
     it('[LG6] the roster comes in pages by time of joining', async () => {

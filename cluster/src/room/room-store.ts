@@ -168,6 +168,8 @@ export interface RepublishedPeers {
   readonly lostPeers: number;
   /** Whether events are lost that the edge knows. */
   readonly hasLostEvents: boolean;
+  /** Everybody in the room. */
+  readonly peerCount: number;
   readonly fates: readonly { readonly peerId: PeerId; readonly fate: PeerFate }[];
   /** Placements of this edge that it did not name. */
   readonly strangers: readonly Placement[];
@@ -312,11 +314,11 @@ export interface RoomStore {
     cursor: string,
   ): Promise<{ readonly peers: RosterPeer[]; readonly nextCursor?: string }>;
 
-  /**
-   * What happened after an event: the events if the log still has them all, else a snapshot (LG3). While the room is being
-   * rebuilt there is no snapshot: then it is as if nothing had happened (RC2).
-   */
-  catchUp(roomId: RoomId, afterEventId: EventId): Promise<CatchUp>;
+  /** What happened after an event, if the log still has all of it, and it is not too much for one message (LG3). */
+  eventsAfter(roomId: RoomId, afterEventId: EventId): Promise<LoggedEvent[] | undefined>;
+
+  /** The room as it is now; nothing while it is being rebuilt (RC2). */
+  snapshot(roomId: RoomId): Promise<RoomSnapshot | undefined>;
 
   /** The id of a room's last event; `0-0` for a room that is not there. */
   lastEventId(roomId: RoomId): Promise<EventId>;

@@ -24,6 +24,7 @@ export const GENERATORS = [
   'media-node/src/engine/generate-router-capabilities.ts',
   'cluster/src/protocol/generate-json-schema.ts',
   'cluster/src/protocol/generate-bounds.ts',
+  'deploy/testing/generate-limits.ts',
 ];
 
 /**

@@ -1,6 +1,6 @@
+import { TokenBucket } from '@plenary/cluster';
 import type { Clock } from '@plenary/cluster';
 import { keysOf } from './address-keys.ts';
-import { TokenBucket } from './token-bucket.ts';
 
 export interface AddressSettings {
   /** Sockets at a time. */

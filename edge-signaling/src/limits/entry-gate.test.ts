@@ -1,6 +1,7 @@
 import { ManualClock } from '@plenary/cluster';
 import { describe, expect, it } from 'vitest';
 import { EntryGate } from './entry-gate.ts';
+import type { QueueOwner } from './fair-queue.ts';
 
 function gateOf(atOnce: number) {
   const clock = new ManualClock();
@@ -9,9 +10,13 @@ function gateOf(atOnce: number) {
   const begun: number[] = [];
   const ends = new Map<number, (fault?: Error) => void>();
   /** Work that ends when it is told to. */
-  const enter = async (number: number, isWanted: () => boolean = () => true): Promise<number> =>
+  const enter = async (
+    number: number,
+    isWanted: () => boolean = () => true,
+    owner: QueueOwner = { address: '192.0.2.1', peer: 'ann' },
+  ): Promise<number> =>
     gate.pass(
-      isWanted,
+      { owner, isWanted },
       () =>
         new Promise((resolve, reject) => {
           begun.push(number);
@@ -100,5 +105,79 @@ describe('EntryGate', () => {
       await all[number];
     }
     expect(begun).toEqual(numbers);
+  });
+
+  it('[BU1] serves addresses in turn: one honest entry waits for one of a crowd, not for all of them', async () => {
+    const { begun, enter, end } = gateOf(1);
+    const crowd = Array.from({ length: 200 }, async (_, index) => enter(index));
+    const honest = enter(1_000, undefined, { address: '198.51.100.7', peer: 'bob' });
+    end(0);
+    await crowd[0];
+    end(1);
+    await crowd[1];
+    end(1_000);
+    expect(await honest).toBe(1_000);
+    expect(begun.slice(0, 3)).toEqual([0, 1, 1_000]);
+    for (let index = 2; index < 200; index += 1) {
+      end(index);
+      await crowd[index];
+    }
+  });
+
+  it('[BU1] serves the peers of one address in turn', async () => {
+    const { begun, enter, end } = gateOf(1);
+    const all = [
+      ...[1, 2, 3, 4].map(async (number) => enter(number)),
+      enter(5, undefined, { address: '192.0.2.1', peer: 'bob' }),
+    ];
+    for (const [index, number] of [1, 2, 5, 3, 4].entries()) {
+      end(number);
+      await all[number - 1];
+      expect(begun).toHaveLength(Math.min(5, index + 2));
+    }
+    expect(begun).toEqual([1, 2, 5, 3, 4]);
+  });
+
+  it('[BU2] who waits for something holds no place, and goes on before those that have not begun', async () => {
+    const { gate, enter, begun, end } = gateOf(1);
+    const entrant = { owner: { address: '192.0.2.9', peer: 'carol' }, isWanted: () => true };
+    let isThere: () => void = () => undefined;
+    const steps: string[] = [];
+    const waiter = gate.pass(entrant, async (place) => {
+      steps.push('began');
+      await place.whileWaiting(() => new Promise<void>((resolve) => (isThere = resolve)));
+      steps.push('went on');
+    });
+    const others = [enter(1), enter(2)];
+    expect([steps, begun]).toEqual([['began'], [1]]);
+    isThere();
+    await Promise.resolve();
+    await Promise.resolve();
+    end(1);
+    await others[0];
+    await waiter;
+    await expect.poll(() => begun).toEqual([1, 2]);
+    expect(steps).toEqual(['began', 'went on']);
+    end(2);
+    await others[1];
+  });
+
+  it('[BU2] what is waited for and fails, or comes too late, frees what was taken', async () => {
+    const { gate, clock, enter, begun, end } = gateOf(1);
+    const entrant = { owner: { address: '192.0.2.9', peer: 'carol' }, isWanted: () => true };
+    const failing = gate.pass(entrant, async (place) =>
+      place.whileWaiting(() => Promise.reject(new Error('gone'))),
+    );
+    await expect(failing).rejects.toThrow('gone');
+    const holder = enter(1);
+    const late = gate.pass(entrant, async (place) => place.whileWaiting(() => Promise.resolve()));
+    clock.advance(8_001);
+    const next = enter(2);
+    end(1);
+    await holder;
+    await expect(late).rejects.toMatchObject({ code: 'timed_out' });
+    end(2);
+    expect(await next).toBe(2);
+    expect(begun).toEqual([1, 2]);
   });
 });

@@ -1,5 +1,7 @@
 import { PlenaryError } from '@plenary/cluster';
 import type { Clock } from '@plenary/cluster';
+import { FairQueue } from './fair-queue.ts';
+import type { QueueOwner } from './fair-queue.ts';
 
 export interface EntryGateSettings {
   /** Entries under way at a time. */
@@ -11,24 +13,45 @@ export interface EntryGateSettings {
   readonly onWaiting: (count: number) => void;
 }
 
-interface Waiting {
-  readonly sinceMs: number;
+/** Who enters. */
+export interface Entrant {
+  readonly owner: QueueOwner;
+  /** Asked when its turn comes: whether there is still somebody to do the work for. */
   readonly isWanted: () => boolean;
+}
+
+/** One of the places in a gate, as the work that holds it sees it. */
+export interface GatePlace {
+  /**
+   * Gives the place to the next one while something is waited for that is no work of this edge (SPEC BU2): a room that is
+   * being rebuilt, a store or a media node that does not answer. It goes on, before those that have not begun, when a place
+   * is free again.
+   * @throws PlenaryError `timed_out` when there was none in time, or nobody wants the work any more; what is waited for throws
+   */
+  whileWaiting<Result>(waiting: () => Promise<Result>): Promise<Result>;
+}
+
+interface Waiting {
+  readonly entrant: Entrant;
+  /** When the client asked: its patience counts from here. */
+  readonly askedMs: number;
+  /** Since when it has waited for this turn. */
+  readonly sinceMs: number;
   readonly admit: () => void;
   readonly refuse: (error: PlenaryError) => void;
 }
 
 /**
- * Lets entries in by order of arrival, a bounded number at a time (SPEC HE2). When thousands come at once, the first ones
- * are then done while the last ones wait; without it all would be done last, after many have given up. What waits
- * costs nothing but its place: each turn of the event loop does the work of `atOnce` entries at most, so that everybody
- * else's requests get their turn as well.
+ * Lets entries in a bounded number at a time (SPEC HE2), in turn between addresses and peers (BU1). When thousands come at
+ * once, the first ones are then done while the last ones wait; without it all would be done last, after many have given up.
+ * What waits costs nothing but its place: each turn of the event loop does the work of `atOnce` entries at most, so that
+ * everybody else's requests get their turn as well.
  */
 export class EntryGate {
   readonly #settings: EntryGateSettings;
-  #queue: Waiting[] = [];
-  /** What of the queue is done with: a queue of thousands is not moved for each one that leaves it. */
-  #head = 0;
+  /** Those that have begun and gave their place away meanwhile go first: what is half done is finished. */
+  readonly #returning = new FairQueue<Waiting>();
+  readonly #arriving = new FairQueue<Waiting>();
   #underWay = 0;
 
   constructor(settings: EntryGateSettings) {
@@ -37,29 +60,50 @@ export class EntryGate {
 
   /**
    * Does the work once it is its turn.
-   * @param isWanted - asked when its turn comes: whether there is still somebody to do it for
    * @throws PlenaryError `timed_out` when it was not its turn in time, or nobody wants it any more; what the work throws
    */
-  async pass<Result>(isWanted: () => boolean, work: () => Promise<Result>): Promise<Result> {
-    if (this.#underWay >= this.#settings.atOnce) await this.#turn(isWanted);
-    else this.#underWay += 1;
-    try {
-      return await work();
-    } finally {
+  async pass<Result>(entrant: Entrant, work: (place: GatePlace) => Promise<Result>): Promise<Result> {
+    const askedMs = this.#settings.clock.monotonicMs();
+    if (!this.#takeFree()) await this.#turn(this.#arriving, entrant, askedMs);
+    let isHeld = true;
+    const giveBack = (): void => {
+      if (!isHeld) return;
+      isHeld = false;
       this.#underWay -= 1;
       this.#admitNext();
+    };
+    try {
+      return await work({
+        whileWaiting: async (waiting) => {
+          giveBack();
+          const result = await waiting();
+          if (!this.#takeFree()) await this.#turn(this.#returning, entrant, askedMs);
+          isHeld = true;
+          return result;
+        },
+      });
+    } finally {
+      giveBack();
     }
   }
 
   /** For how long the one whose turn is next has waited, in milliseconds; 0 when nobody waits. */
   get waitedMs(): number {
-    const next = this.#queue[this.#head];
+    const next = this.#returning.first ?? this.#arriving.first;
     return next === undefined ? 0 : this.#settings.clock.monotonicMs() - next.sinceMs;
   }
 
-  #turn(isWanted: () => boolean): Promise<void> {
+  /** Takes a place, if there is one. */
+  #takeFree(): boolean {
+    if (this.#underWay >= this.#settings.atOnce) return false;
+    this.#underWay += 1;
+    return true;
+  }
+
+  #turn(queue: FairQueue<Waiting>, entrant: Entrant, askedMs: number): Promise<void> {
+    const sinceMs = this.#settings.clock.monotonicMs();
     return new Promise((admit, refuse) => {
-      this.#queue.push({ sinceMs: this.#settings.clock.monotonicMs(), isWanted, admit, refuse });
+      queue.push(entrant.owner, { entrant, askedMs, sinceMs, admit, refuse });
       this.#tell();
     });
   }
@@ -67,10 +111,11 @@ export class EntryGate {
   #admitNext(): void {
     const { atOnce, patienceMs, clock } = this.#settings;
     while (this.#underWay < atOnce) {
-      const next = this.#take();
+      const next = this.#returning.take() ?? this.#arriving.take();
       if (next === undefined) break;
-      if (!next.isWanted()) next.refuse(new PlenaryError('timed_out', 'The connection closed meanwhile.'));
-      else if (clock.monotonicMs() - next.sinceMs > patienceMs) {
+      if (!next.entrant.isWanted()) {
+        next.refuse(new PlenaryError('timed_out', 'The connection closed meanwhile.'));
+      } else if (clock.monotonicMs() - next.askedMs > patienceMs) {
         next.refuse(new PlenaryError('timed_out', 'Too many enter at this edge just now.'));
       } else {
         this.#underWay += 1;
@@ -80,18 +125,7 @@ export class EntryGate {
     this.#tell();
   }
 
-  #take(): Waiting | undefined {
-    const next = this.#queue[this.#head];
-    if (next === undefined) return undefined;
-    this.#head += 1;
-    if (this.#head === this.#queue.length || this.#head >= 1_024) {
-      this.#queue = this.#queue.slice(this.#head);
-      this.#head = 0;
-    }
-    return next;
-  }
-
   #tell(): void {
-    this.#settings.onWaiting(this.#queue.length - this.#head);
+    this.#settings.onWaiting(this.#returning.length + this.#arriving.length);
   }
 }

@@ -15,6 +15,8 @@ interface LocalRoom {
   readonly sessions: Set<Session>;
   readonly tracks: TrackCache;
   newestEventId: EventId;
+  /** In the whole room, as last heard. */
+  people: number;
 }
 
 const START = EVENT_ID.parse('0-0');
@@ -29,6 +31,7 @@ export class LocalRooms {
       sessions: new Set<Session>(),
       tracks: new TrackCache(),
       newestEventId: START,
+      people: 0,
     };
     room.sessions.add(session);
     this.#rooms.set(session.roomId, room);
@@ -97,6 +100,18 @@ export class LocalRooms {
   noteEvent(roomId: RoomId, eventId: EventId): void {
     const room = this.#rooms.get(roomId);
     if (room !== undefined && compareEventIds(eventId, room.newestEventId) > 0) room.newestEventId = eventId;
+  }
+
+  /** How many people a room has, on all edges, as far as this one knows. */
+  peopleIn(roomId: RoomId): number {
+    const room = this.#rooms.get(roomId);
+    return Math.max(room?.people ?? 0, room?.sessions.size ?? 0);
+  }
+
+  /** Notes how many people the store was heard to have in a room. */
+  notePeople(roomId: RoomId, people: number): void {
+    const room = this.#rooms.get(roomId);
+    if (room !== undefined) room.people = people;
   }
 
   /** The track cache of a room; that of a room without sessions is forgotten at once. */

@@ -85,6 +85,7 @@ export class Republisher {
     if (result.lostPeers > 0) metrics.repairs.inc({ what: 'peers' }, result.lostPeers);
     if (result.hasLostEvents) metrics.repairs.inc({ what: 'events' });
     localRooms.noteEvent(roomId, result.lastEventId);
+    localRooms.notePeople(roomId, result.peerCount);
     this.#obey(result, new Map(held.map(({ peerId, holdEpoch }) => [peerId, holdEpoch])));
     this.#removeAgain(roomId, result.strangers);
     if (!result.isRebuilding) channel.publishLocally(roomId, 'head', { lastEventId: result.lastEventId });

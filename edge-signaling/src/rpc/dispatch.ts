@@ -1,35 +1,12 @@
 import type { ClientRequestName, ReplyEnvelope } from '@plenary/cluster/protocol';
 import { PlenaryError, tellEntryFault, UnreadPayload } from '@plenary/cluster';
 import type { ErrorCode, Route } from '@plenary/cluster';
+import { REQUEST_COSTS, UNKNOWN_COST } from '../limits/cost.ts';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { Connection } from '../session/connection.ts';
 import { PHASES_OF_REQUEST } from '../session/session-state.ts';
 import type { IncomingMessage } from '../transport/client-socket.ts';
 
-/** What each request takes of a socket's allowance (SPEC RL1); a refused one costs as much. */
-export const REQUEST_COSTS: Readonly<Record<ClientRequestName, number>> = {
-  join: 20,
-  resume: 20,
-  'session.confirm': 1,
-  leave: 1,
-  'edge.check': 1,
-  'media.open': 20,
-  'media.moved': 1,
-  'media.check': 1,
-  'transport.connect': 1,
-  'transport.restartIce': 2,
-  'track.publish': 5,
-  'track.pause': 1,
-  'track.end': 1,
-  subscribe: 3,
-  unsubscribe: 1,
-  'consumer.failed': 1,
-  'consumers.update': 1,
-  'chat.post': 5,
-  'roster.page': 3,
-  sync: 5,
-};
-const UNKNOWN_COST = 5;
 /** Requests of one socket that may be under way at a time. */
 export const MAX_REQUESTS_UNDER_WAY = 64;
 
@@ -55,7 +32,7 @@ export class Dispatcher {
   async onMessage(message: IncomingMessage, connection: Connection): Promise<void> {
     const { metrics, reportFault } = this.#settings;
     const name = this.#nameOf(message);
-    const verdict = connection.floodGuard.onMessage(name === undefined ? UNKNOWN_COST : REQUEST_COSTS[name]);
+    const verdict = connection.charge({ work: name === undefined ? UNKNOWN_COST : REQUEST_COSTS[name] });
     if (verdict === 'flooding') {
       count(metrics, name, 'flooding');
       connection.socket.bye(new PlenaryError('flooding'));
@@ -64,6 +41,10 @@ export class Dispatcher {
     const reply =
       verdict === 'rate_limited' ? refusal('rate_limited') : await this.#answer(name, message, connection);
     count(metrics, name, reply.ok ? 'ok' : reply.error.code);
+    if (!reply.ok && reply.error.code === 'flooding') {
+      connection.socket.bye(new PlenaryError('flooding'));
+      return;
+    }
     try {
       if (message.acknowledge !== undefined) message.acknowledge(reply);
       else if (!reply.ok) connection.socket.notify('refused', reply.error);

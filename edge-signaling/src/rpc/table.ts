@@ -1,7 +1,10 @@
 import { route } from '@plenary/cluster';
 import { CLIENT_REQUESTS } from '@plenary/cluster/protocol';
+import type { ClientRequestName } from '@plenary/cluster/protocol';
+import { costOf } from '../limits/cost.ts';
+import { demandAllowed } from '../limits/meter.ts';
 import type { DispatchTable } from './dispatch.ts';
-import type { HandlerServices } from './handlers/services.ts';
+import type { Handler, HandlerServices } from './handlers/services.ts';
 import { handleChatPost, handleRosterPage, handleSync } from './handlers/room.ts';
 import {
   handleEdgeCheck,
@@ -28,34 +31,81 @@ import { handleTrackEnd, handleTrackPause, handleTrackPublish } from './handlers
 /** One row for each request of the protocol: the compiler demands all of them. */
 export function createDispatchTable(services: HandlerServices): DispatchTable {
   const options = { onFault: (fault: unknown) => services.reportFault('handler', fault) };
+  /** Charges what a request costs before it is carried out: it costs as much when it fails (SPEC BU4). */
+  const charged =
+    <Name extends ClientRequestName>(name: Name, handler: Handler<Name>): Handler<Name> =>
+    async (request, connection) => {
+      demandAllowed(connection.charge(costOf(name, request, connection.people)));
+      return handler(request, connection);
+    };
   return {
-    join: route(CLIENT_REQUESTS.join, handleJoin(services), options),
-    resume: route(CLIENT_REQUESTS.resume, handleResume(services), options),
-    'session.confirm': route(CLIENT_REQUESTS['session.confirm'], handleSessionConfirm(services), options),
-    leave: route(CLIENT_REQUESTS.leave, handleLeave(services), options),
-    'edge.check': route(CLIENT_REQUESTS['edge.check'], handleEdgeCheck, options),
-    'media.open': route(CLIENT_REQUESTS['media.open'], handleMediaOpen(services), options),
-    'media.moved': route(CLIENT_REQUESTS['media.moved'], handleMediaMoved(services), options),
-    'media.check': route(CLIENT_REQUESTS['media.check'], handleMediaCheck(services), options),
+    join: route(CLIENT_REQUESTS.join, charged('join', handleJoin(services)), options),
+    resume: route(CLIENT_REQUESTS.resume, charged('resume', handleResume(services)), options),
+    'session.confirm': route(
+      CLIENT_REQUESTS['session.confirm'],
+      charged('session.confirm', handleSessionConfirm(services)),
+      options,
+    ),
+    leave: route(CLIENT_REQUESTS.leave, charged('leave', handleLeave(services)), options),
+    'edge.check': route(CLIENT_REQUESTS['edge.check'], charged('edge.check', handleEdgeCheck), options),
+    'media.open': route(
+      CLIENT_REQUESTS['media.open'],
+      charged('media.open', handleMediaOpen(services)),
+      options,
+    ),
+    'media.moved': route(
+      CLIENT_REQUESTS['media.moved'],
+      charged('media.moved', handleMediaMoved(services)),
+      options,
+    ),
+    'media.check': route(
+      CLIENT_REQUESTS['media.check'],
+      charged('media.check', handleMediaCheck(services)),
+      options,
+    ),
     'transport.connect': route(
       CLIENT_REQUESTS['transport.connect'],
-      handleTransportConnect(services),
+      charged('transport.connect', handleTransportConnect(services)),
       options,
     ),
     'transport.restartIce': route(
       CLIENT_REQUESTS['transport.restartIce'],
-      handleTransportRestartIce(services),
+      charged('transport.restartIce', handleTransportRestartIce(services)),
       options,
     ),
-    'track.publish': route(CLIENT_REQUESTS['track.publish'], handleTrackPublish(services), options),
-    'track.pause': route(CLIENT_REQUESTS['track.pause'], handleTrackPause(services), options),
-    'track.end': route(CLIENT_REQUESTS['track.end'], handleTrackEnd(services), options),
-    subscribe: route(CLIENT_REQUESTS.subscribe, handleSubscribe(services), options),
-    unsubscribe: route(CLIENT_REQUESTS.unsubscribe, handleUnsubscribe(services), options),
-    'consumer.failed': route(CLIENT_REQUESTS['consumer.failed'], handleConsumerFailed(services), options),
-    'consumers.update': route(CLIENT_REQUESTS['consumers.update'], handleConsumersUpdate(services), options),
-    'chat.post': route(CLIENT_REQUESTS['chat.post'], handleChatPost(services), options),
-    'roster.page': route(CLIENT_REQUESTS['roster.page'], handleRosterPage(services), options),
-    sync: route(CLIENT_REQUESTS.sync, handleSync(services), options),
+    'track.publish': route(
+      CLIENT_REQUESTS['track.publish'],
+      charged('track.publish', handleTrackPublish(services)),
+      options,
+    ),
+    'track.pause': route(
+      CLIENT_REQUESTS['track.pause'],
+      charged('track.pause', handleTrackPause(services)),
+      options,
+    ),
+    'track.end': route(CLIENT_REQUESTS['track.end'], charged('track.end', handleTrackEnd(services)), options),
+    subscribe: route(CLIENT_REQUESTS.subscribe, charged('subscribe', handleSubscribe(services)), options),
+    unsubscribe: route(
+      CLIENT_REQUESTS.unsubscribe,
+      charged('unsubscribe', handleUnsubscribe(services)),
+      options,
+    ),
+    'consumer.failed': route(
+      CLIENT_REQUESTS['consumer.failed'],
+      charged('consumer.failed', handleConsumerFailed(services)),
+      options,
+    ),
+    'consumers.update': route(
+      CLIENT_REQUESTS['consumers.update'],
+      charged('consumers.update', handleConsumersUpdate(services)),
+      options,
+    ),
+    'chat.post': route(CLIENT_REQUESTS['chat.post'], charged('chat.post', handleChatPost(services)), options),
+    'roster.page': route(
+      CLIENT_REQUESTS['roster.page'],
+      charged('roster.page', handleRosterPage(services)),
+      options,
+    ),
+    sync: route(CLIENT_REQUESTS.sync, charged('sync', handleSync(services)), options),
   };
 }

@@ -1,8 +1,10 @@
 import { PlenaryError } from '@plenary/cluster';
-import type { Clock } from '@plenary/cluster';
 import type { RequestId } from '@plenary/cluster/ids';
 import type { ClientReply } from '@plenary/cluster/protocol';
-import { FloodGuard } from '../limits/flood-guard.ts';
+import type { Cost } from '../limits/cost.ts';
+import { Meter } from '../limits/meter.ts';
+import type { EdgeBudgets, Payers, Verdict } from '../limits/meter.ts';
+import type { LocalRooms } from '../room/local-rooms.ts';
 import type { ClientSocket } from '../transport/client-socket.ts';
 import type { SessionKeeper } from './keeper.ts';
 import { transition } from './session-state.ts';
@@ -18,16 +20,55 @@ export interface Entry {
 /** One connection of a client: its state, and what it may still ask for. */
 export class Connection {
   readonly socket: ClientSocket;
-  readonly floodGuard: FloodGuard;
   /** Requests that are being carried out. */
   requestsUnderWay = 0;
+  #isSyncing = false;
+  readonly #meter: Meter;
+  readonly #localRooms: Pick<LocalRooms, 'peopleIn'>;
   readonly #keeper: SessionKeeper;
   #state: ConnectionState<Session, Entry> = { phase: 'connected' };
 
-  constructor(socket: ClientSocket, keeper: SessionKeeper, clock: Clock) {
+  constructor(
+    socket: ClientSocket,
+    keeper: SessionKeeper,
+    budgets: EdgeBudgets,
+    localRooms: Pick<LocalRooms, 'peopleIn'>,
+  ) {
     this.socket = socket;
     this.#keeper = keeper;
-    this.floodGuard = new FloodGuard(clock);
+    this.#meter = new Meter(budgets, socket.address);
+    this.#localRooms = localRooms;
+  }
+
+  /** Charges what a request costs (SPEC BU4). */
+  charge(cost: Cost): Verdict {
+    return this.#meter.charge(cost, this.#payers(), this.people);
+  }
+
+  /** Charges what turned out only afterwards, or, negative, gives back what was not needed. */
+  settle(cost: Cost): void {
+    this.#meter.settle(cost, this.#payers(), this.people);
+  }
+
+  /**
+   * From now on the session pays: one that was begun before goes on with what it has left, a new one with what this connection
+   * has left (SPEC BU5).
+   * @param owed - what this connection spent to take it up
+   */
+  payFrom(session: Session, owed: Cost): void {
+    if (session.purse === undefined) session.purse = this.#meter.purse;
+    else if (session.purse !== this.#meter.purse) this.#meter.payFrom(session.purse, owed);
+  }
+
+  /** How many people are in its room, as far as this edge knows: the audience of what it does. */
+  get people(): number {
+    return this.#state.phase === 'joined' ? this.#localRooms.peopleIn(this.#state.session.roomId) : 0;
+  }
+
+  #payers(): Payers | undefined {
+    if (this.#state.phase !== 'joined') return undefined;
+    const { roomId, grants } = this.#state.session;
+    return { roomId, tenantId: grants.tenant };
   }
 
   get state(): ConnectionState<Session, Entry> {
@@ -43,6 +84,20 @@ export class Connection {
   get session(): Session {
     if (this.#state.phase !== 'joined') throw new PlenaryError('out_of_order');
     return this.#state.session;
+  }
+
+  /**
+   * Catches up, if that is not under way already: what a second one would ask for, the first one gives (SPEC BU3).
+   * @throws PlenaryError `rate_limited`
+   */
+  async oneSync<Result>(sync: () => Promise<Result>): Promise<Result> {
+    if (this.#isSyncing) throw new PlenaryError('rate_limited', 'One sync at a time.');
+    this.#isSyncing = true;
+    try {
+      return await sync();
+    } finally {
+      this.#isSyncing = false;
+    }
   }
 
   /** The socket closed, for whatever reason: the client may resume. */

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { digestOfSubject, PlenaryError, REPUBLISH_INTERVAL_MS, Turns } from '@plenary/cluster';
 import type {
   Clock,
+  Epoch,
   JoinGrants,
   PlacedPeer,
   Placement,
@@ -28,9 +29,12 @@ import { mayPublishAnything } from '../auth/permissions.ts';
 import type { Directory } from '../directory.ts';
 import type { MediaLinks } from '../media/control-links.ts';
 import type { Placer } from '../media/placer.ts';
+import type { GatePlace } from '../limits/entry-gate.ts';
+import type { Purse } from '../limits/meter.ts';
 import type { ReportFault } from '../metrics.ts';
 import type { Republisher } from '../room/republisher.ts';
 import type { LocalRooms } from '../room/local-rooms.ts';
+import type { RoomReader } from '../room/room-reader.ts';
 import type { ClientSocket, RoomChannel } from '../transport/client-socket.ts';
 import type { Departures } from './departures.ts';
 import type { MediaWatch } from './media-watch.ts';
@@ -49,6 +53,8 @@ const LOOK_AGAIN_MS = 250;
 /** Edges named to a client, at most. */
 const MAX_EDGE_HINTS = 64;
 
+const nothing = async (): Promise<void> => Promise.resolve();
+
 type Joined = Awaited<ReturnType<RoomStore['joinPeer']>>;
 
 export interface EntranceSettings {
@@ -61,6 +67,7 @@ export interface EntranceSettings {
   readonly signRejoinToken: (claims: RejoinClaims) => Promise<string | undefined>;
   readonly tenants: Pick<TenantStore, 'isRevoked'>;
   readonly rooms: RoomStore;
+  readonly reader: RoomReader;
   readonly isStoreAvailable: () => boolean;
   readonly storeWait: Pick<StoreWait, 'untilAvailable'>;
   readonly directory: Directory;
@@ -73,6 +80,8 @@ export interface EntranceSettings {
   readonly departures: Departures;
   readonly tenantClaims: TenantClaims;
   readonly channel: RoomChannel;
+  /** What a session may spend that another edge took up so long ago. */
+  readonly purseAfter: (heldForMs: number) => Purse;
   readonly clock: Clock;
   /** Told of each room that a join is about to change: what an unanswered command leaves there has to be found. */
   readonly onEntering: (roomId: RoomId) => void;
@@ -104,6 +113,7 @@ export class Entrance {
     request: ClientRequest<'join'>,
     socket: ClientSocket,
     askedAtMs: number,
+    place: GatePlace,
   ): Promise<Entered<'join'>> {
     const { authenticator, peerIdKey, clock } = this.#settings;
     const deadlineMs = askedAtMs + ENTRY_DEADLINE_MS;
@@ -116,6 +126,7 @@ export class Entrance {
     const { requestId, sessionKey } = request;
     const roomId = roomIdOf(tenantId, grants.room);
     const peerId = derivePeerId(peerIdKey, { subject: grants.sub, roomId, requestId, sessionKey });
+    while (this.#turns.isBusy(peerId)) await place.whileWaiting(async () => this.#turns.run(peerId, nothing));
     return this.#turns.run(peerId, async (afterwards) => {
       if (clock.monotonicMs() > deadlineMs) throw new PlenaryError('timed_out');
       return this.#enter(request, socket, { roomId, peerId, admission, grants, deadlineMs, afterwards });
@@ -194,12 +205,14 @@ export class Entrance {
         incarnation: hosted.incarnation,
         holdEpoch,
       });
+      if (joined.events.length === 0) this.#carryPurse(session, hosted.placement.holdEpoch);
       const [note, rejoinToken] = await Promise.all([
         this.#note(session),
         // A guest asks for another guest token: guests may have been shut out by then.
         isGuest(subject) ? undefined : this.#settings.signRejoinToken({ ...admission, key: sessionKey }),
       ]);
       this.#settings.keeper.take(session, socket);
+      localRooms.notePeople(roomId, joined.snapshot.peerCount);
       localRooms.tracksOf(roomId).learn(view.tracks);
       const own = rejoinToken === undefined ? note : { ...note, rejoinToken };
       return { session, reply: { session: own, room: joined.snapshot, media: hosted.offer } };
@@ -215,29 +228,34 @@ export class Entrance {
    * Takes a session up on this edge; media is not touched.
    * @throws PlenaryError `protocol_version`, `store_unavailable`, `token_*`, `proof_invalid`, `session_gone`
    */
-  async resume(request: ClientRequest<'resume'>, socket: ClientSocket): Promise<Entered<'resume'>> {
-    const { authenticator, rooms, edgeId, keeper, localRooms, links } = this.#settings;
+  async resume(
+    request: ClientRequest<'resume'>,
+    socket: ClientSocket,
+    place: GatePlace,
+  ): Promise<Entered<'resume'>> {
+    const { authenticator, rooms, reader, edgeId, keeper, localRooms, links, storeWait } = this.#settings;
     checkVersion(request.protocolVersion);
     const claims = await authenticator.resume(request, socket.id);
     const { peer: peerId, cnf, generation, ...grants } = claims;
-    await this.#settings.storeWait.untilAvailable();
+    if (!this.#settings.isStoreAvailable()) await place.whileWaiting(async () => storeWait.untilAvailable());
     const roomId = roomIdOf(grants.tenant, grants.room);
     socket.enterRoom(roomId);
     const endKeeping = this.#settings.mediaWatch.keepFor(peerId);
     try {
-      const placement = await this.#findPlacement(roomId, peerId);
+      const placement = await this.#findPlacement(roomId, peerId, place);
       if (placement === undefined) throw new PlenaryError('session_gone');
       const placed = { roomId, peerId, epoch: placement.epoch };
       // First, since it decides whether this resumes at all; a token that is refused is to change nothing.
       const { self, sequence, holdEpoch, former } = await rooms
         .attachPeer(roomId, peerId, placement.epoch, edgeId, generation)
         .catch(notFoundAs('session_gone'));
-      const [isAlive, isFormerAlive, catchUp] = await Promise.all([
+      const attaching = Promise.all([
         this.#attachMedia(placement.mediaNodeId, placed),
         former !== undefined &&
           this.#attachMedia(former.mediaNodeId, { roomId, peerId, epoch: former.epoch }),
-        rooms.catchUp(roomId, request.lastEventId),
       ]);
+      const catchUp = await reader.catchUp(roomId, request.lastEventId);
+      const [isAlive, isFormerAlive] = await place.whileWaiting(async () => attaching);
       const proof = { key: cnf.jwk, generation: generation + 1 };
       const incarnationOf = (id: MediaNodeId): SessionMedia['incarnation'] => links.get(id)?.incarnation;
       const { mediaNodeId, epoch, requestId } = placement;
@@ -253,6 +271,7 @@ export class Entrance {
       // A client whose move was cut short is asked for what it has, which may be the former.
       const had = request.epoch ?? epoch;
       const mediaAlive = had === epoch ? isAlive : had === former?.epoch && isFormerAlive === true;
+      this.#carryPurse(session, placement.holdEpoch);
       const note = await this.#note(session);
       keeper.take(session, socket);
       if (placement.edgeId !== edgeId) keeper.announce(session);
@@ -280,20 +299,20 @@ export class Entrance {
   }
 
   /** Where a peer lives. A room that is gone may have been forgotten: whoever holds the session publishes it again soon. */
-  async #findPlacement(roomId: RoomId, peerId: PeerId): Promise<Placement | undefined> {
-    const { rooms, republisher, localRooms, clock } = this.#settings;
+  async #findPlacement(roomId: RoomId, peerId: PeerId, place: GatePlace): Promise<Placement | undefined> {
+    const { rooms, reader, republisher, localRooms, clock } = this.#settings;
     const untilMs = clock.monotonicMs() + 2 * REPUBLISH_INTERVAL_MS;
     let placement = await rooms.placementOf(roomId, peerId);
     if (placement === undefined && localRooms.find(peerId) !== undefined) {
       await republisher.room(roomId);
       placement = await rooms.placementOf(roomId, peerId);
     }
-    for (;;) {
-      if (placement !== undefined || clock.monotonicMs() >= untilMs) return placement;
-      if ((await rooms.standing(roomId)) === 'whole') return rooms.placementOf(roomId, peerId);
-      await sleep(LOOK_AGAIN_MS);
+    while (placement === undefined && clock.monotonicMs() < untilMs) {
+      if ((await reader.standing(roomId)) === 'whole') return rooms.placementOf(roomId, peerId);
+      await place.whileWaiting(async () => sleep(LOOK_AGAIN_MS));
       placement = await rooms.placementOf(roomId, peerId);
     }
+    return placement;
   }
 
   /**
@@ -356,6 +375,16 @@ export class Entrance {
       heldUnder: placement.holdEpoch,
       tenantId,
     });
+  }
+
+  /**
+   * A session that goes on has what it had left: here, if it was here, else what its purse may have got since it was taken up
+   * elsewhere (SPEC BU5). Epochs of holds are the store's clock, in microseconds.
+   */
+  #carryPurse(session: Session, heldSince: Epoch): void {
+    const { localRooms, purseAfter } = this.#settings;
+    const heldForMs = (session.media.holdEpoch - heldSince) / 1_000;
+    session.purse = localRooms.find(session.peerId)?.purse ?? purseAfter(heldForMs);
   }
 
   async #note(session: Session): Promise<SessionNote> {

@@ -73,6 +73,7 @@ export class MediaWatch implements ControlLinkListener {
     this.#tell(news, (session) => {
       // Most often the track has ended. One that has not is read again when somebody subscribes to it.
       if (isWayLost !== true) this.#settings.localRooms.tracksOf(session.roomId).forget([trackId]);
+      session.consumers.closed([consumerId]);
       session.socket?.notify('consumer.closed', { consumerId, trackId, isWayLost });
     });
   };

@@ -2,6 +2,8 @@ import { Turns } from '@plenary/cluster';
 import type { Epoch, HeldPeer, PlacedPeer, SessionGrants } from '@plenary/cluster';
 import type { Incarnation, MediaNodeId, PeerId, RequestId, RoomId } from '@plenary/cluster/ids';
 import type { Role, SessionKeyJwk } from '@plenary/cluster/protocol';
+import type { Purse } from '../limits/meter.ts';
+import { OpenConsumers } from './open-consumers.ts';
 import type { ClientSocket } from '../transport/client-socket.ts';
 
 /** Where media of a session lives. */
@@ -50,8 +52,11 @@ export class Session {
   confirmedGeneration = 0;
   /** Absent while the connection is broken and the client may yet resume. */
   socket: ClientSocket | undefined;
+  /** What it may spend; set when its first connection has it. */
+  purse: Purse | undefined;
   /** By the monotonic clock: when the session token is due to be renewed. */
   renewAtMs = 0;
+  readonly consumers = new OpenConsumers();
   readonly #record: SessionRecord;
   #media: LiveMedia;
   #former: SessionMedia | undefined;
@@ -159,11 +164,17 @@ export class Session {
     this.#former = former;
     this.#mediaIsLost = false;
     this.notePlaced(media.epoch);
+    this.#keepConsumers();
   }
 
   /** The client needs its former media no more. */
   settle(): void {
     this.#former = undefined;
+    this.#keepConsumers();
+  }
+
+  #keepConsumers(): void {
+    this.consumers.keepOnly(this.allMedia.map(({ epoch }) => epoch));
   }
 
   /** The store notes this edge as the holder of the placement anew. */

@@ -86,8 +86,7 @@ function routesOf(
     'consumers.update': route(
       CONTROL_REQUESTS['consumers.update'],
       async (request) => {
-        await rooms.peer(request).updateConsumers(request.consumers);
-        return {};
+        return { calls: await rooms.peer(request).updateConsumers(request.consumers) };
       },
       options,
     ),

@@ -1,4 +1,4 @@
-import { PlenaryError, clusterCapabilities, forgetOldest } from '@plenary/cluster';
+import { PlenaryError, REPUBLISH_INTERVAL_MS, clusterCapabilities, forgetOldest } from '@plenary/cluster';
 import type {
   ConsumerId,
   ControlCaller,
@@ -20,6 +20,7 @@ import type { HomeTrack } from './home-track.ts';
 import { IceWatch } from './ice-watch.ts';
 import { inTime } from './in-time.ts';
 import type { LimitStep } from './incoming-limits.ts';
+import { CALLS_PER_PUBLICATION } from './peer-budgets.ts';
 import type { PeerLink } from './peer-link.ts';
 import { Publications } from './publications.ts';
 import type { PublicationPorts } from './publications.ts';
@@ -34,6 +35,11 @@ import type { TrackHold } from './track-demand.ts';
 const MAX_ENDED = 64;
 /** How long the worker has to say what it counts, in milliseconds: the client's question has a deadline of its own. */
 const COUNT_WITHIN_MS = 200;
+/**
+ * For how long an answer to that is given again, in milliseconds: below the 300 between two questions of a client, which compares
+ * the answers.
+ */
+const COUNTED_FOR_MS = 200;
 
 type AdmitRequest = ControlRequest<'peer.admit'>;
 type AdmitReply = ControlReply<'peer.admit'>;
@@ -51,6 +57,8 @@ export type PeerCloseReason =
 export interface PeerPorts {
   readonly placed: PlacedPeer;
   readonly workerIndex: number;
+  /** Charges calls of mediasoup. @throws PlenaryError `rate_limited` */
+  readonly spend: (calls: number) => void;
   readonly acquireRouter: (workerIndex: number) => Promise<RouterLease>;
   readonly reach: (router: RoomRouter, track: TrackHome, onSuperseded: () => void) => Promise<TrackHold>;
   readonly publications: Omit<PublicationPorts, 'placed'>;
@@ -83,6 +91,8 @@ export class Peer {
   #receive: ClientTransport | undefined;
   #closed = false;
   #isToMove = false;
+  #counting: Promise<Partial<MediaTraffic>> | undefined;
+  #publishedAgainAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(ports: PeerPorts, link: PeerLink) {
     this.placed = ports.placed;
@@ -112,6 +122,13 @@ export class Peer {
     for (const [consumerId, trackId] of this.#ended) this.#tellEnded(consumerId, trackId);
     this.#subscriptions?.tellSuperseded();
     if (this.#isToMove) this.askToMove();
+  }
+
+  /** Whether its tracks were not published again for an edge that took it up lately; then they are now. */
+  isDueAgain(nowMs: number): boolean {
+    if (nowMs - this.#publishedAgainAtMs < REPUBLISH_INTERVAL_MS) return false;
+    this.#publishedAgainAtMs = nowMs;
+    return true;
   }
 
   /** The node drains: asks the client to open media elsewhere, on this link and on each that comes after it. */
@@ -150,12 +167,16 @@ export class Peer {
 
   /** @throws PlenaryError `transport_not_found`, `invalid_media_parameters`, `media_lost` */
   async connect(transportId: TransportId, dtlsParameters: DtlsParameters): Promise<void> {
-    await this.#transport(transportId).connect(dtlsParameters);
+    const transport = this.#transport(transportId);
+    this.#ports.spend(1);
+    await transport.connect(dtlsParameters);
   }
 
   /** @throws PlenaryError `transport_not_found`, `media_lost` */
   async restartIce(transportId: TransportId): Promise<IceParameters> {
-    return this.#transport(transportId).restartIce();
+    const transport = this.#transport(transportId);
+    this.#ports.spend(1);
+    return transport.restartIce();
   }
 
   /**
@@ -163,6 +184,16 @@ export class Peer {
    * know whether the node is there: a worker that hangs must not make it look dead.
    */
   async traffic(): Promise<Partial<MediaTraffic>> {
+    if (this.#counting !== undefined) return this.#counting;
+    const counting = this.#count();
+    this.#counting = counting;
+    this.#ports.timers.after(COUNTED_FOR_MS, () => {
+      if (this.#counting === counting) this.#counting = undefined;
+    });
+    return counting;
+  }
+
+  async #count(): Promise<Partial<MediaTraffic>> {
     const [receive, send] = await Promise.all([this.#trafficOf(this.#receive), this.#trafficOf(this.#send)]);
     return {
       ...(receive === undefined ? {} : { sentBytes: receive.sentBytes }),
@@ -178,10 +209,12 @@ export class Peer {
   /** @throws PlenaryError as {@link Publications.publish} */
   async publish(request: ControlRequest<'track.publish'>): Promise<ControlReply<'track.publish'>> {
     if (this.#lease === undefined) throw new PlenaryError('transport_not_found');
+    if (!this.#publications.knows(request.requestId)) this.#ports.spend(CALLS_PER_PUBLICATION);
     return this.#publications.publish(request, this.#send, this.#lease.router);
   }
 
   async pauseTrack(trackId: TrackId, paused: boolean): Promise<readonly LoggedEvent[]> {
+    if (this.#publications.isOther(trackId, paused)) this.#ports.spend(1);
     return this.#publications.setPaused(trackId, paused);
   }
 
@@ -218,7 +251,9 @@ export class Peer {
 
   /** Video starts paused, since the client's receiver is not ready yet and the key frame would be lost. */
   async subscribe(tracks: readonly TrackHome[]): Promise<ControlReply<'subscribe'>> {
-    const reply = await this.#subscribed().add(tracks, (track) => track.kind === 'video', PULL_DEADLINE_MS);
+    const subscriptions = this.#subscribed();
+    this.#ports.spend(subscriptions.countNew(tracks));
+    const reply = await subscriptions.add(tracks, (track) => track.kind === 'video', PULL_DEADLINE_MS);
     this.#reportFailed(reply.failed);
     return reply;
   }
@@ -228,11 +263,16 @@ export class Peer {
   }
 
   unsubscribe(consumerIds: Parameters<Subscriptions['remove']>[0]): void {
-    this.#subscribed().remove(consumerIds);
+    this.#subscribed().remove([...new Set(consumerIds)]);
   }
 
-  async updateConsumers(updates: readonly ConsumerUpdate[]): Promise<void> {
-    await this.#subscribed().update(updates);
+  /** @returns how many calls of mediasoup it took: what is so already takes none */
+  async updateConsumers(updates: readonly ConsumerUpdate[]): Promise<number> {
+    const subscriptions = this.#subscribed();
+    const calls = subscriptions.countChanges(updates);
+    this.#ports.spend(calls);
+    await subscriptions.update(updates);
+    return calls;
   }
 
   /** Frees everything; may be called again without effect. */

@@ -47,6 +47,9 @@ interface Publication {
   readonly requestId: RequestId;
   readonly done: Promise<PublishReply>;
   track: HomeTrack | undefined;
+  wantedPaused: boolean | undefined;
+  /** What is known to be in its record of the publisher's mute; `undefined` while a change is under way or failed. */
+  recordedPaused: boolean | undefined;
 }
 
 /** What one peer publishes. */
@@ -61,6 +64,16 @@ export class Publications {
 
   constructor(ports: PublicationPorts) {
     this.#ports = ports;
+  }
+
+  /** Whether a request was made before, so that its repeat takes nothing. */
+  knows(requestId: RequestId): boolean {
+    return this.#byRequest.has(requestId) || this.#ended.has(requestId);
+  }
+
+  /** Whether to mute, or to unmute, would change a track. */
+  isOther(trackId: TrackId, paused: boolean): boolean {
+    return this.#tracks.get(trackId)?.recordedPaused !== paused;
   }
 
   tracks(): readonly HomeTrack[] {
@@ -91,6 +104,8 @@ export class Publications {
     const publication: Publication = {
       requestId: request.requestId,
       track: undefined,
+      wantedPaused: undefined,
+      recordedPaused: undefined,
       done: Promise.resolve().then(() => this.#publish(publication, request, send, router)),
     };
     this.#byRequest.set(request.requestId, publication);
@@ -103,9 +118,18 @@ export class Publications {
    */
   async setPaused(trackId: TrackId, paused: boolean): Promise<readonly LoggedEvent[]> {
     const track = this.#track(trackId);
+    const publication = this.#tracks.get(trackId);
+    if (publication === undefined) throw new PlenaryError('track_not_found');
+    // Muting who is muted does nothing, costs nothing, and nobody is told.
+    if (publication.recordedPaused === paused) return [];
+    publication.recordedPaused = undefined;
+    publication.wantedPaused = paused;
     await track.producer.setPaused(paused);
     try {
-      return await this.#ports.store.rooms.setTrackPaused(this.#ports.placed.roomId, trackId, paused);
+      const events = await this.#ports.store.rooms.setTrackPaused(this.#ports.placed.roomId, trackId, paused);
+      // Of several changes at once the record has the last one.
+      if (publication.wantedPaused === paused) publication.recordedPaused = paused;
+      return events;
     } catch (thrown) {
       const error = toPlenaryError(thrown);
       if (error.code !== 'store_unavailable') throw error;
@@ -184,6 +208,7 @@ export class Publications {
           endRecords([track.trackId], 'transport_closed');
           throw new PlenaryError('media_lost');
         }
+        if (publication.wantedPaused === undefined) publication.recordedPaused = paused;
         return { trackId: track.trackId, events: [...events] };
       } catch (error) {
         producer.close();

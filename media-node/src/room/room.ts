@@ -28,6 +28,8 @@ export interface RoomPorts {
   readonly recentPeersOn: (workerIndex: number) => number;
   readonly onPeerAdded: (workerIndex: number) => void;
   readonly onPeerClosed: (workerIndex: number) => void;
+  /** Charges calls of mediasoup to a peer. @throws PlenaryError `rate_limited` */
+  readonly spend: (placed: PlacedPeer, calls: number) => void;
   /** Called whenever the room may hold nothing any more. */
   readonly onMaybeEmpty: (room: Room) => void;
 }
@@ -249,6 +251,9 @@ export class Room {
       {
         placed: { roomId, peerId, epoch },
         workerIndex: choice.index,
+        spend: (calls) => {
+          this.#ports.spend(peer.placed, calls);
+        },
         acquireRouter: (workerIndex) => this.#routers.acquire(workerIndex),
         reach: (router, track, onSuperseded) => this.pipes.hold(router, track, onSuperseded),
         publications: {

@@ -21,6 +21,7 @@ import type { PipeAsker, PipeKey, ProducerState } from '../pipe/home-side.ts';
 import type { PipeHomes } from '../pipe/pipe-homes.ts';
 import { EpochFence } from './epoch-fence.ts';
 import type { Peer } from './peer.ts';
+import { PeerBudgets } from './peer-budgets.ts';
 import type { PeerLink } from './peer-link.ts';
 import { Room } from './room.ts';
 import { RecentJoins } from './recent-joins.ts';
@@ -35,6 +36,7 @@ export class Rooms {
   readonly #recentJoins = new RecentJoins();
   readonly #recentByWorker = new Map<number, RecentJoins>();
   readonly #tally = new WorkerTally();
+  readonly #budgets: PeerBudgets;
   /** What ends the grace of each peer whose control link is gone. */
   readonly #orphans = new Map<Peer, () => void>();
   #endRepublishing: () => void = () => undefined;
@@ -43,6 +45,7 @@ export class Rooms {
 
   constructor(context: RoomContext) {
     this.#context = context;
+    this.#budgets = new PeerBudgets(context);
     this.#fence = new EpochFence(context.clock, (peer) => this.#find(peer)?.placed.epoch === peer.epoch);
   }
 
@@ -85,15 +88,18 @@ export class Rooms {
     if (peer === undefined) return { alive: false };
     this.#endGrace(peer);
     peer.attach(link);
-    // Edges that took this node for lost may have ended its records.
-    this.#rooms.get(placed.roomId)?.republish(peer.tracks());
+    // Edges that took this node for lost may have ended its records; all are published again soon anyway (RC1).
+    if (peer.isDueAgain(this.#context.clock.monotonicMs()))
+      this.#rooms.get(placed.roomId)?.republish(peer.tracks());
     return { alive: true };
   }
 
   /** The same, and the peer's traffic, as far as it is known. @throws PlenaryError `stale_epoch` */
   async attachAndCount(placed: PlacedPeer, link: PeerLink): Promise<ControlReply<'peer.attach'>> {
-    const reply = this.attach(placed, link);
-    return { ...reply, ...(await this.#current(placed)?.traffic()) };
+    const peer = this.#current(placed);
+    // Who only asks again for its traffic has heard everything, and nothing is to be published again for it.
+    const reply = peer?.link === link ? { alive: true } : this.attach(placed, link);
+    return { ...reply, ...(await peer?.traffic()) };
   }
 
   /** Whether a peer lives here under exactly this epoch. */
@@ -316,6 +322,9 @@ export class Rooms {
       },
       onPeerClosed: (index) => {
         this.#tally.remove(index);
+      },
+      spend: (placed, calls) => {
+        this.#budgets.spend(placed, calls);
       },
       onMaybeEmpty: (empty) => {
         this.#removeIfEmpty(empty);

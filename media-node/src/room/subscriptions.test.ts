@@ -22,6 +22,12 @@ function subscribed() {
   const holds: { released: boolean }[] = [];
   const closed = vi.fn();
   const superseded = vi.fn();
+  const calls: string[] = [];
+  const failing = new Set<string>();
+  const call = async (name: string): Promise<void> => {
+    calls.push(name);
+    return failing.has(name) ? Promise.reject(new Error(name)) : Promise.resolve();
+  };
   let made = 0;
   const transport: Pick<ClientTransport, 'consume'> = {
     consume: (_request, on) => {
@@ -33,9 +39,9 @@ function subscribed() {
         rtpParameters: vp8Parameters(),
         paused: false,
         producerPaused: false,
-        setPaused: () => Promise.resolve(),
-        setPreferredLayers: () => Promise.resolve(),
-        setPriority: () => Promise.resolve(),
+        setPaused: async () => call('paused'),
+        setPreferredLayers: async () => call('layers'),
+        setPriority: async () => call('priority'),
         get closed() {
           return isClosed;
         },
@@ -70,7 +76,7 @@ function subscribed() {
   });
   const add = async (): Promise<string[]> =>
     (await subscriptions.add([CAMERA], () => false, 1_000)).consumers.map(({ consumerId }) => consumerId);
-  return { subscriptions, timers, supersede, holds, closed, superseded, add };
+  return { subscriptions, timers, supersede, holds, closed, superseded, add, calls, failing };
 }
 
 describe('subscriptions that are asked for together', () => {
@@ -167,4 +173,45 @@ test('[MS6] a peer has a bounded number of consumers; one more is refused and th
   subscriptions.remove([...consumers.slice(0, 1)].map(({ consumerId }) => consumerId));
   const freed = await subscriptions.add(tracks.slice(-1), () => false, 1_000);
   expect(freed.consumers).toHaveLength(1);
+});
+
+describe('a change of a consumer', () => {
+  const consumerId = CONSUMER_ID.parse('consumer-1');
+  const changes = { consumerId, paused: true, priority: 5, preferredLayers: { spatialLayer: 1 } };
+
+  test('[BU10] that is so already takes no call', async () => {
+    const { subscriptions, add, calls } = subscribed();
+    await add();
+    expect(subscriptions.countChanges([changes])).toBe(3);
+    await subscriptions.update([changes]);
+    expect(calls).toEqual(['layers', 'priority', 'paused']);
+    expect(subscriptions.countChanges([changes])).toBe(0);
+    await subscriptions.update([changes, { consumerId, paused: true }]);
+    expect(calls).toHaveLength(3);
+    const others = [
+      { consumerId, paused: false },
+      { consumerId, preferredLayers: { spatialLayer: 1, temporalLayer: 0 } },
+    ];
+    expect(subscriptions.countChanges(others)).toBe(2);
+    await subscriptions.update(others);
+    expect(calls.slice(3)).toEqual(['paused', 'layers']);
+    expect(subscriptions.countChanges([{ ...changes, consumerId: CONSUMER_ID.parse('gone') }])).toBe(0);
+  });
+
+  test('[BU10] that failed is made again when it is asked for again', async () => {
+    const { subscriptions, add, calls, failing } = subscribed();
+    await add();
+    failing.add('layers');
+    await expect(subscriptions.update([changes])).rejects.toThrow('layers');
+    failing.clear();
+    await subscriptions.update([changes]);
+    expect(calls).toEqual(['layers', 'priority', 'paused', 'layers']);
+  });
+
+  test('[BU10] tracks that are consumed already are no new ones', async () => {
+    const { subscriptions, add } = subscribed();
+    expect(subscriptions.countNew([CAMERA, CAMERA])).toBe(1);
+    await add();
+    expect(subscriptions.countNew([CAMERA])).toBe(0);
+  });
 });

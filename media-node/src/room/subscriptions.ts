@@ -1,9 +1,10 @@
-import { PlenaryError, TOP_SPATIAL_LAYER, toPlenaryError } from '@plenary/cluster';
+import { MAX_CONSUMERS, PlenaryError, TOP_SPATIAL_LAYER, toPlenaryError } from '@plenary/cluster';
 import type {
   ConsumerId,
   ConsumerOffer,
   ControlReply,
   ControlRequest,
+  PreferredLayers,
   RtpCapabilities,
   TrackHome,
   TrackId,
@@ -29,7 +30,7 @@ export const STRAGGLERS_MS = 300;
 export const SUPERSEDED_FOR_MS = 10_000;
 
 /** Consumers that one peer may have: more than any screen and its voices need. Beyond them a track is `limit_reached`. */
-export const MAX_CONSUMERS_PER_PEER = 1_000;
+export const MAX_CONSUMERS_PER_PEER = MAX_CONSUMERS;
 
 export type FailedTrack = ControlReply<'subscribe'>['failed'][number];
 export type ConsumerUpdate = ControlRequest<'consumers.update'>['consumers'][number];
@@ -53,6 +54,9 @@ interface Subscription {
   /** The highest layer that the peer asked for; the consumer sends none above it. */
   spatialLayer: number;
   paused: boolean;
+  /** What was asked for last; `undefined` while nothing was, or it failed. */
+  layers: PreferredLayers | undefined;
+  priority: number | undefined;
   /** Set while the client is to replace it: ends the time that it has for that. */
   cancelEnd: (() => void) | undefined;
 }
@@ -108,6 +112,20 @@ export class Subscriptions {
     for (const result of results) {
       if (result.status === 'rejected') throw result.reason;
     }
+  }
+
+  /** How many of the tracks are not consumed yet. */
+  countNew(tracks: readonly TrackHome[]): number {
+    return new Set(tracks.map(({ trackId }) => trackId).filter((trackId) => !this.#byTrack.has(trackId)))
+      .size;
+  }
+
+  /** How many calls of mediasoup the changes take: what is so already takes none. */
+  countChanges(updates: readonly ConsumerUpdate[]): number {
+    return updates.reduce((sum, update) => {
+      const subscription = this.#byConsumer.get(update.consumerId);
+      return subscription === undefined ? sum : sum + Object.keys(changesOf(subscription, update)).length;
+    }, 0);
   }
 
   /** What is consumed now, for the answer to a repeated admission. */
@@ -178,7 +196,16 @@ export class Subscriptions {
         consumer.close();
         throw new PlenaryError('media_lost');
       }
-      subscription = { track, consumer, hold, spatialLayer: TOP_SPATIAL_LAYER, paused, cancelEnd: undefined };
+      subscription = {
+        track,
+        consumer,
+        hold,
+        spatialLayer: TOP_SPATIAL_LAYER,
+        paused,
+        layers: undefined,
+        priority: undefined,
+        cancelEnd: undefined,
+      };
       this.#byConsumer.set(consumer.id, subscription);
       wish(subscription);
       if (supersededAlready) this.#superseded(subscription);
@@ -215,22 +242,61 @@ export class Subscriptions {
     const subscription = this.#byConsumer.get(update.consumerId);
     if (subscription === undefined) return;
     const { consumer } = subscription;
+    const { preferredLayers, priority, paused } = changesOf(subscription, update);
     const changes: Promise<void>[] = [];
-    if (update.preferredLayers !== undefined) {
-      subscription.spatialLayer = update.preferredLayers.spatialLayer;
-      changes.push(consumer.setPreferredLayers(update.preferredLayers));
+    if (preferredLayers !== undefined) {
+      subscription.layers = preferredLayers;
+      subscription.spatialLayer = preferredLayers.spatialLayer;
+      const preferring = consumer.setPreferredLayers(preferredLayers);
+      changes.push(
+        forgetOnFailure(preferring, () => {
+          if (subscription.layers === preferredLayers) subscription.layers = undefined;
+        }),
+      );
     }
-    if (update.priority !== undefined) changes.push(consumer.setPriority(update.priority));
-    if (update.paused !== undefined) {
-      subscription.paused = update.paused;
-      changes.push(consumer.setPaused(update.paused));
+    if (priority !== undefined) {
+      subscription.priority = priority;
+      changes.push(
+        forgetOnFailure(consumer.setPriority(priority), () => {
+          if (subscription.priority === priority) subscription.priority = undefined;
+        }),
+      );
     }
+    if (paused !== undefined) {
+      subscription.paused = paused;
+      changes.push(consumer.setPaused(paused));
+    }
+    if (changes.length === 0) return;
     wish(subscription);
     const results = await Promise.allSettled(changes);
     for (const result of results) {
       // The track ended while it was being changed: what `consumer.closed` says already.
       if (result.status === 'rejected' && !consumer.closed) throw result.reason;
     }
+  }
+}
+
+/** Of what a client asks for, what is not so already (SPEC BU10). */
+function changesOf(
+  { layers, priority, paused }: Subscription,
+  update: ConsumerUpdate,
+): Pick<ConsumerUpdate, 'preferredLayers' | 'priority' | 'paused'> {
+  const wanted = update.preferredLayers;
+  const isSame =
+    layers?.spatialLayer === wanted?.spatialLayer && layers?.temporalLayer === wanted?.temporalLayer;
+  return {
+    ...(wanted === undefined || (layers !== undefined && isSame) ? {} : { preferredLayers: wanted }),
+    ...(update.priority === undefined || update.priority === priority ? {} : { priority: update.priority }),
+    ...(update.paused === undefined || update.paused === paused ? {} : { paused: update.paused }),
+  };
+}
+
+async function forgetOnFailure(change: Promise<void>, forget: () => void): Promise<void> {
+  try {
+    await change;
+  } catch (fault) {
+    forget();
+    throw fault;
   }
 }
 

@@ -11,18 +11,18 @@ KEYS[7] meta
 ARGV[1] messageId
 ARGV[2] peerId
 ARGV[3] text
-ARGV[4] keptMessages
 Returns {"posted", message as JSON, event or {}} or {"refused", error code}
 ]]
 --@include clock
+--@include whole
 --@include last-event
 --@include append-event
 --@include roster
+--@include chat
 --@include keep-room
-for _, posted in ipairs(redis.call('LRANGE', KEYS[6], 0, -1)) do
-  local is_json, message = pcall(cjson.decode, posted)
-  if is_json and type(message) == 'table' and message.messageId == ARGV[1] then return { 'posted', posted, {} } end
-end
+local bytes, dropped = chat_state(KEYS[6], KEYS[7])
+local posted = find_posted(KEYS[6], KEYS[7], ARGV[1], dropped)
+if posted then return { 'posted', posted, {} } end
 local peer = parse_roster_peer(ARGV[2], redis.call('HGET', KEYS[2], ARGV[2]))
 if not peer then return { 'refused', 'peer_not_found' } end
 local message = {
@@ -33,7 +33,6 @@ local message = {
   sentAtMs = now_ms(),
 }
 local encoded = cjson.encode(message)
-redis.call('RPUSH', KEYS[6], encoded)
-redis.call('LTRIM', KEYS[6], -tonumber(ARGV[4]), -1)
+keep_message(KEYS[6], KEYS[7], ARGV[1], encoded, bytes, dropped)
 keep_room(KEYS)
 return { 'posted', encoded, append_event(KEYS[5], KEYS[7], { type = 'chat.posted', message = message }) }

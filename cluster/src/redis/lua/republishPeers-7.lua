@@ -13,7 +13,7 @@ ARGV[1] edgeId
 ARGV[2] knownEventId - the newest id that the edge knows
 ARGV[3] rebuildMs
 ARGV[4] peers - each peerId|epoch|holdEpoch|mediaNodeId|requestId|tokenGeneration|formerEpoch|formerMediaNodeId|sequence|joinedAtMs|role|displayName, joined by \30
-Returns {lastEventId, 1 while it is being rebuilt, number of peers that lacked something, 1 when events were lost, fates as peer/fate pairs, placements of this edge that it did not name as peer/value pairs}
+Returns {lastEventId, 1 while it is being rebuilt, number of peers that lacked something, 1 when events were lost, fates as peer/fate pairs, placements of this edge that it did not name as peer/value pairs, number of people in the room}
 ]]
 --@include clock
 --@include whole
@@ -129,4 +129,5 @@ end
 if redis.call('EXISTS', KEYS[1]) == 1 then keep_room(KEYS) end
 return {
   last_event_id(KEYS[5], KEYS[7]), is_rebuilding(KEYS[7]) and 1 or 0, lacking, lost and 1 or 0, fates, strangers,
+  redis.call('HLEN', KEYS[2]),
 }

@@ -12,6 +12,7 @@ ARGV[1] trackId
 ARGV[2] paused - 0 or 1
 Returns list of events
 ]]
+--@include whole
 --@include last-event
 --@include append-event
 --@include track

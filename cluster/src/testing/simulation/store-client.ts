@@ -210,7 +210,8 @@ export class StoreClient {
           },
         ),
       rosterPage: (...which) => this.#ask(() => rooms.rosterPage(...which)),
-      catchUp: (...of) => this.#ask(() => rooms.catchUp(...of)),
+      eventsAfter: (...of) => this.#ask(() => rooms.eventsAfter(...of)),
+      snapshot: (...of) => this.#ask(() => rooms.snapshot(...of)),
       republishPeers: (roomId, ...what) =>
         this.#ask(async () => {
           const republished = await rooms.republishPeers(roomId, ...what);

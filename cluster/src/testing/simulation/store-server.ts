@@ -103,7 +103,7 @@ export class StoreServer {
    * that is what epochs need in order to grow over a failover that forgets them (EP1).
    */
   failOver(writesForMs: number, awayForMs: number): void {
-    const forget = [this.rooms.snapshot(), this.registry.snapshot(), this.tenants.snapshot()];
+    const forget = [this.rooms.checkpoint(), this.registry.snapshot(), this.tenants.snapshot()];
     const { time, random } = this.#net;
     time.schedule(
       writesForMs,

@@ -1,4 +1,7 @@
 import { PlenaryError, toPlenaryError } from '@plenary/cluster';
+import { keysOf } from '../../limits/address-keys.ts';
+import { REQUEST_COSTS } from '../../limits/cost.ts';
+import type { Entrant } from '../../limits/entry-gate.ts';
 import type { Connection } from '../../session/connection.ts';
 import type { Entered } from '../../session/entrance.ts';
 import type { Handler, HandlerServices } from './services.ts';
@@ -15,9 +18,8 @@ export function handleJoin(services: HandlerServices): Handler<'join'> {
     const { metrics, clock } = services;
     const startedMs = clock.monotonicMs();
     const reply = services.joinGate
-      .pass(
-        () => isOpen(connection),
-        async () => services.entrance.join(request, connection.socket, startedMs),
+      .pass(entrantOf(connection, request.token), async (place) =>
+        services.entrance.join(request, connection.socket, startedMs, place),
       )
       .then((entered) => finish(services, connection, entered));
     connection.apply({ type: 'entry_started', entry: { requestId: request.requestId, reply } });
@@ -41,9 +43,8 @@ export function handleResume(services: HandlerServices): Handler<'resume'> {
     const startedMs = clock.monotonicMs();
     connection.apply({ type: 'entry_started', entry: { requestId: undefined, reply: undefined } });
     try {
-      const entered = await resumeGate.pass(
-        () => isOpen(connection),
-        async () => entrance.resume(request, connection.socket),
+      const entered = await resumeGate.pass(entrantOf(connection, request.sessionToken), async (place) =>
+        entrance.resume(request, connection.socket, place),
       );
       const reply = finish(services, connection, entered);
       metrics.resumes.inc({ result: 'ok' });
@@ -89,12 +90,19 @@ function finish<Name extends 'join' | 'resume'>(
 ): Entered<Name>['reply'] {
   if (connection.state.phase === 'entering' && services.localRooms.holds(session)) {
     connection.apply({ type: 'entered', session });
+    connection.payFrom(session, { work: REQUEST_COSTS.resume });
     return reply;
   }
   throw new PlenaryError('replaced');
 }
 
-const isOpen = ({ state }: Connection): boolean => state.phase === 'entering';
+/** The token stands for the peer that it names: nothing of it is proven yet, and it only sorts entries of one address. */
+function entrantOf(connection: Connection, token: string): Entrant {
+  return {
+    owner: { address: keysOf(connection.socket.address)[0]?.key ?? '', peer: token },
+    isWanted: () => connection.state.phase === 'entering',
+  };
+}
 
 function fail(connection: Connection): void {
   if (connection.state.phase === 'entering') connection.apply({ type: 'entry_failed' });

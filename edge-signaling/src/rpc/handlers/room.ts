@@ -1,9 +1,10 @@
 import { PlenaryError } from '@plenary/cluster';
+import { costOfCatchUp, costOfNoEvent } from '../../limits/cost.ts';
 import type { Handler, HandlerServices } from './services.ts';
 
 export function handleChatPost({ rooms, channel, republisher }: HandlerServices): Handler<'chat.post'> {
-  return async ({ requestId, text }, { session }) => {
-    const { roomId, peerId } = session;
+  return async ({ requestId, text }, connection) => {
+    const { roomId, peerId } = connection.session;
     const post = { roomId, peerId, requestId, text };
     const { message, events } = await rooms.postChat(post).catch(async (fault: unknown) => {
       if (!(fault instanceof PlenaryError) || fault.code !== 'peer_not_found') throw fault;
@@ -11,21 +12,26 @@ export function handleChatPost({ rooms, channel, republisher }: HandlerServices)
       await republisher.room(roomId);
       return rooms.postChat(post);
     });
+    if (events.length === 0) connection.settle(costOfNoEvent(connection.people));
     channel.publishEvents(roomId, events);
     return { message };
   };
 }
 
-export function handleRosterPage({ rooms }: HandlerServices): Handler<'roster.page'> {
+export function handleRosterPage({ reader }: HandlerServices): Handler<'roster.page'> {
   return async ({ cursor }, { session }) => {
-    const { peers, nextCursor } = await rooms.rosterPage(session.roomId, cursor);
+    const { peers, nextCursor } = await reader.rosterPage(session.roomId, cursor);
     return { peers: [...peers], ...(nextCursor === undefined ? {} : { nextCursor }) };
   };
 }
 
-export function handleSync({ rooms }: HandlerServices): Handler<'sync'> {
-  return async ({ afterEventId }, { session }) => {
-    const caughtUp = await rooms.catchUp(session.roomId, afterEventId);
-    return caughtUp.type === 'events' ? { type: 'events', events: [...caughtUp.events] } : caughtUp;
+export function handleSync({ reader }: HandlerServices): Handler<'sync'> {
+  return async ({ afterEventId }, connection) => {
+    const { roomId } = connection.session;
+    return connection.oneSync(async () => {
+      const caughtUp = await reader.catchUp(roomId, afterEventId);
+      connection.settle(costOfCatchUp(caughtUp));
+      return caughtUp.type === 'events' ? { type: 'events', events: [...caughtUp.events] } : caughtUp;
+    });
   };
 }

@@ -15,6 +15,7 @@ import type { Placer } from '../../media/placer.ts';
 import type { EdgeMetrics, ReportFault } from '../../metrics.ts';
 import type { Republisher } from '../../room/republisher.ts';
 import type { LocalRooms } from '../../room/local-rooms.ts';
+import type { RoomReader } from '../../room/room-reader.ts';
 import type { Connection } from '../../session/connection.ts';
 import type { Departures } from '../../session/departures.ts';
 import type { Entrance } from '../../session/entrance.ts';
@@ -39,6 +40,7 @@ export interface HandlerServices {
   readonly localRooms: LocalRooms;
   readonly mediaWatch: Pick<MediaWatch, 'keepFor' | 'lose'>;
   readonly rooms: RoomStore;
+  readonly reader: RoomReader;
   readonly channel: RoomChannel;
   /** Whether nobody new is taken. */
   readonly isDraining: () => boolean;

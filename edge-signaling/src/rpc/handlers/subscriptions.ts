@@ -1,6 +1,8 @@
 import { PlenaryError } from '@plenary/cluster';
 import type { TrackHome } from '@plenary/cluster';
+import { MAX_CONSUMERS } from '@plenary/cluster/protocol';
 import type { ClientReply } from '@plenary/cluster/protocol';
+import { callsOfUpdates, mergeUpdates } from '../../limits/cost.ts';
 import type { Session } from '../../session/session.ts';
 import { askMediaNode } from './services.ts';
 import type { Handler, HandlerServices } from './services.ts';
@@ -22,6 +24,11 @@ export function handleSubscribe({ links, rooms, localRooms }: HandlerServices): 
         });
       } else tracks.push(track);
     }
+    const ofMedia = epoch ?? session.media.epoch;
+    for (const track of tracks.splice(session.consumers.roomOn(ofMedia))) {
+      const error = new PlenaryError('limit_reached', `At most ${MAX_CONSUMERS} consumers.`);
+      failed.push({ trackId: track.trackId, error: error.toWire() });
+    }
     if (tracks.length === 0) return { consumers: [], failed };
     const reply = await askMediaNode(links, session, epoch, 'subscribe', (placed) => ({
       ...placed,
@@ -29,18 +36,36 @@ export function handleSubscribe({ links, rooms, localRooms }: HandlerServices): 
     }));
     const gone = reply.failed.filter(({ error }) => error.code === 'track_not_found');
     cache.forget(gone.map(({ trackId }) => trackId));
+    session.consumers.opened(
+      ofMedia,
+      reply.consumers.map(({ consumerId }) => consumerId),
+    );
     return { consumers: reply.consumers, failed: [...failed, ...reply.failed] };
   };
 }
 
 export function handleUnsubscribe({ links }: HandlerServices): Handler<'unsubscribe'> {
-  return async ({ epoch, ...request }, { session }) =>
-    askMediaNode(links, session, epoch, 'unsubscribe', (placed) => ({ ...placed, ...request }));
+  return async ({ epoch, consumerIds }, { session }) => {
+    const reply = await askMediaNode(links, session, epoch, 'unsubscribe', (placed) => ({
+      ...placed,
+      consumerIds: [...new Set(consumerIds)],
+    }));
+    session.consumers.closed(consumerIds);
+    return reply;
+  };
 }
 
 export function handleConsumersUpdate({ links }: HandlerServices): Handler<'consumers.update'> {
-  return async ({ epoch, ...request }, { session }) =>
-    askMediaNode(links, session, epoch, 'consumers.update', (placed) => ({ ...placed, ...request }));
+  return async ({ epoch, consumers }, connection) => {
+    const { session } = connection;
+    const { calls } = await askMediaNode(links, session, epoch, 'consumers.update', (placed) => ({
+      ...placed,
+      consumers: mergeUpdates(consumers),
+    }));
+    // What was so already has cost nothing.
+    if (calls !== undefined) connection.settle({ mediasoup: calls - callsOfUpdates(consumers) });
+    return {};
+  };
 }
 
 /** Told once a session in the log, since a client may say it again and again; the metric counts all of it (SPEC MS4). */
@@ -52,6 +77,7 @@ export function handleConsumerFailed({
   const told = new WeakSet<Session>();
   return async ({ consumerId, trackId, epoch }, { session }) => {
     metrics.consumerFailures.inc();
+    session.consumers.closed([consumerId]);
     if (!told.has(session)) {
       told.add(session);
       const { roomId, peerId } = session;

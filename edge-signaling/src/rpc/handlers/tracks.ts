@@ -1,5 +1,6 @@
 import { checkPublish } from '../../auth/permissions.ts';
 import { askMediaNode } from './services.ts';
+import { costOfNoEvent } from '../../limits/cost.ts';
 import type { Handler, HandlerServices } from './services.ts';
 
 export function handleTrackPublish({
@@ -7,7 +8,8 @@ export function handleTrackPublish({
   channel,
   localRooms,
 }: HandlerServices): Handler<'track.publish'> {
-  return async ({ epoch, ...request }, { session }) => {
+  return async ({ epoch, ...request }, connection) => {
+    const { session } = connection;
     checkPublish(session.grants, request);
     const homeNodeId = (session.mediaOf(epoch) ?? session.media).mediaNodeId;
     const { trackId, events } = await askMediaNode(links, session, epoch, 'track.publish', (placed) => ({
@@ -18,6 +20,7 @@ export function handleTrackPublish({
     localRooms
       .tracksOf(session.roomId)
       .learn([{ trackId, peerId: session.peerId, kind, source, homeNodeId }]);
+    if (events.length === 0) connection.settle(costOfNoEvent(connection.people));
     channel.publishEvents(session.roomId, events);
     return { trackId };
   };
@@ -25,23 +28,27 @@ export function handleTrackPublish({
 
 /** That a track is one's own is checked by the media node, which knows. */
 export function handleTrackPause({ links, channel }: HandlerServices): Handler<'track.pause'> {
-  return async ({ epoch, ...request }, { session }) => {
+  return async ({ epoch, ...request }, connection) => {
+    const { session } = connection;
     const { events } = await askMediaNode(links, session, epoch, 'track.pause', (placed) => ({
       ...placed,
       ...request,
     }));
+    if (events.length === 0) connection.settle(costOfNoEvent(connection.people));
     channel.publishEvents(session.roomId, events);
     return {};
   };
 }
 
 export function handleTrackEnd({ links, channel, localRooms }: HandlerServices): Handler<'track.end'> {
-  return async ({ epoch, ...request }, { session }) => {
+  return async ({ epoch, ...request }, connection) => {
+    const { session } = connection;
     const { events } = await askMediaNode(links, session, epoch, 'track.end', (placed) => ({
       ...placed,
       ...request,
     }));
     localRooms.tracksOf(session.roomId).forget([request.trackId]);
+    if (events.length === 0) connection.settle(costOfNoEvent(connection.people));
     channel.publishEvents(session.roomId, events);
     return {};
   };

@@ -1,8 +1,47 @@
+--@limit EVENT_LOG_LENGTH
+--@limit MAX_EVENT_LOG_BYTES
+-- What an entry of the log counts beside what is in it: ids and field names.
+local ENTRY_OVERHEAD = 64
+-- Entries that are dropped together, so that a long log is not trimmed at each event.
+local TRIM_STEP = 50
+local function entry_bytes(entry)
+  local bytes = ENTRY_OVERHEAD
+  for index = 2, #entry[2], 2 do bytes = bytes + #entry[2][index] end
+  return bytes
+end
+
+-- How many bytes the log holds, as noted in meta; counted where nothing is noted, as after a loss.
+local function log_bytes(log, meta)
+  local noted = whole(redis.call('HGET', meta, 'logBytes'))
+  if noted then return noted end
+  local bytes = 0
+  for _, entry in ipairs(redis.call('XRANGE', log, '-', '+')) do bytes = bytes + entry_bytes(entry) end
+  return bytes
+end
+
+-- Drops the oldest entries until the log is within its bounds (SPEC BU6): each entry is looked at once more, when it goes.
+local function trim_log(log, meta, bytes)
+  local length = redis.call('XLEN', log)
+  if length > EVENT_LOG_LENGTH + TRIM_STEP or bytes > MAX_EVENT_LOG_BYTES then
+    local dropped = {}
+    for _, entry in ipairs(redis.call('XRANGE', log, '-', '+', 'COUNT', 2 * TRIM_STEP)) do
+      local is_within = length - #dropped <= EVENT_LOG_LENGTH and bytes <= MAX_EVENT_LOG_BYTES
+      if is_within or length - #dropped <= 1 then break end
+      dropped[#dropped + 1] = entry[1]
+      bytes = math.max(0, bytes - entry_bytes(entry))
+    end
+    if #dropped > 0 then redis.call('XDEL', log, unpack(dropped)) end
+  end
+  redis.call('HSET', meta, 'logBytes', string.format('%.0f', bytes))
+end
+
 -- Appends an event to the room's log and gives {id, previousId, event as JSON}.
 local function append_event(log, meta, event)
   local previous = last_event_id(log, meta)
   local encoded = cjson.encode(event)
-  local id = redis.call('XADD', log, 'MAXLEN', '~', 1000, '*', 'previousId', previous, 'event', encoded)
+  local bytes = log_bytes(log, meta)
+  local id = redis.call('XADD', log, '*', 'previousId', previous, 'event', encoded)
+  trim_log(log, meta, bytes + entry_bytes({ id, { 'previousId', previous, 'event', encoded } }))
   redis.call('HSET', meta, 'lastEventId', id)
   return { id, previous, encoded }
 end

@@ -1,4 +1,4 @@
-import type { Clock } from '@plenary/cluster';
+import type { Clock } from './clock.ts';
 
 export interface BucketSettings {
   /** What a full bucket holds: the largest burst. */
@@ -13,10 +13,11 @@ export class TokenBucket {
   #tokens: number;
   #filledAtMs: number;
 
-  constructor(settings: BucketSettings, clock: Clock) {
+  /** @param tokens - what is in it at first */
+  constructor(settings: BucketSettings, clock: Clock, tokens = settings.capacity) {
     this.#settings = settings;
     this.#clock = clock;
-    this.#tokens = settings.capacity;
+    this.#tokens = tokens;
     this.#filledAtMs = clock.monotonicMs();
   }
 
@@ -26,6 +27,18 @@ export class TokenBucket {
     if (this.#tokens < cost) return false;
     this.#tokens -= cost;
     return true;
+  }
+
+  /** Whether so much may be spent. What costs more than the bucket ever holds may be when it is full, and is owed. */
+  affords(cost: number): boolean {
+    this.#refill();
+    return this.#tokens >= Math.min(cost, this.#settings.capacity);
+  }
+
+  /** Takes `cost` tokens in any case: what is not there is owed. A negative cost gives back. */
+  spend(cost: number): void {
+    this.#refill();
+    this.#tokens = Math.min(this.#settings.capacity, this.#tokens - cost);
   }
 
   /** Whether nothing was taken for so long that the bucket may be forgotten. */

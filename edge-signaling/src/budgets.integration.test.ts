@@ -1,0 +1,67 @@
+/** What clients may cost an edge, and that one of them is not paid for by the others. */
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { BUDGETS } from './limits/budget.ts';
+import { TestCluster } from './testing/test-cluster.ts';
+import type { TestClient } from './testing/test-client.ts';
+
+let cluster: TestCluster;
+beforeAll(async () => {
+  cluster = await TestCluster.start({ edges: 2, mediaNodes: 1 });
+});
+afterEach(() => cluster.closeClients());
+afterAll(async () => cluster.stop());
+
+describe('what a session may spend', () => {
+  /** Asks at once for more than a purse and its patience hold. @returns how many requests were answered with `ok` */
+  const spendAll = async (client: TestClient): Promise<number> => {
+    const answers = Array.from({ length: 400 }, async () =>
+      client.refusal('edge.check', {}).catch(() => 'cut'),
+    );
+    const codes = await Promise.all(answers);
+    expect(codes.some((code) => code !== 'ok')).toBe(true);
+    return codes.filter((code) => code === 'ok').length;
+  };
+
+  it.each([0, 1])('[BU5] goes along to the next connection, on edge %i as well', async (edgeIndex) => {
+    const ann = await cluster.client(0);
+    const { session, room } = await ann.join(`spender-${edgeIndex}`);
+    const before = await spendAll(ann);
+    const again = await cluster.client(edgeIndex);
+    await again.resume(ann, session, room.lastEventId);
+    const fullPurse = BUDGETS.session.work.capacity;
+    expect(before).toBeGreaterThan(fullPurse / 2);
+    expect(await spendAll(again)).toBeLessThan(fullPurse / 2);
+  });
+});
+
+describe('the gates of an edge', () => {
+  it('[BU2] resumes of sessions that are gone, which wait for a room to be published again, delay nobody', async () => {
+    const gone = await Promise.all(
+      Array.from({ length: 80 }, async (_, index) => {
+        const client = await cluster.client(0);
+        const { session, room } = await client.join(`gone-${index}`);
+        await client.call('leave', {});
+        return { client, session, room };
+      }),
+    );
+    const ann = await cluster.client(0);
+    const { session, room } = await ann.join('here');
+    const annAgain = await cluster.client(0);
+    const waiting = await Promise.all(
+      gone.map(async ({ client, session: old, room: { lastEventId } }) => {
+        const again = await cluster.client(0);
+        return { again, request: await again.resumeRequest(client, old, lastEventId) };
+      }),
+    );
+    let answered = 0;
+    const refused = waiting.map(async ({ again, request }) => {
+      const code = await again.refusal('resume', request);
+      answered += 1;
+      return code;
+    });
+    const resumed = await annAgain.resume(ann, session, room.lastEventId);
+    expect(resumed.session.peerId).toBe(session.peerId);
+    expect(answered).toBe(0);
+    expect(new Set(await Promise.all(refused))).toEqual(new Set(['session_gone']));
+  });
+});

@@ -1,0 +1,142 @@
+/** What may be spent: the numbers, and the purse of one owner. */
+import { TokenBucket } from '@plenary/cluster';
+import type { BucketSettings, Clock } from '@plenary/cluster';
+import { RESOURCES } from './cost.ts';
+import type { Cost, Resource } from './cost.ts';
+
+export const SCOPES = ['session', 'room', 'tenant', 'address'] as const;
+export type Scope = (typeof SCOPES)[number];
+
+export type BudgetSettings = Readonly<Record<Resource, BucketSettings>>;
+
+const KIB = 1_024;
+const MIB = 1_048_576;
+
+/** Of one person, wherever the connection is. */
+const SESSION: BudgetSettings = {
+  work: { capacity: 150, refillPerSecond: 50 },
+  mediasoup: { capacity: 1_500, refillPerSecond: 100 },
+  store: { capacity: 120, refillPerSecond: 20 },
+  bytes: { capacity: 32 * MIB, refillPerSecond: 2 * MIB },
+  deliveries: { capacity: 30_000, refillPerSecond: 3_000 },
+};
+/** Of a room on one edge, for each of its people: so a large room has more, and a join storm fits. */
+const ROOM: BudgetSettings = {
+  work: { capacity: 150, refillPerSecond: 15 },
+  mediasoup: { capacity: 1_500, refillPerSecond: 50 },
+  store: { capacity: 60, refillPerSecond: 6 },
+  bytes: { capacity: 4 * MIB, refillPerSecond: 256 * KIB },
+  deliveries: { capacity: 5_000, refillPerSecond: 300 },
+};
+/** Of a tenant on one edge, whatever its rooms: about what one edge can do. */
+const TENANT: BudgetSettings = {
+  work: { capacity: 600_000, refillPerSecond: 20_000 },
+  mediasoup: { capacity: 3_000_000, refillPerSecond: 100_000 },
+  store: { capacity: 200_000, refillPerSecond: 10_000 },
+  bytes: { capacity: 16_384 * MIB, refillPerSecond: 512 * MIB },
+  deliveries: { capacity: 15_000_000, refillPerSecond: 300_000 },
+};
+/** Of an address on one edge, for each socket that it may have (`PLENARY_SOCKETS_PER_ADDRESS`). */
+const ADDRESS: BudgetSettings = {
+  work: { capacity: 120, refillPerSecond: 5 },
+  mediasoup: { capacity: 600, refillPerSecond: 10 },
+  store: { capacity: 40, refillPerSecond: 2 },
+  bytes: { capacity: 4 * MIB, refillPerSecond: 64 * KIB },
+  deliveries: { capacity: 5_000, refillPerSecond: 100 },
+};
+
+export const BUDGETS: Readonly<Record<Scope, BudgetSettings>> = {
+  session: SESSION,
+  room: ROOM,
+  tenant: TENANT,
+  address: ADDRESS,
+};
+
+/** A room of fewer people has the budget of so many. */
+export const SMALL_ROOM = 20;
+/**
+ * What a session that comes from another edge finds in its purse at most, of what it holds: more than coming back takes, and
+ * less than would make going from edge to edge worth it.
+ */
+export const CARRIED_SHARE = 0.4;
+
+/** What one owner may spend of each resource (SPEC BU5). */
+export class Budget {
+  readonly #buckets: Readonly<Record<Resource, TokenBucket>>;
+
+  /** @param tokensOf - what is in it at first; absent, it is full */
+  constructor(
+    settings: BudgetSettings,
+    clock: Clock,
+    tokensOf: (bucket: BucketSettings) => number = ({ capacity }) => capacity,
+  ) {
+    const open = (resource: Resource): TokenBucket =>
+      new TokenBucket(settings[resource], clock, tokensOf(settings[resource]));
+    this.#buckets = {
+      work: open('work'),
+      mediasoup: open('mediasoup'),
+      store: open('store'),
+      bytes: open('bytes'),
+      deliveries: open('deliveries'),
+    };
+  }
+
+  /** What there is too little of for the cost; nothing where it can be paid. */
+  lacking(cost: Cost): Resource | undefined {
+    return RESOURCES.find((resource) => {
+      const amount = cost[resource] ?? 0;
+      return amount > 0 && !this.#buckets[resource].affords(amount);
+    });
+  }
+
+  /** Takes the cost in any case: what is not there is owed. A negative one gives back. */
+  spend(cost: Cost): void {
+    for (const resource of RESOURCES) {
+      const amount = cost[resource] ?? 0;
+      if (amount !== 0) this.#buckets[resource].spend(amount);
+    }
+  }
+
+  get isFull(): boolean {
+    return RESOURCES.every((resource) => this.#buckets[resource].isFull());
+  }
+}
+
+/**
+ * The purse of a session that was held elsewhere until now, where it may have been emptied when it was taken up there: what has
+ * come in since then is in it, and {@link CARRIED_SHARE} of the whole at most.
+ */
+export function carriedBudget(clock: Clock, heldForMs: number): Budget {
+  const seconds = Math.max(0, heldForMs) / 1_000;
+  return new Budget(SESSION, clock, ({ capacity, refillPerSecond }) =>
+    Math.min(capacity * CARRIED_SHARE, refillPerSecond * seconds),
+  );
+}
+
+/** The budgets of many owners; one that spent nothing lately is forgotten. */
+export class BudgetBook<Owner> {
+  readonly #open: () => Budget;
+  readonly #budgets = new Map<Owner, Budget>();
+
+  constructor(open: () => Budget) {
+    this.#open = open;
+  }
+
+  of(owner: Owner): Budget {
+    const known = this.#budgets.get(owner);
+    if (known !== undefined) return known;
+    const budget = this.#open();
+    this.#budgets.set(owner, budget);
+    return budget;
+  }
+
+  forgetIdle(): void {
+    for (const [owner, budget] of this.#budgets) {
+      if (budget.isFull) this.#budgets.delete(owner);
+    }
+  }
+
+  get size(): number {
+    return this.#budgets.size;
+  }
+}

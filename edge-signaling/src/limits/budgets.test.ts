@@ -1,0 +1,220 @@
+import { createEdgeMetrics } from '../metrics.ts';
+import { ManualClock } from '@plenary/cluster';
+import { TENANT_ID, TRACK_ID } from '@plenary/cluster/ids';
+import { room } from '@plenary/cluster/testing/samples';
+import { CLIENT_REQUESTS } from '@plenary/cluster/protocol';
+import { describe, expect, it } from 'vitest';
+import { Budget, BUDGETS, BudgetBook, carriedBudget, SMALL_ROOM } from './budget.ts';
+import { costOf, costOfNoEvent, mergeUpdates } from './cost.ts';
+import type { Cost } from './cost.ts';
+import { FLOOD_SETTINGS } from './flood-guard.ts';
+import { LimitedLog } from './limited-log.ts';
+import { EdgeBudgets, Meter } from './meter.ts';
+
+const PAYERS = { roomId: room('standup'), tenantId: TENANT_ID.parse('acme') };
+
+function edgeOf(socketsPerAddress = 2_000) {
+  const clock = new ManualClock();
+  const metrics = createEdgeMetrics();
+  const lines: unknown[] = [];
+  const logger = { warn: (line: unknown) => void lines.push(line) };
+  const budgets = new EdgeBudgets({
+    clock,
+    socketsPerAddress,
+    log: new LimitedLog({ metrics, logger, clock }),
+  });
+  return { clock, metrics, lines, budgets, meter: (address: string) => new Meter(budgets, address) };
+}
+
+/** How often a cost is allowed at once. */
+function allowed(meter: Meter, cost: Cost, times: number, people = 10): number {
+  return Array.from({ length: times }, () => meter.charge(cost, PAYERS, people)).filter(
+    (verdict) => verdict === 'allowed',
+  ).length;
+}
+
+describe('the cost of a request', () => {
+  const update = (consumers: unknown[]) =>
+    costOf('consumers.update', CLIENT_REQUESTS['consumers.update'].payload.parse({ consumers }), 10);
+
+  it('[BU4] is counted by item: 64 changes of one consumer are one, of 64 consumers 64', () => {
+    const one = Array.from({ length: 64 }, (_, index) => ({ consumerId: 'c', paused: index % 2 === 0 }));
+    const many = Array.from({ length: 64 }, (_, index) => ({ consumerId: `c${index}`, paused: true }));
+    expect(update(one)).toEqual({ work: 1 / 8, mediasoup: 1 });
+    expect(update(many)).toEqual({ work: 8, mediasoup: 64 });
+  });
+
+  it('[BU4] of what is said several times of one consumer the last counts', () => {
+    const [merged, ...more] = mergeUpdates(
+      CLIENT_REQUESTS['consumers.update'].payload.parse({
+        consumers: [
+          { consumerId: 'c', paused: true, priority: 3 },
+          { consumerId: 'c', paused: false },
+        ],
+      }).consumers,
+    );
+    expect([merged, more]).toEqual([{ consumerId: 'c', paused: false, priority: 3 }, []]);
+  });
+
+  it('[BU4] tracks that are named twice count once', () => {
+    const trackIds = Array.from({ length: 64 }, (_, index) => TRACK_ID.parse(`t${index % 2}`));
+    expect(costOf('subscribe', { trackIds }, 10).mediasoup).toBe(2);
+  });
+
+  it('[BU4] grows with the audience: a mute in a room of a thousand is told a thousand times', () => {
+    const mute = { trackId: TRACK_ID.parse('t'), paused: true };
+    expect(costOf('track.pause', mute, 3).deliveries).toBe(3);
+    expect(costOf('track.pause', mute, 1_000).deliveries).toBe(1_000);
+    expect(costOfNoEvent(1_000).deliveries).toBe(-1_000);
+  });
+});
+
+describe('budgets', () => {
+  it('[BU5] [RL1] [RL2] a session that spends too fast is refused, and dropped when it goes on', () => {
+    const { meter } = edgeOf();
+    const ann = meter('192.0.2.1');
+    const verdicts = Array.from({ length: 400 }, () => ann.charge({ work: 1 }, PAYERS, 10));
+    const { work } = BUDGETS.session;
+    expect(verdicts.filter((verdict) => verdict === 'allowed')).toHaveLength(work.capacity);
+    expect(verdicts.filter((verdict) => verdict === 'rate_limited')).toHaveLength(
+      FLOOD_SETTINGS.patience.capacity,
+    );
+    expect(verdicts.at(-1)).toBe('flooding');
+  });
+
+  it('[RL1] forgives who slows down', () => {
+    const { meter, clock } = edgeOf();
+    const ann = meter('192.0.2.1');
+    allowed(ann, { work: 1 }, 160);
+    clock.advance(60_000);
+    expect(ann.charge({ work: 1 }, PAYERS, 10)).toBe('allowed');
+  });
+
+  it('[BU5] what costs more than a budget ever holds is paid from a full one, and owed', () => {
+    const { meter, clock } = edgeOf();
+    const ann = meter('192.0.2.1');
+    const cost = { deliveries: 2 * BUDGETS.session.deliveries.capacity };
+    expect(allowed(ann, cost, 2, 100_000)).toBe(1);
+    clock.advance(15_000);
+    expect(ann.charge({ deliveries: 1 }, PAYERS, 100_000)).toBe('allowed');
+  });
+
+  it('[BU5] the room, the tenant and the address pay as well, and who is limited by them is not dropped', async () => {
+    const { meter, metrics } = edgeOf();
+    const cost = { deliveries: 1_000 };
+    const each = Array.from({ length: 200 }, (_, index) => allowed(meter(`192.0.2.${index}`), cost, 25));
+    const total = each.reduce((sum, count) => sum + count, 0);
+    expect(total).toBe((BUDGETS.room.deliveries.capacity * SMALL_ROOM) / 1_000);
+    expect(each.at(-1)).toBe(0);
+    await expect(metrics.limited.get()).resolves.toMatchObject({
+      values: [{ labels: { scope: 'room', resource: 'deliveries' } }],
+    });
+  });
+
+  it('[BU5] sockets of one address share a budget, whatever session each is of', () => {
+    const { meter } = edgeOf(2);
+    const perAddress = 2 * BUDGETS.address.work.capacity;
+    const counts = [1, 2, 3].map(() => allowed(meter('192.0.2.1'), { work: 1 }, 200));
+    expect(counts.reduce((sum, count) => sum + count, 0)).toBe(perAddress);
+    expect(allowed(meter('198.51.100.1'), { work: 1 }, 10)).toBe(10);
+  });
+
+  it('[BU5] a session that is taken up again has what it had left', () => {
+    const { meter } = edgeOf();
+    const before = meter('192.0.2.1');
+    allowed(before, { work: 1 }, 140);
+    const again = meter('192.0.2.1');
+    again.payFrom(before.purse, { work: 5 });
+    expect(allowed(again, { work: 1 }, 10)).toBe(5);
+  });
+
+  it('[BU5] one that comes from another edge finds what came in since it was held there, and not a full purse', () => {
+    const clock = new ManualClock();
+    const { work } = BUDGETS.session;
+    const spendable = (heldForMs: number): number => {
+      const budget = carriedBudget(clock, heldForMs);
+      let spent = 0;
+      while (budget.lacking({ work: 1 }) === undefined) {
+        budget.spend({ work: 1 });
+        spent += 1;
+      }
+      return spent;
+    };
+    expect(spendable(0)).toBe(0);
+    expect(spendable(200)).toBe(work.refillPerSecond / 5);
+    expect(spendable(3_600_000)).toBeLessThan(work.capacity / 2);
+  });
+
+  it('[BU5] who spent nothing lately is forgotten', () => {
+    const clock = new ManualClock();
+    const book = new BudgetBook<string>(() => new Budget(BUDGETS.address, clock));
+    book.of('a').spend({ store: 40 });
+    book.of('b');
+    book.forgetIdle();
+    expect(book.size).toBe(1);
+    clock.advance(60_000);
+    book.forgetIdle();
+    expect(book.size).toBe(0);
+  });
+
+  it('[BU8] a line says who is limited by what, now and then, and how many were not said', () => {
+    const { meter, clock, lines } = edgeOf();
+    const ann = meter('192.0.2.1');
+    allowed(ann, { store: 1 }, 130);
+    expect(lines).toEqual([
+      { scope: 'session', resource: 'store', address: '192.0.2.1', ...PAYERS, unsaid: 0 },
+    ]);
+    clock.advance(10_001);
+    ann.charge({ store: 1_000 }, PAYERS, 10);
+    ann.charge({ store: 1_000 }, PAYERS, 10);
+    expect(lines).toHaveLength(2);
+    expect(lines[1]).toMatchObject({ unsaid: 9 });
+  });
+});
+
+describe('ordinary life in a room of a thousand', () => {
+  const people = 1_000;
+  /** What a client does when it comes in: it publishes two tracks and asks for what is on its screen. */
+  const arrival: Cost[] = [
+    { work: 20 },
+    ...[1, 2].flatMap(() => [
+      { work: 5 },
+      { mediasoup: 3, store: 1, deliveries: people, bytes: people * 250 },
+    ]),
+    { work: 3 },
+    costOf(
+      'subscribe',
+      { trackIds: Array.from({ length: 49 }, (_, index) => TRACK_ID.parse(`t${index}`)) },
+      people,
+    ),
+    { work: 7, mediasoup: 98 },
+    { work: 3, store: 2, bytes: 16_000 },
+  ];
+
+  it('[BU5] a thousand who come within ten seconds by one address are limited by nothing', () => {
+    const { meter, clock, lines } = edgeOf();
+    for (let index = 0; index < people; index += 1) {
+      const one = meter('192.0.2.1');
+      for (const cost of arrival) expect(one.charge(cost, PAYERS, people)).toBe('allowed');
+      clock.advance(10);
+    }
+    expect(lines).toEqual([]);
+  });
+
+  it('[BU5] nor are five mutes and five messages a second, and one who toggles ten times in a row', () => {
+    const { meter, clock, lines } = edgeOf();
+    const mute = costOf('track.pause', { trackId: TRACK_ID.parse('t'), paused: true }, people);
+    const message = { store: 1, deliveries: people, bytes: people * 350 };
+    for (let second = 0; second < 60; second += 1) {
+      for (let index = 0; index < 5; index += 1) {
+        const one = meter(`192.0.2.${index}`);
+        for (const cost of [{ work: 1 }, mute, { work: 5 }, message])
+          expect(one.charge(cost, PAYERS, people)).toBe('allowed');
+      }
+      clock.advance(1_000);
+    }
+    const nervous = meter('192.0.2.9');
+    for (let index = 0; index < 20; index += 1) expect(nervous.charge(mute, PAYERS, people)).toBe('allowed');
+    expect(lines).toEqual([]);
+  });
+});

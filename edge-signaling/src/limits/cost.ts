@@ -1,0 +1,167 @@
+/** What requests cost, as pure functions of what they hold and of how many people the room has (SPEC BU4). */
+import type { ClientReply, ClientRequest, ClientRequestName } from '@plenary/cluster/protocol';
+import { ROSTER_PAGE_SIZE } from '@plenary/cluster/protocol';
+
+export const RESOURCES = ['work', 'mediasoup', 'store', 'bytes', 'deliveries'] as const;
+export type Resource = (typeof RESOURCES)[number];
+
+/** What something costs of each resource; what is absent costs nothing. */
+export type Cost = Readonly<Partial<Record<Resource, number>>>;
+
+/** What each request takes of the edge's own work, whatever it holds (SPEC RL1); a refused one costs as much. */
+export const REQUEST_COSTS: Readonly<Record<ClientRequestName, number>> = {
+  join: 20,
+  resume: 20,
+  'session.confirm': 1,
+  leave: 1,
+  'edge.check': 1,
+  'media.open': 20,
+  'media.moved': 1,
+  'media.check': 1,
+  'transport.connect': 1,
+  'transport.restartIce': 2,
+  'track.publish': 5,
+  'track.pause': 1,
+  'track.end': 1,
+  subscribe: 3,
+  unsubscribe: 1,
+  'consumer.failed': 1,
+  'consumers.update': 1,
+  'chat.post': 5,
+  'roster.page': 3,
+  sync: 5,
+};
+/** Of a message that is no request. */
+export const UNKNOWN_COST = 5;
+
+/** Work of each item in a list, beside that of the request: eight of them are as much as a small request. */
+export const WORK_PER_ITEM = 1 / 8;
+/** Calls of an admission: two transports, their DTLS, and consumers of what is there, which are some dozens at most. */
+export const CALLS_PER_ADMISSION = 40;
+/** Bytes of one event of a room beside what people wrote, of one person on a page, and of one consumer in an answer. */
+export const BYTES_PER_EVENT = 250;
+export const BYTES_PER_PERSON = 160;
+export const BYTES_PER_CONSUMER = 1_500;
+
+type ConsumerUpdate = ClientRequest<'consumers.update'>['consumers'][number];
+
+/**
+ * The changes of one request, one for each consumer: of what is said several times of a consumer the last counts, and is
+ * done once.
+ */
+export function mergeUpdates(updates: readonly ConsumerUpdate[]): ConsumerUpdate[] {
+  const merged = new Map<string, ConsumerUpdate>();
+  for (const update of updates)
+    merged.set(update.consumerId, { ...merged.get(update.consumerId), ...definedOf(update) });
+  return [...merged.values()];
+}
+
+function definedOf(update: ConsumerUpdate): ConsumerUpdate {
+  const { consumerId, paused, preferredLayers, priority } = update;
+  return {
+    consumerId,
+    ...(paused === undefined ? {} : { paused }),
+    ...(preferredLayers === undefined ? {} : { preferredLayers }),
+    ...(priority === undefined ? {} : { priority }),
+  };
+}
+
+const callsOf = ({ paused, preferredLayers, priority }: ConsumerUpdate): number =>
+  [paused, preferredLayers, priority].filter((change) => change !== undefined).length;
+
+/** Calls of mediasoup that changes make, if each of them changes something. */
+export const callsOfUpdates = (updates: readonly ConsumerUpdate[]): number =>
+  mergeUpdates(updates).reduce((sum, update) => sum + callsOf(update), 0);
+
+const countOf = (ids: readonly string[]): number => new Set(ids).size;
+const pageBytes = (people: number): number => Math.min(people, ROSTER_PAGE_SIZE) * BYTES_PER_PERSON;
+/** An event that everybody in the room is told of. */
+const eventTo = (people: number, bytes = 0): Cost => ({
+  store: 1,
+  deliveries: people,
+  bytes: people * (BYTES_PER_EVENT + bytes),
+});
+
+type CostTable = {
+  readonly [Name in ClientRequestName]: (request: ClientRequest<Name>, people: number) => Cost;
+};
+
+/** Beside {@link REQUEST_COSTS}: `work` is that of items here. */
+const COSTS: CostTable = {
+  join: (_request, people) => ({
+    mediasoup: CALLS_PER_ADMISSION,
+    store: 4,
+    bytes: pageBytes(people),
+    deliveries: people,
+  }),
+  resume: (_request, people) => ({ store: 4, bytes: pageBytes(people) }),
+  'session.confirm': () => ({ store: 1 }),
+  leave: (_request, people) => ({ mediasoup: 4, ...eventTo(people) }),
+  'edge.check': () => ({}),
+  'media.open': () => ({ mediasoup: CALLS_PER_ADMISSION, store: 5 }),
+  'media.moved': () => ({ mediasoup: 2, store: 1 }),
+  'media.check': () => ({ mediasoup: 2 }),
+  'transport.connect': () => ({ mediasoup: 1 }),
+  'transport.restartIce': () => ({ mediasoup: 1 }),
+  'track.publish': (_request, people) => ({ mediasoup: 3, ...eventTo(people) }),
+  'track.pause': (_request, people) => ({ mediasoup: 1, ...eventTo(people) }),
+  'track.end': (_request, people) => ({ mediasoup: 1, ...eventTo(people) }),
+  subscribe: ({ trackIds }) => {
+    const count = countOf(trackIds);
+    return { work: count * WORK_PER_ITEM, mediasoup: count, store: 1, bytes: count * BYTES_PER_CONSUMER };
+  },
+  unsubscribe: ({ consumerIds }) => {
+    const count = countOf(consumerIds);
+    return { work: count * WORK_PER_ITEM, mediasoup: count };
+  },
+  'consumer.failed': () => ({ mediasoup: 1 }),
+  'consumers.update': ({ consumers }) => ({
+    work: mergeUpdates(consumers).length * WORK_PER_ITEM,
+    mediasoup: callsOfUpdates(consumers),
+  }),
+  'chat.post': ({ text }, people) => eventTo(people, Buffer.byteLength(text)),
+  'roster.page': (_request, people) => ({ store: 2, bytes: pageBytes(people) }),
+  sync: () => ({ store: 2 }),
+};
+
+/**
+ * What a request costs beside its fixed work.
+ * @param people - in its room, as far as the edge knows
+ */
+export function costOf<Name extends ClientRequestName>(
+  name: Name,
+  request: ClientRequest<Name>,
+  people: number,
+): Cost {
+  const cost: CostTable[Name] = COSTS[name];
+  return cost(request, people);
+}
+
+/** What is given back for a change that made no event: nobody was told of anything. */
+export const costOfNoEvent = (people: number): Cost => scaled({ ...eventTo(people), store: 0 }, -1);
+
+/** What an answer to `sync` carried, which only the answer tells. */
+export function costOfCatchUp(reply: ClientReply<'sync'>): Cost {
+  if (reply.type === 'events') {
+    return { bytes: reply.events.reduce((sum, { event }) => sum + BYTES_PER_EVENT + textBytes(event), 0) };
+  }
+  const { peers, tracks, chat } = reply.room;
+  const said = chat.reduce((sum, { text }) => sum + BYTES_PER_EVENT + Buffer.byteLength(text), 0);
+  return { bytes: peers.length * BYTES_PER_PERSON + tracks.length * BYTES_PER_EVENT + said };
+}
+
+function textBytes(
+  event: Extract<ClientReply<'sync'>, { type: 'events' }>['events'][number]['event'],
+): number {
+  return event.type === 'chat.posted' ? Buffer.byteLength(event.message.text) : 0;
+}
+
+/** @returns the cost times a factor */
+export function scaled(cost: Cost, factor: number): Cost {
+  return Object.fromEntries(
+    RESOURCES.flatMap((resource) => {
+      const amount = cost[resource];
+      return amount === undefined ? [] : [[resource, amount * factor]];
+    }),
+  );
+}

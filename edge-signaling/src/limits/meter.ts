@@ -1,0 +1,152 @@
+import { PlenaryError, TokenBucket } from '@plenary/cluster';
+import type { Clock } from '@plenary/cluster';
+import type { RoomId, TenantId } from '@plenary/cluster/ids';
+import { keysOf } from './address-keys.ts';
+import { Budget, BUDGETS, BudgetBook, SMALL_ROOM } from './budget.ts';
+import type { BudgetSettings, Scope } from './budget.ts';
+import { RESOURCES, scaled } from './cost.ts';
+import type { Cost, Resource } from './cost.ts';
+import { FLOOD_SETTINGS } from './flood-guard.ts';
+import type { LimitedLog, LimitedWho } from './limited-log.ts';
+
+/** What one person may spend, and how often more is borne: it goes along with the session. */
+export interface Purse {
+  readonly budget: Budget;
+  /** Refusals for being too fast that are borne before the connection is dropped (SPEC RL2). */
+  readonly patience: TokenBucket;
+}
+
+/** Whose room and tenant pay along with a session. */
+export interface Payers {
+  readonly roomId: RoomId;
+  readonly tenantId: TenantId | undefined;
+}
+
+export interface EdgeBudgetsSettings {
+  readonly clock: Clock;
+  readonly socketsPerAddress: number;
+  readonly log: LimitedLog;
+}
+
+/** The budgets of rooms, tenants and addresses on this edge. */
+export class EdgeBudgets {
+  readonly #settings: EdgeBudgetsSettings;
+  readonly #rooms: BudgetBook<RoomId>;
+  readonly #tenants: BudgetBook<TenantId>;
+  readonly #addresses: BudgetBook<string>;
+
+  constructor(settings: EdgeBudgetsSettings) {
+    const { clock, socketsPerAddress } = settings;
+    this.#settings = settings;
+    this.#rooms = new BudgetBook(() => new Budget(BUDGETS.room, clock));
+    this.#tenants = new BudgetBook(() => new Budget(BUDGETS.tenant, clock));
+    const ofAddress = times(BUDGETS.address, socketsPerAddress);
+    this.#addresses = new BudgetBook(() => new Budget(ofAddress, clock));
+  }
+
+  newPurse(budget = new Budget(BUDGETS.session, this.#settings.clock)): Purse {
+    return { budget, patience: new TokenBucket(FLOOD_SETTINGS.patience, this.#settings.clock) };
+  }
+
+  /** Who limits a cost, and what there is too little of. */
+  limiting(purse: Purse, address: string, payers: Payers | undefined, cost: Cost, people: number) {
+    return this.#accounts(purse, address, payers, cost, people)
+      .map(({ scope, budget, share }) => ({ scope, resource: budget.lacking(share) }))
+      .find((found): found is { scope: Scope; resource: Resource } => found.resource !== undefined);
+  }
+
+  spend(purse: Purse, address: string, payers: Payers | undefined, cost: Cost, people: number): void {
+    for (const { budget, share } of this.#accounts(purse, address, payers, cost, people)) budget.spend(share);
+  }
+
+  limited(scope: Scope, resource: Resource, who: LimitedWho): void {
+    this.#settings.log.limited(scope, resource, who);
+  }
+
+  /** Forgets who spent nothing lately; called now and then. */
+  forgetIdle(): void {
+    for (const book of [this.#rooms, this.#tenants, this.#addresses]) book.forgetIdle();
+  }
+
+  #accounts(purse: Purse, address: string, payers: Payers | undefined, cost: Cost, people: number) {
+    const accounts: { scope: Scope; budget: Budget; share: Cost }[] = [
+      { scope: 'session', budget: purse.budget, share: cost },
+      // One IPv6 address is nobody: its network and its site pay (SPEC EN8).
+      ...keysOf(address).map(({ key, share }) => ({
+        scope: 'address' as const,
+        budget: this.#addresses.of(key),
+        share: share === 1 ? cost : scaled(cost, 1 / share),
+      })),
+    ];
+    if (payers === undefined) return accounts;
+    const share = scaled(cost, 1 / Math.max(people, SMALL_ROOM));
+    accounts.push({ scope: 'room', budget: this.#rooms.of(payers.roomId), share });
+    if (payers.tenantId !== undefined) {
+      accounts.push({ scope: 'tenant', budget: this.#tenants.of(payers.tenantId), share: cost });
+    }
+    return accounts;
+  }
+}
+
+function times(settings: BudgetSettings, factor: number): BudgetSettings {
+  const bucket = (resource: Resource) => ({
+    capacity: settings[resource].capacity * factor,
+    refillPerSecond: settings[resource].refillPerSecond * factor,
+  });
+  const [work, mediasoup, store, bytes, deliveries] = RESOURCES;
+  return {
+    work: bucket(work),
+    mediasoup: bucket(mediasoup),
+    store: bucket(store),
+    bytes: bucket(bytes),
+    deliveries: bucket(deliveries),
+  };
+}
+
+export type Verdict = 'allowed' | 'rate_limited' | 'flooding';
+
+/** What the requests of one connection cost, charged to everybody who pays for it (SPEC BU4, BU5). */
+export class Meter {
+  readonly #budgets: EdgeBudgets;
+  readonly #address: string;
+  #purse: Purse;
+
+  constructor(budgets: EdgeBudgets, address: string) {
+    this.#budgets = budgets;
+    this.#address = address;
+    this.#purse = budgets.newPurse();
+  }
+
+  get purse(): Purse {
+    return this.#purse;
+  }
+
+  /** From now on a session pays that was begun elsewhere. @param owed - what the connection has spent already */
+  payFrom(purse: Purse, owed: Cost): void {
+    this.#purse = purse;
+    purse.budget.spend(owed);
+  }
+
+  /** Charges a cost, or none of it where one of the payers has too little left. */
+  charge(cost: Cost, payers: Payers | undefined, people: number): Verdict {
+    const limiting = this.#budgets.limiting(this.#purse, this.#address, payers, cost, people);
+    if (limiting === undefined) {
+      this.#budgets.spend(this.#purse, this.#address, payers, cost, people);
+      return 'allowed';
+    }
+    this.#budgets.limited(limiting.scope, limiting.resource, { address: this.#address, ...payers });
+    // Who is held up by what others do is not to be dropped for it.
+    const isOwn = limiting.scope === 'session';
+    return !isOwn || this.#purse.patience.take(1) ? 'rate_limited' : 'flooding';
+  }
+
+  /** Charges what turned out only afterwards, or, negative, gives back what was not needed. */
+  settle(cost: Cost, payers: Payers | undefined, people: number): void {
+    this.#budgets.spend(this.#purse, this.#address, payers, cost, people);
+  }
+}
+
+/** @throws PlenaryError `rate_limited`, `flooding` */
+export function demandAllowed(verdict: Verdict): void {
+  if (verdict !== 'allowed') throw new PlenaryError(verdict);
+}

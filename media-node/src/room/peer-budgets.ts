@@ -1,0 +1,75 @@
+import { PlenaryError, TokenBucket } from '@plenary/cluster';
+import type { BucketSettings, Clock, Logger, PlacedPeer } from '@plenary/cluster';
+import type { NodeMetrics } from '../metrics.ts';
+
+/**
+ * Calls of mediasoup that the requests of one peer may make: some more than what an edge lets through, so that a peer of an edge
+ * that keeps to its limits never meets this one.
+ */
+export const PEER_CALLS: BucketSettings = { capacity: 3_000, refillPerSecond: 200 };
+/** Calls of a publication: the producer, what observes its volume, and the look at its first packets. */
+export const CALLS_PER_PUBLICATION = 3;
+/** Budgets that are full again are forgotten when there are so many. */
+const FORGET_ABOVE = 1_000;
+/** Lines are this far apart, however many are limited. */
+const LINE_EVERY_MS = 10_000;
+
+export interface PeerBudgetsSettings {
+  readonly clock: Clock;
+  readonly metrics: Pick<NodeMetrics, 'limited'>;
+  readonly logger: Pick<Logger, 'warn'>;
+}
+
+/** What peers may cost this node, whichever edge asks, and however often they are admitted anew (SPEC BU10). */
+export class PeerBudgets {
+  readonly #settings: PeerBudgetsSettings;
+  readonly #buckets = new Map<string, TokenBucket>();
+  #forgetAt = FORGET_ABOVE;
+  #saidAtMs = Number.NEGATIVE_INFINITY;
+  #unsaid = 0;
+
+  constructor(settings: PeerBudgetsSettings) {
+    this.#settings = settings;
+  }
+
+  /** @throws PlenaryError `rate_limited` */
+  spend({ roomId, peerId }: Pick<PlacedPeer, 'roomId' | 'peerId'>, calls: number): void {
+    const bucket = this.#bucketOf(`${roomId} ${peerId}`);
+    if (bucket.affords(calls)) {
+      bucket.spend(calls);
+      return;
+    }
+    const { metrics, logger, clock } = this.#settings;
+    metrics.limited.inc({ scope: 'peer', resource: 'mediasoup' });
+    const nowMs = clock.monotonicMs();
+    if (nowMs - this.#saidAtMs < LINE_EVERY_MS) this.#unsaid += 1;
+    else {
+      const line = { scope: 'peer', resource: 'mediasoup', roomId, peerId, unsaid: this.#unsaid };
+      logger.warn(line, 'a request was refused: its budget is spent');
+      this.#saidAtMs = nowMs;
+      this.#unsaid = 0;
+    }
+    throw new PlenaryError('rate_limited', 'Too many changes of media.');
+  }
+
+  get size(): number {
+    return this.#buckets.size;
+  }
+
+  #bucketOf(key: string): TokenBucket {
+    const known = this.#buckets.get(key);
+    if (known !== undefined) return known;
+    if (this.#buckets.size >= this.#forgetAt) this.#forgetFull();
+    const bucket = new TokenBucket(PEER_CALLS, this.#settings.clock);
+    this.#buckets.set(key, bucket);
+    return bucket;
+  }
+
+  /** Looks at all of them each time that there are twice as many as were left. */
+  #forgetFull(): void {
+    for (const [key, bucket] of this.#buckets) {
+      if (bucket.isFull()) this.#buckets.delete(key);
+    }
+    this.#forgetAt = Math.max(FORGET_ABOVE, 2 * this.#buckets.size);
+  }
+}
