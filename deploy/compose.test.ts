@@ -93,7 +93,9 @@ describe('compose.yaml against the programs that it starts', () => {
   });
 
   it('gives every process ports of its own, and no two media nodes share one of their slices', () => {
-    const control = [...edges(), ...mediaNodes()].map(([, config]) => [config.port, config.port] as const);
+    const control = [...edges(), ...mediaNodes()]
+      .flatMap(([, { port, operators }]) => [port, operators.port])
+      .map((port) => [port, port] as const);
     const slices = mediaNodes().map(
       ([, config]) => [sliceOf(config).firstPort, sliceOf(config).lastPort] as const,
     );
@@ -128,6 +130,10 @@ describe('compose.yaml against the programs that it starts', () => {
     for (const [name, service] of [...builtFrom(EDGE_IMAGE), ...builtFrom(MEDIA_NODE_IMAGE)]) {
       expect(service.healthcheck.test, name).toEqual(['CMD', 'node', '/app/healthcheck.mjs']);
     }
+  });
+
+  it('[OP1] answers operators on this machine only', () => {
+    for (const [, { operators }] of [...edges(), ...mediaNodes()]) expect(operators.host).toBe('127.0.0.1');
   });
 
   it('points Caddy at exactly the edges, by the names that Caddyfile.ha.example has', () => {

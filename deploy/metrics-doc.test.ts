@@ -23,7 +23,7 @@ describe('docs/metrics.md', () => {
     const mediaNode = createMetrics(true).registry;
     const document = `# Metrics
 
-Every process answers \`/metrics\` in Prometheus' text format. Beside the rows below, each gives Node's own figures
+Every process answers \`/metrics\`, on its operators' port, in Prometheus' text format. Beside the rows below, each gives Node's own figures
 (\`process_*\`, \`nodejs_*\`). Labels are of closed sets: no metric carries the id of a room, a peer or a client.
 
 ## Edge

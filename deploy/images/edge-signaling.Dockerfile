@@ -35,7 +35,7 @@ COPY deploy/images/plenaryctl /usr/local/bin/
 WORKDIR /app
 USER 10001:10001
 ENV NODE_ENV=production PLENARY_WEB_ROOT=/app/web/dist PLENARY_PORT=3000
-EXPOSE 3000
+EXPOSE 3000 13000
 # Liveness only: an edge whose store is away is not ready, but well, and must not be restarted for it.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=15s --retries=3 CMD ["node", "/app/healthcheck.mjs"]
 STOPSIGNAL SIGTERM

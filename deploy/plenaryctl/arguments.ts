@@ -9,11 +9,10 @@ export const USAGE = `What an operator does with single processes of a Plenary c
   plenaryctl status NODE                   shows how far it is
   plenaryctl node-key ID                   prints the PLENARY_NODE_KEY of a media node, out of PLENARY_CLUSTER_SECRET
 
-NODE is the id of an edge or a media node, or the URL of its /admin/drain without that path. An id is looked up in the
-store, which the same variables name as for those processes (REDIS_URL, …). Every edge behind one public URL has to be
-named by a URL of its own.
+NODE is the id of an edge or a media node, or the URL of its operators' port. An id is looked up in the store, which the
+same variables name as for those processes (REDIS_URL, …); what is there has to prove to be that process.
 
-PLENARY_ADMIN_TOKEN, or PLENARY_ADMIN_TOKEN_FILE, is the token that the processes have.`;
+PLENARY_ADMIN_TOKEN, or PLENARY_ADMIN_TOKEN_FILE, is the token that the processes have. It never leaves this machine.`;
 
 /** How long a drain takes at most where nothing is said. */
 const DEFAULT_DEADLINE_MS = 600_000;

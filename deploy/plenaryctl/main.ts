@@ -1,9 +1,9 @@
 /** `plenaryctl`: what an operator does with single processes of a cluster. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { ConfigError, nodeKeyText } from '@plenary/cluster';
+import { AdminFault, ConfigError, nodeKeyText } from '@plenary/cluster';
 import { AdminClient, AdminRefusal } from './admin-client.ts';
 import { parseArguments, USAGE, UsageError } from './arguments.ts';
-import { findNode, NotFound, readAdminToken, readClusterSecrets } from './node-address.ts';
+import { findNode, NotFound, readAdminTokens, readClusterSecrets } from './node-address.ts';
 import { describeStatus, exitCodeOf } from './progress.ts';
 
 const LOOK_EVERY_MS = 1_000;
@@ -21,8 +21,8 @@ async function main(): Promise<number> {
     console.log(secrets.map((secret) => nodeKeyText(secret, command.mediaNodeId)).join());
     return 0;
   }
-  const token = readAdminToken(process.env);
-  const client = new AdminClient(await findNode(command.node, process.env), token);
+  const tokens = readAdminTokens(process.env);
+  const client = new AdminClient(await findNode(command.node, process.env), tokens);
   switch (command.kind) {
     case 'status':
       console.log(describeStatus(await client.status()));
@@ -62,6 +62,7 @@ try {
     fault instanceof UsageError ||
     fault instanceof ConfigError ||
     fault instanceof NotFound ||
+    fault instanceof AdminFault ||
     fault instanceof AdminRefusal;
   if (!isTold) throw fault;
   console.error(fault instanceof UsageError ? `${fault.message}\n\n${USAGE}` : fault.message);

@@ -4,7 +4,6 @@ import {
   consulSettings,
   consulTokenSetting,
   parseConfig,
-  secretSetting,
   secretsIn,
   secretsSetting,
   silentLogger,
@@ -12,26 +11,22 @@ import {
   storeAddressOf,
   storeFaults,
 } from '@plenary/cluster';
-import type { ClusterStore, Environment, Secrets } from '@plenary/cluster';
+import type { AdminSubject, AdminTarget, ClusterStore, Environment, Secrets } from '@plenary/cluster';
 import { z } from 'zod';
 
 /** How long the store is given to answer. */
 const STORE_WITHIN_MS = 5_000;
 const STORE_POLL_MS = 50;
 
-/** Where a process is asked, and who it must be. */
-export interface NodeAddress {
-  readonly url: string;
-  /** Absent where the person gave the URL. */
-  readonly id: string | undefined;
-}
+/** Where a process is asked, and who it must prove to be; a person who gave the URL means whoever is there. */
+export type NodeAddress = AdminTarget;
 
 /** The node cannot be found; the message says why. */
 export class NotFound extends Error {
   override readonly name = 'NotFound';
 }
 
-const TOKEN_SETTINGS = z.object({ PLENARY_ADMIN_TOKEN: secretSetting });
+const TOKEN_SETTINGS = z.object({ PLENARY_ADMIN_TOKEN: secretsSetting });
 const CLUSTER_SETTINGS = z.object({
   PLENARY_CLUSTER_SECRET: secretsSetting,
   PLENARY_NAMESPACE: STORE_SETTINGS.PLENARY_NAMESPACE,
@@ -49,7 +44,7 @@ function only(schema: z.ZodObject, environment: Environment): Environment {
 }
 
 /** @throws ConfigError when there is none */
-export function readAdminToken(environment: Environment): string {
+export function readAdminTokens(environment: Environment): Secrets {
   return parseConfig(TOKEN_SETTINGS, only(TOKEN_SETTINGS, environment)).PLENARY_ADMIN_TOKEN;
 }
 
@@ -63,10 +58,10 @@ export function readClusterSecrets(environment: Environment): Secrets {
 export async function findNode(node: string, environment: Environment): Promise<NodeAddress> {
   if (/^https?:\/\//.test(node)) {
     if (!URL.canParse(node)) throw new NotFound(`${node} is not a URL.`);
-    return { url: new URL(node).origin, id: undefined };
+    return { url: new URL(node).origin };
   }
-  const known = only(LOOKUP_SETTINGS, environment);
-  const settings = parseConfig(LOOKUP_SETTINGS, known, [], storeFaults(known));
+  const named = only(LOOKUP_SETTINGS, environment);
+  const settings = parseConfig(LOOKUP_SETTINGS, named, [], storeFaults(named));
   const store = connectClusterStore({
     address: storeAddressOf(settings),
     namespace: settings.PLENARY_NAMESPACE,
@@ -80,16 +75,24 @@ export async function findNode(node: string, environment: Environment): Promise<
       store.registry.liveMediaNodes(),
       store.registry.liveEdges(),
     ]);
-    const addresses = new Map<string, string>([
-      ...edges.map(({ edgeId, publicUrl }) => [edgeId, publicUrl] as const),
-      ...mediaNodes.map(({ mediaNodeId, controlUrl }) => [mediaNodeId, controlUrl] as const),
+    const known = new Map<string, { readonly url: string | undefined; readonly kind: AdminSubject['kind'] }>([
+      ...edges.map(({ edgeId, operatorUrl: url }) => [edgeId, { url, kind: 'edge' }] as const),
+      ...mediaNodes.map(
+        ({ mediaNodeId, operatorUrl: url }) => [mediaNodeId, { url, kind: 'media-node' }] as const,
+      ),
     ]);
-    const url = addresses.get(node);
-    if (url === undefined) {
-      const ids = [...addresses.keys()].sort().join(', ');
+    const found = known.get(node);
+    if (found === undefined) {
+      const ids = [...known.keys()].sort().join(', ');
       throw new NotFound(`There is no ${node}. These live: ${ids === '' ? 'none' : ids}.`);
     }
-    return { url, id: node };
+    const { url, kind } = found;
+    if (url === undefined) {
+      throw new NotFound(
+        `${node} does not say where its operators' port is (PLENARY_OPERATOR_URL): give that URL.`,
+      );
+    }
+    return { url, subject: { kind, id: node } };
   } finally {
     await store.close();
   }

@@ -44,7 +44,7 @@ describe('plenaryctl', () => {
   }
 
   it('drains a media node and an edge by their ids, tells how far they are, and puts them back', async () => {
-    for (const { id, url } of [...cluster.mediaNodes, ...cluster.edges]) {
+    for (const { id, operatorUrl: url } of [...cluster.mediaNodes, ...cluster.edges]) {
       const drained = await run(['drain', id, '--deadline', '30s']);
       expect(drained).toMatchObject({ code: 0, errors: '' });
       expect(drained.output).toContain(`${id} is drained`);
@@ -69,7 +69,7 @@ describe('plenaryctl', () => {
     if (node === undefined) throw new Error('there is a media node');
     const wrongs: readonly (readonly [string, string, Readonly<Record<string, string>>?])[] = [
       ['drain nobody', node.id],
-      [`status ${node.url}`, 'refuses the token', { PLENARY_ADMIN_TOKEN: 'x'.repeat(40) }],
+      [`status ${node.operatorUrl}`, 'refuses the token', { PLENARY_ADMIN_TOKEN: 'x'.repeat(40) }],
       ['status http://127.0.0.1:1', 'does not answer'],
       ['explode', 'plenaryctl drain NODE'],
       [`status ${node.id}`, 'PLENARY_ADMIN_TOKEN: is required', { PLENARY_ADMIN_TOKEN: '' }],

@@ -65,7 +65,7 @@ describe('a client’s own network', () => {
 
   /** How often the media node asked for a key frame because somebody is reached by another path. */
   async function keyFrameRequests(): Promise<number> {
-    const response = await fetch(new URL('/metrics', proxied.cluster.mediaNodes[0]?.url));
+    const response = await fetch(new URL('/metrics', proxied.cluster.mediaNodes[0]?.operatorUrl));
     const line = /^plenary_mediasoup_calls_total\{method="consumer\.requestKeyFrame"\} (\d+)$/m;
     return Number(line.exec(await response.text())?.[1] ?? 0);
   }

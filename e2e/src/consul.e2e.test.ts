@@ -52,8 +52,8 @@ describe('a cluster on Consul', () => {
     await consul.kill();
     const answers = async (path: string) =>
       Promise.all(
-        everybody().map(async ({ id, url }) => {
-          const response = await fetch(`${url}${path}`);
+        everybody().map(async ({ id, operatorUrl }) => {
+          const response = await fetch(`${operatorUrl}${path}`);
           return { id, status: response.status, body: await response.text() };
         }),
       );

@@ -47,7 +47,7 @@ describe('a running meeting', () => {
   }
 
   const lostMedia = async (): Promise<number> => {
-    const readings = await Promise.all(cluster.edges.map(({ url }) => readMetrics(url)));
+    const readings = await Promise.all(cluster.edges.map(({ operatorUrl }) => readMetrics(operatorUrl)));
     return readings.reduce((sum, reading) => sum + (reading.get('plenary_edge_media_lost_total') ?? 0), 0);
   };
 
@@ -83,11 +83,11 @@ describe('a running meeting', () => {
       expect(person.errors).toEqual([]);
     }
     expect(await lostMedia()).toBe(0);
-    const left = await readMetrics(before.url);
+    const left = await readMetrics(before.operatorUrl);
     for (const what of ['peers', 'routers', 'transports', 'producers', 'consumers', 'pipes']) {
       await until(
         `the drained node has no ${what}`,
-        async () => (await readMetrics(before.url)).get(`plenary_media_${what}`),
+        async () => (await readMetrics(before.operatorUrl)).get(`plenary_media_${what}`),
         (count) => count === 0,
       );
     }

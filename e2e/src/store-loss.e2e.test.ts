@@ -57,8 +57,9 @@ describe('FLUSHALL in the middle of a call', () => {
 
   async function repairs(): Promise<number> {
     let count = 0;
-    for (const { url } of [...cluster.edges, ...cluster.mediaNodes]) {
-      for (const [name, value] of await readMetrics(url)) if (name.includes('_repairs_total')) count += value;
+    for (const { operatorUrl } of [...cluster.edges, ...cluster.mediaNodes]) {
+      for (const [name, value] of await readMetrics(operatorUrl))
+        if (name.includes('_repairs_total')) count += value;
     }
     return count;
   }

@@ -55,7 +55,7 @@ describe('a running meeting', () => {
     await ann.untilOthersAre(['Bob']);
     let transports = 0;
     for (const node of cluster.mediaNodes) {
-      transports += (await readMetrics(node.url)).get('plenary_media_transports') ?? 0;
+      transports += (await readMetrics(node.operatorUrl)).get('plenary_media_transports') ?? 0;
     }
     expect(transports).toBe(transportsBefore);
     await there?.restart();
@@ -72,7 +72,7 @@ describe('a running meeting', () => {
     for (const worker of workers) process.kill(worker, 'SIGKILL');
     await until(
       'the node has as many workers as before',
-      async () => (await readMetrics(node.url)).get('plenary_media_workers'),
+      async () => (await readMetrics(node.operatorUrl)).get('plenary_media_workers'),
       (count) => count === workers.length,
     );
     await Promise.all([ann.untilSeesAndHears(), bob.untilSeesAndHears()]);

@@ -9,9 +9,11 @@ import {
   integerSetting,
   logLevelSetting,
   MAX_DRAIN_MS,
+  OPERATOR_SETTINGS,
+  operatorConfigOf,
+  operatorFaults,
   parseConfig,
   portSetting,
-  secretSetting,
   secretsIn,
   secretsSetting,
   STORE_SETTINGS,
@@ -21,6 +23,7 @@ import {
 } from '@plenary/cluster';
 import type {
   ApiKeys,
+  OperatorConfig,
   ConsulSettings,
   Environment,
   Namespace,
@@ -191,8 +194,7 @@ export const EDGE_SETTINGS = z.object({
   PLENARY_LEASE_MS: integerSetting(500, 60_000).default(5_000),
   /** How long SIGTERM takes to send clients to other edges before the edge stops; 0 for all at once. */
   PLENARY_DRAIN_MS: integerSetting(0, MAX_DRAIN_MS).default(20_000),
-  /** Of operators, for `plenaryctl`; without it nobody can drain the edge from outside. */
-  PLENARY_ADMIN_TOKEN: secretSetting.optional(),
+  ...OPERATOR_SETTINGS,
   /** `node`: Node's own HTTP server, slower, for proxies and health checks that speak HTTP/1.0. */
   PLENARY_HTTP_SERVER: z.enum(['uws', 'node']).default('uws'),
   /** Sockets of all clients at a time; as the file limit allows where it is not given. */
@@ -238,8 +240,7 @@ export interface EdgeConfig {
   readonly resumeWithinMs: number;
   readonly leaseMs: number;
   readonly drainMs: number;
-  /** `undefined`: the door of operators is closed. */
-  readonly adminToken: string | undefined;
+  readonly operators: OperatorConfig;
   readonly httpServer: 'uws' | 'node';
   readonly maxSockets: number;
   readonly socketsPerAddress: number;
@@ -286,7 +287,7 @@ export function readEdgeConfig(
     [...storeFaults(environment), ...keyFaults(environment)],
   );
   const { PLENARY_API_KEYS: apiKeys = NO_KEYS, PLENARY_JOIN_KEYS: keySets = NO_KEY_SETS } = settings;
-  const faults: string[] = [];
+  const faults = operatorFaults(settings);
   // A limit on a key that there is not is a misspelt one, and would let the tenant that it was meant for go unlimited.
   const unknown = [...(settings.PLENARY_TENANT_LIMITS ?? UNLIMITED).byTenant.keys()].filter(
     (key) => !apiKeys.has(key) && !keySets.has(key),
@@ -333,7 +334,7 @@ export function readEdgeConfig(
     resumeWithinMs: settings.PLENARY_RESUME_WITHIN_MS,
     leaseMs: settings.PLENARY_LEASE_MS,
     drainMs: settings.PLENARY_DRAIN_MS,
-    adminToken: settings.PLENARY_ADMIN_TOKEN,
+    operators: operatorConfigOf(settings),
     httpServer: settings.PLENARY_HTTP_SERVER,
     maxSockets: settings.PLENARY_MAX_SOCKETS ?? socketsAllowed,
     socketsPerAddress: settings.PLENARY_SOCKETS_PER_ADDRESS,

@@ -1,6 +1,6 @@
 /** What an edge does for people whose media node is to go, and when it is to go itself. */
 import type { Epoch, PlacedPeer } from '@plenary/cluster';
-import { ADMIN_DRAIN_PATH, ADMIN_DRAIN_REPLY, PlenaryError } from '@plenary/cluster';
+import { ADMIN_DRAIN_PATH, ADMIN_DRAIN_REPLY, askAdmin, PlenaryError } from '@plenary/cluster';
 import type { AdminDrainReply } from '@plenary/cluster';
 import type { ClientReply } from '@plenary/cluster/protocol';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -136,12 +136,13 @@ describe('a peer that moves', () => {
 });
 
 async function admin(edge: EdgeProcess, method: string, body?: unknown): Promise<AdminDrainReply> {
-  const response = await fetch(`${edge.url}${ADMIN_DRAIN_PATH}`, {
+  const asked = {
     method,
-    headers: { authorization: `Bearer ${TEST_ADMIN_TOKEN}` },
+    path: ADMIN_DRAIN_PATH,
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  });
-  return ADMIN_DRAIN_REPLY.parse(await response.json());
+  };
+  const answered = await askAdmin({ url: edge.operatorUrl }, [TEST_ADMIN_TOKEN], asked);
+  return ADMIN_DRAIN_REPLY.parse(answered.body);
 }
 
 describe('an edge that drains', () => {
@@ -156,7 +157,7 @@ describe('an edge that drains', () => {
     });
     expect(await ann.notice('edge.leaving')).toEqual({});
     const { trackId } = await ann.publish(media, 'mic-that-stays');
-    const ready = await fetch(`${first.url}/ready`);
+    const ready = await fetch(`${first.operatorUrl}/ready`);
     expect([ready.status, await ready.json()]).toEqual([503, { ready: false, reasons: ['draining'] }]);
     const refused = await fetch(`${first.url}/socket.io/?EIO=4&transport=websocket`);
     expect(refused.status).not.toBe(200);

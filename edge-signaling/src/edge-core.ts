@@ -71,6 +71,7 @@ export interface EdgeCoreOptions {
     | 'edgeId'
     | 'datacenter'
     | 'publicUrl'
+    | 'operators'
     | 'resumeWithinMs'
     | 'leaseMs'
     | 'datacenterOrder'
@@ -297,6 +298,7 @@ export class EdgeCore {
         incarnation: options.incarnation,
         datacenter,
         publicUrl: config.publicUrl,
+        ...(config.operators.url === undefined ? {} : { operatorUrl: config.operators.url }),
         state: this.#isStopping || options.isDraining() ? 'draining' : 'serving',
       }),
       leaseMs,

@@ -1,31 +1,32 @@
 import {
-  ADMIN_DRAIN_PATH,
+  AdminDoor,
+  AuthorityFile,
   deriveKey,
   Drain,
   identityOfSecrets,
   KeyRing,
   mintIncarnation,
+  OperatorServer,
   signRejoinToken,
   signSessionToken,
+  TlsFiles,
   entry,
   every,
   inBackground,
   showTrouble,
 } from '@plenary/cluster';
 import type { Clock, ClusterStore, DrainEnd, Logger } from '@plenary/cluster';
-import type { EdgeId } from '@plenary/cluster/ids';
 import { Authenticator } from './auth/authenticate.ts';
 import { openJoinKeys } from './auth/open-join-keys.ts';
 import type { EdgeConfig } from './config.ts';
 import { EdgeCore } from './edge-core.ts';
-import { handleAdminDrain } from './http/admin.ts';
 import { createAddressReader } from './http/client-address.ts';
 import { handleGuestToken } from './http/guest-token.ts';
 import { createOriginCheck } from './http/origins.ts';
 import type { OriginCheck } from './http/origins.ts';
 import { json, text } from './http/port.ts';
-import type { HttpHandler } from './http/port.ts';
-import { handleReady } from './http/readiness.ts';
+import { readinessOf, reasonsAgainst } from './http/readiness.ts';
+import type { ReadinessQuestion } from './http/readiness.ts';
 import { handleService } from './http/service.ts';
 import { contentSecurityPolicy, createRouter } from './http/router.ts';
 import { serveCapabilities, serveProtocolSchema } from './http/descriptions.ts';
@@ -106,6 +107,10 @@ export async function startEdge(
   });
   const caller = { kind: 'edge', id: edgeId, incarnation } as const;
   const identity = identityOfSecrets(clusterSecrets, caller);
+  const { caFile: caPath } = config.operators;
+  const caFile = caPath === undefined ? undefined : new AuthorityFile(caPath);
+  // What cannot be read is said now, and not at the first link.
+  caFile?.current();
   const core = new EdgeCore({
     config,
     store,
@@ -126,6 +131,7 @@ export async function startEdge(
             mediaNodeId,
             controlUrl,
             identity,
+            caFile,
             caller,
             listener: ofLink,
             clock,
@@ -169,19 +175,35 @@ export async function startEdge(
     isOriginAllowed,
     edgeHints: () => edgeHints(directory),
   });
+  const question: ReadinessQuestion = {
+    isStoreAvailable,
+    storeTrouble: () => store.trouble(),
+    isConsulMissed: () => store.consul?.isAvailable() === false,
+    liveMediaNodes: () => directory.mediaNodes.length,
+    isStopping: () => core.isStopping,
+    isDraining: () => drain.isOn,
+    isIdTaken: () => announcer.isIdTaken,
+  };
+  const subject = { kind: 'edge', id: edgeId } as const;
+  const { adminTokens, tls } = config.operators;
+  const door = adminTokens === undefined ? undefined : new AdminDoor(adminTokens, subject, clock);
+  const operators = new OperatorServer(
+    {
+      readiness: () => readinessOf(question),
+      metrics: async () => ({
+        contentType: metrics.registry.contentType,
+        text: await metrics.registry.metrics(),
+      }),
+      admin: () => (door === undefined ? undefined : { ...subject, door, drain }),
+      onFault: (fault) => reportFault('http', fault),
+    },
+    tls === undefined ? undefined : new TlsFiles(tls, logger),
+  );
   const handleHttp = createRouter({
     routes: {
       'GET /health': () => json(200, { healthy: true }),
-      'GET /ready': handleReady({
-        isStoreAvailable,
-        storeTrouble: () => store.trouble(),
-        isConsulMissed: () => store.consul?.isAvailable() === false,
-        liveMediaNodes: () => directory.mediaNodes.length,
-        isStopping: () => core.isStopping,
-        isDraining: () => drain.isOn,
-        isIdTaken: () => announcer.isIdTaken,
-      }),
-      'GET /metrics': async () => text(200, await metrics.registry.metrics(), metrics.registry.contentType),
+      // One bit for load balancers, without a word why.
+      'GET /api/ready': () => json(reasonsAgainst(question).length === 0 ? 200 : 503, {}),
       'GET /api/edges': () => json(200, { edges: edgeHints(directory) }),
       // How far this datacenter is: answered before anything is looked at.
       'GET /api/ping': () => text(200, ''),
@@ -192,7 +214,6 @@ export async function startEdge(
         guests: config.guests !== undefined,
         embedOrigins: config.embedOrigins,
       }),
-      ...(config.adminToken === undefined ? {} : adminRoutes(config.adminToken, edgeId, drain)),
     },
     readers: {
       '/api/edges': 'any site',
@@ -240,6 +261,7 @@ export async function startEdge(
   });
   late.channel = server.channel;
   late.clients = () => server.clients();
+  await operators.listen(config.operators.port, config.operators.host);
   await server.listen();
 
   metrics.storeAvailable.set(store.isAvailable() ? 1 : 0);
@@ -291,18 +313,8 @@ export async function startEdge(
       await new Promise((resolve) => setTimeout(resolve, GOODBYE_MS));
       core.stop();
       server.close();
+      operators.close();
       await store.close();
     },
   };
-}
-
-function adminRoutes(
-  token: string,
-  id: EdgeId,
-  drain: Drain<ClientSocket>,
-): Readonly<Record<string, HttpHandler>> {
-  const handler = handleAdminDrain({ token, kind: 'edge', id, drain });
-  return Object.fromEntries(
-    ['GET', 'POST', 'DELETE'].map((method) => [`${method} ${ADMIN_DRAIN_PATH}`, handler]),
-  );
 }

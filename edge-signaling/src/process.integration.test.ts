@@ -1,3 +1,4 @@
+import { freePort } from '@plenary/cluster/testing/ports';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -41,7 +42,11 @@ describe('the process', () => {
   it('[LC5] a port that is taken is said, and exits with 1', async () => {
     const port = new URL(cluster.edge(0).url).port;
     const settings = { PLENARY_PORT: port };
-    const edge = EdgeProcess.launch({ id: 'late', redisUrl: cluster.redis.url, settings }, Number(port));
+    const edge = EdgeProcess.launch(
+      { id: 'late', redisUrl: cluster.redis.url, settings },
+      Number(port),
+      await freePort(),
+    );
     expect(await edge.exited()).toBe(1);
     expect(edge.output).toContain(`Cannot listen on 127.0.0.1:${port}`);
   });
@@ -67,6 +72,16 @@ describe('HTTP on uWebSockets.js', () => {
     });
     expect(Number(head.headers.get('content-length'))).toBeGreaterThan(600_000);
     expect(await head.text()).toBe('');
+  });
+
+  it('[OP1] tells people nothing that is for operators, and a load balancer one bit', async () => {
+    const edge = cluster.edge(0);
+    for (const path of ['/ready', '/metrics', '/admin/drain', '/admin/challenge'])
+      expect([path, (await fetch(`${edge.url}${path}`)).status]).toEqual([path, 404]);
+    const ready = await fetch(`${edge.url}/api/ready`);
+    expect([ready.status, await ready.text()]).toEqual([200, '{}']);
+    expect((await fetch(`${edge.url}/health`)).status).toBe(200);
+    for (const path of ['/ready', '/metrics', '/health']) expect(await edge.status(path)).toBe(200);
   });
 
   it('[TK5] [RJ1] [SE3] a guest gets a token and joins with it', async () => {

@@ -93,7 +93,7 @@ async function admitReachable(
 }
 
 const metricOf = async ({ config }: NodeProcess, line: string): Promise<number> => {
-  const text = await (await fetch(`${config.controlUrl}/metrics`)).text();
+  const text = await (await fetch(`${config.operatorUrl}/metrics`)).text();
   return Number(
     text
       .split('\n')
@@ -184,7 +184,7 @@ describe('nodes on one host, with one announced address', () => {
     await redis.kill();
     const node = start(testConfig(), leasedFrom(portSlice.firstPort, portSlice.firstPort + 19));
     await waitFor('the reason', async () => (await readinessOf(node))?.includes('slice_pending') ?? false);
-    expect((await fetch(`${node.config.controlUrl}/health`)).status).toBe(200);
+    expect((await fetch(`${node.config.operatorUrl}/health`)).status).toBe(200);
     await redis.restart();
     await waitFor('ready', () => isReady(node));
     expect(await slicesOf()).toEqual([portSlice.firstPort]);

@@ -16,9 +16,11 @@ import {
   integerSetting,
   logLevelSetting,
   nodeKeysSetting,
+  OPERATOR_SETTINGS,
+  operatorConfigOf,
+  operatorFaults,
   parseConfig,
   portSetting,
-  secretSetting,
   secretsIn,
   secretsSetting,
   STORE_SETTINGS,
@@ -33,6 +35,7 @@ import type {
   Environment,
   MediaNodeId,
   Namespace,
+  OperatorConfig,
   PortSlice,
   StoreAddress,
   TrackSource,
@@ -91,7 +94,7 @@ export const DEFAULT_SLICE_SIZE = 100;
 export const CONFIG_SCHEMA = z.object({
   PLENARY_ID: MEDIA_NODE_ID,
   PLENARY_DATACENTER: DATACENTER_ID,
-  /** Where the control link, /health, /ready and /metrics listen. */
+  /** Where the control links listen, and nothing else. */
   PLENARY_HOST: z.string().min(1).default('0.0.0.0'),
   PLENARY_PORT: portSetting,
   /** As edges and other nodes reach the control link; default `http://ANNOUNCED_ADDRESS:PORT`. */
@@ -128,8 +131,7 @@ export const CONFIG_SCHEMA = z.object({
   PLENARY_LEASE_MS: integerSetting(500, 120_000).default(5_000),
   /** How long SIGTERM lets people open media elsewhere before the node stops; 0 for not at all. */
   PLENARY_DRAIN_MS: integerSetting(0, MAX_DRAIN_MS).default(20_000),
-  /** Of operators, for `plenaryctl`; without it nobody can drain the node from outside. */
-  PLENARY_ADMIN_TOKEN: secretSetting.optional(),
+  ...OPERATOR_SETTINGS,
   ...STORE_SETTINGS,
   CONSUL_HTTP_ADDR: consulAddressSetting.optional(),
   CONSUL_HTTP_TOKEN: consulTokenSetting.optional(),
@@ -166,8 +168,7 @@ export interface MediaNodeConfig {
   readonly orphanGraceMs: number;
   readonly leaseMs: number;
   readonly drainMs: number;
-  /** `undefined`: the door of operators is closed. */
-  readonly adminToken: string | undefined;
+  readonly operators: OperatorConfig;
   readonly storeAddress: StoreAddress;
   /** `undefined`: the registry is in Redis. */
   readonly consul: ConsulSettings | undefined;
@@ -198,6 +199,8 @@ export function loadConfig(environment: Environment): MediaNodeConfig {
     throw error;
   }
   if ('faults' in paired || 'faults' in sourced || crossFaults.length > 0) throw new ConfigError(crossFaults);
+  const operatorProblems = operatorFaults(parsed);
+  if (operatorProblems.length > 0) throw new ConfigError(operatorProblems);
   const keyed = identityFrom(parsed);
   if ('fault' in keyed) throw new ConfigError([keyed.fault]);
   const { addresses } = paired;
@@ -208,7 +211,8 @@ export function loadConfig(environment: Environment): MediaNodeConfig {
     host: parsed.PLENARY_HOST,
     port: parsed.PLENARY_PORT,
     controlUrl:
-      parsed.PLENARY_CONTROL_URL ?? `http://${inUrl(addresses[0].announced)}:${parsed.PLENARY_PORT}`,
+      parsed.PLENARY_CONTROL_URL ??
+      `${parsed.PLENARY_TLS_CERT_FILE === undefined ? 'http' : 'https'}://${inUrl(addresses[0].announced)}:${parsed.PLENARY_PORT}`,
     addresses,
     sliceSource: sourced.source,
     workers,
@@ -223,7 +227,7 @@ export function loadConfig(environment: Environment): MediaNodeConfig {
     orphanGraceMs: parsed.PLENARY_ORPHAN_GRACE_MS,
     leaseMs: parsed.PLENARY_LEASE_MS,
     drainMs: parsed.PLENARY_DRAIN_MS,
-    adminToken: parsed.PLENARY_ADMIN_TOKEN,
+    operators: operatorConfigOf(parsed),
     storeAddress: storeAddressOf(parsed),
     consul: consulSettings(parsed.CONSUL_HTTP_ADDR, parsed.CONSUL_HTTP_TOKEN),
     namespace: parsed.PLENARY_NAMESPACE,

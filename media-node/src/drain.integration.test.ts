@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { ADMIN_DRAIN_PATH, ADMIN_DRAIN_REPLY, EDGE_ID, REQUEST_ID } from '@plenary/cluster';
+import { ADMIN_DRAIN_PATH, ADMIN_DRAIN_REPLY, askAdmin, EDGE_ID, REQUEST_ID } from '@plenary/cluster';
 import type { AdminDrainReply, RoomId } from '@plenary/cluster';
 import { untilFreed } from './testing/metric-values.ts';
 import { vp8Parameters } from './testing/rtp.ts';
@@ -58,17 +58,16 @@ async function admin(
   deadlineMs?: number,
   token = TEST_ADMIN_TOKEN,
 ): Promise<{ readonly status: number; readonly reply: AdminDrainReply | undefined }> {
-  const response = await fetch(`${config.controlUrl}${ADMIN_DRAIN_PATH}`, {
+  const { status, body } = await askAdmin({ url: config.operatorUrl }, [token], {
     method,
-    headers: { authorization: `Bearer ${token}` },
+    path: ADMIN_DRAIN_PATH,
     ...(deadlineMs === undefined ? {} : { body: JSON.stringify({ deadlineMs }) }),
   });
-  const answer: unknown = await response.json();
-  return { status: response.status, reply: ADMIN_DRAIN_REPLY.safeParse(answer).data };
+  return { status, reply: ADMIN_DRAIN_REPLY.safeParse(body).data };
 }
 
 const ready = async ({ config }: TestNode): Promise<unknown> =>
-  (await fetch(`${config.controlUrl}/ready`)).json();
+  (await fetch(`${config.operatorUrl}/ready`)).json();
 const stateOf = async ({ config }: TestNode): Promise<string | undefined> =>
   (await store.registry.liveMediaNodes()).find(({ mediaNodeId }) => mediaNodeId === config.mediaNodeId)
     ?.state;

@@ -104,7 +104,7 @@ describe('the process of a media node', () => {
   test('[WK7] SIGTERM withdraws it, ends its workers, and exits with 0; nothing is left', async () => {
     const node = start();
     await waitFor('ready', () => isReady(node));
-    const metrics = await (await fetch(`${node.config.controlUrl}/metrics`)).text();
+    const metrics = await (await fetch(`${node.config.operatorUrl}/metrics`)).text();
     expect(metrics).toContain('plenary_media_workers 1');
     expect(metrics).toContain('plenary_media_lease_held 1');
     const workers = workersOf(node);
@@ -149,7 +149,7 @@ describe('the process of a media node', () => {
     const node = start();
     await waitFor('ready', () => isReady(node));
     await waitFor('the garbage to be met', async () => {
-      const metrics = await (await fetch(`${node.config.controlUrl}/metrics`)).text();
+      const metrics = await (await fetch(`${node.config.operatorUrl}/metrics`)).text();
       return /plenary_media_malformed_records_total\{kind="registry"\} [1-9]/.test(metrics);
     });
     // What the process writes comes another way than what it answers.
@@ -172,9 +172,12 @@ describe('the process of a media node', () => {
     await waitFor('ready', () => isReady(node));
     await redis.kill();
     await waitFor('not ready', async () => !(await isReady(node)));
-    expect((await fetch(`${node.config.controlUrl}/health`)).status).toBe(200);
+    expect((await fetch(`${node.config.operatorUrl}/health`)).status).toBe(200);
+    // Its control port answers nothing but control links.
+    for (const path of ['/health', '/ready', '/metrics', '/admin/challenge'])
+      expect((await fetch(`${node.config.controlUrl}${path}`)).status).toBe(404);
     await waitFor('the lease to lapse', async () => {
-      const state: unknown = await (await fetch(`${node.config.controlUrl}/ready`)).json();
+      const state: unknown = await (await fetch(`${node.config.operatorUrl}/ready`)).json();
       return JSON.stringify(state).includes('lease_lapsed');
     });
     await redis.restart();

@@ -1,19 +1,32 @@
 import { createServer } from 'node:http';
-import type { IncomingMessage, Server, ServerOptions } from 'node:http';
+import type { IncomingMessage, RequestListener, Server, ServerOptions } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  AdminDoor,
+  AuthorityFile,
   CONTROL_VERSION,
   Drain,
   mintIncarnation,
+  OperatorServer,
   systemClock,
+  TlsFiles,
   toPlenaryError,
   entry,
   every,
   inBackground,
   showTrouble,
 } from '@plenary/cluster';
-import type { DrainEnd, Incarnation, Logger, MediaNodeRecord, PortSlice } from '@plenary/cluster';
+import type {
+  AdminSettings,
+  DrainEnd,
+  Incarnation,
+  Logger,
+  MediaNodeRecord,
+  PortSlice,
+  Readiness,
+} from '@plenary/cluster';
 import type { MediaNodeConfig } from './config.ts';
 import { ControlServer } from './control/control-server.ts';
 import { NodeDirectory } from './control/node-directory.ts';
@@ -22,8 +35,6 @@ import { PORT_GUARD_LIMITS, PortGuard } from './control/port-guard.ts';
 import { WORKER_PACKING_LIMIT } from './engine/select-worker.ts';
 import { workerBinaryFault } from './engine/worker-binary.ts';
 import { WorkerPool } from './engine/worker-pool.ts';
-import { healthHandler } from './health.ts';
-import type { Readiness } from './health.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import { LoadMeter } from './load-meter.ts';
 import { announcedAddresses } from './media-address.ts';
@@ -77,9 +88,20 @@ export interface MediaNodeOptions {
 interface NodeBase extends ClaimedSlice {
   readonly incarnation: Incarnation;
   readonly metrics: NodeMetrics;
-  /** Listens already. */
+  /** Both listen already. */
   readonly http: Server;
   readonly guard: PortGuard;
+  readonly operators: OperatorServer;
+  readonly controlTls: TlsFiles | undefined;
+  /** Whose certificates are believed where this node opens links. */
+  readonly caFile: AuthorityFile | undefined;
+}
+
+/** What of a node's servers there is yet. */
+interface NodeServers {
+  http?: Server;
+  operators?: OperatorServer;
+  controlTls?: TlsFiles | undefined;
 }
 
 /** A media node: everything of one process but the process itself. */
@@ -100,6 +122,7 @@ export class MediaNode {
   readonly #directory: NodeDirectory;
   readonly #nodes: NodeLinks;
   readonly #control: ControlServer;
+  readonly #servers: Pick<NodeBase, 'operators' | 'controlTls'>;
   #endAvailability: (() => void) | undefined;
   #endConsul: (() => void) | undefined;
   #endTrouble: (() => void) | undefined;
@@ -111,6 +134,7 @@ export class MediaNode {
     const { mediaNodeId, datacenter, addresses } = config;
     const { metrics, ports } = base;
     const machine = options.machine ?? THIS_MACHINE;
+    this.#servers = base;
     this.metrics = metrics;
     this.incarnation = base.incarnation;
     this.portSlice = base.portSlice;
@@ -151,6 +175,7 @@ export class MediaNode {
       onPipeClosed: (key) => {
         this.rooms.pipeClosed(key);
       },
+      caFile: base.caFile,
       onFault: (where, thrown) => {
         const error = toPlenaryError(thrown);
         metrics.errors.inc({ where, code: error.code });
@@ -245,23 +270,46 @@ export class MediaNode {
     const metrics = options.metrics ?? createMetrics(false);
     let readiness = (): Readiness => ({ ready: false, reasons: ['starting'] });
     let node: MediaNode | undefined;
-    const guard = guardPort(metrics);
-    const http = createServer(
-      HTTP_OPTIONS,
-      healthHandler({
-        readiness: () => readiness(),
-        metrics,
-        logger,
-        admin: () => {
-          const { adminToken: token, mediaNodeId: id } = config;
-          if (token === undefined || node === undefined) return undefined;
-          return { token, kind: 'media-node', id, drain: node.#drain };
-        },
-      }),
-    );
+    const { mediaNodeId, operators: asked } = config;
+    const subject = { kind: 'media-node', id: mediaNodeId } as const;
+    const door =
+      asked.adminTokens === undefined ? undefined : new AdminDoor(asked.adminTokens, subject, systemClock);
+    const tlsFiles = (): TlsFiles | undefined =>
+      asked.tls === undefined ? undefined : new TlsFiles(asked.tls, logger);
+    const servers: NodeServers = {};
     try {
-      guardConnections(http, guard);
+      const caFile = asked.caFile === undefined ? undefined : new AuthorityFile(asked.caFile);
+      // What cannot be read is said now, and not at the first link.
+      caFile?.current();
+      const operators = new OperatorServer(
+        {
+          readiness: () => readiness(),
+          metrics: async () => ({
+            contentType: metrics.registry.contentType,
+            text: await metrics.registry.metrics(),
+          }),
+          admin: (): AdminSettings | undefined =>
+            door === undefined || node === undefined ? undefined : { ...subject, door, drain: node.#drain },
+          onFault: (error) => {
+            metrics.errors.inc({ where: 'http', code: 'internal' });
+            logger.error({ err: error }, 'an HTTP request of an operator failed');
+          },
+        },
+        tlsFiles(),
+      );
+      servers.operators = operators;
+      await operators.listen(asked.port, asked.host);
+      const controlTls = tlsFiles();
+      const http =
+        controlTls === undefined
+          ? createServer(HTTP_OPTIONS, nothingHere)
+          : createTlsServer({ ...HTTP_OPTIONS, ...controlTls.read() }, nothingHere);
+      const guard = guardPort(metrics);
+      guardConnections(http, guard, controlTls === undefined ? 'connection' : 'secureConnection');
+      servers.http = http;
+      servers.controlTls = controlTls;
       await listen(http, options, metrics);
+      controlTls?.follow(http);
       const claimed = await claimSlice({
         config,
         store,
@@ -273,14 +321,23 @@ export class MediaNode {
           readiness = () => ({ ready: false, reasons: [reason] });
         },
       });
-      node = new MediaNode(options, { ...claimed, incarnation, metrics, http, guard });
+      node = new MediaNode(options, {
+        ...claimed,
+        incarnation,
+        metrics,
+        http,
+        guard,
+        operators,
+        controlTls,
+        caFile,
+      });
       const started = node;
       readiness = () => started.readiness();
       await started.#start();
       return started;
     } catch (error) {
       if (node !== undefined) await node.stop();
-      else await giveUp(http, options, incarnation, metrics);
+      else await giveUp(servers, options, incarnation, metrics);
       if (error instanceof StartRefused) throw error;
       throw new StartRefused(error instanceof Error ? error.message : String(error), { cause: error });
     }
@@ -328,7 +385,9 @@ export class MediaNode {
     this.#outbox.close();
     await this.#nodes.close();
     await this.#control.close();
+    this.#servers.controlTls?.stop();
     await this.pool.close();
+    this.#servers.operators.close();
   }
 
   async #start(): Promise<void> {
@@ -379,13 +438,14 @@ export class MediaNode {
   }
 
   #record(): MediaNodeRecord {
-    const { mediaNodeId, datacenter, controlUrl, addresses, maxPeers } = this.#options.config;
+    const { mediaNodeId, datacenter, controlUrl, operators, addresses, maxPeers } = this.#options.config;
     return {
       mediaNodeId,
       incarnation: this.incarnation,
       datacenter,
       controlVersion: CONTROL_VERSION,
       controlUrl,
+      ...(operators.url === undefined ? {} : { operatorUrl: operators.url }),
       ...announcedAddresses(addresses),
       portSlice: this.portSlice,
       state: this.#stopping || this.#drain.isOn ? 'draining' : 'serving',
@@ -407,9 +467,9 @@ function guardPort(metrics: NodeMetrics): PortGuard {
 }
 
 /** Before the control server listens, so that it is asked first. */
-function guardConnections(http: Server, guard: PortGuard): void {
+function guardConnections(http: Server, guard: PortGuard, opening: 'connection' | 'secureConnection'): void {
   http.on(
-    'connection',
+    opening,
     entry('http', (socket: Socket) => guard.opened(socket)),
   );
   http.on(
@@ -456,9 +516,15 @@ function listen(http: Server, { config, logger }: MediaNodeOptions, metrics: Nod
   });
 }
 
+/** Control links come over Socket.IO; whoever asks for anything else at their port gets nothing (SPEC OP1). */
+const nothingHere: RequestListener = (_request, response) => {
+  response.writeHead(404, { 'content-type': 'text/plain' });
+  response.end('not found\n');
+};
+
 /** Leaves nothing of a node that did not come so far as to have workers; a slice that it claimed is given back. */
 async function giveUp(
-  http: Server,
+  { http, operators, controlTls }: NodeServers,
   { config, store, logger }: MediaNodeOptions,
   incarnation: Incarnation,
   metrics: NodeMetrics,
@@ -471,9 +537,11 @@ async function giveUp(
       logger.warn({ err: thrown }, 'the port slice could not be given back; its lease will lapse');
     }),
   );
-  http.closeAllConnections();
+  controlTls?.stop();
+  operators?.close();
+  http?.closeAllConnections();
   await new Promise<void>((resolve) => {
-    if (http.listening)
+    if (http?.listening === true)
       http.close(() => {
         resolve();
       });

@@ -24,6 +24,7 @@ export function mediaNodeService(
       datacenter: record.datacenter,
       version: String(record.controlVersion),
       'control-url': record.controlUrl,
+      ...operatorMeta(record),
       ...addressMeta(record),
       'first-port': String(portSlice.firstPort),
       'last-port': String(portSlice.lastPort),
@@ -71,6 +72,7 @@ export function edgeService(names: ConsulNames, record: EdgeRecord, leaseMs: num
       incarnation: record.incarnation,
       datacenter: record.datacenter,
       'public-url': record.publicUrl,
+      ...operatorMeta(record),
       state: record.state,
       'lease-ms': String(leaseMs),
     },
@@ -90,6 +92,7 @@ export const MEDIA_NODE_META = z
     datacenter: meta['datacenter'],
     controlVersion: meta.version,
     controlUrl: meta['control-url'],
+    ...('operator-url' in meta ? { operatorUrl: meta['operator-url'] } : {}),
     announcedAddress: meta['announced-address'],
     ...('announced-ipv6' in meta ? { announcedIpv6: meta['announced-ipv6'] } : {}),
     portSlice: { firstPort: meta['first-port'], lastPort: meta['last-port'] },
@@ -108,6 +111,7 @@ export const EDGE_META = z
     incarnation: meta['incarnation'],
     datacenter: meta['datacenter'],
     publicUrl: meta['public-url'],
+    ...('operator-url' in meta ? { operatorUrl: meta['operator-url'] } : {}),
     state: meta['state'],
   }))
   .pipe(EDGE_RECORD);
@@ -125,6 +129,12 @@ const addressMeta = ({ announcedAddress, announcedIpv6 }: AnnouncedAddresses): R
   'announced-address': announcedAddress,
   ...(announcedIpv6 === undefined ? {} : { 'announced-ipv6': announcedIpv6 }),
 });
+
+const operatorMeta = ({
+  operatorUrl,
+}: {
+  readonly operatorUrl?: string | undefined;
+}): Record<string, string> => (operatorUrl === undefined ? {} : { 'operator-url': operatorUrl });
 
 function hostAndPort(url: string): { readonly address: string; readonly port: number } {
   const { hostname, port, protocol } = new URL(url);

@@ -1,11 +1,29 @@
-import { describe, expect, it } from 'vitest';
-import { Drain } from '../drain/drain.ts';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../clock.ts';
-import { ADMIN_DRAIN_REPLY, answerDrainRequest } from './admin.ts';
+import { Drain } from '../drain/drain.ts';
+import { ADMIN_DRAIN_PATH, ADMIN_DRAIN_REPLY } from './admin.ts';
+import { askAdmin } from './admin-client.ts';
+import {
+  ADMIN_CHALLENGE,
+  ADMIN_CHALLENGE_PATH,
+  AdminDoor,
+  adminKey,
+  authorizationOf,
+} from './admin-proof.ts';
+import { OperatorServer } from './operator-server.ts';
+import { freePort } from '../testing/ports.ts';
 
 const TOKEN = 'an admin token of thirty-two characters';
+const OTHER = 'another admin token of thirty-two chars';
+const subject = { kind: 'edge', id: 'edge-1' } as const;
+const ends: (() => void)[] = [];
+afterEach(() => {
+  for (const end of ends.splice(0)) end();
+});
 
-function subject() {
+async function operators(tokens: readonly [string, ...string[]] = [TOKEN], id = 'edge-1') {
   const drain = new Drain<string>({
     clock: systemClock,
     members: () => [],
@@ -14,41 +32,48 @@ function subject() {
     cut: () => undefined,
     changed: () => undefined,
   });
-  return {
-    drain,
-    ask: (method: string, body = '', authorization: string | undefined = `Bearer ${TOKEN}`) =>
-      answerDrainRequest(
-        { token: TOKEN, kind: 'edge', id: 'edge-1', drain },
-        { method, authorization, body: () => Promise.resolve(body) },
-      ),
-  };
+  const own = { kind: 'edge', id } as const;
+  const door = new AdminDoor(tokens, own, systemClock);
+  const server = new OperatorServer({
+    readiness: () => ({ ready: false, reasons: ['starting'] }),
+    metrics: () => Promise.resolve({ contentType: 'text/plain', text: 'plenary_up 1' }),
+    admin: () => ({ ...own, door, drain }),
+    onFault: (fault) => {
+      throw fault;
+    },
+  });
+  const port = await freePort();
+  await server.listen(port, '127.0.0.1');
+  ends.push(() => server.close());
+  const url = `http://127.0.0.1:${port}`;
+  const ask = (method: string, body?: unknown, token = TOKEN) =>
+    askAdmin({ url, subject: own }, [token], {
+      method,
+      path: ADMIN_DRAIN_PATH,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+  return { url, drain, door, ask };
 }
 
-describe('the door of operators', () => {
-  it('[DR6] is closed to who does not bring the token', async () => {
-    const { ask, drain } = subject();
-    for (const wrong of ['', 'Bearer', `Bearer ${TOKEN}x`, TOKEN, `Basic ${TOKEN}`]) {
-      expect((await ask('POST', '{"deadlineMs":1}', wrong)).status).toBe(401);
-    }
-    expect(
-      (
-        await answerDrainRequest(
-          { token: TOKEN, kind: 'edge', id: 'edge-1', drain },
-          {
-            method: 'GET',
-            authorization: undefined,
-            body: () => Promise.resolve(''),
-          },
-        )
-      ).status,
-    ).toBe(401);
-    expect(drain.isOn).toBe(false);
+describe('the operators\u2019 port', () => {
+  it('[OP1] tells liveness, readiness and metrics, and nothing else', async () => {
+    const { url } = await operators();
+    const get = async (path: string) => {
+      const response = await fetch(`${url}${path}`);
+      return [response.status, (await response.text()).trim()];
+    };
+    expect(await get('/health')).toEqual([200, '{"healthy":true}']);
+    expect(await get('/ready')).toEqual([503, '{"ready":false,"reasons":["starting"]}']);
+    expect(await get('/metrics?x=1')).toEqual([200, 'plenary_up 1']);
+    for (const other of ['/', '/admin', '/admin/other', '/socket.io/'])
+      expect((await get(other))[0]).toBe(404);
+    expect((await fetch(`${url}/metrics`, { method: 'POST' })).status).toBe(405);
   });
 
   it('[DR6] drains, tells how far it is, and cancels', async () => {
-    const { ask, drain } = subject();
+    const { ask, drain } = await operators();
     expect(await ask('GET')).toMatchObject({ status: 200, body: { id: 'edge-1', state: 'serving' } });
-    const begun = await ask('POST', '{"deadlineMs":60000,"id":"edge-1"}');
+    const begun = await ask('POST', { deadlineMs: 60_000, id: 'edge-1' });
     expect(ADMIN_DRAIN_REPLY.parse(begun.body)).toMatchObject({ kind: 'edge', state: 'drained', left: 0 });
     expect(drain.isOn).toBe(true);
     expect(await ask('DELETE')).toMatchObject({ status: 200, body: { state: 'serving' } });
@@ -56,12 +81,77 @@ describe('the door of operators', () => {
   });
 
   it('[DR6] refuses what is malformed, meant for another process, or unknown', async () => {
-    const { ask, drain } = subject();
-    for (const body of ['', '[]', '{"deadlineMs":-1}', '{"deadlineMs":1e12}']) {
+    const { ask, drain } = await operators();
+    for (const body of ['', [], { deadlineMs: -1 }, { deadlineMs: 1e12 }])
       expect((await ask('POST', body)).status).toBe(400);
-    }
-    expect((await ask('POST', '{"deadlineMs":1,"id":"edge-2"}')).status).toBe(409);
+    expect((await ask('POST', { deadlineMs: 1, id: 'edge-2' })).status).toBe(409);
     expect((await ask('PUT')).status).toBe(405);
     expect(drain.isOn).toBe(false);
+  });
+
+  it('[OP2] is closed to who does not know the token, and takes either one while it is changed', async () => {
+    const { ask, url, drain } = await operators([OTHER, TOKEN]);
+    expect((await ask('POST', { deadlineMs: 1 }, 'x'.repeat(40))).status).toBe(401);
+    const bearer = await fetch(`${url}${ADMIN_DRAIN_PATH}`, {
+      headers: { authorization: `Bearer ${TOKEN}` },
+    });
+    expect(bearer.status).toBe(401);
+    expect(drain.isOn).toBe(false);
+    expect((await ask('GET', undefined, OTHER)).status).toBe(200);
+    expect((await ask('GET', undefined, TOKEN)).status).toBe(200);
+    expect(
+      (await askAdmin({ url }, ['x'.repeat(40), TOKEN], { method: 'GET', path: ADMIN_DRAIN_PATH })).status,
+    ).toBe(200);
+  });
+
+  it('[OP2] a proof is good once, for one request, to one process', async () => {
+    const { url } = await operators();
+    const other = await operators([TOKEN], 'edge-2');
+    const request = { method: 'DELETE', path: ADMIN_DRAIN_PATH, body: '' };
+    const challenge = async (of: string): Promise<string> => {
+      const response = await fetch(`${of}${ADMIN_CHALLENGE_PATH}`, { method: 'POST' });
+      return ADMIN_CHALLENGE.parse(await response.json()).challenge;
+    };
+    const ask = async (of: string, authorization: string, method = 'DELETE') =>
+      (await fetch(`${of}${ADMIN_DRAIN_PATH}`, { method, headers: { authorization } })).status;
+    const key = adminKey(TOKEN, subject);
+    const proof = authorizationOf(key, await challenge(url), request);
+    expect(await ask(url, proof, 'GET')).toBe(401);
+    expect(await ask(url, proof)).toBe(200);
+    expect(await ask(url, proof)).toBe(401);
+    // Who stands between hands on the challenge of another process.
+    const relayed = authorizationOf(key, await challenge(other.url), request);
+    expect(await ask(other.url, relayed)).toBe(401);
+    const made = Buffer.alloc(56, 1).toString('base64url');
+    expect(await ask(url, authorizationOf(key, made, request))).toBe(401);
+  });
+
+  it('[OP2] a challenge runs out', () => {
+    let nowMs = 0;
+    const door = new AdminDoor([TOKEN], subject, { monotonicMs: () => nowMs, wallMs: () => 0 });
+    const request = { method: 'GET', path: ADMIN_DRAIN_PATH, body: '' };
+    const authorization = authorizationOf(adminKey(TOKEN, subject), door.challenge(), request);
+    nowMs = 30_001;
+    expect(door.check(authorization, request)).toBeUndefined();
+  });
+
+  it('[OP2] what answers in place of a process learns no token and is not believed', async () => {
+    const heard: string[] = [];
+    const impostor = createServer((request, response) => {
+      heard.push(JSON.stringify(request.headers));
+      const isChallenge = request.url === ADMIN_CHALLENGE_PATH;
+      const reply = isChallenge
+        ? { ...subject, challenge: 'A'.repeat(75) }
+        : { ...subject, state: 'drained', left: 0, gone: 0, cut: 0 };
+      response.end(JSON.stringify(reply));
+    });
+    await new Promise<void>((resolve) => impostor.listen(0, '127.0.0.1', resolve));
+    ends.push(() => impostor.close());
+    const url = `http://127.0.0.1:${(impostor.address() as AddressInfo).port}`;
+    const ask = (id: string) =>
+      askAdmin({ url, subject: { kind: 'edge', id } }, [TOKEN], { method: 'GET', path: ADMIN_DRAIN_PATH });
+    await expect(ask('edge-1')).rejects.toThrow('does not know the admin token');
+    await expect(ask('edge-2')).rejects.toThrow('is edge edge-1, not edge edge-2');
+    expect(heard.join()).not.toContain(TOKEN);
   });
 });

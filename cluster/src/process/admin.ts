@@ -1,10 +1,10 @@
 import { inBackground } from './entry.ts';
-import { createHash, timingSafeEqual } from 'node:crypto';
 import { z } from 'zod';
 import type { Drain } from '../drain/drain.ts';
 import { DRAIN_STATUS } from '../drain/drain.ts';
 import { plainId } from '../protocol/text.ts';
 import { describeIssues } from '../rpc/route.ts';
+import type { AdminDoor, AdminSubject } from './admin-proof.ts';
 
 /** Where operators drain a process. */
 export const ADMIN_DRAIN_PATH = '/admin/drain';
@@ -26,19 +26,10 @@ export const ADMIN_DRAIN_REPLY = DRAIN_STATUS.extend({
 });
 export type AdminDrainReply = z.infer<typeof ADMIN_DRAIN_REPLY>;
 
-export interface AdminSettings {
-  /** Of the operators; nobody else may ask. */
-  readonly token: string;
-  readonly kind: AdminDrainReply['kind'];
-  readonly id: string;
+export interface AdminSettings extends AdminSubject {
+  /** Lets in who knows the operators' token, and nobody else. */
+  readonly door: AdminDoor;
   readonly drain: Pick<Drain<unknown>, 'begin' | 'cancel' | 'status'>;
-}
-
-export interface AdminRequest {
-  readonly method: string;
-  /** The header of that name. */
-  readonly authorization: string | undefined;
-  readonly body: () => Promise<string>;
 }
 
 export interface AdminAnswer {
@@ -47,12 +38,11 @@ export interface AdminAnswer {
   readonly body: unknown;
 }
 
-/** Answers `GET`, `POST` and `DELETE` of {@link ADMIN_DRAIN_PATH} (SPEC DR6). */
-export async function answerDrainRequest(
-  { token, kind, id, drain }: AdminSettings,
-  request: AdminRequest,
-): Promise<AdminAnswer> {
-  if (!isBearer(request.authorization, token)) return { status: 401, body: { error: 'unauthorised' } };
+/** Answers `GET`, `POST` and `DELETE` of {@link ADMIN_DRAIN_PATH} to who proved to be an operator (SPEC DR6). */
+export function answerDrainRequest(
+  { kind, id, drain }: AdminSettings,
+  request: { readonly method: string; readonly body: string },
+): AdminAnswer {
   switch (request.method) {
     case 'GET':
     case 'HEAD':
@@ -61,7 +51,7 @@ export async function answerDrainRequest(
       drain.cancel();
       break;
     case 'POST': {
-      const asked = DRAIN_REQUEST.safeParse(parse(await request.body()));
+      const asked = DRAIN_REQUEST.safeParse(parse(request.body));
       if (!asked.success) return { status: 400, body: { error: describeIssues(asked.error) } };
       if (asked.data.id !== undefined && asked.data.id !== id) {
         return { status: 409, body: { error: `this is ${id}, not ${asked.data.id}` } };
@@ -74,12 +64,6 @@ export async function answerDrainRequest(
       return { status: 405, body: { error: 'method not allowed' } };
   }
   return { status: 200, body: { kind, id, ...drain.status } satisfies AdminDrainReply };
-}
-
-/** In constant time, also over the length. */
-function isBearer(authorization: string | undefined, token: string): boolean {
-  const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
-  return timingSafeEqual(digest(authorization ?? ''), digest(`Bearer ${token}`));
 }
 
 function parse(body: string): unknown {

@@ -35,6 +35,8 @@ export const MEDIA_NODE_RECORD = z.object({
   controlVersion: z.int(),
   /** Where edges and other media nodes open control links. */
   controlUrl: HTTP_URL,
+  /** Where operators reach it, if it says so. Nothing secret is ever sent there. */
+  operatorUrl: HTTP_URL.optional(),
   announcedAddress: ANNOUNCED_ADDRESS,
   /** The IPv6 address of a node whose `announcedAddress` is an IPv4 address or a host name. */
   announcedIpv6: ANNOUNCED_ADDRESS.optional(),
@@ -57,6 +59,8 @@ export const EDGE_RECORD = z.object({
   datacenter: DATACENTER_ID,
   /** As clients reach it. */
   publicUrl: HTTP_URL,
+  /** Where operators reach it, if it says so. Nothing secret is ever sent there. */
+  operatorUrl: HTTP_URL.optional(),
   state: z.enum(['serving', 'draining']),
 });
 export type EdgeRecord = z.infer<typeof EDGE_RECORD>;

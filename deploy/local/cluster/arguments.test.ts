@@ -9,7 +9,7 @@ const options = (args: string[], redisUrl?: string) => {
 
 describe('parseStartArguments', () => {
   it('begins at port 3000, control at 3100, RTP at 20000', () => {
-    expect(options([]).ports).toEqual({ edges: 3000, control: 3100, rtp: 20_000 });
+    expect(options([]).ports).toEqual({ edges: 3000, control: 3100, operators: 3300, rtp: 20_000 });
     expect(options(['--port', '4000']).ports).toMatchObject({ edges: 4000, control: 4100 });
   });
 

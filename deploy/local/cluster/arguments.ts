@@ -60,6 +60,7 @@ export function parseStartArguments(args: readonly string[], redisUrl: string | 
       ports: {
         edges: port,
         control: port + 100,
+        operators: port + 300,
         rtp: integer('--rtp-port', values['rtp-port'], 1, 65_535) ?? 20_000,
       },
       dataDir: resolve(values['data-dir'] ?? join(repositoryRoot, '.plenary')),

@@ -40,6 +40,8 @@ export interface RunningNode extends RunningProcess {
   readonly datacenter: string;
   /** Where this machine reaches it over HTTP, without a slash at the end. */
   readonly url: string;
+  /** Where operators do: `/health`, `/ready`, `/metrics` and `/admin`. */
+  readonly operatorUrl: string;
   /** Ends it if it runs (SIGTERM, then SIGKILL), starts it again with the same environment, waits until it is ready. */
   restart(): Promise<void>;
   /** Waits until it answers 200 on `/ready`; 30 s unless told. */
@@ -120,7 +122,9 @@ export class LocalCluster {
     const deadline = performance.now() + this.#parts.shape.readyTimeoutMs;
     await Promise.all(this.#parts.nodes.map(({ child }) => child.start()));
     this.publish();
-    await Promise.all(this.#parts.nodes.map(({ plan, child }) => waitUntilReady(child, plan.url, deadline)));
+    await Promise.all(
+      this.#parts.nodes.map(({ plan, child }) => waitUntilReady(child, plan.operatorUrl, deadline)),
+    );
   }
 
   /** Writes `cluster.json` as things are now. */
@@ -213,20 +217,23 @@ export class LocalCluster {
   }
 
   #edgeHandle(plan: EdgePlan, child: Child): RunningEdge {
-    const { id, datacenter, url, publicUrl } = plan;
-    return withPid({ id, datacenter, url, publicUrl, ...this.#nodeMethods(plan, child) }, child);
+    const { id, datacenter, url, operatorUrl, publicUrl } = plan;
+    return withPid({ id, datacenter, url, operatorUrl, publicUrl, ...this.#nodeMethods(plan, child) }, child);
   }
 
   #mediaNodeHandle(plan: MediaNodePlan, child: Child): RunningMediaNode {
-    const { id, datacenter, url, controlUrl, announcedAddress, portSlice } = plan;
-    const facts = { id, datacenter, url, controlUrl, announcedAddress, portSlice };
+    const { id, datacenter, url, operatorUrl, controlUrl, announcedAddress, portSlice } = plan;
+    const facts = { id, datacenter, url, operatorUrl, controlUrl, announcedAddress, portSlice };
     return withPid({ ...facts, ...this.#nodeMethods(plan, child) }, child);
   }
 
-  #nodeMethods(plan: NodePlan, child: Child): Omit<RunningNode, 'id' | 'pid' | 'datacenter' | 'url'> {
+  #nodeMethods(
+    plan: NodePlan,
+    child: Child,
+  ): Omit<RunningNode, 'id' | 'pid' | 'datacenter' | 'url' | 'operatorUrl'> {
     const { readyTimeoutMs, stopTimeoutMs } = this.#parts.shape;
     const ready = (timeoutMs = readyTimeoutMs) =>
-      waitUntilReady(child, plan.url, performance.now() + timeoutMs);
+      waitUntilReady(child, plan.operatorUrl, performance.now() + timeoutMs);
     return {
       logs: () => child.logs(),
       kill: (signal) => this.#kill(child, signal),
@@ -255,16 +262,16 @@ function withPid<Handle extends object>(
 }
 
 function describeNode(plan: NodePlan, child: Child): ClusterFileProcess {
-  const { kind, id, datacenter, url } = plan;
+  const { kind, id, datacenter, url, operatorUrl } = plan;
   const common = {
     kind,
     id,
     datacenter,
     pid: child.pid,
     url,
-    healthUrl: `${url}/health`,
-    readyUrl: `${url}/ready`,
-    metricsUrl: `${url}/metrics`,
+    healthUrl: `${operatorUrl}/health`,
+    readyUrl: `${operatorUrl}/ready`,
+    metricsUrl: `${operatorUrl}/metrics`,
   };
   if (plan.kind === 'edge') return { ...common, publicUrl: plan.publicUrl };
   const { controlUrl, portSlice, announcedAddress } = plan;

@@ -21,6 +21,7 @@ import { describeHolder, firstTakenUdpPort, isTcpPortFree, reservePorts } from '
 import type { PortReservation } from './ports.ts';
 import { createRedis } from './redis.ts';
 
+export { askAdmin } from '@plenary/cluster';
 export { LocalCluster } from './cluster.ts';
 export type { RunningEdge, RunningMediaNode, RunningNode, RunningRedis } from './cluster.ts';
 export type { ClusterFile, ClusterFileProcess } from './cluster-file.ts';
@@ -167,9 +168,10 @@ async function checkedPorts(
 
 async function refuseTakenPorts(plans: readonly NodePlan[]): Promise<void> {
   for (const plan of plans) {
-    if (!(await isTcpPortFree(plan.port, plan.host))) {
+    for (const port of [plan.port, plan.operatorPort]) {
+      if (await isTcpPortFree(port, plan.host)) continue;
       throw new LocalClusterError(
-        `Port ${plan.port}, where ${plan.id} is to listen, is taken${describeHolder(plan.port, 'tcp')}.\nStop that process, or start the cluster on other ports: npm start -- --port ${plan.port + 1000}`,
+        `Port ${port}, where ${plan.id} is to listen, is taken${describeHolder(port, 'tcp')}.\nStop that process, or start the cluster on other ports: npm start -- --port ${plan.port + 1000}`,
       );
     }
     if (plan.kind !== 'media-node') continue;

@@ -59,7 +59,7 @@ describe('a local cluster', () => {
     const [first, second] = cluster.mediaNodes.map(({ portSlice }) => portSlice);
     expect(first?.last).toBeLessThan(second?.first ?? 0);
     for (const node of [...cluster.edges, ...cluster.mediaNodes]) {
-      expect((await fetch(`${node.url}/ready`)).status).toBe(200);
+      expect((await fetch(`${node.operatorUrl}/ready`)).status).toBe(200);
     }
   });
 
@@ -155,7 +155,7 @@ describe('a local cluster', () => {
     expect(exit).toMatchObject({ id: 'edge-gra-1', kind: 'edge', how: 'was ended by SIGSEGV' });
     expect(exit?.lastLines.join('\n')).toContain('about to crash');
     expect(victim?.pid).toBeNull();
-    expect((await fetch(`${cluster.edges[1]?.url}/ready`)).status).toBe(200);
+    expect((await fetch(`${cluster.edges[1]?.operatorUrl}/ready`)).status).toBe(200);
     expect(
       readClusterFile(cluster.clusterFile).processes.find(({ id }) => id === 'edge-gra-1')?.pid,
     ).toBeNull();
@@ -170,7 +170,7 @@ describe('a local cluster', () => {
     expect(node?.pid).toBeNull();
     await node?.restart();
     expect(node?.pid).not.toBe(before);
-    expect((await fetch(`${node?.url}/ready`)).status).toBe(200);
+    expect((await fetch(`${node?.operatorUrl}/ready`)).status).toBe(200);
     await cluster.redis?.kill('SIGKILL');
     await cluster.redis?.restart();
     expect(events.filter(({ type }) => type === 'exit')).toEqual([]);
@@ -202,7 +202,10 @@ describe('a start that fails', () => {
     const port = (server.address() as AddressInfo).port;
     try {
       await expect(
-        start({ ports: { edges: port, control: 21_100, rtp: 21_200 }, dataDir: temporaryFolder() }),
+        start({
+          ports: { edges: port, control: 21_100, operators: 21_150, rtp: 21_200 },
+          dataDir: temporaryFolder(),
+        }),
       ).rejects.toThrow(
         new RegExp(`Port ${port}, where edge-gra-1 .* by process ${process.pid} [\\s\\S]*--port`),
       );
@@ -216,7 +219,10 @@ describe('a start that fails', () => {
     await new Promise((resolve) => socket.once('listening', resolve));
     try {
       await expect(
-        start({ ports: { edges: 21_000, control: 21_100, rtp: 21_200 }, dataDir: temporaryFolder() }),
+        start({
+          ports: { edges: 21_000, control: 21_100, operators: 21_150, rtp: 21_200 },
+          dataDir: temporaryFolder(),
+        }),
       ).rejects.toThrow(/UDP port 21350 of media-sbg-1's slice \(21300 to 21399\) is taken by process/);
     } finally {
       socket.close();

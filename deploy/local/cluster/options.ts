@@ -28,7 +28,9 @@ export interface ProcessOverrides {
 export interface FixedPorts {
   /** Edges take this port and the following. */
   readonly edges: number;
-  /** Media nodes take this port and the following for control and health. */
+  /** Edges, then media nodes take this port and the following for operators. */
+  readonly operators: number;
+  /** Media nodes take this port and the following for control. */
   readonly control: number;
   /** The first media node's slice of RTP ports begins here; the next one's follows. */
   readonly rtp: number;

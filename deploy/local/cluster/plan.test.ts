@@ -3,7 +3,7 @@ import { completeOptions } from './options.ts';
 import type { LocalClusterOptions } from './options.ts';
 import { planCluster } from './plan.ts';
 
-const ports = { edges: 3000, control: 3100, rtp: 20_000 };
+const ports = { edges: 3000, control: 3100, operators: 3300, rtp: 20_000 };
 const secrets = { clusterSecret: 'cluster', apiKey: 'key', apiSecret: 'secret', adminToken: 'admin' };
 const plan = (options: LocalClusterOptions, at = ports) =>
   planCluster(completeOptions({ web: false, ...options }), at, 'redis://127.0.0.1:1', secrets);

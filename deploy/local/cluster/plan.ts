@@ -21,8 +21,11 @@ interface CommonPlan {
   readonly datacenter: string;
   readonly host: string;
   readonly port: number;
-  /** Where this machine reaches it: `/health`, `/ready` and `/metrics` are below it. */
+  /** Where this machine reaches it. */
   readonly url: string;
+  readonly operatorPort: number;
+  /** Where operators do: `/health`, `/ready`, `/metrics` and `/admin` are below it. */
+  readonly operatorUrl: string;
   /** The network namespace that it runs in; that of this process where absent. */
   readonly namespace?: string;
   readonly env: Readonly<Record<string, string>>;
@@ -80,6 +83,7 @@ export function planCluster(
     const id = nextId('edge', datacenter);
     const host = overrides.host ?? shape.host;
     const port = ports.edges + index;
+    const operatorPort = ports.operators + index;
     const publicUrl =
       overrides.publicUrl ?? `http://${publicHost(host, overrides.host ?? shape.announcedAddress)}:${port}`;
     const env: Record<string, string> = {
@@ -88,6 +92,8 @@ export function planCluster(
       PLENARY_DATACENTER: datacenter,
       PLENARY_HOST: host,
       PLENARY_PORT: String(port),
+      PLENARY_OPERATOR_PORT: String(operatorPort),
+      PLENARY_OPERATOR_URL: localUrl(host, operatorPort),
       PLENARY_PUBLIC_URL: publicUrl,
       PLENARY_CLUSTER_SECRET: secrets.clusterSecret,
       PLENARY_API_KEYS: `${secrets.apiKey}:${secrets.apiSecret}`,
@@ -97,7 +103,9 @@ export function planCluster(
       ...overrides.env,
     };
     const url = localUrl(host, port);
-    return { kind: 'edge', id, datacenter, host, port, url, publicUrl, ...inNamespace(overrides), env };
+    const operatorUrl = localUrl(host, operatorPort);
+    const places = { host, port, url, operatorPort, operatorUrl };
+    return { kind: 'edge', id, datacenter, ...places, publicUrl, ...inNamespace(overrides), env };
   });
 
   const mediaNodes = range(shape.mediaNodes).map((index): MediaNodePlan => {
@@ -106,6 +114,7 @@ export function planCluster(
     const id = nextId('media', datacenter);
     const host = overrides.host ?? shape.host;
     const port = ports.control + index;
+    const operatorPort = ports.operators + shape.edges + index;
     const controlUrl = localUrl(host, port);
     const first = ports.rtp + index * shape.sliceSize;
     const portSlice = { first, last: first + shape.sliceSize - 1 };
@@ -117,6 +126,8 @@ export function planCluster(
       PLENARY_DATACENTER: datacenter,
       PLENARY_HOST: host,
       PLENARY_PORT: String(port),
+      PLENARY_OPERATOR_PORT: String(operatorPort),
+      PLENARY_OPERATOR_URL: localUrl(host, operatorPort),
       PLENARY_CONTROL_URL: controlUrl,
       PLENARY_LISTEN_IP: listenIp,
       PLENARY_NODE_KEY: nodeKeyText(secrets.clusterSecret, MEDIA_NODE_ID.parse(id)),
@@ -133,6 +144,8 @@ export function planCluster(
       host,
       port,
       url: controlUrl,
+      operatorPort,
+      operatorUrl: localUrl(host, operatorPort),
       controlUrl,
       announcedAddress,
       listenIp,
@@ -148,6 +161,11 @@ function checkPorts(shape: ClusterShape, ports: FixedPorts): void {
   const ranges = [
     { what: 'edges', first: ports.edges, last: ports.edges + shape.edges - 1 },
     { what: "media nodes' control", first: ports.control, last: ports.control + shape.mediaNodes - 1 },
+    {
+      what: 'operators',
+      first: ports.operators,
+      last: ports.operators + shape.edges + shape.mediaNodes - 1,
+    },
     { what: "media nodes' RTP", first: ports.rtp, last: ports.rtp + shape.mediaNodes * shape.sliceSize - 1 },
   ].filter(({ first, last }) => last >= first);
   for (const { what, first, last } of ranges) {

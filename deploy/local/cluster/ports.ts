@@ -10,9 +10,11 @@ import type { PortSlice } from './plan.ts';
 const BLOCK_SIZE = 1_000;
 const FIRST_BLOCK = 10_000;
 /** In a block, HTTP ports come first; the RTP slices begin here. */
-const RTP_OFFSET = 100;
+const RTP_OFFSET = 180;
 const CONTROL_OFFSET = 40;
 const REDIS_OFFSET = 80;
+/** One for each edge and each media node. */
+const OPERATORS_OFFSET = 90;
 
 export interface PortReservation {
   readonly ports: FixedPorts;
@@ -45,7 +47,12 @@ export async function reservePorts(shape: ClusterShape): Promise<PortReservation
     const release = () => new Promise<void>((resolve) => lock.close(() => resolve()));
     if (await blockIsFree(first, shape)) {
       return {
-        ports: { edges: first, control: first + CONTROL_OFFSET, rtp: first + RTP_OFFSET },
+        ports: {
+          edges: first,
+          control: first + CONTROL_OFFSET,
+          operators: first + OPERATORS_OFFSET,
+          rtp: first + RTP_OFFSET,
+        },
         redis: first + REDIS_OFFSET,
         release,
       };
@@ -62,6 +69,7 @@ async function blockIsFree(first: number, shape: ClusterShape): Promise<boolean>
     ...Array.from({ length: shape.edges }, (_, index) => first + index),
     ...Array.from({ length: shape.mediaNodes }, (_, index) => first + CONTROL_OFFSET + index),
     first + REDIS_OFFSET,
+    ...Array.from({ length: shape.edges + shape.mediaNodes }, (_, index) => first + OPERATORS_OFFSET + index),
   ];
   for (const port of tcp) if (!(await isTcpPortFree(port, shape.host))) return false;
   const last = first + RTP_OFFSET + shape.mediaNodes * shape.sliceSize - 1;

@@ -21,12 +21,12 @@ export function describeCluster(cluster: LocalCluster, took: string, hasWeb: boo
   }
   lines.push('');
   for (const edge of cluster.edges) {
-    lines.push(`  ${edge.id.padEnd(14)} process ${String(edge.pid).padEnd(8)} ${edge.url}/metrics`);
+    lines.push(`  ${edge.id.padEnd(14)} process ${String(edge.pid).padEnd(8)} ${edge.operatorUrl}/metrics`);
   }
   for (const node of cluster.mediaNodes) {
     const slice = `${node.portSlice.first}-${node.portSlice.last}`;
     lines.push(
-      `  ${node.id.padEnd(14)} process ${String(node.pid).padEnd(8)} ${node.url}/metrics   RTP ${node.announcedAddress}:${slice}`,
+      `  ${node.id.padEnd(14)} process ${String(node.pid).padEnd(8)} ${node.operatorUrl}/metrics   RTP ${node.announcedAddress}:${slice}`,
     );
   }
   const redis = cluster.redis === null ? 'given by REDIS_URL' : `process ${cluster.redis.pid}`;

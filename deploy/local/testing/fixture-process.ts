@@ -4,6 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:http';
+import type { RequestListener } from 'node:http';
 
 const env = process.env;
 const id = env['PLENARY_ID'] ?? '';
@@ -35,7 +36,7 @@ if (env['PLENARY_PARENT_PIPE'] === '1') {
   process.stdin.resume();
 }
 
-const server = createServer((request, response) => {
+const answer: RequestListener = (request, response) => {
   if (request.url === '/crash') {
     log('error', 'about to crash');
     worker.kill('SIGKILL');
@@ -48,5 +49,7 @@ const server = createServer((request, response) => {
   }
   const ready = env['FIXTURE_NOT_READY'] === undefined;
   response.writeHead(ready ? 200 : 503).end(ready ? 'ready' : 'waiting for the moon');
-});
+};
+createServer(answer).listen(Number(env['PLENARY_OPERATOR_PORT']), env['PLENARY_HOST']);
+const server = createServer(answer);
 server.listen(Number(env['PLENARY_PORT']), env['PLENARY_HOST'], () => log('info', 'listening'));

@@ -1,3 +1,4 @@
+import { askAdmin } from '@plenary/deploy/local-cluster';
 import { z } from 'zod';
 import { until } from './until.ts';
 
@@ -12,7 +13,7 @@ export type DrainStatus = z.infer<typeof STATUS>;
 
 interface Drainable {
   readonly id: string;
-  readonly url: string;
+  readonly operatorUrl: string;
 }
 
 async function ask(
@@ -21,13 +22,13 @@ async function ask(
   method: string,
   body?: unknown,
 ): Promise<DrainStatus> {
-  const response = await fetch(`${node.url}/admin/drain`, {
+  const { status, body: reply } = await askAdmin({ url: node.operatorUrl }, [adminToken], {
     method,
-    headers: { authorization: `Bearer ${adminToken}` },
+    path: '/admin/drain',
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
-  if (!response.ok) throw new Error(`${node.id} answered ${response.status}: ${await response.text()}`);
-  return STATUS.parse(await response.json());
+  if (status !== 200) throw new Error(`${node.id} answered ${status}: ${JSON.stringify(reply)}`);
+  return STATUS.parse(reply);
 }
 
 /** Drains a process and waits until it is done. */

@@ -25,7 +25,7 @@ const MEDIA_GAUGES = [
 export async function leftOver(cluster: LocalCluster, redisUrl = cluster.redisUrl): Promise<LeftOver> {
   const media: Record<string, number> = Object.fromEntries(MEDIA_GAUGES.map((gauge) => [gauge, 0]));
   for (const node of cluster.mediaNodes) {
-    const readings = await readMetrics(node.url);
+    const readings = await readMetrics(node.operatorUrl);
     for (const gauge of MEDIA_GAUGES) {
       const value = readings.get(gauge);
       if (value === undefined) throw new Error(`${node.id} has no metric ${gauge}`);
@@ -34,7 +34,7 @@ export async function leftOver(cluster: LocalCluster, redisUrl = cluster.redisUr
   }
   let sessions = 0;
   for (const edge of cluster.edges)
-    sessions += (await readMetrics(edge.url)).get('plenary_edge_sessions') ?? 0;
+    sessions += (await readMetrics(edge.operatorUrl)).get('plenary_edge_sessions') ?? 0;
   return { media, keys: await keysBesideRegistry(redisUrl), sessions };
 }
 

@@ -1,6 +1,4 @@
-import type { StoreTrouble } from '@plenary/cluster';
-import { json } from './port.ts';
-import type { HttpHandler } from './port.ts';
+import type { Readiness, StoreTrouble } from '@plenary/cluster';
 
 export interface ReadinessQuestion {
   readonly isStoreAvailable: () => boolean;
@@ -27,11 +25,8 @@ export function reasonsAgainst(question: ReadinessQuestion): string[] {
   return reasons;
 }
 
-export function handleReady(question: ReadinessQuestion): HttpHandler {
-  return () => {
-    const reasons = reasonsAgainst(question);
-    const ready = reasons.length === 0;
-    const store = question.storeTrouble();
-    return json(ready ? 200 : 503, { ready, reasons, ...(store === undefined ? {} : { store }) });
-  };
+export function readinessOf(question: ReadinessQuestion): Readiness {
+  const reasons = reasonsAgainst(question);
+  const store = question.storeTrouble();
+  return { ready: reasons.length === 0, reasons, ...(store === undefined ? {} : { store }) };
 }

@@ -23,6 +23,7 @@ describe('a control link', () => {
     link = new ControlLink({
       mediaNodeId: record.mediaNodeId,
       controlUrl: record.controlUrl,
+      caFile: undefined,
       identity: identityOfSecrets([TEST_CLUSTER_SECRET], { kind: 'edge', id: 'edge' }),
       caller: {
         kind: 'edge',

@@ -17,6 +17,7 @@ import {
   every,
 } from '@plenary/cluster';
 import type {
+  AuthorityFile,
   Clock,
   ControlCaller,
   ControlIdentity,
@@ -82,6 +83,8 @@ export interface ControlLinkSettings {
   readonly controlUrl: string;
   /** With what the edge proves who it is, and whom it believes. */
   readonly identity: ControlIdentity;
+  /** Whose certificates are believed of nodes that speak TLS; default those that Node knows. */
+  readonly caFile: AuthorityFile | undefined;
   readonly caller: ControlCaller;
   readonly listener: ControlLinkListener;
   readonly clock: Clock;
@@ -129,6 +132,7 @@ export class ControlLink {
     });
     this.#socket = io(settings.controlUrl, {
       ...CONTROL_LINK_LIMITS,
+      ...(settings.caFile === undefined ? {} : { ca: settings.caFile.current() }),
       transports: ['websocket'],
       forceNew: true,
       timeout: CONNECT_TIMEOUT_MS,
@@ -138,6 +142,16 @@ export class ControlLink {
       auth: this.#caller.auth,
     });
     ignoreWallClock(this.#socket);
+    const { caFile } = settings;
+    if (caFile !== undefined) {
+      const manager = this.#socket.io;
+      manager.on(
+        'reconnect_attempt',
+        entry('control_link', () => {
+          manager.opts.ca = caFile.current();
+        }),
+      );
+    }
     this.#caller.attach(this.#socket);
     this.#listen();
     this.#timer = every(CHECK_BEATS_MS, () => this.#checkBeats());
@@ -242,7 +256,7 @@ export class ControlLink {
       'connect_error',
       entry('control_link', (error) => {
         // Socket.IO tries again by itself where nobody answered, and not where the node refused this edge.
-        if (this.#socket.active) this.#onFailure(error.message);
+        if (this.#socket.active) this.#onFailure(describeFailure(error));
         else this.#refuse(error.message);
         if (this.#mayBeRefused && isRefusal(error)) {
           this.#mayBeRefused = false;
@@ -328,6 +342,15 @@ export class ControlLink {
  * and does not want this edge says so in words.
  */
 const REFUSALS: ReadonlySet<unknown> = new Set(['ECONNREFUSED', 'ECONNRESET']);
+
+/** Why a connection failed, with what the system says of it: a certificate that is not believed looks like any other fault. */
+function describeFailure(failure: Error): string {
+  const said = 'description' in failure ? failure.description : undefined;
+  const cause = typeof said === 'object' && said !== null && 'error' in said ? said.error : undefined;
+  return cause instanceof Error && cause.message !== ''
+    ? `${failure.message}: ${cause.message}`
+    : failure.message;
+}
 
 /** Whether a connection failed because nobody listens at its address. Of a host name, every address must say so. */
 export function isRefusal(failure: unknown): boolean {

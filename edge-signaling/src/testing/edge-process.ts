@@ -31,12 +31,14 @@ export interface EdgeProcessOptions {
 export class EdgeProcess {
   readonly id: string;
   readonly url: string;
+  /** Of its operators: /health, /ready, /metrics and /admin. */
+  readonly operatorUrl: string;
   readonly #child: ChildProcess;
   #output = '';
 
   /** Starts an edge and waits until it is healthy. @throws Error with its output when it does not start */
   static async start(options: EdgeProcessOptions): Promise<EdgeProcess> {
-    const edge = EdgeProcess.launch(options, await freePort());
+    const edge = EdgeProcess.launch(options, await freePort(), await freePort());
     await waitFor(`edge ${options.id} to be healthy`, async () => {
       if (edge.#child.exitCode !== null) throw new Error(`The edge exited:\n${edge.#output}`);
       return edge.status('/health').then(
@@ -48,14 +50,16 @@ export class EdgeProcess {
   }
 
   /** Starts an edge and waits for nothing. */
-  static launch(options: EdgeProcessOptions, port: number): EdgeProcess {
-    return new EdgeProcess(options, port);
+  static launch(options: EdgeProcessOptions, port: number, operatorPort: number): EdgeProcess {
+    return new EdgeProcess(options, port, operatorPort);
   }
 
-  private constructor(options: EdgeProcessOptions, port: number) {
+  private constructor(options: EdgeProcessOptions, port: number, operatorPort: number) {
     this.id = options.id;
     const host = options.host ?? '127.0.0.1';
-    this.url = `http://${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
+    const at = `http://${isIP(host) === 6 ? `[${host}]` : host}`;
+    this.url = `${at}:${port}`;
+    this.operatorUrl = `${at}:${operatorPort}`;
     this.#child = spawn(process.execPath, [MAIN], {
       env: {
         PATH: process.env['PATH'],
@@ -63,6 +67,7 @@ export class EdgeProcess {
         PLENARY_DATACENTER: options.datacenter ?? 'gra',
         PLENARY_HOST: host,
         PLENARY_PORT: String(port),
+        PLENARY_OPERATOR_PORT: String(operatorPort),
         PLENARY_PUBLIC_URL: this.url,
         ...(options.redisUrl === undefined ? {} : { REDIS_URL: options.redisUrl }),
         PLENARY_CLUSTER_SECRET: TEST_CLUSTER_SECRET,
@@ -87,8 +92,9 @@ export class EdgeProcess {
     return this.#child.exitCode;
   }
 
+  /** What it answers its operators. */
   async status(path: string): Promise<number> {
-    return (await fetch(`${this.url}${path}`)).status;
+    return (await fetch(`${this.operatorUrl}${path}`)).status;
   }
 
   async ready(): Promise<void> {
@@ -97,7 +103,7 @@ export class EdgeProcess {
 
   /** The value of a metric, summed over its labels that hold the text. */
   async metric(name: string, labels = ''): Promise<number> {
-    const lines = (await (await fetch(`${this.url}/metrics`)).text()).split('\n');
+    const lines = (await (await fetch(`${this.operatorUrl}/metrics`)).text()).split('\n');
     const values = lines
       .filter((line) => line.startsWith(name) && line.includes(labels))
       .map((line) => line.split(' ').at(-1));

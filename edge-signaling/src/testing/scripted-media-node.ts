@@ -24,6 +24,7 @@ import type {
   MediaNodeRecord,
   PlacedPeer,
   Route,
+  Secrets,
   ServedLink,
   StoredTrack,
   TrackHome,
@@ -66,6 +67,8 @@ export class ScriptedMediaNode {
   refuseAdmissions: PlenaryError | undefined;
   /** The load that its next reports tell. */
   workerCpu = 0;
+  /** Of the cluster; what is set later counts for new links. */
+  secrets: Secrets;
   /** Whether it answers at all. */
   isMute = false;
   readonly #options: ScriptedMediaNodeOptions;
@@ -93,11 +96,11 @@ export class ScriptedMediaNode {
     this.#options = options;
     this.mediaNodeId = MEDIA_NODE_ID.parse(options.id);
     this.#server = new Server(this.#http, { transports: ['websocket'], serveClient: false });
-    const identity = identityOfSecrets([options.clusterSecret], { kind: 'media-node', id: options.id });
+    this.secrets = [options.clusterSecret];
     const handshakes = new WeakMap<Socket, NodeHandshake>();
     this.#server.use((socket, next) => {
       try {
-        handshakes.set(socket, new NodeHandshake(identity, socket.handshake.auth));
+        handshakes.set(socket, new NodeHandshake(this.#identity, socket.handshake.auth));
         next();
       } catch (thrown) {
         next(toPlenaryError(thrown));
@@ -193,6 +196,10 @@ export class ScriptedMediaNode {
   async kill(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     await this.#server.close();
+  }
+
+  get #identity() {
+    return identityOfSecrets(this.secrets, { kind: 'media-node', id: this.mediaNodeId });
   }
 
   get #datacenter() {

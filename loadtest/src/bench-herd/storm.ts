@@ -210,8 +210,8 @@ function useOf({ id, pid, cpuBefore, memoryBeforeMb }: Watched, tookMs: number):
   return { id, cpuPercent, cpuSeconds, memoryBeforeMb, memoryPeakMb: memoryOf(pid).peak };
 }
 
-async function readCounters(edges: readonly { readonly url: string }[]) {
-  const texts = await Promise.all(edges.map(({ url }) => fetchMetrics(url)));
+async function readCounters(edges: readonly { readonly operatorUrl: string }[]) {
+  const texts = await Promise.all(edges.map(({ operatorUrl }) => fetchMetrics(operatorUrl)));
   const sum = (name: string, label: string): ReadonlyMap<string, number> => {
     const total = new Map<string, number>();
     for (const text of texts) {
@@ -228,8 +228,8 @@ async function readCounters(edges: readonly { readonly url: string }[]) {
 async function sessionsByEdge(cluster: LocalCluster): Promise<Record<string, number>> {
   const alive = cluster.edges.filter(({ pid }) => pid !== null);
   const counts = await Promise.all(
-    alive.map(async ({ id, url }): Promise<[string, number]> => {
-      const sessions = byLabel(await fetchMetrics(url), 'plenary_edge_sessions', 'state');
+    alive.map(async ({ id, operatorUrl }): Promise<[string, number]> => {
+      const sessions = byLabel(await fetchMetrics(operatorUrl), 'plenary_edge_sessions', 'state');
       return [id, sessions.get('open') ?? 0];
     }),
   );

@@ -178,7 +178,7 @@ async function read(cluster: LocalCluster): Promise<Reading> {
     throw new Error('the benchmark needs an edge, a media node and a Redis of its own, all running');
   }
   const [metrics, redis] = await Promise.all([
-    fetchMetrics(mediaNode.url),
+    fetchMetrics(mediaNode.operatorUrl),
     redisCommandCalls(cluster.redisUrl),
   ]);
   const workers = childrenOf(pids.mediaNode);

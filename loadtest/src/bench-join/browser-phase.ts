@@ -96,7 +96,7 @@ async function measureJoins(
   const timings: StepTimings[] = [];
   const warnings = new Set<string>();
   const failures: string[] = [];
-  const before = await readServerSums(site.cluster.edges[0]?.url ?? '');
+  const before = await readServerSums(site.cluster.edges[0]?.operatorUrl ?? '');
   for (let round = 0; round < row.rounds; round += 1) {
     const { context, page } = await openPage(browser, pageUrl);
     try {
@@ -117,7 +117,7 @@ async function measureJoins(
     joins: timings.length,
     firstFrame: summariseStep(timings, 'firstFrame'),
     steps: summariseSteps(timings),
-    server: meanBetween(before, await readServerSums(site.cluster.edges[0]?.url ?? '')),
+    server: meanBetween(before, await readServerSums(site.cluster.edges[0]?.operatorUrl ?? '')),
     samples: timings,
     failures,
     warnings: [...warnings],

@@ -404,16 +404,16 @@ describe('a peer', () => {
     expect(await metricSum(testNode.node.metrics, 'plenary_media_producers')).toBe(1);
     const muted = await edge.call('track.pause', { ...peer.placed, trackId: track.trackId, paused: true });
     expect(muted.events).toEqual([]);
-    const response = await fetch(`${testNode.config.controlUrl}/ready`);
+    const response = await fetch(`${testNode.config.operatorUrl}/ready`);
     expect(response.status).toBe(503);
     expect(await response.json()).toMatchObject({ ready: false, reasons: ['store_unavailable'] });
-    expect((await fetch(`${testNode.config.controlUrl}/health`)).status).toBe(200);
+    expect((await fetch(`${testNode.config.operatorUrl}/health`)).status).toBe(200);
     store.setAvailable(true);
     await waitFor(
       'the mute to be published',
       async () => (await store.memory.tracks(roomId, [track.trackId]))[0]?.paused === true,
     );
-    expect((await fetch(`${testNode.config.controlUrl}/ready`)).status).toBe(200);
+    expect((await fetch(`${testNode.config.operatorUrl}/ready`)).status).toBe(200);
     await peer.leave(store);
     await nothingHeld();
   });

@@ -18,6 +18,7 @@ import {
 } from '@plenary/cluster';
 import type {
   AnnouncedAddresses,
+  AuthorityFile,
   ControlCaller,
   ControlIdentity,
   ControlNotice,
@@ -42,6 +43,7 @@ const MISSED_BEATS = 4;
 export interface NodeLinkOptions {
   readonly record: MediaNodeRecord;
   readonly identity: ControlIdentity;
+  readonly caFile: AuthorityFile | undefined;
   readonly caller: ControlCaller;
   readonly onPipeProducer: (notice: ControlNotice<'pipe.producer'>) => void;
   readonly onPipeClosed: (notice: ControlNotice<'pipe.closed'>) => void;
@@ -92,6 +94,7 @@ export class NodeLink implements RemoteNode {
     });
     this.#socket = io(options.record.controlUrl, {
       ...CONTROL_LINK_LIMITS,
+      ...(options.caFile === undefined ? {} : { ca: options.caFile.current() }),
       transports: ['websocket'],
       forceNew: true,
       reconnection: false,

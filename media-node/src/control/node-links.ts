@@ -1,5 +1,6 @@
 import { PlenaryError } from '@plenary/cluster';
 import type {
+  AuthorityFile,
   ControlCaller,
   ControlIdentity,
   ControlNotice,
@@ -19,6 +20,8 @@ export const IDLE_LINK_MS = 30_000;
 export interface NodeLinksOptions {
   readonly directory: NodeDirectory;
   readonly identity: ControlIdentity;
+  /** Whose certificates are believed of nodes that speak TLS; default those that Node knows. */
+  readonly caFile: AuthorityFile | undefined;
   readonly caller: ControlCaller;
   readonly onPipeProducer: (notice: ControlNotice<'pipe.producer'>) => void;
   readonly onPipeClosed: (notice: ControlNotice<'pipe.closed'>) => void;

@@ -33,6 +33,7 @@ export function startNodeProcess(
       PLENARY_HOST: config.host,
       PLENARY_PORT: String(config.port),
       PLENARY_CONTROL_URL: config.controlUrl,
+      PLENARY_OPERATOR_PORT: String(config.operators.port),
       PLENARY_LISTEN_IP: config.listenIp,
       PLENARY_ANNOUNCED_ADDRESS: config.announcedAddress,
       PLENARY_PORT_SLICE: `${firstPort}-${lastPort}`,
@@ -60,7 +61,7 @@ export function startNodeProcess(
 /** What a node answers to `/ready`, or `undefined` while it does not. */
 export async function readinessOf({ config }: NodeProcess): Promise<string | undefined> {
   try {
-    return await (await fetch(`${config.controlUrl}/ready`)).text();
+    return await (await fetch(`${config.operatorUrl}/ready`)).text();
   } catch {
     return undefined;
   }

@@ -62,9 +62,12 @@ export class TestEdge {
     readonly mediaNodeId: MediaNodeId;
     readonly clusterSecret: string;
     readonly caller?: ControlCaller;
+    /** Whose certificate is believed. */
+    readonly ca?: string;
   }): Promise<TestEdge> {
     const caller = options.caller ?? { kind: 'edge', id: 'edge-test', incarnation: mintIncarnation() };
     const edge = new TestEdge(options.url, options.mediaNodeId, options.clusterSecret, caller);
+    if (options.ca !== undefined) edge.socket.io.opts.ca = options.ca;
     edge.socket.once('connect_error', (error) => {
       edge.refusal = new PlenaryError('unauthorised', error.message);
     });

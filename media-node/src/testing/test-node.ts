@@ -91,12 +91,12 @@ interface TestPorts {
   readonly announcedAddress: string;
 }
 
-export type TestConfig = MediaNodeConfig & TestPorts;
+export type TestConfig = MediaNodeConfig & TestPorts & { readonly operatorUrl: string };
 
 /** A configuration on ports that no other node of this test process has. */
 export function testConfig(overrides: Partial<TestConfig> = {}): TestConfig {
   const firstPort = nextPort;
-  nextPort += 40;
+  nextPort += 41;
   const {
     portSlice = { firstPort: firstPort + 1, lastPort: firstPort + 39 },
     listenIp = '127.0.0.1',
@@ -124,7 +124,15 @@ export function testConfig(overrides: Partial<TestConfig> = {}): TestConfig {
     orphanGraceMs: 300,
     leaseMs: 1_500,
     drainMs: 0,
-    adminToken: TEST_ADMIN_TOKEN,
+    operators: {
+      host: '127.0.0.1',
+      port: firstPort + 40,
+      url: `http://127.0.0.1:${firstPort + 40}`,
+      adminTokens: [TEST_ADMIN_TOKEN],
+      tls: undefined,
+      caFile: undefined,
+    },
+    operatorUrl: `http://127.0.0.1:${firstPort + 40}`,
     storeAddress: { kind: 'single', url: 'redis://unused' },
     consul: undefined,
     namespace: DEFAULT_NAMESPACE,

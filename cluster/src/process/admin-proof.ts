@@ -1,0 +1,125 @@
+/**
+ * How operators and processes prove themselves to each other (SPEC OP2): the process gives a challenge, the operator's tool
+ * proves with it that it knows the admin token, and the answer proves that the process does as well. The token itself
+ * never travels, and a proof is good for one request to one process.
+ */
+import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import { z } from 'zod';
+import type { Clock } from '../clock.ts';
+import { deriveKey } from '../keys/derive.ts';
+import type { Secrets } from '../keys/derive.ts';
+
+export const ADMIN_CHALLENGE_PATH = '/admin/challenge';
+/** In which an answer carries its proof. */
+export const ADMIN_PROOF_HEADER = 'plenary-proof';
+/** A challenge is to be used within this time. */
+const CHALLENGE_MS = 30_000;
+const SCHEME = 'Plenary';
+
+/** Who a process is to its operators. */
+export const ADMIN_SUBJECT = z.object({
+  kind: z.enum(['edge', 'media-node']),
+  id: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/),
+});
+export type AdminSubject = z.infer<typeof ADMIN_SUBJECT>;
+
+export const ADMIN_CHALLENGE = ADMIN_SUBJECT.extend({
+  challenge: z.string().regex(/^[A-Za-z0-9_-]{16,128}$/),
+});
+export type AdminChallenge = z.infer<typeof ADMIN_CHALLENGE>;
+
+export interface ProvedRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly body: string;
+}
+
+/** The key of one process for its operators: what it knows is of no use at another process. */
+export function adminKey(token: string, { kind, id }: AdminSubject): KeyObject {
+  return deriveKey(token, `admin:${kind}:${id}`);
+}
+
+const mac = (key: KeyObject, parts: readonly unknown[]): Buffer =>
+  createHmac('sha256', key).update(JSON.stringify(parts)).digest();
+const digestOf = (body: string): string => createHash('sha256').update(body).digest('base64url');
+
+function requestProof(key: KeyObject, challenge: string, { method, path, body }: ProvedRequest): Buffer {
+  return mac(key, ['request', challenge, method, path, digestOf(body)]);
+}
+
+export function authorizationOf(key: KeyObject, challenge: string, request: ProvedRequest): string {
+  return `${SCHEME} ${challenge}.${requestProof(key, challenge, request).toString('base64url')}`;
+}
+
+export function answerProof(key: KeyObject, challenge: string, status: number, body: string): string {
+  return mac(key, ['answer', challenge, status, digestOf(body)]).toString('base64url');
+}
+
+/** In constant time. */
+export function isSameProof(given: string, expected: Buffer): boolean {
+  const bytes = Buffer.from(given, 'base64url');
+  return bytes.length === expected.length && timingSafeEqual(bytes, expected);
+}
+
+/** What a request proved. */
+export interface Proved {
+  /** Proves an answer to it. */
+  prove(status: number, body: string): string;
+}
+
+/**
+ * The process' side. Challenges are not kept: they carry their own seal, so that whoever asks for thousands takes no place
+ * of an operator's. Only used ones are remembered, until they would have run out.
+ */
+export class AdminDoor {
+  readonly #keys: readonly KeyObject[];
+  readonly #clock: Clock;
+  readonly #seal = randomBytes(32);
+  readonly #used = new Map<string, number>();
+
+  constructor(tokens: Secrets, subject: AdminSubject, clock: Clock) {
+    this.#keys = tokens.map((token) => adminKey(token, subject));
+    this.#clock = clock;
+  }
+
+  challenge(): string {
+    const head = Buffer.alloc(24);
+    head.writeDoubleBE(this.#clock.monotonicMs() + CHALLENGE_MS);
+    randomBytes(16).copy(head, 8);
+    return Buffer.concat([head, this.#sealOf(head)]).toString('base64url');
+  }
+
+  /** @returns `undefined` where the authorization proves nothing, or did so before */
+  check(authorization: string | undefined, request: ProvedRequest): Proved | undefined {
+    const [, challenge = '', proof = ''] =
+      /^Plenary ([A-Za-z0-9_-]{16,128})\.([A-Za-z0-9_-]{43})$/.exec(authorization ?? '') ?? [];
+    const untilMs = this.#validUntil(challenge);
+    if (untilMs === undefined || this.#used.has(challenge)) return undefined;
+    const key = this.#keys.find((candidate) =>
+      isSameProof(proof, requestProof(candidate, challenge, request)),
+    );
+    if (key === undefined) return undefined;
+    this.#forgetOld();
+    this.#used.set(challenge, untilMs);
+    return { prove: (status, body) => answerProof(key, challenge, status, body) };
+  }
+
+  #validUntil(challenge: string): number | undefined {
+    const bytes = Buffer.from(challenge, 'base64url');
+    if (bytes.length !== 56) return undefined;
+    const head = bytes.subarray(0, 24);
+    if (!timingSafeEqual(bytes.subarray(24), this.#sealOf(head))) return undefined;
+    const untilMs = head.readDoubleBE();
+    return untilMs > this.#clock.monotonicMs() ? untilMs : undefined;
+  }
+
+  #sealOf(head: Buffer): Buffer {
+    return createHmac('sha256', this.#seal).update(head).digest();
+  }
+
+  #forgetOld(): void {
+    const nowMs = this.#clock.monotonicMs();
+    for (const [challenge, untilMs] of this.#used) if (untilMs <= nowMs) this.#used.delete(challenge);
+  }
+}

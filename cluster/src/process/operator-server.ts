@@ -1,0 +1,177 @@
+import { createServer } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { Duplex } from 'node:stream';
+import type { StoreTrouble } from '../redis/store-trouble.ts';
+import { ADMIN_DRAIN_PATH, answerDrainRequest, MAX_ADMIN_BODY_BYTES } from './admin.ts';
+import type { AdminSettings } from './admin.ts';
+import { ADMIN_CHALLENGE_PATH, ADMIN_PROOF_HEADER } from './admin-proof.ts';
+import { entry } from './entry.ts';
+import type { TlsFiles } from './tls-files.ts';
+
+/** Whether to send a process new work, and every reason against it. */
+export interface Readiness {
+  readonly ready: boolean;
+  readonly reasons: readonly string[];
+  /** Why the store is away, or a part of it; absent while all is well. */
+  readonly store?: StoreTrouble;
+}
+
+export interface OperatorSettings {
+  readonly readiness: () => Readiness;
+  readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>;
+  /** Absent where there is no admin token, or nothing to drain yet. */
+  readonly admin: () => AdminSettings | undefined;
+  readonly onFault: (fault: unknown) => void;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly contentType: string;
+  readonly text: string;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+const json = (status: number, value: unknown, headers: Readonly<Record<string, string>> = {}): Answer => ({
+  status,
+  contentType: 'application/json',
+  text: `${JSON.stringify(value)}\n`,
+  headers,
+});
+const plain = (status: number, text: string): Answer => ({
+  status,
+  contentType: 'text/plain',
+  text: `${text}\n`,
+});
+
+/**
+ * Answers operators, on a port of their own (SPEC OP1): `/health` (the process is well), `/ready` (send it new work),
+ * `/metrics`, and `/admin`. Liveness never depends on the store or on workers: an orchestrator must not kill a process
+ * whose meetings go on.
+ */
+async function answerOperator(settings: OperatorSettings, request: IncomingMessage): Promise<Answer> {
+  const { method = '' } = request;
+  // A proxy may send the whole URL (RFC 9112, absolute form).
+  const path = (request.url ?? '/').replace(/^https?:\/\/[^/?#]*/i, '').split(/[?#]/)[0] ?? '/';
+  if (path.startsWith('/admin/')) return answerAdmin(settings.admin(), { method, path }, request);
+  if (method !== 'GET' && method !== 'HEAD') return plain(405, 'method not allowed');
+  switch (path) {
+    case '/health':
+      return json(200, { healthy: true });
+    case '/ready': {
+      const state = settings.readiness();
+      return json(state.ready ? 200 : 503, state);
+    }
+    case '/metrics': {
+      const { contentType, text } = await settings.metrics();
+      return { status: 200, contentType, text };
+    }
+    default:
+      return plain(404, 'not found');
+  }
+}
+
+async function answerAdmin(
+  admin: AdminSettings | undefined,
+  { method, path }: { readonly method: string; readonly path: string },
+  request: IncomingMessage,
+): Promise<Answer> {
+  if (admin === undefined) return plain(404, 'not found');
+  const { kind, id, door } = admin;
+  if (path === ADMIN_CHALLENGE_PATH) {
+    return method === 'POST' ? json(200, { kind, id, challenge: door.challenge() }) : plain(405, 'POST it');
+  }
+  if (path !== ADMIN_DRAIN_PATH) return plain(404, 'not found');
+  const body = await readBody(request);
+  const proved = door.check(request.headers.authorization, { method, path, body });
+  if (proved === undefined) return json(401, { error: 'unauthorised' });
+  const { status, body: reply } = answerDrainRequest(admin, { method, body });
+  const answer = json(status, reply);
+  return { ...answer, headers: { [ADMIN_PROOF_HEADER]: proved.prove(status, answer.text) } };
+}
+
+/** A body that is too long is cut, which no schema lets pass. */
+async function readBody(request: IncomingMessage): Promise<string> {
+  let text = '';
+  request.setEncoding('utf8');
+  const chunks: AsyncIterable<string> = request;
+  for await (const chunk of chunks) {
+    if (text.length <= MAX_ADMIN_BODY_BYTES) text += chunk;
+  }
+  return text.slice(0, MAX_ADMIN_BODY_BYTES);
+}
+
+/** Few ask here, and none for long: a stranger who got as far as this port holds no more than this. */
+const LIMITS = {
+  // Health checks and scrapers of any make are answered.
+  maxHeaderSize: 32_768,
+  requireHostHeader: false,
+  requestTimeout: 5_000,
+  headersTimeout: 5_000,
+  keepAliveTimeout: 10_000,
+} as const;
+const MAX_CONNECTIONS = 256;
+
+export class OperatorServer {
+  readonly #server: Server;
+  readonly #tls: TlsFiles | undefined;
+
+  /** @param tls - it speaks TLS with these */
+  constructor(settings: OperatorSettings, tls?: TlsFiles) {
+    const listener = entry('http', async (request: IncomingMessage, response: ServerResponse) => {
+      let answer: Answer;
+      try {
+        answer = await answerOperator(settings, request);
+      } catch (fault) {
+        settings.onFault(fault);
+        answer = plain(500, 'internal error');
+      }
+      send(request, response, answer);
+    });
+    this.#tls = tls;
+    this.#server =
+      tls === undefined
+        ? createServer(LIMITS, listener)
+        : createTlsServer({ ...LIMITS, ...tls.read() }, listener);
+    this.#server.maxConnections = MAX_CONNECTIONS;
+    this.#server.on(
+      'clientError',
+      entry('http', (_error: Error, socket: Duplex) => socket.destroy()),
+    );
+  }
+
+  /** @throws Error with the setting's name, when the port cannot be listened on */
+  listen(port: number, host: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#server.once(
+        'error',
+        entry('http', (error: NodeJS.ErrnoException) => {
+          const why = error.code === 'EADDRINUSE' ? 'is taken by another process' : error.message;
+          reject(new Error(`PLENARY_OPERATOR_PORT ${port} on ${host}: ${why}`, { cause: error }));
+        }),
+      );
+      this.#server.listen(port, host, () => {
+        this.#tls?.follow(this.#server);
+        resolve();
+      });
+    });
+  }
+
+  close(): void {
+    this.#tls?.stop();
+    this.#server.close();
+    this.#server.closeAllConnections();
+  }
+}
+
+function send(request: IncomingMessage, response: ServerResponse, answer: Answer): void {
+  const { status, contentType, text, headers = {} } = answer;
+  if (response.headersSent || response.destroyed) return;
+  response.writeHead(status, {
+    'content-type': contentType,
+    'content-length': Buffer.byteLength(text),
+    'cache-control': 'no-store',
+    ...headers,
+  });
+  response.end(request.method === 'HEAD' ? undefined : text);
+}

@@ -1,0 +1,79 @@
+import { z } from 'zod';
+import { secretsSetting } from '../keys/derive.ts';
+import type { Secrets } from '../keys/derive.ts';
+import { portSetting } from './config.ts';
+import type { TlsPaths } from './tls-files.ts';
+
+const fileSetting = z.string().min(1).max(4_096);
+
+/** What edges and media nodes are told of their operators' port and of TLS. */
+export const OPERATOR_SETTINGS = {
+  /** Where /health, /ready, /metrics and /admin are answered; default PLENARY_PORT + {@link OPERATOR_PORT_OFFSET}. */
+  PLENARY_OPERATOR_PORT: portSetting.optional(),
+  /** On which address; default PLENARY_HOST. */
+  PLENARY_OPERATOR_HOST: z.string().min(1).max(255).optional(),
+  /** As `plenaryctl` reaches it; default that address and port. */
+  PLENARY_OPERATOR_URL: z
+    .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
+    .max(512)
+    .transform((text) => new URL(text).origin)
+    .optional(),
+  /** Of operators, for `plenaryctl`; several joined by commas while it is changed. Without it nobody can drain the process. */
+  PLENARY_ADMIN_TOKEN: secretsSetting.optional(),
+  /** The certificate of this process' own servers, and its key: then they speak TLS. */
+  PLENARY_TLS_CERT_FILE: fileSetting.optional(),
+  PLENARY_TLS_KEY_FILE: fileSetting.optional(),
+  /** Whose certificates are believed where this process opens control links; default those that Node knows. */
+  PLENARY_TLS_CA_FILE: fileSetting.optional(),
+};
+
+/** Far enough that the ports of several processes of one machine keep apart. */
+export const OPERATOR_PORT_OFFSET = 10_000;
+
+export interface OperatorConfig {
+  readonly host: string;
+  readonly port: number;
+  /** `undefined` where nobody can tell it: an operator has to name the address. */
+  readonly url: string | undefined;
+  /** `undefined`: nobody drains this process from outside. */
+  readonly adminTokens: Secrets | undefined;
+  /** Of the process' own servers; `undefined`: they speak plain HTTP. */
+  readonly tls: TlsPaths | undefined;
+  /** For links that it opens. */
+  readonly caFile: string | undefined;
+}
+
+type Parsed = z.output<z.ZodObject<typeof OPERATOR_SETTINGS>> & {
+  readonly PLENARY_HOST: string;
+  readonly PLENARY_PORT: number;
+};
+
+/** Faults between these settings. */
+export function operatorFaults(parsed: Parsed): string[] {
+  const faults: string[] = [];
+  if ((parsed.PLENARY_TLS_CERT_FILE === undefined) !== (parsed.PLENARY_TLS_KEY_FILE === undefined)) {
+    faults.push('PLENARY_TLS_CERT_FILE: belongs together with PLENARY_TLS_KEY_FILE; give both or none');
+  }
+  const port = parsed.PLENARY_OPERATOR_PORT ?? parsed.PLENARY_PORT + OPERATOR_PORT_OFFSET;
+  if (port > 65_535) faults.push('PLENARY_OPERATOR_PORT: is required where PLENARY_PORT is so high');
+  if (port === parsed.PLENARY_PORT) faults.push('PLENARY_OPERATOR_PORT: must not be PLENARY_PORT');
+  return faults;
+}
+
+export function operatorConfigOf(parsed: Parsed): OperatorConfig {
+  const { PLENARY_TLS_CERT_FILE: certFile, PLENARY_TLS_KEY_FILE: keyFile } = parsed;
+  const host = parsed.PLENARY_OPERATOR_HOST ?? parsed.PLENARY_HOST;
+  const port = parsed.PLENARY_OPERATOR_PORT ?? parsed.PLENARY_PORT + OPERATOR_PORT_OFFSET;
+  const tls = certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile };
+  const isEverywhere = host === '0.0.0.0' || host === '::';
+  const shown = host.includes(':') ? `[${host}]` : host;
+  const own = isEverywhere ? undefined : `${tls === undefined ? 'http' : 'https'}://${shown}:${port}`;
+  return {
+    host,
+    port,
+    url: parsed.PLENARY_OPERATOR_URL ?? own,
+    adminTokens: parsed.PLENARY_ADMIN_TOKEN,
+    tls,
+    caFile: parsed.PLENARY_TLS_CA_FILE,
+  };
+}

@@ -1,0 +1,116 @@
+import { readFileSync, statSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
+import type { SecureContextOptions, Server } from 'node:tls';
+import { every } from './entry.ts';
+import type { Logger } from './logging.ts';
+
+/** How often files are looked at, in milliseconds. */
+const LOOK_EVERY_MS = 2_000;
+
+/** When a file was last written, and how long it is: also a link that leads elsewhere now shows, as Kubernetes makes it. */
+function stampOf(path: string): string {
+  const { mtimeMs, size, ino } = statSync(path);
+  return `${mtimeMs} ${size} ${ino}`;
+}
+
+export interface TlsPaths {
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+type SecureServer = Pick<Server, 'setSecureContext'>;
+
+/**
+ * A certificate with its key, in files that something else renews: a server takes a new pair without a restart. A pair that
+ * does not fit together is said, and the old one goes on.
+ */
+export class TlsFiles {
+  readonly #paths: TlsPaths;
+  readonly #logger: Logger;
+  #timer: NodeJS.Timeout | undefined;
+  #stamp = '';
+  #refused = '';
+
+  constructor(paths: TlsPaths, logger: Logger) {
+    this.#paths = paths;
+    this.#logger = logger;
+  }
+
+  /** @throws Error that names both files when they cannot be read, or do not fit together */
+  read(): Pick<SecureContextOptions, 'cert' | 'key'> {
+    const { certFile, keyFile } = this.#paths;
+    try {
+      this.#stamp = this.#look();
+      const pair = { cert: readFileSync(certFile), key: readFileSync(keyFile) };
+      createSecureContext(pair);
+      return pair;
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new Error(`PLENARY_TLS_CERT_FILE ${certFile} with PLENARY_TLS_KEY_FILE ${keyFile}: ${why}`, {
+        cause,
+      });
+    }
+  }
+
+  /** Gives the server a new pair whenever there is one, until {@link stop}. */
+  follow(server: object): void {
+    if (!isSecure(server)) return;
+    this.#timer = every(LOOK_EVERY_MS, () => this.#renew(server));
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  #look(): string {
+    return `${stampOf(this.#paths.certFile)} ${stampOf(this.#paths.keyFile)}`;
+  }
+
+  #renew(server: SecureServer): void {
+    const before = this.#stamp;
+    try {
+      if (this.#look() === before) return;
+      server.setSecureContext(this.read());
+      this.#refused = '';
+      this.#logger.info({ certFile: this.#paths.certFile }, 'the new certificate is in use');
+    } catch (fault) {
+      // Looked at again: half of a pair may have been written when it was read.
+      this.#stamp = before;
+      const why = fault instanceof Error ? fault.message : String(fault);
+      if (why !== this.#refused) {
+        this.#logger.error({ why }, 'the new certificate cannot be used; the old one goes on');
+      }
+      this.#refused = why;
+    }
+  }
+}
+
+function isSecure(server: object): server is SecureServer {
+  return 'setSecureContext' in server;
+}
+
+/** The authorities whose certificates are believed, in a file that may change. */
+export class AuthorityFile {
+  readonly #path: string;
+  #stamp = '';
+  #text = '';
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /** As they are now; as they were when the file cannot be read. @throws Error when it never could */
+  current(): string {
+    try {
+      const stamp = stampOf(this.#path);
+      if (stamp !== this.#stamp) {
+        this.#text = readFileSync(this.#path, 'utf8');
+        this.#stamp = stamp;
+      }
+    } catch (cause) {
+      if (this.#text === '') throw new Error(`PLENARY_TLS_CA_FILE ${this.#path}: cannot be read`, { cause });
+    }
+    return this.#text;
+  }
+}

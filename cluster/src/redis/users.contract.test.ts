@@ -1,0 +1,135 @@
+/** The Redis users that are shipped, on a real Redis: each may do what its processes do, and nothing else. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { freePort } from '../testing/ports.ts';
+import { RedisProcess, ServerFolder, volatileServer } from '../testing/redis-process.ts';
+import {
+  edge,
+  edgeRecord,
+  mediaNode,
+  mediaNodeRecord,
+  peer,
+  request,
+  room,
+  tenant,
+  track,
+} from '../testing/samples.ts';
+import { connectTestStore } from '../testing/store-contracts.ts';
+import type { ClusterStore } from './connect.ts';
+
+const USERS = fileURLToPath(new URL('../../../deploy/redis/users/', import.meta.url));
+const KINDS = ['edge', 'media-node', 'operator'] as const;
+type Kind = (typeof KINDS)[number];
+
+let folder: ServerFolder;
+let port: number;
+const stores: ClusterStore[] = [];
+const connections: Redis[] = [];
+
+const urlOf = (kind: Kind): string => `redis://plenary-${kind}:password-of-${kind}@127.0.0.1:${port}`;
+async function storeOf(kind: Kind): Promise<ClusterStore> {
+  const store = await connectTestStore({ kind: 'single', url: urlOf(kind) });
+  stores.push(store);
+  return store;
+}
+
+beforeAll(async () => {
+  folder = await ServerFolder.create();
+  port = await freePort();
+  const users = KINDS.map((kind) =>
+    readFileSync(join(USERS, `${kind}.conf`), 'utf8').replace(`>CHANGE-ME-${kind}`, `>password-of-${kind}`),
+  );
+  const configuration = join(folder.path, 'users.conf');
+  writeFileSync(configuration, users.join('\n'));
+  await RedisProcess.start(folder, [configuration, ...volatileServer(port)]);
+});
+afterAll(async () => {
+  for (const connection of connections) connection.disconnect();
+  await Promise.all(stores.map((store) => store.close()));
+  await folder.end();
+});
+
+describe('the Redis users', () => {
+  it('[KY4] let edges and media nodes carry a meeting, and an operator look who lives', async () => {
+    const [ofEdge, ofNode, ofOperator] = [
+      await storeOf('edge'),
+      await storeOf('media-node'),
+      await storeOf('operator'),
+    ];
+    const roomId = room('standup');
+    const ann = peer('ann');
+    expect(await ofNode.registry.announceMediaNode(mediaNodeRecord('node-a'), 60_000)).toEqual({
+      refused: null,
+    });
+    expect(await ofEdge.registry.announceEdge(edgeRecord('edge-a'), 60_000)).toEqual({ refused: null });
+    const limits = { maxPeers: 10, maxRooms: 10 };
+    await ofEdge.tenants.claim(tenant('acme'), { roomId, peerId: ann }, limits, 60_000);
+    const { epoch } = await ofEdge.rooms.placePeer({
+      roomId,
+      peerId: ann,
+      requestId: request('r1'),
+      edgeId: edge('edge-a'),
+      mediaNodeId: mediaNode('node-a'),
+      maxPeers: 10,
+    });
+    await ofEdge.rooms.joinPeer(roomId, { peerId: ann, displayName: 'Ann', role: 'speaker' }, epoch);
+    const microphone = {
+      trackId: track('t1'),
+      peerId: ann,
+      kind: 'audio',
+      source: 'microphone',
+      paused: false,
+      epoch,
+      homeNodeId: mediaNode('node-a'),
+    } as const;
+    await ofNode.rooms.publishTrack(roomId, microphone);
+    await ofNode.rooms.republishTracks(roomId, mediaNode('node-a'), [microphone]);
+    await ofNode.rooms.setTrackPaused(roomId, microphone.trackId, true);
+    expect((await ofEdge.rooms.view(roomId)).tracks).toMatchObject([{ trackId: 't1', paused: true }]);
+    await ofNode.rooms.endTracks(roomId, [microphone.trackId], 'unpublished');
+    await ofEdge.rooms.removePeer(roomId, ann, epoch, 'left');
+    await ofEdge.tenants.release(tenant('acme'), { roomId, peerId: ann });
+    expect(await ofOperator.registry.liveMediaNodes()).toHaveLength(1);
+    expect(await ofOperator.registry.liveEdges()).toHaveLength(1);
+  });
+
+  it.each(KINDS)(
+    '[KY4] let a process of the kind %s do nothing to the server, nor to what is another one’s',
+    async (kind) => {
+      const redis = new Redis(urlOf(kind), { maxRetriesPerRequest: 0, retryStrategy: null });
+      connections.push(redis);
+      const refused = async (...command: [string, ...string[]]): Promise<void> => {
+        await expect(redis.call(...command), command.join(' ')).rejects.toThrow(
+          /NOPERM|permission|not allowed|can't (run|access)/i,
+        );
+      };
+      for (const command of [
+        ['FLUSHALL'],
+        ['FLUSHDB'],
+        ['CONFIG', 'GET', '*'],
+        ['KEYS', '*'],
+        ['SCAN', '0'],
+        ['ACL', 'LIST'],
+        ['MONITOR'],
+        ['SHUTDOWN', 'NOSAVE'],
+        ['DEBUG', 'SLEEP', '0'],
+        ['SCRIPT', 'FLUSH'],
+        ['REPLICAOF', 'NO', 'ONE'],
+        ['CLIENT', 'KILL', 'TYPE', 'normal'],
+        ['HSET', 'somebody-else', 'a', 'b'],
+        ['EVAL', "return redis.call('FLUSHALL')", '0'],
+        ['SPUBLISH', 'somebody-else', 'x'],
+      ] as [string, ...string[]][])
+        await refused(...command);
+      if (kind !== 'edge') {
+        await refused('ZADD', 'plenary:{tenant:acme}:claims', '1', 'x');
+        await refused('HSET', 'plenary:{registry}:edges', 'edge-x', 'x');
+        await refused('SPUBLISH', 'plenary:socket.io#/#', 'x');
+      }
+      if (kind === 'operator') await refused('HGETALL', 'plenary:{room:r}:placements');
+    },
+  );
+});

@@ -1,0 +1,67 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  AuthorityFile,
+  identityOfSecrets,
+  mintIncarnation,
+  silentLogger,
+  systemClock,
+} from '@plenary/cluster';
+import { createAuthority } from '@plenary/cluster/testing/certificates';
+import { mediaNode } from '@plenary/cluster/testing/samples';
+import { expect, it } from 'vitest';
+import { createEdgeMetrics } from '../metrics.ts';
+import { TEST_CLUSTER_SECRET } from '../testing/edge-process.ts';
+import { waitFor } from '../testing/wait-for.ts';
+import { ControlLink } from './control-link.ts';
+
+const noop = (): void => undefined;
+
+it('[OP3] a certificate that is not believed is said in words, once', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'plenary-tls-'));
+  const { certFile, keyFile } = createAuthority(folder, 'theirs').issue('node');
+  const server = createServer({ cert: readFileSync(certFile), key: readFileSync(keyFile) });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  let attempts = 0;
+  server.on('tlsClientError', () => {
+    attempts += 1;
+  });
+  const faults: string[] = [];
+  const caller = { kind: 'edge', id: 'edge', incarnation: mintIncarnation() } as const;
+  const link = new ControlLink({
+    mediaNodeId: mediaNode('node-1'),
+    controlUrl: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    identity: identityOfSecrets([TEST_CLUSTER_SECRET], caller),
+    caFile: new AuthorityFile(createAuthority(folder, 'ours').caFile),
+    caller,
+    listener: {
+      onUp: noop,
+      onDown: noop,
+      onRoomEvents: noop,
+      onSpeakers: noop,
+      onConsumerClosed: noop,
+      onConsumerSuperseded: noop,
+      onTrackDemand: noop,
+      onPeerLost: noop,
+      onPeerMove: noop,
+      onPublishingLimited: noop,
+    },
+    clock: systemClock,
+    logger: silentLogger(),
+    metrics: createEdgeMetrics(),
+    reportFault: (_where, fault) => faults.push(String(fault)),
+  });
+  try {
+    await waitFor('three attempts', () => attempts >= 3);
+    expect(faults).toHaveLength(1);
+    expect(faults[0]).toMatch(/certificate/);
+    expect(link.isUp).toBe(false);
+  } finally {
+    link.close();
+    server.close();
+    rmSync(folder, { recursive: true });
+  }
+});

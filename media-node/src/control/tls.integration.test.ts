@@ -1,0 +1,96 @@
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { get } from 'node:https';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { connect } from 'node:tls';
+import { createAuthority } from '@plenary/cluster/testing/certificates';
+import type { TestAuthority } from '@plenary/cluster/testing/certificates';
+import { waitFor } from '@plenary/cluster/testing/wait-for';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { metricSum } from '../testing/metric-values.ts';
+import { TestEdge } from '../testing/test-edge.ts';
+import { startTestNode, testConfig, TestStore, TEST_SECRET } from '../testing/test-node.ts';
+import type { TestNode } from '../testing/test-node.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'plenary-tls-'));
+const [certFile, keyFile] = [join(folder, 'own.pem'), join(folder, 'own.key')];
+let authority: TestAuthority;
+let stranger: TestAuthority;
+let testNode: TestNode;
+
+/** Puts another certificate where the node reads it. */
+function install(from: TestAuthority, name: string): void {
+  const issued = from.issue(name);
+  copyFileSync(issued.keyFile, keyFile);
+  copyFileSync(issued.certFile, certFile);
+}
+
+beforeAll(async () => {
+  authority = createAuthority(folder, 'ours');
+  stranger = createAuthority(folder, 'another');
+  install(authority, 'first');
+  const plain = testConfig();
+  testNode = await startTestNode(new TestStore(), {
+    ...plain,
+    controlUrl: plain.controlUrl.replace('http:', 'https:'),
+    operators: { ...plain.operators, tls: { certFile, keyFile } },
+  });
+});
+afterAll(async () => {
+  await testNode.node.stop();
+  rmSync(folder, { recursive: true });
+});
+
+const linkBy = (caFile: string): Promise<TestEdge> =>
+  TestEdge.connect({
+    url: testNode.config.controlUrl,
+    mediaNodeId: testNode.config.mediaNodeId,
+    clusterSecret: TEST_SECRET,
+    ca: readFileSync(caFile, 'utf8'),
+  });
+
+/** Whose certificate is shown to somebody who connects now. */
+function nameShown(port: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false }, () => {
+      resolve(String(socket.getPeerCertificate().subject.CN));
+      socket.destroy();
+    });
+    socket.on('error', reject);
+  });
+}
+
+describe('TLS', () => {
+  test('[OP3] carries control links for who believes the certificate, and for nobody else', async () => {
+    const edge = await linkBy(authority.caFile);
+    edge.close();
+    await expect(linkBy(stranger.caFile)).rejects.toThrow();
+    await waitFor(
+      'the links to be gone',
+      async () => (await metricSum(testNode.node.metrics, 'plenary_media_control_links')) === 0,
+    );
+  });
+
+  test('[OP3] carries the operators\u2019 port', async () => {
+    const { port } = testNode.config.operators;
+    const status = await new Promise((resolve, reject) => {
+      const ca = readFileSync(authority.caFile);
+      get(`https://127.0.0.1:${port}/health`, { ca }, (response) => resolve(response.statusCode)).on(
+        'error',
+        reject,
+      );
+    });
+    expect(status).toBe(200);
+    await expect(fetch(`http://127.0.0.1:${port}/health`)).rejects.toThrow();
+  });
+
+  test('[OP3] a renewed certificate is taken without a restart, and links go on', async () => {
+    const edge = await linkBy(authority.caFile);
+    install(authority, 'second');
+    for (const port of [testNode.config.port, testNode.config.operators.port])
+      await waitFor('the new certificate', async () => (await nameShown(port)) === 'second');
+    expect(edge.socket.connected).toBe(true);
+    edge.close();
+  });
+});
