@@ -18,6 +18,15 @@ const SENTINEL_TIMEOUT_MS = 500;
 /** A server that is left may be lost: its answer to the goodbye is not waited for, since nothing goes on before. */
 const GOODBYE_TIMEOUT_MS = 250;
 
+/**
+ * A connection over which nothing comes for so long although a command waits is given up for a new one, in milliseconds:
+ * its host may be lost, or a NAT may have forgotten it, and then no packet ever tells. A little longer than any command is
+ * waited for, so that what is only slow is not cut off (SPEC HL2).
+ */
+const SILENT_AFTER_MS = 2_500;
+/** How often connections that nothing may go over are asked for a sign of life, in milliseconds. */
+export const SIGN_OF_LIFE_MS = 1_000;
+
 export const reconnectAfterMs = (attempt: number): number =>
   Math.min(FIRST_RECONNECT_MS * 2 ** Math.min(attempt, 10), LONGEST_RECONNECT_MS);
 
@@ -49,6 +58,7 @@ export function openServer(address: OneServer, connectionName: string, options: 
     connectionName,
     connectTimeout: CONNECT_TIMEOUT_MS,
     disconnectTimeout: GOODBYE_TIMEOUT_MS,
+    socketTimeout: SILENT_AFTER_MS,
     retryStrategy: reconnectAfterMs,
     // A primary that was made a replica while we held on to it: the right one is found by connecting again.
     reconnectOnError: atMostEvery(REPLACE_READ_ONLY_MS, (error) => troubleOf(error) === 'read_only'),
@@ -64,6 +74,7 @@ export function openServer(address: OneServer, connectionName: string, options: 
     sentinelCommandTimeout: SENTINEL_TIMEOUT_MS,
     // Told of a failover, not left to find out: a primary that hangs does not close its connections.
     failoverDetector: true,
+    ...given('natMap', address.natMap),
     ...given('username', address.username),
     ...given('password', address.password),
     ...given('sentinelUsername', address.sentinelUsername),
@@ -86,6 +97,7 @@ export function openCluster(
   return new Cluster([...address.nodes], {
     ...options,
     clusterRetryStrategy: reconnectAfterMs,
+    ...given('natMap', address.natMap),
     // An outage of one master is told at once; who asked decides whether to try again.
     retryDelayOnFailover: 0,
     retryDelayOnClusterDown: 0,
@@ -95,6 +107,7 @@ export function openCluster(
       connectionName,
       connectTimeout: CONNECT_TIMEOUT_MS,
       disconnectTimeout: GOODBYE_TIMEOUT_MS,
+      socketTimeout: SILENT_AFTER_MS,
       ...given('username', address.username),
       ...given('password', address.password),
       ...(address.tls ? { tls: {} } : {}),

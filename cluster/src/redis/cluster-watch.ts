@@ -1,5 +1,6 @@
-import { after, entry, inBackground } from '../process/entry.ts';
+import { after, entry, every, inBackground } from '../process/entry.ts';
 import type { Cluster, Redis } from 'ioredis';
+import { SIGN_OF_LIFE_MS } from './client.ts';
 import { within } from './deadline.ts';
 import { troubleOf } from './store-trouble.ts';
 import type { StoreTrouble } from './store-trouble.ts';
@@ -11,6 +12,8 @@ export type Reach = 'whole' | 'part' | 'none';
 const LOOK_EVERY_MS = 1_000;
 const LOOK_TIMEOUT_MS = 1_000;
 const SLOTS = 16_384;
+/** A master that answers a `PING` later than that is looked at, in milliseconds. */
+const LATE_MS = 1_000;
 
 /** What one look at the cluster found. */
 export interface ClusterLook {
@@ -60,6 +63,7 @@ export class ClusterWatch {
   #timer: NodeJS.Timeout | undefined;
   #isLooking = false;
   #isStopped = false;
+  readonly #life: NodeJS.Timeout;
 
   constructor(
     cluster: Cluster,
@@ -75,6 +79,7 @@ export class ClusterWatch {
     });
     cluster.on('error', onFailure);
     cluster.on('node error', onFailure);
+    this.#life = every(SIGN_OF_LIFE_MS, () => this.#askForLife());
     // Not yet reachable: the look opens the connections to the masters, without which commands are refused.
     cluster.on(
       'ready',
@@ -94,6 +99,14 @@ export class ClusterWatch {
     );
   }
 
+  /** A connection that was cut without a word is noticed by asking, whether or not commands go over it. */
+  async #askForLife(): Promise<void> {
+    if (this.#cluster.status !== 'ready') return;
+    const masters = this.#cluster.nodes('master').filter(({ status }) => status === 'ready');
+    const answers = await Promise.allSettled(masters.map(async (master) => within(master.ping(), LATE_MS)));
+    if (answers.some(({ status }) => status === 'rejected')) this.suspect();
+  }
+
   get reach(): Reach {
     return this.#reach;
   }
@@ -106,6 +119,7 @@ export class ClusterWatch {
   stop(): void {
     this.#isStopped = true;
     clearTimeout(this.#timer);
+    clearInterval(this.#life);
   }
 
   #found({ reach, trouble }: Found): void {

@@ -18,6 +18,9 @@ class ScriptedClient extends EventEmitter implements ShardedClient {
   async sunsubscribe(channel: string): Promise<unknown> {
     return this.#ask(`sunsubscribe ${channel}`);
   }
+  nodes(): readonly [] {
+    return [];
+  }
   disconnect(): void {
     this.status = 'end';
   }

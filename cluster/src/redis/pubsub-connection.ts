@@ -1,8 +1,8 @@
-import { entry, inBackground } from '../process/entry.ts';
+import { entry, every, inBackground } from '../process/entry.ts';
 import type { Redis } from 'ioredis';
-import { openCluster, openServer } from './client.ts';
+import { openCluster, openServer, SIGN_OF_LIFE_MS } from './client.ts';
 import { CommandGate } from './command-gate.ts';
-import { COMMAND_TIMEOUT_MS, within } from './deadline.ts';
+import { LatePublications } from './late-publications.ts';
 import type { StoreAddress } from './store-address.ts';
 
 /** A connection of its own for sharded pub/sub, as the Socket.IO adapter needs one to publish and one to subscribe. */
@@ -40,11 +40,17 @@ class ServerPubSub implements PubSubConnection {
   readonly #redis: Redis;
   readonly #onFault: ReportFault;
   readonly #gate = new CommandGate();
+  readonly #late = new LatePublications();
   readonly #wanted = new Set<string>();
+  readonly #life: NodeJS.Timeout;
 
   constructor(redis: Redis, onFault: ReportFault) {
     this.#redis = redis;
     this.#onFault = onFault;
+    this.#life = every(SIGN_OF_LIFE_MS, async () => {
+      // One that is not answered has the connection made anew; nothing else follows from it.
+      if (redis.status === 'ready') await redis.ping().catch(() => undefined);
+    });
     redis.on(
       'ready',
       entry('store', () => {
@@ -55,9 +61,8 @@ class ServerPubSub implements PubSubConnection {
 
   async publish(channel: string, payload: string | Buffer): Promise<unknown> {
     if (this.#redis.status !== 'ready') throw new Error('The store is away.');
-    return within(
+    return this.#late.pass('', async () =>
       this.#gate.pass(async () => this.#redis.spublish(channel, payload)),
-      COMMAND_TIMEOUT_MS,
     );
   }
 
@@ -76,9 +81,13 @@ class ServerPubSub implements PubSubConnection {
   }
 
   close(): void {
+    clearInterval(this.#life);
     this.#redis.disconnect();
   }
 }
+
+/** By so many channels, chosen anew each time, every master is asked within a few seconds. */
+const CHANNELS_ASKED = 32;
 
 /** What is used of ioredis' cluster client. */
 export interface ShardedClient {
@@ -86,6 +95,7 @@ export interface ShardedClient {
   spublish(channel: string, payload: string | Buffer): Promise<unknown>;
   ssubscribe(channel: string): Promise<unknown>;
   sunsubscribe(channel: string): Promise<unknown>;
+  nodes(role: 'master'): readonly { readonly status: string; ping(): Promise<unknown> }[];
   on(event: 'ready' | 'subscribersReady', listener: () => void): unknown;
   on(event: 'smessageBuffer', listener: (channel: Buffer, message: Buffer) => void): unknown;
   disconnect(): void;
@@ -100,8 +110,10 @@ export class ClusterPubSub implements PubSubConnection {
   readonly #cluster: ShardedClient;
   readonly #onFault: ReportFault;
   readonly #gate = new CommandGate();
+  readonly #late = new LatePublications();
   readonly #wanted = new Set<string>();
   readonly #takenOn = new Set<string>();
+  readonly #life: NodeJS.Timeout;
 
   constructor(cluster: ShardedClient, onFault: ReportFault) {
     this.#cluster = cluster;
@@ -109,6 +121,7 @@ export class ClusterPubSub implements PubSubConnection {
     const askForRest = (): void => {
       for (const channel of this.#wanted) inBackground(() => this.#take(channel));
     };
+    this.#life = every(SIGN_OF_LIFE_MS, () => this.#askForLife());
     cluster.on('ready', entry('store', askForRest));
     cluster.on('subscribersReady', entry('store', askForRest));
   }
@@ -116,9 +129,9 @@ export class ClusterPubSub implements PubSubConnection {
   async publish(channel: string, payload: string | Buffer): Promise<unknown> {
     // Only what waits for the connection to a single master is queued; that is refused, or made, within the limit.
     if (this.#cluster.status !== 'ready') throw new Error('The store is away.');
-    return within(
+    // Of one master that does not answer the channels of others know nothing.
+    return this.#late.pass(channel, async () =>
       this.#gate.pass(async () => this.#cluster.spublish(channel, payload)),
-      COMMAND_TIMEOUT_MS,
     );
   }
 
@@ -138,7 +151,23 @@ export class ClusterPubSub implements PubSubConnection {
   }
 
   close(): void {
+    clearInterval(this.#life);
     this.#cluster.disconnect();
+  }
+
+  /**
+   * Has every connection answer something: one that does not is made anew. ioredis hides those that subscribe, and sends what
+   * concerns a channel over the one that has it; a channel that nobody has, in the slot of one that somebody has, is left.
+   */
+  async #askForLife(): Promise<void> {
+    if (this.#cluster.status !== 'ready') return;
+    const publishing = this.#cluster
+      .nodes('master')
+      .filter(({ status }) => status === 'ready')
+      .map(async (master) => master.ping());
+    const some = [...this.#takenOn].sort(() => Math.random() - 0.5).slice(0, CHANNELS_ASKED);
+    const subscribing = some.map(async (channel) => this.#cluster.sunsubscribe(`{${channel}}:nobody`));
+    await Promise.allSettled([...publishing, ...subscribing]);
   }
 
   async #take(channel: string): Promise<void> {

@@ -47,6 +47,18 @@ describe('the address of the store', () => {
     });
   });
 
+  it('[HL5] may be others from here than Sentinels and cluster nodes name', () => {
+    const map = '10.1.0.31:6379=203.0.113.31:7001, [fd00::32]:6379=redis-2.example.org:6379';
+    expect(read({ ...SENTINELS, PLENARY_REDIS_NAT_MAP: map })).toMatchObject({
+      natMap: {
+        '10.1.0.31:6379': { host: '203.0.113.31', port: 7_001 },
+        'fd00::32:6379': { host: 'redis-2.example.org', port: 6_379 },
+      },
+    });
+    expect(faultsOf({ ...SENTINELS, PLENARY_REDIS_NAT_MAP: '10.1.0.31:6379' })).toHaveLength(1);
+    expect(faultsOf({ REDIS_URL: 'redis://a', PLENARY_REDIS_NAT_MAP: 'a:1=b:2' })).toHaveLength(1);
+  });
+
   it('[ST9] is a Redis Cluster by some of its nodes', () => {
     const nodes = 'redis-1.example.org:6379,redis-2.example.org:6379';
     const login = { PLENARY_REDIS_USERNAME: 'edge', PLENARY_REDIS_PASSWORD: 'data', PLENARY_REDIS_TLS: 'on' };

@@ -14,7 +14,11 @@ interface Access {
   readonly username: string | undefined;
   readonly password: string | undefined;
   readonly tls: boolean;
+  readonly natMap?: NatMap;
 }
+
+/** How this process reaches what Sentinels or cluster nodes name by another address, by `host:port` as they name it. */
+export type NatMap = Readonly<Record<string, HostPort>>;
 
 export type StoreAddress =
   | { readonly kind: 'single'; readonly url: string }
@@ -35,18 +39,35 @@ export type StoreAddress =
 const HOST_PORT = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]{1,253})):(\d{1,5})$/;
 const MAX_HOSTS = 64;
 
+function hostPortOf(item: string): HostPort | undefined {
+  const [, ipv6, name, port] = HOST_PORT.exec(item) ?? [];
+  const host = ipv6 ?? name;
+  const isPort = Number(port) >= 1 && Number(port) <= 65_535;
+  return host !== undefined && isPort ? { host, port: Number(port) } : undefined;
+}
+
 const hostsSetting = z.string().transform((text, context): readonly HostPort[] => {
   const items = text.split(',').map((item) => item.trim());
   if (items.length > MAX_HOSTS) context.addIssue(`names more than ${MAX_HOSTS} addresses`);
   return items.flatMap((item) => {
-    const [, ipv6, name, port] = HOST_PORT.exec(item) ?? [];
-    const host = ipv6 ?? name;
-    if (host !== undefined && Number(port) >= 1 && Number(port) <= 65_535)
-      return [{ host, port: Number(port) }];
+    const found = hostPortOf(item);
+    if (found !== undefined) return [found];
     // Not repeated in full: who mistakes this for a URL may have put a password in.
     context.addIssue('must be addresses such as 10.1.0.31:6379,10.2.0.31:6379');
     return [];
   });
+});
+const natMapSetting = z.string().transform((text, context): NatMap => {
+  const pairs = text.split(',').map((pair) => pair.trim().split('='));
+  const entries = pairs.flatMap(([named = '', reached = '', ...rest]): [string, HostPort][] => {
+    const [from, to] = [hostPortOf(named), hostPortOf(reached)];
+    if (from !== undefined && to !== undefined && rest.length === 0)
+      return [[`${from.host}:${from.port}`, to]];
+    context.addIssue('must be pairs such as 10.1.0.31:6379=203.0.113.31:6379, what is named first');
+    return [];
+  });
+  if (entries.length > MAX_HOSTS) context.addIssue(`names more than ${MAX_HOSTS} addresses`);
+  return Object.fromEntries(entries);
 });
 const nameSetting = z.string().min(1).max(256);
 const passwordSetting = z.string().min(1).max(1_024);
@@ -62,6 +83,8 @@ export const STORE_SETTINGS = {
   PLENARY_REDIS_USERNAME: nameSetting.optional(),
   PLENARY_REDIS_PASSWORD: passwordSetting.optional(),
   PLENARY_REDIS_TLS: switchSetting.default(false),
+  /** Where Sentinels or cluster nodes name addresses that are others from here. */
+  PLENARY_REDIS_NAT_MAP: natMapSetting.optional(),
   /** The same for all processes of a cluster, and another for each cluster on one Redis. */
   PLENARY_NAMESPACE: NAMESPACE.default(DEFAULT_NAMESPACE),
 };
@@ -94,6 +117,10 @@ export function storeFaults(environment: Environment): string[] {
     );
   else if (!isGiven('PLENARY_REDIS_SENTINEL_NAME'))
     faults.push('PLENARY_REDIS_SENTINEL_NAME: is required with PLENARY_REDIS_SENTINELS');
+  if (kind === 'REDIS_URL' && isGiven('PLENARY_REDIS_NAT_MAP'))
+    faults.push(
+      'PLENARY_REDIS_NAT_MAP: has no meaning with REDIS_URL, which nobody names another address for',
+    );
   for (const user of ['PLENARY_REDIS', 'PLENARY_REDIS_SENTINEL']) {
     if (isGiven(`${user}_USERNAME`) && !isGiven(`${user}_PASSWORD`))
       faults.push(`${user}_USERNAME: needs ${user}_PASSWORD`);
@@ -107,6 +134,7 @@ export function storeAddressOf(settings: StoreSettings): StoreAddress {
     username: settings.PLENARY_REDIS_USERNAME,
     password: settings.PLENARY_REDIS_PASSWORD,
     tls: settings.PLENARY_REDIS_TLS,
+    ...(settings.PLENARY_REDIS_NAT_MAP === undefined ? {} : { natMap: settings.PLENARY_REDIS_NAT_MAP }),
   };
   const sentinels = settings.PLENARY_REDIS_SENTINELS;
   const name = settings.PLENARY_REDIS_SENTINEL_NAME;

@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { z } from 'zod';
 import { DEFAULT_NAMESPACE } from '../namespace.ts';
 import { startRedisCluster } from '../testing/redis-cluster.ts';
+import { startRedisSentinel } from '../testing/redis-sentinel.ts';
 import { askServer } from '../testing/redis-process.ts';
 import { startRedisServer } from '../testing/redis-server.ts';
 import { edge, mediaNode, peer, request, room } from '../testing/samples.ts';
@@ -17,7 +18,7 @@ afterEach(async () => {
   for (const stop of stops.splice(0).reverse()) await stop();
 });
 
-const LINE = z.looseObject({ msg: z.string(), cause: z.string().optional() });
+const LINE = z.looseObject({ level: z.number(), msg: z.string(), cause: z.string().optional() });
 type Line = z.infer<typeof LINE>;
 
 /** What a process says of its store: whole lines. */
@@ -151,6 +152,42 @@ describe('a store that answers PING and refuses writes', () => {
     await set(first.url, { maxmemory: '0' });
     await waitFor('the whole store', () => store.trouble() === undefined);
     expect(told.at(-1)).toBe(true);
+  });
+});
+
+describe('a store that nobody can use until somebody acts', () => {
+  const errors = (lines: readonly Line[]): unknown[] =>
+    lines.filter(({ level }) => level === 50).map(({ cause }) => cause);
+
+  it('[HL5] says a wrong password once, at the start and later', async () => {
+    const server = await startRedisServer();
+    stops.push(() => server.stop());
+    const right = `redis://:right@127.0.0.1:${server.port}`;
+    await set(server.url, { requirepass: 'right' });
+    const late = await connect({ kind: 'single', url: `redis://:wrong@127.0.0.1:${server.port}` });
+    await waitFor('the first refusal', () => late.store.trouble() === 'access_denied');
+    const { store, lines } = await connect({ kind: 'single', url: right });
+    await waitFor('the store', () => store.isAvailable());
+    await askServer(right, async (redis) => {
+      await redis.config('SET', 'requirepass', 'changed');
+      await redis.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    });
+    await waitFor('the refusal', () => store.trouble() === 'access_denied');
+    expect(errors(lines)).toEqual(['access_denied']);
+    expect(errors(late.lines)).toEqual(['access_denied']);
+  });
+
+  it('[HL5] says an address that nobody reaches', async () => {
+    const servers = await startRedisSentinel();
+    stops.push(() => servers.stop());
+    if (servers.address.kind !== 'sentinel') throw new Error('no Sentinels');
+    const { port } = new URL(servers.primaryUrl);
+    // As a Sentinel in a container names it.
+    const natMap = { [`127.0.0.1:${port}`]: { host: '192.0.2.1', port: 6_379 } };
+    const { store, lines } = await connect({ ...servers.address, natMap });
+    await waitFor('the address to be tried', () => store.trouble() === 'unreachable');
+    expect(errors(lines)).toEqual(['unreachable']);
+    expect(lines.at(-1)?.['toDo']).toContain('PLENARY_REDIS_NAT_MAP');
   });
 });
 
