@@ -76,7 +76,10 @@ export function showTrouble(
 
 /** Whether the store comes back by itself, as far as that can be told, or somebody must act; and what there is to do. */
 export const ADVICE: Readonly<Record<StoreTrouble, { readonly mustAct: boolean; readonly toDo: string }>> = {
-  no_connection: { mustAct: false, toDo: 'see whether Redis runs, and listens at the configured address' },
+  no_connection: {
+    mustAct: false,
+    toDo: 'see whether Redis runs, and listens at the configured address; where Sentinels or cluster nodes name one that is another from here, set PLENARY_REDIS_NAT_MAP',
+  },
   no_answer: { mustAct: false, toDo: 'see whether Redis hangs, or its network drops packets' },
   unreachable: {
     mustAct: true,
