@@ -1,10 +1,18 @@
 import { mintIncarnation } from '@plenary/cluster';
 import { MEDIA_NODE_ID } from '@plenary/cluster/ids';
+import { io } from 'socket.io-client';
+import { z } from 'zod';
 import { afterEach, describe, expect, it } from 'vitest';
-import { TEST_CLUSTER_SECRET } from './testing/edge-process.ts';
+import { EdgeProcess, TEST_CLUSTER_SECRET } from './testing/edge-process.ts';
 import { ScriptedMediaNode } from './testing/scripted-media-node.ts';
 import { TestCluster } from './testing/test-cluster.ts';
 import { waitFor } from './testing/wait-for.ts';
+
+const READINESS = z.object({
+  ready: z.boolean(),
+  reasons: z.array(z.string()),
+  controlLinks: z.array(z.string()).optional(),
+});
 
 let cluster: TestCluster;
 let impostor: ScriptedMediaNode | undefined;
@@ -57,5 +65,43 @@ describe('control links', () => {
     });
     await expectOnlyTheTrueNodeServes();
     expect(impostor.callsOf('peer.admit')).toEqual([]);
+  });
+});
+
+describe('an edge that can use no media node', () => {
+  it('[HL6] is not ready, says why, and sends who comes to an edge that can', async () => {
+    cluster = await TestCluster.start({ edges: 1, mediaNodes: 1 });
+    const useless = await EdgeProcess.start({
+      id: 'edge-2',
+      settings: {
+        ...cluster.redis.settings,
+        PLENARY_CLUSTER_SECRET: 'another secret that is long enough for it',
+      },
+    });
+    cluster.edges.push(useless);
+    const readiness = async (): Promise<unknown> => (await fetch(`${useless.operatorUrl}/ready`)).json();
+    await waitFor('the reason to be said', async () => {
+      const { reasons } = READINESS.parse(await readiness());
+      return reasons.includes('no_control_link');
+    });
+    await waitFor(
+      'the kind of reason',
+      async () => 'other_secret' === READINESS.parse(await readiness()).controlLinks?.[0],
+    );
+    expect(READINESS.parse(await readiness())).toEqual({
+      ready: false,
+      reasons: ['no_control_link'],
+      controlLinks: ['other_secret'],
+    });
+    expect(await useless.status('/health')).toBe(200);
+    const refused = async (): Promise<number> =>
+      useless.metric('plenary_edge_refused_connections_total', 'reason="no_control_link"');
+    const client = io(useless.url, { transports: ['websocket'], reconnection: false });
+    await new Promise((resolve) => {
+      client.once('connect_error', resolve);
+    });
+    expect(await refused()).toBe(1);
+    expect(useless.output).toContain('PLENARY_CLUSTER_SECRET');
+    expect(await cluster.edge(0).status('/ready')).toBe(200);
   });
 });

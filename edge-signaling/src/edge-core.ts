@@ -20,7 +20,7 @@ import { carriedBudget } from './limits/budget.ts';
 import { EntryGate } from './limits/entry-gate.ts';
 import { LimitedLog } from './limits/limited-log.ts';
 import { EdgeBudgets } from './limits/meter.ts';
-import type { ControlLinkListener } from './media/control-link.ts';
+import type { ControlLinkListener, LinkTrouble } from './media/control-link.ts';
 import type { MediaLinks } from './media/control-links.ts';
 import { Placer } from './media/placer.ts';
 import type { EdgeMetrics, ReportFault } from './metrics.ts';
@@ -62,6 +62,10 @@ const FORGET_BUDGETS_MS = 60_000;
 export interface OwnedMediaLinks extends MediaLinks {
   /** Told of the nodes that live, after each reading of the registry. */
   reconcile(nodes: readonly MediaNodeRecord[]): void;
+  /** Whether any link is up, or was. */
+  wasUsable(): boolean;
+  /** Why this edge can use no media node at all, by its links; `undefined` where it can, or knows none. */
+  unusable(): readonly LinkTrouble[] | undefined;
   closeAll(): void;
 }
 
@@ -351,6 +355,20 @@ export class EdgeCore {
   /** Whether joins or resumes wait so long for their turn that no more clients are to be let in. */
   get isBehind(): boolean {
     return Math.max(this.#joinGate.waitedMs, this.#resumeGate.waitedMs) > BEHIND_MS;
+  }
+
+  /** Why no media node can be used, where there are some. */
+  unusableLinks(): readonly LinkTrouble[] | undefined {
+    return this.#links.unusable();
+  }
+
+  /** Whether who comes is better off at another edge, and there is one. */
+  get isBetterElsewhere(): boolean {
+    const isOther = ({ edgeId, state }: EdgeRecord): boolean =>
+      edgeId !== this.#edgeId && state === 'serving';
+    // Where all media nodes are gone, other edges have none either: whoever can resume here shall.
+    const isUseless = this.unusableLinks() !== undefined && !this.#links.wasUsable();
+    return isUseless && this.directory.edges.some(isOther);
   }
 
   start(): void {

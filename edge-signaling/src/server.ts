@@ -73,6 +73,8 @@ export interface ServerSettings {
   readonly isDraining: () => boolean;
   /** Whether clients wait so long for their turn that no more are to be let in. */
   readonly isBehind: () => boolean;
+  /** Whether nobody can be served here, and can be on another edge. */
+  readonly isBetterElsewhere: () => boolean;
   readonly onEdgeMessage: (message: EdgeMessage) => void;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -137,6 +139,7 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
         const isGoing = isStopping || settings.isDraining();
         // Whoever has one keeps it, and can resume elsewhere; a file limit that is reached would refuse the store as well.
         if (isGoing) refusal = 'shutting_down';
+        else if (settings.isBetterElsewhere()) refusal = 'no_control_link';
         else if (io.engine.clientsCount >= settings.maxSockets) {
           refusal = 'full';
           settings.onFull(io.engine.clientsCount);

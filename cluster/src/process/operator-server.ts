@@ -15,6 +15,8 @@ export interface Readiness {
   readonly reasons: readonly string[];
   /** Why the store is away, or a part of it; absent while all is well. */
   readonly store?: StoreTrouble;
+  /** Why an edge can use no media node, by kind; absent while it can. */
+  readonly controlLinks?: readonly string[];
 }
 
 export interface OperatorSettings {

@@ -172,13 +172,13 @@ function openWatched({ address, connectionName, keys, onFound, onError }: WatchO
   // A command must fail at once while the store is away: who asked decides what that means.
   const enableOfflineQueue = false;
   const write = async (redis: Redis, tag: number): Promise<unknown> =>
-    runOnServer(redis, 'probeWrites', [keys.probe(tag)], []);
+    runOnServer(redis, 'probeWrites', [keys.probe(tag)], []).catch(unlessForbidden);
   if (address.kind === 'cluster') {
     const cluster = openCluster(address, connectionName, { enableOfflineQueue });
     cluster.on('error', entry('store', onError));
     cluster.on('node error', entry('store', onError));
     const probe: ProbeMaster = async (master, slots) => {
-      const tag = await tagIn(master, keys, slots);
+      const tag = await tagIn(master, keys, slots).catch(unlessForbidden);
       if (tag !== undefined) await write(master, tag);
     };
     const watch = new ClusterWatch(cluster, probe, onFound);
@@ -192,6 +192,11 @@ function openWatched({ address, connectionName, keys, onFound, onError }: WatchO
     (trouble) => onFound(trouble === undefined ? 'whole' : 'none', trouble),
   );
   return { client: redis, suspect: () => watch.suspect(), stop: () => watch.stop() };
+}
+
+/** Whose user may not write the probe, as who only looks up, is served by a server that answers so. */
+function unlessForbidden(error: unknown): undefined {
+  if (!(error instanceof Error) || !error.message.startsWith('NOPERM')) throw error;
 }
 
 /** The tag of a probe whose key is in one of the slots; none for a master that has next to none of them. */

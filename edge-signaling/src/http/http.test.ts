@@ -379,6 +379,7 @@ describe('readiness', () => {
       storeTrouble: () => undefined,
       isConsulMissed: () => false,
       liveMediaNodes: () => 1,
+      unusableLinks: () => undefined,
       isStopping: () => false,
       isDraining: () => false,
       isIdTaken: () => false,
@@ -390,6 +391,7 @@ describe('readiness', () => {
         storeTrouble: () => 'out_of_memory',
         isConsulMissed: () => true,
         liveMediaNodes: () => 0,
+        unusableLinks: () => ['other_secret'] as const,
         isStopping: () => true,
         isDraining: () => true,
         isIdTaken: () => true,
@@ -400,6 +402,7 @@ describe('readiness', () => {
       'store_unavailable',
       'consul_unavailable',
       'no_media_node',
+      'no_control_link',
       'id_taken',
     ]);
   });

@@ -1,4 +1,5 @@
 import type { Readiness, StoreTrouble } from '@plenary/cluster';
+import type { LinkTrouble } from '../media/control-link.ts';
 
 export interface ReadinessQuestion {
   readonly isStoreAvailable: () => boolean;
@@ -7,6 +8,8 @@ export interface ReadinessQuestion {
   /** Where Consul is not used it is never missed. */
   readonly isConsulMissed: () => boolean;
   readonly liveMediaNodes: () => number;
+  /** Why no media node can be used, where there are some. */
+  readonly unusableLinks: () => readonly LinkTrouble[] | undefined;
   readonly isStopping: () => boolean;
   readonly isDraining: () => boolean;
   /** Another living process has this edge's id. */
@@ -21,6 +24,7 @@ export function reasonsAgainst(question: ReadinessQuestion): string[] {
   if (!question.isStoreAvailable()) reasons.push('store_unavailable');
   if (question.isConsulMissed()) reasons.push('consul_unavailable');
   if (question.liveMediaNodes() === 0) reasons.push('no_media_node');
+  if (question.unusableLinks() !== undefined) reasons.push('no_control_link');
   if (question.isIdTaken()) reasons.push('id_taken');
   return reasons;
 }
@@ -28,5 +32,11 @@ export function reasonsAgainst(question: ReadinessQuestion): string[] {
 export function readinessOf(question: ReadinessQuestion): Readiness {
   const reasons = reasonsAgainst(question);
   const store = question.storeTrouble();
-  return { ready: reasons.length === 0, reasons, ...(store === undefined ? {} : { store }) };
+  const controlLinks = question.unusableLinks();
+  return {
+    ready: reasons.length === 0,
+    reasons,
+    ...(store === undefined ? {} : { store }),
+    ...(controlLinks === undefined ? {} : { controlLinks }),
+  };
 }

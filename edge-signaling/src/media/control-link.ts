@@ -49,6 +49,28 @@ const CHECK_BEATS_MS = 100;
  */
 export type LinkLoss = 'broken' | 'silent' | 'refused';
 
+/** Why a link is not up: a closed set, which `/ready` and a metric name. */
+export const LINK_TROUBLES = [
+  'other_secret',
+  'other_node',
+  'other_version',
+  'unreachable',
+  'no_answer',
+  'lost',
+] as const;
+export type LinkTrouble = (typeof LINK_TROUBLES)[number];
+
+/** What there is to do about it, and where. */
+const LINK_ADVICE: Readonly<Record<LinkTrouble, string>> = {
+  other_secret:
+    'give this edge and that node the same PLENARY_CLUSTER_SECRET (or a PLENARY_NODE_KEY made of it) and PLENARY_NAMESPACE',
+  other_node: 'another node has this address: mend PLENARY_CONTROL_URL of the node that is named',
+  other_version: 'bring this edge and that node to the same release',
+  unreachable: 'see whether this edge reaches that PLENARY_CONTROL_URL: its name, its port, the firewall',
+  no_answer: 'see whether that node hangs, or something else listens at its PLENARY_CONTROL_URL',
+  lost: 'see whether that node lives',
+};
+
 /**
  * A node whose link is down for longer is lost, in milliseconds. A connection may break and come again at once; where the
  * beats have stopped, the node has said nothing for three of them already (SPEC CL3).
@@ -111,6 +133,7 @@ export class ControlLink {
   #isClosed = false;
   #downSinceMs: number;
   #lastFailure = '';
+  #trouble: LinkTrouble | undefined;
 
   constructor(settings: ControlLinkSettings) {
     this.#settings = settings;
@@ -128,7 +151,8 @@ export class ControlLink {
       mediaNodeId: settings.mediaNodeId,
       routes: this.#routes(),
       onMalformed: (detail) => this.#malformed(detail),
-      onRefused: (error) => this.#refuse(error.message),
+      onRefused: (error) =>
+        this.#refuse(error.code === 'timed_out' ? 'no_answer' : 'other_secret', error.message),
     });
     this.#socket = io(settings.controlUrl, {
       ...CONTROL_LINK_LIMITS,
@@ -164,6 +188,11 @@ export class ControlLink {
   /** For how long the link has been down, in milliseconds; 0 while it is up. */
   downForMs(): number {
     return this.#isUp ? 0 : this.#settings.clock.monotonicMs() - this.#downSinceMs;
+  }
+
+  /** Why the link is not up; `undefined` while it is, and until the first attempt has failed. */
+  get trouble(): LinkTrouble | undefined {
+    return this.#isUp ? undefined : this.#trouble;
   }
 
   /** Which life of the node answered last. */
@@ -257,7 +286,7 @@ export class ControlLink {
       entry('control_link', (error) => {
         // Socket.IO tries again by itself where nobody answered, and not where the node refused this edge.
         if (this.#socket.active) this.#onFailure(describeFailure(error));
-        else this.#refuse(error.message);
+        else this.#refuse('other_secret', error.message);
         if (this.#mayBeRefused && isRefusal(error)) {
           this.#mayBeRefused = false;
           listener.onDown(this, 'refused');
@@ -276,14 +305,18 @@ export class ControlLink {
 
   #onHello(hello: ControlNotice<'hello'>): void {
     if (hello.mediaNodeId !== this.mediaNodeId) {
-      this.#refuse(`the node there is ${hello.mediaNodeId}`);
+      this.#refuse('other_node', `the node there is ${hello.mediaNodeId}`);
     } else if (hello.controlVersion !== CONTROL_VERSION) {
-      this.#refuse(`it speaks control version ${hello.controlVersion}, this edge ${CONTROL_VERSION}`);
+      this.#refuse(
+        'other_version',
+        `it speaks control version ${hello.controlVersion}, this edge ${CONTROL_VERSION}`,
+      );
     } else if (!this.#isUp) {
       this.#incarnation = hello.incarnation;
       this.#isUp = true;
       this.#mayBeRefused = false;
       this.#lastFailure = '';
+      this.#trouble = undefined;
       this.#beats.restart();
       this.#settings.logger.info(this.#names(), 'control link is up');
       this.#settings.listener.onUp(this, hello.incarnation);
@@ -292,11 +325,15 @@ export class ControlLink {
   }
 
   /** The other side is not who it should be, or does not believe that this edge is: somebody must act. */
-  #refuse(why: string): void {
+  #refuse(trouble: LinkTrouble, why: string): void {
+    this.#trouble = trouble;
     if (why !== this.#lastFailure) {
       this.#lastFailure = why;
       this.#settings.metrics.faults.inc({ where: 'control_link' });
-      this.#settings.logger.error({ ...this.#names(), why }, 'the control link is refused');
+      this.#settings.logger.error(
+        { ...this.#names(), why, cause: trouble, toDo: LINK_ADVICE[trouble] },
+        'the control link is refused',
+      );
     }
     this.#socket.disconnect();
     this.#connectLater();
@@ -320,16 +357,22 @@ export class ControlLink {
     if (!this.#isUp) return;
     this.#isUp = false;
     this.#mayBeRefused = !this.#isClosed;
+    this.#trouble = 'lost';
     this.#downSinceMs = this.#settings.clock.monotonicMs();
     this.#settings.logger.warn({ ...this.#names(), reason }, 'control link is down');
     this.#settings.listener.onDown(this, why);
   }
 
   #onFailure(why: string): void {
+    this.#trouble = why === 'timeout' ? 'no_answer' : 'unreachable';
     // The same failure comes with each attempt: said once.
     if (why === this.#lastFailure) return;
     this.#lastFailure = why;
-    this.#settings.reportFault('control_link', new PlenaryError('media_unavailable', why), this.#names());
+    this.#settings.reportFault('control_link', new PlenaryError('media_unavailable', why), {
+      ...this.#names(),
+      cause: this.#trouble,
+      toDo: LINK_ADVICE[this.#trouble],
+    });
   }
 
   #names(): Record<string, unknown> {

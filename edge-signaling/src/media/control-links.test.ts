@@ -17,6 +17,7 @@ class SwitchedLink extends ScriptedLink implements OwnedLink {
   override isUp = false;
   isClosed = false;
   downMs = 0;
+  readonly trouble = 'other_secret';
 
   constructor(node: Pick<MediaNodeRecord, 'mediaNodeId' | 'controlUrl'>, listener: ControlLinkListener) {
     super(node.mediaNodeId);
@@ -156,6 +157,21 @@ describe('the links to media nodes', () => {
       expect(links.lost(0)).toEqual([]);
     },
   );
+
+  it('[HL6] are of no use before the first is up, and again when all have been down for a while', () => {
+    const { links, linkTo } = openLinks();
+    expect(links.unusable()).toBeUndefined();
+    links.reconcile([mediaNodeRecord('a'), mediaNodeRecord('b')]);
+    expect(links.unusable()).toEqual(['other_secret']);
+    expect(links.wasUsable()).toBe(false);
+    linkTo('a').up();
+    expect(links.unusable()).toBeUndefined();
+    linkTo('a').down(2_999);
+    expect(links.unusable()).toBeUndefined();
+    linkTo('a').down(3_000);
+    expect(links.unusable()).toEqual(['other_secret']);
+    expect(links.wasUsable()).toBe(true);
+  });
 
   it('that are closed, or do not come up in time, are waited for no longer', async () => {
     const { links } = openLinks();

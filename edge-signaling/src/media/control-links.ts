@@ -2,13 +2,15 @@ import { PlenaryError } from '@plenary/cluster';
 import type { MediaNodeRecord } from '@plenary/cluster';
 import type { MediaNodeId } from '@plenary/cluster/ids';
 import { NODE_LOST_AFTER_MS } from './control-link.ts';
-import type { ControlLink, ControlLinkListener, LinkLoss } from './control-link.ts';
+import type { ControlLink, ControlLinkListener, LinkLoss, LinkTrouble } from './control-link.ts';
 
 /** A link as those who ask media nodes see it. */
 export type MediaLink = Pick<ControlLink, 'mediaNodeId' | 'incarnation' | 'isUp' | 'call'>;
 
 /** A link as its owner sees it. */
-export type OwnedLink = MediaLink & Pick<ControlLink, 'controlUrl' | 'downForMs' | 'whenUp' | 'close'>;
+export type OwnedLink = MediaLink &
+  Pick<ControlLink, 'controlUrl' | 'downForMs' | 'whenUp' | 'close'> &
+  Partial<Pick<ControlLink, 'trouble'>>;
 
 /** The links to the media nodes, as those who ask them see them. */
 export interface MediaLinks {
@@ -24,6 +26,9 @@ export interface MediaLinks {
 
 /** A node that is neither announced nor reachable for so long gets no more attempts. */
 const FORGET_AFTER_MS = 30_000;
+
+/** When every link that was up is down for so long, the edge is no good for anybody new, in milliseconds. */
+const UNUSABLE_AFTER_MS = 3_000;
 
 export interface ControlLinksOptions<Link extends OwnedLink> {
   /** Makes the link to a node, which connects by itself for ever and tells its listener. */
@@ -88,6 +93,22 @@ export class ControlLinks<Link extends OwnedLink> implements MediaLinks {
       throw new PlenaryError('media_unavailable', `There is no control link to ${mediaNodeId}.`);
     }
     return link;
+  }
+
+  unusable(): readonly LinkTrouble[] | undefined {
+    const links = this.all();
+    if (links.length === 0 || links.some((link) => this.#mayComeBack(link))) return undefined;
+    return [...new Set(links.flatMap(({ trouble }) => (trouble === undefined ? [] : [trouble])))].sort();
+  }
+
+  /** Whether any link is up, or was: what brings all of them down later is the nodes' end as likely as this edge's fault. */
+  wasUsable(): boolean {
+    return this.all().some((link) => link.isUp || this.#losses.has(link));
+  }
+
+  /** One that was up is given some time: a node that restarts, or a network that hiccups, makes no edge useless. */
+  #mayComeBack(link: Link): boolean {
+    return link.isUp || (this.#losses.has(link) && link.downForMs() < UNUSABLE_AFTER_MS);
   }
 
   lost(downForMs: number): MediaNodeId[] {
