@@ -22,7 +22,7 @@ describe('the store goes away', () => {
     await limitMemory('1');
     const edge = cluster.edge(0);
     await waitFor('the edge to notice', async () => (await edge.status('/ready')) === 503);
-    expect(await (await fetch(`${edge.url}/ready`)).json()).toEqual({
+    expect(await (await fetch(`${edge.operatorUrl}/ready`)).json()).toEqual({
       ready: false,
       reasons: ['store_unavailable'],
       store: 'out_of_memory',
