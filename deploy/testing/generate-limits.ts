@@ -2,7 +2,13 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as protocol from '@plenary/cluster/protocol';
-import { BUDGETS, CARRIED_SHARE, SCOPES, SMALL_ROOM } from '../../edge-signaling/src/limits/budget.ts';
+import {
+  BUDGETS,
+  CARRIED_LEAST_SHARE,
+  CARRIED_SHARE,
+  SCOPES,
+  SMALL_ROOM,
+} from '../../edge-signaling/src/limits/budget.ts';
 import {
   BYTES_PER_CONSUMER,
   BYTES_PER_EVENT,
@@ -118,7 +124,7 @@ once and ${patience.refillPerSecond} a second. A room, a tenant and an address h
 ${table(['whose', 'of what', 'at once', 'a second'], budgetRows)}
 
 A session that is resumed goes on with what it had left. On another edge it finds what came in since it was taken up before,
-${CARRIED_SHARE * 100}% of the whole at most.
+${CARRIED_LEAST_SHARE * 100}% of the whole at least and ${CARRIED_SHARE * 100}% at most.
 
 ## What requests cost
 

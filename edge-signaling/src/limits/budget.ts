@@ -59,6 +59,8 @@ export const SMALL_ROOM = 20;
  * less than would make going from edge to edge worth it.
  */
 export const CARRIED_SHARE = 0.4;
+/** And at least, however short ago it was taken up before: what coming back and opening media anew takes. */
+export const CARRIED_LEAST_SHARE = 0.3;
 
 /** What one owner may spend of each resource (SPEC BU5). */
 export class Budget {
@@ -104,12 +106,12 @@ export class Budget {
 
 /**
  * The purse of a session that was held elsewhere until now, where it may have been emptied when it was taken up there: what has
- * come in since then is in it, and {@link CARRIED_SHARE} of the whole at most.
+ * come in since then is in it, within {@link CARRIED_LEAST_SHARE} and {@link CARRIED_SHARE} of the whole.
  */
 export function carriedBudget(clock: Clock, heldForMs: number): Budget {
   const seconds = Math.max(0, heldForMs) / 1_000;
   return new Budget(SESSION, clock, ({ capacity, refillPerSecond }) =>
-    Math.min(capacity * CARRIED_SHARE, refillPerSecond * seconds),
+    Math.min(capacity * CARRIED_SHARE, Math.max(capacity * CARRIED_LEAST_SHARE, refillPerSecond * seconds)),
   );
 }
 
