@@ -27,6 +27,7 @@ import type {
   MediaOffer,
   MediaRequest,
   RoomTrack,
+  MediaKind,
   RtpParameters,
   TrackSource,
 } from '@plenary/cluster/protocol';
@@ -93,9 +94,15 @@ const PURSUE_MS = 2_000;
 /** mediasoup notices that a client is gone after this time, in milliseconds. */
 const ICE_TIMEOUT_MS = 30_000;
 
-const RTP: RtpParameters = {
-  codecs: [{ mimeType: 'audio/opus', payloadType: 100, clockRate: 48_000, channels: 2 }],
-  encodings: [{ ssrc: 1 }],
+const RTP: Readonly<Record<MediaKind, RtpParameters>> = {
+  audio: {
+    codecs: [{ mimeType: 'audio/opus', payloadType: 100, clockRate: 48_000, channels: 2 }],
+    encodings: [{ ssrc: 1 }],
+  },
+  video: {
+    codecs: [{ mimeType: 'video/VP8', payloadType: 101, clockRate: 90_000 }],
+    encodings: [{ ssrc: 1 }],
+  },
 };
 const PROOF = 'A'.repeat(86);
 const MEDIA: MediaRequest = { rtpCapabilities: { codecs: [] }, publish: true };
@@ -714,7 +721,7 @@ export class SimulatedClient {
       transportId: this.#sendTransportId,
       kind: KIND_OF_SOURCE[source],
       source,
-      rtpParameters: RTP,
+      rtpParameters: RTP[KIND_OF_SOURCE[source]],
       paused,
       replaces,
       epoch: this.#epoch,

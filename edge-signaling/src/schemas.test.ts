@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 test('[MS1] no string of what edges tell each other or are asked over HTTP is loose', async () => {
   const schemas = await schemasOf(fileURLToPath(new URL('./', import.meta.url)), [
     'testing/',
+    'auth/key-settings.ts',
     'config.ts',
     'main.ts',
   ]);

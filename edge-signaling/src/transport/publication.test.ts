@@ -30,7 +30,9 @@ const toEdges = (message: unknown): unknown => ({
 describe('publications', () => {
   it('[NS4] are handed on as an edge makes them', () => {
     expect(read(roomChannelOf(PREFIX, ROOM), toRoom)).toEqual(toRoom);
-    const peerIds = Array.from({ length: MAX_SESSIONS_NAMED }, (_, index) => peer(`${index}`.padStart(32, 'p')));
+    const peerIds = Array.from({ length: MAX_SESSIONS_NAMED }, (_, index) =>
+      peer(`${index}`.padStart(32, 'p')),
+    );
     const attached = toEdges({ type: 'sessions.attached', peerIds, edgeId: edge('e'.repeat(64)) });
     expect(read(edgesChannelOf(PREFIX), attached)).toEqual(attached);
   });

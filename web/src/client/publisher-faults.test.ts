@@ -28,7 +28,7 @@ function failures(meeting: Meeting): string[] {
 
 describe('a request about one’s own track that fails', () => {
   test('[WB3] an unmute is told again by itself, until the edge has it', async () => {
-    vi.spyOn(Math, 'random').mockReturnValue(0);
+    vi.spyOn(Math, 'random').mockReturnValue(0.001);
     const edge = new ScriptedEdge();
     let asked = 0;
     edge.on['track.pause'] = () => {
@@ -108,7 +108,7 @@ describe('a request about one’s own track that fails', () => {
   });
 
   test('[WB3] an end that the edge did not hear is asked for again', async () => {
-    vi.spyOn(Math, 'random').mockReturnValue(0);
+    vi.spyOn(Math, 'random').mockReturnValue(0.001);
     const edge = new ScriptedEdge();
     let asked = 0;
     edge.on['track.end'] = () => {
