@@ -19,6 +19,7 @@ import {
 } from '../testing/samples.ts';
 import { connectTestStore } from '../testing/store-contracts.ts';
 import type { ClusterStore } from './connect.ts';
+import { SCRIPTS } from './scripts.generated.ts';
 
 const USERS = fileURLToPath(new URL('../../../deploy/redis/users/', import.meta.url));
 const KINDS = ['edge', 'media-node', 'operator'] as const;
@@ -94,6 +95,14 @@ describe('the Redis users', () => {
     await ofEdge.tenants.release(tenant('acme'), { roomId, peerId: ann });
     expect(await ofOperator.registry.liveMediaNodes()).toHaveLength(1);
     expect(await ofOperator.registry.liveEdges()).toHaveLength(1);
+  });
+
+  it.each(['edge', 'media-node'] as const)('[KY4] let an %s run every command of the scripts', (kind) => {
+    const rules = readFileSync(join(USERS, `${kind}.conf`), 'utf8').split(/\s+/);
+    const commands = Object.values(SCRIPTS).flatMap(({ lua }) =>
+      [...lua.matchAll(/redis\.p?call\('([A-Z]+)'/g)].map(([, command = '']) => command.toLowerCase()),
+    );
+    expect([...new Set(commands)].filter((command) => !rules.includes(`+${command}`))).toEqual([]);
   });
 
   it.each(KINDS)(
