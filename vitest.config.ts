@@ -5,14 +5,16 @@ const contract = '**/*.contract.test.ts';
 const integration = '**/*.integration.test.ts';
 const endToEnd = '**/*.e2e.test.ts';
 const faults = '**/*.faults.test.ts';
+const hostile = '**/*.hostile.test.ts';
 
 /**
- * Five kinds of tests, by what they need:
+ * Six kinds of tests, by what they need:
  * - `unit`: nothing but our code; all of them together take seconds
  * - `contract`: one suite for every version of a port; starts a real Redis of its own
  * - `integration`: real processes of ours
  * - `e2e`: the whole cluster with real Chromium
  * - `faults`: the whole fault table, which takes longer than `npm test` has time for
+ * - `hostile`: the whole attackers' table, likewise
  *
  * There are no retries: a test that passes only sometimes has found something. Time limits are far beyond what a test takes,
  * so that a busy machine fails none.
@@ -27,7 +29,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['**/src/**/*.test.{ts,tsx}', 'deploy/**/*.test.ts', 'e2e/simulation/**/*.test.ts'],
-          exclude: [...everywhere, contract, integration, endToEnd, faults],
+          exclude: [...everywhere, contract, integration, endToEnd, faults, hostile],
           pool: 'forks',
           testTimeout: 30_000,
         },
@@ -69,6 +71,15 @@ export default defineConfig({
         test: {
           name: 'faults',
           include: [`e2e/${faults}`],
+          exclude: everywhere,
+          pool: 'forks',
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'hostile',
+          include: [`e2e/${hostile}`],
           exclude: everywhere,
           pool: 'forks',
           fileParallelism: false,

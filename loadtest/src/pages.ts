@@ -4,3 +4,4 @@ export { startPageServer, type PageServer } from './page-server.ts';
 export { percentile, summarise, type Summary } from './bench-join/statistics.ts';
 export { figure, formatTable } from './table.ts';
 export { describeMachine } from './bench-join/machine.ts';
+export { cpuSecondsOf } from './bench-join/process-cpu.ts';

@@ -20,12 +20,18 @@ const SCHEME = 'Plenary';
 /** Who a process is to its operators. */
 export const ADMIN_SUBJECT = z.object({
   kind: z.enum(['edge', 'media-node']),
-  id: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/),
+  id: z
+    .string()
+    .max(64)
+    .regex(/^[A-Za-z0-9_-]{1,64}$/),
 });
 export type AdminSubject = z.infer<typeof ADMIN_SUBJECT>;
 
 export const ADMIN_CHALLENGE = ADMIN_SUBJECT.extend({
-  challenge: z.string().regex(/^[A-Za-z0-9_-]{16,128}$/),
+  challenge: z
+    .string()
+    .max(128)
+    .regex(/^[A-Za-z0-9_-]{16,128}$/),
 });
 export type AdminChallenge = z.infer<typeof ADMIN_CHALLENGE>;
 

@@ -1,20 +1,22 @@
-import type { webcrypto } from 'node:crypto';
 import { rejoinProofText, RESUME_PROOF, resumeProofText, SESSION_KEY } from '../protocol/session-key.ts';
 import type { SessionKeyJwk } from '../protocol/session-key.ts';
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256' } as const;
 
+/** Browsers' types and Node's name it differently. */
+type PrivateKey = Parameters<typeof crypto.subtle.sign>[1];
+
 /** A session's key as a client makes it. */
 export class TestSessionKey {
   readonly jwk: SessionKeyJwk;
-  readonly #privateKey: webcrypto.CryptoKey;
+  readonly #privateKey: PrivateKey;
 
   static async create(): Promise<TestSessionKey> {
     const { privateKey, publicKey } = await crypto.subtle.generateKey(ALGORITHM, false, ['sign', 'verify']);
     return new TestSessionKey(SESSION_KEY.parse(await crypto.subtle.exportKey('jwk', publicKey)), privateKey);
   }
 
-  private constructor(jwk: SessionKeyJwk, privateKey: webcrypto.CryptoKey) {
+  private constructor(jwk: SessionKeyJwk, privateKey: PrivateKey) {
     this.jwk = jwk;
     this.#privateKey = privateKey;
   }

@@ -1,5 +1,5 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core';
-import type { PageGaps, PageLook } from './page/page.ts';
+import type { PageGaps, PageLook, PageNoticed } from './page/page.ts';
 
 export interface PersonOptions {
   readonly name: string;
@@ -60,6 +60,11 @@ export class Person {
 
   gaps(): Promise<PageGaps> {
     return this.#page.evaluate(() => window.plenaryPerson.gaps());
+  }
+
+  /** What this person noticed since `watch`. */
+  noticed(): Promise<PageNoticed> {
+    return this.#page.evaluate(() => window.plenaryPerson.noticed());
   }
 
   warnings(): Promise<readonly string[]> {

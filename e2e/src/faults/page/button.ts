@@ -2,6 +2,14 @@ import type { LocalTrack, Meeting } from '@plenary/web/client';
 
 const PRESS_EVERY_MS = 100;
 
+/** What became of the presses of a button. */
+export interface Presses {
+  /** How long each one took that was answered well, in milliseconds. */
+  readonly answeredMs: readonly number[];
+  /** Presses that were refused or not answered. */
+  readonly failed: number;
+}
+
 type OwnTrack = Pick<LocalTrack, 'trackId' | 'epoch'>;
 
 /**
@@ -12,6 +20,9 @@ export class Button {
   readonly #meeting: () => Meeting | undefined;
   #lastAtMs = performance.now();
   #longestGapMs = 0;
+  /** How long each press took that was answered well, in milliseconds. */
+  #answeredMs: number[] = [];
+  #failed = 0;
 
   constructor(meeting: () => Meeting | undefined) {
     this.#meeting = meeting;
@@ -21,6 +32,13 @@ export class Button {
   reset(): void {
     this.#longestGapMs = 0;
     this.#lastAtMs = performance.now();
+    this.#answeredMs = [];
+    this.#failed = 0;
+  }
+
+  /** The presses since the reset. */
+  presses(): Presses {
+    return { answeredMs: this.#answeredMs, failed: this.#failed };
   }
 
   gap(): number {
@@ -32,12 +50,15 @@ export class Button {
     const meeting = this.#meeting();
     const { trackId, epoch }: Partial<OwnTrack> = meeting?.getSnapshot().localTracks.get('camera') ?? {};
     if (meeting === undefined || trackId === undefined) return;
+    const pressedMs = performance.now();
     try {
       await meeting.request('track.pause', { trackId, epoch, paused: false });
     } catch {
+      this.#failed += 1;
       return;
     }
     const nowMs = performance.now();
+    this.#answeredMs.push(nowMs - pressedMs);
     this.#longestGapMs = Math.max(this.#longestGapMs, nowMs - this.#lastAtMs);
     this.#lastAtMs = nowMs;
   }

@@ -5,6 +5,7 @@
 import { createMeeting } from '@plenary/web/client';
 import type { Meeting } from '@plenary/web/client';
 import { Button } from './button.ts';
+import type { Presses } from './button.ts';
 import { Deliveries, noteConnections } from './deliveries.ts';
 
 export interface PageJoin {
@@ -36,12 +37,20 @@ export interface PageGaps {
   readonly button: number;
 }
 
+/** What a person noticed since `watch`. */
+export interface PageNoticed extends PageGaps {
+  readonly presses: Presses;
+  /** Every state of connection or media that was not the usual one, in order, such as `connection: resuming`. */
+  readonly interruptions: readonly string[];
+}
+
 const CAMERA = { width: 320, height: 180, frameRate: 30 };
 const WARNINGS_KEPT = 100;
 
 noteConnections();
 
 const warnings: string[] = [];
+let interruptions: string[] = [];
 let meeting: Meeting | undefined;
 let name = '';
 const players = new Map<MediaStreamTrack, HTMLMediaElement>();
@@ -82,6 +91,16 @@ function play(): void {
   }
 }
 
+/** Notes what is not as it should be, once for each change. */
+function noteInterruptions(): void {
+  const { connection, media } = current().getSnapshot();
+  const seen = [
+    ...(connection.phase === 'joined' ? [] : [`connection: ${connection.phase}`]),
+    ...(media === 'connected' ? [] : [`media: ${media}`]),
+  ];
+  for (const state of seen) if (interruptions.at(-1) !== state) interruptions.push(state);
+}
+
 /** A tone that never rests: of a silent microphone nothing is sent, and nothing could be missed. */
 function voice(): MediaStreamTrack {
   const context = new AudioContext();
@@ -110,6 +129,7 @@ const person = {
       },
     });
     meeting.subscribe(play);
+    meeting.subscribe(noteInterruptions);
     const [camera] = stream.getVideoTracks();
     if (camera === undefined) throw new Error('the browser has no camera');
     await Promise.all([meeting.publish('camera', camera), meeting.publish('microphone', voice())]);
@@ -147,9 +167,17 @@ const person = {
   watch(): void {
     deliveries.reset();
     button.reset();
+    interruptions = [];
   },
 
   gaps: (): PageGaps => ({ media: deliveries.gaps(), button: button.gap() }),
+
+  noticed: (): PageNoticed => ({
+    media: deliveries.gaps(),
+    button: button.gap(),
+    presses: button.presses(),
+    interruptions,
+  }),
 
   /** What the client complained of, for a test that fails. */
   warnings: (): readonly string[] => warnings,

@@ -1,0 +1,5 @@
+/** The whole attackers' table: `npm run test:hostile`. */
+import { describeAttacks } from './describe-attacks.ts';
+import { ATTACKS } from './table.ts';
+
+describeAttacks(ATTACKS);

@@ -1,0 +1,25 @@
+import { afterAll, beforeAll, describe, it } from 'vitest';
+import { byWorldKind } from './attack.ts';
+import type { Attack } from './attack.ts';
+import { CurrentHostileWorld } from './current-hostile-world.ts';
+
+const TIMEOUT_MS = 180_000;
+
+/** One test for each row, all of them with the same body; rows of one world share a cluster and a meeting. */
+export function describeAttacks(all: readonly Attack[]): void {
+  for (const [kind, attacks] of byWorldKind(all)) {
+    describe(`a meeting in the world “${kind}” does not notice`, () => {
+      const world = new CurrentHostileWorld(kind);
+      beforeAll(() => world.start(), TIMEOUT_MS);
+      afterAll(() => world.end(), TIMEOUT_MS);
+
+      it.each(attacks.map((attack) => [attack.name, attack] as const))(
+        '%s',
+        async (_, attack) => {
+          await world.withstand(attack);
+        },
+        TIMEOUT_MS,
+      );
+    });
+  }
+}

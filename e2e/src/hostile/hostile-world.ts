@@ -1,0 +1,202 @@
+import { fileURLToPath } from 'node:url';
+import { startLocalCluster } from '@plenary/deploy/local-cluster';
+import type { LocalCluster, RunningEdge, RunningMediaNode } from '@plenary/deploy/local-cluster';
+import { launchChromium } from '@plenary/loadtest/browser';
+import { makeJoinToken, startPageServer } from '@plenary/loadtest/pages';
+
+import type { PageServer } from '@plenary/loadtest/pages';
+import type { Browser } from 'playwright-core';
+import { Person } from '../faults/person.ts';
+import { leftOver } from '../harness/left-over.ts';
+import type { LeftOver } from '../harness/left-over.ts';
+import { readMetrics } from '../harness/metrics.ts';
+import type { HostileWorldKind } from './attack.ts';
+import { RawClient } from './raw-client.ts';
+import type { RawClientOptions } from './raw-client.ts';
+
+const PAGE = fileURLToPath(new URL('../faults/page/page.ts', import.meta.url));
+/** Many processes start at once; a loaded machine takes long over it. */
+const READY_TIMEOUT_MS = 90_000;
+/** So short that a session which an attacker leaves behind is gone soon after the attack. */
+const RESUME_WITHIN_MS = 1_000;
+const PEOPLE = [
+  { name: 'Ann', datacenter: 'gra' },
+  { name: 'Bob', datacenter: 'sbg' },
+  { name: 'Cid', datacenter: 'gra' },
+];
+export const MEETING_ROOM = 'weekly';
+
+/** What is counted before an attack and must be the same after it. */
+export interface Standing {
+  /** Process ids of edges, media nodes and the store. */
+  readonly processes: Readonly<Record<string, number | null>>;
+  readonly sockets: number;
+  readonly waitingEntries: number;
+  readonly departures: number;
+  readonly left: LeftOver;
+}
+
+interface Parts {
+  readonly cluster: LocalCluster;
+  readonly browser: Browser;
+  readonly pages: PageServer;
+  /** Processes that ended without being asked to. */
+  readonly ended: string[];
+}
+
+/** A cluster with a meeting of real clients, and strangers who may do what they like. */
+export class HostileWorld {
+  readonly cluster: LocalCluster;
+  readonly people: readonly Person[];
+  readonly #parts: Parts;
+  readonly #end: () => Promise<void>;
+  #addresses = 0;
+
+  private constructor(parts: Parts, people: readonly Person[], end: () => Promise<void>) {
+    this.cluster = parts.cluster;
+    this.people = people;
+    this.#parts = parts;
+    this.#end = end;
+  }
+
+  /** @throws Error when this machine cannot make it; nothing is left of it then */
+  static async start(kind: HostileWorldKind): Promise<HostileWorld> {
+    const ends: (() => Promise<void>)[] = [];
+    const end = async (): Promise<void> => {
+      for (const step of ends.splice(0).reverse()) await step();
+    };
+    try {
+      const ended: string[] = [];
+      const cluster = await startCluster(kind, ended);
+      ends.push(() => cluster.stop());
+      const pages = await startPageServer(PAGE);
+      ends.push(() => pages.close());
+      const browser = await launchChromium();
+      ends.push(() => browser.close());
+      const people: Person[] = [];
+      for (const { name, datacenter } of PEOPLE) {
+        people.push(
+          await Person.join(browser, {
+            name,
+            datacenter,
+            roomId: MEETING_ROOM,
+            edgeUrl: edgeIn(cluster, datacenter).publicUrl,
+            pageUrl: pages.url,
+            token: () => makeJoinToken(cluster, { subject: name, roomId: MEETING_ROOM, datacenter }),
+          }),
+        );
+      }
+      return new HostileWorld({ cluster, browser, pages, ended }, people, end);
+    } catch (error) {
+      await end();
+      throw error;
+    }
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.people.map((person) => person.close()));
+    await this.#end();
+  }
+
+  /** The edge that attacks are aimed at: Ann and Cid are on it, Bob is not. */
+  get target(): RunningEdge {
+    return edgeIn(this.cluster, 'gra');
+  }
+
+  /** The media node that hosts Ann and Cid. */
+  get targetNode(): RunningMediaNode {
+    const node = this.cluster.mediaNodes.find(({ datacenter }) => datacenter === 'gra');
+    if (node === undefined) throw new Error('gra has no media node');
+    return node;
+  }
+
+  /** A join token as the application would make it for somebody whom it trusts too much. */
+  token(grants: Partial<Parameters<typeof makeJoinToken>[1]> = {}): string {
+    return makeJoinToken(this.cluster, { subject: 'mallory', roomId: MEETING_ROOM, ...grants });
+  }
+
+  /** One more address of this machine that nobody has used. */
+  nextAddress(): string {
+    this.#addresses += 1;
+    return `127.1.${Math.floor(this.#addresses / 250)}.${(this.#addresses % 250) + 1}`;
+  }
+
+  /** A raw connection to the target. @throws HandshakeRefused */
+  async connect(options: RawClientOptions = {}): Promise<RawClient> {
+    return RawClient.open(this.target.publicUrl, options);
+  }
+
+  /** A raw connection with its namespace open. @throws HandshakeRefused */
+  async enter(options: RawClientOptions = {}): Promise<RawClient> {
+    const client = await this.connect(options);
+    await client.enter();
+    return client;
+  }
+
+  async standing(): Promise<Standing> {
+    const { edges, mediaNodes, redis } = this.cluster;
+    const counts = {
+      plenary_edge_sockets: 0,
+      plenary_edge_waiting_entries: 0,
+      plenary_edge_pending_departures: 0,
+    };
+    for (const edge of edges) {
+      const readings = await readMetrics(edge.operatorUrl);
+      counts.plenary_edge_sockets += readings.get('plenary_edge_sockets') ?? 0;
+      counts.plenary_edge_waiting_entries += readings.get('plenary_edge_waiting_entries') ?? 0;
+      counts.plenary_edge_pending_departures += readings.get('plenary_edge_pending_departures') ?? 0;
+    }
+    const processes = [...edges, ...mediaNodes, ...(redis === null ? [] : [redis])];
+    return {
+      processes: Object.fromEntries(processes.map(({ id, pid }) => [id, pid])),
+      sockets: counts.plenary_edge_sockets,
+      waitingEntries: counts.plenary_edge_waiting_entries,
+      departures: counts.plenary_edge_pending_departures,
+      left: await leftOver(this.cluster),
+    };
+  }
+
+  /** How each process ended that was not asked to. */
+  get ended(): readonly string[] {
+    return this.#parts.ended;
+  }
+
+  /** The last lines of every process and page, for an attack that was noticed. */
+  async lastWords(): Promise<string> {
+    const parts: string[] = [];
+    for (const { id, logs } of [...this.cluster.edges, ...this.cluster.mediaNodes])
+      parts.push(`--- ${id}`, ...logs().slice(-15));
+    for (const person of this.people) {
+      const warnings = await person.warnings().catch(() => []);
+      parts.push(`--- ${person.name}`, ...warnings.slice(-15));
+    }
+    return parts.join('\n');
+  }
+}
+
+function edgeIn(cluster: LocalCluster, datacenter: string): RunningEdge {
+  const edge = cluster.edges.find((one) => one.datacenter === datacenter);
+  if (edge === undefined) throw new Error(`${datacenter} has no edge`);
+  return edge;
+}
+
+const ENV_OF_KIND: Readonly<Record<HostileWorldKind, Readonly<Record<string, string>>>> = { plain: {} };
+
+async function startCluster(kind: HostileWorldKind, ended: string[]): Promise<LocalCluster> {
+  return startLocalCluster({
+    edges: 2,
+    mediaNodes: 2,
+    workers: 1,
+    web: false,
+    guests: false,
+    logLevel: 'info',
+    readyTimeoutMs: READY_TIMEOUT_MS,
+    env: ENV_OF_KIND[kind],
+    edge: () => ({
+      env: { PLENARY_RESUME_WITHIN_MS: String(RESUME_WITHIN_MS), PLENARY_ALLOWED_ORIGINS: '*' },
+    }),
+    onEvent: (event) => {
+      if (event.type === 'exit') ended.push(`${event.id} ${event.how}`);
+    },
+  });
+}

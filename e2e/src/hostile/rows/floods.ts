@@ -1,0 +1,145 @@
+import type { Answers, Attack } from '../attack.ts';
+import { over } from '../attack.ts';
+import type { HostileWorld } from '../hostile-world.ts';
+import { Stranger } from '../stranger.ts';
+import type { StrangerOptions } from '../stranger.ts';
+
+const LIMITED = ['ok', 'rate_limited', 'flooding', 'closed', 'limit_reached'];
+/** Requests that a flood has under way at a time. */
+const AT_ONCE = 30;
+
+/** One thing that a stranger in the meeting asks for, many times at once, without end. */
+export interface FloodKind {
+  readonly name: string;
+  readonly does: string;
+  readonly step: (stranger: Stranger, count: number) => Promise<string>;
+  /** What it may be told beside what every flood is told. */
+  readonly gets?: readonly string[];
+  readonly join?: StrangerOptions;
+  readonly prepare?: (stranger: Stranger) => Promise<void>;
+}
+
+/** Floods by one connection at a time; cut off, the stranger comes back. */
+export async function flood(
+  world: HostileWorld,
+  { join, prepare, step }: FloodKind,
+  isOver: () => boolean,
+  localAddress?: string,
+): Promise<Answers> {
+  return over(isOver, async () => {
+    const stranger = await Stranger.join(world, {
+      ...join,
+      ...(localAddress === undefined ? {} : { localAddress }),
+    });
+    await prepare?.(stranger);
+    const answers = new Set<string>();
+    for (let round = 0; !isOver() && !stranger.client.isClosed; round += 1) {
+      const outcomes = await Promise.all(
+        Array.from({ length: AT_ONCE }, (_, index) => step(stranger, round * AT_ONCE + index)),
+      );
+      for (const outcome of outcomes) answers.add(outcome);
+    }
+    await stranger.leave();
+    return [...answers];
+  });
+}
+
+export const FLOOD_KINDS: readonly FloodKind[] = [
+  {
+    name: 'questions without end',
+    does: 'asks its edge for a sign of life',
+    step: (stranger) => stranger.ask('edge.check', {}),
+  },
+  {
+    name: 'mutes and unmutes without end',
+    does: 'mutes and unmutes a microphone that everybody is told of',
+    step: (stranger, count) =>
+      stranger.ask('track.pause', { trackId: trackOf(stranger), paused: count % 2 === 0 }),
+    prepare: publishMicrophone,
+  },
+  {
+    name: 'changes of consumers without end',
+    does: 'changes layers and priority of every consumer, 64 times in one request',
+    step: (stranger, count) =>
+      stranger.ask('consumers.update', {
+        consumers: Array.from({ length: 64 }, (_, index) => ({
+          consumerId: stranger.joined.media.consumers[index % 2]?.consumerId ?? 'x',
+          paused: (count + index) % 2 === 0,
+          priority: 1 + ((count + index) % 255),
+        })),
+      }),
+  },
+  {
+    name: 'subscriptions without end',
+    does: 'subscribes to every track of the room, again and again',
+    step: (stranger) =>
+      stranger.ask('subscribe', { trackIds: stranger.joined.room.tracks.map(({ trackId }) => trackId) }),
+    gets: ['media_unavailable', 'track_not_found'],
+  },
+  {
+    name: 'catching up without end',
+    does: 'asks for all that ever happened in the room',
+    step: (stranger) => stranger.ask('sync', { afterEventId: '1-0' }),
+  },
+  {
+    name: 'leafing through the roster without end',
+    does: 'asks for its first page',
+    step: (stranger) => stranger.ask('roster.page', { cursor: '' }),
+  },
+  {
+    name: 'asking after media without end',
+    does: 'asks whether the media node still hosts it',
+    step: (stranger) => stranger.ask('media.check', {}),
+  },
+  {
+    name: 'opening media without end',
+    does: 'opens media anew',
+    step: (stranger) => stranger.ask('media.open', { rtpCapabilities: stranger.capabilities, publish: true }),
+    gets: ['media_unavailable', 'stale_epoch', 'media_lost', 'no_media_node'],
+  },
+  {
+    name: 'chat without end',
+    does: 'posts 4,000 characters in another room',
+    step: (stranger, count) =>
+      stranger.ask('chat.post', { requestId: `c-${count}`, text: 'x'.repeat(4_000) }),
+    join: { roomId: 'shouting' },
+  },
+];
+
+export const FLOODS: readonly Attack[] = [
+  ...FLOOD_KINDS.map((kind): Attack => ({
+    name: kind.name,
+    world: 'plain',
+    does: kind.does,
+    gets: [...LIMITED, ...(kind.gets ?? [])],
+    strike: (world, isOver) => flood(world, kind, isOver),
+  })),
+  {
+    name: 'a reader who does not read',
+    world: 'plain',
+    does: 'asks for the room again and again, and reads none of the answers',
+    gets: ['open', 'closed'],
+    strike: async (world, isOver) => {
+      const stranger = await Stranger.join(world);
+      stranger.client.pause();
+      let count = 0;
+      while (!isOver() && !stranger.client.isClosed) {
+        count += 1;
+        stranger.client.send(`42${count}["sync",{"afterEventId":"1-0"}]`);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      stranger.client.terminate();
+      return ['open'];
+    },
+  },
+];
+
+const tracks = new WeakMap<Stranger, string>();
+
+async function publishMicrophone(stranger: Stranger): Promise<void> {
+  const { outcome, trackId } = await stranger.publish();
+  if (outcome !== 'ok') throw new Error(`the microphone was refused: ${outcome}`);
+  tracks.set(stranger, trackId);
+}
+
+const trackOf = (stranger: Stranger): string => tracks.get(stranger) ?? '';

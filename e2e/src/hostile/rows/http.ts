@@ -1,0 +1,136 @@
+import type { Attack } from '../attack.ts';
+import { over } from '../attack.ts';
+import type { HostileWorld } from '../hostile-world.ts';
+import { rawHttp, RawTcp } from '../raw-http.ts';
+
+/** Everything but an answer that says the server is at fault. */
+const CLEAR = [
+  'http 200',
+  'http 204',
+  'http 301',
+  'http 308',
+  'http 400',
+  'http 401',
+  'http 403',
+  'http 404',
+  'http 405',
+  'http 408',
+  'http 413',
+  'http 414',
+  'http 429',
+  'http 431',
+  'http 501',
+  'http 505',
+  'closed',
+];
+
+/** Sends each request to the edge, and to the media node as well. */
+function requests(
+  name: string,
+  does: string,
+  all: readonly string[],
+  gets: readonly string[] = CLEAR,
+): Attack {
+  return {
+    name,
+    world: 'plain',
+    does,
+    gets,
+    strike: (world, isOver) =>
+      over(isOver, async () => {
+        const answers: string[] = [];
+        for (const request of all)
+          for (const url of [world.target.publicUrl, world.targetNode.controlUrl])
+            answers.push(await rawHttp(url, request, world.nextAddress()));
+        return answers;
+      }),
+  };
+}
+
+const HOST = 'Host: meet.example.org\r\n';
+const UPGRADE =
+  'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n';
+
+export const HTTP: readonly Attack[] = [
+  requests(
+    'HTTP of other versions',
+    'asks as HTTP/1.0, without `Host`, with HEAD, as HTTP/0.9, HTTP/2 and HTTP/3',
+    [
+      'GET /health HTTP/1.0\r\n\r\n',
+      'HEAD /health HTTP/1.0\r\n\r\n',
+      `HEAD /health HTTP/1.1\r\n${HOST}\r\n`,
+      'GET /health HTTP/1.1\r\n\r\n',
+      'GET /health\r\n\r\n',
+      `GET /health HTTP/3.0\r\n${HOST}\r\n`,
+      'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
+    ],
+  ),
+  requests('headers of other shapes', 'sends 16 KiB of cookies, a hundred headers, doubled and broken ones', [
+    `GET /health HTTP/1.1\r\n${HOST}Cookie: ${'c=x; '.repeat(3_200)}\r\n\r\n`,
+    `GET /health HTTP/1.1\r\n${HOST}${Array.from({ length: 100 }, (_, index) => `X-${index}: y\r\n`).join('')}\r\n`,
+    `GET /health HTTP/1.1\r\n${HOST}X-Forwarded-For: 1.2.3.4:5678, [2001:db8::1]:443, x, ,\r\nForwarded: for="[2001:db8::1]:4711";proto=https\r\n\r\n`,
+    `GET /health HTTP/1.1\r\n${HOST}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+    `GET /health HTTP/1.1\r\n${HOST}Content-Length: -1\r\n\r\n`,
+    `GET /health HTTP/1.1\r\n${HOST}no colon here\r\n\r\n`,
+    `GET /health HTTP/1.1\r\n${HOST}X: \u0000\u0001\r\n\r\n`,
+  ]),
+  requests('paths that lead nowhere', 'asks for files outside the app, broken escapes, and very long paths', [
+    `GET /../../../../etc/passwd HTTP/1.1\r\n${HOST}\r\n`,
+    `GET /%2e%2e/%2e%2e/etc/passwd HTTP/1.1\r\n${HOST}\r\n`,
+    `GET /%E0%A4%A HTTP/1.1\r\n${HOST}\r\n`,
+    `GET /%00 HTTP/1.1\r\n${HOST}\r\n`,
+    `GET http://169.254.169.254/ HTTP/1.1\r\n${HOST}\r\n`,
+    `GET /${'a'.repeat(3_000)} HTTP/1.1\r\n${HOST}\r\n`,
+    `GET /?${'a=b&'.repeat(700)} HTTP/1.1\r\n${HOST}\r\n`,
+    `OPTIONS * HTTP/1.1\r\n${HOST}\r\n`,
+  ]),
+  requests('methods and bodies that nobody asked for', 'deletes, connects, traces, and posts a megabyte', [
+    `DELETE /health HTTP/1.1\r\n${HOST}\r\n`,
+    `TRACE / HTTP/1.1\r\n${HOST}\r\n`,
+    `CONNECT evil.example:443 HTTP/1.1\r\n${HOST}\r\n`,
+    `GARBAGE / HTTP/1.1\r\n${HOST}\r\n`,
+    `POST /api/token HTTP/1.1\r\n${HOST}Content-Type: application/json\r\nContent-Length: 1048576\r\n\r\n${'x'.repeat(1_048_576)}`,
+    `POST /api/token HTTP/1.1\r\n${HOST}Content-Type: application/json\r\nContent-Length: 12000\r\n\r\n${'['.repeat(12_000)}`,
+    `OPTIONS /api/guest-token HTTP/1.1\r\n${HOST}Origin: https://evil.example\r\nAccess-Control-Request-Method: POST\r\n\r\n`,
+    `POST /admin/drain HTTP/1.1\r\n${HOST}Authorization: Bearer x\r\nContent-Length: 2\r\n\r\n{}`,
+  ]),
+  requests(
+    'WebSocket handshakes that are none',
+    'upgrades to other paths, versions, transports and protocols',
+    [
+      `GET /socket.io/?EIO=3&transport=websocket HTTP/1.1\r\n${HOST}${UPGRADE}\r\n`,
+      `GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\n${HOST}\r\n`,
+      `GET /socket.io/?EIO=4&transport=websocket&sid=nobody HTTP/1.1\r\n${HOST}${UPGRADE}\r\n`,
+      `GET /socket.io/?transport=__proto__&EIO=4 HTTP/1.1\r\n${HOST}${UPGRADE}\r\n`,
+      `POST /socket.io/?EIO=4&transport=polling HTTP/1.1\r\n${HOST}Content-Length: 2\r\n\r\n40`,
+      `GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\n${HOST}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 8\r\nSec-WebSocket-Key: x\r\n\r\n`,
+      `GET /elsewhere HTTP/1.1\r\n${HOST}${UPGRADE}\r\n`,
+    ],
+    // Engine.IO tells a client of another version why, by a WebSocket that it closes.
+    [...CLEAR, 'http 101'],
+  ),
+  {
+    name: 'connections that say nothing, or a letter at a time',
+    world: 'plain',
+    does: 'holds 200 TCP connections to the edge and 100 to the media node, and writes a header a letter at a time',
+    gets: [...CLEAR, 'open'],
+    strike: async (world, isOver) => {
+      const held = await holdOpen(world, 200, 100);
+      const letters = `GET /health HTTP/1.1\r\nX-Slow: ${'y'.repeat(10_000)}`;
+      for (let at = 0; !isOver() && at < letters.length; at += 1) {
+        for (const connection of held) connection.write(letters.charAt(at));
+        await new Promise((resolve) => setTimeout(resolve, 25));
+      }
+      for (const connection of held) connection.close();
+      return ['open'];
+    },
+  },
+];
+
+async function holdOpen(world: HostileWorld, edge: number, node: number): Promise<RawTcp[]> {
+  const held: RawTcp[] = [];
+  for (let count = 0; count < edge; count += 1)
+    held.push(await RawTcp.open(world.target.publicUrl, world.nextAddress()));
+  for (let count = 0; count < node; count += 1) held.push(await RawTcp.open(world.targetNode.controlUrl));
+  return held;
+}

@@ -1,0 +1,26 @@
+/** Everything that strangers, accidents and odd networks do to a meeting that does not notice, one row each. */
+import type { Attack } from './attack.ts';
+import { FLOODS } from './rows/floods.ts';
+import { FRAMES } from './rows/frames.ts';
+import { HTTP } from './rows/http.ts';
+import { INSIDE } from './rows/inside.ts';
+import { JOINS } from './rows/joins.ts';
+import { MEDIA } from './rows/media.ts';
+
+export const ATTACKS: readonly Attack[] = [...FRAMES, ...HTTP, ...JOINS, ...FLOODS, ...MEDIA, ...INSIDE];
+
+/** One or two of each kind, which `npm test` runs too. */
+export const QUICK: ReadonlySet<string> = new Set([
+  'frames nested thousands deep',
+  'random frames',
+  'headers of other shapes',
+  'join tokens that nobody gave',
+  'a stolen session token',
+  'mutes and unmutes without end',
+  'changes of consumers without end',
+  'line ends for every browser’s SDP',
+  'media that is not what it says',
+  'garbage on every channel of the store',
+  'control links of strangers',
+  'garbage on every media port',
+]);
