@@ -373,7 +373,8 @@ export class EdgeCore {
 
   start(): void {
     this.directory.start();
-    this.announcer.start();
+    // Its first clients are told of this edge as well, which the registry names from then on.
+    inBackground(() => this.announcer.start().then(() => this.directory.refresh()));
     this.#keeper.start();
     this.#republisher.start();
     this.#moveReminder.start();

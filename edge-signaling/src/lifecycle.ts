@@ -29,9 +29,10 @@ export class Announcer {
     return this.#isIdTaken;
   }
 
-  start(): void {
+  /** @returns settles when the first announcement was made, or failed; never rejects */
+  start(): Promise<void> {
     this.#timer = every(this.#settings.leaseMs / RENEWALS_PER_LEASE, () => this.announce());
-    inBackground(() => this.announce());
+    return this.announce();
   }
 
   /** Announces now. Never throws: the next time comes soon. */

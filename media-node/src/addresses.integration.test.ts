@@ -285,7 +285,11 @@ describe('hosts with addresses of their own', () => {
 describe.runIf(hasIpv6())('IPv6', () => {
   const six = (): TestConfig => {
     const config = testConfig({ listenIp: '::1', host: '::1' });
-    return { ...config, controlUrl: `http://[::1]:${config.port}` };
+    return {
+      ...config,
+      controlUrl: `http://[::1]:${config.port}`,
+      operatorUrl: `http://[::1]:${config.operators.port}`,
+    };
   };
   const BOTH = { PLENARY_LISTEN_IP: '127.0.0.1,::1', PLENARY_ANNOUNCED_ADDRESS: '127.0.0.1,::1' };
 

@@ -96,9 +96,9 @@ export type TestConfig = MediaNodeConfig & TestPorts & { readonly operatorUrl: s
 /** A configuration on ports that no other node of this test process has. */
 export function testConfig(overrides: Partial<TestConfig> = {}): TestConfig {
   const firstPort = nextPort;
-  nextPort += 41;
+  nextPort += 40;
   const {
-    portSlice = { firstPort: firstPort + 1, lastPort: firstPort + 39 },
+    portSlice = { firstPort: firstPort + 1, lastPort: firstPort + 38 },
     listenIp = '127.0.0.1',
     announcedAddress = listenIp,
   } = overrides;
@@ -126,13 +126,13 @@ export function testConfig(overrides: Partial<TestConfig> = {}): TestConfig {
     drainMs: 0,
     operators: {
       host: '127.0.0.1',
-      port: firstPort + 40,
-      url: `http://127.0.0.1:${firstPort + 40}`,
+      port: firstPort + 39,
+      url: `http://127.0.0.1:${firstPort + 39}`,
       adminTokens: [TEST_ADMIN_TOKEN],
       tls: undefined,
       caFile: undefined,
     },
-    operatorUrl: `http://127.0.0.1:${firstPort + 40}`,
+    operatorUrl: `http://127.0.0.1:${firstPort + 39}`,
     storeAddress: { kind: 'single', url: 'redis://unused' },
     consul: undefined,
     namespace: DEFAULT_NAMESPACE,
