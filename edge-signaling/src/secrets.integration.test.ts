@@ -13,7 +13,7 @@ describe('the cluster\u2019s secret', () => {
   it('[CL1] an edge that has another one says so, and so does the node', async () => {
     cluster = await TestCluster.start({ edges: 1, mediaNodes: 1 });
     cluster.mediaNode(0).secrets = [NEW_SECRET];
-    const edge = await cluster.addEdge('edge-other', {
+    const edge = await cluster.addUnreadyEdge('edge-other', {
       PLENARY_CLUSTER_SECRET: `${NEW_SECRET} and yet not this one`,
     });
     await waitFor('the edge to say it', () =>

@@ -73,6 +73,17 @@ export class TestCluster<Store extends TestStore = TestRedis> {
   }
 
   async addEdge(id: string, settings: Record<string, string> = {}, host = '127.0.0.1'): Promise<EdgeProcess> {
+    const edge = await this.addUnreadyEdge(id, settings, host);
+    await edge.ready();
+    return edge;
+  }
+
+  /** Starts an edge that need not become ready. */
+  async addUnreadyEdge(
+    id: string,
+    settings: Record<string, string> = {},
+    host = '127.0.0.1',
+  ): Promise<EdgeProcess> {
     const edge = await EdgeProcess.start({
       id,
       host,
@@ -85,7 +96,6 @@ export class TestCluster<Store extends TestStore = TestRedis> {
       },
     });
     this.edges.push(edge);
-    await edge.ready();
     return edge;
   }
 
