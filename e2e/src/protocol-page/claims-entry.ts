@@ -178,8 +178,12 @@ export const ENTRY_CLAIMS: readonly Claim[] = [
   },
   {
     says: 'a name has no control characters (C0 and C1, tab and line ends among them) and no bidirectional overrides',
-    of: joiningEach(['a\rb', 'a\u0000b', 'a\u007fb'].map((displayName) => ({ displayName }))),
-    is: Array.from({ length: 3 }, () => MALFORMED),
+    of: joiningEach(
+      ['a\rb', 'a\u0000b', 'a\u007fb', 'a\tb', 'a\nb', 'a\u0085b', 'a\u009fb', 'a\u2028b', 'a\u202eb'].map(
+        (displayName) => ({ displayName }),
+      ),
+    ),
+    is: Array.from({ length: 9 }, () => MALFORMED),
   },
   {
     says: 'the name of the token wins over displayName, and without either it is Guest',

@@ -186,7 +186,7 @@ export const MEDIA_CLAIMS: readonly Claim[] = [
   {
     says: 'the kind of a track is its source’s',
     of: publishing({ kind: 'video' }),
-    is: MALFORMED,
+    is: 'invalid_media_parameters',
   },
   {
     says: 'a track is published on one’s sending transport',

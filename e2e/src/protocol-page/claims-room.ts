@@ -69,8 +69,11 @@ export const ROOM_CLAIMS: readonly Claim[] = [
   },
   {
     says: 'of control characters a chat message has tab and line feed only, and no bidirectional overrides',
-    of: askingEach('chat.post', ['a\tb\nc', 'a\u0000b', 'a\u001bb', 'a\u007fb'].map(message)),
-    is: ['ok', ...Array.from({ length: 3 }, () => MALFORMED)],
+    of: askingEach(
+      'chat.post',
+      ['a\tb\nc', 'a\u0000b', 'a\u001bb', 'a\u007fb', 'a\u0085b', 'a\u202eb'].map(message),
+    ),
+    is: ['ok', ...Array.from({ length: 5 }, () => MALFORMED)],
   },
   {
     says: 'a repeat of a chat message gives the first one’s message',
@@ -120,7 +123,17 @@ export const ROOM_CLAIMS: readonly Claim[] = [
       return [Object.keys(session).sort(), list(session['edges']).length, Object.keys(room).sort()];
     },
     is: [
-      ['displayName', 'edgeId', 'edges', 'peerId', 'resumeWithinMs', 'role', 'roomId', 'sessionToken'],
+      [
+        'displayName',
+        'edgeId',
+        'edges',
+        'peerId',
+        'rejoinToken',
+        'resumeWithinMs',
+        'role',
+        'roomId',
+        'sessionToken',
+      ],
       2,
       ['chat', 'lastEventId', 'peerCount', 'peers', 'tracks'],
     ],
