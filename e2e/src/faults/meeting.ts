@@ -3,6 +3,7 @@ import { until } from '../harness/until.ts';
 import { streamsAmong } from './fault.ts';
 import type { Fault } from './fault.ts';
 import type { Person } from './person.ts';
+import { everybodySeesAndHears, RECOVERY_TIMEOUT_MS } from './sees-and-hears.ts';
 import type { World } from './world.ts';
 
 /** What the people of a meeting noticed of a fault, at worst, in milliseconds. */
@@ -11,10 +12,6 @@ export interface Noticed {
   readonly sound: number;
   readonly buttons: number;
 }
-
-/** How many frames of each kind prove that somebody is seen and heard. */
-const ENOUGH_FRAMES = 15;
-const RECOVERY_TIMEOUT_MS = 60_000;
 
 /**
  * The one body of the table: a meeting runs, the fault strikes and is healed; then everybody who should see and hear each
@@ -30,14 +27,14 @@ export async function survive(
     await everybodyIsThere(world);
     await everybodySays(world, 'before');
     await watch(world);
-    await everybodySeesAndHears(world);
+    await everybodySeesAndHears(world.people);
     const judged = await fault.judgedBy?.(world);
     const calm = await noticedSoFar(world, judged);
     await watch(world);
     const heal = await fault.strike(world);
     try {
       const lasted = fault.lastsMs === undefined ? undefined : delay(fault.lastsMs);
-      if (fault.meanwhile !== 'nothing') await everybodySeesAndHears(world);
+      if (fault.meanwhile !== 'nothing') await everybodySeesAndHears(world.people);
       if (fault.meanwhile === 'everything') await everybodyIsThere(world);
       await everybodyBegins(world, 'meanwhile');
       if (fault.meanwhile === 'everything') await everybodyIsHeardInChat(world);
@@ -49,7 +46,7 @@ export async function survive(
     await everybodyIsThere(world);
     await everybodyIsHeardInChat(world);
     await everybodySays(world, 'after');
-    await everybodySeesAndHears(world);
+    await everybodySeesAndHears(world.people);
     const noticed = await noticedSoFar(world, judged);
     await chatIsTheSameForAll(world, ['before', 'meanwhile', 'after']);
     await world.part();
@@ -89,28 +86,7 @@ async function everybodyIsThere(world: World): Promise<void> {
       RECOVERY_TIMEOUT_MS,
     );
   }
-  await everybodySeesAndHears(world);
-}
-
-async function everybodySeesAndHears({ people }: World): Promise<void> {
-  await Promise.all(
-    people.map(async (person) => {
-      const keys = streamsFor(person, people);
-      const { delivered: before } = await person.look();
-      const more = (delivered: Readonly<Record<string, number>>): Record<string, number> =>
-        Object.fromEntries(keys.map((key) => [key, (delivered[key] ?? 0) - (before[key] ?? 0)]));
-      await until(
-        `${person.name} sees and hears the others`,
-        async () => more((await person.look()).delivered),
-        (counts) => Object.values(counts).every((count) => count >= ENOUGH_FRAMES),
-        RECOVERY_TIMEOUT_MS,
-      );
-    }),
-  );
-}
-
-function streamsFor(person: Person, people: readonly Person[]): string[] {
-  return people.filter((other) => other !== person).flatMap(({ name }) => [`${name} video`, `${name} audio`]);
+  await everybodySeesAndHears(world.people);
 }
 
 const textOf = ({ name }: Person, when: string): string => `${name} ${when}`;

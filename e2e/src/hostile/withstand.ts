@@ -1,15 +1,13 @@
 import { expect } from 'vitest';
 import type { PageNoticed } from '../faults/page/page.ts';
 import type { Person } from '../faults/person.ts';
+import { everybodySeesAndHears, RECOVERY_TIMEOUT_MS } from '../faults/sees-and-hears.ts';
 import { until } from '../harness/until.ts';
 import type { Answers, Attack } from './attack.ts';
 import type { HostileWorld, Standing } from './hostile-world.ts';
 
 /** How long an attack goes on, in milliseconds. */
 const ATTACK_MS = 2_500;
-/** How many frames of each kind prove that somebody is seen and heard. */
-const ENOUGH_FRAMES = 15;
-const RECOVERY_TIMEOUT_MS = 60_000;
 
 /** What the people of the meeting noticed at worst, in milliseconds. */
 export interface Noticed {
@@ -27,12 +25,12 @@ export interface Noticed {
  */
 export async function withstand(world: HostileWorld, attack: Attack, attackMs = ATTACK_MS): Promise<Noticed> {
   try {
-    await everybodySeesAndHears(world);
+    await everybodySeesAndHears(world.people);
     const before = await world.standing();
     await Promise.all(world.people.map((person) => person.watch()));
     const overMs = performance.now() + attackMs;
     const answers = await attack.strike(world, () => performance.now() >= overMs);
-    await everybodySeesAndHears(world);
+    await everybodySeesAndHears(world.people);
     expect(world.ended, 'processes that ended').toEqual([]);
     expect(answers.length, 'what the attacker was told').toBeGreaterThan(0);
     const unexpected = answers.filter((answer) => !attack.gets.includes(answer));
@@ -84,26 +82,4 @@ function worstOf(noticed: readonly PageNoticed[]): Noticed {
     sound: worst(' audio'),
     buttons: presses[Math.ceil(presses.length * 0.95) - 1] ?? Number.POSITIVE_INFINITY,
   };
-}
-
-async function everybodySeesAndHears({ people }: HostileWorld): Promise<void> {
-  await Promise.all(
-    people.map(async (person) => {
-      const streams = people
-        .filter((other) => other !== person)
-        .flatMap(({ name }) => [`${name} video`, `${name} audio`]);
-      const { delivered: before } = await person.look();
-      await until(
-        `${person.name} sees and hears the others`,
-        async () => {
-          const { delivered } = await person.look();
-          return Object.fromEntries(
-            streams.map((stream) => [stream, (delivered[stream] ?? 0) - (before[stream] ?? 0)]),
-          );
-        },
-        (counts) => Object.values(counts).every((count) => count >= ENOUGH_FRAMES),
-        RECOVERY_TIMEOUT_MS,
-      );
-    }),
-  );
 }
