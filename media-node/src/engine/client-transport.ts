@@ -208,6 +208,7 @@ export class ClientTransport {
       'transport.consume',
       () => this.#transport.consume({ producerId, rtpCapabilities, paused }),
       'cannot_consume',
+      'track_not_found',
     );
     const endVideo = consumer.kind === 'video' ? this.#noteVideo(consumer) : () => undefined;
     const wrapped = new MediaConsumer(consumer, 'peer', this.#metrics, {

@@ -2,7 +2,7 @@ import type { types } from 'mediasoup';
 import { TOP_SPATIAL_LAYER } from '@plenary/cluster';
 import type { PreferredLayers } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
-import { callMediasoup } from './calls.ts';
+import { changeConsumer } from './calls.ts';
 import type { StartingConsumer } from './layer-start.ts';
 
 /** Which layers of a track a viewer gets. The worker chooses among those that the viewer prefers at best. */
@@ -41,16 +41,12 @@ export class ConsumerLayers implements StartingConsumer {
   async chooseAgain(): Promise<void> {
     const layers = this.#preferred;
     const other = { ...layers, temporalLayer: layers.temporalLayer === 0 ? 1 : 0 };
-    try {
-      // Neither waits for the other, so that nothing else comes between them.
-      await Promise.all([this.#tell(other), this.#tell(layers)]);
-    } catch (error) {
-      if (!this.#consumer.closed) throw error;
-    }
+    // Neither waits for the other, so that nothing else comes between them.
+    await Promise.all([this.#tell(other), this.#tell(layers)]);
   }
 
   async #tell(layers: PreferredLayers): Promise<void> {
-    await callMediasoup(
+    await changeConsumer(
       this.#metrics,
       'consumer.setPreferredLayers',
       () => this.#consumer.setPreferredLayers(layers),

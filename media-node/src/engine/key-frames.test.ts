@@ -10,9 +10,8 @@ class ScriptedConsumer implements VideoConsumer {
   readonly type: VideoConsumer['type'];
   readonly currentLayers: VideoConsumer['currentLayers'];
   readonly paused: boolean;
-  closed = false;
   asked = 0;
-  fails = false;
+  failsWith: Error | undefined;
 
   constructor(parts: Partial<VideoConsumer> = {}) {
     const { producerId = 'track', type = 'simulcast', paused = false, currentLayers } = parts;
@@ -24,7 +23,7 @@ class ScriptedConsumer implements VideoConsumer {
 
   async requestKeyFrame(): Promise<void> {
     this.asked += 1;
-    if (this.fails) throw new Error('no worker');
+    if (this.failsWith !== undefined) throw this.failsWith;
     return Promise.resolve();
   }
 }
@@ -56,12 +55,13 @@ describe('KeyFrames', () => {
     expect(asked(viewer, pipe)).toEqual([1, 1]);
   });
 
-  test('counts what failed, unless it was closed meanwhile', async () => {
+  test('[MS7] counts what failed, unless its consumer ended meanwhile', async () => {
     const metrics = createMetrics(false);
     const keyFrames = new KeyFrames(metrics);
     const [failing, gone] = [ofLayer(0), ofLayer(0)];
-    Object.assign(failing, { fails: true });
-    Object.assign(gone, { fails: true, closed: true });
+    failing.failsWith = new Error('no worker');
+    // What a worker answers that does not know the consumer any more.
+    gone.failsWith = Object.assign(new Error('Consumer not found'), { name: 'NotFoundError' });
     keyFrames.askFor(gone);
     keyFrames.askFor(failing);
     await new Promise(setImmediate);

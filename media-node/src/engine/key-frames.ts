@@ -1,12 +1,12 @@
 import type { types } from 'mediasoup';
 import type { NodeMetrics } from '../metrics.ts';
 import { toPlenaryError } from '@plenary/cluster';
-import { callMediasoup } from './calls.ts';
+import { changeConsumer } from './calls.ts';
 
 /** What of a consumer matters here. */
 export type VideoConsumer = Pick<
   types.Consumer,
-  'kind' | 'producerId' | 'type' | 'currentLayers' | 'paused' | 'closed' | 'requestKeyFrame'
+  'kind' | 'producerId' | 'type' | 'currentLayers' | 'paused' | 'requestKeyFrame'
 >;
 
 /**
@@ -44,14 +44,10 @@ export class KeyFrames {
 
   /** Asks for what one consumer gets. */
   askFor(consumer: VideoConsumer): void {
-    callMediasoup(
-      this.#metrics,
-      'consumer.requestKeyFrame',
-      () => consumer.requestKeyFrame(),
-      'media_lost',
-    ).catch((error: unknown) => {
-      if (!consumer.closed)
+    changeConsumer(this.#metrics, 'consumer.requestKeyFrame', () => consumer.requestKeyFrame()).catch(
+      (error: unknown) => {
         this.#metrics.errors.inc({ where: 'consumer.keyFrame', code: toPlenaryError(error).code });
-    });
+      },
+    );
   }
 }

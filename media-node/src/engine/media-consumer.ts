@@ -2,7 +2,7 @@ import type { types } from 'mediasoup';
 import { CONSUMER_ID, entry } from '@plenary/cluster';
 import type { ConsumerId, MediaKind, PreferredLayers, RtpParameters } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
-import { callMediasoup, noteCall } from './calls.ts';
+import { changeConsumer, noteCall } from './calls.ts';
 import { ConsumerLayers } from './consumer-layers.ts';
 import { PauseSwitch } from './pause-switch.ts';
 import { toRtpParameters } from './rtp-parameters.ts';
@@ -16,7 +16,7 @@ export interface ConsumerEvents {
   readonly begins?: () => void;
 }
 
-/** A consumer: of a peer, or the one that sends a track into a pipe. */
+/** A consumer: of a peer, or the one that sends a track into a pipe. Once it has ended, changes do nothing. */
 export class MediaConsumer {
   readonly id: ConsumerId;
   readonly kind: MediaKind;
@@ -36,11 +36,8 @@ export class MediaConsumer {
     this.#metrics = metrics;
     this.#on = on;
     this.#pause = new PauseSwitch(consumer.paused, (paused) =>
-      callMediasoup(
-        metrics,
-        paused ? 'consumer.pause' : 'consumer.resume',
-        () => (paused ? consumer.pause() : consumer.resume()),
-        'media_lost',
+      changeConsumer(metrics, paused ? 'consumer.pause' : 'consumer.resume', () =>
+        paused ? consumer.pause() : consumer.resume(),
       ),
     );
     const gauge = use === 'peer' ? metrics.consumers : metrics.pipeConsumers;
@@ -104,7 +101,7 @@ export class MediaConsumer {
 
   /** @param priority - 1 to 255; the higher, the sooner it gets bandwidth */
   async setPriority(priority: number): Promise<void> {
-    await callMediasoup(
+    await changeConsumer(
       this.#metrics,
       'consumer.setPriority',
       () => this.#consumer.setPriority(priority),

@@ -30,7 +30,8 @@ export class MediaProducer {
         metrics,
         paused ? 'producer.pause' : 'producer.resume',
         () => (paused ? producer.pause() : producer.resume()),
-        'media_lost',
+        'internal',
+        'track_not_found',
       ),
     );
     const gauge = use === 'home' ? metrics.producers : metrics.pipedProducers;
@@ -59,7 +60,7 @@ export class MediaProducer {
     return this.#producer.paused;
   }
 
-  /** Pauses or resumes; the state it has already costs no call. @throws PlenaryError `media_lost` */
+  /** Pauses or resumes; the state it has already costs no call. @throws PlenaryError `media_lost`, `track_not_found` */
   setPaused(paused: boolean): Promise<void> {
     return this.#pause.set(paused);
   }

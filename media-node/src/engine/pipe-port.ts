@@ -75,6 +75,7 @@ export class PipePort {
       'pipe.consume',
       () => this.#transport.consume({ producerId }),
       'cannot_consume',
+      'track_not_found',
     );
     const forget = this.#keyFrames.add(consumer);
     const wrapped = new MediaConsumer(consumer, 'pipe', this.#metrics, {

@@ -83,14 +83,15 @@ export class SpeakerObserver {
     return new SpeakerObserver(observer, metrics);
   }
 
-  /** Adds a microphone; a closed producer leaves by itself. @throws PlenaryError `media_lost` */
+  /** Adds a microphone; a closed producer leaves by itself. @throws PlenaryError `media_lost`, `track_not_found` */
   async add(producer: MediaProducer): Promise<void> {
     if (producer.closed) return;
     await callMediasoup(
       this.#metrics,
       'observer.addProducer',
       () => this.#observer.addProducer({ producerId: producer.id }),
-      'media_lost',
+      'internal',
+      'track_not_found',
     );
   }
 }

@@ -270,8 +270,7 @@ export class Subscriptions {
     wish(subscription);
     const results = await Promise.allSettled(changes);
     for (const result of results) {
-      // The track ended while it was being changed: what `consumer.closed` says already.
-      if (result.status === 'rejected' && !consumer.closed) throw result.reason;
+      if (result.status === 'rejected') throw result.reason;
     }
   }
 }
