@@ -20,6 +20,7 @@ export const ERROR_TABLE = {
     retryable: true,
     says: 'The keys that this token is checked with are being fetched: try again.',
   },
+  token_unavailable: { retryable: true, says: 'The application gave no join token that could be used.' },
   access_revoked: { retryable: false, says: 'The right to be in this room was taken away.' },
   guests_not_allowed: {
     retryable: false,

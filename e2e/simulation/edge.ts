@@ -110,6 +110,7 @@ export class SimulatedEdge {
         maxPeersPerRoom: 100,
         peersPerPerson: 100,
         socketsPerAddress: 2_000,
+        guests: undefined,
         tenantLimits: { byTenant: new Map(), others: { maxPeers: 1_000, maxRooms: undefined } },
       },
       peerIdKey: deriveKey('a secret of the simulation', 'peer-id'),

@@ -8,16 +8,18 @@ import { launchChromium } from '@plenary/loadtest/browser';
 import type { Browser, Frame, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import './harness/page-meeting.ts';
+import { readMetrics } from './harness/metrics.ts';
 import { until } from './harness/until.ts';
 
 /** A page of the application, which shows a meeting in a frame and gives it tokens by the page’s own words. */
 const EMBEDDING_PAGE = `<!doctype html><title>App</title><body><script>
   const { meeting, token } = Object.fromEntries(new URLSearchParams(location.hash.slice(1)));
   window.asked = [];
+  window.answer = { token };
   addEventListener('message', ({ data, source, origin }) => {
     if (data?.type !== 'plenary.getToken' || origin !== new URL(meeting).origin) return;
     window.asked.push(data);
-    source.postMessage({ type: 'plenary.token', id: data.id, token }, origin);
+    source.postMessage({ type: 'plenary.token', id: data.id, ...window.answer }, origin);
   });
   const frame = document.createElement('iframe');
   frame.allow = 'camera; microphone; display-capture; autoplay';
@@ -43,7 +45,14 @@ describe('coming back by the token of an application', () => {
       mediaNodes: 1,
       guests: false,
       env: { PLENARY_LOG_LEVEL: 'warn' },
-      edge: () => ({ env: { PLENARY_EMBED_ORIGINS: application } }),
+      edge: () => ({
+        env: {
+          PLENARY_EMBED_ORIGINS: application,
+          PLENARY_PEERS_PER_PERSON: '2',
+          PLENARY_RESUME_WITHIN_MS: '1000',
+        },
+      }),
+      mediaNode: () => ({ env: { PLENARY_ORPHAN_GRACE_MS: '1000' } }),
     });
     const [edge] = cluster.edges;
     if (edge === undefined) throw new Error('the cluster has an edge');
@@ -82,6 +91,16 @@ describe('coming back by the token of an application', () => {
     return page;
   }
 
+  async function untilFramed(page: Page, url: string): Promise<Frame> {
+    const frame = await until(
+      'the meeting is shown in the frame',
+      () => Promise.resolve(page.frame({ url })),
+      (found) => found !== null,
+    );
+    if (frame === null) throw new Error('no frame');
+    return frame;
+  }
+
   async function enter(page: Page | Frame, name = 'Ann'): Promise<void> {
     await page.getByTestId('name-input').fill(name);
     await page.getByTestId('join-button').click();
@@ -101,6 +120,13 @@ describe('coming back by the token of an application', () => {
       `the page is in the room as ${role}`,
       () => selfOf(page),
       (self) => self.phase === 'joined' && self.role === role,
+    );
+
+  const endedBy = (page: Page | Frame, code: string): Promise<unknown> =>
+    until(
+      `the page says why it ended: ${code}`,
+      () => page.getByTestId('connection-state').getAttribute('data-error'),
+      (shown) => shown === code,
     );
 
   /** From now on the page's address has a token that has expired, as after eleven minutes. */
@@ -138,14 +164,79 @@ describe('coming back by the token of an application', () => {
     await other.getByTestId('needs-invitation').waitFor();
   });
 
+  it('[RJ1] [RJ5] whose connection was away for too long is back with its role by itself, the token having expired', async () => {
+    const page = await open(`${edgeUrl}/r/away#token=${joinToken('away', 'host')}`);
+    await enter(page);
+    await untilIn(page, 'host');
+    await expireToken(page, 'away');
+    const before = await selfOf(page);
+    const [edge] = cluster.edges;
+    const [node] = cluster.mediaNodes;
+    if (edge === undefined || node === undefined) throw new Error('the cluster has an edge and a media node');
+    await edge.kill('SIGKILL');
+    await until(
+      'the media node has given the place up',
+      async () => (await readMetrics(node.operatorUrl)).get('plenary_media_peers'),
+      (peers) => peers === 0,
+      60_000,
+    );
+    await edge.restart();
+    await until(
+      'the page is in the room as another peer',
+      () => selfOf(page),
+      (self) => self.phase === 'joined' && self.peerId !== before.peerId,
+      60_000,
+    );
+    expect(await selfOf(page)).toMatchObject({ role: 'host' });
+    const metrics = await (await fetch(`${edge.operatorUrl}/metrics`)).text();
+    expect(metrics).toContain('plenary_edge_resumes_total{result="session_gone"} 1\n');
+  });
+
+  it('[RJ5] who was thrown out for flooding comes back by "Try again", the token having expired', async () => {
+    const page = await open(`${edgeUrl}/r/flooded#token=${joinToken('flooded', 'moderator')}`);
+    await enter(page);
+    await untilIn(page, 'moderator');
+    await expireToken(page, 'flooded');
+    await page.evaluate(() => {
+      for (let count = 0; count < 5_000; count += 1) globalThis.plenary?.postChat(`${count}`);
+    });
+    await endedBy(page, 'flooding');
+    await page.getByTestId('rejoin-button').click();
+    await enter(page);
+    await untilIn(page, 'moderator');
+  });
+
+  it('[RJ9] who is in the room too often is told at once, and comes in when there is a place', async () => {
+    const token = joinToken('often', 'speaker');
+    const opened = await Promise.all([1, 2, 3].map(() => open(`${edgeUrl}/r/often#token=${token}`)));
+    const [first, second, third] = opened;
+    if (first === undefined || second === undefined || third === undefined) throw new Error('three pages');
+    for (const page of [first, second]) {
+      await enter(page);
+      await untilIn(page, 'speaker');
+    }
+    await enter(third);
+    await endedBy(third, 'joined_too_often');
+    expect(await third.getByRole('alert').innerText()).toContain('too many times');
+    await first.getByTestId('leave-button').click();
+    await first.getByTestId('rejoin-button').waitFor();
+    await third.getByTestId('rejoin-button').click();
+    await enter(third);
+    await untilIn(third, 'speaker');
+  });
+
+  it('[RJ8] in a room that its bare link lets nobody into, nobody is offered that link', async () => {
+    const page = await open(`${edgeUrl}/r/alone#token=${joinToken('alone', 'host')}`);
+    await enter(page);
+    await untilIn(page, 'host');
+    expect(await page.getByTestId('by-invitation').innerText()).toContain('a link of their own');
+    expect(await page.getByTestId('copy-link-button').count()).toBe(0);
+  });
+
   it('[RJ6] an expired token that nothing was kept of is told as what it is', async () => {
     const page = await open(`${edgeUrl}/r/late#token=${joinToken('late', 'host', 660)}`);
     await enter(page);
-    await until(
-      'the page says that the invitation has expired',
-      () => page.getByTestId('connection-state').getAttribute('data-error'),
-      (code) => code === 'token_expired',
-    );
+    await endedBy(page, 'token_expired');
     expect(await page.getByRole('alert').innerText()).toContain('This invitation has expired');
   });
 
@@ -159,16 +250,30 @@ describe('coming back by the token of an application', () => {
     expect(await page.getByTestId('join-button').count()).toBe(0);
   });
 
+  it('[RJ10] a site around the page that answers with something else is told of, and asked again', async () => {
+    const meeting = `${edgeUrl}/r/garbage`;
+    const address = new URLSearchParams({ meeting, token: joinToken('garbage', 'host') });
+    const page = await open(`${application}/#${address.toString()}`);
+    await page.evaluate(() => Reflect.set(globalThis, 'answer', { token: { not: 'a token' } }));
+    const frame = await untilFramed(page, meeting);
+    await enter(frame);
+    await endedBy(frame, 'token_unavailable');
+    await page.evaluate(() => Reflect.set(globalThis, 'answer', { refused: true }));
+    await frame.getByTestId('rejoin-button').click();
+    await enter(frame);
+    await endedBy(frame, 'guests_not_allowed');
+    const token = joinToken('garbage', 'host');
+    await page.evaluate((given) => Reflect.set(globalThis, 'answer', { token: given }), token);
+    await frame.getByTestId('rejoin-button').click();
+    await enter(frame);
+    await untilIn(frame, 'host');
+  });
+
   it('[RJ7] a page in a frame gets its token from the site around it, and only from one that may', async () => {
     const meeting = `${edgeUrl}/r/embedded`;
     const address = new URLSearchParams({ meeting, token: joinToken('embedded', 'host') });
     const page = await open(`${application}/#${address.toString()}`);
-    const frame = await until(
-      'the meeting is shown in the frame',
-      () => Promise.resolve(page.frame({ url: meeting })),
-      (found) => found !== null,
-    );
-    if (frame === null) throw new Error('no frame');
+    const frame = await untilFramed(page, meeting);
     await enter(frame);
     await untilIn(frame, 'host');
     const asked = await page.evaluate(() => Reflect.get(globalThis, 'asked') as unknown);

@@ -86,6 +86,7 @@ export interface EdgeCoreOptions {
     | 'peersPerPerson'
     | 'tenantLimits'
     | 'socketsPerAddress'
+    | 'guests'
   >;
   readonly store: Pick<ClusterStore, 'rooms' | 'registry' | 'tenants' | 'isAvailable'>;
   readonly incarnation: Incarnation;
@@ -258,6 +259,7 @@ export class EdgeCore {
       edgeId,
       peerIdKey: options.peerIdKey,
       resumeWithinMs,
+      guests: config.guests,
       authenticator: options.authenticator,
       signRejoinToken: options.signRejoinToken,
       tenants: store.tenants,

@@ -27,6 +27,9 @@ describe('two tenants with rooms of one name', () => {
       edgeSettings: {
         PLENARY_API_KEYS: `${TEST_API_KEY}:${TEST_API_SECRET},${OTHER}:${OTHER_SECRET}`,
         PLENARY_MAX_PEERS_PER_ROOM: '2',
+        PLENARY_GUESTS: 'on',
+        PLENARY_GUEST_TENANT: TEST_API_KEY,
+        PLENARY_GUEST_ROOMS: 'open-*',
       },
     });
   });
@@ -119,6 +122,17 @@ describe('two tenants with rooms of one name', () => {
     expect(await theirs.refusal('session.confirm', { sessionToken: here.session.sessionToken })).toBe(
       'token_invalid',
     );
+  });
+
+  it('[TN5] a session says whether guests get into its room, also after a resume', async () => {
+    const openTo = async (name: string): Promise<unknown[]> => {
+      const { here, there, ours } = await bothAnns(name);
+      const again = await cluster.client(1);
+      const resumed = await again.resume(ours, here.session, here.room.lastEventId);
+      return [here, there, resumed].map(({ session }) => session.openToGuests);
+    };
+    expect(await openTo('open-house')).toEqual([true, false, true]);
+    expect(await openTo('closed')).toEqual([false, false, false]);
   });
 
   it('[TN3] clients are told the name of their room and nothing of its tenant', async () => {

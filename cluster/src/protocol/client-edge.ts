@@ -141,6 +141,8 @@ const SESSION = z.object({
   resumeWithinMs: z.int().min(0),
   edgeId: EDGE_ID,
   edges: z.array(EDGE_HINT).max(64),
+  /** Whether the room's bare link lets anybody in, as a guest; absent where the edge does not say. */
+  openToGuests: z.boolean().optional(),
 });
 
 /** What may be changed of one consumer; absent fields stay as they are. */

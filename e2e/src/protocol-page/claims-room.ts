@@ -127,6 +127,7 @@ export const ROOM_CLAIMS: readonly Claim[] = [
         'displayName',
         'edgeId',
         'edges',
+        'openToGuests',
         'peerId',
         'rejoinToken',
         'resumeWithinMs',

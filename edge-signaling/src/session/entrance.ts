@@ -23,6 +23,7 @@ import type {
   Session as SessionNote,
 } from '@plenary/cluster/protocol';
 import type { Admission, Authenticator } from '../auth/authenticate.ts';
+import type { GuestRooms } from '../auth/guest-rooms.ts';
 import { isGuest } from '../auth/guest-subject.ts';
 import { derivePeerId } from '../auth/peer-id.ts';
 import { mayPublishAnything } from '../auth/permissions.ts';
@@ -62,6 +63,7 @@ export interface EntranceSettings {
   /** From which ids of peers follow. */
   readonly peerIdKey: KeyObject;
   readonly resumeWithinMs: number;
+  readonly guests: GuestRooms | undefined;
   readonly authenticator: Pick<Authenticator, 'join' | 'resume' | 'session'>;
   /** `undefined` when the time is over in which this person may come back. */
   readonly signRejoinToken: (claims: RejoinClaims) => Promise<string | undefined>;
@@ -388,16 +390,20 @@ export class Entrance {
   }
 
   async #note(session: Session): Promise<SessionNote> {
-    const { edgeId, resumeWithinMs, keeper, directory } = this.#settings;
+    const { edgeId, resumeWithinMs, keeper, directory, guests } = this.#settings;
+    const roomName = roomNameOf(session.roomId);
     return {
       peerId: session.peerId,
-      roomId: roomNameOf(session.roomId),
+      roomId: roomName,
       displayName: session.displayName,
       role: session.grants.role,
       sessionToken: await keeper.tokenOf(session),
       resumeWithinMs,
       edgeId,
       edges: edgeHints(directory),
+      // In a room of another tenant a guest would sit in the guests' room of that name, alone.
+      openToGuests:
+        guests !== undefined && guests.tenantId === session.grants.tenant && guests.isOpen(roomName),
     };
   }
 

@@ -1,4 +1,4 @@
-import { PlenaryError, toPlenaryError, type ErrorCode } from '@plenary/cluster/errors';
+import { PlenaryError, toPlenaryError } from '@plenary/cluster/errors';
 import type {
   ClientReply,
   ClientRequestInput,
@@ -19,33 +19,11 @@ import {
   type EdgeList,
 } from './edge-list.ts';
 import { Handover, type Candidate, type FailedHandover } from './handover.ts';
+import { reactionTo } from './refusals.ts';
 import { EdgeLink, type ParsedNotice } from './rpc.ts';
 import type { SignallingPort } from './signalling-port.ts';
 
 export type EnterMode = 'join' | 'resume';
-
-/** Errors of `resume` after which only a fresh join helps. */
-const REJOIN_CODES: readonly ErrorCode[] = [
-  'session_gone',
-  'token_expired',
-  'token_invalid',
-  'token_wrong_room',
-  'token_replayed',
-  'proof_invalid',
-  'peer_not_found',
-];
-/** Errors that are the edge's own and not the request's: the next attempt goes to another edge. */
-const OTHER_EDGE_CODES: readonly ErrorCode[] = [
-  'timed_out',
-  'shutting_down',
-  'internal',
-  'store_unavailable',
-  'protocol_version',
-  'keys_unavailable',
-];
-
-/** Refusals that waiting some seconds does not change: who joins is told at once, and decides. */
-const FULL_CODES: readonly ErrorCode[] = ['room_full', 'tenant_limit_reached'];
 
 /** For so long an edge where nobody answered is tried after those that answer, if only with an error, in milliseconds. */
 const UNREACHABLE_FOR_MS = 15_000;
@@ -216,7 +194,7 @@ export class Connection {
   ): Promise<void> {
     const deadline = performance.now() + deadlineMs;
     /** While a cluster is upgraded, its edges are of two releases. */
-    const edgesOfOtherVersions = new Set<string>();
+    const refusedForGood = new Set<string>();
     let mode = firstMode;
     for (let attempt = 0; ; attempt += 1) {
       // A first join is a person's wish and waits for nothing; all who lost one edge come back spread out.
@@ -237,24 +215,23 @@ export class Connection {
         const bye = this.#bye;
         const error = bye ?? toPlenaryError(thrown);
         this.#bye = undefined;
-        const joinsAnew = mode === 'resume' && REJOIN_CODES.includes(error.code);
+        const reaction = reactionTo(error, mode === 'join' && isReturn ? 'return' : mode);
         // An edge that refused a resume in so many words takes the join on the same connection.
-        if (!joinsAnew || bye !== undefined) this.#drop();
-        if (edgeUrl !== undefined && OTHER_EDGE_CODES.includes(error.code)) {
+        if (reaction !== 'join' || bye !== undefined) this.#drop();
+        if (edgeUrl !== undefined && (reaction === 'elsewhere' || reaction === 'others')) {
           if (error.code === 'timed_out') this.#noteUnreachable(edgeUrl);
           this.#edges = withFailedEdge(this.#edges, edgeUrl, (edge) => this.#isUnreachable(edge));
+          if (reaction === 'others') refusedForGood.add(edgeUrl);
         }
-        if (joinsAnew) {
+        if (reaction === 'join') {
           mode = 'join';
           attempt = -1;
           continue;
         }
-        // Who comes back waits all the same: the place may be one's own, until the cluster has noticed.
-        const isFull = !isReturn && FULL_CODES.includes(error.code);
-        if (error.code === 'protocol_version' && edgeUrl !== undefined) edgesOfOtherVersions.add(edgeUrl);
-        const mayAnotherEdge =
-          error.code === 'protocol_version' && this.#edges.some((edge) => !edgesOfOtherVersions.has(edge));
-        if (!(error.retryable || mayAnotherEdge) || isFull || performance.now() >= deadline) throw error;
+        const isOver =
+          reaction === 'tell' ||
+          (reaction === 'others' && this.#edges.every((edge) => refusedForGood.has(edge)));
+        if (isOver || performance.now() >= deadline) throw error;
         this.#environment.dispatch({ type: 'attempt_failed', error: error.toWire() });
       }
     }
@@ -390,7 +367,7 @@ export class Connection {
     if (this.#handover?.leftBehind(bye.code) === true) return;
     // By the edge that was asked to take the session up, and whose answer did not come in time.
     const isOwnDoing = bye.code === 'replaced' && performance.now() < this.#unsureUntilMs;
-    if (bye.retryable || isOwnDoing || REJOIN_CODES.includes(bye.code)) this.#lost(bye.code, 'resume');
+    if (isOwnDoing || reactionTo(bye, 'resume') !== 'tell') this.#lost(bye.code, 'resume');
     else this.#fail(bye);
   }
 

@@ -8,10 +8,11 @@ import {
   type RoundTrip,
   type Session,
 } from '@plenary/cluster/protocol';
+import { askApplication, type GetToken } from './ask-application.ts';
 import type { EnterMode } from './connection.ts';
 import type { ClientLog } from './counters.ts';
 import type { JoinClock } from './join-timings.ts';
-import type { MeetingOptions, TokenGrant } from './meeting-types.ts';
+import type { MeetingOptions } from './meeting-types.ts';
 import { RejoinTickets, type RejoinTicket } from './rejoin.ts';
 import { newRequestId } from './request-edge.ts';
 import type { EdgeLink } from './rpc.ts';
@@ -44,8 +45,6 @@ export interface EntranceEnvironment {
   readonly clock: JoinClock;
   readonly log: ClientLog;
 }
-
-type GetToken = NonNullable<MeetingOptions['getToken']>;
 
 /** Who one joins as, and whether one may come back as the same without asking again. */
 interface Pass {
@@ -221,8 +220,7 @@ export class Entrance {
   async #ask(getToken: GetToken): Promise<Pass> {
     // Media is made ready meanwhile; a failure of it shows in the join.
     this.#environment.warm().catch(() => undefined);
-    const given = await getToken({ fresh: this.#needsFreshToken });
-    const grant: TokenGrant = typeof given === 'string' ? { token: given } : given;
+    const grant = await askApplication(getToken, { fresh: this.#needsFreshToken });
     this.#environment.edgesKnown(grant.edgeUrls ?? []);
     return { token: grant.token, canRejoin: grant.canRejoin ?? true };
   }

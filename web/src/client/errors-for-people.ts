@@ -65,6 +65,11 @@ const FOR_PEOPLE: Record<ErrorCode, PersonReadableError> = {
     meaning: 'The service is just fetching the keys of the application that invited you.',
     advice: 'Try again in a moment.',
   },
+  token_unavailable: {
+    title: 'Nobody could say who you are',
+    meaning: 'The application that this meeting belongs to gave no invitation for you.',
+    advice: 'Try again in a moment, or open the meeting once more from there.',
+  },
   access_revoked: {
     title: 'You cannot come back to this meeting',
     meaning: 'Somebody who runs this meeting ended your access to it.',

@@ -79,6 +79,8 @@ export interface MeetingSnapshot {
    * else and nobody to be told of.
    */
   readonly ownPeerIds: ReadonlySet<PeerId>;
+  /** Whether the room's bare link lets anybody in; `undefined` while no edge has said. */
+  readonly openToGuests: boolean | undefined;
   readonly edgeId: string | undefined;
   readonly mediaNodeId: string | undefined;
   readonly datacenter: string | undefined;

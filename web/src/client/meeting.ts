@@ -53,6 +53,7 @@ const INITIAL: MeetingSnapshot = {
   stalled: new Set(),
   self: undefined,
   ownPeerIds: new Set(),
+  openToGuests: undefined,
   edgeId: undefined,
   mediaNodeId: undefined,
   datacenter: undefined,
@@ -429,6 +430,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     this.#patch({
       self: { peerId: session.peerId, displayName: session.displayName, role: session.role },
       ownPeerIds: ownPeerIds.has(session.peerId) ? ownPeerIds : new Set([...ownPeerIds, session.peerId]),
+      openToGuests: session.openToGuests,
       edgeId: session.edgeId,
     });
   }

@@ -10,7 +10,7 @@ import { Stage } from '../components/Stage.tsx';
 import type { MeetingSnapshot } from '../client/index.ts';
 import type { LocalMediaSnapshot } from '../state/local-media.ts';
 import type { RoomController, UiState } from '../state/room-controller.ts';
-import { NO_SIGNAL } from '../state/notices.ts';
+import { BY_INVITATION, NO_SIGNAL } from '../state/notices.ts';
 import { headCount } from '../state/people.ts';
 import { buildTiles } from '../state/tiles.ts';
 
@@ -34,6 +34,8 @@ export function MeetingPage({ controller, snapshot, media, ui }: MeetingPageProp
     controller.setSoundBlocked(true);
   }, [controller]);
   const peerCount = headCount(snapshot);
+  // Before an edge has said it of this very room, what it says of the service counts.
+  const isLinkOpen = snapshot.openToGuests ?? ui.isLinkOpen;
   const withoutSignal = tiles.flatMap(({ name, trouble }) => (trouble === 'no-signal' ? [name] : []));
   return (
     <div className={`meeting ${ui.panel === 'none' ? '' : 'has-panel'}`} data-testid="meeting">
@@ -42,7 +44,7 @@ export function MeetingPage({ controller, snapshot, media, ui }: MeetingPageProp
         <span className="room-title" data-testid="room-name">
           {controller.route.roomId}
         </span>
-        {ui.isLinkOpen ? (
+        {isLinkOpen ? (
           <button
             className="button is-quiet is-small"
             onClick={() => {
@@ -67,7 +69,7 @@ export function MeetingPage({ controller, snapshot, media, ui }: MeetingPageProp
           {peerCount <= 1 ? (
             <div className="alone" data-testid="alone-hint">
               <p>Nobody else is here at the moment.</p>
-              {ui.isLinkOpen ? (
+              {isLinkOpen ? (
                 <button
                   className="button is-small"
                   onClick={() => {
@@ -76,7 +78,11 @@ export function MeetingPage({ controller, snapshot, media, ui }: MeetingPageProp
                 >
                   <Icon name="link" size={17} /> Copy the link for others
                 </button>
-              ) : null}
+              ) : (
+                <p className="fine" data-testid="by-invitation">
+                  {BY_INVITATION}
+                </p>
+              )}
             </div>
           ) : null}
           {ui.soundBlocked ? (

@@ -92,6 +92,10 @@ export function explainFailure(code: ErrorCode): string {
 /** Something failed on this page itself. */
 export const PAGE_FAULT = 'That did not work on this page. Try once more, or reload it.';
 
+/** In a room that the bare link lets nobody into. */
+export const BY_INVITATION =
+  'Only people with a link of their own can come in. Invite others where you got yours: from the application that this meeting belongs to.';
+
 /** What stands on a tile whose picture or sound does not arrive. */
 export const NO_SIGNAL = 'No signal';
 /** What stands on a tile that this browser cannot show. */

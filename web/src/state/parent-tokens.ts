@@ -1,16 +1,16 @@
 import { PlenaryError } from '@plenary/cluster/errors';
-import type { RoomName } from '@plenary/cluster/protocol';
+import { TOKEN_TEXT, type RoomName } from '@plenary/cluster/protocol';
 import { z } from 'zod';
 import { newRequestId } from '../client/request-edge.ts';
 import type { TokenGrant } from '../client/index.ts';
 
 const ANSWER_TIMEOUT_MS = 10_000;
-const ANSWER = z.object({
-  type: z.literal('plenary.token'),
-  id: z.string(),
-  token: z.string().min(1).max(4_096).optional(),
-  refused: z.boolean().optional(),
-});
+/** An answer, whatever it holds. */
+const ADDRESSED = z.looseObject({ type: z.literal('plenary.token'), id: z.string() });
+const ANSWER = z.union([
+  z.looseObject({ refused: z.literal(true) }).transform(() => undefined),
+  z.looseObject({ token: TOKEN_TEXT, refused: z.literal(false).optional() }).transform(({ token }) => token),
+]);
 
 /** The windows as far as they count here. */
 export interface FramedWindow {
@@ -40,12 +40,18 @@ export class ParentTokens {
     this.#window = ownWindow;
   }
 
-  /** @throws PlenaryError `timed_out` when the parent does not answer, `guests_not_allowed` when it refuses */
+  /**
+   * @throws PlenaryError `guests_not_allowed` when the parent refuses; `token_unavailable` when it does not answer, answers
+   *   with something else, or may not be asked
+   */
   async get({ fresh }: { readonly fresh: boolean }): Promise<TokenGrant> {
     const allowed = await this.#origins();
+    const targets = this.#targets(allowed);
+    if (targets.length === 0)
+      throw unavailable('The page around this one is of no site that may give tokens.');
     const id = newRequestId();
     const answered = this.#answer(id, new Set(allowed));
-    for (const origin of this.#targets(allowed))
+    for (const origin of targets)
       this.#window.parent.postMessage({ type: 'plenary.getToken', id, roomId: this.#roomId, fresh }, origin);
     return { token: await answered };
   }
@@ -64,18 +70,23 @@ export class ParentTokens {
       };
       const timer = setTimeout(() => {
         settle();
-        reject(new PlenaryError('timed_out', 'The page around this one gave no token.'));
+        reject(unavailable('The page around this one did not answer.'));
       }, ANSWER_TIMEOUT_MS);
       const listen = (event: MessageEvent): void => {
         if (event.source !== this.#window.parent || !allowed.has(event.origin)) return;
-        const answer = ANSWER.safeParse(event.data);
-        if (!answer.success || answer.data.id !== id) return;
+        const addressed = ADDRESSED.safeParse(event.data);
+        if (!addressed.success || addressed.data.id !== id) return;
         settle();
-        const { token } = answer.data;
-        if (token !== undefined && answer.data.refused !== true) resolve(token);
-        else reject(new PlenaryError('guests_not_allowed', 'The page around this one gives no token.'));
+        const answer = ANSWER.safeParse(event.data);
+        if (!answer.success)
+          reject(unavailable('The page around this one gave something else than a token.'));
+        else if (answer.data === undefined)
+          reject(new PlenaryError('guests_not_allowed', 'The page around this one gives no token.'));
+        else resolve(answer.data);
       };
       this.#window.addEventListener('message', listen);
     });
   }
 }
+
+const unavailable = (why: string): PlenaryError => new PlenaryError('token_unavailable', why);

@@ -11,10 +11,16 @@ export type ServiceInfo = z.infer<typeof SERVICE_INFO>;
 
 let known: Promise<ServiceInfo | undefined> | undefined;
 
-/** Asked once for the page; `undefined` where the edge does not answer, who lets in whom it wants all the same. */
-export function serviceInfo(): Promise<ServiceInfo | undefined> {
+/**
+ * Asked once for the page, and anew after an edge did not answer; `undefined` where it does not, who lets in whom it wants all
+ * the same.
+ */
+export async function serviceInfo(): Promise<ServiceInfo | undefined> {
   known ??= fetchServiceInfo((input, init) => fetch(input, init));
-  return known;
+  const asked = known;
+  const info = await asked;
+  if (info === undefined && known === asked) known = undefined;
+  return info;
 }
 
 export async function fetchServiceInfo(fetchFrom: typeof fetch): Promise<ServiceInfo | undefined> {

@@ -1,0 +1,56 @@
+import { PlenaryError } from '@plenary/cluster/errors';
+import { TOKEN_TEXT } from '@plenary/cluster/protocol';
+import { z } from 'zod';
+import type { MeetingOptions, TokenGrant } from './meeting-types.ts';
+
+/** For so long an application may think about a person, in milliseconds. */
+export const TOKEN_WITHIN_MS = 15_000;
+
+const GRANT = z.union([
+  TOKEN_TEXT.transform((token) => ({ token })),
+  z.object({
+    token: TOKEN_TEXT,
+    edgeUrls: z
+      .array(z.url({ protocol: /^https?$/ }))
+      .max(64)
+      .optional(),
+    canRejoin: z.boolean().optional(),
+  }),
+]);
+
+export type GetToken = NonNullable<MeetingOptions['getToken']>;
+
+/**
+ * Asks the application for a token. Whatever its hook does, this ends in time, and with a token or an error that says whose
+ * doing it was: the program that calls is somebody else's, and need not be in TypeScript.
+ *
+ * @throws PlenaryError what the hook refuses with, else `token_unavailable`
+ */
+export async function askApplication(
+  getToken: GetToken,
+  request: { readonly fresh: boolean },
+): Promise<TokenGrant> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const tooLate = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(new PlenaryError('token_unavailable', 'getToken did not answer in time.'));
+    }, TOKEN_WITHIN_MS);
+  });
+  try {
+    const given: unknown = await Promise.race([called(getToken, request), tooLate]);
+    const grant = GRANT.safeParse(given);
+    if (grant.success) return grant.data;
+    // What it gave may be a token in part, which no log shall have.
+    throw new PlenaryError('token_unavailable', 'getToken gave neither a token nor { token, … }.');
+  } catch (thrown) {
+    if (thrown instanceof PlenaryError) throw thrown;
+    throw new PlenaryError('token_unavailable', 'getToken failed.', { cause: thrown });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Also what a hook throws at once becomes its answer. */
+async function called(getToken: GetToken, request: { readonly fresh: boolean }): Promise<unknown> {
+  return getToken(request);
+}

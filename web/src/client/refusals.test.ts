@@ -1,0 +1,140 @@
+import { ERROR_CODES, PlenaryError, type ErrorCode } from '@plenary/cluster/errors';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { reactionTo, type Entry } from './refusals.ts';
+import { eventually } from './testing/eventually.ts';
+import { EDGE_A, EDGE_B, meet, phase } from './testing/meet.ts';
+import { ScriptedEdge, refuse } from './testing/scripted-edge.ts';
+
+/** What only passes, or may be otherwise on another edge. */
+const PASSES: readonly ErrorCode[] = ['rate_limited', 'media_unavailable', 'media_lost', 'stale_epoch'];
+const ELSEWHERE: readonly ErrorCode[] = [
+  'keys_unavailable',
+  'no_media_node',
+  'store_unavailable',
+  'id_taken',
+  'timed_out',
+  'shutting_down',
+  'internal',
+];
+const FULL: readonly ErrorCode[] = [
+  'room_full',
+  'joined_too_often',
+  'tenant_limit_reached',
+  'token_unavailable',
+];
+const ENDS_THE_SESSION: readonly ErrorCode[] = [
+  'token_invalid',
+  'token_expired',
+  'token_wrong_room',
+  'token_replayed',
+  'proof_invalid',
+  'session_gone',
+  'peer_not_found',
+];
+
+const codesBut = (...lists: (readonly ErrorCode[])[]): ErrorCode[] =>
+  ERROR_CODES.filter((code) => code !== 'protocol_version' && !lists.flat().includes(code));
+
+/** Refuses with a code once, at the first edge alone. */
+function refuseOnce(edge: ScriptedEdge, request: 'join' | 'resume', code: ErrorCode): void {
+  edge.on[request] = () => {
+    delete edge.on[request];
+    return refuse(code);
+  };
+}
+
+const urlsOf = (edge: ScriptedEdge, name: string): string[] =>
+  edge.received.filter((message) => message.name === name).map(({ url }) => url);
+
+describe('being refused', () => {
+  beforeEach(() => {
+    vi.spyOn(Math, 'random').mockReturnValue(0);
+  });
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+
+  test.each([...PASSES, ...ELSEWHERE])('[RJ9] %s: who joins tries again, and is told why', async (code) => {
+    const edge = new ScriptedEdge();
+    refuseOnce(edge, 'join', code);
+    const meeting = meet(edge, { edgeUrls: [EDGE_A, EDGE_B] });
+    const told: unknown[] = [];
+    meeting.subscribe(() => {
+      const { connection } = meeting.getSnapshot();
+      if (connection.phase === 'connecting') told.push(connection.lastError?.code);
+    });
+    await meeting.join();
+    expect(urlsOf(edge, 'join')).toEqual([EDGE_A, ELSEWHERE.includes(code) ? EDGE_B : EDGE_A]);
+    expect(told).toContain(code);
+  });
+
+  test.each(codesBut(PASSES, ELSEWHERE))('[RJ9] %s: who joins is told at once', async (code) => {
+    const edge = new ScriptedEdge();
+    refuseOnce(edge, 'join', code);
+    const meeting = meet(edge, { edgeUrls: [EDGE_A, EDGE_B] });
+    await expect(meeting.join()).rejects.toMatchObject({ code });
+    expect(edge.requests('join')).toHaveLength(1);
+    expect(meeting.getSnapshot().connection).toMatchObject({ phase: 'failed', error: { code } });
+    // "Try again" begins anew.
+    await meeting.join();
+    expect(phase(meeting)).toBe('joined');
+  });
+
+  /** A meeting whose connection breaks, and which may not take its session up at first. */
+  async function refusedResume(code: ErrorCode, thenJoin?: ErrorCode) {
+    const edge = new ScriptedEdge();
+    const meeting = meet(edge);
+    await meeting.join();
+    refuseOnce(edge, 'resume', code);
+    if (thenJoin !== undefined) refuseOnce(edge, 'join', thenJoin);
+    edge.socket.drop();
+    await eventually(() => expect(['joined', 'failed']).toContain(phase(meeting)));
+    return { edge, meeting };
+  }
+
+  test.each(ENDS_THE_SESSION)('[RJ9] %s: who resumes joins anew', async (code) => {
+    const { edge, meeting } = await refusedResume(code);
+    expect(phase(meeting)).toBe('joined');
+    expect([edge.requests('resume').length, edge.requests('join').length]).toEqual([1, 2]);
+  });
+
+  test.each([...PASSES, ...ELSEWHERE, ...FULL])('[RJ9] %s: who resumes tries again', async (code) => {
+    const { edge, meeting } = await refusedResume(code);
+    expect(phase(meeting)).toBe('joined');
+    expect([edge.requests('resume').length, edge.requests('join').length]).toEqual([2, 1]);
+  });
+
+  test.each(codesBut(PASSES, ELSEWHERE, FULL, ENDS_THE_SESSION))(
+    '[RJ9] %s: who resumes is told at once',
+    async (code) => {
+      const { edge, meeting } = await refusedResume(code);
+      expect(meeting.getSnapshot().connection).toMatchObject({ phase: 'failed', error: { code } });
+      expect([edge.requests('resume').length, edge.requests('join').length]).toEqual([1, 1]);
+    },
+  );
+
+  test.each(FULL)('[RJ9] %s: who comes back by a join waits for a place', async (code) => {
+    const { edge, meeting } = await refusedResume('session_gone', code);
+    expect(phase(meeting)).toBe('joined');
+    expect(edge.requests('join')).toHaveLength(3);
+  });
+
+  test('[RJ9] who comes back by a join and has no right to any more is told at once', async () => {
+    const { edge, meeting } = await refusedResume('session_gone', 'access_revoked');
+    expect(meeting.getSnapshot().connection).toMatchObject({
+      phase: 'failed',
+      error: { code: 'access_revoked' },
+    });
+    expect(edge.requests('join')).toHaveLength(2);
+  });
+
+  test('[RJ9] what an edge says will not change is not tried again, and what it takes back neither', () => {
+    const entries: readonly Entry[] = ['join', 'return', 'resume'];
+    for (const code of ERROR_CODES) {
+      for (const as of entries) {
+        const final = reactionTo(new PlenaryError(code, undefined, { retryable: false }), as);
+        expect(['again', 'elsewhere'], code).not.toContain(final);
+      }
+    }
+  });
+});
