@@ -13,6 +13,7 @@ import {
 import type { types } from 'mediasoup-client';
 import { RETRY_BACKOFF, fullJitterMs } from './backoff.ts';
 import type { ClientLog } from './counters.ts';
+import { EarlyNews, type ConsumerNews } from './early-news.ts';
 import type { Flow } from './media-silence.ts';
 import type { MediaSession } from './media-session.ts';
 import {
@@ -90,6 +91,7 @@ export class Subscriptions {
   /** Tracks whose consumer is being replaced, or takes a place; aborted when the old one has ended already. */
   readonly #replacing = new Map<TrackId, AbortController>();
   readonly #failures = new Map<TrackId, Failure>();
+  readonly #earlyNews = new EarlyNews();
   #tracks: ReadonlyMap<TrackId, RoomTrack> = new Map();
   /** As the room has them. */
   #told = this.#tracks;
@@ -150,6 +152,7 @@ export class Subscriptions {
     for (const oldEnded of this.#replacing.values()) oldEnded.abort();
     this.#replacing.clear();
     this.#failures.clear();
+    this.#earlyNews.clear();
   }
 
   setTracks(tracks: ReadonlyMap<TrackId, RoomTrack>): void {
@@ -169,7 +172,10 @@ export class Subscriptions {
   /** The media node closed a consumer. If its track is still there, it is subscribed to again. */
   consumerClosed({ consumerId, trackId, isWayLost = false }: EdgeNotice<'consumer.closed'>): void {
     const subscribed = this.#subscribed.get(trackId);
-    if (subscribed?.offer.consumerId !== consumerId) return;
+    if (subscribed?.offer.consumerId !== consumerId) {
+      this.#noteEarly(consumerId, trackId, isWayLost ? 'way_lost' : 'ended');
+      return;
+    }
     const replacing = this.#replacing.get(trackId);
     if (replacing !== undefined) {
       // Its last picture stays until the new one is there.
@@ -185,8 +191,17 @@ export class Subscriptions {
   consumerSuperseded(consumerId: ConsumerId, trackId: TrackId): void {
     const media = this.#media;
     const old = this.#subscribed.get(trackId);
-    if (media === undefined || old?.offer.consumerId !== consumerId || this.#replacing.has(trackId)) return;
+    if (media === undefined) return;
+    if (old?.offer.consumerId !== consumerId) {
+      this.#noteEarly(consumerId, trackId, 'superseded');
+      return;
+    }
+    if (this.#replacing.has(trackId)) return;
     void this.#replaceAll(media, [{ old, trackId }]);
+  }
+
+  #noteEarly(consumerId: ConsumerId, trackId: TrackId, news: ConsumerNews): void {
+    if (this.#inFlight.has(trackId) || this.#replacing.has(trackId)) this.#earlyNews.note(consumerId, news);
   }
 
   /** The track that is to be received instead of one: itself, unless another one replaces it. */
@@ -324,6 +339,7 @@ export class Subscriptions {
     } finally {
       if (media === this.#media) {
         for (const trackId of trackIds) this.#inFlight.delete(trackId);
+        if (this.#inFlight.size + this.#replacing.size === 0) this.#earlyNews.clear();
         this.#environment.changed();
         this.plan();
       }
@@ -335,6 +351,7 @@ export class Subscriptions {
     const results = await Promise.allSettled(offers.map((offer) => media.consume(offer)));
     if (media !== this.#media) return;
     const toResume: ConsumerChange[] = [];
+    const superseded: ConsumerOffer[] = [];
     for (const [index, offer] of offers.entries()) {
       const result = results[index];
       this.#inFlight.delete(offer.trackId);
@@ -344,6 +361,13 @@ export class Subscriptions {
         this.#tellFailed(media, offer, error);
         continue;
       }
+      const news = this.#earlyNews.take(offer.consumerId);
+      if (news === 'ended' || news === 'way_lost') {
+        result.value.close();
+        this.#ended(offer.trackId, news === 'way_lost');
+        continue;
+      }
+      if (news === 'superseded') superseded.push(offer);
       this.#failures.delete(offer.trackId);
       this.#subscribed.set(offer.trackId, {
         offer,
@@ -362,6 +386,7 @@ export class Subscriptions {
     }
     this.#environment.changed();
     for (const batch of batches(toResume)) void this.#update(media, batch);
+    for (const { consumerId, trackId } of superseded) this.consumerSuperseded(consumerId, trackId);
     this.plan();
   }
 
@@ -455,9 +480,12 @@ export class Subscriptions {
     if (media !== this.#media) return;
     this.#replacing.delete(oldTrackId);
     this.#replacing.delete(trackId);
+    const news = next === undefined ? undefined : this.#earlyNews.take(next.offer.consumerId);
+    const hasEnded = news === 'ended' || news === 'way_lost';
+    if (hasEnded) next?.consumer.close();
     // Off the screen for long, or ended, meanwhile: then nobody needs the new one either.
     const isNeeded = this.#subscribed.get(oldTrackId) === old;
-    if (next === undefined) {
+    if (next === undefined || hasEnded) {
       if (isNeeded && oldEnded.aborted) this.#ended(oldTrackId);
       // A successor that cannot be had yet is tried again, and the old one goes on meanwhile.
       else if (trackId !== oldTrackId) this.#postpone(trackId, true);
@@ -470,6 +498,7 @@ export class Subscriptions {
       old.consumer.close();
       this.#environment.changed();
     } else next.consumer.close();
+    if (isNeeded && news === 'superseded') this.consumerSuperseded(next.offer.consumerId, trackId);
     this.plan();
     // Also by transports that are being left: their publisher may wait for the last one who watches, and so on in a circle.
     const useless = isNeeded ? old : next;
