@@ -76,6 +76,26 @@ describe('the store goes away', () => {
     expect(ann.isClosed || bob.isClosed).toBe(false);
   });
 
+  it('[MS8] a stranger who ends tracks of somebody else has the edge forget none of them', async () => {
+    cluster = await TestCluster.start({ edges: 1, mediaNodes: 1 });
+    const [ann, bob, mallory] = [await cluster.client(), await cluster.client(), await cluster.client()];
+    const { media } = await ann.join('ends');
+    const { trackId } = await ann.publish(media, 'mic');
+    await bob.join('ends');
+    await mallory.join('ends');
+    await mallory.call('track.end', { trackId });
+
+    // What the edge does not know it would ask the store for.
+    await cluster.redis.kill();
+    await waitFor('the edge to notice', async () => (await cluster.edge(0).status('/ready')) === 503);
+    const { consumers } = await bob.call('subscribe', { trackIds: [trackId] });
+    expect(consumers).toMatchObject([{ trackId }]);
+    await ann.call('track.end', { trackId });
+    const { failed } = await bob.call('subscribe', { trackIds: [trackId] });
+    expect(failed).toMatchObject([{ trackId, error: { code: 'store_unavailable' } }]);
+    await cluster.redis.restart();
+  });
+
   it('[SE6] who leaves meanwhile is removed when it is back', async () => {
     cluster = await TestCluster.start({ edges: 1, mediaNodes: 1 });
     const ann = await cluster.client();

@@ -320,8 +320,14 @@ export class ScriptedMediaNode {
         CONTROL_REQUESTS['track.end'],
         noted('track.end', async (request) =>
           this.#hosted(request, async () => {
-            this.#tracks.get(request.roomId)?.delete(request.trackId);
-            const events = await rooms.endTracks(request.roomId, [request.trackId], 'unpublished');
+            const tracks = this.#tracks.get(request.roomId);
+            if (tracks?.get(request.trackId)?.peerId !== request.peerId)
+              return Promise.resolve({ events: [] });
+            tracks.delete(request.trackId);
+            // As a real node does: the producer is closed whether or not its record can be changed now.
+            const events = await rooms
+              .endTracks(request.roomId, [request.trackId], 'unpublished')
+              .catch(() => []);
             return { events: [...events] };
           }),
         ),

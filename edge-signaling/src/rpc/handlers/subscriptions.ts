@@ -76,16 +76,17 @@ export function handleConsumerFailed({
 }: HandlerServices): Handler<'consumer.failed'> {
   const told = new WeakSet<Session>();
   return async ({ consumerId, trackId, epoch }, { session }) => {
-    metrics.consumerFailures.inc();
+    const reply = await askMediaNode(links, session, epoch, 'unsubscribe', (placed) => ({
+      ...placed,
+      consumerIds: [consumerId],
+    }));
     session.consumers.closed([consumerId]);
+    metrics.consumerFailures.inc();
     if (!told.has(session)) {
       told.add(session);
       const { roomId, peerId } = session;
       reportFault('consumer', new PlenaryError('cannot_consume'), { roomId, peerId, trackId });
     }
-    return askMediaNode(links, session, epoch, 'unsubscribe', (placed) => ({
-      ...placed,
-      consumerIds: [consumerId],
-    }));
+    return reply;
   };
 }

@@ -47,7 +47,7 @@ export function handleTrackEnd({ links, channel, localRooms }: HandlerServices):
       ...placed,
       ...request,
     }));
-    localRooms.tracksOf(session.roomId).forget([request.trackId]);
+    localRooms.tracksOf(session.roomId).forgetOwn(session.peerId, request.trackId);
     if (events.length === 0) connection.settle(costOfNoEvent(connection.people));
     channel.publishEvents(session.roomId, events);
     return {};
