@@ -35,6 +35,9 @@ if (controller !== undefined) {
   window.addEventListener('pagehide', () => {
     controller.leaveNow();
   });
+  window.addEventListener('pageshow', ({ persisted }) => {
+    if (persisted) controller.shownAgain();
+  });
   window.addEventListener('online', () => {
     controller.meeting.networkReturned();
   });

@@ -1,5 +1,11 @@
 import { useState } from 'react';
-import { isSending, type LocalMediaSnapshot } from '../state/local-media.ts';
+import {
+  isSending,
+  showsOn,
+  type CaptureKind,
+  type CaptureState,
+  type LocalMediaSnapshot,
+} from '../state/local-media.ts';
 import type { RoomController, UiState } from '../state/room-controller.ts';
 import { DeviceSelect } from './DeviceSelect.tsx';
 import { Icon, type IconName } from './Icon.tsx';
@@ -9,8 +15,8 @@ interface ControlProps {
   readonly label: string;
   readonly testId: string;
   readonly onClick: () => void;
-  readonly tone?: 'off' | 'active' | 'danger' | undefined;
-  readonly pressed?: boolean;
+  readonly tone?: 'off' | 'waiting' | 'active' | 'danger' | undefined;
+  readonly pressed?: boolean | 'mixed';
   readonly badge?: number | undefined;
 }
 
@@ -34,6 +40,60 @@ function Control({ icon, label, testId, onClick, tone, pressed, badge }: Control
   );
 }
 
+interface DeviceWords {
+  readonly kind: CaptureKind;
+  readonly icons: readonly [on: IconName, off: IconName];
+  readonly testId: string;
+  readonly switchOn: string;
+  readonly switchOff: string;
+}
+
+const MICROPHONE: DeviceWords = {
+  kind: 'microphone',
+  icons: ['mic', 'mic-off'],
+  testId: 'mic-button',
+  switchOn: 'Unmute microphone',
+  switchOff: 'Mute microphone',
+};
+const CAMERA: DeviceWords = {
+  kind: 'camera',
+  icons: ['camera', 'camera-off'],
+  testId: 'camera-button',
+  switchOn: 'Switch camera on',
+  switchOff: 'Switch camera off',
+};
+
+/** The button of a device: on, off, or about to be on, since a device that shows as off must not switch itself on. */
+function DeviceControl({
+  words,
+  state,
+  onToggle,
+}: {
+  readonly words: DeviceWords;
+  readonly state: CaptureState;
+  readonly onToggle: (kind: CaptureKind) => void;
+}) {
+  const { kind, icons, testId, switchOn, switchOff } = words;
+  const sends = isSending(state);
+  const waits = !sends && showsOn(state);
+  return (
+    <Control
+      icon={sends ? icons[0] : icons[1]}
+      label={
+        waits
+          ? `The ${kind} comes on as soon as the browser gives it. Leave it off`
+          : sends
+            ? switchOff
+            : switchOn
+      }
+      testId={testId}
+      tone={sends ? undefined : waits ? 'waiting' : 'off'}
+      pressed={waits ? 'mixed' : sends}
+      onClick={() => onToggle(kind)}
+    />
+  );
+}
+
 export interface ControlBarProps {
   readonly controller: RoomController;
   readonly media: LocalMediaSnapshot;
@@ -51,8 +111,6 @@ const CAN_SHARE =
 export function ControlBar({ controller, media, ui, sharing, peerCount }: ControlBarProps) {
   const [devicesOpen, setDevicesOpen] = useState(false);
   const { microphone, camera } = media;
-  const heard = isSending(microphone);
-  const seen = isSending(camera);
   return (
     <footer className="controls">
       {devicesOpen ? (
@@ -70,22 +128,8 @@ export function ControlBar({ controller, media, ui, sharing, peerCount }: Contro
         </div>
       ) : null}
       <div className="control-group" role="toolbar" aria-label="Meeting controls">
-        <Control
-          icon={heard ? 'mic' : 'mic-off'}
-          label={heard ? 'Mute microphone' : 'Unmute microphone'}
-          testId="mic-button"
-          tone={heard ? undefined : 'off'}
-          pressed={heard}
-          onClick={() => controller.toggle('microphone')}
-        />
-        <Control
-          icon={seen ? 'camera' : 'camera-off'}
-          label={seen ? 'Switch camera off' : 'Switch camera on'}
-          testId="camera-button"
-          tone={seen ? undefined : 'off'}
-          pressed={seen}
-          onClick={() => controller.toggle('camera')}
-        />
+        <DeviceControl words={MICROPHONE} state={microphone} onToggle={(kind) => controller.toggle(kind)} />
+        <DeviceControl words={CAMERA} state={camera} onToggle={(kind) => controller.toggle(kind)} />
         <button
           className={`control is-small ${devicesOpen ? 'is-open' : ''}`}
           aria-label="Choose microphone and camera"

@@ -5,7 +5,12 @@ import { Icon, Logo } from '../components/Icon.tsx';
 import { LevelMeter } from '../components/LevelMeter.tsx';
 import { isActive, type MeetingSnapshot } from '../client/index.ts';
 import { useMediaElement } from '../hooks/use-media-element.ts';
-import type { CaptureKind, CaptureState, LocalMediaSnapshot } from '../state/local-media.ts';
+import {
+  showsOn,
+  type CaptureKind,
+  type CaptureState,
+  type LocalMediaSnapshot,
+} from '../state/local-media.ts';
 import { explainProblem, stillTryingText } from '../state/notices.ts';
 import type { RoomController, UiState } from '../state/room-controller.ts';
 
@@ -16,7 +21,7 @@ interface ToggleProps {
 }
 
 function Toggle({ kind, state, onToggle }: ToggleProps) {
-  const on = state.enabled && state.status !== 'failed' && !state.silenced;
+  const on = showsOn(state);
   const names = kind === 'microphone' ? (['mic', 'mic-off'] as const) : (['camera', 'camera-off'] as const);
   return (
     <button
@@ -124,7 +129,7 @@ export function PreJoinPage({ controller, snapshot, media, ui }: PreJoinPageProp
           ))}
           <button
             className="button is-large is-wide"
-            disabled={joining || ui.displayName.trim() === ''}
+            disabled={joining || !controller.canJoin}
             aria-busy={joining}
             data-testid="join-button"
           >

@@ -30,6 +30,11 @@ export function isSending({ enabled, track, silenced }: CaptureState): boolean {
   return enabled && track !== undefined && !silenced;
 }
 
+/** Whether the button shows it as on: it sends, or will as soon as the browser gives it. Pressing the button makes it the other. */
+export function showsOn({ enabled, status, silenced }: CaptureState): boolean {
+  return enabled && status !== 'failed' && !silenced;
+}
+
 function initialState(kind: CaptureKind): CaptureState {
   return {
     enabled: !wasSwitchedOff(kind),
@@ -69,7 +74,10 @@ export class LocalMedia implements ReadableStore<LocalMediaSnapshot> {
 
   /** Opens the devices that are wanted with one question to the person; what fails is in the snapshot, each on its own. */
   async start(): Promise<void> {
-    const wanted = CAPTURE_KINDS.filter((kind) => this.getSnapshot()[kind].enabled);
+    const wanted = CAPTURE_KINDS.filter((kind) => {
+      const { enabled, status } = this.getSnapshot()[kind];
+      return enabled && status !== 'starting' && status !== 'on';
+    });
     const owners = wanted.map((kind) => ({ kind, owner: this.#begin(kind) }));
     if (!(await this.#openTogether(owners))) {
       // One of the two failed; asking for each alone tells which, and gets the other one.
@@ -105,18 +113,21 @@ export class LocalMedia implements ReadableStore<LocalMediaSnapshot> {
    */
   async choose(kind: CaptureKind, deviceId: string): Promise<DeviceProblem | undefined> {
     remember(kind, deviceId);
-    const { enabled, deviceId: idBefore } = this.getSnapshot()[kind];
+    const { enabled, deviceId: idBefore, track } = this.getSnapshot()[kind];
     this.#patch(kind, { deviceId });
     if (!enabled) {
       // Not to be captured now; the one that is chosen is opened when it is switched on.
       this.close(kind);
       return undefined;
     }
-    const problem = await this.#open(kind, this.#begin(kind), true);
-    if (problem !== undefined && this.getSnapshot()[kind].track !== undefined) {
-      if (idBefore !== undefined) remember(kind, idBefore);
-      this.#patch(kind, { deviceId: idBefore });
-    }
+    const wasOn = track?.readyState === 'live';
+    const owner = this.#begin(kind);
+    const problem = await this.#open(kind, owner, true);
+    if (problem === undefined || !wasOn || owner.signal.aborted) return problem;
+    if (idBefore !== undefined) remember(kind, idBefore);
+    this.#patch(kind, { deviceId: idBefore });
+    // It had to make way, in vain.
+    if (this.getSnapshot()[kind].track === undefined) await this.#open(kind, owner);
     return problem;
   }
 

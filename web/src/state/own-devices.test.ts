@@ -94,6 +94,32 @@ describe('a device that was switched off', () => {
     expect(media.getSnapshot().microphone).toMatchObject({ enabled: false, deviceId: 'headset' });
   });
 
+  test('[WB5] stays off after a reload of its tab when another tab switched its own on', async () => {
+    const media = await opened();
+    await media.setEnabled('microphone', false);
+    browser.inAnotherTab(() => {
+      void new LocalMedia().setEnabled('microphone', true);
+    });
+    expect(new LocalMedia().getSnapshot().microphone.enabled).toBe(false);
+  });
+
+  test.each(['closed', 'full'] as const)(
+    '[WB5] is off after a reload where nothing can be remembered: the storage is %s',
+    async (state) => {
+      browser.spoilStorage(state);
+      const media = await opened();
+      await media.setEnabled('camera', false);
+      browser.reload();
+      const reloaded = new LocalMedia();
+      await reloaded.start();
+      expect(asked()).toEqual(['audio+video']);
+      expect(reloaded.getSnapshot()).toMatchObject({
+        microphone: { enabled: false },
+        camera: { enabled: false },
+      });
+    },
+  );
+
   test('[WB5] an unplugged one is off, says so, and does not come back by itself', async () => {
     const media = await opened();
     const [microphone] = browser.tracks;
@@ -132,6 +158,34 @@ describe('a device that is changed', () => {
     browser.question.allow();
     expect(await chosen).toBeUndefined();
     expect(browser.live.map((track) => track.kind)).toEqual(['audio', 'video']);
+  });
+});
+
+describe('a device that made way', () => {
+  test('[WB6] comes back where the other one is used by another program all the same', async () => {
+    const media = await opened();
+    const { deviceId } = media.getSnapshot().camera;
+    const chosen = media.choose('camera', 'other');
+    browser.question.refuse('NotReadableError');
+    await eventually(() => expect(browser.questions).toHaveLength(3));
+    browser.question.refuse('NotReadableError');
+    await eventually(() => expect(browser.questions).toHaveLength(4));
+    browser.question.allow();
+    expect(await chosen).toBe('in-use');
+    expect(media.getSnapshot().camera).toMatchObject({ enabled: true, status: 'on', deviceId });
+    expect(browser.live.map((track) => track.kind)).toEqual(['audio', 'video']);
+  });
+
+  test('[WB6] does not come back when the person switched it off meanwhile', async () => {
+    const media = await opened();
+    const chosen = media.choose('camera', 'other');
+    browser.question.refuse('NotReadableError');
+    await eventually(() => expect(browser.questions).toHaveLength(3));
+    await media.setEnabled('camera', false);
+    browser.question.refuse('NotReadableError');
+    await chosen;
+    expect(browser.questions).toHaveLength(3);
+    expect(browser.live.map((track) => track.kind)).toEqual(['audio']);
   });
 });
 

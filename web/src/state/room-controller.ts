@@ -1,5 +1,5 @@
 import { PlenaryError } from '@plenary/cluster/errors';
-import { DISPLAY_NAME, PEER_ID } from '@plenary/cluster/protocol';
+import { DISPLAY_NAME, PEER_ID, cleanLine } from '@plenary/cluster/protocol';
 import {
   Store,
   browserRejoinKeeper,
@@ -11,14 +11,14 @@ import {
   type SignallingPort,
 } from '../client/index.ts';
 import { deviceProblem } from './device-problems.ts';
-import { CAPTURE_KINDS, LocalMedia, isSending, type CaptureKind } from './local-media.ts';
+import { CAPTURE_KINDS, LocalMedia, showsOn, type CaptureKind } from './local-media.ts';
 import { PAGE_FAULT, explainFailure, explainKept, explainProblem, explainUnpublished } from './notices.ts';
 import { OwnTracks } from './own-tracks.ts';
 import { ParentTokens, isFramed } from './parent-tokens.ts';
 import { recall, recallPeers, remember, rememberPeer } from './preferences.ts';
-import type { Route } from './route.ts';
+import { hasAddress, type Route } from './route.ts';
 import { ScreenShare } from './screen-share.ts';
-import { serviceInfo } from './service-info.ts';
+import { serviceInfo, type ServiceInfo } from './service-info.ts';
 import { TokenSource } from './token-source.ts';
 
 export type Panel = 'none' | 'people' | 'chat';
@@ -53,6 +53,8 @@ const PREFETCH_DELAY_MS = 300;
 
 export interface RoomControllerOptions {
   readonly signalling?: SignallingPort;
+  readonly createDevice?: MeetingOptions['createDevice'];
+  readonly serviceInfo?: typeof serviceInfo;
 }
 
 /** Everything the pages of one room can do. Components call it and draw its stores; they decide nothing. */
@@ -77,9 +79,14 @@ export class RoomController {
   #nextToastId = 1;
   readonly #ownTracks: OwnTracks;
   readonly #screen: ScreenShare;
+  readonly #serviceInfo: typeof serviceInfo;
+  /** Of the devices that are yet to be asked for, while it is not known whether one may come in. */
+  #opening = new AbortController();
 
   constructor(route: Extract<Route, { page: 'room' }>, options: RoomControllerOptions = {}) {
     this.route = route;
+    this.#serviceInfo = options.serviceInfo ?? serviceInfo;
+    this.#noteService(undefined);
     const isOwnPage = !isFramed();
     this.#guestTokens = isOwnPage && route.token === undefined ? new TokenSource(route) : undefined;
     this.#rejoin = browserRejoinKeeper(route.roomId, console);
@@ -92,6 +99,7 @@ export class RoomController {
       ...(getToken === undefined ? {} : { getToken }),
       rejoin: this.#rejoin,
       ...(options.signalling === undefined ? {} : { signalling: options.signalling }),
+      ...(options.createDevice === undefined ? {} : { createDevice: options.createDevice }),
     });
     this.#ownTracks = new OwnTracks(this.meeting, this.media, (thrown) => this.#problem(undefined, thrown));
     this.#screen = new ScreenShare(this.meeting);
@@ -104,13 +112,21 @@ export class RoomController {
     this.meeting.prepare().catch((thrown: unknown) => {
       this.#problem('This browser cannot take part in video meetings.', thrown);
     });
-    this.#ask(this.#openDoor());
+    this.#opening.abort();
+    this.#opening = new AbortController();
+    this.#ask(this.#openDoor(this.#opening));
   }
 
-  /** Asks for the devices, unless nobody could come in by this page anyway. */
-  async #openDoor(): Promise<void> {
+  /** The browser shows the page once more that it had put away: what was let go of then is asked for anew. */
+  shownAgain(): void {
+    if (this.ui.getSnapshot().atDoor) this.start();
+  }
+
+  /** Asks for the devices, unless nobody could come in by this page anyway, or the person has gone on meanwhile. */
+  async #openDoor(opening: AbortController): Promise<void> {
     await this.#lookWhoIsLetIn();
-    if (this.ui.getSnapshot().needsInvitation) return;
+    if (opening.signal.aborted || this.ui.getSnapshot().needsInvitation) return;
+    opening.abort();
     if (this.canJoin) this.#prefetchToken();
     await this.media.start();
   }
@@ -118,12 +134,16 @@ export class RoomController {
   async #lookWhoIsLetIn(): Promise<void> {
     if (this.#guestTokens === undefined) {
       // Nothing waits for it: it only decides on what others could do with the link.
-      void serviceInfo().then((info) => this.#patch({ isLinkOpen: info?.guests !== false }));
+      void this.#serviceInfo().then((info) => this.#noteService(info));
       return;
     }
-    const info = await serviceInfo();
-    this.#patch({ isLinkOpen: info?.guests !== false });
+    const info = await this.#serviceInfo();
+    this.#noteService(info);
     if (info?.guests === false) await this.#guestsAreOff();
+  }
+
+  #noteService(info: ServiceInfo | undefined): void {
+    this.#patch({ isLinkOpen: info?.guests !== false && hasAddress(this.route.roomId) });
   }
 
   /** Who came by a token before, in this tab, comes back by what was kept of it. */
@@ -139,7 +159,7 @@ export class RoomController {
   #tokensFrom(isOwnPage: boolean): MeetingOptions['getToken'] {
     const { roomId } = this.route;
     if (!isOwnPage) {
-      const origins = async (): Promise<readonly string[]> => (await serviceInfo())?.embedOrigins ?? [];
+      const origins = async (): Promise<readonly string[]> => (await this.#serviceInfo())?.embedOrigins ?? [];
       const parent = new ParentTokens(roomId, origins, window);
       return (request) => parent.get(request);
     }
@@ -148,7 +168,7 @@ export class RoomController {
   }
 
   get canJoin(): boolean {
-    return DISPLAY_NAME.safeParse(this.ui.getSnapshot().displayName).success;
+    return DISPLAY_NAME.safeParse(this.#name()).success;
   }
 
   setDisplayName(displayName: string): void {
@@ -167,6 +187,11 @@ export class RoomController {
     clearTimeout(this.#prefetchTimer);
     remember('displayName', this.#name());
     this.meeting.setDisplayName(this.#name());
+    if (!this.#opening.signal.aborted) {
+      // Now at the latest: a device that opened some time later would be a surprise.
+      this.#opening.abort();
+      this.#ask(this.media.start());
+    }
     this.#ownTracks.start();
     // The failure is drawn from the meeting's state; here it would only be said twice.
     this.meeting.join().catch(() => undefined);
@@ -192,10 +217,8 @@ export class RoomController {
 
   /** Mutes or unmutes, or switches the camera; before the meeting it sets how one will enter. */
   toggle(kind: CaptureKind): void {
-    const state = this.media.getSnapshot()[kind];
-    // What failed counts as off: pressing the button tries the device again, and says why when it fails again.
-    const isOn = isSending(state) || (state.enabled && state.status === 'starting');
-    this.#ask(this.#setEnabled(kind, !isOn));
+    // What failed shows as off: pressing the button tries the device again, and says why when it fails again.
+    this.#ask(this.#setEnabled(kind, !showsOn(this.media.getSnapshot()[kind])));
   }
 
   chooseDevice(kind: CaptureKind, deviceId: string): void {
@@ -258,6 +281,7 @@ export class RoomController {
 
   /** Lets go of the devices, and of what the browser is still being asked for. */
   #letGo(): void {
+    this.#opening.abort();
     this.#ownTracks.stop();
     this.#screen.stop();
     for (const kind of CAPTURE_KINDS) this.media.close(kind);
@@ -327,7 +351,10 @@ export class RoomController {
   }
 
   async #setEnabled(kind: CaptureKind, enabled: boolean): Promise<void> {
+    const isInside = isActive(this.meeting.getSnapshot().connection);
     const problem = await this.media.setEnabled(kind, enabled);
+    // At the door no syllable is lost: there a microphone that is off is closed as well.
+    if (!isInside && !this.media.getSnapshot()[kind].enabled) this.media.close(kind);
     // At the door it stands beside the form.
     if (problem !== undefined && isActive(this.meeting.getSnapshot().connection))
       this.toast(explainProblem(kind, problem), 'problem');
@@ -352,8 +379,9 @@ export class RoomController {
     }
   }
 
+  /** As the cluster takes it: what a paste brought along is of no use to anybody. */
   #name(): string {
-    return this.ui.getSnapshot().displayName.trim();
+    return cleanLine(this.ui.getSnapshot().displayName).trim();
   }
 
   #prefetchToken(): void {

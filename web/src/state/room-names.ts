@@ -73,10 +73,48 @@ const WRITTEN_AS: Readonly<Record<string, string>> = {
   ı: 'i',
 };
 
-/** Reads what a person typed or pasted: `Team Weekly!` means the room `team-weekly`, a link of this site the room that it leads to. */
+/** Drawn as nothing; messengers put them around what is copied. */
+const UNSEEN = /\p{Format}/gu;
+const SCHEME = /^[a-z][a-z0-9+.-]*:\/\//i;
+
+/**
+ * Reads what a person typed or pasted: `Team Weekly!` means the room `team-weekly`, a link of this site the room that it leads to,
+ * also in the middle of an invitation.
+ */
 export function readTypedRoom(typed: string, here: URL): TypedRoom {
-  const text = typed.trim();
-  return readLink(text, here) ?? readName(text);
+  const text = decoded(typed.replace(UNSEEN, '')).trim();
+  const link = linkIn(text, here);
+  return (link === undefined ? undefined : readLink(link, here)) ?? readName(text);
+}
+
+/** A link that was encoded to go along in another one. */
+function decoded(text: string): string {
+  if (!/^\s*[a-z][a-z0-9+.-]*%3A%2F%2F/i.test(text)) return text;
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    // A stray % is no encoding: it is read as it stands.
+    return text;
+  }
+}
+
+/** The link in a text; `undefined` where there is none. */
+function linkIn(text: string, here: URL): string | undefined {
+  const withScheme = /[a-z][a-z0-9+.-]*:\/\/[^\s<>"'|]+/i.exec(text)?.[0];
+  if (withScheme !== undefined) return withoutEnd(withScheme);
+  const words = text.split(/[\s<>"'|()]+/);
+  // Copied without its scheme, as some address bars give it, or typed.
+  const address = words.find((word) => word.toLowerCase().startsWith(`${here.host}/`)) ?? text;
+  const isAddress =
+    /^\/\/[^\s/]+/.test(address) ||
+    /^[^\s/]*\/?r\/[^\s/]+\/?$/.test(address) ||
+    (/^[^\s/]+(\.[^\s/]+|:\d+)(\/|$)/.test(address) && address.includes('/'));
+  return isAddress ? withoutEnd(address) : undefined;
+}
+
+/** Punctuation at the end belongs to the sentence. */
+function withoutEnd(link: string): string {
+  return link.replace(/[.,;:!?)\]}]+$/, '');
 }
 
 function readName(text: string): TypedRoom {
@@ -99,11 +137,7 @@ function readName(text: string): TypedRoom {
 
 /** `undefined` where it is no link. */
 function readLink(text: string, here: URL): TypedRoom | undefined {
-  const hasScheme = /^[a-z][a-z0-9+.-]*:\/\//i.test(text);
-  // Copied without its scheme, as some address bars give it.
-  const isAddress = /^[^\s/]+(\.[^\s/]+|:\d+)(\/|$)/.test(text) && text.includes('/');
-  if (!hasScheme && !isAddress && !text.startsWith('/r/')) return undefined;
-  const spelled = hasScheme ? text : text.startsWith('/') ? here.origin + text : `${here.protocol}//${text}`;
+  const spelled = spelledOut(text, here);
   if (!URL.canParse(spelled)) return undefined;
   const link = new URL(spelled);
   if (link.host !== here.host) return { type: 'other-site', host: link.host };
@@ -111,4 +145,11 @@ function readLink(text: string, here: URL): TypedRoom | undefined {
   if (route.page === 'bad-room') return readName(route.name);
   if (route.page !== 'room') return { type: 'no-meeting' };
   return { type: 'room', roomId: route.roomId, path: roomPath(route.roomId) + link.search + link.hash };
+}
+
+function spelledOut(text: string, here: URL): string {
+  if (SCHEME.test(text)) return text;
+  if (text.startsWith('//')) return here.protocol + text;
+  if (/^\/?r\//.test(text)) return `${here.origin}/${text.replace(/^\//, '')}`;
+  return `${here.protocol}//${text}`;
 }

@@ -15,7 +15,8 @@ export type Route =
 /**
  * Reads the page's address. A token belongs into the fragment, which no server ever logs.
  *
- * Names are in small letters, so that those who spell one differently meet. A token is for the name that its application spelled.
+ * Those who spell a name differently meet: with capitals, in full width, or with what a copied link has around it. A token is for the
+ * name that its application spelled.
  */
 export function parseRoute(url: URL): Route {
   const match = /^\/r\/([^/]+)\/?$/.exec(url.pathname);
@@ -29,7 +30,7 @@ export function parseRoute(url: URL): Route {
   const datacenter = DATACENTER_ID.safeParse(url.searchParams.get('dc'));
   const token = new URLSearchParams(url.hash.slice(1)).get('token') ?? url.searchParams.get('token');
   const hasToken = token !== null && token !== '';
-  const roomId = ROOM_NAME.safeParse(hasToken ? name : name.toLowerCase());
+  const roomId = ROOM_NAME.safeParse(hasToken ? name : spelledAlike(name));
   if (!roomId.success) return { page: 'bad-room', name };
   return {
     page: 'room',
@@ -37,6 +38,19 @@ export function parseRoute(url: URL): Route {
     datacenter: datacenter.success ? datacenter.data : undefined,
     token: hasToken ? token : undefined,
   };
+}
+
+function spelledAlike(name: string): string {
+  return name
+    .normalize('NFKC')
+    .replace(/\p{Format}/gu, '')
+    .trim()
+    .toLowerCase();
+}
+
+/** Whether a room's bare address leads back to it: that of a name with capitals leads to another one. */
+export function hasAddress(roomId: RoomName): boolean {
+  return spelledAlike(roomId) === roomId;
 }
 
 /** The address of a room's page. */

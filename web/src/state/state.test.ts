@@ -12,7 +12,7 @@ import {
   stillTryingText,
 } from './notices.ts';
 import { randomRoomName, readTypedRoom } from './room-names.ts';
-import { parseRoute } from './route.ts';
+import { hasAddress, parseRoute } from './route.ts';
 import { arrange, hueOf, initials, pageOf, type Tile } from './tiles.ts';
 import { TokenSource } from './token-source.ts';
 import { peerOf } from '../client/testing/fixtures.ts';
@@ -193,6 +193,18 @@ describe('addresses and names', () => {
     expect(parseRoute(new URL('http://h/r/TEAM#token=abc'))).toMatchObject({ roomId: 'TEAM' });
   });
 
+  test.each(['team%20', '%20Team', 'ｔｅａｍ', 'team%E2%80%8B', '%EF%BB%BFteam'])(
+    '[WB10] the address /r/%s is that of the room team',
+    (name) => {
+      expect(parseRoute(new URL(`http://h/r/${name}`))).toMatchObject({ roomId: 'team' });
+    },
+  );
+
+  test('[WB10] a link to a room is passed on only where it leads to that room', () => {
+    expect(hasAddress(ROOM_NAME.parse('team-1'))).toBe(true);
+    expect(hasAddress(ROOM_NAME.parse('Team'))).toBe(false);
+  });
+
   test.each([
     ['https://meet.test/r/Team?dc=gra#x=1', '/r/team?dc=gra#x=1'],
     ['https://meet.test/r/Team#token=abc', '/r/Team#token=abc'],
@@ -208,6 +220,21 @@ describe('addresses and names', () => {
     ['a'.repeat(65), 'too-long'],
     ['v1.5 review', '/r/v1-5-review'],
     ['and/or', '/r/and-or'],
+    ['Join us: https://meet.test/r/team, at ten', '/r/team'],
+    ['<https://meet.test/r/team>', '/r/team'],
+    ['(see meet.test/r/team)', '/r/team'],
+    ['\u200ehttps://meet.test/r/team\u200b', '/r/team'],
+    ['\ufeffTeam', '/r/team'],
+    ['https%3A%2F%2Fmeet.test%2Fr%2Fteam', '/r/team'],
+    ['HTTPS://MEET.TEST/r/TEAM', '/r/team'],
+    ['//meet.test/r/team', '/r/team'],
+    ['r/team', '/r/team'],
+    ['Topic: weekly. Link: https://zoom.test/j/123?pwd=x', 'other-site'],
+    ['intranet/r/team', 'other-site'],
+    ['https://meet.test/app/r/team', 'no-meeting'],
+    ['ｔｅａｍ', '/r/team'],
+    ['cafe\u0301', '/r/cafe'],
+    ['caf\u00e9', '/r/cafe'],
   ])('[WB10] %s is read as %s', (text, expected) => {
     expect(typed(text)).toBe(expected);
   });

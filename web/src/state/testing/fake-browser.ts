@@ -22,14 +22,20 @@ class FakeStream {
   }
 }
 
+/** `closed`: as in frames of other sites, `full`: may be read only. */
+type StorageState = 'open' | 'closed' | 'full';
+
 class FakeStorage {
   readonly #values = new Map<string, string>();
+  state: StorageState = 'open';
 
   getItem(key: string): string | null {
+    if (this.state === 'closed') throw new Error('SecurityError');
     return this.#values.get(key) ?? null;
   }
 
   setItem(key: string, value: string): void {
+    if (this.state !== 'open') throw new Error('QuotaExceededError');
     this.#values.set(key, value);
   }
 }
@@ -47,6 +53,8 @@ export class FakeBrowser {
   readonly questions: Question[] = [];
   /** All that was ever captured. */
   readonly tracks: FakeMediaStreamTrack[] = [];
+  readonly #local = new FakeStorage();
+  readonly #ofTab = new FakeStorage();
 
   /** Puts it in the place of the globals of a browser. */
   install(): void {
@@ -59,8 +67,27 @@ export class FakeBrowser {
         getDisplayMedia: capture,
       },
     });
-    vi.stubGlobal('localStorage', new FakeStorage());
+    vi.stubGlobal('localStorage', this.#local);
+    vi.stubGlobal('sessionStorage', this.#ofTab);
+  }
+
+  /** Does something in another tab of this browser. */
+  inAnotherTab(work: () => void): void {
     vi.stubGlobal('sessionStorage', new FakeStorage());
+    work();
+    vi.stubGlobal('sessionStorage', this.#ofTab);
+  }
+
+  spoilStorage(state: StorageState): void {
+    for (const storage of [this.#local, this.#ofTab]) storage.state = state;
+  }
+
+  /** From now on the page is one that was loaded once more. */
+  reload(): void {
+    vi.stubGlobal('performance', {
+      now: () => performance.now(),
+      getEntriesByType: () => [{ type: 'reload' }],
+    });
   }
 
   get live(): readonly FakeMediaStreamTrack[] {

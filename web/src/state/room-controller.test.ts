@@ -1,0 +1,120 @@
+import { ROOM_NAME } from '@plenary/cluster/protocol';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { eventually } from '../client/testing/eventually.ts';
+import { ScriptedEdge, fakeDevice } from '../client/testing/scripted-edge.ts';
+import { isSending, showsOn } from './local-media.ts';
+import { RoomController } from './room-controller.ts';
+import type { ServiceInfo } from './service-info.ts';
+import { FakeBrowser } from './testing/fake-browser.ts';
+
+let browser: FakeBrowser;
+let controllers: RoomController[] = [];
+beforeEach(() => {
+  browser = new FakeBrowser();
+  browser.install();
+  vi.stubGlobal('location', new URL('https://meet.test/r/room'));
+});
+afterEach(() => {
+  for (const controller of controllers) controller.leaveNow();
+  controllers = [];
+  vi.unstubAllGlobals();
+});
+
+const asked = (): string[] => browser.questions.map(({ kinds }) => kinds.join('+'));
+
+/** The page of a room, whose edge tells of the service when `info` is there. */
+function open(info: Promise<ServiceInfo | undefined> = Promise.resolve(undefined)): RoomController {
+  const controller = new RoomController(
+    { page: 'room', roomId: ROOM_NAME.parse('room'), datacenter: undefined, token: undefined },
+    { signalling: new ScriptedEdge(), createDevice: fakeDevice, serviceInfo: () => info },
+  );
+  controllers.push(controller);
+  vi.stubGlobal('fetch', () => Promise.resolve(Response.json({ token: 'jwt', edges: [] })));
+  controller.setDisplayName('Ada');
+  controller.start();
+  return controller;
+}
+
+async function join(controller: RoomController): Promise<void> {
+  controller.join();
+  await eventually(() => expect(controller.meeting.getSnapshot().connection.phase).toBe('joined'));
+}
+
+async function leave(controller: RoomController): Promise<void> {
+  controller.leave();
+  await eventually(() => expect(controller.meeting.getSnapshot().connection.phase).toBe('left'));
+}
+
+test('[WB6] an edge that tells late of the service opens no device of who has left by then', async () => {
+  const info = Promise.withResolvers<ServiceInfo | undefined>();
+  const controller = open(info.promise);
+  controller.leaveNow();
+  info.resolve(undefined);
+  // A page that is open hears of it, and asks.
+  open(info.promise);
+  await eventually(() => expect(asked()).toEqual(['audio+video']));
+});
+
+test('[WB6] who joins before the edge has told of the service is asked for devices at once, and not once more', async () => {
+  const info = Promise.withResolvers<ServiceInfo | undefined>();
+  const controller = open(info.promise);
+  await join(controller);
+  expect(asked()).toEqual(['audio+video']);
+  browser.question.allow();
+  await eventually(() => expect(browser.live).toHaveLength(2));
+  await leave(controller);
+  info.resolve(undefined);
+  open(info.promise);
+  await eventually(() => expect(asked()).toEqual(['audio+video', 'audio+video']));
+  expect(browser.live).toEqual([]);
+});
+
+test('[WB5] a button that shows a device as on switches it off, also before the browser was asked', async () => {
+  const info = Promise.withResolvers<ServiceInfo | undefined>();
+  const controller = open(info.promise);
+  expect(showsOn(controller.media.getSnapshot().microphone)).toBe(true);
+  controller.toggle('microphone');
+  info.resolve(undefined);
+  await eventually(() => expect(asked()).toEqual(['video']));
+  expect(showsOn(controller.media.getSnapshot().microphone)).toBe(false);
+});
+
+test('[WB5] at the door what is switched off is closed, and opens again when it is switched on', async () => {
+  const controller = open();
+  await eventually(() => expect(asked()).toEqual(['audio+video']));
+  browser.question.allow();
+  await eventually(() => expect(isSending(controller.media.getSnapshot().microphone)).toBe(true));
+  controller.toggle('microphone');
+  await eventually(() => expect(browser.live.map(({ kind }) => kind)).toEqual(['video']));
+  controller.toggle('microphone');
+  await eventually(() => expect(asked()).toEqual(['audio+video', 'audio']));
+});
+
+test('[WB5] a page that the browser put away and shows again has its devices as its buttons show them', async () => {
+  const controller = open();
+  await eventually(() => expect(asked()).toEqual(['audio+video']));
+  browser.question.allow();
+  await eventually(() => expect(browser.live).toHaveLength(2));
+  controller.toggle('camera');
+  controller.leaveNow();
+  expect(browser.live).toEqual([]);
+  controller.shownAgain();
+  await eventually(() => expect(asked()).toEqual(['audio+video', 'audio']));
+  browser.question.allow();
+  await eventually(() => expect(isSending(controller.media.getSnapshot().microphone)).toBe(true));
+  await join(controller);
+  await leave(controller);
+  controller.shownAgain();
+  expect(asked()).toHaveLength(2);
+});
+
+test('[WB10] a name joins without what a paste brought along, and one that shows nothing cannot join', async () => {
+  const controller = open();
+  for (const name of ['', '\u200b\u200b', ' \t ']) {
+    controller.setDisplayName(name);
+    expect(controller.canJoin).toBe(false);
+  }
+  controller.setDisplayName('\u202aAnn\tLee\u202c ');
+  expect(controller.canJoin).toBe(true);
+  await join(controller);
+});
