@@ -160,8 +160,12 @@ export class SimulatedMediaNode {
     this.rooms = new Rooms({
       mediaNodeId,
       datacenter,
-      addresses: announcedAddresses(addressesOf(plan)),
-      machine: UNKNOWN_MACHINE,
+      origin: {
+        addresses: announcedAddresses(addressesOf(plan)),
+        pipeAddresses: [],
+        pipeScope: 'cluster',
+        machine: UNKNOWN_MACHINE,
+      },
       pool: this.engine,
       store: this.store,
       outbox: this.#outbox,

@@ -87,6 +87,7 @@ export class NodeWires implements RemoteNodes {
     return {
       mediaNodeId,
       addresses: { announcedAddress, announcedIpv6 },
+      pipeAddresses: [],
       machineId: undefined,
       locate: async (roomId, trackId) =>
         (await calls.ask('pipe.locate', { roomId, trackId }, CONTROL_TIMEOUT_MS)).routerId,
@@ -143,7 +144,7 @@ export class NodeWires implements RemoteNodes {
 
 function homeSide(calls: Calls<typeof CONTROL_REQUESTS>, wire: Wire, key: PipeKey): HomeSide {
   return {
-    open: async (end) => (await calls.ask('pipe.open', { ...key, end }, CONTROL_TIMEOUT_MS)).end,
+    open: async ({ end }) => (await calls.ask('pipe.open', { ...key, end }, CONTROL_TIMEOUT_MS)).end,
     consume: (track) => calls.ask('pipe.consume', { ...key, ...track }, CONTROL_TIMEOUT_MS),
     setWanted: async (trackId, wanted) => {
       await calls.ask('pipe.demand', { ...key, trackId, wanted }, CONTROL_TIMEOUT_MS);

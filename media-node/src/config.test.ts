@@ -87,6 +87,19 @@ describe('the configuration', () => {
     expect(isUnspecified('::1')).toBe(false);
   });
 
+  test('[PI12] an address for pipes is one that others reach, at most one of each family', () => {
+    const pipes = (PLENARY_PIPE_ADDRESS: string) =>
+      loadConfig({ ...GOOD, PLENARY_PIPE_ADDRESS }).pipeAddresses;
+    expect(loadConfig(GOOD)).toMatchObject({ pipeAddresses: [], pipeScope: 'cluster' });
+    expect(pipes('FD00:0::21, 10.1.0.21')).toEqual(['fd00::21', '10.1.0.21']);
+    for (const wrong of ['0.0.0.0', '10.1.0.21,10.1.0.22', 'media.example.org', 'fe80::1%eth0']) {
+      const faults = faultsOf({ ...GOOD, PLENARY_PIPE_ADDRESS: wrong });
+      expect(faults, wrong).toHaveLength(1);
+      expect(faults[0]).toMatch(/^PLENARY_PIPE_ADDRESS: /);
+    }
+    expect(faultsOf({ ...GOOD, PLENARY_PIPE_SCOPE: 'rack' })).toHaveLength(1);
+  });
+
   const { PLENARY_PORT_SLICE: _slice, ...withoutSlice } = GOOD;
 
   test('[PS8] a slice is given, or leased of a range; exactly one of the two', () => {

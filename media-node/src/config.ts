@@ -11,6 +11,7 @@ import {
   consulAddressSetting,
   consulSettings,
   consulTokenSetting,
+  familyOf,
   identityOfNodeKeys,
   identityOfSecrets,
   integerSetting,
@@ -43,8 +44,9 @@ import type {
 import { DEFAULT_INCOMING_LIMITS } from './room/incoming-limits.ts';
 import type { IncomingLimits } from './room/incoming-limits.ts';
 import { planPorts } from './engine/port-plan.ts';
-import { canonicalAddress, pairAddresses } from './media-address.ts';
+import { canonicalAddress, isUnspecified, pairAddresses } from './media-address.ts';
 import type { MediaAddresses } from './media-address.ts';
+import type { PipeScope } from './pipe/pipe-path.ts';
 
 const ADDRESSES =
   'must be an IP address or a host name, or one of them and an IPv6 address with a comma between';
@@ -58,6 +60,12 @@ const listenIpSetting = addressesSetting.refine(
   (addresses) => addresses.every((address) => isIP(address) !== 0),
   'must be an IPv4 or IPv6 address, or one of each with a comma between',
 );
+const PIPE_ADDRESSES =
+  'must be an IPv4 or IPv6 address that other media nodes reach, or one of each with a comma between';
+const pipeAddressesSetting = addressesSetting
+  .refine((addresses) => addresses.every((address) => isIP(address) !== 0), PIPE_ADDRESSES)
+  .refine((addresses) => !addresses.some(isUnspecified), 'other media nodes cannot reach every interface')
+  .refine((addresses) => new Set(addresses.map(familyOf)).size === addresses.length, PIPE_ADDRESSES);
 const sliceSetting = z
   .string()
   .regex(/^\d+-\d+$/, 'must look like 20000-20099')
@@ -110,6 +118,10 @@ export const CONFIG_SCHEMA = z.object({
   PLENARY_LISTEN_IP: listenIpSetting.optional(),
   /** As clients and other nodes reach the RTP ports; default PLENARY_LISTEN_IP where that names one interface. */
   PLENARY_ANNOUNCED_ADDRESS: addressesSetting.optional(),
+  /** As other media nodes reach the RTP ports, where that is another address than what browsers get. */
+  PLENARY_PIPE_ADDRESS: pipeAddressesSetting.optional(),
+  /** For which other nodes that is: all, or those of the own datacenter, where the datacenters share no private network. */
+  PLENARY_PIPE_SCOPE: z.enum(['cluster', 'datacenter']).default('cluster'),
   /** The node's ports; or PLENARY_PORT_RANGE. */
   PLENARY_PORT_SLICE: sliceSetting.optional(),
   /** Of which ports the node leases a slice. */
@@ -156,6 +168,9 @@ export interface MediaNodeConfig {
   readonly port: number;
   readonly controlUrl: string;
   readonly addresses: MediaAddresses;
+  /** As other media nodes reach it instead; empty where that is no other address. */
+  readonly pipeAddresses: readonly string[];
+  readonly pipeScope: PipeScope;
   readonly sliceSource: SliceSource;
   readonly workers: number;
   readonly maxPeers: number;
@@ -214,6 +229,8 @@ export function loadConfig(environment: Environment): MediaNodeConfig {
       parsed.PLENARY_CONTROL_URL ??
       `${parsed.PLENARY_TLS_CERT_FILE === undefined ? 'http' : 'https'}://${inUrl(addresses[0].announced)}:${parsed.PLENARY_PORT}`,
     addresses,
+    pipeAddresses: parsed.PLENARY_PIPE_ADDRESS ?? [],
+    pipeScope: parsed.PLENARY_PIPE_SCOPE,
     sliceSource: sourced.source,
     workers,
     maxPeers: parsed.PLENARY_MAX_PEERS,

@@ -1,4 +1,4 @@
-import { isIP } from 'node:net';
+import { BlockList, isIP } from 'node:net';
 import { familyOf } from '@plenary/cluster';
 import type { AddressFamily, AnnouncedAddresses } from '@plenary/cluster';
 
@@ -27,6 +27,31 @@ export function isUnspecified(address: string): boolean {
   return address === '0.0.0.0' || /^[0:]+$/.test(address);
 }
 
+/** Addresses that only a private network knows: RFC 1918, RFC 6598, link-local, unique local, loopback. */
+const PRIVATE = new BlockList();
+for (const [network, prefix] of [
+  ['10.0.0.0', 8],
+  ['172.16.0.0', 12],
+  ['192.168.0.0', 16],
+  ['100.64.0.0', 10],
+  ['169.254.0.0', 16],
+  ['127.0.0.0', 8],
+] as const) {
+  PRIVATE.addSubnet(network, prefix, 'ipv4');
+}
+for (const [network, prefix] of [
+  ['fc00::', 7],
+  ['fe80::', 10],
+  ['::1', 128],
+] as const) {
+  PRIVATE.addSubnet(network, prefix, 'ipv6');
+}
+
+/** Whether the internet does not know an address; of a host name that cannot be told, and it counts as one of the internet. */
+export function isPrivateAddress(address: string): boolean {
+  return isIP(address) !== 0 && PRIVATE.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+}
+
 const HOST_NAME = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/;
 
 /**
@@ -43,7 +68,8 @@ export function canonicalAddress(text: string): string | undefined {
   return HOST_NAME.test(lower) ? lower : undefined;
 }
 
-const UNSPECIFIED = { ipv4: '0.0.0.0', ipv6: '::' } as const;
+/** What stands for every interface. */
+export const UNSPECIFIED = { ipv4: '0.0.0.0', ipv6: '::' } as const;
 
 /**
  * Pairs what is announced with what is listened on, by family; IPv4 and host names come first.

@@ -139,7 +139,14 @@ export class MediaNode {
     this.incarnation = base.incarnation;
     this.portSlice = base.portSlice;
     this.pool = new WorkerPool(
-      { metrics, logger, addresses, ports, workerBin: config.workerBin },
+      {
+        metrics,
+        logger,
+        addresses,
+        pipeAddresses: config.pipeAddresses,
+        ports,
+        workerBin: config.workerBin,
+      },
       (workerIndex) => {
         this.rooms.workerDied(workerIndex);
       },
@@ -187,8 +194,12 @@ export class MediaNode {
     this.rooms = new Rooms({
       mediaNodeId,
       datacenter,
-      addresses: announcedAddresses(addresses),
-      machine,
+      origin: {
+        addresses: announcedAddresses(addresses),
+        pipeAddresses: config.pipeAddresses,
+        pipeScope: config.pipeScope,
+        machine,
+      },
       pool: this.pool,
       store,
       outbox: this.#outbox,
@@ -249,6 +260,7 @@ export class MediaNode {
       identity: config.identity,
       rooms: this.rooms,
       machineId: machine.id,
+      pipeAddresses: config.pipeAddresses,
       onMediaNode: (other) => {
         this.#nodes.open(other);
       },

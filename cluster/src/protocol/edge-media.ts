@@ -179,7 +179,13 @@ export const CONTROL_REQUESTS = {
   },
   'pipe.open': {
     says: 'Opens the home side of a pipe between two routers and connects it to the asking side. Idempotent per pair of routers: asked anew, the old pipe of the pair is replaced.',
-    payload: PIPE_KEY.extend({ end: PIPE_END }),
+    payload: PIPE_KEY.extend({
+      end: PIPE_END,
+      /** By which of the home's own addresses the asking side reaches it; without it the home chooses. */
+      toAddress: HOST_TEXT.optional(),
+      /** Of the asking side, as in `hello`: without it what is not encrypted is refused. */
+      machineId: plainId(64).optional(),
+    }),
     reply: z.object({ end: PIPE_END }),
   },
   'pipe.consume': {
@@ -219,6 +225,8 @@ export const CONTROL_NOTICES = {
       datacenter: DATACENTER_ID,
       /** Of the machine and network namespace, hashed: nodes of the same one need not encrypt what they send each other. */
       machineId: plainId(64).optional(),
+      /** By which other media nodes reach it instead of what it announces to clients: one of each family at most. */
+      pipeAddresses: z.array(HOST_TEXT).max(2).optional(),
     }),
   },
   beat: {

@@ -1,5 +1,10 @@
 import { LocalDatacenters, startLocalCluster } from '@plenary/deploy/local-cluster';
-import type { DatacenterSize, LocalCluster, RunningMediaNode } from '@plenary/deploy/local-cluster';
+import type {
+  DatacenterSize,
+  LocalCluster,
+  ProcessOverrides,
+  RunningMediaNode,
+} from '@plenary/deploy/local-cluster';
 import type { Bot, BotOptions } from '../bots/bot.ts';
 import { Distance } from '../impairment/index.ts';
 import type { Impairment } from '../impairment/index.ts';
@@ -9,6 +14,10 @@ export interface SpanningOptions {
   readonly datacenters: readonly DatacenterSize[];
   /** Of every edge and media node. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Changes the datacenters before anything is started in them. */
+  readonly prepare?: (datacenters: LocalDatacenters) => Promise<void>;
+  /** What a media node has beside its place, or instead of it. */
+  readonly mediaNode?: (index: number, datacenters: LocalDatacenters) => ProcessOverrides;
   /** How media nodes of different datacenters reach each other; at once and without a loss where absent. */
   readonly distance?: { readonly impairment: Impairment; readonly seed: number };
 }
@@ -28,10 +37,12 @@ export class SpanningCluster {
   }
 
   /** @throws LocalClusterError when this machine cannot make datacenters, or a process does not start */
-  static async start({ datacenters: sizes, env = {}, distance }: SpanningOptions): Promise<SpanningCluster> {
+  static async start(options: SpanningOptions): Promise<SpanningCluster> {
+    const { datacenters: sizes, env = {}, distance } = options;
     const datacenters = await LocalDatacenters.create(sizes, { apart: distance !== undefined });
     let cluster: LocalCluster | undefined;
     try {
+      await options.prepare?.(datacenters);
       cluster = await startLocalCluster({
         edges: 1,
         mediaNodes: datacenters.mediaNodeCount,
@@ -39,7 +50,10 @@ export class SpanningCluster {
         sliceSize: SLICE_SIZE,
         web: false,
         redisHost: datacenters.hostAddress,
-        mediaNode: datacenters.mediaNode,
+        mediaNode: (index) => ({
+          ...datacenters.mediaNode(index),
+          ...options.mediaNode?.(index, datacenters),
+        }),
         edge: () => ({ env: SPREAD }),
         env,
       });

@@ -44,6 +44,8 @@ export interface ControlServerOptions {
   readonly rooms: Rooms;
   /** Of the machine that the node is on; `undefined` where it cannot be told. */
   readonly machineId: string | undefined;
+  /** By which other media nodes reach it instead of what it announces to clients. */
+  readonly pipeAddresses: readonly string[];
   /** Another media node has opened a link to this one. */
   readonly onMediaNode: (mediaNodeId: MediaNodeId) => void;
   readonly metrics: NodeMetrics;
@@ -140,7 +142,8 @@ export class ControlServer {
 
   #opened(socket: Socket, served: ServedLink): void {
     const { caller } = served;
-    const { metrics, logger, mediaNodeId, incarnation, machineId, datacenter, rooms } = this.#options;
+    const { metrics, logger, mediaNodeId, incarnation, machineId, pipeAddresses, datacenter, rooms } =
+      this.#options;
     const link = new ControlLink(served);
     this.#options.guard.proven(socket.request);
     this.#links.set(socket, link);
@@ -170,6 +173,7 @@ export class ControlServer {
       incarnation,
       datacenter,
       ...(machineId === undefined ? {} : { machineId }),
+      ...(pipeAddresses.length === 0 ? {} : { pipeAddresses: [...pipeAddresses] }),
     });
     rooms.linkOpened(link);
     if (caller.kind === 'media-node') this.#options.onMediaNode(MEDIA_NODE_ID.parse(caller.id));

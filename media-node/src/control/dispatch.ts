@@ -109,8 +109,9 @@ function routesOf(
     'pipe.open': route(
       CONTROL_REQUESTS['pipe.open'],
       async (request, link) => {
-        const { end, ...key } = request;
-        return { end: await rooms.pipeHomes(key).open(key, end, 'announced', link.asker) };
+        const { end, toAddress, machineId, ...key } = request;
+        const approach = { end, toAddress, machineId };
+        return { end: await rooms.pipeHomes(key).open(key, approach, 'announced', link.asker) };
       },
       options,
     ),

@@ -63,6 +63,7 @@ export class NodeLink implements RemoteNode {
   readonly mediaNodeId: MediaNodeId;
   readonly addresses: AnnouncedAddresses;
   #machineId: string | undefined;
+  #pipeAddresses: readonly string[] = [];
   readonly #options: NodeLinkOptions;
   readonly #socket: Socket;
   /** What goes over the socket: proved and sealed. */
@@ -127,6 +128,11 @@ export class NodeLink implements RemoteNode {
     return this.#machineId;
   }
 
+  /** As its `hello` said: that is proved and sealed, which the registry is not. */
+  get pipeAddresses(): readonly string[] {
+    return this.#pipeAddresses;
+  }
+
   async locate(roomId: RoomId, trackId: TrackId): Promise<RouterId> {
     return (await this.#call('pipe.locate', { roomId, trackId })).routerId;
   }
@@ -137,7 +143,15 @@ export class NodeLink implements RemoteNode {
 
   homeSide(key: PipeKey): HomeSide {
     return {
-      open: async (end) => (await this.#call('pipe.open', { ...key, end })).end,
+      open: async ({ end, toAddress, machineId }) =>
+        (
+          await this.#call('pipe.open', {
+            ...key,
+            end,
+            ...(toAddress === undefined ? {} : { toAddress }),
+            ...(machineId === undefined ? {} : { machineId }),
+          })
+        ).end,
       consume: (track) => this.#call('pipe.consume', { ...key, ...track }),
       setWanted: async (trackId, wanted) => {
         await this.#call('pipe.demand', { ...key, trackId, wanted });
@@ -223,6 +237,7 @@ export class NodeLink implements RemoteNode {
           this.#watchBeats();
           this.#closeWhenIdle();
           this.#machineId = hello.machineId;
+          this.#pipeAddresses = hello.pipeAddresses ?? [];
           this.#greeted(hello);
         },
         malformed,

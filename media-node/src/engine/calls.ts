@@ -10,6 +10,8 @@ export interface EngineContext {
   readonly logger: Logger;
   /** Where RTP is bound, and what clients and other nodes are told. */
   readonly addresses: MediaAddresses;
+  /** By which other nodes reach it instead, one of each family at most. */
+  readonly pipeAddresses?: readonly string[];
   readonly ports: PortPlan;
   readonly workerBin: string | undefined;
 }

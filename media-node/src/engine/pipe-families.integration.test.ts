@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { networkInterfaces } from 'node:os';
 import { MEDIA_NODE_ID, ROUTER_ID, TRACK_ID, familyOf, silentLogger } from '@plenary/cluster';
@@ -132,13 +133,17 @@ describe.runIf(hasIpv6)('RTP through a pipe', () => {
       closed: () => undefined,
       moved: () => undefined,
     };
+    const srtpParameters = {
+      cryptoSuite: 'AEAD_AES_256_GCM',
+      keyBase64: randomBytes(44).toString('base64'),
+    } as const;
     for (const address of ['127.0.0.1', '::1', 'localhost']) {
       const key = {
         roomId: room('r'),
         fromRouterId: ROUTER_ID.parse('theirs'),
         toRouterId: router.id,
       };
-      const end = await homes.open(key, { address, port: 9 }, 'announced', asker);
+      const end = await homes.open(key, { end: { address, port: 9, srtpParameters } }, 'announced', asker);
       expect(familyOf(end.address)).toBe(familyOf(address));
     }
   });

@@ -1,8 +1,9 @@
 import type { types } from 'mediasoup';
-import { PlenaryError, ROUTER_ID, entry } from '@plenary/cluster';
+import { PlenaryError, ROUTER_ID, entry, familyOf } from '@plenary/cluster';
 import type { AddressFamily, RouterId } from '@plenary/cluster';
-import { isUnspecified } from '../media-address.ts';
-import type { MediaAddress } from '../media-address.ts';
+import { UNSPECIFIED, isUnspecified } from '../media-address.ts';
+import type { MediaAddress, MediaAddresses } from '../media-address.ts';
+import { THIS_MACHINE } from '../pipe/machine.ts';
 import { callMediasoup, noteCall } from './calls.ts';
 import type { EngineContext } from './calls.ts';
 import { ClientTransport } from './client-transport.ts';
@@ -29,6 +30,17 @@ export function listenOn({ family, listenIp }: Pick<MediaAddress, 'family' | 'li
 function withinHost({ family, listenIp }: MediaAddress): MediaAddress {
   const ip = isUnspecified(listenIp) ? LOOPBACK[family] : listenIp;
   return { family, listenIp: ip, announced: ip };
+}
+
+/**
+ * Where the end of a pipe is bound that others reach by an address: mediasoup drops what comes to the other end from another
+ * source, so it is bound to that very address where an interface has it, also beside what is listened on for clients.
+ */
+function boundAt(announced: string, addresses: MediaAddresses): MediaAddress {
+  const family = familyOf(announced);
+  if (THIS_MACHINE.hasAddress(announced)) return { family, listenIp: announced, announced };
+  const listenIp = addresses.find((each) => each.family === family)?.listenIp ?? UNSPECIFIED[family];
+  return { family, listenIp, announced };
 }
 
 /** A room's router on one worker. */
@@ -95,7 +107,7 @@ export class RoomRouter {
   /**
    * Opens one end of a pipe on a pipe port of the slice.
    * @param options - `reach` is `loopback` when both routers are of this node, so that no packet of the pipe leaves the
-   *   machine; `family` of a pipe to another node is the node's first if none is given
+   *   machine; `ownAddress` is what the other node is told to send to, else the announced one of the `family`, else the first
    * @throws PlenaryError `media_lost`, also when no port of the slice is free; `media_unavailable` without an address of
    *   the family
    */
@@ -103,12 +115,13 @@ export class RoomRouter {
     options: {
       readonly reach: 'loopback' | 'announced';
       readonly srtp: boolean;
+      readonly ownAddress?: string | undefined;
       readonly family?: AddressFamily | undefined;
     },
     onClosed: () => void,
   ): Promise<PipePort> {
     const { ports, metrics } = this.#context;
-    const address = this.#pipeAddress(options.reach, options.family);
+    const address = this.#pipeAddress(options);
     const transport = await callMediasoup(
       metrics,
       'router.createPipeTransport',
@@ -142,14 +155,26 @@ export class RoomRouter {
     await (await this.#speakers).add(producer);
   }
 
-  #pipeAddress(reach: 'loopback' | 'announced', family: AddressFamily | undefined): MediaAddress {
-    const { addresses } = this.#context;
+  #pipeAddress({
+    reach,
+    ownAddress,
+    family,
+  }: {
+    readonly reach: 'loopback' | 'announced';
+    readonly ownAddress?: string | undefined;
+    readonly family?: AddressFamily | undefined;
+  }): MediaAddress {
+    const { addresses, pipeAddresses = [] } = this.#context;
     if (reach === 'loopback') return withinHost(addresses[0]);
-    const address = family === undefined ? addresses[0] : addresses.find((each) => each.family === family);
-    if (address === undefined) {
-      throw new PlenaryError('media_unavailable', `This node announces no ${String(family)} address.`);
+    if (ownAddress !== undefined && pipeAddresses.includes(ownAddress)) {
+      return boundAt(ownAddress, addresses);
     }
-    return address;
+    const wanted = ownAddress === undefined ? family : familyOf(ownAddress);
+    const address = wanted === undefined ? addresses[0] : addresses.find((each) => each.family === wanted);
+    if (address === undefined) {
+      throw new PlenaryError('media_unavailable', `This node announces no ${String(wanted)} address.`);
+    }
+    return boundAt(address.announced, addresses);
   }
 
   /** What mediasoup itself knows of this router, for tests. */

@@ -216,8 +216,12 @@ describe('a pipe that does not open', () => {
     const links = new PipeLinks({
       roomId: room('r'),
       ownNodeId,
-      ownAddresses: { announcedAddress: '127.0.0.1' },
-      ownMachine: UNKNOWN_MACHINE,
+      origin: {
+        addresses: { announcedAddress: '127.0.0.1' },
+        pipeAddresses: [],
+        pipeScope: 'cluster',
+        machine: UNKNOWN_MACHINE,
+      },
       nodes: {
         find: () => Promise.reject(new PlenaryError('media_unavailable')),
         datacenterOf: () => Promise.reject(new PlenaryError('media_unavailable')),

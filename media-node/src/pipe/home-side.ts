@@ -33,13 +33,22 @@ export interface PipeAsker {
   moved(key: PipeKey, homeNodeId: MediaNodeId): void;
 }
 
+/** How the asking side of a pipe comes to the home. */
+export interface PipeApproach {
+  readonly end: PipeEnd;
+  /** Which of the home's addresses it will send to; the home chooses where it does not say. */
+  readonly toAddress?: string | undefined;
+  /** The machine that it is on; `undefined` where that cannot be told. */
+  readonly machineId?: string | undefined;
+}
+
 /**
  * The home side of one pipe, as the side that asks sees it: of this node, by plain calls, or of another one, over its
  * control link. The side that asks works the same with both.
  */
 export interface HomeSide {
   /** @throws PlenaryError `track_not_found` when the home router is gone, `media_lost`, `timed_out` */
-  open(end: PipeEnd): Promise<PipeEnd>;
+  open(approach: PipeApproach): Promise<PipeEnd>;
   /** @throws PlenaryError `track_not_found`, `media_lost`, `timed_out` */
   consume(track: TrackOrigin): Promise<PipedTrack>;
   setWanted(trackId: TrackId, wanted: WantedLayer): Promise<void>;
@@ -51,6 +60,8 @@ export interface HomeSide {
 export interface RemoteNode {
   readonly mediaNodeId: MediaNodeId;
   readonly addresses: AnnouncedAddresses;
+  /** By which other media nodes reach it instead, one of each family at most; none where it does not say. */
+  readonly pipeAddresses: readonly string[];
   /** The machine that it is on; `undefined` where it does not say. */
   readonly machineId: string | undefined;
   /** Which of its routers hosts a track of its own. @throws PlenaryError `track_not_found` */

@@ -4,7 +4,9 @@ import type { MediaConsumer, PipePort, RoomRouter } from '../engine/engine.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RouterLease } from '../room/room-routers.ts';
 import type { TrackHold } from '../room/track-demand.ts';
-import type { PipeAsker, PipedTrack, PipeKey } from './home-side.ts';
+import type { PipeApproach, PipeAsker, PipedTrack, PipeKey } from './home-side.ts';
+import { staysOnMachine } from './machine.ts';
+import type { Machine } from './machine.ts';
 
 /**
  * Keeps a track on a router while it is sent into a pipe: at a gateway that is what pulls it from its home.
@@ -58,12 +60,14 @@ export class PipeHome {
   }
 
   /**
-   * Opens a port of the family that the other end is of.
+   * Opens a port at the address that the other end asks for, else of the family that the other end is of. What comes from
+   * another machine, or may, has to be encrypted (SPEC PI13).
    * @throws PlenaryError `media_lost`, `media_unavailable`, `invalid_media_parameters`; then nothing is left open
    */
   static async open(options: {
     readonly key: PipeKey;
-    readonly end: PipeEnd;
+    readonly approach: PipeApproach;
+    readonly machine: Machine;
     readonly reach: 'loopback' | 'announced';
     readonly asker: PipeAsker;
     readonly lease: RouterLease;
@@ -71,13 +75,21 @@ export class PipeHome {
     readonly metrics: NodeMetrics;
     readonly onClosed: () => void;
   }): Promise<PipeHome> {
-    const { key, end, reach, asker, lease, holdAt, metrics, onClosed } = options;
+    const { key, approach, machine, reach, asker, lease, holdAt, metrics, onClosed } = options;
     const home = new PipeHome(key, asker, lease, holdAt, metrics, onClosed);
     try {
+      const { end, toAddress } = approach;
       const srtp = end.srtpParameters !== undefined;
-      home.#port = await lease.router.createPipePort({ reach, srtp, family: familyOf(end.address) }, () => {
+      const at = { ownAddress: toAddress, family: familyOf(end.address) };
+      home.#port = await lease.router.createPipePort({ reach, srtp, ...at }, () => {
         home.close('port_closed');
       });
+      if (reach === 'announced' && !srtp && !stays(machine, approach, home.#port.end.address)) {
+        throw new PlenaryError(
+          'invalid_media_parameters',
+          'A pipe that leaves the machine must be encrypted.',
+        );
+      }
       await home.#port.connect(end);
       if (home.#closed) throw new PlenaryError('media_lost');
       return home;
@@ -190,3 +202,6 @@ export class PipeHome {
     }
   }
 }
+
+const stays = (machine: Machine, { end, machineId }: PipeApproach, ownAddress: string): boolean =>
+  machine.hasAddress(ownAddress) && staysOnMachine(machine, { machineId, address: end.address });

@@ -2,7 +2,9 @@ import { PlenaryError, inBackground } from '@plenary/cluster';
 import type { MediaNodeId, PipeEnd, RouterId, TrackId, TrackOrigin, WantedLayer } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RouterLease } from '../room/room-routers.ts';
-import type { HomeSide, PipeAsker, PipedTrack, PipeKey } from './home-side.ts';
+import type { HomeSide, PipeApproach, PipeAsker, PipedTrack, PipeKey } from './home-side.ts';
+import { UNKNOWN_MACHINE } from './machine.ts';
+import type { Machine } from './machine.ts';
 import { PipeHome } from './pipe-home.ts';
 import type { PipeSource } from './pipe-home.ts';
 
@@ -19,19 +21,25 @@ export class PipeHomes {
   readonly #metrics: NodeMetrics;
   readonly #acquireRouter: (routerId: RouterId) => Promise<RouterLease>;
   readonly #holdAt: PipeSource;
+  readonly #machine: Machine;
   readonly #homes = new Map<string, Entry>();
 
-  /** @param holdAt - keeps a track on a router for as long as it is sent into a pipe */
+  /**
+   * @param holdAt - keeps a track on a router for as long as it is sent into a pipe
+   * @param machine - where this node is: what comes from elsewhere has to be encrypted
+   */
   constructor(
     ownNodeId: MediaNodeId,
     metrics: NodeMetrics,
     acquireRouter: (routerId: RouterId) => Promise<RouterLease>,
     holdAt: PipeSource,
+    machine: Machine = UNKNOWN_MACHINE,
   ) {
     this.#ownNodeId = ownNodeId;
     this.#metrics = metrics;
     this.#acquireRouter = acquireRouter;
     this.#holdAt = holdAt;
+    this.#machine = machine;
   }
 
   get size(): number {
@@ -44,14 +52,14 @@ export class PipeHomes {
    */
   async open(
     key: PipeKey,
-    end: PipeEnd,
+    approach: PipeApproach,
     reach: 'loopback' | 'announced',
     asker: PipeAsker,
   ): Promise<PipeEnd> {
     const name = nameOf(key);
     const old = this.#homes.get(name);
     if (old !== undefined) closeWhenOpen(old, 'replaced');
-    const opening = this.#open(key, end, reach, asker);
+    const opening = this.#open(key, approach, reach, asker);
     const entry: Entry = { asker, opening };
     this.#homes.set(name, entry);
     try {
@@ -122,7 +130,7 @@ export class PipeHomes {
   /** A pair of routers of this node: the asking side calls straight in. */
   localSide(key: PipeKey, asker: PipeAsker): HomeSide {
     return {
-      open: (end) => this.open(key, end, 'loopback', asker),
+      open: (approach) => this.open(key, approach, 'loopback', asker),
       consume: (track) => this.consume(key, track),
       setWanted: (trackId, wanted) => this.setWanted(key, trackId, wanted),
       release: (trackId) => this.release(key, trackId),
@@ -135,14 +143,15 @@ export class PipeHomes {
 
   async #open(
     key: PipeKey,
-    end: PipeEnd,
+    approach: PipeApproach,
     reach: 'loopback' | 'announced',
     asker: PipeAsker,
   ): Promise<PipeHome> {
     const lease = await this.#acquireRouter(key.toRouterId);
     const home: PipeHome = await PipeHome.open({
       key,
-      end,
+      approach,
+      machine: this.#machine,
       reach,
       asker,
       lease,

@@ -1,5 +1,5 @@
 import { PlenaryError } from '@plenary/cluster';
-import type { AddressFamily, MediaNodeId, RouterId, TrackId, TrackOrigin } from '@plenary/cluster';
+import type { MediaNodeId, RouterId, TrackId, TrackOrigin } from '@plenary/cluster';
 import type { PipePort } from '../engine/engine.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RouterLease } from '../room/room-routers.ts';
@@ -19,8 +19,11 @@ export interface PipeLinkOptions {
   readonly lease: RouterLease;
   readonly reach: 'loopback' | 'announced';
   readonly srtp: boolean;
-  /** Of a pipe to another node: what both have. */
-  readonly family?: AddressFamily | undefined;
+  /** Of a pipe to another node: the addresses of this end and of the other. */
+  readonly ownAddress?: string | undefined;
+  readonly toAddress?: string | undefined;
+  /** The machine that this node is on. */
+  readonly machineId?: string | undefined;
   readonly metrics: NodeMetrics;
   readonly timers: Timers;
   readonly lingerMs: number;
@@ -49,14 +52,14 @@ export class PipeLink {
    * @throws PlenaryError `media_lost`, `track_not_found`, `timed_out`, `media_unavailable`
    */
   static async open(options: PipeLinkOptions): Promise<PipeLink> {
-    const { home, lease } = options;
+    const { home, lease, toAddress, machineId } = options;
     let port: PipePort | undefined;
     let link: PipeLink | undefined;
     try {
       port = await lease.router.createPipePort(options, () => {
         link?.close('port_closed');
       });
-      await port.connect(await home.open(port.end));
+      await port.connect(await home.open({ end: port.end, toAddress, machineId }));
       if (port.closed) throw new PlenaryError('media_lost');
       link = new PipeLink(options, port);
       return link;

@@ -1,7 +1,5 @@
-import { PlenaryError, announcedOf, sharedFamily, toPlenaryError, inBackground } from '@plenary/cluster';
+import { PlenaryError, toPlenaryError, inBackground } from '@plenary/cluster';
 import type {
-  AddressFamily,
-  AnnouncedAddresses,
   DatacenterId,
   ErrorCode,
   Gateway,
@@ -21,17 +19,16 @@ import type { HolderKind, TrackHold } from '../room/track-demand.ts';
 import type { HomeSide, PipeAsker, PipeKey, ProducerState, RemoteNode, RemoteNodes } from './home-side.ts';
 import { GATEWAY_CHECK_MS, Gateways } from './gateways.ts';
 import type { GatewaysOptions } from './gateways.ts';
-import { staysOnMachine } from './machine.ts';
-import type { Machine } from './machine.ts';
 import { PipeLink } from './pipe-link.ts';
+import { pathBetween } from './pipe-path.ts';
+import type { PipeOrigin, PipePath } from './pipe-path.ts';
 
 export interface PipeLinksOptions {
   readonly roomId: RoomId;
   readonly ownNodeId: MediaNodeId;
   readonly datacenter: DatacenterId;
   readonly rooms: GatewaysOptions['rooms'];
-  readonly ownAddresses: AnnouncedAddresses;
-  readonly ownMachine: Machine;
+  readonly origin: Omit<PipeOrigin, 'datacenter'>;
   readonly nodes: RemoteNodes;
   readonly metrics: NodeMetrics;
   readonly logger: Logger;
@@ -422,7 +419,7 @@ export class PipeLinks {
     const { roomId, acquireRouter, metrics, timers, lingerMs, logger, onFault } = this.#options;
     const key: PipeKey = { roomId, fromRouterId: router.id, toRouterId: source.routerId };
     const { node, gateway } = source;
-    const path = node === undefined ? WITHIN_NODE : pathBetween(this.#options, node);
+    const path = node === undefined ? WITHIN_NODE : await this.#pathTo(node);
     const lease = await acquireRouter(router.workerIndex);
     if (lease.router.id !== router.id) {
       lease.release();
@@ -441,6 +438,7 @@ export class PipeLinks {
         isRelayed: gateway !== undefined,
         lease,
         ...path,
+        machineId: this.#options.origin.machine.id,
         metrics,
         timers,
         lingerMs,
@@ -461,6 +459,11 @@ export class PipeLinks {
     logger.info({ ...key, node: node?.mediaNodeId ?? 'this node', homeNodeId }, 'pipe opened');
     if (linkBroken) link.close('link_broken');
     return link;
+  }
+
+  async #pathTo(node: RemoteNode): Promise<PipePath> {
+    const { origin, datacenter, nodes } = this.#options;
+    return pathBetween({ ...origin, datacenter }, node, await nodes.datacenterOf(node.mediaNodeId));
   }
 
   #asker(): PipeAsker {
@@ -493,25 +496,5 @@ export class PipeLinks {
 }
 
 const WITHIN_NODE = { reach: 'loopback', srtp: false } as const;
-
-/** @throws PlenaryError `media_unavailable` when the nodes have no family of addresses in common */
-function pathBetween(
-  { ownAddresses: own, ownMachine }: Pick<PipeLinksOptions, 'ownAddresses' | 'ownMachine'>,
-  node: RemoteNode,
-): { readonly reach: 'announced'; readonly family: AddressFamily; readonly srtp: boolean } {
-  const family = sharedFamily(own, node.addresses);
-  if (family === undefined) {
-    throw new PlenaryError(
-      'media_unavailable',
-      `${node.mediaNodeId} and this node announce no addresses of one family.`,
-    );
-  }
-  // Packets that stay on one machine cross no cable that anybody could listen on, in neither direction.
-  const address = announcedOf(node.addresses, family) ?? '';
-  const ownAddress = announcedOf(own, family) ?? '';
-  const stays =
-    ownMachine.hasAddress(ownAddress) && staysOnMachine(ownMachine, { machineId: node.machineId, address });
-  return { reach: 'announced', family, srtp: !stays };
-}
 
 const nameOf = (fromRouterId: RouterId, toRouterId: RouterId): string => `${fromRouterId}>${toRouterId}`;

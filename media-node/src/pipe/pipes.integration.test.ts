@@ -13,6 +13,7 @@ import {
 } from '../testing/test-node.ts';
 import type { TestNode } from '../testing/test-node.ts';
 import { THIS_MACHINE, UNKNOWN_MACHINE } from './machine.ts';
+import type { Machine } from './machine.ts';
 import { waitFor } from '@plenary/cluster/testing/wait-for';
 
 let store: TestStore;
@@ -190,8 +191,9 @@ describe('a pipe between two nodes', () => {
     const { routerId } = await asker.call('pipe.locate', { roomId, trackId: camera.trackId });
     const key = { roomId, fromRouterId: ROUTER_ID.parse('theirs'), toRouterId: routerId };
     const end = { address: '127.0.0.1', port: 9 };
-    await asker.call('pipe.open', { ...key, end });
-    const again = await asker.call('pipe.open', { ...key, end });
+    const approach = { end, ...(THIS_MACHINE.id === undefined ? {} : { machineId: THIS_MACHINE.id }) };
+    await asker.call('pipe.open', { ...key, ...approach });
+    const again = await asker.call('pipe.open', { ...key, ...approach });
     expect(again.end.port).toBeGreaterThanOrEqual(home.config.portSlice.firstPort + home.config.workers);
     expect(again.end.port).toBeLessThanOrEqual(home.config.portSlice.lastPort);
     expect(await pipes(home)).toBe(1);
@@ -201,11 +203,11 @@ describe('a pipe between two nodes', () => {
     ]);
     expect(second).toEqual(first);
     expect(await metricSum(home.node.metrics, 'plenary_media_pipe_consumers')).toBe(1);
-    const opening = asker.call('pipe.open', { ...key, end });
+    const opening = asker.call('pipe.open', { ...key, ...approach });
     await asker.call('pipe.close', key);
     await expect(opening).rejects.toMatchObject({ code: 'media_lost' });
     await waitFor('no pipe', async () => (await pipes(home)) === 0);
-    await asker.call('pipe.open', { ...key, end });
+    await asker.call('pipe.open', { ...key, ...approach });
     asker.close();
     await waitFor('no pipe after its asker is gone', async () => (await pipes(home)) === 0);
   });
@@ -227,6 +229,47 @@ describe('a pipe between hosts', () => {
     await TestPeer.admit(store, away, awayEdge, roomId, [camera]);
     const [link] = (await away.node.rooms.room(roomId)?.pipes.open()) ?? [];
     expect(link?.port.end.srtpParameters?.cryptoSuite).toBe(isEncrypted ? 'AEAD_AES_256_GCM' : undefined);
+  });
+});
+
+describe('a pipe that is opened without encryption', () => {
+  const opened = async (
+    approach: { readonly address?: string; readonly machineId?: string | undefined },
+    options: { readonly machine?: Machine } = {},
+  ): Promise<unknown> => {
+    const [home, homeEdge] = await nodeWithEdge({}, options);
+    const roomId = testRoom('plain');
+    const publisher = await TestPeer.admit(store, home, homeEdge, roomId);
+    const { trackId } = await publisher.publish('camera');
+    const caller = { kind: 'media-node', id: 'other', incarnation: mintIncarnation() } as const;
+    const asker = await connectEdge(home, { ...caller, id: MEDIA_NODE_ID.parse(caller.id) });
+    edges.push(asker);
+    const { routerId } = await asker.call('pipe.locate', { roomId, trackId });
+    const { address = '127.0.0.1', machineId } = approach;
+    const end = { address, port: 9 };
+    const key = { roomId, fromRouterId: ROUTER_ID.parse('theirs'), toRouterId: routerId };
+    const answer = await asker
+      .call('pipe.open', { ...key, end, ...(machineId === undefined ? {} : { machineId }) })
+      .catch((error: unknown) => error);
+    expect(await pipes(home)).toBe(answer instanceof Error ? 0 : 1);
+    return answer;
+  };
+
+  test('[PI13] is opened by a node of this machine', async () => {
+    expect(await opened({ machineId: THIS_MACHINE.id })).toMatchObject({ end: { address: '127.0.0.1' } });
+  });
+
+  test.each([
+    ['of another machine', { machineId: 'another-machine' }, {}],
+    ['that does not say where it is', {}, {}],
+    ['whose end is elsewhere', { machineId: THIS_MACHINE.id, address: '192.0.2.1' }, {}],
+    [
+      'to a node that does not know its machine',
+      { machineId: THIS_MACHINE.id },
+      { machine: UNKNOWN_MACHINE },
+    ],
+  ])('[PI13] is refused from a node %s, and nothing is left', async (_who, approach, options) => {
+    expect(await opened(approach, options)).toMatchObject({ code: 'invalid_media_parameters' });
   });
 });
 

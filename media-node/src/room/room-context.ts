@@ -1,8 +1,8 @@
-import type { AnnouncedAddresses, Clock, DatacenterId, Logger, MediaNodeId } from '@plenary/cluster';
+import type { Clock, DatacenterId, Logger, MediaNodeId } from '@plenary/cluster';
 import type { Workers } from '../engine/engine.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RemoteNodes } from '../pipe/home-side.ts';
-import type { Machine } from '../pipe/machine.ts';
+import type { PipeOrigin } from '../pipe/pipe-path.ts';
 import type { NodeStore } from './node-store.ts';
 import type { Outbox } from './outbox.ts';
 import type { PeerLink } from './peer-link.ts';
@@ -12,8 +12,8 @@ import type { Timers } from './timers.ts';
 export interface RoomContext {
   readonly mediaNodeId: MediaNodeId;
   readonly datacenter: DatacenterId;
-  readonly addresses: AnnouncedAddresses;
-  readonly machine: Machine;
+  /** Where it is, as far as pipes to other nodes are concerned. */
+  readonly origin: Omit<PipeOrigin, 'datacenter'>;
   readonly pool: Workers;
   readonly store: NodeStore;
   readonly outbox: Outbox;

@@ -73,14 +73,14 @@ export class Room {
       context.metrics,
       (routerId) => this.#routers.acquireExisting(routerId),
       (router, track, onSuperseded) => this.pipes.holdForPipe(router, track, onSuperseded),
+      context.origin.machine,
     );
     this.pipes = new PipeLinks({
       roomId: id,
       ownNodeId: context.mediaNodeId,
       datacenter: context.datacenter,
       rooms: context.store.rooms,
-      ownAddresses: context.addresses,
-      ownMachine: context.machine,
+      origin: context.origin,
       nodes: context.nodes,
       metrics: context.metrics,
       logger: context.logger,

@@ -113,6 +113,8 @@ export function testConfig(overrides: Partial<TestConfig> = {}): TestConfig {
     listenIp,
     announcedAddress,
     addresses: [{ family: familyOf(announcedAddress), listenIp, announced: announcedAddress }],
+    pipeAddresses: [],
+    pipeScope: 'cluster',
     portSlice,
     sliceSource: { kind: 'explicit', portSlice },
     workers: 1,

@@ -1,0 +1,88 @@
+/** Media nodes in networks of their own: what clients reach is not what the nodes reach of each other. */
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import { whyNoDatacenters } from '@plenary/deploy/local-cluster';
+import type { LocalDatacenters } from '@plenary/deploy/local-cluster';
+import { endMediaLinks } from '@plenary/loadtest/bots';
+import type { Bot } from '@plenary/loadtest/bots';
+import { SpanningCluster } from '@plenary/loadtest/spanning';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { until } from './harness/until.ts';
+
+const fault = await whyNoDatacenters();
+const why = fault === undefined ? '' : ` – skipped: ${fault}`;
+const DATACENTERS = [
+  { name: 'gra', mediaNodes: 1 },
+  { name: 'sbg', mediaNodes: 1 },
+];
+
+const run = promisify(execFile);
+const ip = async (...args: string[]): Promise<void> => {
+  await run('ip', args);
+};
+
+/** What clients on this machine reach of a node, and no other node does: no datacenter has a route to it. */
+const publicAddress = (datacenters: LocalDatacenters, index: number): string =>
+  datacenters.hostAddress.replace(/^198\.18\./, '198.19.').replace(/\.\d+$/, `.${index + 1}`);
+
+async function givePublicAddresses(datacenters: LocalDatacenters): Promise<void> {
+  for (const index of DATACENTERS.keys()) {
+    const { namespace = '', host = '' } = datacenters.mediaNode(index);
+    const address = publicAddress(datacenters, index);
+    await ip('-n', namespace, 'address', 'add', `${address}/32`, 'dev', 'lo');
+    await ip('route', 'add', `${address}/32`, 'via', host);
+  }
+}
+
+describe.skipIf(fault !== undefined)(`media nodes whose public addresses are for clients alone${why}`, () => {
+  let spanning: SpanningCluster | undefined;
+  afterEach(async () => {
+    await spanning?.everybodyLeaves();
+    await spanning?.stop();
+    spanning = undefined;
+  });
+  afterAll(endMediaLinks);
+
+  async function start(pipeAddressOf: (listenIp: string, index: number) => string): Promise<SpanningCluster> {
+    spanning = await SpanningCluster.start({
+      datacenters: DATACENTERS,
+      prepare: givePublicAddresses,
+      mediaNode: (index, datacenters) => {
+        const address = publicAddress(datacenters, index);
+        const { listenIp = '' } = datacenters.mediaNode(index);
+        return {
+          listenIp: address,
+          announcedAddress: address,
+          env: { PLENARY_PIPE_ADDRESS: pipeAddressOf(listenIp, index) },
+        };
+      },
+      env: { PLENARY_LOG_LEVEL: 'info' },
+    });
+    return spanning;
+  }
+
+  const packetsOf = (bot: Bot, trackId: string): number =>
+    bot.received.find((stream) => stream.trackId === trackId)?.packets ?? 0;
+
+  async function eachHearsTheOther(cluster: SpanningCluster): Promise<void> {
+    const people = [
+      await cluster.join('spanning', 'gra', { canPublish: true }),
+      await cluster.join('spanning', 'sbg', { canPublish: true }),
+    ];
+    const tracks = await Promise.all(people.map((bot) => bot.publish('audio')));
+    await until(
+      'each receives the track of the other',
+      () => people.map((bot, index) => packetsOf(bot, tracks[1 - index] ?? '')),
+      (counts) => counts.every((count) => count >= 20),
+    );
+    expect(people.flatMap(({ problems }) => problems)).toEqual([]);
+  }
+
+  it('[PI12] send each other media by their addresses for pipes', async () => {
+    const cluster = await start((listenIp) => listenIp);
+    const sentBefore = (await cluster.datacenters.sent('gra', 'sbg')).packets;
+    await eachHearsTheOther(cluster);
+    // By the cable between the two, which clients and control links do not use.
+    expect((await cluster.datacenters.sent('gra', 'sbg')).packets).toBeGreaterThan(sentBefore + 15);
+  });
+});
