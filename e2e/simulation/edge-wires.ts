@@ -172,6 +172,11 @@ class EdgeWire implements OwnedLink {
       ),
       'track.demand': notice(CONTROL_NOTICES['track.demand'], listener.onTrackDemand, onMalformed),
       'peer.lost': notice(CONTROL_NOTICES['peer.lost'], listener.onPeerLost, onMalformed),
+      'peer.unreached': notice(
+        CONTROL_NOTICES['peer.unreached'],
+        (news) => listener.onPeerUnreached(this.mediaNodeId, news),
+        onMalformed,
+      ),
       'peer.move': notice(CONTROL_NOTICES['peer.move'], listener.onPeerMove, onMalformed),
     };
     return (name, payload) => routes[name]?.(payload);

@@ -5,6 +5,7 @@ import {
   INCARNATION,
   PLACED_PEER,
   PlenaryError,
+  inBackground,
   silentLogger,
 } from '@plenary/cluster';
 import type {
@@ -36,6 +37,7 @@ import {
   LeaseKeeper,
   NodeDirectory,
   Outbox,
+  Reach,
   Rooms,
   systemTimers,
   UNKNOWN_MACHINE,
@@ -126,6 +128,7 @@ export class SimulatedMediaNode {
   readonly #directory: NodeDirectory;
   readonly #outbox = new Outbox(metrics, logger);
   readonly #nodes: NodeWires;
+  readonly #reach: Reach;
   readonly #dispatch: ReturnType<typeof createDispatch>;
   readonly #links = new Map<Wire, Link>();
   readonly #wires = new Set<Wire>();
@@ -157,6 +160,13 @@ export class SimulatedMediaNode {
         this.#refused();
       },
     });
+    this.#reach = new Reach({
+      clock: net.time,
+      timers: systemTimers,
+      changed: () => {
+        inBackground(() => this.lease.renew());
+      },
+    });
     this.rooms = new Rooms({
       mediaNodeId,
       datacenter,
@@ -173,6 +183,7 @@ export class SimulatedMediaNode {
       metrics,
       logger,
       clock: net.time,
+      reach: this.#reach,
       timers: systemTimers,
       maxPeers: settings.maxPeers,
       pipeLingerMs: settings.pipeLingerMs,
@@ -420,6 +431,7 @@ export class SimulatedMediaNode {
       peerCount: this.rooms.peerCount,
       maxPeers: settings.maxPeers,
       recentJoins: this.rooms.recentJoins,
+      isUnreached: this.#reach.isUnreached,
       reportedAtMs: net.time.wallMs(),
     };
   }

@@ -175,6 +175,7 @@ export class EdgeCore {
       onTrackDemand: (...news) => this.#mediaWatch.onTrackDemand(...news),
       onPublishingLimited: (...news) => this.#mediaWatch.onPublishingLimited(...news),
       onPeerLost: (...news) => this.#mediaWatch.onPeerLost(...news),
+      onPeerUnreached: (...news) => this.#mediaWatch.onPeerUnreached(...news),
       onPeerMove: (...news) => this.#mediaWatch.onPeerMove(...news),
     });
     const { directory } = this;
@@ -199,7 +200,15 @@ export class EdgeCore {
       reportFault,
     });
     this.departures = departures;
-    this.#mediaWatch = new MediaWatch({ rooms, localRooms, departures, channel, metrics, reportFault });
+    this.#mediaWatch = new MediaWatch({
+      rooms,
+      localRooms,
+      departures,
+      directory,
+      channel,
+      metrics,
+      reportFault,
+    });
     const placer = new Placer({
       edgeId,
       datacenter,

@@ -27,6 +27,7 @@ function record(id: string, firstPort: number): MediaNodeRecord {
     state: 'serving',
     load: { workerCpu: 0, controlCpu: 0, bandwidth: 0, packets: 0 },
     recentJoins: 0,
+    isUnreached: false,
     reportedAtMs: 0,
     peerCount: 0,
     maxPeers: 10,

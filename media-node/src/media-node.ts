@@ -47,6 +47,7 @@ import { IncomingWatch } from './room/incoming-watch.ts';
 import { Outbox } from './room/outbox.ts';
 import type { Peer } from './room/peer.ts';
 import { FAREWELL_MS, HANDOVER_MS } from './lifecycle.ts';
+import { Reach } from './room/reach.ts';
 import { Rooms } from './room/rooms.ts';
 import { systemTimers } from './room/timers.ts';
 import { THIS_MACHINE } from './pipe/machine.ts';
@@ -121,6 +122,7 @@ export class MediaNode {
   readonly #lease: LeaseKeeper;
   readonly #directory: NodeDirectory;
   readonly #nodes: NodeLinks;
+  readonly #reach: Reach;
   readonly #control: ControlServer;
   readonly #servers: Pick<NodeBase, 'operators' | 'controlTls'>;
   #endAvailability: (() => void) | undefined;
@@ -191,6 +193,13 @@ export class MediaNode {
       metrics,
       logger,
     });
+    this.#reach = new Reach({
+      clock: systemClock,
+      timers: systemTimers,
+      changed: (isUnreached, people) => {
+        this.#noteReach(isUnreached, people);
+      },
+    });
     this.rooms = new Rooms({
       mediaNodeId,
       datacenter,
@@ -207,6 +216,7 @@ export class MediaNode {
       metrics,
       logger,
       clock: systemClock,
+      reach: this.#reach,
       timers: systemTimers,
       maxPeers: config.maxPeers,
       pipeLingerMs: config.pipeLingerMs,
@@ -364,6 +374,7 @@ export class MediaNode {
       this.#options.store.consul?.isAvailable() === false ? 'consul_unavailable' : undefined,
       this.#lease.missing(),
       this.pool.alive().length > 0 ? undefined : 'no_worker_alive',
+      this.#reach.isUnreached ? 'media_unreached' : undefined,
     ].filter((reason) => reason !== undefined);
     const store = this.#options.store.trouble?.();
     return { ready: reasons.length === 0, reasons, ...(store === undefined ? {} : { store }) };
@@ -393,6 +404,7 @@ export class MediaNode {
     await this.#handOver();
     this.#incoming.stop();
     this.rooms.close();
+    this.#reach.close();
     await atMost(FAREWELL_MS, this.#outbox.settled());
     this.#outbox.close();
     await this.#nodes.close();
@@ -443,6 +455,27 @@ export class MediaNode {
     while (this.rooms.isRelaying && systemClock.monotonicMs() < untilMs) await sleep(HANDOVER_POLL_MS);
   }
 
+  #noteReach(isUnreached: boolean, people: number): void {
+    const { metrics, portSlice } = this;
+    const { config, logger } = this.#options;
+    metrics.unreached.set(isUnreached ? 1 : 0);
+    const announced = config.addresses.map((address) => address.announced);
+    const ports = textOf(portSlice);
+    if (isUnreached)
+      logger.error(
+        {
+          announced,
+          ports,
+          people,
+          toDo: 'check the announced address, and that UDP and TCP to these ports pass firewalls, NAT and security groups',
+        },
+        'nobody finds a path to the announced address; newcomers are sent to other nodes where there are any',
+      );
+    else logger.info({ announced, ports }, 'newcomers are taken again');
+    // Said at once, so that edges send nobody here any more, or again.
+    inBackground(() => this.#lease.renew());
+  }
+
   /** First the lease, so that others know the node again; then what it owns. Never rejects. */
   async #storeReturned(): Promise<void> {
     await this.#lease.renew();
@@ -465,6 +498,7 @@ export class MediaNode {
       peerCount: this.rooms.peerCount,
       maxPeers,
       recentJoins: this.rooms.recentJoins,
+      isUnreached: this.#reach.isUnreached,
       reportedAtMs: systemClock.wallMs(),
     };
   }

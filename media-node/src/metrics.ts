@@ -50,6 +50,14 @@ export function createMetrics(withProcess: boolean) {
     nodeLinks: gauge('media_node_links', 'Control links that this node opened to others'),
     calls: counter('mediasoup_calls_total', 'Calls into mediasoup, closing ones too', ['method']),
     lost: counter('media_peers_lost_total', 'Peers that this node lost, by reason', ['reason']),
+    unreachedPeers: counter(
+      'media_unreached_peers_total',
+      'Peers whose clients found no path to the announced address in four seconds',
+    ),
+    unreached: gauge(
+      'media_unreached',
+      '1 while nobody finds a path to the announced address, so that newcomers are sent elsewhere where there is another node',
+    ),
     overLimit: counter(
       'media_over_limit_total',
       'What was done to peers that went on sending more than they may: warned, paused, ended, dropped',

@@ -27,5 +27,6 @@ export { GATEWAY_PATIENCE_MS } from './pipe/pipe-links.ts';
 export { claimSlice } from './slice-claim.ts';
 export type { PortMachine } from './slice-claim.ts';
 export { Outbox } from './room/outbox.ts';
+export { Reach } from './room/reach.ts';
 export { Rooms } from './room/rooms.ts';
 export { systemTimers } from './room/timers.ts';

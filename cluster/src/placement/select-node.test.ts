@@ -141,6 +141,20 @@ describe('selectNode', () => {
     expect(ask({ nodes, room: hosting(['gra-1', 5]) })).toMatchObject({ mediaNodeId: 'gra-2' });
   });
 
+  it('[HL7] a node that nobody reaches is passed over as long as any other can take the peer', () => {
+    const unreached = inGra('gra-1', { isUnreached: true });
+    expect(ask({ nodes: [unreached, inSbg('sbg-1')], room: hosting(['gra-1', 5]) })).toEqual({
+      mediaNodeId: 'sbg-1',
+      reason: 'least_loaded_remote',
+    });
+    expect(ask({ nodes: [unreached, inSbg('sbg-1', { peerCount: 1_000 })] })).toMatchObject({
+      mediaNodeId: 'gra-1',
+    });
+    expect(ask({ nodes: [unreached, inSbg('sbg-1', { isUnreached: true })] })).toMatchObject({
+      mediaNodeId: 'gra-1',
+    });
+  });
+
   it('[PL9] goes through the datacenters in their order, and then anywhere else', () => {
     const far = mediaNodeRecord('rbx-1', { datacenter: datacenter('rbx') });
     const nodes = [far, inSbg('sbg-1'), inGra('gra-1', { peerCount: 1_000 })];

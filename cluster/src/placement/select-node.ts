@@ -78,8 +78,18 @@ interface Candidate {
   readonly isOverJoinLimit: boolean;
 }
 
-/** The placement ladder (SPEC PL1, PL2, PL7, PL8, PL9): a pure function that returns its choice and the reason. */
+/**
+ * The placement ladder (SPEC PL1, PL2, PL7, PL8, PL9): a pure function that returns its choice and the reason. A node that
+ * nobody reaches is passed over as long as any other can take the peer (SPEC HL7).
+ */
 export function selectNode(question: PlacementQuestion): NodeChoice {
+  const reached = question.nodes.filter(({ isUnreached }) => !isUnreached);
+  if (reached.length === question.nodes.length) return selectAmong(question);
+  const choice = selectAmong({ ...question, nodes: reached });
+  return choice.mediaNodeId === null ? selectAmong(question) : choice;
+}
+
+function selectAmong(question: PlacementQuestion): NodeChoice {
   const known = question.nodes.filter(
     (node) => node.controlVersion === CONTROL_VERSION && node.state === 'serving',
   );

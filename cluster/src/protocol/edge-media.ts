@@ -40,7 +40,7 @@ import {
 } from './media.ts';
 import { LOGGED_EVENT } from './room.ts';
 import { RTP_PARAMETERS } from './rtp.ts';
-import { HOST_TEXT, KEY_BASE64, plainId } from './text.ts';
+import { HOST_TEXT, KEY_BASE64, patternText, plainId } from './text.ts';
 
 /** Grows when nodes of different versions can no longer work together. */
 export const CONTROL_VERSION = 3;
@@ -97,10 +97,17 @@ export type TrackOrigin = z.infer<typeof TRACK_ORIGIN>;
 
 export const PEER_LOST_REASON = z.enum(['worker_died', 'node_lost', 'transport_failed']);
 
+export const NETWORK_DIGEST = patternText(/^[\da-f]{16}$/, 16, 'must be a digest of 16 hexadecimal digits');
+
 export const CONTROL_REQUESTS = {
   'peer.admit': {
     says: 'Hosts a peer under an epoch: its transports and first consumers. A repeat of the same epoch gives the same transports.',
-    payload: PLACED_PEER.extend({ media: MEDIA_REQUEST, tracks: z.array(TRACK_HOME).max(64) }),
+    payload: PLACED_PEER.extend({
+      media: MEDIA_REQUEST,
+      tracks: z.array(TRACK_HOME).max(64),
+      /** A digest of the network that the client comes from: tells people apart who find no path to the node (SPEC HL7). */
+      network: NETWORK_DIGEST.optional(),
+    }),
     reply: z.object({
       sendTransport: TRANSPORT_OFFER.optional(),
       receiveTransport: TRANSPORT_OFFER,
@@ -267,6 +274,10 @@ export const CONTROL_NOTICES = {
   'peer.lost': {
     says: 'The node no longer hosts this peer, although nobody asked.',
     payload: PLACED_PEER.extend({ reason: PEER_LOST_REASON }),
+  },
+  'peer.unreached': {
+    says: 'The client found no path to this node in its time. The node goes on hosting it; the edge moves it where there is another node.',
+    payload: PLACED_PEER,
   },
   'peer.move': {
     says: 'The node drains: the client is to open media elsewhere, and goes on here until it has. Said again until it left.',

@@ -49,6 +49,7 @@ export function mediaNodeRecord(name: string, changes: Partial<MediaNodeRecord> 
     peerCount: 0,
     maxPeers: 1_000,
     recentJoins: 0,
+    isUnreached: false,
     reportedAtMs: 0,
     ...changes,
   };

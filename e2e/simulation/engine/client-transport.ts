@@ -8,18 +8,19 @@ import type { SimulatedRouter } from './router.ts';
 
 const ICE: IceParameters = { usernameFragment: 'user', password: 'aPasswordOf22Characters' };
 
+type OnIceChange = (transport: Pick<ClientTransport, 'id'>, change: IceChange) => void;
+
 /** A client's transport: which of its tracks are here, and what is sent to it. */
 export class SimulatedTransport implements ClientTransport {
   readonly id: TransportId;
   readonly #router: SimulatedRouter;
   readonly #held = new Holdings();
+  readonly #onIceChange: OnIceChange;
   closed = false;
 
-  constructor(
-    router: SimulatedRouter,
-    onIceChange: (transport: Pick<ClientTransport, 'id'>, change: IceChange) => void,
-  ) {
+  constructor(router: SimulatedRouter, onIceChange: OnIceChange) {
     this.#router = router;
+    this.#onIceChange = onIceChange;
     this.id = TRANSPORT_ID.parse(router.host.idOf('t'));
     router.held.add(this.close);
     router.host.ether.ice.set(this.id, {
@@ -53,8 +54,9 @@ export class SimulatedTransport implements ClientTransport {
     };
   }
 
-  connect(): Promise<void> {
-    return this.#answer();
+  async connect(): Promise<void> {
+    await this.#answer();
+    this.#onIceChange(this, 'connected');
   }
 
   /** Nothing is sent here: who asks learns nothing from it. */

@@ -46,6 +46,7 @@ it('[OP3] a certificate that is not believed is said in words, once', async () =
       onConsumerSuperseded: noop,
       onTrackDemand: noop,
       onPeerLost: noop,
+      onPeerUnreached: noop,
       onPeerMove: noop,
       onPublishingLimited: noop,
     },

@@ -40,6 +40,7 @@ describe('a control link', () => {
         onTrackDemand: noop,
         onPublishingLimited: noop,
         onPeerLost: noop,
+        onPeerUnreached: noop,
         onPeerMove: noop,
       },
       clock: systemClock,

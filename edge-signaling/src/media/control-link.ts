@@ -97,6 +97,7 @@ export interface ControlLinkListener {
   onTrackDemand(notice: ControlNotice<'track.demand'>): void;
   onPublishingLimited(notice: ControlNotice<'publishing.limited'>): void;
   onPeerLost(notice: ControlNotice<'peer.lost'>): void;
+  onPeerUnreached(mediaNodeId: MediaNodeId, notice: ControlNotice<'peer.unreached'>): void;
   onPeerMove(notice: ControlNotice<'peer.move'>): void;
 }
 
@@ -270,6 +271,11 @@ export class ControlLink {
         malformed,
       ),
       'peer.lost': notice(CONTROL_NOTICES['peer.lost'], (news) => listener.onPeerLost(news), malformed),
+      'peer.unreached': notice(
+        CONTROL_NOTICES['peer.unreached'],
+        (news) => listener.onPeerUnreached(this.mediaNodeId, news),
+        malformed,
+      ),
       'peer.move': notice(CONTROL_NOTICES['peer.move'], (news) => listener.onPeerMove(news), malformed),
     };
   }

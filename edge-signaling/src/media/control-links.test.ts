@@ -70,6 +70,7 @@ function openLinks() {
       onTrackDemand: unexpected,
       onPublishingLimited: unexpected,
       onPeerLost: unexpected,
+      onPeerUnreached: unexpected,
       onPeerMove: unexpected,
     },
     count: (state) => counted.push(state),

@@ -49,6 +49,8 @@ export interface HostRequest {
   readonly requestId: RequestId;
   /** Who this is, for a first placement: see {@link digestOfSubject}. */
   readonly person?: string;
+  /** Where the client comes from: see {@link networkOf}. */
+  readonly network?: string;
   readonly media: MediaRequest;
   readonly view: RoomView;
   /** Where the token says that the person is. */
@@ -207,7 +209,7 @@ export class Placer {
   }
 
   async #admit(request: HostRequest, placement: Placement): Promise<Hosted> {
-    const { roomId, peerId } = request;
+    const { roomId, peerId, network } = request;
     const { mediaNodeId, epoch } = placement;
     const admission = async (): Promise<Hosted> => {
       const link = await this.#settings.links.reach(
@@ -219,7 +221,14 @@ export class Placer {
       const tracks = request.keeps === undefined ? initialTracks(request.view, peerId) : [];
       const reply = await link.call(
         'peer.admit',
-        { roomId, peerId, epoch, media: request.media, tracks },
+        {
+          roomId,
+          peerId,
+          epoch,
+          media: request.media,
+          tracks,
+          ...(network === undefined ? {} : { network }),
+        },
         timeoutMs,
       );
       const offer: MediaOffer = {

@@ -29,6 +29,7 @@ import { derivePeerId } from '../auth/peer-id.ts';
 import { mayPublishAnything } from '../auth/permissions.ts';
 import type { Directory } from '../directory.ts';
 import type { MediaLinks } from '../media/control-links.ts';
+import { networkOf } from '../media/network-of.ts';
 import type { Placer } from '../media/placer.ts';
 import type { GatePlace } from '../limits/entry-gate.ts';
 import type { Purse } from '../limits/meter.ts';
@@ -181,6 +182,7 @@ export class Entrance {
         peerId,
         requestId,
         person: digestOfSubject(subject),
+        ...networkOf(socket),
         media: mediaOf(request.media, grants),
         view,
         datacenter: grants.datacenter,

@@ -1,15 +1,26 @@
 import { CONSUMER_ID, PlenaryError, mintIncarnation } from '@plenary/cluster';
-import type { StoredTrack } from '@plenary/cluster';
-import { room, track } from '@plenary/cluster/testing/samples';
+import type { MediaNodeRecord, StoredTrack } from '@plenary/cluster';
+import { mediaNode, mediaNodeRecord, room, track } from '@plenary/cluster/testing/samples';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { EdgeParts, ROOM, RecordingSocket, placedOf } from '../testing/edge-parts.ts';
 import { MediaWatch } from './media-watch.ts';
 
-function watching() {
+function watching(mediaNodes: readonly MediaNodeRecord[] = []) {
   const parts = new EdgeParts();
   const { rooms, localRooms, channel, metrics, reportFault } = parts;
   const departures = parts.departures();
-  return { parts, watch: new MediaWatch({ rooms, localRooms, departures, channel, metrics, reportFault }) };
+  return {
+    parts,
+    watch: new MediaWatch({
+      rooms,
+      localRooms,
+      departures,
+      directory: { mediaNodes },
+      channel,
+      metrics,
+      reportFault,
+    }),
+  };
 }
 
 const closed = { consumerId: CONSUMER_ID.parse('consumer'), trackId: track('track') };
@@ -76,6 +87,43 @@ describe('MediaWatch', () => {
     session.moveTo({ ...second, incarnation: undefined });
     await losing;
     expect((await parts.rooms.view(ROOM)).tracks.map(({ trackId }) => trackId)).toEqual(['new']);
+  });
+
+  it('[HL7] moves who finds no path to a node to another one, which may be reached, twice at most', async () => {
+    const [gone, third, fourth] = ['gone', 'third', 'fourth'].map((name) => mediaNodeRecord(name));
+    if (gone === undefined || third === undefined || fourth === undefined) throw new Error('three nodes');
+    const { parts, watch } = watching([mediaNodeRecord('node'), gone, third, fourth]);
+    const socket = new RecordingSocket();
+    const first = await parts.place('ann', 'node');
+    const session = parts.hold(first, socket);
+    watch.onPeerUnreached(mediaNode('node'), placedOf(first));
+    watch.onPeerUnreached(mediaNode('node'), placedOf(first));
+    expect(socket.told).toEqual(['media.lost']);
+    expect(session.unreachedNodes).toEqual(['node']);
+    for (const name of ['third', 'fourth']) {
+      const next = await parts.place('ann', name, session.media.epoch);
+      session.moveTo({ ...next, incarnation: undefined });
+      watch.onPeerUnreached(mediaNode(name), placedOf(next));
+    }
+    expect(socket.told).toEqual(['media.lost', 'media.lost']);
+    expect(session.mediaIsLost).toBe(false);
+    const { values } = await parts.metrics.mediaLost.get();
+    expect(values.filter(({ value }) => value > 0)).toMatchObject([
+      { labels: { reason: 'unreached' }, value: 2 },
+    ]);
+  });
+
+  it('[HL7] leaves who finds no path where they are when there is no better node', async () => {
+    const { parts, watch } = watching([
+      mediaNodeRecord('node'),
+      mediaNodeRecord('unreached', { isUnreached: true }),
+      mediaNodeRecord('draining', { state: 'draining' }),
+    ]);
+    const socket = new RecordingSocket();
+    const placement = await parts.place('ann', 'node');
+    parts.hold(placement, socket);
+    watch.onPeerUnreached(mediaNode('node'), placedOf(placement));
+    expect(socket.told).toEqual([]);
   });
 
   it('[CL5] asks a node again for a peer whose question failed over a link that holds', async () => {

@@ -1,10 +1,11 @@
 import { after, afterTurn, inBackground } from '@plenary/cluster';
-import type { PlacedPeer, RoomStore } from '@plenary/cluster';
+import type { MediaNodeRecord, PlacedPeer, RoomStore } from '@plenary/cluster';
 import type { MediaNodeId, PeerId, RoomId } from '@plenary/cluster/ids';
 import type { EdgeNotice } from '@plenary/cluster/protocol';
 import { NODE_LOST_AFTER_MS } from '../media/control-link.ts';
 import type { ControlLinkListener } from '../media/control-link.ts';
 import type { MediaLink } from '../media/control-links.ts';
+import type { Directory } from '../directory.ts';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { HostedMedia, LocalRooms } from '../room/local-rooms.ts';
 import type { RoomChannel } from '../transport/client-socket.ts';
@@ -22,6 +23,7 @@ export interface MediaWatchSettings {
   readonly rooms: RoomStore;
   readonly localRooms: LocalRooms;
   readonly departures: Departures;
+  readonly directory: Pick<Directory, 'mediaNodes'>;
   readonly channel: RoomChannel;
   readonly metrics: EdgeMetrics;
   readonly reportFault: ReportFault;
@@ -100,6 +102,18 @@ export class MediaWatch implements ControlLinkListener {
     });
   };
 
+  /** A client without a path is better off on another node, where there is one; twice at most (SPEC HL7). */
+  readonly onPeerUnreached: ControlLinkListener['onPeerUnreached'] = (mediaNodeId, news) => {
+    this.#tell(news, (session) => {
+      const media = session.mediaOf(news.epoch);
+      if (media === undefined || !session.noteUnreached(mediaNodeId)) return;
+      const isBetter = ({ mediaNodeId: other, state, isUnreached }: MediaNodeRecord): boolean =>
+        state === 'serving' && !isUnreached && !session.unreachedNodes.includes(other);
+      if (!this.#settings.directory.mediaNodes.some(isBetter)) return;
+      inBackground(() => this.lose([{ session, media }], 'transport_failed', 'unreached'));
+    });
+  };
+
   readonly onPeerMove: ControlLinkListener['onPeerMove'] = (news) => {
     this.#tell(news, ({ socket }) => socket?.notify('media.move', { epoch: news.epoch }));
   };
@@ -126,10 +140,14 @@ export class MediaWatch implements ControlLinkListener {
   }
 
   /** Tells sessions, once of each media, that it is gone. Where nobody else can, ends its tracks. Never throws. */
-  async lose(hosted: readonly HostedMedia[], reason: LossReason): Promise<void> {
+  async lose(
+    hosted: readonly HostedMedia[],
+    reason: LossReason,
+    counted: LossReason | 'unreached' = reason,
+  ): Promise<void> {
     const news = hosted.filter(({ session, media }) => session.noteMediaLost(media.epoch));
     for (const { session, media } of news) {
-      this.#settings.metrics.mediaLost.inc({ reason });
+      this.#settings.metrics.mediaLost.inc({ reason: counted });
       session.socket?.notify('media.lost', { reason, epoch: media.epoch });
     }
     // A node that lives ends the tracks itself.

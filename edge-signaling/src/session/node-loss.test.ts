@@ -8,7 +8,15 @@ async function watching() {
   const parts = new EdgeParts();
   const { rooms, localRooms, channel, metrics, reportFault } = parts;
   const departures = parts.departures();
-  const watch = new MediaWatch({ rooms, localRooms, departures, channel, metrics, reportFault });
+  const watch = new MediaWatch({
+    rooms,
+    localRooms,
+    departures,
+    directory: { mediaNodes: [] },
+    channel,
+    metrics,
+    reportFault,
+  });
   const socket = new RecordingSocket();
   parts.hold(await parts.place('ann', 'node'), socket);
   return { watch, socket, link: parts.links.add('node') };

@@ -20,6 +20,9 @@ export interface LiveMedia extends SessionMedia {
   readonly holdEpoch: Epoch;
 }
 
+/** Media nodes that a session is taken off because its client finds no path to them: then it is the client's own network. */
+const MAX_UNREACHED_NODES = 2;
+
 /** What the store is told of a session, beside its placement, should it forget it (SPEC RC1). */
 export interface SessionRecord {
   readonly requestId: RequestId;
@@ -63,6 +66,7 @@ export class Session {
   #highestEpoch: Epoch;
   #mediaIsLost = false;
   #unsureMove: Epoch | undefined;
+  #unreachedNodes: readonly MediaNodeId[] = [];
   readonly #turns = new Turns<'placement'>();
 
   constructor(
@@ -142,6 +146,19 @@ export class Session {
     // No node admitted the peer under the newer placement, or nobody knows whether there is one.
     const isPlaced = this.#highestEpoch > this.#media.epoch || this.#unsureMove === this.#media.epoch;
     return isPlaced && !this.#mediaIsLost ? this.#media.epoch : undefined;
+  }
+
+  /** Media nodes that the client found no path to: another one is better. */
+  get unreachedNodes(): readonly MediaNodeId[] {
+    return this.#unreachedNodes;
+  }
+
+  /** @returns whether the client should try another node */
+  noteUnreached(mediaNodeId: MediaNodeId): boolean {
+    if (this.#unreachedNodes.length >= MAX_UNREACHED_NODES || this.#unreachedNodes.includes(mediaNodeId))
+      return false;
+    this.#unreachedNodes = [...this.#unreachedNodes, mediaNodeId];
+    return true;
   }
 
   get mediaIsLost(): boolean {

@@ -171,6 +171,7 @@ export class ScriptedMediaNode {
       peerCount: this.#peers.size,
       maxPeers: 1_000,
       recentJoins: 0,
+      isUnreached: false,
       reportedAtMs: Date.now(),
     };
     try {

@@ -21,6 +21,8 @@ import { IceWatch } from './ice-watch.ts';
 import { inTime } from './in-time.ts';
 import type { LimitStep } from './incoming-limits.ts';
 import { CALLS_PER_PUBLICATION } from './peer-budgets.ts';
+import type { PathEvents } from './path-watch.ts';
+import { PathWatch } from './path-watch.ts';
 import type { PeerLink } from './peer-link.ts';
 import { Publications } from './publications.ts';
 import type { PublicationPorts } from './publications.ts';
@@ -63,6 +65,8 @@ export interface PeerPorts {
   readonly reach: (router: RoomRouter, track: TrackHome, onSuperseded: () => void) => Promise<TrackHold>;
   readonly publications: Omit<PublicationPorts, 'placed'>;
   readonly timers: Timers;
+  /** Told how its client finds this node. */
+  readonly path: PathEvents;
   /** Tells the room of changes that nobody asked for. */
   readonly deliver: (events: readonly LoggedEvent[]) => void;
   readonly onFault: FaultSink;
@@ -84,6 +88,7 @@ export class Peer {
   /** Consumers that ended although nobody asked, the last ones: told again to whoever takes the peer up. */
   readonly #ended = new Map<ConsumerId, TrackId>();
   readonly #iceWatch: IceWatch<TransportId>;
+  readonly #pathWatch: PathWatch<TransportId>;
   #admission: Promise<AdmitReply> | undefined;
   #lease: RouterLease | undefined;
   #subscriptions: Subscriptions | undefined;
@@ -102,6 +107,15 @@ export class Peer {
     this.lastEdge = link.caller;
     this.#iceWatch = new IceWatch(ports.timers, () => {
       this.close('transport_failed');
+    });
+    const { found, left, missed } = ports.path;
+    this.#pathWatch = new PathWatch(ports.timers, {
+      found,
+      left,
+      missed: () => {
+        missed();
+        this.#tellUnreached();
+      },
     });
     this.#publications = new Publications({ ...ports.publications, placed: ports.placed });
   }
@@ -122,6 +136,7 @@ export class Peer {
     for (const [consumerId, trackId] of this.#ended) this.#tellEnded(consumerId, trackId);
     this.#subscriptions?.tellSuperseded();
     if (this.#isToMove) this.askToMove();
+    if (this.#pathWatch.hasMissed) this.#tellUnreached();
   }
 
   /** Whether its tracks were not published again for an edge that took it up lately; then they are now. */
@@ -170,6 +185,7 @@ export class Peer {
     const transport = this.#transport(transportId);
     this.#ports.spend(1);
     await transport.connect(dtlsParameters);
+    this.#pathWatch.expect();
   }
 
   /** @throws PlenaryError `transport_not_found`, `media_lost` */
@@ -280,6 +296,7 @@ export class Peer {
     if (this.#closed) return;
     this.#closed = true;
     this.#iceWatch.close();
+    this.#pathWatch.close();
     const trackIds = this.#publications.close();
     this.#subscriptions?.close();
     for (const transport of this.#transports.values()) transport.close();
@@ -319,7 +336,9 @@ export class Peer {
       dtlsParameters: DtlsParameters | undefined,
     ): Promise<void> => {
       const opened = await transport;
-      if (dtlsParameters !== undefined) await opened?.connect(dtlsParameters);
+      if (dtlsParameters === undefined) return;
+      await opened?.connect(dtlsParameters);
+      if (!this.#closed) this.#pathWatch.expect();
     };
     const [receiveTransport, sendTransport, subscribed] = await Promise.all([
       receive,
@@ -341,7 +360,9 @@ export class Peer {
 
   async #openTransport(router: RoomRouter): Promise<ClientTransport> {
     const transport = await router.createClientTransport((changed, change) => {
-      if (!this.#closed) this.#iceWatch.changed(changed.id, change);
+      if (this.#closed) return;
+      this.#iceWatch.changed(changed.id, change);
+      this.#pathWatch.changed(changed.id, change);
     });
     if (this.#closed) {
       transport.close();
@@ -349,6 +370,10 @@ export class Peer {
     }
     this.#transports.set(transport.id, transport);
     return transport;
+  }
+
+  #tellUnreached(): void {
+    this.link?.notify('peer.unreached', this.placed);
   }
 
   #tellEnded(consumerId: ConsumerId, trackId: TrackId, isWayLost = false): void {

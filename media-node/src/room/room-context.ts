@@ -5,6 +5,7 @@ import type { RemoteNodes } from '../pipe/home-side.ts';
 import type { PipeOrigin } from '../pipe/pipe-path.ts';
 import type { NodeStore } from './node-store.ts';
 import type { Outbox } from './outbox.ts';
+import type { Reach } from './reach.ts';
 import type { PeerLink } from './peer-link.ts';
 import type { Timers } from './timers.ts';
 
@@ -21,6 +22,7 @@ export interface RoomContext {
   readonly metrics: NodeMetrics;
   readonly logger: Logger;
   readonly clock: Clock;
+  readonly reach: Pick<Reach, 'found' | 'left' | 'missed'>;
   readonly timers: Timers;
   readonly maxPeers: number;
   readonly pipeLingerMs: number;

@@ -234,7 +234,7 @@ export class Room {
     this.pipes.close();
   }
 
-  #addPeer(request: PlacedPeer, link: PeerLink): Peer {
+  #addPeer(request: ControlRequest<'peer.admit'>, link: PeerLink): Peer {
     const choice = selectWorker(
       this.#context.pool.alive().map((worker) => ({
         index: worker.index,
@@ -245,8 +245,8 @@ export class Room {
       this.#context.workerPackingLimit,
     );
     if (choice === undefined) throw new PlenaryError('no_media_node', 'No worker is alive.');
-    const { roomId, peerId, epoch } = request;
-    const { mediaNodeId, store, timers } = this.#context;
+    const { roomId, peerId, epoch, network } = request;
+    const { mediaNodeId, store, timers, metrics, reach } = this.#context;
     const peer = new Peer(
       {
         placed: { roomId, peerId, epoch },
@@ -277,6 +277,14 @@ export class Room {
           onFault: this.#onFault,
         },
         timers,
+        path: {
+          found: () => reach.found(peer),
+          left: () => reach.left(peer),
+          missed: () => {
+            metrics.unreachedPeers.inc();
+            reach.missed({ peerId, network });
+          },
+        },
         deliver: (events) => {
           this.deliver(events, peer.link);
         },

@@ -1,6 +1,7 @@
 import { PlenaryError, toPlenaryError, inBackground } from '@plenary/cluster';
 import type { MediaNodeId } from '@plenary/cluster/ids';
 import type { ClientReply, ClientRequest } from '@plenary/cluster/protocol';
+import { networkOf } from '../../media/network-of.ts';
 import { mediaOf } from '../../session/entrance.ts';
 import type { HostRequest, Hosted, Placer } from '../../media/placer.ts';
 import type { Session } from '../../session/session.ts';
@@ -64,6 +65,7 @@ async function openAnew(
   const request: HostRequest = {
     roomId,
     peerId,
+    ...networkOf(session.socket),
     requestId: placement.requestId,
     media: mediaOf(media, grants),
     view,
@@ -80,9 +82,13 @@ async function openAnew(
     // A placement that no node admits has to be removed with the peer all the same.
     beside: async ({ epoch }) => Promise.resolve(session.notePlaced(epoch)),
   };
+  const unreached = [
+    ...session.unreachedNodes,
+    ...(isUnreachable === true ? [session.media.mediaNodeId] : []),
+  ];
   const hosted =
-    isUnreachable === true && kept === undefined
-      ? await elsewhere(placer, request, session.media.mediaNodeId)
+    unreached.length > 0 && kept === undefined
+      ? await elsewhere(placer, request, unreached)
       : await placer.host(request);
   const opened = {
     mediaNodeId: hosted.placement.mediaNodeId,
@@ -128,10 +134,14 @@ export function handleMediaMoved(services: HandlerServices): Handler<'media.move
     });
 }
 
-/** A node that the client cannot reach may be all there is, and its path be back. */
-async function elsewhere(placer: Placer, request: HostRequest, mediaNodeId: MediaNodeId): Promise<Hosted> {
+/** Nodes that the client cannot reach may be all there is, and the paths to them be back. */
+async function elsewhere(
+  placer: Placer,
+  request: HostRequest,
+  unreached: readonly MediaNodeId[],
+): Promise<Hosted> {
   try {
-    return await placer.host({ ...request, exclude: [mediaNodeId] });
+    return await placer.host({ ...request, exclude: [...(request.exclude ?? []), ...unreached] });
   } catch (fault) {
     if (toPlenaryError(fault).code !== 'no_media_node') throw fault;
     return placer.host(request);

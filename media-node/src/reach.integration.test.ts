@@ -1,0 +1,51 @@
+/** A node whose announced address nobody reaches: a real worker, and people whose ICE checks go nowhere. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { waitFor } from '@plenary/cluster/testing/wait-for';
+import { metricSum } from './testing/metric-values.ts';
+import { checkCandidate } from './testing/stun.ts';
+import type { TestEdge } from './testing/test-edge.ts';
+import { TestPeer, TestStore, connectEdge, startTestNode, testRoom } from './testing/test-node.ts';
+import type { TestNode } from './testing/test-node.ts';
+
+const store = new TestStore();
+let node: TestNode;
+let edge: TestEdge;
+beforeAll(async () => {
+  node = await startTestNode(store);
+  edge = await connectEdge(node);
+});
+afterAll(async () => {
+  edge.close();
+  await node.node.stop();
+});
+
+const isPassedOver = async (): Promise<boolean | undefined> =>
+  (await store.registry.liveMediaNodes())[0]?.isUnreached;
+
+describe('a node that nobody reaches', () => {
+  it('[HL7] finds out by two people without a path, says so, and is well as soon as one gets through', async () => {
+    const ann = await TestPeer.admit(store, node, edge, testRoom('room'));
+    await waitFor('the edge to hear of Ann', () => edge.notices('peer.unreached').length === 1);
+    expect(edge.notices('peer.unreached')).toEqual([ann.placed]);
+    expect(node.node.readiness().reasons).toEqual([]);
+
+    const bob = await TestPeer.admit(store, node, edge, testRoom('room'));
+    await waitFor('the edge to hear of Bob', () => edge.notices('peer.unreached').length === 2);
+    expect(node.node.readiness()).toMatchObject({ ready: false, reasons: ['media_unreached'] });
+    await waitFor('the registry to say it', async () => (await isPassedOver()) === true);
+    expect(await metricSum(node.node.metrics, 'plenary_media_unreached')).toBe(1);
+    expect(await metricSum(node.node.metrics, 'plenary_media_unreached_peers_total')).toBe(2);
+
+    // Whoever takes the session up hears of it as well.
+    await edge.call('peer.attach', bob.placed);
+    await waitFor('the edge to hear it again', () => edge.notices('peer.unreached').length === 3);
+
+    const offer = bob.admitted?.receiveTransport;
+    const candidate = offer?.iceCandidates[0];
+    if (offer === undefined || candidate === undefined) throw new Error('Bob has a transport');
+    await checkCandidate(offer, candidate);
+    await waitFor('the node to be ready', () => node.node.readiness().ready);
+    await waitFor('the registry to say it', async () => (await isPassedOver()) === false);
+    expect(await metricSum(node.node.metrics, 'plenary_media_unreached')).toBe(0);
+  });
+});

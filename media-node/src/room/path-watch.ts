@@ -1,0 +1,58 @@
+import { PATH_WITHIN_MS } from './reach.ts';
+import type { Timers } from './timers.ts';
+
+export interface PathEvents {
+  /** The client has a path to this node, by one of its transports. */
+  readonly found: () => void;
+  /** It has none any more. */
+  readonly left: () => void;
+  /** It found none in its time; called once. */
+  readonly missed: () => void;
+}
+
+/** Watches whether the client of one peer finds a path to this node (SPEC HL7). */
+export class PathWatch<Key> {
+  readonly #timers: Timers;
+  readonly #events: PathEvents;
+  readonly #connected = new Set<Key>();
+  #wasFound = false;
+  #cancel: (() => void) | undefined;
+  #hasMissed = false;
+
+  constructor(timers: Timers, events: PathEvents) {
+    this.#timers = timers;
+    this.#events = events;
+  }
+
+  /** Whether the client found no path in its time, and has not since. */
+  get hasMissed(): boolean {
+    return this.#hasMissed;
+  }
+
+  /** The client has said what it needs to connect: from now on it tries. */
+  expect(): void {
+    if (this.#wasFound || this.#hasMissed) return;
+    this.#cancel ??= this.#timers.after(PATH_WITHIN_MS, () => {
+      this.#hasMissed = true;
+      this.#events.missed();
+    });
+  }
+
+  changed(transport: Key, state: 'connected' | 'disconnected'): void {
+    if (state === 'disconnected') {
+      if (this.#connected.delete(transport) && this.#connected.size === 0) this.#events.left();
+      return;
+    }
+    this.#cancel?.();
+    this.#wasFound = true;
+    this.#hasMissed = false;
+    if (this.#connected.size === 0) this.#events.found();
+    this.#connected.add(transport);
+  }
+
+  close(): void {
+    this.#cancel?.();
+    if (this.#connected.size > 0) this.#events.left();
+    this.#connected.clear();
+  }
+}
