@@ -31,6 +31,8 @@ export class RawClient {
   readonly #opened: Promise<void>;
   #isClosed = false;
   #lastAcknowledgement = 0;
+  /** Who waits for which acknowledgement; `undefined` says that the connection closed before it. */
+  readonly #waiting = new Map<string, (frame: string | undefined) => void>();
 
   /** @throws HandshakeRefused */
   static async open(edgeUrl: string, options: RawClientOptions = {}): Promise<RawClient> {
@@ -56,11 +58,17 @@ export class RawClient {
     });
     this.#socket.on('message', (data, isBinary) => {
       const frame = isBinary ? '' : toText(data);
-      this.received.push(frame);
+      const acknowledged = /^43(\d+)\[/.exec(frame)?.[1] ?? '';
+      const answer = this.#waiting.get(acknowledged);
+      this.#waiting.delete(acknowledged);
+      if (answer !== undefined) answer(frame);
+      else this.received.push(frame);
       if (frame === '2') this.send('3');
     });
     this.#socket.on('close', () => {
       this.#isClosed = true;
+      for (const answer of this.#waiting.values()) answer(undefined);
+      this.#waiting.clear();
     });
   }
 
@@ -122,18 +130,18 @@ export class RawClient {
   /** @returns `undefined` where the connection closed before the answer */
   async #answerTo(name: string, payload: string): Promise<z.infer<typeof REPLY_ENVELOPE> | undefined> {
     this.#lastAcknowledgement += 1;
-    const prefix = `43${this.#lastAcknowledgement}[`;
-    this.send(`42${this.#lastAcknowledgement}["${name}",${payload}]`);
-    const find = (): string | undefined => this.received.find((frame) => frame.startsWith(prefix));
-    await until(
-      `the answer to ${name}`,
-      () => this.#isClosed || find() !== undefined,
-      Boolean,
+    const id = String(this.#lastAcknowledgement);
+    const answer = await within(
       ANSWER_WITHIN_MS,
+      `the answer to ${name}`,
+      new Promise<string | undefined>((resolve) => {
+        if (this.#isClosed) return resolve(undefined);
+        this.#waiting.set(id, resolve);
+        return this.send(`42${id}["${name}",${payload}]`);
+      }),
     );
-    const answer = find();
     if (answer === undefined) return undefined;
-    const [envelope] = z.tuple([REPLY_ENVELOPE]).parse(JSON.parse(answer.slice(prefix.length - 1)));
+    const [envelope] = z.tuple([REPLY_ENVELOPE]).parse(JSON.parse(answer.slice(answer.indexOf('['))));
     return envelope;
   }
 
@@ -151,6 +159,19 @@ export class RawClient {
   /** Reads nothing more. */
   pause(): void {
     this.#socket.pause();
+  }
+}
+
+/** @throws Error when it takes longer */
+async function within<Result>(timeoutMs: number, what: string, work: Promise<Result>): Promise<Result> {
+  let timer: NodeJS.Timeout | undefined;
+  const tooLate = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`Waited ${timeoutMs} ms for: ${what}`)), timeoutMs);
+  });
+  try {
+    return await Promise.race([work, tooLate]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -30,6 +30,17 @@ export async function joinPayload(
   };
 }
 
+/** The code with which an edge refused a join. */
+export class NotLetIn extends Error {
+  override readonly name = 'NotLetIn';
+  readonly code: string;
+
+  constructor(code: string) {
+    super(`the stranger was not let in: ${code}`);
+    this.code = code;
+  }
+}
+
 /** Somebody with a good token who is up to no good: a session over raw frames. */
 export class Stranger {
   readonly client: RawClient;
@@ -42,12 +53,15 @@ export class Stranger {
     this.key = key;
   }
 
-  /** @throws Error naming the refusal, where the edge does not let this stranger in */
+  /** @throws NotLetIn, HandshakeRefused */
   static async join(world: HostileWorld, options: StrangerOptions = {}): Promise<Stranger> {
     const client = await world.enter({ localAddress: world.nextAddress(), ...options });
     const key = await TestSessionKey.create();
     const { outcome, data } = await client.request('join', await joinPayload(world, options, key));
-    if (outcome !== 'ok') throw new Error(`the stranger was not let in: ${outcome}`);
+    if (outcome !== 'ok') {
+      await client.close();
+      throw new NotLetIn(outcome);
+    }
     return new Stranger(client, CLIENT_REQUESTS.join.reply.parse(data), key);
   }
 

@@ -1,5 +1,6 @@
 /** Everything that strangers, accidents and odd networks do to a meeting that does not notice, one row each. */
 import type { Attack } from './attack.ts';
+import { CROWDED_ROOM } from './rows/crowded-room.ts';
 import { FLOODS } from './rows/floods.ts';
 import { FRAMES } from './rows/frames.ts';
 import { HTTP } from './rows/http.ts';
@@ -7,7 +8,15 @@ import { INSIDE } from './rows/inside.ts';
 import { JOINS } from './rows/joins.ts';
 import { MEDIA } from './rows/media.ts';
 
-export const ATTACKS: readonly Attack[] = [...FRAMES, ...HTTP, ...JOINS, ...FLOODS, ...MEDIA, ...INSIDE];
+export const ATTACKS: readonly Attack[] = [
+  ...FRAMES,
+  ...HTTP,
+  ...JOINS,
+  ...FLOODS,
+  CROWDED_ROOM,
+  ...MEDIA,
+  ...INSIDE,
+];
 
 /** One or two of each kind, which `npm test` runs too. */
 export const QUICK: ReadonlySet<string> = new Set([

@@ -85,17 +85,23 @@ export class Budget {
 
   /** What there is too little of for the cost; nothing where it can be paid. */
   lacking(cost: Cost): Resource | undefined {
-    return RESOURCES.find((resource) => {
-      const amount = cost[resource] ?? 0;
-      return amount > 0 && !this.#buckets[resource].affords(amount);
-    });
+    return RESOURCES.find((resource) => !this.affords(resource, cost[resource] ?? 0));
   }
 
-  /** Takes the cost in any case: what is not there is owed. A negative one gives back. */
-  spend(cost: Cost): void {
+  affords(resource: Resource, amount: number): boolean {
+    return amount <= 0 || this.#buckets[resource].affords(amount);
+  }
+
+  /** Takes the amount in any case: what is not there is owed. A negative one is given back. */
+  spend(resource: Resource, amount: number): void {
+    this.#buckets[resource].spend(amount);
+  }
+
+  /** The same with all of a cost. */
+  spendAll(cost: Cost): void {
     for (const resource of RESOURCES) {
       const amount = cost[resource] ?? 0;
-      if (amount !== 0) this.#buckets[resource].spend(amount);
+      if (amount !== 0) this.spend(resource, amount);
     }
   }
 
@@ -113,32 +119,4 @@ export function carriedBudget(clock: Clock, heldForMs: number): Budget {
   return new Budget(SESSION, clock, ({ capacity, refillPerSecond }) =>
     Math.min(capacity * CARRIED_SHARE, Math.max(capacity * CARRIED_LEAST_SHARE, refillPerSecond * seconds)),
   );
-}
-
-/** The budgets of many owners; one that spent nothing lately is forgotten. */
-export class BudgetBook<Owner> {
-  readonly #open: () => Budget;
-  readonly #budgets = new Map<Owner, Budget>();
-
-  constructor(open: () => Budget) {
-    this.#open = open;
-  }
-
-  of(owner: Owner): Budget {
-    const known = this.#budgets.get(owner);
-    if (known !== undefined) return known;
-    const budget = this.#open();
-    this.#budgets.set(owner, budget);
-    return budget;
-  }
-
-  forgetIdle(): void {
-    for (const [owner, budget] of this.#budgets) {
-      if (budget.isFull) this.#budgets.delete(owner);
-    }
-  }
-
-  get size(): number {
-    return this.#budgets.size;
-  }
 }

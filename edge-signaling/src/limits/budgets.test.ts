@@ -4,8 +4,8 @@ import { TENANT_ID, TRACK_ID } from '@plenary/cluster/ids';
 import { room } from '@plenary/cluster/testing/samples';
 import { CLIENT_REQUESTS } from '@plenary/cluster/protocol';
 import { describe, expect, it } from 'vitest';
-import { Budget, BUDGETS, BudgetBook, carriedBudget, SMALL_ROOM } from './budget.ts';
-import { costOf, costOfNoEvent, mergeUpdates, REQUEST_COSTS } from './cost.ts';
+import { BUDGETS, carriedBudget, SMALL_ROOM } from './budget.ts';
+import { costOf, costOfComingIn, costOfNoEvent, costOfNothing, mergeUpdates, REQUEST_COSTS } from './cost.ts';
 import type { Cost } from './cost.ts';
 import { FLOOD_SETTINGS } from './flood-guard.ts';
 import { LimitedLog } from './limited-log.ts';
@@ -112,10 +112,12 @@ describe('budgets', () => {
   });
 
   it('[BU5] sockets of one address share a budget, whatever session each is of', () => {
-    const { meter } = edgeOf(2);
-    const perAddress = 2 * BUDGETS.address.work.capacity;
-    const counts = [1, 2, 3].map(() => allowed(meter('192.0.2.1'), { work: 1 }, 200));
-    expect(counts.reduce((sum, count) => sum + count, 0)).toBe(perAddress);
+    const sockets = 20;
+    const { meter } = edgeOf(sockets);
+    const counts = Array.from({ length: sockets }, () => allowed(meter('192.0.2.1'), { work: 1 }, 200));
+    const total = counts.reduce((sum, count) => sum + count, 0);
+    expect(total).toBeLessThan(sockets * BUDGETS.session.work.capacity);
+    expect(counts.at(-1)).toBe(costOfComingIn(10).work);
     expect(allowed(meter('198.51.100.1'), { work: 1 }, 10)).toBe(10);
   });
 
@@ -135,7 +137,7 @@ describe('budgets', () => {
       const budget = carriedBudget(clock, heldForMs);
       let spent = 0;
       while (budget.lacking({ work: 1 }) === undefined) {
-        budget.spend({ work: 1 });
+        budget.spendAll({ work: 1 });
         spent += 1;
       }
       return spent;
@@ -144,18 +146,6 @@ describe('budgets', () => {
     expect(spendable(0)).toBeGreaterThanOrEqual(least);
     expect(spendable(1_000)).toBe(work.refillPerSecond);
     expect(spendable(3_600_000)).toBeLessThan(work.capacity / 2);
-  });
-
-  it('[BU5] who spent nothing lately is forgotten', () => {
-    const clock = new ManualClock();
-    const book = new BudgetBook<string>(() => new Budget(BUDGETS.address, clock));
-    book.of('a').spend({ store: 40 });
-    book.of('b');
-    book.forgetIdle();
-    expect(book.size).toBe(1);
-    clock.advance(60_000);
-    book.forgetIdle();
-    expect(book.size).toBe(0);
   });
 
   it('[BU8] a line says who is limited by what, now and then, and how many were not said', () => {
@@ -217,5 +207,31 @@ describe('ordinary life in a room of a thousand', () => {
     const nervous = meter('192.0.2.9');
     for (let index = 0; index < 20; index += 1) expect(nervous.charge(mute, PAYERS, people)).toBe('allowed');
     expect(lines).toEqual([]);
+  });
+});
+
+describe('a room full of attackers', () => {
+  const people = 103;
+  const mute = costOf('track.pause', { trackId: TRACK_ID.parse('t'), paused: true }, people);
+
+  it('[BU12] refuses no button of who presses two a second, and none that changes nothing, ten a second', () => {
+    const { meter, clock } = edgeOf();
+    const crowd = Array.from({ length: 100 }, (_, index) => meter(`192.0.2.${index}`));
+    const ann = meter('198.51.100.1');
+    let refused = 0;
+    const press = (): boolean =>
+      [{ work: 1 }, mute].every((cost) => ann.charge(cost, PAYERS, people) === 'allowed');
+    for (let tick = 0; tick < 100; tick += 1) {
+      for (const attacker of crowd) {
+        for (let count = 0; count < 5; count += 1) {
+          if (attacker.charge({ work: 1 }, PAYERS, people) !== 'allowed') break;
+          attacker.charge(mute, PAYERS, people);
+        }
+      }
+      if (!press()) refused += 1;
+      else if (tick % 5 !== 0) ann.settle(costOfNothing(mute), PAYERS, people);
+      clock.advance(100);
+    }
+    expect(refused).toBe(0);
   });
 });

@@ -137,8 +137,24 @@ export function costOf<Name extends ClientRequestName>(
   return cost(request, people);
 }
 
+/**
+ * What coming in takes: a join, tracks, what is on the screen, and a few presses of a button. So much is due at once to
+ * everybody who has drawn nothing lately (SPEC BU12).
+ */
+export const costOfComingIn = (people: number): Cost => ({
+  work: 100,
+  mediasoup: 250,
+  store: 20,
+  bytes: 262_144 + EVENTS_OF_COMING_IN * people * (BYTES_PER_EVENT + 100),
+  deliveries: EVENTS_OF_COMING_IN * Math.max(1, people),
+});
+const EVENTS_OF_COMING_IN = 8;
+
 /** What is given back for a change that made no event: nobody was told of anything. */
 export const costOfNoEvent = (people: number): Cost => scaled({ ...eventTo(people), store: 0 }, -1);
+
+/** What is given back for a change to what was so already: it took neither a call nor the store. */
+export const costOfNothing = (cost: Cost): Cost => scaled(cost, -1);
 
 /** What an answer to `sync` carried, which only the answer tells. */
 export function costOfCatchUp(reply: ClientReply<'sync'>): Cost {

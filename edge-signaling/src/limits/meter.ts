@@ -2,12 +2,13 @@ import { PlenaryError, TokenBucket } from '@plenary/cluster';
 import type { Clock } from '@plenary/cluster';
 import type { RoomId, TenantId } from '@plenary/cluster/ids';
 import { keysOf } from './address-keys.ts';
-import { Budget, BUDGETS, BudgetBook, SMALL_ROOM } from './budget.ts';
+import { Budget, BUDGETS, SMALL_ROOM } from './budget.ts';
 import type { BudgetSettings, Scope } from './budget.ts';
-import { RESOURCES, scaled } from './cost.ts';
+import { costOfComingIn, RESOURCES } from './cost.ts';
 import type { Cost, Resource } from './cost.ts';
 import { FLOOD_SETTINGS } from './flood-guard.ts';
 import type { LimitedLog, LimitedWho } from './limited-log.ts';
+import { BudgetBook, SharedBudget } from './shared-budget.ts';
 
 /** What one person may spend, and how often more is borne: it goes along with the session. */
 export interface Purse {
@@ -22,13 +23,31 @@ export interface Payers {
   readonly tenantId: TenantId | undefined;
 }
 
+/** What is to be paid, and by whom. */
+export interface Charge {
+  readonly purse: Purse;
+  readonly address: string;
+  /** Absent before there is a session. */
+  readonly payers: Payers | undefined;
+  readonly cost: Cost;
+  /** In the room, as far as this edge knows. */
+  readonly people: number;
+}
+
 export interface EdgeBudgetsSettings {
   readonly clock: Clock;
   readonly socketsPerAddress: number;
   readonly log: LimitedLog;
 }
 
-/** The budgets of rooms, tenants and addresses on this edge. */
+/** A shared budget that pays for a request, and what part of the cost it bears. */
+interface Account {
+  readonly scope: Scope;
+  readonly budget: SharedBudget;
+  readonly part: number;
+}
+
+/** The budgets of rooms, tenants and addresses on this edge, which their sessions share (SPEC BU12). */
 export class EdgeBudgets {
   readonly #settings: EdgeBudgetsSettings;
   readonly #rooms: BudgetBook<RoomId>;
@@ -38,25 +57,33 @@ export class EdgeBudgets {
   constructor(settings: EdgeBudgetsSettings) {
     const { clock, socketsPerAddress } = settings;
     this.#settings = settings;
-    this.#rooms = new BudgetBook(() => new Budget(BUDGETS.room, clock));
-    this.#tenants = new BudgetBook(() => new Budget(BUDGETS.tenant, clock));
+    this.#rooms = new BudgetBook(() => new SharedBudget(BUDGETS.room, clock));
+    this.#tenants = new BudgetBook(() => new SharedBudget(BUDGETS.tenant, clock));
     const ofAddress = times(BUDGETS.address, socketsPerAddress);
-    this.#addresses = new BudgetBook(() => new Budget(ofAddress, clock));
+    this.#addresses = new BudgetBook(() => new SharedBudget(ofAddress, clock));
   }
 
   newPurse(budget = new Budget(BUDGETS.session, this.#settings.clock)): Purse {
     return { budget, patience: new TokenBucket(FLOOD_SETTINGS.patience, this.#settings.clock) };
   }
 
-  /** Who limits a cost, and what there is too little of. */
-  limiting(purse: Purse, address: string, payers: Payers | undefined, cost: Cost, people: number) {
-    return this.#accounts(purse, address, payers, cost, people)
-      .map(({ scope, budget, share }) => ({ scope, resource: budget.lacking(share) }))
-      .find((found): found is { scope: Scope; resource: Resource } => found.resource !== undefined);
+  /** Who limits a charge, and what there is too little of. */
+  limiting({ purse, cost, people, ...who }: Charge): { scope: Scope; resource: Resource } | undefined {
+    const own = purse.budget.lacking(cost);
+    if (own !== undefined) return { scope: 'session', resource: own };
+    const start = costOfComingIn(people);
+    for (const { scope, budget, part } of this.#accounts({ people, ...who })) {
+      const resource = budget.lacking({ drawer: purse, cost, start, part });
+      if (resource !== undefined) return { scope, resource };
+    }
+    return undefined;
   }
 
-  spend(purse: Purse, address: string, payers: Payers | undefined, cost: Cost, people: number): void {
-    for (const { budget, share } of this.#accounts(purse, address, payers, cost, people)) budget.spend(share);
+  spend({ purse, cost, people, ...who }: Charge): void {
+    purse.budget.spendAll(cost);
+    const start = costOfComingIn(people);
+    for (const { budget, part } of this.#accounts({ people, ...who }))
+      budget.spend({ drawer: purse, cost, start, part });
   }
 
   limited(scope: Scope, resource: Resource, who: LimitedWho): void {
@@ -68,22 +95,17 @@ export class EdgeBudgets {
     for (const book of [this.#rooms, this.#tenants, this.#addresses]) book.forgetIdle();
   }
 
-  #accounts(purse: Purse, address: string, payers: Payers | undefined, cost: Cost, people: number) {
-    const accounts: { scope: Scope; budget: Budget; share: Cost }[] = [
-      { scope: 'session', budget: purse.budget, share: cost },
-      // One IPv6 address is nobody: its network and its site pay (SPEC EN8).
-      ...keysOf(address).map(({ key, share }) => ({
-        scope: 'address' as const,
-        budget: this.#addresses.of(key),
-        share: share === 1 ? cost : scaled(cost, 1 / share),
-      })),
-    ];
+  #accounts({ address, payers, people }: Pick<Charge, 'address' | 'payers' | 'people'>): Account[] {
+    // One IPv6 address is nobody: its network and its site pay (SPEC EN8).
+    const accounts = keysOf(address).map(({ key, share }): Account => {
+      const budget = this.#addresses.of(key);
+      return { scope: 'address', budget, part: 1 / share };
+    });
     if (payers === undefined) return accounts;
-    const share = scaled(cost, 1 / Math.max(people, SMALL_ROOM));
-    accounts.push({ scope: 'room', budget: this.#rooms.of(payers.roomId), share });
-    if (payers.tenantId !== undefined) {
-      accounts.push({ scope: 'tenant', budget: this.#tenants.of(payers.tenantId), share: cost });
-    }
+    const part = 1 / Math.max(people, SMALL_ROOM);
+    accounts.push({ scope: 'room', budget: this.#rooms.of(payers.roomId), part });
+    if (payers.tenantId !== undefined)
+      accounts.push({ scope: 'tenant', budget: this.#tenants.of(payers.tenantId), part: 1 });
     return accounts;
   }
 }
@@ -124,14 +146,15 @@ export class Meter {
   /** From now on a session pays that was begun elsewhere. @param owed - what the connection has spent already */
   payFrom(purse: Purse, owed: Cost): void {
     this.#purse = purse;
-    purse.budget.spend(owed);
+    purse.budget.spendAll(owed);
   }
 
   /** Charges a cost, or none of it where one of the payers has too little left. */
   charge(cost: Cost, payers: Payers | undefined, people: number): Verdict {
-    const limiting = this.#budgets.limiting(this.#purse, this.#address, payers, cost, people);
+    const charge = { purse: this.#purse, address: this.#address, payers, cost, people };
+    const limiting = this.#budgets.limiting(charge);
     if (limiting === undefined) {
-      this.#budgets.spend(this.#purse, this.#address, payers, cost, people);
+      this.#budgets.spend(charge);
       return 'allowed';
     }
     this.#budgets.limited(limiting.scope, limiting.resource, { address: this.#address, ...payers });
@@ -142,7 +165,7 @@ export class Meter {
 
   /** Charges what turned out only afterwards, or, negative, gives back what was not needed. */
   settle(cost: Cost, payers: Payers | undefined, people: number): void {
-    this.#budgets.spend(this.#purse, this.#address, payers, cost, people);
+    this.#budgets.spend({ purse: this.#purse, address: this.#address, payers, cost, people });
   }
 }
 

@@ -1,6 +1,6 @@
 import { checkPublish } from '../../auth/permissions.ts';
 import { askMediaNode } from './services.ts';
-import { costOfNoEvent } from '../../limits/cost.ts';
+import { costOf, costOfNoEvent, costOfNothing } from '../../limits/cost.ts';
 import type { Handler, HandlerServices } from './services.ts';
 
 export function handleTrackPublish({
@@ -34,7 +34,8 @@ export function handleTrackPause({ links, channel }: HandlerServices): Handler<'
       ...placed,
       ...request,
     }));
-    if (events.length === 0) connection.settle(costOfNoEvent(connection.people));
+    if (events.length === 0)
+      connection.settle(costOfNothing(costOf('track.pause', request, connection.people)));
     channel.publishEvents(session.roomId, events);
     return {};
   };
