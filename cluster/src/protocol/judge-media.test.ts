@@ -219,13 +219,35 @@ describe('publications', () => {
     expect(passedOn(sent, 'peer-1')).toEqual({
       mid: '1',
       codecs: [
-        { ...VP8_CODEC, rtcpFeedback: [{ type: 'nack', parameter: 'pli' }] },
+        { ...VP8_CODEC, parameters: {}, rtcpFeedback: [{ type: 'nack', parameter: 'pli' }] },
         { ...RTX, rtcpFeedback: [] },
       ],
       headerExtensions: [{ uri: MID, id: 4 }],
       encodings: [{ ssrc: 1, rtx: { ssrc: 2 } }],
       rtcp: { cname: 'peer-1', reducedSize: true },
     });
+  });
+
+  it('[MS2] of a codec’s settings only those that decoders go by are passed on, so that viewers are offered few forms', () => {
+    const settings = (parameters: unknown): unknown => {
+      const passed = passedOn(RTP_PARAMETERS.parse(parameters), 'peer-1');
+      return passed.codecs.map((codec) => codec.parameters ?? {});
+    };
+    const flags = { useinbandfec: 1, usedtx: 1, stereo: 0, 'sprop-stereo': 1 };
+    const numbers = { minptime: 3, ptime: 120, maxptime: 120, maxplaybackrate: 8_000, cbr: 1 };
+    const more = { 'sprop-maxcapturerate': 8_000, maxaveragebitrate: 510_000 };
+    const sent = { ...OPUS, parameters: { ...flags, ...numbers, ...more } };
+    expect(settings(sound({ codecs: [sent] }))).toEqual([flags]);
+    const odd = { 'max-fr': 7, 'max-fs': 7 };
+    const retransmission = { ...RTX, parameters: { apt: 96, 'rtx-time': 7 } };
+    expect(settings(picture({ codecs: [{ ...VP8_CODEC, parameters: odd }, retransmission] }))).toEqual([
+      {},
+      { apt: 96 },
+    ]);
+    expect(settings(picture({ codecs: [{ ...VP9_CODEC, parameters: odd }] }))).toEqual([{}]);
+    // As the routers have it, of whatever level and in whatever way it is named.
+    for (const named of ['42e033', '4d8029', '58c00b'])
+      expect(settings(picture({ codecs: [h264(named, 1)] }))).toEqual([h264('42e01f', 1).parameters]);
   });
 
   it('[MS3] what comes through a pipe or is offered is judged too, with the layers that mediasoup writes', () => {

@@ -6,7 +6,8 @@
 import { KIND_OF_SOURCE } from './media.ts';
 import type { MediaKind, TrackSource } from './media.ts';
 import { ROUTER_RTP_CAPABILITIES } from './router-capabilities.generated.ts';
-import { PIPES_ONLY_EXTENSION } from './rtp.ts';
+import { H264_PARAMETERS } from './media-codecs.ts';
+import { OPUS_FLAGS, PIPES_ONLY_EXTENSION } from './rtp.ts';
 import type { RtpCapabilities, RtpCodecParameters, RtpParameters } from './rtp.ts';
 
 /** Bits a second that one stream of a track may announce. */
@@ -77,13 +78,32 @@ export function passedOn(rtpParameters: RtpParameters, cname: string): RtpParame
   return {
     ...(mid === undefined ? {} : { mid }),
     codecs: codecs.map((codec) => ({
-      ...codec,
+      ...withNeededSettings(codec),
       rtcpFeedback: (codec.rtcpFeedback ?? []).filter((feedback) => FEEDBACK.has(feedbackName(feedback))),
     })),
     headerExtensions: headerExtensions.map(({ uri, id }) => ({ uri, id })),
     ...(encodings === undefined ? {} : { encodings }),
     rtcp: { cname, reducedSize: true },
   };
+}
+
+/**
+ * Of a codec's settings those that a decoder or the worker goes by: viewers so are offered few forms of what anybody may publish, and
+ * a form that is new to a browser costs it a trial (SPEC MS4).
+ */
+function withNeededSettings(codec: RtpCodecParameters): RtpCodecParameters {
+  switch (codec.mimeType) {
+    case 'audio/opus':
+      return { ...codec, parameters: OPUS_FLAGS.parse(codec.parameters ?? {}) };
+    case 'video/VP8':
+    case 'video/VP9':
+      return { ...codec, parameters: {} };
+    case 'video/H264':
+      // A decoder of this profile takes every level of it, and every name that it was judged by.
+      return { ...codec, parameters: { ...H264_PARAMETERS } };
+    case 'video/rtx':
+      return { ...codec, parameters: { apt: codec.parameters.apt } };
+  }
 }
 
 /** What of a client's capabilities concerns the cluster: codecs that its routers know. */

@@ -1,3 +1,10 @@
+/** Constrained baseline, level 3.1. */
+export const H264_PARAMETERS = {
+  'packetization-mode': 1,
+  'profile-level-id': '42e01f',
+  'level-asymmetry-allowed': 1,
+} as const;
+
 /**
  * The codecs of every router in the cluster. They are one constant, because a track can only be piped between routers
  * that agree, and because a client may then compute its capabilities before it has spoken to any edge.
@@ -16,6 +23,6 @@ export const MEDIA_CODECS = [
     kind: 'video',
     mimeType: 'video/H264',
     clockRate: 90_000,
-    parameters: { 'packetization-mode': 1, 'profile-level-id': '42e01f', 'level-asymmetry-allowed': 1 },
+    parameters: H264_PARAMETERS,
   },
 ] as const;

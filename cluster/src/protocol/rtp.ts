@@ -124,6 +124,13 @@ const OPUS_SETTINGS = z.object({
   useinbandfec: FLAG.optional(),
   usedtx: FLAG.optional(),
 });
+/** What a decoder is told of the stream, and what the worker goes by. */
+export const OPUS_FLAGS = OPUS_SETTINGS.pick({
+  useinbandfec: true,
+  usedtx: true,
+  stereo: true,
+  'sprop-stereo': true,
+});
 /** RFC 7741, 6.1, and the same of VP9 (RFC 9628, 6). */
 const FRAME_LIMITS = {
   'max-fr': z.int().min(1).max(240).optional(),

@@ -77,7 +77,8 @@ export class ConsumerTrial {
 /** What two consumers have in common that a browser takes or refuses alike: all but their names. */
 function formOf({ kind, rtpParameters }: ConsumerOffer): string {
   const { codecs, headerExtensions, encodings = [], rtcp } = rtpParameters ?? { codecs: [] };
-  const streams = encodings.map(({ scalabilityMode, rtx }) => [scalabilityMode, rtx !== undefined]);
+  // How many layers come is in no session description.
+  const streams = encodings.map(({ rtx }) => rtx !== undefined);
   // Of a name only its shape: letters and digits are alike everywhere.
   const cname = rtcp?.cname?.replace(/[A-Za-z0-9_-]+/g, 'a');
   return JSON.stringify([kind, codecs, headerExtensions, streams, cname]);
