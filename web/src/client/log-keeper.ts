@@ -30,6 +30,8 @@ export function spreadMs(peerCount: number): number {
 
 export interface LogKeeperEnvironment {
   readonly sync: (afterEventId: EventId) => Promise<ClientReply<'sync'>>;
+  /** Called for each event of the live stream and of what was missed, in no certain order, and perhaps twice. */
+  readonly heard?: (event: HeardEvent['event']) => void;
   /** Called after each change of the room. */
   readonly changed: (room: RoomState) => void;
   /** `false` while no edge answers: a resume brings what is missing then. */
@@ -58,8 +60,12 @@ export class LogKeeper {
 
   takeEvent(event: HeardEvent): void {
     const { log, duplicate } = receiveEvent(this.#log, event);
-    if (duplicate) this.#environment.counters.duplicateEvents += 1;
-    else this.#replace(log);
+    if (duplicate) {
+      this.#environment.counters.duplicateEvents += 1;
+      return;
+    }
+    this.#environment.heard?.(event.event);
+    this.#replace(log);
   }
 
   takeHead(headId: EventId): void {
@@ -72,6 +78,7 @@ export class LogKeeper {
   }
 
   takeCatchUp(events: readonly HeardEvent[]): void {
+    for (const { event } of events) this.#environment.heard?.(event);
     this.#replace(receiveCatchUp(this.#log, events));
   }
 

@@ -1,11 +1,19 @@
 import type { PlenaryError } from '@plenary/cluster/errors';
-import type { EventId, PeerId, Role, RosterPeer, TrackId, TrackSource } from '@plenary/cluster/protocol';
+import type {
+  EventId,
+  PeerId,
+  PublishingLimit,
+  Role,
+  RosterPeer,
+  TrackId,
+  TrackSource,
+} from '@plenary/cluster/protocol';
 import type { ConnectionState } from './connection-state.ts';
 import type { ClientLog } from './counters.ts';
 import type { MediaFlow } from './media-silence.ts';
 import type { OutgoingChat } from './outbox.ts';
 import type { ProbePort } from './probe-port.ts';
-import type { LocalTrack } from './publisher.ts';
+import type { LocalTrack, TakenReason } from './publisher.ts';
 import type { RejoinKeeper } from './rejoin.ts';
 import type { RoomState } from './room-state.ts';
 import type { SignallingPort } from './signalling-port.ts';
@@ -106,6 +114,10 @@ export interface MeetingEvents {
   readonly 'local-track-ended': { readonly source: TrackSource };
   /** A track of one's own is not published, and will not be until it is published anew: nobody sees or hears it. */
   readonly 'local-track-failed': { readonly source: TrackSource; readonly error: PlenaryError };
+  /** The meeting paused or ended a track of one's own that nobody here asked it to: nobody sees or hears it. */
+  readonly 'local-track-taken': { readonly source: TrackSource; readonly reason: TakenReason };
+  /** More is sent than the meeting allows; if that goes on, its tracks are paused. */
+  readonly 'publishing-warned': PublishingLimit;
   /** Something a person asked for was refused; the meeting goes on. */
   readonly problem: PlenaryError;
   /** The room was replaced by a snapshot; `lastEventId` is its place in the log. */

@@ -129,6 +129,9 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     });
     this.#keeper = new LogKeeper({
       sync: (afterEventId) => request('sync', { afterEventId }),
+      heard: (event) => {
+        if (event.type === 'track.ended') this.#publisher.endedByMeeting(event.trackId, event.reason);
+      },
       changed: (room) => this.#roomChanged(room),
       canSync: () => this.#connection.entered,
       counters,
@@ -207,6 +210,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
         this.events.emit('local-track-ended', { source });
       },
       failed: (source, error) => this.events.emit('local-track-failed', { source, error }),
+      taken: (source, reason) => this.events.emit('local-track-taken', { source, reason }),
       mediaLost: (epoch) => this.#media.lostAt(epoch),
       log,
     });
@@ -451,6 +455,9 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
         break;
       case 'publishing.limited':
         this.#log.warn('this client sends more than it may', notice.payload);
+        if (notice.payload.step === 'warned') this.events.emit('publishing-warned', notice.payload);
+        // That tracks ended is told by their events.
+        else if (notice.payload.step === 'paused') this.#publisher.pausedByMeeting();
         break;
       case 'track.demand':
         this.#publisher.setWanted(notice.payload.trackId, notice.payload.wanted);

@@ -1,7 +1,9 @@
+import { EVENT_ID, HEARD_EVENT } from '@plenary/cluster/protocol';
 import { FakeHandler } from 'mediasoup-client/handlers/FakeHandler';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { Meeting, LocalTrack } from './index.ts';
 import { eventually } from './testing/eventually.ts';
+import { FIRST_EPOCH } from './testing/fixtures.ts';
 import { audioTrack, meet, phase, videoTrack } from './testing/meet.ts';
 import { ScriptedEdge, refuse } from './testing/scripted-edge.ts';
 
@@ -145,5 +147,80 @@ describe('a device that is changed', () => {
     resolve();
     await changed;
     expect(local(meeting)?.paused).toBe(true);
+  });
+});
+
+describe('a track of one’s own that the meeting takes away', () => {
+  const taken = (meeting: Meeting): string[] => {
+    const told: string[] = [];
+    meeting.events.on('local-track-taken', ({ source, reason }) => told.push(`${source} ${reason}`));
+    return told;
+  };
+  const ended = (trackId: string, reason: string) =>
+    HEARD_EVENT.parse({
+      id: '101-0',
+      previousId: '100-0',
+      event: { type: 'track.ended', trackId, peerId: 'self', reason },
+    });
+
+  test.each([
+    ['over_limit', 'over_limit'],
+    ['moderated', 'unsaid'],
+  ])('[WB11] by ending it (%s) is off and told, and not published again', async (reason, why) => {
+    const edge = new ScriptedEdge();
+    const meeting = await speaking(edge);
+    const told = taken(meeting);
+    edge.notify('event', ended('own-1', reason));
+    await eventually(() => expect(told).toEqual([`microphone ${why}`]));
+    expect(local(meeting)).toMatchObject({ status: 'failed', paused: true, trackId: undefined });
+    meeting.setMuted('microphone', false);
+    meeting.setMuted('microphone', true);
+    await meeting.publish('microphone', audioTrack());
+    await eventually(() => expect(local(meeting)?.status).toBe('live'));
+    expect(edge.requests('track.publish')).toHaveLength(2);
+    expect(edge.requests('track.end')).toEqual([]);
+    expect(edge.requests('track.pause')).toEqual([]);
+  });
+
+  test('[WB11] together with its media is published anew, without a word', async () => {
+    const edge = new ScriptedEdge();
+    const meeting = await speaking(edge);
+    const told = taken(meeting);
+    edge.notify('event', ended('own-1', 'node_lost'));
+    edge.notify('media.lost', { epoch: FIRST_EPOCH, reason: 'node_lost' });
+    await eventually(() => expect(edge.requests('track.publish')).toHaveLength(2));
+    expect(told).toEqual([]);
+    expect(local(meeting)?.paused).toBe(false);
+  });
+
+  test('[WB11] of somebody else, or one that was to end, is none of it', async () => {
+    const edge = new ScriptedEdge();
+    const meeting = await speaking(edge);
+    const told = taken(meeting);
+    meeting.unpublish('microphone');
+    edge.notify('event', ended('own-1', 'unpublished'));
+    await meeting.publish('microphone', audioTrack());
+    await eventually(() => expect(local(meeting)).toMatchObject({ status: 'live', trackId: 'own-2' }));
+    edge.notify('event', { ...ended('t-other', 'over_limit'), id: EVENT_ID.parse('102-0') });
+    edge.notify('publishing.limited', { step: 'warned', bitrate: 2, limit: 1 });
+    await eventually(() => expect(edge.requests('track.publish')).toHaveLength(2));
+    expect(told).toEqual([]);
+    expect(local(meeting)?.paused).toBe(false);
+  });
+
+  test('[WB11] by pausing it is muted here, is told, and goes on when it is unmuted', async () => {
+    const edge = new ScriptedEdge();
+    const meeting = await speaking(edge);
+    await meeting.publish('camera', videoTrack(), { paused: true });
+    const told = taken(meeting);
+    edge.notify('publishing.limited', { step: 'paused', bitrate: 2, limit: 1 });
+    await eventually(() => expect(told).toEqual(['microphone over_limit']));
+    expect(local(meeting)).toMatchObject({ status: 'live', paused: true });
+    // The edge is told again: an unmute may have been under way.
+    await eventually(() =>
+      expect(edge.requests('track.pause')).toMatchObject([{ trackId: 'own-1', paused: true }]),
+    );
+    meeting.setMuted('microphone', false);
+    await eventually(() => expect(edge.requests('track.pause').at(-1)).toMatchObject({ paused: false }));
   });
 });

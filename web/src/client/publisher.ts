@@ -1,8 +1,9 @@
-import { toPlenaryError, type ErrorCode, type PlenaryError } from '@plenary/cluster/errors';
+import { PlenaryError, toPlenaryError, type ErrorCode } from '@plenary/cluster/errors';
 import {
   KIND_OF_SOURCE,
   type Epoch,
   type RequestId,
+  type TrackEndReason,
   type TrackId,
   type TrackSource,
   type WantedLayer,
@@ -54,6 +55,15 @@ const PASSING: ReadonlySet<ErrorCode> = new Set(['out_of_order', 'session_gone',
 /** The media node does not have what the track was published on. */
 const MEDIA_GONE: ReadonlySet<ErrorCode> = new Set(['media_lost', 'transport_not_found']);
 
+/** Why a meeting pauses or ends what somebody sends: too much of it, or, for reasons of its own, without a word. */
+export type TakenReason = 'over_limit' | 'unsaid';
+/** Other ends go along with the media, which is opened and published anew. */
+const TAKEN: Readonly<Partial<Record<TrackEndReason, TakenReason>>> = {
+  over_limit: 'over_limit',
+  // One's own `track.end` is no longer waited for here. A reason that a later release gives is read as this one.
+  unpublished: 'unsaid',
+};
+
 function isWorthRetrying({ retryable, code }: PlenaryError): boolean {
   return retryable || PASSING.has(code);
 }
@@ -68,6 +78,8 @@ export interface PublisherEnvironment {
   readonly ended: (source: TrackSource) => void;
   /** The source is not published, and will not be until it is asked for anew. */
   readonly failed: (source: TrackSource, error: PlenaryError) => void;
+  /** The meeting paused or ended it. */
+  readonly taken: (source: TrackSource, reason: TakenReason) => void;
   /** The media node does not host the media of this epoch any more. */
   readonly mediaLost: (epoch: Epoch) => void;
   readonly log: ClientLog;
@@ -274,6 +286,33 @@ export class Publisher {
     this.#checkMoved();
   }
 
+  /** The room tells that a track has ended; nothing happens where it is none of one's own, or was to end. */
+  endedByMeeting(trackId: TrackId, reason: TrackEndReason): void {
+    const taken = TAKEN[reason];
+    const entry = [...this.#entries.values()].find((published) => published.trackId === trackId);
+    // While media moves, the track that is being left says nothing of the one that takes its place.
+    if (taken === undefined || entry === undefined || entry.former?.trackId === trackId) return;
+    // The edge knows it already.
+    this.#unname(entry);
+    this.#wanted.delete(trackId);
+    this.#stop(entry, new PlenaryError(taken === 'over_limit' ? 'limit_reached' : 'forbidden'));
+    this.#environment.taken(entry.source, taken);
+  }
+
+  /** The media node has paused all tracks, since together they are too much. Each goes on when it is unmuted. */
+  pausedByMeeting(): void {
+    for (const entry of [...this.#entries.values()]) {
+      if (entry.trackId === undefined || entry.paused) continue;
+      entry.paused = true;
+      this.#applyPause(entry);
+      // An unmute that was under way may have come after it.
+      entry.pause.beginUnsure();
+      this.#seekPause(entry);
+      this.#environment.changed();
+      this.#environment.taken(entry.source, 'over_limit');
+    }
+  }
+
   /** Tells the edge again what it may have missed while it was away. */
   reconcile(): void {
     this.#patience.hurry();
@@ -329,12 +368,16 @@ export class Publisher {
 
   /** Nothing is sent from now on, at the others neither: button, device and edge are to agree. */
   #fail(entry: Published, error: PlenaryError): void {
+    this.#stop(entry, error);
+    this.#environment.failed(entry.source, error);
+  }
+
+  #stop(entry: Published, error: PlenaryError): void {
     this.#endTracks(entry);
     entry.error = error;
     entry.paused = true;
     this.#environment.log.warn(`publishing ${entry.source} failed`, error);
     this.#environment.changed();
-    this.#environment.failed(entry.source, error);
     this.#checkMoved();
   }
 

@@ -4,7 +4,7 @@
  */
 import type { ErrorCode } from '@plenary/cluster/errors';
 import type { TrackSource } from '@plenary/cluster/protocol';
-import { errorForPeople, type MeetingSnapshot } from '../client/index.ts';
+import { errorForPeople, type MeetingSnapshot, type TakenReason } from '../client/index.ts';
 import type { DeviceKind, DeviceProblem } from './device-problems.ts';
 import type { RoomNameProblem } from './room-names.ts';
 
@@ -82,6 +82,19 @@ export function explainUnpublished(source: TrackSource, code: ErrorCode): string
   const { title, advice } = errorForPeople(code);
   return `${what} ${title}. ${advice}`;
 }
+
+/** A track of one's own that the meeting paused or ended by itself. */
+export function explainTaken(source: TrackSource, reason: TakenReason): string {
+  const why =
+    reason === 'over_limit'
+      ? 'It was switched off because this device sends more than the meeting allows.'
+      : 'It was switched off by the meeting.';
+  return `${OF_SOURCE[source]} ${why} You may switch it on again.`;
+}
+
+/** Before that. */
+export const SENDS_TOO_MUCH =
+  'This device sends more than the meeting allows. If that goes on, your camera, microphone and screen are switched off.';
 
 /** Something that a person asked for, and that failed with an error of the cluster. */
 export function explainFailure(code: ErrorCode): string {

@@ -23,10 +23,13 @@ afterEach(() => {
 const asked = (): string[] => browser.questions.map(({ kinds }) => kinds.join('+'));
 
 /** The page of a room, whose edge tells of the service when `info` is there. */
-function open(info: Promise<ServiceInfo | undefined> = Promise.resolve(undefined)): RoomController {
+function open(
+  info: Promise<ServiceInfo | undefined> = Promise.resolve(undefined),
+  edge = new ScriptedEdge(),
+): RoomController {
   const controller = new RoomController(
     { page: 'room', roomId: ROOM_NAME.parse('room'), datacenter: undefined, token: undefined },
-    { signalling: new ScriptedEdge(), createDevice: fakeDevice, serviceInfo: () => info },
+    { signalling: edge, createDevice: fakeDevice, serviceInfo: () => info },
   );
   controllers.push(controller);
   vi.stubGlobal('fetch', () => Promise.resolve(Response.json({ token: 'jwt', edges: [] })));
@@ -117,4 +120,30 @@ test('[WB10] a name joins without what a paste brought along, and one that shows
   controller.setDisplayName('\u202aAnn\tLee\u202c ');
   expect(controller.canJoin).toBe(true);
   await join(controller);
+});
+
+test('[WB11] what is paused for sending too much is off at the button and the device, and the person is told why', async () => {
+  const edge = new ScriptedEdge();
+  const controller = open(undefined, edge);
+  await eventually(() => expect(browser.questions).toHaveLength(1));
+  browser.question.allow();
+  await join(controller);
+  const published = () => [...controller.meeting.getSnapshot().localTracks.values()];
+  await eventually(() => expect(published().map(({ status }) => status)).toEqual(['live', 'live']));
+  const texts = (): string =>
+    controller.ui
+      .getSnapshot()
+      .toasts.map(({ text }) => text)
+      .join(' ');
+  edge.notify('publishing.limited', { step: 'warned', bitrate: 20_000_000, limit: 5_000_000 });
+  await eventually(() => expect(texts()).toContain('sends more than the meeting allows'));
+  expect(browser.live).toHaveLength(2);
+  edge.notify('publishing.limited', { step: 'paused', bitrate: 20_000_000, limit: 5_000_000 });
+  await eventually(() => expect(texts()).toContain('Your camera is off: nobody sees you.'));
+  expect(texts()).toContain('Your microphone is off: nobody hears you.');
+  expect(browser.live).toEqual([]);
+  expect(controller.media.getSnapshot()).toMatchObject({
+    microphone: { enabled: false },
+    camera: { enabled: false },
+  });
 });

@@ -1,5 +1,5 @@
 import { PlenaryError } from '@plenary/cluster/errors';
-import { DISPLAY_NAME, PEER_ID, cleanLine } from '@plenary/cluster/protocol';
+import { DISPLAY_NAME, PEER_ID, cleanLine, type TrackSource } from '@plenary/cluster/protocol';
 import {
   Store,
   browserRejoinKeeper,
@@ -12,7 +12,15 @@ import {
 } from '../client/index.ts';
 import { deviceProblem } from './device-problems.ts';
 import { CAPTURE_KINDS, LocalMedia, showsOn, type CaptureKind } from './local-media.ts';
-import { PAGE_FAULT, explainFailure, explainKept, explainProblem, explainUnpublished } from './notices.ts';
+import {
+  PAGE_FAULT,
+  SENDS_TOO_MUCH,
+  explainFailure,
+  explainKept,
+  explainProblem,
+  explainTaken,
+  explainUnpublished,
+} from './notices.ts';
 import { OwnTracks } from './own-tracks.ts';
 import { ParentTokens, isFramed } from './parent-tokens.ts';
 import { recall, recallPeers, remember, rememberPeer } from './preferences.ts';
@@ -287,6 +295,13 @@ export class RoomController {
     for (const kind of CAPTURE_KINDS) this.media.close(kind);
   }
 
+  /** Nobody sees or hears it any more: the button and the device are to say the same. */
+  #switchOff(source: TrackSource): void {
+    if (source === 'microphone' || source === 'camera') this.media.switchOff(source);
+    else if (source === 'screen') this.#screen.stop();
+    else this.meeting.unpublish(source);
+  }
+
   /** Once the meeting is over, however it ended. */
   #afterEnd(): void {
     this.#letGo();
@@ -325,10 +340,15 @@ export class RoomController {
       if (source === 'screen') this.#screen.stop();
     });
     events.on('local-track-failed', ({ source, error }) => {
-      if (source === 'microphone' || source === 'camera') this.media.switchOff(source);
-      else if (source === 'screen') this.#screen.stop();
-      else this.meeting.unpublish(source);
+      this.#switchOff(source);
       this.toast(explainUnpublished(source, error.code), 'problem');
+    });
+    events.on('local-track-taken', ({ source, reason }) => {
+      this.#switchOff(source);
+      this.toast(explainTaken(source, reason), 'problem');
+    });
+    events.on('publishing-warned', () => {
+      this.toast(SENDS_TOO_MUCH, 'problem');
     });
     events.on('problem', (error) => {
       this.toast(explainFailure(error.code), 'problem');

@@ -7,7 +7,13 @@ function publications(
   name: string,
   does: string,
   all: () => readonly Readonly<Record<string, unknown>>[],
-  gets: readonly string[] = ['malformed_message', 'invalid_media_parameters', 'rate_limited', 'forbidden'],
+  gets: readonly string[] = [
+    'malformed_message',
+    'invalid_media_parameters',
+    'rate_limited',
+    'forbidden',
+    'closed',
+  ],
 ): Attack {
   return {
     name,
@@ -64,7 +70,7 @@ export const MEDIA: readonly Attack[] = [
       microphone({ codecs: [{ ...OPUS, parameters: { [INJECTED]: 1 } }] }),
       camera({ codecs: [{ ...VP8, parameters: { 'profile-id': INJECTED } }] }),
     ],
-    ['ok', 'malformed_message', 'invalid_media_parameters', 'rate_limited'],
+    ['ok', 'malformed_message', 'invalid_media_parameters', 'rate_limited', 'closed'],
   ),
   publications(
     'media that is not what it says',
