@@ -477,6 +477,12 @@ export function describeRoomStore(version: string, open: () => Promise<RoomStore
       });
     });
 
+    it('[LG5] the id of a chat message is the one that its client can tell', async () => {
+      const { peerId } = await join('ann');
+      const post = { roomId: ROOM, peerId, requestId: request('m-1'), text: 'hello' };
+      expect((await rooms.postChat(post)).message.messageId).toBe('dPiRTFTFjMs56qaowiZTr7');
+    });
+
     it('[LG3] catching up gives the missing events in order, or a snapshot where the log does not reach back', async () => {
       const ann = await join('ann');
       const known = ann.snapshot.lastEventId;

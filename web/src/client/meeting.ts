@@ -214,9 +214,13 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       mediaLost: (epoch) => this.#media.lostAt(epoch),
       log,
     });
-    this.#outbox = new Outbox(request, () => {
-      this.#patch({ outbox: this.#outbox.messages });
-    });
+    this.#outbox = new Outbox(
+      request,
+      () => {
+        this.#patch({ outbox: this.#outbox.messages });
+      },
+      () => this.getSnapshot().self?.peerId,
+    );
     this.#speakers = new SpeakerBoard((speakers) => {
       this.#patch({ speakers });
     });

@@ -1,6 +1,13 @@
 import { toPlenaryError, type ErrorCode } from '@plenary/cluster/errors';
-import { CHAT_TEXT, cleanLines, type ChatMessage, type RequestId } from '@plenary/cluster/protocol';
+import {
+  CHAT_TEXT,
+  cleanLines,
+  type ChatMessage,
+  type PeerId,
+  type RequestId,
+} from '@plenary/cluster/protocol';
 import { RETRY_BACKOFF, fullJitterMs } from './backoff.ts';
+import { chatMessageId } from './chat-message-id.ts';
 import { newRequestId, type RequestEdge } from './request-edge.ts';
 
 /** A chat message of one's own on its way. */
@@ -15,19 +22,27 @@ export interface OutgoingChat {
 /** Failures after which a message is sent again without being asked to. */
 const SENT_LATER: ReadonlySet<ErrorCode> = new Set(['timed_out', 'store_unavailable']);
 
-/** Chat messages that the room's log does not show yet. A repeat has the same id, so nothing is posted twice. */
+/**
+ * Chat messages that the room's log does not show yet. A repeat has the same id, so that nothing is posted twice; and of who joined
+ * anew, under another id, what the room shows already is not posted again.
+ */
 export class Outbox {
   readonly #request: RequestEdge;
   readonly #changed: () => void;
+  readonly #self: () => PeerId | undefined;
   #messages: readonly OutgoingChat[] = [];
+  /** What the room may call each of them: one name for each peer that this client was when it sent it. */
+  readonly #names = new Map<RequestId, Set<string>>();
   /** What the room shows. */
   #shown: ReadonlySet<string> = new Set();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #attempt = 0;
 
-  constructor(request: RequestEdge, changed: () => void) {
+  /** @param self - whom the room knows this client as */
+  constructor(request: RequestEdge, changed: () => void, self: () => PeerId | undefined) {
     this.#request = request;
     this.#changed = changed;
+    this.#self = self;
   }
 
   get messages(): readonly OutgoingChat[] {
@@ -68,16 +83,19 @@ export class Outbox {
   /** Drops what the room shows by now. */
   settle(chat: readonly ChatMessage[]): void {
     this.#shown = new Set(chat.map(({ messageId }) => messageId));
-    const left = this.#messages.filter(
-      ({ messageId }) => messageId === undefined || !this.#shown.has(messageId),
-    );
+    const isShown = ({ requestId }: OutgoingChat): boolean =>
+      [...(this.#names.get(requestId) ?? [])].some((name) => this.#shown.has(name));
+    const left = this.#messages.filter((message) => !isShown(message));
     if (left.length !== this.#messages.length) this.#set(left);
   }
 
   /** Handles its own errors: they become the message's state. */
   async #send({ requestId, text }: OutgoingChat): Promise<void> {
+    // Without its name, a message that was posted although no answer came might be posted twice; no page without keys gets here.
+    this.#name(requestId).catch(() => undefined);
     try {
       const { message } = await this.#request('chat.post', { requestId, text });
+      this.#addName(requestId, message.messageId);
       // The room may show it before the answer comes, which says what it is called there: nothing else would settle it then.
       if (this.#shown.has(message.messageId))
         this.#set(this.#messages.filter((other) => other.requestId !== requestId));
@@ -88,6 +106,15 @@ export class Outbox {
       this.#replace(requestId, { requestId, text, status: 'failed', errorCode });
       if (errorCode === 'store_unavailable') this.#sendLater();
     }
+  }
+
+  async #name(requestId: RequestId): Promise<void> {
+    const self = this.#self();
+    if (self !== undefined) this.#addName(requestId, await chatMessageId(self, requestId));
+  }
+
+  #addName(requestId: RequestId, messageId: string): void {
+    this.#names.set(requestId, new Set(this.#names.get(requestId)).add(messageId));
   }
 
   /** The meeting goes on while nothing can be kept, and so does asking. */
@@ -107,6 +134,8 @@ export class Outbox {
 
   #set(messages: readonly OutgoingChat[]): void {
     this.#messages = messages;
+    const known = new Set(messages.map(({ requestId }) => requestId));
+    for (const requestId of this.#names.keys()) if (!known.has(requestId)) this.#names.delete(requestId);
     this.#changed();
   }
 }

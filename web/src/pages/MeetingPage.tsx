@@ -12,6 +12,7 @@ import type { LocalMediaSnapshot } from '../state/local-media.ts';
 import type { RoomController, UiState } from '../state/room-controller.ts';
 import { BY_INVITATION, NO_SIGNAL } from '../state/notices.ts';
 import { headCount } from '../state/people.ts';
+import { hasAddress } from '../state/route.ts';
 import { buildTiles } from '../state/tiles.ts';
 
 export interface MeetingPageProps {
@@ -35,7 +36,8 @@ export function MeetingPage({ controller, snapshot, media, ui }: MeetingPageProp
   }, [controller]);
   const peerCount = headCount(snapshot);
   // Before an edge has said it of this very room, what it says of the service counts.
-  const isLinkOpen = snapshot.openToGuests ?? ui.isLinkOpen;
+  const leadsHere = hasAddress(controller.route.roomId);
+  const isLinkOpen = leadsHere && (snapshot.openToGuests ?? ui.isLinkOpen);
   const withoutSignal = tiles.flatMap(({ name, trouble }) => (trouble === 'no-signal' ? [name] : []));
   return (
     <div className={`meeting ${ui.panel === 'none' ? '' : 'has-panel'}`} data-testid="meeting">

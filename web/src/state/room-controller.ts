@@ -24,7 +24,7 @@ import {
 import { OwnTracks } from './own-tracks.ts';
 import { ParentTokens, isFramed } from './parent-tokens.ts';
 import { recall, recallPeers, remember, rememberPeer } from './preferences.ts';
-import { hasAddress, type Route } from './route.ts';
+import type { Route } from './route.ts';
 import { ScreenShare } from './screen-share.ts';
 import { serviceInfo, type ServiceInfo } from './service-info.ts';
 import { TokenSource } from './token-source.ts';
@@ -94,7 +94,6 @@ export class RoomController {
   constructor(route: Extract<Route, { page: 'room' }>, options: RoomControllerOptions = {}) {
     this.route = route;
     this.#serviceInfo = options.serviceInfo ?? serviceInfo;
-    this.#noteService(undefined);
     const isOwnPage = !isFramed();
     this.#guestTokens = isOwnPage && route.token === undefined ? new TokenSource(route) : undefined;
     this.#rejoin = browserRejoinKeeper(route.roomId, console);
@@ -151,7 +150,7 @@ export class RoomController {
   }
 
   #noteService(info: ServiceInfo | undefined): void {
-    this.#patch({ isLinkOpen: info?.guests !== false && hasAddress(this.route.roomId) });
+    this.#patch({ isLinkOpen: info?.guests !== false });
   }
 
   /** Who came by a token before, in this tab, comes back by what was kept of it. */
