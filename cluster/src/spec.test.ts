@@ -8,8 +8,9 @@ const TEST_FILE = /\.(test|contract)\.tsx?$/;
 const CODE_FILE = /\.(tsx?|mjs|lua)$/;
 /** Not inside a string, where `//` is part of an address; titles of tests are no comments. */
 const COMMENT = /\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm;
-/** `SPEC SE3`, `SPEC EP2, EP3`, `SPEC RL1 and RL2`. */
-const CITATION = /\bSPEC ([A-Z]{2}\d+(?:(?:, | and )[A-Z]{2}\d+)*)/g;
+/** What has the form of a rule's number, `SE3`, whether `SPEC` stands before it or not. */
+const NUMBER = /\b([A-Z]{2})\d+\b/g;
+const DOCUMENTS = ['ARCHITECTURE.md', 'CONTRIBUTING.md', 'HA_SETUP.md', 'README.md', 'SECURITY.md'];
 
 function rulesOfSpec(): string[] {
   const text = readFileSync(`${ROOT}cluster/SPEC.md`, 'utf8');
@@ -35,10 +36,18 @@ function rulesOfTests(): Map<string, string> {
   return cited;
 }
 
-function rulesOfCode(): { readonly rule: string; readonly path: string }[] {
-  return [...files(CODE_FILE)].flatMap(({ path, text }) =>
-    [...text.matchAll(CITATION)].flatMap(([, rules = '']) =>
-      rules.split(/, | and /).map((rule) => ({ rule, path })),
+/** What code and documents cite: every number that begins as one of the rules does. */
+function rulesOfCode(rules: ReadonlySet<string>): { readonly rule: string; readonly path: string }[] {
+  const sections = new Set([...rules].map((rule) => rule.slice(0, 2)));
+  const documents = [
+    ...DOCUMENTS,
+    ...readdirSync(`${ROOT}docs`)
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => `docs/${name}`),
+  ].map((path) => ({ path, text: readFileSync(ROOT + path, 'utf8') }));
+  return [...files(CODE_FILE), ...documents].flatMap(({ path, text }) =>
+    [...text.matchAll(NUMBER)].flatMap(([rule, section = '']) =>
+      sections.has(section) ? [{ rule, path }] : [],
     ),
   );
 }
@@ -59,9 +68,9 @@ describe('SPEC.md', () => {
     ).toEqual([]);
   });
 
-  it('is cited by the code under numbers that it has', () => {
+  it('is cited by code and documents under numbers that it has', () => {
     const rules = new Set(rulesOfSpec());
-    const cited = rulesOfCode();
+    const cited = rulesOfCode(rules);
     expect(cited.length).toBeGreaterThan(100);
     expect(
       cited.filter(({ rule }) => !rules.has(rule)).map(({ rule, path }) => `${rule} in ${path}`),

@@ -1,3 +1,5 @@
+import { readFileSync, readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { limitLine, parseHeader } from './generate-scripts.ts';
 
@@ -31,5 +33,17 @@ describe('parseHeader', () => {
       'local EVENT_LOG_LENGTH = 1000\n',
     );
     expect(() => limitLine('EVENT_LOG_LENGHT', {})).toThrow('no limit EVENT_LOG_LENGHT');
+  });
+
+  it('[ST5] no script has a limit or a time of its own: only what turns seconds into parts, and what a double holds', () => {
+    const folder = fileURLToPath(new URL('./lua/', import.meta.url));
+    const known = new Set(['1000', '1000000', '9007199254740000']);
+    const found = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((file) => file.endsWith('.lua'))
+      .flatMap((file) => {
+        const code = readFileSync(folder + file, 'utf8').replace(/--\[\[[\s\S]*?\]\]|--.*$|'[^']*'/gm, '');
+        return [...code.matchAll(/\b\d{4,}\b/g)].map(([number]) => ({ file, number }));
+      });
+    expect(found.filter(({ number }) => !known.has(number))).toEqual([]);
   });
 });

@@ -4,8 +4,10 @@
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import * as limits from '../protocol/room.ts';
+import * as protocolLimits from '../protocol/room.ts';
+import * as roomLimits from '../room/room-store.ts';
 
+const limits: Readonly<Record<string, unknown>> = { ...protocolLimits, ...roomLimits };
 const LUA_FOLDER = fileURLToPath(new URL('./lua/', import.meta.url));
 const TARGET = fileURLToPath(new URL('./scripts.generated.ts', import.meta.url));
 
@@ -60,7 +62,7 @@ function expandIncludes(source: string): string {
     .replace(/^--@limit ([A-Z_]+)\n/gm, (_line, name: string) => limitLine(name, limits));
 }
 
-/** A limit as scripts see it: the number is the protocol's, and stands nowhere else. @throws Error when there is none */
+/** A limit as scripts see it: the number is that of the protocol or the port, and stands nowhere else. @throws Error when there is none */
 export function limitLine(name: string, known: Readonly<Record<string, unknown>>): string {
   const value = known[name];
   if (typeof value !== 'number') throw new Error(`There is no limit ${name}.`);

@@ -1,7 +1,7 @@
 --[[
 Removes a peer with its placement and tracks, unless its placement is newer than the epoch, or its session was taken up
 after heldUnder (empty: whoever holds it). The last one to go takes the whole room with it: no key remains (SPEC LG4).
-Only where it was put out it stays noted for 15 s, so that the edge which holds its session learns of it (RC4).
+Only where it was put out it stays noted for a while, so that the edge which holds its session learns of it (RC4).
 
 KEYS[1] placements
 KEYS[2] roster
@@ -26,6 +26,7 @@ Returns list of events
 --@include peer-tracks
 --@include tombstones
 --@include subject
+--@limit FAREWELL_KEPT_MS
 local placement = read_placement(KEYS[1], ARGV[1])
 if placement and placement.epoch > tonumber(ARGV[2]) then return {} end
 if placement and ARGV[4] ~= '' and placement.hold > tonumber(ARGV[4]) then return {} end
@@ -55,7 +56,7 @@ if redis.call('HLEN', KEYS[1]) == 0 then
   else
     redis.call('DEL', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6])
     keep_only_tombstones(KEYS[7])
-    redis.call('PEXPIRE', KEYS[7], 15000)
+    redis.call('PEXPIRE', KEYS[7], FAREWELL_KEPT_MS)
   end
 end
 return events

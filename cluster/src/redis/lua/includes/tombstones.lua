@@ -1,6 +1,6 @@
+--@limit MAX_TOMBSTONES
 -- Peers that left and tracks that ended are noted with the time in milliseconds, so that no owner brings them back, however
--- much happened since (SPEC RC4). Of more than 2,000 the older half is forgotten: each one costs a constant on average.
-local max_tombstones = 2000
+-- much happened since (SPEC RC4). Of too many the older half is forgotten: each one costs a constant on average.
 local function forget_older_tombstones(meta)
   local stones = {}
   local fields = redis.call('HGETALL', meta)
@@ -10,7 +10,7 @@ local function forget_older_tombstones(meta)
     end
   end
   table.sort(stones, function(left, right) return left.at > right.at end)
-  local kept = math.min(#stones, max_tombstones / 2)
+  local kept = math.min(#stones, MAX_TOMBSTONES / 2)
   for index = kept + 1, #stones do redis.call('HDEL', meta, stones[index].field) end
   redis.call('HSET', meta, 'tombstones', kept)
 end
@@ -18,7 +18,7 @@ local function note_gone(meta, kind, id)
   if redis.call('HSET', meta, 'gone|' .. kind .. '|' .. id, string.format('%.0f', now_ms())) == 0 then return end
   local count = (whole(redis.call('HGET', meta, 'tombstones')) or 0) + 1
   redis.call('HSET', meta, 'tombstones', count)
-  if count > max_tombstones then forget_older_tombstones(meta) end
+  if count > MAX_TOMBSTONES then forget_older_tombstones(meta) end
 end
 -- When a peer left or a track ended, in milliseconds; nothing for one that did not, as far as is known.
 local function gone_at(meta, kind, id)
