@@ -18,6 +18,7 @@ export * from './placement/recent-placements.ts';
 export * from './placement/select-node.ts';
 export * from './process/admin.ts';
 export * from './process/admin-client.ts';
+export * from './process/admin-rooms.ts';
 export * from './process/admin-proof.ts';
 export * from './process/config.ts';
 export * from './process/entry.ts';

@@ -1,12 +1,19 @@
-import { MAX_DRAIN_MS, MEDIA_NODE_ID } from '@plenary/cluster';
-import type { MediaNodeId } from '@plenary/cluster';
+import { parseArgs } from 'node:util';
+import { MAX_DRAIN_MS, MEDIA_NODE_ID, ROOM_NAME, SUBJECT, TENANT_ID } from '@plenary/cluster';
+import type { AdminRevokeRequest, MediaNodeId, RoomName, TenantId } from '@plenary/cluster';
+import type { z } from 'zod';
 
-export const USAGE = `What an operator does with single processes of a Plenary cluster.
+export const USAGE = `What an operator does with the processes and rooms of a Plenary cluster.
 
   plenaryctl drain NODE [--deadline 10m]   asks everybody to go elsewhere, shows how far it is, and ends when nobody
                                            is left (exit code 0) or at the deadline, when the rest is cut off (2)
   plenaryctl undrain NODE                  lets it take people again
   plenaryctl status NODE                   shows how far it is
+  plenaryctl rooms [TENANT]                lists the rooms that have people, by tenant (API key)
+  plenaryctl people TENANT ROOM            lists who is in a room
+  plenaryctl revoke TENANT [--room ROOM] [--person SUB] [--end]
+                                           takes away what tokens grant that were made until now: of the tenant, a room, a
+                                           person, or a person in a room; with --end, who is in by them goes as well
   plenaryctl node-key ID                   prints the PLENARY_NODE_KEY of a media node, out of PLENARY_CLUSTER_SECRET
 
 NODE is the id of an edge or a media node, or the URL of its operators' port. An id is looked up in the store, which the
@@ -20,6 +27,9 @@ const DEFAULT_DEADLINE_MS = 600_000;
 export type Command =
   | { readonly kind: 'help' }
   | { readonly kind: 'node-key'; readonly mediaNodeId: MediaNodeId }
+  | { readonly kind: 'rooms'; readonly tenant: TenantId | undefined }
+  | { readonly kind: 'people'; readonly tenant: TenantId; readonly room: RoomName }
+  | { readonly kind: 'revoke'; readonly request: AdminRevokeRequest }
   | { readonly kind: 'drain'; readonly node: string; readonly deadlineMs: number }
   | { readonly kind: 'undrain' | 'status'; readonly node: string };
 
@@ -40,6 +50,17 @@ export function parseArguments(args: readonly string[]): Command {
       throw new UsageError('node-key takes exactly one id of a media node.');
     return { kind, mediaNodeId: id.data };
   }
+  if (kind === 'rooms') {
+    const tenant = rest[0] === undefined ? undefined : parsed(TENANT_ID, rest[0], 'an API key');
+    if (rest.length > 1) throw new UsageError('rooms takes one API key at most.');
+    return { kind, tenant };
+  }
+  if (kind === 'people') {
+    const [tenant = '', room = '', ...more] = rest;
+    if (more.length > 0) throw new UsageError('people takes an API key and a room.');
+    return { kind, tenant: parsed(TENANT_ID, tenant, 'an API key'), room: parsed(ROOM_NAME, room, 'a room') };
+  }
+  if (kind === 'revoke') return { kind, request: parseRevocation(rest) };
   if (kind !== 'drain' && kind !== 'undrain' && kind !== 'status') {
     throw new UsageError(`There is no command ${kind}.`);
   }
@@ -62,6 +83,32 @@ export function parseArguments(args: readonly string[]): Command {
   if (deadlines.length > 1) throw new UsageError('There is one deadline.');
   const [deadline] = deadlines;
   return { kind, node, deadlineMs: deadline === undefined ? DEFAULT_DEADLINE_MS : parseDuration(deadline) };
+}
+
+function parsed<Schema extends z.ZodType>(schema: Schema, text: string, what: string): z.infer<Schema> {
+  const result = schema.safeParse(text);
+  if (!result.success) throw new UsageError(`"${text}" is not ${what}.`);
+  return result.data;
+}
+
+/** @throws UsageError; nothing is left out in silence, since what is left out widens what is taken away */
+function parseRevocation(args: readonly string[]): AdminRevokeRequest {
+  const options = { room: { type: 'string' }, person: { type: 'string' }, end: { type: 'boolean' } } as const;
+  let read;
+  try {
+    read = parseArgs({ args: [...args], options, allowPositionals: true });
+  } catch (fault) {
+    throw new UsageError(fault instanceof Error ? fault.message : 'revoke cannot be understood.');
+  }
+  const { positionals, values } = read;
+  const [tenant = '', ...more] = positionals;
+  if (more.length > 0) throw new UsageError('revoke takes exactly one API key.');
+  return {
+    tenant: parsed(TENANT_ID, tenant, 'an API key'),
+    ...(values.room === undefined ? {} : { room: parsed(ROOM_NAME, values.room, 'a room') }),
+    ...(values.person === undefined ? {} : { person: parsed(SUBJECT, values.person, 'the sub of a token') }),
+    end: values.end ?? false,
+  };
 }
 
 const UNITS_MS = new Map([

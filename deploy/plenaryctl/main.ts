@@ -1,9 +1,12 @@
-/** `plenaryctl`: what an operator does with single processes of a cluster. */
+/** `plenaryctl`: what an operator does with the processes and rooms of a cluster. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { AdminFault, ConfigError, nodeKeyText } from '@plenary/cluster';
 import { AdminClient, AdminRefusal } from './admin-client.ts';
 import { parseArguments, USAGE, UsageError } from './arguments.ts';
-import { findNode, NotFound, readAdminTokens, readClusterSecrets } from './node-address.ts';
+import type { Command } from './arguments.ts';
+import { describeAnswers } from './describe-answers.ts';
+import type { EdgeAnswer } from './describe-answers.ts';
+import { findEdges, findNode, NotFound, readAdminTokens, readClusterSecrets } from './node-address.ts';
 import { describeStatus, exitCodeOf } from './progress.ts';
 
 const LOOK_EVERY_MS = 1_000;
@@ -22,6 +25,10 @@ async function main(): Promise<number> {
     return 0;
   }
   const tokens = readAdminTokens(process.env);
+  if (command.kind === 'rooms' || command.kind === 'people' || command.kind === 'revoke') {
+    const edges = (await findEdges(process.env)).map((address) => new AdminClient(address, tokens));
+    return askEdges(edges, command);
+  }
   const client = new AdminClient(await findNode(command.node, process.env), tokens);
   switch (command.kind) {
     case 'status':
@@ -33,6 +40,35 @@ async function main(): Promise<number> {
     case 'drain':
       return drain(client, command.deadlineMs);
   }
+}
+
+type RoomCommand = Extract<Command, { kind: 'rooms' | 'people' | 'revoke' }>;
+
+/** Asks all edges, each of which knows of its own people. @returns 1 where one did not answer: what was said is not all */
+async function askEdges(edges: readonly AdminClient[], command: RoomCommand): Promise<number> {
+  const answers = await Promise.allSettled(
+    edges.map(async (edge): Promise<EdgeAnswer> => {
+      switch (command.kind) {
+        case 'rooms':
+          return { kind: 'rooms', ...(await edge.rooms(command.tenant)) };
+        case 'people':
+          return { kind: 'people', ...(await edge.people(command.tenant, command.room)) };
+        case 'revoke':
+          return { kind: 'revoke', ended: await edge.revoke(command.request) };
+      }
+    }),
+  );
+  const answered = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+  // It is in the store when any edge says so; and those that did not answer have people that go on.
+  if (answered.length > 0) for (const line of describeAnswers(answered)) console.log(line);
+  const faults = answers.flatMap((answer): unknown[] =>
+    answer.status === 'rejected' ? [answer.reason] : [],
+  );
+  for (const fault of faults) {
+    if (!isTold(fault)) throw fault;
+    console.error(fault.message);
+  }
+  return faults.length === 0 ? 0 : 1;
 }
 
 async function drain(client: AdminClient, deadlineMs: number): Promise<number> {
@@ -55,16 +91,15 @@ async function drain(client: AdminClient, deadlineMs: number): Promise<number> {
   }
 }
 
+/** Whether the message says all that an operator can do about it. */
+function isTold(fault: unknown): fault is Error {
+  return [UsageError, ConfigError, NotFound, AdminFault, AdminRefusal].some((kind) => fault instanceof kind);
+}
+
 try {
   process.exitCode = await main();
 } catch (fault) {
-  const isTold =
-    fault instanceof UsageError ||
-    fault instanceof ConfigError ||
-    fault instanceof NotFound ||
-    fault instanceof AdminFault ||
-    fault instanceof AdminRefusal;
-  if (!isTold) throw fault;
+  if (!isTold(fault)) throw fault;
   console.error(fault instanceof UsageError ? `${fault.message}\n\n${USAGE}` : fault.message);
   process.exitCode = 1;
 }

@@ -54,12 +54,48 @@ export function readClusterSecrets(environment: Environment): Secrets {
   return secretsIn(settings.PLENARY_NAMESPACE, settings.PLENARY_CLUSTER_SECRET);
 }
 
+interface KnownProcess {
+  readonly kind: AdminSubject['kind'];
+  readonly id: string;
+  readonly url: string | undefined;
+}
+
 /** @throws ConfigError when an id is to be looked up and no store is named; {@link NotFound} */
 export async function findNode(node: string, environment: Environment): Promise<NodeAddress> {
   if (/^https?:\/\//.test(node)) {
     if (!URL.canParse(node)) throw new NotFound(`${node} is not a URL.`);
     return { url: new URL(node).origin };
   }
+  const known = await liveProcesses(environment);
+  const found = known.find(({ id }) => id === node);
+  if (found === undefined) {
+    const ids = known
+      .map(({ id }) => id)
+      .sort()
+      .join(', ');
+    throw new NotFound(`There is no ${node}. These live: ${ids === '' ? 'none' : ids}.`);
+  }
+  return addressOf(found);
+}
+
+/** All edges that live. @throws ConfigError, {@link NotFound} when there is none, or one does not say where it is asked */
+export async function findEdges(environment: Environment): Promise<readonly NodeAddress[]> {
+  const edges = (await liveProcesses(environment)).filter(({ kind }) => kind === 'edge');
+  if (edges.length === 0) throw new NotFound('No edge lives.');
+  return edges.sort((left, right) => (left.id < right.id ? -1 : 1)).map(addressOf);
+}
+
+function addressOf({ kind, id, url }: KnownProcess): NodeAddress {
+  if (url === undefined) {
+    throw new NotFound(
+      `${id} does not say where its operators' port is (PLENARY_OPERATOR_URL): give that URL.`,
+    );
+  }
+  return { url, subject: { kind, id } };
+}
+
+/** What the registry says, of which nothing is believed without a proof (SPEC OP2). */
+async function liveProcesses(environment: Environment): Promise<KnownProcess[]> {
   const named = only(LOOKUP_SETTINGS, environment);
   const settings = parseConfig(LOOKUP_SETTINGS, named, [], storeFaults(named));
   const store = connectClusterStore({
@@ -75,24 +111,14 @@ export async function findNode(node: string, environment: Environment): Promise<
       store.registry.liveMediaNodes(),
       store.registry.liveEdges(),
     ]);
-    const known = new Map<string, { readonly url: string | undefined; readonly kind: AdminSubject['kind'] }>([
-      ...edges.map(({ edgeId, operatorUrl: url }) => [edgeId, { url, kind: 'edge' }] as const),
-      ...mediaNodes.map(
-        ({ mediaNodeId, operatorUrl: url }) => [mediaNodeId, { url, kind: 'media-node' }] as const,
-      ),
-    ]);
-    const found = known.get(node);
-    if (found === undefined) {
-      const ids = [...known.keys()].sort().join(', ');
-      throw new NotFound(`There is no ${node}. These live: ${ids === '' ? 'none' : ids}.`);
-    }
-    const { url, kind } = found;
-    if (url === undefined) {
-      throw new NotFound(
-        `${node} does not say where its operators' port is (PLENARY_OPERATOR_URL): give that URL.`,
-      );
-    }
-    return { url, subject: { kind, id: node } };
+    return [
+      ...edges.map(({ edgeId: id, operatorUrl: url }) => ({ kind: 'edge' as const, id, url })),
+      ...mediaNodes.map(({ mediaNodeId: id, operatorUrl: url }) => ({
+        kind: 'media-node' as const,
+        id,
+        url,
+      })),
+    ];
   } finally {
     await store.close();
   }

@@ -54,6 +54,24 @@ describe('plenaryctl', () => {
     }
   });
 
+  it('[OP4] lists rooms and people, and takes away what tokens grant', async () => {
+    expect(await run(['rooms'])).toEqual({ code: 0, output: 'TENANT\tROOM\tPEOPLE\tEDGES\n', errors: '' });
+    const people = await run(['people', cluster.apiKey, 'daily']);
+    expect(people).toMatchObject({
+      code: 0,
+      errors: '',
+      output: expect.stringContaining('PERSON\tNAME') as string,
+    });
+    expect(await run(['revoke', cluster.apiKey, '--room', 'daily', '--person', 'ann', '--end'])).toEqual({
+      code: 0,
+      output: 'Taken away. 0 sessions ended.\n',
+      errors: '',
+    });
+    const misspelt = await run(['revoke', 'nobody', '--end']);
+    expect(misspelt).toMatchObject({ code: 1, output: '' });
+    expect(misspelt.errors).toContain('nobody is no API key of this edge');
+  });
+
   it('[KY3] prints the key of a media node', async () => {
     const [node] = cluster.mediaNodes;
     if (node === undefined) throw new Error('there is a media node');

@@ -113,6 +113,7 @@ export class SimulatedEdge {
         guests: undefined,
         tenantLimits: { byTenant: new Map(), others: { maxPeers: 1_000, maxRooms: undefined } },
       },
+      tenantMeter: { joined: () => undefined },
       peerIdKey: deriveKey('a secret of the simulation', 'peer-id'),
       store: this.store,
       incarnation: this.incarnation,

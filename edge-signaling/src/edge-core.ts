@@ -1,6 +1,7 @@
 import { entry, inBackground, every } from '@plenary/cluster';
 import type { KeyObject } from 'node:crypto';
 import type {
+  AdminActions,
   Clock,
   ClusterStore,
   EdgeRecord,
@@ -24,6 +25,9 @@ import type { ControlLinkListener, LinkTrouble } from './media/control-link.ts';
 import type { MediaLinks } from './media/control-links.ts';
 import { Placer } from './media/placer.ts';
 import type { EdgeMetrics, ReportFault } from './metrics.ts';
+import { EndedAccess } from './operations/ended-access.ts';
+import { edgeOperations } from './operations/operations.ts';
+import type { OperationsSettings } from './operations/operations.ts';
 import { EdgeNews } from './room/edge-news.ts';
 import { LocalRooms } from './room/local-rooms.ts';
 import { Republisher } from './room/republisher.ts';
@@ -38,6 +42,7 @@ import { SessionKeeper } from './session/keeper.ts';
 import { MediaWatch } from './session/media-watch.ts';
 import { Evacuation } from './session/evacuation.ts';
 import { MoveReminder } from './session/move-reminder.ts';
+import type { TenantMeter } from './tenant-meter.ts';
 import { StoreWait } from './store-wait.ts';
 import { TenantClaims } from './session/tenant-claims.ts';
 import type { AcceptSocket, EdgeMessage, IncomingMessage, RoomChannel } from './transport/client-socket.ts';
@@ -104,6 +109,7 @@ export interface EdgeCoreOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: EdgeMetrics;
+  readonly tenantMeter: Pick<TenantMeter, 'joined'>;
   readonly reportFault: ReportFault;
 }
 
@@ -116,6 +122,8 @@ export class EdgeCore {
   readonly departures: Departures;
   /** Takes a client's connection in. */
   readonly accept: AcceptSocket;
+  /** What operators may ask of its rooms and people. */
+  readonly operations: (more: Pick<OperationsSettings, 'isTenant' | 'rejoinWithinSeconds'>) => AdminActions;
   readonly #edgeId: EdgeId;
   readonly #links: OwnedMediaLinks;
   readonly #mediaWatch: MediaWatch;
@@ -229,8 +237,19 @@ export class EdgeCore {
       logger,
       metrics,
     });
+    const endedAccess = new EndedAccess(clock);
+    this.operations = (more) =>
+      edgeOperations({
+        ...more,
+        edgeId,
+        tenants: store.tenants,
+        localRooms,
+        keeper: this.#keeper,
+        endedAccess,
+      });
     this.#keeper = new SessionKeeper({
       edgeId,
+      isEnded: (session) => endedAccess.covers(session),
       signToken: options.signToken,
       resumeWithinMs,
       rooms,
@@ -289,6 +308,7 @@ export class EdgeCore {
       purseAfter: (heldForMs) => budgets.newPurse(carriedBudget(clock, heldForMs)),
       clock,
       onEntering: (roomId) => this.#sweeper.note(roomId),
+      onOutcome: (tenantId, result) => options.tenantMeter.joined(tenantId, result),
       reportFault,
     });
     this.#sweeper = new Sweeper({

@@ -16,6 +16,7 @@ import {
   showTrouble,
 } from '@plenary/cluster';
 import type { Clock, ClusterStore, DrainEnd, Logger } from '@plenary/cluster';
+import { TENANT_ID } from '@plenary/cluster/ids';
 import { Authenticator } from './auth/authenticate.ts';
 import { openJoinKeys } from './auth/open-join-keys.ts';
 import type { EdgeConfig } from './config.ts';
@@ -40,6 +41,7 @@ import type { EdgeMetrics } from './metrics.ts';
 import { createEdgeServer } from './server.ts';
 import { edgeHints } from './session/entrance.ts';
 import type { ClientSocket, RoomChannel } from './transport/client-socket.ts';
+import { TenantMeter } from './tenant-meter.ts';
 import { createPubSub } from './transport/pubsub.ts';
 
 const FORGET_ADDRESSES_MS = 60_000;
@@ -111,8 +113,13 @@ export async function startEdge(
   const caFile = caPath === undefined ? undefined : new AuthorityFile(caPath);
   // What cannot be read is said now, and not at the first link.
   caFile?.current();
+  const tenants = [...new Set([...config.apiKeys.keys(), ...config.keySets.keys()])].map((key) =>
+    TENANT_ID.parse(key),
+  );
+  const tenantMeter = new TenantMeter(tenants, metrics);
   const core = new EdgeCore({
     config,
+    tenantMeter,
     store,
     incarnation,
     authenticator: new Authenticator({
@@ -188,14 +195,18 @@ export async function startEdge(
   const subject = { kind: 'edge', id: edgeId } as const;
   const { adminTokens, tls } = config.operators;
   const door = adminTokens === undefined ? undefined : new AdminDoor(adminTokens, subject, clock);
+  const actions = core.operations({
+    isTenant: (tenantId) => tenants.includes(tenantId),
+    rejoinWithinSeconds,
+  });
   const operators = new OperatorServer(
     {
       readiness: () => readinessOf(question),
-      metrics: async () => ({
-        contentType: metrics.registry.contentType,
-        text: await metrics.registry.metrics(),
-      }),
-      admin: () => (door === undefined ? undefined : { ...subject, door, drain }),
+      metrics: async () => {
+        tenantMeter.count(core.localRooms);
+        return { contentType: metrics.registry.contentType, text: await metrics.registry.metrics() };
+      },
+      admin: () => (door === undefined ? undefined : { ...subject, door, drain, actions }),
       onFault: (fault) => reportFault('http', fault),
     },
     tls === undefined ? undefined : new TlsFiles(tls, logger),

@@ -8,7 +8,7 @@ const CALL_BUCKETS_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25
 
 /**
  * What an edge counts. Labels are of closed sets only: message names of the protocol, codes of the error table, reasons
- * of unions; never an id of a room, a peer or a client.
+ * of unions, and API keys of the configuration, of which there are few (SPEC TN6); never an id of a room, a peer or a client.
  */
 export function createEdgeMetrics() {
   const registry = new Registry();
@@ -39,6 +39,24 @@ export function createEdgeMetrics() {
       name: 'plenary_edge_joins_total',
       help: 'Joins by result: ok or the error code.',
       labelNames: ['result'],
+      registers,
+    }),
+    tenantSessions: new Gauge({
+      name: 'plenary_edge_tenant_sessions',
+      help: 'Sessions that this edge holds, by tenant (API key): the first twenty by name, all.other together.',
+      labelNames: ['tenant'],
+      registers,
+    }),
+    tenantRooms: new Gauge({
+      name: 'plenary_edge_tenant_rooms',
+      help: 'Rooms with sessions on this edge, by tenant.',
+      labelNames: ['tenant'],
+      registers,
+    }),
+    tenantJoins: new Counter({
+      name: 'plenary_edge_tenant_joins_total',
+      help: 'Joins whose token was believed, by tenant and result: ok or the error code.',
+      labelNames: ['tenant', 'result'],
       registers,
     }),
     joinSeconds: new Histogram({

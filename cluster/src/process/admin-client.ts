@@ -30,7 +30,8 @@ export interface AdminTarget {
   readonly subject?: AdminSubject | undefined;
 }
 
-const ANSWER_BODY = z.string().max(65_536);
+/** A thousand rooms or people with the longest names. */
+const ANSWER_BODY = z.string().max(1_048_576);
 
 /**
  * Sends an operator's request to a process. Nothing of it can be used elsewhere: it is bound to this process, this method,

@@ -10,8 +10,8 @@ import type { AdminDoor, AdminSubject } from './admin-proof.ts';
 export const ADMIN_DRAIN_PATH = '/admin/drain';
 /** The longest time that a drain may be given, in milliseconds. */
 export const MAX_DRAIN_MS = 24 * 3_600_000;
-/** Longest body of a request, in bytes. */
-export const MAX_ADMIN_BODY_BYTES = 1_024;
+/** Longest body of a request, in UTF-16 units. */
+export const MAX_ADMIN_BODY_LENGTH = 1_024;
 
 /** What `POST` asks for. */
 export const DRAIN_REQUEST = z.object({
@@ -26,10 +26,14 @@ export const ADMIN_DRAIN_REPLY = DRAIN_STATUS.extend({
 });
 export type AdminDrainReply = z.infer<typeof ADMIN_DRAIN_REPLY>;
 
+/** What a process answers beside the drain, by path: each gets what was posted, parsed as JSON. */
+export type AdminActions = Readonly<Record<string, (body: unknown) => Promise<AdminAnswer>>>;
+
 export interface AdminSettings extends AdminSubject {
   /** Lets in who knows the operators' token, and nobody else. */
   readonly door: AdminDoor;
   readonly drain: Pick<Drain<unknown>, 'begin' | 'cancel' | 'status'>;
+  readonly actions?: AdminActions;
 }
 
 export interface AdminAnswer {
@@ -64,6 +68,23 @@ export function answerDrainRequest(
       return { status: 405, body: { error: 'method not allowed' } };
   }
   return { status: 200, body: { kind, id, ...drain.status } satisfies AdminDrainReply };
+}
+
+/** Whether a process answers its operators at this path. */
+export function hasAdminPath({ actions = {} }: AdminSettings, path: string): boolean {
+  return path === ADMIN_DRAIN_PATH || Object.hasOwn(actions, path);
+}
+
+/** Answers who proved to be an operator. */
+export async function answerAdminRequest(
+  settings: AdminSettings,
+  request: { readonly method: string; readonly path: string; readonly body: string },
+): Promise<AdminAnswer> {
+  const { actions = {} } = settings;
+  const action = Object.hasOwn(actions, request.path) ? actions[request.path] : undefined;
+  if (action === undefined) return answerDrainRequest(settings, request);
+  if (request.method !== 'POST') return { status: 405, body: { error: 'method not allowed' } };
+  return action(parse(request.body));
 }
 
 function parse(body: string): unknown {

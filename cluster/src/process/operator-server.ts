@@ -3,7 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
 import type { StoreTrouble } from '../redis/store-trouble.ts';
-import { ADMIN_DRAIN_PATH, answerDrainRequest, MAX_ADMIN_BODY_BYTES } from './admin.ts';
+import { answerAdminRequest, hasAdminPath, MAX_ADMIN_BODY_LENGTH } from './admin.ts';
 import type { AdminSettings } from './admin.ts';
 import { ADMIN_CHALLENGE_PATH, ADMIN_PROOF_HEADER } from './admin-proof.ts';
 import { entry } from './entry.ts';
@@ -83,11 +83,11 @@ async function answerAdmin(
   if (path === ADMIN_CHALLENGE_PATH) {
     return method === 'POST' ? json(200, { kind, id, challenge: door.challenge() }) : plain(405, 'POST it');
   }
-  if (path !== ADMIN_DRAIN_PATH) return plain(404, 'not found');
+  if (!hasAdminPath(admin, path)) return plain(404, 'not found');
   const body = await readBody(request);
   const proved = door.check(request.headers.authorization, { method, path, body });
   if (proved === undefined) return json(401, { error: 'unauthorised' });
-  const { status, body: reply } = answerDrainRequest(admin, { method, body });
+  const { status, body: reply } = await answerAdminRequest(admin, { method, path, body });
   const answer = json(status, reply);
   return { ...answer, headers: { [ADMIN_PROOF_HEADER]: proved.prove(status, answer.text) } };
 }
@@ -98,9 +98,9 @@ async function readBody(request: IncomingMessage): Promise<string> {
   request.setEncoding('utf8');
   const chunks: AsyncIterable<string> = request;
   for await (const chunk of chunks) {
-    if (text.length <= MAX_ADMIN_BODY_BYTES) text += chunk;
+    if (text.length <= MAX_ADMIN_BODY_LENGTH) text += chunk;
   }
-  return text.slice(0, MAX_ADMIN_BODY_BYTES);
+  return text.slice(0, MAX_ADMIN_BODY_LENGTH);
 }
 
 /** Few ask here, and none for long: a stranger who got as far as this port holds no more than this. */

@@ -11,10 +11,12 @@ import { keyOfSecret, signClaims, verifyClaims } from './signed.ts';
 export const MAX_JOIN_TOKEN_SECONDS = 600;
 const AUDIENCE = 'plenary-join';
 
+/** Who a person is for the application that made the token. */
+export const SUBJECT = lineText(128).min(1);
+
 /** What a join token grants. */
 export const JOIN_GRANTS = z.object({
-  /** Who this is for the application that made the token. */
-  sub: lineText(128).min(1),
+  sub: SUBJECT,
   room: ROOM_NAME,
   name: DISPLAY_NAME.optional(),
   role: ROLE,

@@ -1,9 +1,16 @@
 import type { KeyObject } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { digestOfSubject, PlenaryError, REPUBLISH_INTERVAL_MS, Turns } from '@plenary/cluster';
+import {
+  digestOfSubject,
+  PlenaryError,
+  REPUBLISH_INTERVAL_MS,
+  toPlenaryError,
+  Turns,
+} from '@plenary/cluster';
 import type {
   Clock,
   Epoch,
+  ErrorCode,
   JoinGrants,
   PlacedPeer,
   Placement,
@@ -88,6 +95,8 @@ export interface EntranceSettings {
   readonly clock: Clock;
   /** Told of each room that a join is about to change: what an unanswered command leaves there has to be found. */
   readonly onEntering: (roomId: RoomId) => void;
+  /** Told how a join ended whose token was believed. */
+  readonly onOutcome: (tenantId: TenantId, result: 'ok' | ErrorCode) => void;
   readonly reportFault: ReportFault;
 }
 
@@ -118,10 +127,29 @@ export class Entrance {
     askedAtMs: number,
     place: GatePlace,
   ): Promise<Entered<'join'>> {
-    const { authenticator, peerIdKey, clock } = this.#settings;
+    const { authenticator } = this.#settings;
     const deadlineMs = askedAtMs + ENTRY_DEADLINE_MS;
     checkVersion(request.protocolVersion);
     const admission = await authenticator.join(request, socket.id);
+    const { tenantId } = admission;
+    try {
+      const entered = await this.#join(request, socket, admission, deadlineMs, place);
+      this.#settings.onOutcome(tenantId, 'ok');
+      return entered;
+    } catch (fault) {
+      this.#settings.onOutcome(tenantId, toPlenaryError(fault).code);
+      throw fault;
+    }
+  }
+
+  async #join(
+    request: ClientRequest<'join'>,
+    socket: ClientSocket,
+    admission: Admission,
+    deadlineMs: number,
+    place: GatePlace,
+  ): Promise<Entered<'join'>> {
+    const { peerIdKey, clock } = this.#settings;
     const { grants: granted, tenantId } = admission;
     const { roundTrips = [] } = request;
     const grants: SessionGrants = { ...granted, tenant: tenantId, roundTrips };

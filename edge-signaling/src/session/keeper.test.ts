@@ -39,6 +39,7 @@ async function keeperWithAnn(signToken: (claims: SessionClaims) => Promise<strin
   const parts = new EdgeParts();
   const { clock, rooms, localRooms, metrics, channel, faults, tenantClaims, reportFault } = parts;
   const keeper = new SessionKeeper({
+    isEnded: () => false,
     edgeId: OWN_EDGE,
     signToken,
     resumeWithinMs: 15_000,

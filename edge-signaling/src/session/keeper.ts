@@ -25,6 +25,8 @@ export interface KeeperSettings {
   readonly departures: Departures;
   readonly tenantClaims: TenantClaims;
   readonly channel: RoomChannel;
+  /** Whether its access was just ended, while it was on the way here. */
+  readonly isEnded: (session: Session) => boolean;
   readonly clock: Clock;
   readonly metrics: EdgeMetrics;
   readonly reportFault: ReportFault;
@@ -83,6 +85,7 @@ export class SessionKeeper {
     if (socket.isOpen()) socket.noteJoined();
     else this.onSocketClosed(session, socket);
     this.#count();
+    if (this.#settings.isEnded(session)) inBackground(() => this.remove(session));
   }
 
   /** The client may come back for `resumeWithinMs`; then its session ends as `connection_lost` (SPEC SE4). */
@@ -106,6 +109,23 @@ export class SessionKeeper {
       reason: 'left',
       heldUnder: undefined,
       tenantId: session.grants.tenant,
+    });
+  }
+
+  /** Ends a session that was taken away from its person, who is told so. */
+  async remove(session: Session): Promise<void> {
+    await session.inTurn(async () => {
+      if (!this.#settings.localRooms.holds(session)) return;
+      const { socket } = session;
+      this.#forget(session);
+      socket?.bye(new PlenaryError('access_revoked'));
+      await this.#settings.departures.depart({
+        placed: session.placed,
+        mediaNodeIds: session.allMedia.map(({ mediaNodeId }) => mediaNodeId),
+        reason: 'kicked',
+        heldUnder: undefined,
+        tenantId: session.grants.tenant,
+      });
     });
   }
 

@@ -10,6 +10,7 @@ function keeping() {
   const { rooms, localRooms, channel, clock, metrics, reportFault } = parts;
   const departures = parts.departures();
   const keeper = new SessionKeeper({
+    isEnded: () => false,
     edgeId: OWN_EDGE,
     signToken: () => Promise.resolve('token'),
     resumeWithinMs: RESUME_MS,

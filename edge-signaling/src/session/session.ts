@@ -112,6 +112,11 @@ export class Session {
     return epoch === undefined ? this.#media : this.allMedia.find((media) => media.epoch === epoch);
   }
 
+  /** By the store's clock. */
+  get joinedAtMs(): number {
+    return this.#record.joinedAtMs;
+  }
+
   /** Names the placement of one media in requests to its node. */
   placedAt({ epoch }: Pick<SessionMedia, 'epoch'>): PlacedPeer {
     return { roomId: this.roomId, peerId: this.peerId, epoch };
