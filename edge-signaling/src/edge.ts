@@ -21,7 +21,7 @@ import { Authenticator } from './auth/authenticate.ts';
 import { openJoinKeys } from './auth/open-join-keys.ts';
 import type { EdgeConfig } from './config.ts';
 import { EdgeCore } from './edge-core.ts';
-import { createAddressReader } from './http/client-address.ts';
+import { createAddressReader, createProxyCheck } from './http/client-address.ts';
 import { handleGuestToken } from './http/guest-token.ts';
 import { createOriginCheck } from './http/origins.ts';
 import type { OriginCheck } from './http/origins.ts';
@@ -249,6 +249,8 @@ export async function startEdge(
     onFull: (held) => {
       oddities.socketsFull(held);
     },
+    connectsPerAddress: config.connectsPerAddress,
+    isProxy: createProxyCheck(config.trustedProxies),
     handleHttp,
     isOriginAllowed,
     readAddress: createAddressReader(config.trustedProxies, (address) => {

@@ -6,6 +6,7 @@ import type {
   ServerOptions as HttpOptions,
   ServerResponse,
 } from 'node:http';
+import type { Socket as NetSocket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import {
   afterTurn,
@@ -21,15 +22,18 @@ import { createShardedAdapter } from '@socket.io/redis-adapter';
 import { Server as SocketServer } from 'socket.io';
 import type { ServerOptions, Socket } from 'socket.io';
 import type { RecognizedString, TemplatedApp, us_listen_socket, WebSocketBehavior } from 'uWebSockets.js';
+import { normalise } from './http/client-address.ts';
 import type { AddressReader } from './http/client-address.ts';
 import { cluesOfNode, serveNode } from './http/node-adapter.ts';
 import type { OriginCheck } from './http/origins.ts';
 import { json } from './http/port.ts';
 import type { HttpHandler } from './http/port.ts';
 import { cluesOf, headersOf, serveUws } from './http/uws-adapter.ts';
+import type { UwsResponse } from './http/uws-adapter.ts';
 import { ConnectGate } from './limits/connect-gate.ts';
 import type { AddressLimits, CountedSocket } from './limits/address-limits.ts';
 import { FrameGuard } from './limits/flood-guard.ts';
+import { TcpGate } from './limits/tcp-gate.ts';
 import type { EdgeMetrics, ReportFault } from './metrics.ts';
 import { createRoomChannel } from './transport/room-channel.ts';
 import { MAX_SEND_BUFFER_BYTES, SendGuard } from './transport/send-guard.ts';
@@ -63,6 +67,10 @@ export interface ServerSettings {
   readonly maxSockets: number;
   /** Told of each that is refused for it, with how many there are. */
   readonly onFull: (held: number) => void;
+  /** New connections of one address in a second. */
+  readonly connectsPerAddress: number;
+  /** Whether an address speaks for many others. */
+  readonly isProxy: (address: string) => boolean;
   readonly handleHttp: HttpHandler;
   readonly isOriginAllowed: OriginCheck;
   readonly readAddress: AddressReader;
@@ -93,6 +101,14 @@ export interface EdgeServer {
   /** Says the same last word to all clients and closes their connections. */
   byeToAll(error: PlenaryError): void;
   close(): void;
+}
+
+/** Counts connections that are no sockets of clients, from the accepting on. */
+interface Door {
+  /** Whether a connection may stay; then its end is to be told. */
+  admit(remoteAddress: string): boolean;
+  /** One that was let in closed, or became a socket. */
+  ended(): void;
 }
 
 interface Carrier {
@@ -152,7 +168,24 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
     },
   };
   const io = new SocketServer(options);
-  const carrier = (await attachUws(io, settings)) ?? attachNode(io, settings);
+  const tcpGate = new TcpGate({
+    maxSockets: settings.maxSockets,
+    connectsPerSecond: settings.connectsPerAddress,
+    clock,
+  });
+  const door: Door = {
+    admit: (remoteAddress) => {
+      const address = normalise(remoteAddress);
+      const sockets = io.engine.clientsCount;
+      const verdict = tcpGate.judge(settings.isProxy(address) ? undefined : address, sockets);
+      if (verdict === 'allowed') return true;
+      metrics.refusedConnections.inc({ reason: verdict });
+      if (verdict === 'connections_full') settings.onFull(sockets);
+      return false;
+    },
+    ended: () => tcpGate.ended(),
+  };
+  const carrier = (await attachUws(io, door, settings)) ?? attachNode(io, door, settings);
   logger.info({ server: carrier.kind }, 'the server is made');
   metrics.server.set({ server: carrier.kind }, 1);
 
@@ -254,7 +287,11 @@ function addressOf(request: IncomingMessage, readAddress: AddressReader): string
 const onlyWebSocket: HttpHandler = () => json(400, { code: 0, message: 'Only WebSocket is spoken here.' });
 const SOCKET_PATH = '/socket.io/';
 
-async function attachUws(io: SocketServer, settings: ServerSettings): Promise<Carrier | undefined> {
+async function attachUws(
+  io: SocketServer,
+  door: Door,
+  settings: ServerSettings,
+): Promise<Carrier | undefined> {
   const { host, port, logger, metrics, handleHttp, readAddress } = settings;
   if (settings.httpServer === 'node') return undefined;
   let uws: typeof import('uWebSockets.js');
@@ -270,7 +307,8 @@ async function attachUws(io: SocketServer, settings: ServerSettings): Promise<Ca
     return undefined;
   }
   const app = uws.App();
-  guardSockets(app, readAddress, settings.clock, () => metrics.slowSockets.inc());
+  guardConnections(app, door);
+  guardSockets(app, { readAddress, door, clock: settings.clock, onSlow: () => metrics.slowSockets.inc() });
   guardPath(app, readAddress);
   io.attachApp(app);
   app.any('/*', serveUws(handleHttp, readAddress));
@@ -310,13 +348,42 @@ function guardPath(app: TemplatedApp, readAddress: AddressReader): void {
     serve(pattern, pattern === SOCKET_PATH ? serveUws(onlyWebSocket, readAddress) : handler);
 }
 
+/** What is used of a connection of uWebSockets.js. */
+type UwsConnection = Pick<UwsResponse, 'getRemoteAddressAsText' | 'close'>;
+
+/** What the library tells of connections: each that is accepted, and each that closes and did not become a WebSocket. */
+function guardConnections(app: TemplatedApp, door: Door): void {
+  let isRefusing = false;
+  app.filter(
+    entry('socket', (response: UwsConnection, change: unknown) => {
+      // The end of one that is refused is told while it is being closed.
+      if (isRefusing) return;
+      if (Number(change) < 0) {
+        door.ended();
+        return;
+      }
+      if (door.admit(new TextDecoder().decode(response.getRemoteAddressAsText()))) return;
+      isRefusing = true;
+      response.close();
+      isRefusing = false;
+    }),
+  );
+}
+
+interface SocketGuards {
+  readonly readAddress: AddressReader;
+  readonly door: Door;
+  readonly clock: Clock;
+  readonly onSlow: () => void;
+}
+
 /**
  * Notes where a socket comes from before Socket.IO hears of it, refuses to take up a connection that is open already, and
  * bounds pings, which are answered by the library and seen by nobody else (SPEC RL2). Also
  * has uWebSockets.js close a connection whose client does not read, where Socket.IO leaves it to drop messages without a
  * word: the client resumes by the log and misses nothing (SPEC RL7).
  */
-function guardSockets(app: TemplatedApp, readAddress: AddressReader, clock: Clock, onSlow: () => void): void {
+function guardSockets(app: TemplatedApp, { readAddress, door, clock, onSlow }: SocketGuards): void {
   const serve = app.ws.bind(app);
   const cutOff = new WeakSet<object>();
   const pings = new WeakMap<object, FrameGuard>();
@@ -335,6 +402,10 @@ function guardSockets(app: TemplatedApp, readAddress: AddressReader, clock: Cloc
           tellEntryFault('socket', fault);
           response.close();
         }
+      },
+      open: (socket) => {
+        door.ended();
+        inBackground(() => behaviour.open?.(socket));
       },
       ping: (socket) => {
         const guard = pings.get(socket) ?? new FrameGuard(clock);
@@ -427,10 +498,36 @@ function guardNode(server: HttpServer, serve: RequestListener, serveSocketPath: 
 /** A client that goes in the middle of its handshake is nobody's fault; without a listener it would end the process. */
 const ignoreBroken = entry('http', () => undefined);
 
-function attachNode(io: SocketServer, settings: ServerSettings): Carrier {
-  const { host, port, handleHttp, readAddress } = settings;
+function attachNode(io: SocketServer, door: Door, settings: ServerSettings): Carrier {
+  const { host, port, handleHttp, readAddress, logger } = settings;
   const server = createServer(HTTP_OPTIONS);
   io.attach(server);
+  const sockets = new Set<NetSocket>();
+  const onAcceptFault = entry('socket', (fault: unknown) => {
+    logger.warn({ err: fault }, 'a connection could not be accepted');
+  });
+  server.on(
+    'connection',
+    entry('socket', (socket: NetSocket) => {
+      if (!door.admit(socket.remoteAddress ?? '')) {
+        socket.destroy();
+        return;
+      }
+      socket.once(
+        'close',
+        entry('socket', () => {
+          if (!sockets.delete(socket)) door.ended();
+        }),
+      );
+    }),
+  );
+  io.engine.on(
+    'connection',
+    entry('socket', (connection: Socket['conn']) => {
+      sockets.add(connection.request.socket);
+      door.ended();
+    }),
+  );
   guardNode(server, serveNode(handleHttp, readAddress), serveNode(onlyWebSocket, readAddress));
   return {
     kind: 'node',
@@ -438,6 +535,8 @@ function attachNode(io: SocketServer, settings: ServerSettings): Carrier {
       new Promise((resolve, reject) => {
         server.once('error', reject);
         server.listen(port, host, () => {
+          // Without a listener one that cannot be accepted, for want of memory or files, would end the process.
+          server.on('error', onAcceptFault);
           server.off('error', reject);
           resolve();
         });

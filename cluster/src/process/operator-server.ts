@@ -110,6 +110,8 @@ const LIMITS = {
   requireHostHeader: false,
   requestTimeout: 5_000,
   headersTimeout: 5_000,
+  // By default connections that say nothing are looked for only every 30 s.
+  connectionsCheckingInterval: 1_000,
   keepAliveTimeout: 10_000,
 } as const;
 const MAX_CONNECTIONS = 256;
@@ -145,7 +147,8 @@ export class OperatorServer {
   /** @throws Error with the setting's name, when the port cannot be listened on */
   listen(port: number, host: string): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#server.once(
+      // Not only until it listens: without a listener one that cannot be accepted would end the process.
+      this.#server.on(
         'error',
         entry('http', (error: NodeJS.ErrnoException) => {
           const why = error.code === 'EADDRINUSE' ? 'is taken by another process' : error.message;

@@ -37,6 +37,10 @@ export class RawTcp {
     });
   }
 
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
   write(bytes: string | Buffer): void {
     if (!this.#isClosed) this.#socket.write(bytes);
   }

@@ -16,6 +16,16 @@ export interface AddressClues {
 /** Tells the address of a client behind proxies. */
 export type AddressReader = (clues: AddressClues) => string;
 
+/** Whether an address is that of a trusted proxy. */
+export function createProxyCheck(trusted: readonly Network[]): (address: string) => boolean {
+  const proxies = new BlockList();
+  for (const { address, prefixLength, family } of trusted) proxies.addSubnet(address, prefixLength, family);
+  return (address) => {
+    const version = isIP(address);
+    return version !== 0 && proxies.check(address, version === 4 ? 'ipv4' : 'ipv6');
+  };
+}
+
 /**
  * Only what trusted proxies say counts (SPEC RL4, EN6): hops are read from the last one, and the first address that is no
  * trusted proxy is the client's. `Forwarded` is read where there is no `X-Forwarded-For`; a proxy writes one of them, and
@@ -26,12 +36,7 @@ export function createAddressReader(
   trusted: readonly Network[],
   onIgnored: (address: string) => void = () => undefined,
 ): AddressReader {
-  const proxies = new BlockList();
-  for (const { address, prefixLength, family } of trusted) proxies.addSubnet(address, prefixLength, family);
-  const isTrusted = (address: string): boolean => {
-    const version = isIP(address);
-    return version !== 0 && proxies.check(address, version === 4 ? 'ipv4' : 'ipv6');
-  };
+  const isTrusted = createProxyCheck(trusted);
   return ({ remoteAddress, proxied, forwardedFor, forwarded }) => {
     let address = normalise(remoteAddress);
     if (!isTrusted(address)) {

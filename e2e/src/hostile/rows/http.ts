@@ -125,6 +125,27 @@ export const HTTP: readonly Attack[] = [
       return ['open'];
     },
   },
+  {
+    name: 'thousands of connections that say nothing',
+    world: 'plain',
+    does: 'opens 8,000 TCP connections to the edge from one address and never writes',
+    gets: ['open', 'closed'],
+    strike: async (world, isOver) => {
+      const localAddress = world.nextAddress();
+      const held: RawTcp[] = [];
+      while (!isOver() && held.length < 8_000) {
+        const opening = Array.from({ length: 100 }, async () =>
+          RawTcp.open(world.target.publicUrl, localAddress),
+        );
+        // A connection that is refused at once may break before it is open here.
+        for (const one of await Promise.allSettled(opening))
+          if (one.status === 'fulfilled') held.push(one.value);
+      }
+      const closed = held.filter((connection) => connection.isClosed).length;
+      for (const connection of held) connection.close();
+      return closed > 0 ? ['open', 'closed'] : ['open'];
+    },
+  },
 ];
 
 async function holdOpen(world: HostileWorld, edge: number, node: number): Promise<RawTcp[]> {
