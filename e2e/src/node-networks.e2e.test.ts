@@ -34,15 +34,18 @@ async function givePublicAddresses(datacenters: LocalDatacenters): Promise<void>
   }
 }
 
-describe.skipIf(fault !== undefined)(`media nodes whose public addresses are for clients alone${why}`, () => {
-  let spanning: SpanningCluster | undefined;
-  afterEach(async () => {
-    await spanning?.everybodyLeaves();
-    await spanning?.stop();
-    spanning = undefined;
-  });
-  afterAll(endMediaLinks);
+const packetsOf = (bot: Bot, trackId: string): number =>
+  bot.received.find((stream) => stream.trackId === trackId)?.packets ?? 0;
 
+let spanning: SpanningCluster | undefined;
+afterEach(async () => {
+  await spanning?.everybodyLeaves();
+  await spanning?.stop();
+  spanning = undefined;
+});
+afterAll(endMediaLinks);
+
+describe.skipIf(fault !== undefined)(`media nodes whose public addresses are for clients alone${why}`, () => {
   async function start(pipeAddressOf: (listenIp: string, index: number) => string): Promise<SpanningCluster> {
     spanning = await SpanningCluster.start({
       datacenters: DATACENTERS,
@@ -60,9 +63,6 @@ describe.skipIf(fault !== undefined)(`media nodes whose public addresses are for
     });
     return spanning;
   }
-
-  const packetsOf = (bot: Bot, trackId: string): number =>
-    bot.received.find((stream) => stream.trackId === trackId)?.packets ?? 0;
 
   async function eachHearsTheOther(cluster: SpanningCluster): Promise<void> {
     const people = [
@@ -84,5 +84,45 @@ describe.skipIf(fault !== undefined)(`media nodes whose public addresses are for
     await eachHearsTheOther(cluster);
     // By the cable between the two, which clients and control links do not use.
     expect((await cluster.datacenters.sent('gra', 'sbg')).packets).toBeGreaterThan(sentBefore + 15);
+  });
+});
+
+describe.skipIf(fault !== undefined)(`a media node with several addresses${why}`, () => {
+  /** Beside the first one of its interface, which the system prefers for what it sends. */
+  const secondAddress = (datacenters: LocalDatacenters): string =>
+    datacenters.hostAddress.replace(/\.\d+$/, '.20');
+  /** Documentation's: nobody has it. */
+  const UNREACHABLE = '192.0.2.1';
+
+  async function start(announced: (datacenters: LocalDatacenters) => string): Promise<SpanningCluster> {
+    spanning = await SpanningCluster.start({
+      datacenters: DATACENTERS.slice(0, 1),
+      prepare: async (datacenters) => {
+        const { namespace = '' } = datacenters.mediaNode(0);
+        await ip('-n', namespace, 'address', 'add', `${secondAddress(datacenters)}/27`, 'dev', 'host');
+      },
+      mediaNode: (_index, datacenters) => ({ listenIp: '0.0.0.0', announcedAddress: announced(datacenters) }),
+    });
+    return spanning;
+  }
+
+  it.each([
+    ['[AD5] answers from the one that it was asked at', secondAddress],
+    [
+      '[AD5] [AD7] is reached by the internal one, and answers from it, where the public one leads nowhere',
+      (datacenters: LocalDatacenters) => `${UNREACHABLE},${secondAddress(datacenters)}`,
+    ],
+  ])('%s', async (_says, announced) => {
+    const cluster = await start(announced);
+    const [speaker, listener] = [
+      await cluster.join('several', 'gra', { canPublish: true }),
+      await cluster.join('several', 'gra'),
+    ];
+    const track = await speaker.publish('audio');
+    await until(
+      'the track is received',
+      () => packetsOf(listener, track),
+      (count) => count >= 20,
+    );
   });
 });

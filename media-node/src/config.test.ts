@@ -158,12 +158,25 @@ describe('the configuration', () => {
     ]);
   });
 
+  test('[AD7] several addresses of a family are told in their order; nodes know the first that is not private', () => {
+    expect(addressesOf('10.1.0.21,203.0.113.21,10.1.0.21,fd00::21,media.example.org')).toEqual([
+      {
+        family: 'ipv4',
+        listenIp: '0.0.0.0',
+        announced: '203.0.113.21',
+        told: ['10.1.0.21', '203.0.113.21', 'media.example.org'],
+      },
+      { family: 'ipv6', listenIp: '::', announced: 'fd00::21' },
+    ]);
+    expect(addressesOf('10.1.0.21,10.2.0.21')[0]).toMatchObject({ announced: '10.1.0.21' });
+  });
+
   test.each([
-    [{ PLENARY_ANNOUNCED_ADDRESS: '203.0.113.21,203.0.113.22' }, 'PLENARY_ANNOUNCED_ADDRESS: takes one IPv4'],
     [
-      { PLENARY_ANNOUNCED_ADDRESS: 'a.example.org,203.0.113.21' },
-      'PLENARY_ANNOUNCED_ADDRESS: takes one IPv4',
+      { PLENARY_ANNOUNCED_ADDRESS: 'a.example.org,10.0.0.1,10.0.0.2,10.0.0.3,10.0.0.4' },
+      'PLENARY_ANNOUNCED_ADDRESS: takes 4 IPv4',
     ],
+    [{ PLENARY_LISTEN_IP: '10.0.0.1,10.0.0.2' }, 'PLENARY_LISTEN_IP: takes one IPv4'],
     [{ PLENARY_ANNOUNCED_ADDRESS: 'fe80::1%eth0' }, 'PLENARY_ANNOUNCED_ADDRESS: must be'],
     [{ PLENARY_ANNOUNCED_ADDRESS: '203.0.113.21,' }, 'PLENARY_ANNOUNCED_ADDRESS: must be'],
     [{ PLENARY_ANNOUNCED_ADDRESS: '203.0.113.21,::' }, 'an unspecified address'],

@@ -48,8 +48,7 @@ import { canonicalAddress, isUnspecified, pairAddresses } from './media-address.
 import type { MediaAddresses } from './media-address.ts';
 import type { PipeScope } from './pipe/pipe-path.ts';
 
-const ADDRESSES =
-  'must be an IP address or a host name, or one of them and an IPv6 address with a comma between';
+const ADDRESSES = 'must be IP addresses or host names with commas between';
 const addressesSetting = z.string().transform((text, context) => {
   const addresses = text.split(',').map((part) => canonicalAddress(part.trim()));
   const known = addresses.filter((address) => address !== undefined);
@@ -116,7 +115,10 @@ export const CONFIG_SCHEMA = z.object({
     .optional(),
   /** Where RTP is bound; default every interface, for each family that is announced. */
   PLENARY_LISTEN_IP: listenIpSetting.optional(),
-  /** As clients and other nodes reach the RTP ports; default PLENARY_LISTEN_IP where that names one interface. */
+  /**
+   * As clients and other nodes reach the RTP ports: one address or several, such as a public and an internal one; default
+   * PLENARY_LISTEN_IP where that names one interface.
+   */
   PLENARY_ANNOUNCED_ADDRESS: addressesSetting.optional(),
   /** As other media nodes reach the RTP ports, where that is another address than what browsers get. */
   PLENARY_PIPE_ADDRESS: pipeAddressesSetting.optional(),

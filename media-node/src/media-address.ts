@@ -2,13 +2,15 @@ import { BlockList, isIP } from 'node:net';
 import { familyOf } from '@plenary/cluster';
 import type { AddressFamily, AnnouncedAddresses } from '@plenary/cluster';
 
-/** One way to a node's RTP ports. A node has one for each family that it announces, the first of them preferred. */
+/** The way to a node's RTP ports in one family. A node has one for each family that it announces, the first of them preferred. */
 export interface MediaAddress {
   readonly family: AddressFamily;
   /** Where it is bound. */
   readonly listenIp: string;
   /** As clients and other nodes reach it: an address in its canonical form, or a host name, which stands for IPv4. */
   readonly announced: string;
+  /** What clients are told where that is more than one: all of them, in the order of the configuration. */
+  readonly told?: readonly string[];
 }
 
 /** All ways to a node's RTP ports. */
@@ -20,6 +22,11 @@ export function announcedAddresses([first, second]: MediaAddresses): AnnouncedAd
     announcedAddress: first.announced,
     ...(second === undefined ? {} : { announcedIpv6: second.announced }),
   };
+}
+
+/** Everything that clients are told of a family. */
+export function toldOf({ announced, told }: MediaAddress): readonly string[] {
+  return told ?? [announced];
 }
 
 /** Whether an address stands for every interface, so that no client could use it. */
@@ -72,7 +79,8 @@ export function canonicalAddress(text: string): string | undefined {
 export const UNSPECIFIED = { ipv4: '0.0.0.0', ipv6: '::' } as const;
 
 /**
- * Pairs what is announced with what is listened on, by family; IPv4 and host names come first.
+ * Pairs what is announced with what is listened on, by family; IPv4 and host names come first. Of several addresses of a
+ * family other nodes and the registry know the first that is not private: behind one NAT that is the one that decides about ports.
  * @param announced - canonical; empty to announce what is listened on
  * @param listenIps - canonical; a family without one listens on every interface
  */
@@ -81,8 +89,8 @@ export function pairAddresses(
   listenIps: readonly string[],
 ): { readonly addresses: MediaAddresses } | { readonly faults: readonly string[] } {
   const faults = [
-    ...twiceOneFamily('PLENARY_ANNOUNCED_ADDRESS', announced),
-    ...twiceOneFamily('PLENARY_LISTEN_IP', listenIps),
+    ...tooManyOfAFamily('PLENARY_ANNOUNCED_ADDRESS', announced, MAX_TOLD),
+    ...tooManyOfAFamily('PLENARY_LISTEN_IP', listenIps, 1),
   ];
   if (announced.length === 0 && (listenIps.length === 0 || listenIps.some(isUnspecified))) {
     faults.push('PLENARY_ANNOUNCED_ADDRESS: is required while PLENARY_LISTEN_IP is every interface');
@@ -97,21 +105,25 @@ export function pairAddresses(
       `PLENARY_LISTEN_IP: ${idle} is of a family of which no address is announced (a host name stands for IPv4)`,
     );
   }
-  const [first, ...rest] = (['ipv4', 'ipv6'] as const).flatMap((family) =>
-    told
-      .filter((address) => familyOf(address) === family)
-      .map((address) => ({
-        family,
-        listenIp: listenIps.find((ip) => familyOf(ip) === family) ?? UNSPECIFIED[family],
-        announced: address,
-      })),
-  );
+  const [first, ...rest] = (['ipv4', 'ipv6'] as const).flatMap((family) => {
+    const [one, ...more] = [...new Set(told.filter((address) => familyOf(address) === family))];
+    if (one === undefined) return [];
+    const listenIp = listenIps.find((ip) => familyOf(ip) === family) ?? UNSPECIFIED[family];
+    const all = [one, ...more];
+    const announced = all.find((address) => !isPrivateAddress(address)) ?? one;
+    return [{ family, listenIp, announced, ...(more.length === 0 ? {} : { told: all }) }];
+  });
   return faults.length > 0 || first === undefined ? { faults } : { addresses: [first, ...rest] };
 }
 
-function twiceOneFamily(setting: string, addresses: readonly string[]): string[] {
-  const families = addresses.map(familyOf);
-  return new Set(families).size === families.length
-    ? []
-    : [`${setting}: takes one IPv4 address (or host name) and one IPv6 address at most`];
+/** Each is two ICE candidates, of which an offer holds 16 at most. */
+const MAX_TOLD = 4;
+
+function tooManyOfAFamily(setting: string, addresses: readonly string[], most: number): string[] {
+  const tooMany = (['ipv4', 'ipv6'] as const).some(
+    (family) => addresses.filter((address) => familyOf(address) === family).length > most,
+  );
+  if (!tooMany) return [];
+  const number = most === 1 ? 'one' : `${most}`;
+  return [`${setting}: takes ${number} IPv4 (host names count as such) and ${number} IPv6 at most`];
 }

@@ -28,6 +28,7 @@ import type {
   Readiness,
 } from '@plenary/cluster';
 import type { MediaNodeConfig } from './config.ts';
+import { AnnouncedNames } from './announced-names.ts';
 import { ControlServer } from './control/control-server.ts';
 import { NodeDirectory } from './control/node-directory.ts';
 import { NodeLinks } from './control/node-links.ts';
@@ -120,6 +121,7 @@ export class MediaNode {
   readonly #outbox: Outbox;
   readonly #load: LoadMeter;
   readonly #lease: LeaseKeeper;
+  readonly #names: AnnouncedNames;
   readonly #directory: NodeDirectory;
   readonly #nodes: NodeLinks;
   readonly #reach: Reach;
@@ -140,12 +142,14 @@ export class MediaNode {
     this.metrics = metrics;
     this.incarnation = base.incarnation;
     this.portSlice = base.portSlice;
+    this.#names = new AnnouncedNames({ addresses, logger });
     this.pool = new WorkerPool(
       {
         metrics,
         logger,
         addresses,
         pipeAddresses: config.pipeAddresses,
+        clientAddresses: this.#names.current,
         ports,
         workerBin: config.workerBin,
       },
@@ -395,6 +399,7 @@ export class MediaNode {
     if (this.#stopping) return;
     this.#stopping = true;
     this.#drain.stop();
+    this.#names.stop();
     this.#endAvailability?.();
     this.#endConsul?.();
     this.#endTrouble?.();
@@ -416,6 +421,7 @@ export class MediaNode {
 
   async #start(): Promise<void> {
     const { store, config, logger } = this.#options;
+    await this.#names.start();
     await this.pool.start();
     this.#endAvailability = store.onAvailability(
       entry('store', (available) => {

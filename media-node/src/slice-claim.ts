@@ -9,6 +9,7 @@ import type {
   SliceHolder,
 } from '@plenary/cluster';
 import type { MediaNodeConfig } from './config.ts';
+import { boundIps, ownAddresses } from './engine/listen-plan.ts';
 import { findPortFault, readEphemeralFault } from './engine/port-checks.ts';
 import type { PortFault } from './engine/port-checks.ts';
 import { planPorts } from './engine/port-plan.ts';
@@ -162,7 +163,8 @@ async function checkPorts(
 ): Promise<ClaimedSlice | { readonly taken: boolean; readonly says: string }> {
   const ports = planPorts(portSlice, workers);
   if ('fault' in ports) return { taken: false, says: ports.fault };
-  const listenIps = addresses.map(({ listenIp }) => listenIp);
+  const own = ownAddresses();
+  const listenIps = addresses.flatMap((address) => boundIps(address, own));
   const fault = await machine.portFault(portSlice, ports.webRtcPorts, listenIps);
   return fault ?? { portSlice, ports };
 }

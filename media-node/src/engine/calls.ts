@@ -12,6 +12,8 @@ export interface EngineContext {
   readonly addresses: MediaAddresses;
   /** By which other nodes reach it instead, one of each family at most. */
   readonly pipeAddresses?: readonly string[];
+  /** What clients are told now, host names resolved; what `addresses` say where absent. */
+  readonly clientAddresses?: () => readonly string[];
   readonly ports: PortPlan;
   readonly workerBin: string | undefined;
 }

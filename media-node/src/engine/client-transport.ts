@@ -12,6 +12,7 @@ import type {
 } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 import { callMediasoup, noteCall } from './calls.ts';
+import { offeredCandidates } from './candidates.ts';
 import type { KeyFrames } from './key-frames.ts';
 import { LayerStart } from './layer-start.ts';
 import { MediaConsumer } from './media-consumer.ts';
@@ -42,6 +43,7 @@ export class ClientTransport {
   readonly #videoConsumers = new Set<types.Consumer>();
   readonly #videoProducerIds = new Set<string>();
   readonly #layerStart: LayerStart;
+  readonly #clientAddresses: () => readonly string[];
   #connecting: Promise<void> | undefined;
   #bounding: Promise<void> | undefined;
 
@@ -49,8 +51,10 @@ export class ClientTransport {
     transport: types.WebRtcTransport,
     metrics: NodeMetrics,
     keyFrames: KeyFrames,
+    clientAddresses: () => readonly string[],
     onIceChange: (transport: ClientTransport, change: IceChange) => void,
   ) {
+    this.#clientAddresses = clientAddresses;
     this.id = TRANSPORT_ID.parse(transport.id);
     this.#transport = transport;
     this.#metrics = metrics;
@@ -101,7 +105,7 @@ export class ClientTransport {
     return {
       id: this.id,
       iceParameters: this.#transport.iceParameters,
-      iceCandidates: this.#transport.iceCandidates,
+      iceCandidates: offeredCandidates(this.#transport.iceCandidates, this.#clientAddresses()),
       dtlsParameters: {
         role,
         fingerprints: fingerprints.filter((fingerprint) => fingerprint.algorithm === 'sha-256'),

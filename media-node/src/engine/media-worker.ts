@@ -4,10 +4,30 @@ import { MEDIA_CODECS, PlenaryError, after, entry } from '@plenary/cluster';
 import { callMediasoup, noteCall } from './calls.ts';
 import { CpuShare } from './cpu-share.ts';
 import type { EngineContext } from './calls.ts';
+import { boundIps, ownAddresses, udpSockets } from './listen-plan.ts';
 import { RoomRouter, listenOn } from './room-router.ts';
+import type { MediaAddresses } from '../media-address.ts';
 
 /** A worker that has not ended so long after it was told to is killed, in milliseconds: one that hangs is not told. */
 const END_WITHIN_MS = 1_000;
+
+/** What clients are told is not among it: see {@link offeredCandidates}. */
+function listenInfosOf(addresses: MediaAddresses, own: readonly string[]): types.TransportListenInfo[] {
+  const udp = addresses.flatMap((address) =>
+    udpSockets(address, own).map(({ ip, isShared }): types.TransportListenInfo => {
+      const { flags, ...bound } = listenOn({ family: address.family, listenIp: ip });
+      return { protocol: 'udp', ...bound, flags: { ...flags, udpReusePort: isShared } };
+    }),
+  );
+  // A connection is answered from the address that it was opened to, whatever the socket is bound to.
+  const tcp = addresses.flatMap((address) =>
+    boundIps(address, own).map((ip): types.TransportListenInfo => ({
+      protocol: 'tcp',
+      ...listenOn({ family: address.family, listenIp: ip }),
+    })),
+  );
+  return [...udp, ...tcp];
+}
 
 /** One mediasoup worker process with its WebRtcServer on its port of the slice. */
 export class MediaWorker {
@@ -58,14 +78,10 @@ export class MediaWorker {
     try {
       const webRtcServer = await callMediasoup(metrics, 'worker.createWebRtcServer', () =>
         worker.createWebRtcServer({
-          listenInfos: (['udp', 'tcp'] as const).flatMap((protocol) =>
-            addresses.map((address) => ({
-              protocol,
-              ...listenOn(address),
-              ...(address.announced === address.listenIp ? {} : { announcedAddress: address.announced }),
-              ...(port === undefined ? {} : { port }),
-            })),
-          ),
+          listenInfos: listenInfosOf(addresses, ownAddresses()).map((info) => ({
+            ...info,
+            ...(port === undefined ? {} : { port }),
+          })),
         }),
       );
       if (diedEarly !== undefined) throw diedEarly;

@@ -1,7 +1,7 @@
 import type { types } from 'mediasoup';
 import { PlenaryError, ROUTER_ID, entry, familyOf } from '@plenary/cluster';
 import type { AddressFamily, RouterId } from '@plenary/cluster';
-import { UNSPECIFIED, isUnspecified } from '../media-address.ts';
+import { UNSPECIFIED, isUnspecified, toldOf } from '../media-address.ts';
 import type { MediaAddress, MediaAddresses } from '../media-address.ts';
 import { THIS_MACHINE } from '../pipe/machine.ts';
 import { callMediasoup, noteCall } from './calls.ts';
@@ -96,7 +96,8 @@ export class RoomRouter {
         }),
       'media_lost',
     );
-    const wrapped = new ClientTransport(transport, this.#context.metrics, this.#keyFrames, onIceChange);
+    const { metrics, addresses, clientAddresses = () => addresses.flatMap(toldOf) } = this.#context;
+    const wrapped = new ClientTransport(transport, metrics, this.#keyFrames, clientAddresses, onIceChange);
     if (this.#router.closed) {
       wrapped.close();
       throw new PlenaryError('media_lost');
