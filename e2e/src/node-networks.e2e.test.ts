@@ -107,9 +107,12 @@ describe.skipIf(fault !== undefined)(`a media node with several addresses${why}`
   }
 
   it.each([
-    ['[AD5] answers from the one that it was asked at', secondAddress],
     [
-      '[AD5] [AD7] is reached by the internal one, and answers from it, where the public one leads nowhere',
+      '[AD5] lets people hear each other by the one that it announces, and listens on every interface',
+      secondAddress,
+    ],
+    [
+      '[AD7] is reached by the internal one where the public one leads nowhere',
       (datacenters: LocalDatacenters) => `${UNREACHABLE},${secondAddress(datacenters)}`,
     ],
   ])('%s', async (_says, announced) => {

@@ -11,12 +11,14 @@ const BINDING_SUCCESS = 0x0101;
 
 /**
  * Asks a transport's UDP candidate as an ICE agent does (RFC 8489, RFC 8445): only the worker that made the transport, on the
- * port of the candidate, answers it.
+ * port of the candidate, answers it. As in a browser, an answer counts only if it comes from the address that was asked.
+ * @param from - the address of this machine that asks; the system's choice by default
  * @throws Error when no answer comes
  */
 export async function checkCandidate(
   offer: TransportOffer,
   candidate: TransportOffer['iceCandidates'][number],
+  from?: string,
 ): Promise<void> {
   const { usernameFragment, password } = offer.iceParameters;
   const ip = (await lookup(candidate.address)).address;
@@ -26,10 +28,9 @@ export async function checkCandidate(
   try {
     await new Promise<void>((resolve, reject) => {
       const send = (): void => {
-        socket.send(request, candidate.port, ip);
+        socket.send(request);
       };
-      // UDP may lose a packet also on loopback, when nobody reads fast enough.
-      const repeat = setInterval(send, 200);
+      let repeat: NodeJS.Timeout | undefined;
       const enough = setTimeout(() => {
         clearInterval(repeat);
         reject(new Error(`no answer from ${candidate.address} port ${candidate.port}`));
@@ -41,7 +42,14 @@ export async function checkCandidate(
         clearTimeout(enough);
         resolve();
       });
-      send();
+      socket.bind({ ...(from === undefined ? {} : { address: from }) }, () => {
+        // Connected: the system drops what comes from another address.
+        socket.connect(candidate.port, ip, () => {
+          // UDP may lose a packet also on loopback, when nobody reads fast enough.
+          repeat = setInterval(send, 200);
+          send();
+        });
+      });
     });
   } finally {
     socket.close();
