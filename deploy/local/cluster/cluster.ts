@@ -123,7 +123,9 @@ export class LocalCluster {
     await Promise.all(this.#parts.nodes.map(({ child }) => child.start()));
     this.publish();
     await Promise.all(
-      this.#parts.nodes.map(({ plan, child }) => waitUntilReady(child, plan.operatorUrl, deadline)),
+      this.#parts.nodes
+        .filter(({ plan }) => plan.isAwaited)
+        .map(({ plan, child }) => waitUntilReady(child, plan.operatorUrl, deadline)),
     );
   }
 

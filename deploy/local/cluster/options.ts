@@ -12,6 +12,8 @@ export const repositoryRoot = fileURLToPath(new URL('../../..', import.meta.url)
 export interface ProcessOverrides {
   /** Added to the process's environment, last. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Whether the start waits until it is ready; true by default. */
+  readonly isAwaited?: boolean;
   /** The address it listens on for HTTP. */
   readonly host?: string;
   readonly datacenter?: string;

@@ -28,6 +28,8 @@ interface CommonPlan {
   readonly operatorUrl: string;
   /** The network namespace that it runs in; that of this process where absent. */
   readonly namespace?: string;
+  /** Whether the start waits until it is ready. */
+  readonly isAwaited: boolean;
   readonly env: Readonly<Record<string, string>>;
 }
 
@@ -105,7 +107,16 @@ export function planCluster(
     const url = localUrl(host, port);
     const operatorUrl = localUrl(host, operatorPort);
     const places = { host, port, url, operatorPort, operatorUrl };
-    return { kind: 'edge', id, datacenter, ...places, publicUrl, ...inNamespace(overrides), env };
+    return {
+      kind: 'edge',
+      id,
+      datacenter,
+      ...places,
+      publicUrl,
+      ...inNamespace(overrides),
+      isAwaited: overrides.isAwaited ?? true,
+      env,
+    };
   });
 
   const mediaNodes = range(shape.mediaNodes).map((index): MediaNodePlan => {
@@ -151,6 +162,7 @@ export function planCluster(
       listenIp,
       portSlice,
       ...inNamespace(overrides),
+      isAwaited: overrides.isAwaited ?? true,
       env,
     };
   });

@@ -111,7 +111,9 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       joinDeadlineMs: options.joinDeadlineMs ?? 20_000,
       reconnectDeadlineMs: options.reconnectDeadlineMs ?? 300_000,
     });
-    this.#roundTrips = new RoundTripMeter(options.probing ?? fetchProbe(), log);
+    this.#roundTrips = new RoundTripMeter(options.probing ?? fetchProbe(), log, (urls) =>
+      this.#connection.addEdges(urls),
+    );
     this.#entrance = new Entrance({
       options,
       roomId: this.roomId,

@@ -9,6 +9,7 @@ const EDGE_C = 'http://[2001:db8::c]:3000';
 const hint = (datacenter: string, url: string): EdgeHint =>
   EDGE_HINT.parse({ edgeId: `edge-${datacenter}`, datacenter, url });
 const quiet = { warn: () => undefined };
+const ignore = (): void => undefined;
 
 describe('planProbes', () => {
   test('[PL11] asks one edge of each datacenter, by IPv6 as well', () => {
@@ -40,7 +41,7 @@ describe('RoundTripMeter', () => {
   };
 
   test('[PL11] tells the nearest first, and leaves out what does not answer', async () => {
-    const meter = new RoundTripMeter(scripted(), quiet);
+    const meter = new RoundTripMeter(scripted(), quiet, ignore);
     meter.start(EDGE_A);
     expect(await meter.within(10_000)).toEqual([
       { datacenter: 'sbg', roundTripMs: 8 },
@@ -51,7 +52,7 @@ describe('RoundTripMeter', () => {
   test('[PL11] measures once, and again after ten minutes', async () => {
     const edge = scripted();
     let nowMs = 0;
-    const meter = new RoundTripMeter(edge, quiet, () => nowMs);
+    const meter = new RoundTripMeter(edge, quiet, ignore, () => nowMs);
     for (const atMs of [0, 0, 599_999]) {
       nowMs = atMs;
       meter.start(EDGE_A);
@@ -73,7 +74,7 @@ describe('RoundTripMeter', () => {
       ping: (url: string): Promise<number> =>
         url === EDGE_B ? answering(url) : new Promise<number>(() => undefined),
     };
-    const meter = new RoundTripMeter(port, quiet);
+    const meter = new RoundTripMeter(port, quiet, ignore);
     meter.start(EDGE_A);
     expect(await meter.within(1)).toEqual([{ datacenter: 'sbg', roundTripMs: 8 }]);
   });
@@ -86,7 +87,7 @@ describe('RoundTripMeter', () => {
       ping: (url: string) => edge.ping(url),
     };
     const warn = vi.fn();
-    const meter = new RoundTripMeter(port, { warn });
+    const meter = new RoundTripMeter(port, { warn }, ignore);
     meter.start(EDGE_A);
     expect(await meter.within(10_000)).toEqual([]);
     expect(warn).toHaveBeenCalledOnce();
@@ -149,5 +150,14 @@ describe('fetchProbe', () => {
     expect(await answering(JSON.stringify({ edges })).knownEdges(EDGE_A, signal)).toEqual(edges);
     await expect(answering('{"edges": 1}').knownEdges(EDGE_A, signal)).rejects.toBeDefined();
     await expect(answering('{}', 503).knownEdges(EDGE_A, signal)).rejects.toBeDefined();
+  });
+
+  test('[HL6] a first edge that takes no connections is left for another one, which it told of over HTTP', async () => {
+    const edge = new ScriptedEdge();
+    edge.dead.add(EDGE_A);
+    edge.hints = [hint('gra', EDGE_A), hint('gra', EDGE_B)];
+    const meeting = meet(edge);
+    await meeting.join();
+    expect(edge.socket.url).toBe(EDGE_B);
   });
 });

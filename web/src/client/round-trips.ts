@@ -38,14 +38,25 @@ export function planProbes(hints: readonly EdgeHint[]): readonly Probe[] {
 export class RoundTripMeter {
   readonly #port: ProbePort;
   readonly #log: ClientLog;
+  readonly #edgesKnown: (urls: readonly string[]) => void;
   readonly #now: () => number;
   #measured = new Map<DatacenterId, number>();
   #freshUntilMs = Number.NEGATIVE_INFINITY;
   #measuring: Promise<void> | undefined;
 
-  /** @param now - milliseconds of a clock that never jumps */
-  constructor(port: ProbePort, log: ClientLog, now: () => number = () => performance.now()) {
+  /**
+   * @param edgesKnown - told of the edges that there are: the first one may be of no use, and refuse the connection over which the
+   *   others are told (SPEC HL6)
+   * @param now - milliseconds of a clock that never jumps
+   */
+  constructor(
+    port: ProbePort,
+    log: ClientLog,
+    edgesKnown: (urls: readonly string[]) => void,
+    now: () => number = () => performance.now(),
+  ) {
     this.#port = port;
+    this.#edgesKnown = edgesKnown;
     this.#log = log;
     this.#now = now;
   }
@@ -75,7 +86,9 @@ export class RoundTripMeter {
   async #measure(edgeUrl: string): Promise<void> {
     const signal = AbortSignal.timeout(PROBE_TIMEOUT_MS);
     try {
-      const probes = planProbes(await this.#port.knownEdges(edgeUrl, signal));
+      const hints = await this.#port.knownEdges(edgeUrl, signal);
+      this.#edgesKnown(hints.map(({ url }) => url));
+      const probes = planProbes(hints);
       this.#freshUntilMs = this.#now() + FRESH_MS;
       this.#measured = new Map();
       await Promise.all(probes.map((probe) => this.#probe(probe, signal)));
