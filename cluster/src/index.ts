@@ -35,6 +35,8 @@ export type { MalformedKind } from './redis/malformed.ts';
 export type { PubSubConnection } from './redis/pubsub-connection.ts';
 export * from './redis/store-address.ts';
 export { showTrouble, STORE_TROUBLES } from './redis/store-trouble.ts';
+export { showConsulTrouble } from './consul/consul-trouble.ts';
+export type { ConsulTrouble } from './consul/consul-trouble.ts';
 export type { StoreTrouble } from './redis/store-trouble.ts';
 export * from './registry/addresses.ts';
 export * from './registry/port-slices.ts';

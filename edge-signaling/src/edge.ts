@@ -13,6 +13,7 @@ import {
   entry,
   every,
   inBackground,
+  showConsulTrouble,
   showTrouble,
 } from '@plenary/cluster';
 import type { Clock, ClusterStore, DrainEnd, Logger } from '@plenary/cluster';
@@ -186,6 +187,7 @@ export async function startEdge(
     isStoreAvailable,
     storeTrouble: () => store.trouble(),
     isConsulMissed: () => store.consul?.isAvailable() === false,
+    consulTrouble: () => store.consul?.trouble,
     liveMediaNodes: () => directory.mediaNodes.length,
     unusableLinks: () => core.unusableLinks(),
     isStopping: () => core.isStopping,
@@ -285,6 +287,10 @@ export async function startEdge(
   const stopWatchingTrouble = store.onTrouble(
     entry('store', (trouble) => showTrouble(metrics.storeTrouble, trouble)),
   );
+  showConsulTrouble(metrics.consulTrouble, store.consul?.trouble);
+  const stopWatchingConsulTrouble = store.consul?.onTrouble(
+    entry('registry', (trouble) => showConsulTrouble(metrics.consulTrouble, trouble)),
+  );
   const stopWatchingConsul = store.consul?.onChange(
     entry('registry', (isAvailable) => {
       metrics.consulAvailable.set(isAvailable ? 1 : 0);
@@ -321,6 +327,7 @@ export async function startEdge(
       stopWatchingTrouble();
       stopCountingMalformed();
       stopWatchingConsul?.();
+      stopWatchingConsulTrouble?.();
       joinKeys.stop();
       clearInterval(forgetting);
       await core.retire();

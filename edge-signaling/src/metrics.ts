@@ -164,6 +164,12 @@ export function createEdgeMetrics() {
       help: '1 while Consul answers, or is not used.',
       registers,
     }),
+    consulTrouble: new Gauge({
+      name: 'plenary_edge_consul_trouble',
+      help: 'Why Consul does not serve, or does not let the edge announce itself: 1 for the reason that was found last.',
+      labelNames: ['reason'],
+      registers,
+    }),
     malformedRecords: new Counter({
       name: 'plenary_edge_malformed_records_total',
       help: 'Records in the store that were skipped because they do not parse, by kind, each time they were met.',

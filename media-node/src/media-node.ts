@@ -16,6 +16,7 @@ import {
   entry,
   every,
   inBackground,
+  showConsulTrouble,
   showTrouble,
 } from '@plenary/cluster';
 import type {
@@ -129,6 +130,7 @@ export class MediaNode {
   readonly #servers: Pick<NodeBase, 'operators' | 'controlTls'>;
   #endAvailability: (() => void) | undefined;
   #endConsul: (() => void) | undefined;
+  #endConsulTrouble: (() => void) | undefined;
   #endTrouble: (() => void) | undefined;
   #stopping = false;
 
@@ -381,7 +383,13 @@ export class MediaNode {
       this.#reach.isUnreached ? 'media_unreached' : undefined,
     ].filter((reason) => reason !== undefined);
     const store = this.#options.store.trouble?.();
-    return { ready: reasons.length === 0, reasons, ...(store === undefined ? {} : { store }) };
+    const consul = this.#options.store.consul?.trouble;
+    return {
+      ready: reasons.length === 0,
+      reasons,
+      ...(store === undefined ? {} : { store }),
+      ...(consul === undefined ? {} : { consul }),
+    };
   }
 
   /** Has everybody open media elsewhere while it goes on here; at the deadline who is left is cut off (SPEC DR3). */
@@ -402,6 +410,7 @@ export class MediaNode {
     this.#names.stop();
     this.#endAvailability?.();
     this.#endConsul?.();
+    this.#endConsulTrouble?.();
     this.#endTrouble?.();
     this.#load.stop();
     this.#directory.close();
@@ -441,6 +450,10 @@ export class MediaNode {
       }),
     );
     this.metrics.consul.set(store.consul?.isAvailable() === false ? 0 : 1);
+    showConsulTrouble(this.metrics.consulTrouble, store.consul?.trouble);
+    this.#endConsulTrouble = store.consul?.onTrouble(
+      entry('registry', (trouble) => showConsulTrouble(this.metrics.consulTrouble, trouble)),
+    );
     this.#load.start();
     this.#directory.start();
     this.rooms.startRepublishing();

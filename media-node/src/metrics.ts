@@ -103,6 +103,11 @@ export function createMetrics(withProcess: boolean) {
       ['reason'],
     ),
     consul: gauge('consul_available', '1 while Consul answers, or is not used'),
+    consulTrouble: gauge(
+      'consul_trouble',
+      'Why Consul does not serve, or does not let the node announce itself: 1 for the reason that was found last',
+      ['reason'],
+    ),
     outbox: gauge('media_outbox', 'Changes that wait for the store to return'),
   };
   // A series that is absent until it is first used looks like a process that is not watched.

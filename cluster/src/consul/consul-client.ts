@@ -7,12 +7,17 @@ import type { LookupFunction } from 'node:net';
 import Consul from 'consul';
 import { z } from 'zod';
 import { PlenaryError } from '../errors.ts';
+import { consulTroubleOf } from './consul-trouble.ts';
+import type { ConsulRefusal, ConsulTrouble } from './consul-trouble.ts';
 import type { ConsulSettings } from './settings.ts';
 
 /** A request that is not answered within this time counts as failed, in milliseconds. */
 const REQUEST_TIMEOUT_MS = 2_000;
-/** How long Consul may hold a blocking query, in seconds; it adds up to a sixteenth. */
-export const QUERY_WAIT_S = 10;
+/**
+ * How long Consul may hold a blocking query, in seconds; it adds up to a sixteenth. Short, since a connection that was cut without
+ * a word is noticed only when the answer to its query does not come (SPEC HL8).
+ */
+export const QUERY_WAIT_S = 3;
 const QUERY_TIMEOUT_MS = QUERY_WAIT_S * 1_000 * (1 + 1 / 16) + REQUEST_TIMEOUT_MS;
 
 /** A service as the local agent registers it, with one TTL check of the same id. */
@@ -102,17 +107,27 @@ const REFUSAL_TEXT = z.object({
 });
 
 /** How Consul refused, or `undefined` when it did not answer at all. */
-function refusalOf(error: unknown): { readonly status: number; readonly text: string } | undefined {
+function refusalOf(error: unknown): ConsulRefusal | undefined {
   const refusal = REFUSAL.safeParse(error);
   if (!refusal.success) return undefined;
   const text = REFUSAL_TEXT.safeParse(refusal.data.response);
   return { status: refusal.data.statusCode, text: text.success ? text.data.body : '' };
 }
 
+/** Consul did not do what it was asked for, and why. */
+export class ConsulFault extends PlenaryError {
+  readonly trouble: ConsulTrouble;
+
+  constructor(trouble: ConsulTrouble, message: string | undefined, cause: unknown) {
+    super('store_unavailable', message, { cause });
+    this.trouble = trouble;
+  }
+}
+
 /** Consul does not let this process do what it asked for: its token lacks a right, or is wrong. */
-export class ConsulForbids extends PlenaryError {
+export class ConsulForbids extends ConsulFault {
   constructor(cause: unknown) {
-    super('store_unavailable', 'Consul refuses the token.', { cause });
+    super('access_denied', 'Consul refuses the token.', cause);
   }
 }
 
@@ -134,16 +149,23 @@ const lookupHost: LookupFunction = (host, options, callback) => {
  */
 export class ConsulClient {
   readonly #consul: Consul;
+  readonly #agent: HttpAgent;
 
   constructor({ address, token }: ConsulSettings) {
     const agentOptions = { keepAlive: true, lookup: lookupHost };
+    this.#agent = address.secure ? new HttpsAgent(agentOptions) : new HttpAgent(agentOptions);
     this.#consul = new Consul({
       host: address.host,
       port: address.port,
       secure: address.secure,
-      agent: address.secure ? new HttpsAgent(agentOptions) : new HttpAgent(agentOptions),
+      agent: this.#agent,
       ...(token === undefined ? {} : { defaults: { token } }),
     });
+  }
+
+  /** Consul does not answer: its connections may be dead without anybody having said so, and what waits on them would wait on. */
+  reconnect(): void {
+    this.#agent.destroy();
   }
 
   /** Ends idle connections. */
@@ -314,9 +336,10 @@ const isTrue = (answer: unknown): boolean => answer === true;
 
 function storeError(cause: unknown): PlenaryError {
   if (cause instanceof PlenaryError) return cause;
-  if (refusalOf(cause)?.status === 403) return new ConsulForbids(cause);
-  const text = refusalOf(cause)?.text;
-  return new PlenaryError('store_unavailable', text === undefined ? undefined : `Consul: ${text}`, { cause });
+  const refusal = refusalOf(cause);
+  const trouble = consulTroubleOf(cause, refusal);
+  if (trouble === 'access_denied') return new ConsulForbids(cause);
+  return new ConsulFault(trouble, refusal === undefined ? undefined : `Consul: ${refusal.text}`, cause);
 }
 
 async function guarded<Result>(answer: Promise<Result>): Promise<Result> {

@@ -1,4 +1,3 @@
-import { entry } from '../process/entry.ts';
 import { z } from 'zod';
 import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
@@ -16,8 +15,8 @@ import type {
   PortSliceResult,
   Registry,
 } from '../registry/registry.ts';
-import type { Availability } from './availability.ts';
 import { ConsulClient, ConsulForbids } from './consul-client.ts';
+import { ConsulHealth } from './consul-health.ts';
 import type { ServiceDefinition, ServiceInstance } from './consul-client.ts';
 import { Discovery } from './discovery.ts';
 import { IdClaims } from './id-claims.ts';
@@ -74,6 +73,7 @@ export class ConsulRegistry implements Registry {
   readonly #ids: IdClaims;
   readonly #slices: SliceBooks;
   readonly #discovery: Discovery;
+  readonly #health: ConsulHealth;
   readonly #loads: Loads;
   readonly #logger: Logger;
   readonly #clock: Clock;
@@ -81,7 +81,6 @@ export class ConsulRegistry implements Registry {
   /** The last thing that was asked for each service: its claims, announcements and its withdrawal come one after the other. */
   readonly #turns = new Turns<string>();
   readonly #reported = new Set<string>();
-  #isForbidden = false;
 
   /** Connects at once, and again by itself for ever. */
   constructor({ consul, namespace, loads, logger, clock = systemClock }: ConsulRegistrySettings) {
@@ -96,13 +95,18 @@ export class ConsulRegistry implements Registry {
     };
     this.#ids = new IdClaims(this.#client, names, onMalformed);
     this.#slices = new SliceBooks({ client: this.#client, names, clock, onMalformed });
+    this.#health = new ConsulHealth(logger);
     this.#discovery = new Discovery({
       client: this.#client,
       names,
       clock,
+      health: this.#health,
+      isBlind: () => this.#leases.isHidden(),
       onFault: (fault, datacenter) => {
-        const of = datacenter === undefined ? {} : { consulDatacenter: datacenter };
-        logger.warn({ err: fault, ...of }, 'Consul does not answer: what was last known counts');
+        logger.warn(
+          { err: fault, consulDatacenter: datacenter },
+          'another datacenter of Consul does not answer: what was last known counts',
+        );
       },
     });
     this.#leases = new Leases({
@@ -112,16 +116,11 @@ export class ConsulRegistry implements Registry {
       clock,
       logger,
     });
-    this.#discovery.availability.onChange(
-      entry('registry', (available) => {
-        if (available) logger.info('Consul answers');
-      }),
-    );
   }
 
   /** Whether Consul answers. */
-  get availability(): Availability {
-    return this.#discovery.availability;
+  get availability(): ConsulHealth {
+    return this.#health;
   }
 
   async claimPortSlice(claim: PortSliceClaim, leaseMs: number): Promise<PortSliceResult> {
@@ -214,15 +213,12 @@ export class ConsulRegistry implements Registry {
   async #ask<Result>(id: string, work: () => Promise<Result>): Promise<Result> {
     try {
       const result = await this.#turns.run(id, work);
-      this.#isForbidden = false;
+      this.#health.noteAnnounced(undefined);
       return result;
     } catch (fault) {
-      if (fault instanceof ConsulForbids && !this.#isForbidden) {
-        this.#isForbidden = true;
-        this.#logger.error(
-          { err: fault },
-          'Consul refuses CONSUL_HTTP_TOKEN: this process cannot announce itself',
-        );
+      if (fault instanceof ConsulForbids) {
+        this.#leases.noteForbidden(id);
+        this.#health.noteAnnounced(fault.trouble);
       }
       throw fault;
     }

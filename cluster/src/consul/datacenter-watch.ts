@@ -1,13 +1,14 @@
 import { inBackground } from '../process/entry.ts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '../clock.ts';
-import { QUERY_WAIT_S } from './consul-client.ts';
+import type { ConsulTrouble } from './consul-trouble.ts';
+import { ConsulFault } from './consul-client.ts';
 import type { ConsulClient, ServiceInstance } from './consul-client.ts';
 import { SERVICE_KINDS } from './names.ts';
 import type { ConsulNames, ServiceKind } from './names.ts';
 
-/** A datacenter that has not answered for this long is lost; a quiet one answers every {@link QUERY_WAIT_S}. */
-export const DATACENTER_SILENT_MS = (QUERY_WAIT_S + 5) * 1_000;
+/** A datacenter that has not answered for this long is lost; a quiet one answers every 3 s. */
+export const DATACENTER_SILENT_MS = 15_000;
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 1_000;
 
@@ -26,7 +27,7 @@ export interface DatacenterWatchSettings {
 export class DatacenterWatch {
   readonly #settings: DatacenterWatchSettings;
   readonly #instances = new Map<ServiceKind, readonly ServiceInstance[]>();
-  readonly #failing = new Set<ServiceKind>();
+  readonly #failing = new Map<ServiceKind, ConsulTrouble>();
   readonly #ending = new AbortController();
   #answeredAtMs: number;
 
@@ -49,6 +50,12 @@ export class DatacenterWatch {
   /** Whether the last answers to all queries were good. */
   get isAnswering(): boolean {
     return this.#failing.size === 0 && this.#instances.size === SERVICE_KINDS.length;
+  }
+
+  /** Why the last answer to a query was no good one. */
+  get trouble(): ConsulTrouble | undefined {
+    const [trouble] = this.#failing.values();
+    return trouble;
   }
 
   /** Whether it has been silent for so long that what it told last no longer counts. */
@@ -79,7 +86,7 @@ export class DatacenterWatch {
       } catch (fault) {
         if (signal.aborted) return;
         if (this.#failing.size === 0) onFault(fault);
-        this.#failing.add(kind);
+        this.#failing.set(kind, fault instanceof ConsulFault ? fault.trouble : 'failing');
         // Asked without an index, Consul answers at once: so its return is not noticed ten seconds late.
         index = 0;
         await pause(retryMs, signal);

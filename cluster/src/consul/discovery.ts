@@ -1,7 +1,9 @@
 import { after, inBackground } from '../process/entry.ts';
 import type { Clock } from '../clock.ts';
 import { PlenaryError } from '../errors.ts';
-import { Availability } from './availability.ts';
+import { ConsulFault } from './consul-client.ts';
+import type { ConsulHealth } from './consul-health.ts';
+import type { ConsulTrouble } from './consul-trouble.ts';
 import type { ConsulClient, ServiceInstance } from './consul-client.ts';
 import { DatacenterWatch, pause } from './datacenter-watch.ts';
 import type { ConsulNames, ServiceKind } from './names.ts';
@@ -15,20 +17,23 @@ export interface DiscoverySettings {
   readonly client: ConsulClient;
   readonly names: ConsulNames;
   readonly clock: Clock;
-  /** Told once for each loss of a datacenter or of the agent. */
-  readonly onFault: (fault: unknown, datacenter: string | undefined) => void;
+  /** Told whether the local agent answers, and its datacenter's servers do. */
+  readonly health: ConsulHealth;
+  /** Whether what is read lacks what this process is known to have announced, so that it cannot be the whole. */
+  readonly isBlind: () => boolean;
+  /** Told once for each loss of another datacenter. */
+  readonly onFault: (fault: unknown, datacenter: string) => void;
 }
 
 /** Our services in all WAN-joined datacenters, as Consul tells them. */
 export class Discovery {
-  /** Whether the local agent answers, and its datacenter's servers do. */
-  readonly availability = new Availability();
   readonly #settings: DiscoverySettings;
   readonly #watches = new Map<string, DatacenterWatch>();
   readonly #ending = new AbortController();
   readonly #waiting = new Set<() => void>();
   #own: string | undefined;
-  #agentAnswers: boolean | undefined;
+  /** `undefined` until the first answer, `null` while it answers, else why it does not. */
+  #agentTrouble: ConsulTrouble | null | undefined;
 
   constructor(settings: DiscoverySettings) {
     this.#settings = settings;
@@ -48,7 +53,8 @@ export class Discovery {
    */
   async instances(kind: ServiceKind): Promise<readonly ServiceInstance[]> {
     await this.until(() => this.#isSettled(), FIRST_ANSWERS_MS);
-    if (!this.availability.isAvailable()) throw new PlenaryError('store_unavailable', 'Consul is away.');
+    if (this.#settings.isBlind()) this.#judge();
+    if (!this.#settings.health.isAvailable()) throw new PlenaryError('store_unavailable', 'Consul is away.');
     return [...this.#watches]
       .filter(([name, watch]) => name === this.#own || !watch.isLost)
       .flatMap(([, watch]) => watch.instances(kind));
@@ -82,28 +88,28 @@ export class Discovery {
   close(): void {
     this.#ending.abort();
     for (const watch of this.#watches.values()) watch.close();
-    this.availability.close();
+    this.#settings.health.close();
   }
 
   #isSettled(): boolean {
     return (
-      this.#agentAnswers === false ||
+      (this.#agentTrouble !== undefined && this.#agentTrouble !== null) ||
       (this.#watches.size > 0 && [...this.#watches.values()].every((watch) => watch.isSettled))
     );
   }
 
   /** Never rejects. */
   async #followDatacenters(): Promise<void> {
-    const { client, onFault } = this.#settings;
+    const { client } = this.#settings;
     const { signal } = this.#ending;
     while (!signal.aborted) {
       try {
         this.#own ??= await client.datacenter();
         this.#reconcile(await client.datacenters());
-        this.#agentAnswers = true;
+        this.#agentTrouble = null;
       } catch (fault) {
-        if (this.#agentAnswers !== false && !signal.aborted) onFault(fault, undefined);
-        this.#agentAnswers = false;
+        this.#agentTrouble = fault instanceof ConsulFault ? fault.trouble : 'failing';
+        if (this.#agentTrouble === 'no_answer') client.reconnect();
       }
       if (signal.aborted) return;
       this.#judge();
@@ -126,7 +132,7 @@ export class Discovery {
           this.#judge();
         },
         onFault: (fault) => {
-          onFault(fault, datacenter);
+          if (datacenter !== this.#own) onFault(fault, datacenter);
         },
       });
       this.#watches.set(datacenter, watch);
@@ -140,7 +146,10 @@ export class Discovery {
 
   #judge(): void {
     const own = this.#own === undefined ? undefined : this.#watches.get(this.#own);
-    this.availability.set(this.#agentAnswers === true && own?.isAnswering === true);
+    const trouble = this.#agentTrouble ?? own?.trouble;
+    // Before the first answers there is nothing to say.
+    if (trouble === undefined && own?.isAnswering !== true) return;
+    this.#settings.health.noteRead(trouble ?? (this.#settings.isBlind() ? 'access_denied' : undefined));
     for (const look of this.#waiting) look();
   }
 }

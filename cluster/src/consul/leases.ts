@@ -23,6 +23,8 @@ export interface Held {
   readonly slice: OwnedSlice | undefined;
   /** Whether it has the id and is listed; else it has its slice only. */
   readonly isAnnounced: boolean;
+  /** Whether the servers have shown it as announced. */
+  readonly isKnown: boolean;
   /** When the last renewal that went well was asked for, by this process' clock. */
   readonly renewedAtMs: number;
 }
@@ -42,6 +44,9 @@ export interface LeasesSettings {
 export class Leases {
   readonly #settings: LeasesSettings;
   readonly #held = new Map<string, Held>();
+  /** Since when a service that was known is not shown. */
+  readonly #missedSinceMs = new Map<string, number>();
+  readonly #forbiddenAtMs = new Map<string, number>();
 
   constructor(settings: LeasesSettings) {
     this.#settings = settings;
@@ -77,8 +82,12 @@ export class Leases {
     if (!(await client.renewCheck(service.id, isAnnounced ? 'passing' : 'warning'))) return false;
     if (!(await client.sessionLives(session))) return false;
     const wasAnnounced = this.#held.get(service.id)?.isAnnounced === true;
-    this.#held.set(service.id, { ...held, service, renewedAtMs: askedAtMs });
-    if (isAnnounced && (changed || !wasAnnounced)) await this.#untilKnown(kind, service);
+    const renewed = { ...held, service, renewedAtMs: askedAtMs };
+    this.#held.set(service.id, renewed);
+    if (isAnnounced && (changed || !wasAnnounced)) {
+      await this.#untilKnown(kind, service);
+      if (this.#held.get(service.id) === renewed) this.#held.set(service.id, { ...renewed, isKnown: true });
+    }
     return true;
   }
 
@@ -86,6 +95,30 @@ export class Leases {
   async renewOrThrow(held: Held, service: ServiceDefinition): Promise<void> {
     if (await this.renew(held, service)) return;
     throw new PlenaryError('store_unavailable', 'The lease lapsed while it was claimed.');
+  }
+
+  /**
+   * Whether Consul does not show this process a service of its own that the servers have shown before, while the agent renews it or
+   * forbids to: its token may read no services any more, which Consul answers with fewer of them and not with an error. An agent
+   * that came back empty does not know the service.
+   */
+  isHidden(): boolean {
+    const { clock, discovery } = this.#settings;
+    return [...this.#held.values()].some(({ kind, service, isAnnounced, isKnown, renewedAtMs }) => {
+      const { id } = service;
+      if (!isAnnounced || !isKnown || discovery.ownInstance(kind, id) !== undefined) {
+        this.#missedSinceMs.delete(id);
+        return false;
+      }
+      const sinceMs = this.#missedSinceMs.get(id) ?? clock.monotonicMs();
+      this.#missedSinceMs.set(id, sinceMs);
+      return Math.max(renewedAtMs, this.#forbiddenAtMs.get(id) ?? 0) >= sinceMs;
+    });
+  }
+
+  /** The agent did not let a service be renewed. */
+  noteForbidden(id: string): void {
+    if (this.#held.has(id)) this.#forbiddenAtMs.set(id, this.#settings.clock.monotonicMs());
   }
 
   /** Registers a service as a mere candidate, with a session that claims can be made under. */
@@ -99,7 +132,7 @@ export class Leases {
         throw new PlenaryError('store_unavailable', 'The Consul agent does not reach its servers.');
       }
       const session = await client.createSession(service.id);
-      return { kind, service, session, slice: undefined, isAnnounced: false, renewedAtMs };
+      return { kind, service, session, slice: undefined, isAnnounced: false, isKnown: false, renewedAtMs };
     } catch (fault) {
       await this.#tidy(() => client.deregisterService(service.id));
       throw fault;
@@ -120,6 +153,8 @@ export class Leases {
   async release({ service, slice, session }: Held): Promise<void> {
     const { client, slices } = this.#settings;
     this.#held.delete(service.id);
+    this.#missedSinceMs.delete(service.id);
+    this.#forbiddenAtMs.delete(service.id);
     await client.deregisterService(service.id);
     if (slice !== undefined) await slices.giveBack(slice, session);
     await client.destroySession(session);

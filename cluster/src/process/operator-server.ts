@@ -2,6 +2,7 @@ import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Duplex } from 'node:stream';
+import type { ConsulTrouble } from '../consul/consul-trouble.ts';
 import type { StoreTrouble } from '../redis/store-trouble.ts';
 import { answerAdminRequest, hasAdminPath, MAX_ADMIN_BODY_LENGTH } from './admin.ts';
 import type { AdminSettings } from './admin.ts';
@@ -15,6 +16,8 @@ export interface Readiness {
   readonly reasons: readonly string[];
   /** Why the store is away, or a part of it; absent while all is well. */
   readonly store?: StoreTrouble;
+  /** Why Consul does not serve, or does not let the process announce itself; absent while all is well. */
+  readonly consul?: ConsulTrouble;
   /** Why an edge can use no media node, by kind; absent while it can. */
   readonly controlLinks?: readonly string[];
 }

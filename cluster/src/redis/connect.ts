@@ -1,6 +1,6 @@
 import { entry } from '../process/entry.ts';
 import type { Logger } from 'pino';
-import type { Availability } from '../consul/availability.ts';
+import type { ConsulHealth } from '../consul/consul-health.ts';
 import { ConsulRegistry } from '../consul/consul-registry.ts';
 import type { ConsulSettings } from '../consul/settings.ts';
 import type { Registry } from '../registry/registry.ts';
@@ -35,7 +35,7 @@ export interface ClusterStore {
   readonly rooms: RoomStore;
   readonly tenants: TenantStore;
   /** Whether Consul answers, where the registry is there; `/ready` depends on it, `/health` does not. */
-  readonly consul: Pick<Availability, 'isAvailable' | 'onChange'> | undefined;
+  readonly consul: Pick<ConsulHealth, 'isAvailable' | 'onChange' | 'trouble' | 'onTrouble'> | undefined;
   /** What the channels of this cluster's Socket.IO adapter begin with. */
   readonly channelPrefix: string;
   /**

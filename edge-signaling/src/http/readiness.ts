@@ -1,4 +1,4 @@
-import type { Readiness, StoreTrouble } from '@plenary/cluster';
+import type { ConsulTrouble, Readiness, StoreTrouble } from '@plenary/cluster';
 import type { LinkTrouble } from '../media/control-link.ts';
 
 export interface ReadinessQuestion {
@@ -7,6 +7,7 @@ export interface ReadinessQuestion {
   readonly storeTrouble: () => StoreTrouble | undefined;
   /** Where Consul is not used it is never missed. */
   readonly isConsulMissed: () => boolean;
+  readonly consulTrouble: () => ConsulTrouble | undefined;
   readonly liveMediaNodes: () => number;
   /** Why no media node can be used, where there are some. */
   readonly unusableLinks: () => readonly LinkTrouble[] | undefined;
@@ -32,11 +33,13 @@ export function reasonsAgainst(question: ReadinessQuestion): string[] {
 export function readinessOf(question: ReadinessQuestion): Readiness {
   const reasons = reasonsAgainst(question);
   const store = question.storeTrouble();
+  const consul = question.consulTrouble();
   const controlLinks = question.unusableLinks();
   return {
     ready: reasons.length === 0,
     reasons,
     ...(store === undefined ? {} : { store }),
+    ...(consul === undefined ? {} : { consul }),
     ...(controlLinks === undefined ? {} : { controlLinks }),
   };
 }

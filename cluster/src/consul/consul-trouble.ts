@@ -1,0 +1,74 @@
+/** Why Consul does not serve, told from what it answered or how the connection failed: mapped here and nowhere else. */
+
+/** A closed set: a label of metrics, and what `/ready` says. */
+export const CONSUL_TROUBLES = [
+  'no_connection',
+  'no_answer',
+  'unreachable',
+  'unknown_name',
+  'tls_refused',
+  'access_denied',
+  'no_leader',
+  'failing',
+] as const;
+export type ConsulTrouble = (typeof CONSUL_TROUBLES)[number];
+
+/** How Consul refused. */
+export interface ConsulRefusal {
+  readonly status: number;
+  readonly text: string;
+}
+
+const TLS_CODE = /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|HOSTNAME_MISMATCH|EPROTO)/;
+
+/** @param refusal - `undefined` when Consul did not answer at all */
+export function consulTroubleOf(error: unknown, refusal: ConsulRefusal | undefined): ConsulTrouble {
+  if (refusal !== undefined) {
+    if (refusal.status === 403 || refusal.status === 401) return 'access_denied';
+    return /no cluster leader|no known consul servers|leadership lost/i.test(refusal.text)
+      ? 'no_leader'
+      : 'failing';
+  }
+  if (!(error instanceof Error)) return 'no_connection';
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  if (TLS_CODE.test(code) || /certificate|SSL routines/i.test(error.message)) return 'tls_refused';
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'unknown_name';
+  if (/^(ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$/.test(code)) return 'unreachable';
+  // The package's own, for a request that took too long.
+  if (/timed ?out|timeout/i.test(error.message)) return 'no_answer';
+  return 'no_connection';
+}
+
+/** Whether Consul comes back by itself, as far as that can be told, or somebody must act; and what there is to do. */
+export const CONSUL_ADVICE: Readonly<
+  Record<ConsulTrouble, { readonly mustAct: boolean; readonly toDo: string }>
+> = {
+  no_connection: {
+    mustAct: false,
+    toDo: 'see whether the Consul agent runs, and listens at CONSUL_HTTP_ADDR',
+  },
+  no_answer: { mustAct: false, toDo: 'see whether the Consul agent hangs, or its network drops packets' },
+  unreachable: { mustAct: true, toDo: 'see whether this host reaches CONSUL_HTTP_ADDR' },
+  unknown_name: { mustAct: true, toDo: 'mend the host name in CONSUL_HTTP_ADDR, or the name service' },
+  tls_refused: {
+    mustAct: true,
+    toDo: 'mend the certificate of the Consul agent, its name, or NODE_EXTRA_CA_CERTS, and see that CONSUL_HTTP_ADDR says https where the agent does',
+  },
+  access_denied: {
+    mustAct: true,
+    toDo: 'mend CONSUL_HTTP_TOKEN, or give its policy what deploy/consul/plenary-policy.hcl gives',
+  },
+  no_leader: {
+    mustAct: false,
+    toDo: 'see whether most of the Consul servers live and reach one another, and whether the agent reaches them',
+  },
+  failing: { mustAct: true, toDo: 'see what the log of the Consul agent says of the requests it fails' },
+};
+
+/** Shows it as a metric whose labels are the troubles: all at 0 while all is well. */
+export function showConsulTrouble(
+  gauge: { set(labels: { readonly reason: ConsulTrouble }, value: number): void },
+  trouble: ConsulTrouble | undefined,
+): void {
+  for (const reason of CONSUL_TROUBLES) gauge.set({ reason }, reason === trouble ? 1 : 0);
+}

@@ -1,0 +1,178 @@
+/** A Consul that is there and does not serve: cut without a word, failing, slow, without a leader, with a wrong token. */
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { DEFAULT_NAMESPACE } from '../namespace.ts';
+import { silentLogger } from '../process/logging.ts';
+import type { Logger } from '../process/logging.ts';
+import { MemoryRegistry } from '../registry/memory-registry.ts';
+import { startConsulAgent } from '../testing/consul-agent.ts';
+import type { TestConsul } from '../testing/consul-agent.ts';
+import { HttpFront } from '../testing/http-front.ts';
+import { mediaNodeRecord } from '../testing/samples.ts';
+import { SilentRelay } from '../testing/silent-relay.ts';
+import { waitFor } from '../testing/wait-for.ts';
+import { ConsulRegistry } from './consul-registry.ts';
+import { consulAddressSetting } from './settings.ts';
+
+const LONG_LEASE_MS = 600_000;
+
+interface Line {
+  readonly level: 'error' | 'warn';
+  readonly cause: unknown;
+}
+
+/** Keeps what has a cause. */
+function keepingLogger(lines: Line[]): Logger {
+  const logger = silentLogger();
+  for (const level of ['error', 'warn'] as const) {
+    logger[level] = (fields: unknown) => {
+      const said = z.object({ cause: z.string(), toDo: z.string() }).safeParse(fields);
+      if (said.success) lines.push({ level, cause: said.data.cause });
+    };
+  }
+  return logger;
+}
+
+const registries: ConsulRegistry[] = [];
+afterEach(() => {
+  for (const registry of registries.splice(0)) registry.close();
+});
+
+function open(address: string, lines: Line[] = [], token?: string): ConsulRegistry {
+  const registry = new ConsulRegistry({
+    namespace: DEFAULT_NAMESPACE,
+    consul: { address: consulAddressSetting.parse(address), token },
+    loads: new MemoryRegistry(),
+    logger: keepingLogger(lines),
+  });
+  registries.push(registry);
+  return registry;
+}
+
+const untilAvailable = async ({ availability }: ConsulRegistry): Promise<unknown> =>
+  waitFor('Consul to serve', () => availability.isAvailable());
+
+describe('a Consul that is half alive', () => {
+  let agent: TestConsul;
+  beforeAll(async () => {
+    agent = await startConsulAgent();
+  }, 40_000);
+  afterAll(() => agent.stop());
+
+  it('[HL8] connections that were cut without a word are replaced, and what happened meanwhile is seen', async () => {
+    const relay = await SilentRelay.to(Number(agent.address.split(':')[1]));
+    try {
+      const lines: Line[] = [];
+      const [near, far] = [open(`127.0.0.1:${relay.port}`, lines), open(agent.address)];
+      await Promise.all([untilAvailable(near), untilAvailable(far)]);
+      expect(await near.liveMediaNodes()).toEqual([]);
+      expect(relay.lose()).toBeGreaterThan(1);
+      const record = mediaNodeRecord('node-a');
+      await far.announceMediaNode(record, LONG_LEASE_MS);
+      await waitFor('every dead connection to be given up', () => relay.heldOnTo === 0);
+      await waitFor('the node to be seen', async () =>
+        near.liveMediaNodes().then(
+          (nodes) => nodes.length === 1,
+          () => false,
+        ),
+      );
+      expect(near.availability.trouble).toBeUndefined();
+      expect(lines).toEqual([{ level: 'warn', cause: 'no_answer' }]);
+      await far.withdrawMediaNode(record.mediaNodeId, record.incarnation);
+    } finally {
+      relay.close();
+    }
+  });
+
+  it.each([
+    { answers: { status: 500, text: 'No cluster leader' }, cause: 'no_leader', level: 'warn' },
+    { answers: { status: 500, text: 'rpc error making call' }, cause: 'failing', level: 'error' },
+    { answers: { status: 403, text: 'ACL not found' }, cause: 'access_denied', level: 'error' },
+    { answers: 'nothing', cause: 'no_answer', level: 'warn' },
+  ] as const)(
+    '[HL8] $cause is said once, and over when it serves again',
+    async ({ answers, cause, level }) => {
+      const front = await HttpFront.to(`http://${agent.address}`);
+      try {
+        const lines: Line[] = [];
+        const registry = open(front.address, lines);
+        await untilAvailable(registry);
+        const record = mediaNodeRecord('node-b');
+        await registry.announceMediaNode(record, LONG_LEASE_MS);
+        front.answerAll(answers);
+        await waitFor('it to be noticed', () => registry.availability.trouble === cause);
+        expect(registry.availability.isAvailable()).toBe(false);
+        await expect(registry.liveMediaNodes()).rejects.toMatchObject({ code: 'store_unavailable' });
+        front.answerAll(undefined);
+        await untilAvailable(registry);
+        expect(await registry.announceMediaNode(record, LONG_LEASE_MS)).toEqual({ refused: null });
+        expect(await registry.liveMediaNodes()).toEqual([record]);
+        expect(registry.availability.trouble).toBeUndefined();
+        expect(lines).toEqual([{ level, cause }]);
+        await registry.withdrawMediaNode(record.mediaNodeId, record.incarnation);
+      } finally {
+        front.close();
+      }
+    },
+  );
+
+  it('[HL8] an address that nobody listens at, and a name that nobody knows, are said at the start', async () => {
+    const lines: Line[] = [];
+    open('127.0.0.1:1', lines);
+    await waitFor('the first', () => lines.length === 1);
+    open('consul.invalid:8500', lines);
+    await waitFor('the second', () => lines.length === 2);
+    expect(lines).toEqual([
+      { level: 'warn', cause: 'no_connection' },
+      { level: 'error', cause: 'unknown_name' },
+    ]);
+  });
+});
+
+describe('a Consul whose token loses its rights', () => {
+  const managementToken = '7f1d0f5c-31b0-4a3f-9c0f-2a5b1f6d8e12';
+  const TOKEN = z.object({ SecretID: z.string() });
+  const POLICY = z.object({ ID: z.string() });
+  let guarded: TestConsul;
+  beforeAll(async () => {
+    guarded = await startConsulAgent('acl', { managementToken });
+  }, 40_000);
+  afterAll(() => guarded.stop());
+
+  it('[HL8] what it may not read any more is not taken for gone, and it is said once', async () => {
+    const full = 'service_prefix "" { policy = "write" } session_prefix "" { policy = "write" }';
+    const rest =
+      'key_prefix "" { policy = "write" } agent_prefix "" { policy = "read" } node_prefix "" { policy = "read" }';
+    let policy: unknown;
+    await waitFor('the ACLs to be there', async () => {
+      policy = await guarded
+        .ask('PUT', '/v1/acl/policy', { Name: 'plenary', Rules: `${full} ${rest}` })
+        .catch(() => undefined);
+      return policy !== undefined;
+    });
+    const { ID } = POLICY.parse(policy);
+    const { SecretID } = TOKEN.parse(
+      await guarded.ask('PUT', '/v1/acl/token', { Policies: [{ Name: 'plenary' }] }),
+    );
+    const lines: Line[] = [];
+    const registry = open(guarded.address, lines, SecretID);
+    await untilAvailable(registry);
+    const record = mediaNodeRecord('node-a');
+    await registry.announceMediaNode(record, LONG_LEASE_MS);
+    expect(await registry.liveMediaNodes()).toEqual([record]);
+    await guarded.ask('PUT', `/v1/acl/policy/${ID}`, { ID, Name: 'plenary', Rules: rest });
+    await waitFor('the loss to be noticed', async () =>
+      registry.announceMediaNode(record, LONG_LEASE_MS).then(
+        () => false,
+        () => !registry.availability.isAvailable(),
+      ),
+    );
+    expect(registry.availability.trouble).toBe('access_denied');
+    await expect(registry.liveMediaNodes()).rejects.toMatchObject({ code: 'store_unavailable' });
+    await guarded.ask('PUT', `/v1/acl/policy/${ID}`, { ID, Name: 'plenary', Rules: `${full} ${rest}` });
+    await untilAvailable(registry);
+    expect(await registry.announceMediaNode(record, LONG_LEASE_MS)).toEqual({ refused: null });
+    expect(await registry.liveMediaNodes()).toEqual([record]);
+    expect(lines).toEqual([{ level: 'error', cause: 'access_denied' }]);
+  });
+});
