@@ -22,6 +22,7 @@ import { closeLinks, makeLinks, mediaRequest, openLinks } from './bot-media.ts';
 import type { BotLinks, BotMedia } from './bot-media.ts';
 import { EdgeSession } from './edge-session.ts';
 import type { NoticeOfSession } from './edge-session.ts';
+import { faultOfConsumer } from './fault-of-consumer.ts';
 import { isRtcp, keyFramesAskedFor, readRtpSsrc } from './rtp-packet.ts';
 import { RtpSource } from './rtp-source.ts';
 
@@ -109,6 +110,8 @@ export class Bot {
   /** The last `wanted` told of each own track. */
   readonly #demand = new Map<TrackId, WantedLayer>();
   readonly #endedTracks = new Set<TrackId>();
+  /** Whose consumers it could not take: it does not ask for them again. */
+  readonly #untakeable = new Set<TrackId>();
   /** Own tracks on the media that is being left. */
   readonly #formerTracks = new Set<TrackId>();
   /** The links of every move. */
@@ -140,7 +143,8 @@ export class Bot {
     this.#options = options;
     this.#beganMs = beganMs;
     this.#timings = { socketOpen, joinAnswered: performance.now() - beganMs };
-    for (const consumer of reply.media.consumers) this.#expect(consumer, reply.media.epoch);
+    for (const consumer of this.#takeable(reply.media.consumers, reply.media.epoch))
+      this.#expect(consumer, reply.media.epoch);
   }
 
   /** @throws PlenaryError what the edge refused with; nothing is left open then */
@@ -220,6 +224,11 @@ export class Bot {
   /** What it was told that others want of a track of its own; `undefined` until it was told. */
   demandFor(trackId: TrackId): WantedLayer | undefined {
     return this.#demand.get(trackId);
+  }
+
+  /** Whether it was told that a track has ended. */
+  hasEnded(trackId: TrackId): boolean {
+    return this.#endedTracks.has(trackId);
   }
 
   /** What went wrong meanwhile; empty in a healthy run. */
@@ -308,7 +317,8 @@ export class Bot {
     if (this.#options.subscribes === false) return;
     const have = new Set([...this.#receptions.values()].map(({ offer }) => offer.trackId));
     const rest = this.room.tracks.filter(
-      ({ trackId, peerId }) => peerId !== this.session.peerId && !have.has(trackId),
+      ({ trackId, peerId }) =>
+        peerId !== this.session.peerId && !have.has(trackId) && !this.#untakeable.has(trackId),
     );
     if (rest.length > 0) await this.subscribe(rest.map(({ trackId }) => trackId));
   }
@@ -319,7 +329,7 @@ export class Bot {
   ): Promise<ClientReply<'subscribe'>['failed']> {
     const { epoch } = this.#media;
     const { consumers, failed } = await this.#edge.request('subscribe', { trackIds: [...trackIds], epoch });
-    const wished = consumers.flatMap((consumer) => {
+    const wished = this.#takeable(consumers, epoch).flatMap((consumer) => {
       const { paused, spatialLayer } = this.#expect(consumer, epoch, replaces.get(consumer.trackId));
       if (consumer.paused === paused && spatialLayer === undefined) return [];
       const preferredLayers = spatialLayer === undefined ? {} : { preferredLayers: { spatialLayer } };
@@ -394,7 +404,8 @@ export class Bot {
 
   /** Asks for a track whose consumer ended, until it has it or the track is gone too. */
   async #resubscribe(trackId: TrackId): Promise<void> {
-    for (let attempt = 0; !this.#left && !this.#endedTracks.has(trackId); attempt += 1) {
+    const isWanted = (): boolean => !this.#endedTracks.has(trackId) && !this.#untakeable.has(trackId);
+    for (let attempt = 0; !this.#left && isWanted(); attempt += 1) {
       const [failure] = await this.#subscribe([trackId]);
       if (failure === undefined || failure.error.code === 'track_not_found') return;
       if (!failure.error.retryable) {
@@ -513,6 +524,21 @@ export class Bot {
       case 'session.renewed':
         return;
     }
+  }
+
+  /** Those of the offers that it can take. Of the others the edge is told, and all else goes on (SPEC MS4). */
+  #takeable(offers: readonly ConsumerOffer[], epoch: Epoch): ConsumerOffer[] {
+    return offers.filter((offer) => {
+      const fault = faultOfConsumer(offer, (ssrc) => this.#bySsrc.has(ssrc));
+      if (fault === undefined) return true;
+      const { consumerId, trackId } = offer;
+      this.#untakeable.add(trackId);
+      this.note(`${trackId} cannot be taken: ${fault}`);
+      this.#edge.request('consumer.failed', { consumerId, trackId, epoch }).catch((error: unknown) => {
+        this.note(`telling of a consumer that cannot be taken: ${String(error)}`);
+      });
+      return false;
+    });
   }
 
   #expect(offer: ConsumerOffer, epoch: Epoch, replaces?: ConsumerId): Reception {
