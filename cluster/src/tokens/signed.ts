@@ -28,6 +28,7 @@ export interface KeyHint {
   readonly algorithm: string | undefined;
   readonly keyId: string | undefined;
   readonly issuer: string | undefined;
+  readonly type?: string | undefined;
 }
 
 /** @returns `undefined` for a key that is not known */
@@ -90,6 +91,9 @@ export async function verifyClaims<Claims extends z.ZodType>(
   const signer = expected.findSigner(named);
   if (signer === undefined) throw tokenFault('unknown_key', { claim: 'kid' });
   const payload = await verifyByAny(token, signer, expected);
+  // One that is made for another purpose says so there (RFC 8725, 3.11).
+  if (named.type !== undefined && named.type.toUpperCase() !== 'JWT')
+    throw tokenFault('malformed', { claim: 'typ' });
   // jose refuses a token without them, and one in which they are no numbers.
   const { iat = 0, exp = 0 } = payload;
   if (exp - iat > expected.maxAgeSeconds) {
@@ -97,15 +101,15 @@ export async function verifyClaims<Claims extends z.ZodType>(
     throw tokenFault('lives_too_long', { claim: 'exp', seconds: exp - iat, more });
   }
   const claims = schema.safeParse(payload);
-  if (!claims.success) throw faultOfSchema(claims.error);
+  if (!claims.success) throw faultOfSchema(claims.error, payload);
   return { claims: claims.data, issuer: signer.issuer, issuedAtSeconds: iat };
 }
 
 function keyHint(token: string): KeyHint {
   try {
-    const { alg, kid } = decodeProtectedHeader(token);
+    const { alg, kid, typ } = decodeProtectedHeader(token);
     const { iss } = decodeJwt(token);
-    return { algorithm: textOf(alg), keyId: textOf(kid), issuer: textOf(iss) };
+    return { algorithm: textOf(alg), keyId: textOf(kid), issuer: textOf(iss), type: textOf(typ) };
   } catch (cause) {
     throw tokenFault('not_a_token', {}, { cause });
   }

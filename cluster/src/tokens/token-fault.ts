@@ -103,11 +103,17 @@ function faultOfClaim(
 const since = (at: JWTPayload['iat'], nowSeconds: number): number => nowSeconds - (at ?? nowSeconds);
 
 /** The first claim that does not fit its schema. */
-export function faultOfSchema(error: z.ZodError): PlenaryError {
+export function faultOfSchema(error: z.ZodError, payload: JWTPayload): PlenaryError {
   const [issue] = error.issues;
   const claim = issue?.path.map(String).join('.');
-  return tokenFault(issue?.code === 'too_big' ? 'too_long' : 'malformed', {
+  return tokenFault(faultOfIssue(issue, payload), {
     ...(claim === undefined || claim === '' ? {} : { claim: claim.slice(0, 64) }),
     ...(issue === undefined ? {} : { more: issue.message }),
   });
+}
+
+function faultOfIssue(issue: z.core.$ZodIssue | undefined, payload: JWTPayload): TokenFault {
+  if (issue?.code === 'too_big') return 'too_long';
+  const [claim] = issue?.path ?? [];
+  return typeof claim === 'string' && !Object.hasOwn(payload, claim) ? 'missing' : 'malformed';
 }

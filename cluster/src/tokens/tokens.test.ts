@@ -80,7 +80,8 @@ describe('tokens', () => {
     expect(await join({ name: 'x'.repeat(65) })).toMatchObject({ claim: 'name', reason: 'too_long' });
     expect(await join({ room: 'not a room' })).toMatchObject({ claim: 'room', reason: 'malformed' });
     expect(await join({ role: 'emperor' })).toMatchObject({ claim: 'role', reason: 'malformed' });
-    expect(await join({ sub: undefined })).toMatchObject({ claim: 'sub', reason: 'malformed' });
+    for (const claim of ['sub', 'room', 'role', 'publish'])
+      expect(await join({ [claim]: undefined })).toMatchObject({ claim, reason: 'missing' });
     expect(await join({ nbf: nowSeconds + 95 })).toMatchObject({ claim: 'nbf', reason: 'in_future' });
     expect(await join({}, 86_400)).toMatchObject({ claim: 'exp', reason: 'lives_too_long', seconds: 86_400 });
     const other = { claim: 'kid', reason: 'unknown_key' };
@@ -97,14 +98,21 @@ describe('tokens', () => {
   });
 
   it('[TK6] names use, issuer, algorithm and what is missing', async () => {
-    const make = async (change: (token: SignJWT) => SignJWT, alg = 'HS256'): Promise<unknown> => {
-      const token = new SignJWT({ ...GRANTS }).setProtectedHeader({ alg, kid: 'key-1' });
+    const make = async (
+      change: (token: SignJWT) => SignJWT,
+      alg = 'HS256',
+      header: { typ?: string } = {},
+    ): Promise<unknown> => {
+      const token = new SignJWT({ ...GRANTS }).setProtectedHeader({ alg, kid: 'key-1', ...header });
       const secret = keyOfSecret(alg === 'HS256' ? SECRET : SECRET.padEnd(64, '-'));
       return faultOf(await change(token).sign(secret));
     };
     const whole = (token: SignJWT): SignJWT =>
       token.setIssuer('key-1').setAudience('plenary-join').setIssuedAt().setExpirationTime('60s');
     expect(await make(whole)).toBe('taken');
+    const typed = async (typ: string): Promise<unknown> => make(whole, 'HS256', { typ });
+    expect(await typed('jwt')).toBe('taken');
+    expect(await typed('at+jwt')).toMatchObject({ claim: 'typ', reason: 'malformed' });
     expect(await make(whole, 'HS512')).toMatchObject({ claim: 'alg', reason: 'wrong_algorithm' });
     expect(await make((token) => whole(token).setIssuer('key-2'))).toMatchObject({
       claim: 'iss',

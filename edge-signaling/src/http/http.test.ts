@@ -101,6 +101,8 @@ describe('the router', () => {
     for (const [method, path, status] of [
       ['PUT', '/post', 405],
       ['GET', '/api/none', 404],
+      ['POST', '/api/none', 404],
+      ['OPTIONS', '/api/none', 404],
     ] as const) {
       const refused = await router(request(path, { method }));
       expect(refused.status).toBe(status);
@@ -160,6 +162,8 @@ describe('descriptions', () => {
     });
     const headers = { 'if-none-match': answer.headers['etag'] ?? '' };
     expect((await capabilities(request('/api/capabilities', { headers }))).status).toBe(304);
+    const several = { 'if-none-match': `"x", W/${headers['if-none-match']}` };
+    expect((await capabilities(request('/api/capabilities', { headers: several }))).status).toBe(304);
   });
 
   it('[PR4] so are the schemas of all messages', async () => {

@@ -52,10 +52,10 @@ export function createRouter(settings: RouterSettings): (request: HttpRequest) =
     const readers = readersOf.get(request.path);
     if (method === 'OPTIONS' && methods !== undefined && readers !== undefined)
       return () => answerPreflight(readers, request, methods);
+    if (methods === undefined && request.path.startsWith('/api/'))
+      throw new PlenaryError('unknown_message', request.path.slice(0, 100));
     if (methods !== undefined || method !== 'GET')
       return () => methodNotAllowed(request, methods ?? ['GET', 'HEAD']);
-    if (request.path.startsWith('/api/'))
-      throw new PlenaryError('unknown_message', request.path.slice(0, 100));
     return settings.otherwise;
   };
   return async (request) => {

@@ -124,7 +124,7 @@ function answer(file: StaticFile, request: HttpRequest): HttpResponse {
     etag: file.etag,
     vary: 'accept-encoding',
   };
-  if (request.header('if-none-match') === file.etag) return { status: 304, headers, body: '' };
+  if (hasTag(request.header('if-none-match'), file.etag)) return { status: 304, headers, body: '' };
   const accepted = acceptedEncodings(request.header('accept-encoding'));
   if (file.brotli !== undefined && accepted.has('br')) {
     return { status: 200, headers: { ...headers, 'content-encoding': 'br' }, body: file.brotli };
@@ -141,4 +141,10 @@ function acceptedEncodings(header = ''): ReadonlySet<string> {
     .map((item) => item.trim().split(';'))
     .filter(([, quality]) => quality?.trim() !== 'q=0');
   return new Set(accepted.map(([name = '']) => name.toLowerCase()));
+}
+
+/** Caches may name several, and a proxy that compresses calls ours weak (RFC 9110, 13.1.2). */
+function hasTag(header: string | undefined, etag: string): boolean {
+  const named = (header ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
+  return named.includes(etag) || named.includes('*');
 }

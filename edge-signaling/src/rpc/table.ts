@@ -26,6 +26,7 @@ import {
   handleSubscribe,
   handleUnsubscribe,
 } from './handlers/subscriptions.ts';
+import { versioned } from './versioned.ts';
 import { handleTrackEnd, handleTrackPause, handleTrackPublish } from './handlers/tracks.ts';
 
 /** One row for each request of the protocol: the compiler demands all of them. */
@@ -39,8 +40,8 @@ export function createDispatchTable(services: HandlerServices): DispatchTable {
       return handler(request, connection);
     };
   return {
-    join: route(CLIENT_REQUESTS.join, charged('join', handleJoin(services)), options),
-    resume: route(CLIENT_REQUESTS.resume, charged('resume', handleResume(services)), options),
+    join: versioned(route(CLIENT_REQUESTS.join, charged('join', handleJoin(services)), options)),
+    resume: versioned(route(CLIENT_REQUESTS.resume, charged('resume', handleResume(services)), options)),
     'session.confirm': route(
       CLIENT_REQUESTS['session.confirm'],
       charged('session.confirm', handleSessionConfirm(services)),

@@ -22,7 +22,6 @@ import type {
 } from '@plenary/cluster';
 import type { EdgeId, MediaNodeId, PeerId, RoomId, TenantId } from '@plenary/cluster/ids';
 import { roomIdOf, roomNameOf } from '@plenary/cluster/ids';
-import { SERVED_PROTOCOL_VERSIONS } from '@plenary/cluster/protocol';
 import type {
   ClientReply,
   ClientRequest,
@@ -41,6 +40,7 @@ import type { Placer } from '../media/placer.ts';
 import type { GatePlace } from '../limits/entry-gate.ts';
 import type { Purse } from '../limits/meter.ts';
 import type { ReportFault } from '../metrics.ts';
+import { checkVersion } from '../rpc/versioned.ts';
 import type { Republisher } from '../room/republisher.ts';
 import type { LocalRooms } from '../room/local-rooms.ts';
 import type { RoomReader } from '../room/room-reader.ts';
@@ -454,12 +454,6 @@ export function edgeHints(directory: Directory): SessionNote['edges'] {
 /** A viewer gets no transport for sending, whatever it asks for. */
 export function mediaOf(media: MediaRequest, grants: JoinGrants): MediaRequest {
   return { ...media, publish: media.publish && mayPublishAnything(grants) };
-}
-
-function checkVersion(protocolVersion: number): void {
-  if (!SERVED_PROTOCOL_VERSIONS.includes(protocolVersion)) {
-    throw new PlenaryError('protocol_version', `This edge serves ${SERVED_PROTOCOL_VERSIONS.join(' and ')}.`);
-  }
 }
 
 /**
