@@ -421,7 +421,7 @@ export class MediaNode {
     this.#reach.close();
     await atMost(FAREWELL_MS, this.#outbox.settled());
     this.#outbox.close();
-    await this.#nodes.close();
+    this.#nodes.close();
     await this.#control.close();
     this.#servers.controlTls?.stop();
     await this.pool.close();

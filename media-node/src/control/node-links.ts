@@ -1,4 +1,4 @@
-import { PlenaryError } from '@plenary/cluster';
+import { PlenaryError, inBackground } from '@plenary/cluster';
 import type {
   AuthorityFile,
   ControlCaller,
@@ -73,12 +73,13 @@ export class NodeLinks implements RemoteNodes {
     return this.#options.directory.datacenterOf(mediaNodeId);
   }
 
-  async close(): Promise<void> {
+  /**
+   * Closes all links. One that is being opened, to a node that may be silent for seconds, is closed when it is open: a stop has other
+   * things to end (SPEC LC1).
+   */
+  close(): void {
     this.#closed = true;
-    const opened = await Promise.allSettled(this.#links.values());
-    for (const link of opened) {
-      if (link.status === 'fulfilled') link.value.close();
-    }
+    for (const opening of this.#links.values()) inBackground(() => closeOnceOpen(opening));
   }
 
   async #open(mediaNodeId: MediaNodeId, forget: () => void): Promise<NodeLink> {
@@ -102,4 +103,10 @@ export class NodeLinks implements RemoteNodes {
     logger.info({ mediaNodeId }, 'link to node opened');
     return link;
   }
+}
+
+async function closeOnceOpen(opening: Promise<NodeLink>): Promise<void> {
+  const [link] = await Promise.allSettled([opening]);
+  // One that could not be opened was told to who needed it.
+  if (link.status === 'fulfilled') link.value.close();
 }

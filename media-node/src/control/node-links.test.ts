@@ -1,0 +1,40 @@
+import {
+  MEDIA_NODE_ID,
+  MemoryRegistry,
+  identityOfSecrets,
+  mintIncarnation,
+  silentLogger,
+} from '@plenary/cluster';
+import type { MediaNodeRecord } from '@plenary/cluster';
+import { expect, test } from 'vitest';
+import { createMetrics } from '../metrics.ts';
+import { NodeDirectory } from './node-directory.ts';
+import { NodeLinks } from './node-links.ts';
+
+/** One behind which a store has fallen silent. */
+class SilentRegistry extends MemoryRegistry {
+  override liveMediaNodes(): Promise<MediaNodeRecord[]> {
+    return new Promise(() => undefined);
+  }
+}
+
+test('[LC1] links that are being opened hold up no stop, and none is opened after it', async () => {
+  const [metrics, logger] = [createMetrics(false), silentLogger()];
+  const id = MEDIA_NODE_ID.parse('a');
+  const links = new NodeLinks({
+    directory: new NodeDirectory(new SilentRegistry(), metrics, logger),
+    identity: identityOfSecrets(['a secret of at least thirty-two characters'], { kind: 'media-node', id }),
+    caller: { kind: 'media-node', id, incarnation: mintIncarnation() },
+    caFile: undefined,
+    onPipeProducer: () => undefined,
+    onPipeClosed: () => undefined,
+    onPipeMoved: () => undefined,
+    onFault: () => undefined,
+    metrics,
+    logger,
+  });
+  links.open(MEDIA_NODE_ID.parse('b'));
+  // Nothing to wait for.
+  expect(links.close()).toBeUndefined();
+  await expect(links.find(MEDIA_NODE_ID.parse('c'))).rejects.toMatchObject({ code: 'shutting_down' });
+});
