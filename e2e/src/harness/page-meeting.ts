@@ -16,6 +16,7 @@ export interface PageMeeting {
       readonly tracks: ReadonlyMap<string, unknown>;
       readonly chat: readonly { readonly text: string }[];
     };
+    readonly localTracks: ReadonlyMap<string, { readonly mediaTrack: MediaStreamTrack | null }>;
     readonly remoteTracks: ReadonlyMap<
       string,
       { readonly source: string; readonly publisherPaused: boolean }

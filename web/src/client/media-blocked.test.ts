@@ -29,8 +29,10 @@ function device(): Promise<Device> {
 async function joined() {
   const edge = new ScriptedEdge();
   const meeting = meet(edge, { createDevice: device });
-  const joining = meeting.join();
-  await vi.advanceTimersByTimeAsync(100);
+  let isJoined = false;
+  const joining = meeting.join().then(() => (isJoined = true));
+  // Keys are made beside the timers, and take as long as the machine is busy.
+  while (!isJoined) await vi.advanceTimersByTimeAsync(10);
   await joining;
   return { edge, meeting, media: () => meeting.getSnapshot().media };
 }

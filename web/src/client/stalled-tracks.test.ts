@@ -1,6 +1,11 @@
 import { TRACK_ID, type TrackId } from '@plenary/cluster/protocol';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { STALLED_AFTER_MS, StalledTracks, type WatchedFlow } from './stalled-tracks.ts';
+import {
+  SCREEN_STALLED_AFTER_MS,
+  STALLED_AFTER_MS,
+  StalledTracks,
+  type WatchedFlow,
+} from './stalled-tracks.ts';
 
 const LOOK_MS = 500;
 
@@ -24,7 +29,7 @@ describe('StalledTracks', () => {
     vi.useRealTimers();
   });
 
-  function add(id: string, peerId = id, kind: WatchedFlow['kind'] = 'video'): void {
+  function add(id: string, peerId = id, source: WatchedFlow['source'] = 'camera'): void {
     let stamp = 0;
     moving.add(id);
     setInterval(() => {
@@ -33,7 +38,7 @@ describe('StalledTracks', () => {
     flows.set(id, {
       trackId: TRACK_ID.parse(`t-${id}`),
       peerId,
-      kind,
+      source,
       stamp: () => {
         looks += 1;
         return stamp || undefined;
@@ -83,12 +88,12 @@ describe('StalledTracks', () => {
   });
 
   test('[WB8] of people whose picture comes the sound is not looked at, and of many microphones few at a time', async () => {
-    add('picture', 'ann', 'video');
-    add('voice', 'ann', 'audio');
+    add('picture', 'ann', 'camera');
+    add('voice', 'ann', 'microphone');
     moving.delete('voice');
     await vi.advanceTimersByTimeAsync(5_000);
     expect(stalled).toEqual([]);
-    for (let person = 0; person < 500; person += 1) add(`p${person}`, `p${person}`, 'audio');
+    for (let person = 0; person < 500; person += 1) add(`p${person}`, `p${person}`, 'microphone');
     await vi.advanceTimersByTimeAsync(10_000);
     moving.delete('p499');
     looks = 0;
@@ -96,5 +101,39 @@ describe('StalledTracks', () => {
     expect(looks).toBeLessThanOrEqual(40);
     await vi.advanceTimersByTimeAsync(20_000);
     expect(stalled).toEqual(['t-p499']);
+  });
+
+  test('[WB8] a screen that stands still is not stalled while its person is heard; of one who is lost it is', async () => {
+    add('screen', 'ann', 'screen');
+    add('voice', 'ann', 'microphone');
+    await vi.advanceTimersByTimeAsync(5_000);
+    moving.delete('screen');
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(stalled).toEqual([]);
+    moving.delete('voice');
+    await vi.advanceTimersByTimeAsync(STALLED_AFTER_MS + 2 * LOOK_MS);
+    expect(stalled.toSorted()).toEqual(['t-screen', 't-voice']);
+  });
+
+  test('[WB8] a screen of whose person nothing else is sent is given some more time', async () => {
+    add('screen', 'ann', 'screen');
+    await vi.advanceTimersByTimeAsync(5_000);
+    moving.delete('screen');
+    await vi.advanceTimersByTimeAsync(STALLED_AFTER_MS + 2 * LOOK_MS);
+    expect(stalled).toEqual([]);
+    await vi.advanceTimersByTimeAsync(SCREEN_STALLED_AFTER_MS);
+    expect(stalled).toEqual(['t-screen']);
+    moving.add('screen');
+    await vi.advanceTimersByTimeAsync(LOOK_MS);
+    expect(stalled).toEqual([]);
+  });
+
+  test('[WB8] a screen that moves is not stalled, whatever else of its person is', async () => {
+    add('screen', 'ann', 'screen');
+    add('voice', 'ann', 'microphone');
+    await vi.advanceTimersByTimeAsync(5_000);
+    moving.delete('voice');
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(stalled).toEqual(['t-voice']);
   });
 });

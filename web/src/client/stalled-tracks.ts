@@ -1,8 +1,13 @@
-import type { TrackId } from '@plenary/cluster/protocol';
+import type { TrackId, TrackSource } from '@plenary/cluster/protocol';
 import type { Flow } from './media-silence.ts';
 
 /** So long nothing of a track may come before it counts as stalled, in milliseconds: layers and key frames take less. */
 export const STALLED_AFTER_MS = 2_000;
+/**
+ * The same for a screen of somebody of whom nothing else is sent, in milliseconds: where nothing changes on a screen, browsers send
+ * it anew once a second or so.
+ */
+export const SCREEN_STALLED_AFTER_MS = 6_000;
 const LOOK_EVERY_MS = 500;
 /**
  * Sounds that one look takes in: those of people whose picture comes are not looked at, and of a thousand open microphones it is
@@ -14,7 +19,7 @@ const SOUNDS_PER_LOOK = 32;
 export interface WatchedFlow extends Flow {
   readonly trackId: TrackId;
   readonly peerId: string;
-  readonly kind: 'audio' | 'video';
+  readonly source: TrackSource;
 }
 
 export interface StalledTracksEnvironment {
@@ -26,6 +31,12 @@ export interface StalledTracksEnvironment {
 interface Seen {
   readonly stamp: number;
   readonly sinceMs: number;
+}
+
+/** Of whom something comes, and of whom nothing does although it ought to. */
+interface People {
+  readonly moving: Set<string>;
+  readonly stalled: Set<string>;
 }
 
 /**
@@ -65,38 +76,61 @@ export class StalledTracks {
     const flows = new Map(this.#environment.flows());
     for (const id of this.#seen.keys()) if (!flows.has(id)) this.#seen.delete(id);
     const stalled = new Set<TrackId>();
-    const movingPeople = new Set<string>();
-    const sounds: (readonly [string, WatchedFlow])[] = [];
-    for (const [id, flow] of flows) {
-      if (flow.kind === 'audio') sounds.push([id, flow]);
-      else if (this.#isStalled(id, flow, nowMs)) stalled.add(flow.trackId);
-      else movingPeople.add(flow.peerId);
-    }
-    const alone = sounds.filter(([, { peerId }]) => !movingPeople.has(peerId));
-    for (let looked = 0; looked < Math.min(alone.length, SOUNDS_PER_LOOK); looked += 1) {
-      const sound = alone[(this.#firstSound + looked) % alone.length];
-      if (sound !== undefined && this.#isStalled(...sound, nowMs)) stalled.add(sound[1].trackId);
-    }
-    // The others are as they were.
-    for (let later = SOUNDS_PER_LOOK; later < alone.length; later += 1) {
-      const trackId = alone[(this.#firstSound + later) % alone.length]?.[1].trackId;
-      if (trackId !== undefined && this.#stalled.has(trackId)) stalled.add(trackId);
-    }
-    this.#firstSound = (this.#firstSound + SOUNDS_PER_LOOK) % Math.max(1, alone.length);
+    const people: People = { moving: new Set(), stalled: new Set() };
+    const judge = (id: string, flow: WatchedFlow): void => {
+      const silentMs = this.#silentMs(id, flow, nowMs);
+      if (silentMs === undefined) return;
+      const isStalled = silentMs >= STALLED_AFTER_MS;
+      if (isStalled) stalled.add(flow.trackId);
+      (isStalled ? people.stalled : people.moving).add(flow.peerId);
+    };
+    const of = (...sources: readonly TrackSource[]): (readonly [string, WatchedFlow])[] =>
+      [...flows].filter(([, { source }]) => sources.includes(source));
+
+    for (const [id, flow] of of('camera')) judge(id, flow);
+    const screens = of('screen');
+    const presenters = new Set(screens.map(([, { peerId }]) => peerId));
+    const sounds = of('microphone', 'screen-audio').filter(([, { peerId }]) => !people.moving.has(peerId));
+    for (const [id, flow] of sounds) if (presenters.has(flow.peerId)) judge(id, flow);
+    this.#lookAtSome(
+      sounds.filter(([, { peerId }]) => !presenters.has(peerId)),
+      judge,
+      stalled,
+    );
+    for (const [id, flow] of screens)
+      if (this.#isScreenStalled(id, flow, nowMs, people)) stalled.add(flow.trackId);
     this.#tell(stalled);
   }
 
-  #isStalled(id: string, flow: WatchedFlow, nowMs: number): boolean {
-    const stamp = flow.stamp();
-    if (stamp === undefined) return this.#isOld(id, nowMs);
-    if (this.#seen.get(id)?.stamp !== stamp) this.#seen.set(id, { stamp, sinceMs: nowMs });
-    return this.#isOld(id, nowMs);
+  /** Looks at a few sounds, at others the next time; those that are not looked at are as they were. */
+  #lookAtSome(
+    sounds: readonly (readonly [string, WatchedFlow])[],
+    judge: (id: string, flow: WatchedFlow) => void,
+    stalled: Set<TrackId>,
+  ): void {
+    for (const place of sounds.keys()) {
+      const sound = sounds[(this.#firstSound + place) % sounds.length];
+      if (sound === undefined) continue;
+      if (place < SOUNDS_PER_LOOK) judge(...sound);
+      else if (this.#stalled.has(sound[1].trackId)) stalled.add(sound[1].trackId);
+    }
+    this.#firstSound = (this.#firstSound + SOUNDS_PER_LOOK) % Math.max(1, sounds.length);
   }
 
-  /** Browsers forget the source of what has not come for ten seconds. */
-  #isOld(id: string, nowMs: number): boolean {
+  /** A screen may stand still for a while: whatever else comes of its person tells whether that is so. */
+  #isScreenStalled(id: string, flow: WatchedFlow, nowMs: number, { moving, stalled }: People): boolean {
+    const silentMs = this.#silentMs(id, flow, nowMs);
+    if (silentMs === undefined || moving.has(flow.peerId)) return false;
+    return silentMs >= (stalled.has(flow.peerId) ? STALLED_AFTER_MS : SCREEN_STALLED_AFTER_MS);
+  }
+
+  /** For how long nothing has come; `undefined` where nothing ever has. Browsers forget the source of what has not come for ten seconds. */
+  #silentMs(id: string, flow: WatchedFlow, nowMs: number): number | undefined {
+    const stamp = flow.stamp();
+    if (stamp !== undefined && this.#seen.get(id)?.stamp !== stamp)
+      this.#seen.set(id, { stamp, sinceMs: nowMs });
     const seen = this.#seen.get(id);
-    return seen !== undefined && nowMs - seen.sinceMs >= STALLED_AFTER_MS;
+    return seen === undefined ? undefined : nowMs - seen.sinceMs;
   }
 
   #tell(stalled: ReadonlySet<TrackId>): void {

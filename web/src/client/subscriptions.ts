@@ -264,8 +264,8 @@ export class Subscriptions {
     for (const [id, { stamp }] of this.flows()) {
       const offer = offers.get(id);
       if (offer === undefined) continue;
-      const { trackId, peerId, kind } = offer;
-      yield [id, { trackId, peerId, kind, stamp }];
+      const { trackId, peerId, source } = offer;
+      yield [id, { trackId, peerId, source, stamp }];
     }
   }
 

@@ -233,6 +233,21 @@ describe('what is asked of the browser', () => {
   });
 });
 
+test('[WB6] the sound of a screen is not captured where the meeting does not take it, and the picture goes on', async () => {
+  const edge = new ScriptedEdge();
+  edge.on['track.publish'] = ({ source }) =>
+    source === 'screen-audio' ? refuse('forbidden') : { trackId: 'own-screen' };
+  const meeting = meet(edge);
+  await meeting.join();
+  const screen = new ScreenShare(meeting);
+  meeting.events.on('local-track-failed', () => screen.stopSound());
+  const sharing = screen.start();
+  browser.question.allow();
+  await sharing;
+  await eventually(() => expect(browser.live.map((track) => track.kind)).toEqual(['video']));
+  expect([...meeting.getSnapshot().localTracks.keys()]).toEqual(['screen']);
+});
+
 describe('what is published of the own devices', () => {
   const local = (meeting: Meeting): Record<string, LocalTrack['paused']> =>
     Object.fromEntries(

@@ -298,7 +298,7 @@ export class RoomController {
   #switchOff(source: TrackSource): void {
     if (source === 'microphone' || source === 'camera') this.media.switchOff(source);
     else if (source === 'screen') this.#screen.stop();
-    else this.meeting.unpublish(source);
+    else this.#screen.stopSound();
   }
 
   /** Once the meeting is over, however it ended. */

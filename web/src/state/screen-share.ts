@@ -40,6 +40,12 @@ export class ScreenShare {
     }
   }
 
+  /** Shares the picture alone from now on: a sound that nobody gets is not captured either. */
+  stopSound(): void {
+    this.#meeting.unpublish('screen-audio');
+    for (const track of this.#tracks) if (track.kind === 'audio') track.stop();
+  }
+
   /** Ends the sharing, and what is still being chosen. */
   stop(): void {
     this.#owner?.abort();

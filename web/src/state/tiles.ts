@@ -43,8 +43,8 @@ export function buildTiles(snapshot: MeetingSnapshot): readonly Tile[] {
       const track = bySource.get(`${peerId}:${source}`);
       const sends = track !== undefined && !track.publisherPaused;
       const cannotShow = sends && track.status === 'failed';
-      // Who shows nothing is judged by the voice; a screen on which nothing changes may need no packets.
-      const judged = sends && source === 'camera' ? track : source === 'camera' ? microphone : undefined;
+      // Who shows nothing is judged by the voice.
+      const judged = sends ? track : source === 'camera' ? microphone : undefined;
       const isStalled = judged !== undefined && !judged.publisherPaused && stalled.has(judged.trackId);
       return {
         key: `${peerId}:${source}`,

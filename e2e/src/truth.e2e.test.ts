@@ -1,0 +1,168 @@
+/** What a page says and shows while something is cut, lost or taken away, in real browsers over ways that can be spoilt. */
+import { NO_IMPAIRMENT } from '@plenary/loadtest/impairment';
+import { launchChromium } from '@plenary/loadtest/browser';
+import type { Browser, Page } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { launchFreezableBrowser } from './harness/browser.ts';
+import type { FreezableBrowser } from './harness/browser.ts';
+import { Participant } from './harness/participant.ts';
+import { startProxiedCluster } from './harness/proxied-cluster.ts';
+import type { ProxiedCluster } from './harness/proxied-cluster.ts';
+import { until } from './harness/until.ts';
+
+describe('what the page says', () => {
+  let proxied: ProxiedCluster;
+  let browser: Browser;
+  let sleeper: FreezableBrowser;
+  const people: Participant[] = [];
+
+  beforeAll(async () => {
+    proxied = await startProxiedCluster({});
+    [browser, sleeper] = await Promise.all([launchChromium(), launchFreezableBrowser()]);
+  });
+  afterEach(async () => {
+    for (const way of [proxied.udp, proxied.tcp, proxied.edge]) way.setImpairment(NO_IMPAIRMENT);
+    for (const person of people.splice(0)) await person.close();
+  });
+  afterAll(async () => {
+    await Promise.all([browser.close(), sleeper.close()]);
+    await proxied.stop();
+  });
+
+  async function enter(roomId: string, name: string, by = browser): Promise<Participant> {
+    const person = await Participant.open(by, proxied.edgeUrl, roomId, name);
+    people.push(person);
+    await person.join();
+    return person;
+  }
+
+  const banner = (person: Participant): Promise<string> =>
+    person.page.getByTestId('connection-state').innerText();
+  const untilBanner = (person: Participant, says: string): Promise<unknown> =>
+    until(
+      `${person.name}’s banner says “${says}”`,
+      () => banner(person),
+      (text) => (says === '' ? text === '' : text.includes(says)),
+    );
+  const tileOf = (viewer: Participant, name: string, source = 'camera') =>
+    viewer.page.locator(`[data-testid=tile][data-peer-name=${name}][data-source=${source}]`);
+  const untilTile = (
+    viewer: Participant,
+    name: string,
+    attribute: string,
+    value: string | null,
+    source = 'camera',
+  ): Promise<unknown> =>
+    until(
+      `${name}’s ${source} has ${attribute} ${value} for ${viewer.name}`,
+      () => tileOf(viewer, name, source).getAttribute(attribute),
+      (seen) => seen === value,
+    );
+  const toasts = (page: Page): Promise<string[]> => page.getByTestId('toast').allInnerTexts();
+
+  it('[WB7] with the edge alone cut off it says what goes on; with media alone cut off, what does not', async () => {
+    const ann = await enter('cuts', 'Ann');
+    const bob = await enter('cuts', 'Bob');
+    await bob.untilSeesAndHears();
+    proxied.edge.setImpairment({ ...NO_IMPAIRMENT, delayMs: 60_000 });
+    proxied.edge.dropConnections();
+    await untilBanner(bob, 'Sound and picture arrive');
+    await bob.untilSeesAndHears();
+    expect(await tileOf(bob, 'Ann').getAttribute('data-trouble')).toBeNull();
+    await bob.page.getByTestId('chat-button').click();
+    await bob.page.getByTestId('chat-input').fill('hello');
+    await bob.page.getByTestId('chat-input').press('Enter');
+    proxied.edge.dropConnections();
+    proxied.edge.setImpairment(NO_IMPAIRMENT);
+    await untilBanner(bob, '');
+    await until(
+      'the message is posted',
+      () => bob.page.getByTestId('chat-message').getAttribute('data-status'),
+      (status) => status === 'posted',
+    );
+    await ann.page.getByTestId('chat-button').click();
+    expect(await ann.page.getByTestId('chat-message').count()).toBe(1);
+    proxied.udp.setImpairment({ ...NO_IMPAIRMENT, lossRate: 1 });
+    proxied.tcp.setImpairment({ ...NO_IMPAIRMENT, delayMs: 60_000 });
+    await untilBanner(bob, 'Nothing arrives');
+    await untilTile(bob, 'Ann', 'data-trouble', 'no-signal');
+    proxied.udp.setImpairment(NO_IMPAIRMENT);
+    proxied.tcp.setImpairment(NO_IMPAIRMENT);
+    await untilBanner(bob, '');
+    await untilTile(bob, 'Ann', 'data-trouble', null);
+  });
+
+  it('[WB8] the shared screen of somebody who is lost is marked, also where nothing else of them is sent', async () => {
+    const ann = await enter('screen', 'Ann');
+    const bob = await enter('screen', 'Bob', sleeper.browser);
+    await ann.untilSeesAndHears();
+    await bob.page.getByTestId('screen-button').click();
+    await untilTile(ann, 'Bob', 'data-has-video', 'true', 'screen');
+    await bob.page.getByTestId('mic-button').click();
+    await bob.page.getByTestId('camera-button').click();
+    await untilTile(ann, 'Bob', 'data-has-video', 'false');
+    sleeper.freeze();
+    try {
+      await untilTile(ann, 'Bob', 'data-trouble', 'no-signal', 'screen');
+    } finally {
+      sleeper.thaw();
+    }
+    await untilTile(ann, 'Bob', 'data-trouble', null, 'screen');
+  });
+
+  it('[WB3] a device that ends by itself is off at its button and for the others, and stays off', async () => {
+    const ann = await enter('ends', 'Ann');
+    const bob = await enter('ends', 'Bob');
+    await bob.untilSeesAndHears();
+    // As the browser tells that a device was unplugged.
+    await ann.page.evaluate(() => {
+      for (const { mediaTrack } of globalThis.plenary?.getSnapshot().localTracks.values() ?? []) {
+        mediaTrack?.stop();
+        mediaTrack?.dispatchEvent(new Event('ended'));
+      }
+    });
+    await untilTile(bob, 'Ann', 'data-has-video', 'false');
+    await untilTile(bob, 'Ann', 'data-muted', 'true');
+    for (const button of ['mic-button', 'camera-button'])
+      expect(await ann.page.getByTestId(button).getAttribute('aria-pressed')).toBe('false');
+    expect((await toasts(ann.page)).join()).toContain('nobody');
+    await ann.page.getByTestId('camera-button').click();
+    await untilTile(bob, 'Ann', 'data-has-video', 'true');
+    await untilTile(bob, 'Ann', 'data-muted', 'true');
+  });
+
+  it('[WB6] a microphone that cannot be had says so, and the one before goes on for the others', async () => {
+    const ann = await enter('switch', 'Ann');
+    const bob = await enter('switch', 'Bob');
+    await bob.untilSeesAndHears();
+    await ann.page.evaluate(() => {
+      const { mediaDevices } = navigator;
+      const ask = mediaDevices.getUserMedia.bind(mediaDevices);
+      mediaDevices.getUserMedia = (constraints) =>
+        JSON.stringify(constraints).includes('"exact"')
+          ? Promise.reject(new DOMException('in use', 'NotReadableError'))
+          : ask(constraints);
+    });
+    await ann.page.getByTestId('devices-button').click();
+    const select = ann.page.getByTestId('microphone-select');
+    const before = await select.inputValue();
+    const others = await select
+      .locator('option')
+      .evaluateAll((options) => options.map((option) => option.getAttribute('value') ?? ''));
+    const other = others.find((value) => value !== before);
+    if (other === undefined) throw new Error(`only one microphone: ${others.join()}`);
+    await select.selectOption(other);
+    await until(
+      'Ann is told',
+      () => toasts(ann.page),
+      (texts) => texts.some((text) => text.includes('used by another program')),
+    );
+    await until(
+      'her microphone is the one before',
+      () => select.inputValue(),
+      (value) => value === before,
+    );
+    await untilTile(bob, 'Ann', 'data-muted', 'false');
+    await bob.untilSeesAndHears();
+  });
+});
