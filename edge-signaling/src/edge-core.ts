@@ -18,6 +18,7 @@ import { Directory } from './directory.ts';
 import { Oddities } from './oddities.ts';
 import { Announcer } from './lifecycle.ts';
 import { carriedBudget } from './limits/budget.ts';
+import { AdmissionGates } from './limits/admission-gates.ts';
 import { EntryGate } from './limits/entry-gate.ts';
 import { LimitedLog } from './limits/limited-log.ts';
 import { EdgeBudgets } from './limits/meter.ts';
@@ -55,6 +56,9 @@ const MAX_NODE_LOAD = 0.7;
  */
 const JOINS_AT_ONCE = 32;
 const RESUMES_AT_ONCE = 64;
+const MEDIA_OPENINGS_AT_ONCE = 32;
+/** Admissions that one media node is asked for at a time: it does one call of mediasoup after the other. */
+const ADMISSIONS_AT_ONCE = 32;
 /** A client waits ten seconds for an answer; who is let in by then is answered in time. */
 const ENTRY_PATIENCE_MS = 8_000;
 /** With such a wait the edge lets hardly anybody in until it has caught up: far from the wait at which clients give up. */
@@ -138,6 +142,7 @@ export class EdgeCore {
   #forgetting: NodeJS.Timeout | undefined;
   readonly #joinGate: EntryGate;
   readonly #resumeGate: EntryGate;
+  readonly #admissions: AdmissionGates;
   #isStopping = false;
 
   constructor(options: EdgeCoreOptions) {
@@ -217,6 +222,21 @@ export class EdgeCore {
       metrics,
       reportFault,
     });
+    const gate = (kind: 'join' | 'resume' | 'media', atOnce: number): EntryGate =>
+      new EntryGate({
+        atOnce,
+        patienceMs: ENTRY_PATIENCE_MS,
+        clock,
+        onWaiting: (count) => metrics.waitingEntries.set({ kind }, count),
+      });
+    this.#joinGate = gate('join', JOINS_AT_ONCE);
+    this.#resumeGate = gate('resume', RESUMES_AT_ONCE);
+    this.#admissions = new AdmissionGates({
+      atOnce: ADMISSIONS_AT_ONCE,
+      patienceMs: ENTRY_PATIENCE_MS,
+      clock,
+      onWaiting: (count) => metrics.waitingEntries.set({ kind: 'admission' }, count),
+    });
     const placer = new Placer({
       edgeId,
       datacenter,
@@ -224,6 +244,7 @@ export class EdgeCore {
       rooms,
       directory,
       links,
+      admissions: this.#admissions,
       limits: {
         packingLimit: config.packingLimit,
         maxRoomPeersPerNode: config.roomPeersPerNode,
@@ -340,18 +361,10 @@ export class EdgeCore {
       logger,
       reportFault,
     });
-    const gate = (kind: 'join' | 'resume', atOnce: number): EntryGate =>
-      new EntryGate({
-        atOnce,
-        patienceMs: ENTRY_PATIENCE_MS,
-        clock,
-        onWaiting: (count) => metrics.waitingEntries.set({ kind }, count),
-      });
-    this.#joinGate = gate('join', JOINS_AT_ONCE);
-    this.#resumeGate = gate('resume', RESUMES_AT_ONCE);
     const handlers = {
       joinGate: this.#joinGate,
       resumeGate: this.#resumeGate,
+      mediaGate: gate('media', MEDIA_OPENINGS_AT_ONCE),
       entrance,
       keeper,
       storeWait,
@@ -385,7 +398,13 @@ export class EdgeCore {
 
   /** Whether joins or resumes wait so long for their turn that no more clients are to be let in. */
   get isBehind(): boolean {
-    return Math.max(this.#joinGate.waitedMs, this.#resumeGate.waitedMs) > BEHIND_MS;
+    const nodes = this.directory.mediaNodes.map(({ mediaNodeId }) => mediaNodeId);
+    const waitedMs = [
+      this.#joinGate.waitedMs,
+      this.#resumeGate.waitedMs,
+      this.#admissions.leastWaitedMs(nodes),
+    ];
+    return Math.max(...waitedMs) > BEHIND_MS;
   }
 
   /** Why no media node can be used, where there are some. */

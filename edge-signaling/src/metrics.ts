@@ -79,7 +79,7 @@ export function createEdgeMetrics() {
     }),
     waitingEntries: new Gauge({
       name: 'plenary_edge_waiting_entries',
-      help: 'Joins and resumes that wait for their turn, by kind.',
+      help: 'Joins, resumes and openings of media that wait for their turn on this edge, and admissions that wait for theirs at a media node, by kind.',
       labelNames: ['kind'],
       registers,
     }),

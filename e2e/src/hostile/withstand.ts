@@ -65,7 +65,8 @@ function interruptionsOf(people: readonly Person[], noticed: readonly PageNotice
   });
 }
 
-function worstOf(noticed: readonly PageNoticed[]): Noticed {
+/** What people noticed at worst. */
+export function worstOf(noticed: readonly PageNoticed[]): Noticed {
   const worst = (kind: string): number =>
     Math.max(
       ...noticed.flatMap(({ media }) =>

@@ -93,6 +93,11 @@ export class EntryGate {
     return next === undefined ? 0 : this.#settings.clock.monotonicMs() - next.sinceMs;
   }
 
+  /** Whether nobody is in it or waits. */
+  get isIdle(): boolean {
+    return this.#underWay === 0 && this.#returning.length + this.#arriving.length === 0;
+  }
+
   /** Takes a place, if there is one. */
   #takeFree(): boolean {
     if (this.#underWay >= this.#settings.atOnce) return false;

@@ -1,66 +1,8 @@
-import { MemoryRegistry, PLACED_PEER, PlenaryError, silentLogger } from '@plenary/cluster';
-import { datacenter, edge, mediaNodeRecord, peer, request } from '@plenary/cluster/testing/samples';
+import { PLACED_PEER, PlenaryError } from '@plenary/cluster';
+import { edge, peer } from '@plenary/cluster/testing/samples';
 import { describe, expect, it } from 'vitest';
-import { Directory } from '../directory.ts';
-import { EdgeParts, OWN_EDGE, ROOM } from '../testing/edge-parts.ts';
-import { Placer } from './placer.ts';
-import type { HostRequest } from './placer.ts';
-
-const TRANSPORT = {
-  id: 'transport',
-  iceParameters: { usernameFragment: 'user', password: 'aPasswordOf22Characters' },
-  iceCandidates: [
-    {
-      foundation: 'udp',
-      priority: 1,
-      ip: '127.0.0.1',
-      address: '127.0.0.1',
-      protocol: 'udp',
-      port: 1,
-      type: 'host',
-    },
-  ],
-  dtlsParameters: {
-    role: 'auto',
-    fingerprints: [{ algorithm: 'sha-256', value: Array.from({ length: 32 }, () => 'AB').join(':') }],
-  },
-};
-
-async function placing(others: readonly string[] = []) {
-  const parts = new EdgeParts();
-  const { rooms, links, clock, metrics, reportFault } = parts;
-  const registry = new MemoryRegistry(clock);
-  for (const name of ['node', ...others]) await registry.announceMediaNode(mediaNodeRecord(name), 60_000);
-  const directory = new Directory({ registry, clock, reportFault, onRead: () => undefined });
-  await directory.refresh();
-  const placer = new Placer({
-    edgeId: OWN_EDGE,
-    datacenter: datacenter('gra'),
-    datacenterOrder: [],
-    rooms,
-    directory,
-    links,
-    limits: { packingLimit: 10, maxRoomPeersPerNode: 100, maxJoinsPerNode: 100, maxLoad: 0.7 },
-    maxPeersPerRoom: 100,
-    maxPeersPerPerson: 100,
-    dropMedia: () => Promise.resolve(),
-    clock,
-    logger: silentLogger(),
-    metrics,
-  });
-  const requestOf = async (more: Partial<HostRequest>): Promise<HostRequest> => ({
-    roomId: ROOM,
-    peerId: peer('ann'),
-    requestId: request('join-ann'),
-    media: { rtpCapabilities: { codecs: [] }, publish: false },
-    view: await rooms.view(ROOM),
-    datacenter: undefined,
-    roundTrips: [],
-    deadlineMs: clock.monotonicMs() + 9_000,
-    ...more,
-  });
-  return { parts, placer, requestOf, link: links.add('node') };
-}
+import { ROOM } from '../testing/edge-parts.ts';
+import { placing, TRANSPORT } from '../testing/placing.ts';
 
 describe('Placer', () => {
   it('[SE4] has nobody admitted whose session another edge took up since', async () => {

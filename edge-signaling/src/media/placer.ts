@@ -24,8 +24,10 @@ import type {
 import { MAX_INITIAL_CONSUMERS } from '@plenary/cluster/protocol';
 import type { MediaOffer, MediaRequest, RoundTrip } from '@plenary/cluster/protocol';
 import type { Directory } from '../directory.ts';
+import type { AdmissionGates } from '../limits/admission-gates.ts';
+import type { Entrant, GatePlace } from '../limits/entry-gate.ts';
 import type { EdgeMetrics } from '../metrics.ts';
-import type { MediaLinks } from './control-links.ts';
+import type { MediaLink, MediaLinks } from './control-links.ts';
 
 const MAX_TRIES = 3;
 /** A node that does not admit within this is taken to be gone, and another one is tried. */
@@ -66,6 +68,11 @@ export interface HostRequest {
   readonly exclude?: readonly MediaNodeId[];
   /** By the monotonic clock: when the answer must be out. */
   readonly deadlineMs: number;
+  /** Whose turn it has to be at the media node, and the place that is given away meanwhile (SPEC BU2, BU14). */
+  readonly entrant: Entrant;
+  readonly place: GatePlace;
+  /** Told of each placement at once: one that no node admits has to be removed as well. */
+  readonly onPlaced?: (placement: Placement) => void;
   /** Run beside each admission, so that it costs no round trip of its own. */
   readonly beside?: (placement: Placement) => Promise<void>;
 }
@@ -84,6 +91,7 @@ export interface PlacerSettings {
   readonly rooms: RoomStore;
   readonly directory: Directory;
   readonly links: MediaLinks;
+  readonly admissions: AdmissionGates;
   readonly limits: PlacementLimits;
   readonly maxPeersPerRoom: number;
   readonly maxPeersPerPerson: number;
@@ -113,6 +121,7 @@ export class Placer {
     let lastFault = new PlenaryError('no_media_node');
     for (let attempt = 1; attempt <= MAX_TRIES && this.#remainingMs(request) > 0; attempt += 1) {
       const placement = await this.#place(request, excluded, replaces);
+      request.onPlaced?.(placement);
       try {
         return await this.#admit(request, placement);
       } catch (thrown) {
@@ -209,14 +218,12 @@ export class Placer {
   }
 
   async #admit(request: HostRequest, placement: Placement): Promise<Hosted> {
-    const { roomId, peerId, network } = request;
+    const { roomId, peerId, network, entrant, place } = request;
     const { mediaNodeId, epoch } = placement;
-    const admission = async (): Promise<Hosted> => {
-      const link = await this.#settings.links.reach(
-        mediaNodeId,
-        Math.min(LINK_WAIT_MS, this.#remainingMs(request)),
-      );
+    const { admissions, links } = this.#settings;
+    const admission = async (link: MediaLink): Promise<Hosted> => {
       const timeoutMs = Math.min(ADMIT_TIMEOUT_MS, this.#remainingMs(request));
+      if (timeoutMs === 0) throw new PlenaryError('timed_out');
       // Who moves has the tracks already, and asks for them anew when its receivers stand.
       const tracks = request.keeps === undefined ? initialTracks(request.view, peerId) : [];
       const reply = await link.call(
@@ -241,8 +248,16 @@ export class Placer {
       };
       return { placement, incarnation: link.incarnation, offer };
     };
-    // Both are waited for, whatever becomes of the other: a failure must not leave the other running unwatched.
-    const [admitted, beside] = await Promise.allSettled([admission(), request.beside?.(placement)]);
+    const inTurn = async () => {
+      const link = await links.reach(mediaNodeId, Math.min(LINK_WAIT_MS, this.#remainingMs(request)));
+      return admissions.pass(mediaNodeId, entrant, async () =>
+        // Both are waited for, whatever becomes of the other: a failure must not leave the other running unwatched.
+        Promise.allSettled([admission(link), request.beside?.(placement)]),
+      );
+    };
+    const [turn] = await place.whileWaiting(async () => Promise.allSettled([inTurn()]));
+    if (turn.status === 'rejected') throw new AdmissionFailed(toPlenaryError(turn.reason));
+    const [admitted, beside] = turn.value;
     if (beside.status === 'rejected') throw beside.reason;
     if (admitted.status === 'rejected') throw new AdmissionFailed(toPlenaryError(admitted.reason));
     return admitted.value;

@@ -1,5 +1,5 @@
 import { catchUp } from '@plenary/cluster';
-import type { CatchUp, RoomStanding, RoomStore } from '@plenary/cluster';
+import type { CatchUp, RoomStanding, RoomStore, RoomView } from '@plenary/cluster';
 import type { EventId, RoomId } from '@plenary/cluster/ids';
 import type { LoggedEvent, RoomSnapshot } from '@plenary/cluster/protocol';
 import { SharedReads } from './shared-reads.ts';
@@ -11,6 +11,7 @@ export class RoomReader {
   readonly #snapshots = new SharedReads<RoomSnapshot | undefined>();
   readonly #pages = new SharedReads<Awaited<ReturnType<RoomStore['rosterPage']>>>();
   readonly #standings = new SharedReads<RoomStanding>();
+  readonly #views = new SharedReads<RoomView>(0);
 
   constructor(rooms: RoomStore) {
     this.#rooms = rooms;
@@ -32,6 +33,10 @@ export class RoomReader {
 
   async rosterPage(roomId: RoomId, cursor: string): ReturnType<RoomStore['rosterPage']> {
     return this.#pages.read(`${roomId} ${cursor}`, async () => this.#rooms.rosterPage(roomId, cursor));
+  }
+
+  async view(roomId: RoomId): Promise<RoomView> {
+    return this.#views.read(roomId, async () => this.#rooms.view(roomId));
   }
 
   async standing(roomId: RoomId): Promise<RoomStanding> {

@@ -14,7 +14,13 @@ interface Reads<Value> {
  * costs two readings, however large it is.
  */
 export class SharedReads<Value> {
+  readonly #withinMs: number;
   readonly #reads = new Map<string, Reads<Value>>();
+
+  /** @param withinMs - for how long a reading waits for others; 0 for what somebody is about to see */
+  constructor(withinMs: number = SHARE_WITHIN_MS) {
+    this.#withinMs = withinMs;
+  }
 
   /** @param reader - begins the reading; of those who share it, that of the first one is used */
   async read(key: string, reader: () => Promise<Value>): Promise<Value> {
@@ -26,7 +32,7 @@ export class SharedReads<Value> {
 
   async #begin(key: string, reads: Reads<Value>, reader: () => Promise<Value>): Promise<Value> {
     const before = reads.underWay;
-    await new Promise((resolve) => setTimeout(resolve, SHARE_WITHIN_MS));
+    if (this.#withinMs > 0) await new Promise((resolve) => setTimeout(resolve, this.#withinMs));
     await Promise.allSettled([before]);
     const reading = reader();
     reads.next = undefined;

@@ -25,12 +25,12 @@ export class Connection {
   #isSyncing = false;
   readonly #meter: Meter;
   readonly #localRooms: Pick<LocalRooms, 'peopleIn'>;
-  readonly #keeper: SessionKeeper;
+  readonly #keeper: Pick<SessionKeeper, 'onSocketClosed'>;
   #state: ConnectionState<Session, Entry> = { phase: 'connected' };
 
   constructor(
     socket: ClientSocket,
-    keeper: SessionKeeper,
+    keeper: Pick<SessionKeeper, 'onSocketClosed'>,
     budgets: EdgeBudgets,
     localRooms: Pick<LocalRooms, 'peopleIn'>,
   ) {

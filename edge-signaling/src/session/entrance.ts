@@ -37,7 +37,7 @@ import type { Directory } from '../directory.ts';
 import type { MediaLinks } from '../media/control-links.ts';
 import { networkOf } from '../media/network-of.ts';
 import type { Placer } from '../media/placer.ts';
-import type { GatePlace } from '../limits/entry-gate.ts';
+import type { Entrant, GatePlace } from '../limits/entry-gate.ts';
 import type { Purse } from '../limits/meter.ts';
 import type { ReportFault } from '../metrics.ts';
 import { checkVersion } from '../rpc/versioned.ts';
@@ -126,6 +126,7 @@ export class Entrance {
     socket: ClientSocket,
     askedAtMs: number,
     place: GatePlace,
+    entrant: Entrant,
   ): Promise<Entered<'join'>> {
     const { authenticator } = this.#settings;
     const deadlineMs = askedAtMs + ENTRY_DEADLINE_MS;
@@ -160,7 +161,16 @@ export class Entrance {
     while (this.#turns.isBusy(peerId)) await place.whileWaiting(async () => this.#turns.run(peerId, nothing));
     return this.#turns.run(peerId, async (afterwards) => {
       if (clock.monotonicMs() > deadlineMs) throw new PlenaryError('timed_out');
-      return this.#enter(request, socket, { roomId, peerId, admission, grants, deadlineMs, afterwards });
+      return this.#enter(request, socket, {
+        roomId,
+        peerId,
+        admission,
+        grants,
+        deadlineMs,
+        entrant,
+        place,
+        afterwards,
+      });
     });
   }
 
@@ -173,12 +183,14 @@ export class Entrance {
       readonly admission: Admission;
       readonly grants: SessionGrants;
       readonly deadlineMs: number;
+      readonly entrant: Entrant;
+      readonly place: GatePlace;
       readonly afterwards: (work: Promise<void>) => void;
     },
   ): Promise<Entered<'join'>> {
     const { rooms, channel, placer, localRooms } = this.#settings;
     const { requestId, sessionKey, roundTrips = [] } = request;
-    const { roomId, peerId, admission, grants, deadlineMs } = entry;
+    const { roomId, peerId, admission, grants, deadlineMs, entrant, place } = entry;
     const { tenantId, issuedAtSeconds } = admission;
     const subject = grants.sub;
     const displayName = grants.name ?? request.displayName ?? 'Guest';
@@ -192,7 +204,7 @@ export class Entrance {
     try {
       const [claim, read, revoked] = await Promise.allSettled([
         this.#settings.tenantClaims.claim(tenantId, { roomId, peerId }),
-        rooms.view(roomId),
+        this.#settings.reader.view(roomId),
         this.#settings.tenants.isRevoked(tenantId, { roomId, subject, issuedAtSeconds }),
       ]);
       hasNewClaim = claim.status === 'fulfilled' && claim.value;
@@ -216,8 +228,12 @@ export class Entrance {
         datacenter: grants.datacenter,
         roundTrips,
         deadlineMs,
-        beside: async (placement) => {
+        entrant,
+        place,
+        onPlaced: (placement) => {
           latest = placement;
+        },
+        beside: async (placement) => {
           const entry = { peerId, displayName, role: grants.role };
           joined = await rooms.joinPeer(roomId, entry, placement.epoch).catch(notFoundAs('stale_epoch'));
           channel.publishEvents(roomId, joined.events);

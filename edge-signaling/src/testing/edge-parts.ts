@@ -31,7 +31,7 @@ import type { ClientSocket, EdgeMessage, RoomChannel } from '../transport/client
 export const OWN_EDGE = edge('own');
 export const ROOM = room('room');
 
-/** Answers a request, or throws a PlenaryError. */
+/** Answers a request, now or later, or throws a PlenaryError. */
 type Script = (name: ControlRequestName, payload: unknown) => unknown;
 
 /** A link to a media node that answers as a test says, and remembers what it was asked. */
@@ -54,7 +54,7 @@ export class ScriptedLink implements MediaLink {
     this.asked.push({ name, payload });
     const emitWithAck = async (): Promise<unknown> => {
       try {
-        return await Promise.resolve({ ok: true, data: this.answer(name, payload) });
+        return { ok: true, data: await this.answer(name, payload) };
       } catch (fault) {
         if (fault instanceof PlenaryError) return { ok: false, error: fault.toWire() };
         throw fault;
@@ -195,7 +195,7 @@ export class EdgeParts {
       requestId: request(`join-${name}`),
       edgeId: by,
       mediaNodeId: mediaNode(on),
-      maxPeers: 100,
+      maxPeers: 1_000,
       ...(replacesEpoch === undefined ? {} : { replacesEpoch }),
     });
     await this.rooms.joinPeer(ROOM, { peerId, displayName: name, role: 'speaker' }, placement.epoch);

@@ -3,12 +3,14 @@
  * what the people of a meeting notice of it.
  */
 import { writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { describeMachine, figure, formatTable } from '@plenary/loadtest/pages';
+import { everybodySeesAndHears } from '../../faults/sees-and-hears.ts';
 import { HostileWorld } from '../hostile-world.ts';
 import { flood, FLOOD_KINDS } from '../rows/floods.ts';
 import type { FloodKind } from '../rows/floods.ts';
-import { withstand } from '../withstand.ts';
+import { worstOf } from '../withstand.ts';
 import type { Noticed } from '../withstand.ts';
 import { usageOf } from './usage.ts';
 
@@ -19,6 +21,9 @@ const CROWDS = [
   { name: '100 addresses', sockets: 100, addresses: 100 },
 ] as const;
 type Crowd = (typeof CROWDS)[number];
+
+/** A page whose browser is overwhelmed may take long; one that takes longer is gone. */
+const PAGE_ANSWERS_WITHIN_MS = 20_000;
 
 const USAGE = `npm run bench:hostile -- [options]
 
@@ -34,45 +39,34 @@ interface Cost {
   readonly cpuPercent: { readonly edge: number; readonly node: number; readonly redis: number };
   /** More memory than before the attack, right after it, in MiB. */
   readonly memoryMiB: number;
-  readonly noticed: Noticed | undefined;
+  /** What the people of the meeting noticed; `undefined` where a page did not even answer. */
+  readonly noticed: (Noticed & { readonly failedPresses: number }) | undefined;
+  /** How each process ended that was not asked to. */
+  readonly ended: readonly string[];
 }
 
 async function measure(world: HostileWorld, kind: FloodKind, crowd: Crowd, seconds: number): Promise<Cost> {
   const addresses = Array.from({ length: crowd.addresses }, () => world.nextAddress());
-  let before = usageOf(world);
-  let after = before;
-  let tookSeconds = seconds;
-  let noticed: Noticed | undefined;
-  try {
-    noticed = await withstand(
-      world,
-      {
-        name: `${kind.name}, ${crowd.name}`,
-        world: 'plain',
-        does: kind.does,
-        // What each of a crowd is told, or how it is turned away, is the table's matter, not this one's.
-        gets: ['done'],
-        strike: async (target, isOver) => {
-          before = usageOf(target);
-          const startedMs = performance.now();
-          await Promise.all(
-            Array.from({ length: crowd.sockets }, async (_, index) => {
-              const address = addresses[index % addresses.length];
-              while (!isOver()) await flood(target, kind, isOver, address).catch(() => undefined);
-            }),
-          );
-          tookSeconds = (performance.now() - startedMs) / 1_000;
-          after = usageOf(target);
-          return ['done'];
-        },
-      },
-      seconds * 1_000,
-    );
-  } catch (error) {
-    process.stderr.write(
-      `${error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)}\n`,
-    );
-  }
+  await everybodySeesAndHears(world.people);
+  await Promise.all(world.people.map((person) => person.watch()));
+  const before = usageOf(world);
+  const startedMs = performance.now();
+  const isOver = (): boolean => performance.now() - startedMs >= seconds * 1_000;
+  const attack = Promise.all(
+    Array.from({ length: crowd.sockets }, async (_, index) => {
+      const address = addresses[index % addresses.length];
+      // What each of a crowd is told, or how it is turned away, is the table's matter, not this one's.
+      while (!isOver()) await flood(world, kind, isOver, address).catch(() => undefined);
+    }),
+  );
+  await sleep(seconds * 1_000);
+  const tookSeconds = (performance.now() - startedMs) / 1_000;
+  const after = world.ended.length === 0 ? usageOf(world) : before;
+  const noticed = await Promise.race([
+    Promise.all(world.people.map((person) => person.noticed())),
+    sleep(PAGE_ANSWERS_WITHIN_MS).then(() => undefined),
+  ]).catch(() => undefined);
+  await attack;
   const percent = (key: keyof Cost['cpuPercent']): number =>
     (100 * (after.cpuSeconds[key] - before.cpuSeconds[key])) / tookSeconds;
   return {
@@ -80,7 +74,11 @@ async function measure(world: HostileWorld, kind: FloodKind, crowd: Crowd, secon
     flood: kind.name,
     cpuPercent: { edge: percent('edge'), node: percent('node'), redis: percent('redis') },
     memoryMiB: (after.memoryBytes - before.memoryBytes) / 1_048_576,
-    noticed,
+    noticed: noticed && {
+      ...worstOf(noticed),
+      failedPresses: noticed.reduce((sum, { presses }) => sum + presses.failed, 0),
+    },
+    ended: [...world.ended],
   };
 }
 
@@ -106,6 +104,8 @@ async function main(): Promise<void> {
       const world = await HostileWorld.start('plain');
       try {
         costs.push(await measure(world, kind, crowd, Number(values.seconds)));
+      } catch (error) {
+        process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
       } finally {
         await world.stop();
       }
@@ -118,16 +118,28 @@ async function main(): Promise<void> {
 
 function report(costs: readonly Cost[]): string {
   return formatTable(
-    ['', 'edge %', 'node %', 'Redis %', 'memory MiB', 'picture s', 'sound s', 'buttons p95 s'],
-    costs.map(({ crowd, flood: name, cpuPercent, memoryMiB, noticed }) => [
+    [
+      '',
+      'edge %',
+      'node %',
+      'Redis %',
+      'memory MiB',
+      'picture s',
+      'sound s',
+      'buttons p95 s',
+      'buttons failed',
+      'ended',
+    ],
+    costs.map(({ crowd, flood: name, cpuPercent, memoryMiB, noticed, ended }) => [
       `${crowd}: ${name}`,
-      figure(cpuPercent.edge),
-      figure(cpuPercent.node),
-      figure(cpuPercent.redis),
-      figure(memoryMiB),
+      ...[cpuPercent.edge, cpuPercent.node, cpuPercent.redis, memoryMiB].map(figure),
       ...(noticed === undefined
-        ? ['noticed', '', '']
-        : [noticed.picture, noticed.sound, noticed.buttons].map((ms) => figure(ms / 1_000))),
+        ? ['–', '–', '–', '–']
+        : [
+            ...[noticed.picture, noticed.sound, noticed.buttons].map((ms) => figure(ms / 1_000)),
+            String(noticed.failedPresses),
+          ]),
+      ended.join(', '),
     ]),
   );
 }

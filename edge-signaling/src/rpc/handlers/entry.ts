@@ -1,7 +1,6 @@
 import { PlenaryError, toPlenaryError } from '@plenary/cluster';
-import { keysOf } from '../../limits/address-keys.ts';
 import { REQUEST_COSTS } from '../../limits/cost.ts';
-import type { Entrant } from '../../limits/entry-gate.ts';
+import { entrantOf } from './entrant.ts';
 import type { Connection } from '../../session/connection.ts';
 import type { Entered } from '../../session/entrance.ts';
 import type { Handler, HandlerServices } from './services.ts';
@@ -17,9 +16,10 @@ export function handleJoin(services: HandlerServices): Handler<'join'> {
     refuseWhileDraining(services);
     const { metrics, clock } = services;
     const startedMs = clock.monotonicMs();
+    const entrant = entrantOf(connection, request.token, () => connection.state.phase === 'entering');
     const reply = services.joinGate
-      .pass(entrantOf(connection, request.token), async (place) =>
-        services.entrance.join(request, connection.socket, startedMs, place),
+      .pass(entrant, async (place) =>
+        services.entrance.join(request, connection.socket, startedMs, place, entrant),
       )
       .then((entered) => finish(services, connection, entered));
     connection.apply({ type: 'entry_started', entry: { requestId: request.requestId, reply } });
@@ -43,7 +43,9 @@ export function handleResume(services: HandlerServices): Handler<'resume'> {
     const startedMs = clock.monotonicMs();
     connection.apply({ type: 'entry_started', entry: { requestId: undefined, reply: undefined } });
     try {
-      const entered = await resumeGate.pass(entrantOf(connection, request.sessionToken), async (place) =>
+      const isWanted = (): boolean => connection.state.phase === 'entering';
+      const entrant = entrantOf(connection, request.sessionToken, isWanted);
+      const entered = await resumeGate.pass(entrant, async (place) =>
         entrance.resume(request, connection.socket, place),
       );
       const reply = finish(services, connection, entered);
@@ -94,14 +96,6 @@ function finish<Name extends 'join' | 'resume'>(
     return reply;
   }
   throw new PlenaryError('replaced');
-}
-
-/** The token stands for the peer that it names: nothing of it is proven yet, and it only sorts entries of one address. */
-function entrantOf(connection: Connection, token: string): Entrant {
-  return {
-    owner: { address: keysOf(connection.socket.address)[0]?.key ?? '', peer: token },
-    isWanted: () => connection.state.phase === 'entering',
-  };
 }
 
 function fail(connection: Connection): void {

@@ -4,7 +4,11 @@ import type { ClientReply, ClientRequest } from '@plenary/cluster/protocol';
 import { networkOf } from '../../media/network-of.ts';
 import { mediaOf } from '../../session/entrance.ts';
 import type { HostRequest, Hosted, Placer } from '../../media/placer.ts';
+import type { Republisher } from '../../room/republisher.ts';
+import type { SessionKeeper } from '../../session/keeper.ts';
 import type { Session } from '../../session/session.ts';
+import type { StoreWait } from '../../store-wait.ts';
+import { entrantOf } from './entrant.ts';
 import { askMediaNode } from './services.ts';
 import type { Handler, HandlerServices } from './services.ts';
 
@@ -12,13 +16,28 @@ import type { Handler, HandlerServices } from './services.ts';
 const MEDIA_OPEN_DEADLINE_MS = 9_000;
 const MEDIA_CHECK_TIMEOUT_MS = 500;
 
-export function handleMediaOpen(services: HandlerServices): Handler<'media.open'> {
+/** What it takes to open media. */
+interface OpeningServices extends Pick<
+  HandlerServices,
+  'rooms' | 'reader' | 'placer' | 'departures' | 'localRooms' | 'links' | 'mediaGate' | 'mediaWatch' | 'clock'
+> {
+  readonly keeper: Pick<SessionKeeper, 'endAsGone'>;
+  readonly republisher: Pick<Republisher, 'room'>;
+  readonly storeWait: Pick<StoreWait, 'untilAvailable'>;
+}
+
+export function handleMediaOpen(services: OpeningServices): Handler<'media.open'> {
   return async (request, connection) => {
     const { session } = connection;
+    const deadlineMs = services.clock.monotonicMs() + MEDIA_OPEN_DEADLINE_MS;
+    const isWanted = (): boolean => services.localRooms.holds(session);
+    const entrant = entrantOf(connection, session.peerId, isWanted);
     return session.inTurn(async () => {
       const endKeeping = services.mediaWatch.keepFor(session.peerId);
       try {
-        return await openAnew(services, session, request);
+        return await services.mediaGate.pass(entrant, async (place) =>
+          openAnew(services, session, request, { deadlineMs, entrant, place }),
+        );
       } catch (fault) {
         const { moveFrom } = request;
         if (moveFrom !== undefined && toPlenaryError(fault).code === 'store_unavailable')
@@ -32,19 +51,19 @@ export function handleMediaOpen(services: HandlerServices): Handler<'media.open'
 }
 
 async function openAnew(
-  services: HandlerServices,
+  services: OpeningServices,
   session: Session,
   { moveFrom, insteadOf, isUnreachable, ...media }: ClientRequest<'media.open'>,
+  turn: Pick<HostRequest, 'deadlineMs' | 'entrant' | 'place'>,
 ): Promise<ClientReply<'media.open'>> {
-  const { rooms, placer, departures, clock, keeper, localRooms, links, republisher } = services;
-  const deadlineMs = clock.monotonicMs() + MEDIA_OPEN_DEADLINE_MS;
-  await services.storeWait.untilAvailable();
+  const { rooms, reader, placer, departures, keeper, localRooms, links, republisher } = services;
+  await turn.place.whileWaiting(async () => services.storeWait.untilAvailable());
   if (!localRooms.holds(session)) throw new PlenaryError('session_gone');
   const { roomId, peerId, grants } = session;
   const before = session.allMedia;
   const look = async () =>
     Promise.all([
-      rooms.view(roomId),
+      reader.view(roomId),
       rooms.placementOf(roomId, peerId),
       moveFrom === undefined ? undefined : rooms.formerPlacement(roomId, peerId),
     ]);
@@ -78,9 +97,8 @@ async function openAnew(
       kept === undefined
         ? unreachable(services, session.media.mediaNodeId)
         : [kept.mediaNodeId, ...(insteadOf === placement.epoch ? [placement.mediaNodeId] : [])],
-    deadlineMs,
-    // A placement that no node admits has to be removed with the peer all the same.
-    beside: async ({ epoch }) => Promise.resolve(session.notePlaced(epoch)),
+    ...turn,
+    onPlaced: ({ epoch }) => session.notePlaced(epoch),
   };
   const unreached = [
     ...session.unreachedNodes,
@@ -149,7 +167,7 @@ async function elsewhere(
 }
 
 /** The old node is as good as any, unless it does not answer. */
-function unreachable({ links }: HandlerServices, mediaNodeId: MediaNodeId): MediaNodeId[] {
+function unreachable({ links }: Pick<HandlerServices, 'links'>, mediaNodeId: MediaNodeId): MediaNodeId[] {
   return links.get(mediaNodeId)?.isUp === true ? [] : [mediaNodeId];
 }
 

@@ -28,9 +28,10 @@ import type { RoomChannel } from '../../transport/client-socket.ts';
 /** What handlers work with. */
 export interface HandlerServices {
   readonly entrance: Entrance;
-  /** Joins and resumes have a gate each, so that a storm of the one kind does not hold up the other. */
+  /** Joins, resumes and openings of media have a gate each, so that a storm of the one kind does not hold up the others. */
   readonly joinGate: EntryGate;
   readonly resumeGate: EntryGate;
+  readonly mediaGate: EntryGate;
   readonly keeper: SessionKeeper;
   readonly storeWait: StoreWait;
   readonly republisher: Republisher;

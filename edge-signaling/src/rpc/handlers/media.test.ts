@@ -1,0 +1,96 @@
+import { MemoryRoomStore } from '@plenary/cluster';
+import type { RoomView } from '@plenary/cluster';
+import { ROUTER_RTP_CAPABILITIES } from '@plenary/cluster/protocol';
+import type { RoomId } from '@plenary/cluster/ids';
+import { describe, expect, it } from 'vitest';
+import { EntryGate } from '../../limits/entry-gate.ts';
+import { LimitedLog } from '../../limits/limited-log.ts';
+import { EdgeBudgets } from '../../limits/meter.ts';
+import { RoomReader } from '../../room/room-reader.ts';
+import { Connection } from '../../session/connection.ts';
+import { EdgeParts, RecordingSocket, ROOM } from '../../testing/edge-parts.ts';
+import { placing, TRANSPORT } from '../../testing/placing.ts';
+import { handleMediaOpen } from './media.ts';
+
+const AT_ONCE = 32;
+
+/** Counts readings of whole rooms, each of which takes a turn of the event loop. */
+class CountingRooms extends MemoryRoomStore {
+  views = 0;
+
+  override async view(roomId: RoomId): Promise<RoomView> {
+    this.views += 1;
+    await new Promise((resolve) => setImmediate(resolve));
+    return super.view(roomId);
+  }
+}
+
+async function openingOf(people: number, others: readonly string[] = []) {
+  const rooms = new CountingRooms();
+  const parts = new EdgeParts(rooms);
+  const { placer, link } = await placing(others, parts, AT_ONCE);
+  const { clock, localRooms, links, metrics } = parts;
+  const mediaGate = new EntryGate({ atOnce: AT_ONCE, patienceMs: 8_000, clock, onWaiting: () => undefined });
+  const handler = handleMediaOpen({
+    rooms,
+    reader: new RoomReader(rooms),
+    placer,
+    departures: parts.departures(),
+    localRooms,
+    links,
+    mediaGate,
+    mediaWatch: { keepFor: () => () => undefined, lose: () => Promise.resolve() },
+    clock,
+    keeper: { endAsGone: () => undefined },
+    republisher: { room: () => Promise.resolve() },
+    storeWait: { untilAvailable: () => Promise.resolve() },
+  });
+  const log = new LimitedLog({ metrics, logger: { warn: () => undefined }, clock });
+  const budgets = new EdgeBudgets({ clock, socketsPerAddress: 2_000, log });
+  const connections: Connection[] = [];
+  for (let count = 0; count < people; count += 1) {
+    const socket = new RecordingSocket();
+    const session = parts.hold(await parts.place(`p${count}`, 'lost'), socket);
+    const connection = new Connection(socket, { onSocketClosed: () => undefined }, budgets, localRooms);
+    connection.apply({ type: 'entry_started', entry: { requestId: undefined, reply: undefined } });
+    connection.apply({ type: 'entered', session });
+    connections.push(connection);
+  }
+  const open = async (connection: Connection) =>
+    handler({ rtpCapabilities: ROUTER_RTP_CAPABILITIES, publish: false }, connection);
+  return { rooms, link, links, mediaGate, connections, open };
+}
+
+describe('media.open', () => {
+  it('[BU13] by 500 people of one room, whose media node was lost, reads the room a few times', async () => {
+    // One node takes no more than some 170 until it has reported its load anew.
+    const others = ['two', 'three', 'four'];
+    const { rooms, link, links, connections, open } = await openingOf(500, others);
+    for (const one of [link, ...others.map((name) => links.add(name))])
+      one.answer = () => ({ receiveTransport: TRANSPORT, consumers: [], failed: [] });
+    await Promise.all(connections.map(open));
+    expect(rooms.views).toBeLessThan(40);
+    expect((await rooms.view(ROOM)).occupancy.peerCount).toBe(500);
+  });
+
+  it('[BU2] [BU14] holds no place in the gate while a media node admits, of which so many are under way at a time', async () => {
+    const { link, connections, mediaGate, open } = await openingOf(2 * AT_ONCE);
+    const admitted: (() => void)[] = [];
+    link.answer = () =>
+      new Promise((resolve) => {
+        admitted.push(() => resolve({ receiveTransport: TRANSPORT, consumers: [], failed: [] }));
+      });
+    const opened = connections.map(open);
+    await expect.poll(() => admitted.length).toBe(AT_ONCE);
+    await expect.poll(() => mediaGate.isIdle).toBe(true);
+    let answered = 0;
+    const all = Promise.all(opened);
+    await expect
+      .poll(() => {
+        for (; answered < admitted.length; answered += 1) admitted[answered]?.();
+        return answered;
+      })
+      .toBe(2 * AT_ONCE);
+    expect(await all).toHaveLength(2 * AT_ONCE);
+  });
+});
