@@ -36,7 +36,7 @@ import { mayPublishAnything } from '../auth/permissions.ts';
 import type { Directory } from '../directory.ts';
 import type { MediaLinks } from '../media/control-links.ts';
 import { networkOf } from '../media/network-of.ts';
-import type { Placer } from '../media/placer.ts';
+import type { HostRequest, Placer } from '../media/placer.ts';
 import type { Entrant, GatePlace } from '../limits/entry-gate.ts';
 import type { Purse } from '../limits/meter.ts';
 import type { ReportFault } from '../metrics.ts';
@@ -63,6 +63,9 @@ const LOOK_AGAIN_MS = 250;
 const MAX_EDGE_HINTS = 64;
 
 const nothing = async (): Promise<void> => Promise.resolve();
+
+/** Until when a join is answered, and as whose turn it is carried out. */
+type Turn = Pick<HostRequest, 'deadlineMs' | 'entrant' | 'place'>;
 
 type Joined = Awaited<ReturnType<RoomStore['joinPeer']>>;
 
@@ -134,7 +137,7 @@ export class Entrance {
     const admission = await authenticator.join(request, socket.id);
     const { tenantId } = admission;
     try {
-      const entered = await this.#join(request, socket, admission, deadlineMs, place);
+      const entered = await this.#join(request, socket, admission, { deadlineMs, entrant, place });
       this.#settings.onOutcome(tenantId, 'ok');
       return entered;
     } catch (fault) {
@@ -147,9 +150,9 @@ export class Entrance {
     request: ClientRequest<'join'>,
     socket: ClientSocket,
     admission: Admission,
-    deadlineMs: number,
-    place: GatePlace,
+    turn: Turn,
   ): Promise<Entered<'join'>> {
+    const { place, deadlineMs } = turn;
     const { peerIdKey, clock } = this.#settings;
     const { grants: granted, tenantId } = admission;
     const { roundTrips = [] } = request;
@@ -166,9 +169,7 @@ export class Entrance {
         peerId,
         admission,
         grants,
-        deadlineMs,
-        entrant,
-        place,
+        turn,
         afterwards,
       });
     });
@@ -182,15 +183,13 @@ export class Entrance {
       readonly peerId: PeerId;
       readonly admission: Admission;
       readonly grants: SessionGrants;
-      readonly deadlineMs: number;
-      readonly entrant: Entrant;
-      readonly place: GatePlace;
+      readonly turn: Turn;
       readonly afterwards: (work: Promise<void>) => void;
     },
   ): Promise<Entered<'join'>> {
     const { rooms, channel, placer, localRooms } = this.#settings;
     const { requestId, sessionKey, roundTrips = [] } = request;
-    const { roomId, peerId, admission, grants, deadlineMs, entrant, place } = entry;
+    const { roomId, peerId, admission, grants, turn } = entry;
     const { tenantId, issuedAtSeconds } = admission;
     const subject = grants.sub;
     const displayName = grants.name ?? request.displayName ?? 'Guest';
@@ -227,9 +226,7 @@ export class Entrance {
         view,
         datacenter: grants.datacenter,
         roundTrips,
-        deadlineMs,
-        entrant,
-        place,
+        ...turn,
         onPlaced: (placement) => {
           latest = placement;
         },
