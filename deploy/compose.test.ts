@@ -1,13 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readEdgeConfig } from '../edge-signaling/src/config.ts';
+import { EDGE_SETTINGS, readEdgeConfig } from '../edge-signaling/src/config.ts';
 import type { EdgeConfig } from '../edge-signaling/src/config.ts';
-import { loadConfig } from '../media-node/src/config.ts';
+import { CONFIG_SCHEMA, loadConfig } from '../media-node/src/config.ts';
 import type { MediaNodeConfig } from '../media-node/src/config.ts';
-import { identityOfSecrets } from '@plenary/cluster';
+import { identityOfSecrets, MEDIA_NODE_ID, NAMESPACE, nodeKeyText, secretsIn } from '@plenary/cluster';
 import type { PortSlice } from '@plenary/cluster';
 import { interpolate, readComposeFile, readEnvFile, readImageFile } from './testing/compose-file.ts';
 import type { ComposeFile, Service } from './testing/compose-file.ts';
@@ -16,19 +16,110 @@ const root = join(import.meta.dirname, '..');
 const composePath = join(import.meta.dirname, 'compose.yaml');
 const EDGE_IMAGE = 'deploy/images/edge-signaling.Dockerfile';
 const MEDIA_NODE_IMAGE = 'deploy/images/media-node.Dockerfile';
+/** What one machine with one Redis does without, and why. */
+const BOTH_DO_WITHOUT = [
+  {
+    why: 'one Redis, by its URL',
+    settings: [
+      'PLENARY_REDIS_SENTINELS',
+      'PLENARY_REDIS_CLUSTER',
+      'PLENARY_REDIS_SENTINEL_NAME',
+      'PLENARY_REDIS_SENTINEL_USERNAME',
+      'PLENARY_REDIS_SENTINEL_PASSWORD',
+      'PLENARY_REDIS_USERNAME',
+      'PLENARY_REDIS_PASSWORD',
+      'PLENARY_REDIS_TLS',
+      'PLENARY_REDIS_NAT_MAP',
+    ],
+  },
+  { why: 'the registry is in Redis', settings: ['CONSUL_HTTP_ADDR', 'CONSUL_HTTP_TOKEN'] },
+  {
+    why: 'operators and control links are on loopback',
+    settings: [
+      'PLENARY_OPERATOR_HOST',
+      'PLENARY_OPERATOR_URL',
+      'PLENARY_TLS_CERT',
+      'PLENARY_TLS_KEY',
+      'PLENARY_TLS_CA',
+    ],
+  },
+  { why: 'each process has a key of its own instead', settings: ['PLENARY_ADMIN_TOKEN'] },
+  { why: 'the defaults are meant', settings: ['PLENARY_LOG_LEVEL', 'PLENARY_LEASE_MS', 'PLENARY_DRAIN_MS'] },
+];
+const EDGES_DO_WITHOUT = [
+  ...BOTH_DO_WITHOUT,
+  {
+    why: 'the defaults are meant',
+    settings: [
+      'PLENARY_HTTP_SERVER',
+      'PLENARY_MAX_PEERS_PER_ROOM',
+      'PLENARY_PACKING_LIMIT',
+      'PLENARY_ROOM_PEERS_PER_NODE',
+      'PLENARY_JOINS_PER_NODE',
+      'PLENARY_DATACENTER_ORDER',
+      'PLENARY_RESUME_WITHIN_MS',
+      'PLENARY_MAX_SOCKETS',
+      'PLENARY_SOCKETS_PER_ADDRESS',
+      'PLENARY_CONNECTS_PER_ADDRESS',
+    ],
+  },
+];
+const MEDIA_NODES_DO_WITHOUT = [
+  ...BOTH_DO_WITHOUT,
+  { why: 'a key of its own instead', settings: ['PLENARY_CLUSTER_SECRET'] },
+  { why: 'pipes stay on this machine', settings: ['PLENARY_PIPE_ADDRESS', 'PLENARY_PIPE_SCOPE'] },
+  { why: 'slices are given', settings: ['PLENARY_PORT_RANGE', 'PLENARY_PORT_SLICE_SIZE'] },
+  { why: 'the image sets it', settings: ['MEDIASOUP_WORKER_BIN'] },
+  {
+    why: 'the defaults are meant',
+    settings: [
+      'PLENARY_MAX_PEERS',
+      'PLENARY_MAX_OUTGOING_MBIT',
+      'PLENARY_MAX_PACKETS_PER_SECOND',
+      'PLENARY_MAX_INCOMING_KBIT',
+      'PLENARY_MAX_SOURCE_KBIT',
+      'PLENARY_PIPE_LINGER_MS',
+      'PLENARY_ORPHAN_GRACE_MS',
+    ],
+  },
+];
 const variables = readEnvFile(join(import.meta.dirname, '.env.example'));
+
+/** Each key is made by a program of its own, which takes its time to start. */
+const PROGRAMS_TIMEOUT_MS = 120_000;
 
 let secretsFolder = '';
 let file: ComposeFile;
 
 beforeAll(() => {
   secretsFolder = mkdtempSync(join(tmpdir(), 'plenary-secrets-'));
-  execFileSync('sh', [join(import.meta.dirname, 'make-secrets.sh'), secretsFolder]);
+  makeSecrets(secretsFolder, PROCESSES);
   file = readComposeFile(composePath, variables);
-});
+}, PROGRAMS_TIMEOUT_MS);
 afterAll(() => {
   rmSync(secretsFolder, { recursive: true, force: true });
 });
+
+/** As its own comment says; plenaryctl as it lies here, in place of the one in the image. */
+function makeSecrets(
+  folder: string,
+  processes: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): string {
+  const program = `${process.execPath} ${join(import.meta.dirname, 'plenaryctl/main.ts')}`;
+  return execFileSync('sh', [join(import.meta.dirname, 'make-secrets.sh'), folder, ...processes], {
+    encoding: 'utf8',
+    stdio: 'pipe',
+    env: { ...process.env, PLENARYCTL: program, ...env },
+  });
+}
+
+/** The processes that compose.yaml's own comment names. */
+const PROCESSES = [
+  ...(/make-secrets\.sh deploy\/secrets (.*)$/m.exec(readFileSync(composePath, 'utf8'))?.[1] ?? '').split(
+    ' ',
+  ),
+];
 
 /** The services that are built from an image file. */
 function builtFrom(imageFile: string): [string, Service][] {
@@ -72,7 +163,7 @@ describe('compose.yaml against the programs that it starts', () => {
     for (const [name, config] of mediaNodes()) expect(config.mediaNodeId).toBe(name);
   });
 
-  it('gives every process the same cluster secret and the same Redis', () => {
+  it('gives every process keys of the same cluster secret, and the same Redis as its kind of user', () => {
     const configs = [...edges(), ...mediaNodes()].map(([, config]) => config);
     const believed = [
       ...edges().map(([, { clusterSecrets, edgeId: id }]) =>
@@ -81,8 +172,43 @@ describe('compose.yaml against the programs that it starts', () => {
       ...mediaNodes().map(([, { identity }]) => identity),
     ].map(({ authorities }) => [...authorities.keys()].join());
     expect(new Set(believed).size).toBe(1);
-    expect(new Set(configs.map((config) => JSON.stringify(config.storeAddress))).size).toBe(1);
+    const stores = configs.map(({ storeAddress }) =>
+      JSON.stringify(storeAddress).replaceAll(/plenary-[a-z-]+:[^@]+@/g, ''),
+    );
+    expect(new Set(stores).size).toBe(1);
+    expect(JSON.stringify(edges()[0]?.[1].storeAddress)).toContain('plenary-edge:');
+    expect(JSON.stringify(mediaNodes()[0]?.[1].storeAddress)).toContain('plenary-media-node:');
   });
+
+  it('[KY3] [OP5] gives media nodes no secret but keys of their own, and the admin token to nobody', () => {
+    for (const [name, service] of builtFrom(MEDIA_NODE_IMAGE)) {
+      expect(service.secrets, name).toEqual([
+        'redis_url_media_node',
+        `node_key_${name}`,
+        `admin_key_${name}`,
+      ]);
+    }
+    for (const [name, { operators }] of edges()) {
+      expect(operators.adminSecrets, name).toHaveLength(1);
+      expect(typeof operators.adminSecrets?.[0], name).toBe('object');
+    }
+    expect(Object.keys(file.secrets)).not.toContain('admin_token');
+  });
+
+  it.each([
+    ['edges', EDGE_IMAGE, EDGE_SETTINGS.shape, EDGES_DO_WITHOUT],
+    ['media nodes', MEDIA_NODE_IMAGE, CONFIG_SCHEMA.shape, MEDIA_NODES_DO_WITHOUT],
+  ] as const)(
+    'passes every setting on to the %s, or leaves it out on purpose',
+    (_who, image, shape, without) => {
+      for (const [name, service] of builtFrom(image)) {
+        const passed = Object.keys(service.environment).map((variable) => variable.replace(/_FILE$/, ''));
+        const known = Object.keys(shape).map((variable) => variable.replace(/_FILE$/, ''));
+        const left = without.flatMap(({ settings }) => settings);
+        expect([...passed, ...left].sort(), name).toEqual(known.sort());
+      }
+    },
+  );
 
   it('fails on a setting that a process does not have, and on one that it misses', () => {
     const [, service] = builtFrom(EDGE_IMAGE)[0] ?? [];
@@ -159,7 +285,14 @@ describe('compose.yaml against the programs that it starts', () => {
 
   it('has no secret in the environment of any service', () => {
     for (const service of Object.values(file.services)) {
-      for (const name of ['PLENARY_CLUSTER_SECRET', 'PLENARY_API_KEYS', 'REDIS_URL']) {
+      for (const name of [
+        'PLENARY_CLUSTER_SECRET',
+        'PLENARY_NODE_KEY',
+        'PLENARY_ADMIN_TOKEN',
+        'PLENARY_ADMIN_KEY',
+        'PLENARY_API_KEYS',
+        'REDIS_URL',
+      ]) {
         expect(service.environment).not.toHaveProperty(name);
       }
     }
@@ -192,17 +325,47 @@ describe('the image files', () => {
 describe('make-secrets.sh', () => {
   it('keeps what is there, and refuses to make half of a pair', () => {
     const folder = join(secretsFolder, 'again');
-    const make = () =>
-      execFileSync('sh', [join(import.meta.dirname, 'make-secrets.sh'), folder], {
-        encoding: 'utf8',
-        stdio: 'pipe',
-      });
+    const make = (): string => makeSecrets(folder, []);
     mkdirSync(folder);
-    expect(make().match(/^wrote /gm)).toHaveLength(5);
-    expect(make().match(/^kept /gm)).toHaveLength(5);
+    expect(make().match(/^wrote /gm)).toHaveLength(7);
+    expect(make().match(/^kept /gm)).toHaveLength(7);
     rmSync(join(folder, 'redis_url'));
-    expect(make).toThrow(/they share a password/);
+    expect(make).toThrow(/they share passwords/);
   });
+
+  it('[KY4] gives Redis a user for each kind of process, and each kind the address with its user', () => {
+    const conf = readFileSync(join(secretsFolder, 'redis_conf'), 'utf8');
+    expect(conf).not.toContain('CHANGE-ME');
+    for (const [kind, name] of [
+      ['edge', 'redis_url'],
+      ['media-node', 'redis_url_media_node'],
+      ['operator', 'redis_url_operator'],
+    ] as const) {
+      const { username, password } = new URL(readFileSync(join(secretsFolder, name), 'utf8').trim());
+      const shipped = readFileSync(join(import.meta.dirname, `redis/users/${kind}.conf`), 'utf8');
+      const rules = /^user .*$/m.exec(shipped)?.[0].replace(`CHANGE-ME-${kind}`, password);
+      expect(username).toBe(`plenary-${kind}`);
+      expect(password).toMatch(/^[A-Za-z0-9]{48}$/);
+      expect(conf.split('\n')).toContain(rules);
+    }
+  });
+
+  it(
+    '[NS1] [KY4] gives the users of a cluster with a namespace the keys and channels of that namespace',
+    () => {
+      const folder = join(secretsFolder, 'staging');
+      makeSecrets(folder, ['media-node/media-1'], { PLENARY_NAMESPACE: 'staging' });
+      const conf = readFileSync(join(folder, 'redis_conf'), 'utf8');
+      expect(conf).toMatch(/^user plenary-edge .* ~staging:\* &staging:\* /m);
+      expect(conf).not.toMatch(/[~&]plenary:/);
+      const [secret, key] = ['cluster_secret', 'node_key_media-1'].map((name) =>
+        readFileSync(join(folder, name), 'utf8').trim(),
+      );
+      const [ofNamespace] = secretsIn(NAMESPACE.parse('staging'), [secret ?? '']);
+      expect(key).toBe(nodeKeyText(ofNamespace, MEDIA_NODE_ID.parse('media-1')));
+    },
+    PROGRAMS_TIMEOUT_MS,
+  );
 });
 
 describe('interpolation, as compose does it', () => {

@@ -12,6 +12,7 @@ describe('plenaryctl', () => {
       { kind: 'drain', node: 'http://10.0.0.1:4000', deadlineMs: 3_600_000 },
     ],
     ['node-key media-1', { kind: 'node-key', mediaNodeId: 'media-1' }],
+    ['admin-key media-node media-1', { kind: 'admin-key', subject: { kind: 'media-node', id: 'media-1' } }],
     ['rooms', { kind: 'rooms', tenant: undefined }],
     ['rooms acme', { kind: 'rooms', tenant: 'acme' }],
     ['people acme daily', { kind: 'people', tenant: 'acme', room: 'daily' }],
@@ -29,6 +30,9 @@ describe('plenaryctl', () => {
   it.each([
     ['reboot edge-1', 'no command reboot'],
     ['drain', 'exactly one node'],
+    ['admin-key media-1', 'edge or media-node'],
+    ['admin-key edge a/b', 'edge or media-node'],
+    ['admin-key edge a b', 'edge or media-node'],
     ['rooms a b', 'one API key at most'],
     ['people acme', 'is not a room'],
     ['people acme daily more', 'an API key and a room'],

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
-import { MAX_DRAIN_MS, MEDIA_NODE_ID, ROOM_NAME, SUBJECT, TENANT_ID } from '@plenary/cluster';
-import type { AdminRevokeRequest, MediaNodeId, RoomName, TenantId } from '@plenary/cluster';
+import { ADMIN_SUBJECT, MAX_DRAIN_MS, MEDIA_NODE_ID, ROOM_NAME, SUBJECT, TENANT_ID } from '@plenary/cluster';
+import type { AdminRevokeRequest, AdminSubject, MediaNodeId, RoomName, TenantId } from '@plenary/cluster';
 import type { z } from 'zod';
 
 export const USAGE = `What an operator does with the processes and rooms of a Plenary cluster.
@@ -15,11 +15,14 @@ export const USAGE = `What an operator does with the processes and rooms of a Pl
                                            takes away what tokens grant that were made until now: of the tenant, a room, a
                                            person, or a person in a room; with --end, who is in by them goes as well
   plenaryctl node-key ID                   prints the PLENARY_NODE_KEY of a media node, out of PLENARY_CLUSTER_SECRET
+  plenaryctl admin-key KIND ID             prints the PLENARY_ADMIN_KEY of a process, out of PLENARY_ADMIN_TOKEN; KIND is
+                                           edge or media-node
 
 NODE is the id of an edge or a media node, or the URL of its operators' port. An id is looked up in the store, which the
 same variables name as for those processes (REDIS_URL, …); what is there has to prove to be that process.
 
-PLENARY_ADMIN_TOKEN, or PLENARY_ADMIN_TOKEN_FILE, is the token that the processes have. It never leaves this machine.`;
+PLENARY_ADMIN_TOKEN, or PLENARY_ADMIN_TOKEN_FILE, is the token that the processes have, or have keys of. It never leaves
+this machine.`;
 
 /** How long a drain takes at most where nothing is said. */
 const DEFAULT_DEADLINE_MS = 600_000;
@@ -27,6 +30,7 @@ const DEFAULT_DEADLINE_MS = 600_000;
 export type Command =
   | { readonly kind: 'help' }
   | { readonly kind: 'node-key'; readonly mediaNodeId: MediaNodeId }
+  | { readonly kind: 'admin-key'; readonly subject: AdminSubject }
   | { readonly kind: 'rooms'; readonly tenant: TenantId | undefined }
   | { readonly kind: 'people'; readonly tenant: TenantId; readonly room: RoomName }
   | { readonly kind: 'revoke'; readonly request: AdminRevokeRequest }
@@ -49,6 +53,12 @@ export function parseArguments(args: readonly string[]): Command {
     if (!id.success || rest.length > 1)
       throw new UsageError('node-key takes exactly one id of a media node.');
     return { kind, mediaNodeId: id.data };
+  }
+  if (kind === 'admin-key') {
+    const subject = ADMIN_SUBJECT.safeParse({ kind: rest[0], id: rest[1] });
+    if (!subject.success || rest.length > 2)
+      throw new UsageError('admin-key takes edge or media-node, and an id.');
+    return { kind, subject: subject.data };
   }
   if (kind === 'rooms') {
     const tenant = rest[0] === undefined ? undefined : parsed(TENANT_ID, rest[0], 'an API key');

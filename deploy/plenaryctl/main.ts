@@ -1,6 +1,6 @@
 /** `plenaryctl`: what an operator does with the processes and rooms of a cluster. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { AdminFault, ConfigError, nodeKeyText } from '@plenary/cluster';
+import { AdminFault, adminKeyText, ConfigError, nodeKeyText } from '@plenary/cluster';
 import { AdminClient, AdminRefusal } from './admin-client.ts';
 import { parseArguments, USAGE, UsageError } from './arguments.ts';
 import type { Command } from './arguments.ts';
@@ -25,6 +25,10 @@ async function main(): Promise<number> {
     return 0;
   }
   const tokens = readAdminTokens(process.env);
+  if (command.kind === 'admin-key') {
+    console.log(tokens.map((token) => adminKeyText(token, command.subject)).join());
+    return 0;
+  }
   if (command.kind === 'rooms' || command.kind === 'people' || command.kind === 'revoke') {
     const edges = (await findEdges(process.env)).map((address) => new AdminClient(address, tokens));
     return askEdges(edges, command);

@@ -100,7 +100,7 @@ export class SimulatedEdge {
           host: '127.0.0.1',
           port: 13_000,
           url: undefined,
-          adminTokens: undefined,
+          adminSecrets: undefined,
           tls: undefined,
           caFile: undefined,
         },

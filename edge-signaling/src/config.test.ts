@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ConfigError } from '@plenary/cluster';
+import { adminKeyText, ConfigError } from '@plenary/cluster';
 import { roomName } from '@plenary/cluster/testing/samples';
 import { describe, expect, it } from 'vitest';
 import { readEdgeConfig } from './config.ts';
@@ -103,6 +103,22 @@ describe('readEdgeConfig', () => {
     ]) {
       expect(faultsOf({ ...VALID, PLENARY_TENANT_LIMITS: text ?? '' }).join()).toContain(fault);
     }
+  });
+
+  it('[OP5] takes the key of this very edge for its operators, or the token, and not both', () => {
+    const token = 'a token of operators that only tests know';
+    const own = adminKeyText(token, { kind: 'edge', id: 'edge-1' });
+    expect(readEdgeConfig({ ...VALID, PLENARY_ADMIN_KEY: own }).operators.adminSecrets).toHaveLength(1);
+    for (const [given, why] of [
+      [{ PLENARY_ADMIN_KEY: own, PLENARY_ADMIN_TOKEN: token }, 'one or the other'],
+      [
+        { PLENARY_ADMIN_KEY: adminKeyText(token, { kind: 'edge', id: 'edge-2' }) },
+        'is the key of edge edge-2',
+      ],
+      [{ PLENARY_ADMIN_KEY: adminKeyText(token, { kind: 'media-node', id: 'edge-1' }) }, 'media-node edge-1'],
+      [{ PLENARY_ADMIN_KEY: token }, 'plenaryctl admin-key'],
+    ] as const)
+      expect(() => readEdgeConfig({ ...VALID, ...given })).toThrow(why);
   });
 
   it('[TN4] [CF1] reads whose rooms guests go to, and which', () => {

@@ -287,7 +287,7 @@ export function readEdgeConfig(
     [...storeFaults(environment), ...keyFaults(environment)],
   );
   const { PLENARY_API_KEYS: apiKeys = NO_KEYS, PLENARY_JOIN_KEYS: keySets = NO_KEY_SETS } = settings;
-  const faults = operatorFaults(settings);
+  const faults = operatorFaults(settings, 'edge');
   // A limit on a key that there is not is a misspelt one, and would let the tenant that it was meant for go unlimited.
   const unknown = [...(settings.PLENARY_TENANT_LIMITS ?? UNLIMITED).byTenant.keys()].filter(
     (key) => !apiKeys.has(key) && !keySets.has(key),

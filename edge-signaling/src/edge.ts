@@ -195,8 +195,8 @@ export async function startEdge(
     isIdTaken: () => announcer.isIdTaken,
   };
   const subject = { kind: 'edge', id: edgeId } as const;
-  const { adminTokens, tls } = config.operators;
-  const door = adminTokens === undefined ? undefined : new AdminDoor(adminTokens, subject, clock);
+  const { adminSecrets, tls } = config.operators;
+  const door = adminSecrets === undefined ? undefined : new AdminDoor(adminSecrets, subject, clock);
   const actions = core.operations({
     isTenant: (tenantId) => tenants.includes(tenantId),
     rejoinWithinSeconds,

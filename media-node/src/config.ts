@@ -216,7 +216,7 @@ export function loadConfig(environment: Environment): MediaNodeConfig {
     throw error;
   }
   if ('faults' in paired || 'faults' in sourced || crossFaults.length > 0) throw new ConfigError(crossFaults);
-  const operatorProblems = operatorFaults(parsed);
+  const operatorProblems = operatorFaults(parsed, 'media-node');
   if (operatorProblems.length > 0) throw new ConfigError(operatorProblems);
   const keyed = identityFrom(parsed);
   if ('fault' in keyed) throw new ConfigError([keyed.fault]);

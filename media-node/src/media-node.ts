@@ -301,7 +301,7 @@ export class MediaNode {
     const { mediaNodeId, operators: asked } = config;
     const subject = { kind: 'media-node', id: mediaNodeId } as const;
     const door =
-      asked.adminTokens === undefined ? undefined : new AdminDoor(asked.adminTokens, subject, systemClock);
+      asked.adminSecrets === undefined ? undefined : new AdminDoor(asked.adminSecrets, subject, systemClock);
     const tlsFiles = (): TlsFiles | undefined =>
       asked.tls === undefined ? undefined : new TlsFiles(asked.tls, logger);
     const servers: NodeServers = {};

@@ -3,12 +3,11 @@
  * proves with it that it knows the admin token, and the answer proves that the process does as well. The token itself
  * never travels, and a proof is good for one request to one process.
  */
-import { createHash, createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHash, createHmac, createSecretKey, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { z } from 'zod';
 import type { Clock } from '../clock.ts';
 import { deriveKey } from '../keys/derive.ts';
-import type { Secrets } from '../keys/derive.ts';
 
 export const ADMIN_CHALLENGE_PATH = '/admin/challenge';
 /** In which an answer carries its proof. */
@@ -45,6 +44,40 @@ export interface ProvedRequest {
 export function adminKey(token: string, { kind, id }: AdminSubject): KeyObject {
   return deriveKey(token, `admin:${kind}:${id}`);
 }
+
+const ADMIN_KEY_VERSION = 'pak1';
+
+/** The key of one process for its operators as text, for its `PLENARY_ADMIN_KEY`. */
+export function adminKeyText(token: string, subject: AdminSubject): string {
+  const key = adminKey(token, subject).export().toString('base64url');
+  return [ADMIN_KEY_VERSION, subject.kind, subject.id, key].join('.');
+}
+
+/** Such a key, and whose it is. */
+export interface AdminKey {
+  readonly subject: AdminSubject;
+  readonly key: KeyObject;
+}
+
+/** @returns `undefined` for what is none */
+export function parseAdminKey(text: string): AdminKey | undefined {
+  const [version, kind, id, key = '', ...more] = text.split('.');
+  const subject = ADMIN_SUBJECT.safeParse({ kind, id });
+  const isWhole = version === ADMIN_KEY_VERSION && more.length === 0 && /^[A-Za-z0-9_-]{43}$/.test(key);
+  if (!isWhole || !subject.success) return undefined;
+  return { subject: subject.data, key: createSecretKey(Buffer.from(key, 'base64url')) };
+}
+
+/** One key of a process, or several of different admin tokens joined by commas. */
+export const adminKeysSetting = z.string().transform((text, context): readonly AdminKey[] => {
+  const keys = text.split(',').map((part) => parseAdminKey(part.trim()));
+  const whole = keys.filter((key) => key !== undefined);
+  // The text itself must not be printed.
+  if (whole.length < keys.length || whole.length > 4) {
+    context.addIssue('is not what `plenaryctl admin-key` prints, or was changed');
+  }
+  return whole;
+});
 
 const mac = (key: KeyObject, parts: readonly unknown[]): Buffer =>
   createHmac('sha256', key).update(JSON.stringify(parts)).digest();
@@ -84,8 +117,9 @@ export class AdminDoor {
   readonly #seal = randomBytes(32);
   readonly #used = new Map<string, number>();
 
-  constructor(tokens: Secrets, subject: AdminSubject, clock: Clock) {
-    this.#keys = tokens.map((token) => adminKey(token, subject));
+  /** @param secrets - tokens of operators, or keys of this process that were derived from them */
+  constructor(secrets: readonly (string | KeyObject)[], subject: AdminSubject, clock: Clock) {
+    this.#keys = secrets.map((secret) => (typeof secret === 'string' ? adminKey(secret, subject) : secret));
     this.#clock = clock;
   }
 

@@ -10,7 +10,9 @@ import {
   ADMIN_CHALLENGE_PATH,
   AdminDoor,
   adminKey,
+  adminKeyText,
   authorizationOf,
+  parseAdminKey,
 } from './admin-proof.ts';
 import { OperatorServer } from './operator-server.ts';
 import { freePort } from '../testing/ports.ts';
@@ -124,6 +126,26 @@ describe('the operators\u2019 port', () => {
     expect(await ask(other.url, relayed)).toBe(401);
     const made = Buffer.alloc(56, 1).toString('base64url');
     expect(await ask(url, authorizationOf(key, made, request))).toBe(401);
+  });
+
+  it('[OP5] a process with its key alone lets in who knows the token, and the key opens nothing else', async () => {
+    const [own, other] = [subject, { kind: 'media-node', id: 'media-1' } as const].map((of) =>
+      parseAdminKey(adminKeyText(TOKEN, of)),
+    );
+    if (own === undefined || other === undefined) throw new Error('two keys');
+    const request = { method: 'POST', path: '/admin/revoke', body: '{}' };
+    const door = new AdminDoor([own.key], subject, systemClock);
+    const challenge = door.challenge();
+    expect(door.check(authorizationOf(other.key, challenge, request), request)).toBeUndefined();
+    expect(door.check(authorizationOf(adminKey(TOKEN, subject), challenge, request), request)).toBeDefined();
+    for (const wrong of [
+      '',
+      TOKEN,
+      `${adminKeyText(TOKEN, subject)}x`,
+      'pak1.edge.edge-1.',
+      'pak2.edge.edge-1.x',
+    ])
+      expect(parseAdminKey(wrong), wrong).toBeUndefined();
   });
 
   it('[OP2] a challenge runs out', () => {

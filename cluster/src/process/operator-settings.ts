@@ -1,6 +1,8 @@
+import type { KeyObject } from 'node:crypto';
 import { z } from 'zod';
 import { secretsSetting } from '../keys/derive.ts';
-import type { Secrets } from '../keys/derive.ts';
+import { adminKeysSetting } from './admin-proof.ts';
+import type { AdminSubject } from './admin-proof.ts';
 import { portSetting } from './config.ts';
 import type { TlsPaths } from './tls-files.ts';
 
@@ -20,6 +22,8 @@ export const OPERATOR_SETTINGS = {
     .optional(),
   /** Of operators, for `plenaryctl`; several joined by commas while it is changed. Without it nobody can drain the process. */
   PLENARY_ADMIN_TOKEN: secretsSetting.optional(),
+  /** In place of the token, the key of this process alone: it lets operators in here, and is of no use at another process. */
+  PLENARY_ADMIN_KEY: adminKeysSetting.optional(),
   /** The certificate of this process' own servers, and its key: then they speak TLS. */
   PLENARY_TLS_CERT_FILE: fileSetting.optional(),
   PLENARY_TLS_KEY_FILE: fileSetting.optional(),
@@ -36,7 +40,7 @@ export interface OperatorConfig {
   /** `undefined` where nobody can tell it: an operator has to name the address. */
   readonly url: string | undefined;
   /** `undefined`: nobody drains this process from outside. */
-  readonly adminTokens: Secrets | undefined;
+  readonly adminSecrets: readonly (string | KeyObject)[] | undefined;
   /** Of the process' own servers; `undefined`: they speak plain HTTP. */
   readonly tls: TlsPaths | undefined;
   /** For links that it opens. */
@@ -44,13 +48,22 @@ export interface OperatorConfig {
 }
 
 type Parsed = z.output<z.ZodObject<typeof OPERATOR_SETTINGS>> & {
+  readonly PLENARY_ID: string;
   readonly PLENARY_HOST: string;
   readonly PLENARY_PORT: number;
 };
 
 /** Faults between these settings. */
-export function operatorFaults(parsed: Parsed): string[] {
+export function operatorFaults(parsed: Parsed, kind: AdminSubject['kind']): string[] {
   const faults: string[] = [];
+  const { PLENARY_ADMIN_KEY: adminKeys = [], PLENARY_ID: id } = parsed;
+  if (adminKeys.length > 0 && parsed.PLENARY_ADMIN_TOKEN !== undefined) {
+    faults.push('PLENARY_ADMIN_KEY: is given beside PLENARY_ADMIN_TOKEN; a process has one or the other');
+  }
+  const other = adminKeys.find(({ subject }) => subject.kind !== kind || subject.id !== id)?.subject;
+  if (other !== undefined) {
+    faults.push(`PLENARY_ADMIN_KEY: is the key of ${other.kind} ${other.id}, and this is ${kind} ${id}`);
+  }
   if ((parsed.PLENARY_TLS_CERT_FILE === undefined) !== (parsed.PLENARY_TLS_KEY_FILE === undefined)) {
     faults.push('PLENARY_TLS_CERT_FILE: belongs together with PLENARY_TLS_KEY_FILE; give both or none');
   }
@@ -72,7 +85,7 @@ export function operatorConfigOf(parsed: Parsed): OperatorConfig {
     host,
     port,
     url: parsed.PLENARY_OPERATOR_URL ?? own,
-    adminTokens: parsed.PLENARY_ADMIN_TOKEN,
+    adminSecrets: parsed.PLENARY_ADMIN_TOKEN ?? parsed.PLENARY_ADMIN_KEY?.map(({ key }) => key),
     tls,
     caFile: parsed.PLENARY_TLS_CA_FILE,
   };

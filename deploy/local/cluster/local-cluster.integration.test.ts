@@ -82,6 +82,7 @@ describe('a local cluster', () => {
       expect(media['PLENARY_PORT_SLICE']).toBe(`${node?.portSlice.first}-${node?.portSlice.last}`);
       expect(media['PLENARY_API_KEYS']).toBeUndefined();
       expect(media['PLENARY_CLUSTER_SECRET']).toBeUndefined();
+      expect(media['PLENARY_ADMIN_TOKEN']).toBeUndefined();
       expect(media['PLENARY_NODE_KEY']).toContain('media-waw-1');
     } finally {
       delete process.env['PLENARY_STRAY'];

@@ -1,4 +1,4 @@
-import { MEDIA_NODE_ID, nodeKeyText } from '@plenary/cluster';
+import { adminKeyText, MEDIA_NODE_ID, nodeKeyText } from '@plenary/cluster';
 import { LocalClusterError } from './errors.ts';
 import type { ClusterShape, FixedPorts, ProcessOverrides } from './options.ts';
 
@@ -63,7 +63,6 @@ export function planCluster(
   checkPorts(shape, ports);
   const common = {
     PLENARY_PARENT_PIPE: '1',
-    PLENARY_ADMIN_TOKEN: secrets.adminToken,
     // A cluster on one machine ends with all of its people: there is nowhere to send them.
     PLENARY_DRAIN_MS: '0',
     PLENARY_LOG_LEVEL: shape.logLevel,
@@ -98,6 +97,7 @@ export function planCluster(
       PLENARY_OPERATOR_URL: localUrl(host, operatorPort),
       PLENARY_PUBLIC_URL: publicUrl,
       PLENARY_CLUSTER_SECRET: secrets.clusterSecret,
+      PLENARY_ADMIN_KEY: adminKeyText(secrets.adminToken, { kind: 'edge', id }),
       PLENARY_API_KEYS: `${secrets.apiKey}:${secrets.apiSecret}`,
       PLENARY_GUESTS: shape.guests ? 'on' : 'off',
       ...(shape.web === false ? {} : { PLENARY_WEB_ROOT: shape.web }),
@@ -141,6 +141,7 @@ export function planCluster(
       PLENARY_OPERATOR_URL: localUrl(host, operatorPort),
       PLENARY_CONTROL_URL: controlUrl,
       PLENARY_LISTEN_IP: listenIp,
+      PLENARY_ADMIN_KEY: adminKeyText(secrets.adminToken, { kind: 'media-node', id }),
       PLENARY_NODE_KEY: nodeKeyText(secrets.clusterSecret, MEDIA_NODE_ID.parse(id)),
       PLENARY_ANNOUNCED_ADDRESS: announcedAddress,
       PLENARY_PORT_SLICE: `${portSlice.first}-${portSlice.last}`,

@@ -130,7 +130,7 @@ export function testConfig(overrides: Partial<TestConfig> = {}): TestConfig {
       host: '127.0.0.1',
       port: firstPort + 39,
       url: `http://127.0.0.1:${firstPort + 39}`,
-      adminTokens: [TEST_ADMIN_TOKEN],
+      adminSecrets: [TEST_ADMIN_TOKEN],
       tls: undefined,
       caFile: undefined,
     },
