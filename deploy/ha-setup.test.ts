@@ -72,17 +72,7 @@ describe('HA_SETUP.md', () => {
     }
   });
 
-  it('links only to files and headings that exist', () => {
-    const headings = [...text.matchAll(/^###? (.+)$/gm)].map(([, heading = '']) =>
-      heading
-        .toLowerCase()
-        .replace(/[^a-z0-9 -]/g, '')
-        .replaceAll(' ', '-'),
-    );
-    for (const [, target = ''] of text.matchAll(/\]\(([^)]+)\)/g)) {
-      if (target.startsWith('#')) expect(headings).toContain(target.slice(1));
-      else expect(existsSync(join(root, target)), target).toBe(true);
-    }
+  it('names only files that exist', () => {
     for (const [, path = ''] of text.matchAll(/\b((?:deploy|e2e|cluster)\/[\w./-]+\.\w+)/g)) {
       expect(existsSync(join(root, path)), path).toBe(true);
     }
