@@ -1,12 +1,14 @@
 /** Everything that strangers, accidents and odd networks do to a meeting that does not notice, one row each. */
 import type { Attack } from './attack.ts';
 import { CROWDED_ROOM } from './rows/crowded-room.ts';
+import { EDGES_OF_MEDIA } from './rows/edges-of-media.ts';
 import { FLOODS } from './rows/floods.ts';
 import { FRAMES } from './rows/frames.ts';
 import { HTTP } from './rows/http.ts';
 import { INSIDE } from './rows/inside.ts';
 import { JOINS } from './rows/joins.ts';
 import { MEDIA } from './rows/media.ts';
+import { TOO_MUCH_MEDIA } from './rows/too-much-media.ts';
 
 export const ATTACKS: readonly Attack[] = [
   ...FRAMES,
@@ -15,6 +17,8 @@ export const ATTACKS: readonly Attack[] = [
   ...FLOODS,
   CROWDED_ROOM,
   ...MEDIA,
+  ...EDGES_OF_MEDIA,
+  ...TOO_MUCH_MEDIA,
   ...INSIDE,
 ];
 

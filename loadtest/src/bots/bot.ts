@@ -28,6 +28,8 @@ import { RtpSource } from './rtp-source.ts';
 
 /** As the web client's own (`web/src/client/backoff.ts`). */
 const JOIN_DEADLINE_MS = 20_000;
+/** Packets that are sent at once at most, after a timer that was late. */
+const MOST_MISSED = 100;
 /** How long a move may take before the old media is closed in any case, in milliseconds. */
 const MOVE_WITHIN_MS = 12_000;
 
@@ -53,6 +55,8 @@ export interface PublishOptions {
   readonly intervalMs?: number;
   /** Video only: payloads are filled up to this size. */
   readonly payloadBytes?: number;
+  /** What a late timer missed is sent with the next packet, so that the bitrate is as asked for on a loaded machine too. */
+  readonly keepsRate?: boolean;
   /** Told of each RTP packet just before it is sent. */
   readonly onSend?: (packet: Buffer) => void;
 }
@@ -239,7 +243,7 @@ export class Bot {
 
   /** Publishes a track of stored frames: a tone of 440 Hz, or a moving square of 64 × 64 pixels. */
   async publish(kind: MediaKind, options: PublishOptions = {}): Promise<TrackId> {
-    const { intervalMs = kind === 'audio' ? 20 : 100, onSend, ...payload } = options;
+    const { intervalMs = kind === 'audio' ? 20 : 100, onSend, keepsRate = false, ...payload } = options;
     const { send, sendTransportId: transportId } = this.#media;
     if (send === undefined || transportId === undefined)
       throw new Error('this bot has no transport for sending');
@@ -270,10 +274,16 @@ export class Bot {
       intervalMs,
       sound: 'tone',
     });
+    let sentAtMs = performance.now();
     const timer = setInterval(() => {
-      const packet = source.next();
-      onSend?.(packet);
-      this.#sendEverywhere(packet);
+      const nowMs = performance.now();
+      const missed = keepsRate ? Math.floor((nowMs - sentAtMs) / intervalMs) : 1;
+      if (missed > 0) sentAtMs = nowMs;
+      for (let count = 0; count < Math.min(missed, MOST_MISSED); count += 1) {
+        const packet = source.next();
+        onSend?.(packet);
+        this.#sendEverywhere(packet);
+      }
     }, intervalMs);
     this.#sources.set(trackId, { source, timer, publication });
     return trackId;

@@ -9,11 +9,11 @@ import {
 import { IncomingWatch, LOOKS_AT_ONCE } from './incoming-watch.ts';
 import type { WatchedPeer } from './incoming-watch.ts';
 
-/** Looks once a second, `above` or not. */
-function stepsOf(looks: readonly boolean[], everyMs = 1_000): (string | undefined)[] {
+/** Looks once a second, above the limit or not. */
+function stepsOf(looks: readonly boolean[], everyMs = 1_000, timesLimit = 1.0001): (string | undefined)[] {
   let excess = NO_EXCESS;
   return looks.map((isAbove) => {
-    const judged = judgeExcess(excess, isAbove, everyMs);
+    const judged = judgeExcess(excess, isAbove ? timesLimit : 1, everyMs);
     excess = judged.excess;
     return judged.step;
   });
@@ -41,6 +41,18 @@ describe('who goes on sending more', () => {
       [14, 'ended'],
       [24, 'dropped'],
     ]);
+  });
+
+  test('[MS5] is stopped the sooner, the more it is, yet never at one look', () => {
+    const lookOf = (step: string, timesLimit: number): number =>
+      1 + stepsOf(times(40, true), 1_000, timesLimit).indexOf(step);
+    expect(lookOf('paused', 1.7)).toBe(5);
+    expect([
+      lookOf('warned', 100),
+      lookOf('paused', 100),
+      lookOf('ended', 100),
+      lookOf('dropped', 100),
+    ]).toEqual([1, 2, 4, 6]);
   });
 
   test('[MS5] is forgiven as slowly as it came about, and then warned anew', () => {

@@ -32,13 +32,18 @@ export function allowedBitrate(sources: readonly TrackSource[], limits: Incoming
 
 export type LimitStep = 'warned' | 'paused' | 'ended' | 'dropped';
 
-/** After how long above its limit each step is taken, in milliseconds. Time below the limit counts back. */
+/**
+ * After how long above its limit each step is taken, in milliseconds. Time counts as many times as the limit is exceeded, so that
+ * who sends far more is stopped soon. Time below the limit counts back.
+ */
 export const LIMIT_STEPS: readonly { readonly step: LimitStep; readonly afterMs: number }[] = [
   { step: 'warned', afterMs: 3_000 },
   { step: 'paused', afterMs: 8_000 },
   { step: 'ended', afterMs: 14_000 },
   { step: 'dropped', afterMs: 24_000 },
 ];
+/** However much it is: one look alone, after a standstill of the network, must not end anything. */
+const MOST_TIMES = 4;
 const MOST_MS = 25_000;
 /** Two looks further apart count as no further: nobody looked between them. */
 const MOST_BETWEEN_LOOKS_MS = 2_000;
@@ -51,14 +56,19 @@ export interface Excess {
 
 export const NO_EXCESS: Excess = { aboveMs: 0, taken: 0 };
 
-/** @param elapsedMs - since the peer was last looked at */
+/**
+ * @param timesLimit - what the peer sends, in limits
+ * @param elapsedMs - since the peer was last looked at
+ */
 export function judgeExcess(
   { aboveMs, taken }: Excess,
-  isAbove: boolean,
+  timesLimit: number,
   elapsedMs: number,
 ): { readonly excess: Excess; readonly step: LimitStep | undefined } {
-  const counted = Math.min(elapsedMs, MOST_BETWEEN_LOOKS_MS);
-  const nextMs = Math.min(MOST_MS, Math.max(0, aboveMs + (isAbove ? counted : -counted)));
+  const isAbove = timesLimit > 1;
+  const counted =
+    Math.min(elapsedMs, MOST_BETWEEN_LOOKS_MS) * (isAbove ? Math.min(timesLimit, MOST_TIMES) : 1);
+  const nextMs = Math.round(Math.min(MOST_MS, Math.max(0, aboveMs + (isAbove ? counted : -counted))));
   if (nextMs === 0) return { excess: NO_EXCESS, step: undefined };
   const due = LIMIT_STEPS[taken];
   if (!isAbove || due === undefined || nextMs < due.afterMs) {

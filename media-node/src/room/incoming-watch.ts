@@ -96,7 +96,7 @@ export class IncomingWatch<Peer extends WatchedPeer> {
       const elapsedMs = atMs - before.atMs;
       const bitrate = Math.round(((bytes - before.bytes) * 8_000) / elapsedMs);
       const limit = allowedBitrate(peer.sources(), limits);
-      const { excess, step } = judgeExcess(before.excess, bitrate > limit, elapsedMs);
+      const { excess, step } = judgeExcess(before.excess, bitrate / limit, elapsedMs);
       this.#looks.set(peer, { atMs, bytes, excess });
       if (step === undefined) return;
       onStep(peer, step);

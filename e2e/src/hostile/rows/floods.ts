@@ -92,6 +92,17 @@ export const FLOOD_KINDS: readonly FloodKind[] = [
     step: (stranger) => stranger.ask('media.check', {}),
   },
   {
+    name: 'consumers that nobody could take, without end',
+    does: 'says of consumers of its own, and of none, that no browser takes them, and subscribes anew',
+    step: async (stranger, count) => {
+      const [consumer] = stranger.joined.media.consumers;
+      const [trackId, consumerId] = [consumer?.trackId ?? 'x', consumer?.consumerId ?? 'x'];
+      if (count % 3 === 0) return stranger.ask('subscribe', { trackIds: [trackId] });
+      return stranger.ask('consumer.failed', { consumerId: count % 3 === 1 ? consumerId : 'x', trackId });
+    },
+    gets: ['media_unavailable', 'track_not_found'],
+  },
+  {
     name: 'opening media without end',
     does: 'opens media anew',
     step: (stranger) => stranger.ask('media.open', { rtpCapabilities: stranger.capabilities, publish: true }),
