@@ -22,6 +22,7 @@ export * from './process/admin-rooms.ts';
 export * from './process/admin-proof.ts';
 export * from './process/config.ts';
 export * from './process/entry.ts';
+export * from './process/file-limit.ts';
 export * from './process/logging.ts';
 export * from './process/operator-server.ts';
 export * from './process/operator-settings.ts';

@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -45,6 +47,25 @@ describe.each(['uws', 'node'] as const)('connections that say nothing, on %s', (
     await ann.join('daily');
     expect((await fetch(`${edge.url}/api/ping`)).status).toBe(200);
   });
+
+  it.runIf(process.platform === 'linux')(
+    '[AD3] an edge that has as many files open as it may says so once, and goes on',
+    async () => {
+      const edge = cluster.edge(index);
+      const limitFiles = (limit: number): void => {
+        execFileSync('prlimit', ['--pid', `${edge.pid}`, `--nofile=${limit}:`]);
+      };
+      const limit = Number(
+        /^Max open files\s+(\d+)/m.exec(readFileSync(`/proc/${edge.pid}/limits`, 'utf8'))?.[1],
+      );
+      limitFiles(16);
+      await waitFor('the word', () => edge.output.includes('as many files open as it may'));
+      limitFiles(limit);
+      await waitFor('the edge to be ready', async () => (await edge.status('/ready')) === 200);
+      expect(edge.output.split('as many files open as it may')).toHaveLength(2);
+      expect(edge.output).toContain('--ulimit nofile=');
+    },
+  );
 
   it('[EN12] of many addresses leave the edge its files: who is in stays, and the store and operators are reached', async () => {
     const edge = cluster.edge(index);

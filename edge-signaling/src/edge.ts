@@ -3,10 +3,12 @@ import {
   AuthorityFile,
   deriveKey,
   Drain,
+  FileWatch,
   identityOfSecrets,
   KeyRing,
   mintIncarnation,
   OperatorServer,
+  RAISE_FILE_LIMIT,
   signRejoinToken,
   signSessionToken,
   TlsFiles,
@@ -308,6 +310,12 @@ export async function startEdge(
   );
   core.start();
   joinKeys.start();
+  const files = new FileWatch((limit) =>
+    logger.error(
+      { limit },
+      `this edge has as many files open as it may, and takes no new connections: raise the file limit (${RAISE_FILE_LIMIT}) or lower PLENARY_MAX_SOCKETS`,
+    ),
+  );
   const forgetting = every(FORGET_ADDRESSES_MS, () => addressLimits.forgetIdle());
   const { port, maxSockets, maxPeersPerRoom } = config;
   logger.info({ port, publicUrl, maxSockets }, 'the edge serves');
@@ -330,6 +338,7 @@ export async function startEdge(
       stopWatchingConsulTrouble?.();
       joinKeys.stop();
       clearInterval(forgetting);
+      files.stop();
       await core.retire();
       server.byeToAll(shuttingDown());
       await new Promise((resolve) => setTimeout(resolve, GOODBYE_MS));

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { childrenOf } from '@plenary/cluster/testing/process-tree';
 import { createSocket } from 'node:dgram';
 import { DEFAULT_NAMESPACE, connectClusterStore, silentLogger } from '@plenary/cluster';
@@ -157,6 +158,23 @@ describe('the process of a media node', () => {
     expect(node.output.text.match(/skipped a malformed record/g)).toHaveLength(1);
     expect((await recordsOf(node)).length).toBe(1);
   });
+
+  test.runIf(process.platform === 'linux')(
+    '[AD3] says once that it has as many files open as it may, and goes on',
+    async () => {
+      const node = start();
+      await waitFor('ready', () => isReady(node));
+      const says = (): number => node.output.text.split('as many files open as it may').length - 1;
+      const limitFiles = (limit: number): void => {
+        execFileSync('prlimit', ['--pid', `${node.child.pid}`, `--nofile=${limit}:`]);
+      };
+      limitFiles(16);
+      await waitFor('the word', () => says() === 1);
+      limitFiles(1_024);
+      await waitFor('it to answer', () => isReady(node));
+      expect(node.output.text).toContain('--ulimit nofile=');
+    },
+  );
 
   test('[WK7] exits when its parent is gone', async () => {
     const node = start({ PLENARY_PARENT_PIPE: '1' });

@@ -22,6 +22,7 @@ import {
 import type {
   AdminSettings,
   DrainEnd,
+  FileWatch,
   Incarnation,
   Logger,
   MediaNodeRecord,
@@ -29,11 +30,13 @@ import type {
   Readiness,
 } from '@plenary/cluster';
 import type { MediaNodeConfig } from './config.ts';
+import { AddressCheck } from './address-check.ts';
 import { AnnouncedNames } from './announced-names.ts';
 import { ControlServer } from './control/control-server.ts';
 import { NodeDirectory } from './control/node-directory.ts';
 import { NodeLinks } from './control/node-links.ts';
 import { PORT_GUARD_LIMITS, PortGuard } from './control/port-guard.ts';
+import type { PortPlan } from './engine/port-plan.ts';
 import { WORKER_PACKING_LIMIT } from './engine/select-worker.ts';
 import { workerBinaryFault } from './engine/worker-binary.ts';
 import { WorkerPool } from './engine/worker-pool.ts';
@@ -43,6 +46,7 @@ import { announcedAddresses } from './media-address.ts';
 import { createMetrics } from './metrics.ts';
 import type { NodeMetrics } from './metrics.ts';
 import { NetworkMeter } from './network-meter.ts';
+import { fileFault, watchFiles } from './file-limit.ts';
 import { GATEWAY_PATIENCE_MS } from './pipe/pipe-links.ts';
 import type { NodeStore } from './room/node-store.ts';
 import { IncomingWatch } from './room/incoming-watch.ts';
@@ -60,6 +64,8 @@ import { StartRefused } from './start-refused.ts';
 
 const HANDOVER_POLL_MS = 50;
 const CLOSE_LATE_MS = 1_000;
+/** Ports below are chosen for networks that let out nothing else. */
+const LOW_PORTS = 1_024;
 /** Health checks and scrapers of any make are answered, and half a request holds a connection no longer than this. */
 const HTTP_OPTIONS: ServerOptions = {
   maxHeaderSize: 32_768,
@@ -123,6 +129,8 @@ export class MediaNode {
   readonly #load: LoadMeter;
   readonly #lease: LeaseKeeper;
   readonly #names: AnnouncedNames;
+  readonly #addressCheck: AddressCheck;
+  readonly #ports: PortPlan;
   readonly #directory: NodeDirectory;
   readonly #nodes: NodeLinks;
   readonly #reach: Reach;
@@ -132,6 +140,7 @@ export class MediaNode {
   #endConsul: (() => void) | undefined;
   #endConsulTrouble: (() => void) | undefined;
   #endTrouble: (() => void) | undefined;
+  #files: FileWatch | undefined;
   #stopping = false;
 
   private constructor(options: MediaNodeOptions, base: NodeBase) {
@@ -144,7 +153,15 @@ export class MediaNode {
     this.metrics = metrics;
     this.incarnation = base.incarnation;
     this.portSlice = base.portSlice;
+    this.#ports = ports;
     this.#names = new AnnouncedNames({ addresses, logger });
+    this.#addressCheck = new AddressCheck({
+      addresses,
+      told: this.#names.current,
+      liveEdges: () => store.registry.liveEdges(),
+      hasAddress: (address) => machine.hasAddress(address),
+      logger,
+    });
     this.pool = new WorkerPool(
       {
         metrics,
@@ -292,7 +309,7 @@ export class MediaNode {
    */
   static async start(options: MediaNodeOptions): Promise<MediaNode> {
     const { config, store, logger } = options;
-    const missing = await workerBinaryFault(config.workerBin);
+    const missing = (await workerBinaryFault(config.workerBin)) ?? fileFault(config);
     if (missing !== undefined) throw new StartRefused(missing);
     const incarnation = mintIncarnation();
     const metrics = options.metrics ?? createMetrics(false);
@@ -408,6 +425,8 @@ export class MediaNode {
     this.#stopping = true;
     this.#drain.stop();
     this.#names.stop();
+    this.#addressCheck.stop();
+    this.#files?.stop();
     this.#endAvailability?.();
     this.#endConsul?.();
     this.#endConsulTrouble?.();
@@ -430,8 +449,17 @@ export class MediaNode {
 
   async #start(): Promise<void> {
     const { store, config, logger } = this.#options;
-    await this.#names.start();
+    const [firstPort, ...otherPorts] = this.#ports.webRtcPorts;
+    if (firstPort !== undefined) await Promise.all([this.#names.start(), this.#addressCheck.look(firstPort)]);
+    if (firstPort !== undefined && firstPort < LOW_PORTS && otherPorts.length > 0) {
+      logger.warn(
+        { firstPort, otherPorts },
+        'only the first worker has the first port of the slice: people of the others get no media where a network lets out nothing else; set PLENARY_WORKERS=1 and run more nodes, each with an address of its own',
+      );
+    }
     await this.pool.start();
+    this.#files = watchFiles(config, this.#ports, logger);
+    this.#addressCheck.start();
     this.#endAvailability = store.onAvailability(
       entry('store', (available) => {
         this.metrics.store.set(available ? 1 : 0);

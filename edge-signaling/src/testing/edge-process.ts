@@ -83,6 +83,10 @@ export class EdgeProcess {
     this.#child.stderr?.on('data', (chunk: Buffer) => this.#keep(chunk));
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   /** What it logged, as far as it is kept. */
   get output(): string {
     return this.#output;

@@ -1,0 +1,55 @@
+import { FileWatch, RAISE_FILE_LIMIT, fileLimitOf } from '@plenary/cluster';
+import type { Logger } from '@plenary/cluster';
+import type { MediaNodeConfig } from './config.ts';
+import type { PortPlan } from './engine/port-plan.ts';
+
+/** What a process needs beside what people and pipes take: links, the store, scrapers, channels to workers. */
+const RESERVED_FILES = 128;
+/** Of a person whose network lets out TCP alone: one for each direction. */
+const SOCKETS_PER_PEER = 2;
+
+/** What workers of a node need, each of which has the limit of the process by itself. */
+export function filesNeeded(
+  pipePorts: number,
+  people: number,
+): { readonly least: number; readonly most: number } {
+  const least = RESERVED_FILES + pipePorts;
+  return { least, most: least + people * SOCKETS_PER_PEER };
+}
+
+/** Why a node cannot run under the file limit of its process. */
+export function fileFault(
+  { sliceSource, workers }: Pick<MediaNodeConfig, 'sliceSource' | 'workers'>,
+  limit = fileLimitOf(),
+): string | undefined {
+  const ports =
+    sliceSource.kind === 'leased'
+      ? sliceSource.size
+      : sliceSource.portSlice.lastPort - sliceSource.portSlice.firstPort + 1;
+  const { least } = filesNeeded(ports - workers, 0);
+  if (limit === undefined || limit >= least) return undefined;
+  return `the file limit of this process is ${limit}, and the ports of its slice need ${least}: raise it (${RAISE_FILE_LIMIT})`;
+}
+
+/** Says what the limit does not suffice for, and the first time that it is reached. */
+export function watchFiles(
+  { maxPeers }: Pick<MediaNodeConfig, 'maxPeers'>,
+  { pipePorts }: PortPlan,
+  logger: Pick<Logger, 'warn' | 'error'>,
+): FileWatch {
+  const limit = fileLimitOf();
+  const { least, most } = filesNeeded(pipePorts.max - pipePorts.min + 1, maxPeers);
+  if (limit !== undefined && limit < most) {
+    const people = Math.max(0, Math.floor((limit - least) / SOCKETS_PER_PEER));
+    logger.warn(
+      { limit, wanted: most },
+      `no more than ${people} people of a worker can have media over TCP: raise the file limit (${RAISE_FILE_LIMIT}) or lower PLENARY_MAX_PEERS`,
+    );
+  }
+  return new FileWatch((reached) =>
+    logger.error(
+      { limit: reached },
+      `this media node has as many files open as it may, and takes no new connections: raise the file limit (${RAISE_FILE_LIMIT})`,
+    ),
+  );
+}
