@@ -41,6 +41,12 @@ export class TokenBucket {
     this.#tokens = Math.min(this.#settings.capacity, this.#tokens - cost);
   }
 
+  /** What is in it now; negative where it is owed. */
+  get level(): number {
+    this.#refill();
+    return this.#tokens;
+  }
+
   /** Whether nothing was taken for so long that the bucket may be forgotten. */
   isFull(): boolean {
     this.#refill();

@@ -126,7 +126,8 @@ once to who has drawn nothing for ten seconds, whatever the others have drawn.
 
 ${table(['whose', 'of what', 'at once', 'a second'], budgetRows)}
 
-A session that is resumed goes on with what it had left. On another edge it finds what came in since it was taken up before,
+A session that is resumed goes on with what it had left. On another edge it finds that too, where the edge that had it says so, else
+what came in since it was taken up before,
 ${CARRIED_LEAST_SHARE * 100}% of the whole at least and ${CARRIED_SHARE * 100}% at most.
 
 ## What requests cost

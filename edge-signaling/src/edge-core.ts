@@ -444,6 +444,10 @@ export class EdgeCore {
         if (message.edgeId === this.#edgeId) break;
         for (const peerId of message.peerIds) inBackground(() => this.#keeper.sought(peerId));
         break;
+      case 'purses.left':
+        for (const { peerId, left } of message.purses)
+          this.localRooms.find(peerId)?.purse?.budget.lowerTo(left);
+        break;
       case 'room.sought':
         if (message.edgeId === this.#edgeId) this.#sweeper.note(message.roomId);
     }

@@ -9,6 +9,7 @@ const PROBE_NAME = 'no.such';
 /** Far beyond what a loaded machine needs. */
 const ANSWER_WITHIN_MS = 20_000;
 
+const OPENED = z.looseObject({ sid: z.string() });
 const NOTICE = z.tuple([z.string(), WIRE_ERROR]);
 
 export interface RawClientOptions {
@@ -74,6 +75,12 @@ export class RawClient {
 
   get isClosed(): boolean {
     return this.#isClosed;
+  }
+
+  /** The id that the edge gave this connection, once its namespace is open: what a client signs to resume. */
+  get id(): string {
+    const opened = this.received.find((frame) => frame.startsWith('40{'));
+    return opened === undefined ? '' : OPENED.parse(JSON.parse(opened.slice(2))).sid;
   }
 
   /** How much the edge has not taken yet, in bytes. */

@@ -89,6 +89,22 @@ export class Stranger {
     return { outcome, trackId };
   }
 
+  /** Asks another connection to take this session up. @returns what it was answered, with the next session token */
+  async resumeOn(
+    client: RawClient,
+    sessionToken: string,
+  ): Promise<{ readonly outcome: string; readonly sessionToken: string }> {
+    const { outcome, data } = await client.request('resume', {
+      protocolVersion: PROTOCOL_VERSION,
+      roomId: this.joined.session.roomId,
+      sessionToken,
+      proof: await this.key.prove(client.id, sessionToken),
+      lastEventId: this.joined.room.lastEventId,
+    });
+    if (outcome !== 'ok') return { outcome, sessionToken };
+    return { outcome, sessionToken: CLIENT_REQUESTS.resume.reply.parse(data).session.sessionToken };
+  }
+
   async leave(): Promise<void> {
     await this.client.ask('leave', {});
     await this.client.close();

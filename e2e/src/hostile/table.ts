@@ -9,6 +9,7 @@ import { INSIDE } from './rows/inside.ts';
 import { JOINS } from './rows/joins.ts';
 import { MEDIA } from './rows/media.ts';
 import { TOO_MUCH_MEDIA } from './rows/too-much-media.ts';
+import { RETURNING } from './rows/returning.ts';
 
 export const ATTACKS: readonly Attack[] = [
   ...FRAMES,
@@ -16,6 +17,7 @@ export const ATTACKS: readonly Attack[] = [
   ...JOINS,
   ...FLOODS,
   CROWDED_ROOM,
+  ...RETURNING,
   ...MEDIA,
   ...EDGES_OF_MEDIA,
   ...TOO_MUCH_MEDIA,

@@ -62,6 +62,12 @@ export const CARRIED_SHARE = 0.4;
 /** And at least, however short ago it was taken up before: what coming back and opening media anew takes. */
 export const CARRIED_LEAST_SHARE = 0.3;
 
+export type Levels = Readonly<Record<Resource, number>>;
+
+/** Whether a session that is held elsewhere from now on would find more there than these levels. */
+export const isBelowCarried = (levels: Levels): boolean =>
+  RESOURCES.some((resource) => levels[resource] < SESSION[resource].capacity * CARRIED_SHARE);
+
 /** What one owner may spend of each resource (SPEC BU5). */
 export class Budget {
   readonly #buckets: Readonly<Record<Resource, TokenBucket>>;
@@ -102,6 +108,26 @@ export class Budget {
     for (const resource of RESOURCES) {
       const amount = cost[resource] ?? 0;
       if (amount !== 0) this.spend(resource, amount);
+    }
+  }
+
+  /** What is in it of each resource; negative where it is owed. */
+  get levels(): Levels {
+    const level = (resource: Resource): number => Math.floor(this.#buckets[resource].level);
+    return {
+      work: level('work'),
+      mediasoup: level('mediasoup'),
+      store: level('store'),
+      bytes: level('bytes'),
+      deliveries: level('deliveries'),
+    };
+  }
+
+  /** Takes what is in it beyond these levels. */
+  lowerTo(levels: Levels): void {
+    for (const resource of RESOURCES) {
+      const beyond = this.#buckets[resource].level - levels[resource];
+      if (beyond > 0) this.spend(resource, beyond);
     }
   }
 

@@ -4,7 +4,7 @@ import { TENANT_ID, TRACK_ID } from '@plenary/cluster/ids';
 import { room } from '@plenary/cluster/testing/samples';
 import { CLIENT_REQUESTS } from '@plenary/cluster/protocol';
 import { describe, expect, it } from 'vitest';
-import { BUDGETS, carriedBudget, SMALL_ROOM } from './budget.ts';
+import { BUDGETS, carriedBudget, isBelowCarried, SMALL_ROOM } from './budget.ts';
 import { costOf, costOfComingIn, costOfNoEvent, costOfNothing, mergeUpdates, REQUEST_COSTS } from './cost.ts';
 import type { Cost } from './cost.ts';
 import { FLOOD_SETTINGS } from './flood-guard.ts';
@@ -233,5 +233,58 @@ describe('a room full of attackers', () => {
       clock.advance(100);
     }
     expect(refused).toBe(0);
+  });
+});
+
+describe('coming in', () => {
+  const people = 20;
+  const join = { work: REQUEST_COSTS.join, mediasoup: 40, store: 4, bytes: 3_200, deliveries: people };
+  const enter = (budgets: EdgeBudgets, address: string): boolean =>
+    budgets.chargeEntry({ address, payers: PAYERS, cost: join, people }) === 'allowed';
+
+  it('[BU15] by an address of their own nobody is refused, while 200 join without end by a hundred others', () => {
+    const { budgets, clock } = edgeOf();
+    let refusedHonest = 0;
+    let refusedOthers = 0;
+    for (let tick = 0; tick < 300; tick += 1) {
+      for (let attacker = 0; attacker < 200; attacker += 1)
+        if (!enter(budgets, `192.0.2.${attacker % 100}`)) refusedOthers += 1;
+      if (!enter(budgets, `198.51.100.${tick % 250}`)) refusedHonest += 1;
+      clock.advance(100);
+    }
+    expect(refusedHonest).toBe(0);
+    expect(refusedOthers).toBeGreaterThan(40_000);
+  });
+
+  it('[BU15] a thousand who come into one room within ten seconds are not limited', () => {
+    const { budgets, clock, lines } = edgeOf();
+    for (let count = 1; count <= 1_000; count += 1) {
+      const cost = { ...join, bytes: Math.min(count, 100) * 160, deliveries: count };
+      const verdict = budgets.chargeEntry({ address: '192.0.2.1', payers: PAYERS, cost, people: count });
+      expect(verdict).toBe('allowed');
+      clock.advance(10);
+    }
+    expect(lines).toEqual([]);
+  });
+});
+
+describe('a purse that goes to another edge', () => {
+  it('[BU16] has no more in it than the edge that had it says was left', () => {
+    const { budgets } = edgeOf();
+    const before = budgets.newPurse();
+    before.budget.spendAll({ work: 145, deliveries: 30_500 });
+    expect(isBelowCarried(before.budget.levels)).toBe(true);
+    const { clock } = edgeOf();
+    const after = carriedBudget(clock, 1_000);
+    after.lowerTo(before.budget.levels);
+    expect(after.levels).toMatchObject({ work: 5, deliveries: -500 });
+    expect(after.lacking({ store: 30 })).toBeUndefined();
+  });
+
+  it('[BU16] is not told of where it holds as much as anybody finds on another edge', () => {
+    const { budgets } = edgeOf();
+    const { budget } = budgets.newPurse();
+    budget.spendAll({ work: 80, store: 60 });
+    expect(isBelowCarried(budget.levels)).toBe(false);
   });
 });

@@ -86,6 +86,33 @@ export class EdgeBudgets {
       budget.spend({ drawer: purse, cost, start, part });
   }
 
+  /**
+   * Charges the room and the tenant for somebody who comes in, of whom no more is known yet than an address: so addresses
+   * share what there is (SPEC BU15). All of it is charged or nothing.
+   */
+  chargeEntry({
+    address,
+    payers,
+    cost,
+    people,
+  }: Omit<Charge, 'purse'> & { readonly payers: Payers }): Verdict {
+    const drawer = keysOf(address)[0]?.key ?? address;
+    const start = costOfComingIn(people);
+    const drafts = this.#accountsInside(payers, people).map(({ scope, budget, part }) => ({
+      scope,
+      budget,
+      draft: { drawer, cost, start, part },
+    }));
+    for (const { scope, budget, draft } of drafts) {
+      const resource = budget.lacking(draft);
+      if (resource === undefined) continue;
+      this.limited(scope, resource, { address, ...payers });
+      return 'rate_limited';
+    }
+    for (const { budget, draft } of drafts) budget.spend(draft);
+    return 'allowed';
+  }
+
   limited(scope: Scope, resource: Resource, who: LimitedWho): void {
     this.#settings.log.limited(scope, resource, who);
   }
@@ -101,12 +128,14 @@ export class EdgeBudgets {
       const budget = this.#addresses.of(key);
       return { scope: 'address', budget, part: 1 / share };
     });
-    if (payers === undefined) return accounts;
+    return payers === undefined ? accounts : [...accounts, ...this.#accountsInside(payers, people)];
+  }
+
+  #accountsInside({ roomId, tenantId }: Payers, people: number): Account[] {
     const part = 1 / Math.max(people, SMALL_ROOM);
-    accounts.push({ scope: 'room', budget: this.#rooms.of(payers.roomId), part });
-    if (payers.tenantId !== undefined)
-      accounts.push({ scope: 'tenant', budget: this.#tenants.of(payers.tenantId), part: 1 });
-    return accounts;
+    const room: Account = { scope: 'room', budget: this.#rooms.of(roomId), part };
+    if (tenantId === undefined) return [room];
+    return [room, { scope: 'tenant', budget: this.#tenants.of(tenantId), part: 1 }];
   }
 }
 
@@ -161,6 +190,11 @@ export class Meter {
     // Who is held up by what others do is not to be dropped for it.
     const isOwn = limiting.scope === 'session';
     return !isOwn || this.#purse.patience.take(1) ? 'rate_limited' : 'flooding';
+  }
+
+  /** Charges the room and the tenant for coming in. */
+  chargeEntry(cost: Cost, payers: Payers, people: number): Verdict {
+    return this.#budgets.chargeEntry({ address: this.#address, payers, cost, people });
   }
 
   /** Charges what turned out only afterwards, or, negative, gives back what was not needed. */

@@ -45,6 +45,11 @@ export class Connection {
     return this.#meter.charge(cost, this.#payers(), this.people);
   }
 
+  /** Charges the room and the tenant for coming in (SPEC BU15). */
+  chargeEntry(cost: Cost, payers: Payers): Verdict {
+    return this.#meter.chargeEntry(cost, payers, this.#localRooms.peopleIn(payers.roomId));
+  }
+
   /** Charges what turned out only afterwards, or, negative, gives back what was not needed. */
   settle(cost: Cost): void {
     this.#meter.settle(cost, this.#payers(), this.people);

@@ -37,8 +37,8 @@ import type { Directory } from '../directory.ts';
 import type { MediaLinks } from '../media/control-links.ts';
 import { networkOf } from '../media/network-of.ts';
 import type { HostRequest, Placer } from '../media/placer.ts';
-import type { Entrant, GatePlace } from '../limits/entry-gate.ts';
-import type { Purse } from '../limits/meter.ts';
+import type { GatePlace } from '../limits/entry-gate.ts';
+import type { Payers, Purse } from '../limits/meter.ts';
 import type { ReportFault } from '../metrics.ts';
 import { checkVersion } from '../rpc/versioned.ts';
 import type { Republisher } from '../room/republisher.ts';
@@ -66,6 +66,12 @@ const nothing = async (): Promise<void> => Promise.resolve();
 
 /** Until when a join is answered, and as whose turn it is carried out. */
 type Turn = Pick<HostRequest, 'deadlineMs' | 'entrant' | 'place'>;
+
+/** As whose turn somebody comes in, and who pays for it. */
+export interface Entering extends Pick<HostRequest, 'entrant' | 'place'> {
+  /** Charges the room and the tenant. @throws PlenaryError `rate_limited` */
+  readonly charge: (payers: Payers) => void;
+}
 
 type Joined = Awaited<ReturnType<RoomStore['joinPeer']>>;
 
@@ -128,8 +134,7 @@ export class Entrance {
     request: ClientRequest<'join'>,
     socket: ClientSocket,
     askedAtMs: number,
-    place: GatePlace,
-    entrant: Entrant,
+    { place, entrant, charge }: Entering,
   ): Promise<Entered<'join'>> {
     const { authenticator } = this.#settings;
     const deadlineMs = askedAtMs + ENTRY_DEADLINE_MS;
@@ -137,6 +142,7 @@ export class Entrance {
     const admission = await authenticator.join(request, socket.id);
     const { tenantId } = admission;
     try {
+      charge({ roomId: roomIdOf(tenantId, admission.grants.room), tenantId });
       const entered = await this.#join(request, socket, admission, { deadlineMs, entrant, place });
       this.#settings.onOutcome(tenantId, 'ok');
       return entered;
@@ -282,6 +288,11 @@ export class Entrance {
     checkVersion(request.protocolVersion);
     const claims = await authenticator.resume(request, socket.id);
     const { peer: peerId, cnf, generation, ...grants } = claims;
+    // Who comes back faster than a session is paid for waits until it is (SPEC BU16).
+    const held = localRooms.find(peerId);
+    const isKeyOfHeld = held !== undefined && held.key.x === cnf.jwk.x;
+    if (isKeyOfHeld && held.purse?.budget.lacking({ work: 1 }) !== undefined)
+      throw new PlenaryError('rate_limited', 'You came back too often.');
     if (!this.#settings.isStoreAvailable()) await place.whileWaiting(async () => storeWait.untilAvailable());
     const roomId = roomIdOf(grants.tenant, grants.room);
     socket.enterRoom(roomId);

@@ -1,8 +1,18 @@
-import { EPOCH, KeyRing, PlenaryError, signSessionToken, verifySessionToken } from '@plenary/cluster';
+import {
+  EPOCH,
+  KeyRing,
+  PlenaryError,
+  signSessionToken,
+  TokenBucket,
+  verifySessionToken,
+} from '@plenary/cluster';
 import type { SessionClaims } from '@plenary/cluster';
 import { mediaNode, peer, request, room, roomName, tenant } from '@plenary/cluster/testing/samples';
 import { TestSessionKey } from '@plenary/cluster/testing/session-key';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Budget, BUDGETS } from '../limits/budget.ts';
+import type { Cost } from '../limits/cost.ts';
+import type { Purse } from '../limits/meter.ts';
 import { EdgeParts, OWN_EDGE } from '../testing/edge-parts.ts';
 import type { ClientSocket } from '../transport/client-socket.ts';
 import { SessionKeeper } from './keeper.ts';
@@ -74,7 +84,24 @@ async function keeperWithAnn(signToken: (claims: SessionClaims) => Promise<strin
     clock.advance(byMs);
     await vi.advanceTimersByTimeAsync(byMs);
   };
-  return { keeper, session, sessionOf, socket, pass, faults, jwk, toldEdges: channel.told, metrics };
+  /** A purse from which so much was taken. */
+  const purseOf = (spent: Cost): Purse => {
+    const budget = new Budget(BUDGETS.session, clock);
+    budget.spendAll(spent);
+    return { budget, patience: new TokenBucket({ capacity: 1, refillPerSecond: 1 }, clock) };
+  };
+  return {
+    keeper,
+    session,
+    sessionOf,
+    purseOf,
+    socket,
+    pass,
+    faults,
+    jwk,
+    toldEdges: channel.told,
+    metrics,
+  };
 }
 
 describe('SessionKeeper', () => {
@@ -139,6 +166,23 @@ describe('SessionKeeper', () => {
     keeper.announce(sessionOf('last'));
     keeper.stop();
     expect(toldEdges.at(-1)).toMatchObject({ type: 'sessions.attached', peerIds: ['last'] });
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('[BU16] tells the other edges what a session had left that one of them took up, where that is little', async () => {
+    const { keeper, session, sessionOf, toldEdges, purseOf, pass } = await keeperWithAnn(async () =>
+      Promise.resolve('token'),
+    );
+    session.purse = purseOf({ work: 120 });
+    const bob = sessionOf('bob');
+    bob.purse = purseOf({ work: 20 });
+    keeper.take(bob, new ToldSocket());
+    for (const peerId of [session.peerId, bob.peerId]) keeper.attachedElsewhere(peerId);
+    await pass(20);
+    expect(toldEdges).toMatchObject([
+      { type: 'purses.left', purses: [{ peerId: session.peerId, left: { work: 30 } }] },
+    ]);
+    keeper.stop();
     expect(vi.getTimerCount()).toBe(0);
   });
 

@@ -3,8 +3,9 @@ import type { Clock, RoomStore, SessionClaims } from '@plenary/cluster';
 import type { EdgeId, PeerId } from '@plenary/cluster/ids';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { LocalRooms } from '../room/local-rooms.ts';
-import { MAX_SESSIONS_NAMED } from '../transport/client-socket.ts';
-import type { ClientSocket, RoomChannel } from '../transport/client-socket.ts';
+import { isBelowCarried } from '../limits/budget.ts';
+import { MAX_PURSES_NAMED, MAX_SESSIONS_NAMED } from '../transport/client-socket.ts';
+import type { ClientSocket, PurseLeft, RoomChannel } from '../transport/client-socket.ts';
 import type { Departures } from './departures.ts';
 import type { Session } from './session.ts';
 import type { TenantClaims } from './tenant-claims.ts';
@@ -41,6 +42,8 @@ export class SessionKeeper {
   #renewals: NodeJS.Timeout | undefined;
   #toAnnounce: PeerId[] = [];
   #announcing: NodeJS.Timeout | undefined;
+  #purses: PurseLeft[] = [];
+  #tellingPurses: NodeJS.Timeout | undefined;
 
   constructor(settings: KeeperSettings) {
     this.#settings = settings;
@@ -54,6 +57,7 @@ export class SessionKeeper {
   stop(): void {
     clearInterval(this.#renewals);
     this.#tellAnnounced();
+    this.#tellPurses();
     for (const timer of this.#lapses.values()) clearTimeout(timer);
     this.#lapses.clear();
   }
@@ -140,7 +144,11 @@ export class SessionKeeper {
   /** Another edge took a session up: its socket here is told so, and nothing else changes. */
   attachedElsewhere(peerId: PeerId): void {
     const session = this.#settings.localRooms.find(peerId);
-    if (session !== undefined) this.#letGo(session, undefined);
+    if (session === undefined) return;
+    const left = session.purse?.budget.levels;
+    // Who has more left than anybody finds on another edge has nothing to be told of: so hardly anybody has.
+    if (left !== undefined && isBelowCarried(left)) this.#tellPurse({ peerId, left });
+    this.#letGo(session, undefined);
   }
 
   /** The store names another edge for a session, which does not have it. Never throws: it is sought again. */
@@ -163,6 +171,20 @@ export class SessionKeeper {
     this.#toAnnounce.push(session.peerId);
     if (this.#toAnnounce.length >= MAX_SESSIONS_NAMED) this.#tellAnnounced();
     else this.#announcing ??= after(ANNOUNCE_WITHIN_MS, () => this.#tellAnnounced());
+  }
+
+  #tellPurse(purse: PurseLeft): void {
+    this.#purses.push(purse);
+    if (this.#purses.length >= MAX_PURSES_NAMED) this.#tellPurses();
+    else this.#tellingPurses ??= after(ANNOUNCE_WITHIN_MS, () => this.#tellPurses());
+  }
+
+  #tellPurses(): void {
+    clearTimeout(this.#tellingPurses);
+    this.#tellingPurses = undefined;
+    const purses = this.#purses;
+    this.#purses = [];
+    if (purses.length > 0) this.#settings.channel.tellEdges({ type: 'purses.left', purses });
   }
 
   #tellAnnounced(): void {

@@ -4,6 +4,7 @@
  */
 import type { EdgeId, PeerId, RoomId } from '@plenary/cluster/ids';
 import type { PlenaryError } from '@plenary/cluster';
+import type { Levels } from '../limits/budget.ts';
 import type { RoomNoticeName } from './publication.ts';
 import type { EdgeNoticeInput, EdgeNoticeName, LoggedEvent, ReplyEnvelope } from '@plenary/cluster/protocol';
 import { z } from 'zod';
@@ -47,6 +48,18 @@ export type AcceptSocket = (socket: ClientSocket) => SocketListener;
 /** Sessions that one message between edges may name. */
 export const MAX_SESSIONS_NAMED = 1_000;
 
+/** Purses that one message between edges may name. */
+export const MAX_PURSES_NAMED = 200;
+const LEVEL = z.number().int();
+const PURSE_LEFT = z.object({
+  peerId: PEER_ID,
+  left: z.object({ work: LEVEL, mediasoup: LEVEL, store: LEVEL, bytes: LEVEL, deliveries: LEVEL }),
+});
+export interface PurseLeft {
+  readonly peerId: PeerId;
+  readonly left: Levels;
+}
+
 /** A message between edges, over the adapter. */
 export const EDGE_MESSAGE = z.discriminatedUnion('type', [
   z.object({
@@ -59,6 +72,7 @@ export const EDGE_MESSAGE = z.discriminatedUnion('type', [
     peerIds: z.array(PEER_ID).max(MAX_SESSIONS_NAMED),
     edgeId: EDGE_ID,
   }),
+  z.object({ type: z.literal('purses.left'), purses: z.array(PURSE_LEFT).max(MAX_PURSES_NAMED) }),
   z.object({ type: z.literal('room.sought'), roomId: ROOM_ID, edgeId: EDGE_ID }),
 ]);
 export type EdgeMessage =
@@ -66,6 +80,8 @@ export type EdgeMessage =
   | { readonly type: 'sessions.attached'; readonly peerIds: readonly PeerId[]; readonly edgeId: EdgeId }
   /** The store names `edgeId` for these sessions, which does not have them: an edge that has one says so to the store. */
   | { readonly type: 'sessions.sought'; readonly peerIds: readonly PeerId[]; readonly edgeId: EdgeId }
+  /** What sessions had left that another edge holds now: no more is in their purses there. */
+  | { readonly type: 'purses.left'; readonly purses: readonly PurseLeft[] }
   /** `edgeId` holds sessions of the room by the store's account, and may not know it: it is to look after them. */
   | { readonly type: 'room.sought'; readonly roomId: RoomId; readonly edgeId: EdgeId };
 

@@ -1,5 +1,6 @@
 import { PlenaryError, toPlenaryError } from '@plenary/cluster';
-import { REQUEST_COSTS } from '../../limits/cost.ts';
+import { costOf, REQUEST_COSTS } from '../../limits/cost.ts';
+import { demandAllowed } from '../../limits/meter.ts';
 import { entrantOf } from './entrant.ts';
 import type { Connection } from '../../session/connection.ts';
 import type { Entered } from '../../session/entrance.ts';
@@ -19,7 +20,15 @@ export function handleJoin(services: HandlerServices): Handler<'join'> {
     const entrant = entrantOf(connection, request.token, () => connection.state.phase === 'entering');
     const reply = services.joinGate
       .pass(entrant, async (place) =>
-        services.entrance.join(request, connection.socket, startedMs, place, entrant),
+        services.entrance.join(request, connection.socket, startedMs, {
+          place,
+          entrant,
+          charge: (payers) => {
+            const people = services.localRooms.peopleIn(payers.roomId) + 1;
+            const cost = { work: REQUEST_COSTS.join, ...costOf('join', request, people) };
+            demandAllowed(connection.chargeEntry(cost, payers));
+          },
+        }),
       )
       .then((entered) => finish(services, connection, entered));
     connection.apply({ type: 'entry_started', entry: { requestId: request.requestId, reply } });
