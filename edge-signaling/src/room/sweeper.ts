@@ -247,11 +247,11 @@ export class Sweeper {
       return missingForMs(homeNodeId) > 2 * leaseMs && links.get(homeNodeId)?.isUp !== true;
     });
     const trackIds: TrackId[] = [];
-    for (const { trackId, peerId, epoch } of lost) {
+    await sideBySide(lost, PEERS_AT_ONCE, async ({ trackId, peerId, epoch }) => {
       const former = outdated.has(trackId) ? await rooms.formerPlacement(roomId, peerId) : undefined;
       // Its peer is moving, and goes on there until it has moved (SPEC EP7).
       if (former?.epoch !== epoch) trackIds.push(trackId);
-    }
+    });
     if (trackIds.length === 0) return;
     channel.publishEvents(roomId, await rooms.endTracks(roomId, trackIds, 'node_lost'));
   }

@@ -89,6 +89,39 @@ describe('MediaWatch', () => {
     expect((await parts.rooms.view(ROOM)).tracks.map(({ trackId }) => trackId)).toEqual(['new']);
   });
 
+  it('[SE8] ends the tracks of one room while the store has not answered for another', async () => {
+    const { parts, watch } = watching();
+    const other = room('other');
+    const [slow, quick] = [
+      parts.hold(await parts.place('bob', 'node'), undefined, other),
+      parts.hold(await parts.place('ann', 'node')),
+    ];
+    const { peerId, media } = quick;
+    await parts.rooms.publishTrack(ROOM, {
+      trackId: track('old'),
+      peerId,
+      epoch: media.epoch,
+      homeNodeId: media.mediaNodeId,
+      kind: 'audio',
+      source: 'microphone',
+      paused: false,
+    });
+    const answered = Promise.withResolvers<void>();
+    const view = parts.rooms.view.bind(parts.rooms);
+    vi.spyOn(parts.rooms, 'view').mockImplementation(async (roomId) => {
+      if (roomId === other) await answered.promise;
+      return view(roomId);
+    });
+    const losing = watch.lose(
+      [slow, quick].map((session) => ({ session, media: session.media })),
+      'node_lost',
+    );
+    await vi.advanceTimersByTimeAsync(0);
+    expect((await view(ROOM)).tracks).toEqual([]);
+    answered.resolve();
+    await losing;
+  });
+
   it('[HL7] moves who finds no path to a node to another one, which may be reached, twice at most', async () => {
     const [gone, third, fourth] = ['gone', 'third', 'fourth'].map((name) => mediaNodeRecord(name));
     if (gone === undefined || third === undefined || fourth === undefined) throw new Error('three nodes');

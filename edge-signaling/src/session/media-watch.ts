@@ -1,4 +1,4 @@
-import { after, afterTurn, inBackground } from '@plenary/cluster';
+import { after, afterTurn, inBackground, sideBySide } from '@plenary/cluster';
 import type { MediaNodeRecord, PlacedPeer, RoomStore } from '@plenary/cluster';
 import type { MediaNodeId, PeerId, RoomId } from '@plenary/cluster/ids';
 import type { EdgeNotice } from '@plenary/cluster/protocol';
@@ -14,6 +14,8 @@ import type { Session } from './session.ts';
 
 /** Sessions asked about at a time when a link is back. */
 const ATTACH_AT_ONCE = 16;
+/** Rooms whose tracks are ended at a time when a media node is lost. */
+const ROOMS_AT_ONCE = 32;
 /** After a failure the node is asked again in this time, in milliseconds. */
 const ATTACH_AGAIN_MS = 2_000;
 
@@ -153,7 +155,8 @@ export class MediaWatch implements ControlLinkListener {
     // A node that lives ends the tracks itself.
     if (reason !== 'node_lost') return;
     const byRoom = Map.groupBy(news, ({ session }) => session.roomId);
-    for (const [roomId, lost] of byRoom) await this.#endTracks(roomId, lost);
+    // One that takes long holds up no others: a node of many small rooms may be lost while the store is slow.
+    await sideBySide(byRoom, ROOMS_AT_ONCE, ([roomId, ofRoom]) => this.#endTracks(roomId, ofRoom));
   }
 
   async #endTracks(roomId: RoomId, lost: readonly HostedMedia[]): Promise<void> {
