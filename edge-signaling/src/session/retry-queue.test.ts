@@ -1,3 +1,4 @@
+import { watchEntries } from '@plenary/cluster';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { RetryQueue } from './retry-queue.ts';
 
@@ -40,6 +41,27 @@ describe('RetryQueue', () => {
     await vi.advanceTimersByTimeAsync(200_000);
     expect(tried).toHaveLength(8);
     expect(queue.size).toBe(0);
+  });
+
+  it('[SE6] goes on with the others, and later with it, when one of them throws', async () => {
+    const faults: unknown[] = [];
+    const endWatching = watchEntries((_kind, fault) => faults.push(fault));
+    const tried: string[] = [];
+    const queue = new RetryQueue<string>({
+      maxWaiting: 10,
+      retry: (item) => {
+        tried.push(item);
+        return item === 'bad' ? Promise.reject(new Error('bad')) : Promise.resolve(true);
+      },
+      onGivenUp: () => undefined,
+    });
+    queue.add('bad', 'bad');
+    queue.add('good', 'good');
+    await vi.advanceTimersByTimeAsync(7_000);
+    expect(tried).toEqual(['bad', 'good', 'bad']);
+    expect([queue.size, faults.length]).toEqual([1, 2]);
+    queue.stop();
+    endWatching();
   });
 
   it('[SE6] tries a bounded number at a time, and keeps a bounded number', async () => {

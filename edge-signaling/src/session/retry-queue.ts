@@ -1,4 +1,4 @@
-import { forgetOldest, sideBySide, after, inBackground } from '@plenary/cluster';
+import { forgetOldest, sideBySide, after, inBackground, tellEntryFault } from '@plenary/cluster';
 
 /** The first retry comes after so long, in milliseconds; each one that helps nobody doubles it. */
 const FIRST_RETRY_MS = 2_000;
@@ -10,7 +10,7 @@ const RETRIES_AT_ONCE = 16;
 export interface RetryQueueSettings<Item> {
   /** What waits at most; beyond it the oldest is given up. */
   readonly maxWaiting: number;
-  /** Tries one again. @returns whether it is done; one that is not goes on waiting. Never rejects. */
+  /** Tries one again. @returns whether it is done; one that is not, or throws, goes on waiting */
   readonly retry: (item: Item) => Promise<boolean>;
   /** The oldest was given up. */
   readonly onGivenUp: (item: Item) => void;
@@ -57,11 +57,21 @@ export class RetryQueue<Item> {
     let done = 0;
     await sideBySide(due, RETRIES_AT_ONCE, async ([key, item]) => {
       // It may have been taken back, or a later one may have taken its place, while others were tried.
-      if (this.#waiting.get(key) !== item || !(await this.#settings.retry(item))) return;
+      if (this.#waiting.get(key) !== item || !(await this.#try(item))) return;
       done += 1;
       if (this.#waiting.get(key) === item) this.#waiting.delete(key);
     });
     if (done > 0) this.#retryMs = FIRST_RETRY_MS;
+  }
+
+  /** One that throws holds up neither the others nor the next time. */
+  async #try(item: Item): Promise<boolean> {
+    try {
+      return await this.#settings.retry(item);
+    } catch (fault) {
+      tellEntryFault('background', fault);
+      return false;
+    }
   }
 
   stop(): void {
