@@ -34,4 +34,25 @@ describe('Directory', () => {
     await directory.refresh();
     expect(directory.rememberedEdgeUrls()).toEqual([]);
   });
+
+  it('[EN13] remembers so many at most, those that it saw last, whatever is written into the registry', async () => {
+    const clock = new ManualClock();
+    const registry = new MemoryRegistry(clock);
+    const directory = new Directory({
+      registry,
+      clock,
+      reportFault: (_where, fault) => {
+        throw fault;
+      },
+      onRead: () => undefined,
+    });
+    for (let index = 0; index < 400; index += 1)
+      await registry.announceEdge(edgeRecord(`edge-${index}`), 1_000);
+    await directory.refresh();
+    expect(directory.rememberedEdgeUrls()).toHaveLength(256);
+    clock.advance(5_000);
+    await registry.announceEdge(edgeRecord('last'), 1_000);
+    await directory.refresh();
+    expect(directory.rememberedEdgeUrls().at(-1)).toBe(edgeRecord('last').publicUrl);
+  });
 });

@@ -1,4 +1,4 @@
-import { RecentPlacements, every, inBackground } from '@plenary/cluster';
+import { forgetOldest, RecentPlacements, every, inBackground } from '@plenary/cluster';
 import type { Clock, EdgeRecord, MediaNodeRecord, Registry } from '@plenary/cluster';
 import type { EdgeId, MediaNodeId } from '@plenary/cluster/ids';
 import type { ReportFault } from './metrics.ts';
@@ -8,6 +8,9 @@ export const DIRECTORY_REFRESH_MS = 1_000;
 const FORGET_AFTER_MS = 3_600_000;
 /** A page that an edge served may live on for this long after the edge is gone, in milliseconds. */
 const REMEMBER_EDGE_URLS_MS = 24 * 3_600_000;
+/** Far more than any cluster has; whoever writes into the registry may write new ones each second. */
+const MAX_REMEMBERED = 10_000;
+const MAX_EDGE_URLS = 256;
 
 export interface DirectorySettings {
   readonly registry: Registry;
@@ -102,10 +105,10 @@ export class Directory {
       this.#edges = edges;
       this.#placements.onRead(nodes, startedAtMs);
       this.#certainSinceMs ??= nowMs;
-      for (const node of nodes) this.#lastSeenMs.set(node.mediaNodeId, nowMs);
+      for (const node of nodes) remember(this.#lastSeenMs, node.mediaNodeId, nowMs, MAX_REMEMBERED);
       for (const edge of edges) {
-        this.#lastSeenMs.set(edge.edgeId, nowMs);
-        this.#edgeUrlSeenMs.set(edge.publicUrl, nowMs);
+        remember(this.#lastSeenMs, edge.edgeId, nowMs, MAX_REMEMBERED);
+        remember(this.#edgeUrlSeenMs, edge.publicUrl, nowMs, MAX_EDGE_URLS);
       }
       for (const [id, atMs] of this.#lastSeenMs) {
         if (nowMs - atMs > FORGET_AFTER_MS) this.#lastSeenMs.delete(id);
@@ -121,4 +124,11 @@ export class Directory {
       this.#certainSinceMs = undefined;
     }
   }
+}
+
+/** Notes when something was seen last, of the newest `max`. */
+function remember(seenMs: Map<string, number>, name: string, nowMs: number, max: number): void {
+  seenMs.delete(name);
+  seenMs.set(name, nowMs);
+  forgetOldest(seenMs, max);
 }

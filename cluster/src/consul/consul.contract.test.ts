@@ -137,7 +137,11 @@ describeRegistry('Consul', async () => {
   const connection = new Redis(redis.url, { maxRetriesPerRequest: 0 });
   await connection.flushall();
   const clock = new WallClock();
-  const registry = open(agent, new RedisRegistry(scriptRunner(connection), KEYS, expect.unreachable), clock);
+  const registry = open(
+    agent,
+    new RedisRegistry(scriptRunner(connection), KEYS, (detail) => expect.unreachable(detail())),
+    clock,
+  );
   // The agent's TTLs run by its own clock, which cannot be set. What their end does can be asked for, and is for those
   // that would have ended: no test then depends on how fast this machine is. A slice rests from when somebody has looked.
   const passTime = async (byMs: number): Promise<void> => {
@@ -481,7 +485,7 @@ describe('registry (Consul)', () => {
     const ownRedis = await startRedisServer();
     const connection = new Redis(ownRedis.url, { maxRetriesPerRequest: 0, enableOfflineQueue: false });
     connection.on('error', () => undefined);
-    const loads = new RedisRegistry(scriptRunner(connection), KEYS, expect.unreachable);
+    const loads = new RedisRegistry(scriptRunner(connection), KEYS, (detail) => expect.unreachable(detail()));
     await waitFor('the channel', () => Promise.resolve(connection.status === 'ready'));
     const both = enter(loads);
     const record = mediaNodeRecord('node-a', { peerCount: 7 });

@@ -1,7 +1,7 @@
 /** What somebody else wrote into the store, by mistake or on purpose, ends nothing (SPEC ST3). On a real Redis. */
 import { Redis } from 'ioredis';
 import { pino } from 'pino';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Epoch } from '../protocol/edge-media.ts';
 import { DATACENTER_ID, EVENT_ID } from '../protocol/ids.ts';
 import { catchUp } from '../room/catch-up.ts';
@@ -236,6 +236,28 @@ describe('malformed records', () => {
     expect(await registry.liveEdges()).toEqual([]);
     const other = mediaNodeRecord('node-a');
     expect(await registry.announceMediaNode(other, 60_000)).toEqual({ refused: 'id_taken' });
+  });
+
+  it('[EN13] registry: thousands of records of nothing are read once, and said once', async () => {
+    const { registry } = store;
+    const node = mediaNodeRecord('node-a');
+    await registry.announceMediaNode(node, 60_000);
+    const garbage = Array.from({ length: 5_000 }, (_, index) => [
+      `x-${index}`,
+      `9999999999999|x|{"a":${index}}`,
+    ]);
+    await redis.hset(KEYS.mediaNodes, ...garbage.flat());
+    expect(await registry.liveMediaNodes()).toEqual([node]);
+    expect(met).toHaveLength(5_000);
+    const parses = vi.spyOn(JSON, 'parse');
+    try {
+      expect(await registry.liveMediaNodes()).toEqual([node]);
+      expect(parses).toHaveBeenCalledTimes(1);
+    } finally {
+      parses.mockRestore();
+    }
+    expect(met).toHaveLength(10_000);
+    expect(said('registry')).toBe(1);
   });
 
   it('[ST3] registry: an id under which there is garbage can be had', async () => {

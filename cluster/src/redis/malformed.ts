@@ -4,8 +4,11 @@ import { z } from 'zod';
 /** What a record in the store is of; a closed set, since it is a metric's label. */
 export type MalformedKind = 'placement' | 'roster' | 'track' | 'event' | 'chat' | 'meta' | 'registry';
 
-/** Told of a record in the store that is skipped, since it does not parse (SPEC ST3). */
-export type ReportMalformed = (kind: MalformedKind, detail: string) => void;
+/**
+ * Told of a record in the store that is skipped, since it does not parse (SPEC ST3). What is wrong with it is put in words
+ * only where that is said: of thousands it would cost more than all other work.
+ */
+export type ReportMalformed = (kind: MalformedKind, detail: () => string) => void;
 
 /** Logs the first malformed record of each kind: the same one is met again and again. All of them reach the listeners. */
 export class MalformedRecords {
@@ -22,7 +25,7 @@ export class MalformedRecords {
     if (this.#said.has(kind)) return;
     this.#said.add(kind);
     this.#logger.error(
-      { kind, detail },
+      { kind, detail: detail() },
       'skipped a malformed record in the store; further ones are only counted',
     );
   };
@@ -43,8 +46,8 @@ export function readable<Value>(
   try {
     return read();
   } catch (fault) {
-    if (fault instanceof z.ZodError) report(kind, z.prettifyError(fault));
-    else if (fault instanceof SyntaxError) report(kind, fault.message);
+    if (fault instanceof z.ZodError) report(kind, () => z.prettifyError(fault));
+    else if (fault instanceof SyntaxError) report(kind, () => fault.message);
     else throw fault;
     return undefined;
   }

@@ -44,10 +44,12 @@ const RECORDS_REPLY = z.array(z.string());
 export class RedisRegistry implements Registry {
   readonly #run: RunScript;
   readonly #keys: StoreKeys;
-  readonly #onMalformed: (detail: string) => void;
+  readonly #onMalformed: (detail: () => string) => void;
+  /** What could not be read the last time, by what was to be read: it is not tried again while it stands. */
+  readonly #unreadable = new Map<z.ZodType, ReadonlySet<string>>();
 
   /** @param onMalformed - told of a record that does not parse, which is skipped */
-  constructor(run: RunScript, keys: StoreKeys, onMalformed: (detail: string) => void) {
+  constructor(run: RunScript, keys: StoreKeys, onMalformed: (detail: () => string) => void) {
     this.#run = run;
     this.#keys = keys;
     this.#onMalformed = onMalformed;
@@ -129,14 +131,20 @@ export class RedisRegistry implements Registry {
 
   #parseAll<Schema extends z.ZodType>(reply: unknown, schema: Schema): z.output<Schema>[] {
     const records: z.output<Schema>[] = [];
+    const unreadable = new Set<string>();
     for (const text of RECORDS_REPLY.parse(reply)) {
-      const record = readable(
-        (_kind, detail) => this.#onMalformed(detail),
-        'registry',
-        () => schema.parse(JSON.parse(text)),
-      );
-      if (record !== undefined) records.push(record);
+      const record =
+        this.#unreadable.get(schema)?.has(text) === true
+          ? this.#onMalformed(() => 'as before')
+          : readable(
+              (_kind, detail) => this.#onMalformed(detail),
+              'registry',
+              () => schema.parse(JSON.parse(text)),
+            );
+      if (record === undefined) unreadable.add(text);
+      else records.push(record);
     }
+    this.#unreadable.set(schema, unreadable);
     return records;
   }
 }

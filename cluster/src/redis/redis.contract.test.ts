@@ -87,7 +87,7 @@ describe('Redis scripts', () => {
   it('[ST3] what is malformed in the registry is skipped and reported', async () => {
     const redis = await connect();
     const malformed: string[] = [];
-    const registry = new RedisRegistry(scriptRunner(redis), KEYS, (detail) => malformed.push(detail));
+    const registry = new RedisRegistry(scriptRunner(redis), KEYS, (detail) => malformed.push(detail()));
     await redis.hset(KEYS.edges, 'edge-a', '9999999999999|x|{"edgeId":1}');
     expect(await registry.liveEdges()).toEqual([]);
     expect(malformed).toHaveLength(1);
