@@ -10,6 +10,7 @@ import type { Socket as NetSocket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import {
   afterTurn,
+  answering,
   createFrameParser,
   entry,
   inBackground,
@@ -111,6 +112,8 @@ interface Door {
   ended(): void;
 }
 
+type Decide = (refusal: string | null | undefined, isAllowed: boolean) => void;
+
 interface Carrier {
   readonly kind: 'uws' | 'node';
   listen(): Promise<void>;
@@ -149,7 +152,7 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
       channelPrefix: pubSub.channelPrefix,
       subscriptionMode: 'dynamic',
     }),
-    allowRequest: (request, decide) => {
+    allowRequest: entry('socket', (request: IncomingMessage, decide: Decide) => {
       let refusal: string | undefined = 'internal';
       try {
         const isGoing = isStopping || settings.isDraining();
@@ -165,7 +168,7 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
       }
       if (refusal !== undefined) metrics.refusedConnections.inc({ reason: refusal });
       decide(refusal ?? null, refusal === undefined);
-    },
+    }),
   };
   const io = new SocketServer(options);
   const tcpGate = new TcpGate({
@@ -403,20 +406,20 @@ function guardSockets(app: TemplatedApp, { readAddress, door, clock, onSlow }: S
           response.close();
         }
       },
-      open: (socket) => {
+      open: entry('socket', (socket) => {
         door.ended();
-        inBackground(() => behaviour.open?.(socket));
-      },
-      ping: (socket) => {
+        return behaviour.open?.(socket);
+      }),
+      ping: entry('socket', (socket) => {
         const guard = pings.get(socket) ?? new FrameGuard(clock);
         pings.set(socket, guard);
         if (!guard.onFrame(1)) socket.close();
-      },
-      dropped: (socket) => {
+      }),
+      dropped: entry('socket', (socket) => {
         // It may be told of several messages before it is closed.
         if (!cutOff.has(socket)) onSlow();
         cutOff.add(socket);
-      },
+      }),
     });
 }
 
@@ -468,7 +471,11 @@ const HTTP_OPTIONS: HttpOptions = {
   requestTimeout: 20_000,
   connectionsCheckingInterval: 2_000,
   // A request to change to HTTP/2, as curl may send it, is served as it is.
-  shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
+  shouldUpgradeCallback: answering(
+    'http',
+    false,
+    ({ headers }: IncomingMessage) => headers.upgrade?.toLowerCase() === 'websocket',
+  ),
 };
 
 type RequestListener = ReturnType<typeof serveNode>;
@@ -534,12 +541,16 @@ function attachNode(io: SocketServer, door: Door, settings: ServerSettings): Car
     listen: async () =>
       new Promise((resolve, reject) => {
         server.once('error', reject);
-        server.listen(port, host, () => {
-          // Without a listener one that cannot be accepted, for want of memory or files, would end the process.
-          server.on('error', onAcceptFault);
-          server.off('error', reject);
-          resolve();
-        });
+        server.listen(
+          port,
+          host,
+          entry('http', () => {
+            // Without a listener one that cannot be accepted, for want of memory or files, would end the process.
+            server.on('error', onAcceptFault);
+            server.off('error', reject);
+            resolve();
+          }),
+        );
       }),
     stopListening: () => {
       server.close();

@@ -1,5 +1,5 @@
 import { createServer } from 'node:http';
-import type { IncomingMessage, RequestListener, Server, ServerOptions } from 'node:http';
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -13,6 +13,7 @@ import {
   systemClock,
   TlsFiles,
   toPlenaryError,
+  answering,
   entry,
   every,
   inBackground,
@@ -73,7 +74,11 @@ const HTTP_OPTIONS: ServerOptions = {
   headersTimeout: 10_000,
   requestTimeout: 20_000,
   connectionsCheckingInterval: 2_000,
-  shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
+  shouldUpgradeCallback: answering(
+    'http',
+    false,
+    ({ headers }: IncomingMessage) => headers.upgrade?.toLowerCase() === 'websocket',
+  ),
 };
 
 export interface MediaNodeOptions {
@@ -595,25 +600,29 @@ function listen(http: Server, { config, logger }: MediaNodeOptions, metrics: Nod
       reject(new StartRefused(`PLENARY_PORT ${port} on ${host}: ${why}`));
     });
     http.once('error', fail);
-    http.listen(port, host, () => {
-      http.off('error', fail);
-      http.on(
-        'error',
-        entry('http', (error) => {
-          metrics.errors.inc({ where: 'http', code: 'internal' });
-          logger.error({ err: error }, 'the HTTP server failed');
-        }),
-      );
-      resolve();
-    });
+    http.listen(
+      port,
+      host,
+      entry('http', () => {
+        http.off('error', fail);
+        http.on(
+          'error',
+          entry('http', (error) => {
+            metrics.errors.inc({ where: 'http', code: 'internal' });
+            logger.error({ err: error }, 'the HTTP server failed');
+          }),
+        );
+        resolve();
+      }),
+    );
   });
 }
 
 /** Control links come over Socket.IO; whoever asks for anything else at their port gets nothing (SPEC OP1). */
-const nothingHere: RequestListener = (_request, response) => {
+const nothingHere = entry('http', (_request: IncomingMessage, response: ServerResponse) => {
   response.writeHead(404, { 'content-type': 'text/plain' });
   response.end('not found\n');
-};
+});
 
 /** Leaves nothing of a node that did not come so far as to have workers; a slice that it claimed is given back. */
 async function giveUp(
@@ -635,9 +644,11 @@ async function giveUp(
   http?.closeAllConnections();
   await new Promise<void>((resolve) => {
     if (http?.listening === true)
-      http.close(() => {
-        resolve();
-      });
+      http.close(
+        entry('http', () => {
+          resolve();
+        }),
+      );
     else resolve();
   });
 }

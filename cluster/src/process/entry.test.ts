@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { after, afterTurn, entry, every, inBackground, watchEntries } from './entry.ts';
+import { after, afterTurn, answering, entry, every, inBackground, watchEntries } from './entry.ts';
 import type { EntryKind } from './entry.ts';
 
 const told: { kind: EntryKind; fault: unknown }[] = [];
@@ -28,6 +28,13 @@ describe('an entry', () => {
     await settled();
     expect(heard).toEqual([1, 'two', 3]);
     expect(told).toEqual([]);
+  });
+
+  it('[EN4] that has to answer gives what its handler gives, and the other answer where that throws', () => {
+    const double = answering('store', 0, (value: number) => 2 * value);
+    expect(double(4)).toBe(8);
+    expect(answering('store', 100, fail)()).toBe(100);
+    expect(told).toEqual([{ kind: 'store', fault: broken }]);
   });
 
   it('[EN4] tells what is thrown and what is rejected, and throws nothing', async () => {

@@ -48,6 +48,22 @@ export function entry<Args extends readonly unknown[]>(
   };
 }
 
+/** The same for what has to answer at once: `otherwise` is the answer where the handler throws. */
+export function answering<Args extends readonly unknown[], Answer>(
+  kind: EntryKind,
+  otherwise: Answer,
+  handler: (...args: Args) => Answer,
+): (...args: Args) => Answer {
+  return (...args) => {
+    try {
+      return handler(...args);
+    } catch (fault) {
+      tellEntryFault(kind, fault);
+      return otherwise;
+    }
+  };
+}
+
 /** Starts what nobody waits for. It may reject; nobody hears of that but the log and the metric. */
 export function inBackground(work: () => unknown): void {
   enter('background', work);

@@ -158,10 +158,14 @@ export class OperatorServer {
           reject(new Error(`PLENARY_OPERATOR_PORT ${port} on ${host}: ${why}`, { cause: error }));
         }),
       );
-      this.#server.listen(port, host, () => {
-        this.#tls?.follow(this.#server);
-        resolve();
-      });
+      this.#server.listen(
+        port,
+        host,
+        entry('http', () => {
+          this.#tls?.follow(this.#server);
+          resolve();
+        }),
+      );
     });
   }
 

@@ -54,7 +54,7 @@ class ServerPubSub implements PubSubConnection {
     redis.on(
       'ready',
       entry('store', () => {
-        for (const channel of this.#wanted) redis.ssubscribe(channel).catch(onFault);
+        for (const channel of this.#wanted) redis.ssubscribe(channel).catch(entry('background', onFault));
       }),
     );
   }
@@ -68,12 +68,14 @@ class ServerPubSub implements PubSubConnection {
 
   subscribe(channel: string): void {
     this.#wanted.add(channel);
-    if (this.#redis.status === 'ready') this.#redis.ssubscribe(channel).catch(this.#onFault);
+    if (this.#redis.status === 'ready')
+      this.#redis.ssubscribe(channel).catch(entry('background', this.#onFault));
   }
 
   unsubscribe(channel: string): void {
     this.#wanted.delete(channel);
-    if (this.#redis.status === 'ready') this.#redis.sunsubscribe(channel).catch(this.#onFault);
+    if (this.#redis.status === 'ready')
+      this.#redis.sunsubscribe(channel).catch(entry('background', this.#onFault));
   }
 
   onMessage(listener: (channel: Buffer, message: Buffer) => void): void {

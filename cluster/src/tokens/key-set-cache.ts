@@ -1,3 +1,4 @@
+import { entry } from '../process/entry.ts';
 import type { Clock } from '../clock.ts';
 import { PlenaryError } from '../errors.ts';
 import { after } from '../process/entry.ts';
@@ -71,7 +72,7 @@ export class KeySetCache {
 
   #refreshSoon(): void {
     const { onRead } = this.#settings;
-    this.refresh().catch(onRead);
+    this.refresh().catch(entry('background', onRead));
   }
 
   async #read(): Promise<void> {

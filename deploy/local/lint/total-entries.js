@@ -11,6 +11,54 @@
 const LISTENERS = new Set(['addEventListener', 'addListener', 'on', 'onAny', 'once', 'prependListener']);
 /** Of other makers of events; an object of that name may as well be told something. */
 const OBSERVERS = new Set(['onAborted', 'onAvailability', 'onChange', 'onData', 'onMalformed']);
+/** Functions that call back once, which other things are called as well: only a function that is written out there counts. */
+const CALLBACKS = new Set([
+  'bind',
+  'close',
+  'emit',
+  'exec',
+  'execFile',
+  'finished',
+  'listen',
+  'lookup',
+  'pipeline',
+  'readFile',
+  'use',
+]);
+const SERVERS = /^create\w*Server$/;
+/** Options that a library calls, and most of which have to answer. */
+const OPTIONS = new Set([
+  'allowRequest',
+  'checkServerIdentity',
+  'clusterRetryStrategy',
+  'handleProtocols',
+  'reconnectOnError',
+  'retryStrategy',
+  'sentinelReconnectStrategy',
+  'sentinelRetryStrategy',
+  'shouldUpgradeCallback',
+  'SNICallback',
+  'verifyClient',
+]);
+/** What uWebSockets.js calls of a behaviour, which is known by what only such an object has. */
+const BEHAVIOUR = new Set([
+  'close',
+  'drain',
+  'dropped',
+  'message',
+  'open',
+  'ping',
+  'pong',
+  'subscription',
+  'upgrade',
+]);
+const OF_BEHAVIOURS = new Set([
+  'closeOnBackpressureLimit',
+  'maxBackpressure',
+  'maxPayloadLength',
+  'sendPingsAutomatically',
+]);
+const STREAMS = /^(?:Duplex|PassThrough|Readable|Transform|Writable)$/;
 /** Functions that take what is called later, with what to use instead. */
 const TIMERS = new Map([
   ['setInterval', 'every(ms, action)'],
@@ -24,6 +72,9 @@ const FROM = 'of @plenary/cluster (process/entry.ts)';
 export const MESSAGES = {
   let_go: `A promise that nobody awaits ends the process when it rejects. Use inBackground(() => …) ${FROM}.`,
   timer: `What a timer calls may throw, and would end the process. Use {{instead}} ${FROM}.`,
+  caught: `What a rejection is handled by may throw as well, and would end the process. Wrap it: .catch(entry('<kind>', handler)) ${FROM}.`,
+  callback: `What is called back later may throw, and would end the process. Wrap it: entry('<kind>', handler) ${FROM}.`,
+  option: `What a library calls may throw, and would end the process. Wrap it: entry('<kind>', handler), or answering('<kind>', otherwise, handler) where it has to answer, ${FROM}; or make one \`try\` of its body.`,
   listener: `What a listener throws would end the process. Wrap it where it is registered: entry('<kind>', handler) ${FROM}.`,
 };
 
@@ -47,49 +98,133 @@ function settlersAround(node) {
   return names;
 }
 
+const CONSTRUCTS = new Set(['answering', 'entry']);
+
 /** @param {Node | null | undefined} node */
 const isWrapped = (node) =>
-  node?.type === 'CallExpression' && node.callee.type === 'Identifier' && node.callee.name === 'entry';
+  node?.type === 'CallExpression' && node.callee.type === 'Identifier' && CONSTRUCTS.has(node.callee.name);
+
+/** @param {Node | null | undefined} node */
+const isFunction = (node) => node?.type === 'ArrowFunctionExpression' || node?.type === 'FunctionExpression';
+
+/**
+ * A function that does nothing, or catches all that it does.
+ * @param {Node} node
+ */
+function isHarmless(node) {
+  if (node.type !== 'ArrowFunctionExpression' && node.type !== 'FunctionExpression') return false;
+  const { body } = node;
+  if (body.type !== 'BlockStatement') return isNothing(body);
+  const [first, ...more] = body.body;
+  if (first === undefined) return true;
+  return more.length === 0 && first.type === 'TryStatement' && first.handler !== null;
+}
+
+/** @param {Node} node */
+const isNothing = (node) =>
+  node.type === 'Literal' || (node.type === 'Identifier' && node.name === 'undefined');
+
+/**
+ * What a name stands for.
+ * @param {Rule.RuleContext} context
+ * @param {Node} node
+ * @returns {Node[]}
+ */
+function meaningsOf(context, node) {
+  if (node.type !== 'Identifier') return [node];
+  /** @type {Scope.Scope | null} */
+  let scope = context.sourceCode.getScope(node);
+  while (scope !== null && !scope.set.has(node.name)) scope = scope.upper;
+  const definitions = scope?.set.get(node.name)?.defs ?? [];
+  /** @type {Node[]} */
+  const meanings = [];
+  for (const found of definitions) {
+    if (found.type === 'FunctionName') meanings.push(found.node);
+    else if (found.type === 'Variable' && found.node.init) meanings.push(found.node.init);
+  }
+  return meanings;
+}
 
 /**
  * Whether a name stands for a wrapped listener, as where it is taken off again later.
  * @param {Rule.RuleContext} context
  * @param {Node} node
  */
-function namesWrapped(context, node) {
-  if (node.type !== 'Identifier') return false;
-  /** @type {Scope.Scope | null} */
-  let scope = context.sourceCode.getScope(node);
-  while (scope !== null && !scope.set.has(node.name)) scope = scope.upper;
-  const definitions = scope?.set.get(node.name)?.defs ?? [];
-  return definitions.some((found) => found.type === 'Variable' && isWrapped(found.node.init));
-}
+const namesWrapped = (context, node) => meaningsOf(context, node).some((meaning) => isWrapped(meaning));
 
 /** @param {CallExpression['callee']} callee */
 function nameOf(callee) {
   if (callee.type === 'Identifier') return callee.name;
-  if (callee.type !== 'MemberExpression' || callee.computed) return undefined;
-  return callee.property.type === 'Identifier' ? callee.property.name : undefined;
+  return callee.type === 'MemberExpression' ? memberName(callee) : undefined;
 }
+
+/** @param {import('estree').MemberExpression} member */
+function memberName({ computed, property }) {
+  if (!computed) return property.type === 'Identifier' ? property.name : undefined;
+  return property.type === 'Literal' && typeof property.value === 'string' ? property.value : undefined;
+}
+
+/**
+ * The functions of an object, by their names.
+ * @param {import('estree').ObjectExpression} object
+ * @returns {Map<string, Node>}
+ */
+function membersOf(object) {
+  const members = new Map();
+  for (const property of object.properties) {
+    if (property.type === 'Property' && property.key.type === 'Identifier')
+      members.set(property.key.name, property.value);
+  }
+  return members;
+}
+
+/** The listener of `on(event, listener, options?)`, `onAny(listener)`. @param {CallExpression['arguments']} given */
+const listenerOf = (given) => (given.length > 1 && !isFunction(given[0]) ? given[1] : given[0]);
 
 /** @type {Rule.RuleModule} */
 export const totalEntries = {
   meta: { type: 'problem', schema: [], messages: MESSAGES },
   create(context) {
+    /**
+     * @param {Node | undefined} node
+     * @param {'callback' | 'caught' | 'listener' | 'option'} messageId
+     */
+    const demandWrapped = (node, messageId) => {
+      if (node === undefined || isWrapped(node) || isHarmless(node)) return;
+      if (namesWrapped(context, node)) return;
+      context.report({ node, messageId });
+    };
+    /** @param {import('estree').MemberExpression & Rule.NodeParentExtension} node */
+    const letGo = (node) => {
+      const name = memberName(node);
+      if (name === 'then' || name === 'finally') context.report({ node, messageId: 'let_go' });
+      if (name !== 'catch' || node.parent.type !== 'CallExpression') return;
+      demandWrapped(node.parent.arguments[0], 'caught');
+    };
     return {
       UnaryExpression(node) {
-        if (node.operator !== 'void') return;
-        const { argument } = node;
-        if (argument.type === 'CallExpression' || argument.type === 'AwaitExpression') {
-          context.report({ node, messageId: 'let_go' });
-        }
+        if (node.operator !== 'void' || isNothing(node.argument)) return;
+        context.report({ node, messageId: 'let_go' });
       },
-      // A rejection that `catch` handles is handled; what `then` and `finally` do may reject anew.
-      'ExpressionStatement > CallExpression > MemberExpression.callee'(
-        /** @type {import('estree').MemberExpression & Rule.NodeParentExtension} */ node,
-      ) {
-        const name = node.property.type === 'Identifier' ? node.property.name : undefined;
-        if (name === 'then' || name === 'finally') context.report({ node, messageId: 'let_go' });
+      // What `then` and `finally` do may reject anew, and so may what `catch` does.
+      'ExpressionStatement > CallExpression > MemberExpression.callee': letGo,
+      'ExpressionStatement > ChainExpression > CallExpression > MemberExpression.callee': letGo,
+      // `worker.onmessage = …`
+      AssignmentExpression({ left, right }) {
+        if (left.type !== 'MemberExpression' || !/^on[a-z]+$/.test(memberName(left) ?? '')) return;
+        if (isFunction(right) || right.type === 'Identifier') demandWrapped(right, 'listener');
+      },
+      ObjectExpression(node) {
+        const members = membersOf(node);
+        const isBehaviour = [...members.keys()].some((name) => OF_BEHAVIOURS.has(name));
+        const isOfStream =
+          node.parent.type === 'NewExpression' &&
+          node.parent.callee.type === 'Identifier' &&
+          STREAMS.test(node.parent.callee.name);
+        for (const [name, value] of members) {
+          const isCalled = OPTIONS.has(name) || (isBehaviour && BEHAVIOUR.has(name)) || isOfStream;
+          if (isCalled && isFunction(value)) demandWrapped(value, 'option');
+        }
       },
       CallExpression(node) {
         const name = nameOf(node.callee);
@@ -103,14 +238,23 @@ export const totalEntries = {
           context.report({ node, messageId: 'timer', data: { instead } });
           return;
         }
+        const last = node.arguments.at(-1);
+        if (SERVERS.test(name)) {
+          const isListener =
+            last !== undefined &&
+            meaningsOf(context, last).some((one) => isFunction(one) || one.type === 'FunctionDeclaration');
+          if (isListener) demandWrapped(last, 'listener');
+          return;
+        }
+        if (CALLBACKS.has(name) && isFunction(last)) {
+          demandWrapped(last, 'callback');
+          return;
+        }
         if (node.callee.type !== 'MemberExpression') return;
-        const listener = node.arguments.at(-1);
-        const isFunction =
-          listener?.type === 'ArrowFunctionExpression' || listener?.type === 'FunctionExpression';
-        if (!LISTENERS.has(name) && !(OBSERVERS.has(name) && isFunction)) return;
-        if (listener === undefined || isWrapped(listener) || isSettler(listener)) return;
-        if (listener.type === 'Literal' || namesWrapped(context, listener)) return;
-        context.report({ node: listener, messageId: 'listener' });
+        const listener = listenerOf(node.arguments);
+        if (!LISTENERS.has(name) && !(OBSERVERS.has(name) && isFunction(listener))) return;
+        if (listener === undefined || listener.type === 'Literal' || isSettler(listener)) return;
+        demandWrapped(listener, 'listener');
       },
     };
   },

@@ -1,4 +1,4 @@
-import { PlenaryError, inBackground } from '@plenary/cluster';
+import { entry, PlenaryError, inBackground } from '@plenary/cluster';
 import type {
   AuthorityFile,
   ControlCaller,
@@ -51,10 +51,12 @@ export class NodeLinks implements RemoteNodes {
       if (this.#links.get(mediaNodeId) === opening) this.#links.delete(mediaNodeId);
     });
     this.#links.set(mediaNodeId, opening);
-    opening.catch(() => {
-      // Answered to everybody who waits for it; here it is only forgotten, so that the next need tries anew.
-      if (this.#links.get(mediaNodeId) === opening) this.#links.delete(mediaNodeId);
-    });
+    opening.catch(
+      entry('background', () => {
+        // Answered to everybody who waits for it; here it is only forgotten, so that the next need tries anew.
+        if (this.#links.get(mediaNodeId) === opening) this.#links.delete(mediaNodeId);
+      }),
+    );
     return opening;
   }
 
@@ -64,9 +66,11 @@ export class NodeLinks implements RemoteNodes {
    */
   open(mediaNodeId: MediaNodeId): void {
     if (this.#closed) return;
-    this.find(mediaNodeId).catch((error: unknown) => {
-      this.#options.onFault('node_link', error);
-    });
+    this.find(mediaNodeId).catch(
+      entry('background', (error: unknown) => {
+        this.#options.onFault('node_link', error);
+      }),
+    );
   }
 
   datacenterOf(mediaNodeId: MediaNodeId): Promise<DatacenterId> {

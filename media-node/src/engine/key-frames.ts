@@ -1,6 +1,6 @@
 import type { types } from 'mediasoup';
 import type { NodeMetrics } from '../metrics.ts';
-import { toPlenaryError } from '@plenary/cluster';
+import { entry, toPlenaryError } from '@plenary/cluster';
 import { changeConsumer } from './calls.ts';
 
 /** What of a consumer matters here. */
@@ -45,9 +45,9 @@ export class KeyFrames {
   /** Asks for what one consumer gets. */
   askFor(consumer: VideoConsumer): void {
     changeConsumer(this.#metrics, 'consumer.requestKeyFrame', () => consumer.requestKeyFrame()).catch(
-      (error: unknown) => {
+      entry('background', (error: unknown) => {
         this.#metrics.errors.inc({ where: 'consumer.keyFrame', code: toPlenaryError(error).code });
-      },
+      }),
     );
   }
 }

@@ -1,4 +1,4 @@
-import { after } from '@plenary/cluster';
+import { entry, after } from '@plenary/cluster';
 /**
  * When the worker is to look at the layers again, in milliseconds after a consumer began. Of four frames one is of the base
  * layer, so that at 30 frames a second it has come by the second time, and at 10 by the last.
@@ -58,6 +58,6 @@ export class LayerStart {
     this.#consumers()
       .find(({ isStarved }) => isStarved)
       ?.chooseAgain()
-      .catch(this.#onFault);
+      .catch(entry('background', this.#onFault));
   }
 }

@@ -95,11 +95,12 @@ function tryUdp(port: number, listenIp: string): Promise<PortFault | undefined> 
         resolve(faultOf('udp', port, listenIp, error));
       }),
     );
-    socket.bind({ port, address: listenIp, exclusive: true }, () => {
-      socket.close(() => {
-        resolve(undefined);
-      });
-    });
+    socket.bind(
+      { port, address: listenIp, exclusive: true },
+      entry('background', () => {
+        socket.close(entry('background', () => resolve(undefined)));
+      }),
+    );
   });
 }
 
@@ -112,10 +113,11 @@ function tryTcp(port: number, listenIp: string): Promise<PortFault | undefined> 
         resolve(faultOf('tcp', port, listenIp, error));
       }),
     );
-    server.listen({ port, host: listenIp, exclusive: true, ipv6Only: isIPv6(listenIp) }, () => {
-      server.close(() => {
-        resolve(undefined);
-      });
-    });
+    server.listen(
+      { port, host: listenIp, exclusive: true, ipv6Only: isIPv6(listenIp) },
+      entry('background', () => {
+        server.close(entry('background', () => resolve(undefined)));
+      }),
+    );
   });
 }

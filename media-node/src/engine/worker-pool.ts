@@ -1,4 +1,4 @@
-import { systemClock, toPlenaryError, after } from '@plenary/cluster';
+import { entry, systemClock, toPlenaryError, after } from '@plenary/cluster';
 import type { EngineContext } from './calls.ts';
 import { MediaWorker } from './media-worker.ts';
 import { WORKER_SILENT_MS, WorkerWatch } from './worker-watch.ts';
@@ -132,11 +132,13 @@ export class WorkerPool {
     if (this.#closed) return;
     slot.deathsInARow += 1;
     slot.restartTimer = after(restartDelayMs(slot.deathsInARow), () => {
-      this.#startWorker(index).catch((error: unknown) => {
-        this.#noteFault('worker.restart', error);
-        this.#context.logger.error({ worker: index, err: error }, 'worker does not start; trying again');
-        this.#restartLater(index, slot);
-      });
+      this.#startWorker(index).catch(
+        entry('background', (error: unknown) => {
+          this.#noteFault('worker.restart', error);
+          this.#context.logger.error({ worker: index, err: error }, 'worker does not start; trying again');
+          this.#restartLater(index, slot);
+        }),
+      );
     });
   }
 

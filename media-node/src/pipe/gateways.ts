@@ -1,4 +1,4 @@
-import { toPlenaryError } from '@plenary/cluster';
+import { entry, toPlenaryError } from '@plenary/cluster';
 import type { DatacenterId, Epoch, Gateway, MediaNodeId, RoomId, RoomStore } from '@plenary/cluster';
 import type { Timers } from '../room/timers.ts';
 
@@ -117,9 +117,11 @@ export class Gateways {
   #checkLater(homeNodeId: MediaNodeId): void {
     this.#endCheck(homeNodeId);
     const cancel = this.#options.timers.after(GATEWAY_CHECK_MS, () => {
-      this.#check(homeNodeId).catch((error: unknown) => {
-        this.#options.onFault('gateway.check', error);
-      });
+      this.#check(homeNodeId).catch(
+        entry('background', (error: unknown) => {
+          this.#options.onFault('gateway.check', error);
+        }),
+      );
     });
     this.#checks.set(homeNodeId, cancel);
   }

@@ -1,4 +1,4 @@
-import { PlenaryError, familyOf, inBackground } from '@plenary/cluster';
+import { entry, PlenaryError, familyOf, inBackground } from '@plenary/cluster';
 import type { MediaNodeId, PipeEnd, TrackId, TrackOrigin, WantedLayer } from '@plenary/cluster';
 import type { MediaConsumer, PipePort, RoomRouter } from '../engine/engine.ts';
 import type { NodeMetrics } from '../metrics.ts';
@@ -170,10 +170,12 @@ export class PipeHome {
       sent: this.#send(port, track, isCurrent),
     };
     this.#sent.set(trackId, sending);
-    sending.sent.catch(() => {
-      // Answered to whoever asked; here it is only forgotten, so that the next ask tries anew.
-      if (isCurrent()) this.#sent.delete(trackId);
-    });
+    sending.sent.catch(
+      entry('background', () => {
+        // Answered to whoever asked; here it is only forgotten, so that the next ask tries anew.
+        if (isCurrent()) this.#sent.delete(trackId);
+      }),
+    );
     return sending;
   }
 

@@ -1,4 +1,4 @@
-import { PlenaryError } from '@plenary/cluster';
+import { entry, PlenaryError } from '@plenary/cluster';
 import type { MediaNodeId, RouterId, TrackId, TrackOrigin } from '@plenary/cluster';
 import type { PipePort } from '../engine/engine.ts';
 import type { NodeMetrics } from '../metrics.ts';
@@ -66,9 +66,11 @@ export class PipeLink {
     } catch (error) {
       port?.close();
       lease.release();
-      home.close().catch((fault: unknown) => {
-        options.onFault('pipe.close', fault);
-      });
+      home.close().catch(
+        entry('background', (fault: unknown) => {
+          options.onFault('pipe.close', fault);
+        }),
+      );
       throw error;
     }
   }
@@ -137,9 +139,11 @@ export class PipeLink {
     this.#options.lease.release();
     this.#options.metrics.pipes.dec({ side: 'asking' });
     if (reason !== 'home_closed' && reason !== 'link_broken') {
-      this.#options.home.close().catch((error: unknown) => {
-        this.#options.onFault('pipe.close', error);
-      });
+      this.#options.home.close().catch(
+        entry('background', (error: unknown) => {
+          this.#options.onFault('pipe.close', error);
+        }),
+      );
     }
     this.#options.onClosed(reason);
   }

@@ -1,4 +1,4 @@
-import { PlenaryError, toPlenaryError, inBackground } from '@plenary/cluster';
+import { entry, PlenaryError, toPlenaryError, inBackground } from '@plenary/cluster';
 import type {
   DatacenterId,
   ErrorCode,
@@ -257,9 +257,11 @@ export class PipeLinks {
     this.#bypassed.add(homeNodeId);
     this.#options.timers.after(GATEWAY_CHECK_MS, () => {
       this.#bypassed.delete(homeNodeId);
-      this.#endBypass(homeNodeId).catch((error: unknown) => {
-        this.#options.onFault('gateway.bypass', error);
-      });
+      this.#endBypass(homeNodeId).catch(
+        entry('background', (error: unknown) => {
+          this.#options.onFault('gateway.bypass', error);
+        }),
+      );
     });
   }
 
@@ -300,12 +302,16 @@ export class PipeLinks {
     // A gateway that is slow is not waited for longer; it goes on then.
     const source = await inTime(timers, gatewayPatienceMs, relay);
     if (source !== undefined) return source;
-    relay.catch((thrown: unknown) => {
-      if (!GATEWAY_FAILURES.has(toPlenaryError(thrown).code)) return;
-      this.#gateways.failed(track.homeNodeId, gateway.epoch).catch((error: unknown) => {
-        this.#options.onFault('gateway.failed', error);
-      });
-    });
+    relay.catch(
+      entry('background', (thrown: unknown) => {
+        if (!GATEWAY_FAILURES.has(toPlenaryError(thrown).code)) return;
+        this.#gateways.failed(track.homeNodeId, gateway.epoch).catch(
+          entry('background', (error: unknown) => {
+            this.#options.onFault('gateway.failed', error);
+          }),
+        );
+      }),
+    );
     return { ...(await this.#home(track)), isBypass: true };
   }
 
@@ -351,10 +357,12 @@ export class PipeLinks {
     const isBypass = source.isBypass === true;
     this.#links.set(name, { homeNodeId, nodeId: source.node?.mediaNodeId, isBypass, opening });
     if (isBypass) this.#endBypassLater(homeNodeId);
-    opening.catch(() => {
-      // Answered to everybody who waits for it; here it is only forgotten.
-      if (this.#links.get(name)?.opening === opening) this.#forget(name);
-    });
+    opening.catch(
+      entry('background', () => {
+        // Answered to everybody who waits for it; here it is only forgotten.
+        if (this.#links.get(name)?.opening === opening) this.#forget(name);
+      }),
+    );
     return opening;
   }
 
@@ -391,9 +399,11 @@ export class PipeLinks {
     if (this.#asking.has(homeNodeId)) return;
     if ([...this.#links.values()].some((link) => link.homeNodeId === homeNodeId)) return;
     this.#entrances.delete(homeNodeId);
-    this.#gateways.release(homeNodeId).catch((error: unknown) => {
-      this.#options.onFault('gateway.release', error);
-    });
+    this.#gateways.release(homeNodeId).catch(
+      entry('background', (error: unknown) => {
+        this.#options.onFault('gateway.release', error);
+      }),
+    );
   }
 
   /** Another node is the gateway to a home now: what comes straight from there is to come through it (SPEC GW6). */
@@ -489,9 +499,11 @@ export class PipeLinks {
   #whenOpen(opening: Promise<PipeLink>, action: (link: PipeLink) => void): void {
     opening
       .then(action, () => undefined)
-      .catch((error: unknown) => {
-        this.#options.onFault('pipe.notice', error);
-      });
+      .catch(
+        entry('background', (error: unknown) => {
+          this.#options.onFault('pipe.notice', error);
+        }),
+      );
   }
 }
 

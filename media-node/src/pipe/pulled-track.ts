@@ -1,4 +1,4 @@
-import { PlenaryError, TOP_SPATIAL_LAYER, inBackground } from '@plenary/cluster';
+import { entry, PlenaryError, TOP_SPATIAL_LAYER, inBackground } from '@plenary/cluster';
 import type { MediaNodeId, TrackId, TrackOrigin, WantedLayer } from '@plenary/cluster';
 import type { MediaProducer } from '../engine/engine.ts';
 import type { Timers } from '../room/timers.ts';
@@ -63,9 +63,11 @@ export class PulledTrack {
     this.ready = this.#pull();
     // Whoever holds the track waits for `ready` too; this only keeps a failure that comes after the last of them let go
     // from ending the process. The failure itself is handed to `onFault`.
-    this.ready.catch((error: unknown) => {
-      ports.onFault('pipe.pull', error);
-    });
+    this.ready.catch(
+      entry('background', (error: unknown) => {
+        ports.onFault('pipe.pull', error);
+      }),
+    );
   }
 
   get closed(): boolean {
@@ -127,9 +129,11 @@ export class PulledTrack {
     this.#demand.close();
     this.#copy?.close();
     if (cause === 'unused' || cause === 'failed') {
-      this.#ports.home.release(this.trackId).catch((error: unknown) => {
-        this.#ports.onFault('pipe.release', error);
-      });
+      this.#ports.home.release(this.trackId).catch(
+        entry('background', (error: unknown) => {
+          this.#ports.onFault('pipe.release', error);
+        }),
+      );
     }
     this.#ports.onClosed();
   }
@@ -157,9 +161,11 @@ export class PulledTrack {
   #followPublisher(): void {
     const paused = this.#publisherPaused;
     if (this.#copy === undefined || paused === undefined) return;
-    this.#copy.setPaused(paused).catch((error: unknown) => {
-      if (!this.#closed) this.#ports.onFault('pipe.producer', error);
-    });
+    this.#copy.setPaused(paused).catch(
+      entry('background', (error: unknown) => {
+        if (!this.#closed) this.#ports.onFault('pipe.producer', error);
+      }),
+    );
   }
 
   #closeUnused(lingers: boolean): void {

@@ -1,4 +1,11 @@
-import { PlenaryError, faultOfPublication, forgetOldest, passedOn, toPlenaryError } from '@plenary/cluster';
+import {
+  entry,
+  PlenaryError,
+  faultOfPublication,
+  forgetOldest,
+  passedOn,
+  toPlenaryError,
+} from '@plenary/cluster';
 import type {
   ControlReply,
   ControlRequest,
@@ -229,10 +236,12 @@ export class Publications {
       .observeSpeaker(track.producer, (volumes) => {
         onVolumes(router, volumes);
       })
-      .catch((error: unknown) => {
-        // Without it the speaker is not marked, but is heard all the same.
-        if (!track.producer.closed) onFault('speakers', error);
-      });
+      .catch(
+        entry('background', (error: unknown) => {
+          // Without it the speaker is not marked, but is heard all the same.
+          if (!track.producer.closed) onFault('speakers', error);
+        }),
+      );
   }
 
   #forget(publication: Publication): void {

@@ -1,4 +1,4 @@
-import { MAX_CONSUMERS, PlenaryError, TOP_SPATIAL_LAYER, toPlenaryError } from '@plenary/cluster';
+import { entry, MAX_CONSUMERS, PlenaryError, TOP_SPATIAL_LAYER, toPlenaryError } from '@plenary/cluster';
 import type {
   ConsumerId,
   ConsumerOffer,
@@ -161,10 +161,12 @@ export class Subscriptions {
     }
     const opening = this.#open(track, paused, patience);
     this.#byTrack.set(track.trackId, opening);
-    opening.catch(() => {
-      // Answered in `failed`; here it is only forgotten, so that the next ask tries anew.
-      if (this.#byTrack.get(track.trackId) === opening) this.#byTrack.delete(track.trackId);
-    });
+    opening.catch(
+      entry('background', () => {
+        // Answered in `failed`; here it is only forgotten, so that the next ask tries anew.
+        if (this.#byTrack.get(track.trackId) === opening) this.#byTrack.delete(track.trackId);
+      }),
+    );
     return opening;
   }
 
