@@ -11,6 +11,7 @@ import { readState } from './state.mjs';
 const PROGRAM_NAMES = {
   'redis-server': ['redis-server', 'valkey-server'],
   chromium: ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'],
+  'firefox-esr': ['firefox-esr'],
   caddy: ['caddy'],
   nginx: ['nginx'],
   faketime: ['faketime'],

@@ -48,6 +48,8 @@ import {
 export const SYSTEM_PROGRAMS = {
   'redis-server': { purpose: 'start', package: 'redis-server' },
   chromium: { purpose: 'test', package: 'chromium' },
+  // Debian alone has its ESR as a package; elsewhere its tests are skipped, and say so.
+  'firefox-esr': { purpose: 'test', package: 'firefox-esr' },
   caddy: { purpose: 'test', package: 'caddy' },
   nginx: { purpose: 'test', package: 'nginx-light' },
   faketime: { purpose: 'test', package: 'faketime' },
@@ -152,6 +154,7 @@ export function missingPackages(facts, purpose) {
     if (!purposeIncludes(purpose, needed.purpose)) continue;
     if (program === 'redis-server' && facts.redisGiven && purpose === 'start') continue;
     if (program.startsWith('fonts-') && !facts.hasApt) continue;
+    if (program === 'firefox-esr' && !(facts.isDebian && facts.hasApt)) continue;
     if (facts.programs[program] !== true) packages.push(needed.package);
   }
   if (needsOwnGlibc(facts) && !facts.ready.nodeUsesOwnGlibc && facts.programs['patchelf'] !== true)

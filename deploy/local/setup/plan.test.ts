@@ -31,6 +31,7 @@ const bareDebian12: Facts = {
 const everyProgram = {
   'redis-server': true,
   chromium: true,
+  'firefox-esr': true,
   caddy: true,
   nginx: true,
   faketime: true,
@@ -96,11 +97,27 @@ describe('planSetup', () => {
     ['start', ['redis-server', 'patchelf']],
     [
       'test',
-      ['redis-server', 'chromium', 'caddy', 'nginx-light', 'faketime', 'fonts-liberation', 'patchelf'],
+      [
+        'redis-server',
+        'chromium',
+        'firefox-esr',
+        'caddy',
+        'nginx-light',
+        'faketime',
+        'fonts-liberation',
+        'patchelf',
+      ],
     ],
   ])('installs for %s only %j', (purpose, packages) => {
     const step = planSetup(bareDebian12, purpose)[0];
     expect(step?.id === 'packages' ? step.packages : []).toEqual(packages);
+  });
+
+  it('asks no other distribution for the ESR of Firefox, whose tests are skipped there', () => {
+    const without = { ...allReady, programs: { ...everyProgram, 'firefox-esr': false } };
+    expect(ids(without, 'test')).toEqual(['packages']);
+    expect(ids({ ...without, isDebian: false }, 'test')).toEqual([]);
+    expect(ids({ ...without, hasApt: false }, 'test')).toEqual([]);
   });
 
   it('installs no Redis for a start that is given one, but does for the tests, which start their own', () => {
