@@ -6,15 +6,17 @@ const integration = '**/*.integration.test.ts';
 const endToEnd = '**/*.e2e.test.ts';
 const faults = '**/*.faults.test.ts';
 const hostile = '**/*.hostile.test.ts';
+const distant = '**/*.distant.test.ts';
 
 /**
- * Six kinds of tests, by what they need:
+ * Seven kinds of tests, by what they need:
  * - `unit`: nothing but our code; all of them together take seconds
  * - `contract`: one suite for every version of a port; starts a real Redis of its own
  * - `integration`: real processes of ours
  * - `e2e`: the whole cluster with real Chromium
  * - `faults`: the whole fault table, which takes longer than `npm test` has time for
  * - `hostile`: the whole attackers' table, likewise
+ * - `distant`: the whole contract on a store 30 ms away, likewise
  *
  * There are no retries: a test that passes only sometimes has found something. Time limits are far beyond what a test takes,
  * so that a busy machine fails none.
@@ -29,7 +31,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['**/src/**/*.test.{ts,tsx}', 'deploy/**/*.test.ts', 'e2e/simulation/**/*.test.ts'],
-          exclude: [...everywhere, contract, integration, endToEnd, faults, hostile],
+          exclude: [...everywhere, contract, integration, endToEnd, faults, hostile, distant],
           pool: 'forks',
           testTimeout: 30_000,
         },
@@ -83,6 +85,16 @@ export default defineConfig({
           exclude: everywhere,
           pool: 'forks',
           fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'distant',
+          include: [distant],
+          exclude: everywhere,
+          pool: 'forks',
+          testTimeout: 90_000,
+          hookTimeout: 90_000,
         },
       },
     ],

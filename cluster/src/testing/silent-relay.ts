@@ -2,9 +2,14 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
 
+/** In what a client sends first it says what it is called, if at all. */
+const NAMED_WITHIN_BYTES = 2_048;
+
 interface Pair {
   readonly near: Socket;
   readonly far: Socket;
+  /** What was sent first. */
+  beginning: string;
 }
 
 /** Carries TCP connections, and can lose those that stand as a NAT does that forgot them: nothing passes, and nobody is told. */
@@ -29,7 +34,10 @@ export class SilentRelay {
     this.port = address.port;
     server.on('connection', (near) => {
       const far = connect(farPort, farHost);
-      const pair = { near, far };
+      const pair: Pair = { near, far, beginning: '' };
+      near.on('data', (chunk: Buffer) => {
+        if (pair.beginning.length < NAMED_WITHIN_BYTES) pair.beginning += chunk.toString('latin1');
+      });
       this.#pairs.add(pair);
       this.#carried += 1;
       near.on('error', () => far.destroy());
@@ -56,16 +64,22 @@ export class SilentRelay {
     return [...this.#lost].filter(({ near }) => !near.destroyed).length;
   }
 
-  /** Loses every connection that stands; new ones are carried. @returns how many they were */
-  lose(): number {
-    const lost = [...this.#pairs];
+  /**
+   * Loses every connection that stands; new ones are carried.
+   * @param what - `answers`: what is sent goes on to arrive, and only what comes back is lost
+   * @param named - only those that gave themselves a name which ends so, as Redis' clients do
+   * @returns how many they were
+   */
+  lose(what: 'everything' | 'answers' = 'everything', named = ''): number {
+    const lost = [...this.#pairs].filter((pair) => pair.beginning.includes(named));
     for (const pair of lost) {
       this.#lost.add(pair);
-      pair.near.unpipe(pair.far);
       pair.far.unpipe(pair.near);
       // Taken, and thrown away.
-      pair.near.resume();
       pair.far.resume();
+      if (what === 'answers') continue;
+      pair.near.unpipe(pair.far);
+      pair.near.resume();
     }
     return lost.length;
   }

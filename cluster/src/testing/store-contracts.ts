@@ -118,8 +118,15 @@ class StoreInspector {
   }
 }
 
-/** Runs every contract suite on one kind of store; each test begins with an empty one. */
-export function describeStoreContracts(version: string, start: () => Promise<TestStore>): void {
+export type StoreSuite = 'registry' | 'rooms' | 'republishing' | 'tenants';
+const EVERY_SUITE: readonly StoreSuite[] = ['registry', 'rooms', 'republishing', 'tenants'];
+
+/** Runs contract suites, all of them unless told, on one kind of store; each test begins with an empty one. */
+export function describeStoreContracts(
+  version: string,
+  start: () => Promise<TestStore>,
+  suites: readonly StoreSuite[] = EVERY_SUITE,
+): void {
   let server: TestStore;
   let inspector: StoreInspector;
   beforeAll(async () => {
@@ -136,40 +143,44 @@ export function describeStoreContracts(version: string, start: () => Promise<Tes
     return connectTestStore(server.address);
   };
 
-  describeRegistry(version, async () => {
-    const store = await open();
-    return {
-      registry: store.registry,
-      passTime: (byMs) => inspector.setLeasesBack(byMs),
-      close: () => store.close(),
-    };
-  });
+  if (suites.includes('registry'))
+    describeRegistry(version, async () => {
+      const store = await open();
+      return {
+        registry: store.registry,
+        passTime: (byMs) => inspector.setLeasesBack(byMs),
+        close: () => store.close(),
+      };
+    });
 
-  describeRoomStore(version, async () => {
-    const store = await open();
-    return { rooms: store.rooms, leftOver: () => inspector.countKeys(), close: () => store.close() };
-  });
+  if (suites.includes('rooms'))
+    describeRoomStore(version, async () => {
+      const store = await open();
+      return { rooms: store.rooms, leftOver: () => inspector.countKeys(), close: () => store.close() };
+    });
 
-  describeRepublishing(version, async () => {
-    const store = await open();
-    return {
-      rooms: store.rooms,
-      flush: () => inspector.flush(),
-      keep: () => inspector.keepRooms(),
-      passTime: (byMs) => inspector.setRoomsBack(byMs),
-      leftOver: () => inspector.countKeys(),
-      close: () => store.close(),
-    };
-  });
+  if (suites.includes('republishing'))
+    describeRepublishing(version, async () => {
+      const store = await open();
+      return {
+        rooms: store.rooms,
+        flush: () => inspector.flush(),
+        keep: () => inspector.keepRooms(),
+        passTime: (byMs) => inspector.setRoomsBack(byMs),
+        leftOver: () => inspector.countKeys(),
+        close: () => store.close(),
+      };
+    });
 
-  describeTenantStore(version, async () => {
-    const store = await open();
-    return {
-      tenants: store.tenants,
-      nowSeconds: () => Math.floor(Date.now() / 1_000),
-      passTime: (byMs) => inspector.setLeasesBack(byMs),
-      leftOver: () => inspector.countKeys(),
-      close: () => store.close(),
-    };
-  });
+  if (suites.includes('tenants'))
+    describeTenantStore(version, async () => {
+      const store = await open();
+      return {
+        tenants: store.tenants,
+        nowSeconds: () => Math.floor(Date.now() / 1_000),
+        passTime: (byMs) => inspector.setLeasesBack(byMs),
+        leftOver: () => inspector.countKeys(),
+        close: () => store.close(),
+      };
+    });
 }

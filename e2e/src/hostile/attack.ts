@@ -6,7 +6,9 @@ export type Answers = readonly string[];
 /** Which world an attack needs; attacks with the same one follow each other in it. */
 export type HostileWorldKind =
   /** Two edges and two media nodes with the defaults of a local cluster. */
-  'plain';
+  | 'plain'
+  /** The same, where the edges reach the store by a relay that can lose what passes it. */
+  | 'relayed';
 
 /** One row of the attackers' table. */
 export interface Attack {

@@ -6,6 +6,8 @@ import { makeJoinToken, startPageServer } from '@plenary/loadtest/pages';
 
 import type { PageServer } from '@plenary/loadtest/pages';
 import type { Browser } from 'playwright-core';
+import { startRedisServer } from '@plenary/cluster/testing/redis-server';
+import { SilentRelay } from '@plenary/cluster/testing/silent-relay';
 import { Person } from '../faults/person.ts';
 import { leftOver } from '../harness/left-over.ts';
 import type { LeftOver } from '../harness/left-over.ts';
@@ -42,6 +44,7 @@ interface Parts {
   readonly pages: PageServer;
   /** Processes that ended without being asked to. */
   readonly ended: string[];
+  readonly relay: SilentRelay | undefined;
 }
 
 /** A cluster with a meeting of real clients, and strangers who may do what they like. */
@@ -67,7 +70,8 @@ export class HostileWorld {
     };
     try {
       const ended: string[] = [];
-      const cluster = await startCluster(kind, ended);
+      const store = kind === 'relayed' ? await startRelayedStore(ends) : undefined;
+      const cluster = await startCluster(store, ended);
       ends.push(() => cluster.stop());
       const pages = await startPageServer(PAGE);
       ends.push(() => pages.close());
@@ -86,7 +90,7 @@ export class HostileWorld {
           }),
         );
       }
-      return new HostileWorld({ cluster, browser, pages, ended }, people, end);
+      return new HostileWorld({ cluster, browser, pages, ended, relay: store?.relay }, people, end);
     } catch (error) {
       await end();
       throw error;
@@ -96,6 +100,13 @@ export class HostileWorld {
   async stop(): Promise<void> {
     await Promise.all(this.people.map((person) => person.close()));
     await this.#end();
+  }
+
+  /** By which edges reach the store, in the world that has it. */
+  get relay(): SilentRelay {
+    const { relay } = this.#parts;
+    if (relay === undefined) throw new Error('this world has no relay');
+    return relay;
   }
 
   /** The edge that attacks are aimed at: Ann and Cid are on it, Bob is not. */
@@ -180,9 +191,21 @@ function edgeIn(cluster: LocalCluster, datacenter: string): RunningEdge {
   return edge;
 }
 
-const ENV_OF_KIND: Readonly<Record<HostileWorldKind, Readonly<Record<string, string>>>> = { plain: {} };
+/** A store beside the cluster, and the relay by which its edges reach it. */
+interface RelayedStore {
+  readonly url: string;
+  readonly relay: SilentRelay;
+}
 
-async function startCluster(kind: HostileWorldKind, ended: string[]): Promise<LocalCluster> {
+async function startRelayedStore(ends: (() => Promise<void>)[]): Promise<RelayedStore> {
+  const redis = await startRedisServer();
+  ends.push(() => redis.stop());
+  const relay = await SilentRelay.to(redis.port);
+  ends.push(async () => Promise.resolve(relay.close()));
+  return { url: redis.url, relay };
+}
+
+async function startCluster(store: RelayedStore | undefined, ended: string[]): Promise<LocalCluster> {
   return startLocalCluster({
     edges: 2,
     mediaNodes: 2,
@@ -191,9 +214,13 @@ async function startCluster(kind: HostileWorldKind, ended: string[]): Promise<Lo
     guests: false,
     logLevel: 'info',
     readyTimeoutMs: READY_TIMEOUT_MS,
-    env: ENV_OF_KIND[kind],
+    ...(store === undefined ? {} : { redisUrl: store.url }),
     edge: () => ({
-      env: { PLENARY_RESUME_WITHIN_MS: String(RESUME_WITHIN_MS), PLENARY_ALLOWED_ORIGINS: '*' },
+      env: {
+        PLENARY_RESUME_WITHIN_MS: String(RESUME_WITHIN_MS),
+        PLENARY_ALLOWED_ORIGINS: '*',
+        ...(store === undefined ? {} : { REDIS_URL: `redis://127.0.0.1:${store.relay.port}` }),
+      },
     }),
     onEvent: (event) => {
       if (event.type === 'exit') ended.push(`${event.id} ${event.how}`);

@@ -4,6 +4,7 @@ import { CROWDED_ROOM } from './rows/crowded-room.ts';
 import { EDGES_OF_MEDIA } from './rows/edges-of-media.ts';
 import { FLOODS } from './rows/floods.ts';
 import { FRAMES } from './rows/frames.ts';
+import { HALF_ALIVE } from './rows/half-alive.ts';
 import { HTTP } from './rows/http.ts';
 import { INSIDE } from './rows/inside.ts';
 import { JOINS } from './rows/joins.ts';
@@ -22,6 +23,7 @@ export const ATTACKS: readonly Attack[] = [
   ...EDGES_OF_MEDIA,
   ...TOO_MUCH_MEDIA,
   ...INSIDE,
+  ...HALF_ALIVE,
 ];
 
 /** One or two of each kind, which `npm test` runs too. */
@@ -38,4 +40,6 @@ export const QUICK: ReadonlySet<string> = new Set([
   'garbage on every channel of the store',
   'control links of strangers',
   'garbage on every media port',
+  'a store that takes another one for its primary',
+  'answers of the store that do not come',
 ]);
