@@ -93,7 +93,7 @@ export default defineConfig({
           include: [distant],
           exclude: everywhere,
           pool: 'forks',
-          testTimeout: 90_000,
+          testTimeout: 300_000,
           hookTimeout: 90_000,
         },
       },

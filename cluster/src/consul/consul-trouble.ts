@@ -3,6 +3,7 @@
 /** A closed set: a label of metrics, and what `/ready` says. */
 export const CONSUL_TROUBLES = [
   'no_connection',
+  'refused',
   'no_answer',
   'unreachable',
   'unknown_name',
@@ -32,6 +33,7 @@ export function consulTroubleOf(error: unknown, refusal: ConsulRefusal | undefin
   if (!(error instanceof Error)) return 'no_connection';
   const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
   if (TLS_CODE.test(code) || /certificate|SSL routines/i.test(error.message)) return 'tls_refused';
+  if (code === 'ECONNREFUSED') return 'refused';
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'unknown_name';
   if (/^(ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$/.test(code)) return 'unreachable';
   // The package's own, for a request that took too long.
@@ -43,10 +45,8 @@ export function consulTroubleOf(error: unknown, refusal: ConsulRefusal | undefin
 export const CONSUL_ADVICE: Readonly<
   Record<ConsulTrouble, { readonly mustAct: boolean; readonly toDo: string }>
 > = {
-  no_connection: {
-    mustAct: false,
-    toDo: 'see whether the Consul agent runs, and listens at CONSUL_HTTP_ADDR',
-  },
+  no_connection: { mustAct: false, toDo: 'see whether the Consul agent lives, and what its log says' },
+  refused: { mustAct: true, toDo: 'see whether the Consul agent runs, and listens at CONSUL_HTTP_ADDR' },
   no_answer: { mustAct: false, toDo: 'see whether the Consul agent hangs, or its network drops packets' },
   unreachable: { mustAct: true, toDo: 'see whether this host reaches CONSUL_HTTP_ADDR' },
   unknown_name: { mustAct: true, toDo: 'mend the host name in CONSUL_HTTP_ADDR, or the name service' },

@@ -123,7 +123,7 @@ describe('a Consul that is half alive', () => {
     open('consul.invalid:8500', lines);
     await waitFor('the second', () => lines.length === 2);
     expect(lines).toEqual([
-      { level: 'warn', cause: 'no_connection' },
+      { level: 'error', cause: 'refused' },
       { level: 'error', cause: 'unknown_name' },
     ]);
   });

@@ -64,7 +64,9 @@ export function openServer(address: OneServer, connectionName: string, options: 
     reconnectOnError: atMostEvery(REPLACE_READ_ONLY_MS, (error) => troubleOf(error) === 'read_only'),
     ...options,
   };
-  if (address.kind === 'single') return new Redis(address.url, common);
+  // The watch finds out by a write whether it serves; ioredis would only wait for one that loads its data, and say nothing. Behind
+  // Sentinels its check also tells a primary from a replica.
+  if (address.kind === 'single') return new Redis(address.url, { enableReadyCheck: false, ...common });
   return new LastingRedis({
     ...common,
     role: 'master',

@@ -5,7 +5,8 @@ import { z } from 'zod';
 import { DEFAULT_NAMESPACE } from '../namespace.ts';
 import { startRedisCluster } from '../testing/redis-cluster.ts';
 import { startRedisSentinel } from '../testing/redis-sentinel.ts';
-import { askServer } from '../testing/redis-process.ts';
+import { freePort } from '../testing/ports.ts';
+import { askServer, RedisProcess, ServerFolder, volatileServer } from '../testing/redis-process.ts';
 import { startRedisServer } from '../testing/redis-server.ts';
 import { edge, mediaNode, peer, request, room } from '../testing/samples.ts';
 import { waitFor } from '../testing/wait-for.ts';
@@ -83,6 +84,15 @@ describe('a store that answers PING and refuses writes', () => {
         askServer(url, async (redis) => redis.replicaof('NO', 'ONE')),
     },
     {
+      cause: 'primary_away',
+      refuse: async (url: string): Promise<unknown> => {
+        await set(url, { 'replica-serve-stale-data': 'no' });
+        return askServer(url, async (redis) => redis.replicaof('127.0.0.1', 1));
+      },
+      takeAgain: async (url: string): Promise<unknown> =>
+        askServer(url, async (redis) => redis.replicaof('NO', 'ONE')),
+    },
+    {
       cause: 'cannot_save',
       refuse: async (url: string): Promise<unknown> => {
         await set(url, { save: '3600 1', 'stop-writes-on-bgsave-error': 'yes' });
@@ -123,6 +133,48 @@ describe('a store that answers PING and refuses writes', () => {
       await join(store);
     },
   );
+
+  it('[HL1] is away while it loads its data, and says so', async () => {
+    const folder = await ServerFolder.create();
+    stops.push(() => folder.end());
+    const port = await freePort();
+    // So that some hundred keys take seconds, and it answers meanwhile.
+    const slowly = ['--key-load-delay', '20000', '--loading-process-events-interval-bytes', '1024'];
+    const server = await RedisProcess.start(folder, [...volatileServer(port), ...slowly]);
+    const url = `redis://127.0.0.1:${port}`;
+    const { store, lines } = await connect({ kind: 'single', url });
+    await waitFor('the store', () => store.isAvailable());
+    await askServer(url, async (redis) => {
+      for (let index = 0; index < 300; index += 1) await redis.set(`key-${index}`, 'x'.repeat(100));
+      await redis.save();
+    });
+    const restarting = server.restart();
+    await waitFor('it to be noticed', () => store.trouble() === 'loading');
+    expect(store.isAvailable()).toBe(false);
+    await restarting;
+    await waitFor('the return', () => store.isAvailable());
+    expect(lines.filter(({ cause }) => cause === 'loading')).toHaveLength(1);
+    await join(store);
+  });
+
+  it('[HL1] is away where a Redis Cluster is down as a whole, and says so', async () => {
+    const cluster = await startRedisCluster();
+    stops.push(() => cluster.stop());
+    const { store, lines } = await connect(cluster.address);
+    await waitFor('the whole store', () => store.trouble() === undefined);
+    const [first] = cluster.masters;
+    if (first === undefined) throw new Error('no master');
+    for (const { url } of cluster.masters) await set(url, { 'cluster-require-full-coverage': 'yes' });
+    await askServer(first.url, async (redis) => redis.call('CLUSTER', 'DELSLOTS', '0'));
+    await waitFor('it to be noticed', async () => {
+      await join(store).catch(() => undefined);
+      return store.trouble() === 'slots_away';
+    });
+    await askServer(first.url, async (redis) => redis.call('CLUSTER', 'ADDSLOTS', '0'));
+    await waitFor('the whole store', () => store.trouble() === undefined);
+    expect(lines.filter(({ cause }) => cause === 'slots_away')).toHaveLength(1);
+    await join(store);
+  });
 
   it('[HL1] is a part of a Redis Cluster where one master refuses', async () => {
     const cluster = await startRedisCluster();
@@ -186,8 +238,9 @@ describe('a store that nobody can use until somebody acts', () => {
     const natMap = { [`127.0.0.1:${port}`]: { host: '127.0.0.1', port: 1 } };
     const { lines } = await connect({ ...servers.address, natMap });
     await waitFor('the address to be tried', () => lines.some(away));
-    expect(lines.filter(away).map(({ cause }) => cause)).toEqual(['no_connection']);
-    expect(lines.find(away)?.['toDo']).toContain('PLENARY_REDIS_NAT_MAP');
+    await waitFor('somebody to be told', () => errors(lines).length > 0);
+    expect(errors(lines)).toEqual(['refused']);
+    expect(lines.find(({ cause }) => cause === 'refused')?.['toDo']).toContain('PLENARY_REDIS_NAT_MAP');
   });
 });
 

@@ -20,7 +20,7 @@ describe('why a store does not serve', () => {
     [coded('ERR_TLS_CERT_ALTNAME_INVALID'), 'tls_refused'],
     [coded('ENOTFOUND', 'getaddrinfo ENOTFOUND redis.example'), 'unknown_name'],
     [coded('ETIMEDOUT', 'connect ETIMEDOUT'), 'unreachable'],
-    [coded('ECONNREFUSED'), 'no_connection'],
+    [coded('ECONNREFUSED'), 'refused'],
     [new Error('no answer within 2000 ms'), 'no_answer'],
     [undefined, 'no_connection'],
   ])('[HL1] %s is %s', (error, trouble) => {

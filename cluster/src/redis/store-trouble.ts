@@ -3,6 +3,7 @@
 /** A closed set: a label of metrics, and what `/ready` says. */
 export const STORE_TROUBLES = [
   'no_connection',
+  'refused',
   'no_answer',
   'unreachable',
   'unknown_name',
@@ -61,6 +62,7 @@ export function troubleOf(error: unknown): StoreTrouble {
   if (/WRONGPASS|NOAUTH|invalid (username-)?password/i.test(error.message)) return 'access_denied';
   if (/max number of clients/i.test(error.message)) return 'too_many_clients';
   if (/ENOTFOUND|EAI_AGAIN/.test(`${code} ${error.message}`)) return 'unknown_name';
+  if (/ECONNREFUSED/.test(`${code} ${error.message}`)) return 'refused';
   if (/ETIMEDOUT|EHOSTUNREACH|ENETUNREACH/.test(`${code} ${error.message}`)) return 'unreachable';
   if (/Socket timeout|no answer within|Command timed out/.test(error.message)) return 'no_answer';
   return 'no_connection';
@@ -78,6 +80,10 @@ export function showTrouble(
 export const ADVICE: Readonly<Record<StoreTrouble, { readonly mustAct: boolean; readonly toDo: string }>> = {
   no_connection: {
     mustAct: false,
+    toDo: 'see whether Redis lives, and what its log says of connections that end',
+  },
+  refused: {
+    mustAct: true,
     toDo: 'see whether Redis runs, and listens at the configured address; where Sentinels or cluster nodes name one that is another from here, set PLENARY_REDIS_NAT_MAP',
   },
   no_answer: { mustAct: false, toDo: 'see whether Redis hangs, or its network drops packets' },

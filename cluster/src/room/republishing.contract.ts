@@ -5,6 +5,7 @@ import type { EventId, PeerId } from '../protocol/ids.ts';
 import { EVENT_LOG_LENGTH } from '../protocol/room.ts';
 import { edge, mediaNode, peer, request, room, track } from '../testing/samples.ts';
 import { catchUp } from './catch-up.ts';
+import { sideBySide } from '../side-by-side.ts';
 import { FAREWELL_KEPT_MS, MAX_TOMBSTONES, ROOM_KEPT_MS, ROOM_REBUILD_MS } from './room-store.ts';
 import type { HeldPeer, PlaceRequest, RoomStore, StoredTrack } from './room-store.ts';
 
@@ -20,6 +21,8 @@ export interface RepublishingUnderTest {
   close(): Promise<void>;
 }
 
+/** Of what a test does thousands of times: a store may be far away. */
+const AT_ONCE = 32;
 const ROOM = room('standup');
 const START = EVENT_ID.parse('0-0');
 const [EDGE_A, EDGE_B] = [edge('edge-a'), edge('edge-b')];
@@ -298,8 +301,10 @@ export function describeRepublishing(version: string, open: () => Promise<Republ
       await rooms.endTracks(ROOM, [camera.trackId], 'node_lost');
       await subject.passTime(2);
       await rooms.removePeer(ROOM, ann.peerId, ann.epoch, 'kicked');
-      for (let count = 0; count < EVENT_LOG_LENGTH * 1.2; count += 1)
+      const presses = Array.from({ length: EVENT_LOG_LENGTH * 1.2 }, (_, count) => count);
+      await sideBySide(presses, AT_ONCE, async (count) => {
         await rooms.setTrackPaused(ROOM, microphone.trackId, count % 2 === 0);
+      });
       expect(await republish([ann, bob], await rooms.lastEventId(ROOM))).toMatchObject({
         lostPeers: 0,
         fates: [{ peerId: 'ann', fate: 'gone' }],
@@ -312,10 +317,10 @@ export function describeRepublishing(version: string, open: () => Promise<Republ
     it('[RC4] a room remembers a bounded number of those who are gone, the last ones', async () => {
       const bob = await join('bob');
       const tracks = Array.from({ length: MAX_TOMBSTONES + 200 }, (_, index) => trackOf(`t-${index}`, bob));
-      for (const track of tracks) {
+      await sideBySide(tracks, AT_ONCE, async (track) => {
         await rooms.publishTrack(ROOM, track);
         await rooms.endTracks(ROOM, [track.trackId], 'unpublished');
-      }
+      });
       const [first, last] = [tracks.slice(0, 1), tracks.slice(-1)];
       expect((await rooms.republishTracks(ROOM, NODE, last)).fates).toHaveLength(1);
       expect((await rooms.republishTracks(ROOM, NODE, first)).lostTracks).toBe(1);

@@ -129,6 +129,7 @@ export class ControlLink {
   readonly #waiters = new UpWaiters(() => this.#isUp);
   #incarnation: Incarnation | undefined;
   #isUp = false;
+  #wasUp = false;
   /** It was up, and since it is not, nobody was told yet that its node is gone. */
   #mayBeRefused = false;
   #isClosed = false;
@@ -320,6 +321,7 @@ export class ControlLink {
     } else if (!this.#isUp) {
       this.#incarnation = hello.incarnation;
       this.#isUp = true;
+      this.#wasUp = true;
       this.#mayBeRefused = false;
       this.#lastFailure = '';
       this.#trouble = undefined;
@@ -374,11 +376,11 @@ export class ControlLink {
     // The same failure comes with each attempt: said once.
     if (why === this.#lastFailure) return;
     this.#lastFailure = why;
-    this.#settings.reportFault('control_link', new PlenaryError('media_unavailable', why), {
-      ...this.#names(),
-      cause: this.#trouble,
-      toDo: LINK_ADVICE[this.#trouble],
-    });
+    const detail = { ...this.#names(), why, cause: this.#trouble, toDo: LINK_ADVICE[this.#trouble] };
+    this.#settings.metrics.faults.inc({ where: 'control_link' });
+    // A node that was there may come back by itself; for one that never was, somebody must act.
+    if (this.#wasUp) this.#settings.logger.warn(detail, 'the control link cannot be opened again');
+    else this.#settings.logger.error(detail, 'the control link cannot be opened');
   }
 
   #names(): Record<string, unknown> {

@@ -48,6 +48,16 @@ describe('media that never connects', () => {
     expect(media()).toBe('connected');
   });
 
+  test('[AD2] [HL7] is said no later where its edge moves it meanwhile to see whether another node is reached', async () => {
+    const { edge, media } = await joined();
+    await vi.advanceTimersByTimeAsync(4_000);
+    edge.notify('media.lost', { reason: 'transport_failed', epoch: FIRST_EPOCH });
+    await vi.advanceTimersByTimeAsync(3_000);
+    expect(media()).toBe('connecting');
+    await vi.advanceTimersByTimeAsync(1_500);
+    expect(media()).toBe('blocked');
+  });
+
   test('[AD2] stays so while media is opened anew, and a path that stood once is lost, not blocked', async () => {
     const { edge, media } = await joined();
     await vi.advanceTimersByTimeAsync(9_000);

@@ -13,6 +13,8 @@ import { mediaRequest, warmUp, type CreateDevice, type WarmMedia } from './warm-
  * the person is told that something blocks it.
  */
 const CONNECT_WITHIN_MS = 8_000;
+/** What another media node is given of that time at least, in milliseconds. */
+const LEAST_WAIT_MS = 2_000;
 /** How long a move may take before the old media is closed in any case, in milliseconds. */
 const MOVE_WITHIN_MS = 12_000;
 
@@ -46,6 +48,8 @@ export class MediaKeeper {
   #isUnreachable = false;
   /** Whether a path has stood in this meeting: where one has, the network lets media through. */
   #hasConnected = false;
+  /** Since when a first path has been sought, by the monotonic clock. */
+  #pathSoughtSinceMs: number | undefined;
   /** No path stood within its time, or ICE gave up, and none has since. */
   #seemsBlocked = false;
   #reopening: Promise<void> | undefined;
@@ -147,6 +151,7 @@ export class MediaKeeper {
   close(): void {
     this.#isLost = false;
     this.#hasConnected = false;
+    this.#pathSoughtSinceMs = undefined;
     this.#seemsBlocked = false;
     this.#closeAll();
     this.#environment.detached();
@@ -192,13 +197,17 @@ export class MediaKeeper {
   }
 
   #noteConnected(): void {
+    this.#pathSoughtSinceMs = undefined;
     this.#hasConnected = true;
     this.#seemsBlocked = false;
   }
 
   /** Says that something blocks media when nothing connects in time; ICE and the keeper go on trying. */
   #watchFirstPath(media: MediaSession): void {
-    media.whenConnected(CONNECT_WITHIN_MS).then(
+    // Its edge may have moved it meanwhile, to see whether another node is reached.
+    this.#pathSoughtSinceMs ??= performance.now();
+    const waitedMs = performance.now() - this.#pathSoughtSinceMs;
+    media.whenConnected(Math.max(LEAST_WAIT_MS, CONNECT_WITHIN_MS - waitedMs)).then(
       (isConnected) => {
         if (this.#media !== media || this.#hasConnected) return;
         if (isConnected) this.#noteConnected();

@@ -1,0 +1,61 @@
+/** An edge that is started before everything it needs: it waits, says for what, and becomes ready by itself. */
+import { startConsulAgent } from '@plenary/cluster/testing/consul-agent';
+import { afterEach, expect, it } from 'vitest';
+import { z } from 'zod';
+import type { EdgeProcess } from './testing/edge-process.ts';
+import { TestCluster } from './testing/test-cluster.ts';
+import { waitFor } from './testing/wait-for.ts';
+
+const READINESS = z.object({
+  reasons: z.array(z.string()),
+  store: z.string().optional(),
+  consul: z.string().optional(),
+});
+
+let cluster: TestCluster;
+const stops: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  await cluster.stop();
+  for (const stop of stops.splice(0)) await stop();
+});
+
+const readinessOf = async ({ operatorUrl }: EdgeProcess) =>
+  READINESS.parse(await (await fetch(`${operatorUrl}/ready`)).json());
+
+async function untilReasons(edge: EdgeProcess, reasons: readonly string[]): Promise<void> {
+  await waitFor(
+    `the edge to wait for nothing but ${reasons.join(', ')}`,
+    async () => JSON.stringify((await readinessOf(edge)).reasons) === JSON.stringify(reasons),
+  );
+}
+
+it('[HL5] before Redis, and before any media node', async () => {
+  cluster = await TestCluster.start({ edges: 0, mediaNodes: 0 });
+  await cluster.redis.kill();
+  const edge = await cluster.addUnreadyEdge('early');
+  await untilReasons(edge, ['store_unavailable', 'no_media_node']);
+  await waitFor('what it waits for to be said', () => edge.output.includes('"cause":"refused"'));
+  expect((await readinessOf(edge)).store).toBe('refused');
+  expect(await edge.status('/health')).toBe(200);
+  await cluster.redis.restart();
+  await untilReasons(edge, ['no_media_node']);
+  await cluster.addMediaNode('late');
+  await edge.ready();
+  await (await cluster.client()).join('early');
+  expect(edge.exitCode).toBeNull();
+});
+
+it('[HL8] before Consul', async () => {
+  const consul = await startConsulAgent();
+  stops.push(() => consul.stop());
+  await consul.kill();
+  cluster = await TestCluster.start({ edges: 0, mediaNodes: 0 });
+  const edge = await cluster.addUnreadyEdge('early', { CONSUL_HTTP_ADDR: consul.address });
+  await untilReasons(edge, ['consul_unavailable', 'no_media_node']);
+  await waitFor('what it waits for to be said', () => edge.output.includes('"cause":"refused"'));
+  expect((await readinessOf(edge)).consul).toBe('refused');
+  await consul.restart();
+  // Media nodes announce themselves in Consul, and this test has none there.
+  await untilReasons(edge, ['no_media_node']);
+  expect(edge.exitCode).toBeNull();
+});
