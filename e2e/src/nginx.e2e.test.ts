@@ -7,6 +7,7 @@ import { freePort } from '@plenary/cluster/testing/ports';
 import { startLocalCluster } from '@plenary/deploy/local-cluster';
 import type { LocalCluster } from '@plenary/deploy/local-cluster';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeCertificate } from './harness/certificate.ts';
 import { Proxy, repositoryRoot } from './harness/proxy.ts';
 import { until } from './harness/until.ts';
 import { Visitor } from './harness/visitor.ts';
@@ -141,12 +142,4 @@ http {
   include ${folder}/plenary.conf;
 }
 `;
-}
-
-async function makeCertificate(folder: string): Promise<void> {
-  await run('openssl', [
-    ...['req', '-x509', '-nodes', '-days', '1', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'],
-    ...['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'],
-    ...['-keyout', join(folder, 'key.pem'), '-out', join(folder, 'cert.pem')],
-  ]);
 }

@@ -145,6 +145,46 @@ describe.each(['uws', 'node'] as const)('HTTP of other people, on %s', (server) 
   });
 });
 
+/** A PROXY header, version 2, that names this last byte of 203.0.113.0/24. */
+const proxyHeader = (last: number): Uint8Array =>
+  Uint8Array.from([
+    ...[0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a],
+    ...[0x21, 0x11, 0x00, 0x0c],
+    ...[203, 0, 113, last, 10, 0, 0, 1, 0x10, 0x00, 0x01, 0xbb],
+  ]);
+const UPGRADE = head(
+  'GET /socket.io/?EIO=4&transport=websocket HTTP/1.1',
+  'Host: x',
+  'Connection: Upgrade',
+  'Upgrade: websocket',
+  'Sec-WebSocket-Version: 13',
+  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+);
+
+describe.each(['uws', 'node'] as const)('a peer that is no trusted proxy, on %s', (server) => {
+  it('[EN6] [AD4] stays one address whatever it claims, and that its header is ignored is said once', async () => {
+    const edge = await cluster.addEdge(`edge-strict-${server}`, {
+      PLENARY_CONNECTS_PER_ADDRESS: '2',
+      PLENARY_HTTP_SERVER: server,
+    });
+    const { port } = new URL(edge.url);
+    const claims: readonly ((index: number) => Promise<number>)[] = [
+      (index) => upgradeStatus(edge.url, { 'x-forwarded-for': `6.6.6.${index}` }),
+      (index) => upgradeStatus(edge.url, { forwarded: `for="[2001:db8::${index}]:99"` }),
+      async (index) =>
+        Number(statusOf(await exchange(port, Buffer.concat([proxyHeader(index), Buffer.from(UPGRADE)])))),
+    ];
+    for (const claim of claims) {
+      const answers = new Set<number>();
+      for (let index = 1; index <= 60; index += 1) answers.add(await claim(index));
+      expect([...answers]).toContain(server === 'uws' ? 403 : 400);
+    }
+    const says = 'X-Forwarded-For of this address is ignored';
+    await waitFor('the word', () => edge.output.includes(says));
+    expect(edge.output.split(says)).toHaveLength(2);
+  });
+});
+
 describe('HTTP of other versions', () => {
   it('[EN5] Node’s own server answers HTTP/1.0, requests without Host, and whole URLs', async () => {
     const ask = async (...lines: string[]): Promise<string> =>
@@ -165,20 +205,7 @@ describe('HTTP of other versions', () => {
   });
 
   it('[EN6] the PROXY protocol, version 2, is believed from a trusted proxy', async () => {
-    const header = Uint8Array.from([
-      ...[0x0d, 0x0a, 0x0d, 0x0a, 0x00, 0x0d, 0x0a, 0x51, 0x55, 0x49, 0x54, 0x0a],
-      ...[0x21, 0x11, 0x00, 0x0c],
-      ...[203, 0, 113, 9, 10, 0, 0, 1, 0x10, 0x00, 0x01, 0xbb],
-    ]);
-    const upgrade = head(
-      'GET /socket.io/?EIO=4&transport=websocket HTTP/1.1',
-      'Host: x',
-      'Connection: Upgrade',
-      'Upgrade: websocket',
-      'Sec-WebSocket-Version: 13',
-      'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
-    );
-    const bytes = Buffer.concat([header, Buffer.from(upgrade)]);
+    const bytes = Buffer.concat([proxyHeader(9), Buffer.from(UPGRADE)]);
     const answers = new Set<string>();
     for (let index = 0; index < 60; index += 1) answers.add(statusOf(await exchange(portOf.uws, bytes)));
     expect([...answers].sort()).toEqual(['101', '403']);

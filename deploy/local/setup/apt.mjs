@@ -10,7 +10,7 @@ import { verifiedSourceOptions, verifyDebianFiles } from './verify.mjs';
 const aptEnvironment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' };
 
 /** Packages that bring a service, and their units: the programs are wanted, the services are not. */
-const SERVICE_UNITS = ['redis-server.service', 'nginx.service', 'caddy.service'];
+const SERVICE_UNITS = ['redis-server.service', 'nginx.service', 'haproxy.service', 'caddy.service'];
 
 /** dpkg's scripts ask this program whether they may start a service; 101 says no. */
 const POLICY_FILE = '/usr/sbin/policy-rc.d';

@@ -14,6 +14,7 @@ const PROGRAM_NAMES = {
   'firefox-esr': ['firefox-esr'],
   caddy: ['caddy'],
   nginx: ['nginx'],
+  haproxy: ['haproxy'],
   faketime: ['faketime'],
   patchelf: ['patchelf'],
   consul: ['consul'],

@@ -52,6 +52,7 @@ export const SYSTEM_PROGRAMS = {
   'firefox-esr': { purpose: 'test', package: 'firefox-esr' },
   caddy: { purpose: 'test', package: 'caddy' },
   nginx: { purpose: 'test', package: 'nginx-light' },
+  haproxy: { purpose: 'test', package: 'haproxy' },
   faketime: { purpose: 'test', package: 'faketime' },
   // Not programs, but a page without fonts lays out differently and has boxes for letters.
   'fonts-liberation': { purpose: 'test', package: 'fonts-liberation' },
@@ -206,7 +207,7 @@ function refuseWithoutApt(facts, packages) {
   }
   const hint =
     facts.platform === 'darwin'
-      ? '\nWith Homebrew: brew install redis caddy nginx; and a Chromium or Chrome for the tests.'
+      ? '\nWith Homebrew: brew install redis caddy nginx haproxy; and a Chromium or Chrome for the tests.'
       : '';
   throw new SetupError(
     `Some programs are missing, and this machine has no apt-get to install them with.\n` +
