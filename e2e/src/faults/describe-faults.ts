@@ -1,8 +1,10 @@
 import { whyNoDatacenters } from '@plenary/deploy/local-cluster';
 import { afterAll, beforeAll, describe, it } from 'vitest';
-import { CurrentWorld } from './current-world.ts';
+import { CurrentWorld } from '../harness/current-world.ts';
 import { byWorld, worldOf } from './fault.ts';
 import type { Fault } from './fault.ts';
+import { survive } from './meeting.ts';
+import { World } from './world.ts';
 
 const TIMEOUT_MS = 240_000;
 
@@ -18,14 +20,14 @@ export async function describeFaults(faults: readonly Fault[]): Promise<void> {
     describe.skipIf(fault !== undefined)(
       `a meeting over two datacenters, with store “${options.store}”${clock}, survives${why}`,
       () => {
-        const world = new CurrentWorld(options);
+        const world = new CurrentWorld(() => World.start(options));
         beforeAll(() => world.start(), TIMEOUT_MS);
         afterAll(() => world.end(), TIMEOUT_MS);
 
         it.each(rows.map((row) => [row.name, row] as const))(
           '%s',
           async (_, row) => {
-            await world.survive(row);
+            await world.act((current) => survive(current, row));
           },
           TIMEOUT_MS,
         );

@@ -34,6 +34,23 @@ export async function over(isOver: () => boolean, step: () => Promise<string | A
   return [...answers];
 }
 
+/**
+ * An attack that tries each of a list, one after the other, over and over.
+ * @param list - made anew for each round
+ * @param attempt - what it was answered with
+ */
+export async function overEach<Item>(
+  isOver: () => boolean,
+  list: () => readonly Item[],
+  attempt: (item: Item) => Promise<string>,
+): Promise<Answers> {
+  return over(isOver, async () => {
+    const answers: string[] = [];
+    for (const item of list()) answers.push(await attempt(item));
+    return answers;
+  });
+}
+
 /** Attacks by the world that they need. */
 export function byWorldKind(attacks: readonly Attack[]): ReadonlyMap<HostileWorldKind, readonly Attack[]> {
   return Map.groupBy(attacks, ({ world }) => world);

@@ -144,6 +144,16 @@ export class HostileWorld {
     return client;
   }
 
+  /** Does something on a connection of an address of its own, and closes it. @throws HandshakeRefused */
+  async onFreshConnection(act: (client: RawClient) => Promise<string>): Promise<string> {
+    const client = await this.enter({ localAddress: this.nextAddress() });
+    try {
+      return await act(client);
+    } finally {
+      await client.close();
+    }
+  }
+
   async standing(): Promise<Standing> {
     const { edges, mediaNodes, redis } = this.cluster;
     const counts = {

@@ -59,7 +59,9 @@ function interruptionsOf(people: readonly Person[], noticed: readonly PageNotice
     const name = people[index]?.name ?? '';
     return [
       ...interruptions.map((state) => `${name}: ${state}`),
-      ...(presses.failed > 0 ? [`${name}: ${presses.failed} presses of a button failed`] : []),
+      ...(presses.failed > 0
+        ? [`${name}: ${presses.failed} presses of a button failed (${presses.codes.join(', ')})`]
+        : []),
       ...(presses.answeredMs.length === 0 ? [`${name}: no press of a button was answered`] : []),
     ];
   });

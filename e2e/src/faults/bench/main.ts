@@ -1,10 +1,12 @@
 /** `npm run bench:faults`: what a person notices of each fault of the table. */
 import { writeFileSync } from 'node:fs';
 import { describeMachine } from '@plenary/loadtest/pages';
-import { CurrentWorld } from '../current-world.ts';
+import { CurrentWorld } from '../../harness/current-world.ts';
 import { byWorld, worldOf } from '../fault.ts';
 import type { Fault } from '../fault.ts';
+import { survive } from '../meeting.ts';
 import { FAULTS } from '../table.ts';
+import { World } from '../world.ts';
 import { summariseRow } from './figures.ts';
 import type { LastRun, RowFigures, Run } from './figures.ts';
 import { publishRun, readLastRun } from './last-run.ts';
@@ -16,13 +18,13 @@ const progress = (line: string): void => {
   process.stderr.write(`… ${line}\n`);
 };
 
-async function measureRow(fault: Fault, runs: number, world: CurrentWorld): Promise<RowFigures> {
+async function measureRow(fault: Fault, runs: number, world: CurrentWorld<World>): Promise<RowFigures> {
   const done: Run[] = [];
   let failed = 0;
   for (let run = 1; run <= runs; run += 1) {
     progress(`${fault.name}: ${run} of ${runs}`);
     try {
-      done.push(await world.survive(fault));
+      done.push(await world.act((current) => survive(current, fault)));
     } catch (error) {
       failed += 1;
       process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
@@ -42,7 +44,7 @@ async function measure(
   for (const rowsOfWorld of byWorld(faults)) {
     const [first] = rowsOfWorld;
     if (first === undefined) continue;
-    const world = new CurrentWorld({ ...worldOf(first), seed });
+    const world = new CurrentWorld(() => World.start({ ...worldOf(first), seed }));
     try {
       for (const fault of rowsOfWorld) {
         rows[fault.name] = await measureRow(fault, runs, world);

@@ -1,3 +1,4 @@
+import { PlenaryError } from '@plenary/cluster/errors';
 import type { LocalTrack, Meeting } from '@plenary/web/client';
 
 const PRESS_EVERY_MS = 100;
@@ -8,6 +9,8 @@ export interface Presses {
   readonly answeredMs: readonly number[];
   /** Presses that were refused or not answered. */
   readonly failed: number;
+  /** The codes that they failed with, each once. */
+  readonly codes: readonly string[];
 }
 
 type OwnTrack = Pick<LocalTrack, 'trackId' | 'epoch'>;
@@ -23,6 +26,7 @@ export class Button {
   /** How long each press took that was answered well, in milliseconds. */
   #answeredMs: number[] = [];
   #failed = 0;
+  readonly #codes = new Set<string>();
 
   constructor(meeting: () => Meeting | undefined) {
     this.#meeting = meeting;
@@ -34,11 +38,12 @@ export class Button {
     this.#lastAtMs = performance.now();
     this.#answeredMs = [];
     this.#failed = 0;
+    this.#codes.clear();
   }
 
   /** The presses since the reset. */
   presses(): Presses {
-    return { answeredMs: this.#answeredMs, failed: this.#failed };
+    return { answeredMs: this.#answeredMs, failed: this.#failed, codes: [...this.#codes] };
   }
 
   gap(): number {
@@ -53,8 +58,9 @@ export class Button {
     const pressedMs = performance.now();
     try {
       await meeting.request('track.pause', { trackId, epoch, paused: false });
-    } catch {
+    } catch (error) {
       this.#failed += 1;
+      this.#codes.add(error instanceof PlenaryError ? error.code : String(error));
       return;
     }
     const nowMs = performance.now();

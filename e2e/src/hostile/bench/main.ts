@@ -32,6 +32,14 @@ const USAGE = `npm run bench:hostile -- [options]
   --json FILE   also writes the figures there
 `;
 
+interface FailedPresses {
+  readonly failedPresses: number;
+  /** With which codes. */
+  readonly codes: readonly string[];
+  /** What people saw beside: `connection: resuming`, `media: reconnecting`. */
+  readonly interruptions: readonly string[];
+}
+
 interface Cost {
   readonly crowd: string;
   readonly flood: string;
@@ -40,7 +48,7 @@ interface Cost {
   /** More memory than before the attack, right after it, in MiB. */
   readonly memoryMiB: number;
   /** What the people of the meeting noticed; `undefined` where a page did not even answer. */
-  readonly noticed: (Noticed & { readonly failedPresses: number }) | undefined;
+  readonly noticed: (Noticed & FailedPresses) | undefined;
   /** How each process ended that was not asked to. */
   readonly ended: readonly string[];
 }
@@ -77,6 +85,8 @@ async function measure(world: HostileWorld, kind: FloodKind, crowd: Crowd, secon
     noticed: noticed && {
       ...worstOf(noticed),
       failedPresses: noticed.reduce((sum, { presses }) => sum + presses.failed, 0),
+      codes: [...new Set(noticed.flatMap(({ presses }) => presses.codes))],
+      interruptions: [...new Set(noticed.flatMap(({ interruptions }) => interruptions))],
     },
     ended: [...world.ended],
   };
@@ -137,7 +147,7 @@ function report(costs: readonly Cost[]): string {
         ? ['–', '–', '–', '–']
         : [
             ...[noticed.picture, noticed.sound, noticed.buttons].map((ms) => figure(ms / 1_000)),
-            String(noticed.failedPresses),
+            [String(noticed.failedPresses), ...noticed.codes].join(' '),
           ]),
       ended.join(', '),
     ]),

@@ -1,8 +1,7 @@
 import { seededRandom } from '@plenary/cluster/testing/seeded-random';
 import type { RandomSource } from '@plenary/cluster/testing/seeded-random';
 import type { Attack } from '../attack.ts';
-import { over } from '../attack.ts';
-import type { HostileWorld } from '../hostile-world.ts';
+import { over, overEach } from '../attack.ts';
 
 /** What may become of a frame that means nothing: it is passed over, refused, or ends its own connection. */
 const REFUSED = [
@@ -22,18 +21,13 @@ function frames(name: string, does: string, all: readonly (string | Buffer)[], g
     world: 'plain',
     does,
     gets,
-    strike: (world, isOver) => over(isOver, () => sendEach(world, all)),
+    strike: (world, isOver) =>
+      overEach(
+        isOver,
+        () => all,
+        (frame) => world.onFreshConnection((client) => client.outcomeOf(frame)),
+      ),
   };
-}
-
-async function sendEach(world: HostileWorld, all: readonly (string | Buffer)[]): Promise<readonly string[]> {
-  const outcomes: string[] = [];
-  for (const frame of all) {
-    const client = await world.enter({ localAddress: world.nextAddress() });
-    outcomes.push(await client.outcomeOf(frame));
-    await client.close();
-  }
-  return outcomes;
 }
 
 const nested = (depth: number, open = '[', close = ']'): string => open.repeat(depth) + close.repeat(depth);

@@ -1,5 +1,5 @@
 import type { Attack } from '../attack.ts';
-import { over } from '../attack.ts';
+import { overEach } from '../attack.ts';
 import type { HostileWorld } from '../hostile-world.ts';
 import { rawHttp, RawTcp } from '../raw-http.ts';
 
@@ -37,13 +37,14 @@ function requests(
     does,
     gets,
     strike: (world, isOver) =>
-      over(isOver, async () => {
-        const answers: string[] = [];
-        for (const request of all)
-          for (const url of [world.target.publicUrl, world.targetNode.controlUrl])
-            answers.push(await rawHttp(url, request, world.nextAddress()));
-        return answers;
-      }),
+      overEach(
+        isOver,
+        () =>
+          all.flatMap((request) =>
+            [world.target.publicUrl, world.targetNode.controlUrl].map((url) => ({ url, request })),
+          ),
+        ({ url, request }) => rawHttp(url, request, world.nextAddress()),
+      ),
   };
 }
 

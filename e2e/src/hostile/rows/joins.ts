@@ -1,7 +1,7 @@
 import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
 import { TestSessionKey } from '@plenary/cluster/testing/session-key';
 import type { Attack } from '../attack.ts';
-import { over } from '../attack.ts';
+import { over, overEach } from '../attack.ts';
 import type { HostileWorld } from '../hostile-world.ts';
 import { MEETING_ROOM } from '../hostile-world.ts';
 import { joinPayload, Stranger } from '../stranger.ts';
@@ -20,15 +20,12 @@ function joins(
     does,
     gets,
     strike: (world, isOver) =>
-      over(isOver, async () => {
-        const answers: string[] = [];
-        for (const options of requests(world)) {
-          const client = await world.enter({ localAddress: world.nextAddress() });
-          answers.push(await client.ask('join', await joinPayload(world, options)));
-          await client.close();
-        }
-        return answers;
-      }),
+      overEach(
+        isOver,
+        () => requests(world),
+        (options) =>
+          world.onFreshConnection(async (client) => client.ask('join', await joinPayload(world, options))),
+      ),
   };
 }
 
