@@ -46,6 +46,7 @@ import { edgeHints } from './session/entrance.ts';
 import type { ClientSocket, RoomChannel } from './transport/client-socket.ts';
 import { TenantMeter } from './tenant-meter.ts';
 import { createPubSub } from './transport/pubsub.ts';
+import { PublicationSeal } from './transport/publication-seal.ts';
 
 const FORGET_ADDRESSES_MS = 60_000;
 /** Time for the last words to reach the clients. */
@@ -265,6 +266,7 @@ export async function startEdge(
       publisher: store.duplicate('publisher', reportAdapterFault),
       subscriber: store.duplicate('subscriber', reportAdapterFault),
       channelPrefix: store.channelPrefix,
+      seal: new PublicationSeal(KeyRing.derive(clusterSecrets, 'publication')),
       metrics,
       reportFault,
     }),

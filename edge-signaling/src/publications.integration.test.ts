@@ -1,12 +1,15 @@
 import { askServer } from '@plenary/cluster/testing/redis-process';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { testRoom } from './testing/edge-process.ts';
+import { KeyRing } from '@plenary/cluster';
+import { TEST_CLUSTER_SECRET, testRoom } from './testing/edge-process.ts';
 import { TestCluster } from './testing/test-cluster.ts';
 import { waitFor } from './testing/wait-for.ts';
+import { PublicationSeal } from './transport/publication-seal.ts';
 
 const EDGES = 'plenary:socket.io#/#';
 const SOCKET_ROOM = `plenary-meeting-room:${testRoom('standup')}`;
 const ROOM = `${EDGES}${SOCKET_ROOM}#`;
+const SEAL = new PublicationSeal(KeyRing.derive([TEST_CLUSTER_SECRET], 'publication'));
 const UID = '0123456789abcdef';
 const broadcast = (data: unknown, rooms: unknown = [SOCKET_ROOM], more: object = {}): string =>
   JSON.stringify({
@@ -62,14 +65,16 @@ describe('what is published in Redis', () => {
     const dropped = async (): Promise<number> =>
       cluster.edge(0).metric('plenary_edge_malformed_records_total', 'kind="publication"');
     const before = await dropped();
+    // By somebody who has the cluster's secret, and is an edge therefore: the least of what holds.
     await askServer(url, async (redis) => {
-      for (const [, channel, message] of ATTACKS) await redis.spublish(channel, message);
+      for (const [, channel, message] of ATTACKS) await redis.spublish(channel, SEAL.seal(channel, message));
     });
     await waitFor('all of them to be dropped', async () => (await dropped()) - before === ATTACKS.length);
 
     // They came before this, on the same way; what fits goes through, less what nobody knows of it.
     const speakers = { mediaNodeId: 'n', speakers: [], secret: 'x' };
-    await askServer(url, async (redis) => redis.spublish(ROOM, broadcast(['speakers', speakers])));
+    const fitting = SEAL.seal(ROOM, broadcast(['speakers', speakers]));
+    await askServer(url, async (redis) => redis.spublish(ROOM, fitting));
     expect(await ann.notice('speakers')).toEqual({ mediaNodeId: 'n', speakers: [] });
     for (const name of ['bye', 'edges', 'session.renewed', 'constructor'])
       expect([...ann.notices, ...idle.notices].map((notice) => notice.name)).not.toContain(name);
@@ -77,5 +82,37 @@ describe('what is published in Redis', () => {
     await ann.call('chat.post', { requestId: 'c', text: 'all is well' });
     await ann.event((event) => event.type === 'chat.posted', 'the message, so that she is in her room');
     expect(cluster.edge(0).output.match(/reading a publication/g)).toHaveLength(1);
+  });
+
+  it('[NS5] reaches nobody when no edge of this cluster published it there, however well it fits, and that is said', async () => {
+    const ann = await cluster.client();
+    const { session } = await ann.join('standup');
+    const left = { type: 'peer.left', peerId: session.peerId, reason: 'kicked' };
+    const text = broadcast(['event', { id: '9999999999999-0', previousId: '0-0', event: left }]);
+    const attached = control(9, {
+      packet: ['edge.message', { type: 'sessions.attached', peerIds: [session.peerId], edgeId: 'edge-9' }],
+    });
+    const another = new PublicationSeal(
+      KeyRing.derive(['the secret of another cluster, here by mistake'], 'publication'),
+    );
+    const foreign = async (): Promise<number> =>
+      cluster.edge(0).metric('plenary_edge_malformed_records_total', 'kind="foreign_publication"');
+    const before = await foreign();
+    const forged = [
+      [ROOM, text],
+      [ROOM, another.seal(ROOM, text)],
+      [ROOM, SEAL.seal(EDGES, text)],
+      [EDGES, attached],
+      [EDGES, another.seal(EDGES, attached)],
+    ] as const;
+    await askServer(cluster.redis.url, async (redis) => {
+      for (const [channel, message] of forged) await redis.spublish(channel, message);
+    });
+    await waitFor('all of them to be dropped', async () => (await foreign()) - before === forged.length);
+    await ann.call('chat.post', { requestId: 'd', text: 'still here' });
+    await ann.event((event) => event.type === 'chat.posted', 'the message');
+    expect(ann.notices.map(({ name }) => name)).not.toContain('bye');
+    expect(ann.noticesOf('event').map(({ event }) => event.type)).not.toContain('peer.left');
+    expect(cluster.edge(0).output.match(/another cluster uses this PLENARY_NAMESPACE/g)).toHaveLength(1);
   });
 });

@@ -1,8 +1,11 @@
 import { Redis } from 'ioredis';
 import { z } from 'zod';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { KeyRing } from '@plenary/cluster';
+import { TEST_CLUSTER_SECRET } from './testing/edge-process.ts';
 import { TestCluster } from './testing/test-cluster.ts';
 import { waitFor } from './testing/wait-for.ts';
+import { PublicationSeal } from './transport/publication-seal.ts';
 
 let cluster: TestCluster;
 let stranger: Redis;
@@ -15,6 +18,7 @@ afterAll(async () => {
   await cluster.stop();
 });
 
+const SEAL = new PublicationSeal(KeyRing.derive([TEST_CLUSTER_SECRET], 'publication'));
 const everybody = { rooms: [], except: [], flags: {} };
 const nested = '['.repeat(6_000) + ']'.repeat(6_000);
 
@@ -63,13 +67,19 @@ describe('garbage on the channels of the store', () => {
     await bob.join('meeting');
     const channels = z.array(z.string()).parse(await stranger.call('PUBSUB', 'SHARDCHANNELS'));
     expect(channels.length).toBeGreaterThan(2);
-    for (const channel of channels) for (const message of MESSAGES) await stranger.spublish(channel, message);
+    // Also by somebody who has the cluster's secret, past the seal.
+    for (const channel of channels)
+      for (const message of MESSAGES) {
+        await stranger.spublish(channel, message);
+        await stranger.spublish(channel, SEAL.seal(channel, message));
+      }
     for (const edge of cluster.edges) {
-      const kind = 'kind="publication"';
-      await waitFor(
-        `${edge.id} to have heard all of it`,
-        async () => (await edge.metric('plenary_edge_malformed_records_total', kind)) >= MESSAGES.length - 5,
-      );
+      for (const kind of ['kind="publication"', 'kind="foreign_publication"'])
+        await waitFor(
+          `${edge.id} to have heard all of it`,
+          async () =>
+            (await edge.metric('plenary_edge_malformed_records_total', kind)) >= MESSAGES.length - 5,
+        );
       expect(edge.exitCode).toBeNull();
       expect(await edge.metric('plenary_edge_entry_faults_total', 'pubsub')).toBe(0);
     }

@@ -13,6 +13,8 @@ export type KeyPurpose =
   | 'session-token'
   | 'rejoin-token'
   | 'peer-id'
+  /** Proves that an edge published something. */
+  | 'publication'
   /** Signs which key is whose on control links. */
   | 'control-authority'
   /** The own key of one process on control links, and of one process for its operators. */

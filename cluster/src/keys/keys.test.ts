@@ -11,6 +11,7 @@ const PURPOSES: readonly KeyPurpose[] = [
   'session-token',
   'rejoin-token',
   'peer-id',
+  'publication',
   'control-authority',
   'control:edge:a',
   'control:media-node:a',

@@ -13,8 +13,12 @@ import { leftOver } from '../harness/left-over.ts';
 import type { LeftOver } from '../harness/left-over.ts';
 import { readMetrics } from '../harness/metrics.ts';
 import type { HostileWorldKind } from './attack.ts';
+import { MEETING_ROOM } from './meeting-room.ts';
 import { RawClient } from './raw-client.ts';
 import type { RawClientOptions } from './raw-client.ts';
+import { Rival } from './rival.ts';
+
+export { MEETING_ROOM } from './meeting-room.ts';
 
 const PAGE = fileURLToPath(new URL('../faults/page/page.ts', import.meta.url));
 /** Many processes start at once; a loaded machine takes long over it. */
@@ -26,7 +30,6 @@ const PEOPLE = [
   { name: 'Bob', datacenter: 'sbg' },
   { name: 'Cid', datacenter: 'gra' },
 ];
-export const MEETING_ROOM = 'weekly';
 
 /** What is counted before an attack and must be the same after it. */
 export interface Standing {
@@ -42,6 +45,7 @@ interface Parts {
   readonly cluster: LocalCluster;
   readonly browser: Browser;
   readonly pages: PageServer;
+  readonly rival: Rival;
   /** Processes that ended without being asked to. */
   readonly ended: string[];
   readonly relay: SilentRelay | undefined;
@@ -71,7 +75,12 @@ export class HostileWorld {
     try {
       const ended: string[] = [];
       const store = kind === 'relayed' ? await startRelayedStore(ends) : undefined;
-      const cluster = await startCluster(store, ended);
+      const rival = new Rival();
+      ends.push(() => {
+        rival.remove();
+        return Promise.resolve();
+      });
+      const cluster = await startCluster(store, ended, rival);
       ends.push(() => cluster.stop());
       const pages = await startPageServer(PAGE);
       ends.push(() => pages.close());
@@ -90,7 +99,8 @@ export class HostileWorld {
           }),
         );
       }
-      return new HostileWorld({ cluster, browser, pages, ended, relay: store?.relay }, people, end);
+      const parts = { cluster, browser, pages, ended, rival, relay: store?.relay };
+      return new HostileWorld(parts, people, end);
     } catch (error) {
       await end();
       throw error;
@@ -124,6 +134,11 @@ export class HostileWorld {
   /** A join token as the application would make it for somebody whom it trusts too much. */
   token(grants: Partial<Parameters<typeof makeJoinToken>[1]> = {}): string {
     return makeJoinToken(this.cluster, { subject: 'mallory', roomId: MEETING_ROOM, ...grants });
+  }
+
+  /** Another tenant of the cluster. */
+  get rival(): Rival {
+    return this.#parts.rival;
   }
 
   /** One more address of this machine that nobody has used. */
@@ -215,7 +230,11 @@ async function startRelayedStore(ends: (() => Promise<void>)[]): Promise<Relayed
   return { url: redis.url, relay };
 }
 
-async function startCluster(store: RelayedStore | undefined, ended: string[]): Promise<LocalCluster> {
+async function startCluster(
+  store: RelayedStore | undefined,
+  ended: string[],
+  rival: Rival,
+): Promise<LocalCluster> {
   return startLocalCluster({
     edges: 2,
     mediaNodes: 2,
@@ -230,6 +249,7 @@ async function startCluster(store: RelayedStore | undefined, ended: string[]): P
         PLENARY_RESUME_WITHIN_MS: String(RESUME_WITHIN_MS),
         PLENARY_ALLOWED_ORIGINS: '*',
         ...(store === undefined ? {} : { REDIS_URL: `redis://127.0.0.1:${store.relay.port}` }),
+        PLENARY_JOIN_KEYS: `${Rival.apiKey}=${rival.keySetPath}`,
       },
     }),
     onEvent: (event) => {

@@ -11,6 +11,7 @@ import { JOINS } from './rows/joins.ts';
 import { MEDIA } from './rows/media.ts';
 import { TOO_MUCH_MEDIA } from './rows/too-much-media.ts';
 import { RETURNING } from './rows/returning.ts';
+import { NEIGHBOURS } from './rows/neighbours.ts';
 
 export const ATTACKS: readonly Attack[] = [
   ...FRAMES,
@@ -24,6 +25,7 @@ export const ATTACKS: readonly Attack[] = [
   ...TOO_MUCH_MEDIA,
   ...INSIDE,
   ...HALF_ALIVE,
+  ...NEIGHBOURS,
 ];
 
 /** One or two of each kind, which `npm test` runs too. */
@@ -42,4 +44,6 @@ export const QUICK: ReadonlySet<string> = new Set([
   'garbage on every media port',
   'a store that takes another one for its primary',
   'answers of the store that do not come',
+  'forged events that fit',
+  'a room of the same name of another tenant',
 ]);

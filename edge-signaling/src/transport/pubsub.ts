@@ -1,14 +1,20 @@
+import { oneLine, toPlenaryError } from '@plenary/cluster';
 import type { PubSubConnection } from '@plenary/cluster';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import { readPublication } from './publication.ts';
+import type { PublicationSeal } from './publication-seal.ts';
 
 type MessageListener = (channel: Buffer, message: Buffer) => void;
+
+const FOREIGN =
+  'reading a publication: another cluster uses this PLENARY_NAMESPACE, an edge has another PLENARY_CLUSTER_SECRET, or somebody else writes to Redis';
 
 export interface PubSubSettings {
   readonly publisher: PubSubConnection;
   readonly subscriber: PubSubConnection;
   /** What the channels begin with. */
   readonly channelPrefix: string;
+  readonly seal: PublicationSeal;
   readonly metrics: EdgeMetrics;
   readonly reportFault: ReportFault;
 }
@@ -19,14 +25,15 @@ export interface PubSubSettings {
  * outage, a publication fails at once while the store is away, so that one edge's clients hear each other, and one that no
  * edge would make is counted, and the first told.
  */
-export function createPubSub({ publisher, subscriber, channelPrefix, metrics, reportFault }: PubSubSettings) {
-  let wasMalformedTold = false;
+export function createPubSub(settings: PubSubSettings) {
+  const { publisher, subscriber, channelPrefix, seal, metrics, reportFault } = settings;
+  const told = new Set<string>();
   return {
     channelPrefix,
     publisher: {
       async spublish(channel: string, payload: string | Buffer): Promise<unknown> {
         try {
-          const receivers = await publisher.publish(channel, payload);
+          const receivers = await publisher.publish(channel, seal.seal(channel, payload));
           metrics.broadcasts.inc({ result: 'published' });
           return receivers;
         } catch (fault) {
@@ -39,12 +46,16 @@ export function createPubSub({ publisher, subscriber, channelPrefix, metrics, re
       on(_event: 'smessageBuffer', listener: MessageListener): void {
         subscriber.onMessage((channel, message) => {
           try {
-            listener(channel, readPublication(channelPrefix, channel, message));
+            listener(channel, readPublication(channelPrefix, channel, seal.open(channel, message)));
           } catch (fault) {
-            // What is no publication of an edge is to end nobody's meeting (SPEC ST3, NS4).
-            metrics.malformedRecords.inc({ kind: 'publication' });
-            if (!wasMalformedTold) reportFault('adapter', fault, { doing: 'reading a publication' });
-            wasMalformedTold = true;
+            // What is no publication of an edge is to end nobody's meeting (SPEC ST3, NS4, NS5).
+            const isForeign = toPlenaryError(fault).code === 'unauthorised';
+            const kind = isForeign ? 'foreign_publication' : 'publication';
+            metrics.malformedRecords.inc({ kind });
+            if (told.has(kind)) return;
+            told.add(kind);
+            const doing = isForeign ? FOREIGN : 'reading a publication';
+            reportFault('adapter', fault, { doing, channel: oneLine(channel.toString().slice(0, 200)) });
           }
         });
       },

@@ -1,25 +1,13 @@
 /** What those do who reach the ports and the store behind the edges. */
 import { createSocket } from 'node:dgram';
 import { randomBytes } from 'node:crypto';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import type { Attack } from '../attack.ts';
 import { over } from '../attack.ts';
-import type { HostileWorld } from '../hostile-world.ts';
 import { MEETING_ROOM } from '../hostile-world.ts';
 import { RawClient } from '../raw-client.ts';
 import { RawTcp } from '../raw-http.ts';
-
-async function withRedis<Result>(
-  world: HostileWorld,
-  act: (redis: Redis) => Promise<Result>,
-): Promise<Result> {
-  const redis = new Redis(world.cluster.redisUrl);
-  try {
-    return await act(redis);
-  } finally {
-    redis.disconnect();
-  }
-}
+import { withRedis } from '../with-redis.ts';
 
 /** Every channel that anybody of the cluster listens to. */
 async function channels(redis: Redis): Promise<string[]> {

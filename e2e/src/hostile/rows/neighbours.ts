@@ -1,0 +1,184 @@
+/** What other tenants can do, and who has got at the store or at the ports of other machines. */
+import { randomUUID } from 'node:crypto';
+import { createServer } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { LOGGED_EVENT } from '@plenary/cluster/protocol';
+import type { Attack } from '../attack.ts';
+import { over } from '../attack.ts';
+import { MEETING_ROOM } from '../hostile-world.ts';
+import type { HostileWorld } from '../hostile-world.ts';
+import { rawHttp } from '../raw-http.ts';
+import { joinPayload, Stranger } from '../stranger.ts';
+import { withRedis } from '../with-redis.ts';
+
+/** What an edge would publish to a room, in every point but the proof that an edge did. */
+function fitting(socketRoom: string, event: unknown): string {
+  const logged = LOGGED_EVENT.parse({ id: '1900000000000-0', previousId: '1900000000000-0', event });
+  const opts = { rooms: [socketRoom], except: [], flags: {} };
+  const packet = { type: 2, data: ['event', logged], nsp: '/' };
+  return JSON.stringify({ uid: '0123456789abcdef', nsp: '/', type: 3, data: { packet, opts } });
+}
+
+/** Listens in the place of a media node that there is not, and keeps what comes. */
+class Lure {
+  heard = '';
+  readonly #sockets = new Set<Socket>();
+  readonly #server = createServer((_request, response) => response.end());
+
+  async listen(): Promise<string> {
+    this.#server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.on('data', (chunk) => (this.heard += chunk.toString('latin1')));
+    });
+    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+}
+
+/** Everything that must not leave the cluster's machines. */
+const secretsOf = ({ cluster }: HostileWorld): readonly string[] => [
+  cluster.clusterSecret,
+  cluster.adminToken,
+  cluster.apiSecret,
+];
+
+export const NEIGHBOURS: readonly Attack[] = [
+  {
+    name: 'forged events that fit',
+    world: 'plain',
+    does: 'publishes to the meeting, by Redis, that everybody was thrown out and every track ended, as an edge would say it',
+    gets: ['published'],
+    strike: (world, isOver) =>
+      withRedis(world, async (redis) => {
+        const channels = (await redis.pubsub('SHARDCHANNELS')).map(String);
+        const channel = channels.find((name) => name.includes(`/${MEETING_ROOM}#`));
+        const [tracksKey] = await redis.keys(`*/${MEETING_ROOM}}:tracks`);
+        const [placements] = await redis.keys(`*/${MEETING_ROOM}}:placements`);
+        if (channel === undefined || tracksKey === undefined || placements === undefined)
+          throw new Error('where is the meeting?');
+        const socketRoom = channel.slice(channel.indexOf('#/#') + 3, -1);
+        const [tracks, peers] = [await redis.hgetall(tracksKey), await redis.hkeys(placements)];
+        const messages = [
+          ...Object.entries(tracks).map(([trackId, record]) => {
+            const [, , peerId] = record.split('|');
+            return { type: 'track.ended', trackId, peerId, reason: 'unpublished' };
+          }),
+          ...peers.map((peerId) => ({ type: 'peer.left', peerId, reason: 'kicked' })),
+        ].map((event) => fitting(socketRoom, event));
+        return over(isOver, async () => {
+          for (const message of messages) await redis.spublish(channel, message);
+          return 'published';
+        });
+      }),
+  },
+  {
+    name: 'a room of the same name of another tenant',
+    world: 'plain',
+    does: 'joins a room of its own that is called like the meeting’s, as a host, and names tracks and people of the meeting',
+    gets: ['alone', 'ok', 'track_not_found', 'joined_too_often'],
+    strike: (world, isOver) =>
+      over(isOver, async () => {
+        const rival = await Stranger.join(world, { token: world.rival.token(`rival-${randomUUID()}`) });
+        const { room } = rival.joined;
+        const answers = [room.peerCount === 1 && room.tracks.length === 0 ? 'alone' : 'sees the meeting'];
+        const trackIds = await withRedis(world, async (redis) => {
+          const [key = ''] = (await redis.keys(`*/${MEETING_ROOM}}:tracks`)).filter(
+            (name) => !name.includes('rival/'),
+          );
+          return redis.hkeys(key);
+        });
+        const { outcome, data } = await rival.client.request('subscribe', { trackIds });
+        answers.push(
+          outcome,
+          JSON.stringify(data).includes('consumerId') ? 'hears the meeting' : 'track_not_found',
+        );
+        answers.push(
+          await rival.ask('chat.post', { requestId: randomUUID(), text: 'does anybody read this?' }),
+        );
+        await rival.leave();
+        return answers;
+      }),
+  },
+  {
+    name: 'tokens that name keys which nobody has',
+    world: 'plain',
+    does: 'brings join tokens of another tenant, each of which names another key that is not in its key set',
+    gets: ['token_invalid', 'keys_unavailable', 'flooding', 'rate_limited', 'closed'],
+    strike: (world, isOver) =>
+      over(isOver, async () => {
+        const client = await world.enter({ localAddress: world.nextAddress() });
+        const answers: string[] = [];
+        for (let count = 0; count < 20; count += 1) {
+          const token = world.rival.token('mallory', randomUUID());
+          answers.push(await client.ask('join', await joinPayload(world, { token })));
+        }
+        await client.close();
+        return answers;
+      }),
+  },
+  {
+    name: 'operators’ questions on the ports of people and of control links',
+    world: 'plain',
+    does: 'asks for metrics, readiness and the admin API where they are not, with and without a challenge',
+    gets: ['http 400', 'http 404', 'http 405', 'closed'],
+    strike: (world, isOver) =>
+      over(isOver, async () => {
+        const answers: string[] = [];
+        for (const url of [world.target.publicUrl, world.targetNode.controlUrl])
+          for (const line of [
+            'GET /metrics',
+            'GET /ready',
+            'POST /admin/challenge',
+            'POST /admin/revoke',
+            'DELETE /admin/drain',
+            'GET //metrics',
+            'GET /%6detrics',
+          ])
+            answers.push(
+              await rawHttp(
+                url,
+                `${line} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}`,
+              ),
+            );
+        return answers;
+      }),
+  },
+  {
+    name: 'a media node that only the registry names',
+    world: 'plain',
+    does: 'writes a media node with an address of its own into Redis, and listens there for secrets',
+    gets: ['heard no secret'],
+    strike: (world, isOver) =>
+      withRedis(world, async (redis) => {
+        const [registry] = (await redis.keys('*{registry}*media-nodes')).sort();
+        const [record] = registry === undefined ? [] : await redis.hvals(registry);
+        if (registry === undefined || record === undefined) throw new Error('where is the registry?');
+        const lure = new Lure();
+        const url = await lure.listen();
+        const [, , json = '{}'] = /^([^|]*\|[^|]*)\|(.*)$/s.exec(record) ?? [];
+        const forged = JSON.stringify({
+          ...(JSON.parse(json) as object),
+          mediaNodeId: 'mallory',
+          controlUrl: url,
+          operatorUrl: url,
+        });
+        try {
+          return await over(isOver, async () => {
+            await redis.hset(registry, 'mallory', `${Date.now() + 60_000}|${randomUUID()}|${forged}`);
+            await new Promise((resolve) => setTimeout(resolve, 200));
+            return secretsOf(world).some((secret) => lure.heard.includes(secret))
+              ? 'heard a secret'
+              : 'heard no secret';
+          });
+        } finally {
+          await redis.hdel(registry, 'mallory');
+          await lure.close();
+        }
+      }),
+  },
+];
