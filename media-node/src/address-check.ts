@@ -153,10 +153,13 @@ export function comesBack(listenIp: string, address: string, port: number): Prom
         if (datagram.equals(nonce)) end(true);
       }),
     );
-    receiver.bind({ port, address: listenIp, exclusive: true }, () => {
-      // Who has no way there hears of it here, and by the end of the time.
-      sender.send(nonce, port, address, () => undefined);
-    });
+    receiver.bind(
+      { port, address: listenIp, exclusive: true },
+      entry('mediasoup', () => {
+        // Who has no way there hears of it here, and by the end of the time.
+        sender.send(nonce, port, address, () => undefined);
+      }),
+    );
   });
 }
 
