@@ -85,6 +85,17 @@ describe.each(['uws', 'node'] as const)('HTTP of other people, on %s', (server) 
     }
   });
 
+  it('[EN5] a body that a proxy may take for longer or shorter is refused', async () => {
+    const lengths = ['Content-Length: 0', 'Content-Length: 3'];
+    expect(statusOf(await ask('POST /health HTTP/1.1', 'Host: x', ...lengths))).toBe('400');
+    // Node's own server reads codings as HTTP means them.
+    const codings = server === 'uws' ? ['xchunked', 'gzip, chunked', 'identity'] : ['xchunked', 'identity'];
+    for (const coding of codings)
+      expect(statusOf(await ask('POST /health HTTP/1.1', 'Host: x', `Transfer-Encoding: ${coding}`))).toBe(
+        '400',
+      );
+  });
+
   it('[EN5] methods that nobody serves are refused', async () => {
     for (const method of ['DELETE', 'PUT', 'PATCH', 'TRACE']) {
       expect(statusOf(await ask(`${method} /health HTTP/1.1`, 'Host: x', 'Content-Length: 0'))).toBe('405');

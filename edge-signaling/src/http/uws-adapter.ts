@@ -1,6 +1,6 @@
 import { entry, inBackground, PlenaryError, tellEntryFault } from '@plenary/cluster';
 import type { AddressClues, AddressReader } from './client-address.ts';
-import { answerOrFault } from './port.ts';
+import { answerOrFault, json } from './port.ts';
 import type { HttpHandler, HttpRequest, HttpResponse } from './port.ts';
 import { STATUS_CODES } from 'node:http';
 
@@ -8,7 +8,7 @@ import { STATUS_CODES } from 'node:http';
 export interface UwsResponse {
   writeStatus(status: string): unknown;
   writeHeader(name: string, value: string): unknown;
-  end(body?: Uint8Array | string): unknown;
+  end(body?: Uint8Array | string, closesConnection?: boolean): unknown;
   endWithoutBody(contentLength?: number): unknown;
   onAborted(listener: () => void): unknown;
   onData(listener: (chunk: ArrayBuffer, isLast: boolean) => void): unknown;
@@ -61,6 +61,10 @@ function serve(
     }),
   );
   const headers = headersOf(request);
+  if (isAmbiguous(headers)) {
+    refuseAmbiguous(response);
+    return;
+  }
   const method = request.getMethod().toUpperCase();
   const address = readAddress(cluesOf(response, headers));
   const body = new Promise<Body>((resolve) => {
@@ -75,6 +79,25 @@ function serve(
     body: async (maxBytes) => bytesOf(await body, maxBytes),
   };
   inBackground(() => answer(handler, neutral, response, () => isAborted));
+}
+
+/**
+ * Whether a proxy may read another end of the body than the library does, so that what follows would be a request of somebody
+ * else's (RFC 9112, 6.3): the library takes the first of two lengths, and any coding for chunks.
+ */
+function isAmbiguous(headers: ReadonlyMap<string, string>): boolean {
+  const coding = headers.get('transfer-encoding');
+  const isOther = coding !== undefined && coding.toLowerCase() !== 'chunked';
+  return isOther || headers.get('content-length')?.includes(',') === true;
+}
+
+/** Nothing more is read from that connection. */
+function refuseAmbiguous(response: UwsResponse): void {
+  const fault = new PlenaryError('malformed_message', 'The length of the body is not clear.');
+  const { status, headers, body } = json(400, { error: fault.toWire() });
+  response.writeStatus(`${status} ${STATUS_CODES[status] ?? ''}`);
+  for (const [name, value] of Object.entries(headers)) response.writeHeader(name, value);
+  response.end(body, true);
 }
 
 /** By small letters; of several lines of one name all, joined by commas, as HTTP means them. */
