@@ -18,7 +18,9 @@ import {
   track,
 } from '../testing/samples.ts';
 import { connectTestStore } from '../testing/store-contracts.ts';
+import { DEFAULT_NAMESPACE } from '../namespace.ts';
 import type { ClusterStore } from './connect.ts';
+import { keysOf } from './keys.ts';
 import { SCRIPTS } from './scripts.generated.ts';
 
 const USERS = fileURLToPath(new URL('../../../deploy/redis/users/', import.meta.url));
@@ -96,6 +98,20 @@ describe('the Redis users', () => {
     expect(await ofOperator.registry.liveMediaNodes()).toHaveLength(1);
     expect(await ofOperator.registry.liveEdges()).toHaveLength(1);
   });
+
+  it.each(KINDS)(
+    '[KY4] let a process of the kind %s find out whether Redis takes writes, in any slot',
+    async (kind) => {
+      const redis = new Redis(urlOf(kind), { maxRetriesPerRequest: 0, retryStrategy: null });
+      connections.push(redis);
+      for (const tag of [0, 7, 16_383])
+        await redis.eval(SCRIPTS.probeWrites.lua, 1, keysOf(DEFAULT_NAMESPACE).probe(tag));
+      // Another key of that shape is none of its business, but for edges, whose all of it is.
+      const other = redis.eval(SCRIPTS.probeWrites.lua, 1, 'plenary:{tenant:acme}:written');
+      if (kind === 'edge') await other;
+      else await expect(other).rejects.toThrow(/NOPERM|permission|not allowed|can't access/i);
+    },
+  );
 
   it.each(['edge', 'media-node'] as const)('[KY4] let an %s run every command of the scripts', (kind) => {
     const rules = readFileSync(join(USERS, `${kind}.conf`), 'utf8').split(/\s+/);
