@@ -137,7 +137,10 @@ export function comesBack(listenIp: string, address: string, port: number): Prom
   const nonce = Buffer.from(randomUUID());
   const [receiver, sender] = [createSocket(type), createSocket(type)];
   return new Promise((resolve) => {
+    let hasEnded = false;
     const end = (isBack: boolean): void => {
+      if (hasEnded) return;
+      hasEnded = true;
       clearTimeout(enough);
       receiver.close();
       sender.close();
