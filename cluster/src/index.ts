@@ -27,6 +27,7 @@ export * from './process/logging.ts';
 export * from './process/operator-server.ts';
 export * from './process/operator-settings.ts';
 export * from './process/parent-pipe.ts';
+export * from './process/rare-lines.ts';
 export * from './process/signals.ts';
 export * from './process/tls-files.ts';
 export * from './protocol/edge-media.ts';

@@ -304,6 +304,7 @@ export class MediaNode {
       },
       metrics,
       logger,
+      clock: systemClock,
     });
   }
 

@@ -306,7 +306,7 @@ describe('client addresses', () => {
 });
 
 describe('origins', () => {
-  it('[HT2] allows what is configured, or this cluster and its own loopback', () => {
+  it('[HT2] allows this cluster, its own loopback, and what is configured beside them', () => {
     const edgeUrls = () => ['https://b.example'];
     const open = createOriginCheck({ allowed: undefined, publicUrl: 'https://a.example', edgeUrls });
     expect(['https://a.example', 'https://b.example', undefined].map(open)).toEqual([true, true, true]);
@@ -327,7 +327,9 @@ describe('origins', () => {
       publicUrl: 'https://a.example',
       edgeUrls,
     });
-    expect(['https://c.example', 'https://a.example'].map(listed)).toEqual([true, false]);
+    expect(
+      ['https://c.example', 'https://a.example', 'https://b.example', 'https://d.example'].map(listed),
+    ).toEqual([true, true, true, false]);
     expect(createOriginCheck({ allowed: '*', publicUrl: 'https://a.example', edgeUrls })('null')).toBe(true);
   });
 });

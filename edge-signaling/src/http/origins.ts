@@ -12,15 +12,14 @@ const LOOPBACK_HOSTS = new Set(['localhost', '127.0.0.1', '[::1]']);
 
 /**
  * Browsers name the page's origin on each WebSocket, and no page can change that; what names none is no browser, and its
- * token alone counts (SPEC HT2). Unless it is configured, the origins of this cluster's edges are allowed, and, when
+ * token alone counts (SPEC HT2). Allowed are the origins of this cluster's edges, those that are configured beside them, and, when
  * this edge itself is reached by loopback, every loopback origin, so that a development server may serve the page.
  */
 export function createOriginCheck({ allowed, publicUrl, edgeUrls }: OriginSettings): OriginCheck {
   const isLocal = isLoopback(publicUrl);
   return (origin) => {
     if (origin === undefined || allowed === '*') return true;
-    if (allowed !== undefined) return allowed.has(origin);
-    if (origin === publicUrl || edgeUrls().includes(origin)) return true;
+    if (allowed?.has(origin) === true || origin === publicUrl || edgeUrls().includes(origin)) return true;
     return isLocal && isLoopback(origin);
   };
 }

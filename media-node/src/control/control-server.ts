@@ -8,6 +8,7 @@ import {
   MAX_CONTROL_PACKET_BYTES,
   MEDIA_NODE_ID,
   NodeHandshake,
+  RareLines,
   createFrameParser,
   toPlenaryError,
   entry,
@@ -16,6 +17,7 @@ import {
 } from '@plenary/cluster';
 import type {
   AnswerRequest,
+  Clock,
   ControlIdentity,
   DatacenterId,
   Incarnation,
@@ -50,11 +52,13 @@ export interface ControlServerOptions {
   readonly onMediaNode: (mediaNodeId: MediaNodeId) => void;
   readonly metrics: NodeMetrics;
   readonly logger: Logger;
+  readonly clock: Clock;
 }
 
 /** Serves the control protocol to edges and other media nodes, on the process' HTTP server (SPEC CL). */
 export class ControlServer {
   readonly #options: ControlServerOptions;
+  readonly #lines: RareLines;
   readonly #server: Server;
   readonly #dispatch: Dispatch;
   readonly #links = new Map<Socket, ControlLink>();
@@ -64,6 +68,7 @@ export class ControlServer {
 
   constructor(options: ControlServerOptions) {
     this.#options = options;
+    this.#lines = new RareLines(options.clock);
     const { rooms, metrics, logger } = options;
     this.#dispatch = createDispatch(rooms, {
       onFault: (fault) => {
@@ -137,7 +142,10 @@ export class ControlServer {
     const { metrics, logger } = this.#options;
     metrics.refusedLinks.inc({ code: error.code });
     const { address } = socket.handshake;
-    logger.warn({ code: error.code, address, why: error.message }, 'control link refused');
+    // Anybody who reaches the port may be refused as often as they like.
+    this.#lines.say(error.code, (unsaid) => {
+      logger.warn({ code: error.code, address, why: error.message, unsaid }, 'control link refused');
+    });
   }
 
   #opened(socket: Socket, served: ServedLink): void {

@@ -1,4 +1,4 @@
-import { PlenaryError, TokenBucket } from '@plenary/cluster';
+import { PlenaryError, RareLines, TokenBucket } from '@plenary/cluster';
 import type { BucketSettings, Clock, Logger, PlacedPeer } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 
@@ -11,8 +11,6 @@ export const PEER_CALLS: BucketSettings = { capacity: 3_000, refillPerSecond: 20
 export const CALLS_PER_PUBLICATION = 3;
 /** Budgets that are full again are forgotten when there are so many. */
 const FORGET_ABOVE = 1_000;
-/** Lines are this far apart, however many are limited. */
-const LINE_EVERY_MS = 10_000;
 
 export interface PeerBudgetsSettings {
   readonly clock: Clock;
@@ -25,11 +23,11 @@ export class PeerBudgets {
   readonly #settings: PeerBudgetsSettings;
   readonly #buckets = new Map<string, TokenBucket>();
   #forgetAt = FORGET_ABOVE;
-  #saidAtMs = Number.NEGATIVE_INFINITY;
-  #unsaid = 0;
+  readonly #lines: RareLines;
 
   constructor(settings: PeerBudgetsSettings) {
     this.#settings = settings;
+    this.#lines = new RareLines(settings.clock);
   }
 
   /** @throws PlenaryError `rate_limited` */
@@ -39,16 +37,12 @@ export class PeerBudgets {
       bucket.spend(calls);
       return;
     }
-    const { metrics, logger, clock } = this.#settings;
+    const { metrics, logger } = this.#settings;
     metrics.limited.inc({ scope: 'peer', resource: 'mediasoup' });
-    const nowMs = clock.monotonicMs();
-    if (nowMs - this.#saidAtMs < LINE_EVERY_MS) this.#unsaid += 1;
-    else {
-      const line = { scope: 'peer', resource: 'mediasoup', roomId, peerId, unsaid: this.#unsaid };
+    this.#lines.say('mediasoup', (unsaid) => {
+      const line = { scope: 'peer', resource: 'mediasoup', roomId, peerId, unsaid };
       logger.warn(line, 'a request was refused: its budget is spent');
-      this.#saidAtMs = nowMs;
-      this.#unsaid = 0;
-    }
+    });
     throw new PlenaryError('rate_limited', 'Too many changes of media.');
   }
 
