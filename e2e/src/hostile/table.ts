@@ -2,6 +2,7 @@
 import type { Attack } from './attack.ts';
 import { CROWDED_ROOM } from './rows/crowded-room.ts';
 import { EDGES_OF_MEDIA } from './rows/edges-of-media.ts';
+import { FILLING } from './rows/filling.ts';
 import { FLOODS } from './rows/floods.ts';
 import { FRAMES } from './rows/frames.ts';
 import { HALF_ALIVE } from './rows/half-alive.ts';
@@ -19,6 +20,7 @@ export const ATTACKS: readonly Attack[] = [
   ...JOINS,
   ...FLOODS,
   CROWDED_ROOM,
+  FILLING,
   ...RETURNING,
   ...MEDIA,
   ...EDGES_OF_MEDIA,

@@ -262,6 +262,7 @@ export class Entrance {
         // A guest asks for another guest token: guests may have been shut out by then.
         isGuest(subject) ? undefined : this.#settings.signRejoinToken({ ...admission, key: sessionKey }),
       ]);
+      session.consumers.openedWith(hosted.offer);
       this.#settings.keeper.take(session, socket);
       localRooms.notePeople(roomId, joined.snapshot.peerCount);
       localRooms.tracksOf(roomId).learn(view.tracks);

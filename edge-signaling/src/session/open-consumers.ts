@@ -1,6 +1,7 @@
 import type { Epoch } from '@plenary/cluster';
 import type { ConsumerId } from '@plenary/cluster/ids';
 import { MAX_CONSUMERS } from '@plenary/cluster/protocol';
+import type { MediaOffer } from '@plenary/cluster/protocol';
 
 /**
  * The consumers that a session opened by this edge, by the media that they belong to: so that nobody opens them without end.
@@ -18,6 +19,14 @@ export class OpenConsumers {
     const open = this.#byEpoch.get(epoch) ?? new Set<ConsumerId>();
     this.#byEpoch.set(epoch, open);
     for (const consumerId of consumerIds) open.add(consumerId);
+  }
+
+  /** Counts those that came with an admission. */
+  openedWith({ epoch, consumers }: Pick<MediaOffer, 'epoch' | 'consumers'>): void {
+    this.opened(
+      epoch,
+      consumers.map(({ consumerId }) => consumerId),
+    );
   }
 
   closed(consumerIds: readonly ConsumerId[]): void {

@@ -1,6 +1,6 @@
 import { MemoryRoomStore } from '@plenary/cluster';
 import type { RoomView } from '@plenary/cluster';
-import { ROUTER_RTP_CAPABILITIES } from '@plenary/cluster/protocol';
+import { MAX_CONSUMERS, ROUTER_RTP_CAPABILITIES } from '@plenary/cluster/protocol';
 import type { RoomId } from '@plenary/cluster/ids';
 import { describe, expect, it } from 'vitest';
 import { EntryGate } from '../../limits/entry-gate.ts';
@@ -71,6 +71,30 @@ describe('media.open', () => {
     await Promise.all(connections.map(open));
     expect(rooms.views).toBeLessThan(40);
     expect((await rooms.view(ROOM)).occupancy.peerCount).toBe(500);
+  });
+
+  it('[BU9] counts the consumers that come with it among those that a client may open', async () => {
+    const { link, connections, open } = await openingOf(1);
+    const consumer = (id: string) => ({
+      consumerId: id,
+      trackId: `track-${id}`,
+      peerId: 'somebody',
+      kind: 'audio',
+      source: 'microphone',
+      rtpParameters: { codecs: [], encodings: [{ ssrc: 1 }] },
+      paused: false,
+      producerPaused: false,
+    });
+    link.answer = () => ({
+      receiveTransport: TRANSPORT,
+      consumers: [consumer('one'), consumer('two')],
+      failed: [],
+    });
+    const [connection] = connections;
+    if (connection === undefined) throw new Error('nobody is there');
+    const { epoch, consumers } = await open(connection);
+    expect(consumers).toHaveLength(2);
+    expect(connection.session.consumers.roomOn(epoch)).toBe(MAX_CONSUMERS - 2);
   });
 
   it('[BU2] [BU14] holds no place in the gate while a media node admits, of which so many are under way at a time', async () => {

@@ -123,6 +123,7 @@ async function openAnew(
           incarnation: session.mediaOf(kept.epoch)?.incarnation ?? links.get(kept.mediaNodeId)?.incarnation,
         };
   session.moveTo(opened, goesOn);
+  session.consumers.openedWith(hosted.offer);
   localRooms.tracksOf(roomId).learn(view.tracks);
   for (const old of before) {
     if (session.mediaOf(old.epoch) === undefined) {
