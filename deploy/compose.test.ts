@@ -7,7 +7,7 @@ import { EDGE_SETTINGS, readEdgeConfig } from '../edge-signaling/src/config.ts';
 import type { EdgeConfig } from '../edge-signaling/src/config.ts';
 import { CONFIG_SCHEMA, loadConfig } from '../media-node/src/config.ts';
 import type { MediaNodeConfig } from '../media-node/src/config.ts';
-import { identityOfSecrets, MEDIA_NODE_ID, NAMESPACE, nodeKeyText, secretsIn } from '@plenary/cluster';
+import { identityOfSecrets, MEDIA_NODE_ID, NAMESPACE, adminKeyText, nodeKeyText, secretsIn } from '@plenary/cluster';
 import type { PortSlice } from '@plenary/cluster';
 import { interpolate, readComposeFile, readEnvFile, readImageFile } from './testing/compose-file.ts';
 import type { ComposeFile, Service } from './testing/compose-file.ts';
@@ -185,7 +185,7 @@ describe('compose.yaml against the programs that it starts', () => {
       expect(service.secrets, name).toEqual([
         'redis_url_media_node',
         `node_key_${name}`,
-        `admin_key_${name}`,
+        `admin_key_media-node_${name}`,
       ]);
     }
     for (const [name, { operators }] of edges()) {
@@ -332,6 +332,20 @@ describe('make-secrets.sh', () => {
     rmSync(join(folder, 'redis_url'));
     expect(make).toThrow(/they share passwords/);
   });
+
+  it(
+    '[OP5] makes each process the key of its kind, where an edge and a media node have one name',
+    () => {
+      const folder = join(secretsFolder, 'namesakes');
+      makeSecrets(folder, ['edge/a', 'media-node/a']);
+      const token = readFileSync(join(folder, 'admin_token'), 'utf8').trim();
+      for (const kind of ['edge', 'media-node'] as const) {
+        const key = readFileSync(join(folder, `admin_key_${kind}_a`), 'utf8').trim();
+        expect(key).toBe(adminKeyText(token, { kind, id: 'a' }));
+      }
+    },
+    PROGRAMS_TIMEOUT_MS,
+  );
 
   it('[KY4] gives Redis a user for each kind of process, and each kind the address with its user', () => {
     const conf = readFileSync(join(secretsFolder, 'redis_conf'), 'utf8');

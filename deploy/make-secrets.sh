@@ -76,8 +76,8 @@ for process in "$@"; do
     key=$(plenaryctl node-key "$id")
     write "node_key_$id" "$key"
   fi
-  if [ ! -e "$folder/admin_key_$id" ]; then
+  if [ ! -e "$folder/admin_key_${kind}_$id" ]; then
     key=$(plenaryctl admin-key "$kind" "$id")
-    write "admin_key_$id" "$key"
+    write "admin_key_${kind}_$id" "$key"
   fi
 done
