@@ -9,6 +9,8 @@ import type { MediaOffer } from '@plenary/cluster/protocol';
  */
 export class OpenConsumers {
   readonly #byEpoch = new Map<Epoch, Set<ConsumerId>>();
+  /** For each request that opens consumers and is under way: what was closed meanwhile. */
+  readonly #underWay = new Set<Set<ConsumerId>>();
 
   /** How many more may be opened. */
   roomOn(epoch: Epoch): number {
@@ -21,6 +23,32 @@ export class OpenConsumers {
     for (const consumerId of consumerIds) open.add(consumerId);
   }
 
+  /**
+   * Counts what a request opens, once it is answered. Consumers that were closed before the answer do not count, nor does
+   * anything where the media has gone meanwhile.
+   * @param isLive - whether the session still has the media; asked after the answer
+   */
+  async counting<Reply extends Pick<MediaOffer, 'consumers'>>(
+    epoch: Epoch,
+    isLive: () => boolean,
+    request: () => Promise<Reply>,
+  ): Promise<Reply> {
+    const closedMeanwhile = new Set<ConsumerId>();
+    this.#underWay.add(closedMeanwhile);
+    try {
+      const reply = await request();
+      const ids = reply.consumers.map(({ consumerId }) => consumerId);
+      if (isLive())
+        this.opened(
+          epoch,
+          ids.filter((id) => !closedMeanwhile.has(id)),
+        );
+      return reply;
+    } finally {
+      this.#underWay.delete(closedMeanwhile);
+    }
+  }
+
   /** Counts those that came with an admission. */
   openedWith({ epoch, consumers }: Pick<MediaOffer, 'epoch' | 'consumers'>): void {
     this.opened(
@@ -30,6 +58,9 @@ export class OpenConsumers {
   }
 
   closed(consumerIds: readonly ConsumerId[]): void {
+    for (const closedMeanwhile of this.#underWay) {
+      for (const consumerId of consumerIds) closedMeanwhile.add(consumerId);
+    }
     for (const open of this.#byEpoch.values()) {
       for (const consumerId of consumerIds) open.delete(consumerId);
     }

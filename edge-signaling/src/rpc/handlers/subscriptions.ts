@@ -7,7 +7,11 @@ import type { Session } from '../../session/session.ts';
 import { askMediaNode } from './services.ts';
 import type { Handler, HandlerServices } from './services.ts';
 
-export function handleSubscribe({ links, rooms, localRooms }: HandlerServices): Handler<'subscribe'> {
+export function handleSubscribe({
+  links,
+  rooms,
+  localRooms,
+}: Pick<HandlerServices, 'links' | 'rooms' | 'localRooms'>): Handler<'subscribe'> {
   return async ({ trackIds, epoch }, { session }) => {
     const cache = localRooms.tracksOf(session.roomId);
     const wanted = [...new Set(trackIds)];
@@ -30,16 +34,13 @@ export function handleSubscribe({ links, rooms, localRooms }: HandlerServices): 
       failed.push({ trackId: track.trackId, error: error.toWire() });
     }
     if (tracks.length === 0) return { consumers: [], failed };
-    const reply = await askMediaNode(links, session, epoch, 'subscribe', (placed) => ({
-      ...placed,
-      tracks,
-    }));
+    const reply = await session.consumers.counting(
+      ofMedia,
+      () => session.mediaOf(ofMedia) !== undefined,
+      async () => askMediaNode(links, session, epoch, 'subscribe', (placed) => ({ ...placed, tracks })),
+    );
     const gone = reply.failed.filter(({ error }) => error.code === 'track_not_found');
     cache.forget(gone.map(({ trackId }) => trackId));
-    session.consumers.opened(
-      ofMedia,
-      reply.consumers.map(({ consumerId }) => consumerId),
-    );
     return { consumers: reply.consumers, failed: [...failed, ...reply.failed] };
   };
 }

@@ -1,0 +1,72 @@
+import { CONSUMER_ID } from '@plenary/cluster/ids';
+import { MAX_CONSUMERS } from '@plenary/cluster/protocol';
+import { EPOCH } from '@plenary/cluster';
+import { peer, track } from '@plenary/cluster/testing/samples';
+import { describe, expect, it } from 'vitest';
+import { LimitedLog } from '../../limits/limited-log.ts';
+import { EdgeBudgets } from '../../limits/meter.ts';
+import { Connection } from '../../session/connection.ts';
+import { EdgeParts, RecordingSocket, ROOM } from '../../testing/edge-parts.ts';
+import { handleSubscribe } from './subscriptions.ts';
+
+const consumerOf = (trackId: string) => ({
+  consumerId: `c-${trackId}`,
+  trackId,
+  peerId: 'bob',
+  kind: 'audio',
+  source: 'microphone',
+  rtpParameters: { codecs: [], encodings: [{ ssrc: 1 }] },
+  paused: false,
+  producerPaused: false,
+});
+
+async function subscriber() {
+  const parts = new EdgeParts();
+  const { localRooms, links, rooms, clock, metrics } = parts;
+  const link = links.add('node');
+  const socket = new RecordingSocket();
+  const session = parts.hold(await parts.place('ann', 'node'), socket);
+  localRooms.tracksOf(ROOM).learn(
+    ['one', 'two'].map((name) => ({
+      trackId: track(name),
+      peerId: peer('bob'),
+      kind: 'audio',
+      source: 'microphone',
+      homeNodeId: link.mediaNodeId,
+    })),
+  );
+  const log = new LimitedLog({ metrics, logger: { warn: () => undefined }, clock });
+  const budgets = new EdgeBudgets({ clock, socketsPerAddress: 2_000, log });
+  const connection = new Connection(socket, { onSocketClosed: () => undefined }, budgets, localRooms);
+  connection.apply({ type: 'entry_started', entry: { requestId: undefined, reply: undefined } });
+  connection.apply({ type: 'entered', session });
+  const handler = handleSubscribe({ rooms, links, localRooms });
+  const subscribe = async () => handler({ trackIds: [track('one'), track('two')] }, connection);
+  const reply = { consumers: [consumerOf('one'), consumerOf('two')], failed: [] };
+  return { session, link, subscribe, reply };
+}
+
+describe('subscribe', () => {
+  it('[BU9] does not count a consumer that was closed before the answer was heard', async () => {
+    const { session, link, subscribe, reply } = await subscriber();
+    link.answer = () => {
+      session.consumers.closed([CONSUMER_ID.parse('c-one')]);
+      return reply;
+    };
+    const { consumers } = await subscribe();
+    expect(consumers).toHaveLength(2);
+    expect(session.consumers.roomOn(session.media.epoch)).toBe(MAX_CONSUMERS - 1);
+  });
+
+  it('[BU9] counts nothing for media that has gone before the answer was heard', async () => {
+    const { session, link, subscribe, reply } = await subscriber();
+    const { epoch } = session.media;
+    link.answer = () => {
+      session.moveTo({ ...session.media, epoch: EPOCH.parse(epoch + 1) });
+      return reply;
+    };
+    await subscribe();
+    expect(session.consumers.roomOn(epoch)).toBe(MAX_CONSUMERS);
+    expect(session.consumers.roomOn(session.media.epoch)).toBe(MAX_CONSUMERS);
+  });
+});
