@@ -23,6 +23,12 @@ export function keysOf(address: string): readonly AddressKey[] {
   ];
 }
 
+/**
+ * Which site an address belongs to: what is shared equally, or in turn, is shared by sites, as one site would otherwise have
+ * 65,536 parts of it, one for each /64 (SPEC BU1, BU15).
+ */
+export const siteOf = (address: string): string => keysOf(address).at(-1)?.key ?? address;
+
 /** The first four groups of an IPv6 address, of which the middle may be left out as `::`. */
 function groupsOf(address: string): readonly string[] {
   const [start = '', end] = address.split('::');

@@ -10,6 +10,9 @@ import type { Cost } from './cost.ts';
 import { FLOOD_SETTINGS } from './flood-guard.ts';
 import { LimitedLog } from './limited-log.ts';
 import { EdgeBudgets, Meter } from './meter.ts';
+import { entrantOf } from '../rpc/handlers/entrant.ts';
+import { Connection } from '../session/connection.ts';
+import { RecordingSocket } from '../testing/edge-parts.ts';
 
 const PAYERS = { roomId: room('standup'), tenantId: TENANT_ID.parse('acme') };
 
@@ -254,6 +257,34 @@ describe('coming in', () => {
     }
     expect(refusedHonest).toBe(0);
     expect(refusedOthers).toBeGreaterThan(40_000);
+  });
+
+  it('[BU15] a school behind one IPv4 address gets in, while one IPv6 site joins by a new network each time', () => {
+    const { budgets, clock } = edgeOf();
+    let refused = 0;
+    for (let tick = 0; tick < 300; tick += 1) {
+      for (let count = 0; count < 20; count += 1)
+        enter(budgets, `2001:db8:1:${(tick * 20 + count).toString(16)}::1`);
+      if (tick % 2 === 0 && !enter(budgets, '198.51.100.7')) refused += 1;
+      clock.advance(100);
+    }
+    expect(refused).toBe(0);
+  });
+
+  it('[BU1] takes turns by site: two networks of one IPv6 site are one owner, two sites are two', () => {
+    const budgets = edgeOf().budgets;
+    const ownerOf = (address: string) => {
+      const connection = new Connection(
+        Object.assign(new RecordingSocket(), { address }),
+        { onSocketClosed: () => undefined },
+        budgets,
+        { peopleIn: () => 0 },
+      );
+      return entrantOf(connection, 'peer', () => true).owner.address;
+    };
+    expect(ownerOf('2001:db8:1:1::1')).toBe(ownerOf('2001:db8:1:2::1'));
+    expect(ownerOf('2001:db8:1:1::1')).not.toBe(ownerOf('2001:db8:2:1::1'));
+    expect(ownerOf('192.0.2.1')).not.toBe(ownerOf('192.0.2.2'));
   });
 
   it('[BU15] a thousand who come into one room within ten seconds are not limited', () => {

@@ -64,6 +64,7 @@ class Turntable<Key, Item> {
 
 /** Who waits in a queue: in turn by address, and within one address by peer. */
 export interface QueueOwner {
+  /** Of IPv6 the whole site (/48). */
   readonly address: string;
   /** Whom the client claims to be: it only sorts the entries of its own address. */
   readonly peer: string;

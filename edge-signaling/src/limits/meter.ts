@@ -1,7 +1,7 @@
 import { PlenaryError, TokenBucket } from '@plenary/cluster';
 import type { Clock } from '@plenary/cluster';
 import type { RoomId, TenantId } from '@plenary/cluster/ids';
-import { keysOf } from './address-keys.ts';
+import { keysOf, siteOf } from './address-keys.ts';
 import { Budget, BUDGETS, SMALL_ROOM } from './budget.ts';
 import type { BudgetSettings, Scope } from './budget.ts';
 import { costOfComingIn, RESOURCES } from './cost.ts';
@@ -87,7 +87,7 @@ export class EdgeBudgets {
   }
 
   /**
-   * Charges the room and the tenant for somebody who comes in, of whom no more is known yet than an address: so addresses
+   * Charges the room and the tenant for somebody who comes in, of whom no more is known yet than an address: so sites
    * share what there is (SPEC BU15). All of it is charged or nothing.
    */
   chargeEntry({
@@ -96,7 +96,7 @@ export class EdgeBudgets {
     cost,
     people,
   }: Omit<Charge, 'purse'> & { readonly payers: Payers }): Verdict {
-    const drawer = keysOf(address)[0]?.key ?? address;
+    const drawer = siteOf(address);
     const start = costOfComingIn(people);
     const drafts = this.#accountsInside(payers, people).map(({ scope, budget, part }) => ({
       scope,

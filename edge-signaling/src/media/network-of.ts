@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { keysOf } from '../limits/address-keys.ts';
+import { siteOf } from '../limits/address-keys.ts';
 import type { ClientSocket } from '../transport/client-socket.ts';
 
 /**
@@ -7,6 +7,6 @@ import type { ClientSocket } from '../transport/client-socket.ts';
  * the site, since one person has many networks there. Nothing of a client whose connection is gone.
  */
 export function networkOf(socket: Pick<ClientSocket, 'address'> | undefined): { readonly network?: string } {
-  const key = socket === undefined ? undefined : keysOf(socket.address).at(-1)?.key;
-  return key === undefined ? {} : { network: createHash('sha256').update(key).digest('hex').slice(0, 16) };
+  if (socket === undefined) return {};
+  return { network: createHash('sha256').update(siteOf(socket.address)).digest('hex').slice(0, 16) };
 }

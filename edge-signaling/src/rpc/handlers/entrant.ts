@@ -1,11 +1,11 @@
-import { keysOf } from '../../limits/address-keys.ts';
+import { siteOf } from '../../limits/address-keys.ts';
 import type { Entrant } from '../../limits/entry-gate.ts';
 import type { Connection } from '../../session/connection.ts';
 
 /**
- * Who waits at a gate.
- * @param peer - whom the client claims to be, by its token or its session: it only sorts the entries of one address
+ * The owner of an entry at a gate.
+ * @param peer - whom the client claims to be, by its token or its session: it only sorts the entries of one site
  */
 export function entrantOf({ socket }: Connection, peer: string, isWanted: () => boolean): Entrant {
-  return { owner: { address: keysOf(socket.address)[0]?.key ?? '', peer }, isWanted };
+  return { owner: { address: siteOf(socket.address), peer }, isWanted };
 }
