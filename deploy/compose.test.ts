@@ -7,7 +7,14 @@ import { EDGE_SETTINGS, readEdgeConfig } from '../edge-signaling/src/config.ts';
 import type { EdgeConfig } from '../edge-signaling/src/config.ts';
 import { CONFIG_SCHEMA, loadConfig } from '../media-node/src/config.ts';
 import type { MediaNodeConfig } from '../media-node/src/config.ts';
-import { identityOfSecrets, MEDIA_NODE_ID, NAMESPACE, adminKeyText, nodeKeyText, secretsIn } from '@plenary/cluster';
+import {
+  identityOfSecrets,
+  MEDIA_NODE_ID,
+  NAMESPACE,
+  adminKeyText,
+  nodeKeyText,
+  secretsIn,
+} from '@plenary/cluster';
 import type { PortSlice } from '@plenary/cluster';
 import { interpolate, readComposeFile, readEnvFile, readImageFile } from './testing/compose-file.ts';
 import type { ComposeFile, Service } from './testing/compose-file.ts';

@@ -16,10 +16,18 @@ describe('plenaryctl', () => {
     ['rooms', { kind: 'rooms', tenant: undefined }],
     ['rooms acme', { kind: 'rooms', tenant: 'acme' }],
     ['people acme daily', { kind: 'people', tenant: 'acme', room: 'daily' }],
-    ['revoke acme', { kind: 'revoke', request: { tenant: 'acme', end: false } }],
+    ['revoke acme', { kind: 'revoke', request: { tenant: 'acme', end: false }, edges: [] }],
+    [
+      'revoke acme --edge http://10.0.0.1:13000 --end --edge https://edge-2:13000',
+      {
+        kind: 'revoke',
+        request: { tenant: 'acme', end: true },
+        edges: ['http://10.0.0.1:13000', 'https://edge-2:13000'],
+      },
+    ],
     [
       'revoke acme --room daily --person ann --end',
-      { kind: 'revoke', request: { tenant: 'acme', room: 'daily', person: 'ann', end: true } },
+      { kind: 'revoke', request: { tenant: 'acme', room: 'daily', person: 'ann', end: true }, edges: [] },
     ],
     ['undrain edge-1', { kind: 'undrain', node: 'edge-1' }],
     ['status edge-1', { kind: 'status', node: 'edge-1' }],
@@ -41,6 +49,7 @@ describe('plenaryctl', () => {
     ['revoke acme --roon daily', 'roon'],
     ['revoke acme --room', 'room'],
     ['revoke acme --room a/b', 'is not a room'],
+    ['revoke acme --edge edge-1', 'is not the URL'],
     ['node-key', 'exactly one id'],
     ['node-key a/b', 'exactly one id'],
     ['node-key a b', 'exactly one id'],

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { ADMIN_SUBJECT, MAX_DRAIN_MS, MEDIA_NODE_ID, ROOM_NAME, SUBJECT, TENANT_ID } from '@plenary/cluster';
 import type { AdminRevokeRequest, AdminSubject, MediaNodeId, RoomName, TenantId } from '@plenary/cluster';
-import type { z } from 'zod';
+import { z } from 'zod';
 
 export const USAGE = `What an operator does with the processes and rooms of a Plenary cluster.
 
@@ -11,9 +11,10 @@ export const USAGE = `What an operator does with the processes and rooms of a Pl
   plenaryctl status NODE                   shows how far it is
   plenaryctl rooms [TENANT]                lists the rooms that have people, by tenant (API key)
   plenaryctl people TENANT ROOM            lists who is in a room
-  plenaryctl revoke TENANT [--room ROOM] [--person SUB] [--end]
+  plenaryctl revoke TENANT [--room ROOM] [--person SUB] [--end] [--edge URL]…
                                            takes away what tokens grant that were made until now: of the tenant, a room, a
-                                           person, or a person in a room; with --end, who is in by them goes as well
+                                           person, or a person in a room; with --end, who is in by them goes as well. Edges
+                                           are looked up, or are those at the URLs: name all of them while the store is away
   plenaryctl node-key ID                   prints the PLENARY_NODE_KEY of a media node, out of PLENARY_CLUSTER_SECRET
   plenaryctl admin-key KIND ID             prints the PLENARY_ADMIN_KEY of a process, out of PLENARY_ADMIN_TOKEN; KIND is
                                            edge or media-node
@@ -24,6 +25,7 @@ same variables name as for those processes (REDIS_URL, …); what is there has t
 PLENARY_ADMIN_TOKEN, or PLENARY_ADMIN_TOKEN_FILE, is the token that the processes have, or have keys of. It never leaves
 this machine.`;
 
+const EDGE_URL = z.url({ protocol: /^https?$/ });
 /** How long a drain takes at most where nothing is said. */
 const DEFAULT_DEADLINE_MS = 600_000;
 
@@ -33,7 +35,8 @@ export type Command =
   | { readonly kind: 'admin-key'; readonly subject: AdminSubject }
   | { readonly kind: 'rooms'; readonly tenant: TenantId | undefined }
   | { readonly kind: 'people'; readonly tenant: TenantId; readonly room: RoomName }
-  | { readonly kind: 'revoke'; readonly request: AdminRevokeRequest }
+  /** `edges` are URLs of operators' ports; without any, all edges are looked up. */
+  | { readonly kind: 'revoke'; readonly request: AdminRevokeRequest; readonly edges: readonly string[] }
   | { readonly kind: 'drain'; readonly node: string; readonly deadlineMs: number }
   | { readonly kind: 'undrain' | 'status'; readonly node: string };
 
@@ -70,7 +73,7 @@ export function parseArguments(args: readonly string[]): Command {
     if (more.length > 0) throw new UsageError('people takes an API key and a room.');
     return { kind, tenant: parsed(TENANT_ID, tenant, 'an API key'), room: parsed(ROOM_NAME, room, 'a room') };
   }
-  if (kind === 'revoke') return { kind, request: parseRevocation(rest) };
+  if (kind === 'revoke') return { kind, ...parseRevocation(rest) };
   if (kind !== 'drain' && kind !== 'undrain' && kind !== 'status') {
     throw new UsageError(`There is no command ${kind}.`);
   }
@@ -102,8 +105,16 @@ function parsed<Schema extends z.ZodType>(schema: Schema, text: string, what: st
 }
 
 /** @throws UsageError; nothing is left out in silence, since what is left out widens what is taken away */
-function parseRevocation(args: readonly string[]): AdminRevokeRequest {
-  const options = { room: { type: 'string' }, person: { type: 'string' }, end: { type: 'boolean' } } as const;
+function parseRevocation(args: readonly string[]): {
+  readonly request: AdminRevokeRequest;
+  readonly edges: readonly string[];
+} {
+  const options = {
+    room: { type: 'string' },
+    person: { type: 'string' },
+    end: { type: 'boolean' },
+    edge: { type: 'string', multiple: true },
+  } as const;
   let read;
   try {
     read = parseArgs({ args: [...args], options, allowPositionals: true });
@@ -113,12 +124,16 @@ function parseRevocation(args: readonly string[]): AdminRevokeRequest {
   const { positionals, values } = read;
   const [tenant = '', ...more] = positionals;
   if (more.length > 0) throw new UsageError('revoke takes exactly one API key.');
-  return {
+  const request = {
     tenant: parsed(TENANT_ID, tenant, 'an API key'),
     ...(values.room === undefined ? {} : { room: parsed(ROOM_NAME, values.room, 'a room') }),
     ...(values.person === undefined ? {} : { person: parsed(SUBJECT, values.person, 'the sub of a token') }),
     end: values.end ?? false,
   };
+  const edges = (values.edge ?? []).map((url) =>
+    parsed(EDGE_URL, url, 'the URL of an edge’s operators’ port'),
+  );
+  return { request, edges };
 }
 
 const UNITS_MS = new Map([

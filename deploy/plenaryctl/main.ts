@@ -6,7 +6,14 @@ import { parseArguments, USAGE, UsageError } from './arguments.ts';
 import type { Command } from './arguments.ts';
 import { describeAnswers } from './describe-answers.ts';
 import type { EdgeAnswer } from './describe-answers.ts';
-import { findEdges, findNode, NotFound, readAdminTokens, readClusterSecrets } from './node-address.ts';
+import {
+  addressAt,
+  findEdges,
+  findNode,
+  NotFound,
+  readAdminTokens,
+  readClusterSecrets,
+} from './node-address.ts';
 import { describeStatus, exitCodeOf } from './progress.ts';
 
 const LOOK_EVERY_MS = 1_000;
@@ -30,8 +37,12 @@ async function main(): Promise<number> {
     return 0;
   }
   if (command.kind === 'rooms' || command.kind === 'people' || command.kind === 'revoke') {
-    const edges = (await findEdges(process.env)).map((address) => new AdminClient(address, tokens));
-    return askEdges(edges, command);
+    const urls = command.kind === 'revoke' ? command.edges : [];
+    const addresses = urls.length > 0 ? urls.map(addressAt) : await findEdges(process.env);
+    return askEdges(
+      addresses.map((address) => new AdminClient(address, tokens)),
+      command,
+    );
   }
   const client = new AdminClient(await findNode(command.node, process.env), tokens);
   switch (command.kind) {

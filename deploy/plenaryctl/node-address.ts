@@ -60,11 +60,16 @@ interface KnownProcess {
   readonly url: string | undefined;
 }
 
+/** Of whatever process is at a URL that a person gave: it proves only that it is of this cluster. */
+export function addressAt(url: string): NodeAddress {
+  return { url: new URL(url).origin };
+}
+
 /** @throws ConfigError when an id is to be looked up and no store is named; {@link NotFound} */
 export async function findNode(node: string, environment: Environment): Promise<NodeAddress> {
   if (/^https?:\/\//.test(node)) {
     if (!URL.canParse(node)) throw new NotFound(`${node} is not a URL.`);
-    return { url: new URL(node).origin };
+    return addressAt(node);
   }
   const known = await liveProcesses(environment);
   const found = known.find(({ id }) => id === node);
@@ -127,7 +132,10 @@ async function liveProcesses(environment: Environment): Promise<KnownProcess[]> 
 async function untilAvailable(store: ClusterStore): Promise<void> {
   const deadlineMs = performance.now() + STORE_WITHIN_MS;
   while (!store.isAvailable()) {
-    if (performance.now() > deadlineMs) throw new NotFound('The store does not answer.');
+    if (performance.now() > deadlineMs)
+      throw new NotFound(
+        'The store does not answer. Where it is not needed, give URLs of operators’ ports in place of ids (revoke: --edge).',
+      );
     await new Promise((resolve) => setTimeout(resolve, STORE_POLL_MS));
   }
 }

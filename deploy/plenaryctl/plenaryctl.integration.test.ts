@@ -67,6 +67,15 @@ describe('plenaryctl', () => {
       output: 'Taken away. 0 sessions ended.\n',
       errors: '',
     });
+    const [edge] = cluster.edges;
+    const nowhere = { REDIS_URL: 'redis://127.0.0.1:1/0' };
+    expect((await run(['rooms'], nowhere)).errors).toContain('The store does not answer');
+    const asked = ['revoke', cluster.apiKey, '--end', '--edge', edge?.operatorUrl ?? ''];
+    expect(await run(asked, nowhere)).toEqual({
+      code: 0,
+      output: 'Taken away. 0 sessions ended.\n',
+      errors: '',
+    });
     const misspelt = await run(['revoke', 'nobody', '--end']);
     expect(misspelt).toMatchObject({ code: 1, output: '' });
     expect(misspelt.errors).toContain('nobody is no API key of this edge');

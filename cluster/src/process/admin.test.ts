@@ -25,7 +25,10 @@ afterEach(() => {
   for (const end of ends.splice(0)) end();
 });
 
+const BROKEN_PATH = '/admin/broken';
+
 async function operators(tokens: readonly [string, ...string[]] = [TOKEN], id = 'edge-1') {
+  const faults: unknown[] = [];
   const drain = new Drain<string>({
     clock: systemClock,
     members: () => [],
@@ -39,10 +42,13 @@ async function operators(tokens: readonly [string, ...string[]] = [TOKEN], id = 
   const server = new OperatorServer({
     readiness: () => ({ ready: false, reasons: ['starting'] }),
     metrics: () => Promise.resolve({ contentType: 'text/plain', text: 'plenary_up 1' }),
-    admin: () => ({ ...own, door, drain }),
-    onFault: (fault) => {
-      throw fault;
-    },
+    admin: () => ({
+      ...own,
+      door,
+      drain,
+      actions: { [BROKEN_PATH]: () => Promise.reject(new Error('a bug')) },
+    }),
+    onFault: (fault) => faults.push(fault),
   });
   const port = await freePort();
   await server.listen(port, '127.0.0.1');
@@ -54,7 +60,7 @@ async function operators(tokens: readonly [string, ...string[]] = [TOKEN], id = 
       path: ADMIN_DRAIN_PATH,
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
-  return { url, drain, door, ask };
+  return { url, drain, door, ask, faults };
 }
 
 describe('the operators\u2019 port', () => {
@@ -146,6 +152,16 @@ describe('the operators\u2019 port', () => {
       'pak2.edge.edge-1.x',
     ])
       expect(parseAdminKey(wrong), wrong).toBeUndefined();
+  });
+
+  it('[OP2] an action that fails is told with a proof, and its fault is reported', async () => {
+    const { url, faults } = await operators();
+    const failed = await askAdmin({ url, subject }, [TOKEN], { method: 'POST', path: BROKEN_PATH });
+    expect(failed).toMatchObject({
+      status: 500,
+      body: { error: expect.stringContaining('internal') as string },
+    });
+    expect(faults).toEqual([new Error('a bug')]);
   });
 
   it('[OP2] a challenge runs out', () => {

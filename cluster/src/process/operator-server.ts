@@ -58,7 +58,7 @@ async function answerOperator(settings: OperatorSettings, request: IncomingMessa
   const { method = '' } = request;
   // A proxy may send the whole URL (RFC 9112, absolute form).
   const path = (request.url ?? '/').replace(/^https?:\/\/[^/?#]*/i, '').split(/[?#]/)[0] ?? '/';
-  if (path.startsWith('/admin/')) return answerAdmin(settings.admin(), { method, path }, request);
+  if (path.startsWith('/admin/')) return answerAdmin(settings, { method, path }, request);
   if (method !== 'GET' && method !== 'HEAD') return plain(405, 'method not allowed');
   switch (path) {
     case '/health':
@@ -77,10 +77,11 @@ async function answerOperator(settings: OperatorSettings, request: IncomingMessa
 }
 
 async function answerAdmin(
-  admin: AdminSettings | undefined,
+  { admin: adminNow, onFault }: OperatorSettings,
   { method, path }: { readonly method: string; readonly path: string },
   request: IncomingMessage,
 ): Promise<Answer> {
+  const admin = adminNow();
   if (admin === undefined) return plain(404, 'not found');
   const { kind, id, door } = admin;
   if (path === ADMIN_CHALLENGE_PATH) {
@@ -90,7 +91,12 @@ async function answerAdmin(
   const body = await readBody(request);
   const proved = door.check(request.headers.authorization, { method, path, body });
   if (proved === undefined) return json(401, { error: 'unauthorised' });
-  const { status, body: reply } = await answerAdminRequest(admin, { method, path, body });
+  const asked = { method, path, body };
+  const { status, body: reply } = await answerAdminRequest(admin, asked).catch((fault: unknown) => {
+    onFault(fault);
+    // With a proof as well: without one the operator would be told of an impostor.
+    return { status: 500, body: { error: 'internal: the log of the process says why' } };
+  });
   const answer = json(status, reply);
   return { ...answer, headers: { [ADMIN_PROOF_HEADER]: proved.prove(status, answer.text) } };
 }

@@ -9,6 +9,7 @@ import {
   describeIssues,
   MAX_ADMIN_ITEMS,
   MAX_JOIN_TOKEN_SECONDS,
+  toPlenaryError,
 } from '@plenary/cluster';
 import type {
   AdminActions,
@@ -68,29 +69,40 @@ export function edgeOperations(settings: OperationsSettings): AdminActions {
     [ADMIN_REVOKE_PATH]: taking(ADMIN_REVOKE_REQUEST, async (request) => {
       if (!settings.isTenant(request.tenant))
         return { status: 404, body: { error: `${request.tenant} is no API key of this edge` } };
-      return ok({ edgeId, ended: await revoke(settings, request) });
+      return revoke(settings, request);
     }),
   };
 }
 
-/** @returns how many sessions ended here */
-async function revoke(settings: OperationsSettings, request: AdminRevokeRequest): Promise<number> {
-  const { tenants, localRooms, keeper, endedAccess, rejoinWithinSeconds } = settings;
+/**
+ * Sessions end first, and whatever the store says: an operator who throws somebody out needs no healthy store for it. What tokens
+ * grant is in the store alone, so that this has to be asked for again where the store did not take it.
+ */
+async function revoke(settings: OperationsSettings, request: AdminRevokeRequest): Promise<AdminAnswer> {
+  const { edgeId, tenants, localRooms, keeper, endedAccess, rejoinWithinSeconds } = settings;
   const { tenant: tenantId, room, person, end } = request;
   const roomId = room === undefined ? undefined : roomIdOf(tenantId, room);
   const scope: EndedScope = { tenantId, roomId, person };
+  if (end) endedAccess.note(scope);
+  const sessions = end ? localRooms.sessions().filter((session) => isOf(scope, session)) : [];
+  const ending = Promise.all(sessions.map(async (session) => keeper.remove(session)));
   // As long as such a token could be valid, by whatever clock.
   const forSeconds = Math.max(rejoinWithinSeconds, MAX_JOIN_TOKEN_SECONDS) + MAX_JOIN_TOKEN_SECONDS;
   const ofTokens = {
     ...(roomId === undefined ? {} : { roomId }),
     ...(person === undefined ? {} : { subject: person }),
   };
-  await tenants.revoke(tenantId, ofTokens, (forSeconds + CLOCK_LEEWAY_SECONDS) * 1_000);
-  if (!end) return 0;
-  endedAccess.note(scope);
-  const sessions = localRooms.sessions().filter((session) => isOf(scope, session));
-  await Promise.all(sessions.map(async (session) => keeper.remove(session)));
-  return sessions.length;
+  const forMs = (forSeconds + CLOCK_LEEWAY_SECONDS) * 1_000;
+  const [stored] = await Promise.allSettled([tenants.revoke(tenantId, ofTokens, forMs), ending]);
+  const ended = sessions.length;
+  if (stored.status === 'fulfilled') {
+    await ending;
+    return ok({ edgeId, ended });
+  }
+  const { code } = toPlenaryError(stored.reason);
+  if (code !== 'store_unavailable') throw stored.reason;
+  const told = `${ended} ${ended === 1 ? 'session' : 'sessions'} ended here; tokens still let people in, ask again once it is back`;
+  return { status: 503, body: { error: `${code}: the store does not take it. ${told}` } };
 }
 
 const ok = (body: unknown): AdminAnswer => ({ status: 200, body });
