@@ -1,6 +1,7 @@
 import { forgetOldest, RecentPlacements, every, inBackground } from '@plenary/cluster';
 import type { Clock, EdgeRecord, MediaNodeRecord, Registry } from '@plenary/cluster';
 import type { EdgeId, MediaNodeId } from '@plenary/cluster/ids';
+import { LastSeen } from './last-seen.ts';
 import type { ReportFault } from './metrics.ts';
 
 /** How often the registry is read, in milliseconds. */
@@ -8,8 +9,8 @@ export const DIRECTORY_REFRESH_MS = 1_000;
 const FORGET_AFTER_MS = 3_600_000;
 /** A page that an edge served may live on for this long after the edge is gone, in milliseconds. */
 const REMEMBER_EDGE_URLS_MS = 24 * 3_600_000;
-/** Far more than any cluster has; whoever writes into the registry may write new ones each second. */
-const MAX_REMEMBERED = 10_000;
+/** Of either kind: far more than any cluster loses in an hour. */
+const MAX_GONE = 10_000;
 const MAX_EDGE_URLS = 256;
 
 export interface DirectorySettings {
@@ -26,7 +27,7 @@ export interface DirectorySettings {
  */
 export class Directory {
   readonly #settings: DirectorySettings;
-  readonly #lastSeenMs = new Map<string, number>();
+  readonly #lastSeen = { nodes: new LastSeen<string>(MAX_GONE), edges: new LastSeen<string>(MAX_GONE) };
   readonly #edgeUrlSeenMs = new Map<string, number>();
   readonly #placements = new RecentPlacements();
   #nodes: readonly MediaNodeRecord[] = [];
@@ -86,13 +87,16 @@ export class Directory {
   }
 
   /**
-   * For how long an edge or media node has surely been missing, in milliseconds. Time in which the registry could not be
-   * read does not count, since the owners could not renew their leases either.
+   * For how long an edge or media node has surely been missing, in milliseconds: not at all if the last reading contains it.
+   * Time in which the registry could not be read does not count, since the owners could not renew their leases either.
    */
   missingForMs(id: EdgeId | MediaNodeId): number {
     if (this.#certainSinceMs === undefined) return 0;
-    const lastSeenMs = this.#lastSeenMs.get(id) ?? Number.NEGATIVE_INFINITY;
-    return this.#settings.clock.monotonicMs() - Math.max(lastSeenMs, this.#certainSinceMs);
+    const { nodes, edges } = this.#lastSeen;
+    const ofNodesMs = nodes.goneSinceMs(id);
+    const ofEdgesMs = edges.goneSinceMs(id);
+    if (ofNodesMs === undefined || ofEdgesMs === undefined) return 0;
+    return this.#settings.clock.monotonicMs() - Math.max(ofNodesMs, ofEdgesMs, this.#certainSinceMs);
   }
 
   async #read(): Promise<void> {
@@ -105,14 +109,16 @@ export class Directory {
       this.#edges = edges;
       this.#placements.onRead(nodes, startedAtMs);
       this.#certainSinceMs ??= nowMs;
-      for (const node of nodes) remember(this.#lastSeenMs, node.mediaNodeId, nowMs, MAX_REMEMBERED);
-      for (const edge of edges) {
-        remember(this.#lastSeenMs, edge.edgeId, nowMs, MAX_REMEMBERED);
-        remember(this.#edgeUrlSeenMs, edge.publicUrl, nowMs, MAX_EDGE_URLS);
-      }
-      for (const [id, atMs] of this.#lastSeenMs) {
-        if (nowMs - atMs > FORGET_AFTER_MS) this.#lastSeenMs.delete(id);
-      }
+      this.#lastSeen.nodes.onRead(
+        nodes.map(({ mediaNodeId }) => mediaNodeId),
+        nowMs,
+      );
+      this.#lastSeen.edges.onRead(
+        edges.map(({ edgeId }) => edgeId),
+        nowMs,
+      );
+      for (const kind of Object.values(this.#lastSeen)) kind.forgetBefore(nowMs - FORGET_AFTER_MS);
+      for (const { publicUrl } of edges) remember(this.#edgeUrlSeenMs, publicUrl, nowMs, MAX_EDGE_URLS);
       for (const [url, atMs] of this.#edgeUrlSeenMs) {
         if (nowMs - atMs > REMEMBER_EDGE_URLS_MS) this.#edgeUrlSeenMs.delete(url);
       }

@@ -52,6 +52,30 @@ describe('announced host names', () => {
     expect(told.current()).toEqual(['203.0.113.21', '10.1.0.21']);
   });
 
+  test('[AD6] the order of the answers, which name servers change each time, changes nothing', async () => {
+    const { names: told, answer, logger } = names();
+    await answer('203.0.113.23', '203.0.113.21', '203.0.113.22');
+    await answer('203.0.113.21', '203.0.113.22', '203.0.113.23');
+    await answer('203.0.113.22', '203.0.113.23', '203.0.113.21');
+    expect(told.current()).toEqual(['203.0.113.21', '203.0.113.22', '10.1.0.21']);
+    expect(logger.info).toHaveBeenCalledTimes(1);
+  });
+
+  test('[AD6] a name that resolves no more is said each time that it begins, and its end as well', async () => {
+    const { answer, logger } = names();
+    for (let time = 1; time <= 3; time += 1) {
+      await answer('203.0.113.21');
+      expect([logger.warn.mock.calls.length, logger.info.mock.calls.length]).toEqual([time - 1, time]);
+      await answer();
+      await answer();
+      expect([logger.warn.mock.calls.length, logger.info.mock.calls.length]).toEqual([time, time]);
+    }
+    expect(logger.warn).toHaveBeenLastCalledWith(
+      { name: 'media.example.org', found: [], told: ['203.0.113.21'] },
+      expect.stringContaining('no more address'),
+    );
+  });
+
   test('[AD6] a name that has no address is told as it is, and that is said once', async () => {
     const { names: told, answer, logger } = names();
     await answer();

@@ -67,26 +67,42 @@ export class AnnouncedNames {
   }
 
   async #refreshOne(name: string): Promise<void> {
-    const { logger } = this.#options;
     const found = await this.#resolve(name).catch(() => []);
-    const addresses = found.filter((address) => isMeant(name, address)).slice(0, MAX_OF_A_NAME);
-    if (addresses.length === 0) {
-      if (!this.#known.has(name) && !this.#unknown.has(name)) {
-        this.#unknown.add(name);
-        logger.warn(
-          { name, found },
-          'the announced host name has no address here that clients could use, so they are told the name, which Firefox cannot use: announce the address instead (PLENARY_ANNOUNCED_ADDRESS)',
-        );
-      }
-      return;
-    }
+    // Sorted, since name servers give many addresses in another order each time.
+    const usable = found.filter((address) => isMeant(name, address)).sort();
+    const addresses = usable.slice(0, MAX_OF_A_NAME);
+    if (addresses.length === 0) this.#onUnknown(name, found);
+    else this.#onResolved(name, addresses);
+  }
+
+  #onUnknown(name: string, found: readonly string[]): void {
+    const { logger } = this.#options;
+    if (this.#unknown.has(name)) return;
+    this.#unknown.add(name);
+    const told = this.#known.get(name);
+    if (told === undefined)
+      logger.warn(
+        { name, found },
+        'the announced host name has no address here that clients could use, so they are told the name, which Firefox cannot use: announce the address instead (PLENARY_ANNOUNCED_ADDRESS)',
+      );
+    else
+      logger.warn(
+        { name, found, told },
+        'the announced host name has no more address here that clients could use; they are told the last ones until it resolves again',
+      );
+  }
+
+  #onResolved(name: string, addresses: readonly string[]): void {
+    const { logger } = this.#options;
     const told =
       addresses.every(isPrivateAddress) && !isOfThisMachine(name) ? [name, ...addresses] : addresses;
     const before = this.#known.get(name);
-    if (before !== undefined && before.join() === told.join()) return;
+    const wasUnknown = this.#unknown.delete(name);
+    const isAsBefore = before?.join() === told.join();
+    if (isAsBefore && !wasUnknown) return;
     this.#known.set(name, told);
     logger.info({ name, addresses, before }, 'the announced host name was resolved for clients');
-    if (told.length === addresses.length) return;
+    if (isAsBefore || told.length === addresses.length) return;
     logger.warn(
       { name, addresses },
       'the announced host name has only private addresses here, so clients are told the name as well, which Firefox cannot use: announce the public address instead, or both (PLENARY_ANNOUNCED_ADDRESS)',
