@@ -42,8 +42,8 @@ describe('garbage in the store', () => {
         expect(told).toHaveLength(1);
       }
       expect(edge.exitCode).toBeNull();
-      // What was published was met, and ended nothing.
-      const publications = 'kind="publication"';
+      // What somebody without the cluster's keys published was met, and ended nothing.
+      const publications = 'kind="foreign_publication"';
       expect(await edge.metric('plenary_edge_malformed_records_total', publications)).toBeGreaterThan(1);
       expect(edge.output.match(/reading a publication/g)).toHaveLength(1);
     }
