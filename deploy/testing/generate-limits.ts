@@ -119,8 +119,8 @@ Every number here is read from the code (\`npm run generate\`). What clients hav
 A request is paid by its session, its room, its tenant and its address. Whichever has too little left refuses it with
 \`rate_limited\`; only a session that goes on spending too fast is dropped with \`flooding\`, after ${patience.capacity} refusals at
 once and ${patience.refillPerSecond} a second. A room, a tenant and an address have these budgets on each edge.
-Those who draw from one of these share it fairly: an equal part of what comes in is due to each, and what coming in takes is due at
-once to who has drawn nothing for ten seconds, whatever the others have drawn.
+Those who draw from one of these share it fairly: an equal part of what comes in is due to each, and newcomers may
+draw at once what coming in takes, from a second budget of the same size that all newcomers share.
 \`plenary_edge_limited_total\` counts who was limited by what, and the log says
 \`a request was refused: its budget is spent\` once in ten seconds for each kind.
 

@@ -106,7 +106,7 @@ describe('the Redis users', () => {
       connections.push(redis);
       for (const tag of [0, 7, 16_383])
         await redis.eval(SCRIPTS.probeWrites.lua, 1, keysOf(DEFAULT_NAMESPACE).probe(tag));
-      // Another key of that shape is none of its business, but for edges, whose all of it is.
+      // Only edges may write another key of that shape.
       const other = redis.eval(SCRIPTS.probeWrites.lua, 1, 'plenary:{tenant:acme}:written');
       if (kind === 'edge') await other;
       else await expect(other).rejects.toThrow(/NOPERM|permission|not allowed|can't access/i);

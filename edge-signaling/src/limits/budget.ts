@@ -111,6 +111,11 @@ export class Budget {
     }
   }
 
+  /** What is in it of one resource, to the fraction; negative where it is owed. */
+  levelOf(resource: Resource): number {
+    return this.#buckets[resource].level;
+  }
+
   /** What is in it of each resource; negative where it is owed. */
   get levels(): Levels {
     const level = (resource: Resource): number => Math.floor(this.#buckets[resource].level);

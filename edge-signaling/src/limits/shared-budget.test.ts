@@ -89,6 +89,68 @@ describe('a budget that many share', () => {
     expect(drawn).toBeLessThanOrEqual(2 * CAPACITY + 100 * PER_SECOND);
   });
 
+  it.each([
+    ['that pause for eleven seconds', (name: string) => name, 11_000],
+    ['that take a new name each second', (name: string, round: number) => `${name} ${round}`, 1_000],
+    ['that pause and take new names', (name: string, round: number) => `${name} ${round >> 1}`, 11_000],
+  ])('[BU12] gives no more than three times what comes in to drawers %s', (_, nameOf, pauseMs) => {
+    const { clock, budget, drain } = sharedOf();
+    let drawn = 0;
+    const rounds = 60;
+    const crowd = attackers(1_000);
+    for (let round = 0; round < rounds; round += 1) {
+      for (const attacker of crowd) drawn += drain(nameOf(attacker, round));
+      // Not all of them draw in the same moment: some find a pool in which something is left.
+      clock.advance(pauseMs / 2);
+      drawn += drain('heavy');
+      clock.advance(pauseMs / 2);
+    }
+    const income = (rounds * pauseMs * PER_SECOND) / 1_000;
+    expect(drawn).toBeLessThanOrEqual(3 * (CAPACITY + income));
+    expect(budget.resting).toBeLessThanOrEqual(256);
+  });
+
+  it('[BU12] one that has just drawn its start gets no other one by a pause, while newcomers do', () => {
+    const { clock, draw, drain } = sharedOf();
+    const crowd = attackers(500);
+    for (const attacker of crowd) drain(attacker);
+    drain('mallory');
+    let again = 0;
+    for (let round = 0; round < 20; round += 1) {
+      for (let second = 0; second < 11; second += 1) {
+        clock.advance(1_000);
+        for (const attacker of crowd) drain(attacker);
+      }
+      again += drain('mallory');
+      expect(draw(`ann ${round}`)).toBe(1);
+    }
+    // Five hundred share a hundred a second.
+    expect(again).toBeLessThanOrEqual(20 * 11 * 0.2 + START);
+  });
+
+  it('[BU12] is in use again a moment after an attack, however long that was', () => {
+    const { clock, drain } = sharedOf();
+    for (let second = 0; second < 600; second += 1) {
+      for (const attacker of attackers(100)) drain(`${attacker} ${second}`);
+      clock.advance(1_000);
+    }
+    clock.advance((2 * CAPACITY * 1_000) / PER_SECOND);
+    expect(drain('ann')).toBeGreaterThanOrEqual(CAPACITY);
+  });
+
+  it('[BU12] what is given back of a debt that was written off is not drawn again', () => {
+    const { clock, budget, drain } = sharedOf();
+    for (let second = 0; second < 60; second += 1) {
+      for (const attacker of attackers(100)) drain(`${attacker} ${second}`);
+      clock.advance(1_000);
+    }
+    const forth = { drawer: 'mallory', cost: { work: 50 }, start: { work: START }, part: 1 };
+    const back = { ...forth, cost: { work: -50 } };
+    for (let count = 0; count < 200; count += 1) budget.spend(forth);
+    for (let count = 0; count < 200; count += 1) budget.spend(back);
+    expect(drain('mallory')).toBeLessThanOrEqual(START);
+  });
+
   it('[BU12] one who has drawn more than an equal part waits for those who have not', () => {
     const { clock, draw, drain } = sharedOf();
     drain('mallory');
@@ -121,6 +183,7 @@ describe('a budget that many share', () => {
     clock.advance(11_000);
     draw('ann');
     expect(budget.drawers).toBe(1);
+    expect(budget.resting).toBeLessThanOrEqual(256);
   });
 
   it('[BU5] is forgotten with its owner when nobody has drawn from it lately', () => {

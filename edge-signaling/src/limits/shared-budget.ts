@@ -4,43 +4,41 @@ import { Budget } from './budget.ts';
 import type { BudgetSettings } from './budget.ts';
 import { RESOURCES } from './cost.ts';
 import type { Cost, Resource } from './cost.ts';
+import { Pool } from './pool.ts';
+import { draw, earn, newShare, ofAdvance, shareAfterRest, startOf } from './share.ts';
+import type { Due, Share, Start } from './share.ts';
 
-/** Who has drawn nothing for so long does not count among those who share, and begins anew. */
+/** Drawers that have drawn nothing for so long rest: they do not count among those who share the income. */
 const IDLE_AFTER_MS = 10_000;
+/** So many resting drawers are remembered with their debts; the one that has rested longest is forgotten first. */
+const MAX_RESTING = 256;
 
 /** Whoever draws from a budget: an object stands for itself. */
 export type Drawer = object | string;
 
-/** What is drawn, by whom. */
-export interface Draft {
+/** What is drawn, by whom. The start is due at once to somebody who has drawn nothing lately. */
+export interface Draft extends Start {
   readonly drawer: Drawer;
   readonly cost: Cost;
-  /** What is due at once to somebody who has drawn nothing lately. */
-  readonly start: Cost;
-  /** What part of cost and start this budget bears. */
-  readonly part: number;
-}
-
-interface Share {
-  /** What is due and was not drawn; negative where more was drawn than is due. */
-  readonly due: Record<Resource, number>;
-  /** Up to where the income is in `due`. */
-  countedTo: number;
-  drewAtMs: number;
 }
 
 /**
  * Everybody draws from the same pool while there is something in it. Beside that, an equal part of all that comes in is due
  * to each who draws: whoever has drawn less than their due is served from an empty pool as well, which then owes it. So
- * heavy drawers are refused and light ones are not, what nobody uses is for everybody, and no more than what comes in is
- * drawn in the long run. A charge costs the same however many share.
+ * heavy drawers are refused and light ones are not, and what nobody uses is for everybody. Newcomers begin with an advance,
+ * which a bucket of its own bounds for all of them together: pauses and new names bring no more than that. A charge costs the
+ * same however many share.
  */
 export class SharedBudget {
   readonly #settings: BudgetSettings;
   readonly #clock: Clock;
-  readonly #pool: Budget;
-  /** Who drew last stands last. */
+  readonly #pool: Pool;
+  /** What advances are paid from: as much as the pool has. */
+  readonly #newcomers: Budget;
+  /** The drawer that drew last stands last. */
   readonly #shares = new Map<Drawer, Share>();
+  /** The drawer that began to rest last stands last. */
+  readonly #resting = new Map<Drawer, Share>();
   /** For how many seconds one drawer's part of the income has come in: the same for all, so that nobody is visited for it. */
   #incomeSeconds = 0;
   #countedAtMs: number;
@@ -48,41 +46,49 @@ export class SharedBudget {
   constructor(settings: BudgetSettings, clock: Clock) {
     this.#settings = settings;
     this.#clock = clock;
-    this.#pool = new Budget(settings, clock);
+    this.#pool = new Pool(settings, clock);
+    this.#newcomers = new Budget(settings, clock);
     this.#countedAtMs = clock.monotonicMs();
   }
 
   /** What there is too little of for the cost; nothing where it can be paid. */
   lacking(draft: Draft): Resource | undefined {
     this.#count();
-    const share = this.#shares.get(draft.drawer);
-    if (share !== undefined) this.#addIncome(share, draft);
+    const share = this.#shareOf(draft);
     return RESOURCES.find((resource) => {
       const amount = (draft.cost[resource] ?? 0) * draft.part;
       if (this.#pool.affords(resource, amount)) return false;
-      const due = share === undefined ? startOf(draft, resource) : share.due[resource];
+      const due = share.due[resource];
       // What costs more than a share ever holds is paid from a full one.
-      return due < Math.min(amount, this.#most(resource, draft));
+      if (due.earned + due.advance < Math.min(amount, this.#most(resource, draft))) return true;
+      return !this.#affordsAdvance(resource, due, draft, amount);
     });
+  }
+
+  /** Those that have drawn less of their advance are served first: the others need a fuller bucket. */
+  #affordsAdvance(resource: Resource, due: Due, begin: Start, amount: number): boolean {
+    const advanced = ofAdvance(due, amount);
+    if (advanced === 0) return true;
+    const drawnPart = 1 - due.advance / startOf(begin, resource);
+    const reserve = (this.#settings[resource].capacity / 2) * drawnPart;
+    return this.#newcomers.affords(resource, Math.max(advanced, reserve));
   }
 
   /** Takes the cost in any case: what is not there is owed. A negative one gives back. */
   spend(draft: Draft): void {
     this.#count();
     const { drawer, cost, part } = draft;
-    const share = this.#shares.get(drawer) ?? this.#begin(draft);
-    this.#addIncome(share, draft);
+    const share = this.#shareOf(draft);
     for (const resource of RESOURCES) {
       const amount = (cost[resource] ?? 0) * part;
       if (amount === 0) continue;
-      this.#pool.spend(resource, amount);
-      const most = this.#most(resource, draft);
       const due = share.due[resource];
-      // What is given back was drawn from the pool where it was more than due, and never becomes due by that.
-      const highest = amount < 0 && due < 0 ? 0 : most;
-      share.due[resource] = Math.max(-most, Math.min(highest, due - amount));
+      if (!this.#pool.affords(resource, amount)) this.#newcomers.spend(resource, ofAdvance(due, amount));
+      this.#pool.spend(resource, amount);
+      draw(due, amount, this.#most(resource, draft));
     }
     share.drewAtMs = this.#clock.monotonicMs();
+    this.#resting.delete(drawer);
     this.#shares.delete(drawer);
     this.#shares.set(drawer, share);
   }
@@ -92,58 +98,67 @@ export class SharedBudget {
     return this.#shares.size;
   }
 
+  /** How many rest and are remembered. */
+  get resting(): number {
+    return this.#resting.size;
+  }
+
   /** Whether nothing is lost if it is forgotten. */
   get isIdle(): boolean {
     this.#count();
-    return this.#shares.size === 0 && this.#pool.isFull;
+    return this.#shares.size === 0 && this.#pool.isFull && this.#newcomers.isFull;
   }
 
-  #begin(draft: Draft): Share {
-    const due = (resource: Resource): number => startOf(draft, resource);
-    return {
-      due: {
-        work: due('work'),
-        mediasoup: due('mediasoup'),
-        store: due('store'),
-        bytes: due('bytes'),
-        deliveries: due('deliveries'),
-      },
-      countedTo: this.#incomeSeconds,
-      drewAtMs: this.#clock.monotonicMs(),
-    };
+  /** The share of a drawer as it is now; only {@link spend} keeps that of a newcomer or of one that rested. */
+  #shareOf(draft: Draft): Share {
+    const { start, part } = draft;
+    const begin = { start, part };
+    const nowMs = this.#clock.monotonicMs();
+    const share = this.#shares.get(draft.drawer);
+    if (share !== undefined) {
+      share.begin = begin;
+      this.#addIncome(share);
+      return share;
+    }
+    const rested = this.#resting.get(draft.drawer);
+    if (rested === undefined) return newShare(begin, this.#incomeSeconds, nowMs);
+    const gain = (resource: Resource): number => this.#gainOf(rested, resource);
+    return shareAfterRest(rested, begin, gain, this.#incomeSeconds, nowMs);
   }
 
-  /** Brings the income up to now, and lets go of who draws no more. */
+  /** Brings the income up to now, and lets those rest who draw no more. */
   #count(): void {
     const nowMs = this.#clock.monotonicMs();
     this.#incomeSeconds += (nowMs - this.#countedAtMs) / 1_000 / Math.max(1, this.#shares.size);
     this.#countedAtMs = nowMs;
-    for (const [drawer, { drewAtMs }] of this.#shares) {
-      if (nowMs - drewAtMs < IDLE_AFTER_MS) break;
+    for (const [drawer, share] of this.#shares) {
+      if (nowMs - share.drewAtMs < IDLE_AFTER_MS) break;
+      this.#addIncome(share);
       this.#shares.delete(drawer);
+      this.#resting.set(drawer, share);
+    }
+    for (const drawer of this.#resting.keys()) {
+      if (this.#resting.size <= MAX_RESTING) break;
+      this.#resting.delete(drawer);
     }
   }
 
-  #addIncome(share: Share, draft: Draft): void {
-    const seconds = this.#incomeSeconds - share.countedTo;
+  #addIncome(share: Share): void {
+    for (const resource of RESOURCES)
+      earn(share.due[resource], this.#gainOf(share, resource), this.#most(resource, share.begin));
     share.countedTo = this.#incomeSeconds;
-    for (const resource of RESOURCES) {
-      const { refillPerSecond } = this.#settings[resource];
-      share.due[resource] = Math.min(
-        this.#most(resource, draft),
-        share.due[resource] + seconds * refillPerSecond,
-      );
-    }
+  }
+
+  #gainOf({ countedTo }: Share, resource: Resource): number {
+    return (this.#incomeSeconds - countedTo) * this.#settings[resource].refillPerSecond;
   }
 
   /** What may be due to one drawer: a part of what the pool holds, and what coming in takes. */
-  #most(resource: Resource, draft: Draft): number {
+  #most(resource: Resource, begin: Start): number {
     const { capacity } = this.#settings[resource];
-    return Math.max(capacity / Math.max(1, this.#shares.size), startOf(draft, resource));
+    return Math.max(capacity / Math.max(1, this.#shares.size), startOf(begin, resource));
   }
 }
-
-const startOf = ({ start, part }: Draft, resource: Resource): number => (start[resource] ?? 0) * part;
 
 /** The shared budgets of many owners; one that nobody draws from any more is forgotten. */
 export class BudgetBook<Owner> {

@@ -289,7 +289,7 @@ export class Entrance {
     checkVersion(request.protocolVersion);
     const claims = await authenticator.resume(request, socket.id);
     const { peer: peerId, cnf, generation, ...grants } = claims;
-    // Who comes back faster than a session is paid for waits until it is (SPEC BU16).
+    // A client that comes back faster than its session pays for it waits until the session has paid (SPEC BU16).
     const held = localRooms.find(peerId);
     const isKeyOfHeld = held !== undefined && held.key.x === cnf.jwk.x;
     if (isKeyOfHeld && held.purse?.budget.lacking({ work: 1 }) !== undefined)

@@ -146,7 +146,7 @@ export class SessionKeeper {
     const session = this.#settings.localRooms.find(peerId);
     if (session === undefined) return;
     const left = session.purse?.budget.levels;
-    // Who has more left than anybody finds on another edge has nothing to be told of: so hardly anybody has.
+    // Sessions that have more left than any session finds on another edge are not told of: so hardly any is.
     if (left !== undefined && isBelowCarried(left)) this.#tellPurse({ peerId, left });
     this.#letGo(session, undefined);
   }

@@ -193,7 +193,7 @@ describe('a track of one’s own that the meeting takes away', () => {
     expect(local(meeting)?.paused).toBe(false);
   });
 
-  test('[WB11] of somebody else, or one that was to end, is none of it', async () => {
+  test('[WB11] a track of somebody else, or one that was to end, changes nothing', async () => {
     const edge = new ScriptedEdge();
     const meeting = await speaking(edge);
     const told = taken(meeting);

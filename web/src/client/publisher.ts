@@ -286,7 +286,7 @@ export class Publisher {
     this.#checkMoved();
   }
 
-  /** The room tells that a track has ended; nothing happens where it is none of one's own, or was to end. */
+  /** The room tells that a track has ended; nothing happens where the track is another person's, or was to end. */
   endedByMeeting(trackId: TrackId, reason: TrackEndReason): void {
     const taken = TAKEN[reason];
     const entry = [...this.#entries.values()].find((published) => published.trackId === trackId);
