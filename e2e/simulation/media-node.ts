@@ -432,6 +432,7 @@ export class SimulatedMediaNode {
       maxPeers: settings.maxPeers,
       recentJoins: this.rooms.recentJoins,
       isUnreached: this.#reach.isUnreached,
+      isSurelyUnreached: this.#reach.isSurelyUnreached,
       reportedAtMs: net.time.wallMs(),
     };
   }

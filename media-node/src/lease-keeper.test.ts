@@ -28,6 +28,7 @@ function record(id: string, firstPort: number): MediaNodeRecord {
     load: { workerCpu: 0, controlCpu: 0, bandwidth: 0, packets: 0 },
     recentJoins: 0,
     isUnreached: false,
+    isSurelyUnreached: false,
     reportedAtMs: 0,
     peerCount: 0,
     maxPeers: 10,

@@ -224,8 +224,8 @@ export class MediaNode {
     this.#reach = new Reach({
       clock: systemClock,
       timers: systemTimers,
-      changed: (isUnreached, people) => {
-        this.#noteReach(isUnreached, people);
+      changed: (people) => {
+        this.#noteReach(people);
       },
     });
     this.rooms = new Rooms({
@@ -403,7 +403,7 @@ export class MediaNode {
       this.#options.store.consul?.isAvailable() === false ? 'consul_unavailable' : undefined,
       this.#lease.missing(),
       this.pool.alive().length > 0 ? undefined : 'no_worker_alive',
-      this.#reach.isUnreached ? 'media_unreached' : undefined,
+      this.#reach.isSurelyUnreached ? 'media_unreached' : undefined,
     ].filter((reason) => reason !== undefined);
     const store = this.#options.store.trouble?.();
     const consul = this.#options.store.consul?.trouble;
@@ -508,13 +508,14 @@ export class MediaNode {
     while (this.rooms.isRelaying && systemClock.monotonicMs() < untilMs) await sleep(HANDOVER_POLL_MS);
   }
 
-  #noteReach(isUnreached: boolean, people: number): void {
+  #noteReach(people: number): void {
     const { metrics, portSlice } = this;
     const { config, logger } = this.#options;
+    const { isUnreached, isSurelyUnreached } = this.#reach;
     metrics.unreached.set(isUnreached ? 1 : 0);
     const announced = config.addresses.map((address) => address.announced);
     const ports = textOf(portSlice);
-    if (isUnreached)
+    if (isSurelyUnreached)
       logger.error(
         {
           announced,
@@ -523,6 +524,11 @@ export class MediaNode {
           toDo: 'check the announced address, and that UDP and TCP to these ports pass firewalls, NAT and security groups',
         },
         'nobody finds a path to the announced address; newcomers are sent to other nodes where there are any',
+      );
+    else if (isUnreached)
+      logger.warn(
+        { announced, ports, people },
+        'clients of two networks found no path to the announced address; newcomers are sent to other nodes of the datacenter for a while',
       );
     else logger.info({ announced, ports }, 'newcomers are taken again');
     // Said at once, so that edges send nobody here any more, or again.
@@ -552,6 +558,7 @@ export class MediaNode {
       maxPeers,
       recentJoins: this.rooms.recentJoins,
       isUnreached: this.#reach.isUnreached,
+      isSurelyUnreached: this.#reach.isSurelyUnreached,
       reportedAtMs: systemClock.wallMs(),
     };
   }

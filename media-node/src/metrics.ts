@@ -56,7 +56,7 @@ export function createMetrics(withProcess: boolean) {
     ),
     unreached: gauge(
       'media_unreached',
-      '1 while nobody finds a path to the announced address, so that newcomers are sent elsewhere where there is another node',
+      '1 while nobody seems to find a path to the announced address, so that newcomers are sent to another node where there is one',
     ),
     overLimit: counter(
       'media_over_limit_total',

@@ -39,8 +39,8 @@ export class Loads {
     return nodes.map((node) => {
       const told = this.#last.get(node.mediaNodeId);
       if (told?.incarnation !== node.incarnation) return node;
-      const { load, peerCount, recentJoins, isUnreached, reportedAtMs } = told;
-      return { ...node, load, peerCount, recentJoins, isUnreached, reportedAtMs };
+      const { load, peerCount, recentJoins, isUnreached, isSurelyUnreached, reportedAtMs } = told;
+      return { ...node, load, peerCount, recentJoins, isUnreached, isSurelyUnreached, reportedAtMs };
     });
   }
 

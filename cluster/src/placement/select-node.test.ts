@@ -141,8 +141,20 @@ describe('selectNode', () => {
     expect(ask({ nodes, room: hosting(['gra-1', 5]) })).toMatchObject({ mediaNodeId: 'gra-2' });
   });
 
-  it('[HL7] a node that nobody reaches is passed over as long as any other can take the peer', () => {
+  it('[HL7] a node that nobody seems to reach is passed over for others of its datacenter, and for no other datacenter', () => {
     const unreached = inGra('gra-1', { isUnreached: true });
+    const room = hosting(['gra-1', 5]);
+    expect(ask({ nodes: [unreached, inGra('gra-2'), inSbg('sbg-1')], room })).toMatchObject({
+      mediaNodeId: 'gra-2',
+    });
+    expect(ask({ nodes: [unreached, inSbg('sbg-1')], room })).toMatchObject({ mediaNodeId: 'gra-1' });
+    expect(ask({ nodes: [unreached, inGra('gra-2', { peerCount: 1_000 }), inSbg('sbg-1')] })).toMatchObject({
+      mediaNodeId: 'gra-1',
+    });
+  });
+
+  it('[HL7] a node that nobody reaches for sure is passed over as long as any other can take the peer', () => {
+    const unreached = inGra('gra-1', { isUnreached: true, isSurelyUnreached: true });
     expect(ask({ nodes: [unreached, inSbg('sbg-1')], room: hosting(['gra-1', 5]) })).toEqual({
       mediaNodeId: 'sbg-1',
       reason: 'least_loaded_remote',
@@ -150,7 +162,9 @@ describe('selectNode', () => {
     expect(ask({ nodes: [unreached, inSbg('sbg-1', { peerCount: 1_000 })] })).toMatchObject({
       mediaNodeId: 'gra-1',
     });
-    expect(ask({ nodes: [unreached, inSbg('sbg-1', { isUnreached: true })] })).toMatchObject({
+    expect(
+      ask({ nodes: [unreached, inSbg('sbg-1', { isUnreached: true, isSurelyUnreached: true })] }),
+    ).toMatchObject({
       mediaNodeId: 'gra-1',
     });
   });

@@ -80,12 +80,13 @@ interface Candidate {
 
 /**
  * The placement ladder (SPEC PL1, PL2, PL7, PL8, PL9): a pure function that returns its choice and the reason. A node that
- * nobody reaches is passed over as long as any other can take the peer (SPEC HL7).
+ * nobody seems to reach is passed over as long as another one of its datacenter can take the peer, and as long as any other
+ * can where that is sure (SPEC HL7): few people are to send nobody far away.
  */
 export function selectNode(question: PlacementQuestion): NodeChoice {
-  const reached = question.nodes.filter(({ isUnreached }) => !isUnreached);
-  if (reached.length === question.nodes.length) return selectAmong(question);
-  const choice = selectAmong({ ...question, nodes: reached });
+  const others = question.nodes.filter(({ isSurelyUnreached }) => !isSurelyUnreached);
+  if (others.length === question.nodes.length) return selectAmong(question);
+  const choice = selectAmong({ ...question, nodes: others });
   return choice.mediaNodeId === null ? selectAmong(question) : choice;
 }
 
@@ -99,12 +100,12 @@ function selectAmong(question: PlacementQuestion): NodeChoice {
   const { datacenters } = question;
   for (const [index, datacenter] of datacenters.entries()) {
     const within = candidates.filter(({ node }) => node.datacenter === datacenter);
-    const choice = selectWithin(within, question, index === 0);
+    const choice = selectReachedFirst(within, question, index === 0);
     if (choice !== undefined) return choice;
   }
   const elsewhere = candidates.filter(({ node }) => !datacenters.includes(node.datacenter));
   return (
-    selectWithin(elsewhere, question, datacenters.length === 0) ?? {
+    selectReachedFirst(elsewhere, question, datacenters.length === 0) ?? {
       mediaNodeId: null,
       reason: 'all_nodes_full',
     }
@@ -128,6 +129,15 @@ function weigh(node: MediaNodeRecord, question: PlacementQuestion): Candidate[] 
       isOverJoinLimit: (question.joins.get(node.mediaNodeId) ?? 0) >= limits.maxJoinsPerNode,
     },
   ];
+}
+
+function selectReachedFirst(
+  within: readonly Candidate[],
+  question: PlacementQuestion,
+  isLocal: boolean,
+): NodeChoice | undefined {
+  const reached = within.filter(({ node }) => !node.isUnreached);
+  return selectWithin(reached, question, isLocal) ?? selectWithin(within, question, isLocal);
 }
 
 /**

@@ -48,8 +48,10 @@ export const MEDIA_NODE_RECORD = z.object({
   maxPeers: z.int().min(1),
   /** Peers admitted within the last `JOIN_INTERVAL_MS`, whichever edges sent them. */
   recentJoins: z.int().min(0).default(0),
-  /** Nobody finds a path to its announced address: others are preferred as long as any can take a peer (SPEC HL7). */
+  /** Nobody seems to find a path to its announced address: others of its datacenter are preferred (SPEC HL7). */
   isUnreached: z.boolean().default(false),
+  /** That is sure: any other that can take a peer is preferred, wherever it is (SPEC HL7). */
+  isSurelyUnreached: z.boolean().default(false),
   /** By the node's own clock, in milliseconds: tells one report from the next; 0 of a node that does not say. */
   reportedAtMs: z.int().min(0).default(0),
 });

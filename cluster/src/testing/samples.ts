@@ -50,6 +50,7 @@ export function mediaNodeRecord(name: string, changes: Partial<MediaNodeRecord> 
     maxPeers: 1_000,
     recentJoins: 0,
     isUnreached: false,
+    isSurelyUnreached: false,
     reportedAtMs: 0,
     ...changes,
   };

@@ -172,6 +172,7 @@ export class ScriptedMediaNode {
       maxPeers: 1_000,
       recentJoins: 0,
       isUnreached: false,
+      isSurelyUnreached: false,
       reportedAtMs: Date.now(),
     };
     try {

@@ -10,14 +10,15 @@ function reachOf(): {
   pass: (ms: number) => void;
   told: boolean[];
   miss: (network?: string) => void;
+  missUnnamed: () => void;
 } {
   const timers = new ManualTimers();
   let nowMs = 1_000;
   const told: boolean[] = [];
-  const reach = new Reach({
+  const reach: Reach = new Reach({
     clock: { monotonicMs: () => nowMs },
     timers,
-    changed: (isUnreached) => told.push(isUnreached),
+    changed: () => told.push(reach.isUnreached),
   });
   return {
     reach,
@@ -27,7 +28,15 @@ function reachOf(): {
       timers.advance(ms);
     },
     miss: (network = 'a') => reach.missed({ peerId: mintPeerId(), network }),
+    missUnnamed: () => reach.missed({ peerId: mintPeerId(), network: undefined }),
   };
+}
+
+function prove(reach: Reach, pass: (ms: number) => void): void {
+  const somebody = {};
+  reach.found(somebody);
+  reach.left(somebody);
+  pass(30_000);
 }
 
 describe('whether anybody reaches a node', () => {
@@ -73,24 +82,66 @@ describe('whether anybody reaches a node', () => {
     expect(reach.isUnreached).toBe(true);
   });
 
-  it('[HL7] it is used again after a rest, longer each time, and for good when somebody gets through', () => {
+  it('[HL7] a network that no edge named is none where the address has proved good', () => {
+    const { reach, miss, missUnnamed, pass } = reachOf();
+    prove(reach, pass);
+    missUnnamed();
+    missUnnamed();
+    miss('a');
+    expect(reach.isUnreached).toBe(false);
+  });
+
+  it('[HL7] it is sure of an address that has proved good by four networks only, and of one that never has by anybody', () => {
+    const { reach, miss, pass } = reachOf();
+    miss();
+    miss();
+    expect(reach.isSurelyUnreached).toBe(true);
+    prove(reach, pass);
+    for (const network of ['a', 'b', 'c']) miss(network);
+    expect([reach.isUnreached, reach.isSurelyUnreached]).toEqual([true, false]);
+    miss('d');
+    expect(reach.isSurelyUnreached).toBe(true);
+    pass(REST_MS);
+    expect([reach.isUnreached, reach.isSurelyUnreached]).toEqual([false, false]);
+  });
+
+  it('[HL7] many people of one network hide no others', () => {
+    const { reach, miss, pass } = reachOf();
+    prove(reach, pass);
+    for (let count = 0; count < 1_000; count += 1) miss('a');
+    for (const network of ['b', 'c', 'd']) miss(network);
+    expect(reach.isSurelyUnreached).toBe(true);
+  });
+
+  it('[HL7] two networks that come again and again get thirty seconds each time, and never make it sure', () => {
     const { reach, miss, pass, told } = reachOf();
-    miss();
-    miss();
-    pass(REST_MS - 1);
-    expect(reach.isUnreached).toBe(true);
-    pass(1);
-    expect(reach.isUnreached).toBe(false);
-    miss();
-    expect(reach.isUnreached).toBe(true);
-    pass(REST_MS);
-    expect(reach.isUnreached).toBe(true);
-    pass(REST_MS);
-    expect(reach.isUnreached).toBe(false);
+    prove(reach, pass);
+    for (let time = 0; time < 20; time += 1) {
+      miss('a');
+      expect(reach.isUnreached).toBe(false);
+      miss('b');
+      expect([reach.isUnreached, reach.isSurelyUnreached]).toEqual([true, false]);
+      pass(REST_MS);
+      expect(reach.isUnreached).toBe(false);
+    }
     reach.found({});
-    miss();
+    miss('a');
     miss('b');
-    expect(told).toEqual([true, false, true, false]);
+    expect(told).toHaveLength(40);
+  });
+
+  it('[HL7] it is used again after a rest, a longer one where two other networks find no path either', () => {
+    const { reach, miss, pass } = reachOf();
+    const rests = [1, 2, 4, 8, 10, 10].map((times, index) => {
+      miss(`network ${2 * index}`);
+      expect(reach.isUnreached).toBe(false);
+      miss(`network ${2 * index + 1}`);
+      pass(times * REST_MS - 1);
+      const wasUnreached = reach.isUnreached;
+      pass(1);
+      return [wasUnreached, reach.isUnreached];
+    });
+    expect(rests).toEqual(rests.map(() => [true, false]));
   });
 
   it('[HL7] somebody who gets through all the same ends the rest', () => {

@@ -5,19 +5,21 @@ import type { Timers } from './timers.ts';
 export const PATH_WITHIN_MS = 4_000;
 /** So many people who find no path make a node one that nobody reaches. One who never tries must not. */
 const PEOPLE = 2;
+/** So many networks make it sure of an address that was good once: one household with a phone has three. */
+const SURE_NETWORKS = 4;
 /** For so long after somebody found a path, those who find none have themselves to blame, in milliseconds. */
 const PROVEN_FOR_MS = 30_000;
 /** For how long nobody is sent here, if others can take them, before the next may try, in milliseconds. */
 const FIRST_REST_MS = 30_000;
 const LONGEST_REST_MS = 300_000;
-/** People without a path that are remembered at most. */
-const MAX_MISSES = 64;
+/** Networks without a path that are remembered at most; of each, as many people as are ever counted. */
+const MAX_NETWORKS = 64;
 
 export interface ReachPorts {
   readonly clock: Pick<Clock, 'monotonicMs'>;
   readonly timers: Timers;
-  /** Told when the answer of {@link Reach.isUnreached} is another one. */
-  readonly changed: (isUnreached: boolean, people: number) => void;
+  /** Told when {@link Reach.isUnreached} or {@link Reach.isSurelyUnreached} changes. */
+  readonly changed: (people: number) => void;
 }
 
 /** One placement of a peer here, and the network that its client came from, as far as the edge says. */
@@ -28,28 +30,36 @@ export interface Visitor {
 
 /**
  * Whether anybody reaches this node's announced address (SPEC HL7). The network of one client may let nothing through, and a
- * client may never try: so one of them decides nothing, nobody does while somebody is connected, and where the address has
- * proved good since the start, those who find no path must come from two networks.
+ * client may never try: so one of them decides nothing, and nobody does while somebody is connected. Where the address has
+ * proved good since the start, those who find no path must come from two networks, and from four before it is sure: two are
+ * one household with IPv4 and IPv6.
  */
 export class Reach {
   readonly #ports: ReachPorts;
   readonly #connected = new Set<object>();
+  /** Who found no path since the last rest ended, or since somebody got through. */
   readonly #misses = new Map<PeerId, string | undefined>();
+  /** Networks without a path before the last rest, since somebody got through. */
+  readonly #before = new Set<string>();
   #wasReached = false;
   #provenUntilMs = Number.NEGATIVE_INFINITY;
   #isUnreached = false;
+  #isSure = false;
   #restMs = FIRST_REST_MS;
-  /** It rested, and the next who tries shows whether it is to go on resting. */
-  #isOnTrial = false;
   #endRest: (() => void) | undefined;
 
   constructor(ports: ReachPorts) {
     this.#ports = ports;
   }
 
-  /** Whether newcomers are better off elsewhere. */
+  /** Whether newcomers are better off on another node nearby. */
   get isUnreached(): boolean {
     return this.#isUnreached;
+  }
+
+  /** Whether they are better off even far away, and somebody must look: nobody ever got through, or many networks do not. */
+  get isSurelyUnreached(): boolean {
+    return this.#isUnreached && this.#isSure;
   }
 
   /** A client found a path. @param whose - the placement, until {@link left} */
@@ -58,7 +68,7 @@ export class Reach {
     this.#prove();
     this.#wasReached = true;
     this.#misses.clear();
-    this.#isOnTrial = false;
+    this.#before.clear();
     this.#restMs = FIRST_REST_MS;
     this.#endRest?.();
     this.#set(false);
@@ -70,25 +80,42 @@ export class Reach {
   }
 
   /** A client found no path in its time. */
-  missed({ peerId, network }: Visitor): void {
+  missed(visitor: Visitor): void {
     const isProven = this.#connected.size > 0 || this.#ports.clock.monotonicMs() < this.#provenUntilMs;
-    if (isProven || (this.#misses.size >= MAX_MISSES && !this.#misses.has(peerId))) return;
-    this.#misses.set(peerId, network);
-    if (this.#isUnreached || !this.#isEnough()) return;
-    this.#isOnTrial = false;
-    this.#endRest = this.#ports.timers.after(this.#restMs, () => this.#tryAgain());
-    this.#restMs = Math.min(2 * this.#restMs, LONGEST_REST_MS);
-    this.#set(true);
+    if (isProven || !this.#note(visitor)) return;
+    const networks = this.#networks();
+    if (!this.#isUnreached) {
+      if ((this.#wasReached ? networks.size : this.#misses.size) < PEOPLE) return;
+      this.#rest(networks);
+    }
+    this.#set(true, !this.#wasReached || new Set([...networks, ...this.#before]).size >= SURE_NETWORKS);
   }
 
   close(): void {
     this.#endRest?.();
   }
 
-  #isEnough(): boolean {
-    const networks = new Set(this.#misses.values());
-    if (this.#wasReached) return networks.size >= PEOPLE;
-    return this.#misses.size >= (this.#isOnTrial ? 1 : PEOPLE);
+  /** @returns whether it says anything: a network has as many people as are ever counted, so that it crowds out no other. */
+  #note({ peerId, network }: Visitor): boolean {
+    if (!this.#misses.has(peerId)) {
+      const ofNetwork = [...this.#misses.values()].filter((other) => other === network).length;
+      if (ofNetwork >= PEOPLE || this.#misses.size >= MAX_NETWORKS * PEOPLE) return false;
+    }
+    this.#misses.set(peerId, network);
+    return true;
+  }
+
+  /** Those that an edge did not name are none. */
+  #networks(): Set<string> {
+    return new Set([...this.#misses.values()].filter((network) => network !== undefined));
+  }
+
+  /** Longer each time only if others find no path either: who comes again from the same networks gets no more by it. */
+  #rest(networks: ReadonlySet<string>): void {
+    const others = [...networks].filter((network) => !this.#before.has(network));
+    const hasOthers = this.#before.size > 0 && others.length >= PEOPLE;
+    this.#restMs = hasOthers ? Math.min(2 * this.#restMs, LONGEST_REST_MS) : FIRST_REST_MS;
+    this.#endRest = this.#ports.timers.after(this.#restMs, () => this.#tryAgain());
   }
 
   #prove(): void {
@@ -97,14 +124,15 @@ export class Reach {
 
   /** The address may be good by now, which only somebody who comes can show. */
   #tryAgain(): void {
+    for (const network of this.#networks()) if (this.#before.size < MAX_NETWORKS) this.#before.add(network);
     this.#misses.clear();
-    this.#isOnTrial = true;
     this.#set(false);
   }
 
-  #set(isUnreached: boolean): void {
-    if (this.#isUnreached === isUnreached) return;
+  #set(isUnreached: boolean, isSure = false): void {
+    if (this.#isUnreached === isUnreached && this.#isSure === isSure) return;
     this.#isUnreached = isUnreached;
-    this.#ports.changed(isUnreached, this.#misses.size);
+    this.#isSure = isSure;
+    this.#ports.changed(this.#misses.size);
   }
 }
