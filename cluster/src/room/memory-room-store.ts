@@ -165,8 +165,14 @@ class MemoryRoom {
     return compareEventIds(first.id, known) < 0 && this.rebuiltEventId !== known;
   }
 
+  /** An end further ahead than a rebuild lasts is by a clock that went back: it is brought to that time from now. */
+  isRebuilding(monotonicMs: number): boolean {
+    this.rebuildingUntilMs = Math.min(this.rebuildingUntilMs, monotonicMs + ROOM_REBUILD_MS);
+    return monotonicMs < this.rebuildingUntilMs;
+  }
+
   beginRebuild(known: EventId, nowMs: number, monotonicMs: number): void {
-    const isRebuilding = monotonicMs < this.rebuildingUntilMs;
+    const isRebuilding = this.isRebuilding(monotonicMs);
     const isAhead = compareEventIds(this.lastEventId, known) < 0;
     if (isRebuilding && !isAhead) return;
     if (!isRebuilding) this.rebuildingUntilMs = monotonicMs + ROOM_REBUILD_MS;
@@ -662,7 +668,7 @@ export class MemoryRoomStore implements RoomStore {
   }
 
   #isRebuilding(room: MemoryRoom): boolean {
-    return this.#clock.monotonicMs() < room.rebuildingUntilMs;
+    return room.isRebuilding(this.#clock.monotonicMs());
   }
 
   /** As Redis TIME: no two changes share a microsecond. */

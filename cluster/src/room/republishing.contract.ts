@@ -15,6 +15,7 @@ export interface RepublishingUnderTest {
   flush(): Promise<void>;
   /** Keeps what is there now. @returns brings it back, as a failover does that lost what was written since */
   keep(): Promise<() => Promise<void>>;
+  /** @param byMs - less than nothing where the store's clock goes back */
   passTime(byMs: number): Promise<void>;
   /** How many keys or rooms the store holds. */
   leftOver(): Promise<number>;
@@ -182,6 +183,18 @@ export function describeRepublishing(version: string, open: () => Promise<Republ
       expect(after).toMatchObject({ type: 'snapshot', room: { peerCount: 2 } });
       await join('cem');
       expect(await rosterNames()).toEqual(['ann', 'bob', 'cem']);
+    });
+
+    it('[RC2] a clock that went back by an hour, as after a failover, does not make the rebuild longer', async () => {
+      const ann = await join('ann');
+      await subject.flush();
+      expect((await republish([ann])).isRebuilding).toBe(true);
+      await subject.passTime(-3_600_000);
+      await expect(join('bob')).rejects.toMatchObject({ code: 'store_unavailable' });
+      await subject.passTime(ROOM_REBUILD_MS);
+      expect(await rooms.standing(ROOM)).toBe('whole');
+      await join('bob');
+      expect(await rosterNames()).toEqual(['ann', 'bob']);
     });
 
     it('[RC2] the order goes on above what anybody knew, also by a clock that is behind', async () => {
