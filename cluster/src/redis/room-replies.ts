@@ -49,7 +49,7 @@ const JOIN_REPLY = z.tuple([
   SNAPSHOT_REPLY,
   z.int().min(0),
 ]);
-const ATTACH_REPLY = z.tuple([z.literal('attached'), z.string(), z.string(), z.string()]);
+const ATTACH_REPLY = z.tuple([z.literal('attached'), z.string(), z.string(), z.string(), z.int()]);
 const PEERS_REPLY = z.tuple([
   z.string(),
   z.int(),
@@ -213,12 +213,13 @@ export function readGateway(reply: unknown): Gateway {
 }
 
 export function readAttached(peerId: string, reply: unknown, report: ReportMalformed): AttachedPeer {
-  const [, value, placement, former] = accepted(ATTACH_REPLY, reply);
+  const [, value, placement, former, peerCount] = accepted(ATTACH_REPLY, reply);
   return {
     self: readRosterPeer(peerId, value),
     sequence: sequenceOf(value),
     holdEpoch: readPlacement(peerId, placement).holdEpoch,
     former: former === '' ? undefined : readFormer(former, report),
+    peerCount,
   };
 }
 

@@ -389,7 +389,8 @@ export class MemoryRoomStore implements RoomStore {
     const holdEpoch = room.nextEpoch(this.#nowUs());
     room.placements.set(peerId, { ...placement, edgeId, holdEpoch });
     const former = room.formers.get(peerId);
-    return Promise.resolve({ self: entry.peer, sequence: entry.sequence, holdEpoch, former });
+    const peerCount = room.roster.size;
+    return Promise.resolve({ self: entry.peer, sequence: entry.sequence, holdEpoch, former, peerCount });
   }
 
   async confirmToken(roomId: RoomId, peerId: PeerId, tokenGeneration: number): Promise<void> {

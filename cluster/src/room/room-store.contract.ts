@@ -251,8 +251,10 @@ export function describeRoomStore(version: string, open: () => Promise<RoomStore
 
     it('[SE3] attaching notes the new edge and keeps the placement', async () => {
       const ann = await join('ann');
+      await join('bob');
       const attached = await rooms.attachPeer(ROOM, ann.peerId, ann.epoch, edge('edge-b'));
       expect(attached.self).toEqual(ann.self);
+      expect(attached.peerCount).toBe(2);
       expect(attached.holdEpoch).toBeGreaterThan(ann.holdEpoch);
       expect(await rooms.placementOf(ROOM, ann.peerId)).toMatchObject({
         edgeId: 'edge-b',

@@ -207,6 +207,8 @@ export interface AttachedPeer {
   readonly holdEpoch: Epoch;
   /** Where it goes on beside, until it has moved. */
   readonly former: FormerPlacement | undefined;
+  /** In the whole room. */
+  readonly peerCount: number;
 }
 
 /** All methods throw PlenaryError `store_unavailable` when the store does not answer. */

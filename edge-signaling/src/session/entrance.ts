@@ -263,8 +263,7 @@ export class Entrance {
         isGuest(subject) ? undefined : this.#settings.signRejoinToken({ ...admission, key: sessionKey }),
       ]);
       session.consumers.openedWith(hosted.offer);
-      this.#settings.keeper.take(session, socket);
-      localRooms.notePeople(roomId, joined.snapshot.peerCount);
+      this.#settings.keeper.take(session, socket, joined.snapshot.peerCount);
       localRooms.tracksOf(roomId).learn(view.tracks);
       const own = rejoinToken === undefined ? note : { ...note, rejoinToken };
       return { session, reply: { session: own, room: joined.snapshot, media: hosted.offer } };
@@ -303,7 +302,7 @@ export class Entrance {
       if (placement === undefined) throw new PlenaryError('session_gone');
       const placed = { roomId, peerId, epoch: placement.epoch };
       // First, since it decides whether this resumes at all; a token that is refused is to change nothing.
-      const { self, sequence, holdEpoch, former } = await rooms
+      const { self, sequence, holdEpoch, former, peerCount } = await rooms
         .attachPeer(roomId, peerId, placement.epoch, edgeId, generation)
         .catch(notFoundAs('session_gone'));
       const attaching = Promise.all([
@@ -330,7 +329,7 @@ export class Entrance {
       const mediaAlive = had === epoch ? isAlive : had === former?.epoch && isFormerAlive === true;
       this.#carryPurse(session, placement.holdEpoch);
       const note = await this.#note(session);
-      keeper.take(session, socket);
+      keeper.take(session, socket, peerCount);
       if (placement.edgeId !== edgeId) keeper.announce(session);
       return { session, reply: { session: note, catchUp, mediaAlive } };
     } catch (fault) {

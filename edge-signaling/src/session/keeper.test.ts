@@ -78,7 +78,7 @@ async function keeperWithAnn(signToken: (claims: SessionClaims) => Promise<strin
     );
   const session = sessionOf('ann');
   const socket = new ToldSocket();
-  keeper.take(session, socket);
+  keeper.take(session, socket, 1);
   keeper.start();
   const pass = async (byMs: number): Promise<void> => {
     clock.advance(byMs);
@@ -101,6 +101,7 @@ async function keeperWithAnn(signToken: (claims: SessionClaims) => Promise<strin
     jwk,
     toldEdges: channel.told,
     metrics,
+    localRooms,
   };
 }
 
@@ -176,7 +177,7 @@ describe('SessionKeeper', () => {
     session.purse = purseOf({ work: 120 });
     const bob = sessionOf('bob');
     bob.purse = purseOf({ work: 20 });
-    keeper.take(bob, new ToldSocket());
+    keeper.take(bob, new ToldSocket(), 1);
     for (const peerId of [session.peerId, bob.peerId]) keeper.attachedElsewhere(peerId);
     await pass(20);
     expect(toldEdges).toMatchObject([
@@ -186,12 +187,21 @@ describe('SessionKeeper', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  it('[BU4] knows how many people the whole room has, from the first session that comes to this edge', async () => {
+    const { keeper, session, sessionOf, localRooms } = await keeperWithAnn(async () =>
+      Promise.resolve('token'),
+    );
+    keeper.take(sessionOf('bob'), new ToldSocket(), 300);
+    expect(localRooms.peopleIn(session.roomId)).toBe(300);
+    keeper.stop();
+  });
+
   it('[SE5] lets go of a session that another edge tells of, and counts it no more', async () => {
     const { keeper, session, sessionOf, metrics } = await keeperWithAnn(async () => Promise.resolve('token'));
     const bob = sessionOf('bob');
-    keeper.take(bob, new ToldSocket());
+    keeper.take(bob, new ToldSocket(), 1);
     const carol = new ToldSocket();
-    keeper.take(sessionOf('carol'), carol);
+    keeper.take(sessionOf('carol'), carol, 1);
     for (const peerId of [session.peerId, bob.peerId, peer('unknown')]) keeper.attachedElsewhere(peerId);
     expect([session.socket, bob.socket]).toEqual([undefined, undefined]);
     const { values } = await metrics.sessions.get();
@@ -208,10 +218,10 @@ describe('SessionKeeper', () => {
     );
     const counts = async (): Promise<number[]> =>
       (await metrics.sessions.get()).values.map(({ value }) => value);
-    keeper.take(sessionOf('bob'), new ToldSocket());
+    keeper.take(sessionOf('bob'), new ToldSocket(), 1);
     keeper.onSocketClosed(session, socket);
     expect(await counts()).toEqual([1, 1]);
-    keeper.take(sessionOf('ann'), new ToldSocket());
+    keeper.take(sessionOf('ann'), new ToldSocket(), 1);
     expect(await counts()).toEqual([2, 0]);
     keeper.stop();
   });

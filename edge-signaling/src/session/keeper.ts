@@ -77,14 +77,17 @@ export class SessionKeeper {
   /**
    * Takes a session in on a socket, in place of one of the same peer that may be here already, whose socket is told
    * `replaced` (SPEC SE5). A socket that closed meanwhile gives a session that lapses unless it is resumed.
+   * @param people - in the whole room, on all edges
    */
-  take(session: Session, socket: ClientSocket): void {
+  take(session: Session, socket: ClientSocket, people: number): void {
     const { localRooms, clock } = this.#settings;
     const previous = localRooms.find(session.peerId);
     if (previous !== undefined) this.#letGo(previous, socket);
     session.socket = socket;
     session.renewAtMs = clock.monotonicMs() + RENEW_AFTER_MS;
     localRooms.add(session);
+    // Requests are paid for the whole room from the first one on (SPEC BU4).
+    localRooms.notePeople(session.roomId, people);
     this.#settings.departures.cancel(session.placed);
     if (socket.isOpen()) socket.noteJoined();
     else this.onSocketClosed(session, socket);

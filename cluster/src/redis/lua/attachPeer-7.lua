@@ -13,7 +13,7 @@ ARGV[1] peerId
 ARGV[2] epoch
 ARGV[3] edgeId
 ARGV[4] tokenGeneration - empty where no session token was brought
-Returns {"attached", roster value, placement value, former placement value or empty} or {"refused", error code}
+Returns {"attached", roster value, placement value, former placement value or empty, people in the roster} or {"refused", error code}
 ]]
 --@include whole
 --@include next-epoch
@@ -34,4 +34,4 @@ local epoch = string.match(placement.value, '^%d+')
 local attached = table.concat({ epoch, placement.node, ARGV[3], placement.request, next_epoch(KEYS[7]) }, '|')
 redis.call('HSET', KEYS[1], ARGV[1], attached)
 local former = read_former(KEYS[7], ARGV[1])
-return { 'attached', value, attached, former and former.value or '' }
+return { 'attached', value, attached, former and former.value or '', redis.call('HLEN', KEYS[2]) }
