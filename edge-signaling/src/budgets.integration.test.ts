@@ -34,6 +34,22 @@ describe('what a session may spend', () => {
   });
 });
 
+describe('what a room pays for', () => {
+  it('[BU15] is resumes too, also of a session that is gone', async () => {
+    const ann = await cluster.client(0);
+    const { session, room } = await ann.join('come-back');
+    await ann.call('leave', {});
+    const codes = await Promise.all(
+      Array.from({ length: 220 }, async () => {
+        const again = await cluster.client(0);
+        return again.refusal('resume', await again.resumeRequest(ann, session, room.lastEventId));
+      }),
+    );
+    // A small room has 3,000 for work, and a resume takes 20.
+    expect(codes.filter((code) => code === 'rate_limited').length).toBeGreaterThan(10);
+  });
+});
+
 describe('the gates of an edge', () => {
   it('[BU2] resumes of sessions that are gone, which wait for a room to be published again, delay nobody', async () => {
     const gone = await Promise.all(

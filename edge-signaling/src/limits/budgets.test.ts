@@ -299,6 +299,23 @@ describe('coming in', () => {
   });
 });
 
+describe('coming back', () => {
+  it('[BU15] a thousand of one room and one address who come back at once, to an edge that knows none of them, are not limited', () => {
+    const { budgets, clock, lines } = edgeOf();
+    const atOnce = 64;
+    for (let count = 1; count <= 1_000; count += 1) {
+      // Those that are under way are not among the people yet.
+      const people = Math.max(0, count - atOnce) + 1;
+      const cost = { work: REQUEST_COSTS.resume, store: 4, bytes: Math.min(people, 100) * 160 };
+      const verdict = budgets.chargeEntry({ address: '192.0.2.1', payers: PAYERS, cost, people });
+      expect([count, verdict]).toEqual([count, 'allowed']);
+      // 400 a second are taken up.
+      clock.advance(2.5);
+    }
+    expect(lines).toEqual([]);
+  });
+});
+
 describe('a purse that goes to another edge', () => {
   it('[BU16] has no more in it than the edge that had it says was left', () => {
     const { budgets } = edgeOf();

@@ -45,6 +45,7 @@ import type { Republisher } from '../room/republisher.ts';
 import type { LocalRooms } from '../room/local-rooms.ts';
 import type { RoomReader } from '../room/room-reader.ts';
 import type { ClientSocket, RoomChannel } from '../transport/client-socket.ts';
+import { owesForComingBack } from './debt.ts';
 import type { Departures } from './departures.ts';
 import type { MediaWatch } from './media-watch.ts';
 import type { SessionKeeper } from './keeper.ts';
@@ -282,19 +283,17 @@ export class Entrance {
   async resume(
     request: ClientRequest<'resume'>,
     socket: ClientSocket,
-    place: GatePlace,
+    { place, charge }: Pick<Entering, 'place' | 'charge'>,
   ): Promise<Entered<'resume'>> {
     const { authenticator, rooms, reader, edgeId, keeper, localRooms, links, storeWait } = this.#settings;
     checkVersion(request.protocolVersion);
     const claims = await authenticator.resume(request, socket.id);
     const { peer: peerId, cnf, generation, ...grants } = claims;
-    // A client that comes back faster than its session pays for it waits until the session has paid (SPEC BU16).
-    const held = localRooms.find(peerId);
-    const isKeyOfHeld = held !== undefined && held.key.x === cnf.jwk.x;
-    if (isKeyOfHeld && held.purse?.budget.lacking({ work: 1 }) !== undefined)
+    if (owesForComingBack(localRooms.find(peerId), cnf.jwk))
       throw new PlenaryError('rate_limited', 'You came back too often.');
-    if (!this.#settings.isStoreAvailable()) await place.whileWaiting(async () => storeWait.untilAvailable());
     const roomId = roomIdOf(grants.tenant, grants.room);
+    charge({ roomId, tenantId: grants.tenant });
+    if (!this.#settings.isStoreAvailable()) await place.whileWaiting(async () => storeWait.untilAvailable());
     socket.enterRoom(roomId);
     const endKeeping = this.#settings.mediaWatch.keepFor(peerId);
     try {

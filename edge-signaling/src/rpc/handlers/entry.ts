@@ -1,6 +1,8 @@
 import { PlenaryError, toPlenaryError } from '@plenary/cluster';
 import { costOf, REQUEST_COSTS } from '../../limits/cost.ts';
+import type { Cost } from '../../limits/cost.ts';
 import { demandAllowed } from '../../limits/meter.ts';
+import type { Payers } from '../../limits/meter.ts';
 import { entrantOf } from './entrant.ts';
 import type { Connection } from '../../session/connection.ts';
 import type { Entered } from '../../session/entrance.ts';
@@ -25,8 +27,7 @@ export function handleJoin(services: HandlerServices): Handler<'join'> {
           entrant,
           charge: (payers) => {
             const people = services.localRooms.peopleIn(payers.roomId) + 1;
-            const cost = { work: REQUEST_COSTS.join, ...costOf('join', request, people) };
-            demandAllowed(connection.chargeEntry(cost, payers));
+            chargeEntry(connection, payers, REQUEST_COSTS.join, costOf('join', request, people));
           },
         }),
       )
@@ -55,7 +56,13 @@ export function handleResume(services: HandlerServices): Handler<'resume'> {
       const isWanted = (): boolean => connection.state.phase === 'entering';
       const entrant = entrantOf(connection, request.sessionToken, isWanted);
       const entered = await resumeGate.pass(entrant, async (place) =>
-        entrance.resume(request, connection.socket, place),
+        entrance.resume(request, connection.socket, {
+          place,
+          charge: (payers) => {
+            const people = services.localRooms.peopleIn(payers.roomId) + 1;
+            chargeEntry(connection, payers, REQUEST_COSTS.resume, costOf('resume', request, people));
+          },
+        }),
       );
       const reply = finish(services, connection, entered);
       metrics.resumes.inc({ result: 'ok' });
@@ -87,6 +94,11 @@ export function handleLeave(services: HandlerServices): Handler<'leave'> {
 
 /** The answer is all there is to it. */
 export const handleEdgeCheck: Handler<'edge.check'> = () => Promise.resolve({});
+
+/** The room and the tenant pay for who comes in or comes back (SPEC BU15). @throws PlenaryError `rate_limited` */
+function chargeEntry(connection: Connection, payers: Payers, work: number, cost: Cost): void {
+  demandAllowed(connection.chargeEntry({ work, ...cost }, payers));
+}
 
 /** Who comes to an edge that is to go is sent on. @throws PlenaryError `shutting_down` */
 function refuseWhileDraining({ isDraining }: HandlerServices): void {

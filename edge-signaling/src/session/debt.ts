@@ -1,0 +1,14 @@
+import type { SessionKeyJwk } from '@plenary/cluster/protocol';
+import type { Session } from './session.ts';
+
+/**
+ * Whether a client that comes back owes for having done so before: it waits until its session has paid (SPEC BU16). A client with
+ * another key than the session that is held here is told nothing of it.
+ */
+export function owesForComingBack(
+  held: Pick<Session, 'key' | 'purse'> | undefined,
+  key: Pick<SessionKeyJwk, 'x'>,
+): boolean {
+  if (held?.purse === undefined || held.key.x !== key.x) return false;
+  return held.purse.budget.lacking({ work: 1 }) !== undefined;
+}
