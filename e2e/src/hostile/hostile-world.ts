@@ -13,6 +13,7 @@ import { leftOver } from '../harness/left-over.ts';
 import type { LeftOver } from '../harness/left-over.ts';
 import { readMetrics } from '../harness/metrics.ts';
 import type { HostileWorldKind } from './attack.ts';
+import { CountedKeys } from './counted-keys.ts';
 import { MEETING_ROOM } from './meeting-room.ts';
 import { RawClient } from './raw-client.ts';
 import type { RawClientOptions } from './raw-client.ts';
@@ -23,6 +24,8 @@ export { MEETING_ROOM } from './meeting-room.ts';
 const PAGE = fileURLToPath(new URL('../faults/page/page.ts', import.meta.url));
 /** Many processes start at once; a loaded machine takes long over it. */
 const READY_TIMEOUT_MS = 90_000;
+/** What edges take for their own proxy: whoever connects from here says which address a request is of. */
+export const PROXY_ADDRESS = '127.9.9.9';
 /** So short that a session which an attacker leaves behind is gone soon after the attack. */
 const RESUME_WITHIN_MS = 1_000;
 const PEOPLE = [
@@ -46,6 +49,7 @@ interface Parts {
   readonly browser: Browser;
   readonly pages: PageServer;
   readonly rival: Rival;
+  readonly countedKeys: CountedKeys;
   /** Processes that ended without being asked to. */
   readonly ended: string[];
   readonly relay: SilentRelay | undefined;
@@ -80,7 +84,10 @@ export class HostileWorld {
         rival.remove();
         return Promise.resolve();
       });
-      const cluster = await startCluster(store, ended, rival);
+      const countedKeys = new CountedKeys();
+      await countedKeys.start();
+      ends.push(() => countedKeys.stop());
+      const cluster = await startCluster(store, ended, { rival, countedKeys });
       ends.push(() => cluster.stop());
       const pages = await startPageServer(PAGE);
       ends.push(() => pages.close());
@@ -99,7 +106,7 @@ export class HostileWorld {
           }),
         );
       }
-      const parts = { cluster, browser, pages, ended, rival, relay: store?.relay };
+      const parts = { cluster, browser, pages, ended, rival, countedKeys, relay: store?.relay };
       return new HostileWorld(parts, people, end);
     } catch (error) {
       await end();
@@ -139,6 +146,11 @@ export class HostileWorld {
   /** Another tenant of the cluster. */
   get rival(): Rival {
     return this.#parts.rival;
+  }
+
+  /** An application whose keys edges read by HTTP. */
+  get countedKeys(): CountedKeys {
+    return this.#parts.countedKeys;
   }
 
   /** One more address of this machine that nobody has used. */
@@ -233,7 +245,7 @@ async function startRelayedStore(ends: (() => Promise<void>)[]): Promise<Relayed
 async function startCluster(
   store: RelayedStore | undefined,
   ended: string[],
-  rival: Rival,
+  { rival, countedKeys }: Pick<Parts, 'rival' | 'countedKeys'>,
 ): Promise<LocalCluster> {
   return startLocalCluster({
     edges: 2,
@@ -249,7 +261,8 @@ async function startCluster(
         PLENARY_RESUME_WITHIN_MS: String(RESUME_WITHIN_MS),
         PLENARY_ALLOWED_ORIGINS: '*',
         ...(store === undefined ? {} : { REDIS_URL: `redis://127.0.0.1:${store.relay.port}` }),
-        PLENARY_JOIN_KEYS: `${Rival.apiKey}=${rival.keySetPath}`,
+        PLENARY_JOIN_KEYS: `${Rival.apiKey}=${rival.keySetPath},${CountedKeys.apiKey}=${countedKeys.url}`,
+        PLENARY_TRUSTED_PROXIES: PROXY_ADDRESS,
       },
     }),
     onEvent: (event) => {

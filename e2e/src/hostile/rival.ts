@@ -1,5 +1,6 @@
 /** Another application with keys of its own: the second tenant of the attacked cluster. */
 import { generateKeyPairSync, sign } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +8,19 @@ import { MEETING_ROOM } from './meeting-room.ts';
 
 const KEY_ID = 'rival-1';
 const base64 = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+
+/** A join token for a room of an application that is called like the meeting's, by an Ed25519 key of that application. */
+export function signedBy(
+  privateKey: KeyObject,
+  { apiKey, kid }: { readonly apiKey: string; readonly kid: string },
+  subject: string,
+): string {
+  const iat = Math.floor(Date.now() / 1_000);
+  const claims = { sub: subject, room: MEETING_ROOM, role: 'host', publish: ['microphone', 'camera'] };
+  const of = { iss: apiKey, aud: 'plenary-join', iat, exp: iat + 600 };
+  const text = `${base64({ alg: 'EdDSA', typ: 'JWT', kid })}.${base64({ ...claims, ...of })}`;
+  return `${text}.${sign(null, Buffer.from(text), privateKey).toString('base64url')}`;
+}
 
 export class Rival {
   static readonly apiKey = 'rival';
@@ -21,11 +35,7 @@ export class Rival {
 
   /** A join token for its own room that is called like the meeting's. */
   token(subject: string, kid = KEY_ID): string {
-    const iat = Math.floor(Date.now() / 1_000);
-    const claims = { sub: subject, room: MEETING_ROOM, role: 'host', publish: ['microphone', 'camera'] };
-    const of = { iss: Rival.apiKey, aud: 'plenary-join', iat, exp: iat + 600 };
-    const text = `${base64({ alg: 'EdDSA', typ: 'JWT', kid })}.${base64({ ...claims, ...of })}`;
-    return `${text}.${sign(null, Buffer.from(text), this.#keys.privateKey).toString('base64url')}`;
+    return signedBy(this.#keys.privateKey, { apiKey: Rival.apiKey, kid }, subject);
   }
 
   remove(): void {

@@ -13,6 +13,9 @@ import { MEDIA } from './rows/media.ts';
 import { TOO_MUCH_MEDIA } from './rows/too-much-media.ts';
 import { RETURNING } from './rows/returning.ts';
 import { NEIGHBOURS } from './rows/neighbours.ts';
+import { NETWORKS } from './rows/networks.ts';
+import { NO_PATH } from './rows/no-path.ts';
+import { RECORDED } from './rows/recorded.ts';
 
 export const ATTACKS: readonly Attack[] = [
   ...FRAMES,
@@ -28,6 +31,9 @@ export const ATTACKS: readonly Attack[] = [
   ...INSIDE,
   ...HALF_ALIVE,
   ...NEIGHBOURS,
+  ...NETWORKS,
+  NO_PATH,
+  RECORDED,
 ];
 
 /** One or two of each kind, which `npm test` runs too. */

@@ -96,6 +96,26 @@ export const HTTP: readonly Attack[] = [
     `POST /admin/drain HTTP/1.1\r\n${HOST}Authorization: Bearer x\r\nContent-Length: 2\r\n\r\n{}`,
   ]),
   requests(
+    'bodies whose length is in doubt',
+    'posts with two lengths, with a length and chunks, with codings that there are not, and with chunks that are none',
+    [
+      `POST /health HTTP/1.1\r\n${HOST}Content-Length: 2\r\nContent-Length: 5\r\n\r\n{}GET `,
+      `POST /health HTTP/1.1\r\n${HOST}Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}`,
+      `POST /health HTTP/1.1\r\n${HOST}Content-Length: 2, 5\r\n\r\n{}GET `,
+      `POST /health HTTP/1.1\r\n${HOST}Content-Length: +2\r\n\r\n{}`,
+      `POST /health HTTP/1.1\r\n${HOST}Content-Length: 0x2\r\n\r\n{}`,
+      `POST /health HTTP/1.1\r\n${HOST}Content-Length: 99999999999999999999\r\n\r\n{}`,
+      `POST /health HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\nContent-Length: 6\r\n\r\n0\r\n\r\nX`,
+      `POST /health HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n`,
+      `POST /health HTTP/1.1\r\n${HOST}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n`,
+      `POST /health HTTP/1.1\r\n${HOST}Transfer-Encoding: identity\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+      `POST /health HTTP/1.1\r\n${HOST}Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n`,
+      `POST /health HTTP/1.1\r\n${HOST}Transfer-Encoding: \u000bchunked\r\n\r\n0\r\n\r\n`,
+      `POST /health HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n`,
+      `POST /health HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\nffffffffffffffff1\r\n{}\r\n0\r\n\r\n`,
+    ],
+  ),
+  requests(
     'WebSocket handshakes that are none',
     'upgrades to other paths, versions, transports and protocols',
     [

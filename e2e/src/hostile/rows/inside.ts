@@ -2,6 +2,7 @@
 import { createSocket } from 'node:dgram';
 import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
+import { until } from '../../harness/until.ts';
 import type { Attack } from '../attack.ts';
 import { over } from '../attack.ts';
 import { MEETING_ROOM } from '../hostile-world.ts';
@@ -21,6 +22,13 @@ async function publishEverywhere(redis: Redis, message: string | Buffer): Promis
     await redis.publish(channel, message);
     await redis.spublish(channel, message);
   }
+}
+
+/** The key of the registry's media nodes. */
+async function mediaNodesKey(redis: Redis): Promise<string> {
+  const [key] = (await redis.keys('*{registry}*media-nodes')).sort();
+  if (key === undefined) throw new Error('where is the registry?');
+  return key;
 }
 
 const FORGED_MESSAGES: readonly (string | Buffer)[] = [
@@ -99,10 +107,9 @@ export const INSIDE: readonly Attack[] = [
     gets: ['written'],
     strike: (world, isOver) =>
       withRedis(world, async (redis) => {
-        const [registry] = (await redis.keys('*{registry}*media-nodes')).sort();
+        const registry = await mediaNodesKey(redis);
         const tracks = (await redis.keys(`*${MEETING_ROOM}*tracks`)).sort()[0];
-        if (registry === undefined || tracks === undefined)
-          throw new Error('where are the registry and the room?');
+        if (tracks === undefined) throw new Error('where is the room?');
         const answers = await over(isOver, async () => {
           await redis.hset(registry, 'mallory', 'garbage');
           await redis.hset(registry, '\r\n', '99999999999999|x|{"deep":'.concat('['.repeat(5_000)));
@@ -113,6 +120,24 @@ export const INSIDE: readonly Attack[] = [
         await redis.hdel(registry, 'mallory', '\r\n');
         await redis.hdel(tracks, 'mallory', 'mallory-2');
         return answers;
+      }),
+  },
+  {
+    name: 'twenty thousand records of garbage in the registry',
+    world: 'plain',
+    does: 'writes so many media nodes that do not parse, which every process reads each second, and leaves them there',
+    gets: ['written'],
+    strike: (world, isOver) =>
+      withRedis(world, async (redis) => {
+        const registry = await mediaNodesKey(redis);
+        const ids = Array.from({ length: 20_000 }, (_, index) => `mallory-${index}`);
+        await redis.hset(registry, new Map(ids.map((id) => [id, `garbage|of|${id}`])));
+        try {
+          await until('the time to be up', isOver, Boolean);
+        } finally {
+          await redis.hdel(registry, ...ids);
+        }
+        return ['written'];
       }),
   },
   {

@@ -40,6 +40,9 @@ class Lure {
   }
 }
 
+/** No edge reads a key set more often for the sake of unknown keys, in milliseconds (SPEC TK10). */
+const READ_ONCE_IN_MS = 30_000;
+
 /** Everything that must not leave the cluster's machines. */
 const secretsOf = ({ cluster }: HostileWorld): readonly string[] => [
   cluster.clusterSecret,
@@ -120,6 +123,25 @@ export const NEIGHBOURS: readonly Attack[] = [
         await client.close();
         return answers;
       }),
+  },
+  {
+    name: 'tokens that name unknown keys of a set on another server',
+    world: 'plain',
+    does: 'brings join tokens of an application that publishes its keys by HTTP, each of which names another key, and counts the readings',
+    gets: ['token_invalid', 'keys_unavailable', 'flooding', 'rate_limited', 'closed'],
+    strike: async (world, isOver) => {
+      const keys = world.countedKeys;
+      const [before, sinceMs] = [keys.readings, performance.now()];
+      const answers = await over(isOver, async () =>
+        world.onFreshConnection(async (client) =>
+          client.ask('join', await joinPayload(world, { token: keys.tokenOfUnknownKey() })),
+        ),
+      );
+      const readings = keys.readings - before;
+      const times = 1 + Math.floor((performance.now() - sinceMs) / READ_ONCE_IN_MS);
+      const most = times * world.cluster.edges.length;
+      return readings <= most ? answers : [...answers, `${readings} readings, at most ${most}`];
+    },
   },
   {
     name: 'operators’ questions on the ports of people and of control links',
