@@ -124,7 +124,12 @@ describe('coming back', () => {
     const annToken = await testToken('kicked', { sub: 'ann' });
     const { session } = await ann.join('kicked', { token: annToken });
     const others = await ben.join('kicked', { token: await testToken('kicked', { sub: 'ben' }) });
-    await cluster.store.tenants.revoke(TENANT, { roomId: testRoom('kicked'), subject: 'ann' }, 86_400_000);
+    await cluster.store.tenants.revoke(
+      TENANT,
+      { roomId: testRoom('kicked'), subject: 'ann' },
+      86_400_000,
+      false,
+    );
     await Promise.all([ann.call('leave', {}), ben.call('leave', {})]);
     const [again, benAgain] = [await cluster.client(1), await cluster.client(1)];
     const request = await rejoinRequest(again, ann.key, 'kicked', session.rejoinToken ?? '');

@@ -67,6 +67,8 @@ export interface StoreKeys {
    * room, a person (by digest), or a person in a room. Written by edges; goes by itself when no such token can be valid any more.
    */
   readonly revocation: (tenantId: TenantId, roomId: RoomId | undefined, person: string | undefined) => string;
+  /** String, likewise: up to when sessions began that are over. Written and gone with {@link revocation}, by those that end sessions. */
+  readonly ending: StoreKeys['revocation'];
   /** Of the keys of all rooms, as `KEYS` takes it. */
   readonly anyRoom: string;
   /** Hash, media node id → `leaseUntilMs|incarnation|record as JSON`. Written by media nodes; lapsed ones go with the next announcement. */
@@ -83,15 +85,19 @@ export interface StoreKeys {
 }
 
 export function keysOf(namespace: Namespace): StoreKeys {
+  const scopeKey =
+    (part: string): StoreKeys['revocation'] =>
+    (tenantId, roomId, person) => {
+      const ofRoom = roomId === undefined ? [] : [`room:${roomId}`];
+      const ofPerson = person === undefined ? [] : [`person:${person}`];
+      return `${namespace}:{tenant:${tenantId}}:${[part, ...ofRoom, ...ofPerson].join(':')}`;
+    };
   const ofRegistry = (part: string): string => `${namespace}:{registry}:${part}`;
   return {
     room: (roomId) => roomKeys(namespace, roomId),
     tenant: (tenantId) => tenantKeys(namespace, tenantId),
-    revocation: (tenantId, roomId, person) => {
-      const ofRoom = roomId === undefined ? [] : [`room:${roomId}`];
-      const ofPerson = person === undefined ? [] : [`person:${person}`];
-      return `${namespace}:{tenant:${tenantId}}:${['revoked', ...ofRoom, ...ofPerson].join(':')}`;
-    },
+    revocation: scopeKey('revoked'),
+    ending: scopeKey('ended'),
     anyRoom: `${namespace}:{room:*`,
     mediaNodes: ofRegistry('media-nodes'),
     edges: ofRegistry('edges'),

@@ -3,6 +3,7 @@ import { PlenaryError } from '../errors.ts';
 import type { TenantId } from '../protocol/ids.ts';
 import { claimKey, digestOfSubject } from '../tenant/tenant-store.ts';
 import type {
+  BegunSession,
   IssuedToken,
   RevocationScope,
   TenantClaim,
@@ -24,7 +25,7 @@ const CLAIM_REPLY = z.union([
   z.tuple([z.literal('claimed'), z.union([z.literal(0), z.literal(1)])]),
   z.tuple([z.literal('refused'), z.enum(['people', 'rooms'])]),
 ]);
-const IS_REVOKED = z.union([z.literal(0), z.literal(1)]);
+const IS_ANY_SINCE = z.union([z.literal(0), z.literal(1)]);
 /** Claims renewed by one script, at most: Redis does nothing else meanwhile. */
 const RENEW_AT_ONCE = 500;
 
@@ -72,22 +73,40 @@ export class RedisTenantStore implements TenantStore {
     await releaseTenant(this.#run, this.#keys.tenant(tenantId), [claimKey(claim)]);
   }
 
-  async revoke(tenantId: TenantId, { roomId, subject }: RevocationScope, forMs: number): Promise<void> {
+  async revoke(
+    tenantId: TenantId,
+    { roomId, subject }: RevocationScope,
+    forMs: number,
+    ends: boolean,
+  ): Promise<void> {
     const person = subject === undefined ? undefined : digestOfSubject(subject);
-    await revokeTokens(this.#run, [this.#keys.revocation(tenantId, roomId, person)], [String(forMs)]);
+    const { revocation, ending } = this.#keys;
+    const keys = [revocation(tenantId, roomId, person), ending(tenantId, roomId, person)] as const;
+    await revokeTokens(this.#run, keys, [String(forMs), ends ? '1' : '']);
   }
 
-  async isRevoked(tenantId: TenantId, { roomId, subject, issuedAtSeconds }: IssuedToken): Promise<boolean> {
+  async isRevoked(tenantId: TenantId, token: IssuedToken): Promise<boolean> {
+    return this.#isAnySince(this.#keys.revocation, tenantId, token, token.issuedAtSeconds * 1_000);
+  }
+
+  async isEnded(tenantId: TenantId, session: BegunSession): Promise<boolean> {
+    return this.#isAnySince(this.#keys.ending, tenantId, session, session.joinedAtMs);
+  }
+
+  async #isAnySince(
+    keyOf: StoreKeys['revocation'],
+    tenantId: TenantId,
+    { roomId, subject }: Pick<IssuedToken, 'roomId' | 'subject'>,
+    sinceMs: number,
+  ): Promise<boolean> {
     const person = digestOfSubject(subject);
-    const keyOf = this.#keys.revocation;
     const keys = [
       keyOf(tenantId, undefined, undefined),
       keyOf(tenantId, roomId, undefined),
       keyOf(tenantId, undefined, person),
       keyOf(tenantId, roomId, person),
     ] as const;
-    const times = [issuedAtSeconds * 1_000, CLOCK_LEEWAY_SECONDS * 1_000].map((ms) => ms.toFixed(0));
-    const [issuedAtMs = '', leewayMs = ''] = times;
-    return IS_REVOKED.parse(await findRevocation(this.#run, keys, [issuedAtMs, leewayMs])) === 1;
+    const [since = '', leeway = ''] = [sinceMs, CLOCK_LEEWAY_SECONDS * 1_000].map((ms) => ms.toFixed(0));
+    return IS_ANY_SINCE.parse(await findRevocation(this.#run, keys, [since, leeway])) === 1;
   }
 }

@@ -4,7 +4,14 @@ import { PlenaryError } from '../errors.ts';
 import type { RoomId, TenantId } from '../protocol/ids.ts';
 import { CLOCK_LEEWAY_SECONDS } from '../tokens/token-fault.ts';
 import { claimKey } from './tenant-store.ts';
-import type { IssuedToken, RevocationScope, TenantClaim, TenantLimits, TenantStore } from './tenant-store.ts';
+import type {
+  BegunSession,
+  IssuedToken,
+  RevocationScope,
+  TenantClaim,
+  TenantLimits,
+  TenantStore,
+} from './tenant-store.ts';
 
 interface Held {
   readonly roomId: RoomId;
@@ -16,6 +23,7 @@ interface Revocation {
   readonly scope: RevocationScope;
   readonly atMs: number;
   readonly untilMs: number;
+  readonly ends: boolean;
 }
 
 /** A tenant store in this process' memory: for unit tests, the simulation, and a cluster of one process. */
@@ -79,22 +87,37 @@ export class MemoryTenantStore implements TenantStore {
     return Promise.resolve();
   }
 
-  revoke(tenantId: TenantId, scope: RevocationScope, forMs: number): Promise<void> {
+  revoke(tenantId: TenantId, scope: RevocationScope, forMs: number, ends: boolean): Promise<void> {
     const atMs = this.#clock.wallMs();
     const others = this.#revocations.filter(({ untilMs }) => untilMs > atMs);
-    this.#revocations = [...others, { tenantId, scope, atMs, untilMs: atMs + forMs }];
+    this.#revocations = [...others, { tenantId, scope, atMs, untilMs: atMs + forMs, ends }];
     return Promise.resolve();
   }
 
   isRevoked(tenantId: TenantId, token: IssuedToken): Promise<boolean> {
+    const isMeant = this.#concerning(tenantId, token, token.issuedAtSeconds * 1_000).length > 0;
+    return Promise.resolve(isMeant);
+  }
+
+  isEnded(tenantId: TenantId, session: BegunSession): Promise<boolean> {
+    const isMeant = this.#concerning(tenantId, session, session.joinedAtMs).some(({ ends }) => ends);
+    return Promise.resolve(isMeant);
+  }
+
+  #concerning(
+    tenantId: TenantId,
+    { roomId, subject }: Pick<IssuedToken, 'roomId' | 'subject'>,
+    sinceMs: number,
+  ): Revocation[] {
     const nowMs = this.#clock.wallMs();
-    const isMeant = ({ scope, atMs, untilMs, ...of }: Revocation): boolean =>
-      of.tenantId === tenantId &&
-      untilMs > nowMs &&
-      token.issuedAtSeconds * 1_000 <= atMs + CLOCK_LEEWAY_SECONDS * 1_000 &&
-      (scope.roomId === undefined || scope.roomId === token.roomId) &&
-      (scope.subject === undefined || scope.subject === token.subject);
-    return Promise.resolve(this.#revocations.some(isMeant));
+    return this.#revocations.filter(
+      ({ scope, atMs, untilMs, ...of }) =>
+        of.tenantId === tenantId &&
+        untilMs > nowMs &&
+        sinceMs <= atMs + CLOCK_LEEWAY_SECONDS * 1_000 &&
+        (scope.roomId === undefined || scope.roomId === roomId) &&
+        (scope.subject === undefined || scope.subject === subject),
+    );
   }
 
   #hold(tenantId: TenantId, claim: TenantClaim, leaseMs: number): void {

@@ -120,7 +120,7 @@ export function describeTenantStore(version: string, open: () => Promise<TenantS
 
     it('[RJ4] what was taken away of a person in a room is theirs, and there alone', async () => {
       expect(await tenants.isRevoked(ACME, tokenOf('one', 'ann'))).toBe(false);
-      await tenants.revoke(ACME, { roomId: room('one'), subject: 'ann' }, HOUR_MS);
+      await tenants.revoke(ACME, { roomId: room('one'), subject: 'ann' }, HOUR_MS, false);
       expect(await tenants.isRevoked(ACME, tokenOf('one', 'ann'))).toBe(true);
       expect(await tenants.isRevoked(ACME, tokenOf('two', 'ann'))).toBe(false);
       expect(await tenants.isRevoked(ACME, tokenOf('one', 'ben'))).toBe(false);
@@ -128,17 +128,17 @@ export function describeTenantStore(version: string, open: () => Promise<TenantS
     });
 
     it('[RJ4] what was taken away of a room, a person or a tenant is that of all of it', async () => {
-      await tenants.revoke(ACME, { roomId: room('one') }, HOUR_MS);
-      await tenants.revoke(ACME, { subject: 'cyd' }, HOUR_MS);
+      await tenants.revoke(ACME, { roomId: room('one') }, HOUR_MS, false);
+      await tenants.revoke(ACME, { subject: 'cyd' }, HOUR_MS, false);
       expect(await tenants.isRevoked(ACME, tokenOf('one', 'ben'))).toBe(true);
       expect(await tenants.isRevoked(ACME, tokenOf('two', 'cyd'))).toBe(true);
       expect(await tenants.isRevoked(ACME, tokenOf('two', 'ben'))).toBe(false);
-      await tenants.revoke(ACME, {}, HOUR_MS);
+      await tenants.revoke(ACME, {}, HOUR_MS, false);
       expect(await tenants.isRevoked(ACME, tokenOf('two', 'ben'))).toBe(true);
     });
 
     it('[RJ4] tokens that are made later are taken, and the one of a clock that is half a minute ahead is not', async () => {
-      await tenants.revoke(ACME, { subject: 'ann: |,{}' }, HOUR_MS);
+      await tenants.revoke(ACME, { subject: 'ann: |,{}' }, HOUR_MS, false);
       const now = subject.nowSeconds();
       expect(await tenants.isRevoked(ACME, tokenOf('one', 'ann: |,{}', now + 25))).toBe(true);
       expect(await tenants.isRevoked(ACME, tokenOf('one', 'ann: |,{}', now + 35))).toBe(false);
@@ -146,11 +146,38 @@ export function describeTenantStore(version: string, open: () => Promise<TenantS
     });
 
     it('[RJ4] goes by itself when no such token can be valid any more', async () => {
-      await tenants.revoke(ACME, { subject: 'ann' }, HOUR_MS);
+      await tenants.revoke(ACME, { subject: 'ann' }, HOUR_MS, false);
       await subject.passTime(HOUR_MS - LEASE_MS);
       expect(await tenants.isRevoked(ACME, tokenOf('one', 'ann', 0))).toBe(true);
       await subject.passTime(LEASE_MS + 1);
       expect(await tenants.isRevoked(ACME, tokenOf('one', 'ann', 0))).toBe(false);
+    });
+
+    const sessionOf = (roomName: string, person: string, joinedAtMs = subject.nowSeconds() * 1_000) => ({
+      roomId: room(roomName),
+      subject: person,
+      joinedAtMs,
+    });
+
+    it('[OP4] sessions that began before are over where a revocation ends them, of its scope alone', async () => {
+      await tenants.revoke(ACME, { roomId: room('one'), subject: 'ann' }, HOUR_MS, true);
+      await tenants.revoke(ACME, { roomId: room('two') }, HOUR_MS, false);
+      const now = subject.nowSeconds() * 1_000;
+      expect(await tenants.isEnded(ACME, sessionOf('one', 'ann', now - HOUR_MS))).toBe(true);
+      expect(await tenants.isEnded(ACME, sessionOf('one', 'ann', now + 35_000))).toBe(false);
+      expect(await tenants.isEnded(ACME, sessionOf('one', 'ben'))).toBe(false);
+      expect(await tenants.isEnded(ACME, sessionOf('two', 'ann'))).toBe(false);
+      expect(await tenants.isEnded(tenant('other'), sessionOf('one', 'ann'))).toBe(false);
+    });
+
+    it('[OP4] that sessions were ended stays so after a later revocation that ends none, until no token is valid', async () => {
+      await tenants.revoke(ACME, {}, HOUR_MS, true);
+      await subject.passTime(60_000);
+      await tenants.revoke(ACME, {}, HOUR_MS, false);
+      expect(await tenants.isEnded(ACME, sessionOf('one', 'ann', 0))).toBe(true);
+      await subject.passTime(HOUR_MS - 59_999);
+      expect(await tenants.isEnded(ACME, sessionOf('one', 'ann', 0))).toBe(false);
+      expect(await tenants.isRevoked(ACME, tokenOf('one', 'ann', 0))).toBe(true);
     });
   });
 }

@@ -33,6 +33,14 @@ export interface IssuedToken {
   readonly issuedAtSeconds: number;
 }
 
+/** A session, as far as it counts here. */
+export interface BegunSession {
+  readonly roomId: RoomId;
+  readonly subject: string;
+  /** By the store's clock. */
+  readonly joinedAtMs: number;
+}
+
 /** All methods throw PlenaryError `store_unavailable` when the store does not answer. */
 export interface TenantStore {
   /**
@@ -52,11 +60,15 @@ export interface TenantStore {
    * Takes away what tokens of the scope grant that were issued until now: nobody joins by them any more. Who is in a room
    * stays there until the peer is removed. Tokens that are made later are taken.
    * @param forMs - as long as such a token could be valid
+   * @param ends - whether sessions that began until now are over as well, on whatever edge they come up
    */
-  revoke(tenantId: TenantId, scope: RevocationScope, forMs: number): Promise<void>;
+  revoke(tenantId: TenantId, scope: RevocationScope, forMs: number, ends: boolean): Promise<void>;
 
   /** Whether a token was taken away. Clocks may differ by {@link CLOCK_LEEWAY_SECONDS}: in doubt it was. */
   isRevoked(tenantId: TenantId, token: IssuedToken): Promise<boolean>;
+
+  /** Whether a session was ended with the tokens of its scope; with the same leeway. */
+  isEnded(tenantId: TenantId, session: BegunSession): Promise<boolean>;
 }
 
 /** A person as one word of fixed length, whatever `sub` an application chose. */

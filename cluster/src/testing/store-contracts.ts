@@ -64,7 +64,10 @@ class StoreInspector {
         await this.#client.hset(key, id, [String(Number(leaseUntilMs) - byMs), ...rest].join('|'));
       }
     }
-    for (const key of (await Promise.all(this.#masters().map((master) => master.keys('*:revoked*')))).flat())
+    const revocations = this.#masters().flatMap((master) =>
+      ['revoked', 'ended'].map((kind) => master.keys(`*:${kind}*`)),
+    );
+    for (const key of (await Promise.all(revocations)).flat())
       await this.#client.pexpire(key, (await this.#client.pttl(key)) - byMs);
     const found = await Promise.all(this.#masters().map((master) => master.keys('*:claims')));
     for (const key of found.flat()) {

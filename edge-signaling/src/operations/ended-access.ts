@@ -14,10 +14,7 @@ type SessionOfSomebody = Pick<Session, 'roomId' | 'joinedAtMs'> & {
   readonly grants: Pick<Session['grants'], 'tenant' | 'sub'>;
 };
 
-/**
- * For so long sessions of before may yet come up here: joins that are under way, and those of an edge that has just died, which
- * media nodes keep for a minute.
- */
+/** For so long joins that are under way may yet come up here. Resumes ask the store as well, which remembers for longer. */
 const REMEMBERED_MS = 90_000;
 /** Tokens that were issued within the leeway after a revocation are refused as well: no later session began by then. */
 const LEEWAY_MS = CLOCK_LEEWAY_SECONDS * 1_000;

@@ -141,6 +141,25 @@ describe('an operator', () => {
     expect(await byeOf(again)).toBe('access_revoked');
   });
 
+  it('[OP4] ends a session of a dead edge also on an edge that never heard of it', async () => {
+    const doomed = await cluster.addEdge('edge-4', {
+      PLENARY_API_KEYS: `${TEST_API_KEY}:${TEST_API_SECRET},${OTHER}:${OTHER_SECRET}`,
+    });
+    const eve = await enter(cluster.edges.indexOf(doomed), OTHER, 'unheard', 'eve');
+    doomed.kill('SIGKILL');
+    await waitFor('her connection to break', () => eve.client.isClosed);
+    const request = { tenant: OTHER, room: 'unheard', end: true };
+    expect(await ask(cluster.edge(0), ADMIN_REVOKE_PATH, request)).toEqual({ edgeId: 'edge-1', ended: 0 });
+    // As an edge that was down at that time.
+    const again = await cluster.client(1);
+    const resume = await again.resumeRequest(eve.client, eve.joined.session, eve.joined.room.lastEventId);
+    again.socket.emit('resume', resume);
+    expect(await byeOf(again)).toBe('access_revoked');
+    expect(await ask(cluster.edge(1), ADMIN_PEOPLE_PATH, { tenant: OTHER, room: 'unheard' })).toMatchObject({
+      people: [],
+    });
+  });
+
   it('[TN6] counts sessions, rooms and joins by tenant', async () => {
     const edge = cluster.edge(0);
     expect(await edge.metric('plenary_edge_tenant_rooms', `"${COUNTED}"`)).toBe(0);

@@ -93,7 +93,7 @@ async function revoke(settings: OperationsSettings, request: AdminRevokeRequest)
     ...(person === undefined ? {} : { subject: person }),
   };
   const forMs = (forSeconds + CLOCK_LEEWAY_SECONDS) * 1_000;
-  const [stored] = await Promise.allSettled([tenants.revoke(tenantId, ofTokens, forMs), ending]);
+  const [stored] = await Promise.allSettled([tenants.revoke(tenantId, ofTokens, forMs, end), ending]);
   const ended = sessions.length;
   if (stored.status === 'fulfilled') {
     await ending;

@@ -85,7 +85,7 @@ export interface EntranceSettings {
   readonly authenticator: Pick<Authenticator, 'join' | 'resume' | 'session'>;
   /** `undefined` when the time is over in which this person may come back. */
   readonly signRejoinToken: (claims: RejoinClaims) => Promise<string | undefined>;
-  readonly tenants: Pick<TenantStore, 'isRevoked'>;
+  readonly tenants: Pick<TenantStore, 'isRevoked' | 'isEnded'>;
   readonly rooms: RoomStore;
   readonly reader: RoomReader;
   readonly isStoreAvailable: () => boolean;
@@ -278,14 +278,15 @@ export class Entrance {
 
   /**
    * Takes a session up on this edge; media is not touched.
-   * @throws PlenaryError `protocol_version`, `store_unavailable`, `token_*`, `proof_invalid`, `session_gone`
+   * @throws PlenaryError `protocol_version`, `store_unavailable`, `token_*`, `proof_invalid`, `session_gone`, `access_revoked`
    */
   async resume(
     request: ClientRequest<'resume'>,
     socket: ClientSocket,
     { place, charge }: Pick<Entering, 'place' | 'charge'>,
   ): Promise<Entered<'resume'>> {
-    const { authenticator, rooms, reader, edgeId, keeper, localRooms, links, storeWait } = this.#settings;
+    const { authenticator, tenants, rooms, reader, edgeId, keeper, localRooms, links, storeWait } =
+      this.#settings;
     checkVersion(request.protocolVersion);
     const claims = await authenticator.resume(request, socket.id);
     const { peer: peerId, cnf, generation, ...grants } = claims;
@@ -309,7 +310,12 @@ export class Entrance {
         former !== undefined &&
           this.#attachMedia(former.mediaNodeId, { roomId, peerId, epoch: former.epoch }),
       ]);
-      const catchUp = await reader.catchUp(roomId, request.lastEventId);
+      const begun = { roomId, subject: grants.sub, joinedAtMs: self.joinedAtMs };
+      const [catchUp, isEnded] = await Promise.all([
+        reader.catchUp(roomId, request.lastEventId),
+        // This edge may have been down, or not there, when it was said.
+        tenants.isEnded(grants.tenant, begun),
+      ]);
       const [isAlive, isFormerAlive] = await place.whileWaiting(async () => attaching);
       const proof = { key: cnf.jwk, generation: generation + 1 };
       const incarnationOf = (id: MediaNodeId): SessionMedia['incarnation'] => links.get(id)?.incarnation;
@@ -330,6 +336,11 @@ export class Entrance {
       const note = await this.#note(session);
       keeper.take(session, socket, peerCount);
       if (placement.edgeId !== edgeId) keeper.announce(session);
+      if (isEnded) {
+        // Taken up first, so that its media and its records go as those of any session that is ended.
+        await keeper.remove(session);
+        throw new PlenaryError('access_revoked');
+      }
       return { session, reply: { session: note, catchUp, mediaAlive } };
     } catch (fault) {
       if (localRooms.find(peerId)?.socket !== socket) socket.leaveRoom(roomId);

@@ -40,6 +40,7 @@ export class StoreClient {
       release: (...what) => this.#ask(() => tenants.release(...what)),
       revoke: (...what) => this.#ask(() => tenants.revoke(...what)),
       isRevoked: (...what) => this.#ask(() => tenants.isRevoked(...what)),
+      isEnded: (...what) => this.#ask(() => tenants.isEnded(...what)),
     };
   }
 
