@@ -438,15 +438,14 @@ export class EdgeCore {
     switch (message.type) {
       case 'sessions.attached':
         if (message.edgeId === this.#edgeId) break;
-        for (const peerId of message.peerIds) this.#keeper.attachedElsewhere(peerId);
+        for (const hold of message.sessions) this.#keeper.heardOfHold(hold);
         break;
       case 'sessions.sought':
         if (message.edgeId === this.#edgeId) break;
         for (const peerId of message.peerIds) inBackground(() => this.#keeper.sought(peerId));
         break;
       case 'purses.left':
-        for (const { peerId, left } of message.purses)
-          this.localRooms.find(peerId)?.purse?.budget.lowerTo(left);
+        for (const purse of message.purses) this.#keeper.heardOfPurse(purse);
         break;
       case 'room.sought':
         if (message.edgeId === this.#edgeId) this.#sweeper.note(message.roomId);

@@ -90,7 +90,15 @@ describe('what is published in Redis', () => {
     const left = { type: 'peer.left', peerId: session.peerId, reason: 'kicked' };
     const text = broadcast(['event', { id: '9999999999999-0', previousId: '0-0', event: left }]);
     const attached = control(9, {
-      packet: ['edge.message', { type: 'sessions.attached', peerIds: [session.peerId], edgeId: 'edge-9' }],
+      packet: [
+        'edge.message',
+        {
+          type: 'sessions.attached',
+          // Later than any hold.
+          sessions: [{ peerId: session.peerId, holdEpoch: 9_000_000_000_000_000 }],
+          edgeId: 'edge-9',
+        },
+      ],
     });
     const another = new PublicationSeal(
       KeyRing.derive(['the secret of another cluster, here by mistake'], 'publication'),

@@ -335,7 +335,7 @@ export class Entrance {
       this.#carryPurse(session, placement.holdEpoch);
       const note = await this.#note(session);
       keeper.take(session, socket, peerCount);
-      if (placement.edgeId !== edgeId) keeper.announce(session);
+      if (placement.edgeId !== edgeId) keeper.announce({ peerId, holdEpoch });
       if (isEnded) {
         // Taken up first, so that its media and its records go as those of any session that is ended.
         await keeper.remove(session);
@@ -396,7 +396,7 @@ export class Entrance {
     const { holdEpoch } = await rooms
       .attachPeer(roomId, peerId, epoch, edgeId)
       .catch(notFoundAs('stale_epoch'));
-    if (placement.edgeId !== edgeId) keeper.announce({ peerId });
+    if (placement.edgeId !== edgeId) keeper.announce({ peerId, holdEpoch });
     return { edgeId, holdEpoch };
   }
 
@@ -451,6 +451,7 @@ export class Entrance {
     const { localRooms, purseAfter } = this.#settings;
     const heldForMs = (session.media.holdEpoch - heldSince) / 1_000;
     session.purse = localRooms.find(session.peerId)?.purse ?? purseAfter(heldForMs);
+    session.purseOwedSince = heldSince;
   }
 
   async #note(session: Session): Promise<SessionNote> {

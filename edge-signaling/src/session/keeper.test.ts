@@ -26,6 +26,8 @@ beforeEach(() =>
 );
 afterEach(() => vi.useRealTimers());
 
+const holdOf = (name: string) => ({ peerId: peer(name), holdEpoch: EPOCH.parse(1_900_000_000_000_000) });
+
 /** A socket that keeps what it is told. */
 class ToldSocket implements ClientSocket {
   readonly id = 'connection';
@@ -63,7 +65,7 @@ async function keeperWithAnn(signToken: (claims: SessionClaims) => Promise<strin
     reportFault,
   });
   const { jwk } = await TestSessionKey.create();
-  const sessionOf = (name: string): Session =>
+  const sessionOf = (name: string, holdEpoch = 1): Session =>
     new Session(
       { peerId: peer(name), roomId: room('standup'), displayName: 'Ann' },
       { sub: 'ann', tenant: tenant('acme'), room: roomName('standup'), role: 'speaker', publish: ['camera'] },
@@ -73,7 +75,7 @@ async function keeperWithAnn(signToken: (claims: SessionClaims) => Promise<strin
         mediaNodeId: mediaNode('node-a'),
         epoch: EPOCH.parse(1),
         incarnation: undefined,
-        holdEpoch: EPOCH.parse(1),
+        holdEpoch: EPOCH.parse(holdEpoch),
       },
     );
   const session = sessionOf('ann');
@@ -158,15 +160,15 @@ describe('SessionKeeper', () => {
   });
 
   it('[HE3] tells the other edges of sessions taken up together, within a moment, and of the last ones at its stop', async () => {
-    const { keeper, sessionOf, pass, toldEdges } = await keeperWithAnn(async () => Promise.resolve('token'));
-    for (let index = 0; index < 1_200; index += 1) keeper.announce(sessionOf(`peer-${index}`));
+    const { keeper, pass, toldEdges } = await keeperWithAnn(async () => Promise.resolve('token'));
+    for (let index = 0; index < 1_200; index += 1) keeper.announce(holdOf(`peer-${index}`));
     await pass(20);
-    const told = toldEdges.map((message) => (message.type === 'sessions.attached' ? message.peerIds : []));
+    const told = toldEdges.map((message) => (message.type === 'sessions.attached' ? message.sessions : []));
     expect(told.map(({ length }) => length)).toEqual([1_000, 200]);
-    expect(told.flat()[1_199]).toBe('peer-1199');
-    keeper.announce(sessionOf('last'));
+    expect(told.flat()[1_199]).toEqual(holdOf('peer-1199'));
+    keeper.announce(holdOf('last'));
     keeper.stop();
-    expect(toldEdges.at(-1)).toMatchObject({ type: 'sessions.attached', peerIds: ['last'] });
+    expect(toldEdges.at(-1)).toMatchObject({ type: 'sessions.attached', sessions: [holdOf('last')] });
     expect(vi.getTimerCount()).toBe(0);
   });
 
@@ -181,7 +183,7 @@ describe('SessionKeeper', () => {
     for (const peerId of [session.peerId, bob.peerId]) keeper.attachedElsewhere(peerId);
     await pass(20);
     expect(toldEdges).toMatchObject([
-      { type: 'purses.left', purses: [{ peerId: session.peerId, left: { work: 30 } }] },
+      { type: 'purses.left', purses: [{ peerId: session.peerId, heldUnder: 1, left: { work: 30 } }] },
     ]);
     keeper.stop();
     expect(vi.getTimerCount()).toBe(0);
@@ -193,6 +195,43 @@ describe('SessionKeeper', () => {
     );
     keeper.take(sessionOf('bob'), new ToldSocket(), 300);
     expect(localRooms.peopleIn(session.roomId)).toBe(300);
+    keeper.stop();
+  });
+
+  it('[NS6] a hold that is told of again ends no session that was taken up since', async () => {
+    const { keeper, session, socket } = await keeperWithAnn(async () => Promise.resolve('token'));
+    const { peerId } = session;
+    const holdSince = (epoch: number) => ({ peerId, holdEpoch: EPOCH.parse(epoch) });
+    // Held anew by this edge while its client is elsewhere: that takes nothing up from the client.
+    session.noteHold(EPOCH.parse(1), EPOCH.parse(9));
+    keeper.heardOfHold(holdSince(1));
+    expect(session.socket).toBe(socket);
+    keeper.heardOfHold(holdSince(2));
+    expect(session.socket).toBeUndefined();
+    keeper.stop();
+  });
+
+  it('[NS6] [BU16] what a session had left elsewhere counts once, and only of the edge that it came from', async () => {
+    const { keeper, sessionOf, purseOf } = await keeperWithAnn(async () => Promise.resolve('token'));
+    const bob = sessionOf('bob', 5);
+    bob.purse = purseOf({ work: 20 });
+    keeper.take(bob, new ToldSocket(), 1);
+    const full = bob.purse.budget.levels;
+    const hear = (heldUnder: number, work: number): number => {
+      keeper.heardOfPurse({
+        peerId: bob.peerId,
+        heldUnder: EPOCH.parse(heldUnder),
+        left: { ...full, work },
+      });
+      return bob.purse?.budget.levels.work ?? 0;
+    };
+    // Nothing is owed to who joined here.
+    expect(hear(3, 1)).toBe(full.work);
+    bob.purseOwedSince = EPOCH.parse(3);
+    expect(hear(2, 1)).toBe(full.work);
+    expect(hear(5, 1)).toBe(full.work);
+    expect(hear(4, 30)).toBe(30);
+    expect(hear(4, 1)).toBe(30);
     keeper.stop();
   });
 

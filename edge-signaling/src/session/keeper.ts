@@ -5,7 +5,7 @@ import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { LocalRooms } from '../room/local-rooms.ts';
 import { isBelowCarried } from '../limits/budget.ts';
 import { MAX_PURSES_NAMED, MAX_SESSIONS_NAMED } from '../transport/client-socket.ts';
-import type { ClientSocket, PurseLeft, RoomChannel } from '../transport/client-socket.ts';
+import type { ClientSocket, PurseLeft, RoomChannel, SessionHold } from '../transport/client-socket.ts';
 import type { Departures } from './departures.ts';
 import type { Session } from './session.ts';
 import type { TenantClaims } from './tenant-claims.ts';
@@ -40,7 +40,7 @@ export class SessionKeeper {
   /** Sessions whose socket is gone: counted here, since to count all of them at each change would take a storm's time. */
   readonly #waiting = new Set<Session>();
   #renewals: NodeJS.Timeout | undefined;
-  #toAnnounce: PeerId[] = [];
+  #toAnnounce: SessionHold[] = [];
   #announcing: NodeJS.Timeout | undefined;
   #purses: PurseLeft[] = [];
   #tellingPurses: NodeJS.Timeout | undefined;
@@ -144,13 +144,29 @@ export class SessionKeeper {
     socket?.bye(new PlenaryError('session_gone'));
   }
 
+  /** Another edge says that it took a session up. It may be told again what was true before the session came here. */
+  heardOfHold({ peerId, holdEpoch }: SessionHold): void {
+    const session = this.#settings.localRooms.find(peerId);
+    if (session !== undefined && holdEpoch > session.takenUpUnder) this.attachedElsewhere(peerId);
+  }
+
+  /** Another edge says what a session had left there. It counts once, where the session was taken up from that edge (SPEC BU16). */
+  heardOfPurse({ peerId, heldUnder, left }: PurseLeft): void {
+    const session = this.#settings.localRooms.find(peerId);
+    if (session?.purseOwedSince === undefined) return;
+    if (heldUnder < session.purseOwedSince || heldUnder >= session.takenUpUnder) return;
+    session.purseOwedSince = undefined;
+    session.purse?.budget.lowerTo(left);
+  }
+
   /** Another edge took a session up: its socket here is told so, and nothing else changes. */
   attachedElsewhere(peerId: PeerId): void {
     const session = this.#settings.localRooms.find(peerId);
     if (session === undefined) return;
     const left = session.purse?.budget.levels;
     // Sessions that have more left than any session finds on another edge are not told of: so hardly any is.
-    if (left !== undefined && isBelowCarried(left)) this.#tellPurse({ peerId, left });
+    if (left !== undefined && isBelowCarried(left))
+      this.#tellPurse({ peerId, heldUnder: session.heldUnder, left });
     this.#letGo(session, undefined);
   }
 
@@ -170,8 +186,8 @@ export class SessionKeeper {
   }
 
   /** Tells the other edges, within a moment, that this one holds the session now (SPEC HE3). */
-  announce(session: Pick<Session, 'peerId'>): void {
-    this.#toAnnounce.push(session.peerId);
+  announce(hold: SessionHold): void {
+    this.#toAnnounce.push(hold);
     if (this.#toAnnounce.length >= MAX_SESSIONS_NAMED) this.#tellAnnounced();
     else this.#announcing ??= after(ANNOUNCE_WITHIN_MS, () => this.#tellAnnounced());
   }
@@ -193,10 +209,10 @@ export class SessionKeeper {
   #tellAnnounced(): void {
     clearTimeout(this.#announcing);
     this.#announcing = undefined;
-    const peerIds = this.#toAnnounce;
+    const sessions = this.#toAnnounce;
     this.#toAnnounce = [];
     const { channel, edgeId } = this.#settings;
-    if (peerIds.length > 0) channel.tellEdges({ type: 'sessions.attached', peerIds, edgeId });
+    if (sessions.length > 0) channel.tellEdges({ type: 'sessions.attached', sessions, edgeId });
   }
 
   #letGo(session: Session, newSocket: ClientSocket | undefined): void {

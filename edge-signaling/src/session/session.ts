@@ -60,6 +60,10 @@ export class Session {
   /** By the monotonic clock: when the session token is due to be renewed. */
   renewAtMs = 0;
   readonly consumers = new OpenConsumers();
+  /** The hold by which this edge took the session up from its client. What was said of earlier ones is over. */
+  readonly takenUpUnder: Epoch;
+  /** The hold that another edge had: what was left there, it has yet to tell. */
+  purseOwedSince: Epoch | undefined;
   readonly #record: SessionRecord;
   #media: LiveMedia;
   #former: SessionMedia | undefined;
@@ -85,6 +89,7 @@ export class Session {
     this.tokenGeneration = proof.generation;
     this.#media = media;
     this.#highestEpoch = media.epoch;
+    this.takenUpUnder = media.holdEpoch;
   }
 
   /** Where the newest media lives. */

@@ -3,7 +3,8 @@
  * the only place that knows Socket.IO.
  */
 import type { EdgeId, PeerId, RoomId } from '@plenary/cluster/ids';
-import type { PlenaryError } from '@plenary/cluster';
+import { EPOCH } from '@plenary/cluster';
+import type { Epoch, PlenaryError } from '@plenary/cluster';
 import type { Levels } from '../limits/budget.ts';
 import type { RoomNoticeName } from './publication.ts';
 import type { EdgeNoticeInput, EdgeNoticeName, LoggedEvent, ReplyEnvelope } from '@plenary/cluster/protocol';
@@ -53,18 +54,27 @@ export const MAX_PURSES_NAMED = 200;
 const LEVEL = z.number().int();
 const PURSE_LEFT = z.object({
   peerId: PEER_ID,
+  heldUnder: EPOCH,
   left: z.object({ work: LEVEL, mediasoup: LEVEL, store: LEVEL, bytes: LEVEL, deliveries: LEVEL }),
 });
 export interface PurseLeft {
   readonly peerId: PeerId;
+  /** The newest hold of the edge that tells of it: who took it up from there believes it, once. */
+  readonly heldUnder: Epoch;
   readonly left: Levels;
+}
+
+/** A session that an edge holds since then. */
+export interface SessionHold {
+  readonly peerId: PeerId;
+  readonly holdEpoch: Epoch;
 }
 
 /** A message between edges, over the adapter. */
 export const EDGE_MESSAGE = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('sessions.attached'),
-    peerIds: z.array(PEER_ID).max(MAX_SESSIONS_NAMED),
+    sessions: z.array(z.object({ peerId: PEER_ID, holdEpoch: EPOCH })).max(MAX_SESSIONS_NAMED),
     edgeId: EDGE_ID,
   }),
   z.object({
@@ -76,8 +86,12 @@ export const EDGE_MESSAGE = z.discriminatedUnion('type', [
   z.object({ type: z.literal('room.sought'), roomId: ROOM_ID, edgeId: EDGE_ID }),
 ]);
 export type EdgeMessage =
-  /** `edgeId` holds the sessions now. */
-  | { readonly type: 'sessions.attached'; readonly peerIds: readonly PeerId[]; readonly edgeId: EdgeId }
+  /** `edgeId` holds the sessions now, unless an edge took one up later: what is published again ends nothing (SPEC NS6). */
+  | {
+      readonly type: 'sessions.attached';
+      readonly sessions: readonly SessionHold[];
+      readonly edgeId: EdgeId;
+    }
   /** The store names `edgeId` for these sessions, which does not have them: an edge that has one says so to the store. */
   | { readonly type: 'sessions.sought'; readonly peerIds: readonly PeerId[]; readonly edgeId: EdgeId }
   /** What sessions had left that another edge holds now: no more is in their purses there. */

@@ -30,10 +30,11 @@ const toEdges = (message: unknown): unknown => ({
 describe('publications', () => {
   it('[NS4] are handed on as an edge makes them', () => {
     expect(read(roomChannelOf(PREFIX, ROOM), toRoom)).toEqual(toRoom);
-    const peerIds = Array.from({ length: MAX_SESSIONS_NAMED }, (_, index) =>
-      peer(`${index}`.padStart(32, 'p')),
-    );
-    const attached = toEdges({ type: 'sessions.attached', peerIds, edgeId: edge('e'.repeat(64)) });
+    const sessions = Array.from({ length: MAX_SESSIONS_NAMED }, (_, index) => ({
+      peerId: peer(`${index}`.padStart(32, 'p')),
+      holdEpoch: 1_900_000_000_000_000,
+    }));
+    const attached = toEdges({ type: 'sessions.attached', sessions, edgeId: edge('e'.repeat(64)) });
     expect(read(edgesChannelOf(PREFIX), attached)).toEqual(attached);
   });
 
