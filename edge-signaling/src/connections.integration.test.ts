@@ -24,20 +24,75 @@ afterEach(() => {
 afterAll(async () => cluster.stop());
 
 /** Opens connections that say nothing. */
-function holdOpen(url: string, localAddress: string, count: number): void {
+function holdOpen(url: string, localAddress: string, count: number): readonly Socket[] {
   const { hostname, port } = new URL(url);
-  for (let opened = 0; opened < count; opened += 1) {
-    const socket = connect({ host: hostname, port: Number(port), localAddress });
-    socket.on('error', () => undefined);
-    held.push(socket);
-  }
+  const opened = Array.from({ length: count }, () =>
+    connect({ host: hostname, port: Number(port), localAddress }),
+  );
+  for (const socket of opened) socket.on('error', () => undefined);
+  held.push(...opened);
+  return opened;
 }
+
+/** Opens connections from twenty addresses, fifteen of each. @returns them, once each is open or refused */
+async function openMany(url: string, network: string, first?: string): Promise<readonly Socket[]> {
+  const opened = Array.from({ length: 20 }, (_, index) =>
+    holdOpen(url, `${network}.${10 + index}`, 15),
+  ).flat();
+  await Promise.all(
+    opened.map(async (socket) =>
+      Promise.race([
+        new Promise((resolve) => {
+          socket.once(first === undefined ? 'connect' : 'data', resolve);
+          if (first !== undefined) socket.write(first);
+        }),
+        new Promise((resolve) => socket.once('close', resolve)),
+      ]),
+    ),
+  );
+  return opened;
+}
+
+const HTTP_REQUEST = 'GET /api/ping HTTP/1.1\r\nHost: edge\r\n\r\n';
+const UPGRADE_REQUEST = [
+  'GET /socket.io/?EIO=4&transport=websocket HTTP/1.1',
+  'Host: edge',
+  'Upgrade: websocket',
+  'Connection: Upgrade',
+  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+  'Sec-WebSocket-Version: 13',
+  '\r\n',
+].join('\r\n');
 
 const refused = async (edge: EdgeProcess, reason: string): Promise<number> =>
   edge.metric('plenary_edge_refused_connections_total', `reason="${reason}"`);
 
 describe.each(['uws', 'node'] as const)('connections that say nothing, on %s', (server) => {
   const index = server === 'uws' ? 0 : 1;
+
+  it('[EN12] are counted while they are open: not those of before, nor requests and sockets that were', async () => {
+    const edge = cluster.edge(index);
+    const close = async (sockets: readonly Socket[]): Promise<void> => {
+      for (const socket of sockets) socket.destroy();
+      // Answered after what came before.
+      for (let time = 0; time < 3; time += 1) await edge.status('/ready');
+    };
+    const refusedOf = async (network: string): Promise<number> => {
+      const before = await refused(edge, 'connections_full');
+      const opened = await openMany(edge.url, network);
+      // Connections are judged in their order: when one more is refused, all are.
+      const [last] = holdOpen(edge.url, `${network}.99`, 1);
+      await new Promise((resolve) => last?.once('close', resolve));
+      const count = (await refused(edge, 'connections_full')) - before;
+      await close(opened);
+      return count;
+    };
+    // Of 301; two hundred sockets may be open, and 64 more are told that there are no more.
+    expect(await refusedOf('127.0.2')).toBe(37);
+    await close(await openMany(edge.url, '127.0.3', HTTP_REQUEST));
+    await close(await openMany(edge.url, '127.0.4', UPGRADE_REQUEST));
+    expect(await refusedOf('127.0.5')).toBe(37);
+  });
 
   it('[EN12] of one address take a part of the room that there is, and others come in', async () => {
     const edge = cluster.edge(index);

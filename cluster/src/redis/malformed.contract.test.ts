@@ -180,6 +180,38 @@ describe('malformed records', () => {
     }
   });
 
+  it.each([
+    ['18446744073709551615-18446744073709551615', 'kept'],
+    ['18446744073709551615-18446744073709551615', 'removed'],
+    ['18446744073709551615-7', 'kept'],
+    ['9999999999999999999-7', 'kept'],
+  ])(
+    '[ST3] log: after an entry %s, %s, events go on, and who knows the last one misses none',
+    async (id, fate) => {
+      const { snapshot } = await join('ann');
+      await redis.xadd(LOG, id, 'somebody', 'else');
+      if (fate === 'removed') await redis.xdel(LOG, id);
+      const [first] = (await join('bob')).events;
+      const posted = await post('bob', 'c1');
+      expect([first?.previousId, posted.events[0]?.previousId]).toEqual([snapshot.lastEventId, first?.id]);
+      expect(await catchUp(store.rooms, ROOM, snapshot.lastEventId)).toEqual({
+        type: 'events',
+        events: [first, ...posted.events],
+      });
+      expect(Number(await redis.hget(META, 'logBytes'))).toBeGreaterThan(0);
+    },
+  );
+
+  it('[ST3] log: a room that noted such an id as its last one goes on as well', async () => {
+    await join('ann');
+    await redis.xadd(LOG, '18446744073709551615-5', 'somebody', 'else');
+    await redis.hset(META, 'lastEventId', '18446744073709551615-5');
+    await join('bob');
+    const last = await store.rooms.lastEventId(ROOM);
+    const posted = await post('bob', 'c1');
+    expect(await catchUp(store.rooms, ROOM, last)).toEqual({ type: 'events', events: posted.events });
+  });
+
   it('[ST3] chat: what can be read is shown, and people go on talking', async () => {
     await join('ann');
     await post('ann', 'c1');

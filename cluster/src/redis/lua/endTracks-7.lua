@@ -15,6 +15,7 @@ Returns list of events
 --@include clock
 --@include whole
 --@include last-event
+--@include add-entry
 --@include append-event
 --@include track
 --@include peer-tracks

@@ -19,6 +19,7 @@ Returns {"joined", roster value, event or {}, snapshot, generation of its sessio
 --@include clock
 --@include whole
 --@include last-event
+--@include add-entry
 --@include append-event
 --@include placement
 --@include roster

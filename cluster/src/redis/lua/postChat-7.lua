@@ -16,6 +16,7 @@ Returns {"posted", message as JSON, event or {}} or {"refused", error code}
 --@include clock
 --@include whole
 --@include last-event
+--@include add-entry
 --@include append-event
 --@include roster
 --@include chat

@@ -20,6 +20,7 @@ Returns {"published", list of events} or {"refused", error code}
 ]]
 --@include whole
 --@include last-event
+--@include add-entry
 --@include append-event
 --@include placement
 --@include former

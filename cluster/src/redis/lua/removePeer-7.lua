@@ -19,6 +19,7 @@ Returns list of events
 --@include clock
 --@include whole
 --@include last-event
+--@include add-entry
 --@include append-event
 --@include placement
 --@include former

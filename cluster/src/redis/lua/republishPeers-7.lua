@@ -24,6 +24,7 @@ Returns {lastEventId, 1 while it is being rebuilt, number of peers that lacked s
 --@include token
 --@include track
 --@include rebuild
+--@include add-entry
 --@include begin-rebuild
 --@include peer-tracks
 --@include tombstones

@@ -17,6 +17,7 @@ Returns {number of tracks that were lost, list of events, fates as track/fate pa
 --@include clock
 --@include whole
 --@include last-event
+--@include add-entry
 --@include append-event
 --@include placement
 --@include former

@@ -14,6 +14,7 @@ Returns list of events
 ]]
 --@include whole
 --@include last-event
+--@include add-entry
 --@include append-event
 --@include track
 local value = redis.call('HGET', KEYS[4], ARGV[1])

@@ -40,7 +40,10 @@ local function append_event(log, meta, event)
   local previous = last_event_id(log, meta)
   local encoded = cjson.encode(event)
   local bytes = log_bytes(log, meta)
-  local id = redis.call('XADD', log, '*', 'previousId', previous, 'event', encoded)
+  local ms, number = string.match(previous, '^(%d+)%-(%d+)$')
+  local anew_id = string.format('%s-%.0f', ms, tonumber(number) + 1)
+  local id, is_anew = add_entry(log, meta, '*', anew_id, previous, encoded)
+  if is_anew then bytes = 0 end
   trim_log(log, meta, bytes + entry_bytes({ id, { 'previousId', previous, 'event', encoded } }))
   redis.call('HSET', meta, 'lastEventId', id)
   return { id, previous, encoded }

@@ -21,7 +21,7 @@ local function begin_rebuild(log, meta, known, rebuild_ms)
   local id = string.format('%.0f-%.0f', ms, number + 1)
   if now_ms() > ms then id = string.format('%.0f-0', now_ms()) end
   -- No event, only its id: the stream goes on after it, although nothing is left of it.
-  redis.call('XADD', log, id, 'previousId', last, 'event', '{}')
+  add_entry(log, meta, id, id, last, '{}')
   redis.call('XDEL', log, id)
   redis.call('HSET', meta, 'lastEventId', id, 'rebuiltEventId', id)
 end

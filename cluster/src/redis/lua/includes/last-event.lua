@@ -1,9 +1,15 @@
+-- Whether this is the id of an event. Neither a clock nor a count of this world has more digits: others are somebody else's.
+local function is_event_id(id)
+  local ms, number = string.match(id, '^(%d+)%-(%d+)$')
+  return ms ~= nil and #ms <= 15 and #number <= 15
+end
+
 -- The id of the room's last event; where what is noted is none, that of the log's last entry.
 local function last_event_id(log, meta)
   local id = redis.call('HGET', meta, 'lastEventId')
   if not id then return '0-0' end
-  if string.match(id, '^%d+%-%d+$') then return id end
+  if is_event_id(id) then return id end
   local newest = redis.call('XREVRANGE', log, '+', '-', 'COUNT', 1)
-  if newest[1] then return newest[1][1] end
+  if newest[1] and is_event_id(newest[1][1]) then return newest[1][1] end
   return '0-0'
 end
