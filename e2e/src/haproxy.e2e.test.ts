@@ -9,6 +9,7 @@ import type { LocalCluster, RunningEdge } from '@plenary/deploy/local-cluster';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeCertificate } from './harness/certificate.ts';
 import { Proxy, repositoryRoot } from './harness/proxy.ts';
+import { replaceOnce } from './harness/replace-once.ts';
 import { until } from './harness/until.ts';
 import { Visitor } from './harness/visitor.ts';
 
@@ -16,12 +17,6 @@ const run = promisify(execFile);
 const PAGE = '<!doctype html><title>Plenary behind HAProxy</title>';
 /** Debian puts it where a plain user's PATH does not look. */
 const PATH = `${process.env['PATH'] ?? ''}:/usr/sbin`;
-
-/** @throws Error when the example no longer has what is to be replaced, or has it more than once */
-function replaceOnce(text: string, from: string, to: string): string {
-  expect(text.split(from), from).toHaveLength(2);
-  return text.replace(from, to);
-}
 
 /** The example's other way to ask, as its comment has it, in a backend of its own. */
 function otherBackend(text: string, edge: RunningEdge, port: number): string {

@@ -9,6 +9,7 @@ import type { LocalCluster } from '@plenary/deploy/local-cluster';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeCertificate } from './harness/certificate.ts';
 import { Proxy, repositoryRoot } from './harness/proxy.ts';
+import { replaceOnce } from './harness/replace-once.ts';
 import { until } from './harness/until.ts';
 import { Visitor } from './harness/visitor.ts';
 
@@ -17,12 +18,6 @@ const PAGE = '<!doctype html><title>Plenary behind nginx</title>';
 /** Debian puts it where a plain user's PATH does not look. */
 const NGINX = 'nginx';
 const PATH = `${process.env['PATH'] ?? ''}:/usr/sbin`;
-
-/** @throws Error when the example no longer has what is to be replaced, or has it more than once */
-function replaceOnce(text: string, from: string, to: string): string {
-  expect(text.split(from), from).toHaveLength(2);
-  return text.replace(from, to);
-}
 
 describe('nginx.example.conf', () => {
   let cluster: LocalCluster;

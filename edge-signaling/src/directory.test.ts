@@ -13,18 +13,22 @@ const edgeRecord = (id: string): EdgeRecord => ({
   state: 'serving',
 });
 
+/** A directory that tolerates no fault. */
+const directoryOf = (registry: MemoryRegistry, clock: ManualClock): Directory =>
+  new Directory({
+    registry,
+    clock,
+    reportFault: (_where, fault) => {
+      throw fault;
+    },
+    onRead: () => undefined,
+  });
+
 describe('Directory', () => {
   it('[SE12] remembers where pages came from for a day after the edge is gone', async () => {
     const clock = new ManualClock();
     const registry = new MemoryRegistry(clock);
-    const directory = new Directory({
-      registry,
-      clock,
-      reportFault: (_where, fault) => {
-        throw fault;
-      },
-      onRead: () => undefined,
-    });
+    const directory = directoryOf(registry, clock);
     await registry.announceEdge(edgeRecord('short'), 1_000);
     await directory.refresh();
     clock.advance(5_000);
@@ -39,14 +43,7 @@ describe('Directory', () => {
   it('[EN13] remembers so many at most, those that it saw last, whatever is written into the registry', async () => {
     const clock = new ManualClock();
     const registry = new MemoryRegistry(clock);
-    const directory = new Directory({
-      registry,
-      clock,
-      reportFault: (_where, fault) => {
-        throw fault;
-      },
-      onRead: () => undefined,
-    });
+    const directory = directoryOf(registry, clock);
     for (let index = 0; index < 400; index += 1)
       await registry.announceEdge(edgeRecord(`edge-${index}`), 1_000);
     await directory.refresh();
@@ -60,14 +57,7 @@ describe('Directory', () => {
   it('[EN13] nothing that the registry contains is missing, however much is written into it', async () => {
     const clock = new ManualClock();
     const registry = new MemoryRegistry(clock);
-    const directory = new Directory({
-      registry,
-      clock,
-      reportFault: (_where, fault) => {
-        throw fault;
-      },
-      onRead: () => undefined,
-    });
+    const directory = directoryOf(registry, clock);
     const node = mediaNodeRecord('gra-1');
     const edge = edgeRecord('real');
     const stay = async (): Promise<void> => {

@@ -1,10 +1,10 @@
 /** Those who fill what is kept: the chat and the log of a room. */
-import { Redis } from 'ioredis';
 import { MAX_CHAT_BYTES, MAX_EVENT_LOG_BYTES } from '@plenary/cluster/protocol';
 import type { Attack } from '../attack.ts';
 import { over } from '../attack.ts';
 import type { HostileWorld } from '../hostile-world.ts';
 import { Stranger } from '../stranger.ts';
+import { withRedis } from '../with-redis.ts';
 
 const ROOM = 'filled';
 /** What Redis takes for keys, fields and nodes beside what is kept. */
@@ -12,17 +12,13 @@ const OVERHEAD = 4;
 const POSTERS = 10;
 
 /** Bytes that Redis holds of the room. */
-async function bytesKept(world: HostileWorld): Promise<number> {
-  const redis = new Redis(world.cluster.redisUrl);
-  try {
+const bytesKept = (world: HostileWorld): Promise<number> =>
+  withRedis(world, async (redis) => {
     let sum = 0;
     for (const key of await redis.keys(`*${ROOM}*`))
       sum += (await redis.memory('USAGE', key, 'SAMPLES', 0)) ?? 0;
     return sum;
-  } finally {
-    redis.disconnect();
-  }
-}
+  });
 
 export const FILLING: Attack = {
   name: 'chat of the largest size',

@@ -1,26 +1,14 @@
 /** A store that is there and does not serve: what a tired operator, or a tired network, does to it. */
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { startRedisServer } from '@plenary/cluster/testing/redis-server';
 import { until } from '../../harness/until.ts';
 import type { Answers, Attack } from '../attack.ts';
 import type { HostileWorld } from '../hostile-world.ts';
+import { withRedis } from '../with-redis.ts';
 
 const STRUCK: Answers = ['struck', 'healed'];
 
 type Heal = () => Promise<unknown>;
-
-/** Settings of the store are changed by one connection that stays, since new ones may be refused. */
-async function withStore<Result>(
-  world: HostileWorld,
-  act: (redis: Redis) => Promise<Result>,
-): Promise<Result> {
-  const redis = new Redis(world.cluster.redisUrl);
-  try {
-    return await act(redis);
-  } finally {
-    redis.disconnect();
-  }
-}
 
 async function untilEdges(world: HostileWorld, what: string, status: number): Promise<void> {
   await until(
@@ -36,7 +24,8 @@ async function untilEdges(world: HostileWorld, what: string, status: number): Pr
 /** Strikes the store until every edge has noticed and the time is up; then heals it, and waits until they serve again. */
 function strikingStore(strike: (redis: Redis) => Promise<Heal>): Attack['strike'] {
   return async (world, isOver) =>
-    withStore(world, async (redis) => {
+    // One connection stays, since new ones may be refused.
+    withRedis(world, async (redis) => {
       const heal = await strike(redis);
       try {
         await untilEdges(world, 'edges to notice', 503);
