@@ -1,7 +1,7 @@
 /** What may be spent: the numbers, and the purse of one owner. */
 import { TokenBucket } from '@plenary/cluster';
 import type { BucketSettings, Clock } from '@plenary/cluster';
-import { RESOURCES } from './cost.ts';
+import { ofEach, RESOURCES } from './cost.ts';
 import type { Cost, Resource } from './cost.ts';
 
 export const SCOPES = ['session', 'room', 'tenant', 'address'] as const;
@@ -78,15 +78,9 @@ export class Budget {
     clock: Clock,
     tokensOf: (bucket: BucketSettings) => number = ({ capacity }) => capacity,
   ) {
-    const open = (resource: Resource): TokenBucket =>
-      new TokenBucket(settings[resource], clock, tokensOf(settings[resource]));
-    this.#buckets = {
-      work: open('work'),
-      mediasoup: open('mediasoup'),
-      store: open('store'),
-      bytes: open('bytes'),
-      deliveries: open('deliveries'),
-    };
+    this.#buckets = ofEach(
+      (resource) => new TokenBucket(settings[resource], clock, tokensOf(settings[resource])),
+    );
   }
 
   /** What there is too little of for the cost; nothing where it can be paid. */
@@ -118,14 +112,7 @@ export class Budget {
 
   /** What is in it of each resource; negative where it is owed. */
   get levels(): Levels {
-    const level = (resource: Resource): number => Math.floor(this.#buckets[resource].level);
-    return {
-      work: level('work'),
-      mediasoup: level('mediasoup'),
-      store: level('store'),
-      bytes: level('bytes'),
-      deliveries: level('deliveries'),
-    };
+    return ofEach((resource) => Math.floor(this.#buckets[resource].level));
   }
 
   /** Takes what is in it beyond these levels. */

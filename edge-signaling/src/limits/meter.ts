@@ -4,11 +4,12 @@ import type { RoomId, TenantId } from '@plenary/cluster/ids';
 import { keysOf, siteOf } from './address-keys.ts';
 import { Budget, BUDGETS, SMALL_ROOM } from './budget.ts';
 import type { BudgetSettings, Scope } from './budget.ts';
-import { costOfComingIn, RESOURCES } from './cost.ts';
+import { costOfComingIn, ofEach } from './cost.ts';
 import type { Cost, Resource } from './cost.ts';
 import { FLOOD_SETTINGS } from './flood-guard.ts';
 import type { LimitedLog, LimitedWho } from './limited-log.ts';
 import { BudgetBook, SharedBudget } from './shared-budget.ts';
+import type { Draft, Drawer } from './shared-budget.ts';
 
 /** What one person may spend, and how often more is borne: it goes along with the session. */
 export interface Purse {
@@ -47,6 +48,17 @@ interface Account {
   readonly part: number;
 }
 
+/** What one charge draws from a shared budget. */
+interface AccountDraft extends Pick<Account, 'scope' | 'budget'> {
+  readonly draft: Draft;
+}
+
+/** Whose budget refuses a charge, and what there is too little of. */
+interface Limit {
+  readonly scope: Scope;
+  readonly resource: Resource;
+}
+
 /** The budgets of rooms, tenants and addresses on this edge, which their sessions share (SPEC BU12). */
 export class EdgeBudgets {
   readonly #settings: EdgeBudgetsSettings;
@@ -67,23 +79,20 @@ export class EdgeBudgets {
     return { budget, patience: new TokenBucket(FLOOD_SETTINGS.patience, this.#settings.clock) };
   }
 
-  /** Who limits a charge, and what there is too little of. */
-  limiting({ purse, cost, people, ...who }: Charge): { scope: Scope; resource: Resource } | undefined {
+  /** Charges all of a cost or nothing. @returns who limits it, and what there is too little of */
+  charge(charge: Charge): Limit | undefined {
+    const { purse, cost } = charge;
     const own = purse.budget.lacking(cost);
     if (own !== undefined) return { scope: 'session', resource: own };
-    const start = costOfComingIn(people);
-    for (const { scope, budget, part } of this.#accounts({ people, ...who })) {
-      const resource = budget.lacking({ drawer: purse, cost, start, part });
-      if (resource !== undefined) return { scope, resource };
-    }
-    return undefined;
+    const limit = chargeAll(this.#drafts(charge));
+    if (limit === undefined) purse.budget.spendAll(cost);
+    return limit;
   }
 
-  spend({ purse, cost, people, ...who }: Charge): void {
-    purse.budget.spendAll(cost);
-    const start = costOfComingIn(people);
-    for (const { budget, part } of this.#accounts({ people, ...who }))
-      budget.spend({ drawer: purse, cost, start, part });
+  /** Takes the cost in any case; a negative one is given back. */
+  spend(charge: Charge): void {
+    charge.purse.budget.spendAll(charge.cost);
+    for (const { budget, draft } of this.#drafts(charge)) budget.spend(draft);
   }
 
   /**
@@ -96,30 +105,24 @@ export class EdgeBudgets {
     cost,
     people,
   }: Omit<Charge, 'purse'> & { readonly payers: Payers }): Verdict {
-    const drawer = siteOf(address);
-    const start = costOfComingIn(people);
-    const drafts = this.#accountsInside(payers, people).map(({ scope, budget, part }) => ({
-      scope,
-      budget,
-      draft: { drawer, cost, start, part },
-    }));
-    for (const { scope, budget, draft } of drafts) {
-      const resource = budget.lacking(draft);
-      if (resource === undefined) continue;
-      this.limited(scope, resource, { address, ...payers });
-      return 'rate_limited';
-    }
-    for (const { budget, draft } of drafts) budget.spend(draft);
-    return 'allowed';
+    const accounts = this.#accountsInside(payers, people);
+    const limit = chargeAll(draftsOn(accounts, siteOf(address), cost, people));
+    if (limit === undefined) return 'allowed';
+    this.limited(limit, { address, ...payers });
+    return 'rate_limited';
   }
 
-  limited(scope: Scope, resource: Resource, who: LimitedWho): void {
+  limited({ scope, resource }: Limit, who: LimitedWho): void {
     this.#settings.log.limited(scope, resource, who);
   }
 
   /** Forgets who spent nothing lately; called now and then. */
   forgetIdle(): void {
     for (const book of [this.#rooms, this.#tenants, this.#addresses]) book.forgetIdle();
+  }
+
+  #drafts({ purse, cost, people, ...who }: Charge): AccountDraft[] {
+    return draftsOn(this.#accounts({ people, ...who }), purse, cost, people);
   }
 
   #accounts({ address, payers, people }: Pick<Charge, 'address' | 'payers' | 'people'>): Account[] {
@@ -139,19 +142,26 @@ export class EdgeBudgets {
   }
 }
 
+function draftsOn(accounts: readonly Account[], drawer: Drawer, cost: Cost, people: number): AccountDraft[] {
+  const start = costOfComingIn(people);
+  return accounts.map(({ scope, budget, part }) => ({ scope, budget, draft: { drawer, cost, start, part } }));
+}
+
+/** Draws all drafts or none. */
+function chargeAll(drafts: readonly AccountDraft[]): Limit | undefined {
+  for (const { scope, budget, draft } of drafts) {
+    const resource = budget.lacking(draft);
+    if (resource !== undefined) return { scope, resource };
+  }
+  for (const { budget, draft } of drafts) budget.spend(draft);
+  return undefined;
+}
+
 function times(settings: BudgetSettings, factor: number): BudgetSettings {
-  const bucket = (resource: Resource) => ({
+  return ofEach((resource) => ({
     capacity: settings[resource].capacity * factor,
     refillPerSecond: settings[resource].refillPerSecond * factor,
-  });
-  const [work, mediasoup, store, bytes, deliveries] = RESOURCES;
-  return {
-    work: bucket(work),
-    mediasoup: bucket(mediasoup),
-    store: bucket(store),
-    bytes: bucket(bytes),
-    deliveries: bucket(deliveries),
-  };
+  }));
 }
 
 export type Verdict = 'allowed' | 'rate_limited' | 'flooding';
@@ -181,14 +191,11 @@ export class Meter {
   /** Charges a cost, or none of it where one of the payers has too little left. */
   charge(cost: Cost, payers: Payers | undefined, people: number): Verdict {
     const charge = { purse: this.#purse, address: this.#address, payers, cost, people };
-    const limiting = this.#budgets.limiting(charge);
-    if (limiting === undefined) {
-      this.#budgets.spend(charge);
-      return 'allowed';
-    }
-    this.#budgets.limited(limiting.scope, limiting.resource, { address: this.#address, ...payers });
+    const limit = this.#budgets.charge(charge);
+    if (limit === undefined) return 'allowed';
+    this.#budgets.limited(limit, { address: this.#address, ...payers });
     // Who is held up by what others do is not to be dropped for it.
-    const isOwn = limiting.scope === 'session';
+    const isOwn = limit.scope === 'session';
     return !isOwn || this.#purse.patience.take(1) ? 'rate_limited' : 'flooding';
   }
 

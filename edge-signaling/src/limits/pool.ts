@@ -1,6 +1,7 @@
 import type { Clock } from '@plenary/cluster';
 import { Budget } from './budget.ts';
 import type { BudgetSettings } from './budget.ts';
+import { ofEach } from './cost.ts';
 import type { Resource } from './cost.ts';
 
 /** A budget that owes no more than it holds: after an attack it is in use again as soon as a full one is filled (SPEC BU12). */
@@ -8,13 +9,7 @@ export class Pool {
   readonly #settings: BudgetSettings;
   readonly #budget: Budget;
   /** Debts that were written off: what is given back of them is not there to be drawn again. */
-  readonly #writtenOff: Record<Resource, number> = {
-    work: 0,
-    mediasoup: 0,
-    store: 0,
-    bytes: 0,
-    deliveries: 0,
-  };
+  readonly #writtenOff = ofEach(() => 0);
 
   constructor(settings: BudgetSettings, clock: Clock) {
     this.#settings = settings;

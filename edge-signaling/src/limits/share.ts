@@ -1,4 +1,5 @@
 /** What is due to one of those who draw from a shared budget. */
+import { ofEach } from './cost.ts';
 import type { Cost, Resource } from './cost.ts';
 
 /** What is due at once to somebody who comes in, and what part of it the budget bears. */
@@ -28,7 +29,7 @@ export const startOf = ({ start, part }: Start, resource: Resource): number => (
 /** The share of somebody who has drawn nothing yet. */
 export function newShare(begin: Start, countedTo: number, drewAtMs: number): Share {
   const due = (resource: Resource): Due => ({ earned: 0, advance: startOf(begin, resource) });
-  return shareOf(due, begin, countedTo, drewAtMs);
+  return { due: ofEach(due), countedTo, drewAtMs, begin };
 }
 
 /**
@@ -52,22 +53,7 @@ export function shareAfterRest(
       ? { earned: all, advance: 0 }
       : { earned: Math.max(0, kept), advance: Math.max(0, Math.min(start, all) - Math.max(0, kept)) };
   };
-  return shareOf(due, begin, countedTo, drewAtMs);
-}
-
-function shareOf(due: (resource: Resource) => Due, begin: Start, countedTo: number, drewAtMs: number): Share {
-  return {
-    due: {
-      work: due('work'),
-      mediasoup: due('mediasoup'),
-      store: due('store'),
-      bytes: due('bytes'),
-      deliveries: due('deliveries'),
-    },
-    countedTo,
-    drewAtMs,
-    begin,
-  };
+  return { due: ofEach(due), countedTo, drewAtMs, begin };
 }
 
 /** Adds income; what came in takes the place of an advance where both are more than a share may hold. */
