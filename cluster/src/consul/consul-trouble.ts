@@ -1,5 +1,7 @@
 /** Why Consul does not serve, told from what it answered or how the connection failed: mapped here and nowhere else. */
 
+import { codeOf, isTlsFault } from '../process/tls-fault.ts';
+
 /** A closed set: a label of metrics, and what `/ready` says. */
 export const CONSUL_TROUBLES = [
   'no_connection',
@@ -20,8 +22,6 @@ export interface ConsulRefusal {
   readonly text: string;
 }
 
-const TLS_CODE = /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|HOSTNAME_MISMATCH|EPROTO)/;
-
 /** @param refusal - `undefined` when Consul did not answer at all */
 export function consulTroubleOf(error: unknown, refusal: ConsulRefusal | undefined): ConsulTrouble {
   if (refusal !== undefined) {
@@ -31,8 +31,8 @@ export function consulTroubleOf(error: unknown, refusal: ConsulRefusal | undefin
       : 'failing';
   }
   if (!(error instanceof Error)) return 'no_connection';
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
-  if (TLS_CODE.test(code) || /certificate|SSL routines/i.test(error.message)) return 'tls_refused';
+  const code = codeOf(error);
+  if (isTlsFault(error)) return 'tls_refused';
   if (code === 'ECONNREFUSED') return 'refused';
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'unknown_name';
   if (/^(ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$/.test(code)) return 'unreachable';

@@ -1,5 +1,7 @@
 /** Why a store does not serve, told from what it answered or how its connection failed: mapped here and nowhere else. */
 
+import { codeOf, isTlsFault } from '../process/tls-fault.ts';
+
 /** A closed set: a label of metrics, and what `/ready` says. */
 export const STORE_TROUBLES = [
   'no_connection',
@@ -39,7 +41,6 @@ const BY_REPLY: ReadonlyMap<string, StoreTrouble> = new Map([
 ]);
 /** Replies that say that we asked for nonsense, or for what a key of another type cannot do. */
 const OUR_MISTAKE = /^(ERR|WRONGTYPE|NOPERM|CROSSSLOT|user_script)/;
-const TLS_CODE = /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|HOSTNAME_MISMATCH|EPROTO)/;
 
 /** What Redis itself answered with; ioredis' own class for it is not typed. */
 export const isReplyError = (error: unknown): error is Error =>
@@ -56,9 +57,9 @@ export function troubleOf(error: unknown): StoreTrouble {
   const [prefix = ''] = /^[A-Z]+/.exec(error.message) ?? [];
   const refused = BY_REPLY.get(prefix);
   if (refused !== undefined) return refused;
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  const code = codeOf(error);
   // ioredis wraps what the last Sentinel failed with into a text.
-  if (TLS_CODE.test(code) || /certificate|SSL routines/i.test(error.message)) return 'tls_refused';
+  if (isTlsFault(error)) return 'tls_refused';
   if (/WRONGPASS|NOAUTH|invalid (username-)?password/i.test(error.message)) return 'access_denied';
   if (/max number of clients/i.test(error.message)) return 'too_many_clients';
   if (/ENOTFOUND|EAI_AGAIN/.test(`${code} ${error.message}`)) return 'unknown_name';
