@@ -1,11 +1,10 @@
 import { PlenaryError, toPlenaryError } from '@plenary/cluster';
+import type { ClientRequest } from '@plenary/cluster/protocol';
 import { costOf, REQUEST_COSTS } from '../../limits/cost.ts';
-import type { Cost } from '../../limits/cost.ts';
 import { demandAllowed } from '../../limits/meter.ts';
-import type { Payers } from '../../limits/meter.ts';
 import { entrantOf } from './entrant.ts';
 import type { Connection } from '../../session/connection.ts';
-import type { Entered } from '../../session/entrance.ts';
+import type { Entered, Entering } from '../../session/entrance.ts';
 import type { Handler, HandlerServices } from './services.ts';
 
 export function handleJoin(services: HandlerServices): Handler<'join'> {
@@ -25,10 +24,7 @@ export function handleJoin(services: HandlerServices): Handler<'join'> {
         services.entrance.join(request, connection.socket, startedMs, {
           place,
           entrant,
-          charge: (payers) => {
-            const people = services.localRooms.peopleIn(payers.roomId) + 1;
-            chargeEntry(connection, payers, REQUEST_COSTS.join, costOf('join', request, people));
-          },
+          charge: chargingEntry(services, connection, 'join', request),
         }),
       )
       .then((entered) => finish(services, connection, entered));
@@ -58,10 +54,7 @@ export function handleResume(services: HandlerServices): Handler<'resume'> {
       const entered = await resumeGate.pass(entrant, async (place) =>
         entrance.resume(request, connection.socket, {
           place,
-          charge: (payers) => {
-            const people = services.localRooms.peopleIn(payers.roomId) + 1;
-            chargeEntry(connection, payers, REQUEST_COSTS.resume, costOf('resume', request, people));
-          },
+          charge: chargingEntry(services, connection, 'resume', request),
         }),
       );
       const reply = finish(services, connection, entered);
@@ -95,9 +88,18 @@ export function handleLeave(services: HandlerServices): Handler<'leave'> {
 /** The answer is all there is to it. */
 export const handleEdgeCheck: Handler<'edge.check'> = () => Promise.resolve({});
 
-/** The room and the tenant pay for who comes in or comes back (SPEC BU15). @throws PlenaryError `rate_limited` */
-function chargeEntry(connection: Connection, payers: Payers, work: number, cost: Cost): void {
-  demandAllowed(connection.chargeEntry({ work, ...cost }, payers));
+/** The room and the tenant pay for people who come in or come back (SPEC BU15). What it makes throws PlenaryError `rate_limited`. */
+function chargingEntry<Name extends 'join' | 'resume'>(
+  { localRooms }: Pick<HandlerServices, 'localRooms'>,
+  connection: Connection,
+  name: Name,
+  request: ClientRequest<Name>,
+): Entering['charge'] {
+  return (payers) => {
+    const people = localRooms.peopleIn(payers.roomId) + 1;
+    const cost = { work: REQUEST_COSTS[name], ...costOf(name, request, people) };
+    demandAllowed(connection.chargeEntry(cost, payers));
+  };
 }
 
 /** Who comes to an edge that is to go is sent on. @throws PlenaryError `shutting_down` */
