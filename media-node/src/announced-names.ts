@@ -2,6 +2,7 @@ import { lookup, resolve4 } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { every, inBackground } from '@plenary/cluster';
 import type { Logger } from '@plenary/cluster';
+import { atMost } from './at-most.ts';
 import { isPrivateAddress, toldOf } from './media-address.ts';
 import type { MediaAddresses } from './media-address.ts';
 
@@ -41,12 +42,7 @@ export class AnnouncedNames {
     if (this.#names().length === 0) return;
     this.#timer = every(RESOLVE_EVERY_MS, () => inBackground(() => this.refresh()));
     this.#timer.unref();
-    let enough: NodeJS.Timeout | undefined;
-    const waited = new Promise<void>((resolve) => {
-      enough = setTimeout(resolve, FIRST_WAIT_MS);
-    });
-    await Promise.race([this.refresh(), waited]);
-    clearTimeout(enough);
+    await atMost(FIRST_WAIT_MS, this.refresh());
   }
 
   stop(): void {

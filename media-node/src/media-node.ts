@@ -33,6 +33,7 @@ import type {
 import type { MediaNodeConfig } from './config.ts';
 import { AddressCheck } from './address-check.ts';
 import { AnnouncedNames } from './announced-names.ts';
+import { atMost } from './at-most.ts';
 import { ControlServer } from './control/control-server.ts';
 import { NodeDirectory } from './control/node-directory.ts';
 import { NodeLinks } from './control/node-links.ts';
@@ -588,15 +589,6 @@ function guardConnections(http: Server, guard: PortGuard, opening: 'connection' 
     'close',
     entry('http', () => clearInterval(late)),
   );
-}
-
-async function atMost(waitMs: number, work: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const enough = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, waitMs);
-  });
-  await Promise.race([work, enough]);
-  clearTimeout(timer);
 }
 
 /** @throws StartRefused when the port is taken */
