@@ -172,7 +172,7 @@ export class HostileWorld {
   }
 
   /** Does something on a connection of an address of its own, and closes it. @throws HandshakeRefused */
-  async onFreshConnection(act: (client: RawClient) => Promise<string>): Promise<string> {
+  async onFreshConnection<Answer>(act: (client: RawClient) => Promise<Answer>): Promise<Answer> {
     const client = await this.enter({ localAddress: this.nextAddress() });
     try {
       return await act(client);

@@ -165,19 +165,18 @@ export const JOINS: readonly Attack[] = [
     strike: async (world, isOver) => {
       const victim = await Stranger.join(world, { roomId: 'elsewhere' });
       const thief = await TestSessionKey.create();
-      const answers = await over(isOver, async () => {
-        const client = await world.enter({ localAddress: world.nextAddress() });
-        const { sessionToken } = victim.joined.session;
-        const outcome = await client.ask('resume', {
-          protocolVersion: 1,
-          roomId: 'elsewhere',
-          sessionToken,
-          proof: await thief.prove('a nonce', sessionToken),
-          lastEventId: victim.joined.room.lastEventId,
-        });
-        await client.close();
-        return outcome;
-      });
+      const { sessionToken } = victim.joined.session;
+      const answers = await over(isOver, () =>
+        world.onFreshConnection(async (client) =>
+          client.ask('resume', {
+            protocolVersion: 1,
+            roomId: 'elsewhere',
+            sessionToken,
+            proof: await thief.prove('a nonce', sessionToken),
+            lastEventId: victim.joined.room.lastEventId,
+          }),
+        ),
+      );
       await victim.leave();
       return answers;
     },

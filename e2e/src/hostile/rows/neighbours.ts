@@ -113,16 +113,16 @@ export const NEIGHBOURS: readonly Attack[] = [
     does: 'brings join tokens of another tenant, each of which names another key that is not in its key set',
     gets: ['token_invalid', 'keys_unavailable', 'flooding', 'rate_limited', 'closed'],
     strike: (world, isOver) =>
-      over(isOver, async () => {
-        const client = await world.enter({ localAddress: world.nextAddress() });
-        const answers: string[] = [];
-        for (let count = 0; count < 20; count += 1) {
-          const token = world.rival.token('mallory', randomUUID());
-          answers.push(await client.ask('join', await joinPayload(world, { token })));
-        }
-        await client.close();
-        return answers;
-      }),
+      over(isOver, () =>
+        world.onFreshConnection(async (client) => {
+          const answers: string[] = [];
+          for (let count = 0; count < 20; count += 1) {
+            const token = world.rival.token('mallory', randomUUID());
+            answers.push(await client.ask('join', await joinPayload(world, { token })));
+          }
+          return answers;
+        }),
+      ),
   },
   {
     name: 'tokens that name unknown keys of a set on another server',
