@@ -15,8 +15,9 @@ import {
   entry,
   every,
   inBackground,
-  showConsulTrouble,
+  CONSUL_TROUBLES,
   showTrouble,
+  STORE_TROUBLES,
 } from '@plenary/cluster';
 import type { Clock, ClusterStore, DrainEnd, Logger } from '@plenary/cluster';
 import { TENANT_ID } from '@plenary/cluster/ids';
@@ -287,13 +288,13 @@ export async function startEdge(
 
   metrics.storeAvailable.set(store.isAvailable() ? 1 : 0);
   metrics.consulAvailable.set(store.consul?.isAvailable() === false ? 0 : 1);
-  showTrouble(metrics.storeTrouble, store.trouble());
+  showTrouble(metrics.storeTrouble, STORE_TROUBLES, store.trouble());
   const stopWatchingTrouble = store.onTrouble(
-    entry('store', (trouble) => showTrouble(metrics.storeTrouble, trouble)),
+    entry('store', (trouble) => showTrouble(metrics.storeTrouble, STORE_TROUBLES, trouble)),
   );
-  showConsulTrouble(metrics.consulTrouble, store.consul?.trouble);
+  showTrouble(metrics.consulTrouble, CONSUL_TROUBLES, store.consul?.trouble);
   const stopWatchingConsulTrouble = store.consul?.onTrouble(
-    entry('registry', (trouble) => showConsulTrouble(metrics.consulTrouble, trouble)),
+    entry('registry', (trouble) => showTrouble(metrics.consulTrouble, CONSUL_TROUBLES, trouble)),
   );
   const stopWatchingConsul = store.consul?.onChange(
     entry('registry', (isAvailable) => {

@@ -17,8 +17,9 @@ import {
   entry,
   every,
   inBackground,
-  showConsulTrouble,
+  CONSUL_TROUBLES,
   showTrouble,
+  STORE_TROUBLES,
 } from '@plenary/cluster';
 import type {
   AdminSettings,
@@ -474,9 +475,9 @@ export class MediaNode {
       }),
     );
     this.metrics.store.set(store.isAvailable() ? 1 : 0);
-    showTrouble(this.metrics.storeTrouble, store.trouble?.());
+    showTrouble(this.metrics.storeTrouble, STORE_TROUBLES, store.trouble?.());
     this.#endTrouble = store.onTrouble?.(
-      entry('store', (trouble) => showTrouble(this.metrics.storeTrouble, trouble)),
+      entry('store', (trouble) => showTrouble(this.metrics.storeTrouble, STORE_TROUBLES, trouble)),
     );
     this.#endConsul = store.consul?.onChange(
       entry('registry', (available) => {
@@ -485,9 +486,9 @@ export class MediaNode {
       }),
     );
     this.metrics.consul.set(store.consul?.isAvailable() === false ? 0 : 1);
-    showConsulTrouble(this.metrics.consulTrouble, store.consul?.trouble);
+    showTrouble(this.metrics.consulTrouble, CONSUL_TROUBLES, store.consul?.trouble);
     this.#endConsulTrouble = store.consul?.onTrouble(
-      entry('registry', (trouble) => showConsulTrouble(this.metrics.consulTrouble, trouble)),
+      entry('registry', (trouble) => showTrouble(this.metrics.consulTrouble, CONSUL_TROUBLES, trouble)),
     );
     this.#load.start();
     this.#directory.start();

@@ -64,11 +64,3 @@ export const CONSUL_ADVICE: Readonly<
   },
   failing: { mustAct: true, toDo: 'see what the log of the Consul agent says of the requests it fails' },
 };
-
-/** Shows it as a metric whose labels are the troubles: all at 0 while all is well. */
-export function showConsulTrouble(
-  gauge: { set(labels: { readonly reason: ConsulTrouble }, value: number): void },
-  trouble: ConsulTrouble | undefined,
-): void {
-  for (const reason of CONSUL_TROUBLES) gauge.set({ reason }, reason === trouble ? 1 : 0);
-}

@@ -69,14 +69,6 @@ export function troubleOf(error: unknown): StoreTrouble {
   return 'no_connection';
 }
 
-/** Shows it as a metric whose labels are the troubles: all at 0 while all is well. */
-export function showTrouble(
-  gauge: { set(labels: { readonly reason: StoreTrouble }, value: number): void },
-  trouble: StoreTrouble | undefined,
-): void {
-  for (const reason of STORE_TROUBLES) gauge.set({ reason }, reason === trouble ? 1 : 0);
-}
-
 /** Whether the store comes back by itself, as far as that can be told, or somebody must act; and what there is to do. */
 export const ADVICE: Readonly<Record<StoreTrouble, { readonly mustAct: boolean; readonly toDo: string }>> = {
   no_connection: {

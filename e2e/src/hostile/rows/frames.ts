@@ -136,13 +136,12 @@ export const FRAMES: readonly Attack[] = [
     gets: [...REFUSED, 'flooding', 'ok', 'protocol_version'],
     strike: async (world, isOver) => {
       const random = seededRandom(11);
-      return over(isOver, async () => {
-        const client = await world.enter({ localAddress: world.nextAddress() });
-        for (let count = 0; count < 60 && !client.isClosed; count += 1) client.send(garbage(random));
-        const outcome = await client.outcomeOf('42["no.such"]');
-        await client.close();
-        return outcome;
-      });
+      return over(isOver, () =>
+        world.onFreshConnection(async (client) => {
+          for (let count = 0; count < 60 && !client.isClosed; count += 1) client.send(garbage(random));
+          return client.outcomeOf('42["no.such"]');
+        }),
+      );
     },
   },
 ];

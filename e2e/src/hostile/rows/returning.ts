@@ -23,12 +23,12 @@ export const RETURNING: readonly Attack[] = [
       }
       const resumeGone = gone.flatMap((stranger) =>
         Array.from({ length: AT_ONCE }, () =>
-          over(isOver, async () => {
-            const client = await world.enter({ localAddress: world.nextAddress() });
-            const { outcome } = await stranger.resumeOn(client, stranger.joined.session.sessionToken);
-            await client.close();
-            return outcome;
-          }),
+          over(isOver, () =>
+            world.onFreshConnection(async (client) => {
+              const { outcome } = await stranger.resumeOn(client, stranger.joined.session.sessionToken);
+              return outcome;
+            }),
+          ),
         ),
       );
       const honest = await Stranger.join(world, { roomId: 'honest' });
