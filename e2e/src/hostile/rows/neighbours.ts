@@ -10,6 +10,7 @@ import type { HostileWorld } from '../hostile-world.ts';
 import { rawHttp } from '../raw-http.ts';
 import { joinPayload, Stranger } from '../stranger.ts';
 import { withRedis } from '../with-redis.ts';
+import { until } from '../../harness/until.ts';
 
 /** What an edge would publish to a room, in every point but the proof that an edge did. */
 function fitting(socketRoom: string, event: unknown): string {
@@ -43,6 +44,15 @@ class Lure {
 /** No edge reads a key set more often for the sake of unknown keys, in milliseconds (SPEC TK10). */
 const READ_ONCE_IN_MS = 30_000;
 
+/** How many publications that no edge of this cluster made the target has dropped. */
+async function droppedPublications({ target }: HostileWorld): Promise<number> {
+  const text = await (await fetch(new URL('/metrics', target.operatorUrl))).text();
+  const line = /^plenary_edge_malformed_records_total\{[^}]*kind="foreign_publication"[^}]*\} (\d+)/m.exec(
+    text,
+  );
+  return Number(line?.[1] ?? 0);
+}
+
 /** Everything that must not leave the cluster's machines. */
 const secretsOf = ({ cluster }: HostileWorld): readonly string[] => [
   cluster.clusterSecret,
@@ -55,7 +65,7 @@ export const NEIGHBOURS: readonly Attack[] = [
     name: 'forged events that fit',
     world: 'plain',
     does: 'publishes to the meeting, by Redis, that everybody was thrown out and every track ended, as an edge would say it',
-    gets: ['published'],
+    gets: ['dropped'],
     strike: (world, isOver) =>
       withRedis(world, async (redis) => {
         const channels = (await redis.pubsub('SHARDCHANNELS')).map(String);
@@ -74,8 +84,15 @@ export const NEIGHBOURS: readonly Attack[] = [
           ...peers.map((peerId) => ({ type: 'peer.left', peerId, reason: 'kicked' })),
         ].map((event) => fitting(socketRoom, event));
         return over(isOver, async () => {
+          const before = await droppedPublications(world);
           for (const message of messages) await redis.spublish(channel, message);
-          return 'published';
+          // Only then does the quiet of the meeting tell anything: they came, and fitted.
+          await until(
+            'the edge to drop every forged event',
+            () => droppedPublications(world),
+            (dropped) => dropped >= before + messages.length,
+          );
+          return 'dropped';
         });
       }),
   },
@@ -192,7 +209,11 @@ export const NEIGHBOURS: readonly Attack[] = [
         try {
           return await over(isOver, async () => {
             await redis.hset(registry, 'mallory', `${Date.now() + 60_000}|${randomUUID()}|${forged}`);
-            await new Promise((resolve) => setTimeout(resolve, 200));
+            await until(
+              'somebody to call the node that there is not',
+              () => lure.heard,
+              (heard) => heard.includes('\r\n\r\n'),
+            );
             return secretsOf(world).some((secret) => lure.heard.includes(secret))
               ? 'heard a secret'
               : 'heard no secret';
