@@ -9,7 +9,7 @@ import { LocalClusterError } from './errors.ts';
 import { waitUntilGone } from './leftovers.ts';
 import type { ClusterShape } from './options.ts';
 import type { ClusterSecrets, EdgePlan, MediaNodePlan, NodePlan, PortSlice } from './plan.ts';
-import { waitUntilReady } from './ready.ts';
+import { waitUntilHealthy, waitUntilReady } from './ready.ts';
 import { redactUrl, waitForRedis } from './redis.ts';
 
 /** Every process of a cluster inherits this variable; by it we find what a process of ours has started. */
@@ -123,9 +123,9 @@ export class LocalCluster {
     await Promise.all(this.#parts.nodes.map(({ child }) => child.start()));
     this.publish();
     await Promise.all(
-      this.#parts.nodes
-        .filter(({ plan }) => plan.isAwaited)
-        .map(({ plan, child }) => waitUntilReady(child, plan.operatorUrl, deadline)),
+      this.#parts.nodes.map(({ plan, child }) =>
+        (plan.isAwaited ? waitUntilReady : waitUntilHealthy)(child, plan.operatorUrl, deadline),
+      ),
     );
   }
 

@@ -12,7 +12,7 @@ export const repositoryRoot = fileURLToPath(new URL('../../..', import.meta.url)
 export interface ProcessOverrides {
   /** Added to the process's environment, last. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Whether the start waits until it is ready; true by default. */
+  /** Whether the start waits until it is ready, and not only until it answers `/health`; true by default. */
   readonly isAwaited?: boolean;
   /** The address it listens on for HTTP. */
   readonly host?: string;

@@ -28,7 +28,7 @@ interface CommonPlan {
   readonly operatorUrl: string;
   /** The network namespace that it runs in; that of this process where absent. */
   readonly namespace?: string;
-  /** Whether the start waits until it is ready. */
+  /** Whether the start waits until it is ready, and not only until it answers `/health`. */
   readonly isAwaited: boolean;
   readonly env: Readonly<Record<string, string>>;
 }

@@ -12,7 +12,20 @@ const REQUEST_TIMEOUT_MS = 2_000;
  * @param deadline on the clock of `performance.now()`
  * @throws LocalClusterError when the process ends or is late, with what it said last
  */
-export async function waitUntilReady(child: Child, url: string, deadline: number): Promise<void> {
+export function waitUntilReady(child: Child, url: string, deadline: number): Promise<void> {
+  return waitUntilGood(child, `${url}/ready`, deadline);
+}
+
+/**
+ * Waits until a process answers 200 on `/health`: it listens for operators, whether or not it can work.
+ * @param deadline on the clock of `performance.now()`
+ * @throws LocalClusterError when the process ends or is late, with what it said last
+ */
+export function waitUntilHealthy(child: Child, url: string, deadline: number): Promise<void> {
+  return waitUntilGood(child, `${url}/health`, deadline);
+}
+
+async function waitUntilGood(child: Child, url: string, deadline: number): Promise<void> {
   let last = 'it does not listen yet';
   while (performance.now() < deadline) {
     if (child.pid === null) {
@@ -20,17 +33,17 @@ export async function waitUntilReady(child: Child, url: string, deadline: number
         `${child.spec.id} did not start: it ${await child.ended}.\n${lastWords(child)}`,
       );
     }
-    const answer = await ask(`${url}/ready`);
+    const answer = await ask(url);
     if (answer === null) return;
     last = answer;
     await sleep(POLL_MS);
   }
   throw new LocalClusterError(
-    `${child.spec.id} is not ready in time. Asked at ${url}/ready: ${last}.\n${lastWords(child)}`,
+    `${child.spec.id} is not ready in time. Asked at ${url}: ${last}.\n${lastWords(child)}`,
   );
 }
 
-/** @returns null when it is ready, else why not */
+/** @returns null when the answer is 200, else what was answered */
 async function ask(url: string): Promise<string | null> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS) });
