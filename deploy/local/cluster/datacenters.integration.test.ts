@@ -31,10 +31,16 @@ function send(datacenters: LocalDatacenters, from: number, to: number, payload: 
   execFileSync('ip', ['netns', 'exec', namespace, process.execPath, '-e', script]);
 }
 
+/** How long a connection waits where an answer is due. A cable just set up may lose the first packets: TCP asks again after 1, 3 and 7 s. */
+const ANSWER_TIMEOUT_MS = 15_000;
+
+/** How long nothing has to come where the way is cut. */
+const SILENCE_MS = 1_000;
+
 /** What comes of a connection to a port where nobody listens: a refusal, if there is a way to that machine. */
-function whatAnswers(host: string): Promise<string | undefined> {
+function whatAnswers(host: string, timeoutMs = ANSWER_TIMEOUT_MS): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const socket = connect({ host, port: 9, timeout: 1_000 });
+    const socket = connect({ host, port: 9, timeout: timeoutMs });
     const end = (outcome: string | undefined): void => {
       socket.destroy();
       resolve(outcome);
@@ -65,7 +71,7 @@ describe.skipIf(fault !== undefined)(`datacenters of this machine${why}`, () => 
     expect(await whatAnswers(host)).toBe('ECONNREFUSED');
     await datacenters.cut('sbg');
     await datacenters.cut('sbg');
-    expect(await whatAnswers(host)).toBe('nothing');
+    expect(await whatAnswers(host, SILENCE_MS)).toBe('nothing');
     await datacenters.mend('sbg');
     expect(await whatAnswers(host)).toBe('ECONNREFUSED');
     send(datacenters, 1, 0, 'hello');
@@ -98,7 +104,7 @@ describe.skipIf(fault !== undefined)(`datacenters of this machine${why}`, () => 
     send(datacenters, 1, 0, 'hello');
     expect(await datacenters.sent('sbg', 'gra')).toMatchObject({ packets: 1 });
     await datacenters.silence('sbg', 'host');
-    expect(await whatAnswers(host)).toBe('nothing');
+    expect(await whatAnswers(host, SILENCE_MS)).toBe('nothing');
     await datacenters.endSilence('sbg', 'host');
     expect(await whatAnswers(host)).toBe('ECONNREFUSED');
   });
