@@ -20,7 +20,7 @@ const PROJECTS = ['unit', 'contract', 'integration', 'e2e'] as const;
 const TEST_MARK = 'TEST_RUN_ID';
 
 /** How long after the last test its processes may take to end. */
-const LEFTOVER_TIMEOUT_MS = 5_000;
+const LEFTOVER_TIMEOUT_MS = 20_000;
 
 const USAGE = `Runs the check and all tests.
 

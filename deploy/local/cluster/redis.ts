@@ -6,7 +6,7 @@ import { Child, inheritedEnvironment, SHOWN_LINES } from './child.ts';
 import type { ChildCallbacks } from './child.ts';
 import { LocalClusterError } from './errors.ts';
 
-const READY_TIMEOUT_MS = 10_000;
+const READY_TIMEOUT_MS = 60_000;
 const POLL_MS = 25;
 
 export interface RedisOptions {

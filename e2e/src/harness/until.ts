@@ -11,7 +11,7 @@ export async function until<Seen>(
   what: string,
   look: () => Promise<Seen> | Seen,
   holds: (seen: Seen) => boolean | Promise<boolean>,
-  deadlineMs = 30_000,
+  deadlineMs = 90_000,
 ): Promise<Seen> {
   const startedMs = performance.now();
   for (;;) {

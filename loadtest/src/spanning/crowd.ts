@@ -9,7 +9,7 @@ export const SPREAD = { PLENARY_PACKING_LIMIT: '1' };
 /** Nodes that are busy, as with themselves just after the start, are asked again after so long. */
 const ASK_AGAIN_MS = 200;
 /** For one person. */
-const PLACING_TIMEOUT_MS = 30_000;
+const PLACING_TIMEOUT_MS = 90_000;
 
 /** Of one person; where they join, and as whom, is the crowd's to say. */
 type CrowdOptions = Partial<Omit<BotOptions, 'edgeUrl' | 'token' | 'name' | 'roomId'>>;
