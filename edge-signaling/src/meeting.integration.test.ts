@@ -164,6 +164,6 @@ describe('a meeting over two edges', () => {
   it('[LG7] clients hear now and then how far the log is', async () => {
     const ann = await cluster.client(0);
     const { room } = await ann.join('heads');
-    expect((await ann.notice('head', 8_000)).lastEventId >= room.lastEventId).toBe(true);
+    expect((await ann.notice('head')).lastEventId >= room.lastEventId).toBe(true);
   });
 });

@@ -148,8 +148,8 @@ export class TestClient {
       .map((notice) => schema.parse(notice.payload));
   }
 
-  async notice<Name extends EdgeNoticeName>(name: Name, withinMs?: number): Promise<EdgeNotice<Name>> {
-    return waitFor(`the notice ${name}`, () => this.noticesOf(name)[0], withinMs);
+  async notice<Name extends EdgeNoticeName>(name: Name): Promise<EdgeNotice<Name>> {
+    return waitFor(`the notice ${name}`, () => this.noticesOf(name)[0]);
   }
 
   /** Waits for an event of the room. */
