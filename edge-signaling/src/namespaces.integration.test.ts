@@ -1,7 +1,7 @@
 import { NAMESPACE } from '@plenary/cluster';
 import type { Namespace } from '@plenary/cluster';
 import { startRedisCluster } from '@plenary/cluster/testing/redis-cluster';
-import { startRedisServer } from '@plenary/cluster/testing/redis-server';
+import { loginTo, startRedisServer } from '@plenary/cluster/testing/redis-server';
 import type { TestStore } from '@plenary/cluster/testing/redis-server';
 import { afterEach, describe, expect, it } from 'vitest';
 import { TestCluster } from './testing/test-cluster.ts';
@@ -20,12 +20,8 @@ const shared = (store: TestStore): TestStore => ({ ...store, stop: () => Promise
 
 /** A database of one Redis. */
 function databaseOf(url: string, database: number): TestStore {
-  const ofDatabase = `${url}/${database}`;
-  return {
-    address: { kind: 'single', url: ofDatabase },
-    settings: { REDIS_URL: ofDatabase },
-    stop: () => Promise.resolve(),
-  };
+  const login = loginTo(`${url}/${database}`);
+  return { ...login, as: () => login, stop: () => Promise.resolve() };
 }
 
 describe('two clusters on one Redis, with the same ids, keys and rooms', () => {

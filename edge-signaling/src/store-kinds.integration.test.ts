@@ -1,6 +1,7 @@
 import { startRedisCluster } from '@plenary/cluster/testing/redis-cluster';
 import type { TestMaster, TestRedisCluster } from '@plenary/cluster/testing/redis-cluster';
 import { askServer } from '@plenary/cluster/testing/redis-process';
+import { refusalsOf } from '@plenary/cluster/testing/redis-users';
 import { startRedisSentinel } from '@plenary/cluster/testing/redis-sentinel';
 import type { TestRedisSentinel } from '@plenary/cluster/testing/redis-sentinel';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -31,6 +32,11 @@ async function talk([ann, bob]: readonly [TestClient, TestClient], text: string)
   await bob.event((event) => event.type === 'chat.posted' && event.message.text === text, text);
 }
 
+/** No edge asked a server for anything that its user may not, also where nobody minds the refusal (SPEC KY4). */
+async function expectNoRefusal(urls: readonly string[]): Promise<void> {
+  for (const url of urls) expect(await askServer(url, refusalsOf), 'what the users lack').toEqual([]);
+}
+
 describe('two edges on a Redis Cluster', () => {
   let cluster: TestCluster<TestRedisCluster>;
   afterEach(async () => cluster.stop());
@@ -47,7 +53,7 @@ describe('two edges on a Redis Cluster', () => {
     return found;
   }
 
-  it('[ST8] people see each other, whichever master carries their room, and edges hear each other', async () => {
+  it('[ST8] [KY4] people see each other, whichever master carries their room, and edges hear each other', async () => {
     cluster = await TestCluster.startOn(await startRedisCluster(), { edges: 2, mediaNodes: 1 });
     for (const [index, master] of cluster.redis.masters.entries()) {
       const [room = ''] = await roomsHeardThrough(master, 1);
@@ -63,6 +69,7 @@ describe('two edges on a Redis Cluster', () => {
     await first.call('join', request);
     await second.call('join', request);
     expect((await first.notice('bye')).code).toBe('replaced');
+    await expectNoRefusal(cluster.redis.masters.map(({ url }) => url));
   });
 
   it('[ST8] [ST6] and again after the master that carries their room was away', async () => {
@@ -100,7 +107,7 @@ describe('two edges on a primary that Sentinels name', () => {
   let cluster: TestCluster<TestRedisSentinel>;
   afterEach(async () => cluster.stop());
 
-  it('[ST7] are ready again after a failover, people see each other, and what was lost of running meetings is repaired', async () => {
+  it('[ST7] [KY4] are ready again after a failover, people see each other, and what was lost of running meetings is repaired', async () => {
     cluster = await TestCluster.startOn(await startRedisSentinel(), { edges: 2, mediaNodes: 1 });
     const [ann, bob] = await meet(cluster, 'before');
     await talk([ann, bob], 'before');
@@ -149,5 +156,6 @@ describe('two edges on a primary that Sentinels name', () => {
       }),
     );
     await talk(people, 'after');
+    await expectNoRefusal([cluster.redis.replicaUrl]);
   }, 120_000);
 });

@@ -9,6 +9,7 @@ import type { ClusterStore, TransportOffer } from '@plenary/cluster';
 import { startConsulAgent } from '@plenary/cluster/testing/consul-agent';
 import type { TestConsul } from '@plenary/cluster/testing/consul-agent';
 import { startRedisServer } from '@plenary/cluster/testing/redis-server';
+import { urlOfUser } from '@plenary/cluster/testing/redis-users';
 import type { TestRedis } from '@plenary/cluster/testing/redis-server';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { isReady, readinessOf, startNodeProcess } from './testing/node-process.ts';
@@ -53,7 +54,7 @@ afterAll(async () => {
 });
 
 function start(config: TestConfig, overrides: NodeJS.ProcessEnv = {}): NodeProcess {
-  const started = startNodeProcess(redis.url, overrides, config);
+  const started = startNodeProcess(urlOfUser('media-node', redis.port), overrides, config);
   running.push(started);
   return started;
 }

@@ -4,6 +4,7 @@ import { createSocket } from 'node:dgram';
 import { DEFAULT_NAMESPACE, connectClusterStore, silentLogger } from '@plenary/cluster';
 import { spoilStore } from '@plenary/cluster/testing/spoiled-store';
 import { startRedisServer } from '@plenary/cluster/testing/redis-server';
+import { urlOfUser } from '@plenary/cluster/testing/redis-users';
 import type { TestRedis } from '@plenary/cluster/testing/redis-server';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { isReady, startNodeProcess } from './testing/node-process.ts';
@@ -32,7 +33,7 @@ afterAll(async () => {
 });
 
 function start(...parameters: [overrides?: NodeJS.ProcessEnv, config?: TestConfig]): NodeProcess {
-  const started = startNodeProcess(redis.url, ...parameters);
+  const started = startNodeProcess(urlOfUser('media-node', redis.port), ...parameters);
   running.push(started);
   return started;
 }

@@ -1,11 +1,10 @@
 /** The Redis users that are shipped, on a real Redis: each may do what its processes do, and nothing else. */
-import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { freePort } from '../testing/ports.ts';
-import { RedisProcess, ServerFolder, volatileServer } from '../testing/redis-process.ts';
+import { startRedisServer } from '../testing/redis-server.ts';
+import type { TestRedis } from '../testing/redis-server.ts';
+import { shippedUser, urlOfUser, USER_KINDS } from '../testing/redis-users.ts';
+import type { UserKind } from '../testing/redis-users.ts';
 import {
   edge,
   edgeRecord,
@@ -23,36 +22,29 @@ import type { ClusterStore } from './connect.ts';
 import { keysOf } from './keys.ts';
 import { SCRIPTS } from './scripts.generated.ts';
 
-const USERS = fileURLToPath(new URL('../../../deploy/redis/users/', import.meta.url));
-const KINDS = ['edge', 'media-node', 'operator'] as const;
-type Kind = (typeof KINDS)[number];
-
-let folder: ServerFolder;
-let port: number;
+let server: TestRedis;
 const stores: ClusterStore[] = [];
 const connections: Redis[] = [];
 
-const urlOf = (kind: Kind): string => `redis://plenary-${kind}:password-of-${kind}@127.0.0.1:${port}`;
-async function storeOf(kind: Kind): Promise<ClusterStore> {
-  const store = await connectTestStore({ kind: 'single', url: urlOf(kind) });
+function connect(kind: UserKind): Redis {
+  const redis = new Redis(urlOfUser(kind, server.port), { maxRetriesPerRequest: 0, retryStrategy: null });
+  connections.push(redis);
+  return redis;
+}
+
+async function storeOf(kind: UserKind): Promise<ClusterStore> {
+  const store = await connectTestStore(server.as(kind).address);
   stores.push(store);
   return store;
 }
 
 beforeAll(async () => {
-  folder = await ServerFolder.create();
-  port = await freePort();
-  const users = KINDS.map((kind) =>
-    readFileSync(join(USERS, `${kind}.conf`), 'utf8').replace(`>CHANGE-ME-${kind}`, `>password-of-${kind}`),
-  );
-  const configuration = join(folder.path, 'users.conf');
-  writeFileSync(configuration, users.join('\n'));
-  await RedisProcess.start(folder, [configuration, ...volatileServer(port)]);
+  server = await startRedisServer();
 });
 afterAll(async () => {
   for (const connection of connections) connection.disconnect();
   await Promise.all(stores.map((store) => store.close()));
-  await folder.end();
+  await server.stop();
 });
 
 describe('the Redis users', () => {
@@ -99,11 +91,10 @@ describe('the Redis users', () => {
     expect(await ofOperator.registry.liveEdges()).toHaveLength(1);
   });
 
-  it.each(KINDS)(
+  it.each(USER_KINDS)(
     '[KY4] let a process of the kind %s find out whether Redis takes writes, in any slot',
     async (kind) => {
-      const redis = new Redis(urlOf(kind), { maxRetriesPerRequest: 0, retryStrategy: null });
-      connections.push(redis);
+      const redis = connect(kind);
       for (const tag of [0, 7, 16_383])
         await redis.eval(SCRIPTS.probeWrites.lua, 1, keysOf(DEFAULT_NAMESPACE).probe(tag));
       // Only edges may write another key of that shape.
@@ -113,19 +104,21 @@ describe('the Redis users', () => {
     },
   );
 
-  it.each(['edge', 'media-node'] as const)('[KY4] let an %s run every command of the scripts', (kind) => {
-    const rules = readFileSync(join(USERS, `${kind}.conf`), 'utf8').split(/\s+/);
-    const commands = Object.values(SCRIPTS).flatMap(({ lua }) =>
-      [...lua.matchAll(/redis\.p?call\('([A-Z]+)'/g)].map(([, command = '']) => command.toLowerCase()),
-    );
-    expect([...new Set(commands)].filter((command) => !rules.includes(`+${command}`))).toEqual([]);
-  });
+  it.each(['edge', 'media-node'] as const)(
+    '[KY4] let an %s run every command of the scripts',
+    async (kind) => {
+      const rules = (await shippedUser(kind)).split(/\s+/);
+      const commands = Object.values(SCRIPTS).flatMap(({ lua }) =>
+        [...lua.matchAll(/redis\.p?call\('([A-Z]+)'/g)].map(([, command = '']) => command.toLowerCase()),
+      );
+      expect([...new Set(commands)].filter((command) => !rules.includes(`+${command}`))).toEqual([]);
+    },
+  );
 
-  it.each(KINDS)(
+  it.each(USER_KINDS)(
     '[KY4] let a process of the kind %s do nothing to the server, nor to what is another one’s',
     async (kind) => {
-      const redis = new Redis(urlOf(kind), { maxRetriesPerRequest: 0, retryStrategy: null });
-      connections.push(redis);
+      const redis = connect(kind);
       const refused = async (...command: [string, ...string[]]): Promise<void> => {
         await expect(redis.call(...command), command.join(' ')).rejects.toThrow(
           /NOPERM|permission|not allowed|can't (run|access)/i,
@@ -152,6 +145,12 @@ describe('the Redis users', () => {
       if (kind !== 'edge') {
         await refused('ZADD', 'plenary:{tenant:acme}:claims', '1', 'x');
         await refused('HSET', 'plenary:{registry}:edges', 'edge-x', 'x');
+        await refused(
+          'EVAL',
+          "return redis.call('HSET', KEYS[1], 'a', 'b')",
+          '1',
+          'plenary:{registry}:edges',
+        );
         await refused('SPUBLISH', 'plenary:socket.io#/#', 'x');
       }
       if (kind === 'operator') await refused('HGETALL', 'plenary:{room:r}:placements');

@@ -1,6 +1,7 @@
 import { DistantRelay } from './distant-relay.ts';
-import { startRedisServer } from './redis-server.ts';
+import { loginTo, startRedisServer } from './redis-server.ts';
 import type { TestRedis } from './redis-server.ts';
+import { urlOfUser } from './redis-users.ts';
 
 /** How far it is to the store in tests of the distance, in milliseconds each way. */
 export const STORE_DISTANCE_MS = 30;
@@ -9,11 +10,10 @@ export const STORE_DISTANCE_MS = 30;
 export async function startDistantRedis(): Promise<TestRedis> {
   const server = await startRedisServer();
   const relay = await DistantRelay.to(server.port, STORE_DISTANCE_MS);
-  const url = `redis://127.0.0.1:${relay.port}`;
   return {
     ...server,
-    address: { kind: 'single', url },
-    settings: { REDIS_URL: url },
+    ...loginTo(`redis://127.0.0.1:${relay.port}`),
+    as: (kind) => loginTo(urlOfUser(kind, relay.port)),
     stop: async () => {
       relay.close();
       await server.stop();

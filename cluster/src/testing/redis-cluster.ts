@@ -1,4 +1,4 @@
-import { copyFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StoreAddress } from '../redis/store-address.ts';
 import { freePort } from './ports.ts';
@@ -10,7 +10,8 @@ import {
   ServerFolder,
   TEST_REDIS_PASSWORD,
 } from './redis-process.ts';
-import type { TestStore } from './redis-server.ts';
+import type { StoreLogin, TestStore } from './redis-server.ts';
+import { userOf, usersConfiguration } from './redis-users.ts';
 import { waitFor } from './wait-for.ts';
 
 const MASTERS = 3;
@@ -79,7 +80,7 @@ interface Following {
 async function startMember(folder: ServerFolder, index: number, isReplicated: boolean): Promise<Member> {
   const [port, busPort] = [await freePort(), await freePort()];
   const conf = join(folder.path, `redis-${port}.conf`);
-  await copyFile(CLUSTER_CONF, conf);
+  await writeFile(conf, `${await readFile(CLUSTER_CONF, 'utf8')}\n${await usersConfiguration()}`);
   const server = await RedisProcess.start(folder, [
     conf,
     ...guardedServer(port),
@@ -154,11 +155,19 @@ function describeCluster(folder: ServerFolder, members: readonly Member[]): Test
     password: TEST_REDIS_PASSWORD,
     tls: false,
   };
+  const settings = {
+    PLENARY_REDIS_CLUSTER: members.map(({ port }) => `127.0.0.1:${port}`).join(','),
+    PLENARY_REDIS_PASSWORD: TEST_REDIS_PASSWORD,
+  };
   return {
     address,
-    settings: {
-      PLENARY_REDIS_CLUSTER: members.map(({ port }) => `127.0.0.1:${port}`).join(','),
-      PLENARY_REDIS_PASSWORD: TEST_REDIS_PASSWORD,
+    settings,
+    as: (kind): StoreLogin => {
+      const { username, password } = userOf(kind);
+      return {
+        address: { ...address, username, password },
+        settings: { ...settings, PLENARY_REDIS_USERNAME: username, PLENARY_REDIS_PASSWORD: password },
+      };
     },
     masters,
     masterOf: async (key) => {

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { copyFile, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { freePort } from './ports.ts';
 import { askServer, guardedUrl, RedisProcess, ServerFolder, TEST_REDIS_PASSWORD } from './redis-process.ts';
 import type { Launcher } from './redis-process.ts';
-import type { TestStore } from './redis-server.ts';
+import type { StoreLogin, TestStore } from './redis-server.ts';
+import { userOf, usersConfiguration } from './redis-users.ts';
 import { waitFor } from './wait-for.ts';
 
 const NAME = 'plenary';
@@ -69,23 +70,28 @@ export async function startRedisSentinel(places: SentinelPlaces = {}): Promise<T
     }
     const sentinels = await placesOr(places.sentinels, SENTINELS);
     const processes = await startSentinels(folder, primary.place, replicas.length, sentinels);
-    return {
+    const login = (username: string | undefined, password: string): StoreLogin => ({
       address: {
         kind: 'sentinel',
         name: NAME,
         sentinels: sentinels.map(({ host, port }) => ({ host, port })),
         sentinelUsername: undefined,
         sentinelPassword: TEST_REDIS_PASSWORD,
-        username: undefined,
-        password: TEST_REDIS_PASSWORD,
+        username,
+        password,
         tls: false,
       },
       settings: {
         PLENARY_REDIS_SENTINELS: sentinels.map(({ host, port }) => `${host}:${port}`).join(','),
         PLENARY_REDIS_SENTINEL_NAME: NAME,
         PLENARY_REDIS_SENTINEL_PASSWORD: TEST_REDIS_PASSWORD,
-        PLENARY_REDIS_PASSWORD: TEST_REDIS_PASSWORD,
+        ...(username === undefined ? {} : { PLENARY_REDIS_USERNAME: username }),
+        PLENARY_REDIS_PASSWORD: password,
       },
+    });
+    return {
+      ...login(undefined, TEST_REDIS_PASSWORD),
+      as: (kind) => login(userOf(kind).username, userOf(kind).password),
       primaryUrl: primary.url,
       replicaUrl: replica.url,
       servers,
@@ -146,7 +152,7 @@ async function replicatedServer(
 ): Promise<readonly string[]> {
   const name = `${host}-${port}`;
   const conf = join(folder.path, `redis-${name}.conf`);
-  await copyFile(REPLICATED_CONF, conf);
+  await writeFile(conf, `${await readFile(REPLICATED_CONF, 'utf8')}\n${await usersConfiguration()}`);
   return [
     ...[conf, '--port', String(port), '--bind', host],
     // As the others reach it: who relays its connections is not it.

@@ -1,14 +1,22 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StoreAddress } from '../redis/store-address.ts';
 import { freePort } from './ports.ts';
 import { askServer, RedisProcess, ServerFolder, volatileServer } from './redis-process.ts';
+import { urlOfUser, usersConfiguration } from './redis-users.ts';
+import type { UserKind } from './redis-users.ts';
 
-/** A store of any kind that a test started, of real servers on loopback, on ports of its own. */
-export interface TestStore {
+/** How somebody logs in to a store. */
+export interface StoreLogin {
   readonly address: StoreAddress;
   /** The environment variables of a process that is to use it. */
   readonly settings: Readonly<Record<string, string>>;
+}
+
+/** A store of any kind that a test started, of real servers on loopback, on ports of its own. By its own login one may do everything. */
+export interface TestStore extends StoreLogin {
+  /** As a process of that kind, by the user that is shipped for it. */
+  as(kind: UserKind): StoreLogin;
   stop(): Promise<void>;
 }
 
@@ -34,13 +42,15 @@ export interface TestRedis extends TestStore {
 export async function startRedisServer(): Promise<TestRedis> {
   const port = await freePort();
   const folder = await ServerFolder.create();
-  const server = await RedisProcess.start(folder, volatileServer(port));
+  const configuration = join(folder.path, 'users.conf');
+  await writeFile(configuration, await usersConfiguration());
+  const server = await RedisProcess.start(folder, [configuration, ...volatileServer(port)]);
   const url = `redis://127.0.0.1:${port}`;
   return {
     url,
     port,
-    address: { kind: 'single', url },
-    settings: { REDIS_URL: url },
+    ...loginTo(url),
+    as: (kind) => loginTo(urlOfUser(kind, port)),
     kill: () => server.kill(),
     restart: () => server.restart(),
     pause: () => server.pause(),
@@ -64,4 +74,8 @@ export async function startRedisServer(): Promise<TestRedis> {
     },
     stop: () => folder.end(),
   };
+}
+
+export function loginTo(url: string): StoreLogin {
+  return { address: { kind: 'single', url }, settings: { REDIS_URL: url } };
 }

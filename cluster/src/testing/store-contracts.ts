@@ -1,6 +1,6 @@
 /** The contract suites on a real store of any kind, as a process connects to it. */
 import type { Cluster, Redis } from 'ioredis';
-import { afterAll, beforeAll } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { DEFAULT_NAMESPACE } from '../namespace.ts';
 import { silentLogger } from '../process/logging.ts';
 import { openCluster, openServer } from '../redis/client.ts';
@@ -12,6 +12,9 @@ import { describeRepublishing } from '../room/republishing.contract.ts';
 import { describeRoomStore } from '../room/room-store.contract.ts';
 import { describeTenantStore } from '../tenant/tenant-store.contract.ts';
 import type { TestStore } from './redis-server.ts';
+import { byKind } from './by-kind.ts';
+import { refusalsOf } from './redis-users.ts';
+import type { StorePorts } from './by-kind.ts';
 import { KEYS } from './store-keys.ts';
 import { waitFor } from './wait-for.ts';
 
@@ -112,6 +115,11 @@ class StoreInspector {
     return found.flat();
   }
 
+  /** What users asked for that they may not, also where nobody minds the refusal. */
+  async refusals(): Promise<readonly string[]> {
+    return (await Promise.all(this.#masters().map(refusalsOf))).flat();
+  }
+
   close(): void {
     this.#client.disconnect();
   }
@@ -124,7 +132,10 @@ class StoreInspector {
 export type StoreSuite = 'registry' | 'rooms' | 'republishing' | 'tenants';
 const EVERY_SUITE: readonly StoreSuite[] = ['registry', 'rooms', 'republishing', 'tenants'];
 
-/** Runs contract suites, all of them unless told, on one kind of store; each test begins with an empty one. */
+/**
+ * Runs contract suites, all of them unless told, on one kind of store; each test begins with an empty one. What media nodes ask
+ * is asked as a media node, and the rest as an edge, by the users that are shipped for them (SPEC KY4).
+ */
 export function describeStoreContracts(
   version: string,
   start: () => Promise<TestStore>,
@@ -137,14 +148,29 @@ export function describeStoreContracts(
     inspector = await StoreInspector.open(server.address);
   });
   afterAll(async () => {
-    inspector.close();
-    await server.stop();
+    try {
+      expect(await inspector.refusals(), 'what the users lack').toEqual([]);
+    } finally {
+      inspector.close();
+      await server.stop();
+    }
   });
 
-  const open = async (): Promise<ClusterStore> => {
+  const open = async (): Promise<StorePorts> => {
     await inspector.flush();
-    return connectTestStore(server.address);
+    const [edge, mediaNode] = await Promise.all([
+      connectTestStore(server.as('edge').address),
+      connectTestStore(server.as('media-node').address),
+    ]);
+    return byKind(edge, mediaNode);
   };
+
+  it(`[KY4] an operator looks who lives (${version})`, async () => {
+    const store = await connectTestStore(server.as('operator').address);
+    await store.registry.liveMediaNodes();
+    await store.registry.liveEdges();
+    await store.close();
+  });
 
   if (suites.includes('registry'))
     describeRegistry(version, async () => {

@@ -88,7 +88,8 @@ export class TestCluster<Store extends TestStore = TestRedis> {
       id,
       host,
       settings: {
-        ...this.redis.settings,
+        // The users that are shipped are those of the default namespace.
+        ...(this.namespace === DEFAULT_NAMESPACE ? this.redis.as('edge') : this.redis).settings,
         PLENARY_NAMESPACE: this.namespace,
         PLENARY_RESUME_WITHIN_MS: String(TEST_RESUME_WITHIN_MS),
         PLENARY_LEASE_MS: String(TEST_LEASE_MS),
