@@ -323,6 +323,10 @@ class WireSocket implements ClientSocket {
     // As above.
   }
 
+  payFramesFrom(): void {
+    // As above.
+  }
+
   /** The connection is gone: no room keeps it. */
   forget(): void {
     for (const roomId of [...this.#rooms.keys()]) this.leaveRoom(roomId);

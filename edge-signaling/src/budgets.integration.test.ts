@@ -34,6 +34,26 @@ describe('what a session may spend', () => {
   });
 });
 
+describe('what a session may send', () => {
+  /** Sends most of what may come in at once. @returns whether the connection was kept */
+  const send = async (client: TestClient): Promise<boolean> => {
+    const padding = 'x'.repeat(32_000);
+    const answers = Array.from({ length: 30 }, async () =>
+      client.refusal('edge.check', { padding }).catch(() => 'cut'),
+    );
+    return !(await Promise.all(answers)).includes('cut');
+  };
+
+  it('[BU17] counts on its next connection as well', async () => {
+    const ann = await cluster.client(0);
+    const { session, room } = await ann.join('talker');
+    expect(await send(ann)).toBe(true);
+    const again = await cluster.client(0);
+    await again.resume(ann, session, room.lastEventId);
+    expect(await send(again)).toBe(false);
+  });
+});
+
 describe('what a room pays for', () => {
   it('[BU15] is resumes too, also of a session that is gone', async () => {
     const ann = await cluster.client(0);

@@ -17,9 +17,9 @@ import type { EdgeConfig } from './config.ts';
 import { Directory } from './directory.ts';
 import { Oddities } from './oddities.ts';
 import { Announcer } from './lifecycle.ts';
-import { carriedBudget } from './limits/budget.ts';
 import { AdmissionGates } from './limits/admission-gates.ts';
 import { EntryGate } from './limits/entry-gate.ts';
+import { FrameGuard } from './limits/frame-budgets.ts';
 import { LimitedLog } from './limits/limited-log.ts';
 import { EdgeBudgets } from './limits/meter.ts';
 import type { ControlLinkListener, LinkTrouble } from './media/control-link.ts';
@@ -326,7 +326,7 @@ export class EdgeCore {
       departures,
       tenantClaims,
       channel,
-      purseAfter: (heldForMs) => budgets.newPurse(carriedBudget(clock, heldForMs)),
+      purseAfter: (heldForMs) => budgets.carriedPurse(heldForMs),
       clock,
       onEntering: (roomId) => this.#sweeper.note(roomId),
       onOutcome: (tenantId, result) => options.tenantMeter.joined(tenantId, result),
@@ -390,6 +390,11 @@ export class EdgeCore {
         onClosed: () => connection.close(),
       };
     };
+  }
+
+  /** Limits the frames of a new connection. */
+  guardFrames(address: string): FrameGuard {
+    return new FrameGuard(this.#budgets.frames, address);
   }
 
   get isStopping(): boolean {

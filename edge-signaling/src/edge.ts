@@ -263,6 +263,7 @@ export async function startEdge(
       oddities.forwardingIgnored(address);
     }),
     addressLimits,
+    guardFrames: (address) => core.guardFrames(address),
     pubSub: createPubSub({
       publisher: store.duplicate('publisher', reportAdapterFault),
       subscriber: store.duplicate('subscriber', reportAdapterFault),

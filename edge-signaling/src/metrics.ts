@@ -178,7 +178,7 @@ export function createEdgeMetrics() {
     }),
     limited: new Counter({
       name: 'plenary_edge_limited_total',
-      help: 'Requests refused because a budget was spent, by whose budget and of what.',
+      help: 'Requests refused, and connections closed for their frames, because a budget was spent, by whose budget and of what.',
       labelNames: ['scope', 'resource'],
       registers,
     }),

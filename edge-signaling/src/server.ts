@@ -33,7 +33,7 @@ import { cluesOf, headersOf, serveUws } from './http/uws-adapter.ts';
 import type { UwsResponse } from './http/uws-adapter.ts';
 import { ConnectGate } from './limits/connect-gate.ts';
 import type { AddressLimits, CountedSocket } from './limits/address-limits.ts';
-import { FrameGuard } from './limits/flood-guard.ts';
+import type { FrameGuard } from './limits/frame-budgets.ts';
 import { TcpGate } from './limits/tcp-gate.ts';
 import type { EdgeMetrics, ReportFault } from './metrics.ts';
 import { createRoomChannel } from './transport/room-channel.ts';
@@ -76,6 +76,8 @@ export interface ServerSettings {
   readonly isOriginAllowed: OriginCheck;
   readonly readAddress: AddressReader;
   readonly addressLimits: AddressLimits;
+  /** Limits the frames of a new connection. */
+  readonly guardFrames: (address: string) => FrameGuard;
   readonly pubSub: PubSub;
   readonly accept: AcceptSocket;
   /** Whether nobody new is taken. */
@@ -188,7 +190,8 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
     },
     ended: () => tcpGate.ended(),
   };
-  const carrier = (await attachUws(io, door, settings)) ?? attachNode(io, door, settings);
+  const guards = new WeakMap<object, FrameGuard>();
+  const carrier = (await attachUws(io, door, guards, settings)) ?? attachNode(io, door, settings);
   logger.info({ server: carrier.kind }, 'the server is made');
   metrics.server.set({ server: carrier.kind }, 1);
 
@@ -200,17 +203,20 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
       const address = addressOf(connection.request, settings.readAddress);
       const count = settings.addressLimits.opened(address);
       counted.set(connection, count);
-      if (carrier.kind === 'node') boundSendBuffer(connection, clock, () => metrics.slowSockets.inc());
-      const guard = new FrameGuard(clock);
+      const guard = settings.guardFrames(address);
+      guards.set(connection.transport, guard);
+      if (carrier.kind === 'node') boundSendBuffer(connection, guard, () => metrics.slowSockets.inc());
       connection.on(
         'packet',
         entry('socket', (packet: { readonly data?: string | Buffer }) => {
           const { data = '' } = packet;
           const isText = typeof data === 'string';
-          if (guard.onFrame(isText ? data.length : data.byteLength) && isText) return;
-          const fault = isText
-            ? new PlenaryError('flooding')
-            : new PlenaryError('malformed_message', 'Binary frame.');
+          const verdict = guard.onFrame(isText ? data.length : data.byteLength);
+          if (verdict === 'allowed' && isText) return;
+          const fault =
+            verdict === 'allowed'
+              ? new PlenaryError('malformed_message', 'Binary frame.')
+              : new PlenaryError(verdict);
           const client = byConnection.get(connection);
           if (client === undefined) connection.close();
           else client.bye(fault);
@@ -228,6 +234,7 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
       const client = new SocketIoClient(socket, {
         address: addressOf(socket.request, settings.readAddress),
         count: counted.get(socket.conn),
+        frames: guards.get(socket.conn.transport),
         metrics,
       });
       byConnection.set(socket.conn, client);
@@ -293,6 +300,7 @@ const SOCKET_PATH = '/socket.io/';
 async function attachUws(
   io: SocketServer,
   door: Door,
+  guards: FrameGuards,
   settings: ServerSettings,
 ): Promise<Carrier | undefined> {
   const { host, port, logger, metrics, handleHttp, readAddress } = settings;
@@ -311,7 +319,7 @@ async function attachUws(
   }
   const app = uws.App();
   guardConnections(app, door);
-  guardSockets(app, { readAddress, door, clock: settings.clock, onSlow: () => metrics.slowSockets.inc() });
+  guardSockets(app, { readAddress, door, guards, onSlow: () => metrics.slowSockets.inc() });
   guardPath(app, readAddress);
   io.attachApp(app);
   app.any('/*', serveUws(handleHttp, readAddress));
@@ -373,10 +381,20 @@ function guardConnections(app: TemplatedApp, door: Door): void {
   );
 }
 
+/** Each connection's, by its transport, which both Engine.IO and uWebSockets.js know. */
+type FrameGuards = Pick<WeakMap<object, FrameGuard>, 'get'>;
+
+/** What Engine.IO notes on a socket of uWebSockets.js. */
+function transportOf(data: unknown): object | undefined {
+  if (typeof data !== 'object' || data === null || !('transport' in data)) return undefined;
+  const { transport } = data;
+  return typeof transport === 'object' && transport !== null ? transport : undefined;
+}
+
 interface SocketGuards {
   readonly readAddress: AddressReader;
   readonly door: Door;
-  readonly clock: Clock;
+  readonly guards: FrameGuards;
   readonly onSlow: () => void;
 }
 
@@ -386,10 +404,9 @@ interface SocketGuards {
  * has uWebSockets.js close a connection whose client does not read, where Socket.IO leaves it to drop messages without a
  * word: the client resumes by the log and misses nothing (SPEC RL7).
  */
-function guardSockets(app: TemplatedApp, { readAddress, door, clock, onSlow }: SocketGuards): void {
+function guardSockets(app: TemplatedApp, { readAddress, door, guards, onSlow }: SocketGuards): void {
   const serve = app.ws.bind(app);
   const cutOff = new WeakSet<object>();
-  const pings = new WeakMap<object, FrameGuard>();
   app.ws = <UserData>(pattern: RecognizedString, behaviour: WebSocketBehavior<UserData>) =>
     serve<UserData>(pattern, {
       ...behaviour,
@@ -411,9 +428,9 @@ function guardSockets(app: TemplatedApp, { readAddress, door, clock, onSlow }: S
         return behaviour.open?.(socket);
       }),
       ping: entry('socket', (socket) => {
-        const guard = pings.get(socket) ?? new FrameGuard(clock);
-        pings.set(socket, guard);
-        if (!guard.onFrame(1)) socket.close();
+        const transport = transportOf(socket.getUserData());
+        const verdict = transport && guards.get(transport)?.onFrame(1);
+        if (verdict !== 'allowed') socket.close();
       }),
       dropped: entry('socket', (socket) => {
         // It may be told of several messages before it is closed.
@@ -429,16 +446,15 @@ interface WebSocketOfNode {
 }
 
 /** The same on Node's own server, where nothing bounds what waits. */
-function boundSendBuffer(connection: Socket['conn'], clock: Clock, onSlow: () => void): void {
+function boundSendBuffer(connection: Socket['conn'], frames: FrameGuard, onSlow: () => void): void {
   const guard = new SendGuard();
-  const pings = new FrameGuard(clock);
   const carried: { readonly headers: unknown; readonly websocket?: WebSocketOfNode } = connection.request;
   carried.websocket?.on(
     'ping',
     entry('socket', () => {
       // Each is answered by the library, also for a client that does not read.
       const isBehind = connection.request.socket.writableLength > MAX_SEND_BUFFER_BYTES;
-      if (isBehind || !pings.onFrame(1)) connection.request.socket.destroy();
+      if (isBehind || frames.onFrame(1) !== 'allowed') connection.request.socket.destroy();
     }),
   );
   let isCutOff = false;

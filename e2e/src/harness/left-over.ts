@@ -50,11 +50,12 @@ export async function pipeCount(cluster: LocalCluster): Promise<number> {
   return (await leftOver(cluster)).media['plenary_media_pipes'] ?? 0;
 }
 
+/** Sorted: the order of `KEYS` changes as Redis' table grows. */
 async function keysBesideRegistry(redisUrl: string): Promise<string[]> {
   const redis = new Redis(redisUrl);
   try {
     const ofRegistry = new Set([KEYS.mediaNodes, KEYS.edges, KEYS.portSlices]);
-    return (await redis.keys('*')).filter((key) => !ofRegistry.has(key));
+    return (await redis.keys('*')).filter((key) => !ofRegistry.has(key)).sort();
   } finally {
     redis.disconnect();
   }

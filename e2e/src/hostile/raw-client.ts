@@ -183,7 +183,7 @@ async function within<Result>(timeoutMs: number, what: string, work: Promise<Res
 }
 
 /** The code of a `bye` or `refused`. */
-function lastWordOf(frame: string): string | undefined {
+export function lastWordOf(frame: string): string | undefined {
   if (!frame.startsWith('42["bye"') && !frame.startsWith('42["refused"')) return undefined;
   const [, error] = NOTICE.parse(JSON.parse(frame.slice(2)));
   return error.code;

@@ -1,10 +1,11 @@
+import { isDeepStrictEqual } from 'node:util';
 import { expect } from 'vitest';
 import type { PageNoticed } from '../faults/page/page.ts';
 import type { Person } from '../faults/person.ts';
 import { everybodySeesAndHears, RECOVERY_TIMEOUT_MS } from '../faults/sees-and-hears.ts';
 import { until } from '../harness/until.ts';
 import type { Answers, Attack } from './attack.ts';
-import type { HostileWorld, Standing } from './hostile-world.ts';
+import type { HostileWorld } from './hostile-world.ts';
 
 /** How long an attack goes on, in milliseconds. */
 const ATTACK_MS = 2_500;
@@ -40,7 +41,7 @@ export async function withstand(world: HostileWorld, attack: Attack, attackMs = 
     await until(
       'everything that the attacker took is given back',
       () => world.standing(),
-      (now) => isAsBefore(now, before),
+      (now) => isDeepStrictEqual(now, before),
       RECOVERY_TIMEOUT_MS,
     );
     return worstOf(noticed);
@@ -48,10 +49,6 @@ export async function withstand(world: HostileWorld, attack: Attack, attackMs = 
     const why = error instanceof Error ? error.message : String(error);
     throw new Error(`${attack.name}: ${why}\n${await world.lastWords()}`, { cause: error });
   }
-}
-
-function isAsBefore(now: Standing, before: Standing): boolean {
-  return JSON.stringify(now) === JSON.stringify(before);
 }
 
 function interruptionsOf(people: readonly Person[], noticed: readonly PageNoticed[]): Answers {

@@ -1,13 +1,14 @@
 /** What may be spent: the numbers, and the purse of one owner. */
 import { TokenBucket } from '@plenary/cluster';
 import type { BucketSettings, Clock } from '@plenary/cluster';
-import { ofEach, RESOURCES } from './cost.ts';
-import type { Cost, Resource } from './cost.ts';
+import { RESOURCES } from './cost.ts';
+import type { Resource } from './cost.ts';
 
 export const SCOPES = ['session', 'room', 'tenant', 'address'] as const;
 export type Scope = (typeof SCOPES)[number];
 
-export type BudgetSettings = Readonly<Record<Resource, BucketSettings>>;
+export type BudgetSettings<Name extends string = Resource> = Readonly<Record<Name, BucketSettings>>;
+export type Amounts<Name extends string = Resource> = Readonly<Partial<Record<Name, number>>>;
 
 const KIB = 1_024;
 const MIB = 1_048_576;
@@ -68,63 +69,87 @@ export type Levels = Readonly<Record<Resource, number>>;
 export const isBelowCarried = (levels: Levels): boolean =>
   RESOURCES.some((resource) => levels[resource] < SESSION[resource].capacity * CARRIED_SHARE);
 
+/** One value for each of some names. */
+export function ofEach<Name extends string, Value>(
+  names: readonly Name[],
+  valueOf: (name: Name) => Value,
+): Record<Name, Value> {
+  return Object.fromEntries(names.map((name) => [name, valueOf(name)])) as Record<Name, Value>;
+}
+
+export const namesOf = <Name extends string>(record: Readonly<Record<Name, unknown>>): readonly Name[] =>
+  Object.keys(record) as Name[];
+
+/** So much for each of a number. */
+export const times = <Name extends string>(
+  settings: BudgetSettings<Name>,
+  factor: number,
+): BudgetSettings<Name> =>
+  ofEach(namesOf(settings), (name) => ({
+    capacity: settings[name].capacity * factor,
+    refillPerSecond: settings[name].refillPerSecond * factor,
+  }));
+
 /** What one owner may spend of each resource (SPEC BU5). */
-export class Budget {
-  readonly #buckets: Readonly<Record<Resource, TokenBucket>>;
+export class Budget<Name extends string = Resource> {
+  readonly #names: readonly Name[];
+  readonly #buckets: Readonly<Record<Name, TokenBucket>>;
 
   /** @param tokensOf - what is in it at first; absent, it is full */
   constructor(
-    settings: BudgetSettings,
+    settings: BudgetSettings<Name>,
     clock: Clock,
     tokensOf: (bucket: BucketSettings) => number = ({ capacity }) => capacity,
   ) {
+    this.#names = namesOf(settings);
     this.#buckets = ofEach(
-      (resource) => new TokenBucket(settings[resource], clock, tokensOf(settings[resource])),
+      this.#names,
+      (name) => new TokenBucket(settings[name], clock, tokensOf(settings[name])),
     );
   }
 
   /** What there is too little of for the cost; nothing where it can be paid. */
-  lacking(cost: Cost): Resource | undefined {
-    return RESOURCES.find((resource) => !this.affords(resource, cost[resource] ?? 0));
+  lacking(cost: Amounts<Name>): Name | undefined {
+    return this.#names.find((name) => !this.affords(name, cost[name] ?? 0));
   }
 
-  affords(resource: Resource, amount: number): boolean {
+  affords(resource: Name, amount: number): boolean {
     return amount <= 0 || this.#buckets[resource].affords(amount);
   }
 
   /** Takes the amount in any case: what is not there is owed. A negative one is given back. */
-  spend(resource: Resource, amount: number): void {
+  spend(resource: Name, amount: number): void {
     this.#buckets[resource].spend(amount);
   }
 
   /** The same with all of a cost. */
-  spendAll(cost: Cost): void {
-    for (const resource of RESOURCES) {
+  spendAll(cost: Amounts<Name>): void {
+    for (const resource of this.#names) {
       const amount = cost[resource] ?? 0;
       if (amount !== 0) this.spend(resource, amount);
     }
   }
 
+  /** What is in it of each resource; negative where it is owed. */
+  get levels(): Readonly<Record<Name, number>> {
+    return ofEach(this.#names, (name) => Math.floor(this.#buckets[name].level));
+  }
+
   /** What is in it of one resource, to the fraction; negative where it is owed. */
-  levelOf(resource: Resource): number {
+  levelOf(resource: Name): number {
     return this.#buckets[resource].level;
   }
 
-  /** What is in it of each resource; negative where it is owed. */
-  get levels(): Levels {
-    return ofEach((resource) => Math.floor(this.#buckets[resource].level));
-  }
-
   /** Takes what is in it beyond these levels. */
-  lowerTo(levels: Levels): void {
-    for (const resource of RESOURCES) {
+  lowerTo(levels: Readonly<Record<Name, number>>): void {
+    for (const resource of this.#names) {
       const beyond = this.#buckets[resource].level - levels[resource];
       if (beyond > 0) this.spend(resource, beyond);
     }
   }
 
   get isFull(): boolean {
-    return RESOURCES.every((resource) => this.#buckets[resource].isFull());
+    return this.#names.every((name) => this.#buckets[name].isFull());
   }
 }
 
@@ -132,9 +157,17 @@ export class Budget {
  * The purse of a session that was held elsewhere until now, where it may have been emptied when it was taken up there: what has
  * come in since then is in it, within {@link CARRIED_LEAST_SHARE} and {@link CARRIED_SHARE} of the whole.
  */
-export function carriedBudget(clock: Clock, heldForMs: number): Budget {
+export const carriedBudget = (clock: Clock, heldForMs: number): Budget =>
+  carriedOf(SESSION, clock, heldForMs);
+
+/** The same with another table. */
+export function carriedOf<Name extends string>(
+  settings: BudgetSettings<Name>,
+  clock: Clock,
+  heldForMs: number,
+): Budget<Name> {
   const seconds = Math.max(0, heldForMs) / 1_000;
-  return new Budget(SESSION, clock, ({ capacity, refillPerSecond }) =>
+  return new Budget(settings, clock, ({ capacity, refillPerSecond }) =>
     Math.min(capacity * CARRIED_SHARE, Math.max(capacity * CARRIED_LEAST_SHARE, refillPerSecond * seconds)),
   );
 }

@@ -5,15 +5,6 @@ import { ROSTER_PAGE_SIZE } from '@plenary/cluster/protocol';
 export const RESOURCES = ['work', 'mediasoup', 'store', 'bytes', 'deliveries'] as const;
 export type Resource = (typeof RESOURCES)[number];
 
-/** A value for each resource. */
-export const ofEach = <Value>(make: (resource: Resource) => Value): Record<Resource, Value> => ({
-  work: make('work'),
-  mediasoup: make('mediasoup'),
-  store: make('store'),
-  bytes: make('bytes'),
-  deliveries: make('deliveries'),
-});
-
 /** What something costs of each resource; what is absent costs nothing. */
 export type Cost = Readonly<Partial<Record<Resource, number>>>;
 

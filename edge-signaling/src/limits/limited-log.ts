@@ -3,6 +3,7 @@ import type { Clock, Logger } from '@plenary/cluster';
 import type { EdgeMetrics } from '../metrics.ts';
 import type { Scope } from './budget.ts';
 import type { Resource } from './cost.ts';
+import type { FrameScope, Inflow } from './frame-budgets.ts';
 
 /** Whom a limit holds up. */
 export interface LimitedWho {
@@ -30,10 +31,19 @@ export class LimitedLog {
   }
 
   limited(scope: Scope, resource: Resource, who: LimitedWho): void {
+    this.#count(scope, resource, who, 'a request was refused: its budget is spent');
+  }
+
+  /** A connection is closed for what came in on it. */
+  cutOff(scope: FrameScope, inflow: Inflow, who: LimitedWho): void {
+    this.#count(scope, inflow, who, 'a connection is closed: its budget of frames is spent');
+  }
+
+  #count(scope: string, resource: string, who: LimitedWho, message: string): void {
     const { metrics, logger } = this.#settings;
     metrics.limited.inc({ scope, resource });
     this.#lines.say(`${scope} ${resource}`, (unsaid) => {
-      logger.warn({ scope, resource, ...who, unsaid }, 'a request was refused: its budget is spent');
+      logger.warn({ scope, resource, ...who, unsaid }, message);
     });
   }
 }

@@ -1,7 +1,6 @@
 import { ManualClock, TokenBucket } from '@plenary/cluster';
 import { describe, expect, it } from 'vitest';
 import { AddressLimits } from './address-limits.ts';
-import { FrameGuard } from './flood-guard.ts';
 
 describe('TokenBucket', () => {
   it('[RL1] gives a burst, then a steady rate, and never more than it holds', () => {
@@ -16,15 +15,6 @@ describe('TokenBucket', () => {
     expect(bucket.isFull()).toBe(true);
     expect(bucket.take(11)).toBe(false);
     expect(bucket.take(10)).toBe(true);
-  });
-});
-
-describe('FrameGuard', () => {
-  it('[RL2] limits frames by number and by bytes', () => {
-    const byNumber = new FrameGuard(new ManualClock());
-    expect(Array.from({ length: 1_001 }, () => byNumber.onFrame(1)).at(-1)).toBe(false);
-    const byBytes = new FrameGuard(new ManualClock());
-    expect(Array.from({ length: 17 }, () => byBytes.onFrame(65_536)).at(-1)).toBe(false);
   });
 });
 

@@ -2,11 +2,13 @@ import { PlenaryError, TokenBucket } from '@plenary/cluster';
 import type { Clock } from '@plenary/cluster';
 import type { RoomId, TenantId } from '@plenary/cluster/ids';
 import { keysOf, siteOf } from './address-keys.ts';
-import { Budget, BUDGETS, SMALL_ROOM } from './budget.ts';
-import type { BudgetSettings, Scope } from './budget.ts';
-import { costOfComingIn, ofEach } from './cost.ts';
+import { Budget, BUDGETS, carriedBudget, SMALL_ROOM, times } from './budget.ts';
+import type { Scope } from './budget.ts';
+import { costOfComingIn } from './cost.ts';
 import type { Cost, Resource } from './cost.ts';
 import { FLOOD_SETTINGS } from './flood-guard.ts';
+import { FrameBudgets } from './frame-budgets.ts';
+import type { FramePurse } from './frame-budgets.ts';
 import type { LimitedLog, LimitedWho } from './limited-log.ts';
 import { BudgetBook, SharedBudget } from './shared-budget.ts';
 import type { Draft, Drawer } from './shared-budget.ts';
@@ -16,6 +18,7 @@ export interface Purse {
   readonly budget: Budget;
   /** Refusals for being too fast that are borne before the connection is dropped (SPEC RL2). */
   readonly patience: TokenBucket;
+  readonly frames: FramePurse;
 }
 
 /** Whose room and tenant pay along with a session. */
@@ -61,6 +64,7 @@ interface Limit {
 
 /** The budgets of rooms, tenants and addresses on this edge, which their sessions share (SPEC BU12). */
 export class EdgeBudgets {
+  readonly frames: FrameBudgets;
   readonly #settings: EdgeBudgetsSettings;
   readonly #rooms: BudgetBook<RoomId>;
   readonly #tenants: BudgetBook<TenantId>;
@@ -69,14 +73,24 @@ export class EdgeBudgets {
   constructor(settings: EdgeBudgetsSettings) {
     const { clock, socketsPerAddress } = settings;
     this.#settings = settings;
+    this.frames = new FrameBudgets(settings);
     this.#rooms = new BudgetBook(() => new SharedBudget(BUDGETS.room, clock));
     this.#tenants = new BudgetBook(() => new SharedBudget(BUDGETS.tenant, clock));
     const ofAddress = times(BUDGETS.address, socketsPerAddress);
     this.#addresses = new BudgetBook(() => new SharedBudget(ofAddress, clock));
   }
 
-  newPurse(budget = new Budget(BUDGETS.session, this.#settings.clock)): Purse {
-    return { budget, patience: new TokenBucket(FLOOD_SETTINGS.patience, this.#settings.clock) };
+  newPurse(
+    budget = new Budget(BUDGETS.session, this.#settings.clock),
+    frames = this.frames.newPurse(),
+  ): Purse {
+    return { budget, frames, patience: new TokenBucket(FLOOD_SETTINGS.patience, this.#settings.clock) };
+  }
+
+  /** What a session may spend that was held elsewhere until now. */
+  carriedPurse(heldForMs: number): Purse {
+    const { clock } = this.#settings;
+    return this.newPurse(carriedBudget(clock, heldForMs), this.frames.carriedPurse(heldForMs));
   }
 
   /** Charges all of a cost or nothing. @returns who limits it, and what there is too little of */
@@ -96,7 +110,7 @@ export class EdgeBudgets {
   }
 
   /**
-   * Charges the room and the tenant for somebody who comes in, of whom no more is known yet than an address: so sites
+   * Charges the room and the tenant for somebody who comes in or comes back, of whom no more is known yet than an address: so sites
    * share what there is (SPEC BU15). All of it is charged or nothing.
    */
   chargeEntry({
@@ -119,6 +133,7 @@ export class EdgeBudgets {
   /** Forgets who spent nothing lately; called now and then. */
   forgetIdle(): void {
     for (const book of [this.#rooms, this.#tenants, this.#addresses]) book.forgetIdle();
+    this.frames.forgetIdle();
   }
 
   #drafts({ purse, cost, people, ...who }: Charge): AccountDraft[] {
@@ -155,13 +170,6 @@ function chargeAll(drafts: readonly AccountDraft[]): Limit | undefined {
   }
   for (const { budget, draft } of drafts) budget.spend(draft);
   return undefined;
-}
-
-function times(settings: BudgetSettings, factor: number): BudgetSettings {
-  return ofEach((resource) => ({
-    capacity: settings[resource].capacity * factor,
-    refillPerSecond: settings[resource].refillPerSecond * factor,
-  }));
 }
 
 export type Verdict = 'allowed' | 'rate_limited' | 'flooding';

@@ -1,27 +1,27 @@
 import type { Clock } from '@plenary/cluster';
-import { Budget } from './budget.ts';
+import { Budget, namesOf, ofEach } from './budget.ts';
 import type { BudgetSettings } from './budget.ts';
-import { ofEach } from './cost.ts';
 import type { Resource } from './cost.ts';
 
 /** A budget that owes no more than it holds: after an attack it is in use again as soon as a full one is filled (SPEC BU12). */
-export class Pool {
-  readonly #settings: BudgetSettings;
-  readonly #budget: Budget;
+export class Pool<Name extends string = Resource> {
+  readonly #settings: BudgetSettings<Name>;
+  readonly #budget: Budget<Name>;
   /** Debts that were written off: what is given back of them is not there to be drawn again. */
-  readonly #writtenOff = ofEach(() => 0);
+  readonly #writtenOff: Record<Name, number>;
 
-  constructor(settings: BudgetSettings, clock: Clock) {
+  constructor(settings: BudgetSettings<Name>, clock: Clock) {
     this.#settings = settings;
+    this.#writtenOff = ofEach(namesOf(settings), () => 0);
     this.#budget = new Budget(settings, clock);
   }
 
-  affords(resource: Resource, amount: number): boolean {
+  affords(resource: Name, amount: number): boolean {
     return this.#budget.affords(resource, amount);
   }
 
   /** Takes the amount in any case. A negative one is given back. */
-  spend(resource: Resource, amount: number): void {
+  spend(resource: Name, amount: number): void {
     if (this.#budget.levelOf(resource) >= 0) this.#writtenOff[resource] = 0;
     const ofWrittenOff = Math.min(this.#writtenOff[resource], Math.max(0, -amount));
     this.#writtenOff[resource] -= ofWrittenOff;

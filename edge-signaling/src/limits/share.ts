@@ -1,10 +1,11 @@
 /** What is due to one of those who draw from a shared budget. */
-import { ofEach } from './cost.ts';
-import type { Cost, Resource } from './cost.ts';
+import { ofEach } from './budget.ts';
+import type { Amounts } from './budget.ts';
+import type { Resource } from './cost.ts';
 
 /** What is due at once to somebody who comes in, and what part of it the budget bears. */
-export interface Start {
-  readonly start: Cost;
+export interface Start<Name extends string = Resource> {
+  readonly start: Amounts<Name>;
   readonly part: number;
 }
 
@@ -15,35 +16,42 @@ export interface Due {
   advance: number;
 }
 
-export interface Share {
-  readonly due: Readonly<Record<Resource, Due>>;
+export interface Share<Name extends string = Resource> {
+  readonly due: Readonly<Record<Name, Due>>;
   /** Up to where the income is in `due`. */
   countedTo: number;
   drewAtMs: number;
   /** As it was when the drawer drew last. */
-  begin: Start;
+  begin: Start<Name>;
 }
 
-export const startOf = ({ start, part }: Start, resource: Resource): number => (start[resource] ?? 0) * part;
+export const startOf = <Name extends string>({ start, part }: Start<Name>, resource: Name): number =>
+  (start[resource] ?? 0) * part;
 
 /** The share of somebody who has drawn nothing yet. */
-export function newShare(begin: Start, countedTo: number, drewAtMs: number): Share {
-  const due = (resource: Resource): Due => ({ earned: 0, advance: startOf(begin, resource) });
-  return { due: ofEach(due), countedTo, drewAtMs, begin };
+export function newShare<Name extends string>(
+  names: readonly Name[],
+  begin: Start<Name>,
+  countedTo: number,
+  drewAtMs: number,
+): Share<Name> {
+  const due = ofEach(names, (name): Due => ({ earned: 0, advance: startOf(begin, name) }));
+  return { due, begin, countedTo, drewAtMs };
 }
 
 /**
  * The share of somebody who comes back after having drawn nothing for a while: what was earned until then is there, of debts
  * those that a start covers, and what came in since then counts as an advance up to a start.
  */
-export function shareAfterRest(
-  before: Share,
-  begin: Start,
-  gain: (resource: Resource) => number,
+export function shareAfterRest<Name extends string>(
+  names: readonly Name[],
+  before: Share<Name>,
+  begin: Start<Name>,
+  gain: (resource: Name) => number,
   countedTo: number,
   drewAtMs: number,
-): Share {
-  const due = (resource: Resource): Due => {
+): Share<Name> {
+  const due = ofEach(names, (resource): Due => {
     const { earned, advance } = before.due[resource];
     const start = startOf(begin, resource);
     const kept = Math.max(-start, earned);
@@ -52,8 +60,8 @@ export function shareAfterRest(
     return kept < 0 && all < 0
       ? { earned: all, advance: 0 }
       : { earned: Math.max(0, kept), advance: Math.max(0, Math.min(start, all) - Math.max(0, kept)) };
-  };
-  return { due: ofEach(due), countedTo, drewAtMs, begin };
+  });
+  return { due, begin, countedTo, drewAtMs };
 }
 
 /** Adds income; what came in takes the place of an advance where both are more than a share may hold. */

@@ -1,15 +1,16 @@
 /** A budget that many draw from, so that none of them can use up what is due to another (SPEC BU12). */
 import type { Clock } from '@plenary/cluster';
-import { Budget } from './budget.ts';
-import type { BudgetSettings } from './budget.ts';
-import { RESOURCES } from './cost.ts';
-import type { Cost, Resource } from './cost.ts';
+import { Budget, namesOf } from './budget.ts';
+import type { Amounts, BudgetSettings } from './budget.ts';
+import type { Resource } from './cost.ts';
 import { Pool } from './pool.ts';
 import { draw, earn, newShare, ofAdvance, shareAfterRest, startOf } from './share.ts';
 import type { Due, Share, Start } from './share.ts';
 
 /** Drawers that have drawn nothing for so long rest: they do not count among those who share the income. */
 const IDLE_AFTER_MS = 10_000;
+/** So often at most the budget looks for them, and notes when somebody drew: a map is slow to begin with after many deletions. */
+const NOTED_EVERY_MS = 1_000;
 /** So many resting drawers are remembered with their debts; the one that has rested longest is forgotten first. */
 const MAX_RESTING = 256;
 
@@ -17,9 +18,9 @@ const MAX_RESTING = 256;
 export type Drawer = object | string;
 
 /** What is drawn, by whom. The start is due at once to somebody who has drawn nothing lately. */
-export interface Draft extends Start {
+export interface Draft<Name extends string = Resource> extends Start<Name> {
   readonly drawer: Drawer;
-  readonly cost: Cost;
+  readonly cost: Amounts<Name>;
 }
 
 /**
@@ -29,33 +30,38 @@ export interface Draft extends Start {
  * which a bucket of its own bounds for all of them together: pauses and new names bring no more than that. A charge costs the
  * same however many share.
  */
-export class SharedBudget {
-  readonly #settings: BudgetSettings;
+export class SharedBudget<Name extends string = Resource> {
+  readonly #settings: BudgetSettings<Name>;
+  readonly #names: readonly Name[];
   readonly #clock: Clock;
-  readonly #pool: Pool;
+  readonly #pool: Pool<Name>;
   /** What advances are paid from: as much as the pool has. */
-  readonly #newcomers: Budget;
+  readonly #newcomers: Budget<Name>;
   /** The drawer that drew last stands last. */
-  readonly #shares = new Map<Drawer, Share>();
+  readonly #shares = new Map<Drawer, Share<Name>>();
   /** The drawer that began to rest last stands last. */
-  readonly #resting = new Map<Drawer, Share>();
+  readonly #resting = new Map<Drawer, Share<Name>>();
   /** For how many seconds one drawer's part of the income has come in: the same for all, so that nobody is visited for it. */
   #incomeSeconds = 0;
   #countedAtMs: number;
+  /** When the budget last looked for drawers that rest. */
+  #lookedAtMs: number;
 
-  constructor(settings: BudgetSettings, clock: Clock) {
+  constructor(settings: BudgetSettings<Name>, clock: Clock) {
     this.#settings = settings;
+    this.#names = namesOf(settings);
     this.#clock = clock;
     this.#pool = new Pool(settings, clock);
     this.#newcomers = new Budget(settings, clock);
     this.#countedAtMs = clock.monotonicMs();
+    this.#lookedAtMs = this.#countedAtMs;
   }
 
   /** What there is too little of for the cost; nothing where it can be paid. */
-  lacking(draft: Draft): Resource | undefined {
+  lacking(draft: Draft<Name>): Name | undefined {
     this.#count();
     const share = this.#shareOf(draft);
-    return RESOURCES.find((resource) => {
+    return this.#names.find((resource) => {
       const amount = (draft.cost[resource] ?? 0) * draft.part;
       if (this.#pool.affords(resource, amount)) return false;
       const due = share.due[resource];
@@ -66,7 +72,7 @@ export class SharedBudget {
   }
 
   /** Those that have drawn less of their advance are served first: the others need a fuller bucket. */
-  #affordsAdvance(resource: Resource, due: Due, begin: Start, amount: number): boolean {
+  #affordsAdvance(resource: Name, due: Due, begin: Start<Name>, amount: number): boolean {
     const advanced = ofAdvance(due, amount);
     if (advanced === 0) return true;
     const drawnPart = 1 - due.advance / startOf(begin, resource);
@@ -75,11 +81,11 @@ export class SharedBudget {
   }
 
   /** Takes the cost in any case: what is not there is owed. A negative one gives back. */
-  spend(draft: Draft): void {
+  spend(draft: Draft<Name>): void {
     this.#count();
     const { drawer, cost, part } = draft;
     const share = this.#shareOf(draft);
-    for (const resource of RESOURCES) {
+    for (const resource of this.#names) {
       const amount = (cost[resource] ?? 0) * part;
       if (amount === 0) continue;
       const due = share.due[resource];
@@ -87,7 +93,9 @@ export class SharedBudget {
       this.#pool.spend(resource, amount);
       draw(due, amount, this.#most(resource, draft));
     }
-    share.drewAtMs = this.#clock.monotonicMs();
+    const isNoted = this.#shares.has(drawer) && this.#countedAtMs - share.drewAtMs < NOTED_EVERY_MS;
+    if (isNoted) return;
+    share.drewAtMs = this.#countedAtMs;
     this.#resting.delete(drawer);
     this.#shares.delete(drawer);
     this.#shares.set(drawer, share);
@@ -110,7 +118,7 @@ export class SharedBudget {
   }
 
   /** The share of a drawer as it is now; only {@link spend} keeps that of a newcomer or of one that rested. */
-  #shareOf(draft: Draft): Share {
+  #shareOf(draft: Draft<Name>): Share<Name> {
     const { start, part } = draft;
     const begin = { start, part };
     const nowMs = this.#clock.monotonicMs();
@@ -121,9 +129,9 @@ export class SharedBudget {
       return share;
     }
     const rested = this.#resting.get(draft.drawer);
-    if (rested === undefined) return newShare(begin, this.#incomeSeconds, nowMs);
-    const gain = (resource: Resource): number => this.#gainOf(rested, resource);
-    return shareAfterRest(rested, begin, gain, this.#incomeSeconds, nowMs);
+    if (rested === undefined) return newShare(this.#names, begin, this.#incomeSeconds, nowMs);
+    const gain = (resource: Name): number => this.#gainOf(rested, resource);
+    return shareAfterRest(this.#names, rested, begin, gain, this.#incomeSeconds, nowMs);
   }
 
   /** Brings the income up to now, and lets those rest who draw no more. */
@@ -131,6 +139,8 @@ export class SharedBudget {
     const nowMs = this.#clock.monotonicMs();
     this.#incomeSeconds += (nowMs - this.#countedAtMs) / 1_000 / Math.max(1, this.#shares.size);
     this.#countedAtMs = nowMs;
+    if (nowMs - this.#lookedAtMs < NOTED_EVERY_MS) return;
+    this.#lookedAtMs = nowMs;
     for (const [drawer, share] of this.#shares) {
       if (nowMs - share.drewAtMs < IDLE_AFTER_MS) break;
       this.#addIncome(share);
@@ -143,33 +153,33 @@ export class SharedBudget {
     }
   }
 
-  #addIncome(share: Share): void {
-    for (const resource of RESOURCES)
+  #addIncome(share: Share<Name>): void {
+    for (const resource of this.#names)
       earn(share.due[resource], this.#gainOf(share, resource), this.#most(resource, share.begin));
     share.countedTo = this.#incomeSeconds;
   }
 
-  #gainOf({ countedTo }: Share, resource: Resource): number {
+  #gainOf({ countedTo }: Share<Name>, resource: Name): number {
     return (this.#incomeSeconds - countedTo) * this.#settings[resource].refillPerSecond;
   }
 
   /** What may be due to one drawer: a part of what the pool holds, and what coming in takes. */
-  #most(resource: Resource, begin: Start): number {
+  #most(resource: Name, begin: Start<Name>): number {
     const { capacity } = this.#settings[resource];
     return Math.max(capacity / Math.max(1, this.#shares.size), startOf(begin, resource));
   }
 }
 
 /** The shared budgets of many owners; one that nobody draws from any more is forgotten. */
-export class BudgetBook<Owner> {
-  readonly #open: () => SharedBudget;
-  readonly #budgets = new Map<Owner, SharedBudget>();
+export class BudgetBook<Owner, Name extends string = Resource> {
+  readonly #open: () => SharedBudget<Name>;
+  readonly #budgets = new Map<Owner, SharedBudget<Name>>();
 
-  constructor(open: () => SharedBudget) {
+  constructor(open: () => SharedBudget<Name>) {
     this.#open = open;
   }
 
-  of(owner: Owner): SharedBudget {
+  of(owner: Owner): SharedBudget<Name> {
     const known = this.#budgets.get(owner);
     if (known !== undefined) return known;
     const budget = this.#open();

@@ -45,7 +45,7 @@ export class Connection {
     return this.#meter.charge(cost, this.#payers(), this.people);
   }
 
-  /** Charges the room and the tenant for coming in (SPEC BU15). */
+  /** Charges the room and the tenant for coming in or coming back (SPEC BU15). */
   chargeEntry(cost: Cost, payers: Payers): Verdict {
     return this.#meter.chargeEntry(cost, payers, this.#localRooms.peopleIn(payers.roomId));
   }
@@ -57,12 +57,14 @@ export class Connection {
 
   /**
    * From now on the session pays: one that was begun before goes on with what it has left, a new one with what this connection
-   * has left (SPEC BU5).
+   * has left (SPEC BU5). So do its frames (BU17).
    * @param owed - what this connection spent to take it up
    */
   payFrom(session: Session, owed: Cost): void {
     if (session.purse === undefined) session.purse = this.#meter.purse;
     else if (session.purse !== this.#meter.purse) this.#meter.payFrom(session.purse, owed);
+    const { tenant, sub } = session.grants;
+    this.socket.payFramesFrom(this.#meter.purse.frames, `${tenant} ${sub}`);
   }
 
   /** How many people are in its room, as far as this edge knows: the audience of what it does. */

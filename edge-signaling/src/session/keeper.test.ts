@@ -11,6 +11,7 @@ import { mediaNode, peer, request, room, roomName, tenant } from '@plenary/clust
 import { TestSessionKey } from '@plenary/cluster/testing/session-key';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Budget, BUDGETS } from '../limits/budget.ts';
+import { FRAME_BUDGETS } from '../limits/frame-budgets.ts';
 import type { Cost } from '../limits/cost.ts';
 import type { Purse } from '../limits/meter.ts';
 import { EdgeParts, OWN_EDGE } from '../testing/edge-parts.ts';
@@ -45,6 +46,7 @@ class ToldSocket implements ClientSocket {
   bye(): void {}
   noteJoined(): void {}
   noteLeft(): void {}
+  payFramesFrom(): void {}
 }
 
 async function keeperWithAnn(signToken: (claims: SessionClaims) => Promise<string>) {
@@ -90,7 +92,8 @@ async function keeperWithAnn(signToken: (claims: SessionClaims) => Promise<strin
   const purseOf = (spent: Cost): Purse => {
     const budget = new Budget(BUDGETS.session, clock);
     budget.spendAll(spent);
-    return { budget, patience: new TokenBucket({ capacity: 1, refillPerSecond: 1 }, clock) };
+    const frames = new Budget(FRAME_BUDGETS.session, clock);
+    return { budget, frames, patience: new TokenBucket({ capacity: 1, refillPerSecond: 1 }, clock) };
   };
   return {
     keeper,

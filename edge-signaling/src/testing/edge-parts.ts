@@ -143,6 +143,9 @@ export class RecordingSocket implements ClientSocket {
   noteLeft(): void {
     // As above.
   }
+  payFramesFrom(): void {
+    // As above.
+  }
 }
 
 export class EdgeParts {

@@ -6,6 +6,7 @@ import type { EdgeId, PeerId, RoomId } from '@plenary/cluster/ids';
 import { EPOCH } from '@plenary/cluster';
 import type { Epoch, PlenaryError } from '@plenary/cluster';
 import type { Levels } from '../limits/budget.ts';
+import type { FramePurse } from '../limits/frame-budgets.ts';
 import type { RoomNoticeName } from './publication.ts';
 import type { EdgeNoticeInput, EdgeNoticeName, LoggedEvent, ReplyEnvelope } from '@plenary/cluster/protocol';
 import { z } from 'zod';
@@ -36,6 +37,8 @@ export interface ClientSocket {
   /** In a room a socket may stay for ever; outside it is idle, and idle ones are limited. */
   noteJoined(): void;
   noteLeft(): void;
+  /** From now on a session and its person pay for the frames that come in; for those that came before, too. */
+  payFramesFrom(purse: FramePurse, person: string): void;
 }
 
 /** What becomes of a socket; set by who accepts it. */

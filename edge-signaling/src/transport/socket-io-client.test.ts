@@ -35,7 +35,12 @@ class KeptSocket implements ServerSocket {
 function open() {
   const socket = new KeptSocket();
   const metrics = createEdgeMetrics();
-  const client = new SocketIoClient(socket, { address: '192.0.2.1', count: undefined, metrics });
+  const client = new SocketIoClient(socket, {
+    address: '192.0.2.1',
+    count: undefined,
+    frames: undefined,
+    metrics,
+  });
   const reasons: string[] = [];
   const listener = { onMessage: () => undefined, onClosed: (reason: string) => void reasons.push(reason) };
   client.serve(listener, { onClosed: () => undefined, reportFault: () => undefined });

@@ -2,6 +2,7 @@ import { FrameFault, PlenaryError, after, entry, inBackground } from '@plenary/c
 import type { RoomId } from '@plenary/cluster/ids';
 import type { EdgeNoticeInput, EdgeNoticeName, ReplyEnvelope } from '@plenary/cluster/protocol';
 import type { CountedSocket } from '../limits/address-limits.ts';
+import type { FrameGuard, FramePurse } from '../limits/frame-budgets.ts';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { ClientSocket, SocketListener } from './client-socket.ts';
 import { socketRoomOf } from './publication.ts';
@@ -26,6 +27,7 @@ export interface ServerSocket {
 export interface SocketIoClientSettings {
   readonly address: string;
   readonly count: CountedSocket | undefined;
+  readonly frames: Pick<FrameGuard, 'payFrom'> | undefined;
   readonly metrics: EdgeMetrics;
 }
 
@@ -120,6 +122,10 @@ export class SocketIoClient implements ClientSocket {
   noteLeft(): void {
     this.#settings.count?.left();
     this.#startIdle();
+  }
+
+  payFramesFrom(purse: FramePurse, person: string): void {
+    this.#settings.frames?.payFrom(purse, person);
   }
 
   #startIdle(): void {

@@ -1,7 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import type { Answers, Attack } from '../attack.ts';
 import { over } from '../attack.ts';
 import type { HostileWorld } from '../hostile-world.ts';
-import { Stranger } from '../stranger.ts';
+import { lastWordOf } from '../raw-client.ts';
+import { NotLetIn, Stranger } from '../stranger.ts';
 import type { StrangerOptions } from '../stranger.ts';
 
 const LIMITED = ['ok', 'rate_limited', 'flooding', 'closed', 'limit_reached'];
@@ -126,6 +128,22 @@ export const FLOODS: readonly Attack[] = [
     strike: (world, isOver) => flood(world, kind, isOver),
   })),
   {
+    name: 'one person with ten joins who floods with bare frames',
+    world: 'plain',
+    does: 'is in two rooms five times each, by ten addresses, and sends 190 frames a second on each connection',
+    gets: ['ok', 'flooding', 'closed', 'joined_too_often', 'rate_limited'],
+    strike: async (world, isOver) => {
+      const subject = `mallory-${randomUUID()}`;
+      const answers = await Promise.all(
+        Array.from({ length: 10 }, async (_, index) => {
+          const roomId = `ten-joins-${index % 2}`;
+          return over(isOver, async () => floodWithFrames(world, isOver, { roomId, subject }));
+        }),
+      );
+      return [...new Set(answers.flat())];
+    },
+  },
+  {
     name: 'a reader who does not read',
     world: 'plain',
     does: 'asks for the room again and again, and reads none of the answers',
@@ -144,6 +162,29 @@ export const FLOODS: readonly Attack[] = [
     },
   },
 ];
+
+/** Just below what one connection may send, until it is closed. @returns the last word of the edge */
+async function floodWithFrames(
+  world: HostileWorld,
+  isOver: () => boolean,
+  { roomId, subject }: { readonly roomId: string; readonly subject: string },
+): Promise<string> {
+  const pause = async (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 100));
+  try {
+    const { client } = await Stranger.join(world, { roomId, token: world.token({ roomId, subject }) });
+    while (!isOver() && !client.isClosed) {
+      for (let count = 0; count < 19; count += 1) client.send('3');
+      await pause();
+    }
+    if (!client.isClosed) await client.ask('leave', {});
+    await client.close();
+    return client.received.map((frame) => lastWordOf(frame)).find((code) => code !== undefined) ?? 'ok';
+  } catch (error) {
+    if (!(error instanceof NotLetIn)) throw error;
+    await pause();
+    return error.code;
+  }
+}
 
 const tracks = new WeakMap<Stranger, string>();
 
