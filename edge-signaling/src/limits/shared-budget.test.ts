@@ -1,6 +1,6 @@
 import { ManualClock } from '@plenary/cluster';
 import { seededRandom } from '@plenary/cluster/testing/seeded-random';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Budget, BUDGETS } from './budget.ts';
 import type { BudgetSettings } from './budget.ts';
 import type { Cost } from './cost.ts';
@@ -206,5 +206,57 @@ describe('a budget of one’s own', () => {
     budget.spendAll({ work: CAPACITY, store: 1 });
     expect(budget.lacking({ work: 1 })).toBe('work');
     expect(budget.lacking({ store: 1 })).toBeUndefined();
+  });
+});
+
+describe('what a charge costs to count', () => {
+  afterEach(() => {
+    vi.restoreAllMocks();
+  });
+
+  /**
+   * Lets so many draw, goes on with all of them, then with one while the others come to rest.
+   * @returns how often anything kept of a drawer was read, for each charge, and how often a map was walked through
+   */
+  function workOf(drawers: number): { readonly readsPerCharge: number; readonly walks: number } {
+    let reads = 0;
+    const start = {
+      get work(): number {
+        reads += 1;
+        return START;
+      },
+    };
+    const clock = new ManualClock();
+    const budget = new SharedBudget(SETTINGS, clock);
+    const walks = [
+      vi.spyOn(Map.prototype, Symbol.iterator),
+      vi.spyOn(Map.prototype, 'keys'),
+      vi.spyOn(Map.prototype, 'values'),
+      vi.spyOn(Map.prototype, 'entries'),
+      vi.spyOn(Map.prototype, 'forEach'),
+    ];
+    let charges = 0;
+    const charge = (drawer: string): void => {
+      const draft = { drawer, cost: { work: 1 }, start, part: 1 };
+      if (budget.lacking(draft) === undefined) budget.spend(draft);
+      charges += 1;
+    };
+    for (let round = 0; round < 3; round += 1) {
+      for (let index = 0; index < drawers; index += 1) charge(`drawer ${index}`);
+      clock.advance(1_000);
+    }
+    clock.advance(20_000);
+    for (let count = 0; count < drawers; count += 1) charge('drawer 0');
+    return {
+      readsPerCharge: reads / charges,
+      walks: walks.reduce((sum, { mock }) => sum + mock.calls.length, 0),
+    };
+  }
+
+  it('[BU12] is the same for ten, a thousand and a hundred thousand who share', () => {
+    const works = [10, 1_000, 100_000].map(workOf);
+    expect(works.map(({ walks }) => walks)).toEqual([0, 0, 0]);
+    const [ten = 0, ...others] = works.map(({ readsPerCharge }) => readsPerCharge);
+    for (const work of others) expect(Math.abs(work - ten)).toBeLessThan(ten / 2);
   });
 });

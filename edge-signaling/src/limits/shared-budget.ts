@@ -4,13 +4,12 @@ import { Budget, namesOf } from './budget.ts';
 import type { Amounts, BudgetSettings } from './budget.ts';
 import type { Resource } from './cost.ts';
 import { Pool } from './pool.ts';
+import { RecencyMap } from './recency-map.ts';
 import { draw, earn, newShare, ofAdvance, shareAfterRest, startOf } from './share.ts';
 import type { Due, Share, Start } from './share.ts';
 
 /** Drawers that have drawn nothing for so long rest: they do not count among those who share the income. */
 const IDLE_AFTER_MS = 10_000;
-/** So often at most the budget looks for them, and notes when somebody drew: a map is slow to begin with after many deletions. */
-const NOTED_EVERY_MS = 1_000;
 /** So many resting drawers are remembered with their debts; the one that has rested longest is forgotten first. */
 const MAX_RESTING = 256;
 
@@ -37,15 +36,13 @@ export class SharedBudget<Name extends string = Resource> {
   readonly #pool: Pool<Name>;
   /** What advances are paid from: as much as the pool has. */
   readonly #newcomers: Budget<Name>;
-  /** The drawer that drew last stands last. */
-  readonly #shares = new Map<Drawer, Share<Name>>();
-  /** The drawer that began to rest last stands last. */
-  readonly #resting = new Map<Drawer, Share<Name>>();
+  /** By when they drew last. */
+  readonly #shares = new RecencyMap<Drawer, Share<Name>>();
+  /** By when they began to rest. */
+  readonly #resting = new RecencyMap<Drawer, Share<Name>>();
   /** For how many seconds one drawer's part of the income has come in: the same for all, so that nobody is visited for it. */
   #incomeSeconds = 0;
   #countedAtMs: number;
-  /** When the budget last looked for drawers that rest. */
-  #lookedAtMs: number;
 
   constructor(settings: BudgetSettings<Name>, clock: Clock) {
     this.#settings = settings;
@@ -54,7 +51,6 @@ export class SharedBudget<Name extends string = Resource> {
     this.#pool = new Pool(settings, clock);
     this.#newcomers = new Budget(settings, clock);
     this.#countedAtMs = clock.monotonicMs();
-    this.#lookedAtMs = this.#countedAtMs;
   }
 
   /** What there is too little of for the cost; nothing where it can be paid. */
@@ -93,11 +89,8 @@ export class SharedBudget<Name extends string = Resource> {
       this.#pool.spend(resource, amount);
       draw(due, amount, this.#most(resource, draft));
     }
-    const isNoted = this.#shares.has(drawer) && this.#countedAtMs - share.drewAtMs < NOTED_EVERY_MS;
-    if (isNoted) return;
     share.drewAtMs = this.#countedAtMs;
     this.#resting.delete(drawer);
-    this.#shares.delete(drawer);
     this.#shares.set(drawer, share);
   }
 
@@ -134,23 +127,24 @@ export class SharedBudget<Name extends string = Resource> {
     return shareAfterRest(this.#names, rested, begin, gain, this.#incomeSeconds, nowMs);
   }
 
-  /** Brings the income up to now, and lets those rest who draw no more. */
+  /** Brings the income up to now, and lets those rest who draw no more: each visit is of one that had drawn before. */
   #count(): void {
     const nowMs = this.#clock.monotonicMs();
     this.#incomeSeconds += (nowMs - this.#countedAtMs) / 1_000 / Math.max(1, this.#shares.size);
     this.#countedAtMs = nowMs;
-    if (nowMs - this.#lookedAtMs < NOTED_EVERY_MS) return;
-    this.#lookedAtMs = nowMs;
-    for (const [drawer, share] of this.#shares) {
+    for (let next = this.#shares.oldest; next !== undefined; next = this.#shares.oldest) {
+      const { key: drawer, value: share } = next;
       if (nowMs - share.drewAtMs < IDLE_AFTER_MS) break;
       this.#addIncome(share);
       this.#shares.delete(drawer);
-      this.#resting.set(drawer, share);
+      this.#rest(drawer, share);
     }
-    for (const drawer of this.#resting.keys()) {
-      if (this.#resting.size <= MAX_RESTING) break;
-      this.#resting.delete(drawer);
-    }
+  }
+
+  #rest(drawer: Drawer, share: Share<Name>): void {
+    this.#resting.set(drawer, share);
+    const { oldest } = this.#resting;
+    if (oldest !== undefined && this.#resting.size > MAX_RESTING) this.#resting.delete(oldest.key);
   }
 
   #addIncome(share: Share<Name>): void {

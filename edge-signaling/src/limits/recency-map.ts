@@ -1,0 +1,60 @@
+interface Entry<Key, Value> {
+  readonly key: Key;
+  value: Value;
+  older: Entry<Key, Value> | undefined;
+  newer: Entry<Key, Value> | undefined;
+}
+
+/**
+ * A map that knows which of its entries was set longest ago. Each operation is a few steps, however many entries there are. A
+ * plain Map whose entries are deleted and set again is not enough: to find its first one it walks over all that were deleted
+ * before it.
+ */
+export class RecencyMap<Key, Value> {
+  readonly #entries = new Map<Key, Entry<Key, Value>>();
+  #oldest: Entry<Key, Value> | undefined;
+  #newest: Entry<Key, Value> | undefined;
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  get(key: Key): Value | undefined {
+    return this.#entries.get(key)?.value;
+  }
+
+  /** The entry that was set longest ago. */
+  get oldest(): { readonly key: Key; readonly value: Value } | undefined {
+    return this.#oldest;
+  }
+
+  /** Sets an entry, which is the newest then, also where it was there before. */
+  set(key: Key, value: Value): void {
+    const known = this.#entries.get(key);
+    if (known !== undefined) this.#unlink(known);
+    const entry = known ?? { key, value, older: undefined, newer: undefined };
+    if (known === undefined) this.#entries.set(key, entry);
+    entry.value = value;
+    entry.older = this.#newest;
+    if (this.#newest === undefined) this.#oldest = entry;
+    else this.#newest.newer = entry;
+    this.#newest = entry;
+  }
+
+  delete(key: Key): void {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    this.#entries.delete(key);
+    this.#unlink(entry);
+  }
+
+  #unlink(entry: Entry<Key, Value>): void {
+    const { older, newer } = entry;
+    if (older === undefined) this.#oldest = newer;
+    else older.newer = newer;
+    if (newer === undefined) this.#newest = older;
+    else newer.older = older;
+    entry.older = undefined;
+    entry.newer = undefined;
+  }
+}
