@@ -45,6 +45,7 @@ function amount(resource: string, value: number): string {
 
 const OF_SCOPE = {
   session: 'a session, on whichever connection',
+  person: 'all sessions of one person on one edge',
   room: `a room on one edge, for each of its people (${SMALL_ROOM} at least)`,
   tenant: 'a tenant (API key) on one edge',
   address: 'an address on one edge, for each socket of `PLENARY_SOCKETS_PER_ADDRESS`',
@@ -59,7 +60,7 @@ const budgetRows = SCOPES.flatMap((scope) =>
 
 const FRAMES_OF = {
   session: 'a session, on whichever connection',
-  person: 'all sessions of one person on one edge',
+  person: OF_SCOPE.person,
   address: OF_SCOPE.address,
 } as const;
 
@@ -134,7 +135,7 @@ Every number here is read from the code (\`npm run generate\`). What clients hav
 
 ## Budgets
 
-A request is paid by its session, its room, its tenant and its address. Whichever has too little left refuses it with
+A request is paid by its session, its person, its room, its tenant and its address. Whichever has too little left refuses it with
 \`rate_limited\`; only a session that goes on spending too fast is dropped with \`flooding\`, after ${patience.capacity} refusals at
 once and ${patience.refillPerSecond} a second. A room, a tenant and an address have these budgets on each edge.
 Those who draw from one of these share it fairly: an equal part of what comes in is due to each, and newcomers may
@@ -146,7 +147,9 @@ ${table(['whose', 'of what', 'at once', 'a second'], budgetRows)}
 
 A session that is resumed goes on with what it had left. On another edge it finds that too, where the edge that had it says so, else
 what came in since it was taken up before,
-${CARRIED_LEAST_SHARE * 100}% of the whole at least and ${CARRIED_SHARE * 100}% at most.
+${CARRIED_LEAST_SHARE * 100}% of the whole at least and ${CARRIED_SHARE * 100}% at most. A new join of the same person – of guests: by the same address – finds what the person's
+sessions on that edge had left, ${CARRIED_LEAST_SHARE * 100}% at least. On another edge it finds a whole purse: one person can spend as much at each edge, until the room's
+or the address' budget there ends it.
 
 ## What requests cost
 

@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { BUDGETS } from './limits/budget.ts';
 import { TestCluster } from './testing/test-cluster.ts';
+import { testToken } from './testing/test-client.ts';
 import type { TestClient } from './testing/test-client.ts';
 
 let cluster: TestCluster;
@@ -31,6 +32,27 @@ describe('what a session may spend', () => {
     const fullPurse = BUDGETS.session.work.capacity;
     expect(before).toBeGreaterThan(fullPurse / 2);
     expect(await spendAll(again)).toBeLessThan(fullPurse / 2);
+  });
+});
+
+describe('what a person may spend', () => {
+  it.each(['leaves', 'is dropped'])('[BU18] is not whole again for who %s and joins anew', async (how) => {
+    const room = `anew-${how.length}`;
+    const token = await testToken(room, { sub: `ann-${how.length}` });
+    const ann = await cluster.client(0);
+    await ann.join(room, { token });
+    const asked = how === 'leaves' ? 110 : 400;
+    const ask = async (client: TestClient, times: number): Promise<number> => {
+      const answers = Array.from({ length: times }, async () =>
+        client.refusal('edge.check', {}).catch(() => 'cut'),
+      );
+      return (await Promise.all(answers)).filter((code) => code === 'ok').length;
+    };
+    expect(await ask(ann, asked)).toBeGreaterThan(100);
+    if (how === 'leaves') await ann.call('leave', {});
+    const again = await cluster.client(0);
+    await again.join(room, { token });
+    expect(await ask(again, 150)).toBeLessThan(BUDGETS.session.work.capacity * 0.7);
   });
 });
 

@@ -268,6 +268,12 @@ export class EdgeCore {
         keeper: this.#keeper,
         endedAccess,
       });
+    const budgets = new EdgeBudgets({
+      clock,
+      socketsPerAddress: config.socketsPerAddress,
+      log: new LimitedLog({ metrics, logger, clock }),
+    });
+    this.#budgets = budgets;
     this.#keeper = new SessionKeeper({
       edgeId,
       isEnded: (session) => endedAccess.covers(session),
@@ -278,6 +284,7 @@ export class EdgeCore {
       departures,
       tenantClaims,
       channel,
+      leftPurses: budgets.left,
       clock,
       metrics,
       reportFault,
@@ -298,12 +305,6 @@ export class EdgeCore {
     this.#moveReminder = new MoveReminder(localRooms);
     this.#evacuation = new Evacuation({ localRooms, directory, links, leaseMs, clock });
     const reader = new RoomReader(rooms);
-    const budgets = new EdgeBudgets({
-      clock,
-      socketsPerAddress: config.socketsPerAddress,
-      log: new LimitedLog({ metrics, logger, clock }),
-    });
-    this.#budgets = budgets;
     const entrance = new Entrance({
       edgeId,
       peerIdKey: options.peerIdKey,

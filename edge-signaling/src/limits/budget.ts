@@ -4,7 +4,7 @@ import type { BucketSettings, Clock } from '@plenary/cluster';
 import { RESOURCES } from './cost.ts';
 import type { Resource } from './cost.ts';
 
-export const SCOPES = ['session', 'room', 'tenant', 'address'] as const;
+export const SCOPES = ['session', 'person', 'room', 'tenant', 'address'] as const;
 export type Scope = (typeof SCOPES)[number];
 
 export type BudgetSettings<Name extends string = Resource> = Readonly<Record<Name, BucketSettings>>;
@@ -13,13 +13,21 @@ export type Amounts<Name extends string = Resource> = Readonly<Partial<Record<Na
 const KIB = 1_024;
 const MIB = 1_048_576;
 
-/** Of one person, wherever the connection is. */
+/** Of one session, wherever the connection is. */
 const SESSION: BudgetSettings = {
   work: { capacity: 150, refillPerSecond: 50 },
   mediasoup: { capacity: 1_500, refillPerSecond: 100 },
   store: { capacity: 120, refillPerSecond: 20 },
   bytes: { capacity: 32 * MIB, refillPerSecond: 2 * MIB },
   deliveries: { capacity: 30_000, refillPerSecond: 3_000 },
+};
+/** Of all sessions of one person on one edge, in whatever rooms: as much as one session, of which three may come in at once. */
+const PERSON: BudgetSettings = {
+  work: { capacity: 450, refillPerSecond: 50 },
+  mediasoup: { capacity: 4_500, refillPerSecond: 100 },
+  store: { capacity: 360, refillPerSecond: 20 },
+  bytes: { capacity: 96 * MIB, refillPerSecond: 2 * MIB },
+  deliveries: { capacity: 90_000, refillPerSecond: 3_000 },
 };
 /** Of a room on one edge, for each of its people: so a large room has more, and a join storm fits. */
 const ROOM: BudgetSettings = {
@@ -48,6 +56,7 @@ const ADDRESS: BudgetSettings = {
 
 export const BUDGETS: Readonly<Record<Scope, BudgetSettings>> = {
   session: SESSION,
+  person: PERSON,
   room: ROOM,
   tenant: TENANT,
   address: ADDRESS,
@@ -92,6 +101,7 @@ export const times = <Name extends string>(
 
 /** What one owner may spend of each resource (SPEC BU5). */
 export class Budget<Name extends string = Resource> {
+  readonly #settings: BudgetSettings<Name>;
   readonly #names: readonly Name[];
   readonly #buckets: Readonly<Record<Name, TokenBucket>>;
 
@@ -101,6 +111,7 @@ export class Budget<Name extends string = Resource> {
     clock: Clock,
     tokensOf: (bucket: BucketSettings) => number = ({ capacity }) => capacity,
   ) {
+    this.#settings = settings;
     this.#names = namesOf(settings);
     this.#buckets = ofEach(
       this.#names,
@@ -146,6 +157,15 @@ export class Budget<Name extends string = Resource> {
       const beyond = this.#buckets[resource].level - levels[resource];
       if (beyond > 0) this.spend(resource, beyond);
     }
+  }
+
+  /** Takes what is in it beyond what is in another one; so much of the whole is left in any case. */
+  lowerToThatOf(other: Budget<Name>, leastShare: number): void {
+    this.lowerTo(
+      ofEach(this.#names, (name) =>
+        Math.max(this.#settings[name].capacity * leastShare, other.levelOf(name)),
+      ),
+    );
   }
 
   get isFull(): boolean {

@@ -9,6 +9,7 @@ import type { Cost, Resource } from './cost.ts';
 import { FLOOD_SETTINGS } from './flood-guard.ts';
 import { FrameBudgets } from './frame-budgets.ts';
 import type { FramePurse } from './frame-budgets.ts';
+import { LeftPurses } from './left-purses.ts';
 import type { LimitedLog, LimitedWho } from './limited-log.ts';
 import { BudgetBook, SharedBudget } from './shared-budget.ts';
 import type { Draft, Drawer } from './shared-budget.ts';
@@ -21,10 +22,12 @@ export interface Purse {
   readonly frames: FramePurse;
 }
 
-/** Whose room and tenant pay along with a session. */
+/** Who pays along with a session: its room, its tenant, and its person. */
 export interface Payers {
   readonly roomId: RoomId;
   readonly tenantId: TenantId | undefined;
+  /** Absent while nobody has shown who they are. */
+  readonly person?: string;
 }
 
 /** What is to be paid, and by whom. */
@@ -41,7 +44,7 @@ export interface Charge {
 export interface EdgeBudgetsSettings {
   readonly clock: Clock;
   readonly socketsPerAddress: number;
-  readonly log: LimitedLog;
+  readonly log: Pick<LimitedLog, 'limited' | 'cutOff'>;
 }
 
 /** A shared budget that pays for a request, and what part of the cost it bears. */
@@ -62,10 +65,13 @@ interface Limit {
   readonly resource: Resource;
 }
 
-/** The budgets of rooms, tenants and addresses on this edge, which their sessions share (SPEC BU12). */
+/** The budgets of persons, rooms, tenants and addresses on this edge, which their sessions share (SPEC BU12). */
 export class EdgeBudgets {
   readonly frames: FrameBudgets;
+  /** What people had left when a session of theirs ended. */
+  readonly left: LeftPurses;
   readonly #settings: EdgeBudgetsSettings;
+  readonly #persons: BudgetBook<string>;
   readonly #rooms: BudgetBook<RoomId>;
   readonly #tenants: BudgetBook<TenantId>;
   readonly #addresses: BudgetBook<string>;
@@ -74,6 +80,8 @@ export class EdgeBudgets {
     const { clock, socketsPerAddress } = settings;
     this.#settings = settings;
     this.frames = new FrameBudgets(settings);
+    this.left = new LeftPurses(clock, () => this.newPurse());
+    this.#persons = new BudgetBook(() => new SharedBudget(BUDGETS.person, clock));
     this.#rooms = new BudgetBook(() => new SharedBudget(BUDGETS.room, clock));
     this.#tenants = new BudgetBook(() => new SharedBudget(BUDGETS.tenant, clock));
     const ofAddress = times(BUDGETS.address, socketsPerAddress);
@@ -122,7 +130,7 @@ export class EdgeBudgets {
     const accounts = this.#accountsInside(payers, people);
     const limit = chargeAll(draftsOn(accounts, siteOf(address), cost, people));
     if (limit === undefined) return 'allowed';
-    this.limited(limit, { address, ...payers });
+    this.limited(limit, whoOf(address, payers));
     return 'rate_limited';
   }
 
@@ -132,7 +140,7 @@ export class EdgeBudgets {
 
   /** Forgets who spent nothing lately; called now and then. */
   forgetIdle(): void {
-    for (const book of [this.#rooms, this.#tenants, this.#addresses]) book.forgetIdle();
+    for (const book of [this.#persons, this.#rooms, this.#tenants, this.#addresses]) book.forgetIdle();
     this.frames.forgetIdle();
   }
 
@@ -146,7 +154,11 @@ export class EdgeBudgets {
       const budget = this.#addresses.of(key);
       return { scope: 'address', budget, part: 1 / share };
     });
-    return payers === undefined ? accounts : [...accounts, ...this.#accountsInside(payers, people)];
+    if (payers === undefined) return accounts;
+    const { person } = payers;
+    if (person !== undefined)
+      accounts.unshift({ scope: 'person', budget: this.#persons.of(person), part: 1 });
+    return [...accounts, ...this.#accountsInside(payers, people)];
   }
 
   #accountsInside({ roomId, tenantId }: Payers, people: number): Account[] {
@@ -161,6 +173,10 @@ function draftsOn(accounts: readonly Account[], drawer: Drawer, cost: Cost, peop
   const start = costOfComingIn(people);
   return accounts.map(({ scope, budget, part }) => ({ scope, budget, draft: { drawer, cost, start, part } }));
 }
+
+/** Whom a limit holds up, for the log: not by name. */
+const whoOf = (address: string, payers: Payers | undefined): LimitedWho =>
+  payers === undefined ? { address } : { address, roomId: payers.roomId, tenantId: payers.tenantId };
 
 /** Draws all drafts or none. */
 function chargeAll(drafts: readonly AccountDraft[]): Limit | undefined {
@@ -201,9 +217,9 @@ export class Meter {
     const charge = { purse: this.#purse, address: this.#address, payers, cost, people };
     const limit = this.#budgets.charge(charge);
     if (limit === undefined) return 'allowed';
-    this.#budgets.limited(limit, { address: this.#address, ...payers });
+    this.#budgets.limited(limit, whoOf(this.#address, payers));
     // Who is held up by what others do is not to be dropped for it.
-    const isOwn = limit.scope === 'session';
+    const isOwn = limit.scope === 'session' || limit.scope === 'person';
     return !isOwn || this.#purse.patience.take(1) ? 'rate_limited' : 'flooding';
   }
 

@@ -7,6 +7,7 @@ import type { EdgeBudgets, Payers, Verdict } from '../limits/meter.ts';
 import type { LocalRooms } from '../room/local-rooms.ts';
 import type { ClientSocket } from '../transport/client-socket.ts';
 import type { SessionKeeper } from './keeper.ts';
+import { personOf, rememberedAs } from './person.ts';
 import { transition } from './session-state.ts';
 import type { ConnectionEvent, ConnectionState } from './session-state.ts';
 import type { Session } from './session.ts';
@@ -24,6 +25,7 @@ export class Connection {
   requestsUnderWay = 0;
   #isSyncing = false;
   readonly #meter: Meter;
+  readonly #budgets: EdgeBudgets;
   readonly #localRooms: Pick<LocalRooms, 'peopleIn'>;
   readonly #keeper: Pick<SessionKeeper, 'onSocketClosed'>;
   #state: ConnectionState<Session, Entry> = { phase: 'connected' };
@@ -36,6 +38,7 @@ export class Connection {
   ) {
     this.socket = socket;
     this.#keeper = keeper;
+    this.#budgets = budgets;
     this.#meter = new Meter(budgets, socket.address);
     this.#localRooms = localRooms;
   }
@@ -57,14 +60,18 @@ export class Connection {
 
   /**
    * From now on the session pays: one that was begun before goes on with what it has left, a new one with what this connection
-   * has left (SPEC BU5). So do its frames (BU17).
+   * has left (SPEC BU5), or what its person left behind, where that is less (BU18). So do its frames (BU17).
    * @param owed - what this connection spent to take it up
    */
   payFrom(session: Session, owed: Cost): void {
-    if (session.purse === undefined) session.purse = this.#meter.purse;
-    else if (session.purse !== this.#meter.purse) this.#meter.payFrom(session.purse, owed);
-    const { tenant, sub } = session.grants;
-    this.socket.payFramesFrom(this.#meter.purse.frames, `${tenant} ${sub}`);
+    session.remembered = rememberedAs(session.grants, this.socket.address);
+    if (session.purse === undefined) {
+      session.purse = this.#meter.purse;
+      this.#budgets.left.lower(session.remembered, session.purse);
+    } else if (session.purse !== this.#meter.purse) {
+      this.#meter.payFrom(session.purse, owed);
+    }
+    this.socket.payFramesFrom(session.purse.frames, personOf(session.grants));
   }
 
   /** How many people are in its room, as far as this edge knows: the audience of what it does. */
@@ -75,7 +82,7 @@ export class Connection {
   #payers(): Payers | undefined {
     if (this.#state.phase !== 'joined') return undefined;
     const { roomId, grants } = this.#state.session;
-    return { roomId, tenantId: grants.tenant };
+    return { roomId, tenantId: grants.tenant, person: personOf(grants) };
   }
 
   get state(): ConnectionState<Session, Entry> {

@@ -62,6 +62,7 @@ async function keeperWithAnn(signToken: (claims: SessionClaims) => Promise<strin
     departures: parts.departures(),
     tenantClaims,
     channel,
+    leftPurses: { note: () => undefined },
     clock,
     metrics,
     reportFault,

@@ -4,6 +4,7 @@ import type { EdgeId, PeerId } from '@plenary/cluster/ids';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { LocalRooms } from '../room/local-rooms.ts';
 import { isBelowCarried } from '../limits/budget.ts';
+import type { LeftPurses } from '../limits/left-purses.ts';
 import { MAX_PURSES_NAMED, MAX_SESSIONS_NAMED } from '../transport/client-socket.ts';
 import type { ClientSocket, PurseLeft, RoomChannel, SessionHold } from '../transport/client-socket.ts';
 import type { Departures } from './departures.ts';
@@ -26,6 +27,7 @@ export interface KeeperSettings {
   readonly departures: Departures;
   readonly tenantClaims: TenantClaims;
   readonly channel: RoomChannel;
+  readonly leftPurses: Pick<LeftPurses, 'note'>;
   /** Whether its access was just ended, while it was on the way here. */
   readonly isEnded: (session: Session) => boolean;
   readonly clock: Clock;
@@ -99,6 +101,7 @@ export class SessionKeeper {
   onSocketClosed(session: Session, socket: ClientSocket): void {
     if (session.socket !== socket || !this.#settings.localRooms.holds(session)) return;
     session.socket = undefined;
+    this.#notePurse(session);
     this.#waiting.add(session);
     const timer = after(this.#settings.resumeWithinMs, () => this.#lapse(session));
     this.#lapses.set(session, timer);
@@ -109,7 +112,7 @@ export class SessionKeeper {
   async leave(session: Session): Promise<void> {
     session.socket?.leaveRoom(session.roomId);
     session.socket?.noteLeft();
-    this.#forget(session);
+    this.#end(session);
     await this.#settings.departures.depart({
       placed: session.placed,
       mediaNodeIds: session.allMedia.map(({ mediaNodeId }) => mediaNodeId),
@@ -124,7 +127,7 @@ export class SessionKeeper {
     await session.inTurn(async () => {
       if (!this.#settings.localRooms.holds(session)) return;
       const { socket } = session;
-      this.#forget(session);
+      this.#end(session);
       socket?.bye(new PlenaryError('access_revoked'));
       await this.#settings.departures.depart({
         placed: session.placed,
@@ -139,7 +142,7 @@ export class SessionKeeper {
   /** Ends a session that the store no longer knows: the client has to join again. */
   endAsGone(session: Session): void {
     const { socket } = session;
-    this.#forget(session);
+    this.#end(session);
     inBackground(() => this.#settings.tenantClaims.release(session.grants.tenant, session.placed));
     socket?.bye(new PlenaryError('session_gone'));
   }
@@ -167,6 +170,7 @@ export class SessionKeeper {
     // Sessions that have more left than any session finds on another edge are not told of: so hardly any is.
     if (left !== undefined && isBelowCarried(left))
       this.#tellPurse({ peerId, heldUnder: session.heldUnder, left });
+    this.#notePurse(session);
     this.#letGo(session, undefined);
   }
 
@@ -221,6 +225,16 @@ export class SessionKeeper {
     if (socket !== undefined && socket !== newSocket) socket.bye(new PlenaryError('replaced'));
   }
 
+  /** The session is over here: what it spent, its person spent (SPEC BU18). */
+  #end(session: Session): void {
+    this.#notePurse(session);
+    this.#forget(session);
+  }
+
+  #notePurse({ remembered, purse }: Session): void {
+    if (purse !== undefined) this.#settings.leftPurses.note(remembered, purse);
+  }
+
   #forget(session: Session): void {
     session.socket = undefined;
     clearTimeout(this.#lapses.get(session));
@@ -238,7 +252,7 @@ export class SessionKeeper {
         if (!localRooms.holds(session) || session.socket !== undefined) return;
         const placement = await rooms.placementOf(session.roomId, session.peerId);
         if (session.socket !== undefined) return;
-        this.#forget(session);
+        this.#end(session);
         // What the store forgot nobody else can hold, and its media has to go all the same.
         if (placement === undefined || placement.edgeId === edgeId)
           await departures.depart(this.#lapseOf(session));
@@ -247,7 +261,7 @@ export class SessionKeeper {
       // The store is away: who holds the session is decided when it is back.
       reportFault('departure', fault, { doing: 'lapse' });
       if (!localRooms.holds(session) || session.socket !== undefined) return;
-      this.#forget(session);
+      this.#end(session);
       await departures.depart(this.#lapseOf(session));
     }
   }

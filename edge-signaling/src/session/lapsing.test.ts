@@ -19,6 +19,7 @@ function keeping() {
     departures,
     tenantClaims: parts.tenantClaims,
     channel,
+    leftPurses: { note: () => undefined },
     clock,
     metrics,
     reportFault,

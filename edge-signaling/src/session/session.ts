@@ -57,6 +57,8 @@ export class Session {
   socket: ClientSocket | undefined;
   /** What it may spend; set when its first connection has it. */
   purse: Purse | undefined;
+  /** As whom its person is remembered when it ends. */
+  remembered = '';
   /** By the monotonic clock: when the session token is due to be renewed. */
   renewAtMs = 0;
   readonly consumers = new OpenConsumers();

@@ -1,0 +1,120 @@
+import { ManualClock } from '@plenary/cluster';
+import { room, tenant } from '@plenary/cluster/testing/samples';
+import { describe, expect, it } from 'vitest';
+import { personOf, rememberedAs } from '../session/person.ts';
+import { BUDGETS, CARRIED_LEAST_SHARE } from './budget.ts';
+import { FRAME_BUDGETS } from './frame-budgets.ts';
+import { EdgeBudgets, Meter } from './meter.ts';
+import type { Purse } from './meter.ts';
+
+const { work: WORK } = BUDGETS.session;
+
+function edgeOf() {
+  const clock = new ManualClock();
+  const log = { limited: () => undefined, cutOff: () => undefined };
+  const budgets = new EdgeBudgets({ clock, socketsPerAddress: 2_000, log });
+  /** Begins a session. @returns its purse */
+  const begin = (person: string): Purse => {
+    const purse = budgets.newPurse();
+    budgets.left.lower(person, purse);
+    return purse;
+  };
+  return { clock, budgets, begin };
+}
+
+describe('what people left in their purses', () => {
+  it('[BU18] is what they find when they join anew, though enough to come in', () => {
+    const { budgets, begin } = edgeOf();
+    const first = begin('acme ann');
+    first.budget.spendAll({ work: 90, store: 120 });
+    first.frames.spendAll({ frames: 500 });
+    budgets.left.note('acme ann', first);
+    for (const again of [begin('acme ann'), begin('acme ann')]) {
+      expect(again.budget.levels).toMatchObject({
+        work: WORK.capacity - 90,
+        store: BUDGETS.session.store.capacity * CARRIED_LEAST_SHARE,
+        bytes: BUDGETS.session.bytes.capacity,
+      });
+      expect(again.frames.levels.frames).toBe(FRAME_BUDGETS.session.frames.capacity - 500);
+    }
+    expect(begin('acme bob').budget.levels.work).toBe(WORK.capacity);
+  });
+
+  it('[BU18] counts once for several sessions: that which left least of each', () => {
+    const { budgets, begin } = edgeOf();
+    const [one, other] = [begin('acme ann'), begin('acme ann')];
+    one.budget.spendAll({ work: 60 });
+    other.budget.spendAll({ work: 30, store: 40 });
+    budgets.left.note('acme ann', one);
+    budgets.left.note('acme ann', other);
+    const { store } = BUDGETS.session;
+    expect(begin('acme ann').budget.levels).toMatchObject({
+      work: WORK.capacity - 60,
+      store: store.capacity - 40,
+    });
+    expect(other.budget.levels.work).toBe(WORK.capacity - 30);
+  });
+
+  it('[BU18] fills up meanwhile, is forgotten then, and is not kept of very many people', () => {
+    const { clock, budgets, begin } = edgeOf();
+    const emptied = begin('acme ann');
+    emptied.budget.spendAll({ work: 150 });
+    budgets.left.note('acme ann', emptied);
+    clock.advance(2_000);
+    expect(begin('acme ann').budget.levels.work).toBe(2 * WORK.refillPerSecond);
+    clock.advance(60_000);
+    for (let count = 0; count < 10_050; count += 1) {
+      const purse = begin(`acme ${count}`);
+      purse.budget.spendAll({ work: 1 });
+      budgets.left.note(`acme ${count}`, purse);
+    }
+    expect(budgets.left.size).toBe(10_000);
+  });
+
+  it('[BU18] is remembered of a subject, and of guests, who have a new one each time, by address', () => {
+    const [acme, sub] = [tenant('acme'), 'ann'];
+    expect(rememberedAs({ tenant: acme, sub }, '192.0.2.1')).toBe(personOf({ tenant: acme, sub }));
+    const guest = (address: string, name = 'guest-a') => rememberedAs({ tenant: acme, sub: name }, address);
+    expect(guest('192.0.2.1')).toBe(guest('192.0.2.1', 'guest-b'));
+    expect(guest('192.0.2.1')).not.toBe(guest('192.0.2.2'));
+    expect(guest('2001:db8:1:1::1')).toBe(guest('2001:db8:1:2::1'));
+  });
+});
+
+describe('one person with ten joins', () => {
+  const person = 'acme mallory';
+  const charges = (meter: Meter, times: number, payers: Parameters<Meter['charge']>[1]): number =>
+    Array.from({ length: times }, () => meter.charge({ work: 1 }, payers, 10)).filter(
+      (verdict) => verdict === 'allowed',
+    ).length;
+
+  it('[BU18] spends with all of them, in whatever rooms, what one session may, and what coming in takes', () => {
+    const { clock, budgets } = edgeOf();
+    const meters = Array.from({ length: 10 }, (_, index) => new Meter(budgets, `192.0.2.${index}`));
+    let allowed = 0;
+    for (let second = 0; second < 60; second += 1) {
+      for (const [index, meter] of meters.entries()) {
+        const payers = { roomId: room(`room-${index % 2}`), tenantId: tenant('acme'), person };
+        allowed += charges(meter, 60, payers);
+      }
+      clock.advance(1_000);
+    }
+    const { capacity, refillPerSecond } = BUDGETS.person.work;
+    expect(allowed).toBeLessThan(2 * (capacity + 60 * refillPerSecond));
+  });
+
+  it('[BU18] is no trouble to another person in the room, nor to their own quiet one', () => {
+    const { clock, budgets } = edgeOf();
+    const payers = { roomId: room('standup'), tenantId: tenant('acme') };
+    const meters = Array.from({ length: 10 }, (_, index) => new Meter(budgets, `192.0.2.${index}`));
+    const [quiet, ...others] = meters;
+    const ann = new Meter(budgets, '198.51.100.1');
+    if (quiet !== undefined) charges(quiet, 20, { ...payers, person });
+    for (let second = 0; second < 60; second += 1) {
+      for (const meter of others) charges(meter, 60, { ...payers, person });
+      expect(charges(ann, 2, { ...payers, person: 'acme ann' })).toBe(2);
+      if (quiet !== undefined) expect(charges(quiet, 2, { ...payers, person })).toBe(2);
+      clock.advance(1_000);
+    }
+  });
+});
