@@ -269,6 +269,17 @@ describe('coming back by the token of an application', () => {
     await untilIn(frame, 'host');
   });
 
+  it('[RJ11] a token that is pasted into the address of an open page is used, before the meeting and in it', async () => {
+    const page = await open(`${edgeUrl}/r/pasted`);
+    await page.getByTestId('needs-invitation').waitFor();
+    for (const role of ['speaker', 'host']) {
+      await page.goto(`${edgeUrl}/r/pasted#token=${joinToken('pasted', role)}`);
+      await page.getByTestId('name-input').waitFor();
+      await enter(page);
+      await untilIn(page, role);
+    }
+  });
+
   it('[RJ7] a page in a frame gets its token from the site around it, and only from one that may', async () => {
     const meeting = `${edgeUrl}/r/embedded`;
     const address = new URLSearchParams({ meeting, token: joinToken('embedded', 'host') });

@@ -4,7 +4,7 @@ import { createRoot } from 'react-dom/client';
 import { App } from './App.tsx';
 import type { Meeting } from './client/index.ts';
 import { RoomController } from './state/room-controller.ts';
-import { parseRoute, roomPath } from './state/route.ts';
+import { bringsToken, parseRoute, roomPath } from './state/route.ts';
 import './styles/base.css';
 import './styles/pages.css';
 import './styles/meeting.css';
@@ -28,6 +28,10 @@ if (route.page === 'room' && window.location.pathname !== roomPath(route.roomId)
   const { search, hash } = window.location;
   window.history.replaceState(window.history.state, '', roomPath(route.roomId) + search + hash);
 }
+
+window.addEventListener('hashchange', () => {
+  if (bringsToken(route, parseRoute(new URL(window.location.href)))) window.location.reload();
+});
 
 if (controller !== undefined) {
   window.plenary = controller.meeting;

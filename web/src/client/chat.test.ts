@@ -1,10 +1,13 @@
 import { PEER_ID, REQUEST_ID } from '@plenary/cluster/protocol';
-import { expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { chatMessageId } from './chat-message-id.ts';
+import { SENT_LATER_WITHIN_MS } from './outbox.ts';
 import { eventually } from './testing/eventually.ts';
 import { sessionOf, snapshotOf } from './testing/fixtures.ts';
 import { meet } from './testing/meet.ts';
 import { NO_ANSWER, ScriptedEdge, refuse } from './testing/scripted-edge.ts';
+
+afterEach(() => vi.restoreAllMocks());
 
 test('[LG5] a client can tell the id of its message', async () => {
   const peerId = PEER_ID.parse('ann');
@@ -43,5 +46,68 @@ test('[LG5] what was posted without an answer is not posted again by who had to 
   expect(edge.requests('chat.post').at(-1)).toMatchObject({ text: 'lost' });
   await eventually(() =>
     expect(meeting.getSnapshot().outbox).toMatchObject([{ text: 'lost', status: 'sent' }]),
+  );
+});
+
+test.each(['timed_out', 'store_unavailable'] as const)(
+  '[WB12] what was not sent (%s) before the person left is not sent by a later join, but when the person says so',
+  async (code) => {
+    const edge = new ScriptedEdge();
+    edge.on['chat.post'] = () => refuse(code);
+    const meeting = meet(edge, { getToken: () => Promise.resolve('token') });
+    await meeting.join();
+    meeting.postChat('for those who were there');
+    await eventually(() => expect(meeting.getSnapshot().outbox).toMatchObject([{ status: 'failed' }]));
+    await meeting.leave();
+    edge.on = {};
+    await meeting.join();
+    meeting.postChat('for those who are here');
+    await eventually(() =>
+      expect(meeting.getSnapshot().outbox).toMatchObject([{ status: 'failed' }, { status: 'sent' }]),
+    );
+    const texts = (): string[] => edge.requests('chat.post').map(({ text }) => text);
+    const before = texts().filter((text) => text === 'for those who were there').length;
+    const [unsent] = meeting.getSnapshot().outbox;
+    if (unsent === undefined) throw new Error('it is shown as not sent');
+    meeting.retryChat(unsent.requestId);
+    await eventually(() =>
+      expect(meeting.getSnapshot().outbox).toMatchObject([{ status: 'sent' }, { status: 'sent' }]),
+    );
+    expect(texts().filter((text) => text === 'for those who were there')).toHaveLength(before + 1);
+  },
+);
+
+test('[WB12] what was under way when the person left is not sent by a later join', async () => {
+  const edge = new ScriptedEdge();
+  edge.on['chat.post'] = () => NO_ANSWER;
+  const meeting = meet(edge, { getToken: () => Promise.resolve('token') });
+  await meeting.join();
+  meeting.postChat('on its way');
+  await eventually(() => expect(edge.requests('chat.post')).toHaveLength(1));
+  await meeting.leave();
+  await meeting.join();
+  await eventually(() => expect(meeting.getSnapshot().outbox).toMatchObject([{ status: 'failed' }]));
+  expect(edge.requests('chat.post')).toHaveLength(1);
+});
+
+test('[WB12] what an outage kept from being sent for longer than a minute waits until the person says so', async () => {
+  const edge = new ScriptedEdge();
+  edge.on['chat.post'] = () => NO_ANSWER;
+  const meeting = meet(edge);
+  await meeting.join();
+  meeting.postChat('a while ago');
+  await eventually(() => expect(edge.requests('chat.post')).toHaveLength(1));
+  const sentAtMs = Date.now();
+  edge.on = {};
+  vi.spyOn(Date, 'now').mockReturnValue(sentAtMs + SENT_LATER_WITHIN_MS + 1);
+  edge.socket.drop();
+  await eventually(() => expect(edge.requests('resume')).toHaveLength(1));
+  await eventually(() => expect(meeting.getSnapshot().connection.phase).toBe('joined'));
+  meeting.postChat('now');
+  await eventually(() =>
+    expect(meeting.getSnapshot().outbox).toMatchObject([
+      { text: 'a while ago', status: 'failed' },
+      { text: 'now', status: 'sent' },
+    ]),
   );
 });

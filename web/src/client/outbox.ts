@@ -21,6 +21,11 @@ export interface OutgoingChat {
 
 /** Failures after which a message is sent again without being asked to. */
 const SENT_LATER: ReadonlySet<ErrorCode> = new Set(['timed_out', 'store_unavailable']);
+/**
+ * For so long after a person sent a message it is sent again without being asked to, in milliseconds: what was meant for one moment of
+ * a conversation is not for a much later one.
+ */
+export const SENT_LATER_WITHIN_MS = 60_000;
 
 /**
  * Chat messages that the room's log does not show yet. A repeat has the same id, so that nothing is posted twice; and of who joined
@@ -33,6 +38,8 @@ export class Outbox {
   #messages: readonly OutgoingChat[] = [];
   /** What the room may call each of them: one name for each peer that this client was when it sent it. */
   readonly #names = new Map<RequestId, Set<string>>();
+  /** Until when each of them is sent again by itself. By the wall clock, since the other one may stand still while a machine sleeps. */
+  readonly #sentByItselfUntilMs = new Map<RequestId, number>();
   /** What the room shows. */
   #shown: ReadonlySet<string> = new Set();
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -55,26 +62,40 @@ export class Outbox {
     if (!parsed.success) return false;
     const message: OutgoingChat = { requestId: newRequestId(), text: parsed.data, status: 'sending' };
     this.#set([...this.#messages, message]);
+    this.#isWanted(message.requestId);
     void this.#send(message);
     return true;
   }
 
-  /** Sends a message that failed once more. */
+  /** Sends a message that failed once more, as the person asks. */
   retry(requestId: RequestId): void {
+    this.#isWanted(requestId);
+    this.#sendAgain(requestId);
+  }
+
+  #isWanted(requestId: RequestId): void {
+    this.#sentByItselfUntilMs.set(requestId, Date.now() + SENT_LATER_WITHIN_MS);
+  }
+
+  #sendAgain(requestId: RequestId): void {
     const message = this.#messages.find((other) => other.requestId === requestId);
     if (message?.status !== 'failed') return;
     this.#replace(requestId, { requestId, text: message.text, status: 'sending' });
     void this.#send(message);
   }
 
-  /** Sends again what an edge that went away may not have got, or what could not be kept at that time. */
+  /** Sends again what an edge that went away may not have got, or what could not be kept at that time, and is still wanted. */
   resendFailed(): void {
-    for (const { requestId, errorCode } of this.#messages)
-      if (errorCode !== undefined && SENT_LATER.has(errorCode)) this.retry(requestId);
+    const nowMs = Date.now();
+    for (const { requestId, errorCode } of this.#messages) {
+      const isWanted = nowMs < (this.#sentByItselfUntilMs.get(requestId) ?? 0);
+      if (isWanted && errorCode !== undefined && SENT_LATER.has(errorCode)) this.#sendAgain(requestId);
+    }
   }
 
-  /** Sends nothing by itself any more. */
+  /** The meeting is over: what is here now is sent when the person says so, and not by a later join. */
   stop(): void {
+    this.#sentByItselfUntilMs.clear();
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#attempt = 0;
@@ -135,7 +156,8 @@ export class Outbox {
   #set(messages: readonly OutgoingChat[]): void {
     this.#messages = messages;
     const known = new Set(messages.map(({ requestId }) => requestId));
-    for (const requestId of this.#names.keys()) if (!known.has(requestId)) this.#names.delete(requestId);
+    for (const kept of [this.#names, this.#sentByItselfUntilMs])
+      for (const requestId of kept.keys()) if (!known.has(requestId)) kept.delete(requestId);
     this.#changed();
   }
 }

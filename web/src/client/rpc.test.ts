@@ -70,6 +70,35 @@ describe('a connection to an edge', () => {
     },
   );
 
+  test('[SE20] asks an edge that tells how far the room is, and then nothing more, although nothing was asked of it', async () => {
+    const { edge, link, silent } = await open();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(edge.requests('edge.check')).toHaveLength(0);
+    for (let heads = 0; heads < 20; heads += 1) {
+      edge.notify('head', { lastEventId: '100-0' });
+      await vi.advanceTimersByTimeAsync(2_000);
+    }
+    expect(edge.requests('edge.check')).toHaveLength(0);
+    await vi.advanceTimersByTimeAsync(4_100);
+    expect(silent).toHaveBeenCalledExactlyOnceWith('edge.check');
+    link.close();
+  });
+
+  test('[SE20] leaves an edge alone that has nothing to tell, as while the store is away, and gives a sign of life', async () => {
+    const { edge, link, silent } = await open();
+    edge.on['edge.check'] = () => ({});
+    edge.notify('head', { lastEventId: '100-0' });
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(silent).not.toHaveBeenCalled();
+    expect(edge.requests('edge.check').length).toBeLessThan(18);
+    // What is asked of it meanwhile is waited for no longer than otherwise.
+    edge.on['edge.check'] = () => NO_ANSWER;
+    ask(link);
+    await vi.advanceTimersByTimeAsync(3_001);
+    expect(silent).toHaveBeenCalledOnce();
+    link.close();
+  });
+
   test('[SE19] asks nothing while anything comes from the edge', async () => {
     const { edge, link, silent } = await open();
     ask(link);

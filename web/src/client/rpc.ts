@@ -238,7 +238,7 @@ export class EdgeLink {
     clearTimeout(pending.silenceTimer);
     const wasUnderWay = this.#pending.delete(pending);
     if (this.#pending.size === 0) {
-      this.#signOfLife.stop();
+      this.#signOfLife.rest();
       for (const settle of this.#settling) settle();
     }
     return wasUnderWay;
@@ -258,6 +258,7 @@ export class EdgeLink {
       this.#log.warn(`unknown notice ${name}`);
       return;
     }
+    if (notice.name === 'head') this.#signOfLife.speaksByItself();
     handlers.notice(notice);
   }
 }

@@ -2,6 +2,12 @@
 export const ASK_AFTER_MS = 1_500;
 /** For so long it may keep its asker waiting for that, in milliseconds. */
 export const ANSWER_WITHIN_MS = 1_500;
+/**
+ * An edge that speaks by itself, as it does every 1.5 seconds in a room, and has said nothing for so long is asked too, in
+ * milliseconds. While the store is away edges have nothing to say, so all of the room may ask: each a little later than the other.
+ */
+export const QUIET_AFTER_MS = 3_500;
+const QUIET_SPREAD_MS = 1_000;
 
 export interface SignOfLifeEnvironment {
   /** When the oldest request was sent that is not answered yet, by `performance.now()`; `undefined` while none is. */
@@ -13,14 +19,17 @@ export interface SignOfLifeEnvironment {
 }
 
 /**
- * Finds out whether an edge that does not answer is slow, as when the store hangs, or gone (SPEC SE19). Asks nothing while
- * anything comes from the edge, and one thing at a time. Its owner stops it.
+ * Finds out whether an edge that does not answer is slow, as when the store hangs, or gone (SPEC SE19), and whether one that has
+ * fallen silent is still there although nothing was asked of it (SE20). Asks nothing while anything comes from the edge, and one
+ * thing at a time. Its owner stops it.
  */
 export class SignOfLife {
   readonly #environment: SignOfLifeEnvironment;
   #lastHeardMs = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isAsking = false;
+  /** After which silence it is asked although it owes nothing; `undefined` while it need not say anything by itself. */
+  #quietAfterMs: number | undefined;
 
   constructor(environment: SignOfLifeEnvironment) {
     this.#environment = environment;
@@ -31,27 +40,52 @@ export class SignOfLife {
     this.#timer ??= setTimeout(this.#look, ASK_AFTER_MS);
   }
 
+  /** The edge has begun to speak by itself, and is to go on. */
+  speaksByItself(): void {
+    this.#quietAfterMs ??= QUIET_AFTER_MS + Math.random() * QUIET_SPREAD_MS;
+    this.watch();
+  }
+
+  /** The edge owes nothing any more. */
+  rest(): void {
+    this.#reset();
+    if (this.#quietAfterMs !== undefined) this.watch();
+  }
+
   /** The edge said something. */
   heard(): void {
     this.#lastHeardMs = performance.now();
     if (!this.#isAsking) return;
-    this.stop();
+    this.#reset();
     this.watch();
   }
 
   stop(): void {
+    this.#quietAfterMs = undefined;
+    this.#reset();
+  }
+
+  #reset(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#isAsking = false;
   }
 
+  /** When the edge is to be asked, by `performance.now()`; `undefined` while it may be silent. */
+  #dueMs(): number | undefined {
+    const owedSinceMs = this.#environment.owedSinceMs();
+    if (owedSinceMs !== undefined) return Math.max(owedSinceMs, this.#lastHeardMs) + ASK_AFTER_MS;
+    return this.#quietAfterMs === undefined ? undefined : this.#lastHeardMs + this.#quietAfterMs;
+  }
+
   readonly #look = (): void => {
     this.#timer = undefined;
-    const owedSinceMs = this.#environment.owedSinceMs();
-    if (owedSinceMs === undefined) return;
-    const quietMs = performance.now() - Math.max(owedSinceMs, this.#lastHeardMs);
-    if (quietMs < ASK_AFTER_MS) {
-      this.#timer = setTimeout(this.#look, ASK_AFTER_MS - quietMs);
+    const dueMs = this.#dueMs();
+    if (dueMs === undefined) return;
+    const waitMs = dueMs - performance.now();
+    if (waitMs > 0) {
+      // No longer than a request would be waited for, which may be made meanwhile.
+      this.#timer = setTimeout(this.#look, Math.min(waitMs, ASK_AFTER_MS));
       return;
     }
     this.#isAsking = true;
@@ -63,7 +97,7 @@ export class SignOfLife {
   };
 
   readonly #giveUp = (): void => {
-    this.stop();
+    this.#reset();
     this.#environment.silent();
   };
 }

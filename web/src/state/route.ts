@@ -57,3 +57,12 @@ export function hasAddress(roomId: RoomName): boolean {
 export function roomPath(roomId: RoomName): string {
   return `/r/${roomId}`;
 }
+
+/**
+ * Whether an address that was pasted over the one of this page brings a token that this page does not have. Browsers load no page anew
+ * where the fragment alone differs, so whoever pasted it would go on without it.
+ */
+export function bringsToken(shown: Route, pasted: Route): boolean {
+  if (pasted.page !== 'room' || pasted.token === undefined) return false;
+  return shown.page !== 'room' || shown.token !== pasted.token;
+}
