@@ -1,6 +1,7 @@
 /** What a page says and shows while something is cut, lost or taken away, in real browsers over ways that can be spoilt. */
 import { NO_IMPAIRMENT } from '@plenary/loadtest/impairment';
-import { launchChromium } from '@plenary/loadtest/browser';
+import { CHROMIUM_OPTIONS, launchChromium } from '@plenary/loadtest/browser';
+import { chromium } from 'playwright-core';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { launchFreezableBrowser } from './harness/browser.ts';
@@ -164,5 +165,44 @@ describe('what the page says', () => {
     );
     await untilTile(bob, 'Ann', 'data-muted', 'false');
     await bob.untilSeesAndHears();
+  });
+
+  it('[WB13] a page by plain HTTP says what the browser does not give it, and shows the meeting all the same', async () => {
+    const ann = await enter('plain', 'Ann');
+    const { hostname, port } = new URL(proxied.edgeUrl);
+    // Loopback addresses count as secure, whatever their scheme; names do not.
+    const args = [...(CHROMIUM_OPTIONS.args ?? []), `--host-resolver-rules=MAP plain.test ${hostname}`];
+    const plain = await chromium.launch({ ...CHROMIUM_OPTIONS, args });
+    try {
+      // Without its own hints, which insecure pages do not get, a headless browser is not known as Chrome.
+      const userAgent = `Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/${plain.version()} Safari/537.36`;
+      const context = await plain.newContext({ userAgent });
+      const page = await context.newPage();
+      await page.goto(`http://plain.test:${port}/r/plain`);
+      await page.getByTestId('name-input').fill('Pat');
+      expect(await page.getByRole('alert').allInnerTexts()).toEqual([
+        expect.stringMatching(/not opened over https.*still watch/),
+      ]);
+      await page.getByTestId('join-button').click();
+      await until(
+        'Pat sees Ann',
+        () =>
+          page.evaluate(async () => {
+            const received = (await globalThis.plenary?.stats())?.received ?? [];
+            return received.reduce((sum, track) => sum + track.framesDecoded, 0);
+          }),
+        (frames) => frames > 30,
+      );
+      await page.getByTestId('chat-button').click();
+      await page.getByTestId('chat-input').fill('I only watch');
+      await page.getByTestId('chat-input').press('Enter');
+      await until(
+        'Ann reads it',
+        () => toasts(ann.page),
+        (texts) => texts.some((text) => text.includes('I only watch')),
+      );
+    } finally {
+      await plain.close();
+    }
   });
 });

@@ -42,11 +42,12 @@ export function browserRejoinKeeper(roomId: string, log: ClientLog): RejoinKeepe
         const tab = known ?? newRequestId();
         sessionStorage.setItem(TAB_KEY, tab);
         const name = `${tab} ${roomId}`;
-        if (ticket === undefined) {
+        const pair = ticket?.key.pair;
+        if (ticket === undefined || pair === undefined) {
           await inStore('readwrite', (objects) => objects.delete(name));
           return;
         }
-        const kept: Kept = { token: ticket.token, pair: ticket.key.pair, keptAtMs: Date.now() };
+        const kept: Kept = { token: ticket.token, pair, keptAtMs: Date.now() };
         await inStore('readwrite', (objects) => objects.put(kept, name));
         await inStore('readwrite', forgetOld);
       } catch (thrown) {

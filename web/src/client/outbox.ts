@@ -112,8 +112,7 @@ export class Outbox {
 
   /** Handles its own errors: they become the message's state. */
   async #send({ requestId, text }: OutgoingChat): Promise<void> {
-    // Without its name, a message that was posted although no answer came might be posted twice; no page without keys gets here.
-    this.#name(requestId).catch(() => undefined);
+    this.#name(requestId);
     try {
       const { message } = await this.#request('chat.post', { requestId, text });
       this.#addName(requestId, message.messageId);
@@ -129,9 +128,9 @@ export class Outbox {
     }
   }
 
-  async #name(requestId: RequestId): Promise<void> {
+  #name(requestId: RequestId): void {
     const self = this.#self();
-    if (self !== undefined) this.#addName(requestId, await chatMessageId(self, requestId));
+    if (self !== undefined) this.#addName(requestId, chatMessageId(self, requestId));
   }
 
   #addName(requestId: RequestId, messageId: string): void {

@@ -13,27 +13,28 @@ describe('createSessionKey', () => {
     expect(Object.keys(one.publicKey).sort()).toEqual(['crv', 'kty', 'x', 'y']);
   });
 
-  test('[SK1] its proof is a signature over nonce and token', async () => {
-    const { publicKey, prove } = await createSessionKey();
-    const proof = await prove('nonce', 'token');
-    const algorithm = { name: 'ECDSA', namedCurve: 'P-256' };
-    const key = await crypto.subtle.importKey('jwk', { ...publicKey }, algorithm, false, ['verify']);
-    const signature = Uint8Array.from(atob(proof.replaceAll('-', '+').replaceAll('_', '/')), (character) =>
-      character.charCodeAt(0),
-    );
-    const verify = (text: string) =>
-      crypto.subtle.verify(
-        { name: 'ECDSA', hash: 'SHA-256' },
-        key,
-        signature,
-        new TextEncoder().encode(text),
+  test.each(['with', 'without'])(
+    '[SK1] [WB13] its proof is a signature over nonce and token, %s WebCrypto',
+    async (how) => {
+      const { subtle } = crypto;
+      if (how === 'without')
+        vi.stubGlobal('crypto', { getRandomValues: crypto.getRandomValues.bind(crypto) });
+      const { publicKey, prove } = await createSessionKey();
+      const proof = await prove('nonce', 'token');
+      const algorithm = { name: 'ECDSA', namedCurve: 'P-256' };
+      const key = await subtle.importKey('jwk', { ...publicKey }, algorithm, false, ['verify']);
+      const signature = Uint8Array.from(atob(proof.replaceAll('-', '+').replaceAll('_', '/')), (character) =>
+        character.charCodeAt(0),
       );
-    expect(await verify(resumeProofText('nonce', 'token'))).toBe(true);
-    expect(await verify(resumeProofText('other', 'token'))).toBe(false);
-  });
+      const verify = (text: string) =>
+        subtle.verify({ name: 'ECDSA', hash: 'SHA-256' }, key, signature, new TextEncoder().encode(text));
+      expect(await verify(resumeProofText('nonce', 'token'))).toBe(true);
+      expect(await verify(resumeProofText('other', 'token'))).toBe(false);
+    },
+  );
 
-  test('without WebCrypto it says so', async () => {
-    vi.stubGlobal('crypto', { getRandomValues: crypto.getRandomValues.bind(crypto) });
+  test('[WB13] where no key can be made it says so', async () => {
+    vi.stubGlobal('crypto', {});
     await expect(createSessionKey()).rejects.toMatchObject({ code: 'insecure_context', retryable: false });
   });
 });

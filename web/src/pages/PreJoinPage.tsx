@@ -11,7 +11,7 @@ import {
   type CaptureState,
   type LocalMediaSnapshot,
 } from '../state/local-media.ts';
-import { explainProblem, stillTryingText } from '../state/notices.ts';
+import { explainProblems, stillTryingText } from '../state/notices.ts';
 import type { RoomController, UiState } from '../state/room-controller.ts';
 
 interface ToggleProps {
@@ -52,10 +52,12 @@ export function PreJoinPage({ controller, snapshot, media, ui }: PreJoinPageProp
   const joining = isActive(snapshot.connection);
   const { connection } = snapshot;
   const retried = connection.phase === 'connecting' && connection.attempt > 0;
-  const problems = (['camera', 'microphone'] as const).flatMap((kind) => {
-    const { problem } = media[kind];
-    return problem === undefined ? [] : [{ kind, text: explainProblem(kind, problem) }];
-  });
+  const problems = explainProblems(
+    (['camera', 'microphone'] as const).flatMap((kind) => {
+      const { problem } = media[kind];
+      return problem === undefined ? [] : [{ kind, problem }];
+    }),
+  );
   return (
     <div className="page prejoin">
       <header className="top">

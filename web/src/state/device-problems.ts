@@ -28,6 +28,8 @@ export function deviceProblem(thrown: unknown): DeviceProblem {
       return 'in-use';
     case 'TypeError':
       return 'insecure';
+    case 'NotSupportedError':
+      return 'unsupported';
     default:
       return 'unknown';
   }

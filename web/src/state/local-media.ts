@@ -239,6 +239,7 @@ export class LocalMedia implements ReadableStore<LocalMediaSnapshot> {
 
   /** Handles its own errors: without a list there is nothing to choose from, and the default devices still work. */
   async #listDevices(): Promise<void> {
+    if (!('mediaDevices' in navigator)) return;
     try {
       const devices = await navigator.mediaDevices.enumerateDevices();
       for (const kind of CAPTURE_KINDS) {
@@ -277,7 +278,12 @@ function ask({
   camera,
 }: Partial<Record<CaptureKind, MediaTrackConstraints>>): Promise<MediaStream> {
   if (typeof navigator === 'undefined' || !('mediaDevices' in navigator)) {
-    return Promise.reject(new TypeError('navigator.mediaDevices needs a secure context'));
+    // As browsers that have no devices to give where the page stands, and those that have none at all.
+    return Promise.reject(
+      globalThis.isSecureContext
+        ? new DOMException('there is no navigator.mediaDevices', 'NotSupportedError')
+        : new TypeError('navigator.mediaDevices needs a secure context'),
+    );
   }
   return navigator.mediaDevices.getUserMedia({
     ...(microphone === undefined ? {} : { audio: microphone }),

@@ -61,6 +61,19 @@ export function explainProblem(kind: DeviceKind, problem: DeviceProblem): string
   }
 }
 
+const NOT_SECURE =
+  'This page was not opened over https, so the browser gives it neither microphone nor camera. You can still watch, listen and write. To be heard and seen, open the address that begins with https://, or ask whoever runs this service for one.';
+
+/** Devices that cannot be used, before the meeting: each on its own, but one cause once. */
+export function explainProblems(
+  problems: readonly { readonly kind: DeviceKind; readonly problem: DeviceProblem }[],
+): readonly { readonly kind: DeviceKind; readonly text: string }[] {
+  const [first] = problems;
+  if (first !== undefined && problems.every(({ problem }) => problem === 'insecure'))
+    return [{ kind: first.kind, text: NOT_SECURE }];
+  return problems.map(({ kind, problem }) => ({ kind, text: explainProblem(kind, problem) }));
+}
+
 /** Another device was chosen, and the one before goes on. */
 export function explainKept(kind: 'microphone' | 'camera', problem: DeviceProblem): string {
   return `${explainProblem(kind, problem)} You go on with the ${kind} you had.`;

@@ -7,6 +7,7 @@ import { GRID_GAP_PX, gridCapacity, layoutGrid } from './layout-grid.ts';
 import {
   bannerText,
   explainProblem,
+  explainProblems,
   explainRoomName,
   explainUnpublished,
   stillTryingText,
@@ -48,6 +49,14 @@ describe('layoutGrid', () => {
     expect(gridCapacity(360, 600)).toBeLessThanOrEqual(10);
     expect(gridCapacity(10, 10)).toBe(1);
   });
+});
+
+test('[WB13] a page that did not come over https says once what the browser does not give it, and what can be done', () => {
+  const both = ['camera', 'microphone'] as const;
+  const [told, ...more] = explainProblems(both.map((kind) => ({ kind, problem: 'insecure' as const })));
+  expect(more).toEqual([]);
+  expect(told?.text).toMatch(/neither microphone nor camera.*watch.*https:/);
+  expect(explainProblems(both.map((kind) => ({ kind, problem: 'denied' as const })))).toHaveLength(2);
 });
 
 test('[RJ11] an address that is pasted over that of a page counts where it brings another token', () => {
