@@ -166,6 +166,36 @@ describe('a media node goes away', () => {
     expect((await bob.join('pass-5')).room.peerCount).toBe(1);
   });
 
+  it('[HL10] one that lets an admission hang costs one person three seconds, and others nothing', async () => {
+    cluster = await TestCluster.start({ edges: 1, mediaNodes: 2 });
+    const [first, second] = [cluster.mediaNode(0), cluster.mediaNode(1)];
+    first.unanswered = (name) => name === 'peer.admit';
+    for (const room of ['hang-1', 'hang-2', 'hang-3', 'hang-4', 'hang-5', 'hang-6', 'hang-7', 'hang-8']) {
+      const { media } = await (await cluster.client()).join(room);
+      expect(media.mediaNodeId).toBe(second.mediaNodeId);
+    }
+    expect(await cluster.edge(0).metric('plenary_edge_control_calls_total', 'timed_out')).toBeLessThan(2);
+    // It answers everything else.
+    expect(await cluster.edge(0).metric('plenary_edge_control_links', 'down')).toBe(0);
+  });
+
+  it('[HL10] one that answers nothing while it beats is as one that is gone, until it answers', async () => {
+    cluster = await TestCluster.start({ edges: 1, mediaNodes: 1 });
+    const [node, edge] = [cluster.mediaNode(0), cluster.edge(0)];
+    const ann = await cluster.client();
+    await ann.join('mute');
+    node.unanswered = () => true;
+    expect(await ann.refusal('unsubscribe', { consumerIds: ['a-consumer'] })).toBe('timed_out');
+    await ann.notice('media.lost');
+    await waitFor('the edge to say why it is not ready', async () =>
+      (await (await fetch(`${edge.operatorUrl}/ready`)).text()).includes('no_answer'),
+    );
+    expect(edge.output).toContain('the media node takes requests and answers none');
+    node.unanswered = () => false;
+    await edge.ready();
+    await (await cluster.client()).join('mute');
+  });
+
   it('[SE8] a peer that its node lost opens media again, under a higher epoch, and only the newest is heard of', async () => {
     cluster = await TestCluster.start({ edges: 1, mediaNodes: 1 });
     const ann = await cluster.client();

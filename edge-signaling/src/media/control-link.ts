@@ -10,11 +10,13 @@ import {
   CONTROL_VERSION,
   LinkCaller,
   notice,
+  PLACED_PEER,
   PlenaryError,
   toPlenaryError,
   after,
   entry,
   every,
+  inBackground,
 } from '@plenary/cluster';
 import type {
   AuthorityFile,
@@ -32,6 +34,7 @@ import type { Incarnation, MediaNodeId } from '@plenary/cluster/ids';
 import { io } from 'socket.io-client';
 import type { Socket } from 'socket.io-client';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
+import { AnswerWatch } from './answer-watch.ts';
 import { UpWaiters } from './up-waiters.ts';
 
 /** A handshake that takes longer is tried again. */
@@ -42,6 +45,8 @@ const RECONNECT_LATEST_MS = 1_000;
 const MISSED_BEATS = 3;
 /** How late it may be noticed that beats have stopped. */
 const CHECK_BEATS_MS = 100;
+/** How long a node that let a request time out has for a question that costs it nothing, in milliseconds (SPEC HL10). */
+const PROBE_MS = 2_000;
 
 /**
  * Why a link is down: its connection broke; nothing came over it any more; or a new connection was refused, or ended at once,
@@ -126,6 +131,7 @@ export class ControlLink {
   readonly #caller: LinkCaller;
   readonly #beats: BeatWatch;
   readonly #timer: NodeJS.Timeout;
+  readonly #answers: AnswerWatch;
   readonly #waiters = new UpWaiters(() => this.#isUp);
   #incarnation: Incarnation | undefined;
   #isUp = false;
@@ -136,6 +142,8 @@ export class ControlLink {
   #downSinceMs: number;
   #lastFailure = '';
   #trouble: LinkTrouble | undefined;
+  /** How often the node has proved itself and greeted. */
+  #connections = 0;
 
   constructor(settings: ControlLinkSettings) {
     this.#settings = settings;
@@ -155,6 +163,11 @@ export class ControlLink {
       onMalformed: (detail) => this.#malformed(detail),
       onRefused: (error) =>
         this.#refuse(error.code === 'timed_out' ? 'no_answer' : 'other_secret', error.message),
+    });
+    this.#answers = new AnswerWatch({
+      ask: async (about) => callFrom(this.#caller, CONTROL_REQUESTS, 'peer.ask', about, PROBE_MS),
+      connection: () => (this.#caller.connected ? this.#connections : undefined),
+      onMute: () => this.#setMute(),
     });
     this.#socket = io(settings.controlUrl, {
       ...CONTROL_LINK_LIMITS,
@@ -219,7 +232,10 @@ export class ControlLink {
       metrics.controlCalls.inc({ name, result: 'ok' });
       return reply;
     } catch (thrown) {
-      metrics.controlCalls.inc({ name, result: toPlenaryError(thrown).code });
+      const { code } = toPlenaryError(thrown);
+      metrics.controlCalls.inc({ name, result: code });
+      const about = code === 'timed_out' ? PLACED_PEER.safeParse(payload) : undefined;
+      if (about?.success === true) this.#answers.doubt(about.data);
       throw thrown;
     } finally {
       metrics.controlCallSeconds.observe({ name }, (clock.monotonicMs() - startedMs) / 1_000);
@@ -320,16 +336,39 @@ export class ControlLink {
       );
     } else if (!this.#isUp) {
       this.#incarnation = hello.incarnation;
-      this.#isUp = true;
-      this.#wasUp = true;
-      this.#mayBeRefused = false;
-      this.#lastFailure = '';
-      this.#trouble = undefined;
-      this.#beats.restart();
-      this.#settings.logger.info(this.#names(), 'control link is up');
-      this.#settings.listener.onUp(this, hello.incarnation);
-      this.#waiters.finish();
+      this.#connections += 1;
+      if (this.#answers.isMute) inBackground(() => this.#setUpWhenAnswered(hello.incarnation));
+      else this.#setUp(hello.incarnation);
     }
+  }
+
+  async #setUpWhenAnswered(incarnation: Incarnation): Promise<void> {
+    if (await this.#answers.untilAnswered()) this.#setUp(incarnation);
+  }
+
+  #setUp(incarnation: Incarnation): void {
+    this.#isUp = true;
+    this.#wasUp = true;
+    this.#mayBeRefused = false;
+    this.#lastFailure = '';
+    this.#trouble = undefined;
+    this.#beats.restart();
+    this.#settings.logger.info(this.#names(), 'control link is up');
+    this.#settings.listener.onUp(this, incarnation);
+    this.#waiters.finish();
+  }
+
+  /** The node takes requests and answers none: nobody can do anything there, whatever its beats say. */
+  #setMute(): void {
+    this.#settings.metrics.faults.inc({ where: 'control_link' });
+    this.#settings.logger.error(
+      { ...this.#names(), cause: 'no_answer', toDo: LINK_ADVICE.no_answer },
+      'the media node takes requests and answers none: its people move, until it answers',
+    );
+    this.#setDown('silent', 'no request is answered');
+    this.#trouble = 'no_answer';
+    this.#socket.disconnect();
+    this.#socket.connect();
   }
 
   /** The other side is not who it should be, or does not believe that this edge is: somebody must act. */

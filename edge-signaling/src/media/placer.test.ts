@@ -1,6 +1,7 @@
 import { PLACED_PEER, PlenaryError } from '@plenary/cluster';
 import { edge, peer } from '@plenary/cluster/testing/samples';
 import { describe, expect, it } from 'vitest';
+import { waitFor } from '../testing/wait-for.ts';
 import { ROOM } from '../testing/edge-parts.ts';
 import { placing, TRANSPORT } from '../testing/placing.ts';
 
@@ -38,6 +39,53 @@ describe('Placer', () => {
       const { placement } = await placer.host(await requestOf({ peerId: peer(name) }));
       expect(placement.mediaNodeId).toBe('node');
     }
+  });
+
+  it('[HL10] sends nobody else to a node that let an admission time out, while another one can take them', async () => {
+    const { parts, placer, requestOf, link } = await placing(['mute']);
+    const mute = parts.links.add('mute');
+    const answer = () => ({ receiveTransport: TRANSPORT, consumers: [], failed: [] });
+    link.answer = answer;
+    mute.answer = () => {
+      throw new PlenaryError('timed_out');
+    };
+    const names = Array.from({ length: 30 }, (_, index) => `peer-${index}`);
+    const host = async (name: string) => placer.host(await requestOf({ peerId: peer(name) }));
+    for (const name of names) expect((await host(name)).placement.mediaNodeId).toBe('node');
+    expect(mute.payloads('peer.admit')).toHaveLength(1);
+    // It is better than none at all, and is used again once it answers.
+    link.isUp = false;
+    mute.answer = answer;
+    expect((await host('late')).placement.mediaNodeId).toBe('mute');
+    link.isUp = true;
+    for (const name of names) await host(`again-${name}`);
+    expect(mute.payloads('peer.admit').length).toBeGreaterThan(2);
+  });
+
+  it('[HL10] those who wait for their turn at such a node go elsewhere at once', async () => {
+    const { parts, placer, requestOf, link } = await placing(['mute']);
+    const mute = parts.links.add('mute');
+    // A small meeting stays on one node.
+    await parts.place('first', 'mute');
+    const timeUp = Promise.withResolvers<never>();
+    mute.answer = () => timeUp.promise;
+    const names = Array.from({ length: 8 }, (_, index) => `peer-${index}`);
+    const hosting = names.map(async (name) => placer.host(await requestOf({ peerId: peer(name) })));
+    await waitFor('two to be asked for', () => mute.payloads('peer.admit').length === 2);
+    link.answer = () => ({ receiveTransport: TRANSPORT, consumers: [], failed: [] });
+    parts.clock.advance(3_000);
+    timeUp.reject(new PlenaryError('timed_out'));
+    for (const { placement } of await Promise.all(hosting)) expect(placement.mediaNodeId).toBe('node');
+    expect(mute.payloads('peer.admit')).toHaveLength(2);
+  });
+
+  it('[HL10] asks the same node again whose worker ended in the middle of an admission', async () => {
+    const { placer, requestOf, link } = await placing();
+    link.answer = () => {
+      link.answer = () => ({ receiveTransport: TRANSPORT, consumers: [], failed: [] });
+      throw new PlenaryError('media_lost');
+    };
+    expect((await placer.host(await requestOf({}))).placement.mediaNodeId).toBe('node');
   });
 
   it('[PL3] yields to a placement that somebody else made meanwhile', async () => {

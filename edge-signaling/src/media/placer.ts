@@ -5,6 +5,7 @@ import type {
   Epoch,
   ErrorCode,
   Logger,
+  NodeChoice,
   PlacedPeer,
   Placement,
   PlacementLimits,
@@ -28,6 +29,7 @@ import type { AdmissionGates } from '../limits/admission-gates.ts';
 import type { Entrant, GatePlace } from '../limits/entry-gate.ts';
 import type { EdgeMetrics } from '../metrics.ts';
 import type { MediaLink, MediaLinks } from './control-links.ts';
+import { SilentNodes } from './silent-nodes.ts';
 
 const MAX_TRIES = 3;
 /** A node that does not admit within this is taken to be gone, and another one is tried. */
@@ -104,9 +106,11 @@ export interface PlacerSettings {
 /** Finds a media node for a peer and has it admitted there, with another node for each that fails (SPEC SE11). */
 export class Placer {
   readonly #settings: PlacerSettings;
+  readonly #silent: SilentNodes;
 
   constructor(settings: PlacerSettings) {
     this.#settings = settings;
+    this.#silent = new SilentNodes(settings.clock);
   }
 
   /**
@@ -131,9 +135,9 @@ export class Placer {
           { mediaNodeId: placement.mediaNodeId, code: lastFault.code, attempt },
           'a media node did not admit a peer',
         );
-        if (lastFault.code === 'stale_epoch') {
+        if (lastFault.code === 'stale_epoch' || lastFault.code === 'media_lost') {
           // Somebody placed the peer anew meanwhile, and that placement is the one to use; or nobody did, and the node was
-          // told to drop this one, so that it has to be replaced.
+          // told to drop this one, so that it has to be replaced. Or a worker ended in the middle: the node has others.
           replaces = placement.epoch;
           continue;
         }
@@ -197,20 +201,27 @@ export class Placer {
       own: this.#settings.datacenter,
       configured: this.#settings.datacenterOrder,
     });
-    for (const isLastTry of [false, true]) {
-      const choice = selectNode({
+    const choose = (exclude: ReadonlySet<MediaNodeId>): NodeChoice =>
+      selectNode({
         nodes: directory.mediaNodes,
         room: request.view.occupancy,
         datacenters,
-        exclude: excluded,
+        exclude,
         inFlight: directory.inFlight(),
         joins: directory.joins(),
         limits: this.#settings.limits,
         random: Math.random,
       });
+    for (const isLastTry of [false, true]) {
+      const { rested } = this.#silent;
+      const withoutSilent = choose(rested.size === 0 ? excluded : new Set([...excluded, ...rested]));
+      const choice = withoutSilent.mediaNodeId === null ? choose(excluded) : withoutSilent;
       metrics.placements.inc({ reason: choice.reason });
       logger.debug({ ...choice, roomId: request.roomId }, 'placement');
-      if (choice.mediaNodeId !== null) return choice.mediaNodeId;
+      if (choice.mediaNodeId !== null) {
+        this.#silent.sent(choice.mediaNodeId);
+        return choice.mediaNodeId;
+      }
       // A node may have been announced within the last second.
       if (!isLastTry) await directory.refresh();
     }
@@ -220,13 +231,13 @@ export class Placer {
   async #admit(request: HostRequest, placement: Placement): Promise<Hosted> {
     const { roomId, peerId, network, entrant, place } = request;
     const { mediaNodeId, epoch } = placement;
-    const { admissions, links } = this.#settings;
+    const { admissions, links, clock } = this.#settings;
     const admission = async (link: MediaLink): Promise<Hosted> => {
       const timeoutMs = Math.min(ADMIT_TIMEOUT_MS, this.#remainingMs(request));
       if (timeoutMs === 0) throw new PlenaryError('timed_out');
       // Who moves has the tracks already, and asks for them anew when its receivers stand.
       const tracks = request.keeps === undefined ? initialTracks(request.view, peerId) : [];
-      const reply = await link.call(
+      const admitting = link.call(
         'peer.admit',
         {
           roomId,
@@ -238,6 +249,7 @@ export class Placer {
         },
         timeoutMs,
       );
+      const reply = await this.#noted(link, timeoutMs, admitting);
       const offer: MediaOffer = {
         mediaNodeId,
         datacenter: this.#datacenterOfNode(mediaNodeId),
@@ -248,12 +260,15 @@ export class Placer {
       };
       return { placement, incarnation: link.incarnation, offer };
     };
+    const sentAtMs = clock.monotonicMs();
     const inTurn = async () => {
       const link = await links.reach(mediaNodeId, Math.min(LINK_WAIT_MS, this.#remainingMs(request)));
-      return admissions.pass(mediaNodeId, entrant, async () =>
+      return admissions.pass(mediaNodeId, entrant, async () => {
+        // Somebody who came before waited in vain: those behind go elsewhere at once.
+        if (this.#silent.isSilentSince(mediaNodeId, sentAtMs)) throw new PlenaryError('media_unavailable');
         // Both are waited for, whatever becomes of the other: a failure must not leave the other running unwatched.
-        Promise.allSettled([admission(link), request.beside?.(placement)]),
-      );
+        return Promise.allSettled([admission(link), request.beside?.(placement)]);
+      });
     };
     const [turn] = await place.whileWaiting(async () => Promise.allSettled([inTurn()]));
     if (turn.status === 'rejected') throw new AdmissionFailed(toPlenaryError(turn.reason));
@@ -261,6 +276,20 @@ export class Placer {
     if (beside.status === 'rejected') throw beside.reason;
     if (admitted.status === 'rejected') throw new AdmissionFailed(toPlenaryError(admitted.reason));
     return admitted.value;
+  }
+
+  /** Notes whether a node answers. Where it had less than its time, or the link broke meanwhile, that cannot be told. */
+  async #noted<Reply>(link: MediaLink, timeoutMs: number, admitting: Promise<Reply>): Promise<Reply> {
+    const { mediaNodeId } = link;
+    try {
+      const reply = await admitting;
+      this.#silent.answered(mediaNodeId);
+      return reply;
+    } catch (thrown) {
+      if (toPlenaryError(thrown).code !== 'timed_out') this.#silent.answered(mediaNodeId);
+      else if (link.isUp && timeoutMs === ADMIT_TIMEOUT_MS) this.#silent.timedOut(mediaNodeId);
+      throw thrown;
+    }
   }
 
   #datacenterOfNode(mediaNodeId: MediaNodeId): DatacenterId {

@@ -69,8 +69,8 @@ export class ScriptedMediaNode {
   workerCpu = 0;
   /** Of the cluster; what is set later counts for new links. */
   secrets: Secrets;
-  /** Whether it answers at all. */
-  isMute = false;
+  /** The requests that it takes and does not answer. */
+  unanswered: (name: string) => boolean = () => false;
   readonly #options: ScriptedMediaNodeOptions;
   readonly #http = createServer();
   readonly #server: Server;
@@ -126,7 +126,7 @@ export class ScriptedMediaNode {
     const table: Readonly<Record<string, Route<undefined>>> = this.#table();
     link.listen({
       onRequest: (name, payload, answer) => {
-        if (!this.isMute) void table[name]?.(payload, undefined).then(answer);
+        if (!this.unanswered(name)) void table[name]?.(payload, undefined).then(answer);
       },
       onFault: (fault) => console.error('scripted media node', fault),
     });

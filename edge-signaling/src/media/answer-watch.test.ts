@@ -1,0 +1,60 @@
+import { PlenaryError } from '@plenary/cluster';
+import { peer, room } from '@plenary/cluster/testing/samples';
+import { describe, expect, it } from 'vitest';
+import { waitFor } from '../testing/wait-for.ts';
+import { AnswerWatch } from './answer-watch.ts';
+
+const ABOUT = { roomId: room('room'), peerId: peer('ann'), epoch: 1 };
+
+function watching() {
+  const state = { connection: 1, mute: 0, asked: 0, fails: undefined as PlenaryError | undefined };
+  const watch = new AnswerWatch({
+    ask: () => {
+      state.asked += 1;
+      return state.fails === undefined ? Promise.resolve({}) : Promise.reject(state.fails);
+    },
+    connection: () => state.connection,
+    onMute: () => (state.mute += 1),
+  });
+  return { state, watch };
+}
+
+describe('whether a media node answers anything', () => {
+  it.each([undefined, new PlenaryError('media_lost')])(
+    '[HL10] one that answers a question, be it with an error, is not mute (%s)',
+    async (fails) => {
+      const { state, watch } = watching();
+      state.fails = fails;
+      watch.doubt(ABOUT);
+      await waitFor('the question', () => state.asked === 1);
+      expect([watch.isMute, state.mute]).toEqual([false, 0]);
+    },
+  );
+
+  it('[HL10] one that lets a question time out as well is, until it answers', async () => {
+    const { state, watch } = watching();
+    state.fails = new PlenaryError('timed_out');
+    watch.doubt(ABOUT);
+    watch.doubt(ABOUT);
+    await waitFor('it to be told', () => state.mute === 1);
+    expect([watch.isMute, state.asked]).toEqual([true, 1]);
+    const answered = watch.untilAnswered();
+    await waitFor('it to be asked again', () => state.asked > 2);
+    state.fails = undefined;
+    expect([await answered, watch.isMute]).toEqual([true, false]);
+  });
+
+  it('[HL10] a connection that ends says nothing of the node, and ends the waiting for an answer', async () => {
+    const { state, watch } = watching();
+    state.fails = new PlenaryError('timed_out');
+    watch.doubt(ABOUT);
+    state.connection = 2;
+    await waitFor('the question', () => state.asked === 1);
+    expect(watch.isMute).toBe(false);
+    watch.doubt(ABOUT);
+    await waitFor('it to be told', () => state.mute === 1);
+    const answered = watch.untilAnswered();
+    state.connection = 3;
+    expect([await answered, watch.isMute]).toEqual([false, true]);
+  });
+});
