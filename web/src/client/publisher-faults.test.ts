@@ -3,7 +3,7 @@ import { FakeHandler } from 'mediasoup-client/handlers/FakeHandler';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { Meeting, LocalTrack } from './index.ts';
 import { eventually } from './testing/eventually.ts';
-import { FIRST_EPOCH } from './testing/fixtures.ts';
+import { FIRST_EPOCH, sessionOf } from './testing/fixtures.ts';
 import { audioTrack, meet, phase, videoTrack } from './testing/meet.ts';
 import { ScriptedEdge, refuse } from './testing/scripted-edge.ts';
 
@@ -95,6 +95,21 @@ describe('a request about one’s own track that fails', () => {
     edge.on = {};
     await meeting.publish('camera', videoTrack());
     await eventually(() => expect(local(meeting, 'camera')).toMatchObject({ paused: false, status: 'live' }));
+  });
+
+  test('[WB14] what a viewer publishes is refused at once, and does not look as if it were about to be sent', async () => {
+    const edge = new ScriptedEdge();
+    edge.on.join = () => {
+      const { sendTransport: none, ...receiving } = edge.media();
+      expect(none).toBeDefined();
+      return { session: { ...sessionOf(), role: 'viewer' }, room: edge.room, media: receiving };
+    };
+    const meeting = meet(edge);
+    const told = failures(meeting);
+    await meeting.publish('microphone', audioTrack());
+    await meeting.join();
+    await eventually(() => expect(told).toEqual(['microphone forbidden']));
+    expect(local(meeting)).toMatchObject({ paused: true, status: 'failed' });
   });
 
   test('[WB3] media that the node does not have is opened anew, and everything is published there', async () => {

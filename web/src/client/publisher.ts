@@ -405,12 +405,18 @@ export class Publisher {
   #start(entry: Published): void {
     const media = this.#media;
     if (
-      media?.send === undefined ||
+      media === undefined ||
       entry.mediaTrack === null ||
+      entry.error !== undefined ||
       entry.starting ||
       entry.producer !== undefined
     )
       return;
+    if (media.send === undefined) {
+      // A viewer: it would wait for ever, and look as if it were sent.
+      this.#fail(entry, new PlenaryError('forbidden', 'This client may not publish anything.'));
+      return;
+    }
     entry.starting = true;
     void this.#run(media, entry, entry.mediaTrack);
   }

@@ -99,6 +99,8 @@ export interface ControlBarProps {
   readonly media: LocalMediaSnapshot;
   readonly ui: UiState;
   readonly sharing: boolean;
+  /** Somebody who cannot be heard or seen has no buttons for that. */
+  readonly watches: boolean;
   readonly peerCount: number;
 }
 
@@ -108,12 +110,12 @@ const CAN_SHARE =
   'getDisplayMedia' in navigator.mediaDevices;
 
 /** The buttons of the meeting. */
-export function ControlBar({ controller, media, ui, sharing, peerCount }: ControlBarProps) {
+export function ControlBar({ controller, media, ui, sharing, watches, peerCount }: ControlBarProps) {
   const [devicesOpen, setDevicesOpen] = useState(false);
   const { microphone, camera } = media;
   return (
     <footer className="controls">
-      {devicesOpen ? (
+      {devicesOpen && !watches ? (
         <div className="device-menu card" data-testid="device-menu">
           <DeviceSelect
             kind="microphone"
@@ -128,28 +130,36 @@ export function ControlBar({ controller, media, ui, sharing, peerCount }: Contro
         </div>
       ) : null}
       <div className="control-group" role="toolbar" aria-label="Meeting controls">
-        <DeviceControl words={MICROPHONE} state={microphone} onToggle={(kind) => controller.toggle(kind)} />
-        <DeviceControl words={CAMERA} state={camera} onToggle={(kind) => controller.toggle(kind)} />
-        <button
-          className={`control is-small ${devicesOpen ? 'is-open' : ''}`}
-          aria-label="Choose microphone and camera"
-          title="Choose microphone and camera"
-          aria-expanded={devicesOpen}
-          onClick={() => setDevicesOpen(!devicesOpen)}
-          data-testid="devices-button"
-        >
-          <Icon name="chevron" size={18} />
-        </button>
-        {CAN_SHARE ? (
-          <Control
-            icon="screen"
-            label={sharing ? 'Stop sharing the screen' : 'Share your screen'}
-            testId="screen-button"
-            tone={sharing ? 'active' : undefined}
-            pressed={sharing}
-            onClick={() => controller.toggleScreen()}
-          />
-        ) : null}
+        {watches ? null : (
+          <>
+            <DeviceControl
+              words={MICROPHONE}
+              state={microphone}
+              onToggle={(kind) => controller.toggle(kind)}
+            />
+            <DeviceControl words={CAMERA} state={camera} onToggle={(kind) => controller.toggle(kind)} />
+            <button
+              className={`control is-small ${devicesOpen ? 'is-open' : ''}`}
+              aria-label="Choose microphone and camera"
+              title="Choose microphone and camera"
+              aria-expanded={devicesOpen}
+              onClick={() => setDevicesOpen(!devicesOpen)}
+              data-testid="devices-button"
+            >
+              <Icon name="chevron" size={18} />
+            </button>
+            {CAN_SHARE ? (
+              <Control
+                icon="screen"
+                label={sharing ? 'Stop sharing the screen' : 'Share your screen'}
+                testId="screen-button"
+                tone={sharing ? 'active' : undefined}
+                pressed={sharing}
+                onClick={() => controller.toggleScreen()}
+              />
+            ) : null}
+          </>
+        )}
         <Control
           icon="people"
           label={`People, ${peerCount} in the meeting`}

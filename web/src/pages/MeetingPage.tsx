@@ -11,7 +11,7 @@ import type { MeetingSnapshot } from '../client/index.ts';
 import type { LocalMediaSnapshot } from '../state/local-media.ts';
 import type { RoomController, UiState } from '../state/room-controller.ts';
 import { BY_INVITATION, NO_SIGNAL } from '../state/notices.ts';
-import { headCount } from '../state/people.ts';
+import { headCount, onlyWatches } from '../state/people.ts';
 import { hasAddress } from '../state/route.ts';
 import { buildTiles } from '../state/tiles.ts';
 
@@ -124,6 +124,7 @@ export function MeetingPage({ controller, snapshot, media, ui }: MeetingPageProp
         media={media}
         ui={ui}
         sharing={snapshot.localTracks.has('screen')}
+        watches={onlyWatches(snapshot)}
         peerCount={peerCount}
       />
     </div>

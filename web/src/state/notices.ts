@@ -105,6 +105,10 @@ export function explainTaken(source: TrackSource, reason: TakenReason): string {
   return `${OF_SOURCE[source]} ${why} You may switch it on again.`;
 }
 
+/** To who came as a viewer. */
+export const ONLY_WATCHES =
+  'You are here to watch and listen: nobody hears or sees you. To take part by voice or picture, ask whoever invited you for another link.';
+
 /** Before that. */
 export const SENDS_TOO_MUCH =
   'This device sends more than the meeting allows. If that goes on, your camera, microphone and screen are switched off.';

@@ -13,3 +13,8 @@ export function headCount(present: Present): number {
   const { room } = present;
   return room.peerCount - (room.peers.size - peopleIn(present).length);
 }
+
+/** Whether a person is here to watch and listen, and can neither be heard nor seen. */
+export function onlyWatches({ self }: Pick<MeetingSnapshot, 'self'>): boolean {
+  return self?.role === 'viewer';
+}

@@ -1,6 +1,7 @@
 import { ROOM_NAME } from '@plenary/cluster/protocol';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { eventually } from '../client/testing/eventually.ts';
+import { sessionOf } from '../client/testing/fixtures.ts';
 import { ScriptedEdge, fakeDevice } from '../client/testing/scripted-edge.ts';
 import { isSending, showsOn } from './local-media.ts';
 import { RoomController } from './room-controller.ts';
@@ -145,5 +146,30 @@ test('[WB11] what is paused for sending too much is off at the button and the de
   expect(controller.media.getSnapshot()).toMatchObject({
     microphone: { enabled: false },
     camera: { enabled: false },
+  });
+});
+
+test('[WB14] who came to watch is told so, is not captured, and finds their devices as they were elsewhere', async () => {
+  const edge = new ScriptedEdge();
+  edge.on.join = ({ media }) => {
+    const { sendTransport, ...receiving } = edge.media();
+    expect(media.publish && sendTransport !== undefined).toBe(true);
+    return { session: { ...sessionOf(), role: 'viewer' }, room: edge.room, media: receiving };
+  };
+  const controller = open(undefined, edge);
+  await eventually(() => expect(browser.questions).toHaveLength(1));
+  browser.question.allow();
+  await eventually(() => expect(browser.live).toHaveLength(2));
+  await join(controller);
+  await eventually(() => expect(browser.live).toEqual([]));
+  const { toasts } = controller.ui.getSnapshot();
+  expect(toasts.map(({ tone, text }) => `${tone} ${text}`)).toEqual([
+    expect.stringMatching(/^info You are here to watch/),
+  ]);
+  expect(controller.meeting.getSnapshot().localTracks.size).toBe(0);
+  expect(edge.requests('track.publish')).toEqual([]);
+  expect(controller.media.getSnapshot()).toMatchObject({
+    microphone: { enabled: true },
+    camera: { enabled: true },
   });
 });

@@ -13,6 +13,7 @@ import {
 import { deviceProblem } from './device-problems.ts';
 import { CAPTURE_KINDS, LocalMedia, showsOn, type CaptureKind } from './local-media.ts';
 import {
+  ONLY_WATCHES,
   PAGE_FAULT,
   SENDS_TOO_MUCH,
   explainFailure,
@@ -23,6 +24,7 @@ import {
 } from './notices.ts';
 import { OwnTracks } from './own-tracks.ts';
 import { ParentTokens, isFramed } from './parent-tokens.ts';
+import { onlyWatches } from './people.ts';
 import { recall, recallPeers, remember, rememberPeer } from './preferences.ts';
 import type { Route } from './route.ts';
 import { ScreenShare } from './screen-share.ts';
@@ -294,6 +296,12 @@ export class RoomController {
     for (const kind of CAPTURE_KINDS) this.media.close(kind);
   }
 
+  /** Who came to watch sends nothing, so nothing is captured. What they chose for other meetings stays as it is. */
+  #onlyWatch(): void {
+    this.#letGo();
+    this.toast(ONLY_WATCHES);
+  }
+
   /** Nobody sees or hears it any more: the button and the device are to say the same. */
   #switchOff(source: TrackSource): void {
     if (source === 'microphone' || source === 'camera') this.media.switchOff(source);
@@ -310,13 +318,18 @@ export class RoomController {
   #listen(): void {
     let wasActive = false;
     let rememberedPeer: string | undefined;
+    let watches = false;
     this.meeting.subscribe(() => {
-      const { connection, self } = this.meeting.getSnapshot();
+      const snapshot = this.meeting.getSnapshot();
+      const { connection, self } = snapshot;
       const active = isActive(connection);
       if (active && self !== undefined && self.peerId !== rememberedPeer) {
         rememberedPeer = self.peerId;
         rememberPeer(this.route.roomId, self.peerId);
       }
+      const watched = watches;
+      watches = connection.phase === 'joined' ? onlyWatches(snapshot) : watches && active;
+      if (watches && !watched) this.#onlyWatch();
       if (active === wasActive) return;
       wasActive = active;
       if (!active) this.#afterEnd();
@@ -339,6 +352,8 @@ export class RoomController {
       if (source === 'screen') this.#screen.stop();
     });
     events.on('local-track-failed', ({ source, error }) => {
+      // Of them it is no failure, and told once.
+      if (onlyWatches(this.meeting.getSnapshot())) return;
       this.#switchOff(source);
       this.toast(explainUnpublished(source, error.code), 'problem');
     });
