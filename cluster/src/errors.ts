@@ -35,6 +35,10 @@ export const ERROR_TABLE = {
     retryable: false,
     says: 'The page is not served securely, so that the browser has no WebCrypto.',
   },
+  browser_failed: {
+    retryable: false,
+    says: 'The browser lacks or refused something that the client needs, such as WebRTC.',
+  },
   forbidden: { retryable: false, says: 'The token does not grant this.' },
   session_gone: { retryable: false, says: 'The session has ended: join again.' },
   rate_limited: { retryable: true, says: 'Too many messages: slow down.' },

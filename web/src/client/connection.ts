@@ -19,6 +19,7 @@ import {
   type EdgeList,
 } from './edge-list.ts';
 import { Handover, type Candidate, type FailedHandover } from './handover.ts';
+import { toPageError } from './page-error.ts';
 import { reactionTo } from './refusals.ts';
 import { EdgeLink, type ParsedNotice } from './rpc.ts';
 import type { SignallingPort } from './signalling-port.ts';
@@ -213,7 +214,7 @@ export class Connection {
       } catch (thrown) {
         this.#check(run);
         const bye = this.#bye;
-        const error = bye ?? toPlenaryError(thrown);
+        const error = bye ?? toPageError(thrown);
         this.#bye = undefined;
         const reaction = reactionTo(error, mode === 'join' && isReturn ? 'return' : mode);
         // An edge that refused a resume in so many words takes the join on the same connection.
@@ -385,7 +386,7 @@ export class Connection {
     this.#environment.dispatch({ type: 'socket_lost', reason });
     this.#enter(mode, run, this.#environment.reconnectDeadlineMs, { isReturn: true }).catch(
       (thrown: unknown) => {
-        if (run === this.#run) this.#fail(toPlenaryError(thrown));
+        if (run === this.#run) this.#fail(toPageError(thrown));
       },
     );
   }

@@ -13,6 +13,7 @@ import type { EnterMode } from './connection.ts';
 import type { ClientLog } from './counters.ts';
 import type { JoinClock } from './join-timings.ts';
 import type { MeetingOptions } from './meeting-types.ts';
+import { toPageError } from './page-error.ts';
 import { RejoinTickets, type RejoinTicket } from './rejoin.ts';
 import { newRequestId } from './request-edge.ts';
 import type { EdgeLink } from './rpc.ts';
@@ -124,7 +125,7 @@ export class Entrance {
       await this.#join(link, { token, canRejoin: true });
       return undefined;
     } catch (thrown) {
-      const error = toPlenaryError(thrown);
+      const error = toPageError(thrown);
       if (error.code !== 'token_expired') throw error;
       this.#needsFreshToken = true;
       return error;
@@ -140,7 +141,7 @@ export class Entrance {
       await this.#join(link, { token: ticket.token, ticket, canRejoin: true });
       return true;
     } catch (thrown) {
-      const error = toPlenaryError(thrown);
+      const error = toPageError(thrown);
       if (!TICKET_IS_OVER.includes(error.code)) throw error;
       await this.#tickets.replace(undefined);
       this.#key = undefined;
@@ -153,7 +154,7 @@ export class Entrance {
     try {
       await this.#join(link, await this.#ask(getToken));
     } catch (thrown) {
-      const error = toPlenaryError(thrown);
+      const error = toPageError(thrown);
       if (error.code !== 'token_expired' || wasFresh) throw error;
       this.#needsFreshToken = true;
       await this.#join(link, await this.#ask(getToken));

@@ -96,6 +96,12 @@ const FOR_PEOPLE: Record<ErrorCode, PersonReadableError> = {
     meaning: 'Browsers give camera, microphone and keys only to pages that come over HTTPS.',
     advice: 'Open the address that begins with https://, or tell whoever runs this service.',
   },
+  browser_failed: {
+    title: 'This browser cannot take part',
+    meaning: 'Something that meetings need is missing in it, switched off, or did not work, such as WebRTC.',
+    advice:
+      'Reload the page. If that does not help, use a current version of Chrome, Edge, Firefox or Safari.',
+  },
   forbidden: {
     title: 'You may not do this here',
     meaning: 'Your role in this meeting does not include it.',

@@ -5,6 +5,7 @@ import type { ClientLog, Counters } from './counters.ts';
 import type { JoinClock } from './join-timings.ts';
 import { MediaSession } from './media-session.ts';
 import type { MediaState } from './meeting-types.ts';
+import { toPageError } from './page-error.ts';
 import type { RequestEdge } from './request-edge.ts';
 import { mediaRequest, warmUp, type CreateDevice, type WarmMedia } from './warm-up.ts';
 
@@ -271,7 +272,7 @@ export class MediaKeeper {
   #reopen(): void {
     this.#reopening ??= this.#openAnew()
       .catch((thrown: unknown) => {
-        const error = toPlenaryError(thrown);
+        const error = toPageError(thrown);
         this.#environment.log.warn('media could not be opened again', error.message);
         this.#environment.refused(error);
       })
@@ -294,7 +295,7 @@ export class MediaKeeper {
         counters.mediaReopened += 1;
         this.open(warm, offer);
       } catch (thrown) {
-        if (!toPlenaryError(thrown).retryable) throw thrown;
+        if (!toPageError(thrown).retryable) throw thrown;
         const delayMs = 100 + fullJitterMs(attempt, RETRY_BACKOFF, Math.random());
         await new Promise((resolve) => setTimeout(resolve, delayMs));
       }

@@ -22,6 +22,7 @@ import { MediaCheck } from './media-check.ts';
 import { MediaSilence } from './media-silence.ts';
 import type { MeetingEvents, MeetingOptions, MeetingSnapshot } from './meeting-types.ts';
 import { Outbox } from './outbox.ts';
+import { toPageError } from './page-error.ts';
 import type { WantedVideo } from './plan-subscriptions.ts';
 import { Publisher } from './publisher.ts';
 import type { RequestEdge } from './request-edge.ts';
@@ -382,7 +383,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     try {
       await this.#connection.join();
     } catch (thrown) {
-      const error = toPlenaryError(thrown);
+      const error = toPageError(thrown);
       this.#dispatch({ type: 'failed', error: error.toWire() });
       throw error;
     }

@@ -13,6 +13,7 @@ import { Agreement } from './agreement.ts';
 import { RETRY_BACKOFF, fullJitterMs } from './backoff.ts';
 import type { ClientLog } from './counters.ts';
 import type { MediaSession, StartedProducer } from './media-session.ts';
+import { toPageError } from './page-error.ts';
 import { Patience } from './patience.ts';
 import { newRequestId, type RequestEdge } from './request-edge.ts';
 import { TrackEnder } from './track-ender.ts';
@@ -439,7 +440,7 @@ export class Publisher {
       await this.#announce(entry, started, media.epoch, isCurrent);
     } catch (thrown) {
       if (!isCurrent()) return;
-      const error = toPlenaryError(thrown);
+      const error = toPageError(thrown);
       if (MEDIA_GONE.has(error.code)) {
         // It is published on what is opened instead.
         this.#environment.mediaLost(media.epoch);

@@ -137,4 +137,15 @@ describe('being refused', () => {
       }
     }
   });
+
+  test('[RJ6] a browser that lacks what meetings need is told of at once, and as no fault of a server', async () => {
+    const edge = new ScriptedEdge();
+    const meeting = meet(edge, { createDevice: () => Promise.reject(new Error('device not supported')) });
+    await expect(meeting.join()).rejects.toMatchObject({ code: 'browser_failed' });
+    expect(meeting.getSnapshot().connection).toMatchObject({
+      phase: 'failed',
+      error: { code: 'browser_failed' },
+    });
+    expect(edge.requests('join')).toEqual([]);
+  });
 });

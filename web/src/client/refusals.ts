@@ -48,6 +48,7 @@ const REACTIONS: Readonly<Record<ErrorCode, Readonly<Record<Entry, Reaction>>>> 
   token_replayed: ENDS_THE_SESSION,
   proof_invalid: ENDS_THE_SESSION,
   insecure_context: IS_OVER,
+  browser_failed: IS_OVER,
   forbidden: IS_OVER,
   session_gone: ENDS_THE_SESSION,
   rate_limited: PASSES,

@@ -86,12 +86,18 @@ const OF_SOURCE: Readonly<Record<TrackSource, string>> = {
   'screen-audio': 'The sound of your screen is not shared.',
 };
 
+const NO_HELP: ReadonlySet<ErrorCode> = new Set([
+  'internal',
+  'malformed_message',
+  'invalid_media_parameters',
+  'browser_failed',
+]);
+
 /** A track of one's own that is not published, although the person wanted it. */
 export function explainUnpublished(source: TrackSource, code: ErrorCode): string {
   const what = OF_SOURCE[source];
-  // These speak of the page and the server, which is no help to who pressed a button.
-  if (code === 'internal' || code === 'malformed_message' || code === 'invalid_media_parameters')
-    return `${what} It could not be sent. Try once more, or reload the page.`;
+  // These speak of page, browser and server, which is no help to who pressed a button.
+  if (NO_HELP.has(code)) return `${what} It could not be sent. Try once more, or reload the page.`;
   const { title, advice } = errorForPeople(code);
   return `${what} ${title}. ${advice}`;
 }
