@@ -1,6 +1,8 @@
 /** Everything that strangers, accidents and odd networks do to a meeting that does not notice, one row each. */
 import type { Attack } from './attack.ts';
+import { BACK_AND_FORTH } from './rows/back-and-forth.ts';
 import { CROWDED_ROOM } from './rows/crowded-room.ts';
+import { DUTY_CYCLE } from './rows/duty-cycle.ts';
 import { EDGES_OF_MEDIA } from './rows/edges-of-media.ts';
 import { FILLING } from './rows/filling.ts';
 import { FLOODS } from './rows/floods.ts';
@@ -15,7 +17,11 @@ import { RETURNING } from './rows/returning.ts';
 import { NEIGHBOURS } from './rows/neighbours.ts';
 import { NETWORKS } from './rows/networks.ts';
 import { NO_PATH } from './rows/no-path.ts';
+import { PULSES_OF_MANY } from './rows/pulses.ts';
 import { RECORDED } from './rows/recorded.ts';
+import { REPLAYS } from './rows/replays.ts';
+import { SILENT_ADDRESSES } from './rows/silent-addresses.ts';
+import { SITE_BESIDE_SCHOOL } from './rows/site-beside-school.ts';
 
 export const ATTACKS: readonly Attack[] = [
   ...FRAMES,
@@ -34,6 +40,12 @@ export const ATTACKS: readonly Attack[] = [
   ...NETWORKS,
   NO_PATH,
   RECORDED,
+  REPLAYS,
+  DUTY_CYCLE,
+  BACK_AND_FORTH,
+  PULSES_OF_MANY,
+  SILENT_ADDRESSES,
+  SITE_BESIDE_SCHOOL,
 ];
 
 /** One or two of each kind, which `npm test` runs too. */

@@ -57,6 +57,8 @@ export interface PublishOptions {
   readonly payloadBytes?: number;
   /** What a late timer missed is sent with the next packet, so that the bitrate is as asked for on a loaded machine too. */
   readonly keepsRate?: boolean;
+  /** Asked before each packet; nothing is sent while it says no. */
+  readonly isSending?: () => boolean;
   /** Told of each RTP packet just before it is sent. */
   readonly onSend?: (packet: Buffer) => void;
 }
@@ -243,7 +245,13 @@ export class Bot {
 
   /** Publishes a track of stored frames: a tone of 440 Hz, or a moving square of 64 × 64 pixels. */
   async publish(kind: MediaKind, options: PublishOptions = {}): Promise<TrackId> {
-    const { intervalMs = kind === 'audio' ? 20 : 100, onSend, keepsRate = false, ...payload } = options;
+    const {
+      intervalMs = kind === 'audio' ? 20 : 100,
+      onSend,
+      isSending,
+      keepsRate = false,
+      ...payload
+    } = options;
     const { send, sendTransportId: transportId } = this.#media;
     if (send === undefined || transportId === undefined)
       throw new Error('this bot has no transport for sending');
@@ -279,6 +287,7 @@ export class Bot {
       const nowMs = performance.now();
       const missed = keepsRate ? Math.floor((nowMs - sentAtMs) / intervalMs) : 1;
       if (missed > 0) sentAtMs = nowMs;
+      if (isSending?.() === false) return;
       for (let count = 0; count < Math.min(missed, MOST_MISSED); count += 1) {
         const packet = source.next();
         onSend?.(packet);

@@ -1,0 +1,58 @@
+/** One IPv6 site that joins by a new network each time, beside a school behind one IPv4 address. */
+import type { Answers, Attack } from '../attack.ts';
+import { over } from '../attack.ts';
+import type { HostileWorld } from '../hostile-world.ts';
+import { PROXY_ADDRESS } from '../hostile-world.ts';
+import { HandshakeRefused } from '../raw-client.ts';
+import { NotLetIn, Stranger } from '../stranger.ts';
+
+/** Joins of the site that are under way at a time. */
+const FLOWS = 12;
+const PUPILS = 4;
+
+/** Joins as an edge's proxy passes it on. @returns `ok`, or what it was answered */
+async function joinAndLeave(world: HostileWorld, address: string, roomId: string): Promise<string> {
+  try {
+    const headers = { 'x-forwarded-for': address };
+    const stranger = await Stranger.join(world, { roomId, localAddress: PROXY_ADDRESS, headers });
+    await stranger.leave();
+    return 'ok';
+  } catch (error) {
+    if (error instanceof NotLetIn) return error.code;
+    if (error instanceof HandshakeRefused) return error.message;
+    throw error;
+  }
+}
+
+export const SITE_BESIDE_SCHOOL: Attack = {
+  name: 'joins from new networks of one IPv6 site, beside a school',
+  world: 'plain',
+  does: 'joins and leaves without end, each time from another /64 of one /48, in the room that pupils of one IPv4 address join',
+  gets: [
+    'ok',
+    'rate_limited',
+    'timed_out',
+    'closed',
+    'refused 403',
+    'refused 429',
+    'refused 503',
+    'pupil: ok',
+  ],
+  strike: async (world, isOver): Promise<Answers> => {
+    let network = 0;
+    const site = (): Promise<string> => {
+      network += 1;
+      return joinAndLeave(world, `2001:db8:77:${network.toString(16)}::1`, 'school');
+    };
+    const pupil = async (): Promise<string> => {
+      const answer = await joinAndLeave(world, '198.51.100.77', 'school');
+      await new Promise((resolve) => setTimeout(resolve, 250));
+      return `pupil: ${answer}`;
+    };
+    const answers = await Promise.all([
+      ...Array.from({ length: FLOWS }, () => over(isOver, site)),
+      ...Array.from({ length: PUPILS }, () => over(isOver, pupil)),
+    ]);
+    return [...new Set(answers.flat())];
+  },
+};
