@@ -40,18 +40,46 @@ describe('Directory', () => {
     expect(directory.rememberedEdgeUrls()).toEqual([]);
   });
 
-  it('[EN13] remembers so many at most, those that it saw last, whatever is written into the registry', async () => {
+  it('[EN13] remembers so many at most, those that were there longest, whatever is written into the registry', async () => {
     const clock = new ManualClock();
     const registry = new MemoryRegistry(clock);
     const directory = directoryOf(registry, clock);
-    for (let index = 0; index < 400; index += 1)
-      await registry.announceEdge(edgeRecord(`edge-${index}`), 1_000);
-    await directory.refresh();
-    expect(directory.rememberedEdgeUrls()).toHaveLength(256);
+    const real = ['real-1', 'real-2', 'zzz'].map(edgeRecord);
+    const stay = async (): Promise<void> => {
+      for (const edge of real) await registry.announceEdge(edge, 60_000);
+      await directory.refresh();
+      clock.advance(1_000);
+    };
+    await stay();
+    await stay();
+    for (let round = 0; round < 3; round += 1) {
+      for (let index = 0; index < 400; index += 1)
+        await registry.announceEdge(edgeRecord(`forged-${round}-${index}`), 1_500);
+      await stay();
+      const remembered = directory.rememberedEdgeUrls();
+      expect(remembered).toHaveLength(256);
+      expect(remembered).toEqual(expect.arrayContaining(real.map(({ publicUrl }) => publicUrl)));
+      const told = directory.servingEdges(64);
+      expect(told).toHaveLength(64);
+      expect(told).toEqual(expect.arrayContaining(real));
+    }
     clock.advance(5_000);
-    await registry.announceEdge(edgeRecord('last'), 1_000);
+    await stay();
+    expect(directory.servingEdges(64)).toEqual(real);
+  });
+
+  it('[EN13] tells clients of edges that take them, in the order of their ids', async () => {
+    const clock = new ManualClock();
+    const registry = new MemoryRegistry(clock);
+    const directory = directoryOf(registry, clock);
+    await registry.announceEdge(edgeRecord('b'), 60_000);
     await directory.refresh();
-    expect(directory.rememberedEdgeUrls().at(-1)).toBe(edgeRecord('last').publicUrl);
+    clock.advance(1_000);
+    await registry.announceEdge(edgeRecord('a'), 60_000);
+    await registry.announceEdge({ ...edgeRecord('c'), state: 'draining' }, 60_000);
+    await directory.refresh();
+    expect(directory.servingEdges(64).map(({ edgeId }) => edgeId)).toEqual(['a', 'b']);
+    expect(directory.servingEdges(1).map(({ edgeId }) => edgeId)).toEqual(['b']);
   });
 
   it('[EN13] nothing that the registry contains is missing, however much is written into it', async () => {

@@ -1,7 +1,8 @@
-import { forgetOldest, RecentPlacements, every, inBackground } from '@plenary/cluster';
+import { RecentPlacements, every, inBackground } from '@plenary/cluster';
 import type { Clock, EdgeRecord, MediaNodeRecord, Registry } from '@plenary/cluster';
 import type { EdgeId, MediaNodeId } from '@plenary/cluster/ids';
 import { LastSeen } from './last-seen.ts';
+import { LongestSeen } from './longest-seen.ts';
 import type { ReportFault } from './metrics.ts';
 
 /** How often the registry is read, in milliseconds. */
@@ -28,7 +29,8 @@ export interface DirectorySettings {
 export class Directory {
   readonly #settings: DirectorySettings;
   readonly #lastSeen = { nodes: new LastSeen<string>(MAX_GONE), edges: new LastSeen<string>(MAX_GONE) };
-  readonly #edgeUrlSeenMs = new Map<string, number>();
+  readonly #edgeUrls = new LongestSeen<string>(MAX_EDGE_URLS);
+  readonly #edgeIds = new LongestSeen<EdgeId>(MAX_EDGE_URLS);
   readonly #placements = new RecentPlacements();
   #nodes: readonly MediaNodeRecord[] = [];
   #edges: readonly EdgeRecord[] = [];
@@ -60,7 +62,16 @@ export class Directory {
 
   /** The URLs of all edges that lived within the last day: their pages go on at the others. */
   rememberedEdgeUrls(): readonly string[] {
-    return [...this.#edgeUrlSeenMs.keys()];
+    return this.#edgeUrls.all();
+  }
+
+  /** Edges that take clients, `max` at most: those that have been there longest, in the order of their ids. */
+  servingEdges(max: number): readonly EdgeRecord[] {
+    const serving = this.#edges.filter(({ state }) => state === 'serving');
+    if (serving.length <= max) return serving;
+    const sinceMs = ({ edgeId }: EdgeRecord): number => this.#edgeIds.firstSeenMs(edgeId) ?? Number.MAX_VALUE;
+    const first = new Set([...serving].sort((left, right) => sinceMs(left) - sinceMs(right)).slice(0, max));
+    return serving.filter((edge) => first.has(edge));
   }
 
   /** Reads the registry now; callers at the same time share one reading. Never throws: what is known stays. */
@@ -118,10 +129,16 @@ export class Directory {
         nowMs,
       );
       for (const kind of Object.values(this.#lastSeen)) kind.forgetBefore(nowMs - FORGET_AFTER_MS);
-      for (const { publicUrl } of edges) remember(this.#edgeUrlSeenMs, publicUrl, nowMs, MAX_EDGE_URLS);
-      for (const [url, atMs] of this.#edgeUrlSeenMs) {
-        if (nowMs - atMs > REMEMBER_EDGE_URLS_MS) this.#edgeUrlSeenMs.delete(url);
-      }
+      this.#edgeUrls.onRead(
+        edges.map(({ publicUrl }) => publicUrl),
+        nowMs,
+      );
+      this.#edgeUrls.forgetBefore(nowMs - REMEMBER_EDGE_URLS_MS);
+      this.#edgeIds.onRead(
+        edges.map(({ edgeId }) => edgeId),
+        nowMs,
+      );
+      this.#edgeIds.forgetBefore(nowMs - FORGET_AFTER_MS);
       onRead(nodes);
     } catch (fault) {
       // While the store is away this fails each second: said when it begins.
@@ -130,11 +147,4 @@ export class Directory {
       this.#certainSinceMs = undefined;
     }
   }
-}
-
-/** Notes when something was seen last, of the newest `max`. */
-function remember(seenMs: Map<string, number>, name: string, nowMs: number, max: number): void {
-  seenMs.delete(name);
-  seenMs.set(name, nowMs);
-  forgetOldest(seenMs, max);
 }

@@ -28,7 +28,7 @@ import type { AddressReader } from './http/client-address.ts';
 import { cluesOfNode, serveNode } from './http/node-adapter.ts';
 import type { OriginCheck } from './http/origins.ts';
 import { json } from './http/port.ts';
-import type { HttpHandler } from './http/port.ts';
+import type { AnswerListener, HttpHandler } from './http/port.ts';
 import { cluesOf, headersOf, serveUws } from './http/uws-adapter.ts';
 import type { UwsResponse } from './http/uws-adapter.ts';
 import { ConnectGate } from './limits/connect-gate.ts';
@@ -112,6 +112,8 @@ interface Door {
   admit(remoteAddress: string): boolean;
   /** One that was let in closed, or became a socket. */
   ended(): void;
+  /** One of this address became a socket, or is answered; then it is told whether it is to close. */
+  served: AnswerListener;
 }
 
 type Decide = (refusal: string | null | undefined, isAllowed: boolean) => void;
@@ -189,6 +191,10 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
       return false;
     },
     ended: () => tcpGate.ended(),
+    served: (remoteAddress) => {
+      tcpGate.served(normalise(remoteAddress));
+      return tcpGate.isCrowded() ? 'closes' : 'stays';
+    },
   };
   const guards = new WeakMap<object, FrameGuard>();
   const carrier = (await attachUws(io, door, guards, settings)) ?? attachNode(io, door, settings);
@@ -320,9 +326,9 @@ async function attachUws(
   const app = uws.App();
   guardConnections(app, door);
   guardSockets(app, { readAddress, door, guards, onSlow: () => metrics.slowSockets.inc() });
-  guardPath(app, readAddress);
+  guardPath(app, readAddress, door.served);
   io.attachApp(app);
-  app.any('/*', serveUws(handleHttp, readAddress));
+  app.any('/*', serveUws(handleHttp, readAddress, door.served));
   let listening: us_listen_socket | undefined;
   const stopListening = (): void => {
     if (listening !== undefined) uws.us_listen_socket_close(listening);
@@ -353,10 +359,10 @@ async function attachUws(
  * Answers what comes to Socket.IO's path and is no WebSocket, in Socket.IO's place: it would leave a request that names a
  * connection without an answer.
  */
-function guardPath(app: TemplatedApp, readAddress: AddressReader): void {
+function guardPath(app: TemplatedApp, readAddress: AddressReader, onAnswer: AnswerListener): void {
   const serve = app.any.bind(app);
   app.any = (pattern, handler) =>
-    serve(pattern, pattern === SOCKET_PATH ? serveUws(onlyWebSocket, readAddress) : handler);
+    serve(pattern, pattern === SOCKET_PATH ? serveUws(onlyWebSocket, readAddress, onAnswer) : handler);
 }
 
 /** What is used of a connection of uWebSockets.js. */
@@ -425,6 +431,7 @@ function guardSockets(app: TemplatedApp, { readAddress, door, guards, onSlow }: 
       },
       open: entry('socket', (socket) => {
         door.ended();
+        door.served(new TextDecoder().decode(socket.getRemoteAddressAsText()));
         return behaviour.open?.(socket);
       }),
       ping: entry('socket', (socket) => {
@@ -549,9 +556,14 @@ function attachNode(io: SocketServer, door: Door, settings: ServerSettings): Car
     entry('socket', (connection: Socket['conn']) => {
       sockets.add(connection.request.socket);
       door.ended();
+      door.served(connection.request.socket.remoteAddress ?? '');
     }),
   );
-  guardNode(server, serveNode(handleHttp, readAddress), serveNode(onlyWebSocket, readAddress));
+  guardNode(
+    server,
+    serveNode(handleHttp, readAddress, door.served),
+    serveNode(onlyWebSocket, readAddress, door.served),
+  );
   return {
     kind: 'node',
     listen: async () =>

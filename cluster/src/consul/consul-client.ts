@@ -7,6 +7,7 @@ import type { LookupFunction } from 'node:net';
 import Consul from 'consul';
 import { z } from 'zod';
 import { PlenaryError } from '../errors.ts';
+import { RECORDS_A_TURN, nextTurn } from '../registry/reading.ts';
 import { consulTroubleOf } from './consul-trouble.ts';
 import type { ConsulRefusal, ConsulTrouble } from './consul-trouble.ts';
 import type { ConsulSettings } from './settings.ts';
@@ -76,24 +77,23 @@ const KEY = z.object({
 });
 const SERVICE_REPLY = z.tuple([
   z.object({ headers: z.object({ 'x-consul-index': z.coerce.number() }) }),
-  z.array(
-    z
-      .object({
-        Service: z.object({
-          ID: z.string(),
-          Meta: z.record(z.string(), z.string()).nullable(),
-          CreateIndex: z.number(),
-        }),
-        Checks: z.array(z.object({ CheckID: z.string(), Status: CHECK_STATUS })),
-      })
-      .transform(({ Service, Checks }): ServiceInstance => ({
-        id: Service.ID,
-        meta: Service.Meta ?? {},
-        createIndex: Service.CreateIndex,
-        checks: Checks.map(({ CheckID, Status }) => ({ id: CheckID, status: Status })),
-      })),
-  ),
+  z.array(z.unknown()),
 ]);
+const INSTANCE = z
+  .object({
+    Service: z.object({
+      ID: z.string(),
+      Meta: z.record(z.string(), z.string()).nullable(),
+      CreateIndex: z.number(),
+    }),
+    Checks: z.array(z.object({ CheckID: z.string(), Status: CHECK_STATUS })),
+  })
+  .transform(({ Service, Checks }): ServiceInstance => ({
+    id: Service.ID,
+    meta: Service.Meta ?? {},
+    createIndex: Service.CreateIndex,
+    checks: Checks.map(({ CheckID, Status }) => ({ id: CheckID, status: Status })),
+  }));
 
 /** An answer of Consul that is no success. */
 const REFUSAL = z.object({ isResponse: z.literal(true), statusCode: z.int(), response: z.unknown() });
@@ -312,12 +312,22 @@ export class ConsulClient {
         ctx: context,
       };
       const reply: unknown = await guarded(this.#consul.health.service(options));
-      const [{ headers }, instances] = SERVICE_REPLY.parse(reply);
-      return { index: headers['x-consul-index'], instances };
+      const [{ headers }, found] = SERVICE_REPLY.parse(reply);
+      return { index: headers['x-consul-index'], instances: await parseInTurns(found) };
     } finally {
       signal.removeEventListener('abort', cancel);
     }
   }
+}
+
+/** Anybody may have registered as many as they like (SPEC EN13). */
+async function parseInTurns(found: readonly unknown[]): Promise<readonly ServiceInstance[]> {
+  const instances: ServiceInstance[] = [];
+  for (const one of found) {
+    instances.push(INSTANCE.parse(one));
+    if (instances.length % RECORDS_A_TURN === 0) await nextTurn();
+  }
+  return instances;
 }
 
 /** Options that every method of the package takes, though its types do not name all of them. */

@@ -1,4 +1,3 @@
-import { z } from 'zod';
 import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import type { Namespace } from '../namespace.ts';
@@ -17,7 +16,7 @@ import type {
 } from '../registry/registry.ts';
 import { ConsulClient, ConsulForbids } from './consul-client.ts';
 import { ConsulHealth } from './consul-health.ts';
-import type { ServiceDefinition, ServiceInstance } from './consul-client.ts';
+import type { ServiceDefinition } from './consul-client.ts';
 import { Discovery } from './discovery.ts';
 import { IdClaims } from './id-claims.ts';
 import { Leases } from './leases.ts';
@@ -26,16 +25,10 @@ import { Loads } from './loads.ts';
 import { ConsulNames } from './names.ts';
 import type { ServiceKind } from './names.ts';
 import type { LoadChannel } from './loads.ts';
-import {
-  EDGE_META,
-  MEDIA_NODE_META,
-  candidateService,
-  edgeService,
-  isLive,
-  mediaNodeService,
-} from './services.ts';
+import { EDGE_META, MEDIA_NODE_META, candidateService, edgeService, mediaNodeService } from './services.ts';
 import type { ConsulSettings } from './settings.ts';
 import { Turns } from '../turns.ts';
+import { ServiceReader } from './service-reader.ts';
 import { SliceBooks } from './slice-books.ts';
 
 /** So many malformed things are remembered as reported. */
@@ -81,6 +74,8 @@ export class ConsulRegistry implements Registry {
   /** The last thing that was asked for each service: its claims, announcements and its withdrawal come one after the other. */
   readonly #turns = new Turns<string>();
   readonly #reported = new Set<string>();
+  readonly #mediaNodes: ServiceReader<typeof MEDIA_NODE_META>;
+  readonly #edges: ServiceReader<typeof EDGE_META>;
 
   /** Connects at once, and again by itself for ever. */
   constructor({ consul, namespace, loads, logger, clock = systemClock }: ConsulRegistrySettings) {
@@ -93,6 +88,11 @@ export class ConsulRegistry implements Registry {
     const onMalformed = (detail: string): void => {
       this.#reportOnce(detail, 'took a malformed claim in Consul for none');
     };
+    const onUnreadable = (detail: string, about: string): void => {
+      this.#reportOnce(detail, 'skipped a malformed service in Consul', about);
+    };
+    this.#mediaNodes = new ServiceReader(MEDIA_NODE_META, ({ mediaNodeId }) => mediaNodeId, onUnreadable);
+    this.#edges = new ServiceReader(EDGE_META, ({ edgeId }) => edgeId, onUnreadable);
     this.#ids = new IdClaims(this.#client, names, onMalformed);
     this.#slices = new SliceBooks({ client: this.#client, names, clock, onMalformed });
     this.#health = new ConsulHealth(logger);
@@ -178,11 +178,11 @@ export class ConsulRegistry implements Registry {
 
   async liveMediaNodes(): Promise<readonly MediaNodeRecord[]> {
     const [instances] = await Promise.all([this.#discovery.instances('media-node'), this.#loads.read()]);
-    return this.#loads.enterInto(this.#parse(instances, MEDIA_NODE_META, (node) => node.mediaNodeId));
+    return this.#loads.enterInto(await this.#mediaNodes.read(instances));
   }
 
   async liveEdges(): Promise<readonly EdgeRecord[]> {
-    return this.#parse(await this.#discovery.instances('edge'), EDGE_META, (edge) => edge.edgeId);
+    return this.#edges.read(await this.#discovery.instances('edge'));
   }
 
   /** Ends all queries. Withdraw before: what is still announced lapses. */
@@ -309,23 +309,6 @@ export class ConsulRegistry implements Registry {
 
   async #withdraw(kind: ServiceKind, id: string): Promise<void> {
     await this.#turns.run(id, async () => this.#leases.withdraw(kind, id));
-  }
-
-  /** The records of the living, in the order of ids; of two of one id the one that came later. */
-  #parse<Schema extends z.ZodType>(
-    instances: readonly ServiceInstance[],
-    schema: Schema,
-    idOf: (record: z.output<Schema>) => string,
-  ): z.output<Schema>[] {
-    const records = new Map<string, z.output<Schema>>();
-    for (const instance of [...instances].sort((left, right) => left.createIndex - right.createIndex)) {
-      if (!isLive(instance)) continue;
-      const parsed = schema.safeParse(instance.meta);
-      if (parsed.success) records.set(idOf(parsed.data), parsed.data);
-      else
-        this.#reportOnce(z.prettifyError(parsed.error), 'skipped a malformed service in Consul', instance.id);
-    }
-    return [...records].sort(([left], [right]) => (left < right ? -1 : 1)).map(([, record]) => record);
   }
 
   #reportOnce(detail: string, says: string, about = ''): void {

@@ -12,7 +12,7 @@ import type {
   Registry,
 } from '../registry/registry.ts';
 import type { StoreKeys } from './keys.ts';
-import { readable } from './malformed.ts';
+import { RecordReader } from './record-reader.ts';
 import {
   announce,
   announceMediaNode,
@@ -38,21 +38,20 @@ const CLAIM_REPLY = z.union([
     z.array(z.tuple([MEDIA_NODE_ID, z.coerce.number(), z.coerce.number(), z.coerce.number()])),
   ]),
 ]);
-const RECORDS_REPLY = z.array(z.string());
 
 /** The registry in Redis: a hash of leased records, changed by scripts that use Redis TIME. */
 export class RedisRegistry implements Registry {
   readonly #run: RunScript;
   readonly #keys: StoreKeys;
-  readonly #onMalformed: (detail: () => string) => void;
-  /** What could not be read the last time, by what was to be read: it is not tried again while it stands. */
-  readonly #unreadable = new Map<z.ZodType, ReadonlySet<string>>();
+  readonly #mediaNodes: RecordReader<typeof MEDIA_NODE_RECORD>;
+  readonly #edges: RecordReader<typeof EDGE_RECORD>;
 
   /** @param onMalformed - told of a record that does not parse, which is skipped */
   constructor(run: RunScript, keys: StoreKeys, onMalformed: (detail: () => string) => void) {
     this.#run = run;
     this.#keys = keys;
-    this.#onMalformed = onMalformed;
+    this.#mediaNodes = new RecordReader(MEDIA_NODE_RECORD, ({ mediaNodeId }) => mediaNodeId, onMalformed);
+    this.#edges = new RecordReader(EDGE_RECORD, ({ edgeId }) => edgeId, onMalformed);
   }
 
   async claimPortSlice(claim: PortSliceClaim, leaseMs: number): Promise<PortSliceResult> {
@@ -119,33 +118,12 @@ export class RedisRegistry implements Registry {
     await withdraw(this.#run, [this.#keys.edges], [edgeId, incarnation]);
   }
 
-  async liveMediaNodes(): Promise<readonly MediaNodeRecord[]> {
-    const records = this.#parseAll(await listLive(this.#run, [this.#keys.mediaNodes], []), MEDIA_NODE_RECORD);
-    return records.sort((left, right) => (left.mediaNodeId < right.mediaNodeId ? -1 : 1));
+  liveMediaNodes(): Promise<readonly MediaNodeRecord[]> {
+    return this.#mediaNodes.read((asked) => listLive(this.#run, [this.#keys.mediaNodes], asked));
   }
 
-  async liveEdges(): Promise<readonly EdgeRecord[]> {
-    const records = this.#parseAll(await listLive(this.#run, [this.#keys.edges], []), EDGE_RECORD);
-    return records.sort((left, right) => (left.edgeId < right.edgeId ? -1 : 1));
-  }
-
-  #parseAll<Schema extends z.ZodType>(reply: unknown, schema: Schema): z.output<Schema>[] {
-    const records: z.output<Schema>[] = [];
-    const unreadable = new Set<string>();
-    for (const text of RECORDS_REPLY.parse(reply)) {
-      const record =
-        this.#unreadable.get(schema)?.has(text) === true
-          ? this.#onMalformed(() => 'as before')
-          : readable(
-              (_kind, detail) => this.#onMalformed(detail),
-              'registry',
-              () => schema.parse(JSON.parse(text)),
-            );
-      if (record === undefined) unreadable.add(text);
-      else records.push(record);
-    }
-    this.#unreadable.set(schema, unreadable);
-    return records;
+  liveEdges(): Promise<readonly EdgeRecord[]> {
+    return this.#edges.read((asked) => listLive(this.#run, [this.#keys.edges], asked));
   }
 }
 

@@ -2,14 +2,19 @@ import { inBackground, PlenaryError, tellEntryFault } from '@plenary/cluster';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressClues, AddressReader } from './client-address.ts';
 import { answerOrFault } from './port.ts';
-import type { HttpHandler, HttpRequest } from './port.ts';
+import type { AnswerListener, HttpHandler, HttpRequest } from './port.ts';
 
 /** Carries requests of Node's own server to a handler. Whatever is thrown on the way, the client gets an answer or an end. */
-export function serveNode(handler: HttpHandler, readAddress: AddressReader) {
+export function serveNode(
+  handler: HttpHandler,
+  readAddress: AddressReader,
+  onAnswer: AnswerListener = () => 'stays',
+) {
   return (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     inBackground(async () => {
       try {
-        await answer(handler, neutralOf(incoming, readAddress), outgoing);
+        const address = incoming.socket.remoteAddress ?? '';
+        await answer(handler, neutralOf(incoming, readAddress), outgoing, () => onAnswer(address));
       } catch (fault) {
         tellEntryFault('http', fault);
         outgoing.destroy();
@@ -46,8 +51,14 @@ function pathOf(url: string): string {
   return path === '' ? '/' : path;
 }
 
-async function answer(handler: HttpHandler, request: HttpRequest, outgoing: ServerResponse): Promise<void> {
+async function answer(
+  handler: HttpHandler,
+  request: HttpRequest,
+  outgoing: ServerResponse,
+  onAnswer: () => 'stays' | 'closes',
+): Promise<void> {
   const { status, headers, body } = await answerOrFault(handler, request);
+  if (onAnswer() === 'closes') outgoing.setHeader('connection', 'close');
   outgoing.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) });
   outgoing.end(request.method === 'HEAD' ? undefined : body);
 }

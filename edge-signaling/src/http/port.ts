@@ -45,3 +45,6 @@ export function json(status: number, value: unknown): HttpResponse {
 export function text(status: number, body: string, contentType = 'text/plain; charset=utf-8'): HttpResponse {
   return { status, headers: { 'content-type': contentType, ...NO_STORE }, body };
 }
+
+/** Told whose connection is answered, by the address of its other end. @returns whether it is to close then */
+export type AnswerListener = (remoteAddress: string) => 'stays' | 'closes';

@@ -1,7 +1,7 @@
 import { entry, inBackground, PlenaryError, tellEntryFault } from '@plenary/cluster';
 import type { AddressClues, AddressReader } from './client-address.ts';
 import { answerOrFault, json } from './port.ts';
-import type { HttpHandler, HttpRequest, HttpResponse } from './port.ts';
+import type { AnswerListener, HttpHandler, HttpRequest, HttpResponse } from './port.ts';
 import { STATUS_CODES } from 'node:http';
 
 /** What is used of a uWebSockets.js response. After `onAborted` it must not be touched. */
@@ -9,7 +9,7 @@ export interface UwsResponse {
   writeStatus(status: string): unknown;
   writeHeader(name: string, value: string): unknown;
   end(body?: Uint8Array | string, closesConnection?: boolean): unknown;
-  endWithoutBody(contentLength?: number): unknown;
+  endWithoutBody(contentLength?: number, closesConnection?: boolean): unknown;
   onAborted(listener: () => void): unknown;
   onData(listener: (chunk: ArrayBuffer, isLast: boolean) => void): unknown;
   cork(write: () => void): unknown;
@@ -35,10 +35,14 @@ type Body =
 const MAX_BODY_BYTES = 65_536;
 
 /** Carries requests of uWebSockets.js to a handler. Whatever is thrown on the way, the client gets an answer or an end. */
-export function serveUws(handler: HttpHandler, readAddress: AddressReader) {
+export function serveUws(
+  handler: HttpHandler,
+  readAddress: AddressReader,
+  onAnswer: AnswerListener = () => 'stays',
+) {
   return (response: UwsResponse, request: UwsRequest): void => {
     try {
-      serve(handler, readAddress, response, request);
+      serve(handler, readAddress, onAnswer, response, request);
     } catch (fault) {
       tellEntryFault('http', fault);
       response.close();
@@ -49,6 +53,7 @@ export function serveUws(handler: HttpHandler, readAddress: AddressReader) {
 function serve(
   handler: HttpHandler,
   readAddress: AddressReader,
+  onAnswer: AnswerListener,
   response: UwsResponse,
   request: UwsRequest,
 ): void {
@@ -66,7 +71,8 @@ function serve(
     return;
   }
   const method = request.getMethod().toUpperCase();
-  const address = readAddress(cluesOf(response, headers));
+  const clues = cluesOf(response, headers);
+  const address = readAddress(clues);
   const body = new Promise<Body>((resolve) => {
     onAborted = () => resolve({ type: 'aborted' });
     collect(response, method, resolve);
@@ -78,7 +84,8 @@ function serve(
     header: (name) => headers.get(name),
     body: async (maxBytes) => bytesOf(await body, maxBytes),
   };
-  inBackground(() => answer(handler, neutral, response, () => isAborted));
+  const exchange = { handler, onAnswer: () => onAnswer(clues.remoteAddress), isAborted: () => isAborted };
+  inBackground(() => answer(exchange, neutral, response));
 }
 
 /**
@@ -124,24 +131,34 @@ export function cluesOf(
   };
 }
 
+interface Exchange {
+  readonly handler: HttpHandler;
+  readonly onAnswer: () => 'stays' | 'closes';
+  readonly isAborted: () => boolean;
+}
+
 async function answer(
-  handler: HttpHandler,
+  { handler, onAnswer, isAborted }: Exchange,
   request: HttpRequest,
   response: UwsResponse,
-  isAborted: () => boolean,
 ): Promise<void> {
   const answered = await answerOrFault(handler, request);
   if (isAborted()) return;
+  const closes = onAnswer() === 'closes';
   response.cork(() => {
-    write(response, answered, request.method === 'HEAD');
+    write(response, answered, { isHead: request.method === 'HEAD', closes });
   });
 }
 
-function write(response: UwsResponse, { status, headers, body }: HttpResponse, isHead: boolean): void {
+function write(
+  response: UwsResponse,
+  { status, headers, body }: HttpResponse,
+  { isHead, closes }: { readonly isHead: boolean; readonly closes: boolean },
+): void {
   response.writeStatus(`${status} ${STATUS_CODES[status] ?? ''}`);
   for (const [name, value] of Object.entries(headers)) response.writeHeader(name, value);
-  if (isHead) response.endWithoutBody(Buffer.byteLength(body));
-  else response.end(body);
+  if (isHead) response.endWithoutBody(Buffer.byteLength(body), closes);
+  else response.end(body, closes);
 }
 
 function collect(response: UwsResponse, method: string, resolve: (body: Body) => void): void {

@@ -2,9 +2,9 @@ import { ManualClock } from '@plenary/cluster';
 import { describe, expect, it } from 'vitest';
 import { TcpGate } from './tcp-gate.ts';
 
-function gateOf(maxSockets: number) {
+function gateOf(maxSockets: number, connectsPerSecond = 1) {
   const clock = new ManualClock();
-  const gate = new TcpGate({ maxSockets, connectsPerSecond: 1, clock });
+  const gate = new TcpGate({ maxSockets, connectsPerSecond, clock });
   const judge = (times: number, address: string | undefined, sockets = 0) => {
     const verdicts = Array.from({ length: times }, () => gate.judge(address, sockets));
     const of = (wanted: string): number => verdicts.filter((verdict) => verdict === wanted).length;
@@ -32,7 +32,35 @@ describe('TcpGate', () => {
     expect(judge(20, '2001:db8::2').allowed).toBe(0);
     expect(judge(50, undefined).allowed).toBe(50);
     clock.advance(5_000);
-    expect(judge(50, '192.0.2.1').allowed).toBe(5);
+    expect(judge(50, '192.0.2.2').allowed).toBe(5);
+  });
+
+  it('[EN12] leaves places free, however many addresses take what they may', () => {
+    const { judge } = gateOf(3_840, 100);
+    for (let address = 0; address < 100; address += 1) judge(1_000, `192.0.2.${address}`);
+    for (let site = 0; site < 20; site += 1)
+      for (let network = 0; network < 50; network += 1) judge(100, `2001:db8:${site}:${network}::1`);
+    // A page with its files, of somebody who was not there.
+    expect(judge(6, '198.51.100.1')).toEqual({ allowed: 6, full: 0, ofAddress: 0 });
+  });
+
+  it('[EN12] does not hold against an address what was served or has ended by itself', () => {
+    const { clock, gate, judge } = gateOf(1_000);
+    judge(250, undefined);
+    const address = '192.0.2.1';
+    for (let times = 0; times < 2_000; times += 1) {
+      expect(gate.judge(address, 0)).toBe('allowed');
+      gate.served(address);
+      gate.ended();
+      clock.advance(1_000);
+    }
+    judge(250, '192.0.2.2');
+    const { allowed } = judge(250, address);
+    expect(allowed).toBe(10);
+    clock.advance(20_000);
+    expect(judge(10, address).allowed).toBe(10);
+    // What is served twice makes nobody else's connection served.
+    gate.served('192.0.2.200');
   });
 
   it('[EN12] holds no more than there may be sockets, and a few who are told so', () => {

@@ -16,8 +16,22 @@ export type TcpVerdict = 'allowed' | 'connections_full' | 'connections_of_addres
 export const TO_BE_TOLD = 64;
 /** From this share of all on, those who wait crowd out others. */
 export const CROWDED_SHARE = 0.25;
+/**
+ * What one address may hold of the places that are free while it is crowded: so the more of them are taken, the less each may have,
+ * and a place is left however many addresses take what they may.
+ */
+export const SHARE_OF_FREE = 1 / 8;
+/** A connection that says nothing, or half of something, is closed within so many seconds. */
+const HELD_AT_MOST_S = 15;
 /** An address that opened nothing for as long as its limit takes to be whole again is forgotten by the next look. */
 const LOOK_EVERY_MS = 5_000;
+
+interface AddressHold {
+  readonly share: number;
+  readonly rate: TokenBucket;
+  /** Its connections that wait, by the second in which they were opened. */
+  readonly openedIn: Map<number, number>;
+}
 
 /**
  * Bounds connections that are no sockets of clients (yet): silent ones, halves of requests, HTTP kept open. The server closes
@@ -26,7 +40,7 @@ const LOOK_EVERY_MS = 5_000;
  */
 export class TcpGate {
   readonly #settings: TcpGateSettings;
-  readonly #addresses = new Map<string, TokenBucket>();
+  readonly #addresses = new Map<string, AddressHold>();
   #waiting = 0;
   #lookedAtMs: number;
 
@@ -41,13 +55,27 @@ export class TcpGate {
    * @param sockets - that are open now
    */
   judge(address: string | undefined, sockets: number): TcpVerdict {
-    const { maxSockets } = this.#settings;
-    if (this.#waiting + sockets >= maxSockets + TO_BE_TOLD) return 'connections_full';
-    // What an address opens before it is crowded counts as well.
-    const isWithin = address === undefined || this.#take(address);
-    if (!isWithin && this.#waiting >= maxSockets * CROWDED_SHARE) return 'connections_of_address';
+    const free = this.#settings.maxSockets + TO_BE_TOLD - this.#waiting - sockets;
+    if (free <= 0) return 'connections_full';
+    if (address !== undefined) {
+      this.#forgetIdle();
+      const holds = keysOf(address).map(({ key, share }) => this.#holdOf(key, share));
+      // What an address opens before it is crowded counts as well.
+      const isWithinRate = holds.map(({ rate }) => rate.take(1)).every(Boolean);
+      const isWithinShare = holds.every(
+        (hold) => this.#held(hold) < Math.max(1, free * SHARE_OF_FREE * hold.share),
+      );
+      if (this.isCrowded() && !(isWithinRate && isWithinShare)) return 'connections_of_address';
+      const second = this.#second();
+      for (const { openedIn } of holds) openedIn.set(second, (openedIn.get(second) ?? 0) + 1);
+    }
     this.#waiting += 1;
     return 'allowed';
+  }
+
+  /** Whether those who wait crowd out others: then a connection that was answered is closed. */
+  isCrowded(): boolean {
+    return this.#waiting >= this.#settings.maxSockets * CROWDED_SHARE;
   }
 
   /** A counted connection closed, or became a socket. */
@@ -55,25 +83,52 @@ export class TcpGate {
     this.#waiting -= 1;
   }
 
-  #take(address: string): boolean {
-    this.#forgetIdle();
-    const buckets = keysOf(address).map(({ key, share }) => this.#bucketOf(key, share));
-    return buckets.every((bucket) => bucket.take(1));
+  /**
+   * A connection of this address became a socket, or was answered: it does not wait for itself. Of those that just close the
+   * library does not say whose they were; they count for as long as one can last.
+   */
+  served(address: string): void {
+    for (const { key } of keysOf(address)) {
+      const openedIn = this.#addresses.get(key)?.openedIn;
+      const [oldest] = openedIn ?? [];
+      if (openedIn === undefined || oldest === undefined) continue;
+      const [second, count] = oldest;
+      if (count > 1) openedIn.set(second, count - 1);
+      else openedIn.delete(second);
+    }
   }
 
-  #bucketOf(key: string, share: number): TokenBucket {
+  #held({ openedIn }: AddressHold): number {
+    const since = this.#second() - HELD_AT_MOST_S;
+    let held = 0;
+    for (const [second, count] of openedIn) {
+      if (second < since) openedIn.delete(second);
+      else held += count;
+    }
+    return held;
+  }
+
+  #second(): number {
+    return Math.floor(this.#settings.clock.monotonicMs() / 1_000);
+  }
+
+  #holdOf(key: string, share: number): AddressHold {
     const { connectsPerSecond, clock } = this.#settings;
     const refillPerSecond = connectsPerSecond * share;
-    const bucket =
-      this.#addresses.get(key) ?? new TokenBucket({ capacity: refillPerSecond * 10, refillPerSecond }, clock);
-    this.#addresses.set(key, bucket);
-    return bucket;
+    const hold = this.#addresses.get(key) ?? {
+      share,
+      rate: new TokenBucket({ capacity: refillPerSecond * 10, refillPerSecond }, clock),
+      openedIn: new Map(),
+    };
+    this.#addresses.set(key, hold);
+    return hold;
   }
 
   #forgetIdle(): void {
     const nowMs = this.#settings.clock.monotonicMs();
     if (nowMs - this.#lookedAtMs < LOOK_EVERY_MS) return;
     this.#lookedAtMs = nowMs;
-    for (const [key, bucket] of this.#addresses) if (bucket.isFull()) this.#addresses.delete(key);
+    for (const [key, hold] of this.#addresses)
+      if (this.#held(hold) === 0 && hold.rate.isFull()) this.#addresses.delete(key);
   }
 }

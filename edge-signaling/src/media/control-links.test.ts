@@ -102,6 +102,22 @@ describe('the links to media nodes', () => {
     expect(links.all()).toHaveLength(2);
   });
 
+  it('[CL9] stay while they are up, whatever address the registry then names', () => {
+    const { links, linkTo, told } = openLinks();
+    links.reconcile([mediaNodeRecord('a')]);
+    const link = linkTo('a');
+    link.up();
+    const forged = [mediaNodeRecord('a', { controlUrl: 'http://mallory:1' })];
+    links.reconcile(forged);
+    expect(link.isClosed).toBe(false);
+    expect(linkTo('a')).toBe(link);
+    expect(told).toEqual(['up a']);
+    link.down(0);
+    links.reconcile(forged);
+    expect(link.isClosed).toBe(true);
+    expect(linkTo('a').controlUrl).toBe('http://mallory:1');
+  });
+
   it('stay to a node that is announced no more, until it was not reachable for 30 s', () => {
     const { links, linkTo } = openLinks();
     links.reconcile([mediaNodeRecord('a')]);

@@ -61,7 +61,8 @@ export class ControlLinks<Link extends OwnedLink> implements MediaLinks {
     for (const node of nodes) {
       announced.add(node.mediaNodeId);
       const link = this.#links.get(node.mediaNodeId);
-      if (link?.controlUrl === node.controlUrl) continue;
+      // One that is up has proven whose it is. The registry proves nothing, and whoever writes into it cuts no link by it.
+      if (link?.controlUrl === node.controlUrl || link?.isUp === true) continue;
       link?.close();
       this.#links.set(node.mediaNodeId, this.#open(node));
     }

@@ -480,9 +480,8 @@ export class Entrance {
 
 /** The edges that a client may go to, as far as they take clients. */
 export function edgeHints(directory: Directory): SessionNote['edges'] {
-  return directory.edges
-    .filter((edge) => edge.state === 'serving')
-    .slice(0, MAX_EDGE_HINTS)
+  return directory
+    .servingEdges(MAX_EDGE_HINTS)
     .map(({ edgeId, datacenter, publicUrl }) => ({ edgeId, datacenter, url: publicUrl }));
 }
 

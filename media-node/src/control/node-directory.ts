@@ -1,4 +1,4 @@
-import { PlenaryError, toPlenaryError, every, inBackground } from '@plenary/cluster';
+import { PlenaryError, forgetOldest, toPlenaryError, every, inBackground } from '@plenary/cluster';
 import type { DatacenterId, Logger, MediaNodeId, MediaNodeRecord, Registry } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 
@@ -6,6 +6,8 @@ import type { NodeMetrics } from '../metrics.ts';
 export const REFRESH_MS = 5_000;
 /** A node that is not in the view is looked for at most so often, in milliseconds. */
 const MISS_MS = 200;
+/** Datacenters of nodes that are remembered: far more than nodes come and go, and whoever writes into the registry makes up more. */
+const MAX_REMEMBERED = 4_096;
 
 /** The media nodes that live, as last read: reading it costs nothing, and it outlives the store's absence. */
 export class NodeDirectory {
@@ -77,7 +79,12 @@ export class NodeDirectory {
       const live = await this.#registry.liveMediaNodes();
       // An empty list is what a store says that was emptied by mistake: links to nodes that answer are kept.
       if (live.length > 0) this.#records = new Map(live.map((record) => [record.mediaNodeId, record]));
-      for (const { mediaNodeId, datacenter } of live) this.#datacenters.set(mediaNodeId, datacenter);
+      for (const { mediaNodeId, datacenter } of live) {
+        // Those that were seen last are the newest.
+        this.#datacenters.delete(mediaNodeId);
+        this.#datacenters.set(mediaNodeId, datacenter);
+        forgetOldest(this.#datacenters, MAX_REMEMBERED);
+      }
       this.#refreshedAtMs = performance.now();
     } catch (thrown) {
       const error = toPlenaryError(thrown);

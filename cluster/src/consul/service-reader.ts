@@ -1,0 +1,73 @@
+import { z } from 'zod';
+import { MAX_RECORDS, RECORDS_A_TURN, nextTurn } from '../registry/reading.ts';
+import type { ServiceInstance } from './consul-client.ts';
+import { isLive } from './services.ts';
+
+/** What was found in the metadata of one instance. */
+type Found<Parsed> = { readonly record: Parsed } | { readonly fault: string };
+
+/**
+ * Reads records of one kind from Consul's services. Whoever may register services registers what they like: so a bounded number
+ * is read, some in a turn of the event loop, none anew while its metadata stand, and first who was known the last time (SPEC EN13).
+ */
+export class ServiceReader<Schema extends z.ZodType> {
+  readonly #schema: Schema;
+  readonly #idOf: (record: z.output<Schema>) => string;
+  readonly #onUnreadable: (detail: string, about: string) => void;
+  /** The last reading, by what was read. */
+  #last: ReadonlyMap<string, Found<z.output<Schema>>> = new Map();
+  #from = 0;
+
+  constructor(
+    schema: Schema,
+    idOf: (record: z.output<Schema>) => string,
+    onUnreadable: (detail: string, about: string) => void,
+  ) {
+    this.#schema = schema;
+    this.#idOf = idOf;
+    this.#onUnreadable = onUnreadable;
+  }
+
+  /** @returns the records of the living, in the order of ids; of two of one id the one that came later */
+  async read(instances: readonly ServiceInstance[]): Promise<z.output<Schema>[]> {
+    const live = instances
+      .filter(isLive)
+      .map((instance) => ({ instance, text: JSON.stringify(instance.meta) }));
+    const wanted = this.#choose(live).sort(
+      (left, right) => left.instance.createIndex - right.instance.createIndex,
+    );
+    const read = new Map<string, Found<z.output<Schema>>>();
+    const records = new Map<string, z.output<Schema>>();
+    let parsed = 0;
+    for (const { instance, text } of wanted) {
+      let found = this.#last.get(text);
+      if (found === undefined) {
+        found = this.#parse(instance);
+        parsed += 1;
+        if (parsed % RECORDS_A_TURN === 0) await nextTurn();
+      }
+      read.set(text, found);
+      if ('record' in found) records.set(this.#idOf(found.record), found.record);
+      else this.#onUnreadable(found.fault, instance.id);
+    }
+    this.#last = read;
+    return [...records].sort(([left], [right]) => (left < right ? -1 : 1)).map(([, record]) => record);
+  }
+
+  /** Those that were records the last time, and as many others as there is room for, in turn. */
+  #choose<Item extends { readonly text: string }>(live: readonly Item[]): Item[] {
+    if (live.length <= MAX_RECORDS) return [...live];
+    const isKnown = ({ text }: Item): boolean => 'record' in (this.#last.get(text) ?? {});
+    const known = live.filter(isKnown).slice(0, MAX_RECORDS);
+    const others = live.filter((item) => !isKnown(item));
+    const from = others.length === 0 ? 0 : this.#from % others.length;
+    const room = MAX_RECORDS - known.length;
+    this.#from = from + room;
+    return [...known, ...[...others.slice(from), ...others.slice(0, from)].slice(0, room)];
+  }
+
+  #parse({ meta }: ServiceInstance): Found<z.output<Schema>> {
+    const parsed = this.#schema.safeParse(meta);
+    return parsed.success ? { record: parsed.data } : { fault: z.prettifyError(parsed.error) };
+  }
+}

@@ -1,0 +1,84 @@
+import { z } from 'zod';
+import { RECORDS_A_TURN, MAX_RECORDS, nextTurn } from '../registry/reading.ts';
+import { readable } from './malformed.ts';
+
+/** Bytes of one record that is looked at: one of ours has some six hundred. */
+const MAX_RECORD_BYTES = 4_096;
+const REPLY = z.tuple([z.number(), z.number()]).rest(z.string());
+
+/** What the script that lists records is asked: how many, of which length, which first, and from where. */
+type Asked = readonly [most: string, longest: string, known: string, from: string];
+
+/**
+ * Reads the living records of one kind. Whoever can write into the registry can write what they like, as much as they like: so
+ * their number and length are bounded before they come here, they are parsed some in a turn of the event loop, what stood
+ * there the last time is not parsed again, and who was known the last time is read first (SPEC EN13).
+ */
+export class RecordReader<Schema extends z.ZodType> {
+  readonly #schema: Schema;
+  readonly #idOf: (record: z.output<Schema>) => string;
+  readonly #onMalformed: (detail: () => string) => void;
+  /** The last reading by its texts; `undefined` is what could not be read. */
+  #last: ReadonlyMap<string, z.output<Schema> | undefined> = new Map();
+  #from = 0;
+
+  constructor(
+    schema: Schema,
+    idOf: (record: z.output<Schema>) => string,
+    onMalformed: (detail: () => string) => void,
+  ) {
+    this.#schema = schema;
+    this.#idOf = idOf;
+    this.#onMalformed = onMalformed;
+  }
+
+  /** @returns the records in the order of their ids */
+  async read(list: (asked: Asked) => Promise<unknown>): Promise<readonly z.output<Schema>[]> {
+    const known = new Set(
+      [...this.#last.values()].flatMap((record) => (record === undefined ? [] : [this.#idOf(record)])),
+    );
+    const reply = await list([
+      String(MAX_RECORDS),
+      String(MAX_RECORD_BYTES),
+      [...known].join(','),
+      String(this.#from),
+    ]);
+    const [unreadable, beyond, ...texts] = REPLY.parse(reply);
+    // Those that did not fit in come in a later reading.
+    this.#from = beyond > 0 ? this.#from + MAX_RECORDS - known.size : 0;
+    for (let told = 0; told < Math.min(unreadable, MAX_RECORDS); told += 1)
+      this.#onMalformed(() => `${unreadable} entries are no records`);
+    if (beyond > 0) this.#onMalformed(() => `there are ${beyond} more records than are read at a time`);
+    this.#last = await this.#parse(texts);
+    const byId = new Map<string, z.output<Schema>>();
+    for (const record of this.#last.values()) {
+      // One under another id's name is a forgery; what stands under its own name comes first once it is known.
+      if (record !== undefined && !byId.has(this.#idOf(record))) byId.set(this.#idOf(record), record);
+    }
+    return [...byId].sort(([left], [right]) => (left < right ? -1 : 1)).map(([, record]) => record);
+  }
+
+  async #parse(texts: readonly string[]): Promise<ReadonlyMap<string, z.output<Schema> | undefined>> {
+    const read = new Map<string, z.output<Schema> | undefined>();
+    let parsed = 0;
+    for (const text of texts) {
+      if (this.#last.has(text)) {
+        const record = this.#last.get(text);
+        if (record === undefined) this.#onMalformed(() => 'as before');
+        read.set(text, record);
+        continue;
+      }
+      read.set(
+        text,
+        readable(
+          (_kind, detail) => this.#onMalformed(detail),
+          'registry',
+          () => this.#schema.parse(JSON.parse(text)),
+        ),
+      );
+      parsed += 1;
+      if (parsed % RECORDS_A_TURN === 0) await nextTurn();
+    }
+    return read;
+  }
+}
