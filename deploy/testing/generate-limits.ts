@@ -27,7 +27,12 @@ import {
   INFLOWS,
 } from '../../edge-signaling/src/limits/frame-budgets.ts';
 import { MAX_REQUESTS_UNDER_WAY } from '../../edge-signaling/src/rpc/dispatch.ts';
-import { CROWDED_SHARE, SHARE_OF_FREE, TO_BE_TOLD } from '../../edge-signaling/src/limits/tcp-gate.ts';
+import {
+  CROWDED_SHARE,
+  HELD_IN_ANY_CASE,
+  SHARE_OF_FREE,
+  TO_BE_TOLD,
+} from '../../edge-signaling/src/limits/tcp-gate.ts';
 import { MAX_SEND_BUFFER_BYTES } from '../../edge-signaling/src/transport/send-guard.ts';
 import { PEER_CALLS } from '../../media-node/src/room/peer-budgets.ts';
 import { MAX_TRACKS_PER_PEER } from '../../media-node/src/room/publications.ts';
@@ -182,8 +187,8 @@ ${table(
 
 Connections to an edge's port that are no sockets, such as silent ones and HTTP that is kept open, take places of
 \`PLENARY_MAX_SOCKETS\` (and ${TO_BE_TOLD} more). While they take more than ${CROWDED_SHARE * 100}% of them, an address that is no trusted proxy opens
-\`PLENARY_CONNECTS_PER_ADDRESS\` a second at most, ten times as many at once, and holds at most ${SHARE_OF_FREE * 100}% of the places that are free
-then; what is beyond is closed without an answer, and connections close once they were answered.
+\`PLENARY_CONNECTS_PER_ADDRESS\` a second at most, ten times as many at once, and holds at most 1 in ${1 / SHARE_OF_FREE} of the places
+that are free then, or ${HELD_IN_ANY_CASE}; what is beyond is closed without an answer, and connections close once they were answered.
 \`plenary_edge_refused_connections_total\` counts them as \`connections_of_address\` and \`connections_full\`.
 
 ## Media nodes

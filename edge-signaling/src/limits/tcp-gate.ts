@@ -17,10 +17,13 @@ export const TO_BE_TOLD = 64;
 /** From this share of all on, those who wait crowd out others. */
 export const CROWDED_SHARE = 0.25;
 /**
- * What one address may hold of the places that are free while it is crowded: so the more of them are taken, the less each may have,
- * and a place is left however many addresses take what they may.
+ * What one address may hold of the places that are free while it is crowded, and what it may hold in any case: so the more of them are
+ * taken, the less each newcomer may have, and it takes hundreds of addresses to take all of them.
  */
-export const SHARE_OF_FREE = 1 / 8;
+export const SHARE_OF_FREE = 1 / 64;
+export const HELD_IN_ANY_CASE = 4;
+/** An IPv6 site (/48) may hold so many times as much as an address. */
+const SHARE_OF_SITE = 4;
 /** A connection that says nothing, or half of something, is closed within so many seconds. */
 const HELD_AT_MOST_S = 15;
 /** An address that opened nothing for as long as its limit takes to be whole again is forgotten by the next look. */
@@ -62,9 +65,7 @@ export class TcpGate {
       const holds = keysOf(address).map(({ key, share }) => this.#holdOf(key, share));
       // What an address opens before it is crowded counts as well.
       const isWithinRate = holds.map(({ rate }) => rate.take(1)).every(Boolean);
-      const isWithinShare = holds.every(
-        (hold) => this.#held(hold) < Math.max(1, free * SHARE_OF_FREE * hold.share),
-      );
+      const isWithinShare = holds.every((hold) => this.#held(hold) < mayHold(hold, free));
       if (this.isCrowded() && !(isWithinRate && isWithinShare)) return 'connections_of_address';
       const second = this.#second();
       for (const { openedIn } of holds) openedIn.set(second, (openedIn.get(second) ?? 0) + 1);
@@ -131,4 +132,8 @@ export class TcpGate {
     for (const [key, hold] of this.#addresses)
       if (this.#held(hold) === 0 && hold.rate.isFull()) this.#addresses.delete(key);
   }
+}
+
+function mayHold({ share }: AddressHold, free: number): number {
+  return Math.min(share, SHARE_OF_SITE) * Math.max(HELD_IN_ANY_CASE, free * SHARE_OF_FREE);
 }
