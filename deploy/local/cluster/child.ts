@@ -18,7 +18,7 @@ export interface ChildSpec {
   readonly args: readonly string[];
   /** The network namespace that it runs in, by its name. */
   readonly namespace?: string;
-  /** The whole environment. */
+  /** The whole environment of its first start. */
   readonly env: NodeJS.ProcessEnv;
 }
 
@@ -38,12 +38,14 @@ export class Child {
   readonly spec: ChildSpec;
   readonly #callbacks: ChildCallbacks;
   readonly #lines: string[] = [];
+  #env: NodeJS.ProcessEnv;
   #process: ChildProcess | null = null;
   #ended: Promise<string> = Promise.resolve('was not started');
   #endIsExpected = false;
 
   constructor(spec: ChildSpec, callbacks: ChildCallbacks) {
     this.spec = spec;
+    this.#env = spec.env;
     this.#callbacks = callbacks;
   }
 
@@ -62,6 +64,11 @@ export class Child {
     return this.#ended;
   }
 
+  /** Changes its environment from its next start on. */
+  change(env: Readonly<Record<string, string>>): void {
+    this.#env = { ...this.#env, ...env };
+  }
+
   /**
    * Starts it.
    * @throws LocalClusterError when its program cannot be run, or when it runs already
@@ -74,7 +81,7 @@ export class Child {
       this.spec.namespace,
       withDeathSignal(this.spec.program, this.spec.args),
     );
-    const child = spawn(program, args, { env: this.spec.env, stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = spawn(program, args, { env: this.#env, stdio: ['pipe', 'pipe', 'pipe'] });
     this.#process = child;
     // Writing is never done; the pipe is there to end with us. It may break when the child ends first.
     child.stdin.on('error', () => child.stdin.destroy());

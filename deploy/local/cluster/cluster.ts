@@ -42,8 +42,11 @@ export interface RunningNode extends RunningProcess {
   readonly url: string;
   /** Where operators do: `/health`, `/ready`, `/metrics` and `/admin`. */
   readonly operatorUrl: string;
-  /** Ends it if it runs (SIGTERM, then SIGKILL), starts it again with the same environment, waits until it is ready. */
-  restart(): Promise<void>;
+  /**
+   * Ends it if it runs (SIGTERM, then SIGKILL), starts it again, waits until it is ready.
+   * @param changes - to its environment, for this start and every later one
+   */
+  restart(changes?: Readonly<Record<string, string>>): Promise<void>;
   /** Waits until it answers 200 on `/ready`; 30 s unless told. */
   waitUntilReady(timeoutMs?: number): Promise<void>;
 }
@@ -240,8 +243,9 @@ export class LocalCluster {
       logs: () => child.logs(),
       kill: (signal) => this.#kill(child, signal),
       waitUntilReady: ready,
-      restart: async () => {
+      restart: async (changes = {}) => {
         await child.stop(stopTimeoutMs);
+        child.change(changes);
         await child.start();
         this.publish();
         await ready();
