@@ -1,5 +1,6 @@
 import { mintIncarnation } from '@plenary/cluster';
 import type { MediaNodeRecord } from '@plenary/cluster';
+import type { Incarnation } from '@plenary/cluster/ids';
 import { mediaNode, mediaNodeRecord } from '@plenary/cluster/testing/samples';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ScriptedLink } from '../testing/edge-parts.ts';
@@ -52,6 +53,11 @@ class SwitchedLink extends ScriptedLink implements OwnedLink {
   }
 }
 
+/** The same life of a node, as often as it is announced. */
+const INCARNATION = mintIncarnation();
+const announced = (name: string, changes: Partial<MediaNodeRecord> = {}): MediaNodeRecord =>
+  mediaNodeRecord(name, { incarnation: INCARNATION, ...changes });
+
 function openLinks() {
   const told: string[] = [];
   const counted: { up: number; down: number }[] = [];
@@ -93,9 +99,9 @@ describe('the links to media nodes', () => {
 
   it('are one to each announced node, and a new one where it listens elsewhere', () => {
     const { links, linkTo } = openLinks();
-    links.reconcile([mediaNodeRecord('a'), mediaNodeRecord('b')]);
+    links.reconcile([announced('a'), announced('b')]);
     const [first, other] = [linkTo('a'), linkTo('b')];
-    links.reconcile([mediaNodeRecord('a', { controlUrl: 'http://elsewhere:1' }), mediaNodeRecord('b')]);
+    links.reconcile([announced('a', { controlUrl: 'http://elsewhere:1' }), announced('b')]);
     expect(first.isClosed).toBe(true);
     expect(linkTo('a').controlUrl).toBe('http://elsewhere:1');
     expect(linkTo('b')).toBe(other);
@@ -118,9 +124,41 @@ describe('the links to media nodes', () => {
     expect(linkTo('a').controlUrl).toBe('http://mallory:1');
   });
 
+  it('[CL11] are opened at once to a node that was started anew, which counts as lost no longer', async () => {
+    const { links, linkTo, told } = openLinks();
+    const [before, after] = [mintIncarnation(), mintIncarnation()];
+    const announce = (incarnation: Incarnation): void =>
+      links.reconcile([announced('a', { incarnation }), announced('b')]);
+    announce(before);
+    const first = linkTo('a');
+    first.up();
+    announce(before);
+    first.down(2_000, 'refused');
+    // The record of its last life, which has not lapsed yet.
+    announce(before);
+    expect([linkTo('a'), links.lost(1_500)]).toEqual([first, ['a']]);
+
+    announce(after);
+    const second = linkTo('a');
+    expect([first.isClosed, links.lost(1_500)]).toEqual([true, []]);
+    // It is given time, as one that hiccups, and not opened anew each second.
+    expect([links.unusable(), links.wasUsable()]).toEqual([undefined, true]);
+    announce(after);
+    expect(linkTo('a')).toBe(second);
+    const reached = links.reach(mediaNode('a'), 1_500);
+    second.up();
+    expect(await reached).toBe(second);
+    expect(told).toEqual(['up a', 'down a refused', 'up a']);
+    // One whose link is up already is left alone, whatever is announced, and its next loss is a loss.
+    announce(before);
+    second.down(2_000, 'refused');
+    announce(before);
+    expect([linkTo('a'), links.lost(1_500)]).toEqual([second, ['a']]);
+  });
+
   it('stay to a node that is announced no more, until it was not reachable for 30 s', () => {
     const { links, linkTo } = openLinks();
-    links.reconcile([mediaNodeRecord('a')]);
+    links.reconcile([announced('a')]);
     const link = linkTo('a');
     link.down(29_999);
     links.reconcile([]);
@@ -133,7 +171,7 @@ describe('the links to media nodes', () => {
 
   it('are counted before anybody hears that one is up or down', () => {
     const { links, linkTo, told, counted } = openLinks();
-    links.reconcile([mediaNodeRecord('a'), mediaNodeRecord('b')]);
+    links.reconcile([announced('a'), announced('b')]);
     linkTo('a').up();
     expect(counted.at(-1)).toEqual({ up: 1, down: 1 });
     linkTo('a').down(0);
@@ -143,7 +181,7 @@ describe('the links to media nodes', () => {
 
   it('are waited for while they are not down for too long already', async () => {
     const { links, linkTo } = openLinks();
-    links.reconcile([mediaNodeRecord('a')]);
+    links.reconcile([announced('a')]);
     await expect(links.reach(mediaNode('b'), 1_000)).rejects.toMatchObject({ code: 'media_unavailable' });
     const reached = links.reach(mediaNode('a'), 1_000);
     linkTo('a').up();
@@ -160,7 +198,7 @@ describe('the links to media nodes', () => {
     '[CL3] are not waited for, whoever has the time, once the node counts as lost: %s',
     async (why) => {
       const { links, linkTo } = openLinks();
-      links.reconcile([mediaNodeRecord('a')]);
+      links.reconcile([announced('a')]);
       linkTo('a').up();
       linkTo('a').down(0, why);
       const lost = expect(links.reach(mediaNode('a'), 60_000)).rejects.toMatchObject({
@@ -178,7 +216,7 @@ describe('the links to media nodes', () => {
   it('[HL6] are of no use before the first is up, and again when all have been down for a while', () => {
     const { links, linkTo } = openLinks();
     expect(links.unusable()).toBeUndefined();
-    links.reconcile([mediaNodeRecord('a'), mediaNodeRecord('b')]);
+    links.reconcile([announced('a'), announced('b')]);
     expect(links.unusable()).toEqual(['other_secret']);
     expect(links.wasUsable()).toBe(false);
     linkTo('a').up();
@@ -192,7 +230,7 @@ describe('the links to media nodes', () => {
 
   it('that are closed, or do not come up in time, are waited for no longer', async () => {
     const { links } = openLinks();
-    links.reconcile([mediaNodeRecord('a')]);
+    links.reconcile([announced('a')]);
     const refused = { code: 'media_unavailable' };
     const late = expect(links.reach(mediaNode('a'), 1_000)).rejects.toMatchObject(refused);
     await vi.advanceTimersByTimeAsync(1_000);

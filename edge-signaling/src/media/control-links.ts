@@ -1,6 +1,6 @@
 import { PlenaryError } from '@plenary/cluster';
 import type { MediaNodeRecord } from '@plenary/cluster';
-import type { MediaNodeId } from '@plenary/cluster/ids';
+import type { Incarnation, MediaNodeId } from '@plenary/cluster/ids';
 import { NODE_LOST_AFTER_MS } from './control-link.ts';
 import type { ControlLink, ControlLinkListener, LinkLoss, LinkTrouble } from './control-link.ts';
 
@@ -50,21 +50,30 @@ export class ControlLinks<Link extends OwnedLink> implements MediaLinks {
   readonly #links = new Map<MediaNodeId, Link>();
   /** Why links are down that were up. */
   readonly #losses = new WeakMap<Pick<Link, 'mediaNodeId'>, LinkLoss>();
+  /** Links that are up or were, and those in their place. */
+  readonly #usable = new WeakSet<Pick<Link, 'mediaNodeId'>>();
+  /** Which life of its node each link was last seen to be meant for. */
+  readonly #lives = new WeakMap<Link, Incarnation>();
 
   constructor(options: ControlLinksOptions<Link>) {
     this.#options = options;
   }
 
-  /** Opens links to the nodes that are announced, and gives up those to nodes that are gone. */
+  /**
+   * Opens links to the nodes that are announced, and gives up those to nodes that are gone. A node that was started anew is
+   * connected to at once: its link waits longer and longer between attempts, and counts as lost meanwhile (SPEC CL11).
+   */
   reconcile(nodes: readonly MediaNodeRecord[]): void {
     const announced = new Set<MediaNodeId>();
     for (const node of nodes) {
       announced.add(node.mediaNodeId);
       const link = this.#links.get(node.mediaNodeId);
-      // One that is up has proven whose it is. The registry proves nothing, and whoever writes into it cuts no link by it.
-      if (link?.controlUrl === node.controlUrl || link?.isUp === true) continue;
+      if (link !== undefined && this.#isCurrent(node, link)) continue;
       link?.close();
-      this.#links.set(node.mediaNodeId, this.#open(node));
+      const next = this.#open(node);
+      if (link !== undefined && this.#usable.has(link)) this.#usable.add(next);
+      this.#lives.set(next, node.incarnation);
+      this.#links.set(node.mediaNodeId, next);
     }
     for (const [mediaNodeId, link] of this.#links) {
       if (announced.has(mediaNodeId) || link.downForMs() < FORGET_AFTER_MS) continue;
@@ -72,6 +81,13 @@ export class ControlLinks<Link extends OwnedLink> implements MediaLinks {
       link.close();
     }
     this.#count();
+  }
+
+  #isCurrent({ controlUrl, incarnation }: MediaNodeRecord, link: Link): boolean {
+    if (!link.isUp) return link.controlUrl === controlUrl && this.#lives.get(link) === incarnation;
+    // It has proven whose it is. The registry proves nothing, and whoever writes into it cuts no link by it.
+    this.#lives.set(link, incarnation);
+    return true;
   }
 
   /** Every link that there is. */
@@ -104,12 +120,12 @@ export class ControlLinks<Link extends OwnedLink> implements MediaLinks {
 
   /** Whether any link is up, or was: what brings all of them down later is the nodes' end as likely as this edge's fault. */
   wasUsable(): boolean {
-    return this.all().some((link) => link.isUp || this.#losses.has(link));
+    return this.all().some((link) => this.#usable.has(link));
   }
 
   /** One that was up is given some time: a node that restarts, or a network that hiccups, makes no edge useless. */
   #mayComeBack(link: Link): boolean {
-    return link.isUp || (this.#losses.has(link) && link.downForMs() < UNUSABLE_AFTER_MS);
+    return link.isUp || (this.#usable.has(link) && link.downForMs() < UNUSABLE_AFTER_MS);
   }
 
   lost(downForMs: number): MediaNodeId[] {
@@ -129,6 +145,7 @@ export class ControlLinks<Link extends OwnedLink> implements MediaLinks {
       ...listener,
       onUp: (link, incarnation) => {
         this.#losses.delete(link);
+        this.#usable.add(link);
         this.#count();
         listener.onUp(link, incarnation);
       },

@@ -88,6 +88,16 @@ describe('Placer', () => {
     expect((await placer.host(await requestOf({}))).placement.mediaNodeId).toBe('node');
   });
 
+  it('[CL11] refuses nobody for a link that is down to the node of before, once the registry tells of the one of now', async () => {
+    const { parts, placer, requestOf, link } = await placing();
+    link.isUp = false;
+    parts.onRead = () => {
+      link.isUp = true;
+    };
+    link.answer = () => ({ receiveTransport: TRANSPORT, consumers: [], failed: [] });
+    expect((await placer.host(await requestOf({}))).placement.mediaNodeId).toBe('node');
+  });
+
   it('[PL3] yields to a placement that somebody else made meanwhile', async () => {
     const { parts, placer, requestOf, link } = await placing();
     const first = await parts.place('ann', 'node');

@@ -119,8 +119,7 @@ export class Placer {
    *   several admitted the peer; what `beside` throws
    */
   async host(request: HostRequest): Promise<Hosted> {
-    // A datacenter that is lost is announced until its leases lapse: its nodes would take all the tries.
-    const excluded = new Set([...(request.exclude ?? []), ...this.#settings.links.lost(LINK_WAIT_MS)]);
+    const excluded = new Set(request.exclude ?? []);
     let replaces = request.replaces;
     let lastFault = new PlenaryError('no_media_node');
     for (let attempt = 1; attempt <= MAX_TRIES && this.#remainingMs(request) > 0; attempt += 1) {
@@ -194,7 +193,7 @@ export class Placer {
   }
 
   async #choose(request: HostRequest, excluded: ReadonlySet<MediaNodeId>): Promise<MediaNodeId> {
-    const { directory, metrics, logger } = this.#settings;
+    const { directory, links, metrics, logger } = this.#settings;
     const datacenters = orderDatacenters({
       hint: request.datacenter,
       roundTrips: request.roundTrips,
@@ -206,7 +205,8 @@ export class Placer {
         nodes: directory.mediaNodes,
         room: request.view.occupancy,
         datacenters,
-        exclude,
+        // A datacenter that is lost is announced until its leases lapse: its nodes would take all the tries.
+        exclude: new Set([...exclude, ...links.lost(LINK_WAIT_MS)]),
         inFlight: directory.inFlight(),
         joins: directory.joins(),
         limits: this.#settings.limits,
@@ -222,7 +222,7 @@ export class Placer {
         this.#silent.sent(choice.mediaNodeId);
         return choice.mediaNodeId;
       }
-      // A node may have been announced within the last second.
+      // A node may have been announced within the last second, also one that counted as lost (SPEC CL11).
       if (!isLastTry) await directory.refresh();
     }
     throw new PlenaryError('no_media_node');

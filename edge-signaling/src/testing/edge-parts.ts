@@ -156,6 +156,8 @@ export class EdgeParts {
   readonly localRooms = new LocalRooms();
   readonly metrics = createEdgeMetrics();
   readonly faults: unknown[] = [];
+  /** Told when the registry was read. */
+  onRead: () => void = () => undefined;
 
   constructor(rooms?: MemoryRoomStore) {
     this.rooms = rooms ?? new MemoryRoomStore(this.clock);

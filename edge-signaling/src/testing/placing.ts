@@ -38,7 +38,7 @@ export async function placing(others: readonly string[] = [], parts = new EdgePa
     const record = mediaNodeRecord(name, { portSlice: { firstPort, lastPort: firstPort + 99 } });
     await registry.announceMediaNode(record, 60_000);
   }
-  const directory = new Directory({ registry, clock, reportFault, onRead: () => undefined });
+  const directory = new Directory({ registry, clock, reportFault, onRead: () => parts.onRead() });
   await directory.refresh();
   const placer = new Placer({
     edgeId: OWN_EDGE,
