@@ -104,7 +104,7 @@ describe('what the page says', () => {
     await untilTile(ann, 'Bob', 'data-has-video', 'false');
     sleeper.freeze();
     try {
-      await untilTile(ann, 'Bob', 'data-trouble', 'no-signal', 'screen');
+      await untilTile(ann, 'Bob', 'data-trouble', 'nothing-new', 'screen');
     } finally {
       sleeper.thaw();
     }

@@ -32,6 +32,8 @@ export interface LogKeeperEnvironment {
   readonly sync: (afterEventId: EventId) => Promise<ClientReply<'sync'>>;
   /** Called for each event of the live stream and of what was missed, in no certain order, and perhaps twice. */
   readonly heard?: (event: HeardEvent['event']) => void;
+  /** Called when the room was given as a whole: what was told of it meanwhile may have been missed. */
+  readonly replaced?: (room: RoomState) => void;
   /** Called after each change of the room. */
   readonly changed: (room: RoomState) => void;
   /** `false` while no edge answers: a resume brings what is missing then. */
@@ -75,6 +77,7 @@ export class LogKeeper {
 
   takeSnapshot(snapshot: RoomSnapshot): void {
     this.#replace(receiveSnapshot(this.#log, snapshot));
+    this.#environment.replaced?.(this.#log.room);
   }
 
   takeCatchUp(events: readonly HeardEvent[]): void {

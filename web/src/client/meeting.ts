@@ -135,6 +135,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       heard: (event) => {
         if (event.type === 'track.ended') this.#publisher.endedByMeeting(event.trackId, event.reason);
       },
+      replaced: ({ tracks }) => this.#publisher.lookFor(tracks),
       changed: (room) => this.#roomChanged(room),
       canSync: () => this.#connection.entered,
       counters,

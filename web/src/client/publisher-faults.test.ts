@@ -3,7 +3,7 @@ import { FakeHandler } from 'mediasoup-client/handlers/FakeHandler';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { Meeting, LocalTrack } from './index.ts';
 import { eventually } from './testing/eventually.ts';
-import { FIRST_EPOCH, sessionOf } from './testing/fixtures.ts';
+import { FIRST_EPOCH, sessionOf, snapshotOf, trackOf } from './testing/fixtures.ts';
 import { audioTrack, meet, phase, videoTrack } from './testing/meet.ts';
 import { ScriptedEdge, refuse } from './testing/scripted-edge.ts';
 
@@ -78,7 +78,8 @@ describe('a request about one’s own track that fails', () => {
     meeting.setMuted('microphone', false);
     await eventually(() => expect(edge.requests('track.publish')).toHaveLength(2));
     const [first, second] = edge.requests('track.publish');
-    expect(second?.paused).toBe(false);
+    // Others who have not heard of the end see one of the two.
+    expect(second).toMatchObject({ paused: false, replaces: 'own-1' });
     expect(second?.requestId).not.toBe(first?.requestId);
     await eventually(() => expect(local(meeting)).toMatchObject({ status: 'live', trackId: 'own-2' }));
   });
@@ -195,6 +196,47 @@ describe('a track of one’s own that the meeting takes away', () => {
     expect(edge.requests('track.publish')).toHaveLength(2);
     expect(edge.requests('track.end')).toEqual([]);
     expect(edge.requests('track.pause')).toEqual([]);
+  });
+
+  /** The room as a whole, with or without a track of one's own, comes after news of it were missed. */
+  function missNews(edge: ScriptedEdge, tracks = snapshotOf().tracks): void {
+    edge.room = snapshotOf({ lastEventId: '200-0', tracks });
+    edge.notify('head', { lastEventId: '200-0' });
+  }
+
+  test('[WB11] and whose end was missed is off and told as soon as the room is seen without it', async () => {
+    const edge = new ScriptedEdge();
+    edge.on['track.pause'] = () => refuse('track_not_found');
+    const meeting = await speaking(edge);
+    const told = taken(meeting);
+    missNews(edge);
+    await eventually(() => expect(told).toEqual(['microphone unsaid']));
+    expect(local(meeting)).toMatchObject({ status: 'failed', paused: true, trackId: undefined });
+    expect(edge.requests('track.publish')).toHaveLength(1);
+    expect(edge.requests('track.end')).toEqual([]);
+  });
+
+  test('[WB11] and that goes on although the room was seen without it, or is seen with it, is left as it is', async () => {
+    const edge = new ScriptedEdge();
+    const meeting = await speaking(edge);
+    const told = taken(meeting);
+    missNews(edge);
+    await eventually(() => expect(edge.requests('track.pause')).toMatchObject([{ paused: false }]));
+    missNews(edge, [trackOf('own-1', 'self', 'microphone')]);
+    await eventually(() => expect(edge.requests('sync').length).toBeGreaterThan(0));
+    expect(told).toEqual([]);
+    expect(local(meeting)).toMatchObject({ status: 'live', paused: false, trackId: 'own-1' });
+    expect(edge.requests('track.pause')).toHaveLength(1);
+  });
+
+  test('[WB11] and that is muted before its end is known is not published anew', async () => {
+    const edge = new ScriptedEdge();
+    edge.on['track.pause'] = () => refuse('track_not_found');
+    const meeting = await speaking(edge);
+    const told = taken(meeting);
+    meeting.setMuted('microphone', true);
+    await eventually(() => expect(told).toEqual(['microphone unsaid']));
+    expect(edge.requests('track.publish')).toHaveLength(1);
   });
 
   test('[WB11] together with its media is published anew, without a word', async () => {

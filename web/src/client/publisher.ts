@@ -38,6 +38,10 @@ interface Published {
   paused: boolean;
   /** The edge's word on `paused`. */
   readonly pause: Agreement<boolean>;
+  /** What the edge took last of it; `undefined` before it took any. */
+  taken: boolean | undefined;
+  /** The track of before, which the edge does not have any more: others may not know that yet. */
+  gone: TrackId | undefined;
   requestId: RequestId;
   starting: boolean;
   producer: types.Producer | undefined;
@@ -193,6 +197,7 @@ export class Publisher {
       entry.producer = undefined;
       entry.epoch = undefined;
       entry.former = undefined;
+      entry.gone = undefined;
       entry.error = undefined;
       entry.starting = false;
       // A new request: the old id would give the old track, which lives on a node that is gone.
@@ -220,6 +225,8 @@ export class Publisher {
       mediaTrack,
       paused: options.paused ?? false,
       pause: this.#agreement(() => entry),
+      taken: undefined,
+      gone: undefined,
       requestId: newRequestId(),
       starting: false,
       producer: undefined,
@@ -293,11 +300,28 @@ export class Publisher {
     const entry = [...this.#entries.values()].find((published) => published.trackId === trackId);
     // While media moves, the track that is being left says nothing of the one that takes its place.
     if (taken === undefined || entry === undefined || entry.former?.trackId === trackId) return;
-    // The edge knows it already.
+    this.#takeAway(entry, taken);
+  }
+
+  /**
+   * The room was told of as a whole, after news of it were missed. Of a track of one's own that is not in it the edge is asked, since
+   * the end may be among them, or the room may have been looked at before the track was published.
+   */
+  lookFor(tracks: ReadonlyMap<TrackId, unknown>): void {
+    for (const entry of this.#entries.values()) {
+      if (entry.trackId === undefined || entry.former !== undefined || tracks.has(entry.trackId)) continue;
+      entry.pause.beginUnsure();
+      this.#seekPause(entry);
+    }
+  }
+
+  /** The meeting has ended it, as the edge knows. */
+  #takeAway(entry: Published, reason: TakenReason): void {
+    const { trackId } = entry;
     this.#unname(entry);
-    this.#wanted.delete(trackId);
-    this.#stop(entry, new PlenaryError(taken === 'over_limit' ? 'limit_reached' : 'forbidden'));
-    this.#environment.taken(entry.source, taken);
+    if (trackId !== undefined) this.#wanted.delete(trackId);
+    this.#stop(entry, new PlenaryError(reason === 'over_limit' ? 'limit_reached' : 'forbidden'));
+    this.#environment.taken(entry.source, reason);
   }
 
   /** The media node has paused all tracks, since together they are too much. Each goes on when it is unmuted. */
@@ -331,6 +355,7 @@ export class Publisher {
         if (trackId === undefined) return;
         try {
           await request('track.pause', { trackId, paused, epoch });
+          entry().taken = paused;
         } catch (thrown) {
           if (epoch !== undefined && MEDIA_GONE.has(toPlenaryError(thrown).code)) mediaLost(epoch);
           throw thrown;
@@ -339,12 +364,23 @@ export class Publisher {
       isConnected,
       isWorthRetrying,
       refused: (error) => {
-        // The edge has no such track, or not any more: with a new one, both agree again.
-        if (error.code === 'track_not_found') this.#renew(entry());
+        if (error.code === 'track_not_found') this.#notFound(entry());
         else this.#fail(entry(), error);
       },
       log,
     });
+  }
+
+  /** The edge does not have the track any more, and what it said of that was missed. */
+  #notFound(entry: Published): void {
+    // Only who has just unmuted is to be heard or seen from now on: with a new track, both agree again.
+    if (entry.paused || entry.taken === false) {
+      this.#takeAway(entry, 'unsaid');
+      return;
+    }
+    const { trackId } = entry;
+    this.#renew(entry);
+    entry.gone = trackId;
   }
 
   #seekPause({ trackId, pause }: Published): void {
@@ -477,7 +513,7 @@ export class Publisher {
           source,
           rtpParameters,
           paused,
-          replaces: entry.former?.trackId,
+          replaces: entry.former?.trackId ?? entry.gone,
           epoch,
         });
         if (!isCurrent()) {
@@ -487,6 +523,8 @@ export class Publisher {
         }
         entry.trackId = trackId;
         entry.epoch = epoch;
+        entry.taken = paused;
+        entry.gone = undefined;
         // An earlier attempt may have got through with another value.
         if (attempt === 0) entry.pause.begin(paused);
         else entry.pause.beginUnsure();

@@ -1,9 +1,15 @@
 import { memo } from 'react';
 import { useMediaElement } from '../hooks/use-media-element.ts';
-import { CANNOT_SHOW, NO_SIGNAL } from '../state/notices.ts';
-import type { Tile } from '../state/tiles.ts';
+import { CANNOT_SHOW, NOTHING_NEW, NO_SIGNAL } from '../state/notices.ts';
+import type { Tile, Trouble } from '../state/tiles.ts';
 import { Avatar } from './Avatar.tsx';
 import { Icon } from './Icon.tsx';
+
+const TROUBLES: Readonly<Record<Trouble, string>> = {
+  'no-signal': NO_SIGNAL,
+  'nothing-new': NOTHING_NEW,
+  'cannot-show': CANNOT_SHOW,
+};
 
 export interface TileViewProps {
   readonly tile: Tile;
@@ -33,14 +39,13 @@ export const TileView = memo(function TileView({ tile, width, height }: TileView
     tile.isSelf ? 'you' : '',
     tile.source === 'camera' && tile.micMuted ? 'muted' : '',
     tile.video === undefined ? 'no picture' : '',
-    tile.trouble === 'no-signal' ? 'no signal' : '',
-    tile.trouble === 'cannot-show' ? 'cannot be shown here' : '',
+    tile.trouble === undefined ? '' : TROUBLES[tile.trouble].toLowerCase(),
     tile.speaking ? 'speaking' : '',
   ].filter(Boolean);
   const avatarSize = Math.max(40, Math.min(128, Math.min(width ?? 300, height ?? 200) * 0.42));
   return (
     <div
-      className={`tile ${tile.speaking && tile.source === 'camera' ? 'is-speaking' : ''} ${tile.trouble === undefined ? '' : 'is-troubled'}`}
+      className={`tile ${tile.speaking && tile.source === 'camera' ? 'is-speaking' : ''} ${tile.trouble === undefined || tile.trouble === 'nothing-new' ? '' : 'is-troubled'}`}
       style={width === undefined ? undefined : { width, height }}
       role="group"
       aria-label={[what, ...states].join(', ')}
@@ -62,7 +67,7 @@ export const TileView = memo(function TileView({ tile, width, height }: TileView
       {tile.trouble === undefined ? null : (
         <span className="tile-trouble" aria-hidden="true" data-testid="tile-trouble">
           <Icon name="warning" size={16} />
-          {tile.trouble === 'no-signal' ? NO_SIGNAL : CANNOT_SHOW}
+          {TROUBLES[tile.trouble]}
         </span>
       )}
       {tile.waiting ? (

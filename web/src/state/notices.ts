@@ -134,6 +134,8 @@ export const BY_INVITATION =
 
 /** What stands on a tile whose picture or sound does not arrive. */
 export const NO_SIGNAL = 'No signal';
+/** What stands on a screen of which nothing arrives, which may be since nothing changes on it. */
+export const NOTHING_NEW = 'Nothing new arrives';
 /** What stands on a tile that this browser cannot show. */
 export const CANNOT_SHOW = 'Cannot be shown here';
 

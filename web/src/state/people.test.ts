@@ -1,4 +1,6 @@
+import { KIND_OF_SOURCE, TRACK_ID, type TrackSource } from '@plenary/cluster/protocol';
 import { describe, expect, test } from 'vitest';
+import type { RemoteTrack } from '../client/index.ts';
 import { meet } from '../client/testing/meet.ts';
 import { peerOf, snapshotOf } from '../client/testing/fixtures.ts';
 import { ScriptedEdge } from '../client/testing/scripted-edge.ts';
@@ -17,4 +19,34 @@ describe('people', () => {
     expect(headCount(snapshot)).toBe(29);
     expect(buildTiles(snapshot).map(({ peerId }) => peerId)).toEqual(['ben', 'self']);
   });
+
+  test.each([
+    ['nothing else is sent', [], 'nothing-new'],
+    ['a microphone is open, of which nothing arrives either', ['voice'], 'no-signal'],
+  ] as const)(
+    '[WB8] of a screen of which nothing arrives, where %s, it is said what is known',
+    async (_what, voices, trouble) => {
+      const edge = new ScriptedEdge();
+      const ben = peerOf('ben', 'Ben');
+      edge.room = snapshotOf({ peers: [peerOf('self', 'Ada'), ben] });
+      const meeting = meet(edge);
+      await meeting.join();
+      const track = (id: string, source: TrackSource): RemoteTrack => ({
+        trackId: TRACK_ID.parse(id),
+        peerId: ben.peerId,
+        kind: KIND_OF_SOURCE[source],
+        source,
+        status: 'live',
+        mediaTrack: undefined,
+        publisherPaused: false,
+      });
+      const tracks = [track('slides', 'screen'), ...voices.map((id) => track(id, 'microphone'))];
+      const tiles = buildTiles({
+        ...meeting.getSnapshot(),
+        remoteTracks: new Map(tracks.map((one) => [one.trackId, one])),
+        stalled: new Set(tracks.map(({ trackId }) => trackId)),
+      });
+      expect(tiles.find(({ source }) => source === 'screen')?.trouble).toBe(trouble);
+    },
+  );
 });

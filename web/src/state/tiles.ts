@@ -1,5 +1,13 @@
 import type { PeerId, TrackId } from '@plenary/cluster/protocol';
-import type { MeetingSnapshot } from '../client/index.ts';
+import type { MeetingSnapshot, RemoteTrack } from '../client/index.ts';
+
+/**
+ * - `no-signal`: what is shown is not what goes on there, since nothing arrives;
+ * - `nothing-new`: nothing arrives of a screen, and nothing else of its person that would tell why: it may stand still, which some
+ *   browsers send nothing for, or its person may be lost;
+ * - `cannot-show`: this browser cannot show it.
+ */
+export type Trouble = 'no-signal' | 'nothing-new' | 'cannot-show';
 
 /** One rectangle of the screen: somebody's camera, or somebody's screen. */
 export interface Tile {
@@ -14,8 +22,8 @@ export interface Tile {
   readonly video: MediaStreamTrack | undefined;
   /** Somebody sends a picture that is not here yet. */
   readonly waiting: boolean;
-  /** What is shown is not what goes on there: nothing arrives, or this browser cannot show it. */
-  readonly trouble: 'no-signal' | 'cannot-show' | undefined;
+  /** What may be wrong with what is shown; see {@link Trouble}. */
+  readonly trouble: Trouble | undefined;
   readonly micMuted: boolean;
   readonly speaking: boolean;
 }
@@ -45,7 +53,11 @@ export function buildTiles(snapshot: MeetingSnapshot): readonly Tile[] {
       const cannotShow = sends && track.status === 'failed';
       // Who shows nothing is judged by the voice.
       const judged = sends ? track : source === 'camera' ? microphone : undefined;
-      const isStalled = judged !== undefined && !judged.publisherPaused && stalled.has(judged.trackId);
+      const isStalledTrack = (one: RemoteTrack | undefined): boolean =>
+        one !== undefined && !one.publisherPaused && stalled.has(one.trackId);
+      const isStalled = isStalledTrack(judged);
+      const isCertain =
+        source === 'camera' || isStalledTrack(microphone) || isStalledTrack(bySource.get(`${peerId}:camera`));
       return {
         key: `${peerId}:${source}`,
         peerId,
@@ -60,7 +72,13 @@ export function buildTiles(snapshot: MeetingSnapshot): readonly Tile[] {
           (track.mediaTrack === undefined ||
             snapshot.media === 'reconnecting' ||
             snapshot.media === 'blocked'),
-        trouble: cannotShow ? 'cannot-show' : isStalled ? 'no-signal' : undefined,
+        trouble: cannotShow
+          ? 'cannot-show'
+          : !isStalled
+            ? undefined
+            : isCertain
+              ? 'no-signal'
+              : 'nothing-new',
         micMuted,
         speaking: speaking.has(peerId) && !micMuted && !isStalled,
       };
