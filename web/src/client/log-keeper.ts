@@ -28,6 +28,9 @@ export function spreadMs(peerCount: number): number {
   return Math.min(MAX_SPREAD_MS, peerCount * SPREAD_MS_PER_PERSON);
 }
 
+/** Events that are kept for a snapshot which is on its way. */
+const MAX_EARLY = 256;
+
 export interface LogKeeperEnvironment {
   readonly sync: (afterEventId: EventId) => Promise<ClientReply<'sync'>>;
   /** Called for each event of the live stream and of what was missed, in no certain order, and perhaps twice. */
@@ -51,6 +54,11 @@ export class LogKeeper {
   #attempt = 0;
   /** What is missing was told to the whole room at once. */
   #isToldToAll = false;
+  /**
+   * What came before the snapshot of a session that begins; `undefined` outside of that. In a room that everybody had left, its events would
+   * follow what is known, which is nothing.
+   */
+  #early: HeardEvent[] | undefined;
 
   constructor(environment: LogKeeperEnvironment) {
     this.#environment = environment;
@@ -61,6 +69,11 @@ export class LogKeeper {
   }
 
   takeEvent(event: HeardEvent): void {
+    if (this.#early !== undefined) {
+      // One that has no room here is missed, and asked for as such.
+      if (this.#early.length < MAX_EARLY) this.#early.push(event);
+      return;
+    }
     const { log, duplicate } = receiveEvent(this.#log, event);
     if (duplicate) {
       this.#environment.counters.duplicateEvents += 1;
@@ -71,13 +84,17 @@ export class LogKeeper {
   }
 
   takeHead(headId: EventId): void {
+    if (this.#early !== undefined) return;
     this.#isToldToAll ||= !isBehind(this.#log);
     this.#replace(receiveHead(this.#log, headId));
   }
 
   takeSnapshot(snapshot: RoomSnapshot): void {
     this.#replace(receiveSnapshot(this.#log, snapshot));
+    const early = this.#early ?? [];
+    this.#early = undefined;
     this.#environment.replaced?.(this.#log.room);
+    for (const event of early) this.takeEvent(event);
   }
 
   takeCatchUp(events: readonly HeardEvent[]): void {
@@ -89,6 +106,7 @@ export class LogKeeper {
   clear(): void {
     this.stop();
     this.#log = EMPTY_LOG;
+    this.#early = [];
   }
 
   change(change: (room: RoomState) => RoomState): void {

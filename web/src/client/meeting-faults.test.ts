@@ -206,6 +206,33 @@ describe('when things break', () => {
     expect(told).toEqual(['ben']);
   });
 
+  test('[WB2] who comes back to a room that began anew is told nothing about themselves, nor of what went on without them', async () => {
+    const edge = new ScriptedEdge();
+    edge.room = snapshotOf({ peers: [peerOf('self', 'Ada'), peerOf('ben', 'Ben')] });
+    const meeting = meet(edge);
+    const told: string[] = [];
+    meeting.events.on('peer-joined', ({ displayName }) => told.push(`${displayName} joined`));
+    meeting.events.on('peer-left', ({ displayName }) => told.push(`${displayName} left`));
+    await meeting.join();
+    await meeting.leave();
+    const again = peerOf('self-2', 'Ada');
+    const carl = peerOf('carl', 'Carl');
+    edge.on.join = (_payload, socket) => {
+      // A room that everybody had left is another one now: its events begin with one's own joining, told before the answer.
+      const first = loggedEvent('1-0', '0-0', { type: 'peer.joined', peer: again });
+      const second = loggedEvent('2-0', '1-0', { type: 'peer.joined', peer: carl });
+      for (const event of [first, second]) socket.notify('event', event);
+      return {
+        session: { ...sessionOf(), peerId: again.peerId },
+        room: snapshotOf({ lastEventId: '1-0', peers: [again] }),
+        media: edge.media(),
+      };
+    };
+    await meeting.join();
+    await eventually(() => expect([...meeting.getSnapshot().room.peers.keys()]).toEqual(['self-2', 'carl']));
+    expect(told).toEqual(['Carl joined']);
+  });
+
   test('lost media is opened anew once, consumed and published again', async () => {
     const edge = new ScriptedEdge();
     edge.room = snapshotOf({ tracks: [trackOf('t-audio', 'peer-b', 'microphone')] });

@@ -374,6 +374,8 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     if (isActive(this.getSnapshot().connection)) return;
     this.#clock.start();
     this.#entrance.startAnew();
+    // What went on while this person was not there is no news.
+    this.#patch({ room: EMPTY_ROOM });
     this.#dispatch({ type: 'join_requested' });
     this.#measure();
     // Device and certificate take some 40 ms, a key some more: they are made while the socket opens, not after. The
