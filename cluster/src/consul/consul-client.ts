@@ -178,6 +178,12 @@ export class ConsulClient {
     return SELF.parse(await guarded(this.#consul.agent.self({ ...bounded }))).Config.Datacenter;
   }
 
+  /** Whether the servers of the local datacenter have a leader. Answered at once, where they make every other request wait for one. */
+  async hasLeader(): Promise<boolean> {
+    const leader: unknown = await guarded(this.#consul.status.leader({ ...bounded }));
+    return typeof leader === 'string' && leader !== '';
+  }
+
   /** All datacenters that are joined, the local one too. */
   async datacenters(): Promise<readonly string[]> {
     return DATACENTERS.parse(await guarded(this.#consul.catalog.datacenters({ ...bounded })));

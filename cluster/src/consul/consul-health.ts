@@ -1,3 +1,7 @@
+import { systemClock } from '../clock.ts';
+import type { Clock } from '../clock.ts';
+import { Damping } from '../damping.ts';
+import { after } from '../process/entry.ts';
 import type { Logger } from '../process/logging.ts';
 import { Availability } from './availability.ts';
 import { CONSUL_ADVICE } from './consul-trouble.ts';
@@ -5,19 +9,26 @@ import type { ConsulTrouble } from './consul-trouble.ts';
 
 /**
  * Whether Consul serves this process, and why not (SPEC HL8). One that answers and does not let the process announce itself serves
- * its readers. Says each cause once an outage, in one line.
+ * its readers. A loss counts at once, a return as soon as Consul has not been flapping, as with the store (SPEC HL4). Says each
+ * cause once an outage, in one line.
  */
 export class ConsulHealth extends Availability {
   readonly #logger: Logger;
+  readonly #damping: Damping;
+  /** What refused announcements last, for itself: reading may be well all the while. */
+  readonly #announceDamping: Damping;
   readonly #told = new Set<ConsulTrouble>();
   readonly #troubleListeners = new Set<(trouble: ConsulTrouble | undefined) => void>();
   #readTrouble: ConsulTrouble | undefined;
   #announceTrouble: ConsulTrouble | undefined;
   #last: ConsulTrouble | undefined;
+  #returning: NodeJS.Timeout | undefined;
 
-  constructor(logger: Logger) {
+  constructor(logger: Logger, clock: Clock = systemClock) {
     super();
     this.#logger = logger;
+    this.#damping = new Damping(clock);
+    this.#announceDamping = new Damping(clock);
   }
 
   /** Why it does not serve, or only its readers. */
@@ -31,28 +42,56 @@ export class ConsulHealth extends Availability {
     return () => this.#troubleListeners.delete(listener);
   }
 
-  /** Reading fails, or goes well again. */
+  /** Reading fails, or goes well again: told as often as it is known. */
   noteRead(trouble: ConsulTrouble | undefined): void {
+    if (trouble === undefined) {
+      this.#returnLater();
+      return;
+    }
+    clearTimeout(this.#returning);
+    this.#returning = undefined;
+    if (this.#readTrouble === undefined) this.#begins(this.#damping);
     this.#readTrouble = trouble;
     this.#changed();
-    if (this.set(trouble === undefined) && trouble === undefined) this.#logger.info('Consul answers');
+    this.set(false);
   }
 
   /** An announcement was refused, or went well. */
   noteAnnounced(trouble: ConsulTrouble | undefined): void {
+    if (trouble !== undefined && this.#announceTrouble === undefined) this.#begins(this.#announceDamping);
     this.#announceTrouble = trouble;
     this.#changed();
   }
 
   override close(): void {
     super.close();
+    clearTimeout(this.#returning);
     this.#troubleListeners.clear();
+  }
+
+  /** An outage begins; of one that only goes on flapping everything is said. */
+  #begins(damping: Damping): void {
+    damping.noteLoss();
+    if (this.trouble === undefined && damping.holdMs === 0) this.#told.clear();
+  }
+
+  #returnLater(): void {
+    if (this.#returning !== undefined || (this.isAvailable() && this.#readTrouble === undefined)) return;
+    const { holdMs } = this.#damping;
+    if (holdMs === 0) this.#return();
+    else this.#returning = after(holdMs, () => this.#return());
+  }
+
+  #return(): void {
+    this.#returning = undefined;
+    this.#readTrouble = undefined;
+    this.#changed();
+    if (this.set(true)) this.#logger.info('Consul answers');
   }
 
   #changed(): void {
     const { trouble } = this;
-    if (trouble === undefined) this.#told.clear();
-    else if (!this.#told.has(trouble)) this.#tell(trouble);
+    if (trouble !== undefined && !this.#told.has(trouble)) this.#tell(trouble);
     if (trouble === this.#last) return;
     this.#last = trouble;
     for (const listener of this.#troubleListeners) listener(trouble);

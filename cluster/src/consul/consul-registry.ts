@@ -95,7 +95,7 @@ export class ConsulRegistry implements Registry {
     this.#edges = new ServiceReader(EDGE_META, ({ edgeId }) => edgeId, onUnreadable);
     this.#ids = new IdClaims(this.#client, names, onMalformed);
     this.#slices = new SliceBooks({ client: this.#client, names, clock, onMalformed });
-    this.#health = new ConsulHealth(logger);
+    this.#health = new ConsulHealth(logger, clock);
     this.#discovery = new Discovery({
       client: this.#client,
       names,
@@ -106,6 +106,14 @@ export class ConsulRegistry implements Registry {
         logger.warn(
           { err: fault, consulDatacenter: datacenter },
           'another datacenter of Consul does not answer: what was last known counts',
+        );
+      },
+      onHeld: (datacenter) => {
+        const toDo =
+          'see whether the network drops connections to the Consul agent that say nothing for three seconds, or a proxy before it holds queries for longer than their parameter wait says';
+        logger.warn(
+          { consulDatacenter: datacenter, cause: 'no_answer', toDo },
+          'Consul did not answer a query in time and answers another one: it is asked anew',
         );
       },
     });

@@ -2,6 +2,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { ManualClock } from '../clock.ts';
 import { PlenaryError } from '../errors.ts';
 import { DEFAULT_NAMESPACE } from '../namespace.ts';
+import { ConsulFault } from './consul-client.ts';
 import type { ServiceReading } from './consul-client.ts';
 import { DATACENTER_SILENT_MS, DatacenterWatch } from './datacenter-watch.ts';
 import { ConsulNames } from './names.ts';
@@ -37,6 +38,7 @@ const instance = (id: string) => ({ id, meta: {}, checks: [], createIndex: 1 });
 function watch(client: ReturnType<typeof scriptedConsul>['client']) {
   const clock = new ManualClock();
   const faults: unknown[] = [];
+  const held: string[] = [];
   const watched = new DatacenterWatch({
     client,
     names: new ConsulNames(DEFAULT_NAMESPACE),
@@ -44,8 +46,9 @@ function watch(client: ReturnType<typeof scriptedConsul>['client']) {
     clock,
     onNews: () => undefined,
     onFault: (fault) => faults.push(fault),
+    onHeld: () => held.push('held'),
   });
-  return { watched, clock, faults };
+  return { watched, clock, faults, held };
 }
 
 describe('following a datacenter', () => {
@@ -75,6 +78,29 @@ describe('following a datacenter', () => {
     expect(watched.isAnswering).toBe(true);
     expect(consul.asked).toEqual([0, 40, 0, 0, 40]);
     expect(faults).toHaveLength(1);
+    watched.close();
+  });
+
+  it('[HL8] one that holds queries for too long is asked again and again instead, and that is no failure', async () => {
+    const consul = scriptedConsul();
+    const { watched, faults, held, clock } = watch(consul.client);
+    const late = new ConsulFault('no_answer', undefined, undefined);
+    (await consul.next()).answer({ index: 40, instances: [] });
+    (await consul.next()).fail(late);
+    (await consul.next()).answer({ index: 41, instances: [] });
+    (await consul.next()).fail(late);
+    (await consul.next()).answer({ index: 42, instances: [instance('a')] });
+    (await consul.next()).answer({ index: 43, instances: [] });
+    expect([consul.asked, faults, held]).toEqual([[0, 40, 0, 41, 0, 0], [], ['held']]);
+    await vi.waitUntil(() => watched.instances('media-node').length === 0, { interval: 5, timeout: 4_000 });
+    expect(watched.isAnswering).toBe(true);
+    clock.advance(60_000);
+    (await consul.next()).answer({ index: 44, instances: [] });
+    (await consul.next()).fail(late);
+    (await consul.next()).fail(late);
+    await consul.next();
+    expect(consul.asked.slice(6)).toEqual([0, 44, 0, 0]);
+    expect([watched.trouble, faults, held]).toEqual(['no_answer', [late], ['held']]);
     watched.close();
   });
 

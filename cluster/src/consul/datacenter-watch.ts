@@ -11,6 +11,13 @@ import type { ConsulNames, ServiceKind } from './names.ts';
 export const DATACENTER_SILENT_MS = 15_000;
 const FIRST_RETRY_MS = 100;
 const LONGEST_RETRY_MS = 1_000;
+/** How often a datacenter is asked, and for how long, that holds queries for longer than it was told to, in milliseconds. */
+const POLL_EVERY_MS = 1_000;
+const POLL_FOR_MS = 60_000;
+/** Queries that were held within this time are of one and the same cause. */
+const REMEMBER_HELD_MS = 2 * POLL_FOR_MS;
+/** Between two queries, whatever the answers say: one that always answers at once is not asked as fast as that, in milliseconds. */
+const LEAST_GAP_MS = 20;
 
 export interface DatacenterWatchSettings {
   readonly client: Pick<ConsulClient, 'serviceInstances'>;
@@ -21,6 +28,8 @@ export interface DatacenterWatchSettings {
   /** Called after every answer and every failure. */
   readonly onNews: () => void;
   readonly onFault: (fault: unknown) => void;
+  /** Told when a query that waits is not answered in time, and another one is: once, as long as it goes on happening. */
+  readonly onHeld: () => void;
 }
 
 /** Follows our services in one datacenter by blocking queries: what changes there is here as soon as Consul has it. */
@@ -30,6 +39,8 @@ export class DatacenterWatch {
   readonly #failing = new Map<ServiceKind, ConsulTrouble>();
   readonly #ending = new AbortController();
   #answeredAtMs: number;
+  #pollUntilMs = Number.NEGATIVE_INFINITY;
+  #heldAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(settings: DatacenterWatchSettings) {
     this.#settings = settings;
@@ -73,29 +84,57 @@ export class DatacenterWatch {
     const { signal } = this.#ending;
     let index = 0;
     let retryMs = FIRST_RETRY_MS;
+    let wasHeld = false;
     while (!signal.aborted) {
       try {
         const query = { service: names.service(kind), dc: datacenter, index };
         const reading = await client.serviceInstances(query, signal);
         // An index that went back is one of a server that has forgotten: ask anew.
         index = reading.index < index ? 0 : reading.index;
+        if (wasHeld) this.#held();
+        wasHeld = false;
         retryMs = FIRST_RETRY_MS;
         this.#instances.set(kind, reading.instances);
         this.#failing.delete(kind);
         this.#answeredAtMs = clock.monotonicMs();
       } catch (fault) {
         if (signal.aborted) return;
+        // Asked without an index, Consul answers at once, unless it is gone.
+        if (index > 0 && !wasHeld && troubleIn(fault) === 'no_answer') {
+          wasHeld = true;
+          index = 0;
+          continue;
+        }
+        wasHeld = false;
         if (this.#failing.size === 0) onFault(fault);
-        this.#failing.set(kind, fault instanceof ConsulFault ? fault.trouble : 'failing');
+        this.#failing.set(kind, troubleIn(fault));
         // Asked without an index, Consul answers at once: so its return is not noticed ten seconds late.
         index = 0;
         await pause(retryMs, signal);
         retryMs = Math.min(2 * retryMs, LONGEST_RETRY_MS);
       }
       if (!signal.aborted) onNews();
+      const isPolled = clock.monotonicMs() < this.#pollUntilMs;
+      if (isPolled) index = 0;
+      await pause(isPolled ? POLL_EVERY_MS : LEAST_GAP_MS, signal);
     }
   }
+
+  /**
+   * A query that waits was not answered in time, and another one is: a connection was cut without a word, or it holds queries for too
+   * long. Where that happens again it is asked for a while what there is, instead of when that changes.
+   */
+  #held(): void {
+    const nowMs = this.#settings.clock.monotonicMs();
+    const isAgain = nowMs - this.#heldAtMs < REMEMBER_HELD_MS;
+    this.#heldAtMs = nowMs;
+    if (isAgain) this.#pollUntilMs = nowMs + POLL_FOR_MS;
+    else this.#settings.onHeld();
+  }
 }
+
+const troubleIn = (fault: unknown): ConsulTrouble =>
+  fault instanceof ConsulFault ? fault.trouble : 'failing';
 
 /** Waits, or less when the signal comes. Never rejects. */
 export async function pause(waitMs: number, signal: AbortSignal): Promise<void> {

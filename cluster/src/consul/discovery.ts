@@ -23,6 +23,8 @@ export interface DiscoverySettings {
   readonly isBlind: () => boolean;
   /** Told once for each loss of another datacenter. */
   readonly onFault: (fault: unknown, datacenter: string) => void;
+  /** Told once of a datacenter that lets a query time out, and answers another one. */
+  readonly onHeld: (datacenter: string) => void;
 }
 
 /** Our services in all WAN-joined datacenters, as Consul tells them. */
@@ -34,6 +36,8 @@ export class Discovery {
   #own: string | undefined;
   /** `undefined` until the first answer, `null` while it answers, else why it does not. */
   #agentTrouble: ConsulTrouble | null | undefined;
+  /** The own datacenter's servers make requests wait for a leader, so that they are not answered in time. */
+  #isLeaderless = false;
 
   constructor(settings: DiscoverySettings) {
     this.#settings = settings;
@@ -120,20 +124,21 @@ export class Discovery {
   /** Follows each datacenter that is listed; one that is not any more is given up when it has been silent for long. */
   #reconcile(listed: readonly string[]): void {
     if (this.#ending.signal.aborted) return;
-    const { client, names, clock, onFault } = this.#settings;
+    const { client, names, clock, onFault, onHeld } = this.#settings;
     for (const datacenter of listed) {
       if (this.#watches.has(datacenter)) continue;
-      const watch = new DatacenterWatch({
+      const watch: DatacenterWatch = new DatacenterWatch({
         client,
         names,
         datacenter,
         clock,
         onNews: () => {
-          this.#judge();
+          inBackground(() => this.#judgeNews(datacenter, watch));
         },
         onFault: (fault) => {
           if (datacenter !== this.#own) onFault(fault, datacenter);
         },
+        onHeld: () => onHeld(datacenter),
       });
       this.#watches.set(datacenter, watch);
     }
@@ -144,9 +149,20 @@ export class Discovery {
     }
   }
 
+  /** Never rejects. Servers without a leader let a request wait for one, for longer than this process waits. */
+  async #judgeNews(datacenter: string, watch: DatacenterWatch): Promise<void> {
+    if (datacenter === this.#own) {
+      const { client } = this.#settings;
+      // A leader that is there again answers soon; until then it was its absence.
+      if (watch.trouble !== 'no_answer') this.#isLeaderless = false;
+      else if (!this.#isLeaderless) this.#isLeaderless = !(await client.hasLeader().catch(() => true));
+    }
+    if (!this.#ending.signal.aborted) this.#judge();
+  }
+
   #judge(): void {
     const own = this.#own === undefined ? undefined : this.#watches.get(this.#own);
-    const trouble = this.#agentTrouble ?? own?.trouble;
+    const trouble = this.#agentTrouble ?? (this.#isLeaderless ? 'no_leader' : own?.trouble);
     // Before the first answers there is nothing to say.
     if (trouble === undefined && own?.isAnswering !== true) return;
     this.#settings.health.noteRead(trouble ?? (this.#settings.isBlind() ? 'access_denied' : undefined));

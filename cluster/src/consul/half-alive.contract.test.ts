@@ -7,6 +7,7 @@ import type { Logger } from '../process/logging.ts';
 import { MemoryRegistry } from '../registry/memory-registry.ts';
 import { startConsulAgent } from '../testing/consul-agent.ts';
 import type { TestConsul } from '../testing/consul-agent.ts';
+import { startConsulServers } from '../testing/consul-servers.ts';
 import { HttpFront } from '../testing/http-front.ts';
 import { mediaNodeRecord } from '../testing/samples.ts';
 import { SilentRelay } from '../testing/silent-relay.ts';
@@ -116,6 +117,59 @@ describe('a Consul that is half alive', () => {
     },
   );
 
+  it('[HL8] queries that it holds for a minute are replaced by others, and nothing is missed', async () => {
+    const front = await HttpFront.to(`http://${agent.address}`);
+    try {
+      front.answerSome((url) => (/[?&]index=[1-9]/.test(url) ? 'nothing' : undefined));
+      const lines: Line[] = [];
+      const [near, far] = [open(front.address, lines), open(agent.address)];
+      await Promise.all([untilAvailable(near), untilAvailable(far)]);
+      const changes: boolean[] = [];
+      near.availability.onChange((available) => changes.push(available));
+      const record = mediaNodeRecord('node-c');
+      const isSeen = async (): Promise<boolean> => (await near.liveMediaNodes()).length === 1;
+      await far.announceMediaNode(record, LONG_LEASE_MS);
+      await waitFor('the node to be seen', isSeen);
+      await far.withdrawMediaNode(record.mediaNodeId, record.incarnation);
+      await waitFor('its end to be seen', async () => !(await isSeen()));
+      expect([changes, lines]).toEqual([[], [{ level: 'warn', cause: 'no_answer' }]]);
+    } finally {
+      front.close();
+    }
+  });
+
+  it('[HL8] an empty list where this process itself should be is a right that was lost, and nobody is taken for gone', async () => {
+    const front = await HttpFront.to(`http://${agent.address}`);
+    try {
+      const lines: Line[] = [];
+      const registry = open(front.address, lines);
+      await untilAvailable(registry);
+      const record = mediaNodeRecord('node-d');
+      await registry.announceMediaNode(record, LONG_LEASE_MS);
+      front.answerSome((url) =>
+        url.startsWith('/v1/health/service/')
+          ? {
+              status: 200,
+              text: '[]',
+              headers: { 'content-type': 'application/json', 'x-consul-index': '1' },
+            }
+          : undefined,
+      );
+      await waitFor('it to be noticed', async () => {
+        await registry.announceMediaNode(record, LONG_LEASE_MS);
+        return registry.availability.trouble === 'access_denied';
+      });
+      await expect(registry.liveMediaNodes()).rejects.toMatchObject({ code: 'store_unavailable' });
+      front.answerSome(() => undefined);
+      await untilAvailable(registry);
+      expect(await registry.liveMediaNodes()).toEqual([record]);
+      expect(lines).toEqual([{ level: 'error', cause: 'access_denied' }]);
+      await registry.withdrawMediaNode(record.mediaNodeId, record.incarnation);
+    } finally {
+      front.close();
+    }
+  });
+
   it('[HL8] an address that nobody listens at, and a name that nobody knows, are said at the start', async () => {
     const lines: Line[] = [];
     open('127.0.0.1:1', lines);
@@ -127,6 +181,33 @@ describe('a Consul that is half alive', () => {
       { level: 'error', cause: 'unknown_name' },
     ]);
   });
+});
+
+describe('Consul servers that lose their leader', () => {
+  it('[HL8] is said as such, and over when they have elected another one', async () => {
+    const servers = await startConsulServers();
+    try {
+      const lines: Line[] = [];
+      const registry = open(servers.address, lines);
+      await untilAvailable(registry);
+      const record = mediaNodeRecord('node-a');
+      await registry.announceMediaNode(record, LONG_LEASE_MS);
+      await servers.killMost();
+      await waitFor('it to be noticed', () => registry.availability.trouble === 'no_leader');
+      await expect(registry.liveMediaNodes()).rejects.toMatchObject({ code: 'store_unavailable' });
+      await servers.restart();
+      await untilAvailable(registry);
+      await waitFor('the node to be there', async () =>
+        registry.liveMediaNodes().then(
+          (nodes) => nodes.length === 1,
+          () => false,
+        ),
+      );
+      expect(lines).toEqual([{ level: 'warn', cause: 'no_leader' }]);
+    } finally {
+      await servers.stop();
+    }
+  }, 90_000);
 });
 
 describe('a Consul whose token loses its rights', () => {

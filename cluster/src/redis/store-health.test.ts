@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { ManualClock } from '../clock.ts';
+import { holdMs } from '../damping.ts';
 import { silentLogger } from '../process/logging.ts';
-import { holdMs, StoreHealth } from './store-health.ts';
+import { StoreHealth } from './store-health.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();

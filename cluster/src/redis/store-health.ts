@@ -1,22 +1,16 @@
 import type { Logger } from 'pino';
 import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
+import { Damping } from '../damping.ts';
 import { after } from '../process/entry.ts';
 import type { Reach } from './cluster-watch.ts';
 import { ADVICE } from './store-trouble.ts';
 import type { StoreTrouble } from './store-trouble.ts';
 
-/** Losses within this time count for how long the store must serve before it counts as back. */
-const REMEMBER_LOSSES_MS = 20_000;
-/** By the number of losses: who is lost once or twice is back at once, who flaps must have served for a while. */
-const HOLD_MS = [0, 0, 0, 1_000, 2_000, 4_000] as const;
 /** For so long a broken connection says nothing new where something more telling was known. */
 const KEEP_CAUSE_MS = 3_000;
 
 const RANK: Readonly<Record<Reach, number>> = { none: 0, part: 1, whole: 2 };
-
-/** For how long a store must serve without a break before it counts as back, in milliseconds. */
-export const holdMs = (losses: number): number => HOLD_MS[Math.min(losses, HOLD_MS.length - 1)] ?? 0;
 
 export interface StoreHealthListener {
   /** Called on each change, and with `true` again when a part that was away is served again. */
@@ -32,11 +26,11 @@ export class StoreHealth {
   readonly #listener: StoreHealthListener;
   readonly #logger: Logger;
   readonly #clock: Clock;
+  readonly #damping: Damping;
   readonly #told = new Set<StoreTrouble>();
   #reach: Reach = 'none';
   #trouble: StoreTrouble | undefined = 'no_connection';
   #troubleAtMs = Number.NEGATIVE_INFINITY;
-  #lossesAtMs: readonly number[] = [];
   #returning: { readonly to: Reach; readonly timer: NodeJS.Timeout } | undefined;
   #isClosed = false;
 
@@ -44,6 +38,7 @@ export class StoreHealth {
     this.#listener = listener;
     this.#logger = logger;
     this.#clock = clock;
+    this.#damping = new Damping(clock);
   }
 
   get isAvailable(): boolean {
@@ -86,9 +81,7 @@ export class StoreHealth {
   }
 
   #lose(to: Reach): void {
-    const nowMs = this.#clock.monotonicMs();
-    const isRecent = (atMs: number): boolean => nowMs - atMs < REMEMBER_LOSSES_MS;
-    this.#lossesAtMs = [...this.#lossesAtMs.filter(isRecent), nowMs].slice(-HOLD_MS.length);
+    this.#damping.noteLoss();
     const wasAvailable = this.isAvailable;
     this.#reach = to;
     if (wasAvailable && !this.isAvailable) this.#listener.onAvailability(false);
@@ -97,7 +90,7 @@ export class StoreHealth {
   #returnLater(to: Reach): void {
     if (this.#returning?.to === to) return;
     this.#stopReturning();
-    const waitMs = holdMs(this.#lossesAtMs.length);
+    const waitMs = this.#damping.holdMs;
     if (waitMs === 0) this.#return(to);
     else this.#returning = { to, timer: after(waitMs, () => this.#return(to)) };
   }

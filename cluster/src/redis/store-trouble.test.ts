@@ -10,6 +10,13 @@ describe('why a store does not serve', () => {
     [new Error('MISCONF Redis is configured to save RDB snapshots'), 'cannot_save'],
     [new Error("READONLY You can't write against a read only replica."), 'read_only'],
     [new Error('LOADING Redis is loading the dataset in memory'), 'loading'],
+    [new Error('All sentinels are unreachable. Retrying from scratch after 10ms.'), 'primary_unnamed'],
+    [
+      new Error(
+        'All sentinels are unreachable. Retrying from scratch after 10ms. Last error: connect ECONNREFUSED 127.0.0.1:1',
+      ),
+      'refused',
+    ],
     [new Error('MASTERDOWN Link with MASTER is down'), 'primary_away'],
     [new Error('CLUSTERDOWN Hash slot not served'), 'slots_away'],
     [new Error('WRONGPASS invalid username-password pair or user is disabled.'), 'access_denied'],

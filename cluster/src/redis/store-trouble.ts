@@ -17,6 +17,7 @@ export const STORE_TROUBLES = [
   'read_only',
   'loading',
   'primary_away',
+  'primary_unnamed',
   'slots_away',
   'busy',
   'too_many_clients',
@@ -58,6 +59,8 @@ export function troubleOf(error: unknown): StoreTrouble {
   const refused = BY_REPLY.get(prefix);
   if (refused !== undefined) return refused;
   const code = codeOf(error);
+  // All that were asked answered, and none named a primary; ioredis says the same words as of Sentinels that do not answer.
+  if (/All sentinels are unreachable(?!.*Last error)/.test(error.message)) return 'primary_unnamed';
   // ioredis wraps what the last Sentinel failed with into a text.
   if (isTlsFault(error)) return 'tls_refused';
   if (/WRONGPASS|NOAUTH|invalid (username-)?password/i.test(error.message)) return 'access_denied';
@@ -105,6 +108,10 @@ export const ADVICE: Readonly<Record<StoreTrouble, { readonly mustAct: boolean; 
   },
   loading: { mustAct: false, toDo: 'wait until Redis has loaded its data' },
   primary_away: { mustAct: false, toDo: 'see whether the primary of Redis lives' },
+  primary_unnamed: {
+    mustAct: true,
+    toDo: 'see whether the Sentinels monitor a primary yet, and whether PLENARY_REDIS_SENTINEL_NAME is what they call it',
+  },
   slots_away: { mustAct: false, toDo: 'see which masters of the Redis Cluster are away' },
   busy: { mustAct: false, toDo: 'see which script keeps Redis busy (none of this program takes long)' },
   too_many_clients: { mustAct: true, toDo: 'raise maxclients of Redis' },

@@ -2,8 +2,14 @@ import { once } from 'node:events';
 import { createServer, request } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 
-/** What it answers to everything: an error, or nothing at all. */
-export type FrontAnswer = { readonly status: number; readonly text: string } | 'nothing';
+/** What it answers in the service's place; or nothing at all. */
+export type FrontAnswer =
+  | {
+      readonly status: number;
+      readonly text: string;
+      readonly headers?: Readonly<Record<string, string>>;
+    }
+  | 'nothing';
 
 /** Stands before an HTTP service, and can answer in its place. */
 export class HttpFront {
@@ -13,6 +19,7 @@ export class HttpFront {
   readonly #target: string;
   readonly #held = new Set<ServerResponse>();
   #answer: FrontAnswer | undefined;
+  #answerTo: (url: string) => FrontAnswer | undefined = () => undefined;
 
   static async to(target: string): Promise<HttpFront> {
     const server = createServer();
@@ -41,18 +48,24 @@ export class HttpFront {
     for (const held of this.#held) if (!held.headersSent) respond(held, answer);
   }
 
+  /** From now on new requests are answered so, by their path and query; `undefined`: by the service itself. */
+  answerSome(answerTo: (url: string) => FrontAnswer | undefined): void {
+    this.#answerTo = answerTo;
+  }
+
   close(): void {
     this.#server.close();
     this.#server.closeAllConnections();
   }
 
   #take(asked: IncomingMessage, answer: ServerResponse): void {
-    if (this.#answer === 'nothing') return;
-    if (this.#answer !== undefined) {
-      respond(answer, this.#answer);
+    const { method, headers, url = '/' } = asked;
+    const own = this.#answer ?? this.#answerTo(url);
+    if (own === 'nothing') return;
+    if (own !== undefined) {
+      respond(answer, own);
       return;
     }
-    const { method, headers, url = '/' } = asked;
     const sent = request(`${this.#target}${url}`, { method, headers }, (reply) => {
       if (this.#answer !== undefined) {
         reply.resume();
@@ -67,7 +80,10 @@ export class HttpFront {
   }
 }
 
-function respond(answer: ServerResponse, { status, text }: Exclude<FrontAnswer, 'nothing'>): void {
-  answer.writeHead(status, { 'content-type': 'text/plain' });
+function respond(
+  answer: ServerResponse,
+  { status, text, headers = {} }: Exclude<FrontAnswer, 'nothing'>,
+): void {
+  answer.writeHead(status, { 'content-type': 'text/plain', ...headers });
   answer.end(text);
 }
