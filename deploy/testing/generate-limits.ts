@@ -142,7 +142,8 @@ Every number here is read from the code (\`npm run generate\`). What clients hav
 
 A request is paid by its session, its person, its room, its tenant and its address. Whichever has too little left refuses it with
 \`rate_limited\`; only a session that goes on spending too fast is dropped with \`flooding\`, after ${patience.capacity} refusals at
-once and ${patience.refillPerSecond} a second. A room, a tenant and an address have these budgets on each edge.
+once and ${patience.refillPerSecond} a second. A room, a tenant and an address have these budgets on each edge; for joins and resumes a room and a tenant have
+others of the same size, which sites share.
 Those who draw from one of these share it fairly: an equal part of what comes in is due to each, and newcomers may
 draw at once what coming in takes, from a second budget of the same size that all newcomers share.
 \`plenary_edge_limited_total\` counts who was limited by what, and the log says

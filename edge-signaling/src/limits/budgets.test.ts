@@ -271,6 +271,24 @@ describe('coming in', () => {
     expect(refused).toBe(0);
   });
 
+  it('[BU15] the same, where each who joined by a new network asks for something and leaves', () => {
+    const { budgets, clock, meter } = edgeOf();
+    let refused = 0;
+    for (let tick = 0; tick < 300; tick += 1) {
+      for (let count = 0; count < 20; count += 1) {
+        const address = `2001:db8:1:${(tick * 20 + count).toString(16)}::1`;
+        if (enter(budgets, address))
+          allowed(meter(address), { work: 1, store: 1, deliveries: people }, 3, people);
+      }
+      if (tick % 2 === 0) {
+        if (enter(budgets, '198.51.100.7')) allowed(meter('198.51.100.7'), { work: 1 }, 2, people);
+        else refused += 1;
+      }
+      clock.advance(100);
+    }
+    expect(refused).toBe(0);
+  });
+
   it('[BU1] takes turns by site: two networks of one IPv6 site are one owner, two sites are two', () => {
     const budgets = edgeOf().budgets;
     const ownerOf = (address: string) => {

@@ -65,6 +65,12 @@ interface Limit {
   readonly resource: Resource;
 }
 
+/** What rooms and tenants pay from. */
+interface Books {
+  readonly rooms: BudgetBook<RoomId>;
+  readonly tenants: BudgetBook<TenantId>;
+}
+
 /** The budgets of persons, rooms, tenants and addresses on this edge, which their sessions share (SPEC BU12). */
 export class EdgeBudgets {
   readonly frames: FrameBudgets;
@@ -72,8 +78,9 @@ export class EdgeBudgets {
   readonly left: LeftPurses;
   readonly #settings: EdgeBudgetsSettings;
   readonly #persons: BudgetBook<string>;
-  readonly #rooms: BudgetBook<RoomId>;
-  readonly #tenants: BudgetBook<TenantId>;
+  readonly #requests: Books;
+  /** For coming in, apart from that: sessions share the one and sites the other, and whose sessions are many gets no more of both. */
+  readonly #entries: Books;
   readonly #addresses: BudgetBook<string>;
 
   constructor(settings: EdgeBudgetsSettings) {
@@ -82,8 +89,12 @@ export class EdgeBudgets {
     this.frames = new FrameBudgets(settings);
     this.left = new LeftPurses(clock, () => this.newPurse());
     this.#persons = new BudgetBook(() => new SharedBudget(BUDGETS.person, clock));
-    this.#rooms = new BudgetBook(() => new SharedBudget(BUDGETS.room, clock));
-    this.#tenants = new BudgetBook(() => new SharedBudget(BUDGETS.tenant, clock));
+    const books = (): Books => ({
+      rooms: new BudgetBook(() => new SharedBudget(BUDGETS.room, clock)),
+      tenants: new BudgetBook(() => new SharedBudget(BUDGETS.tenant, clock)),
+    });
+    this.#requests = books();
+    this.#entries = books();
     const ofAddress = times(BUDGETS.address, socketsPerAddress);
     this.#addresses = new BudgetBook(() => new SharedBudget(ofAddress, clock));
   }
@@ -127,7 +138,7 @@ export class EdgeBudgets {
     cost,
     people,
   }: Omit<Charge, 'purse'> & { readonly payers: Payers }): Verdict {
-    const accounts = this.#accountsInside(payers, people);
+    const accounts = accountsInside(this.#entries, payers, people);
     const limit = chargeAll(draftsOn(accounts, siteOf(address), cost, people));
     if (limit === undefined) return 'allowed';
     this.limited(limit, whoOf(address, payers));
@@ -140,7 +151,12 @@ export class EdgeBudgets {
 
   /** Forgets who spent nothing lately; called now and then. */
   forgetIdle(): void {
-    for (const book of [this.#persons, this.#rooms, this.#tenants, this.#addresses]) book.forgetIdle();
+    for (const { rooms, tenants } of [this.#requests, this.#entries]) {
+      rooms.forgetIdle();
+      tenants.forgetIdle();
+    }
+    this.#persons.forgetIdle();
+    this.#addresses.forgetIdle();
     this.frames.forgetIdle();
   }
 
@@ -158,15 +174,15 @@ export class EdgeBudgets {
     const { person } = payers;
     if (person !== undefined)
       accounts.unshift({ scope: 'person', budget: this.#persons.of(person), part: 1 });
-    return [...accounts, ...this.#accountsInside(payers, people)];
+    return [...accounts, ...accountsInside(this.#requests, payers, people)];
   }
+}
 
-  #accountsInside({ roomId, tenantId }: Payers, people: number): Account[] {
-    const part = 1 / Math.max(people, SMALL_ROOM);
-    const room: Account = { scope: 'room', budget: this.#rooms.of(roomId), part };
-    if (tenantId === undefined) return [room];
-    return [room, { scope: 'tenant', budget: this.#tenants.of(tenantId), part: 1 }];
-  }
+function accountsInside({ rooms, tenants }: Books, { roomId, tenantId }: Payers, people: number): Account[] {
+  const part = 1 / Math.max(people, SMALL_ROOM);
+  const room: Account = { scope: 'room', budget: rooms.of(roomId), part };
+  if (tenantId === undefined) return [room];
+  return [room, { scope: 'tenant', budget: tenants.of(tenantId), part: 1 }];
 }
 
 function draftsOn(accounts: readonly Account[], drawer: Drawer, cost: Cost, people: number): AccountDraft[] {

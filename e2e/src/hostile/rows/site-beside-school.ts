@@ -1,4 +1,5 @@
 /** One IPv6 site that joins by a new network each time, beside a school behind one IPv4 address. */
+import { until } from '../../harness/until.ts';
 import type { Answers, Attack } from '../attack.ts';
 import { over } from '../attack.ts';
 import type { HostileWorld } from '../hostile-world.ts';
@@ -7,8 +8,18 @@ import { HandshakeRefused } from '../raw-client.ts';
 import { NotLetIn, Stranger } from '../stranger.ts';
 
 /** Joins of the site that are under way at a time. */
-const FLOWS = 12;
-const PUPILS = 4;
+const FLOWS = 24;
+/** Together some four joins a second. */
+const PUPILS = 2;
+/** For how long it goes on when the room's budget is spent. */
+const SHORT_FOR_MS = 3_000;
+
+/** So often the edge has refused somebody because a room's budget was spent. */
+async function refusedByRooms(world: HostileWorld): Promise<number> {
+  const text = await (await fetch(new URL('/metrics', world.target.operatorUrl))).text();
+  const counts = text.matchAll(/^plenary_edge_limited_total\{[^}]*scope="room"[^}]*\} (\d+)/gm);
+  return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
+}
 
 /** Joins as an edge's proxy passes it on. @returns `ok`, or what it was answered */
 async function joinAndLeave(world: HostileWorld, address: string, roomId: string): Promise<string> {
@@ -38,7 +49,14 @@ export const SITE_BESIDE_SCHOOL: Attack = {
     'refused 503',
     'pupil: ok',
   ],
-  strike: async (world, isOver): Promise<Answers> => {
+  strike: async (world, isTimeUp): Promise<Answers> => {
+    const before = await refusedByRooms(world);
+    let shortUntilMs = Number.POSITIVE_INFINITY;
+    const isOver = (): boolean => isTimeUp() && performance.now() > shortUntilMs;
+    const isShort = (refused: number): boolean => refused > before;
+    const watching = until('the room’s budget to be spent', () => refusedByRooms(world), isShort).then(() => {
+      shortUntilMs = performance.now() + SHORT_FOR_MS;
+    });
     let network = 0;
     const site = (): Promise<string> => {
       network += 1;
@@ -46,13 +64,14 @@ export const SITE_BESIDE_SCHOOL: Attack = {
     };
     const pupil = async (): Promise<string> => {
       const answer = await joinAndLeave(world, '198.51.100.77', 'school');
-      await new Promise((resolve) => setTimeout(resolve, 250));
+      await new Promise((resolve) => setTimeout(resolve, 500));
       return `pupil: ${answer}`;
     };
     const answers = await Promise.all([
       ...Array.from({ length: FLOWS }, () => over(isOver, site)),
       ...Array.from({ length: PUPILS }, () => over(isOver, pupil)),
     ]);
+    await watching;
     return [...new Set(answers.flat())];
   },
 };
