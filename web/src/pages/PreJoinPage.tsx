@@ -11,7 +11,7 @@ import {
   type CaptureState,
   type LocalMediaSnapshot,
 } from '../state/local-media.ts';
-import { explainProblems, stillTryingText } from '../state/notices.ts';
+import { explainAddress, explainProblems, stillTryingText } from '../state/notices.ts';
 import type { RoomController, UiState } from '../state/room-controller.ts';
 
 interface ToggleProps {
@@ -124,6 +124,11 @@ export function PreJoinPage({ controller, snapshot, media, ui }: PreJoinPageProp
               onChoose={(kind, id) => controller.chooseDevice(kind, id)}
             />
           </div>
+          {ui.isAddressRefused ? (
+            <p className="notice is-problem" role="alert" data-testid="address-refused">
+              <Icon name="warning" size={18} /> {explainAddress(globalThis.location.origin)}
+            </p>
+          ) : null}
           {problems.map(({ kind, text }) => (
             <p key={kind} className="notice is-problem" role="alert" data-testid={`${kind}-problem`}>
               <Icon name="warning" size={18} /> {text}

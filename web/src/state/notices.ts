@@ -128,6 +128,11 @@ export function explainFailure(code: ErrorCode): string {
 /** Something failed on this page itself. */
 export const PAGE_FAULT = 'That did not work on this page. Try once more, or reload it.';
 
+/** At the door of a page at an address that the cluster does not take for its own, such as a bare IP address. */
+export function explainAddress(origin: string): string {
+  return `Meetings cannot be joined from this address (${origin}), since the service does not know it for its own. Open the meeting at the address that you were given, or tell whoever runs this service.`;
+}
+
 /** In a room that the bare link lets nobody into. */
 export const BY_INVITATION =
   'Only people with a link of their own can come in. Invite others where you got yours: from the application that this meeting belongs to.';

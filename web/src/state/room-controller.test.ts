@@ -1,3 +1,4 @@
+import { PlenaryError } from '@plenary/cluster/errors';
 import { ROOM_NAME } from '@plenary/cluster/protocol';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { eventually } from '../client/testing/eventually.ts';
@@ -172,4 +173,14 @@ test('[WB14] who came to watch is told so, is not captured, and finds their devi
     microphone: { enabled: true },
     camera: { enabled: true },
   });
+});
+
+test('[RJ6] a page at an address that the cluster does not take for its own says so before anybody waits for a join', async () => {
+  const controller = open();
+  vi.stubGlobal('fetch', () =>
+    Promise.resolve(Response.json({ error: new PlenaryError('forbidden').toWire() }, { status: 403 })),
+  );
+  expect(controller.ui.getSnapshot().isAddressRefused).toBe(false);
+  controller.setDisplayName('Ada at the office');
+  await eventually(() => expect(controller.ui.getSnapshot().isAddressRefused).toBe(true));
 });

@@ -53,6 +53,8 @@ export interface UiState {
   readonly needsInvitation: boolean;
   /** Whether the room's bare link lets anybody in. */
   readonly isLinkOpen: boolean;
+  /** The cluster takes nothing from pages at the address that this one was opened at. */
+  readonly isAddressRefused: boolean;
 }
 
 const TOAST_MS = 5_000;
@@ -81,6 +83,7 @@ export class RoomController {
     soundBlocked: false,
     needsInvitation: false,
     isLinkOpen: true,
+    isAddressRefused: false,
   });
   /** Of guests; `undefined` where one comes with a token, or gets one from the page around this one. */
   readonly #guestTokens: TokenSource | undefined;
@@ -422,6 +425,8 @@ export class RoomController {
     this.#guestTokens?.prefetch(this.#name(), ({ code }) => {
       // Whatever else it is, the join tells it.
       if (code === 'guests_not_allowed') this.#ask(this.#guestsAreOff());
+      // Of a socket that is refused for it browsers do not tell why.
+      this.#patch({ isAddressRefused: code === 'forbidden' });
     });
   }
 
