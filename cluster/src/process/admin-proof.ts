@@ -160,6 +160,10 @@ export class AdminDoor {
 
   #forgetOld(): void {
     const nowMs = this.#clock.monotonicMs();
-    for (const [challenge, untilMs] of this.#used) if (untilMs <= nowMs) this.#used.delete(challenge);
+    // In the order of their use: those before one that would still be good are kept a little longer at most.
+    for (const [challenge, untilMs] of this.#used) {
+      if (untilMs > nowMs) break;
+      this.#used.delete(challenge);
+    }
   }
 }

@@ -84,7 +84,8 @@ async function revoke(settings: OperationsSettings, request: AdminRevokeRequest)
   const roomId = room === undefined ? undefined : roomIdOf(tenantId, room);
   const scope: EndedScope = { tenantId, roomId, person };
   if (end) endedAccess.note(scope);
-  const sessions = end ? localRooms.sessions().filter((session) => isOf(scope, session)) : [];
+  const here = roomId === undefined ? localRooms.sessions() : localRooms.sessionsIn(roomId);
+  const sessions = end ? here.filter((session) => isOf(scope, session)) : [];
   const ending = Promise.all(sessions.map(async (session) => keeper.remove(session)));
   // As long as such a token could be valid, by whatever clock.
   const forSeconds = Math.max(rejoinWithinSeconds, MAX_JOIN_TOKEN_SECONDS) + MAX_JOIN_TOKEN_SECONDS;
