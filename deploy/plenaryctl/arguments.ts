@@ -13,8 +13,9 @@ export const USAGE = `What an operator does with the processes and rooms of a Pl
   plenaryctl people TENANT ROOM            lists who is in a room
   plenaryctl revoke TENANT [--room ROOM] [--person SUB] [--end] [--edge URL]…
                                            takes away what tokens grant that were made until now: of the tenant, a room, a
-                                           person, or a person in a room; with --end, who is in by them goes as well. Edges
-                                           are looked up, or are those at the URLs: name all of them while the store is away
+                                           person, or a person in a room; with --end, who is in by them goes as well, so
+                                           that --room ROOM --end closes a room. Edges are looked up, or are those at the
+                                           URLs: name all of them while the store is away
   plenaryctl node-key ID                   prints the PLENARY_NODE_KEY of a media node, out of PLENARY_CLUSTER_SECRET
   plenaryctl admin-key KIND ID             prints the PLENARY_ADMIN_KEY of a process, out of PLENARY_ADMIN_TOKEN; KIND is
                                            edge or media-node
