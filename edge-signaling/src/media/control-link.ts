@@ -61,6 +61,7 @@ export const LINK_TROUBLES = [
   'other_version',
   'unreachable',
   'no_answer',
+  'meddled',
   'lost',
 ] as const;
 export type LinkTrouble = (typeof LINK_TROUBLES)[number];
@@ -73,6 +74,8 @@ const LINK_ADVICE: Readonly<Record<LinkTrouble, string>> = {
   other_version: 'bring this edge and that node to the same release',
   unreachable: 'see whether this edge reaches that PLENARY_CONTROL_URL: its name, its port, the firewall',
   no_answer: 'see whether that node hangs, or something else listens at its PLENARY_CONTROL_URL',
+  meddled:
+    'see who is between this edge and that PLENARY_CONTROL_URL: what they say to each other is changed, lost or repeated on the way',
   lost: 'see whether that node lives',
 };
 
@@ -85,6 +88,19 @@ export const NODE_LOST_AFTER_MS: Readonly<Record<LinkLoss, number>> = {
   silent: 500,
   refused: 0,
 };
+
+/** Why a link ended whose other end was not believed. Once both have proved themselves, somebody meddles with what they say. */
+export function troubleOf({ code }: PlenaryError, isUp: boolean): LinkTrouble {
+  if (isUp) return 'meddled';
+  return code === 'timed_out' ? 'no_answer' : 'other_secret';
+}
+
+/**
+ * When a link is opened anew that the other end, or this one, has ended. One that was up is opened as soon as one that breaks, so
+ * that whoever meddles with it does no more than whoever cuts the line (SPEC CL10).
+ */
+export const reconnectAfterMs = (wasUp: boolean): number =>
+  wasUp ? RECONNECT_FIRST_MS : RECONNECT_LATEST_MS;
 
 /** What a link tells its owner. */
 export interface ControlLinkListener {
@@ -161,8 +177,7 @@ export class ControlLink {
       mediaNodeId: settings.mediaNodeId,
       routes: this.#routes(),
       onMalformed: (detail) => this.#malformed(detail),
-      onRefused: (error) =>
-        this.#refuse(error.code === 'timed_out' ? 'no_answer' : 'other_secret', error.message),
+      onRefused: (error) => this.#refuse(troubleOf(error, this.#isUp), error.message),
     });
     this.#answers = new AnswerWatch({
       ask: async (about) => callFrom(this.#caller, CONTROL_REQUESTS, 'peer.ask', about, PROBE_MS),
@@ -319,9 +334,10 @@ export class ControlLink {
     this.#socket.on(
       'disconnect',
       entry('control_link', (reason) => {
+        const wasUp = this.#isUp;
         this.#setDown('broken', reason);
         // Socket.IO does not connect again by itself when the other side said to go.
-        if (reason === 'io server disconnect') this.#connectLater();
+        if (reason === 'io server disconnect') this.#connectAgain(wasUp);
       }),
     );
   }
@@ -373,7 +389,6 @@ export class ControlLink {
 
   /** The other side is not who it should be, or does not believe that this edge is: somebody must act. */
   #refuse(trouble: LinkTrouble, why: string): void {
-    this.#trouble = trouble;
     if (why !== this.#lastFailure) {
       this.#lastFailure = why;
       this.#settings.metrics.faults.inc({ where: 'control_link' });
@@ -382,12 +397,14 @@ export class ControlLink {
         'the control link is refused',
       );
     }
+    const wasUp = this.#isUp;
     this.#socket.disconnect();
-    this.#connectLater();
+    this.#trouble = trouble;
+    this.#connectAgain(wasUp);
   }
 
-  #connectLater(): void {
-    after(RECONNECT_LATEST_MS, () => {
+  #connectAgain(wasUp: boolean): void {
+    after(reconnectAfterMs(wasUp), () => {
       if (!this.#isClosed && !this.#socket.active) this.#socket.connect();
     }).unref();
   }
