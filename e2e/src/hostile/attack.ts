@@ -8,7 +8,9 @@ export type HostileWorldKind =
   /** Two edges and two media nodes with the defaults of a local cluster. */
   | 'plain'
   /** The same, where the edges reach the store by a relay that can lose what passes it. */
-  | 'relayed';
+  | 'relayed'
+  /** Likewise, where somebody is on the line to each media node's control port. */
+  | 'overheard';
 
 /** One row of the attackers' table. */
 export interface Attack {

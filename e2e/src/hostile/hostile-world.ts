@@ -14,6 +14,7 @@ import type { LeftOver } from '../harness/left-over.ts';
 import { readMetrics } from '../harness/metrics.ts';
 import type { HostileWorldKind } from './attack.ts';
 import { CountedKeys } from './counted-keys.ts';
+import { Line } from './line.ts';
 import { MEETING_ROOM } from './meeting-room.ts';
 import { RawClient } from './raw-client.ts';
 import type { RawClientOptions } from './raw-client.ts';
@@ -53,6 +54,7 @@ interface Parts {
   /** Processes that ended without being asked to. */
   readonly ended: string[];
   readonly relay: SilentRelay | undefined;
+  readonly lines: readonly Line[];
 }
 
 /** A cluster with a meeting of real clients, and strangers who may do what they like. */
@@ -87,7 +89,11 @@ export class HostileWorld {
       const countedKeys = new CountedKeys();
       await countedKeys.start();
       ends.push(() => countedKeys.stop());
-      const cluster = await startCluster(store, ended, { rival, countedKeys });
+      const lines = kind === 'overheard' ? [await Line.create(), await Line.create()] : [];
+      ends.push(async () => {
+        await Promise.all(lines.map((line) => line.close()));
+      });
+      const cluster = await startCluster(store, ended, { rival, countedKeys, lines });
       ends.push(() => cluster.stop());
       const pages = await startPageServer(PAGE);
       ends.push(() => pages.close());
@@ -106,7 +112,7 @@ export class HostileWorld {
           }),
         );
       }
-      const parts = { cluster, browser, pages, ended, rival, countedKeys, relay: store?.relay };
+      const parts = { cluster, browser, pages, ended, rival, countedKeys, relay: store?.relay, lines };
       return new HostileWorld(parts, people, end);
     } catch (error) {
       await end();
@@ -124,6 +130,13 @@ export class HostileWorld {
     const { relay } = this.#parts;
     if (relay === undefined) throw new Error('this world has no relay');
     return relay;
+  }
+
+  /** To the media node that hosts Ann and Cid, in the world where somebody is on it. */
+  get line(): Line {
+    const [line] = this.#parts.lines;
+    if (line === undefined) throw new Error('nobody is on a line of this world');
+    return line;
   }
 
   /** The edge that attacks are aimed at: Ann and Cid are on it, Bob is not. */
@@ -245,7 +258,7 @@ async function startRelayedStore(ends: (() => Promise<void>)[]): Promise<Relayed
 async function startCluster(
   store: RelayedStore | undefined,
   ended: string[],
-  { rival, countedKeys }: Pick<Parts, 'rival' | 'countedKeys'>,
+  { rival, countedKeys, lines }: Pick<Parts, 'rival' | 'countedKeys' | 'lines'>,
 ): Promise<LocalCluster> {
   return startLocalCluster({
     edges: 2,
@@ -265,6 +278,7 @@ async function startCluster(
         PLENARY_TRUSTED_PROXIES: PROXY_ADDRESS,
       },
     }),
+    mediaNode: (index) => ({ env: { ...lines[index]?.settings } }),
     onEvent: (event) => {
       if (event.type === 'exit') ended.push(`${event.id} ${event.how}`);
     },

@@ -6,11 +6,15 @@ import { DUTY_CYCLE } from './rows/duty-cycle.ts';
 import { EDGES_OF_MEDIA } from './rows/edges-of-media.ts';
 import { FILLING } from './rows/filling.ts';
 import { FLOODS } from './rows/floods.ts';
+import { FOREIGN_OPERATORS } from './rows/foreign-operators.ts';
+import { FOREIGN_PIPES } from './rows/foreign-pipes.ts';
 import { FRAMES } from './rows/frames.ts';
 import { HALF_ALIVE } from './rows/half-alive.ts';
 import { HTTP } from './rows/http.ts';
 import { INSIDE } from './rows/inside.ts';
 import { JOINS } from './rows/joins.ts';
+import { LURED_OPERATORS } from './rows/lured-operators.ts';
+import { MANY_REVOCATIONS } from './rows/many-revocations.ts';
 import { MEDIA } from './rows/media.ts';
 import { TOO_MUCH_MEDIA } from './rows/too-much-media.ts';
 import { RETURNING } from './rows/returning.ts';
@@ -18,6 +22,7 @@ import { NEIGHBOURS } from './rows/neighbours.ts';
 import { NETWORKS } from './rows/networks.ts';
 import { NO_PATH } from './rows/no-path.ts';
 import { PULSES_OF_MANY } from './rows/pulses.ts';
+import { RECORDED_LINK } from './rows/recorded-link.ts';
 import { RECORDED } from './rows/recorded.ts';
 import { REPLAYS } from './rows/replays.ts';
 import { SILENT_ADDRESSES } from './rows/silent-addresses.ts';
@@ -46,6 +51,11 @@ export const ATTACKS: readonly Attack[] = [
   PULSES_OF_MANY,
   SILENT_ADDRESSES,
   SITE_BESIDE_SCHOOL,
+  RECORDED_LINK,
+  FOREIGN_PIPES,
+  FOREIGN_OPERATORS,
+  LURED_OPERATORS,
+  MANY_REVOCATIONS,
 ];
 
 /** One or two of each kind, which `npm test` runs too. */

@@ -1,12 +1,11 @@
 /** What other tenants can do, and who has got at the store or at the ports of other machines. */
 import { randomUUID } from 'node:crypto';
-import { createServer } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
 import { LOGGED_EVENT } from '@plenary/cluster/protocol';
 import type { Attack } from '../attack.ts';
 import { over } from '../attack.ts';
 import { MEETING_ROOM } from '../hostile-world.ts';
 import type { HostileWorld } from '../hostile-world.ts';
+import { Lure, secretsOf } from '../lure.ts';
 import { rawHttp } from '../raw-http.ts';
 import { joinPayload, Stranger } from '../stranger.ts';
 import { withRedis } from '../with-redis.ts';
@@ -20,27 +19,6 @@ function fitting(socketRoom: string, event: unknown): string {
   return JSON.stringify({ uid: '0123456789abcdef', nsp: '/', type: 3, data: { packet, opts } });
 }
 
-/** Listens in the place of a media node that there is not, and keeps what comes. */
-class Lure {
-  heard = '';
-  readonly #sockets = new Set<Socket>();
-  readonly #server = createServer((_request, response) => response.end());
-
-  async listen(): Promise<string> {
-    this.#server.on('connection', (socket: Socket) => {
-      this.#sockets.add(socket);
-      socket.on('data', (chunk) => (this.heard += chunk.toString('latin1')));
-    });
-    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
-  }
-
-  async close(): Promise<void> {
-    for (const socket of this.#sockets) socket.destroy();
-    await new Promise((resolve) => this.#server.close(resolve));
-  }
-}
-
 /** No edge reads a key set more often for the sake of unknown keys, in milliseconds (SPEC TK10). */
 const READ_ONCE_IN_MS = 30_000;
 
@@ -52,13 +30,6 @@ async function droppedPublications({ target }: HostileWorld): Promise<number> {
   );
   return Number(line?.[1] ?? 0);
 }
-
-/** Everything that must not leave the cluster's machines. */
-const secretsOf = ({ cluster }: HostileWorld): readonly string[] => [
-  cluster.clusterSecret,
-  cluster.adminToken,
-  cluster.apiSecret,
-];
 
 export const NEIGHBOURS: readonly Attack[] = [
   {

@@ -1,0 +1,141 @@
+/** A media node that was taken over and asks another one for media where anybody can listen (SECURITY, "A media node that was taken over"). */
+import { randomUUID } from 'node:crypto';
+import { MEDIA_NODE_ID } from '@plenary/cluster/ids';
+import { REPLY_ENVELOPE } from '@plenary/cluster/protocol';
+import {
+  CONTROL_NOTICES,
+  identityOfNodeKeys,
+  identityOfSecrets,
+  LinkCaller,
+  mintIncarnation,
+  nodeKeyText,
+  parseNodeKey,
+} from '@plenary/cluster/testing/attackers';
+import type { ControlIdentity } from '@plenary/cluster/testing/attackers';
+import { io } from 'socket.io-client';
+import { z } from 'zod';
+import { until } from '../../harness/until.ts';
+import type { Answers, Attack } from '../attack.ts';
+import { over } from '../attack.ts';
+import type { HostileWorld } from '../hostile-world.ts';
+import { withRedis } from '../with-redis.ts';
+import { MEETING_ROOM } from '../meeting-room.ts';
+
+const ANSWER_WITHIN_MS = 20_000;
+const LIAR = MEDIA_NODE_ID.parse('mallory');
+const HELLO = CONTROL_NOTICES.hello.payload;
+const LOCATED = z.object({ routerId: z.string() });
+
+/** A control link of somebody who is up to no good. */
+class ForeignLink {
+  readonly #caller: LinkCaller;
+  readonly #socket: ReturnType<typeof io>;
+  #hello: z.infer<typeof HELLO> | undefined;
+  #isClosed = false;
+
+  constructor(world: HostileWorld, identity: ControlIdentity) {
+    const caller = { kind: 'media-node', id: LIAR, incarnation: mintIncarnation() } as const;
+    this.#caller = new LinkCaller({
+      identity,
+      caller,
+      mediaNodeId: MEDIA_NODE_ID.parse(world.targetNode.id),
+      routes: { hello: (hello) => (this.#hello = HELLO.parse(hello)) },
+      onMalformed: () => undefined,
+      onRefused: () => (this.#isClosed = true),
+    });
+    this.#socket = io(world.targetNode.controlUrl, {
+      transports: ['websocket'],
+      forceNew: true,
+      reconnection: false,
+      auth: this.#caller.auth,
+    });
+    for (const event of ['disconnect', 'connect_error'])
+      this.#socket.on(event, () => (this.#isClosed = true));
+    this.#caller.attach(this.#socket);
+  }
+
+  /** @returns what the node says of itself; `undefined` where it does not believe who calls */
+  async opened(): Promise<z.infer<typeof HELLO> | undefined> {
+    await until('a link, or its end', () => this.#hello !== undefined || this.#isClosed, Boolean);
+    return this.#hello;
+  }
+
+  /** @returns `ok` with what was answered, or the code of the error */
+  async ask(name: string, payload: unknown): Promise<{ readonly outcome: string; readonly data?: unknown }> {
+    const answer = await this.#caller.timeout(ANSWER_WITHIN_MS).emitWithAck(name, payload);
+    const envelope = REPLY_ENVELOPE.parse(answer);
+    return envelope.ok ? { outcome: 'ok', data: envelope.data } : { outcome: envelope.error.code };
+  }
+
+  close(): void {
+    this.#socket.disconnect();
+  }
+}
+
+/** With the key of another node, as whoever took that one over has it. */
+function ofItsKey({ cluster }: HostileWorld): ControlIdentity {
+  const key = parseNodeKey(nodeKeyText(cluster.clusterSecret, LIAR));
+  if (key === undefined) throw new Error('that is a key');
+  return identityOfNodeKeys(LIAR, [key]);
+}
+
+const ofAnotherCluster = (): ControlIdentity =>
+  identityOfSecrets([randomUUID()], { kind: 'media-node', id: LIAR });
+
+/** A room and a track of the target node, as the store tells them. */
+async function someTrack(
+  world: HostileWorld,
+): Promise<{ readonly roomId: string; readonly trackId: string }> {
+  return withRedis(world, async (redis) => {
+    const key = `*/${MEETING_ROOM}}:tracks`;
+    const [tracksKey = ''] = (await redis.keys(key)).filter((name) => !name.includes('rival/'));
+    const found = Object.entries(await redis.hgetall(tracksKey)).find(
+      ([, record]) => record.split('|')[1] === world.targetNode.id,
+    );
+    const [, roomId = ''] = /\{room:(.*)\}/.exec(tracksKey) ?? [];
+    return { roomId, trackId: found?.[0] ?? '' };
+  });
+}
+
+async function askForMedia(world: HostileWorld): Promise<Answers> {
+  const stranger = new ForeignLink(world, ofAnotherCluster());
+  const believed = await stranger.opened();
+  stranger.close();
+  const link = new ForeignLink(world, ofItsKey(world));
+  try {
+    const hello = await link.opened();
+    if (hello === undefined) return ['a node with its own key gets no link'];
+    const { roomId, trackId } = await someTrack(world);
+    const located = await link.ask('pipe.locate', { roomId, trackId });
+    if (located.outcome !== 'ok') return [`locate: ${located.outcome}`];
+    const key = { roomId, fromRouterId: 'theirs', toRouterId: LOCATED.parse(located.data).routerId };
+    // 192.0.2.1 is nobody's (RFC 5737), and would be a listener elsewhere.
+    const [here, elsewhere] = ['127.0.0.1', '192.0.2.1'].map((address) => ({ address, port: 9 }));
+    const own = hello.machineId;
+    const attempts = [
+      { end: here },
+      { end: elsewhere },
+      { end: here, machineId: 'another-machine' },
+      { end: elsewhere, machineId: own },
+      { end: elsewhere, machineId: own, toAddress: world.targetNode.announcedAddress },
+      { end: elsewhere, machineId: own, toAddress: '192.0.2.1' },
+      { end: here, machineId: 'another-machine', toAddress: '192.0.2.1' },
+    ];
+    const answers = [believed === undefined ? 'closed' : 'a stranger is believed'];
+    for (const attempt of attempts)
+      answers.push((await link.ask('pipe.open', { ...key, ...attempt })).outcome);
+    // What edges ask is not a media node's to ask.
+    answers.push((await link.ask('peer.drop', { roomId, peerId: 'anybody', epoch: 1 })).outcome);
+    return answers;
+  } finally {
+    link.close();
+  }
+}
+
+export const FOREIGN_PIPES: Attack = {
+  name: 'pipes for a media node that was taken over',
+  world: 'plain',
+  does: 'opens links as a media node, without its key and with it, and asks for unencrypted pipes by other machines, from and to other addresses',
+  gets: ['closed', 'invalid_media_parameters', 'forbidden'],
+  strike: (world, isOver) => over(isOver, () => askForMedia(world)),
+};

@@ -1,0 +1,84 @@
+/** Operators' tools look processes up in a store that somebody else writes to (SECURITY, "Whoever can write to Redis"). */
+import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { KEYS } from '@plenary/cluster/testing/store-keys';
+import type { Attack } from '../attack.ts';
+import { overEach } from '../attack.ts';
+import { Lure, secretsOf } from '../lure.ts';
+import { Rival } from '../rival.ts';
+import { withRedis } from '../with-redis.ts';
+
+const PLENARYCTL = fileURLToPath(new URL('../../../../deploy/plenaryctl/main.ts', import.meta.url));
+const LURE_ID = 'mallory';
+const CHALLENGE = JSON.stringify({ kind: 'edge', id: LURE_ID, challenge: randomUUID() });
+
+interface Said {
+  readonly exitCode: number;
+  readonly text: string;
+}
+
+/** Runs the operators' program. */
+async function plenaryctl(args: readonly string[], env: Readonly<Record<string, string>>): Promise<Said> {
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      [PLENARYCTL, ...args],
+      { env: { PATH: process.env['PATH'], ...env } },
+      (fault, stdout, stderr) => {
+        const exitCode = typeof fault?.code === 'number' ? fault.code : 0;
+        resolve({ exitCode, text: `${stdout}${stderr}` });
+      },
+    );
+  });
+}
+
+export const LURED_OPERATORS: Attack = {
+  name: 'an edge that only the registry names, for operators',
+  world: 'plain',
+  does: 'writes an edge with an operators’ port of its own into Redis, answers there with a challenge, and waits for plenaryctl to list rooms and people and to take access away',
+  gets: ['told of it, heard no secret'],
+  strike: (world, isOver) =>
+    withRedis(world, async (redis) => {
+      const [record = ''] = await redis.hvals(KEYS.edges);
+      const [, , json = '{}'] = /^([^|]*\|[^|]*)\|(.*)$/s.exec(record) ?? [];
+      const lure = new Lure(CHALLENGE);
+      const operatorUrl = await lure.listen();
+      const forged = JSON.stringify({ ...(JSON.parse(json) as object), edgeId: LURE_ID, operatorUrl });
+      const { redisUrl, adminToken, edges } = world.cluster;
+      const commands = [
+        ['rooms'],
+        ['people', Rival.apiKey, 'nobody-is-here'],
+        ['revoke', Rival.apiKey, '--room', 'nobody-is-here', '--end'],
+      ];
+      try {
+        return await overEach(
+          isOver,
+          () => commands,
+          async (command) => {
+            await redis.hset(KEYS.edges, LURE_ID, `${Date.now() + 60_000}|${randomUUID()}|${forged}`);
+            lure.heard = '';
+            const env = { REDIS_URL: redisUrl, PLENARY_ADMIN_TOKEN: adminToken };
+            const { exitCode, text } = await plenaryctl(command, env);
+            if (!lure.heard.includes('Plenary ')) return `${command[0]} did not call: ${text}`;
+            if (secretsOf(world).some((secret) => lure.heard.includes(secret))) return 'heard a secret';
+            const isTold = exitCode === 1 && text.includes(`does not prove to be ${LURE_ID}`);
+            if (!isTold) return `${command[0]} exits with ${exitCode}: ${text}`;
+            // What was proved there is good at no other process.
+            const [, proof = ''] = /^authorization: (Plenary .*)$/im.exec(lure.heard) ?? [];
+            for (const edge of edges) {
+              const headers = { authorization: proof.trim() };
+              const { status } = await fetch(new URL('/admin/drain', edge.operatorUrl), { headers });
+              if (status !== 401) return `a proof of another process is answered with ${status}`;
+            }
+            return 'told of it, heard no secret';
+          },
+        );
+      } finally {
+        await redis.hdel(KEYS.edges, LURE_ID);
+        const left = await redis.keys(`*{tenant:${Rival.apiKey}}:*room:${Rival.apiKey}/nobody-is-here*`);
+        if (left.length > 0) await redis.del(...left);
+        await lure.close();
+      }
+    }),
+};
