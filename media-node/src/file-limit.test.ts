@@ -1,5 +1,6 @@
 import { describe, expect, test, vi } from 'vitest';
-import { fileFault, filesNeeded } from './file-limit.ts';
+import { fileFault, filesNeeded, WorkerFiles } from './file-limit.ts';
+import { createMetrics } from './metrics.ts';
 import { FileWatch } from '@plenary/cluster';
 
 describe('the file limit of a media node', () => {
@@ -29,6 +30,35 @@ describe('the file limit of a media node', () => {
     await vi.advanceTimersByTimeAsync(5_000);
     expect(said).toHaveBeenCalledTimes(1);
     watch.stop();
+    vi.useRealTimers();
+  });
+
+  test('[AD3] of each worker is said once when it is reached, and its files are counted', async () => {
+    vi.useFakeTimers();
+    const { workerFiles, registry } = createMetrics(false);
+    const error = vi.fn();
+    let open = 20;
+    const files = new WorkerFiles(
+      () => [
+        { index: 0, pid: 10 },
+        { index: 1, pid: 11 },
+      ],
+      { workerFiles },
+      { error },
+      (pid) => Promise.resolve(pid === 10 ? { open, limit: 1_024 } : undefined),
+    );
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(error).not.toHaveBeenCalled();
+    // A limit that is lowered may be below what is open.
+    open = 1_030;
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(error).toHaveBeenCalledTimes(1);
+    expect(error).toHaveBeenCalledWith(
+      { worker: 0, pid: 10, limit: 1_024 },
+      expect.stringContaining('ulimit'),
+    );
+    expect(await registry.metrics()).toContain('plenary_media_worker_open_files{worker="0"} 1030');
+    files.stop();
     vi.useRealTimers();
   });
 });

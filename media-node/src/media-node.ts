@@ -40,6 +40,7 @@ import { NodeDirectory } from './control/node-directory.ts';
 import { NodeLinks } from './control/node-links.ts';
 import { PORT_GUARD_LIMITS, PortGuard } from './control/port-guard.ts';
 import type { PortPlan } from './engine/port-plan.ts';
+import { loneLowPort } from './engine/port-plan.ts';
 import { WORKER_PACKING_LIMIT } from './engine/select-worker.ts';
 import { workerBinaryFault } from './engine/worker-binary.ts';
 import { WorkerPool } from './engine/worker-pool.ts';
@@ -49,7 +50,7 @@ import { announcedAddresses } from './media-address.ts';
 import { createMetrics } from './metrics.ts';
 import type { NodeMetrics } from './metrics.ts';
 import { NetworkMeter } from './network-meter.ts';
-import { fileFault, watchFiles } from './file-limit.ts';
+import { fileFault, watchFiles, WorkerFiles } from './file-limit.ts';
 import { GATEWAY_PATIENCE_MS } from './pipe/pipe-links.ts';
 import type { NodeStore } from './room/node-store.ts';
 import { IncomingWatch } from './room/incoming-watch.ts';
@@ -67,8 +68,6 @@ import { StartRefused } from './start-refused.ts';
 
 const HANDOVER_POLL_MS = 50;
 const CLOSE_LATE_MS = 1_000;
-/** Ports below are chosen for networks that let out nothing else. */
-const LOW_PORTS = 1_024;
 /** Health checks and scrapers of any make are answered, and half a request holds a connection no longer than this. */
 const HTTP_OPTIONS: ServerOptions = {
   maxHeaderSize: 32_768,
@@ -148,6 +147,7 @@ export class MediaNode {
   #endConsulTrouble: (() => void) | undefined;
   #endTrouble: (() => void) | undefined;
   #files: FileWatch | undefined;
+  #workerFiles: WorkerFiles | undefined;
   #stopping = false;
 
   private constructor(options: MediaNodeOptions, base: NodeBase) {
@@ -435,6 +435,7 @@ export class MediaNode {
     this.#names.stop();
     this.#addressCheck.stop();
     this.#files?.stop();
+    this.#workerFiles?.stop();
     this.#endAvailability?.();
     this.#endConsul?.();
     this.#endConsulTrouble?.();
@@ -457,16 +458,14 @@ export class MediaNode {
 
   async #start(): Promise<void> {
     const { store, config, logger } = this.#options;
-    const [firstPort, ...otherPorts] = this.#ports.webRtcPorts;
+    const { webRtcPorts } = this.#ports;
+    const [firstPort] = webRtcPorts;
     if (firstPort !== undefined) await Promise.all([this.#names.start(), this.#addressCheck.look(firstPort)]);
-    if (firstPort !== undefined && firstPort < LOW_PORTS && otherPorts.length > 0) {
-      logger.warn(
-        { firstPort, otherPorts },
-        'only the first worker has the first port of the slice: people of the others get no media where a network lets out nothing else; set PLENARY_WORKERS=1 and run more nodes, each with an address of its own',
-      );
-    }
+    const lonePort = loneLowPort(webRtcPorts);
+    if (lonePort !== undefined) logger.warn({ webRtcPorts }, lonePort);
     await this.pool.start();
     this.#files = watchFiles(config, this.#ports, logger);
+    this.#workerFiles = new WorkerFiles(() => this.pool.alive(), this.metrics, logger);
     this.#addressCheck.start();
     this.#endAvailability = store.onAvailability(
       entry('store', (available) => {

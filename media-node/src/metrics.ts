@@ -32,6 +32,9 @@ export function createMetrics(withProcess: boolean) {
       ['reason'],
     ),
     workerCpu: gauge('media_worker_cpu', 'CPU of a worker over one core', ['worker']),
+    workerFiles: gauge('media_worker_open_files', 'Files that a worker has open, of those that it may', [
+      'worker',
+    ]),
     load: gauge('media_load', 'Load by kind, over what the node may use; the highest decides on placement', [
       'kind',
     ]),

@@ -61,3 +61,15 @@ export function ephemeralFault(slice: PortSlice, ephemeral: string, reserved: st
   }
   return undefined;
 }
+
+/** Ports that networks let out which let out little, 443 first of all. */
+const LOW_PORTS = 1_024;
+
+/** What is wrong with a port below 1024 that only the first of several workers has (SPEC AD8). */
+export function loneLowPort([firstPort, ...otherPorts]: readonly number[]): string | undefined {
+  if (firstPort === undefined || firstPort >= LOW_PORTS || otherPorts.length === 0) return undefined;
+  return (
+    `only the first worker has port ${firstPort}, and the others ${otherPorts.join(', ')}: their people get no media where a network ` +
+    'lets out nothing else; set PLENARY_WORKERS=1 and run more nodes, each with an address of its own'
+  );
+}

@@ -5,7 +5,7 @@ import { createServer, isIPv6 } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { findPortFault } from './port-checks.ts';
-import { ephemeralFault, parsePortRanges, planPorts } from './port-plan.ts';
+import { ephemeralFault, loneLowPort, parsePortRanges, planPorts } from './port-plan.ts';
 import { restartDelayMs } from './worker-pool.ts';
 import { selectWorker } from './select-worker.ts';
 
@@ -94,6 +94,13 @@ describe('the port slice', () => {
           }),
       ),
     );
+  });
+
+  test('[AD8] a port below 1024 that only the first of several workers has is said, with what to do', () => {
+    expect(loneLowPort([443, 444])).toMatch(
+      /^only the first worker has port 443, .* 444: .*PLENARY_WORKERS=1/,
+    );
+    for (const fine of [[], [443], [20_000, 20_001]]) expect(loneLowPort(fine)).toBeUndefined();
   });
 
   test('[AD1] a port below 1024 that the user may bind is as good as any', async () => {
