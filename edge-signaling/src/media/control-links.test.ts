@@ -124,6 +124,39 @@ describe('the links to media nodes', () => {
     expect(linkTo('a').controlUrl).toBe('http://mallory:1');
   });
 
+  it('[CL12] are tried in turns where very many nodes are announced that prove nothing, and those that are up stay', () => {
+    const { links, linkTo } = openLinks();
+    const real = [mediaNodeRecord('real-1'), mediaNodeRecord('real-2')];
+    links.reconcile(real);
+    for (const { mediaNodeId } of real) linkTo(mediaNodeId).up();
+    linkTo('real-2').down(400);
+    const kept = [linkTo('real-1'), linkTo('real-2')];
+    const forged = Array.from({ length: 300 }, (_, index) => mediaNodeRecord(`aa-${index}`));
+    const late = mediaNodeRecord('zz-late');
+    const tried = new Set<string>();
+    for (let turn = 0; turn < 5; turn += 1) {
+      links.reconcile([...forged, ...real, late]);
+      const unproven = links.all().filter((link) => !kept.includes(link));
+      expect(unproven).toHaveLength(64);
+      expect(links.lost(3_000)).toHaveLength(301 - 64);
+      for (const link of unproven) {
+        tried.add(link.mediaNodeId);
+        link.downMs = 4_999;
+      }
+      links.reconcile([...forged, ...real, late]);
+      expect(links.all().filter((link) => !kept.includes(link))).toEqual(unproven);
+      for (const link of unproven) link.downMs = 5_000;
+    }
+    // Everybody has had a turn before somebody has a second one.
+    expect(tried.size).toBe(301);
+    expect(links.all()).toEqual(expect.arrayContaining(kept));
+    // Nodes that are announced no more make room at once, and without a crowd everybody has a link.
+    links.reconcile([...real, late]);
+    links.reconcile([...real, late]);
+    expect(linkTo('zz-late').isClosed).toBe(false);
+    expect(links.lost(3_000)).toEqual([]);
+  });
+
   it('[CL11] are opened at once to a node that was started anew, which counts as lost no longer', async () => {
     const { links, linkTo, told } = openLinks();
     const [before, after] = [mintIncarnation(), mintIncarnation()];

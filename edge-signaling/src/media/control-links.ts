@@ -30,6 +30,14 @@ const FORGET_AFTER_MS = 30_000;
 /** When every link that was up is down for so long, the edge is no good for anybody new, in milliseconds. */
 const UNUSABLE_AFTER_MS = 3_000;
 
+/**
+ * Links to nodes that never proved themselves, at a time: whoever writes into the registry names as many nodes as they like, and
+ * to try all of them each second would take an edge's time and files.
+ */
+const MAX_UNPROVEN = 64;
+/** How long one of them is tried before it makes room for another one that waits, in milliseconds. */
+const TRIED_FOR_MS = 5_000;
+
 export interface ControlLinksOptions<Link extends OwnedLink> {
   /** Makes the link to a node, which connects by itself for ever and tells its listener. */
   readonly open: (
@@ -54,6 +62,10 @@ export class ControlLinks<Link extends OwnedLink> implements MediaLinks {
   readonly #usable = new WeakSet<Pick<Link, 'mediaNodeId'>>();
   /** Which life of its node each link was last seen to be meant for. */
   readonly #lives = new WeakMap<Link, Incarnation>();
+  /** Announced nodes that wait for their turn to be tried. */
+  #waiting: ReadonlySet<MediaNodeId> = new Set();
+  /** Those of them that had a turn, the last ones last. */
+  readonly #tried = new Set<MediaNodeId>();
 
   constructor(options: ControlLinksOptions<Link>) {
     this.#options = options;
@@ -64,23 +76,63 @@ export class ControlLinks<Link extends OwnedLink> implements MediaLinks {
    * connected to at once: its link waits longer and longer between attempts, and counts as lost meanwhile (SPEC CL11).
    */
   reconcile(nodes: readonly MediaNodeRecord[]): void {
-    const announced = new Set<MediaNodeId>();
+    const announced = new Set(nodes.map(({ mediaNodeId }) => mediaNodeId));
     for (const node of nodes) {
-      announced.add(node.mediaNodeId);
       const link = this.#links.get(node.mediaNodeId);
-      if (link !== undefined && this.#isCurrent(node, link)) continue;
-      link?.close();
-      const next = this.#open(node);
-      if (link !== undefined && this.#usable.has(link)) this.#usable.add(next);
-      this.#lives.set(next, node.incarnation);
-      this.#links.set(node.mediaNodeId, next);
+      if (link !== undefined && !this.#isCurrent(node, link)) this.#replace(node, link);
     }
+    this.#giveTurns(nodes, announced);
     for (const [mediaNodeId, link] of this.#links) {
       if (announced.has(mediaNodeId) || link.downForMs() < FORGET_AFTER_MS) continue;
       this.#links.delete(mediaNodeId);
       link.close();
     }
     this.#count();
+  }
+
+  /** Opens links to those that have none: to all, or in turns where very many are announced and prove nothing (SPEC CL12). */
+  #giveTurns(nodes: readonly MediaNodeRecord[], announced: ReadonlySet<MediaNodeId>): void {
+    const unlinked = (): MediaNodeRecord[] =>
+      nodes.filter(({ mediaNodeId }) => !this.#links.has(mediaNodeId));
+    if (unlinked().length > this.#room()) this.#endTurns(announced);
+    const turns = new Map([...this.#tried].map((mediaNodeId, turn) => [mediaNodeId, turn]));
+    // By chance among those that had none yet: the names are the choice of whoever announced them.
+    const inTurn = unlinked()
+      .map((node) => ({ node, turn: turns.get(node.mediaNodeId) ?? -1, chance: Math.random() }))
+      .sort((left, right) => left.turn - right.turn || left.chance - right.chance)
+      .map(({ node }) => node);
+    const room = this.#room();
+    for (const node of inTurn.slice(0, room)) this.#replace(node, undefined);
+    this.#waiting = new Set(inTurn.slice(room).map(({ mediaNodeId }) => mediaNodeId));
+    for (const mediaNodeId of this.#tried) if (!announced.has(mediaNodeId)) this.#tried.delete(mediaNodeId);
+  }
+
+  #room(): number {
+    return Math.max(0, MAX_UNPROVEN - this.#unproven().length);
+  }
+
+  /** Closes links that were tried for long enough, or whose nodes are not announced any more. */
+  #endTurns(announced: ReadonlySet<MediaNodeId>): void {
+    for (const link of this.#unproven()) {
+      const { mediaNodeId } = link;
+      if (announced.has(mediaNodeId) && link.downForMs() < TRIED_FOR_MS) continue;
+      this.#links.delete(mediaNodeId);
+      this.#tried.delete(mediaNodeId);
+      this.#tried.add(mediaNodeId);
+      link.close();
+    }
+  }
+
+  #replace(node: MediaNodeRecord, link: Link | undefined): void {
+    link?.close();
+    const next = this.#open(node);
+    if (link !== undefined && this.#usable.has(link)) this.#usable.add(next);
+    this.#lives.set(next, node.incarnation);
+    this.#links.set(node.mediaNodeId, next);
+  }
+
+  #unproven(): readonly Link[] {
+    return this.all().filter((link) => !link.isUp && !this.#usable.has(link));
   }
 
   #isCurrent({ controlUrl, incarnation }: MediaNodeRecord, link: Link): boolean {
@@ -129,12 +181,14 @@ export class ControlLinks<Link extends OwnedLink> implements MediaLinks {
   }
 
   lost(downForMs: number): MediaNodeId[] {
-    return this.all()
-      .filter((link) => !link.isUp && link.downForMs() >= this.#givenUpAfterMs(link, downForMs))
-      .map(({ mediaNodeId }) => mediaNodeId);
+    const down = this.all().filter(
+      (link) => !link.isUp && link.downForMs() >= this.#givenUpAfterMs(link, downForMs),
+    );
+    return [...down.map(({ mediaNodeId }) => mediaNodeId), ...this.#waiting];
   }
 
   closeAll(): void {
+    this.#waiting = new Set();
     for (const link of this.#links.values()) link.close();
     this.#links.clear();
   }
