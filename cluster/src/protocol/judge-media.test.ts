@@ -10,9 +10,16 @@ import {
 import { KIND_OF_SOURCE, DTLS_PARAMETERS, ICE_CANDIDATE, ICE_PARAMETERS } from './media.ts';
 import type { TrackSource } from './media.ts';
 import { ROUTER_RTP_CAPABILITIES } from './router-capabilities.generated.ts';
-import { PIPES_ONLY_EXTENSION, RTP_CAPABILITIES, RTP_HEADER_EXTENSION_URI, RTP_PARAMETERS } from './rtp.ts';
+import {
+  MID_EXTENSION as MID,
+  PIPES_ONLY_EXTENSION,
+  REPAIRED_RID_EXTENSION as REPAIRED_RID,
+  RID_EXTENSION as RID,
+  RTP_CAPABILITIES,
+  RTP_HEADER_EXTENSION_URI,
+  RTP_PARAMETERS,
+} from './rtp.ts';
 
-const MID = 'urn:ietf:params:rtp-hdrext:sdes:mid';
 const AUDIO_LEVEL = 'urn:ietf:params:rtp-hdrext:ssrc-audio-level';
 const ORIENTATION = 'urn:3gpp:video-orientation';
 const OPUS = { mimeType: 'audio/opus', payloadType: 111, clockRate: 48_000, channels: 2 };
@@ -31,8 +38,12 @@ const picture = (changes: object = {}) => ({
   encodings: [{ ssrc: 1, rtx: { ssrc: 2 } }],
   ...changes,
 });
+const extensions = (...uris: string[]) => ({
+  headerExtensions: uris.map((uri, index) => ({ uri, id: index + 1 })),
+});
+const LAYERS = ['r0', 'r1', 'r2'].map((rid) => ({ rid, scalabilityMode: 'L1T3' }));
 const layers = (changes: object = {}) =>
-  picture({ encodings: ['r0', 'r1', 'r2'].map((rid) => ({ rid, scalabilityMode: 'L1T3', ...changes })) });
+  picture({ ...extensions(MID, RID, REPAIRED_RID), encodings: LAYERS, ...changes });
 
 /** `schema` where the parameters alone are malformed, a sentence where their parts do not fit, `undefined` where all is well. */
 function verdict(
@@ -71,7 +82,14 @@ describe('publications', () => {
       ],
       ['camera', picture({ codecs: [h264('42e01f', 1)], encodings: [{ ssrc: 1 }] })],
       ['camera', picture({ codecs: [h264('42c028', 1)], encodings: [{ ssrc: 1 }] })],
-      ['camera', picture({ encodings: undefined })],
+      ['camera', picture({ ...extensions(MID), encodings: undefined })],
+      ['camera', picture({ ...extensions(MID), encodings: [{}] })],
+      // Of a client that has no mid.
+      ['camera', layers({ mid: undefined, ...extensions(RID) })],
+      // As Safari sends simulcast: by SSRC, with whatever extensions its session has.
+      ['camera', picture({ encodings: [1, 3, 5].map((ssrc) => ({ ssrc, rtx: { ssrc: ssrc + 1 } })) })],
+      // Of one encoding that was given a name, as some clients do.
+      ['camera', picture({ encodings: [{ ssrc: 1, rtx: { ssrc: 2 }, rid: 'r0' }] })],
     ];
     for (const [source, parameters] of all)
       expect(verdict(source, parameters), JSON.stringify(parameters)).toBeUndefined();
@@ -151,13 +169,35 @@ describe('publications', () => {
         picture({ encodings: Array.from({ length: 20 }, (_, index) => ({ rid: `r${index}` })) }),
       ],
       ['one encoding', 'microphone', sound({ encodings: [{ ssrc: 1 }, { ssrc: 2 }] })],
-      ['no layers', 'microphone', sound({ encodings: [{ rid: 'r0' }] })],
+      ['no layers', 'microphone', sound({ encodings: [{ ssrc: 1, rid: 'r0' }] })],
       ['no layers', 'microphone', sound({ encodings: [{ ssrc: 1, scalabilityMode: 'L1T3' }] })],
       ['one SSRC', 'camera', picture({ encodings: [{ ssrc: 1 }, { ssrc: 1 }] })],
       ['one SSRC', 'camera', picture({ encodings: [{ ssrc: 1, rtx: { ssrc: 1 } }] })],
       ['one rid', 'camera', picture({ encodings: [{ rid: 'a' }, { rid: 'a' }] })],
       ['told apart', 'camera', picture({ encodings: [{ rid: 'a' }, { ssrc: 1 }] })],
+      ['told apart', 'camera', layers({ encodings: [{ rid: 'a' }, {}] })],
       ['Nothing tells', 'camera', picture({ mid: undefined, encodings: [{}] })],
+      ['without the header extension', 'camera', layers({ headerExtensions: undefined })],
+      ['without the header extension', 'camera', layers(extensions(MID, REPAIRED_RID))],
+      // Another camera's rid may be the same.
+      ['without the header extension', 'camera', layers(extensions(RID, REPAIRED_RID))],
+      ['without the header extension', 'camera', picture({ ...extensions(MID), encodings: [{ rid: 'a' }] })],
+      ['without the header extension', 'camera', picture({ encodings: undefined })],
+      ['without the header extension', 'camera', picture({ encodings: [{}] })],
+      ['without the header extension', 'microphone', sound({ encodings: [] })],
+      ['in one way', 'camera', layers({ encodings: [{ rid: 'a', ssrc: 1 }, { rid: 'b' }] })],
+      [
+        'its stream has none',
+        'camera',
+        layers({ encodings: [{ rid: 'a', rtx: { ssrc: 2 } }, { rid: 'b' }] }),
+      ],
+      ['its stream has none', 'camera', picture({ ...extensions(MID), encodings: [{ rtx: { ssrc: 2 } }] })],
+      ['rids of retransmissions', 'camera', layers({ codecs: [VP8_CODEC] })],
+      [
+        'rids of retransmissions',
+        'camera',
+        picture({ ...extensions(REPAIRED_RID), codecs: [VP8_CODEC], encodings: [{ ssrc: 1 }] }),
+      ],
       ['another payload type', 'camera', picture({ encodings: [{ ssrc: 1, codecPayloadType: 100 }] })],
       ['too much', 'camera', picture({ encodings: [{ ssrc: 1, maxBitrate: 90_000_000 }] })],
       ['too much', 'microphone', sound({ encodings: [{ ssrc: 1, maxBitrate: 600_000 }] })],
@@ -170,7 +210,11 @@ describe('publications', () => {
       [
         'no L2T1',
         'camera',
-        picture({ codecs: [VP9_CODEC], encodings: [{ rid: 'a', scalabilityMode: 'L2T1' }, { rid: 'b' }] }),
+        picture({
+          codecs: [VP9_CODEC],
+          ...extensions(MID, RID),
+          encodings: [{ rid: 'a', scalabilityMode: 'L2T1' }, { rid: 'b' }],
+        }),
       ],
       ['schema', 'camera', picture({ encodings: [{ ssrc: 1, scalabilityMode: 'S3T3' }] })],
       ['no extension of audio', 'microphone', sound({ headerExtensions: [{ uri: ORIENTATION, id: 1 }] })],

@@ -7,7 +7,13 @@ import { KIND_OF_SOURCE } from './media.ts';
 import type { MediaKind, TrackSource } from './media.ts';
 import { ROUTER_RTP_CAPABILITIES } from './router-capabilities.generated.ts';
 import { H264_PARAMETERS } from './media-codecs.ts';
-import { OPUS_FLAGS, PIPES_ONLY_EXTENSION } from './rtp.ts';
+import {
+  MID_EXTENSION,
+  OPUS_FLAGS,
+  PIPES_ONLY_EXTENSION,
+  REPAIRED_RID_EXTENSION,
+  RID_EXTENSION,
+} from './rtp.ts';
 import type { RtpCapabilities, RtpCodecParameters, RtpParameters } from './rtp.ts';
 
 /** Bits a second that one stream of a track may announce. */
@@ -28,7 +34,12 @@ export interface Publication {
 /** What is wrong with a publication, as a sentence for developers; `undefined` when nothing is. */
 export function faultOfPublication({ kind, source, rtpParameters }: Publication): string | undefined {
   if (KIND_OF_SOURCE[source] !== kind) return `A ${source} is not ${kind}.`;
-  return faultOfForwarded(kind, rtpParameters) ?? faultOfEncodings(kind, rtpParameters);
+  return (
+    faultOfCodecs(kind, rtpParameters) ??
+    faultOfExtensions(kind, rtpParameters) ??
+    faultOfEncodings(kind, rtpParameters) ??
+    faultOfStreams(rtpParameters)
+  );
 }
 
 /**
@@ -36,7 +47,11 @@ export function faultOfPublication({ kind, source, rtpParameters }: Publication)
  * one encoding may stand for the layers of several.
  */
 export function faultOfForwarded(kind: MediaKind, rtpParameters: RtpParameters): string | undefined {
-  return faultOfCodecs(kind, rtpParameters) ?? faultOfExtensions(kind, rtpParameters);
+  return (
+    faultOfCodecs(kind, rtpParameters) ??
+    faultOfExtensions(kind, rtpParameters) ??
+    faultOfStreams(rtpParameters)
+  );
 }
 
 /**
@@ -177,9 +192,34 @@ function isExtensionOf(kind: MediaKind, uri: string): boolean {
   return headerExtensions.some((known) => known.kind === kind && known.uri === uri);
 }
 
+/**
+ * Whether a worker can tell whose each packet is. It goes by SSRC; by `rid` or `mid` only where a header extension carries them.
+ * Packets of a stream that it cannot tell are dropped without a word, and everybody is offered a track that never plays.
+ */
+function faultOfStreams({ mid, encodings = [], headerExtensions = [] }: RtpParameters): string | undefined {
+  const withSsrc = encodings.filter(({ ssrc }) => ssrc !== undefined).length;
+  if (encodings.length > 0 && withSsrc === encodings.length) return undefined;
+  if (withSsrc > 0) return 'Encodings are told apart by SSRC or by rid, all in one way.';
+  if (encodings.some(({ rtx }) => rtx !== undefined))
+    return 'A retransmission has an SSRC, and its stream has none.';
+  const rids = encodings.filter(({ rid }) => rid !== undefined).length;
+  if (encodings.length > 1 && rids < encodings.length)
+    return 'Several encodings are told apart by rid or by SSRC.';
+  if (rids === 0 && mid === undefined) {
+    return 'Nothing tells the packets of the track: give an SSRC, a rid or a mid.';
+  }
+  const has = (extension: string): boolean => headerExtensions.some(({ uri }) => uri === extension);
+  if (rids > 0 && !has(RID_EXTENSION))
+    return 'There are rids without the header extension that carries them.';
+  // A rid alone may be another track's too, and then the worker would take its packets for those of that one.
+  if (mid !== undefined && !has(MID_EXTENSION))
+    return 'There is a mid without the header extension that carries it.';
+  return undefined;
+}
+
 function faultOfEncodings(
   kind: MediaKind,
-  { mid, codecs, encodings = [] }: RtpParameters,
+  { codecs, encodings = [], headerExtensions = [] }: RtpParameters,
 ): string | undefined {
   const media = codecs.find((codec) => !isRtx(codec));
   const hasRtx = codecs.some(isRtx);
@@ -187,16 +227,8 @@ function faultOfEncodings(
   const ssrcs = encodings.flatMap(({ ssrc, rtx }) => [ssrc, rtx?.ssrc].filter((one) => one !== undefined));
   if (hasTwice(ssrcs)) return 'Two streams have one SSRC.';
   if (hasTwice(encodings.flatMap(({ rid }) => rid ?? []))) return 'Two encodings have one rid.';
-  const isNamed = (named: readonly unknown[]): boolean => named.every((name) => name !== undefined);
-  if (
-    encodings.length > 1 &&
-    !isNamed(encodings.map(({ rid }) => rid)) &&
-    !isNamed(encodings.map(({ ssrc }) => ssrc))
-  ) {
-    return 'Several encodings are told apart by rid or by SSRC.';
-  }
-  if (ssrcs.length === 0 && mid === undefined && encodings.every(({ rid }) => rid === undefined)) {
-    return 'Nothing tells the packets of the track: give an SSRC, a rid or a mid.';
+  if (!hasRtx && headerExtensions.some(({ uri }) => uri === REPAIRED_RID_EXTENSION)) {
+    return 'There are rids of retransmissions without a codec for them.';
   }
   for (const { rid, rtx, codecPayloadType, scalabilityMode, maxBitrate = 0 } of encodings) {
     if (kind === 'audio' && (rid !== undefined || scalabilityMode !== undefined))

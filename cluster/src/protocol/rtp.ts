@@ -41,11 +41,16 @@ const RTCP_FEEDBACK = z
 /** Routers have it and clients are not told of it: it comes through pipes only. */
 export const PIPES_ONLY_EXTENSION = 'urn:ietf:params:rtp-hdrext:toffset';
 
+/** Which carry in each packet what its encoding, or its track, is told apart by (RFC 8843, 15; RFC 8852). */
+export const MID_EXTENSION = 'urn:ietf:params:rtp-hdrext:sdes:mid';
+export const RID_EXTENSION = 'urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id';
+export const REPAIRED_RID_EXTENSION = 'urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id';
+
 /** What routers of the cluster know; a test holds it to their capabilities. */
 export const RTP_HEADER_EXTENSION_URI = z.enum([
-  'urn:ietf:params:rtp-hdrext:sdes:mid',
-  'urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id',
-  'urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id',
+  MID_EXTENSION,
+  RID_EXTENSION,
+  REPAIRED_RID_EXTENSION,
   'http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time',
   'http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01',
   'urn:ietf:params:rtp-hdrext:ssrc-audio-level',

@@ -28,22 +28,35 @@ function extensions(kind: 'audio' | 'video', idOf: (index: number) => number): u
 const screen = (rtp: Publication): Publication => ({ ...camera(rtp), source: 'screen' });
 const screenAudio = (rtp: Publication): Publication => ({ ...microphone(rtp), source: 'screen-audio' });
 
+/** Without which no packet tells its layer. */
+const NAMED = [
+  { uri: 'urn:ietf:params:rtp-hdrext:sdes:mid', id: 1 },
+  { uri: 'urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id', id: 2 },
+];
+
 function encodingsAtTheEdge(stranger: Stranger): readonly Publication[] {
   const [another] = stranger.joined.media.consumers;
   const [theirs] = another?.rtpParameters?.encodings ?? [];
   const layers = (more: Publication = {}): unknown[] =>
     ['a', 'b', 'c'].map((letter) => ({ rid: letter.repeat(16), scalabilityMode: 'L1T3', ...more }));
   return [
-    camera({ encodings: layers({ maxBitrate: 12_000_000, dtx: true, codecPayloadType: 101 }) }),
-    screen({ encodings: layers({ scalabilityMode: 'L1T3_KEY', maxBitrate: 1 }) }),
+    camera({
+      headerExtensions: NAMED,
+      encodings: layers({ maxBitrate: 12_000_000, dtx: true, codecPayloadType: 101 }),
+    }),
+    screen({ headerExtensions: NAMED, encodings: layers({ scalabilityMode: 'L1T3_KEY', maxBitrate: 1 }) }),
     camera({ codecs: [VP9, RTX], encodings: [{ ssrc: 9, rtx: { ssrc: 10 }, scalabilityMode: 'L3T3_KEY' }] }),
-    camera({ codecs: [VP9], encodings: layers() }),
+    camera({ codecs: [VP9], headerExtensions: NAMED, encodings: layers() }),
     camera({
       codecs: [VP8, RTX],
       encodings: [1, 3, 0xffff_fffe].map((ssrc) => ({ ssrc, rtx: { ssrc: ssrc + 1 } })),
     }),
+    camera({ mid: TOKEN_OF_32, headerExtensions: NAMED, encodings: [] }),
+    camera({ mid: TOKEN_OF_32, headerExtensions: NAMED, encodings: undefined }),
+    // What no packet could be told by.
+    camera({ encodings: layers() }),
     camera({ mid: TOKEN_OF_32, encodings: [] }),
-    camera({ mid: TOKEN_OF_32, encodings: undefined }),
+    camera({ headerExtensions: NAMED, encodings: [{ rid: 'a', ssrc: 11 }, { rid: 'b' }] }),
     microphone({ mid: '~', encodings: [{ ssrc: 0xffff_ffff, maxBitrate: 510_000, dtx: true }] }),
     microphone({ encodings: [{ ssrc: 0 }] }),
     microphone({ encodings: [{ ssrc: 0x1_0000_0000 }] }),
@@ -55,7 +68,7 @@ function encodingsAtTheEdge(stranger: Stranger): readonly Publication[] {
     }),
     // As its own of before, which may still be there.
     microphone({ mid: '~' }),
-    screen({ encodings: layers() }),
+    screen({ headerExtensions: NAMED, encodings: layers() }),
     microphone({ mid: '0' }),
     camera({ mid: 'probator', encodings: [{ ssrc: 1_234 }] }),
     microphone({ mid: 'ahead', encodings: [{ ssrc: 1 }] }),
@@ -104,10 +117,10 @@ const CODECS_AT_THE_EDGE = (): readonly Publication[] => [
 
 const EXTENSIONS_AT_THE_EDGE = (): readonly Publication[] => [
   microphone({ headerExtensions: extensions('audio', (index) => index + 1) }),
-  camera({ headerExtensions: extensions('video', (index) => index + 1) }),
+  camera({ codecs: [VP8, RTX], headerExtensions: extensions('video', (index) => index + 1) }),
   screenAudio({ headerExtensions: extensions('audio', (index) => 255 - index) }),
-  screen({ headerExtensions: extensions('video', (index) => 255 - index) }),
-  camera({ headerExtensions: extensions('video', (index) => 16 + index) }),
+  screen({ codecs: [VP8, RTX], headerExtensions: extensions('video', (index) => 255 - index) }),
+  camera({ codecs: [VP8, RTX], headerExtensions: extensions('video', (index) => 16 + index) }),
   microphone({ headerExtensions: extensions('video', (index) => index + 1) }),
   microphone({ rtcp: { cname: '', reducedSize: false }, msid: `${'a'.repeat(64)} ${'b'.repeat(64)}` }),
   microphone({ rtcp: { cname: 'x'.repeat(255) }, msid: '-' }),
