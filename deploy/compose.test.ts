@@ -7,6 +7,7 @@ import { EDGE_SETTINGS, readEdgeConfig } from '../edge-signaling/src/config.ts';
 import type { EdgeConfig } from '../edge-signaling/src/config.ts';
 import { CONFIG_SCHEMA, loadConfig } from '../media-node/src/config.ts';
 import type { MediaNodeConfig } from '../media-node/src/config.ts';
+import { STOP_DEADLINE_MS } from '../media-node/src/lifecycle.ts';
 import {
   identityOfSecrets,
   MEDIA_NODE_ID,
@@ -253,7 +254,7 @@ describe('compose.yaml against the programs that it starts', () => {
     ] as const) {
       for (const [name, { stop_grace_period: grace }] of builtFrom(imageFile)) {
         expect(Number.parseInt(grace, 10) * 1_000, name).toBeGreaterThanOrEqual(
-          Math.max(...drainsMs) + 5_000,
+          Math.max(...drainsMs) + STOP_DEADLINE_MS,
         );
       }
     }

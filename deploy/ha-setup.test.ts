@@ -4,7 +4,9 @@ import { describe, expect, it } from 'vitest';
 import { safeParse } from 'zod';
 import type { core } from 'zod';
 import { EDGE_SETTINGS } from '../edge-signaling/src/config.ts';
+import { CLOCK_LEEWAY_SECONDS } from '@plenary/cluster';
 import { CONFIG_SCHEMA } from '../media-node/src/config.ts';
+import { STOP_DEADLINE_MS } from '../media-node/src/lifecycle.ts';
 
 const root = join(import.meta.dirname, '..');
 const text = readFileSync(join(root, 'HA_SETUP.md'), 'utf8');
@@ -31,6 +33,28 @@ function absent(schema: Settings, name: string): { readonly required: boolean; r
   const parsed = safeParse(field, undefined);
   return { required: !parsed.success, value: parsed.data };
 }
+
+describe('the figures of HA_SETUP.md', () => {
+  const words = text.replaceAll(/\s+/g, ' ');
+
+  it('[TK7] say by how much clocks may differ', () => {
+    expect(words).toContain(
+      `a clock that differs by more than ${CLOCK_LEEWAY_SECONDS} seconds may be refused`,
+    );
+  });
+
+  it('[LC1] say how long a stop takes after the drain, and let whatever kills processes wait for both', () => {
+    const drainMs = Number(absent(CONFIG_SCHEMA, 'PLENARY_DRAIN_MS').value);
+    const stopSeconds = STOP_DEADLINE_MS / 1_000;
+    expect(words).toContain(
+      `(${drainMs / 1_000} s) at most, and then stops, which may take ${stopSeconds} s more`,
+    );
+    const graces = [...words.matchAll(/(?:stop-timeout |stop_grace_period: |GracePeriodSeconds: )(\d+)/g)];
+    expect(graces.length).toBeGreaterThan(2);
+    for (const [said, seconds] of graces)
+      expect(Number(seconds) * 1_000, said).toBeGreaterThanOrEqual(drainMs + STOP_DEADLINE_MS);
+  });
+});
 
 describe('the table of environment variables in HA_SETUP.md', () => {
   it.each([

@@ -9,6 +9,7 @@ import { mayPublish, mayPublishAnything } from './auth/permissions.ts';
 import { FLOOD_SETTINGS } from './limits/flood-guard.ts';
 import { BUDGETS } from './limits/budget.ts';
 import { REQUEST_COSTS } from './limits/cost.ts';
+import { CONNECTION_REFUSALS } from './transport/connection-refusals.ts';
 
 const page = readFileSync(new URL('../../docs/protocol.md', import.meta.url), 'utf8');
 const { CLIENT_REQUESTS, EDGE_NOTICES } = protocol;
@@ -49,6 +50,11 @@ function fieldsOf(schema: z.ZodType): string[] {
     : [];
 }
 
+/** That an example fits, and has no field, however deep, that the message does not have: parsing drops those. */
+function expectNothingBeside(schema: z.ZodType, given: unknown): void {
+  expect(schema.parse(given)).toEqual(given);
+}
+
 /** The schema of a message as the JSON Schema that edges serve says it. */
 function bySchema(name: string): z.ZodType {
   const file = fileURLToPath(import.meta.resolve('@plenary/cluster/protocol-schema.json'));
@@ -80,8 +86,8 @@ describe('docs/protocol.md', () => {
   it.each(Object.entries(CLIENT_REQUESTS))(
     '[DC1] %s: examples that fit, and every field named',
     (name, definition) => {
-      expect(definition.payload.strict().safeParse(example('payload', name)).error).toBeUndefined();
-      expect(definition.reply.safeParse(example('reply', name)).error).toBeUndefined();
+      expectNothingBeside(definition.payload, example('payload', name));
+      expectNothingBeside(definition.reply, example('reply', name));
       expect(bySchema(`request:${name}`).safeParse(example('payload', name)).error).toBeUndefined();
       expect(bySchema(`reply:${name}`).safeParse(example('reply', name)).error).toBeUndefined();
       const text = section('Requests', name);
@@ -91,10 +97,17 @@ describe('docs/protocol.md', () => {
     },
   );
 
+  it('[DC1] has every reason for which a connection is refused', () => {
+    const text = chapter('Transport and framing');
+    const from = text.indexOf('status 403');
+    const refusals = text.slice(from, text.indexOf('\n\n', from));
+    for (const reason of CONNECTION_REFUSALS) expect(refusals).toContain(`\`${reason}\``);
+  });
+
   it.each(Object.entries(EDGE_NOTICES))(
     '[DC1] %s: an example that fits, and every field named',
     (name, definition) => {
-      expect(definition.payload.safeParse(example('notice', name)).error).toBeUndefined();
+      expectNothingBeside(definition.payload, example('notice', name));
       expect(bySchema(`notice:${name}`).safeParse(example('notice', name)).error).toBeUndefined();
       for (const field of fieldsOf(definition.payload)) expect(section('Notices', name)).toContain(field);
     },

@@ -87,6 +87,16 @@ describe('coming back', () => {
     expect((await third.call('join', once)).session.role).toBe('moderator');
   });
 
+  it('[RJ1] an application may name its people as it likes, and says by a claim who is a guest', async () => {
+    const sub = 'guest-of-honour';
+    const ann = await cluster.client();
+    const { session } = await ann.join('honour', { token: await testToken('honour', { sub }) });
+    expect(session.rejoinToken).toBeDefined();
+    const bob = await cluster.client();
+    const guest = await bob.join('honour', { token: await testToken('honour', { sub: 'bob', guest: true }) });
+    expect(guest.session.rejoinToken).toBeUndefined();
+  });
+
   it('[RJ2] a rejoin token is of no use without its key, on another connection, in another room or as a join token', async () => {
     const [ann, thief] = [await cluster.client(), await cluster.client()];
     const { session } = await ann.join('stolen');

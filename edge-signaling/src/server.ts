@@ -36,6 +36,7 @@ import type { AddressLimits, CountedSocket } from './limits/address-limits.ts';
 import type { FrameGuard } from './limits/frame-budgets.ts';
 import { TcpGate } from './limits/tcp-gate.ts';
 import type { EdgeMetrics, ReportFault } from './metrics.ts';
+import type { ConnectionRefusal } from './transport/connection-refusals.ts';
 import { createRoomChannel } from './transport/room-channel.ts';
 import { MAX_SEND_BUFFER_BYTES, SendGuard } from './transport/send-guard.ts';
 import { SocketIoClient } from './transport/socket-io-client.ts';
@@ -157,7 +158,7 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
       subscriptionMode: 'dynamic',
     }),
     allowRequest: entry('socket', (request: IncomingMessage, decide: Decide) => {
-      let refusal: string | undefined = 'internal';
+      let refusal: ConnectionRefusal | undefined = 'internal';
       try {
         const isGoing = isStopping || settings.isDraining();
         // Whoever has one keeps it, and can resume elsewhere; a file limit that is reached would refuse the store as well.
@@ -280,7 +281,7 @@ function judgeConnection(
   request: IncomingMessage,
   connectGate: ConnectGate,
   settings: ServerSettings,
-): string | undefined {
+): ConnectionRefusal | undefined {
   if (!settings.isOriginAllowed(request.headers.origin)) return 'origin';
   // Before the address is charged for it: it is the edge that is too slow, not the client too fast.
   if (!connectGate.admit()) return 'busy';

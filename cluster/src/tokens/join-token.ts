@@ -24,6 +24,8 @@ export const JOIN_GRANTS = z.object({
   publish: z.array(TRACK_SOURCE).max(8),
   /** Where the person is, when the application knows it; else the edge's datacenter counts. */
   datacenter: DATACENTER_ID.optional(),
+  /** Whether it is for anybody, as an edge makes it for a guest: such a person is known by nothing that lasts. */
+  guest: z.boolean().optional(),
 });
 export type JoinGrants = z.infer<typeof JOIN_GRANTS>;
 

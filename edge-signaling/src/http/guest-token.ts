@@ -44,6 +44,7 @@ export function handleGuestToken(settings: GuestTokenSettings): HttpHandler {
     if (secret === undefined) throw new PlenaryError('internal', 'The tenant of guests has no API key.');
     const token = await signJoinToken(tenantId, secret, {
       sub: newGuestSubject(),
+      guest: true,
       room: roomId,
       name: displayName,
       role: 'speaker',

@@ -74,8 +74,12 @@ describe('what people left in their purses', () => {
   it('[BU18] is remembered of a subject, and of guests, who have a new one each time, by address', () => {
     const [acme, sub] = [tenant('acme'), 'ann'];
     expect(rememberedAs({ tenant: acme, sub }, '192.0.2.1')).toBe(personOf({ tenant: acme, sub }));
-    const guest = (address: string, name = 'guest-a') => rememberedAs({ tenant: acme, sub: name }, address);
+    const guest = (address: string, name = 'guest-a') =>
+      rememberedAs({ tenant: acme, sub: name, guest: true }, address);
     expect(guest('192.0.2.1')).toBe(guest('192.0.2.1', 'guest-b'));
+    // An application may name its people as it likes.
+    const named = { tenant: acme, sub: 'guest-of-honour' };
+    expect(rememberedAs(named, '192.0.2.1')).toBe(personOf(named));
     expect(guest('192.0.2.1')).not.toBe(guest('192.0.2.2'));
     expect(guest('2001:db8:1:1::1')).toBe(guest('2001:db8:1:2::1'));
   });

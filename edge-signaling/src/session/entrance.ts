@@ -30,7 +30,6 @@ import type {
 } from '@plenary/cluster/protocol';
 import type { Admission, Authenticator } from '../auth/authenticate.ts';
 import type { GuestRooms } from '../auth/guest-rooms.ts';
-import { isGuest } from '../auth/guest-subject.ts';
 import { derivePeerId } from '../auth/peer-id.ts';
 import { mayPublishAnything } from '../auth/permissions.ts';
 import type { Directory } from '../directory.ts';
@@ -261,7 +260,7 @@ export class Entrance {
       const [note, rejoinToken] = await Promise.all([
         this.#note(session),
         // A guest asks for another guest token: guests may have been shut out by then.
-        isGuest(subject) ? undefined : this.#settings.signRejoinToken({ ...admission, key: sessionKey }),
+        grants.guest === true ? undefined : this.#settings.signRejoinToken({ ...admission, key: sessionKey }),
       ]);
       session.consumers.openedWith(hosted.offer);
       this.#settings.keeper.take(session, socket, joined.snapshot.peerCount);
@@ -352,16 +351,22 @@ export class Entrance {
 
   /**
    * The client has this token, so that those before it are not taken any more (SPEC SK2).
+   * @returns whether that was news
    * @throws PlenaryError `token_invalid` when it is not of this session; `token_expired`, `store_unavailable`
    */
-  async confirm(session: Session, sessionToken: string): Promise<void> {
+  async confirm(session: Session, sessionToken: string): Promise<boolean> {
+    if (session.confirmedToken === sessionToken) return false;
     const { authenticator, rooms } = this.#settings;
     const { peer, tenant, room, generation } = await authenticator.session(sessionToken);
     const roomId = roomIdOf(tenant, room);
     if (peer !== session.peerId || roomId !== session.roomId) throw new PlenaryError('token_invalid');
     this.#checkStore();
     await rooms.confirmToken(roomId, peer, generation);
-    session.confirmedGeneration = Math.max(session.confirmedGeneration, generation);
+    // Of several that are under way at once the newest counts.
+    if (generation < session.confirmedGeneration) return true;
+    session.confirmedGeneration = generation;
+    session.confirmedToken = sessionToken;
+    return true;
   }
 
   /** Where a peer lives. A room that is gone may have been forgotten: whoever holds the session publishes it again soon. */

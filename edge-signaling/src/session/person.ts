@@ -1,6 +1,5 @@
 /** Whose budgets a session spends. */
 import type { SessionGrants } from '@plenary/cluster';
-import { isGuest } from '../auth/guest-subject.ts';
 import { siteOf } from '../limits/address-keys.ts';
 
 /** Who a person is to an edge: all their sessions share one budget there (SPEC BU17, BU18). Tenants have no spaces. */
@@ -8,5 +7,7 @@ export const personOf = ({ tenant, sub }: Pick<SessionGrants, 'tenant' | 'sub'>)
   `${tenant} ${sub}`;
 
 /** As whom they are remembered who leave: a guest has another subject with each token, and is known by the address alone. */
-export const rememberedAs = (grants: Pick<SessionGrants, 'tenant' | 'sub'>, address: string): string =>
-  isGuest(grants.sub) ? `${grants.tenant} guests of ${siteOf(address)}` : personOf(grants);
+export const rememberedAs = (
+  grants: Pick<SessionGrants, 'tenant' | 'sub' | 'guest'>,
+  address: string,
+): string => (grants.guest === true ? `${grants.tenant} guests of ${siteOf(address)}` : personOf(grants));

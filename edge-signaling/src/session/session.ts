@@ -53,6 +53,8 @@ export class Session {
   tokenGeneration: number;
   /** Of the newest session token that the client is known to have. */
   confirmedGeneration = 0;
+  /** The token by which it was confirmed: whoever says it again says nothing new. */
+  confirmedToken: string | undefined;
   /** Absent while the connection is broken and the client may yet resume. */
   socket: ClientSocket | undefined;
   /** What it may spend; set when its first connection has it. */
@@ -71,6 +73,7 @@ export class Session {
   #former: SessionMedia | undefined;
   #highestEpoch: Epoch;
   #mediaIsLost = false;
+  #settledEpoch: Epoch | undefined;
   #unsureMove: Epoch | undefined;
   #unreachedNodes: readonly MediaNodeId[] = [];
   readonly #turns = new Turns<'placement'>();
@@ -200,6 +203,16 @@ export class Session {
   settle(): void {
     this.#former = undefined;
     this.#keepConsumers();
+  }
+
+  /** The store knows that the client has moved to this media. */
+  noteSettled(epoch: Epoch): void {
+    this.#settledEpoch = epoch;
+  }
+
+  /** Whether the client has nothing but its newest media, and the store knows that. */
+  get isSettled(): boolean {
+    return this.#former === undefined && this.#settledEpoch === this.#media.epoch;
   }
 
   #keepConsumers(): void {

@@ -71,11 +71,11 @@ test('[MS3] what is taken plays in a worker, and what a worker could not tell ap
       };
       const carried = new Set<number>(published.headerExtensions.map(({ id }) => id));
       await waitFor('the last stream', async () => {
-        for (const [index, encoding] of published.encodings.entries()) {
+        for (const [index, encoding] of (rtpParameters.encodings ?? []).entries()) {
           const said = new Map<number, string>();
           if (carried.has(MID.id)) said.set(MID.id, rtpParameters.mid ?? '');
-          if (carried.has(RID.id) && 'rid' in encoding) said.set(RID.id, encoding.rid);
-          send('ssrc' in encoding ? encoding.ssrc : 21 + index, said);
+          if (carried.has(RID.id) && encoding.rid !== undefined) said.set(RID.id, encoding.rid);
+          send(encoding.ssrc ?? 21 + index, said);
         }
         send(99, new Map());
         return (await last.getStats()).length > 0;
