@@ -1,6 +1,7 @@
 /** Makes `docs/limits.md` of the code's own tables: `npm run generate` writes it, `npm run check` compares it. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { CALLS_PER_ADMISSION } from '@plenary/cluster';
 import * as protocol from '@plenary/cluster/protocol';
 import {
   BUDGETS,
@@ -13,7 +14,6 @@ import {
   BYTES_PER_CONSUMER,
   BYTES_PER_EVENT,
   BYTES_PER_PERSON,
-  CALLS_PER_ADMISSION,
   costOf,
   REQUEST_COSTS,
   RESOURCES,

@@ -68,6 +68,15 @@ export const TRACK_HOME = z.object({
 });
 export type TrackHome = z.infer<typeof TRACK_HOME>;
 
+/**
+ * Calls of mediasoup that an edge takes an admission for, and a media node charges the peer for (SPEC BU4, BU10): two transports, their
+ * DTLS, and consumers of what is there, which are some dozens at most.
+ */
+export const CALLS_PER_ADMISSION = 40;
+
+/** Calls of mediasoup that a request took: what is so already takes none. */
+const CALLS_TAKEN = z.int().min(0).optional();
+
 const FAILED_TRACK = z.object({ trackId: TRACK_ID, error: WIRE_ERROR });
 
 export const SRTP_PARAMETERS = z.object({
@@ -136,7 +145,7 @@ export const CONTROL_REQUESTS = {
   'transport.connect': {
     says: 'Gives a transport the DTLS parameters of the client.',
     payload: PLACED_PEER.extend({ transportId: TRANSPORT_ID, dtlsParameters: DTLS_PARAMETERS }),
-    reply: NOTHING,
+    reply: z.object({ calls: CALLS_TAKEN }),
   },
   'transport.restartIce': {
     says: 'Gives a transport new ICE credentials.',
@@ -146,7 +155,7 @@ export const CONTROL_REQUESTS = {
   'track.publish': {
     says: 'Creates a producer and publishes its track record. A repeat with the same requestId gives the same track.',
     payload: PLACED_PEER.extend(TRACK_PUBLICATION.shape),
-    reply: z.object({ trackId: TRACK_ID, events: z.array(LOGGED_EVENT) }),
+    reply: z.object({ trackId: TRACK_ID, events: z.array(LOGGED_EVENT), calls: CALLS_TAKEN }),
   },
   'track.pause': {
     says: 'Pauses or resumes a producer and its record.',
@@ -156,23 +165,26 @@ export const CONTROL_REQUESTS = {
   'track.end': {
     says: 'Closes a producer and removes its record.',
     payload: PLACED_PEER.extend({ trackId: TRACK_ID }),
-    reply: z.object({ events: z.array(LOGGED_EVENT) }),
+    reply: z.object({ events: z.array(LOGGED_EVENT), calls: CALLS_TAKEN }),
   },
   subscribe: {
     says: 'Consumes tracks, pulling those of other nodes through a pipe.',
     payload: PLACED_PEER.extend({ tracks: z.array(TRACK_HOME).min(1).max(64) }),
-    reply: z.object({ consumers: z.array(CONSUMER_OFFER), failed: z.array(FAILED_TRACK) }),
+    reply: z.object({
+      consumers: z.array(CONSUMER_OFFER),
+      failed: z.array(FAILED_TRACK),
+      calls: CALLS_TAKEN,
+    }),
   },
   unsubscribe: {
     says: 'Closes consumers.',
     payload: PLACED_PEER.extend({ consumerIds: z.array(CONSUMER_ID).min(1).max(64) }),
-    reply: NOTHING,
+    reply: z.object({ calls: CALLS_TAKEN }),
   },
   'consumers.update': {
     says: 'Pauses, resumes, or sets layers and priority of consumers.',
     payload: PLACED_PEER.extend(CONSUMER_UPDATES.shape),
-    /** Calls of mediasoup that it took: what was so already takes none. */
-    reply: z.object({ calls: z.int().min(0).optional() }),
+    reply: z.object({ calls: CALLS_TAKEN }),
   },
   'pipe.locate': {
     says: 'Asks a track’s home node which router hosts its producer.',

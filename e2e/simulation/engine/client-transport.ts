@@ -17,6 +17,7 @@ export class SimulatedTransport implements ClientTransport {
   readonly #held = new Holdings();
   readonly #onIceChange: OnIceChange;
   closed = false;
+  isConnecting = false;
 
   constructor(router: SimulatedRouter, onIceChange: OnIceChange) {
     this.#router = router;
@@ -55,6 +56,7 @@ export class SimulatedTransport implements ClientTransport {
   }
 
   async connect(): Promise<void> {
+    this.isConnecting = true;
     await this.#answer();
     this.#onIceChange(this, 'connected');
   }

@@ -1,4 +1,5 @@
 /** What requests cost, as pure functions of what they hold and of how many people the room has (SPEC BU4). */
+import { CALLS_PER_ADMISSION } from '@plenary/cluster';
 import type { ClientReply, ClientRequest, ClientRequestName } from '@plenary/cluster/protocol';
 import { ROSTER_PAGE_SIZE } from '@plenary/cluster/protocol';
 
@@ -36,8 +37,6 @@ export const UNKNOWN_COST = 5;
 
 /** Work of each item in a list, beside that of the request: eight of them are as much as a small request. */
 export const WORK_PER_ITEM = 1 / 8;
-/** Calls of an admission: two transports, their DTLS, and consumers of what is there, which are some dozens at most. */
-export const CALLS_PER_ADMISSION = 40;
 /** Bytes of one event of a room beside what people wrote, of one person on a page, and of one consumer in an answer. */
 export const BYTES_PER_EVENT = 250;
 export const BYTES_PER_PERSON = 160;
@@ -155,6 +154,14 @@ export const costOfNoEvent = (people: number): Cost => scaled({ ...eventTo(peopl
 
 /** What is given back for a change to what was so already: it took neither a call nor the store. */
 export const costOfNothing = (cost: Cost): Cost => scaled(cost, -1);
+
+/**
+ * What is given back of calls of mediasoup that a request was charged and did not take.
+ * @param taken - as the media node says; an older one does not
+ */
+export const costOfNoCalls = ({ mediasoup = 0 }: Cost, taken: number | undefined): Cost => ({
+  mediasoup: taken === undefined ? 0 : Math.min(0, taken - mediasoup),
+});
 
 /** What an answer to `sync` carried, which only the answer tells. */
 export function costOfCatchUp(reply: ClientReply<'sync'>): Cost {

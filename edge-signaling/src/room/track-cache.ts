@@ -49,7 +49,7 @@ export class TrackCache {
       const track = this.#tracks.get(trackId);
       if (track !== undefined) found.set(trackId, track);
     }
-    return { found, whyMissing };
+    return { found, whyMissing, hasAsked: unknown.length > 0 };
   }
 }
 
@@ -57,6 +57,8 @@ export interface FoundTracks {
   readonly found: ReadonlyMap<TrackId, TrackHome>;
   /** Why those that were not found were not: `track_not_found`, or `store_unavailable`. */
   readonly whyMissing: PlenaryError;
+  /** Whether that took the store. */
+  readonly hasAsked: boolean;
 }
 
 /** Only what a media node needs to know of a track. */

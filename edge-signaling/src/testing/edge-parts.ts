@@ -215,7 +215,13 @@ export class EdgeParts {
   ): Session {
     const session = new Session(
       { roomId, peerId, displayName: peerId },
-      { sub: peerId, tenant: tenantOf(roomId), room: roomNameOf(roomId), role: 'speaker', publish: [] },
+      {
+        sub: peerId,
+        tenant: tenantOf(roomId),
+        room: roomNameOf(roomId),
+        role: 'speaker',
+        publish: ['microphone'],
+      },
       { key: SAMPLE_SESSION_KEY, generation: 1 },
       { requestId, sequence: 1, joinedAtMs: 1, role: 'speaker' },
       { mediaNodeId, epoch, holdEpoch, incarnation: undefined },

@@ -7,7 +7,7 @@ import {
   mintIncarnation,
 } from '@plenary/cluster';
 import { metricBy, metricSum, untilFreed } from '../testing/metric-values.ts';
-import { mediaRequest, opusParameters, vp8Parameters } from '../testing/rtp.ts';
+import { mediaRequest, opusParameters, TEST_DTLS, vp8Parameters } from '../testing/rtp.ts';
 import { TestEdge } from '../testing/test-edge.ts';
 import {
   TestPeer,
@@ -164,6 +164,85 @@ describe('a peer', () => {
     await nothingHeld();
   });
 
+  test('[BU10] what is so already takes no call, and is told so', async () => {
+    const { metrics } = testNode.node;
+    const roomId = testRoom('repeats');
+    const first = await TestPeer.admit(store, testNode, edge, roomId);
+    const track = await first.publish('microphone');
+    const second = await TestPeer.admit(store, testNode, edge, roomId, [track]);
+    const counted = async (): Promise<number> =>
+      (await metricSum(metrics, 'plenary_mediasoup_calls_total')) -
+      ((await metricBy(metrics, 'plenary_mediasoup_calls_total', 'method'))['worker.getResourceUsage'] ?? 0);
+    const before = await counted();
+    for (let count = 0; count < 50; count += 1) {
+      const replies = await Promise.all([
+        edge.call('transport.connect', {
+          ...first.placed,
+          transportId: first.sendTransportId,
+          dtlsParameters: TEST_DTLS,
+        }),
+        edge.call('track.publish', {
+          ...first.placed,
+          requestId: 'publish-microphone',
+          transportId: first.sendTransportId,
+          kind: 'audio',
+          source: 'microphone',
+          rtpParameters: opusParameters(),
+          paused: false,
+        }),
+        edge.call('track.end', { ...first.placed, trackId: 'nobodys' }),
+        edge.call('track.pause', { ...first.placed, trackId: track.trackId, paused: false }),
+        edge.call('subscribe', { ...second.placed, tracks: [track] }),
+        edge.call('unsubscribe', { ...second.placed, consumerIds: ['gone'] }),
+        edge.call('consumers.update', {
+          ...second.placed,
+          consumers: [{ consumerId: 'gone', paused: true }],
+        }),
+      ]);
+      const [connected, published, ended, paused, subscribed, unsubscribed, updated] = replies;
+      expect([connected, published, ended, subscribed, unsubscribed, updated]).toMatchObject(
+        Array.from({ length: 6 }, () => ({ calls: 0 })),
+      );
+      // The first answer told the room.
+      expect([published.events, ended.events, paused.events]).toEqual([[], [], []]);
+      expect(published.trackId).toBe(track.trackId);
+    }
+    expect(await counted()).toBe(before);
+    await first.leave(store);
+    await second.leave(store);
+    await nothingHeld();
+  });
+
+  test('[BU10] one that is admitted anew again and again is refused, stays as it is, and harms nobody else', async () => {
+    const roomId = testRoom('admissions');
+    const peer = await TestPeer.admit(store, testNode, edge, roomId);
+    const { epoch } = peer.placed;
+    let [admitted, refused] = [epoch, 0];
+    for (let count = 1; count <= 500; count += 1) {
+      const placed = { ...peer.placed, epoch: EPOCH.parse(epoch + count) };
+      try {
+        await edge.call('peer.admit', { ...placed, media: mediaRequest(), tracks: [] });
+        admitted = placed.epoch;
+      } catch (fault) {
+        expect(fault).toMatchObject({ code: 'rate_limited' });
+        refused += 1;
+      }
+    }
+    // Some dozens at once, and then as many as its budget gets in meanwhile.
+    expect(refused).toBeGreaterThan(300);
+    await expect(edge.call('peer.attach', { ...peer.placed, epoch: admitted })).resolves.toEqual({
+      alive: true,
+    });
+    const others = await Promise.all(
+      Array.from({ length: 30 }, () => TestPeer.admit(store, testNode, edge, roomId)),
+    );
+    expect(others.every(({ admitted: reply }) => reply !== undefined)).toBe(true);
+    await Promise.all(others.map((other) => other.leave(store)));
+    await store.rooms.removePeer(roomId, peer.placed.peerId, epoch, 'left');
+    await edge.call('peer.drop', { ...peer.placed, epoch: admitted });
+    await nothingHeld();
+  });
+
   test('[EP2] an older epoch is refused, a higher one replaces, and a dropped one does not come back', async () => {
     const roomId = testRoom('epochs');
     const old = await TestPeer.admit(store, testNode, edge, roomId);
@@ -203,7 +282,9 @@ describe('a peer', () => {
       edge.call('track.publish', request),
       edge.call('track.publish', request),
     ]);
-    expect(two).toEqual(one);
+    expect(two.trackId).toBe(one.trackId);
+    // The room is told once.
+    expect([one, two].flatMap(({ events }) => events)).toHaveLength(1);
     expect(await metricSum(testNode.node.metrics, 'plenary_media_producers')).toBe(1);
     for (let index = 0; index < 7; index += 1) await peer.publish('microphone', `more-${index}`);
     await expect(peer.publish('camera')).rejects.toMatchObject({ code: 'limit_reached' });

@@ -40,10 +40,9 @@ function routesOf(
     ),
     'transport.connect': route(
       CONTROL_REQUESTS['transport.connect'],
-      async (request) => {
-        await rooms.peer(request).connect(request.transportId, request.dtlsParameters);
-        return {};
-      },
+      async (request) => ({
+        calls: await rooms.peer(request).connect(request.transportId, request.dtlsParameters),
+      }),
       options,
     ),
     'transport.restartIce': route(
@@ -67,7 +66,7 @@ function routesOf(
     ),
     'track.end': route(
       CONTROL_REQUESTS['track.end'],
-      async (request) => ({ events: [...(await rooms.peer(request).endTrack(request.trackId))] }),
+      (request) => rooms.peer(request).endTrack(request.trackId),
       options,
     ),
     subscribe: route(
@@ -77,10 +76,7 @@ function routesOf(
     ),
     unsubscribe: route(
       CONTROL_REQUESTS['unsubscribe'],
-      (request) => {
-        rooms.peer(request).unsubscribe(request.consumerIds);
-        return {};
-      },
+      (request) => ({ calls: rooms.peer(request).unsubscribe(request.consumerIds) }),
       options,
     ),
     'consumers.update': route(

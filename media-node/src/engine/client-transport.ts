@@ -113,6 +113,11 @@ export class ClientTransport {
     };
   }
 
+  /** Whether it was told how to connect: to be told once more takes nothing. */
+  get isConnecting(): boolean {
+    return this.#connecting !== undefined;
+  }
+
   /** Connects once; a repeat waits for the first, since mediasoup refuses a second. @throws PlenaryError `invalid_media_parameters` */
   connect(dtlsParameters: DtlsParameters): Promise<void> {
     this.#connecting ??= callMediasoup(

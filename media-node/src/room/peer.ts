@@ -10,6 +10,7 @@ import type {
   MediaTraffic,
   PlacedPeer,
   PublishingLimit,
+  RequestId,
   TrackHome,
   TrackId,
   TrackSource,
@@ -89,6 +90,8 @@ export class Peer {
   readonly #ended = new Map<ConsumerId, TrackId>();
   readonly #iceWatch: IceWatch<TransportId>;
   readonly #pathWatch: PathWatch<TransportId>;
+  /** Publications of which the edge that listens was told: the last ones. */
+  readonly #toldOf = new Set<RequestId>();
   #admission: Promise<AdmitReply> | undefined;
   #lease: RouterLease | undefined;
   #subscriptions: Subscriptions | undefined;
@@ -131,6 +134,7 @@ export class Peer {
   attach(link: PeerLink): void {
     this.link = link;
     this.lastEdge = link.caller;
+    this.#toldOf.clear();
     // What changed while no edge listened, or another one did, the client may not have heard.
     for (const track of this.tracks()) this.tellDemand(track);
     for (const [consumerId, trackId] of this.#ended) this.#tellEnded(consumerId, trackId);
@@ -180,12 +184,16 @@ export class Peer {
     }
   }
 
-  /** @throws PlenaryError `transport_not_found`, `invalid_media_parameters`, `media_lost` */
-  async connect(transportId: TransportId, dtlsParameters: DtlsParameters): Promise<void> {
+  /**
+   * @returns how many calls of mediasoup it took
+   * @throws PlenaryError `transport_not_found`, `invalid_media_parameters`, `media_lost`
+   */
+  async connect(transportId: TransportId, dtlsParameters: DtlsParameters): Promise<number> {
     const transport = this.#transport(transportId);
-    this.#ports.spend(1);
+    const calls = this.#spend(transport.isConnecting ? 0 : 1);
     await transport.connect(dtlsParameters);
     this.#pathWatch.expect();
+    return calls;
   }
 
   /** @throws PlenaryError `transport_not_found`, `media_lost` */
@@ -198,6 +206,7 @@ export class Peer {
   /**
    * Bytes of media sent to the client and got from it so far; without what the worker does not say at once. Who asks wants to
    * know whether the node is there: a worker that hangs must not make it look dead.
+   * @throws PlenaryError `rate_limited`
    */
   async traffic(): Promise<Partial<MediaTraffic>> {
     if (this.#counting !== undefined) return this.#counting;
@@ -210,6 +219,7 @@ export class Peer {
   }
 
   async #count(): Promise<Partial<MediaTraffic>> {
+    this.#ports.spend(this.#transports.size);
     const [receive, send] = await Promise.all([this.#trafficOf(this.#receive), this.#trafficOf(this.#send)]);
     return {
       ...(receive === undefined ? {} : { sentBytes: receive.sentBytes }),
@@ -225,8 +235,13 @@ export class Peer {
   /** @throws PlenaryError as {@link Publications.publish} */
   async publish(request: ControlRequest<'track.publish'>): Promise<ControlReply<'track.publish'>> {
     if (this.#lease === undefined) throw new PlenaryError('transport_not_found');
-    if (!this.#publications.knows(request.requestId)) this.#ports.spend(CALLS_PER_PUBLICATION);
-    return this.#publications.publish(request, this.#send, this.#lease.router);
+    const calls = this.#spend(this.#publications.knows(request.requestId) ? 0 : CALLS_PER_PUBLICATION);
+    const reply = await this.#publications.publish(request, this.#send, this.#lease.router);
+    // The first answer tells the room; a repeat is told which track it is, unless the answer was lost with another edge.
+    const isTold = calls === 0 && this.#toldOf.has(request.requestId);
+    this.#toldOf.add(request.requestId);
+    forgetOldest(this.#toldOf, MAX_ENDED);
+    return { ...reply, events: isTold ? [] : reply.events, calls };
   }
 
   async pauseTrack(trackId: TrackId, paused: boolean): Promise<readonly LoggedEvent[]> {
@@ -261,32 +276,37 @@ export class Peer {
     }
   }
 
-  async endTrack(trackId: TrackId): Promise<readonly LoggedEvent[]> {
-    return this.#publications.end(trackId);
+  async endTrack(trackId: TrackId): Promise<ControlReply<'track.end'>> {
+    const calls = this.#spend(this.#publications.has(trackId) ? 1 : 0);
+    return { events: [...(await this.#publications.end(trackId))], calls };
   }
 
   /** Video starts paused, since the client's receiver is not ready yet and the key frame would be lost. */
   async subscribe(tracks: readonly TrackHome[]): Promise<ControlReply<'subscribe'>> {
     const subscriptions = this.#subscribed();
-    this.#ports.spend(subscriptions.countNew(tracks));
+    const calls = this.#spend(subscriptions.countNew(tracks));
     const reply = await subscriptions.add(tracks, (track) => track.kind === 'video', PULL_DEADLINE_MS);
     this.#reportFailed(reply.failed);
-    return reply;
+    return { ...reply, calls };
   }
 
   #reportFailed(failed: readonly FailedTrack[]): void {
     for (const { error } of failed) this.#ports.onFault('consume', PlenaryError.fromWire(error));
   }
 
-  unsubscribe(consumerIds: Parameters<Subscriptions['remove']>[0]): void {
-    this.#subscribed().remove([...new Set(consumerIds)]);
+  /** @returns how many calls of mediasoup it took */
+  unsubscribe(consumerIds: Parameters<Subscriptions['remove']>[0]): number {
+    const subscriptions = this.#subscribed();
+    const ids = [...new Set(consumerIds)];
+    const calls = this.#spend(subscriptions.countOpen(ids));
+    subscriptions.remove(ids);
+    return calls;
   }
 
   /** @returns how many calls of mediasoup it took: what is so already takes none */
   async updateConsumers(updates: readonly ConsumerUpdate[]): Promise<number> {
     const subscriptions = this.#subscribed();
-    const calls = subscriptions.countChanges(updates);
-    this.#ports.spend(calls);
+    const calls = this.#spend(subscriptions.countChanges(updates));
     await subscriptions.update(updates);
     return calls;
   }
@@ -370,6 +390,12 @@ export class Peer {
     }
     this.#transports.set(transport.id, transport);
     return transport;
+  }
+
+  /** @returns the same number. @throws PlenaryError `rate_limited` */
+  #spend(calls: number): number {
+    if (calls > 0) this.#ports.spend(calls);
+    return calls;
   }
 
   #tellUnreached(): void {

@@ -78,6 +78,11 @@ export class Publications {
     return this.#byRequest.has(requestId) || this.#ended.has(requestId);
   }
 
+  /** Whether a track is there to be ended. */
+  has(trackId: TrackId): boolean {
+    return this.#tracks.get(trackId)?.track !== undefined;
+  }
+
   /** Whether to mute, or to unmute, would change a track. */
   isOther(trackId: TrackId, paused: boolean): boolean {
     return this.#tracks.get(trackId)?.recordedPaused !== paused;

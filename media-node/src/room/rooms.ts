@@ -1,4 +1,5 @@
 import {
+  CALLS_PER_ADMISSION,
   EDGE_ID,
   PlenaryError,
   REPUBLISH_INTERVAL_MS,
@@ -64,12 +65,14 @@ export class Rooms {
 
   /**
    * Hosts a peer under an epoch (SPEC EP2, EP3).
-   * @throws PlenaryError `stale_epoch`; `no_media_node` when this node takes nobody new now; `shutting_down`;
+   * @throws PlenaryError `stale_epoch`; `rate_limited`; `no_media_node` when this node takes nobody new now; `shutting_down`;
    *   `invalid_media_parameters`, `media_lost`
    */
   async admit(request: ControlRequest<'peer.admit'>, link: PeerLink): Promise<ControlReply<'peer.admit'>> {
-    this.#fence.admit(request);
     const hosted = this.#find(request);
+    // First: what is refused must not end the placement before it.
+    if (hosted?.placed.epoch !== request.epoch) this.#budgets.spend(request, CALLS_PER_ADMISSION);
+    this.#fence.admit(request);
     if (hosted === undefined) {
       this.#refuseNew();
       this.#recentJoins.note(this.#context.clock.monotonicMs());

@@ -120,6 +120,11 @@ export class Subscriptions {
       .size;
   }
 
+  /** How many of the consumers are there to be closed. */
+  countOpen(consumerIds: readonly ConsumerId[]): number {
+    return consumerIds.filter((consumerId) => this.#byConsumer.has(consumerId)).length;
+  }
+
   /** How many calls of mediasoup the changes take: what is so already takes none. */
   countChanges(updates: readonly ConsumerUpdate[]): number {
     return updates.reduce((sum, update) => {

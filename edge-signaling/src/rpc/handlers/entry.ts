@@ -1,10 +1,10 @@
 import { PlenaryError, toPlenaryError } from '@plenary/cluster';
 import type { ClientRequest } from '@plenary/cluster/protocol';
-import { costOf, REQUEST_COSTS } from '../../limits/cost.ts';
+import { costOf, costOfNothing, REQUEST_COSTS } from '../../limits/cost.ts';
 import { demandAllowed } from '../../limits/meter.ts';
 import { entrantOf } from './entrant.ts';
 import type { Connection } from '../../session/connection.ts';
-import type { Entered, Entering } from '../../session/entrance.ts';
+import type { Entered, Entering, Entrance } from '../../session/entrance.ts';
 import type { Handler, HandlerServices } from './services.ts';
 
 export function handleJoin(services: HandlerServices): Handler<'join'> {
@@ -69,9 +69,14 @@ export function handleResume(services: HandlerServices): Handler<'resume'> {
   };
 }
 
-export function handleSessionConfirm(services: HandlerServices): Handler<'session.confirm'> {
-  return async ({ sessionToken }, connection) => {
-    await services.entrance.confirm(connection.session, sessionToken);
+export function handleSessionConfirm({
+  entrance,
+}: {
+  readonly entrance: Pick<Entrance, 'confirm'>;
+}): Handler<'session.confirm'> {
+  return async (request, connection) => {
+    if (!(await entrance.confirm(connection.session, request.sessionToken)))
+      connection.settle(costOfNothing(costOf('session.confirm', request, connection.people)));
     return {};
   };
 }

@@ -1,6 +1,7 @@
 import { PlenaryError, toPlenaryError, inBackground } from '@plenary/cluster';
 import type { MediaNodeId } from '@plenary/cluster/ids';
 import type { ClientReply, ClientRequest } from '@plenary/cluster/protocol';
+import { costOf, costOfNoCalls, costOfNothing } from '../../limits/cost.ts';
 import { networkOf } from '../../media/network-of.ts';
 import { mediaOf } from '../../session/entrance.ts';
 import type { HostRequest, Hosted, Placer } from '../../media/placer.ts';
@@ -133,24 +134,32 @@ async function openAnew(
   return hosted.offer;
 }
 
-export function handleMediaMoved(services: HandlerServices): Handler<'media.moved'> {
-  return async ({ epoch }, { session }) =>
-    session.inTurn(async () => {
+export function handleMediaMoved(
+  services: Pick<HandlerServices, 'rooms' | 'departures' | 'reportFault'>,
+): Handler<'media.moved'> {
+  return async ({ epoch }, connection) => {
+    const { session } = connection;
+    return session.inTurn(async () => {
       const { rooms, departures, reportFault } = services;
       const { former } = session;
-      // Another move or a loss came between: then its own end tells.
-      if (session.media.epoch !== epoch) return {};
+      // Another move or a loss came between: then its own end tells. Or it is known already.
+      if (session.media.epoch !== epoch || session.isSettled) {
+        connection.settle(costOfNothing(costOf('media.moved', { epoch }, connection.people)));
+        return {};
+      }
       session.settle();
       if (former !== undefined)
         inBackground(() => departures.dropMedia(former.mediaNodeId, session.placedAt(former)));
       try {
         await rooms.settlePeer(session.roomId, session.peerId, epoch);
+        session.noteSettled(epoch);
       } catch (fault) {
         // What stays noted of the former placement harms nothing: its node has dropped the peer.
         reportFault('departure', fault, { doing: 'settling a move' });
       }
       return {};
     });
+  };
 }
 
 /** Nodes that the client cannot reach may be all there is, and the paths to them be back. */
@@ -192,9 +201,18 @@ export function handleMediaCheck({ links, mediaWatch }: HandlerServices): Handle
   };
 }
 
-export function handleTransportConnect({ links }: HandlerServices): Handler<'transport.connect'> {
-  return async ({ epoch, ...request }, { session }) =>
-    askMediaNode(links, session, epoch, 'transport.connect', (placed) => ({ ...placed, ...request }));
+export function handleTransportConnect({
+  links,
+}: Pick<HandlerServices, 'links'>): Handler<'transport.connect'> {
+  return async ({ epoch, ...request }, connection) => {
+    const { session, people } = connection;
+    const { calls } = await askMediaNode(links, session, epoch, 'transport.connect', (placed) => ({
+      ...placed,
+      ...request,
+    }));
+    connection.settle(costOfNoCalls(costOf('transport.connect', request, people), calls));
+    return {};
+  };
 }
 
 export function handleTransportRestartIce({ links }: HandlerServices): Handler<'transport.restartIce'> {

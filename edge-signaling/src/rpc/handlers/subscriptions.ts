@@ -2,7 +2,7 @@ import { PlenaryError } from '@plenary/cluster';
 import type { TrackHome } from '@plenary/cluster';
 import { MAX_CONSUMERS } from '@plenary/cluster/protocol';
 import type { ClientReply } from '@plenary/cluster/protocol';
-import { callsOfUpdates, mergeUpdates } from '../../limits/cost.ts';
+import { callsOfUpdates, costOf, costOfNoCalls, mergeUpdates } from '../../limits/cost.ts';
 import type { Session } from '../../session/session.ts';
 import { askMediaNode } from './services.ts';
 import type { Handler, HandlerServices } from './services.ts';
@@ -12,10 +12,12 @@ export function handleSubscribe({
   rooms,
   localRooms,
 }: Pick<HandlerServices, 'links' | 'rooms' | 'localRooms'>): Handler<'subscribe'> {
-  return async ({ trackIds, epoch }, { session }) => {
+  return async ({ trackIds, epoch }, connection) => {
+    const { session } = connection;
     const cache = localRooms.tracksOf(session.roomId);
     const wanted = [...new Set(trackIds)];
-    const { found, whyMissing } = await cache.find(rooms, session.roomId, wanted);
+    const { found, whyMissing, hasAsked } = await cache.find(rooms, session.roomId, wanted);
+    if (!hasAsked) connection.settle({ store: -1 });
     const tracks: TrackHome[] = [];
     const failed: ClientReply<'subscribe'>['failed'] = [];
     for (const trackId of wanted) {
@@ -33,7 +35,11 @@ export function handleSubscribe({
       const error = new PlenaryError('limit_reached', `At most ${MAX_CONSUMERS} consumers.`);
       failed.push({ trackId: track.trackId, error: error.toWire() });
     }
-    if (tracks.length === 0) return { consumers: [], failed };
+    const charged = costOf('subscribe', { trackIds: wanted }, connection.people);
+    if (tracks.length === 0) {
+      connection.settle(costOfNoCalls(charged, 0));
+      return { consumers: [], failed };
+    }
     const reply = await session.consumers.counting(
       ofMedia,
       () => session.mediaOf(ofMedia) !== undefined,
@@ -41,30 +47,34 @@ export function handleSubscribe({
     );
     const gone = reply.failed.filter(({ error }) => error.code === 'track_not_found');
     cache.forget(gone.map(({ trackId }) => trackId));
+    connection.settle(costOfNoCalls(charged, reply.calls));
     return { consumers: reply.consumers, failed: [...failed, ...reply.failed] };
   };
 }
 
-export function handleUnsubscribe({ links }: HandlerServices): Handler<'unsubscribe'> {
-  return async ({ epoch, consumerIds }, { session }) => {
-    const reply = await askMediaNode(links, session, epoch, 'unsubscribe', (placed) => ({
+export function handleUnsubscribe({ links }: Pick<HandlerServices, 'links'>): Handler<'unsubscribe'> {
+  return async ({ epoch, consumerIds }, connection) => {
+    const { session, people } = connection;
+    const { calls } = await askMediaNode(links, session, epoch, 'unsubscribe', (placed) => ({
       ...placed,
       consumerIds: [...new Set(consumerIds)],
     }));
     session.consumers.closed(consumerIds);
-    return reply;
+    connection.settle(costOfNoCalls(costOf('unsubscribe', { consumerIds }, people), calls));
+    return {};
   };
 }
 
-export function handleConsumersUpdate({ links }: HandlerServices): Handler<'consumers.update'> {
+export function handleConsumersUpdate({
+  links,
+}: Pick<HandlerServices, 'links'>): Handler<'consumers.update'> {
   return async ({ epoch, consumers }, connection) => {
     const { session } = connection;
     const { calls } = await askMediaNode(links, session, epoch, 'consumers.update', (placed) => ({
       ...placed,
       consumers: mergeUpdates(consumers),
     }));
-    // What was so already has cost nothing.
-    if (calls !== undefined) connection.settle({ mediasoup: calls - callsOfUpdates(consumers) });
+    connection.settle(costOfNoCalls({ mediasoup: callsOfUpdates(consumers) }, calls));
     return {};
   };
 }
@@ -74,20 +84,22 @@ export function handleConsumerFailed({
   links,
   metrics,
   reportFault,
-}: HandlerServices): Handler<'consumer.failed'> {
+}: Pick<HandlerServices, 'links' | 'metrics' | 'reportFault'>): Handler<'consumer.failed'> {
   const told = new WeakSet<Session>();
-  return async ({ consumerId, trackId, epoch }, { session }) => {
-    const reply = await askMediaNode(links, session, epoch, 'unsubscribe', (placed) => ({
+  return async ({ consumerId, trackId, epoch }, connection) => {
+    const { session, people } = connection;
+    const { calls } = await askMediaNode(links, session, epoch, 'unsubscribe', (placed) => ({
       ...placed,
       consumerIds: [consumerId],
     }));
     session.consumers.closed([consumerId]);
+    connection.settle(costOfNoCalls(costOf('consumer.failed', { consumerId, trackId }, people), calls));
     metrics.consumerFailures.inc();
     if (!told.has(session)) {
       told.add(session);
       const { roomId, peerId } = session;
       reportFault('consumer', new PlenaryError('cannot_consume'), { roomId, peerId, trackId });
     }
-    return reply;
+    return {};
   };
 }

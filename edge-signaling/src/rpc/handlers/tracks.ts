@@ -1,33 +1,41 @@
 import { checkPublish } from '../../auth/permissions.ts';
 import { askMediaNode } from './services.ts';
 import { costOf, costOfNoEvent, costOfNothing } from '../../limits/cost.ts';
+import type { Cost } from '../../limits/cost.ts';
+import type { Connection } from '../../session/connection.ts';
 import type { Handler, HandlerServices } from './services.ts';
 
 export function handleTrackPublish({
   links,
   channel,
   localRooms,
-}: HandlerServices): Handler<'track.publish'> {
+}: Pick<HandlerServices, 'links' | 'channel' | 'localRooms'>): Handler<'track.publish'> {
   return async ({ epoch, ...request }, connection) => {
     const { session } = connection;
     checkPublish(session.grants, request);
     const homeNodeId = (session.mediaOf(epoch) ?? session.media).mediaNodeId;
-    const { trackId, events } = await askMediaNode(links, session, epoch, 'track.publish', (placed) => ({
-      ...placed,
-      ...request,
-    }));
+    const { trackId, events, calls } = await askMediaNode(
+      links,
+      session,
+      epoch,
+      'track.publish',
+      (placed) => ({ ...placed, ...request }),
+    );
     const { kind, source } = request;
     localRooms
       .tracksOf(session.roomId)
       .learn([{ trackId, peerId: session.peerId, kind, source, homeNodeId }]);
-    if (events.length === 0) connection.settle(costOfNoEvent(connection.people));
+    settleChange(connection, costOf('track.publish', request, connection.people), { events, calls });
     channel.publishEvents(session.roomId, events);
     return { trackId };
   };
 }
 
 /** That a track is one's own is checked by the media node, which knows. */
-export function handleTrackPause({ links, channel }: HandlerServices): Handler<'track.pause'> {
+export function handleTrackPause({
+  links,
+  channel,
+}: Pick<HandlerServices, 'links' | 'channel'>): Handler<'track.pause'> {
   return async ({ epoch, ...request }, connection) => {
     const { session } = connection;
     const { events } = await askMediaNode(links, session, epoch, 'track.pause', (placed) => ({
@@ -41,16 +49,30 @@ export function handleTrackPause({ links, channel }: HandlerServices): Handler<'
   };
 }
 
-export function handleTrackEnd({ links, channel, localRooms }: HandlerServices): Handler<'track.end'> {
+export function handleTrackEnd({
+  links,
+  channel,
+  localRooms,
+}: Pick<HandlerServices, 'links' | 'channel' | 'localRooms'>): Handler<'track.end'> {
   return async ({ epoch, ...request }, connection) => {
     const { session } = connection;
-    const { events } = await askMediaNode(links, session, epoch, 'track.end', (placed) => ({
+    const { events, calls } = await askMediaNode(links, session, epoch, 'track.end', (placed) => ({
       ...placed,
       ...request,
     }));
     localRooms.tracksOf(session.roomId).forgetOwn(session.peerId, request.trackId);
-    if (events.length === 0) connection.settle(costOfNoEvent(connection.people));
+    settleChange(connection, costOf('track.end', request, connection.people), { events, calls });
     channel.publishEvents(session.roomId, events);
     return {};
   };
+}
+
+/** Gives back what a change did not take: all of it where it changed nothing, the telling where nobody was told. */
+function settleChange(
+  connection: Connection,
+  cost: Cost,
+  { events, calls }: { readonly events: readonly unknown[]; readonly calls?: number | undefined },
+): void {
+  if (events.length > 0) return;
+  connection.settle(calls === 0 ? costOfNothing(cost) : costOfNoEvent(connection.people));
 }
