@@ -8,6 +8,7 @@ import { FILLING } from './rows/filling.ts';
 import { FLOODS } from './rows/floods.ts';
 import { FOREIGN_OPERATORS } from './rows/foreign-operators.ts';
 import { FOREIGN_PIPES } from './rows/foreign-pipes.ts';
+import { FORGED_NODES } from './rows/forged-nodes.ts';
 import { FRAMES } from './rows/frames.ts';
 import { HALF_ALIVE } from './rows/half-alive.ts';
 import { HTTP } from './rows/http.ts';
@@ -40,6 +41,7 @@ export const ATTACKS: readonly Attack[] = [
   ...EDGES_OF_MEDIA,
   ...TOO_MUCH_MEDIA,
   ...INSIDE,
+  FORGED_NODES,
   ...HALF_ALIVE,
   ...NEIGHBOURS,
   ...NETWORKS,

@@ -25,7 +25,7 @@ async function publishEverywhere(redis: Redis, message: string | Buffer): Promis
 }
 
 /** The key of the registry's media nodes. */
-async function mediaNodesKey(redis: Redis): Promise<string> {
+export async function mediaNodesKey(redis: Redis): Promise<string> {
   const [key] = (await redis.keys('*{registry}*media-nodes')).sort();
   if (key === undefined) throw new Error('where is the registry?');
   return key;
