@@ -1,5 +1,7 @@
 /** An edge that is started before everything it needs: it waits, says for what, and becomes ready by itself. */
 import { startConsulAgent } from '@plenary/cluster/testing/consul-agent';
+import { startConsulServers } from '@plenary/cluster/testing/consul-servers';
+import { startBlindSentinel, startSlowRedis } from '@plenary/cluster/testing/early-stores';
 import { afterEach, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { EdgeProcess } from './testing/edge-process.ts';
@@ -42,6 +44,48 @@ it('[HL5] before Redis, and before any media node', async () => {
   await cluster.addMediaNode('late');
   await edge.ready();
   await (await cluster.client()).join('early');
+  expect(edge.exitCode).toBeNull();
+});
+
+it('[HL11] while Redis still loads, and while Consul’s servers have no leader yet', async () => {
+  const [redis, consul] = [await startSlowRedis(), await startConsulServers(false)];
+  stops.push(redis.stop, consul.stop);
+  cluster = await TestCluster.start({ edges: 0, mediaNodes: 0 });
+  const loaded = redis.load();
+  const edge = await cluster.addUnreadyEdge('early', {
+    REDIS_URL: redis.url,
+    CONSUL_HTTP_ADDR: consul.address,
+  });
+  await untilReasons(edge, ['store_unavailable', 'consul_unavailable', 'no_media_node']);
+  await waitFor('it to say for what it waits', async () => {
+    const { store, consul: why } = await readinessOf(edge);
+    return store === 'loading' && why === 'no_leader';
+  });
+  for (const cause of ['loading', 'no_leader']) expect(edge.output).toContain(`"cause":"${cause}"`);
+  await loaded;
+  await untilReasons(edge, ['consul_unavailable', 'no_media_node']);
+  await consul.restart();
+  await untilReasons(edge, ['no_media_node']);
+  expect(edge.exitCode).toBeNull();
+});
+
+it('[HL11] while the Sentinels know no primary yet, and then one that still loads', async () => {
+  const redis = await startSlowRedis();
+  const sentinel = await startBlindSentinel();
+  stops.push(redis.stop, sentinel.stop);
+  cluster = await TestCluster.start({ edges: 0, mediaNodes: 0 });
+  const edge = await cluster.addUnreadyEdge('early', { REDIS_URL: '', ...sentinel.settings });
+  await untilReasons(edge, ['store_unavailable', 'no_media_node']);
+  const storeIs = async (store: string): Promise<void> => {
+    await waitFor(`it to say ${store}`, async () => (await readinessOf(edge)).store === store);
+  };
+  await storeIs('primary_unnamed');
+  expect(edge.output).toContain('PLENARY_REDIS_SENTINEL_NAME');
+  const loaded = redis.load();
+  await sentinel.monitor(redis.port);
+  await storeIs('loading');
+  await loaded;
+  await untilReasons(edge, ['no_media_node']);
   expect(edge.exitCode).toBeNull();
 });
 

@@ -177,6 +177,21 @@ describe('the process of a media node', () => {
     },
   );
 
+  test.runIf(process.platform === 'linux')(
+    '[AD3] says once of a worker that it has as many files open as it may, and goes on',
+    async () => {
+      const node = start();
+      await waitFor('ready', () => isReady(node));
+      const [worker] = workersOf(node);
+      execFileSync('prlimit', ['--pid', `${worker}`, '--nofile=8:']);
+      await waitFor('the word', () => node.output.text.includes('a worker has as many files open as it may'));
+      const metrics = await (await fetch(`${node.config.operatorUrl}/metrics`)).text();
+      expect(metrics).toMatch(/plenary_media_worker_open_files\{worker="0"\} [1-9]/);
+      expect(await isReady(node)).toBe(true);
+      expect(workersOf(node)).toEqual([worker]);
+    },
+  );
+
   test('[WK7] exits when its parent is gone', async () => {
     const node = start({ PLENARY_PARENT_PIPE: '1' });
     await waitFor('ready', () => isReady(node));

@@ -69,6 +69,7 @@ export class ServerWatch {
   }
 
   async #ask(): Promise<void> {
+    if (this.#redis.status === 'connect') await this.#askWhetherItLoads();
     if (this.#isAsking || this.#redis.status !== 'ready') return;
     this.#isAsking = true;
     const connection = this.#connection;
@@ -84,5 +85,11 @@ export class ServerWatch {
     }
     tell(await answer);
     if (connection === this.#connection) this.#isAsking = false;
+  }
+
+  /** Behind Sentinels ioredis waits for a server that loads its data, and says nothing of it. */
+  async #askWhetherItLoads(): Promise<void> {
+    const told = await within(this.#redis.info('persistence'), COMMAND_TIMEOUT_MS).catch(() => '');
+    if (/^loading:1/m.test(told) && this.#redis.status === 'connect') this.#onFound('loading');
   }
 }

@@ -12,6 +12,10 @@ describe('why a store does not serve', () => {
     [new Error('LOADING Redis is loading the dataset in memory'), 'loading'],
     [new Error('All sentinels are unreachable. Retrying from scratch after 10ms.'), 'primary_unnamed'],
     [
+      new Error('Retrying from scratch after 10ms. Last error: ERR No such master with that name'),
+      'primary_unnamed',
+    ],
+    [
       new Error(
         'All sentinels are unreachable. Retrying from scratch after 10ms. Last error: connect ECONNREFUSED 127.0.0.1:1',
       ),

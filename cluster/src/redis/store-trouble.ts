@@ -59,8 +59,9 @@ export function troubleOf(error: unknown): StoreTrouble {
   const refused = BY_REPLY.get(prefix);
   if (refused !== undefined) return refused;
   const code = codeOf(error);
-  // All that were asked answered, and none named a primary; ioredis says the same words as of Sentinels that do not answer.
-  if (/All sentinels are unreachable(?!.*Last error)/.test(error.message)) return 'primary_unnamed';
+  // Sentinels that do not know the name answer so, or with nothing, of which ioredis says the same words as of those that do not answer.
+  if (/No such master with that name|All sentinels are unreachable(?!.*Last error)/.test(error.message))
+    return 'primary_unnamed';
   // ioredis wraps what the last Sentinel failed with into a text.
   if (isTlsFault(error)) return 'tls_refused';
   if (/WRONGPASS|NOAUTH|invalid (username-)?password/i.test(error.message)) return 'access_denied';

@@ -245,6 +245,36 @@ export const FAULTS: readonly Fault[] = [
     },
   },
   {
+    name: 'media node comes back where no client reaches it',
+    store: 'redis',
+    isQuick: false,
+    goals: {},
+    meanwhile: 'everything',
+    person:
+      'those on it are as with a node killed; whoever is sent to it afterwards sees and hears nothing for four seconds, until they are moved',
+    operator:
+      '`plenary_media_unreached_peers_total`; `/ready` 503 `media_unreached` and an `error` line from the second person on',
+    strike: async (world) => {
+      const host = 'gra-b';
+      const node = world.cluster.mediaNodes.find((one) => world.hostOf(one) === host);
+      if (node === undefined) throw new Error(`${host} has no media node`);
+      // Nobody has reached it since its start, and Ann, whose own node ends, is sent to the other one of her datacenter.
+      await node.restart();
+      await world.datacenters.silence(host, 'host');
+      const other = await until(
+        'Ann to be on another node',
+        () => nodeOfAnn(world),
+        (one) => one !== node,
+      );
+      await other.kill('SIGKILL');
+      return async () => {
+        await other.restart();
+        await world.datacenters.endSilence(host, 'host');
+        await node.waitUntilReady();
+      };
+    },
+  },
+  {
     name: 'Redis killed, away for 5 s',
     store: 'redis',
     isQuick: true,
