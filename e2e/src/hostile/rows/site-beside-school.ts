@@ -1,5 +1,4 @@
 /** One IPv6 site that joins by a new network each time, beside a school behind one IPv4 address. */
-import { until } from '../../harness/until.ts';
 import type { Answers, Attack } from '../attack.ts';
 import { over } from '../attack.ts';
 import type { HostileWorld } from '../hostile-world.ts';
@@ -13,6 +12,8 @@ const FLOWS = 24;
 const PUPILS = 2;
 /** For how long it goes on when the room's budget is spent. */
 const SHORT_FOR_MS = 3_000;
+/** A machine that is too slow for the site to spend it so soon shows less, and waits no longer. */
+const SHORT_WITHIN_MS = 20_000;
 
 /** So often the edge has refused somebody because a room's budget was spent. */
 async function refusedByRooms(world: HostileWorld): Promise<number> {
@@ -51,12 +52,9 @@ export const SITE_BESIDE_SCHOOL: Attack = {
   ],
   strike: async (world, isTimeUp): Promise<Answers> => {
     const before = await refusedByRooms(world);
-    let shortUntilMs = Number.POSITIVE_INFINITY;
-    const isOver = (): boolean => isTimeUp() && performance.now() > shortUntilMs;
-    const isShort = (refused: number): boolean => refused > before;
-    const watching = until('the room’s budget to be spent', () => refusedByRooms(world), isShort).then(() => {
-      shortUntilMs = performance.now() + SHORT_FOR_MS;
-    });
+    let untilMs = performance.now() + SHORT_WITHIN_MS;
+    let isShort = false;
+    const isOver = (): boolean => isTimeUp() && performance.now() > untilMs;
     let network = 0;
     const site = (): Promise<string> => {
       network += 1;
@@ -64,6 +62,10 @@ export const SITE_BESIDE_SCHOOL: Attack = {
     };
     const pupil = async (): Promise<string> => {
       const answer = await joinAndLeave(world, '198.51.100.77', 'school');
+      if (!isShort && (await refusedByRooms(world)) > before) {
+        isShort = true;
+        untilMs = performance.now() + SHORT_FOR_MS;
+      }
       await new Promise((resolve) => setTimeout(resolve, 500));
       return `pupil: ${answer}`;
     };
@@ -71,7 +73,6 @@ export const SITE_BESIDE_SCHOOL: Attack = {
       ...Array.from({ length: FLOWS }, () => over(isOver, site)),
       ...Array.from({ length: PUPILS }, () => over(isOver, pupil)),
     ]);
-    await watching;
     return [...new Set(answers.flat())];
   },
 };
