@@ -34,6 +34,45 @@ function gateOf(atOnce: number) {
 }
 
 describe('EntryGate', () => {
+  it('[BU2] a store that does not answer, as one master of several, holds no places for long', async () => {
+    const { gate, begun, enter, end } = gateOf(2);
+    const answers: (() => void)[] = [];
+    const entrant = { owner: { address: '192.0.2.9', peer: 'silent' }, isWanted: () => true };
+    const stuck = Array.from({ length: 20 }, async () =>
+      gate.pass(entrant, async (place) =>
+        place.whileSlow(() => new Promise<void>((resolve) => answers.push(resolve))),
+      ),
+    );
+    const honest = enter(1);
+    await expect.poll(() => begun).toEqual([1]);
+    end(1);
+    expect(await honest).toBe(1);
+    // Each of them has asked, and goes on when it is answered.
+    await expect.poll(() => answers.length).toBe(20);
+    for (const answer of answers) answer();
+    await Promise.all(stuck);
+    expect(gate.isIdle).toBe(true);
+  });
+
+  it('[HE2] what is answered soon holds its place meanwhile', async () => {
+    const { gate, begun, enter, end } = gateOf(1);
+    const entrant = { owner: { address: '192.0.2.9', peer: 'quick' }, isWanted: () => true };
+    const begunWhenAnswered = gate.pass(entrant, async (place) => {
+      await place.whileSlow(() => new Promise((resolve) => setImmediate(resolve)));
+      return [...begun];
+    });
+    const next = enter(1);
+    expect(await begunWhenAnswered).toEqual([]);
+    await expect.poll(() => begun).toEqual([1]);
+    end(1);
+    await next;
+    const failing = gate.pass(entrant, async (place) =>
+      place.whileSlow(() => Promise.reject(new Error('gone'))),
+    );
+    await expect(failing).rejects.toThrow('gone');
+    expect(gate.isIdle).toBe(true);
+  });
+
   it('[HE2] lets so many in at a time, in order of arrival', async () => {
     const { begun, enter, end, waiting } = gateOf(2);
     const all = [1, 2, 3, 4].map(async (number) => enter(number));

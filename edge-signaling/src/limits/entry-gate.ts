@@ -1,4 +1,4 @@
-import { PlenaryError } from '@plenary/cluster';
+import { after, PlenaryError } from '@plenary/cluster';
 import type { Clock } from '@plenary/cluster';
 import { FairQueue } from './fair-queue.ts';
 import type { QueueOwner } from './fair-queue.ts';
@@ -29,7 +29,17 @@ export interface GatePlace {
    * @throws PlenaryError `timed_out` when there was none in time, or nobody wants the work any more; what is waited for throws
    */
   whileWaiting<Result>(waiting: () => Promise<Result>): Promise<Result>;
+  /**
+   * The same for what is quick as a rule, such as a command to the store: the place is given up only after {@link SLOW_AFTER_MS}. So a
+   * store that answers has no more to do at a time than the gate lets in, and a silent master of a Redis Cluster holds up nobody
+   * whose room is kept elsewhere.
+   * @throws as {@link whileWaiting}
+   */
+  whileSlow<Result>(waiting: () => Promise<Result>): Promise<Result>;
 }
+
+/** For how long a place is held for what should have been answered by then, in milliseconds. */
+export const SLOW_AFTER_MS = 100;
 
 interface Waiting {
   readonly entrant: Entrant;
@@ -39,6 +49,22 @@ interface Waiting {
   readonly sinceMs: number;
   readonly admit: () => void;
   readonly refuse: (error: PlenaryError) => void;
+}
+
+/** Whether something is not settled within {@link SLOW_AFTER_MS}. */
+async function isSlow(work: Promise<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => {
+    timer = after(SLOW_AFTER_MS, () => {
+      resolve(true);
+    });
+  });
+  const settled = (): boolean => false;
+  try {
+    return await Promise.race([work.then(settled, settled), late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /**
@@ -72,14 +98,19 @@ export class EntryGate {
       this.#underWay -= 1;
       this.#admitNext();
     };
+    const whileWaiting: GatePlace['whileWaiting'] = async (waiting) => {
+      giveBack();
+      const result = await waiting();
+      if (!this.#takeFree()) await this.#turn(this.#returning, entrant, askedMs);
+      isHeld = true;
+      return result;
+    };
     try {
       return await work({
-        whileWaiting: async (waiting) => {
-          giveBack();
-          const result = await waiting();
-          if (!this.#takeFree()) await this.#turn(this.#returning, entrant, askedMs);
-          isHeld = true;
-          return result;
+        whileWaiting,
+        whileSlow: async (waiting) => {
+          const answer = waiting();
+          return (await isSlow(answer)) ? whileWaiting(async () => answer) : answer;
         },
       });
     } finally {

@@ -123,8 +123,12 @@ export class Placer {
     let replaces = request.replaces;
     let lastFault = new PlenaryError('no_media_node');
     for (let attempt = 1; attempt <= MAX_TRIES && this.#remainingMs(request) > 0; attempt += 1) {
-      const placement = await this.#place(request, excluded, replaces);
-      request.onPlaced?.(placement);
+      const placement = await request.place.whileSlow(async () => {
+        const placed = await this.#place(request, excluded, replaces);
+        // At once: there may be no turn any more to go on in.
+        request.onPlaced?.(placed);
+        return placed;
+      });
       try {
         return await this.#admit(request, placement);
       } catch (thrown) {

@@ -207,12 +207,16 @@ export class Entrance {
     let latest: Placement | undefined;
     let hasNewClaim = false;
     try {
-      const [claim, read, revoked] = await Promise.allSettled([
-        this.#settings.tenantClaims.claim(tenantId, { roomId, peerId }),
-        this.#settings.reader.view(roomId),
-        this.#settings.tenants.isRevoked(tenantId, { roomId, subject, issuedAtSeconds }),
-      ]);
-      hasNewClaim = claim.status === 'fulfilled' && claim.value;
+      const [claim, read, revoked] = await turn.place.whileSlow(async () => {
+        const answers = await Promise.allSettled([
+          this.#settings.tenantClaims.claim(tenantId, { roomId, peerId }),
+          this.#settings.reader.view(roomId),
+          this.#settings.tenants.isRevoked(tenantId, { roomId, subject, issuedAtSeconds }),
+        ]);
+        // At once: there may be no turn any more to go on in.
+        hasNewClaim = answers[0].status === 'fulfilled' && answers[0].value;
+        return answers;
+      });
       if (revoked.status === 'rejected') throw revoked.reason;
       if (revoked.value) throw new PlenaryError('access_revoked');
       if (claim.status === 'rejected') throw claim.reason;
@@ -220,7 +224,7 @@ export class Entrance {
       const view: RoomView = read.value;
       // Who sits here knows better than a store that forgot: nobody enters an empty room beside them.
       if (view.occupancy.peerCount === 0 && localRooms.sessionsIn(roomId).length > 0)
-        await this.#settings.republisher.room(roomId);
+        await turn.place.whileSlow(async () => this.#settings.republisher.room(roomId));
       let joined: Joined | undefined;
       const hosted = await placer.host({
         roomId,
@@ -301,20 +305,24 @@ export class Entrance {
       if (placement === undefined) throw new PlenaryError('session_gone');
       const placed = { roomId, peerId, epoch: placement.epoch };
       // First, since it decides whether this resumes at all; a token that is refused is to change nothing.
-      const { self, sequence, holdEpoch, former, peerCount } = await rooms
-        .attachPeer(roomId, peerId, placement.epoch, edgeId, generation)
-        .catch(notFoundAs('session_gone'));
+      const { self, sequence, holdEpoch, former, peerCount } = await place.whileSlow(async () =>
+        rooms
+          .attachPeer(roomId, peerId, placement.epoch, edgeId, generation)
+          .catch(notFoundAs('session_gone')),
+      );
       const attaching = Promise.all([
         this.#attachMedia(placement.mediaNodeId, placed),
         former !== undefined &&
           this.#attachMedia(former.mediaNodeId, { roomId, peerId, epoch: former.epoch }),
       ]);
       const begun = { roomId, subject: grants.sub, joinedAtMs: self.joinedAtMs };
-      const [catchUp, isEnded] = await Promise.all([
-        reader.catchUp(roomId, request.lastEventId),
-        // This edge may have been down, or not there, when it was said.
-        tenants.isEnded(grants.tenant, begun),
-      ]);
+      const [catchUp, isEnded] = await place.whileSlow(async () =>
+        Promise.all([
+          reader.catchUp(roomId, request.lastEventId),
+          // This edge may have been down, or not there, when it was said.
+          tenants.isEnded(grants.tenant, begun),
+        ]),
+      );
       const [isAlive, isFormerAlive] = await place.whileWaiting(async () => attaching);
       const proof = { key: cnf.jwk, generation: generation + 1 };
       const incarnationOf = (id: MediaNodeId): SessionMedia['incarnation'] => links.get(id)?.incarnation;
@@ -373,15 +381,17 @@ export class Entrance {
   async #findPlacement(roomId: RoomId, peerId: PeerId, place: GatePlace): Promise<Placement | undefined> {
     const { rooms, reader, republisher, localRooms, clock } = this.#settings;
     const untilMs = clock.monotonicMs() + 2 * REPUBLISH_INTERVAL_MS;
-    let placement = await rooms.placementOf(roomId, peerId);
+    const look = async (): Promise<Placement | undefined> =>
+      place.whileSlow(async () => rooms.placementOf(roomId, peerId));
+    let placement = await look();
     if (placement === undefined && localRooms.find(peerId) !== undefined) {
-      await republisher.room(roomId);
-      placement = await rooms.placementOf(roomId, peerId);
+      await place.whileSlow(async () => republisher.room(roomId));
+      placement = await look();
     }
     while (placement === undefined && clock.monotonicMs() < untilMs) {
-      if ((await reader.standing(roomId)) === 'whole') return rooms.placementOf(roomId, peerId);
+      if ((await place.whileSlow(async () => reader.standing(roomId))) === 'whole') return look();
       await place.whileWaiting(async () => sleep(LOOK_AGAIN_MS));
-      placement = await rooms.placementOf(roomId, peerId);
+      placement = await look();
     }
     return placement;
   }

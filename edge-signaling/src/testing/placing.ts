@@ -71,7 +71,7 @@ export async function placing(others: readonly string[] = [], parts = new EdgePa
     roundTrips: [],
     deadlineMs: clock.monotonicMs() + 9_000,
     entrant: { owner: { address: '192.0.2.1', peer: 'ann' }, isWanted: () => true },
-    place: { whileWaiting: async (waiting) => waiting() },
+    place: { whileWaiting: async (waiting) => waiting(), whileSlow: async (waiting) => waiting() },
     ...more,
   });
   return { parts, directory, placer, requestOf, link: links.add('node') };

@@ -63,15 +63,17 @@ async function openAnew(
   const { roomId, peerId, grants } = session;
   const before = session.allMedia;
   const look = async () =>
-    Promise.all([
-      reader.view(roomId),
-      rooms.placementOf(roomId, peerId),
-      moveFrom === undefined ? undefined : rooms.formerPlacement(roomId, peerId),
-    ]);
+    turn.place.whileSlow(async () =>
+      Promise.all([
+        reader.view(roomId),
+        rooms.placementOf(roomId, peerId),
+        moveFrom === undefined ? undefined : rooms.formerPlacement(roomId, peerId),
+      ]),
+    );
   let [view, placement, former] = await look();
   if (placement === undefined) {
     // The store may only have forgotten it.
-    await republisher.room(roomId);
+    await turn.place.whileSlow(async () => republisher.room(roomId));
     if (!localRooms.holds(session)) throw new PlenaryError('session_gone');
     [view, placement, former] = await look();
   }
