@@ -108,6 +108,7 @@ async function liveProcesses(environment: Environment): Promise<KnownProcess[]> 
     namespace: settings.PLENARY_NAMESPACE,
     consul: consulSettings(settings.CONSUL_HTTP_ADDR, settings.CONSUL_HTTP_TOKEN),
     connectionName: 'plenaryctl',
+    readsOnly: true,
     logger: silentLogger(),
   });
   try {

@@ -69,6 +69,27 @@ describe('control links', () => {
 });
 
 describe('an edge that can use no media node', () => {
+  it.each([
+    { cause: 'other_node', hears: { mediaNodeId: 'node-y' }, says: 'This is node-x, not node-y' },
+    { cause: 'other_version', hears: { controlVersion: 999_999 }, says: 'speaks control version 999999' },
+    { cause: 'other_version', hears: { share: 'of another shape' }, says: 'share' },
+  ])('[HL6] names the cause $cause as the node does, of $hears', async ({ cause, hears, says }) => {
+    cluster = await TestCluster.start({ edges: 1, mediaNodes: 0 });
+    impostor = await ScriptedMediaNode.start({
+      id: 'node-x',
+      hears,
+      clusterSecret: TEST_CLUSTER_SECRET,
+      store: cluster.store,
+      leaseMs: 60_000,
+    });
+    await waitFor('the cause', async () => {
+      const answer: unknown = await (await fetch(`${cluster.edge(0).operatorUrl}/ready`)).json();
+      return READINESS.parse(answer).controlLinks?.includes(cause) === true;
+    });
+    expect(cluster.edge(0).output).toContain(says);
+    expect(cluster.edge(0).output).toContain(`"cause":"${cause}"`);
+  });
+
   it('[HL6] is not ready, says why, and sends who comes to an edge that can', async () => {
     cluster = await TestCluster.start({ edges: 1, mediaNodes: 1 });
     const useless = await EdgeProcess.start({

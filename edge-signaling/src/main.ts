@@ -2,6 +2,8 @@ import {
   ConfigError,
   connectClusterStore,
   createLogger,
+  entry,
+  openStandardOutput,
   systemClock,
   watchEntries,
   watchParentPipe,
@@ -23,11 +25,14 @@ function readConfigOrExit(): EdgeConfig {
 }
 
 const config = readConfigOrExit();
+const output = openStandardOutput();
 const logger = createLogger(
   { kind: 'edge', id: config.edgeId, datacenter: config.datacenter },
   config.logLevel,
+  output,
 );
 const metrics = createEdgeMetrics();
+output.onLost(entry('signal', () => metrics.lostLogLines.inc()));
 watchEntries(createEntrySink(metrics, logger));
 const store = connectClusterStore({
   address: config.storeAddress,

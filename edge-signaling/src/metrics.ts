@@ -211,6 +211,11 @@ export function createEdgeMetrics() {
       labelNames: ['entry'],
       registers,
     }),
+    lostLogLines: new Counter({
+      name: 'plenary_edge_lost_log_lines_total',
+      help: 'Lines of the log that could not be written: the disk was full, or nobody read them.',
+      registers,
+    }),
     faults: new Counter({
       name: 'plenary_edge_faults_total',
       help: 'Errors that were coped with and only logged, by where they happened.',

@@ -11,6 +11,7 @@ import type { Duplex } from 'node:stream';
 import {
   afterTurn,
   answering,
+  answerOddHttp,
   createFrameParser,
   entry,
   inBackground,
@@ -532,6 +533,7 @@ const ignoreBroken = entry('http', () => undefined);
 function attachNode(io: SocketServer, door: Door, settings: ServerSettings): Carrier {
   const { host, port, handleHttp, readAddress, logger } = settings;
   const server = createServer(HTTP_OPTIONS);
+  answerOddHttp(server);
   io.attach(server);
   const sockets = new Set<NetSocket>();
   const onAcceptFault = entry('socket', (fault: unknown) => {

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { childrenOf } from '@plenary/cluster/testing/process-tree';
 import { createSocket } from 'node:dgram';
 import { DEFAULT_NAMESPACE, connectClusterStore, silentLogger } from '@plenary/cluster';
+import { FULL_DISK } from '@plenary/cluster/testing/full-outputs';
 import { spoilStore } from '@plenary/cluster/testing/spoiled-store';
 import { startRedisServer } from '@plenary/cluster/testing/redis-server';
 import { urlOfUser } from '@plenary/cluster/testing/redis-users';
@@ -32,7 +33,9 @@ afterAll(async () => {
   await redis.stop();
 });
 
-function start(...parameters: [overrides?: NodeJS.ProcessEnv, config?: TestConfig]): NodeProcess {
+function start(
+  ...parameters: [overrides?: NodeJS.ProcessEnv, config?: TestConfig, outputPath?: string]
+): NodeProcess {
   const started = startNodeProcess(urlOfUser('media-node', redis.port), ...parameters);
   running.push(started);
   return started;
@@ -118,6 +121,15 @@ describe('the process of a media node', () => {
     const again = start({}, node.config);
     await waitFor('ready again', () => isReady(again));
     expect(again.output.text).not.toContain('the registry refuses this node');
+  });
+
+  test('[LC7] serves while its log cannot be written, counts the lost lines, and ends at SIGTERM', async () => {
+    const node = start({}, testConfig(), FULL_DISK);
+    await waitFor('ready', () => isReady(node));
+    const metrics = await (await fetch(`${node.config.operatorUrl}/metrics`)).text();
+    expect(metrics).toMatch(/^plenary_media_lost_log_lines_total [1-9]/m);
+    node.child.kill('SIGTERM');
+    expect(await node.exited).toEqual({ code: 0, signal: null });
   });
 
   test('[RG5] killed and started anew under its id, it waits for its old lease and serves', async () => {

@@ -1,5 +1,12 @@
 /** The media node's process: reads its configuration, wires, and starts. */
-import { ConfigError, connectClusterStore, createLogger, entry, watchEntries } from '@plenary/cluster';
+import {
+  ConfigError,
+  connectClusterStore,
+  createLogger,
+  entry,
+  openStandardOutput,
+  watchEntries,
+} from '@plenary/cluster';
 import { loadConfig } from './config.ts';
 import type { MediaNodeConfig } from './config.ts';
 import { exitOnFault, stopOnSignals, stopOnce } from './lifecycle.ts';
@@ -24,7 +31,8 @@ function readConfig(): MediaNodeConfig {
 
 const config = readConfig();
 const { mediaNodeId, datacenter, logLevel, storeAddress, consul, parentPipe, drainMs } = config;
-const logger = createLogger({ kind: 'media-node', id: mediaNodeId, datacenter }, logLevel);
+const output = openStandardOutput();
+const logger = createLogger({ kind: 'media-node', id: mediaNodeId, datacenter }, logLevel, output);
 exitOnFault(logger);
 // Workers are handed this process' environment; its secrets are none of their business.
 delete process.env['PLENARY_CLUSTER_SECRET'];
@@ -36,6 +44,7 @@ delete process.env['PLENARY_REDIS_PASSWORD'];
 delete process.env['PLENARY_REDIS_SENTINEL_PASSWORD'];
 
 const metrics = createMetrics(true);
+output.onLost(entry('signal', () => metrics.lostLogLines.inc()));
 watchEntries(createEntrySink(metrics, logger));
 const store = connectClusterStore({
   address: storeAddress,

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import {
   AdminDoor,
   AuthorityFile,
+  answerOddHttp,
   CONTROL_VERSION,
   Drain,
   mintIncarnation,
@@ -357,6 +358,7 @@ export class MediaNode {
         controlTls === undefined
           ? createServer(HTTP_OPTIONS, nothingHere)
           : createTlsServer({ ...HTTP_OPTIONS, ...controlTls.read() }, nothingHere);
+      answerOddHttp(http);
       const guard = guardPort(metrics);
       guardConnections(http, guard, controlTls === undefined ? 'connection' : 'secureConnection');
       servers.http = http;

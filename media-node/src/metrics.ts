@@ -72,6 +72,10 @@ export function createMetrics(withProcess: boolean) {
       'Faults of this program at an entry, each of which cost one message, tick or call, by what came in',
       ['entry'],
     ),
+    lostLogLines: counter(
+      'media_lost_log_lines_total',
+      'Lines of the log that could not be written: the disk was full, or nobody read them',
+    ),
     refusedLinks: counter('media_refused_links_total', 'Control links that were refused, by code', ['code']),
     refusedConnections: counter(
       'media_refused_connections_total',

@@ -12,6 +12,7 @@ import type { Secrets } from '../keys/derive.ts';
 import { NAMESPACE } from '../namespace.ts';
 import { mediaNode } from '../testing/samples.ts';
 import { CallerHandshake, NodeHandshake } from './handshake.ts';
+import { readRefusal, refusalToCaller } from './link-refusal.ts';
 import type { SealedStream } from './sealed-stream.ts';
 
 const OLD = 'the-secret-of-before-with-thirty-two-characters';
@@ -52,6 +53,25 @@ describe('the handshake of a control link', () => {
     const { caller, node } = link(edgeOf(OLD), nodeOf(OLD));
     expect(node.open(caller.seal('a question'))).toBe('a question');
     expect(caller.open(node.seal('an answer'))).toBe('an answer');
+  });
+
+  it('[HL6] a node says to the caller why it refuses it, and an older one is taken at its word', () => {
+    const { opening } = new CallerHandshake(edgeOf(OLD), edgeCaller, NODE);
+    const heard = (changes: object, node = nodeOf(OLD)): string => {
+      try {
+        new NodeHandshake(node, { ...opening, ...changes });
+      } catch (thrown) {
+        return readRefusal(refusalToCaller(thrown));
+      }
+      return 'none';
+    };
+    expect(heard({})).toBe('none');
+    expect(heard({}, nodeOf(NEW))).toBe('other_secret');
+    expect(heard({ mediaNodeId: 'node-b' })).toBe('other_node');
+    expect(heard({ controlVersion: 999 })).toBe('other_version');
+    expect(heard({ share: 1 })).toBe('other_version');
+    for (const refusal of [new Error('no'), { data: { refusal: 'because' } }, undefined])
+      expect(readRefusal(refusal)).toBe('other_secret');
   });
 
   it('[CL1] fails where the secrets differ, and says so', () => {

@@ -30,6 +30,7 @@ import type { ControlCaller } from '../protocol/edge-media.ts';
 import { MEDIA_NODE_ID } from '../protocol/ids.ts';
 import type { MediaNodeId } from '../protocol/ids.ts';
 import { describeIssues } from '../rpc/route.ts';
+import { RefusedLink } from './link-refusal.ts';
 import { SealedStream } from './sealed-stream.ts';
 
 /** The caller's first message: who it says it is, whom it means, whom it believes, and its fresh key. */
@@ -185,14 +186,14 @@ export class NodeHandshake {
     const { kind, id, incarnation, mediaNodeId, controlVersion, authorities } = opening;
     if (controlVersion !== CONTROL_VERSION) {
       const versions = `control version ${controlVersion}, this node ${CONTROL_VERSION}`;
-      throw new PlenaryError('unauthorised', `${kind} ${id} speaks ${versions}.`);
+      throw new RefusedLink('other_version', `${kind} ${id} speaks ${versions}.`);
     }
     if (mediaNodeId !== identity.id) {
-      throw new PlenaryError('unauthorised', `This is ${identity.id}, not ${mediaNodeId}.`);
+      throw new RefusedLink('other_node', `This is ${identity.id}, not ${mediaNodeId}.`);
     }
     const credential = identity.credentials.find(({ authorityId }) => authorities.includes(authorityId));
     if (credential === undefined) {
-      throw new PlenaryError('unauthorised', `${kind} ${id} and ${identity.id} have different secrets.`);
+      throw new RefusedLink('other_secret', `${kind} ${id} and ${identity.id} have different secrets.`);
     }
     this.#identity = identity;
     this.caller = { kind, id, incarnation };

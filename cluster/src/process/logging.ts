@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import type { Logger } from 'pino';
+import type { LogOutput } from './log-output.ts';
 
 export type { Logger } from 'pino';
 
@@ -11,20 +12,38 @@ export interface ProcessIdentity {
 }
 
 /**
- * The logger of a process: JSON lines on standard output. `docs/logging.md` says what belongs on which level. Secrets
+ * The logger of a process: JSON lines. `docs/logging.md` says what belongs on which level. Secrets
  * never reach a log: tokens, ICE passwords and keys are redacted wherever they stand in a logged object.
  */
-export function createLogger(identity: ProcessIdentity, level: string): Logger {
-  return pino({
-    level,
-    base: identity,
-    formatters: { level: (label) => ({ level: label }) },
-    timestamp: pino.stdTimeFunctions.isoTime,
-    redact: {
-      paths: ['token', '*.token', 'sessionToken', '*.sessionToken', '*.password', '*.keyBase64', '*.secret'],
-      censor: '[redacted]',
+export function createLogger(identity: ProcessIdentity, level: string, output: LogOutput): Logger {
+  const logger = pino(
+    {
+      level,
+      base: identity,
+      formatters: { level: (label) => ({ level: label }) },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      redact: {
+        paths: [
+          'token',
+          '*.token',
+          'sessionToken',
+          '*.sessionToken',
+          '*.password',
+          '*.keyBase64',
+          '*.secret',
+        ],
+        censor: '[redacted]',
+      },
     },
-  });
+    output,
+  );
+  output.onReturn((lost) =>
+    logger.warn(
+      { lost },
+      'the log could not be written for a while, and lines are lost; it is written again',
+    ),
+  );
+  return logger;
 }
 
 /** A logger for tests: silent. */

@@ -1,13 +1,13 @@
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { Duplex } from 'node:stream';
 import type { ConsulTrouble } from '../consul/consul-trouble.ts';
 import type { StoreTrouble } from '../redis/store-trouble.ts';
 import { answerAdminRequest, hasAdminPath, MAX_ADMIN_BODY_LENGTH } from './admin.ts';
 import type { AdminSettings } from './admin.ts';
 import { ADMIN_CHALLENGE_PATH, ADMIN_PROOF_HEADER } from './admin-proof.ts';
 import { entry } from './entry.ts';
+import { answerOddHttp } from './odd-http.ts';
 import type { TlsFiles } from './tls-files.ts';
 
 /** Whether to send a process new work, and every reason against it. */
@@ -147,10 +147,7 @@ export class OperatorServer {
         ? createServer(LIMITS, listener)
         : createTlsServer({ ...LIMITS, ...tls.read() }, listener);
     this.#server.maxConnections = MAX_CONNECTIONS;
-    this.#server.on(
-      'clientError',
-      entry('http', (_error: Error, socket: Duplex) => socket.destroy()),
-    );
+    answerOddHttp(this.#server);
   }
 
   /** @throws Error with the setting's name, when the port cannot be listened on */

@@ -12,6 +12,7 @@ import { ClusterWatch } from './cluster-watch.ts';
 import type { ProbeMaster } from './cluster-watch.ts';
 import type { Reach } from './cluster-watch.ts';
 import { StoreHealth } from './store-health.ts';
+import { troubleOf } from './store-trouble.ts';
 import type { StoreTrouble } from './store-trouble.ts';
 import { channelPrefixOf, keysOf } from './keys.ts';
 import type { StoreKeys } from './keys.ts';
@@ -72,6 +73,8 @@ export interface ConnectOptions {
   readonly consul?: ConsulSettings | undefined;
   /** Shown in `CLIENT LIST`. */
   readonly connectionName: string;
+  /** Only looks up: a store whose user may not write serves it. */
+  readonly readsOnly?: boolean;
   readonly logger: Logger;
 }
 
@@ -81,6 +84,7 @@ export function connectClusterStore({
   namespace,
   consul,
   connectionName,
+  readsOnly = false,
   logger,
 }: ConnectOptions): ClusterStore {
   const listeners = new Set<(available: boolean) => void>();
@@ -105,6 +109,7 @@ export function connectClusterStore({
     address,
     connectionName,
     keys,
+    readsOnly,
     onFound: (...found) => health.found(...found),
     onError: reporterOf('commands'),
   });
@@ -164,21 +169,30 @@ interface WatchOptions {
   readonly address: StoreAddress;
   readonly connectionName: string;
   readonly keys: StoreKeys;
+  readonly readsOnly: boolean;
   readonly onFound: (reach: Reach, trouble: StoreTrouble | undefined) => void;
   readonly onError: (error: Error) => void;
 }
 
-function openWatched({ address, connectionName, keys, onFound, onError }: WatchOptions): WatchedClient {
+function openWatched({
+  address,
+  connectionName,
+  keys,
+  readsOnly,
+  onFound,
+  onError,
+}: WatchOptions): WatchedClient {
   // A command must fail at once while the store is away: who asked decides what that means.
   const enableOfflineQueue = false;
+  const onRefusal = readsOnly ? unlessForbidden : refused;
   const write = async (redis: Redis, tag: number): Promise<unknown> =>
-    runOnServer(redis, 'probeWrites', [keys.probe(tag)], []).catch(unlessForbidden);
+    runOnServer(redis, 'probeWrites', [keys.probe(tag)], []).catch(onRefusal);
   if (address.kind === 'cluster') {
     const cluster = openCluster(address, connectionName, { enableOfflineQueue });
     cluster.on('error', entry('store', onError));
     cluster.on('node error', entry('store', onError));
     const probe: ProbeMaster = async (master, slots) => {
-      const tag = await tagIn(master, keys, slots).catch(unlessForbidden);
+      const tag = await tagIn(master, keys, slots).catch(onRefusal);
       if (tag !== undefined) await write(master, tag);
     };
     const watch = new ClusterWatch(cluster, probe, onFound);
@@ -194,9 +208,13 @@ function openWatched({ address, connectionName, keys, onFound, onError }: WatchO
   return { client: redis, suspect: () => watch.suspect(), stop: () => watch.stop() };
 }
 
-/** Whose user may not write the probe, as who only looks up, is served by a server that answers so. */
+function refused(error: unknown): never {
+  throw error;
+}
+
+/** A server that lets its user not write the probe serves a process that only looks up. */
 function unlessForbidden(error: unknown): undefined {
-  if (!(error instanceof Error) || !error.message.startsWith('NOPERM')) throw error;
+  if (troubleOf(error) !== 'access_denied') throw error;
 }
 
 /** The tag of a probe whose key is in one of the slots; none for a master that has next to none of them. */

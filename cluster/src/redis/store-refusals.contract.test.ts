@@ -60,6 +60,10 @@ const set = async (url: string, settings: Readonly<Record<string, string>>): Pro
     for (const [name, value] of Object.entries(settings)) await redis.config('SET', name, value);
   });
 
+/** What the user of the process may do from now on. */
+const allow = async (url: string, ...rights: readonly string[]): Promise<unknown> =>
+  askServer(url, async (redis) => redis.call('ACL', 'SETUSER', 'default', ...rights));
+
 const away = ({ msg }: Line): boolean => msg.includes('is away');
 
 describe('a store that answers PING and refuses writes', () => {
@@ -107,6 +111,11 @@ describe('a store that answers PING and refuses writes', () => {
       },
       takeAgain: async (url: string): Promise<unknown> => set(url, { 'stop-writes-on-bgsave-error': 'no' }),
     },
+    ...['~other:*', 'allkeys -hset'].map((rights) => ({
+      cause: 'access_denied',
+      refuse: async (url: string): Promise<unknown> => allow(url, 'resetkeys', ...rights.split(' ')),
+      takeAgain: async (url: string): Promise<unknown> => allow(url, 'allkeys', 'allcommands'),
+    })),
   ])(
     '[HL1] is away while it does, for the cause $cause, said in one line',
     async ({ cause, refuse, takeAgain }) => {
@@ -247,8 +256,8 @@ describe('a store that nobody can use until somebody acts', () => {
 /** How many scripts the server was asked to run since its statistics were last reset. */
 async function probes(url: string): Promise<number> {
   const stats = await askServer(url, async (redis) => redis.info('commandstats'));
-  return [...stats.matchAll(/^cmdstat_evalsha:calls=(\d+)/gm)].reduce(
-    (sum, [, calls]) => sum + Number(calls),
+  return [...stats.matchAll(/^cmdstat_evalsha:calls=(\d+).*rejected_calls=(\d+)/gm)].reduce(
+    (sum, [, calls, rejected]) => sum + Number(calls) + Number(rejected),
     0,
   );
 }

@@ -25,6 +25,8 @@ describe('why a store does not serve', () => {
     [new Error('CLUSTERDOWN Hash slot not served'), 'slots_away'],
     [new Error('WRONGPASS invalid username-password pair or user is disabled.'), 'access_denied'],
     [new Error('NOAUTH Authentication required.'), 'access_denied'],
+    [new Error('NOPERM No permissions to access a key'), 'access_denied'],
+    [new Error("ERR The user executing the script can't access at least one of the keys"), 'access_denied'],
     [new Error('All sentinels are unreachable. Last error: WRONGPASS invalid'), 'access_denied'],
     [new Error('ERR max number of clients reached'), 'too_many_clients'],
     [coded('CERT_HAS_EXPIRED', 'certificate has expired'), 'tls_refused'],

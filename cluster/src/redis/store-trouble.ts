@@ -41,7 +41,9 @@ const BY_REPLY: ReadonlyMap<string, StoreTrouble> = new Map([
   ['NOPERM', 'access_denied'],
 ]);
 /** Replies that say that we asked for nonsense, or for what a key of another type cannot do. */
-const OUR_MISTAKE = /^(ERR|WRONGTYPE|NOPERM|CROSSSLOT|user_script)/;
+const OUR_MISTAKE = /^(ERR|WRONGTYPE|CROSSSLOT|user_script)/;
+/** A script whose user lacks the right to a command or key, in the words of Redis 7 and of Valkey. */
+const SCRIPT_DENIED = /ACL failure in script|The user executing the script can't/;
 
 /** What Redis itself answered with; ioredis' own class for it is not typed. */
 export const isReplyError = (error: unknown): error is Error =>
@@ -50,7 +52,7 @@ export const isReplyError = (error: unknown): error is Error =>
 /** Whether Redis refused because it cannot serve now, rather than because we asked for nonsense. */
 export function isOutage(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  return !isReplyError(error) || !OUR_MISTAKE.test(error.message);
+  return !isReplyError(error) || !OUR_MISTAKE.test(error.message) || SCRIPT_DENIED.test(error.message);
 }
 
 export function troubleOf(error: unknown): StoreTrouble {
@@ -58,6 +60,7 @@ export function troubleOf(error: unknown): StoreTrouble {
   const [prefix = ''] = /^[A-Z]+/.exec(error.message) ?? [];
   const refused = BY_REPLY.get(prefix);
   if (refused !== undefined) return refused;
+  if (SCRIPT_DENIED.test(error.message)) return 'access_denied';
   const code = codeOf(error);
   // Sentinels that do not know the name answer so, or with nothing, of which ioredis says the same words as of those that do not answer.
   if (/No such master with that name|All sentinels are unreachable(?!.*Last error)/.test(error.message))
@@ -91,7 +94,7 @@ export const ADVICE: Readonly<Record<StoreTrouble, { readonly mustAct: boolean; 
   unknown_name: { mustAct: true, toDo: 'mend the host name of Redis, or the name service' },
   access_denied: {
     mustAct: true,
-    toDo: 'mend user name and password of Redis (and of the Sentinels), or the rights of the user',
+    toDo: 'mend user name and password of Redis (and of the Sentinels), or the rights of the user: those of deploy/redis/users, with PLENARY_NAMESPACE in them',
   },
   tls_refused: {
     mustAct: true,

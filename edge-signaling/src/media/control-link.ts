@@ -8,7 +8,10 @@ import {
   CONTROL_REQUESTS,
   CONTROL_TIMEOUT_MS,
   CONTROL_VERSION,
+  LINK_REFUSALS,
   LinkCaller,
+  linkRefusalOf,
+  readRefusal,
   notice,
   PLACED_PEER,
   PlenaryError,
@@ -55,15 +58,7 @@ const PROBE_MS = 2_000;
 export type LinkLoss = 'broken' | 'silent' | 'refused';
 
 /** Why a link is not up: a closed set, which `/ready` and a metric name. */
-export const LINK_TROUBLES = [
-  'other_secret',
-  'other_node',
-  'other_version',
-  'unreachable',
-  'no_answer',
-  'meddled',
-  'lost',
-] as const;
+export const LINK_TROUBLES = [...LINK_REFUSALS, 'unreachable', 'no_answer', 'meddled', 'lost'] as const;
 export type LinkTrouble = (typeof LINK_TROUBLES)[number];
 
 /** What there is to do about it, and where. */
@@ -90,9 +85,9 @@ export const NODE_LOST_AFTER_MS: Readonly<Record<LinkLoss, number>> = {
 };
 
 /** Why a link ended whose other end was not believed. Once both have proved themselves, somebody meddles with what they say. */
-export function troubleOf({ code }: PlenaryError, isUp: boolean): LinkTrouble {
+export function troubleOf(error: PlenaryError, isUp: boolean): LinkTrouble {
   if (isUp) return 'meddled';
-  return code === 'timed_out' ? 'no_answer' : 'other_secret';
+  return error.code === 'timed_out' ? 'no_answer' : linkRefusalOf(error);
 }
 
 /**
@@ -324,7 +319,7 @@ export class ControlLink {
       entry('control_link', (error) => {
         // Socket.IO tries again by itself where nobody answered, and not where the node refused this edge.
         if (this.#socket.active) this.#onFailure(describeFailure(error));
-        else this.#refuse('other_secret', error.message);
+        else this.#refuse(readRefusal(error), error.message);
         if (this.#mayBeRefused && isRefusal(error)) {
           this.#mayBeRefused = false;
           listener.onDown(this, 'refused');

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { RoomId } from '@plenary/cluster/ids';
 import { freePort } from '@plenary/cluster/testing/ports';
 import { room } from '@plenary/cluster/testing/samples';
+import { writingTo } from '@plenary/cluster/testing/full-outputs';
 import { waitFor } from './wait-for.ts';
 
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
@@ -25,6 +26,8 @@ export interface EdgeProcessOptions {
   /** The address to listen on; default 127.0.0.1. */
   readonly host?: string;
   readonly settings?: Readonly<Record<string, string>>;
+  /** A file that standard output and standard error go to; default is what `output` gives. */
+  readonly outputPath?: string;
 }
 
 /** A real edge process that a test started. */
@@ -60,7 +63,10 @@ export class EdgeProcess {
     const at = `http://${isIP(host) === 6 ? `[${host}]` : host}`;
     this.url = `${at}:${port}`;
     this.operatorUrl = `${at}:${operatorPort}`;
-    this.#child = spawn(process.execPath, [MAIN], {
+    const { outputPath } = options;
+    const [program, parameters] =
+      outputPath === undefined ? [process.execPath, [MAIN]] : writingTo(outputPath, [process.execPath, MAIN]);
+    this.#child = spawn(program, parameters, {
       env: {
         PATH: process.env['PATH'],
         PLENARY_ID: options.id,

@@ -9,10 +9,10 @@ import {
   identityOfSecrets,
   mintIncarnation,
   NodeHandshake,
+  refusalToCaller,
   PlenaryError,
   REPUBLISH_INTERVAL_MS,
   route,
-  toPlenaryError,
 } from '@plenary/cluster';
 import type {
   ClusterStore,
@@ -43,6 +43,8 @@ export interface ScriptedMediaNodeOptions {
   readonly id: string;
   /** Who it says it is, once a link is open; default its id. */
   readonly claimsToBe?: string;
+  /** What of an edge's first message it hears otherwise than it was said. */
+  readonly hears?: Readonly<Record<string, unknown>>;
   readonly datacenter?: string;
   readonly clusterSecret: string;
   readonly store: ClusterStore;
@@ -100,10 +102,13 @@ export class ScriptedMediaNode {
     const handshakes = new WeakMap<Socket, NodeHandshake>();
     this.#server.use((socket, next) => {
       try {
-        handshakes.set(socket, new NodeHandshake(this.#identity, socket.handshake.auth));
+        handshakes.set(
+          socket,
+          new NodeHandshake(this.#identity, { ...socket.handshake.auth, ...options.hears }),
+        );
         next();
       } catch (thrown) {
-        next(toPlenaryError(thrown));
+        next(refusalToCaller(thrown));
       }
     });
     this.#server.on('connection', (socket) => {

@@ -8,6 +8,7 @@ import {
   MAX_CONTROL_PACKET_BYTES,
   MEDIA_NODE_ID,
   NodeHandshake,
+  refusalToCaller,
   RareLines,
   createFrameParser,
   toPlenaryError,
@@ -96,7 +97,7 @@ export class ControlServer {
       } catch (thrown) {
         const error = toPlenaryError(thrown);
         this.#refused(socket, error);
-        next(Object.assign(new Error(error.message), { data: error.toWire() }));
+        next(refusalToCaller(error));
       }
     });
     this.#server.on(

@@ -3,6 +3,7 @@ import type { ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { writingTo } from '@plenary/cluster/testing/full-outputs';
 import { TEST_SECRET, testConfig } from './test-node.ts';
 import type { TestConfig } from './test-node.ts';
 
@@ -16,14 +17,20 @@ export interface NodeProcess {
   readonly config: TestConfig;
 }
 
-/** @param overrides - of the environment; an undefined one takes a variable away */
+/**
+ * @param overrides - of the environment; an undefined one takes a variable away
+ * @param outputPath - a file that standard output and standard error go to
+ */
 export function startNodeProcess(
   redisUrl: string,
   overrides: NodeJS.ProcessEnv = {},
   config = testConfig(),
+  outputPath?: string,
 ): NodeProcess {
   const { firstPort, lastPort } = config.portSlice;
-  const child = spawn(process.execPath, [MAIN], {
+  const [program, parameters] =
+    outputPath === undefined ? [process.execPath, [MAIN]] : writingTo(outputPath, [process.execPath, MAIN]);
+  const child = spawn(program, parameters, {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: {
       PATH: process.env['PATH'],

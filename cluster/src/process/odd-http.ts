@@ -1,0 +1,56 @@
+/** What a server of Node answers where Node itself would close the connection without a word (SPEC EN5). */
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { codeOf } from './tls-fault.ts';
+import { entry } from './entry.ts';
+
+const STATUS_OF: ReadonlyMap<string, string> = new Map([
+  ['HPE_HEADER_OVERFLOW', '431 Request Header Fields Too Large'],
+  ['HPE_CHUNK_EXTENSIONS_OVERFLOW', '413 Content Too Large'],
+  ['HPE_INVALID_VERSION', '505 HTTP Version Not Supported'],
+  ['HPE_PAUSED_H2_UPGRADE', '505 HTTP Version Not Supported'],
+  ['ERR_HTTP_REQUEST_TIMEOUT', '408 Request Timeout'],
+]);
+
+const BAD_REQUEST = '400 Bad Request';
+
+/** Answers what is no HTTP of ours, and closes. A connection that broke, or on which an answer has begun, is only closed. */
+export function answerOddHttp(server: Server): void {
+  const answers = new WeakMap<Duplex, ServerResponse>();
+  server.on(
+    'request',
+    entry('http', ({ socket }: IncomingMessage, response: ServerResponse) => {
+      answers.set(socket, response);
+      response.on(
+        'close',
+        entry('http', () => answers.delete(socket)),
+      );
+    }),
+  );
+  server.on(
+    'clientError',
+    entry('http', (error: Error, socket: Duplex) => {
+      const status = isLineEnd(error) ? BAD_REQUEST : (STATUS_OF.get(codeOf(error)) ?? BAD_REQUEST);
+      if (socket.writable && answers.get(socket)?.headersSent !== true && !isBroken(error)) {
+        socket.write(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+      }
+      socket.destroy();
+    }),
+  );
+  server.on(
+    'connect',
+    entry('http', (_request: IncomingMessage, socket: Duplex) => {
+      socket.on(
+        'error',
+        entry('http', () => socket.destroy()),
+      );
+      socket.end('HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+    }),
+  );
+}
+
+/** Node's parser says the same code of a version that is followed by the wrong line end. */
+const isLineEnd = (error: Error): boolean => error.message.includes('Expected CRLF');
+
+/** The connection itself failed, and not what was said on it. */
+const isBroken = (error: Error): boolean => /^(ECONN|EPIPE)/.test(codeOf(error));
