@@ -74,7 +74,9 @@ describe('an edge that can use no media node', () => {
     { cause: 'other_version', hears: { controlVersion: 999_999 }, says: 'speaks control version 999999' },
     { cause: 'other_version', hears: { share: 'of another shape' }, says: 'share' },
   ])('[HL6] names the cause $cause as the node does, of $hears', async ({ cause, hears, says }) => {
-    cluster = await TestCluster.start({ edges: 1, mediaNodes: 0 });
+    cluster = await TestCluster.start({ edges: 0, mediaNodes: 0 });
+    const edge = await EdgeProcess.start({ id: 'edge-1', settings: cluster.redis.settings });
+    cluster.edges.push(edge);
     impostor = await ScriptedMediaNode.start({
       id: 'node-x',
       hears,
@@ -83,11 +85,11 @@ describe('an edge that can use no media node', () => {
       leaseMs: 60_000,
     });
     await waitFor('the cause', async () => {
-      const answer: unknown = await (await fetch(`${cluster.edge(0).operatorUrl}/ready`)).json();
+      const answer: unknown = await (await fetch(`${edge.operatorUrl}/ready`)).json();
       return READINESS.parse(answer).controlLinks?.includes(cause) === true;
     });
-    expect(cluster.edge(0).output).toContain(says);
-    expect(cluster.edge(0).output).toContain(`"cause":"${cause}"`);
+    expect(edge.output).toContain(says);
+    expect(edge.output).toContain(`"cause":"${cause}"`);
   });
 
   it('[HL6] is not ready, says why, and sends who comes to an edge that can', async () => {
