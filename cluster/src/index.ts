@@ -21,6 +21,7 @@ export * from './process/admin.ts';
 export * from './process/admin-client.ts';
 export * from './process/admin-rooms.ts';
 export * from './process/admin-proof.ts';
+export * from './process/clock-watch.ts';
 export * from './process/config.ts';
 export * from './process/entry.ts';
 export * from './process/file-limit.ts';

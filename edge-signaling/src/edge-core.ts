@@ -24,6 +24,7 @@ import { LimitedLog } from './limits/limited-log.ts';
 import { EdgeBudgets } from './limits/meter.ts';
 import type { ControlLinkListener, LinkTrouble } from './media/control-link.ts';
 import type { MediaLinks } from './media/control-links.ts';
+import { isOwnClockOff } from './media/clock-verdict.ts';
 import { Placer } from './media/placer.ts';
 import type { EdgeMetrics, ReportFault } from './metrics.ts';
 import { EndedAccess } from './operations/ended-access.ts';
@@ -73,6 +74,8 @@ export interface OwnedMediaLinks extends MediaLinks {
   reconcile(nodes: readonly MediaNodeRecord[]): void;
   /** Whether any link is up, or was. */
   wasUsable(): boolean;
+  /** How far this clock is before those of the media nodes that say theirs, in milliseconds. */
+  clockOffsetsMs(): readonly number[];
   /** Why this edge can use no media node at all, by its links; `undefined` where it can, or knows none. */
   unusable(): readonly LinkTrouble[] | undefined;
   closeAll(): void;
@@ -110,6 +113,8 @@ export interface EdgeCoreOptions {
   readonly channel: RoomChannel;
   /** Whether nobody new is taken, since the edge is to go. */
   readonly isDraining: () => boolean;
+  /** Whether this clock and that of Redis are too far apart. */
+  readonly isOffStoreClock?: () => boolean;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: EdgeMetrics;
@@ -128,6 +133,7 @@ export class EdgeCore {
   readonly accept: AcceptSocket;
   /** What operators may ask of its rooms and people. */
   readonly operations: (more: Pick<OperationsSettings, 'isTenant' | 'rejoinWithinSeconds'>) => AdminActions;
+  readonly #isOffStoreClock: () => boolean;
   readonly #edgeId: EdgeId;
   readonly #links: OwnedMediaLinks;
   readonly #mediaWatch: MediaWatch;
@@ -150,6 +156,7 @@ export class EdgeCore {
     const { edgeId, datacenter, resumeWithinMs, leaseMs } = config;
     const { rooms, registry } = store;
     this.#edgeId = edgeId;
+    this.#isOffStoreClock = options.isOffStoreClock ?? (() => false);
     const { localRooms } = this;
     const channel: RoomChannel = {
       publish: (...news) => options.channel.publish(...news),
@@ -418,13 +425,18 @@ export class EdgeCore {
     return this.#links.unusable();
   }
 
+  /** Whether tokens fail here that other edges take (SPEC HL11). */
+  get isClockOff(): boolean {
+    return isOwnClockOff(this.#isOffStoreClock(), this.#links.clockOffsetsMs());
+  }
+
   /** Whether who comes is better off at another edge, and there is one. */
   get isBetterElsewhere(): boolean {
     const isOther = ({ edgeId, state }: EdgeRecord): boolean =>
       edgeId !== this.#edgeId && state === 'serving';
     // Where all media nodes are gone, other edges have none either: whoever can resume here shall.
     const isUseless = this.unusableLinks() !== undefined && !this.#links.wasUsable();
-    return isUseless && this.directory.edges.some(isOther);
+    return (isUseless || this.isClockOff) && this.directory.edges.some(isOther);
   }
 
   start(): void {

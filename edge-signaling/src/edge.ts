@@ -1,6 +1,7 @@
 import {
   AdminDoor,
   AuthorityFile,
+  ClockWatch,
   deriveKey,
   Drain,
   FileWatch,
@@ -122,6 +123,12 @@ export async function startEdge(
     TENANT_ID.parse(key),
   );
   const tenantMeter = new TenantMeter(tenants, metrics);
+  const clockWatch = new ClockWatch({
+    askTime: async () => store.timeMs(),
+    clock,
+    logger,
+    show: (seconds) => metrics.clockOffset.set(seconds),
+  });
   const core = new EdgeCore({
     config,
     tenantMeter,
@@ -159,6 +166,7 @@ export async function startEdge(
       }),
     channel,
     isDraining: () => drain.isOn,
+    isOffStoreClock: () => clockWatch.isOff,
     clock,
     logger,
     metrics,
@@ -194,6 +202,7 @@ export async function startEdge(
     consulTrouble: () => store.consul?.trouble,
     liveMediaNodes: () => directory.mediaNodes.length,
     unusableLinks: () => core.unusableLinks(),
+    isClockOff: () => core.isClockOff,
     isStopping: () => core.isStopping,
     isDraining: () => drain.isOn,
     isIdTaken: () => announcer.isIdTaken,
@@ -310,9 +319,11 @@ export async function startEdge(
     entry('store', (isAvailable) => {
       metrics.storeAvailable.set(isAvailable ? 1 : 0);
       if (isAvailable) core.storeReturned();
+      if (isAvailable) clockWatch.compareSoon();
     }),
   );
   core.start();
+  clockWatch.start();
   joinKeys.start();
   const files = new FileWatch((limit) =>
     logger.error(
@@ -341,6 +352,7 @@ export async function startEdge(
       stopWatchingConsul?.();
       stopWatchingConsulTrouble?.();
       joinKeys.stop();
+      clockWatch.stop();
       clearInterval(forgetting);
       files.stop();
       await core.retire();

@@ -211,6 +211,11 @@ export function createEdgeMetrics() {
       labelNames: ['entry'],
       registers,
     }),
+    clockOffset: new Gauge({
+      name: 'plenary_edge_clock_offset_seconds',
+      help: 'How far the clock of this host is ahead of that of Redis; tokens fail from 30 s on.',
+      registers,
+    }),
     lostLogLines: new Counter({
       name: 'plenary_edge_lost_log_lines_total',
       help: 'Lines of the log that could not be written: the disk was full, or nobody read them.',

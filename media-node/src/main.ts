@@ -1,10 +1,12 @@
 /** The media node's process: reads its configuration, wires, and starts. */
 import {
+  ClockWatch,
   ConfigError,
   connectClusterStore,
   createLogger,
   entry,
   openStandardOutput,
+  systemClock,
   watchEntries,
 } from '@plenary/cluster';
 import { loadConfig } from './config.ts';
@@ -54,7 +56,20 @@ const store = connectClusterStore({
   logger,
 });
 store.onMalformed(entry('store', (kind) => metrics.malformedRecords.inc({ kind })));
-const stoppables: Stoppable[] = [{ stop: () => store.close() }];
+const clockWatch = new ClockWatch({
+  askTime: async () => store.timeMs(),
+  clock: systemClock,
+  logger,
+  show: (seconds) => metrics.clockOffset.set(seconds),
+});
+store.onAvailability(
+  entry('store', (isAvailable) => {
+    if (isAvailable) clockWatch.compareSoon();
+  }),
+);
+clockWatch.start();
+const stopComparing = async (): Promise<void> => Promise.resolve(clockWatch.stop());
+const stoppables: Stoppable[] = [{ stop: stopComparing }, { stop: () => store.close() }];
 const stop = stopOnce(stoppables, logger);
 let started: MediaNode | undefined;
 const drain = (): Promise<unknown> | undefined => (drainMs === 0 ? undefined : started?.drain(drainMs));

@@ -72,6 +72,10 @@ export function createMetrics(withProcess: boolean) {
       'Faults of this program at an entry, each of which cost one message, tick or call, by what came in',
       ['entry'],
     ),
+    clockOffset: gauge(
+      'media_clock_offset_seconds',
+      'How far the clock of this host is ahead of that of Redis; a media node works all the same',
+    ),
     lostLogLines: counter(
       'media_lost_log_lines_total',
       'Lines of the log that could not be written: the disk was full, or nobody read them',

@@ -16,7 +16,9 @@ import { troubleOf } from './store-trouble.ts';
 import type { StoreTrouble } from './store-trouble.ts';
 import { channelPrefixOf, keysOf } from './keys.ts';
 import type { StoreKeys } from './keys.ts';
+import { Cluster } from 'ioredis';
 import type { Redis } from 'ioredis';
+import { PlenaryError } from '../errors.ts';
 import { MalformedRecords } from './malformed.ts';
 import type { MalformedKind } from './malformed.ts';
 import { openPubSub } from './pubsub-connection.ts';
@@ -27,7 +29,7 @@ import { ServerWatch } from './server-watch.ts';
 import { RedisRegistry } from './redis-registry.ts';
 import { RedisRoomStore } from './redis-room-store.ts';
 import { RedisTenantStore } from './redis-tenant-store.ts';
-import { runOnServer, scriptRunner } from './run-script.ts';
+import { guarded, runOnServer, scriptRunner } from './run-script.ts';
 import type { StoreAddress } from './store-address.ts';
 
 /** The store of the cluster as a process sees it: one connection for commands, more on demand. */
@@ -49,6 +51,8 @@ export interface ClusterStore {
    * served again: it may have forgotten what it was told. Returns the function that ends it.
    */
   onAvailability(listener: (available: boolean) => void): () => void;
+  /** What time it is at Redis, in milliseconds since the epoch. @throws PlenaryError `store_unavailable` */
+  timeMs(): Promise<number>;
   /** Why the store is away, or a part of it; `undefined` while all is well. */
   trouble(): StoreTrouble | undefined;
   /** Calls back on each change of the trouble. Returns the function that ends it. */
@@ -130,6 +134,7 @@ export function connectClusterStore({
     tenants: new RedisTenantStore(run, keys),
     channelPrefix: channelPrefixOf(namespace, databaseOf(address)),
     isAvailable: () => health.isAvailable,
+    timeMs: async () => guarded(gate, async () => timeOf(client)),
     trouble: () => health.trouble,
     onTrouble: (listener) => {
       troubleListeners.add(listener);
@@ -206,6 +211,13 @@ function openWatched({
     (trouble) => onFound(trouble === undefined ? 'whole' : 'none', trouble),
   );
   return { client: redis, suspect: () => watch.suspect(), stop: () => watch.stop() };
+}
+
+async function timeOf(client: StoreClient): Promise<number> {
+  const server = client instanceof Cluster ? client.nodes('master')[0] : client;
+  if (server === undefined) throw new PlenaryError('store_unavailable', 'No master is known.');
+  const [seconds, micros] = await server.time();
+  return Number(seconds) * 1_000 + Number(micros) / 1_000;
 }
 
 function refused(error: unknown): never {

@@ -10,7 +10,7 @@ import type { Browser } from 'playwright-core';
 import { childrenOf } from '@plenary/cluster/testing/process-tree';
 import { isNothing, leftOver } from '../harness/left-over.ts';
 import { until } from '../harness/until.ts';
-import { HostClock } from './host-clock.ts';
+import { HostClock } from '@plenary/cluster/testing/host-clock';
 import { Person } from './person.ts';
 import { startStore, storeEndpoints } from './store.ts';
 import type { FaultStore, StoreKind } from './store.ts';

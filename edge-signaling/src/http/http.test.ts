@@ -387,6 +387,7 @@ describe('readiness', () => {
       consulTrouble: () => undefined,
       liveMediaNodes: () => 1,
       unusableLinks: () => undefined,
+      isClockOff: () => false,
       isStopping: () => false,
       isDraining: () => false,
       isIdTaken: () => false,
@@ -400,6 +401,7 @@ describe('readiness', () => {
         consulTrouble: () => 'access_denied',
         liveMediaNodes: () => 0,
         unusableLinks: () => ['other_secret'] as const,
+        isClockOff: () => true,
         isStopping: () => true,
         isDraining: () => true,
         isIdTaken: () => true,
@@ -411,6 +413,7 @@ describe('readiness', () => {
       'consul_unavailable',
       'no_media_node',
       'no_control_link',
+      'clock_off',
       'id_taken',
     ]);
   });

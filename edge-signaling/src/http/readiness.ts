@@ -11,6 +11,8 @@ export interface ReadinessQuestion {
   readonly liveMediaNodes: () => number;
   /** Why no media node can be used, where there are some. */
   readonly unusableLinks: () => readonly LinkTrouble[] | undefined;
+  /** Tokens fail here that other edges take. */
+  readonly isClockOff: () => boolean;
   readonly isStopping: () => boolean;
   readonly isDraining: () => boolean;
   /** Another living process has this edge's id. */
@@ -26,6 +28,7 @@ export function reasonsAgainst(question: ReadinessQuestion): string[] {
   if (question.isConsulMissed()) reasons.push('consul_unavailable');
   if (question.liveMediaNodes() === 0) reasons.push('no_media_node');
   if (question.unusableLinks() !== undefined) reasons.push('no_control_link');
+  if (question.isClockOff()) reasons.push('clock_off');
   if (question.isIdTaken()) reasons.push('id_taken');
   return reasons;
 }

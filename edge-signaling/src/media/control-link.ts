@@ -153,6 +153,8 @@ export class ControlLink {
   #downSinceMs: number;
   #lastFailure = '';
   #trouble: LinkTrouble | undefined;
+  /** The node's wall clock when this process' monotonic one began; both count on alike. */
+  #nodeOriginMs: number | undefined;
   /** How often the node has proved itself and greeted. */
   #connections = 0;
 
@@ -218,6 +220,14 @@ export class ControlLink {
   /** Why the link is not up; `undefined` while it is, and until the first attempt has failed. */
   get trouble(): LinkTrouble | undefined {
     return this.#isUp ? undefined : this.#trouble;
+  }
+
+  /** How far this clock is before the node's, in milliseconds; `undefined` where it does not say. */
+  get clockOffsetMs(): number | undefined {
+    const { clock } = this.#settings;
+    return this.#isUp && this.#nodeOriginMs !== undefined
+      ? clock.wallMs() - clock.monotonicMs() - this.#nodeOriginMs
+      : undefined;
   }
 
   /** Which life of the node answered last. */
@@ -347,6 +357,8 @@ export class ControlLink {
       );
     } else if (!this.#isUp) {
       this.#incarnation = hello.incarnation;
+      this.#nodeOriginMs =
+        hello.wallMs === undefined ? undefined : hello.wallMs - this.#settings.clock.monotonicMs();
       this.#connections += 1;
       if (this.#answers.isMute) inBackground(() => this.#setUpWhenAnswered(hello.incarnation));
       else this.#setUp(hello.incarnation);

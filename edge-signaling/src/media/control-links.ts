@@ -10,7 +10,7 @@ export type MediaLink = Pick<ControlLink, 'mediaNodeId' | 'incarnation' | 'isUp'
 /** A link as its owner sees it. */
 export type OwnedLink = MediaLink &
   Pick<ControlLink, 'controlUrl' | 'downForMs' | 'whenUp' | 'close'> &
-  Partial<Pick<ControlLink, 'trouble'>>;
+  Partial<Pick<ControlLink, 'trouble' | 'clockOffsetMs'>>;
 
 /** The links to the media nodes, as those who ask them see them. */
 export interface MediaLinks {
@@ -168,6 +168,11 @@ export class ControlLinks<Link extends OwnedLink> implements MediaLinks {
     const links = this.all();
     if (links.length === 0 || links.some((link) => this.#mayComeBack(link))) return undefined;
     return [...new Set(links.flatMap(({ trouble }) => (trouble === undefined ? [] : [trouble])))].sort();
+  }
+
+  /** How far this clock is before those of the media nodes that say theirs, in milliseconds. */
+  clockOffsetsMs(): readonly number[] {
+    return this.all().flatMap(({ clockOffsetMs }) => (clockOffsetMs === undefined ? [] : [clockOffsetMs]));
   }
 
   /** Whether any link is up, or was: what brings all of them down later is the nodes' end as likely as this edge's fault. */

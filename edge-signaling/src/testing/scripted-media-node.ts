@@ -46,6 +46,7 @@ export interface ScriptedMediaNodeOptions {
   /** What of an edge's first message it hears otherwise than it was said. */
   readonly hears?: Readonly<Record<string, unknown>>;
   readonly datacenter?: string;
+  readonly clockBehindMs?: number;
   readonly clusterSecret: string;
   readonly store: ClusterStore;
   readonly leaseMs?: number;
@@ -140,6 +141,7 @@ export class ScriptedMediaNode {
       mediaNodeId: this.#options.claimsToBe ?? this.mediaNodeId,
       incarnation: this.#incarnation,
       datacenter: this.#datacenter,
+      wallMs: Date.now() - (this.#options.clockBehindMs ?? 0),
     });
   }
 

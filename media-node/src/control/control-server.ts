@@ -181,6 +181,7 @@ export class ControlServer {
       mediaNodeId,
       incarnation,
       datacenter,
+      wallMs: this.#options.clock.wallMs(),
       ...(machineId === undefined ? {} : { machineId }),
       ...(pipeAddresses.length === 0 ? {} : { pipeAddresses: [...pipeAddresses] }),
     });

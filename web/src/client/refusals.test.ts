@@ -80,6 +80,36 @@ describe('being refused', () => {
     expect(phase(meeting)).toBe('joined');
   });
 
+  test.each([
+    ['token_invalid', 'in_future', 60],
+    ['token_expired', 'expired', 45],
+  ] as const)(
+    '[HL11] %s, %s: who joins asks the other edges before being told',
+    async (code, reason, seconds) => {
+      const refuseForTime = (): never => {
+        throw new PlenaryError(code, undefined, { detail: { reason, claim: 'iat', seconds } });
+      };
+      const edge = new ScriptedEdge();
+      edge.on.join = () => {
+        delete edge.on.join;
+        return refuseForTime();
+      };
+      await meet(edge, { edgeUrls: [EDGE_A, EDGE_B] }).join();
+      expect(urlsOf(edge, 'join')).toEqual([EDGE_A, EDGE_B]);
+      const over = new ScriptedEdge();
+      over.on.join = refuseForTime;
+      await expect(meet(over, { edgeUrls: [EDGE_A, EDGE_B] }).join()).rejects.toMatchObject({ code });
+      expect(urlsOf(over, 'join')).toEqual([EDGE_A, EDGE_B]);
+    },
+  );
+
+  test('[HL11] a token that ended long ago is no matter of clocks', () => {
+    const detail = { reason: 'expired', claim: 'exp', seconds: 86_400 } as const;
+    expect(reactionTo(new PlenaryError('token_expired', undefined, { detail }), 'join')).toBe('tell');
+    const bad = { reason: 'bad_signature' } as const;
+    expect(reactionTo(new PlenaryError('token_invalid', undefined, { detail: bad }), 'join')).toBe('tell');
+  });
+
   /** A meeting whose connection breaks, and which may not take its session up at first. */
   async function refusedResume(code: ErrorCode, thenJoin?: ErrorCode) {
     const edge = new ScriptedEdge();

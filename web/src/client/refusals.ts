@@ -78,9 +78,19 @@ const REACTIONS: Readonly<Record<ErrorCode, Readonly<Record<Entry, Reaction>>>> 
   internal: IS_THE_EDGES_OWN,
 };
 
-/** What a client that wants to be let in does about a refusal. SPEC RJ9. */
-export function reactionTo(error: Pick<PlenaryError, 'code' | 'retryable'>, as: Entry): Reaction {
+/** Hosts whose clocks are further off are rare, and tokens that ended longer ago are not, in seconds. */
+const CLOCKS_MAY_DIFFER_BY = 7_200;
+
+/** Whether a token was refused for a time in it, which another edge may see otherwise: one of the two clocks is wrong. */
+function mayBeTheClock({ detail }: Pick<PlenaryError, 'detail'>): boolean {
+  const isOfTime = detail?.reason === 'in_future' || detail?.reason === 'expired';
+  return isOfTime && (detail.seconds ?? 0) <= CLOCKS_MAY_DIFFER_BY;
+}
+
+/** What a client that wants to be let in does about a refusal. SPEC RJ9, HL11. */
+export function reactionTo(error: Pick<PlenaryError, 'code' | 'retryable' | 'detail'>, as: Entry): Reaction {
   const reaction = REACTIONS[error.code][as];
+  if (reaction === 'tell' && mayBeTheClock(error)) return 'others';
   // A newer edge may know better than this table that it will not change.
   return (reaction === 'again' || reaction === 'elsewhere') && !error.retryable ? 'tell' : reaction;
 }

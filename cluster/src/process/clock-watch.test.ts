@@ -1,0 +1,70 @@
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { ManualClock } from '../clock.ts';
+import { ClockWatch, offsetMs } from './clock-watch.ts';
+
+const warn = vi.fn();
+const info = vi.fn();
+const show = vi.fn();
+let clock: ManualClock;
+let theirMs: () => Promise<number>;
+let watch: ClockWatch;
+
+beforeEach(() => {
+  for (const spy of [warn, info, show]) spy.mockClear();
+  clock = new ManualClock();
+  theirMs = async () => Promise.resolve(clock.wallMs());
+  watch = new ClockWatch({ askTime: async () => theirMs(), clock, logger: { warn, info }, show });
+});
+
+/** The store's clock is behind this host's by so much. */
+function behindBy(aheadMs: number, roundTripMs = 0): void {
+  theirMs = async () => {
+    const answer = clock.wallMs() + roundTripMs / 2 - aheadMs;
+    clock.advance(roundTripMs);
+    return Promise.resolve(answer);
+  };
+}
+
+describe('the comparison of clocks', () => {
+  it('[HL11] halves the round trip', () => {
+    expect(offsetMs(10_100, 10_000, 200)).toBe(0);
+    expect(offsetMs(70_100, 10_000, 200)).toBe(60_000);
+  });
+
+  it('[HL11] shows the difference, says one beyond two seconds once, and that it is gone', async () => {
+    behindBy(1_900, 800);
+    await watch.compare();
+    expect(show).toHaveBeenLastCalledWith(1.9);
+    expect(warn).not.toHaveBeenCalled();
+    behindBy(-3_500, 800);
+    await watch.compare();
+    await watch.compare();
+    expect(show).toHaveBeenLastCalledWith(-3.5);
+    expect(warn.mock.calls).toEqual([
+      [{ seconds: -3.5 }, expect.stringContaining('3.5 s behind that of Redis')],
+    ]);
+    expect(watch.isOff).toBe(false);
+    behindBy(0);
+    await watch.compare();
+    expect(info).toHaveBeenCalledTimes(1);
+  });
+
+  it.each([60_000, -60_000])(
+    '[HL11] is off by %s ms, where tokens fail that others take',
+    async (apartMs) => {
+      behindBy(apartMs);
+      await watch.compare();
+      expect(watch.isOff).toBe(true);
+      expect(warn.mock.calls[0]?.[1]).toContain('60 s');
+      // What took so long says nothing, nor does a store that is away: the last comparison counts.
+      behindBy(0, 5_000);
+      await watch.compare();
+      theirMs = async () => Promise.reject(new Error('away'));
+      await watch.compare();
+      expect(watch.isOff).toBe(true);
+      behindBy(29_000);
+      await watch.compare();
+      expect(watch.isOff).toBe(false);
+    },
+  );
+});

@@ -1,0 +1,91 @@
+import type { Clock } from '../clock.ts';
+import { CLOCK_LEEWAY_SECONDS } from '../tokens/token-fault.ts';
+import { every, inBackground } from './entry.ts';
+import type { Logger } from './logging.ts';
+
+/** How often the clocks are compared, in milliseconds. */
+const COMPARE_EVERY_MS = 10_000;
+/** An answer that took longer says too little of what time it was there, in milliseconds. */
+const LONGEST_ROUND_TRIP_MS = 2_000;
+/** Clocks further apart are worth a line, in milliseconds; less is what a machine without a time server drifts by. */
+const SAID_FROM_MS = 2_000;
+/** From here on tokens fail that others take. */
+export const CLOCK_OFF_MS = CLOCK_LEEWAY_SECONDS * 1_000;
+
+/** How far this clock is before another one, in milliseconds, where half of a round trip had gone by when the other was read. */
+export const offsetMs = (ownMs: number, theirMs: number, roundTripMs: number): number =>
+  ownMs - (theirMs + roundTripMs / 2);
+
+export interface ClockWatchSettings {
+  /** What time it is at the store, in milliseconds since the epoch. */
+  readonly askTime: () => Promise<number>;
+  readonly clock: Clock;
+  readonly logger: Pick<Logger, 'warn' | 'info'>;
+  readonly show: (offsetSeconds: number) => void;
+}
+
+/** Compares the clock of this host with the store's, which is the one that all processes of a cluster can ask (SPEC HL11). */
+export class ClockWatch {
+  readonly #settings: ClockWatchSettings;
+  #timer: NodeJS.Timeout | undefined;
+  #offsetMs = 0;
+  #isSaid = false;
+
+  constructor(settings: ClockWatchSettings) {
+    this.#settings = settings;
+  }
+
+  /** Whether the clock here and the store's are so far apart that tokens fail; false as long as that is not known. */
+  get isOff(): boolean {
+    return Math.abs(this.#offsetMs) > CLOCK_OFF_MS;
+  }
+
+  start(): void {
+    this.#timer = every(COMPARE_EVERY_MS, () => this.compare());
+    this.compareSoon();
+  }
+
+  /** The store answers again: it may be another server. */
+  compareSoon(): void {
+    inBackground(() => this.compare());
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Never throws: while the store is away the last comparison counts. */
+  async compare(): Promise<void> {
+    const { askTime, clock, show } = this.#settings;
+    const askedMs = clock.monotonicMs();
+    let theirMs: number;
+    try {
+      theirMs = await askTime();
+    } catch {
+      // That the store is away is said by those who watch it.
+      return;
+    }
+    const roundTripMs = clock.monotonicMs() - askedMs;
+    if (roundTripMs > LONGEST_ROUND_TRIP_MS) return;
+    this.#offsetMs = offsetMs(clock.wallMs(), theirMs, roundTripMs);
+    show(this.#offsetMs / 1_000);
+    this.#say();
+  }
+
+  #say(): void {
+    const { logger } = this.#settings;
+    const apartMs = Math.abs(this.#offsetMs);
+    if (apartMs > SAID_FROM_MS && !this.#isSaid) {
+      this.#isSaid = true;
+      const seconds = Math.round(apartMs / 100) / 10;
+      const side = this.#offsetMs > 0 ? 'ahead of' : 'behind';
+      logger.warn(
+        { seconds: Math.sign(this.#offsetMs) * seconds },
+        `the clock of this host is ${seconds} s ${side} that of Redis: see that both follow a time server (tokens fail from ${CLOCK_LEEWAY_SECONDS} s on)`,
+      );
+    } else if (apartMs < SAID_FROM_MS / 2 && this.#isSaid) {
+      this.#isSaid = false;
+      logger.info('the clock of this host and that of Redis agree again');
+    }
+  }
+}
