@@ -16,6 +16,10 @@ class ScriptedProcess implements ProcessHooks {
     this.exits.push(code);
   }
 
+  listensTo(event: string): boolean {
+    return this.#listeners.has(event);
+  }
+
   emit(event: string, fault?: unknown): void {
     this.#listeners.get(event)?.(fault);
   }
@@ -57,6 +61,14 @@ describe('guardProcess', () => {
     subject.emit('SIGINT');
     await vi.waitFor(() => expect(subject.exits).toEqual([0]), 25_000);
     expect(stop).toHaveBeenCalledOnce();
+  });
+
+  it('[LC9] drains and stops at SIGHUP, too, and leaves SIGUSR1 to no debugger', async () => {
+    const subject = new ScriptedProcess();
+    guardProcess(subject, { ...noDrain, stop: async () => Promise.resolve() }, silentLogger());
+    expect(subject.listensTo('SIGUSR1')).toBe(true);
+    subject.emit('SIGHUP');
+    await vi.waitFor(() => expect(subject.exits).toEqual([0]), 25_000);
   });
 
   it('[LC1] exits with 1 when the stop fails or hangs', async () => {

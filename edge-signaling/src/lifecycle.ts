@@ -1,5 +1,14 @@
-import { drainThenStop, PlenaryError, after, entry, every, inBackground } from '@plenary/cluster';
-import type { EdgeRecord, Logger, Registry } from '@plenary/cluster';
+import {
+  drainThenStop,
+  PlenaryError,
+  after,
+  entry,
+  every,
+  inBackground,
+  refuseDebugger,
+  STOP_SIGNALS,
+} from '@plenary/cluster';
+import type { EdgeRecord, Logger, Registry, StopSignal } from '@plenary/cluster';
 import type { ReportFault } from './metrics.ts';
 
 /** A lease is renewed so often that two renewals may be lost. */
@@ -76,13 +85,13 @@ export interface Stoppable {
 
 /** The parts of a process that its end needs; a port, so that the wiring is the only place that knows `process`. */
 export interface ProcessHooks {
-  on(event: 'SIGTERM' | 'SIGINT', listener: () => void): unknown;
+  on(event: StopSignal | 'SIGUSR1', listener: () => void): unknown;
   on(event: 'uncaughtException' | 'unhandledRejection', listener: (fault: unknown) => void): unknown;
   exit(code: number): void;
 }
 
 /**
- * Ends the process well: at SIGTERM and SIGINT it drains first, which a second signal ends; then, or when `stop` is
+ * Ends the process well: at SIGTERM, SIGINT and SIGHUP it drains first, which a second signal ends; then, or when `stop` is
  * called, it stops within five seconds and exits with 0. What nobody caught is logged as fatal and ends it with 1: its state can no longer be trusted (SPEC LC1, LC2).
  * @returns stops the process
  */
@@ -118,14 +127,13 @@ export function guardProcess(
     process.exit(1);
   };
   const signalled = drainThenStop(() => stoppable.drain(), stop);
-  process.on(
-    'SIGTERM',
-    entry('signal', () => signalled('SIGTERM')),
-  );
-  process.on(
-    'SIGINT',
-    entry('signal', () => signalled('SIGINT')),
-  );
+  for (const signal of STOP_SIGNALS) {
+    process.on(
+      signal,
+      entry('signal', () => signalled(signal)),
+    );
+  }
+  refuseDebugger(process, logger);
   process.on('uncaughtException', entry('signal', die));
   process.on('unhandledRejection', entry('signal', die));
   return stop;

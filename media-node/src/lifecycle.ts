@@ -1,4 +1,4 @@
-import { drainThenStop, watchParentPipe, after, entry, inBackground } from '@plenary/cluster';
+import { drainThenStop, STOP_SIGNALS, watchParentPipe, after, entry, inBackground } from '@plenary/cluster';
 import type { Logger } from '@plenary/cluster';
 
 /** How long a stop waits for the nodes that this one is the gateway of to get their tracks another way, in milliseconds. */
@@ -61,7 +61,7 @@ export function stopOnce(
   };
 }
 
-/** Drains and stops on SIGTERM and SIGINT; stops at once on a second one, and when the parent is gone. */
+/** Drains and stops on SIGTERM, SIGINT and SIGHUP; stops at once on a second one, and when the parent is gone. */
 export function stopOnSignals(
   stop: (why: string, code: number) => void,
   drain: () => Promise<unknown> | undefined,
@@ -70,18 +70,14 @@ export function stopOnSignals(
   const signalled = drainThenStop(drain, (why) => {
     stop(why, 0);
   });
-  process.on(
-    'SIGTERM',
-    entry('signal', () => {
-      signalled('SIGTERM');
-    }),
-  );
-  process.on(
-    'SIGINT',
-    entry('signal', () => {
-      signalled('SIGINT');
-    }),
-  );
+  for (const signal of STOP_SIGNALS) {
+    process.on(
+      signal,
+      entry('signal', () => {
+        signalled(signal);
+      }),
+    );
+  }
   if (parentPipe) {
     watchParentPipe(() => {
       stop('the parent is gone', 0);

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { childrenOf } from '@plenary/cluster/testing/process-tree';
 import { createSocket } from 'node:dgram';
 import { DEFAULT_NAMESPACE, connectClusterStore, silentLogger } from '@plenary/cluster';
@@ -121,6 +122,19 @@ describe('the process of a media node', () => {
     const again = start({}, node.config);
     await waitFor('ready again', () => isReady(again));
     expect(again.output.text).not.toContain('the registry refuses this node');
+  });
+
+  test('[LC9] [WK10] opens no debugger at SIGUSR1, hands no secret to workers, and stops well at SIGHUP', async () => {
+    const node = start();
+    await waitFor('ready', () => isReady(node));
+    for (const worker of workersOf(node)) {
+      expect(readFileSync(`/proc/${worker}/environ`, 'utf8')).not.toMatch(/PLENARY_|REDIS_/);
+    }
+    node.child.kill('SIGUSR1');
+    await waitFor('the line', () => node.output.text.includes('SIGUSR1 is ignored'));
+    expect(node.output.errors).not.toContain('Debugger listening');
+    node.child.kill('SIGHUP');
+    expect(await node.exited).toEqual({ code: 0, signal: null });
   });
 
   test('[LC7] serves while its log cannot be written, counts the lost lines, and ends at SIGTERM', async () => {

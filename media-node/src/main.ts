@@ -6,6 +6,7 @@ import {
   createLogger,
   entry,
   openStandardOutput,
+  refuseDebugger,
   systemClock,
   watchEntries,
 } from '@plenary/cluster';
@@ -15,6 +16,7 @@ import { exitOnFault, stopOnSignals, stopOnce } from './lifecycle.ts';
 import type { Stoppable } from './lifecycle.ts';
 import { MediaNode } from './media-node.ts';
 import { createEntrySink, createMetrics } from './metrics.ts';
+import { keepForWorkers } from './worker-environment.ts';
 import { StartRefused } from './start-refused.ts';
 
 function refuse(message: string): never {
@@ -36,14 +38,9 @@ const { mediaNodeId, datacenter, logLevel, storeAddress, consul, parentPipe, dra
 const output = openStandardOutput();
 const logger = createLogger({ kind: 'media-node', id: mediaNodeId, datacenter }, logLevel, output);
 exitOnFault(logger);
-// Workers are handed this process' environment; its secrets are none of their business.
-delete process.env['PLENARY_CLUSTER_SECRET'];
-delete process.env['PLENARY_NODE_KEY'];
-delete process.env['PLENARY_ADMIN_TOKEN'];
-delete process.env['REDIS_URL'];
-delete process.env['CONSUL_HTTP_TOKEN'];
-delete process.env['PLENARY_REDIS_PASSWORD'];
-delete process.env['PLENARY_REDIS_SENTINEL_PASSWORD'];
+refuseDebugger(process, logger);
+// mediasoup hands its workers this process' environment.
+keepForWorkers(process.env);
 
 const metrics = createMetrics(true);
 output.onLost(entry('signal', () => metrics.lostLogLines.inc()));

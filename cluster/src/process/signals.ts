@@ -1,4 +1,6 @@
-import { inBackground } from './entry.ts';
+import { entry, inBackground } from './entry.ts';
+import type { Logger } from './logging.ts';
+
 /**
  * What a signal to end does: the first one drains and then stops, and a further one stops at once (SPEC DR7).
  * @param drain - settles when the process is empty, or its time is over; absent, there is nothing to wait for
@@ -30,4 +32,19 @@ export function drainThenStop(
     };
     inBackground(() => drained.then(done, done));
   };
+}
+
+/** What asks a process to end: an orchestrator, a person at the keyboard, or the end of the terminal it was started from. */
+export const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
+export type StopSignal = (typeof STOP_SIGNALS)[number];
+
+/** Where Node itself would open its debugger, to whoever reaches the loopback, nothing happens (SPEC LC9). */
+export function refuseDebugger(
+  process: { on(event: 'SIGUSR1', listener: () => void): unknown },
+  logger: Pick<Logger, 'warn'>,
+): void {
+  process.on(
+    'SIGUSR1',
+    entry('signal', () => logger.warn('SIGUSR1 is ignored: it opens no debugger here')),
+  );
 }
