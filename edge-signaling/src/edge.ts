@@ -268,8 +268,8 @@ export async function startEdge(
     isProxy: createProxyCheck(config.trustedProxies),
     handleHttp,
     isOriginAllowed,
-    readAddress: createAddressReader(config.trustedProxies, (address) => {
-      oddities.forwardingIgnored(address);
+    readAddress: createAddressReader(config.trustedProxies, (address, claim) => {
+      oddities.forwardingIgnored(address, claim);
     }),
     addressLimits,
     guardFrames: (address) => core.guardFrames(address),

@@ -33,8 +33,8 @@ describe('what is odd is said once', () => {
 
   test('[AD4] X-Forwarded-For of a peer that is no trusted proxy and sends it again and again', () => {
     const proxy = { address: '10.1.0.0', prefixLength: 24, family: 'ipv4' } as const;
-    const read = createAddressReader([proxy], (address) => {
-      oddities.forwardingIgnored(address);
+    const read = createAddressReader([proxy], (address, claim) => {
+      oddities.forwardingIgnored(address, claim);
     });
     repeat(100, () => {
       read({ remoteAddress: '10.1.0.5', forwardedFor: '203.0.113.9' });
@@ -48,6 +48,15 @@ describe('what is odd is said once', () => {
       { address: '10.2.0.5' },
       expect.stringContaining('PLENARY_TRUSTED_PROXIES'),
     );
+  });
+
+  test('[AD4] X-Forwarded-For of a proxy that few people come through', () => {
+    // One stranger who tries a header out, four times, or with two values.
+    repeat(4, (turn) => oddities.forwardingIgnored('203.0.113.1', `6.6.6.${turn}`));
+    repeat(19, (turn) => oddities.forwardingIgnored('203.0.113.2', `6.6.6.${turn % 2}`));
+    expect(warn).not.toHaveBeenCalled();
+    repeat(15, (turn) => oddities.forwardingIgnored('10.2.0.5', `198.51.100.${turn % 3}`));
+    expect(warn).toHaveBeenCalledTimes(1);
   });
 
   test('[AD3] sockets that are refused since the edge is full', () => {
@@ -100,6 +109,24 @@ describe('what counts as odd', () => {
     expect(urls('http://localhost:3000', 'http://localhost:3001', 'http://localhost:3002')).toEqual([]);
     expect(urls('https://a.example', 'https://b.example', 'https://c.example')).toEqual([]);
     expect(urls(site)).toEqual([]);
+    expect(urls(site, 'https://meet.example.com')).toHaveLength(2);
+    expect(urls(site, 'https://localhost')).toHaveLength(2);
+    expect(urls(site, site, 'https://meet.example.org:8443')).toEqual(['https://meet.example.org:8443']);
+    const other = 'https://meet.example.com';
+    expect(urls(site, site, other, other)).toHaveLength(4);
+    expect(urls(site, site, other, 'https://localhost')).toEqual([other, 'https://localhost']);
+    expect(urls('https://10.0.0.1', 'https://10.0.0.2')).toEqual([]);
+  });
+
+  test('[AD4] no public URL where each datacenter has its own', () => {
+    const edges = ['gra', 'gra', 'sbg', 'sbg'].map((name, index) =>
+      edgeRecord(`e${index}`, { publicUrl: `https://${name}.example.org`, datacenter: datacenter(name) }),
+    );
+    expect(oddPublicUrls(edges)).toEqual([]);
+    const last = edgeRecord('e4', { publicUrl: 'https://gra.example.org', datacenter: datacenter('sbg') });
+    expect(oddPublicUrls([...edges, last]).map(({ publicUrl }) => publicUrl)).toContain(
+      'https://sbg.example.org',
+    );
   });
 
   test('[AD4] a datacenter of one process, while others are together', () => {
@@ -108,8 +135,12 @@ describe('what counts as odd', () => {
       { id: 'm', datacenter: 'sbg' },
     ]);
     expect(loneDatacenters(gra, [mediaNodeRecord('m')])).toEqual([]);
-    expect(loneDatacenters(gra.slice(1), [mediaNodeRecord('m', { datacenter: datacenter('sbg') })])).toEqual(
-      [],
-    );
+    expect(loneDatacenters(gra.slice(1), [mediaNodeRecord('m')])).toEqual([]);
+    expect(loneDatacenters(gra.slice(1), [])).toEqual([]);
+    const misspelt = mediaNodeRecord('m', { datacenter: datacenter('grav') });
+    expect(loneDatacenters(gra.slice(1), [misspelt])).toEqual([
+      { id: 'b', datacenter: 'gra' },
+      { id: 'm', datacenter: 'grav' },
+    ]);
   });
 });

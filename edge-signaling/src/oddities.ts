@@ -2,8 +2,11 @@ import type { EdgeRecord, Logger, MediaNodeRecord } from '@plenary/cluster';
 
 /** So many of one kind are said; strangers choose some of the texts, and a log is not theirs to fill. */
 const SAID_OF_A_KIND = 10;
-/** A peer that sends a header which is ignored so often is a proxy, and no stranger's experiment. */
+/** A peer that sends a header which is ignored so often is a proxy, and no stranger's experiment; */
 const IGNORED_BEFORE_SAID = 20;
+/** or one that does so less often, and for several people. */
+const IGNORED_OF_SEVERAL = 5;
+const SEVERAL = 3;
 const COUNTED_ADDRESSES = 1_000;
 /** What is odd for so many readings in a row, a second apart, is no process that has just started. */
 const ODD_READINGS = 10;
@@ -16,7 +19,7 @@ const SHOWN_LENGTH = 200;
 export class Oddities {
   readonly #logger: Pick<Logger, 'warn'>;
   readonly #said = new Map<string, Set<string>>();
-  readonly #ignored = new Map<string, number>();
+  readonly #ignored = new Map<string, { times: number; readonly claims: Set<string> }>();
   readonly #readings = new Map<string, number>();
 
   constructor(logger: Pick<Logger, 'warn'>) {
@@ -33,12 +36,18 @@ export class Oddities {
     });
   }
 
-  /** @param address - of a peer that is no trusted proxy and says for whom it forwards */
-  forwardingIgnored(address: string): void {
-    const times = (this.#ignored.get(address) ?? 0) + 1;
-    if (times === 1 && this.#ignored.size >= COUNTED_ADDRESSES) this.#ignored.clear();
-    this.#ignored.set(address, times);
-    if (times < IGNORED_BEFORE_SAID) return;
+  /**
+   * @param address - of a peer that is no trusted proxy and says for whom it forwards
+   * @param claim - what it says
+   */
+  forwardingIgnored(address: string, claim: string): void {
+    const known = this.#ignored.get(address);
+    if (known === undefined && this.#ignored.size >= COUNTED_ADDRESSES) this.#ignored.clear();
+    const { times, claims } = known ?? { times: 0, claims: new Set<string>() };
+    if (claims.size < SEVERAL) claims.add(claim.slice(0, SHOWN_LENGTH));
+    this.#ignored.set(address, { times: times + 1, claims });
+    const isOfSeveral = claims.size >= SEVERAL && times + 1 >= IGNORED_OF_SEVERAL;
+    if (times + 1 < IGNORED_BEFORE_SAID && !isOfSeveral) return;
     this.#sayOnce('forwarding', address, () => {
       this.#logger.warn(
         { address },
@@ -65,7 +74,7 @@ export class Oddities {
         say: () => {
           this.#logger.warn(
             { oddEdgeId: edgeId, publicUrl },
-            'this edge has another scheme or host in PLENARY_PUBLIC_URL than the others; clients are sent there',
+            'this edge has another scheme, host or port in PLENARY_PUBLIC_URL than the others; clients are sent there',
           );
         },
       })),
@@ -97,24 +106,45 @@ export class Oddities {
 }
 
 /**
- * Edges whose public URL has another scheme or host than all the others, which agree. Where each edge has a host of its own
- * none is odd; of two with different schemes both are.
+ * Edges whose public URL most likely is not as it was meant. All of them have one scheme, else those with the rarer one are
+ * odd. Beside that they share one origin, or each edge, or each datacenter, has an origin of its own, by names that
+ * differ in their first part. Where neither is so, those outside the largest group are odd, or all if there is none.
  */
 export function oddPublicUrls(edges: readonly EdgeRecord[]): readonly EdgeRecord[] {
-  const schemes = groups(edges, ({ publicUrl }) => new URL(publicUrl).protocol);
-  if (edges.length === 2 && schemes.length === 2) return edges;
-  const sites = groups(edges, ({ publicUrl }) => {
-    const { protocol, hostname } = new URL(publicUrl);
-    return `${protocol}//${hostname}`;
-  });
-  for (const parts of [sites, schemes]) {
-    const [large, small] = [parts.find(({ length }) => length > 1), parts.find(({ length }) => length === 1)];
-    if (parts.length === 2 && large !== undefined && small !== undefined) return small;
-  }
-  return [];
+  const url = ({ publicUrl }: EdgeRecord): URL => new URL(publicUrl);
+  const schemes = groups(edges, (edge) => url(edge).protocol);
+  if (schemes.length > 1) return outsideLargest(schemes);
+  const origins = groups(edges, (edge) => url(edge).origin);
+  if (origins.length === 1) return [];
+  const isEachItsOwn = origins.length === edges.length;
+  return isEachItsOwn || isByDatacenter(edges, origins)
+    ? outsideLargest(groups(edges, (edge) => siteOf(url(edge).hostname)))
+    : outsideLargest(origins);
 }
 
-/** Processes that are alone in their datacenter, while those of another one are several. */
+function isByDatacenter(edges: readonly EdgeRecord[], origins: readonly (readonly EdgeRecord[])[]): boolean {
+  const datacenters = groups(edges, ({ datacenter }) => datacenter);
+  return (
+    datacenters.length === origins.length &&
+    origins.every((origin) => groups(origin, ({ datacenter }) => datacenter).length === 1)
+  );
+}
+
+/** What hosts of one installation have in common: what follows the first part of the name; all addresses are alike. */
+function siteOf(hostname: string): string {
+  if (/^[\d.]+$|^\[/.test(hostname)) return 'address';
+  const [, ...rest] = hostname.split('.');
+  return rest.length === 0 ? hostname : rest.join('.');
+}
+
+function outsideLargest<Item>(parts: readonly (readonly Item[])[]): readonly Item[] {
+  if (parts.length < 2) return [];
+  const largest = Math.max(...parts.map(({ length }) => length));
+  const isUnique = parts.filter(({ length }) => length === largest).length === 1;
+  return parts.filter(({ length }) => !isUnique || length < largest).flat();
+}
+
+/** Processes that are alone in their datacenter, where there are several datacenters. */
 export function loneDatacenters(
   edges: readonly EdgeRecord[],
   nodes: readonly MediaNodeRecord[],
@@ -124,8 +154,7 @@ export function loneDatacenters(
     ...nodes.map(({ mediaNodeId, datacenter }) => ({ id: mediaNodeId, datacenter })),
   ];
   const parts = groups(processes, ({ datacenter }) => datacenter);
-  if (!parts.some(({ length }) => length > 1)) return [];
-  return parts.filter(({ length }) => length === 1).flat();
+  return parts.length < 2 ? [] : parts.filter(({ length }) => length === 1).flat();
 }
 
 function groups<Item>(items: readonly Item[], by: (item: Item) => string): readonly (readonly Item[])[] {

@@ -30,17 +30,18 @@ export function createProxyCheck(trusted: readonly Network[]): (address: string)
  * Only what trusted proxies say counts (SPEC RL4, EN6): hops are read from the last one, and the first address that is no
  * trusted proxy is the client's. `Forwarded` is read where there is no `X-Forwarded-For`; a proxy writes one of them, and
  * hands on the other as the client sent it.
- * @param onIgnored - told of each request of a peer that is no trusted proxy and says for whom it forwards
+ * @param onIgnored - told of each request of a peer that is no trusted proxy and says for whom it forwards, and of what it says
  */
 export function createAddressReader(
   trusted: readonly Network[],
-  onIgnored: (address: string) => void = () => undefined,
+  onIgnored: (address: string, claim: string) => void = () => undefined,
 ): AddressReader {
   const isTrusted = createProxyCheck(trusted);
   return ({ remoteAddress, proxied, forwardedFor, forwarded }) => {
     let address = normalise(remoteAddress);
     if (!isTrusted(address)) {
-      if (forwardedFor !== undefined || forwarded !== undefined) onIgnored(address);
+      const claim = forwardedFor ?? forwarded;
+      if (claim !== undefined) onIgnored(address, claim);
       return address;
     }
     const hops = forwardedFor === undefined ? hopsOfForwarded(forwarded) : forwardedFor.split(',');
