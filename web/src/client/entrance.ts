@@ -14,6 +14,7 @@ import type { ClientLog } from './counters.ts';
 import type { JoinClock } from './join-timings.ts';
 import type { MeetingOptions } from './meeting-types.ts';
 import { toPageError } from './page-error.ts';
+import { mayBeTheClock } from './refusals.ts';
 import { RejoinTickets, type RejoinTicket } from './rejoin.ts';
 import { newRequestId } from './request-edge.ts';
 import type { EdgeLink } from './rpc.ts';
@@ -143,6 +144,8 @@ export class Entrance {
     } catch (thrown) {
       const error = toPageError(thrown);
       if (!TICKET_IS_OVER.includes(error.code)) throw error;
+      // Nobody else can let this person in, and another edge may see the time otherwise: the ticket stays.
+      if (this.#environment.options.getToken === undefined && mayBeTheClock(error)) throw error;
       await this.#tickets.replace(undefined);
       this.#key = undefined;
       return false;

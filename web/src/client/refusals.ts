@@ -82,7 +82,7 @@ const REACTIONS: Readonly<Record<ErrorCode, Readonly<Record<Entry, Reaction>>>> 
 const CLOCKS_MAY_DIFFER_BY = 7_200;
 
 /** Whether a token was refused for a time in it, which another edge may see otherwise: one of the two clocks is wrong. */
-function mayBeTheClock({ detail }: Pick<PlenaryError, 'detail'>): boolean {
+export function mayBeTheClock({ detail }: Pick<PlenaryError, 'detail'>): boolean {
   const isOfTime = detail?.reason === 'in_future' || detail?.reason === 'expired';
   return isOfTime && (detail.seconds ?? 0) <= CLOCKS_MAY_DIFFER_BY;
 }

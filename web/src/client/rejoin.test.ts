@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import { PlenaryError } from '@plenary/cluster/errors';
 import { rejoinProofText, type ClientRequest } from '@plenary/cluster/protocol';
 import type { RejoinKeeper, RejoinTicket } from './rejoin.ts';
 import { createSessionKey } from './session-key.ts';
 import { eventually } from './testing/eventually.ts';
-import { meet, phase, sessionReply } from './testing/meet.ts';
+import { EDGE_A, EDGE_B, meet, phase, sessionReply } from './testing/meet.ts';
 import { ScriptedEdge, refuse } from './testing/scripted-edge.ts';
 
 /** An edge that lets in `token` and `rejoin-n`, gives the next rejoin token with each join, and can refuse any of them. */
@@ -134,6 +135,24 @@ describe('coming back', () => {
     await meeting.leave();
     await meeting.join();
     expect(tokensOf(edge)).toEqual(['guest-1', 'guest-2']);
+  });
+
+  test('[HL11] an edge with a wrong clock costs nobody their ticket: the other edges are asked', async () => {
+    const { edge } = edgeWithTickets();
+    const join = edge.on.join;
+    const meeting = meet(edge, { edgeUrls: [EDGE_A, EDGE_B] });
+    await meeting.join();
+    edge.on.resume = () => refuse('session_gone');
+    edge.on.join = (request, socket) => {
+      if (socket.url !== EDGE_A) return join?.(request, socket);
+      throw new PlenaryError('token_expired', undefined, {
+        detail: { reason: 'expired', claim: 'exp', seconds: 60 },
+      });
+    };
+    edge.socket.drop();
+    await eventually(() => expect(phase(meeting)).toBe('joined'));
+    expect(tokensOf(edge).at(-1)).toBe('rejoin-1');
+    expect(edge.socket.url).toBe(EDGE_B);
   });
 
   test('[RJ5] without any of them the refusal of the token is what is told', async () => {
