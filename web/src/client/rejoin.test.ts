@@ -144,7 +144,7 @@ describe('coming back', () => {
     await meeting.join();
     edge.on.resume = () => refuse('session_gone');
     edge.on.join = (request, socket) => {
-      if (socket.url !== EDGE_A) return join?.(request, socket);
+      if (socket.url !== EDGE_B) return join?.(request, socket);
       throw new PlenaryError('token_expired', undefined, {
         detail: { reason: 'expired', claim: 'exp', seconds: 60 },
       });
@@ -152,7 +152,7 @@ describe('coming back', () => {
     edge.socket.drop();
     await eventually(() => expect(phase(meeting)).toBe('joined'));
     expect(tokensOf(edge).at(-1)).toBe('rejoin-1');
-    expect(edge.socket.url).toBe(EDGE_B);
+    expect(edge.socket.url).toBe(EDGE_A);
   });
 
   test('[RJ5] without any of them the refusal of the token is what is told', async () => {
