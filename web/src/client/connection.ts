@@ -221,7 +221,9 @@ export class Connection {
         if (reaction !== 'join' || bye !== undefined) this.#drop();
         if (edgeUrl !== undefined && (reaction === 'elsewhere' || reaction === 'others')) {
           if (error.code === 'timed_out') this.#noteUnreachable(edgeUrl);
-          this.#edges = withFailedEdge(this.#edges, edgeUrl, (edge) => this.#isUnreachable(edge));
+          // Even one that lately did not answer comes before one that has said no for good.
+          const isLast = (edge: string): boolean => reaction !== 'others' && this.#isUnreachable(edge);
+          this.#edges = withFailedEdge(this.#edges, edgeUrl, isLast);
           if (reaction === 'others') refusedForGood.add(edgeUrl);
         }
         if (reaction === 'join') {
