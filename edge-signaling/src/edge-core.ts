@@ -425,7 +425,7 @@ export class EdgeCore {
     return this.#links.unusable();
   }
 
-  /** Whether tokens fail here that other edges take (SPEC HL11). */
+  /** Whether tokens fail here that other edges take (SPEC HL12). */
   get isClockOff(): boolean {
     return isOwnClockOff(this.#isOffStoreClock(), this.#links.clockOffsetsMs());
   }

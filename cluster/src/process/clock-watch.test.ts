@@ -26,12 +26,12 @@ function behindBy(aheadMs: number, roundTripMs = 0): void {
 }
 
 describe('the comparison of clocks', () => {
-  it('[HL11] halves the round trip', () => {
+  it('[HL12] halves the round trip', () => {
     expect(offsetMs(10_100, 10_000, 200)).toBe(0);
     expect(offsetMs(70_100, 10_000, 200)).toBe(60_000);
   });
 
-  it('[HL11] shows the difference, says one beyond two seconds once, and that it is gone', async () => {
+  it('[HL12] shows the difference, says one beyond two seconds once, and that it is gone', async () => {
     behindBy(1_900, 800);
     await watch.compare();
     expect(show).toHaveBeenLastCalledWith(1.9);
@@ -50,7 +50,7 @@ describe('the comparison of clocks', () => {
   });
 
   it.each([60_000, -60_000])(
-    '[HL11] is off by %s ms, where tokens fail that others take',
+    '[HL12] is off by %s ms, where tokens fail that others take',
     async (apartMs) => {
       behindBy(apartMs);
       await watch.compare();

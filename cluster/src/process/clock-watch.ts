@@ -24,7 +24,7 @@ export interface ClockWatchSettings {
   readonly show: (offsetSeconds: number) => void;
 }
 
-/** Compares the clock of this host with the store's, which is the one that all processes of a cluster can ask (SPEC HL11). */
+/** Compares the clock of this host with the store's, which is the one that all processes of a cluster can ask (SPEC HL12). */
 export class ClockWatch {
   readonly #settings: ClockWatchSettings;
   #timer: NodeJS.Timeout | undefined;

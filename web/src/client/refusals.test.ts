@@ -84,7 +84,7 @@ describe('being refused', () => {
     ['token_invalid', 'in_future', 60],
     ['token_expired', 'expired', 45],
   ] as const)(
-    '[HL11] %s, %s: who joins asks the other edges before being told',
+    '[HL12] %s, %s: who joins asks the other edges before being told',
     async (code, reason, seconds) => {
       const refuseForTime = (): never => {
         throw new PlenaryError(code, undefined, { detail: { reason, claim: 'iat', seconds } });
@@ -103,7 +103,7 @@ describe('being refused', () => {
     },
   );
 
-  test('[HL11] a token that ended long ago is no matter of clocks', () => {
+  test('[HL12] a token that ended long ago is no matter of clocks', () => {
     const detail = { reason: 'expired', claim: 'exp', seconds: 86_400 } as const;
     expect(reactionTo(new PlenaryError('token_expired', undefined, { detail }), 'join')).toBe('tell');
     const bad = { reason: 'bad_signature' } as const;

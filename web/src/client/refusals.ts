@@ -87,7 +87,7 @@ export function mayBeTheClock({ detail }: Pick<PlenaryError, 'detail'>): boolean
   return isOfTime && (detail.seconds ?? 0) <= CLOCKS_MAY_DIFFER_BY;
 }
 
-/** What a client that wants to be let in does about a refusal. SPEC RJ9, HL11. */
+/** What a client that wants to be let in does about a refusal. SPEC RJ9, HL12. */
 export function reactionTo(error: Pick<PlenaryError, 'code' | 'retryable' | 'detail'>, as: Entry): Reaction {
   const reaction = REACTIONS[error.code][as];
   if (reaction === 'tell' && mayBeTheClock(error)) return 'others';
