@@ -95,6 +95,44 @@ describe('what scripts cost', () => {
     expect(reads).toBeLessThanOrEqual(1);
   });
 
+  it('[ST11] a join reads the tracks and the chat once, which its answer holds, and nothing else', async () => {
+    await fill();
+    const peerId = peer('newcomer');
+    const { epoch } = await rooms.placePeer({
+      roomId: ROOM,
+      peerId,
+      requestId: request('r-new'),
+      edgeId: EDGE,
+      mediaNodeId: NODE,
+      maxPeers: 1_000,
+    });
+    const reads = await wholeReadsOf(async () => {
+      const { snapshot } = await rooms.joinPeer(ROOM, { peerId, displayName: 'New', role: 'speaker' }, epoch);
+      expect(snapshot.tracks).toHaveLength(PEOPLE * TRACKS_EACH);
+    });
+    expect(reads).toBe(2);
+  });
+
+  it('[ST11] what one peer does reads nothing of the others', async () => {
+    const { held, tracks } = await fill();
+    const [[first], [own]] = [held, tracks];
+    if (first === undefined || own === undefined) throw new Error('nobody is there');
+    const { peerId, epoch, requestId } = first;
+    // The first message counts what is there, and the others go on from that.
+    await rooms.postChat({ roomId: ROOM, peerId, requestId: request('first'), text: 'hello' });
+    const reads = await wholeReadsOf(async () => {
+      await rooms.publishTrack(ROOM, { ...own, trackId: track('another') });
+      await rooms.setTrackPaused(ROOM, own.trackId, true);
+      await rooms.endTracks(ROOM, [own.trackId], 'unpublished');
+      await rooms.attachPeer(ROOM, peerId, epoch, EDGE);
+      await rooms.confirmToken(ROOM, peerId, 2);
+      await rooms.settlePeer(ROOM, peerId, epoch);
+      await rooms.placementOf(ROOM, peerId);
+      await rooms.postChat({ roomId: ROOM, peerId, requestId, text: 'hello' });
+    });
+    expect(reads).toBe(0);
+  });
+
   it('[ST11] a peer that leaves reads neither the tracks of others nor the log', async () => {
     const { held } = await fill();
     const [first] = held;
