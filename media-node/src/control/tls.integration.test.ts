@@ -1,9 +1,11 @@
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { get } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readFileSync } from 'node:fs';
-import { connect } from 'node:tls';
+import { connect, createServer } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import { createAuthority } from '@plenary/cluster/testing/certificates';
 import type { TestAuthority } from '@plenary/cluster/testing/certificates';
 import { waitFor } from '@plenary/cluster/testing/wait-for';
@@ -61,7 +63,76 @@ function nameShown(port: number): Promise<string> {
   });
 }
 
+/** Somebody with a certificate of the authority that all believe, who ends TLS in between and reads what is in it. */
+class Impostor {
+  /** What the node said, after TLS was taken off. */
+  answered = '';
+  /** Changes one bit of what goes to the caller next. */
+  isMeddling = false;
+  readonly #server;
+  readonly #sockets = new Set<TLSSocket>();
+
+  constructor(by: TestAuthority, port: number) {
+    const issued = by.issue('impostor');
+    const pair = { cert: readFileSync(issued.certFile), key: readFileSync(issued.keyFile) };
+    this.#server = createServer(pair, (caller) => {
+      const node = connect({ port, host: '127.0.0.1', ca: readFileSync(by.caFile) });
+      for (const socket of [caller, node]) {
+        this.#sockets.add(socket);
+        socket.on('error', () => socket.destroy());
+      }
+      caller.on('data', (piece: Buffer) => node.write(piece));
+      node.on('data', (piece: Buffer) => {
+        this.answered += piece.toString('latin1');
+        const middle = Math.floor(piece.length / 2);
+        if (this.isMeddling && piece.length > 40) piece.writeUInt8(piece.readUInt8(middle) ^ 1, middle);
+        caller.write(piece);
+      });
+      caller.on('close', () => node.destroy());
+      node.on('close', () => caller.destroy());
+    });
+  }
+
+  async listen(): Promise<string> {
+    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
+    return `https://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+}
+
 describe('TLS', () => {
+  test('[CL10] whoever ends it in between with a certificate of the same authority reads nothing and ends the link by changing a bit', async () => {
+    const impostor = new Impostor(authority, testNode.config.port);
+    const { mediaNodeId } = testNode.config;
+    try {
+      const url = await impostor.listen();
+      const ca = readFileSync(authority.caFile, 'utf8');
+      const edge = await TestEdge.connect({ url, mediaNodeId, clusterSecret: TEST_SECRET, ca });
+      await waitFor('a beat', () => edge.notices('beat').length > 0);
+      expect(impostor.answered).toContain('sealed');
+      for (const text of ['hello', 'beat', mediaNodeId, testNode.node.incarnation])
+        expect(impostor.answered).not.toContain(text);
+      impostor.isMeddling = true;
+      await waitFor('the link to end', () => edge.refusal !== undefined);
+      edge.close();
+      // It is nobody with its certificate alone: whoever knows no key of the cluster is no edge.
+      const secret = 'a secret of nobody in this cluster at all';
+      const asEdge = TestEdge.connect({
+        url: testNode.config.controlUrl,
+        mediaNodeId,
+        clusterSecret: secret,
+        ca,
+      });
+      await expect(asEdge).rejects.toThrow('different secrets');
+    } finally {
+      await impostor.close();
+    }
+  });
+
   test('[OP3] carries control links for who believes the certificate, and for nobody else', async () => {
     const edge = await linkBy(authority.caFile);
     edge.close();
