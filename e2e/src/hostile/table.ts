@@ -23,6 +23,7 @@ import { NEIGHBOURS } from './rows/neighbours.ts';
 import { NETWORKS } from './rows/networks.ts';
 import { NO_PATH } from './rows/no-path.ts';
 import { PULSES_OF_MANY } from './rows/pulses.ts';
+import { OTHER_SECRET } from './rows/other-secret.ts';
 import { RECORDED_LINK } from './rows/recorded-link.ts';
 import { RECORDED } from './rows/recorded.ts';
 import { REPLAYS } from './rows/replays.ts';
@@ -54,6 +55,7 @@ export const ATTACKS: readonly Attack[] = [
   SILENT_ADDRESSES,
   SITE_BESIDE_SCHOOL,
   RECORDED_LINK,
+  OTHER_SECRET,
   FOREIGN_PIPES,
   FOREIGN_OPERATORS,
   LURED_OPERATORS,
