@@ -1,6 +1,6 @@
 /**
  * `npm run bench:hostile`: what one attacking socket, one address with twenty of them and a hundred addresses can cost at most, and
- * what the people of a meeting notice of it.
+ * what the people of a meeting notice of it; with `--rows` the same for every row of the attackers' table.
  */
 import { writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,9 +10,10 @@ import { everybodySeesAndHears } from '../../faults/sees-and-hears.ts';
 import { HostileWorld } from '../hostile-world.ts';
 import { flood, FLOOD_KINDS } from '../rows/floods.ts';
 import type { FloodKind } from '../rows/floods.ts';
+import { usageOf } from '../usage.ts';
 import { worstOf } from '../withstand.ts';
 import type { Noticed } from '../withstand.ts';
-import { usageOf } from './usage.ts';
+import { isNoticeable, measureRows, reportRows } from './rows.ts';
 
 /** How each crowd of attackers connects: how many sockets, over how many addresses. */
 const CROWDS = [
@@ -28,7 +29,8 @@ const PAGE_ANSWERS_WITHIN_MS = 20_000;
 const USAGE = `npm run bench:hostile -- [options]
 
   --seconds N   how long each attack goes on (8)
-  --only KIND   only floods whose name contains this; may be given several times
+  --rows        every row of the attackers' table instead of floods; exits with 1 when somebody could notice one of them
+  --only NAME   only floods, or rows, whose name contains this; may be given several times
   --json FILE   also writes the figures there
 `;
 
@@ -92,28 +94,14 @@ async function measure(world: HostileWorld, kind: FloodKind, crowd: Crowd, secon
   };
 }
 
-async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      seconds: { type: 'string', default: '8' },
-      only: { type: 'string', multiple: true },
-      json: { type: 'string' },
-      help: { type: 'boolean' },
-    },
-  });
-  if (values.help === true) {
-    process.stdout.write(USAGE);
-    return;
-  }
-  const kinds = FLOOD_KINDS.filter(({ name }) => values.only?.some((part) => name.includes(part)) ?? true);
-  const machine = describeMachine();
+async function measureFloods(isWanted: (name: string) => boolean, seconds: number): Promise<Cost[]> {
   const costs: Cost[] = [];
   for (const crowd of CROWDS) {
-    for (const kind of kinds) {
+    for (const kind of FLOOD_KINDS.filter(({ name }) => isWanted(name))) {
       process.stderr.write(`… ${crowd.name}: ${kind.name}\n`);
       const world = await HostileWorld.start('plain');
       try {
-        costs.push(await measure(world, kind, crowd, Number(values.seconds)));
+        costs.push(await measure(world, kind, crowd, seconds));
       } catch (error) {
         process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
       } finally {
@@ -121,9 +109,41 @@ async function main(): Promise<void> {
       }
     }
   }
-  const text = JSON.stringify({ takenAt: new Date().toISOString(), machine, costs }, null, 2);
-  if (values.json !== undefined) writeFileSync(values.json, `${text}\n`);
-  process.stdout.write(`${report(costs)}\n\n${text}\n`);
+  return costs;
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      seconds: { type: 'string', default: '8' },
+      only: { type: 'string', multiple: true },
+      json: { type: 'string' },
+      rows: { type: 'boolean' },
+      help: { type: 'boolean' },
+    },
+  });
+  if (values.help === true) {
+    process.stdout.write(USAGE);
+    return;
+  }
+  const { only } = values;
+  const isWanted = (name: string): boolean => only?.some((part) => name.includes(part)) ?? true;
+  const seconds = Number(values.seconds);
+  if (values.rows === true) {
+    const rows = await measureRows(isWanted, seconds);
+    write({ rows }, reportRows(rows), values.json);
+    if (rows.some(isNoticeable)) process.exitCode = 1;
+  } else {
+    const costs = await measureFloods(isWanted, seconds);
+    write({ costs }, report(costs), values.json);
+  }
+}
+
+function write(figures: object, table: string, file: string | undefined): void {
+  const taken = { takenAt: new Date().toISOString(), machine: describeMachine(), ...figures };
+  const text = JSON.stringify(taken, null, 2);
+  if (file !== undefined) writeFileSync(file, `${text}\n`);
+  process.stdout.write(`${table}\n\n${text}\n`);
 }
 
 function report(costs: readonly Cost[]): string {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { childrenOf } from '@plenary/cluster/testing/process-tree';
 import { cpuSecondsOf } from '@plenary/loadtest/pages';
-import type { HostileWorld } from '../hostile-world.ts';
+import type { HostileWorld } from './hostile-world.ts';
 
 /** What processes have used so far. */
 export interface Usage {
