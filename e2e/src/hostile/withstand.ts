@@ -27,10 +27,10 @@ export interface Withstood {
 }
 
 /**
- * How much more memory than before may stay when all is given back, in bytes. Node's heap keeps some of what it grew by, and
- * the next attack uses it again; what a leak holds is never given back, and rows of one world add up.
+ * How much more memory than before may stay when all is given back, in bytes. Node's heap keeps some of what it grew by,
+ * and the next attack uses that again.
  */
-const KEPT_MEMORY_BYTES = 4096 * 1_048_576;
+const KEPT_MEMORY_BYTES = 96 * 1_048_576;
 
 /**
  * The one body of the attackers' table: a meeting runs, the attack goes on for a while; nobody in the meeting is
@@ -71,7 +71,7 @@ export async function withstand(
       (bytes) => bytes < KEPT_MEMORY_BYTES,
       RECOVERY_TIMEOUT_MS,
     );
-    return { noticed: worstOf(noticed), moreMemoryBytes: { rightAfter, atEnd } };
+    return { noticed: worstOf(world.people, noticed), moreMemoryBytes: { rightAfter, atEnd } };
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new Error(`${attack.name}: ${why}\n${await world.lastWords()}`, { cause: error });
@@ -91,13 +91,14 @@ function interruptionsOf(people: readonly Person[], noticed: readonly PageNotice
   });
 }
 
-/** What people noticed at worst. */
-export function worstOf(noticed: readonly PageNoticed[]): Noticed {
+/** What people noticed of each other at worst. Attackers who sent media are left out: theirs ends when they leave. */
+export function worstOf(people: readonly Person[], noticed: readonly PageNoticed[]): Noticed {
+  const names = new Set(people.map(({ name }) => name));
   const worst = (kind: string): number =>
     Math.max(
       ...noticed.flatMap(({ media }) =>
         Object.entries(media)
-          .filter(([key]) => key.endsWith(kind))
+          .filter(([key]) => key.endsWith(kind) && names.has(key.slice(0, -kind.length)))
           .map(([, gapMs]) => gapMs),
       ),
     );

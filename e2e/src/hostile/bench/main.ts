@@ -85,7 +85,7 @@ async function measure(world: HostileWorld, kind: FloodKind, crowd: Crowd, secon
     cpuPercent: { edge: percent('edge'), node: percent('node'), redis: percent('redis') },
     memoryMiB: (after.memoryBytes - before.memoryBytes) / 1_048_576,
     noticed: noticed && {
-      ...worstOf(noticed),
+      ...worstOf(world.people, noticed),
       failedPresses: noticed.reduce((sum, { presses }) => sum + presses.failed, 0),
       codes: [...new Set(noticed.flatMap(({ presses }) => presses.codes))],
       interruptions: [...new Set(noticed.flatMap(({ interruptions }) => interruptions))],

@@ -136,7 +136,7 @@ export const MEDIA: readonly Attack[] = [
     name: 'more tracks than anybody has',
     world: 'plain',
     does: 'publishes microphones without end',
-    gets: ['ok', 'limit_reached', 'rate_limited', 'invalid_media_parameters', 'malformed_message'],
+    gets: ['ok', 'limit_reached', 'rate_limited', 'invalid_media_parameters', 'malformed_message', 'closed'],
     strike: async (world, isOver) => {
       const stranger = await Stranger.join(world, { roomId: 'tracks' });
       const answers = await over(isOver, async () => (await stranger.publish()).outcome);
