@@ -364,6 +364,7 @@ export class EdgeCore {
         publicUrl: config.publicUrl,
         ...(config.operators.url === undefined ? {} : { operatorUrl: config.operators.url }),
         state: this.#isStopping || options.isDraining() ? 'draining' : 'serving',
+        ...(this.#isOwnClockOff ? { isClockOff: true } : {}),
       }),
       leaseMs,
       logger,
@@ -425,18 +426,25 @@ export class EdgeCore {
     return this.#links.unusable();
   }
 
-  /** Whether tokens fail here that other edges take (SPEC HL12). */
-  get isClockOff(): boolean {
+  get #isOwnClockOff(): boolean {
     return isOwnClockOff(this.#isOffStoreClock(), this.#links.clockOffsetsMs());
   }
 
-  /** Whether who comes is better off at another edge, and there is one. */
-  get isBetterElsewhere(): boolean {
-    const isOther = ({ edgeId, state }: EdgeRecord): boolean =>
-      edgeId !== this.#edgeId && state === 'serving';
+  /** Whether tokens fail here that another edge takes. If there is none, this one does what it can (SPEC HL12). */
+  get isClockOff(): boolean {
+    return this.#isOwnClockOff && this.#others.some(({ isClockOff }) => isClockOff !== true);
+  }
+
+  get #others(): readonly EdgeRecord[] {
+    return this.directory.edges.filter(({ edgeId, state }) => edgeId !== this.#edgeId && state === 'serving');
+  }
+
+  /** Why whoever comes is better off at another edge, if there is one. */
+  get whyElsewhere(): 'clock_off' | 'no_control_link' | undefined {
+    if (this.isClockOff) return 'clock_off';
     // Where all media nodes are gone, other edges have none either: whoever can resume here shall.
     const isUseless = this.unusableLinks() !== undefined && !this.#links.wasUsable();
-    return (isUseless || this.isClockOff) && this.directory.edges.some(isOther);
+    return isUseless && this.#others.length > 0 ? 'no_control_link' : undefined;
   }
 
   start(): void {

@@ -284,7 +284,7 @@ export async function startEdge(
     accept: core.accept,
     isDraining: () => drain.isOn,
     isBehind: () => core.isBehind,
-    isBetterElsewhere: () => core.isBetterElsewhere,
+    whyElsewhere: () => core.whyElsewhere,
     onEdgeMessage: (message) => core.onEdgeMessage(message),
     clock,
     logger,

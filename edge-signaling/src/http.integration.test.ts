@@ -92,6 +92,24 @@ const ODD_SHAPES: readonly (readonly [status: string, ...lines: string[]])[] = [
   ],
 ];
 
+it.each(['node', 'operators'] as const)(
+  '[EN5] whoever asks for a tunnel and stays is disconnected, on %s',
+  async (server) => {
+    const socket = connect({ host: '127.0.0.1', port: Number(portOf[server]), allowHalfOpen: true });
+    let isClosed = false;
+    socket.on('error', () => undefined);
+    await once(socket, 'connect');
+    socket.write(`${head('CONNECT meet.example:443 HTTP/1.1', 'Host: meet.example:443')}x`);
+    // Whoever does not close its own side learns of the end by writing.
+    const writing = setInterval(() => socket.write('x'), 50);
+    socket.on('close', () => {
+      isClosed = true;
+    });
+    await waitFor('the end of the connection', () => isClosed);
+    clearInterval(writing);
+  },
+);
+
 describe.each(['uws', 'node', 'operators'] as const)('odd HTTP, on %s', (server) => {
   const cases = ODD_REQUESTS.map(([status, bytes, ofUws = status]) => ({
     status: server === 'uws' ? ofUws : status,

@@ -86,8 +86,8 @@ export interface ServerSettings {
   readonly isDraining: () => boolean;
   /** Whether clients wait so long for their turn that no more are to be let in. */
   readonly isBehind: () => boolean;
-  /** Whether nobody can be served here, and can be on another edge. */
-  readonly isBetterElsewhere: () => boolean;
+  /** Why nobody can be served here who can be on another edge. */
+  readonly whyElsewhere: () => ConnectionRefusal | undefined;
   readonly onEdgeMessage: (message: EdgeMessage) => void;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -163,8 +163,9 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
       try {
         const isGoing = isStopping || settings.isDraining();
         // Whoever has one keeps it, and can resume elsewhere; a file limit that is reached would refuse the store as well.
+        const elsewhere = settings.whyElsewhere();
         if (isGoing) refusal = 'shutting_down';
-        else if (settings.isBetterElsewhere()) refusal = 'no_control_link';
+        else if (elsewhere !== undefined) refusal = elsewhere;
         else if (io.engine.clientsCount >= settings.maxSockets) {
           refusal = 'full';
           settings.onFull(io.engine.clientsCount);

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { ManualClock } from '../clock.ts';
 import { ClockWatch, offsetMs } from './clock-watch.ts';
 
+const error = vi.fn();
 const warn = vi.fn();
 const info = vi.fn();
 const show = vi.fn();
@@ -10,10 +11,10 @@ let theirMs: () => Promise<number>;
 let watch: ClockWatch;
 
 beforeEach(() => {
-  for (const spy of [warn, info, show]) spy.mockClear();
+  for (const spy of [error, warn, info, show]) spy.mockClear();
   clock = new ManualClock();
   theirMs = async () => Promise.resolve(clock.wallMs());
-  watch = new ClockWatch({ askTime: async () => theirMs(), clock, logger: { warn, info }, show });
+  watch = new ClockWatch({ askTime: async () => theirMs(), clock, logger: { error, warn, info }, show });
 });
 
 /** The store's clock is behind this host's by so much. */
@@ -44,9 +45,15 @@ describe('the comparison of clocks', () => {
       [{ seconds: -3.5 }, expect.stringContaining('3.5 s behind that of Redis')],
     ]);
     expect(watch.isOff).toBe(false);
+    behindBy(31_000);
+    await watch.compare();
+    await watch.compare();
+    expect(error.mock.calls).toEqual([
+      [{ seconds: 31 }, expect.stringContaining('31 s ahead of that of Redis')],
+    ]);
     behindBy(0);
     await watch.compare();
-    expect(info).toHaveBeenCalledTimes(1);
+    expect([warn.mock.calls.length, info.mock.calls.length]).toEqual([1, 1]);
   });
 
   it.each([60_000, -60_000])(
@@ -55,7 +62,7 @@ describe('the comparison of clocks', () => {
       behindBy(apartMs);
       await watch.compare();
       expect(watch.isOff).toBe(true);
-      expect(warn.mock.calls[0]?.[1]).toContain('60 s');
+      expect(error.mock.calls[0]?.[1]).toContain('60 s');
       // What took so long says nothing, nor does a store that is away: the last comparison counts.
       behindBy(0, 5_000);
       await watch.compare();

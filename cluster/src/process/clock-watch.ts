@@ -20,7 +20,7 @@ export interface ClockWatchSettings {
   /** What time it is at the store, in milliseconds since the epoch. */
   readonly askTime: () => Promise<number>;
   readonly clock: Clock;
-  readonly logger: Pick<Logger, 'warn' | 'info'>;
+  readonly logger: Pick<Logger, 'error' | 'warn' | 'info'>;
   readonly show: (offsetSeconds: number) => void;
 }
 
@@ -29,7 +29,7 @@ export class ClockWatch {
   readonly #settings: ClockWatchSettings;
   #timer: NodeJS.Timeout | undefined;
   #offsetMs = 0;
-  #isSaid = false;
+  #said: 'nothing' | 'apart' | 'off' = 'nothing';
 
   constructor(settings: ClockWatchSettings) {
     this.#settings = settings;
@@ -75,16 +75,17 @@ export class ClockWatch {
   #say(): void {
     const { logger } = this.#settings;
     const apartMs = Math.abs(this.#offsetMs);
-    if (apartMs > SAID_FROM_MS && !this.#isSaid) {
-      this.#isSaid = true;
+    const isNews = this.isOff ? this.#said !== 'off' : apartMs > SAID_FROM_MS && this.#said === 'nothing';
+    if (isNews) {
+      this.#said = this.isOff ? 'off' : 'apart';
       const seconds = Math.round(apartMs / 100) / 10;
       const side = this.#offsetMs > 0 ? 'ahead of' : 'behind';
-      logger.warn(
+      logger[this.isOff ? 'error' : 'warn'](
         { seconds: Math.sign(this.#offsetMs) * seconds },
         `the clock of this host is ${seconds} s ${side} that of Redis: see that both follow a time server (tokens fail from ${CLOCK_LEEWAY_SECONDS} s on)`,
       );
-    } else if (apartMs < SAID_FROM_MS / 2 && this.#isSaid) {
-      this.#isSaid = false;
+    } else if (apartMs < SAID_FROM_MS / 2 && this.#said !== 'nothing') {
+      this.#said = 'nothing';
       logger.info('the clock of this host and that of Redis agree again');
     }
   }

@@ -44,7 +44,11 @@ export function answerOddHttp(server: Server): void {
         'error',
         entry('http', () => socket.destroy()),
       );
-      socket.end('HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+      // Node's server sets no time limit behind CONNECT, and waits for the other side to close.
+      socket.end(
+        'HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\nContent-Length: 0\r\n\r\n',
+        entry('http', () => socket.destroy()),
+      );
     }),
   );
 }

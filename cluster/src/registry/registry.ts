@@ -66,6 +66,8 @@ export const EDGE_RECORD = z.object({
   /** Where operators reach it, if it says so. Nothing secret is ever sent there. */
   operatorUrl: HTTP_URL.optional(),
   state: z.enum(['serving', 'draining']),
+  /** Its clock is so far off that tokens fail there (SPEC HL12). */
+  isClockOff: z.boolean().optional(),
 });
 export type EdgeRecord = z.infer<typeof EDGE_RECORD>;
 

@@ -37,11 +37,21 @@ describe('whether a media node answers anything', () => {
     watch.doubt(ABOUT);
     watch.doubt(ABOUT);
     await waitFor('it to be told', () => state.mute === 1);
-    expect([watch.isMute, state.asked]).toEqual([true, 1]);
+    expect([watch.isMute, state.asked]).toEqual([true, 2]);
     const answered = watch.untilAnswered();
     await waitFor('it to be asked again', () => state.asked > 2);
     state.fails = undefined;
     expect([await answered, watch.isMute]).toEqual([true, false]);
+  });
+
+  it('[HL10] an edge that was stopped itself hears the answer to its second question', async () => {
+    const { state, watch } = watching();
+    state.fails = new PlenaryError('timed_out');
+    watch.doubt(ABOUT);
+    // The first question is out by now, and fails in this turn.
+    state.fails = undefined;
+    await waitFor('the second question', () => state.asked === 2);
+    expect([watch.isMute, state.mute]).toEqual([false, 0]);
   });
 
   it('[HL10] a connection that ends says nothing of the node, and ends the waiting for an answer', async () => {

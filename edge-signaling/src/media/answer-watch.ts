@@ -11,6 +11,12 @@ const NO_ANSWER: ReadonlySet<ErrorCode> = new Set(['timed_out', 'media_unavailab
 /** Between two questions to a node that is mute, in milliseconds, beside the time that each of them is given. */
 const PAUSE_MS = 100;
 
+/**
+ * How many questions in a row a mute node leaves without an answer. One is not enough: an edge that was stopped itself finds that the
+ * time for an answer is up before it reads what came meanwhile.
+ */
+const QUESTIONS = 2;
+
 export interface AnswerWatchOptions {
   readonly ask: (about: Question) => Promise<unknown>;
   /** Another value for each connection; `undefined` while there is none. */
@@ -58,10 +64,15 @@ export class AnswerWatch {
     const asked = connection();
     if (asked === undefined) return;
     this.#isAsking = true;
-    const answers = await this.#answers(about);
+    for (let question = 0; question < QUESTIONS; question += 1) {
+      const answers = await this.#answers(about);
+      // A connection that ended says nothing of the node.
+      if (answers || asked !== connection()) {
+        this.#isAsking = false;
+        return;
+      }
+    }
     this.#isAsking = false;
-    // A connection that ended says nothing of the node.
-    if (answers || asked !== connection()) return;
     this.#mute = about;
     onMute();
   }

@@ -8,6 +8,7 @@ export const CONNECTION_REFUSALS = [
   'full',
   'shutting_down',
   'no_control_link',
+  'clock_off',
   'internal',
 ] as const;
 export type ConnectionRefusal = (typeof CONNECTION_REFUSALS)[number];
