@@ -194,6 +194,8 @@ describe('Consul servers that lose their leader', () => {
       await registry.announceMediaNode(record, LONG_LEASE_MS);
       await servers.killMost();
       await waitFor('it to be noticed', () => registry.availability.trouble === 'no_leader');
+      // While they find out that they have none, servers that are slow may answer 500, or not at all.
+      expect(lines.at(-1)).toEqual({ level: 'warn', cause: 'no_leader' });
       await expect(registry.liveMediaNodes()).rejects.toMatchObject({ code: 'store_unavailable' });
       await servers.restart();
       await untilAvailable(registry);
@@ -203,7 +205,7 @@ describe('Consul servers that lose their leader', () => {
           () => false,
         ),
       );
-      expect(lines).toEqual([{ level: 'warn', cause: 'no_leader' }]);
+      expect(lines.filter(({ cause }) => cause === 'no_leader')).toHaveLength(1);
     } finally {
       await servers.stop();
     }
