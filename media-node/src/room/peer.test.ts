@@ -177,4 +177,13 @@ describe('Peer', () => {
     await before;
     expect(await publish()).toBe(1);
   });
+
+  it('[BU10] says that it is there, and no traffic, while its budget is spent', async () => {
+    const { ann, budget, timers } = await admitted();
+    budget.isSpent = true;
+    expect(await ann.traffic()).toEqual({});
+    budget.isSpent = false;
+    timers.advance(1_000);
+    expect(await ann.traffic()).toEqual({ sentBytes: 7, receivedBytes: 7 });
+  });
 });

@@ -4,6 +4,7 @@ import {
   REPUBLISH_INTERVAL_MS,
   clusterCapabilities,
   forgetOldest,
+  toPlenaryError,
 } from '@plenary/cluster';
 import type {
   ConsumerId,
@@ -213,8 +214,7 @@ export class Peer {
 
   /**
    * Bytes of media sent to the client and got from it so far; without what the worker does not say at once. Who asks wants to
-   * know whether the node is there: a worker that hangs must not make it look dead.
-   * @throws PlenaryError `rate_limited`
+   * know whether the node is there: neither a worker that hangs nor a spent budget may make it look dead.
    */
   async traffic(): Promise<Partial<MediaTraffic>> {
     if (this.#counting !== undefined) return this.#counting;
@@ -227,7 +227,7 @@ export class Peer {
   }
 
   async #count(): Promise<Partial<MediaTraffic>> {
-    this.#ports.spend(this.#transports.size);
+    if (!this.#affords(this.#transports.size)) return {};
     const [receive, send] = await Promise.all([this.#trafficOf(this.#receive), this.#trafficOf(this.#send)]);
     return {
       ...(receive === undefined ? {} : { sentBytes: receive.sentBytes }),
@@ -414,6 +414,16 @@ export class Peer {
   #spend(calls: number): number {
     if (calls > 0) this.#ports.spend(calls);
     return calls;
+  }
+
+  #affords(calls: number): boolean {
+    try {
+      this.#spend(calls);
+      return true;
+    } catch (thrown) {
+      if (toPlenaryError(thrown).code !== 'rate_limited') throw thrown;
+      return false;
+    }
   }
 
   #tellUnreached(): void {
