@@ -79,6 +79,21 @@ describe('Placer', () => {
     expect(mute.payloads('peer.admit')).toHaveLength(2);
   });
 
+  it('[HL10] those who wait for their turn at the only node are asked for there, although an admission timed out', async () => {
+    const { parts, placer, requestOf, link } = await placing();
+    const timeUp = Promise.withResolvers<never>();
+    link.answer = () => timeUp.promise;
+    const names = Array.from({ length: 8 }, (_, index) => `peer-${index}`);
+    const hosting = names.map(async (name) => placer.host(await requestOf({ peerId: peer(name) })));
+    await waitFor('two to be asked for', () => link.payloads('peer.admit').length === 2);
+    link.answer = () => ({ receiveTransport: TRANSPORT, consumers: [], failed: [] });
+    parts.clock.advance(3_000);
+    timeUp.reject(new PlenaryError('timed_out'));
+    const hosted = await Promise.allSettled(hosting);
+    expect(hosted.filter(({ status }) => status === 'fulfilled')).toHaveLength(6);
+    expect(link.payloads('peer.admit')).toHaveLength(8);
+  });
+
   it('[HL10] asks the same node again whose worker ended in the middle of an admission', async () => {
     const { placer, requestOf, link } = await placing();
     link.answer = () => {

@@ -130,7 +130,7 @@ export class Placer {
         return placed;
       });
       try {
-        return await this.#admit(request, placement);
+        return await this.#admit(request, placement, excluded);
       } catch (thrown) {
         if (!(thrown instanceof AdmissionFailed)) throw thrown;
         lastFault = thrown.fault;
@@ -197,29 +197,10 @@ export class Placer {
   }
 
   async #choose(request: HostRequest, excluded: ReadonlySet<MediaNodeId>): Promise<MediaNodeId> {
-    const { directory, links, metrics, logger } = this.#settings;
-    const datacenters = orderDatacenters({
-      hint: request.datacenter,
-      roundTrips: request.roundTrips,
-      own: this.#settings.datacenter,
-      configured: this.#settings.datacenterOrder,
-    });
-    const choose = (exclude: ReadonlySet<MediaNodeId>): NodeChoice =>
-      selectNode({
-        nodes: directory.mediaNodes,
-        room: request.view.occupancy,
-        datacenters,
-        // A datacenter that is lost is announced until its leases lapse: its nodes would take all the tries.
-        exclude: new Set([...exclude, ...links.lost(LINK_WAIT_MS)]),
-        inFlight: directory.inFlight(),
-        joins: directory.joins(),
-        limits: this.#settings.limits,
-        random: Math.random,
-      });
+    const { directory, metrics, logger } = this.#settings;
     for (const isLastTry of [false, true]) {
-      const { rested } = this.#silent;
-      const withoutSilent = choose(rested.size === 0 ? excluded : new Set([...excluded, ...rested]));
-      const choice = withoutSilent.mediaNodeId === null ? choose(excluded) : withoutSilent;
+      const withoutSilent = this.#selectAnswering(request, excluded);
+      const choice = withoutSilent.mediaNodeId === null ? this.#select(request, excluded) : withoutSilent;
       metrics.placements.inc({ reason: choice.reason });
       logger.debug({ ...choice, roomId: request.roomId }, 'placement');
       if (choice.mediaNodeId !== null) {
@@ -232,7 +213,37 @@ export class Placer {
     throw new PlenaryError('no_media_node');
   }
 
-  async #admit(request: HostRequest, placement: Placement): Promise<Hosted> {
+  /** The best node among those that let no admission time out lately. */
+  #selectAnswering(request: HostRequest, excluded: ReadonlySet<MediaNodeId>): NodeChoice {
+    return this.#select(request, new Set([...excluded, ...this.#silent.rested]));
+  }
+
+  #select(request: HostRequest, excluded: ReadonlySet<MediaNodeId>): NodeChoice {
+    const { directory, links } = this.#settings;
+    const datacenters = orderDatacenters({
+      hint: request.datacenter,
+      roundTrips: request.roundTrips,
+      own: this.#settings.datacenter,
+      configured: this.#settings.datacenterOrder,
+    });
+    return selectNode({
+      nodes: directory.mediaNodes,
+      room: request.view.occupancy,
+      datacenters,
+      // A datacenter that is lost is announced until its leases lapse: its nodes would take all the tries.
+      exclude: new Set([...excluded, ...links.lost(LINK_WAIT_MS)]),
+      inFlight: directory.inFlight(),
+      joins: directory.joins(),
+      limits: this.#settings.limits,
+      random: Math.random,
+    });
+  }
+
+  async #admit(
+    request: HostRequest,
+    placement: Placement,
+    excluded: ReadonlySet<MediaNodeId>,
+  ): Promise<Hosted> {
     const { roomId, peerId, network, entrant, place } = request;
     const { mediaNodeId, epoch } = placement;
     const { admissions, links, clock } = this.#settings;
@@ -268,8 +279,12 @@ export class Placer {
     const inTurn = async () => {
       const link = await links.reach(mediaNodeId, Math.min(LINK_WAIT_MS, this.#remainingMs(request)));
       return admissions.pass(mediaNodeId, entrant, async () => {
-        // Somebody who came before waited in vain: those behind go elsewhere at once.
-        if (this.#silent.isSilentSince(mediaNodeId, sentAtMs)) throw new PlenaryError('media_unavailable');
+        // Somebody who came before waited in vain: those behind go elsewhere at once, where another node can take them.
+        if (
+          this.#silent.isSilentSince(mediaNodeId, sentAtMs) &&
+          this.#selectAnswering(request, new Set([...excluded, mediaNodeId])).mediaNodeId !== null
+        )
+          throw new PlenaryError('media_unavailable');
         // Both are waited for, whatever becomes of the other: a failure must not leave the other running unwatched.
         return Promise.allSettled([admission(link), request.beside?.(placement)]);
       });

@@ -1,4 +1,11 @@
-import { PlenaryError, REPUBLISH_INTERVAL_MS, clusterCapabilities, forgetOldest } from '@plenary/cluster';
+import {
+  CONTROL_TIMEOUT_MS,
+  PlenaryError,
+  REPUBLISH_INTERVAL_MS,
+  clusterCapabilities,
+  forgetOldest,
+  toPlenaryError,
+} from '@plenary/cluster';
 import type {
   ConsumerId,
   ControlCaller,
@@ -36,6 +43,8 @@ import type { TrackHold } from './track-demand.ts';
 
 /** Ended consumers that are remembered at most. */
 const MAX_ENDED = 64;
+/** A publication that is answered within this is answered while the edge waits, with a second for the way there and back. */
+const HEARD_WITHIN_MS = CONTROL_TIMEOUT_MS - 1_000;
 /** How long the worker has to say what it counts, in milliseconds: the client's question has a deadline of its own. */
 const COUNT_WITHIN_MS = 200;
 /**
@@ -205,8 +214,7 @@ export class Peer {
 
   /**
    * Bytes of media sent to the client and got from it so far; without what the worker does not say at once. Who asks wants to
-   * know whether the node is there: a worker that hangs must not make it look dead.
-   * @throws PlenaryError `rate_limited`
+   * know whether the node is there: neither a worker that hangs nor a spent budget may make it look dead.
    */
   async traffic(): Promise<Partial<MediaTraffic>> {
     if (this.#counting !== undefined) return this.#counting;
@@ -219,7 +227,7 @@ export class Peer {
   }
 
   async #count(): Promise<Partial<MediaTraffic>> {
-    this.#ports.spend(this.#transports.size);
+    if (!this.#affords(this.#transports.size)) return {};
     const [receive, send] = await Promise.all([this.#trafficOf(this.#receive), this.#trafficOf(this.#send)]);
     return {
       ...(receive === undefined ? {} : { sentBytes: receive.sentBytes }),
@@ -236,10 +244,20 @@ export class Peer {
   async publish(request: ControlRequest<'track.publish'>): Promise<ControlReply<'track.publish'>> {
     if (this.#lease === undefined) throw new PlenaryError('transport_not_found');
     const calls = this.#spend(this.#publications.knows(request.requestId) ? 0 : CALLS_PER_PUBLICATION);
-    const reply = await this.#publications.publish(request, this.#send, this.#lease.router);
-    // The first answer tells the room; a repeat is told which track it is, unless the answer was lost with another edge.
+    const { link } = this;
+    let isInTime = true;
+    const cancel = this.#ports.timers.after(HEARD_WITHIN_MS, () => {
+      isInTime = false;
+    });
+    let reply;
+    try {
+      reply = await this.#publications.publish(request, this.#send, this.#lease.router);
+    } finally {
+      cancel();
+    }
+    // The first answer tells the room; a repeat is told which track it is, unless the answer came too late or to another edge.
     const isTold = calls === 0 && this.#toldOf.has(request.requestId);
-    this.#toldOf.add(request.requestId);
+    if (isInTime && this.link === link) this.#toldOf.add(request.requestId);
     forgetOldest(this.#toldOf, MAX_ENDED);
     return { ...reply, events: isTold ? [] : reply.events, calls };
   }
@@ -396,6 +414,16 @@ export class Peer {
   #spend(calls: number): number {
     if (calls > 0) this.#ports.spend(calls);
     return calls;
+  }
+
+  #affords(calls: number): boolean {
+    try {
+      this.#spend(calls);
+      return true;
+    } catch (thrown) {
+      if (toPlenaryError(thrown).code !== 'rate_limited') throw thrown;
+      return false;
+    }
   }
 
   #tellUnreached(): void {
