@@ -137,7 +137,7 @@ async function admitted() {
     const { events } = await ann.publish({
       ...placed,
       requestId,
-      transportId: sendTransport.id,
+      transportId: TRANSPORT_ID.parse(sendTransport.id),
       kind: 'video',
       source: 'camera',
       rtpParameters,
