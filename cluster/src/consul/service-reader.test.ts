@@ -62,4 +62,21 @@ describe('ServiceReader', () => {
     for (let reading = 0; reading < 6; reading += 1) await names([...garbage, late, ...real]);
     expect(await names([...garbage, late, ...real])).toEqual(['late', 'real']);
   });
+
+  it('[EN13] meets everybody in turn although more forgeries are known than are read, and hides nobody who came first', async () => {
+    const { names } = reader();
+    const first = edge('first');
+    expect(await names([first])).toEqual(['first']);
+    const forged = Array.from({ length: MAX_RECORDS + 200 }, (_, index) => edge(`aa-${index}`));
+    await names(again([...forged, first]));
+    const late = edge('late');
+    let met = 0;
+    for (let reading = 0; reading < 5; reading += 1) {
+      const read = await names(again([...forged, late, first]));
+      expect(read).toContain('first');
+      expect(read.length).toBeLessThanOrEqual(MAX_RECORDS);
+      if (read.includes('late')) met += 1;
+    }
+    expect(met).toBeGreaterThan(0);
+  });
 });

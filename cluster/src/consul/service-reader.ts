@@ -1,10 +1,16 @@
 import { z } from 'zod';
-import { MAX_RECORDS, RECORDS_A_TURN, nextTurn } from '../registry/reading.ts';
+import { MAX_KNOWN_RECORDS, MAX_RECORDS, RECORDS_A_TURN, nextTurn } from '../registry/reading.ts';
 import type { ServiceInstance } from './consul-client.ts';
 import { isLive } from './services.ts';
 
 /** What was found in the metadata of one instance. */
 type Found<Parsed> = { readonly record: Parsed } | { readonly fault: string };
+
+interface Live {
+  readonly instance: ServiceInstance;
+  /** What it says of itself. */
+  readonly text: string;
+}
 
 /**
  * Reads records of one kind from Consul's services. Whoever may register services registers what they like: so a bounded number
@@ -54,12 +60,15 @@ export class ServiceReader<Schema extends z.ZodType> {
     return [...records].sort(([left], [right]) => (left < right ? -1 : 1)).map(([, record]) => record);
   }
 
-  /** Those that were records the last time, and as many others as there is room for, in turn. */
-  #choose<Item extends { readonly text: string }>(live: readonly Item[]): Item[] {
+  /** Those that were records the last time, the ones first that were registered first, and as many others as there is room for, in turn. */
+  #choose(live: readonly Live[]): Live[] {
     if (live.length <= MAX_RECORDS) return [...live];
-    const isKnown = ({ text }: Item): boolean => 'record' in (this.#last.get(text) ?? {});
-    const known = live.filter(isKnown).slice(0, MAX_RECORDS);
-    const others = live.filter((item) => !isKnown(item));
+    const known = live
+      .filter(({ text }) => 'record' in (this.#last.get(text) ?? {}))
+      .sort((left, right) => left.instance.createIndex - right.instance.createIndex)
+      .slice(0, MAX_KNOWN_RECORDS);
+    const chosen = new Set(known);
+    const others = live.filter((item) => !chosen.has(item));
     const from = others.length === 0 ? 0 : this.#from % others.length;
     const room = MAX_RECORDS - known.length;
     this.#from = from + room;

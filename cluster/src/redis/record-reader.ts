@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { RECORDS_A_TURN, MAX_RECORDS, nextTurn } from '../registry/reading.ts';
+import { MAX_KNOWN_RECORDS, MAX_RECORDS, RECORDS_A_TURN, nextTurn } from '../registry/reading.ts';
 import { readable } from './malformed.ts';
 
 /** Bytes of one record that is looked at: one of ours has some six hundred. */
@@ -34,18 +34,20 @@ export class RecordReader<Schema extends z.ZodType> {
 
   /** @returns the records in the order of their ids */
   async read(list: (asked: Asked) => Promise<unknown>): Promise<readonly z.output<Schema>[]> {
-    const known = new Set(
+    const read = new Set(
       [...this.#last.values()].flatMap((record) => (record === undefined ? [] : [this.#idOf(record)])),
     );
+    // They come in the order in which they were given: those that have been known longest first.
+    const known = [...read].slice(0, MAX_KNOWN_RECORDS);
     const reply = await list([
       String(MAX_RECORDS),
       String(MAX_RECORD_BYTES),
-      [...known].join(','),
+      known.join(','),
       String(this.#from),
     ]);
     const [unreadable, beyond, ...texts] = REPLY.parse(reply);
     // Those that did not fit in come in a later reading.
-    this.#from = beyond > 0 ? this.#from + MAX_RECORDS - known.size : 0;
+    this.#from = beyond > 0 ? this.#from + MAX_RECORDS - known.length : 0;
     for (let told = 0; told < Math.min(unreadable, MAX_RECORDS); told += 1)
       this.#onMalformed(() => `${unreadable} entries are no records`);
     if (beyond > 0) this.#onMalformed(() => `there are ${beyond} more records than are read at a time`);
