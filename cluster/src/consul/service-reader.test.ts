@@ -72,7 +72,7 @@ describe('ServiceReader', () => {
     const late = edge('late');
     let met = 0;
     for (let reading = 0; reading < 5; reading += 1) {
-      const read = await names(again([...forged, late, first]));
+      const read: readonly string[] = await names(again([...forged, late, first]));
       expect(read).toContain('first');
       expect(read.length).toBeLessThanOrEqual(MAX_RECORDS);
       if (read.includes('late')) met += 1;
