@@ -129,6 +129,29 @@ describe('coming back by the token of an application', () => {
       (shown) => shown === code,
     );
 
+  /** The page writes what it comes back with once it is in, and nobody waits for that: a reload at once may be before it. */
+  const untilTicketKept = (page: Page): Promise<unknown> =>
+    until(
+      'the page has kept what it comes back with',
+      () =>
+        page.evaluate(async () => {
+          // Opening a database that is not there yet would make it.
+          if (!(await indexedDB.databases()).some(({ name }) => name === 'plenary')) return 0;
+          const answerOf = <Answer>(request: IDBRequest<Answer>): Promise<Answer> =>
+            new Promise((resolve, reject) => {
+              request.addEventListener('success', () => resolve(request.result));
+              request.addEventListener('error', () => reject(request.error ?? new Error('IndexedDB')));
+            });
+          const database = await answerOf(indexedDB.open('plenary'));
+          try {
+            return await answerOf(database.transaction('rejoin').objectStore('rejoin').count());
+          } finally {
+            database.close();
+          }
+        }),
+      (tickets) => tickets === 1,
+    );
+
   /** From now on the page's address has a token that has expired, as after eleven minutes. */
   const expireToken = (page: Page, room: string): Promise<void> =>
     page.evaluate((token) => history.replaceState(null, '', `#token=${token}`), joinToken(room, 'host', 660));
@@ -138,6 +161,7 @@ describe('coming back by the token of an application', () => {
     await enter(page);
     await untilIn(page, 'host');
     const before = await selfOf(page);
+    await untilTicketKept(page);
     await expireToken(page, 'reload');
     await page.reload();
     await enter(page, 'Ann again');
