@@ -124,7 +124,7 @@ export async function startEdge(
   );
   const tenantMeter = new TenantMeter(tenants, metrics);
   const clockWatch = new ClockWatch({
-    askTime: async () => store.timeMs(),
+    store,
     clock,
     logger,
     show: (seconds) => metrics.clockOffset.set(seconds),
@@ -319,7 +319,6 @@ export async function startEdge(
     entry('store', (isAvailable) => {
       metrics.storeAvailable.set(isAvailable ? 1 : 0);
       if (isAvailable) core.storeReturned();
-      if (isAvailable) clockWatch.compareSoon();
     }),
   );
   core.start();

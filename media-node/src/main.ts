@@ -54,16 +54,11 @@ const store = connectClusterStore({
 });
 store.onMalformed(entry('store', (kind) => metrics.malformedRecords.inc({ kind })));
 const clockWatch = new ClockWatch({
-  askTime: async () => store.timeMs(),
+  store,
   clock: systemClock,
   logger,
   show: (seconds) => metrics.clockOffset.set(seconds),
 });
-store.onAvailability(
-  entry('store', (isAvailable) => {
-    if (isAvailable) clockWatch.compareSoon();
-  }),
-);
 clockWatch.start();
 const stopComparing = async (): Promise<void> => Promise.resolve(clockWatch.stop());
 const stoppables: Stoppable[] = [{ stop: stopComparing }, { stop: () => store.close() }];

@@ -7,7 +7,7 @@ import type { LookupFunction } from 'node:net';
 import Consul from 'consul';
 import { z } from 'zod';
 import { PlenaryError } from '../errors.ts';
-import { RECORDS_A_TURN, nextTurn } from '../registry/reading.ts';
+import { ParsingTurns } from '../registry/reading.ts';
 import { consulTroubleOf } from './consul-trouble.ts';
 import type { ConsulRefusal, ConsulTrouble } from './consul-trouble.ts';
 import type { ConsulSettings } from './settings.ts';
@@ -329,9 +329,10 @@ export class ConsulClient {
 /** Anybody may have registered as many as they like (SPEC EN13). */
 async function parseInTurns(found: readonly unknown[]): Promise<readonly ServiceInstance[]> {
   const instances: ServiceInstance[] = [];
+  const turns = new ParsingTurns();
   for (const one of found) {
     instances.push(INSTANCE.parse(one));
-    if (instances.length % RECORDS_A_TURN === 0) await nextTurn();
+    await turns.next();
   }
   return instances;
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { MAX_KNOWN_RECORDS, MAX_RECORDS, RECORDS_A_TURN, nextTurn } from '../registry/reading.ts';
+import { MAX_KNOWN_RECORDS, MAX_RECORDS, ParsingTurns, inOrderOfIds } from '../registry/reading.ts';
 import type { ServiceInstance } from './consul-client.ts';
 import { isLive } from './services.ts';
 
@@ -44,20 +44,19 @@ export class ServiceReader<Schema extends z.ZodType> {
     );
     const read = new Map<string, Found<z.output<Schema>>>();
     const records = new Map<string, z.output<Schema>>();
-    let parsed = 0;
+    const turns = new ParsingTurns();
     for (const { instance, text } of wanted) {
       let found = this.#last.get(text);
       if (found === undefined) {
         found = this.#parse(instance);
-        parsed += 1;
-        if (parsed % RECORDS_A_TURN === 0) await nextTurn();
+        await turns.next();
       }
       read.set(text, found);
       if ('record' in found) records.set(this.#idOf(found.record), found.record);
       else this.#onUnreadable(found.fault, instance.id);
     }
     this.#last = read;
-    return [...records].sort(([left], [right]) => (left < right ? -1 : 1)).map(([, record]) => record);
+    return inOrderOfIds(records);
   }
 
   /** Those that were records the last time, the ones first that were registered first, and as many others as there is room for, in turn. */

@@ -14,7 +14,8 @@ beforeEach(() => {
   for (const spy of [error, warn, info, show]) spy.mockClear();
   clock = new ManualClock();
   theirMs = async () => Promise.resolve(clock.wallMs());
-  watch = new ClockWatch({ askTime: async () => theirMs(), clock, logger: { error, warn, info }, show });
+  const store = { timeMs: async () => theirMs(), onAvailability: () => () => undefined };
+  watch = new ClockWatch({ store, clock, logger: { error, warn, info }, show });
 });
 
 /** The store's clock is behind this host's by so much. */

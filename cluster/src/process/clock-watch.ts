@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts';
 import { CLOCK_LEEWAY_SECONDS } from '../tokens/token-fault.ts';
-import { every, inBackground } from './entry.ts';
+import { entry, every, inBackground } from './entry.ts';
 import type { Logger } from './logging.ts';
 
 /** How often the clocks are compared, in milliseconds. */
@@ -16,9 +16,16 @@ export const CLOCK_OFF_MS = CLOCK_LEEWAY_SECONDS * 1_000;
 export const offsetMs = (ownMs: number, theirMs: number, roundTripMs: number): number =>
   ownMs - (theirMs + roundTripMs / 2);
 
+/** What is asked of the store. */
+export interface TimeKeeper {
+  /** Its time, in milliseconds since the epoch. */
+  timeMs(): Promise<number>;
+  /** Calls back when it is away and when it answers again. Returns the function that ends it. */
+  onAvailability(listener: (available: boolean) => void): () => void;
+}
+
 export interface ClockWatchSettings {
-  /** What time it is at the store, in milliseconds since the epoch. */
-  readonly askTime: () => Promise<number>;
+  readonly store: TimeKeeper;
   readonly clock: Clock;
   readonly logger: Pick<Logger, 'error' | 'warn' | 'info'>;
   readonly show: (offsetSeconds: number) => void;
@@ -28,6 +35,7 @@ export interface ClockWatchSettings {
 export class ClockWatch {
   readonly #settings: ClockWatchSettings;
   #timer: NodeJS.Timeout | undefined;
+  #stopListening: () => void = () => undefined;
   #offsetMs = 0;
   #said: 'nothing' | 'apart' | 'off' = 'nothing';
 
@@ -42,25 +50,27 @@ export class ClockWatch {
 
   start(): void {
     this.#timer = every(COMPARE_EVERY_MS, () => this.compare());
-    this.compareSoon();
-  }
-
-  /** The store answers again: it may be another server. */
-  compareSoon(): void {
+    // A store that answers again may be another server.
+    this.#stopListening = this.#settings.store.onAvailability(
+      entry('store', (isAvailable) => {
+        if (isAvailable) inBackground(() => this.compare());
+      }),
+    );
     inBackground(() => this.compare());
   }
 
   stop(): void {
     clearInterval(this.#timer);
+    this.#stopListening();
   }
 
   /** Never throws: while the store is away the last comparison counts. */
   async compare(): Promise<void> {
-    const { askTime, clock, show } = this.#settings;
+    const { store, clock, show } = this.#settings;
     const askedMs = clock.monotonicMs();
     let theirMs: number;
     try {
-      theirMs = await askTime();
+      theirMs = await store.timeMs();
     } catch {
       // That the store is away is said by those who watch it.
       return;

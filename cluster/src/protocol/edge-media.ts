@@ -242,7 +242,7 @@ export const CONTROL_NOTICES = {
       mediaNodeId: MEDIA_NODE_ID,
       incarnation: INCARNATION,
       datacenter: DATACENTER_ID,
-      /** What time it is there, in milliseconds since the epoch: for nothing but to compare clocks. */
+      /** The node's time, in milliseconds since the epoch: for nothing but to compare clocks. */
       wallMs: z.number().min(0).max(1e15).optional(),
       /** Of the machine and network namespace, hashed: nodes of the same one need not encrypt what they send each other. */
       machineId: plainId(64).optional(),

@@ -51,7 +51,7 @@ export interface ClusterStore {
    * served again: it may have forgotten what it was told. Returns the function that ends it.
    */
   onAvailability(listener: (available: boolean) => void): () => void;
-  /** What time it is at Redis, in milliseconds since the epoch. @throws PlenaryError `store_unavailable` */
+  /** The time at Redis, in milliseconds since the epoch. @throws PlenaryError `store_unavailable` */
   timeMs(): Promise<number>;
   /** Why the store is away, or a part of it; `undefined` while all is well. */
   trouble(): StoreTrouble | undefined;

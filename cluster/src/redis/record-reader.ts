@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { MAX_KNOWN_RECORDS, MAX_RECORDS, RECORDS_A_TURN, nextTurn } from '../registry/reading.ts';
+import { MAX_KNOWN_RECORDS, MAX_RECORDS, ParsingTurns, inOrderOfIds } from '../registry/reading.ts';
 import { readable } from './malformed.ts';
 
 /** Bytes of one record that is looked at: one of ours has some six hundred. */
@@ -57,12 +57,12 @@ export class RecordReader<Schema extends z.ZodType> {
       // One under another id's name is a forgery; what stands under its own name comes first once it is known.
       if (record !== undefined && !byId.has(this.#idOf(record))) byId.set(this.#idOf(record), record);
     }
-    return [...byId].sort(([left], [right]) => (left < right ? -1 : 1)).map(([, record]) => record);
+    return inOrderOfIds(byId);
   }
 
   async #parse(texts: readonly string[]): Promise<ReadonlyMap<string, z.output<Schema> | undefined>> {
     const read = new Map<string, z.output<Schema> | undefined>();
-    let parsed = 0;
+    const turns = new ParsingTurns();
     for (const text of texts) {
       if (this.#last.has(text)) {
         const record = this.#last.get(text);
@@ -78,8 +78,7 @@ export class RecordReader<Schema extends z.ZodType> {
           () => this.#schema.parse(JSON.parse(text)),
         ),
       );
-      parsed += 1;
-      if (parsed % RECORDS_A_TURN === 0) await nextTurn();
+      await turns.next();
     }
     return read;
   }

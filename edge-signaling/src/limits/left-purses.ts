@@ -35,8 +35,7 @@ export class LeftPurses {
     const before = this.#left.get(person);
     if (before !== undefined) lower(noted, before.purse);
     this.#left.set(person, { purse: noted, notedAtMs: this.#clock.monotonicMs() });
-    const { oldest } = this.#left;
-    if (oldest !== undefined && this.#left.size > MAX_PERSONS) this.#left.delete(oldest.key);
+    this.#left.forgetOldest(MAX_PERSONS);
   }
 
   /** Somebody begins a session. */

@@ -41,6 +41,11 @@ export class RecencyMap<Key, Value> {
     this.#newest = entry;
   }
 
+  /** Forgets the entry that was set longest ago, where there is one more than `max`. */
+  forgetOldest(max: number): void {
+    if (this.#oldest !== undefined && this.size > max) this.delete(this.#oldest.key);
+  }
+
   delete(key: Key): void {
     const entry = this.#entries.get(key);
     if (entry === undefined) return;

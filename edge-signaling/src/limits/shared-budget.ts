@@ -143,8 +143,7 @@ export class SharedBudget<Name extends string = Resource> {
 
   #rest(drawer: Drawer, share: Share<Name>): void {
     this.#resting.set(drawer, share);
-    const { oldest } = this.#resting;
-    if (oldest !== undefined && this.#resting.size > MAX_RESTING) this.#resting.delete(oldest.key);
+    this.#resting.forgetOldest(MAX_RESTING);
   }
 
   #addIncome(share: Share<Name>): void {

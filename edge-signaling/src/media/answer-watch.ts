@@ -64,15 +64,15 @@ export class AnswerWatch {
     const asked = connection();
     if (asked === undefined) return;
     this.#isAsking = true;
-    for (let question = 0; question < QUESTIONS; question += 1) {
-      const answers = await this.#answers(about);
-      // A connection that ended says nothing of the node.
-      if (answers || asked !== connection()) {
-        this.#isAsking = false;
-        return;
+    try {
+      for (let question = 0; question < QUESTIONS; question += 1) {
+        const answers = await this.#answers(about);
+        // A connection that ended says nothing of the node.
+        if (answers || asked !== connection()) return;
       }
+    } finally {
+      this.#isAsking = false;
     }
-    this.#isAsking = false;
     this.#mute = about;
     onMute();
   }
