@@ -72,8 +72,12 @@ describe.skipIf(fault !== undefined)(`media nodes whose public addresses are for
     const tracks = await Promise.all(people.map((bot) => bot.publish('audio')));
     await until(
       'each receives the track of the other',
-      () => people.map((bot, index) => packetsOf(bot, tracks[1 - index] ?? '')),
-      (counts) => counts.every((count) => count >= 20),
+      () =>
+        people.map((bot, index) => ({
+          packets: packetsOf(bot, tracks[1 - index] ?? ''),
+          problems: bot.problems,
+        })),
+      (seen) => seen.every(({ packets }) => packets >= 20),
     );
     expect(people.flatMap(({ problems }) => problems)).toEqual([]);
   }
