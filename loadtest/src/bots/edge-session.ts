@@ -1,17 +1,11 @@
 import { PlenaryError, toPlenaryError } from '@plenary/cluster/errors';
-import { compareEventIds } from '@plenary/cluster/ids';
 import { PROTOCOL_VERSION } from '@plenary/cluster/protocol';
-import type {
-  ClientReply,
-  ClientRequestInput,
-  ClientRequestName,
-  EventId,
-  Session,
-} from '@plenary/cluster/protocol';
+import type { ClientReply, ClientRequestInput, ClientRequestName, Session } from '@plenary/cluster/protocol';
 import type { SessionKey } from '@plenary/web/client';
 import { backOff } from './back-off.ts';
 import { EdgeConnection } from './edge-connection.ts';
 import type { Notice } from './edge-connection.ts';
+import { ToldEvents } from './told-events.ts';
 
 /** How long the edge in use may take to answer what it was asked before, in milliseconds. */
 const ANSWERED_WITHIN_MS = 1_000;
@@ -35,7 +29,7 @@ export class EdgeSession {
   #malformedBefore = 0;
   #session: Session | undefined;
   #key: SessionKey | undefined;
-  #lastEventId: EventId | undefined;
+  readonly #events = new ToldEvents();
   /** The edge in use said that it will go. */
   #isLeaving = false;
   /** Of the connection that is to be the next one in use: kept until it is. */
@@ -63,7 +57,7 @@ export class EdgeSession {
   begin({ session, room }: ClientReply<'join'>, key: SessionKey): void {
     this.#session = session;
     this.#key = key;
-    this.#lastEventId ??= room.lastEventId;
+    this.#events.startAfter(room.lastEventId);
     if (this.#isLeaving) void this.#handOver();
   }
 
@@ -118,13 +112,9 @@ export class EdgeSession {
           this.#session = { ...this.#session, sessionToken: notice.payload.sessionToken };
         }
         break;
-      case 'event': {
-        const { id } = notice.payload;
-        // Two edges may tell of it.
-        if (this.#lastEventId !== undefined && compareEventIds(id, this.#lastEventId) <= 0) return;
-        this.#lastEventId = id;
+      case 'event':
+        if (!this.#events.isNew(notice.payload.id)) return;
         break;
-      }
       case 'bye':
         if (notice.payload.code === 'replaced' && this.#resuming !== undefined) return;
         break;
@@ -176,11 +166,12 @@ export class EdgeSession {
 
   async #resume(next: EdgeConnection): Promise<ClientReply<'resume'>> {
     const { roomId, sessionToken } = this.#session ?? {};
+    const lastEventId = this.#events.newest;
     if (
       roomId === undefined ||
       sessionToken === undefined ||
       this.#key === undefined ||
-      this.#lastEventId === undefined
+      lastEventId === undefined
     ) {
       throw new PlenaryError('session_gone');
     }
@@ -190,7 +181,7 @@ export class EdgeSession {
       roomId,
       sessionToken,
       proof,
-      lastEventId: this.#lastEventId,
+      lastEventId,
     });
   }
 }
