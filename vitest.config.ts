@@ -14,7 +14,7 @@ const distant = '**/*.distant.test.ts';
  * - `contract`: one suite for every version of a port; starts a real Redis of its own
  * - `integration`: real processes of ours
  * - `e2e`: the whole cluster with real Chromium
- * - `faults`: the whole fault table and the change of all secrets, which take longer than `npm test` has time for
+ * - `faults`: the whole fault table, and what else takes longer than `npm test` has time for
  * - `hostile`: the whole attackers' table, likewise
  * - `distant`: the whole contract on a store 30 ms away, likewise
  *

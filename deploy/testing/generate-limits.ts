@@ -20,7 +20,7 @@ import {
   WORK_PER_ITEM,
 } from '../../edge-signaling/src/limits/cost.ts';
 import type { Cost } from '../../edge-signaling/src/limits/cost.ts';
-import { FLOOD_SETTINGS } from '../../edge-signaling/src/limits/flood-guard.ts';
+import { FLOOD_SETTINGS } from '../../edge-signaling/src/limits/flood-settings.ts';
 import {
   FRAME_BUDGETS,
   FRAMES_OF_COMING_IN,

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { EDGE_SETTINGS } from './config.ts';
 import { mayPublish, mayPublishAnything } from './auth/permissions.ts';
-import { FLOOD_SETTINGS } from './limits/flood-guard.ts';
+import { FLOOD_SETTINGS } from './limits/flood-settings.ts';
 import { BUDGETS } from './limits/budget.ts';
 import { REQUEST_COSTS } from './limits/cost.ts';
 import { CONNECTION_REFUSALS } from './transport/connection-refusals.ts';

@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { BUDGETS, carriedBudget, isBelowCarried, SMALL_ROOM } from './budget.ts';
 import { costOf, costOfComingIn, costOfNoEvent, costOfNothing, mergeUpdates, REQUEST_COSTS } from './cost.ts';
 import type { Cost } from './cost.ts';
-import { FLOOD_SETTINGS } from './flood-guard.ts';
+import { FLOOD_SETTINGS } from './flood-settings.ts';
 import { LimitedLog } from './limited-log.ts';
 import { EdgeBudgets, Meter } from './meter.ts';
 import { entrantOf } from '../rpc/handlers/entrant.ts';

@@ -1,6 +1,6 @@
 import { ManualClock } from '@plenary/cluster';
 import { describe, expect, it } from 'vitest';
-import { FLOOD_SETTINGS } from './flood-guard.ts';
+import { FLOOD_SETTINGS } from './flood-settings.ts';
 import { FRAME_BUDGETS, FrameBudgets, FrameGuard, FRAMES_OF_COMING_IN } from './frame-budgets.ts';
 import type { FrameScope, Inflow } from './frame-budgets.ts';
 

@@ -4,7 +4,7 @@ import { keysOf } from './address-keys.ts';
 import type { AddressKey } from './address-keys.ts';
 import { Budget, carriedOf, times } from './budget.ts';
 import type { BudgetSettings } from './budget.ts';
-import { FLOOD_SETTINGS } from './flood-guard.ts';
+import { FLOOD_SETTINGS } from './flood-settings.ts';
 import type { LimitedLog } from './limited-log.ts';
 import { BudgetBook, SharedBudget } from './shared-budget.ts';
 import type { Draft } from './shared-budget.ts';

@@ -6,7 +6,7 @@ import { Budget, BUDGETS, carriedBudget, SMALL_ROOM, times } from './budget.ts';
 import type { Scope } from './budget.ts';
 import { costOfComingIn } from './cost.ts';
 import type { Cost, Resource } from './cost.ts';
-import { FLOOD_SETTINGS } from './flood-guard.ts';
+import { FLOOD_SETTINGS } from './flood-settings.ts';
 import { FrameBudgets } from './frame-budgets.ts';
 import type { FramePurse } from './frame-budgets.ts';
 import { LeftPurses } from './left-purses.ts';
