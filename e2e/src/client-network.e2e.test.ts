@@ -6,6 +6,7 @@ import { launchChromium } from '@plenary/loadtest/browser';
 import { launchFreezableBrowser } from './harness/browser.ts';
 import type { FreezableBrowser } from './harness/browser.ts';
 import { isNothing, leftOver } from './harness/left-over.ts';
+import { readMetric } from './harness/metrics.ts';
 import { Participant } from './harness/participant.ts';
 import { startProxiedCluster } from './harness/proxied-cluster.ts';
 import type { ProxiedCluster } from './harness/proxied-cluster.ts';
@@ -64,11 +65,10 @@ describe('a client’s own network', () => {
     viewer.page.locator(`[data-testid=tile][data-peer-name=${name}]`).first().getAttribute('data-trouble');
 
   /** How often the media node asked for a key frame because somebody is reached by another path. */
-  async function keyFrameRequests(): Promise<number> {
-    const response = await fetch(new URL('/metrics', proxied.cluster.mediaNodes[0]?.operatorUrl));
-    const line = /^plenary_mediasoup_calls_total\{method="consumer\.requestKeyFrame"\} (\d+)$/m;
-    return Number(line.exec(await response.text())?.[1] ?? 0);
-  }
+  const keyFrameRequests = (): Promise<number> =>
+    readMetric(proxied.cluster.mediaNodes[0]?.operatorUrl ?? '', 'plenary_mediasoup_calls_total', {
+      method: 'consumer.requestKeyFrame',
+    });
 
   it('[NW1] media goes over TCP where UDP is closed', async () => {
     closeUdp();

@@ -1,20 +1,47 @@
 /** Readings of a process' `/metrics`, summed over labels. */
 export type Readings = ReadonlyMap<string, number>;
 
-/** Parses Prometheus' text format; series of one name are added up. */
-export function parseMetrics(text: string): Readings {
-  const readings = new Map<string, number>();
-  for (const line of text.split('\n')) {
-    const match = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{.*\})? (\S+)/.exec(line);
-    if (match?.[1] === undefined) continue;
-    readings.set(match[1], (readings.get(match[1]) ?? 0) + Number(match[2]));
-  }
-  return readings;
+interface Series {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** Parses Prometheus' text format. */
+function parseSeries(text: string): readonly Series[] {
+  return text.split('\n').flatMap((line) => {
+    const [, name, labels = '', value] = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)/.exec(line) ?? [];
+    if (name === undefined) return [];
+    const pairs: Record<string, string> = {};
+    for (const [, label = '', text = ''] of labels.matchAll(/([a-zA-Z_][a-zA-Z0-9_]*)="([^"]*)"/g))
+      pairs[label] = text;
+    return [{ name, labels: pairs, value: Number(value) }];
+  });
+}
+
+/** @throws Error when the process does not answer */
+async function fetchSeries(url: string): Promise<readonly Series[]> {
+  const response = await fetch(new URL('/metrics', url));
+  if (!response.ok) throw new Error(`${url}/metrics answered ${response.status}`);
+  return parseSeries(await response.text());
 }
 
 /** Reads the metrics of a process of the cluster. @throws Error when it does not answer */
 export async function readMetrics(url: string): Promise<Readings> {
-  const response = await fetch(new URL('/metrics', url));
-  if (!response.ok) throw new Error(`${url}/metrics answered ${response.status}`);
-  return parseMetrics(await response.text());
+  const readings = new Map<string, number>();
+  for (const { name, value } of await fetchSeries(url)) readings.set(name, (readings.get(name) ?? 0) + value);
+  return readings;
+}
+
+/** Reads one metric of a process, summed over its series that have these labels. @throws Error when it does not answer */
+export async function readMetric(
+  url: string,
+  wanted: string,
+  labelled: Readonly<Record<string, string>>,
+): Promise<number> {
+  const series = (await fetchSeries(url)).filter(
+    ({ name, labels }) =>
+      name === wanted && Object.entries(labelled).every(([label, text]) => labels[label] === text),
+  );
+  return series.reduce((sum, { value }) => sum + value, 0);
 }

@@ -1,17 +1,34 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 
 const MAIN = fileURLToPath(new URL('../../../deploy/plenaryctl/main.ts', import.meta.url));
-const run = promisify(execFile);
+
+/** What a run of the operators' program came to. */
+export interface Outcome {
+  readonly exitCode: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the operators' program, whatever comes of it. */
+export async function tryPlenaryctl(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<Outcome> {
+  return new Promise((resolve) => {
+    const options = { env: { PATH: process.env['PATH'], ...env } };
+    execFile(process.execPath, [MAIN, ...args], options, (fault, stdout, stderr) => {
+      resolve({ exitCode: fault === null ? 0 : Number(fault.code ?? 1), stdout, stderr });
+    });
+  });
+}
 
 /** Runs the operators' program. @returns what it prints @throws Error when it does not succeed */
 export async function plenaryctl(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
 ): Promise<string> {
-  const { stdout } = await run(process.execPath, [MAIN, ...args], {
-    env: { PATH: process.env['PATH'], ...env },
-  });
+  const { exitCode, stdout, stderr } = await tryPlenaryctl(args, env);
+  if (exitCode !== 0) throw new Error(`plenaryctl ${args.join(' ')} exits with ${exitCode}: ${stderr}`);
   return stdout.trim();
 }

@@ -2,6 +2,7 @@
 import { until } from '../../harness/until.ts';
 import type { Answers, Attack } from '../attack.ts';
 import type { HostileWorld } from '../hostile-world.ts';
+import { limitedByRooms } from '../limited-by-rooms.ts';
 import { NotLetIn, Stranger } from '../stranger.ts';
 
 const CROWD = 60;
@@ -24,12 +25,6 @@ function request(stranger: Stranger, trackId: string, count: number): Promise<st
       priority: 1 + (count % 255),
     })),
   });
-}
-
-/** Whether the meeting's budget was spent, since which the edge has refused requests for it. */
-async function isRoomShort(world: HostileWorld): Promise<boolean> {
-  const response = await fetch(new URL('/metrics', world.target.operatorUrl));
-  return /^plenary_edge_limited_total\{[^}]*scope="room"/m.test(await response.text());
 }
 
 async function spend(world: HostileWorld, isOver: () => boolean, publishes: boolean): Promise<Answers> {
@@ -63,7 +58,9 @@ export const CROWDED_ROOM: Attack = {
   strike: async (world, isTimeUp) => {
     let shortUntilMs = Number.POSITIVE_INFINITY;
     const isOver = (): boolean => isTimeUp() && performance.now() > shortUntilMs;
-    const watching = until('the room’s budget is spent', () => isRoomShort(world), Boolean).then(() => {
+    const limitedBefore = await limitedByRooms(world);
+    const isShort = (limited: number): boolean => limited > limitedBefore;
+    const watching = until('the room’s budget is spent', () => limitedByRooms(world), isShort).then(() => {
       shortUntilMs = performance.now() + SHORT_FOR_MS;
     });
     const answers = await Promise.all(

@@ -1,37 +1,15 @@
 /** Operators' tools look processes up in a store that somebody else writes to (SECURITY, "Whoever can write to Redis"). */
-import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { fileURLToPath } from 'node:url';
 import { KEYS } from '@plenary/cluster/testing/store-keys';
+import { tryPlenaryctl } from '../../harness/plenaryctl.ts';
 import type { Attack } from '../attack.ts';
 import { overEach } from '../attack.ts';
 import { Lure, secretsOf } from '../lure.ts';
 import { Rival } from '../rival.ts';
 import { withRedis } from '../with-redis.ts';
 
-const PLENARYCTL = fileURLToPath(new URL('../../../../deploy/plenaryctl/main.ts', import.meta.url));
 const LURE_ID = 'mallory';
 const CHALLENGE = JSON.stringify({ kind: 'edge', id: LURE_ID, challenge: randomUUID() });
-
-interface Said {
-  readonly exitCode: number;
-  readonly text: string;
-}
-
-/** Runs the operators' program. */
-async function plenaryctl(args: readonly string[], env: Readonly<Record<string, string>>): Promise<Said> {
-  return new Promise((resolve) => {
-    execFile(
-      process.execPath,
-      [PLENARYCTL, ...args],
-      { env: { PATH: process.env['PATH'], ...env } },
-      (fault, stdout, stderr) => {
-        const exitCode = typeof fault?.code === 'number' ? fault.code : 0;
-        resolve({ exitCode, text: `${stdout}${stderr}` });
-      },
-    );
-  });
-}
 
 export const LURED_OPERATORS: Attack = {
   name: 'an edge that only the registry names, for operators',
@@ -59,7 +37,8 @@ export const LURED_OPERATORS: Attack = {
             await redis.hset(KEYS.edges, LURE_ID, `${Date.now() + 60_000}|${randomUUID()}|${forged}`);
             lure.heard = '';
             const env = { REDIS_URL: redisUrl, PLENARY_ADMIN_TOKEN: adminToken };
-            const { exitCode, text } = await plenaryctl(command, env);
+            const { exitCode, stdout, stderr } = await tryPlenaryctl(command, env);
+            const text = `${stdout}${stderr}`;
             if (!lure.heard.includes('Plenary ')) return `${command[0]} did not call: ${text}`;
             if (secretsOf(world).some((secret) => lure.heard.includes(secret))) return 'heard a secret';
             const isTold = exitCode === 1 && text.includes(`does not prove to be ${LURE_ID}`);

@@ -9,6 +9,7 @@ import { Lure, secretsOf } from '../lure.ts';
 import { rawHttp } from '../raw-http.ts';
 import { joinPayload, Stranger } from '../stranger.ts';
 import { withRedis } from '../with-redis.ts';
+import { readMetric } from '../../harness/metrics.ts';
 import { until } from '../../harness/until.ts';
 
 /** What an edge would publish to a room, in every point but the proof that an edge did. */
@@ -23,13 +24,8 @@ function fitting(socketRoom: string, event: unknown): string {
 const READ_ONCE_IN_MS = 30_000;
 
 /** How many publications that no edge of this cluster made the target has dropped. */
-async function droppedPublications({ target }: HostileWorld): Promise<number> {
-  const text = await (await fetch(new URL('/metrics', target.operatorUrl))).text();
-  const line = /^plenary_edge_malformed_records_total\{[^}]*kind="foreign_publication"[^}]*\} (\d+)/m.exec(
-    text,
-  );
-  return Number(line?.[1] ?? 0);
-}
+const droppedPublications = ({ target }: HostileWorld): Promise<number> =>
+  readMetric(target.operatorUrl, 'plenary_edge_malformed_records_total', { kind: 'foreign_publication' });
 
 export const NEIGHBOURS: readonly Attack[] = [
   {

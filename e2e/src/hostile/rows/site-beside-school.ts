@@ -3,6 +3,7 @@ import type { Answers, Attack } from '../attack.ts';
 import { over } from '../attack.ts';
 import type { HostileWorld } from '../hostile-world.ts';
 import { PROXY_ADDRESS } from '../hostile-world.ts';
+import { limitedByRooms } from '../limited-by-rooms.ts';
 import { HandshakeRefused } from '../raw-client.ts';
 import { NotLetIn, Stranger } from '../stranger.ts';
 
@@ -14,13 +15,6 @@ const PUPILS = 2;
 const SHORT_FOR_MS = 3_000;
 /** A machine that is too slow for the site to spend it so soon shows less, and waits no longer. */
 const SHORT_WITHIN_MS = 20_000;
-
-/** So often the edge has refused somebody because a room's budget was spent. */
-async function refusedByRooms(world: HostileWorld): Promise<number> {
-  const text = await (await fetch(new URL('/metrics', world.target.operatorUrl))).text();
-  const counts = text.matchAll(/^plenary_edge_limited_total\{[^}]*scope="room"[^}]*\} (\d+)/gm);
-  return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
-}
 
 /** Joins as an edge's proxy passes it on. @returns `ok`, or what it was answered */
 async function joinAndLeave(world: HostileWorld, address: string, roomId: string): Promise<string> {
@@ -51,7 +45,7 @@ export const SITE_BESIDE_SCHOOL: Attack = {
     'pupil: ok',
   ],
   strike: async (world, isTimeUp): Promise<Answers> => {
-    const before = await refusedByRooms(world);
+    const before = await limitedByRooms(world);
     let untilMs = performance.now() + SHORT_WITHIN_MS;
     let isShort = false;
     const isOver = (): boolean => isTimeUp() && performance.now() > untilMs;
@@ -62,7 +56,7 @@ export const SITE_BESIDE_SCHOOL: Attack = {
     };
     const pupil = async (): Promise<string> => {
       const answer = await joinAndLeave(world, '198.51.100.77', 'school');
-      if (!isShort && (await refusedByRooms(world)) > before) {
+      if (!isShort && (await limitedByRooms(world)) > before) {
         isShort = true;
         untilMs = performance.now() + SHORT_FOR_MS;
       }
