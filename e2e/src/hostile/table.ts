@@ -26,6 +26,7 @@ import { PULSES_OF_MANY } from './rows/pulses.ts';
 import { OTHER_SECRET } from './rows/other-secret.ts';
 import { RECORDED_LINK } from './rows/recorded-link.ts';
 import { RECORDED } from './rows/recorded.ts';
+import { RESENDS } from './rows/resends.ts';
 import { REPLAYS } from './rows/replays.ts';
 import { SILENT_ADDRESSES } from './rows/silent-addresses.ts';
 import { SITE_BESIDE_SCHOOL } from './rows/site-beside-school.ts';
@@ -41,6 +42,7 @@ export const ATTACKS: readonly Attack[] = [
   ...MEDIA,
   ...EDGES_OF_MEDIA,
   ...TOO_MUCH_MEDIA,
+  RESENDS,
   ...INSIDE,
   FORGED_NODES,
   ...HALF_ALIVE,
