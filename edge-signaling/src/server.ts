@@ -23,7 +23,13 @@ import { MAX_MESSAGE_LENGTH, MAX_PACKET_BYTES } from '@plenary/cluster/protocol'
 import { createShardedAdapter } from '@socket.io/redis-adapter';
 import { Server as SocketServer } from 'socket.io';
 import type { ServerOptions, Socket } from 'socket.io';
-import type { RecognizedString, TemplatedApp, us_listen_socket, WebSocketBehavior } from 'uWebSockets.js';
+import type {
+  HttpResponse as UwsHttpResponse,
+  RecognizedString,
+  TemplatedApp,
+  us_listen_socket,
+  WebSocketBehavior,
+} from 'uWebSockets.js';
 import { normalise } from './http/client-address.ts';
 import type { AddressReader } from './http/client-address.ts';
 import { cluesOfNode, serveNode } from './http/node-adapter.ts';
@@ -424,6 +430,7 @@ function guardSockets(app: TemplatedApp, { readAddress, door, guards, onSlow }: 
       upgrade: (response, request, context) => {
         try {
           addresses.set(request, readAddress(cluesOf(response, headersOf(request))));
+          closeWithAnswer(response);
           // Without polling there is nothing to upgrade from.
           if (request.getQuery('sid') !== undefined) response.writeStatus('400 Bad Request').end();
           else inBackground(() => behaviour.upgrade?.(response, request, context));
@@ -448,6 +455,15 @@ function guardSockets(app: TemplatedApp, { readAddress, door, guards, onSlow }: 
         cutOff.add(socket);
       }),
     });
+}
+
+/**
+ * A handshake that is refused ends its connection: the library keeps what a client does not read, and would take the next
+ * handshake on the same connection all the same (SPEC RL8).
+ */
+function closeWithAnswer(response: Pick<UwsHttpResponse, 'end'>): void {
+  const end = response.end.bind(response);
+  response.end = (body) => end(body, true);
 }
 
 /** What is used of the `ws` behind a connection on Node's own server. */

@@ -55,6 +55,8 @@ import { fileFault, watchFiles, WorkerFiles } from './file-limit.ts';
 import { GATEWAY_PATIENCE_MS } from './pipe/pipe-links.ts';
 import type { NodeStore } from './room/node-store.ts';
 import { IncomingWatch } from './room/incoming-watch.ts';
+import { NoResends } from './room/no-resends.ts';
+import { ResendWatch } from './room/resend-watch.ts';
 import { Outbox } from './room/outbox.ts';
 import type { Peer } from './room/peer.ts';
 import { FAREWELL_MS, HANDOVER_MS } from './lifecycle.ts';
@@ -131,6 +133,7 @@ export class MediaNode {
   /** Empties the node, so that it can be stopped and nobody notices. */
   readonly #drain: Drain<Peer>;
   readonly #incoming: IncomingWatch<Peer>;
+  readonly #resends: ResendWatch<Peer>;
   readonly #options: MediaNodeOptions;
   readonly #outbox: Outbox;
   readonly #load: LoadMeter;
@@ -231,6 +234,7 @@ export class MediaNode {
         this.#noteReach(people);
       },
     });
+    const noResends = new NoResends();
     this.rooms = new Rooms({
       mediaNodeId,
       datacenter,
@@ -248,6 +252,7 @@ export class MediaNode {
       logger,
       clock: systemClock,
       reach: this.#reach,
+      noResends,
       timers: systemTimers,
       maxPeers: config.maxPeers,
       pipeLingerMs: config.pipeLingerMs,
@@ -272,6 +277,25 @@ export class MediaNode {
       onFault: (where, error) => {
         metrics.errors.inc({ where, code: toPlenaryError(error).code });
         logger.warn({ err: error }, 'what peers send could not be counted');
+      },
+    });
+    this.#resends = new ResendWatch({
+      peers: () => this.rooms.peers(),
+      workerCpu: () => Math.max(0, ...this.pool.alive().map(({ cpu }) => cpu)),
+      clock: systemClock,
+      timers: systemTimers,
+      onExcess: (peer) => {
+        metrics.resendExcesses.inc();
+        logger.warn(
+          { ...peer.placed },
+          'a peer asks for too much again, or floods: its media is closed, and from now on it gets nothing twice',
+        );
+        noResends.add(peer.placed);
+        peer.close('over_limit');
+      },
+      onFault: (where, error) => {
+        metrics.errors.inc({ where, code: toPlenaryError(error).code });
+        logger.warn({ err: error }, 'what is sent again to peers could not be counted');
       },
     });
     this.#drain = new Drain<Peer>({
@@ -447,6 +471,7 @@ export class MediaNode {
     await atMost(FAREWELL_MS, this.#lease.stop());
     await this.#handOver();
     this.#incoming.stop();
+    this.#resends.stop();
     this.rooms.close();
     this.#reach.close();
     await atMost(FAREWELL_MS, this.#outbox.settled());
@@ -495,6 +520,7 @@ export class MediaNode {
     this.#directory.start();
     this.rooms.startRepublishing();
     this.#incoming.start();
+    this.#resends.start();
     await this.#lease.start();
     const { mediaNodeId, datacenter, controlUrl, workers } = config;
     logger.info(

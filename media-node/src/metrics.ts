@@ -66,6 +66,10 @@ export function createMetrics(withProcess: boolean) {
       'What was done to peers that went on sending more than they may: warned, paused, ended, dropped',
       ['step'],
     ),
+    resendExcesses: counter(
+      'media_resend_excesses_total',
+      'Peers that had far more sent again than anybody needs, or flooded where they only receive: their media was closed, and from then on they get nothing twice',
+    ),
     errors: counter('errors_total', 'Errors answered or coped with, by where and code', ['where', 'code']),
     entryFaults: counter(
       'media_entry_faults_total',

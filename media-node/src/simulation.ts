@@ -26,6 +26,7 @@ export { UNKNOWN_MACHINE } from './pipe/machine.ts';
 export { GATEWAY_PATIENCE_MS } from './pipe/pipe-links.ts';
 export { claimSlice } from './slice-claim.ts';
 export type { PortMachine } from './slice-claim.ts';
+export { NoResends } from './room/no-resends.ts';
 export { Outbox } from './room/outbox.ts';
 export { Reach } from './room/reach.ts';
 export { Rooms } from './room/rooms.ts';

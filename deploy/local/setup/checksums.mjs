@@ -20,7 +20,8 @@ export const NODE_ARCHIVES = {
 /**
  * mediasoup's prebuilt worker, from its GitHub releases: SHA-256 by the archive's name. GitHub shows it beside each file
  * of https://github.com/versatica/mediasoup/releases. A figure is entered by somebody who has read it there and compared
- * it with what they downloaded; until then the worker is built from the npm package, which the lockfile pins.
+ * it with what they downloaded; until then the worker is built from the npm package, which the lockfile pins. One of a version that
+ * `PATCHES` mends (SPEC WK11) is not to be entered: it has none of them.
  * @type {Record<string, string>}
  */
 export const WORKER_ARCHIVES = {};

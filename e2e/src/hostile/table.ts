@@ -23,9 +23,11 @@ import { NEIGHBOURS } from './rows/neighbours.ts';
 import { NETWORKS } from './rows/networks.ts';
 import { NO_PATH } from './rows/no-path.ts';
 import { PULSES_OF_MANY } from './rows/pulses.ts';
+import { ODD_PACKETS } from './rows/odd-packets.ts';
 import { OTHER_SECRET } from './rows/other-secret.ts';
 import { RECORDED_LINK } from './rows/recorded-link.ts';
 import { RECORDED } from './rows/recorded.ts';
+import { RESENDS } from './rows/resends.ts';
 import { REPLAYS } from './rows/replays.ts';
 import { SILENT_ADDRESSES } from './rows/silent-addresses.ts';
 import { SITE_BESIDE_SCHOOL } from './rows/site-beside-school.ts';
@@ -41,6 +43,8 @@ export const ATTACKS: readonly Attack[] = [
   ...MEDIA,
   ...EDGES_OF_MEDIA,
   ...TOO_MUCH_MEDIA,
+  RESENDS,
+  ODD_PACKETS,
   ...INSIDE,
   FORGED_NODES,
   ...HALF_ALIVE,
@@ -73,6 +77,7 @@ export const QUICK: ReadonlySet<string> = new Set([
   'changes of consumers without end',
   'line ends for every browser’s SDP',
   'media that is not what it says',
+  'packets whose header extensions are empty',
   'garbage on every channel of the store',
   'control links of strangers',
   'garbage on every media port',

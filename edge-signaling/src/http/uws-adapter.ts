@@ -1,4 +1,4 @@
-import { entry, inBackground, PlenaryError, tellEntryFault } from '@plenary/cluster';
+import { answering, entry, inBackground, PlenaryError, tellEntryFault } from '@plenary/cluster';
 import type { AddressClues, AddressReader } from './client-address.ts';
 import { answerOrFault, json } from './port.ts';
 import type { AnswerListener, HttpHandler, HttpRequest, HttpResponse } from './port.ts';
@@ -10,6 +10,10 @@ export interface UwsResponse {
   writeHeader(name: string, value: string): unknown;
   end(body?: Uint8Array | string, closesConnection?: boolean): unknown;
   endWithoutBody(contentLength?: number, closesConnection?: boolean): unknown;
+  /** Sends what the connection takes of a body, and keeps none of it. @returns whether all of this was taken, and whether all is sent */
+  tryEnd(body: Uint8Array, totalLength: number): readonly [isTaken: boolean, isDone: boolean];
+  /** The connection takes more; `offset` is what it has taken so far. */
+  onWritable(listener: (offset: number) => boolean): unknown;
   onAborted(listener: () => void): unknown;
   onData(listener: (chunk: ArrayBuffer, isLast: boolean) => void): unknown;
   cork(write: () => void): unknown;
@@ -157,8 +161,25 @@ function write(
 ): void {
   response.writeStatus(`${status} ${STATUS_CODES[status] ?? ''}`);
   for (const [name, value] of Object.entries(headers)) response.writeHeader(name, value);
-  if (isHead) response.endWithoutBody(Buffer.byteLength(body), closes);
-  else response.end(body, closes);
+  // The library keeps what a client does not read. An answer that is all sent lets the next request of the connection in.
+  if (isHead) response.endWithoutBody(Buffer.byteLength(body), true);
+  else if (closes) response.end(body, true);
+  else sendAsTaken(response, typeof body === 'string' ? Buffer.from(body) : body);
+}
+
+/**
+ * Sends a body as the client takes it. Until it is all sent, the next request ends the connection: so who asks and does not
+ * read costs nothing but what the kernel keeps (SPEC RL8).
+ */
+function sendAsTaken(response: UwsResponse, body: Uint8Array): void {
+  const [, isDone] = response.tryEnd(body, body.byteLength);
+  if (isDone) return;
+  response.onWritable(
+    answering('http', true, (offset) => {
+      const [isTaken] = response.tryEnd(body.subarray(offset), body.byteLength);
+      return isTaken;
+    }),
+  );
 }
 
 function collect(response: UwsResponse, method: string, resolve: (body: Body) => void): void {

@@ -60,6 +60,7 @@ function transportOf(): ClientTransport {
     connect: () => Promise.resolve(),
     traffic: () => Promise.resolve({ sentBytes: 7, receivedBytes: 7 }),
     receivedBytes: () => Promise.resolve(0),
+    receiverBytes: () => Promise.resolve({ media: 0, again: 0, feedback: 0 }),
     restartIce: unexpected,
     produce: () => Promise.resolve(producer),
     consume: unexpected,
@@ -100,6 +101,7 @@ async function admitted() {
     {
       placed,
       workerIndex: 0,
+      isSentAgain: true,
       spend: () => {
         if (budget.isSpent) throw new PlenaryError('rate_limited');
       },

@@ -27,6 +27,8 @@ import type { ClientTransport, RoomRouter } from '../engine/engine.ts';
 import type { HomeTrack } from './home-track.ts';
 import { IceWatch } from './ice-watch.ts';
 import { inTime } from './in-time.ts';
+import { withoutResends } from './no-resends.ts';
+import type { ReceiverBytes } from './resend-watch.ts';
 import type { LimitStep } from './incoming-limits.ts';
 import { CALLS_PER_PUBLICATION } from './peer-budgets.ts';
 import type { PathEvents } from './path-watch.ts';
@@ -69,6 +71,8 @@ export type PeerCloseReason =
 export interface PeerPorts {
   readonly placed: PlacedPeer;
   readonly workerIndex: number;
+  /** Whether packets that the client says it missed are sent again (SPEC MS10). */
+  readonly isSentAgain: boolean;
   /** Charges calls of mediasoup. @throws PlenaryError `rate_limited` */
   readonly spend: (calls: number) => void;
   readonly acquireRouter: (workerIndex: number) => Promise<RouterLease>;
@@ -277,6 +281,11 @@ export class Peer {
     return this.#send?.receivedBytes();
   }
 
+  /** What went over the transport that the client receives by; `undefined` before it is there. */
+  receiverBytes(): Promise<ReceiverBytes> | undefined {
+    return this.#receive?.receiverBytes();
+  }
+
   /**
    * The client sends more than it may (SPEC MS5). What is paused is so as by its publisher, who may resume it.
    * @throws PlenaryError what {@link Publications} throws
@@ -345,6 +354,7 @@ export class Peer {
 
   async #open(request: AdmitRequest): Promise<AdmitReply> {
     const { media, tracks } = request;
+    const capabilities = clusterCapabilities(media.rtpCapabilities);
     const lease = await this.#ports.acquireRouter(this.workerIndex);
     if (this.#closed) {
       lease.release();
@@ -355,7 +365,7 @@ export class Peer {
     const receive = this.#openTransport(lease.router);
     const send = media.publish ? this.#openTransport(lease.router) : Promise.resolve(undefined);
     const subscriptions = new Subscriptions({
-      rtpCapabilities: clusterCapabilities(media.rtpCapabilities),
+      rtpCapabilities: this.#ports.isSentAgain ? capabilities : withoutResends(capabilities),
       receive,
       reach: (track, onSuperseded) => this.#ports.reach(lease.router, track, onSuperseded),
       timers: this.#ports.timers,

@@ -3,6 +3,7 @@ import type { Workers } from '../engine/engine.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RemoteNodes } from '../pipe/home-side.ts';
 import type { PipeOrigin } from '../pipe/pipe-path.ts';
+import type { NoResends } from './no-resends.ts';
 import type { NodeStore } from './node-store.ts';
 import type { Outbox } from './outbox.ts';
 import type { Reach } from './reach.ts';
@@ -23,6 +24,7 @@ export interface RoomContext {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly reach: Pick<Reach, 'found' | 'left' | 'missed'>;
+  readonly noResends: NoResends;
   readonly timers: Timers;
   readonly maxPeers: number;
   readonly pipeLingerMs: number;

@@ -246,11 +246,12 @@ export class Room {
     );
     if (choice === undefined) throw new PlenaryError('no_media_node', 'No worker is alive.');
     const { roomId, peerId, epoch, network } = request;
-    const { mediaNodeId, store, timers, metrics, reach } = this.#context;
+    const { mediaNodeId, store, timers, metrics, reach, noResends } = this.#context;
     const peer = new Peer(
       {
         placed: { roomId, peerId, epoch },
         workerIndex: choice.index,
+        isSentAgain: !noResends.has({ roomId, peerId, epoch }),
         spend: (calls) => {
           this.#ports.spend(peer.placed, calls);
         },

@@ -53,7 +53,48 @@ export const PATCHES = [
     from: '(operationType == BIO_CB_RETURN)',
     to: '((operationType & BIO_CB_RETURN) != 0)',
   },
+  {
+    file: 'include/RTC/RTP/Packet.hpp',
+    why:
+      'A header extension of two bytes may be empty. The worker copies it into the form of one byte, where that throws, and nothing ' +
+      'catches it: one packet of a participant ends the worker by SIGABRT (3.27.1). An empty one now counts as none.',
+    from: 'len = extension->len;',
+    to: 'len = extension->len;\n\n\t\t\t\t\tif (len == 0)\n\t\t\t\t\t{\n\t\t\t\t\t\treturn nullptr;\n\t\t\t\t\t}',
+  },
+  ...catching(
+    'src/RTC/UdpSocket.cpp',
+    'this->listener->OnUdpSocketPacketReceived(this, data, len, bufferLen, addr, receivedAtUs);',
+  ),
+  ...catching(
+    'src/RTC/TcpConnection.cpp',
+    'this->listener->OnTcpConnectionPacketReceived(\n\t\t\t\t\t  this, ReadBuffer, packetLen, ReadBufferSize, receivedAtUs);',
+  ),
 ];
+
+/**
+ * What a packet of somebody throws costs that packet, whatever it is: nothing above catches it, and it would end the worker.
+ * @param {string} file
+ * @param {string} call
+ */
+function catching(file, call) {
+  const why =
+    'A fault in one packet of a client is to cost that packet, and not the worker with everybody on it.';
+  const header = file.replace('src/', '').replace('.cpp', '.hpp');
+  return [
+    {
+      file,
+      why,
+      from: `#include "${header}"`,
+      to: `#include "${header}"\n#include "MediaSoupErrors.hpp"`,
+    },
+    {
+      file,
+      why,
+      from: call,
+      to: `try\n{\n${call}\n}\ncatch (const MediaSoupError&)\n{\n// It was logged when it was thrown.\n}`,
+    },
+  ];
+}
 
 /** As mediasoup builds its own releases: optimised (-O3), without assertions. */
 export const MESON_RELEASE = ['--buildtype=release', '-Db_ndebug=true'];

@@ -1,0 +1,60 @@
+import { randomUUID } from 'node:crypto';
+import { closeLinks, endMediaLinks, makeLinks, mediaRequest, openLinks } from '@plenary/loadtest/bots';
+import { ROUTER_RTP_CAPABILITIES } from '@plenary/cluster/protocol';
+import type { Attack } from '../attack.ts';
+import { over } from '../attack.ts';
+import { camera, Stranger, VP8 } from '../stranger.ts';
+
+const SSRC = 77_777;
+const EXTENSIONS = (ROUTER_RTP_CAPABILITIES.headerExtensions ?? [])
+  .filter(({ kind }) => kind === 'video')
+  .map(({ uri, preferredId }) => ({ uri, id: preferredId }));
+
+/** All header extensions in the long form of RFC 8285, none of which has a value. */
+function packetOfEmptyExtensions(sequence: number): Buffer {
+  const words = Math.ceil((2 * EXTENSIONS.length) / 4);
+  const packet = Buffer.alloc(12 + 4 + 4 * words + 100);
+  packet[0] = 0x90;
+  packet[1] = VP8.payloadType;
+  packet.writeUInt16BE(sequence & 0xffff, 2);
+  packet.writeUInt32BE(sequence * 900, 4);
+  packet.writeUInt32BE(SSRC, 8);
+  packet.writeUInt16BE(0x1000, 12);
+  packet.writeUInt16BE(words, 14);
+  for (const [index, { id }] of EXTENSIONS.entries()) packet[16 + 2 * index] = id;
+  return packet;
+}
+
+export const ODD_PACKETS: Attack = {
+  name: 'packets whose header extensions are empty',
+  world: 'plain',
+  does: 'publishes a camera with all header extensions and sends packets in which none of them has a value',
+  gets: ['ok'],
+  strike: async (world, isOver) => {
+    const links = makeLinks(
+      { name: 'mallory', canPublish: true },
+      { received: () => undefined, feedback: () => undefined },
+    );
+    const stranger = await Stranger.join(world, {
+      token: world.token({ subject: `mallory-${randomUUID()}`, publish: ['camera'] }),
+      join: { media: mediaRequest(links) },
+    });
+    openLinks(stranger.joined.media, links);
+    const { send } = links;
+    if (send === undefined) throw new Error('nothing to send by');
+    await send.connected;
+    const { outcome } = await stranger.publish(
+      camera({ headerExtensions: EXTENSIONS, encodings: [{ ssrc: SSRC }] }),
+    );
+    let sequence = 0;
+    const answers = await over(isOver, async () => {
+      send.send(packetOfEmptyExtensions((sequence += 1)));
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      return outcome;
+    });
+    await stranger.leave();
+    closeLinks(links);
+    await endMediaLinks();
+    return answers;
+  },
+};

@@ -1,0 +1,131 @@
+import { peer, room } from '@plenary/cluster/testing/samples';
+import { EPOCH, ROUTER_RTP_CAPABILITIES } from '@plenary/cluster';
+import { describe, expect, test } from 'vitest';
+import { NoResends, withoutResends } from './no-resends.ts';
+import {
+  addExcess,
+  MAX_FEEDBACK_BITRATE,
+  RESENDS_IN_ANY_CASE,
+  RESEND_LOOKS,
+  ResendWatch,
+  timesLimit,
+} from './resend-watch.ts';
+import type { ReceiverBytes } from './resend-watch.ts';
+
+const MEGABIT = 125_000;
+
+describe('what is sent again', () => {
+  const times = (media: number, again: number, feedback = 0): number =>
+    timesLimit(
+      { media: 7, again: 9, feedback: 1 },
+      { media: 7 + media, again: 9 + again, feedback: 1 + feedback },
+      1_000,
+    );
+
+  test('[MS10] may be twice the media, and a little in any case', () => {
+    expect(times(10 * MEGABIT, 20 * MEGABIT)).toBe(1);
+    expect(times(10 * MEGABIT, 80 * MEGABIT)).toBe(4);
+    expect(times(0, RESENDS_IN_ANY_CASE / 8)).toBe(1);
+  });
+
+  test('[MS10] is asked for by a few bytes: who sends more where they only receive is above the limit', () => {
+    expect(times(10 * MEGABIT, 0, MAX_FEEDBACK_BITRATE / 8)).toBe(1);
+    expect(times(10 * MEGABIT, 20 * MEGABIT, MAX_FEEDBACK_BITRATE / 4)).toBe(2);
+  });
+
+  test('[MS10] counts back, and time in which nobody looked counts little', () => {
+    expect(addExcess(1_000, 1.5, 1_000)).toBe(2_500);
+    expect(addExcess(1_000, 200, 60_000)).toBe(9_000);
+    expect(addExcess(1_500, 1, 1_000)).toBe(500);
+    expect(addExcess(500, 0, 1_000)).toBe(0);
+  });
+});
+
+class Receiver {
+  closed = false;
+  looks = 0;
+  #bytes: ReceiverBytes = { media: 0, again: 0, feedback: 0 };
+  readonly #perSecond: ReceiverBytes;
+
+  constructor(media: number, again: number) {
+    this.#perSecond = { media, again, feedback: 1_000 };
+  }
+
+  receiverBytes(): Promise<ReceiverBytes> {
+    this.looks += 1;
+    return Promise.resolve(this.#bytes);
+  }
+
+  passSecond(): void {
+    const { media, again, feedback } = this.#perSecond;
+    this.#bytes = {
+      media: this.#bytes.media + media,
+      again: this.#bytes.again + again,
+      feedback: this.#bytes.feedback + feedback,
+    };
+  }
+}
+
+function watching(receivers: readonly Receiver[], workerCpu: () => number) {
+  let nowMs = 0;
+  const found: Receiver[] = [];
+  const faults: unknown[] = [];
+  const watch = new ResendWatch<Receiver>({
+    peers: () => receivers,
+    workerCpu,
+    clock: { monotonicMs: () => nowMs, wallMs: () => nowMs },
+    timers: { after: () => () => undefined },
+    onExcess: (one) => {
+      one.closed = true;
+      found.push(one);
+    },
+    onFault: (_where, fault) => faults.push(fault),
+  });
+  const turn = async (): Promise<number> => {
+    const before = receivers.reduce((sum, { looks }) => sum + looks, 0);
+    nowMs += 1_000;
+    for (const one of receivers) one.passSecond();
+    await watch.lookAround();
+    return receivers.reduce((sum, { looks }) => sum + looks, 0) - before;
+  };
+  return { turn, found, faults };
+}
+
+describe('the watch', () => {
+  test('[MS10] finds who asks again and again within three seconds, and nobody who loses half of all packets', async () => {
+    const stormer = new Receiver(MEGABIT, 160 * MEGABIT);
+    const lossy = new Receiver(2 * MEGABIT, 4 * MEGABIT);
+    const { turn, found, faults } = watching([lossy, stormer], () => 0);
+    for (let count = 0; count < 3; count += 1) await turn();
+    expect(found).toEqual([stormer]);
+    for (let count = 0; count < 60; count += 1) await turn();
+    expect(found).toEqual([stormer]);
+    expect(faults).toEqual([]);
+  });
+
+  test('[MS10] makes a bounded number of calls a turn, more while a worker is busy, and looks at everybody', async () => {
+    let cpu = 0.5;
+    const receivers = Array.from({ length: 150 }, () => new Receiver(MEGABIT, 0));
+    const { turn } = watching(receivers, () => cpu);
+    expect(await turn()).toBe(RESEND_LOOKS.calm);
+    cpu = 0.9;
+    expect(await turn()).toBe(RESEND_LOOKS.busy);
+    expect(await turn()).toBe(RESEND_LOOKS.busy);
+    expect(Math.min(...receivers.map(({ looks }) => looks))).toBe(1);
+  });
+});
+
+describe('a peer to whom nothing is sent again', () => {
+  test('[MS10] is known in whatever media it opens, and is offered codecs that ask for nothing again', () => {
+    const placed = { roomId: room('standup'), peerId: peer('mallory'), epoch: EPOCH.parse(1) };
+    const noResends = new NoResends();
+    noResends.add(placed);
+    expect(noResends.has({ ...placed, epoch: EPOCH.parse(2) })).toBe(true);
+    expect(noResends.has({ ...placed, peerId: peer('ann') })).toBe(false);
+    const feedback = withoutResends(ROUTER_RTP_CAPABILITIES).codecs.flatMap(
+      ({ rtcpFeedback = [] }) => rtcpFeedback,
+    );
+    expect(feedback).toContainEqual({ type: 'nack', parameter: 'pli' });
+    expect(feedback.filter(({ type, parameter = '' }) => type === 'nack' && parameter === '')).toEqual([]);
+  });
+});
