@@ -365,4 +365,66 @@ describe('when things break', () => {
     await meeting.join();
     expect(phase(meeting)).toBe('joined');
   });
+
+  test('who leaves twice leaves once, also where the page goes away meanwhile', async () => {
+    const edge = new ScriptedEdge();
+    const warnings: unknown[] = [];
+    const meeting = meet(edge, { log: { warn: (...said) => void warnings.push(said) } });
+    await meeting.join();
+    await Promise.all([meeting.leave(), meeting.leave()]);
+    await meeting.leave();
+    expect(edge.requests('leave')).toHaveLength(1);
+    expect(warnings).toEqual([]);
+    await meeting.join();
+    edge.on.leave = () => NO_ANSWER;
+    const leaving = meeting.leave();
+    meeting.leaveNow();
+    await leaving;
+    expect(edge.requests('leave')).toHaveLength(2);
+    expect(phase(meeting)).toBe('left');
+  });
+
+  test.each(['connecting', 'joining'])(
+    'who gives up a join that is %s, and joins again, does not wait for the one that was given up',
+    async (when) => {
+      const edge = new ScriptedEdge();
+      const meeting = meet(edge);
+      if (when === 'joining') edge.on.join = () => NO_ANSWER;
+      const given = meeting.join();
+      const over = expect(given).rejects.toMatchObject({ code: 'session_gone' });
+      await eventually(() => expect(phase(meeting)).toBe(when));
+      await meeting.leave();
+      expect(phase(meeting)).toBe('left');
+      delete edge.on.join;
+      await meeting.join();
+      expect(phase(meeting)).toBe('joined');
+      await over;
+      expect(phase(meeting)).toBe('joined');
+    },
+  );
+
+  test('a token that comes for a join which was given up disturbs none that was begun since', async () => {
+    const edge = new ScriptedEdge();
+    edge.room = snapshotOf({ peers: [peerOf('self', 'Ada'), peerOf('ben')] });
+    const asked: PromiseWithResolvers<string>[] = [];
+    const meeting = meet(edge, {
+      getToken: () => {
+        const answer = Promise.withResolvers<string>();
+        asked.push(answer);
+        return answer.promise;
+      },
+    });
+    const over = expect(meeting.join()).rejects.toMatchObject({ code: 'session_gone' });
+    await eventually(() => expect(asked).toHaveLength(1));
+    await meeting.leave();
+    const joining = meeting.join();
+    await eventually(() => expect(asked).toHaveLength(2));
+    asked[1]?.resolve('token-2');
+    await joining;
+    asked[0]?.resolve('token-1');
+    await over;
+    expect(edge.requests('join').map(({ token }) => token)).toEqual(['token-2']);
+    expect([...meeting.getSnapshot().room.peers.keys()]).toEqual(['self', 'ben']);
+    expect(phase(meeting)).toBe('joined');
+  });
 });
