@@ -76,6 +76,7 @@ export class Session {
   #settledEpoch: Epoch | undefined;
   #unsureMove: Epoch | undefined;
   #unreachedNodes: readonly MediaNodeId[] = [];
+  #mediaRequests = 0;
   readonly #turns = new Turns<'placement'>();
 
   constructor(
@@ -178,6 +179,17 @@ export class Session {
 
   get mediaIsLost(): boolean {
     return this.#mediaIsLost;
+  }
+
+  /** A request goes to a media node. @returns its number among those of this session */
+  beginMediaRequest(): number {
+    this.#mediaRequests += 1;
+    return this.#mediaRequests;
+  }
+
+  /** Whether no other request went to a media node since. */
+  isLastMediaRequest(request: number): boolean {
+    return request === this.#mediaRequests;
   }
 
   /** A placement was made, whether or not a node admits the peer under it. */
