@@ -77,6 +77,7 @@ export class Session {
   #unsureMove: Epoch | undefined;
   #unreachedNodes: readonly MediaNodeId[] = [];
   #mediaRequests = 0;
+  #answeredMediaRequest = 0;
   readonly #turns = new Turns<'placement'>();
 
   constructor(
@@ -187,9 +188,14 @@ export class Session {
     return this.#mediaRequests;
   }
 
-  /** Whether no other request went to a media node since. */
-  isLastMediaRequest(request: number): boolean {
-    return request === this.#mediaRequests;
+  /** A media node answered. */
+  noteMediaAnswer(request: number): void {
+    this.#answeredMediaRequest = Math.max(this.#answeredMediaRequest, request);
+  }
+
+  /** Whether a media node answered a request that was made after this one. */
+  isOvertaken(request: number): boolean {
+    return this.#answeredMediaRequest > request;
   }
 
   /** A placement was made, whether or not a node admits the peer under it. */

@@ -82,7 +82,7 @@ describe('a request for a media node whose link is being opened anew', () => {
     expect([lost.link.asked, replaced.link.asked]).toEqual([[], []]);
   });
 
-  it('[CL14] is sent again where the link breaks before the answer comes, unless something else was asked since', async () => {
+  it('[CL14] is sent again where the link breaks before the answer comes, unless a later one was answered before', async () => {
     const { link, end, pause } = await waiting();
     const breaking = (): never => {
       link.isUp = false;
@@ -96,6 +96,20 @@ describe('a request for a media node whose link is being opened anew', () => {
     end(true);
     expect(await first).toEqual({ events: [] });
     expect(asked(link)).toEqual(['one', 'one']);
+
+    // Several that the same link took along keep their order.
+    const { promise: broken, reject: breakThem } = Promise.withResolvers<never>();
+    const back = Promise.withResolvers<void>();
+    link.answer = async () => broken;
+    const both = [pause('four'), pause('five')];
+    Object.assign(link, { isUp: false, back: back.promise, answer: () => ({ events: [] }) });
+    breakThem(new PlenaryError('timed_out'));
+    await new Promise((resolve) => setImmediate(resolve));
+    link.isUp = true;
+    back.resolve();
+    await Promise.all(both);
+    expect(asked(link).slice(2)).toEqual(['four', 'five', 'four', 'five']);
+    link.asked.splice(2);
 
     const answers: (() => void)[] = [];
     link.answer = (_name, payload) =>

@@ -59,7 +59,7 @@ export type Handler<Name extends ClientRequestName> = (
  * Asks the media node of one of the session's media. Sends at once when the link is up, so that requests of one client
  * keep their order; a link that is being opened anew is waited for as long as its node is not lost (SPEC CL14). Where the link
  * broke before the answer came, nobody knows whether the request was carried out: it is sent again, which changes nothing, unless
- * the client has asked for something else since. Nobody who asks holds a place in a gate meanwhile (SPEC BU2).
+ * a later one of the client was answered before. Nobody who asks holds a place in a gate meanwhile (SPEC BU2).
  * @param timeoutMs - for both, in milliseconds
  * @param epoch - which media; the newest where none is named
  * @throws PlenaryError `media_unavailable`, `timed_out`, `media_lost` when the newest media is gone or the node no longer
@@ -83,15 +83,18 @@ export async function askMediaNode<Name extends ControlRequestName>(
     livingMedia(session, media.epoch);
     return link;
   };
-  const send = async (link: MediaLink): Promise<ControlReply<Name>> =>
-    link.call(name, payload(session.placedAt(media)), Math.max(1, leftMs()));
+  const send = async (link: MediaLink): Promise<ControlReply<Name>> => {
+    const reply = await link.call(name, payload(session.placedAt(media)), Math.max(1, leftMs()));
+    session.noteMediaAnswer(turn);
+    return reply;
+  };
   const known = links.get(mediaNodeId);
   const link = known?.isUp === true ? known : await reached();
   const turn = session.beginMediaRequest();
   try {
     return await send(link).catch(async (fault: unknown) => {
       const hasBroken = fault instanceof PlenaryError && fault.code === 'timed_out' && !link.isUp;
-      if (!hasBroken || leftMs() <= 0 || !session.isLastMediaRequest(turn)) throw fault;
+      if (!hasBroken || leftMs() <= 0 || session.isOvertaken(turn)) throw fault;
       return send(await reached());
     });
   } catch (fault) {
