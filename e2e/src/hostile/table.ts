@@ -5,6 +5,7 @@ import { CROWDED_ROOM } from './rows/crowded-room.ts';
 import { DUTY_CYCLE } from './rows/duty-cycle.ts';
 import { EDGES_OF_MEDIA } from './rows/edges-of-media.ts';
 import { FILLING } from './rows/filling.ts';
+import { FLIPPED_BIT } from './rows/flipped-bit.ts';
 import { FLOODS } from './rows/floods.ts';
 import { FOREIGN_OPERATORS } from './rows/foreign-operators.ts';
 import { FOREIGN_PIPES } from './rows/foreign-pipes.ts';
@@ -59,6 +60,7 @@ export const ATTACKS: readonly Attack[] = [
   SILENT_ADDRESSES,
   SITE_BESIDE_SCHOOL,
   RECORDED_LINK,
+  FLIPPED_BIT,
   OTHER_SECRET,
   FOREIGN_PIPES,
   FOREIGN_OPERATORS,
