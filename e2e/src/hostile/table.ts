@@ -32,6 +32,7 @@ import { RESENDS } from './rows/resends.ts';
 import { REPLAYS } from './rows/replays.ts';
 import { SILENT_ADDRESSES } from './rows/silent-addresses.ts';
 import { SITE_BESIDE_SCHOOL } from './rows/site-beside-school.ts';
+import { TIRED_NODES } from './rows/tired-nodes.ts';
 
 export const ATTACKS: readonly Attack[] = [
   ...FRAMES,
@@ -49,6 +50,7 @@ export const ATTACKS: readonly Attack[] = [
   ...INSIDE,
   FORGED_NODES,
   ...HALF_ALIVE,
+  ...TIRED_NODES,
   ...NEIGHBOURS,
   ...NETWORKS,
   NO_PATH,
