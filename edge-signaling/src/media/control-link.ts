@@ -262,6 +262,11 @@ export class ControlLink {
     }
   }
 
+  /** Whether somebody waits until it is up. */
+  get isAwaited(): boolean {
+    return this.#waiters.size > 0;
+  }
+
   /** Waits until the link is up, `withinMs` at most, which may be none. @returns whether it is */
   async whenUp(withinMs: number): Promise<boolean> {
     return this.#waiters.wait(withinMs);
