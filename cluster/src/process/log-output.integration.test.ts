@@ -35,16 +35,16 @@ async function logged(child: ChildProcess): Promise<number> {
   ends.push(() => {
     child.kill('SIGKILL');
   });
-  const [message]: unknown[] = await once(child, 'message');
-  return report.parse(message).lost;
+  const told: readonly unknown[] = await once(child, 'message');
+  return report.parse(told[0]).lost;
 }
 
 /** Tells a child to die. @returns its exit code */
 async function died(child: ChildProcess): Promise<unknown> {
   const exited = once(child, 'exit');
   child.send('die');
-  const [code]: unknown[] = await exited;
-  return code;
+  const ended: readonly unknown[] = await exited;
+  return ended[0];
 }
 
 async function read(stream: Readable): Promise<LogLine[]> {
