@@ -326,6 +326,7 @@ export class MediaNode {
       rooms: this.rooms,
       machineId: machine.id,
       pipeAddresses: config.pipeAddresses,
+      pipePorts: ports.pipePorts.max - ports.pipePorts.min + 1,
       onMediaNode: (other) => {
         this.#nodes.open(other);
       },

@@ -33,6 +33,7 @@ import type { Rooms } from '../room/rooms.ts';
 import { ControlLink } from './control-link.ts';
 import { createDispatch } from './dispatch.ts';
 import type { Dispatch } from './dispatch.ts';
+import { NodeBudgets } from './node-budgets.ts';
 import type { PortGuard } from './port-guard.ts';
 
 export interface ControlServerOptions {
@@ -49,6 +50,8 @@ export interface ControlServerOptions {
   readonly machineId: string | undefined;
   /** By which other media nodes reach it instead of what it announces to clients. */
   readonly pipeAddresses: readonly string[];
+  /** How many ports for pipes the node has. */
+  readonly pipePorts: number;
   /** Another media node has opened a link to this one. */
   readonly onMediaNode: (mediaNodeId: MediaNodeId) => void;
   readonly metrics: NodeMetrics;
@@ -60,6 +63,7 @@ export interface ControlServerOptions {
 export class ControlServer {
   readonly #options: ControlServerOptions;
   readonly #lines: RareLines;
+  readonly #budgets: NodeBudgets;
   readonly #server: Server;
   readonly #dispatch: Dispatch;
   readonly #links = new Map<Socket, ControlLink>();
@@ -71,7 +75,8 @@ export class ControlServer {
     this.#options = options;
     this.#lines = new RareLines(options.clock);
     const { rooms, metrics, logger } = options;
-    this.#dispatch = createDispatch(rooms, {
+    this.#budgets = new NodeBudgets(options);
+    this.#dispatch = createDispatch(rooms, this.#budgets, {
       onFault: (fault) => {
         logger.error({ err: fault }, 'a control request failed unexpectedly');
       },
@@ -153,7 +158,7 @@ export class ControlServer {
     const { caller } = served;
     const { metrics, logger, mediaNodeId, incarnation, machineId, pipeAddresses, datacenter, rooms } =
       this.#options;
-    const link = new ControlLink(served);
+    const link = new ControlLink(served, this.#budgets);
     this.#options.guard.proven(socket.request);
     this.#links.set(socket, link);
     metrics.controlLinks.inc({ caller: caller.kind });
