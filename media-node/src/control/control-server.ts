@@ -78,7 +78,9 @@ export class ControlServer {
     this.#budgets = new NodeBudgets(options);
     this.#dispatch = createDispatch(rooms, this.#budgets, {
       onFault: (fault) => {
-        logger.error({ err: fault }, 'a control request failed unexpectedly');
+        this.#lines.say('failed', (unsaid) => {
+          logger.error({ err: fault, unsaid }, 'a control request failed unexpectedly');
+        });
       },
     });
     this.#server = new Server(options.http, {
@@ -178,7 +180,9 @@ export class ControlServer {
       },
       onFault: (error) => {
         metrics.errors.inc({ where: 'control', code: error.code });
-        logger.warn({ err: error, callerId: caller.id }, 'a control message was not read');
+        this.#lines.say(`unread ${error.code}`, (unsaid) => {
+          logger.warn({ err: error, callerId: caller.id, unsaid }, 'a control message was not read');
+        });
       },
     });
     link.notify('hello', {
@@ -205,7 +209,9 @@ export class ControlServer {
         },
         (fault: unknown) => {
           metrics.errors.inc({ where: 'control', code: 'internal' });
-          logger.error({ err: fault, name }, 'the dispatch failed');
+          this.#lines.say('undispatched', (unsaid) => {
+            logger.error({ err: fault, name, unsaid }, 'the dispatch failed');
+          });
           acknowledge(refuse(toPlenaryError(fault)));
         },
       ),
