@@ -193,7 +193,7 @@ export function openStandardOutput(
 }
 
 /** A descriptor of standard output that waits for no reader, where it is a pipe or a socket. */
-function openWithoutWaiting({ stdout }: Pick<NodeJS.Process, 'stdout'>): number {
+function openWithoutWaiting(standard: Pick<NodeJS.Process, 'stdout'>): number {
   const kind = kindOf(STANDARD_OUTPUT);
   if (kind === 'file') return STANDARD_OUTPUT;
   if (kind === 'pipe') {
@@ -205,7 +205,7 @@ function openWithoutWaiting({ stdout }: Pick<NodeJS.Process, 'stdout'>): number 
     }
   }
   // Node sets the descriptor to wait for nobody as soon as it has its stream; written by two, lines would be torn.
-  stdout.on(
+  standard.stdout.on(
     'error',
     entry('signal', () => undefined),
   );
