@@ -53,9 +53,11 @@ export class LogOutput {
   /** pino hands its lines to this: JSON, of which each becomes plain text that means the same (SPEC LC8). */
   write(line: string): void {
     const plain = Buffer.from(line.replace(NOT_PLAIN, escaped));
+    const isFirst = this.#waiting.length === 0;
     this.#waiting.push(plain);
     this.#waitingBytes += plain.byteLength;
-    this.#drain();
+    // Behind a slow reader the timer tries: an attempt for each line of a flood would cost more than the lines.
+    if (isFirst) this.#drain();
     // The rest of a line that was begun is written all the same, since else it would swallow the next one.
     while (this.#waitingBytes > MAX_WAITING_BYTES)
       this.#lose(this.#begun > 0 && this.#waiting.length > 1 ? 1 : 0);
