@@ -34,6 +34,12 @@ import {
   TO_BE_TOLD,
 } from '../../edge-signaling/src/limits/tcp-gate.ts';
 import { MAX_SEND_BUFFER_BYTES } from '../../edge-signaling/src/transport/send-guard.ts';
+import {
+  CALLS_OF_NODE_REQUEST,
+  NODE_CALLS,
+  NODE_REQUESTS,
+  SHARE_OF_PIPE_PORTS,
+} from '../../media-node/src/control/node-budgets.ts';
 import { PEER_CALLS } from '../../media-node/src/room/peer-budgets.ts';
 import { MAX_TRACKS_PER_PEER } from '../../media-node/src/room/publications.ts';
 
@@ -203,8 +209,25 @@ ${table(
       String(PEER_CALLS.refillPerSecond),
     ],
     ['tracks of one peer', String(MAX_TRACKS_PER_PEER), '–'],
+    [
+      'calls of mediasoup by the requests of one other media node',
+      String(NODE_CALLS.capacity),
+      String(NODE_CALLS.refillPerSecond),
+    ],
+    [
+      'requests of one other media node, before it is disconnected',
+      String(NODE_REQUESTS.capacity),
+      String(NODE_REQUESTS.refillPerSecond),
+    ],
+    ['pipes of one other media node', `${SHARE_OF_PIPE_PORTS * 100}% of the ports for pipes`, '–'],
   ],
 )}
+
+Of another media node ${Object.entries(CALLS_OF_NODE_REQUEST)
+    .map(([name, calls]) => `\`${name}\` is taken for ${calls}`)
+    .join(
+      ', ',
+    )}. \`plenary_media_limited_total\` counts what is refused to peers and to nodes, by \`scope\` and \`resource\`.
 
 ## Constants of the protocol
 

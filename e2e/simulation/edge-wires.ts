@@ -76,6 +76,10 @@ class EdgeWire implements OwnedLink {
     return this.#wire;
   }
 
+  get isAwaited(): boolean {
+    return this.#waiters.size > 0;
+  }
+
   downForMs(): number {
     return this.#isUp ? 0 : this.#options.net.time.nowMs - this.#downSinceMs;
   }

@@ -35,6 +35,7 @@ import {
   createDispatch,
   createMetrics,
   LeaseKeeper,
+  NodeBudgets,
   NodeDirectory,
   NoResends,
   Outbox,
@@ -94,6 +95,8 @@ export interface BrokenParts {
 const FAREWELL_MS = 1_000;
 const HANDOVER_MS = 5_000;
 const HANDOVER_POLL_MS = 20;
+/** More than any meeting of a simulation needs. */
+const PIPE_PORTS = 1_000;
 
 /** Counted, never read. */
 const metrics = createMetrics(false);
@@ -105,7 +108,7 @@ export function incarnationOf(number: number): Incarnation {
 }
 
 /** One side of a control link as the node sees it; what the real one does over its socket, this does over a wire. */
-type Link = Pick<ControlLink, 'caller' | 'asker' | 'notify'>;
+type Link = Pick<ControlLink, 'caller' | 'asker' | 'notify' | 'close'>;
 type Peer = ReturnType<Rooms['peers']>[number];
 /** Hears a notice, on the caller's side. */
 export type TakeNotice = (name: ControlNoticeName, payload: unknown) => void;
@@ -130,6 +133,7 @@ export class SimulatedMediaNode {
   readonly #outbox = new Outbox(metrics, logger);
   readonly #nodes: NodeWires;
   readonly #reach: Reach;
+  readonly #budgets: NodeBudgets;
   readonly #dispatch: ReturnType<typeof createDispatch>;
   readonly #links = new Map<Wire, Link>();
   readonly #wires = new Set<Wire>();
@@ -214,7 +218,13 @@ export class SimulatedMediaNode {
         void this.lease.renew();
       },
     });
-    this.#dispatch = createDispatch(this.rooms, {
+    this.#budgets = new NodeBudgets({
+      clock: net.time,
+      metrics,
+      logger,
+      pipePorts: PIPE_PORTS,
+    });
+    this.#dispatch = createDispatch(this.rooms, this.#budgets, {
       onFault: (fault) => {
         world.onBroken(new RuleBroken(`ER1: ${this.life.name} failed unexpectedly: ${String(fault)}`));
       },
@@ -295,6 +305,7 @@ export class SimulatedMediaNode {
     };
     const asker: PipeAsker = {
       isLocal: false,
+      holdPipe: () => this.#budgets.holdPipe(caller.id),
       producerChanged: (key, trackId, state) => {
         notify('pipe.producer', { ...key, trackId, state });
       },
@@ -305,7 +316,14 @@ export class SimulatedMediaNode {
         notify('pipe.closed', { ...key });
       },
     };
-    const link: Link = { caller, asker, notify };
+    const link: Link = {
+      caller,
+      asker,
+      notify,
+      close: () => {
+        wire.cut();
+      },
+    };
     this.#links.set(wire, link);
     this.#wires.add(wire);
     notify('hello', {

@@ -1,5 +1,6 @@
 import { mintIncarnation } from '@plenary/cluster';
 import { MEDIA_NODE_ID } from '@plenary/cluster/ids';
+import { mediaNodeRecord } from '@plenary/cluster/testing/samples';
 import { io } from 'socket.io-client';
 import { z } from 'zod';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -52,6 +53,24 @@ describe('control links', () => {
     };
     expect(await cluster.store.registry.announceMediaNode(forged, 60_000)).toEqual({ refused: null });
     await expectOnlyTheTrueNodeServes();
+  });
+
+  it('[BU8] to many nodes that there are not are told of in a few lines, and all of them are counted', async () => {
+    cluster = await TestCluster.start({ edges: 1, mediaNodes: 1 });
+    const NODES = 60;
+    for (let index = 0; index < NODES; index += 1) {
+      const record = mediaNodeRecord(`forged-${index}`, {
+        controlUrl: 'http://127.0.0.1:1',
+        incarnation: mintIncarnation(),
+        portSlice: { firstPort: 50_000 + index, lastPort: 50_000 + index },
+      });
+      expect(await cluster.store.registry.announceMediaNode(record, 60_000)).toEqual({ refused: null });
+    }
+    await waitFor('the edge to fail at all of them', async () => (await refusals()) >= NODES);
+    const lines = cluster.edge(0).output.split('\n');
+    expect(lines.filter((line) => line.includes('the control link cannot be opened')).length).toBeLessThan(
+      20,
+    );
   });
 
   it('[CL2] a node that says it is another one gets no link', async () => {

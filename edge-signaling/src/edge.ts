@@ -5,11 +5,13 @@ import {
   deriveKey,
   Drain,
   FileWatch,
+  FIRST_LINES,
   identityOfSecrets,
   KeyRing,
   mintIncarnation,
   OperatorServer,
   RAISE_FILE_LIMIT,
+  RareLines,
   signRejoinToken,
   signSessionToken,
   TlsFiles,
@@ -80,7 +82,8 @@ export async function startEdge(
   const sessionKeys = KeyRing.derive(clusterSecrets, 'session-token');
   const rejoinKeys = KeyRing.derive(clusterSecrets, 'rejoin-token');
   const incarnation = mintIncarnation();
-  const reportFault = createFaultReporter(metrics, logger);
+  const reportFault = createFaultReporter(metrics, logger, clock);
+  const linkLines = new RareLines(clock, FIRST_LINES);
   const joinKeys = openJoinKeys(config, { clock, logger, metrics });
   const isStoreAvailable = (): boolean => store.isAvailable();
 
@@ -155,6 +158,7 @@ export async function startEdge(
             listener: ofLink,
             clock,
             logger,
+            lines: linkLines,
             metrics,
             reportFault,
           }),

@@ -33,7 +33,7 @@ const logger = createLogger(
 );
 const metrics = createEdgeMetrics();
 output.onLost(entry('signal', () => metrics.lostLogLines.inc()));
-watchEntries(createEntrySink(metrics, logger));
+watchEntries(createEntrySink(metrics, logger, systemClock));
 const store = connectClusterStore({
   address: config.storeAddress,
   namespace: config.namespace,

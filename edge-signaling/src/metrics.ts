@@ -1,5 +1,5 @@
-import { ENTRY_KINDS } from '@plenary/cluster';
-import type { EntryFaultSink, Logger } from '@plenary/cluster';
+import { ENTRY_KINDS, FIRST_LINES, RareLines, toPlenaryError } from '@plenary/cluster';
+import type { Clock, EntryFaultSink, Logger } from '@plenary/cluster';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 /** Joins aim at 300 ms on loopback and one second far away. */
@@ -233,15 +233,18 @@ export function createEdgeMetrics() {
 export type EdgeMetrics = ReturnType<typeof createEdgeMetrics>;
 
 /** Notes what was thrown where nobody could cope with it: a bug of ours, of which somebody must hear (SPEC EN4). */
-export function createEntrySink(metrics: EdgeMetrics, logger: Logger): EntryFaultSink {
+export function createEntrySink(metrics: EdgeMetrics, logger: Logger, clock: Clock): EntryFaultSink {
+  const lines = new RareLines(clock, FIRST_LINES);
   // A series that is absent until it is first used looks like a process that is not watched.
   for (const kind of ENTRY_KINDS) metrics.entryFaults.inc({ entry: kind }, 0);
   return (kind, fault) => {
     metrics.entryFaults.inc({ entry: kind });
-    logger.error(
-      { entry: kind, err: fault },
-      'a fault at an entry: what came in was dropped, the process goes on',
-    );
+    lines.say(kind, (unsaid) => {
+      logger.error(
+        { entry: kind, err: fault, ...leftOut(unsaid) },
+        'a fault at an entry: what came in was dropped, the process goes on',
+      );
+    });
   };
 }
 
@@ -264,9 +267,15 @@ export type FaultPlace =
 /** Notes an error that was coped with: counted, and logged as a warning. */
 export type ReportFault = (where: FaultPlace, fault: unknown, detail?: Record<string, unknown>) => void;
 
-export function createFaultReporter(metrics: EdgeMetrics, logger: Logger): ReportFault {
+export function createFaultReporter(metrics: EdgeMetrics, logger: Logger, clock: Clock): ReportFault {
+  const lines = new RareLines(clock, FIRST_LINES);
   return (where, fault, detail = {}) => {
     metrics.faults.inc({ where });
-    logger.warn({ where, err: fault, ...detail }, 'a fault was coped with');
+    // Strangers and the store decide how many there are.
+    lines.say(`${where} ${toPlenaryError(fault).code}`, (unsaid) => {
+      logger.warn({ where, err: fault, ...detail, ...leftOut(unsaid) }, 'a fault was coped with');
+    });
   };
 }
+
+const leftOut = (unsaid: number): { readonly unsaid?: number } => (unsaid === 0 ? {} : { unsaid });

@@ -200,8 +200,8 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
       return false;
     },
     ended: () => tcpGate.ended(),
-    served: (remoteAddress) => {
-      tcpGate.served(normalise(remoteAddress));
+    served: (remoteAddress, connection) => {
+      tcpGate.served(normalise(remoteAddress), connection);
       return tcpGate.isCrowded() ? 'closes' : 'stays';
     },
   };
@@ -574,9 +574,10 @@ function attachNode(io: SocketServer, door: Door, settings: ServerSettings): Car
   io.engine.on(
     'connection',
     entry('socket', (connection: Socket['conn']) => {
-      sockets.add(connection.request.socket);
+      const { socket } = connection.request;
+      sockets.add(socket);
       door.ended();
-      door.served(connection.request.socket.remoteAddress ?? '');
+      door.served(socket.remoteAddress ?? '', socket);
     }),
   );
   guardNode(

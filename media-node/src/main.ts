@@ -44,7 +44,7 @@ keepForWorkers(process.env);
 
 const metrics = createMetrics(true);
 output.onLost(entry('signal', () => metrics.lostLogLines.inc()));
-watchEntries(createEntrySink(metrics, logger));
+watchEntries(createEntrySink(metrics, logger, systemClock));
 const store = connectClusterStore({
   address: storeAddress,
   namespace: config.namespace,

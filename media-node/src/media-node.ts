@@ -9,8 +9,10 @@ import {
   answerOddHttp,
   CONTROL_VERSION,
   Drain,
+  FIRST_LINES,
   mintIncarnation,
   OperatorServer,
+  RareLines,
   systemClock,
   TlsFiles,
   toPlenaryError,
@@ -160,6 +162,7 @@ export class MediaNode {
     const { mediaNodeId, datacenter, addresses } = config;
     const { metrics, ports } = base;
     const machine = options.machine ?? THIS_MACHINE;
+    const linkLines = new RareLines(systemClock, FIRST_LINES);
     this.#servers = base;
     this.metrics = metrics;
     this.incarnation = base.incarnation;
@@ -222,7 +225,10 @@ export class MediaNode {
       onFault: (where, thrown) => {
         const error = toPlenaryError(thrown);
         metrics.errors.inc({ where, code: error.code });
-        logger.warn({ err: error }, 'link to another node');
+        // The store names whom this node needs, and how many.
+        linkLines.say(`${where} ${error.code}`, (unsaid) => {
+          logger.warn({ err: error, ...(unsaid === 0 ? {} : { unsaid }) }, 'link to another node');
+        });
       },
       metrics,
       logger,
@@ -326,6 +332,7 @@ export class MediaNode {
       rooms: this.rooms,
       machineId: machine.id,
       pipeAddresses: config.pipeAddresses,
+      pipePorts: ports.pipePorts.max - ports.pipePorts.min + 1,
       onMediaNode: (other) => {
         this.#nodes.open(other);
       },

@@ -1,5 +1,5 @@
-import { ENTRY_KINDS } from '@plenary/cluster';
-import type { EntryFaultSink, Logger } from '@plenary/cluster';
+import { ENTRY_KINDS, FIRST_LINES, RareLines } from '@plenary/cluster';
+import type { Clock, EntryFaultSink, Logger } from '@plenary/cluster';
 import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 
 export type TransportKind = 'webrtc' | 'pipe';
@@ -135,9 +135,15 @@ export function createMetrics(withProcess: boolean) {
 }
 
 /** Notes what was thrown where nobody could cope with it: a bug of ours, of which somebody must hear (SPEC EN4). */
-export function createEntrySink(metrics: NodeMetrics, logger: Logger): EntryFaultSink {
+export function createEntrySink(metrics: NodeMetrics, logger: Logger, clock: Clock): EntryFaultSink {
+  const lines = new RareLines(clock, FIRST_LINES);
   return (entry, fault) => {
     metrics.entryFaults.inc({ entry });
-    logger.error({ entry, err: fault }, 'a fault at an entry: what came in was dropped, the process goes on');
+    lines.say(entry, (unsaid) => {
+      logger.error(
+        { entry, err: fault, ...(unsaid === 0 ? {} : { unsaid }) },
+        'a fault at an entry: what came in was dropped, the process goes on',
+      );
+    });
   };
 }

@@ -5,6 +5,7 @@
 export type { SliceSource } from './config.ts';
 export type { ControlLink } from './control/control-link.ts';
 export { createDispatch } from './control/dispatch.ts';
+export { NodeBudgets } from './control/node-budgets.ts';
 export { NodeDirectory } from './control/node-directory.ts';
 export type {
   ClientTransport,

@@ -1,5 +1,6 @@
 import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
+import { FIRST_LINES, RareLines } from '../process/rare-lines.ts';
 import type { Namespace } from '../namespace.ts';
 import type { Logger } from '../process/logging.ts';
 import type { EdgeId, Incarnation, MediaNodeId } from '../protocol/ids.ts';
@@ -74,6 +75,7 @@ export class ConsulRegistry implements Registry {
   /** The last thing that was asked for each service: its claims, announcements and its withdrawal come one after the other. */
   readonly #turns = new Turns<string>();
   readonly #reported = new Set<string>();
+  readonly #lines: RareLines;
   readonly #mediaNodes: ServiceReader<typeof MEDIA_NODE_META>;
   readonly #edges: ServiceReader<typeof EDGE_META>;
 
@@ -85,6 +87,7 @@ export class ConsulRegistry implements Registry {
     this.#loads = new Loads(loads, logger);
     this.#logger = logger;
     this.#clock = clock;
+    this.#lines = new RareLines(clock, FIRST_LINES);
     const onMalformed = (detail: string): void => {
       this.#reportOnce(detail, 'took a malformed claim in Consul for none');
     };
@@ -324,7 +327,9 @@ export class ConsulRegistry implements Registry {
     if (this.#reported.has(report)) return;
     if (this.#reported.size >= MAX_REPORTED) this.#reported.clear();
     this.#reported.add(report);
-    this.#logger.error({ detail, about }, says);
+    this.#lines.say(says, (unsaid) => {
+      this.#logger.error({ detail, about, ...(unsaid === 0 ? {} : { unsaid }) }, says);
+    });
   }
 }
 

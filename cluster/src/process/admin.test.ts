@@ -1,5 +1,7 @@
 import { createServer } from 'node:http';
+import { connect } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../clock.ts';
 import { Drain } from '../drain/drain.ts';
@@ -29,6 +31,7 @@ const BROKEN_PATH = '/admin/broken';
 
 async function operators(tokens: readonly [string, ...string[]] = [TOKEN], id = 'edge-1') {
   const faults: unknown[] = [];
+  let isReady = false;
   const drain = new Drain<string>({
     clock: systemClock,
     members: () => [],
@@ -40,7 +43,7 @@ async function operators(tokens: readonly [string, ...string[]] = [TOKEN], id = 
   const own = { kind: 'edge', id } as const;
   const door = new AdminDoor(tokens, own, systemClock);
   const server = new OperatorServer({
-    readiness: () => ({ ready: false, reasons: ['starting'] }),
+    readiness: () => (isReady ? { ready: true, reasons: [] } : { ready: false, reasons: ['starting'] }),
     metrics: () => Promise.resolve({ contentType: 'text/plain', text: 'plenary_up 1' }),
     admin: () => ({
       ...own,
@@ -60,7 +63,10 @@ async function operators(tokens: readonly [string, ...string[]] = [TOKEN], id = 
       path: ADMIN_DRAIN_PATH,
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
-  return { url, drain, door, ask, faults };
+  const becomeReady = (): void => {
+    isReady = true;
+  };
+  return { url, drain, door, ask, faults, becomeReady };
 }
 
 describe('the operators\u2019 port', () => {
@@ -76,6 +82,20 @@ describe('the operators\u2019 port', () => {
     for (const other of ['/', '/admin', '/admin/other', '/socket.io/'])
       expect((await get(other))[0]).toBe(404);
     expect((await fetch(`${url}/metrics`, { method: 'POST' })).status).toBe(405);
+  });
+
+  it('[AD9] tells readiness to a check that names no path, as HAProxy\u2019s own does', async () => {
+    const { url, becomeReady } = await operators();
+    const check = async (path: string) => {
+      const { hostname, port } = new URL(url);
+      const socket = connect(Number(port), hostname, () => socket.write(`OPTIONS ${path} HTTP/1.0\r\n\r\n`));
+      return (await text(socket)).split('\r\n')[0];
+    };
+    expect(await check('/')).toBe('HTTP/1.1 503 Service Unavailable');
+    becomeReady();
+    expect(await check('/')).toBe('HTTP/1.1 200 OK');
+    expect(await check('*')).toBe('HTTP/1.1 200 OK');
+    expect(await check('/metrics')).toBe('HTTP/1.1 405 Method Not Allowed');
   });
 
   it('[DR6] drains, tells how far it is, and cancels', async () => {

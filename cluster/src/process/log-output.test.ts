@@ -1,25 +1,24 @@
-import { describe, expect, it } from 'vitest';
-import { fileSink, LogOutput } from './log-output.ts';
+import { describe, expect, it, vi } from 'vitest';
+import { LogOutput } from './log-output.ts';
 import { createLogger } from './logging.ts';
 
 const IDENTITY = { kind: 'edge', id: 'edge-1', datacenter: 'gra' } as const;
 
 /** A file that takes what its limits say, one write after the other, and everything after them. */
-function fileOf(limits: (number | 'full')[]) {
+function fileOf(limits: (number | 'ENOSPC' | 'EAGAIN')[]) {
   const file = { text: '' };
-  const write = (_descriptor: number, data: Uint8Array): number => {
+  const write = (data: Uint8Array): number => {
     const limit = limits.shift() ?? data.byteLength;
-    if (limit === 'full') throw Object.assign(new Error('no space'), { code: 'ENOSPC' });
+    if (typeof limit === 'string') throw Object.assign(new Error('not now'), { code: limit });
     file.text += Buffer.from(data.buffer, data.byteOffset, Math.min(limit, data.byteLength)).toString();
     return Math.min(limit, data.byteLength);
   };
-  return { file, sink: fileSink(1, write) };
+  return { file, output: new LogOutput(write) };
 }
 
 describe('the output of a log', () => {
   it('[LC7] loses lines while a disk is full, counts them, and says so when there is room again', () => {
-    const { file, sink } = fileOf(['full', 'full']);
-    const output = new LogOutput(sink);
+    const { file, output } = fileOf(['ENOSPC', 'ENOSPC']);
     const logger = createLogger(IDENTITY, 'info', output);
     logger.info('first');
     let lost = 0;
@@ -38,15 +37,53 @@ describe('the output of a log', () => {
   });
 
   it('[LC7] begins a new line after one that was cut off', () => {
-    const { file, sink } = fileOf([4, 'full']);
-    expect([sink.write('{"first":1}\n'), sink.write('{"second":2}\n')]).toEqual([false, true]);
-    expect(file.text).toBe('{"fi\n{"second":2}\n');
+    const { file, output } = fileOf([4, 'ENOSPC', 'ENOSPC', 1, 'ENOSPC']);
+    for (let line = 1; line <= 4; line += 1) output.write(`{"line":${line}}\n`);
+    expect(file.text).toBe('{"li\n{"line":4}\n');
+  });
+
+  it('[LC7] counts the line that tells of lost ones as one more when it is lost itself', () => {
+    const { file, output } = fileOf(['ENOSPC', 'ENOSPC', 1_000, 'ENOSPC']);
+    const logger = createLogger(IDENTITY, 'info', output);
+    for (const name of ['first', 'second', 'third', 'fourth']) logger.info(name);
+    const lines = file.text.trimEnd().split('\n');
+    expect(lines.map((line) => JSON.parse(line) as unknown)).toMatchObject([
+      { msg: 'third' },
+      { msg: 'fourth' },
+      { level: 'warn', lost: 3 },
+    ]);
+  });
+
+  it('[LC7] goes on within the line of which a slow reader took a part, and keeps the newest lines for it', () => {
+    vi.useFakeTimers();
+    const full = Array<'EAGAIN'>(40).fill('EAGAIN');
+    const { file, output } = fileOf([5, ...full]);
+    const logger = createLogger(IDENTITY, 'info', output);
+    let lost = 0;
+    output.onLost(() => {
+      lost += 1;
+    });
+    const filling = 'x'.repeat(100_000);
+    for (let line = 0; line < 20; line += 1) logger.info({ line, filling });
+    expect(file.text).toHaveLength(5);
+    expect(vi.getTimerCount()).toBe(1);
+    vi.advanceTimersByTime(20 * full.length);
+    const lines = file.text
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as unknown);
+    expect(lost).toBe(10);
+    expect(lines[0]).toMatchObject({ line: 0 });
+    expect(lines[1]).toMatchObject({ level: 'warn', lost: 10 });
+    expect(lines.slice(2)).toMatchObject(Array.from({ length: 9 }, (_, index) => ({ line: 11 + index })));
+    expect(vi.getTimerCount()).toBe(0);
+    vi.useRealTimers();
   });
 
   it('[LC8] is plain text, whatever it says, and means the same', () => {
-    const { file, sink } = fileOf([]);
+    const { file, output } = fileOf([]);
     const said = 'a\u202eb\u009b31m\u2028c\u2029\u0085\u200b\u{e0041}\u001b\n\u007fé😀';
-    createLogger({ ...IDENTITY, datacenter: said }, 'info', new LogOutput(sink)).warn(
+    createLogger({ ...IDENTITY, datacenter: said }, 'info', output).warn(
       { origin: said, [said]: 1, err: new Error(said) },
       said,
     );

@@ -59,14 +59,14 @@ async function answerOperator(settings: OperatorSettings, request: IncomingMessa
   // A proxy may send the whole URL (RFC 9112, absolute form).
   const path = (request.url ?? '/').replace(/^https?:\/\/[^/?#]*/i, '').split(/[?#]/)[0] ?? '/';
   if (path.startsWith('/admin/')) return answerAdmin(settings, { method, path }, request);
+  // HAProxy's `option httpchk` that names nothing.
+  if (method === 'OPTIONS' && (path === '/' || path === '*')) return answerReady(settings);
   if (method !== 'GET' && method !== 'HEAD') return plain(405, 'method not allowed');
   switch (path) {
     case '/health':
       return json(200, { healthy: true });
-    case '/ready': {
-      const state = settings.readiness();
-      return json(state.ready ? 200 : 503, state);
-    }
+    case '/ready':
+      return answerReady(settings);
     case '/metrics': {
       const { contentType, text } = await settings.metrics();
       return { status: 200, contentType, text };
@@ -74,6 +74,11 @@ async function answerOperator(settings: OperatorSettings, request: IncomingMessa
     default:
       return plain(404, 'not found');
   }
+}
+
+function answerReady({ readiness }: Pick<OperatorSettings, 'readiness'>): Answer {
+  const state = readiness();
+  return json(state.ready ? 200 : 503, state);
 }
 
 async function answerAdmin(

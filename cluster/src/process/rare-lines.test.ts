@@ -18,3 +18,18 @@ it('[BU8] lines of one kind are ten seconds apart, and say how many were left ou
   flood('forbidden', 2);
   expect(said.slice(2)).toEqual(['forbidden 500']);
 });
+
+it('[BU8] a few lines of one kind may be said at once, where each names something else', () => {
+  const clock = new ManualClock();
+  const lines = new RareLines(clock, 3);
+  const said: number[] = [];
+  const flood = (times: number): void => {
+    for (let time = 0; time < times; time += 1) lines.say('unreachable', (unsaid) => said.push(unsaid));
+  };
+  flood(2);
+  clock.advance(5_000);
+  flood(100);
+  clock.advance(5_000);
+  flood(5);
+  expect(said).toEqual([0, 0, 0, 99, 0, 0]);
+});

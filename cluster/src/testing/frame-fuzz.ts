@@ -1,5 +1,7 @@
 import fc from 'fast-check';
 
+export { fc };
+
 /** One frame of a fuzz: text or bytes as they go over a WebSocket. */
 export type FuzzFrame = string | Uint8Array<ArrayBuffer>;
 
@@ -152,10 +154,10 @@ export function fuzzLives(
  * @returns how many frames were sent
  * @throws Error with the seed and the shrunk lives
  */
-export async function fuzz(
-  lives: fc.Arbitrary<readonly FuzzLife[]>,
+export async function fuzz<Life extends { readonly frames: readonly unknown[] }>(
+  lives: fc.Arbitrary<readonly Life[]>,
   { frames, seed }: FuzzOptions,
-  live: (lives: readonly FuzzLife[]) => Promise<void>,
+  live: (lives: readonly Life[]) => Promise<void>,
 ): Promise<number> {
   let sent = 0;
   let round = 0;

@@ -13,8 +13,9 @@ export function serveNode(
   return (incoming: IncomingMessage, outgoing: ServerResponse): void => {
     inBackground(async () => {
       try {
-        const address = incoming.socket.remoteAddress ?? '';
-        await answer(handler, neutralOf(incoming, readAddress), outgoing, () => onAnswer(address));
+        const { socket } = incoming;
+        const address = socket.remoteAddress ?? '';
+        await answer(handler, neutralOf(incoming, readAddress), outgoing, () => onAnswer(address, socket));
       } catch (fault) {
         tellEntryFault('http', fault);
         outgoing.destroy();

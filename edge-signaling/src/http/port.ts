@@ -46,5 +46,8 @@ export function text(status: number, body: string, contentType = 'text/plain; ch
   return { status, headers: { 'content-type': contentType, ...NO_STORE }, body };
 }
 
-/** Told whose connection is answered, by the address of its other end. @returns whether it is to close then */
-export type AnswerListener = (remoteAddress: string) => 'stays' | 'closes';
+/**
+ * Told whose connection is answered, by the address of its other end, and which one it is, where the library has an identity for it.
+ * @returns whether it is to close then
+ */
+export type AnswerListener = (remoteAddress: string, connection?: object) => 'stays' | 'closes';

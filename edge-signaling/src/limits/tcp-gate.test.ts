@@ -64,6 +64,37 @@ describe('TcpGate', () => {
     gate.served('192.0.2.200');
   });
 
+  it('[EN12] counts one connection as served once, whatever it asks, where connections are told apart', () => {
+    const { gate, judge } = gateOf(1_000, 1_000);
+    const address = '192.0.2.1';
+    judge(5, address);
+    const connection = {};
+    for (let times = 0; times < 100; times += 1) gate.served(address, connection);
+    judge(245, undefined);
+    // Four wait still, of the thirteen that may.
+    expect(judge(20, address).allowed).toBe(9);
+  });
+
+  it('[EN12] gives an address no more than its share beyond what it had before, whatever its connections ask', () => {
+    const { gate, judge } = gateOf(3_840, 10_000);
+    const address = '192.0.2.1';
+    judge(960, address);
+    // One that is kept open asks without end, and nobody knows that it was the same one.
+    for (let times = 0; times < 5_000; times += 1) gate.served(address);
+    expect(gate.isCrowded()).toBe(true);
+    let waiting = 960 + judge(1_000, address).allowed;
+    const most = waiting;
+    expect(most).toBeLessThanOrEqual(960 + Math.ceil((3_840 + 64 - 960) / 64));
+    // From now on an answer closes its connection, and makes room for one.
+    for (let times = 0; times < 950; times += 1) {
+      gate.served(address);
+      gate.ended();
+      waiting += judge(1_000, address).allowed - 1;
+      expect(waiting).toBeLessThanOrEqual(most);
+    }
+    expect(judge(6, '198.51.100.1')).toEqual({ allowed: 6, full: 0, ofAddress: 0 });
+  });
+
   it('[EN12] holds no more than there may be sockets, and a few who are told so', () => {
     const { gate, judge } = gateOf(1_000);
     expect(judge(2_000, undefined)).toEqual({ allowed: 1_064, full: 936, ofAddress: 0 });

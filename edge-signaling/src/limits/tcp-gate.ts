@@ -44,6 +44,7 @@ interface AddressHold {
 export class TcpGate {
   readonly #settings: TcpGateSettings;
   readonly #addresses = new Map<string, AddressHold>();
+  readonly #served = new WeakSet<object>();
   #waiting = 0;
   #lookedAtMs: number;
 
@@ -87,8 +88,17 @@ export class TcpGate {
   /**
    * A connection of this address became a socket, or was answered: it does not wait for itself. Of those that just close the
    * library does not say whose they were; they count for as long as one can last.
+   *
+   * Where connections are not told apart, one that is kept open takes a hold of its address back with each answer. That is
+   * bounded, since in a crowd an answer closes its connection: an address never has more than it had before it became crowded
+   * here and its share of what is left then.
+   * @param connection - its identity, where the library has one
    */
-  served(address: string): void {
+  served(address: string, connection?: object): void {
+    if (connection !== undefined) {
+      if (this.#served.has(connection)) return;
+      this.#served.add(connection);
+    }
     for (const { key } of keysOf(address)) {
       const openedIn = this.#addresses.get(key)?.openedIn;
       const [oldest] = openedIn ?? [];

@@ -7,6 +7,7 @@ import {
   AuthorityFile,
   identityOfSecrets,
   mintIncarnation,
+  RareLines,
   silentLogger,
   systemClock,
 } from '@plenary/cluster';
@@ -53,6 +54,7 @@ it('[OP3] a certificate that is not believed is said in words, once', async () =
     },
     clock: systemClock,
     logger,
+    lines: new RareLines(systemClock),
     metrics: createEdgeMetrics(),
     reportFault: noop,
   });

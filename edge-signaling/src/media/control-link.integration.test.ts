@@ -1,4 +1,4 @@
-import { identityOfSecrets, mintIncarnation, silentLogger, systemClock } from '@plenary/cluster';
+import { identityOfSecrets, mintIncarnation, RareLines, silentLogger, systemClock } from '@plenary/cluster';
 import { EDGE_ID, EPOCH, PEER_ID } from '@plenary/cluster/ids';
 import { room } from '@plenary/cluster/testing/samples';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -45,6 +45,7 @@ describe('a control link', () => {
       },
       clock: systemClock,
       logger: silentLogger(),
+      lines: new RareLines(systemClock),
       metrics: createEdgeMetrics(),
       reportFault: noop,
     });

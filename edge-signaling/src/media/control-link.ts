@@ -35,6 +35,7 @@ import type {
   Logger,
   NoticeRoute,
   PlacedPeer,
+  RareLines,
 } from '@plenary/cluster';
 import type { Incarnation, MediaNodeId } from '@plenary/cluster/ids';
 import { io } from 'socket.io-client';
@@ -133,6 +134,8 @@ export interface ControlLinkSettings {
   readonly listener: ControlLinkListener;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Shared by all links: whoever writes into the registry decides how many of them fail. */
+  readonly lines: RareLines;
   readonly metrics: EdgeMetrics;
   readonly reportFault: ReportFault;
 }
@@ -278,6 +281,11 @@ export class ControlLink {
     }
   }
 
+  /** Whether somebody waits until it is up. */
+  get isAwaited(): boolean {
+    return this.#waiters.size > 0;
+  }
+
   /** Waits until the link is up, `withinMs` at most, which may be none. @returns whether it is */
   async whenUp(withinMs: number): Promise<boolean> {
     return this.#waiters.wait(withinMs);
@@ -416,10 +424,8 @@ export class ControlLink {
     if (why !== this.#lastFailure) {
       this.#lastFailure = why;
       this.#settings.metrics.faults.inc({ where: 'control_link' });
-      this.#settings.logger.error(
-        { ...this.#names(), why, cause: trouble, toDo: LINK_ADVICE[trouble] },
-        'the control link is refused',
-      );
+      const detail = { ...this.#names(), why, cause: trouble, toDo: LINK_ADVICE[trouble] };
+      this.#say('error', `refused ${trouble}`, detail, 'the control link is refused');
     }
     const wasUp = this.#isUp;
     this.#socket.disconnect();
@@ -470,8 +476,16 @@ export class ControlLink {
     const detail = { ...this.#names(), why, cause: this.#trouble, toDo: LINK_ADVICE[this.#trouble] };
     this.#settings.metrics.faults.inc({ where: 'control_link' });
     // A node that was there may come back by itself; for one that never was, somebody must act.
-    if (this.#wasUp) this.#settings.logger.warn(detail, 'the control link cannot be opened again');
-    else this.#settings.logger.error(detail, 'the control link cannot be opened');
+    const kind = `unopened ${this.#trouble}`;
+    if (this.#wasUp) this.#say('warn', `${kind} again`, detail, 'the control link cannot be opened again');
+    else this.#say('error', kind, detail, 'the control link cannot be opened');
+  }
+
+  #say(level: 'warn' | 'error', kind: string, detail: Record<string, unknown>, what: string): void {
+    const { logger, lines } = this.#settings;
+    lines.say(kind, (unsaid) => {
+      logger[level]({ ...detail, ...(unsaid === 0 ? {} : { unsaid }) }, what);
+    });
   }
 
   #names(): Record<string, unknown> {

@@ -43,6 +43,10 @@ class SwitchedLink extends ScriptedLink implements OwnedLink {
     return this.downMs;
   }
 
+  get isAwaited(): boolean {
+    return this.#waiters.size > 0;
+  }
+
   whenUp(withinMs: number): Promise<boolean> {
     return this.#waiters.wait(withinMs);
   }
@@ -157,6 +161,52 @@ describe('the links to media nodes', () => {
     linkTo('zz-late').up();
     expect(links.all()).toContain(linkTo('zz-late'));
     expect(links.lost(3_000)).toEqual([]);
+  });
+
+  it('[CL13] come up one after the other where very many nodes are announced: who is up makes room at once', () => {
+    const { links, linkTo } = openLinks();
+    const nodes = Array.from({ length: 150 }, (_, index) => announced(`node-${index}`));
+    links.reconcile(nodes);
+    expect(links.all()).toHaveLength(64);
+    for (let up = 0; up < nodes.length; up += 1) {
+      const next = links.all().find((link) => !link.isUp);
+      if (next === undefined) throw new Error(`Nothing was opened after ${up} links.`);
+      linkTo(next.mediaNodeId).up();
+    }
+    expect(links.all().every(({ isUp }) => isUp)).toBe(true);
+    expect([links.all().length, links.lost(3_000)]).toEqual([150, []]);
+  });
+
+  it('[CL13] are opened at once for who needs one, ahead of the turns, and kept for as long as it is waited for', async () => {
+    const { links, linkTo } = openLinks();
+    const nodes = Array.from({ length: 150 }, (_, index) => announced(`node-${index}`));
+    links.reconcile(nodes);
+    const waiting = links.lost(3_000);
+    const [sought, other] = waiting;
+    if (sought === undefined || other === undefined) throw new Error('Nobody waits.');
+    const reached = links.reach(sought, 30_000);
+    const reachedToo = links.reach(sought, 30_000);
+    const link = linkTo(sought);
+    expect(links.all()).toHaveLength(65);
+    expect(links.lost(3_000)).not.toContain(sought);
+    // Its time is over, and others wait for a turn.
+    for (const one of links.all()) one.downMs = 5_000;
+    links.reconcile(nodes);
+    expect([link.isClosed, linkTo(sought)]).toEqual([false, link]);
+    link.up();
+    expect([await reached, await reachedToo]).toEqual([link, link]);
+
+    // One that does not come up in its time goes as the others do.
+    const refused = expect(links.reach(other, 1_000)).rejects.toMatchObject({ code: 'media_unavailable' });
+    const silent = linkTo(other);
+    await vi.advanceTimersByTimeAsync(1_000);
+    await refused;
+    for (const one of links.all()) if (!one.isUp) one.downMs = 5_000;
+    links.reconcile(nodes);
+    expect(silent.isClosed).toBe(true);
+    await expect(links.reach(mediaNode('never-announced'), 1_000)).rejects.toMatchObject({
+      code: 'media_unavailable',
+    });
   });
 
   it('[CL11] are opened at once to a node that was started anew, which counts as lost no longer', async () => {

@@ -9,14 +9,15 @@ export type MediaLink = Pick<ControlLink, 'mediaNodeId' | 'incarnation' | 'isUp'
 
 /** A link as its owner sees it. */
 export type OwnedLink = MediaLink &
-  Pick<ControlLink, 'controlUrl' | 'downForMs' | 'whenUp' | 'close'> &
+  Pick<ControlLink, 'controlUrl' | 'downForMs' | 'whenUp' | 'isAwaited' | 'close'> &
   Partial<Pick<ControlLink, 'trouble' | 'clockOffsetMs'>>;
 
 /** The links to the media nodes, as those who ask them see them. */
 export interface MediaLinks {
   get(mediaNodeId: MediaNodeId): MediaLink | undefined;
   /**
-   * A link that is down for longer than `withinMs` already is not waited for, nor one whose node counts as lost (SPEC CL3).
+   * A link that is down for longer than `withinMs` already is not waited for, nor one whose node counts as lost (SPEC CL3). A
+   * node that waits for its turn is connected to now (SPEC CL13).
    * @throws PlenaryError `media_unavailable` when there is none, or it is not up within `withinMs`
    */
   reach(mediaNodeId: MediaNodeId, withinMs: number): Promise<MediaLink>;
@@ -62,8 +63,8 @@ export class ControlLinks<Link extends OwnedLink> implements MediaLinks {
   readonly #usable = new WeakSet<Pick<Link, 'mediaNodeId'>>();
   /** Which life of its node each link was last seen to be meant for. */
   readonly #lives = new WeakMap<Link, Incarnation>();
-  /** Announced nodes that wait for their turn to be tried. */
-  #waiting: ReadonlySet<MediaNodeId> = new Set();
+  /** Announced nodes that wait for their turn to be tried, in the order of their turns. */
+  #waiting = new Map<MediaNodeId, MediaNodeRecord>();
   /** Those of them that had a turn, the last ones last. */
   readonly #tried = new Set<MediaNodeId>();
 
@@ -101,21 +102,30 @@ export class ControlLinks<Link extends OwnedLink> implements MediaLinks {
       .map((node) => ({ node, turn: turns.get(node.mediaNodeId) ?? -1, chance: Math.random() }))
       .sort((left, right) => left.turn - right.turn || left.chance - right.chance)
       .map(({ node }) => node);
-    const room = this.#room();
-    for (const node of inTurn.slice(0, room)) this.#replace(node, undefined);
-    this.#waiting = new Set(inTurn.slice(room).map(({ mediaNodeId }) => mediaNodeId));
+    this.#waiting = new Map(inTurn.map((node) => [node.mediaNodeId, node]));
+    this.#fillRoom();
     for (const mediaNodeId of this.#tried) if (!announced.has(mediaNodeId)) this.#tried.delete(mediaNodeId);
+  }
+
+  /** Opens links to the next in turn: also between two readings of the registry, when links that came up make room. */
+  #fillRoom(): void {
+    for (const node of [...this.#waiting.values()].slice(0, this.#room())) this.#openWaiting(node);
+  }
+
+  #openWaiting(node: MediaNodeRecord): Link {
+    this.#waiting.delete(node.mediaNodeId);
+    return this.#replace(node, undefined);
   }
 
   #room(): number {
     return Math.max(0, MAX_UNPROVEN - this.#unproven().length);
   }
 
-  /** Closes links that were tried for long enough, or whose nodes are not announced any more. */
+  /** Closes links that were tried for long enough and that nobody waits for, or whose nodes are not announced any more. */
   #endTurns(announced: ReadonlySet<MediaNodeId>): void {
     for (const link of this.#unproven()) {
       const { mediaNodeId } = link;
-      if (announced.has(mediaNodeId) && link.downForMs() < TRIED_FOR_MS) continue;
+      if (announced.has(mediaNodeId) && (link.isAwaited || link.downForMs() < TRIED_FOR_MS)) continue;
       this.#links.delete(mediaNodeId);
       this.#tried.delete(mediaNodeId);
       this.#tried.add(mediaNodeId);
@@ -123,12 +133,13 @@ export class ControlLinks<Link extends OwnedLink> implements MediaLinks {
     }
   }
 
-  #replace(node: MediaNodeRecord, link: Link | undefined): void {
+  #replace(node: MediaNodeRecord, link: Link | undefined): Link {
     link?.close();
     const next = this.#open(node);
     if (link !== undefined && this.#usable.has(link)) this.#usable.add(next);
     this.#lives.set(next, node.incarnation);
     this.#links.set(node.mediaNodeId, next);
+    return next;
   }
 
   #unproven(): readonly Link[] {
@@ -153,11 +164,12 @@ export class ControlLinks<Link extends OwnedLink> implements MediaLinks {
 
   /**
    * The link to a node, once it is up. One that is down for longer than `withinMs` already is not waited for, nor one whose
-   * node counts as lost.
+   * node counts as lost. A node that waits for its turn is connected to now.
    * @throws PlenaryError `media_unavailable` when there is none, or it is not up within `withinMs`
    */
   async reach(mediaNodeId: MediaNodeId, withinMs: number): Promise<Link> {
-    const link = this.#links.get(mediaNodeId);
+    const waiting = this.#waiting.get(mediaNodeId);
+    const link = waiting === undefined ? this.#links.get(mediaNodeId) : this.#openWaiting(waiting);
     if (link === undefined || !(await link.whenUp(this.#givenUpAfterMs(link, withinMs) - link.downForMs()))) {
       throw new PlenaryError('media_unavailable', `There is no control link to ${mediaNodeId}.`);
     }
@@ -189,11 +201,11 @@ export class ControlLinks<Link extends OwnedLink> implements MediaLinks {
     const down = this.all().filter(
       (link) => !link.isUp && link.downForMs() >= this.#givenUpAfterMs(link, downForMs),
     );
-    return [...down.map(({ mediaNodeId }) => mediaNodeId), ...this.#waiting];
+    return [...down.map(({ mediaNodeId }) => mediaNodeId), ...this.#waiting.keys()];
   }
 
   closeAll(): void {
-    this.#waiting = new Set();
+    this.#waiting.clear();
     for (const link of this.#links.values()) link.close();
     this.#links.clear();
   }
@@ -205,6 +217,7 @@ export class ControlLinks<Link extends OwnedLink> implements MediaLinks {
       onUp: (link, incarnation) => {
         this.#losses.delete(link);
         this.#usable.add(link);
+        this.#fillRoom();
         this.#count();
         listener.onUp(link, incarnation);
       },

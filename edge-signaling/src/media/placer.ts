@@ -1,5 +1,13 @@
 import { homeOf } from '../room/track-cache.ts';
-import { orderDatacenters, PlenaryError, selectNode, toPlenaryError, inBackground } from '@plenary/cluster';
+import {
+  FIRST_LINES,
+  orderDatacenters,
+  PlenaryError,
+  RareLines,
+  selectNode,
+  toPlenaryError,
+  inBackground,
+} from '@plenary/cluster';
 import type {
   Clock,
   Epoch,
@@ -107,10 +115,12 @@ export interface PlacerSettings {
 export class Placer {
   readonly #settings: PlacerSettings;
   readonly #silent: SilentNodes;
+  readonly #lines: RareLines;
 
   constructor(settings: PlacerSettings) {
     this.#settings = settings;
     this.#silent = new SilentNodes(settings.clock);
+    this.#lines = new RareLines(settings.clock, FIRST_LINES);
   }
 
   /**
@@ -134,10 +144,13 @@ export class Placer {
       } catch (thrown) {
         if (!(thrown instanceof AdmissionFailed)) throw thrown;
         lastFault = thrown.fault;
-        this.#settings.logger.warn(
-          { mediaNodeId: placement.mediaNodeId, code: lastFault.code, attempt },
-          'a media node did not admit a peer',
-        );
+        const { code } = lastFault;
+        this.#lines.say(code, (unsaid) => {
+          this.#settings.logger.warn(
+            { mediaNodeId: placement.mediaNodeId, code, attempt, ...(unsaid === 0 ? {} : { unsaid }) },
+            'a media node did not admit a peer',
+          );
+        });
         if (lastFault.code === 'stale_epoch' || lastFault.code === 'media_lost') {
           // Somebody placed the peer anew meanwhile, and that placement is the one to use; or nobody did, and the node was
           // told to drop this one, so that it has to be replaced. Or a worker ended in the middle: the node has others.

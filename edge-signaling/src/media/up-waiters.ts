@@ -8,6 +8,11 @@ export class UpWaiters {
     this.#isUp = isUp;
   }
 
+  /** How many wait. */
+  get size(): number {
+    return this.#waiting.size;
+  }
+
   /** Waits until the link is up, `withinMs` at most, which may be none. @returns whether it is */
   async wait(withinMs: number): Promise<boolean> {
     if (this.#isUp() || withinMs <= 0) return this.#isUp();

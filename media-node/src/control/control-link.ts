@@ -1,6 +1,7 @@
 import type { ControlCaller, ControlNoticeInput, ControlNoticeName, ServedLink } from '@plenary/cluster';
 import type { PipeAsker } from '../pipe/home-side.ts';
 import type { PeerLink } from '../room/peer-link.ts';
+import type { NodeBudgets } from './node-budgets.ts';
 
 /** One authenticated control link, from an edge or from another media node. */
 export class ControlLink implements PeerLink {
@@ -9,11 +10,12 @@ export class ControlLink implements PeerLink {
   readonly asker: PipeAsker;
   readonly #served: ServedLink;
 
-  constructor(served: ServedLink) {
+  constructor(served: ServedLink, budgets: Pick<NodeBudgets, 'holdPipe'>) {
     this.#served = served;
     this.caller = served.caller;
     this.asker = {
       isLocal: false,
+      holdPipe: () => budgets.holdPipe(this.caller.id),
       producerChanged: (key, trackId, state) => {
         this.notify('pipe.producer', { ...key, trackId, state });
       },

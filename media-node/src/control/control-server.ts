@@ -34,6 +34,7 @@ import type { Rooms } from '../room/rooms.ts';
 import { ControlLink } from './control-link.ts';
 import { createDispatch } from './dispatch.ts';
 import type { Dispatch } from './dispatch.ts';
+import { NodeBudgets } from './node-budgets.ts';
 import type { PortGuard } from './port-guard.ts';
 
 export interface ControlServerOptions {
@@ -50,6 +51,8 @@ export interface ControlServerOptions {
   readonly machineId: string | undefined;
   /** By which other media nodes reach it instead of what it announces to clients. */
   readonly pipeAddresses: readonly string[];
+  /** How many ports for pipes the node has. */
+  readonly pipePorts: number;
   /** Another media node has opened a link to this one. */
   readonly onMediaNode: (mediaNodeId: MediaNodeId) => void;
   readonly metrics: NodeMetrics;
@@ -61,6 +64,7 @@ export interface ControlServerOptions {
 export class ControlServer {
   readonly #options: ControlServerOptions;
   readonly #lines: RareLines;
+  readonly #budgets: NodeBudgets;
   readonly #server: Server;
   readonly #dispatch: Dispatch;
   readonly #links = new Map<Socket, ControlLink>();
@@ -72,9 +76,12 @@ export class ControlServer {
     this.#options = options;
     this.#lines = new RareLines(options.clock);
     const { rooms, metrics, logger } = options;
-    this.#dispatch = createDispatch(rooms, {
+    this.#budgets = new NodeBudgets(options);
+    this.#dispatch = createDispatch(rooms, this.#budgets, {
       onFault: (fault) => {
-        logger.error({ err: fault }, 'a control request failed unexpectedly');
+        this.#lines.say('failed', (unsaid) => {
+          logger.error({ err: fault, unsaid }, 'a control request failed unexpectedly');
+        });
       },
     });
     this.#server = new Server(options.http, {
@@ -154,7 +161,7 @@ export class ControlServer {
     const { caller } = served;
     const { metrics, logger, mediaNodeId, incarnation, machineId, pipeAddresses, datacenter, rooms } =
       this.#options;
-    const link = new ControlLink(served);
+    const link = new ControlLink(served, this.#budgets);
     this.#options.guard.proven(socket.request);
     this.#links.set(socket, link);
     metrics.controlLinks.inc({ caller: caller.kind });
@@ -174,7 +181,9 @@ export class ControlServer {
       },
       onFault: (error) => {
         metrics.errors.inc({ where: 'control', code: error.code });
-        logger.warn({ err: error, callerId: caller.id }, 'a control message was not read');
+        this.#lines.say(`unread ${error.code}`, (unsaid) => {
+          logger.warn({ err: error, callerId: caller.id, unsaid }, 'a control message was not read');
+        });
       },
     });
     link.notify('hello', {
@@ -201,7 +210,9 @@ export class ControlServer {
         },
         (fault: unknown) => {
           metrics.errors.inc({ where: 'control', code: 'internal' });
-          logger.error({ err: fault, name }, 'the dispatch failed');
+          this.#lines.say('undispatched', (unsaid) => {
+            logger.error({ err: fault, name, unsaid }, 'the dispatch failed');
+          });
           acknowledge(refuse(toPlenaryError(fault)));
         },
       ),

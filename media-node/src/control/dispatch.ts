@@ -1,10 +1,11 @@
-import { CONTROL_REQUESTS, PlenaryError, route } from '@plenary/cluster';
+import { CONTROL_REQUESTS, PlenaryError, route, toPlenaryError } from '@plenary/cluster';
 import type { ControlCaller, ControlRequestName, ReplyEnvelope, Route, RouteOptions } from '@plenary/cluster';
 import type { Rooms } from '../room/rooms.ts';
 import type { ControlLink } from './control-link.ts';
+import type { NodeBudgets } from './node-budgets.ts';
 
 /** A control link as those who answer it see it. */
-type AnsweredLink = Pick<ControlLink, 'caller' | 'asker' | 'notify'>;
+type AnsweredLink = Pick<ControlLink, 'caller' | 'asker' | 'notify' | 'close'>;
 
 /** Which kind of caller may send which request: an edge speaks for peers, a node for pipes (SPEC CL3). */
 const callerOf = (name: ControlRequestName): ControlCaller['kind'] =>
@@ -148,13 +149,30 @@ function routesOf(
   };
 }
 
-/** The dispatch of a control link: by name, parsed, to its handler, answered in an envelope. Never rejects. */
-export function createDispatch(rooms: Rooms, options: RouteOptions): Dispatch {
+/**
+ * The dispatch of a control link: by name, parsed, to its handler, answered in an envelope. Never rejects.
+ * @param budgets - what other media nodes pay their requests from; edges have paid for theirs
+ */
+export function createDispatch(
+  rooms: Rooms,
+  budgets: Pick<NodeBudgets, 'isFlooding' | 'spend'>,
+  options: RouteOptions,
+): Dispatch {
   const routes = routesOf(rooms, options);
   return async (name, payload, link) => {
+    const { kind, id } = link.caller;
+    if (kind === 'media-node' && budgets.isFlooding(id)) {
+      link.close();
+      return { ok: false, error: new PlenaryError('flooding').toWire() };
+    }
     if (!isRequestName(name)) return { ok: false, error: new PlenaryError('unknown_message').toWire() };
-    if (callerOf(name) !== link.caller.kind) {
-      return { ok: false, error: new PlenaryError('forbidden', `Not for a ${link.caller.kind}.`).toWire() };
+    if (callerOf(name) !== kind) {
+      return { ok: false, error: new PlenaryError('forbidden', `Not for a ${kind}.`).toWire() };
+    }
+    try {
+      if (kind === 'media-node') budgets.spend(id, name);
+    } catch (thrown) {
+      return { ok: false, error: toPlenaryError(thrown).toWire() };
     }
     return routes[name](payload, link);
   };

@@ -129,6 +129,7 @@ describe.runIf(hasIpv6)('RTP through a pipe', () => {
     );
     const asker = {
       isLocal: false,
+      holdPipe: () => () => undefined,
       producerChanged: () => undefined,
       closed: () => undefined,
       moved: () => undefined,

@@ -155,6 +155,7 @@ describe('media through a pipe', () => {
     const link = await PipeLink.open({
       home: homes.localSide(key, {
         isLocal: true,
+        holdPipe: () => () => undefined,
         producerChanged: () => undefined,
         closed: () => undefined,
         moved: () => undefined,

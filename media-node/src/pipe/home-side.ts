@@ -27,6 +27,8 @@ export type ProducerState = 'paused' | 'resumed' | 'ended';
 export interface PipeAsker {
   /** Of this same node: its tracks go no further. */
   readonly isLocal: boolean;
+  /** Counts one more open pipe of whoever asks. @returns ends that @throws PlenaryError `rate_limited` */
+  holdPipe(): () => void;
   producerChanged(key: PipeKey, trackId: TrackId, state: ProducerState): void;
   closed(key: PipeKey): void;
   /** Tracks of a home elsewhere, which come through this pipe, should come another way. They go on here meanwhile. */
@@ -47,7 +49,7 @@ export interface PipeApproach {
  * control link. The side that asks works the same with both.
  */
 export interface HomeSide {
-  /** @throws PlenaryError `track_not_found` when the home router is gone, `media_lost`, `timed_out` */
+  /** @throws PlenaryError `track_not_found` when the home router is gone, `media_lost`, `timed_out`, `rate_limited` */
   open(approach: PipeApproach): Promise<PipeEnd>;
   /** @throws PlenaryError `track_not_found`, `media_lost`, `timed_out` */
   consume(track: TrackOrigin): Promise<PipedTrack>;

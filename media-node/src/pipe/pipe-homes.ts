@@ -48,7 +48,7 @@ export class PipeHomes {
 
   /**
    * Opens a home side. Asked anew for the same pair, the old one is replaced: its asker has forgotten it.
-   * @throws PlenaryError `track_not_found` when the router is gone, `media_lost`
+   * @throws PlenaryError `track_not_found` when the router is gone, `media_lost`, `rate_limited`
    */
   async open(
     key: PipeKey,
@@ -147,7 +147,11 @@ export class PipeHomes {
     reach: 'loopback' | 'announced',
     asker: PipeAsker,
   ): Promise<PipeHome> {
-    const lease = await this.#acquireRouter(key.toRouterId);
+    const endHold = asker.holdPipe();
+    const lease = await this.#acquireRouter(key.toRouterId).catch((fault: unknown) => {
+      endHold();
+      throw fault;
+    });
     const home: PipeHome = await PipeHome.open({
       key,
       approach,
@@ -158,6 +162,7 @@ export class PipeHomes {
       holdAt: this.#holdAt,
       metrics: this.#metrics,
       onClosed: () => {
+        endHold();
         const name = nameOf(key);
         const entry = this.#homes.get(name);
         if (entry?.asker === asker) inBackground(() => this.#forget(name, entry));

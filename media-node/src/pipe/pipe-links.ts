@@ -479,6 +479,7 @@ export class PipeLinks {
   #asker(): PipeAsker {
     return {
       isLocal: true,
+      holdPipe: () => () => undefined,
       producerChanged: (key, trackId, state) => {
         this.producerChanged(key, trackId, state);
       },

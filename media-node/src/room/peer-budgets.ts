@@ -1,6 +1,7 @@
-import { PlenaryError, RareLines, TokenBucket } from '@plenary/cluster';
+import { PlenaryError, RareLines } from '@plenary/cluster';
 import type { BucketSettings, Clock, Logger, PlacedPeer } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
+import { CallBudgets } from './call-budgets.ts';
 
 /**
  * Calls of mediasoup that the requests of one peer may make: some more than what an edge lets through, so that a peer of an edge
@@ -9,8 +10,6 @@ import type { NodeMetrics } from '../metrics.ts';
 export const PEER_CALLS: BucketSettings = { capacity: 3_000, refillPerSecond: 200 };
 /** Calls of a publication: the producer, what observes its volume, and the look at its first packets. */
 export const CALLS_PER_PUBLICATION = 3;
-/** Budgets that are full again are forgotten when there are so many. */
-const FORGET_ABOVE = 1_000;
 
 export interface PeerBudgetsSettings {
   readonly clock: Clock;
@@ -21,22 +20,18 @@ export interface PeerBudgetsSettings {
 /** What peers may cost this node, whichever edge asks, and however often they are admitted anew (SPEC BU10). */
 export class PeerBudgets {
   readonly #settings: PeerBudgetsSettings;
-  readonly #buckets = new Map<string, TokenBucket>();
-  #forgetAt = FORGET_ABOVE;
+  readonly #budgets: CallBudgets;
   readonly #lines: RareLines;
 
   constructor(settings: PeerBudgetsSettings) {
     this.#settings = settings;
+    this.#budgets = new CallBudgets(PEER_CALLS, settings.clock);
     this.#lines = new RareLines(settings.clock);
   }
 
   /** @throws PlenaryError `rate_limited` */
   spend({ roomId, peerId }: Pick<PlacedPeer, 'roomId' | 'peerId'>, calls: number): void {
-    const bucket = this.#bucketOf(`${roomId} ${peerId}`);
-    if (bucket.affords(calls)) {
-      bucket.spend(calls);
-      return;
-    }
+    if (this.#budgets.spend(`${roomId} ${peerId}`, calls)) return;
     const { metrics, logger } = this.#settings;
     metrics.limited.inc({ scope: 'peer', resource: 'mediasoup' });
     this.#lines.say('mediasoup', (unsaid) => {
@@ -47,23 +42,6 @@ export class PeerBudgets {
   }
 
   get size(): number {
-    return this.#buckets.size;
-  }
-
-  #bucketOf(key: string): TokenBucket {
-    const known = this.#buckets.get(key);
-    if (known !== undefined) return known;
-    if (this.#buckets.size >= this.#forgetAt) this.#forgetFull();
-    const bucket = new TokenBucket(PEER_CALLS, this.#settings.clock);
-    this.#buckets.set(key, bucket);
-    return bucket;
-  }
-
-  /** Looks at all of them each time that there are twice as many as were left. */
-  #forgetFull(): void {
-    for (const [key, bucket] of this.#buckets) {
-      if (bucket.isFull()) this.#buckets.delete(key);
-    }
-    this.#forgetAt = Math.max(FORGET_ABOVE, 2 * this.#buckets.size);
+    return this.#budgets.size;
   }
 }

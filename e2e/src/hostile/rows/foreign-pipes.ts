@@ -132,10 +132,45 @@ async function askForMedia(world: HostileWorld): Promise<Answers> {
   }
 }
 
-export const FOREIGN_PIPES: Attack = {
-  name: 'pipes for a media node that was taken over',
-  world: 'plain',
-  does: 'opens links as a media node, without its key and with it, and asks for unencrypted pipes by other machines, from and to other addresses',
-  gets: ['closed', 'invalid_media_parameters', 'forbidden'],
-  strike: (world, isOver) => over(isOver, () => askForMedia(world)),
-};
+/** Asked for at a time: a node that was taken over waits for no answer. */
+const PIPES_AT_ONCE = 64;
+
+/** Each pipe takes ports and calls of mediasoup, and is of a router that there is not. */
+async function askWithoutEnd(world: HostileWorld, isOver: () => boolean): Promise<Answers> {
+  const link = new ForeignLink(world, ofItsKey(world));
+  try {
+    const hello = await link.opened();
+    if (hello === undefined) return ['a node with its own key gets no link'];
+    const { roomId, trackId } = await someTrack(world);
+    const located = await link.ask('pipe.locate', { roomId, trackId });
+    if (located.outcome !== 'ok') return [`locate: ${located.outcome}`];
+    const { routerId: toRouterId } = LOCATED.parse(located.data);
+    const end = { address: '127.0.0.1', port: 9 };
+    let opened = 0;
+    const open = async (): Promise<string> => {
+      opened += 1;
+      const key = { roomId, fromRouterId: `theirs-${opened}`, toRouterId };
+      return (await link.ask('pipe.open', { ...key, end, machineId: hello.machineId })).outcome;
+    };
+    return await over(isOver, async () => Promise.all(Array.from({ length: PIPES_AT_ONCE }, open)));
+  } finally {
+    link.close();
+  }
+}
+
+export const FOREIGN_PIPES: readonly Attack[] = [
+  {
+    name: 'pipes for a media node that was taken over',
+    world: 'plain',
+    does: 'opens links as a media node, without its key and with it, and asks for unencrypted pipes by other machines, from and to other addresses',
+    gets: ['closed', 'invalid_media_parameters', 'forbidden'],
+    strike: (world, isOver) => over(isOver, () => askForMedia(world)),
+  },
+  {
+    name: 'pipes without end for a media node that was taken over',
+    world: 'plain',
+    does: 'opens a link with the key of a media node, and sixty-four pipes at a time over it, each for another router, as fast as they are answered',
+    gets: ['ok', 'rate_limited'],
+    strike: askWithoutEnd,
+  },
+];

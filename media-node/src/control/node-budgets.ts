@@ -1,0 +1,94 @@
+import { PlenaryError, RareLines } from '@plenary/cluster';
+import type { BucketSettings, Clock, ControlRequestName, Logger } from '@plenary/cluster';
+import type { NodeMetrics } from '../metrics.ts';
+import { CallBudgets } from '../room/call-budgets.ts';
+
+/**
+ * Calls of mediasoup that the requests of one other media node may make: as many as when all tracks of a very large meeting are
+ * asked for anew at once, and far more than demand changes in a second.
+ */
+export const NODE_CALLS: BucketSettings = { capacity: 6_000, refillPerSecond: 1_000 };
+/** Requests of any kind, also those that are refused. A node that goes on over this is disconnected. */
+export const NODE_REQUESTS: BucketSettings = { capacity: 20_000, refillPerSecond: 4_000 };
+/** One other node may have so much of the ports for pipes. */
+export const SHARE_OF_PIPE_PORTS = 1 / 2;
+/** Pipes of one other node that are open in any case. */
+const LEAST_PIPES = 8;
+
+/** What each request of another node costs. What frees something is never refused: that is paid with what it frees. */
+export const CALLS_OF_NODE_REQUEST: Readonly<Record<string, number>> = {
+  'pipe.locate': 1,
+  'pipe.relay': 1,
+  'pipe.open': 3,
+  'pipe.consume': 2,
+  'pipe.demand': 1,
+  'pipe.release': 0,
+  'pipe.close': 0,
+} satisfies Readonly<Partial<Record<ControlRequestName, number>>>;
+
+type Resource = 'mediasoup' | 'pipes' | 'requests';
+
+export interface NodeBudgetsSettings {
+  readonly clock: Clock;
+  readonly metrics: Pick<NodeMetrics, 'limited'>;
+  readonly logger: Pick<Logger, 'warn'>;
+  /** How many ports for pipes this node has. */
+  readonly pipePorts: number;
+}
+
+/** What other media nodes may cost this one, each by the id that it has proved, over all its links (SPEC BU20). */
+export class NodeBudgets {
+  readonly #settings: NodeBudgetsSettings;
+  readonly #calls: CallBudgets;
+  readonly #requests: CallBudgets;
+  readonly #pipes = new Map<string, number>();
+  readonly #lines: RareLines;
+
+  constructor(settings: NodeBudgetsSettings) {
+    this.#settings = settings;
+    this.#calls = new CallBudgets(NODE_CALLS, settings.clock);
+    this.#requests = new CallBudgets(NODE_REQUESTS, settings.clock);
+    this.#lines = new RareLines(settings.clock);
+  }
+
+  /** Notes one more request. @returns whether the node has sent so many that its link is to be closed */
+  isFlooding(nodeId: string): boolean {
+    if (this.#requests.spend(nodeId, 1)) return false;
+    this.#limited('requests', nodeId, 'a media node is disconnected: it sends too many requests');
+    return true;
+  }
+
+  /** @throws PlenaryError `rate_limited` */
+  spend(nodeId: string, name: ControlRequestName): void {
+    const calls = CALLS_OF_NODE_REQUEST[name] ?? 1;
+    if (calls === 0 || this.#calls.spend(nodeId, calls)) return;
+    this.#limited('mediasoup', nodeId, 'a request of a media node was refused: its budget is spent');
+    throw new PlenaryError('rate_limited', 'Too many requests for pipes.');
+  }
+
+  /** Counts one more open pipe of a node. @returns ends that @throws PlenaryError `rate_limited` */
+  holdPipe(nodeId: string): () => void {
+    const open = this.#pipes.get(nodeId) ?? 0;
+    if (open >= Math.max(LEAST_PIPES, this.#settings.pipePorts * SHARE_OF_PIPE_PORTS)) {
+      this.#limited('pipes', nodeId, 'a request of a media node was refused: it has too many pipes');
+      throw new PlenaryError('rate_limited', 'Too many pipes.');
+    }
+    this.#pipes.set(nodeId, open + 1);
+    let isHeld = true;
+    return () => {
+      if (!isHeld) return;
+      isHeld = false;
+      const left = (this.#pipes.get(nodeId) ?? 0) - 1;
+      if (left > 0) this.#pipes.set(nodeId, left);
+      else this.#pipes.delete(nodeId);
+    };
+  }
+
+  #limited(resource: Resource, nodeId: string, message: string): void {
+    const { metrics, logger } = this.#settings;
+    metrics.limited.inc({ scope: 'node', resource });
+    this.#lines.say(resource, (unsaid) => {
+      logger.warn({ scope: 'node', resource, mediaNodeId: nodeId, unsaid }, message);
+    });
+  }
+}
