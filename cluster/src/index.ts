@@ -2,6 +2,7 @@
 export * from './beat-watch.ts';
 export * from './clock.ts';
 export * from './consul/settings.ts';
+export * from './control/answer-watch.ts';
 export * from './control/handshake.ts';
 export * from './control/link-caller.ts';
 export * from './control/link-refusal.ts';

@@ -176,7 +176,7 @@ ${table(['request', ...RESOURCES], costRows)}
 ## Frames
 
 What comes in is counted before it is read: *frames* of any kind, WebSocket pings included, and the bytes *received*. A connection that
-sends more is closed, with \`flooding\`, or with \`rate_limited\` where its address has too little left. Persons and addresses share fairly
+sends more is closed, with \`flooding\`, or with \`rate_limited\` where its person or its address has too little left. Persons and addresses share fairly
 among their connections as said above; ${FRAMES_OF_COMING_IN.frames} frames and ${amount('received', FRAMES_OF_COMING_IN.received)} are due at once to a connection that sent nothing for ten seconds.
 \`plenary_edge_limited_total\` counts these too, and the log says \`a connection is closed: its budget of frames is spent\`.
 

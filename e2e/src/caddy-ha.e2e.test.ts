@@ -8,6 +8,7 @@ import { freePort } from '@plenary/cluster/testing/ports';
 import { startLocalCluster } from '@plenary/deploy/local-cluster';
 import type { LocalCluster, RunningEdge } from '@plenary/deploy/local-cluster';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { startBeforeEdges } from './harness/early-proxy.ts';
 import { caddyEnvironment, repositoryRoot, startCaddy } from './harness/proxy.ts';
 import type { RunningCaddy } from './harness/proxy.ts';
 import { until } from './harness/until.ts';
@@ -240,6 +241,10 @@ describe('Caddyfile.ha.example', () => {
       await near.proxy.stop();
       for (const edge of [first, second]) if (edge.pid === null) await edge.restart();
     }
+  });
+
+  it('[HL11] that is up before any edge serves people as soon as one is ready', async () => {
+    await startBeforeEdges(caddy.proxy, [first, second], visitor);
   });
 });
 

@@ -8,6 +8,7 @@ import { startLocalCluster } from '@plenary/deploy/local-cluster';
 import type { LocalCluster, RunningEdge } from '@plenary/deploy/local-cluster';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeCertificate } from './harness/certificate.ts';
+import { startBeforeEdges } from './harness/early-proxy.ts';
 import { Proxy, repositoryRoot } from './harness/proxy.ts';
 import { replaceOnce } from './harness/replace-once.ts';
 import { until } from './harness/until.ts';
@@ -145,5 +146,9 @@ describe('haproxy.example.cfg', () => {
       () => fetch(`http://127.0.0.1:${otherPort}/`).then(({ status }) => status),
       (status) => status === 200,
     );
+  });
+
+  it('[HL11] that is up before any edge serves people as soon as one is ready', async () => {
+    await startBeforeEdges(proxy, edges(), visitor);
   });
 });

@@ -8,6 +8,7 @@ import { startLocalCluster } from '@plenary/deploy/local-cluster';
 import type { LocalCluster } from '@plenary/deploy/local-cluster';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeCertificate } from './harness/certificate.ts';
+import { startBeforeEdges } from './harness/early-proxy.ts';
 import { Proxy, repositoryRoot } from './harness/proxy.ts';
 import { replaceOnce } from './harness/replace-once.ts';
 import { until } from './harness/until.ts';
@@ -122,6 +123,10 @@ describe('nginx.example.conf', () => {
       }
       await dying.restart();
     }
+  });
+
+  it('[HL11] that is up before any edge serves people as soon as one is ready', async () => {
+    await startBeforeEdges(proxy, cluster.edges, visitor);
   });
 });
 

@@ -196,6 +196,14 @@ describe('a media node goes away', () => {
     await (await cluster.client()).join('mute');
   });
 
+  it('[HL10] one that answers nothing is found although nobody asks it for anything', async () => {
+    cluster = await TestCluster.start({ edges: 1, mediaNodes: 1 });
+    const ann = await cluster.client();
+    await ann.join('idle');
+    cluster.mediaNode(0).unanswered = () => true;
+    expect((await ann.notice('media.lost')).reason).toBe('node_lost');
+  });
+
   it('[SE8] a peer that its node lost opens media again, under a higher epoch, and only the newest is heard of', async () => {
     cluster = await TestCluster.start({ edges: 1, mediaNodes: 1 });
     const ann = await cluster.client();

@@ -226,7 +226,7 @@ export async function createEdgeServer(settings: ServerSettings): Promise<EdgeSe
         entry('socket', (packet: { readonly data?: string | Buffer }) => {
           const { data = '' } = packet;
           const isText = typeof data === 'string';
-          const verdict = guard.onFrame(isText ? data.length : data.byteLength);
+          const verdict = guard.onPacket(data);
           if (verdict === 'allowed' && isText) return;
           const fault =
             verdict === 'allowed'

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { PlenaryError } from '../errors.ts';
 import { REPLY_ENVELOPE } from '../protocol/define.ts';
-import { MAX_CONTROL_PACKET_BYTES } from '../protocol/edge-media.ts';
 import { judgeFrame } from '../rpc/frame.ts';
+import { CONTROL_MESSAGE_LIMIT } from '../rpc/link-options.ts';
 
 /** The node's challenge, the caller's proof, and whatever comes after them, as Socket.IO names them. */
 export const LINK_EVENTS = { challenge: 'challenge', proof: 'proof', sealed: 'sealed' } as const;
@@ -25,7 +25,7 @@ interface Message {
 
 /** @throws FrameFault, PlenaryError `malformed_message` */
 function readMessage(text: string, types: string): Message {
-  const verdict = judgeFrame(text, { types, maxLength: MAX_CONTROL_PACKET_BYTES, wellFormed: false });
+  const verdict = judgeFrame(text, { types, ...CONTROL_MESSAGE_LIMIT, wellFormed: false });
   if (!verdict.read) {
     const { type, id, name, payload } = verdict;
     return { type, id, items: type === '2' ? [name ?? '', payload] : [payload] };

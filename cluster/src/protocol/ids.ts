@@ -91,5 +91,7 @@ export function compareEventIds(left: EventId, right: EventId): number {
  * Which placement of a peer is meant: microseconds of Redis TIME at least, growing with each placement; fits a double's 53
  * bits until the year 2255.
  */
-export const EPOCH = z.int().min(1).brand('Epoch');
+/** The highest that scripts read, in which numbers are doubles: in µs, the year 2255. */
+export const HIGHEST_EPOCH = 9_007_199_254_740_000;
+export const EPOCH = z.int().min(1).max(HIGHEST_EPOCH).brand('Epoch');
 export type Epoch = z.infer<typeof EPOCH>;

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { toPlenaryError } from '../errors.ts';
 import type { RoomId } from '../protocol/ids.ts';
 import { startRedisCluster } from '../testing/redis-cluster.ts';
 import type { TestMaster, TestRedisCluster } from '../testing/redis-cluster.ts';
@@ -71,6 +72,33 @@ describe('a Redis Cluster that lost a master', () => {
     expect(told).toEqual([true]);
     // It forgot everything, as the primary that takes over may have.
     expect((await place(lost.roomId)).epoch).toBeGreaterThan(before.epoch);
+  });
+
+  it('[RC7] [HL1] of which one hangs refuses its rooms at once, and serves those of the others', async () => {
+    const [silent, other] = await roomsByMaster();
+    if (silent === undefined || other === undefined) throw new Error('no master');
+    await waitFor('the whole store', () => store.trouble() === undefined);
+    silent.master.pause();
+    await waitFor('it to be noticed', () => store.trouble() === 'no_answer');
+    expect(store.isAvailable()).toBe(true);
+    for (let round = 0; round < 20; round += 1) {
+      for (const [index, command] of commandsOf(silent.roomId).entries()) {
+        // What is sent is answered later than what is refused here, even by a master that answers.
+        const refused = command().then(
+          () => 'carried out',
+          (error: unknown) => toPlenaryError(error).code,
+        );
+        const served = commandsOf(other.roomId)
+          [index]?.()
+          .then(() => 'served first');
+        expect(await Promise.race([refused, served])).toBe('store_unavailable');
+        await served;
+      }
+    }
+    silent.master.goOn();
+    await waitFor('the whole store', () => store.trouble() === undefined);
+    for (const command of commandsOf(silent.roomId)) await command();
+    expect(told.at(-1)).toBe(true);
   });
 
   it('[ST4] that lost all of them is away, and is there again by itself', async () => {

@@ -2,6 +2,7 @@ import { after, entry, every, inBackground } from '../process/entry.ts';
 import type { Cluster, Redis } from 'ioredis';
 import { SIGN_OF_LIFE_MS } from './client.ts';
 import { within } from './deadline.ts';
+import { SLOTS, slotOf } from './key-slot.ts';
 import { troubleOf } from './store-trouble.ts';
 import type { StoreTrouble } from './store-trouble.ts';
 
@@ -11,7 +12,6 @@ export type Reach = 'whole' | 'part' | 'none';
 /** How often a cluster that is not whole is looked at, in milliseconds. */
 const LOOK_EVERY_MS = 1_000;
 const LOOK_TIMEOUT_MS = 1_000;
-const SLOTS = 16_384;
 /** A master that answers a `PING` later than that is looked at, in milliseconds. */
 const LATE_MS = 1_000;
 
@@ -60,6 +60,8 @@ export class ClusterWatch {
   readonly #onFound: (reach: Reach, trouble: StoreTrouble | undefined) => void;
   #reach: Reach = 'none';
   #failure: unknown;
+  /** Masters that took the last look's questions and answered none, as ioredis names them. */
+  readonly #silent = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
   #isLooking = false;
   #isStopped = false;
@@ -111,6 +113,13 @@ export class ClusterWatch {
     return this.#reach;
   }
 
+  /** Whether the master that has a key is known to answer nothing: what is sent to it waits until nobody waits for it any more. */
+  isSilent(key: string): boolean {
+    if (this.#silent.size === 0) return false;
+    const master = this.#cluster.slots[slotOf(key)]?.[0];
+    return master !== undefined && this.#silent.has(master);
+  }
+
   /** Looks soon: a command has failed in a way that an outage explains. */
   suspect(): void {
     this.#lookAfter(LOOK_EVERY_MS / 10);
@@ -154,6 +163,12 @@ export class ClusterWatch {
       .catch(() => undefined);
     const masters = this.#cluster.nodes('master');
     const answers = await Promise.allSettled(masters.map(async (master) => this.#ask(master)));
+    for (const [index, master] of masters.entries()) {
+      const answer = answers[index];
+      const isSilent = answer?.status === 'rejected' && troubleOf(answer.reason) === 'no_answer';
+      if (isSilent) this.#silent.add(nameOf(master));
+      else this.#silent.delete(nameOf(master));
+    }
     const infos = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
     const reach = reachOf({ masters: masters.length, answered: infos.length, info: infos[0] ?? '' });
     if (reach === 'whole') return { reach, trouble: undefined };
@@ -171,6 +186,8 @@ export class ClusterWatch {
     return info;
   }
 }
+
+const nameOf = ({ options: { host = '127.0.0.1', port = 6379 } }: Redis): string => `${host}:${port}`;
 
 /** Writes something to a master, into one of its slots. */
 export type ProbeMaster = (

@@ -11,11 +11,11 @@ export const MAX_UNANSWERED = 5_000;
  * otherwise have a process pile up what nobody waits for any more, and carry all of it out when it wakes (SPEC RC7).
  */
 export class CommandGate {
-  readonly #isServed: () => boolean;
+  readonly #isServed: (key: string | undefined) => boolean;
   #unanswered = 0;
 
-  /** @param isServed - whether commands are being answered now, as far as is known */
-  constructor(isServed: () => boolean = () => true) {
+  /** @param isServed - whether commands on a key are being answered now, as far as is known */
+  constructor(isServed: (key: string | undefined) => boolean = () => true) {
     this.#isServed = isServed;
   }
 
@@ -24,9 +24,13 @@ export class CommandGate {
     return this.#unanswered;
   }
 
-  /** @throws PlenaryError `store_unavailable`; what the command throws */
-  async pass<Result>(command: () => Promise<Result>): Promise<Result> {
-    if (!this.#isServed() || this.#unanswered >= MAX_UNANSWERED) throw new PlenaryError('store_unavailable');
+  /**
+   * @param key - one that the command is about; none where any server can answer
+   * @throws PlenaryError `store_unavailable`; what the command throws
+   */
+  async pass<Result>(command: () => Promise<Result>, key?: string): Promise<Result> {
+    if (!this.#isServed(key) || this.#unanswered >= MAX_UNANSWERED)
+      throw new PlenaryError('store_unavailable');
     this.#unanswered += 1;
     try {
       return await command();

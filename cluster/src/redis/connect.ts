@@ -109,7 +109,7 @@ export function connectClusterStore({
   };
 
   const keys = keysOf(namespace);
-  const { client, suspect, stop } = openWatched({
+  const { client, isSilent, suspect, stop } = openWatched({
     address,
     connectionName,
     keys,
@@ -117,8 +117,10 @@ export function connectClusterStore({
     onFound: (...found) => health.found(...found),
     onError: reporterOf('commands'),
   });
-  // A Redis Cluster is asked in any case: what one of its masters does not serve another one may.
-  const gate = new CommandGate(() => address.kind === 'cluster' || health.isAvailable);
+  // What one of the masters of a Redis Cluster does not serve another one may.
+  const gate = new CommandGate((key) =>
+    address.kind === 'cluster' ? key === undefined || !isSilent(key) : health.isAvailable,
+  );
   const run = scriptRunner(client, suspect, gate);
   const malformed = new MalformedRecords(logger);
   const redisRegistry = new RedisRegistry(run, keys, (detail) => malformed.report('registry', detail));
@@ -134,7 +136,7 @@ export function connectClusterStore({
     tenants: new RedisTenantStore(run, keys),
     channelPrefix: channelPrefixOf(namespace, databaseOf(address)),
     isAvailable: () => health.isAvailable,
-    timeMs: async () => guarded(gate, async () => timeOf(client)),
+    timeMs: async () => guarded(gate, undefined, async () => timeOf(client)),
     trouble: () => health.trouble,
     onTrouble: (listener) => {
       troubleListeners.add(listener);
@@ -165,6 +167,8 @@ export function connectClusterStore({
 
 interface WatchedClient {
   readonly client: StoreClient;
+  /** Whether the master of a Redis Cluster that has a key is known to answer nothing. */
+  isSilent(key: string): boolean;
   /** To be told of each command that failed as in an outage. */
   suspect(): void;
   stop(): void;
@@ -201,7 +205,12 @@ function openWatched({
       if (tag !== undefined) await write(master, tag);
     };
     const watch = new ClusterWatch(cluster, probe, onFound);
-    return { client: cluster, suspect: () => watch.suspect(), stop: () => watch.stop() };
+    return {
+      client: cluster,
+      isSilent: (key) => watch.isSilent(key),
+      suspect: () => watch.suspect(),
+      stop: () => watch.stop(),
+    };
   }
   const redis = openServer(address, connectionName, { enableOfflineQueue, maxRetriesPerRequest: 0 });
   redis.on('error', entry('store', onError));
@@ -210,7 +219,12 @@ function openWatched({
     () => write(redis, 0),
     (trouble) => onFound(trouble === undefined ? 'whole' : 'none', trouble),
   );
-  return { client: redis, suspect: () => watch.suspect(), stop: () => watch.stop() };
+  return {
+    client: redis,
+    isSilent: () => false,
+    suspect: () => watch.suspect(),
+    stop: () => watch.stop(),
+  };
 }
 
 async function timeOf(client: StoreClient): Promise<number> {

@@ -3,7 +3,7 @@ import { Redis } from 'ioredis';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Epoch } from '../protocol/edge-media.ts';
-import { DATACENTER_ID, EVENT_ID } from '../protocol/ids.ts';
+import { DATACENTER_ID, EVENT_ID, HIGHEST_EPOCH } from '../protocol/ids.ts';
 import { catchUp } from '../room/catch-up.ts';
 import { startRedisServer } from '../testing/redis-server.ts';
 import type { TestRedis } from '../testing/redis-server.ts';
@@ -250,6 +250,17 @@ describe('malformed records', () => {
     expect(said('meta')).toBe(1);
     await redis.hset(META, 'lastEventId', 'garbage');
     expect(await catchUp(store.rooms, ROOM, EVENT_ID.parse('1-1'))).toMatchObject({ type: 'snapshot' });
+  });
+
+  it.each([0, 1, 991])('[ST3] [EP1] meta: an epoch %i above the highest loses nobody', async (above) => {
+    const ann = await join('ann');
+    await redis.hset(META, 'lastEpoch', String(HIGHEST_EPOCH + above));
+    const [bob, cem] = [await join('bob'), await join('cem')];
+    expect(bob.epoch).toBeGreaterThan(ann.epoch);
+    expect(cem.epoch).toBeGreaterThan(bob.epoch);
+    expect((await join('bob')).epoch).toBe(bob.epoch);
+    expect(cem.snapshot.peers.map(({ peerId }) => peerId)).toEqual(['ann', 'bob', 'cem']);
+    expect(met).toEqual([]);
   });
 
   it('[ST3] registry: others are announced, listed and withdrawn', async () => {

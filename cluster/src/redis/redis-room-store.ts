@@ -104,7 +104,7 @@ export class RedisRoomStore implements RoomStore {
 
   async view(roomId: RoomId): Promise<RoomView> {
     const [placementsKey, , , tracks] = this.#keys.room(roomId);
-    const reply = await guarded(this.#gate, async () =>
+    const reply = await guarded(this.#gate, placementsKey, async () =>
       this.#redis.multi().hvals(placementsKey).hgetall(tracks).exec(),
     );
     const refused = reply?.find(([error]) => error !== null)?.[0];
@@ -138,13 +138,13 @@ export class RedisRoomStore implements RoomStore {
 
   async placementOf(roomId: RoomId, peerId: PeerId): Promise<Placement | undefined> {
     const [placements] = this.#keys.room(roomId);
-    const value = await guarded(this.#gate, async () => this.#redis.hget(placements, peerId));
+    const value = await guarded(this.#gate, placements, async () => this.#redis.hget(placements, peerId));
     return value === null ? undefined : this.#readPlacements([[peerId, value]])[0];
   }
 
   async formerPlacement(roomId: RoomId, peerId: PeerId): Promise<FormerPlacement | undefined> {
     const [, , , , , , meta] = this.#keys.room(roomId);
-    const value = await guarded(this.#gate, async () => this.#redis.hget(meta, `former|${peerId}`));
+    const value = await guarded(this.#gate, meta, async () => this.#redis.hget(meta, `former|${peerId}`));
     return value === null ? undefined : readFormer(value, this.#report);
   }
 
@@ -223,7 +223,7 @@ export class RedisRoomStore implements RoomStore {
   async tracks(roomId: RoomId, trackIds: readonly TrackId[]): Promise<readonly StoredTrack[]> {
     if (trackIds.length === 0) return [];
     const [, , , tracks] = this.#keys.room(roomId);
-    const values = await guarded(this.#gate, async () => this.#redis.hmget(tracks, ...trackIds));
+    const values = await guarded(this.#gate, tracks, async () => this.#redis.hmget(tracks, ...trackIds));
     const found = trackIds.flatMap((trackId, index): [string, string][] => {
       const value = values[index];
       return value === null || value === undefined ? [] : [[trackId, value]];
@@ -244,13 +244,13 @@ export class RedisRoomStore implements RoomStore {
     const [, roster, rosterOrder] = this.#keys.room(roomId);
     const after = `(${sequenceOfCursor(cursor)}`;
     const limit = ROSTER_PAGE_SIZE + 1;
-    const found = await guarded(this.#gate, async () =>
+    const found = await guarded(this.#gate, rosterOrder, async () =>
       this.#redis.zrangebyscore(rosterOrder, after, '+inf', 'WITHSCORES', 'LIMIT', 0, limit),
     );
     const ordered = pairs(STRINGS.parse(found));
     const page = ordered.slice(0, ROSTER_PAGE_SIZE);
     if (page.length === 0) return { peers: [] };
-    const values = await guarded(this.#gate, async () =>
+    const values = await guarded(this.#gate, roster, async () =>
       this.#redis.hmget(roster, ...page.map(([peerId]) => peerId)),
     );
     // Who left between the two commands has no value any more.
@@ -275,7 +275,8 @@ export class RedisRoomStore implements RoomStore {
 
   async lastEventId(roomId: RoomId): Promise<EventId> {
     const [, , , , , , meta] = this.#keys.room(roomId);
-    const noted = (await guarded(this.#gate, async () => this.#redis.hget(meta, 'lastEventId'))) ?? START;
+    const noted =
+      (await guarded(this.#gate, meta, async () => this.#redis.hget(meta, 'lastEventId'))) ?? START;
     // A client that is told of the beginning only learns nothing new; the next event sets it right.
     return readable(this.#report, 'meta', () => EVENT_ID.parse(noted)) ?? START;
   }
@@ -327,7 +328,7 @@ export class RedisRoomStore implements RoomStore {
 
   async placements(roomId: RoomId): Promise<readonly Placement[]> {
     const [placements] = this.#keys.room(roomId);
-    const all = await guarded(this.#gate, async () => this.#redis.hgetall(placements));
+    const all = await guarded(this.#gate, placements, async () => this.#redis.hgetall(placements));
     return this.#readPlacements(Object.entries(all));
   }
 

@@ -24,10 +24,17 @@ export function storeError(cause: unknown): PlenaryError {
   return new PlenaryError(isOutage(cause) ? 'store_unavailable' : 'internal', undefined, { cause });
 }
 
-/** Runs a store command; what an outage throws becomes `store_unavailable`, what a mistake of ours throws `internal`. */
-export async function guarded<Result>(gate: CommandGate, command: () => Promise<Result>): Promise<Result> {
+/**
+ * Runs a store command; what an outage throws becomes `store_unavailable`, what a mistake of ours throws `internal`.
+ * @param key - one that it is about
+ */
+export async function guarded<Result>(
+  gate: CommandGate,
+  key: string | undefined,
+  command: () => Promise<Result>,
+): Promise<Result> {
   try {
-    return await within(gate.pass(command), COMMAND_TIMEOUT_MS);
+    return await within(gate.pass(command, key), COMMAND_TIMEOUT_MS);
   } catch (cause) {
     throw storeError(cause);
   }
@@ -44,7 +51,7 @@ export function scriptRunner(
 ): RunScript {
   return async (name, keys, args) => {
     try {
-      return await guarded(gate, async () => runOnServer(redis, name, keys, args));
+      return await guarded(gate, keys[0], async () => runOnServer(redis, name, keys, args));
     } catch (error) {
       if (error instanceof PlenaryError && error.code === 'store_unavailable') onOutage();
       throw error;

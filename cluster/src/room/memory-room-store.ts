@@ -4,7 +4,7 @@ import { PlenaryError } from '../errors.ts';
 import { forgetOldest } from '../forget-oldest.ts';
 import { EPOCH } from '../protocol/edge-media.ts';
 import type { Epoch } from '../protocol/edge-media.ts';
-import { compareEventIds, EVENT_ID } from '../protocol/ids.ts';
+import { compareEventIds, EVENT_ID, HIGHEST_EPOCH } from '../protocol/ids.ts';
 import type { DatacenterId, EdgeId, EventId, MediaNodeId, PeerId, RoomId, TrackId } from '../protocol/ids.ts';
 import {
   EVENT_LOG_LENGTH,
@@ -120,7 +120,8 @@ class MemoryRoom {
 
   /** @param nowUs - the store's clock, in µs */
   nextEpoch(nowUs: number): Epoch {
-    const epoch = EPOCH.parse(Math.max(this.lastEpoch + 1, nowUs));
+    const last = this.lastEpoch >= HIGHEST_EPOCH ? 0 : this.lastEpoch;
+    const epoch = EPOCH.parse(Math.max(last + 1, nowUs));
     this.lastEpoch = epoch;
     return epoch;
   }

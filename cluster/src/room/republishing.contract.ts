@@ -1,6 +1,6 @@
 /** What every version of the room store must do when owners publish again what it forgot. SPEC RC. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { compareEventIds, EVENT_ID } from '../protocol/ids.ts';
+import { compareEventIds, EPOCH, EVENT_ID, HIGHEST_EPOCH } from '../protocol/ids.ts';
 import type { EventId, PeerId } from '../protocol/ids.ts';
 import { EVENT_LOG_LENGTH } from '../protocol/room.ts';
 import { edge, mediaNode, peer, request, room, track } from '../testing/samples.ts';
@@ -126,6 +126,22 @@ export function describeRepublishing(version: string, open: () => Promise<Republ
         strangers: [],
       });
       expect(await snapshot()).toEqual(before);
+    });
+
+    it('[EP1] a room that was led to the highest epoch goes on from the clock, and keeps whom it has', async () => {
+      const ann = await join('ann');
+      await subject.flush();
+      const highest = EPOCH.parse(HIGHEST_EPOCH);
+      await republish([{ ...ann, epoch: highest, holdEpoch: highest }]);
+      await subject.passTime(ROOM_REBUILD_MS);
+      const [bob, cem] = [await join('bob'), await join('cem')];
+      expect(bob.epoch).toBeGreaterThan(ann.epoch);
+      expect(cem.epoch).toBeGreaterThan(bob.epoch);
+      const placed = (await rooms.placements(ROOM)).map(({ peerId }) => peerId);
+      expect(placed.sort()).toEqual(['ann', 'bob', 'cem']);
+      for (const { peerId, epoch } of [{ ...ann, epoch: highest }, bob, cem])
+        expect(await rooms.removePeer(ROOM, peerId, epoch, 'left')).toHaveLength(1);
+      expect(await rooms.placements(ROOM)).toEqual([]);
     });
 
     it('[RC1] a room that was flushed is what it was: roster in its order, placements, tracks', async () => {

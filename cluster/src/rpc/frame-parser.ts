@@ -11,8 +11,9 @@ export interface FrameParserOptions {
    * to its clients.
    */
   readonly reads: 'requests' | 'answers';
-  /** Longest payload of one message, in UTF-16 units of its JSON. */
+  /** Longest payload of one message, of its JSON: in UTF-16 units, or in what `lengthOf` measures by. */
   readonly maxLength: number;
+  readonly lengthOf?: FrameLimits['lengthOf'];
   /** Told of each frame or payload that is not read. */
   readonly onRefused?: (reason: FrameReason) => void;
 }
@@ -23,9 +24,19 @@ export interface FrameParser {
   readonly Decoder: new () => Decoder;
 }
 
-export function createFrameParser({ reads, maxLength, onRefused }: FrameParserOptions): FrameParser {
+export function createFrameParser({
+  reads,
+  maxLength,
+  lengthOf,
+  onRefused,
+}: FrameParserOptions): FrameParser {
   const isServer = reads === 'requests';
-  const limits: FrameLimits = { types: isServer ? '012' : '01234', maxLength, wellFormed: isServer };
+  const limits: FrameLimits = {
+    types: isServer ? '012' : '01234',
+    maxLength,
+    lengthOf,
+    wellFormed: isServer,
+  };
 
   /** One for each connection of a server, one for all connections of a client. */
   class MeasuringDecoder extends Decoder {

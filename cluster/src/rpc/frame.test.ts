@@ -55,6 +55,28 @@ describe('the frame parser', () => {
     expect(codeOf('31[{"ok":true}]', 'answers')).toBe('read');
   });
 
+  it('[EN14] measures in bytes where the limit is in bytes', () => {
+    const lengthOf = (text: string): number => Buffer.byteLength(text);
+    const codes = (characters: number) =>
+      [false, true].map((inBytes) => {
+        const { Decoder } = createFrameParser({
+          reads: 'requests',
+          maxLength: 1_000,
+          ...(inBytes ? { lengthOf } : {}),
+        });
+        const decoder = new Decoder();
+        let payload: unknown;
+        decoder.on('decoded', ({ data }) => {
+          payload = Array.isArray(data) ? data.at(-1) : undefined;
+        });
+        decoder.add(`20["edge.check","${'é'.repeat(characters)}"]`);
+        return payload instanceof UnreadPayload ? payload.code : 'read';
+      });
+    expect(codes(499)).toEqual(['read', 'read']);
+    expect(codes(500)).toEqual(['read', 'message_too_large']);
+    expect(codes(999)).toEqual(['message_too_large', 'message_too_large']);
+  });
+
   it('[EN1] leaves unread what nests too deep or is too long, and hands the message on to be answered', () => {
     expect(codeOf(`20["edge.check",${nested(MAX_FRAME_DEPTH - 1)}]`)).toBe('read');
     expect(codeOf(`20["edge.check",${nested(MAX_FRAME_DEPTH)}]`)).toBe('malformed_message');

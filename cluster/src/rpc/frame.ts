@@ -49,8 +49,10 @@ export class FrameFault extends Error {
 export interface FrameLimits {
   /** Which packet types may come, by their digits. */
   readonly types: string;
-  /** Longest payload, in UTF-16 units of its JSON as it was sent. */
+  /** Longest payload, as its JSON was sent: in UTF-16 units, or in what `lengthOf` measures by. */
   readonly maxLength: number;
+  /** Absent in browsers, which count no bytes without encoding. */
+  readonly lengthOf?: ((text: string) => number) | undefined;
   /** Whether texts must be well-formed Unicode, so that every store and every peer keeps them as they are. */
   readonly wellFormed: boolean;
 }
@@ -92,9 +94,10 @@ export function judgeFrame(text: string, limits: FrameLimits): FrameVerdict {
   if (text.charAt(1) === '/') throw new FrameFault('namespace', 'There is only the namespace /.');
   const { id, end } = readNumber(text, type);
   const payload = text.slice(end);
+  const payloadLength = limits.lengthOf?.(payload) ?? payload.length;
   if (type !== EVENT && type !== ACK) {
     // What opens or closes a namespace is no message, and has nobody to answer.
-    if (payload.length > limits.maxLength) throw new FrameFault('too_long', 'The packet is too long.');
+    if (payloadLength > limits.maxLength) throw new FrameFault('too_long', 'The packet is too long.');
     const fault = payload === '' ? undefined : measure(payload, limits.wellFormed);
     if (fault !== undefined) throw new FrameFault(fault, SAYS[fault]);
     return { read: true, type };
@@ -109,7 +112,8 @@ export function judgeFrame(text: string, limits: FrameLimits): FrameVerdict {
     payload: new UnreadPayload(reason, code, detail),
   });
   if (type === EVENT && name === undefined) return unread('name', 'unknown_message', 'It has no such name.');
-  const length = payload.length - (name === undefined ? 2 : name.length + '["",]'.length);
+  // A name is of ASCII.
+  const length = payloadLength - (name === undefined ? 2 : name.length + '["",]'.length);
   if (length > limits.maxLength) return unread('too_long', 'message_too_large', SAYS.too_long);
   const fault = measure(payload, limits.wellFormed);
   return fault === undefined ? { read: true, type } : unread(fault, 'malformed_message', SAYS[fault]);

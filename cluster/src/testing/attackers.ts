@@ -9,6 +9,6 @@ export {
 export type { ControlIdentity } from '../keys/control-credential.ts';
 export { mintIncarnation } from '../ids.ts';
 export { ADMIN_REVOKE_PATH } from '../process/admin-rooms.ts';
-export { adminKey, authorizationOf } from '../process/admin-proof.ts';
+export { adminKey, adminKeyText, authorizationOf } from '../process/admin-proof.ts';
 export type { AdminSubject } from '../process/admin-proof.ts';
 export { CONTROL_NOTICES } from '../protocol/edge-media.ts';

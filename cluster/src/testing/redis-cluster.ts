@@ -25,6 +25,9 @@ export interface TestMaster {
   kill(): Promise<void>;
   /** Waits until the whole cluster knows it again. */
   restart(): Promise<void>;
+  /** Has it hang: it keeps its connections, takes new ones, and answers nothing. */
+  pause(): void;
+  goOn(): void;
 }
 
 /**
@@ -147,6 +150,8 @@ function describeCluster(folder: ServerFolder, members: readonly Member[]): Test
       await server.restart();
       await untilWhole(members, members.length);
     },
+    pause: () => server.pause(),
+    goOn: () => server.goOn(),
   }));
   const address: StoreAddress = {
     kind: 'cluster',

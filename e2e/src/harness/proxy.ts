@@ -20,6 +20,7 @@ export class Proxy {
   readonly #output: string[] = [];
   #child: ChildProcess | undefined;
   #ended: Promise<void> = Promise.resolve();
+  #startAgain: () => void = () => undefined;
 
   constructor() {
     this.folder = mkdtempSync(join(tmpdir(), 'plenary-proxy-'));
@@ -31,6 +32,7 @@ export class Proxy {
   }
 
   start(program: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): void {
+    this.#startAgain = () => this.start(program, args, env);
     const child = spawn(program, args, {
       cwd: this.folder,
       env: { ...cleanEnvironment(), ...env },
@@ -58,12 +60,22 @@ export class Proxy {
     if (this.#child === undefined) throw new Error(`The proxy has ended:\n${this.output}`);
   }
 
+  /** Ends it and starts it as before; it knows nothing then of what it found before. */
+  async restart(): Promise<void> {
+    await this.#end();
+    this.#startAgain();
+  }
+
   async stop(): Promise<void> {
+    await this.#end();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  async #end(): Promise<void> {
     this.#child?.kill('SIGTERM');
     const timer = setTimeout(() => this.#child?.kill('SIGKILL'), 5_000);
     await this.#ended;
     clearTimeout(timer);
-    rmSync(this.folder, { recursive: true, force: true });
   }
 }
 

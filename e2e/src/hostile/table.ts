@@ -5,6 +5,7 @@ import { CROWDED_ROOM } from './rows/crowded-room.ts';
 import { DUTY_CYCLE } from './rows/duty-cycle.ts';
 import { EDGES_OF_MEDIA } from './rows/edges-of-media.ts';
 import { FILLING } from './rows/filling.ts';
+import { FLIPPED_BIT } from './rows/flipped-bit.ts';
 import { FLOODS } from './rows/floods.ts';
 import { FOREIGN_OPERATORS } from './rows/foreign-operators.ts';
 import { FOREIGN_PIPES } from './rows/foreign-pipes.ts';
@@ -31,6 +32,7 @@ import { RESENDS } from './rows/resends.ts';
 import { REPLAYS } from './rows/replays.ts';
 import { SILENT_ADDRESSES } from './rows/silent-addresses.ts';
 import { SITE_BESIDE_SCHOOL } from './rows/site-beside-school.ts';
+import { TIRED_NODES } from './rows/tired-nodes.ts';
 
 export const ATTACKS: readonly Attack[] = [
   ...FRAMES,
@@ -48,6 +50,7 @@ export const ATTACKS: readonly Attack[] = [
   ...INSIDE,
   FORGED_NODES,
   ...HALF_ALIVE,
+  ...TIRED_NODES,
   ...NEIGHBOURS,
   ...NETWORKS,
   NO_PATH,
@@ -59,6 +62,7 @@ export const ATTACKS: readonly Attack[] = [
   SILENT_ADDRESSES,
   SITE_BESIDE_SCHOOL,
   RECORDED_LINK,
+  FLIPPED_BIT,
   OTHER_SECRET,
   ...FOREIGN_PIPES,
   FOREIGN_OPERATORS,

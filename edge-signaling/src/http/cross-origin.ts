@@ -1,4 +1,4 @@
-import { PlenaryError } from '@plenary/cluster';
+import { originRefused } from './origins.ts';
 import type { OriginCheck } from './origins.ts';
 import type { HttpRequest, HttpResponse } from './port.ts';
 
@@ -29,8 +29,7 @@ export function answerPreflight(
   request: HttpRequest,
   methods: readonly string[],
 ): HttpResponse {
-  if (readers !== 'any site' && !readers(request.header('origin')))
-    throw new PlenaryError('forbidden', 'Origin.');
+  if (readers !== 'any site' && !readers(request.header('origin'))) throw originRefused();
   return {
     status: 204,
     headers: {

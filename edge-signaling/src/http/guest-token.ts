@@ -5,6 +5,7 @@ import { DISPLAY_NAME, TRACK_SOURCE } from '@plenary/cluster/protocol';
 import { z } from 'zod';
 import type { GuestRooms } from '../auth/guest-rooms.ts';
 import { newGuestSubject } from '../auth/guest-subject.ts';
+import { originRefused } from './origins.ts';
 import { json } from './port.ts';
 import type { HttpHandler } from './port.ts';
 
@@ -31,7 +32,7 @@ export interface GuestTokenSettings {
  */
 export function handleGuestToken(settings: GuestTokenSettings): HttpHandler {
   return async (request) => {
-    if (!settings.isOriginAllowed(request.header('origin'))) throw new PlenaryError('forbidden', 'Origin.');
+    if (!settings.isOriginAllowed(request.header('origin'))) throw originRefused();
     if (!settings.takeGuestToken(request.address)) throw new PlenaryError('rate_limited');
     const { guests } = settings;
     if (guests === undefined) throw new PlenaryError('guests_not_allowed');

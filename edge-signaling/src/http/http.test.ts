@@ -372,7 +372,10 @@ describe('guest tokens', () => {
     await expect(post('{}')).rejects.toMatchObject({ code: 'malformed_message' });
     await expect(post('{')).rejects.toMatchObject({ code: 'malformed_message' });
     await expect(post(' '.repeat(4_097))).rejects.toMatchObject({ code: 'message_too_large' });
-    await expect(post('{}', { origin: 'https://evil.example' })).rejects.toMatchObject({ code: 'forbidden' });
+    await expect(post('{}', { origin: 'https://evil.example' })).rejects.toMatchObject({
+      code: 'forbidden',
+      detail: { reason: 'origin' },
+    });
     isPatient = false;
     await expect(post('{}')).rejects.toMatchObject({ code: 'rate_limited' });
   });

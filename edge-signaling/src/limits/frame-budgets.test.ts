@@ -32,6 +32,20 @@ describe('the frames of a connection', () => {
     expect(cut).toEqual(['session frames', 'session received']);
   });
 
+  it('[EN14] [BU17] count by the bytes that they had on the wire, whatever letters are in them', () => {
+    const { connect } = edgeOf();
+    const { capacity } = FLOOD_SETTINGS.bytes;
+    for (const letter of ['e', 'é', '漢']) {
+      const frame = letter.repeat(4_096);
+      for (const data of [frame, Buffer.from(frame)]) {
+        const guard = connect();
+        let read = 0;
+        while (guard.onPacket(data) === 'allowed') read += 1;
+        expect(read).toBe(Math.floor(capacity / Buffer.byteLength(data)));
+      }
+    }
+  });
+
   it('[BU17] are paid by the session, on its next connection too, and with those from before it was known', () => {
     const { budgets, connect } = edgeOf();
     const purse = budgets.newPurse();
@@ -70,6 +84,13 @@ describe('one person with ten joins', () => {
     expect(read).toBeGreaterThanOrEqual(FRAMES.capacity);
     expect(read).toBeLessThan(2 * FRAMES.capacity);
     expect(edge.cut).toEqual(Array(10).fill('person frames'));
+  });
+
+  it('[BU19] is cut off on each so that it comes back by itself: what the others send is none of its doing', () => {
+    const edge = edgeOf();
+    const guards = joins(edge, 10);
+    for (let round = 0; round < 1_000; round += 1) for (const guard of guards) guard.onFrame(50);
+    expect(guards.map((guard) => guard.onFrame(50))).toEqual(Array(10).fill('rate_limited'));
   });
 
   it('[BU17] finds no fresh budget by joining anew', () => {

@@ -102,6 +102,11 @@ export class FrameGuard {
     this.#person = person;
   }
 
+  /** As {@link onFrame}, of a frame as it came: text has been decoded by then, and had more bytes than it has characters. */
+  onPacket(data: string | Uint8Array): FrameVerdict {
+    return this.onFrame(Buffer.byteLength(data));
+  }
+
   /** Says whether the frame may be read; after one that may not, none may. */
   onFrame(byteLength: number): FrameVerdict {
     if (this.#refusal !== undefined) return this.#refusal;
@@ -126,7 +131,7 @@ export class FrameGuard {
   #cutOff(scope: FrameScope, inflow: Inflow): FrameVerdict {
     this.#budgets.log.cutOff(scope, inflow, { address: this.#address });
     // Whoever exceeds their part of what is shared may be honest, and is to come back; by their own doing nobody is.
-    this.#refusal = scope === 'address' ? 'rate_limited' : 'flooding';
+    this.#refusal = scope === 'session' ? 'flooding' : 'rate_limited';
     return this.#refusal;
   }
 }

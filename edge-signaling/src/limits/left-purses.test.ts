@@ -121,4 +121,26 @@ describe('one person with ten joins', () => {
       clock.advance(1_000);
     }
   });
+
+  it('[BU19] is told to slow down on every tab, and none of them is dropped for what the others do', () => {
+    const { clock, budgets } = edgeOf();
+    const payers = { roomId: room('standup'), tenantId: tenant('acme'), person };
+    const meters = Array.from({ length: 10 }, (_, index) => new Meter(budgets, `192.0.2.${index}`));
+    const verdicts = new Set<string>();
+    for (let second = 0; second < 60; second += 1) {
+      // Less than the session itself may spend: only together is it too much.
+      for (const meter of meters)
+        for (let count = 0; count < 40; count += 1) verdicts.add(meter.charge({ work: 1 }, payers, 10));
+      clock.advance(1_000);
+    }
+    expect([...verdicts].sort()).toEqual(['allowed', 'rate_limited']);
+  });
+
+  it('[RL2] is dropped on the tab that goes on beyond what its own session may spend', () => {
+    const { budgets } = edgeOf();
+    const payers = { roomId: room('standup'), tenantId: tenant('acme'), person };
+    const meter = new Meter(budgets, '192.0.2.1');
+    const verdicts = Array.from({ length: 300 }, () => meter.charge({ work: 1 }, payers, 10));
+    expect(verdicts.at(-1)).toBe('flooding');
+  });
 });

@@ -234,9 +234,8 @@ export class Meter {
     const limit = this.#budgets.charge(charge);
     if (limit === undefined) return 'allowed';
     this.#budgets.limited(limit, whoOf(this.#address, payers));
-    // Who is held up by what others do is not to be dropped for it.
-    const isOwn = limit.scope === 'session' || limit.scope === 'person';
-    return !isOwn || this.#purse.patience.take(1) ? 'rate_limited' : 'flooding';
+    // Who is held up by what others do is not to be dropped for it, such as by another tab of one's own (SPEC BU19).
+    return limit.scope !== 'session' || this.#purse.patience.take(1) ? 'rate_limited' : 'flooding';
   }
 
   /** Charges the room and the tenant for coming in. */

@@ -1,4 +1,5 @@
 import {
+  AnswerWatch,
   BeatWatch,
   callFrom,
   ignoreWallClock,
@@ -14,6 +15,7 @@ import {
   readRefusal,
   notice,
   PLACED_PEER,
+  QUESTION_TIMEOUT_MS,
   PlenaryError,
   toPlenaryError,
   after,
@@ -32,13 +34,13 @@ import type {
   ControlRequestName,
   Logger,
   NoticeRoute,
+  PlacedPeer,
   RareLines,
 } from '@plenary/cluster';
 import type { Incarnation, MediaNodeId } from '@plenary/cluster/ids';
 import { io } from 'socket.io-client';
 import type { Socket } from 'socket.io-client';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
-import { AnswerWatch } from './answer-watch.ts';
 import { UpWaiters } from './up-waiters.ts';
 
 /** A handshake that takes longer is tried again. */
@@ -49,8 +51,11 @@ const RECONNECT_LATEST_MS = 1_000;
 const MISSED_BEATS = 3;
 /** How late it may be noticed that beats have stopped. */
 const CHECK_BEATS_MS = 100;
-/** How long a node that let a request time out has for a question that costs it nothing, in milliseconds (SPEC HL10). */
-const PROBE_MS = 2_000;
+/**
+ * A node that this edge has asked of a peer, and that has answered nothing for so long, is asked by the edge itself, in milliseconds:
+ * its people may sit there for an hour and ask for nothing (SPEC HL10).
+ */
+const ASK_AFTER_MS = 5_000;
 
 /**
  * Why a link is down: its connection broke; nothing came over it any more; or a new connection was refused, or ended at once,
@@ -145,7 +150,10 @@ export class ControlLink {
   readonly #caller: LinkCaller;
   readonly #beats: BeatWatch;
   readonly #timer: NodeJS.Timeout;
-  readonly #answers: AnswerWatch;
+  readonly #answers: AnswerWatch<PlacedPeer>;
+  /** What the node was last asked, and when it last answered anything. */
+  #lastRequest: unknown;
+  #answeredAtMs = 0;
   readonly #waiters = new UpWaiters(() => this.#isUp);
   #incarnation: Incarnation | undefined;
   #isUp = false;
@@ -180,7 +188,10 @@ export class ControlLink {
       onRefused: (error) => this.#refuse(troubleOf(error, this.#isUp), error.message),
     });
     this.#answers = new AnswerWatch({
-      ask: async (about) => callFrom(this.#caller, CONTROL_REQUESTS, 'peer.ask', about, PROBE_MS),
+      ask: async (about) => {
+        await callFrom(this.#caller, CONTROL_REQUESTS, 'peer.ask', about, QUESTION_TIMEOUT_MS);
+        this.#noteAnswer();
+      },
       connection: () => (this.#caller.connected ? this.#connections : undefined),
       onMute: () => this.#setMute(),
     });
@@ -208,7 +219,10 @@ export class ControlLink {
     }
     this.#caller.attach(this.#socket);
     this.#listen();
-    this.#timer = every(CHECK_BEATS_MS, () => this.#checkBeats());
+    this.#timer = every(CHECK_BEATS_MS, () => {
+      this.#checkBeats();
+      this.#checkAnswers();
+    });
   }
 
   get isUp(): boolean {
@@ -251,8 +265,10 @@ export class ControlLink {
     const startedMs = clock.monotonicMs();
     try {
       if (!this.#isUp) throw new PlenaryError('media_unavailable', `The control link is down (${name}).`);
+      this.#lastRequest = payload;
       const reply = await callFrom(this.#caller, CONTROL_REQUESTS, name, payload, timeoutMs);
       metrics.controlCalls.inc({ name, result: 'ok' });
+      this.#noteAnswer();
       return reply;
     } catch (thrown) {
       const { code } = toPlenaryError(thrown);
@@ -384,6 +400,7 @@ export class ControlLink {
     this.#lastFailure = '';
     this.#trouble = undefined;
     this.#beats.restart();
+    this.#noteAnswer();
     this.#settings.logger.info(this.#names(), 'control link is up');
     this.#settings.listener.onUp(this, incarnation);
     this.#waiters.finish();
@@ -428,6 +445,17 @@ export class ControlLink {
     // A connection that is dead without having said so would only be noticed by its ping much later.
     this.#socket.disconnect();
     this.#socket.connect();
+  }
+
+  #noteAnswer(): void {
+    this.#answeredAtMs = this.#settings.clock.monotonicMs();
+  }
+
+  /** Nobody may ask a mute node for anything, and its people are seen by nobody who comes. */
+  #checkAnswers(): void {
+    if (!this.#isUp || this.#settings.clock.monotonicMs() - this.#answeredAtMs < ASK_AFTER_MS) return;
+    const about = PLACED_PEER.safeParse(this.#lastRequest);
+    if (about.success) this.#answers.doubt(about.data);
   }
 
   #setDown(why: LinkLoss, reason: string): void {

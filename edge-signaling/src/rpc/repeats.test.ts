@@ -76,6 +76,7 @@ async function somebody() {
   const services = {
     rooms,
     links,
+    clock,
     localRooms,
     channel,
     metrics,

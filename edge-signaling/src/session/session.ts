@@ -76,6 +76,8 @@ export class Session {
   #settledEpoch: Epoch | undefined;
   #unsureMove: Epoch | undefined;
   #unreachedNodes: readonly MediaNodeId[] = [];
+  #mediaRequests = 0;
+  #answeredMediaRequest = 0;
   readonly #turns = new Turns<'placement'>();
 
   constructor(
@@ -178,6 +180,22 @@ export class Session {
 
   get mediaIsLost(): boolean {
     return this.#mediaIsLost;
+  }
+
+  /** A request goes to a media node. @returns its number among those of this session */
+  beginMediaRequest(): number {
+    this.#mediaRequests += 1;
+    return this.#mediaRequests;
+  }
+
+  /** A media node answered. */
+  noteMediaAnswer(request: number): void {
+    this.#answeredMediaRequest = Math.max(this.#answeredMediaRequest, request);
+  }
+
+  /** Whether a media node answered a request that was made after this one. */
+  isOvertaken(request: number): boolean {
+    return this.#answeredMediaRequest > request;
   }
 
   /** A placement was made, whether or not a node admits the peer under it. */

@@ -40,6 +40,11 @@ export class ScriptedLink implements MediaLink {
   readonly incarnation: Incarnation | undefined = undefined;
   readonly asked: { readonly name: ControlRequestName; readonly payload: unknown }[] = [];
   isUp = true;
+  /** While it is down: resolves when nobody waits for it any longer, up or not. */
+  back: Promise<void> = Promise.resolve();
+  /** For how long each answer was waited for, and how long each time for the link. */
+  readonly timeoutsMs: (number | undefined)[] = [];
+  readonly waitsMs: number[] = [];
   answer: Script = () => ({});
 
   constructor(mediaNodeId: MediaNodeId) {
@@ -49,9 +54,11 @@ export class ScriptedLink implements MediaLink {
   call<Name extends ControlRequestName>(
     name: Name,
     payload: ControlRequestInput<Name>,
+    timeoutMs?: number,
   ): Promise<ControlReply<Name>> {
     if (!this.isUp) return Promise.reject(new PlenaryError('media_unavailable'));
     this.asked.push({ name, payload });
+    this.timeoutsMs.push(timeoutMs);
     const emitWithAck = async (): Promise<unknown> => {
       try {
         return { ok: true, data: await this.answer(name, payload) };
@@ -88,11 +95,14 @@ export class ScriptedLinks implements MediaLinks {
     return this.#links.get(mediaNodeId);
   }
 
-  reach(mediaNodeId: MediaNodeId): Promise<ScriptedLink> {
+  async reach(mediaNodeId: MediaNodeId, withinMs: number): Promise<ScriptedLink> {
     const link = this.#links.get(mediaNodeId);
-    return link?.isUp === true
-      ? Promise.resolve(link)
-      : Promise.reject(new PlenaryError('media_unavailable'));
+    if (link?.isUp === false) {
+      link.waitsMs.push(withinMs);
+      await link.back;
+    }
+    if (link?.isUp !== true) throw new PlenaryError('media_unavailable');
+    return link;
   }
 
   lost(): MediaNodeId[] {

@@ -5,6 +5,7 @@ import {
   challengeCaller,
   CONTROL_BEAT_MS,
   CONTROL_VERSION,
+  CONTROL_MESSAGE_LIMIT,
   MAX_CONTROL_PACKET_BYTES,
   MEDIA_NODE_ID,
   NodeHandshake,
@@ -89,7 +90,7 @@ export class ControlServer {
       maxHttpBufferSize: MAX_CONTROL_PACKET_BYTES,
       parser: createFrameParser({
         reads: 'requests',
-        maxLength: MAX_CONTROL_PACKET_BYTES,
+        ...CONTROL_MESSAGE_LIMIT,
         onRefused: (reason) => metrics.refusedFrames.inc({ reason }),
       }),
       // A cut cable is noticed by the beats on the other side, and here by pings.

@@ -14,7 +14,7 @@ function budgetsOf(pipePorts = 100) {
 }
 
 describe('NodeBudgets', () => {
-  it('[BU19] refuse one node that asks for too much, and no other; what frees is never refused', async () => {
+  it('[BU20] refuse one node that asks for too much, and no other; what frees is never refused', async () => {
     const { clock, lines, metrics, budgets } = budgetsOf();
     const cost = CALLS_OF_NODE_REQUEST['pipe.consume'] ?? 0;
     for (let calls = 0; calls < NODE_CALLS.capacity; calls += cost) budgets.spend('node-b', 'pipe.consume');
@@ -29,7 +29,7 @@ describe('NodeBudgets', () => {
     budgets.spend('node-b', 'pipe.open');
   });
 
-  it('[BU19] bound the pipes that one node has open, over all its links', () => {
+  it('[BU20] bound the pipes that one node has open, over all its links', () => {
     const { budgets } = budgetsOf(20);
     const ends = Array.from({ length: 10 }, () => budgets.holdPipe('node-b'));
     expect(() => budgets.holdPipe('node-b')).toThrow('Too many pipes');
@@ -40,7 +40,7 @@ describe('NodeBudgets', () => {
     expect(() => budgets.holdPipe('node-b')).toThrow('Too many pipes');
   });
 
-  it('[BU19] tell a node that floods from one that asks for much', () => {
+  it('[BU20] tell a node that floods from one that asks for much', () => {
     const { clock, budgets } = budgetsOf();
     for (let count = 0; count < NODE_REQUESTS.capacity; count += 1)
       expect(budgets.isFlooding('node-b')).toBe(false);

@@ -36,7 +36,7 @@ export interface NodeBudgetsSettings {
   readonly pipePorts: number;
 }
 
-/** What other media nodes may cost this one, each by the id that it has proved, over all its links (SPEC BU19). */
+/** What other media nodes may cost this one, each by the id that it has proved, over all its links (SPEC BU20). */
 export class NodeBudgets {
   readonly #settings: NodeBudgetsSettings;
   readonly #calls: CallBudgets;

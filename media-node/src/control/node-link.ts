@@ -1,6 +1,7 @@
 import { io } from 'socket.io-client';
 import type { Socket } from 'socket.io-client';
 import {
+  AnswerWatch,
   CONTROL_BEAT_MS,
   CONTROL_LINK_LIMITS,
   CONTROL_NOTICES,
@@ -9,9 +10,13 @@ import {
   CONTROL_VERSION,
   LinkCaller,
   PlenaryError,
+  QUESTION_TIMEOUT_MS,
+  TRACK_ID,
+  answers,
   callFrom,
   ignoreWallClock,
   notice,
+  toPlenaryError,
   after,
   entry,
   every,
@@ -39,6 +44,11 @@ import type { FaultSink } from '../room/room-context.ts';
 const CONNECT_TIMEOUT_MS = 3_000;
 /** Beats that may be missed in a row before the link counts as broken. */
 const MISSED_BEATS = 4;
+/** A node says at once that it has no such track. */
+const NO_TRACK = TRACK_ID.parse('none');
+
+/** What a node can answer whatever its workers and the store do. */
+export type PipeQuestion = ControlRequestInput<'pipe.locate'>;
 
 export interface NodeLinkOptions {
   readonly record: MediaNodeRecord;
@@ -48,6 +58,10 @@ export interface NodeLinkOptions {
   readonly onPipeProducer: (notice: ControlNotice<'pipe.producer'>) => void;
   readonly onPipeClosed: (notice: ControlNotice<'pipe.closed'>) => void;
   readonly onPipeMoved: (notice: ControlNotice<'pipe.moved'>) => void;
+  /** What the node did not answer when it was found mute: the link is of no use before it does. */
+  readonly unanswered: PipeQuestion | undefined;
+  /** The node takes requests and answers none; the link is about to close. */
+  readonly onMute: (question: PipeQuestion) => void;
   /** Called once when the link is gone, whoever closed it. */
   readonly onClosed: () => void;
   readonly onFault: FaultSink;
@@ -68,6 +82,7 @@ export class NodeLink implements RemoteNode {
   readonly #socket: Socket;
   /** What goes over the socket: proved and sealed. */
   readonly #caller: LinkCaller;
+  readonly #answers: AnswerWatch<PipeQuestion>;
   readonly #holders = new Set<() => void>();
   #idleTimer: NodeJS.Timeout | undefined;
   #beatTimer: NodeJS.Timeout | undefined;
@@ -93,6 +108,13 @@ export class NodeLink implements RemoteNode {
         this.#failed(error);
       },
     });
+    this.#answers = new AnswerWatch({
+      ask: (question) => this.#ask(question),
+      connection: () => (this.#closed ? undefined : 1),
+      onMute: (question) => {
+        this.#mute(question);
+      },
+    });
     this.#socket = io(options.record.controlUrl, {
       ...CONTROL_LINK_LIMITS,
       ...(options.caFile === undefined ? {} : { ca: options.caFile.current() }),
@@ -107,11 +129,17 @@ export class NodeLink implements RemoteNode {
     this.#caller.attach(this.#socket);
   }
 
-  /** Opens a link and waits for the other's `hello`. @throws PlenaryError `media_unavailable` */
+  /**
+   * Opens a link and waits for the other's `hello`, and for an answer of one that was mute.
+   * @throws PlenaryError `media_unavailable`
+   */
   static async open(options: NodeLinkOptions): Promise<NodeLink> {
     const link = new NodeLink(options);
+    const { unanswered } = options;
     try {
       await link.#connect();
+      if (unanswered !== undefined && !(await answers(() => link.#ask(unanswered))))
+        throw new PlenaryError('media_unavailable', `${link.mediaNodeId} answers nothing.`);
       return link;
     } catch (error) {
       link.close();
@@ -191,11 +219,31 @@ export class NodeLink implements RemoteNode {
     this.#options.onClosed();
   }
 
-  async #call<Name extends ControlRequestName>(
+  async #call<Name extends ControlRequestName & `pipe.${string}`>(
     name: Name,
     payload: ControlRequestInput<Name>,
   ): Promise<ControlReply<Name>> {
-    return callFrom(this.#caller, CONTROL_REQUESTS, name, payload, CONTROL_TIMEOUT_MS);
+    try {
+      return await callFrom(this.#caller, CONTROL_REQUESTS, name, payload, CONTROL_TIMEOUT_MS);
+    } catch (thrown) {
+      if (toPlenaryError(thrown).code === 'timed_out') {
+        this.#answers.doubt({ roomId: payload.roomId, trackId: NO_TRACK });
+      }
+      throw thrown;
+    }
+  }
+
+  #ask(question: PipeQuestion): Promise<unknown> {
+    return callFrom(this.#caller, CONTROL_REQUESTS, 'pipe.locate', question, QUESTION_TIMEOUT_MS);
+  }
+
+  #mute(question: PipeQuestion): void {
+    this.#options.onMute(question);
+    this.#options.onFault(
+      'node_link',
+      new PlenaryError('timed_out', `${this.mediaNodeId} takes requests and answers none.`),
+    );
+    this.close();
   }
 
   #connect(): Promise<void> {

@@ -1,4 +1,4 @@
-import { entry, PlenaryError, inBackground } from '@plenary/cluster';
+import { entry, PlenaryError, forgetOldest, inBackground } from '@plenary/cluster';
 import type {
   AuthorityFile,
   ControlCaller,
@@ -13,9 +13,13 @@ import type { RemoteNode, RemoteNodes } from '../pipe/home-side.ts';
 import type { FaultSink } from '../room/room-context.ts';
 import type { NodeDirectory } from './node-directory.ts';
 import { NodeLink } from './node-link.ts';
+import type { PipeQuestion } from './node-link.ts';
 
 /** A link that no pipe needs is closed after this time, in milliseconds. */
 export const IDLE_LINK_MS = 30_000;
+
+/** Mute nodes that are remembered: far more than there are, of whom each made itself known by a link. */
+const MAX_MUTE = 1_024;
 
 export interface NodeLinksOptions {
   readonly directory: NodeDirectory;
@@ -36,6 +40,8 @@ export class NodeLinks implements RemoteNodes {
   readonly #options: NodeLinksOptions;
   /** A link being opened is stored as its promise; a rejected or closed one is removed. */
   readonly #links = new Map<MediaNodeId, Promise<NodeLink>>();
+  /** Nodes that answered nothing when they were last asked, and what: each is asked that first when it is needed again. */
+  readonly #mute = new Map<MediaNodeId, PipeQuestion>();
   #closed = false;
 
   constructor(options: NodeLinksOptions) {
@@ -94,6 +100,11 @@ export class NodeLinks implements RemoteNodes {
       ...this.#options,
       record,
       idleMs: IDLE_LINK_MS,
+      unanswered: this.#mute.get(mediaNodeId),
+      onMute: (question) => {
+        this.#mute.set(mediaNodeId, question);
+        forgetOldest(this.#mute, MAX_MUTE);
+      },
       onClosed: () => {
         forget();
         if (!counted) return;
@@ -102,6 +113,7 @@ export class NodeLinks implements RemoteNodes {
       },
     });
     if (link.closed) throw new PlenaryError('media_unavailable');
+    this.#mute.delete(mediaNodeId);
     counted = true;
     metrics.nodeLinks.inc();
     logger.info({ mediaNodeId }, 'link to node opened');

@@ -7,7 +7,16 @@ import { DATACENTER_ID, MEDIA_NODE_ID, TOP_SPATIAL_LAYER } from '@plenary/cluste
 import type { TrackHome, WantedLayer } from '@plenary/cluster';
 import { metricBy, metricSum, untilFreed } from '../testing/metric-values.ts';
 import type { TestEdge } from '../testing/test-edge.ts';
-import { TestPeer, TestStore, connectEdge, startTestNode, testRoom } from '../testing/test-node.ts';
+import { MuteFront } from '../testing/mute-front.ts';
+import {
+  TEST_SECRET,
+  TestPeer,
+  TestStore,
+  connectEdge,
+  startTestNode,
+  testConfig,
+  testRoom,
+} from '../testing/test-node.ts';
 import type { TestNode } from '../testing/test-node.ts';
 import { waitFor } from '@plenary/cluster/testing/wait-for';
 
@@ -24,6 +33,19 @@ let publisher: TestPeer;
 let camera: TrackHome;
 let microphone: TrackHome;
 const sites: Site[] = [];
+const fronts: MuteFront[] = [];
+
+/** A site whose node others reach through a front that can have it seem mute. */
+async function siteBehindFront(datacenter: string): Promise<Site & { readonly front: MuteFront }> {
+  const config = testConfig({ datacenter: DATACENTER_ID.parse(datacenter) });
+  const { mediaNodeId, controlUrl: nodeUrl } = config;
+  const front = await MuteFront.before({ nodeUrl, mediaNodeId, clusterSecret: TEST_SECRET });
+  fronts.push(front);
+  const node = await startTestNode(store, { ...config, controlUrl: front.controlUrl });
+  const started = { node, edge: await connectEdge({ config }), front };
+  sites.push(started);
+  return started;
+}
 
 async function site(
   datacenter: string,
@@ -57,6 +79,7 @@ beforeEach(async () => {
 afterEach(async () => {
   for (const { edge } of sites) edge.close();
   await Promise.all(sites.splice(0).map(({ node }) => node.node.stop()));
+  await Promise.all(fronts.splice(0).map((front) => front.close()));
 });
 
 const tracksOf = (edge: TestEdge, name: 'consumer.superseded', { peerId }: TestPeer['placed']): number =>
@@ -342,5 +365,43 @@ describe('a room over two datacenters', () => {
     expect(viewer.edge.notices('consumer.closed')).toEqual([]);
     await everybodyLeaves([viewer]);
     silent.close();
+  });
+
+  test('[HL10] a gateway that beats and answers nothing is left by those behind it', async () => {
+    const [gateway, other] = [await siteBehindFront('sbg'), await site('sbg')];
+    const first = await watch(gateway);
+    const viewer = await watch(other, [camera]);
+    expect(await pipes(gateway)).toEqual({ asking: 1, home: 1 });
+    gateway.front.unanswered = () => true;
+    // Whoever wants the track no more, or again, is not heard.
+    const consumerId = viewer.admitted?.consumers[0]?.consumerId ?? '';
+    await viewer.edge.call('consumers.update', {
+      ...viewer.placed,
+      consumers: [{ consumerId, paused: true }],
+    });
+    await waitFor(
+      'the end of what comes through it',
+      () => viewer.edge.notices('consumer.closed').length === 1,
+    );
+    expect(viewer.edge.notices('consumer.closed')).toMatchObject([{ consumerId, isWayLost: true }]);
+    expect((await viewer.subscribe([camera, microphone])).failed).toEqual([]);
+    expect(await pipes(other)).toEqual({ asking: 1, home: 0 });
+    expect(await pipes(home)).toEqual({ asking: 0, home: 2 });
+    gateway.front.unanswered = () => false;
+    await everybodyLeaves([first, viewer]);
+  });
+
+  test('[HL10] a home that beats and answers nothing is not waited for, until it answers', async () => {
+    const mute = await siteBehindFront('gra');
+    const shy = await TestPeer.admit(store, mute.node, mute.edge, roomId);
+    const track = await shy.publish('camera');
+    const viewer = await watch(home, []);
+    mute.front.unanswered = () => true;
+    const codeOf = async (): Promise<string | undefined> =>
+      (await viewer.subscribe([track])).failed[0]?.error.code;
+    await waitFor('it to be found mute', async () => (await codeOf()) === 'media_unavailable');
+    mute.front.unanswered = () => false;
+    await waitFor('the track', async () => (await codeOf()) === undefined);
+    await everybodyLeaves([shy, viewer]);
   });
 });

@@ -39,6 +39,8 @@ export interface ConnectionEnvironment {
   readonly dispatch: (event: ConnectionEvent) => void;
   /** Sends `join` or `resume`, and calls {@link Connection.admit} once granted; throws what it was refused with. */
   readonly enter: (link: EdgeLink, mode: EnterMode) => Promise<void>;
+  /** For how many seconds the token had been over by this machine's clock that a join was refused for. */
+  readonly endedAgo: (refused: PlenaryError) => number | undefined;
   readonly notice: (notice: NoticeOfMeeting) => void;
   readonly socketOpened: () => void;
   /** Whether media has stopped to come. */
@@ -216,7 +218,8 @@ export class Connection {
         const bye = this.#bye;
         const error = bye ?? toPageError(thrown);
         this.#bye = undefined;
-        const reaction = reactionTo(error, mode === 'join' && isReturn ? 'return' : mode);
+        const as = mode === 'join' && isReturn ? 'return' : mode;
+        const reaction = reactionTo(error, as, this.#environment.endedAgo(error));
         // An edge that refused a resume in so many words takes the join on the same connection.
         if (reaction !== 'join' || bye !== undefined) this.#drop();
         if (edgeUrl !== undefined && (reaction === 'elsewhere' || reaction === 'others')) {

@@ -2,6 +2,7 @@ import { PlenaryError, toPlenaryError, type ErrorCode } from '@plenary/cluster/e
 import {
   PROTOCOL_VERSION,
   type ClientReply,
+  type ClientRequestInput,
   type Epoch,
   type EventId,
   type RoomName,
@@ -19,6 +20,7 @@ import { RejoinTickets, type RejoinTicket } from './rejoin.ts';
 import { newRequestId } from './request-edge.ts';
 import type { EdgeLink } from './rpc.ts';
 import { createSessionKey, type SessionKey } from './session-key.ts';
+import { endedAgoSeconds } from './token-end.ts';
 import { mediaRequest, type WarmMedia } from './warm-up.ts';
 
 /** Refusals of a rejoin token after which one may come in only as for the first time. */
@@ -64,6 +66,8 @@ export class Entrance {
   #key: Promise<SessionKey> | undefined;
   #joinRequestId = newRequestId();
   #needsFreshToken = false;
+  /** For how many seconds the tokens that were refused had been over by then. */
+  readonly #endedAgo = new WeakMap<PlenaryError, number>();
 
   constructor(environment: EntranceEnvironment) {
     this.#environment = environment;
@@ -72,6 +76,11 @@ export class Entrance {
 
   get session(): Session | undefined {
     return this.#session;
+  }
+
+  /** For how many seconds the token had been over by this machine's clock that a join was refused for, where that is known. */
+  endedAgo(refused: PlenaryError): number | undefined {
+    return this.#endedAgo.get(refused);
   }
 
   /** Begins a join that is no repeat of an earlier one. What one comes back with stays. */
@@ -145,7 +154,8 @@ export class Entrance {
       const error = toPageError(thrown);
       if (!TICKET_IS_OVER.includes(error.code)) throw error;
       // Nobody else can let this person in, and another edge may see the time otherwise: the ticket stays.
-      if (this.#environment.options.getToken === undefined && mayBeTheClock(error)) throw error;
+      if (this.#environment.options.getToken === undefined && mayBeTheClock(error, this.endedAgo(error)))
+        throw error;
       await this.#tickets.replace(undefined);
       this.#key = undefined;
       return false;
@@ -166,6 +176,8 @@ export class Entrance {
 
   async #join(link: EdgeLink, { token, ticket, canRejoin }: Pass): Promise<void> {
     const { options, roomId, clock } = this.#environment;
+    // The application may have thought for longer than the person waited, who is in another meeting by now, or in this one.
+    if (!link.isOpen) throw new PlenaryError('session_gone', 'Given up meanwhile.');
     this.#environment.joining();
     const [key, warm, roundTrips] = await Promise.all([
       this.warm(),
@@ -176,7 +188,7 @@ export class Entrance {
     const displayName = this.#environment.displayName();
     const proof = ticket && (await ticket.key.proveRejoin(link.connectionId, token));
     clock.note('joinSent');
-    const reply = await link.request('join', {
+    const reply = await this.#request(link, {
       protocolVersion: PROTOCOL_VERSION,
       requestId: this.#joinRequestId,
       roomId,
@@ -192,6 +204,16 @@ export class Entrance {
     this.#session = reply.session;
     this.#keepTicket(reply.session.rejoinToken, canRejoin ? key : undefined);
     this.#environment.joined(link, reply, warm);
+  }
+
+  async #request(link: EdgeLink, join: ClientRequestInput<'join'>): Promise<ClientReply<'join'>> {
+    try {
+      return await link.request('join', join);
+    } catch (thrown) {
+      const endedAgo = endedAgoSeconds(join.token);
+      if (thrown instanceof PlenaryError && endedAgo !== undefined) this.#endedAgo.set(thrown, endedAgo);
+      throw thrown;
+    }
   }
 
   #keepTicket(token: string | undefined, key: SessionKey | undefined): void {

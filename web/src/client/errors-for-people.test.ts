@@ -8,7 +8,8 @@ const FAULTS = ['internal'];
 describe('errors for people', () => {
   test('[RJ6] each code has words of its own', () => {
     const titles = ERROR_CODES.map((code) => errorForPeople(code).title);
-    expect(new Set(titles).size).toBe(ERROR_CODES.length);
+    titles.push(errorForPeople('forbidden', { reason: 'origin' }).title);
+    expect(new Set(titles).size).toBe(ERROR_CODES.length + 1);
     for (const code of ERROR_CODES) {
       for (const sentence of Object.values(errorForPeople(code))) {
         expect(sentence, code).toMatch(/^[A-Z“].{8,}[^ ]$/u);

@@ -1,4 +1,4 @@
-import type { ErrorCode } from '@plenary/cluster/errors';
+import type { ErrorCode, ErrorDetail } from '@plenary/cluster/errors';
 
 /** An error as a person reads it: what happened, what it means for them, what they can do. */
 export interface PersonReadableError {
@@ -224,7 +224,17 @@ const FOR_PEOPLE: Record<ErrorCode, PersonReadableError> = {
   },
 };
 
-/** What a person reads for an error code. */
-export function errorForPeople(code: ErrorCode): PersonReadableError {
-  return FOR_PEOPLE[code];
+/** What was refused for where the page is, and not for whom it is for. */
+const SITE_REFUSED: PersonReadableError = {
+  title: 'This site is not allowed to open meetings of this server',
+  meaning: 'The server does not know the address of this page for one of its own.',
+  advice: 'Open the meeting at the address that you were given, or tell whoever runs this service.',
+};
+
+/**
+ * What a person reads for an error code.
+ * @param detail - of the error, where there is one
+ */
+export function errorForPeople(code: ErrorCode, detail?: Pick<ErrorDetail, 'reason'>): PersonReadableError {
+  return code === 'forbidden' && detail?.reason === 'origin' ? SITE_REFUSED : FOR_PEOPLE[code];
 }

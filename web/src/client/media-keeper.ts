@@ -91,9 +91,10 @@ export class MediaKeeper {
   /** Opens the transports of an offer in the place of whatever there was. */
   open(warm: WarmMedia, offer: MediaOffer): void {
     this.#closeAll();
+    const media = this.#session(warm, offer);
+    // Where the browser throws instead, what was lost still is.
     this.#isLost = false;
     this.#isUnreachable = false;
-    const media = this.#session(warm, offer);
     this.#media = media;
     this.#environment.attached(media, offer);
     this.#environment.stateChanged(this.state);
@@ -283,19 +284,22 @@ export class MediaKeeper {
 
   /** Tries until media stands, or until no edge listens; {@link resumed} then begins it again. */
   async #openAnew(): Promise<void> {
-    const { request, publish, isConnected, counters } = this.#environment;
-    const warm = await this.warm();
+    const { request, publish, isConnected, counters, log } = this.#environment;
     for (let attempt = 0; this.#isLost && isConnected(); attempt += 1) {
       try {
+        const warm = await this.warm();
         const offer = await request('media.open', {
           ...mediaRequest(warm, publish),
           ...(this.#isUnreachable ? { isUnreachable: true } : {}),
         });
         if (!this.#isLost) return;
-        counters.mediaReopened += 1;
         this.open(warm, offer);
+        counters.mediaReopened += 1;
       } catch (thrown) {
-        if (!toPageError(thrown).retryable) throw thrown;
+        // What the browser throws may pass, as when it has too many connections yet; in a meeting one waits for it.
+        if (!(thrown instanceof PlenaryError))
+          log.warn('the browser did not open media; it is asked again', thrown);
+        else if (!thrown.retryable) throw thrown;
         const delayMs = 100 + fullJitterMs(attempt, RETRY_BACKOFF, Math.random());
         await new Promise((resolve) => setTimeout(resolve, delayMs));
       }

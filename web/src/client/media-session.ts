@@ -67,7 +67,14 @@ export class MediaSession {
     this.mediaNodeId = offer.mediaNodeId;
     this.datacenter = offer.datacenter;
     this.receive = this.#open('receive', offer.receiveTransport);
-    this.send = offer.sendTransport === undefined ? undefined : this.#open('send', offer.sendTransport);
+    try {
+      this.send = offer.sendTransport === undefined ? undefined : this.#open('send', offer.sendTransport);
+    } catch (thrown) {
+      // Nobody else can: a browser that has too many connections would keep one more.
+      for (const keeper of this.#keepers) keeper.stop();
+      this.receive.close();
+      throw thrown;
+    }
     environment.clock.note('transportsCreated');
     if (offer.consumers.length === 0) this.#connectAhead();
   }

@@ -1,3 +1,5 @@
+import { Device, testFakeParameters } from 'mediasoup-client';
+import { FakeHandler } from 'mediasoup-client/handlers/FakeHandler';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { EVENT_ID, PEER_ID, resumeProofText } from '@plenary/cluster/protocol';
 import { MediaSession } from './media-session.ts';
@@ -17,6 +19,33 @@ import { EDGE_A, EDGE_B, audioTrack, meet, phase, sessionReply } from './testing
 import { NO_ANSWER, ScriptedEdge, refuse } from './testing/scripted-edge.ts';
 
 afterEach(() => vi.restoreAllMocks());
+
+/** A browser whose connections throw while they are made, when the test says so. */
+function moodyBrowser() {
+  const handlers = new Set<FakeHandler>();
+  const left = { send: 0, receive: 0 };
+  const real = FakeHandler.createFactory(testFakeParameters);
+  const factory: typeof real.factory = (options) => {
+    const direction = options.direction === 'send' ? 'send' : 'receive';
+    if (left[direction] > 0) {
+      left[direction] -= 1;
+      throw new DOMException('Cannot create so many PeerConnections', 'UnknownError');
+    }
+    const handler = real.factory(options);
+    if (handler instanceof FakeHandler) {
+      handlers.add(handler);
+      vi.spyOn(handler, 'close').mockImplementationOnce(() => handlers.delete(handler));
+    }
+    return handler;
+  };
+  return {
+    createDevice: () => Device.factory({ handlerFactory: { ...real, factory } }),
+    throwNext: (direction: 'send' | 'receive', times: number): void => {
+      left[direction] = times;
+    },
+    open: () => handlers.size,
+  };
+}
 
 describe('when things break', () => {
   test('a lost edge is replaced by another one; media stays, missed events and chat arrive', async () => {
@@ -260,6 +289,36 @@ describe('when things break', () => {
     expect(second?.requestId).not.toBe(first?.requestId);
   });
 
+  test.each(['receive', 'send'] as const)(
+    '[SE21] a browser that throws while the transport to %s is made anew is asked again until it does not',
+    async (direction) => {
+      const edge = new ScriptedEdge();
+      const browser = moodyBrowser();
+      const meeting = meet(edge, { createDevice: browser.createDevice });
+      await meeting.publish('microphone', audioTrack());
+      await meeting.join();
+      await eventually(() => expect(edge.requests('track.publish')).toHaveLength(1));
+      browser.throwNext(direction, 2);
+      edge.notify('media.lost', { reason: 'node_lost', epoch: FIRST_EPOCH });
+      await eventually(() => expect(edge.requests('track.publish')).toHaveLength(2));
+      expect(edge.requests('media.open')).toHaveLength(3);
+      expect(edge.requests('join')).toHaveLength(1);
+      expect(phase(meeting)).toBe('joined');
+      expect(meeting.counters.mediaReopened).toBe(1);
+      // A browser has so many connections, and no more: what was made before it threw is closed.
+      expect(browser.open()).toBe(2);
+    },
+  );
+
+  test('a browser that throws while it joins is told of', async () => {
+    const edge = new ScriptedEdge();
+    const browser = moodyBrowser();
+    browser.throwNext('send', 1);
+    const meeting = meet(edge, { createDevice: browser.createDevice });
+    await expect(meeting.join()).rejects.toMatchObject({ code: 'browser_failed' });
+    expect(browser.open()).toBe(0);
+  });
+
   test('media that was lost while no edge answered is opened after the resume', async () => {
     const edge = new ScriptedEdge();
     const meeting = meet(edge);
@@ -304,6 +363,68 @@ describe('when things break', () => {
     expect(phase(meeting)).toBe('left');
     expect(meeting.getSnapshot().media).toBe('none');
     await meeting.join();
+    expect(phase(meeting)).toBe('joined');
+  });
+
+  test('who leaves twice leaves once, also where the page goes away meanwhile', async () => {
+    const edge = new ScriptedEdge();
+    const warnings: unknown[] = [];
+    const meeting = meet(edge, { log: { warn: (...said) => void warnings.push(said) } });
+    await meeting.join();
+    await Promise.all([meeting.leave(), meeting.leave()]);
+    await meeting.leave();
+    expect(edge.requests('leave')).toHaveLength(1);
+    expect(warnings).toEqual([]);
+    await meeting.join();
+    edge.on.leave = () => NO_ANSWER;
+    const leaving = meeting.leave();
+    meeting.leaveNow();
+    await leaving;
+    expect(edge.requests('leave')).toHaveLength(2);
+    expect(phase(meeting)).toBe('left');
+  });
+
+  test.each(['connecting', 'joining'])(
+    'who gives up a join that is %s, and joins again, does not wait for the one that was given up',
+    async (when) => {
+      const edge = new ScriptedEdge();
+      const meeting = meet(edge);
+      if (when === 'joining') edge.on.join = () => NO_ANSWER;
+      const given = meeting.join();
+      const over = expect(given).rejects.toMatchObject({ code: 'session_gone' });
+      await eventually(() => expect(phase(meeting)).toBe(when));
+      await meeting.leave();
+      expect(phase(meeting)).toBe('left');
+      delete edge.on.join;
+      await meeting.join();
+      expect(phase(meeting)).toBe('joined');
+      await over;
+      expect(phase(meeting)).toBe('joined');
+    },
+  );
+
+  test('a token that comes for a join which was given up disturbs none that was begun since', async () => {
+    const edge = new ScriptedEdge();
+    edge.room = snapshotOf({ peers: [peerOf('self', 'Ada'), peerOf('ben')] });
+    const asked: PromiseWithResolvers<string>[] = [];
+    const meeting = meet(edge, {
+      getToken: () => {
+        const answer = Promise.withResolvers<string>();
+        asked.push(answer);
+        return answer.promise;
+      },
+    });
+    const over = expect(meeting.join()).rejects.toMatchObject({ code: 'session_gone' });
+    await eventually(() => expect(asked).toHaveLength(1));
+    await meeting.leave();
+    const joining = meeting.join();
+    await eventually(() => expect(asked).toHaveLength(2));
+    asked[1]?.resolve('token-2');
+    await joining;
+    asked[0]?.resolve('token-1');
+    await over;
+    expect(edge.requests('join').map(({ token }) => token)).toEqual(['token-2']);
+    expect([...meeting.getSnapshot().room.peers.keys()]).toEqual(['self', 'ben']);
     expect(phase(meeting)).toBe('joined');
   });
 });

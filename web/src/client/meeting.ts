@@ -89,6 +89,9 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
   #displayName: string | undefined;
   #loadingRoster: Promise<void> | undefined;
   #joining: Promise<void> | undefined;
+  /** Ends the promise of the join under way, which may wait for an answer that nobody is interested in any more. */
+  #giveUpJoin: () => void = () => undefined;
+  #leaving: Promise<void> | undefined;
   #confirmTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: MeetingOptions) {
@@ -104,6 +107,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       port: options.signalling ?? socketSignalling,
       dispatch: this.#dispatch,
       enter: (link, mode) => this.#entrance.enter(link, mode),
+      endedAgo: (refused) => this.#entrance.endedAgo(refused),
       notice: (notice) => this.#takeNotice(notice),
       socketOpened: () => this.#clock.note('socketOpen'),
       isMediaSilent: () => this.#silence.isSilent,
@@ -278,14 +282,41 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
    * @throws PlenaryError what the cluster refused with, after the retryable errors were retried
    */
   join(): Promise<void> {
-    this.#joining ??= this.#join().finally(() => {
-      this.#joining = undefined;
-    });
-    return this.#joining;
+    if (this.#joining !== undefined) return this.#joining;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#joining = promise;
+    const end = (): void => {
+      if (this.#joining === promise) this.#joining = undefined;
+    };
+    this.#giveUpJoin = () => {
+      end();
+      reject(new PlenaryError('session_gone', 'The meeting was left meanwhile.'));
+    };
+    this.#join(() => this.#joining === promise).then(
+      () => {
+        end();
+        resolve();
+      },
+      (thrown: unknown) => {
+        end();
+        reject(toPageError(thrown));
+      },
+    );
+    return promise;
   }
 
-  /** Leaves, tells the edge, and frees everything. Own tracks go on, since they belong to the caller. */
-  async leave(): Promise<void> {
+  /**
+   * Leaves, tells the edge, and frees everything. Own tracks go on, since they belong to the caller. A second call gives the same
+   * promise.
+   */
+  leave(): Promise<void> {
+    this.#leaving ??= this.#leave().finally(() => {
+      this.#leaving = undefined;
+    });
+    return this.#leaving;
+  }
+
+  async #leave(): Promise<void> {
     if (this.#connection.entered) {
       try {
         await Promise.race([
@@ -296,12 +327,17 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
         this.#log.warn('the edge could not be told of leaving', toPlenaryError(thrown).message);
       }
     }
-    this.#dispatch({ type: 'left' });
+    this.#left();
   }
 
   /** Leaves without waiting, for `pagehide`, when the page will run no longer. */
   leaveNow(): void {
-    this.#connection.leaveNow();
+    if (this.#leaving === undefined) this.#connection.leaveNow();
+    this.#left();
+  }
+
+  #left(): void {
+    this.#giveUpJoin();
     this.#dispatch({ type: 'left' });
   }
 
@@ -370,7 +406,8 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     return collectStats(this.#subscriptions, this.#publisher, this.#media.media?.receive);
   }
 
-  async #join(): Promise<void> {
+  /** @param isWanted - whether it was not given up since, and perhaps another one begun */
+  async #join(isWanted: () => boolean): Promise<void> {
     if (isActive(this.getSnapshot().connection)) return;
     this.#clock.start();
     this.#entrance.startAnew();
@@ -387,7 +424,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       await this.#connection.join();
     } catch (thrown) {
       const error = toPageError(thrown);
-      this.#dispatch({ type: 'failed', error: error.toWire() });
+      if (isWanted()) this.#dispatch({ type: 'failed', error: error.toWire() });
       throw error;
     }
   }

@@ -103,9 +103,44 @@ describe('being refused', () => {
     },
   );
 
-  test('[HL12] a token that ended long ago is no matter of clocks', () => {
-    const detail = { reason: 'expired', claim: 'exp', seconds: 86_400 } as const;
-    expect(reactionTo(new PlenaryError('token_expired', undefined, { detail }), 'join')).toBe('tell');
+  /** A join token that ended so many seconds ago by this machine's clock. */
+  const endedAgo = (seconds: number): string => {
+    const claims = { exp: Math.floor(Date.now() / 1_000) - seconds };
+    return `e30.${Buffer.from(JSON.stringify(claims)).toString('base64url')}.c2lnbmF0dXJl`;
+  };
+
+  /** The edges that are asked to let in somebody with a token, of which each says that it has been over for a while. */
+  async function askedWith(token: string, seconds: number | undefined): Promise<string[]> {
+    const edge = new ScriptedEdge();
+    edge.on.join = () => {
+      throw new PlenaryError('token_expired', undefined, {
+        detail: { reason: 'expired', claim: 'exp', ...(seconds === undefined ? {} : { seconds }) },
+      });
+    };
+    const meeting = meet(edge, { token, edgeUrls: [EDGE_A, EDGE_B] });
+    await expect(meeting.join()).rejects.toMatchObject({ code: 'token_expired' });
+    return urlsOf(edge, 'join');
+  }
+
+  test('[HL12] a link that has been over for five minutes by the own clock is told at once, whatever an edge says', async () => {
+    for (const seconds of [20, 3_600, undefined])
+      expect(await askedWith(endedAgo(310), seconds)).toEqual([EDGE_A]);
+  });
+
+  test('[HL12] with a link that ended lately or not at all by the own clock each edge is asked, whatever one says', async () => {
+    for (const ago of [290, 40, -600])
+      for (const seconds of [20, 86_400])
+        expect(await askedWith(endedAgo(ago), seconds)).toEqual([EDGE_A, EDGE_B]);
+  });
+
+  test('[HL12] of a token that cannot be read the edge’s word counts', async () => {
+    for (const token of ['token', 'a.b.c', 'e30.e30.c2ln', 'e30.bnVsbA.c2ln']) {
+      expect(await askedWith(token, 290)).toEqual([EDGE_A, EDGE_B]);
+      expect(await askedWith(token, 310)).toEqual([EDGE_A]);
+    }
+  });
+
+  test('[HL12] a signature is no matter of clocks', () => {
     const bad = { reason: 'bad_signature' } as const;
     expect(reactionTo(new PlenaryError('token_invalid', undefined, { detail: bad }), 'join')).toBe('tell');
   });

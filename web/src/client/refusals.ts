@@ -78,19 +78,31 @@ const REACTIONS: Readonly<Record<ErrorCode, Readonly<Record<Entry, Reaction>>>> 
   internal: IS_THE_EDGES_OWN,
 };
 
-/** Hosts whose clocks are further off are rare, and tokens that ended longer ago are not, in seconds. */
+/** Hosts whose clocks are further off are rare, in seconds. */
 const CLOCKS_MAY_DIFFER_BY = 7_200;
+/** A link that has been over for longer is an old link, whatever any clock of an edge says, in seconds. */
+const LATELY = 300;
 
-/** Whether a token was refused for a time in it, which another edge may see otherwise: one of the two clocks is wrong. */
-export function mayBeTheClock({ detail }: Pick<PlenaryError, 'detail'>): boolean {
-  const isOfTime = detail?.reason === 'in_future' || detail?.reason === 'expired';
-  return isOfTime && (detail.seconds ?? 0) <= CLOCKS_MAY_DIFFER_BY;
+/**
+ * Whether a token was refused for a time in it, which another edge may see otherwise: one of the two clocks is wrong.
+ * @param endedAgo - for how many seconds it has been over by the own clock; without that the edge's word counts
+ */
+export function mayBeTheClock({ detail }: Pick<PlenaryError, 'detail'>, endedAgo?: number): boolean {
+  if (detail?.reason === 'expired') return (endedAgo ?? detail.seconds ?? 0) <= LATELY;
+  return detail?.reason === 'in_future' && (detail.seconds ?? 0) <= CLOCKS_MAY_DIFFER_BY;
 }
 
-/** What a client that wants to be let in does about a refusal. SPEC RJ9, HL12. */
-export function reactionTo(error: Pick<PlenaryError, 'code' | 'retryable' | 'detail'>, as: Entry): Reaction {
+/**
+ * What a client that wants to be let in does about a refusal. SPEC RJ9, HL12.
+ * @param endedAgo - for how many seconds the token that was refused has been over by the own clock
+ */
+export function reactionTo(
+  error: Pick<PlenaryError, 'code' | 'retryable' | 'detail'>,
+  as: Entry,
+  endedAgo?: number,
+): Reaction {
   const reaction = REACTIONS[error.code][as];
-  if (reaction === 'tell' && mayBeTheClock(error)) return 'others';
+  if (reaction === 'tell' && mayBeTheClock(error, endedAgo)) return 'others';
   // A newer edge may know better than this table that it will not change.
   return (reaction === 'again' || reaction === 'elsewhere') && !error.retryable ? 'tell' : reaction;
 }

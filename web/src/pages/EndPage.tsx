@@ -9,7 +9,10 @@ export interface EndPageProps {
 
 /** After the meeting: left on purpose, or ended by a fault that is explained. */
 export function EndPage({ roomId, connection, onRejoin }: EndPageProps) {
-  const failure = connection.phase === 'failed' ? errorForPeople(connection.error.code) : undefined;
+  const failure =
+    connection.phase === 'failed'
+      ? errorForPeople(connection.error.code, connection.error.detail)
+      : undefined;
   return (
     <div className="page end">
       <header className="top">

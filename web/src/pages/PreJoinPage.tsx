@@ -51,7 +51,8 @@ export function PreJoinPage({ controller, snapshot, media, ui }: PreJoinPageProp
   const preview = useMediaElement<HTMLVideoElement>(camera.track);
   const joining = isActive(snapshot.connection);
   const { connection } = snapshot;
-  const retried = connection.phase === 'connecting' && connection.attempt > 0;
+  const retried =
+    (connection.phase === 'connecting' || connection.phase === 'joining') && connection.attempt > 0;
   const problems = explainProblems(
     (['camera', 'microphone'] as const).flatMap((kind) => {
       const { problem } = media[kind];
@@ -143,6 +144,16 @@ export function PreJoinPage({ controller, snapshot, media, ui }: PreJoinPageProp
             {joining ? <span className="spinner" aria-hidden="true" /> : null}
             {joining ? (retried ? 'Still trying…' : 'Joining…') : 'Join now'}
           </button>
+          {retried ? (
+            <button
+              type="button"
+              className="button is-quiet is-large is-wide"
+              onClick={() => controller.cancelJoin()}
+              data-testid="cancel-join-button"
+            >
+              Cancel
+            </button>
+          ) : null}
           <p
             className="fine"
             data-testid="connection-state"

@@ -148,7 +148,7 @@ export const CANNOT_SHOW = 'Cannot be shown here';
 export function stillTryingText({ connection }: Pick<MeetingSnapshot, 'connection'>): string {
   const isTrying = connection.phase === 'connecting' || connection.phase === 'joining';
   if (!isTrying || connection.lastError === undefined) return '';
-  const { title, meaning } = errorForPeople(connection.lastError.code);
+  const { title, meaning } = errorForPeople(connection.lastError.code, connection.lastError.detail);
   return `${title}. ${meaning} Trying again by itself.`;
 }
 

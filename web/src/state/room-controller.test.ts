@@ -1,6 +1,7 @@
 import { PlenaryError } from '@plenary/cluster/errors';
 import { ROOM_NAME } from '@plenary/cluster/protocol';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { errorForPeople } from '../client/index.ts';
 import { eventually } from '../client/testing/eventually.ts';
 import { sessionOf } from '../client/testing/fixtures.ts';
 import { ScriptedEdge, fakeDevice } from '../client/testing/scripted-edge.ts';
@@ -183,4 +184,50 @@ test('[RJ6] a page at an address that the cluster does not take for its own says
   expect(controller.ui.getSnapshot().isAddressRefused).toBe(false);
   controller.setDisplayName('Ada at the office');
   await eventually(() => expect(controller.ui.getSnapshot().isAddressRefused).toBe(true));
+});
+
+test('[WB15] who cancels a join that goes on trying is back at the form, as it was, and may join again', async () => {
+  const edge = new ScriptedEdge();
+  edge.on.join = () => {
+    throw new PlenaryError('no_media_node');
+  };
+  const controller = open(undefined, edge);
+  await eventually(() => expect(browser.questions).toHaveLength(1));
+  browser.question.allow();
+  await eventually(() => expect(browser.live).toHaveLength(2));
+  controller.toggle('camera');
+  const { meeting, ui } = controller;
+  const phase = () => meeting.getSnapshot().connection.phase;
+  controller.join();
+  await eventually(() =>
+    expect(edge.received.filter(({ name }) => name === 'join').length).toBeGreaterThan(1),
+  );
+  controller.cancelJoin();
+  expect(ui.getSnapshot()).toMatchObject({ atDoor: true, displayName: 'Ada', toasts: [] });
+  expect(phase()).toBe('left');
+  await eventually(() => expect(asked()).toEqual(['audio+video', 'audio']));
+  browser.question.allow();
+  await eventually(() => expect(browser.live.map(({ kind }) => kind)).toEqual(['audio']));
+  delete edge.on.join;
+  await join(controller);
+  // Who is in leaves by another button.
+  controller.cancelJoin();
+  expect([phase(), ui.getSnapshot().atDoor]).toEqual(['joined', false]);
+});
+
+test('[RJ6] a site that may not open meetings of the server is told so in words, not as a matter of the person’s role', async () => {
+  const controller = open();
+  const refused = new PlenaryError('forbidden', undefined, { detail: { reason: 'origin' } });
+  vi.stubGlobal('fetch', () => Promise.resolve(Response.json({ error: refused.toWire() }, { status: 403 })));
+  controller.setDisplayName('Ada at the office');
+  controller.join();
+  const { meeting } = controller;
+  await eventually(() => expect(meeting.getSnapshot().connection.phase).toBe('failed'));
+  const { connection } = meeting.getSnapshot();
+  const told =
+    connection.phase === 'failed'
+      ? errorForPeople(connection.error.code, connection.error.detail)
+      : undefined;
+  expect(told?.title).toBe('This site is not allowed to open meetings of this server');
+  expect(told).not.toEqual(errorForPeople('forbidden'));
 });

@@ -209,6 +209,15 @@ export class RoomController {
     this.meeting.join().catch(() => undefined);
   }
 
+  /** Gives up a join that is under way, and shows the form again. */
+  cancelJoin(): void {
+    const { phase } = this.meeting.getSnapshot().connection;
+    if (phase !== 'connecting' && phase !== 'joining') return;
+    this.#patch({ atDoor: true });
+    this.leave();
+    this.start();
+  }
+
   leave(): void {
     // At once, and not when the edge has answered.
     this.#letGo();

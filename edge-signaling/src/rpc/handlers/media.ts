@@ -187,11 +187,14 @@ function unreachable({ links }: Pick<HandlerServices, 'links'>, mediaNodeId: Med
  * For a client whose media has fallen silent. An answer of any kind tells it that its edge is there, so it has to come before
  * the client takes the edge for gone (SPEC SE16).
  */
-export function handleMediaCheck({ links, mediaWatch }: HandlerServices): Handler<'media.check'> {
+export function handleMediaCheck(
+  services: Pick<HandlerServices, 'links' | 'clock' | 'mediaWatch'>,
+): Handler<'media.check'> {
+  const { mediaWatch } = services;
   return async ({ epoch }, { session }) => {
     const media = session.mediaOf(epoch) ?? session.media;
     const reply = await askMediaNode(
-      links,
+      services,
       session,
       epoch,
       'peer.attach',
@@ -203,12 +206,12 @@ export function handleMediaCheck({ links, mediaWatch }: HandlerServices): Handle
   };
 }
 
-export function handleTransportConnect({
-  links,
-}: Pick<HandlerServices, 'links'>): Handler<'transport.connect'> {
+export function handleTransportConnect(
+  services: Pick<HandlerServices, 'links' | 'clock'>,
+): Handler<'transport.connect'> {
   return async ({ epoch, ...request }, connection) => {
     const { session, people } = connection;
-    const { calls } = await askMediaNode(links, session, epoch, 'transport.connect', (placed) => ({
+    const { calls } = await askMediaNode(services, session, epoch, 'transport.connect', (placed) => ({
       ...placed,
       ...request,
     }));
@@ -217,7 +220,9 @@ export function handleTransportConnect({
   };
 }
 
-export function handleTransportRestartIce({ links }: HandlerServices): Handler<'transport.restartIce'> {
+export function handleTransportRestartIce(
+  services: Pick<HandlerServices, 'links' | 'clock'>,
+): Handler<'transport.restartIce'> {
   return async ({ epoch, ...request }, { session }) =>
-    askMediaNode(links, session, epoch, 'transport.restartIce', (placed) => ({ ...placed, ...request }));
+    askMediaNode(services, session, epoch, 'transport.restartIce', (placed) => ({ ...placed, ...request }));
 }

@@ -40,7 +40,7 @@ async function subscriber() {
   const connection = new Connection(socket, { onSocketClosed: () => undefined }, budgets, localRooms);
   connection.apply({ type: 'entry_started', entry: { requestId: undefined, reply: undefined } });
   connection.apply({ type: 'entered', session });
-  const handler = handleSubscribe({ rooms, links, localRooms });
+  const handler = handleSubscribe({ rooms, links, localRooms, clock });
   const subscribe = async () => handler({ trackIds: [track('one'), track('two')] }, connection);
   const reply = { consumers: [consumerOf('one'), consumerOf('two')], failed: [] };
   return { session, link, subscribe, reply };

@@ -7,11 +7,12 @@ import type { Session } from '../../session/session.ts';
 import { askMediaNode } from './services.ts';
 import type { Handler, HandlerServices } from './services.ts';
 
-export function handleSubscribe({
-  links,
-  rooms,
-  localRooms,
-}: Pick<HandlerServices, 'links' | 'rooms' | 'localRooms'>): Handler<'subscribe'> {
+type LinkServices = Pick<HandlerServices, 'links' | 'clock'>;
+
+export function handleSubscribe(
+  services: LinkServices & Pick<HandlerServices, 'rooms' | 'localRooms'>,
+): Handler<'subscribe'> {
+  const { rooms, localRooms } = services;
   return async ({ trackIds, epoch }, connection) => {
     const { session } = connection;
     const cache = localRooms.tracksOf(session.roomId);
@@ -43,7 +44,7 @@ export function handleSubscribe({
     const reply = await session.consumers.counting(
       ofMedia,
       () => session.mediaOf(ofMedia) !== undefined,
-      async () => askMediaNode(links, session, epoch, 'subscribe', (placed) => ({ ...placed, tracks })),
+      async () => askMediaNode(services, session, epoch, 'subscribe', (placed) => ({ ...placed, tracks })),
     );
     const gone = reply.failed.filter(({ error }) => error.code === 'track_not_found');
     cache.forget(gone.map(({ trackId }) => trackId));
@@ -52,10 +53,10 @@ export function handleSubscribe({
   };
 }
 
-export function handleUnsubscribe({ links }: Pick<HandlerServices, 'links'>): Handler<'unsubscribe'> {
+export function handleUnsubscribe(services: LinkServices): Handler<'unsubscribe'> {
   return async ({ epoch, consumerIds }, connection) => {
     const { session, people } = connection;
-    const { calls } = await askMediaNode(links, session, epoch, 'unsubscribe', (placed) => ({
+    const { calls } = await askMediaNode(services, session, epoch, 'unsubscribe', (placed) => ({
       ...placed,
       consumerIds: [...new Set(consumerIds)],
     }));
@@ -65,12 +66,10 @@ export function handleUnsubscribe({ links }: Pick<HandlerServices, 'links'>): Ha
   };
 }
 
-export function handleConsumersUpdate({
-  links,
-}: Pick<HandlerServices, 'links'>): Handler<'consumers.update'> {
+export function handleConsumersUpdate(services: LinkServices): Handler<'consumers.update'> {
   return async ({ epoch, consumers }, connection) => {
     const { session } = connection;
-    const { calls } = await askMediaNode(links, session, epoch, 'consumers.update', (placed) => ({
+    const { calls } = await askMediaNode(services, session, epoch, 'consumers.update', (placed) => ({
       ...placed,
       consumers: mergeUpdates(consumers),
     }));
@@ -80,15 +79,14 @@ export function handleConsumersUpdate({
 }
 
 /** Told once a session in the log, since a client may say it again and again; the metric counts all of it (SPEC MS4). */
-export function handleConsumerFailed({
-  links,
-  metrics,
-  reportFault,
-}: Pick<HandlerServices, 'links' | 'metrics' | 'reportFault'>): Handler<'consumer.failed'> {
+export function handleConsumerFailed(
+  services: LinkServices & Pick<HandlerServices, 'metrics' | 'reportFault'>,
+): Handler<'consumer.failed'> {
+  const { metrics, reportFault } = services;
   const told = new WeakSet<Session>();
   return async ({ consumerId, trackId, epoch }, connection) => {
     const { session, people } = connection;
-    const { calls } = await askMediaNode(links, session, epoch, 'unsubscribe', (placed) => ({
+    const { calls } = await askMediaNode(services, session, epoch, 'unsubscribe', (placed) => ({
       ...placed,
       consumerIds: [consumerId],
     }));

@@ -5,17 +5,16 @@ import type { Cost } from '../../limits/cost.ts';
 import type { Connection } from '../../session/connection.ts';
 import type { Handler, HandlerServices } from './services.ts';
 
-export function handleTrackPublish({
-  links,
-  channel,
-  localRooms,
-}: Pick<HandlerServices, 'links' | 'channel' | 'localRooms'>): Handler<'track.publish'> {
+type TrackServices = Pick<HandlerServices, 'links' | 'clock' | 'channel' | 'localRooms'>;
+
+export function handleTrackPublish(services: TrackServices): Handler<'track.publish'> {
+  const { channel, localRooms } = services;
   return async ({ epoch, ...request }, connection) => {
     const { session } = connection;
     checkPublish(session.grants, request);
     const homeNodeId = (session.mediaOf(epoch) ?? session.media).mediaNodeId;
     const { trackId, events, calls } = await askMediaNode(
-      links,
+      services,
       session,
       epoch,
       'track.publish',
@@ -32,13 +31,11 @@ export function handleTrackPublish({
 }
 
 /** That a track is one's own is checked by the media node, which knows. */
-export function handleTrackPause({
-  links,
-  channel,
-}: Pick<HandlerServices, 'links' | 'channel'>): Handler<'track.pause'> {
+export function handleTrackPause(services: Omit<TrackServices, 'localRooms'>): Handler<'track.pause'> {
+  const { channel } = services;
   return async ({ epoch, ...request }, connection) => {
     const { session } = connection;
-    const { events } = await askMediaNode(links, session, epoch, 'track.pause', (placed) => ({
+    const { events } = await askMediaNode(services, session, epoch, 'track.pause', (placed) => ({
       ...placed,
       ...request,
     }));
@@ -49,14 +46,11 @@ export function handleTrackPause({
   };
 }
 
-export function handleTrackEnd({
-  links,
-  channel,
-  localRooms,
-}: Pick<HandlerServices, 'links' | 'channel' | 'localRooms'>): Handler<'track.end'> {
+export function handleTrackEnd(services: TrackServices): Handler<'track.end'> {
+  const { channel, localRooms } = services;
   return async ({ epoch, ...request }, connection) => {
     const { session } = connection;
-    const { events, calls } = await askMediaNode(links, session, epoch, 'track.end', (placed) => ({
+    const { events, calls } = await askMediaNode(services, session, epoch, 'track.end', (placed) => ({
       ...placed,
       ...request,
     }));

@@ -1,9 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { inBackground, toPlenaryError } from '@plenary/cluster';
-import type { ControlRequestInput, ErrorCode } from '@plenary/cluster';
+import { toPlenaryError } from '../errors.ts';
+import type { ErrorCode } from '../errors.ts';
+import { inBackground } from '../process/entry.ts';
 
-/** Whom a node is asked about: whether it hosts a peer it can say at once, whatever its workers and the store do. */
-export type Question = ControlRequestInput<'peer.ask'>;
+/** How long a node that let a request time out has for a question that costs it nothing, in milliseconds (SPEC HL10). */
+export const QUESTION_TIMEOUT_MS = 2_000;
 
 /** What a request fails with that was not answered; every other error is an answer. */
 const NO_ANSWER: ReadonlySet<ErrorCode> = new Set(['timed_out', 'media_unavailable']);
@@ -12,29 +13,30 @@ const NO_ANSWER: ReadonlySet<ErrorCode> = new Set(['timed_out', 'media_unavailab
 const PAUSE_MS = 100;
 
 /**
- * How many questions in a row a mute node leaves without an answer. One is not enough: an edge that was stopped itself finds that the
- * time for an answer is up before it reads what came meanwhile.
+ * How many questions in a row a mute node leaves without an answer. One is not enough: a process that was stopped itself finds that
+ * the time for an answer is up before it reads what came meanwhile.
  */
 const QUESTIONS = 2;
 
-export interface AnswerWatchOptions {
-  readonly ask: (about: Question) => Promise<unknown>;
+export interface AnswerWatchOptions<About> {
+  /** Asks what the node can say at once, whatever its workers and the store do. */
+  readonly ask: (about: About) => Promise<unknown>;
   /** Another value for each connection; `undefined` while there is none. */
   readonly connection: () => number | undefined;
-  /** Told each time that a node is found to answer nothing. */
-  readonly onMute: () => void;
+  /** Told each time that a node is found to answer nothing, and what it was asked last. */
+  readonly onMute: (about: About) => void;
 }
 
 /**
  * Tells a media node that is slow, or that lets one request hang, from one that takes requests and answers none (SPEC HL10): beats
  * of such a node go on, and nobody can do anything there.
  */
-export class AnswerWatch {
-  readonly #options: AnswerWatchOptions;
+export class AnswerWatch<About extends object> {
+  readonly #options: AnswerWatchOptions<About>;
   #isAsking = false;
-  #mute: Question | undefined;
+  #mute: About | undefined;
 
-  constructor(options: AnswerWatchOptions) {
+  constructor(options: AnswerWatchOptions<About>) {
     this.#options = options;
   }
 
@@ -43,7 +45,7 @@ export class AnswerWatch {
   }
 
   /** A request was not answered in time. */
-  doubt(about: Question): void {
+  doubt(about: About): void {
     if (!this.#isAsking && !this.isMute) inBackground(() => this.#judge(about));
   }
 
@@ -58,9 +60,8 @@ export class AnswerWatch {
     return isCurrent();
   }
 
-  async #judge({ roomId, peerId, epoch }: Question): Promise<void> {
+  async #judge(about: About): Promise<void> {
     const { connection, onMute } = this.#options;
-    const about = { roomId, peerId, epoch };
     const asked = connection();
     if (asked === undefined) return;
     this.#isAsking = true;
@@ -74,16 +75,20 @@ export class AnswerWatch {
       this.#isAsking = false;
     }
     this.#mute = about;
-    onMute();
+    onMute(about);
   }
 
-  /** Never rejects. */
-  async #answers(about: Question): Promise<boolean> {
-    try {
-      await this.#options.ask(about);
-      return true;
-    } catch (thrown) {
-      return !NO_ANSWER.has(toPlenaryError(thrown).code);
-    }
+  async #answers(about: About): Promise<boolean> {
+    return answers(async () => this.#options.ask(about));
+  }
+}
+
+/** Whether a question is answered, be it with an error. Never rejects. */
+export async function answers(ask: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await ask();
+    return true;
+  } catch (thrown) {
+    return !NO_ANSWER.has(toPlenaryError(thrown).code);
   }
 }

@@ -1,6 +1,6 @@
-import { PlenaryError } from '@plenary/cluster';
-import { peer, room } from '@plenary/cluster/testing/samples';
 import { describe, expect, it } from 'vitest';
+import { PlenaryError } from '../errors.ts';
+import { peer, room } from '../testing/samples.ts';
 import { waitFor } from '../testing/wait-for.ts';
 import { AnswerWatch } from './answer-watch.ts';
 
@@ -61,8 +61,10 @@ describe('whether a media node answers anything', () => {
     state.connection = 2;
     await waitFor('the question', () => state.asked === 1);
     expect(watch.isMute).toBe(false);
-    watch.doubt(ABOUT);
-    await waitFor('it to be told', () => state.mute === 1);
+    await waitFor('it to be told', () => {
+      watch.doubt(ABOUT);
+      return state.mute === 1;
+    });
     const answered = watch.untilAnswered();
     state.connection = 3;
     expect([await answered, watch.isMute]).toEqual([false, true]);
