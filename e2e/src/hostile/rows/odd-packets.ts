@@ -6,8 +6,9 @@ import { over } from '../attack.ts';
 import { camera, Stranger, VP8 } from '../stranger.ts';
 
 const SSRC = 77_777;
+/** All that a camera without retransmissions may have. */
 const EXTENSIONS = (ROUTER_RTP_CAPABILITIES.headerExtensions ?? [])
-  .filter(({ kind }) => kind === 'video')
+  .filter(({ kind, uri }) => kind === 'video' && !uri.endsWith('repaired-rtp-stream-id'))
   .map(({ uri, preferredId }) => ({ uri, id: preferredId }));
 
 /** All header extensions in the long form of RFC 8285, none of which has a value. */
