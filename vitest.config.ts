@@ -8,6 +8,9 @@ const faults = '**/*.faults.test.ts';
 const hostile = '**/*.hostile.test.ts';
 const distant = '**/*.distant.test.ts';
 
+/** Files at a time. Vitest leaves one core idle; each file of ours mostly waits for what it started, so that two fill two cores. */
+const WORKERS = 2;
+
 /**
  * Seven kinds of tests, by what they need:
  * - `unit`: nothing but our code; all of them together take seconds
@@ -33,6 +36,7 @@ export default defineConfig({
           include: ['**/src/**/*.test.{ts,tsx}', 'deploy/**/*.test.ts', 'e2e/simulation/**/*.test.ts'],
           exclude: [...everywhere, contract, integration, endToEnd, faults, hostile, distant],
           pool: 'forks',
+          maxWorkers: WORKERS,
           testTimeout: 30_000,
         },
       },
@@ -42,6 +46,7 @@ export default defineConfig({
           include: [contract],
           exclude: everywhere,
           pool: 'forks',
+          maxWorkers: WORKERS,
           testTimeout: 90_000,
           hookTimeout: 90_000,
         },
@@ -52,8 +57,7 @@ export default defineConfig({
           include: [integration],
           exclude: everywhere,
           pool: 'forks',
-          // Each file starts processes of its own, which mostly wait for each other: two files fill two cores.
-          maxWorkers: 2,
+          maxWorkers: WORKERS,
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },

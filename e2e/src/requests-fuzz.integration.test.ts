@@ -13,7 +13,7 @@ import { until } from './harness/until.ts';
 import { RawClient } from './hostile/raw-client.ts';
 import { camera, microphone } from './hostile/stranger.ts';
 
-const REQUESTS = 1_500;
+const REQUESTS = 600;
 const ROOM = 'fuzzed';
 const READY_TIMEOUT_MS = 90_000;
 /** The longest that anything is kept: peers whose edge is gone, and claims of tenants, for a minute; sessions for less. */

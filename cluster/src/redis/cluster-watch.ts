@@ -3,7 +3,7 @@ import type { Cluster, Redis } from 'ioredis';
 import { SIGN_OF_LIFE_MS } from './client.ts';
 import { within } from './deadline.ts';
 import { SLOTS, slotOf } from './key-slot.ts';
-import { troubleOf } from './store-trouble.ts';
+import { isReplyError, troubleOf } from './store-trouble.ts';
 import type { StoreTrouble } from './store-trouble.ts';
 
 /** How much of a Redis Cluster answers: every slot, some, or none. */
@@ -60,7 +60,7 @@ export class ClusterWatch {
   readonly #onFound: (reach: Reach, trouble: StoreTrouble | undefined) => void;
   #reach: Reach = 'none';
   #failure: unknown;
-  /** Masters that took the last look's questions and answered none, as ioredis names them. */
+  /** Masters that took a look's questions and have answered none since, as ioredis names them. */
   readonly #silent = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
   #isLooking = false;
@@ -165,9 +165,10 @@ export class ClusterWatch {
     const answers = await Promise.allSettled(masters.map(async (master) => this.#ask(master)));
     for (const [index, master] of masters.entries()) {
       const answer = answers[index];
-      const isSilent = answer?.status === 'rejected' && troubleOf(answer.reason) === 'no_answer';
-      if (isSilent) this.#silent.add(nameOf(master));
-      else this.#silent.delete(nameOf(master));
+      if (answer === undefined) continue;
+      // A connection that is replaced takes questions along: only an answer, of whatever kind, shows that the master is there.
+      if (answer.status === 'fulfilled' || isReplyError(answer.reason)) this.#silent.delete(nameOf(master));
+      else if (troubleOf(answer.reason) === 'no_answer') this.#silent.add(nameOf(master));
     }
     const infos = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
     const reach = reachOf({ masters: masters.length, answered: infos.length, info: infos[0] ?? '' });
