@@ -37,6 +37,8 @@ type Body =
 
 /** No handler takes more. */
 const MAX_BODY_BYTES = 65_536;
+/** So much of an answer the library may keep for a client that does not read it, in bytes: as much as it gathers in any case. */
+const MAX_KEPT_BYTES = 16_384;
 
 /** Carries requests of uWebSockets.js to a handler. Whatever is thrown on the way, the client gets an answer or an end. */
 export function serveUws(
@@ -148,9 +150,12 @@ async function answer(
 ): Promise<void> {
   const answered = await answerOrFault(handler, request);
   if (isAborted()) return;
-  const closes = onAnswer() === 'closes';
+  const isHead = request.method === 'HEAD';
+  // The library keeps all of a body that is to end its connection. Whoever is sent more counts as waiting still (SPEC EN12).
+  const mayClose = isHead || Buffer.byteLength(answered.body) <= MAX_KEPT_BYTES;
+  const closes = mayClose && onAnswer() === 'closes';
   response.cork(() => {
-    write(response, answered, { isHead: request.method === 'HEAD', closes });
+    write(response, answered, { isHead, closes });
   });
 }
 

@@ -29,6 +29,18 @@ describe('NodeBudgets', () => {
     budgets.spend('node-b', 'pipe.open');
   });
 
+  it('[BU20] charge nothing for what makes no call: a thousand viewers of a node may ask for thirty tracks each', () => {
+    const { clock, budgets } = budgetsOf();
+    for (let viewer = 0; viewer < 1_000; viewer += 1) {
+      for (let track = 0; track < 32; track += 1) {
+        budgets.spend('node-b', 'pipe.locate');
+        budgets.spend('node-b', 'pipe.relay');
+      }
+      clock.advance(10);
+    }
+    budgets.spend('node-b', 'pipe.open');
+  });
+
   it('[BU20] bound the pipes that one node has open, over all its links', () => {
     const { budgets } = budgetsOf(20);
     const ends = Array.from({ length: 10 }, () => budgets.holdPipe('node-b'));

@@ -15,10 +15,13 @@ export const SHARE_OF_PIPE_PORTS = 1 / 2;
 /** Pipes of one other node that are open in any case. */
 const LEAST_PIPES = 8;
 
-/** What each request of another node costs. What frees something is never refused: that is paid with what it frees. */
+/**
+ * What each request of another node costs. What frees something is never refused: that is paid with what it frees. Where a track is makes
+ * no call, and each viewer of another node asks for it: a thousand of them who come at once would spend the budget.
+ */
 export const CALLS_OF_NODE_REQUEST: Readonly<Record<string, number>> = {
-  'pipe.locate': 1,
-  'pipe.relay': 1,
+  'pipe.locate': 0,
+  'pipe.relay': 0,
   'pipe.open': 3,
   'pipe.consume': 2,
   'pipe.demand': 1,

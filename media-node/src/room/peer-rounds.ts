@@ -5,6 +5,8 @@ import type { Timers } from './timers.ts';
 
 /** How often some peers are looked at, in milliseconds. */
 export const LOOK_EVERY_MS = 1_000;
+/** So much of a turn is for the most urgent peers at most: those that hover above a limit hide nobody else. */
+const SHARE_OF_URGENT = 1 / 2;
 
 /** What was counted of a peer, and when. */
 export interface Look<Count> {
@@ -18,7 +20,7 @@ export interface PeerRoundsPorts<Peer extends { readonly closed: boolean }, Coun
   readonly atOnce: () => number;
   /** Asks the worker; `undefined` where there is nothing to count. */
   readonly count: (peer: Peer) => Promise<Count> | undefined;
-  /** Who was above a limit is looked at first: how urgent it is, 0 for everybody else. */
+  /** Peers that were above a limit are looked at first: how urgent that is, 0 for all others. */
   readonly urgencyOf: (peer: Peer) => number;
   /** Judges two looks at one peer, and acts. */
   readonly judge: (peer: Peer, before: Look<Count>, now: Look<Count>) => Promise<void>;
@@ -58,12 +60,16 @@ export class PeerRounds<Peer extends { readonly closed: boolean }, Count> {
   /** One turn. */
   async lookAround(): Promise<void> {
     const { peers, atOnce, count, urgencyOf } = this.#ports;
-    const order = [...peers()]
-      .map((peer) => ({ peer, urgency: urgencyOf(peer), atMs: this.#looks.get(peer)?.atMs ?? 0 }))
-      .sort((left, right) => right.urgency - left.urgency || left.atMs - right.atMs);
     const most = atOnce();
+    const inTurn = [...peers()]
+      .map((peer) => ({ peer, urgency: urgencyOf(peer), atMs: this.#looks.get(peer)?.atMs ?? 0 }))
+      .sort((left, right) => left.atMs - right.atMs);
+    const urgent = inTurn
+      .filter(({ urgency }) => urgency > 0)
+      .sort((left, right) => right.urgency - left.urgency)
+      .slice(0, Math.ceil(most * SHARE_OF_URGENT));
     const looking: Promise<void>[] = [];
-    for (const { peer } of order) {
+    for (const { peer } of new Set([...urgent, ...inTurn])) {
       if (looking.length >= most) break;
       const counting = peer.closed ? undefined : count(peer);
       if (counting !== undefined) looking.push(this.#look(peer, counting));

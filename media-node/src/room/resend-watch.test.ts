@@ -35,7 +35,7 @@ describe('what is sent again', () => {
 
   test('[MS10] counts back, and time in which nobody looked counts little', () => {
     expect(addExcess(1_000, 1.5, 1_000)).toBe(2_500);
-    expect(addExcess(1_000, 200, 60_000)).toBe(9_000);
+    expect(addExcess(1_000, 200, 60_000)).toBe(5_000);
     expect(addExcess(1_500, 1, 1_000)).toBe(500);
     expect(addExcess(500, 0, 1_000)).toBe(0);
   });
@@ -54,6 +54,11 @@ class Receiver {
   receiverBytes(): Promise<ReceiverBytes> {
     this.looks += 1;
     return Promise.resolve(this.#bytes);
+  }
+
+  /** Asks for so many bytes at once. */
+  asksFor(again: number): void {
+    this.#bytes = { ...this.#bytes, again: this.#bytes.again + again };
   }
 
   passSecond(): void {
@@ -101,6 +106,33 @@ describe('the watch', () => {
     for (let count = 0; count < 60; count += 1) await turn();
     expect(found).toEqual([stormer]);
     expect(faults).toEqual([]);
+  });
+
+  test('[MS10] lets go by that a network stood still and all of it is asked for at once, however rarely it looks', async () => {
+    // Ten are looked at in a turn: everybody each three seconds.
+    const others = Array.from({ length: 29 }, () => new Receiver(MEGABIT, 0));
+    const stalled = new Receiver(MEGABIT / 4, 0);
+    const { turn, found } = watching([stalled, ...others], () => 0);
+    for (let count = 0; count < 4; count += 1) await turn();
+    // Two seconds of several cameras, and once more what was lost on the way again.
+    stalled.asksFor(16 * MEGABIT);
+    for (let count = 0; count < 30; count += 1) await turn();
+    expect(found).toEqual([]);
+  });
+
+  test('[MS10] finds who floods although many keep just below what ends their media', async () => {
+    const hoverers = Array.from({ length: 2 * RESEND_LOOKS.calm }, () => new Receiver(0, 0));
+    const stormer = new Receiver(MEGABIT, 0);
+    const { turn, found } = watching([...hoverers, stormer], () => 0);
+    for (let count = 0; count < 60; count += 1) {
+      // Above the limit until they are looked at each time; then a little above it in every other turn, and below it in between.
+      const isBeginning = count < 4;
+      if (isBeginning || count % 2 === 0)
+        for (const one of hoverers) one.asksFor((isBeginning ? 1.05 : 1.02) * MEGABIT);
+      if (count > 20) stormer.asksFor(160 * MEGABIT);
+      await turn();
+    }
+    expect(found).toEqual([stormer]);
   });
 
   test('[MS10] makes a bounded number of calls a turn, more while a worker is busy, and looks at everybody', async () => {

@@ -16,8 +16,11 @@ export const MAX_FEEDBACK_BITRATE = 2_000_000;
 /** How much above that is too much, in milliseconds: each counts as many times as the limit is exceeded, up to this. */
 const PATIENCE_MS = 5_000;
 const MOST_TIMES = 4;
-/** Two looks further apart count as no further: nobody looked between them. */
-const MOST_BETWEEN_LOOKS_MS = 2_000;
+/**
+ * Two looks further apart count as no further: nobody looked between them. One look alone, after a standstill of the network, must
+ * not close anything, however much was asked for then.
+ */
+const MOST_BETWEEN_LOOKS_MS = 1_000;
 /** Peers that are looked at in one turn, and while a worker is so busy that others suffer. */
 export const RESEND_LOOKS = { calm: 10, busy: 100 } as const;
 /** CPU of a worker, over one core. */
