@@ -294,10 +294,10 @@ export class MediaNode {
         metrics.resendExcesses.inc();
         logger.warn(
           { ...peer.placed },
-          'a peer asks for too much again, or floods: its media is closed, and from now on it gets nothing twice',
+          'a peer asks for too much again: its media is closed, and from now on it gets nothing twice',
         );
         noResends.add(peer.placed);
-        peer.close('over_limit');
+        peer.close('asks_too_much');
       },
       onFault: (where, error) => {
         metrics.errors.inc({ where, code: toPlenaryError(error).code });

@@ -170,11 +170,19 @@ export class ClusterWatch {
       if (answer.status === 'fulfilled' || isReplyError(answer.reason)) this.#silent.delete(nameOf(master));
       else if (troubleOf(answer.reason) === 'no_answer') this.#silent.add(nameOf(master));
     }
+    this.#forgetReplaced();
     const infos = answers.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
     const reach = reachOf({ masters: masters.length, answered: infos.length, info: infos[0] ?? '' });
     if (reach === 'whole') return { reach, trouble: undefined };
     const refusal = answers.find((answer) => answer.status === 'rejected');
     return { reach, trouble: refusal === undefined ? 'slots_away' : troubleOf(refusal.reason) };
+  }
+
+  /** A silent master whose slots others have is asked no more. Should it have some again, it is not silent until it is found so. */
+  #forgetReplaced(): void {
+    if (this.#silent.size === 0) return;
+    const owners = new Set(this.#cluster.slots.map(([master]) => master));
+    for (const name of this.#silent) if (!owners.has(name)) this.#silent.delete(name);
   }
 
   /** @returns what `CLUSTER INFO` says. @throws Error where the master does not answer, or takes no write */

@@ -66,8 +66,8 @@ export class SimulatedTransport implements ClientTransport {
     return Promise.resolve(0);
   }
 
-  receiverBytes(): Promise<{ readonly media: number; readonly again: number; readonly feedback: number }> {
-    return Promise.resolve({ media: 0, again: 0, feedback: 0 });
+  receiverBytes(): Promise<{ readonly media: number; readonly again: number }> {
+    return Promise.resolve({ media: 0, again: 0 });
   }
 
   async traffic(): Promise<MediaTraffic> {

@@ -43,7 +43,7 @@ describe('NodeBudgets', () => {
 
   it('[BU20] bound the pipes that one node has open, over all its links', () => {
     const { budgets } = budgetsOf(20);
-    const ends = Array.from({ length: 10 }, () => budgets.holdPipe('node-b'));
+    const ends = Array.from({ length: 15 }, () => budgets.holdPipe('node-b'));
     expect(() => budgets.holdPipe('node-b')).toThrow('Too many pipes');
     budgets.holdPipe('node-c');
     ends[0]?.();

@@ -10,8 +10,8 @@ import { CallBudgets } from '../room/call-budgets.ts';
 export const NODE_CALLS: BucketSettings = { capacity: 6_000, refillPerSecond: 1_000 };
 /** Requests of any kind, also those that are refused. A node that goes on over this is disconnected. */
 export const NODE_REQUESTS: BucketSettings = { capacity: 20_000, refillPerSecond: 4_000 };
-/** One other node may have so much of the ports for pipes. */
-export const SHARE_OF_PIPE_PORTS = 1 / 2;
+/** One other node may have so much of the ports for pipes: in a cluster of two nodes all pipes are of one. */
+export const SHARE_OF_PIPE_PORTS = 3 / 4;
 /** Pipes of one other node that are open in any case. */
 const LEAST_PIPES = 8;
 

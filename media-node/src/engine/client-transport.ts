@@ -143,11 +143,10 @@ export class ClientTransport {
     return { sentBytes: stats?.rtpBytesSent ?? 0, receivedBytes: stats?.rtpBytesReceived ?? 0 };
   }
 
-  /** Bytes of media that were sent so far, of what was sent again, and of all that came. @throws PlenaryError `media_lost` */
+  /** Bytes of media that were sent so far, and of what was sent again. @throws PlenaryError `media_lost` */
   async receiverBytes(): Promise<{
     readonly media: number;
     readonly again: number;
-    readonly feedback: number;
   }> {
     const [stats] = await callMediasoup(
       this.#metrics,
@@ -155,8 +154,8 @@ export class ClientTransport {
       () => this.#transport.getStats(),
       'media_lost',
     );
-    const { rtpBytesSent = 0, rtxBytesSent = 0, bytesReceived = 0 } = stats ?? {};
-    return { media: rtpBytesSent, again: rtxBytesSent, feedback: bytesReceived };
+    const { rtpBytesSent = 0, rtxBytesSent = 0 } = stats ?? {};
+    return { media: rtpBytesSent, again: rtxBytesSent };
   }
 
   /** Everything that came so far, in bytes, also what belongs to no producer. @throws PlenaryError `media_lost` */

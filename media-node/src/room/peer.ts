@@ -61,6 +61,7 @@ type AdmitReply = ControlReply<'peer.admit'>;
 export type PeerCloseReason =
   | 'dropped'
   | 'over_limit'
+  | 'asks_too_much'
   | 'replaced'
   | 'worker_died'
   | 'transport_failed'

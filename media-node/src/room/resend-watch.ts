@@ -8,11 +8,10 @@ import type { Timers } from './timers.ts';
  * What may be sent to a peer once more, as many times as the media itself, and in any case, in bits a second. A worker sends again
  * whatever its client says that it missed, as often as it says so and at the cost of a packet each: without a limit somebody
  * with an upload of 1 Mbit/s can fill a worker. Where half of all packets are lost, each that is lost is sent again once on average.
+ * What comes from the client is not counted: anybody can send in their name, and whoever publishes decides how much they report.
  */
 const TIMES_MEDIA = 2;
 export const RESENDS_IN_ANY_CASE = 1_000_000;
-/** What a client may send by the transport that it receives by, which is reports and requests only, in bits a second. */
-export const MAX_FEEDBACK_BITRATE = 2_000_000;
 /** How much above that is too much, in milliseconds: each counts as many times as the limit is exceeded, up to this. */
 const PATIENCE_MS = 5_000;
 const MOST_TIMES = 4;
@@ -32,18 +31,13 @@ export interface ReceiverBytes {
   readonly media: number;
   /** Sent to it again, since it asked for that. */
   readonly again: number;
-  /** Got from it. */
-  readonly feedback: number;
 }
 
-/** How many times the limit was sent again, or got, between two looks. */
+/** How many times the limit was sent again between two looks. */
 export function timesLimit(before: ReceiverBytes, now: ReceiverBytes, elapsedMs: number): number {
   const bytesAt = (bitrate: number): number => (bitrate * elapsedMs) / 8_000;
   const allowed = Math.max(TIMES_MEDIA * (now.media - before.media), bytesAt(RESENDS_IN_ANY_CASE));
-  return Math.max(
-    (now.again - before.again) / allowed,
-    (now.feedback - before.feedback) / bytesAt(MAX_FEEDBACK_BITRATE),
-  );
+  return (now.again - before.again) / allowed;
 }
 
 /** For how long a peer has been above its limit, in milliseconds; time below it counts back. */
@@ -70,7 +64,7 @@ export interface ResendWatchPorts<Peer extends ReceivingPeer> {
   readonly onFault: FaultSink;
 }
 
-/** Looks at what is sent again to peers and what they send back, in turns, and finds those that ask without need (SPEC MS10). */
+/** Looks at what is sent again to peers in turns, and finds those that ask without need (SPEC MS10). */
 export class ResendWatch<Peer extends ReceivingPeer> {
   readonly #ports: ResendWatchPorts<Peer>;
   readonly #aboveMs = new WeakMap<Peer, number>();

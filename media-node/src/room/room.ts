@@ -319,7 +319,8 @@ export class Room {
     switch (reason) {
       case 'worker_died':
       case 'transport_failed':
-        this.#tellLost(peer, reason);
+      case 'asks_too_much':
+        this.#tellLost(peer, reason === 'worker_died' ? reason : 'transport_failed');
         this.#endRecords(trackIds, reason === 'worker_died' ? 'worker_died' : 'transport_closed', link);
         break;
       case 'node_stopping':
