@@ -272,6 +272,16 @@ describe('publications', () => {
     });
   });
 
+  it('[WK11] an encoding that has an SSRC is passed on without its rid', () => {
+    const encodings = [
+      { ssrc: 1, rid: 'a', rtx: { ssrc: 2 } },
+      { ssrc: 3, rid: 'b' },
+    ];
+    const passed = (sent: unknown): unknown => passedOn(RTP_PARAMETERS.parse(sent), 'peer-1').encodings;
+    expect(passed(layers({ encodings }))).toEqual([{ ssrc: 1, rtx: { ssrc: 2 } }, { ssrc: 3 }]);
+    expect(passed(layers({ encodings: [{ rid: 'a' }, { rid: 'b' }] }))).toEqual([{ rid: 'a' }, { rid: 'b' }]);
+  });
+
   it('[MS2] of a codec’s settings only those that decoders go by are passed on, so that viewers are offered few forms', () => {
     const settings = (parameters: unknown): unknown => {
       const passed = passedOn(RTP_PARAMETERS.parse(parameters), 'peer-1');

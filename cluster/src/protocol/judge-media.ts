@@ -16,6 +16,8 @@ import {
 } from './rtp.ts';
 import type { RtpCapabilities, RtpCodecParameters, RtpParameters } from './rtp.ts';
 
+type RtpEncodingParameters = NonNullable<RtpParameters['encodings']>[number];
+
 /** Bits a second that one stream of a track may announce. */
 export const MAX_ANNOUNCED_BITRATE = { audio: 510_000, video: 12_000_000 } as const;
 
@@ -97,9 +99,19 @@ export function passedOn(rtpParameters: RtpParameters, cname: string): RtpParame
       rtcpFeedback: (codec.rtcpFeedback ?? []).filter((feedback) => FEEDBACK.has(feedbackName(feedback))),
     })),
     headerExtensions: headerExtensions.map(({ uri, id }) => ({ uri, id })),
-    ...(encodings === undefined ? {} : { encodings }),
+    ...(encodings === undefined ? {} : { encodings: encodings.map(toldInOneWay) }),
     rtcp: { cname, reducedSize: true },
   };
+}
+
+/**
+ * What has an SSRC is told by that alone. A worker that knows a rid as well takes a packet with the rid and another SSRC for the
+ * stream's, and the first one with the SSRC for one more stream of the same encoding, by which its own assertion ends it.
+ */
+function toldInOneWay(encoding: RtpEncodingParameters): RtpEncodingParameters {
+  if (encoding.ssrc === undefined) return encoding;
+  const { rid: _, ...toldBySsrc } = encoding;
+  return toldBySsrc;
 }
 
 /**

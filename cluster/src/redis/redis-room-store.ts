@@ -26,6 +26,7 @@ import { CommandGate } from './command-gate.ts';
 import type { StoreKeys } from './keys.ts';
 import { readable, readableOnes } from './malformed.ts';
 import type { ReportMalformed } from './malformed.ts';
+import { mendingRoom } from './mend-room.ts';
 import {
   heldPeerRecord,
   pairs,
@@ -47,7 +48,7 @@ import {
   readTracks,
   trackValue,
 } from './room-replies.ts';
-import { guarded, storeError } from './run-script.ts';
+import { guarded } from './run-script.ts';
 import {
   attachPeer,
   claimGateway,
@@ -82,6 +83,7 @@ const flag = (value: boolean): '0' | '1' => (value ? '1' : '0');
 /** The room store in Redis: one script for each change, all keys of a room on one hash tag. */
 export class RedisRoomStore implements RoomStore {
   readonly #redis: StoreClient;
+  readonly #bare: RunScript;
   readonly #run: RunScript;
   readonly #keys: StoreKeys;
   readonly #report: ReportMalformed;
@@ -97,18 +99,20 @@ export class RedisRoomStore implements RoomStore {
   ) {
     this.#gate = gate;
     this.#redis = redis;
-    this.#run = run;
+    this.#bare = run;
+    this.#run = async (name, keys, args) => mendingRoom(run, keys, report, async () => run(name, keys, args));
     this.#keys = keys;
     this.#report = report;
   }
 
   async view(roomId: RoomId): Promise<RoomView> {
     const [placementsKey, , , tracks] = this.#keys.room(roomId);
-    const reply = await guarded(this.#gate, placementsKey, async () =>
-      this.#redis.multi().hvals(placementsKey).hgetall(tracks).exec(),
-    );
-    const refused = reply?.find(([error]) => error !== null)?.[0];
-    if (refused) throw storeError(refused);
+    const reply = await this.#ask(roomId, placementsKey, async () => {
+      const replies = await this.#redis.multi().hvals(placementsKey).hgetall(tracks).exec();
+      const refused = replies?.find(([error]) => error !== null)?.[0];
+      if (refused) throw refused;
+      return replies;
+    });
     const [[, placed], [, tracksById]] = VIEW_REPLY.parse(reply);
     const peersByNode = new Map<MediaNodeId, number>();
     const placements = this.#readPlacements(placed.map((value) => ['counted', value]));
@@ -138,13 +142,13 @@ export class RedisRoomStore implements RoomStore {
 
   async placementOf(roomId: RoomId, peerId: PeerId): Promise<Placement | undefined> {
     const [placements] = this.#keys.room(roomId);
-    const value = await guarded(this.#gate, placements, async () => this.#redis.hget(placements, peerId));
+    const value = await this.#ask(roomId, placements, async () => this.#redis.hget(placements, peerId));
     return value === null ? undefined : this.#readPlacements([[peerId, value]])[0];
   }
 
   async formerPlacement(roomId: RoomId, peerId: PeerId): Promise<FormerPlacement | undefined> {
     const [, , , , , , meta] = this.#keys.room(roomId);
-    const value = await guarded(this.#gate, meta, async () => this.#redis.hget(meta, `former|${peerId}`));
+    const value = await this.#ask(roomId, meta, async () => this.#redis.hget(meta, `former|${peerId}`));
     return value === null ? undefined : readFormer(value, this.#report);
   }
 
@@ -223,7 +227,7 @@ export class RedisRoomStore implements RoomStore {
   async tracks(roomId: RoomId, trackIds: readonly TrackId[]): Promise<readonly StoredTrack[]> {
     if (trackIds.length === 0) return [];
     const [, , , tracks] = this.#keys.room(roomId);
-    const values = await guarded(this.#gate, tracks, async () => this.#redis.hmget(tracks, ...trackIds));
+    const values = await this.#ask(roomId, tracks, async () => this.#redis.hmget(tracks, ...trackIds));
     const found = trackIds.flatMap((trackId, index): [string, string][] => {
       const value = values[index];
       return value === null || value === undefined ? [] : [[trackId, value]];
@@ -244,13 +248,13 @@ export class RedisRoomStore implements RoomStore {
     const [, roster, rosterOrder] = this.#keys.room(roomId);
     const after = `(${sequenceOfCursor(cursor)}`;
     const limit = ROSTER_PAGE_SIZE + 1;
-    const found = await guarded(this.#gate, rosterOrder, async () =>
+    const found = await this.#ask(roomId, rosterOrder, async () =>
       this.#redis.zrangebyscore(rosterOrder, after, '+inf', 'WITHSCORES', 'LIMIT', 0, limit),
     );
     const ordered = pairs(STRINGS.parse(found));
     const page = ordered.slice(0, ROSTER_PAGE_SIZE);
     if (page.length === 0) return { peers: [] };
-    const values = await guarded(this.#gate, roster, async () =>
+    const values = await this.#ask(roomId, roster, async () =>
       this.#redis.hmget(roster, ...page.map(([peerId]) => peerId)),
     );
     // Who left between the two commands has no value any more.
@@ -275,8 +279,7 @@ export class RedisRoomStore implements RoomStore {
 
   async lastEventId(roomId: RoomId): Promise<EventId> {
     const [, , , , , , meta] = this.#keys.room(roomId);
-    const noted =
-      (await guarded(this.#gate, meta, async () => this.#redis.hget(meta, 'lastEventId'))) ?? START;
+    const noted = (await this.#ask(roomId, meta, async () => this.#redis.hget(meta, 'lastEventId'))) ?? START;
     // A client that is told of the beginning only learns nothing new; the next event sets it right.
     return readable(this.#report, 'meta', () => EVENT_ID.parse(noted)) ?? START;
   }
@@ -328,8 +331,15 @@ export class RedisRoomStore implements RoomStore {
 
   async placements(roomId: RoomId): Promise<readonly Placement[]> {
     const [placements] = this.#keys.room(roomId);
-    const all = await guarded(this.#gate, placements, async () => this.#redis.hgetall(placements));
+    const all = await this.#ask(roomId, placements, async () => this.#redis.hgetall(placements));
     return this.#readPlacements(Object.entries(all));
+  }
+
+  /** Gives a command that is about a key of a room. */
+  async #ask<Reply>(roomId: RoomId, key: string, command: () => Promise<Reply>): Promise<Reply> {
+    return mendingRoom(this.#bare, this.#keys.room(roomId), this.#report, async () =>
+      guarded(this.#gate, key, command),
+    );
   }
 
   #readPlacements(values: readonly (readonly [peerId: string, value: string])[]): Placement[] {

@@ -11,6 +11,7 @@ import type {
   TransportOffer,
 } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
+import { AtIntervals } from './at-intervals.ts';
 import { callMediasoup, noteCall } from './calls.ts';
 import { offeredCandidates } from './candidates.ts';
 import type { KeyFrames } from './key-frames.ts';
@@ -28,6 +29,12 @@ import { patientWithBaseLayer } from './rtp-parameters.ts';
  */
 const KEY_FRAME_REQUEST_DELAY_MS = 370;
 
+/**
+ * A client may go to and fro between two paths with each packet; what it is asked for each time, and what is asked of those whom it
+ * sees, is a call of the worker for each video.
+ */
+const PICTURES_EVERY_MS = 500;
+
 /** Every transport that takes media in is bounded: camera in three layers, screen, and audio fit in. */
 export const MAX_INCOMING_BITRATE = 12_000_000;
 
@@ -43,6 +50,7 @@ export class ClientTransport {
   readonly #videoConsumers = new Set<types.Consumer>();
   readonly #videoProducerIds = new Set<string>();
   readonly #layerStart: LayerStart;
+  readonly #pictures = new AtIntervals(PICTURES_EVERY_MS, () => this.#askForPictures());
   readonly #clientAddresses: () => readonly string[];
   #connecting: Promise<void> | undefined;
   #bounding: Promise<void> | undefined;
@@ -68,6 +76,7 @@ export class ClientTransport {
       'close',
       entry('mediasoup', () => {
         this.#layerStart.stop();
+        this.#pictures.stop();
         metrics.transports.dec({ kind: 'webrtc' });
       }),
     );
@@ -82,7 +91,7 @@ export class ClientTransport {
     transport.on(
       'iceselectedtuplechange',
       entry('mediasoup', () => {
-        if (hasPath) this.#askForPictures();
+        if (hasPath) this.#pictures.ask();
         hasPath = true;
       }),
     );

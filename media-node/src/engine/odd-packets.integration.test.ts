@@ -23,6 +23,14 @@ const PUBLISHED = [
 ] as const;
 const H264 = { 'packetization-mode': 1, 'level-asymmetry-allowed': 1, 'profile-level-id': '42e01f' };
 
+/** Of a video extension. */
+const idOf = (uri: string): number =>
+  (ROUTER_RTP_CAPABILITIES.headerExtensions ?? []).find(
+    (known) => known.kind === 'video' && known.uri === uri,
+  )?.preferredId ?? 0;
+const MID_EXTENSION = 'urn:ietf:params:rtp-hdrext:sdes:mid';
+const RID_EXTENSION = 'urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id';
+
 let worker: types.Worker;
 let death: Error | undefined;
 beforeEach(async () => {
@@ -82,6 +90,9 @@ async function meeting() {
   });
   let sequence = 0;
   return {
+    socket,
+    sending,
+    receiving,
     streams,
     asked: consumers.flatMap(({ rtpParameters }) =>
       (rtpParameters.encodings ?? []).flatMap((one) => one.ssrc ?? []),
@@ -138,4 +149,169 @@ test('[WK11] packets of any form, of senders and of viewers, end no worker', asy
   }
   close();
   expect(death, `seed ${SEED}`).toBeUndefined();
+});
+
+test('[WK11] a packet with the rid of an encoding and another SSRC than it has ends no worker', async () => {
+  const { sending, send, settled, close } = await meeting();
+  const [mid, rid] = [idOf(MID_EXTENSION), idOf(RID_EXTENSION)];
+  await sending.produce({
+    kind: 'video',
+    rtpParameters: {
+      mid: 'both',
+      codecs: [{ mimeType: 'video/VP8', payloadType: 96, clockRate: 90_000 }],
+      headerExtensions: [
+        { uri: MID_EXTENSION, id: mid },
+        { uri: RID_EXTENSION, id: rid },
+      ],
+      encodings: [{ ssrc: 500, rid: 'a' }],
+    },
+  });
+  for (const ssrc of [501, 500]) {
+    const names = [
+      [mid, Buffer.from('both')],
+      [rid, Buffer.from('a')],
+    ] as const;
+    send(longForm({ payloadType: 96, ssrc }, 1, names, Buffer.alloc(50)));
+  }
+  await settled();
+  close();
+  expect(death).toBeUndefined();
+});
+
+test('[WK13] what a worker tells of viewers does not grow with the packets of who they see', async () => {
+  const { sending, receiving, send, settled, close } = await meeting();
+  const orientation = idOf('urn:3gpp:video-orientation');
+  const producer = await sending.produce({
+    kind: 'video',
+    rtpParameters: {
+      codecs: [{ mimeType: 'video/VP8', payloadType: 96, clockRate: 90_000 }],
+      headerExtensions: [{ uri: 'urn:3gpp:video-orientation', id: orientation }],
+      encodings: [
+        { ssrc: 500, scalabilityMode: 'L1T3' },
+        { ssrc: 501, scalabilityMode: 'L1T3' },
+      ],
+    },
+  });
+  const consumer = await receiving.consume({
+    producerId: producer.id,
+    rtpCapabilities: structuredClone(ROUTER_RTP_CAPABILITIES),
+  });
+  let told = 0;
+  const note = (): void => {
+    told += 1;
+  };
+  consumer.on('layerschange', note);
+  consumer.on('score', note);
+  producer.on('score', note);
+  producer.on('videoorientationchange', note);
+  // Key frames (RFC 7741, 4.2), in turn of the third temporal layer and of none.
+  const payloads = [Buffer.from([0x90, 0x20, 0xa0, 0, 0, 0]), Buffer.from([0x10, 0, 0, 0])];
+  for (let sequence = 1; sequence <= 2_000; sequence += 1) {
+    const payload = payloads[sequence % 2] ?? Buffer.alloc(0);
+    send(
+      longForm(
+        { payloadType: 96, ssrc: 500 },
+        sequence,
+        [[orientation, Buffer.from([sequence % 4])]],
+        payload,
+      ),
+    );
+    if (sequence % 50 === 0) await settled();
+  }
+  await settled();
+  close();
+  expect(death).toBeUndefined();
+  expect(told).toBeGreaterThan(0);
+  expect(told).toBeLessThan(200);
+});
+
+/** A report of transport-cc (draft-holmer-rmcat-transport-wide-cc-extensions-01, 3.1) of 65,528 packets that were lost, and of one that was not. */
+function longReport(mediaSsrc: number, number: number): Buffer {
+  const packet = Buffer.alloc(40);
+  packet.writeUInt16BE(0x8fcd, 0);
+  packet.writeUInt16BE(packet.length / 4 - 1, 2);
+  packet.writeUInt32BE(1, 4);
+  packet.writeUInt32BE(mediaSsrc, 8);
+  packet.writeUInt16BE(number & 0xffff, 12);
+  packet.writeUInt16BE(8 * 8_191 + 1, 14);
+  packet[19] = number & 0xff;
+  for (let run = 0; run < 8; run += 1) packet.writeUInt16BE(8_191, 20 + 2 * run);
+  packet.writeUInt16BE(0x2001, 36);
+  return packet;
+}
+
+test('[WK13] reports of packets that nobody sent are not looked through', async () => {
+  const { answer, asked, settled, close } = await meeting();
+  const cpuMs = async (): Promise<number> => (await worker.getResourceUsage()).ru_utime;
+  await settled();
+  const before = await cpuMs();
+  for (let number = 1; number <= 400; number += 1) {
+    answer(longReport(asked[1] ?? 0, number));
+    if (number % 20 === 0) await settled();
+  }
+  await settled();
+  const taken = (await cpuMs()) - before;
+  close();
+  // They took two seconds and more.
+  expect(taken).toBeLessThan(1_000);
+});
+
+/** A receiver report (RFC 3550, 6.4.2) of somebody who lost everything of a stream. */
+function lostEverything(ssrc: number): Buffer {
+  const packet = Buffer.alloc(32);
+  packet.writeUInt16BE(0x81c9, 0);
+  packet.writeUInt16BE(packet.length / 4 - 1, 2);
+  packet.writeUInt32BE(1, 4);
+  packet.writeUInt32BE(ssrc, 8);
+  packet[12] = 255;
+  return packet;
+}
+
+/** Which parts of a stream a compound packet reports as lost, in 256ths. */
+function lossesIn(compound: Buffer, ssrc: number): number[] {
+  const losses: number[] = [];
+  for (let at = 0; at + 8 <= compound.length;) {
+    const count = compound[at + 1] === 201 ? (compound[at] ?? 0) & 0x1f : 0;
+    for (let block = at + 8; block < at + 8 + 24 * count; block += 24)
+      if (compound.readUInt32BE(block) === ssrc) losses.push(compound[block + 4] ?? 0);
+    at += 4 * (compound.readUInt16BE(at + 2) + 1);
+  }
+  return losses;
+}
+
+test('[WK14] what a viewer says that it lost of a voice counts as a tenth for its speaker', async () => {
+  const { socket, sending, receiving, send, answer, close } = await meeting();
+  const producer = await sending.produce({
+    kind: 'audio',
+    rtpParameters: {
+      codecs: [
+        {
+          mimeType: 'audio/opus',
+          payloadType: 111,
+          clockRate: 48_000,
+          channels: 2,
+          parameters: { useinbandfec: 1 },
+        },
+      ],
+      encodings: [{ ssrc: 700 }],
+    },
+  });
+  const consumer = await receiving.consume({
+    producerId: producer.id,
+    rtpCapabilities: structuredClone(ROUTER_RTP_CAPABILITIES),
+  });
+  const losses: number[] = [];
+  socket.on('message', (packet) => {
+    const type = packet[1] ?? 0;
+    if (type >= 200 && type <= 207) losses.push(...lossesIn(packet, 700));
+  });
+  let sequence = 0;
+  await waitFor('the speaker to be told of a loss', () => {
+    sequence += 1;
+    send(longForm({ payloadType: 111, ssrc: 700 }, sequence, [], Buffer.alloc(50)));
+    answer(lostEverything(consumer.rtpParameters.encodings?.[0]?.ssrc ?? 0));
+    return losses.some((lost) => lost > 0);
+  });
+  close();
+  expect(Math.max(...losses)).toBeLessThanOrEqual(25);
 });

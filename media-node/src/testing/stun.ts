@@ -56,7 +56,8 @@ export async function checkCandidate(
   }
 }
 
-function bindingRequest(transaction: Buffer, username: string, password: string): Buffer {
+/** A request that the transport with this password takes (RFC 8445, 7.1). */
+export function bindingRequest(transaction: Buffer, username: string, password: string): Buffer {
   const attributes = Buffer.concat([
     attribute(0x0006, Buffer.from(username)),
     attribute(0x0024, uint32(0x6e_00_01_ff)), // PRIORITY

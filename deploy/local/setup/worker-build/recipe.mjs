@@ -5,6 +5,8 @@
  * here builds anew.
  */
 
+import { BOUNDS } from './bounds.mjs';
+
 /** Debian's packages that the build needs. */
 export const BUILD_PACKAGES = [
   'meson',
@@ -61,6 +63,15 @@ export const PATCHES = [
     from: 'len = extension->len;',
     to: 'len = extension->len;\n\n\t\t\t\t\tif (len == 0)\n\t\t\t\t\t{\n\t\t\t\t\t\treturn nullptr;\n\t\t\t\t\t}',
   },
+  {
+    file: 'src/RTC/Producer.cpp',
+    why:
+      'An encoding may have an SSRC and a rid. A packet with the rid and another SSRC begins its stream; the first one with the SSRC then ' +
+      'began it once more, and an assertion ends the worker: two packets of a participant (3.27.1).',
+    from: 'if (isMediaPacket && encoding.ssrc == ssrc)',
+    to: 'if (isMediaPacket && encoding.ssrc == ssrc && !this->rtpStreamByEncodingIdx[i])',
+  },
+  ...BOUNDS,
   ...catching(
     'src/RTC/UdpSocket.cpp',
     'this->listener->OnUdpSocketPacketReceived(this, data, len, bufferLen, addr, receivedAtUs);',
@@ -91,7 +102,9 @@ function catching(file, call) {
       file,
       why,
       from: call,
-      to: `try\n{\n${call}\n}\ncatch (const MediaSoupError&)\n{\n// It was logged when it was thrown.\n}`,
+      to:
+        `try\n{\n${call}\n}\ncatch (const MediaSoupError&)\n{\n// It was logged when it was thrown.\n}\n` +
+        'catch (const std::exception& error)\n{\nMS_ERROR("a packet was dropped: %s", error.what());\n}',
     },
   ];
 }

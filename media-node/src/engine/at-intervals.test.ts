@@ -1,0 +1,35 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { AtIntervals } from './at-intervals.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+test('[WK13] the first is done at once, and however many follow, one in an interval', () => {
+  const work = vi.fn();
+  const pictures = new AtIntervals(500, work);
+  pictures.ask();
+  expect(work).toHaveBeenCalledTimes(1);
+  for (let packet = 0; packet < 1_000; packet += 1) {
+    pictures.ask();
+    vi.advanceTimersByTime(1);
+  }
+  expect(work).toHaveBeenCalledTimes(3);
+  vi.advanceTimersByTime(10_000);
+  expect(work).toHaveBeenCalledTimes(3);
+  pictures.ask();
+  expect(work).toHaveBeenCalledTimes(4);
+});
+
+test('[WK13] what was asked for is not done any more once it was stopped', () => {
+  const work = vi.fn();
+  const pictures = new AtIntervals(500, work);
+  pictures.ask();
+  pictures.ask();
+  pictures.stop();
+  vi.advanceTimersByTime(1_000);
+  expect(work).toHaveBeenCalledTimes(1);
+});
