@@ -1,4 +1,4 @@
-import { ENTRY_KINDS, FIRST_LINES, RareLines, toPlenaryError } from '@plenary/cluster';
+import { ENTRY_KINDS, FIRST_LINES, leftOut, RareLines, toPlenaryError } from '@plenary/cluster';
 import type { Clock, EntryFaultSink, Logger } from '@plenary/cluster';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
@@ -277,5 +277,3 @@ export function createFaultReporter(metrics: EdgeMetrics, logger: Logger, clock:
     });
   };
 }
-
-const leftOut = (unsaid: number): { readonly unsaid?: number } => (unsaid === 0 ? {} : { unsaid });

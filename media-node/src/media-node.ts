@@ -12,6 +12,7 @@ import {
   FIRST_LINES,
   mintIncarnation,
   OperatorServer,
+  leftOut,
   RareLines,
   systemClock,
   TlsFiles,
@@ -56,9 +57,11 @@ import { NetworkMeter } from './network-meter.ts';
 import { fileFault, watchFiles, WorkerFiles } from './file-limit.ts';
 import { GATEWAY_PATIENCE_MS } from './pipe/pipe-links.ts';
 import type { NodeStore } from './room/node-store.ts';
-import { IncomingWatch } from './room/incoming-watch.ts';
+import { watchIncoming } from './room/incoming-watch.ts';
+import type { PeerRounds } from './room/peer-rounds.ts';
 import { NoResends } from './room/no-resends.ts';
-import { ResendWatch } from './room/resend-watch.ts';
+import { watchResends } from './room/resend-watch.ts';
+import type { ReceiverBytes } from './room/resend-watch.ts';
 import { Outbox } from './room/outbox.ts';
 import type { Peer } from './room/peer.ts';
 import { FAREWELL_MS, HANDOVER_MS } from './lifecycle.ts';
@@ -134,8 +137,8 @@ export class MediaNode {
   readonly pool: WorkerPool;
   /** Empties the node, so that it can be stopped and nobody notices. */
   readonly #drain: Drain<Peer>;
-  readonly #incoming: IncomingWatch<Peer>;
-  readonly #resends: ResendWatch<Peer>;
+  readonly #incoming: PeerRounds<Peer, number>;
+  readonly #resends: PeerRounds<Peer, ReceiverBytes>;
   readonly #options: MediaNodeOptions;
   readonly #outbox: Outbox;
   readonly #load: LoadMeter;
@@ -227,7 +230,7 @@ export class MediaNode {
         metrics.errors.inc({ where, code: error.code });
         // The store names whom this node needs, and how many.
         linkLines.say(`${where} ${error.code}`, (unsaid) => {
-          logger.warn({ err: error, ...(unsaid === 0 ? {} : { unsaid }) }, 'link to another node');
+          logger.warn({ err: error, ...leftOut(unsaid) }, 'link to another node');
         });
       },
       metrics,
@@ -271,7 +274,7 @@ export class MediaNode {
       },
       anyEdge: () => this.#control.anyEdge(),
     });
-    this.#incoming = new IncomingWatch({
+    this.#incoming = watchIncoming({
       peers: () => this.rooms.peers(),
       limits: config.incomingLimits,
       clock: systemClock,
@@ -285,7 +288,7 @@ export class MediaNode {
         logger.warn({ err: error }, 'what peers send could not be counted');
       },
     });
-    this.#resends = new ResendWatch({
+    this.#resends = watchResends({
       peers: () => this.rooms.peers(),
       workerCpu: () => Math.max(0, ...this.pool.alive().map(({ cpu }) => cpu)),
       clock: systemClock,

@@ -1,4 +1,4 @@
-import { ENTRY_KINDS, FIRST_LINES, RareLines } from '@plenary/cluster';
+import { ENTRY_KINDS, FIRST_LINES, leftOut, RareLines } from '@plenary/cluster';
 import type { Clock, EntryFaultSink, Logger } from '@plenary/cluster';
 import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 
@@ -141,7 +141,7 @@ export function createEntrySink(metrics: NodeMetrics, logger: Logger, clock: Clo
     metrics.entryFaults.inc({ entry });
     lines.say(entry, (unsaid) => {
       logger.error(
-        { entry, err: fault, ...(unsaid === 0 ? {} : { unsaid }) },
+        { entry, err: fault, ...leftOut(unsaid) },
         'a fault at an entry: what came in was dropped, the process goes on',
       );
     });

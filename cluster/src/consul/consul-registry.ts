@@ -1,6 +1,6 @@
 import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
-import { FIRST_LINES, RareLines } from '../process/rare-lines.ts';
+import { FIRST_LINES, leftOut, RareLines } from '../process/rare-lines.ts';
 import type { Namespace } from '../namespace.ts';
 import type { Logger } from '../process/logging.ts';
 import type { EdgeId, Incarnation, MediaNodeId } from '../protocol/ids.ts';
@@ -328,7 +328,7 @@ export class ConsulRegistry implements Registry {
     if (this.#reported.size >= MAX_REPORTED) this.#reported.clear();
     this.#reported.add(report);
     this.#lines.say(says, (unsaid) => {
-      this.#logger.error({ detail, about, ...(unsaid === 0 ? {} : { unsaid }) }, says);
+      this.#logger.error({ detail, about, ...leftOut(unsaid) }, says);
     });
   }
 }

@@ -5,6 +5,9 @@ const LINES_EVERY_MS = 10_000;
 /** Where each line names something else that somebody must act on: the first few tell what it is about. */
 export const FIRST_LINES = 5;
 
+/** How many lines were left out before one, as its field; nothing where none was. */
+export const leftOut = (unsaid: number): { readonly unsaid?: number } => (unsaid === 0 ? {} : { unsaid });
+
 /**
  * For lines of the log whose number a stranger decides: one in ten seconds of each kind, or a few, with how many were left out
  * before. Metrics count all of them. Kinds are a closed set, such as error codes, since each of them is remembered.

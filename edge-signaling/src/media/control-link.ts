@@ -3,6 +3,7 @@ import {
   BeatWatch,
   callFrom,
   ignoreWallClock,
+  leftOut,
   CONTROL_BEAT_MS,
   CONTROL_LINK_LIMITS,
   CONTROL_NOTICES,
@@ -484,7 +485,7 @@ export class ControlLink {
   #say(level: 'warn' | 'error', kind: string, detail: Record<string, unknown>, what: string): void {
     const { logger, lines } = this.#settings;
     lines.say(kind, (unsaid) => {
-      logger[level]({ ...detail, ...(unsaid === 0 ? {} : { unsaid }) }, what);
+      logger[level]({ ...detail, ...leftOut(unsaid) }, what);
     });
   }
 

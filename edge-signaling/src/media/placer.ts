@@ -1,6 +1,7 @@
 import { homeOf } from '../room/track-cache.ts';
 import {
   FIRST_LINES,
+  leftOut,
   orderDatacenters,
   PlenaryError,
   RareLines,
@@ -147,7 +148,7 @@ export class Placer {
         const { code } = lastFault;
         this.#lines.say(code, (unsaid) => {
           this.#settings.logger.warn(
-            { mediaNodeId: placement.mediaNodeId, code, attempt, ...(unsaid === 0 ? {} : { unsaid }) },
+            { mediaNodeId: placement.mediaNodeId, code, attempt, ...leftOut(unsaid) },
             'a media node did not admit a peer',
           );
         });

@@ -6,7 +6,7 @@ import {
   NO_EXCESS,
   SLACK_BITRATE,
 } from './incoming-limits.ts';
-import { IncomingWatch, LOOKS_AT_ONCE } from './incoming-watch.ts';
+import { watchIncoming, LOOKS_AT_ONCE } from './incoming-watch.ts';
 import type { WatchedPeer } from './incoming-watch.ts';
 
 /** Looks once a second, above the limit or not. */
@@ -103,7 +103,7 @@ describe('the watch', () => {
       limit: () => Promise.reject(new Error('never')),
     };
     const faults: unknown[] = [];
-    const watch = new IncomingWatch<WatchedPeer>({
+    const watch = watchIncoming<WatchedPeer>({
       peers: () => [viewer, ...others, flooder],
       limits: DEFAULT_INCOMING_LIMITS,
       clock: { monotonicMs: () => nowMs, wallMs: () => nowMs },

@@ -1,6 +1,6 @@
 /**
  * What a peer may send, and what becomes of one that goes on sending more (SPEC MS5). mediasoup's own limit is advice to the
- * sender (REMB, transport-cc), which one that means harm does not take. Pure: {@link IncomingWatch} measures and acts.
+ * sender (REMB, transport-cc), which one that means harm does not take. Pure: `incoming-watch.ts` measures and acts.
  */
 import type { TrackSource } from '@plenary/cluster';
 

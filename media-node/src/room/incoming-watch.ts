@@ -2,7 +2,6 @@ import type { Clock, TrackSource } from '@plenary/cluster';
 import { allowedBitrate, judgeExcess, NO_EXCESS } from './incoming-limits.ts';
 import type { Excess, IncomingLimits, LimitStep } from './incoming-limits.ts';
 import { PeerRounds } from './peer-rounds.ts';
-import type { Look } from './peer-rounds.ts';
 import type { FaultSink } from './room-context.ts';
 import type { Timers } from './timers.ts';
 
@@ -29,45 +28,25 @@ export interface IncomingWatchPorts<Peer extends WatchedPeer> {
 }
 
 /** Looks at what peers send, in turns, and limits those that go on sending more than they may. */
-export class IncomingWatch<Peer extends WatchedPeer> {
-  readonly #ports: IncomingWatchPorts<Peer>;
-  readonly #excesses = new WeakMap<Peer, Excess>();
-  readonly #rounds: PeerRounds<Peer, number>;
-
-  constructor(ports: IncomingWatchPorts<Peer>) {
-    this.#ports = ports;
-    this.#rounds = new PeerRounds({
-      ...ports,
-      where: 'incoming',
-      atOnce: () => LOOKS_AT_ONCE,
-      count: (peer) => peer.receivedBytes(),
-      urgencyOf: (peer) => this.#excesses.get(peer)?.aboveMs ?? 0,
-      judge: (peer, before, now) => this.#judge(peer, before, now),
-    });
-  }
-
-  start(): void {
-    this.#rounds.start();
-  }
-
-  stop(): void {
-    this.#rounds.stop();
-  }
-
-  /** One turn. */
-  async lookAround(): Promise<void> {
-    await this.#rounds.lookAround();
-  }
-
-  async #judge(peer: Peer, before: Look<number>, now: Look<number>): Promise<void> {
-    const { limits, onStep } = this.#ports;
-    const elapsedMs = now.atMs - before.atMs;
-    const bitrate = Math.round(((now.count - before.count) * 8_000) / elapsedMs);
-    const limit = allowedBitrate(peer.sources(), limits);
-    const { excess, step } = judgeExcess(this.#excesses.get(peer) ?? NO_EXCESS, bitrate / limit, elapsedMs);
-    this.#excesses.set(peer, excess);
-    if (step === undefined) return;
-    onStep(peer, step);
-    await peer.limit(step, { bitrate, limit });
-  }
+export function watchIncoming<Peer extends WatchedPeer>(
+  ports: IncomingWatchPorts<Peer>,
+): PeerRounds<Peer, number> {
+  const excesses = new WeakMap<Peer, Excess>();
+  return new PeerRounds({
+    ...ports,
+    where: 'incoming',
+    atOnce: () => LOOKS_AT_ONCE,
+    count: (peer) => peer.receivedBytes(),
+    urgencyOf: (peer) => excesses.get(peer)?.aboveMs ?? 0,
+    judge: async (peer, before, now) => {
+      const elapsedMs = now.atMs - before.atMs;
+      const bitrate = Math.round(((now.count - before.count) * 8_000) / elapsedMs);
+      const limit = allowedBitrate(peer.sources(), ports.limits);
+      const { excess, step } = judgeExcess(excesses.get(peer) ?? NO_EXCESS, bitrate / limit, elapsedMs);
+      excesses.set(peer, excess);
+      if (step === undefined) return;
+      ports.onStep(peer, step);
+      await peer.limit(step, { bitrate, limit });
+    },
+  });
 }

@@ -23,7 +23,7 @@ export interface PeerRoundsPorts<Peer extends { readonly closed: boolean }, Coun
   /** Peers that were above a limit are looked at first: how urgent that is, 0 for all others. */
   readonly urgencyOf: (peer: Peer) => number;
   /** Judges two looks at one peer, and acts. */
-  readonly judge: (peer: Peer, before: Look<Count>, now: Look<Count>) => Promise<void>;
+  readonly judge: (peer: Peer, before: Look<Count>, now: Look<Count>) => Promise<void> | void;
   /** Names what is looked at. */
   readonly where: string;
   readonly clock: Clock;

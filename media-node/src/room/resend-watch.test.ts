@@ -2,7 +2,7 @@ import { peer, room } from '@plenary/cluster/testing/samples';
 import { EPOCH, ROUTER_RTP_CAPABILITIES } from '@plenary/cluster';
 import { describe, expect, test } from 'vitest';
 import { NoResends, withoutResends } from './no-resends.ts';
-import { addExcess, RESENDS_IN_ANY_CASE, RESEND_LOOKS, ResendWatch, timesLimit } from './resend-watch.ts';
+import { addExcess, RESENDS_IN_ANY_CASE, RESEND_LOOKS, timesLimit, watchResends } from './resend-watch.ts';
 import type { ReceiverBytes } from './resend-watch.ts';
 
 const MEGABIT = 125_000;
@@ -58,7 +58,7 @@ function watching(receivers: readonly Receiver[], workerCpu: () => number) {
   let nowMs = 0;
   const found: Receiver[] = [];
   const faults: unknown[] = [];
-  const watch = new ResendWatch<Receiver>({
+  const watch = watchResends<Receiver>({
     peers: () => receivers,
     workerCpu,
     clock: { monotonicMs: () => nowMs, wallMs: () => nowMs },

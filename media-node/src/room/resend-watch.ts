@@ -1,6 +1,5 @@
 import type { Clock } from '@plenary/cluster';
 import { PeerRounds } from './peer-rounds.ts';
-import type { Look } from './peer-rounds.ts';
 import type { FaultSink } from './room-context.ts';
 import type { Timers } from './timers.ts';
 
@@ -65,42 +64,23 @@ export interface ResendWatchPorts<Peer extends ReceivingPeer> {
 }
 
 /** Looks at what is sent again to peers in turns, and finds those that ask without need (SPEC MS10). */
-export class ResendWatch<Peer extends ReceivingPeer> {
-  readonly #ports: ResendWatchPorts<Peer>;
-  readonly #aboveMs = new WeakMap<Peer, number>();
-  readonly #rounds: PeerRounds<Peer, ReceiverBytes>;
-
-  constructor(ports: ResendWatchPorts<Peer>) {
-    this.#ports = ports;
-    this.#rounds = new PeerRounds({
-      ...ports,
-      where: 'resends',
-      atOnce: () => (ports.workerCpu() > BUSY_SHARE ? RESEND_LOOKS.busy : RESEND_LOOKS.calm),
-      count: (peer) => peer.receiverBytes(),
-      urgencyOf: (peer) => this.#aboveMs.get(peer) ?? 0,
-      judge: (peer, before, now) => this.#judge(peer, before, now),
-    });
-  }
-
-  start(): void {
-    this.#rounds.start();
-  }
-
-  stop(): void {
-    this.#rounds.stop();
-  }
-
-  /** One turn. */
-  async lookAround(): Promise<void> {
-    await this.#rounds.lookAround();
-  }
-
-  #judge(peer: Peer, before: Look<ReceiverBytes>, now: Look<ReceiverBytes>): Promise<void> {
-    const elapsedMs = now.atMs - before.atMs;
-    const times = timesLimit(before.count, now.count, elapsedMs);
-    const aboveMs = addExcess(this.#aboveMs.get(peer) ?? 0, times, elapsedMs);
-    this.#aboveMs.set(peer, aboveMs);
-    if (aboveMs >= PATIENCE_MS && !peer.closed) this.#ports.onExcess(peer);
-    return Promise.resolve();
-  }
+export function watchResends<Peer extends ReceivingPeer>(
+  ports: ResendWatchPorts<Peer>,
+): PeerRounds<Peer, ReceiverBytes> {
+  const excesses = new WeakMap<Peer, number>();
+  const aboveMsOf = (peer: Peer): number => excesses.get(peer) ?? 0;
+  return new PeerRounds({
+    ...ports,
+    where: 'resends',
+    atOnce: () => (ports.workerCpu() > BUSY_SHARE ? RESEND_LOOKS.busy : RESEND_LOOKS.calm),
+    count: (peer) => peer.receiverBytes(),
+    urgencyOf: aboveMsOf,
+    judge: (peer, before, now) => {
+      const elapsedMs = now.atMs - before.atMs;
+      const times = timesLimit(before.count, now.count, elapsedMs);
+      const aboveMs = addExcess(aboveMsOf(peer), times, elapsedMs);
+      excesses.set(peer, aboveMs);
+      if (aboveMs >= PATIENCE_MS && !peer.closed) ports.onExcess(peer);
+    },
+  });
 }
