@@ -1,4 +1,4 @@
-/** What becomes of the last lines of a process whose reader is slow, or whose disk is full. */
+/** The last lines of a process whose reader is slow, or whose disk is full. */
 import { execFileSync, fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';

@@ -82,7 +82,7 @@ describe('a Redis Cluster that lost a master', () => {
     await waitFor('it to be noticed', () => store.trouble() === 'no_answer');
     expect(store.isAvailable()).toBe(true);
     const [commands, others] = [commandsOf(silent.roomId), commandsOf(other.roomId)];
-    // What is sent is answered later than what is refused here, even by a master that answers.
+    // A command that is sent is answered later than one that is refused here, even by a master that answers.
     const firstOf = async (index: number): Promise<string> => {
       const refused = commands[index]?.().then(
         () => 'carried out',
