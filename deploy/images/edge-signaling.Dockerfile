@@ -3,7 +3,7 @@
 #     docker build -f deploy/images/edge-signaling.Dockerfile -t plenary/edge-signaling:0.1.0 .
 #
 # BASE is any Debian or Ubuntu with glibc 2.38 or newer, which uWebSockets.js needs: Debian 13, Ubuntu 24.04.
-ARG BASE=docker.io/library/debian:trixie-slim
+ARG BASE=docker.io/library/debian:trixie-20260918-slim@sha256:a99cfc517144bc59b1978475ec53b46ecabec7e43635402ee5b77cc54cd1b20a
 
 # --- builds: Node 24, the packages and the web app, by the same recipe as `npm start`
 FROM ${BASE} AS build

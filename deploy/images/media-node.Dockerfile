@@ -5,7 +5,7 @@
 # The worker is mediasoup's own prebuilt where that can be fetched, else it is built from the npm package's source
 # against BASE's libraries (some five minutes on two cores). Run it on host networking: each of its ports carries media
 # of many people, and a port mapping would cost a copy of every packet.
-ARG BASE=docker.io/library/debian:trixie-slim
+ARG BASE=docker.io/library/debian:trixie-20260918-slim@sha256:a99cfc517144bc59b1978475ec53b46ecabec7e43635402ee5b77cc54cd1b20a
 
 # --- builds: Node 24, the packages and the worker, by the same recipe as `npm start`
 FROM ${BASE} AS build

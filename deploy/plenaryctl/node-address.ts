@@ -102,7 +102,7 @@ function addressOf({ kind, id, url }: KnownProcess): NodeAddress {
 /** What the registry says, of which nothing is believed without a proof (SPEC OP2). */
 async function liveProcesses(environment: Environment): Promise<KnownProcess[]> {
   const named = only(LOOKUP_SETTINGS, environment);
-  const settings = parseConfig(LOOKUP_SETTINGS, named, [], storeFaults(named));
+  const settings = parseConfig(LOOKUP_SETTINGS, named, [], storeFaults);
   const store = connectClusterStore({
     address: storeAddressOf(settings),
     namespace: settings.PLENARY_NAMESPACE,

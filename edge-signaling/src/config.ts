@@ -6,6 +6,7 @@ import {
   consulAddressSetting,
   consulSettings,
   consulTokenSetting,
+  hostSetting,
   integerSetting,
   logLevelSetting,
   MAX_DRAIN_MS,
@@ -156,7 +157,7 @@ const directorySetting = z.string().refine((path) => {
 export const EDGE_SETTINGS = z.object({
   PLENARY_ID: EDGE_ID,
   PLENARY_DATACENTER: DATACENTER_ID,
-  PLENARY_HOST: z.string().min(1).max(255).default('0.0.0.0'),
+  PLENARY_HOST: hostSetting.default('0.0.0.0'),
   PLENARY_PORT: portSetting,
   PLENARY_PUBLIC_URL: publicUrlSetting,
   ...STORE_SETTINGS,
@@ -280,12 +281,10 @@ export function readEdgeConfig(
   environment: Environment,
   socketsAllowed: number = socketsByFileLimit(),
 ): EdgeConfig {
-  const settings = parseConfig(
-    EDGE_SETTINGS,
-    environment,
-    ['PLENARY_PARENT_PIPE'],
-    [...storeFaults(environment), ...keyFaults(environment)],
-  );
+  const settings = parseConfig(EDGE_SETTINGS, environment, ['PLENARY_PARENT_PIPE'], (given) => [
+    ...storeFaults(given),
+    ...keyFaults(given),
+  ]);
   const { PLENARY_API_KEYS: apiKeys = NO_KEYS, PLENARY_JOIN_KEYS: keySets = NO_KEY_SETS } = settings;
   const faults = operatorFaults(settings, 'edge');
   // A limit on a key that there is not is a misspelt one, and would let the tenant that it was meant for go unlimited.

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { ConfigError } from '@plenary/cluster';
 import { describe, expect, test } from 'vitest';
 import { loadConfig } from './config.ts';
@@ -37,6 +40,30 @@ describe('the configuration', () => {
       parentPipe: false,
     });
     expect(loadConfig({ ...GOOD, PLENARY_PARENT_PIPE: '1' }).parentPipe).toBe(true);
+  });
+
+  test('[CF2] every setting may come from a file, also those that are held against each other', () => {
+    const direct = {
+      ...GOOD,
+      PLENARY_LISTEN_IP: '10.1.0.21',
+      PLENARY_PIPE_ADDRESS: '10.1.0.21',
+      PLENARY_CONTROL_URL: 'http://10.1.0.21:4001',
+      PLENARY_ADMIN_TOKEN: 'an admin token of at least thirty-two characters',
+    };
+    const folder = mkdtempSync(join(tmpdir(), 'plenary-config-'));
+    try {
+      const byFile = Object.entries(direct).map(([name, value]) => {
+        writeFileSync(join(folder, name), `${value}\r\n`);
+        return [`${name}_FILE`, join(folder, name)] as const;
+      });
+      expect(loadConfig(Object.fromEntries(byFile))).toEqual(loadConfig(direct));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+    const { PLENARY_PORT_SLICE: _slice, ...others } = GOOD;
+    expect(faultsOf({ ...others, PLENARY_PORT_SLICE_FILE: '/nowhere' })).toEqual([
+      expect.stringContaining('PLENARY_PORT_SLICE_FILE: cannot read'),
+    ]);
   });
 
   test('[CO7] Consul is used where it is named, with a token that may come from a file', () => {
@@ -203,5 +230,35 @@ describe('the configuration', () => {
       portSlice: { firstPort: 443, lastPort: 460 },
     });
     expect(faultsOf({ ...GOOD, PLENARY_PORT_SLICE: '0-99' })).toHaveLength(1);
+  });
+
+  test.each([
+    '256.1.1.1',
+    '203.0.113',
+    '127.1',
+    '010.1.0.21',
+    '0x7f.1',
+    '203.0.113.5:20000',
+    '[2001:db8::1]',
+    'a..b',
+  ])('[CF8] %s is announced neither as an address nor as a host name', (text) =>
+    expect(faultsOf({ ...GOOD, PLENARY_ANNOUNCED_ADDRESS: text })).toEqual([
+      expect.stringContaining('PLENARY_ANNOUNCED_ADDRESS: must be'),
+    ]),
+  );
+
+  test('[CF8] an IPv4 address that is mapped into IPv6 is announced as what it is', () => {
+    const { addresses } = loadConfig({ ...GOOD, PLENARY_ANNOUNCED_ADDRESS: '::FFFF:203.0.113.5' });
+    expect(addresses).toEqual([{ family: 'ipv4', listenIp: '0.0.0.0', announced: '203.0.113.5' }]);
+  });
+
+  test('[CF8] nobody is told to reach an unspecified address, or an operators’ port by a path', () => {
+    for (const url of ['http://0.0.0.0:4001', 'http://[::]:4001'])
+      expect(faultsOf({ ...GOOD, PLENARY_CONTROL_URL: url })).toEqual([
+        expect.stringContaining('PLENARY_CONTROL_URL: nobody reaches'),
+      ]);
+    expect(faultsOf({ ...GOOD, PLENARY_OPERATOR_URL: 'http://10.1.0.21:14001/plenary' })).toEqual([
+      expect.stringContaining('PLENARY_OPERATOR_URL: must be scheme, host and port'),
+    ]);
   });
 });

@@ -12,6 +12,8 @@ import {
   consulSettings,
   consulTokenSetting,
   familyOf,
+  givenSettings,
+  hostSetting,
   identityOfNodeKeys,
   identityOfSecrets,
   integerSetting,
@@ -48,7 +50,7 @@ import { canonicalAddress, isUnspecified, pairAddresses } from './media-address.
 import type { MediaAddresses } from './media-address.ts';
 import type { PipeScope } from './pipe/pipe-path.ts';
 
-const ADDRESSES = 'must be IP addresses or host names with commas between';
+const ADDRESSES = 'must be IP addresses or host names with commas between, without ports and brackets';
 const addressesSetting = z.string().transform((text, context) => {
   const addresses = text.split(',').map((part) => canonicalAddress(part.trim()));
   const known = addresses.filter((address) => address !== undefined);
@@ -102,7 +104,7 @@ export const CONFIG_SCHEMA = z.object({
   PLENARY_ID: MEDIA_NODE_ID,
   PLENARY_DATACENTER: DATACENTER_ID,
   /** Where the control links listen, and nothing else. */
-  PLENARY_HOST: z.string().min(1).default('0.0.0.0'),
+  PLENARY_HOST: hostSetting.default('0.0.0.0'),
   PLENARY_PORT: portSetting,
   /** As edges and other nodes reach the control link; default `http://ANNOUNCED_ADDRESS:PORT`. */
   PLENARY_CONTROL_URL: z
@@ -111,6 +113,10 @@ export const CONFIG_SCHEMA = z.object({
     .refine(
       (text) => beyondOrigin(text) === undefined,
       'must be scheme, host and port only: http://10.1.0.21:4000',
+    )
+    .refine(
+      (text) => !isUnspecified(new URL(text).hostname.replace(/^\[|\]$/g, '')),
+      'nobody reaches an unspecified address: name the one at which edges and media nodes reach this node',
     )
     .optional(),
   /** Where RTP is bound; default every interface, for each family that is announced. */
@@ -201,20 +207,15 @@ export interface MediaNodeConfig {
 /** @throws ConfigError with every fault */
 export function loadConfig(environment: Environment): MediaNodeConfig {
   // Faults between settings are looked for whether or not single settings are faulty, so that all are told at once.
-  const paired = addressesOf(environment);
-  const sourced = sliceSourceOf(environment);
+  const { values: given } = givenSettings(CONFIG_SCHEMA, environment);
+  const paired = addressesOf(given);
+  const sourced = sliceSourceOf(given);
   const crossFaults = [
     ...('faults' in paired ? paired.faults : []),
     ...('faults' in sourced ? sourced.faults : []),
-    ...storeFaults(environment),
+    ...storeFaults(given),
   ];
-  let parsed: z.output<typeof CONFIG_SCHEMA>;
-  try {
-    parsed = parseConfig(CONFIG_SCHEMA, environment, ['PLENARY_PARENT_PIPE']);
-  } catch (error) {
-    if (error instanceof ConfigError) throw new ConfigError([...error.faults, ...crossFaults]);
-    throw error;
-  }
+  const parsed = parseConfig(CONFIG_SCHEMA, environment, ['PLENARY_PARENT_PIPE'], () => crossFaults);
   if ('faults' in paired || 'faults' in sourced || crossFaults.length > 0) throw new ConfigError(crossFaults);
   const operatorProblems = operatorFaults(parsed, 'media-node');
   if (operatorProblems.length > 0) throw new ConfigError(operatorProblems);
@@ -281,20 +282,20 @@ function identityFrom({
 const inUrl = (address: string): string => (isIP(address) === 6 ? `[${address}]` : address);
 
 /** A setting that is malformed is a fault of its own, which the schema tells: here it tells nothing. */
-function addressesOf(environment: Environment): ReturnType<typeof pairAddresses> {
-  const announced = optional(addressesSetting, environment['PLENARY_ANNOUNCED_ADDRESS']);
-  const listenIps = optional(listenIpSetting, environment['PLENARY_LISTEN_IP']);
+function addressesOf(given: Environment): ReturnType<typeof pairAddresses> {
+  const announced = optional(addressesSetting, given['PLENARY_ANNOUNCED_ADDRESS']);
+  const listenIps = optional(listenIpSetting, given['PLENARY_LISTEN_IP']);
   if (announced === 'malformed' || listenIps === 'malformed') return { faults: [] };
   return pairAddresses(announced ?? [], listenIps ?? []);
 }
 
 function sliceSourceOf(
-  environment: Environment,
+  given: Environment,
 ): { readonly source: SliceSource } | { readonly faults: readonly string[] } {
-  const slice = optional(sliceSetting, environment['PLENARY_PORT_SLICE']);
-  const range = optional(sliceSetting, environment['PLENARY_PORT_RANGE']);
-  const size = optional(integerSetting(1, 64_512), environment['PLENARY_PORT_SLICE_SIZE']);
-  const workers = optional(integerSetting(1, 256), environment['PLENARY_WORKERS']) ?? availableParallelism();
+  const slice = optional(sliceSetting, given['PLENARY_PORT_SLICE']);
+  const range = optional(sliceSetting, given['PLENARY_PORT_RANGE']);
+  const size = optional(integerSetting(1, 64_512), given['PLENARY_PORT_SLICE_SIZE']);
+  const workers = optional(integerSetting(1, 256), given['PLENARY_WORKERS']) ?? availableParallelism();
   const faults: string[] = [];
   if (slice === undefined && range === undefined) {
     faults.push('PLENARY_PORT_SLICE: is required, or PLENARY_PORT_RANGE to lease a slice of');
@@ -333,12 +334,12 @@ function sourceFrom(
   return range === undefined ? undefined : { kind: 'leased', range, size };
 }
 
-/** A setting by itself; `undefined` where it is not given. */
+/** A setting by itself; `undefined` where it is not given. What cannot be read is empty, and malformed. */
 function optional<Schema extends z.ZodType>(
   schema: Schema,
   text: string | undefined,
 ): z.output<Schema> | undefined | 'malformed' {
-  if (text === undefined || text === '') return undefined;
+  if (text === undefined) return undefined;
   const parsed = schema.safeParse(text);
   return parsed.success ? parsed.data : 'malformed';
 }

@@ -1,5 +1,5 @@
 import { BlockList, isIP } from 'node:net';
-import { familyOf } from '@plenary/cluster';
+import { familyOf, isHostName } from '@plenary/cluster';
 import type { AddressFamily, AnnouncedAddresses } from '@plenary/cluster';
 
 /** The way to a node's RTP ports in one family. A node has one for each family that it announces, the first of them preferred. */
@@ -59,8 +59,6 @@ export function isPrivateAddress(address: string): boolean {
   return isIP(address) !== 0 && PRIVATE.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
 }
 
-const HOST_NAME = /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/;
-
 /**
  * The form in which equal addresses are equal texts, since the registry compares them so: host names in lower case, IPv6
  * compressed. `undefined` for what is neither an address nor a host name.
@@ -69,10 +67,19 @@ export function canonicalAddress(text: string): string | undefined {
   if (isIP(text) === 4) return text;
   // Zones name an interface of this machine: they mean nothing to others.
   if (isIP(text) === 6) {
-    return text.includes('%') ? undefined : new URL(`http://[${text}]`).hostname.slice(1, -1);
+    return text.includes('%') ? undefined : shortest(text);
   }
-  const lower = text.toLowerCase();
-  return HOST_NAME.test(lower) ? lower : undefined;
+  return isHostName(text) ? text.toLowerCase() : undefined;
+}
+
+/** IPv6 compressed; an IPv4 address that is mapped into IPv6 (`::ffff:10.0.0.1`) as what it is, which clients reach by IPv4. */
+function shortest(text: string): string {
+  const short = new URL(`http://[${text}]`).hostname.slice(1, -1);
+  const [, high, low] = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(short) ?? [];
+  if (high === undefined || low === undefined) return short;
+  return [high, low]
+    .flatMap((part) => [Number.parseInt(part, 16) >> 8, Number.parseInt(part, 16) & 255])
+    .join('.');
 }
 
 /** What stands for every interface. */

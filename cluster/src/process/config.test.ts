@@ -3,7 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { ConfigError, parseConfig, portSetting, secretSetting, switchSetting } from './config.ts';
+import {
+  ConfigError,
+  hostSetting,
+  parseConfig,
+  portSetting,
+  secretSetting,
+  switchSetting,
+} from './config.ts';
 
 const SCHEMA = z.object({
   PLENARY_PORT: portSetting,
@@ -64,6 +71,13 @@ describe('parseConfig', () => {
       PLENARY_EDGE_ENV_TZ: 'UTC',
       PLENARY_EDGE_PORT_3000_TCP_START: 'tcp://10.96.0.1:3000',
       PLENARY_EDGE_PORT_START: 'tcp://10.96.0.1:3000',
+      PLENARY_REDIS_PORT_7000_TCP_START: 'tcp://10.96.0.4:7000',
+      PLENARY_REDIS_PORT_7000_TCP_PORT_START: '7000',
+      PLENARY_REDIS_PORT_7000_TCP_END: 'tcp://10.96.0.4:7005',
+      PLENARY_REDIS_PORT_7000_TCP_PORT_END: '7005',
+      PLENARY_ENV_EDGE_NAME: '/app/plenary-env-edge',
+      PLENARY_ENV_EDGE_ENV_TZ: 'UTC',
+      PLENARY_ENV_EDGE_ENV_MY_ENV_TZ: 'UTC',
     };
     expect(faultsOf({ ...services, PLENARY_PORT: '3000', PLENARY_CLUSTER_SECRET: SECRET })).toEqual([]);
     expect(faultsOf({ ...services, PLENARY_CLUSTER_SECRET: SECRET })).toEqual([
@@ -114,4 +128,97 @@ describe('parseConfig', () => {
       rmSync(folder, { recursive: true });
     }
   });
+
+  const withFile = <Result>(content: string | Buffer, use: (path: string) => Result): Result => {
+    const folder = mkdtempSync(join(tmpdir(), 'plenary-config-'));
+    try {
+      writeFileSync(join(folder, 'file'), content);
+      return use(join(folder, 'file'));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  };
+  const SPACED = [
+    `${SECRET}\r`,
+    `${SECRET}\r\n`,
+    ` ${SECRET} `,
+    `\uFEFF${SECRET}\n`,
+    `${SECRET}\n\n`,
+    `\t${SECRET}`,
+  ];
+
+  it.each(SPACED)(
+    '[CF7] space, line ends and a byte order mark around a value are no part of it: %j',
+    (text) => {
+      const direct = parseConfig(SCHEMA, {
+        PLENARY_PORT: '3000\r',
+        PLENARY_CLUSTER_SECRET: text,
+        PLENARY_GUESTS: ' on\n',
+      });
+      expect(direct).toEqual({ PLENARY_PORT: 3000, PLENARY_CLUSTER_SECRET: SECRET, PLENARY_GUESTS: true });
+      withFile(text, (path) => {
+        const byFile = { PLENARY_PORT: '3000', PLENARY_CLUSTER_SECRET_FILE: `${path}\r` };
+        expect(parseConfig(SCHEMA, byFile).PLENARY_CLUSTER_SECRET).toBe(SECRET);
+      });
+    },
+  );
+
+  it.each([
+    [`"${SECRET}"`, 'is in quotation marks'],
+    [`'${SECRET}'`, 'is in quotation marks'],
+    [`${SECRET}\n${SECRET}`, 'cannot be seen'],
+    [`${SECRET}\0`, 'cannot be seen'],
+    [`${SECRET}\u200B`, 'cannot be seen'],
+    [`\u202E${SECRET}`, 'cannot be seen'],
+  ])('[CF7] a value that is %j is a fault, which does not repeat it', (text, said) => {
+    const [fault = '', ...others] = faultsOf({ PLENARY_PORT: '1', PLENARY_CLUSTER_SECRET: text });
+    expect(others).toEqual([]);
+    expect(fault).toContain(`PLENARY_CLUSTER_SECRET: `);
+    expect(fault).toContain(said);
+    expect(fault).not.toContain(SECRET);
+    withFile(text, (path) =>
+      expect(faultsOf({ PLENARY_PORT: '1', PLENARY_CLUSTER_SECRET_FILE: path })).toEqual([fault]),
+    );
+  });
+
+  it.each([
+    [Buffer.from(`\uFEFF${SECRET}`, 'utf16le'), /cannot read .* \(it is not UTF-8 text\)/],
+    [Buffer.from(SECRET, 'utf16le'), /cannot be seen/],
+    ['', /^PLENARY_CLUSTER_SECRET_FILE: .* is empty$/],
+    ['\n', /^PLENARY_CLUSTER_SECRET_FILE: .* is empty$/],
+  ])('[CF2] a file that holds %j is a fault', (content, fault) => {
+    withFile(content, (path) =>
+      expect(faultsOf({ PLENARY_PORT: '1', PLENARY_CLUSTER_SECRET_FILE: path })).toEqual([
+        expect.stringMatching(fault),
+      ]),
+    );
+  });
+
+  it('[CF2] an empty variable is not given, beside a file or as the name of one', () => {
+    withFile(SECRET, (path) => {
+      const given = { PLENARY_PORT: '1', PLENARY_PORT_FILE: '', PLENARY_CLUSTER_SECRET_FILE: path };
+      expect(faultsOf({ ...given, PLENARY_CLUSTER_SECRET: '' })).toEqual([]);
+    });
+  });
+});
+
+describe('[CF8] where to listen', () => {
+  it.each(['0.0.0.0', '10.1.0.11', '::', '::1', 'FD00::1', 'localhost', 'edge-1.example.org', 'media_node'])(
+    'may be %s',
+    (text) => expect(hostSetting.parse(text)).toBe(text),
+  );
+
+  it.each([
+    '10.1.0.11:3000',
+    '[::]',
+    'http://10.1.0.1',
+    '*',
+    'a host',
+    '0',
+    '1.2.3',
+    '256.1.1.1',
+    '010.1.0.1',
+    'a..b',
+    'a.b.',
+  ])('is no %s', (text) => expect(hostSetting.safeParse(text).success).toBe(false));
 });

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import { isInjected, nearestName } from './injected.ts';
 
@@ -17,46 +18,73 @@ export class ConfigError extends Error {
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+export interface GivenSettings {
+  /** The text of each setting that is given; empty where that cannot be read or used. */
+  readonly values: Readonly<Record<string, string>>;
+  /** Why not. */
+  readonly faults: readonly string[];
+}
+
+/**
+ * What an environment says of the settings of a schema: from files where it names them (`NAME_FILE`), without what Kubernetes
+ * or a Docker link wrote there for a service, and without the space and line ends around it (SPEC CF2, CF4, CF7). What is
+ * empty is not given.
+ */
+export function givenSettings(schema: z.ZodObject, environment: Environment): GivenSettings {
+  const own = withoutNames(environment, injectedNames(environment));
+  const values: Record<string, string> = {};
+  const faults: string[] = [];
+  for (const name of Object.keys(schema.shape)) {
+    const read = readValue(name, own);
+    if (read === undefined) continue;
+    if ('fault' in read) faults.push(read.fault);
+    values[name] = 'fault' in read ? '' : read.value;
+  }
+  return { values, faults };
+}
+
 /**
  * Parses environment variables by a schema whose keys are their names, and freezes the result. A variable `NAME_FILE`
  * gives the value of `NAME` from a file, as Docker secrets do. An unknown `PLENARY_*` variable is a fault, because a
  * misspelt one would otherwise be ignored in silence. What Kubernetes or a Docker link wrote there for a service is none,
  * and never the value of a setting.
- * @param crossFaults - what the caller found wrong between settings, to be told along with the rest
+ * @param findCrossFaults - what the caller finds wrong between settings, to be told along with the rest
  * @throws ConfigError with every fault
  */
 export function parseConfig<Shape extends z.ZodRawShape>(
   schema: z.ZodObject<Shape>,
   environment: Environment,
   alsoKnown: readonly string[] = [],
-  crossFaults: readonly string[] = [],
+  findCrossFaults: (given: GivenSettings['values']) => readonly string[] = () => [],
 ): Readonly<z.output<z.ZodObject<Shape>>> {
   const names = Object.keys(schema.shape);
   const known = new Set([...names, ...names.map((name) => `${name}_FILE`), ...alsoKnown]);
-  const injected = Object.keys(environment).filter((name) => isInjected(name, environment));
-  const own = withoutNames(environment, injected);
-  const faults = Object.keys(own)
-    .filter((name) => name.startsWith('PLENARY_') && !known.has(name))
+  const injected = injectedNames(environment);
+  const { values, faults: unreadable } = givenSettings(schema, environment);
+  const faults = Object.keys(environment)
+    .filter((name) => name.startsWith('PLENARY_') && !known.has(name) && !injected.includes(name))
     .map((name) => unknownFault(name, known));
+  faults.push(...unreadable);
 
-  const values: Record<string, string> = {};
-  for (const name of names) {
-    const value = readValue(name, own, faults);
-    if (value !== undefined && value !== '') values[name] = value;
-  }
-  const parsed = schema.safeParse(values);
+  const usable = Object.fromEntries(Object.entries(values).filter(([, value]) => value !== ''));
+  const parsed = schema.safeParse(usable);
   if (!parsed.success) {
     for (const issue of parsed.error.issues) {
       const name = issue.path.map(String).join('.') || 'configuration';
+      // It is given, and has its fault already.
+      if (values[name] === '') continue;
       const missing = values[name] === undefined && issue.path.length === 1;
       const hint = injected.includes(name) ? serviceLinkHint(environment[name] ?? '') : '';
       faults.push(`${name}: ${missing ? `is required${hint}` : issue.message}`);
     }
   }
-  faults.push(...crossFaults);
+  faults.push(...findCrossFaults(values));
   if (faults.length > 0 || !parsed.success) throw new ConfigError(faults);
   return Object.freeze(parsed.data);
 }
+
+const injectedNames = (environment: Environment): readonly string[] =>
+  Object.keys(environment).filter((name) => isInjected(name, environment));
 
 function withoutNames(environment: Environment, names: readonly string[]): Environment {
   const left = new Set(names);
@@ -71,21 +99,46 @@ function unknownFault(name: string, known: ReadonlySet<string>): string {
 const serviceLinkHint = (value: string): string =>
   ` (${value} is not a setting but what Kubernetes or a Docker link says of a service; set this variable for the container itself, and enableServiceLinks: false for its pod)`;
 
-function readValue(name: string, environment: Environment, faults: string[]): string | undefined {
-  const path = environment[`${name}_FILE`];
-  if (path === undefined) return environment[name];
-  if (environment[name] !== undefined) {
-    faults.push(`${name}: is given both directly and by ${name}_FILE`);
-    return undefined;
-  }
+/** @returns undefined where the setting is not given, or is empty */
+function readValue(
+  name: string,
+  environment: Environment,
+): { readonly value: string } | { readonly fault: string } | undefined {
+  // A byte order mark counts as space.
+  const direct = (environment[name] ?? '').trim();
+  const path = (environment[`${name}_FILE`] ?? '').trim();
+  if (path === '' && direct === '') return undefined;
+  if (path !== '' && direct !== '') return { fault: `${name}: is given both directly and by ${name}_FILE` };
   try {
-    return readFileSync(path, 'utf8').trim();
+    const value = path === '' ? direct : UTF8.decode(readFileSync(path)).trim();
+    // A secret that was never written must not pass for one that nobody wants.
+    if (value === '') return { fault: `${name}_FILE: ${path} is empty` };
+    const fault = faultOfText(value);
+    return fault === undefined ? { value } : { fault: `${name}: ${fault}` };
   } catch (error) {
-    faults.push(
-      `${name}_FILE: cannot read ${path} (${error instanceof Error ? error.message : String(error)})`,
-    );
-    return undefined;
+    return { fault: `${name}_FILE: cannot read ${path} (${whyUnreadable(error)})` };
   }
+}
+
+function whyUnreadable(error: unknown): string {
+  if (error instanceof TypeError) return 'it is not UTF-8 text';
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Throws a TypeError for what is in another encoding, such as the UTF-16 that PowerShell writes. */
+const UTF8 = new TextDecoder('utf-8', { fatal: true });
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u;
+const QUOTED = /^(["'])[^]*\1$/;
+
+/**
+ * What nobody means to be part of a setting and nobody sees there. Above all in a secret, of which nothing else is known: it
+ * would be another one than that of the other processes. The text itself is not repeated.
+ */
+function faultOfText(text: string): string | undefined {
+  if (UNSEEN.test(text)) return 'holds a line end or another character that cannot be seen';
+  if (text.length > 1 && QUOTED.test(text))
+    return 'is in quotation marks, which are part of the value here (`docker run --env-file` and Kubernetes keep them): leave them out';
+  return undefined;
 }
 
 /** A whole number out of an environment variable. */
@@ -104,6 +157,24 @@ export const secretSetting = z.string().min(32, 'must have at least 32 character
 
 /** A port number to listen on. */
 export const portSetting = integerSetting(1, 65_535);
+
+const LABEL = '[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?';
+const HOST_NAME = new RegExp(`^(?=.{1,253}$)${LABEL}(\\.${LABEL})*$`, 'i');
+/** Whatever resolves names takes these for an address, or for a broken one: `256.1.1.1`, `127.1`, `0x7f.1`. */
+const LIKE_AN_ADDRESS = /(^|\.)(\d+|0x[0-9a-f]*)$/i;
+
+/** Whether a text is a host's name, and no address that was misspelt. */
+export function isHostName(text: string): boolean {
+  return HOST_NAME.test(text) && !LIKE_AN_ADDRESS.test(text);
+}
+
+/** Where to listen. */
+export const hostSetting = z
+  .string()
+  .refine(
+    (text) => isIP(text) !== 0 || isHostName(text),
+    'must be an address or a host name, without a port, brackets or a scheme',
+  );
 
 export const logLevelSetting = z
   .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])

@@ -1,6 +1,6 @@
 /** What Kubernetes and Docker links write into the environment for a service: names that say by themselves what they are. */
 const INJECTED_NAME =
-  /_(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR|START|END))?)$/;
+  /_(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT_\d+_(?:TCP|UDP|SCTP)(?:_(?:PROTO|PORT|ADDR|START|END|PORT_START|PORT_END))?)$/;
 /** `PLENARY_EDGE_PORT=tcp://10.0.0.1:3000`, also of a service whose name makes it the name of a setting of ours. */
 const PORT_NAME = /_PORT(?:_START|_END)?$/;
 const PORT_URL = /^(?:tcp|udp|sctp):\/\//i;
@@ -8,7 +8,7 @@ const PORT_URL = /^(?:tcp|udp|sctp):\/\//i;
 const LINK_NAME = /_NAME$/;
 const LINK_PATH = /^\/[^/]+\/[^/]+$/;
 /** `PLENARY_EDGE_ENV_TZ=UTC`: the other container's own variables, which a Docker link copies. */
-const LINK_ENV = /^(.+?)_ENV_/;
+const LINK_ENV = '_ENV_';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -22,8 +22,11 @@ export function isInjected(name: string, environment: Environment): boolean {
   if (INJECTED_NAME.test(name)) return true;
   if (PORT_NAME.test(name) && PORT_URL.test(value)) return true;
   if (LINK_NAME.test(name) && LINK_PATH.test(value)) return true;
-  const linked = LINK_ENV.exec(name)?.[1];
-  return linked !== undefined && LINK_PATH.test(environment[`${linked}_NAME`] ?? '');
+  // Either name may hold this as well: `PLENARY_ENV_EDGE_ENV_TZ`.
+  const parts = name.split(LINK_ENV);
+  return parts.some((_part, index) =>
+    LINK_PATH.test(environment[`${parts.slice(0, index).join(LINK_ENV)}_NAME`] ?? ''),
+  );
 }
 
 /** Of the known names the one that is nearest to a misspelt one, if any is near. */

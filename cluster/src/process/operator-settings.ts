@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { secretsSetting } from '../keys/derive.ts';
 import { adminKeysSetting } from './admin-proof.ts';
 import type { AdminSubject } from './admin-proof.ts';
-import { portSetting } from './config.ts';
+import { beyondOrigin, hostSetting, portSetting } from './config.ts';
 import type { TlsPaths } from './tls-files.ts';
 
 const fileSetting = z.string().min(1).max(4_096);
@@ -13,11 +13,15 @@ export const OPERATOR_SETTINGS = {
   /** Where /health, /ready, /metrics and /admin are answered; default PLENARY_PORT + {@link OPERATOR_PORT_OFFSET}. */
   PLENARY_OPERATOR_PORT: portSetting.optional(),
   /** On which address; default PLENARY_HOST. */
-  PLENARY_OPERATOR_HOST: z.string().min(1).max(255).optional(),
+  PLENARY_OPERATOR_HOST: hostSetting.optional(),
   /** As `plenaryctl` reaches it; default that address and port. */
   PLENARY_OPERATOR_URL: z
     .url({ protocol: /^https?$/, error: 'must be an http or https URL' })
     .max(512)
+    .refine(
+      (text) => beyondOrigin(text) === undefined,
+      'must be scheme, host and port only: http://10.1.0.11:13000',
+    )
     .transform((text) => new URL(text).origin)
     .optional(),
   /** Of operators, for `plenaryctl`; several joined by commas while it is changed. Without it nobody can drain the process. */

@@ -5,7 +5,7 @@ import { STORE_SETTINGS, storeAddressOf, storeFaults } from './store-address.ts'
 import type { StoreAddress } from './store-address.ts';
 
 const read = (environment: Record<string, string>): StoreAddress =>
-  storeAddressOf(parseConfig(z.object(STORE_SETTINGS), environment, [], storeFaults(environment)));
+  storeAddressOf(parseConfig(z.object(STORE_SETTINGS), environment, [], storeFaults));
 
 function faultsOf(environment: Record<string, string>): readonly string[] {
   try {
@@ -114,5 +114,33 @@ describe('the address of the store', () => {
       'PLENARY_REDIS_CLUSTER',
     ]);
     expect(faults.join()).not.toContain('hunter2');
+  });
+
+  it.each([
+    'redis://10.1.0.31',
+    'REDIS://10.1.0.31:6379/',
+    'rediss://user:p%2Fw@redis.example.org:6380/15',
+    'redis://:password@[fd00::31]:6379/0',
+  ])('[CF8] one Redis may be %s', (url) => {
+    expect(read({ REDIS_URL: url })).toEqual({ kind: 'single', url });
+  });
+
+  it.each([
+    ['unix:///run/redis.sock', 'must be a redis or rediss URL'],
+    ['/run/redis.sock', 'must be a redis or rediss URL'],
+    ['redis:10.1.0.31:6379', 'must be a redis or rediss URL'],
+    ['redis://:secret/word@10.1.0.31', 'must be a redis or rediss URL'],
+    ['redis:///run/redis.sock', 'names no host'],
+    ['redis://', 'names no host'],
+    ['redis://10.1.0.31/plenary', 'the number of a database'],
+    ['redis://10.1.0.31/0/', 'the number of a database'],
+    ['redis://10.1.0.31?db=1', 'nothing behind ? or #'],
+    ['redis://10.1.0.31#1', 'nothing behind ? or #'],
+    ['redis://:secret%word@10.1.0.31', '% in its user or password'],
+  ])('[CF8] %s is refused in words that repeat nothing of it', (url, said) => {
+    const message = faultsOf({ REDIS_URL: url }).join();
+    expect(message).toContain('REDIS_URL: ');
+    expect(message).toContain(said);
+    expect(message).not.toMatch(/secret|10\.1\.0\.31/);
   });
 });

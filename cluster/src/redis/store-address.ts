@@ -72,9 +72,41 @@ const natMapSetting = z.string().transform((text, context): NatMap => {
 const nameSetting = z.string().min(1).max(256);
 const passwordSetting = z.string().min(1).max(1_024);
 
+/**
+ * The URL of one Redis: what it cannot mean here is refused, since the client would take it for something else, such as the
+ * path of a socket for a database of the Redis on this machine. Nothing of it is repeated, since it may hold a password.
+ */
+const redisUrlSetting = z.string().transform((text, context): string => {
+  const url = /^rediss?:\/\//i.test(text) ? URL.parse(text) : null;
+  if (url === null) {
+    context.addIssue(
+      'must be a redis or rediss URL (in a password, what is no letter or digit must be written as %XX)',
+    );
+    return z.NEVER;
+  }
+  if (url.hostname === '') context.addIssue('names no host; sockets of the file system are not supported');
+  else if (!/^\/?$|^\/\d{1,5}$/.test(url.pathname)) {
+    context.addIssue('may end with the number of a database, such as /0, and nothing else');
+  } else if (url.search !== '' || url.hash !== '') {
+    context.addIssue('takes nothing behind ? or #; in a password, those must be written as %3F and %23');
+  } else if (!isDecodable(url.username) || !isDecodable(url.password)) {
+    context.addIssue('has a % in its user or password that is not written as %25');
+  }
+  return text;
+});
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** The settings of the store, by the names of their environment variables: the same for edges and media nodes. */
 export const STORE_SETTINGS = {
-  REDIS_URL: z.url({ protocol: /^rediss?$/, error: 'must be a redis or rediss URL' }).optional(),
+  REDIS_URL: redisUrlSetting.optional(),
   PLENARY_REDIS_SENTINELS: hostsSetting.optional(),
   PLENARY_REDIS_SENTINEL_NAME: nameSetting.optional(),
   PLENARY_REDIS_SENTINEL_USERNAME: nameSetting.optional(),
@@ -98,10 +130,12 @@ const OF_SENTINEL = [
 ] as const;
 const OF_ACCESS = ['PLENARY_REDIS_USERNAME', 'PLENARY_REDIS_PASSWORD', 'PLENARY_REDIS_TLS'] as const;
 
-/** What is wrong between the store's settings, looked for apart from the single ones so that all is told at once. */
-export function storeFaults(environment: Environment): string[] {
-  const isGiven = (name: string): boolean =>
-    (environment[name] ?? '') !== '' || (environment[`${name}_FILE`] ?? '') !== '';
+/**
+ * What is wrong between the store's settings, looked for apart from the single ones so that all is told at once.
+ * @param given - the text of each setting that is given
+ */
+export function storeFaults(given: Environment): string[] {
+  const isGiven = (name: string): boolean => given[name] !== undefined;
   const [kind, ...others] = KINDS.filter(isGiven);
   if (kind === undefined)
     return [

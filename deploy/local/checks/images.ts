@@ -1,13 +1,3 @@
-/**
- * Images that are named without a digest: none could be asked for from where this was written. Remove one here as soon as
- * its reference has a digest (deploy/README.md says how to get one).
- */
-const WITHOUT_DIGEST: ReadonlySet<string> = new Set([
-  'docker.io/library/debian:trixie-slim',
-  'docker.io/library/redis:7.4-alpine',
-  'docker.io/library/caddy:2.10-alpine',
-]);
-
 const PINNED = /^[a-z0-9][\w.\-/:]*:[\w][\w.-]*@sha256:[0-9a-f]{64}$/;
 /** Our own images are built from these files, never pulled. */
 const OURS = /^plenary\/[a-z-]+:/;
@@ -18,9 +8,18 @@ const OURS = /^plenary\/[a-z-]+:/;
  */
 export function imageFaults(text: string): string[] {
   return imagesOf(text)
-    .filter((image) => !PINNED.test(image) && !OURS.test(image) && !WITHOUT_DIGEST.has(image))
+    .filter((image) => !PINNED.test(image) && !OURS.test(image))
     .map((image) => `${image} names no digest: write NAME:TAG@sha256:…, see deploy/README.md.`);
 }
+
+/** Where a line names one: a stage's base, what a stage copies or mounts from elsewhere, BuildKit's frontend, a service's. */
+const NAMES_IMAGE = [
+  /^\s*FROM\s+(?:--\S+\s+)*(\S+)/i,
+  /^\s*(?:COPY|ADD|RUN)\s.*--(?:mount=\S*\b)?from=([^\s,]+)/i,
+  /^#\s*syntax\s*=\s*(\S+)/i,
+  /^\s*(?:-\s+)?["']?image["']?:\s*["']?([^\s'"]+)/,
+  /[{,]\s*["']?image["']?:\s*["']?([^\s'",}]+)/,
+];
 
 /** Every image that a Dockerfile or compose file takes from elsewhere, with defaults filled in. */
 function imagesOf(text: string): string[] {
@@ -31,13 +30,13 @@ function imagesOf(text: string): string[] {
   for (const line of lines) {
     const argument = /^\s*ARG\s+(\w+)=(\S+)/i.exec(line);
     if (argument?.[1] !== undefined) defaults.set(argument[1], argument[2] ?? '');
-    const found =
-      /^\s*FROM\s+(?:--\S+\s+)*(\S+)/i.exec(line)?.[1] ?? /^\s*image:\s*['"]?([^\s'"]+)/.exec(line)?.[1];
+    const found = NAMES_IMAGE.map((pattern) => pattern.exec(line)?.[1]).find((image) => image !== undefined);
     if (found !== undefined) {
       const image = found
         .replace(/\$\{\w+:?-([^}]*)\}/g, '$1')
         .replace(/\$\{?(\w+)\}?/g, (whole, name: string) => defaults.get(name) ?? whole);
-      if (!stages.has(image)) images.push(image);
+      // A stage may also be meant by its number.
+      if (!stages.has(image) && !/^\d+$/.test(image)) images.push(image);
     }
     const stage = /^\s*FROM\s.*\sAS\s+(\S+)/i.exec(line)?.[1];
     if (stage !== undefined) stages.add(stage);

@@ -75,9 +75,10 @@ const resultOf = (faults: readonly string[]): CommandResult => ({
 });
 
 function checkImages(): CommandResult {
-  const files = globSync(['deploy/*.y*ml', 'deploy/images/*'], { cwd: repositoryRoot }).filter((path) =>
-    /\.ya?ml$|Dockerfile/.test(path),
-  );
+  const files = globSync(['**/*.{yml,yaml}', '**/*Dockerfile*', '**/*Containerfile*'], {
+    cwd: repositoryRoot,
+    exclude: (path) => /(^|\/)(node_modules|\.toolchain|\.git)$/.test(path),
+  });
   return resultOf(files.flatMap((path) => imageFaults(read(path)).map((fault) => `${path}: ${fault}`)));
 }
 

@@ -73,10 +73,9 @@ function faultOf(address: KeySetAddress): string | undefined {
   }
 }
 
-/** Without any key nobody could join. */
-export function keyFaults(environment: Environment): readonly string[] {
-  const names = ['PLENARY_API_KEYS', 'PLENARY_API_KEYS_FILE', 'PLENARY_JOIN_KEYS', 'PLENARY_JOIN_KEYS_FILE'];
-  return names.some((name) => (environment[name] ?? '') !== '')
+/** Without any key nobody could join. @param given - the text of each setting that is given */
+export function keyFaults(given: Environment): readonly string[] {
+  return ['PLENARY_API_KEYS', 'PLENARY_JOIN_KEYS'].some((name) => given[name] !== undefined)
     ? []
     : ['PLENARY_API_KEYS: is required, unless there is PLENARY_JOIN_KEYS'];
 }
