@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execFileSync } from 'node:child_process';
 import { UWS_BINARIES } from './setup/checksums.mjs';
-import { CHECKSUMS_FILE, sha256Of } from './setup/verify.mjs';
+import { CHECKSUMS_FILE, fetchOverHttps, sha256Of } from './setup/verify.mjs';
 
 const [version, binaries] = Object.entries(UWS_BINARIES)[0] ?? ['', {}];
 const address = `https://github.com/uNetworking/uWebSockets.js/archive/refs/tags/v${version}.tar.gz`;
@@ -33,7 +33,7 @@ try {
 }
 
 async function download() {
-  const response = await fetch(address).catch((/** @type {Error} */ error) => error);
+  const response = await fetchOverHttps(address, 'The archive').catch((/** @type {Error} */ error) => error);
   if (response instanceof Error || !response.ok) {
     console.error(
       `${address} could not be fetched (${response instanceof Error ? response.message : response.status}).`,

@@ -55,3 +55,15 @@ test.each(['first', 'later'])(
     await relay.stop();
   },
 );
+
+test('[MS4] a bot that asks for a track twice, as when a join and an event tell of it, goes on receiving it', async () => {
+  const [speaker, listener] = [await join('twice', 'speaker'), await join('twice', 'listener')];
+  const track = await speaker.publish('audio');
+  const packets = (): number => listener.received.find(({ trackId }) => trackId === track)?.packets ?? 0;
+  await waitFor('the voice', () => packets() > 0);
+  await listener.subscribe([track]);
+  const before = packets();
+  await waitFor('more of the voice', () => packets() > before + 10);
+  expect(listener.problems).toEqual([]);
+  await Promise.all([speaker, listener].map((bot) => bot.leave()));
+});

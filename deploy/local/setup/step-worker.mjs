@@ -17,7 +17,7 @@ import { SetupError } from './errors.mjs';
 import { mediasoupVersion, workerFolder, workerRuns } from './facts.mjs';
 import { root, toolchain, workerBuildFolder } from './paths.mjs';
 import { findProgram, outputOf, runLogged } from './process.mjs';
-import { CHECKSUMS_FILE, requireHttps, verifyFile } from './verify.mjs';
+import { CHECKSUMS_FILE, fetchOverHttps, requireHttps, verifyFile } from './verify.mjs';
 import { BUILD_PACKAGES, LIBSRTP_OPTIONS, MESON_RELEASE, PATCHES, SHIMS } from './worker-build/recipe.mjs';
 
 const LOG = 'mediasoup-worker';
@@ -88,15 +88,17 @@ async function downloadPrebuilt(work) {
   const base =
     process.env.MEDIASOUP_WORKER_PREBUILT_DOWNLOAD_BASE_URL ??
     'https://github.com/versatica/mediasoup/releases/download';
-  requireHttps(base, "mediasoup's prebuilt worker");
+  const what = "mediasoup's prebuilt worker";
+  requireHttps(base, what);
   const archive = join(work, name);
   try {
-    const response = await fetch(`${base}/${version}/${name}`, {
+    const response = await fetchOverHttps(`${base}/${version}/${name}`, what, {
       signal: AbortSignal.timeout(DOWNLOAD_TIMEOUT_MS),
     });
     if (!response.ok) return `the site answered ${response.status}`;
     writeFileSync(archive, Buffer.from(await response.arrayBuffer()));
   } catch (error) {
+    if (error instanceof SetupError) throw error;
     return error instanceof Error && error.name === 'TimeoutError'
       ? 'the site does not answer'
       : 'the site cannot be reached';

@@ -95,3 +95,26 @@ export function requireHttps(address, what) {
   if (URL.canParse(address) && new URL(address).protocol === 'https:') return;
   throw new SetupError(`${what} is fetched over https only, not from ${address}.`);
 }
+
+const MAX_REDIRECTS = 5;
+
+/**
+ * Fetches a file over https, from first to last: fetch itself would follow a redirect to http.
+ * @param {string} address
+ * @param {string} what it is for
+ * @param {{ signal?: AbortSignal }} [options]
+ * @param {(address: string, options: RequestInit) => Promise<Response>} [ask]
+ * @returns {Promise<Response>}
+ * @throws {SetupError} where it, or where it leads to, is anything but https; otherwise as fetch does
+ */
+export async function fetchOverHttps(address, what, { signal } = {}, ask = fetch) {
+  let next = address;
+  for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
+    requireHttps(next, what);
+    const response = await ask(next, { redirect: 'manual', ...(signal === undefined ? {} : { signal }) });
+    const location = response.headers.get('location');
+    if (response.status < 300 || response.status > 399 || location === null) return response;
+    next = URL.parse(location, next)?.href ?? location;
+  }
+  throw new SetupError(`${what} is not fetched: ${address} leads from one place to another and never ends.`);
+}

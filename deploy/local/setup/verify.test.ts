@@ -4,7 +4,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { K6_MODULES, NODE_ARCHIVES, UWS_BINARIES } from './checksums.mjs';
 import { K6_VERSION, NODE_VERSION } from './versions.mjs';
+import { SetupError } from './errors.mjs';
 import {
+  fetchOverHttps,
   requireHttps,
   sha256Of,
   verifiedSourceOptions,
@@ -84,5 +86,39 @@ describe('[SU2] nothing switches verification off', () => {
 
   it('takes https', () => {
     requireHttps('https://mirror.example/x', 'The worker');
+  });
+});
+
+describe('[SU2] what is fetched over https', () => {
+  const answers: Readonly<Record<string, readonly [status: number, location?: string]>> = {
+    'https://a.example/plain': [302, 'http://a.example/file'],
+    'https://a.example/elsewhere': [302, 'https://b.example/file'],
+    'https://a.example/beside': [307, '/file'],
+    'https://a.example/round': [301, 'https://a.example/round'],
+    'https://a.example/other': [302, 'file:///etc/passwd'],
+    'https://a.example/nonsense': [302, 'https://'],
+  };
+  const asked: string[] = [];
+  const ask = (address: string): Promise<Response> => {
+    asked.push(address);
+    const [status, location] = answers[address] ?? [200];
+    return Promise.resolve(
+      new Response(null, { status, headers: location === undefined ? {} : { location } }),
+    );
+  };
+
+  it.each(['plain', 'other', 'nonsense', 'round'])('is not followed where it leads by %s', async (name) => {
+    asked.length = 0;
+    await expect(fetchOverHttps(`https://a.example/${name}`, 'It', {}, ask)).rejects.toThrow(SetupError);
+    expect(asked.every((address) => address === `https://a.example/${name}`)).toBe(true);
+  });
+
+  it.each([
+    ['elsewhere', 'https://b.example/file'],
+    ['beside', 'https://a.example/file'],
+  ])('is followed by %s', async (name, last) => {
+    asked.length = 0;
+    expect((await fetchOverHttps(`https://a.example/${name}`, 'It', {}, ask)).status).toBe(200);
+    expect(asked).toEqual([`https://a.example/${name}`, last]);
   });
 });

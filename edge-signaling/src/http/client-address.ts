@@ -68,13 +68,37 @@ function addressOfHop(hop: string | undefined): string | undefined {
 /** The `for` of each element. What is there and cannot be read stays as an empty hop: it ends what is believed. */
 function hopsOfForwarded(header = ''): string[] {
   if (header.trim() === '') return [];
-  return header.split(',').map((element) => {
-    for (const pair of element.split(';')) {
+  return partsOf(header, ',').map((element) => {
+    for (const pair of partsOf(element, ';')) {
       const [name = '', ...value] = pair.split('=');
       if (name.trim().toLowerCase() === 'for') return value.join('=');
     }
     return '';
   });
+}
+
+/**
+ * The parts between separators that are not in a quoted string (RFC 9110, 5.6.4). Read from the end, which is what a proxy of ours
+ * wrote: whatever a client left open before it, or had put into `host="…"`, is not taken for an element of that proxy.
+ */
+function partsOf(text: string, separator: ',' | ';'): string[] {
+  const parts: string[] = [];
+  let end = text.length;
+  let isQuoted = false;
+  for (let index = text.length - 1; index >= 0; index -= 1) {
+    if (text[index] === '"' && !isEscaped(text, index)) isQuoted = !isQuoted;
+    if (text[index] !== separator || isQuoted) continue;
+    parts.push(text.slice(index + 1, end));
+    end = index;
+  }
+  parts.push(text.slice(0, end));
+  return parts.reverse();
+}
+
+function isEscaped(text: string, index: number): boolean {
+  let backslashes = 0;
+  while (text[index - 1 - backslashes] === '\\') backslashes += 1;
+  return backslashes % 2 === 1;
 }
 
 /** Servers print one address in several ways: an IPv4 one mapped into IPv6, or all zeros spelt out. */

@@ -289,6 +289,18 @@ describe('client addresses', () => {
     expect(behind('192.0.2.9', 'for=6.6.6.6')).toBe('192.0.2.9');
   });
 
+  it.each([
+    'for=192.0.2.9;host="a, for=6.6.6.6"',
+    'for=192.0.2.9;host="a, for=6.6.6.6;b=\\""',
+    'for=192.0.2.9;host="a, for=6.6.6.6;b=\\\\"',
+    'host="a;for=6.6.6.6";for=192.0.2.9',
+    'for="6.6.6.6, for=192.0.2.9;proto=https',
+    'for="6.6.6.6, for=192.0.2.9;host="a, for=6.6.6.6, b\\""',
+    '"""\\, for=192.0.2.9;by="[fd00::1]:443"',
+  ])('[EN6] %s names 192.0.2.9, whatever the client had quoted or left open', (header) => {
+    expect(behind(undefined, header)).toBe('192.0.2.9');
+  });
+
   it('[EN6] the PROXY protocol counts from a trusted proxy', () => {
     expect(proxied({ remoteAddress: '10.1.1.1', proxied: '192.0.2.9' })).toBe('192.0.2.9');
     expect(proxied({ remoteAddress: '10.1.1.1', proxied: '10.2.2.2', forwardedFor: '192.0.2.9' })).toBe(

@@ -548,6 +548,8 @@ export class Bot {
   /** Those of the offers that it can take. Of the others the edge is told, and all else goes on (SPEC MS4). */
   #takeable(offers: readonly ConsumerOffer[], epoch: Epoch): ConsumerOffer[] {
     return offers.filter((offer) => {
+      // Asked for twice, by the join and by the event of the same track, the edge answers with one and the same consumer.
+      if (this.#receptions.has(offer.consumerId)) return false;
       const fault = faultOfConsumer(offer, (ssrc) => this.#bySsrc.has(ssrc));
       if (fault === undefined) return true;
       const { consumerId, trackId } = offer;
