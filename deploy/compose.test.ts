@@ -260,6 +260,16 @@ describe('compose.yaml against the programs that it starts', () => {
     }
   });
 
+  it('[LC1] lets each process hear SIGTERM from its beginning: it is not the first one of its container', () => {
+    for (const [name, service] of [...builtFrom(EDGE_IMAGE), ...builtFrom(MEDIA_NODE_IMAGE)])
+      expect(service.init, name).toBe(true);
+    const starts = readFileSync(join(root, 'HA_SETUP.md'), 'utf8').match(
+      /^docker run --detach [^]*?[^\\]$/gm,
+    );
+    expect(starts?.length).toBe(2);
+    for (const start of starts ?? []) expect(start).toContain(' --init ');
+  });
+
   it('asks each process for its liveness by the program that its image has for it', () => {
     for (const [name, service] of [...builtFrom(EDGE_IMAGE), ...builtFrom(MEDIA_NODE_IMAGE)]) {
       expect(service.healthcheck.test, name).toEqual(['CMD', 'node', '/app/healthcheck.mjs']);

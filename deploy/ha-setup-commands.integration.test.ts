@@ -60,6 +60,14 @@ function blockWith(start: string): readonly string[] {
     .filter((line) => line !== '' && !line.startsWith('#'));
 }
 
+/** What a line of usage stands for: with and without each part in brackets, and twice what may be repeated. */
+function everyForm(usage: string): readonly string[] {
+  const [whole, optional = '', repeated = ''] = /\s*\[([^\]]*)\](…?)/.exec(usage) ?? [];
+  if (whole === undefined) return [usage];
+  const put = (text: string): readonly string[] => everyForm(usage.replace(whole, text));
+  return [...put(''), ...put(` ${optional}`), ...(repeated === '' ? [] : put(` ${optional} ${optional}`))];
+}
+
 const REDIS_PLACES = ['10.1.0.31', '10.2.0.31', '10.3.0.10'];
 const SECRETS = {
   REDIS_URL_FILE: 'secrets/redis_url_operator',
@@ -178,6 +186,20 @@ describe.skipIf(fault !== undefined)(
         blockWith('# /etc/caddy/plenary.env').map((line) => line.split(/=(.*)/s, 2) as [string, string]),
       );
       await typeUnder(BRING_UP, /^caddy validate /, caddy);
+    });
+
+    it('[AD10] look at rooms and people, and take access away, in each form that the page gives', async () => {
+      const [tenant = ''] = readFileSync(join(site.folder, 'secrets/api_keys'), 'utf8').split(':');
+      const forms = blockWith('plenaryctl rooms').flatMap((line) => everyForm(line));
+      expect(forms.length).toBeGreaterThan(8);
+      for (const form of forms) {
+        const command = form
+          .replace('TENANT', tenant)
+          .replace(/(?<= )ROOM/, 'hello')
+          .replace('SUB', 'ann')
+          .replace('URL', 'http://10.1.0.11:13000');
+        await type({ heading: 'Upgrades', command, says: '' }, SECRETS);
+      }
     });
 
     it('[AD10] check it, make the key of one media node, and drain it', async () => {

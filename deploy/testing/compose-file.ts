@@ -9,6 +9,7 @@ const SERVICE = z.strictObject({
   command: z.array(z.string()).optional(),
   network_mode: z.literal('host'),
   restart: z.literal('unless-stopped'),
+  init: z.boolean().optional(),
   environment: z.record(z.string(), z.string()).default({}),
   secrets: z.array(z.string()).default([]),
   volumes: z.array(z.string()).default([]),

@@ -51,6 +51,7 @@ function run(args: readonly string[]): void {
       name: { type: 'string' },
       network: { type: 'string' },
       restart: { type: 'string' },
+      init: { type: 'boolean' },
       ulimit: { type: 'string' },
       'stop-timeout': { type: 'string' },
       volume: { type: 'string' },

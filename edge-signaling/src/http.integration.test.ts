@@ -180,6 +180,21 @@ describe.each(['uws', 'node'] as const)('HTTP of other people, on %s', (server) 
     expect(await status({ 'x-forwarded-for': '2001:db8:1::7' })).toBe(101);
   });
 
+  it('[EN5] a socket at another path, as behind a proxy that adds one, is not found', async () => {
+    for (const path of ['/plenary/socket.io/', '/socket.io', '/', '/health', '/SOCKET.IO/', '//socket.io/']) {
+      const answer = await ask(
+        `GET ${path}?EIO=4&transport=websocket HTTP/1.1`,
+        'Host: x',
+        'Connection: Upgrade',
+        'Upgrade: websocket',
+        'Sec-WebSocket-Version: 13',
+        'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+      );
+      // Where there is something else at the path, that is the answer.
+      expect([path, ['404', '200'].includes(statusOf(answer))]).toEqual([path, true]);
+    }
+  });
+
   it('[EN5] whoever asks for a socket in an odd way is answered, and the edge serves on', async () => {
     const upgrade = ['Host: x', 'Connection: Upgrade', 'Upgrade: websocket', 'Sec-WebSocket-Version: 13'];
     const path = '/socket.io/?EIO=4&transport=websocket';

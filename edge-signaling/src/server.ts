@@ -537,8 +537,11 @@ function guardNode(server: HttpServer, serve: RequestListener, serveSocketPath: 
     'upgrade',
     entry('http', (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
       socket.on('error', ignoreBroken);
-      if (/[?&]sid=/.test(incoming.url ?? ''))
-        socket.end(`HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n`);
+      // Engine.IO would close without an answer, as behind a proxy that adds a path of its own.
+      if (incoming.url?.startsWith(SOCKET_PATH) !== true)
+        socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+      else if (/[?&]sid=/.test(incoming.url))
+        socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
       else for (const listener of upgrade) Reflect.apply(listener, server, [incoming, socket, head]);
     }),
   );
