@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { imageFaults } from './images.ts';
 
@@ -32,5 +34,16 @@ describe('[SU3] images are named by tag and digest', () => {
     ['from debian:12 as build', 'debian:12'],
   ])('refuses %j', (text, image) => {
     expect(imageFaults(text)).toEqual([expect.stringContaining(`${image} names no digest`)]);
+  });
+
+  it('says of each where its digest was read', () => {
+    const deploy = join(import.meta.dirname, '../..');
+    const files = ['compose.yaml', 'images/edge-signaling.Dockerfile', 'images/media-node.Dockerfile'];
+    const texts = files.map((file) => readFileSync(join(deploy, file), 'utf8'));
+    const named = new Set(texts.flatMap((text) => text.match(/[\w.-]+:[\w.-]+@sha256:[0-9a-f]{64}/g) ?? []));
+    const page = readFileSync(join(deploy, 'README.md'), 'utf8');
+    const told = [...page.matchAll(/^\| `([^`]+)` \| `(sha256:[0-9a-f]{64})` \| .+ \|$/gm)];
+    expect(told.map(([, image, digest]) => `${image}@${digest}`).sort()).toEqual([...named].sort());
+    expect(named.size).toBe(3);
   });
 });
