@@ -7,6 +7,7 @@ import type { LookupFunction } from 'node:net';
 import Consul from 'consul';
 import { z } from 'zod';
 import { PlenaryError } from '../errors.ts';
+import { oneLine, OPAQUE_TEXT, patternText } from '../protocol/text.ts';
 import { ParsingTurns } from '../registry/reading.ts';
 import { consulTroubleOf } from './consul-trouble.ts';
 import type { ConsulRefusal, ConsulTrouble } from './consul-trouble.ts';
@@ -66,13 +67,17 @@ export interface KeyReading {
   readonly index: number;
 }
 
-const SELF = z.object({ Config: z.object({ Datacenter: z.string().min(1) }) });
-const DATACENTERS = z.array(z.string().min(1));
-const SESSION = z.object({ ID: z.string().min(1) });
+/** As Consul takes them. */
+const DATACENTER = patternText(/^[A-Za-z0-9_-]+$/, 255, 'must be the name of a datacenter');
+const SELF = z.object({ Config: z.object({ Datacenter: DATACENTER }) });
+const DATACENTERS = z.array(DATACENTER);
+/** A UUID, as Consul makes them. */
+export const SESSION_ID = patternText(/^[A-Za-z0-9-]+$/, 64, 'must be the id of a session');
+const SESSION = z.object({ ID: SESSION_ID });
 const SESSIONS = z.array(SESSION);
 const KEY = z.object({
-  Value: z.string().nullable(),
-  Session: z.string().optional(),
+  Value: OPAQUE_TEXT.nullable(),
+  Session: SESSION_ID.optional(),
   ModifyIndex: z.number(),
 });
 const SERVICE_REPLY = z.tuple([
@@ -82,11 +87,11 @@ const SERVICE_REPLY = z.tuple([
 const INSTANCE = z
   .object({
     Service: z.object({
-      ID: z.string(),
-      Meta: z.record(z.string(), z.string()).nullable(),
+      ID: OPAQUE_TEXT,
+      Meta: z.record(OPAQUE_TEXT, OPAQUE_TEXT).nullable(),
       CreateIndex: z.number(),
     }),
-    Checks: z.array(z.object({ CheckID: z.string(), Status: CHECK_STATUS })),
+    Checks: z.array(z.object({ CheckID: OPAQUE_TEXT, Status: CHECK_STATUS })),
   })
   .transform(({ Service, Checks }): ServiceInstance => ({
     id: Service.ID,
@@ -95,11 +100,13 @@ const INSTANCE = z
     checks: Checks.map(({ CheckID, Status }) => ({ id: CheckID, status: Status })),
   }));
 
+/** Of what stands in a refusal: what answers in Consul's place, such as a proxy, may send a whole page. */
+const MAX_REFUSAL_LENGTH = 1_000;
 /** An answer of Consul that is no success. */
 const REFUSAL = z.object({ isResponse: z.literal(true), statusCode: z.int(), response: z.unknown() });
 const REFUSAL_TEXT = z.object({
   body: z.union([
-    z.string(),
+    OPAQUE_TEXT,
     z.instanceof(Buffer).transform((bytes) => bytes.toString('utf8')),
     // A refused transaction says in JSON what went wrong.
     z.looseObject({}).transform((reply) => JSON.stringify(reply)),
@@ -111,7 +118,10 @@ function refusalOf(error: unknown): ConsulRefusal | undefined {
   const refusal = REFUSAL.safeParse(error);
   if (!refusal.success) return undefined;
   const text = REFUSAL_TEXT.safeParse(refusal.data.response);
-  return { status: refusal.data.statusCode, text: text.success ? text.data.body : '' };
+  return {
+    status: refusal.data.statusCode,
+    text: text.success ? oneLine(text.data.body.slice(0, MAX_REFUSAL_LENGTH)) : '',
+  };
 }
 
 /** Consul did not do what it was asked for, and why. */
