@@ -9,6 +9,7 @@ import { z } from 'zod';
 import { PlenaryError } from '../errors.ts';
 import { oneLine, OPAQUE_TEXT, patternText } from '../protocol/text.ts';
 import { ParsingTurns } from '../registry/reading.ts';
+import { describeIssues } from '../rpc/route.ts';
 import { consulTroubleOf } from './consul-trouble.ts';
 import type { ConsulRefusal, ConsulTrouble } from './consul-trouble.ts';
 import type { ConsulSettings } from './settings.ts';
@@ -185,7 +186,7 @@ export class ConsulClient {
 
   /** The datacenter of the local agent, by Consul's name. */
   async datacenter(): Promise<string> {
-    return SELF.parse(await guarded(this.#consul.agent.self({ ...bounded }))).Config.Datacenter;
+    return read(SELF, await guarded(this.#consul.agent.self({ ...bounded }))).Config.Datacenter;
   }
 
   /** Whether the servers of the local datacenter have a leader. Answered at once, where they make every other request wait for one. */
@@ -196,7 +197,7 @@ export class ConsulClient {
 
   /** All datacenters that are joined, the local one too. */
   async datacenters(): Promise<readonly string[]> {
-    return DATACENTERS.parse(await guarded(this.#consul.catalog.datacenters({ ...bounded })));
+    return read(DATACENTERS, await guarded(this.#consul.catalog.datacenters({ ...bounded })));
   }
 
   /** Registers a service with a check that starts as a warning; a registered one keeps the state of its check. */
@@ -252,7 +253,7 @@ export class ConsulClient {
       lockdelay: '0s',
       checks: ['serfHealth', checkId],
     };
-    return SESSION.parse(await guarded(this.#consul.session.create(options))).ID;
+    return read(SESSION, await guarded(this.#consul.session.create(options))).ID;
   }
 
   async destroySession(id: string): Promise<void> {
@@ -268,14 +269,14 @@ export class ConsulClient {
   /** The sessions of a datacenter that have not ended. */
   async liveSessions(dc?: string): Promise<ReadonlySet<string>> {
     const found: unknown = await guarded(this.#consul.session.list({ ...certain, ...inside(dc) }));
-    return new Set(SESSIONS.parse(found).map(({ ID }) => ID));
+    return new Set(read(SESSIONS, found).map(({ ID }) => ID));
   }
 
   /** @returns the key, or `undefined` where there is none */
   async readKey(key: string, dc?: string): Promise<KeyReading | undefined> {
     const found: unknown = await guarded(this.#consul.kv.get({ ...certain, ...inside(dc), key }));
     if (found === undefined) return undefined;
-    const { Value, Session, ModifyIndex } = KEY.parse(found);
+    const { Value, Session, ModifyIndex } = read(KEY, found);
     return { value: Value ?? '', session: Session, index: ModifyIndex };
   }
 
@@ -328,7 +329,7 @@ export class ConsulClient {
         ctx: context,
       };
       const reply: unknown = await guarded(this.#consul.health.service(options));
-      const [{ headers }, found] = SERVICE_REPLY.parse(reply);
+      const [{ headers }, found] = read(SERVICE_REPLY, reply);
       return { index: headers['x-consul-index'], instances: await parseInTurns(found) };
     } finally {
       signal.removeEventListener('abort', cancel);
@@ -336,12 +337,26 @@ export class ConsulClient {
   }
 }
 
+/**
+ * What answers in Consul's place, such as a proxy with a page of its own, is no Consul that serves.
+ * @throws ConsulFault
+ */
+function read<Schema extends z.ZodType>(schema: Schema, answer: unknown): z.output<Schema> {
+  const parsed = schema.safeParse(answer);
+  if (parsed.success) return parsed.data;
+  throw new ConsulFault(
+    'failing',
+    `Consul, or what is in its place, answered something else: ${describeIssues(parsed.error)}`,
+    parsed.error,
+  );
+}
+
 /** Anybody may have registered as many as they like (SPEC EN13). */
 async function parseInTurns(found: readonly unknown[]): Promise<readonly ServiceInstance[]> {
   const instances: ServiceInstance[] = [];
   const turns = new ParsingTurns();
   for (const one of found) {
-    instances.push(INSTANCE.parse(one));
+    instances.push(read(INSTANCE, one));
     await turns.next();
   }
   return instances;
