@@ -1,3 +1,4 @@
+import { TOKEN_TEXT } from '@plenary/cluster/protocol';
 import type { ClientLog } from './counters.ts';
 import type { RejoinKeeper } from './rejoin.ts';
 import { newRequestId } from './request-edge.ts';
@@ -8,6 +9,8 @@ const OBJECTS = 'rejoin';
 const TAB_KEY = 'plenary.tab';
 /** What is older is of no use: the cluster lets nobody back in later. */
 const KEPT_MS = 7 * 86_400_000;
+/** A store that answers later holds nobody at the door: some browsers’ does not at all until they are started anew. */
+const ANSWER_WITHIN_MS = 1_500;
 
 interface Kept {
   readonly token: string;
@@ -62,7 +65,7 @@ function isKept(value: unknown): value is Kept {
     typeof value === 'object' &&
     value !== null &&
     'token' in value &&
-    typeof value.token === 'string' &&
+    TOKEN_TEXT.safeParse(value.token).success &&
     'pair' in value
   );
 }
@@ -82,6 +85,21 @@ function forgetOld(objects: IDBObjectStore): IDBRequest<IDBCursorWithValue | nul
 }
 
 async function inStore<Result>(
+  mode: IDBTransactionMode,
+  work: (objects: IDBObjectStore) => IDBRequest<Result>,
+): Promise<Result> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const tooLate = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('IndexedDB does not answer')), ANSWER_WITHIN_MS);
+  });
+  try {
+    return await Promise.race([carryOut(mode, work), tooLate]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function carryOut<Result>(
   mode: IDBTransactionMode,
   work: (objects: IDBObjectStore) => IDBRequest<Result>,
 ): Promise<Result> {

@@ -69,13 +69,19 @@ export interface RoomControllerOptions {
   readonly serviceInfo?: typeof serviceInfo;
 }
 
+/** Empty where what is kept can be nobody's name. */
+function recalledName(): string {
+  const name = DISPLAY_NAME.safeParse(cleanLine(recall('displayName') ?? ''));
+  return name.success ? name.data : '';
+}
+
 /** Everything the pages of one room can do. Components call it and draw its stores; they decide nothing. */
 export class RoomController {
   readonly route: Extract<Route, { page: 'room' }>;
   readonly meeting: Meeting;
   readonly media = new LocalMedia();
   readonly ui = new Store<UiState>({
-    displayName: recall('displayName') ?? '',
+    displayName: recalledName(),
     atDoor: true,
     panel: 'none',
     unreadChat: 0,
