@@ -34,6 +34,8 @@ export const REQUEST_COSTS: Readonly<Record<ClientRequestName, number>> = {
 };
 /** Of a message that is no request. */
 export const UNKNOWN_COST = 5;
+/** Of a request by HTTP: a page, which is some dozens of them, is as much as a few joins. */
+export const HTTP_COST = 4;
 
 /** Work of each item in a list, beside that of the request: eight of them are as much as a small request. */
 export const WORK_PER_ITEM = 1 / 8;
