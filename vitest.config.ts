@@ -4,19 +4,23 @@ const everywhere = ['**/node_modules/**', '**/dist/**', '.toolchain/**', '.plena
 const contract = '**/*.contract.test.ts';
 const integration = '**/*.integration.test.ts';
 const endToEnd = '**/*.e2e.test.ts';
+const rows = '**/*.rows.test.ts';
 const faults = '**/*.faults.test.ts';
 const hostile = '**/*.hostile.test.ts';
 const distant = '**/*.distant.test.ts';
 
-/** Files at a time. Vitest leaves one core idle; each file of ours mostly waits for what it started, so that two fill two cores. */
+/** Files at a time. Vitest would leave one core idle. */
 const WORKERS = 2;
+/** Files of integration tests at a time: they wait for processes most of the time, so that three fill two cores. */
+const INTEGRATION_WORKERS = 3;
 
 /**
- * Seven kinds of tests, by what they need:
+ * Eight kinds of tests, by what they need:
  * - `unit`: nothing but our code; all of them together take seconds
  * - `contract`: one suite for every version of a port; starts a real Redis of its own
  * - `integration`: real processes of ours
- * - `e2e`: the whole cluster with real Chromium
+ * - `e2e`: the whole cluster with real Chromium and Firefox
+ * - `rows`: some rows of the fault and the attackers' table, one at a time: they look for stretches without a picture
  * - `faults`: the whole fault table, and what else takes longer than `npm test` has time for
  * - `hostile`: the whole attackers' table, likewise
  * - `distant`: the whole contract on a store 30 ms away, likewise
@@ -34,7 +38,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['**/src/**/*.test.{ts,tsx}', 'deploy/**/*.test.ts', 'e2e/simulation/**/*.test.ts'],
-          exclude: [...everywhere, contract, integration, endToEnd, faults, hostile, distant],
+          exclude: [...everywhere, contract, integration, endToEnd, rows, faults, hostile, distant],
           pool: 'forks',
           maxWorkers: WORKERS,
           testTimeout: 30_000,
@@ -57,7 +61,7 @@ export default defineConfig({
           include: [integration],
           exclude: everywhere,
           pool: 'forks',
-          maxWorkers: WORKERS,
+          maxWorkers: INTEGRATION_WORKERS,
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },
@@ -68,9 +72,18 @@ export default defineConfig({
           include: [`e2e/${endToEnd}`],
           exclude: everywhere,
           pool: 'forks',
-          fileParallelism: false,
+          maxWorkers: WORKERS,
           testTimeout: 120_000,
           hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'rows',
+          include: [`e2e/${rows}`],
+          exclude: everywhere,
+          pool: 'forks',
+          fileParallelism: false,
         },
       },
       {

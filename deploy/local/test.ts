@@ -14,7 +14,7 @@ import { findMarked, waitUntilGone } from './cluster/leftovers.ts';
 import { repositoryRoot } from './cluster/options.ts';
 import { formatDuration } from './setup/progress.mjs';
 
-const PROJECTS = ['unit', 'contract', 'integration', 'e2e'] as const;
+const PROJECTS = ['unit', 'contract', 'integration', 'e2e', 'rows'] as const;
 
 /** Everything that the tests start inherits this variable, so that what stays behind is found, whatever it is. */
 const TEST_MARK = 'TEST_RUN_ID';
@@ -26,7 +26,7 @@ const USAGE = `Runs the check and all tests.
 
 Usage: npm test -- [options]
 
-  --project P   only this part: check, unit, contract, integration or e2e; may be given several times
+  --project P   only this part: check, unit, contract, integration, e2e or rows; may be given several times
   --help        this text
 
 One file or one test: npx vitest run <file> -t <name> (inside \`node deploy/local/bootstrap.mjs run\`).`;

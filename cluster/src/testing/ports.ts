@@ -1,17 +1,21 @@
-/** Ports for the servers that tests start as processes of their own. */
+/** Ports for the servers and nodes that tests start. */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 
 /**
  * Below what the system deals out to outgoing connections: a port from there may be somebody's by the time a server starts
- * on it, or starts on it again. Local clusters (`deploy/local/cluster/ports.ts`) and media nodes of tests begin at 10000.
+ * on it, or starts on it again. Local clusters (`deploy/local/cluster/ports.ts`) have theirs from 10000.
  */
-const FIRST_PORT = 5_000;
-const LAST_PORT = 9_999;
-/** Taken by one process as a whole. Its last port is the lock. */
-const BLOCK_SIZE = 100;
+const SERVERS: BlockRange = { first: 5_000, last: 9_999, size: 100 };
 const LOOPBACK = '127.0.0.1';
+
+/** Blocks of `size` ports from `first` to `last`. One process takes a whole one; its last port is the lock. */
+export interface BlockRange {
+  readonly first: number;
+  readonly last: number;
+  readonly size: number;
+}
 
 let claimed: Promise<number> | undefined;
 let dealt = 0;
@@ -22,24 +26,29 @@ let dealt = 0;
  * @throws Error when there is none
  */
 export async function freePort(): Promise<number> {
-  claimed ??= claimBlock();
+  claimed ??= claimBlock(SERVERS);
   const first = await claimed;
-  for (let tried = 0; tried < BLOCK_SIZE - 1; tried++) {
-    const port = first + (dealt++ % (BLOCK_SIZE - 1));
+  const ports = SERVERS.size - 1;
+  for (let tried = 0; tried < ports; tried++) {
+    const port = first + (dealt++ % ports);
     if (await isFree(port)) return port;
   }
-  throw new Error(`No port from ${first} to ${first + BLOCK_SIZE - 2} is free.`);
+  throw new Error(`No port from ${first} to ${first + ports - 1} is free.`);
 }
 
-/** The lock ends with the process, however that ends. @returns the block's first port */
-async function claimBlock(): Promise<number> {
-  for (let first = FIRST_PORT; first < LAST_PORT; first += BLOCK_SIZE) {
-    const lock = await listen(first + BLOCK_SIZE - 1);
+/**
+ * A block that no other process is given while this one lives, however that ends.
+ * @returns the block's first port
+ * @throws Error when all of the range are taken
+ */
+export async function claimBlock({ first, last, size }: BlockRange): Promise<number> {
+  for (let block = first; block + size - 1 <= last; block += size) {
+    const lock = await listen(block + size - 1);
     if (lock === undefined) continue;
     lock.unref();
-    return first;
+    return block;
   }
-  throw new Error(`No block of ${BLOCK_SIZE} ports from ${FIRST_PORT} to ${LAST_PORT} is free.`);
+  throw new Error(`No block of ${size} ports from ${first} to ${last} is free.`);
 }
 
 async function isFree(port: number): Promise<boolean> {

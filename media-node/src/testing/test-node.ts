@@ -27,9 +27,11 @@ import type {
   TrackHome,
   TrackSource,
 } from '@plenary/cluster';
+import { claimBlock } from '@plenary/cluster/testing/ports';
 import { room } from '@plenary/cluster/testing/samples';
 
 import type { MediaNodeConfig } from '../config.ts';
+import { findPortHolder } from '../engine/port-holder.ts';
 import { MediaNode } from '../media-node.ts';
 import type { MediaNodeOptions } from '../media-node.ts';
 import { DEFAULT_INCOMING_LIMITS } from '../room/incoming-limits.ts';
@@ -82,7 +84,19 @@ export class TestStore implements NodeStore {
   }
 }
 
-let nextPort = 14_000 + (process.pid % 50) * 100;
+/** One of the blocks of local clusters (`deploy/local/cluster/ports.ts`), under the same lock. */
+const BLOCK = { first: 22_000, last: 31_999, size: 1_000 };
+const firstPortOfBlock = await claimBlock(BLOCK);
+/** One for control and one for operators; the others are the slice. */
+const PORTS_PER_NODE = 40;
+const NODES_PER_BLOCK = Math.floor((BLOCK.size - 1) / PORTS_PER_NODE);
+let nodesConfigured = 0;
+
+/** The ports of nodes that have stopped are dealt again in their turn: no test has as many nodes at once as a block has room for. */
+function nextFirstPort(): number {
+  const firstPort = firstPortOfBlock + (nodesConfigured++ % NODES_PER_BLOCK) * PORTS_PER_NODE;
+  return findPortHolder('tcp', firstPort, '127.0.0.1') === undefined ? firstPort : nextFirstPort();
+}
 
 /** An explicit slice and one address, in short. */
 interface TestPorts {
@@ -93,10 +107,9 @@ interface TestPorts {
 
 export type TestConfig = MediaNodeConfig & TestPorts & { readonly operatorUrl: string };
 
-/** A configuration on ports that no other node of this test process has. */
+/** A configuration on ports that no other process of tests has, and no other node that this one has at the same time. */
 export function testConfig(overrides: Partial<TestConfig> = {}): TestConfig {
-  const firstPort = nextPort;
-  nextPort += 40;
+  const firstPort = nextFirstPort();
   const {
     portSlice = { firstPort: firstPort + 1, lastPort: firstPort + 38 },
     listenIp = '127.0.0.1',
