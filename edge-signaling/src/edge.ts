@@ -256,6 +256,7 @@ export async function startEdge(
     otherwise: config.webRoot === undefined ? noStaticFiles : await createStaticFiles(config.webRoot),
     contentSecurityPolicy: contentSecurityPolicy(publicUrl, config.embedOrigins),
     isEmbeddable: config.embedOrigins.length > 0,
+    budgets: core.httpBudgets,
     onFault: (fault) => reportFault('http', fault),
   });
 

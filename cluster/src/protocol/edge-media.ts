@@ -106,7 +106,8 @@ export type TrackOrigin = z.infer<typeof TRACK_ORIGIN>;
 
 export const PEER_LOST_REASON = z.enum(['worker_died', 'node_lost', 'transport_failed']);
 
-export const NETWORK_DIGEST = patternText(/^[\da-f]{16}$/, 16, 'must be a digest of 16 hexadecimal digits');
+const DIGEST = patternText(/^[\da-f]{16}$/, 16, 'must be a digest of 16 hexadecimal digits');
+export const NETWORK_DIGEST = DIGEST;
 
 export const CONTROL_REQUESTS = {
   'peer.admit': {
@@ -116,6 +117,8 @@ export const CONTROL_REQUESTS = {
       tracks: z.array(TRACK_HOME).max(64),
       /** A digest of the network that the client comes from: tells people apart who find no path to the node (SPEC HL7). */
       network: NETWORK_DIGEST.optional(),
+      /** A digest of whose media it is, by which a node knows again who asked for too much; absent of guests (SPEC MS10). */
+      person: DIGEST.optional(),
     }),
     reply: z.object({
       sendTransport: TRANSPORT_OFFER.optional(),

@@ -62,6 +62,8 @@ export interface HostRequest {
   readonly requestId: RequestId;
   /** Who this is, for a first placement: see {@link digestOfSubject}. */
   readonly person?: string;
+  /** Whose media it is: see {@link digestOfPerson}. */
+  readonly whose?: string;
   /** Where the client comes from: see {@link networkOf}. */
   readonly network?: string;
   readonly media: MediaRequest;
@@ -258,7 +260,7 @@ export class Placer {
     placement: Placement,
     excluded: ReadonlySet<MediaNodeId>,
   ): Promise<Hosted> {
-    const { roomId, peerId, network, entrant, place } = request;
+    const { roomId, peerId, network, whose, entrant, place } = request;
     const { mediaNodeId, epoch } = placement;
     const { admissions, links, clock } = this.#settings;
     const admission = async (link: MediaLink): Promise<Hosted> => {
@@ -275,6 +277,7 @@ export class Placer {
           media: request.media,
           tracks,
           ...(network === undefined ? {} : { network }),
+          ...(whose === undefined ? {} : { person: whose }),
         },
         timeoutMs,
       );

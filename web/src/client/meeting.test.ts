@@ -209,6 +209,25 @@ describe('joining', () => {
     expect(phase(meeting)).toBe('left');
     expect(edge.socket.closed).toBe(true);
   });
+
+  test('a join while leaving is under way comes after it, unless it is given up by another leave', async () => {
+    const edge = new ScriptedEdge();
+    const meeting = meet(edge);
+    await meeting.join();
+    const leaving = meeting.leave();
+    const again = meeting.join();
+    expect(meeting.join()).toBe(again);
+    await Promise.all([leaving, again]);
+    expect(phase(meeting)).toBe('joined');
+    expect(edge.requests('join')).toHaveLength(2);
+    const left = meeting.leave();
+    const givenUp = meeting.join();
+    givenUp.catch(() => undefined);
+    await Promise.all([left, meeting.leave()]);
+    await expect(givenUp).rejects.toMatchObject({ code: 'session_gone' });
+    expect(phase(meeting)).toBe('left');
+    expect(edge.requests('join')).toHaveLength(2);
+  });
 });
 
 describe('the event log', () => {
