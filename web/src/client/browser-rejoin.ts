@@ -23,15 +23,16 @@ interface Kept {
  * does not come in by it. The token and the key lie in IndexedDB, which alone can hold a key that no script can read; the
  * tab is told by an id in sessionStorage, which ends with the tab. Where a browser has neither, as in some private windows
  * and frames, a reload joins as for the first time.
+ * @param keptAs - the room, and the person where several may sign in one after the other in one tab
  */
-export function browserRejoinKeeper(roomId: string, log: ClientLog): RejoinKeeper {
+export function browserRejoinKeeper(keptAs: string, log: ClientLog): RejoinKeeper {
   return {
     async load() {
       try {
         // A tab that never kept anything opens no database.
         const tab = sessionStorage.getItem(TAB_KEY);
         if (tab === null) return undefined;
-        const kept: unknown = await inStore('readonly', (objects) => objects.get(`${tab} ${roomId}`));
+        const kept: unknown = await inStore('readonly', (objects) => objects.get(`${tab} ${keptAs}`));
         return isKept(kept) ? { token: kept.token, key: await restoreSessionKey(kept.pair) } : undefined;
       } catch (thrown) {
         log.warn('the way back to the meeting cannot be read', thrown);
@@ -44,7 +45,7 @@ export function browserRejoinKeeper(roomId: string, log: ClientLog): RejoinKeepe
         if (known === null && ticket === undefined) return;
         const tab = known ?? newRequestId();
         sessionStorage.setItem(TAB_KEY, tab);
-        const name = `${tab} ${roomId}`;
+        const name = `${tab} ${keptAs}`;
         const pair = ticket?.key.pair;
         if (ticket === undefined || pair === undefined) {
           await inStore('readwrite', (objects) => objects.delete(name));

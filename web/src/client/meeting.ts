@@ -270,6 +270,14 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     this.#displayName = displayName;
   }
 
+  /** Some of `formerPeerIds` are somebody else, such as another tab that this one was made from. */
+  notOneself(peerIds: Iterable<string>): void {
+    const others = new Set(peerIds);
+    const { ownPeerIds, self } = this.getSnapshot();
+    const own = [...ownPeerIds].filter((peerId) => peerId === self?.peerId || !others.has(peerId));
+    if (own.length < ownPeerIds.size) this.#patch({ ownPeerIds: new Set(own) });
+  }
+
   /** Makes everything that needs no permission to join: device, certificate, socket. Safe to call more than once. */
   async prepare(): Promise<void> {
     this.#measure();
