@@ -386,6 +386,7 @@ describe('readiness', () => {
     const well = {
       isStoreAvailable: () => true,
       storeTrouble: () => undefined,
+      pubSubTrouble: () => undefined,
       isConsulMissed: () => false,
       consulTrouble: () => undefined,
       liveMediaNodes: () => 1,
@@ -400,6 +401,7 @@ describe('readiness', () => {
       reasonsAgainst({
         isStoreAvailable: () => false,
         storeTrouble: () => 'out_of_memory',
+        pubSubTrouble: () => 'access_denied',
         isConsulMissed: () => true,
         consulTrouble: () => 'access_denied',
         liveMediaNodes: () => 0,
@@ -413,6 +415,7 @@ describe('readiness', () => {
       'stopping',
       'draining',
       'store_unavailable',
+      'pubsub_unavailable',
       'consul_unavailable',
       'no_media_node',
       'no_control_link',
