@@ -202,6 +202,7 @@ export async function startEdge(
   const question: ReadinessQuestion = {
     isStoreAvailable,
     storeTrouble: () => store.trouble(),
+    pubSubTrouble: () => store.pubSubTrouble(),
     isConsulMissed: () => store.consul?.isAvailable() === false,
     consulTrouble: () => store.consul?.trouble,
     liveMediaNodes: () => directory.mediaNodes.length,
@@ -307,6 +308,10 @@ export async function startEdge(
   const stopWatchingTrouble = store.onTrouble(
     entry('store', (trouble) => showTrouble(metrics.storeTrouble, STORE_TROUBLES, trouble)),
   );
+  showTrouble(metrics.pubSubTrouble, STORE_TROUBLES, store.pubSubTrouble());
+  const stopWatchingPubSub = store.onPubSubTrouble(
+    entry('store', (trouble) => showTrouble(metrics.pubSubTrouble, STORE_TROUBLES, trouble)),
+  );
   showTrouble(metrics.consulTrouble, CONSUL_TROUBLES, store.consul?.trouble);
   const stopWatchingConsulTrouble = store.consul?.onTrouble(
     entry('registry', (trouble) => showTrouble(metrics.consulTrouble, CONSUL_TROUBLES, trouble)),
@@ -352,6 +357,7 @@ export async function startEdge(
       server.stopListening();
       stopWatchingStore();
       stopWatchingTrouble();
+      stopWatchingPubSub();
       stopCountingMalformed();
       stopWatchingConsul?.();
       stopWatchingConsulTrouble?.();

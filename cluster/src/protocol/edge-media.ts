@@ -38,7 +38,7 @@ import {
   TRANSPORT_OFFER,
   WANTED_LAYER,
 } from './media.ts';
-import { LOGGED_EVENT } from './room.ts';
+import { LOGGED_NODE_EVENT } from './room.ts';
 import { RTP_PARAMETERS } from './rtp.ts';
 import { HOST_TEXT, KEY_BASE64, patternText, plainId } from './text.ts';
 
@@ -158,17 +158,17 @@ export const CONTROL_REQUESTS = {
   'track.publish': {
     says: 'Creates a producer and publishes its track record. A repeat with the same requestId gives the same track.',
     payload: PLACED_PEER.extend(TRACK_PUBLICATION.shape),
-    reply: z.object({ trackId: TRACK_ID, events: z.array(LOGGED_EVENT), calls: CALLS_TAKEN }),
+    reply: z.object({ trackId: TRACK_ID, events: z.array(LOGGED_NODE_EVENT), calls: CALLS_TAKEN }),
   },
   'track.pause': {
     says: 'Pauses or resumes a producer and its record.',
     payload: PLACED_PEER.extend({ trackId: TRACK_ID, paused: z.boolean() }),
-    reply: z.object({ events: z.array(LOGGED_EVENT) }),
+    reply: z.object({ events: z.array(LOGGED_NODE_EVENT) }),
   },
   'track.end': {
     says: 'Closes a producer and removes its record.',
     payload: PLACED_PEER.extend({ trackId: TRACK_ID }),
-    reply: z.object({ events: z.array(LOGGED_EVENT), calls: CALLS_TAKEN }),
+    reply: z.object({ events: z.array(LOGGED_NODE_EVENT), calls: CALLS_TAKEN }),
   },
   subscribe: {
     says: 'Consumes tracks, pulling those of other nodes through a pipe.',
@@ -259,7 +259,7 @@ export const CONTROL_NOTICES = {
   },
   'room.events': {
     says: 'Changes of a room that the node made by itself and wrote to the log: the edge passes them to the room.',
-    payload: z.object({ roomId: ROOM_ID, events: z.array(LOGGED_EVENT).min(1) }),
+    payload: z.object({ roomId: ROOM_ID, events: z.array(LOGGED_NODE_EVENT).min(1) }),
   },
   speakers: {
     says: 'Who of the node’s own peers of a room is heard; an empty list ends an earlier one.',

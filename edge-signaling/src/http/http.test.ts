@@ -448,6 +448,7 @@ describe('readiness', () => {
     const well = {
       isStoreAvailable: () => true,
       storeTrouble: () => undefined,
+      pubSubTrouble: () => undefined,
       isConsulMissed: () => false,
       consulTrouble: () => undefined,
       liveMediaNodes: () => 1,
@@ -462,6 +463,7 @@ describe('readiness', () => {
       reasonsAgainst({
         isStoreAvailable: () => false,
         storeTrouble: () => 'out_of_memory',
+        pubSubTrouble: () => 'access_denied',
         isConsulMissed: () => true,
         consulTrouble: () => 'access_denied',
         liveMediaNodes: () => 0,
@@ -475,6 +477,7 @@ describe('readiness', () => {
       'stopping',
       'draining',
       'store_unavailable',
+      'pubsub_unavailable',
       'consul_unavailable',
       'no_media_node',
       'no_control_link',

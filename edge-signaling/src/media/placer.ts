@@ -148,12 +148,17 @@ export class Placer {
         if (!(thrown instanceof AdmissionFailed)) throw thrown;
         lastFault = thrown.fault;
         const { code } = lastFault;
-        this.#lines.say(code, (unsaid) => {
-          this.#settings.logger.warn(
-            { mediaNodeId: placement.mediaNodeId, code, attempt, ...leftOut(unsaid) },
-            'a media node did not admit a peer',
-          );
-        });
+        const { mediaNodeId } = placement;
+        this.#lines.say(
+          code,
+          (...unsaid) => {
+            this.#settings.logger.warn(
+              { mediaNodeId, code, attempt, ...leftOut(...unsaid) },
+              'a media node did not admit a peer',
+            );
+          },
+          mediaNodeId,
+        );
         if (lastFault.code === 'stale_epoch' || lastFault.code === 'media_lost') {
           // Somebody placed the peer anew meanwhile, and that placement is the one to use; or nobody did, and the node was
           // told to drop this one, so that it has to be replaced. Or a worker ended in the middle: the node has others.
