@@ -16,10 +16,11 @@ import type {
   AdminRoomsReply,
   Secrets,
 } from '@plenary/cluster';
+import { lineText } from '@plenary/cluster/protocol';
 import { z } from 'zod';
 import type { NodeAddress } from './node-address.ts';
 
-const REASON = z.object({ error: z.string().max(1_000) });
+const REASON = z.object({ error: lineText(1_000) });
 
 /** The process did not do what it was asked; the message says why. */
 export class AdminRefusal extends Error {

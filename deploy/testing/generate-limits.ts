@@ -15,6 +15,7 @@ import {
   BYTES_PER_EVENT,
   BYTES_PER_PERSON,
   costOf,
+  HTTP_COST,
   REQUEST_COSTS,
   RESOURCES,
   WORK_PER_ITEM,
@@ -168,8 +169,9 @@ or the address' budget there ends it.
 In a room of ${PEOPLE} people, with ${ITEMS} items where the request has a list and 100 bytes of chat. *Work* is of the edge: the fixed
 cost of [the table](protocol.md#limits) and ${WORK_PER_ITEM} for each item. *mediasoup* are calls, at 0.14 to 0.30 ms of a media
 node's thread each; an admission is taken for ${CALLS_PER_ADMISSION}. A *delivery* is one event to one person. Bytes count ${BYTES_PER_EVENT} for
-an event, ${BYTES_PER_PERSON} for a person on a page, ${BYTES_PER_CONSUMER} for a consumer, and what people wrote; those of \`sync\` are counted when they
-are known. Items that are named twice count once, and the cost of a change of nothing is given back.
+an event, ${BYTES_PER_PERSON} for a person on a page, ${BYTES_PER_CONSUMER} for a consumer, and what people wrote; those of \`sync\`, and what
+a join, a resume and an opening of media carry, are counted when they are known, and paid before the next one. A request by
+HTTP is taken for ${HTTP_COST} of work and the bytes of its answer, which its address pays. Items that are named twice count once, and the cost of a change of nothing is given back.
 
 ${table(['request', ...RESOURCES], costRows)}
 

@@ -162,26 +162,46 @@ class EdgeWire implements OwnedLink {
         },
         onMalformed,
       ),
-      'room.events': notice(CONTROL_NOTICES['room.events'], listener.onRoomEvents, onMalformed),
-      'consumer.closed': notice(CONTROL_NOTICES['consumer.closed'], listener.onConsumerClosed, onMalformed),
+      'room.events': notice(
+        CONTROL_NOTICES['room.events'],
+        (news) => listener.onRoomEvents(this.mediaNodeId, news),
+        onMalformed,
+      ),
+      'consumer.closed': notice(
+        CONTROL_NOTICES['consumer.closed'],
+        (news) => listener.onConsumerClosed(this.mediaNodeId, news),
+        onMalformed,
+      ),
       'consumer.superseded': notice(
         CONTROL_NOTICES['consumer.superseded'],
-        listener.onConsumerSuperseded,
+        (news) => listener.onConsumerSuperseded(this.mediaNodeId, news),
         onMalformed,
       ),
       'publishing.limited': notice(
         CONTROL_NOTICES['publishing.limited'],
-        listener.onPublishingLimited,
+        (news) => listener.onPublishingLimited(this.mediaNodeId, news),
         onMalformed,
       ),
-      'track.demand': notice(CONTROL_NOTICES['track.demand'], listener.onTrackDemand, onMalformed),
-      'peer.lost': notice(CONTROL_NOTICES['peer.lost'], listener.onPeerLost, onMalformed),
+      'track.demand': notice(
+        CONTROL_NOTICES['track.demand'],
+        (news) => listener.onTrackDemand(this.mediaNodeId, news),
+        onMalformed,
+      ),
+      'peer.lost': notice(
+        CONTROL_NOTICES['peer.lost'],
+        (news) => listener.onPeerLost(this.mediaNodeId, news),
+        onMalformed,
+      ),
       'peer.unreached': notice(
         CONTROL_NOTICES['peer.unreached'],
         (news) => listener.onPeerUnreached(this.mediaNodeId, news),
         onMalformed,
       ),
-      'peer.move': notice(CONTROL_NOTICES['peer.move'], listener.onPeerMove, onMalformed),
+      'peer.move': notice(
+        CONTROL_NOTICES['peer.move'],
+        (news) => listener.onPeerMove(this.mediaNodeId, news),
+        onMalformed,
+      ),
     };
     return (name, payload) => routes[name]?.(payload);
   }

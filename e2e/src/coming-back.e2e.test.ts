@@ -83,9 +83,11 @@ describe('coming back by the token of an application', () => {
     return `${text}.${createHmac('sha256', cluster.apiSecret).update(text).digest('base64url')}`;
   }
 
-  async function open(url: string): Promise<Page> {
+  /** @param before - what the page's stores are made to be before its own scripts run */
+  async function open(url: string, before?: () => void): Promise<Page> {
     const context = await browser.newContext({ permissions: ['camera', 'microphone'] });
     const page = await context.newPage();
+    if (before !== undefined) await page.addInitScript(before);
     pages.push(page);
     await page.goto(url);
     return page;
@@ -170,6 +172,63 @@ describe('coming back by the token of an application', () => {
     // And without any token in the address.
     await page.goto(`${edgeUrl}/r/reload`);
     await page.reload();
+    await enter(page);
+    await untilIn(page, 'host');
+  });
+
+  it.each<{ readonly what: string; readonly store?: () => Promise<void>; readonly before?: () => void }>([
+    {
+      what: 'a way back that can be none',
+      store: async () => {
+        sessionStorage.setItem('plenary.tab', 'tab');
+        const pair = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign']);
+        await new Promise((resolve) => {
+          const request = indexedDB.open('plenary', 1);
+          request.addEventListener('upgradeneeded', () => {
+            const objects = request.result.createObjectStore('rejoin');
+            objects.put({ token: 'a\nb', pair, keptAtMs: Date.now() }, 'tab stores');
+            objects.put({ token: 5 }, 'odd');
+          });
+          request.addEventListener('success', resolve);
+        });
+      },
+    },
+    {
+      what: 'a database of a later release',
+      store: async () => {
+        sessionStorage.setItem('plenary.tab', 'tab');
+        await new Promise((resolve) => {
+          indexedDB.open('plenary', 99).addEventListener('success', resolve);
+        });
+      },
+    },
+    {
+      what: 'a database that never answers',
+      before: () => {
+        sessionStorage.setItem('plenary.tab', 'tab');
+        // A request of another database, whose events nobody hears of.
+        const openOther = indexedDB.open.bind(indexedDB, 'other', 1);
+        IDBFactory.prototype.open = () => {
+          const request = openOther();
+          request.addEventListener = () => undefined;
+          return request;
+        };
+      },
+    },
+    {
+      what: 'a name that nobody can have',
+      before: () => {
+        localStorage.setItem('plenary.displayName', `\u202e\u0000${'x'.repeat(5_000)}`);
+        localStorage.setItem('plenary.camera', '\ud800');
+        localStorage.setItem('plenary.microphoneOff', '{}');
+      },
+    },
+  ])('[RJ12] $what in the stores of the browser keeps nobody out', async ({ store, before }) => {
+    const page = await open(edgeUrl, before);
+    if (store !== undefined) await page.evaluate(store);
+    await page.goto(`${edgeUrl}/r/stores#token=${joinToken('stores', 'host')}`);
+    const name = page.getByTestId('name-input');
+    expect((await name.inputValue()).length).toBeLessThanOrEqual(64);
     await enter(page);
     await untilIn(page, 'host');
   });

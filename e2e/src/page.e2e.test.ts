@@ -161,6 +161,62 @@ describe('the page', () => {
     expect(await ann.page.locator('[data-testid=tile][data-source=screen]').count()).toBe(0);
   });
 
+  it('[WB2] a tab that was duplicated shows the first one as somebody else, and after a reload itself once', async () => {
+    const ann = await enter('twice', 'Ann');
+    const [copy] = await Promise.all([
+      ann.page.waitForEvent('popup'),
+      ann.page.evaluate(() => void window.open(location.href)),
+    ]);
+    const enterCopy = async (): Promise<void> => {
+      await copy.getByTestId('name-input').fill('Ann’s copy');
+      await copy.getByTestId('join-button').click();
+      await copy.getByTestId('leave-button').waitFor();
+    };
+    const others = () =>
+      copy
+        .getByTestId('tile')
+        .evaluateAll((tiles) => tiles.map((tile) => tile.getAttribute('data-peer-name') ?? '').sort());
+    for (const come of [() => Promise.resolve(null), () => copy.reload()]) {
+      await come();
+      await enterCopy();
+      await until('the copy shows both', others, (names) => names.join() === 'Ann,Ann’s copy');
+      expect(await copy.getByTestId('people-count').getAttribute('data-count')).toBe('2');
+    }
+  });
+
+  it('[WB16] what the browser does not have fails no page, and a page that fails says so and leaves', async () => {
+    const bob = await enter('fails', 'Bob');
+    const ann = await open('fails', 'Ann');
+    await ann.page.addInitScript(() => {
+      Reflect.deleteProperty(Promise, 'withResolvers');
+      // As Firefox does where the microphone has another sample rate than the loudspeaker.
+      AudioContext.prototype.createMediaStreamSource = () => {
+        throw new DOMException('different sample-rate', 'NotSupportedError');
+      };
+    });
+    await ann.page.reload();
+    await ann.page.getByTestId('preview-video').waitFor();
+    await ann.page.getByTestId('name-input').fill('Ann');
+    await ann.join();
+    await bob.untilOthersAre(['Ann']);
+    await ann.page.evaluate(() => {
+      globalThis.captured = [...(globalThis.plenary?.getSnapshot().localTracks.values() ?? [])].flatMap(
+        ({ mediaTrack }) => mediaTrack ?? [],
+      );
+      Object.defineProperty(Intl.DateTimeFormat.prototype, 'format', {
+        get: () => {
+          throw new TypeError('a fault of the page');
+        },
+      });
+      globalThis.plenary?.postChat('a message has a time');
+    });
+    await ann.page.getByTestId('chat-button').click();
+    await ann.page.getByTestId('breakdown').waitFor();
+    expect(await ann.page.getByRole('alert').innerText()).toContain('nobody hears or sees you');
+    expect(await liveTracks(ann.page)).toEqual([]);
+    await bob.untilOthersAre([]);
+  });
+
   it('[WB9] a full meeting says so at once, with what to do', async () => {
     await enter('full', 'Ann');
     await enter('full', 'Bob');

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { signJoinToken } from '@plenary/cluster';
 import { CLIENT_REQUESTS, MAX_MESSAGE_LENGTH, MAX_PACKET_BYTES } from '@plenary/cluster/protocol';
 import { SignJWT } from 'jose';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { TEST_API_KEY, TEST_API_SECRET } from './testing/edge-process.ts';
-import { RawSocket, upgradeStatus } from './testing/raw-socket.ts';
+import { RawSocket, upgraded, upgradeStatus } from './testing/raw-socket.ts';
 import { joinRequest, rtpParametersOf, testToken } from './testing/test-client.ts';
 import type { TestClient } from './testing/test-client.ts';
 import { TestCluster } from './testing/test-cluster.ts';
@@ -195,6 +196,24 @@ describe('floods and garbage', () => {
     for (let index = 0; index < 2_000; index += 1) raw.send('3');
     await raw.closed();
     expect(raw.received.join('')).toContain('flooding');
+  });
+
+  it.each([
+    ['pings', 0x89],
+    ['pongs that nobody asked for', 0x8a],
+  ])('[RL2] %s are limited too', async (_, firstByte) => {
+    const socket = await upgraded(cluster.edge(0).url);
+    const masked = (first: number, text: string): Buffer =>
+      Buffer.from([first, 0x80 | text.length, 0, 0, 0, 0, ...Buffer.from(text)]);
+    socket.write(masked(0x81, '40'));
+    const closed = once(socket, 'close');
+    // Else the edge would close it for the answer that does not come.
+    socket.on('data', (bytes: Buffer) => {
+      if (bytes.includes('\u00012', 0, 'latin1')) socket.write(masked(0x81, '3'));
+    });
+    await once(socket, 'data');
+    socket.write(Buffer.concat(Array.from({ length: 2_000 }, () => masked(firstByte, ''))));
+    await closed;
   });
 
   it('[SE1] garbage on the wire closes that connection only', async () => {

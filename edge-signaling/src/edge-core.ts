@@ -406,6 +406,11 @@ export class EdgeCore {
     return new FrameGuard(this.#budgets.frames, address);
   }
 
+  /** What addresses pay for requests by HTTP (SPEC BU21). */
+  get httpBudgets(): Pick<EdgeBudgets, 'chargeHttp' | 'spendHttp'> {
+    return this.#budgets;
+  }
+
   get isStopping(): boolean {
     return this.#isStopping;
   }

@@ -202,6 +202,7 @@ export async function startEdge(
   const question: ReadinessQuestion = {
     isStoreAvailable,
     storeTrouble: () => store.trouble(),
+    pubSubTrouble: () => store.pubSubTrouble(),
     isConsulMissed: () => store.consul?.isAvailable() === false,
     consulTrouble: () => store.consul?.trouble,
     liveMediaNodes: () => directory.mediaNodes.length,
@@ -256,6 +257,7 @@ export async function startEdge(
     otherwise: config.webRoot === undefined ? noStaticFiles : await createStaticFiles(config.webRoot),
     contentSecurityPolicy: contentSecurityPolicy(publicUrl, config.embedOrigins),
     isEmbeddable: config.embedOrigins.length > 0,
+    budgets: core.httpBudgets,
     onFault: (fault) => reportFault('http', fault),
   });
 
@@ -306,6 +308,10 @@ export async function startEdge(
   const stopWatchingTrouble = store.onTrouble(
     entry('store', (trouble) => showTrouble(metrics.storeTrouble, STORE_TROUBLES, trouble)),
   );
+  showTrouble(metrics.pubSubTrouble, STORE_TROUBLES, store.pubSubTrouble());
+  const stopWatchingPubSub = store.onPubSubTrouble(
+    entry('store', (trouble) => showTrouble(metrics.pubSubTrouble, STORE_TROUBLES, trouble)),
+  );
   showTrouble(metrics.consulTrouble, CONSUL_TROUBLES, store.consul?.trouble);
   const stopWatchingConsulTrouble = store.consul?.onTrouble(
     entry('registry', (trouble) => showTrouble(metrics.consulTrouble, CONSUL_TROUBLES, trouble)),
@@ -351,6 +357,7 @@ export async function startEdge(
       server.stopListening();
       stopWatchingStore();
       stopWatchingTrouble();
+      stopWatchingPubSub();
       stopCountingMalformed();
       stopWatchingConsul?.();
       stopWatchingConsulTrouble?.();

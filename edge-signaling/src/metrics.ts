@@ -159,6 +159,12 @@ export function createEdgeMetrics() {
       labelNames: ['reason'],
       registers,
     }),
+    pubSubTrouble: new Gauge({
+      name: 'plenary_edge_pubsub_trouble',
+      help: 'Why this edge hears no other edge, or is not heard, although the store serves: 1 for the reason that was found last.',
+      labelNames: ['reason'],
+      registers,
+    }),
     consulAvailable: new Gauge({
       name: 'plenary_edge_consul_available',
       help: '1 while Consul answers, or is not used.',

@@ -204,6 +204,18 @@ describe('a media node goes away', () => {
     expect((await ann.notice('media.lost')).reason).toBe('node_lost');
   });
 
+  it('[HL10] one that answers nothing is found before anybody is sent to it', async () => {
+    cluster = await TestCluster.start({ edges: 1, mediaNodes: 1 });
+    const [node, edge] = [cluster.mediaNode(0), cluster.edge(0)];
+    node.unanswered = () => true;
+    await waitFor('the edge to say why it is not ready', async () =>
+      (await (await fetch(`${edge.operatorUrl}/ready`)).text()).includes('no_answer'),
+    );
+    node.unanswered = () => false;
+    await edge.ready();
+    await (await cluster.client()).join('first');
+  });
+
   it('[SE8] a peer that its node lost opens media again, under a higher epoch, and only the newest is heard of', async () => {
     cluster = await TestCluster.start({ edges: 1, mediaNodes: 1 });
     const ann = await cluster.client();

@@ -406,6 +406,12 @@ function transportOf(data: unknown): object | undefined {
   return typeof transport === 'object' && transport !== null ? transport : undefined;
 }
 
+/** What is used of a socket of uWebSockets.js to count its frames. */
+interface UwsSocket {
+  getUserData(): unknown;
+  close(): unknown;
+}
+
 interface SocketGuards {
   readonly readAddress: AddressReader;
   readonly door: Door;
@@ -415,12 +421,17 @@ interface SocketGuards {
 
 /**
  * Notes where a socket comes from before Socket.IO hears of it, refuses to take up a connection that is open already, and
- * bounds pings, which are answered by the library and seen by nobody else (SPEC RL2). Also
+ * bounds pings and pongs, which the library takes and nobody else sees (SPEC RL2). Also
  * has uWebSockets.js close a connection whose client does not read, where Socket.IO leaves it to drop messages without a
  * word: the client resumes by the log and misses nothing (SPEC RL7).
  */
 function guardSockets(app: TemplatedApp, { readAddress, door, guards, onSlow }: SocketGuards): void {
   const serve = app.ws.bind(app);
+  const countFrame = entry('socket', (socket: UwsSocket) => {
+    const transport = transportOf(socket.getUserData());
+    const verdict = transport && guards.get(transport)?.onFrame(1);
+    if (verdict !== 'allowed') socket.close();
+  });
   const cutOff = new WeakSet<object>();
   app.ws = <UserData>(pattern: RecognizedString, behaviour: WebSocketBehavior<UserData>) =>
     serve<UserData>(pattern, {
@@ -444,11 +455,8 @@ function guardSockets(app: TemplatedApp, { readAddress, door, guards, onSlow }: 
         door.served(new TextDecoder().decode(socket.getRemoteAddressAsText()));
         return behaviour.open?.(socket);
       }),
-      ping: entry('socket', (socket) => {
-        const transport = transportOf(socket.getUserData());
-        const verdict = transport && guards.get(transport)?.onFrame(1);
-        if (verdict !== 'allowed') socket.close();
-      }),
+      ping: countFrame,
+      pong: countFrame,
       dropped: entry('socket', (socket) => {
         // It may be told of several messages before it is closed.
         if (!cutOff.has(socket)) onSlow();
@@ -468,21 +476,20 @@ function closeWithAnswer(response: Pick<UwsHttpResponse, 'end'>): void {
 
 /** What is used of the `ws` behind a connection on Node's own server. */
 interface WebSocketOfNode {
-  on(event: 'ping', listener: () => void): unknown;
+  on(event: 'ping' | 'pong', listener: () => void): unknown;
 }
 
 /** The same on Node's own server, where nothing bounds what waits. */
 function boundSendBuffer(connection: Socket['conn'], frames: FrameGuard, onSlow: () => void): void {
   const guard = new SendGuard();
   const carried: { readonly headers: unknown; readonly websocket?: WebSocketOfNode } = connection.request;
-  carried.websocket?.on(
-    'ping',
-    entry('socket', () => {
-      // Each is answered by the library, also for a client that does not read.
-      const isBehind = connection.request.socket.writableLength > MAX_SEND_BUFFER_BYTES;
-      if (isBehind || frames.onFrame(1) !== 'allowed') connection.request.socket.destroy();
-    }),
-  );
+  const countFrame = entry('socket', () => {
+    // A ping is answered by the library, also for a client that does not read.
+    const isBehind = connection.request.socket.writableLength > MAX_SEND_BUFFER_BYTES;
+    if (isBehind || frames.onFrame(1) !== 'allowed') connection.request.socket.destroy();
+  });
+  carried.websocket?.on('ping', countFrame);
+  carried.websocket?.on('pong', countFrame);
   let isCutOff = false;
   connection.on(
     'packetCreate',

@@ -1,3 +1,6 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { childrenOf } from '@plenary/cluster/testing/process-tree';
@@ -75,6 +78,19 @@ describe('the process of a media node', () => {
     const node = start({ PLENARY_PORT: 'x', PLENARY_ID: '', PLENARY_TYPO: '1' });
     expect(await node.exited).toMatchObject({ code: 1 });
     expect(node.output.errors).toContain('3 faults');
+  });
+
+  test('[WK16] logs what a worker complains of on its standard error', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'plenary-worker-'));
+    const worker = join(folder, 'worker');
+    const real = process.env['MEDIASOUP_WORKER_BIN'] ?? '';
+    await writeFile(worker, `#!/bin/sh\necho 'an assertion failed' >&2\nexec '${real}' "$@"\n`, {
+      mode: 0o755,
+    });
+    const node = start({ MEDIASOUP_WORKER_BIN: worker });
+    await waitFor('the node to be ready', () => isReady(node));
+    await waitFor('what the worker said', () => node.output.text.includes('an assertion failed'));
+    await rm(folder, { recursive: true });
   });
 
   test('[PO3] refuses to start when a port of its slice is taken, naming it', async () => {

@@ -16,6 +16,7 @@ import { exitOnFault, stopOnSignals, stopOnce } from './lifecycle.ts';
 import type { Stoppable } from './lifecycle.ts';
 import { MediaNode } from './media-node.ts';
 import { createEntrySink, createMetrics } from './metrics.ts';
+import { logWorkerFaults } from './engine/worker-log.ts';
 import { keepForWorkers } from './worker-environment.ts';
 import { StartRefused } from './start-refused.ts';
 
@@ -44,6 +45,7 @@ keepForWorkers(process.env);
 
 const metrics = createMetrics(true);
 output.onLost(entry('signal', () => metrics.lostLogLines.inc()));
+logWorkerFaults(logger, systemClock);
 watchEntries(createEntrySink(metrics, logger, systemClock));
 const store = connectClusterStore({
   address: storeAddress,

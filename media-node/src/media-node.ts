@@ -299,7 +299,7 @@ export class MediaNode {
           { ...peer.placed },
           'a peer asks for too much again: its media is closed, and from now on it gets nothing twice',
         );
-        noResends.add(peer.placed);
+        noResends.add(peer.asker);
         peer.close('asks_too_much');
       },
       onFault: (where, error) => {

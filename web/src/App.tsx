@@ -1,4 +1,5 @@
 import { useEffect } from 'react';
+import { Breakdown } from './components/Breakdown.tsx';
 import { Toasts } from './components/Notices.tsx';
 import { useStore } from './hooks/use-store.ts';
 import { EndPage } from './pages/EndPage.tsx';
@@ -54,6 +55,15 @@ export function App({
   readonly route: Route;
   readonly controller: RoomController | undefined;
 }) {
-  if (controller !== undefined) return <RoomApp controller={controller} />;
-  return route.page === 'bad-room' ? <LandingPage badName={route.name} /> : <LandingPage />;
+  return (
+    <Breakdown onBreakdown={() => controller?.leaveNow()}>
+      {controller !== undefined ? (
+        <RoomApp controller={controller} />
+      ) : route.page === 'bad-room' ? (
+        <LandingPage badName={route.name} />
+      ) : (
+        <LandingPage />
+      )}
+    </Breakdown>
+  );
 }

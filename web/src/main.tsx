@@ -1,4 +1,6 @@
-// First, since it sets how every schema of the modules below is made.
+// First, since what follows asks for it.
+import './older-browsers.ts';
+// Then this, since it sets how every schema of the modules below is made.
 import './schemas-without-eval.ts';
 import { createRoot } from 'react-dom/client';
 import { App } from './App.tsx';

@@ -54,6 +54,31 @@ describe('the client of Consul', () => {
     expect(await client.datacenters()).toEqual(['gra']);
   });
 
+  it.each([
+    ['a page', '<html>sign in</html>', 'text/html'],
+    ['nothing', '', 'application/json'],
+    ['no list', '{}', 'application/json'],
+    ['a number', '5', 'application/json'],
+    ['null', 'null', 'application/json'],
+    ['entries of another shape', '[{"Service":null,"Checks":null}]', 'application/json'],
+    ['texts of another form', '["\\u202e\\n"]', 'application/json'],
+    ['what is cut off', '[{"Service":', 'application/json'],
+  ])('[CO5] what answers %s in place of Consul is a store that is away', async (_, body, type) => {
+    const client = await clientOf((_request, response) => {
+      response.writeHead(200, { 'content-type': type, 'x-consul-index': '7' }).end(body);
+    });
+    const { signal } = new AbortController();
+    for (const asked of [
+      client.datacenter(),
+      client.datacenters(),
+      client.createSession('check'),
+      client.liveSessions(),
+      client.serviceInstances({ service: 'media-node', dc: 'gra', index: 0 }, signal),
+    ]) {
+      await expect(asked).rejects.toMatchObject({ code: 'store_unavailable' });
+    }
+  });
+
   it('[CO5] an agent that refuses, or that fails, is a store that is away; a token that does not suffice is told', async () => {
     const answers = [
       { status: 500, text: 'No cluster leader', says: /No cluster leader/ },

@@ -7,7 +7,9 @@ import type { LookupFunction } from 'node:net';
 import Consul from 'consul';
 import { z } from 'zod';
 import { PlenaryError } from '../errors.ts';
+import { oneLine, OPAQUE_TEXT, patternText } from '../protocol/text.ts';
 import { ParsingTurns } from '../registry/reading.ts';
+import { describeIssues } from '../rpc/route.ts';
 import { consulTroubleOf } from './consul-trouble.ts';
 import type { ConsulRefusal, ConsulTrouble } from './consul-trouble.ts';
 import type { ConsulSettings } from './settings.ts';
@@ -66,13 +68,17 @@ export interface KeyReading {
   readonly index: number;
 }
 
-const SELF = z.object({ Config: z.object({ Datacenter: z.string().min(1) }) });
-const DATACENTERS = z.array(z.string().min(1));
-const SESSION = z.object({ ID: z.string().min(1) });
+/** As Consul takes them. */
+const DATACENTER = patternText(/^[A-Za-z0-9_-]+$/, 255, 'must be the name of a datacenter');
+const SELF = z.object({ Config: z.object({ Datacenter: DATACENTER }) });
+const DATACENTERS = z.array(DATACENTER);
+/** A UUID, as Consul makes them. */
+export const SESSION_ID = patternText(/^[A-Za-z0-9-]+$/, 64, 'must be the id of a session');
+const SESSION = z.object({ ID: SESSION_ID });
 const SESSIONS = z.array(SESSION);
 const KEY = z.object({
-  Value: z.string().nullable(),
-  Session: z.string().optional(),
+  Value: OPAQUE_TEXT.nullable(),
+  Session: SESSION_ID.optional(),
   ModifyIndex: z.number(),
 });
 const SERVICE_REPLY = z.tuple([
@@ -82,11 +88,11 @@ const SERVICE_REPLY = z.tuple([
 const INSTANCE = z
   .object({
     Service: z.object({
-      ID: z.string(),
-      Meta: z.record(z.string(), z.string()).nullable(),
+      ID: OPAQUE_TEXT,
+      Meta: z.record(OPAQUE_TEXT, OPAQUE_TEXT).nullable(),
       CreateIndex: z.number(),
     }),
-    Checks: z.array(z.object({ CheckID: z.string(), Status: CHECK_STATUS })),
+    Checks: z.array(z.object({ CheckID: OPAQUE_TEXT, Status: CHECK_STATUS })),
   })
   .transform(({ Service, Checks }): ServiceInstance => ({
     id: Service.ID,
@@ -95,11 +101,13 @@ const INSTANCE = z
     checks: Checks.map(({ CheckID, Status }) => ({ id: CheckID, status: Status })),
   }));
 
+/** Of what stands in a refusal: what answers in Consul's place, such as a proxy, may send a whole page. */
+const MAX_REFUSAL_LENGTH = 1_000;
 /** An answer of Consul that is no success. */
 const REFUSAL = z.object({ isResponse: z.literal(true), statusCode: z.int(), response: z.unknown() });
 const REFUSAL_TEXT = z.object({
   body: z.union([
-    z.string(),
+    OPAQUE_TEXT,
     z.instanceof(Buffer).transform((bytes) => bytes.toString('utf8')),
     // A refused transaction says in JSON what went wrong.
     z.looseObject({}).transform((reply) => JSON.stringify(reply)),
@@ -111,7 +119,10 @@ function refusalOf(error: unknown): ConsulRefusal | undefined {
   const refusal = REFUSAL.safeParse(error);
   if (!refusal.success) return undefined;
   const text = REFUSAL_TEXT.safeParse(refusal.data.response);
-  return { status: refusal.data.statusCode, text: text.success ? text.data.body : '' };
+  return {
+    status: refusal.data.statusCode,
+    text: text.success ? oneLine(text.data.body.slice(0, MAX_REFUSAL_LENGTH)) : '',
+  };
 }
 
 /** Consul did not do what it was asked for, and why. */
@@ -175,7 +186,7 @@ export class ConsulClient {
 
   /** The datacenter of the local agent, by Consul's name. */
   async datacenter(): Promise<string> {
-    return SELF.parse(await guarded(this.#consul.agent.self({ ...bounded }))).Config.Datacenter;
+    return read(SELF, await guarded(this.#consul.agent.self({ ...bounded }))).Config.Datacenter;
   }
 
   /** Whether the servers of the local datacenter have a leader. Answered at once, where they make every other request wait for one. */
@@ -186,7 +197,7 @@ export class ConsulClient {
 
   /** All datacenters that are joined, the local one too. */
   async datacenters(): Promise<readonly string[]> {
-    return DATACENTERS.parse(await guarded(this.#consul.catalog.datacenters({ ...bounded })));
+    return read(DATACENTERS, await guarded(this.#consul.catalog.datacenters({ ...bounded })));
   }
 
   /** Registers a service with a check that starts as a warning; a registered one keeps the state of its check. */
@@ -242,7 +253,7 @@ export class ConsulClient {
       lockdelay: '0s',
       checks: ['serfHealth', checkId],
     };
-    return SESSION.parse(await guarded(this.#consul.session.create(options))).ID;
+    return read(SESSION, await guarded(this.#consul.session.create(options))).ID;
   }
 
   async destroySession(id: string): Promise<void> {
@@ -258,14 +269,14 @@ export class ConsulClient {
   /** The sessions of a datacenter that have not ended. */
   async liveSessions(dc?: string): Promise<ReadonlySet<string>> {
     const found: unknown = await guarded(this.#consul.session.list({ ...certain, ...inside(dc) }));
-    return new Set(SESSIONS.parse(found).map(({ ID }) => ID));
+    return new Set(read(SESSIONS, found).map(({ ID }) => ID));
   }
 
   /** @returns the key, or `undefined` where there is none */
   async readKey(key: string, dc?: string): Promise<KeyReading | undefined> {
     const found: unknown = await guarded(this.#consul.kv.get({ ...certain, ...inside(dc), key }));
     if (found === undefined) return undefined;
-    const { Value, Session, ModifyIndex } = KEY.parse(found);
+    const { Value, Session, ModifyIndex } = read(KEY, found);
     return { value: Value ?? '', session: Session, index: ModifyIndex };
   }
 
@@ -318,7 +329,7 @@ export class ConsulClient {
         ctx: context,
       };
       const reply: unknown = await guarded(this.#consul.health.service(options));
-      const [{ headers }, found] = SERVICE_REPLY.parse(reply);
+      const [{ headers }, found] = read(SERVICE_REPLY, reply);
       return { index: headers['x-consul-index'], instances: await parseInTurns(found) };
     } finally {
       signal.removeEventListener('abort', cancel);
@@ -326,12 +337,26 @@ export class ConsulClient {
   }
 }
 
+/**
+ * What answers in Consul's place, such as a proxy with a page of its own, is no Consul that serves.
+ * @throws ConsulFault
+ */
+function read<Schema extends z.ZodType>(schema: Schema, answer: unknown): z.output<Schema> {
+  const parsed = schema.safeParse(answer);
+  if (parsed.success) return parsed.data;
+  throw new ConsulFault(
+    'failing',
+    `Consul, or what is in its place, answered something else: ${describeIssues(parsed.error)}`,
+    parsed.error,
+  );
+}
+
 /** Anybody may have registered as many as they like (SPEC EN13). */
 async function parseInTurns(found: readonly unknown[]): Promise<readonly ServiceInstance[]> {
   const instances: ServiceInstance[] = [];
   const turns = new ParsingTurns();
   for (const one of found) {
-    instances.push(INSTANCE.parse(one));
+    instances.push(read(INSTANCE, one));
     await turns.next();
   }
   return instances;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { INCARNATION } from '../protocol/ids.ts';
 import type { AnnounceResult } from '../registry/registry.ts';
 import type { ConsulClient } from './consul-client.ts';
 import { parseValue } from './parse-value.ts';
@@ -6,7 +7,7 @@ import type { ConsulNames, ServiceKind } from './names.ts';
 
 const GRANTED: AnnounceResult = { refused: null };
 
-const ID_HOLDER = z.object({ incarnation: z.string() });
+const ID_HOLDER = z.object({ incarnation: INCARNATION });
 
 /** Whose id is claimed, under which session. */
 export interface IdClaim {

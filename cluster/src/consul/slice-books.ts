@@ -7,6 +7,7 @@ import { chooseSlice, hasRested } from '../registry/port-slices.ts';
 import type { SliceHolding } from '../registry/port-slices.ts';
 import { PORT_SLICE } from '../registry/registry.ts';
 import type { PortSliceClaim, PortSliceResult } from '../registry/registry.ts';
+import { SESSION_ID } from './consul-client.ts';
 import type { ConsulClient } from './consul-client.ts';
 import type { ConsulNames } from './names.ts';
 import { parseValue } from './parse-value.ts';
@@ -15,7 +16,7 @@ import { parseValue } from './parse-value.ts';
 const SLICE_ENTRY = z.object({
   mediaNodeId: MEDIA_NODE_ID,
   incarnation: INCARNATION,
-  session: z.string(),
+  session: SESSION_ID,
   portSlice: PORT_SLICE,
   announcedAddress: ANNOUNCED_ADDRESS,
   announcedIpv6: ANNOUNCED_ADDRESS.optional(),

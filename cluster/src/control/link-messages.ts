@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { PlenaryError } from '../errors.ts';
 import { REPLY_ENVELOPE } from '../protocol/define.ts';
+import { patternText } from '../protocol/text.ts';
 import { judgeFrame } from '../rpc/frame.ts';
 import { CONTROL_MESSAGE_LIMIT } from '../rpc/link-options.ts';
 
@@ -41,7 +42,11 @@ function readMessage(text: string, types: string): Message {
   return { type: verdict.type, id, items: Array.isArray(items) ? items : [] };
 }
 
-const NAMED = z.tuple([z.string(), z.unknown()]);
+/** Empty where the frame has none that could be read. */
+const NAMED = z.tuple([
+  patternText(/^[A-Za-z0-9._-]{0,64}$/, 64, 'must be the name of a message'),
+  z.unknown(),
+]);
 
 export interface SealedRequest {
   readonly id: number;

@@ -1,5 +1,5 @@
-import { z } from 'zod';
 import type { Secrets } from '../keys/derive.ts';
+import { OPAQUE_TEXT } from '../protocol/text.ts';
 import {
   ADMIN_CHALLENGE,
   ADMIN_CHALLENGE_PATH,
@@ -31,7 +31,7 @@ export interface AdminTarget {
 }
 
 /** A thousand rooms or people with the longest names. */
-const ANSWER_BODY = z.string().max(1_048_576);
+const ANSWER_BODY = OPAQUE_TEXT.refine((text) => text.length <= 1_048_576, 'is too long');
 
 /**
  * Sends an operator's request to a process. Nothing of it can be used elsewhere: it is bound to this process, this method,

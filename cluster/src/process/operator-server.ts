@@ -16,6 +16,8 @@ export interface Readiness {
   readonly reasons: readonly string[];
   /** Why the store is away, or a part of it; absent while all is well. */
   readonly store?: StoreTrouble;
+  /** Why edges do not hear each other although the store serves; absent while they do. */
+  readonly pubSub?: StoreTrouble;
   /** Why Consul does not serve, or does not let the process announce itself; absent while all is well. */
   readonly consul?: ConsulTrouble;
   /** Why an edge can use no media node, by kind; absent while it can. */

@@ -1,6 +1,6 @@
-import { expect, it } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
 import { ManualClock } from '../clock.ts';
-import { RareLines } from './rare-lines.ts';
+import { leftOut, RareLines } from './rare-lines.ts';
 
 it('[BU8] lines of one kind are ten seconds apart, and say how many were left out', () => {
   const clock = new ManualClock();
@@ -32,4 +32,25 @@ it('[BU8] a few lines of one kind may be said at once, where each names somethin
   clock.advance(5_000);
   flood(5);
   expect(said).toEqual([0, 0, 0, 99, 0, 0]);
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+it('[BU8] what was left out is told, and what it named, where no other line comes', () => {
+  vi.useFakeTimers();
+  const clock = new ManualClock();
+  const lines = new RareLines(clock, 5);
+  const said: unknown[] = [];
+  const names = Array.from({ length: 10 }, (_, index) => `node-${index}`);
+  for (const name of names)
+    lines.say('unreachable', (...unsaid) => said.push({ name, ...leftOut(...unsaid) }), name);
+  expect(said).toHaveLength(5);
+  clock.advance(10_000);
+  vi.advanceTimersByTime(10_000);
+  expect(said.slice(5)).toEqual([{ name: 'node-9', unsaid: 4, unsaidNames: names.slice(5) }]);
+  clock.advance(10_000);
+  vi.advanceTimersByTime(10_000);
+  expect(said).toHaveLength(6);
 });

@@ -1,3 +1,4 @@
+import { after } from './entry.ts';
 import type { Clock } from '../clock.ts';
 
 /** For how long the lines of one kind are counted together, in milliseconds. */
@@ -5,8 +6,27 @@ const LINES_EVERY_MS = 10_000;
 /** Where each line names something else that somebody must act on: the first few tell what it is about. */
 export const FIRST_LINES = 5;
 
-/** How many lines were left out before one, as its field; nothing where none was. */
-export const leftOut = (unsaid: number): { readonly unsaid?: number } => (unsaid === 0 ? {} : { unsaid });
+/** So many of what was left out is named. */
+const NAMED = 20;
+
+/** How many lines were left out before one, and what they named, as fields of it; nothing where none was. */
+export const leftOut = (
+  unsaid: number,
+  names: readonly string[] = [],
+): { readonly unsaid?: number; readonly unsaidNames?: readonly string[] } =>
+  unsaid === 0 ? {} : { unsaid, ...(names.length === 0 ? {} : { unsaidNames: names }) };
+
+/** Writes a line; `unsaid` is how many lines of this kind were left out since the last one, `names` what some of them named. */
+export type RareLine = (unsaid: number, names: readonly string[]) => void;
+
+interface Kind {
+  sinceMs: number;
+  said: number;
+  unsaid: number;
+  readonly names: Set<string>;
+  /** The last line that was left out, which is said in the end where no other one comes. */
+  rest: { readonly line: RareLine; readonly timer: NodeJS.Timeout } | undefined;
+}
 
 /**
  * For lines of the log whose number a stranger decides: one in ten seconds of each kind, or a few, with how many were left out
@@ -15,7 +35,7 @@ export const leftOut = (unsaid: number): { readonly unsaid?: number } => (unsaid
 export class RareLines {
   readonly #clock: Clock;
   readonly #atOnce: number;
-  readonly #said = new Map<string, { readonly sinceMs: number; said: number; unsaid: number }>();
+  readonly #said = new Map<string, Kind>();
 
   /** @param atOnce - how many lines of one kind are said in ten seconds */
   constructor(clock: Clock, atOnce = 1) {
@@ -23,16 +43,37 @@ export class RareLines {
     this.#atOnce = atOnce;
   }
 
-  /** @param say - writes the line; `unsaid` is how many lines of this kind were left out since the last one */
-  say(kind: string, say: (unsaid: number) => void): void {
+  /** @param name - what the line is about, such as the id of a media node: told where the line itself is left out */
+  say(kind: string, line: RareLine, name?: string): void {
     const nowMs = this.#clock.monotonicMs();
     const last = this.#said.get(kind);
     if (last === undefined || nowMs - last.sinceMs >= LINES_EVERY_MS) {
-      this.#said.set(kind, { sinceMs: nowMs, said: 1, unsaid: 0 });
-      say(last?.unsaid ?? 0);
+      this.#begin(kind, last, line);
     } else if (last.said < this.#atOnce) {
       last.said += 1;
-      say(0);
-    } else last.unsaid += 1;
+      line(0, []);
+    } else {
+      last.unsaid += 1;
+      if (name !== undefined && last.names.size < NAMED) last.names.add(name);
+      const timer =
+        last.rest?.timer ??
+        after(last.sinceMs + LINES_EVERY_MS - nowMs, () => this.#sayRest(kind, last)).unref();
+      last.rest = { line, timer };
+    }
+  }
+
+  #begin(kind: string, last: Kind | undefined, line: RareLine): void {
+    clearTimeout(last?.rest?.timer);
+    const sinceMs = this.#clock.monotonicMs();
+    this.#said.set(kind, { sinceMs, said: 1, unsaid: 0, names: new Set(), rest: undefined });
+    line(last?.unsaid ?? 0, [...(last?.names ?? [])]);
+  }
+
+  /** No other line came that could tell of those that were left out. */
+  #sayRest(kind: string, last: Kind): void {
+    const { rest } = last;
+    if (rest === undefined || this.#said.get(kind) !== last) return;
+    last.unsaid -= 1;
+    this.#begin(kind, last, rest.line);
   }
 }

@@ -38,7 +38,7 @@ import {
   TRANSPORT_OFFER,
   WANTED_LAYER,
 } from './media.ts';
-import { LOGGED_EVENT } from './room.ts';
+import { LOGGED_NODE_EVENT } from './room.ts';
 import { RTP_PARAMETERS } from './rtp.ts';
 import { HOST_TEXT, KEY_BASE64, patternText, plainId } from './text.ts';
 
@@ -106,7 +106,8 @@ export type TrackOrigin = z.infer<typeof TRACK_ORIGIN>;
 
 export const PEER_LOST_REASON = z.enum(['worker_died', 'node_lost', 'transport_failed']);
 
-export const NETWORK_DIGEST = patternText(/^[\da-f]{16}$/, 16, 'must be a digest of 16 hexadecimal digits');
+const DIGEST = patternText(/^[\da-f]{16}$/, 16, 'must be a digest of 16 hexadecimal digits');
+export const NETWORK_DIGEST = DIGEST;
 
 export const CONTROL_REQUESTS = {
   'peer.admit': {
@@ -116,6 +117,8 @@ export const CONTROL_REQUESTS = {
       tracks: z.array(TRACK_HOME).max(64),
       /** A digest of the network that the client comes from: tells people apart who find no path to the node (SPEC HL7). */
       network: NETWORK_DIGEST.optional(),
+      /** A digest of whose media it is, by which a node knows again who asked for too much; absent of guests (SPEC MS10). */
+      person: DIGEST.optional(),
     }),
     reply: z.object({
       sendTransport: TRANSPORT_OFFER.optional(),
@@ -155,17 +158,17 @@ export const CONTROL_REQUESTS = {
   'track.publish': {
     says: 'Creates a producer and publishes its track record. A repeat with the same requestId gives the same track.',
     payload: PLACED_PEER.extend(TRACK_PUBLICATION.shape),
-    reply: z.object({ trackId: TRACK_ID, events: z.array(LOGGED_EVENT), calls: CALLS_TAKEN }),
+    reply: z.object({ trackId: TRACK_ID, events: z.array(LOGGED_NODE_EVENT), calls: CALLS_TAKEN }),
   },
   'track.pause': {
     says: 'Pauses or resumes a producer and its record.',
     payload: PLACED_PEER.extend({ trackId: TRACK_ID, paused: z.boolean() }),
-    reply: z.object({ events: z.array(LOGGED_EVENT) }),
+    reply: z.object({ events: z.array(LOGGED_NODE_EVENT) }),
   },
   'track.end': {
     says: 'Closes a producer and removes its record.',
     payload: PLACED_PEER.extend({ trackId: TRACK_ID }),
-    reply: z.object({ events: z.array(LOGGED_EVENT), calls: CALLS_TAKEN }),
+    reply: z.object({ events: z.array(LOGGED_NODE_EVENT), calls: CALLS_TAKEN }),
   },
   subscribe: {
     says: 'Consumes tracks, pulling those of other nodes through a pipe.',
@@ -256,7 +259,7 @@ export const CONTROL_NOTICES = {
   },
   'room.events': {
     says: 'Changes of a room that the node made by itself and wrote to the log: the edge passes them to the room.',
-    payload: z.object({ roomId: ROOM_ID, events: z.array(LOGGED_EVENT).min(1) }),
+    payload: z.object({ roomId: ROOM_ID, events: z.array(LOGGED_NODE_EVENT).min(1) }),
   },
   speakers: {
     says: 'Who of the node’s own peers of a room is heard; an empty list ends an earlier one.',

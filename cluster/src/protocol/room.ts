@@ -103,6 +103,19 @@ export type RoomEvent = z.infer<typeof ROOM_EVENT>;
 export const LOGGED_EVENT = z.object({ id: EVENT_ID, previousId: EVENT_ID, event: ROOM_EVENT });
 export type LoggedEvent = z.infer<typeof LOGGED_EVENT>;
 
+const NODE_TELLS: ReadonlySet<RoomEvent['type']> = new Set([
+  'peer.left',
+  'track.published',
+  'track.changed',
+  'track.ended',
+]);
+
+/** What a media node may tell of a room: who and what is gone, and of tracks. Nobody joins or speaks by its word (SPEC CL15). */
+export const LOGGED_NODE_EVENT = LOGGED_EVENT.refine(
+  ({ event }) => NODE_TELLS.has(event.type),
+  'must be an event that a media node makes',
+);
+
 /** An event as a client reads it, whose edge may be of a later release. */
 export const HEARD_EVENT = LOGGED_EVENT.extend({
   event: z.union([

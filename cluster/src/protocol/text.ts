@@ -80,6 +80,12 @@ export const HOST_TEXT = patternText(/^[A-Za-z0-9.:_-]+$/, 255, 'must be an IP a
 /** Where a page of the roster begins; empty, the first one. */
 export const CURSOR_TEXT = patternText(/^[A-Za-z0-9_-]{0,64}$/, 64, 'must be a cursor that a page gave');
 
+/**
+ * A text that is only compared, or that its reader parses by another schema: a record of the store, the body of an answer. It is
+ * never shown, logged or passed on as it is.
+ */
+export const OPAQUE_TEXT = z.custom<string>((value) => typeof value === 'string', 'must be a text');
+
 /** A key in base64. */
 export const KEY_BASE64 = z.base64().max(128);
 

@@ -1,10 +1,12 @@
 /** How each kind of store is connected to. Connections connect again by themselves, for ever. */
 import { Cluster, Redis } from 'ioredis';
+import { z } from 'zod';
 import { systemClock } from '../clock.ts';
+import { entry } from '../process/entry.ts';
 import { LastingRedis } from './lasting-redis.ts';
 import type { ServerOptions } from './lasting-redis.ts';
 import type { StoreAddress } from './store-address.ts';
-import { troubleOf } from './store-trouble.ts';
+import { isReplyError, troubleOf } from './store-trouble.ts';
 
 /** A connection for commands: one Redis, the primary that Sentinels name, or a whole Redis Cluster. */
 export type StoreClient = Redis | Cluster;
@@ -66,7 +68,8 @@ export function openServer(address: OneServer, connectionName: string, options: 
   };
   // The watch finds out by a write whether it serves; ioredis would only wait for one that loads its data, and say nothing. Behind
   // Sentinels its check also tells a primary from a replica.
-  if (address.kind === 'single') return new Redis(address.url, { enableReadyCheck: false, ...common });
+  if (address.kind === 'single')
+    return leaveUnselected(new Redis(address.url, { enableReadyCheck: false, ...common }));
   return new LastingRedis({
     ...common,
     role: 'master',
@@ -83,6 +86,22 @@ export function openServer(address: OneServer, connectionName: string, options: 
     ...given('sentinelPassword', address.sentinelPassword),
     ...(address.tls ? { tls: {}, sentinelTLS: {}, enableTLSForSentinelMode: true } : {}),
   });
+}
+
+const FAILED_COMMAND = z.object({ command: z.object({ name: z.literal('select') }) });
+
+/**
+ * ioredis goes on where a database cannot be selected – there is none of that number, or Redis is busy in that moment –, and everything
+ * would be written to the first one: the keys of another cluster, maybe (SPEC NS2).
+ */
+function leaveUnselected(redis: Redis): Redis {
+  redis.on(
+    'error',
+    entry('store', (error) => {
+      if (isReplyError(error) && FAILED_COMMAND.safeParse(error).success) redis.disconnect(true);
+    }),
+  );
+  return redis;
 }
 
 /** The number of the database that keys are in: a URL may name one, Sentinels and a Redis Cluster do not. */

@@ -24,7 +24,9 @@ import type { MalformedKind } from './malformed.ts';
 import { openPubSub } from './pubsub-connection.ts';
 import type { PubSubConnection } from './pubsub-connection.ts';
 import type { TenantStore } from '../tenant/tenant-store.ts';
+import { PubSubWatch } from './pubsub-watch.ts';
 import { CommandGate } from './command-gate.ts';
+import { ServerIdentity } from './server-identity.ts';
 import { ServerWatch } from './server-watch.ts';
 import { RedisRegistry } from './redis-registry.ts';
 import { RedisRoomStore } from './redis-room-store.ts';
@@ -57,6 +59,10 @@ export interface ClusterStore {
   trouble(): StoreTrouble | undefined;
   /** Calls back on each change of the trouble. Returns the function that ends it. */
   onTrouble(listener: (trouble: StoreTrouble | undefined) => void): () => void;
+  /** Why nothing can be published or heard while the store serves; `undefined` while all is well. */
+  pubSubTrouble(): StoreTrouble | undefined;
+  /** Calls back on each change of that. Returns the function that ends it. */
+  onPubSubTrouble(listener: (trouble: StoreTrouble | undefined) => void): () => void;
   /** Calls back for each record that was skipped since it does not parse (SPEC ST3). Returns the function that ends it. */
   onMalformed(listener: (kind: MalformedKind) => void): () => void;
   /**
@@ -109,7 +115,7 @@ export function connectClusterStore({
   };
 
   const keys = keysOf(namespace);
-  const { client, isSilent, suspect, stop } = openWatched({
+  const { client, isSilent, suspect, identity, stop } = openWatched({
     address,
     connectionName,
     keys,
@@ -129,6 +135,15 @@ export function connectClusterStore({
       ? undefined
       : new ConsulRegistry({ consul, namespace, loads: redisRegistry, logger });
   const duplicates: PubSubConnection[] = [];
+  const pubSubListeners = new Set<(trouble: StoreTrouble | undefined) => void>();
+  const pubSubWatch = new PubSubWatch(
+    () => health.isAvailable,
+    duplicates,
+    (trouble) => {
+      for (const listener of pubSubListeners) listener(trouble);
+    },
+    logger,
+  );
   return {
     registry: consulRegistry ?? redisRegistry,
     consul: consulRegistry?.availability,
@@ -142,18 +157,31 @@ export function connectClusterStore({
       troubleListeners.add(listener);
       return () => troubleListeners.delete(listener);
     },
+    pubSubTrouble: () => pubSubWatch.trouble,
+    onPubSubTrouble: (listener) => {
+      pubSubListeners.add(listener);
+      return () => pubSubListeners.delete(listener);
+    },
     onAvailability: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
     onMalformed: (listener) => malformed.onRecord(listener),
     duplicate: (name, onFault) => {
-      const connection = openPubSub(address, `${connectionName}:${name}`, onFault, reporterOf(name));
+      const connection = openPubSub(
+        address,
+        `${connectionName}:${name}`,
+        onFault,
+        reporterOf(name),
+        identity,
+      );
       duplicates.push(connection);
       return connection;
     },
     close: async () => {
       health.close();
+      pubSubWatch.stop();
+      pubSubListeners.clear();
       listeners.clear();
       troubleListeners.clear();
       consulRegistry?.close();
@@ -169,6 +197,8 @@ interface WatchedClient {
   readonly client: StoreClient;
   /** Whether the master of a Redis Cluster that has a key is known to answer nothing. */
   isSilent(key: string): boolean;
+  /** To which server commands go, where it is one. */
+  readonly identity: ServerIdentity | undefined;
   /** To be told of each command that failed as in an outage. */
   suspect(): void;
   stop(): void;
@@ -208,6 +238,7 @@ function openWatched({
     return {
       client: cluster,
       isSilent: (key) => watch.isSilent(key),
+      identity: undefined,
       suspect: () => watch.suspect(),
       stop: () => watch.stop(),
     };
@@ -222,6 +253,7 @@ function openWatched({
   return {
     client: redis,
     isSilent: () => false,
+    identity: new ServerIdentity(redis),
     suspect: () => watch.suspect(),
     stop: () => watch.stop(),
   };

@@ -6,6 +6,7 @@ import type { ShardedClient } from './pubsub-connection.ts';
 /** Stands in for ioredis, whose moments without a subscriber for a slot cannot be brought about from outside. */
 class ScriptedClient extends EventEmitter implements ShardedClient {
   status = 'ready';
+  readonly slots = [];
   fault: Error | undefined;
   readonly asked: string[] = [];
 

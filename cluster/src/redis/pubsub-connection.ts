@@ -3,7 +3,11 @@ import type { Redis } from 'ioredis';
 import { openCluster, openServer, SIGN_OF_LIFE_MS } from './client.ts';
 import { CommandGate } from './command-gate.ts';
 import { LatePublications } from './late-publications.ts';
+import { slotOf } from './key-slot.ts';
+import { ServerIdentity } from './server-identity.ts';
 import type { StoreAddress } from './store-address.ts';
+import { isReplyError, troubleOf } from './store-trouble.ts';
+import type { StoreTrouble } from './store-trouble.ts';
 
 /** A connection of its own for sharded pub/sub, as the Socket.IO adapter needs one to publish and one to subscribe. */
 export interface PubSubConnection {
@@ -13,17 +17,21 @@ export interface PubSubConnection {
   subscribe(channel: string): void;
   unsubscribe(channel: string): void;
   onMessage(listener: (channel: Buffer, message: Buffer) => void): void;
+  /** Why nothing can be published or heard here now; `undefined` while all is well. */
+  trouble(): StoreTrouble | undefined;
   close(): void;
 }
 
 type ReportFault = (fault: unknown) => void;
 type ReportConnectionError = (error: Error) => void;
 
+/** @param commands - the server that commands go to, which a connection to one server follows */
 export function openPubSub(
   address: StoreAddress,
   connectionName: string,
   onFault: ReportFault,
   onConnectionError: ReportConnectionError,
+  commands?: ServerIdentity,
 ): PubSubConnection {
   if (address.kind === 'cluster') {
     const cluster = openCluster(address, connectionName, { shardedSubscribers: true });
@@ -31,30 +39,123 @@ export function openPubSub(
     cluster.on('node error', entry('store', onConnectionError));
     return new ClusterPubSub(cluster, onFault);
   }
-  const redis = openServer(address, connectionName, { maxRetriesPerRequest: null });
+  // ioredis lets a subscription that it makes again and that is refused reject where nobody catches it, which would end the process.
+  const redis = openServer(address, connectionName, { maxRetriesPerRequest: null, autoResubscribe: false });
   redis.on('error', entry('store', onConnectionError));
-  return new ServerPubSub(redis, onFault);
+  return new ServerPubSub(redis, onFault, commands);
+}
+
+/** A channel in the slot of another one that nobody has. To leave it changes nothing, and the answer counts what one has. */
+const nobodysChannel = (channel: string): string => `{${channel}}:nobody`;
+
+/**
+ * What one connection was asked to hear. A subscription that Redis refuses, or has lost, is asked for again each second: a user may get
+ * its channels back (SPEC HL13).
+ */
+class Subscriptions {
+  readonly wanted = new Set<string>();
+  readonly taken = new Set<string>();
+  readonly #refused = new Map<string, StoreTrouble>();
+  readonly #onFault: ReportFault;
+
+  constructor(onFault: ReportFault) {
+    this.#onFault = onFault;
+  }
+
+  get trouble(): StoreTrouble | undefined {
+    return [...this.#refused.values()][0];
+  }
+
+  forget(channel: string): boolean {
+    this.wanted.delete(channel);
+    this.#refused.delete(channel);
+    return this.taken.delete(channel);
+  }
+
+  took(channel: string): void {
+    this.#refused.delete(channel);
+  }
+
+  /** Tells the first failure of each channel. @param isLost - whether it has to be asked for again */
+  failed(channel: string, fault: unknown, isLost: boolean): void {
+    if (isLost) this.taken.delete(channel);
+    const isKnown = this.#refused.has(channel);
+    if (isReplyError(fault) && this.wanted.has(channel)) this.#refused.set(channel, troubleOf(fault));
+    if (!isKnown) this.#onFault(fault);
+  }
+}
+
+/** Why publications are refused, until one is taken: a quiet edge would publish nothing, and never find out that it may again. */
+class PublicationRights {
+  readonly #publish: (channel: string, payload: string | Buffer) => Promise<unknown>;
+  #refusal: { readonly channel: string; readonly trouble: StoreTrouble } | undefined;
+
+  constructor(publish: (channel: string, payload: string | Buffer) => Promise<unknown>) {
+    this.#publish = publish;
+  }
+
+  get trouble(): StoreTrouble | undefined {
+    return this.#refusal?.trouble;
+  }
+
+  async publish(channel: string, payload: string | Buffer): Promise<unknown> {
+    try {
+      const receivers = await this.#publish(channel, payload);
+      this.#refusal = undefined;
+      return receivers;
+    } catch (fault) {
+      if (isReplyError(fault)) this.#refusal = { channel, trouble: troubleOf(fault) };
+      throw fault;
+    }
+  }
+
+  /** Publishes where nobody listens. Never rejects. */
+  async tryAgain(): Promise<void> {
+    if (this.#refusal === undefined) return;
+    const { channel, trouble } = this.#refusal;
+    await this.#publish(`${channel}:nobody`, '').then(
+      () => {
+        this.#refusal = undefined;
+      },
+      (fault: unknown) => {
+        this.#refusal = { channel, trouble: isReplyError(fault) ? troubleOf(fault) : trouble };
+      },
+    );
+  }
 }
 
 class ServerPubSub implements PubSubConnection {
   readonly #redis: Redis;
-  readonly #onFault: ReportFault;
   readonly #gate = new CommandGate();
   readonly #late = new LatePublications();
-  readonly #wanted = new Set<string>();
+  readonly #subscriptions: Subscriptions;
+  readonly #identity: ServerIdentity;
+  readonly #commands: ServerIdentity | undefined;
   readonly #life: NodeJS.Timeout;
+  #connectionFault: unknown;
+  readonly #rights: PublicationRights;
+  /** Whether the last look found fewer subscriptions than there are to be: one may be on its way. */
+  #isMissing = false;
 
-  constructor(redis: Redis, onFault: ReportFault) {
+  constructor(redis: Redis, onFault: ReportFault, commands: ServerIdentity | undefined) {
     this.#redis = redis;
-    this.#onFault = onFault;
-    this.#life = every(SIGN_OF_LIFE_MS, async () => {
-      // One that is not answered has the connection made anew; nothing else follows from it.
-      if (redis.status === 'ready') await redis.ping().catch(() => undefined);
-    });
+    this.#subscriptions = new Subscriptions(onFault);
+    this.#rights = new PublicationRights(async (...publication) => redis.spublish(...publication));
+    this.#identity = new ServerIdentity(redis);
+    this.#commands = commands;
+    this.#life = every(SIGN_OF_LIFE_MS, () => this.#look());
+    redis.on(
+      'error',
+      entry('store', (error: Error) => {
+        this.#connectionFault = error;
+      }),
+    );
     redis.on(
       'ready',
       entry('store', () => {
-        for (const channel of this.#wanted) redis.ssubscribe(channel).catch(entry('background', onFault));
+        this.#connectionFault = undefined;
+        this.#subscriptions.taken.clear();
+        this.#takeRest();
       }),
     );
   }
@@ -62,38 +163,83 @@ class ServerPubSub implements PubSubConnection {
   async publish(channel: string, payload: string | Buffer): Promise<unknown> {
     if (this.#redis.status !== 'ready') throw new Error('The store is away.');
     return this.#late.pass('', async () =>
-      this.#gate.pass(async () => this.#redis.spublish(channel, payload)),
+      this.#gate.pass(async () => this.#rights.publish(channel, payload)),
     );
   }
 
   subscribe(channel: string): void {
-    this.#wanted.add(channel);
-    if (this.#redis.status === 'ready')
-      this.#redis.ssubscribe(channel).catch(entry('background', this.#onFault));
+    this.#subscriptions.wanted.add(channel);
+    inBackground(() => this.#take(channel));
   }
 
   unsubscribe(channel: string): void {
-    this.#wanted.delete(channel);
-    if (this.#redis.status === 'ready')
-      this.#redis.sunsubscribe(channel).catch(entry('background', this.#onFault));
+    if (!this.#subscriptions.forget(channel) || this.#redis.status !== 'ready') return;
+    inBackground(() =>
+      this.#redis.sunsubscribe(channel).then(
+        () => undefined,
+        (fault: unknown) => this.#subscriptions.failed(channel, fault, true),
+      ),
+    );
   }
 
   onMessage(listener: (channel: Buffer, message: Buffer) => void): void {
     this.#redis.on('smessageBuffer', entry('pubsub', listener));
   }
 
+  trouble(): StoreTrouble | undefined {
+    if (this.#redis.status !== 'ready') return troubleOf(this.#connectionFault);
+    return this.#rights.trouble ?? this.#subscriptions.trouble;
+  }
+
   close(): void {
     clearInterval(this.#life);
     this.#redis.disconnect();
   }
-}
 
-/** By so many channels, chosen anew each time, every master is asked within a few seconds. */
-const CHANNELS_ASKED = 32;
+  /** Asks for a sign of life, and whether what is to be heard can be. */
+  async #look(): Promise<void> {
+    if (this.#redis.status !== 'ready') return;
+    if (this.#commands?.isElsewhere(this.#identity) === true) {
+      this.#redis.disconnect(true);
+      return;
+    }
+    this.#takeRest();
+    inBackground(() => this.#rights.tryAgain());
+    const [channel] = this.#subscriptions.taken;
+    // What is not answered has the connection made anew; nothing else follows from it.
+    if (channel === undefined) await this.#redis.ping().catch(() => undefined);
+    else await this.#count(channel).catch(() => undefined);
+  }
+
+  async #count(channel: string): Promise<void> {
+    const expected = this.#subscriptions.taken.size;
+    const isMissing = Number(await this.#redis.sunsubscribe(nobodysChannel(channel))) < expected;
+    if (isMissing && this.#isMissing) this.#redis.disconnect(true);
+    this.#isMissing = isMissing;
+  }
+
+  #takeRest(): void {
+    for (const channel of this.#subscriptions.wanted) inBackground(() => this.#take(channel));
+  }
+
+  async #take(channel: string): Promise<void> {
+    const { taken } = this.#subscriptions;
+    if (this.#redis.status !== 'ready' || taken.has(channel)) return;
+    taken.add(channel);
+    try {
+      await this.#redis.ssubscribe(channel);
+      this.#subscriptions.took(channel);
+    } catch (fault) {
+      this.#subscriptions.failed(channel, fault, true);
+    }
+  }
+}
 
 /** What is used of ioredis' cluster client. */
 export interface ShardedClient {
   readonly status: string;
+  /** The master of each slot first, where it is known. */
+  readonly slots: readonly (readonly string[] | undefined)[];
   spublish(channel: string, payload: string | Buffer): Promise<unknown>;
   ssubscribe(channel: string): Promise<unknown>;
   sunsubscribe(channel: string): Promise<unknown>;
@@ -110,22 +256,22 @@ export interface ShardedClient {
  */
 export class ClusterPubSub implements PubSubConnection {
   readonly #cluster: ShardedClient;
-  readonly #onFault: ReportFault;
   readonly #gate = new CommandGate();
   readonly #late = new LatePublications();
-  readonly #wanted = new Set<string>();
-  readonly #takenOn = new Set<string>();
+  readonly #subscriptions: Subscriptions;
   readonly #life: NodeJS.Timeout;
+  readonly #rights: PublicationRights;
+  /** Masters of which the last look found fewer subscriptions than there are to be: one may be on its way. */
+  #missing: ReadonlySet<string> = new Set();
 
   constructor(cluster: ShardedClient, onFault: ReportFault) {
     this.#cluster = cluster;
-    this.#onFault = onFault;
-    const askForRest = (): void => {
-      for (const channel of this.#wanted) inBackground(() => this.#take(channel));
-    };
-    this.#life = every(SIGN_OF_LIFE_MS, () => this.#askForLife());
-    cluster.on('ready', entry('store', askForRest));
-    cluster.on('subscribersReady', entry('store', askForRest));
+    this.#subscriptions = new Subscriptions(onFault);
+    this.#rights = new PublicationRights(async (...publication) => cluster.spublish(...publication));
+    const takeRest = (): void => this.#takeRest();
+    this.#life = every(SIGN_OF_LIFE_MS, () => this.#look());
+    cluster.on('ready', entry('store', takeRest));
+    cluster.on('subscribersReady', entry('store', takeRest));
   }
 
   async publish(channel: string, payload: string | Buffer): Promise<unknown> {
@@ -133,19 +279,24 @@ export class ClusterPubSub implements PubSubConnection {
     if (this.#cluster.status !== 'ready') throw new Error('The store is away.');
     // Of one master that does not answer the channels of others know nothing.
     return this.#late.pass(channel, async () =>
-      this.#gate.pass(async () => this.#cluster.spublish(channel, payload)),
+      this.#gate.pass(async () => this.#rights.publish(channel, payload)),
     );
   }
 
   subscribe(channel: string): void {
-    this.#wanted.add(channel);
+    this.#subscriptions.wanted.add(channel);
     inBackground(() => this.#take(channel));
   }
 
   unsubscribe(channel: string): void {
-    this.#wanted.delete(channel);
-    if (!this.#takenOn.delete(channel)) return;
+    if (!this.#subscriptions.forget(channel)) return;
     inBackground(() => this.#release(channel));
+  }
+
+  /** Masters that are away are told of by another watch, and others serve meanwhile: only a lack of rights counts here. */
+  trouble(): StoreTrouble | undefined {
+    const trouble = this.#rights.trouble ?? this.#subscriptions.trouble;
+    return trouble === 'access_denied' ? trouble : undefined;
   }
 
   onMessage(listener: (channel: Buffer, message: Buffer) => void): void {
@@ -159,29 +310,63 @@ export class ClusterPubSub implements PubSubConnection {
 
   /**
    * Has every connection answer something: one that does not is made anew. ioredis hides those that subscribe, and sends what
-   * concerns a channel over the one that has it; a channel that nobody has, in the slot of one that somebody has, is left.
+   * concerns a channel over the one that has it; the answer says how many channels that one has. It says nothing of a
+   * subscription that it could not make again.
    */
-  async #askForLife(): Promise<void> {
+  async #look(): Promise<void> {
     if (this.#cluster.status !== 'ready') return;
+    this.#takeRest();
+    inBackground(() => this.#rights.tryAgain());
     const publishing = this.#cluster
       .nodes('master')
       .filter(({ status }) => status === 'ready')
       .map(async (master) => master.ping());
-    const some = [...this.#takenOn].sort(() => Math.random() - 0.5).slice(0, CHANNELS_ASKED);
-    const subscribing = some.map(async (channel) => this.#cluster.sunsubscribe(`{${channel}}:nobody`));
+    const byMaster = new Map<string, string[]>();
+    for (const channel of this.#subscriptions.taken) {
+      const [master] = this.#cluster.slots[slotOf(channel)] ?? [];
+      if (master === undefined) continue;
+      const known = byMaster.get(master);
+      if (known === undefined) byMaster.set(master, [channel]);
+      else known.push(channel);
+    }
+    const missing = new Set<string>();
+    const subscribing = [...byMaster].map(async ([master, channels]) => {
+      const [channel = ''] = channels;
+      const count = Number(await this.#cluster.sunsubscribe(nobodysChannel(channel)));
+      if (count < channels.length) missing.add(master);
+    });
     await Promise.allSettled([...publishing, ...subscribing]);
+    const again = [...missing].filter((master) => this.#missing.has(master));
+    this.#missing = missing;
+    for (const channel of again.flatMap((master) => byMaster.get(master) ?? []))
+      inBackground(() => this.#takeAgain(channel));
+  }
+
+  #takeRest(): void {
+    for (const channel of this.#subscriptions.wanted) inBackground(() => this.#take(channel));
+  }
+
+  /** Has the client forget a channel that it believes to have, so that it does not note it twice. */
+  async #takeAgain(channel: string): Promise<void> {
+    const { taken, wanted } = this.#subscriptions;
+    if (!taken.delete(channel)) return;
+    await this.#release(channel);
+    if (wanted.has(channel)) await this.#take(channel);
   }
 
   async #take(channel: string): Promise<void> {
-    if (this.#cluster.status !== 'ready' || this.#takenOn.has(channel)) return;
-    this.#takenOn.add(channel);
+    const { taken } = this.#subscriptions;
+    if (this.#cluster.status !== 'ready' || taken.has(channel)) return;
+    taken.add(channel);
     try {
       await this.#cluster.ssubscribe(channel);
+      this.#subscriptions.took(channel);
     } catch (fault) {
-      // These two it throws before it notes the channel; any other comes from the connection, and it subscribes again.
+      // These two it throws before it notes the channel, and what a master refuses is not asked for again by itself. Any other
+      // fault comes from the connection, and it subscribes again.
       const isUnknown = fault instanceof TypeError || (fault instanceof Error && fault.name === 'AbortError');
-      if (isUnknown) this.#takenOn.delete(channel);
-      this.#onFault(fault);
+      if (isReplyError(fault)) await this.#release(channel);
+      this.#subscriptions.failed(channel, fault, isUnknown || isReplyError(fault));
     }
   }
 
@@ -189,7 +374,7 @@ export class ClusterPubSub implements PubSubConnection {
     try {
       await this.#cluster.sunsubscribe(channel);
     } catch (fault) {
-      this.#onFault(fault);
+      this.#subscriptions.failed(channel, fault, false);
     }
   }
 }

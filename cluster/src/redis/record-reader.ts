@@ -1,10 +1,11 @@
 import { z } from 'zod';
+import { OPAQUE_TEXT } from '../protocol/text.ts';
 import { MAX_KNOWN_RECORDS, MAX_RECORDS, ParsingTurns, inOrderOfIds } from '../registry/reading.ts';
 import { readable } from './malformed.ts';
 
 /** Bytes of one record that is looked at: one of ours has some six hundred. */
 const MAX_RECORD_BYTES = 4_096;
-const REPLY = z.tuple([z.number(), z.number()]).rest(z.string());
+const REPLY = z.tuple([z.number(), z.number()]).rest(OPAQUE_TEXT);
 
 /** What the script that lists records is asked: how many, of which length, which first, and from where. */
 type Asked = readonly [most: string, longest: string, known: string, from: string];

@@ -48,6 +48,7 @@ import {
   readTracks,
   trackValue,
 } from './room-replies.ts';
+import { OPAQUE_TEXT } from '../protocol/text.ts';
 import { guarded } from './run-script.ts';
 import {
   attachPeer,
@@ -70,10 +71,10 @@ import {
 } from './scripts.generated.ts';
 import type { RunScript } from './scripts.generated.ts';
 
-const STRINGS = z.array(z.string());
+const STRINGS = z.array(OPAQUE_TEXT);
 const VIEW_REPLY = z.tuple([
-  z.tuple([z.null(), z.array(z.string())]),
-  z.tuple([z.null(), z.record(z.string(), z.string())]),
+  z.tuple([z.null(), z.array(OPAQUE_TEXT)]),
+  z.tuple([z.null(), z.record(OPAQUE_TEXT, OPAQUE_TEXT)]),
 ]);
 const START = EVENT_ID.parse('0-0');
 /** Parts the records of one argument; no name may hold it. */

@@ -24,44 +24,45 @@ import type {
   StoredTrack,
 } from '../room/room-store.ts';
 import type { TrackId } from '../protocol/ids.ts';
+import { OPAQUE_TEXT } from '../protocol/text.ts';
 import { readable, readableOnes } from './malformed.ts';
 import type { ReportMalformed } from './malformed.ts';
 
-const EVENT_REPLY = z.tuple([z.string(), z.string(), z.string()]);
+const EVENT_REPLY = z.tuple([OPAQUE_TEXT, OPAQUE_TEXT, OPAQUE_TEXT]);
 const SEQUENCE = z.int().min(0);
 const EVENTS_REPLY = z.array(EVENT_REPLY);
 /** An event, or an empty list where nothing happened. */
 const MAYBE_EVENT_REPLY = z.union([EVENT_REPLY, z.tuple([])]);
 const SNAPSHOT_REPLY = z.tuple([
-  z.string(),
+  OPAQUE_TEXT,
   z.number(),
-  z.array(z.string()),
-  z.array(z.string()),
-  z.array(z.string()),
+  z.array(OPAQUE_TEXT),
+  z.array(OPAQUE_TEXT),
+  z.array(OPAQUE_TEXT),
 ]);
 const REFUSED = z.tuple([z.literal('refused'), z.enum(ERROR_CODES)]);
-const PLACE_REPLY = z.tuple([z.literal('placed'), z.string()]);
-const CLAIM_REPLY = z.tuple([z.literal('claimed'), z.string()]);
+const PLACE_REPLY = z.tuple([z.literal('placed'), OPAQUE_TEXT]);
+const CLAIM_REPLY = z.tuple([z.literal('claimed'), OPAQUE_TEXT]);
 const JOIN_REPLY = z.tuple([
   z.literal('joined'),
-  z.string(),
+  OPAQUE_TEXT,
   MAYBE_EVENT_REPLY,
   SNAPSHOT_REPLY,
   z.int().min(0),
 ]);
-const ATTACH_REPLY = z.tuple([z.literal('attached'), z.string(), z.string(), z.string(), z.int()]);
+const ATTACH_REPLY = z.tuple([z.literal('attached'), OPAQUE_TEXT, OPAQUE_TEXT, OPAQUE_TEXT, z.int()]);
 const PEERS_REPLY = z.tuple([
-  z.string(),
+  OPAQUE_TEXT,
   z.int(),
   z.int(),
   z.int(),
-  z.array(z.string()),
-  z.array(z.string()),
+  z.array(OPAQUE_TEXT),
+  z.array(OPAQUE_TEXT),
   z.int().min(0),
 ]);
-const TRACKS_REPLY = z.tuple([z.int(), EVENTS_REPLY, z.array(z.string()), z.array(z.string())]);
+const TRACKS_REPLY = z.tuple([z.int(), EVENTS_REPLY, z.array(OPAQUE_TEXT), z.array(OPAQUE_TEXT)]);
 const PUBLISH_REPLY = z.tuple([z.literal('published'), EVENTS_REPLY]);
-const CHAT_REPLY = z.tuple([z.literal('posted'), z.string(), MAYBE_EVENT_REPLY]);
+const CHAT_REPLY = z.tuple([z.literal('posted'), OPAQUE_TEXT, MAYBE_EVENT_REPLY]);
 const EVENTS_AFTER_REPLY = z.union([
   z.tuple([z.literal('events'), EVENTS_REPLY]),
   z.tuple([z.literal('missed')]),

@@ -1,11 +1,19 @@
 import { entry, every, inBackground } from '../process/entry.ts';
 import type { Redis } from 'ioredis';
+import { systemClock } from '../clock.ts';
 import { COMMAND_TIMEOUT_MS, within } from './deadline.ts';
+import { LastingRedis } from './lasting-redis.ts';
 import { troubleOf } from './store-trouble.ts';
 import type { StoreTrouble } from './store-trouble.ts';
 
 /** How often a server is asked whether it takes writes, in milliseconds. */
 const ASK_EVERY_MS = 1_000;
+
+/**
+ * A server that refuses writes for so long is left for whatever the address leads to then, in milliseconds: behind it, or by another
+ * Sentinel's word, may be one that takes them (SPEC HL13).
+ */
+const LEAVE_REFUSING_MS = 5_000;
 
 /**
  * Watches whether one server serves. ioredis tells of a connection that breaks; a server that hangs keeps its connections,
@@ -18,6 +26,8 @@ export class ServerWatch {
   readonly #timer: NodeJS.Timeout;
   #isAsking = false;
   #connection = 0;
+  /** Since when this connection's server refuses writes. */
+  #refusedSinceMs: number | undefined;
   /** What the connection failed with, which is told before it closes. */
   #failure: unknown;
 
@@ -52,6 +62,7 @@ export class ServerWatch {
       'close',
       entry('store', () => {
         this.#connection += 1;
+        this.#refusedSinceMs = undefined;
         this.#isAsking = false;
         onFound(troubleOf(this.#failure));
       }),
@@ -83,8 +94,20 @@ export class ServerWatch {
     } catch {
       tell('no_answer');
     }
-    tell(await answer);
-    if (connection === this.#connection) this.#isAsking = false;
+    const trouble = await answer;
+    tell(trouble);
+    if (connection !== this.#connection) return;
+    this.#isAsking = false;
+    this.#leaveWhereRefused(trouble);
+  }
+
+  #leaveWhereRefused(trouble: StoreTrouble | undefined): void {
+    const nowMs = systemClock.monotonicMs();
+    this.#refusedSinceMs = trouble === undefined ? undefined : (this.#refusedSinceMs ?? nowMs);
+    if (this.#refusedSinceMs === undefined || nowMs - this.#refusedSinceMs < LEAVE_REFUSING_MS) return;
+    this.#refusedSinceMs = nowMs;
+    if (this.#redis instanceof LastingRedis) this.#redis.leave();
+    else this.#redis.disconnect(true);
   }
 
   /** Behind Sentinels ioredis waits for a server that loads its data, and says nothing of it. */

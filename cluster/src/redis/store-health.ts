@@ -18,6 +18,19 @@ export interface StoreHealthListener {
   onTrouble(trouble: StoreTrouble | undefined): void;
 }
 
+/** What is said of what it watches. */
+export interface HealthWords {
+  readonly away: string;
+  readonly partAway: string;
+  readonly back: string;
+}
+
+const STORE_WORDS: HealthWords = {
+  away: 'the store is away: running meetings go on, joins are refused until it returns',
+  partAway: 'a part of the store is away: its rooms take no joins until it returns',
+  back: 'the store answers, and takes writes',
+};
+
 /**
  * What is known of the store, from what the watch found: a loss counts at once, a return as soon as the store has not been
  * flapping (SPEC HL4). Says each cause once an outage, in one line.
@@ -26,6 +39,7 @@ export class StoreHealth {
   readonly #listener: StoreHealthListener;
   readonly #logger: Logger;
   readonly #clock: Clock;
+  readonly #words: HealthWords;
   readonly #damping: Damping;
   readonly #told = new Set<StoreTrouble>();
   #reach: Reach = 'none';
@@ -34,10 +48,16 @@ export class StoreHealth {
   #returning: { readonly to: Reach; readonly timer: NodeJS.Timeout } | undefined;
   #isClosed = false;
 
-  constructor(listener: StoreHealthListener, logger: Logger, clock: Clock = systemClock) {
+  constructor(
+    listener: StoreHealthListener,
+    logger: Logger,
+    clock: Clock = systemClock,
+    words: HealthWords = STORE_WORDS,
+  ) {
     this.#listener = listener;
     this.#logger = logger;
     this.#clock = clock;
+    this.#words = words;
     this.#damping = new Damping(clock);
   }
 
@@ -102,7 +122,7 @@ export class StoreHealth {
       this.#told.clear();
       this.#troubleAtMs = Number.NEGATIVE_INFINITY;
       this.#setTrouble(undefined);
-      this.#logger.info('the store answers, and takes writes');
+      this.#logger.info(this.#words.back);
     }
     this.#listener.onAvailability(true);
   }
@@ -118,9 +138,7 @@ export class StoreHealth {
     if (cause === undefined || this.#told.has(cause)) return;
     this.#told.add(cause);
     const { mustAct, toDo } = ADVICE[cause];
-    const what = this.isAvailable
-      ? 'a part of the store is away: its rooms take no joins until it returns'
-      : 'the store is away: running meetings go on, joins are refused until it returns';
+    const what = this.isAvailable ? this.#words.partAway : this.#words.away;
     if (mustAct) this.#logger.error({ cause, toDo }, what);
     else this.#logger.warn({ cause, toDo }, what);
   }

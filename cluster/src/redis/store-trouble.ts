@@ -21,6 +21,7 @@ export const STORE_TROUBLES = [
   'slots_away',
   'busy',
   'too_many_clients',
+  'no_database',
 ] as const;
 export type StoreTrouble = (typeof STORE_TROUBLES)[number];
 
@@ -39,6 +40,7 @@ const BY_REPLY: ReadonlyMap<string, StoreTrouble> = new Map([
   ['NOAUTH', 'access_denied'],
   ['WRONGPASS', 'access_denied'],
   ['NOPERM', 'access_denied'],
+  ['DENIED', 'access_denied'],
 ]);
 /** Replies that say that we asked for nonsense, or for what a key of another type cannot do. */
 const OUR_MISTAKE = /^(ERR|WRONGTYPE|CROSSSLOT|user_script)/;
@@ -68,6 +70,7 @@ export function troubleOf(error: unknown): StoreTrouble {
   // ioredis wraps what the last Sentinel failed with into a text.
   if (isTlsFault(error)) return 'tls_refused';
   if (/WRONGPASS|NOAUTH|invalid (username-)?password/i.test(error.message)) return 'access_denied';
+  if (/DB index is out of range|SELECT is not allowed/i.test(error.message)) return 'no_database';
   if (/max number of clients/i.test(error.message)) return 'too_many_clients';
   if (/ENOTFOUND|EAI_AGAIN/.test(`${code} ${error.message}`)) return 'unknown_name';
   if (/ECONNREFUSED/.test(`${code} ${error.message}`)) return 'refused';
@@ -118,5 +121,9 @@ export const ADVICE: Readonly<Record<StoreTrouble, { readonly mustAct: boolean; 
   },
   slots_away: { mustAct: false, toDo: 'see which masters of the Redis Cluster are away' },
   busy: { mustAct: false, toDo: 'see which script keeps Redis busy (none of this program takes long)' },
+  no_database: {
+    mustAct: true,
+    toDo: 'mend the number of the database in REDIS_URL, or raise `databases` of Redis; a Redis Cluster has one only, and is named by PLENARY_REDIS_CLUSTER',
+  },
   too_many_clients: { mustAct: true, toDo: 'raise maxclients of Redis' },
 };

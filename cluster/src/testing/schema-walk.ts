@@ -1,6 +1,4 @@
 /** Looks at schemas from outside: which strings they let through. */
-import { readFileSync, readdirSync } from 'node:fs';
-import { pathToFileURL } from 'node:url';
 import { RegExpParser, visitRegExpAST } from '@eslint-community/regexpp';
 import { z } from 'zod';
 import { SURROGATE_PAIR } from '../protocol/text.ts';
@@ -16,37 +14,6 @@ const LINE_BREAKS: readonly string[] = ['\n', '\t'];
 export interface NamedSchema {
   readonly name: string;
   readonly schema: z.core.$ZodType;
-}
-
-/**
- * Every schema that the modules of a folder export, or that a table that they export holds.
- * @param except - parts of paths of modules that are not looked at
- */
-export async function schemasOf(folder: string, except: readonly string[]): Promise<NamedSchema[]> {
-  const paths = readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((path) => /\.ts$/.test(path) && !/\.(test|contract|generated)\.ts$/.test(path))
-    .filter((path) => !except.some((part) => path.includes(part)))
-    // Not modules that only pass on what others export.
-    .filter((path) => /from '(zod|.*\/text\.ts)'/.test(readFileSync(`${folder}/${path}`, 'utf8')));
-  const found: NamedSchema[] = [];
-  for (const path of paths) {
-    const exported: unknown = await import(pathToFileURL(`${folder}/${path}`).href);
-    collect(exported, path, found);
-  }
-  return found;
-}
-
-function collect(value: unknown, name: string, found: NamedSchema[]): void {
-  if (value instanceof z.core.$ZodType) found.push({ name, schema: value });
-  else if (isPlain(value)) {
-    for (const [key, one] of Object.entries(value)) collect(one, `${name} ${key}`, found);
-  }
-}
-
-function isPlain(value: unknown): value is object {
-  if (typeof value !== 'object' || value === null) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
 }
 
 /** What is wrong with the strings of a schema, by the path to each. @param isLines - of a pattern that may hold line ends */

@@ -19,6 +19,7 @@ export class SilentRelay {
   readonly #pairs = new Set<Pair>();
   readonly #lost = new Set<Pair>();
   #carried = 0;
+  #farPort: number;
 
   static async to(port: number, host = '127.0.0.1'): Promise<SilentRelay> {
     const server = createServer();
@@ -29,11 +30,12 @@ export class SilentRelay {
 
   private constructor(server: Server, farPort: number, farHost: string) {
     this.#server = server;
+    this.#farPort = farPort;
     const address = server.address();
     if (!isAddress(address)) throw new Error('The relay has no port.');
     this.port = address.port;
     server.on('connection', (near) => {
-      const far = connect(farPort, farHost);
+      const far = connect(this.#farPort, farHost);
       const pair: Pair = { near, far, beginning: '' };
       near.on('data', (chunk: Buffer) => {
         if (pair.beginning.length < NAMED_WITHIN_BYTES) pair.beginning += chunk.toString('latin1');
@@ -62,6 +64,11 @@ export class SilentRelay {
   /** Of the connections that were lost, those that nobody has given up yet. */
   get heldOnTo(): number {
     return [...this.#lost].filter(({ near }) => !near.destroyed).length;
+  }
+
+  /** Leads new connections to another port, as an address does that moved; those that stand go on. */
+  moveTo(port: number): void {
+    this.#farPort = port;
   }
 
   /**

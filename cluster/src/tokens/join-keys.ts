@@ -22,11 +22,13 @@ export class JoinKeys {
   /** @throws PlenaryError `keys_unavailable` */
   find({ algorithm, keyId = '', issuer = '' }: KeyHint): Signer | undefined {
     const published = this.#published.get(issuer);
-    if (published !== undefined && algorithm?.startsWith('HS') === false) {
+    const secrets = this.#secrets.get(keyId);
+    const isBySecret = algorithm === undefined || algorithm.startsWith('HS');
+    // A published key that is named for another algorithm is found as well: then the algorithm is what is wrong.
+    if (published !== undefined && (!isBySecret || secrets === undefined)) {
       const keys = published.find(keyId);
       return keys.length === 0 ? undefined : { issuer, keys };
     }
-    const secrets = this.#secrets.get(keyId);
     return secrets && { issuer: keyId, keys: secrets.map(secretKey) };
   }
 }

@@ -1,14 +1,15 @@
 /** The public keys that an application publishes for its join tokens (RFC 7517). */
 import { createPublicKey } from 'node:crypto';
 import { z } from 'zod';
+import { lineText, OPAQUE_TEXT, patternText } from '../protocol/text.ts';
 import type { TokenAlgorithm, VerificationKey } from './signed.ts';
 
 /** Largest key set that is read, in bytes. */
 export const MAX_KEY_SET_BYTES = 65_536;
 const MAX_KEYS = 32;
 
-const COMMON = { kid: z.string().min(1).max(128), use: z.literal('sig').optional() };
-const COORDINATE = z.string().regex(/^[\w-]{43}$/);
+const COMMON = { kid: lineText(128).min(1), use: z.literal('sig').optional() };
+const COORDINATE = patternText(/^[\w-]{43}$/, 43, 'must be 32 bytes in base64url');
 /** The kinds of key that are taken, each with the algorithms that it is good for; a key is used for no other. */
 const PUBLIC_KEY = z.union([
   z.object({
@@ -27,7 +28,7 @@ const PUBLIC_KEY = z.union([
     x: COORDINATE,
   }),
 ]);
-const KEY_SET = z.object({ keys: z.array(z.record(z.string(), z.unknown())).max(MAX_KEYS) });
+const KEY_SET = z.object({ keys: z.array(z.record(OPAQUE_TEXT, z.unknown())).max(MAX_KEYS) });
 const ALGORITHMS_OF: Readonly<Record<'EC' | 'OKP', readonly TokenAlgorithm[]>> = {
   EC: ['ES256'],
   // RFC 9864 gave the algorithm of RFC 8037 a second name.

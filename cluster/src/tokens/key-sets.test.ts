@@ -73,6 +73,11 @@ describe('join tokens by published keys', () => {
       expect(await outcome(tokenOf('HS256', kid, keyOfSecret(pem)))).not.toBe('acme');
       expect(await outcome(tokenOf('HS256', kid, raw))).not.toBe('acme');
     }
+    for (const kid of ['ec-1', 'ed-1']) {
+      expect(await outcome(tokenOf('HS256', kid, keyOfSecret(SECRET)))).toBe('wrong_algorithm');
+      expect(await outcome(tokenOf('HS512', kid, keyOfSecret(SECRET.repeat(2))))).toBe('wrong_algorithm');
+    }
+    expect(await outcome(tokenOf('HS256', 'ec-2', keyOfSecret(SECRET)))).toBe('unknown_key');
     expect(await outcome(tokenOf('ES256', 'ed-1', EC.privateKey))).toBe('wrong_algorithm');
     expect(await outcome(tokenOf('RS256', 'rsa-1', RSA.privateKey))).toBe('unknown_key');
     expect(await outcome(tokenOf('RS256', 'ec-1', RSA.privateKey))).toBe('wrong_algorithm');
@@ -87,6 +92,19 @@ describe('join tokens by published keys', () => {
     expect(await outcome(tokenOf('ES256', 'ec-1', foreign.privateKey))).toBe('bad_signature');
     expect(await outcome(tokenOf('ES256', 'ec-2', EC.privateKey))).toBe('unknown_key');
     expect(await outcome(tokenOf('HS256', 'other', keyOfSecret(SECRET)))).toBe('wrong_issuer');
+  });
+
+  it('[TK6] a token by a published key that does not say whose it is lacks iss', async () => {
+    const token = await new SignJWT({ sub: 'ann', room: 'standup', role: 'speaker', publish: [] })
+      .setProtectedHeader({ alg: 'EdDSA', kid: 'ed-1' })
+      .setAudience('plenary-join')
+      .setIssuedAt()
+      .setExpirationTime('60s')
+      .sign(ED.privateKey);
+    await expect(verifyJoinToken(token, keys)).rejects.toMatchObject({
+      code: 'token_invalid',
+      detail: { reason: 'missing', claim: 'iss' },
+    });
   });
 
   it('[TK9] while a secret is replaced, tokens of the old one and of the new one are taken', async () => {

@@ -27,7 +27,9 @@ export interface Signer {
 export interface KeyHint {
   readonly algorithm: string | undefined;
   readonly keyId: string | undefined;
+  /** Empty where it is no text. */
   readonly issuer: string | undefined;
+  /** Likewise. */
   readonly type?: string | undefined;
 }
 
@@ -89,7 +91,11 @@ export async function verifyClaims<Claims extends z.ZodType>(
 ): Promise<{ readonly claims: z.output<Claims>; readonly issuer: string; readonly issuedAtSeconds: number }> {
   const named = keyHint(token);
   const signer = expected.findSigner(named);
-  if (signer === undefined) throw tokenFault('unknown_key', { claim: 'kid' });
+  if (signer === undefined) {
+    // A published key is looked up among those of its issuer.
+    if (named.issuer === undefined) throw tokenFault('missing', { claim: 'iss' });
+    throw tokenFault('unknown_key', { claim: 'kid' });
+  }
   const payload = await verifyByAny(token, signer, expected);
   // One that is made for another purpose says so there (RFC 8725, 3.11).
   if (named.type !== undefined && named.type.toUpperCase() !== 'JWT')
@@ -109,7 +115,9 @@ function keyHint(token: string): KeyHint {
   try {
     const { alg, kid, typ } = decodeProtectedHeader(token);
     const { iss } = decodeJwt(token);
-    return { algorithm: textOf(alg), keyId: textOf(kid), issuer: textOf(iss), type: textOf(typ) };
+    const given = (value: unknown): string | undefined =>
+      value === undefined ? undefined : (textOf(value) ?? '');
+    return { algorithm: textOf(alg), keyId: textOf(kid), issuer: given(iss), type: given(typ) };
   } catch (cause) {
     throw tokenFault('not_a_token', {}, { cause });
   }

@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import { SignJWT } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { PlenaryError } from '../errors.ts';
@@ -113,6 +114,13 @@ describe('tokens', () => {
     const typed = async (typ: string): Promise<unknown> => make(whole, 'HS256', { typ });
     expect(await typed('jwt')).toBe('taken');
     expect(await typed('at+jwt')).toMatchObject({ claim: 'typ', reason: 'malformed' });
+    const [, payload = ''] = (await signJoinToken('key-1', SECRET, GRANTS)).split('.');
+    for (const typ of [1, null, ['JWT'], '']) {
+      const header = Buffer.from(JSON.stringify({ alg: 'HS256', kid: 'key-1', typ })).toString('base64url');
+      const signed = `${header}.${payload}`;
+      const mac = createHmac('sha256', SECRET).update(signed).digest('base64url');
+      expect(await faultOf(`${signed}.${mac}`)).toMatchObject({ claim: 'typ', reason: 'malformed' });
+    }
     expect(await make(whole, 'HS512')).toMatchObject({ claim: 'alg', reason: 'wrong_algorithm' });
     expect(await make((token) => whole(token).setIssuer('key-2'))).toMatchObject({
       claim: 'iss',

@@ -33,6 +33,7 @@ import { REPLAYS } from './rows/replays.ts';
 import { SILENT_ADDRESSES } from './rows/silent-addresses.ts';
 import { SITE_BESIDE_SCHOOL } from './rows/site-beside-school.ts';
 import { TIRED_NODES } from './rows/tired-nodes.ts';
+import { UNCOUNTED_MEDIA } from './rows/uncounted-media.ts';
 
 export const ATTACKS: readonly Attack[] = [
   ...FRAMES,
@@ -45,6 +46,7 @@ export const ATTACKS: readonly Attack[] = [
   ...MEDIA,
   ...EDGES_OF_MEDIA,
   ...TOO_MUCH_MEDIA,
+  ...UNCOUNTED_MEDIA,
   RESENDS,
   ODD_PACKETS,
   ...INSIDE,

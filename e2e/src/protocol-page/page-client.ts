@@ -2,13 +2,15 @@
  * A client as a stranger writes one: from docs/protocol.md alone. It uses Node and nothing of ours, so that it knows only
  * what the page says (SPEC PR8).
  */
-import { createHmac, randomUUID, webcrypto } from 'node:crypto';
+import { createHmac, randomUUID, sign, webcrypto } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface Refusal {
   readonly code: string;
   readonly message: string;
   readonly retryable: boolean;
+  readonly detail?: Fields;
 }
 
 /** What a request is answered with. */
@@ -57,20 +59,49 @@ export function isNewer(left: string, right: string): boolean {
   return leftMs === rightMs ? leftNumber > rightNumber : leftMs > rightMs;
 }
 
-/** "A join token is a JWT that an application makes." */
-export function joinToken(
-  application: { readonly apiKey: string; readonly apiSecret: string },
-  claims: Fields,
-): string {
-  const { apiKey, apiSecret } = application;
+/** "An application makes a join token for one person and one room. It is signed in one of two ways." */
+export interface Application {
+  readonly issuer: string;
+  readonly keyId: string;
+  readonly algorithm: string;
+  readonly sign: (text: string) => Buffer;
+}
+
+export const bySecret = (apiKey: string, apiSecret: string): Application => ({
+  issuer: apiKey,
+  keyId: apiKey,
+  algorithm: 'HS256',
+  sign: (text) => createHmac('sha256', apiSecret).update(text).digest(),
+});
+
+export const byPrivateKey = (
+  issuer: string,
+  algorithm: 'ES256' | 'EdDSA',
+  privateKey: KeyObject,
+): Application => ({
+  issuer,
+  keyId: `${issuer}-${algorithm}`,
+  algorithm,
+  sign: (text) =>
+    sign(algorithm === 'ES256' ? 'sha256' : null, Buffer.from(text), {
+      key: privateKey,
+      dsaEncoding: 'ieee-p1363',
+    }),
+});
+
+/** What is `undefined` in claims or header is not there. */
+export function joinToken(application: Application, claims: Fields, header: Fields = {}): string {
+  const { issuer, keyId, algorithm } = application;
   const nowSeconds = Math.floor(Date.now() / 1_000);
-  const header = { alg: 'HS256', typ: 'JWT', kid: apiKey };
-  const standard = { iss: apiKey, aud: 'plenary-join', iat: nowSeconds, exp: nowSeconds + 600 };
+  const standard = { iss: issuer, aud: 'plenary-join', iat: nowSeconds, exp: nowSeconds + 600 };
   const granted = { sub: `stranger-${randomUUID()}`, role: 'speaker', publish: ['microphone', 'camera'] };
-  const signed = [header, { ...standard, ...granted, ...claims }]
+  const signed = [
+    { alg: algorithm, typ: 'JWT', kid: keyId, ...header },
+    { ...standard, ...granted, ...claims },
+  ]
     .map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'))
     .join('.');
-  return `${signed}.${createHmac('sha256', apiSecret).update(signed).digest('base64url')}`;
+  return `${signed}.${application.sign(signed).toString('base64url')}`;
 }
 
 /** "For each session a client makes an ECDSA key on P-256." */
@@ -92,8 +123,8 @@ export class SessionKey {
     this.#privateKey = privateKey;
   }
 
-  async prove(connectionId: string, sessionToken: string): Promise<string> {
-    const text = new TextEncoder().encode(`plenary-resume ${connectionId} ${sessionToken}`);
+  async prove(connectionId: string, token: string, use = 'plenary-resume'): Promise<string> {
+    const text = new TextEncoder().encode(`${use} ${connectionId} ${token}`);
     const signature = await webcrypto.subtle.sign({ name: 'ECDSA', hash: 'SHA-256' }, this.#privateKey, text);
     return Buffer.from(signature).toString('base64url');
   }

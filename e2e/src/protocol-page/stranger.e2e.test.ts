@@ -1,9 +1,13 @@
 /** A client that knows only docs/protocol.md, on a cluster of real processes (SPEC PR8). */
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { startLocalCluster } from '@plenary/deploy/local-cluster';
 import type { LocalCluster } from '@plenary/deploy/local-cluster';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { CLAIMS } from './claims.ts';
-import { fields, isNewer, list } from './page-client.ts';
+import { byPrivateKey, fields, isNewer, list } from './page-client.ts';
 import type { PageClient } from './page-client.ts';
 import { Strangers } from './stranger.ts';
 
@@ -14,10 +18,14 @@ const JOINS_AT_ONCE = 10;
 describe('a client written from the page alone', () => {
   let cluster: LocalCluster;
   let strangers: Strangers;
+  let directory: string;
 
   beforeAll(async () => {
+    const published = publishKeys();
+    directory = published.directory;
     cluster = await startLocalCluster({
       edges: 2,
+      edge: () => ({ env: { PLENARY_JOIN_KEYS: `school=${published.path}` } }),
       mediaNodes: 1,
       guests: true,
       readyTimeoutMs: 100_000,
@@ -28,11 +36,15 @@ describe('a client written from the page alone', () => {
       edgeUrls: cluster.edges.map(({ publicUrl }) => publicUrl),
       apiKey,
       apiSecret,
+      applications: published.applications,
     });
   });
 
   afterEach(() => strangers.closeAll());
-  afterAll(async () => cluster.stop());
+  afterAll(async () => {
+    await cluster.stop();
+    rmSync(directory, { recursive: true });
+  });
 
   it('[PR8] joins, hears what happens, chats, asks for what it missed, resumes with a proof, and leaves', async () => {
     const roomId = 'strangers';
@@ -109,6 +121,26 @@ describe('a client written from the page alone', () => {
     });
   });
 });
+
+/** An application that publishes its keys. */
+function publishKeys() {
+  const directory = mkdtempSync(join(tmpdir(), 'plenary-keys-'));
+  const pairs = {
+    ES256: generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+    EdDSA: generateKeyPairSync('ed25519'),
+  };
+  const applications = {
+    ES256: byPrivateKey('school', 'ES256', pairs.ES256.privateKey),
+    EdDSA: byPrivateKey('school', 'EdDSA', pairs.EdDSA.privateKey),
+  };
+  const keys = (['ES256', 'EdDSA'] as const).map((alg) => ({
+    ...pairs[alg].publicKey.export({ format: 'jwk' }),
+    kid: applications[alg].keyId,
+  }));
+  const path = join(directory, 'keys.json');
+  writeFileSync(path, JSON.stringify({ keys }));
+  return { directory, path, applications };
+}
 
 function isOf(notice: Readonly<Record<string, unknown>>, type: string, displayName?: string): boolean {
   const event = fields(notice['event']);

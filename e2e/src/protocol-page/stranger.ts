@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import { fields, joinToken, PageClient, SessionKey } from './page-client.ts';
-import type { Fields } from './page-client.ts';
+import { bySecret, fields, joinToken, PageClient, SessionKey } from './page-client.ts';
+import type { Application, Fields } from './page-client.ts';
 
 /** Where strangers go: all that an application knows of a cluster. */
 export interface Place {
   readonly edgeUrls: readonly string[];
   readonly apiKey: string;
   readonly apiSecret: string;
+  /** Those that publish their keys, by algorithm. */
+  readonly applications: Readonly<Record<'ES256' | 'EdDSA', Application>>;
 }
 
 /** Somebody in a room. */
@@ -34,8 +36,15 @@ export class Strangers {
     return url;
   }
 
+  /** Every way to sign a join token. */
+  get applications(): readonly Application[] {
+    const { apiKey, apiSecret, applications } = this.#place;
+    return [bySecret(apiKey, apiSecret), applications.ES256, applications.EdDSA];
+  }
+
   token(claims: Fields): string {
-    return joinToken(this.#place, claims);
+    const { apiKey, apiSecret } = this.#place;
+    return joinToken(bySecret(apiKey, apiSecret), claims);
   }
 
   /** A connection that has sent nothing yet. */

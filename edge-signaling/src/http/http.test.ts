@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { brotliDecompressSync, gunzipSync } from 'node:zlib';
-import { PlenaryError } from '@plenary/cluster';
+import { ManualClock, PlenaryError } from '@plenary/cluster';
 import {
   CLIENT_REQUESTS,
   EDGE_NOTICES,
@@ -15,10 +15,16 @@ import { createAddressReader, normalise } from './client-address.ts';
 import { serveCapabilities, serveProtocolSchema } from './descriptions.ts';
 import { handleGuestToken } from './guest-token.ts';
 import { createOriginCheck } from './origins.ts';
-import { json } from './port.ts';
+import { BUDGETS } from '../limits/budget.ts';
+import { HTTP_COST } from '../limits/cost.ts';
+import { LimitedLog } from '../limits/limited-log.ts';
+import { EdgeBudgets, Meter } from '../limits/meter.ts';
+import { createEdgeMetrics } from '../metrics.ts';
+import { json, text } from './port.ts';
 import type { HttpHandler, HttpRequest, HttpResponse } from './port.ts';
 import { reasonsAgainst } from './readiness.ts';
 import { contentSecurityPolicy, createRouter } from './router.ts';
+import type { RouterSettings } from './router.ts';
 import { createStaticFiles } from './static-files.ts';
 
 const SECRET = 's'.repeat(32);
@@ -40,6 +46,48 @@ function request(
   };
 }
 
+const NOTHING_SPENT: RouterSettings['budgets'] = {
+  chargeHttp: () => 'allowed',
+  spendHttp: () => undefined,
+};
+
+describe('requests by HTTP', () => {
+  it('[BU21] are paid by their address, which is refused beyond it, and its sockets go on', async () => {
+    const clock = new ManualClock();
+    const metrics = createEdgeMetrics();
+    const log = new LimitedLog({ metrics, logger: { warn: () => undefined }, clock });
+    const budgets = new EdgeBudgets({ clock, socketsPerAddress: 10, log });
+    const router = createRouter({
+      routes: { 'GET /page': () => json(200, {}), 'GET /large': () => text(200, 'x'.repeat(1_000_000)) },
+      readers: {},
+      otherwise: () => json(404, {}),
+      contentSecurityPolicy: contentSecurityPolicy('https://a.example'),
+      isEmbeddable: false,
+      budgets,
+      onFault: (fault) => expect.fail(String(fault)),
+    });
+    const statuses = async (path: string, times: number, address = '192.0.2.1'): Promise<number[]> => {
+      const all: number[] = [];
+      for (let count = 0; count < times; count += 1)
+        all.push((await router({ ...request(path), address })).status);
+      return all;
+    };
+    const served = (all: readonly number[]): number => all.filter((status) => status === 200).length;
+    const affordable = (10 * BUDGETS.address.work.capacity) / HTTP_COST;
+    const first = await statuses('/page', 2 * affordable);
+    expect(served(first)).toBe(affordable);
+    expect(first.at(-1)).toBe(429);
+    expect(served(await statuses('/page', 5, '192.0.2.2'))).toBe(5);
+    const socket = new Meter(budgets, '192.0.2.1');
+    expect(socket.charge({ work: 20 }, undefined, 0)).toBe('allowed');
+    expect(await metrics.registry.metrics()).toContain('scope="address",resource="work"');
+    const large = await statuses('/large', 100, '192.0.2.3');
+    expect(served(large)).toBeLessThan(50);
+    clock.advance(60_000);
+    expect(served(await statuses('/page', 5))).toBe(5);
+  });
+});
+
 describe('the router', () => {
   const faults: unknown[] = [];
   const router = createRouter({
@@ -56,6 +104,7 @@ describe('the router', () => {
     otherwise: () => json(404, {}),
     contentSecurityPolicy: contentSecurityPolicy('https://a.example'),
     isEmbeddable: false,
+    budgets: NOTHING_SPENT,
     onFault: (fault) => faults.push(fault),
   });
 
@@ -125,6 +174,7 @@ describe('the router', () => {
       otherwise: () => json(404, {}),
       contentSecurityPolicy: contentSecurityPolicy('https://a.example', sites),
       isEmbeddable: true,
+      budgets: NOTHING_SPENT,
       onFault: (fault) => faults.push(fault),
     })(request('/'));
     expect(embedded.headers).not.toHaveProperty('x-frame-options');
@@ -398,6 +448,7 @@ describe('readiness', () => {
     const well = {
       isStoreAvailable: () => true,
       storeTrouble: () => undefined,
+      pubSubTrouble: () => undefined,
       isConsulMissed: () => false,
       consulTrouble: () => undefined,
       liveMediaNodes: () => 1,
@@ -412,6 +463,7 @@ describe('readiness', () => {
       reasonsAgainst({
         isStoreAvailable: () => false,
         storeTrouble: () => 'out_of_memory',
+        pubSubTrouble: () => 'access_denied',
         isConsulMissed: () => true,
         consulTrouble: () => 'access_denied',
         liveMediaNodes: () => 0,
@@ -425,6 +477,7 @@ describe('readiness', () => {
       'stopping',
       'draining',
       'store_unavailable',
+      'pubsub_unavailable',
       'consul_unavailable',
       'no_media_node',
       'no_control_link',

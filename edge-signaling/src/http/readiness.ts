@@ -5,6 +5,8 @@ export interface ReadinessQuestion {
   readonly isStoreAvailable: () => boolean;
   /** Why the store is away, or a part of it. */
   readonly storeTrouble: () => StoreTrouble | undefined;
+  /** Why this edge hears no other edge, or is not heard, although the store serves. */
+  readonly pubSubTrouble: () => StoreTrouble | undefined;
   /** Where Consul is not used it is never missed. */
   readonly isConsulMissed: () => boolean;
   readonly consulTrouble: () => ConsulTrouble | undefined;
@@ -25,6 +27,7 @@ export function reasonsAgainst(question: ReadinessQuestion): string[] {
   if (question.isStopping()) reasons.push('stopping');
   if (question.isDraining()) reasons.push('draining');
   if (!question.isStoreAvailable()) reasons.push('store_unavailable');
+  if (question.pubSubTrouble() !== undefined) reasons.push('pubsub_unavailable');
   if (question.isConsulMissed()) reasons.push('consul_unavailable');
   if (question.liveMediaNodes() === 0) reasons.push('no_media_node');
   if (question.unusableLinks() !== undefined) reasons.push('no_control_link');
@@ -36,12 +39,14 @@ export function reasonsAgainst(question: ReadinessQuestion): string[] {
 export function readinessOf(question: ReadinessQuestion): Readiness {
   const reasons = reasonsAgainst(question);
   const store = question.storeTrouble();
+  const pubSub = question.pubSubTrouble();
   const consul = question.consulTrouble();
   const controlLinks = question.unusableLinks();
   return {
     ready: reasons.length === 0,
     reasons,
     ...(store === undefined ? {} : { store }),
+    ...(pubSub === undefined ? {} : { pubSub }),
     ...(consul === undefined ? {} : { consul }),
     ...(controlLinks === undefined ? {} : { controlLinks }),
   };

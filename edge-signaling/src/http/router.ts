@@ -1,5 +1,7 @@
 import { PlenaryError, toPlenaryError } from '@plenary/cluster';
 import type { ErrorCode } from '@plenary/cluster';
+import { demandAllowed } from '../limits/meter.ts';
+import type { EdgeBudgets } from '../limits/meter.ts';
 import { answerPreflight, readableBy } from './cross-origin.ts';
 import type { Readers } from './cross-origin.ts';
 import { json } from './port.ts';
@@ -36,6 +38,8 @@ export interface RouterSettings {
   readonly contentSecurityPolicy: string;
   /** Whether some sites may show the page in a frame: then the policy names them. */
   readonly isEmbeddable: boolean;
+  /** What addresses pay for requests (SPEC BU21). */
+  readonly budgets: Pick<EdgeBudgets, 'chargeHttp' | 'spendHttp'>;
   readonly onFault: (fault: unknown) => void;
 }
 
@@ -61,7 +65,9 @@ export function createRouter(settings: RouterSettings): (request: HttpRequest) =
   return async (request) => {
     let response: HttpResponse;
     try {
+      demandAllowed(settings.budgets.chargeHttp(request.address));
       response = await handlerOf(request)(request);
+      settings.budgets.spendHttp(request.address, response.body.length);
     } catch (thrown) {
       const error = toPlenaryError(thrown);
       if (error.code === 'internal') settings.onFault(thrown);

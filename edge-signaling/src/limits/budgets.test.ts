@@ -1,6 +1,6 @@
 import { createEdgeMetrics } from '../metrics.ts';
 import { ManualClock } from '@plenary/cluster';
-import { TENANT_ID, TRACK_ID } from '@plenary/cluster/ids';
+import { EVENT_ID, TENANT_ID, TRACK_ID } from '@plenary/cluster/ids';
 import { room } from '@plenary/cluster/testing/samples';
 import { CLIENT_REQUESTS } from '@plenary/cluster/protocol';
 import { describe, expect, it } from 'vitest';
@@ -100,6 +100,18 @@ describe('budgets', () => {
     expect(allowed(ann, cost, 2, 100_000)).toBe(1);
     clock.advance(15_000);
     expect(ann.charge({ deliveries: 1 }, PAYERS, 100_000)).toBe('allowed');
+  });
+
+  it('[BU4] what catching up carried is owed, and paid before the next one, however little work that is', () => {
+    const { meter, clock } = edgeOf();
+    const ann = meter('192.0.2.1');
+    const sync = { work: REQUEST_COSTS.sync, ...costOf('sync', { afterEventId: EVENT_ID.parse('1-0') }, 10) };
+    const carried = { bytes: BUDGETS.session.bytes.capacity + BUDGETS.session.bytes.refillPerSecond };
+    expect(ann.charge(sync, PAYERS, 10)).toBe('allowed');
+    ann.settle(carried, PAYERS, 10);
+    expect(ann.charge(sync, PAYERS, 10)).toBe('rate_limited');
+    clock.advance(2_000);
+    expect(ann.charge(sync, PAYERS, 10)).toBe('allowed');
   });
 
   it('[BU5] the room, the tenant and the address pay as well, and who is limited by them is not dropped', async () => {

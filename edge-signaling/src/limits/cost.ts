@@ -34,6 +34,8 @@ export const REQUEST_COSTS: Readonly<Record<ClientRequestName, number>> = {
 };
 /** Of a message that is no request. */
 export const UNKNOWN_COST = 5;
+/** Of a request by HTTP: a page, which is some dozens of them, is as much as a few joins. */
+export const HTTP_COST = 4;
 
 /** Work of each item in a list, beside that of the request: eight of them are as much as a small request. */
 export const WORK_PER_ITEM = 1 / 8;
@@ -97,7 +99,7 @@ const COSTS: CostTable = {
   'session.confirm': () => ({ store: 1 }),
   leave: (_request, people) => ({ mediasoup: 4, ...eventTo(people) }),
   'edge.check': () => ({}),
-  'media.open': () => ({ mediasoup: CALLS_PER_ADMISSION, store: 5 }),
+  'media.open': () => ({ mediasoup: CALLS_PER_ADMISSION, store: 5, bytes: BYTES_PER_CONSUMER }),
   'media.moved': () => ({ mediasoup: 2, store: 1 }),
   'media.check': () => ({ mediasoup: 2 }),
   'transport.connect': () => ({ mediasoup: 1 }),
@@ -120,7 +122,8 @@ const COSTS: CostTable = {
   }),
   'chat.post': ({ text }, people) => eventTo(people, Buffer.byteLength(text)),
   'roster.page': (_request, people) => ({ store: 2, bytes: pageBytes(people) }),
-  sync: () => ({ store: 2 }),
+  // What it carries is known afterwards; what is owed for earlier ones has to be paid.
+  sync: () => ({ store: 2, bytes: BYTES_PER_EVENT }),
 };
 
 /**
@@ -163,12 +166,23 @@ export const costOfNoCalls = ({ mediasoup = 0 }: Cost, taken: number | undefined
   mediasoup: taken === undefined ? 0 : Math.min(0, taken - mediasoup),
 });
 
-/** What an answer to `sync` carried, which only the answer tells. */
+/** What an answer to `sync`, or to a resume, carried, which only the answer tells. */
 export function costOfCatchUp(reply: ClientReply<'sync'>): Cost {
-  if (reply.type === 'events') {
-    return { bytes: reply.events.reduce((sum, { event }) => sum + BYTES_PER_EVENT + textBytes(event), 0) };
-  }
-  const { peers, tracks, chat } = reply.room;
+  if (reply.type === 'snapshot') return costOfSnapshot(reply.room);
+  return { bytes: reply.events.reduce((sum, { event }) => sum + BYTES_PER_EVENT + textBytes(event), 0) };
+}
+
+/** The same of an answer to a join: whoever joins again and again is told of all that was said again and again. */
+export const costOfJoining = ({ room, media }: ClientReply<'join'>): Cost => ({
+  bytes: (costOfSnapshot(room).bytes ?? 0) + (costOfOffer(media).bytes ?? 0),
+});
+
+/** The same of an offer of media. */
+export const costOfOffer = ({ consumers }: ClientReply<'media.open'>): Cost => ({
+  bytes: consumers.length * BYTES_PER_CONSUMER,
+});
+
+function costOfSnapshot({ peers, tracks, chat }: ClientReply<'join'>['room']): Cost {
   const said = chat.reduce((sum, { text }) => sum + BYTES_PER_EVENT + Buffer.byteLength(text), 0);
   return { bytes: peers.length * BYTES_PER_PERSON + tracks.length * BYTES_PER_EVENT + said };
 }

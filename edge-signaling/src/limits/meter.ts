@@ -4,7 +4,7 @@ import type { RoomId, TenantId } from '@plenary/cluster/ids';
 import { keysOf, siteOf } from './address-keys.ts';
 import { Budget, BUDGETS, carriedBudget, SMALL_ROOM, times } from './budget.ts';
 import type { Scope } from './budget.ts';
-import { costOfComingIn } from './cost.ts';
+import { costOfComingIn, HTTP_COST } from './cost.ts';
 import type { Cost, Resource } from './cost.ts';
 import { FLOOD_SETTINGS } from './flood-settings.ts';
 import { FrameBudgets } from './frame-budgets.ts';
@@ -145,6 +145,19 @@ export class EdgeBudgets {
     return 'rate_limited';
   }
 
+  /** Charges an address for a request by HTTP (SPEC BU21). */
+  chargeHttp(address: string): Verdict {
+    const limit = chargeAll(this.#httpDrafts(address, { work: HTTP_COST, bytes: 1 }));
+    if (limit === undefined) return 'allowed';
+    this.limited(limit, { address });
+    return 'rate_limited';
+  }
+
+  /** The same for the bytes of the answer, which is there by then. */
+  spendHttp(address: string, bytes: number): void {
+    for (const { budget, draft } of this.#httpDrafts(address, { bytes })) budget.spend(draft);
+  }
+
   limited({ scope, resource }: Limit, who: LimitedWho): void {
     this.#settings.log.limited(scope, resource, who);
   }
@@ -162,6 +175,11 @@ export class EdgeBudgets {
 
   #drafts({ purse, cost, people, ...who }: Charge): AccountDraft[] {
     return draftsOn(this.#accounts({ people, ...who }), purse, cost, people);
+  }
+
+  /** Of what an address has, all its requests by HTTP together draw one part. */
+  #httpDrafts(address: string, cost: Cost): AccountDraft[] {
+    return draftsOn(this.#accounts({ address, payers: undefined, people: 0 }), siteOf(address), cost, 0);
   }
 
   #accounts({ address, payers, people }: Pick<Charge, 'address' | 'payers' | 'people'>): Account[] {

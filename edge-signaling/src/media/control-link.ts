@@ -53,10 +53,12 @@ const MISSED_BEATS = 3;
 /** How late it may be noticed that beats have stopped. */
 const CHECK_BEATS_MS = 100;
 /**
- * A node that this edge has asked of a peer, and that has answered nothing for so long, is asked by the edge itself, in milliseconds:
- * its people may sit there for an hour and ask for nothing (SPEC HL10).
+ * A node that has answered nothing for so long is asked by the edge itself, in milliseconds: its people may sit there for an hour and
+ * ask for nothing, and an edge that has nobody there yet is to know before somebody is sent there (SPEC HL10).
  */
 const ASK_AFTER_MS = 5_000;
+/** Whom a node is asked for that this edge has nobody on: it answers that it hosts no such peer. */
+const NOBODY = PLACED_PEER.parse({ roomId: 'nobody/nowhere', peerId: 'nobody', epoch: 1 });
 
 /**
  * Why a link is down: its connection broke; nothing came over it any more; or a new connection was refused, or ended at once,
@@ -113,15 +115,15 @@ export interface ControlLinkListener {
   ): void;
   /** The link is down; it goes on trying. Told again, with `refused`, when that is found out meanwhile. */
   onDown(link: Pick<ControlLink, 'mediaNodeId'>, why: LinkLoss): void;
-  onRoomEvents(notice: ControlNotice<'room.events'>): void;
+  onRoomEvents(mediaNodeId: MediaNodeId, notice: ControlNotice<'room.events'>): void;
   onSpeakers(mediaNodeId: MediaNodeId, notice: ControlNotice<'speakers'>): void;
-  onConsumerClosed(notice: ControlNotice<'consumer.closed'>): void;
-  onConsumerSuperseded(notice: ControlNotice<'consumer.superseded'>): void;
-  onTrackDemand(notice: ControlNotice<'track.demand'>): void;
-  onPublishingLimited(notice: ControlNotice<'publishing.limited'>): void;
-  onPeerLost(notice: ControlNotice<'peer.lost'>): void;
+  onConsumerClosed(mediaNodeId: MediaNodeId, notice: ControlNotice<'consumer.closed'>): void;
+  onConsumerSuperseded(mediaNodeId: MediaNodeId, notice: ControlNotice<'consumer.superseded'>): void;
+  onTrackDemand(mediaNodeId: MediaNodeId, notice: ControlNotice<'track.demand'>): void;
+  onPublishingLimited(mediaNodeId: MediaNodeId, notice: ControlNotice<'publishing.limited'>): void;
+  onPeerLost(mediaNodeId: MediaNodeId, notice: ControlNotice<'peer.lost'>): void;
   onPeerUnreached(mediaNodeId: MediaNodeId, notice: ControlNotice<'peer.unreached'>): void;
-  onPeerMove(notice: ControlNotice<'peer.move'>): void;
+  onPeerMove(mediaNodeId: MediaNodeId, notice: ControlNotice<'peer.move'>): void;
 }
 
 export interface ControlLinkSettings {
@@ -306,7 +308,11 @@ export class ControlLink {
     return {
       hello: notice(CONTROL_NOTICES.hello, (hello) => this.#onHello(hello), malformed),
       beat: notice(CONTROL_NOTICES.beat, () => this.#beats.beat(), malformed),
-      'room.events': notice(CONTROL_NOTICES['room.events'], (news) => listener.onRoomEvents(news), malformed),
+      'room.events': notice(
+        CONTROL_NOTICES['room.events'],
+        (news) => listener.onRoomEvents(this.mediaNodeId, news),
+        malformed,
+      ),
       speakers: notice(
         CONTROL_NOTICES.speakers,
         (news) => listener.onSpeakers(this.mediaNodeId, news),
@@ -314,31 +320,39 @@ export class ControlLink {
       ),
       'consumer.closed': notice(
         CONTROL_NOTICES['consumer.closed'],
-        (news) => listener.onConsumerClosed(news),
+        (news) => listener.onConsumerClosed(this.mediaNodeId, news),
         malformed,
       ),
       'consumer.superseded': notice(
         CONTROL_NOTICES['consumer.superseded'],
-        (news) => listener.onConsumerSuperseded(news),
+        (news) => listener.onConsumerSuperseded(this.mediaNodeId, news),
         malformed,
       ),
       'track.demand': notice(
         CONTROL_NOTICES['track.demand'],
-        (news) => listener.onTrackDemand(news),
+        (news) => listener.onTrackDemand(this.mediaNodeId, news),
         malformed,
       ),
       'publishing.limited': notice(
         CONTROL_NOTICES['publishing.limited'],
-        (news) => listener.onPublishingLimited(news),
+        (news) => listener.onPublishingLimited(this.mediaNodeId, news),
         malformed,
       ),
-      'peer.lost': notice(CONTROL_NOTICES['peer.lost'], (news) => listener.onPeerLost(news), malformed),
+      'peer.lost': notice(
+        CONTROL_NOTICES['peer.lost'],
+        (news) => listener.onPeerLost(this.mediaNodeId, news),
+        malformed,
+      ),
       'peer.unreached': notice(
         CONTROL_NOTICES['peer.unreached'],
         (news) => listener.onPeerUnreached(this.mediaNodeId, news),
         malformed,
       ),
-      'peer.move': notice(CONTROL_NOTICES['peer.move'], (news) => listener.onPeerMove(news), malformed),
+      'peer.move': notice(
+        CONTROL_NOTICES['peer.move'],
+        (news) => listener.onPeerMove(this.mediaNodeId, news),
+        malformed,
+      ),
     };
   }
 
@@ -456,7 +470,7 @@ export class ControlLink {
   #checkAnswers(): void {
     if (!this.#isUp || this.#settings.clock.monotonicMs() - this.#answeredAtMs < ASK_AFTER_MS) return;
     const about = PLACED_PEER.safeParse(this.#lastRequest);
-    if (about.success) this.#answers.doubt(about.data);
+    this.#answers.doubt(about.success ? about.data : NOBODY);
   }
 
   #setDown(why: LinkLoss, reason: string): void {
@@ -484,9 +498,13 @@ export class ControlLink {
 
   #say(level: 'warn' | 'error', kind: string, detail: Record<string, unknown>, what: string): void {
     const { logger, lines } = this.#settings;
-    lines.say(kind, (unsaid) => {
-      logger[level]({ ...detail, ...leftOut(unsaid) }, what);
-    });
+    lines.say(
+      kind,
+      (...unsaid) => {
+        logger[level]({ ...detail, ...leftOut(...unsaid) }, what);
+      },
+      this.mediaNodeId,
+    );
   }
 
   #names(): Record<string, unknown> {

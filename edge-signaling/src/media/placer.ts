@@ -62,6 +62,8 @@ export interface HostRequest {
   readonly requestId: RequestId;
   /** Who this is, for a first placement: see {@link digestOfSubject}. */
   readonly person?: string;
+  /** Whose media it is: see {@link digestOfPerson}. */
+  readonly whose?: string;
   /** Where the client comes from: see {@link networkOf}. */
   readonly network?: string;
   readonly media: MediaRequest;
@@ -146,12 +148,17 @@ export class Placer {
         if (!(thrown instanceof AdmissionFailed)) throw thrown;
         lastFault = thrown.fault;
         const { code } = lastFault;
-        this.#lines.say(code, (unsaid) => {
-          this.#settings.logger.warn(
-            { mediaNodeId: placement.mediaNodeId, code, attempt, ...leftOut(unsaid) },
-            'a media node did not admit a peer',
-          );
-        });
+        const { mediaNodeId } = placement;
+        this.#lines.say(
+          code,
+          (...unsaid) => {
+            this.#settings.logger.warn(
+              { mediaNodeId, code, attempt, ...leftOut(...unsaid) },
+              'a media node did not admit a peer',
+            );
+          },
+          mediaNodeId,
+        );
         if (lastFault.code === 'stale_epoch' || lastFault.code === 'media_lost') {
           // Somebody placed the peer anew meanwhile, and that placement is the one to use; or nobody did, and the node was
           // told to drop this one, so that it has to be replaced. Or a worker ended in the middle: the node has others.
@@ -258,7 +265,7 @@ export class Placer {
     placement: Placement,
     excluded: ReadonlySet<MediaNodeId>,
   ): Promise<Hosted> {
-    const { roomId, peerId, network, entrant, place } = request;
+    const { roomId, peerId, network, whose, entrant, place } = request;
     const { mediaNodeId, epoch } = placement;
     const { admissions, links, clock } = this.#settings;
     const admission = async (link: MediaLink): Promise<Hosted> => {
@@ -275,6 +282,7 @@ export class Placer {
           media: request.media,
           tracks,
           ...(network === undefined ? {} : { network }),
+          ...(whose === undefined ? {} : { person: whose }),
         },
         timeoutMs,
       );

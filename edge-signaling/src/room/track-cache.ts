@@ -1,6 +1,6 @@
 import { PlenaryError, toPlenaryError } from '@plenary/cluster';
 import type { RoomStore, StoredTrack, TrackHome } from '@plenary/cluster';
-import type { PeerId, RoomId, TrackId } from '@plenary/cluster/ids';
+import type { MediaNodeId, PeerId, RoomId, TrackId } from '@plenary/cluster/ids';
 
 /** Tracks of a room that are kept at most; the oldest go first. */
 const MAX_TRACKS = 4_000;
@@ -30,6 +30,11 @@ export class TrackCache {
   /** Forgets a track that its own peer ended; one of somebody else stays, whoever names it (SPEC MS8). */
   forgetOwn(peerId: PeerId, trackId: TrackId): void {
     if (this.#tracks.get(trackId)?.peerId === peerId) this.#tracks.delete(trackId);
+  }
+
+  /** Where a track lives, if that is known. */
+  homeNodeOf(trackId: TrackId): MediaNodeId | undefined {
+    return this.#tracks.get(trackId)?.homeNodeId;
   }
 
   /** Finds tracks, asking the store only for those that are not known. Never throws: see {@link FoundTracks}. */

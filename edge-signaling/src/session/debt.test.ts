@@ -1,6 +1,7 @@
 import { ManualClock } from '@plenary/cluster';
 import { peer, SAMPLE_SESSION_KEY } from '@plenary/cluster/testing/samples';
 import { describe, expect, it } from 'vitest';
+import { BUDGETS } from '../limits/budget.ts';
 import { REQUEST_COSTS } from '../limits/cost.ts';
 import { LimitedLog } from '../limits/limited-log.ts';
 import { EdgeBudgets } from '../limits/meter.ts';
@@ -40,6 +41,16 @@ describe('a session that is taken up again and again', () => {
     clock.advance(100);
     expect(owesForComingBack(session, KEY)).toBe(true);
     clock.advance(200);
+    expect(owesForComingBack(session, KEY)).toBe(false);
+  });
+
+  it('[BU4][BU16] owes for what was told to it when it came back', async () => {
+    const { clock, session, comeBack } = await held();
+    comeBack();
+    const { capacity, refillPerSecond } = BUDGETS.session.bytes;
+    session.purse?.budget.spendAll({ bytes: capacity + refillPerSecond });
+    expect(owesForComingBack(session, KEY)).toBe(true);
+    clock.advance(2_000);
     expect(owesForComingBack(session, KEY)).toBe(false);
   });
 

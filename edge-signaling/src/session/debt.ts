@@ -10,5 +10,5 @@ export function owesForComingBack(
   key: Pick<SessionKeyJwk, 'x'>,
 ): boolean {
   if (held?.purse === undefined || held.key.x !== key.x) return false;
-  return held.purse.budget.lacking({ work: 1 }) !== undefined;
+  return held.purse.budget.lacking({ work: 1, bytes: 1 }) !== undefined;
 }

@@ -48,6 +48,7 @@ import { owesForComingBack } from './debt.ts';
 import type { Departures } from './departures.ts';
 import type { MediaWatch } from './media-watch.ts';
 import type { SessionKeeper } from './keeper.ts';
+import { digestOfPerson } from './person.ts';
 import type { StoreWait } from '../store-wait.ts';
 import { Session } from './session.ts';
 import type { SessionMedia } from './session.ts';
@@ -231,6 +232,7 @@ export class Entrance {
         peerId,
         requestId,
         person: digestOfSubject(subject),
+        ...digestOfPerson(grants),
         ...networkOf(socket),
         media: mediaOf(request.media, grants),
         view,

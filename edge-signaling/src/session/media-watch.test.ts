@@ -37,23 +37,46 @@ describe('MediaWatch', () => {
     const { parts, watch } = watching();
     const placement = await parts.place('ann', 'node');
     const endKeeping = watch.keepFor(placement.peerId);
-    watch.onConsumerClosed({ ...placedOf(placement), ...closed });
-    watch.onTrackDemand({ ...placedOf(placement), trackId: closed.trackId, wanted: null });
+    watch.onConsumerClosed(mediaNode('node'), { ...placedOf(placement), ...closed });
+    watch.onTrackDemand(mediaNode('node'), { ...placedOf(placement), trackId: closed.trackId, wanted: null });
     const socket = new RecordingSocket();
     parts.hold(placement, socket);
     endKeeping();
     expect(socket.told).toEqual([]);
     await vi.advanceTimersByTimeAsync(0);
     expect(socket.told).toEqual(['consumer.closed', 'track.demand']);
-    watch.onConsumerClosed({ ...placedOf(placement), ...closed });
+    watch.onConsumerClosed(mediaNode('node'), { ...placedOf(placement), ...closed });
     expect(socket.told).toHaveLength(3);
+  });
+
+  it('[CL15] believes a node only what it says of its own peers', async () => {
+    const { parts, watch } = watching();
+    const placement = await parts.place('ann', 'node');
+    const socket = new RecordingSocket();
+    parts.hold(placement, socket);
+    const other = mediaNode('another');
+    const placed = placedOf(placement);
+    watch.onConsumerClosed(other, { ...placed, ...closed });
+    watch.onPeerLost(other, { ...placed, reason: 'worker_died' });
+    watch.onPeerMove(other, placed);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(socket.told).toEqual([]);
+    const speakers = [{ peerId: placement.peerId, volumeDbov: -20 }];
+    watch.onSpeakers(other, { roomId: placed.roomId, speakers });
+    watch.onSpeakers(mediaNode('node'), { roomId: placed.roomId, speakers });
+    expect(parts.channel.published).toEqual([
+      { mediaNodeId: 'another', speakers: [] },
+      { mediaNodeId: 'node', speakers },
+    ]);
+    watch.onConsumerClosed(mediaNode('node'), { ...placed, ...closed });
+    expect(socket.told).toEqual(['consumer.closed']);
   });
 
   it('[SE15] tells nothing of a placement that was given up', async () => {
     const { parts, watch } = watching();
     const first = await parts.place('ann', 'node');
     const endKeeping = watch.keepFor(first.peerId);
-    watch.onConsumerClosed({ ...placedOf(first), ...closed });
+    watch.onConsumerClosed(mediaNode('node'), { ...placedOf(first), ...closed });
     const socket = new RecordingSocket();
     parts.hold(await parts.place('ann', 'another', first.epoch), socket);
     endKeeping();

@@ -1,7 +1,7 @@
-import { after, afterTurn, inBackground, sideBySide } from '@plenary/cluster';
+import { after, afterTurn, inBackground, PlenaryError, sideBySide } from '@plenary/cluster';
 import type { MediaNodeRecord, PlacedPeer, RoomStore } from '@plenary/cluster';
-import type { MediaNodeId, PeerId, RoomId } from '@plenary/cluster/ids';
-import type { EdgeNotice } from '@plenary/cluster/protocol';
+import type { MediaNodeId, PeerId, RoomId, TrackId } from '@plenary/cluster/ids';
+import type { EdgeNotice, RoomEvent } from '@plenary/cluster/protocol';
 import { NODE_LOST_AFTER_MS } from '../media/control-link.ts';
 import type { ControlLinkListener } from '../media/control-link.ts';
 import type { MediaLink } from '../media/control-links.ts';
@@ -64,17 +64,21 @@ export class MediaWatch implements ControlLinkListener {
     this.#lossTimers.set(link.mediaNodeId, timer);
   };
 
-  readonly onRoomEvents: ControlLinkListener['onRoomEvents'] = ({ roomId, events }) => {
-    this.#settings.channel.publishEvents(roomId, events);
+  readonly onRoomEvents: ControlLinkListener['onRoomEvents'] = (mediaNodeId, { roomId, events }) => {
+    const own = events.filter(({ event }) => this.#mayTell(mediaNodeId, roomId, event));
+    if (own.length < events.length) this.#noteLie(mediaNodeId, 'room.events');
+    if (own.length > 0) this.#settings.channel.publishEvents(roomId, own);
   };
 
   readonly onSpeakers: ControlLinkListener['onSpeakers'] = (mediaNodeId, { roomId, speakers }) => {
-    this.#settings.channel.publish(roomId, 'speakers', { mediaNodeId, speakers });
+    const own = speakers.filter(({ peerId }) => this.#mayHost(mediaNodeId, roomId, peerId));
+    if (own.length < speakers.length) this.#noteLie(mediaNodeId, 'speakers');
+    this.#settings.channel.publish(roomId, 'speakers', { mediaNodeId, speakers: own });
   };
 
-  readonly onConsumerClosed: ControlLinkListener['onConsumerClosed'] = (news) => {
+  readonly onConsumerClosed: ControlLinkListener['onConsumerClosed'] = (mediaNodeId, news) => {
     const { consumerId, trackId, isWayLost } = news;
-    this.#tell(news, (session) => {
+    this.#tell(mediaNodeId, news, (session) => {
       // Most often the track has ended. One that has not is read again when somebody subscribes to it.
       if (isWayLost !== true) this.#settings.localRooms.tracksOf(session.roomId).forget([trackId]);
       session.consumers.closed([consumerId]);
@@ -82,23 +86,27 @@ export class MediaWatch implements ControlLinkListener {
     });
   };
 
-  readonly onConsumerSuperseded: ControlLinkListener['onConsumerSuperseded'] = (news) => {
+  readonly onConsumerSuperseded: ControlLinkListener['onConsumerSuperseded'] = (mediaNodeId, news) => {
     const { consumerId, trackId } = news;
-    this.#tell(news, (session) => session.socket?.notify('consumer.superseded', { consumerId, trackId }));
+    this.#tell(mediaNodeId, news, (session) =>
+      session.socket?.notify('consumer.superseded', { consumerId, trackId }),
+    );
   };
 
-  readonly onTrackDemand: ControlLinkListener['onTrackDemand'] = (news) => {
+  readonly onTrackDemand: ControlLinkListener['onTrackDemand'] = (mediaNodeId, news) => {
     const { trackId, wanted } = news;
-    this.#tell(news, (session) => session.socket?.notify('track.demand', { trackId, wanted }));
+    this.#tell(mediaNodeId, news, (session) => session.socket?.notify('track.demand', { trackId, wanted }));
   };
 
-  readonly onPublishingLimited: ControlLinkListener['onPublishingLimited'] = (news) => {
+  readonly onPublishingLimited: ControlLinkListener['onPublishingLimited'] = (mediaNodeId, news) => {
     const { step, bitrate, limit } = news;
-    this.#tell(news, (session) => session.socket?.notify('publishing.limited', { step, bitrate, limit }));
+    this.#tell(mediaNodeId, news, (session) =>
+      session.socket?.notify('publishing.limited', { step, bitrate, limit }),
+    );
   };
 
-  readonly onPeerLost: ControlLinkListener['onPeerLost'] = (news) => {
-    this.#tell(news, (session) => {
+  readonly onPeerLost: ControlLinkListener['onPeerLost'] = (mediaNodeId, news) => {
+    this.#tell(mediaNodeId, news, (session) => {
       const media = session.mediaOf(news.epoch);
       if (media !== undefined) inBackground(() => this.lose([{ session, media }], news.reason));
     });
@@ -106,7 +114,7 @@ export class MediaWatch implements ControlLinkListener {
 
   /** A client without a path is better off on another node, where there is one; twice at most (SPEC HL7). */
   readonly onPeerUnreached: ControlLinkListener['onPeerUnreached'] = (mediaNodeId, news) => {
-    this.#tell(news, (session) => {
+    this.#tell(mediaNodeId, news, (session) => {
       const media = session.mediaOf(news.epoch);
       if (media === undefined || !session.noteUnreached(mediaNodeId)) return;
       const isBetter = ({ mediaNodeId: other, state, isUnreached }: MediaNodeRecord): boolean =>
@@ -116,8 +124,8 @@ export class MediaWatch implements ControlLinkListener {
     });
   };
 
-  readonly onPeerMove: ControlLinkListener['onPeerMove'] = (news) => {
-    this.#tell(news, ({ socket }) => socket?.notify('media.move', { epoch: news.epoch }));
+  readonly onPeerMove: ControlLinkListener['onPeerMove'] = (mediaNodeId, news) => {
+    this.#tell(mediaNodeId, news, ({ socket }) => socket?.notify('media.move', { epoch: news.epoch }));
   };
 
   /**
@@ -202,11 +210,48 @@ export class MediaWatch implements ControlLinkListener {
     }
   }
 
-  /** Tells a session of its media, now or, where it is being taken in, when it can hear. */
-  #tell(news: PlacedPeer, tell: (session: Session) => void): void {
+  /**
+   * Whether a peer may live on a node, as far as this edge knows: of whom it serves it knows, and of others it does not. A node that was
+   * taken over speaks for its own peers only (SPEC CL15).
+   */
+  #mayHost(mediaNodeId: MediaNodeId, roomId: RoomId, peerId: PeerId): boolean {
+    const session = this.#settings.localRooms.find(peerId);
+    if (session === undefined) return true;
+    return session.roomId === roomId && session.allMedia.some((media) => media.mediaNodeId === mediaNodeId);
+  }
+
+  #mayTell(mediaNodeId: MediaNodeId, roomId: RoomId, event: RoomEvent): boolean {
+    switch (event.type) {
+      case 'peer.left':
+        return this.#mayHost(mediaNodeId, roomId, event.peerId);
+      case 'track.published':
+        return this.#mayHost(mediaNodeId, roomId, event.track.peerId);
+      // A peer that moved leaves tracks behind, which its old node ends.
+      case 'track.changed':
+      case 'track.ended':
+        return this.#mayBeHome(mediaNodeId, roomId, event.trackId);
+      case 'peer.joined':
+      case 'chat.posted':
+        return false;
+    }
+  }
+
+  #mayBeHome(mediaNodeId: MediaNodeId, roomId: RoomId, trackId: TrackId): boolean {
+    const home = this.#settings.localRooms.tracksOf(roomId).homeNodeOf(trackId);
+    return home === undefined || home === mediaNodeId;
+  }
+
+  #noteLie(mediaNodeId: MediaNodeId, name: string): void {
+    const error = new PlenaryError('unauthorised', 'It tells of peers that live on another node.');
+    this.#settings.reportFault('control_notice', error, { mediaNodeId, name });
+  }
+
+  /** Tells a session of its media on that node, now or, where it is being taken in, when it can hear. */
+  #tell(mediaNodeId: MediaNodeId, news: PlacedPeer, tell: (session: Session) => void): void {
     const tellNow = (): void => {
       const session = this.#settings.localRooms.find(news.peerId);
-      if (session?.roomId === news.roomId && session.mediaOf(news.epoch) !== undefined) tell(session);
+      if (session?.roomId === news.roomId && session.mediaOf(news.epoch)?.mediaNodeId === mediaNodeId)
+        tell(session);
     };
     const all = this.#kept.get(news.peerId);
     if (all === undefined) tellNow();

@@ -1,4 +1,5 @@
 /** Whose budgets a session spends. */
+import { createHash } from 'node:crypto';
 import type { SessionGrants } from '@plenary/cluster';
 import { siteOf } from '../limits/address-keys.ts';
 
@@ -11,3 +12,11 @@ export const rememberedAs = (
   grants: Pick<SessionGrants, 'tenant' | 'sub' | 'guest'>,
   address: string,
 ): string => (grants.guest === true ? `${grants.tenant} guests of ${siteOf(address)}` : personOf(grants));
+
+/** By which a media node knows a person again, whichever peer they are; of guests each is somebody new (SPEC MS10). */
+export function digestOfPerson(grants: Pick<SessionGrants, 'tenant' | 'sub' | 'guest'>): {
+  readonly whose?: string;
+} {
+  if (grants.guest === true) return {};
+  return { whose: createHash('sha256').update(personOf(grants)).digest('hex').slice(0, 16) };
+}

@@ -116,8 +116,9 @@ export class RecordingChannel implements RoomChannel {
   publishEvents(): void {
     // Nobody listens.
   }
-  publish(): void {
-    // As above.
+  readonly published: unknown[] = [];
+  publish(...news: Parameters<RoomChannel['publish']>): void {
+    this.published.push(news[2]);
   }
   publishLocally(): void {
     // As above.

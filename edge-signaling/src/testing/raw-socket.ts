@@ -1,4 +1,6 @@
 import { get } from 'node:http';
+import type { ClientRequest } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { waitFor } from './wait-for.ts';
 
 /** A WebSocket that sends whatever it is told, and answers the edge's pings: for what no Socket.IO client would send. */
@@ -50,18 +52,22 @@ export class RawSocket {
   }
 }
 
+function shakeHands(edgeUrl: string, headers: Record<string, string> = {}): ClientRequest {
+  return get(`${edgeUrl}/socket.io/?EIO=4&transport=websocket`, {
+    headers: {
+      connection: 'Upgrade',
+      upgrade: 'websocket',
+      'sec-websocket-version': '13',
+      'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
+      ...headers,
+    },
+  });
+}
+
 /** The status with which an edge answers a WebSocket handshake: 101 when it opens one. */
 export async function upgradeStatus(edgeUrl: string, headers: Record<string, string>): Promise<number> {
   return new Promise((resolve, reject) => {
-    const request = get(`${edgeUrl}/socket.io/?EIO=4&transport=websocket`, {
-      headers: {
-        connection: 'Upgrade',
-        upgrade: 'websocket',
-        'sec-websocket-version': '13',
-        'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
-        ...headers,
-      },
-    });
+    const request = shakeHands(edgeUrl, headers);
     request.on('response', (response) => {
       response.resume();
       resolve(response.statusCode ?? 0);
@@ -69,6 +75,18 @@ export async function upgradeStatus(edgeUrl: string, headers: Record<string, str
     request.on('upgrade', (response, socket) => {
       socket.destroy();
       resolve(response.statusCode ?? 0);
+    });
+    request.on('error', reject);
+  });
+}
+
+/** A connection that is a WebSocket by now, for frames that no WebSocket would write. What it sends is read and dropped. */
+export async function upgraded(edgeUrl: string): Promise<Duplex> {
+  return new Promise((resolve, reject) => {
+    const request = shakeHands(edgeUrl);
+    request.on('upgrade', (_, socket) => {
+      socket.on('error', () => undefined);
+      resolve(socket.resume());
     });
     request.on('error', reject);
   });

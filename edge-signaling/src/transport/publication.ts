@@ -1,7 +1,7 @@
 import { PlenaryError } from '@plenary/cluster';
 import { ROOM_ID } from '@plenary/cluster/ids';
 import type { RoomId } from '@plenary/cluster/ids';
-import { EDGE_NOTICES, LOGGED_EVENT } from '@plenary/cluster/protocol';
+import { EDGE_NOTICES, LOGGED_EVENT, OPAQUE_TEXT, patternText } from '@plenary/cluster/protocol';
 import { z } from 'zod';
 import { EDGE_MESSAGE } from './client-socket.ts';
 
@@ -31,14 +31,15 @@ const SERVER_SIDE_EMIT = 9;
 /** Socket.IO's type of a packet that carries an event. */
 const EVENT_PACKET = 2;
 
-const OF_ADAPTER = { uid: z.string().regex(/^[0-9a-f]{16}$/), nsp: z.literal('/') };
-const SOCKET_ROOM = z
-  .string()
-  .refine(
-    (name) =>
-      name.startsWith(SOCKET_ROOM_PREFIX) && ROOM_ID.safeParse(name.slice(SOCKET_ROOM_PREFIX.length)).success,
-    'must be a room of ours',
-  );
+const OF_ADAPTER = {
+  uid: patternText(/^[0-9a-f]{16}$/, 16, 'must be the id of an adapter'),
+  nsp: z.literal('/'),
+};
+const SOCKET_ROOM = OPAQUE_TEXT.refine(
+  (name) =>
+    name.startsWith(SOCKET_ROOM_PREFIX) && ROOM_ID.safeParse(name.slice(SOCKET_ROOM_PREFIX.length)).success,
+  'must be a room of ours',
+);
 
 /**
  * The notices that a room is told over all edges; any other goes from an edge to its own clients. Events of a later release, in

@@ -1,24 +1,33 @@
 import { forgetOldest } from '@plenary/cluster';
 import type { PlacedPeer, RtpCapabilities } from '@plenary/cluster';
 
-/** Peers that are remembered at most. */
-const MAX_REMEMBERED = 10_000;
+/** So many are remembered: peers, and persons. */
+const MAX_REMEMBERED = 20_000;
 
-/** Peers to whom nothing is sent again, however often they open media anew (SPEC MS10). */
+/** Who asks for packets again. */
+export interface Asker extends Pick<PlacedPeer, 'roomId' | 'peerId'> {
+  /** A digest; absent where the edge does not say, as of guests, who are somebody new with each token. */
+  readonly person: string | undefined;
+}
+
+/** Peers and persons to whom nothing is sent again, however often they open media or join anew (SPEC MS10). */
 export class NoResends {
   readonly #keys = new Set<string>();
 
-  add(peer: PlacedPeer): void {
-    this.#keys.add(keyOf(peer));
+  add(asker: Asker): void {
+    for (const key of keysOf(asker)) this.#keys.add(key);
     forgetOldest(this.#keys, MAX_REMEMBERED);
   }
 
-  has(peer: PlacedPeer): boolean {
-    return this.#keys.has(keyOf(peer));
+  has(asker: Asker): boolean {
+    return keysOf(asker).some((key) => this.#keys.has(key));
   }
 }
 
-const keyOf = ({ roomId, peerId }: PlacedPeer): string => `${roomId} ${peerId}`;
+function keysOf({ roomId, peerId, person }: Asker): string[] {
+  const ofPeer = `${roomId} ${peerId}`;
+  return person === undefined ? [ofPeer] : [ofPeer, person];
+}
 
 /** The same client as one that asks for nothing again: a worker then keeps no packets for it. */
 export function withoutResends(capabilities: RtpCapabilities): RtpCapabilities {

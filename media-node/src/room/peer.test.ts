@@ -101,6 +101,7 @@ async function admitted() {
     {
       placed,
       workerIndex: 0,
+      asker: { ...placed, person: undefined },
       isSentAgain: true,
       spend: () => {
         if (budget.isSpent) throw new PlenaryError('rate_limited');

@@ -28,6 +28,7 @@ import type { HomeTrack } from './home-track.ts';
 import { IceWatch } from './ice-watch.ts';
 import { inTime } from './in-time.ts';
 import { withoutResends } from './no-resends.ts';
+import type { Asker } from './no-resends.ts';
 import type { ReceiverBytes } from './resend-watch.ts';
 import type { LimitStep } from './incoming-limits.ts';
 import { CALLS_PER_PUBLICATION } from './peer-budgets.ts';
@@ -72,6 +73,8 @@ export type PeerCloseReason =
 export interface PeerPorts {
   readonly placed: PlacedPeer;
   readonly workerIndex: number;
+  /** As whom it is known again that asks for too much. */
+  readonly asker: Asker;
   /** Whether packets that the client says it missed are sent again (SPEC MS10). */
   readonly isSentAgain: boolean;
   /** Charges calls of mediasoup. @throws PlenaryError `rate_limited` */
@@ -139,6 +142,10 @@ export class Peer {
 
   get closed(): boolean {
     return this.#closed;
+  }
+
+  get asker(): Asker {
+    return this.#ports.asker;
   }
 
   tracks(): readonly HomeTrack[] {

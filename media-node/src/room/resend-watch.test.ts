@@ -1,5 +1,5 @@
 import { peer, room } from '@plenary/cluster/testing/samples';
-import { EPOCH, ROUTER_RTP_CAPABILITIES } from '@plenary/cluster';
+import { ROUTER_RTP_CAPABILITIES } from '@plenary/cluster';
 import { describe, expect, test } from 'vitest';
 import { NoResends, withoutResends } from './no-resends.ts';
 import { addExcess, RESENDS_IN_ANY_CASE, RESEND_LOOKS, timesLimit, watchResends } from './resend-watch.ts';
@@ -132,15 +132,25 @@ describe('the watch', () => {
 
 describe('a peer to whom nothing is sent again', () => {
   test('[MS10] is known in whatever media it opens, and is offered codecs that ask for nothing again', () => {
-    const placed = { roomId: room('standup'), peerId: peer('mallory'), epoch: EPOCH.parse(1) };
+    const mallory = { roomId: room('standup'), peerId: peer('mallory'), person: undefined };
     const noResends = new NoResends();
-    noResends.add(placed);
-    expect(noResends.has({ ...placed, epoch: EPOCH.parse(2) })).toBe(true);
-    expect(noResends.has({ ...placed, peerId: peer('ann') })).toBe(false);
+    noResends.add(mallory);
+    expect(noResends.has({ ...mallory, person: 'ab' })).toBe(true);
+    expect(noResends.has({ ...mallory, peerId: peer('ann') })).toBe(false);
     const feedback = withoutResends(ROUTER_RTP_CAPABILITIES).codecs.flatMap(
       ({ rtcpFeedback = [] }) => rtcpFeedback,
     );
     expect(feedback).toContainEqual({ type: 'nack', parameter: 'pli' });
     expect(feedback.filter(({ type, parameter = '' }) => type === 'nack' && parameter === '')).toEqual([]);
+  });
+
+  test('[MS10] is the same person in another room and as another peer; guests are nobody in particular', () => {
+    const mallory = { roomId: room('standup'), peerId: peer('mallory'), person: '0123456789abcdef' };
+    const noResends = new NoResends();
+    noResends.add(mallory);
+    expect(noResends.has({ ...mallory, roomId: room('daily'), peerId: peer('again') })).toBe(true);
+    const guest = { roomId: room('standup'), peerId: peer('guest'), person: undefined };
+    noResends.add(guest);
+    expect(noResends.has({ ...guest, peerId: peer('other-guest') })).toBe(false);
   });
 });

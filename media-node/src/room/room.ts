@@ -245,13 +245,15 @@ export class Room {
       this.#context.workerPackingLimit,
     );
     if (choice === undefined) throw new PlenaryError('no_media_node', 'No worker is alive.');
-    const { roomId, peerId, epoch, network } = request;
+    const { roomId, peerId, epoch, network, person } = request;
+    const asker = { roomId, peerId, person };
     const { mediaNodeId, store, timers, metrics, reach, noResends } = this.#context;
     const peer = new Peer(
       {
         placed: { roomId, peerId, epoch },
         workerIndex: choice.index,
-        isSentAgain: !noResends.has({ roomId, peerId, epoch }),
+        asker,
+        isSentAgain: !noResends.has(asker),
         spend: (calls) => {
           this.#ports.spend(peer.placed, calls);
         },

@@ -1,5 +1,5 @@
 import { PlenaryError } from '@plenary/cluster/errors';
-import { TOKEN_TEXT } from '@plenary/cluster/protocol';
+import { HTTP_URL, TOKEN_TEXT } from '@plenary/cluster/protocol';
 import { z } from 'zod';
 import type { MeetingOptions, TokenGrant } from './meeting-types.ts';
 
@@ -10,10 +10,7 @@ const GRANT = z.union([
   TOKEN_TEXT.transform((token) => ({ token })),
   z.object({
     token: TOKEN_TEXT,
-    edgeUrls: z
-      .array(z.url({ protocol: /^https?$/ }))
-      .max(64)
-      .optional(),
+    edgeUrls: z.array(HTTP_URL).max(64).optional(),
     canRejoin: z.boolean().optional(),
   }),
 ]);

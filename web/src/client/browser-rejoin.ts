@@ -1,3 +1,4 @@
+import { TOKEN_TEXT } from '@plenary/cluster/protocol';
 import type { ClientLog } from './counters.ts';
 import type { RejoinKeeper } from './rejoin.ts';
 import { newRequestId } from './request-edge.ts';
@@ -8,6 +9,8 @@ const OBJECTS = 'rejoin';
 const TAB_KEY = 'plenary.tab';
 /** What is older is of no use: the cluster lets nobody back in later. */
 const KEPT_MS = 7 * 86_400_000;
+/** A store that answers later holds nobody at the door: some browsers’ does not at all until they are started anew. */
+const ANSWER_WITHIN_MS = 1_500;
 
 interface Kept {
   readonly token: string;
@@ -20,15 +23,16 @@ interface Kept {
  * does not come in by it. The token and the key lie in IndexedDB, which alone can hold a key that no script can read; the
  * tab is told by an id in sessionStorage, which ends with the tab. Where a browser has neither, as in some private windows
  * and frames, a reload joins as for the first time.
+ * @param keptAs - the room, and the person where several may sign in one after the other in one tab
  */
-export function browserRejoinKeeper(roomId: string, log: ClientLog): RejoinKeeper {
+export function browserRejoinKeeper(keptAs: string, log: ClientLog): RejoinKeeper {
   return {
     async load() {
       try {
         // A tab that never kept anything opens no database.
         const tab = sessionStorage.getItem(TAB_KEY);
         if (tab === null) return undefined;
-        const kept: unknown = await inStore('readonly', (objects) => objects.get(`${tab} ${roomId}`));
+        const kept: unknown = await inStore('readonly', (objects) => objects.get(`${tab} ${keptAs}`));
         return isKept(kept) ? { token: kept.token, key: await restoreSessionKey(kept.pair) } : undefined;
       } catch (thrown) {
         log.warn('the way back to the meeting cannot be read', thrown);
@@ -41,7 +45,7 @@ export function browserRejoinKeeper(roomId: string, log: ClientLog): RejoinKeepe
         if (known === null && ticket === undefined) return;
         const tab = known ?? newRequestId();
         sessionStorage.setItem(TAB_KEY, tab);
-        const name = `${tab} ${roomId}`;
+        const name = `${tab} ${keptAs}`;
         const pair = ticket?.key.pair;
         if (ticket === undefined || pair === undefined) {
           await inStore('readwrite', (objects) => objects.delete(name));
@@ -62,7 +66,7 @@ function isKept(value: unknown): value is Kept {
     typeof value === 'object' &&
     value !== null &&
     'token' in value &&
-    typeof value.token === 'string' &&
+    TOKEN_TEXT.safeParse(value.token).success &&
     'pair' in value
   );
 }
@@ -82,6 +86,21 @@ function forgetOld(objects: IDBObjectStore): IDBRequest<IDBCursorWithValue | nul
 }
 
 async function inStore<Result>(
+  mode: IDBTransactionMode,
+  work: (objects: IDBObjectStore) => IDBRequest<Result>,
+): Promise<Result> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const tooLate = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('IndexedDB does not answer')), ANSWER_WITHIN_MS);
+  });
+  try {
+    return await Promise.race([carryOut(mode, work), tooLate]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function carryOut<Result>(
   mode: IDBTransactionMode,
   work: (objects: IDBObjectStore) => IDBRequest<Result>,
 ): Promise<Result> {

@@ -28,6 +28,8 @@ export type EnterMode = 'join' | 'resume';
 
 /** For so long an edge where nobody answered is tried after those that answer, if only with an error, in milliseconds. */
 const UNREACHABLE_FOR_MS = 15_000;
+/** What seems to have taken longer was a machine that slept, and woke before its network: that is no time of trying, in milliseconds. */
+const LONGEST_ATTEMPT_MS = 60_000;
 /** For so long an edge that was asked to take the session up, and did not answer, may yet do so, in milliseconds. */
 const UNSURE_FOR_MS = 10_000;
 
@@ -195,7 +197,8 @@ export class Connection {
     deadlineMs: number,
     { isReturn }: { readonly isReturn: boolean },
   ): Promise<void> {
-    const deadline = performance.now() + deadlineMs;
+    let leftMs = deadlineMs;
+    let countedMs = performance.now();
     /** While a cluster is upgraded, its edges are of two releases. */
     const refusedForGood = new Set<string>();
     let mode = firstMode;
@@ -237,7 +240,10 @@ export class Connection {
         const isOver =
           reaction === 'tell' ||
           (reaction === 'others' && this.#edges.every((edge) => refusedForGood.has(edge)));
-        if (isOver || performance.now() >= deadline) throw error;
+        const nowMs = performance.now();
+        leftMs -= Math.min(nowMs - countedMs, LONGEST_ATTEMPT_MS);
+        countedMs = nowMs;
+        if (isOver || leftMs <= 0) throw error;
         this.#environment.dispatch({ type: 'attempt_failed', error: error.toWire() });
       }
     }

@@ -87,6 +87,25 @@ describe('joining', () => {
     }
   });
 
+  test('[NW4] a machine that slept while an edge was sought goes on seeking when it wakes', async () => {
+    vi.spyOn(Math, 'random').mockReturnValue(0);
+    const now = performance.now.bind(performance);
+    const edge = new ScriptedEdge();
+    const meeting = meet(edge);
+    await meeting.join();
+    edge.dead.add(EDGE_A);
+    edge.socket.drop();
+    await eventually(() => expect(edge.sockets.length).toBeGreaterThan(3));
+    // An hour later, and the network is not back at once.
+    vi.spyOn(performance, 'now').mockImplementation(() => now() + 3_600_000);
+    const attempts = edge.sockets.length;
+    await eventually(() => expect(edge.sockets.length).toBeGreaterThan(attempts + 3));
+    expect(phase(meeting)).toBe('reconnecting');
+    edge.dead.clear();
+    await eventually(() => expect(phase(meeting)).toBe('joined'));
+    vi.restoreAllMocks();
+  });
+
   test.each(['room_full', 'store_unavailable'] as const)(
     '%s ends the attempts at the deadline',
     async (code) => {
@@ -208,6 +227,25 @@ describe('joining', () => {
     await expect(joining).rejects.toBeDefined();
     expect(phase(meeting)).toBe('left');
     expect(edge.socket.closed).toBe(true);
+  });
+
+  test('a join while leaving is under way comes after it, unless it is given up by another leave', async () => {
+    const edge = new ScriptedEdge();
+    const meeting = meet(edge);
+    await meeting.join();
+    const leaving = meeting.leave();
+    const again = meeting.join();
+    expect(meeting.join()).toBe(again);
+    await Promise.all([leaving, again]);
+    expect(phase(meeting)).toBe('joined');
+    expect(edge.requests('join')).toHaveLength(2);
+    const left = meeting.leave();
+    const givenUp = meeting.join();
+    givenUp.catch(() => undefined);
+    await Promise.all([left, meeting.leave()]);
+    await expect(givenUp).rejects.toMatchObject({ code: 'session_gone' });
+    expect(phase(meeting)).toBe('left');
+    expect(edge.requests('join')).toHaveLength(2);
   });
 });
 

@@ -270,6 +270,14 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     this.#displayName = displayName;
   }
 
+  /** Some of `formerPeerIds` are somebody else, such as another tab that this one was made from. */
+  notOneself(peerIds: Iterable<string>): void {
+    const others = new Set(peerIds);
+    const { ownPeerIds, self } = this.getSnapshot();
+    const own = [...ownPeerIds].filter((peerId) => peerId === self?.peerId || !others.has(peerId));
+    if (own.length < ownPeerIds.size) this.#patch({ ownPeerIds: new Set(own) });
+  }
+
   /** Makes everything that needs no permission to join: device, certificate, socket. Safe to call more than once. */
   async prepare(): Promise<void> {
     this.#measure();
@@ -277,7 +285,8 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
   }
 
   /**
-   * Joins the room. Resolves once joined, while media is still connecting; a second call gives the same promise.
+   * Joins the room, after a leave that is under way. Resolves once joined, while media is still connecting; a second call gives
+   * the same promise.
    *
    * @throws PlenaryError what the cluster refused with, after the retryable errors were retried
    */
@@ -292,7 +301,10 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       end();
       reject(new PlenaryError('session_gone', 'The meeting was left meanwhile.'));
     };
-    this.#join(() => this.#joining === promise).then(
+    const isWanted = (): boolean => this.#joining === promise;
+    const leaving = this.#leaving;
+    const joined = leaving === undefined ? this.#join(isWanted) : leaving.then(() => this.#join(isWanted));
+    joined.then(
       () => {
         end();
         resolve();
@@ -310,6 +322,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
    * promise.
    */
   leave(): Promise<void> {
+    this.#giveUpJoin();
     this.#leaving ??= this.#leave().finally(() => {
       this.#leaving = undefined;
     });
@@ -327,17 +340,13 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
         this.#log.warn('the edge could not be told of leaving', toPlenaryError(thrown).message);
       }
     }
-    this.#left();
+    this.#dispatch({ type: 'left' });
   }
 
   /** Leaves without waiting, for `pagehide`, when the page will run no longer. */
   leaveNow(): void {
-    if (this.#leaving === undefined) this.#connection.leaveNow();
-    this.#left();
-  }
-
-  #left(): void {
     this.#giveUpJoin();
+    if (this.#leaving === undefined) this.#connection.leaveNow();
     this.#dispatch({ type: 'left' });
   }
 
@@ -408,7 +417,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
 
   /** @param isWanted - whether it was not given up since, and perhaps another one begun */
   async #join(isWanted: () => boolean): Promise<void> {
-    if (isActive(this.getSnapshot().connection)) return;
+    if (!isWanted() || isActive(this.getSnapshot().connection)) return;
     this.#clock.start();
     this.#entrance.startAnew();
     // What went on while this person was not there is no news.

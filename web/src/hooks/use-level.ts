@@ -2,16 +2,37 @@ import { useEffect, useState } from 'react';
 
 const READ_EVERY_MS = 80;
 
+interface Listening {
+  readonly context: AudioContext;
+  readonly analyser: AnalyserNode;
+  readonly source: MediaStreamAudioSourceNode;
+}
+
+/** `undefined` where the browser does not let one: some take no microphone whose sample rate is not that of the loudspeaker. */
+function listenTo(track: MediaStreamTrack): Listening | undefined {
+  let context: AudioContext | undefined;
+  try {
+    context = new AudioContext();
+    const analyser = context.createAnalyser();
+    analyser.fftSize = 512;
+    const source = context.createMediaStreamSource(new MediaStream([track]));
+    source.connect(analyser);
+    return { context, analyser, source };
+  } catch (thrown) {
+    console.warn('plenary: the level of the microphone cannot be shown', thrown);
+    context?.close().catch(() => undefined);
+    return undefined;
+  }
+}
+
 /** How loud a track is, from 0 to 1, smoothed for the eye. */
 export function useLevel(track: MediaStreamTrack | undefined): number {
   const [level, setLevel] = useState(0);
   useEffect(() => {
     if (track === undefined || typeof AudioContext === 'undefined') return;
-    const context = new AudioContext();
-    const analyser = context.createAnalyser();
-    analyser.fftSize = 512;
-    const source = context.createMediaStreamSource(new MediaStream([track]));
-    source.connect(analyser);
+    const listening = listenTo(track);
+    if (listening === undefined) return;
+    const { context, analyser, source } = listening;
     const samples = new Float32Array(analyser.fftSize);
     const timer = setInterval(() => {
       // A context made before the first click waits for one; the meter then stands still until there was one.

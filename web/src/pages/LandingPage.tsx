@@ -1,7 +1,7 @@
 import { useState } from 'react';
 import { Icon, Logo } from '../components/Icon.tsx';
 import { useServiceInfo } from '../hooks/use-service-info.ts';
-import { explainRoomName } from '../state/notices.ts';
+import { explainBadName, explainRoomName } from '../state/notices.ts';
 import { randomRoomName, readTypedRoom } from '../state/room-names.ts';
 
 const FACES = [
@@ -61,8 +61,7 @@ export function LandingPage({ badName }: { readonly badName?: string }) {
           </p>
           {badName === undefined ? null : (
             <p className="notice is-problem" role="alert">
-              <Icon name="warning" size={18} /> “{badName.slice(0, 80)}” cannot be the name of a meeting. Use
-              letters, digits, “-” and “_”.
+              <Icon name="warning" size={18} /> {explainBadName(badName)}
             </p>
           )}
           {byInvitation ? (

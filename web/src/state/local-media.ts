@@ -1,6 +1,6 @@
 import { Store, type ReadableStore } from '../client/index.ts';
 import { captureFor } from './capture.ts';
-import { deviceProblem, type DeviceProblem } from './device-problems.ts';
+import { deviceProblem, pagePolicy, type DeviceProblem } from './device-problems.ts';
 import { recall, remember, rememberSwitch, wasSwitchedOff } from './preferences.ts';
 
 export const CAPTURE_KINDS = ['microphone', 'camera'] as const;
@@ -187,7 +187,7 @@ export class LocalMedia implements ReadableStore<LocalMediaSnapshot> {
       if (stream !== undefined) this.#accept(kind, owner, trackOf(stream, kind));
       return undefined;
     } catch (thrown) {
-      const problem = deviceProblem(thrown);
+      const problem = deviceProblem(thrown, pagePolicy(kind));
       if (problem === 'in-use' && before?.readyState === 'live') {
         // Some systems open one device at a time only: the one before has to go first.
         before.stop();

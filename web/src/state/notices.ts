@@ -6,7 +6,7 @@ import type { ErrorCode } from '@plenary/cluster/errors';
 import type { TrackSource } from '@plenary/cluster/protocol';
 import { errorForPeople, type MeetingSnapshot, type TakenReason } from '../client/index.ts';
 import type { DeviceKind, DeviceProblem } from './device-problems.ts';
-import type { RoomNameProblem } from './room-names.ts';
+import { LONGEST_NAME, type RoomNameProblem } from './room-names.ts';
 
 /** No path for media has ever stood: what a person in a closed network needs to know, and can tell whoever runs it. */
 const MEDIA_BLOCKED =
@@ -32,18 +32,36 @@ export function bannerText({
   return undefined;
 }
 
+const SCREEN_OF_SYSTEM =
+  'The screen was not shared: the system does not give it to the browser. Allow the browser to record the screen in the system’s settings, or choose another window.';
+
+/** Where it is otherwise than with a device. */
+const OF_SCREEN: Readonly<Partial<Record<DeviceProblem, string>>> = {
+  denied: 'The screen was not shared: the browser did not allow it.',
+  'denied-by-system': SCREEN_OF_SYSTEM,
+  'denied-in-frame':
+    'The screen is not shared. If the browser did not ask you which one, the page around this one does not allow it.',
+  none: 'The screen was not shared: the browser found nothing that it could share.',
+  'in-use': SCREEN_OF_SYSTEM,
+  gone: 'The screen is not shared any more.',
+  silenced: 'Nothing of the screen is shared at the moment.',
+  unknown: 'The screen was not shared: the browser could not start it. Try once more.',
+};
+
 /** A device that cannot be used. */
 export function explainProblem(kind: DeviceKind, problem: DeviceProblem): string {
+  const ofScreen = kind === 'screen' ? OF_SCREEN[problem] : undefined;
+  if (ofScreen !== undefined) return ofScreen;
   const unnoticed = kind === 'microphone' ? 'nobody hears you' : 'nobody sees you';
   switch (problem) {
     case 'denied':
-      return kind === 'screen'
-        ? 'The screen was not shared: the browser did not allow it.'
-        : `Your ${kind} is blocked. Allow it in the browser’s address bar, then try again.`;
+      return `Your ${kind} is blocked. Allow it in the browser’s address bar, then try again.`;
     case 'denied-by-system':
-      return kind === 'screen'
-        ? 'The screen was not shared: the system does not allow it. Allow the browser to record the screen in the system’s settings.'
-        : `The system blocks your ${kind}. Allow it for the browser in the system’s settings, then try again.`;
+      return `The system blocks your ${kind}. Allow it for the browser in the system’s settings, then try again.`;
+    case 'denied-by-page':
+      return `The page around this one does not let the meeting use your ${kind}. Tell whoever runs that page.`;
+    case 'denied-in-frame':
+      return `Your ${kind} is blocked. Allow it in the browser’s address bar, then try again. If it is not blocked there, the page around this one does not allow it.`;
     case 'none':
       return `That ${kind} was not found. Plug it in or choose another one; you can take part without it.`;
     case 'in-use':
@@ -150,6 +168,19 @@ export function stillTryingText({ connection }: Pick<MeetingSnapshot, 'connectio
   if (!isTrying || connection.lastError === undefined) return '';
   const { title, meaning } = errorForPeople(connection.lastError.code, connection.lastError.detail);
   return `${title}. ${meaning} Trying again by itself.`;
+}
+
+const LONGEST_SHOWN = 40;
+
+/** Why the address of this page leads to no room. */
+export function explainBadName(name: string): string {
+  // Of what somebody put into a link nothing shall change how the sentence reads.
+  const letters = [...name.replace(/\p{Other}/gu, '')];
+  const shown =
+    letters.length > LONGEST_SHOWN ? `${letters.slice(0, LONGEST_SHOWN).join('')}…` : letters.join('');
+  return letters.length > LONGEST_NAME
+    ? `“${shown}” is too long for the name of a meeting, which has up to ${LONGEST_NAME} characters.`
+    : `“${shown}” cannot be the name of a meeting. Use letters, digits, “-” and “_”.`;
 }
 
 /** Why what was typed names no room. */

@@ -1,12 +1,12 @@
 import { PlenaryError } from '@plenary/cluster/errors';
-import { TOKEN_TEXT, type RoomName } from '@plenary/cluster/protocol';
+import { REQUEST_ID, TOKEN_TEXT, type RoomName } from '@plenary/cluster/protocol';
 import { z } from 'zod';
 import { newRequestId } from '../client/request-edge.ts';
 import type { TokenGrant } from '../client/index.ts';
 
 const ANSWER_TIMEOUT_MS = 10_000;
 /** An answer, whatever it holds. */
-const ADDRESSED = z.looseObject({ type: z.literal('plenary.token'), id: z.string() });
+const ADDRESSED = z.looseObject({ type: z.literal('plenary.token'), id: REQUEST_ID });
 const ANSWER = z.union([
   z.looseObject({ refused: z.literal(true) }).transform(() => undefined),
   z.looseObject({ token: TOKEN_TEXT, refused: z.literal(false).optional() }).transform(({ token }) => token),

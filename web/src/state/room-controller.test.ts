@@ -3,12 +3,14 @@ import { ROOM_NAME } from '@plenary/cluster/protocol';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { errorForPeople } from '../client/index.ts';
 import { eventually } from '../client/testing/eventually.ts';
-import { sessionOf } from '../client/testing/fixtures.ts';
+import { peerOf, sessionOf, snapshotOf } from '../client/testing/fixtures.ts';
 import { ScriptedEdge, fakeDevice } from '../client/testing/scripted-edge.ts';
 import { isSending, showsOn } from './local-media.ts';
+import { headCount } from './people.ts';
 import { RoomController } from './room-controller.ts';
 import type { ServiceInfo } from './service-info.ts';
 import { FakeBrowser } from './testing/fake-browser.ts';
+import { buildTiles } from './tiles.ts';
 
 let browser: FakeBrowser;
 let controllers: RoomController[] = [];
@@ -230,4 +232,70 @@ test('[RJ6] a site that may not open meetings of the server is told so in words,
       : undefined;
   expect(told?.title).toBe('This site is not allowed to open meetings of this server');
   expect(told).not.toEqual(errorForPeople('forbidden'));
+});
+
+test('[WB2] a tab that was duplicated shows whom the first one is as somebody else, and a reloaded one not', async () => {
+  const first = open();
+  await join(first);
+  browser.duplicateTab();
+  const edge = new ScriptedEdge();
+  edge.room = snapshotOf({ peers: [peerOf('self', 'Ada'), peerOf('copy', 'Ada')] });
+  edge.on.join = () => ({
+    session: { ...sessionOf(), peerId: 'copy' },
+    room: edge.room,
+    media: edge.media(),
+  });
+  const copy = open(undefined, edge);
+  await join(copy);
+  expect(headCount(copy.meeting.getSnapshot())).toBe(2);
+  expect(buildTiles(copy.meeting.getSnapshot()).map(({ peerId }) => peerId)).toEqual(['self', 'copy']);
+  // Its own former self is not.
+  copy.leaveNow();
+  await vi.waitFor(async () => expect((await navigator.locks.query()).held).toHaveLength(1));
+  edge.on.join = () => ({
+    session: { ...sessionOf(), peerId: 'again' },
+    room: snapshotOf({ peers: [peerOf('copy', 'Ada'), peerOf('again', 'Ada')] }),
+    media: edge.media(),
+  });
+  const reloaded = open(undefined, edge);
+  await join(reloaded);
+  expect(headCount(reloaded.meeting.getSnapshot())).toBe(1);
+});
+
+test('[RJ5] in a frame the page asks the application who is there, also where it was somebody in this tab before', async () => {
+  sessionStorage.setItem('plenary.tab', 'before');
+  const opened = vi.fn();
+  vi.stubGlobal('indexedDB', { open: opened });
+  const asked: unknown[] = [];
+  let listen: (event: unknown) => void = () => undefined;
+  const parent = {
+    postMessage: (message: { readonly id: string }) => {
+      asked.push(message);
+      const data = { type: 'plenary.token', id: message.id, token: 'of-bob' };
+      setTimeout(() => listen({ data, origin: 'https://app.test', source: parent }), 0);
+    },
+  };
+  vi.stubGlobal('window', {
+    parent,
+    location: {},
+    addEventListener: (_type: string, listener: typeof listen) => {
+      listen = listener;
+    },
+    removeEventListener: () => undefined,
+  });
+  const edge = new ScriptedEdge();
+  await join(open(Promise.resolve({ guests: false, embedOrigins: ['https://app.test'] }), edge));
+  expect(asked).toMatchObject([{ roomId: 'room', fresh: false }]);
+  expect(edge.requests('join').map(({ token }) => token)).toEqual(['of-bob']);
+  expect(opened).not.toHaveBeenCalled();
+});
+
+test('[WB17] news push out older news, and not what went wrong', () => {
+  const controller = open();
+  controller.toast('Your microphone is off: nobody hears you.', 'problem');
+  for (const name of ['Bob', 'Cy', 'Dee', 'Eve']) controller.toast(`${name} joined`);
+  const shown = () => controller.ui.getSnapshot().toasts.map(({ text }) => text);
+  expect(shown()).toEqual(['Your microphone is off: nobody hears you.', 'Dee joined', 'Eve joined']);
+  for (const trouble of ['one', 'two', 'three']) controller.toast(trouble, 'problem');
+  expect(shown()).toEqual(['one', 'two', 'three']);
 });

@@ -10,7 +10,7 @@ import {
   type RejoinKeeper,
   type SignallingPort,
 } from '../client/index.ts';
-import { deviceProblem } from './device-problems.ts';
+import { deviceProblem, pagePolicy } from './device-problems.ts';
 import { CAPTURE_KINDS, LocalMedia, showsOn, type CaptureKind } from './local-media.ts';
 import {
   ONLY_WATCHES,
@@ -22,6 +22,7 @@ import {
   explainTaken,
   explainUnpublished,
 } from './notices.ts';
+import { peersOfTabs, tellOtherTabs } from './other-tabs.ts';
 import { OwnTracks } from './own-tracks.ts';
 import { ParentTokens, isFramed } from './parent-tokens.ts';
 import { onlyWatches } from './people.ts';
@@ -63,10 +64,23 @@ const PROBLEM_TOAST_MS = 12_000;
 const MOST_TOASTS = 3;
 const PREFETCH_DELAY_MS = 300;
 
+/** What went wrong is pushed out by nothing less. */
+function newestToasts(toasts: readonly Toast[]): readonly Toast[] {
+  if (toasts.length <= MOST_TOASTS) return toasts;
+  const oldest = toasts.find(({ tone }) => tone === 'info') ?? toasts[0];
+  return toasts.filter((toast) => toast !== oldest);
+}
+
 export interface RoomControllerOptions {
   readonly signalling?: SignallingPort;
   readonly createDevice?: MeetingOptions['createDevice'];
   readonly serviceInfo?: typeof serviceInfo;
+}
+
+/** Empty where what is kept can be nobody's name. */
+function recalledName(): string {
+  const name = DISPLAY_NAME.safeParse(cleanLine(recall('displayName') ?? ''));
+  return name.success ? name.data : '';
 }
 
 /** Everything the pages of one room can do. Components call it and draw its stores; they decide nothing. */
@@ -75,7 +89,7 @@ export class RoomController {
   readonly meeting: Meeting;
   readonly media = new LocalMedia();
   readonly ui = new Store<UiState>({
-    displayName: recall('displayName') ?? '',
+    displayName: recalledName(),
     atDoor: true,
     panel: 'none',
     unreadChat: 0,
@@ -87,12 +101,17 @@ export class RoomController {
   });
   /** Of guests; `undefined` where one comes with a token, or gets one from the page around this one. */
   readonly #guestTokens: TokenSource | undefined;
-  readonly #rejoin: RejoinKeeper;
+  /** `undefined`: only as long as the page is there. */
+  readonly #rejoin: RejoinKeeper | undefined;
   #prefetchTimer: ReturnType<typeof setTimeout> | undefined;
   #nextToastId = 1;
   readonly #ownTracks: OwnTracks;
   readonly #screen: ScreenShare;
   readonly #serviceInfo: typeof serviceInfo;
+  /** Whom this page itself was. */
+  readonly #ownPeers = new Set<string>();
+  /** Of this page as other tabs know it. */
+  #shown = new AbortController();
   /** Of the devices that are yet to be asked for, while it is not known whether one may come in. */
   #opening = new AbortController();
 
@@ -101,7 +120,9 @@ export class RoomController {
     this.#serviceInfo = options.serviceInfo ?? serviceInfo;
     const isOwnPage = !isFramed();
     this.#guestTokens = isOwnPage && route.token === undefined ? new TokenSource(route) : undefined;
-    this.#rejoin = browserRejoinKeeper(route.roomId, console);
+    // A page in a frame asks the application who is there now: another person may have signed in to it in this tab.
+    const isToldByApplication = !isOwnPage && route.token === undefined;
+    this.#rejoin = isToldByApplication ? undefined : browserRejoinKeeper(route.roomId, console);
     const getToken = this.#tokensFrom(isOwnPage);
     this.meeting = createMeeting({
       edgeUrls: [globalThis.location.origin],
@@ -109,7 +130,7 @@ export class RoomController {
       ...(route.token === undefined ? {} : { token: route.token }),
       formerPeerIds: recallPeers(route.roomId).flatMap((peerId) => PEER_ID.safeParse(peerId).data ?? []),
       ...(getToken === undefined ? {} : { getToken }),
-      rejoin: this.#rejoin,
+      ...(this.#rejoin === undefined ? {} : { rejoin: this.#rejoin }),
       ...(options.signalling === undefined ? {} : { signalling: options.signalling }),
       ...(options.createDevice === undefined ? {} : { createDevice: options.createDevice }),
     });
@@ -126,7 +147,14 @@ export class RoomController {
     });
     this.#opening.abort();
     this.#opening = new AbortController();
+    this.#ask(this.#lookForOtherTabs());
     this.#ask(this.#openDoor(this.#opening));
+  }
+
+  /** A tab that was duplicated remembers whom the first one was, and still is. */
+  async #lookForOtherTabs(): Promise<void> {
+    const peers = [...(await peersOfTabs())];
+    this.meeting.notOneself(peers.filter((peerId) => !this.#ownPeers.has(peerId)));
   }
 
   /** The browser shows the page once more that it had put away: what was let go of then is asked for anew. */
@@ -160,7 +188,7 @@ export class RoomController {
 
   /** Who came by a token before, in this tab, comes back by what was kept of it. */
   async #guestsAreOff(): Promise<void> {
-    const cameBefore = (await this.#rejoin.load()) !== undefined;
+    const cameBefore = (await this.#rejoin?.load()) !== undefined;
     if (cameBefore || isActive(this.meeting.getSnapshot().connection)) return;
     this.media.close('microphone');
     this.media.close('camera');
@@ -228,6 +256,8 @@ export class RoomController {
   leaveNow(): void {
     this.#letGo();
     this.meeting.leaveNow();
+    this.#shown.abort();
+    this.#shown = new AbortController();
   }
 
   /** Shows the pre-join page again, after leaving or a failure. */
@@ -286,7 +316,7 @@ export class RoomController {
     this.#nextToastId += 1;
     this.ui.update((state) => ({
       ...state,
-      toasts: [...state.toasts, { id, text, tone }].slice(-MOST_TOASTS),
+      toasts: newestToasts([...state.toasts, { id, text, tone }]),
     }));
     setTimeout(
       () => {
@@ -338,6 +368,8 @@ export class RoomController {
       if (active && self !== undefined && self.peerId !== rememberedPeer) {
         rememberedPeer = self.peerId;
         rememberPeer(this.route.roomId, self.peerId);
+        this.#ownPeers.add(self.peerId);
+        tellOtherTabs(self.peerId, this.#shown.signal);
       }
       const watched = watches;
       watches = connection.phase === 'joined' ? onlyWatches(snapshot) : watches && active;
@@ -419,9 +451,10 @@ export class RoomController {
     try {
       await this.#screen.start();
     } catch (thrown) {
-      const problem = deviceProblem(thrown);
+      const problem = deviceProblem(thrown, pagePolicy('screen'));
       // Closing the browser's chooser is a decision, not a fault.
-      if (problem !== 'denied') this.toast(explainProblem('screen', problem), 'problem');
+      if (problem === 'denied') return;
+      this.toast(explainProblem('screen', problem), problem === 'denied-in-frame' ? 'info' : 'problem');
     }
   }
 

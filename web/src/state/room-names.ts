@@ -40,7 +40,8 @@ export function randomRoomName(random: () => number = Math.random): string {
   return `${pick(MOODS)}-${pick(THINGS)}-${Math.floor(1_000 + random() * 9_000)}`;
 }
 
-const LONGEST_NAME = 64;
+/** Of a room, in characters. */
+export const LONGEST_NAME = 64;
 
 /** Why what was typed names no room. */
 export type RoomNameProblem =

@@ -1,9 +1,10 @@
+import { HTTP_URL } from '@plenary/cluster/protocol';
 import { z } from 'zod';
 
 const FETCH_TIMEOUT_MS = 5_000;
 const SERVICE_INFO = z.object({
   guests: z.boolean(),
-  embedOrigins: z.array(z.url().max(512)).max(64),
+  embedOrigins: z.array(HTTP_URL).max(64),
 });
 
 /** What the edge tells of the service before anybody joins. */

@@ -8,6 +8,7 @@ import {
   bannerText,
   explainProblem,
   explainProblems,
+  explainBadName,
   explainRoomName,
   explainUnpublished,
   stillTryingText,
@@ -200,6 +201,20 @@ describe('addresses and names', () => {
     expect(parseRoute(new URL('http://h/r/a?token=q#token=f'))).toMatchObject({ token: 'f' });
     expect(parseRoute(new URL('http://h/r/a%20b'))).toEqual({ page: 'bad-room', name: 'a b' });
     expect(parseRoute(new URL('http://h/r/%E0%A4%A'))).toMatchObject({ page: 'bad-room' });
+    for (const path of ['/r', '/r/', '/index.html'])
+      expect(parseRoute(new URL(path, 'http://h'))).toEqual({ page: 'landing' });
+  });
+
+  test('[WB10] an address that leads to no room says so, and why', () => {
+    expect(parseRoute(new URL('http://h/r/team/extra'))).toEqual({ page: 'bad-room', name: 'team/extra' });
+    expect(parseRoute(new URL('http://h/r/team//'))).toMatchObject({ page: 'room', roomId: 'team' });
+    const told = (name: string): string => explainBadName(name);
+    expect(told('a'.repeat(65))).toMatch(/^“a{40}…” is too long.* up to 64 /);
+    expect(told('a b')).toBe('“a b” cannot be the name of a meeting. Use letters, digits, “-” and “_”.');
+    // Nothing of it turns the sentence round.
+    expect(told('\u202eno\u0000')).toBe(
+      '“no” cannot be the name of a meeting. Use letters, digits, “-” and “_”.',
+    );
   });
 
   test('room names', () => {
@@ -271,7 +286,41 @@ describe('addresses and names', () => {
     const bySystem = Object.assign(new Error('Permission denied by system'), { name: 'NotAllowedError' });
     expect(deviceProblem(bySystem)).toBe('denied-by-system');
     expect(explainProblem('camera', 'in-use')).toContain('camera');
+    // As Chromium says it of getDisplayMedia.
+    const byPolicy = new DOMException(
+      'Access to the feature "display-capture" is disallowed by permissions policy.',
+      'NotAllowedError',
+    );
+    expect(deviceProblem(byPolicy, 'unknown')).toBe('denied-by-page');
+    const denied = named('NotAllowedError');
+    expect(deviceProblem(denied, 'forbidden')).toBe('denied-by-page');
+    expect(deviceProblem(denied, 'unknown')).toBe('denied-in-frame');
+    expect(deviceProblem(denied, 'allowed')).toBe('denied');
+    expect(deviceProblem(named('NotFoundError'), 'forbidden')).toBe('none');
     expect(errorForPeople('room_full').title).toContain('full');
+  });
+
+  test('[WB17] what is said of a screen is true of screens', () => {
+    const problems = [
+      'denied',
+      'denied-by-system',
+      'denied-by-page',
+      'denied-in-frame',
+      'none',
+      'in-use',
+      'insecure',
+      'unsupported',
+      'gone',
+      'silenced',
+      'unknown',
+    ] as const;
+    for (const problem of problems) {
+      const text = explainProblem('screen', problem);
+      expect(text).not.toMatch(/plug|another program|nobody sees you|switch/i);
+      expect(text).toMatch(/screen/);
+      for (const kind of ['camera', 'microphone'] as const)
+        expect(explainProblem(kind, problem)).toContain(kind);
+    }
   });
 });
 

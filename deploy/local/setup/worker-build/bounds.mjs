@@ -88,6 +88,66 @@ function boundedPackets() {
   });
 }
 
+/** A packet costs a worker as much to pass on as some hundred bytes do, however short it is. */
+const COUNTED_BYTES = 400;
+/** Bytes of reports that a client may send, at once and a second: those who get 10 Mbit/s of hundred people send a tenth of it. */
+const REPORTS = { atOnce: 250_000, aSecond: 125_000, countedBytes: 100 };
+
+/** What a transport counts as received is what its client sent, as it costs: limits of media go by it (SPEC MS5). */
+function countedPackets() {
+  const why =
+    'Whatever came from the address of a client counted as sent by it, also what anybody else wrote there and no key had sealed: so an ' +
+    'honest publisher could be paused. And of 5 Mbit/s in packets of 40 bytes 15,000 a second went to each viewer.';
+  const reports =
+    'A viewer who reports 20 Mbit/s of packets that were lost, of which there are none, takes half of a worker’s time, and of receiver reference times all of it.';
+  const received = 'RTC::Transport::DataReceived(len);';
+  const ifRtcp = "// Check if it's RTCP.\n\t\tif";
+  const ifStun = "// Check if it's STUN.\n\t\tif (RTC::ICE::StunPacket::IsStun(data, len))\n\t\t{\n";
+  const parse = (/** @type {string} */ call) => `\n\t\tauto* packet = RTC::${call}`;
+  const counts = (/** @type {number} */ bytes) =>
+    `\n\t\tRTC::Transport::DataReceived(std::max<size_t>(len, ${bytes}));\n`;
+  const inRtp = parse('RTP::Packet::Parse(data, len, bufferLen);');
+  const inRtcp = parse('RTCP::Packet::Parse(data, len);');
+  const { atOnce, aSecond, countedBytes } = REPORTS;
+  return [
+    {
+      file: 'src/RTC/WebRtcTransport.cpp',
+      why,
+      from: '#include <cmath> // std::pow()',
+      to: '#include <algorithm>\n#include <cmath> // std::pow()',
+    },
+    {
+      file: 'src/RTC/WebRtcTransport.cpp',
+      why,
+      from: `${received}\n\n\t\t${ifRtcp}`,
+      to: `// It counts when it is known to be of the client.\n\n\t\t${ifRtcp}`,
+    },
+    {
+      file: 'src/RTC/WebRtcTransport.cpp',
+      why,
+      from: `${received}\n\n\t\t${ifStun}`,
+      to: `// It counts when it is known to be of the client.\n\n\t\t${ifStun}\t\t\t${received}\n\n`,
+    },
+    { file: 'src/RTC/WebRtcTransport.cpp', why, from: inRtp, to: counts(COUNTED_BYTES) + inRtp },
+    {
+      file: 'include/RTC/WebRtcTransport.hpp',
+      why: reports,
+      from: 'bool connectCalled{ false };',
+      to: `bool connectCalled{ false };\n\t\tdouble reportBytesLeft{ ${atOnce} };\n\t\tint64_t reportsCountedAtMs{ 0 };`,
+    },
+    {
+      file: 'src/RTC/WebRtcTransport.cpp',
+      why: reports,
+      from: inRtcp,
+      to:
+        `${counts(countedBytes)}\n\t\tconst int64_t nowMs = this->shared->GetTimeMs();\n\t\tconst auto counted = static_cast<double>(std::max<size_t>(len, ${countedBytes}));\n\n` +
+        `\t\tthis->reportBytesLeft = std::min(${atOnce}., this->reportBytesLeft + (${aSecond / 1_000} * static_cast<double>(nowMs - this->reportsCountedAtMs)));\n` +
+        '\t\tthis->reportsCountedAtMs = nowMs;\n\n' +
+        `\t\tif (this->reportBytesLeft < counted)\n\t\t{\n\t\t\treturn;\n\t\t}\n\n\t\tthis->reportBytesLeft -= counted;\n${inRtcp}`,
+    },
+  ];
+}
+
 /** Of one TCP connection, what waits to be read: as with UDP, what comes beyond is lost. */
 const MAX_UNREAD_BYTES = 1_048_576;
 /** Connections to a port to which nothing was sent yet, since they did not name a transport; and for how long one may be such. */
@@ -304,6 +364,7 @@ function boundedReports() {
 export const BOUNDS = [
   ...boundedStreams(),
   ...boundedPackets(),
+  ...countedPackets(),
   ...boundedTcp(),
   ...boundedNotifications(),
   ...boundedReports(),

@@ -1,6 +1,7 @@
 import { PlenaryError, toPlenaryError } from '@plenary/cluster';
 import type { ClientRequest } from '@plenary/cluster/protocol';
-import { costOf, costOfNothing, REQUEST_COSTS } from '../../limits/cost.ts';
+import { costOf, costOfCatchUp, costOfJoining, costOfNothing, REQUEST_COSTS } from '../../limits/cost.ts';
+import type { Cost } from '../../limits/cost.ts';
 import { demandAllowed } from '../../limits/meter.ts';
 import { entrantOf } from './entrant.ts';
 import type { Connection } from '../../session/connection.ts';
@@ -27,7 +28,7 @@ export function handleJoin(services: HandlerServices): Handler<'join'> {
           charge: chargingEntry(services, connection, 'join', request),
         }),
       )
-      .then((entered) => finish(services, connection, entered));
+      .then((entered) => finish(services, connection, entered, costOfJoining));
     connection.apply({ type: 'entry_started', entry: { requestId: request.requestId, reply } });
     try {
       const answer = await reply;
@@ -42,7 +43,11 @@ export function handleJoin(services: HandlerServices): Handler<'join'> {
   };
 }
 
-export function handleResume(services: HandlerServices): Handler<'resume'> {
+export function handleResume(
+  services: Pick<HandlerServices, 'isDraining' | 'metrics' | 'clock' | 'resumeGate' | 'localRooms'> & {
+    readonly entrance: Pick<Entrance, 'resume'>;
+  },
+): Handler<'resume'> {
   return async (request, connection) => {
     refuseWhileDraining(services);
     const { metrics, clock, entrance, resumeGate } = services;
@@ -57,7 +62,7 @@ export function handleResume(services: HandlerServices): Handler<'resume'> {
           charge: chargingEntry(services, connection, 'resume', request),
         }),
       );
-      const reply = finish(services, connection, entered);
+      const reply = finish(services, connection, entered, ({ catchUp }) => costOfCatchUp(catchUp));
       metrics.resumes.inc({ result: 'ok' });
       metrics.resumeSeconds.observe((clock.monotonicMs() - startedMs) / 1_000);
       return reply;
@@ -108,19 +113,22 @@ function chargingEntry<Name extends 'join' | 'resume'>(
 }
 
 /** Who comes to an edge that is to go is sent on. @throws PlenaryError `shutting_down` */
-function refuseWhileDraining({ isDraining }: HandlerServices): void {
+function refuseWhileDraining({ isDraining }: Pick<HandlerServices, 'isDraining'>): void {
   if (isDraining()) throw new PlenaryError('shutting_down');
 }
 
 /** A connection that closed while its join was under way holds no session; the keeper lets that one lapse. */
 function finish<Name extends 'join' | 'resume'>(
-  services: HandlerServices,
+  services: Pick<HandlerServices, 'localRooms'>,
   connection: Connection,
   { session, reply }: Entered<Name>,
+  carried: (reply: Entered<Name>['reply']) => Cost,
 ): Entered<Name>['reply'] {
   if (connection.state.phase === 'entering' && services.localRooms.holds(session)) {
     connection.apply({ type: 'entered', session });
     connection.payFrom(session, { work: REQUEST_COSTS.resume });
+    // It is told again to whoever comes again, and has to be paid before the next time (SPEC BU4).
+    connection.settle(carried(reply));
     return reply;
   }
   throw new PlenaryError('replaced');

@@ -1,18 +1,21 @@
-import { MemoryRoomStore } from '@plenary/cluster';
+import { CONTROL_REQUESTS, MemoryRoomStore } from '@plenary/cluster';
 import type { RoomView } from '@plenary/cluster';
 import { MAX_CONSUMERS, ROUTER_RTP_CAPABILITIES } from '@plenary/cluster/protocol';
 import type { RoomId } from '@plenary/cluster/ids';
 import { describe, expect, it } from 'vitest';
+import { BYTES_PER_CONSUMER } from '../../limits/cost.ts';
 import { EntryGate } from '../../limits/entry-gate.ts';
 import { LimitedLog } from '../../limits/limited-log.ts';
 import { EdgeBudgets } from '../../limits/meter.ts';
 import { RoomReader } from '../../room/room-reader.ts';
 import { Connection } from '../../session/connection.ts';
+import { digestOfPerson } from '../../session/person.ts';
 import { EdgeParts, RecordingSocket, ROOM } from '../../testing/edge-parts.ts';
 import { placing, TRANSPORT } from '../../testing/placing.ts';
 import { handleMediaOpen } from './media.ts';
 
 const AT_ONCE = 32;
+const ADMISSION = CONTROL_REQUESTS['peer.admit'].payload;
 
 /** Counts readings of whole rooms, each of which takes a turn of the event loop. */
 class CountingRooms extends MemoryRoomStore {
@@ -61,6 +64,17 @@ async function openingOf(people: number, others: readonly string[] = []) {
   return { rooms, link, links, mediaGate, connections, open };
 }
 
+const audioConsumer = (id: string) => ({
+  consumerId: id,
+  trackId: `track-${id}`,
+  peerId: 'somebody',
+  kind: 'audio',
+  source: 'microphone',
+  rtpParameters: { codecs: [], encodings: [{ ssrc: 1 }] },
+  paused: false,
+  producerPaused: false,
+});
+
 describe('media.open', () => {
   it('[BU13] by 500 people of one room, whose media node was lost, reads the room a few times', async () => {
     // One node takes no more than some 170 until it has reported its load anew.
@@ -73,21 +87,35 @@ describe('media.open', () => {
     expect((await rooms.view(ROOM)).occupancy.peerCount).toBe(500);
   });
 
+  it('[MS10] tells the media node whose media it is, of guests nothing', async () => {
+    const { link, connections, open } = await openingOf(2);
+    link.answer = () => ({ receiveTransport: TRANSPORT, consumers: [], failed: [] });
+    const [ann, bob] = connections;
+    if (ann === undefined || bob === undefined) throw new Error('nobody is there');
+    const { tenant, sub } = ann.session.grants;
+    await Promise.all([open(ann), open(bob)]);
+    const persons = link.payloads('peer.admit').map((payload) => ADMISSION.parse(payload).person);
+    expect(new Set(persons).size).toBe(2);
+    expect(persons).toContain(digestOfPerson({ tenant, sub, guest: undefined }).whose);
+    expect(digestOfPerson({ tenant, sub, guest: true })).toEqual({});
+  });
+
+  it('[BU4] is paid for what comes with it', async () => {
+    const { link, connections, open } = await openingOf(1);
+    link.answer = () => ({ receiveTransport: TRANSPORT, consumers: [audioConsumer('one')], failed: [] });
+    const [connection] = connections;
+    if (connection === undefined) throw new Error('nobody is there');
+    const settled: unknown[] = [];
+    connection.settle = (cost) => settled.push(cost);
+    await open(connection);
+    expect(settled).toEqual([{ bytes: BYTES_PER_CONSUMER }]);
+  });
+
   it('[BU9] counts the consumers that come with it among those that a client may open', async () => {
     const { link, connections, open } = await openingOf(1);
-    const consumer = (id: string) => ({
-      consumerId: id,
-      trackId: `track-${id}`,
-      peerId: 'somebody',
-      kind: 'audio',
-      source: 'microphone',
-      rtpParameters: { codecs: [], encodings: [{ ssrc: 1 }] },
-      paused: false,
-      producerPaused: false,
-    });
     link.answer = () => ({
       receiveTransport: TRANSPORT,
-      consumers: [consumer('one'), consumer('two')],
+      consumers: [audioConsumer('one'), audioConsumer('two')],
       failed: [],
     });
     const [connection] = connections;

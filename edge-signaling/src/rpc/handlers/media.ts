@@ -1,9 +1,10 @@
 import { PlenaryError, toPlenaryError, inBackground } from '@plenary/cluster';
 import type { MediaNodeId } from '@plenary/cluster/ids';
 import type { ClientReply, ClientRequest } from '@plenary/cluster/protocol';
-import { costOf, costOfNoCalls, costOfNothing } from '../../limits/cost.ts';
+import { costOf, costOfNoCalls, costOfNothing, costOfOffer } from '../../limits/cost.ts';
 import { networkOf } from '../../media/network-of.ts';
 import { mediaOf } from '../../session/entrance.ts';
+import { digestOfPerson } from '../../session/person.ts';
 import type { HostRequest, Hosted, Placer } from '../../media/placer.ts';
 import type { Republisher } from '../../room/republisher.ts';
 import type { SessionKeeper } from '../../session/keeper.ts';
@@ -36,9 +37,11 @@ export function handleMediaOpen(services: OpeningServices): Handler<'media.open'
     return session.inTurn(async () => {
       const endKeeping = services.mediaWatch.keepFor(session.peerId);
       try {
-        return await services.mediaGate.pass(entrant, async (place) =>
+        const offer = await services.mediaGate.pass(entrant, async (place) =>
           openAnew(services, session, request, { deadlineMs, entrant, place }),
         );
+        connection.settle(costOfOffer(offer));
+        return offer;
       } catch (fault) {
         const { moveFrom } = request;
         if (moveFrom !== undefined && toPlenaryError(fault).code === 'store_unavailable')
@@ -88,6 +91,7 @@ async function openAnew(
     roomId,
     peerId,
     ...networkOf(session.socket),
+    ...digestOfPerson(grants),
     requestId: placement.requestId,
     media: mediaOf(media, grants),
     view,

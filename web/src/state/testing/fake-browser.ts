@@ -29,6 +29,12 @@ class FakeStorage {
   readonly #values = new Map<string, string>();
   state: StorageState = 'open';
 
+  copy(): FakeStorage {
+    const copy = new FakeStorage();
+    for (const [key, value] of this.#values) copy.#values.set(key, value);
+    return copy;
+  }
+
   getItem(key: string): string | null {
     if (this.state === 'closed') throw new Error('SecurityError');
     return this.#values.get(key) ?? null;
@@ -54,7 +60,9 @@ export class FakeBrowser {
   /** All that was ever captured. */
   readonly tracks: FakeMediaStreamTrack[] = [];
   readonly #local = new FakeStorage();
-  readonly #ofTab = new FakeStorage();
+  #ofTab = new FakeStorage();
+  /** That are held. */
+  readonly #locks: { readonly name: string }[] = [];
 
   /** Puts it in the place of the globals of a browser. */
   install(): void {
@@ -66,6 +74,14 @@ export class FakeBrowser {
         getUserMedia: capture,
         getDisplayMedia: capture,
       },
+      locks: {
+        request: (name: string, _options: object, held: () => Promise<void>) => {
+          const lock = { name };
+          this.#locks.push(lock);
+          return held().then(() => this.#locks.splice(this.#locks.indexOf(lock), 1));
+        },
+        query: () => Promise.resolve({ held: [...this.#locks] }),
+      },
     });
     vi.stubGlobal('localStorage', this.#local);
     vi.stubGlobal('sessionStorage', this.#ofTab);
@@ -75,6 +91,12 @@ export class FakeBrowser {
   inAnotherTab(work: () => void): void {
     vi.stubGlobal('sessionStorage', new FakeStorage());
     work();
+    vi.stubGlobal('sessionStorage', this.#ofTab);
+  }
+
+  /** From now on everything happens in a tab that was made from this one. */
+  duplicateTab(): void {
+    this.#ofTab = this.#ofTab.copy();
     vi.stubGlobal('sessionStorage', this.#ofTab);
   }
 

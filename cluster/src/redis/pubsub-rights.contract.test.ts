@@ -1,0 +1,122 @@
+/** Pub/sub that Redis refuses for a while, or that leads elsewhere than commands. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { startRedisCluster } from '../testing/redis-cluster.ts';
+import { startRedisSentinel } from '../testing/redis-sentinel.ts';
+import { startRedisServer } from '../testing/redis-server.ts';
+import type { TestStore } from '../testing/redis-server.ts';
+import { askServer } from '../testing/redis-process.ts';
+import { SilentRelay } from '../testing/silent-relay.ts';
+import { connectTestStore } from '../testing/store-contracts.ts';
+import { waitFor } from '../testing/wait-for.ts';
+import type { StoreAddress } from './store-address.ts';
+
+const stops: (() => Promise<void> | void)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0).reverse()) await stop();
+});
+
+const CHANNELS = Array.from({ length: 8 }, (_, index) => `plenary:channel-${index}`);
+
+/** A process' two connections for pub/sub, and whether what one publishes reaches the other. */
+async function connect(address: StoreAddress) {
+  const store = await connectTestStore(address);
+  stops.push(() => store.close());
+  const publisher = store.duplicate('publisher', () => undefined);
+  const subscriber = store.duplicate('subscriber', () => undefined);
+  const heard = new Set<string>();
+  subscriber.onMessage((_channel, message) => heard.add(String(message)));
+  for (const channel of CHANNELS) subscriber.subscribe(channel);
+  const publish = async (word: string): Promise<void> => {
+    await Promise.allSettled(
+      CHANNELS.map(async (channel) => publisher.publish(channel, `${channel} ${word}`)),
+    );
+  };
+  const hears = (word: string): boolean => CHANNELS.every((channel) => heard.has(`${channel} ${word}`));
+  const reaches = async (word: string): Promise<boolean> => {
+    await publish(word);
+    return hears(word);
+  };
+  return { store, publish, hears, reaches };
+}
+
+interface Kind {
+  readonly kind: string;
+  readonly start: () => Promise<{ readonly store: TestStore; readonly urls: readonly string[] }>;
+}
+
+const KINDS: readonly Kind[] = [
+  {
+    kind: 'one Redis',
+    start: async () => {
+      const store = await startRedisServer();
+      return { store, urls: [store.url] };
+    },
+  },
+  {
+    kind: 'a primary behind Sentinels',
+    start: async () => {
+      const store = await startRedisSentinel();
+      return { store, urls: [store.primaryUrl] };
+    },
+  },
+  {
+    kind: 'a Redis Cluster',
+    start: async () => {
+      const store = await startRedisCluster();
+      return { store, urls: store.masters.map(({ url }) => url) };
+    },
+  },
+];
+
+describe('a user that loses its channels at run time', () => {
+  it.each(KINDS)('[HL13] on $kind hears again as soon as it has them again', async ({ start }) => {
+    const { store, urls } = await start();
+    stops.push(() => store.stop());
+    const { reaches } = await connect(store.as('edge').address);
+    await waitFor('messages to arrive', () => reaches('before'));
+    const change = async (...rights: readonly string[]): Promise<void> => {
+      for (const url of urls)
+        await askServer(url, async (redis) => redis.call('ACL', 'SETUSER', 'plenary-edge', ...rights));
+    };
+    await change('resetchannels');
+    const refused = async (): Promise<boolean> => {
+      const logs = await Promise.all(
+        urls.map(async (url) => askServer(url, async (redis) => redis.call('ACL', 'LOG', '100'))),
+      );
+      return logs.every((log) => JSON.stringify(log).includes('cmd=ssubscribe'));
+    };
+    await waitFor('Redis to refuse subscriptions', refused);
+    expect(await reaches('refused')).toBe(false);
+    await change('&plenary:*');
+    await waitFor('messages to arrive', () => reaches('after'));
+  });
+});
+
+describe('an address that leads to another Redis', () => {
+  it('[HL13] has pub/sub follow what commands go to', async () => {
+    const [old, next] = [await startRedisServer(), await startRedisServer()];
+    stops.push(
+      () => old.stop(),
+      () => next.stop(),
+    );
+    const relay = await SilentRelay.to(old.port);
+    stops.push(() => relay.close());
+    const { reaches, publish, hears } = await connect({
+      kind: 'single',
+      url: `redis://127.0.0.1:${relay.port}`,
+    });
+    await waitFor('messages to arrive', () => reaches('before'));
+    relay.moveTo(next.port);
+    // The old one lives on as a replica, and keeps its connections.
+    await askServer(old.url, async (redis) => redis.replicaof('127.0.0.1', next.port));
+    const other = await connect({ kind: 'single', url: next.url });
+    await waitFor('those who are at the new one to be heard', async () => {
+      await other.publish('from the other');
+      return hears('from the other');
+    });
+    await waitFor('those who are at the new one to hear', async () => {
+      await publish('to the other');
+      return other.hears('to the other');
+    });
+  });
+});

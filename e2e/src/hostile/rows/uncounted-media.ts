@@ -1,0 +1,258 @@
+/** What a publisher and a viewer may send beside what its bytes say, and what others send in a publisher's name (SPEC MS5, WK15). */
+import { createSocket } from 'node:dgram';
+import type { Socket } from 'node:dgram';
+import { randomBytes, randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import { Bot, closeLinks, endMediaLinks, makeLinks, mediaRequest, openLinks } from '@plenary/loadtest/bots';
+import type { ClientReply } from '@plenary/cluster/protocol';
+import { readMetric } from '../../harness/metrics.ts';
+import { until } from '../../harness/until.ts';
+import type { Answers, Attack } from '../attack.ts';
+import type { HostileWorld } from '../hostile-world.ts';
+import { microphone, OPUS, Stranger } from '../stranger.ts';
+import { usageOf } from '../usage.ts';
+
+/** Far beyond the few seconds that it takes. */
+const STOPPED_WITHIN_MS = 60_000;
+const EVERY_MS = 10;
+const LOOKS = { method: 'transport.getStats' };
+
+type MediaOffer = ClientReply<'join'>['media'];
+
+/** Somebody in a meeting with media of their own making. */
+async function joinWithMedia(
+  world: HostileWorld,
+  {
+    roomId,
+    canPublish,
+    byWay = (offer) => offer,
+  }: {
+    readonly roomId?: string;
+    readonly canPublish: boolean;
+    /** By which way its media goes. */
+    readonly byWay?: (offer: MediaOffer) => MediaOffer;
+  },
+) {
+  const nothing = { received: () => undefined, feedback: () => undefined };
+  const links = makeLinks({ name: 'mallory', canPublish }, nothing);
+  const stranger = await Stranger.join(world, {
+    ...(roomId === undefined ? {} : { roomId }),
+    join: { media: mediaRequest(links) },
+  });
+  openLinks(byWay(stranger.joined.media), links);
+  await Promise.all([links.receive.connected, links.send?.connected]);
+  return {
+    stranger,
+    links,
+    leave: async (): Promise<void> => {
+      await stranger.leave();
+      closeLinks(links);
+    },
+  };
+}
+
+/** A voice packet with next to nothing in it. */
+function shortPacket(ssrc: number, sequence: number): Buffer {
+  const packet = Buffer.alloc(15, 0xff);
+  packet[0] = 0x80;
+  packet[1] = OPUS.payloadType;
+  packet.writeUInt16BE(sequence & 0xffff, 2);
+  packet.writeUInt32BE((sequence * 960) >>> 0, 4);
+  packet.writeUInt32BE(ssrc, 8);
+  return packet;
+}
+
+/** What a publisher was told of its limit, each step once. */
+function stepsTold({ client }: Stranger): Answers {
+  const told = client.received.flatMap(
+    (frame) => /^42\["publishing\.limited".*"step":"(\w+)"/.exec(frame)?.[1] ?? [],
+  );
+  return [...new Set(told)];
+}
+
+/** Sends so many short packets each time, as a voice. @returns what ends it */
+function speak(
+  send: (packet: Buffer) => unknown,
+  ssrc: number,
+  packetsAtOnce: number,
+  everyMs: number,
+): () => void {
+  let sequence = randomInt(0x1_0000);
+  const speaking = setInterval(() => {
+    for (let count = 0; count < packetsAtOnce; count += 1) send(shortPacket(ssrc, (sequence += 1)));
+  }, everyMs);
+  return () => clearInterval(speaking);
+}
+
+const SHORT_PACKETS: Attack = {
+  name: 'a microphone of two thousand short packets a second',
+  world: 'plain',
+  does: 'sends a voice in packets of fifteen bytes, as many as fit into its bitrate, each of which goes to everybody',
+  gets: ['warned', 'paused'],
+  strike: async (world) => {
+    const { stranger, links, leave } = await joinWithMedia(world, { canPublish: true });
+    const ssrc = randomInt(0xffff_ffff);
+    await stranger.publish(microphone({ encodings: [{ ssrc }] }));
+    const stop = speak((packet) => links.send?.send(packet), ssrc, 20, EVERY_MS);
+    try {
+      const isPaused = (told: Answers): boolean => told.includes('paused');
+      return await until('the voice to be paused', () => stepsTold(stranger), isPaused, STOPPED_WITHIN_MS);
+    } finally {
+      stop();
+      await leave();
+      await endMediaLinks();
+    }
+  },
+};
+
+const NACK_ITEMS = 490;
+/** Reports of some 40 Mbit/s. */
+const REPORTS_AT_ONCE = 25;
+/** Of one core. */
+const MOST_OF_A_CORE = 0.4;
+
+/** Says that 8,330 packets were lost, of which there was none. */
+function lossesOfNothing(ssrc: number): Buffer {
+  const packet = Buffer.alloc(12 + 4 * NACK_ITEMS, 0xff);
+  packet.writeUInt16BE(0x81cd, 0);
+  packet.writeUInt16BE(2 + NACK_ITEMS, 2);
+  packet.writeUInt32BE(1, 4);
+  packet.writeUInt32BE(ssrc, 8);
+  return packet;
+}
+
+const REPORTS: Attack = {
+  name: 'losses that were none, reported without end',
+  world: 'plain',
+  does: 'receives a camera and reports 40 Mbit/s of lost packets that nobody ever sent',
+  gets: ['ok'],
+  strike: async (world, isOver) => {
+    const roomId = 'reports';
+    const bot = await Bot.join({
+      edgeUrl: world.target.publicUrl,
+      roomId,
+      name: 'Mallory',
+      token: world.token({ roomId, subject: 'mallory-reported' }),
+      canPublish: true,
+      subscribes: false,
+    });
+    await bot.publish('video');
+    const { stranger, links, leave } = await joinWithMedia(world, { roomId, canPublish: false });
+    const [camera] = stranger.joined.media.consumers;
+    const report = lossesOfNothing(camera?.rtpParameters?.encodings?.[0]?.ssrc ?? 0);
+    const [before, sinceMs] = [usageOf(world).cpuSeconds.node, performance.now()];
+    const reporting = setInterval(() => {
+      for (let count = 0; count < REPORTS_AT_ONCE; count += 1) links.receive.send(report);
+    }, EVERY_MS);
+    try {
+      await until('the attack to be over', isOver, Boolean, STOPPED_WITHIN_MS);
+      const share = (1_000 * (usageOf(world).cpuSeconds.node - before)) / (performance.now() - sinceMs);
+      return share < MOST_OF_A_CORE ? ['ok'] : [`it took ${share.toFixed(2)} of a core`];
+    } finally {
+      clearInterval(reporting);
+      await leave();
+      await bot.leave();
+      await endMediaLinks();
+    }
+  },
+};
+
+/** Somebody between a publisher and its media node, who passes on what it sends, and writes to the node in its name. */
+class Between {
+  readonly #toClient: Socket = createSocket('udp4');
+  readonly #toNode: Socket = createSocket('udp4');
+  #clientPort: number | undefined;
+  #nodePort = 0;
+
+  static async create(): Promise<Between> {
+    const between = new Between();
+    for (const socket of [between.#toClient, between.#toNode]) {
+      socket.bind(0, '127.0.0.1');
+      await once(socket, 'listening');
+    }
+    return between;
+  }
+
+  private constructor() {
+    this.#toClient.on('message', (packet, { port }) => {
+      this.#clientPort = port;
+      this.write(packet);
+    });
+    this.#toNode.on('message', (packet) => {
+      if (this.#clientPort !== undefined) this.#toClient.send(packet, this.#clientPort, '127.0.0.1');
+    });
+  }
+
+  /** The same transport, reached by this way. */
+  way(offer: MediaOffer): MediaOffer {
+    const { sendTransport } = offer;
+    if (sendTransport === undefined) return offer;
+    const { port } = this.#toClient.address();
+    const iceCandidates = sendTransport.iceCandidates
+      .filter(({ protocol }) => protocol === 'udp')
+      .map((candidate) => {
+        this.#nodePort = candidate.port;
+        return { ...candidate, port };
+      });
+    return { ...offer, sendTransport: { ...sendTransport, iceCandidates } };
+  }
+
+  /** Writes to the node from where the publisher's packets come. */
+  write(packet: Buffer): void {
+    this.#toNode.send(packet, this.#nodePort, '127.0.0.1');
+  }
+
+  close(): void {
+    this.#toClient.close();
+    this.#toNode.close();
+  }
+}
+
+/** RTP as far as anybody can tell who has no key. */
+function unsealed(ssrc: number): Buffer {
+  const packet = randomBytes(1_200);
+  packet[0] = 0x80;
+  packet[1] = OPUS.payloadType;
+  packet.writeUInt32BE(ssrc, 8);
+  return packet;
+}
+
+/** So often the node looks at what people send before somebody who sends 40 Mbit/s is paused, and some more. */
+const LOOKS_ENOUGH = 60;
+
+const IN_ANOTHERS_NAME: Attack = {
+  name: 'junk in a publisher’s name',
+  world: 'plain',
+  does: 'writes 40 Mbit/s to a media node from the address and port of somebody who speaks, who must not be limited for it',
+  gets: ['the speaker goes on'],
+  strike: async (world) => {
+    const { operatorUrl } = world.targetNode;
+    const between = await Between.create();
+    const { stranger, links, leave } = await joinWithMedia(world, {
+      canPublish: true,
+      byWay: (offer) => between.way(offer),
+    });
+    const ssrc = randomInt(0xffff_ffff);
+    await stranger.publish(microphone({ encodings: [{ ssrc }] }));
+    const stop = speak((packet) => links.send?.send(packet), ssrc, 1, 20);
+    const junk = unsealed(ssrc);
+    const writing = setInterval(() => {
+      for (let count = 0; count < 40; count += 1) between.write(junk);
+    }, EVERY_MS);
+    try {
+      const looks = (): Promise<number> => readMetric(operatorUrl, 'plenary_mediasoup_calls_total', LOOKS);
+      const before = await looks();
+      await until('the node to look', looks, (now) => now >= before + LOOKS_ENOUGH, STOPPED_WITHIN_MS);
+      const told = stepsTold(stranger);
+      return told.length === 0 ? ['the speaker goes on'] : told;
+    } finally {
+      clearInterval(writing);
+      stop();
+      await leave();
+      between.close();
+      await endMediaLinks();
+    }
+  },
+};
+
+export const UNCOUNTED_MEDIA: readonly Attack[] = [SHORT_PACKETS, REPORTS, IN_ANOTHERS_NAME];

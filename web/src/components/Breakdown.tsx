@@ -1,0 +1,52 @@
+import { Component, type ReactNode } from 'react';
+import { Icon, Logo } from './Icon.tsx';
+
+export interface BreakdownProps {
+  /** The page has no buttons any more: what they stand for is to end. */
+  readonly onBreakdown: () => void;
+  readonly children: ReactNode;
+}
+
+/** Says that the page itself has failed, which would be an empty window, and a microphone that nobody can mute. */
+export class Breakdown extends Component<BreakdownProps, { readonly isBroken: boolean }> {
+  override readonly state = { isBroken: false };
+
+  static getDerivedStateFromError(): { readonly isBroken: boolean } {
+    return { isBroken: true };
+  }
+
+  override componentDidCatch(): void {
+    this.props.onBreakdown();
+  }
+
+  override render(): ReactNode {
+    if (!this.state.isBroken) return this.props.children;
+    return (
+      <div className="page end">
+        <header className="top">
+          <a href="/" aria-label="Plenary, first page">
+            <Logo />
+          </a>
+        </header>
+        <main className="end-main">
+          <div className="end-card card" role="alert" data-testid="breakdown">
+            <span className="end-mark is-problem">
+              <Icon name="warning" size={30} />
+            </span>
+            <h1>This page stopped working</h1>
+            <p>
+              Something on it failed, so you are not in a meeting any more: nobody hears or sees you. The
+              meeting itself goes on.
+            </p>
+            <p className="advice">Load the page anew to come back.</p>
+            <div className="end-buttons">
+              <button className="button is-large" onClick={() => globalThis.location.reload()} autoFocus>
+                Load anew
+              </button>
+            </div>
+          </div>
+        </main>
+      </div>
+    );
+  }
+}
