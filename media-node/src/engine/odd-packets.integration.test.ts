@@ -282,7 +282,7 @@ function ssrcBytes(ssrc: number): Buffer {
   return bytes;
 }
 
-test('[WK16] a publisher is asked for key frames at intervals, however many viewers ask, and however', async () => {
+test('[WK17] a publisher is asked for key frames at intervals, however many viewers ask, and however', async () => {
   const { socket, sending, receiving, send, answer, settled, close } = await meeting();
   const ssrc = 0x5a5a5a5a;
   const producer = await sending.produce({
