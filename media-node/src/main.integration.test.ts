@@ -106,6 +106,14 @@ describe('the process of a media node', () => {
     socket.close();
   });
 
+  test('[WK8] says of a worker that is none of mediasoup what it has to be', async () => {
+    const node = start({ MEDIASOUP_WORKER_BIN: '/bin/true' });
+    expect(await node.exited).toMatchObject({ code: 1 });
+    expect(node.output.errors).toMatch(
+      /worker \/bin\/true does not start .* mediasoup \d.*MEDIASOUP_WORKER_BIN/,
+    );
+  });
+
   test('[RG3] refuses a slice that another living node owns, naming both, and its HTTP port being taken', async () => {
     const first = start();
     await waitFor('the first node to be ready', () => isReady(first));

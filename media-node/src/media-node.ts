@@ -46,7 +46,7 @@ import { PORT_GUARD_LIMITS, PortGuard } from './control/port-guard.ts';
 import type { PortPlan } from './engine/port-plan.ts';
 import { loneLowPort } from './engine/port-plan.ts';
 import { WORKER_PACKING_LIMIT } from './engine/select-worker.ts';
-import { workerBinaryFault } from './engine/worker-binary.ts';
+import { workerBinaryFault, workerStartFault } from './engine/worker-binary.ts';
 import { WorkerPool } from './engine/worker-pool.ts';
 import { LeaseKeeper } from './lease-keeper.ts';
 import { LoadMeter } from './load-meter.ts';
@@ -500,7 +500,9 @@ export class MediaNode {
     if (firstPort !== undefined) await Promise.all([this.#names.start(), this.#addressCheck.look(firstPort)]);
     const lonePort = loneLowPort(webRtcPorts);
     if (lonePort !== undefined) logger.warn({ webRtcPorts }, lonePort);
-    await this.pool.start();
+    await this.pool.start().catch((cause: unknown) => {
+      throw new StartRefused(workerStartFault(this.#options.config.workerBin, cause), { cause });
+    });
     this.#files = watchFiles(config, this.#ports, logger);
     this.#workerFiles = new WorkerFiles(() => this.pool.alive(), this.metrics, logger);
     this.#addressCheck.start();

@@ -119,4 +119,19 @@ describe('an address that leads to another Redis', () => {
       return other.hears('to the other');
     });
   });
+
+  it('[HL13] has commands follow where the old one goes on, and takes no writes', async () => {
+    const [old, next] = [await startRedisServer(), await startRedisServer()];
+    stops.push(
+      () => old.stop(),
+      () => next.stop(),
+    );
+    const relay = await SilentRelay.to(old.port);
+    stops.push(() => relay.close());
+    const { store } = await connect({ kind: 'single', url: `redis://127.0.0.1:${relay.port}` });
+    relay.moveTo(next.port);
+    await askServer(old.url, async (redis) => redis.config('SET', 'min-replicas-to-write', '1'));
+    await waitFor('the refusal to be noticed', () => store.trouble() === 'too_few_replicas');
+    await waitFor('the other one to be found', () => store.isAvailable());
+  });
 });

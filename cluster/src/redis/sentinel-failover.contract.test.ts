@@ -1,12 +1,9 @@
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Epoch } from '../protocol/edge-media.ts';
 import { startRedisSentinel } from '../testing/redis-sentinel.ts';
 import type { TestRedisSentinel } from '../testing/redis-sentinel.ts';
 import { edge, mediaNode, peer, request, room } from '../testing/samples.ts';
-import { freePort } from '../testing/ports.ts';
-import { askServer, RedisProcess, ServerFolder } from '../testing/redis-process.ts';
+import { askServer } from '../testing/redis-process.ts';
 import { connectTestStore } from '../testing/store-contracts.ts';
 import { waitFor } from '../testing/wait-for.ts';
 import type { ClusterStore } from './connect.ts';
@@ -70,35 +67,5 @@ describe('a failover by Sentinels', () => {
     await waitFor('the new primary to take writes', async () => place('cem').catch(() => undefined), 60_000);
     expect((await place('bob')).epoch).toBeGreaterThan(moved.epoch);
     expect((await place('ann', kept.epoch)).epoch).toBeGreaterThan(moved.epoch);
-  }, 120_000);
-
-  it('[HL13] is followed although the Sentinel that is asked first was not told of it, and the old primary hangs', async () => {
-    if (servers.address.kind !== 'sentinel') throw new Error('no Sentinels');
-    const { hostname, port } = new URL(servers.primaryUrl);
-    const stalePort = await freePort();
-    const folder = await ServerFolder.create();
-    const file = join(folder.path, 'stale.conf');
-    const { sentinelPassword = '' } = servers.address;
-    const lines = [
-      `port ${stalePort}`,
-      'bind 127.0.0.1',
-      `requirepass ${sentinelPassword}`,
-      `sentinel monitor ${servers.name} ${hostname} ${port} 2`,
-      // So that it meets nobody by way of the primary.
-      `sentinel auth-pass ${servers.name} wrong`,
-    ];
-    await writeFile(file, `${lines.join('\n')}\n`);
-    await RedisProcess.start(folder, [file, '--sentinel']);
-    const sentinels = [{ host: '127.0.0.1', port: stalePort }, ...servers.address.sentinels];
-    const led = await connectTestStore({ ...servers.address, sentinels });
-    try {
-      const [primary] = servers.servers;
-      primary?.process.pause();
-      await waitFor('the loss to be noticed', () => !led.isAvailable());
-      await waitFor('the new primary', () => led.isAvailable(), 60_000);
-    } finally {
-      await led.close();
-      await folder.end();
-    }
   }, 120_000);
 });

@@ -2,7 +2,6 @@ import { entry, every, inBackground } from '../process/entry.ts';
 import type { Redis } from 'ioredis';
 import { systemClock } from '../clock.ts';
 import { COMMAND_TIMEOUT_MS, within } from './deadline.ts';
-import { LastingRedis } from './lasting-redis.ts';
 import { troubleOf } from './store-trouble.ts';
 import type { StoreTrouble } from './store-trouble.ts';
 
@@ -10,8 +9,8 @@ import type { StoreTrouble } from './store-trouble.ts';
 const ASK_EVERY_MS = 1_000;
 
 /**
- * A server that refuses writes for so long is left for whatever the address leads to then, in milliseconds: behind it, or by another
- * Sentinel's word, may be one that takes them (SPEC HL13).
+ * A server that refuses writes for so long is left for whatever the address leads to then, in milliseconds: that may be one which takes
+ * them (SPEC HL13).
  */
 const LEAVE_REFUSING_MS = 5_000;
 
@@ -106,8 +105,7 @@ export class ServerWatch {
     this.#refusedSinceMs = trouble === undefined ? undefined : (this.#refusedSinceMs ?? nowMs);
     if (this.#refusedSinceMs === undefined || nowMs - this.#refusedSinceMs < LEAVE_REFUSING_MS) return;
     this.#refusedSinceMs = nowMs;
-    if (this.#redis instanceof LastingRedis) this.#redis.leave();
-    else this.#redis.disconnect(true);
+    this.#redis.disconnect(true);
   }
 
   /** Behind Sentinels ioredis waits for a server that loads its data, and says nothing of it. */

@@ -45,7 +45,8 @@ export type KeySet = ReadonlyMap<string, readonly VerificationKey[]>;
  * @throws Error when it is no key set, or publishes a private key
  */
 export function parseKeySet(text: string): KeySet {
-  const { keys } = KEY_SET.parse(JSON.parse(text));
+  // A byte order mark counts as space.
+  const { keys } = KEY_SET.parse(JSON.parse(text.trim()));
   const byId = new Map<string, VerificationKey[]>();
   for (const jwk of keys) {
     if (PRIVATE_MEMBERS.some((member) => Object.hasOwn(jwk, member))) {

@@ -121,6 +121,10 @@ describe('join tokens by published keys', () => {
 });
 
 describe('parseKeySet', () => {
+  it('[CF7] reads a set that begins with a byte order mark, as some editors write it', () => {
+    expect([...parseKeySet(`\uFEFF${setOf(jwkOf(EC.publicKey, 'ok'))}\r\n`).keys()]).toEqual(['ok']);
+  });
+
   it('[TK8] passes over keys of other kinds and uses, and refuses private ones', () => {
     const unusable = [
       jwkOf(RSA.publicKey, 'rsa'),

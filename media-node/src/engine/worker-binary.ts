@@ -1,5 +1,5 @@
 import { access, constants } from 'node:fs/promises';
-import { workerBin as defaultWorkerBin } from 'mediasoup';
+import { version, workerBin as defaultWorkerBin } from 'mediasoup';
 
 /**
  * Looks whether there is a worker to start, before mediasoup answers with a bare ENOENT.
@@ -14,4 +14,14 @@ export async function workerBinaryFault(workerBin: string | undefined): Promise<
   } catch {
     return `there is no mediasoup worker that can be run at ${path}. Name one in MEDIASOUP_WORKER_BIN; \`npm run setup\` obtains one and prints nothing more where that is done.`;
   }
+}
+
+/**
+ * What is wrong where a worker cannot be started although its binary is there: one of another mediasoup, of another machine, or no
+ * worker at all ends at once.
+ */
+export function workerStartFault(workerBin: string | undefined, fault: unknown): string {
+  const told = fault instanceof Error && fault.cause instanceof Error ? fault.cause : fault;
+  const why = told instanceof Error ? told.message : String(told);
+  return `the mediasoup worker ${workerBin ?? defaultWorkerBin} does not start (${why}). It has to be one of mediasoup ${version} that runs on this machine: name such in MEDIASOUP_WORKER_BIN; \`npm run setup\` obtains one.`;
 }
