@@ -10,6 +10,7 @@ import type {
   MediaNodeRecord,
   RejoinClaims,
   SessionClaims,
+  StoreTrouble,
 } from '@plenary/cluster';
 import type { EdgeId } from '@plenary/cluster/ids';
 import type { Authenticator } from './auth/authenticate.ts';
@@ -27,6 +28,7 @@ import type { MediaLinks } from './media/control-links.ts';
 import { isOwnClockOff } from './media/clock-verdict.ts';
 import { Placer } from './media/placer.ts';
 import type { EdgeMetrics, ReportFault } from './metrics.ts';
+import { PubSubVerdict } from './pubsub-verdict.ts';
 import { EndedAccess } from './operations/ended-access.ts';
 import { edgeOperations } from './operations/operations.ts';
 import type { OperationsSettings } from './operations/operations.ts';
@@ -134,6 +136,7 @@ export class EdgeCore {
   /** What operators may ask of its rooms and people. */
   readonly operations: (more: Pick<OperationsSettings, 'isTenant' | 'rejoinWithinSeconds'>) => AdminActions;
   readonly #isOffStoreClock: () => boolean;
+  readonly #pubSub: PubSubVerdict;
   readonly #edgeId: EdgeId;
   readonly #links: OwnedMediaLinks;
   readonly #mediaWatch: MediaWatch;
@@ -145,6 +148,8 @@ export class EdgeCore {
   readonly #tenantClaims: TenantClaims;
   readonly #storeWait: StoreWait;
   readonly #budgets: EdgeBudgets;
+  /** What logs rarely, and says the rest at the end. */
+  readonly #logs: readonly { close(): void }[];
   #forgetting: NodeJS.Timeout | undefined;
   readonly #joinGate: EntryGate;
   readonly #resumeGate: EntryGate;
@@ -157,6 +162,7 @@ export class EdgeCore {
     const { rooms, registry } = store;
     this.#edgeId = edgeId;
     this.#isOffStoreClock = options.isOffStoreClock ?? (() => false);
+    this.#pubSub = new PubSubVerdict(clock);
     const { localRooms } = this;
     const channel: RoomChannel = {
       publish: (...news) => options.channel.publish(...news),
@@ -275,12 +281,14 @@ export class EdgeCore {
         keeper: this.#keeper,
         endedAccess,
       });
+    const limitedLog = new LimitedLog({ metrics, logger, clock });
     const budgets = new EdgeBudgets({
       clock,
       socketsPerAddress: config.socketsPerAddress,
-      log: new LimitedLog({ metrics, logger, clock }),
+      log: limitedLog,
     });
     this.#budgets = budgets;
+    this.#logs = [limitedLog, placer];
     this.#keeper = new SessionKeeper({
       edgeId,
       isEnded: (session) => endedAccess.covers(session),
@@ -365,6 +373,7 @@ export class EdgeCore {
         ...(config.operators.url === undefined ? {} : { operatorUrl: config.operators.url }),
         state: this.#isStopping || options.isDraining() ? 'draining' : 'serving',
         ...(this.#isOwnClockOff ? { isClockOff: true } : {}),
+        ...(this.#pubSub.isOff ? { isPubSubOff: true } : {}),
       }),
       leaseMs,
       logger,
@@ -440,6 +449,11 @@ export class EdgeCore {
     return this.#isOwnClockOff && this.#others.some(({ isClockOff }) => isClockOff !== true);
   }
 
+  /** Whether this edge hears no others, or is not heard, while another one has no such fault (SPEC HL13). */
+  get isPubSubBetterElsewhere(): boolean {
+    return this.#pubSub.isBetterElsewhere(this.#others);
+  }
+
   get #others(): readonly EdgeRecord[] {
     return this.directory.edges.filter(({ edgeId, state }) => edgeId !== this.#edgeId && state === 'serving');
   }
@@ -492,6 +506,13 @@ export class EdgeCore {
     inBackground(() => this.#tenantClaims.renew());
   }
 
+  /** Other edges are told at once: what they hear decides where people are sent. */
+  pubSubChanged(trouble: StoreTrouble | undefined): void {
+    const wasOff = this.#pubSub.isOff;
+    this.#pubSub.changed(trouble);
+    if (this.#pubSub.isOff !== wasOff) inBackground(() => this.announcer.announce());
+  }
+
   registryReturned(): void {
     inBackground(() => this.announcer.announce());
     inBackground(() => this.directory.refresh());
@@ -519,5 +540,6 @@ export class EdgeCore {
     this.directory.stop();
     this.#mediaWatch.stop();
     this.#links.closeAll();
+    for (const log of this.#logs) log.close();
   }
 }

@@ -33,7 +33,7 @@ import { handleGuestToken } from './http/guest-token.ts';
 import { createOriginCheck } from './http/origins.ts';
 import type { OriginCheck } from './http/origins.ts';
 import { json, text } from './http/port.ts';
-import { readinessOf, reasonsAgainst } from './http/readiness.ts';
+import { isOffered, readinessOf } from './http/readiness.ts';
 import type { ReadinessQuestion } from './http/readiness.ts';
 import { handleService } from './http/service.ts';
 import { contentSecurityPolicy, createRouter } from './http/router.ts';
@@ -82,7 +82,8 @@ export async function startEdge(
   const sessionKeys = KeyRing.derive(clusterSecrets, 'session-token');
   const rejoinKeys = KeyRing.derive(clusterSecrets, 'rejoin-token');
   const incarnation = mintIncarnation();
-  const reportFault = createFaultReporter(metrics, logger, clock);
+  const faultLines = new RareLines(clock, FIRST_LINES);
+  const reportFault = createFaultReporter(metrics, logger, faultLines);
   const linkLines = new RareLines(clock, FIRST_LINES);
   const joinKeys = openJoinKeys(config, { clock, logger, metrics });
   const isStoreAvailable = (): boolean => store.isAvailable();
@@ -203,6 +204,7 @@ export async function startEdge(
     isStoreAvailable,
     storeTrouble: () => store.trouble(),
     pubSubTrouble: () => store.pubSubTrouble(),
+    isPubSubBetterElsewhere: () => core.isPubSubBetterElsewhere,
     isConsulMissed: () => store.consul?.isAvailable() === false,
     consulTrouble: () => store.consul?.trouble,
     liveMediaNodes: () => directory.mediaNodes.length,
@@ -235,7 +237,7 @@ export async function startEdge(
     routes: {
       'GET /health': () => json(200, { healthy: true }),
       // One bit for load balancers, without a word why.
-      'GET /api/ready': () => json(reasonsAgainst(question).length === 0 ? 200 : 503, {}),
+      'GET /api/ready': () => json(isOffered(question) ? 200 : 503, {}),
       'GET /api/edges': () => json(200, { edges: edgeHints(directory) }),
       // How far this datacenter is: answered before anything is looked at.
       'GET /api/ping': () => text(200, ''),
@@ -310,7 +312,10 @@ export async function startEdge(
   );
   showTrouble(metrics.pubSubTrouble, STORE_TROUBLES, store.pubSubTrouble());
   const stopWatchingPubSub = store.onPubSubTrouble(
-    entry('store', (trouble) => showTrouble(metrics.pubSubTrouble, STORE_TROUBLES, trouble)),
+    entry('store', (trouble) => {
+      showTrouble(metrics.pubSubTrouble, STORE_TROUBLES, trouble);
+      core.pubSubChanged(trouble);
+    }),
   );
   showTrouble(metrics.consulTrouble, CONSUL_TROUBLES, store.consul?.trouble);
   const stopWatchingConsulTrouble = store.consul?.onTrouble(
@@ -372,6 +377,8 @@ export async function startEdge(
       server.close();
       operators.close();
       await store.close();
+      linkLines.close();
+      faultLines.close();
     },
   };
 }

@@ -3,7 +3,9 @@ import {
   connectClusterStore,
   createLogger,
   entry,
+  FIRST_LINES,
   openStandardOutput,
+  RareLines,
   systemClock,
   watchEntries,
   watchParentPipe,
@@ -33,7 +35,8 @@ const logger = createLogger(
 );
 const metrics = createEdgeMetrics();
 output.onLost(entry('signal', () => metrics.lostLogLines.inc()));
-watchEntries(createEntrySink(metrics, logger, systemClock));
+const entryLines = new RareLines(systemClock, FIRST_LINES);
+watchEntries(createEntrySink(metrics, logger, entryLines));
 const store = connectClusterStore({
   address: config.storeAddress,
   namespace: config.namespace,
@@ -46,7 +49,10 @@ const starting = startEdge(config, { store, clock: systemClock, logger, metrics 
 const { drainMs } = config;
 const stoppable = {
   drain: () => (drainMs === 0 ? undefined : starting.then(async (edge) => edge.drain(drainMs))),
-  stop: async () => (await starting).stop(),
+  stop: async () => {
+    await (await starting).stop();
+    entryLines.close();
+  },
 };
 const stop = guardProcess(process, stoppable, logger);
 if (process.env['PLENARY_PARENT_PIPE'] === '1') watchParentPipe(() => stop('the parent is gone'));

@@ -1,5 +1,5 @@
-import { ENTRY_KINDS, FIRST_LINES, leftOut, RareLines, toPlenaryError } from '@plenary/cluster';
-import type { Clock, EntryFaultSink, Logger } from '@plenary/cluster';
+import { ENTRY_KINDS, leftOut, toPlenaryError } from '@plenary/cluster';
+import type { EntryFaultSink, Logger, RareLines } from '@plenary/cluster';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 /** Joins aim at 300 ms on loopback and one second far away. */
@@ -239,8 +239,7 @@ export function createEdgeMetrics() {
 export type EdgeMetrics = ReturnType<typeof createEdgeMetrics>;
 
 /** Notes what was thrown where nobody could cope with it: a bug of ours, of which somebody must hear (SPEC EN4). */
-export function createEntrySink(metrics: EdgeMetrics, logger: Logger, clock: Clock): EntryFaultSink {
-  const lines = new RareLines(clock, FIRST_LINES);
+export function createEntrySink(metrics: EdgeMetrics, logger: Logger, lines: RareLines): EntryFaultSink {
   // A series that is absent until it is first used looks like a process that is not watched.
   for (const kind of ENTRY_KINDS) metrics.entryFaults.inc({ entry: kind }, 0);
   return (kind, fault) => {
@@ -273,8 +272,7 @@ export type FaultPlace =
 /** Notes an error that was coped with: counted, and logged as a warning. */
 export type ReportFault = (where: FaultPlace, fault: unknown, detail?: Record<string, unknown>) => void;
 
-export function createFaultReporter(metrics: EdgeMetrics, logger: Logger, clock: Clock): ReportFault {
-  const lines = new RareLines(clock, FIRST_LINES);
+export function createFaultReporter(metrics: EdgeMetrics, logger: Logger, lines: RareLines): ReportFault {
   return (where, fault, detail = {}) => {
     metrics.faults.inc({ where });
     // Strangers and the store decide how many there are.

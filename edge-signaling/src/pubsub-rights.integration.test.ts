@@ -25,6 +25,15 @@ it('[HL13] they say so, go on with the meeting, and hear each other as soon as t
     READINESS.parse(await (await fetch(`${cluster.edge(0).operatorUrl}/ready`)).json());
   await waitFor('the reason to be said', async () => (await readiness()).pubSub === 'access_denied');
   expect((await readiness()).reasons).toEqual(['pubsub_unavailable']);
+  expect(await cluster.edge(0).status('/ready')).toBe(503);
+  const offered = new Set<number>();
+  await waitFor('both edges to be known to have it', async () => {
+    for (const { url } of cluster.edges) offered.add((await fetch(`${url}/api/ready`)).status);
+    return (await cluster.store.registry.liveEdges()).every(({ isPubSubOff }) => isPubSubOff === true);
+  });
+  for (const { url } of cluster.edges) offered.add((await fetch(`${url}/api/ready`)).status);
+  // No edge is better than the other one.
+  expect(offered).toEqual(new Set([200]));
   expect(await cluster.edge(0).metric('plenary_edge_pubsub_trouble', 'access_denied')).toBe(1);
   expect(await ann.refusal('track.pause', { trackId, paused: true })).toBe('ok');
   const said = cluster
@@ -39,4 +48,25 @@ it('[HL13] they say so, go on with the meeting, and hear each other as soon as t
   await ann.call('chat.post', { requestId: 'again', text: 'again' });
   await bob.event((event) => event.type === 'chat.posted' && event.message.text === 'again', 'again');
   expect(ann.isClosed || bob.isClosed).toBe(false);
+});
+
+it('[HL13] one that lacks its channels alone is passed over for the other', async () => {
+  cluster = await TestCluster.start({ edges: 1, mediaNodes: 1 });
+  await askServer(cluster.redis.url, async (redis) =>
+    redis.call('ACL', 'SETUSER', 'deaf', 'on', '>secret', '~*', '+@all', 'resetchannels'),
+  );
+  const deaf = await cluster.addUnreadyEdge('edge-2', {
+    REDIS_URL: cluster.redis.url.replace('//', '//deaf:secret@'),
+  });
+  const offered = async ({ url }: { readonly url: string }): Promise<number> =>
+    (await fetch(`${url}/api/ready`)).status;
+  await waitFor('the deaf one to be passed over', async () => {
+    const { reasons } = READINESS.parse(await (await fetch(`${deaf.operatorUrl}/ready`)).json());
+    return reasons.join() === 'pubsub_unavailable' && (await offered(deaf)) === 503;
+  });
+  expect(await offered(cluster.edge(0))).toBe(200);
+  await cluster.edge(0).ready();
+  await cluster.edge(0).stop();
+  cluster.edges.splice(0, 1);
+  await waitFor('the deaf one to be offered as the only one', async () => (await offered(deaf)) === 200);
 });

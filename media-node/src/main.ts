@@ -5,7 +5,9 @@ import {
   connectClusterStore,
   createLogger,
   entry,
+  FIRST_LINES,
   openStandardOutput,
+  RareLines,
   refuseDebugger,
   systemClock,
   watchEntries,
@@ -45,8 +47,10 @@ keepForWorkers(process.env);
 
 const metrics = createMetrics(true);
 output.onLost(entry('signal', () => metrics.lostLogLines.inc()));
-logWorkerFaults(logger, systemClock);
-watchEntries(createEntrySink(metrics, logger, systemClock));
+const workerLines = new RareLines(systemClock, FIRST_LINES);
+logWorkerFaults(logger, workerLines);
+const entryLines = new RareLines(systemClock, FIRST_LINES);
+watchEntries(createEntrySink(metrics, logger, entryLines));
 const store = connectClusterStore({
   address: storeAddress,
   namespace: config.namespace,
@@ -63,7 +67,11 @@ const clockWatch = new ClockWatch({
 });
 clockWatch.start();
 const stopComparing = async (): Promise<void> => Promise.resolve(clockWatch.stop());
-const stoppables: Stoppable[] = [{ stop: stopComparing }, { stop: () => store.close() }];
+const sayRest = async (): Promise<void> => {
+  for (const lines of [workerLines, entryLines]) lines.close();
+  return Promise.resolve();
+};
+const stoppables: Stoppable[] = [{ stop: stopComparing }, { stop: () => store.close() }, { stop: sayRest }];
 const stop = stopOnce(stoppables, logger);
 let started: MediaNode | undefined;
 const drain = (): Promise<unknown> | undefined => (drainMs === 0 ? undefined : started?.drain(drainMs));

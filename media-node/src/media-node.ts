@@ -148,6 +148,7 @@ export class MediaNode {
   readonly #ports: PortPlan;
   readonly #directory: NodeDirectory;
   readonly #nodes: NodeLinks;
+  readonly #linkLines = new RareLines(systemClock, FIRST_LINES);
   readonly #reach: Reach;
   readonly #control: ControlServer;
   readonly #servers: Pick<NodeBase, 'operators' | 'controlTls'>;
@@ -165,7 +166,6 @@ export class MediaNode {
     const { mediaNodeId, datacenter, addresses } = config;
     const { metrics, ports } = base;
     const machine = options.machine ?? THIS_MACHINE;
-    const linkLines = new RareLines(systemClock, FIRST_LINES);
     this.#servers = base;
     this.metrics = metrics;
     this.incarnation = base.incarnation;
@@ -229,7 +229,7 @@ export class MediaNode {
         const error = toPlenaryError(thrown);
         metrics.errors.inc({ where, code: error.code });
         // The store names whom this node needs, and how many.
-        linkLines.say(`${where} ${error.code}`, (unsaid) => {
+        this.#linkLines.say(`${where} ${error.code}`, (unsaid) => {
           logger.warn({ err: error, ...leftOut(unsaid) }, 'link to another node');
         });
       },
@@ -487,6 +487,7 @@ export class MediaNode {
     await atMost(FAREWELL_MS, this.#outbox.settled());
     this.#outbox.close();
     this.#nodes.close();
+    this.#linkLines.close();
     await this.#control.close();
     this.#servers.controlTls?.stop();
     await this.pool.close();

@@ -1,5 +1,5 @@
-import { ENTRY_KINDS, FIRST_LINES, leftOut, RareLines } from '@plenary/cluster';
-import type { Clock, EntryFaultSink, Logger } from '@plenary/cluster';
+import { ENTRY_KINDS, leftOut } from '@plenary/cluster';
+import type { EntryFaultSink, Logger, RareLines } from '@plenary/cluster';
 import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client';
 
 export type TransportKind = 'webrtc' | 'pipe';
@@ -135,8 +135,7 @@ export function createMetrics(withProcess: boolean) {
 }
 
 /** Notes what was thrown where nobody could cope with it: a bug of ours, of which somebody must hear (SPEC EN4). */
-export function createEntrySink(metrics: NodeMetrics, logger: Logger, clock: Clock): EntryFaultSink {
-  const lines = new RareLines(clock, FIRST_LINES);
+export function createEntrySink(metrics: NodeMetrics, logger: Logger, lines: RareLines): EntryFaultSink {
   return (entry, fault) => {
     metrics.entryFaults.inc({ entry });
     lines.say(entry, (unsaid) => {

@@ -200,6 +200,7 @@ export class ConsulRegistry implements Registry {
   close(): void {
     this.#discovery.close();
     this.#client.close();
+    this.#lines.close();
   }
 
   #announce(announcement: Announcement): Promise<AnnounceResult> {

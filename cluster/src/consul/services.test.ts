@@ -37,8 +37,8 @@ describe('services in Consul', () => {
       recentJoins: 0,
       reportedAtMs: 0,
     });
-    const edge = edgeRecord('edge-a');
-    expect(EDGE_META.parse(edgeService(NAMES, edge, 5_000).meta)).toEqual(edge);
+    for (const edge of [edgeRecord('edge-a'), edgeRecord('edge-a', { isClockOff: true, isPubSubOff: true })])
+      expect(EDGE_META.parse(edgeService(NAMES, edge, 5_000).meta)).toEqual(edge);
   });
 
   it('[CO4] a candidate is a service of the same id and lease as what it is announced by', () => {

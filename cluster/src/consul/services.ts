@@ -74,6 +74,8 @@ export function edgeService(names: ConsulNames, record: EdgeRecord, leaseMs: num
       'public-url': record.publicUrl,
       ...operatorMeta(record),
       state: record.state,
+      ...(record.isClockOff === true ? { 'clock-off': 'true' } : {}),
+      ...(record.isPubSubOff === true ? { 'pubsub-off': 'true' } : {}),
       'lease-ms': String(leaseMs),
     },
     ttlMs: leaseMs,
@@ -113,6 +115,8 @@ export const EDGE_META = z
     publicUrl: meta['public-url'],
     ...('operator-url' in meta ? { operatorUrl: meta['operator-url'] } : {}),
     state: meta['state'],
+    ...(meta['clock-off'] === 'true' ? { isClockOff: true } : {}),
+    ...(meta['pubsub-off'] === 'true' ? { isPubSubOff: true } : {}),
   }))
   .pipe(EDGE_RECORD);
 

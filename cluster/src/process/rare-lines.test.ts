@@ -38,6 +38,36 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
+it('[BU8] what was left out is told at the end, and nothing after it', () => {
+  vi.useFakeTimers();
+  const lines = new RareLines(new ManualClock());
+  const said: number[] = [];
+  const flood = (times: number): void => {
+    for (let time = 0; time < times; time += 1) lines.say('forbidden', (unsaid) => said.push(unsaid));
+  };
+  flood(500);
+  lines.close();
+  expect(said).toEqual([0, 498]);
+  flood(500);
+  expect(vi.getTimerCount()).toBe(0);
+  vi.advanceTimersByTime(60_000);
+  expect(said).toEqual([0, 498]);
+});
+
+it('[BU8] what was left out is not told before its time by the clock', () => {
+  vi.useFakeTimers();
+  const clock = new ManualClock();
+  const lines = new RareLines(clock);
+  const said: number[] = [];
+  for (let time = 0; time < 3; time += 1) lines.say('forbidden', (unsaid) => said.push(unsaid));
+  vi.advanceTimersByTime(10_000);
+  expect(said).toEqual([0]);
+  clock.advance(10_000);
+  vi.advanceTimersByTime(10_000);
+  expect(said).toEqual([0, 1]);
+  lines.close();
+});
+
 it('[BU8] what was left out is told, and what it named, where no other line comes', () => {
   vi.useFakeTimers();
   const clock = new ManualClock();

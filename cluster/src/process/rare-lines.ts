@@ -25,7 +25,7 @@ interface Kind {
   unsaid: number;
   readonly names: Set<string>;
   /** The last line that was left out, which is said in the end where no other one comes. */
-  rest: { readonly line: RareLine; readonly timer: NodeJS.Timeout } | undefined;
+  rest: { readonly line: RareLine; readonly timer: NodeJS.Timeout | undefined } | undefined;
 }
 
 /**
@@ -36,6 +36,7 @@ export class RareLines {
   readonly #clock: Clock;
   readonly #atOnce: number;
   readonly #said = new Map<string, Kind>();
+  #isClosed = false;
 
   /** @param atOnce - how many lines of one kind are said in ten seconds */
   constructor(clock: Clock, atOnce = 1) {
@@ -55,11 +56,14 @@ export class RareLines {
     } else {
       last.unsaid += 1;
       if (name !== undefined && last.names.size < NAMED) last.names.add(name);
-      const timer =
-        last.rest?.timer ??
-        after(last.sinceMs + LINES_EVERY_MS - nowMs, () => this.#sayRest(kind, last)).unref();
-      last.rest = { line, timer };
+      last.rest = { line, timer: last.rest?.timer ?? this.#restLater(kind, last) };
     }
+  }
+
+  /** Says what was left out, and from then on nothing more by itself. Call it when the process, or the owner, ends. */
+  close(): void {
+    for (const [kind, last] of [...this.#said]) this.#sayRest(kind, last);
+    this.#isClosed = true;
   }
 
   #begin(kind: string, last: Kind | undefined, line: RareLine): void {
@@ -67,6 +71,17 @@ export class RareLines {
     const sinceMs = this.#clock.monotonicMs();
     this.#said.set(kind, { sinceMs, said: 1, unsaid: 0, names: new Set(), rest: undefined });
     line(last?.unsaid ?? 0, [...(last?.names ?? [])]);
+  }
+
+  #restLater(kind: string, last: Kind): NodeJS.Timeout | undefined {
+    if (this.#isClosed) return undefined;
+    const restMs = last.sinceMs + LINES_EVERY_MS - this.#clock.monotonicMs();
+    return after(restMs, () => {
+      // The clock decides, and a timer may come before it.
+      const isDue = this.#clock.monotonicMs() - last.sinceMs >= LINES_EVERY_MS;
+      if (isDue) this.#sayRest(kind, last);
+      else if (last.rest !== undefined) last.rest = { ...last.rest, timer: this.#restLater(kind, last) };
+    }).unref();
   }
 
   /** No other line came that could tell of those that were left out. */

@@ -54,7 +54,10 @@ const nobodysChannel = (channel: string): string => `{${channel}}:nobody`;
  */
 class Subscriptions {
   readonly wanted = new Set<string>();
+  /** What was asked for and not refused so far. */
   readonly taken = new Set<string>();
+  /** What the connection is to have by now: without what is on its way, since Redis may still refuse that. */
+  readonly #expected = new Set<string>();
   readonly #refused = new Map<string, StoreTrouble>();
   readonly #onFault: ReportFault;
 
@@ -66,19 +69,38 @@ class Subscriptions {
     return [...this.#refused.values()][0];
   }
 
+  get expected(): ReadonlySet<string> {
+    return this.#expected;
+  }
+
   forget(channel: string): boolean {
     this.wanted.delete(channel);
     this.#refused.delete(channel);
+    return this.drop(channel);
+  }
+
+  /** Has a channel asked for anew. @returns whether it was asked for before */
+  drop(channel: string): boolean {
+    this.#expected.delete(channel);
     return this.taken.delete(channel);
+  }
+
+  /** Has every channel asked for anew, on a new connection. */
+  dropAll(): void {
+    this.#expected.clear();
+    this.taken.clear();
   }
 
   took(channel: string): void {
     this.#refused.delete(channel);
+    // It may have been left since it was asked for.
+    if (this.taken.has(channel)) this.#expected.add(channel);
   }
 
-  /** Tells the first failure of each channel. @param isLost - whether it has to be asked for again */
+  /** Tells the first failure of each channel. @param isLost - whether it has to be asked for again; otherwise the client does that */
   failed(channel: string, fault: unknown, isLost: boolean): void {
-    if (isLost) this.taken.delete(channel);
+    if (isLost) this.drop(channel);
+    else if (this.taken.has(channel)) this.#expected.add(channel);
     const isKnown = this.#refused.has(channel);
     if (isReplyError(fault) && this.wanted.has(channel)) this.#refused.set(channel, troubleOf(fault));
     if (!isKnown) this.#onFault(fault);
@@ -154,7 +176,8 @@ class ServerPubSub implements PubSubConnection {
       'ready',
       entry('store', () => {
         this.#connectionFault = undefined;
-        this.#subscriptions.taken.clear();
+        this.#isMissing = false;
+        this.#subscriptions.dropAll();
         this.#takeRest();
       }),
     );
@@ -205,14 +228,14 @@ class ServerPubSub implements PubSubConnection {
     }
     this.#takeRest();
     inBackground(() => this.#rights.tryAgain());
-    const [channel] = this.#subscriptions.taken;
+    const [channel] = this.#subscriptions.expected;
     // What is not answered has the connection made anew; nothing else follows from it.
     if (channel === undefined) await this.#redis.ping().catch(() => undefined);
     else await this.#count(channel).catch(() => undefined);
   }
 
   async #count(channel: string): Promise<void> {
-    const expected = this.#subscriptions.taken.size;
+    const expected = this.#subscriptions.expected.size;
     const isMissing = Number(await this.#redis.sunsubscribe(nobodysChannel(channel))) < expected;
     if (isMissing && this.#isMissing) this.#redis.disconnect(true);
     this.#isMissing = isMissing;
@@ -321,24 +344,24 @@ export class ClusterPubSub implements PubSubConnection {
       .nodes('master')
       .filter(({ status }) => status === 'ready')
       .map(async (master) => master.ping());
-    const byMaster = new Map<string, string[]>();
-    for (const channel of this.#subscriptions.taken) {
+    const { taken, expected } = this.#subscriptions;
+    const byMaster = new Map<string, { readonly any: string; readonly expected: string[] }>();
+    for (const channel of taken) {
       const [master] = this.#cluster.slots[slotOf(channel)] ?? [];
       if (master === undefined) continue;
-      const known = byMaster.get(master);
-      if (known === undefined) byMaster.set(master, [channel]);
-      else known.push(channel);
+      const known = byMaster.get(master) ?? { any: channel, expected: [] };
+      byMaster.set(master, known);
+      if (expected.has(channel)) known.expected.push(channel);
     }
     const missing = new Set<string>();
     const subscribing = [...byMaster].map(async ([master, channels]) => {
-      const [channel = ''] = channels;
-      const count = Number(await this.#cluster.sunsubscribe(nobodysChannel(channel)));
-      if (count < channels.length) missing.add(master);
+      const count = Number(await this.#cluster.sunsubscribe(nobodysChannel(channels.any)));
+      if (count < channels.expected.length) missing.add(master);
     });
     await Promise.allSettled([...publishing, ...subscribing]);
     const again = [...missing].filter((master) => this.#missing.has(master));
     this.#missing = missing;
-    for (const channel of again.flatMap((master) => byMaster.get(master) ?? []))
+    for (const channel of again.flatMap((master) => byMaster.get(master)?.expected ?? []))
       inBackground(() => this.#takeAgain(channel));
   }
 
@@ -348,10 +371,9 @@ export class ClusterPubSub implements PubSubConnection {
 
   /** Has the client forget a channel that it believes to have, so that it does not note it twice. */
   async #takeAgain(channel: string): Promise<void> {
-    const { taken, wanted } = this.#subscriptions;
-    if (!taken.delete(channel)) return;
+    if (!this.#subscriptions.drop(channel)) return;
     await this.#release(channel);
-    if (wanted.has(channel)) await this.#take(channel);
+    if (this.#subscriptions.wanted.has(channel)) await this.#take(channel);
   }
 
   async #take(channel: string): Promise<void> {

@@ -36,7 +36,7 @@ async function connect(address: StoreAddress) {
     await publish(word);
     return hears(word);
   };
-  return { store, publish, hears, reaches };
+  return { store, publisher, subscriber, publish, hears, reaches };
 }
 
 interface Kind {
@@ -89,6 +89,47 @@ describe('a user that loses its channels at run time', () => {
     expect(await reaches('refused')).toBe(false);
     await change('&plenary:*');
     await waitFor('messages to arrive', () => reaches('after'));
+  });
+});
+
+describe('a user that lacks one of its channels', () => {
+  it.each(KINDS)('[HL13] on $kind loses nothing of the others', async ({ start }) => {
+    const { store, urls } = await start();
+    stops.push(() => store.stop());
+    const askAll = async (...command: readonly [string, ...string[]]): Promise<string> => {
+      const answers = await Promise.all(
+        urls.map(async (url) => askServer(url, async (redis) => redis.call(...command))),
+      );
+      return answers.map(String).join('\n');
+    };
+    await askAll('ACL', 'SETUSER', 'plenary-edge', 'resetchannels', '&plenary:channel-*');
+    const { publisher, subscriber, reaches } = await connect(store.as('edge').address);
+    await waitFor('messages to arrive', () => reaches('before'));
+    const connections = async (): Promise<readonly string[]> =>
+      [...(await askAll('CLIENT', 'LIST')).matchAll(/^id=\d+ addr=\S+ (?=.*user=plenary-edge )/gm)]
+        .map(([client]) => client)
+        .sort();
+    const subscriptions = async (kind: 'calls' | 'rejected_calls'): Promise<number> => {
+      const said = await askAll('INFO', 'commandstats');
+      return [...said.matchAll(new RegExp(`cmdstat_ssubscribe:.*?\\b${kind}=(\\d+)`, 'g'))]
+        .map(([, count]) => Number(count))
+        .reduce((total, count) => total + count, 0);
+    };
+    const before = { connections: await connections(), subscriptions: await subscriptions('calls') };
+    expect(before.subscriptions).toBe(CHANNELS.length);
+    const refusals = await subscriptions('rejected_calls');
+    subscriber.subscribe('plenary:refused');
+    const receivers = new Set<unknown>();
+    await waitFor('the refused channel to be asked for six times', async () => {
+      for (const channel of CHANNELS) receivers.add(await publisher.publish(channel, 'meanwhile'));
+      return (await subscriptions('rejected_calls')) >= refusals + 6;
+    });
+    expect(subscriber.trouble()).toBe('access_denied');
+    expect(receivers).toEqual(new Set([1]));
+    expect(await connections()).toEqual(before.connections);
+    expect(await subscriptions('calls')).toBe(before.subscriptions);
+    await askAll('ACL', 'SETUSER', 'plenary-edge', '&plenary:*');
+    await waitFor('the refused one to be had', async () => subscriber.trouble() === undefined);
   });
 });
 

@@ -68,6 +68,8 @@ export const EDGE_RECORD = z.object({
   state: z.enum(['serving', 'draining']),
   /** Its clock is so far off that tokens fail there (SPEC HL12). */
   isClockOff: z.boolean().optional(),
+  /** It hears no other edge, or is not heard, although the store serves (SPEC HL13). */
+  isPubSubOff: z.boolean().optional(),
 });
 export type EdgeRecord = z.infer<typeof EDGE_RECORD>;
 

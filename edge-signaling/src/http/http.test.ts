@@ -22,7 +22,8 @@ import { EdgeBudgets, Meter } from '../limits/meter.ts';
 import { createEdgeMetrics } from '../metrics.ts';
 import { json, text } from './port.ts';
 import type { HttpHandler, HttpRequest, HttpResponse } from './port.ts';
-import { reasonsAgainst } from './readiness.ts';
+import { isOffered, reasonsAgainst } from './readiness.ts';
+import type { ReadinessQuestion } from './readiness.ts';
 import { contentSecurityPolicy, createRouter } from './router.ts';
 import type { RouterSettings } from './router.ts';
 import { createStaticFiles } from './static-files.ts';
@@ -443,27 +444,30 @@ describe('guest tokens', () => {
   });
 });
 
+const WELL: ReadinessQuestion = {
+  isStoreAvailable: () => true,
+  storeTrouble: () => undefined,
+  pubSubTrouble: () => undefined,
+  isPubSubBetterElsewhere: () => false,
+  isConsulMissed: () => false,
+  consulTrouble: () => undefined,
+  liveMediaNodes: () => 1,
+  unusableLinks: () => undefined,
+  isClockOff: () => false,
+  isStopping: () => false,
+  isDraining: () => false,
+  isIdTaken: () => false,
+};
+
 describe('readiness', () => {
   it('[LC4] names every reason', () => {
-    const well = {
-      isStoreAvailable: () => true,
-      storeTrouble: () => undefined,
-      pubSubTrouble: () => undefined,
-      isConsulMissed: () => false,
-      consulTrouble: () => undefined,
-      liveMediaNodes: () => 1,
-      unusableLinks: () => undefined,
-      isClockOff: () => false,
-      isStopping: () => false,
-      isDraining: () => false,
-      isIdTaken: () => false,
-    };
-    expect(reasonsAgainst(well)).toEqual([]);
+    expect(reasonsAgainst(WELL)).toEqual([]);
     expect(
       reasonsAgainst({
         isStoreAvailable: () => false,
         storeTrouble: () => 'out_of_memory',
         pubSubTrouble: () => 'access_denied',
+        isPubSubBetterElsewhere: () => true,
         isConsulMissed: () => true,
         consulTrouble: () => 'access_denied',
         liveMediaNodes: () => 0,
@@ -484,5 +488,14 @@ describe('readiness', () => {
       'clock_off',
       'id_taken',
     ]);
+  });
+
+  it('[HL13] is refused in public for a fault of pub/sub only while another edge has none', () => {
+    const deaf: ReadinessQuestion = { ...WELL, pubSubTrouble: () => 'access_denied' };
+    expect(reasonsAgainst(deaf)).toEqual(['pubsub_unavailable']);
+    expect(isOffered(deaf)).toBe(true);
+    expect(isOffered({ ...deaf, isPubSubBetterElsewhere: () => true })).toBe(false);
+    expect(isOffered({ ...deaf, isStopping: () => true })).toBe(false);
+    expect(isOffered({ ...WELL, isPubSubBetterElsewhere: () => true })).toBe(true);
   });
 });

@@ -7,6 +7,8 @@ export interface ReadinessQuestion {
   readonly storeTrouble: () => StoreTrouble | undefined;
   /** Why this edge hears no other edge, or is not heard, although the store serves. */
   readonly pubSubTrouble: () => StoreTrouble | undefined;
+  /** Another edge serves that has no such fault. */
+  readonly isPubSubBetterElsewhere: () => boolean;
   /** Where Consul is not used it is never missed. */
   readonly isConsulMissed: () => boolean;
   readonly consulTrouble: () => ConsulTrouble | undefined;
@@ -34,6 +36,16 @@ export function reasonsAgainst(question: ReadinessQuestion): string[] {
   if (question.isClockOff()) reasons.push('clock_off');
   if (question.isIdTaken()) reasons.push('id_taken');
   return reasons;
+}
+
+/**
+ * Whether load balancers are to send people here. Without pub/sub meetings go on, some seconds late, and mostly all edges lack it at
+ * once: people are sent elsewhere for it only where that is better (SPEC HL13).
+ */
+export function isOffered(question: ReadinessQuestion): boolean {
+  return reasonsAgainst(question).every(
+    (reason) => reason === 'pubsub_unavailable' && !question.isPubSubBetterElsewhere(),
+  );
 }
 
 export function readinessOf(question: ReadinessQuestion): Readiness {

@@ -39,6 +39,11 @@ export class LimitedLog {
     this.#count(scope, inflow, who, 'a connection is closed: its budget of frames is spent');
   }
 
+  /** Says what was left out so far. */
+  close(): void {
+    this.#lines.close();
+  }
+
   #count(scope: string, resource: string, who: LimitedWho, message: string): void {
     const { metrics, logger } = this.#settings;
     metrics.limited.inc({ scope, resource });

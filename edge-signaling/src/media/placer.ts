@@ -126,6 +126,11 @@ export class Placer {
     this.#lines = new RareLines(settings.clock, FIRST_LINES);
   }
 
+  /** Says what its log left out so far. */
+  close(): void {
+    this.#lines.close();
+  }
+
   /**
    * @throws PlenaryError `no_media_node`, `room_full`, `joined_too_often`, `store_unavailable`; `stale_epoch` when `keeps` is not live, or another
    *   edge holds the session; `peer_not_found` when `replaces` is given and the peer is gone; the last node's error when none of

@@ -145,6 +145,8 @@ export class ControlServer {
   async close(): Promise<void> {
     clearInterval(this.#beat);
     await this.#server.close();
+    this.#budgets.close();
+    this.#lines.close();
   }
 
   #refused(socket: Socket, error: PlenaryError): void {

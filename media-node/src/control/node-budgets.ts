@@ -87,6 +87,11 @@ export class NodeBudgets {
     };
   }
 
+  /** Says what its log left out so far. */
+  close(): void {
+    this.#lines.close();
+  }
+
   #limited(resource: Resource, nodeId: string, message: string): void {
     const { metrics, logger } = this.#settings;
     metrics.limited.inc({ scope: 'node', resource });

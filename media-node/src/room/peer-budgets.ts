@@ -41,6 +41,11 @@ export class PeerBudgets {
     throw new PlenaryError('rate_limited', 'Too many changes of media.');
   }
 
+  /** Says what its log left out so far. */
+  close(): void {
+    this.#lines.close();
+  }
+
   get size(): number {
     return this.#budgets.size;
   }

@@ -239,6 +239,7 @@ export class Rooms {
     for (const room of [...this.#rooms.values()]) room.close('node_stopping');
     for (const endGrace of this.#orphans.values()) endGrace();
     this.#orphans.clear();
+    this.#budgets.close();
   }
 
   /** Everybody who is hosted here. */
