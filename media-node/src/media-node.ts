@@ -536,7 +536,7 @@ export class MediaNode {
     await this.#lease.start();
     const { mediaNodeId, datacenter, controlUrl, workers } = config;
     logger.info(
-      { mediaNodeId, datacenter, controlUrl, workers, portSlice: textOf(this.portSlice) },
+      { mediaNodeId, controlUrl, workers, portSlice: textOf(this.portSlice) },
       'media node started',
     );
   }
