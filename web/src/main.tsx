@@ -41,6 +41,12 @@ if (controller !== undefined) {
   window.addEventListener('pagehide', () => {
     controller.leaveNow();
   });
+  // Firefox closes sockets here already, and at `pagehide` nobody could be told any more. Others leave them open if the page stays.
+  if ('mozInnerScreenX' in window) {
+    window.addEventListener('beforeunload', () => {
+      controller.meeting.unloadBegins();
+    });
+  }
   window.addEventListener('pageshow', ({ persisted }) => {
     if (persisted) controller.shownAgain();
   });

@@ -27,7 +27,7 @@ import { patientWithBaseLayer } from './rtp-parameters.ts';
  * the last one was late on its way by some 70 ms: of two people who join shortly after one another, the second then waits
  * for this at most, not for a whole second.
  */
-const KEY_FRAME_REQUEST_DELAY_MS = 370;
+export const KEY_FRAME_REQUEST_DELAY_MS = 370;
 
 /**
  * A client may go to and fro between two paths with each packet; what it is asked for each time, and what is asked of those whom it

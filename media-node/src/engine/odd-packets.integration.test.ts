@@ -10,6 +10,7 @@ import { longForm, OddPackets } from '../testing/odd-packets.ts';
 import type { OddStream } from '../testing/odd-packets.ts';
 import { vp8Packet } from '../testing/rtp.ts';
 import { testConfig } from '../testing/test-node.ts';
+import { KEY_FRAME_REQUEST_DELAY_MS } from './client-transport.ts';
 
 const SEED = Number(process.env['PLENARY_FUZZ_SEED'] ?? 11);
 const ROUNDS = Number(process.env['PLENARY_FUZZ_ROUNDS'] ?? 100);
@@ -254,6 +255,85 @@ test('[WK13] reports of packets that nobody sent are not looked through', async 
   close();
   // They took two seconds and more.
   expect(taken).toBeLessThan(1_000);
+});
+
+/** A request for a key frame: PLI (RFC 4585, 6.3.1) or FIR (RFC 5104, 4.3.1). */
+function keyFrameRequest(kind: 'pli' | 'fir', ssrc: number, number: number): Buffer {
+  const packet = Buffer.alloc(kind === 'pli' ? 12 : 20);
+  packet.writeUInt16BE(kind === 'pli' ? 0x81ce : 0x84ce, 0);
+  packet.writeUInt16BE(packet.length / 4 - 1, 2);
+  packet.writeUInt32BE(1, 4);
+  if (kind === 'pli') packet.writeUInt32BE(ssrc, 8);
+  else {
+    packet.writeUInt32BE(ssrc, 12);
+    packet[16] = number & 0xff;
+  }
+  return packet;
+}
+
+const isKeyFrameRequest = (packet: Buffer, ssrc: number): boolean =>
+  packet[1] === 206 &&
+  packet.length >= 12 &&
+  (packet.readUInt32BE(8) === ssrc || packet.includes(ssrcBytes(ssrc), 12));
+
+function ssrcBytes(ssrc: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(ssrc);
+  return bytes;
+}
+
+test('[WK17] a publisher is asked for key frames at intervals, however many viewers ask, and however', async () => {
+  const { socket, sending, receiving, send, answer, settled, close } = await meeting();
+  const ssrc = 0x5a5a5a5a;
+  const producer = await sending.produce({
+    kind: 'video',
+    keyFrameRequestDelay: KEY_FRAME_REQUEST_DELAY_MS,
+    rtpParameters: {
+      codecs: [
+        {
+          mimeType: 'video/VP8',
+          payloadType: 96,
+          clockRate: 90_000,
+          rtcpFeedback: [{ type: 'nack', parameter: 'pli' }],
+        },
+      ],
+      encodings: [{ ssrc }],
+    },
+  });
+  let asked = 0;
+  socket.on('message', (packet) => {
+    if (isKeyFrameRequest(packet, ssrc)) asked += 1;
+  });
+  send(vp8Packet(ssrc, 1));
+  const consumers: types.Consumer[] = [];
+  for (let count = 0; count < 20; count += 1)
+    consumers.push(
+      await receiving.consume({
+        producerId: producer.id,
+        rtpCapabilities: structuredClone(ROUTER_RTP_CAPABILITIES),
+      }),
+    );
+  const ssrcs = consumers.flatMap(({ rtpParameters }) =>
+    (rtpParameters.encodings ?? []).flatMap((one) => one.ssrc ?? []),
+  );
+  await settled();
+  const [before, beganMs] = [asked, performance.now()];
+  for (let round = 0; round < 60; round += 1) {
+    send(vp8Packet(ssrc, 2 + round));
+    for (const one of ssrcs) {
+      answer(keyFrameRequest('pli', one, round));
+      answer(keyFrameRequest('fir', one, round));
+    }
+    const consumer = consumers[round % consumers.length];
+    await consumer?.pause();
+    await consumer?.resume();
+    await consumer?.requestKeyFrame();
+    await settled();
+  }
+  const most = (performance.now() - beganMs) / KEY_FRAME_REQUEST_DELAY_MS + 2;
+  close();
+  expect(asked).toBeGreaterThan(0);
+  expect(asked - before).toBeLessThanOrEqual(most);
 });
 
 /** A receiver report (RFC 3550, 6.4.2) of somebody who lost everything of a stream. */

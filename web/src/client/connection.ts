@@ -172,6 +172,11 @@ export class Connection {
     return this.#link.request(name, payload);
   }
 
+  /** Tells the edge that this client leaves, and goes on: where it is still there afterwards, it joins anew. */
+  announceLeaving(): void {
+    if (this.#entered) this.#link?.sendWithoutWaiting('leave');
+  }
+
   /** Tells the edge that this client leaves, without waiting, and closes. For `pagehide`. */
   leaveNow(): void {
     this.#link?.sendWithoutWaiting('leave');

@@ -87,6 +87,20 @@ describe('joining', () => {
     }
   });
 
+  test('[WB2] a page that stays although its unloading had begun comes back by itself', async () => {
+    const edge = new ScriptedEdge();
+    const meeting = meet(edge);
+    await meeting.join();
+    edge.on.resume = () => refuse('session_gone');
+    meeting.unloadBegins();
+    expect(phase(meeting)).toBe('joined');
+    // As Firefox does then.
+    edge.socket.drop();
+    await eventually(() => expect(edge.requests('join')).toHaveLength(2));
+    await eventually(() => expect(phase(meeting)).toBe('joined'));
+    expect(edge.requests('leave')).toHaveLength(1);
+  });
+
   test('[NW4] a machine that slept while an edge was sought goes on seeking when it wakes', async () => {
     vi.spyOn(Math, 'random').mockReturnValue(0);
     const now = performance.now.bind(performance);

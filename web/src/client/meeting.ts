@@ -343,6 +343,14 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     this.#dispatch({ type: 'left' });
   }
 
+  /**
+   * For `beforeunload`, where the browser closes the page's sockets at that event and not when the page is gone. A page that
+   * stays, since the person thought better of it, comes back by itself.
+   */
+  unloadBegins(): void {
+    if (this.#leaving === undefined) this.#connection.announceLeaving();
+  }
+
   /** Leaves without waiting, for `pagehide`, when the page will run no longer. */
   leaveNow(): void {
     this.#giveUpJoin();
