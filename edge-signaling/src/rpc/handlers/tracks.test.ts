@@ -1,6 +1,6 @@
 import { peer, request, track } from '@plenary/cluster/testing/samples';
 import { CLIENT_REQUESTS, LOGGED_EVENT } from '@plenary/cluster/protocol';
-import { describe, expect, it, vi } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { LimitedLog } from '../../limits/limited-log.ts';
 import { EdgeBudgets } from '../../limits/meter.ts';
 import { Connection } from '../../session/connection.ts';
@@ -29,12 +29,9 @@ async function publisher() {
   connection.apply({ type: 'entered', session });
   connection.payFrom(session, {});
   const services = { localRooms, links, clock, channel, reportFault };
-  const published = vi.spyOn(channel, 'publishEvents');
   /** The tracks that the room was told of, in the order of events. */
   const told = (): unknown[] =>
-    published.mock.calls.flatMap(([, events]) =>
-      events.map(({ event }) => ('trackId' in event ? event.trackId : event.type)),
-    );
+    channel.events.map(({ event }) => ('trackId' in event ? event.trackId : event.type));
   return { parts, link, connection, services, told };
 }
 
