@@ -534,9 +534,9 @@ export class MediaNode {
     this.#incoming.start();
     this.#resends.start();
     await this.#lease.start();
-    const { mediaNodeId, datacenter, controlUrl, workers } = config;
+    const { mediaNodeId, controlUrl, workers } = config;
     logger.info(
-      { mediaNodeId, datacenter, controlUrl, workers, portSlice: textOf(this.portSlice) },
+      { mediaNodeId, controlUrl, workers, portSlice: textOf(this.portSlice) },
       'media node started',
     );
   }
