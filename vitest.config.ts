@@ -20,7 +20,7 @@ const INTEGRATION_WORKERS = 3;
  * - `contract`: one suite for every version of a port; starts a real Redis of its own
  * - `integration`: real processes of ours
  * - `e2e`: the whole cluster with real Chromium and Firefox
- * - `rows`: some rows of the fault and the attackers' table, one at a time: they look for stretches without a picture
+ * - `rows`: draining, and some rows of the fault and the attackers' table, one at a time: they look for what people could notice
  * - `faults`: the whole fault table, and what else takes longer than `npm test` has time for
  * - `hostile`: the whole attackers' table, likewise
  * - `distant`: the whole contract on a store 30 ms away, likewise
@@ -84,6 +84,8 @@ export default defineConfig({
           exclude: everywhere,
           pool: 'forks',
           fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
       },
       {

@@ -16,4 +16,10 @@ describe('forgetOldest', () => {
     forgetOldest(map, 1);
     expect([...map]).toEqual([['b', 2]]);
   });
+
+  it('takes out as many as were added beyond what it may hold', () => {
+    const set = new Set(['a', 'b', 'c', 'd']);
+    forgetOldest(set, 2);
+    expect([...set]).toEqual(['c', 'd']);
+  });
 });

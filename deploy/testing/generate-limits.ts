@@ -162,7 +162,8 @@ A session that is resumed goes on with what it had left. On another edge it find
 what came in since it was taken up before,
 ${CARRIED_LEAST_SHARE * 100}% of the whole at least and ${CARRIED_SHARE * 100}% at most. A new join of the same person – of guests: by the same address – finds what the person's
 sessions on that edge had left, ${CARRIED_LEAST_SHARE * 100}% at least. On another edge it finds a whole purse: one person can spend as much at each edge, until the room's
-or the address' budget there ends it.
+or the address' budget there ends it. So whoever goes to and fro between two edges that do not hear of it from each other can be told
+as much by each of them.
 
 ## What requests cost
 
@@ -170,8 +171,9 @@ In a room of ${PEOPLE} people, with ${ITEMS} items where the request has a list 
 cost of [the table](protocol.md#limits) and ${WORK_PER_ITEM} for each item. *mediasoup* are calls, at 0.14 to 0.30 ms of a media
 node's thread each; an admission is taken for ${CALLS_PER_ADMISSION}. A *delivery* is one event to one person. Bytes count ${BYTES_PER_EVENT} for
 an event, ${BYTES_PER_PERSON} for a person on a page, ${BYTES_PER_CONSUMER} for a consumer, and what people wrote; those of \`sync\`, and what
-a join, a resume and an opening of media carry, are counted when they are known, and paid before the next one. A request by
-HTTP is taken for ${HTTP_COST} of work and the bytes of its answer, which its address pays. Items that are named twice count once, and the cost of a change of nothing is given back.
+a join, a resume and an opening of media carry, are counted when they are known, and paid before the next one, for which ${BYTES_PER_EVENT} bytes
+at least have to be there; what a join and a resume carry is paid from the budgets of the room and the tenant for joins and resumes too. A request by
+HTTP is taken for ${HTTP_COST} of work and the bytes of its answer, which its address pays; \`/health\` and \`/api/ready\` are free. Items that are named twice count once, and the cost of a change of nothing is given back.
 
 ${table(['request', ...RESOURCES], costRows)}
 

@@ -189,7 +189,7 @@ export class SimulatedMediaNode {
       logger,
       clock: net.time,
       reach: this.#reach,
-      noResends: new NoResends(),
+      noResends: new NoResends(net.time),
       timers: systemTimers,
       maxPeers: settings.maxPeers,
       pipeLingerMs: settings.pipeLingerMs,

@@ -176,6 +176,42 @@ describe('coming back by the token of an application', () => {
     await untilIn(page, 'host');
   });
 
+  it('[RJ5] a slow store costs nobody their role, and one that never answers is told of', async () => {
+    const page = await open(`${edgeUrl}/r/slow#token=${joinToken('slow', 'moderator')}`);
+    await enter(page);
+    await untilIn(page, 'moderator');
+    await untilTicketKept(page);
+    await page.addInitScript(() => {
+      const listen = EventTarget.prototype.addEventListener;
+      IDBOpenDBRequest.prototype.addEventListener = function (type: string, listener: unknown) {
+        if (typeof listener !== 'function' || sessionStorage.getItem('never') !== null) return;
+        listen.call(this, type, (event) => {
+          setTimeout(
+            () => {
+              Reflect.apply(listener, this, [event]);
+            },
+            type === "success" ? 3_000 : 0,
+          );
+        });
+      };
+    });
+    await page.goto(`${edgeUrl}/r/slow`);
+    await page.reload();
+    await enter(page);
+    await untilIn(page, 'moderator');
+    await page.evaluate(() => sessionStorage.setItem('never', 'yes'));
+    await page.reload();
+    await enter(page);
+    await endedBy(page, 'browser_failed');
+    expect(await page.getByRole('alert').innerText()).toContain('does not say who you were');
+    // Nobody comes in as a guest here.
+    expect(await page.getByTestId('join-as-guest-button').count()).toBe(0);
+    await page.evaluate(() => sessionStorage.removeItem('never'));
+    await page.getByTestId('rejoin-button').click();
+    await enter(page);
+    await untilIn(page, 'moderator');
+  });
+
   it.each<{ readonly what: string; readonly store?: () => Promise<void>; readonly before?: () => void }>([
     {
       what: 'a way back that can be none',

@@ -52,6 +52,10 @@ import { TenantMeter } from './tenant-meter.ts';
 import { createPubSub } from './transport/pubsub.ts';
 import { PublicationSeal } from './transport/publication-seal.ts';
 
+/** What probes are answered, which is made once: nobody pays for it. */
+const HEALTHY = json(200, { healthy: true });
+const READY = json(200, {});
+const NOT_READY = json(503, {});
 const FORGET_ADDRESSES_MS = 60_000;
 /** Time for the last words to reach the clients. */
 const GOODBYE_MS = 250;
@@ -235,9 +239,9 @@ export async function startEdge(
   );
   const handleHttp = createRouter({
     routes: {
-      'GET /health': () => json(200, { healthy: true }),
+      'GET /health': () => HEALTHY,
       // One bit for load balancers, without a word why.
-      'GET /api/ready': () => json(isOffered(question) ? 200 : 503, {}),
+      'GET /api/ready': () => (isOffered(question) ? READY : NOT_READY),
       'GET /api/edges': () => json(200, { edges: edgeHints(directory) }),
       // How far this datacenter is: answered before anything is looked at.
       'GET /api/ping': () => text(200, ''),
@@ -249,6 +253,7 @@ export async function startEdge(
         embedOrigins: config.embedOrigins,
       }),
     },
+    free: ['GET /health', 'GET /api/ready'],
     readers: {
       '/api/edges': 'any site',
       '/api/ping': 'any site',

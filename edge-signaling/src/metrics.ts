@@ -272,12 +272,17 @@ export type FaultPlace =
 /** Notes an error that was coped with: counted, and logged as a warning. */
 export type ReportFault = (where: FaultPlace, fault: unknown, detail?: Record<string, unknown>) => void;
 
+/** Faults that others say they met: a stack would be of where we heard of it. */
+const HEARSAY: ReadonlySet<FaultPlace> = new Set(['consumer', 'control_notice']);
+
 export function createFaultReporter(metrics: EdgeMetrics, logger: Logger, lines: RareLines): ReportFault {
   return (where, fault, detail = {}) => {
     metrics.faults.inc({ where });
+    const { code, message } = toPlenaryError(fault);
+    const told = HEARSAY.has(where) ? { code, reason: message } : { err: fault };
     // Strangers and the store decide how many there are.
-    lines.say(`${where} ${toPlenaryError(fault).code}`, (unsaid) => {
-      logger.warn({ where, err: fault, ...detail, ...leftOut(unsaid) }, 'a fault was coped with');
+    lines.say(`${where} ${code}`, (unsaid) => {
+      logger.warn({ where, ...told, ...detail, ...leftOut(unsaid) }, 'a fault was coped with');
     });
   };
 }

@@ -89,7 +89,7 @@ describe('what is odd is said once', () => {
         { oddEdgeId: 'c', publicUrl: 'https://localhost:3000' },
         expect.stringContaining('PLENARY_PUBLIC_URL'),
       ],
-      [{ processId: 'c', datacenter: 'grA' }, expect.stringContaining('PLENARY_DATACENTER')],
+      [{ processId: 'c', loneDatacenter: 'grA' }, expect.stringContaining('PLENARY_DATACENTER')],
     ]);
   });
 });

@@ -82,7 +82,7 @@ export class Oddities {
         key: `datacenter ${id} ${datacenter}`,
         say: () => {
           this.#logger.warn(
-            { processId: id, datacenter },
+            { processId: id, loneDatacenter: datacenter },
             'no other process has the datacenter of this one: is PLENARY_DATACENTER misspelt?',
           );
         },

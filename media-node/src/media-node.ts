@@ -243,7 +243,7 @@ export class MediaNode {
         this.#noteReach(people);
       },
     });
-    const noResends = new NoResends();
+    const noResends = new NoResends(systemClock);
     this.rooms = new Rooms({
       mediaNodeId,
       datacenter,
@@ -297,7 +297,7 @@ export class MediaNode {
         metrics.resendExcesses.inc();
         logger.warn(
           { ...peer.placed },
-          'a peer asks for too much again: its media is closed, and from now on it gets nothing twice',
+          'a peer asks for too much again: its media is closed, and for an hour it gets nothing twice',
         );
         noResends.add(peer.asker);
         peer.close('asks_too_much');
@@ -535,9 +535,9 @@ export class MediaNode {
     this.#incoming.start();
     this.#resends.start();
     await this.#lease.start();
-    const { mediaNodeId, datacenter, controlUrl, workers } = config;
+    const { mediaNodeId, controlUrl, workers } = config;
     logger.info(
-      { mediaNodeId, datacenter, controlUrl, workers, portSlice: textOf(this.portSlice) },
+      { mediaNodeId, controlUrl, workers, portSlice: textOf(this.portSlice) },
       'media node started',
     );
   }

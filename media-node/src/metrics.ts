@@ -68,7 +68,7 @@ export function createMetrics(withProcess: boolean) {
     ),
     resendExcesses: counter(
       'media_resend_excesses_total',
-      'Peers that had far more sent again than anybody needs: their media was closed, and from then on they get nothing twice',
+      'Peers that had far more sent again than anybody needs: their media was closed, and for an hour they get nothing twice',
     ),
     errors: counter('errors_total', 'Errors answered or coped with, by where and code', ['where', 'code']),
     entryFaults: counter(

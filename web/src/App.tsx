@@ -38,6 +38,7 @@ export function RoomApp({ controller }: { readonly controller: RoomController })
           onRejoin={() => {
             controller.returnToDoor();
           }}
+          onJoinAsGuest={controller.canComeAsGuest ? () => controller.joinAsGuest() : undefined}
         />
       ) : (
         <PreJoinPage {...props} />

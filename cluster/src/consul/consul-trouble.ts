@@ -12,6 +12,7 @@ export const CONSUL_TROUBLES = [
   'tls_refused',
   'access_denied',
   'no_leader',
+  'too_many_requests',
   'failing',
 ] as const;
 export type ConsulTrouble = (typeof CONSUL_TROUBLES)[number];
@@ -26,6 +27,7 @@ export interface ConsulRefusal {
 export function consulTroubleOf(error: unknown, refusal: ConsulRefusal | undefined): ConsulTrouble {
   if (refusal !== undefined) {
     if (refusal.status === 403 || refusal.status === 401) return 'access_denied';
+    if (refusal.status === 429) return 'too_many_requests';
     return /no cluster leader|no known consul servers|leadership lost/i.test(refusal.text)
       ? 'no_leader'
       : 'failing';
@@ -61,6 +63,10 @@ export const CONSUL_ADVICE: Readonly<
   no_leader: {
     mustAct: false,
     toDo: 'see whether most of the Consul servers live and reach one another, and whether the agent reaches them',
+  },
+  too_many_requests: {
+    mustAct: true,
+    toDo: 'raise limits.http_max_conns_per_client of the Consul agent, or limits.request_limits of its servers; the processes of one host come from one address',
   },
   failing: { mustAct: true, toDo: 'see what the log of the Consul agent says of the requests it fails' },
 };

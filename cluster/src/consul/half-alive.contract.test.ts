@@ -89,6 +89,14 @@ describe('a Consul that is half alive', () => {
     { answers: { status: 500, text: 'No cluster leader' }, cause: 'no_leader', level: 'warn' },
     { answers: { status: 500, text: 'rpc error making call' }, cause: 'failing', level: 'error' },
     { answers: { status: 403, text: 'ACL not found' }, cause: 'access_denied', level: 'error' },
+    {
+      answers: {
+        status: 429,
+        text: 'Your IP is issuing too many concurrent connections, please rate limit your calls',
+      },
+      cause: 'too_many_requests',
+      level: 'error',
+    },
     { answers: 'nothing', cause: 'no_answer', level: 'warn' },
   ] as const)(
     '[HL8] $cause is said once, and over when it serves again',

@@ -163,6 +163,14 @@ describe('parseConfig', () => {
     },
   );
 
+  it.each([`${SECRET},\n${SECRET}\n`, `${SECRET}\r\n,\t${SECRET}`])(
+    '[CF7] the entries of a list may stand on lines of their own: %j',
+    (text) => {
+      const config = parseConfig(SCHEMA, { PLENARY_PORT: '1', PLENARY_CLUSTER_SECRET: text });
+      expect(config.PLENARY_CLUSTER_SECRET).toBe(`${SECRET},${SECRET}`);
+    },
+  );
+
   it.each([
     [`"${SECRET}"`, 'is in quotation marks'],
     [`'${SECRET}'`, 'is in quotation marks'],

@@ -110,7 +110,7 @@ function readValue(
   if (path === '' && direct === '') return undefined;
   if (path !== '' && direct !== '') return { fault: `${name}: is given both directly and by ${name}_FILE` };
   try {
-    const value = path === '' ? direct : UTF8.decode(readFileSync(path)).trim();
+    const value = inOneLine(path === '' ? direct : UTF8.decode(readFileSync(path)).trim());
     // A secret that was never written must not pass for one that nobody wants.
     if (value === '') return { fault: `${name}_FILE: ${path} is empty` };
     const fault = faultOfText(value);
@@ -123,6 +123,15 @@ function readValue(
 function whyUnreadable(error: unknown): string {
   if (error instanceof TypeError) return 'it is not UTF-8 text';
   return error instanceof Error ? error.message : String(error);
+}
+
+/** A list may have one entry on each line, each but the last with its comma. */
+function inOneLine(text: string): string {
+  if (!/[\t\r\n]/.test(text)) return text;
+  return text
+    .split(',')
+    .map((entry) => entry.trim())
+    .join(',');
 }
 
 /** Throws a TypeError for what is in another encoding, such as the UTF-16 that PowerShell writes. */

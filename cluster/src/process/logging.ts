@@ -20,7 +20,7 @@ export function createLogger(identity: ProcessIdentity, level: string, output: L
     {
       level,
       base: identity,
-      formatters: { level: (label) => ({ level: label }) },
+      formatters: { level: (label) => ({ level: label }), log: (fields) => besideIdentity(identity, fields) },
       timestamp: pino.stdTimeFunctions.isoTime,
       redact: {
         paths: [
@@ -49,4 +49,15 @@ export function createLogger(identity: ProcessIdentity, level: string, output: L
 /** A logger for tests: silent. */
 export function silentLogger(): Logger {
   return pino({ level: 'silent' });
+}
+
+/** A name that a line has twice is read as the last one: what a line is about never takes the place of who wrote it. */
+function besideIdentity(identity: ProcessIdentity, fields: Record<string, unknown>): Record<string, unknown> {
+  if (!Object.keys(identity).some((name) => Object.hasOwn(fields, name))) return fields;
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [
+      Object.hasOwn(identity, name) ? `subject${name.charAt(0).toUpperCase()}${name.slice(1)}` : name,
+      value,
+    ]),
+  );
 }

@@ -106,7 +106,13 @@ export type TrackOrigin = z.infer<typeof TRACK_ORIGIN>;
 
 export const PEER_LOST_REASON = z.enum(['worker_died', 'node_lost', 'transport_failed']);
 
-const DIGEST = patternText(/^[\da-f]{16}$/, 16, 'must be a digest of 16 hexadecimal digits');
+/** Of a SHA-256 in hexadecimal digits, so many from the left. */
+export const DIGEST_LENGTH = 16;
+const DIGEST = patternText(
+  new RegExp(`^[\\da-f]{${DIGEST_LENGTH}}$`),
+  DIGEST_LENGTH,
+  `must be a digest of ${DIGEST_LENGTH} hexadecimal digits`,
+);
 export const NETWORK_DIGEST = DIGEST;
 
 export const CONTROL_REQUESTS = {

@@ -69,8 +69,8 @@ export function openServer(address: OneServer, connectionName: string, options: 
   // The watch finds out by a write whether it serves; ioredis would only wait for one that loads its data, and say nothing. Behind
   // Sentinels its check also tells a primary from a replica.
   if (address.kind === 'single')
-    return leaveUnselected(new Redis(address.url, { enableReadyCheck: false, ...common }));
-  return new LastingRedis({
+    return hearRefusal(leaveUnselected(new Redis(address.url, { enableReadyCheck: false, ...common })));
+  const lasting = new LastingRedis({
     ...common,
     role: 'master',
     name: address.name,
@@ -86,6 +86,7 @@ export function openServer(address: OneServer, connectionName: string, options: 
     ...given('sentinelPassword', address.sentinelPassword),
     ...(address.tls ? { tls: {}, sentinelTLS: {}, enableTLSForSentinelMode: true } : {}),
   });
+  return hearRefusal(lasting);
 }
 
 const FAILED_COMMAND = z.object({ command: z.object({ name: z.literal('select') }) });
@@ -104,6 +105,28 @@ function leaveUnselected(redis: Redis): Redis {
   return redis;
 }
 
+const TOO_MANY_CLIENTS = /^-(ERR max number of clients[^\r]*)/;
+
+/**
+ * A server with too many clients says so once, in answer to what is sent first, and closes. Where there is no password to send, that is
+ * the name of the connection, whose answer ioredis ignores: the operator would read of a connection that ends, and of no reason.
+ */
+function hearRefusal<Server extends Redis>(redis: Server): Server {
+  redis.on(
+    'connect',
+    entry('store', () => {
+      redis.stream.once(
+        'data',
+        entry('store', (first: Buffer) => {
+          const [, refusal] = TOO_MANY_CLIENTS.exec(first.toString('latin1')) ?? [];
+          if (refusal !== undefined) redis.emit('error', new Error(refusal));
+        }),
+      );
+    }),
+  );
+  return redis;
+}
+
 /** The number of the database that keys are in: a URL may name one, Sentinels and a Redis Cluster do not. */
 export function databaseOf(address: StoreAddress): number {
   return address.kind === 'single' ? (new Redis(address.url, { lazyConnect: true }).options.db ?? 0) : 0;
@@ -115,7 +138,7 @@ export function openCluster(
   connectionName: string,
   options: { readonly shardedSubscribers?: boolean; readonly enableOfflineQueue?: boolean } = {},
 ): Cluster {
-  return new Cluster([...address.nodes], {
+  const cluster = new Cluster([...address.nodes], {
     ...options,
     clusterRetryStrategy: reconnectAfterMs,
     ...given('natMap', address.natMap),
@@ -134,4 +157,9 @@ export function openCluster(
       ...(address.tls ? { tls: {} } : {}),
     },
   });
+  cluster.on(
+    '+node',
+    entry('store', (node: Redis) => hearRefusal(node)),
+  );
+  return cluster;
 }

@@ -26,7 +26,7 @@ export class MalformedRecords {
     if (this.#said.has(kind)) return;
     this.#said.add(kind);
     this.#logger.error(
-      { kind, detail: detail() },
+      { record: kind, detail: detail() },
       'skipped a malformed record in the store; further ones are only counted',
     );
   };

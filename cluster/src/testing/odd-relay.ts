@@ -16,6 +16,8 @@ export class OddRelay {
   readonly #sockets = new Set<Socket>();
   /** Connections whose answers have stopped. */
   readonly #stalled = new WeakSet<Socket>();
+  /** What waits for its time, by connection: timers release it in its order, whichever fires first. */
+  readonly #held = new WeakMap<Socket, { readonly answer: Buffer; readonly dueMs: number }[]>();
   #carried = 0;
 
   static async to(port: number): Promise<OddRelay> {
@@ -74,11 +76,22 @@ export class OddRelay {
     if (oddity === 'half') {
       this.#stalled.add(near);
       near.write(answer.subarray(0, Math.ceil(answer.length / 2)));
-    } else if (typeof oddity === 'object') {
-      // Timers of one length fire in the order in which they were set.
-      setTimeout(() => {
-        if (near.writable) near.write(answer);
-      }, oddity.later);
-    } else near.write(answer);
+      return;
+    }
+    // TCP keeps the order of what it carries: what comes after a delay has ended does not overtake what is still held back.
+    const held = this.#held.get(near) ?? [];
+    const delayMs = typeof oddity === 'object' ? oddity.later : 0;
+    if (delayMs === 0 && held.length === 0) {
+      near.write(answer);
+      return;
+    }
+    const nowMs = performance.now();
+    const dueMs = Math.max(nowMs + delayMs, held.at(-1)?.dueMs ?? 0);
+    held.push({ answer, dueMs });
+    this.#held.set(near, held);
+    setTimeout(() => {
+      const first = held.shift();
+      if (first !== undefined && near.writable) near.write(first.answer);
+    }, dueMs - nowMs);
   }
 }

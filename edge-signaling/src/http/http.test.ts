@@ -52,6 +52,32 @@ const NOTHING_SPENT: RouterSettings['budgets'] = {
   spendHttp: () => undefined,
 };
 
+/** A router whose addresses pay until `spend` is called, and then have nothing left. */
+function chargingRouter() {
+  const spent: number[] = [];
+  let verdict: ReturnType<RouterSettings['budgets']['chargeHttp']> = 'allowed';
+  const router = createRouter({
+    routes: {
+      'GET /health': () => json(200, {}),
+      'GET /api/ready': () => json(200, {}),
+      'GET /page': () => json(200, {}),
+      'GET /letters': () => text(200, '€'.repeat(1_000)),
+      'GET /binary': () => ({ status: 200, headers: {}, body: new Uint8Array(500) }),
+    },
+    free: ['GET /health', 'GET /api/ready'],
+    readers: {},
+    otherwise: () => json(404, {}),
+    contentSecurityPolicy: contentSecurityPolicy('https://a.example'),
+    isEmbeddable: false,
+    budgets: { chargeHttp: () => verdict, spendHttp: (_address, bytes) => void spent.push(bytes) },
+    onFault: (fault) => expect.fail(String(fault)),
+  });
+  const spend = (): void => {
+    verdict = 'rate_limited';
+  };
+  return { router, spend, spent };
+}
+
 describe('requests by HTTP', () => {
   it('[BU21] are paid by their address, which is refused beyond it, and its sockets go on', async () => {
     const clock = new ManualClock();
@@ -60,6 +86,7 @@ describe('requests by HTTP', () => {
     const budgets = new EdgeBudgets({ clock, socketsPerAddress: 10, log });
     const router = createRouter({
       routes: { 'GET /page': () => json(200, {}), 'GET /large': () => text(200, 'x'.repeat(1_000_000)) },
+      free: [],
       readers: {},
       otherwise: () => json(404, {}),
       contentSecurityPolicy: contentSecurityPolicy('https://a.example'),
@@ -87,6 +114,29 @@ describe('requests by HTTP', () => {
     clock.advance(60_000);
     expect(served(await statuses('/page', 5))).toBe(5);
   });
+
+  it('[BU21] of probes are free, by GET and HEAD alone: who shares an address with them takes no edge out of service', async () => {
+    const { router, spend } = chargingRouter();
+    spend();
+    const ask = async (path: string, method = 'GET') => (await router(request(path, { method }))).status;
+    expect(await ask('/page')).toBe(429);
+    for (const path of ['/health', '/api/ready']) {
+      for (let count = 0; count < 1_000; count += 1) expect(await ask(path)).toBe(200);
+      expect(await ask(path, 'HEAD')).toBe(200);
+      expect(await ask(path, 'POST')).toBe(429);
+      expect(await ask(path, 'OPTIONS')).toBe(429);
+    }
+  });
+
+  it('[BU21] are charged the bytes that are sent: of letters all of theirs, of HEAD none', async () => {
+    const { router, spent } = chargingRouter();
+    await router(request('/letters'));
+    expect(spent).toEqual([3_000]);
+    await router(request('/binary'));
+    expect(spent).toEqual([3_000, 500]);
+    await router(request('/letters', { method: 'HEAD' }));
+    expect(spent.reduce((sum, bytes) => sum + bytes, 0)).toBe(3_500);
+  });
 });
 
 describe('the router', () => {
@@ -101,6 +151,7 @@ describe('the router', () => {
         throw new PlenaryError('rate_limited');
       },
     },
+    free: [],
     readers: { '/health': 'any site', '/post': (origin) => origin === 'https://good.example' },
     otherwise: () => json(404, {}),
     contentSecurityPolicy: contentSecurityPolicy('https://a.example'),
@@ -171,6 +222,7 @@ describe('the router', () => {
     const sites = ['https://app.example', 'https://b.example:8443'];
     const embedded = await createRouter({
       routes: { 'GET /': () => json(200, {}) },
+      free: [],
       readers: {},
       otherwise: () => json(404, {}),
       contentSecurityPolicy: contentSecurityPolicy('https://a.example', sites),

@@ -31,6 +31,8 @@ const SECURITY_HEADERS: Readonly<Record<string, string>> = {
 export interface RouterSettings {
   /** Handlers by method and path, such as `GET /health`. */
   readonly routes: Readonly<Record<string, HttpHandler>>;
+  /** Routes that nobody pays for: they have to be cheap. Whoever shares an address with a probe would take the edge out of service. */
+  readonly free: readonly string[];
   /** Paths whose answers pages of other origins may read, and which pages; nobody else's can read any. */
   readonly readers: Readonly<Record<string, Readers>>;
   /** Answers what no route does. */
@@ -47,9 +49,10 @@ export interface RouterSettings {
 export function createRouter(settings: RouterSettings): (request: HttpRequest) => Promise<HttpResponse> {
   const methodsOf = methodsByPath(Object.keys(settings.routes));
   const readersOf = new Map(Object.entries(settings.readers));
+  const free = new Set(settings.free);
   const handlerOf = (request: HttpRequest): HttpHandler => {
-    const method = request.method === 'HEAD' ? 'GET' : request.method;
-    const key = `${method} ${request.path}`;
+    const key = keyOf(request);
+    const { method } = request;
     const handler = Object.hasOwn(settings.routes, key) ? settings.routes[key] : undefined;
     if (handler !== undefined) return handler;
     const methods = methodsOf.get(request.path);
@@ -58,16 +61,17 @@ export function createRouter(settings: RouterSettings): (request: HttpRequest) =
       return () => answerPreflight(readers, request, methods);
     if (methods === undefined && request.path.startsWith('/api/'))
       throw new PlenaryError('unknown_message', request.path.slice(0, 100));
-    if (methods !== undefined || method !== 'GET')
+    if (methods !== undefined || (method !== 'GET' && method !== 'HEAD'))
       return () => methodNotAllowed(request, methods ?? ['GET', 'HEAD']);
     return settings.otherwise;
   };
   return async (request) => {
     let response: HttpResponse;
     try {
-      demandAllowed(settings.budgets.chargeHttp(request.address));
+      const isFree = free.has(keyOf(request));
+      if (!isFree) demandAllowed(settings.budgets.chargeHttp(request.address));
       response = await handlerOf(request)(request);
-      settings.budgets.spendHttp(request.address, response.body.length);
+      if (!isFree) settings.budgets.spendHttp(request.address, sentBytes(request, response));
     } catch (thrown) {
       const error = toPlenaryError(thrown);
       if (error.code === 'internal') settings.onFault(thrown);
@@ -85,6 +89,13 @@ export function createRouter(settings: RouterSettings): (request: HttpRequest) =
     return { ...response, headers };
   };
 }
+
+/** By which a request finds its route. */
+const keyOf = ({ method, path }: HttpRequest): string => `${method === 'HEAD' ? 'GET' : method} ${path}`;
+
+/** Bytes of the body as it is sent, which of `HEAD` is not. */
+const sentBytes = ({ method }: HttpRequest, { body }: HttpResponse): number =>
+  method === 'HEAD' ? 0 : Buffer.byteLength(body);
 
 /** Which methods each path has, of routes such as `GET /health`. */
 function methodsByPath(routes: readonly string[]): ReadonlyMap<string, readonly string[]> {

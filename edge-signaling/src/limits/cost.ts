@@ -76,6 +76,8 @@ export const callsOfUpdates = (updates: readonly ConsumerUpdate[]): number =>
 
 const countOf = (ids: readonly string[]): number => new Set(ids).size;
 const pageBytes = (people: number): number => Math.min(people, ROSTER_PAGE_SIZE) * BYTES_PER_PERSON;
+/** What coming in carries at least, also where nobody is known to be there: what is owed for earlier answers has to be paid. */
+const entryBytes = (people: number): number => BYTES_PER_EVENT + pageBytes(people);
 /** An event that everybody in the room is told of. */
 const eventTo = (people: number, bytes = 0): Cost => ({
   store: 1,
@@ -92,10 +94,10 @@ const COSTS: CostTable = {
   join: (_request, people) => ({
     mediasoup: CALLS_PER_ADMISSION,
     store: 4,
-    bytes: pageBytes(people),
+    bytes: entryBytes(people),
     deliveries: people,
   }),
-  resume: (_request, people) => ({ store: 4, bytes: pageBytes(people) }),
+  resume: (_request, people) => ({ store: 4, bytes: entryBytes(people) }),
   'session.confirm': () => ({ store: 1 }),
   leave: (_request, people) => ({ mediasoup: 4, ...eventTo(people) }),
   'edge.check': () => ({}),

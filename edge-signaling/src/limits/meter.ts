@@ -145,6 +145,12 @@ export class EdgeBudgets {
     return 'rate_limited';
   }
 
+  /** The same for what the answer carried: the next who come in from there wait until it is paid (SPEC BU4). */
+  spendEntry({ address, payers, cost, people }: Omit<Charge, 'purse'> & { readonly payers: Payers }): void {
+    const accounts = accountsInside(this.#entries, payers, people);
+    for (const { budget, draft } of draftsOn(accounts, siteOf(address), cost, people)) budget.spend(draft);
+  }
+
   /** Charges an address for a request by HTTP (SPEC BU21). */
   chargeHttp(address: string): Verdict {
     const limit = chargeAll(this.#httpDrafts(address, { work: HTTP_COST, bytes: 1 }));
@@ -259,6 +265,11 @@ export class Meter {
   /** Charges the room and the tenant for coming in. */
   chargeEntry(cost: Cost, payers: Payers, people: number): Verdict {
     return this.#budgets.chargeEntry({ address: this.#address, payers, cost, people });
+  }
+
+  /** The same for what coming in carried, which the answer told. */
+  settleEntry(cost: Cost, payers: Payers, people: number): void {
+    this.#budgets.spendEntry({ address: this.#address, payers, cost, people });
   }
 
   /** Charges what turned out only afterwards, or, negative, gives back what was not needed. */

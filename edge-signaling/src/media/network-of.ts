@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { digestOf } from '../digest.ts';
 import { siteOf } from '../limits/address-keys.ts';
 import type { ClientSocket } from '../transport/client-socket.ts';
 
@@ -8,5 +8,5 @@ import type { ClientSocket } from '../transport/client-socket.ts';
  */
 export function networkOf(socket: Pick<ClientSocket, 'address'> | undefined): { readonly network?: string } {
   if (socket === undefined) return {};
-  return { network: createHash('sha256').update(siteOf(socket.address)).digest('hex').slice(0, 16) };
+  return { network: digestOf(siteOf(socket.address)) };
 }

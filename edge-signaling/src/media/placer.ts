@@ -60,10 +60,10 @@ export interface HostRequest {
   readonly roomId: RoomId;
   readonly peerId: PeerId;
   readonly requestId: RequestId;
-  /** Who this is, for a first placement: see {@link digestOfSubject}. */
+  /** Whose places in the room a first placement counts among: see {@link digestOfSubject}. */
+  readonly subject?: string;
+  /** By which the media node knows the person again: see {@link digestOfPerson}. */
   readonly person?: string;
-  /** Whose media it is: see {@link digestOfPerson}. */
-  readonly whose?: string;
   /** Where the client comes from: see {@link networkOf}. */
   readonly network?: string;
   readonly media: MediaRequest;
@@ -192,7 +192,7 @@ export class Placer {
     replaces: Epoch | undefined,
   ): Promise<Placement> {
     const { rooms, edgeId, directory, maxPeersPerRoom, maxPeersPerPerson } = this.#settings;
-    const { person } = request;
+    const { subject } = request;
     const mediaNodeId = await this.#choose(request, excluded);
     const first = {
       roomId: request.roomId,
@@ -201,7 +201,7 @@ export class Placer {
       edgeId,
       mediaNodeId,
       maxPeers: maxPeersPerRoom,
-      ...(person === undefined ? {} : { subject: { digest: person, maxPeers: maxPeersPerPerson } }),
+      ...(subject === undefined ? {} : { subject: { digest: subject, maxPeers: maxPeersPerPerson } }),
       ...(request.keeps === undefined ? {} : { keepsEpoch: request.keeps }),
     };
     const heldUnder = request.heldUnder === undefined ? {} : { heldUnder: request.heldUnder() };
@@ -270,7 +270,7 @@ export class Placer {
     placement: Placement,
     excluded: ReadonlySet<MediaNodeId>,
   ): Promise<Hosted> {
-    const { roomId, peerId, network, whose, entrant, place } = request;
+    const { roomId, peerId, network, person, entrant, place } = request;
     const { mediaNodeId, epoch } = placement;
     const { admissions, links, clock } = this.#settings;
     const admission = async (link: MediaLink): Promise<Hosted> => {
@@ -287,7 +287,7 @@ export class Placer {
           media: request.media,
           tracks,
           ...(network === undefined ? {} : { network }),
-          ...(whose === undefined ? {} : { person: whose }),
+          ...(person === undefined ? {} : { person }),
         },
         timeoutMs,
       );

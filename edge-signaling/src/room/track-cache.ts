@@ -37,6 +37,11 @@ export class TrackCache {
     return this.#tracks.get(trackId)?.homeNodeId;
   }
 
+  /** Whose a track is, if that is known. */
+  ownerOf(trackId: TrackId): PeerId | undefined {
+    return this.#tracks.get(trackId)?.peerId;
+  }
+
   /** Finds tracks, asking the store only for those that are not known. Never throws: see {@link FoundTracks}. */
   async find(store: RoomStore, roomId: RoomId, trackIds: readonly TrackId[]): Promise<FoundTracks> {
     const unknown = trackIds.filter((trackId) => !this.#tracks.has(trackId));

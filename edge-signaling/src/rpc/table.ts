@@ -29,16 +29,17 @@ import {
 import { versioned } from './versioned.ts';
 import { handleTrackEnd, handleTrackPause, handleTrackPublish } from './handlers/tracks.ts';
 
+/** Charges what a request costs before it is carried out: it costs as much when it fails (SPEC BU4). */
+export const charged =
+  <Name extends ClientRequestName>(name: Name, handler: Handler<Name>): Handler<Name> =>
+  async (request, connection) => {
+    demandAllowed(connection.charge(costOf(name, request, connection.people)));
+    return handler(request, connection);
+  };
+
 /** One row for each request of the protocol: the compiler demands all of them. */
 export function createDispatchTable(services: HandlerServices): DispatchTable {
   const options = { onFault: (fault: unknown) => services.reportFault('handler', fault) };
-  /** Charges what a request costs before it is carried out: it costs as much when it fails (SPEC BU4). */
-  const charged =
-    <Name extends ClientRequestName>(name: Name, handler: Handler<Name>): Handler<Name> =>
-    async (request, connection) => {
-      demandAllowed(connection.charge(costOf(name, request, connection.people)));
-      return handler(request, connection);
-    };
   return {
     join: versioned(route(CLIENT_REQUESTS.join, charged('join', handleJoin(services)), options)),
     resume: versioned(route(CLIENT_REQUESTS.resume, charged('resume', handleResume(services)), options)),

@@ -58,6 +58,13 @@ export class Connection {
     this.#meter.settle(cost, this.#payers(), this.people);
   }
 
+  /** Charges what the answer to a join or a resume carried: to those who pay for requests, and to what pays for coming in. */
+  settleEntry(cost: Cost): void {
+    this.settle(cost);
+    const payers = this.#payers();
+    if (payers !== undefined) this.#meter.settleEntry(cost, payers, this.people);
+  }
+
   /**
    * From now on the session pays: one that was begun before goes on with what it has left, a new one with what this connection
    * has left (SPEC BU5), or what its person left behind, where that is less (BU18). So do its frames (BU17).

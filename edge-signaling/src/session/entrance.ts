@@ -231,7 +231,7 @@ export class Entrance {
         roomId,
         peerId,
         requestId,
-        person: digestOfSubject(subject),
+        subject: digestOfSubject(subject),
         ...digestOfPerson(grants),
         ...networkOf(socket),
         media: mediaOf(request.media, grants),

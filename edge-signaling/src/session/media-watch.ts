@@ -225,11 +225,15 @@ export class MediaWatch implements ControlLinkListener {
       case 'peer.left':
         return this.#mayHost(mediaNodeId, roomId, event.peerId);
       case 'track.published':
-        return this.#mayHost(mediaNodeId, roomId, event.track.peerId);
+        return (
+          this.#mayHost(mediaNodeId, roomId, event.track.peerId) &&
+          this.#mayBeHome(mediaNodeId, roomId, event.track.trackId)
+        );
       // A peer that moved leaves tracks behind, which its old node ends.
       case 'track.changed':
-      case 'track.ended':
         return this.#mayBeHome(mediaNodeId, roomId, event.trackId);
+      case 'track.ended':
+        return this.#mayBeHome(mediaNodeId, roomId, event.trackId) && this.#mayOwn(roomId, event);
       case 'peer.joined':
       case 'chat.posted':
         return false;
@@ -239,6 +243,13 @@ export class MediaWatch implements ControlLinkListener {
   #mayBeHome(mediaNodeId: MediaNodeId, roomId: RoomId, trackId: TrackId): boolean {
     const home = this.#settings.localRooms.tracksOf(roomId).homeNodeOf(trackId);
     return home === undefined || home === mediaNodeId;
+  }
+
+  #mayOwn(
+    roomId: RoomId,
+    { peerId, trackId }: { readonly peerId: PeerId; readonly trackId: TrackId },
+  ): boolean {
+    return (this.#settings.localRooms.tracksOf(roomId).ownerOf(trackId) ?? peerId) === peerId;
   }
 
   #noteLie(mediaNodeId: MediaNodeId, name: string): void {

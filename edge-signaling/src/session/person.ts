@@ -1,6 +1,6 @@
 /** Whose budgets a session spends. */
-import { createHash } from 'node:crypto';
 import type { SessionGrants } from '@plenary/cluster';
+import { digestOf } from '../digest.ts';
 import { siteOf } from '../limits/address-keys.ts';
 
 /** Who a person is to an edge: all their sessions share one budget there (SPEC BU17, BU18). Tenants have no spaces. */
@@ -15,8 +15,8 @@ export const rememberedAs = (
 
 /** By which a media node knows a person again, whichever peer they are; of guests each is somebody new (SPEC MS10). */
 export function digestOfPerson(grants: Pick<SessionGrants, 'tenant' | 'sub' | 'guest'>): {
-  readonly whose?: string;
+  readonly person?: string;
 } {
   if (grants.guest === true) return {};
-  return { whose: createHash('sha256').update(personOf(grants)).digest('hex').slice(0, 16) };
+  return { person: digestOf(personOf(grants)) };
 }

@@ -16,7 +16,7 @@ import type {
   PlacedPeer,
   Placement,
 } from '@plenary/cluster';
-import type { EdgeNoticeName } from '@plenary/cluster/protocol';
+import type { EdgeNoticeName, LoggedEvent } from '@plenary/cluster/protocol';
 import { edge, mediaNode, peer, request, room, SAMPLE_SESSION_KEY } from '@plenary/cluster/testing/samples';
 import { roomNameOf, tenantOf } from '@plenary/cluster/ids';
 import type { MediaNodeId } from '@plenary/cluster/ids';
@@ -113,8 +113,9 @@ export class ScriptedLinks implements MediaLinks {
 /** Remembers what edges were told. */
 export class RecordingChannel implements RoomChannel {
   readonly told: EdgeMessage[] = [];
-  publishEvents(): void {
-    // Nobody listens.
+  readonly events: LoggedEvent[] = [];
+  publishEvents(...[, events]: Parameters<RoomChannel['publishEvents']>): void {
+    this.events.push(...events);
   }
   readonly published: unknown[] = [];
   publish(...news: Parameters<RoomChannel['publish']>): void {

@@ -15,8 +15,9 @@ const ROOM = 'reports';
 /** Each of 1,900 bytes, of one packet that there was and of 470 that there were none. */
 const REPORTS = 1_000;
 const REPORT_ITEMS = 472;
-/** What a worker takes of them at once, and within seven seconds more. */
-const MOST_TAKEN = 600;
+/** Of them a worker takes so many at once, and a second (`bounds.mjs` of the setup), with some more for those that were under way. */
+const TAKEN_AT_ONCE = 150;
+const TAKEN_A_SECOND = 70;
 
 let cluster: LocalCluster;
 beforeAll(async () => {
@@ -105,6 +106,7 @@ it('[WK15] a worker takes a bounded amount of reports from a viewer at once, and
   await waitFor('packets of the camera', () => sequences().length > 2 * REPORTS);
   isSending = false;
   const [first = 0, ...others] = sequences().slice(-REPORTS);
+  const beganMs = performance.now();
   for (const [index, sequence] of others.entries()) {
     links.receive.send(lost(ssrc, sequence, REPORT_ITEMS));
     // More at once would not fit into the worker's socket.
@@ -114,8 +116,9 @@ it('[WK15] a worker takes a bounded amount of reports from a viewer at once, and
     links.receive.send(lost(ssrc, first, 1));
     return sentAgain().includes(first);
   });
+  const seconds = (performance.now() - beganMs) / 1_000;
   expect(sentAgain().length).toBeGreaterThan(1);
-  expect(sentAgain().length).toBeLessThan(MOST_TAKEN);
+  expect(sentAgain().length).toBeLessThan(TAKEN_AT_ONCE + TAKEN_A_SECOND * seconds);
   await leave();
   await speaker.leave();
 });

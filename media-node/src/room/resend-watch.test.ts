@@ -1,5 +1,5 @@
 import { peer, room } from '@plenary/cluster/testing/samples';
-import { ROUTER_RTP_CAPABILITIES } from '@plenary/cluster';
+import { ManualClock, ROUTER_RTP_CAPABILITIES } from '@plenary/cluster';
 import { describe, expect, test } from 'vitest';
 import { NoResends, withoutResends } from './no-resends.ts';
 import { addExcess, RESENDS_IN_ANY_CASE, RESEND_LOOKS, timesLimit, watchResends } from './resend-watch.ts';
@@ -133,7 +133,7 @@ describe('the watch', () => {
 describe('a peer to whom nothing is sent again', () => {
   test('[MS10] is known in whatever media it opens, and is offered codecs that ask for nothing again', () => {
     const mallory = { roomId: room('standup'), peerId: peer('mallory'), person: undefined };
-    const noResends = new NoResends();
+    const noResends = new NoResends(new ManualClock());
     noResends.add(mallory);
     expect(noResends.has({ ...mallory, person: 'ab' })).toBe(true);
     expect(noResends.has({ ...mallory, peerId: peer('ann') })).toBe(false);
@@ -146,11 +146,52 @@ describe('a peer to whom nothing is sent again', () => {
 
   test('[MS10] is the same person in another room and as another peer; guests are nobody in particular', () => {
     const mallory = { roomId: room('standup'), peerId: peer('mallory'), person: '0123456789abcdef' };
-    const noResends = new NoResends();
+    const noResends = new NoResends(new ManualClock());
     noResends.add(mallory);
     expect(noResends.has({ ...mallory, roomId: room('daily'), peerId: peer('again') })).toBe(true);
     const guest = { roomId: room('standup'), peerId: peer('guest'), person: undefined };
     noResends.add(guest);
     expect(noResends.has({ ...guest, peerId: peer('other-guest') })).toBe(false);
+  });
+
+  describe('among many', () => {
+    const asker = (index: number) => ({
+      roomId: room('standup'),
+      peerId: peer(`peer-${index}`),
+      person: index.toString(16).padStart(16, '0'),
+    });
+    const addAll = (noResends: NoResends, from: number, to: number): void => {
+      for (let index = from; index < to; index += 1) noResends.add(asker(index));
+    };
+
+    test('[MS10] of too many those are forgotten that were found first, each as a peer and as a person', () => {
+      const noResends = new NoResends(new ManualClock());
+      addAll(noResends, 0, 15_000);
+      expect(noResends.has(asker(14_999))).toBe(true);
+      expect(noResends.has(asker(5_000))).toBe(true);
+      expect(noResends.has(asker(4_999))).toBe(false);
+    });
+
+    test('[MS10] who was found again is forgotten after those that were found before that', () => {
+      const noResends = new NoResends(new ManualClock());
+      addAll(noResends, 0, 9_000);
+      noResends.add(asker(0));
+      addAll(noResends, 9_000, 18_000);
+      expect(noResends.has(asker(0))).toBe(true);
+      expect(noResends.has(asker(1))).toBe(false);
+    });
+  });
+
+  test('[MS10] gets packets again an hour after it was found last', () => {
+    const clock = new ManualClock();
+    const noResends = new NoResends(clock);
+    const ann = { roomId: room('standup'), peerId: peer('ann'), person: '0123456789abcdef' };
+    noResends.add(ann);
+    clock.advance(3_000_000);
+    noResends.add(ann);
+    clock.advance(3_599_999);
+    expect(noResends.has(ann)).toBe(true);
+    clock.advance(1);
+    expect(noResends.has(ann)).toBe(false);
   });
 });

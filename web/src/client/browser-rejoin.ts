@@ -9,8 +9,8 @@ const OBJECTS = 'rejoin';
 const TAB_KEY = 'plenary.tab';
 /** What is older is of no use: the cluster lets nobody back in later. */
 const KEPT_MS = 7 * 86_400_000;
-/** A store that answers later holds nobody at the door: some browsers’ does not at all until they are started anew. */
-const ANSWER_WITHIN_MS = 1_500;
+/** A slow disk takes seconds. A store that answers later holds nobody any longer: some browsers’ does not at all until they are started anew. */
+export const ANSWER_WITHIN_MS = 10_000;
 
 interface Kept {
   readonly token: string;
@@ -28,14 +28,20 @@ interface Kept {
 export function browserRejoinKeeper(keptAs: string, log: ClientLog): RejoinKeeper {
   return {
     async load() {
+      // A tab that never kept anything opens no database.
+      const tab = tabOf(log);
+      if (tab === undefined) return undefined;
+      let kept: unknown;
       try {
-        // A tab that never kept anything opens no database.
-        const tab = sessionStorage.getItem(TAB_KEY);
-        if (tab === null) return undefined;
-        const kept: unknown = await inStore('readonly', (objects) => objects.get(`${tab} ${keptAs}`));
-        return isKept(kept) ? { token: kept.token, key: await restoreSessionKey(kept.pair) } : undefined;
+        kept = await inStore('readonly', (objects) => objects.get(`${tab} ${keptAs}`));
       } catch (thrown) {
         log.warn('the way back to the meeting cannot be read', thrown);
+        return 'unreadable';
+      }
+      try {
+        return isKept(kept) ? { token: kept.token, key: await restoreSessionKey(kept.pair) } : undefined;
+      } catch (thrown) {
+        log.warn('the way back to the meeting that was kept is none', thrown);
         return undefined;
       }
     },
@@ -44,7 +50,6 @@ export function browserRejoinKeeper(keptAs: string, log: ClientLog): RejoinKeepe
         const known = sessionStorage.getItem(TAB_KEY);
         if (known === null && ticket === undefined) return;
         const tab = known ?? newRequestId();
-        sessionStorage.setItem(TAB_KEY, tab);
         const name = `${tab} ${keptAs}`;
         const pair = ticket?.key.pair;
         if (ticket === undefined || pair === undefined) {
@@ -53,12 +58,23 @@ export function browserRejoinKeeper(keptAs: string, log: ClientLog): RejoinKeepe
         }
         const kept: Kept = { token: ticket.token, pair, keptAtMs: Date.now() };
         await inStore('readwrite', (objects) => objects.put(kept, name));
+        // Only now: a tab whose browser keeps nothing has nothing to be read later.
+        sessionStorage.setItem(TAB_KEY, tab);
         await inStore('readwrite', forgetOld);
       } catch (thrown) {
         log.warn('the way back to the meeting cannot be kept', thrown);
       }
     },
   };
+}
+
+function tabOf(log: ClientLog): string | undefined {
+  try {
+    return sessionStorage.getItem(TAB_KEY) ?? undefined;
+  } catch (thrown) {
+    log.warn('the browser keeps nothing for this page', thrown);
+    return undefined;
+  }
 }
 
 function isKept(value: unknown): value is Kept {

@@ -32,6 +32,8 @@ const UNREACHABLE_FOR_MS = 15_000;
 const LONGEST_ATTEMPT_MS = 60_000;
 /** For so long an edge that was asked to take the session up, and did not answer, may yet do so, in milliseconds. */
 const UNSURE_FOR_MS = 10_000;
+/** A page that is still there so long after its unloading began stays: no timer runs while it is asked about, in milliseconds. */
+const UNLOADS_WITHIN_MS = 1_000;
 
 /** A notice that is not of the connection itself. */
 export type NoticeOfMeeting = Exclude<ParsedNotice, { name: 'bye' | 'edge.leaving' }>;
@@ -73,6 +75,8 @@ export class Connection {
   #handover: Handover | undefined;
   /** Until then `replaced` may tell of an edge that this client asked itself. */
   #unsureUntilMs = 0;
+  /** Runs while an edge was told that this client leaves. */
+  #unloadTimer: ReturnType<typeof setTimeout> | undefined;
   #bye: PlenaryError | undefined;
   /** Grows with every start and stop; whoever waits compares it and gives up when it is no longer theirs. */
   #run = 0;
@@ -174,7 +178,10 @@ export class Connection {
 
   /** Tells the edge that this client leaves, and goes on: where it is still there afterwards, it joins anew. */
   announceLeaving(): void {
-    if (this.#entered) this.#link?.sendWithoutWaiting('leave');
+    if (!this.#entered || this.#unloadTimer !== undefined) return;
+    this.#link?.sendWithoutWaiting('leave');
+    // The edge ends the session and not the connection, which would tell of it.
+    this.#unloadTimer = setTimeout(() => this.rejoin(), UNLOADS_WITHIN_MS);
   }
 
   /** Tells the edge that this client leaves, without waiting, and closes. For `pagehide`. */
@@ -310,6 +317,8 @@ export class Connection {
   }
 
   #drop(): void {
+    clearTimeout(this.#unloadTimer);
+    this.#unloadTimer = undefined;
     const link = this.#link;
     this.#link = undefined;
     this.#opening = undefined;

@@ -16,7 +16,7 @@ import type { JoinClock } from './join-timings.ts';
 import type { MeetingOptions } from './meeting-types.ts';
 import { toPageError } from './page-error.ts';
 import { mayBeTheClock } from './refusals.ts';
-import { RejoinTickets, type RejoinTicket } from './rejoin.ts';
+import { RejoinTickets, keptUnreadable, type RejoinTicket } from './rejoin.ts';
 import { newRequestId } from './request-edge.ts';
 import type { EdgeLink } from './rpc.ts';
 import { createSessionKey, type SessionKey } from './session-key.ts';
@@ -90,6 +90,11 @@ export class Entrance {
     this.#joinRequestId = newRequestId();
   }
 
+  /** The next join is as for the first time, whatever may be kept. */
+  forgetTicket(): void {
+    this.#tickets.setAside();
+  }
+
   /** Makes the key of the session that is to be joined. @throws PlenaryError `insecure_context` */
   warm(): Promise<SessionKey> {
     this.#key ??= createSessionKey();
@@ -121,9 +126,11 @@ export class Entrance {
       if (expired === undefined) return;
       refused = expired;
     }
-    if (await this.#joinByTicket(link)) return;
-    if (getToken === undefined) throw refused;
-    await this.#joinByApplication(link, getToken);
+    const ticket = await this.#tickets.find();
+    const unread = ticket === 'unreadable' ? keptUnreadable() : undefined;
+    if (ticket !== undefined && ticket !== 'unreadable' && (await this.#joinByTicket(link, ticket))) return;
+    if (getToken === undefined) throw unread ?? refused;
+    await this.#joinByApplication(link, unread === undefined ? getToken : exceptAsGuest(getToken, unread));
   }
 
   /**
@@ -142,10 +149,8 @@ export class Entrance {
     }
   }
 
-  /** @returns whether there was a ticket that is still good */
-  async #joinByTicket(link: EdgeLink): Promise<boolean> {
-    const ticket = await this.#tickets.find();
-    if (ticket === undefined) return false;
+  /** @returns whether the ticket is still good */
+  async #joinByTicket(link: EdgeLink, ticket: RejoinTicket): Promise<boolean> {
     this.#key = Promise.resolve(ticket.key);
     try {
       await this.#join(link, { token: ticket.token, ticket, canRejoin: true });
@@ -250,4 +255,17 @@ export class Entrance {
     this.#environment.edgesKnown(grant.edgeUrls ?? []);
     return { token: grant.token, canRejoin: grant.canRejoin ?? true };
   }
+}
+
+/** An application that knows the person is asked as for the first time; a guest nobody becomes by a store that does not answer. */
+function exceptAsGuest(getToken: GetToken, unread: PlenaryError): GetToken {
+  return async (request) => {
+    try {
+      const grant = await getToken(request);
+      if (typeof grant === 'object' && grant.canRejoin === false) throw unread;
+      return grant;
+    } catch (thrown) {
+      throw toPlenaryError(thrown).code === 'guests_not_allowed' ? unread : thrown;
+    }
+  };
 }

@@ -1,4 +1,5 @@
 import type { ErrorCode, ErrorDetail } from '@plenary/cluster/errors';
+import { KEPT_UNREADABLE } from './rejoin.ts';
 
 /** An error as a person reads it: what happened, what it means for them, what they can do. */
 export interface PersonReadableError {
@@ -231,10 +232,30 @@ const SITE_REFUSED: PersonReadableError = {
   advice: 'Open the meeting at the address that you were given, or tell whoever runs this service.',
 };
 
+/** Nobody becomes a guest by it who came as somebody. */
+const KEPT_IS_UNREADABLE: PersonReadableError = {
+  title: 'Your browser does not say who you were here',
+  meaning:
+    'You were in this meeting before in this tab. What the browser kept of that cannot be read at the moment.',
+  advice: 'Try again. If that does not help, start the browser anew, or come by your invitation once more.',
+};
+
+/** Whether the browser kept who this person was in the meeting, and does not give it now. */
+export function isKeptUnreadable({
+  code,
+  detail,
+}: {
+  readonly code: ErrorCode;
+  readonly detail?: Pick<ErrorDetail, 'reason'> | undefined;
+}): boolean {
+  return code === 'browser_failed' && detail?.reason === KEPT_UNREADABLE;
+}
+
 /**
  * What a person reads for an error code.
  * @param detail - of the error, where there is one
  */
 export function errorForPeople(code: ErrorCode, detail?: Pick<ErrorDetail, 'reason'>): PersonReadableError {
-  return code === 'forbidden' && detail?.reason === 'origin' ? SITE_REFUSED : FOR_PEOPLE[code];
+  if (code === 'forbidden' && detail?.reason === 'origin') return SITE_REFUSED;
+  return isKeptUnreadable({ code, detail }) ? KEPT_IS_UNREADABLE : FOR_PEOPLE[code];
 }

@@ -3,7 +3,7 @@ export { RETRY_BACKOFF, fullJitterMs } from './backoff.ts';
 export { isActive, type ConnectionPhase, type ConnectionState } from './connection-state.ts';
 export type { ClientLog, Counters } from './counters.ts';
 export { PlenaryError, type ErrorCode } from '@plenary/cluster/errors';
-export { errorForPeople, type PersonReadableError } from './errors-for-people.ts';
+export { errorForPeople, isKeptUnreadable, type PersonReadableError } from './errors-for-people.ts';
 export { JOIN_STEPS, type JoinStep, type JoinTimings } from './join-timings.ts';
 export type {
   MediaState,

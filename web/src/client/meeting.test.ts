@@ -101,6 +101,34 @@ describe('joining', () => {
     expect(edge.requests('leave')).toHaveLength(1);
   });
 
+  test('[WB2] so does one whose socket stayed open, although the edge was told that it leaves', async () => {
+    const edge = new ScriptedEdge();
+    const meeting = meet(edge);
+    await meeting.join();
+    // Twice, as by two links to downloads that are clicked one after the other.
+    meeting.unloadBegins();
+    meeting.unloadBegins();
+    await eventually(() => expect(edge.requests('join')).toHaveLength(2));
+    await eventually(() => expect(phase(meeting)).toBe('joined'));
+    expect(edge.requests('resume')).toEqual([]);
+    expect(edge.requests('leave')).toHaveLength(1);
+  });
+
+  test('[WB2] a page that leaves after its unloading has begun does not come back', async () => {
+    const edge = new ScriptedEdge();
+    const meeting = meet(edge);
+    await meeting.join();
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      meeting.unloadBegins();
+      meeting.leaveNow();
+      await vi.advanceTimersByTimeAsync(60_000);
+      expect([phase(meeting), edge.requests('join').length]).toEqual(['left', 1]);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   test('[NW4] a machine that slept while an edge was sought goes on seeking when it wakes', async () => {
     vi.spyOn(Math, 'random').mockReturnValue(0);
     const now = performance.now.bind(performance);

@@ -4,6 +4,7 @@ import {
   type ClientReply,
   type ClientRequestInput,
   type ClientRequestName,
+  type PeerId,
   type RoomName,
   type Session,
   type TrackSource,
@@ -86,6 +87,8 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
   readonly #speakers: SpeakerBoard;
   readonly #silence: MediaSilence;
   readonly #stalled: StalledTracks;
+  /** Whom this person is and was in the room, unless another tab is them now. */
+  readonly #possiblyOwn: Set<PeerId>;
   #displayName: string | undefined;
   #loadingRoster: Promise<void> | undefined;
   #joining: Promise<void> | undefined;
@@ -98,7 +101,8 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     this.#options = options;
     this.roomId = ROOM_NAME.parse(options.roomId);
     this.#displayName = options.displayName;
-    this.#patch({ ownPeerIds: new Set(options.formerPeerIds) });
+    this.#possiblyOwn = new Set(options.formerPeerIds);
+    this.#patch({ ownPeerIds: new Set(this.#possiblyOwn) });
     this.#log = options.log ?? consoleLog;
     const log = this.#log;
     const counters = this.counters;
@@ -270,12 +274,23 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     this.#displayName = displayName;
   }
 
-  /** Some of `formerPeerIds` are somebody else, such as another tab that this one was made from. */
+  /** The next join asks for a token, whoever one was before: the person says so where the browser does not give what was kept. */
+  joinAsNew(): void {
+    this.#entrance.forgetTicket();
+  }
+
+  /**
+   * Some of `formerPeerIds` are somebody else, such as another tab that this one was made from. Each call replaces what the one
+   * before said.
+   */
   notOneself(peerIds: Iterable<string>): void {
     const others = new Set(peerIds);
     const { ownPeerIds, self } = this.getSnapshot();
-    const own = [...ownPeerIds].filter((peerId) => peerId === self?.peerId || !others.has(peerId));
-    if (own.length < ownPeerIds.size) this.#patch({ ownPeerIds: new Set(own) });
+    const own = new Set(
+      [...this.#possiblyOwn].filter((peerId) => peerId === self?.peerId || !others.has(peerId)),
+    );
+    const isSame = own.size === ownPeerIds.size && [...own].every((peerId) => ownPeerIds.has(peerId));
+    if (!isSame) this.#patch({ ownPeerIds: own });
   }
 
   /** Makes everything that needs no permission to join: device, certificate, socket. Safe to call more than once. */
@@ -495,6 +510,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
   #takeSession(session: Session): void {
     this.#connection.edgesChanged(session.edges, session.edgeId);
     const { ownPeerIds } = this.getSnapshot();
+    this.#possiblyOwn.add(session.peerId);
     this.#patch({
       self: { peerId: session.peerId, displayName: session.displayName, role: session.role },
       ownPeerIds: ownPeerIds.has(session.peerId) ? ownPeerIds : new Set([...ownPeerIds, session.peerId]),

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { PlenaryError } from '@plenary/cluster/errors';
 import { rejoinProofText, type ClientRequest } from '@plenary/cluster/protocol';
+import type { TokenGrant } from './meeting-types.ts';
 import type { RejoinKeeper, RejoinTicket } from './rejoin.ts';
 import { createSessionKey } from './session-key.ts';
 import { eventually } from './testing/eventually.ts';
@@ -25,8 +26,9 @@ function edgeWithTickets() {
 /** Keeps a ticket as a browser does over a reload. */
 class Kept implements RejoinKeeper {
   ticket: RejoinTicket | undefined;
-  load(): Promise<RejoinTicket | undefined> {
-    return Promise.resolve(this.ticket);
+  isReadable = true;
+  load(): ReturnType<RejoinKeeper['load']> {
+    return Promise.resolve(this.isReadable ? this.ticket : 'unreadable');
   }
   save(ticket: RejoinTicket | undefined): Promise<void> {
     this.ticket = ticket;
@@ -135,6 +137,45 @@ describe('coming back', () => {
     await meeting.leave();
     await meeting.join();
     expect(tokensOf(edge)).toEqual(['guest-1', 'guest-2']);
+  });
+
+  test('[RJ5] nobody becomes a guest by a store that does not answer: the next try comes back as who one was', async () => {
+    const { edge } = edgeWithTickets();
+    const rejoin = new Kept();
+    rejoin.ticket = { token: 'kept', key: await createSessionKey() };
+    rejoin.isReadable = false;
+    const getToken = (): Promise<TokenGrant> => Promise.resolve({ token: 'guest', canRejoin: false });
+    const meeting = meet(edge, { rejoin, getToken });
+    const unread = { code: 'browser_failed', detail: { reason: 'kept_unreadable' } };
+    await expect(meeting.join()).rejects.toMatchObject(unread);
+    expect(tokensOf(edge)).toEqual([]);
+    rejoin.isReadable = true;
+    await meeting.join();
+    expect(tokensOf(edge)).toEqual(['kept']);
+    // Or as a guest, by the person's own word.
+    rejoin.isReadable = false;
+    const other = meet(edge, { rejoin, getToken });
+    await expect(other.join()).rejects.toMatchObject(unread);
+    other.joinAsNew();
+    await other.join();
+    expect(tokensOf(edge)).toEqual(['kept', 'guest']);
+  });
+
+  test('[RJ5] where guests are off, a store that does not answer is told as what it is', async () => {
+    const rejoin = new Kept();
+    rejoin.isReadable = false;
+    const getToken = (): Promise<string> => Promise.reject(new PlenaryError('guests_not_allowed'));
+    const meeting = meet(new ScriptedEdge(), { rejoin, getToken });
+    await expect(meeting.join()).rejects.toMatchObject({ detail: { reason: 'kept_unreadable' } });
+  });
+
+  test('[RJ12] an application that says who one is lets one in whatever the store does', async () => {
+    const { edge } = edgeWithTickets();
+    const rejoin = new Kept();
+    rejoin.isReadable = false;
+    await meet(edge, { rejoin, getToken: () => Promise.resolve('given') }).join();
+    await meet(edge, { rejoin, token: 'invitation' }).join();
+    expect(tokensOf(edge)).toEqual(['given', 'invitation']);
   });
 
   test('[HL12] an edge with a wrong clock costs nobody their ticket: the other edges are asked', async () => {

@@ -1,4 +1,14 @@
+import { PlenaryError } from '@plenary/cluster/errors';
 import type { SessionKey } from './session-key.ts';
+
+/** The detail of the `browser_failed` that says that a ticket may be there, and that the browser does not give it. */
+export const KEPT_UNREADABLE = 'kept_unreadable';
+
+export function keptUnreadable(): PlenaryError {
+  return new PlenaryError('browser_failed', 'What one comes back with cannot be read.', {
+    detail: { reason: KEPT_UNREADABLE },
+  });
+}
 
 /** What a person comes back with after their session is over: worth nothing without the key. */
 export interface RejoinTicket {
@@ -8,7 +18,8 @@ export interface RejoinTicket {
 
 /** Where a ticket outlives the page. Neither method throws: without a ticket one joins as for the first time. */
 export interface RejoinKeeper {
-  load(): Promise<RejoinTicket | undefined>;
+  /** `unreadable`: something may be kept, and the store does not give it now. Nobody becomes somebody else by that unasked. */
+  load(): Promise<RejoinTicket | 'unreadable' | undefined>;
   /** `undefined` forgets the one that is kept. */
   save(ticket: RejoinTicket | undefined): Promise<void>;
 }
@@ -17,7 +28,7 @@ export interface RejoinKeeper {
 export class RejoinTickets {
   readonly #keeper: RejoinKeeper | undefined;
   #own: RejoinTicket | undefined;
-  #kept: Promise<RejoinTicket | undefined> | undefined;
+  #kept: ReturnType<RejoinKeeper['load']> | undefined;
 
   constructor(keeper: RejoinKeeper | undefined) {
     this.#keeper = keeper;
@@ -28,15 +39,25 @@ export class RejoinTickets {
     return this.#own;
   }
 
-  async find(): Promise<RejoinTicket | undefined> {
+  /** What is unreadable now is asked for again by the next call. */
+  async find(): ReturnType<RejoinKeeper['load']> {
     if (this.#own !== undefined) return this.#own;
     this.#kept ??= this.#keeper?.load() ?? Promise.resolve(undefined);
-    return this.#kept;
+    const asked = this.#kept;
+    const kept = await asked;
+    if (kept === 'unreadable' && this.#kept === asked) this.#kept = undefined;
+    return kept;
   }
 
   async replace(ticket: RejoinTicket | undefined): Promise<void> {
+    this.setAside();
     this.#own = ticket;
-    this.#kept = undefined;
     await this.#keeper?.save(ticket);
+  }
+
+  /** Comes in without what was kept, and asks the store for it no more. */
+  setAside(): void {
+    this.#own = undefined;
+    this.#kept = Promise.resolve(undefined);
   }
 }

@@ -1,14 +1,16 @@
 import { Icon, Logo } from '../components/Icon.tsx';
-import { errorForPeople, type ConnectionState } from '../client/index.ts';
+import { errorForPeople, isKeptUnreadable, type ConnectionState } from '../client/index.ts';
 
 export interface EndPageProps {
   readonly roomId: string;
   readonly connection: Extract<ConnectionState, { phase: 'left' | 'failed' }>;
   readonly onRejoin: () => void;
+  /** Absent where nobody comes in without an invitation. */
+  readonly onJoinAsGuest: (() => void) | undefined;
 }
 
 /** After the meeting: left on purpose, or ended by a fault that is explained. */
-export function EndPage({ roomId, connection, onRejoin }: EndPageProps) {
+export function EndPage({ roomId, connection, onRejoin, onJoinAsGuest }: EndPageProps) {
   const failure =
     connection.phase === 'failed'
       ? errorForPeople(connection.error.code, connection.error.detail)
@@ -38,6 +40,15 @@ export function EndPage({ roomId, connection, onRejoin }: EndPageProps) {
             <button className="button is-large" onClick={onRejoin} data-testid="rejoin-button" autoFocus>
               {failure === undefined ? 'Rejoin' : 'Try again'}
             </button>
+            {connection.phase === 'failed' && isKeptUnreadable(connection.error) && onJoinAsGuest ? (
+              <button
+                className="button is-quiet is-large"
+                onClick={onJoinAsGuest}
+                data-testid="join-as-guest-button"
+              >
+                Go on as a guest
+              </button>
+            ) : null}
             <a className="button is-quiet is-large" href="/" data-testid="home-link">
               First page
             </a>

@@ -10,7 +10,9 @@ export function tellOtherTabs(peerId: string, over: AbortSignal): void {
   if (!hasLocks(locks) || over.aborted) return;
   const held = (): Promise<void> =>
     new Promise((resolve) => {
-      over.addEventListener('abort', () => resolve(), { once: true });
+      // By the time that the browser gives the lock it may be over.
+      if (over.aborted) resolve();
+      else over.addEventListener('abort', () => resolve(), { once: true });
     });
   locks.request(PREFIX + peerId, { mode: 'shared' }, held).catch((thrown: unknown) => {
     console.warn('plenary: other tabs cannot be told who this one is', thrown);

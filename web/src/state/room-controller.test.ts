@@ -1,9 +1,9 @@
 import { PlenaryError } from '@plenary/cluster/errors';
 import { ROOM_NAME } from '@plenary/cluster/protocol';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { errorForPeople } from '../client/index.ts';
+import { createSessionKey, errorForPeople } from '../client/index.ts';
 import { eventually } from '../client/testing/eventually.ts';
-import { peerOf, sessionOf, snapshotOf } from '../client/testing/fixtures.ts';
+import { loggedEvent, peerOf, sessionOf, snapshotOf } from '../client/testing/fixtures.ts';
 import { ScriptedEdge, fakeDevice } from '../client/testing/scripted-edge.ts';
 import { isSending, showsOn } from './local-media.ts';
 import { headCount } from './people.ts';
@@ -262,6 +262,51 @@ test('[WB2] a tab that was duplicated shows whom the first one is as somebody el
   expect(headCount(reloaded.meeting.getSnapshot())).toBe(1);
 });
 
+test('[WB2] a page whose former one the browser had not quite ended when it was loaded shows no tile of that', async () => {
+  const former = open();
+  await join(former);
+  const edge = new ScriptedEdge();
+  edge.on.join = () => ({
+    session: { ...sessionOf(), peerId: 'again' },
+    room: snapshotOf({ peers: [peerOf('self', 'Ada'), peerOf('again', 'Ada')] }),
+    media: edge.media(),
+  });
+  const reloaded = open(undefined, edge);
+  // The lock of the former page is found at first.
+  await eventually(() => expect(reloaded.meeting.getSnapshot().ownPeerIds.size).toBe(0));
+  former.leaveNow();
+  await vi.waitFor(async () => expect((await navigator.locks.query()).held).toEqual([]));
+  await join(reloaded);
+  await eventually(() => expect(headCount(reloaded.meeting.getSnapshot())).toBe(1));
+});
+
+test('[WB2] a tab that was duplicated hears of it when the first one joins anew, and of nobody whom that was', async () => {
+  const firstEdge = new ScriptedEdge();
+  const first = open(undefined, firstEdge);
+  await join(first);
+  browser.duplicateTab();
+  const edge = new ScriptedEdge();
+  edge.on.join = () => ({
+    session: { ...sessionOf(), peerId: 'copy' },
+    room: snapshotOf({ peers: [peerOf('self', 'Ada'), peerOf('copy', 'Ada')] }),
+    media: edge.media(),
+  });
+  const copy = open(undefined, edge);
+  await join(copy);
+  const shown = () => buildTiles(copy.meeting.getSnapshot()).map(({ peerId }) => peerId);
+  expect(shown()).toEqual(['self', 'copy']);
+  await leave(first);
+  firstEdge.on.join = () => ({
+    session: { ...sessionOf(), peerId: 'anew' },
+    room: snapshotOf({ peers: [peerOf('anew', 'Ada')] }),
+    media: firstEdge.media(),
+  });
+  await join(first);
+  const joined = { type: 'peer.joined', peer: peerOf('anew', 'Ada') } as const;
+  edge.notify('event', loggedEvent('101-0', '100-0', joined));
+  await eventually(() => expect(shown()).toEqual(['anew', 'copy']));
+});
+
 test('[RJ5] in a frame the page asks the application who is there, also where it was somebody in this tab before', async () => {
   sessionStorage.setItem('plenary.tab', 'before');
   const opened = vi.fn();
@@ -288,6 +333,65 @@ test('[RJ5] in a frame the page asks the application who is there, also where it
   expect(asked).toMatchObject([{ roomId: 'room', fresh: false }]);
   expect(edge.requests('join').map(({ token }) => token)).toEqual(['of-bob']);
   expect(opened).not.toHaveBeenCalled();
+});
+
+/** A store that answers after some time, as after a start of the browser; `undefined`: never. */
+function slowStore(answersAfterMs: number | undefined, kept: unknown): void {
+  const answer = (request: object, type: string, target: EventTarget): object => {
+    if (answersAfterMs !== undefined) setTimeout(() => target.dispatchEvent(new Event(type)), answersAfterMs);
+    return Object.assign(target, request);
+  };
+  const transaction = () =>
+    answer({ objectStore: () => ({ get: () => ({ result: kept }) }) }, 'complete', new EventTarget());
+  const database = { transaction, close: () => undefined };
+  vi.stubGlobal('indexedDB', { open: () => answer({ result: database }, 'success', new EventTarget()) });
+}
+
+test('[RJ5] who came as somebody waits for a slow store, and is told of one that never answers, before they are a guest', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    sessionStorage.setItem('plenary.tab', 'before');
+    const { pair } = await createSessionKey();
+    slowStore(2_000, { token: 'kept', pair, keptAtMs: Date.now() });
+    const edge = new ScriptedEdge();
+    const controller = open(undefined, edge);
+    const tokens = () => edge.requests('join').map(({ token }) => token);
+    const { meeting } = controller;
+    controller.join();
+    await vi.advanceTimersByTimeAsync(5_000);
+    await vi.waitFor(() => expect(tokens()).toEqual(['kept']));
+
+    slowStore(undefined, undefined);
+    const other = open(undefined, edge);
+    other.join();
+    await vi.advanceTimersByTimeAsync(15_000);
+    const { connection } = other.meeting.getSnapshot();
+    expect(connection).toMatchObject({ phase: 'failed', error: { detail: { reason: 'kept_unreadable' } } });
+    expect(tokens()).toEqual(['kept']);
+    expect(meeting.getSnapshot().connection.phase).toBe('joined');
+    expect(other.canComeAsGuest).toBe(true);
+    other.joinAsGuest();
+    expect(other.ui.getSnapshot().atDoor).toBe(true);
+    other.join();
+    await vi.advanceTimersByTimeAsync(1_000);
+    await vi.waitFor(() => expect(tokens()).toEqual(['kept', 'jwt']));
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test('[RJ5] where guests are off, nobody is sent away while the store does not say whether they came as somebody', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  try {
+    sessionStorage.setItem('plenary.tab', 'before');
+    slowStore(undefined, undefined);
+    const controller = open(Promise.resolve({ guests: false, embedOrigins: [] }));
+    await vi.advanceTimersByTimeAsync(15_000);
+    expect(controller.ui.getSnapshot()).toMatchObject({ needsInvitation: false, isLinkOpen: false });
+    expect(controller.canComeAsGuest).toBe(false);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test('[WB17] news push out older news, and not what went wrong', () => {

@@ -1,5 +1,5 @@
 import { PlenaryError } from '@plenary/cluster/errors';
-import { DISPLAY_NAME, PEER_ID, cleanLine, type TrackSource } from '@plenary/cluster/protocol';
+import { DISPLAY_NAME, PEER_ID, cleanLine, type PeerId, type TrackSource } from '@plenary/cluster/protocol';
 import {
   Store,
   browserRejoinKeeper,
@@ -108,6 +108,8 @@ export class RoomController {
   readonly #ownTracks: OwnTracks;
   readonly #screen: ScreenShare;
   readonly #serviceInfo: typeof serviceInfo;
+  /** Whom this tab was before the page was loaded, and perhaps the one that it was made from. */
+  readonly #formerPeers: readonly PeerId[];
   /** Whom this page itself was. */
   readonly #ownPeers = new Set<string>();
   /** Of this page as other tabs know it. */
@@ -119,6 +121,7 @@ export class RoomController {
     this.route = route;
     this.#serviceInfo = options.serviceInfo ?? serviceInfo;
     const isOwnPage = !isFramed();
+    this.#formerPeers = recallPeers(route.roomId).flatMap((peerId) => PEER_ID.safeParse(peerId).data ?? []);
     this.#guestTokens = isOwnPage && route.token === undefined ? new TokenSource(route) : undefined;
     // A page in a frame asks the application who is there now: another person may have signed in to it in this tab.
     const isToldByApplication = !isOwnPage && route.token === undefined;
@@ -128,7 +131,7 @@ export class RoomController {
       edgeUrls: [globalThis.location.origin],
       roomId: route.roomId,
       ...(route.token === undefined ? {} : { token: route.token }),
-      formerPeerIds: recallPeers(route.roomId).flatMap((peerId) => PEER_ID.safeParse(peerId).data ?? []),
+      formerPeerIds: this.#formerPeers,
       ...(getToken === undefined ? {} : { getToken }),
       ...(this.#rejoin === undefined ? {} : { rejoin: this.#rejoin }),
       ...(options.signalling === undefined ? {} : { signalling: options.signalling }),
@@ -151,7 +154,10 @@ export class RoomController {
     this.#ask(this.#openDoor(this.#opening));
   }
 
-  /** A tab that was duplicated remembers whom the first one was, and still is. */
+  /**
+   * A tab that was duplicated remembers whom the first one was, and may still be. Of a page that is gone the browser may tell for a
+   * while yet, and the first tab may be somebody new at any time: one look is not enough.
+   */
   async #lookForOtherTabs(): Promise<void> {
     const peers = [...(await peersOfTabs())];
     this.meeting.notOneself(peers.filter((peerId) => !this.#ownPeers.has(peerId)));
@@ -186,7 +192,7 @@ export class RoomController {
     this.#patch({ isLinkOpen: info?.guests !== false });
   }
 
-  /** Who came by a token before, in this tab, comes back by what was kept of it. */
+  /** Who came by a token before, in this tab, comes back by what was kept of it. Where that cannot be read, the join says so. */
   async #guestsAreOff(): Promise<void> {
     const cameBefore = (await this.#rejoin?.load()) !== undefined;
     if (cameBefore || isActive(this.meeting.getSnapshot().connection)) return;
@@ -256,14 +262,30 @@ export class RoomController {
   leaveNow(): void {
     this.#letGo();
     this.meeting.leaveNow();
+    this.#showToOtherTabs(undefined);
+  }
+
+  /** Whom this page is from now on; whom it was before is nobody any more. */
+  #showToOtherTabs(peerId: PeerId | undefined): void {
     this.#shown.abort();
     this.#shown = new AbortController();
+    if (peerId !== undefined) tellOtherTabs(peerId, this.#shown.signal);
   }
 
   /** Shows the pre-join page again, after leaving or a failure. */
   returnToDoor(): void {
     this.#patch({ atDoor: true });
     this.start();
+  }
+
+  get canComeAsGuest(): boolean {
+    return this.#guestTokens !== undefined && this.ui.getSnapshot().isLinkOpen;
+  }
+
+  /** Whoever this person was here before, which the browser does not give at the moment: they say so themselves. */
+  joinAsGuest(): void {
+    this.meeting.joinAsNew();
+    this.returnToDoor();
   }
 
   /** Mutes or unmutes, or switches the camera; before the meeting it sets how one will enter. */
@@ -360,16 +382,22 @@ export class RoomController {
   #listen(): void {
     let wasActive = false;
     let rememberedPeer: string | undefined;
+    let lookedAmong: ReadonlyMap<PeerId, unknown> | undefined;
     let watches = false;
     this.meeting.subscribe(() => {
       const snapshot = this.meeting.getSnapshot();
-      const { connection, self } = snapshot;
+      const { connection, self, room } = snapshot;
       const active = isActive(connection);
       if (active && self !== undefined && self.peerId !== rememberedPeer) {
         rememberedPeer = self.peerId;
         rememberPeer(this.route.roomId, self.peerId);
         this.#ownPeers.add(self.peerId);
-        tellOtherTabs(self.peerId, this.#shown.signal);
+        this.#showToOtherTabs(self.peerId);
+        lookedAmong = undefined;
+      }
+      if (active && room.peers !== lookedAmong) {
+        lookedAmong = room.peers;
+        if (this.#formerPeers.some((peerId) => room.peers.has(peerId))) this.#ask(this.#lookForOtherTabs());
       }
       const watched = watches;
       watches = connection.phase === 'joined' ? onlyWatches(snapshot) : watches && active;

@@ -108,6 +108,8 @@ function countedPackets() {
     `\n\t\tRTC::Transport::DataReceived(std::max<size_t>(len, ${bytes}));\n`;
   const inRtp = parse('RTP::Packet::Parse(data, len, bufferLen);');
   const inRtcp = parse('RTCP::Packet::Parse(data, len);');
+  const ofDtls =
+    '// Pass it to the parent transport.\n\t\tRTC::Transport::ReceiveSctpData(data, len, receivedAtUs);';
   const { atOnce, aSecond, countedBytes } = REPORTS;
   return [
     {
@@ -124,11 +126,17 @@ function countedPackets() {
     },
     {
       file: 'src/RTC/WebRtcTransport.cpp',
-      why,
+      why: 'As above. Of a transport with ports of its own, as no node makes them, STUN counts as before.',
       from: `${received}\n\n\t\t${ifStun}`,
       to: `// It counts when it is known to be of the client.\n\n\t\t${ifStun}\t\t\t${received}\n\n`,
     },
     { file: 'src/RTC/WebRtcTransport.cpp', why, from: inRtp, to: counts(COUNTED_BYTES) + inRtp },
+    {
+      file: 'src/RTC/WebRtcTransport.cpp',
+      why: 'What came in DTLS records would count for nobody.',
+      from: ofDtls,
+      to: `${counts(COUNTED_BYTES).trim()}\n\n\t\t${ofDtls}`,
+    },
     {
       file: 'include/RTC/WebRtcTransport.hpp',
       why: reports,

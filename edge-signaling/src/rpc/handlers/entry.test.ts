@@ -1,14 +1,19 @@
+import { toPlenaryError } from '@plenary/cluster';
+import { tenantOf } from '@plenary/cluster/ids';
 import type { ClientReply } from '@plenary/cluster/protocol';
-import { CLIENT_REQUESTS, PROTOCOL_VERSION } from '@plenary/cluster/protocol';
-import { peer } from '@plenary/cluster/testing/samples';
+import { CLIENT_REQUESTS, MAX_CHAT_BYTES, PROTOCOL_VERSION } from '@plenary/cluster/protocol';
+import { peer, SAMPLE_SESSION_KEY } from '@plenary/cluster/testing/samples';
 import { describe, expect, it } from 'vitest';
-import { costOfCatchUp } from '../../limits/cost.ts';
+import { costOfCatchUp, costOfJoining, REQUEST_COSTS } from '../../limits/cost.ts';
 import { EntryGate } from '../../limits/entry-gate.ts';
 import { LimitedLog } from '../../limits/limited-log.ts';
-import { EdgeBudgets } from '../../limits/meter.ts';
+import { demandAllowed, EdgeBudgets } from '../../limits/meter.ts';
 import { Connection } from '../../session/connection.ts';
-import { EdgeParts, RecordingSocket } from '../../testing/edge-parts.ts';
-import { handleResume } from './entry.ts';
+import type { Entering } from '../../session/entrance.ts';
+import type { Session } from '../../session/session.ts';
+import { EdgeParts, RecordingSocket, ROOM } from '../../testing/edge-parts.ts';
+import { charged } from '../table.ts';
+import { handleJoin, handleResume } from './entry.ts';
 
 const TEXT = 'x'.repeat(4_000);
 
@@ -68,5 +73,200 @@ describe('resume', () => {
     });
     await resume(request, connection);
     expect(before - session.purse.budget.levelOf('bytes')).toBe(costOfCatchUp(catchUp).bytes);
+  });
+});
+
+const NOTE = CLIENT_REQUESTS.resume.reply.shape.session.parse({
+  peerId: 'ann',
+  roomId: 'room',
+  displayName: 'Ann',
+  role: 'speaker',
+  sessionToken: 't',
+  resumeWithinMs: 15_000,
+  edgeId: 'own',
+  edges: [],
+  openToGuests: false,
+});
+const MEDIA = CLIENT_REQUESTS.join.reply.shape.media.parse({
+  mediaNodeId: 'm1',
+  datacenter: 'dc',
+  epoch: 1,
+  receiveTransport: {
+    id: 't',
+    iceParameters: { usernameFragment: 'abcd', password: 'p'.repeat(22), iceLite: true },
+    iceCandidates: [
+      {
+        foundation: 'f',
+        priority: 1,
+        address: '192.0.2.7',
+        ip: '192.0.2.7',
+        protocol: 'udp',
+        port: 1,
+        type: 'host',
+      },
+    ],
+    dtlsParameters: {
+      role: 'auto',
+      fingerprints: [{ algorithm: 'sha-256', value: Array.from({ length: 32 }, () => 'AA').join(':') }],
+    },
+  },
+  consumers: [],
+});
+const JOIN = CLIENT_REQUESTS.join.payload.parse({
+  protocolVersion: PROTOCOL_VERSION,
+  requestId: 'join',
+  roomId: 'room',
+  token: 't',
+  sessionKey: SAMPLE_SESSION_KEY,
+  media: { rtpCapabilities: { codecs: [], headerExtensions: [] }, publish: false },
+});
+const RESUME = CLIENT_REQUESTS.resume.payload.parse({
+  protocolVersion: PROTOCOL_VERSION,
+  roomId: 'room',
+  sessionToken: 't',
+  proof: 'a'.repeat(86),
+  lastEventId: '1-0',
+});
+
+/** A room with as much chat as is kept, a full page of people, and so many tracks. */
+const snapshot = (tracks: number): ClientReply<'join'>['room'] =>
+  CLIENT_REQUESTS.join.reply.shape.room.parse({
+    lastEventId: '1-0',
+    peerCount: 1_000,
+    peers: [],
+    tracks: Array.from({ length: tracks }, () => ({
+      trackId: 't',
+      peerId: 'bob',
+      kind: 'audio',
+      source: 'microphone',
+      homeNodeId: 'm1',
+      paused: false,
+    })),
+    chat: Array.from({ length: 66 }, (_, index) => ({
+      messageId: `${index}`,
+      peerId: 'bob',
+      displayName: 'Bob',
+      text: 'x'.repeat(Math.floor(MAX_CHAT_BYTES / 66)),
+      sentAtMs: 1,
+    })),
+  });
+
+/** An edge whose store and media nodes answer at once, and whose budgets are those of an edge as shipped. */
+function edgeOf(room: ClientReply<'join'>['room']) {
+  const parts = new EdgeParts();
+  const { clock, localRooms, metrics } = parts;
+  const lines: unknown[] = [];
+  const log = new LimitedLog({ metrics, logger: { warn: (line: unknown) => void lines.push(line) }, clock });
+  const budgets = new EdgeBudgets({ clock, socketsPerAddress: 2_000, log });
+  const gate = new EntryGate({ atOnce: 64, patienceMs: 8_000, clock, onWaiting: () => undefined });
+  let entries = 0;
+  const enter = async (charge: Entering['charge']): Promise<Session> => {
+    charge({ roomId: ROOM, tenantId: tenantOf(ROOM) });
+    // All that are under way have been charged before the first of them is in.
+    await new Promise((resolve) => setImmediate(resolve));
+    entries += 1;
+    return parts.hold(await parts.place(`peer-${entries}`, 'm1'));
+  };
+  const services = { isDraining: () => false, metrics, clock, localRooms, joinGate: gate, resumeGate: gate };
+  const join = handleJoin({
+    ...services,
+    entrance: {
+      join: async (_request, _socket, _askedAtMs, { charge }) => ({
+        session: await enter(charge),
+        reply: { session: NOTE, room, media: MEDIA },
+      }),
+    },
+  });
+  const resume = handleResume({
+    ...services,
+    entrance: {
+      resume: async (_request, _socket, { charge }) => ({
+        session: await enter(charge),
+        reply: { session: NOTE, catchUp: { type: 'snapshot', room }, mediaAlive: true },
+      }),
+    },
+  });
+  const connect = (address: string): Connection =>
+    new Connection(
+      Object.assign(new RecordingSocket(), { address }),
+      { onSocketClosed: () => undefined },
+      budgets,
+      localRooms,
+    );
+  const ask = async (name: 'join' | 'resume', connection: Connection): Promise<string> => {
+    try {
+      demandAllowed(connection.charge({ work: REQUEST_COSTS[name] }));
+      if (name === 'join') await charged(name, join)(JOIN, connection);
+      else await charged(name, resume)(RESUME, connection);
+      return 'ok';
+    } catch (fault) {
+      return toPlenaryError(fault).code;
+    }
+  };
+  const leave = (connection: Connection): void => {
+    localRooms.remove(connection.session);
+    connection.apply({ type: 'left' });
+  };
+  return {
+    clock,
+    lines,
+    connect,
+    leave,
+    ask,
+    join: async (connection: Connection) => ask('join', connection),
+  };
+}
+
+describe('who comes in again and again', () => {
+  const large = snapshot(7_000);
+
+  it('[BU4] on one connection waits until what the answers carried is paid', async () => {
+    const { clock, lines, connect, join, leave } = edgeOf(large);
+    const connection = connect('192.0.2.1');
+    let joins = 0;
+    while (joins < 200 && (await join(connection)) === 'ok') {
+      joins += 1;
+      leave(connection);
+      clock.advance(500);
+    }
+    expect(joins).toBeLessThan(40);
+    expect(lines).toMatchObject([{ scope: 'session', resource: 'bytes' }]);
+    clock.advance(5_000);
+    expect(await join(connection)).toBe('ok');
+  });
+
+  it.each(['join', 'resume'] as const)(
+    '[BU4] [BU15] by a %s on new connections is refused by the room, and nobody at another address is',
+    async (name) => {
+      const { clock, lines, connect, ask, leave } = edgeOf(large);
+      const codes: string[] = [];
+      for (let count = 0; count < 200; count += 1) {
+        const connection = connect('192.0.2.1');
+        codes.push(await ask(name, connection));
+        if (connection.state.phase === 'joined') leave(connection);
+        clock.advance(100);
+      }
+      expect(codes.indexOf('rate_limited')).toBeGreaterThan(20);
+      expect(codes.filter((code) => code === 'ok').length).toBeLessThan(120);
+      expect(lines).toContainEqual(expect.objectContaining({ scope: 'room', resource: 'bytes' }));
+      expect(await ask(name, connect('198.51.100.1'))).toBe('ok');
+    },
+  );
+
+  it('[BU4] [BU15] 500 of one address who resume and join anew after an edge died are all let in, by an edge that knows none of them', async () => {
+    const room = snapshot(0);
+    expect(costOfJoining({ session: NOTE, room, media: MEDIA }).bytes).toBeGreaterThan(275_000);
+    const { clock, lines, connect, ask } = edgeOf(room);
+    for (const name of ['resume', 'join'] as const) {
+      const connections = Array.from({ length: 500 }, () => connect('192.0.2.1'));
+      for (let from = 0; from < connections.length; from += 64) {
+        const batch = connections.slice(from, from + 64);
+        const codes = await Promise.all(batch.map(async (connection) => ask(name, connection)));
+        expect(new Set(codes)).toEqual(new Set(['ok']));
+        // 400 a second are taken up.
+        clock.advance(2.5 * batch.length);
+      }
+    }
+    expect(lines).toEqual([]);
   });
 });

@@ -8,7 +8,11 @@ import type { Connection } from '../../session/connection.ts';
 import type { Entered, Entering, Entrance } from '../../session/entrance.ts';
 import type { Handler, HandlerServices } from './services.ts';
 
-export function handleJoin(services: HandlerServices): Handler<'join'> {
+export function handleJoin(
+  services: Pick<HandlerServices, 'isDraining' | 'metrics' | 'clock' | 'joinGate' | 'localRooms'> & {
+    readonly entrance: Pick<Entrance, 'join'>;
+  },
+): Handler<'join'> {
   return async (request, connection) => {
     const { state } = connection;
     if (state.phase === 'entering') {
@@ -128,7 +132,7 @@ function finish<Name extends 'join' | 'resume'>(
     connection.apply({ type: 'entered', session });
     connection.payFrom(session, { work: REQUEST_COSTS.resume });
     // It is told again to whoever comes again, and has to be paid before the next time (SPEC BU4).
-    connection.settle(carried(reply));
+    connection.settleEntry(carried(reply));
     return reply;
   }
   throw new PlenaryError('replaced');

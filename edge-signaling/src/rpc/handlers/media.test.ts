@@ -96,7 +96,7 @@ describe('media.open', () => {
     await Promise.all([open(ann), open(bob)]);
     const persons = link.payloads('peer.admit').map((payload) => ADMISSION.parse(payload).person);
     expect(new Set(persons).size).toBe(2);
-    expect(persons).toContain(digestOfPerson({ tenant, sub, guest: undefined }).whose);
+    expect(persons).toContain(digestOfPerson({ tenant, sub, guest: undefined }).person);
     expect(digestOfPerson({ tenant, sub, guest: true })).toEqual({});
   });
 

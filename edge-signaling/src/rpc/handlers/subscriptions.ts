@@ -1,9 +1,9 @@
-import { PlenaryError } from '@plenary/cluster';
+import { PlenaryError, forgetOldest } from '@plenary/cluster';
 import type { TrackHome } from '@plenary/cluster';
 import { MAX_CONSUMERS } from '@plenary/cluster/protocol';
 import type { ClientReply } from '@plenary/cluster/protocol';
 import { callsOfUpdates, costOf, costOfNoCalls, mergeUpdates } from '../../limits/cost.ts';
-import type { Session } from '../../session/session.ts';
+import type { PeerId } from '@plenary/cluster/ids';
 import { askMediaNode } from './services.ts';
 import type { Handler, HandlerServices } from './services.ts';
 
@@ -78,12 +78,15 @@ export function handleConsumersUpdate(services: LinkServices): Handler<'consumer
   };
 }
 
-/** Told once a session in the log, since a client may say it again and again; the metric counts all of it (SPEC MS4). */
+/** People whose failures were told that are remembered; the oldest are forgotten. */
+const MAX_TOLD_OF = 10_000;
+
+/** Told once a person in the log, since a client may say it again and again, and resume; the metric counts all of it (SPEC MS4). */
 export function handleConsumerFailed(
   services: LinkServices & Pick<HandlerServices, 'metrics' | 'reportFault'>,
 ): Handler<'consumer.failed'> {
   const { metrics, reportFault } = services;
-  const told = new WeakSet<Session>();
+  const told = new Set<PeerId>();
   return async ({ consumerId, trackId, epoch }, connection) => {
     const { session, people } = connection;
     const { calls } = await askMediaNode(services, session, epoch, 'unsubscribe', (placed) => ({
@@ -93,9 +96,10 @@ export function handleConsumerFailed(
     session.consumers.closed([consumerId]);
     connection.settle(costOfNoCalls(costOf('consumer.failed', { consumerId, trackId }, people), calls));
     metrics.consumerFailures.inc();
-    if (!told.has(session)) {
-      told.add(session);
-      const { roomId, peerId } = session;
+    const { roomId, peerId } = session;
+    if (!told.has(peerId)) {
+      told.add(peerId);
+      forgetOldest(told, MAX_TOLD_OF);
       reportFault('consumer', new PlenaryError('cannot_consume'), { roomId, peerId, trackId });
     }
     return {};

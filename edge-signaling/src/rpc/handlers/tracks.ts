@@ -1,11 +1,15 @@
+import { PlenaryError } from '@plenary/cluster';
+import type { TrackId } from '@plenary/cluster/ids';
+import type { LoggedEvent, RoomEvent } from '@plenary/cluster/protocol';
 import { checkPublish } from '../../auth/permissions.ts';
 import { askMediaNode } from './services.ts';
 import { costOf, costOfNoEvent, costOfNothing } from '../../limits/cost.ts';
 import type { Cost } from '../../limits/cost.ts';
 import type { Connection } from '../../session/connection.ts';
+import type { Session } from '../../session/session.ts';
 import type { Handler, HandlerServices } from './services.ts';
 
-type TrackServices = Pick<HandlerServices, 'links' | 'clock' | 'channel' | 'localRooms'>;
+type TrackServices = Pick<HandlerServices, 'links' | 'clock' | 'channel' | 'localRooms' | 'reportFault'>;
 
 export function handleTrackPublish(services: TrackServices): Handler<'track.publish'> {
   const { channel, localRooms } = services;
@@ -13,17 +17,20 @@ export function handleTrackPublish(services: TrackServices): Handler<'track.publ
     const { session } = connection;
     checkPublish(session.grants, request);
     const homeNodeId = (session.mediaOf(epoch) ?? session.media).mediaNodeId;
-    const { trackId, events, calls } = await askMediaNode(
-      services,
-      session,
-      epoch,
-      'track.publish',
-      (placed) => ({ ...placed, ...request }),
-    );
+    const {
+      trackId,
+      events: told,
+      calls,
+    } = await askMediaNode(services, session, epoch, 'track.publish', (placed) => ({
+      ...placed,
+      ...request,
+    }));
     const { kind, source } = request;
-    localRooms
-      .tracksOf(session.roomId)
-      .learn([{ trackId, peerId: session.peerId, kind, source, homeNodeId }]);
+    const events = believed(services, session, trackId, told);
+    if (isOwn(services, session, trackId))
+      localRooms
+        .tracksOf(session.roomId)
+        .learn([{ trackId, peerId: session.peerId, kind, source, homeNodeId }]);
     settleChange(connection, costOf('track.publish', request, connection.people), { events, calls });
     channel.publishEvents(session.roomId, events);
     return { trackId };
@@ -31,14 +38,15 @@ export function handleTrackPublish(services: TrackServices): Handler<'track.publ
 }
 
 /** That a track is one's own is checked by the media node, which knows. */
-export function handleTrackPause(services: Omit<TrackServices, 'localRooms'>): Handler<'track.pause'> {
+export function handleTrackPause(services: TrackServices): Handler<'track.pause'> {
   const { channel } = services;
   return async ({ epoch, ...request }, connection) => {
     const { session } = connection;
-    const { events } = await askMediaNode(services, session, epoch, 'track.pause', (placed) => ({
+    const { events: told } = await askMediaNode(services, session, epoch, 'track.pause', (placed) => ({
       ...placed,
       ...request,
     }));
+    const events = believed(services, session, request.trackId, told);
     if (events.length === 0)
       connection.settle(costOfNothing(costOf('track.pause', request, connection.people)));
     channel.publishEvents(session.roomId, events);
@@ -50,15 +58,43 @@ export function handleTrackEnd(services: TrackServices): Handler<'track.end'> {
   const { channel, localRooms } = services;
   return async ({ epoch, ...request }, connection) => {
     const { session } = connection;
-    const { events, calls } = await askMediaNode(services, session, epoch, 'track.end', (placed) => ({
+    const { events: told, calls } = await askMediaNode(services, session, epoch, 'track.end', (placed) => ({
       ...placed,
       ...request,
     }));
+    const events = believed(services, session, request.trackId, told);
     localRooms.tracksOf(session.roomId).forgetOwn(session.peerId, request.trackId);
     settleChange(connection, costOf('track.end', request, connection.people), { events, calls });
     channel.publishEvents(session.roomId, events);
     return {};
   };
+}
+
+/** Whether a track is of this session's peer, as far as this edge knows. */
+function isOwn({ localRooms }: TrackServices, { roomId, peerId }: Session, trackId: TrackId): boolean {
+  return (localRooms.tracksOf(roomId).ownerOf(trackId) ?? peerId) === peerId;
+}
+
+/** What a media node's answer tells of the one track of this peer that it was asked about: nothing else is its to tell (SPEC CL15). */
+function believed(
+  services: TrackServices,
+  session: Session,
+  trackId: TrackId,
+  told: readonly LoggedEvent[],
+): LoggedEvent[] {
+  const isAbout = (event: RoomEvent): boolean => {
+    if (event.type === 'track.published')
+      return event.track.trackId === trackId && event.track.peerId === session.peerId;
+    if (event.type === 'track.ended') return event.trackId === trackId && event.peerId === session.peerId;
+    return event.type === 'track.changed' && event.trackId === trackId;
+  };
+  const events = isOwn(services, session, trackId) ? told.filter(({ event }) => isAbout(event)) : [];
+  if (events.length < told.length) {
+    const error = new PlenaryError('unauthorised', 'It tells of tracks that it was not asked about.');
+    const { roomId, peerId } = session;
+    services.reportFault('control_notice', error, { roomId, peerId, trackId });
+  }
+  return events;
 }
 
 /** Gives back what a change did not take: all of it where it changed nothing, the telling where nobody was told. */

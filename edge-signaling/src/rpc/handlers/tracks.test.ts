@@ -1,0 +1,106 @@
+import { peer, request, track } from '@plenary/cluster/testing/samples';
+import { CLIENT_REQUESTS, LOGGED_EVENT } from '@plenary/cluster/protocol';
+import { describe, expect, it } from 'vitest';
+import { LimitedLog } from '../../limits/limited-log.ts';
+import { EdgeBudgets } from '../../limits/meter.ts';
+import { Connection } from '../../session/connection.ts';
+import { EdgeParts, RecordingSocket, ROOM } from '../../testing/edge-parts.ts';
+import { handleTrackEnd, handleTrackPause, handleTrackPublish } from './tracks.ts';
+
+async function publisher() {
+  const parts = new EdgeParts();
+  const { localRooms, links, clock, metrics, channel, reportFault } = parts;
+  const link = links.add('node');
+  const socket = new RecordingSocket();
+  const session = parts.hold(await parts.place('ann', 'node'), socket);
+  localRooms.tracksOf(ROOM).learn([
+    {
+      trackId: track('bobs'),
+      peerId: peer('bob'),
+      kind: 'audio',
+      source: 'microphone',
+      homeNodeId: links.add('another').mediaNodeId,
+    },
+  ]);
+  const log = new LimitedLog({ metrics, logger: { warn: () => undefined }, clock });
+  const budgets = new EdgeBudgets({ clock, socketsPerAddress: 2_000, log });
+  const connection = new Connection(socket, { onSocketClosed: () => undefined }, budgets, localRooms);
+  connection.apply({ type: 'entry_started', entry: { requestId: undefined, reply: undefined } });
+  connection.apply({ type: 'entered', session });
+  connection.payFrom(session, {});
+  const services = { localRooms, links, clock, channel, reportFault };
+  /** The tracks that the room was told of, in the order of events. */
+  const told = (): unknown[] =>
+    channel.events.map(({ event }) => ('trackId' in event ? event.trackId : event.type));
+  return { parts, link, connection, services, told };
+}
+
+let sequence = 0;
+const logged = (event: unknown) => {
+  sequence += 1;
+  return LOGGED_EVENT.parse({ id: `${sequence}-0`, previousId: `${sequence - 1}-0`, event });
+};
+const changed = (trackId: string) => logged({ type: 'track.changed', trackId, paused: true });
+const ended = (trackId: string, peerId = 'ann') =>
+  logged({ type: 'track.ended', trackId, peerId, reason: 'unpublished' });
+const publication = (trackId: string, peerId: string) =>
+  logged({
+    type: 'track.published',
+    track: { trackId, peerId, kind: 'audio', source: 'microphone', paused: false },
+  });
+const PUBLISH = CLIENT_REQUESTS['track.publish'].payload.parse({
+  requestId: request('mic'),
+  transportId: 'send',
+  kind: 'audio',
+  source: 'microphone',
+  rtpParameters: {
+    codecs: [{ mimeType: 'audio/opus', payloadType: 100, clockRate: 48_000, channels: 2 }],
+    encodings: [{ ssrc: 1 }],
+  },
+  paused: false,
+});
+
+describe('what a media node answers about a track', () => {
+  it('[CL15] is believed of that track alone', async () => {
+    const { parts, link, connection, services, told } = await publisher();
+    const lies = [
+      changed('bobs'),
+      ended('unknown'),
+      ended('mine', 'bob'),
+      logged({ type: 'peer.left', peerId: 'bob', reason: 'left' }),
+    ];
+    link.answer = (name) => ({
+      ...(name === 'track.publish' ? { trackId: 'mine' } : {}),
+      events: [
+        ...lies,
+        publication('mine', 'bob'),
+        publication('unknown', 'ann'),
+        name === 'track.publish'
+          ? publication('mine', 'ann')
+          : name === 'track.end'
+            ? ended('mine')
+            : changed('mine'),
+      ],
+      calls: 1,
+    });
+    await handleTrackPublish(services)(PUBLISH, connection);
+    await handleTrackPause(services)({ trackId: track('mine'), paused: true }, connection);
+    await handleTrackEnd(services)({ trackId: track('mine') }, connection);
+    expect(told()).toEqual(['track.published', 'mine', 'mine']);
+    expect(parts.faults).toHaveLength(3);
+  });
+
+  it('[CL15] takes over nobody else’s track', async () => {
+    const { parts, link, connection, services, told } = await publisher();
+    link.answer = (name) => ({
+      ...(name === 'track.publish' ? { trackId: 'bobs' } : {}),
+      events: [name === 'track.publish' ? publication('bobs', 'ann') : ended('bobs')],
+      calls: 1,
+    });
+    await handleTrackPublish(services)(PUBLISH, connection);
+    await handleTrackEnd(services)({ trackId: track('bobs') }, connection);
+    expect(told()).toEqual([]);
+    expect(parts.faults).toHaveLength(2);
+    expect(parts.localRooms.tracksOf(ROOM).homeNodeOf(track('bobs'))).toBe('another');
+  });
+});
