@@ -190,7 +190,7 @@ describe('coming back by the token of an application', () => {
             () => {
               Reflect.apply(listener, this, [event]);
             },
-            type === "success" ? 3_000 : 0,
+            type === 'success' ? 3_000 : 0,
           );
         });
       };
