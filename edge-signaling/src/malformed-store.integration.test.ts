@@ -38,7 +38,7 @@ describe('garbage in the store', () => {
           `${edge.id} to have met a malformed ${kind}`,
           async () => (await edge.metric('plenary_edge_malformed_records_total', `kind="${kind}"`)) > 1,
         );
-        const told = edge.output.split('\n').filter((line) => line.includes(`"kind":"${kind}"`));
+        const told = edge.output.split('\n').filter((line) => line.includes(`"record":"${kind}"`));
         expect(told).toHaveLength(1);
       }
       expect(edge.exitCode).toBeNull();

@@ -90,7 +90,7 @@ const garbageRecords = (count: number): [id: string, value: string][] =>
 
 /** How many log lines tell of one kind. */
 const said = (kind: MalformedKind): number =>
-  lines.filter((line) => line.includes(`"kind":"${kind}"`)).length;
+  lines.filter((line) => line.includes(`"record":"${kind}"`)).length;
 
 describe('malformed records', () => {
   it('[ST3] placements: others are placed, seen and removed; each is counted, and the kind told once', async () => {
