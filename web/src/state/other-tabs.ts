@@ -4,8 +4,12 @@
  */
 const PREFIX = 'plenary.peer ';
 
+/** Chromium gives no lock while scripts of the page stand still, as for the moment in which it opens a window. */
+const ASK_AGAIN_MS = 200;
+const ATTEMPTS = 5;
+
 /** Tells other tabs that this page is that peer, until `over`. Where the browser has no locks, nobody is told. */
-export function tellOtherTabs(peerId: string, over: AbortSignal): void {
+export function tellOtherTabs(peerId: string, over: AbortSignal, attempts = ATTEMPTS): void {
   const { locks } = navigator;
   if (!hasLocks(locks) || over.aborted) return;
   const held = (): Promise<void> =>
@@ -15,7 +19,8 @@ export function tellOtherTabs(peerId: string, over: AbortSignal): void {
       else over.addEventListener('abort', () => resolve(), { once: true });
     });
   locks.request(PREFIX + peerId, { mode: 'shared' }, held).catch((thrown: unknown) => {
-    console.warn('plenary: other tabs cannot be told who this one is', thrown);
+    if (attempts > 1) setTimeout(() => tellOtherTabs(peerId, over, attempts - 1), ASK_AGAIN_MS);
+    else console.warn('plenary: other tabs cannot be told who this one is', thrown);
   });
 }
 

@@ -1,0 +1,29 @@
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { tellOtherTabs } from './other-tabs.ts';
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+it('[WB2] other tabs are told who this one is, also where the browser could not give the lock at once', async () => {
+  const request = vi.fn(() => Promise.resolve());
+  request.mockRejectedValueOnce(new Error('The provided callback is no longer runnable.'));
+  vi.stubGlobal('navigator', { locks: { request } });
+  tellOtherTabs('ann', new AbortController().signal);
+  await vi.runAllTimersAsync();
+  expect(request.mock.calls).toHaveLength(2);
+});
+
+it('[WB2] who is somebody else by then is not asked for again', async () => {
+  const over = new AbortController();
+  const request = vi.fn(() => Promise.reject(new Error('The provided callback is no longer runnable.')));
+  vi.stubGlobal('navigator', { locks: { request } });
+  tellOtherTabs('ann', over.signal);
+  over.abort();
+  await vi.runAllTimersAsync();
+  expect(request.mock.calls).toHaveLength(1);
+});
