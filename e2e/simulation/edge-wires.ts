@@ -18,7 +18,7 @@ import { Calls } from '@plenary/cluster/testing/simulation/calls';
 import type { Life } from '@plenary/cluster/testing/simulation/virtual-time';
 import { Wire } from '@plenary/cluster/testing/simulation/wire';
 import type { Net } from '@plenary/cluster/testing/simulation/wire';
-import { ControlLinks, UpWaiters } from '@plenary/edge-signaling/simulation';
+import { ControlLinks, noticeRoutes, UpWaiters } from '@plenary/edge-signaling/simulation';
 import type { ControlLinkListener, OwnedLink } from '@plenary/edge-signaling/simulation';
 import type { SimulatedMediaNode } from './media-node.ts';
 import { mayDouble } from './node-wires.ts';
@@ -162,46 +162,7 @@ class EdgeWire implements OwnedLink {
         },
         onMalformed,
       ),
-      'room.events': notice(
-        CONTROL_NOTICES['room.events'],
-        (news) => listener.onRoomEvents(this.mediaNodeId, news),
-        onMalformed,
-      ),
-      'consumer.closed': notice(
-        CONTROL_NOTICES['consumer.closed'],
-        (news) => listener.onConsumerClosed(this.mediaNodeId, news),
-        onMalformed,
-      ),
-      'consumer.superseded': notice(
-        CONTROL_NOTICES['consumer.superseded'],
-        (news) => listener.onConsumerSuperseded(this.mediaNodeId, news),
-        onMalformed,
-      ),
-      'publishing.limited': notice(
-        CONTROL_NOTICES['publishing.limited'],
-        (news) => listener.onPublishingLimited(this.mediaNodeId, news),
-        onMalformed,
-      ),
-      'track.demand': notice(
-        CONTROL_NOTICES['track.demand'],
-        (news) => listener.onTrackDemand(this.mediaNodeId, news),
-        onMalformed,
-      ),
-      'peer.lost': notice(
-        CONTROL_NOTICES['peer.lost'],
-        (news) => listener.onPeerLost(this.mediaNodeId, news),
-        onMalformed,
-      ),
-      'peer.unreached': notice(
-        CONTROL_NOTICES['peer.unreached'],
-        (news) => listener.onPeerUnreached(this.mediaNodeId, news),
-        onMalformed,
-      ),
-      'peer.move': notice(
-        CONTROL_NOTICES['peer.move'],
-        (news) => listener.onPeerMove(this.mediaNodeId, news),
-        onMalformed,
-      ),
+      ...noticeRoutes(this.mediaNodeId, listener, onMalformed),
     };
     return (name, payload) => routes[name]?.(payload);
   }

@@ -1,4 +1,4 @@
-import { CONTROL_REQUESTS, NETWORK_DIGEST } from '@plenary/cluster';
+import { CONTROL_REQUESTS, DIGEST } from '@plenary/cluster';
 import { TENANT_ID } from '@plenary/cluster/ids';
 import { expect, it } from 'vitest';
 import { digestOf } from './digest.ts';
@@ -9,6 +9,6 @@ it('[MS10] [HL7] what a media node is told of persons and networks is what its p
   const { person } = digestOfPerson({ tenant: TENANT_ID.parse('acme'), sub: 'ann', guest: undefined });
   const { network } = networkOf({ address: '192.0.2.1' });
   expect(CONTROL_REQUESTS['peer.admit'].payload.shape.person.parse(person)).toBe(digestOf('acme ann'));
-  expect(NETWORK_DIGEST.parse(network)).toBe(digestOf('192.0.2.1'));
+  expect(DIGEST.parse(network)).toBe(digestOf('192.0.2.1'));
   expect(digestOf('ann')).not.toBe(digestOf('ben'));
 });

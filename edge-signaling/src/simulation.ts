@@ -3,6 +3,7 @@ export { EdgeCore } from './edge-core.ts';
 export type { EdgeCoreOptions } from './edge-core.ts';
 export { ControlLinks } from './media/control-links.ts';
 export type { OwnedLink } from './media/control-links.ts';
+export { noticeRoutes } from './media/notice-routes.ts';
 export { UpWaiters } from './media/up-waiters.ts';
 export type { ControlLinkListener } from './media/control-link.ts';
 export { createEdgeMetrics } from './metrics.ts';

@@ -108,12 +108,12 @@ export const PEER_LOST_REASON = z.enum(['worker_died', 'node_lost', 'transport_f
 
 /** Of a SHA-256 in hexadecimal digits, so many from the left. */
 export const DIGEST_LENGTH = 16;
-const DIGEST = patternText(
+/** How a media node is told of a network or a person. */
+export const DIGEST = patternText(
   new RegExp(`^[\\da-f]{${DIGEST_LENGTH}}$`),
   DIGEST_LENGTH,
   `must be a digest of ${DIGEST_LENGTH} hexadecimal digits`,
 );
-export const NETWORK_DIGEST = DIGEST;
 
 export const CONTROL_REQUESTS = {
   'peer.admit': {
@@ -122,7 +122,7 @@ export const CONTROL_REQUESTS = {
       media: MEDIA_REQUEST,
       tracks: z.array(TRACK_HOME).max(64),
       /** A digest of the network that the client comes from: tells people apart who find no path to the node (SPEC HL7). */
-      network: NETWORK_DIGEST.optional(),
+      network: DIGEST.optional(),
       /** A digest of whose media it is, by which a node knows again who asked for too much; absent of guests (SPEC MS10). */
       person: DIGEST.optional(),
     }),

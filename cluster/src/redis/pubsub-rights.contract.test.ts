@@ -5,8 +5,8 @@ import { startRedisSentinel } from '../testing/redis-sentinel.ts';
 import { startRedisServer } from '../testing/redis-server.ts';
 import type { TestStore } from '../testing/redis-server.ts';
 import { askServer } from '../testing/redis-process.ts';
+import { connectPubSubPair } from '../testing/pubsub-pair.ts';
 import { SilentRelay } from '../testing/silent-relay.ts';
-import { connectTestStore } from '../testing/store-contracts.ts';
 import { waitFor } from '../testing/wait-for.ts';
 import type { StoreAddress } from './store-address.ts';
 
@@ -17,26 +17,23 @@ afterEach(async () => {
 
 const CHANNELS = Array.from({ length: 8 }, (_, index) => `plenary:channel-${index}`);
 
-/** A process' two connections for pub/sub, and whether what one publishes reaches the other. */
-async function connect(address: StoreAddress) {
-  const store = await connectTestStore(address);
-  stops.push(() => store.close());
-  const publisher = store.duplicate('publisher', () => undefined);
-  const subscriber = store.duplicate('subscriber', () => undefined);
-  const heard = new Set<string>();
-  subscriber.onMessage((_channel, message) => heard.add(String(message)));
-  for (const channel of CHANNELS) subscriber.subscribe(channel);
-  const publish = async (word: string): Promise<void> => {
-    await Promise.allSettled(
-      CHANNELS.map(async (channel) => publisher.publish(channel, `${channel} ${word}`)),
-    );
-  };
-  const hears = (word: string): boolean => CHANNELS.every((channel) => heard.has(`${channel} ${word}`));
-  const reaches = async (word: string): Promise<boolean> => {
-    await publish(word);
-    return hears(word);
-  };
-  return { store, publisher, subscriber, publish, hears, reaches };
+async function connect(address: StoreAddress): ReturnType<typeof connectPubSubPair> {
+  const pair = await connectPubSubPair(address, CHANNELS);
+  stops.push(() => pair.store.close());
+  return pair;
+}
+
+/** An address that leads to one Redis, and can be led to another. */
+async function movableAddress() {
+  const [old, next] = [await startRedisServer(), await startRedisServer()];
+  stops.push(
+    () => old.stop(),
+    () => next.stop(),
+  );
+  const relay = await SilentRelay.to(old.port);
+  stops.push(() => relay.close());
+  const address: StoreAddress = { kind: 'single', url: `redis://127.0.0.1:${relay.port}` };
+  return { old, next, relay, address };
 }
 
 interface Kind {
@@ -135,17 +132,8 @@ describe('a user that lacks one of its channels', () => {
 
 describe('an address that leads to another Redis', () => {
   it('[HL13] has pub/sub follow what commands go to', async () => {
-    const [old, next] = [await startRedisServer(), await startRedisServer()];
-    stops.push(
-      () => old.stop(),
-      () => next.stop(),
-    );
-    const relay = await SilentRelay.to(old.port);
-    stops.push(() => relay.close());
-    const { reaches, publish, hears } = await connect({
-      kind: 'single',
-      url: `redis://127.0.0.1:${relay.port}`,
-    });
+    const { old, next, relay, address } = await movableAddress();
+    const { reaches, publish, hears } = await connect(address);
     await waitFor('messages to arrive', () => reaches('before'));
     relay.moveTo(next.port);
     // The old one lives on as a replica, and keeps its connections.
@@ -162,14 +150,8 @@ describe('an address that leads to another Redis', () => {
   });
 
   it('[HL13] has commands follow where the old one goes on, and takes no writes', async () => {
-    const [old, next] = [await startRedisServer(), await startRedisServer()];
-    stops.push(
-      () => old.stop(),
-      () => next.stop(),
-    );
-    const relay = await SilentRelay.to(old.port);
-    stops.push(() => relay.close());
-    const { store } = await connect({ kind: 'single', url: `redis://127.0.0.1:${relay.port}` });
+    const { old, next, relay, address } = await movableAddress();
+    const { store } = await connect(address);
     relay.moveTo(next.port);
     await askServer(old.url, async (redis) => redis.config('SET', 'min-replicas-to-write', '1'));
     await waitFor('the refusal to be noticed', () => store.trouble() === 'too_few_replicas');

@@ -18,12 +18,14 @@ export class ServerIdentity {
       entry('store', async () => {
         // A connection that subscribed before, or a user that may not ask, does not tell.
         const told = await redis.info('server').catch(() => '');
-        this.#set(/^run_id:(\w+)/m.exec(told)?.[1]);
+        this.#runId = /^run_id:(\w+)/m.exec(told)?.[1];
       }),
     );
     redis.on(
       'close',
-      entry('store', () => this.#set(undefined)),
+      entry('store', () => {
+        this.#runId = undefined;
+      }),
     );
   }
 
@@ -36,9 +38,5 @@ export class ServerIdentity {
     }
     other.#followed += 1;
     return other.#followed <= FOLLOWED_AT_MOST;
-  }
-
-  #set(runId: string | undefined): void {
-    this.#runId = runId;
   }
 }

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { connectPubSubPair } from '../testing/pubsub-pair.ts';
 import { startRedisCluster } from '../testing/redis-cluster.ts';
 import { startRedisSentinel } from '../testing/redis-sentinel.ts';
 import { startRedisServer } from '../testing/redis-server.ts';
 import { SilentRelay } from '../testing/silent-relay.ts';
-import { connectTestStore } from '../testing/store-contracts.ts';
 import { edgeRecord } from '../testing/samples.ts';
 import { waitFor } from '../testing/wait-for.ts';
 import type { NatMap, StoreAddress } from './store-address.ts';
@@ -66,20 +66,9 @@ describe('connections that were cut without a word', () => {
     { kind: 'a Redis Cluster', start: cluster },
   ])('[HL2] [HL3] of $kind are replaced, for commands and for pub/sub', async ({ start }) => {
     const { address, relays } = await start();
-    const store = await connectTestStore(address);
-    stops.push(() => store.close());
-    const publisher = store.duplicate('publisher', () => undefined);
-    const subscriber = store.duplicate('subscriber', () => undefined);
-    const heard = new Set<string>();
-    subscriber.onMessage((_channel, message) => heard.add(String(message)));
     const channels = Array.from({ length: 8 }, (_, index) => `channel-${index}`);
-    for (const channel of channels) subscriber.subscribe(channel);
-    const reaches = async (word: string): Promise<boolean> => {
-      await Promise.allSettled(
-        channels.map(async (channel) => publisher.publish(channel, `${channel} ${word}`)),
-      );
-      return channels.every((channel) => heard.has(`${channel} ${word}`));
-    };
+    const { store, publisher, reaches } = await connectPubSubPair(address, channels);
+    stops.push(() => store.close());
     await waitFor('messages to arrive', () => reaches('before'));
 
     const lost = relays.reduce((sum, relay) => sum + relay.lose(), 0);

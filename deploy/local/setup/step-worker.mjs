@@ -17,7 +17,7 @@ import { SetupError } from './errors.mjs';
 import { mediasoupVersion, workerFolder, workerRuns } from './facts.mjs';
 import { root, toolchain, workerBuildFolder } from './paths.mjs';
 import { findProgram, outputOf, runLogged } from './process.mjs';
-import { CHECKSUMS_FILE, fetchOverHttps, requireHttps, verifyFile } from './verify.mjs';
+import { CHECKSUMS_FILE, fetchOverHttps, verifyFile } from './verify.mjs';
 import { BUILD_PACKAGES, LIBSRTP_OPTIONS, MESON_RELEASE, PATCHES, SHIMS } from './worker-build/recipe.mjs';
 
 const LOG = 'mediasoup-worker';
@@ -89,7 +89,6 @@ async function downloadPrebuilt(work) {
     process.env.MEDIASOUP_WORKER_PREBUILT_DOWNLOAD_BASE_URL ??
     'https://github.com/versatica/mediasoup/releases/download';
   const what = "mediasoup's prebuilt worker";
-  requireHttps(base, what);
   const archive = join(work, name);
   try {
     const response = await fetchOverHttps(`${base}/${version}/${name}`, what, {

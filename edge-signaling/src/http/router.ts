@@ -50,8 +50,7 @@ export function createRouter(settings: RouterSettings): (request: HttpRequest) =
   const methodsOf = methodsByPath(Object.keys(settings.routes));
   const readersOf = new Map(Object.entries(settings.readers));
   const free = new Set(settings.free);
-  const handlerOf = (request: HttpRequest): HttpHandler => {
-    const key = keyOf(request);
+  const handlerOf = (key: string, request: HttpRequest): HttpHandler => {
     const { method } = request;
     const handler = Object.hasOwn(settings.routes, key) ? settings.routes[key] : undefined;
     if (handler !== undefined) return handler;
@@ -68,9 +67,10 @@ export function createRouter(settings: RouterSettings): (request: HttpRequest) =
   return async (request) => {
     let response: HttpResponse;
     try {
-      const isFree = free.has(keyOf(request));
+      const key = keyOf(request);
+      const isFree = free.has(key);
       if (!isFree) demandAllowed(settings.budgets.chargeHttp(request.address));
-      response = await handlerOf(request)(request);
+      response = await handlerOf(key, request)(request);
       if (!isFree) settings.budgets.spendHttp(request.address, sentBytes(request, response));
     } catch (thrown) {
       const error = toPlenaryError(thrown);

@@ -170,23 +170,24 @@ export const costOfNoCalls = ({ mediasoup = 0 }: Cost, taken: number | undefined
 
 /** What an answer to `sync`, or to a resume, carried, which only the answer tells. */
 export function costOfCatchUp(reply: ClientReply<'sync'>): Cost {
-  if (reply.type === 'snapshot') return costOfSnapshot(reply.room);
+  if (reply.type === 'snapshot') return { bytes: snapshotBytes(reply.room) };
   return { bytes: reply.events.reduce((sum, { event }) => sum + BYTES_PER_EVENT + textBytes(event), 0) };
 }
 
 /** The same of an answer to a join: whoever joins again and again is told of all that was said again and again. */
 export const costOfJoining = ({ room, media }: ClientReply<'join'>): Cost => ({
-  bytes: (costOfSnapshot(room).bytes ?? 0) + (costOfOffer(media).bytes ?? 0),
+  bytes: snapshotBytes(room) + offerBytes(media),
 });
 
 /** The same of an offer of media. */
-export const costOfOffer = ({ consumers }: ClientReply<'media.open'>): Cost => ({
-  bytes: consumers.length * BYTES_PER_CONSUMER,
-});
+export const costOfOffer = (media: ClientReply<'media.open'>): Cost => ({ bytes: offerBytes(media) });
 
-function costOfSnapshot({ peers, tracks, chat }: ClientReply<'join'>['room']): Cost {
+const offerBytes = ({ consumers }: ClientReply<'media.open'>): number =>
+  consumers.length * BYTES_PER_CONSUMER;
+
+function snapshotBytes({ peers, tracks, chat }: ClientReply<'join'>['room']): number {
   const said = chat.reduce((sum, { text }) => sum + BYTES_PER_EVENT + Buffer.byteLength(text), 0);
-  return { bytes: peers.length * BYTES_PER_PERSON + tracks.length * BYTES_PER_EVENT + said };
+  return peers.length * BYTES_PER_PERSON + tracks.length * BYTES_PER_EVENT + said;
 }
 
 function textBytes(

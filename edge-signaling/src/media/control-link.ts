@@ -42,6 +42,7 @@ import type { Incarnation, MediaNodeId } from '@plenary/cluster/ids';
 import { io } from 'socket.io-client';
 import type { Socket } from 'socket.io-client';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
+import { noticeRoutes } from './notice-routes.ts';
 import { UpWaiters } from './up-waiters.ts';
 
 /** A handshake that takes longer is tried again. */
@@ -303,56 +304,11 @@ export class ControlLink {
   }
 
   #routes(): Readonly<Record<string, NoticeRoute>> {
-    const { listener } = this.#settings;
     const malformed = (detail: string): void => this.#malformed(detail);
     return {
       hello: notice(CONTROL_NOTICES.hello, (hello) => this.#onHello(hello), malformed),
       beat: notice(CONTROL_NOTICES.beat, () => this.#beats.beat(), malformed),
-      'room.events': notice(
-        CONTROL_NOTICES['room.events'],
-        (news) => listener.onRoomEvents(this.mediaNodeId, news),
-        malformed,
-      ),
-      speakers: notice(
-        CONTROL_NOTICES.speakers,
-        (news) => listener.onSpeakers(this.mediaNodeId, news),
-        malformed,
-      ),
-      'consumer.closed': notice(
-        CONTROL_NOTICES['consumer.closed'],
-        (news) => listener.onConsumerClosed(this.mediaNodeId, news),
-        malformed,
-      ),
-      'consumer.superseded': notice(
-        CONTROL_NOTICES['consumer.superseded'],
-        (news) => listener.onConsumerSuperseded(this.mediaNodeId, news),
-        malformed,
-      ),
-      'track.demand': notice(
-        CONTROL_NOTICES['track.demand'],
-        (news) => listener.onTrackDemand(this.mediaNodeId, news),
-        malformed,
-      ),
-      'publishing.limited': notice(
-        CONTROL_NOTICES['publishing.limited'],
-        (news) => listener.onPublishingLimited(this.mediaNodeId, news),
-        malformed,
-      ),
-      'peer.lost': notice(
-        CONTROL_NOTICES['peer.lost'],
-        (news) => listener.onPeerLost(this.mediaNodeId, news),
-        malformed,
-      ),
-      'peer.unreached': notice(
-        CONTROL_NOTICES['peer.unreached'],
-        (news) => listener.onPeerUnreached(this.mediaNodeId, news),
-        malformed,
-      ),
-      'peer.move': notice(
-        CONTROL_NOTICES['peer.move'],
-        (news) => listener.onPeerMove(this.mediaNodeId, news),
-        malformed,
-      ),
+      ...noticeRoutes(this.mediaNodeId, this.#settings.listener, malformed),
     };
   }
 

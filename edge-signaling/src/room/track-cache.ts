@@ -1,4 +1,4 @@
-import { PlenaryError, toPlenaryError } from '@plenary/cluster';
+import { forgetOldest, PlenaryError, toPlenaryError } from '@plenary/cluster';
 import type { RoomStore, StoredTrack, TrackHome } from '@plenary/cluster';
 import type { MediaNodeId, PeerId, RoomId, TrackId } from '@plenary/cluster/ids';
 
@@ -17,10 +17,7 @@ export class TrackCache {
       this.#tracks.delete(track.trackId);
       this.#tracks.set(track.trackId, homeOf(track));
     }
-    for (const trackId of this.#tracks.keys()) {
-      if (this.#tracks.size <= MAX_TRACKS) break;
-      this.#tracks.delete(trackId);
-    }
+    forgetOldest(this.#tracks, MAX_TRACKS);
   }
 
   forget(trackIds: readonly TrackId[]): void {
@@ -37,9 +34,9 @@ export class TrackCache {
     return this.#tracks.get(trackId)?.homeNodeId;
   }
 
-  /** Whose a track is, if that is known. */
-  ownerOf(trackId: TrackId): PeerId | undefined {
-    return this.#tracks.get(trackId)?.peerId;
+  /** Whether a track may be of a peer: all but those that are known to be somebody else's. */
+  mayBeOf(peerId: PeerId, trackId: TrackId): boolean {
+    return (this.#tracks.get(trackId)?.peerId ?? peerId) === peerId;
   }
 
   /** Finds tracks, asking the store only for those that are not known. Never throws: see {@link FoundTracks}. */

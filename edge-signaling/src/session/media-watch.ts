@@ -233,7 +233,10 @@ export class MediaWatch implements ControlLinkListener {
       case 'track.changed':
         return this.#mayBeHome(mediaNodeId, roomId, event.trackId);
       case 'track.ended':
-        return this.#mayBeHome(mediaNodeId, roomId, event.trackId) && this.#mayOwn(roomId, event);
+        return (
+          this.#mayBeHome(mediaNodeId, roomId, event.trackId) &&
+          this.#settings.localRooms.tracksOf(roomId).mayBeOf(event.peerId, event.trackId)
+        );
       case 'peer.joined':
       case 'chat.posted':
         return false;
@@ -243,13 +246,6 @@ export class MediaWatch implements ControlLinkListener {
   #mayBeHome(mediaNodeId: MediaNodeId, roomId: RoomId, trackId: TrackId): boolean {
     const home = this.#settings.localRooms.tracksOf(roomId).homeNodeOf(trackId);
     return home === undefined || home === mediaNodeId;
-  }
-
-  #mayOwn(
-    roomId: RoomId,
-    { peerId, trackId }: { readonly peerId: PeerId; readonly trackId: TrackId },
-  ): boolean {
-    return (this.#settings.localRooms.tracksOf(roomId).ownerOf(trackId) ?? peerId) === peerId;
   }
 
   #noteLie(mediaNodeId: MediaNodeId, name: string): void {

@@ -1,5 +1,6 @@
 import { Component, type ReactNode } from 'react';
-import { Icon, Logo } from './Icon.tsx';
+import { EndFrame } from './EndFrame.tsx';
+import { Icon } from './Icon.tsx';
 
 export interface BreakdownProps {
   /** The page has no buttons any more: what they stand for is to end. */
@@ -22,31 +23,24 @@ export class Breakdown extends Component<BreakdownProps, { readonly isBroken: bo
   override render(): ReactNode {
     if (!this.state.isBroken) return this.props.children;
     return (
-      <div className="page end">
-        <header className="top">
-          <a href="/" aria-label="Plenary, first page">
-            <Logo />
-          </a>
-        </header>
-        <main className="end-main">
-          <div className="end-card card" role="alert" data-testid="breakdown">
-            <span className="end-mark is-problem">
-              <Icon name="warning" size={30} />
-            </span>
-            <h1>This page stopped working</h1>
-            <p>
-              Something on it failed, so you are not in a meeting any more: nobody hears or sees you. The
-              meeting itself goes on.
-            </p>
-            <p className="advice">Load the page anew to come back.</p>
-            <div className="end-buttons">
-              <button className="button is-large" onClick={() => globalThis.location.reload()} autoFocus>
-                Load anew
-              </button>
-            </div>
+      <EndFrame>
+        <div className="end-card card" role="alert" data-testid="breakdown">
+          <span className="end-mark is-problem">
+            <Icon name="warning" size={30} />
+          </span>
+          <h1>This page stopped working</h1>
+          <p>
+            Something on it failed, so you are not in a meeting any more: nobody hears or sees you. The
+            meeting itself goes on.
+          </p>
+          <p className="advice">Load the page anew to come back.</p>
+          <div className="end-buttons">
+            <button className="button is-large" onClick={() => globalThis.location.reload()} autoFocus>
+              Load anew
+            </button>
           </div>
-        </main>
-      </div>
+        </div>
+      </EndFrame>
     );
   }
 }

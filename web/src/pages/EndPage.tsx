@@ -1,4 +1,5 @@
-import { Icon, Logo } from '../components/Icon.tsx';
+import { EndFrame } from '../components/EndFrame.tsx';
+import { Icon } from '../components/Icon.tsx';
 import { errorForPeople, isKeptUnreadable, type ConnectionState } from '../client/index.ts';
 
 export interface EndPageProps {
@@ -16,46 +17,39 @@ export function EndPage({ roomId, connection, onRejoin, onJoinAsGuest }: EndPage
       ? errorForPeople(connection.error.code, connection.error.detail)
       : undefined;
   return (
-    <div className="page end">
-      <header className="top">
-        <a href="/" aria-label="Plenary, first page">
-          <Logo />
-        </a>
-      </header>
-      <main className="end-main">
-        <div
-          className="end-card card"
-          role={failure === undefined ? undefined : 'alert'}
-          data-testid="connection-state"
-          data-phase={connection.phase}
-          data-error={connection.phase === 'failed' ? connection.error.code : undefined}
-        >
-          <span className={`end-mark ${failure === undefined ? '' : 'is-problem'}`}>
-            <Icon name={failure === undefined ? 'check' : 'warning'} size={30} />
-          </span>
-          <h1>{failure?.title ?? 'You left the meeting'}</h1>
-          <p>{failure?.meaning ?? `You can come back to “${roomId}” at any time.`}</p>
-          {failure === undefined ? null : <p className="advice">{failure.advice}</p>}
-          <div className="end-buttons">
-            <button className="button is-large" onClick={onRejoin} data-testid="rejoin-button" autoFocus>
-              {failure === undefined ? 'Rejoin' : 'Try again'}
+    <EndFrame>
+      <div
+        className="end-card card"
+        role={failure === undefined ? undefined : 'alert'}
+        data-testid="connection-state"
+        data-phase={connection.phase}
+        data-error={connection.phase === 'failed' ? connection.error.code : undefined}
+      >
+        <span className={`end-mark ${failure === undefined ? '' : 'is-problem'}`}>
+          <Icon name={failure === undefined ? 'check' : 'warning'} size={30} />
+        </span>
+        <h1>{failure?.title ?? 'You left the meeting'}</h1>
+        <p>{failure?.meaning ?? `You can come back to “${roomId}” at any time.`}</p>
+        {failure === undefined ? null : <p className="advice">{failure.advice}</p>}
+        <div className="end-buttons">
+          <button className="button is-large" onClick={onRejoin} data-testid="rejoin-button" autoFocus>
+            {failure === undefined ? 'Rejoin' : 'Try again'}
+          </button>
+          {connection.phase === 'failed' && isKeptUnreadable(connection.error) && onJoinAsGuest ? (
+            <button
+              className="button is-quiet is-large"
+              onClick={onJoinAsGuest}
+              data-testid="join-as-guest-button"
+            >
+              Go on as a guest
             </button>
-            {connection.phase === 'failed' && isKeptUnreadable(connection.error) && onJoinAsGuest ? (
-              <button
-                className="button is-quiet is-large"
-                onClick={onJoinAsGuest}
-                data-testid="join-as-guest-button"
-              >
-                Go on as a guest
-              </button>
-            ) : null}
-            <a className="button is-quiet is-large" href="/" data-testid="home-link">
-              First page
-            </a>
-          </div>
-          {connection.phase === 'failed' ? <p className="fine">Code: {connection.error.code}</p> : null}
+          ) : null}
+          <a className="button is-quiet is-large" href="/" data-testid="home-link">
+            First page
+          </a>
         </div>
-      </main>
-    </div>
+        {connection.phase === 'failed' ? <p className="fine">Code: {connection.error.code}</p> : null}
+      </div>
+    </EndFrame>
   );
 }

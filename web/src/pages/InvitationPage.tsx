@@ -1,29 +1,23 @@
-import { Icon, Logo } from '../components/Icon.tsx';
+import { EndFrame } from '../components/EndFrame.tsx';
+import { Icon } from '../components/Icon.tsx';
 import { errorForPeople } from '../client/index.ts';
 
 /** A room where only people with a link of their own are let in, and this one came without. */
 export function InvitationPage({ roomId }: { readonly roomId: string }) {
   const { title, meaning, advice } = errorForPeople('guests_not_allowed');
   return (
-    <div className="page end">
-      <header className="top">
-        <a href="/" aria-label="Plenary, first page">
-          <Logo />
-        </a>
-      </header>
-      <main className="end-main">
-        <div className="end-card card" data-testid="needs-invitation">
-          <span className="end-mark">
-            <Icon name="link" size={30} />
-          </span>
-          <p className="eyebrow" data-testid="room-name">
-            {roomId}
-          </p>
-          <h1>{title}</h1>
-          <p>{meaning}</p>
-          <p className="advice">{advice}</p>
-        </div>
-      </main>
-    </div>
+    <EndFrame>
+      <div className="end-card card" data-testid="needs-invitation">
+        <span className="end-mark">
+          <Icon name="link" size={30} />
+        </span>
+        <p className="eyebrow" data-testid="room-name">
+          {roomId}
+        </p>
+        <h1>{title}</h1>
+        <p>{meaning}</p>
+        <p className="advice">{advice}</p>
+      </div>
+    </EndFrame>
   );
 }

@@ -27,10 +27,9 @@ export function handleTrackPublish(services: TrackServices): Handler<'track.publ
     }));
     const { kind, source } = request;
     const events = believed(services, session, trackId, told);
-    if (isOwn(services, session, trackId))
-      localRooms
-        .tracksOf(session.roomId)
-        .learn([{ trackId, peerId: session.peerId, kind, source, homeNodeId }]);
+    const tracks = localRooms.tracksOf(session.roomId);
+    if (tracks.mayBeOf(session.peerId, trackId))
+      tracks.learn([{ trackId, peerId: session.peerId, kind, source, homeNodeId }]);
     settleChange(connection, costOf('track.publish', request, connection.people), { events, calls });
     channel.publishEvents(session.roomId, events);
     return { trackId };
@@ -70,29 +69,24 @@ export function handleTrackEnd(services: TrackServices): Handler<'track.end'> {
   };
 }
 
-/** Whether a track is of this session's peer, as far as this edge knows. */
-function isOwn({ localRooms }: TrackServices, { roomId, peerId }: Session, trackId: TrackId): boolean {
-  return (localRooms.tracksOf(roomId).ownerOf(trackId) ?? peerId) === peerId;
-}
-
 /** What a media node's answer tells of the one track of this peer that it was asked about: nothing else is its to tell (SPEC CL15). */
 function believed(
-  services: TrackServices,
-  session: Session,
+  { localRooms, reportFault }: TrackServices,
+  { roomId, peerId }: Session,
   trackId: TrackId,
   told: readonly LoggedEvent[],
 ): LoggedEvent[] {
   const isAbout = (event: RoomEvent): boolean => {
     if (event.type === 'track.published')
-      return event.track.trackId === trackId && event.track.peerId === session.peerId;
-    if (event.type === 'track.ended') return event.trackId === trackId && event.peerId === session.peerId;
+      return event.track.trackId === trackId && event.track.peerId === peerId;
+    if (event.type === 'track.ended') return event.trackId === trackId && event.peerId === peerId;
     return event.type === 'track.changed' && event.trackId === trackId;
   };
-  const events = isOwn(services, session, trackId) ? told.filter(({ event }) => isAbout(event)) : [];
+  const isOwn = localRooms.tracksOf(roomId).mayBeOf(peerId, trackId);
+  const events = isOwn ? told.filter(({ event }) => isAbout(event)) : [];
   if (events.length < told.length) {
     const error = new PlenaryError('unauthorised', 'It tells of tracks that it was not asked about.');
-    const { roomId, peerId } = session;
-    services.reportFault('control_notice', error, { roomId, peerId, trackId });
+    reportFault('control_notice', error, { roomId, peerId, trackId });
   }
   return events;
 }

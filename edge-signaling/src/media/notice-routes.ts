@@ -1,0 +1,47 @@
+import { CONTROL_NOTICES, notice } from '@plenary/cluster';
+import type { NoticeRoute } from '@plenary/cluster';
+import type { MediaNodeId } from '@plenary/cluster/ids';
+import type { ControlLinkListener } from './control-link.ts';
+
+/** What a media node tells of rooms and peers. It is told on with the node's id: a node is believed about its own peers (SPEC CL15). */
+export function noticeRoutes(
+  from: MediaNodeId,
+  listener: Omit<ControlLinkListener, 'onUp' | 'onDown'>,
+  onMalformed: (detail: string) => void,
+): Readonly<Record<string, NoticeRoute>> {
+  return {
+    'room.events': notice(
+      CONTROL_NOTICES['room.events'],
+      (news) => listener.onRoomEvents(from, news),
+      onMalformed,
+    ),
+    speakers: notice(CONTROL_NOTICES['speakers'], (news) => listener.onSpeakers(from, news), onMalformed),
+    'consumer.closed': notice(
+      CONTROL_NOTICES['consumer.closed'],
+      (news) => listener.onConsumerClosed(from, news),
+      onMalformed,
+    ),
+    'consumer.superseded': notice(
+      CONTROL_NOTICES['consumer.superseded'],
+      (news) => listener.onConsumerSuperseded(from, news),
+      onMalformed,
+    ),
+    'track.demand': notice(
+      CONTROL_NOTICES['track.demand'],
+      (news) => listener.onTrackDemand(from, news),
+      onMalformed,
+    ),
+    'publishing.limited': notice(
+      CONTROL_NOTICES['publishing.limited'],
+      (news) => listener.onPublishingLimited(from, news),
+      onMalformed,
+    ),
+    'peer.lost': notice(CONTROL_NOTICES['peer.lost'], (news) => listener.onPeerLost(from, news), onMalformed),
+    'peer.unreached': notice(
+      CONTROL_NOTICES['peer.unreached'],
+      (news) => listener.onPeerUnreached(from, news),
+      onMalformed,
+    ),
+    'peer.move': notice(CONTROL_NOTICES['peer.move'], (news) => listener.onPeerMove(from, news), onMalformed),
+  };
+}
