@@ -32,6 +32,7 @@ export { answerOddHttp } from './process/odd-http.ts';
 export * from './process/operator-server.ts';
 export * from './process/operator-settings.ts';
 export * from './process/parent-pipe.ts';
+export * from './process/port-guard.ts';
 export * from './process/rare-lines.ts';
 export * from './process/show-trouble.ts';
 export * from './process/signals.ts';

@@ -26,6 +26,7 @@ import type {
   Logger,
   MediaNodeId,
   PlenaryError,
+  PortGuard,
   ReplyEnvelope,
   ServedLink,
 } from '@plenary/cluster';
@@ -35,7 +36,6 @@ import { ControlLink } from './control-link.ts';
 import { createDispatch } from './dispatch.ts';
 import type { Dispatch } from './dispatch.ts';
 import { NodeBudgets } from './node-budgets.ts';
-import type { PortGuard } from './port-guard.ts';
 
 export interface ControlServerOptions {
   readonly http: HttpServer;
