@@ -1,8 +1,10 @@
 import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { Clock } from '../clock.ts';
 import { entry, every } from './entry.ts';
+import { answerStrayUpgrade } from './odd-http.ts';
 
 /** Why a connection was closed by the guard: a closed set, since it is a label of metrics. */
 export type PortRefusal = 'address' | 'crowd' | 'late' | 'long';
@@ -173,11 +175,17 @@ export function guardConnections(server: Server, guard: PortGuard): void {
   );
 }
 
-/** Has a guard judge the WebSockets of a server as well; a server that has none must not listen for them. */
+/**
+ * Has a guard judge the WebSockets of a server as well, and answers those at other paths. A server that has none must not listen for
+ * them. To be called before Socket.IO listens.
+ */
 export function guardWebSockets(server: Server, guard: PortGuard): void {
   server.on(
     'upgrade',
-    entry('http', (request: IncomingMessage) => guard.upgraded(request)),
+    entry('http', (request: IncomingMessage, socket: Duplex) => {
+      guard.upgraded(request);
+      answerStrayUpgrade(request, socket);
+    }),
   );
   const late = every(CLOSE_LATE_MS, () => guard.closeLate());
   late.unref();
