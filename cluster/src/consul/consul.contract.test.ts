@@ -523,6 +523,30 @@ describe('registry (Consul)', () => {
     expect(await registry.liveMediaNodes()).toEqual([record]);
   });
 
+  it('[CO4] what somebody else registers in place of a service stands until its next renewal', async () => {
+    const record = mediaNodeRecord('node-a');
+    await registry.announceMediaNode(record, LONG_LEASE_MS);
+    const services = z.record(
+      z.string(),
+      z.looseObject({ ID: z.string(), Meta: z.record(z.string(), z.string()) }),
+    );
+    const [service] = Object.values(services.parse(await agent.ask('GET', '/v1/agent/services')));
+    if (service === undefined) throw new Error('it is not registered');
+    await agent.ask('PUT', '/v1/agent/service/register', {
+      ID: service.ID,
+      Name: 'plenary-media-node',
+      Address: '127.0.0.1',
+      Port: 9,
+      Meta: { ...service.Meta, 'control-url': 'http://127.0.0.1:9' },
+      Check: { CheckID: service.ID, TTL: '600s', Status: 'passing' },
+    });
+    const controlUrlOf = async (): Promise<string | undefined> =>
+      (await registry.liveMediaNodes()).find(({ mediaNodeId }) => mediaNodeId === 'node-a')?.controlUrl;
+    await waitFor('the other one to be listed', async () => (await controlUrlOf()) === 'http://127.0.0.1:9');
+    expect(await registry.announceMediaNode(record, LONG_LEASE_MS)).toEqual({ refused: null });
+    await waitFor('the node’s own to be listed', async () => (await controlUrlOf()) === record.controlUrl);
+  });
+
   it('[CO4] what is malformed in the catalog is skipped and reported once', async () => {
     const logger = silentLogger();
     const reported = vi.spyOn(logger, 'error');

@@ -77,7 +77,7 @@ export class Leases {
     if (askedAtMs - renewedAtMs >= held.service.ttlMs && !(await client.sessionLives(session))) {
       return false;
     }
-    const changed = JSON.stringify(held.service) !== JSON.stringify(service);
+    const changed = JSON.stringify(held.service) !== JSON.stringify(service) || this.#isOverwritten(held);
     if (changed) await client.registerService(service);
     if (!(await client.renewCheck(service.id, isAnnounced ? 'passing' : 'warning'))) return false;
     if (!(await client.sessionLives(session))) return false;
@@ -173,16 +173,23 @@ export class Leases {
     }
   }
 
+  /** Whether Consul shows something else of a service than what it was registered as: somebody has registered theirs under its id. */
+  #isOverwritten({ kind, service, isKnown }: Held): boolean {
+    const shown = isKnown ? this.#settings.discovery.ownInstance(kind, service.id) : undefined;
+    return shown !== undefined && textOf(shown.meta) !== textOf(service.meta);
+  }
+
   /** Waits until this process reads what it has written; when that takes long, readers are late, and no more. */
   async #untilKnown(kind: ServiceKind, { id, meta }: ServiceDefinition): Promise<void> {
     const { discovery } = this.#settings;
-    const wanted = JSON.stringify(sorted(meta));
+    const wanted = textOf(meta);
     await discovery.until(() => {
       const known = discovery.ownInstance(kind, id);
-      return known !== undefined && isLive(known) && JSON.stringify(sorted(known.meta)) === wanted;
+      return known !== undefined && isLive(known) && textOf(known.meta) === wanted;
     }, SYNC_WITHIN_MS);
   }
 }
 
-const sorted = (meta: Readonly<Record<string, string>>): [string, string][] =>
-  Object.entries(meta).sort(([left], [right]) => (left < right ? -1 : 1));
+/** The same for the same metadata, in whatever order Consul gives them. */
+const textOf = (meta: Readonly<Record<string, string>>): string =>
+  JSON.stringify(Object.entries(meta).sort(([left], [right]) => (left < right ? -1 : 1)));

@@ -16,6 +16,7 @@ import {
   readRefusal,
   notice,
   PLACED_PEER,
+  RAISE_FILE_LIMIT,
   QUESTION_TIMEOUT_MS,
   PlenaryError,
   toPlenaryError,
@@ -68,7 +69,14 @@ const NOBODY = PLACED_PEER.parse({ roomId: 'nobody/nowhere', peerId: 'nobody', e
 export type LinkLoss = 'broken' | 'silent' | 'refused';
 
 /** Why a link is not up: a closed set, which `/ready` and a metric name. */
-export const LINK_TROUBLES = [...LINK_REFUSALS, 'unreachable', 'no_answer', 'meddled', 'lost'] as const;
+export const LINK_TROUBLES = [
+  ...LINK_REFUSALS,
+  'unreachable',
+  'no_answer',
+  'meddled',
+  'lost',
+  'too_many_files',
+] as const;
 export type LinkTrouble = (typeof LINK_TROUBLES)[number];
 
 /** What there is to do about it, and where. */
@@ -82,6 +90,7 @@ const LINK_ADVICE: Readonly<Record<LinkTrouble, string>> = {
   meddled:
     'see who is between this edge and that PLENARY_CONTROL_URL: what they say to each other is changed, lost or repeated on the way',
   lost: 'see whether that node lives',
+  too_many_files: `raise the file limit of this edge (${RAISE_FILE_LIMIT})`,
 };
 
 /**
@@ -440,7 +449,8 @@ export class ControlLink {
   }
 
   #onFailure(why: string): void {
-    this.#trouble = why === 'timeout' ? 'no_answer' : 'unreachable';
+    if (/\b(EMFILE|ENFILE)\b/.test(why)) this.#trouble = 'too_many_files';
+    else this.#trouble = why === 'timeout' ? 'no_answer' : 'unreachable';
     // The same failure comes with each attempt: said once.
     if (why === this.#lastFailure) return;
     this.#lastFailure = why;
