@@ -36,6 +36,7 @@ export * from './process/parent-pipe.ts';
 export * from './process/rare-lines.ts';
 export * from './process/show-trouble.ts';
 export * from './process/signals.ts';
+export { isTlsFault } from './process/tls-fault.ts';
 export * from './process/tls-files.ts';
 export * from './protocol/edge-media.ts';
 export * from './protocol/index.ts';

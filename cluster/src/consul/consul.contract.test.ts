@@ -547,6 +547,38 @@ describe('registry (Consul)', () => {
     await waitFor('the node’s own to be listed', async () => (await controlUrlOf()) === record.controlUrl);
   });
 
+  it('[CO4] a critical check of the host, whoever made it, is said once by the process that is not listed for it', async () => {
+    const logger = silentLogger();
+    const [error, info] = [vi.spyOn(logger, 'error'), vi.spyOn(logger, 'info')];
+    registry.close();
+    registry = new ConsulRegistry({
+      namespace: DEFAULT_NAMESPACE,
+      consul: { address: consulAddressSetting.parse(agent.address), token: undefined },
+      loads: new MemoryRegistry(),
+      logger,
+    });
+    opened.push(registry);
+    const renew = async (): Promise<unknown> => registry.announceEdge(record, LONG_LEASE_MS);
+    const record = edgeRecord('edge-a');
+    await renew();
+    expect(await idsOf(registry)).toEqual(['edge-a']);
+    await agent.ask('PUT', '/v1/agent/check/register', {
+      Name: 'disk',
+      ID: 'disk',
+      TTL: '600s',
+      Status: 'critical',
+    });
+    await waitFor('the edge not to be listed', async () => (await idsOf(registry)).length === 0);
+    for (let count = 0; count < 3; count += 1) await renew();
+    expect(error).toHaveBeenCalledOnce();
+    expect(error).toHaveBeenCalledWith(expect.objectContaining({ checks: ['disk'] }), expect.any(String));
+    await agent.ask('PUT', '/v1/agent/check/deregister/disk');
+    await waitFor('the edge to be listed', async () => (await idsOf(registry)).length === 1);
+    info.mockClear();
+    await renew();
+    expect(info).toHaveBeenCalledOnce();
+  });
+
   it('[CO4] what is malformed in the catalog is skipped and reported once', async () => {
     const logger = silentLogger();
     const reported = vi.spyOn(logger, 'error');

@@ -47,6 +47,8 @@ export class Leases {
   /** Since when a service that was known is not shown. */
   readonly #missedSinceMs = new Map<string, number>();
   readonly #forbiddenAtMs = new Map<string, number>();
+  /** The checks of others that were last said to stand in the way of each service. */
+  readonly #blockedBy = new Map<string, string>();
 
   constructor(settings: LeasesSettings) {
     this.#settings = settings;
@@ -84,6 +86,7 @@ export class Leases {
     const wasAnnounced = this.#held.get(service.id)?.isAnnounced === true;
     const renewed = { ...held, service, renewedAtMs: askedAtMs };
     this.#held.set(service.id, renewed);
+    this.#sayBlocked(held);
     if (isAnnounced && (changed || !wasAnnounced)) {
       await this.#untilKnown(kind, service);
       if (this.#held.get(service.id) === renewed) this.#held.set(service.id, { ...renewed, isKnown: true });
@@ -155,6 +158,7 @@ export class Leases {
     this.#held.delete(service.id);
     this.#missedSinceMs.delete(service.id);
     this.#forbiddenAtMs.delete(service.id);
+    this.#blockedBy.delete(service.id);
     await client.deregisterService(service.id);
     if (slice !== undefined) await slices.giveBack(slice, session);
     await client.destroySession(session);
@@ -171,6 +175,23 @@ export class Leases {
     } catch (fault) {
       this.#settings.logger.debug({ err: fault }, 'a claim could not be taken back; it will lapse');
     }
+  }
+
+  /** Says once that nobody lists a service since a check of its host is critical that somebody else made, and once that it is over. */
+  #sayBlocked({ kind, service, isKnown }: Held): void {
+    const { discovery, logger } = this.#settings;
+    const shown = isKnown ? discovery.ownInstance(kind, service.id) : undefined;
+    const others = shown?.checks.filter(({ id, status }) => status === 'critical' && id !== service.id) ?? [];
+    const checks = others.map(({ id }) => id).sort();
+    const before = this.#blockedBy.get(service.id) ?? '';
+    if (shown === undefined || checks.join() === before) return;
+    this.#blockedBy.set(service.id, checks.join());
+    if (checks.length === 0) logger.info('no check in Consul keeps this process from being listed any more');
+    else
+      logger.error(
+        { checks, toDo: 'see what these checks of this host in Consul say, or remove them' },
+        'a check of this host is critical in Consul: others take this process for gone, and nobody new is sent to it',
+      );
   }
 
   /** Whether Consul shows something else of a service than what it was registered as: somebody has registered theirs under its id. */

@@ -3,6 +3,7 @@ import {
   BeatWatch,
   callFrom,
   ignoreWallClock,
+  isTlsFault,
   leftOut,
   CONTROL_BEAT_MS,
   CONTROL_LINK_LIMITS,
@@ -75,6 +76,7 @@ export const LINK_TROUBLES = [
   'no_answer',
   'meddled',
   'lost',
+  'tls_refused',
   'too_many_files',
 ] as const;
 export type LinkTrouble = (typeof LINK_TROUBLES)[number];
@@ -90,6 +92,8 @@ const LINK_ADVICE: Readonly<Record<LinkTrouble, string>> = {
   meddled:
     'see who is between this edge and that PLENARY_CONTROL_URL: what they say to each other is changed, lost or repeated on the way',
   lost: 'see whether that node lives',
+  tls_refused:
+    'mend the certificate of that node (PLENARY_TLS_CERT_FILE), or the authority in PLENARY_TLS_CA_FILE of this edge, and see that its PLENARY_CONTROL_URL says https where it has a certificate',
   too_many_files: `raise the file limit of this edge (${RAISE_FILE_LIMIT})`,
 };
 
@@ -107,6 +111,13 @@ export const NODE_LOST_AFTER_MS: Readonly<Record<LinkLoss, number>> = {
 export function troubleOf(error: PlenaryError, isUp: boolean): LinkTrouble {
   if (isUp) return 'meddled';
   return error.code === 'timed_out' ? 'no_answer' : linkRefusalOf(error);
+}
+
+/** Why a connection could not be made, by what was said of it. */
+export function troubleOfFailure(why: string): LinkTrouble {
+  if (/\b(EMFILE|ENFILE)\b/.test(why)) return 'too_many_files';
+  if (isTlsFault(new Error(why))) return 'tls_refused';
+  return why === 'timeout' ? 'no_answer' : 'unreachable';
 }
 
 /**
@@ -449,8 +460,7 @@ export class ControlLink {
   }
 
   #onFailure(why: string): void {
-    if (/\b(EMFILE|ENFILE)\b/.test(why)) this.#trouble = 'too_many_files';
-    else this.#trouble = why === 'timeout' ? 'no_answer' : 'unreachable';
+    this.#trouble = troubleOfFailure(why);
     // The same failure comes with each attempt: said once.
     if (why === this.#lastFailure) return;
     this.#lastFailure = why;
