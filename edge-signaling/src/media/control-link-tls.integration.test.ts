@@ -63,7 +63,7 @@ it('[OP3] a certificate that is not believed is said in words, once', async () =
     expect(errors).toHaveBeenCalledOnce();
     const why: unknown = expect.stringContaining('certificate');
     expect(errors).toHaveBeenCalledWith(
-      expect.objectContaining({ why }),
+      expect.objectContaining({ why, cause: 'tls_refused' }),
       'the control link cannot be opened',
     );
     expect(link.isUp).toBe(false);

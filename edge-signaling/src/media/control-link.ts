@@ -3,6 +3,7 @@ import {
   BeatWatch,
   callFrom,
   ignoreWallClock,
+  isTlsFault,
   leftOut,
   CONTROL_BEAT_MS,
   CONTROL_LINK_LIMITS,
@@ -16,6 +17,7 @@ import {
   readRefusal,
   notice,
   PLACED_PEER,
+  RAISE_FILE_LIMIT,
   QUESTION_TIMEOUT_MS,
   PlenaryError,
   toPlenaryError,
@@ -68,7 +70,15 @@ const NOBODY = PLACED_PEER.parse({ roomId: 'nobody/nowhere', peerId: 'nobody', e
 export type LinkLoss = 'broken' | 'silent' | 'refused';
 
 /** Why a link is not up: a closed set, which `/ready` and a metric name. */
-export const LINK_TROUBLES = [...LINK_REFUSALS, 'unreachable', 'no_answer', 'meddled', 'lost'] as const;
+export const LINK_TROUBLES = [
+  ...LINK_REFUSALS,
+  'unreachable',
+  'no_answer',
+  'meddled',
+  'lost',
+  'tls_refused',
+  'too_many_files',
+] as const;
 export type LinkTrouble = (typeof LINK_TROUBLES)[number];
 
 /** What there is to do about it, and where. */
@@ -82,6 +92,9 @@ const LINK_ADVICE: Readonly<Record<LinkTrouble, string>> = {
   meddled:
     'see who is between this edge and that PLENARY_CONTROL_URL: what they say to each other is changed, lost or repeated on the way',
   lost: 'see whether that node lives',
+  tls_refused:
+    'mend the certificate of that node (PLENARY_TLS_CERT_FILE), or the authority in PLENARY_TLS_CA_FILE of this edge, and see that its PLENARY_CONTROL_URL says https where it has a certificate',
+  too_many_files: `raise the file limit of this edge (${RAISE_FILE_LIMIT})`,
 };
 
 /**
@@ -98,6 +111,13 @@ export const NODE_LOST_AFTER_MS: Readonly<Record<LinkLoss, number>> = {
 export function troubleOf(error: PlenaryError, isUp: boolean): LinkTrouble {
   if (isUp) return 'meddled';
   return error.code === 'timed_out' ? 'no_answer' : linkRefusalOf(error);
+}
+
+/** Why a connection could not be made, by what was said of it. */
+export function troubleOfFailure(why: string): LinkTrouble {
+  if (/\b(EMFILE|ENFILE)\b/.test(why)) return 'too_many_files';
+  if (isTlsFault(new Error(why))) return 'tls_refused';
+  return why === 'timeout' ? 'no_answer' : 'unreachable';
 }
 
 /**
@@ -440,7 +460,7 @@ export class ControlLink {
   }
 
   #onFailure(why: string): void {
-    this.#trouble = why === 'timeout' ? 'no_answer' : 'unreachable';
+    this.#trouble = troubleOfFailure(why);
     // The same failure comes with each attempt: said once.
     if (why === this.#lastFailure) return;
     this.#lastFailure = why;
