@@ -30,9 +30,12 @@ export function isSending({ enabled, track, silenced }: CaptureState): boolean {
   return enabled && track !== undefined && !silenced;
 }
 
-/** Whether the button shows it as on: it sends, or will as soon as the browser gives it. Pressing the button makes it the other. */
-export function showsOn({ enabled, status, silenced }: CaptureState): boolean {
-  return enabled && status !== 'failed' && !silenced;
+/**
+ * Whether the button shows it as on: it sends, or will as soon as the browser or the system gives it. Pressing the button makes it
+ * the other.
+ */
+export function showsOn({ enabled, status }: CaptureState): boolean {
+  return enabled && status !== 'failed';
 }
 
 function initialState(kind: CaptureKind): CaptureState {
@@ -113,7 +116,9 @@ export class LocalMedia implements ReadableStore<LocalMediaSnapshot> {
    */
   async choose(kind: CaptureKind, deviceId: string): Promise<DeviceProblem | undefined> {
     remember(kind, deviceId);
-    const { enabled, deviceId: idBefore, track } = this.getSnapshot()[kind];
+    const { enabled, deviceId: idKnown, track } = this.getSnapshot()[kind];
+    // One that was chosen before this one may not be open yet.
+    const idBefore = track?.getSettings().deviceId ?? idKnown;
     this.#patch(kind, { deviceId });
     if (!enabled) {
       // Not to be captured now; the one that is chosen is opened when it is switched on.
@@ -126,8 +131,8 @@ export class LocalMedia implements ReadableStore<LocalMediaSnapshot> {
     if (problem === undefined || !wasOn || owner.signal.aborted) return problem;
     if (idBefore !== undefined) remember(kind, idBefore);
     this.#patch(kind, { deviceId: idBefore });
-    // It had to make way, in vain.
-    if (this.getSnapshot()[kind].track === undefined) await this.#open(kind, owner);
+    // It had to make way, in vain. A third one is not what the person went on with.
+    if (this.getSnapshot()[kind].track === undefined) await this.#open(kind, owner, true);
     return problem;
   }
 
@@ -214,6 +219,11 @@ export class LocalMedia implements ReadableStore<LocalMediaSnapshot> {
     const isOpen = (): boolean => this.getSnapshot()[kind].track === track;
     track.addEventListener('ended', () => {
       if (!isOpen()) return;
+      if (this.getSnapshot()[kind].status === 'starting') {
+        // Another one was chosen, and is about to take its place.
+        this.#patch(kind, { track: undefined, silenced: false });
+        return;
+      }
       // Unplugged, or forbidden by now. It comes back when the person switches it on, not when it is plugged in.
       this.switchOff(kind);
       this.#patch(kind, { status: 'failed', problem: 'gone' });

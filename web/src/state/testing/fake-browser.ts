@@ -22,6 +22,14 @@ class FakeStream {
   }
 }
 
+/** The device that a question names, else the usual one. */
+function deviceOf(constraints: MediaStreamConstraints['audio']): string {
+  const { deviceId } = typeof constraints === 'object' ? constraints : {};
+  const named =
+    typeof deviceId === 'object' && !Array.isArray(deviceId) ? (deviceId.exact ?? deviceId.ideal) : deviceId;
+  return typeof named === 'string' ? named : 'usual';
+}
+
 /** `closed`: as in frames of other sites, `full`: may be read only. */
 type StorageState = 'open' | 'closed' | 'full';
 
@@ -130,7 +138,9 @@ export class FakeBrowser {
       kinds,
       constraints,
       allow: () => {
-        const tracks = kinds.map((kind) => new FakeMediaStreamTrack({ kind }));
+        const tracks = kinds.map(
+          (kind) => new FakeMediaStreamTrack({ kind, settings: { deviceId: deviceOf(constraints[kind]) } }),
+        );
         this.tracks.push(...tracks);
         resolve(new FakeStream(tracks));
       },
