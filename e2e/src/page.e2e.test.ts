@@ -146,7 +146,11 @@ describe('the page', () => {
   it('[WB7] sound that the system pauses is said, with a button, until it plays again', async () => {
     const ann = await enter('paused', 'Ann');
     await enter('paused', 'Bob');
-    await ann.untilSeesAndHears(1);
+    await until(
+      'Ann’s loudspeaker plays Bob',
+      () => ann.page.evaluate(() => [...document.querySelectorAll('audio')].map(({ paused }) => paused)),
+      (paused) => paused.join() === 'false',
+    );
     const pause = (): Promise<void> =>
       ann.page.evaluate(() => {
         for (const sound of document.querySelectorAll('audio')) sound.pause();

@@ -127,12 +127,12 @@ export class LocalMedia implements ReadableStore<LocalMediaSnapshot> {
     }
     const wasOn = track?.readyState === 'live';
     const owner = this.#begin(kind);
-    const problem = await this.#open(kind, owner, true);
+    const problem = await this.#open(kind, owner, 'chosen');
     if (problem === undefined || !wasOn || owner.signal.aborted) return problem;
     if (idBefore !== undefined) remember(kind, idBefore);
     this.#patch(kind, { deviceId: idBefore });
     // It had to make way, in vain. A third one is not what the person went on with.
-    if (this.getSnapshot()[kind].track === undefined) await this.#open(kind, owner, true);
+    if (this.getSnapshot()[kind].track === undefined) await this.#open(kind, owner, 'before');
     return problem;
   }
 
@@ -184,12 +184,19 @@ export class LocalMedia implements ReadableStore<LocalMediaSnapshot> {
   async #open(
     kind: CaptureKind,
     owner: AbortController,
-    exactly = false,
+    which: Which = 'any',
   ): Promise<DeviceProblem | undefined> {
-    const before = this.getSnapshot()[kind].track;
+    const { track: before, deviceId } = this.getSnapshot()[kind];
     try {
-      const stream = await captureFor(owner.signal, () => ask({ [kind]: this.#constraints(kind, exactly) }));
-      if (stream !== undefined) this.#accept(kind, owner, trackOf(stream, kind));
+      const constraints = this.#constraints(kind, which === 'chosen');
+      const stream = await captureFor(owner.signal, () => ask({ [kind]: constraints }));
+      if (stream === undefined) return undefined;
+      const track = trackOf(stream, kind);
+      if (which === 'before' && track?.getSettings().deviceId !== deviceId) {
+        track?.stop();
+        throw new DOMException('the device is not there', 'NotFoundError');
+      }
+      this.#accept(kind, owner, track);
       return undefined;
     } catch (thrown) {
       const problem = deviceProblem(thrown, pagePolicy(kind));
@@ -197,7 +204,7 @@ export class LocalMedia implements ReadableStore<LocalMediaSnapshot> {
         // Some systems open one device at a time only: the one before has to go first.
         before.stop();
         this.#patch(kind, { track: undefined });
-        return this.#open(kind, owner, exactly);
+        return this.#open(kind, owner, which);
       }
       if (before?.readyState === 'live') this.#patch(kind, { status: 'on' });
       else this.#patch(kind, { status: 'failed', problem, track: undefined, silenced: false });
@@ -271,6 +278,9 @@ export class LocalMedia implements ReadableStore<LocalMediaSnapshot> {
     this.#store.update((snapshot) => ({ ...snapshot, [kind]: { ...snapshot[kind], ...change } }));
   }
 }
+
+/** `chosen`: that one, and no other; `before`: the one that was in use until now; `any`: where the one of old is gone, another one. */
+type Which = 'any' | 'chosen' | 'before';
 
 const QUALITY: Readonly<Record<CaptureKind, MediaTrackConstraints>> = {
   microphone: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },

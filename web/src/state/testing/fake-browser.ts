@@ -58,8 +58,8 @@ class FakeStorage {
 export interface Question {
   readonly kinds: readonly ('audio' | 'video')[];
   readonly constraints: MediaStreamConstraints;
-  /** The person allows it. */
-  allow(): void;
+  /** The person allows it; `deviceId`: the browser gives that one, whatever was asked for. */
+  allow(deviceId?: string): void;
   refuse(name: string): void;
 }
 
@@ -137,9 +137,13 @@ export class FakeBrowser {
     this.questions.push({
       kinds,
       constraints,
-      allow: () => {
+      allow: (deviceId) => {
         const tracks = kinds.map(
-          (kind) => new FakeMediaStreamTrack({ kind, settings: { deviceId: deviceOf(constraints[kind]) } }),
+          (kind) =>
+            new FakeMediaStreamTrack({
+              kind,
+              settings: { deviceId: deviceId ?? deviceOf(constraints[kind]) },
+            }),
         );
         this.tracks.push(...tracks);
         resolve(new FakeStream(tracks));
