@@ -9,7 +9,7 @@ import { Participant } from './harness/participant.ts';
 import { until } from './harness/until.ts';
 
 /** Rounds of joining and leaving after which nothing may be left. */
-const ROUNDS = 6;
+const ROUNDS = 3;
 
 describe('a meeting', () => {
   let cluster: LocalCluster;

@@ -35,9 +35,12 @@ describe('nginx.example.conf', () => {
       mediaNodes: 1,
       workers: 1,
       web: folder,
-      edge: () => ({ publicUrl: `https://localhost:${port}`, env: { PLENARY_TRUSTED_PROXIES: '127.0.0.1' } }),
-      // A killed edge may come back under its id once its lease has lapsed.
-      env: { PLENARY_LOG_LEVEL: 'warn', PLENARY_LEASE_MS: '1500' },
+      edge: () => ({
+        publicUrl: `https://localhost:${port}`,
+        // A killed edge may come back under its id once its lease has lapsed.
+        env: { PLENARY_TRUSTED_PROXIES: '127.0.0.1', PLENARY_LEASE_MS: '1500' },
+      }),
+      env: { PLENARY_LOG_LEVEL: 'warn' },
     });
     const [first = '', second = ''] = cluster.edges.map(({ url }) => new URL(url).host);
     await makeCertificate(folder);

@@ -21,6 +21,7 @@ const directoryOf = (registry: MemoryRegistry, clock: ManualClock): Directory =>
     reportFault: (_where, fault) => {
       throw fault;
     },
+    lapsedForMs: 10_000,
     onRead: () => undefined,
   });
 

@@ -13,11 +13,15 @@ const REMEMBER_EDGE_URLS_MS = 24 * 3_600_000;
 /** Of either kind: far more than any cluster loses in an hour. */
 const MAX_GONE = 10_000;
 const MAX_EDGE_URLS = 256;
+/** Nodes whose entries lapsed lately: so many lapse at once only where all do. */
+const MAX_LAPSED = 1_000;
 
 export interface DirectorySettings {
   readonly registry: Registry;
   readonly clock: Clock;
   readonly reportFault: ReportFault;
+  /** How long a media node is remembered as lapsed, in milliseconds: see {@link Directory.lapsedNodes}. */
+  readonly lapsedForMs: number;
   /** Called after each successful reading. */
   readonly onRead: (nodes: readonly MediaNodeRecord[]) => void;
 }
@@ -34,6 +38,7 @@ export class Directory {
   readonly #placements = new RecentPlacements();
   #nodes: readonly MediaNodeRecord[] = [];
   #edges: readonly EdgeRecord[] = [];
+  #lapsed: readonly MediaNodeRecord[] = [];
   /** Since when every reading went well. */
   #certainSinceMs: number | undefined;
   #reading: Promise<void> | undefined;
@@ -54,6 +59,14 @@ export class Directory {
 
   get mediaNodes(): readonly MediaNodeRecord[] {
     return this.#nodes;
+  }
+
+  /**
+   * Media nodes that were announced a moment ago and are not any more, as they were read last. Either they are
+   * gone, or only their entries are: the store was emptied, or stood still for longer than a lease.
+   */
+  get lapsedNodes(): readonly MediaNodeRecord[] {
+    return this.#lapsed;
   }
 
   get edges(): readonly EdgeRecord[] {
@@ -116,6 +129,7 @@ export class Directory {
     try {
       const [nodes, edges] = await Promise.all([registry.liveMediaNodes(), registry.liveEdges()]);
       const nowMs = clock.monotonicMs();
+      const before = [...this.#nodes, ...this.#lapsed];
       this.#nodes = nodes;
       this.#edges = edges;
       this.#placements.onRead(nodes, startedAtMs);
@@ -124,6 +138,9 @@ export class Directory {
         nodes.map(({ mediaNodeId }) => mediaNodeId),
         nowMs,
       );
+      this.#lapsed = before
+        .filter(({ mediaNodeId }) => this.#hasLapsed(mediaNodeId, nowMs))
+        .slice(0, MAX_LAPSED);
       this.#lastSeen.edges.onRead(
         edges.map(({ edgeId }) => edgeId),
         nowMs,
@@ -146,5 +163,10 @@ export class Directory {
         reportFault('background', fault, { doing: 'reading the registry' });
       this.#certainSinceMs = undefined;
     }
+  }
+
+  #hasLapsed(mediaNodeId: MediaNodeId, nowMs: number): boolean {
+    const goneSinceMs = this.#lastSeen.nodes.goneSinceMs(mediaNodeId);
+    return goneSinceMs !== undefined && nowMs - goneSinceMs <= this.#settings.lapsedForMs;
   }
 }

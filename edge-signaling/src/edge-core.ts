@@ -26,7 +26,7 @@ import { EdgeBudgets } from './limits/meter.ts';
 import type { ControlLinkListener, LinkTrouble } from './media/control-link.ts';
 import type { MediaLinks } from './media/control-links.ts';
 import { isOwnClockOff } from './media/clock-verdict.ts';
-import { Placer } from './media/placer.ts';
+import { lapsedButLinked, Placer } from './media/placer.ts';
 import type { EdgeMetrics, ReportFault } from './metrics.ts';
 import { PubSubVerdict } from './pubsub-verdict.ts';
 import { EndedAccess } from './operations/ended-access.ts';
@@ -183,6 +183,8 @@ export class EdgeCore {
       registry,
       clock,
       reportFault,
+      // After that the evacuation moves those away who are there.
+      lapsedForMs: 2 * leaseMs,
       onRead: (nodes) => {
         this.#links.reconcile(nodes);
         edgeNews.tell();
@@ -422,6 +424,11 @@ export class EdgeCore {
 
   get isStopping(): boolean {
     return this.#isStopping;
+  }
+
+  /** How many media nodes may be asked to take somebody: those announced, and those that lapsed a moment ago and are linked. */
+  get mediaNodeCount(): number {
+    return this.directory.mediaNodes.length + lapsedButLinked(this.directory, this.#links).length;
   }
 
   /** Whether joins or resumes wait so long for their turn that no more clients are to be let in. */

@@ -211,7 +211,7 @@ export async function startEdge(
     isPubSubBetterElsewhere: () => core.isPubSubBetterElsewhere,
     isConsulMissed: () => store.consul?.isAvailable() === false,
     consulTrouble: () => store.consul?.trouble,
-    liveMediaNodes: () => directory.mediaNodes.length,
+    liveMediaNodes: () => core.mediaNodeCount,
     unusableLinks: () => core.unusableLinks(),
     isClockOff: () => core.isClockOff,
     isStopping: () => core.isStopping,

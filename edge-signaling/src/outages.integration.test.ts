@@ -38,6 +38,23 @@ describe('the store goes away', () => {
     expect(ann.isClosed).toBe(false);
   });
 
+  it('[PL15] refuses nobody while no media node is announced for a moment', async () => {
+    // By the lease an edge tells how long a moment is.
+    cluster = await TestCluster.start({
+      edges: 1,
+      mediaNodes: 1,
+      edgeSettings: { PLENARY_LEASE_MS: '60000' },
+    });
+    cluster.mediaNode(0).isAnnounced = false;
+    await askServer(cluster.redis.url, async (redis) => redis.flushall());
+    const edge = cluster.edge(0);
+    await waitFor('a join while none is announced', async () => {
+      await (await cluster.client()).join('emptied');
+      return (await edge.metric('plenary_edge_placements_total', 'no_node_alive')) > 0;
+    });
+    expect(await edge.status('/ready')).toBe(200);
+  });
+
   it('[SE9] joins are refused until it is back, and what needs no store works on', async () => {
     cluster = await TestCluster.start({ edges: 1, mediaNodes: 1 });
     const [ann, bob] = [await cluster.client(), await cluster.client()];

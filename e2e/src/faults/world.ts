@@ -8,6 +8,7 @@ import { makeJoinToken, startPageServer } from '@plenary/loadtest/pages';
 import type { PageServer } from '@plenary/loadtest/pages';
 import type { Browser } from 'playwright-core';
 import { childrenOf } from '@plenary/cluster/testing/process-tree';
+import { lastLines } from '../harness/last-lines.ts';
 import { isNothing, leftOver } from '../harness/left-over.ts';
 import { until } from '../harness/until.ts';
 import { HostClock } from '@plenary/cluster/testing/host-clock';
@@ -274,9 +275,7 @@ export class World {
 
   /** The last lines of every process and page, for a meeting that did not go on. */
   async lastWords(): Promise<string> {
-    const parts: string[] = [...this.store.lastWords()];
-    for (const { id, logs } of [...this.cluster.edges, ...this.cluster.mediaNodes])
-      parts.push(`--- ${id}`, ...logs().slice(-15));
+    const parts: string[] = [...this.store.lastWords(), ...lastLines(this.cluster)];
     for (const person of this.#people) {
       const look = await person.look().catch((error: unknown) => String(error));
       const warnings = await person.warnings().catch(() => []);

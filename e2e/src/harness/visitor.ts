@@ -9,6 +9,8 @@ import {
   ROUTER_RTP_CAPABILITIES,
 } from '@plenary/cluster/protocol';
 import type { ClientReply } from '@plenary/cluster/protocol';
+import type { LocalCluster } from '@plenary/deploy/local-cluster';
+import { lastLines } from './last-lines.ts';
 
 /** Longer than any answer takes here; it only ends a test that would hang. */
 const TIMEOUT_MS = 15_000;
@@ -28,13 +30,14 @@ export type Joined =
 export class Visitor {
   readonly #port: number;
   readonly #ca: string;
-  readonly #key: { readonly apiKey: string; readonly apiSecret: string };
+  readonly #cluster: LocalCluster;
   readonly #sockets = new Set<Socket>();
 
-  constructor(port: number, ca: string, key: { readonly apiKey: string; readonly apiSecret: string }) {
+  /** @param cluster - behind the site, whose API key signs the tokens of this visitor */
+  constructor(port: number, ca: string, cluster: LocalCluster) {
     this.#port = port;
     this.#ca = ca;
-    this.#key = key;
+    this.#cluster = cluster;
   }
 
   /** Asks for a path, spelled exactly so, on a connection of its own. */
@@ -109,7 +112,8 @@ export class Visitor {
   async joinedEdge(roomId: string): Promise<{ readonly socket: Socket; readonly edgeId: string }> {
     const socket = await this.connect();
     const joined = await this.join(socket, roomId);
-    if (!joined.ok) throw new Error(`The join was refused: ${joined.code}`);
+    if (!joined.ok)
+      throw new Error([`The join was refused: ${joined.code}`, ...lastLines(this.#cluster)].join('\n'));
     return { socket, edgeId: joined.reply.session.edgeId };
   }
 
@@ -121,7 +125,7 @@ export class Visitor {
 
   /** As an application with an API key makes it (docs/protocol.md); written out, since visitors share no code with edges. */
   #joinToken(roomId: string): string {
-    const { apiKey, apiSecret } = this.#key;
+    const { apiKey, apiSecret } = this.#cluster;
     const nowSeconds = Math.floor(Date.now() / 1000);
     const header = { alg: 'HS256', typ: 'JWT', kid: apiKey };
     const claims = {

@@ -9,6 +9,7 @@ import type { Browser } from 'playwright-core';
 import { startRedisServer } from '@plenary/cluster/testing/redis-server';
 import { SilentRelay } from '@plenary/cluster/testing/silent-relay';
 import { Person } from '../faults/person.ts';
+import { lastLines } from '../harness/last-lines.ts';
 import { leftOver } from '../harness/left-over.ts';
 import type { LeftOver } from '../harness/left-over.ts';
 import { readMetrics } from '../harness/metrics.ts';
@@ -224,9 +225,7 @@ export class HostileWorld {
 
   /** The last lines of every process and page, for an attack that was noticed. */
   async lastWords(): Promise<string> {
-    const parts: string[] = [];
-    for (const { id, logs } of [...this.cluster.edges, ...this.cluster.mediaNodes])
-      parts.push(`--- ${id}`, ...logs().slice(-15));
+    const parts: string[] = [...lastLines(this.cluster)];
     for (const person of this.people) {
       const warnings = await person.warnings().catch(() => []);
       parts.push(`--- ${person.name}`, ...warnings.slice(-15));

@@ -1,9 +1,9 @@
 import { PLACED_PEER, PlenaryError } from '@plenary/cluster';
-import { edge, peer } from '@plenary/cluster/testing/samples';
+import { edge, mediaNodeRecord, peer } from '@plenary/cluster/testing/samples';
 import { describe, expect, it } from 'vitest';
 import { waitFor } from '../testing/wait-for.ts';
 import { ROOM } from '../testing/edge-parts.ts';
-import { placing, TRANSPORT } from '../testing/placing.ts';
+import { LAPSED_FOR_MS, placing, TRANSPORT } from '../testing/placing.ts';
 
 describe('Placer', () => {
   it('[SE4] has nobody admitted whose session another edge took up since', async () => {
@@ -111,6 +111,53 @@ describe('Placer', () => {
     };
     link.answer = () => ({ receiveTransport: TRANSPORT, consumers: [], failed: [] });
     expect((await placer.host(await requestOf({}))).placement.mediaNodeId).toBe('node');
+  });
+
+  it('[PL15] goes on using a node whose entry lapsed, as long as its link is up, but not for ever', async () => {
+    const { parts, registry, directory, placer, requestOf, link } = await placing();
+    link.answer = () => ({ receiveTransport: TRANSPORT, consumers: [], failed: [] });
+    const host = async (name: string) => placer.host(await requestOf({ peerId: peer(name) }));
+    const lapse = async (): Promise<void> => {
+      for (const { mediaNodeId, incarnation } of directory.mediaNodes)
+        await registry.withdrawMediaNode(mediaNodeId, incarnation);
+      await directory.refresh();
+      expect(directory.mediaNodes).toEqual([]);
+    };
+    await lapse();
+    const { placement, offer } = await host('ann');
+    expect([placement.mediaNodeId, offer.datacenter]).toEqual(['node', mediaNodeRecord('node').datacenter]);
+
+    link.isUp = false;
+    await expect(host('bob')).rejects.toMatchObject({ code: 'no_media_node' });
+    link.isUp = true;
+    await registry.announceMediaNode({ ...mediaNodeRecord('node'), state: 'draining' }, 60_000);
+    await directory.refresh();
+    await lapse();
+    await expect(host('cid')).rejects.toMatchObject({ code: 'no_media_node' });
+
+    await registry.announceMediaNode(mediaNodeRecord('node'), 60_000);
+    await directory.refresh();
+    await lapse();
+    parts.clock.advance(LAPSED_FOR_MS);
+    await directory.refresh();
+    await host('dan');
+    parts.clock.advance(1);
+    await directory.refresh();
+    await expect(host('eve')).rejects.toMatchObject({ code: 'no_media_node' });
+  });
+
+  it('[PL15] prefers a node that is announced to one that lapsed', async () => {
+    const { parts, registry, directory, placer, requestOf, link } = await placing(['other']);
+    const other = parts.links.add('other');
+    for (const each of [link, other])
+      each.answer = () => ({ receiveTransport: TRANSPORT, consumers: [], failed: [] });
+    for (const { mediaNodeId, incarnation } of directory.mediaNodes)
+      if (mediaNodeId === 'other') await registry.withdrawMediaNode(mediaNodeId, incarnation);
+    await directory.refresh();
+    for (const name of ['ann', 'bob', 'cid', 'dan']) {
+      const { placement } = await placer.host(await requestOf({ peerId: peer(name) }));
+      expect(placement.mediaNodeId).toBe('node');
+    }
   });
 
   it('[PL3] yields to a placement that somebody else made meanwhile', async () => {

@@ -14,6 +14,7 @@ import type {
   Epoch,
   ErrorCode,
   Logger,
+  MediaNodeRecord,
   NodeChoice,
   PlacedPeer,
   Placement,
@@ -45,6 +46,9 @@ const MAX_TRIES = 3;
 const ADMIT_TIMEOUT_MS = 3_000;
 /** How long a link is waited for that is just being opened, or has just broken. */
 const LINK_WAIT_MS = 1_500;
+
+/** Nodes that one line of the log names. */
+const MAX_NAMED = 8;
 
 /** Errors of an admission after which another node may do better. */
 const TRY_ANOTHER: ReadonlySet<ErrorCode> = new Set([
@@ -223,20 +227,40 @@ export class Placer {
   }
 
   async #choose(request: HostRequest, excluded: ReadonlySet<MediaNodeId>): Promise<MediaNodeId> {
-    const { directory, metrics, logger } = this.#settings;
-    for (const isLastTry of [false, true]) {
-      const withoutSilent = this.#selectAnswering(request, excluded);
-      const choice = withoutSilent.mediaNodeId === null ? this.#select(request, excluded) : withoutSilent;
-      metrics.placements.inc({ reason: choice.reason });
-      logger.debug({ ...choice, roomId: request.roomId }, 'placement');
-      if (choice.mediaNodeId !== null) {
-        this.#silent.sent(choice.mediaNodeId);
-        return choice.mediaNodeId;
-      }
+    const { directory, links, logger } = this.#settings;
+    let choice = this.#countedChoice(request, excluded, false);
+    if (choice.mediaNodeId === null) {
       // A node may have been announced within the last second, also one that counted as lost (SPEC CL11).
-      if (!isLastTry) await directory.refresh();
+      await directory.refresh();
+      choice = this.#countedChoice(request, excluded, true);
     }
+    const { mediaNodeId, reason } = choice;
+    if (mediaNodeId !== null) {
+      this.#silent.sent(mediaNodeId);
+      return mediaNodeId;
+    }
+    const away = { excluded: [...excluded], linksDown: links.lost(LINK_WAIT_MS).slice(0, MAX_NAMED) };
+    this.#lines.say(reason, (...unsaid) => {
+      logger.warn({ reason, ...away, ...leftOut(...unsaid) }, 'no media node can take a peer');
+    });
     throw new PlenaryError('no_media_node');
+  }
+
+  #countedChoice(request: HostRequest, excluded: ReadonlySet<MediaNodeId>, isLastTry: boolean): NodeChoice {
+    const choice = this.#bestChoice(request, excluded, isLastTry);
+    this.#settings.metrics.placements.inc({ reason: choice.reason });
+    this.#settings.logger.debug({ ...choice, roomId: request.roomId }, 'placement');
+    return choice;
+  }
+
+  #bestChoice(request: HostRequest, excluded: ReadonlySet<MediaNodeId>, isLastTry: boolean): NodeChoice {
+    const withoutSilent = this.#selectAnswering(request, excluded);
+    if (withoutSilent.mediaNodeId !== null) return withoutSilent;
+    const announced = this.#select(request, excluded);
+    if (announced.mediaNodeId !== null || !isLastTry) return announced;
+    const { directory, links } = this.#settings;
+    const lapsed = this.#select(request, excluded, lapsedButLinked(directory, links));
+    return lapsed.mediaNodeId === null ? announced : lapsed;
   }
 
   /** The best node among those that let no admission time out lately. */
@@ -244,7 +268,11 @@ export class Placer {
     return this.#select(request, new Set([...excluded, ...this.#silent.rested]));
   }
 
-  #select(request: HostRequest, excluded: ReadonlySet<MediaNodeId>): NodeChoice {
+  #select(
+    request: HostRequest,
+    excluded: ReadonlySet<MediaNodeId>,
+    nodes: readonly MediaNodeRecord[] = this.#settings.directory.mediaNodes,
+  ): NodeChoice {
     const { directory, links } = this.#settings;
     const datacenters = orderDatacenters({
       hint: request.datacenter,
@@ -253,7 +281,7 @@ export class Placer {
       configured: this.#settings.datacenterOrder,
     });
     return selectNode({
-      nodes: directory.mediaNodes,
+      nodes,
       room: request.view.occupancy,
       datacenters,
       // A datacenter that is lost is announced until its leases lapse: its nodes would take all the tries.
@@ -339,13 +367,22 @@ export class Placer {
   }
 
   #datacenterOfNode(mediaNodeId: MediaNodeId): DatacenterId {
-    const node = this.#settings.directory.mediaNodes.find((record) => record.mediaNodeId === mediaNodeId);
+    const { mediaNodes, lapsedNodes } = this.#settings.directory;
+    const node = [...mediaNodes, ...lapsedNodes].find((record) => record.mediaNodeId === mediaNodeId);
     return node?.datacenter ?? this.#settings.datacenter;
   }
 
   #remainingMs(request: HostRequest): number {
     return Math.max(0, request.deadlineMs - this.#settings.clock.monotonicMs());
   }
+}
+
+/** Nodes whose entries in the registry lapsed a moment ago, but which are there: their links are up (SPEC PL15). */
+export function lapsedButLinked(
+  directory: Pick<Directory, 'lapsedNodes'>,
+  links: Pick<MediaLinks, 'get'>,
+): readonly MediaNodeRecord[] {
+  return directory.lapsedNodes.filter(({ mediaNodeId }) => links.get(mediaNodeId)?.isUp === true);
 }
 
 /** Keeps a node's refusal apart from other errors. */

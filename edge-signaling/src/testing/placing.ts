@@ -7,6 +7,9 @@ import { Placer } from '../media/placer.ts';
 import type { HostRequest } from '../media/placer.ts';
 import { EdgeParts, OWN_EDGE, ROOM } from './edge-parts.ts';
 
+/** For how long a node is remembered that is not announced any more, in milliseconds. */
+export const LAPSED_FOR_MS = 10_000;
+
 /** What a media node answers of a transport. */
 export const TRANSPORT = {
   id: 'transport',
@@ -38,7 +41,13 @@ export async function placing(others: readonly string[] = [], parts = new EdgePa
     const record = mediaNodeRecord(name, { portSlice: { firstPort, lastPort: firstPort + 99 } });
     await registry.announceMediaNode(record, 60_000);
   }
-  const directory = new Directory({ registry, clock, reportFault, onRead: () => parts.onRead() });
+  const directory = new Directory({
+    registry,
+    clock,
+    reportFault,
+    lapsedForMs: LAPSED_FOR_MS,
+    onRead: () => parts.onRead(),
+  });
   await directory.refresh();
   const placer = new Placer({
     edgeId: OWN_EDGE,
@@ -74,5 +83,5 @@ export async function placing(others: readonly string[] = [], parts = new EdgePa
     place: { whileWaiting: async (waiting) => waiting(), whileSlow: async (waiting) => waiting() },
     ...more,
   });
-  return { parts, directory, placer, requestOf, link: links.add('node') };
+  return { parts, registry, directory, placer, requestOf, link: links.add('node') };
 }

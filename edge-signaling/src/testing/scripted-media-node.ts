@@ -70,6 +70,8 @@ export class ScriptedMediaNode {
   refuseAdmissions: PlenaryError | undefined;
   /** The load that its next reports tell. */
   workerCpu = 0;
+  /** Whether it renews its entry in the registry. */
+  isAnnounced = true;
   /** Of the cluster; what is set later counts for new links. */
   secrets: Secrets;
   /** The requests that it takes and does not answer. */
@@ -164,6 +166,7 @@ export class ScriptedMediaNode {
   }
 
   async announce(): Promise<void> {
+    if (!this.isAnnounced) return;
     const record: MediaNodeRecord = {
       mediaNodeId: this.mediaNodeId,
       incarnation: this.#incarnation,
