@@ -16,7 +16,9 @@ import {
   createFrameParser,
   entry,
   inBackground,
+  listenFault,
   PlenaryError,
+  probeListening,
   tellEntryFault,
 } from '@plenary/cluster';
 import type { Clock, Logger } from '@plenary/cluster';
@@ -349,8 +351,7 @@ async function attachUws(
     listen: async () =>
       new Promise((resolve, reject) => {
         const onListening = (token: us_listen_socket | false): void => {
-          if (token === false)
-            return reject(new Error(`Cannot listen on ${host}:${port}: is the port taken?`));
+          if (token === false) return inBackground(async () => reject(await whyNotListening(port, host)));
           listening = token;
           return resolve();
         };
@@ -363,6 +364,17 @@ async function attachUws(
       app.close();
     },
   };
+}
+
+const LISTEN_SETTINGS = { port: 'PLENARY_PORT', host: 'PLENARY_HOST' };
+
+/** uWebSockets.js says no more than that it could not. */
+async function whyNotListening(port: number, host: string): Promise<Error> {
+  const error = await probeListening(port, host);
+  if (error !== undefined) return new Error(listenFault(LISTEN_SETTINGS, port, host, error));
+  return new Error(
+    `${LISTEN_SETTINGS.port} ${port} on ${host}: could not be listened on just now; try again`,
+  );
 }
 
 /**
@@ -581,14 +593,17 @@ function attachNode(io: SocketServer, door: Door, settings: ServerSettings): Car
     kind: 'node',
     listen: async () =>
       new Promise((resolve, reject) => {
-        server.once('error', reject);
+        const fail = entry('http', (error: NodeJS.ErrnoException) =>
+          reject(new Error(listenFault(LISTEN_SETTINGS, port, host, error))),
+        );
+        server.once('error', fail);
         server.listen(
           port,
           host,
           entry('http', () => {
             // Without a listener one that cannot be accepted, for want of memory or files, would end the process.
             server.on('error', onAcceptFault);
-            server.off('error', reject);
+            server.off('error', fail);
             resolve();
           }),
         );

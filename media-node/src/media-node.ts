@@ -13,6 +13,7 @@ import {
   mintIncarnation,
   OperatorServer,
   leftOut,
+  listenFault,
   RareLines,
   systemClock,
   TlsFiles,
@@ -637,8 +638,8 @@ function listen(http: Server, { config, logger }: MediaNodeOptions, metrics: Nod
   const { host, port } = config;
   return new Promise((resolve, reject) => {
     const fail = entry('http', (error: NodeJS.ErrnoException): void => {
-      const why = error.code === 'EADDRINUSE' ? 'is taken by another process' : error.message;
-      reject(new StartRefused(`PLENARY_PORT ${port} on ${host}: ${why}`));
+      const settings = { port: 'PLENARY_PORT', host: 'PLENARY_HOST' };
+      reject(new StartRefused(listenFault(settings, port, host, error)));
     });
     http.once('error', fail);
     http.listen(

@@ -7,6 +7,7 @@ import { answerAdminRequest, hasAdminPath, MAX_ADMIN_BODY_LENGTH } from './admin
 import type { AdminSettings } from './admin.ts';
 import { ADMIN_CHALLENGE_PATH, ADMIN_PROOF_HEADER } from './admin-proof.ts';
 import { entry } from './entry.ts';
+import { listenFault } from './listen-fault.ts';
 import { answerOddHttp } from './odd-http.ts';
 import type { TlsFiles } from './tls-files.ts';
 
@@ -119,6 +120,8 @@ async function readBody(request: IncomingMessage): Promise<string> {
   return text.slice(0, MAX_ADMIN_BODY_LENGTH);
 }
 
+const LISTEN_SETTINGS = { port: 'PLENARY_OPERATOR_PORT', host: 'PLENARY_OPERATOR_HOST (or PLENARY_HOST)' };
+
 /** Few ask here, and none for long: a stranger who got as far as this port holds no more than this. */
 const LIMITS = {
   // Health checks and scrapers of any make are answered.
@@ -164,8 +167,7 @@ export class OperatorServer {
       this.#server.on(
         'error',
         entry('http', (error: NodeJS.ErrnoException) => {
-          const why = error.code === 'EADDRINUSE' ? 'is taken by another process' : error.message;
-          reject(new Error(`PLENARY_OPERATOR_PORT ${port} on ${host}: ${why}`, { cause: error }));
+          reject(new Error(listenFault(LISTEN_SETTINGS, port, host, error)));
         }),
       );
       this.#server.listen(

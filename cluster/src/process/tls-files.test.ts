@@ -1,11 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createAuthority } from '../testing/certificates.ts';
 import { silentLogger } from './logging.ts';
-import { TlsFiles } from './tls-files.ts';
+import { AuthorityFile, TlsFiles } from './tls-files.ts';
 
 const HOUR_MS = 3_600_000;
 
@@ -44,4 +44,31 @@ it('[OP3] a certificate that nobody renews is said once before it ends, and once
     'the certificate has ended: whoever connects anew refuses it',
   );
   tls.stop();
+});
+
+const authorities = mkdtempSync(join(tmpdir(), 'plenary-authorities-'));
+afterAll(() => rmSync(authorities, { recursive: true }));
+const authority = createAuthority(authorities, 'ours');
+
+describe('[CF10] a file of authorities', () => {
+  it.each([
+    ['nothing', ''],
+    ['a host name', 'edge-gra-1\n'],
+    ['a key', '-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA==\n-----END PRIVATE KEY-----\n'],
+    ['a broken certificate', '-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n'],
+  ])('that holds %s is refused at the start', (name, text) => {
+    const path = join(authorities, `${name.replaceAll(' ', '-')}.pem`);
+    writeFileSync(path, text);
+    expect(() => new AuthorityFile(path).current()).toThrow(`PLENARY_TLS_CA_FILE ${path}: cannot be used`);
+  });
+
+  it('that is spoiled later goes on as it was', () => {
+    const file = new AuthorityFile(authority.caFile);
+    const before = file.current();
+    expect(before).toContain('BEGIN CERTIFICATE');
+    writeFileSync(authority.caFile, 'not yet written\n');
+    expect(file.current()).toBe(before);
+    writeFileSync(authority.caFile, `${before}\n${before}`);
+    expect(file.current()).toBe(`${before}\n${before}`);
+  });
 });

@@ -143,17 +143,29 @@ export class AuthorityFile {
     this.#path = path;
   }
 
-  /** As they are now; as they were when the file cannot be read. @throws Error when it never could */
+  /** As they are now; as they were when the file cannot be used. @throws Error when it never could (SPEC CF10) */
   current(): string {
     try {
       const stamp = stampOf(this.#path);
       if (stamp !== this.#stamp) {
-        this.#text = readFileSync(this.#path, 'utf8');
+        this.#text = certificatesIn(this.#path);
         this.#stamp = stamp;
       }
     } catch (cause) {
-      if (this.#text === '') throw new Error(`PLENARY_TLS_CA_FILE ${this.#path}: cannot be read`, { cause });
+      if (this.#text === '') throw new Error(`PLENARY_TLS_CA_FILE ${this.#path}: cannot be used`, { cause });
     }
     return this.#text;
   }
+}
+
+const CERTIFICATE =
+  /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^]*?-----END (?:TRUSTED |X509 )?CERTIFICATE-----/g;
+
+/** Node takes a text without certificates for an authority that believes nobody. @throws Error which each of them is not one */
+function certificatesIn(path: string): string {
+  const text = readFileSync(path, 'utf8');
+  const certificates = text.match(CERTIFICATE) ?? [];
+  if (certificates.length === 0) throw new Error('it holds no certificate in PEM');
+  for (const certificate of certificates) new X509Certificate(certificate);
+  return text;
 }

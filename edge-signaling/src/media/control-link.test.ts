@@ -19,14 +19,19 @@ describe('a control link that somebody meddles with', () => {
 
 describe('a control link that cannot be opened', () => {
   it.each([
-    ['timeout', 'no_answer'],
-    ['websocket error: connect ECONNREFUSED 10.1.0.21:4000', 'unreachable'],
-    ['websocket error: getaddrinfo EAI_AGAIN media-gra-1', 'unreachable'],
-    ['websocket error: connect EMFILE 10.1.0.21:4000 - Local (undefined:undefined)', 'too_many_files'],
-    ['websocket error: certificate has expired', 'tls_refused'],
-    ['websocket error: unable to verify the first certificate', 'tls_refused'],
-    ['websocket error: 00:error:0A00010B:SSL routines::wrong version number', 'tls_refused'],
+    ['connect ECONNREFUSED 10.1.0.21:4000', 'unreachable'],
+    ['getaddrinfo EAI_AGAIN media-gra-1', 'unreachable'],
+    ['connect EMFILE 10.1.0.21:4000 - Local (undefined:undefined)', 'too_many_files'],
+    ['certificate has expired', 'tls_refused'],
+    ['unable to verify the first certificate', 'tls_refused'],
+    ['00:error:0A00010B:SSL routines::wrong version number', 'tls_refused'],
   ])('[HL6] [OP3] by "%s" is told as %s', (why, trouble) => {
-    expect(troubleOfFailure(why)).toBe(trouble);
+    // As Engine.IO hands it on.
+    const failure = Object.assign(new Error('websocket error'), { description: { error: new Error(why) } });
+    expect(troubleOfFailure(failure)).toBe(trouble);
+  });
+
+  it('[HL6] since nothing answers in time is told so', () => {
+    expect(troubleOfFailure(new Error('timeout'))).toBe('no_answer');
   });
 });
