@@ -5,6 +5,7 @@ import { safeParse } from 'zod';
 import type { core } from 'zod';
 import { EDGE_SETTINGS } from '../edge-signaling/src/config.ts';
 import { CLOCK_LEEWAY_SECONDS } from '@plenary/cluster';
+import { reasonsAgainst } from '../edge-signaling/src/http/readiness.ts';
 import { CONFIG_SCHEMA } from '../media-node/src/config.ts';
 import { STOP_DEADLINE_MS } from '../media-node/src/lifecycle.ts';
 
@@ -81,6 +82,47 @@ describe('the table of environment variables in HA_SETUP.md', () => {
   it('has each variable once', () => {
     expect(rows.length).toBeGreaterThan(20);
     expect(new Set(rows.map(({ name }) => name)).size).toBe(rows.length);
+  });
+});
+
+describe('the reasons of `/ready` in HA_SETUP.md', () => {
+  const lines = text.split('\n').filter((line) => / \| (?:edge|media node|both) \| /.test(line));
+  const told = new Set(
+    lines.flatMap((line) =>
+      [...(line.split(' | ')[0] ?? '').matchAll(/`([a-z_]+)`/g)].map(([, name]) => name),
+    ),
+  );
+
+  it('are all that an edge may give', () => {
+    const reasons = reasonsAgainst({
+      isStoreAvailable: () => false,
+      storeTrouble: () => 'lost',
+      pubSubTrouble: () => 'lost',
+      isPubSubBetterElsewhere: () => true,
+      isConsulMissed: () => true,
+      consulTrouble: () => 'lost',
+      liveMediaNodes: () => 0,
+      unusableLinks: () => ['lost'],
+      isClockOff: () => true,
+      isStopping: () => true,
+      isDraining: () => true,
+      isIdTaken: () => true,
+    });
+    expect(reasons.filter((reason) => !told.has(reason))).toEqual([]);
+  });
+
+  it('are all that a media node may give', () => {
+    const sources = ['media-node.ts', 'lease-keeper.ts', 'slice-claim.ts'].map((name) =>
+      readFileSync(join(root, 'media-node/src', name), 'utf8'),
+    );
+    const inNode = /readiness\(\): Readiness \{[^]*?\.filter/.exec(sources[0] ?? '')?.[0] ?? '';
+    const inLease = /missing\(\): string[^]*?\n {2}\}/.exec(sources[1] ?? '')?.[0] ?? '';
+    const inSlice = [...(sources[2] ?? '').matchAll(/onWaiting\('[^']+'/g)].join('\n');
+    const reasons = [
+      ...`${inNode}${inLease}${inSlice} 'starting'`.matchAll(/['`]([a-z_]{6,})(?=[:'`])/g),
+    ].map(([, reason = '']) => reason);
+    expect(reasons.length).toBeGreaterThan(9);
+    expect(reasons.filter((reason) => !told.has(reason))).toEqual([]);
   });
 });
 

@@ -2,9 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { adminKeyText, ConfigError } from '@plenary/cluster';
+import { mishandledSettings } from '@plenary/cluster/testing/mistyped';
 import { roomName } from '@plenary/cluster/testing/samples';
 import { describe, expect, it } from 'vitest';
-import { readEdgeConfig } from './config.ts';
+import { EDGE_SETTINGS, readEdgeConfig } from './config.ts';
 
 const SECRET = 's'.repeat(32);
 const VALID = {
@@ -233,6 +234,51 @@ describe('readEdgeConfig', () => {
   it('[CF6] a public URL may have a port, and a slash at its end', () => {
     const { publicUrl } = readEdgeConfig({ ...VALID, PLENARY_PUBLIC_URL: 'https://Meet.Example.org:8443/' });
     expect(publicUrl).toBe('https://meet.example.org:8443');
+  });
+
+  it.each(['PLENARY_PUBLIC_URL', 'PLENARY_ALLOWED_ORIGINS', 'PLENARY_EMBED_ORIGINS'])(
+    '[CF8] an origin with a wildcard, which would match no page, is a fault of %s',
+    (name) => {
+      expect(faultsOf({ ...VALID, [name]: 'https://*.example.org' })).toEqual([
+        expect.stringMatching(new RegExp(`^${name}: .*\\*`)),
+      ]);
+    },
+  );
+
+  it.each(['PLENARY_PUBLIC_URL', 'PLENARY_OPERATOR_URL'])(
+    '[CF8] an unspecified address, which nobody reaches, is a fault of %s',
+    (name) => {
+      for (const url of ['http://0.0.0.0:3000', 'http://[::]:3000'])
+        expect(faultsOf({ ...VALID, [name]: url })).toEqual([
+          expect.stringMatching(new RegExp(`^${name}: .*nobody reaches an unspecified address`)),
+        ]);
+    },
+  );
+
+  it.each([`one:${SECRET};two:${SECRET}`, `one:${SECRET}; two:${SECRET}`, `one:${SECRET}|two:${SECRET}`])(
+    '[CF8] API keys that are not joined by commas are not one secret: %j',
+    (keys) => {
+      const faults = faultsOf({ ...VALID, PLENARY_API_KEYS: keys });
+      expect(faults).toEqual([expect.stringMatching(/^PLENARY_API_KEYS: pair 1 .*comma/)]);
+      expect(faults.join()).not.toContain(SECRET);
+    },
+  );
+
+  it('[CF9] nothing of a file that is no key set is repeated', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'plenary-edge-config-'));
+    try {
+      writeFileSync(join(folder, 'api_keys'), `hunter2${SECRET}`);
+      const faults = faultsOf({ ...VALID, PLENARY_JOIN_KEYS: `one=${join(folder, 'api_keys')}` });
+      expect(faults).toEqual([expect.stringMatching(/^PLENARY_JOIN_KEYS: one: .* is no key set .*not JSON/)]);
+      expect(faults.join()).not.toContain('hunter2');
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it('[CF9] a mistyped value is a fault that names its setting and repeats no secret, or is taken', () => {
+    const names = Object.keys(EDGE_SETTINGS.shape);
+    expect(mishandledSettings(names, VALID, (environment) => readEdgeConfig(environment))).toEqual([]);
   });
 
   it('[CF1] tells every fault at once, and no secret', () => {

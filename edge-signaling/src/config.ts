@@ -6,6 +6,7 @@ import {
   consulAddressSetting,
   consulSettings,
   consulTokenSetting,
+  hostFault,
   hostSetting,
   integerSetting,
   logLevelSetting,
@@ -17,6 +18,7 @@ import {
   portSetting,
   secretsIn,
   secretsSetting,
+  shownEntry,
   STORE_SETTINGS,
   storeAddressOf,
   storeFaults,
@@ -49,6 +51,8 @@ const publicUrlSetting = z
   .transform((text, context) => {
     const { origin } = new URL(text);
     const beyond = beyondOrigin(text);
+    const fault = hostFault(text);
+    if (fault !== undefined) context.addIssue(fault);
     if (beyond !== undefined) {
       context.addIssue(
         `has ${beyond}: an edge needs a host (or port) of its own and serves everything at its root, such as ${origin}`,
@@ -63,13 +67,16 @@ const ORIGIN = z.url({ protocol: /^https?$/ }).transform((text) => new URL(text)
 const originsSetting = z.string().transform((text, context): '*' | ReadonlySet<string> => {
   if (text.trim() === '*') return '*';
   const origins = new Set<string>();
-  for (const item of text.split(',')) {
+  for (const [index, item] of text.split(',').entries()) {
     const parsed = ORIGIN.safeParse(item.trim());
     const beyond = parsed.success ? beyondOrigin(item.trim()) : undefined;
-    if (parsed.success && beyond === undefined) origins.add(parsed.data);
+    if (parsed.success && parsed.data.includes('*'))
+      context.addIssue(`${parsed.data} has a *, which stands for nothing there: name each site`);
+    else if (parsed.success && beyond === undefined) origins.add(parsed.data);
     else if (parsed.success)
       context.addIssue(`an origin of ${parsed.data} has ${beyond}, which no origin has`);
-    else context.addIssue(`${item.trim()} is not an origin such as https://meet.example.org`);
+    else
+      context.addIssue(`${shownEntry(item.trim(), index)} is not an origin such as https://meet.example.org`);
   }
   return origins;
 });
@@ -89,10 +96,10 @@ export interface Network {
 
 const proxiesSetting = z.string().transform((text, context): readonly Network[] => {
   if (text.trim() === 'off') return [];
-  return text.split(',').flatMap((item) => {
+  return text.split(',').flatMap((item, index) => {
     const network = parseNetwork(item.trim());
     if (network === undefined) {
-      context.addIssue(`${item.trim()} is not a network such as 10.0.0.0/8`);
+      context.addIssue(`${shownEntry(item.trim(), index)} is not a network such as 10.0.0.0/8`);
       return [];
     }
     return [network];
@@ -122,10 +129,12 @@ const TENANT_LIMIT = /^(\*|[A-Za-z0-9_-]{1,64})=(-|\d{1,9})\/(-|\d{1,9})$/;
 
 const tenantLimitsSetting = z.string().transform((text, context): TenantLimitTable => {
   const limits = new Map<string, TenantLimits>();
-  for (const item of text.split(',')) {
+  for (const [index, item] of text.split(',').entries()) {
     const [, key, peers, rooms] = TENANT_LIMIT.exec(item.trim()) ?? [];
     if (key === undefined || peers === undefined || rooms === undefined) {
-      context.addIssue(`${item.trim()} is not KEY=PEOPLE/ROOMS such as acme=500/20, *=100/- or acme=-/5`);
+      context.addIssue(
+        `${shownEntry(item.trim(), index)} is not KEY=PEOPLE/ROOMS such as acme=500/20, *=100/- or acme=-/5`,
+      );
     } else if (limits.has(key)) context.addIssue(`the key ${key} is given twice`);
     else limits.set(key, { maxPeers: limitOf(peers), maxRooms: limitOf(rooms) });
   }
@@ -148,10 +157,17 @@ const datacentersSetting = z
   .transform((text) => text.split(',').map((item) => item.trim()))
   .pipe(z.array(DATACENTER_ID).max(64));
 
-const directorySetting = z.string().refine((path) => {
-  const found = statSync(path, { throwIfNoEntry: false });
-  return found?.isDirectory() === true;
-}, 'must be a directory that exists');
+const directorySetting = z.string().transform((path, context) => {
+  try {
+    if (statSync(path).isDirectory()) return path;
+    context.addIssue('must be a directory that exists');
+  } catch (fault) {
+    context.addIssue(
+      `must be a directory that exists (${(fault as NodeJS.ErrnoException).code ?? 'unknown'})`,
+    );
+  }
+  return z.NEVER;
+});
 
 /** The environment variables of an edge. `PLENARY_PARENT_PIPE` is read by `main.ts`. */
 export const EDGE_SETTINGS = z.object({

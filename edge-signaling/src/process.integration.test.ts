@@ -48,7 +48,7 @@ describe('the process', () => {
       await freePort(),
     );
     expect(await edge.exited()).toBe(1);
-    expect(edge.output).toContain(`Cannot listen on 127.0.0.1:${port}`);
+    expect(edge.output).toContain(`PLENARY_PORT ${port} on 127.0.0.1: is taken by another process`);
   });
 
   it('[LC1] ends when the parent that holds its standard input is gone', async () => {

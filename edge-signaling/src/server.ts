@@ -11,12 +11,15 @@ import type { Duplex } from 'node:stream';
 import {
   afterTurn,
   answering,
+  boundSends,
   answerOddHttp,
   answerStrayUpgrade,
   createFrameParser,
   entry,
   inBackground,
+  listenFault,
   PlenaryError,
+  probeListening,
   tellEntryFault,
 } from '@plenary/cluster';
 import type { Clock, Logger } from '@plenary/cluster';
@@ -46,7 +49,7 @@ import { TcpGate } from './limits/tcp-gate.ts';
 import type { EdgeMetrics, ReportFault } from './metrics.ts';
 import type { ConnectionRefusal } from './transport/connection-refusals.ts';
 import { createRoomChannel } from './transport/room-channel.ts';
-import { MAX_SEND_BUFFER_BYTES, SendGuard } from './transport/send-guard.ts';
+import { MAX_SEND_BUFFER_BYTES } from './transport/send-buffer.ts';
 import { SocketIoClient } from './transport/socket-io-client.ts';
 import type { AcceptSocket, ClientSocket, EdgeMessage, RoomChannel } from './transport/client-socket.ts';
 import type { PubSub } from './transport/pubsub.ts';
@@ -349,8 +352,7 @@ async function attachUws(
     listen: async () =>
       new Promise((resolve, reject) => {
         const onListening = (token: us_listen_socket | false): void => {
-          if (token === false)
-            return reject(new Error(`Cannot listen on ${host}:${port}: is the port taken?`));
+          if (token === false) return inBackground(async () => reject(await whyNotListening(port, host)));
           listening = token;
           return resolve();
         };
@@ -363,6 +365,17 @@ async function attachUws(
       app.close();
     },
   };
+}
+
+const LISTEN_SETTINGS = { port: 'PLENARY_PORT', host: 'PLENARY_HOST' };
+
+/** uWebSockets.js says no more than that it could not. */
+async function whyNotListening(port: number, host: string): Promise<Error> {
+  const error = await probeListening(port, host);
+  if (error !== undefined) return new Error(listenFault(LISTEN_SETTINGS, port, host, error));
+  return new Error(
+    `${LISTEN_SETTINGS.port} ${port} on ${host}: could not be listened on just now; try again`,
+  );
 }
 
 /**
@@ -482,7 +495,6 @@ interface WebSocketOfNode {
 
 /** The same on Node's own server, where nothing bounds what waits. */
 function boundSendBuffer(connection: Socket['conn'], frames: FrameGuard, onSlow: () => void): void {
-  const guard = new SendGuard();
   const carried: { readonly headers: unknown; readonly websocket?: WebSocketOfNode } = connection.request;
   const countFrame = entry('socket', () => {
     // A ping is answered by the library, also for a client that does not read.
@@ -491,25 +503,7 @@ function boundSendBuffer(connection: Socket['conn'], frames: FrameGuard, onSlow:
   });
   carried.websocket?.on('ping', countFrame);
   carried.websocket?.on('pong', countFrame);
-  let isCutOff = false;
-  connection.on(
-    'packetCreate',
-    entry('socket', ({ data = '' }: { readonly data?: string | Buffer }) => {
-      if (guard.onPacket(Buffer.byteLength(data)) || isCutOff) return;
-      isCutOff = true;
-      onSlow();
-      // At once: to close it in order would wait for what the client does not read.
-      connection.request.socket.destroy();
-    }),
-  );
-  connection.on(
-    'flush',
-    entry('socket', () => guard.onFlush()),
-  );
-  connection.transport.on(
-    'drain',
-    entry('socket', () => guard.onDrain()),
-  );
+  boundSends(connection, MAX_SEND_BUFFER_BYTES, onSlow);
 }
 
 const HTTP_OPTIONS: HttpOptions = {
@@ -594,14 +588,17 @@ function attachNode(io: SocketServer, door: Door, settings: ServerSettings): Car
     kind: 'node',
     listen: async () =>
       new Promise((resolve, reject) => {
-        server.once('error', reject);
+        const fail = entry('http', (error: NodeJS.ErrnoException) =>
+          reject(new Error(listenFault(LISTEN_SETTINGS, port, host, error))),
+        );
+        server.once('error', fail);
         server.listen(
           port,
           host,
           entry('http', () => {
             // Without a listener one that cannot be accepted, for want of memory or files, would end the process.
             server.on('error', onAcceptFault);
-            server.off('error', reject);
+            server.off('error', fail);
             resolve();
           }),
         );

@@ -1,10 +1,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ConfigError } from '@plenary/cluster';
+import { ConfigError, isUnspecified } from '@plenary/cluster';
+import { mishandledSettings } from '@plenary/cluster/testing/mistyped';
 import { describe, expect, test } from 'vitest';
-import { loadConfig } from './config.ts';
-import { isUnspecified } from './media-address.ts';
+import { CONFIG_SCHEMA, loadConfig } from './config.ts';
 
 const GOOD = {
   PLENARY_ID: 'media-1',
@@ -100,6 +100,20 @@ describe('the configuration', () => {
     ]);
     expect(faults.join('\n')).toContain('4 workers need 12');
   });
+
+  test('[CF9] a mistyped value is a fault that names its setting and repeats no secret, or is taken', () => {
+    const names = Object.keys(CONFIG_SCHEMA.shape);
+    expect(mishandledSettings(names, GOOD, loadConfig)).toEqual([]);
+  });
+
+  test.each(['10.1.0.21:4000', 'ws://10.1.0.21:4000', 'media-1', 'http://'])(
+    '[CF9] the control URL %s is a fault that says the form',
+    (url) => {
+      expect(faultsOf({ ...GOOD, PLENARY_CONTROL_URL: url })).toEqual([
+        expect.stringMatching(/^PLENARY_CONTROL_URL: .*http:\/\/10\.1\.0\.21:4000/),
+      ]);
+    },
+  );
 
   test('[CF3] an announced address is needed unless one interface is listened on', () => {
     const { PLENARY_ANNOUNCED_ADDRESS: _left, ...without } = GOOD;

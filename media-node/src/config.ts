@@ -13,10 +13,12 @@ import {
   consulTokenSetting,
   familyOf,
   givenSettings,
+  hostFault,
   hostSetting,
   identityOfNodeKeys,
   identityOfSecrets,
   integerSetting,
+  isUnspecified,
   logLevelSetting,
   nodeKeysSetting,
   OPERATOR_SETTINGS,
@@ -46,7 +48,7 @@ import type {
 import { DEFAULT_INCOMING_LIMITS } from './room/incoming-limits.ts';
 import type { IncomingLimits } from './room/incoming-limits.ts';
 import { planPorts } from './engine/port-plan.ts';
-import { canonicalAddress, isUnspecified, pairAddresses } from './media-address.ts';
+import { canonicalAddress, pairAddresses } from './media-address.ts';
 import type { MediaAddresses } from './media-address.ts';
 import type { PipeScope } from './pipe/pipe-path.ts';
 
@@ -108,16 +110,16 @@ export const CONFIG_SCHEMA = z.object({
   PLENARY_PORT: portSetting,
   /** As edges and other nodes reach the control link; default `http://ANNOUNCED_ADDRESS:PORT`. */
   PLENARY_CONTROL_URL: z
-    .url({ protocol: /^https?$/ })
+    .url({ protocol: /^https?$/, error: 'must be an http or https URL, such as http://10.1.0.21:4000' })
     .max(512)
     .refine(
       (text) => beyondOrigin(text) === undefined,
       'must be scheme, host and port only: http://10.1.0.21:4000',
     )
-    .refine(
-      (text) => !isUnspecified(new URL(text).hostname.replace(/^\[|\]$/g, '')),
-      'nobody reaches an unspecified address: name the one at which edges and media nodes reach this node',
-    )
+    .superRefine((text, context) => {
+      const fault = hostFault(text);
+      if (fault !== undefined) context.addIssue(fault);
+    })
     .optional(),
   /** Where RTP is bound; default every interface, for each family that is announced. */
   PLENARY_LISTEN_IP: listenIpSetting.optional(),

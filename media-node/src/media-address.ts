@@ -1,5 +1,5 @@
 import { BlockList, isIP } from 'node:net';
-import { familyOf, isHostName } from '@plenary/cluster';
+import { familyOf, isHostName, isUnspecified } from '@plenary/cluster';
 import type { AddressFamily, AnnouncedAddresses } from '@plenary/cluster';
 
 /** The way to a node's RTP ports in one family. A node has one for each family that it announces, the first of them preferred. */
@@ -27,11 +27,6 @@ export function announcedAddresses([first, second]: MediaAddresses): AnnouncedAd
 /** Everything that clients are told of a family. */
 export function toldOf({ announced, told }: MediaAddress): readonly string[] {
   return told ?? [announced];
-}
-
-/** Whether an address stands for every interface, so that no client could use it. */
-export function isUnspecified(address: string): boolean {
-  return address === '0.0.0.0' || /^[0:]+$/.test(address);
 }
 
 /** Addresses that only a private network knows: RFC 1918, RFC 6598, link-local, unique local, loopback. */

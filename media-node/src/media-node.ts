@@ -16,6 +16,7 @@ import {
   leftOut,
   PORT_GUARD_LIMITS,
   PortGuard,
+  listenFault,
   RareLines,
   systemClock,
   TLS_HANDSHAKE_MS,
@@ -624,8 +625,8 @@ function listen(http: Server, { config, logger }: MediaNodeOptions, metrics: Nod
   const { host, port } = config;
   return new Promise((resolve, reject) => {
     const fail = entry('http', (error: NodeJS.ErrnoException): void => {
-      const why = error.code === 'EADDRINUSE' ? 'is taken by another process' : error.message;
-      reject(new StartRefused(`PLENARY_PORT ${port} on ${host}: ${why}`));
+      const settings = { port: 'PLENARY_PORT', host: 'PLENARY_HOST' };
+      reject(new StartRefused(listenFault(settings, port, host, error)));
     });
     http.once('error', fail);
     http.listen(

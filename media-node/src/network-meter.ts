@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import type { NetworkInterfaceInfo } from 'node:os';
-import { isUnspecified } from './media-address.ts';
+import { isUnspecified } from '@plenary/cluster';
 
 /** What a link carries where the system does not know its speed, as in most virtual machines, in Mbit/s. */
 export const ASSUMED_LINK_MBIT = 1_000;

@@ -202,6 +202,27 @@ describe('parseConfig', () => {
     );
   });
 
+  it.each([
+    SECRET,
+    'c2VjcmV0/c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U=',
+    '/c2VjcmV0/c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U=',
+    `redis://:${SECRET}@10.1.0.31:6379/0`,
+  ])('[CF9] what is given in place of a file, and may be the secret itself, is not repeated: %j', (text) => {
+    const [fault = '', ...others] = faultsOf({ PLENARY_PORT: '1', PLENARY_CLUSTER_SECRET_FILE: text });
+    expect(others).toEqual([]);
+    expect(fault).toMatch(/^PLENARY_CLUSTER_SECRET_FILE: .*the path of a file.*ENOENT/);
+    expect(fault).not.toContain(text);
+  });
+
+  it.each(['/nowhere', '/etc/plenary/none', 'cluster/none/cluster_secret'])(
+    '[CF2] the path of a file that is not there is named: %s',
+    (path) => {
+      expect(faultsOf({ PLENARY_PORT: '1', PLENARY_CLUSTER_SECRET_FILE: path })).toEqual([
+        expect.stringMatching(`^PLENARY_CLUSTER_SECRET_FILE: cannot read ${path} .ENOENT`),
+      ]);
+    },
+  );
+
   it('[CF2] an empty variable is not given, beside a file or as the name of one', () => {
     withFile(SECRET, (path) => {
       const given = { PLENARY_PORT: '1', PLENARY_PORT_FILE: '', PLENARY_CLUSTER_SECRET_FILE: path };

@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
+import { join } from 'node:path';
 import { z } from 'zod';
 import { isInjected, nearestName } from './injected.ts';
 
@@ -15,6 +16,8 @@ export class ConfigError extends Error {
     this.faults = faults;
   }
 }
+
+const MIN_SECRET_LENGTH = 32;
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -70,12 +73,15 @@ export function parseConfig<Shape extends z.ZodRawShape>(
   const parsed = schema.safeParse(usable);
   if (!parsed.success) {
     for (const issue of parsed.error.issues) {
-      const name = issue.path.map(String).join('.') || 'configuration';
+      const [first = 'configuration', ...parts] = issue.path;
+      const name = String(first);
       // It is given, and has its fault already.
       if (values[name] === '') continue;
-      const missing = values[name] === undefined && issue.path.length === 1;
+      const missing = values[name] === undefined && parts.length === 0;
       const hint = injected.includes(name) ? serviceLinkHint(environment[name] ?? '') : '';
-      faults.push(`${name}: ${missing ? `is required${hint}` : issue.message}`);
+      const [part] = parts;
+      const where = typeof part === 'number' ? `entry ${part + 1} ` : '';
+      faults.push(`${name}: ${missing ? `is required${hint}` : `${where}${issue.message}`}`);
     }
   }
   faults.push(...findCrossFaults(values));
@@ -116,13 +122,24 @@ function readValue(
     const fault = faultOfText(value);
     return fault === undefined ? { value } : { fault: `${name}: ${fault}` };
   } catch (error) {
-    return { fault: `${name}_FILE: cannot read ${path} (${whyUnreadable(error)})` };
+    return { fault: `${name}_FILE: ${unreadable(path, error)}` };
   }
 }
 
-function whyUnreadable(error: unknown): string {
-  if (error instanceof TypeError) return 'it is not UTF-8 text';
-  return error instanceof Error ? error.message : String(error);
+function unreadable(path: string, error: unknown): string {
+  const { message, code } = error as NodeJS.ErrnoException;
+  if (error instanceof TypeError && code !== 'ERR_INVALID_ARG_VALUE')
+    return `cannot read ${path} (it is not UTF-8 text)`;
+  if (isLikeAPath(path)) return `cannot read ${path} (${message})`;
+  return `must be the path of a file that holds the value; what is given is none (${code ?? 'unknown'}), and is not repeated here since it may be the value itself`;
+}
+
+/** A secret may have slashes, too, as base64 has. A path that somebody meant begins with a folder that there is. */
+function isLikeAPath(text: string): boolean {
+  const [first = '', ...rest] = text.replace(/^\//, '').split('/');
+  const isAbsolute = text.startsWith('/');
+  if (rest.length === 0) return isAbsolute && first.length < MIN_SECRET_LENGTH;
+  return existsSync(join(isAbsolute ? '/' : '.', first));
 }
 
 /** A list may have one entry on each line, each but the last with its comma. */
@@ -150,6 +167,11 @@ function faultOfText(text: string): string | undefined {
   return undefined;
 }
 
+/** How a fault names an entry of a list: it may be a secret that was typed into the wrong setting, or have one in it. */
+export function shownEntry(text: string, index: number): string {
+  return text.length < MIN_SECRET_LENGTH && !text.includes('@') ? text : `entry ${index + 1}`;
+}
+
 /** A whole number out of an environment variable. */
 export const integerSetting = (minimum: number, maximum: number) =>
   z
@@ -162,7 +184,10 @@ export const integerSetting = (minimum: number, maximum: number) =>
 export const switchSetting = z.enum(['on', 'off']).transform((value) => value === 'on');
 
 /** A secret: at least 32 characters, so that it cannot be guessed. */
-export const secretSetting = z.string().min(32, 'must have at least 32 characters').max(1_024);
+export const secretSetting = z
+  .string()
+  .min(MIN_SECRET_LENGTH, `must have at least ${MIN_SECRET_LENGTH} characters`)
+  .max(1_024);
 
 /** A port number to listen on. */
 export const portSetting = integerSetting(1, 65_535);
@@ -188,6 +213,20 @@ export const hostSetting = z
 export const logLevelSetting = z
   .enum(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
   .default('info');
+
+/** Whether an address stands for every interface, so that nobody could reach anything there. */
+export function isUnspecified(address: string): boolean {
+  return address === '0.0.0.0' || /^[0:]+$/.test(address);
+}
+
+/** Why nobody could reach a host that a URL names, if that is certain. */
+export function hostFault(text: string): string | undefined {
+  const hostname = URL.parse(text)?.hostname.replace(/^\[|\]$/g, '') ?? '';
+  if (isUnspecified(hostname))
+    return 'nobody reaches an unspecified address: name the one at which others reach this process';
+  if (hostname.includes('*')) return 'has a * in its host, which stands for nothing here: name one host';
+  return undefined;
+}
 
 /** What a URL has beyond scheme, host and port, where nothing else would have an effect; nothing of it that is secret. */
 export function beyondOrigin(text: string): string | undefined {

@@ -8,6 +8,7 @@ import type { AdminSettings } from './admin.ts';
 import { ADMIN_CHALLENGE_PATH, ADMIN_PROOF_HEADER } from './admin-proof.ts';
 import { entry } from './entry.ts';
 import { systemClock } from '../clock.ts';
+import { listenFault } from './listen-fault.ts';
 import { answerOddHttp } from './odd-http.ts';
 import { guardConnections, PORT_GUARD_LIMITS, PortGuard, TLS_HANDSHAKE_MS } from './port-guard.ts';
 import type { TlsFiles } from './tls-files.ts';
@@ -121,6 +122,8 @@ async function readBody(request: IncomingMessage): Promise<string> {
   return text.slice(0, MAX_ADMIN_BODY_LENGTH);
 }
 
+const LISTEN_SETTINGS = { port: 'PLENARY_OPERATOR_PORT', host: 'PLENARY_OPERATOR_HOST (or PLENARY_HOST)' };
+
 /** Few ask here, and none for long: a stranger who got as far as this port holds no more than this. */
 const LIMITS = {
   // Of TLS only.
@@ -177,8 +180,7 @@ export class OperatorServer {
       this.#server.on(
         'error',
         entry('http', (error: NodeJS.ErrnoException) => {
-          const why = error.code === 'EADDRINUSE' ? 'is taken by another process' : error.message;
-          reject(new Error(`PLENARY_OPERATOR_PORT ${port} on ${host}: ${why}`, { cause: error }));
+          reject(new Error(listenFault(LISTEN_SETTINGS, port, host, error)));
         }),
       );
       this.#server.listen(

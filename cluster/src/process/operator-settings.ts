@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { secretsSetting } from '../keys/derive.ts';
 import { adminKeysSetting } from './admin-proof.ts';
 import type { AdminSubject } from './admin-proof.ts';
-import { beyondOrigin, hostSetting, portSetting } from './config.ts';
+import { beyondOrigin, hostFault, hostSetting, portSetting } from './config.ts';
 import type { TlsPaths } from './tls-files.ts';
 
 const fileSetting = z.string().min(1).max(4_096);
@@ -22,7 +22,11 @@ export const OPERATOR_SETTINGS = {
       (text) => beyondOrigin(text) === undefined,
       'must be scheme, host and port only: http://10.1.0.11:13000',
     )
-    .transform((text) => new URL(text).origin)
+    .transform((text, context) => {
+      const fault = hostFault(text);
+      if (fault !== undefined) context.addIssue(fault);
+      return URL.parse(text)?.origin ?? z.NEVER;
+    })
     .optional(),
   /** Of operators, for `plenaryctl`; several joined by commas while it is changed. Without it nobody can drain the process. */
   PLENARY_ADMIN_TOKEN: secretsSetting.optional(),

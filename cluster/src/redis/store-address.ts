@@ -53,7 +53,9 @@ const hostsSetting = z.string().transform((text, context): readonly HostPort[] =
     const found = hostPortOf(item);
     if (found !== undefined) return [found];
     // Not repeated in full: who mistakes this for a URL may have put a password in.
-    context.addIssue('must be addresses such as 10.1.0.31:6379,10.2.0.31:6379');
+    context.addIssue(
+      'must be host:port joined by commas, such as 10.1.0.31:6379,10.2.0.31:6379 (Sentinels have port 26379); user and password have settings of their own',
+    );
     return [];
   });
 });

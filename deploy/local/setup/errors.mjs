@@ -11,3 +11,12 @@ export class SetupError extends Error {
     this.name = 'SetupError';
   }
 }
+
+/** What was fetched is not what we know. The setup stops at it, also where it could do without: somebody should know. */
+export class TamperedError extends SetupError {
+  /** @param {string} message */
+  constructor(message) {
+    super(message);
+    this.name = 'TamperedError';
+  }
+}

@@ -7,7 +7,7 @@ import { SetupError } from './errors.mjs';
 import { childEnvironment } from './environment.mjs';
 import { nodeBinary, root } from './paths.mjs';
 import { outputOf, readText, runLogged } from './process.mjs';
-import { verifyFile } from './verify.mjs';
+import { explainIntegrity, verifyFile } from './verify.mjs';
 
 /**
  * Installs exactly what the lockfile says, without the packages' own install scripts: mediasoup's would
@@ -26,6 +26,8 @@ export async function installDependencies() {
     env: childEnvironment(),
     failure:
       'The npm packages could not be installed. If package.json was changed, run `npm install` to bring the lockfile up to date; if the network is the cause, try again.',
+  }).catch((/** @type {unknown} */ error) => {
+    throw explainIntegrity(error, 'A package from the npm registry');
   });
   verifyUws();
   const dataChannel = outputOf(nodeBinary, ['-e', `require('node-datachannel')`], {

@@ -3,12 +3,12 @@ import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync, symlinkSync } 
 import { join } from 'node:path';
 import { PrivateApt } from './apt.mjs';
 import { NODE_ARCHIVES } from './checksums.mjs';
-import { SetupError } from './errors.mjs';
+import { SetupError, TamperedError } from './errors.mjs';
 import { glibcKey, nodeKey } from './facts.mjs';
 import { binFolder, nodeBinary, root, toolchain } from './paths.mjs';
 import { findProgram, outputOf, runLogged } from './process.mjs';
 import { clearState, writeState } from './state.mjs';
-import { CHECKSUMS_FILE, verifyFile } from './verify.mjs';
+import { CHECKSUMS_FILE, explainIntegrity, verifyFile } from './verify.mjs';
 import { GLIBC_SUITE, NODE_VERSION, nodeFits } from './versions.mjs';
 
 const nodeFolder = join(toolchain, 'node');
@@ -51,7 +51,9 @@ export async function prepareNode() {
       cwd: toolchain,
       failure: `Node ${NODE_VERSION} could not be fetched from the npm registry. Check the network and try again, or install Node 24 yourself.`,
     },
-  );
+  ).catch((/** @type {unknown} */ error) => {
+    throw explainIntegrity(error, `Node ${NODE_VERSION}`);
+  });
   const archive = join(nodeFolder, `${name}-${NODE_VERSION}.tgz`);
   verifyFile(archive, expected);
   await runLogged('tar', ['-xzf', archive, '-C', nodeFolder, 'package/bin/node'], { log: 'node' });
@@ -100,7 +102,7 @@ export async function prepareGlibc() {
     writeState('glibc', glibcKey());
     return `glibc of Debian ${GLIBC_SUITE} in .toolchain/glibc${apt.note}`;
   } catch (error) {
-    if (!(error instanceof SetupError)) throw error;
+    if (!(error instanceof SetupError) || error instanceof TamperedError) throw error;
     // Not worth stopping for: Plenary runs without uWebSockets.js, only with fewer sockets per core.
     // The mark keeps every later start from trying again; removing .toolchain does.
     writeState('glibc', glibcKey());

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync, rmSync } from 'node:fs';
 import { basename } from 'node:path';
 import { DEBIAN_FILES } from './checksums.mjs';
-import { SetupError } from './errors.mjs';
+import { SetupError, TamperedError } from './errors.mjs';
 
 /** Where the figures are, for messages. */
 export const CHECKSUMS_FILE = 'deploy/local/setup/checksums.mjs';
@@ -51,9 +51,24 @@ function refuse(what, kind, actual, expected) {
         'Compare that with what its publisher says, then enter it there.',
     );
   }
-  throw new SetupError(
-    `${what} is not what it should be and is not used: its ${kind} is ${actual}, and ${CHECKSUMS_FILE} says ${expected}.\n` +
-      'Somebody on the way, a broken download, or the publisher has changed it. Try again on another network; if it stays so, report it (SECURITY.md).',
+  throw new TamperedError(
+    `${what} is not what it should be and is not used: its ${kind} is ${actual}, and ${CHECKSUMS_FILE} says ${expected}.\n${WHO_CHANGED_IT}`,
+  );
+}
+
+const WHO_CHANGED_IT =
+  'Somebody on the way, a broken download, or the publisher has changed it. Try again on another network; if it stays so, report it (SECURITY.md).';
+
+/**
+ * In the words of {@link verifyFile}, what npm says where bytes differ from the hash that it was told; any other error as it is.
+ * @param {unknown} error
+ * @param {string} what npm was to fetch
+ * @returns {unknown}
+ */
+export function explainIntegrity(error, what) {
+  if (!(error instanceof SetupError) || !/\bEINTEGRITY\b/.test(error.message)) return error;
+  return new TamperedError(
+    `${what} is not what it should be and is not used: npm got other bytes than their hash says (EINTEGRITY).\n${WHO_CHANGED_IT}\n\n${error.message}`,
   );
 }
 

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { K6_MODULES, NODE_ARCHIVES, UWS_BINARIES } from './checksums.mjs';
 import { K6_VERSION, NODE_VERSION } from './versions.mjs';
-import { SetupError } from './errors.mjs';
+import { SetupError, TamperedError } from './errors.mjs';
 import {
+  explainIntegrity,
   fetchOverHttps,
   requireHttps,
   sha256Of,
@@ -55,6 +56,21 @@ describe('[SU1] what is downloaded is used only where its hash is the one we kno
     expect(verifyDebianFiles([file], { 'node.tgz': HELLO })).toEqual([]);
     expect(verifyDebianFiles([file], {})).toEqual(['node.tgz']);
     expect(() => verifyDebianFiles([file], { 'node.tgz': OTHER })).toThrow(/not what it should be/);
+  });
+
+  it('says in words what npm refuses, and leaves other failures as they are', () => {
+    const refused = explainIntegrity(
+      new SetupError('`npm ci` exited with 1.\nnpm error code EINTEGRITY'),
+      'A package',
+    );
+    expect(refused).toBeInstanceOf(TamperedError);
+    expect(String(refused)).toMatch(/A package is not what it should be[^]*report it[^]*EINTEGRITY/);
+    const other = new SetupError('npm error code ENOTFOUND');
+    expect(explainIntegrity(other, 'A package')).toBe(other);
+  });
+
+  it('stops the setup, also where it could do without the file', () => {
+    expect(() => verifyFile(file, OTHER)).toThrow(TamperedError);
   });
 
   it('has figures for the versions that the setup takes', () => {

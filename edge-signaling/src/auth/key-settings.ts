@@ -1,12 +1,14 @@
 /** The settings that say by whose keys join tokens may be signed. */
 import { readFileSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
-import { parseKeySet } from '@plenary/cluster';
+import { parseKeySet, shownEntry } from '@plenary/cluster';
 import type { ApiKeys, Environment, KeySetAddress } from '@plenary/cluster';
 import { z } from 'zod';
 
 /** An API key with its secret, as `key:secret`; several are joined by commas. */
 const API_KEY_PAIR = /^([A-Za-z0-9_-]{1,64}):([^\s,]{32,1024})$/;
+/** A secret that goes on like a pair of its own: the pairs were joined by something else than a comma. */
+const ANOTHER_PAIR = /[;|&][A-Za-z0-9_-]{1,64}:[^\s,]{32}/;
 const MAX_SECRETS_PER_KEY = 4;
 
 /** `key:secret` joined by commas. A key that is given again has a further secret: the first one is the newest (SPEC TK9). */
@@ -16,7 +18,13 @@ export const apiKeysSetting = z.string().transform((text, context): ApiKeys => {
     const [, key, secret] = API_KEY_PAIR.exec(pair.trim()) ?? [];
     // The pair itself must not be printed: it may hold a secret.
     if (key === undefined || secret === undefined) {
-      context.addIssue(`pair ${index + 1} must be key:secret, with a secret of 32 characters at least`);
+      context.addIssue(
+        `pair ${index + 1} must be key:secret, with a secret of 32 characters at least, and a comma before the next pair`,
+      );
+      continue;
+    }
+    if (ANOTHER_PAIR.test(secret)) {
+      context.addIssue(`pair ${index + 1} goes on with another one: put a comma between them`);
       continue;
     }
     const known = keys.get(key);
@@ -37,12 +45,12 @@ const LOOPBACK_HOSTS = new Set(['localhost', '127.0.0.1', '[::1]']);
 /** `key=/path` or `key=https://…` joined by commas: the public keys of applications, as JWK sets (SPEC TK8, TK10). */
 export const joinKeysSetting = z.string().transform((text, context): KeySetAddresses => {
   const addresses = new Map<string, KeySetAddress>();
-  for (const item of text.split(',')) {
+  for (const [index, item] of text.split(',').entries()) {
     const [, key, source = ''] = KEY_SET_OF.exec(item.trim()) ?? [];
     const address = key === undefined ? undefined : addressOf(source);
     if (key === undefined || address === undefined) {
       context.addIssue(
-        `${item.trim()} is not KEY=SOURCE such as acme=/etc/plenary/acme.json or acme=https://example.org/jwks.json`,
+        `${shownEntry(item.trim(), index)} is not KEY=SOURCE such as acme=/etc/plenary/acme.json or acme=https://example.org/jwks.json`,
       );
     } else if (addresses.has(key)) context.addIssue(`the key ${key} is given twice`);
     else {
@@ -69,6 +77,8 @@ function faultOf(address: KeySetAddress): string | undefined {
     parseKeySet(readFileSync(address.path, 'utf8'));
     return undefined;
   } catch (fault) {
+    // A parser's message has a piece of the text, which may be a secret where another file was named.
+    if (fault instanceof SyntaxError) return `${address.path} is no key set (it is not JSON)`;
     return `${address.path} is no key set (${fault instanceof Error ? fault.message : String(fault)})`;
   }
 }

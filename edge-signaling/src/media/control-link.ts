@@ -3,6 +3,7 @@ import {
   BeatWatch,
   callFrom,
   ignoreWallClock,
+  isTlsFault,
   leftOut,
   CONTROL_BEAT_MS,
   CONTROL_LINK_LIMITS,
@@ -16,6 +17,7 @@ import {
   readRefusal,
   notice,
   PLACED_PEER,
+  RAISE_FILE_LIMIT,
   QUESTION_TIMEOUT_MS,
   PlenaryError,
   toPlenaryError,
@@ -68,7 +70,15 @@ const NOBODY = PLACED_PEER.parse({ roomId: 'nobody/nowhere', peerId: 'nobody', e
 export type LinkLoss = 'broken' | 'silent' | 'refused';
 
 /** Why a link is not up: a closed set, which `/ready` and a metric name. */
-export const LINK_TROUBLES = [...LINK_REFUSALS, 'unreachable', 'no_answer', 'meddled', 'lost'] as const;
+export const LINK_TROUBLES = [
+  ...LINK_REFUSALS,
+  'unreachable',
+  'tls_refused',
+  'no_answer',
+  'meddled',
+  'lost',
+  'too_many_files',
+] as const;
 export type LinkTrouble = (typeof LINK_TROUBLES)[number];
 
 /** What there is to do about it, and where. */
@@ -78,10 +88,13 @@ const LINK_ADVICE: Readonly<Record<LinkTrouble, string>> = {
   other_node: 'another node has this address: mend PLENARY_CONTROL_URL of the node that is named',
   other_version: 'bring this edge and that node to the same release',
   unreachable: 'see whether this edge reaches that PLENARY_CONTROL_URL: its name, its port, the firewall',
+  tls_refused:
+    'see that PLENARY_TLS_CA_FILE of this edge holds the authority of that certificate, that it names the host of PLENARY_CONTROL_URL and has not run out, and that the node has a certificate at all (PLENARY_TLS_CERT_FILE)',
   no_answer: 'see whether that node hangs, or something else listens at its PLENARY_CONTROL_URL',
   meddled:
     'see who is between this edge and that PLENARY_CONTROL_URL: what they say to each other is changed, lost or repeated on the way',
   lost: 'see whether that node lives',
+  too_many_files: `raise the file limit of this edge (${RAISE_FILE_LIMIT})`,
 };
 
 /**
@@ -323,7 +336,7 @@ export class ControlLink {
       'connect_error',
       entry('control_link', (error) => {
         // Socket.IO tries again by itself where nobody answered, and not where the node refused this edge.
-        if (this.#socket.active) this.#onFailure(describeFailure(error));
+        if (this.#socket.active) this.#onFailure(error);
         else this.#refuse(readRefusal(error), error.message);
         if (this.#mayBeRefused && isRefusal(error)) {
           this.#mayBeRefused = false;
@@ -439,8 +452,9 @@ export class ControlLink {
     this.#settings.listener.onDown(this, why);
   }
 
-  #onFailure(why: string): void {
-    this.#trouble = why === 'timeout' ? 'no_answer' : 'unreachable';
+  #onFailure(failure: Error): void {
+    const why = describeFailure(failure);
+    this.#trouble = troubleOfFailure(failure);
     // The same failure comes with each attempt: said once.
     if (why === this.#lastFailure) return;
     this.#lastFailure = why;
@@ -476,11 +490,26 @@ const REFUSALS: ReadonlySet<unknown> = new Set(['ECONNREFUSED', 'ECONNRESET']);
 
 /** Why a connection failed, with what the system says of it: a certificate that is not believed looks like any other fault. */
 function describeFailure(failure: Error): string {
+  const cause = causeOf(failure);
+  // OpenSSL begins with the number of a thread and ends with places in its source: the same fault would look like another one.
+  const said =
+    cause?.message.replace(/\b[0-9A-F]{8,}:(error:[^:]*:[^:]*:[^:]*:[^:]*):[^]*$/, '$1').trim() ?? '';
+  return said === '' ? failure.message : `${failure.message}: ${said}`;
+}
+
+/** Engine.IO hands on what its WebSocket said: an event with the error in it. */
+function causeOf(failure: Error): Error | undefined {
   const said = 'description' in failure ? failure.description : undefined;
   const cause = typeof said === 'object' && said !== null && 'error' in said ? said.error : undefined;
-  return cause instanceof Error && cause.message !== ''
-    ? `${failure.message}: ${cause.message}`
-    : failure.message;
+  return cause instanceof Error ? cause : undefined;
+}
+
+/** Why a connection could not be made. */
+export function troubleOfFailure(failure: Error): LinkTrouble {
+  const cause = causeOf(failure) ?? failure;
+  if (/\b(EMFILE|ENFILE)\b/.test(cause.message)) return 'too_many_files';
+  if (failure.message === 'timeout') return 'no_answer';
+  return isTlsFault(cause) ? 'tls_refused' : 'unreachable';
 }
 
 /** Whether a connection failed because nobody listens at its address. Of a host name, every address must say so. */

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { isUnspecified, toldOf } from '../media-address.ts';
+import { isUnspecified } from '@plenary/cluster';
+import { toldOf } from '../media-address.ts';
 import type { MediaAddress } from '../media-address.ts';
 
 /** A socket that a WebRTC port is bound with. */

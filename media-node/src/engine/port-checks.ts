@@ -69,6 +69,11 @@ function faultOf(
 ): PortFault {
   const what = `${protocol.toUpperCase()} port ${port} on ${listenIp}`;
   if (error.code === 'EACCES') return { taken: false, says: `${what} ${notAllowed(port)}` };
+  if (error.code === 'EADDRNOTAVAIL')
+    return {
+      taken: false,
+      says: `${what} cannot be bound: no interface of this machine has that address (PLENARY_LISTEN_IP; without it PLENARY_ANNOUNCED_ADDRESS)`,
+    };
   if (error.code !== 'EADDRINUSE')
     return { taken: false, says: `${what} cannot be bound (${error.message})` };
   const holder = findPortHolder(protocol, port, listenIp);

@@ -1,7 +1,7 @@
 import type { types } from 'mediasoup';
-import { PlenaryError, ROUTER_ID, entry, familyOf } from '@plenary/cluster';
+import { PlenaryError, ROUTER_ID, entry, familyOf, isUnspecified } from '@plenary/cluster';
 import type { AddressFamily, RouterId } from '@plenary/cluster';
-import { UNSPECIFIED, isUnspecified, toldOf } from '../media-address.ts';
+import { UNSPECIFIED, toldOf } from '../media-address.ts';
 import type { MediaAddress, MediaAddresses } from '../media-address.ts';
 import { THIS_MACHINE } from '../pipe/machine.ts';
 import { callMediasoup, noteCall } from './calls.ts';

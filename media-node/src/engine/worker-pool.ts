@@ -1,6 +1,7 @@
 import { entry, systemClock, toPlenaryError, after } from '@plenary/cluster';
 import type { EngineContext } from './calls.ts';
 import { MediaWorker } from './media-worker.ts';
+import { adviceOnDeath } from './worker-binary.ts';
 import { WORKER_SILENT_MS, WorkerWatch } from './worker-watch.ts';
 
 /** First wait before a dead worker is replaced; doubled for each death that follows soon, in milliseconds. */
@@ -123,7 +124,9 @@ export class WorkerPool {
     this.#context.metrics.workerDeaths.inc({ reason: slot.isHung ? 'hung' : 'died' });
     if (performance.now() - slot.startedAtMs > STEADY_AFTER_MS) slot.deathsInARow = 0;
     const level = slot.deathsInARow === 0 ? 'warn' : 'error';
-    this.#context.logger[level]({ worker: index, err: error }, 'worker died; it is being replaced');
+    const toDo = slot.isHung ? undefined : adviceOnDeath(error.message);
+    const detail = { worker: index, err: error, ...(toDo === undefined ? {} : { toDo }) };
+    this.#context.logger[level](detail, 'worker died; it is being replaced');
     this.#onDied(index);
     this.#restartLater(index, slot);
   }

@@ -153,6 +153,7 @@ describe('media through a pipe', () => {
     );
     const key = { roomId: room('r'), fromRouterId: away.id, toRouterId: home.id };
     const link = await PipeLink.open({
+      onSilent: () => undefined,
       home: homes.localSide(key, {
         isLocal: true,
         holdPipe: () => () => undefined,

@@ -1,4 +1,4 @@
-import { entry, PlenaryError } from '@plenary/cluster';
+import { entry, inBackground, PlenaryError } from '@plenary/cluster';
 import type { MediaNodeId, RouterId, TrackId, TrackOrigin } from '@plenary/cluster';
 import type { PipePort } from '../engine/engine.ts';
 import type { NodeMetrics } from '../metrics.ts';
@@ -7,6 +7,9 @@ import type { Timers } from '../room/timers.ts';
 import type { HolderKind, TrackHold } from '../room/track-demand.ts';
 import type { HomeSide, ProducerState } from './home-side.ts';
 import { PulledTrack } from './pulled-track.ts';
+
+/** How often a pipe that has brought nothing yet is looked at; nothing twice while a track should flow is silence. */
+const LOOK_EVERY_MS = 5_000;
 
 export type PipeCloseReason = 'unused' | 'home_closed' | 'link_broken' | 'port_closed' | 'node_stopping';
 
@@ -29,6 +32,8 @@ export interface PipeLinkOptions {
   readonly lingerMs: number;
   readonly onFault: (where: string, thrown: unknown) => void;
   readonly onClosed: (reason: PipeCloseReason) => void;
+  /** Told once when nothing has come through it although tracks should (SPEC PI14). */
+  readonly onSilent: () => void;
 }
 
 /** The asking side of a pipe between two routers: it pulls tracks through it, and closes it when none is left. */
@@ -39,11 +44,13 @@ export class PipeLink {
   /** Tracks that should come another way, and are still held. */
   readonly #superseded = new Map<TrackId, PulledTrack>();
   #closed = false;
+  #stopLooking: (() => void) | undefined;
 
   private constructor(options: PipeLinkOptions, port: PipePort) {
     this.#options = options;
     this.#port = port;
     options.metrics.pipes.inc({ side: 'asking' });
+    if (options.reach === 'announced') this.#lookLater(false);
   }
 
   /**
@@ -134,6 +141,7 @@ export class PipeLink {
   close(reason: PipeCloseReason): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#stopLooking?.();
     for (const track of [...this.#tracks.values(), ...this.#superseded.values()]) track.close('pipe_closed');
     this.#port.close();
     this.#options.lease.release();
@@ -146,6 +154,24 @@ export class PipeLink {
       );
     }
     this.#options.onClosed(reason);
+  }
+
+  #lookLater(wasSilent: boolean): void {
+    this.#stopLooking = this.#options.timers.after(LOOK_EVERY_MS, () =>
+      inBackground(() => this.#look(wasSilent)),
+    );
+  }
+
+  /** Nobody is told by the network that packets to a mistyped address, or through a firewall, do not arrive. */
+  async #look(wasSilent: boolean): Promise<void> {
+    if (this.#closed) return;
+    const { receivedBytes } = await this.#port.traffic();
+    if (receivedBytes > 0) return;
+    const isSilent = [...this.#tracks.values(), ...this.#superseded.values()].some(
+      (track) => track.isFlowing,
+    );
+    if (isSilent && wasSilent) this.#options.onSilent();
+    else if (!this.closed) this.#lookLater(isSilent);
   }
 
   /** Somebody asks for the track this way again while others still hold it. */

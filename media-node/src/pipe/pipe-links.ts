@@ -461,6 +461,13 @@ export class PipeLinks {
           this.#forget(name, noted);
           logger.info({ ...key, reason }, 'pipe closed');
         },
+        onSilent: () => {
+          metrics.errors.inc({ where: 'pipe.silent', code: 'media_unavailable' });
+          logger.warn(
+            { ...key, node: node?.mediaNodeId, homeNodeId, ...path, toDo: SILENT_ADVICE },
+            'nothing comes through a pipe: people here do not see or hear those behind it',
+          );
+        },
       });
     } catch (error) {
       letGo?.();
@@ -507,6 +514,9 @@ export class PipeLinks {
       );
   }
 }
+
+const SILENT_ADVICE =
+  'see on both nodes whether PLENARY_PIPE_ADDRESS, or else PLENARY_ANNOUNCED_ADDRESS, is the address that the other one reaches, and that UDP to the ports of the slices passes between them';
 
 const WITHIN_NODE = { reach: 'loopback', srtp: false } as const;
 

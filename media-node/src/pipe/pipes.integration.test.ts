@@ -78,6 +78,18 @@ describe('a pipe between two nodes', () => {
     expect(await metricBy(home.node.metrics, 'plenary_media_pipes', 'side')).toEqual({ asking: 0, home: 1 });
   });
 
+  test('[PI14] a pipe that brings nothing, as to a mistyped address for pipes, is said and counted', async () => {
+    // Nobody answers there, and nothing says so: media just does not come.
+    const [astray, edge] = await nodeWithEdge({ pipeAddresses: ['127.255.0.9'], machine: UNKNOWN_MACHINE });
+    const viewer = await TestPeer.admit(store, astray, edge, roomId, [microphone]);
+    expect(viewer.admitted?.failed).toEqual([]);
+    await waitFor(
+      'the silence to be counted',
+      async () => (await metricBy(astray.node.metrics, 'plenary_errors_total', 'where'))['pipe.silent'] === 1,
+      20_000,
+    );
+  });
+
   test('[PI2] many subscribers at once share one pipe and one copy of each track', async () => {
     const viewers = await Promise.all(
       Array.from({ length: 5 }, () => TestPeer.admit(store, away, awayEdge, roomId, [microphone, camera])),

@@ -74,6 +74,11 @@ export class PulledTrack {
     return this.#closed;
   }
 
+  /** Whether the home is to send it now: somebody watches it, and its publisher has not paused it. */
+  get isFlowing(): boolean {
+    return this.#copy?.paused === false && this.#wantedAtHome !== null;
+  }
+
   get holdCount(): number {
     return this.#demand.holdCount;
   }
