@@ -25,7 +25,6 @@ export * from './process/admin-proof.ts';
 export * from './process/clock-watch.ts';
 export * from './process/config.ts';
 export * from './process/listen-fault.ts';
-export { isTlsFault } from './process/tls-fault.ts';
 export * from './process/entry.ts';
 export * from './process/file-limit.ts';
 export { LogOutput, openStandardOutput } from './process/log-output.ts';
