@@ -171,7 +171,16 @@ function boundedTcp() {
   const close = 'if (!this->hasError && !this->isClosedByPeer)';
   const store = 'this->connections.insert(connection);';
   const erase = 'this->connections.erase(connection);';
+  const answer = '// Send the STUN response over the same transport tuple.\n';
   return [
+    {
+      file: 'src/RTC/WebRtcTransport.cpp',
+      why: 'What was sent something counts as proven: whoever knew the name of a transport opened connections without end by wrong passwords.',
+      from: answer,
+      to:
+        'if (tuple->GetProtocol() == RTC::TransportTuple::Protocol::TCP && packet->GetClass() == RTC::ICE::StunPacket::Class::ERROR_RESPONSE && !this->iceServer->IsValidTuple(tuple))\n' +
+        `\t\t{\n\t\t\treturn;\n\t\t}\n\n\t\t${answer}`,
+    },
     {
       file: 'src/RTC/TcpConnection.cpp',
       why: unread,
