@@ -34,7 +34,8 @@ import {
   SHARE_OF_FREE,
   TO_BE_TOLD,
 } from '../../edge-signaling/src/limits/tcp-gate.ts';
-import { MAX_SEND_BUFFER_BYTES } from '../../edge-signaling/src/transport/send-guard.ts';
+import { MAX_SEND_BUFFER_BYTES } from '../../edge-signaling/src/transport/send-buffer.ts';
+import { MAX_LINK_BACKLOG_BYTES } from '../../media-node/src/control/control-server.ts';
 import {
   CALLS_OF_NODE_REQUEST,
   NODE_CALLS,
@@ -193,6 +194,11 @@ ${table(
   [
     ['requests under way', String(MAX_REQUESTS_UNDER_WAY), '–'],
     ['bytes that wait for a client that does not read', amount('bytes', MAX_SEND_BUFFER_BYTES), '–'],
+    [
+      'bytes that wait for an edge or media node that does not read its control link',
+      amount('bytes', MAX_LINK_BACKLOG_BYTES),
+      '–',
+    ],
   ],
 )}
 

@@ -143,6 +143,30 @@ describe('the page', () => {
     expect((await others(bob)).filter(({ source }) => source === 'microphone')).toEqual([]);
   });
 
+  it('[WB7] sound that the system pauses is said, with a button, until it plays again', async () => {
+    const ann = await enter('paused', 'Ann');
+    await enter('paused', 'Bob');
+    await until(
+      'Ann’s loudspeaker plays Bob',
+      () => ann.page.evaluate(() => [...document.querySelectorAll('audio')].map(({ paused }) => paused)),
+      (paused) => paused.join() === 'false',
+    );
+    const pause = (): Promise<void> =>
+      ann.page.evaluate(() => {
+        for (const sound of document.querySelectorAll('audio')) sound.pause();
+      });
+    await pause();
+    await ann.page.getByTestId('hear-button').click();
+    await ann.page.getByTestId('hear-button').waitFor({ state: 'detached' });
+    await pause();
+    await ann.page.getByTestId('hear-button').waitFor();
+    // As where the system lets it go on by itself.
+    await ann.page.evaluate(async () => {
+      for (const sound of document.querySelectorAll('audio')) await sound.play();
+    });
+    await ann.page.getByTestId('hear-button').waitFor({ state: 'detached' });
+  });
+
   it('[WB6] a screen that is chosen after the meeting was left is not captured on, and not shared at the next join', async () => {
     const ann = await open('picker', 'Ann');
     await holdAnswers(ann, 'getDisplayMedia');

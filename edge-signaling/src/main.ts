@@ -1,9 +1,11 @@
+import '@plenary/cluster/thread-pool';
 import {
   ConfigError,
   connectClusterStore,
   createLogger,
   entry,
   FIRST_LINES,
+  installNameLookups,
   openStandardOutput,
   RareLines,
   systemClock,
@@ -37,6 +39,7 @@ const metrics = createEdgeMetrics();
 output.onLost(entry('signal', () => metrics.lostLogLines.inc()));
 const entryLines = new RareLines(systemClock, FIRST_LINES);
 watchEntries(createEntrySink(metrics, logger, entryLines));
+installNameLookups({ logger, lines: entryLines });
 const store = connectClusterStore({
   address: config.storeAddress,
   namespace: config.namespace,

@@ -11,6 +11,7 @@ import type { Duplex } from 'node:stream';
 import {
   afterTurn,
   answering,
+  boundSends,
   answerOddHttp,
   createFrameParser,
   entry,
@@ -47,7 +48,7 @@ import { TcpGate } from './limits/tcp-gate.ts';
 import type { EdgeMetrics, ReportFault } from './metrics.ts';
 import type { ConnectionRefusal } from './transport/connection-refusals.ts';
 import { createRoomChannel } from './transport/room-channel.ts';
-import { MAX_SEND_BUFFER_BYTES, SendGuard } from './transport/send-guard.ts';
+import { MAX_SEND_BUFFER_BYTES } from './transport/send-buffer.ts';
 import { SocketIoClient } from './transport/socket-io-client.ts';
 import type { AcceptSocket, ClientSocket, EdgeMessage, RoomChannel } from './transport/client-socket.ts';
 import type { PubSub } from './transport/pubsub.ts';
@@ -493,7 +494,6 @@ interface WebSocketOfNode {
 
 /** The same on Node's own server, where nothing bounds what waits. */
 function boundSendBuffer(connection: Socket['conn'], frames: FrameGuard, onSlow: () => void): void {
-  const guard = new SendGuard();
   const carried: { readonly headers: unknown; readonly websocket?: WebSocketOfNode } = connection.request;
   const countFrame = entry('socket', () => {
     // A ping is answered by the library, also for a client that does not read.
@@ -502,25 +502,7 @@ function boundSendBuffer(connection: Socket['conn'], frames: FrameGuard, onSlow:
   });
   carried.websocket?.on('ping', countFrame);
   carried.websocket?.on('pong', countFrame);
-  let isCutOff = false;
-  connection.on(
-    'packetCreate',
-    entry('socket', ({ data = '' }: { readonly data?: string | Buffer }) => {
-      if (guard.onPacket(Buffer.byteLength(data)) || isCutOff) return;
-      isCutOff = true;
-      onSlow();
-      // At once: to close it in order would wait for what the client does not read.
-      connection.request.socket.destroy();
-    }),
-  );
-  connection.on(
-    'flush',
-    entry('socket', () => guard.onFlush()),
-  );
-  connection.transport.on(
-    'drain',
-    entry('socket', () => guard.onDrain()),
-  );
+  boundSends(connection, MAX_SEND_BUFFER_BYTES, onSlow);
 }
 
 const HTTP_OPTIONS: HttpOptions = {

@@ -15,7 +15,7 @@ describe('the file limit of a media node', () => {
     expect(filesNeeded(96, 1_000)).toEqual({ least: 224, most: 2_224 });
   });
 
-  test('[AD3] is said once when it is reached', async () => {
+  test('[AD3] is said once each time that it is reached', async () => {
     vi.useFakeTimers();
     const said = vi.fn();
     const failures = [undefined, 'ENOENT', 'EMFILE', 'EMFILE'];
@@ -29,6 +29,13 @@ describe('the file limit of a media node', () => {
     expect(said).not.toHaveBeenCalled();
     await vi.advanceTimersByTimeAsync(5_000);
     expect(said).toHaveBeenCalledTimes(1);
+    failures.push('EMFILE');
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(said).toHaveBeenCalledTimes(1);
+    await vi.advanceTimersByTimeAsync(61_000);
+    failures.push('EMFILE');
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(said).toHaveBeenCalledTimes(2);
     watch.stop();
     vi.useRealTimers();
   });

@@ -1,4 +1,5 @@
 /** The media node's process: reads its configuration, wires, and starts. */
+import '@plenary/cluster/thread-pool';
 import {
   ClockWatch,
   ConfigError,
@@ -6,6 +7,7 @@ import {
   createLogger,
   entry,
   FIRST_LINES,
+  installNameLookups,
   openStandardOutput,
   RareLines,
   refuseDebugger,
@@ -51,6 +53,7 @@ const workerLines = new RareLines(systemClock, FIRST_LINES);
 logWorkerFaults(logger, workerLines);
 const entryLines = new RareLines(systemClock, FIRST_LINES);
 watchEntries(createEntrySink(metrics, logger, entryLines));
+installNameLookups({ logger, lines: entryLines });
 const store = connectClusterStore({
   address: storeAddress,
   namespace: config.namespace,

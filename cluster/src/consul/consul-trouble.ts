@@ -1,5 +1,6 @@
 /** Why Consul does not serve, told from what it answered or how the connection failed: mapped here and nowhere else. */
 
+import { RAISE_FILE_LIMIT } from '../process/file-limit.ts';
 import { codeOf, isTlsFault } from '../process/tls-fault.ts';
 
 /** A closed set: a label of metrics, and what `/ready` says. */
@@ -13,6 +14,7 @@ export const CONSUL_TROUBLES = [
   'access_denied',
   'no_leader',
   'too_many_requests',
+  'too_many_files',
   'failing',
 ] as const;
 export type ConsulTrouble = (typeof CONSUL_TROUBLES)[number];
@@ -35,6 +37,7 @@ export function consulTroubleOf(error: unknown, refusal: ConsulRefusal | undefin
   if (!(error instanceof Error)) return 'no_connection';
   const code = codeOf(error);
   if (isTlsFault(error)) return 'tls_refused';
+  if (code === 'EMFILE' || code === 'ENFILE') return 'too_many_files';
   if (code === 'ECONNREFUSED') return 'refused';
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'unknown_name';
   if (/^(ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$/.test(code)) return 'unreachable';
@@ -68,5 +71,6 @@ export const CONSUL_ADVICE: Readonly<
     mustAct: true,
     toDo: 'raise limits.http_max_conns_per_client of the Consul agent, or limits.request_limits of its servers; the processes of one host come from one address',
   },
+  too_many_files: { mustAct: true, toDo: `raise the file limit of this process (${RAISE_FILE_LIMIT})` },
   failing: { mustAct: true, toDo: 'see what the log of the Consul agent says of the requests it fails' },
 };

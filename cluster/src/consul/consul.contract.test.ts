@@ -523,6 +523,62 @@ describe('registry (Consul)', () => {
     expect(await registry.liveMediaNodes()).toEqual([record]);
   });
 
+  it('[CO4] what somebody else registers in place of a service stands until its next renewal', async () => {
+    const record = mediaNodeRecord('node-a');
+    await registry.announceMediaNode(record, LONG_LEASE_MS);
+    const services = z.record(
+      z.string(),
+      z.looseObject({ ID: z.string(), Meta: z.record(z.string(), z.string()) }),
+    );
+    const [service] = Object.values(services.parse(await agent.ask('GET', '/v1/agent/services')));
+    if (service === undefined) throw new Error('it is not registered');
+    await agent.ask('PUT', '/v1/agent/service/register', {
+      ID: service.ID,
+      Name: 'plenary-media-node',
+      Address: '127.0.0.1',
+      Port: 9,
+      Meta: { ...service.Meta, 'control-url': 'http://127.0.0.1:9' },
+      Check: { CheckID: service.ID, TTL: '600s', Status: 'passing' },
+    });
+    const controlUrlOf = async (): Promise<string | undefined> =>
+      (await registry.liveMediaNodes()).find(({ mediaNodeId }) => mediaNodeId === 'node-a')?.controlUrl;
+    await waitFor('the other one to be listed', async () => (await controlUrlOf()) === 'http://127.0.0.1:9');
+    expect(await registry.announceMediaNode(record, LONG_LEASE_MS)).toEqual({ refused: null });
+    await waitFor('the node’s own to be listed', async () => (await controlUrlOf()) === record.controlUrl);
+  });
+
+  it('[CO4] a critical check of the host, whoever made it, is said once by the process that is not listed for it', async () => {
+    const logger = silentLogger();
+    const [error, info] = [vi.spyOn(logger, 'error'), vi.spyOn(logger, 'info')];
+    registry.close();
+    registry = new ConsulRegistry({
+      namespace: DEFAULT_NAMESPACE,
+      consul: { address: consulAddressSetting.parse(agent.address), token: undefined },
+      loads: new MemoryRegistry(),
+      logger,
+    });
+    opened.push(registry);
+    const renew = async (): Promise<unknown> => registry.announceEdge(record, LONG_LEASE_MS);
+    const record = edgeRecord('edge-a');
+    await renew();
+    expect(await idsOf(registry)).toEqual(['edge-a']);
+    await agent.ask('PUT', '/v1/agent/check/register', {
+      Name: 'disk',
+      ID: 'disk',
+      TTL: '600s',
+      Status: 'critical',
+    });
+    await waitFor('the edge not to be listed', async () => (await idsOf(registry)).length === 0);
+    for (let count = 0; count < 3; count += 1) await renew();
+    expect(error).toHaveBeenCalledOnce();
+    expect(error).toHaveBeenCalledWith(expect.objectContaining({ checks: ['disk'] }), expect.any(String));
+    await agent.ask('PUT', '/v1/agent/check/deregister/disk');
+    await waitFor('the edge to be listed', async () => (await idsOf(registry)).length === 1);
+    info.mockClear();
+    await renew();
+    expect(info).toHaveBeenCalledOnce();
+  });
+
   it('[CO4] what is malformed in the catalog is skipped and reported once', async () => {
     const logger = silentLogger();
     const reported = vi.spyOn(logger, 'error');

@@ -47,6 +47,8 @@ export class Leases {
   /** Since when a service that was known is not shown. */
   readonly #missedSinceMs = new Map<string, number>();
   readonly #forbiddenAtMs = new Map<string, number>();
+  /** The checks of others that were last said to stand in the way of each service. */
+  readonly #blockedBy = new Map<string, string>();
 
   constructor(settings: LeasesSettings) {
     this.#settings = settings;
@@ -77,13 +79,14 @@ export class Leases {
     if (askedAtMs - renewedAtMs >= held.service.ttlMs && !(await client.sessionLives(session))) {
       return false;
     }
-    const changed = JSON.stringify(held.service) !== JSON.stringify(service);
+    const changed = JSON.stringify(held.service) !== JSON.stringify(service) || this.#isOverwritten(held);
     if (changed) await client.registerService(service);
     if (!(await client.renewCheck(service.id, isAnnounced ? 'passing' : 'warning'))) return false;
     if (!(await client.sessionLives(session))) return false;
     const wasAnnounced = this.#held.get(service.id)?.isAnnounced === true;
     const renewed = { ...held, service, renewedAtMs: askedAtMs };
     this.#held.set(service.id, renewed);
+    this.#sayBlocked(held);
     if (isAnnounced && (changed || !wasAnnounced)) {
       await this.#untilKnown(kind, service);
       if (this.#held.get(service.id) === renewed) this.#held.set(service.id, { ...renewed, isKnown: true });
@@ -155,6 +158,7 @@ export class Leases {
     this.#held.delete(service.id);
     this.#missedSinceMs.delete(service.id);
     this.#forbiddenAtMs.delete(service.id);
+    this.#blockedBy.delete(service.id);
     await client.deregisterService(service.id);
     if (slice !== undefined) await slices.giveBack(slice, session);
     await client.destroySession(session);
@@ -173,16 +177,40 @@ export class Leases {
     }
   }
 
+  /** Says once that nobody lists a service since a check of its host is critical that somebody else made, and once that it is over. */
+  #sayBlocked({ kind, service, isKnown }: Held): void {
+    const { discovery, logger } = this.#settings;
+    const shown = isKnown ? discovery.ownInstance(kind, service.id) : undefined;
+    const others = shown?.checks.filter(({ id, status }) => status === 'critical' && id !== service.id) ?? [];
+    const checks = others.map(({ id }) => id).sort();
+    const before = this.#blockedBy.get(service.id) ?? '';
+    if (shown === undefined || checks.join() === before) return;
+    this.#blockedBy.set(service.id, checks.join());
+    if (checks.length === 0) logger.info('no check in Consul keeps this process from being listed any more');
+    else
+      logger.error(
+        { checks, toDo: 'see what these checks of this host in Consul say, or remove them' },
+        'a check of this host is critical in Consul: others take this process for gone, and nobody new is sent to it',
+      );
+  }
+
+  /** Whether Consul shows something else of a service than what it was registered as: somebody has registered theirs under its id. */
+  #isOverwritten({ kind, service, isKnown }: Held): boolean {
+    const shown = isKnown ? this.#settings.discovery.ownInstance(kind, service.id) : undefined;
+    return shown !== undefined && textOf(shown.meta) !== textOf(service.meta);
+  }
+
   /** Waits until this process reads what it has written; when that takes long, readers are late, and no more. */
   async #untilKnown(kind: ServiceKind, { id, meta }: ServiceDefinition): Promise<void> {
     const { discovery } = this.#settings;
-    const wanted = JSON.stringify(sorted(meta));
+    const wanted = textOf(meta);
     await discovery.until(() => {
       const known = discovery.ownInstance(kind, id);
-      return known !== undefined && isLive(known) && JSON.stringify(sorted(known.meta)) === wanted;
+      return known !== undefined && isLive(known) && textOf(known.meta) === wanted;
     }, SYNC_WITHIN_MS);
   }
 }
 
-const sorted = (meta: Readonly<Record<string, string>>): [string, string][] =>
-  Object.entries(meta).sort(([left], [right]) => (left < right ? -1 : 1));
+/** The same for the same metadata, in whatever order Consul gives them. */
+const textOf = (meta: Readonly<Record<string, string>>): string =>
+  JSON.stringify(Object.entries(meta).sort(([left], [right]) => (left < right ? -1 : 1)));

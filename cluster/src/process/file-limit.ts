@@ -6,6 +6,9 @@ import { every, inBackground } from './entry.ts';
 /** How often it is tried whether a file can be opened, in milliseconds. */
 const TRY_EVERY_MS = 1_000;
 
+/** After so many tries in a row that went well it is said again, should it happen again. */
+const WELL_TRIES = 60;
+
 /** What raises the limit, for messages. */
 export const RAISE_FILE_LIMIT = 'ulimit -n, LimitNOFILE=, --ulimit nofile=';
 
@@ -28,19 +31,25 @@ function readLimits(): string | undefined {
 }
 
 /**
- * Says once that the process has as many files open as it may: nobody can connect then, and neither Node nor uWebSockets.js says a
+ * Says once each time that the process has as many files open as it may: nobody can connect then, and neither Node nor uWebSockets.js says a
  * word of connections that they could not take (SPEC AD3).
  */
 export class FileWatch {
   readonly #timer: NodeJS.Timeout;
+  /** Tries that went well since it was said. */
+  #wellTries = WELL_TRIES;
 
-  /** @param onExhausted - called once */
+  /** @param onExhausted - called once, and again when it comes back a minute after it was over */
   constructor(onExhausted: (limit: number | undefined) => void, tryToOpen = openOne) {
     this.#timer = every(TRY_EVERY_MS, () =>
       inBackground(async () => {
-        if (!(await isExhausted(tryToOpen))) return;
-        this.stop();
-        onExhausted(fileLimitOf());
+        if (!(await isExhausted(tryToOpen))) {
+          this.#wellTries += 1;
+          return;
+        }
+        const isNew = this.#wellTries >= WELL_TRIES;
+        this.#wellTries = 0;
+        if (isNew) onExhausted(fileLimitOf());
       }),
     );
     this.#timer.unref();

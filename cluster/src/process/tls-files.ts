@@ -2,11 +2,15 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import type { SecureContextOptions, Server } from 'node:tls';
+import { systemClock } from '../clock.ts';
 import { every } from './entry.ts';
 import type { Logger } from './logging.ts';
 
 /** How often files are looked at, in milliseconds. */
 const LOOK_EVERY_MS = 2_000;
+
+/** With less than this share of its time left, a certificate should have been renewed: who renews by themselves begin at a third. */
+const LATE_SHARE = 0.1;
 
 /** When a file was last written, and how long it is: also a link that leads elsewhere now shows, as Kubernetes makes it. */
 function stampOf(path: string): string {
@@ -19,11 +23,24 @@ export interface TlsPaths {
   readonly keyFile: string;
 }
 
+/** From when a certificate is late to be renewed, and when it ends, in milliseconds since the epoch. */
+interface Term {
+  readonly lateMs: number;
+  readonly endMs: number;
+}
+
+function termOf(certificate: Buffer): Term {
+  const { validFrom, validTo } = new X509Certificate(certificate);
+  const [fromMs, endMs] = [Date.parse(validFrom), Date.parse(validTo)];
+  return { lateMs: endMs - (endMs - fromMs) * LATE_SHARE, endMs };
+}
+
 type SecureServer = Pick<Server, 'setSecureContext'>;
 
 /**
  * A certificate with its key, in files that something else renews: a server takes a new pair without a restart. A pair that
- * does not fit together is said, and the old one goes on.
+ * does not fit together is said, and the old one goes on. One that nobody renews is said before it ends and when it has ended: connections
+ * that stand go on, so that the end would show when the next one is made, and then everywhere.
  */
 export class TlsFiles {
   readonly #paths: TlsPaths;
@@ -31,6 +48,9 @@ export class TlsFiles {
   #timer: NodeJS.Timeout | undefined;
   #stamp = '';
   #refused = '';
+  #term: Term | undefined;
+  /** What was said of the end of the certificate that is in use. */
+  #saidOfEnd: 'nothing' | 'late' | 'over' = 'nothing';
 
   constructor(paths: TlsPaths, logger: Logger) {
     this.#paths = paths;
@@ -44,6 +64,8 @@ export class TlsFiles {
       this.#stamp = this.#look();
       const pair = { cert: readFileSync(certFile), key: readFileSync(keyFile) };
       createSecureContext(pair);
+      this.#term = termOf(pair.cert);
+      this.#saidOfEnd = 'nothing';
       return pair;
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause);
@@ -56,7 +78,10 @@ export class TlsFiles {
   /** Gives the server a new pair whenever there is one, until {@link stop}. */
   follow(server: object): void {
     if (!isSecure(server)) return;
-    this.#timer = every(LOOK_EVERY_MS, () => this.#renew(server));
+    this.#timer = every(LOOK_EVERY_MS, () => {
+      this.#renew(server);
+      this.#sayEnd();
+    });
     this.#timer.unref();
   }
 
@@ -66,6 +91,23 @@ export class TlsFiles {
 
   #look(): string {
     return `${stampOf(this.#paths.certFile)} ${stampOf(this.#paths.keyFile)}`;
+  }
+
+  #sayEnd(): void {
+    const nowMs = systemClock.wallMs();
+    if (this.#term === undefined || nowMs < this.#term.lateMs) return;
+    const { endMs } = this.#term;
+    const now = nowMs < endMs ? 'late' : 'over';
+    if (this.#saidOfEnd === now) return;
+    this.#saidOfEnd = now;
+    const { certFile } = this.#paths;
+    const detail = {
+      certFile,
+      endsAt: new Date(endMs).toISOString(),
+      toDo: 'renew the certificate: its files are read anew',
+    };
+    if (now === 'late') this.#logger.warn(detail, 'the certificate ends soon, and nobody has renewed it');
+    else this.#logger.error(detail, 'the certificate has ended: whoever connects anew refuses it');
   }
 
   #renew(server: SecureServer): void {

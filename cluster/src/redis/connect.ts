@@ -24,6 +24,7 @@ import type { MalformedKind } from './malformed.ts';
 import { openPubSub } from './pubsub-connection.ts';
 import type { PubSubConnection } from './pubsub-connection.ts';
 import type { TenantStore } from '../tenant/tenant-store.ts';
+import { EvictionWatch } from './eviction-watch.ts';
 import { PubSubWatch } from './pubsub-watch.ts';
 import { CommandGate } from './command-gate.ts';
 import { ServerIdentity } from './server-identity.ts';
@@ -123,6 +124,14 @@ export function connectClusterStore({
     onFound: (...found) => health.found(...found),
     onError: reporterOf('commands'),
   });
+  const evictionWatch = new EvictionWatch(
+    () => (client instanceof Cluster ? client.nodes('master') : [client]),
+    logger,
+  );
+  client.on(
+    'ready',
+    entry('store', () => evictionWatch.look()),
+  );
   // What one of the masters of a Redis Cluster does not serve another one may.
   const gate = new CommandGate((key) =>
     address.kind === 'cluster' ? key === undefined || !isSilent(key) : health.isAvailable,
@@ -181,6 +190,7 @@ export function connectClusterStore({
     close: async () => {
       health.close();
       pubSubWatch.stop();
+      evictionWatch.stop();
       pubSubListeners.clear();
       listeners.clear();
       troubleListeners.clear();

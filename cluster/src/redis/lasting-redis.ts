@@ -1,6 +1,7 @@
 import { after, entry } from '../process/entry.ts';
-import { Redis } from 'ioredis';
-import type { RedisOptions } from 'ioredis';
+import { Redis, SentinelConnector } from 'ioredis';
+import type { RedisOptions, SentinelConnectionOptions } from 'ioredis';
+import { z } from 'zod';
 
 /** Replies are mapped as ioredis always did it. */
 export type ServerOptions = RedisOptions & { readonly replyMapping?: 'legacy' };
@@ -8,25 +9,72 @@ export type ServerOptions = RedisOptions & { readonly replyMapping?: 'legacy' };
 /** How long after a connection was given up it is made anew, in milliseconds. */
 const CONNECT_AGAIN_MS = 50;
 
+type Connector = InstanceType<NonNullable<RedisOptions['Connector']>>;
+
+/** Whether the Sentinel that was asked last is to be passed over. */
+interface Turn {
+  isNext: boolean;
+}
+
 /**
- * A connection that lasts until it is closed here. ioredis gives one up for good when a Sentinel tells of a failover in the
- * very moment in which it asks for the primary: what it was told on the connection before then ends the new one, whose end
- * no `retryStrategy` is asked about. The process would have no store until somebody starts it anew.
+ * ioredis asks the Sentinel first by which it connected last, also where the server that this one named refuses the login or every write:
+ * one Sentinel that was cut off with an old primary, or belongs to another cluster, would keep the process from what all others name.
+ */
+class SentinelsInTurn extends SentinelConnector {
+  readonly #turn: Turn;
+
+  constructor(options: SentinelConnectionOptions, turn: Turn) {
+    super(options);
+    this.#turn = turn;
+  }
+
+  /** Whether it is a primary. The next Sentinel is asked as after any other server that was left. */
+  override check({ role }: { readonly role?: string }): boolean {
+    return role === undefined || role === 'master';
+  }
+
+  override connect(...parameters: Parameters<Connector['connect']>): ReturnType<Connector['connect']> {
+    if (this.#turn.isNext) this.sentinelIterator.next();
+    this.#turn.isNext = false;
+    return super.connect(...parameters);
+  }
+}
+
+/** Those that ioredis completes and hands on. */
+const CONNECTION_OPTIONS = z.custom<SentinelConnectionOptions>();
+
+/** The kind of connector that options are for, which share a turn. */
+function connectorOf(turn: Turn): NonNullable<RedisOptions['Connector']> {
+  return class extends SentinelsInTurn {
+    constructor(options: unknown) {
+      super(CONNECTION_OPTIONS.parse(options), turn);
+    }
+  };
+}
+
+/**
+ * A connection that lasts until it is closed here, to the primary that Sentinels name. ioredis gives one up for good when a Sentinel tells
+ * of a failover in the very moment in which it asks for the primary: what it was told on the connection before then ends the new one, whose
+ * end no `retryStrategy` is asked about. The process would have no store until somebody starts it anew.
  */
 export class LastingRedis extends Redis {
+  readonly #turn: Turn;
   #isClosed = false;
 
   constructor(options: ServerOptions) {
-    super(options);
+    const turn: Turn = { isNext: false };
+    super({ Connector: connectorOf(turn), ...options });
+    this.#turn = turn;
     this.on(
       'end',
       entry('store', () => after(CONNECT_AGAIN_MS, this.#connectAgain)),
     );
   }
 
-  /** @param reconnect - `true`: only this connection ends, as ioredis itself does after an error */
+  /** @param reconnect - `true`: only this connection ends, as ioredis itself does after an error, and another Sentinel is asked */
   override disconnect(reconnect = false): void {
     if (!reconnect) this.#isClosed = true;
+    this.#turn.isNext = reconnect;
     super.disconnect(reconnect);
   }
 

@@ -1,5 +1,6 @@
 import { entry, every, inBackground } from '../process/entry.ts';
 import type { Redis } from 'ioredis';
+import { systemClock } from '../clock.ts';
 import { openCluster, openServer, SIGN_OF_LIFE_MS } from './client.ts';
 import { CommandGate } from './command-gate.ts';
 import { LatePublications } from './late-publications.ts';
@@ -155,6 +156,8 @@ class ServerPubSub implements PubSubConnection {
   readonly #commands: ServerIdentity | undefined;
   readonly #life: NodeJS.Timeout;
   #connectionFault: unknown;
+  /** What the last connection ended with, and when. */
+  #loss: { readonly fault: unknown; readonly atMs: number } | undefined;
   readonly #rights: PublicationRights;
   /** Whether the last look found fewer subscriptions than there are to be: one may be on its way. */
   #isMissing = false;
@@ -170,6 +173,12 @@ class ServerPubSub implements PubSubConnection {
       'error',
       entry('store', (error: Error) => {
         this.#connectionFault = error;
+      }),
+    );
+    redis.on(
+      'close',
+      entry('store', () => {
+        this.#loss = { fault: this.#connectionFault, atMs: systemClock.monotonicMs() };
       }),
     );
     redis.on(
@@ -211,6 +220,9 @@ class ServerPubSub implements PubSubConnection {
 
   trouble(): StoreTrouble | undefined {
     if (this.#redis.status !== 'ready') return troubleOf(this.#connectionFault);
+    // One that is made anew all the time may stand whenever it is looked at, and is of no use.
+    if (this.#loss !== undefined && systemClock.monotonicMs() - this.#loss.atMs < SIGN_OF_LIFE_MS)
+      return troubleOf(this.#loss.fault);
     return this.#rights.trouble ?? this.#subscriptions.trouble;
   }
 

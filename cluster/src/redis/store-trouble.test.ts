@@ -29,6 +29,18 @@ describe('why a store does not serve', () => {
     [new Error("ERR The user executing the script can't access at least one of the keys"), 'access_denied'],
     [new Error('All sentinels are unreachable. Last error: WRONGPASS invalid'), 'access_denied'],
     [new Error('ERR max number of clients reached'), 'too_many_clients'],
+    [
+      Object.assign(new Error('connect EMFILE 10.1.0.31:6379 - Local (undefined:undefined)'), {
+        code: 'EMFILE',
+      }),
+      'too_many_files',
+    ],
+    [
+      new Error(
+        'All sentinels are unreachable. Retrying from scratch after 50ms. Last error: connect EMFILE',
+      ),
+      'too_many_files',
+    ],
     [coded('CERT_HAS_EXPIRED', 'certificate has expired'), 'tls_refused'],
     [coded('ERR_TLS_CERT_ALTNAME_INVALID'), 'tls_refused'],
     [coded('ENOTFOUND', 'getaddrinfo ENOTFOUND redis.example'), 'unknown_name'],

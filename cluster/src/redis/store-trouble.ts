@@ -1,5 +1,6 @@
 /** Why a store does not serve, told from what it answered or how its connection failed: mapped here and nowhere else. */
 
+import { RAISE_FILE_LIMIT } from '../process/file-limit.ts';
 import { codeOf, isTlsFault } from '../process/tls-fault.ts';
 
 /** A closed set: a label of metrics, and what `/ready` says. */
@@ -21,6 +22,7 @@ export const STORE_TROUBLES = [
   'slots_away',
   'busy',
   'too_many_clients',
+  'too_many_files',
   'no_database',
 ] as const;
 export type StoreTrouble = (typeof STORE_TROUBLES)[number];
@@ -71,6 +73,7 @@ export function troubleOf(error: unknown): StoreTrouble {
   if (isTlsFault(error)) return 'tls_refused';
   if (/WRONGPASS|NOAUTH|invalid (username-)?password/i.test(error.message)) return 'access_denied';
   if (/DB index is out of range|SELECT is not allowed/i.test(error.message)) return 'no_database';
+  if (/EMFILE|ENFILE/.test(`${code} ${error.message}`)) return 'too_many_files';
   if (/max number of clients/i.test(error.message)) return 'too_many_clients';
   if (/ENOTFOUND|EAI_AGAIN/.test(`${code} ${error.message}`)) return 'unknown_name';
   if (/ECONNREFUSED/.test(`${code} ${error.message}`)) return 'refused';
@@ -126,4 +129,5 @@ export const ADVICE: Readonly<Record<StoreTrouble, { readonly mustAct: boolean; 
     toDo: 'mend the number of the database in REDIS_URL, or raise `databases` of Redis; a Redis Cluster has one only, and is named by PLENARY_REDIS_CLUSTER',
   },
   too_many_clients: { mustAct: true, toDo: 'raise maxclients of Redis' },
+  too_many_files: { mustAct: true, toDo: `raise the file limit of this process (${RAISE_FILE_LIMIT})` },
 };

@@ -301,7 +301,7 @@ describe('static files', () => {
     files(request(path, { headers }));
 
   it('[HT1] gives the page for rooms, uncached, and hashed assets for ever', async () => {
-    for (const path of ['/', '/r/daily', '/r/', '/index.html']) {
+    for (const path of ['/', '/r/daily', '/r/', '/R/Daily', '/index.html']) {
       const page = await get(path);
       expect(page.status).toBe(200);
       expect(page.headers).toMatchObject({

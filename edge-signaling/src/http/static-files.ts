@@ -91,7 +91,8 @@ export async function createFile(plain: Uint8Array, kind: FileKind): Promise<Htt
 export const noStaticFiles: HttpHandler = () => text(404, 'Not found.');
 
 function isPage(path: string): boolean {
-  return path === '/' || path === '/r' || path.startsWith('/r/');
+  // As people type them: the page itself goes by the one spelling that all share.
+  return path === '/' || /^\/r(?:\/|$)/i.test(path);
 }
 
 function decode(path: string): string | undefined {

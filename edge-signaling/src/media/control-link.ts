@@ -17,6 +17,7 @@ import {
   readRefusal,
   notice,
   PLACED_PEER,
+  RAISE_FILE_LIMIT,
   QUESTION_TIMEOUT_MS,
   PlenaryError,
   toPlenaryError,
@@ -76,6 +77,7 @@ export const LINK_TROUBLES = [
   'no_answer',
   'meddled',
   'lost',
+  'too_many_files',
 ] as const;
 export type LinkTrouble = (typeof LINK_TROUBLES)[number];
 
@@ -92,6 +94,7 @@ const LINK_ADVICE: Readonly<Record<LinkTrouble, string>> = {
   meddled:
     'see who is between this edge and that PLENARY_CONTROL_URL: what they say to each other is changed, lost or repeated on the way',
   lost: 'see whether that node lives',
+  too_many_files: `raise the file limit of this edge (${RAISE_FILE_LIMIT})`,
 };
 
 /**
@@ -451,7 +454,7 @@ export class ControlLink {
 
   #onFailure(failure: Error): void {
     const why = describeFailure(failure);
-    this.#trouble = failureTroubleOf(failure);
+    this.#trouble = troubleOfFailure(failure);
     // The same failure comes with each attempt: said once.
     if (why === this.#lastFailure) return;
     this.#lastFailure = why;
@@ -501,9 +504,12 @@ function causeOf(failure: Error): Error | undefined {
   return cause instanceof Error ? cause : undefined;
 }
 
-function failureTroubleOf(failure: Error): LinkTrouble {
+/** Why a connection could not be made. */
+export function troubleOfFailure(failure: Error): LinkTrouble {
+  const cause = causeOf(failure) ?? failure;
+  if (/\b(EMFILE|ENFILE)\b/.test(cause.message)) return 'too_many_files';
   if (failure.message === 'timeout') return 'no_answer';
-  return isTlsFault(causeOf(failure) ?? failure) ? 'tls_refused' : 'unreachable';
+  return isTlsFault(cause) ? 'tls_refused' : 'unreachable';
 }
 
 /** Whether a connection failed because nobody listens at its address. Of a host name, every address must say so. */

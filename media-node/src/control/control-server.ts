@@ -2,6 +2,7 @@ import type { Server as HttpServer } from 'node:http';
 import { Server } from 'socket.io';
 import type { Socket } from 'socket.io';
 import {
+  boundSends,
   challengeCaller,
   CONTROL_BEAT_MS,
   CONTROL_VERSION,
@@ -36,6 +37,9 @@ import { createDispatch } from './dispatch.ts';
 import type { Dispatch } from './dispatch.ts';
 import { NodeBudgets } from './node-budgets.ts';
 import type { PortGuard } from './port-guard.ts';
+
+/** What may wait for a caller that does not read, in bytes: far more than what an edge is told while all of its people come at once. */
+export const MAX_LINK_BACKLOG_BYTES = 16_777_216;
 
 export interface ControlServerOptions {
   readonly http: HttpServer;
@@ -116,6 +120,7 @@ export class ControlServer {
           socket.disconnect(true);
           return;
         }
+        boundSends(socket.conn, MAX_LINK_BACKLOG_BYTES, () => this.#cutOff(handshake.caller));
         challengeCaller(
           socket,
           handshake,
@@ -129,7 +134,14 @@ export class ControlServer {
       }),
     );
     this.#beat = every(CONTROL_BEAT_MS, () => {
-      for (const link of this.#links.values()) link.notify('beat', { incarnation: options.incarnation });
+      for (const [socket, link] of this.#links) {
+        link.notify('beat', { incarnation: options.incarnation });
+        // What the WebSocket itself answers pings with is counted by nobody else.
+        const connection = socket.conn.request.socket;
+        if (connection.writableLength <= MAX_LINK_BACKLOG_BYTES || connection.destroyed) continue;
+        this.#cutOff(link.caller);
+        connection.destroy();
+      }
     });
   }
 
@@ -147,6 +159,22 @@ export class ControlServer {
     await this.#server.close();
     this.#budgets.close();
     this.#lines.close();
+  }
+
+  /** A caller takes nothing any more of what it is sent, and says that it lives all the same (SPEC CL16). */
+  #cutOff({ kind, id }: ControlLink['caller']): void {
+    const { metrics, logger } = this.#options;
+    metrics.limited.inc({ scope: 'link', resource: 'bytes' });
+    this.#lines.say(
+      'unread',
+      (unsaid) => {
+        logger.warn(
+          { caller: kind, callerId: id, maxBytes: MAX_LINK_BACKLOG_BYTES, unsaid },
+          'a control link is closed: its caller does not read what it is sent',
+        );
+      },
+      id,
+    );
   }
 
   #refused(socket: Socket, error: PlenaryError): void {

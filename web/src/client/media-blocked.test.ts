@@ -70,4 +70,16 @@ describe('media that never connects', () => {
     for (const handler of handlers) handler.setConnectionState('disconnected');
     expect(media()).toBe('reconnecting');
   });
+
+  test('[WB7] that is opened anew is lost until a path stands again', async () => {
+    const { edge, media } = await joined();
+    for (const handler of handlers) handler.setConnectionState('connected');
+    const before = handlers.length;
+    edge.notify('media.lost', { reason: 'transport_failed', epoch: FIRST_EPOCH });
+    while (handlers.length === before) await vi.advanceTimersByTimeAsync(100);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(media()).toBe('reconnecting');
+    for (const handler of handlers.slice(before)) handler.setConnectionState('connected');
+    expect(media()).toBe('connected');
+  });
 });

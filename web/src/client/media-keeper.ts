@@ -73,7 +73,10 @@ export class MediaKeeper {
   }
 
   get state(): MediaState {
-    const state = this.#isLost ? 'reconnecting' : (this.#media?.state ?? 'none');
+    const ofMedia = this.#media?.state ?? 'none';
+    // What is opened anew is as lost as before until a path stands.
+    const isLost = this.#isLost || (this.#hasConnected && ofMedia === 'connecting');
+    const state = isLost ? 'reconnecting' : ofMedia;
     const isWithoutPath = state === 'connecting' || state === 'reconnecting';
     return this.#seemsBlocked && isWithoutPath ? 'blocked' : state;
   }

@@ -181,6 +181,8 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       },
       stateChanged: (media) => {
         if (media !== this.getSnapshot().media) this.#patch({ media });
+        // Whether what is sent has a path is part of it.
+        this.#patch({ localTracks: this.#publisher.localTracks });
       },
       refused: () => this.#connection.rejoin(),
       clock: this.#clock,

@@ -25,6 +25,8 @@ export interface LocalTrack {
   readonly mediaTrack: MediaStreamTrack | null;
   readonly paused: boolean;
   readonly status: 'waiting' | 'live' | 'failed';
+  /** Whether the others can get it as it is wished for: the edge has taken it, and a path to the media node stands. */
+  readonly isSent: boolean;
   readonly trackId: TrackId | undefined;
   /** Of the media that the track is on: what is asked of it names it. */
   readonly epoch: Epoch | undefined;
@@ -108,6 +110,7 @@ export class Publisher {
   }
 
   get localTracks(): ReadonlyMap<TrackSource, LocalTrack> {
+    const hasPath = this.#media?.send?.connectionState === 'connected';
     return new Map(
       [...this.#entries].map(([source, entry]) => [
         source,
@@ -116,6 +119,11 @@ export class Publisher {
           mediaTrack: entry.mediaTrack,
           paused: entry.paused,
           status: entry.error !== undefined ? 'failed' : entry.trackId === undefined ? 'waiting' : 'live',
+          // While media moves, what goes by the path of before is got.
+          isSent:
+            (hasPath || entry.former !== undefined) &&
+            entry.trackId !== undefined &&
+            entry.taken === entry.paused,
           trackId: entry.trackId,
           epoch: entry.epoch,
           error: entry.error,
@@ -356,6 +364,7 @@ export class Publisher {
         try {
           await request('track.pause', { trackId, paused, epoch });
           entry().taken = paused;
+          this.#environment.changed();
         } catch (thrown) {
           if (epoch !== undefined && MEDIA_GONE.has(toPlenaryError(thrown).code)) mediaLost(epoch);
           throw thrown;

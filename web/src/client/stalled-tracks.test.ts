@@ -1,6 +1,7 @@
 import { TRACK_ID, type TrackId } from '@plenary/cluster/protocol';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
+  NEVER_CAME_AFTER_MS,
   SCREEN_STALLED_AFTER_MS,
   STALLED_AFTER_MS,
   StalledTracks,
@@ -61,9 +62,20 @@ describe('StalledTracks', () => {
     expect(stalled).toEqual([]);
   });
 
-  test('[WB8] what never came, was paused meanwhile, or was missed by a page that stood still is not stalled', async () => {
-    add('silent');
-    moving.delete('silent');
+  test('[WB8] what has not come at all is waited for, and then told of as well', async () => {
+    add('lost');
+    add('hidden', 'hidden', 'screen');
+    for (const id of ['lost', 'hidden']) moving.delete(id);
+    await vi.advanceTimersByTimeAsync(STALLED_AFTER_MS + 2 * LOOK_MS);
+    expect(stalled).toEqual([]);
+    await vi.advanceTimersByTimeAsync(NEVER_CAME_AFTER_MS);
+    expect(stalled).toEqual(['t-lost', 't-hidden']);
+    moving.add('lost');
+    await vi.advanceTimersByTimeAsync(LOOK_MS);
+    expect(stalled).toEqual(['t-hidden']);
+  });
+
+  test('[WB8] what was paused meanwhile, or was missed by a page that stood still is not stalled', async () => {
     add('hidden');
     await vi.advanceTimersByTimeAsync(3_000);
     const hidden = flows.get('hidden');

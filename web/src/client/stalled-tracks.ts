@@ -8,6 +8,11 @@ export const STALLED_AFTER_MS = 2_000;
  * it anew once a second or so.
  */
 export const SCREEN_STALLED_AFTER_MS = 6_000;
+/**
+ * So long something may take to come at all, in milliseconds: somebody without a path publishes by the edge all the same, and
+ * would look as if about to be seen for ever.
+ */
+export const NEVER_CAME_AFTER_MS = 4_000;
 const LOOK_EVERY_MS = 500;
 /**
  * Sounds that one look takes in: those of people whose picture comes are not looked at, and of a thousand open microphones it is
@@ -29,7 +34,8 @@ export interface StalledTracksEnvironment {
 }
 
 interface Seen {
-  readonly stamp: number;
+  /** Of the last packet; `undefined` before the first. */
+  readonly stamp: number | undefined;
   readonly sinceMs: number;
 }
 
@@ -40,8 +46,8 @@ interface People {
 }
 
 /**
- * Knows of each track whether it arrives, so that a picture that stands still is not shown as if it were live. What never came is
- * no concern of this: it is waited for. Where the browser does not tell of packets, nothing counts as stalled.
+ * Knows of each track whether it arrives, so that a picture that stands still is not shown as if it were live, nor one that never
+ * comes as if it were about to.
  */
 export class StalledTracks {
   readonly #environment: StalledTracksEnvironment;
@@ -124,13 +130,18 @@ export class StalledTracks {
     return silentMs >= (stalled.has(flow.peerId) ? STALLED_AFTER_MS : SCREEN_STALLED_AFTER_MS);
   }
 
-  /** For how long nothing has come; `undefined` where nothing ever has. Browsers forget the source of what has not come for ten seconds. */
+  /**
+   * For how long nothing has come; `undefined` while what has never come is waited for. Browsers forget the source of what has not
+   * come for ten seconds.
+   */
   #silentMs(id: string, flow: WatchedFlow, nowMs: number): number | undefined {
     const stamp = flow.stamp();
-    if (stamp !== undefined && this.#seen.get(id)?.stamp !== stamp)
-      this.#seen.set(id, { stamp, sinceMs: nowMs });
-    const seen = this.#seen.get(id);
-    return seen === undefined ? undefined : nowMs - seen.sinceMs;
+    const before = this.#seen.get(id);
+    const isNews = before === undefined || (stamp !== undefined && stamp !== before.stamp);
+    const seen = isNews ? { stamp, sinceMs: nowMs } : before;
+    this.#seen.set(id, seen);
+    const silentMs = nowMs - seen.sinceMs;
+    return seen.stamp === undefined && silentMs < NEVER_CAME_AFTER_MS ? undefined : silentMs;
   }
 
   #tell(stalled: ReadonlySet<TrackId>): void {

@@ -81,7 +81,7 @@ function DeviceControl({
       icon={sends ? icons[0] : icons[1]}
       label={
         waits
-          ? `The ${kind} comes on as soon as the browser gives it. Leave it off`
+          ? `The ${kind} comes on as soon as the ${state.silenced ? 'system' : 'browser'} gives it. Leave it off`
           : sends
             ? switchOff
             : switchOn

@@ -1,3 +1,4 @@
+import type { TrackSource } from '@plenary/cluster/protocol';
 import type { MeetingSnapshot } from '../client/index.ts';
 import { bannerText } from '../state/notices.ts';
 import type { Toast } from '../state/room-controller.ts';
@@ -27,8 +28,14 @@ export function Toasts({
 }
 
 /** Tells when the meeting runs with something missing. */
-export function ConnectionBanner({ snapshot }: { readonly snapshot: MeetingSnapshot }) {
-  const text = bannerText(snapshot);
+export function ConnectionBanner({
+  snapshot,
+  unsent,
+}: {
+  readonly snapshot: MeetingSnapshot;
+  readonly unsent: readonly TrackSource[];
+}) {
+  const text = bannerText(snapshot, unsent);
   return (
     <div
       className={`banner ${text === undefined ? '' : 'is-shown'}`}

@@ -1,19 +1,40 @@
+import { useCallback } from 'react';
 import type { RemoteTrack } from '../client/index.ts';
 import { useMediaElement } from '../hooks/use-media-element.ts';
 
 interface SoundProps {
   readonly track: RemoteTrack;
-  readonly blocked: () => void;
+  readonly blocked: (isBlocked: boolean) => void;
+}
+
+/** Neither at its end nor on its way out. */
+function isPaused({ paused, ended, srcObject }: HTMLAudioElement): boolean {
+  return paused && !ended && srcObject !== null;
 }
 
 function Sound({ track, blocked }: SoundProps) {
-  const reference = useMediaElement<HTMLAudioElement>(track.mediaTrack, blocked);
-  return <audio ref={reference} autoPlay data-testid="remote-audio" data-peer-id={track.peerId} />;
+  const onBlocked = useCallback(() => blocked(true), [blocked]);
+  const reference = useMediaElement<HTMLAudioElement>(track.mediaTrack, onBlocked);
+  return (
+    <audio
+      ref={reference}
+      autoPlay
+      // A call, a key of a headset or one that was unplugged: it does not go on by itself everywhere, and nothing else would say so.
+      onPause={({ currentTarget }) => {
+        if (isPaused(currentTarget)) onBlocked();
+      }}
+      onPlaying={() => {
+        if (!allSound().some(isPaused)) blocked(false);
+      }}
+      data-testid="remote-audio"
+      data-peer-id={track.peerId}
+    />
+  );
 }
 
 export interface RemoteSoundProps {
   readonly tracks: Iterable<RemoteTrack>;
-  readonly blocked: () => void;
+  readonly blocked: (isBlocked: boolean) => void;
 }
 
 /** Plays everybody's sound, also of those whose tile is on another page. */
@@ -29,7 +50,11 @@ export function RemoteSound({ tracks, blocked }: RemoteSoundProps) {
   );
 }
 
+function allSound(): readonly HTMLAudioElement[] {
+  return [...document.querySelectorAll('audio')];
+}
+
 /** Starts all sound of the page; must run inside of a click. */
 export function playAllSound(): Promise<unknown> {
-  return Promise.all([...document.querySelectorAll('audio')].map((element) => element.play()));
+  return Promise.all(allSound().map((element) => element.play()));
 }

@@ -31,9 +31,12 @@ export function MeetingPage({ controller, snapshot, media, ui }: MeetingPageProp
     },
     [controller],
   );
-  const soundBlocked = useCallback(() => {
-    controller.setSoundBlocked(true);
-  }, [controller]);
+  const soundBlocked = useCallback(
+    (isBlocked: boolean) => {
+      controller.setSoundBlocked(isBlocked);
+    },
+    [controller],
+  );
   const peerCount = headCount(snapshot);
   // Before an edge has said it of this very room, what it says of the service counts.
   const leadsHere = hasAddress(controller.route.roomId);
@@ -61,7 +64,7 @@ export function MeetingPage({ controller, snapshot, media, ui }: MeetingPageProp
           <Icon name="people" size={17} /> {peerCount}
         </span>
       </header>
-      <ConnectionBanner snapshot={snapshot} />
+      <ConnectionBanner snapshot={snapshot} unsent={ui.unsent} />
       <p className="sr-only" role="status">
         {withoutSignal.length === 0 ? '' : `${NO_SIGNAL}: ${withoutSignal.join(', ')}`}
       </p>

@@ -55,7 +55,8 @@ export function PreJoinPage({ controller, snapshot, media, ui }: PreJoinPageProp
     (connection.phase === 'connecting' || connection.phase === 'joining') && connection.attempt > 0;
   const problems = explainProblems(
     (['camera', 'microphone'] as const).flatMap((kind) => {
-      const { problem } = media[kind];
+      const { silenced } = media[kind];
+      const problem = media[kind].problem ?? (silenced ? 'silenced' : undefined);
       return problem === undefined ? [] : [{ kind, problem }];
     }),
   );

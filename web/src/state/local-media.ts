@@ -30,9 +30,12 @@ export function isSending({ enabled, track, silenced }: CaptureState): boolean {
   return enabled && track !== undefined && !silenced;
 }
 
-/** Whether the button shows it as on: it sends, or will as soon as the browser gives it. Pressing the button makes it the other. */
-export function showsOn({ enabled, status, silenced }: CaptureState): boolean {
-  return enabled && status !== 'failed' && !silenced;
+/**
+ * Whether the button shows it as on: it sends, or will as soon as the browser or the system gives it. Pressing the button makes it
+ * the other.
+ */
+export function showsOn({ enabled, status }: CaptureState): boolean {
+  return enabled && status !== 'failed';
 }
 
 function initialState(kind: CaptureKind): CaptureState {
@@ -113,7 +116,9 @@ export class LocalMedia implements ReadableStore<LocalMediaSnapshot> {
    */
   async choose(kind: CaptureKind, deviceId: string): Promise<DeviceProblem | undefined> {
     remember(kind, deviceId);
-    const { enabled, deviceId: idBefore, track } = this.getSnapshot()[kind];
+    const { enabled, deviceId: idKnown, track } = this.getSnapshot()[kind];
+    // One that was chosen before this one may not be open yet.
+    const idBefore = track?.getSettings().deviceId ?? idKnown;
     this.#patch(kind, { deviceId });
     if (!enabled) {
       // Not to be captured now; the one that is chosen is opened when it is switched on.
@@ -122,12 +127,12 @@ export class LocalMedia implements ReadableStore<LocalMediaSnapshot> {
     }
     const wasOn = track?.readyState === 'live';
     const owner = this.#begin(kind);
-    const problem = await this.#open(kind, owner, true);
+    const problem = await this.#open(kind, owner, 'chosen');
     if (problem === undefined || !wasOn || owner.signal.aborted) return problem;
     if (idBefore !== undefined) remember(kind, idBefore);
     this.#patch(kind, { deviceId: idBefore });
-    // It had to make way, in vain.
-    if (this.getSnapshot()[kind].track === undefined) await this.#open(kind, owner);
+    // It had to make way, in vain. A third one is not what the person went on with.
+    if (this.getSnapshot()[kind].track === undefined) await this.#open(kind, owner, 'before');
     return problem;
   }
 
@@ -179,12 +184,19 @@ export class LocalMedia implements ReadableStore<LocalMediaSnapshot> {
   async #open(
     kind: CaptureKind,
     owner: AbortController,
-    exactly = false,
+    which: Which = 'any',
   ): Promise<DeviceProblem | undefined> {
-    const before = this.getSnapshot()[kind].track;
+    const { track: before, deviceId } = this.getSnapshot()[kind];
     try {
-      const stream = await captureFor(owner.signal, () => ask({ [kind]: this.#constraints(kind, exactly) }));
-      if (stream !== undefined) this.#accept(kind, owner, trackOf(stream, kind));
+      const constraints = this.#constraints(kind, which === 'chosen');
+      const stream = await captureFor(owner.signal, () => ask({ [kind]: constraints }));
+      if (stream === undefined) return undefined;
+      const track = trackOf(stream, kind);
+      if (which === 'before' && track?.getSettings().deviceId !== deviceId) {
+        track?.stop();
+        throw new DOMException('the device is not there', 'NotFoundError');
+      }
+      this.#accept(kind, owner, track);
       return undefined;
     } catch (thrown) {
       const problem = deviceProblem(thrown, pagePolicy(kind));
@@ -192,7 +204,7 @@ export class LocalMedia implements ReadableStore<LocalMediaSnapshot> {
         // Some systems open one device at a time only: the one before has to go first.
         before.stop();
         this.#patch(kind, { track: undefined });
-        return this.#open(kind, owner, exactly);
+        return this.#open(kind, owner, which);
       }
       if (before?.readyState === 'live') this.#patch(kind, { status: 'on' });
       else this.#patch(kind, { status: 'failed', problem, track: undefined, silenced: false });
@@ -214,6 +226,11 @@ export class LocalMedia implements ReadableStore<LocalMediaSnapshot> {
     const isOpen = (): boolean => this.getSnapshot()[kind].track === track;
     track.addEventListener('ended', () => {
       if (!isOpen()) return;
+      if (this.getSnapshot()[kind].status === 'starting') {
+        // Another one was chosen, and is about to take its place.
+        this.#patch(kind, { track: undefined, silenced: false });
+        return;
+      }
       // Unplugged, or forbidden by now. It comes back when the person switches it on, not when it is plugged in.
       this.switchOff(kind);
       this.#patch(kind, { status: 'failed', problem: 'gone' });
@@ -261,6 +278,9 @@ export class LocalMedia implements ReadableStore<LocalMediaSnapshot> {
     this.#store.update((snapshot) => ({ ...snapshot, [kind]: { ...snapshot[kind], ...change } }));
   }
 }
+
+/** `chosen`: that one, and no other; `before`: the one that was in use until now; `any`: where the one of old is gone, another one. */
+type Which = 'any' | 'chosen' | 'before';
 
 const QUALITY: Readonly<Record<CaptureKind, MediaTrackConstraints>> = {
   microphone: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },

@@ -12,13 +12,34 @@ import { LONGEST_NAME, type RoomNameProblem } from './room-names.ts';
 const MEDIA_BLOCKED =
   'Sound and picture do not get through: the network you are in, or a VPN, seems to block them. Chat and the list of people work. Try another network, such as your phone’s hotspot, or ask whoever runs this one to let out UDP and TCP to the media servers. Trying again by itself.';
 
-/** The banner over a meeting that runs with something missing; `undefined` while all is well. */
-export function bannerText({
-  connection,
-  media,
-  flow,
-}: Pick<MeetingSnapshot, 'connection' | 'media' | 'flow'>): string | undefined {
+/** What a person has switched on, and nobody gets so far. */
+function explainUnsent(unsent: readonly TrackSource[]): string | undefined {
+  const [isUnheard, isUnseen] = [unsent.includes('microphone'), unsent.includes('camera')];
+  const nobody = [
+    ...(isUnheard || isUnseen
+      ? [`nobody ${isUnheard ? (isUnseen ? 'hears or sees' : 'hears') : 'sees'} you`]
+      : []),
+    ...(unsent.includes('screen') ? ['nobody sees your screen'] : []),
+  ];
+  return nobody.length === 0
+    ? undefined
+    : `So far ${nobody.join(', and ')}: sending takes longer than usual. Trying again by itself.`;
+}
+
+/**
+ * The banner over a meeting that runs with something missing; `undefined` while all is well.
+ * @param unsent - what the person has switched on, and the meeting does not send so far
+ */
+export function bannerText(
+  { connection, media, flow }: Pick<MeetingSnapshot, 'connection' | 'media' | 'flow'>,
+  unsent: readonly TrackSource[] = [],
+): string | undefined {
   const isMediaLost = media === 'reconnecting' || media === 'blocked' || flow === 'lost';
+  // Of the two paths the one for sending alone may be lost.
+  if (media === 'reconnecting' && flow === 'arriving')
+    return connection.phase === 'reconnecting'
+      ? 'Connection to the server lost. Sound and picture arrive, but the others may not see or hear you. Reconnecting by itself; check your network.'
+      : 'Sound and picture arrive, but the others may not see or hear you. Looking for another way by itself.';
   if (connection.phase === 'reconnecting') {
     if (isMediaLost || flow === 'silent')
       return 'Connection lost. Nothing arrives from the others, and they may not see or hear you. Reconnecting by itself; check your network.';
@@ -29,7 +50,7 @@ export function bannerText({
   if (media === 'blocked') return MEDIA_BLOCKED;
   if (isMediaLost)
     return 'Nothing arrives from the others, and they may not see or hear you. Looking for another way by itself.';
-  return undefined;
+  return explainUnsent(unsent);
 }
 
 const SCREEN_OF_SYSTEM =
@@ -73,7 +94,7 @@ export function explainProblem(kind: DeviceKind, problem: DeviceProblem): string
     case 'gone':
       return `Your ${kind} was unplugged or blocked, so ${unnoticed}. Switch it on again when it is back.`;
     case 'silenced':
-      return `Your ${kind} is switched off by the system or on the device, so ${unnoticed}. Switch it on there.`;
+      return `Your ${kind} is switched off by the browser, the system or a switch on it, so ${unnoticed}. Switch it on there.`;
     case 'unknown':
       return `Your ${kind} could not be started.`;
   }

@@ -3,9 +3,9 @@ import type { LocalTrack, Meeting } from '../client/index.ts';
 import { eventually } from '../client/testing/eventually.ts';
 import { meet } from '../client/testing/meet.ts';
 import { ScriptedEdge, refuse } from '../client/testing/scripted-edge.ts';
-import { LocalMedia, isSending } from './local-media.ts';
+import { LocalMedia, isSending, showsOn } from './local-media.ts';
 import { OwnTracks } from './own-tracks.ts';
-import { recallPeers, rememberPeer } from './preferences.ts';
+import { recall, recallPeers, rememberPeer } from './preferences.ts';
 import { ScreenShare } from './screen-share.ts';
 import { FakeBrowser } from './testing/fake-browser.ts';
 
@@ -159,6 +159,62 @@ describe('a device that is changed', () => {
     expect(await chosen).toBeUndefined();
     expect(browser.live.map((track) => track.kind)).toEqual(['audio', 'video']);
   });
+});
+
+describe('a device that is changed while something else happens to it', () => {
+  test('[WB6] is the one that is shown, where neither of two that were chosen can be had', async () => {
+    const media = await opened();
+    const first = media.choose('microphone', 'slow');
+    const asking = browser.question;
+    const second = media.choose('microphone', 'other');
+    browser.question.refuse('OverconstrainedError');
+    expect(await second).toBe('none');
+    asking.allow();
+    await first;
+    expect(media.getSnapshot().microphone).toMatchObject({ deviceId: 'usual', status: 'on' });
+    expect(recall('microphone')).toBe('usual');
+    expect(browser.live.map((track) => track.getSettings().deviceId)).toEqual(['usual', 'usual']);
+  });
+
+  test('[WB6] and is unplugged meanwhile gives way to the one that was chosen', async () => {
+    const media = await opened();
+    const chosen = media.choose('microphone', 'other');
+    browser.tracks[0]?.remoteStop();
+    expect(isSending(media.getSnapshot().microphone)).toBe(false);
+    expect(showsOn(media.getSnapshot().microphone)).toBe(true);
+    browser.question.allow();
+    expect(await chosen).toBeUndefined();
+    expect(media.getSnapshot().microphone).toMatchObject({
+      deviceId: 'other',
+      status: 'on',
+      problem: undefined,
+    });
+  });
+
+  test('[WB6] and is unplugged meanwhile is not replaced by a third one', async () => {
+    const media = await opened();
+    const chosen = media.choose('microphone', 'other');
+    browser.tracks[0]?.remoteStop();
+    browser.question.refuse('NotReadableError');
+    await eventually(() => expect(browser.questions).toHaveLength(3));
+    browser.question.allow('third');
+    expect(await chosen).toBe('in-use');
+    expect(showsOn(media.getSnapshot().microphone)).toBe(false);
+    expect(browser.live.map((track) => track.kind)).toEqual(['video']);
+  });
+});
+
+test('[WB5] a device that the system silences does not show as off, since it comes on with it, and may be left off', async () => {
+  const media = await opened();
+  const [microphone] = browser.tracks;
+  microphone?.remoteMute();
+  expect(showsOn(media.getSnapshot().microphone)).toBe(true);
+  expect(isSending(media.getSnapshot().microphone)).toBe(false);
+  await media.setEnabled('microphone', false);
+  microphone?.remoteUnmute();
+  expect(isSending(media.getSnapshot().microphone)).toBe(false);
+  expect(await media.setEnabled('microphone', true)).toBeUndefined();
+  expect(isSending(media.getSnapshot().microphone)).toBe(true);
 });
 
 describe('a device that made way', () => {

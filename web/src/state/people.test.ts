@@ -1,3 +1,4 @@
+import { FakeMediaStreamTrack } from 'fake-mediastreamtrack';
 import { KIND_OF_SOURCE, TRACK_ID, type TrackSource } from '@plenary/cluster/protocol';
 import { describe, expect, test } from 'vitest';
 import type { RemoteTrack } from '../client/index.ts';
@@ -47,6 +48,33 @@ describe('people', () => {
         stalled: new Set(tracks.map(({ trackId }) => trackId)),
       });
       expect(tiles.find(({ source }) => source === 'screen')?.trouble).toBe(trouble);
+    },
+  );
+
+  test.each([
+    ['connecting', true],
+    ['reconnecting', true],
+    ['connected', false],
+  ] as const)(
+    '[WB8] while media is %s, a picture that has not come is waited for: %s',
+    async (media, waiting) => {
+      const edge = new ScriptedEdge();
+      const ben = peerOf('ben', 'Ben');
+      edge.room = snapshotOf({ peers: [peerOf('self', 'Ada'), ben] });
+      const meeting = meet(edge);
+      await meeting.join();
+      const camera: RemoteTrack = {
+        trackId: TRACK_ID.parse('face'),
+        peerId: ben.peerId,
+        kind: 'video',
+        source: 'camera',
+        status: 'live',
+        mediaTrack: new FakeMediaStreamTrack({ kind: 'video' }),
+        publisherPaused: false,
+      };
+      const remoteTracks = new Map([[camera.trackId, camera]]);
+      const tiles = buildTiles({ ...meeting.getSnapshot(), media, remoteTracks });
+      expect(tiles.find(({ isSelf }) => !isSelf)?.waiting).toBe(waiting);
     },
   );
 });

@@ -1,11 +1,14 @@
 import { PlenaryError } from '@plenary/cluster/errors';
 import { ROOM_NAME } from '@plenary/cluster/protocol';
+import { Device, testFakeParameters } from 'mediasoup-client';
+import { FakeHandler } from 'mediasoup-client/handlers/FakeHandler';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createSessionKey, errorForPeople } from '../client/index.ts';
 import { eventually } from '../client/testing/eventually.ts';
 import { loggedEvent, peerOf, sessionOf, snapshotOf } from '../client/testing/fixtures.ts';
-import { ScriptedEdge, fakeDevice } from '../client/testing/scripted-edge.ts';
+import { ScriptedEdge, refuse } from '../client/testing/scripted-edge.ts';
 import { isSending, showsOn } from './local-media.ts';
+import { bannerText } from './notices.ts';
 import { headCount } from './people.ts';
 import { RoomController } from './room-controller.ts';
 import type { ServiceInfo } from './service-info.ts';
@@ -22,10 +25,24 @@ beforeEach(() => {
 afterEach(() => {
   for (const controller of controllers) controller.leaveNow();
   controllers = [];
+  handlers = [];
   vi.unstubAllGlobals();
 });
 
 const asked = (): string[] => browser.questions.map(({ kinds }) => kinds.join('+'));
+
+/** Of the browser's WebRTC, whose transports connect when the test says so. */
+let handlers: FakeHandler[] = [];
+
+function device(): Promise<Device> {
+  const real = FakeHandler.createFactory(testFakeParameters);
+  const factory: typeof real.factory = (options) => {
+    const handler = real.factory(options);
+    if (handler instanceof FakeHandler) handlers.push(handler);
+    return handler;
+  };
+  return Device.factory({ handlerFactory: { ...real, factory } });
+}
 
 /** The page of a room, whose edge tells of the service when `info` is there. */
 function open(
@@ -34,7 +51,7 @@ function open(
 ): RoomController {
   const controller = new RoomController(
     { page: 'room', roomId: ROOM_NAME.parse('room'), datacenter: undefined, token: undefined },
-    { signalling: edge, createDevice: fakeDevice, serviceInfo: () => info },
+    { signalling: edge, createDevice: device, serviceInfo: () => info },
   );
   controllers.push(controller);
   vi.stubGlobal('fetch', () => Promise.resolve(Response.json({ token: 'jwt', edges: [] })));
@@ -151,6 +168,31 @@ test('[WB11] what is paused for sending too much is off at the button and the de
     microphone: { enabled: false },
     camera: { enabled: false },
   });
+});
+
+test('[WB18] who is heard by nobody although the microphone is on is told so, until it is over', async () => {
+  const edge = new ScriptedEdge();
+  edge.on['track.publish'] = () => refuse('media_unavailable');
+  const controller = open(undefined, edge);
+  await eventually(() => expect(browser.questions).toHaveLength(1));
+  browser.question.allow();
+  await join(controller);
+  for (const handler of handlers) handler.setConnectionState('connected');
+  const banner = () => bannerText(controller.meeting.getSnapshot(), controller.ui.getSnapshot().unsent);
+  await eventually(() => expect(banner()).toMatch(/^So far nobody hears or sees you:/));
+  controller.toggle('camera');
+  await eventually(() => expect(banner()).toMatch(/^So far nobody hears you:/));
+  delete edge.on['track.publish'];
+  await eventually(() => expect(banner()).toBeUndefined());
+  // The edge has it, and does not take that it is on again.
+  edge.on['track.pause'] = ({ paused }) => (paused ? {} : refuse('rate_limited'));
+  controller.toggle('microphone');
+  const microphone = () => controller.meeting.getSnapshot().localTracks.get('microphone');
+  await eventually(() => expect(microphone()).toMatchObject({ paused: true, isSent: true }));
+  controller.toggle('microphone');
+  await eventually(() => expect(banner()).toMatch(/^So far nobody hears you:/));
+  controller.toggle('microphone');
+  await eventually(() => expect(banner()).toBeUndefined());
 });
 
 test('[WB14] who came to watch is told so, is not captured, and finds their devices as they were elsewhere', async () => {

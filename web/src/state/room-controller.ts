@@ -31,6 +31,7 @@ import type { Route } from './route.ts';
 import { ScreenShare } from './screen-share.ts';
 import { serviceInfo, type ServiceInfo } from './service-info.ts';
 import { TokenSource } from './token-source.ts';
+import { watchUnsent } from './unsent.ts';
 
 export type Panel = 'none' | 'people' | 'chat';
 
@@ -48,8 +49,10 @@ export interface UiState {
   readonly panel: Panel;
   readonly unreadChat: number;
   readonly toasts: readonly Toast[];
-  /** The browser refused to play sound before the person clicked somewhere. */
+  /** The browser refused to play sound before the person clicked somewhere, or the system paused it. */
   readonly soundBlocked: boolean;
+  /** What the person has switched on, and nobody gets although it ought to be sent by now. */
+  readonly unsent: readonly TrackSource[];
   /** One came without a token, and guests are not let in. */
   readonly needsInvitation: boolean;
   /** Whether the room's bare link lets anybody in. */
@@ -95,6 +98,7 @@ export class RoomController {
     unreadChat: 0,
     toasts: [],
     soundBlocked: false,
+    unsent: [],
     needsInvitation: false,
     isLinkOpen: true,
     isAddressRefused: false,
@@ -140,6 +144,7 @@ export class RoomController {
     this.#ownTracks = new OwnTracks(this.meeting, this.media, (thrown) => this.#problem(undefined, thrown));
     this.#screen = new ScreenShare(this.meeting);
     this.#listen();
+    watchUnsent(this.meeting, (unsent) => this.#patch({ unsent }));
     this.#watchDevices();
   }
 

@@ -77,13 +77,18 @@ const WRITTEN_AS: Readonly<Record<string, string>> = {
 /** Drawn as nothing; messengers put them around what is copied. */
 const UNSEEN = /\p{Format}/gu;
 const SCHEME = /^[a-z][a-z0-9+.-]*:\/\//i;
+/** As browsers read them as well, with slashes missing or the wrong way round. */
+const SLOPPY_SCHEME = /\b(https?):[/\\]*(?=[^\s/\\]+[/\\])/gi;
+/** A host before a path: with a domain, an IP address, or a port. */
+const HOST =
+  /^(?:\[[0-9a-f:.]+\]|(?:\d{1,3}\.){3}\d{1,3}|(?:[^\s/.:]+\.)+\p{Letter}[\p{Letter}\p{Number}-]+|[a-z][a-z0-9-]*(?=:))(?::\d{2,5})?\//iu;
 
 /**
  * Reads what a person typed or pasted: `Team Weekly!` means the room `team-weekly`, a link of this site the room that it leads to,
  * also in the middle of an invitation.
  */
 export function readTypedRoom(typed: string, here: URL): TypedRoom {
-  const text = decoded(typed.replace(UNSEEN, '')).trim();
+  const text = decoded(typed.replace(UNSEEN, '')).trim().replace(SLOPPY_SCHEME, '$1://');
   const link = linkIn(text, here);
   return (link === undefined ? undefined : readLink(link, here)) ?? readName(text);
 }
@@ -107,9 +112,7 @@ function linkIn(text: string, here: URL): string | undefined {
   // Copied without its scheme, as some address bars give it, or typed.
   const address = words.find((word) => word.toLowerCase().startsWith(`${here.host}/`)) ?? text;
   const isAddress =
-    /^\/\/[^\s/]+/.test(address) ||
-    /^[^\s/]*\/?r\/[^\s/]+\/?$/.test(address) ||
-    (/^[^\s/]+(\.[^\s/]+|:\d+)(\/|$)/.test(address) && address.includes('/'));
+    /^\/\/[^\s/]+/.test(address) || /^(?:[^\s/]*\/)?r\/[^\s/]+\/?$/.test(address) || HOST.test(address);
   return isAddress ? withoutEnd(address) : undefined;
 }
 
@@ -119,7 +122,9 @@ function withoutEnd(link: string): string {
 }
 
 function readName(text: string): TypedRoom {
-  const plain = text
+  const spelled = withoutEncoding(text);
+  if (spelled === undefined) return { type: 'letters', letters: '%' };
+  const plain = spelled
     .normalize('NFKD')
     .replace(/\p{Mark}/gu, '')
     .toLowerCase()
@@ -134,6 +139,16 @@ function readName(text: string): TypedRoom {
   return parsed.success
     ? { type: 'room', roomId: parsed.data, path: roomPath(parsed.data) }
     : { type: 'empty' };
+}
+
+/** A name that was cut out of a link has letters encoded, whose bytes are none; `undefined` where they stand for no letters. */
+function withoutEncoding(text: string): string | undefined {
+  if (!/%[0-9a-f]{2}/i.test(text)) return text;
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** `undefined` where it is no link. */

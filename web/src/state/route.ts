@@ -19,7 +19,7 @@ export type Route =
  * name that its application spelled.
  */
 export function parseRoute(url: URL): Route {
-  const match = /^\/r\/(.*?[^/])\/*$/.exec(url.pathname);
+  const match = /^\/r\/(.*?[^/])\/*$/i.exec(url.pathname);
   if (match?.[1] === undefined) return { page: 'landing' };
   let name = match[1];
   try {

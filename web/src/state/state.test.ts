@@ -149,6 +149,11 @@ describe('notices', () => {
     expect(bannerText({ connection: joined, media: 'reconnecting', flow: 'unknown' })).toContain(
       'Nothing arrives',
     );
+    for (const connection of [joined, reconnecting]) {
+      const text = bannerText({ connection, media: 'reconnecting', flow: 'arriving' });
+      expect(text).toMatch(/Sound and picture arrive, but the others may not see or hear you/);
+      expect(text).not.toContain('Nothing arrives');
+    }
     const whileReconnecting = (['arriving', 'silent', 'lost', 'unknown'] as const).map((flow) =>
       bannerText({ connection: reconnecting, media: 'connected', flow }),
     );
@@ -257,6 +262,22 @@ describe('addresses and names', () => {
     ['a'.repeat(65), 'too-long'],
     ['v1.5 review', '/r/v1-5-review'],
     ['and/or', '/r/and-or'],
+    ['For/you', '/r/for-you'],
+    ['10:30/11:00', '/r/10-30-11-00'],
+    ['v12.5/3', '/r/v12-5-3'],
+    ['intranet:8080/r/team', 'other-site'],
+    ['192.0.2.7/r/team', 'other-site'],
+    ['team%20weekly', '/r/team-weekly'],
+    ['caf%C3%A9', '/r/cafe'],
+    ['50% off', '/r/50-off'],
+    ['%E0%A4%A', 'letters'],
+    ['https://meet.test/r/%E0%A4%A', 'letters'],
+    ['https:/meet.test/r/team#token=abc', '/r/team#token=abc'],
+    ['https:meet.test/r/team', '/r/team'],
+    ['https:\\\\meet.test\\r\\team', '/r/team'],
+    ['https: the basics', '/r/https-the-basics'],
+    ['https://meet.test/R/Team/', '/r/team'],
+    ['Müller/Meier', '/r/muller-meier'],
     ['Join us: https://meet.test/r/team, at ten', '/r/team'],
     ['<https://meet.test/r/team>', '/r/team'],
     ['(see meet.test/r/team)', '/r/team'],
@@ -363,6 +384,21 @@ describe('TokenSource', () => {
       retryable: true,
     });
     await expect(source.get('Ada', { fresh: false })).resolves.toMatchObject({ token: 'jwt' });
+  });
+
+  test.each([
+    ['a proxy without an edge', new Response('<h1>Bad Gateway</h1>', { status: 502 }), 'timed_out'],
+    [
+      'a proxy that is asked too often',
+      Response.json({ message: 'slow down' }, { status: 429 }),
+      'rate_limited',
+    ],
+    ['a firewall that says no', new Response('<h1>Denied</h1>', { status: 403 }), 'malformed_message'],
+    ['a page to sign in to a network', new Response('<h1>Welcome</h1>'), 'timed_out'],
+    ['a fault', new Response('oops', { status: 500 }), 'internal'],
+  ])('[RJ6] %s in the place of the edge is told as what it is', async (_what, answer, code) => {
+    const source = new TokenSource(request, answering([() => answer]).fetch);
+    await expect(source.get('Ada', { fresh: false })).rejects.toMatchObject({ code });
   });
 
   test('no network, and nonsense', async () => {

@@ -66,12 +66,7 @@ export function buildTiles(snapshot: MeetingSnapshot): readonly Tile[] {
         isSelf: false,
         trackId: track?.trackId,
         video: sends ? track.mediaTrack : undefined,
-        waiting:
-          sends &&
-          !cannotShow &&
-          (track.mediaTrack === undefined ||
-            snapshot.media === 'reconnecting' ||
-            snapshot.media === 'blocked'),
+        waiting: sends && !cannotShow && (track.mediaTrack === undefined || snapshot.media !== 'connected'),
         trouble: cannotShow
           ? 'cannot-show'
           : !isStalled

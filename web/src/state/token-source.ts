@@ -1,4 +1,4 @@
-import { PlenaryError, toPlenaryError } from '@plenary/cluster/errors';
+import { PlenaryError, toPlenaryError, type ErrorCode } from '@plenary/cluster/errors';
 import {
   EDGE_HINT,
   TOKEN_TEXT,
@@ -18,6 +18,22 @@ const GUEST_TOKEN_REPLY = z.object({
   edges: z.array(EDGE_HINT).max(64),
 });
 const ERROR_REPLY = z.object({ error: WIRE_ERROR });
+
+/** What stands between page and edge may answer in its place. */
+function codeOf(status: number): ErrorCode {
+  if (status === 429) return 'rate_limited';
+  if (status >= 502 && status <= 504) return 'timed_out';
+  return status < 500 ? 'malformed_message' : 'internal';
+}
+
+/** `undefined` where it is none, as the page of a proxy. */
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
 
 interface Fetched {
   readonly displayName: string;
@@ -76,15 +92,20 @@ export class TokenSource {
         body: JSON.stringify({ roomId, displayName, ...(datacenter === undefined ? {} : { datacenter }) }),
         signal: AbortSignal.timeout(FETCH_TIMEOUT_MS),
       });
-      body = await response.json();
+      const text = await response.text();
+      body = readJson(text);
     } catch (thrown) {
       throw new PlenaryError('timed_out', 'The edge gave no token.', { cause: thrown });
     }
     if (!response.ok) {
       const refused = ERROR_REPLY.safeParse(body);
       if (refused.success) throw PlenaryError.fromWire(refused.data.error);
-      throw new PlenaryError('internal', `The edge answered ${response.status} to the request for a token.`);
+      throw new PlenaryError(
+        codeOf(response.status),
+        `The answer to the request for a token was ${response.status}.`,
+      );
     }
+    if (body === undefined) throw new PlenaryError('timed_out', 'Something else answered for the edge.');
     const reply = GUEST_TOKEN_REPLY.safeParse(body);
     if (!reply.success)
       throw new PlenaryError('malformed_message', 'The token reply.', { cause: reply.error });

@@ -22,6 +22,14 @@ class FakeStream {
   }
 }
 
+/** The device that a question names, else the usual one. */
+function deviceOf(constraints: MediaStreamConstraints['audio']): string {
+  const { deviceId } = typeof constraints === 'object' ? constraints : {};
+  const named =
+    typeof deviceId === 'object' && !Array.isArray(deviceId) ? (deviceId.exact ?? deviceId.ideal) : deviceId;
+  return typeof named === 'string' ? named : 'usual';
+}
+
 /** `closed`: as in frames of other sites, `full`: may be read only. */
 type StorageState = 'open' | 'closed' | 'full';
 
@@ -50,8 +58,8 @@ class FakeStorage {
 export interface Question {
   readonly kinds: readonly ('audio' | 'video')[];
   readonly constraints: MediaStreamConstraints;
-  /** The person allows it. */
-  allow(): void;
+  /** The person allows it; `deviceId`: the browser gives that one, whatever was asked for. */
+  allow(deviceId?: string): void;
   refuse(name: string): void;
 }
 
@@ -129,8 +137,14 @@ export class FakeBrowser {
     this.questions.push({
       kinds,
       constraints,
-      allow: () => {
-        const tracks = kinds.map((kind) => new FakeMediaStreamTrack({ kind }));
+      allow: (deviceId) => {
+        const tracks = kinds.map(
+          (kind) =>
+            new FakeMediaStreamTrack({
+              kind,
+              settings: { deviceId: deviceId ?? deviceOf(constraints[kind]) },
+            }),
+        );
         this.tracks.push(...tracks);
         resolve(new FakeStream(tracks));
       },

@@ -1,0 +1,214 @@
+/**
+ * How names are looked up in a process of ours. Node does it on threads of which there are few, one for each lookup: a name whose
+ * name server is silent holds one for ten seconds and more, each attempt to connect asks anew, and every other name, `localhost` too, waits
+ * behind them for minutes. Somebody's lost datacenter would keep Redis from being reached again.
+ */
+import dns from 'node:dns';
+import type { LookupAddress, LookupAllOptions, LookupOptions } from 'node:dns';
+import { isIP } from 'node:net';
+import { syncBuiltinESMExports } from 'node:module';
+import { promisify } from 'node:util';
+import { forgetOldest } from '../forget-oldest.ts';
+import { after, entry, inBackground } from './entry.ts';
+import type { Logger } from './logging.ts';
+import { leftOut } from './rare-lines.ts';
+import type { RareLines } from './rare-lines.ts';
+
+/** Lookups at a time: as many as there are threads for, see `thread-pool.ts`. */
+const AT_A_TIME = 16;
+/** Of them, of names that gave no address the last time, or are new. */
+const UNSURE_AT_A_TIME = 8;
+/** Names that wait for their turn at most: whoever writes into the registry names as many as they like. */
+const MAX_WAITING = 256;
+/** Names that are remembered: far more than a cluster has. */
+const MAX_KNOWN = 1_024;
+/** A name that is not answered for so long is answered with what was last known of it, in milliseconds. */
+const LAST_KNOWN_AFTER_MS = 500;
+
+type Addresses = readonly LookupAddress[];
+/** Every address of a name. */
+export type ResolveName = (name: string, options: LookupAllOptions) => Promise<Addresses>;
+
+type Callback = (
+  error: NodeJS.ErrnoException | null,
+  address?: string | LookupAddress[],
+  family?: number,
+) => void;
+
+interface Lookup {
+  readonly key: string;
+  readonly isUnsure: boolean;
+  readonly start: () => void;
+}
+
+export interface NameLookupsOptions {
+  readonly resolve: ResolveName;
+  readonly logger: Pick<Logger, 'info' | 'warn'>;
+  /** Whoever writes into the registry decides of how many names there is something to say. */
+  readonly lines: Pick<RareLines, 'say'>;
+}
+
+/** Whether there is no such name, by the word of somebody who knows. */
+const isKnownToBeNone = (thrown: unknown): boolean =>
+  thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOTFOUND';
+
+/** What was said when too many names wait already. */
+function tooMany(name: string): Error {
+  return Object.assign(new Error(`getaddrinfo EAI_AGAIN ${name}: too many names are being looked up`), {
+    code: 'EAI_AGAIN',
+    syscall: 'getaddrinfo',
+    hostname: name,
+  });
+}
+
+/**
+ * Looks each name up once at a time, for all who ask, and keeps places free of names that give no answer. A name that was known is
+ * answered with its last address while its name server is silent or fails (SPEC HL14).
+ */
+export class NameLookups {
+  readonly #options: NameLookupsOptions;
+  readonly #known = new Map<string, Addresses>();
+  /** Of the known ones, those that gave no address the last time; each was said. */
+  readonly #failing = new Set<string>();
+  readonly #underWay = new Map<string, Promise<Addresses>>();
+  readonly #waiting: Lookup[] = [];
+  #running = 0;
+  #unsure = 0;
+
+  constructor(options: NameLookupsOptions) {
+    this.#options = options;
+  }
+
+  /** @throws Error as `dns.lookup` gives it */
+  async find(name: string, options: LookupAllOptions): Promise<Addresses> {
+    const key = JSON.stringify([name, options.family, options.hints, options.order, options.verbatim]);
+    const asked = this.#underWay.get(key) ?? this.#begin(key, name, options);
+    const known = this.#known.get(key);
+    if (known === undefined) return asked;
+    const { promise, resolve } = Promise.withResolvers<Addresses>();
+    const timer = after(LAST_KNOWN_AFTER_MS, () => resolve(known));
+    try {
+      return await Promise.race([asked, promise]);
+    } catch (thrown) {
+      if (isKnownToBeNone(thrown)) throw thrown;
+      return known;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #begin(key: string, name: string, options: LookupAllOptions): Promise<Addresses> {
+    if (this.#waiting.length >= MAX_WAITING) return Promise.reject(tooMany(name));
+    const { promise, resolve, reject } = Promise.withResolvers<Addresses>();
+    const isUnsure = !this.#known.has(key) || this.#failing.has(key);
+    const look = async (): Promise<void> => {
+      try {
+        const found = await this.#options.resolve(name, options);
+        this.#remember(key, name, found);
+        resolve(found);
+      } catch (thrown) {
+        this.#noteFailure(key, name, thrown);
+        reject(thrown instanceof Error ? thrown : new Error(String(thrown)));
+      } finally {
+        this.#underWay.delete(key);
+        this.#running -= 1;
+        if (isUnsure) this.#unsure -= 1;
+        this.#fill();
+      }
+    };
+    this.#underWay.set(key, promise);
+    this.#waiting.push({ key, isUnsure, start: () => inBackground(look) });
+    this.#fill();
+    return promise;
+  }
+
+  #fill(): void {
+    for (;;) {
+      if (this.#running >= AT_A_TIME) return;
+      const mayBeUnsure = this.#unsure < UNSURE_AT_A_TIME;
+      const index = this.#waiting.findIndex(({ isUnsure }) => mayBeUnsure || !isUnsure);
+      const [next] = index === -1 ? [] : this.#waiting.splice(index, 1);
+      if (next === undefined) return;
+      this.#running += 1;
+      if (next.isUnsure) this.#unsure += 1;
+      next.start();
+    }
+  }
+
+  #remember(key: string, name: string, found: Addresses): void {
+    this.#known.delete(key);
+    this.#known.set(key, found);
+    forgetOldest(this.#known, MAX_KNOWN);
+    if (!this.#failing.delete(key)) return;
+    const { lines, logger } = this.#options;
+    lines.say(
+      'name service answers',
+      (...unsaid) =>
+        logger.info({ name, ...leftOut(...unsaid) }, 'the name service answers for a name again'),
+      name,
+    );
+  }
+
+  /** Said once, until there is an answer again. */
+  #noteFailure(key: string, name: string, thrown: unknown): void {
+    const known = this.#known.get(key);
+    if (isKnownToBeNone(thrown)) this.#known.delete(key);
+    if (known === undefined || this.#failing.has(key)) return;
+    this.#failing.add(key);
+    forgetOldest(this.#failing, MAX_KNOWN);
+    if (isKnownToBeNone(thrown)) return;
+    const { lines, logger } = this.#options;
+    const addresses = known.map(({ address }) => address);
+    lines.say(
+      'name service is silent',
+      (...unsaid) => {
+        logger.warn(
+          { name, addresses, err: thrown, ...leftOut(...unsaid) },
+          'the name service gives no answer for a name: the address that it had is used',
+        );
+      },
+      name,
+    );
+  }
+}
+
+/** `dns.lookup` of Node, over {@link NameLookups}. */
+export function lookupOver(
+  lookups: Pick<NameLookups, 'find'>,
+  original: typeof dns.lookup,
+): (name: string, options: LookupOptions | number | Callback, callback?: Callback) => void {
+  return (name, options, callback) => {
+    const given: LookupOptions = typeof options === 'object' ? options : {};
+    const { all = false, ...rest } = typeof options === 'number' ? { family: options } : given;
+    const done = typeof options === 'function' ? options : callback;
+    // Nothing is looked up of these.
+    if (done === undefined || typeof name !== 'string' || name === '' || isIP(name) !== 0) {
+      Reflect.apply(original, dns, [name, options, callback]);
+      return;
+    }
+    const tell = entry('background', done);
+    const answer = (found: Addresses): void => {
+      const [first] = found;
+      if (all) tell(null, [...found]);
+      else tell(null, first?.address, first?.family);
+    };
+    const fail = (fault: NodeJS.ErrnoException): void => tell(fault);
+    inBackground(() => lookups.find(name, { ...rest, all: true }).then(answer, fail));
+  };
+}
+
+let isInstalled = false;
+
+/**
+ * Puts it in place of `dns.lookup` for the whole process: clients of Redis, Consul and HTTP take none of their own. Once, by `main.ts`, and
+ * nowhere else.
+ */
+export function installNameLookups(about: Omit<NameLookupsOptions, 'resolve'>): void {
+  if (isInstalled) return;
+  isInstalled = true;
+  const original = dns.lookup;
+  const resolve: ResolveName = promisify(original);
+  const lookup = lookupOver(new NameLookups({ resolve, ...about }), original);
+  Object.assign(dns, { lookup: Object.assign(lookup, { __promisify__: original.__promisify__ }) });
+  syncBuiltinESMExports();
+}

@@ -1,0 +1,65 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { mintIncarnation } from '@plenary/cluster';
+import { waitFor } from '@plenary/cluster/testing/wait-for';
+import { z } from 'zod';
+import { metricSum } from '../testing/metric-values.ts';
+import type { TestEdge } from '../testing/test-edge.ts';
+import { connectEdge, startTestNode, TestStore } from '../testing/test-node.ts';
+import type { TestNode } from '../testing/test-node.ts';
+
+const store = new TestStore();
+let testNode: TestNode;
+beforeAll(async () => {
+  testNode = await startTestNode(store);
+});
+afterAll(async () => {
+  await testNode.node.stop();
+});
+
+interface WebSocketOfNode {
+  pause(): void;
+  send(text: string): void;
+}
+const ENGINE = z.object({
+  transport: z.object({ ws: z.custom<WebSocketOfNode>() }),
+  _pingTimeoutTimer: z.custom<NodeJS.Timeout>(),
+});
+const PONG = '3';
+
+/** The WebSocket under a link, as a process has it that hangs half: it takes nothing and goes on saying that it lives. */
+function hangHalf(caller: TestEdge): WebSocketOfNode {
+  const { transport, _pingTimeoutTimer: silence } = ENGINE.parse(caller.socket.io.engine);
+  const { ws } = transport;
+  // Of pings that it does not read it must not tell that they are missing.
+  clearTimeout(silence);
+  Object.assign(caller.socket.io.engine, { _hasPingExpired: () => false });
+  ws.pause();
+  return ws;
+}
+
+const openLinks = async (): Promise<number> =>
+  metricSum(testNode.node.metrics, 'plenary_media_control_links');
+
+test('[CL16] a caller that answers pings and reads no answer loses its link, and nobody else does', async () => {
+  const other = await connectEdge(testNode, {
+    kind: 'edge',
+    id: 'edge-other',
+    incarnation: mintIncarnation(),
+  });
+  const hanging = await connectEdge(testNode);
+  const ws = hangHalf(hanging);
+  const pongs = setInterval(() => ws.send(PONG), 500);
+  const asking = setInterval(() => {
+    // Each is refused at some length.
+    for (let count = 0; count < 1_000; count += 1) hanging.raw('peer.admit', {}).catch(() => undefined);
+  }, 50);
+  try {
+    await waitFor('the link to be closed', async () => (await openLinks()) === 1, 100_000);
+  } finally {
+    clearInterval(pongs);
+    clearInterval(asking);
+    hanging.close();
+  }
+  await expect(other.raw('nothing', {})).resolves.toMatchObject({ error: { code: 'unknown_message' } });
+  other.close();
+});
