@@ -80,7 +80,10 @@ describe('a pipe between two nodes', () => {
 
   test('[PI14] a pipe that brings nothing, as to a mistyped address for pipes, is said and counted', async () => {
     // Nobody answers there, and nothing says so: media just does not come.
-    const [astray, edge] = await nodeWithEdge({ pipeAddresses: ['127.255.0.9'] }, { machine: UNKNOWN_MACHINE });
+    const [astray, edge] = await nodeWithEdge(
+      { pipeAddresses: ['127.255.0.9'] },
+      { machine: UNKNOWN_MACHINE },
+    );
     const viewer = await TestPeer.admit(store, astray, edge, roomId, [microphone]);
     expect(viewer.admitted?.failed).toEqual([]);
     await waitFor(
