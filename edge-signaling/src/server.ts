@@ -13,6 +13,7 @@ import {
   answering,
   boundSends,
   answerOddHttp,
+  answerStrayUpgrade,
   createFrameParser,
   entry,
   inBackground,
@@ -537,19 +538,13 @@ function guardNode(server: HttpServer, serve: RequestListener, serveSocketPath: 
   server.on(
     'upgrade',
     entry('http', (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
-      socket.on('error', ignoreBroken);
-      // Engine.IO would close without an answer, as behind a proxy that adds a path of its own.
-      if (incoming.url?.startsWith(SOCKET_PATH) !== true)
-        socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
-      else if (/[?&]sid=/.test(incoming.url))
+      if (answerStrayUpgrade(incoming, socket)) return;
+      if (/[?&]sid=/.test(incoming.url ?? ''))
         socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n');
       else for (const listener of upgrade) Reflect.apply(listener, server, [incoming, socket, head]);
     }),
   );
 }
-
-/** A client that goes in the middle of its handshake is nobody's fault; without a listener it would end the process. */
-const ignoreBroken = entry('http', () => undefined);
 
 function attachNode(io: SocketServer, door: Door, settings: ServerSettings): Carrier {
   const { host, port, handleHttp, readAddress, logger } = settings;

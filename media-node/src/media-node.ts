@@ -1,7 +1,6 @@
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   AdminDoor,
@@ -10,17 +9,21 @@ import {
   CONTROL_VERSION,
   Drain,
   FIRST_LINES,
+  guardConnections,
+  guardWebSockets,
   mintIncarnation,
   OperatorServer,
   leftOut,
+  PORT_GUARD_LIMITS,
+  PortGuard,
   listenFault,
   RareLines,
   systemClock,
+  TLS_HANDSHAKE_MS,
   TlsFiles,
   toPlenaryError,
   answering,
   entry,
-  every,
   inBackground,
   CONSUL_TROUBLES,
   showTrouble,
@@ -43,7 +46,6 @@ import { atMost } from './at-most.ts';
 import { ControlServer } from './control/control-server.ts';
 import { NodeDirectory } from './control/node-directory.ts';
 import { NodeLinks } from './control/node-links.ts';
-import { PORT_GUARD_LIMITS, PortGuard } from './control/port-guard.ts';
 import type { PortPlan } from './engine/port-plan.ts';
 import { loneLowPort } from './engine/port-plan.ts';
 import { WORKER_PACKING_LIMIT } from './engine/select-worker.ts';
@@ -76,7 +78,6 @@ import type { ClaimedSlice } from './slice-claim.ts';
 import { StartRefused } from './start-refused.ts';
 
 const HANDOVER_POLL_MS = 50;
-const CLOSE_LATE_MS = 1_000;
 /** Health checks and scrapers of any make are answered, and half a request holds a connection no longer than this. */
 const HTTP_OPTIONS: ServerOptions = {
   maxHeaderSize: 32_768,
@@ -392,10 +393,14 @@ export class MediaNode {
       const http =
         controlTls === undefined
           ? createServer(HTTP_OPTIONS, nothingHere)
-          : createTlsServer({ ...HTTP_OPTIONS, ...controlTls.read() }, nothingHere);
+          : createTlsServer(
+              { ...HTTP_OPTIONS, handshakeTimeout: TLS_HANDSHAKE_MS, ...controlTls.read() },
+              nothingHere,
+            );
       answerOddHttp(http);
       const guard = guardPort(metrics);
-      guardConnections(http, guard, controlTls === undefined ? 'connection' : 'secureConnection');
+      guardConnections(http, guard);
+      guardWebSockets(http, guard);
       servers.http = http;
       servers.controlTls = controlTls;
       await listen(http, options, metrics);
@@ -613,24 +618,6 @@ function guardPort(metrics: NodeMetrics): PortGuard {
     clock: systemClock,
     onRefused: (reason) => metrics.refusedConnections.inc({ reason }),
   });
-}
-
-/** Before the control server listens, so that it is asked first. */
-function guardConnections(http: Server, guard: PortGuard, opening: 'connection' | 'secureConnection'): void {
-  http.on(
-    opening,
-    entry('http', (socket: Socket) => guard.opened(socket)),
-  );
-  http.on(
-    'upgrade',
-    entry('http', (request: IncomingMessage) => guard.upgraded(request)),
-  );
-  const late = every(CLOSE_LATE_MS, () => guard.closeLate());
-  late.unref();
-  http.once(
-    'close',
-    entry('http', () => clearInterval(late)),
-  );
 }
 
 /** @throws StartRefused when the port is taken */

@@ -1,6 +1,7 @@
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { connect } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../clock.ts';
@@ -18,6 +19,7 @@ import {
 } from './admin-proof.ts';
 import { OperatorServer } from './operator-server.ts';
 import { freePort } from '../testing/ports.ts';
+import { waitFor } from '../testing/wait-for.ts';
 
 const TOKEN = 'an admin token of thirty-two characters';
 const OTHER = 'another admin token of thirty-two chars';
@@ -82,6 +84,33 @@ describe('the operators\u2019 port', () => {
     for (const other of ['/', '/admin', '/admin/other', '/socket.io/'])
       expect((await get(other))[0]).toBe(404);
     expect((await fetch(`${url}/metrics`, { method: 'POST' })).status).toBe(405);
+  });
+
+  it('[EN11] answers a health check while strangers hold all connections that there may be, and one address few', async () => {
+    const { url } = await operators();
+    const { hostname, port } = new URL(url);
+    const open: Socket[] = [];
+    let closed = 0;
+    const hold = async (localAddress: string): Promise<void> => {
+      const socket = connect({ port: Number(port), host: hostname, localAddress });
+      open.push(socket);
+      socket.on('error', () => undefined);
+      socket.on('close', () => {
+        closed += 1;
+      });
+      await once(socket, 'connect');
+    };
+    ends.push(() => {
+      for (const socket of open) socket.destroy();
+    });
+    const asked = async (): Promise<number> =>
+      (await fetch(`${url}/health`, { headers: { connection: 'close' } })).status;
+    for (let count = 0; count < 80; count += 1) await hold('127.0.0.2');
+    await waitFor('what is beyond the part of an address to be closed', () => closed >= 16);
+    expect(await asked()).toBe(200);
+    for (const localAddress of ['127.0.0.3', '127.0.0.4', '127.0.0.5', '127.0.0.6'])
+      for (let count = 0; count < 60; count += 1) await hold(localAddress);
+    expect(await asked()).toBe(200);
   });
 
   it('[AD9] tells readiness to a check that names no path, as HAProxy\u2019s own does', async () => {

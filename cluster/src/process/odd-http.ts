@@ -58,3 +58,21 @@ const isLineEnd = (error: Error): boolean => error.message.includes('Expected CR
 
 /** The connection itself failed, and not what was said on it. */
 const isBroken = (error: Error): boolean => /^(ECONN|EPIPE)/.test(codeOf(error));
+
+/** Where Socket.IO listens, on every server of ours. */
+const SOCKET_PATH = '/socket.io/';
+
+/** Somebody who goes in the midst of a handshake is nobody's fault. */
+const ignoreBroken = entry('http', () => undefined);
+
+/**
+ * Before Engine.IO is asked for a WebSocket: at another path it would close without an answer, a second later, until which nobody
+ * listens to what becomes of the connection, so that one that broke would end the process.
+ * @returns whether the request was answered here
+ */
+export function answerStrayUpgrade({ url }: IncomingMessage, socket: Duplex): boolean {
+  socket.on('error', ignoreBroken);
+  if (url?.startsWith(SOCKET_PATH) === true) return false;
+  socket.end('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+  return true;
+}

@@ -7,8 +7,10 @@ import { answerAdminRequest, hasAdminPath, MAX_ADMIN_BODY_LENGTH } from './admin
 import type { AdminSettings } from './admin.ts';
 import { ADMIN_CHALLENGE_PATH, ADMIN_PROOF_HEADER } from './admin-proof.ts';
 import { entry } from './entry.ts';
+import { systemClock } from '../clock.ts';
 import { listenFault } from './listen-fault.ts';
 import { answerOddHttp } from './odd-http.ts';
+import { guardConnections, PORT_GUARD_LIMITS, PortGuard, TLS_HANDSHAKE_MS } from './port-guard.ts';
 import type { TlsFiles } from './tls-files.ts';
 
 /** Whether to send a process new work, and every reason against it. */
@@ -124,6 +126,8 @@ const LISTEN_SETTINGS = { port: 'PLENARY_OPERATOR_PORT', host: 'PLENARY_OPERATOR
 
 /** Few ask here, and none for long: a stranger who got as far as this port holds no more than this. */
 const LIMITS = {
+  // Of TLS only.
+  handshakeTimeout: TLS_HANDSHAKE_MS,
   // Health checks and scrapers of any make are answered.
   maxHeaderSize: 32_768,
   requireHostHeader: false,
@@ -133,7 +137,9 @@ const LIMITS = {
   connectionsCheckingInterval: 1_000,
   keepAliveTimeout: 10_000,
 } as const;
+/** The oldest go where there are more: a health check that found no place would have the process killed. */
 const MAX_CONNECTIONS = 256;
+const CONNECTIONS_PER_ADDRESS = 64;
 
 export class OperatorServer {
   readonly #server: Server;
@@ -156,7 +162,14 @@ export class OperatorServer {
       tls === undefined
         ? createServer(LIMITS, listener)
         : createTlsServer({ ...LIMITS, ...tls.read() }, listener);
-    this.#server.maxConnections = MAX_CONNECTIONS;
+    const guard = new PortGuard({
+      ...PORT_GUARD_LIMITS,
+      maxUnproven: MAX_CONNECTIONS,
+      maxPerAddress: CONNECTIONS_PER_ADDRESS,
+      clock: systemClock,
+      onRefused: () => undefined,
+    });
+    guardConnections(this.#server, guard);
     answerOddHttp(this.#server);
   }
 

@@ -173,9 +173,9 @@ export class HostileWorld {
     return `127.1.${Math.floor(this.#addresses / 250)}.${(this.#addresses % 250) + 1}`;
   }
 
-  /** A raw connection to the target. @throws HandshakeRefused */
+  /** A raw connection, to the target unless told. @throws HandshakeRefused */
   async connect(options: RawClientOptions = {}): Promise<RawClient> {
-    return RawClient.open(this.target.publicUrl, options);
+    return RawClient.open(options.edgeUrl ?? this.target.publicUrl, options);
   }
 
   /** A raw connection with its namespace open. @throws HandshakeRefused */

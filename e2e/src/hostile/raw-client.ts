@@ -18,6 +18,8 @@ export interface RawClientOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** In place of Engine.IO's own. */
   readonly path?: string;
+  /** In place of the attacked one. */
+  readonly edgeUrl?: string;
 }
 
 /** What a handshake was answered with, where it opened no WebSocket: `refused 403`, `closed`. */

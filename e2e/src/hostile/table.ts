@@ -4,6 +4,7 @@ import { BACK_AND_FORTH } from './rows/back-and-forth.ts';
 import { CROWDED_ROOM } from './rows/crowded-room.ts';
 import { DUTY_CYCLE } from './rows/duty-cycle.ts';
 import { EDGES_OF_MEDIA } from './rows/edges-of-media.ts';
+import { FLEETING_TRACKS } from './rows/fleeting-tracks.ts';
 import { FILLING } from './rows/filling.ts';
 import { FLIPPED_BIT } from './rows/flipped-bit.ts';
 import { FLOODS } from './rows/floods.ts';
@@ -13,6 +14,7 @@ import { FORGED_NODES } from './rows/forged-nodes.ts';
 import { FRAMES } from './rows/frames.ts';
 import { HALF_ALIVE } from './rows/half-alive.ts';
 import { HTTP } from './rows/http.ts';
+import { HUGE_PICTURES } from './rows/huge-pictures.ts';
 import { INSIDE } from './rows/inside.ts';
 import { JOINS } from './rows/joins.ts';
 import { LURED_OPERATORS } from './rows/lured-operators.ts';
@@ -22,6 +24,7 @@ import { TOO_MUCH_MEDIA } from './rows/too-much-media.ts';
 import { RETURNING } from './rows/returning.ts';
 import { NEIGHBOURS } from './rows/neighbours.ts';
 import { NETWORKS } from './rows/networks.ts';
+import { NO_CHANGES } from './rows/no-changes.ts';
 import { NO_PATH } from './rows/no-path.ts';
 import { PULSES_OF_MANY } from './rows/pulses.ts';
 import { ODD_PACKETS } from './rows/odd-packets.ts';
@@ -34,12 +37,16 @@ import { SILENT_ADDRESSES } from './rows/silent-addresses.ts';
 import { SITE_BESIDE_SCHOOL } from './rows/site-beside-school.ts';
 import { TIRED_NODES } from './rows/tired-nodes.ts';
 import { UNCOUNTED_MEDIA } from './rows/uncounted-media.ts';
+import { WEB_FLOODS } from './rows/web-floods.ts';
 
 export const ATTACKS: readonly Attack[] = [
   ...FRAMES,
   ...HTTP,
   ...JOINS,
   ...FLOODS,
+  NO_CHANGES,
+  FLEETING_TRACKS,
+  WEB_FLOODS,
   CROWDED_ROOM,
   FILLING,
   ...RETURNING,
@@ -49,6 +56,7 @@ export const ATTACKS: readonly Attack[] = [
   ...UNCOUNTED_MEDIA,
   RESENDS,
   ODD_PACKETS,
+  HUGE_PICTURES,
   ...INSIDE,
   FORGED_NODES,
   ...HALF_ALIVE,
@@ -84,6 +92,7 @@ export const QUICK: ReadonlySet<string> = new Set([
   'line ends for every browser’s SDP',
   'media that is not what it says',
   'packets whose header extensions are empty',
+  'tracks published and ended without end',
   'garbage on every channel of the store',
   'control links of strangers',
   'garbage on every media port',

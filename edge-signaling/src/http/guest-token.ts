@@ -9,8 +9,6 @@ import { originRefused } from './origins.ts';
 import { json } from './port.ts';
 import type { HttpHandler } from './port.ts';
 
-const GUEST_TOKEN_BODY_BYTES = 4_096;
-
 export const GUEST_TOKEN_REQUEST = z.object({
   roomId: ROOM_NAME,
   displayName: DISPLAY_NAME,
@@ -36,7 +34,7 @@ export function handleGuestToken(settings: GuestTokenSettings): HttpHandler {
     if (!settings.takeGuestToken(request.address)) throw new PlenaryError('rate_limited');
     const { guests } = settings;
     if (guests === undefined) throw new PlenaryError('guests_not_allowed');
-    const asked = GUEST_TOKEN_REQUEST.safeParse(parse(await request.body(GUEST_TOKEN_BODY_BYTES)));
+    const asked = GUEST_TOKEN_REQUEST.safeParse(parse(await request.body()));
     if (!asked.success) throw new PlenaryError('malformed_message', describeIssues(asked.error));
     const { roomId, displayName, datacenter } = asked.data;
     if (!guests.isOpen(roomId)) throw new PlenaryError('guests_not_allowed', 'Not into this room.');

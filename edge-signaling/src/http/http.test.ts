@@ -20,7 +20,7 @@ import { HTTP_COST } from '../limits/cost.ts';
 import { LimitedLog } from '../limits/limited-log.ts';
 import { EdgeBudgets, Meter } from '../limits/meter.ts';
 import { createEdgeMetrics } from '../metrics.ts';
-import { json, text } from './port.ts';
+import { json, GUEST_TOKEN_BODY_BYTES, text } from './port.ts';
 import type { HttpHandler, HttpRequest, HttpResponse } from './port.ts';
 import { isOffered, reasonsAgainst } from './readiness.ts';
 import type { ReadinessQuestion } from './readiness.ts';
@@ -40,8 +40,8 @@ function request(
     path,
     address: '192.0.2.1',
     header: (name) => changes.headers?.[name],
-    body: async (maxBytes) => {
-      if (body.length > maxBytes) throw new PlenaryError('message_too_large');
+    body: async () => {
+      if (body.length > GUEST_TOKEN_BODY_BYTES) throw new PlenaryError('message_too_large');
       return Promise.resolve(body);
     },
   };

@@ -1,7 +1,7 @@
 import { inBackground, PlenaryError, tellEntryFault } from '@plenary/cluster';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressClues, AddressReader } from './client-address.ts';
-import { answerOrFault } from './port.ts';
+import { answerOrFault, GUEST_TOKEN_BODY_BYTES } from './port.ts';
 import type { AnswerListener, HttpHandler, HttpRequest } from './port.ts';
 
 /** Carries requests of Node's own server to a handler. Whatever is thrown on the way, the client gets an answer or an end. */
@@ -31,7 +31,7 @@ function neutralOf(incoming: IncomingMessage, readAddress: AddressReader): HttpR
     path: pathOf(url),
     address: readAddress(cluesOfNode(incoming)),
     header: (name) => headerOf(incoming, name),
-    body: async (maxBytes) => readBody(incoming, maxBytes),
+    body: async () => readBody(incoming),
   };
 }
 
@@ -69,14 +69,14 @@ function headerOf(incoming: IncomingMessage, name: string): string | undefined {
   return Array.isArray(value) ? value.join(', ') : value;
 }
 
-async function readBody(incoming: IncomingMessage, maxBytes: number): Promise<Uint8Array> {
+async function readBody(incoming: IncomingMessage): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   try {
     const body: AsyncIterable<Uint8Array> = incoming;
     for await (const bytes of body) {
       length += bytes.byteLength;
-      if (length > maxBytes) throw new PlenaryError('message_too_large');
+      if (length > GUEST_TOKEN_BODY_BYTES) throw new PlenaryError('message_too_large');
       chunks.push(bytes);
     }
   } catch (fault) {

@@ -1,6 +1,9 @@
 /** HTTP as handlers see it, whichever server carries it. */
 import { PlenaryError, tellEntryFault } from '@plenary/cluster';
 
+/** No handler takes more. Thousands of bodies that never end are kept so far, and no further (SPEC RL8). */
+export const GUEST_TOKEN_BODY_BYTES = 4_096;
+
 export interface HttpRequest {
   /** In capitals. `HEAD` is answered as `GET` by the server, less the body. */
   readonly method: string;
@@ -10,8 +13,8 @@ export interface HttpRequest {
   readonly address: string;
   /** A header by its name in small letters. */
   header(name: string): string | undefined;
-  /** The body. @throws PlenaryError `message_too_large` beyond `maxBytes` */
-  body(maxBytes: number): Promise<Uint8Array>;
+  /** The body. @throws PlenaryError `message_too_large` beyond {@link GUEST_TOKEN_BODY_BYTES} */
+  body(): Promise<Uint8Array>;
 }
 
 export interface HttpResponse {

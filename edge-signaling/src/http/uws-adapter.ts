@@ -1,6 +1,6 @@
 import { answering, entry, inBackground, PlenaryError, tellEntryFault } from '@plenary/cluster';
 import type { AddressClues, AddressReader } from './client-address.ts';
-import { answerOrFault, json } from './port.ts';
+import { answerOrFault, json, GUEST_TOKEN_BODY_BYTES } from './port.ts';
 import type { AnswerListener, HttpHandler, HttpRequest, HttpResponse } from './port.ts';
 import { STATUS_CODES } from 'node:http';
 
@@ -35,8 +35,6 @@ type Body =
   | { readonly type: 'too_large' }
   | { readonly type: 'aborted' };
 
-/** No handler takes more. */
-const MAX_BODY_BYTES = 65_536;
 /** So much of an answer the library may keep for a client that does not read it, in bytes: as much as it gathers in any case. */
 const MAX_KEPT_BYTES = 16_384;
 
@@ -88,7 +86,7 @@ function serve(
     path: request.getUrl(),
     address,
     header: (name) => headers.get(name),
-    body: async (maxBytes) => bytesOf(await body, maxBytes),
+    body: async () => bytesOf(await body),
   };
   const exchange = { handler, onAnswer: () => onAnswer(clues.remoteAddress), isAborted: () => isAborted };
   inBackground(() => answer(exchange, neutral, response));
@@ -198,19 +196,20 @@ function collect(response: UwsResponse, method: string, resolve: (body: Body) =>
     entry('http', (chunk, isLast) => {
       length += chunk.byteLength;
       // The chunk's memory is taken back when this returns.
-      if (length <= MAX_BODY_BYTES) chunks.push(Buffer.from(chunk.slice(0)));
+      if (length <= GUEST_TOKEN_BODY_BYTES) chunks.push(Buffer.from(chunk.slice(0)));
       else chunks.length = 0;
       if (!isLast) return;
       resolve(
-        length <= MAX_BODY_BYTES ? { type: 'whole', bytes: Buffer.concat(chunks) } : { type: 'too_large' },
+        length <= GUEST_TOKEN_BODY_BYTES
+          ? { type: 'whole', bytes: Buffer.concat(chunks) }
+          : { type: 'too_large' },
       );
     }),
   );
 }
 
-function bytesOf(body: Body, maxBytes: number): Uint8Array {
+function bytesOf(body: Body): Uint8Array {
   if (body.type === 'aborted') throw new PlenaryError('malformed_message', 'The body broke off.');
-  if (body.type === 'too_large' || body.bytes.byteLength > maxBytes)
-    throw new PlenaryError('message_too_large');
+  if (body.type === 'too_large') throw new PlenaryError('message_too_large');
   return body.bytes;
 }

@@ -21,7 +21,8 @@ export const REQUEST_COSTS: Readonly<Record<ClientRequestName, number>> = {
   'media.check': 1,
   'transport.connect': 1,
   'transport.restartIce': 2,
-  'track.publish': 5,
+  // As much as a join: everybody in the room subscribes to what is published, and pays for that as well.
+  'track.publish': 20,
   'track.pause': 1,
   'track.end': 1,
   subscribe: 3,

@@ -27,6 +27,7 @@ import type {
   Logger,
   MediaNodeId,
   PlenaryError,
+  PortGuard,
   ReplyEnvelope,
   ServedLink,
 } from '@plenary/cluster';
@@ -36,7 +37,6 @@ import { ControlLink } from './control-link.ts';
 import { createDispatch } from './dispatch.ts';
 import type { Dispatch } from './dispatch.ts';
 import { NodeBudgets } from './node-budgets.ts';
-import type { PortGuard } from './port-guard.ts';
 
 /** What may wait for a caller that does not read, in bytes: far more than what an edge is told while all of its people come at once. */
 export const MAX_LINK_BACKLOG_BYTES = 16_777_216;

@@ -4,8 +4,11 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { readFileSync } from 'node:fs';
+import { connect as connectTcp } from 'node:net';
+import type { Socket } from 'node:net';
 import { connect, createServer } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
+import { PORT_GUARD_LIMITS } from '@plenary/cluster';
 import { createAuthority } from '@plenary/cluster/testing/certificates';
 import type { TestAuthority } from '@plenary/cluster/testing/certificates';
 import { waitFor } from '@plenary/cluster/testing/wait-for';
@@ -15,6 +18,8 @@ import { TestEdge } from '../testing/test-edge.ts';
 import { startTestNode, testConfig, TestStore, TEST_SECRET } from '../testing/test-node.ts';
 import type { TestNode } from '../testing/test-node.ts';
 
+/** Connections of one address beyond those that it may hold. */
+const EXCESS = 40;
 const folder = mkdtempSync(join(tmpdir(), 'plenary-tls-'));
 const [certFile, keyFile] = [join(folder, 'own.pem'), join(folder, 'own.key')];
 let authority: TestAuthority;
@@ -163,5 +168,33 @@ describe('TLS', () => {
       await waitFor('the new certificate', async () => (await nameShown(port)) === 'second');
     expect(edge.socket.connected).toBe(true);
     edge.close();
+  });
+
+  test('[EN11] bounds connections that begin no TLS, and those that do and say nothing', async () => {
+    const open: Socket[] = [];
+    let closed = 0;
+    const hold = (socket: Socket): void => {
+      open.push(socket);
+      socket.on('error', () => undefined);
+      socket.on('close', () => {
+        closed += 1;
+      });
+    };
+    const { port } = testNode.config;
+    const half = PORT_GUARD_LIMITS.maxPerAddress / 2;
+    for (let count = 0; count < half; count += 1) hold(connectTcp(port, '127.0.0.1'));
+    for (let count = 0; count < half; count += 1)
+      hold(connect({ port, host: '127.0.0.1', rejectUnauthorized: false }));
+    for (let count = 0; count < EXCESS; count += 1) hold(connectTcp(port, '127.0.0.1'));
+    try {
+      await waitFor('what is beyond to be closed', () => closed >= EXCESS);
+      expect(open.length - closed).toBe(PORT_GUARD_LIMITS.maxPerAddress);
+      // Their places are given back, whichever way they went.
+      for (const socket of open) socket.destroy();
+      const edge = await waitFor('a link', () => linkBy(authority.caFile).catch(() => undefined));
+      edge.close();
+    } finally {
+      for (const socket of open) socket.destroy();
+    }
   });
 });

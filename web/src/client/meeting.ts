@@ -34,6 +34,7 @@ import type { EdgeLink } from './rpc.ts';
 import { socketSignalling } from './socket-signalling.ts';
 import { SpeakerBoard } from './speaker-board.ts';
 import { collectStats, type MeetingStats } from './stats.ts';
+import { LargePictures } from './large-pictures.ts';
 import { StalledTracks } from './stalled-tracks.ts';
 import { Store, type ReadableStore } from './store.ts';
 import { Subscriptions } from './subscriptions.ts';
@@ -87,6 +88,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
   readonly #speakers: SpeakerBoard;
   readonly #silence: MediaSilence;
   readonly #stalled: StalledTracks;
+  readonly #large: LargePictures;
   /** Whom this person is and was in the room, unless another tab is them now. */
   readonly #possiblyOwn: Set<PeerId>;
   #displayName: string | undefined;
@@ -163,6 +165,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
         });
         this.#silence.start();
         this.#stalled.start();
+        this.#large.start();
         this.#patch({ mediaNodeId: offer.mediaNodeId, datacenter: offer.datacenter });
       },
       moved: async (media, offer) => {
@@ -176,6 +179,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       detached: () => {
         this.#silence.stop();
         this.#stalled.stop();
+        this.#large.stop();
         this.#subscriptions.detach();
         this.#publisher.detach();
       },
@@ -260,6 +264,10 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       changed: (stalled) => {
         this.#patch({ stalled });
       },
+    });
+    this.#large = new LargePictures({
+      pictures: () => this.#subscriptions.pictures(),
+      tooLarge: (peerId) => this.#subscriptions.refusePictures(peerId),
     });
   }
 

@@ -14,6 +14,7 @@ import type { types } from 'mediasoup-client';
 import { RETRY_BACKOFF, fullJitterMs } from './backoff.ts';
 import type { ClientLog } from './counters.ts';
 import { EarlyNews, type ConsumerNews } from './early-news.ts';
+import type { ReceivedPicture } from './large-pictures.ts';
 import type { Flow } from './media-silence.ts';
 import type { MediaSession } from './media-session.ts';
 import {
@@ -23,6 +24,7 @@ import {
   type ConsumerView,
   type WantedVideo,
 } from './plan-subscriptions.ts';
+import { Pace } from './pace.ts';
 import { playsAsWell } from './plays-as-well.ts';
 import type { RequestEdge } from './request-edge.ts';
 import type { WatchedFlow } from './stalled-tracks.ts';
@@ -64,6 +66,12 @@ interface Failure {
   readonly retryAtMs: number;
 }
 
+/**
+ * Requests for new tracks, at once and a second, and as many for changes of what is there: what comes meanwhile goes into one request.
+ * Whoever publishes and ends tracks without end, and moves everybody's tiles with them, would otherwise have all in the room ask more than
+ * they may, and be dropped for it (SPEC BU22).
+ */
+const ASKS = { atOnce: 8, aSecond: 4 } as const;
 /** How long a consumer that is to replace another one may take to play, in milliseconds; the old one goes on for 10 s. */
 const REPLACE_WITHIN_MS = 8_000;
 /** After a consumer was closed its track is asked for again in once to twice this time, in milliseconds. */
@@ -92,6 +100,8 @@ export class Subscriptions {
   readonly #replacing = new Map<TrackId, AbortController>();
   readonly #failures = new Map<TrackId, Failure>();
   readonly #earlyNews = new EarlyNews();
+  /** Whose pictures are too large for a browser: none of them is taken any more. */
+  readonly #refused = new Set<PeerId>();
   #tracks: ReadonlyMap<TrackId, RoomTrack> = new Map();
   /** As the room has them. */
   #told = this.#tracks;
@@ -100,6 +110,8 @@ export class Subscriptions {
   #selfPeerId: PeerId | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #planned = false;
+  readonly #asks = new Pace(ASKS);
+  readonly #changes = new Pace(ASKS);
 
   constructor(environment: SubscriptionsEnvironment) {
     this.#environment = environment;
@@ -226,7 +238,7 @@ export class Subscriptions {
       const subscribed =
         this.#subscribed.get(track.trackId) ??
         (track.replaces === undefined ? undefined : this.#subscribed.get(track.replaces));
-      const failed = this.#failures.get(track.trackId)?.retryAtMs === Infinity;
+      const failed = this.#isRefused(track) || this.#failures.get(track.trackId)?.retryAtMs === Infinity;
       remote.set(track.trackId, {
         trackId: track.trackId,
         peerId: track.peerId,
@@ -241,8 +253,38 @@ export class Subscriptions {
     return remote;
   }
 
+  /** Takes no picture of somebody any more, for as long as they are here. */
+  refusePictures(peerId: PeerId): void {
+    if (this.#refused.has(peerId)) return;
+    this.#refused.add(peerId);
+    for (const { offer, media } of [...this.#subscribed.values()]) {
+      if (!this.#isRefused(offer)) continue;
+      this.#forget(offer.trackId);
+      this.#fail(offer.trackId, tooLarge());
+      this.#tellFailed(media, offer, tooLarge());
+    }
+    this.#environment.changed();
+    this.plan();
+  }
+
+  #isRefused({ kind, peerId }: Pick<RoomTrack, 'kind' | 'peerId'>): boolean {
+    return kind === 'video' && this.#refused.has(peerId);
+  }
+
+  /** @throws PlenaryError as {@link MediaSession.consume} */
+  async #consume(media: MediaSession, offer: ConsumerOffer): Promise<types.Consumer> {
+    if (this.#isRefused(offer)) throw tooLarge();
+    return media.consume(offer);
+  }
+
   get consumers(): readonly { readonly offer: ConsumerOffer; readonly consumer: types.Consumer }[] {
     return [...this.#subscribed.values()];
+  }
+
+  /** Pictures that come now. */
+  *pictures(): Iterable<ReceivedPicture> {
+    for (const { offer, consumer, paused } of this.#subscribed.values())
+      if (offer.kind === 'video' && !paused) yield { peerId: offer.peerId, consumer };
   }
 
   /** What ought to flow now, by consumer. */
@@ -290,7 +332,12 @@ export class Subscriptions {
         tracks: this.#tracks,
         consumers: new Map([...this.#subscribed].map(([trackId, entry]) => [trackId, viewOf(entry)])),
         inFlight: new Set([...this.#inFlight, ...this.#replacing.keys()]),
-        retryAtMs: new Map([...this.#failures].map(([trackId, { retryAtMs }]) => [trackId, retryAtMs])),
+        retryAtMs: new Map([
+          ...[...this.#failures].map(([trackId, { retryAtMs }]) => [trackId, retryAtMs] as const),
+          ...[...this.#tracks.values()]
+            .filter((track) => this.#isRefused(track))
+            .map(({ trackId }) => [trackId, Infinity] as const),
+        ]),
         nowMs,
       },
       this.#wanted,
@@ -301,8 +348,10 @@ export class Subscriptions {
       return old === undefined ? [] : [{ old, trackId }];
     });
     for (const batch of batches(successions)) void this.#replaceAll(media, batch);
-    for (const batch of batches(plan.subscribe)) void this.#subscribe(media, batch);
-    for (const batch of batches(plan.update)) void this.#update(media, batch);
+    const askInMs = plan.subscribe.length === 0 ? 0 : this.#asks.takeOrWaitMs(nowMs);
+    if (askInMs === 0) for (const batch of batches(plan.subscribe)) void this.#subscribe(media, batch);
+    const changeInMs = plan.update.length === 0 ? 0 : this.#changes.takeOrWaitMs(nowMs);
+    if (changeInMs === 0) for (const batch of batches(plan.update)) void this.#update(media, batch);
     for (const batch of batches(plan.unsubscribe)) {
       for (const { trackId } of batch) this.#forget(trackId);
       this.#letGo(
@@ -310,14 +359,9 @@ export class Subscriptions {
         batch.map(({ consumerId }) => consumerId),
       );
     }
-    if (plan.nextAtMs !== undefined) {
-      this.#timer = setTimeout(
-        () => {
-          this.plan();
-        },
-        plan.nextAtMs - nowMs + 1,
-      );
-    }
+    const waits = [askInMs, changeInMs].filter((waitMs) => waitMs > 0).map((waitMs) => nowMs + waitMs);
+    const nextAtMs = Math.min(plan.nextAtMs ?? Infinity, ...waits);
+    if (nextAtMs < Infinity) this.#timer = setTimeout(() => this.plan(), nextAtMs - nowMs + 1);
   }
 
   /** Handles its own errors: what failed is tried again later, or never where that is hopeless. */
@@ -348,7 +392,7 @@ export class Subscriptions {
 
   /** Makes receivers for consumers and resumes those that wait for it. Handles its own errors. */
   async #consumeAll(media: MediaSession, offers: readonly ConsumerOffer[]): Promise<void> {
-    const results = await Promise.allSettled(offers.map((offer) => media.consume(offer)));
+    const results = await Promise.allSettled(offers.map((offer) => this.#consume(media, offer)));
     if (media !== this.#media) return;
     const toResume: ConsumerChange[] = [];
     const superseded: ConsumerOffer[] = [];
@@ -421,7 +465,7 @@ export class Subscriptions {
       for (const { trackId, error } of failed)
         log.warn(`track ${trackId} could not be had another way`, error.message);
       // In one turn, so that all of them share one negotiation.
-      const results = await Promise.allSettled(consumers.map((offer) => media.consume(offer)));
+      const results = await Promise.allSettled(consumers.map((offer) => this.#consume(media, offer)));
       const toResume: { readonly next: Subscribed; readonly spatialLayer: number | undefined }[] = [];
       for (const [index, offer] of consumers.entries()) {
         const result = results[index];
@@ -590,6 +634,9 @@ export class Subscriptions {
     this.#environment.changed();
   }
 }
+
+const tooLarge = (): PlenaryError =>
+  new PlenaryError('cannot_consume', 'Their pictures are too large for a browser.');
 
 function viewOf(entry: Subscribed): ConsumerView {
   return {

@@ -1,6 +1,9 @@
 import type { Meeting } from '../client/index.ts';
 import { captureFor } from './capture.ts';
 
+/** As large as a page takes from others (`LargePictures`); what is larger comes smaller. */
+const SCREEN = { frameRate: { max: 15 }, width: { max: 4_096 }, height: { max: 4_096 } };
+
 /** A screen of one's own, from the browser's chooser to its end. */
 export class ScreenShare {
   readonly #meeting: Pick<Meeting, 'publish' | 'unpublish'>;
@@ -23,7 +26,7 @@ export class ScreenShare {
     this.#owner = owner;
     try {
       const stream = await captureFor(owner.signal, () =>
-        navigator.mediaDevices.getDisplayMedia({ video: { frameRate: { max: 15 } }, audio: true }),
+        navigator.mediaDevices.getDisplayMedia({ video: SCREEN, audio: true }),
       );
       if (stream === undefined) return;
       this.#tracks = stream.getTracks();

@@ -2,6 +2,7 @@ import type { Attack } from '../attack.ts';
 import { overEach } from '../attack.ts';
 import type { HostileWorld } from '../hostile-world.ts';
 import { rawHttp, RawTcp } from '../raw-http.ts';
+import { usageOf } from '../usage.ts';
 
 /** Everything but an answer that says the server is at fault. */
 const CLEAR = [
@@ -52,7 +53,41 @@ const HOST = 'Host: meet.example.org\r\n';
 const UPGRADE =
   'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n';
 
+/** Of each body so much is sent, of somewhat more. */
+const BODY_BYTES = 60_000;
+const BODIES = 2_500;
+/** What an edge may keep of all of them; it kept all that was sent. */
+const KEPT_OF_BODIES = 96 * 1_048_576;
+
 export const HTTP: readonly Attack[] = [
+  {
+    name: 'thousands of bodies that never end',
+    world: 'plain',
+    does: `sends ${BODY_BYTES} bytes of a body, and no end of it, on each of ${BODIES} connections of one address`,
+    gets: ['open', 'closed'],
+    strike: async (world, isOver) => {
+      const localAddress = world.nextAddress();
+      const head = `POST /api/guest-token HTTP/1.1\r\n${HOST}Content-Type: application/json\r\nContent-Length: 65000\r\n\r\n`;
+      const body = Buffer.from(head + 'x'.repeat(BODY_BYTES));
+      const before = usageOf(world).memoryBytes;
+      const held: RawTcp[] = [];
+      let most = 0;
+      while (!isOver() || held.length < BODIES) {
+        const opening = Array.from({ length: 50 }, () => RawTcp.open(world.target.publicUrl, localAddress));
+        for (const one of await Promise.allSettled(opening)) {
+          if (one.status === 'rejected') continue;
+          one.value.write(body);
+          if (held.length < BODIES) held.push(one.value);
+          else one.value.close();
+        }
+        most = Math.max(most, usageOf(world).memoryBytes - before);
+      }
+      const isClosed = held.some((connection) => connection.isClosed);
+      for (const connection of held) connection.close();
+      if (most > KEPT_OF_BODIES) return [`it kept ${Math.round(most / 1_048_576)} MiB`];
+      return isClosed ? ['open', 'closed'] : ['open'];
+    },
+  },
   requests(
     'HTTP of other versions',
     'asks as HTTP/1.0, without `Host`, with HEAD, as HTTP/0.9, HTTP/2 and HTTP/3',

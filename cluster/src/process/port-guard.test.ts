@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
-import { ManualClock } from '@plenary/cluster';
 import { describe, expect, it } from 'vitest';
+import { ManualClock } from '../clock.ts';
 import { PortGuard } from './port-guard.ts';
 import type { GuardedSocket, PortRefusal } from './port-guard.ts';
 

@@ -1,5 +1,10 @@
-import type { Clock } from '@plenary/cluster';
-import { entry } from '@plenary/cluster';
+import type { IncomingMessage, Server } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import type { Clock } from '../clock.ts';
+import { entry, every } from './entry.ts';
+import { answerStrayUpgrade } from './odd-http.ts';
 
 /** Why a connection was closed by the guard: a closed set, since it is a label of metrics. */
 export type PortRefusal = 'address' | 'crowd' | 'late' | 'long';
@@ -7,6 +12,7 @@ export type PortRefusal = 'address' | 'crowd' | 'late' | 'long';
 /** What is used of a connection. */
 export interface GuardedSocket {
   readonly remoteAddress?: string | undefined;
+  readonly remotePort?: number | undefined;
   readonly bytesRead: number;
   destroy(): unknown;
   on(event: 'data', listener: () => void): unknown;
@@ -30,12 +36,17 @@ export interface PortGuardSettings {
   readonly onRefused: (why: PortRefusal) => void;
 }
 
+/** Of a control port. */
 export const PORT_GUARD_LIMITS = {
   maxUnproven: 1_024,
   maxPerAddress: 128,
   withinMs: 10_000,
   maxBytes: 16_384,
 } as const;
+/** A TLS handshake takes three round trips at most. By default Node waits for two minutes. */
+export const TLS_HANDSHAKE_MS = 5_000;
+
+const CLOSE_LATE_MS = 1_000;
 
 interface Unproven {
   readonly address: string;
@@ -53,6 +64,8 @@ export class PortGuard {
   /** In the order in which they came. */
   readonly #unproven = new Map<GuardedSocket, Unproven>();
   readonly #perAddress = new Map<string, number>();
+  /** What TLS is spoken on, by the socket that speaks it. */
+  readonly #carriers = new WeakMap<GuardedSocket, GuardedSocket>();
 
   constructor(settings: PortGuardSettings) {
     this.#settings = settings;
@@ -80,22 +93,28 @@ export class PortGuard {
     );
   }
 
+  /** TLS is spoken on a connection that was opened before: requests come by the new socket. */
+  secured(socket: GuardedSocket, carrier: GuardedSocket): void {
+    this.#carriers.set(socket, carrier);
+  }
+
   /** It asks to be a WebSocket. */
   upgraded({ socket }: GuardedRequest): void {
-    const unproven = this.#unproven.get(socket);
+    const carrier = this.#carrierOf(socket);
+    const unproven = this.#unproven.get(carrier);
     if (unproven === undefined) return;
     unproven.upgradedAtMs = this.#settings.clock.monotonicMs();
     const before = socket.bytesRead;
     const count = entry('control_link', () => {
-      if (!this.#unproven.has(socket)) socket.off('data', count);
-      else if (socket.bytesRead - before > this.#settings.maxBytes) this.#refuse(socket, 'long');
+      if (!this.#unproven.has(carrier)) socket.off('data', count);
+      else if (socket.bytesRead - before > this.#settings.maxBytes) this.#refuse(carrier, 'long');
     });
     socket.on('data', count);
   }
 
   /** It is a process of the cluster, and counts no more. */
   proven({ socket }: GuardedRequest): void {
-    this.#forget(socket);
+    this.#forget(this.#carrierOf(socket));
   }
 
   /** Closes those that have had their time; called now and then. */
@@ -105,6 +124,10 @@ export class PortGuard {
     for (const [socket, { upgradedAtMs }] of this.#unproven) {
       if (upgradedAtMs !== undefined && upgradedAtMs < before) this.#refuse(socket, 'late');
     }
+  }
+
+  #carrierOf(socket: GuardedSocket): GuardedSocket {
+    return this.#carriers.get(socket) ?? socket;
   }
 
   #refuse(socket: GuardedSocket, why: PortRefusal): void {
@@ -121,4 +144,53 @@ export class PortGuard {
     if (left === 0) this.#perAddress.delete(unproven.address);
     else this.#perAddress.set(unproven.address, left);
   }
+}
+
+/**
+ * Has a guard judge the connections of a server from the accepting on, also those on which TLS never begins. To be called before
+ * anything else listens to the server, so that the guard is asked first.
+ */
+export function guardConnections(server: Server, guard: PortGuard): void {
+  /** By where they come from, until TLS is spoken on them: Node does not say which one a TLS socket is on. */
+  const opened = new Map<string, Socket>();
+  const originOf = ({ remoteAddress, remotePort }: GuardedSocket): string => `${remoteAddress} ${remotePort}`;
+  server.on(
+    'connection',
+    entry('http', (socket: Socket) => {
+      const origin = originOf(socket);
+      opened.set(origin, socket);
+      socket.once(
+        'close',
+        entry('http', () => opened.delete(origin)),
+      );
+      guard.opened(socket);
+    }),
+  );
+  server.on(
+    'secureConnection',
+    entry('http', (socket: TLSSocket) => {
+      const carrier = opened.get(originOf(socket));
+      if (carrier !== undefined) guard.secured(socket, carrier);
+    }),
+  );
+}
+
+/**
+ * Has a guard judge the WebSockets of a server as well, and answers those at other paths. A server that has none must not listen for
+ * them. To be called before Socket.IO listens.
+ */
+export function guardWebSockets(server: Server, guard: PortGuard): void {
+  server.on(
+    'upgrade',
+    entry('http', (request: IncomingMessage, socket: Duplex) => {
+      guard.upgraded(request);
+      answerStrayUpgrade(request, socket);
+    }),
+  );
+  const late = every(CLOSE_LATE_MS, () => guard.closeLate());
+  late.unref();
+  server.once(
+    'close',
+    entry('http', () => clearInterval(late)),
+  );
 }
