@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { accessSync, constants, statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import {
   beyondOrigin,
@@ -159,11 +159,14 @@ const datacentersSetting = z
 
 const directorySetting = z.string().transform((path, context) => {
   try {
-    if (statSync(path).isDirectory()) return path;
+    if (statSync(path).isDirectory()) {
+      accessSync(path, constants.R_OK | constants.X_OK);
+      return path;
+    }
     context.addIssue('must be a directory that exists');
   } catch (fault) {
     context.addIssue(
-      `must be a directory that exists (${(fault as NodeJS.ErrnoException).code ?? 'unknown'})`,
+      `must be a directory that exists and that this user may read (${(fault as NodeJS.ErrnoException).code ?? 'unknown'})`,
     );
   }
   return z.NEVER;

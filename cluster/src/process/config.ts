@@ -130,7 +130,9 @@ function unreadable(path: string, error: unknown): string {
   const { message, code } = error as NodeJS.ErrnoException;
   if (error instanceof TypeError && code !== 'ERR_INVALID_ARG_VALUE')
     return `cannot read ${path} (it is not UTF-8 text)`;
-  if (isLikeAPath(path)) return `cannot read ${path} (${message})`;
+  // Docker and Kubernetes hand out secrets by owner and mode.
+  const who = code === 'EACCES' ? `; this process runs as user ${process.getuid?.() ?? 'unknown'}` : '';
+  if (isLikeAPath(path)) return `cannot read ${path} (${message})${who}`;
   return `must be the path of a file that holds the value; what is given is none (${code ?? 'unknown'}), and is not repeated here since it may be the value itself`;
 }
 
