@@ -22,6 +22,7 @@ import {
   withOwnReplacements,
   type ConsumerChange,
   type ConsumerView,
+  type SubscriptionPlan,
   type WantedVideo,
 } from './plan-subscriptions.ts';
 import { Pace } from './pace.ts';
@@ -67,11 +68,13 @@ interface Failure {
 }
 
 /**
- * Requests for new tracks, at once and a second, and as many for changes of what is there: what comes meanwhile goes into one request.
- * Whoever publishes and ends tracks without end, and moves everybody's tiles with them, would otherwise have all in the room ask more than
- * they may, and be dropped for it (SPEC BU22).
+ * Requests for new tracks and for those that take another one's place, at once and a second, and as many for changes of what is there:
+ * what comes meanwhile goes into one request. Whoever publishes, replaces and ends tracks without end, and moves everybody's tiles with
+ * them, would otherwise have all in the room ask more than they may, and be dropped for it (SPEC BU22).
  */
-const ASKS = { atOnce: 8, aSecond: 4 } as const;
+const ASKS = { atOnce: 8, aSecond: 2 } as const;
+/** Requests that end consumers whose place was taken. */
+const ENDS = { atOnce: 8, aSecond: 1 } as const;
 /** How long a consumer that is to replace another one may take to play, in milliseconds; the old one goes on for 10 s. */
 const REPLACE_WITHIN_MS = 8_000;
 /** After a consumer was closed its track is asked for again in once to twice this time, in milliseconds. */
@@ -112,6 +115,11 @@ export class Subscriptions {
   #planned = false;
   readonly #asks = new Pace(ASKS);
   readonly #changes = new Pace(ASKS);
+  readonly #ends = new Pace(ENDS);
+  /** Consumers whose tracks come another way now, by track. */
+  readonly #superseded = new Map<TrackId, ConsumerId>();
+  /** Consumers that nobody needs any more, with the transports that they came by. */
+  #useless: readonly Pick<Subscribed, 'offer' | 'media'>[] = [];
 
   constructor(environment: SubscriptionsEnvironment) {
     this.#environment = environment;
@@ -154,6 +162,7 @@ export class Subscriptions {
   detach(): void {
     this.#giveUpRequests();
     this.#media = undefined;
+    this.#useless = [];
     this.#subscribed.clear();
     this.#environment.changed();
   }
@@ -163,6 +172,7 @@ export class Subscriptions {
     this.#inFlight.clear();
     for (const oldEnded of this.#replacing.values()) oldEnded.abort();
     this.#replacing.clear();
+    this.#superseded.clear();
     this.#failures.clear();
     this.#earlyNews.clear();
   }
@@ -194,22 +204,22 @@ export class Subscriptions {
       replacing.abort();
       return;
     }
-    // So does that of a track whose successor is about to be asked for.
-    if (this.#newestOf(trackId) === trackId) this.#ended(trackId, isWayLost);
-    else subscribed.hasEnded = true;
+    // So does that of a track whose successor, or other way, is about to be asked for.
+    if (this.#newestOf(trackId) !== trackId || this.#superseded.get(trackId) === consumerId)
+      subscribed.hasEnded = true;
+    else this.#ended(trackId, isWayLost);
   }
 
   /** The track comes another way now: a new consumer takes the place of this one, as soon as it plays. */
   consumerSuperseded(consumerId: ConsumerId, trackId: TrackId): void {
-    const media = this.#media;
-    const old = this.#subscribed.get(trackId);
-    if (media === undefined) return;
-    if (old?.offer.consumerId !== consumerId) {
+    if (this.#media === undefined) return;
+    if (this.#subscribed.get(trackId)?.offer.consumerId !== consumerId) {
       this.#noteEarly(consumerId, trackId, 'superseded');
       return;
     }
     if (this.#replacing.has(trackId)) return;
-    void this.#replaceAll(media, [{ old, trackId }]);
+    this.#superseded.set(trackId, consumerId);
+    this.plan();
   }
 
   #noteEarly(consumerId: ConsumerId, trackId: TrackId, news: ConsumerNews): void {
@@ -343,13 +353,17 @@ export class Subscriptions {
       this.#wanted,
     );
     for (const trackId of plan.drop) this.#forget(trackId);
-    const successions = plan.succeed.flatMap(({ trackId, replaces }): Replacement[] => {
-      const old = this.#subscribed.get(replaces);
-      return old === undefined ? [] : [{ old, trackId }];
-    });
-    for (const batch of batches(successions)) void this.#replaceAll(media, batch);
-    const askInMs = plan.subscribe.length === 0 ? 0 : this.#asks.takeOrWaitMs(nowMs);
-    if (askInMs === 0) for (const batch of batches(plan.subscribe)) void this.#subscribe(media, batch);
+    const replacements = this.#replacementsOf(plan);
+    // Both at one time: neither can keep the other one waiting for good.
+    const asks = [plan.subscribe, replacements].filter(({ length }) => length > 0).length;
+    const askInMs = asks === 0 ? 0 : this.#asks.takeOrWaitMs(nowMs, asks);
+    if (askInMs === 0) {
+      this.#superseded.clear();
+      for (const batch of batches(replacements)) void this.#replaceAll(media, batch);
+      for (const batch of batches(plan.subscribe)) void this.#subscribe(media, batch);
+    }
+    const endInMs = this.#useless.length === 0 ? 0 : this.#ends.takeOrWaitMs(nowMs);
+    if (endInMs === 0) this.#letGoOfUseless();
     const changeInMs = plan.update.length === 0 ? 0 : this.#changes.takeOrWaitMs(nowMs);
     if (changeInMs === 0) for (const batch of batches(plan.update)) void this.#update(media, batch);
     for (const batch of batches(plan.unsubscribe)) {
@@ -359,9 +373,23 @@ export class Subscriptions {
         batch.map(({ consumerId }) => consumerId),
       );
     }
-    const waits = [askInMs, changeInMs].filter((waitMs) => waitMs > 0).map((waitMs) => nowMs + waitMs);
+    const waits = [askInMs, endInMs, changeInMs].filter((waitMs) => waitMs > 0).map((waitMs) => nowMs + waitMs);
     const nextAtMs = Math.min(plan.nextAtMs ?? Infinity, ...waits);
     if (nextAtMs < Infinity) this.#timer = setTimeout(() => this.plan(), nextAtMs - nowMs + 1);
+  }
+
+  /** What is to take a place now: tracks that replace others, and those that come another way. */
+  #replacementsOf({ succeed }: SubscriptionPlan): Replacement[] {
+    const byOthers = succeed.flatMap(({ trackId, replaces }): Replacement[] => {
+      const old = this.#subscribed.get(replaces);
+      return old === undefined ? [] : [{ old, trackId }];
+    });
+    const bySelf = [...this.#superseded].flatMap(([trackId, consumerId]): Replacement[] => {
+      const old = this.#subscribed.get(trackId);
+      const isOver = this.#replacing.has(trackId) || byOthers.some((other) => other.old === old);
+      return old?.offer.consumerId !== consumerId || isOver ? [] : [{ old, trackId }];
+    });
+    return [...byOthers, ...bySelf];
   }
 
   /** Handles its own errors: what failed is tried again later, or never where that is hopeless. */
@@ -544,9 +572,19 @@ export class Subscriptions {
     } else next.consumer.close();
     if (isNeeded && news === 'superseded') this.consumerSuperseded(next.offer.consumerId, trackId);
     this.plan();
+    // Its node ended the old one already.
+    if (isNeeded && oldEnded.aborted) return;
     // Also by transports that are being left: their publisher may wait for the last one who watches, and so on in a circle.
-    const useless = isNeeded ? old : next;
-    if (!useless.media.closed) this.#letGo(useless.media, [useless.offer.consumerId]);
+    this.#useless = [...this.#useless, isNeeded ? old : next];
+  }
+
+  #letGoOfUseless(): void {
+    const byMedia = new Map<MediaSession, ConsumerId[]>();
+    for (const { media, offer } of this.#useless)
+      if (!media.closed) byMedia.set(media, [...(byMedia.get(media) ?? []), offer.consumerId]);
+    this.#useless = [];
+    for (const [media, consumerIds] of byMedia)
+      for (const batch of batches(consumerIds)) this.#letGo(media, batch);
   }
 
   /** A consumer that no receiver can be made for: the edge is to know, and the media node to end it. */
