@@ -27,6 +27,7 @@ import {
 } from './plan-subscriptions.ts';
 import { Pace } from './pace.ts';
 import { playsAsWell } from './plays-as-well.ts';
+import { RefusedPictures, type PictureFault } from './refused-pictures.ts';
 import type { RequestEdge } from './request-edge.ts';
 import type { WatchedFlow } from './stalled-tracks.ts';
 
@@ -103,8 +104,10 @@ export class Subscriptions {
   readonly #replacing = new Map<TrackId, AbortController>();
   readonly #failures = new Map<TrackId, Failure>();
   readonly #earlyNews = new EarlyNews();
-  /** Whose pictures are too large for a browser: none of them is taken any more. */
-  readonly #refused = new Set<PeerId>();
+  /** Pictures that are too large for a browser. */
+  readonly #refused = new RefusedPictures();
+  /** Consumers that play already and do not have the place yet that they are to take. */
+  readonly #toReplace = new Set<Subscribed>();
   #tracks: ReadonlyMap<TrackId, RoomTrack> = new Map();
   /** As the room has them. */
   #told = this.#tracks;
@@ -177,7 +180,9 @@ export class Subscriptions {
     this.#earlyNews.clear();
   }
 
-  setTracks(tracks: ReadonlyMap<TrackId, RoomTrack>): void {
+  /** @param isHere - whether somebody may still be in the room */
+  setTracks(tracks: ReadonlyMap<TrackId, RoomTrack>, isHere: (peerId: PeerId) => boolean): void {
+    this.#refused.keep(tracks, isHere);
     if (tracks === this.#told) return;
     this.#told = tracks;
     this.#tracks = withOwnReplacements(tracks);
@@ -248,7 +253,7 @@ export class Subscriptions {
       const subscribed =
         this.#subscribed.get(track.trackId) ??
         (track.replaces === undefined ? undefined : this.#subscribed.get(track.replaces));
-      const failed = this.#isRefused(track) || this.#failures.get(track.trackId)?.retryAtMs === Infinity;
+      const failed = this.#refused.has(track) || this.#failures.get(track.trackId)?.retryAtMs === Infinity;
       remote.set(track.trackId, {
         trackId: track.trackId,
         peerId: track.peerId,
@@ -263,27 +268,27 @@ export class Subscriptions {
     return remote;
   }
 
-  /** Takes no picture of somebody any more, for as long as they are here. */
-  refusePictures(peerId: PeerId): void {
-    if (this.#refused.has(peerId)) return;
-    this.#refused.add(peerId);
+  /** Takes this track no more, nor any picture of its person, for as long as they are here, once that happened before. */
+  refusePicture(picture: Pick<RoomTrack, 'trackId' | 'peerId'>, fault: PictureFault): void {
+    this.#refused.refuse(picture, fault);
     for (const { offer, media } of [...this.#subscribed.values()]) {
-      if (!this.#isRefused(offer)) continue;
+      if (!this.#refused.has(offer)) continue;
       this.#forget(offer.trackId);
       this.#fail(offer.trackId, tooLarge());
+      this.#tellFailed(media, offer, tooLarge());
+    }
+    for (const { offer, media, consumer } of this.#toReplace) {
+      if (!this.#refused.has(offer) || consumer.closed) continue;
+      consumer.close();
       this.#tellFailed(media, offer, tooLarge());
     }
     this.#environment.changed();
     this.plan();
   }
 
-  #isRefused({ kind, peerId }: Pick<RoomTrack, 'kind' | 'peerId'>): boolean {
-    return kind === 'video' && this.#refused.has(peerId);
-  }
-
   /** @throws PlenaryError as {@link MediaSession.consume} */
   async #consume(media: MediaSession, offer: ConsumerOffer): Promise<types.Consumer> {
-    if (this.#isRefused(offer)) throw tooLarge();
+    if (this.#refused.has(offer)) throw tooLarge();
     return media.consume(offer);
   }
 
@@ -293,8 +298,12 @@ export class Subscriptions {
 
   /** Pictures that come now. */
   *pictures(): Iterable<ReceivedPicture> {
-    for (const { offer, consumer, paused } of this.#subscribed.values())
-      if (offer.kind === 'video' && !paused) yield { peerId: offer.peerId, consumer };
+    for (const entry of [...this.#subscribed.values(), ...this.#toReplace]) {
+      const { offer, consumer, paused } = entry;
+      if (offer.kind !== 'video' || paused || consumer.closed) continue;
+      const { trackId, peerId, source } = offer;
+      yield { trackId, peerId, source, consumer, isToReplace: this.#toReplace.has(entry) };
+    }
   }
 
   /** What ought to flow now, by consumer. */
@@ -345,7 +354,7 @@ export class Subscriptions {
         retryAtMs: new Map([
           ...[...this.#failures].map(([trackId, { retryAtMs }]) => [trackId, retryAtMs] as const),
           ...[...this.#tracks.values()]
-            .filter((track) => this.#isRefused(track))
+            .filter((track) => this.#refused.has(track))
             .map(({ trackId }) => [trackId, Infinity] as const),
         ]),
         nowMs,
@@ -545,15 +554,18 @@ export class Subscriptions {
   ): Promise<void> {
     const oldTrackId = old.offer.trackId;
     if (next?.paused === false) {
+      this.#toReplace.add(next);
       await playsAsWell(next.consumer, old.consumer, oldEnded, REPLACE_WITHIN_MS, (thrown) => {
         this.#environment.log.warn('the browser gives no statistics', thrown);
       });
+      this.#toReplace.delete(next);
     }
     if (media !== this.#media) return;
     this.#replacing.delete(oldTrackId);
     this.#replacing.delete(trackId);
     const news = next === undefined ? undefined : this.#earlyNews.take(next.offer.consumerId);
-    const hasEnded = news === 'ended' || news === 'way_lost';
+    const isRefused = next !== undefined && this.#refused.has(next.offer);
+    const hasEnded = isRefused || news === 'ended' || news === 'way_lost';
     if (hasEnded) next?.consumer.close();
     // Off the screen for long, or ended, meanwhile: then nobody needs the new one either.
     const isNeeded = this.#subscribed.get(oldTrackId) === old;
@@ -674,7 +686,7 @@ export class Subscriptions {
 }
 
 const tooLarge = (): PlenaryError =>
-  new PlenaryError('cannot_consume', 'Their pictures are too large for a browser.');
+  new PlenaryError('cannot_consume', 'The pictures are too large for a browser.');
 
 function viewOf(entry: Subscribed): ConsumerView {
   return {
