@@ -10,8 +10,8 @@ const MOST_PIXELS = {
   camera: 4_096 * 2_304,
   screen: LARGEST_SCREEN.width * LARGEST_SCREEN.height,
 } as const;
-/** Of all pictures together: four of 4K, or 36 cameras of 720 lines. */
-const MOST_PIXELS_TOGETHER = 4 * 3_840 * 2_160;
+/** Of all pictures together: eight of 4K, or 32 cameras of 1,080 lines, which some clients send to everybody. */
+const MOST_PIXELS_TOGETHER = 8 * 3_840 * 2_160;
 const LOOK_EVERY_MS = 250;
 /** Consumers whose statistics are asked for in one look, where the browser does not say the size otherwise. */
 const ASKED_PER_LOOK = 4;
