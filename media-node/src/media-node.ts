@@ -385,6 +385,7 @@ export class MediaNode {
             logger.error({ err: error }, 'an HTTP request of an operator failed');
           },
         },
+          logger,
         tlsFiles(),
       );
       servers.operators = operators;
