@@ -2,7 +2,7 @@ import type { PeerId } from '@plenary/cluster/protocol';
 import type { types } from 'mediasoup-client';
 import { entriesOf, numberOf } from './stats-entries.ts';
 
-/** Of a picture that is taken. A screen of 5K fits; what is larger is sent smaller, by this application. */
+/** Of a picture that is taken. A screen of 5K fits; this application sends larger ones smaller. */
 export const LONGEST_SIDE = 5_120;
 export const MOST_PIXELS = 4_096 * 4_096;
 const LOOK_EVERY_MS = 250;
@@ -59,7 +59,7 @@ export class LargePictures {
     this.#firstAsked = (this.#firstAsked + ASKED_PER_LOOK) % Math.max(1, unknown.length);
   }
 
-  /** Never rejects: what the browser cannot tell is no picture that is too large. */
+  /** Never rejects: a picture whose size the browser cannot tell is taken. */
   async #ask(picture: ReceivedPicture): Promise<void> {
     const entries = await entriesOf(picture.consumer).catch(() => []);
     const entry = entries.find(({ type }) => type === 'inbound-rtp');

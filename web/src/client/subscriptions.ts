@@ -68,7 +68,7 @@ interface Failure {
 
 /**
  * Requests for new tracks, at once and a second, and as many for changes of what is there: what comes meanwhile goes into one request.
- * Whoever publishes and ends tracks without end, and moves everybody's tiles with them, would otherwise have all in the room ask more than
+ * A peer that publishes and ends tracks without end, and so moves everybody's tiles, would otherwise have all in the room ask more than
  * they may, and be dropped for it (SPEC BU22).
  */
 const ASKS = { atOnce: 8, aSecond: 4 } as const;

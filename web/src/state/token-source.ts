@@ -19,7 +19,7 @@ const GUEST_TOKEN_REPLY = z.object({
 });
 const ERROR_REPLY = z.object({ error: WIRE_ERROR });
 
-/** What stands between page and edge may answer in its place. */
+/** A proxy between page and edge may answer in its place. */
 function codeOf(status: number): ErrorCode {
   if (status === 429) return 'rate_limited';
   if (status >= 502 && status <= 504) return 'timed_out';
