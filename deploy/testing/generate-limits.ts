@@ -14,7 +14,9 @@ import {
   BYTES_PER_CONSUMER,
   BYTES_PER_EVENT,
   BYTES_PER_PERSON,
+  COST_OF_FURTHER_TRACK,
   costOf,
+  FIRST_TRACKS,
   HTTP_COST,
   REQUEST_COSTS,
   RESOURCES,
@@ -174,7 +176,8 @@ node's thread each; an admission is taken for ${CALLS_PER_ADMISSION}. A *deliver
 an event, ${BYTES_PER_PERSON} for a person on a page, ${BYTES_PER_CONSUMER} for a consumer, and what people wrote; those of \`sync\`, and what
 a join, a resume and an opening of media carry, are counted when they are known, and paid before the next one, for which ${BYTES_PER_EVENT} bytes
 at least have to be there; what a join and a resume carry is paid from the budgets of the room and the tenant for joins and resumes too. A request by
-HTTP is taken for ${HTTP_COST} of work and the bytes of its answer, which its address pays; \`/health\` and \`/api/ready\` are free. Items that are named twice count once, and the cost of a change of nothing is given back.
+HTTP is taken for ${HTTP_COST} of work and the bytes of its answer, which its address pays; \`/health\` and \`/api/ready\` are free. From the ${FIRST_TRACKS + 1}th track
+under one placement (\`epoch\`) on, a publication costs ${COST_OF_FURTHER_TRACK.work ?? 0} of work more, counted when it is done. Items that are named twice count once, and the cost of a change of nothing is given back.
 
 ${table(['request', ...RESOURCES], costRows)}
 

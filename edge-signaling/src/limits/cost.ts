@@ -21,8 +21,7 @@ export const REQUEST_COSTS: Readonly<Record<ClientRequestName, number>> = {
   'media.check': 1,
   'transport.connect': 1,
   'transport.restartIce': 2,
-  // As much as a join: everybody in the room subscribes to what is published, and pays for that as well.
-  'track.publish': 20,
+  'track.publish': 5,
   'track.pause': 1,
   'track.end': 1,
   subscribe: 3,
@@ -33,6 +32,13 @@ export const REQUEST_COSTS: Readonly<Record<ClientRequestName, number>> = {
   'roster.page': 3,
   sync: 5,
 };
+/** Tracks of one placement whose publication costs no more: microphone, camera, and a screen with its sound. */
+export const FIRST_TRACKS = 4;
+/**
+ * What each further one costs beside, known afterwards: together as much as a join, since everybody in the room subscribes to it and pays
+ * for that as well (SPEC BU22). Not the first ones: whose edge and media node died together has little left (`CARRIED_LEAST_SHARE`).
+ */
+export const COST_OF_FURTHER_TRACK: Cost = { work: 15 };
 /** Of a message that is no request. */
 export const UNKNOWN_COST = 5;
 /** Of a request by HTTP: a page, which is some dozens of them, is as much as a few joins. */

@@ -78,6 +78,8 @@ export class Session {
   #unreachedNodes: readonly MediaNodeId[] = [];
   #mediaRequests = 0;
   #answeredMediaRequest = 0;
+  /** Tracks published under the newest placement that had any. */
+  #published: { readonly epoch: Epoch; count: number } | undefined;
   readonly #turns = new Turns<'placement'>();
 
   constructor(
@@ -122,6 +124,13 @@ export class Session {
   /** The media of an epoch; the newest where none is named. */
   mediaOf(epoch: Epoch | undefined): SessionMedia | undefined {
     return epoch === undefined ? this.#media : this.allMedia.find((media) => media.epoch === epoch);
+  }
+
+  /** Counts a track that is published under a placement. @returns the how many-th it is; of an earlier placement it counts for the newest */
+  countPublication({ epoch }: Pick<SessionMedia, 'epoch'>): number {
+    if (this.#published === undefined || epoch > this.#published.epoch) this.#published = { epoch, count: 0 };
+    this.#published.count += 1;
+    return this.#published.count;
   }
 
   /** By the store's clock. */

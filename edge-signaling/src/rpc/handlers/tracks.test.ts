@@ -1,6 +1,9 @@
 import { peer, request, track } from '@plenary/cluster/testing/samples';
+import { EPOCH } from '@plenary/cluster/ids';
 import { CLIENT_REQUESTS, LOGGED_EVENT } from '@plenary/cluster/protocol';
 import { describe, expect, it } from 'vitest';
+import { BUDGETS, CARRIED_LEAST_SHARE, CARRIED_SHARE } from '../../limits/budget.ts';
+import { FIRST_TRACKS, REQUEST_COSTS } from '../../limits/cost.ts';
 import { LimitedLog } from '../../limits/limited-log.ts';
 import { EdgeBudgets } from '../../limits/meter.ts';
 import { Connection } from '../../session/connection.ts';
@@ -32,7 +35,7 @@ async function publisher() {
   /** The tracks that the room was told of, in the order of events. */
   const told = (): unknown[] =>
     channel.events.map(({ event }) => ('trackId' in event ? event.trackId : event.type));
-  return { parts, link, connection, services, told };
+  return { parts, link, connection, services, session, told };
 }
 
 let sequence = 0;
@@ -102,5 +105,31 @@ describe('what a media node answers about a track', () => {
     expect(told()).toEqual([]);
     expect(parts.faults).toHaveLength(2);
     expect(parts.localRooms.tracksOf(ROOM).homeNodeOf(track('bobs'))).toBe('another');
+  });
+});
+
+describe('what a publication costs', () => {
+  it('[BU22] is little for the first tracks of a placement, and as much as a join for further ones', async () => {
+    const { link, connection, services, session } = await publisher();
+    link.answer = () => ({ trackId: 'mine', events: [publication('mine', 'ann')], calls: 3 });
+    const work = (): number => session.purse?.budget.levelOf('work') ?? Number.NaN;
+    const before = work();
+    for (let count = 0; count < FIRST_TRACKS; count += 1)
+      await handleTrackPublish(services)(PUBLISH, connection);
+    expect(work()).toBe(before);
+    await handleTrackPublish(services)(PUBLISH, connection);
+    expect(before - work() + REQUEST_COSTS['track.publish']).toBe(REQUEST_COSTS.join);
+    // A placement that came later has its own first tracks.
+    expect(session.countPublication({ epoch: EPOCH.parse(session.media.epoch + 1) })).toBe(1);
+    expect(session.countPublication(session.media)).toBe(2);
+  });
+
+  it('[BU16] can be paid by somebody whose edge and media node died together, with what is carried at least', () => {
+    const least = BUDGETS.session.work.capacity * CARRIED_LEAST_SHARE;
+    const { resume, 'media.open': open, 'track.publish': publish } = REQUEST_COSTS;
+    expect(least).toBeGreaterThanOrEqual(resume + open + publish);
+    expect(BUDGETS.session.work.capacity * CARRIED_SHARE).toBeGreaterThanOrEqual(
+      resume + open + FIRST_TRACKS * publish,
+    );
   });
 });

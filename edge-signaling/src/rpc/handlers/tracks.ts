@@ -3,7 +3,13 @@ import type { TrackId } from '@plenary/cluster/ids';
 import type { LoggedEvent, RoomEvent } from '@plenary/cluster/protocol';
 import { checkPublish } from '../../auth/permissions.ts';
 import { askMediaNode } from './services.ts';
-import { costOf, costOfNoEvent, costOfNothing } from '../../limits/cost.ts';
+import {
+  COST_OF_FURTHER_TRACK,
+  costOf,
+  costOfNoEvent,
+  costOfNothing,
+  FIRST_TRACKS,
+} from '../../limits/cost.ts';
 import type { Cost } from '../../limits/cost.ts';
 import type { Connection } from '../../session/connection.ts';
 import type { Session } from '../../session/session.ts';
@@ -16,7 +22,8 @@ export function handleTrackPublish(services: TrackServices): Handler<'track.publ
   return async ({ epoch, ...request }, connection) => {
     const { session } = connection;
     checkPublish(session.grants, request);
-    const homeNodeId = (session.mediaOf(epoch) ?? session.media).mediaNodeId;
+    const media = session.mediaOf(epoch) ?? session.media;
+    const homeNodeId = media.mediaNodeId;
     const {
       trackId,
       events: told,
@@ -31,6 +38,8 @@ export function handleTrackPublish(services: TrackServices): Handler<'track.publ
     if (tracks.mayBeOf(session.peerId, trackId))
       tracks.learn([{ trackId, peerId: session.peerId, kind, source, homeNodeId }]);
     settleChange(connection, costOf('track.publish', request, connection.people), { events, calls });
+    if (events.length > 0 && session.countPublication(media) > FIRST_TRACKS)
+      connection.settle(COST_OF_FURTHER_TRACK);
     channel.publishEvents(session.roomId, events);
     return { trackId };
   };
