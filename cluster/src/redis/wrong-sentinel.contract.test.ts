@@ -112,7 +112,10 @@ describe('Sentinels of which the first one is wrong', () => {
       {
         kind: 'sentinel',
         name: 'plenary',
+        username: undefined,
         password: TEST_REDIS_PASSWORD,
+        tls: false,
+        sentinelUsername: undefined,
         sentinelPassword: TEST_REDIS_PASSWORD,
         sentinels: [{ host: '127.0.0.1', port }],
       },
