@@ -11,6 +11,8 @@ const distant = '**/*.distant.test.ts';
 
 /** Files at a time. Vitest would leave one core idle. */
 const WORKERS = 2;
+/** Files of contract tests at a time: they wait for Redis and Consul to fail and to come back, so that two leave the cores idle. */
+const CONTRACT_WORKERS = 4;
 /** Files of integration tests at a time: they wait for processes most of the time, so that three fill two cores. */
 const INTEGRATION_WORKERS = 3;
 
@@ -50,7 +52,7 @@ export default defineConfig({
           include: [contract],
           exclude: everywhere,
           pool: 'forks',
-          maxWorkers: WORKERS,
+          maxWorkers: CONTRACT_WORKERS,
           testTimeout: 90_000,
           hookTimeout: 90_000,
         },

@@ -203,11 +203,12 @@ export function lookupOver(
   };
   const promised: PromisedLookup = (name, options = {}) =>
     new Promise((resolve, reject) => {
-      lookup(name, options, (error, address, family) => {
+      const settle: Callback = (error, address, family) => {
         if (error !== null) reject(error);
         else if (typeof address === 'string') resolve({ address, family: family ?? 0 });
         else resolve(address ?? []);
-      });
+      };
+      lookup(name, options, entry('background', settle));
     });
   return Object.assign(lookup, { [promisify.custom]: promised });
 }

@@ -5,6 +5,7 @@ export type { ClientLog, Counters } from './counters.ts';
 export { PlenaryError, type ErrorCode } from '@plenary/cluster/errors';
 export { errorForPeople, isKeptUnreadable, type PersonReadableError } from './errors-for-people.ts';
 export { JOIN_STEPS, type JoinStep, type JoinTimings } from './join-timings.ts';
+export { LARGEST_SCREEN } from './large-pictures.ts';
 export type {
   MediaState,
   MeetingEvents,

@@ -1,13 +1,16 @@
+import type { RoomTrack } from '@plenary/cluster/protocol';
+import { FakeMediaStreamTrack } from 'fake-mediastreamtrack';
+import { FakeHandler } from 'mediasoup-client/handlers/FakeHandler';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { LONGEST_SIDE, MOST_PIXELS } from './large-pictures.ts';
 import { eventually } from './testing/eventually.ts';
-import { consumerOffer, loggedEvent, snapshotOf, trackOf } from './testing/fixtures.ts';
+import { consumerOffer, loggedEvent, peerOf, snapshotOf, trackOf } from './testing/fixtures.ts';
 import { meet } from './testing/meet.ts';
 import { ScriptedEdge } from './testing/scripted-edge.ts';
 import type { Meeting } from './index.ts';
 
 const GOOD = trackOf('t-good', 'peer-b', 'camera');
-const BAD = trackOf('t-bad', 'peer-c', 'camera');
+const BAD = trackOf('t-bad', 'peer-c', 'screen');
+const CAMERA = trackOf('t-camera', 'peer-c', 'camera');
 const NEXT = trackOf('t-next', 'peer-c', 'screen');
 const VOICE = trackOf('t-voice', 'peer-c', 'microphone');
 
@@ -29,27 +32,138 @@ describe('pictures that no browser can bear', () => {
   });
   afterEach(() => {
     vi.useRealTimers();
+    vi.restoreAllMocks();
   });
 
-  test('[MS11] are let go of with all that their person shows, and the edge is told; everything else plays on', async () => {
+  async function watching(...tracks: RoomTrack[]): Promise<{ edge: ScriptedEdge; meeting: Meeting }> {
     const edge = new ScriptedEdge();
-    edge.room = snapshotOf({ tracks: [GOOD, BAD, VOICE] });
-    edge.consumers = [GOOD, BAD, VOICE].map((track) => offerOf(track));
+    const peers = ['self', ...new Set(tracks.map(({ peerId }) => peerId))].map((peerId) => peerOf(peerId));
+    edge.room = snapshotOf({ tracks, peers });
+    edge.consumers = tracks.map((track) => offerOf(track));
+    edge.on.subscribe = ({ trackIds }) => ({
+      consumers: trackIds.map((trackId) => offerOf({ ...NEXT, trackId })),
+      failed: [],
+    });
     const meeting = meet(edge);
     await meeting.join();
-    await eventually(() => expect(statusOf(meeting, 't-bad')?.status).toBe('live'));
-    sizes(meeting, 't-good', LONGEST_SIDE, Math.floor(MOST_PIXELS / LONGEST_SIDE));
-    sizes(meeting, 't-bad', 640, 360);
-    await vi.advanceTimersByTimeAsync(2_000);
-    expect(statusOf(meeting, 't-bad')?.status).toBe('live');
-    sizes(meeting, 't-bad', 16_383, 16_383);
+    await eventually(() => {
+      for (const { trackId } of tracks) expect(statusOf(meeting, trackId)?.status).toBe('live');
+    });
+    return { edge, meeting };
+  }
+
+  const look = async (): Promise<void> => {
     await vi.advanceTimersByTimeAsync(500);
-    expect(statusOf(meeting, 't-bad')?.status).toBe('failed');
+  };
+  const statuses = (meeting: Meeting): Record<string, string> =>
+    Object.fromEntries(
+      [...meeting.getSnapshot().remoteTracks.values()].map(({ trackId, status }) => [trackId, status]),
+    );
+
+  test.each([
+    ['camera', 4_096, 2_304, 'live'],
+    ['camera', 2_304, 4_096, 'live'],
+    ['camera', 4_096, 2_305, 'failed'],
+    ['screen', 5_120, 3_200, 'live'],
+    ['screen', 5_120, 3_201, 'failed'],
+    ['screen', 16_383, 16_383, 'failed'],
+  ] as const)('[MS11] a %s of %d × %d pixels is %s', async (source, width, height, status) => {
+    const track = trackOf('t-one', 'peer-b', source);
+    const { meeting } = await watching(track);
+    sizes(meeting, 't-one', 640, 360);
+    await look();
+    expect(statuses(meeting)).toEqual({ 't-one': 'live' });
+    sizes(meeting, 't-one', width, height);
+    await look();
+    expect(statuses(meeting)).toEqual({ 't-one': status });
+  });
+
+  test('[MS11] are let go of one by one, at the second time with all that their person shows, and the edge is told; all else plays on', async () => {
+    const { edge, meeting } = await watching(GOOD, BAD, CAMERA, VOICE);
+    sizes(meeting, 't-bad', 16_383, 16_383);
+    await look();
+    expect(statuses(meeting)).toEqual({
+      't-good': 'live',
+      't-bad': 'failed',
+      't-camera': 'live',
+      't-voice': 'live',
+    });
     expect(edge.requests('consumer.failed')).toMatchObject([{ consumerId: 'c-t-bad', trackId: 't-bad' }]);
-    edge.notify('event', loggedEvent('101-0', '100-0', { type: 'track.published', track: NEXT }));
-    await eventually(() => expect(statusOf(meeting, 't-next')?.status).toBe('failed'));
     await vi.advanceTimersByTimeAsync(60_000);
     expect(edge.requests('subscribe')).toEqual([]);
-    for (const trackId of ['t-good', 't-voice']) expect(statusOf(meeting, trackId)?.status).toBe('live');
+    edge.notify('event', loggedEvent('101-0', '100-0', { type: 'track.published', track: NEXT }));
+    await eventually(() => expect(statusOf(meeting, 't-next')?.mediaTrack).toBeDefined());
+    sizes(meeting, 't-next', 16_383, 16_383);
+    await eventually(() =>
+      expect(statuses(meeting)).toEqual({
+        't-good': 'live',
+        't-bad': 'failed',
+        't-camera': 'failed',
+        't-voice': 'live',
+        't-next': 'failed',
+      }),
+    );
+    expect(edge.requests('consumer.failed').map(({ trackId }) => trackId)).toEqual([
+      't-bad',
+      't-camera',
+      't-next',
+    ]);
+  });
+
+  test('[MS11] that are too many together are let go of from the largest on, and their people keep the rest', async () => {
+    const many = Array.from({ length: 4 }, (_, count) => trackOf(`t-${count}`, `peer-${count}`, 'camera'));
+    const screen = trackOf('t-screen', 'peer-0', 'screen');
+    const { meeting } = await watching(...many, screen);
+    for (const { trackId } of many) sizes(meeting, trackId, 3_840, 2_160);
+    sizes(meeting, 't-screen', 0, 0);
+    await look();
+    expect(new Set(Object.values(statuses(meeting)))).toEqual(new Set(['live']));
+    sizes(meeting, 't-screen', 5_120, 3_200);
+    await look();
+    expect(statuses(meeting)).toEqual({
+      't-0': 'live',
+      't-1': 'live',
+      't-2': 'live',
+      't-3': 'live',
+      't-screen': 'failed',
+    });
+    sizes(meeting, 't-0', 4_096, 2_304);
+    await look();
+    expect(statuses(meeting)).toMatchObject({ 't-0': 'failed', 't-1': 'live', 't-2': 'live', 't-3': 'live' });
+  });
+
+  test('[MS11] that are to take the place of others are looked at before they do', async () => {
+    const { edge, meeting } = await watching(CAMERA);
+    vi.spyOn(FakeHandler.prototype, 'getReceiverStats').mockImplementation(() =>
+      Promise.resolve(new Map([['in', { type: 'inbound-rtp', framesDecoded: 0 }]])),
+    );
+    sizes(meeting, 't-camera', 640, 360);
+    const before = statusOf(meeting, 't-camera')?.mediaTrack;
+    vi.spyOn(FakeMediaStreamTrack.prototype, 'getSettings').mockReturnValue({ width: 16_383, height: 16_383 });
+    edge.on.subscribe = () => ({
+      consumers: [offerOf({ ...CAMERA, trackId: NEXT.trackId })],
+      failed: [],
+    });
+    const track = { ...trackOf('t-next', 'peer-c', 'camera'), replaces: CAMERA.trackId };
+    edge.notify('event', loggedEvent('101-0', '100-0', { type: 'track.published', track }));
+    await eventually(() => expect(edge.requests('consumer.failed')).toMatchObject([{ trackId: 't-next' }]));
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(edge.requests('subscribe')).toHaveLength(1);
+    expect(statusOf(meeting, 't-next')).toMatchObject({ status: 'live', mediaTrack: before });
+  });
+
+  test('[MS11] are forgotten with their people', async () => {
+    const { edge, meeting } = await watching(GOOD, BAD);
+    sizes(meeting, 't-bad', 16_383, 16_383);
+    await look();
+    const { peerId } = BAD;
+    edge.notify('event', loggedEvent('101-0', '100-0', { type: 'peer.left', peerId, reason: 'left' }));
+    edge.notify('event', loggedEvent('102-0', '101-0', { type: 'peer.joined', peer: peerOf('peer-c') }));
+    edge.notify('event', loggedEvent('103-0', '102-0', { type: 'track.published', track: BAD }));
+    edge.notify('event', loggedEvent('104-0', '103-0', { type: 'track.published', track: NEXT }));
+    await eventually(() => expect(statuses(meeting)).toMatchObject({ 't-bad': 'live', 't-next': 'live' }));
+    sizes(meeting, 't-next', 16_383, 16_383);
+    await look();
+    expect(statuses(meeting)).toMatchObject({ 't-bad': 'live', 't-next': 'failed' });
   });
 });

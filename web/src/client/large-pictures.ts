@@ -1,24 +1,35 @@
-import type { PeerId } from '@plenary/cluster/protocol';
+import type { PeerId, TrackId, TrackSource } from '@plenary/cluster/protocol';
 import type { types } from 'mediasoup-client';
+import type { PictureFault } from './refused-pictures.ts';
 import { entriesOf, numberOf } from './stats-entries.ts';
 
-/** Of a picture that is taken. A screen of 5K fits; this application sends larger ones smaller. */
-export const LONGEST_SIDE = 5_120;
-export const MOST_PIXELS = 4_096 * 4_096;
+/** Of a screen that is taken: one of 5K fits. A larger one is captured smaller by this application. */
+export const LARGEST_SCREEN = { width: 5_120, height: 3_200 } as const;
+/** Of one picture, whichever way it lies. */
+const MOST_PIXELS = {
+  camera: 4_096 * 2_304,
+  screen: LARGEST_SCREEN.width * LARGEST_SCREEN.height,
+} as const;
+/** Of all pictures together: four of 4K, or 36 cameras of 720 lines. */
+const MOST_PIXELS_TOGETHER = 4 * 3_840 * 2_160;
 const LOOK_EVERY_MS = 250;
 /** Consumers whose statistics are asked for in one look, where the browser does not say the size otherwise. */
 const ASKED_PER_LOOK = 4;
 
 /** A picture that is received. */
 export interface ReceivedPicture {
+  readonly trackId: TrackId;
   readonly peerId: PeerId;
+  readonly source: TrackSource;
   readonly consumer: Pick<types.Consumer, 'track' | 'closed' | 'getStats'>;
+  /** It is to replace another one that plays on, and counts among all of them only once it has. */
+  readonly isToReplace: boolean;
 }
 
 export interface LargePicturesEnvironment {
   readonly pictures: () => Iterable<ReceivedPicture>;
-  /** This person sends pictures that no browser can bear. */
-  readonly tooLarge: (peerId: PeerId) => void;
+  /** No browser can bear this picture, or all of them together, of which this is the largest. It is to be let go of. */
+  readonly tooLarge: (picture: ReceivedPicture, fault: PictureFault) => void;
 }
 
 /**
@@ -27,6 +38,7 @@ export interface LargePicturesEnvironment {
  */
 export class LargePictures {
   readonly #environment: LargePicturesEnvironment;
+  readonly #pixels = new WeakMap<ReceivedPicture['consumer'], number>();
   #timer: ReturnType<typeof setInterval> | undefined;
   /** Where those who are asked for statistics begin in the next look. */
   #firstAsked = 0;
@@ -49,8 +61,9 @@ export class LargePictures {
     for (const picture of [...this.#environment.pictures()]) {
       const { width = 0, height = 0 } = picture.consumer.track.getSettings();
       if (width === 0) unknown.push(picture);
-      else this.#judge(picture, width, height);
+      else this.#judge(picture, width * height);
     }
+    this.#judgeAll();
     // Firefox does not tell the size of what comes from elsewhere.
     for (let count = 0; count < Math.min(ASKED_PER_LOOK, unknown.length); count += 1) {
       const picture = unknown[(this.#firstAsked + count) % unknown.length];
@@ -63,10 +76,26 @@ export class LargePictures {
   async #ask(picture: ReceivedPicture): Promise<void> {
     const entries = await entriesOf(picture.consumer).catch(() => []);
     const entry = entries.find(({ type }) => type === 'inbound-rtp');
-    this.#judge(picture, numberOf(entry, 'frameWidth'), numberOf(entry, 'frameHeight'));
+    this.#judge(picture, numberOf(entry, 'frameWidth') * numberOf(entry, 'frameHeight'));
+    this.#judgeAll();
   }
 
-  #judge({ peerId, consumer }: ReceivedPicture, width: number, height: number): void {
-    if (width * height > MOST_PIXELS && !consumer.closed) this.#environment.tooLarge(peerId);
+  #judge(picture: ReceivedPicture, pixels: number): void {
+    this.#pixels.set(picture.consumer, pixels);
+    const most = picture.source === 'screen' ? MOST_PIXELS.screen : MOST_PIXELS.camera;
+    if (pixels > most && !picture.consumer.closed) this.#environment.tooLarge(picture, 'alone');
+  }
+
+  #judgeAll(): void {
+    const sized = [...this.#environment.pictures()]
+      .filter(({ isToReplace }) => !isToReplace)
+      .map((picture) => ({ picture, pixels: this.#pixels.get(picture.consumer) ?? 0 }));
+    let together = sized.reduce((sum, { pixels }) => sum + pixels, 0);
+    // Of equal ones the newest goes first.
+    for (const { picture, pixels } of sized.reverse().sort((left, right) => right.pixels - left.pixels)) {
+      if (together <= MOST_PIXELS_TOGETHER) return;
+      together -= pixels;
+      this.#environment.tooLarge(picture, 'together');
+    }
   }
 }

@@ -28,7 +28,7 @@ import type { WantedVideo } from './plan-subscriptions.ts';
 import { Publisher } from './publisher.ts';
 import type { RequestEdge } from './request-edge.ts';
 import { announceChanges, roomChanges } from './room-changes.ts';
-import { EMPTY_ROOM, applyRosterPage, type RoomState } from './room-state.ts';
+import { EMPTY_ROOM, applyRosterPage, mayBeHere, type RoomState } from './room-state.ts';
 import { RoundTripMeter } from './round-trips.ts';
 import type { EdgeLink } from './rpc.ts';
 import { socketSignalling } from './socket-signalling.ts';
@@ -267,7 +267,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     });
     this.#large = new LargePictures({
       pictures: () => this.#subscriptions.pictures(),
-      tooLarge: (peerId) => this.#subscriptions.refusePictures(peerId),
+      tooLarge: (picture, fault) => this.#subscriptions.refusePicture(picture, fault),
     });
   }
 
@@ -578,7 +578,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
   #roomChanged(room: RoomState): void {
     const before = this.#store.getSnapshot().room;
     this.#patch({ room });
-    this.#subscriptions.setTracks(room.tracks);
+    this.#subscriptions.setTracks(room.tracks, (peerId) => mayBeHere(room, peerId));
     this.#outbox.settle(room.chat);
     announceChanges(this.events, roomChanges(before, room, this.getSnapshot().ownPeerIds));
     // A tile needs its person's name: load pages until every publisher is known.

@@ -15,14 +15,17 @@ export class Pace {
     this.#left = limits.atOnce;
   }
 
-  /** @returns 0 where it may be done now, and is counted; else how long it has to wait, in milliseconds */
-  takeOrWaitMs(nowMs: number): number {
+  /**
+   * @param count - how many times in one
+   * @returns 0 where it may be done now, and is counted; else how long it has to wait, in milliseconds
+   */
+  takeOrWaitMs(nowMs: number, count = 1): number {
     const { atOnce, aSecond } = this.#limits;
     const passedMs = Math.max(0, nowMs - this.#countedAtMs);
     this.#left = Math.min(atOnce, this.#left + (passedMs * aSecond) / 1_000);
     this.#countedAtMs = nowMs;
-    if (this.#left < 1) return Math.ceil((1_000 * (1 - this.#left)) / aSecond);
-    this.#left -= 1;
+    if (this.#left < count) return Math.ceil((1_000 * (count - this.#left)) / aSecond);
+    this.#left -= count;
     return 0;
   }
 }

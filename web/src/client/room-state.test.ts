@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { roomChanges } from './room-changes.ts';
-import { applyEvent, applyRosterPage, roomFromSnapshot, type RoomState } from './room-state.ts';
+import { applyEvent, applyRosterPage, mayBeHere, roomFromSnapshot, type RoomState } from './room-state.ts';
 import { chatEvent, loggedEvent, peerOf, snapshotOf, trackOf } from './testing/fixtures.ts';
 
 const BEN = peerOf('ben', 'Ben');
@@ -94,6 +94,16 @@ describe('applyRosterPage', () => {
     expect([...paged.peers.keys()]).toEqual(['self', 'cy']);
     expect(paged.nextCursor).toBeUndefined();
   });
+});
+
+test('[MS11] whom a roster does not list may be in the room until all of it is loaded, or they have left', () => {
+  const { peerId } = peerOf('cy');
+  const big = roomFromSnapshot(snapshotOf({ peerCount: 9, nextCursor: 'c' }));
+  expect(mayBeHere(START, BEN.peerId)).toBe(true);
+  expect(mayBeHere(START, peerId)).toBe(false);
+  expect(mayBeHere(big, peerId)).toBe(true);
+  expect(mayBeHere(after(big, { type: 'peer.left', peerId, reason: 'left' }), peerId)).toBe(false);
+  expect(mayBeHere(applyRosterPage(big, { peers: [peerOf('di')] }), peerId)).toBe(false);
 });
 
 describe('roomChanges', () => {

@@ -84,6 +84,11 @@ export function applyRosterPage(
   return { ...room, peers, nextCursor: page.nextCursor, peerCount: Math.max(room.peerCount, peers.size) };
 }
 
+/** Whether somebody may be in the room: a roster that is not loaded to its end does not list everybody. */
+export function mayBeHere({ peers, nextCursor, departed }: RoomState, peerId: PeerId): boolean {
+  return peers.has(peerId) || (nextCursor !== undefined && !departed.has(peerId));
+}
+
 /** Whether `id` is newer than all that the room holds. */
 export function isNews(room: RoomState, id: EventId): boolean {
   return compareEventIds(id, room.lastEventId) > 0;

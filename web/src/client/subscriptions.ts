@@ -22,10 +22,12 @@ import {
   withOwnReplacements,
   type ConsumerChange,
   type ConsumerView,
+  type SubscriptionPlan,
   type WantedVideo,
 } from './plan-subscriptions.ts';
 import { Pace } from './pace.ts';
 import { playsAsWell } from './plays-as-well.ts';
+import { RefusedPictures, type PictureFault } from './refused-pictures.ts';
 import type { RequestEdge } from './request-edge.ts';
 import type { WatchedFlow } from './stalled-tracks.ts';
 
@@ -67,11 +69,13 @@ interface Failure {
 }
 
 /**
- * Requests for new tracks, at once and a second, and as many for changes of what is there: what comes meanwhile goes into one request.
- * A peer that publishes and ends tracks without end, and so moves everybody's tiles, would otherwise have all in the room ask more than
- * they may, and be dropped for it (SPEC BU22).
+ * Requests for new tracks and for those that take another one's place, at once and a second, and as many for changes of what is there:
+ * what comes meanwhile goes into one request. A peer that publishes, replaces and ends tracks without end, and moves everybody's tiles with
+ * them, would otherwise have all in the room ask more than they may, and be dropped for it (SPEC BU22).
  */
-const ASKS = { atOnce: 8, aSecond: 4 } as const;
+const ASKS = { atOnce: 8, aSecond: 2 } as const;
+/** Requests that end consumers whose place was taken. */
+const ENDS = { atOnce: 8, aSecond: 1 } as const;
 /** How long a consumer that is to replace another one may take to play, in milliseconds; the old one goes on for 10 s. */
 const REPLACE_WITHIN_MS = 8_000;
 /** After a consumer was closed its track is asked for again in once to twice this time, in milliseconds. */
@@ -100,8 +104,10 @@ export class Subscriptions {
   readonly #replacing = new Map<TrackId, AbortController>();
   readonly #failures = new Map<TrackId, Failure>();
   readonly #earlyNews = new EarlyNews();
-  /** Whose pictures are too large for a browser: none of them is taken any more. */
-  readonly #refused = new Set<PeerId>();
+  /** Pictures that are too large for a browser. */
+  readonly #refused = new RefusedPictures();
+  /** Consumers that play already and do not have the place yet that they are to take. */
+  readonly #toReplace = new Set<Subscribed>();
   #tracks: ReadonlyMap<TrackId, RoomTrack> = new Map();
   /** As the room has them. */
   #told = this.#tracks;
@@ -112,6 +118,11 @@ export class Subscriptions {
   #planned = false;
   readonly #asks = new Pace(ASKS);
   readonly #changes = new Pace(ASKS);
+  readonly #ends = new Pace(ENDS);
+  /** Consumers whose tracks come another way now, by track. */
+  readonly #superseded = new Map<TrackId, ConsumerId>();
+  /** Consumers that nobody needs any more, with the transports that they came by. */
+  #useless: readonly Pick<Subscribed, 'offer' | 'media'>[] = [];
 
   constructor(environment: SubscriptionsEnvironment) {
     this.#environment = environment;
@@ -154,6 +165,7 @@ export class Subscriptions {
   detach(): void {
     this.#giveUpRequests();
     this.#media = undefined;
+    this.#useless = [];
     this.#subscribed.clear();
     this.#environment.changed();
   }
@@ -163,11 +175,14 @@ export class Subscriptions {
     this.#inFlight.clear();
     for (const oldEnded of this.#replacing.values()) oldEnded.abort();
     this.#replacing.clear();
+    this.#superseded.clear();
     this.#failures.clear();
     this.#earlyNews.clear();
   }
 
-  setTracks(tracks: ReadonlyMap<TrackId, RoomTrack>): void {
+  /** @param isHere - whether somebody may still be in the room */
+  setTracks(tracks: ReadonlyMap<TrackId, RoomTrack>, isHere: (peerId: PeerId) => boolean): void {
+    this.#refused.keep(tracks, isHere);
     if (tracks === this.#told) return;
     this.#told = tracks;
     this.#tracks = withOwnReplacements(tracks);
@@ -194,22 +209,22 @@ export class Subscriptions {
       replacing.abort();
       return;
     }
-    // So does that of a track whose successor is about to be asked for.
-    if (this.#newestOf(trackId) === trackId) this.#ended(trackId, isWayLost);
-    else subscribed.hasEnded = true;
+    // So does that of a track whose successor, or other way, is about to be asked for.
+    if (this.#newestOf(trackId) !== trackId || this.#superseded.get(trackId) === consumerId)
+      subscribed.hasEnded = true;
+    else this.#ended(trackId, isWayLost);
   }
 
   /** The track comes another way now: a new consumer takes the place of this one, as soon as it plays. */
   consumerSuperseded(consumerId: ConsumerId, trackId: TrackId): void {
-    const media = this.#media;
-    const old = this.#subscribed.get(trackId);
-    if (media === undefined) return;
-    if (old?.offer.consumerId !== consumerId) {
+    if (this.#media === undefined) return;
+    if (this.#subscribed.get(trackId)?.offer.consumerId !== consumerId) {
       this.#noteEarly(consumerId, trackId, 'superseded');
       return;
     }
     if (this.#replacing.has(trackId)) return;
-    void this.#replaceAll(media, [{ old, trackId }]);
+    this.#superseded.set(trackId, consumerId);
+    this.plan();
   }
 
   #noteEarly(consumerId: ConsumerId, trackId: TrackId, news: ConsumerNews): void {
@@ -238,7 +253,7 @@ export class Subscriptions {
       const subscribed =
         this.#subscribed.get(track.trackId) ??
         (track.replaces === undefined ? undefined : this.#subscribed.get(track.replaces));
-      const failed = this.#isRefused(track) || this.#failures.get(track.trackId)?.retryAtMs === Infinity;
+      const failed = this.#refused.has(track) || this.#failures.get(track.trackId)?.retryAtMs === Infinity;
       remote.set(track.trackId, {
         trackId: track.trackId,
         peerId: track.peerId,
@@ -253,27 +268,27 @@ export class Subscriptions {
     return remote;
   }
 
-  /** Takes no picture of somebody any more, for as long as they are here. */
-  refusePictures(peerId: PeerId): void {
-    if (this.#refused.has(peerId)) return;
-    this.#refused.add(peerId);
+  /** Takes this track no more, nor any picture of its person, for as long as they are here, once that happened before. */
+  refusePicture(picture: Pick<RoomTrack, 'trackId' | 'peerId'>, fault: PictureFault): void {
+    this.#refused.refuse(picture, fault);
     for (const { offer, media } of [...this.#subscribed.values()]) {
-      if (!this.#isRefused(offer)) continue;
+      if (!this.#refused.has(offer)) continue;
       this.#forget(offer.trackId);
       this.#fail(offer.trackId, tooLarge());
+      this.#tellFailed(media, offer, tooLarge());
+    }
+    for (const { offer, media, consumer } of this.#toReplace) {
+      if (!this.#refused.has(offer) || consumer.closed) continue;
+      consumer.close();
       this.#tellFailed(media, offer, tooLarge());
     }
     this.#environment.changed();
     this.plan();
   }
 
-  #isRefused({ kind, peerId }: Pick<RoomTrack, 'kind' | 'peerId'>): boolean {
-    return kind === 'video' && this.#refused.has(peerId);
-  }
-
   /** @throws PlenaryError as {@link MediaSession.consume} */
   async #consume(media: MediaSession, offer: ConsumerOffer): Promise<types.Consumer> {
-    if (this.#isRefused(offer)) throw tooLarge();
+    if (this.#refused.has(offer)) throw tooLarge();
     return media.consume(offer);
   }
 
@@ -283,8 +298,12 @@ export class Subscriptions {
 
   /** Pictures that come now. */
   *pictures(): Iterable<ReceivedPicture> {
-    for (const { offer, consumer, paused } of this.#subscribed.values())
-      if (offer.kind === 'video' && !paused) yield { peerId: offer.peerId, consumer };
+    for (const entry of [...this.#subscribed.values(), ...this.#toReplace]) {
+      const { offer, consumer, paused } = entry;
+      if (offer.kind !== 'video' || paused || consumer.closed) continue;
+      const { trackId, peerId, source } = offer;
+      yield { trackId, peerId, source, consumer, isToReplace: this.#toReplace.has(entry) };
+    }
   }
 
   /** What ought to flow now, by consumer. */
@@ -335,7 +354,7 @@ export class Subscriptions {
         retryAtMs: new Map([
           ...[...this.#failures].map(([trackId, { retryAtMs }]) => [trackId, retryAtMs] as const),
           ...[...this.#tracks.values()]
-            .filter((track) => this.#isRefused(track))
+            .filter((track) => this.#refused.has(track))
             .map(({ trackId }) => [trackId, Infinity] as const),
         ]),
         nowMs,
@@ -343,13 +362,17 @@ export class Subscriptions {
       this.#wanted,
     );
     for (const trackId of plan.drop) this.#forget(trackId);
-    const successions = plan.succeed.flatMap(({ trackId, replaces }): Replacement[] => {
-      const old = this.#subscribed.get(replaces);
-      return old === undefined ? [] : [{ old, trackId }];
-    });
-    for (const batch of batches(successions)) void this.#replaceAll(media, batch);
-    const askInMs = plan.subscribe.length === 0 ? 0 : this.#asks.takeOrWaitMs(nowMs);
-    if (askInMs === 0) for (const batch of batches(plan.subscribe)) void this.#subscribe(media, batch);
+    const replacements = this.#replacementsOf(plan);
+    // Both at one time: neither can keep the other one waiting for good.
+    const asks = [plan.subscribe, replacements].filter(({ length }) => length > 0).length;
+    const askInMs = asks === 0 ? 0 : this.#asks.takeOrWaitMs(nowMs, asks);
+    if (askInMs === 0) {
+      this.#superseded.clear();
+      for (const batch of batches(replacements)) void this.#replaceAll(media, batch);
+      for (const batch of batches(plan.subscribe)) void this.#subscribe(media, batch);
+    }
+    const endInMs = this.#useless.length === 0 ? 0 : this.#ends.takeOrWaitMs(nowMs);
+    if (endInMs === 0) this.#letGoOfUseless();
     const changeInMs = plan.update.length === 0 ? 0 : this.#changes.takeOrWaitMs(nowMs);
     if (changeInMs === 0) for (const batch of batches(plan.update)) void this.#update(media, batch);
     for (const batch of batches(plan.unsubscribe)) {
@@ -359,9 +382,23 @@ export class Subscriptions {
         batch.map(({ consumerId }) => consumerId),
       );
     }
-    const waits = [askInMs, changeInMs].filter((waitMs) => waitMs > 0).map((waitMs) => nowMs + waitMs);
+    const waits = [askInMs, endInMs, changeInMs].filter((waitMs) => waitMs > 0).map((waitMs) => nowMs + waitMs);
     const nextAtMs = Math.min(plan.nextAtMs ?? Infinity, ...waits);
     if (nextAtMs < Infinity) this.#timer = setTimeout(() => this.plan(), nextAtMs - nowMs + 1);
+  }
+
+  /** What is to take a place now: tracks that replace others, and those that come another way. */
+  #replacementsOf({ succeed }: SubscriptionPlan): Replacement[] {
+    const byOthers = succeed.flatMap(({ trackId, replaces }): Replacement[] => {
+      const old = this.#subscribed.get(replaces);
+      return old === undefined ? [] : [{ old, trackId }];
+    });
+    const bySelf = [...this.#superseded].flatMap(([trackId, consumerId]): Replacement[] => {
+      const old = this.#subscribed.get(trackId);
+      const isOver = this.#replacing.has(trackId) || byOthers.some((other) => other.old === old);
+      return old?.offer.consumerId !== consumerId || isOver ? [] : [{ old, trackId }];
+    });
+    return [...byOthers, ...bySelf];
   }
 
   /** Handles its own errors: what failed is tried again later, or never where that is hopeless. */
@@ -517,15 +554,18 @@ export class Subscriptions {
   ): Promise<void> {
     const oldTrackId = old.offer.trackId;
     if (next?.paused === false) {
+      this.#toReplace.add(next);
       await playsAsWell(next.consumer, old.consumer, oldEnded, REPLACE_WITHIN_MS, (thrown) => {
         this.#environment.log.warn('the browser gives no statistics', thrown);
       });
+      this.#toReplace.delete(next);
     }
     if (media !== this.#media) return;
     this.#replacing.delete(oldTrackId);
     this.#replacing.delete(trackId);
     const news = next === undefined ? undefined : this.#earlyNews.take(next.offer.consumerId);
-    const hasEnded = news === 'ended' || news === 'way_lost';
+    const isRefused = next !== undefined && this.#refused.has(next.offer);
+    const hasEnded = isRefused || news === 'ended' || news === 'way_lost';
     if (hasEnded) next?.consumer.close();
     // Off the screen for long, or ended, meanwhile: then nobody needs the new one either.
     const isNeeded = this.#subscribed.get(oldTrackId) === old;
@@ -544,9 +584,19 @@ export class Subscriptions {
     } else next.consumer.close();
     if (isNeeded && news === 'superseded') this.consumerSuperseded(next.offer.consumerId, trackId);
     this.plan();
+    // Its node ended the old one already.
+    if (isNeeded && oldEnded.aborted) return;
     // Also by transports that are being left: their publisher may wait for the last one who watches, and so on in a circle.
-    const useless = isNeeded ? old : next;
-    if (!useless.media.closed) this.#letGo(useless.media, [useless.offer.consumerId]);
+    this.#useless = [...this.#useless, isNeeded ? old : next];
+  }
+
+  #letGoOfUseless(): void {
+    const byMedia = new Map<MediaSession, ConsumerId[]>();
+    for (const { media, offer } of this.#useless)
+      if (!media.closed) byMedia.set(media, [...(byMedia.get(media) ?? []), offer.consumerId]);
+    this.#useless = [];
+    for (const [media, consumerIds] of byMedia)
+      for (const batch of batches(consumerIds)) this.#letGo(media, batch);
   }
 
   /** A consumer that no receiver can be made for: the edge is to know, and the media node to end it. */
@@ -636,7 +686,7 @@ export class Subscriptions {
 }
 
 const tooLarge = (): PlenaryError =>
-  new PlenaryError('cannot_consume', 'Their pictures are too large for a browser.');
+  new PlenaryError('cannot_consume', 'The pictures are too large for a browser.');
 
 function viewOf(entry: Subscribed): ConsumerView {
   return {

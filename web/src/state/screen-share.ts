@@ -1,8 +1,12 @@
-import type { Meeting } from '../client/index.ts';
+import { LARGEST_SCREEN, type Meeting } from '../client/index.ts';
 import { captureFor } from './capture.ts';
 
 /** As large as a page takes from others (`LargePictures`); larger screens are sent smaller. */
-const SCREEN = { frameRate: { max: 15 }, width: { max: 4_096 }, height: { max: 4_096 } };
+const SCREEN = {
+  frameRate: { max: 15 },
+  width: { max: LARGEST_SCREEN.width },
+  height: { max: LARGEST_SCREEN.height },
+};
 
 /** A screen of one's own, from the browser's chooser to its end. */
 export class ScreenShare {

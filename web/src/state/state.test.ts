@@ -393,12 +393,30 @@ describe('TokenSource', () => {
       Response.json({ message: 'slow down' }, { status: 429 }),
       'rate_limited',
     ],
-    ['a firewall that says no', new Response('<h1>Denied</h1>', { status: 403 }), 'malformed_message'],
+    ...[400, 403, 404, 408, 425].map(
+      (status) =>
+        [`a proxy that says ${status}`, new Response('<h1>No</h1>', { status }), 'timed_out'] as const,
+    ),
+    [
+      'a proxy that says in JSON that there is no edge',
+      Response.json({ error: 'not found' }, { status: 404 }),
+      'timed_out',
+    ],
     ['a page to sign in to a network', new Response('<h1>Welcome</h1>'), 'timed_out'],
-    ['a fault', new Response('oops', { status: 500 }), 'internal'],
-  ])('[RJ6] %s in the place of the edge is told as what it is', async (_what, answer, code) => {
+    ['a fault', new Response('oops', { status: 500 }), 'timed_out'],
+  ] as const)('[RJ6] %s in the place of the edge is told as what it is', async (_what, answer, code) => {
     const source = new TokenSource(request, answering([() => answer]).fetch);
     await expect(source.get('Ada', { fresh: false })).rejects.toMatchObject({ code });
+  });
+
+  test('[RJ6] what an edge itself refuses with is final where the edge says so', async () => {
+    const refused = (): Response =>
+      Response.json({ error: { code: 'guests_not_allowed', message: 'm', retryable: false } }, { status: 403 });
+    const source = new TokenSource(request, answering([refused]).fetch);
+    await expect(source.get('Ada', { fresh: false })).rejects.toMatchObject({
+      code: 'guests_not_allowed',
+      retryable: false,
+    });
   });
 
   test('no network, and nonsense', async () => {

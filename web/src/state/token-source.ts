@@ -19,12 +19,11 @@ const GUEST_TOKEN_REPLY = z.object({
 });
 const ERROR_REPLY = z.object({ error: WIRE_ERROR });
 
-/** A proxy between page and edge may answer in its place. */
-function codeOf(status: number): ErrorCode {
-  if (status === 429) return 'rate_limited';
-  if (status >= 502 && status <= 504) return 'timed_out';
-  return status < 500 ? 'malformed_message' : 'internal';
-}
+/**
+ * What stands between page and edge may answer in its place, with any status: an ingress without an edge says 404 or 503 while a
+ * new release is rolled out. Only an edge's own error says that asking again is no use.
+ */
+const codeOf = (status: number): ErrorCode => (status === 429 ? 'rate_limited' : 'timed_out');
 
 /** `undefined` where it is none, as the page of a proxy. */
 function readJson(text: string): unknown {
