@@ -382,7 +382,9 @@ export class Subscriptions {
         batch.map(({ consumerId }) => consumerId),
       );
     }
-    const waits = [askInMs, endInMs, changeInMs].filter((waitMs) => waitMs > 0).map((waitMs) => nowMs + waitMs);
+    const waits = [askInMs, endInMs, changeInMs]
+      .filter((waitMs) => waitMs > 0)
+      .map((waitMs) => nowMs + waitMs);
     const nextAtMs = Math.min(plan.nextAtMs ?? Infinity, ...waits);
     if (nextAtMs < Infinity) this.#timer = setTimeout(() => this.plan(), nextAtMs - nowMs + 1);
   }
