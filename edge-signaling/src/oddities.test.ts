@@ -92,6 +92,16 @@ describe('what is odd is said once', () => {
       [{ processId: 'c', loneDatacenter: 'grA' }, expect.stringContaining('PLENARY_DATACENTER')],
     ]);
   });
+
+  test('[AD4] a process whose neighbours died is not taken for a misspelt datacenter', () => {
+    const here = edgeRecord('a');
+    const there = ['b', 'c'].map((id) => edgeRecord(id, { datacenter: datacenter('sbg') }));
+    oddities.clusterRead([here, ...there], [mediaNodeRecord('m')]);
+    repeat(10, () => oddities.clusterRead(there, [mediaNodeRecord('m')]));
+    expect(warn).not.toHaveBeenCalled();
+    repeat(10, () => oddities.clusterRead(there, [mediaNodeRecord('m', { datacenter: datacenter('grav') })]));
+    expect(warn).toHaveBeenCalledOnce();
+  });
 });
 
 describe('what counts as odd', () => {

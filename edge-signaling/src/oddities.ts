@@ -10,6 +10,8 @@ const SEVERAL = 3;
 const COUNTED_ADDRESSES = 1_000;
 /** What is odd for so many readings in a row, a second apart, is no process that has just started. */
 const ODD_READINGS = 10;
+/** Datacenters that are remembered: far more than any cluster has. */
+const MAX_SHARED = 256;
 const SHOWN_LENGTH = 200;
 
 /**
@@ -20,6 +22,8 @@ export class Oddities {
   readonly #logger: Pick<Logger, 'warn'>;
   readonly #said = new Map<string, Set<string>>();
   readonly #ignored = new Map<string, { times: number; readonly claims: Set<string> }>();
+  /** Datacenters that had several processes once. */
+  readonly #shared = new Set<string>();
   readonly #readings = new Map<string, number>();
 
   constructor(logger: Pick<Logger, 'warn'>) {
@@ -68,6 +72,7 @@ export class Oddities {
 
   /** After each reading of the registry. */
   clusterRead(edges: readonly EdgeRecord[], nodes: readonly MediaNodeRecord[]): void {
+    this.#noteShared([...edges, ...nodes]);
     const odd = [
       ...oddPublicUrls(edges).map(({ edgeId, publicUrl }) => ({
         key: `url ${edgeId} ${publicUrl}`,
@@ -78,7 +83,7 @@ export class Oddities {
           );
         },
       })),
-      ...loneDatacenters(edges, nodes).map(({ id, datacenter }) => ({
+      ...this.#neverShared(loneDatacenters(edges, nodes)).map(({ id, datacenter }) => ({
         key: `datacenter ${id} ${datacenter}`,
         say: () => {
           this.#logger.warn(
@@ -95,6 +100,17 @@ export class Oddities {
       this.#readings.set(key, readings);
       if (readings >= ODD_READINGS) this.#sayOnce('cluster', key, say);
     }
+  }
+
+  #noteShared(processes: readonly { readonly datacenter: string }[]): void {
+    for (const [first, second] of groups(processes, ({ datacenter }) => datacenter))
+      if (first !== undefined && second !== undefined && this.#shared.size < MAX_SHARED)
+        this.#shared.add(first.datacenter);
+  }
+
+  /** A process whose neighbours died is alone, and its datacenter is spelt as it was. */
+  #neverShared<Lone extends { readonly datacenter: string }>(lone: readonly Lone[]): readonly Lone[] {
+    return lone.filter(({ datacenter }) => !this.#shared.has(datacenter));
   }
 
   #sayOnce(kind: string, key: string, say: () => void): void {
