@@ -139,7 +139,10 @@ describe('pictures that no browser can bear', () => {
     );
     sizes(meeting, 't-camera', 640, 360);
     const before = statusOf(meeting, 't-camera')?.mediaTrack;
-    vi.spyOn(FakeMediaStreamTrack.prototype, 'getSettings').mockReturnValue({ width: 16_383, height: 16_383 });
+    vi.spyOn(FakeMediaStreamTrack.prototype, 'getSettings').mockReturnValue({
+      width: 16_383,
+      height: 16_383,
+    });
     edge.on.subscribe = () => ({
       consumers: [offerOf({ ...CAMERA, trackId: NEXT.trackId })],
       failed: [],

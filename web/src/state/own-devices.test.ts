@@ -278,7 +278,10 @@ describe('what is asked of the browser', () => {
     const sharing = [screen.start(), screen.start()];
     expect(asked()).toEqual(['audio+video']);
     // What others take whole (SPEC MS11): a screen of 5K stays sharp.
-    expect(browser.question.constraints.video).toMatchObject({ width: { max: 5_120 }, height: { max: 3_200 } });
+    expect(browser.question.constraints.video).toMatchObject({
+      width: { max: 5_120 },
+      height: { max: 3_200 },
+    });
     browser.question.refuse('NotAllowedError');
     await expect(sharing[0]).rejects.toThrow('NotAllowedError');
     await sharing[1];

@@ -411,7 +411,10 @@ describe('TokenSource', () => {
 
   test('[RJ6] what an edge itself refuses with is final where the edge says so', async () => {
     const refused = (): Response =>
-      Response.json({ error: { code: 'guests_not_allowed', message: 'm', retryable: false } }, { status: 403 });
+      Response.json(
+        { error: { code: 'guests_not_allowed', message: 'm', retryable: false } },
+        { status: 403 },
+      );
     const source = new TokenSource(request, answering([refused]).fetch);
     await expect(source.get('Ada', { fresh: false })).rejects.toMatchObject({
       code: 'guests_not_allowed',
