@@ -35,6 +35,8 @@ COPY deploy/images/plenaryctl /usr/local/bin/
 WORKDIR /app
 USER 10001:10001
 ENV NODE_ENV=production PLENARY_WEB_ROOT=/app/web/dist PLENARY_PORT=3000
+# Half of the threads look up names (cluster/src/process/thread-pool.ts). The process may need its first thread before it can set this itself.
+ENV UV_THREADPOOL_SIZE=32
 EXPOSE 3000 13000
 # Liveness only: an edge whose store is away is not ready, but well, and must not be restarted for it.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=15s --retries=3 CMD ["node", "/app/healthcheck.mjs"]

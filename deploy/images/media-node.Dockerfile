@@ -38,6 +38,8 @@ COPY deploy/images/plenaryctl /usr/local/bin/
 WORKDIR /app
 USER 10001:10001
 ENV NODE_ENV=production MEDIASOUP_WORKER_BIN=/worker/mediasoup-worker PLENARY_PORT=4000
+# Half of the threads look up names (cluster/src/process/thread-pool.ts). The process may need its first thread before it can set this itself.
+ENV UV_THREADPOOL_SIZE=32
 EXPOSE 4000 14000
 # Liveness only: a media node whose store is away is not ready, but it carries running meetings.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=15s --retries=3 CMD ["node", "/app/healthcheck.mjs"]

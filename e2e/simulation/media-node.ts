@@ -187,6 +187,7 @@ export class SimulatedMediaNode {
       nodes: this.#nodes,
       metrics,
       logger,
+      lines: { say: () => undefined },
       clock: net.time,
       reach: this.#reach,
       noResends: new NoResends(net.time),

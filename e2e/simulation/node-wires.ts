@@ -152,6 +152,7 @@ function homeSide(calls: Calls<typeof CONTROL_REQUESTS>, wire: Wire, key: PipeKe
     release: async (trackId) => {
       await calls.ask('pipe.release', { ...key, trackId }, CONTROL_TIMEOUT_MS);
     },
+    sentBytes: async () => (await calls.ask('pipe.traffic', { ...key }, CONTROL_TIMEOUT_MS)).sentBytes,
     close: async () => {
       if (wire.isOpen('caller')) await calls.ask('pipe.close', { ...key }, CONTROL_TIMEOUT_MS);
     },

@@ -22,6 +22,8 @@ export interface DirectorySettings {
   readonly reportFault: ReportFault;
   /** How long a media node is remembered as lapsed, in milliseconds: see {@link Directory.lapsedNodes}. */
   readonly lapsedForMs: number;
+  /** How many that are gone are remembered, of either kind. */
+  readonly maxGone?: number;
   /** Called after each successful reading. */
   readonly onRead: (nodes: readonly MediaNodeRecord[]) => void;
 }
@@ -32,7 +34,7 @@ export interface DirectorySettings {
  */
 export class Directory {
   readonly #settings: DirectorySettings;
-  readonly #lastSeen = { nodes: new LastSeen<string>(MAX_GONE), edges: new LastSeen<string>(MAX_GONE) };
+  readonly #lastSeen: Readonly<Record<'nodes' | 'edges', LastSeen<string>>>;
   readonly #edgeUrls = new LongestSeen<string>(MAX_EDGE_URLS);
   readonly #edgeIds = new LongestSeen<EdgeId>(MAX_EDGE_URLS);
   readonly #placements = new RecentPlacements();
@@ -46,6 +48,8 @@ export class Directory {
 
   constructor(settings: DirectorySettings) {
     this.#settings = settings;
+    const { maxGone = MAX_GONE } = settings;
+    this.#lastSeen = { nodes: new LastSeen(maxGone), edges: new LastSeen(maxGone) };
   }
 
   start(): void {

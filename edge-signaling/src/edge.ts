@@ -234,6 +234,7 @@ export async function startEdge(
       },
       admin: () => (door === undefined ? undefined : { ...subject, door, drain, actions }),
       onFault: (fault) => reportFault('http', fault),
+      logger,
     },
     tls === undefined ? undefined : new TlsFiles(tls, logger),
   );

@@ -261,6 +261,7 @@ export class MediaNode {
       nodes: this.#nodes,
       metrics,
       logger,
+      lines: this.#linkLines,
       clock: systemClock,
       reach: this.#reach,
       noResends,
@@ -384,6 +385,7 @@ export class MediaNode {
             metrics.errors.inc({ where: 'http', code: 'internal' });
             logger.error({ err: error }, 'an HTTP request of an operator failed');
           },
+          logger,
         },
         tlsFiles(),
       );

@@ -33,6 +33,7 @@ const BROKEN_PATH = '/admin/broken';
 
 async function operators(tokens: readonly [string, ...string[]] = [TOKEN], id = 'edge-1') {
   const faults: unknown[] = [];
+  const warnings: object[] = [];
   let isReady = false;
   const drain = new Drain<string>({
     clock: systemClock,
@@ -54,6 +55,7 @@ async function operators(tokens: readonly [string, ...string[]] = [TOKEN], id = 
       actions: { [BROKEN_PATH]: () => Promise.reject(new Error('a bug')) },
     }),
     onFault: (fault) => faults.push(fault),
+    logger: { warn: (fields: object) => warnings.push(fields) },
   });
   const port = await freePort();
   await server.listen(port, '127.0.0.1');
@@ -68,7 +70,7 @@ async function operators(tokens: readonly [string, ...string[]] = [TOKEN], id = 
   const becomeReady = (): void => {
     isReady = true;
   };
-  return { url, drain, door, ask, faults, becomeReady };
+  return { url, drain, door, ask, faults, warnings, becomeReady };
 }
 
 describe('the operators\u2019 port', () => {
@@ -86,8 +88,8 @@ describe('the operators\u2019 port', () => {
     expect((await fetch(`${url}/metrics`, { method: 'POST' })).status).toBe(405);
   });
 
-  it('[EN11] answers a health check while strangers hold all connections that there may be, and one address few', async () => {
-    const { url } = await operators();
+  it('[EN11] answers a health check while strangers hold all connections that there may be, and one address few, also a check of that address', async () => {
+    const { url, warnings } = await operators();
     const { hostname, port } = new URL(url);
     const open: Socket[] = [];
     let closed = 0;
@@ -107,6 +109,10 @@ describe('the operators\u2019 port', () => {
       (await fetch(`${url}/health`, { headers: { connection: 'close' } })).status;
     for (let count = 0; count < 80; count += 1) await hold('127.0.0.2');
     await waitFor('what is beyond the part of an address to be closed', () => closed >= 16);
+    expect(await asked()).toBe(200);
+    expect(warnings).toEqual([{ reason: 'address' }]);
+    // Behind Docker's proxy, or address translation, everybody has one address.
+    for (let count = 0; count < 80; count += 1) await hold('127.0.0.1');
     expect(await asked()).toBe(200);
     for (const localAddress of ['127.0.0.3', '127.0.0.4', '127.0.0.5', '127.0.0.6'])
       for (let count = 0; count < 60; count += 1) await hold(localAddress);

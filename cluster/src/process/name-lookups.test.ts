@@ -1,5 +1,6 @@
 import dns from 'node:dns';
 import type { LookupAddress } from 'node:dns';
+import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { systemClock } from '../clock.ts';
 import { RareLines } from './rare-lines.ts';
@@ -163,6 +164,16 @@ describe('lookupOver', () => {
       else lookup('redis', options, done);
     });
     expect(told.slice(0, 3).filter((value) => value !== undefined)).toEqual([null, ...expected]);
+  });
+
+  it('is made into a promise as dns.lookup is', async () => {
+    const promised = promisify(lookup);
+    expect(await promised('redis')).toEqual({ address: '10.1.0.31', family: 4 });
+    expect(await promised('redis', 4)).toEqual({ address: '10.1.0.31', family: 4 });
+    expect(await promised('redis', { all: true })).toEqual(found);
+    expect(await promised('::1')).toEqual({ address: '::1', family: 6 });
+    const failing = lookupOver({ find: () => Promise.reject(fault('ENOTFOUND')) }, dns.lookup);
+    await expect(promisify(failing)('gone')).rejects.toMatchObject({ code: 'ENOTFOUND' });
   });
 
   it('leaves addresses, and what is no name, to dns.lookup', async () => {

@@ -18,7 +18,7 @@ import type { RareLines } from './rare-lines.ts';
 const AT_A_TIME = 16;
 /** Of them, of names that gave no address the last time, or are new. */
 const UNSURE_AT_A_TIME = 8;
-/** Names that wait for their turn at most: whoever writes into the registry names as many as they like. */
+/** Names that wait for their turn at most: a writer of the registry names as many as it likes. */
 const MAX_WAITING = 256;
 /** Names that are remembered: far more than a cluster has. */
 const MAX_KNOWN = 1_024;
@@ -35,6 +35,12 @@ type Callback = (
   family?: number,
 ) => void;
 
+type OwnLookup = (name: string, options: LookupOptions | number | Callback, callback?: Callback) => void;
+type PromisedLookup = (
+  name: string,
+  options?: LookupOptions | number,
+) => Promise<LookupAddress | LookupAddress[]>;
+
 interface Lookup {
   readonly key: string;
   readonly isUnsure: boolean;
@@ -44,7 +50,7 @@ interface Lookup {
 export interface NameLookupsOptions {
   readonly resolve: ResolveName;
   readonly logger: Pick<Logger, 'info' | 'warn'>;
-  /** Whoever writes into the registry decides of how many names there is something to say. */
+  /** A writer of the registry decides for how many names there is something to say. */
   readonly lines: Pick<RareLines, 'say'>;
 }
 
@@ -172,12 +178,12 @@ export class NameLookups {
   }
 }
 
-/** `dns.lookup` of Node, over {@link NameLookups}. */
+/** `dns.lookup` of Node, over {@link NameLookups}; `util.promisify` makes of it what it makes of Node's own. */
 export function lookupOver(
   lookups: Pick<NameLookups, 'find'>,
   original: typeof dns.lookup,
-): (name: string, options: LookupOptions | number | Callback, callback?: Callback) => void {
-  return (name, options, callback) => {
+): OwnLookup & { readonly [promisify.custom]: PromisedLookup } {
+  const lookup: OwnLookup = (name, options, callback) => {
     const given: LookupOptions = typeof options === 'object' ? options : {};
     const { all = false, ...rest } = typeof options === 'number' ? { family: options } : given;
     const done = typeof options === 'function' ? options : callback;
@@ -195,6 +201,16 @@ export function lookupOver(
     const fail = (fault: NodeJS.ErrnoException): void => tell(fault);
     inBackground(() => lookups.find(name, { ...rest, all: true }).then(answer, fail));
   };
+  const promised: PromisedLookup = (name, options = {}) =>
+    new Promise((resolve, reject) => {
+      const settle: Callback = (error, address, family) => {
+        if (error !== null) reject(error);
+        else if (typeof address === 'string') resolve({ address, family: family ?? 0 });
+        else resolve(address ?? []);
+      };
+      lookup(name, options, entry('background', settle));
+    });
+  return Object.assign(lookup, { [promisify.custom]: promised });
 }
 
 let isInstalled = false;
@@ -209,6 +225,6 @@ export function installNameLookups(about: Omit<NameLookupsOptions, 'resolve'>): 
   const original = dns.lookup;
   const resolve: ResolveName = promisify(original);
   const lookup = lookupOver(new NameLookups({ resolve, ...about }), original);
-  Object.assign(dns, { lookup: Object.assign(lookup, { __promisify__: original.__promisify__ }) });
+  Object.assign(dns, { lookup });
   syncBuiltinESMExports();
 }

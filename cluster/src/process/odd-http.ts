@@ -62,7 +62,7 @@ const isBroken = (error: Error): boolean => /^(ECONN|EPIPE)/.test(codeOf(error))
 /** Where Socket.IO listens, on every server of ours. */
 const SOCKET_PATH = '/socket.io/';
 
-/** Somebody who goes in the midst of a handshake is nobody's fault. */
+/** A connection that breaks during a handshake is nobody's fault. */
 const ignoreBroken = entry('http', () => undefined);
 
 /**

@@ -9,8 +9,10 @@ import { ADMIN_CHALLENGE_PATH, ADMIN_PROOF_HEADER } from './admin-proof.ts';
 import { entry } from './entry.ts';
 import { systemClock } from '../clock.ts';
 import { listenFault } from './listen-fault.ts';
+import type { Logger } from './logging.ts';
 import { answerOddHttp } from './odd-http.ts';
 import { guardConnections, PORT_GUARD_LIMITS, PortGuard, TLS_HANDSHAKE_MS } from './port-guard.ts';
+import { leftOut, RareLines } from './rare-lines.ts';
 import type { TlsFiles } from './tls-files.ts';
 
 /** Whether to send a process new work, and every reason against it. */
@@ -33,6 +35,8 @@ export interface OperatorSettings {
   /** Absent where there is no admin token, or nothing to drain yet. */
   readonly admin: () => AdminSettings | undefined;
   readonly onFault: (fault: unknown) => void;
+  /** Is told, now and then, that connections were closed because too many were open. */
+  readonly logger: Pick<Logger, 'warn'>;
 }
 
 interface Answer {
@@ -144,6 +148,7 @@ const CONNECTIONS_PER_ADDRESS = 64;
 export class OperatorServer {
   readonly #server: Server;
   readonly #tls: TlsFiles | undefined;
+  readonly #lines = new RareLines(systemClock);
 
   /** @param tls - it speaks TLS with these */
   constructor(settings: OperatorSettings, tls?: TlsFiles) {
@@ -166,8 +171,16 @@ export class OperatorServer {
       ...PORT_GUARD_LIMITS,
       maxUnproven: MAX_CONNECTIONS,
       maxPerAddress: CONNECTIONS_PER_ADDRESS,
+      closesOfAddress: 'oldest',
       clock: systemClock,
-      onRefused: () => undefined,
+      onRefused: (reason) => {
+        this.#lines.say(reason, (unsaid) => {
+          settings.logger.warn(
+            { reason, ...leftOut(unsaid) },
+            'a connection to the operators’ port was closed: too many are open',
+          );
+        });
+      },
     });
     guardConnections(this.#server, guard);
     answerOddHttp(this.#server);
@@ -196,6 +209,7 @@ export class OperatorServer {
 
   close(): void {
     this.#tls?.stop();
+    this.#lines.close();
     this.#server.close();
     this.#server.closeAllConnections();
   }

@@ -1,7 +1,8 @@
 import { EventEmitter } from 'node:events';
+import { Server } from 'node:http';
 import { describe, expect, it } from 'vitest';
 import { ManualClock } from '../clock.ts';
-import { PortGuard } from './port-guard.ts';
+import { guardConnections, PortGuard } from './port-guard.ts';
 import type { GuardedSocket, PortRefusal } from './port-guard.ts';
 
 /** A connection from an address, as far as the guard looks at one. */
@@ -23,12 +24,13 @@ class SocketFrom extends EventEmitter implements GuardedSocket {
   }
 }
 
-function subject() {
+function subject(closesOfAddress: 'newest' | 'oldest' = 'newest') {
   const clock = new ManualClock();
   const refused: PortRefusal[] = [];
   const guard = new PortGuard({
     maxUnproven: 4,
     maxPerAddress: 2,
+    closesOfAddress,
     withinMs: 1_000,
     maxBytes: 100,
     clock,
@@ -59,6 +61,22 @@ describe('the control port', () => {
     expect(open('b').destroyed).toBe(false);
   });
 
+  it('[EN11] closes the oldest connection of an address where many hosts share it', () => {
+    const { guard, refused, open } = subject('oldest');
+    const elsewhere = open('b');
+    const [first, second, third] = [open('a'), open('a'), open('a')];
+    expect([elsewhere, first, second, third].map(({ destroyed }) => destroyed)).toEqual([
+      false,
+      true,
+      false,
+      false,
+    ]);
+    open('a');
+    expect(second.destroyed).toBe(true);
+    expect(guard.unprovenCount).toBe(3);
+    expect(refused).toEqual(['address', 'address']);
+  });
+
   it('[EN11] bounds the time and the bytes in which a WebSocket proves itself', () => {
     const { clock, guard, refused, open } = subject();
     const [slow, request, long, honest] = [open('a'), open('b'), open('c'), open('d')];
@@ -77,5 +95,22 @@ describe('the control port', () => {
     expect(request.destroyed).toBe(false);
     expect(refused).toEqual(['long', 'late']);
     expect(honest.listenerCount('data')).toBe(0);
+  });
+
+  it('[EN11] knows what TLS is spoken on, also where the last connection of these ends tells late that it is closed', () => {
+    const { guard } = subject();
+    const server = new Server();
+    // Node's own listener needs sockets that are more than what the guard looks at.
+    server.removeAllListeners('connection');
+    guardConnections(server, guard);
+    const [before, carrier] = [new SocketFrom('a'), new SocketFrom('a')];
+    server.emit('connection', before);
+    guard.proven({ socket: before });
+    server.emit('connection', carrier);
+    before.emit('close');
+    const secured = new SocketFrom('a');
+    server.emit('secureConnection', secured);
+    guard.proven({ socket: secured });
+    expect(guard.unprovenCount).toBe(0);
   });
 });

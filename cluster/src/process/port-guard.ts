@@ -13,6 +13,8 @@ export type PortRefusal = 'address' | 'crowd' | 'late' | 'long';
 export interface GuardedSocket {
   readonly remoteAddress?: string | undefined;
   readonly remotePort?: number | undefined;
+  readonly localAddress?: string | undefined;
+  readonly localPort?: number | undefined;
   readonly bytesRead: number;
   destroy(): unknown;
   on(event: 'data', listener: () => void): unknown;
@@ -29,6 +31,8 @@ export interface PortGuardSettings {
   /** Connections that have not proven themselves, in all and from one address. */
   readonly maxUnproven: number;
   readonly maxPerAddress: number;
+  /** Which connection of an address is closed where it has too many: the oldest, where many hosts may share one address. */
+  readonly closesOfAddress: 'newest' | 'oldest';
   /** For how long a WebSocket may prove itself, and with how many bytes. */
   readonly withinMs: number;
   readonly maxBytes: number;
@@ -40,6 +44,7 @@ export interface PortGuardSettings {
 export const PORT_GUARD_LIMITS = {
   maxUnproven: 1_024,
   maxPerAddress: 128,
+  closesOfAddress: 'newest',
   withinMs: 10_000,
   maxBytes: 16_384,
 } as const;
@@ -76,17 +81,17 @@ export class PortGuard {
   }
 
   opened(socket: GuardedSocket): void {
-    const { maxUnproven, maxPerAddress } = this.#settings;
+    const { maxUnproven, maxPerAddress, closesOfAddress } = this.#settings;
     const address = socket.remoteAddress ?? '';
-    const ofAddress = this.#perAddress.get(address) ?? 0;
-    if (ofAddress >= maxPerAddress) {
-      this.#refuse(socket, 'address');
-      return;
+    if ((this.#perAddress.get(address) ?? 0) >= maxPerAddress) {
+      const tooMany = closesOfAddress === 'newest' ? socket : (this.#oldestOf(address) ?? socket);
+      this.#refuse(tooMany, 'address');
+      if (tooMany === socket) return;
     }
     const [oldest] = this.#unproven.keys();
     if (this.#unproven.size >= maxUnproven && oldest !== undefined) this.#refuse(oldest, 'crowd');
     this.#unproven.set(socket, { address, upgradedAtMs: undefined });
-    this.#perAddress.set(address, ofAddress + 1);
+    this.#perAddress.set(address, (this.#perAddress.get(address) ?? 0) + 1);
     socket.once(
       'close',
       entry('control_link', () => this.#forget(socket)),
@@ -126,6 +131,11 @@ export class PortGuard {
     }
   }
 
+  #oldestOf(address: string): GuardedSocket | undefined {
+    for (const [socket, unproven] of this.#unproven) if (unproven.address === address) return socket;
+    return undefined;
+  }
+
   #carrierOf(socket: GuardedSocket): GuardedSocket {
     return this.#carriers.get(socket) ?? socket;
   }
@@ -146,22 +156,27 @@ export class PortGuard {
   }
 }
 
+const endsOf = ({ remoteAddress, remotePort, localAddress, localPort }: GuardedSocket): string =>
+  `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`;
+
 /**
  * Has a guard judge the connections of a server from the accepting on, also those on which TLS never begins. To be called before
  * anything else listens to the server, so that the guard is asked first.
  */
 export function guardConnections(server: Server, guard: PortGuard): void {
-  /** By where they come from, until TLS is spoken on them: Node does not say which one a TLS socket is on. */
+  /** By their two ends, until TLS is spoken on them: Node does not say which one a TLS socket is on. */
   const opened = new Map<string, Socket>();
-  const originOf = ({ remoteAddress, remotePort }: GuardedSocket): string => `${remoteAddress} ${remotePort}`;
   server.on(
     'connection',
     entry('http', (socket: Socket) => {
-      const origin = originOf(socket);
-      opened.set(origin, socket);
+      const ends = endsOf(socket);
+      opened.set(ends, socket);
       socket.once(
         'close',
-        entry('http', () => opened.delete(origin)),
+        entry('http', () => {
+          // The same two ends may be those of a later connection before this one has told that it is closed.
+          if (opened.get(ends) === socket) opened.delete(ends);
+        }),
       );
       guard.opened(socket);
     }),
@@ -169,7 +184,7 @@ export function guardConnections(server: Server, guard: PortGuard): void {
   server.on(
     'secureConnection',
     entry('http', (socket: TLSSocket) => {
-      const carrier = opened.get(originOf(socket));
+      const carrier = opened.get(endsOf(socket));
       if (carrier !== undefined) guard.secured(socket, carrier);
     }),
   );

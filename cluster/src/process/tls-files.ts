@@ -9,7 +9,7 @@ import type { Logger } from './logging.ts';
 /** How often files are looked at, in milliseconds. */
 const LOOK_EVERY_MS = 2_000;
 
-/** With less than this share of its time left, a certificate should have been renewed: who renews by themselves begin at a third. */
+/** With less than this share of its time left, a certificate should have been renewed: programs that renew begin at a third. */
 const LATE_SHARE = 0.1;
 
 /** When a file was last written, and how long it is: also a link that leads elsewhere now shows, as Kubernetes makes it. */
@@ -39,7 +39,7 @@ type SecureServer = Pick<Server, 'setSecureContext'>;
 
 /**
  * A certificate with its key, in files that something else renews: a server takes a new pair without a restart. A pair that
- * does not fit together is said, and the old one goes on. One that nobody renews is said before it ends and when it has ended: connections
+ * does not fit together is said, and the old one goes on. A certificate that nobody renews is said before it ends and when it has ended: connections
  * that stand go on, so that the end would show when the next one is made, and then everywhere.
  */
 export class TlsFiles {

@@ -235,6 +235,11 @@ export const CONTROL_REQUESTS = {
     payload: PIPE_KEY.extend({ trackId: TRACK_ID }),
     reply: NOTHING,
   },
+  'pipe.traffic': {
+    says: 'Asks how many bytes of RTP were sent into a pipe so far: where it is more and more, and nothing comes out, the pipe leads nowhere.',
+    payload: PIPE_KEY,
+    reply: z.object({ sentBytes: z.number().min(0) }),
+  },
   'pipe.close': {
     says: 'Closes a pipe. That it is gone already is no error.',
     payload: PIPE_KEY,

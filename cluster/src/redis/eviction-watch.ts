@@ -8,6 +8,12 @@ const LOOK_EVERY_MS = 30_000;
 const TO_DO =
   'set maxmemory-policy noeviction, as in deploy/redis, and give Redis enough memory for what else is in it';
 
+/** What is used of a server. */
+export interface InfoServer {
+  readonly status: Redis['status'];
+  info(section: 'memory'): Promise<string>;
+}
+
 /** Which keys a server drops when its memory is full; `undefined` where it drops none. @param told - the answer to `INFO memory` */
 export function evictionOf(told: string): string | undefined {
   const [, limit = '0'] = /^maxmemory:(\d+)/m.exec(told) ?? [];
@@ -15,18 +21,20 @@ export function evictionOf(told: string): string | undefined {
   return limit === '0' || policy === 'noeviction' ? undefined : policy;
 }
 
+const tellsPolicy = (told: string): boolean => told.includes('maxmemory_policy');
+
 /**
  * Says that a server may drop keys when its memory is full, as those of many providers do unless they are told otherwise: it takes every
  * write then, and meetings lose their people and rooms their places, also by keys that are somebody else's (SPEC HL15).
  */
 export class EvictionWatch {
-  readonly #servers: () => readonly Redis[];
+  readonly #servers: () => readonly InfoServer[];
   readonly #logger: Pick<Logger, 'info' | 'error'>;
   readonly #timer: NodeJS.Timeout;
   #told: string | undefined;
 
   /** @param servers - those that take writes */
-  constructor(servers: () => readonly Redis[], logger: Pick<Logger, 'info' | 'error'>) {
+  constructor(servers: () => readonly InfoServer[], logger: Pick<Logger, 'info' | 'error'>) {
     this.#servers = servers;
     this.#logger = logger;
     this.#timer = every(LOOK_EVERY_MS, () => this.look());
@@ -43,12 +51,14 @@ export class EvictionWatch {
   }
 
   async #look(): Promise<void> {
-    const ready = this.#servers().filter(({ status }) => status === 'ready');
-    // Who is away, or may not be asked, does not tell.
+    const servers = this.#servers();
+    const ready = servers.filter(({ status }) => status === 'ready');
     const answers = await Promise.all(ready.map(async (server) => server.info('memory').catch(() => '')));
-    if (!answers.some((answer) => answer.includes('maxmemory_policy'))) return;
     const policy = answers.map(evictionOf).find((found) => found !== undefined);
     if (policy === this.#told) return;
+    // A server that is away, or that refuses the question, may be the one that drops keys.
+    const haveAllAnswered = answers.length === servers.length && answers.every(tellsPolicy);
+    if (policy === undefined && !haveAllAnswered) return;
     this.#told = policy;
     if (policy === undefined) this.#logger.info('Redis drops no keys any more when its memory is full');
     else

@@ -1,7 +1,6 @@
 import { after, entry } from '../process/entry.ts';
-import { Redis, SentinelConnector } from 'ioredis';
-import type { RedisOptions, SentinelConnectionOptions } from 'ioredis';
-import { z } from 'zod';
+import { Redis, SentinelConnector, SentinelIterator } from 'ioredis';
+import type { RedisOptions, SentinelAddress, SentinelConnectionOptions } from 'ioredis';
 
 /** Replies are mapped as ioredis always did it. */
 export type ServerOptions = RedisOptions & { readonly replyMapping?: 'legacy' };
@@ -16,16 +15,56 @@ interface Turn {
   isNext: boolean;
 }
 
+type Sentinel = Partial<SentinelAddress>;
+
+/** The Sentinels that ioredis knows, and how far it has asked them. */
+class AskedSentinels extends SentinelIterator {
+  #known: number;
+  #asked = 0;
+
+  constructor(sentinels: Sentinel[]) {
+    super(sentinels);
+    this.#known = sentinels.length;
+  }
+
+  override next(): ReturnType<SentinelIterator['next']> {
+    this.#asked += 1;
+    return super.next();
+  }
+
+  override reset(moveCurrentEndpointToFirst: boolean): void {
+    super.reset(moveCurrentEndpointToFirst);
+    this.#asked = 0;
+  }
+
+  override add(sentinel: SentinelAddress): boolean {
+    const isNew = super.add(sentinel);
+    if (isNew) this.#known += 1;
+    return isNew;
+  }
+
+  /**
+   * Passes over the first one where it would be asked next and is not the only one. Past the last one ioredis would say that no Sentinel
+   * can be reached.
+   */
+  passOverFirst(): void {
+    if (this.#asked === 0 && this.#known > 1) this.next();
+  }
+}
+
 /**
  * ioredis asks the Sentinel first by which it connected last, also where the server that this one named refuses the login or every write:
  * one Sentinel that was cut off with an old primary, or belongs to another cluster, would keep the process from what all others name.
  */
 class SentinelsInTurn extends SentinelConnector {
   readonly #turn: Turn;
+  readonly #sentinels: AskedSentinels;
 
   constructor(options: SentinelConnectionOptions, turn: Turn) {
     super(options);
     this.#turn = turn;
+    this.#sentinels = new AskedSentinels(options.sentinels ?? []);
+    this.sentinelIterator = this.#sentinels;
   }
 
   /** Whether it is a primary. The next Sentinel is asked as after any other server that was left. */
@@ -34,20 +73,24 @@ class SentinelsInTurn extends SentinelConnector {
   }
 
   override connect(...parameters: Parameters<Connector['connect']>): ReturnType<Connector['connect']> {
-    if (this.#turn.isNext) this.sentinelIterator.next();
+    if (this.#turn.isNext) this.#sentinels.passOverFirst();
     this.#turn.isNext = false;
     return super.connect(...parameters);
   }
 }
 
-/** Those that ioredis completes and hands on. */
-const CONNECTION_OPTIONS = z.custom<SentinelConnectionOptions>();
+/** Defaults of ioredis: it hands a connector its completed options, as `unknown`. */
+const DEFAULTS: SentinelConnectionOptions = {
+  updateSentinels: true,
+  sentinelMaxConnections: 10,
+  sentinelReconnectStrategy: () => 60_000,
+};
 
-/** The kind of connector that options are for, which share a turn. */
-function connectorOf(turn: Turn): NonNullable<RedisOptions['Connector']> {
+/** The kind of connector that a connection makes itself, with the options and the turn of that connection. */
+function connectorOf(options: SentinelConnectionOptions, turn: Turn): NonNullable<RedisOptions['Connector']> {
   return class extends SentinelsInTurn {
-    constructor(options: unknown) {
-      super(CONNECTION_OPTIONS.parse(options), turn);
+    constructor() {
+      super({ ...DEFAULTS, ...options }, turn);
     }
   };
 }
@@ -63,7 +106,7 @@ export class LastingRedis extends Redis {
 
   constructor(options: ServerOptions) {
     const turn: Turn = { isNext: false };
-    super({ Connector: connectorOf(turn), ...options });
+    super({ Connector: connectorOf(options, turn), ...options });
     this.#turn = turn;
     this.on(
       'end',

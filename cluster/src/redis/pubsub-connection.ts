@@ -220,7 +220,7 @@ class ServerPubSub implements PubSubConnection {
 
   trouble(): StoreTrouble | undefined {
     if (this.#redis.status !== 'ready') return troubleOf(this.#connectionFault);
-    // One that is made anew all the time may stand whenever it is looked at, and is of no use.
+    // A connection that is made anew all the time may be open at each look, and serves nobody.
     if (this.#loss !== undefined && systemClock.monotonicMs() - this.#loss.atMs < SIGN_OF_LIFE_MS)
       return troubleOf(this.#loss.fault);
     return this.#rights.trouble ?? this.#subscriptions.trouble;

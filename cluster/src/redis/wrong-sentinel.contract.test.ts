@@ -1,12 +1,14 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { openServer } from './client.ts';
 import { freePort } from '../testing/ports.ts';
 import { RedisProcess, ServerFolder, TEST_REDIS_PASSWORD, volatileServer } from '../testing/redis-process.ts';
 import { startRedisSentinel } from '../testing/redis-sentinel.ts';
 import type { TestRedisSentinel } from '../testing/redis-sentinel.ts';
 import { edge, mediaNode, peer, request, room } from '../testing/samples.ts';
 import { connectTestStore } from '../testing/store-contracts.ts';
+import { waitFor } from '../testing/wait-for.ts';
 
 const stops: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
@@ -100,4 +102,33 @@ describe('Sentinels of which the first one is wrong', () => {
       expect(placed.epoch).toBeGreaterThan(0);
     },
   );
+
+  it('[ST7] [HL13] is asked again where it is the only one, and never told as none that can be reached', async () => {
+    const folder = await ServerFolder.create();
+    stops.push(() => folder.end());
+    const refusing = await startServer(folder, '--requirepass', 'that-of-somebody-else');
+    const port = await startSentinel(folder, refusing);
+    const redis = openServer(
+      {
+        kind: 'sentinel',
+        name: 'plenary',
+        username: undefined,
+        password: TEST_REDIS_PASSWORD,
+        tls: false,
+        sentinelUsername: undefined,
+        sentinelPassword: TEST_REDIS_PASSWORD,
+        sentinels: [{ host: '127.0.0.1', port }],
+      },
+      'test',
+    );
+    stops.push(() => redis.disconnect());
+    const told: string[] = [];
+    redis.on('error', ({ message }) => {
+      told.push(message);
+      // As the watch does after a refusal.
+      redis.disconnect(true);
+    });
+    await waitFor('the server to have refused four times', () => told.length >= 4);
+    expect(told.filter((message) => message.includes('All sentinels'))).toEqual([]);
+  });
 });

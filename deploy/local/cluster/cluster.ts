@@ -293,9 +293,12 @@ function killIfAlive(pid: number): void {
   }
 }
 
+/** As in the images: a process may need its first thread before it can set this itself. */
+const THREADS = { UV_THREADPOOL_SIZE: '32' } as const;
+
 /** The environment of one node. */
 export function nodeEnvironment(plan: NodePlan, clusterId: string): NodeJS.ProcessEnv {
-  return { ...inheritedEnvironment(), ...plan.env, [CLUSTER_MARK]: clusterId };
+  return { ...THREADS, ...inheritedEnvironment(), ...plan.env, [CLUSTER_MARK]: clusterId };
 }
 
 /** New secrets for one start. */

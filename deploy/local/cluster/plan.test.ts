@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { nodeEnvironment } from './cluster.ts';
 import { completeOptions } from './options.ts';
 import type { LocalClusterOptions } from './options.ts';
 import { planCluster } from './plan.ts';
@@ -19,6 +20,11 @@ describe('planCluster', () => {
       'media-gra-2',
       'media-sbg-2',
     ]);
+  });
+
+  it('gives each process enough threads for names before it starts', () => {
+    const [first] = plan({ edges: 1, mediaNodes: 0 });
+    expect(first && nodeEnvironment(first, 'a-cluster')).toMatchObject({ UV_THREADPOOL_SIZE: '32' });
   });
 
   it('gives each media node its own slice and each process its own port', () => {

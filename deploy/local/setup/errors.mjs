@@ -12,7 +12,7 @@ export class SetupError extends Error {
   }
 }
 
-/** What was fetched is not what we know. The setup stops at it, also where it could do without: somebody should know. */
+/** The fetched file is not the one that we know. The setup stops at it, also where it could do without: somebody should know. */
 export class TamperedError extends SetupError {
   /** @param {string} message */
   constructor(message) {

@@ -136,7 +136,7 @@ export class ControlServer {
     this.#beat = every(CONTROL_BEAT_MS, () => {
       for (const [socket, link] of this.#links) {
         link.notify('beat', { incarnation: options.incarnation });
-        // What the WebSocket itself answers pings with is counted by nobody else.
+        // Nobody else counts the WebSocket's own answers to pings.
         const connection = socket.conn.request.socket;
         if (connection.writableLength <= MAX_LINK_BACKLOG_BYTES || connection.destroyed) continue;
         this.#cutOff(link.caller);

@@ -138,6 +138,11 @@ function routesOf(
       },
       options,
     ),
+    'pipe.traffic': route(
+      CONTROL_REQUESTS['pipe.traffic'],
+      async (request) => ({ sentBytes: await rooms.pipeHomes(request).sentBytes(request) }),
+      options,
+    ),
     'pipe.close': route(
       CONTROL_REQUESTS['pipe.close'],
       (request) => {

@@ -25,6 +25,7 @@ export const CALLS_OF_NODE_REQUEST: Readonly<Record<string, number>> = {
   'pipe.open': 3,
   'pipe.consume': 2,
   'pipe.demand': 1,
+  'pipe.traffic': 1,
   'pipe.release': 0,
   'pipe.close': 0,
 } satisfies Readonly<Partial<Record<ControlRequestName, number>>>;

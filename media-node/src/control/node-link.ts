@@ -187,6 +187,7 @@ export class NodeLink implements RemoteNode {
       release: async (trackId) => {
         await this.#call('pipe.release', { ...key, trackId });
       },
+      sentBytes: async () => (await this.#call('pipe.traffic', { ...key })).sentBytes,
       close: async () => {
         // With the link gone the other side closed its end already.
         if (!this.#closed) await this.#call('pipe.close', { ...key });

@@ -20,9 +20,14 @@ interface WebSocketOfNode {
   pause(): void;
   send(text: string): void;
 }
+function isWebSocketOfNode(ws: unknown): ws is WebSocketOfNode {
+  const has = (method: 'pause' | 'send'): boolean =>
+    typeof ws === 'object' && ws !== null && typeof Reflect.get(ws, method) === 'function';
+  return has('pause') && has('send');
+}
 const ENGINE = z.object({
-  transport: z.object({ ws: z.custom<WebSocketOfNode>() }),
-  _pingTimeoutTimer: z.custom<NodeJS.Timeout>(),
+  transport: z.object({ ws: z.unknown() }),
+  _pingTimeoutTimer: z.unknown(),
 });
 const PONG = '3';
 
@@ -30,8 +35,9 @@ const PONG = '3';
 function hangHalf(caller: TestEdge): WebSocketOfNode {
   const { transport, _pingTimeoutTimer: silence } = ENGINE.parse(caller.socket.io.engine);
   const { ws } = transport;
-  // Of pings that it does not read it must not tell that they are missing.
-  clearTimeout(silence);
+  if (!isWebSocketOfNode(ws)) throw new Error('not a WebSocket of Node');
+  // Of pings that it does not read it must not tell that they are missing. A timer as a number is its id.
+  clearTimeout(Number(silence));
   Object.assign(caller.socket.io.engine, { _hasPingExpired: () => false });
   ws.pause();
   return ws;

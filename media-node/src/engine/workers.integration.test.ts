@@ -11,8 +11,10 @@ import {
   silentLogger,
   toPlenaryError,
 } from '@plenary/cluster';
+import type { PipeEnd, TrackId } from '@plenary/cluster';
 import { afterEach, describe, expect, test } from 'vitest';
 import { createMetrics } from '../metrics.ts';
+import type { PipeAsker } from '../pipe/home-side.ts';
 import { UNKNOWN_MACHINE } from '../pipe/machine.ts';
 import { PipeHomes } from '../pipe/pipe-homes.ts';
 import { PipeLink } from '../pipe/pipe-link.ts';
@@ -115,55 +117,63 @@ describe('the port slice', () => {
   });
 });
 
+const leaseOf = (router: RoomRouter): RouterLease => ({ router, release: () => undefined });
+const ASKER: PipeAsker = {
+  isLocal: true,
+  holdPipe: () => () => undefined,
+  producerChanged: () => undefined,
+  closed: () => undefined,
+  moved: () => undefined,
+};
+
+/** A source of RTP without WebRTC: a pipe port that a plain socket feeds, once it is told to. */
+async function publishAt(
+  home: RoomRouter,
+): Promise<{ readonly trackId: TrackId; readonly feed: () => void }> {
+  const source = createSocket('udp4');
+  await new Promise<void>((resolve) => {
+    source.bind(0, '127.0.0.1', resolve);
+  });
+  endings.push(() => {
+    source.close();
+  });
+  const entry = await home.createPipePort({ reach: 'loopback', srtp: false }, () => undefined);
+  await entry.connect({ address: '127.0.0.1', port: source.address().port });
+  const trackId = TRACK_ID.parse('the-track');
+  const rtpParameters = vp8Parameters();
+  const ssrc = rtpParameters.encodings?.[0]?.ssrc ?? 0;
+  await entry.produce({ producerId: trackId, kind: 'video', rtpParameters, paused: false }, () => undefined);
+  let sequence = 0;
+  const feed = (): void => {
+    const feeding = setInterval(() => {
+      source.send(vp8Packet(ssrc, (sequence += 1)), entry.end.port, '127.0.0.1');
+    }, 10);
+    endings.push(() => {
+      clearInterval(feeding);
+    });
+  };
+  return { trackId, feed };
+}
+
 describe('media through a pipe', () => {
   test('[PI3] RTP flows between workers while watched, and stops when nobody does', async () => {
     const { pool, metrics } = await startPool(2);
     const [home, away] = await Promise.all([routerOn(pool, 0), routerOn(pool, 1)]);
-    const lease = (router: RoomRouter): RouterLease => ({ router, release: () => undefined });
-    // A source of RTP without WebRTC: a pipe port that a plain socket feeds.
-    const source = createSocket('udp4');
-    await new Promise<void>((resolve) => {
-      source.bind(0, '127.0.0.1', resolve);
-    });
-    endings.push(() => {
-      source.close();
-    });
-    const entry = await home.createPipePort({ reach: 'loopback', srtp: false }, () => undefined);
-    await entry.connect({ address: '127.0.0.1', port: source.address().port });
-    const trackId = TRACK_ID.parse('the-track');
-    const rtpParameters = vp8Parameters();
-    const ssrc = rtpParameters.encodings?.[0]?.ssrc ?? 0;
-    await entry.produce(
-      { producerId: trackId, kind: 'video', rtpParameters, paused: false },
-      () => undefined,
-    );
-    let sequence = 0;
-    const feed = setInterval(() => {
-      source.send(vp8Packet(ssrc, (sequence += 1)), entry.end.port, '127.0.0.1');
-    }, 10);
-    endings.push(() => {
-      clearInterval(feed);
-    });
-
+    const { trackId, feed } = await publishAt(home);
+    feed();
     const homes = new PipeHomes(
       HOME_NODE,
       metrics,
-      () => Promise.resolve(lease(home)),
+      () => Promise.resolve(leaseOf(home)),
       () => Promise.resolve(HELD),
     );
     const key = { roomId: room('r'), fromRouterId: away.id, toRouterId: home.id };
     const link = await PipeLink.open({
       onSilent: () => undefined,
-      home: homes.localSide(key, {
-        isLocal: true,
-        holdPipe: () => () => undefined,
-        producerChanged: () => undefined,
-        closed: () => undefined,
-        moved: () => undefined,
-      }),
+      home: homes.localSide(key, ASKER),
       toRouterId: home.id,
       isRelayed: false,
-      lease: lease(away),
+      lease: leaseOf(away),
       reach: 'loopback',
       srtp: false,
       metrics,
@@ -192,6 +202,70 @@ describe('media through a pipe', () => {
     home.close();
     away.close();
     await untilFreed(metrics);
+  });
+});
+
+describe('a pipe to another node', () => {
+  /** @param leadsTo - where the home is told to send */
+  async function openPipe(leadsTo: (end: PipeEnd) => PipeEnd) {
+    const { pool, metrics } = await startPool(2);
+    const [home, away] = await Promise.all([routerOn(pool, 0), routerOn(pool, 1)]);
+    const { trackId, feed } = await publishAt(home);
+    const homes = new PipeHomes(
+      HOME_NODE,
+      metrics,
+      () => Promise.resolve(leaseOf(home)),
+      () => Promise.resolve(HELD),
+    );
+    const side = homes.localSide({ roomId: room('r'), fromRouterId: away.id, toRouterId: home.id }, ASKER);
+    const counts = { looks: 0, said: 0 };
+    const link = await PipeLink.open({
+      onSilent: () => {
+        counts.said += 1;
+      },
+      home: {
+        ...side,
+        open: (approach) => side.open({ ...approach, end: leadsTo(approach.end) }),
+        sentBytes: () => {
+          counts.looks += 1;
+          return side.sentBytes();
+        },
+      },
+      toRouterId: home.id,
+      isRelayed: false,
+      lease: leaseOf(away),
+      reach: 'announced',
+      srtp: false,
+      metrics,
+      // It is looked at every 50 ms.
+      timers: { after: (delayMs, action) => systemTimers.after(delayMs / 100, action) },
+      lingerMs: 100_000,
+      onFault: (_where, error) => {
+        throw error;
+      },
+      onClosed: () => undefined,
+    });
+    endings.push(() => {
+      link.close('unused');
+    });
+    await link.hold({ trackId, homeNodeId: HOME_NODE }, 'viewer');
+    return { link, feed, counts };
+  }
+
+  test('[PI14] that leads nowhere is silent when media comes to its home, and not before', async () => {
+    const { feed, counts } = await openPipe((end) => ({ ...end, port: 9 }));
+    await waitFor('a publisher without media to be looked at', () => counts.looks >= 10);
+    expect(counts.said).toBe(0);
+    feed();
+    await waitFor('the silence to be said', () => counts.said === 1);
+  });
+
+  test('[PI14] that brings media is not silent, however late it comes', async () => {
+    const { link, feed, counts } = await openPipe((end) => end);
+    await waitFor('a publisher without media to be looked at', () => counts.looks >= 10);
+    feed();
+    await waitFor('bytes', async () => (await link.port.traffic()).receivedBytes > 20_000);
+    expect(counts.said).toBe(0);
   });
 });
 
@@ -234,6 +308,7 @@ describe('a pipe that does not open', () => {
       logger: silentLogger(),
       timers: systemTimers,
       lingerMs: 20,
+      lines: { say: () => undefined },
       gatewayPatienceMs: 60_000,
       holdHome: () => HELD,
       homeRouterOf: () => home.id,

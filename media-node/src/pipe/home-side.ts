@@ -55,6 +55,8 @@ export interface HomeSide {
   consume(track: TrackOrigin): Promise<PipedTrack>;
   setWanted(trackId: TrackId, wanted: WantedLayer): Promise<void>;
   release(trackId: TrackId): Promise<void>;
+  /** RTP that it has sent into the pipe so far. @throws PlenaryError `media_lost`, `timed_out` */
+  sentBytes(): Promise<number>;
   close(): Promise<void>;
 }
 

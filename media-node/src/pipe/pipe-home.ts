@@ -149,6 +149,12 @@ export class PipeHome {
     );
   }
 
+  /** RTP that was sent into it so far. @throws PlenaryError `media_lost` */
+  async sentBytes(): Promise<number> {
+    if (this.#closed || this.#port === undefined) throw new PlenaryError('media_lost');
+    return (await this.#port.traffic()).sentBytes;
+  }
+
   /** @param reason - the asking side is told when it did not ask for it */
   close(reason: 'asked' | 'replaced' | 'asker_gone' | 'port_closed' | 'failed'): void {
     if (this.#closed) return;

@@ -84,6 +84,11 @@ export class PipeHomes {
     await (await this.#home(key)).setWanted(trackId, wanted);
   }
 
+  /** RTP that was sent into a pipe so far. @throws PlenaryError `media_lost` when there is no such pipe */
+  async sentBytes(key: PipeKey): Promise<number> {
+    return (await this.#home(key)).sentBytes();
+  }
+
   /** Takes a track out of a pipe; that either is gone already is no error. */
   async release(key: PipeKey, trackId: TrackId): Promise<void> {
     if (this.#homes.has(nameOf(key))) (await this.#home(key)).release(trackId);
@@ -134,6 +139,7 @@ export class PipeHomes {
       consume: (track) => this.consume(key, track),
       setWanted: (trackId, wanted) => this.setWanted(key, trackId, wanted),
       release: (trackId) => this.release(key, trackId),
+      sentBytes: () => this.sentBytes(key),
       close: () => {
         this.close(key);
         return Promise.resolve();

@@ -1,4 +1,4 @@
-import { entry, inBackground, PlenaryError } from '@plenary/cluster';
+import { entry, PlenaryError } from '@plenary/cluster';
 import type { MediaNodeId, RouterId, TrackId, TrackOrigin } from '@plenary/cluster';
 import type { PipePort } from '../engine/engine.ts';
 import type { NodeMetrics } from '../metrics.ts';
@@ -7,9 +7,7 @@ import type { Timers } from '../room/timers.ts';
 import type { HolderKind, TrackHold } from '../room/track-demand.ts';
 import type { HomeSide, ProducerState } from './home-side.ts';
 import { PulledTrack } from './pulled-track.ts';
-
-/** How often a pipe that has brought nothing yet is looked at; nothing twice while a track should flow is silence. */
-const LOOK_EVERY_MS = 5_000;
+import { SilenceWatch } from './silence-watch.ts';
 
 export type PipeCloseReason = 'unused' | 'home_closed' | 'link_broken' | 'port_closed' | 'node_stopping';
 
@@ -32,7 +30,7 @@ export interface PipeLinkOptions {
   readonly lingerMs: number;
   readonly onFault: (where: string, thrown: unknown) => void;
   readonly onClosed: (reason: PipeCloseReason) => void;
-  /** Told once when nothing has come through it although tracks should (SPEC PI14). */
+  /** Told once when nothing comes through it of what its home sends (SPEC PI14). */
   readonly onSilent: () => void;
 }
 
@@ -44,13 +42,13 @@ export class PipeLink {
   /** Tracks that should come another way, and are still held. */
   readonly #superseded = new Map<TrackId, PulledTrack>();
   #closed = false;
-  #stopLooking: (() => void) | undefined;
+  readonly #silence: SilenceWatch | undefined;
 
   private constructor(options: PipeLinkOptions, port: PipePort) {
     this.#options = options;
     this.#port = port;
     options.metrics.pipes.inc({ side: 'asking' });
-    if (options.reach === 'announced') this.#lookLater(false);
+    if (options.reach === 'announced') this.#silence = this.#watchSilence();
   }
 
   /**
@@ -137,11 +135,16 @@ export class PipeLink {
     for (const track of [...this.#tracks.values()]) track.endSoon();
   }
 
+  /** What its home has sent into it so far. @throws PlenaryError `media_lost`, `timed_out` */
+  async sentBytes(): Promise<number> {
+    return this.#options.home.sentBytes();
+  }
+
   /** Closes the pipe; consumers of what came through it end. The home is told unless it told us. */
   close(reason: PipeCloseReason): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#stopLooking?.();
+    this.#silence?.stop();
     for (const track of [...this.#tracks.values(), ...this.#superseded.values()]) track.close('pipe_closed');
     this.#port.close();
     this.#options.lease.release();
@@ -156,22 +159,19 @@ export class PipeLink {
     this.#options.onClosed(reason);
   }
 
-  #lookLater(wasSilent: boolean): void {
-    this.#stopLooking = this.#options.timers.after(LOOK_EVERY_MS, () =>
-      inBackground(() => this.#look(wasSilent)),
-    );
-  }
-
-  /** Nobody is told by the network that packets to a mistyped address, or through a firewall, do not arrive. */
-  async #look(wasSilent: boolean): Promise<void> {
-    if (this.#closed) return;
-    const { receivedBytes } = await this.#port.traffic();
-    if (receivedBytes > 0) return;
-    const isSilent = [...this.#tracks.values(), ...this.#superseded.values()].some(
-      (track) => track.isFlowing,
-    );
-    if (isSilent && wasSilent) this.#options.onSilent();
-    else if (!this.closed) this.#lookLater(isSilent);
+  #watchSilence(): SilenceWatch {
+    const { timers, onFault, onSilent } = this.#options;
+    return new SilenceWatch({
+      receivedBytes: async () => (await this.#port.traffic()).receivedBytes,
+      sentBytes: () => this.sentBytes(),
+      isFlowing: () =>
+        [...this.#tracks.values(), ...this.#superseded.values()].some((track) => track.isFlowing),
+      timers,
+      onFault: (thrown) => {
+        onFault('pipe.traffic', thrown);
+      },
+      onSilent,
+    });
   }
 
   /** Somebody asks for the track this way again while others still hold it. */

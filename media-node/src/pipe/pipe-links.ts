@@ -1,10 +1,11 @@
-import { entry, PlenaryError, toPlenaryError, inBackground } from '@plenary/cluster';
+import { entry, inBackground, leftOut, PlenaryError, toPlenaryError } from '@plenary/cluster';
 import type {
   DatacenterId,
   ErrorCode,
   Gateway,
   Logger,
   MediaNodeId,
+  RareLines,
   RoomId,
   RouterId,
   TrackId,
@@ -32,6 +33,8 @@ export interface PipeLinksOptions {
   readonly nodes: RemoteNodes;
   readonly metrics: NodeMetrics;
   readonly logger: Logger;
+  /** For what one fault of a network makes each pipe say. */
+  readonly lines: Pick<RareLines, 'say'>;
   readonly timers: Timers;
   readonly lingerMs: number;
   /** How long a gateway may take to say by what it relays, in milliseconds, before a track is pulled past it. */
@@ -426,7 +429,7 @@ export class PipeLinks {
     name: string,
     homeNodeId: MediaNodeId,
   ): Promise<PipeLink> {
-    const { roomId, acquireRouter, metrics, timers, lingerMs, logger, onFault } = this.#options;
+    const { roomId, acquireRouter, metrics, timers, lingerMs, logger, lines, onFault } = this.#options;
     const key: PipeKey = { roomId, fromRouterId: router.id, toRouterId: source.routerId };
     const { node, gateway } = source;
     const path = node === undefined ? WITHIN_NODE : await this.#pathTo(node);
@@ -463,9 +466,22 @@ export class PipeLinks {
         },
         onSilent: () => {
           metrics.errors.inc({ where: 'pipe.silent', code: 'media_unavailable' });
-          logger.warn(
-            { ...key, node: node?.mediaNodeId, homeNodeId, ...path, toDo: SILENT_ADVICE },
-            'nothing comes through a pipe: people here do not see or hear those behind it',
+          lines.say(
+            'pipe.silent',
+            (...unsaid) => {
+              logger.warn(
+                {
+                  ...key,
+                  node: node?.mediaNodeId,
+                  homeNodeId,
+                  ...path,
+                  toDo: SILENT_ADVICE,
+                  ...leftOut(...unsaid),
+                },
+                'nothing comes through a pipe: people here do not see or hear those behind it',
+              );
+            },
+            node?.mediaNodeId,
           );
         },
       });

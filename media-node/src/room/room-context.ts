@@ -1,4 +1,4 @@
-import type { Clock, DatacenterId, Logger, MediaNodeId } from '@plenary/cluster';
+import type { Clock, DatacenterId, Logger, MediaNodeId, RareLines } from '@plenary/cluster';
 import type { Workers } from '../engine/engine.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RemoteNodes } from '../pipe/home-side.ts';
@@ -22,6 +22,8 @@ export interface RoomContext {
   readonly nodes: RemoteNodes;
   readonly metrics: NodeMetrics;
   readonly logger: Logger;
+  /** For lines about other nodes, which are many at once where one network is at fault. */
+  readonly lines: Pick<RareLines, 'say'>;
   readonly clock: Clock;
   readonly reach: Pick<Reach, 'found' | 'left' | 'missed'>;
   readonly noResends: NoResends;

@@ -84,6 +84,7 @@ export class Room {
       nodes: context.nodes,
       metrics: context.metrics,
       logger: context.logger,
+      lines: context.lines,
       timers: context.timers,
       lingerMs: context.pipeLingerMs,
       gatewayPatienceMs: context.gatewayPatienceMs,

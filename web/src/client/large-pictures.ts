@@ -72,7 +72,7 @@ export class LargePictures {
     this.#firstAsked = (this.#firstAsked + ASKED_PER_LOOK) % Math.max(1, unknown.length);
   }
 
-  /** Never rejects: what the browser cannot tell is no picture that is too large. */
+  /** Never rejects: a picture whose size the browser cannot tell is taken. */
   async #ask(picture: ReceivedPicture): Promise<void> {
     const entries = await entriesOf(picture.consumer).catch(() => []);
     const entry = entries.find(({ type }) => type === 'inbound-rtp');

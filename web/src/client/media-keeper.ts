@@ -74,7 +74,7 @@ export class MediaKeeper {
 
   get state(): MediaState {
     const ofMedia = this.#media?.state ?? 'none';
-    // What is opened anew is as lost as before until a path stands.
+    // Media that is opened anew is as lost as before until a path stands.
     const isLost = this.#isLost || (this.#hasConnected && ofMedia === 'connecting');
     const state = isLost ? 'reconnecting' : ofMedia;
     const isWithoutPath = state === 'connecting' || state === 'reconnecting';

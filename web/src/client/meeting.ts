@@ -185,7 +185,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       },
       stateChanged: (media) => {
         if (media !== this.getSnapshot().media) this.#patch({ media });
-        // Whether what is sent has a path is part of it.
+        // A local track also says whether its media has a path.
         this.#patch({ localTracks: this.#publisher.localTracks });
       },
       refused: () => this.#connection.rejoin(),

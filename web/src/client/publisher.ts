@@ -119,7 +119,7 @@ export class Publisher {
           mediaTrack: entry.mediaTrack,
           paused: entry.paused,
           status: entry.error !== undefined ? 'failed' : entry.trackId === undefined ? 'waiting' : 'live',
-          // While media moves, what goes by the path of before is got.
+          // While media moves, others still get the tracks that go by the earlier path.
           isSent:
             (hasPath || entry.former !== undefined) &&
             entry.trackId !== undefined &&

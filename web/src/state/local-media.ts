@@ -117,7 +117,7 @@ export class LocalMedia implements ReadableStore<LocalMediaSnapshot> {
   async choose(kind: CaptureKind, deviceId: string): Promise<DeviceProblem | undefined> {
     remember(kind, deviceId);
     const { enabled, deviceId: idKnown, track } = this.getSnapshot()[kind];
-    // One that was chosen before this one may not be open yet.
+    // The device that was chosen before may not be open yet.
     const idBefore = track?.getSettings().deviceId ?? idKnown;
     this.#patch(kind, { deviceId });
     if (!enabled) {

@@ -1,7 +1,7 @@
 import { LARGEST_SCREEN, type Meeting } from '../client/index.ts';
 import { captureFor } from './capture.ts';
 
-/** As large as a page takes from others (`LargePictures`); what is larger comes smaller. */
+/** As large as a page takes from others (`LargePictures`); larger screens are sent smaller. */
 const SCREEN = {
   frameRate: { max: 15 },
   width: { max: LARGEST_SCREEN.width },

@@ -17,7 +17,7 @@ const REQUESTS = [
   ['DELETE', '/api/nowhere'],
 ] as const;
 
-/** Who shares the address goes on, and so do probes: neither is told anything but that all is well. */
+/** People who share the address go on, and so do probes: they are told nothing but that all is well. */
 async function neighbour(world: HostileWorld, isOver: () => boolean): Promise<Answers> {
   const stranger = await Stranger.join(world, { localAddress: '127.0.0.1' });
   const { trackId } = await stranger.publish();
