@@ -107,12 +107,12 @@ describe('the operators\u2019 port', () => {
     });
     const asked = async (): Promise<number> =>
       (await fetch(`${url}/health`, { headers: { connection: 'close' } })).status;
-    for (let count = 0; count < 80; count += 1) await hold('127.0.0.2');
+    for (let count = 0; count < 208; count += 1) await hold('127.0.0.2');
     await waitFor('what is beyond the part of an address to be closed', () => closed >= 16);
     expect(await asked()).toBe(200);
     expect(warnings).toEqual([{ reason: 'address' }]);
     // Behind Docker's proxy, or address translation, everybody has one address.
-    for (let count = 0; count < 80; count += 1) await hold('127.0.0.1');
+    for (let count = 0; count < 208; count += 1) await hold('127.0.0.1');
     expect(await asked()).toBe(200);
     for (const localAddress of ['127.0.0.3', '127.0.0.4', '127.0.0.5', '127.0.0.6'])
       for (let count = 0; count < 60; count += 1) await hold(localAddress);

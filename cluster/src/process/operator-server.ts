@@ -143,7 +143,7 @@ const LIMITS = {
 } as const;
 /** The oldest go where there are more: a health check that found no place would have the process killed. */
 const MAX_CONNECTIONS = 256;
-const CONNECTIONS_PER_ADDRESS = 64;
+const CONNECTIONS_PER_ADDRESS = 192;
 
 export class OperatorServer {
   readonly #server: Server;
