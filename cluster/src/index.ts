@@ -30,7 +30,7 @@ export * from './process/file-limit.ts';
 export { LogOutput, openStandardOutput } from './process/log-output.ts';
 export * from './process/logging.ts';
 export { installNameLookups } from './process/name-lookups.ts';
-export { answerOddHttp, answerStrayUpgrade } from './process/odd-http.ts';
+export { answerOddHttp, answerStrayUpgrade, SOCKET_PATH } from './process/odd-http.ts';
 export * from './process/operator-server.ts';
 export * from './process/operator-settings.ts';
 export * from './process/parent-pipe.ts';

@@ -20,6 +20,7 @@ import {
   listenFault,
   PlenaryError,
   probeListening,
+  SOCKET_PATH,
   tellEntryFault,
 } from '@plenary/cluster';
 import type { Clock, Logger } from '@plenary/cluster';
@@ -314,7 +315,6 @@ function addressOf(request: IncomingMessage, readAddress: AddressReader): string
 
 /** Socket.IO's path is for WebSockets: no long polling, and nothing that names a connection of somebody's. */
 const onlyWebSocket: HttpHandler = () => json(400, { code: 0, message: 'Only WebSocket is spoken here.' });
-const SOCKET_PATH = '/socket.io/';
 
 async function attachUws(
   io: SocketServer,

@@ -1,6 +1,6 @@
 /** Why Consul does not serve, told from what it answered or how the connection failed: mapped here and nowhere else. */
 
-import { RAISE_FILE_LIMIT } from '../process/file-limit.ts';
+import { lacksFiles, RAISE_FILE_LIMIT } from '../process/file-limit.ts';
 import { codeOf, isTlsFault } from '../process/tls-fault.ts';
 
 /** A closed set: a label of metrics, and what `/ready` says. */
@@ -37,7 +37,7 @@ export function consulTroubleOf(error: unknown, refusal: ConsulRefusal | undefin
   if (!(error instanceof Error)) return 'no_connection';
   const code = codeOf(error);
   if (isTlsFault(error)) return 'tls_refused';
-  if (code === 'EMFILE' || code === 'ENFILE') return 'too_many_files';
+  if (lacksFiles(error)) return 'too_many_files';
   if (code === 'ECONNREFUSED') return 'refused';
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'unknown_name';
   if (/^(ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$/.test(code)) return 'unreachable';

@@ -2,12 +2,17 @@ import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { devNull } from 'node:os';
 import { every, inBackground } from './entry.ts';
+import { codeOf } from './tls-fault.ts';
 
 /** How often it is tried whether a file can be opened, in milliseconds. */
 const TRY_EVERY_MS = 1_000;
 
 /** After so many tries in a row that went well it is said again, should it happen again. */
 const WELL_TRIES = 60;
+
+/** Whether something failed since the process, or the system, may have no more files open. Clients repeat it in their own messages. */
+export const lacksFiles = (error: Error): boolean =>
+  /\b(?:EMFILE|ENFILE)\b/.test(`${codeOf(error)} ${error.message}`);
 
 /** What raises the limit, for messages. */
 export const RAISE_FILE_LIMIT = 'ulimit -n, LimitNOFILE=, --ulimit nofile=';
@@ -65,7 +70,7 @@ async function isExhausted(tryToOpen: () => Promise<void>): Promise<boolean> {
     await tryToOpen();
     return false;
   } catch (error) {
-    return error instanceof Error && 'code' in error && (error.code === 'EMFILE' || error.code === 'ENFILE');
+    return error instanceof Error && lacksFiles(error);
   }
 }
 

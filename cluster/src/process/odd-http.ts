@@ -60,7 +60,7 @@ const isLineEnd = (error: Error): boolean => error.message.includes('Expected CR
 const isBroken = (error: Error): boolean => /^(ECONN|EPIPE)/.test(codeOf(error));
 
 /** Where Socket.IO listens, on every server of ours. */
-const SOCKET_PATH = '/socket.io/';
+export const SOCKET_PATH = '/socket.io/';
 
 /** A connection that breaks during a handshake is nobody's fault. */
 const ignoreBroken = entry('http', () => undefined);

@@ -1,6 +1,6 @@
 /** Why a store does not serve, told from what it answered or how its connection failed: mapped here and nowhere else. */
 
-import { RAISE_FILE_LIMIT } from '../process/file-limit.ts';
+import { lacksFiles, RAISE_FILE_LIMIT } from '../process/file-limit.ts';
 import { codeOf, isTlsFault } from '../process/tls-fault.ts';
 
 /** A closed set: a label of metrics, and what `/ready` says. */
@@ -73,7 +73,7 @@ export function troubleOf(error: unknown): StoreTrouble {
   if (isTlsFault(error)) return 'tls_refused';
   if (/WRONGPASS|NOAUTH|invalid (username-)?password/i.test(error.message)) return 'access_denied';
   if (/DB index is out of range|SELECT is not allowed/i.test(error.message)) return 'no_database';
-  if (/EMFILE|ENFILE/.test(`${code} ${error.message}`)) return 'too_many_files';
+  if (lacksFiles(error)) return 'too_many_files';
   if (/max number of clients/i.test(error.message)) return 'too_many_clients';
   if (/ENOTFOUND|EAI_AGAIN/.test(`${code} ${error.message}`)) return 'unknown_name';
   if (/ECONNREFUSED/.test(`${code} ${error.message}`)) return 'refused';

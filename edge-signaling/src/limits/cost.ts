@@ -38,7 +38,7 @@ export const FIRST_TRACKS = 4;
  * What each further one costs beside, known afterwards: together as much as a join, since everybody in the room subscribes to it and pays
  * for that as well (SPEC BU22). Not the first ones: whose edge and media node died together has little left (`CARRIED_LEAST_SHARE`).
  */
-export const COST_OF_FURTHER_TRACK: Cost = { work: 15 };
+export const COST_OF_FURTHER_TRACK: Cost = { work: REQUEST_COSTS.join - REQUEST_COSTS['track.publish'] };
 /** Of a message that is no request. */
 export const UNKNOWN_COST = 5;
 /** Of a request by HTTP: a page, which is some dozens of them, is as much as a few joins. */

@@ -4,6 +4,7 @@ import {
   callFrom,
   ignoreWallClock,
   isTlsFault,
+  lacksFiles,
   leftOut,
   CONTROL_BEAT_MS,
   CONTROL_LINK_LIMITS,
@@ -507,7 +508,7 @@ function causeOf(failure: Error): Error | undefined {
 /** Why a connection could not be made. */
 export function troubleOfFailure(failure: Error): LinkTrouble {
   const cause = causeOf(failure) ?? failure;
-  if (/\b(EMFILE|ENFILE)\b/.test(cause.message)) return 'too_many_files';
+  if (lacksFiles(cause)) return 'too_many_files';
   if (failure.message === 'timeout') return 'no_answer';
   return isTlsFault(cause) ? 'tls_refused' : 'unreachable';
 }
@@ -516,7 +517,5 @@ export function troubleOfFailure(failure: Error): LinkTrouble {
 export function isRefusal(failure: unknown): boolean {
   if (!(failure instanceof Error)) return false;
   if ('code' in failure) return REFUSALS.has(failure.code);
-  // Engine.IO hands on what its WebSocket said: an event with the error in it.
-  const said = 'description' in failure ? failure.description : undefined;
-  return typeof said === 'object' && said !== null && 'error' in said && isRefusal(said.error);
+  return isRefusal(causeOf(failure));
 }
