@@ -49,7 +49,7 @@ export class TlsFiles {
   #stamp = '';
   #refused = '';
   #term: Term | undefined;
-  /** What was said of the end of the certificate that is in use. */
+  /** The last line that was said about the end of the certificate in use. */
   #saidOfEnd: 'nothing' | 'late' | 'over' = 'nothing';
 
   constructor(paths: TlsPaths, logger: Logger) {

@@ -135,7 +135,7 @@ export class PipeLink {
     for (const track of [...this.#tracks.values()]) track.endSoon();
   }
 
-  /** What its home has sent into it so far. @throws PlenaryError `media_lost`, `timed_out` */
+  /** Bytes that its home has sent into it so far. @throws PlenaryError `media_lost`, `timed_out` */
   async sentBytes(): Promise<number> {
     return this.#options.home.sentBytes();
   }
