@@ -43,7 +43,8 @@ export default defineConfig({
           exclude: [...everywhere, contract, integration, endToEnd, rows, faults, hostile, distant],
           pool: 'forks',
           maxWorkers: WORKERS,
-          testTimeout: 30_000,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
         },
       },
       {
@@ -75,8 +76,8 @@ export default defineConfig({
           exclude: everywhere,
           pool: 'forks',
           maxWorkers: WORKERS,
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
         },
       },
       {
@@ -86,8 +87,8 @@ export default defineConfig({
           exclude: everywhere,
           pool: 'forks',
           fileParallelism: false,
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
         },
       },
       {

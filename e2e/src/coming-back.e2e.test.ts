@@ -7,8 +7,9 @@ import type { LocalCluster } from '@plenary/deploy/local-cluster';
 import { launchChromium } from '@plenary/loadtest/browser';
 import type { Browser, Frame, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { openContext } from './harness/browser.ts';
 import './harness/page-meeting.ts';
-import { readMetrics } from './harness/metrics.ts';
+import { readMetric, readMetrics } from './harness/metrics.ts';
 import { until } from './harness/until.ts';
 
 /** A page of the application, which shows a meeting in a frame and gives it tokens by the page’s own words. */
@@ -85,7 +86,7 @@ describe('coming back by the token of an application', () => {
 
   /** @param before - what the page's stores are made to be before its own scripts run */
   async function open(url: string, before?: () => void): Promise<Page> {
-    const context = await browser.newContext({ permissions: ['camera', 'microphone'] });
+    const context = await openContext(browser, { permissions: ['camera', 'microphone'] });
     const page = await context.newPage();
     if (before !== undefined) await page.addInitScript(before);
     pages.push(page);
@@ -307,8 +308,9 @@ describe('coming back by the token of an application', () => {
       60_000,
     );
     expect(await selfOf(page)).toMatchObject({ role: 'host' });
-    const metrics = await (await fetch(`${edge.operatorUrl}/metrics`)).text();
-    expect(metrics).toContain('plenary_edge_resumes_total{result="session_gone"} 1\n');
+    // More than one where the edge was too busy for the join that follows.
+    const told = { result: 'session_gone' };
+    expect(await readMetric(edge.operatorUrl, 'plenary_edge_resumes_total', told)).toBeGreaterThan(0);
   });
 
   it('[RJ5] who was thrown out for flooding comes back by "Try again", the token having expired', async () => {
@@ -406,8 +408,10 @@ describe('coming back by the token of an application', () => {
     const frame = await untilFramed(page, meeting);
     await enter(frame);
     await untilIn(frame, 'host');
-    const asked = await page.evaluate(() => Reflect.get(globalThis, 'asked') as unknown);
-    expect(asked).toMatchObject([{ roomId: 'embedded', fresh: false }]);
+    const asked = await page.evaluate(() => Reflect.get(globalThis, 'asked') as unknown[]);
+    expect(asked.length).toBeGreaterThan(0);
+    // An edge that is too busy for the join is asked again, and the site for a token with it.
+    for (const one of asked) expect(one).toMatchObject({ roomId: 'embedded', fresh: false });
 
     // The same page of another site: localhost is not 127.0.0.1.
     const foreign = await open(`${application.replace('127.0.0.1', 'localhost')}/#${address.toString()}`);

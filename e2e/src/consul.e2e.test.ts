@@ -24,7 +24,7 @@ describe('a cluster on Consul', () => {
   });
   afterEach(async () => {
     await Promise.all(people.splice(0).map(async (person) => person.close()));
-    await until('everything is freed', () => leftOver(cluster), isNothing, 60_000);
+    await until('everything is freed', () => leftOver(cluster), isNothing);
   });
   afterAll(async () => {
     await browser.close();

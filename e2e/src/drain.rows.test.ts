@@ -94,7 +94,7 @@ describe('a running meeting', () => {
     expect(left.get('plenary_media_peers')).toBe(0);
     await undrain(before, cluster.adminToken);
     await Promise.all([ann.leave(), bob.leave()]);
-    await until('everything is freed', () => leftOver(cluster), isNothing, 60_000);
+    await until('everything is freed', () => leftOver(cluster), isNothing);
     await Promise.all([ann.close(), bob.close()]);
   });
 
@@ -138,7 +138,7 @@ describe('a running meeting', () => {
     );
     expect([...publisher.problems, ...viewer.problems]).toEqual([]);
     await crowd.leave();
-    await until('everything is freed', () => leftOver(cluster), isNothing, 60_000);
+    await until('everything is freed', () => leftOver(cluster), isNothing);
   });
 
   it('[DR3] [DR5] goes on while every process of the cluster is drained, restarted and put back, one after the other', async () => {
@@ -183,7 +183,7 @@ describe('a running meeting', () => {
     }
     expect(await lostMedia()).toBe(0);
     await Promise.all(people.map((person) => person.leave()));
-    await until('everything is freed', () => leftOver(cluster), isNothing, 60_000);
+    await until('everything is freed', () => leftOver(cluster), isNothing);
     await Promise.all(people.map((person) => person.close()));
   }, 300_000);
 });

@@ -5,6 +5,7 @@ import type { LocalCluster, RunningEdge } from '@plenary/deploy/local-cluster';
 import { launchChromium } from '@plenary/loadtest/browser';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { readMetrics } from './harness/metrics.ts';
 import { Participant } from './harness/participant.ts';
 import { startCaddy } from './harness/proxy.ts';
 import { until } from './harness/until.ts';
@@ -72,12 +73,17 @@ describe('an edge that can use no media node', () => {
       PLENARY_ALL_EDGES: edges,
     });
     const visitor = new Visitor(caddyPort, caddy.ca, cluster);
+    const askedOfUseless = async (): Promise<number> =>
+      (await readMetrics(useless.operatorUrl)).get('plenary_edge_joins_total') ?? 0;
+    const before = await askedOfUseless();
     try {
       const joined: string[] = [];
       for (let index = 0; index < 20; index += 1) {
         joined.push((await visitor.joinedEdge(`room-${index % 4}`)).edgeId);
       }
       expect(joined).toEqual(Array.from({ length: 20 }, () => good.id));
+      // Also none that it refused, and that was let in by the other one then.
+      expect(await askedOfUseless()).toBe(before);
     } finally {
       visitor.leave();
       await caddy.proxy.stop();

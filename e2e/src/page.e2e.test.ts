@@ -67,6 +67,20 @@ describe('the page', () => {
       ),
     );
 
+  /** Waits until somebody knows another one as who they are now, and not as who they were before a reload. */
+  async function untilKnows(person: Participant, other: Participant): Promise<void> {
+    const peerId = await other.page.evaluate(() => globalThis.plenary?.getSnapshot().self?.peerId);
+    await until(
+      `${person.name} knows ${other.name} as ${peerId}`,
+      () =>
+        person.page.evaluate(() => {
+          const snapshot = globalThis.plenary?.getSnapshot();
+          return [...(snapshot?.room.peers.keys() ?? [])].filter((id) => id !== snapshot?.self?.peerId);
+        }),
+      (others) => others.join() === peerId,
+    );
+  }
+
   /** Has the browser answer a question only when the test says so, as a person at a prompt does. */
   async function holdAnswers(
     { page, name }: Participant,
@@ -112,7 +126,7 @@ describe('the page', () => {
     await untilIs(ann.page, 'mic-button', false);
     await untilIs(ann.page, 'camera-button', false);
     await ann.join();
-    await bob.untilOthersAre(['Ann']);
+    await untilKnows(bob, ann);
     expect((await others(bob)).filter(({ publisherPaused }) => !publisherPaused)).toEqual([]);
     await ann.leave();
     await ann.page.getByTestId('rejoin-button').click();
@@ -139,7 +153,11 @@ describe('the page', () => {
       (tracks) => tracks.some(({ source }) => source === 'camera'),
     );
     expect(await isOn(ann.page, 'mic-button')).toBe('false');
-    expect(await liveTracks(ann.page)).toEqual(['video']);
+    await until(
+      'only her camera is captured',
+      () => liveTracks(ann.page),
+      (tracks) => tracks?.join() === 'video',
+    );
     expect((await others(bob)).filter(({ source }) => source === 'microphone')).toEqual([]);
   });
 
@@ -204,7 +222,11 @@ describe('the page', () => {
       await come();
       await enterCopy();
       await until('the copy shows both', others, (names) => names.join() === 'Ann,Ann’s copy');
-      expect(await copy.getByTestId('people-count').getAttribute('data-count')).toBe('2');
+      await until(
+        'the copy counts both',
+        () => copy.getByTestId('people-count').getAttribute('data-count'),
+        (count) => count === '2',
+      );
     }
   });
 
@@ -237,7 +259,11 @@ describe('the page', () => {
     await ann.page.getByTestId('chat-button').click();
     await ann.page.getByTestId('breakdown').waitFor();
     expect(await ann.page.getByRole('alert').innerText()).toContain('nobody hears or sees you');
-    expect(await liveTracks(ann.page)).toEqual([]);
+    await until(
+      'nothing is captured any more',
+      () => liveTracks(ann.page),
+      (tracks) => tracks?.length === 0,
+    );
     await bob.untilOthersAre([]);
   });
 

@@ -4,6 +4,7 @@ import type { PageServer } from '@plenary/loadtest/pages';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { launchChromium } from '@plenary/loadtest/browser';
+import { openContext } from './harness/browser.ts';
 import type { Poison, PoisonedLook, PoisonedPage } from './harness/poisoned-page.ts';
 
 declare const poisonedPage: PoisonedPage;
@@ -23,7 +24,7 @@ afterAll(async () => {
 const look = (page: Page): Promise<PoisonedLook> => page.evaluate(() => poisonedPage.look());
 
 async function opened(): Promise<Page> {
-  const page = await browser.newPage();
+  const page = await (await openContext(browser)).newPage();
   await page.goto(pages.url);
   return page;
 }
@@ -62,7 +63,7 @@ describe('Chromium is offered a consumer that it cannot take', () => {
         failed: ['bad'],
         opened: 0,
       });
-      await page.close();
+      await page.context().close();
     },
   );
 
@@ -84,6 +85,6 @@ describe('Chromium is offered a consumer that it cannot take', () => {
       failed: ['bad'],
       opened: reopened,
     });
-    await page.close();
+    await page.context().close();
   });
 });

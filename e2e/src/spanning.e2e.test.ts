@@ -67,7 +67,7 @@ describe.skipIf(fault !== undefined)(`a room over three datacenters${why}`, () =
   });
   afterEach(async () => {
     await spanning.everybodyLeaves();
-    await until('everything is freed', () => leftOver(spanning.cluster), isNothing, 60_000);
+    await until('everything is freed', () => leftOver(spanning.cluster), isNothing);
   });
   afterAll(() => spanning.stop());
 
@@ -106,7 +106,7 @@ describe.skipIf(fault !== undefined)(`a room over three datacenters${why}`, () =
       `a viewer in ${datacenter} got enough of the track`,
       look,
       ({ watched }) => watched - before.watched >= WINDOW_BYTES,
-      60_000,
+      200_000,
     );
     return (after.crossed - before.crossed) / (after.watched - before.watched);
   }
@@ -281,7 +281,7 @@ describe.skipIf(fault !== undefined)(`a room over three datacenters 10 ms apart$
 
   afterEach(async () => {
     await spanning.everybodyLeaves();
-    await until('everything is freed', () => leftOver(spanning.cluster), isNothing, 60_000);
+    await until('everything is freed', () => leftOver(spanning.cluster), isNothing);
   });
 
   it('brings every track to everybody, although one packet in a hundred is lost between them', async () => {

@@ -124,6 +124,6 @@ describe('FLUSHALL in the middle of a call', () => {
       await person.leave();
       await person.close();
     }
-    await until('everything is freed', () => leftOver(cluster), isNothing, 60_000);
+    await until('everything is freed', () => leftOver(cluster), isNothing);
   });
 });

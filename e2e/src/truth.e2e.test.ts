@@ -4,7 +4,7 @@ import { CHROMIUM_OPTIONS, launchChromium } from '@plenary/loadtest/browser';
 import { chromium } from 'playwright-core';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { launchFreezableBrowser } from './harness/browser.ts';
+import { launchFreezableBrowser, openContext } from './harness/browser.ts';
 import type { FreezableBrowser } from './harness/browser.ts';
 import { Participant } from './harness/participant.ts';
 import { startProxiedCluster } from './harness/proxied-cluster.ts';
@@ -69,7 +69,7 @@ describe('what the page says', () => {
     proxied.edge.dropConnections();
     await untilBanner(bob, 'Sound and picture arrive');
     await bob.untilSeesAndHears();
-    expect(await tileOf(bob, 'Ann').getAttribute('data-trouble')).toBeNull();
+    await untilTile(bob, 'Ann', 'data-trouble', null);
     await bob.page.getByTestId('chat-button').click();
     await bob.page.getByTestId('chat-input').fill('hello');
     await bob.page.getByTestId('chat-input').press('Enter');
@@ -82,7 +82,9 @@ describe('what the page says', () => {
       (status) => status === 'posted',
     );
     await ann.page.getByTestId('chat-button').click();
-    expect(await ann.page.getByTestId('chat-message').count()).toBe(1);
+    const messages = ann.page.getByTestId('chat-message');
+    await messages.first().waitFor();
+    expect(await messages.count()).toBe(1);
     proxied.udp.setImpairment({ ...NO_IMPAIRMENT, lossRate: 1 });
     proxied.tcp.setImpairment({ ...NO_IMPAIRMENT, delayMs: 60_000 });
     await untilBanner(bob, 'Nothing arrives');
@@ -122,11 +124,18 @@ describe('what the page says', () => {
         mediaTrack?.dispatchEvent(new Event('ended'));
       }
     });
-    await untilTile(bob, 'Ann', 'data-has-video', 'false');
-    await untilTile(bob, 'Ann', 'data-muted', 'true');
+    await Promise.all([
+      untilTile(bob, 'Ann', 'data-has-video', 'false'),
+      untilTile(bob, 'Ann', 'data-muted', 'true'),
+      // It is shown for some seconds only, which the others may take to see the rest.
+      until(
+        'Ann is told',
+        () => toasts(ann.page),
+        (texts) => texts.join().includes('nobody'),
+      ),
+    ]);
     for (const button of ['mic-button', 'camera-button'])
       expect(await ann.page.getByTestId(button).getAttribute('aria-pressed')).toBe('false');
-    expect((await toasts(ann.page)).join()).toContain('nobody');
     await ann.page.getByTestId('camera-button').click();
     await untilTile(bob, 'Ann', 'data-has-video', 'true');
     await untilTile(bob, 'Ann', 'data-muted', 'true');
@@ -176,11 +185,13 @@ describe('what the page says', () => {
     try {
       // Without its own hints, which insecure pages do not get, a headless browser is not known as Chrome.
       const userAgent = `Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/${plain.version()} Safari/537.36`;
-      const context = await plain.newContext({ userAgent });
+      const context = await openContext(plain, { userAgent });
       const page = await context.newPage();
       await page.goto(`http://plain.test:${port}/r/plain`);
       await page.getByTestId('name-input').fill('Pat');
-      expect(await page.getByRole('alert').allInnerTexts()).toEqual([
+      const alerts = page.getByRole('alert');
+      await alerts.first().waitFor();
+      expect(await alerts.allInnerTexts()).toEqual([
         expect.stringMatching(/not opened over https.*still watch/),
       ]);
       await page.getByTestId('join-button').click();

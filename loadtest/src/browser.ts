@@ -5,9 +5,13 @@ import type { Browser, LaunchOptions } from 'playwright-core';
 /** Debian's place; `PLENARY_CHROMIUM` names another one. */
 const CHROMIUM = process.env['PLENARY_CHROMIUM'] ?? '/usr/bin/chromium';
 
+/** Only a browser that hangs takes as long to start, on a busy machine too. */
+const START_WITHIN_MS = 90_000;
+
 /** How every Chromium is started: without a screen, with a fake camera and a microphone that beeps once a second. */
 export const CHROMIUM_OPTIONS: LaunchOptions = {
   executablePath: CHROMIUM,
+  timeout: START_WITHIN_MS,
   args: [
     '--no-sandbox',
     '--disable-gpu',

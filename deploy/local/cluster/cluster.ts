@@ -15,8 +15,8 @@ import { redactUrl, waitForRedis } from './redis.ts';
 /** Every process of a cluster inherits this variable; by it we find what a process of ours has started. */
 export const CLUSTER_MARK = 'LOCAL_CLUSTER_ID';
 
-/** How long after the last process's end its own children (workers) may take to notice. */
-const LEFTOVER_TIMEOUT_MS = 3_000;
+/** How long after the last process's end its own children (workers) may take to notice, on a machine that stands still for a while too. */
+const LEFTOVER_TIMEOUT_MS = 10_000;
 
 interface RunningProcess {
   /** Such as `media-gra-1`. */
@@ -47,7 +47,7 @@ export interface RunningNode extends RunningProcess {
    * @param changes - to its environment, for this start and every later one
    */
   restart(changes?: Readonly<Record<string, string>>): Promise<void>;
-  /** Waits until it answers 200 on `/ready`; 30 s unless told. */
+  /** Waits until it answers 200 on `/ready`; as long as at the start unless told. */
   waitUntilReady(timeoutMs?: number): Promise<void>;
 }
 

@@ -132,17 +132,23 @@ describe('a local cluster', () => {
     await expect(cluster.stop()).rejects.toThrow(/stayed behind[\s\S]*sleep 1000/);
   });
 
-  it('kills a process that does not heed SIGTERM, and thaws a frozen one to let it stop', async () => {
+  it('kills a process that does not heed SIGTERM', async () => {
     const cluster = await start({
       edges: 1,
-      mediaNodes: 1,
+      mediaNodes: 0,
       stopTimeoutMs: 500,
-      edge: () => ({ env: { FIXTURE_IGNORE_SIGTERM: '1' } }),
+      env: { FIXTURE_IGNORE_SIGTERM: '1' },
     });
-    await cluster.mediaNodes[0]?.kill('SIGSTOP');
-    const before = performance.now();
+    const pid = cluster.edges[0]?.pid ?? 0;
     await cluster.stop();
-    expect(performance.now() - before).toBeLessThan(4_000);
+    expect(isAlive(pid)).toBe(false);
+  });
+
+  it('thaws a frozen process to let it stop', async () => {
+    // A machine that stands still may not take the frozen one for one that does not heed.
+    const cluster = await start({ edges: 0, mediaNodes: 1, stopTimeoutMs: 60_000 });
+    await cluster.mediaNodes[0]?.kill('SIGSTOP');
+    await cluster.stop();
     expect(cluster.mediaNodes[0]?.logs().join('\n')).toContain('stopping: SIGTERM');
   });
 
@@ -242,7 +248,8 @@ describe('a start that fails', () => {
 
   it('says what a process that is not ready answers', async () => {
     await expect(
-      start({ edges: 1, mediaNodes: 0, env: { FIXTURE_NOT_READY: '1' }, readyTimeoutMs: 1_000 }),
+      // Long enough for a process to listen, on a machine that stands still for a while too.
+      start({ edges: 1, mediaNodes: 0, env: { FIXTURE_NOT_READY: '1' }, readyTimeoutMs: 8_000 }),
     ).rejects.toThrow(/edge-gra-1 is not ready in time.*503 waiting for the moon/);
   });
 
@@ -282,7 +289,7 @@ describe('a killed runner', () => {
     const pids = readClusterFile(path).processes.map(({ pid }) => pid ?? 0);
     expect(pids).toHaveLength(5);
     runner.kill('SIGKILL');
-    expect(await waitUntilGone('RUNNER_TEST', mark, 5_000)).toEqual([]);
+    expect(await waitUntilGone('RUNNER_TEST', mark, 60_000)).toEqual([]);
     for (const pid of pids) expect(isAlive(pid)).toBe(false);
     rmSync(join(path, '..'), { recursive: true, force: true });
   });

@@ -1,4 +1,5 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { openContext } from '../harness/browser.ts';
 import type { PageGaps, PageLook, PageNoticed } from './page/page.ts';
 
 export interface PersonOptions {
@@ -29,7 +30,7 @@ export class Person {
   /** Joins; media is still connecting then. */
   static async join(browser: Browser, options: PersonOptions): Promise<Person> {
     const { name, roomId, edgeUrl, pageUrl, token } = options;
-    const context = await browser.newContext({ permissions: ['camera', 'microphone'] });
+    const context = await openContext(browser, { permissions: ['camera', 'microphone'] });
     try {
       const page = await context.newPage();
       await page.exposeFunction('plenaryToken', token);

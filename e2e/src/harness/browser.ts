@@ -1,7 +1,20 @@
 import { chromium } from 'playwright-core';
-import type { Browser } from 'playwright-core';
+import type { Browser, BrowserContext, BrowserContextOptions } from 'playwright-core';
 import { treeOf } from '@plenary/cluster/testing/process-tree';
 import { CHROMIUM_OPTIONS } from '@plenary/loadtest/browser';
+
+/** Far beyond what a loaded machine needs: it only ends what would hang. Playwright's own 30 s would end what is slow. */
+const ACT_WITHIN_MS = 90_000;
+
+/** A browser of somebody's own, in whose pages whatever is clicked and waited for may take its time. */
+export async function openContext(
+  browser: Browser,
+  options: BrowserContextOptions = {},
+): Promise<BrowserContext> {
+  const context = await browser.newContext(options);
+  context.setDefaultTimeout(ACT_WITHIN_MS);
+  return context;
+}
 
 /** A browser whose machine can be put to sleep. */
 export interface FreezableBrowser {

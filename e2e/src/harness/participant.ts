@@ -1,4 +1,5 @@
 import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { openContext } from './browser.ts';
 import './page-meeting.ts';
 import type { Reception } from './page-meeting.ts';
 import { until } from './until.ts';
@@ -26,7 +27,7 @@ export class Participant {
     name: string,
     viewport = { width: 1280, height: 800 },
   ): Promise<Participant> {
-    const context = await browser.newContext({ viewport, permissions: ['camera', 'microphone'] });
+    const context = await openContext(browser, { viewport, permissions: ['camera', 'microphone'] });
     const page = await context.newPage();
     // Both datacenters are this machine: nothing is measured, so that not its noise but the edge's own one decides.
     await page.route('**/api/ping', (route) => route.abort());

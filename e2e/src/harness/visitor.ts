@@ -1,5 +1,6 @@
 import { createHmac, generateKeyPairSync, randomUUID } from 'node:crypto';
 import { request } from 'node:https';
+import { setTimeout as delay } from 'node:timers/promises';
 import { io } from 'socket.io-client';
 import type { Socket } from 'socket.io-client';
 import {
@@ -14,6 +15,9 @@ import { lastLines } from './last-lines.ts';
 
 /** Longer than any answer takes here; it only ends a test that would hang. */
 const TIMEOUT_MS = 15_000;
+/** For so long an edge is asked again that says that it is too busy. */
+const INSIST_FOR_MS = 60_000;
+const ASK_AGAIN_MS = 200;
 
 export interface Answer {
   readonly status: number;
@@ -108,13 +112,26 @@ export class Visitor {
     return { ok: true, reply: CLIENT_REQUESTS.join.reply.parse(envelope.data) };
   }
 
-  /** Joins on a new socket and says which edge it was that let it in. @throws Error when it is not let in */
+  /**
+   * Joins on a new socket and says which edge it was that let it in. An edge that is too busy, and says so, is asked again, as every
+   * client does.
+   * @throws Error when a socket is not opened at the first attempt, or the join is refused for good
+   */
   async joinedEdge(roomId: string): Promise<{ readonly socket: Socket; readonly edgeId: string }> {
-    const socket = await this.connect();
-    const joined = await this.join(socket, roomId);
-    if (!joined.ok)
-      throw new Error([`The join was refused: ${joined.code}`, ...lastLines(this.#cluster)].join('\n'));
-    return { socket, edgeId: joined.reply.session.edgeId };
+    const deadlineMs = performance.now() + INSIST_FOR_MS;
+    const refusals: string[] = [];
+    for (;;) {
+      const socket = await this.connect();
+      const joined = await this.join(socket, roomId);
+      if (joined.ok) return { socket, edgeId: joined.reply.session.edgeId };
+      socket.disconnect();
+      refusals.push(joined.code);
+      if (!joined.retryable || performance.now() > deadlineMs)
+        throw new Error(
+          [`The join was refused: ${refusals.join(', ')}`, ...lastLines(this.#cluster)].join('\n'),
+        );
+      await delay(ASK_AGAIN_MS);
+    }
   }
 
   /** Closes every socket that it opened. */

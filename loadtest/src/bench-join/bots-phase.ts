@@ -11,7 +11,7 @@ import type { Summary } from './statistics.ts';
 
 /** Of the publishing bots: few packets, so that what is measured is joining and not forwarding. */
 const PUBLISH_INTERVAL_MS = 500;
-const MEDIA_TIMEOUT_MS = 15_000;
+const MEDIA_TIMEOUT_MS = 60_000;
 /** How long the idle cluster is watched, to know what it does without any join. */
 const IDLE_MS = 2_000;
 

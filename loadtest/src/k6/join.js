@@ -30,6 +30,7 @@ const joinMs = new Trend('plenary_join_ms', true);
 const enterMs = new Trend('plenary_enter_ms', true);
 const chatMs = new Trend('plenary_chat_ms', true);
 const errors = new Counter('plenary_errors');
+const refusals = new Counter('plenary_refusals');
 const events = new Counter('plenary_events');
 
 export const options = {
@@ -46,6 +47,10 @@ export const options = {
 
 /** How long anything may take before it counts as lost. The protocol's own deadline for an answer is 10 s. */
 const TIMEOUT_MS = 10_000;
+/** For so long a cluster that is too busy is asked again, with waits of full jitter that double, as the web client does. */
+const INSIST_FOR_MS = 20_000;
+const FIRST_WAIT_MS = 300;
+const LONGEST_WAIT_MS = 5_000;
 
 export default async function () {
   const url = plan.edgeUrls[exec.vu.idInTest % plan.edgeUrls.length];
@@ -56,7 +61,7 @@ export default async function () {
   try {
     client = await connect(url);
     const sentAt = Date.now();
-    const reply = await client.request('join', {
+    const reply = await insist(client, 'join', {
       protocolVersion: plan.protocolVersion,
       requestId: randomHex(16),
       roomId,
@@ -95,12 +100,26 @@ export default async function () {
   }
 }
 
+/** Asks again, under the same id, as long as the cluster says that it is too busy: as every client does. */
+async function insist(client, name, request) {
+  const deadline = Date.now() + INSIST_FOR_MS;
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await client.request(name, request);
+    } catch (error) {
+      if (error.retryable !== true || Date.now() > deadline) throw error;
+      refusals.add(1, { code: error.code });
+      await sleep(Math.random() * Math.min(FIRST_WAIT_MS * 2 ** attempt, LONGEST_WAIT_MS));
+    }
+  }
+}
+
 /** Posts a message and waits until it comes back as an event of the room, as it does to everybody in it. */
 async function chat(client, peerId) {
   const text = `hello ${randomHex(4)}`;
   const came = client.event((event) => event.type === 'chat.posted' && event.message.text === text);
   const postedAt = Date.now();
-  await client.request('chat.post', { requestId: randomHex(16), text });
+  await insist(client, 'chat.post', { requestId: randomHex(16), text });
   const event = await came;
   chatMs.add(Date.now() - postedAt);
   check(event, { 'the message is one’s own': ({ message }) => message.peerId === peerId });

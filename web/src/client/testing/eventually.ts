@@ -1,7 +1,7 @@
 import { vi } from 'vitest';
 
 /** Below the time that a unit test has, and far beyond what anything takes: a machine that stutters fails nothing. */
-const PATIENCE_MS = 25_000;
+const PATIENCE_MS = 100_000;
 
 /** Waits until an expectation holds; where it never does, its own error says why. */
 export async function eventually(expectation: () => void): Promise<void> {
