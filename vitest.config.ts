@@ -16,6 +16,9 @@ const CONTRACT_WORKERS = 4;
 /** Files of integration tests at a time: they wait for processes most of the time, so that three fill two cores. */
 const INTEGRATION_WORKERS = 3;
 
+/** Vitest's own second would fail a test on a machine that stands still for one. */
+const PATIENT = { poll: { timeout: 60_000 } };
+
 /**
  * Eight kinds of tests, by what they need:
  * - `unit`: nothing but our code; all of them together take seconds
@@ -28,7 +31,8 @@ const INTEGRATION_WORKERS = 3;
  * - `distant`: the whole contract on a store 30 ms away, likewise
  *
  * There are no retries: a test that passes only sometimes has found something. Time limits are far beyond what a test takes,
- * so that a busy machine fails none.
+ * so that a busy machine fails none. What shows that people notice nothing is begun anew where processes stood still without
+ * working meanwhile, which is measured (`e2e/src/harness/standstill.ts`), and nowhere else.
  */
 export default defineConfig({
   test: {
@@ -39,6 +43,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          expect: PATIENT,
           include: ['**/src/**/*.test.{ts,tsx}', 'deploy/**/*.test.ts', 'e2e/simulation/**/*.test.ts'],
           exclude: [...everywhere, contract, integration, endToEnd, rows, faults, hostile, distant],
           pool: 'forks',
@@ -50,6 +55,7 @@ export default defineConfig({
       {
         test: {
           name: 'contract',
+          expect: PATIENT,
           include: [contract],
           exclude: everywhere,
           pool: 'forks',
@@ -61,6 +67,7 @@ export default defineConfig({
       {
         test: {
           name: 'integration',
+          expect: PATIENT,
           include: [integration],
           exclude: everywhere,
           pool: 'forks',

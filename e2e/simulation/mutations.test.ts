@@ -185,7 +185,7 @@ const MUTATIONS: readonly [string, SimulateOptions, RegExp, (plan: Plan) => bool
 ];
 
 describe('the simulation finds', () => {
-  it.each(MUTATIONS)('%s', { timeout: 60_000 }, async (_name, options, rule, shows) => {
+  it.each(MUTATIONS)('%s', { timeout: 600_000 }, async (_name, options, rule, shows) => {
     expect(await find(options, shows)).toMatch(rule);
   });
 });

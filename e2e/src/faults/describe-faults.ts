@@ -6,7 +6,7 @@ import type { Fault } from './fault.ts';
 import { survive } from './meeting.ts';
 import { World } from './world.ts';
 
-const TIMEOUT_MS = 240_000;
+const TIMEOUT_MS = 600_000;
 
 /** One test for each row, all of them with the same body; rows with one kind of store share a cluster. */
 export async function describeFaults(faults: readonly Fault[]): Promise<void> {

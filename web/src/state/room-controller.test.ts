@@ -293,7 +293,7 @@ test('[WB2] a tab that was duplicated shows whom the first one is as somebody el
   expect(buildTiles(copy.meeting.getSnapshot()).map(({ peerId }) => peerId)).toEqual(['self', 'copy']);
   // Its own former self is not.
   copy.leaveNow();
-  await vi.waitFor(async () => expect((await navigator.locks.query()).held).toHaveLength(1));
+  await eventually(async () => expect((await navigator.locks.query()).held).toHaveLength(1));
   edge.on.join = () => ({
     session: { ...sessionOf(), peerId: 'again' },
     room: snapshotOf({ peers: [peerOf('copy', 'Ada'), peerOf('again', 'Ada')] }),
@@ -317,7 +317,7 @@ test('[WB2] a page whose former one the browser had not quite ended when it was 
   // The lock of the former page is found at first.
   await eventually(() => expect(reloaded.meeting.getSnapshot().ownPeerIds.size).toBe(0));
   former.leaveNow();
-  await vi.waitFor(async () => expect((await navigator.locks.query()).held).toEqual([]));
+  await eventually(async () => expect((await navigator.locks.query()).held).toEqual([]));
   await join(reloaded);
   await eventually(() => expect(headCount(reloaded.meeting.getSnapshot())).toBe(1));
 });
@@ -401,7 +401,7 @@ test('[RJ5] who came as somebody waits for a slow store, and is told of one that
     const { meeting } = controller;
     controller.join();
     await vi.advanceTimersByTimeAsync(5_000);
-    await vi.waitFor(() => expect(tokens()).toEqual(['kept']));
+    await eventually(() => expect(tokens()).toEqual(['kept']));
 
     slowStore(undefined, undefined);
     const other = open(undefined, edge);
@@ -416,7 +416,7 @@ test('[RJ5] who came as somebody waits for a slow store, and is told of one that
     expect(other.ui.getSnapshot().atDoor).toBe(true);
     other.join();
     await vi.advanceTimersByTimeAsync(1_000);
-    await vi.waitFor(() => expect(tokens()).toEqual(['kept', 'jwt']));
+    await eventually(() => expect(tokens()).toEqual(['kept', 'jwt']));
   } finally {
     vi.useRealTimers();
   }

@@ -4,6 +4,6 @@ import { vi } from 'vitest';
 const PATIENCE_MS = 100_000;
 
 /** Waits until an expectation holds; where it never does, its own error says why. */
-export async function eventually(expectation: () => void): Promise<void> {
+export async function eventually(expectation: () => void | Promise<void>): Promise<void> {
   await vi.waitFor(expectation, PATIENCE_MS);
 }
