@@ -76,10 +76,15 @@ const SECRETS = {
   PLENARY_ADMIN_TOKEN_FILE: 'secrets/admin_token',
 };
 
+/** A dozen programs start one after the other, which a busy machine takes minutes for. */
+const TIMEOUT_MS = 600_000;
+/** For one command to do what the page says of it. */
+const ANSWERED_WITHIN_MS = 120_000;
 const fault = await HaSite.fault();
 
 describe.skipIf(fault !== undefined)(
   `the commands of HA_SETUP.md${fault === undefined ? '' : ` – skipped: ${fault}`}`,
+  { timeout: TIMEOUT_MS },
   () => {
     let site: HaSite;
     beforeAll(async () => {
@@ -98,6 +103,8 @@ describe.skipIf(fault !== undefined)(
         async () => {
           const { code, text: printed } = await site.type(command, env);
           seen = printed;
+          // A process that is too busy to answer is asked again, as operators do.
+          if (!asks && printed.includes('does not answer')) return false;
           if (!asks && code !== 0) throw new Error(`${command}\nended with ${code}:\n${printed}`);
           // The loop asks three processes.
           const times = command.startsWith('for url') ? 3 : 1;
@@ -105,7 +112,7 @@ describe.skipIf(fault !== undefined)(
             !command.includes('/ready') || (printed.match(/"ready":true/g) ?? []).length === times;
           return code === 0 && isReady && wanted.every((word) => printed.includes(word));
         },
-        60_000,
+        ANSWERED_WITHIN_MS,
       ).catch(async (error: unknown) => {
         const logs = (await site.type('tail -n 20 .state/log-* 2>&1')).text;
         throw new Error(`${command} printed:\n${seen}\n${logs}`, { cause: error });

@@ -60,9 +60,15 @@ function open(
   return controller;
 }
 
+/** Joins. The page hears of it a turn after the meeting knows: then other tabs can tell who it is. */
 async function join(controller: RoomController): Promise<void> {
   controller.join();
-  await eventually(() => expect(controller.meeting.getSnapshot().connection.phase).toBe('joined'));
+  await eventually(async () => {
+    const { connection, self } = controller.meeting.getSnapshot();
+    expect(connection.phase).toBe('joined');
+    const { held = [] } = await navigator.locks.query();
+    expect(held.map(({ name }) => name)).toContain(`plenary.peer ${self?.peerId}`);
+  });
 }
 
 async function leave(controller: RoomController): Promise<void> {
