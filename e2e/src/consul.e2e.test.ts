@@ -18,7 +18,7 @@ describe('a cluster on Consul', () => {
 
   beforeAll(async () => {
     consul = await startConsulAgent();
-    const env = { CONSUL_HTTP_ADDR: consul.address, PLENARY_LEASE_MS: '2000', PLENARY_LOG_LEVEL: 'warn' };
+    const env = { CONSUL_HTTP_ADDR: consul.address, PLENARY_LOG_LEVEL: 'warn' };
     cluster = await startLocalCluster({ datacenters: ['gra'], env });
     browser = await launchChromium();
   });
