@@ -11,7 +11,6 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { startBeforeEdges } from './harness/early-proxy.ts';
 import { caddyEnvironment, repositoryRoot, startCaddy } from './harness/proxy.ts';
 import type { RunningCaddy } from './harness/proxy.ts';
-import { untilUndisturbed, watchingStandstill } from './harness/standstill.ts';
 import { until } from './harness/until.ts';
 import { Visitor } from './harness/visitor.ts';
 
@@ -124,35 +123,26 @@ describe('Caddyfile.ha.example', () => {
       [first, second],
       [second, first],
     ] as const) {
-      // An edge that lives and stands still is taken for a dead one.
-      await untilUndisturbed(() => watchingStandstill(cluster, () => servesWhileDying(dying, living)));
-    }
-    await untilBothServe();
-  });
-
-  async function servesWhileDying(dying: RunningEdge, living: RunningEdge): Promise<void> {
-    await untilBothServe();
-    // Somebody who is on the edge that lives must not notice anything.
-    const kept = await until(
-      `somebody is on ${living.id}`,
-      () => visitor.joinedEdge('kept'),
-      ({ edgeId }) => edgeId === living.id,
-    );
-    const pages = pageFailures(150);
-    await dying.kill('SIGKILL');
-    try {
+      await untilBothServe();
+      // Somebody who is on the edge that lives must not notice anything.
+      const kept = await until(
+        `somebody is on ${living.id}`,
+        () => visitor.joinedEdge('kept'),
+        ({ edgeId }) => edgeId === living.id,
+      );
+      const pages = pageFailures(150);
+      await dying.kill('SIGKILL');
       for (let round = 0; round < 5; round++) {
         expect((await visitor.joinedEdge(`after-${dying.id}`)).edgeId).toBe(living.id);
       }
       expect(await pages).toEqual([]);
       expect(await pageFailures(20)).toEqual([]);
       expect(kept.socket.connected).toBe(true);
-    } finally {
       visitor.leave();
-      await pages;
       await dying.restart();
     }
-  }
+    await untilBothServe();
+  });
 
   /** Asks for the page until some requests hang on an edge that is frozen, and gives all of them. */
   async function askUntilSomeHang(): Promise<Promise<number>[]> {

@@ -10,15 +10,12 @@ import { drain, undrain } from './harness/drain.ts';
 import { isNothing, leftOver } from './harness/left-over.ts';
 import { readMetrics } from './harness/metrics.ts';
 import { Participant } from './harness/participant.ts';
-import { untilUndisturbed, watchingStandstill } from './harness/standstill.ts';
 import { until } from './harness/until.ts';
 import { startWatching, stopWatching } from './harness/watch.ts';
 
 describe('a running meeting', () => {
   let cluster: LocalCluster;
   let browser: Browser;
-  const opened: Participant[] = [];
-  let attempts = 0;
 
   beforeAll(async () => {
     // Nobody is packed: two people are on two nodes.
@@ -39,23 +36,8 @@ describe('a running meeting', () => {
   });
 
   async function open(roomId: string, name: string, edge = 0): Promise<Participant> {
-    const person = await Participant.open(browser, cluster.edges[edge]?.publicUrl ?? '', roomId, name);
-    opened.push(person);
-    return person;
+    return Participant.open(browser, cluster.edges[edge]?.publicUrl ?? '', roomId, name);
   }
-
-  /** Has people meet in a room of their own, and again where processes stood still meanwhile: that is what they would notice. */
-  const meet = (act: (roomId: string) => Promise<void>): Promise<void> =>
-    untilUndisturbed(async () => {
-      attempts += 1;
-      try {
-        await watchingStandstill(cluster, () => act(`drain-${attempts}`));
-      } finally {
-        for (const person of opened.splice(0)) await person.close();
-        for (const node of [...cluster.edges, ...cluster.mediaNodes]) await undrain(node, cluster.adminToken);
-        await until('everything is freed', () => leftOver(cluster), isNothing);
-      }
-    });
 
   async function nodeOf(person: Participant): Promise<RunningMediaNode> {
     const nodeId = await person.mediaNodeId();
@@ -64,162 +46,144 @@ describe('a running meeting', () => {
     return node;
   }
 
-  /** Lets somebody in by the second edge, and again while they are put on this node, as they are where the others are busy. */
-  async function enterElsewhere(roomId: string, name: string, than: RunningMediaNode): Promise<Participant> {
-    for (;;) {
-      const person = await open(roomId, name, 1);
-      await person.join();
-      if ((await nodeOf(person)).id !== than.id) return person;
-      await person.leave();
-    }
-  }
-
   const lostMedia = async (): Promise<number> => {
     const readings = await Promise.all(cluster.edges.map(({ operatorUrl }) => readMetrics(operatorUrl)));
     return readings.reduce((sum, reading) => sum + (reading.get('plenary_edge_media_lost_total') ?? 0), 0);
   };
 
   it('[DR3] [DR4] goes on while the media node of one of its people is drained', async () => {
-    await meet(async (roomId) => {
-      const lostBefore = await lostMedia();
-      const ann = await open(roomId, 'Ann');
-      await ann.join();
-      const before = await nodeOf(ann);
-      const bob = await enterElsewhere(roomId, 'Bob', before);
-      const others = await nodeOf(bob);
-      await Promise.all([ann.untilSeesAndHears(), bob.untilSeesAndHears()]);
-      const watch = async (): Promise<unknown> =>
-        Promise.all([startWatching(ann.page, 'Bob'), startWatching(bob.page, 'Ann')]);
-      await watch();
-      await Promise.all([ann.untilSeesAndHears(), bob.untilSeesAndHears()]);
-      const usual = new Map([
-        [ann, await stopWatching(ann.page)],
-        [bob, await stopWatching(bob.page)],
-      ]);
-      await watch();
+    const [ann, bob] = [await open('drain', 'Ann'), await open('drain', 'Bob', 1)];
+    await ann.join();
+    await bob.join();
+    await Promise.all([ann.untilSeesAndHears(), bob.untilSeesAndHears()]);
+    const [before, others] = [await nodeOf(ann), await nodeOf(bob)];
+    expect(before.id).not.toBe(others.id);
+    const watch = async (): Promise<unknown> =>
+      Promise.all([startWatching(ann.page, 'Bob'), startWatching(bob.page, 'Ann')]);
+    await watch();
+    await Promise.all([ann.untilSeesAndHears(), bob.untilSeesAndHears()]);
+    const usual = new Map([
+      [ann, await stopWatching(ann.page)],
+      [bob, await stopWatching(bob.page)],
+    ]);
+    await watch();
 
-      expect(await drain(before, cluster.adminToken)).toMatchObject({ left: 0, gone: 1, cut: 0 });
-      const after = await nodeOf(ann);
-      expect(after.id).not.toBe(before.id);
-      expect((await nodeOf(bob)).id).toBe(others.id);
-      await Promise.all([ann.untilSeesAndHears(), bob.untilSeesAndHears()]);
+    expect(await drain(before, cluster.adminToken)).toMatchObject({ left: 0, gone: 1, cut: 0 });
+    const after = await nodeOf(ann);
+    expect(after.id).not.toBe(before.id);
+    expect((await nodeOf(bob)).id).toBe(others.id);
+    await Promise.all([ann.untilSeesAndHears(), bob.untilSeesAndHears()]);
 
-      for (const person of [ann, bob]) {
-        const watched = await stopWatching(person.page);
-        const gapMs = watched.longestGapMs.toFixed(0);
-        const usualGapMs = usual.get(person)?.longestGapMs.toFixed(0);
-        console.log(`${person.name} saw no new frame for ${gapMs} ms at most; before, ${usualGapMs} ms`);
-        expect(watched).toMatchObject({ rosterSizes: [2], mediaStates: ['connected'], sameElements: true });
-        expect(person.errors).toEqual([]);
-      }
-      expect(await lostMedia()).toBe(lostBefore);
-      const left = await readMetrics(before.operatorUrl);
-      for (const what of ['peers', 'routers', 'transports', 'producers', 'consumers', 'pipes']) {
-        await until(
-          `the drained node has no ${what}`,
-          async () => (await readMetrics(before.operatorUrl)).get(`plenary_media_${what}`),
-          (count) => count === 0,
-        );
-      }
-      expect(left.get('plenary_media_peers')).toBe(0);
-      await undrain(before, cluster.adminToken);
-      await Promise.all([ann.leave(), bob.leave()]);
-    });
+    for (const person of [ann, bob]) {
+      const watched = await stopWatching(person.page);
+      const gapMs = watched.longestGapMs.toFixed(0);
+      const usualGapMs = usual.get(person)?.longestGapMs.toFixed(0);
+      console.log(`${person.name} saw no new frame for ${gapMs} ms at most; before, ${usualGapMs} ms`);
+      expect(watched).toMatchObject({ rosterSizes: [2], mediaStates: ['connected'], sameElements: true });
+      expect(person.errors).toEqual([]);
+    }
+    expect(await lostMedia()).toBe(0);
+    const left = await readMetrics(before.operatorUrl);
+    for (const what of ['peers', 'routers', 'transports', 'producers', 'consumers', 'pipes']) {
+      await until(
+        `the drained node has no ${what}`,
+        async () => (await readMetrics(before.operatorUrl)).get(`plenary_media_${what}`),
+        (count) => count === 0,
+      );
+    }
+    expect(left.get('plenary_media_peers')).toBe(0);
+    await undrain(before, cluster.adminToken);
+    await Promise.all([ann.leave(), bob.leave()]);
+    await until('everything is freed', () => leftOver(cluster), isNothing);
+    await Promise.all([ann.close(), bob.close()]);
   });
 
   it('[DR3] [DR4] [DR5] misses no packet while nodes and edges of a publisher and of a viewer are drained', async () => {
-    await meet(async (roomId) => {
-      const crowd = new Crowd(cluster);
-      try {
-        const sent: number[] = [];
-        const got = new Set<number>();
-        const publisher = await crowd.join(roomId, cluster.mediaNodes, { canPublish: true });
-        const options = { intervalMs: 20, onSend: (packet: Buffer) => sent.push(readRtpTimestamp(packet)) };
-        await publisher.publish('video', options);
-        const others = cluster.mediaNodes.filter(({ id }) => id !== publisher.mediaNodeId);
-        const viewer = await crowd.join(roomId, others, {
-          onPacket: (_, packet) => got.add(readRtpTimestamp(packet)),
-        });
-        await until(
-          'media',
-          () => got.size,
-          (count) => count > 0,
-        );
-        const since = sent.findIndex((timestamp) => got.has(timestamp));
-        for (const bot of [publisher, viewer]) {
-          const before = cluster.mediaNodes.find(({ id }) => id === bot.mediaNodeId);
-          if (before === undefined) throw new Error('the bot is on a node');
-          // Who was moved before may have come to this node.
-          const gone = [publisher, viewer].filter(({ mediaNodeId }) => mediaNodeId === before.id).length;
-          expect(await drain(before, cluster.adminToken)).toMatchObject({ left: 0, gone, cut: 0 });
-          expect(bot.mediaNodeId).not.toBe(before.id);
-          await undrain(before, cluster.adminToken);
-        }
-        for (const edge of cluster.edges) {
-          expect(await drain(edge, cluster.adminToken)).toMatchObject({ left: 0, cut: 0 });
-          await undrain(edge, cluster.adminToken);
-          // A bot that is served by no edge could not ask for this.
-          for (const bot of [publisher, viewer]) await bot.postChat(`after ${edge.id}`);
-        }
-        const all = sent.slice(since);
-        await until(
-          'the viewer has all of it',
-          () => all.filter((timestamp) => !got.has(timestamp)).length,
-          (missing) => missing === 0,
-        );
-        expect([...publisher.problems, ...viewer.problems]).toEqual([]);
-        await crowd.leave();
-      } catch (error) {
-        // Why it failed is what counts, whether or not they can leave.
-        await Promise.allSettled([crowd.leave()]);
-        throw error;
-      }
+    const crowd = new Crowd(cluster);
+    const sent: number[] = [];
+    const got = new Set<number>();
+    const publisher = await crowd.join('drain-bots', cluster.mediaNodes, { canPublish: true });
+    const options = { intervalMs: 20, onSend: (packet: Buffer) => sent.push(readRtpTimestamp(packet)) };
+    await publisher.publish('video', options);
+    const others = cluster.mediaNodes.filter(({ id }) => id !== publisher.mediaNodeId);
+    const viewer = await crowd.join('drain-bots', others, {
+      onPacket: (_, packet) => got.add(readRtpTimestamp(packet)),
     });
+    await until(
+      'media',
+      () => got.size,
+      (count) => count > 0,
+    );
+    const since = sent.findIndex((timestamp) => got.has(timestamp));
+    for (const bot of [publisher, viewer]) {
+      const before = cluster.mediaNodes.find(({ id }) => id === bot.mediaNodeId);
+      if (before === undefined) throw new Error('the bot is on a node');
+      // Who was moved before may have come to this node.
+      const gone = [publisher, viewer].filter(({ mediaNodeId }) => mediaNodeId === before.id).length;
+      expect(await drain(before, cluster.adminToken)).toMatchObject({ left: 0, gone, cut: 0 });
+      expect(bot.mediaNodeId).not.toBe(before.id);
+      await undrain(before, cluster.adminToken);
+    }
+    for (const edge of cluster.edges) {
+      expect(await drain(edge, cluster.adminToken)).toMatchObject({ left: 0, cut: 0 });
+      await undrain(edge, cluster.adminToken);
+      // A bot that is served by no edge could not ask for this.
+      for (const bot of [publisher, viewer]) await bot.postChat(`after ${edge.id}`);
+    }
+    const all = sent.slice(since);
+    await until(
+      'the viewer has all of it',
+      () => all.filter((timestamp) => !got.has(timestamp)).length,
+      (missing) => missing === 0,
+    );
+    expect([...publisher.problems, ...viewer.problems]).toEqual([]);
+    await crowd.leave();
+    await until('everything is freed', () => leftOver(cluster), isNothing);
   });
 
   it('[DR3] [DR5] goes on while every process of the cluster is drained, restarted and put back, one after the other', async () => {
-    await meet(async (roomId) => {
-      const people = [await open(roomId, 'Ann'), await open(roomId, 'Bob', 1)];
-      for (const person of people) await person.join();
-      await Promise.all(people.map((person) => person.untilSeesAndHears()));
-      for (const { page } of people) await page.getByTestId('chat-button').click();
-      const [ann, bob] = people;
-      if (ann === undefined || bob === undefined) throw new Error('there are two people');
-      await Promise.all([startWatching(ann.page, 'Bob'), startWatching(bob.page, 'Ann')]);
+    const people = [await open('rolling', 'Ann'), await open('rolling', 'Bob', 1)];
+    for (const person of people) await person.join();
+    await Promise.all(people.map((person) => person.untilSeesAndHears()));
+    for (const { page } of people) await page.getByTestId('chat-button').click();
+    const [ann, bob] = people;
+    if (ann === undefined || bob === undefined) throw new Error('there are two people');
+    await Promise.all([startWatching(ann.page, 'Bob'), startWatching(bob.page, 'Ann')]);
 
-      const said: string[] = [];
-      const say = async (person: Participant, text: string): Promise<void> => {
-        said.push(text);
-        await person.page.getByTestId('chat-input').fill(text);
-        await person.page.getByTestId('chat-input').press('Enter');
-      };
-      for (const node of [...cluster.edges, ...cluster.mediaNodes]) {
-        const draining = drain(node, cluster.adminToken);
-        for (const person of people) await say(person, `${person.name} while ${node.id} drains`);
-        expect(await draining).toMatchObject({ left: 0, cut: 0 });
-        await node.restart();
-        for (const person of people) await person.untilJoined();
-        for (const person of people) await say(person, `${person.name} after ${node.id}`);
-        await Promise.all(people.map((person) => person.untilSeesAndHears(5)));
-      }
+    const said: string[] = [];
+    const say = async (person: Participant, text: string): Promise<void> => {
+      said.push(text);
+      await person.page.getByTestId('chat-input').fill(text);
+      await person.page.getByTestId('chat-input').press('Enter');
+    };
+    for (const node of [...cluster.edges, ...cluster.mediaNodes]) {
+      const draining = drain(node, cluster.adminToken);
+      for (const person of people) await say(person, `${person.name} while ${node.id} drains`);
+      expect(await draining).toMatchObject({ left: 0, cut: 0 });
+      await node.restart();
+      for (const person of people) await person.untilJoined();
+      for (const person of people) await say(person, `${person.name} after ${node.id}`);
+      await Promise.all(people.map((person) => person.untilSeesAndHears(5)));
+    }
 
-      for (const person of people) {
-        await until(
-          `${person.name} has all that was said, once`,
-          async () => (await person.page.getByTestId('chat-message').allInnerTexts()).join('\n'),
-          (shown) => said.every((text) => shown.split(text).length === 2),
-        );
-        const { rosterSizes, mediaStates, sameElements, longestGapMs } = await stopWatching(person.page);
-        console.log(`${person.name} saw no new frame for ${longestGapMs.toFixed(0)} ms at most`);
-        expect({ rosterSizes, mediaStates, sameElements }).toEqual({
-          rosterSizes: [2],
-          mediaStates: ['connected'],
-          sameElements: true,
-        });
-        expect(person.errors).toEqual([]);
-      }
-      expect(await lostMedia()).toBe(0);
-      await Promise.all(people.map((person) => person.leave()));
-    });
-  }, 600_000);
+    for (const person of people) {
+      await until(
+        `${person.name} has all that was said, once`,
+        async () => (await person.page.getByTestId('chat-message').allInnerTexts()).join('\n'),
+        (shown) => said.every((text) => shown.split(text).length === 2),
+      );
+      const { rosterSizes, mediaStates, sameElements, longestGapMs } = await stopWatching(person.page);
+      console.log(`${person.name} saw no new frame for ${longestGapMs.toFixed(0)} ms at most`);
+      expect({ rosterSizes, mediaStates, sameElements }).toEqual({
+        rosterSizes: [2],
+        mediaStates: ['connected'],
+        sameElements: true,
+      });
+      expect(person.errors).toEqual([]);
+    }
+    expect(await lostMedia()).toBe(0);
+    await Promise.all(people.map((person) => person.leave()));
+    await until('everything is freed', () => leftOver(cluster), isNothing);
+    await Promise.all(people.map((person) => person.close()));
+  }, 300_000);
 });
