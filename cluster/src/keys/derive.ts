@@ -49,7 +49,9 @@ export function secretsIn(namespace: Namespace, [current, ...others]: Secrets): 
 }
 
 const MAX_SECRETS = 4;
+/** What files that are shipped have where a secret belongs. */
 const PLACEHOLDER = /change[-_ ]?me/i;
+export const isPlaceholder = (secret: string): boolean => PLACEHOLDER.test(secret);
 /** A random secret of 32 characters, of hexadecimal digits too, has at least that many different ones. */
 const DIFFERENT_CHARACTERS = 6;
 
@@ -58,7 +60,7 @@ const isLong = (secret: string): boolean => secret.length >= 32;
 /** Why a text that is long enough for a secret is none that cannot be guessed (SPEC CF12). */
 export function guessable(secret: string): string | undefined {
   const how = 'take a random one, such as deploy/make-secrets.sh makes';
-  if (PLACEHOLDER.test(secret)) return `is a placeholder: ${how}`;
+  if (isPlaceholder(secret)) return `is a placeholder: ${how}`;
   if (new Set(secret).size < DIFFERENT_CHARACTERS) return `repeats a few characters, and is guessed: ${how}`;
   return undefined;
 }
