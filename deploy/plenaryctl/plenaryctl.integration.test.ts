@@ -96,7 +96,11 @@ describe('plenaryctl', () => {
     if (node === undefined) throw new Error('there is a media node');
     const wrongs: readonly (readonly [string, string, Readonly<Record<string, string>>?])[] = [
       ['drain nobody', node.id],
-      [`status ${node.operatorUrl}`, 'refuses the token', { PLENARY_ADMIN_TOKEN: 'x'.repeat(40) }],
+      [
+        `status ${node.operatorUrl}`,
+        'refuses the token',
+        { PLENARY_ADMIN_TOKEN: 'an admin token that no process has at all' },
+      ],
       ['status http://127.0.0.1:1', 'does not answer'],
       ['explode', 'plenaryctl drain NODE'],
       [`status ${node.id}`, 'PLENARY_ADMIN_TOKEN: is required', { PLENARY_ADMIN_TOKEN: '' }],

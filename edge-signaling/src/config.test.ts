@@ -7,15 +7,17 @@ import { roomName } from '@plenary/cluster/testing/samples';
 import { describe, expect, it } from 'vitest';
 import { EDGE_SETTINGS, readEdgeConfig } from './config.ts';
 
-const SECRET = 's'.repeat(32);
+const SECRET = 'a-secret-that-only-this-test-knows';
+const OTHER_SECRET = 'another-secret-that-only-this-test-knows';
+const CLUSTER_SECRET = 'a cluster secret that only this test knows';
 const VALID = {
   PLENARY_ID: 'edge-1',
   PLENARY_DATACENTER: 'gra',
   PLENARY_PORT: '3000',
   PLENARY_PUBLIC_URL: 'https://meet.example.org/',
   REDIS_URL: 'redis://127.0.0.1:6379',
-  PLENARY_CLUSTER_SECRET: SECRET,
-  PLENARY_API_KEYS: `one:${SECRET},two:${SECRET}`,
+  PLENARY_CLUSTER_SECRET: CLUSTER_SECRET,
+  PLENARY_API_KEYS: `one:${SECRET},two:${OTHER_SECRET}`,
 };
 
 function faultsOf(environment: Record<string, string>): readonly string[] {
@@ -68,7 +70,7 @@ describe('readEdgeConfig', () => {
     expect(config.apiKeys).toEqual(
       new Map([
         ['one', [SECRET]],
-        ['two', [SECRET]],
+        ['two', [OTHER_SECRET]],
       ]),
     );
     expect(config.allowedOrigins).toEqual(new Set(['https://a.example', 'https://b.example:8443']));
@@ -141,7 +143,7 @@ describe('readEdgeConfig', () => {
   });
 
   it('[TK9] an API key may have several secrets, the newest first', () => {
-    const [next, last] = ['n'.repeat(32), 'l'.repeat(32)];
+    const [next, last] = [`next-${SECRET}`, `last-${SECRET}`];
     const { apiKeys } = readEdgeConfig({
       ...VALID,
       PLENARY_API_KEYS: `one:${next}, one:${last},two:${SECRET}`,
@@ -152,7 +154,7 @@ describe('readEdgeConfig', () => {
     ]);
     const same = faultsOf({ ...VALID, PLENARY_API_KEYS: `one:${SECRET},one:${SECRET}` });
     expect(same.join()).toContain('twice with one secret');
-    const many = ['a', 'b', 'c', 'd', 'e'].map((letter) => `one:${letter.repeat(32)}`).join();
+    const many = ['a', 'b', 'c', 'd', 'e'].map((letter) => `one:${letter}-${SECRET}`).join();
     expect(faultsOf({ ...VALID, PLENARY_API_KEYS: many }).join()).toContain('more than 4');
   });
 
@@ -279,6 +281,71 @@ describe('readEdgeConfig', () => {
   it('[CF9] a mistyped value is a fault that names its setting and repeats no secret, or is taken', () => {
     const names = Object.keys(EDGE_SETTINGS.shape);
     expect(mishandledSettings(names, VALID, (environment) => readEdgeConfig(environment))).toEqual([]);
+  });
+
+  it.each([
+    '0.0.0.0/0',
+    '::/0',
+    '0.0.0.0/1',
+    '8.0.0.0/8',
+    '10.0.0.0/7',
+    '192.0.0.0/8',
+    '2000::/3',
+    '2600::/12',
+    '::ffff:0:0/96',
+    '10.0.0.0/8,0.0.0.0/0',
+  ])('[CF11] whoever is in a network of strangers is no proxy: %s', (text) => {
+    const faults = faultsOf({ ...VALID, PLENARY_TRUSTED_PROXIES: text });
+    expect(faults).toEqual([
+      expect.stringMatching(/^PLENARY_TRUSTED_PROXIES: .*name the addresses of your proxies/),
+    ]);
+  });
+
+  it('[CF11] networks of one’s own, and those of content delivery networks, may be', () => {
+    const text =
+      '10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,127.0.0.0/8,fc00::/7,fd00::/8,104.16.0.0/13,2a06:98c0::/29,2600:9000::/28';
+    expect(readEdgeConfig({ ...VALID, PLENARY_TRUSTED_PROXIES: text }).trustedProxies).toHaveLength(10);
+    expect(
+      readEdgeConfig({ ...VALID, PLENARY_TRUSTED_PROXIES: '::ffff:10.1.0.0/112' }).trustedProxies,
+    ).toEqual([{ address: '10.1.0.0', prefixLength: 16, family: 'ipv4' }]);
+  });
+
+  it('[CF12] a secret that is guessed is none', () => {
+    for (const guessed of [
+      's'.repeat(32),
+      '0123'.repeat(8),
+      'CHANGE-ME-to-something-that-is-long',
+      'please-changeme-please-changeme-please',
+    ]) {
+      for (const [name, value] of [
+        ['PLENARY_CLUSTER_SECRET', guessed],
+        ['PLENARY_ADMIN_TOKEN', `${OTHER_SECRET}-of-operators,${guessed}`],
+        ['PLENARY_API_KEYS', `one:${guessed}`],
+      ] as const) {
+        const faults = faultsOf({ ...VALID, [name]: value });
+        expect(faults).toEqual([expect.stringMatching(new RegExp(`^${name}: .*take a random one`))]);
+        expect(faults.join()).not.toContain(guessed);
+      }
+    }
+  });
+
+  it('[CF12] nor is one secret for two purposes, or of two tenants', () => {
+    for (const [settings, fault] of [
+      [{ PLENARY_API_KEYS: `one:${SECRET},two:${SECRET}` }, /^PLENARY_API_KEYS: the keys one and two/],
+      [{ PLENARY_CLUSTER_SECRET: SECRET }, /^PLENARY_API_KEYS: holds a secret of PLENARY_CLUSTER_SECRET/],
+      [
+        { PLENARY_ADMIN_TOKEN: CLUSTER_SECRET },
+        /^PLENARY_ADMIN_TOKEN: holds a secret of PLENARY_CLUSTER_SECRET/,
+      ],
+      [
+        { PLENARY_ADMIN_TOKEN: `${CLUSTER_SECRET}2,${OTHER_SECRET}` },
+        /^PLENARY_API_KEYS: holds a secret of PLENARY_ADMIN_TOKEN/,
+      ],
+    ] as const) {
+      const faults = faultsOf({ ...VALID, ...settings });
+      expect(faults).toEqual([expect.stringMatching(fault)]);
+      expect(faults.join()).not.toContain(SECRET);
+    }
   });
 
   it('[CF1] tells every fault at once, and no secret', () => {

@@ -1,5 +1,5 @@
 import { accessSync, constants, statSync } from 'node:fs';
-import { isIP } from 'node:net';
+import { BlockList, isIP } from 'node:net';
 import {
   beyondOrigin,
   ConfigError,
@@ -38,6 +38,7 @@ import { DATACENTER_ID, EDGE_ID, TENANT_ID } from '@plenary/cluster/ids';
 import type { TenantId } from '@plenary/cluster/ids';
 import { z } from 'zod';
 import { apiKeysSetting, joinKeysSetting, keyFaults } from './auth/key-settings.ts';
+import { normalise } from './http/client-address.ts';
 import type { KeySetAddresses } from './auth/key-settings.ts';
 import { parseRoomPatterns } from './auth/guest-rooms.ts';
 import type { GuestRooms } from './auth/guest-rooms.ts';
@@ -102,9 +103,35 @@ const proxiesSetting = z.string().transform((text, context): readonly Network[] 
       context.addIssue(`${shownEntry(item.trim(), index)} is not a network such as 10.0.0.0/8`);
       return [];
     }
+    if (isWide(network)) {
+      const { address, prefixLength } = network;
+      context.addIssue(
+        `${address}/${prefixLength} holds hosts of strangers, each of whom could say that it is anybody: name the addresses of your proxies, such as 10.1.0.5, or their network, such as 10.1.0.0/24`,
+      );
+    }
     return [network];
   });
 });
+
+const PRIVATE_NETWORKS: readonly Network[] = [
+  { address: '10.0.0.0', prefixLength: 8, family: 'ipv4' },
+  { address: '127.0.0.0', prefixLength: 8, family: 'ipv4' },
+  { address: '100.64.0.0', prefixLength: 10, family: 'ipv4' },
+  { address: 'fc00::', prefixLength: 7, family: 'ipv6' },
+  { address: 'fe80::', prefixLength: 10, family: 'ipv6' },
+];
+/** The widest networks that content delivery networks publish for their proxies are /13 and /28. */
+const WIDEST_PUBLIC = { ipv4: 12, ipv6: 28 } as const;
+
+/** Whether it is wider than any network of somebody's proxies (SPEC CF11). */
+function isWide({ address, prefixLength, family }: Network): boolean {
+  if (prefixLength >= WIDEST_PUBLIC[family]) return false;
+  return !PRIVATE_NETWORKS.some((network) => {
+    const list = new BlockList();
+    list.addSubnet(network.address, network.prefixLength, network.family);
+    return prefixLength >= network.prefixLength && list.check(address, family);
+  });
+}
 
 function parseNetwork(text: string): Network | undefined {
   const [address = '', prefix] = text.split('/');
@@ -114,6 +141,10 @@ function parseNetwork(text: string): Network | undefined {
   if (prefix !== undefined && !/^\d{1,3}$/.test(prefix)) return undefined;
   const prefixLength = prefix === undefined ? longest : Number(prefix);
   if (prefixLength > longest) return undefined;
+  // IPv4 that is mapped into IPv6 is compared as IPv4.
+  const mapped = normalise(address);
+  if (family === 6 && isIP(mapped) === 4 && prefixLength >= 96)
+    return { address: mapped, prefixLength: prefixLength - 96, family: 'ipv4' };
   return { address, prefixLength, family: family === 4 ? 'ipv4' : 'ipv6' };
 }
 
@@ -305,7 +336,7 @@ export function readEdgeConfig(
     ...keyFaults(given),
   ]);
   const { PLENARY_API_KEYS: apiKeys = NO_KEYS, PLENARY_JOIN_KEYS: keySets = NO_KEY_SETS } = settings;
-  const faults = operatorFaults(settings, 'edge');
+  const faults = operatorFaults(settings, 'edge', [['PLENARY_API_KEYS', [...apiKeys.values()].flat()]]);
   // A limit on a key that there is not is a misspelt one, and would let the tenant that it was meant for go unlimited.
   const unknown = [...(settings.PLENARY_TENANT_LIMITS ?? UNLIMITED).byTenant.keys()].filter(
     (key) => !apiKeys.has(key) && !keySets.has(key),

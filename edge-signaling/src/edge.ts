@@ -184,6 +184,7 @@ export async function startEdge(
     reportFault,
   });
   const { directory, announcer, oddities } = core;
+  oddities.ownPublicUrl(config.publicUrl);
 
   const addressLimits = new AddressLimits(
     { sockets: config.socketsPerAddress, connectsPerSecond: config.connectsPerAddress },

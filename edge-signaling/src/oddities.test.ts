@@ -31,6 +31,22 @@ describe('what is odd is said once', () => {
     expect(warn).toHaveBeenCalledTimes(10);
   });
 
+  test('[AD4] a public URL by plain HTTP, from which browsers give no camera, unless it is of this machine', () => {
+    for (const url of [
+      'https://meet.example.org',
+      'http://localhost:3000',
+      'http://127.0.0.1:3000',
+      'http://[::1]:3000',
+    ])
+      oddities.ownPublicUrl(url);
+    expect(warn).not.toHaveBeenCalled();
+    oddities.ownPublicUrl('http://meet.example.org');
+    expect(warn).toHaveBeenCalledWith(
+      { publicUrl: 'http://meet.example.org' },
+      expect.stringContaining('PLENARY_PUBLIC_URL is no https URL'),
+    );
+  });
+
   test('[AD4] X-Forwarded-For of a peer that is no trusted proxy and sends it again and again', () => {
     const proxy = { address: '10.1.0.0', prefixLength: 24, family: 'ipv4' } as const;
     const read = createAddressReader([proxy], (address, claim) => {

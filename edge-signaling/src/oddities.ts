@@ -1,5 +1,7 @@
 import type { EdgeRecord, Logger, MediaNodeRecord } from '@plenary/cluster';
 
+import { isLoopback } from './http/origins.ts';
+
 /** So many of one kind are said; strangers choose some of the texts, and a log is not theirs to fill. */
 const SAID_OF_A_KIND = 10;
 /** A peer that sends a header which is ignored so often is a proxy, and no stranger's experiment; */
@@ -56,6 +58,17 @@ export class Oddities {
       this.#logger.warn(
         { address },
         'X-Forwarded-For of this address is ignored, so all who come through it count as one; if it is your proxy, add it to PLENARY_TRUSTED_PROXIES',
+      );
+    });
+  }
+
+  /** @param publicUrl - as clients reach this edge */
+  ownPublicUrl(publicUrl: string): void {
+    if (!publicUrl.startsWith('http:') || isLoopback(publicUrl)) return;
+    this.#sayOnce('own url', publicUrl, () => {
+      this.#logger.warn(
+        { publicUrl },
+        'PLENARY_PUBLIC_URL is no https URL: browsers give its pages neither microphone nor camera, and tokens are read on the way; put a proxy that speaks TLS in front, and name its https URL',
       );
     });
   }

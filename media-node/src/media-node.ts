@@ -44,6 +44,7 @@ import { AddressCheck } from './address-check.ts';
 import { AnnouncedNames } from './announced-names.ts';
 import { atMost } from './at-most.ts';
 import { ControlServer } from './control/control-server.ts';
+import { EdgeLinkWatch } from './control/edge-link-watch.ts';
 import { NodeDirectory } from './control/node-directory.ts';
 import { NodeLinks } from './control/node-links.ts';
 import type { PortPlan } from './engine/port-plan.ts';
@@ -153,6 +154,7 @@ export class MediaNode {
   readonly #linkLines = new RareLines(systemClock, FIRST_LINES);
   readonly #reach: Reach;
   readonly #control: ControlServer;
+  readonly #edgeLinks: EdgeLinkWatch;
   readonly #servers: Pick<NodeBase, 'operators' | 'controlTls'>;
   #endAvailability: (() => void) | undefined;
   #endConsul: (() => void) | undefined;
@@ -342,9 +344,21 @@ export class MediaNode {
       onMediaNode: (other) => {
         this.#nodes.open(other);
       },
+      onEdge: () => {
+        this.#edgeLinks.opened();
+      },
       metrics,
       logger,
       clock: systemClock,
+    });
+    this.#edgeLinks = new EdgeLinkWatch({
+      hasEdgeLink: () => this.#control.anyEdge() !== undefined,
+      liveEdges: () => store.registry.liveEdges(),
+      controlUrl: config.controlUrl,
+      leaseMs: config.leaseMs,
+      clock: systemClock,
+      onChange: (isUnlinked) => metrics.noEdgeLink.set(isUnlinked ? 1 : 0),
+      logger,
     });
   }
 
@@ -450,6 +464,7 @@ export class MediaNode {
       this.#lease.missing(),
       this.pool.alive().length > 0 ? undefined : 'no_worker_alive',
       this.#reach.isSurelyUnreached ? 'media_unreached' : undefined,
+      this.#edgeLinks.isUnlinked ? 'no_edge_link' : undefined,
     ].filter((reason) => reason !== undefined);
     const store = this.#options.store.trouble?.();
     const consul = this.#options.store.consul?.trouble;
@@ -478,6 +493,7 @@ export class MediaNode {
     this.#drain.stop();
     this.#names.stop();
     this.#addressCheck.stop();
+    this.#edgeLinks.stop();
     this.#files?.stop();
     this.#workerFiles?.stop();
     this.#endAvailability?.();
@@ -543,6 +559,7 @@ export class MediaNode {
     this.#incoming.start();
     this.#resends.start();
     await this.#lease.start();
+    this.#edgeLinks.start();
     const { mediaNodeId, controlUrl, workers } = config;
     logger.info(
       { mediaNodeId, controlUrl, workers, portSlice: textOf(this.portSlice) },

@@ -61,6 +61,10 @@ export function createMetrics(withProcess: boolean) {
       'media_unreached',
       '1 while nobody seems to find a path to the announced address, so that newcomers are sent to another node where there is one',
     ),
+    noEdgeLink: gauge(
+      'media_no_edge_link',
+      '1 while edges serve and none has a control link to this node, so that nobody is sent to it',
+    ),
     overLimit: counter(
       'media_over_limit_total',
       'What was done to peers that went on sending more than they may: warned, paused, ended, dropped',

@@ -51,6 +51,35 @@ export function secretsIn(namespace: Namespace, [current, ...others]: Secrets): 
 }
 
 const MAX_SECRETS = 4;
+/** What files that are shipped have where a secret belongs. */
+const PLACEHOLDER = /change[-_ ]?me/i;
+export const isPlaceholder = (secret: string): boolean => PLACEHOLDER.test(secret);
+/** A random secret of 32 characters, of hexadecimal digits too, has at least that many different ones. */
+const DIFFERENT_CHARACTERS = 6;
+
+const isLong = (secret: string): boolean => secret.length >= 32;
+
+/** Why a text that is long enough for a secret is none that cannot be guessed (SPEC CF12). */
+export function guessable(secret: string): string | undefined {
+  const how = 'take a random one, such as deploy/make-secrets.sh makes';
+  if (isPlaceholder(secret)) return `is a placeholder: ${how}`;
+  if (new Set(secret).size < DIFFERENT_CHARACTERS) return `repeats a few characters, and is guessed: ${how}`;
+  return undefined;
+}
+
+/** Settings that hold a secret, with their secrets. */
+export type NamedSecrets = readonly (readonly [name: string, secrets: readonly string[]])[];
+
+/** Faults of settings that hold a secret which stands in an earlier one too: whoever has it for one purpose would have it for both (SPEC CF12). */
+export function sharedSecretFaults(settings: NamedSecrets): readonly string[] {
+  return settings.flatMap(([name, secrets], index) => {
+    const other = settings
+      .slice(0, index)
+      .find(([, others]) => secrets.some((secret) => others.includes(secret)));
+    if (other === undefined) return [];
+    return [`${name}: holds a secret of ${other[0]}, and whoever has one would have both: give each its own`];
+  });
+}
 
 /**
  * One secret, or several joined by commas while they are changed: each has at least 32 characters, so that it cannot be
@@ -63,9 +92,16 @@ export const secretsSetting = z
     z
       .tuple([z.string()], z.string())
       .refine((secrets) => secrets.length <= MAX_SECRETS, `may hold ${MAX_SECRETS} secrets at most`)
-      .refine((secrets) => secrets.every((secret) => secret.length >= 32), {
+      .refine((secrets) => secrets.every(isLong), {
         error: 'must have at least 32 characters (each, where several are joined by commas)',
       })
       .refine((secrets) => secrets.every((secret) => secret.length <= 1_024), 'is too long')
+      .superRefine((secrets, context) => {
+        const fault = secrets
+          .filter(isLong)
+          .map(guessable)
+          .find((found) => found !== undefined);
+        if (fault !== undefined) context.addIssue(fault);
+      })
       .refine((secrets) => new Set(secrets).size === secrets.length, 'holds a secret twice'),
   );

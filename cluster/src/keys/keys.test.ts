@@ -54,10 +54,10 @@ describe('keys of the cluster', () => {
   });
 
   it('[KY2] are given by one secret, or by several with commas between', () => {
-    const [one, two] = ['x'.repeat(32), 'y'.repeat(32)];
+    const [one, two] = [SECRET, `${SECRET}2`];
     expect(secretsSetting.parse(one)).toEqual([one]);
     expect(secretsSetting.parse(`${one}, ${two}`)).toEqual([one, two]);
-    for (const wrong of ['short', `${one},short`, `${one},`, `${one},${one}`, '', 'x'.repeat(1_025)])
+    for (const wrong of ['short', `${one},short`, `${one},`, `${one},${one}`, '', SECRET.repeat(40)])
       expect(secretsSetting.safeParse(wrong).success, wrong).toBe(false);
   });
 });

@@ -147,6 +147,23 @@ class PublicationRights {
   }
 }
 
+/** Connections that ended: one that is made anew all the time may be open at each look, and serves nobody (SPEC HL13). */
+class ConnectionLosses {
+  /** What the last one ended with, and when. */
+  #last: { readonly fault: unknown; readonly atMs: number } | undefined;
+
+  note(fault: unknown): void {
+    this.#last = { fault, atMs: systemClock.monotonicMs() };
+  }
+
+  /** Why the last one ended, while that is not long ago. */
+  get trouble(): StoreTrouble | undefined {
+    if (this.#last === undefined || systemClock.monotonicMs() - this.#last.atMs >= SIGN_OF_LIFE_MS)
+      return undefined;
+    return troubleOf(this.#last.fault);
+  }
+}
+
 class ServerPubSub implements PubSubConnection {
   readonly #redis: Redis;
   readonly #gate = new CommandGate();
@@ -156,8 +173,7 @@ class ServerPubSub implements PubSubConnection {
   readonly #commands: ServerIdentity | undefined;
   readonly #life: NodeJS.Timeout;
   #connectionFault: unknown;
-  /** What the last connection ended with, and when. */
-  #loss: { readonly fault: unknown; readonly atMs: number } | undefined;
+  readonly #losses = new ConnectionLosses();
   readonly #rights: PublicationRights;
   /** Whether the last look found fewer subscriptions than there are to be: one may be on its way. */
   #isMissing = false;
@@ -178,7 +194,7 @@ class ServerPubSub implements PubSubConnection {
     redis.on(
       'close',
       entry('store', () => {
-        this.#loss = { fault: this.#connectionFault, atMs: systemClock.monotonicMs() };
+        this.#losses.note(this.#connectionFault);
       }),
     );
     redis.on(
@@ -220,10 +236,7 @@ class ServerPubSub implements PubSubConnection {
 
   trouble(): StoreTrouble | undefined {
     if (this.#redis.status !== 'ready') return troubleOf(this.#connectionFault);
-    // A connection that is made anew all the time may be open at each look, and serves nobody.
-    if (this.#loss !== undefined && systemClock.monotonicMs() - this.#loss.atMs < SIGN_OF_LIFE_MS)
-      return troubleOf(this.#loss.fault);
-    return this.#rights.trouble ?? this.#subscriptions.trouble;
+    return this.#losses.trouble ?? this.#rights.trouble ?? this.#subscriptions.trouble;
   }
 
   close(): void {
@@ -280,8 +293,16 @@ export interface ShardedClient {
   sunsubscribe(channel: string): Promise<unknown>;
   nodes(role: 'master'): readonly { readonly status: string; ping(): Promise<unknown> }[];
   on(event: 'ready' | 'subscribersReady', listener: () => void): unknown;
+  on(event: 'nodeError', listener: (fault: Error) => void): unknown;
+  /** A connection to a node has ended for good. */
+  on(event: '-node', listener: (connection: EndedConnection) => void): unknown;
   on(event: 'smessageBuffer', listener: (channel: Buffer, message: Buffer) => void): unknown;
   disconnect(): void;
+}
+
+/** What is used of a connection that ended. */
+export interface EndedConnection {
+  readonly stream?: { readonly bytesRead: number } | undefined;
 }
 
 /**
@@ -298,6 +319,8 @@ export class ClusterPubSub implements PubSubConnection {
   readonly #rights: PublicationRights;
   /** Masters of which the last look found fewer subscriptions than there are to be: one may be on its way. */
   #missing: ReadonlySet<string> = new Set();
+  #connectionFault: unknown;
+  readonly #losses = new ConnectionLosses();
 
   constructor(cluster: ShardedClient, onFault: ReportFault) {
     this.#cluster = cluster;
@@ -307,6 +330,21 @@ export class ClusterPubSub implements PubSubConnection {
     this.#life = every(SIGN_OF_LIFE_MS, () => this.#look());
     cluster.on('ready', entry('store', takeRest));
     cluster.on('subscribersReady', entry('store', takeRest));
+    // So ioredis calls the faults of connections that subscribe.
+    cluster.on(
+      'nodeError',
+      entry('store', (fault: Error) => {
+        this.#connectionFault = fault;
+      }),
+    );
+    cluster.on(
+      '-node',
+      entry('store', (connection: EndedConnection) => {
+        // One to a master that is away, or hangs, never read anything: another watch tells of that, and others serve meanwhile.
+        if ((connection.stream?.bytesRead ?? 0) > 0) this.#losses.note(this.#connectionFault);
+        this.#connectionFault = undefined;
+      }),
+    );
   }
 
   async publish(channel: string, payload: string | Buffer): Promise<unknown> {
@@ -328,8 +366,13 @@ export class ClusterPubSub implements PubSubConnection {
     inBackground(() => this.#release(channel));
   }
 
-  /** Masters that are away are told of by another watch, and others serve meanwhile: only a lack of rights counts here. */
+  /**
+   * Masters that are away are told of by another watch, and others serve meanwhile: only a lack of rights counts here, and connections
+   * that masters end again and again.
+   */
   trouble(): StoreTrouble | undefined {
+    const loss = this.#losses.trouble;
+    if (loss !== undefined) return loss;
     const trouble = this.#rights.trouble ?? this.#subscriptions.trouble;
     return trouble === 'access_denied' ? trouble : undefined;
   }

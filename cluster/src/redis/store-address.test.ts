@@ -23,6 +23,19 @@ const SENTINELS = {
 };
 
 describe('the address of the store', () => {
+  it('[CF12] takes no placeholder of a shipped file for a password', () => {
+    const placeholders: readonly Record<string, string>[] = [
+      { REDIS_URL: 'redis://plenary-edge:CHANGE-ME-edge@10.1.0.31:6379/0' },
+      { REDIS_URL: 'redis://plenary-edge:CHANGE%2DME-edge@10.1.0.31:6379/0' },
+      { ...SENTINELS, PLENARY_REDIS_PASSWORD: 'CHANGE-ME-edge' },
+    ];
+    for (const settings of placeholders) {
+      const faults = faultsOf(settings);
+      expect(faults).toEqual([expect.stringContaining('has a placeholder for its password')]);
+      expect(faults.join()).not.toContain('edge@');
+    }
+  });
+
   it('[ST9] is one Redis by its URL', () => {
     expect(read({ REDIS_URL: 'rediss://:secret@10.1.0.31:6379/1' })).toEqual({
       kind: 'single',

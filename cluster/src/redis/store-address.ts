@@ -1,5 +1,6 @@
 /** Which store a process uses, as an operator says it: one Redis, a primary found by Sentinels, or a Redis Cluster. */
 import { z } from 'zod';
+import { isPlaceholder } from '../keys/derive.ts';
 import { DEFAULT_NAMESPACE, NAMESPACE } from '../namespace.ts';
 import { ConfigError, switchSetting } from '../process/config.ts';
 import type { Environment } from '../process/config.ts';
@@ -72,7 +73,12 @@ const natMapSetting = z.string().transform((text, context): NatMap => {
   return Object.fromEntries(entries);
 });
 const nameSetting = z.string().min(1).max(256);
-const passwordSetting = z.string().min(1).max(1_024);
+const A_PLACEHOLDER = 'has a placeholder for its password: take a random one, in the users of Redis as well';
+const passwordSetting = z
+  .string()
+  .min(1)
+  .max(1_024)
+  .refine((password) => !isPlaceholder(password), A_PLACEHOLDER);
 
 /**
  * The URL of one Redis: what it cannot mean here is refused, since the client would take it for something else, such as the
@@ -93,7 +99,7 @@ const redisUrlSetting = z.string().transform((text, context): string => {
     context.addIssue('takes nothing behind ? or #; in a password, those must be written as %3F and %23');
   } else if (!isDecodable(url.username) || !isDecodable(url.password)) {
     context.addIssue('has a % in its user or password that is not written as %25');
-  }
+  } else if (isPlaceholder(decodeURIComponent(url.password))) context.addIssue(A_PLACEHOLDER);
   return text;
 });
 

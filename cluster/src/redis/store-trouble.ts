@@ -123,7 +123,10 @@ export const ADVICE: Readonly<Record<StoreTrouble, { readonly mustAct: boolean; 
     toDo: 'see whether the Sentinels monitor a primary yet, and whether PLENARY_REDIS_SENTINEL_NAME is what they call it',
   },
   slots_away: { mustAct: false, toDo: 'see which masters of the Redis Cluster are away' },
-  busy: { mustAct: false, toDo: 'see which script keeps Redis busy (none of this program takes long)' },
+  busy: {
+    mustAct: false,
+    toDo: 'see whose script keeps Redis busy (none of this program takes long); SCRIPT KILL ends it',
+  },
   no_database: {
     mustAct: true,
     toDo: 'mend the number of the database in REDIS_URL, or raise `databases` of Redis; a Redis Cluster has one only, and is named by PLENARY_REDIS_CLUSTER',

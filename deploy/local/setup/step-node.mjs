@@ -77,9 +77,11 @@ export async function prepareNode() {
 export async function prepareGlibc() {
   const glibcFolder = join(toolchain, 'glibc');
   const apt = new PrivateApt('glibc', [{ kind: 'deb', suite: GLIBC_SUITE }], 'glibc');
+  let isFetched = false;
   try {
     await apt.update();
     const debs = await apt.download([`libc6/${GLIBC_SUITE}`]);
+    isFetched = true;
     rmSync(glibcFolder, { recursive: true, force: true });
     for (const deb of debs) await runLogged('dpkg', ['-x', deb, glibcFolder], { log: 'glibc' });
     const libraries = findLibraries(glibcFolder);
@@ -104,9 +106,9 @@ export async function prepareGlibc() {
   } catch (error) {
     if (!(error instanceof SetupError) || error instanceof TamperedError) throw error;
     // Not worth stopping for: Plenary runs without uWebSockets.js, only with fewer sockets per core.
-    // The mark keeps every later start from trying again; removing .toolchain does.
-    writeState('glibc', glibcKey());
-    return `not to be had, so the edges use Node's own HTTP server instead of uWebSockets.js. Why: ${error.message.split('\n')[0]} See .toolchain/logs/glibc.log`;
+    // What does not run here is not fetched again at every start (removing .toolchain does that); a mirror may serve the next time.
+    if (isFetched) writeState('glibc', glibcKey());
+    return `not to be had${isFetched ? '' : ' now'}, so the edges use Node's own HTTP server instead of uWebSockets.js${isFetched ? '' : '; the next run tries again'}. Why: ${error.message.split('\n')[0]} See .toolchain/logs/glibc.log`;
   } finally {
     apt.remove();
   }

@@ -30,7 +30,7 @@ export function createOriginCheck({ allowed, publicUrl, edgeUrls }: OriginSettin
   };
 }
 
-function isLoopback(origin: string): boolean {
+export function isLoopback(origin: string): boolean {
   if (!URL.canParse(origin)) return false;
   const { protocol, hostname } = new URL(origin);
   return /^https?:$/.test(protocol) && (LOOPBACK_HOSTS.has(hostname) || hostname.endsWith('.localhost'));

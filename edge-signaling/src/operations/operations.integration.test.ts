@@ -18,6 +18,7 @@ const OTHER = 'other-key';
 const OTHER_SECRET = 'the-api-secret-of-another-tenant-of-the-tests';
 /** Of a tenant whose people nobody but the test of the counts lets in. */
 const COUNTED = 'counted-key';
+const COUNTED_SECRET = 'the-api-secret-of-a-third-tenant-of-the-tests';
 
 describe('an operator', () => {
   let cluster: TestCluster;
@@ -26,7 +27,7 @@ describe('an operator', () => {
       edges: 2,
       mediaNodes: 1,
       edgeSettings: {
-        PLENARY_API_KEYS: `${TEST_API_KEY}:${TEST_API_SECRET},${OTHER}:${OTHER_SECRET},${COUNTED}:${OTHER_SECRET}`,
+        PLENARY_API_KEYS: `${TEST_API_KEY}:${TEST_API_SECRET},${OTHER}:${OTHER_SECRET},${COUNTED}:${COUNTED_SECRET}`,
       },
     });
   });
@@ -41,7 +42,12 @@ describe('an operator', () => {
 
   const tokenOf = async (tenant: string, room: string, sub: string): Promise<string> =>
     tenant !== TEST_API_KEY
-      ? signJoinToken(tenant, OTHER_SECRET, { sub, room, role: 'speaker', publish: [] })
+      ? signJoinToken(tenant, tenant === COUNTED ? COUNTED_SECRET : OTHER_SECRET, {
+          sub,
+          room,
+          role: 'speaker',
+          publish: [],
+        })
       : testToken(room, { sub });
   async function enter(edgeIndex: number, tenant: string, room: string, sub: string) {
     const client = await cluster.client(edgeIndex);

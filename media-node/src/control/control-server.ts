@@ -59,6 +59,8 @@ export interface ControlServerOptions {
   readonly pipePorts: number;
   /** Another media node has opened a link to this one. */
   readonly onMediaNode: (mediaNodeId: MediaNodeId) => void;
+  /** An edge has opened a link. */
+  readonly onEdge: () => void;
   readonly metrics: NodeMetrics;
   readonly logger: Logger;
   readonly clock: Clock;
@@ -227,6 +229,7 @@ export class ControlServer {
     });
     rooms.linkOpened(link);
     if (caller.kind === 'media-node') this.#options.onMediaNode(MEDIA_NODE_ID.parse(caller.id));
+    else this.#options.onEdge();
   }
 
   #answer(link: ControlLink, name: string, payload: unknown, acknowledge: AnswerRequest): void {

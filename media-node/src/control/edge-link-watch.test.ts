@@ -1,0 +1,98 @@
+import { ManualClock, silentLogger } from '@plenary/cluster';
+import type { EdgeRecord } from '@plenary/cluster';
+import { edge } from '@plenary/cluster/testing/samples';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { EdgeLinkWatch } from './edge-link-watch.ts';
+
+type Edges = readonly Pick<EdgeRecord, 'edgeId' | 'state'>[];
+
+const SERVING: Edges = [{ edgeId: edge('edge-a'), state: 'serving' }];
+let clock: ManualClock;
+let changes: boolean[];
+let edges: Edges | Error;
+let hasLink: boolean;
+let watch: EdgeLinkWatch;
+beforeEach(() => {
+  clock = new ManualClock();
+  changes = [];
+  edges = SERVING;
+  hasLink = false;
+  watch = watchWith(1_000);
+});
+
+const watchWith = (leaseMs: number): EdgeLinkWatch =>
+  new EdgeLinkWatch({
+    hasEdgeLink: () => hasLink,
+    liveEdges: async () => (edges instanceof Error ? Promise.reject(edges) : Promise.resolve(edges)),
+    controlUrl: 'http://node:4000',
+    leaseMs,
+    clock,
+    onChange: (isUnlinked) => changes.push(isUnlinked),
+    logger: silentLogger(),
+  });
+
+async function lookFor(ms: number): Promise<void> {
+  for (let passed = 0; passed <= ms; passed += 2_500) {
+    await watch.look();
+    clock.advance(2_500);
+  }
+}
+
+describe('whether edges have a link to a media node', () => {
+  it('[HL16] is found missing after ten seconds in which edges served, and not before', async () => {
+    await lookFor(7_500);
+    expect(watch.isUnlinked).toBe(false);
+    await watch.look();
+    expect(watch.isUnlinked).toBe(true);
+    await watch.look();
+    expect(changes).toEqual([true]);
+  });
+
+  it('[HL16] is not asked where no edge serves: a node alone, a fresh cluster, edges that drain', async () => {
+    edges = [];
+    await lookFor(60_000);
+    edges = [{ edgeId: edge('edge-a'), state: 'draining' }];
+    await lookFor(60_000);
+    expect(changes).toEqual([]);
+  });
+
+  it('[HL16] begins anew where edges come, go or have a link in between', async () => {
+    await lookFor(7_500);
+    edges = [];
+    await watch.look();
+    edges = SERVING;
+    await lookFor(7_500);
+    hasLink = true;
+    await watch.look();
+    hasLink = false;
+    await lookFor(7_500);
+    expect(changes).toEqual([]);
+  });
+
+  it('[HL16] is well as soon as an edge has a link, or none serves any more', async () => {
+    await lookFor(10_000);
+    hasLink = true;
+    watch.opened();
+    expect(watch.isUnlinked).toBe(false);
+    hasLink = false;
+    await lookFor(10_000);
+    edges = [];
+    await watch.look();
+    expect(changes).toEqual([true, false, true, false]);
+  });
+
+  it('[HL16] is as it was while the registry cannot be read', async () => {
+    await lookFor(10_000);
+    edges = new Error('away');
+    await lookFor(10_000);
+    expect(changes).toEqual([true]);
+  });
+
+  it('[HL16] waits for the record of a dead edge to lapse', async () => {
+    watch = watchWith(30_000);
+    await lookFor(55_000);
+    expect(watch.isUnlinked).toBe(false);
+    await lookFor(5_000);
+    expect(watch.isUnlinked).toBe(true);
+  });
+});

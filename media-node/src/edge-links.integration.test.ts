@@ -1,0 +1,41 @@
+/** A node that edges do not reach, or no longer: real control links, and edges that are in the registry. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { edgeRecord } from '@plenary/cluster/testing/samples';
+import { waitFor } from '@plenary/cluster/testing/wait-for';
+import { metricSum } from './testing/metric-values.ts';
+import { TestStore, connectEdge, startTestNode } from './testing/test-node.ts';
+import type { TestNode } from './testing/test-node.ts';
+
+const LEASE_MS = 600_000;
+const store = new TestStore();
+let node: TestNode;
+beforeAll(async () => {
+  node = await startTestNode(store);
+});
+afterAll(async () => {
+  await node.node.stop();
+});
+
+const untilUnlinked = async (): Promise<true> =>
+  waitFor('the node to miss a link', () => node.node.readiness().reasons.includes('no_edge_link'), 30_000);
+
+describe('a media node that no edge has a control link to', () => {
+  it('[HL16] is not ready while edges serve, at the start and when all links have gone, and is ready with the first link', async () => {
+    expect(node.node.readiness()).toEqual({ ready: true, reasons: [] });
+    const serving = edgeRecord('edge-a');
+    await store.registry.announceEdge(serving, LEASE_MS);
+    await untilUnlinked();
+    expect(node.node.readiness()).toEqual({ ready: false, reasons: ['no_edge_link'] });
+    expect(await metricSum(node.node.metrics, 'plenary_media_no_edge_link')).toBe(1);
+
+    const edge = await connectEdge(node);
+    await waitFor('the node to be ready', () => node.node.readiness().ready);
+    expect(await metricSum(node.node.metrics, 'plenary_media_no_edge_link')).toBe(0);
+
+    edge.close();
+    await untilUnlinked();
+    // Nobody is left who could have one: a node alone waits for people like any other.
+    await store.registry.withdrawEdge(serving.edgeId, serving.incarnation);
+    await waitFor('the node to be ready', () => node.node.readiness().ready);
+  });
+});
