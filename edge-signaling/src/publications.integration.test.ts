@@ -81,7 +81,8 @@ describe('what is published in Redis', () => {
     expect(ann.isClosed || idle.isClosed).toBe(false);
     await ann.call('chat.post', { requestId: 'c', text: 'all is well' });
     await ann.event((event) => event.type === 'chat.posted', 'the message, so that she is in her room');
-    expect(cluster.edge(0).output.match(/reading a publication/g)).toHaveLength(1);
+    const output = await cluster.edge(0).logged('reading a publication');
+    expect(output.match(/reading a publication/g)).toHaveLength(1);
   });
 
   it('[NS5] reaches nobody when no edge of this cluster published it there, however well it fits, and that is said', async () => {
@@ -121,6 +122,7 @@ describe('what is published in Redis', () => {
     await ann.event((event) => event.type === 'chat.posted', 'the message');
     expect(ann.notices.map(({ name }) => name)).not.toContain('bye');
     expect(ann.noticesOf('event').map(({ event }) => event.type)).not.toContain('peer.left');
-    expect(cluster.edge(0).output.match(/another cluster uses this PLENARY_NAMESPACE/g)).toHaveLength(1);
+    const output = await cluster.edge(0).logged('another cluster uses this PLENARY_NAMESPACE');
+    expect(output.match(/another cluster uses this PLENARY_NAMESPACE/g)).toHaveLength(1);
   });
 });

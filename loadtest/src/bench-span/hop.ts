@@ -43,7 +43,8 @@ export async function measureHop(packets: number): Promise<HopFigures> {
     });
     await waitFor('media on both nodes', () => Math.min(near.size, far.size) >= WARM_UP_PACKETS);
     for (const times of [sent, near, far]) times.clear();
-    await waitFor('the packets that count', () => Math.min(near.size, far.size) >= packets);
+    // Of those that were on their way when the counting began nobody knows when they were sent.
+    await waitFor('the packets that count', () => reachedBoth(sent, near, far).length >= packets);
     return hopFigures(sent, near, far);
   } finally {
     await nodes.stop();
@@ -56,15 +57,29 @@ export function hopFigures(
   near: ReadonlyMap<number, number>,
   far: ReadonlyMap<number, number>,
 ): HopFigures {
-  const both = [...sent].flatMap(([timestamp, sentMs]) => {
-    const [nearMs, farMs] = [near.get(timestamp), far.get(timestamp)];
-    return nearMs === undefined || farMs === undefined ? [] : [{ sentMs, nearMs, farMs }];
-  });
+  const both = reachedBoth(sent, near, far);
   return {
     oneNode: spreadOf(both.map(({ sentMs, nearMs }) => nearMs - sentMs)),
     twoNodes: spreadOf(both.map(({ sentMs, farMs }) => farMs - sentMs)),
     added: spreadOf(both.map(({ nearMs, farMs }) => farMs - nearMs)),
   };
+}
+
+interface Passage {
+  readonly sentMs: number;
+  readonly nearMs: number;
+  readonly farMs: number;
+}
+
+function reachedBoth(
+  sent: ReadonlyMap<number, number>,
+  near: ReadonlyMap<number, number>,
+  far: ReadonlyMap<number, number>,
+): readonly Passage[] {
+  return [...sent].flatMap(([timestamp, sentMs]) => {
+    const [nearMs, farMs] = [near.get(timestamp), far.get(timestamp)];
+    return nearMs === undefined || farMs === undefined ? [] : [{ sentMs, nearMs, farMs }];
+  });
 }
 
 export function describeHop(figures: HopFigures): SpanResult {

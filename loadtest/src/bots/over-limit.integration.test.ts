@@ -46,9 +46,11 @@ it('[MS5] who goes on sending ten times the limit is warned, paused, ended and d
     return packetsOf(listener, flood) === before;
   };
 
-  await waitFor('the warning', () => steps() === 'sends more than it may: warned');
-  expect(await floodStands()).toBe(false);
-  await waitFor('the pause', () => steps().endsWith('paused'));
+  await waitFor('the warning', () => steps().includes('warned'));
+  const isStanding = await floodStands();
+  // On a machine that stands still for a moment the pause comes meanwhile.
+  if (!steps().includes('paused')) expect(isStanding).toBe(false);
+  await waitFor('the pause', () => steps().includes('paused'));
   await waitFor('the flood to stand', floodStands);
   await waitFor('the end', () => listener.hasEnded(flood));
   await waitFor('the loss', () => steps().endsWith('media lost: transport_failed'));

@@ -497,6 +497,7 @@ describe('a peer', () => {
       'the mute to be published',
       async () => (await store.memory.tracks(roomId, [track.trackId]))[0]?.paused === true,
     );
+    await waitFor('it to be ready', () => testNode.node.readiness().ready);
     expect((await fetch(`${testNode.config.operatorUrl}/ready`)).status).toBe(200);
     await peer.leave(store);
     await nothingHeld();
@@ -533,7 +534,8 @@ describe('a peer', () => {
 
 describe('what the node reports', () => {
   test('[PL7] [PL10] its load of all kinds, and who came lately, in each report anew', async () => {
-    const reporting = await startTestNode(store, { maxPacketsPerSecond: 1 });
+    // It reports with each renewal; who came counts for five seconds.
+    const reporting = await startTestNode(store, { maxPacketsPerSecond: 1, leaseMs: 1_500 });
     const caller = await connectEdge(reporting);
     const report = async () => {
       const nodes = await store.registry.liveMediaNodes();
