@@ -93,20 +93,16 @@ describe.skipIf(fault !== undefined)(
       const asks = /^(curl|redis-cli|for url)/.test(command);
       const wanted = asks ? says.split(/[\s,]+(?![^{]*\})/).filter((word) => word !== '') : [];
       let seen = '';
-      await waitFor(
-        command,
-        async () => {
-          const { code, text: printed } = await site.type(command, env);
-          seen = printed;
-          if (!asks && code !== 0) throw new Error(`${command}\nended with ${code}:\n${printed}`);
-          // The loop asks three processes.
-          const times = command.startsWith('for url') ? 3 : 1;
-          const isReady =
-            !command.includes('/ready') || (printed.match(/"ready":true/g) ?? []).length === times;
-          return code === 0 && isReady && wanted.every((word) => printed.includes(word));
-        },
-        60_000,
-      ).catch(async (error: unknown) => {
+      await waitFor(command, async () => {
+        const { code, text: printed } = await site.type(command, env);
+        seen = printed;
+        if (!asks && code !== 0) throw new Error(`${command}\nended with ${code}:\n${printed}`);
+        // The loop asks three processes.
+        const times = command.startsWith('for url') ? 3 : 1;
+        const isReady =
+          !command.includes('/ready') || (printed.match(/"ready":true/g) ?? []).length === times;
+        return code === 0 && isReady && wanted.every((word) => printed.includes(word));
+      }).catch(async (error: unknown) => {
         const logs = (await site.type('tail -n 20 .state/log-* 2>&1')).text;
         throw new Error(`${command} printed:\n${seen}\n${logs}`, { cause: error });
       });

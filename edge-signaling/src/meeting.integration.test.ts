@@ -162,7 +162,7 @@ describe('a meeting over two edges', () => {
     const { session, room } = await ann.join('left');
     await ann.call('leave', {});
     const request = await again.resumeRequest(ann, session, room.lastEventId);
-    expect(await again.refusal('resume', request)).toBe('session_gone');
+    expect(await again.verdict('resume', request)).toBe('session_gone');
   });
 
   it('[LG7] clients hear now and then how far the log is', async () => {

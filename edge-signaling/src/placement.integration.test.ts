@@ -131,7 +131,7 @@ describe('limits of tenants', () => {
     }
   };
   const refusal = async (edge: number, name: string): Promise<string> =>
-    (await cluster.client(edge)).refusal('join', await joinRequest(name));
+    (await cluster.client(edge)).verdict('join', await joinRequest(name));
 
   it('[PL12] one too many is refused on every edge, and let in when somebody has left', async () => {
     await startIn(['gra'], 2, { ...LIMITS, ...LONG_LEASE });

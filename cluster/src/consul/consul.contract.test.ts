@@ -36,7 +36,7 @@ let agent: TestConsul;
 let redis: TestRedis;
 beforeAll(async () => {
   [agent, redis] = await Promise.all([startConsulAgent(), startRedisServer()]);
-}, 40_000);
+});
 afterAll(() => Promise.all([agent.stop(), redis.stop()]));
 
 const open = (
@@ -644,7 +644,7 @@ describe('registry (Consul)', () => {
     } finally {
       await own.stop();
     }
-  }, 60_000);
+  });
 });
 
 const TOKEN = z.object({ SecretID: z.string() });
@@ -654,7 +654,7 @@ describe('registry (Consul with ACLs)', () => {
   let guarded: TestConsul;
   beforeAll(async () => {
     guarded = await startConsulAgent('acl', { managementToken });
-  }, 40_000);
+  });
   afterAll(() => guarded.stop());
 
   const openWith = (token: string | undefined): ConsulRegistry =>
@@ -726,7 +726,7 @@ describe('registry (Consul, two WAN-joined datacenters)', () => {
     far = await startConsulAgent('sbg');
     await agent.joinWan(far);
     [here, there] = [open(agent), open(far)];
-  }, 60_000);
+  });
   afterAll(async () => {
     here.close();
     there.close();

@@ -65,7 +65,7 @@ describe('a Consul that is half alive', () => {
   let agent: TestConsul;
   beforeAll(async () => {
     agent = await startConsulAgent();
-  }, 40_000);
+  });
   afterAll(() => agent.stop());
 
   it('[HL8] connections that were cut without a word are replaced, and what happened meanwhile is seen', async () => {
@@ -254,7 +254,7 @@ describe('Consul servers that lose their leader', () => {
     } finally {
       await servers.stop();
     }
-  }, 90_000);
+  });
 });
 
 describe('a Consul whose token loses its rights', () => {
@@ -264,7 +264,7 @@ describe('a Consul whose token loses its rights', () => {
   let guarded: TestConsul;
   beforeAll(async () => {
     guarded = await startConsulAgent('acl', { managementToken });
-  }, 40_000);
+  });
   afterAll(() => guarded.stop());
 
   it('[HL8] what it may not read any more is not taken for gone, and it is said once', async () => {

@@ -8,7 +8,7 @@ import { PlenaryError } from '../errors.ts';
 export async function waitFor<Answer>(
   what: string,
   question: () => Answer | undefined | false | Promise<Answer | undefined | false>,
-  withinMs = 60_000,
+  withinMs = 100_000,
 ): Promise<Answer> {
   const deadlineMs = performance.now() + withinMs;
   for (;;) {

@@ -136,6 +136,14 @@ export class TestClient {
     return reply.ok ? 'ok' : reply.error.code;
   }
 
+  /** The same, once the store has answered the edge: as {@link call}, it asks again. */
+  async verdict(name: string, ...payloads: unknown[]): Promise<string> {
+    return waitFor(`the store to answer the edge (${name})`, async () => {
+      const code = await this.refusal(name, ...payloads);
+      return code !== 'store_unavailable' && code;
+    });
+  }
+
   async join(room: string, changes: Record<string, unknown> = {}): Promise<ClientReply<'join'>> {
     return this.call('join', await joinRequest(room, { sessionKey: this.key.jwk, ...changes }));
   }

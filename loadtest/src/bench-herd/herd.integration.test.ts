@@ -28,7 +28,7 @@ it('[HE5] 500 people of a killed edge resume on the others, none lost and nobody
   for (const edge of [second, third]) {
     expect(result.sessionsByEdge[edge?.id ?? '']).toBeGreaterThan(0);
   }
-}, 120_000);
+});
 
 it('[HE5] 200 people of an edge that restarts, and then of the next ones, are all back as who they were', async () => {
   const shape = { ...SHAPE, clients: 200 };
@@ -36,4 +36,4 @@ it('[HE5] 200 people of an edge that restarts, and then of the next ones, are al
   const result = await runStorm(cluster, { ...shape, how: 'flap' }, () => undefined);
   expect(result).toMatchObject({ neverIn: [], lost: 0, mediaReopened: 0, malformed: 0, incomplete: 0 });
   expect(result.newcomers.failures).toEqual([]);
-}, 120_000);
+});
