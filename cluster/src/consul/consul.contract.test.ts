@@ -11,6 +11,7 @@ import { silentLogger } from '../process/logging.ts';
 import { RedisRegistry } from '../redis/redis-registry.ts';
 import { scriptRunner } from '../redis/run-script.ts';
 import { MemoryRegistry } from '../registry/memory-registry.ts';
+import { patient } from '../testing/patient.ts';
 import { waitFor } from '../testing/wait-for.ts';
 import { describeRegistry } from '../registry/registry.contract.ts';
 import { SLICE_REST_MS } from '../registry/port-slices.ts';
@@ -45,13 +46,15 @@ const open = (
   clock: Clock = systemClock,
   namespace = DEFAULT_NAMESPACE,
 ): ConsulRegistry =>
-  new ConsulRegistry({
-    namespace,
-    consul: { address: consulAddressSetting.parse(consul.address), token: undefined },
-    loads,
-    logger: silentLogger(),
-    clock,
-  });
+  patient(
+    new ConsulRegistry({
+      namespace,
+      consul: { address: consulAddressSetting.parse(consul.address), token: undefined },
+      loads,
+      logger: silentLogger(),
+      clock,
+    }),
+  );
 
 /** A clock whose wall time can be set forward: what rests goes by it. */
 class WallClock implements Clock {

@@ -137,8 +137,8 @@ export function testConfig(overrides: Partial<TestConfig> = {}): TestConfig {
     maxPacketsPerSecond: 200_000,
     incomingLimits: DEFAULT_INCOMING_LIMITS,
     pipeLingerMs: 200,
-    // A machine that stands still for a moment ends neither.
-    orphanGraceMs: 5_000,
+    orphanGraceMs: 300,
+    // A machine that stands still for a moment ends it not.
     leaseMs: 10_000,
     drainMs: 0,
     operators: {
