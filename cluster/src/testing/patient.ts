@@ -3,8 +3,13 @@ import { PlenaryError } from '../errors.ts';
 /** In milliseconds. */
 const PATIENCE_MS = 60_000;
 
-/** What a store throws that was not heard in time; one that is away, or refuses, says something else. */
-const UNHEARD = /timed out|no answer within/;
+/**
+ * What is thrown of a store that was not heard in time, or over a connection that was given up for that and is made anew. A store that
+ * nobody listens for, or that refuses, says something else.
+ */
+const UNHEARD = /timed out|no answer within|max retries per request|Connection is closed|does not answer/;
+/** Before the next attempt, in milliseconds: a connection is made anew meanwhile. */
+const PAUSE_MS = 50;
 
 function isUnheard(fault: unknown): boolean {
   return (
@@ -33,7 +38,6 @@ export function patient<Port extends object>(port: Port): Port {
   });
 }
 
-/** Each attempt takes as long as its answer is waited for. */
 async function again(first: unknown, repeat: () => unknown): Promise<unknown> {
   const deadlineMs = performance.now() + PATIENCE_MS;
   for (let answer = first; ; answer = repeat()) {
@@ -41,6 +45,7 @@ async function again(first: unknown, repeat: () => unknown): Promise<unknown> {
       return await answer;
     } catch (fault) {
       if (!isUnheard(fault) || performance.now() > deadlineMs) throw fault;
+      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
   }
 }
