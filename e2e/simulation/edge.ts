@@ -1,4 +1,4 @@
-import { deriveKey, Drain, PlenaryError, silentLogger } from '@plenary/cluster';
+import { deriveKey, Drain, KeyRing, PlenaryError, silentLogger } from '@plenary/cluster';
 import type { DatacenterId, EdgeId, Incarnation, MediaNodeId, RoomId } from '@plenary/cluster';
 import type { EdgeNoticeInput, EdgeNoticeName, LoggedEvent, ReplyEnvelope } from '@plenary/cluster/protocol';
 import { describe } from '@plenary/cluster/testing/simulation/calls';
@@ -8,7 +8,7 @@ import type { StoreServer } from '@plenary/cluster/testing/simulation/store-serv
 import { bear } from '@plenary/cluster/testing/simulation/virtual-time';
 import type { Life } from '@plenary/cluster/testing/simulation/virtual-time';
 import type { Net, Wire } from '@plenary/cluster/testing/simulation/wire';
-import { createEdgeMetrics, EdgeCore } from '@plenary/edge-signaling/simulation';
+import { createEdgeMetrics, EdgeCore, EdgeProofs } from '@plenary/edge-signaling/simulation';
 import type {
   ClientSocket,
   EdgeMessage,
@@ -19,6 +19,8 @@ import { EdgeWires } from './edge-wires.ts';
 import { incarnationOf } from './media-node.ts';
 import type { SimulatedMediaNode } from './media-node.ts';
 import type { Tokens } from './tokens.ts';
+
+const SECRET = 'a secret of the simulation';
 
 export interface EdgePlan {
   readonly edgeId: EdgeId;
@@ -114,7 +116,8 @@ export class SimulatedEdge {
         tenantLimits: { byTenant: new Map(), others: { maxPeers: 1_000, maxRooms: undefined } },
       },
       tenantMeter: { joined: () => undefined },
-      peerIdKey: deriveKey('a secret of the simulation', 'peer-id'),
+      peerIdKey: deriveKey(SECRET, 'peer-id'),
+      edgeProofs: new EdgeProofs(KeyRing.derive([SECRET], 'edge-address')),
       store: this.store,
       incarnation: this.incarnation,
       authenticator: tokens,

@@ -250,6 +250,25 @@ describe('the page', () => {
     expect(await cy.page.getByRole('alert').innerText()).toContain('The meeting is full');
   });
 
+  it('[WB19] marks that are stacked on a letter cover nobody else’s message', async () => {
+    const [ann, bob] = [await enter('tower', 'Ann'), await enter('tower', 'Bob')];
+    // One's own that is still on its way is another element.
+    const messages = bob.page.locator('[data-testid=chat-message][data-status=posted]');
+    const say = async (person: Participant, text: string, count: number): Promise<void> => {
+      await person.page.evaluate((chosen) => globalThis.plenary?.postChat(chosen), text);
+      await until(
+        `Bob sees ${count} messages`,
+        () => messages.count(),
+        (shown) => shown === count,
+      );
+    };
+    await bob.page.getByTestId('chat-button').click();
+    await say(bob, 'a message that others want to read '.repeat(4), 1);
+    const before = await messages.first().screenshot({ animations: 'disabled' });
+    await say(ann, 'a'.padEnd(63, '\u0301').repeat(20), 2);
+    expect(await messages.first().screenshot({ animations: 'disabled' })).toEqual(before);
+  });
+
   it('[WB10] who spells a room with capitals, or pastes its link, is in the same room', async () => {
     const ann = await enter('TEAM', 'Ann');
     expect(new URL(ann.page.url()).pathname).toBe('/r/team');

@@ -1,20 +1,37 @@
-import { ManualClock, MemoryRegistry } from '@plenary/cluster';
+import { KeyRing, ManualClock, MemoryRegistry } from '@plenary/cluster';
 import type { EdgeRecord } from '@plenary/cluster';
 import { mediaNodeRecord } from '@plenary/cluster/testing/samples';
 import { DATACENTER_ID, EDGE_ID, INCARNATION } from '@plenary/cluster/ids';
 import { describe, expect, it } from 'vitest';
 import { Directory } from './directory.ts';
+import { EdgeProofs } from './edge-proofs.ts';
 
-const edgeRecord = (id: string): EdgeRecord => ({
-  edgeId: EDGE_ID.parse(id),
-  incarnation: INCARNATION.parse('11111111-1111-4111-8111-111111111111'),
-  datacenter: DATACENTER_ID.parse('gra'),
-  publicUrl: `https://${id}.example`,
-  state: 'serving',
-});
+const SECRET = 'a-secret-of-more-than-thirty-two-characters';
+const proofsOf = (...secrets: [string, ...string[]]): EdgeProofs =>
+  new EdgeProofs(KeyRing.derive(secrets, 'edge-address'));
+const PROOFS = proofsOf(SECRET);
+
+const edgeRecord = (id: string, proofs = PROOFS): EdgeRecord => {
+  const edge = {
+    edgeId: EDGE_ID.parse(id),
+    incarnation: INCARNATION.parse('11111111-1111-4111-8111-111111111111'),
+    publicUrl: `https://${id}.example`,
+  };
+  return {
+    ...edge,
+    datacenter: DATACENTER_ID.parse('gra'),
+    state: 'serving',
+    proof: proofs.proofOf(edge),
+  };
+};
 
 /** A directory that tolerates no fault. */
-const directoryOf = (registry: MemoryRegistry, clock: ManualClock, maxGone?: number): Directory =>
+const directoryOf = (
+  registry: MemoryRegistry,
+  clock: ManualClock,
+  maxGone?: number,
+  proofs = PROOFS,
+): Directory =>
   new Directory({
     registry,
     clock,
@@ -22,11 +39,40 @@ const directoryOf = (registry: MemoryRegistry, clock: ManualClock, maxGone?: num
       throw fault;
     },
     lapsedForMs: 10_000,
+    isProven: (edge) => proofs.isProven(edge),
     ...(maxGone === undefined ? {} : { maxGone }),
     onRead: () => undefined,
   });
 
 describe('Directory', () => {
+  it('[NS7] nobody is sent to an edge that does not prove its address by a key of the cluster', async () => {
+    const clock = new ManualClock();
+    const registry = new MemoryRegistry(clock);
+    const next = `${SECRET}-next`;
+    const [old, own] = [edgeRecord('old'), edgeRecord('own', proofsOf(next, SECRET))];
+    const other = { publicUrl: 'https://evil.example' };
+    const otherLife = INCARNATION.parse('22222222-2222-4222-8222-222222222222');
+    const { proof: _none, ...bare } = edgeRecord('bare');
+    const forged: EdgeRecord[] = [
+      bare,
+      { ...edgeRecord('moved'), ...other },
+      { ...edgeRecord('reborn'), incarnation: otherLife },
+      { ...edgeRecord('named'), proof: own.proof },
+      edgeRecord('guessed', proofsOf('another-secret-of-more-than-32-characters')),
+    ];
+    for (const edge of [old, own, ...forged]) await registry.announceEdge(edge, 60_000);
+    const directory = directoryOf(registry, clock, undefined, proofsOf(next, SECRET));
+    await directory.refresh();
+    expect(directory.servingEdges(64)).toEqual([old, own]);
+    expect(directory.edges).toEqual([old, own]);
+    expect(directory.rememberedEdgeUrls()).toEqual([old.publicUrl, own.publicUrl]);
+    expect(directory.unprovenEdges).toHaveLength(forged.length);
+    // It may hold sessions all the same, as one of another release does.
+    clock.advance(5_000);
+    await directory.refresh();
+    expect(directory.missingForMs(bare.edgeId)).toBe(0);
+  });
+
   it('[SE12] remembers where pages came from for a day after the edge is gone', async () => {
     const clock = new ManualClock();
     const registry = new MemoryRegistry(clock);
@@ -46,7 +92,7 @@ describe('Directory', () => {
     const clock = new ManualClock();
     const registry = new MemoryRegistry(clock);
     const directory = directoryOf(registry, clock);
-    const real = ['real-1', 'real-2', 'zzz'].map(edgeRecord);
+    const real = ['real-1', 'real-2', 'zzz'].map((id) => edgeRecord(id));
     const stay = async (): Promise<void> => {
       for (const edge of real) await registry.announceEdge(edge, 60_000);
       await directory.refresh();

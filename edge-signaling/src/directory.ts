@@ -24,6 +24,8 @@ export interface DirectorySettings {
   readonly lapsedForMs: number;
   /** How many that are gone are remembered, of either kind. */
   readonly maxGone?: number;
+  /** Whether an edge of this cluster wrote the record: see `edge-proofs.ts`. */
+  readonly isProven: (edge: EdgeRecord) => boolean;
   /** Called after each successful reading. */
   readonly onRead: (nodes: readonly MediaNodeRecord[]) => void;
 }
@@ -40,6 +42,7 @@ export class Directory {
   readonly #placements = new RecentPlacements();
   #nodes: readonly MediaNodeRecord[] = [];
   #edges: readonly EdgeRecord[] = [];
+  #unprovenEdges: readonly EdgeRecord[] = [];
   #lapsed: readonly MediaNodeRecord[] = [];
   /** Since when every reading went well. */
   #certainSinceMs: number | undefined;
@@ -73,8 +76,14 @@ export class Directory {
     return this.#lapsed;
   }
 
+  /** Edges of this cluster. */
   get edges(): readonly EdgeRecord[] {
     return this.#edges;
+  }
+
+  /** What says that it is an edge, and does not prove it: nobody is sent there. */
+  get unprovenEdges(): readonly EdgeRecord[] {
+    return this.#unprovenEdges;
   }
 
   /** The URLs of all edges that lived within the last day: their pages go on at the others. */
@@ -128,14 +137,17 @@ export class Directory {
   }
 
   async #read(): Promise<void> {
-    const { registry, clock, reportFault, onRead } = this.#settings;
+    const { registry, clock, reportFault, isProven, onRead } = this.#settings;
     const startedAtMs = clock.monotonicMs();
     try {
-      const [nodes, edges] = await Promise.all([registry.liveMediaNodes(), registry.liveEdges()]);
+      const [nodes, announced] = await Promise.all([registry.liveMediaNodes(), registry.liveEdges()]);
+      const proven = new Set(announced.filter(isProven));
+      const edges = [...proven];
       const nowMs = clock.monotonicMs();
       const before = [...this.#nodes, ...this.#lapsed];
       this.#nodes = nodes;
       this.#edges = edges;
+      this.#unprovenEdges = announced.filter((edge) => !proven.has(edge));
       this.#placements.onRead(nodes, startedAtMs);
       this.#certainSinceMs ??= nowMs;
       this.#lastSeen.nodes.onRead(
@@ -145,8 +157,9 @@ export class Directory {
       this.#lapsed = before
         .filter(({ mediaNodeId }) => this.#hasLapsed(mediaNodeId, nowMs))
         .slice(0, MAX_LAPSED);
+      // Also one that proves nothing, as of another release, may hold sessions.
       this.#lastSeen.edges.onRead(
-        edges.map(({ edgeId }) => edgeId),
+        announced.map(({ edgeId }) => edgeId),
         nowMs,
       );
       for (const kind of Object.values(this.#lastSeen)) kind.forgetBefore(nowMs - FORGET_AFTER_MS);

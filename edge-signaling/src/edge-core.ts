@@ -16,6 +16,7 @@ import type { EdgeId } from '@plenary/cluster/ids';
 import type { Authenticator } from './auth/authenticate.ts';
 import type { EdgeConfig } from './config.ts';
 import { Directory } from './directory.ts';
+import type { EdgeProofs } from './edge-proofs.ts';
 import { Oddities } from './oddities.ts';
 import { Announcer } from './lifecycle.ts';
 import { AdmissionGates } from './limits/admission-gates.ts';
@@ -107,6 +108,7 @@ export interface EdgeCoreOptions {
   readonly authenticator: Pick<Authenticator, 'join' | 'resume' | 'session'>;
   /** From which ids of peers follow. */
   readonly peerIdKey: KeyObject;
+  readonly edgeProofs: EdgeProofs;
   /** Signs what proves a session to any edge. */
   readonly signToken: (claims: SessionClaims) => Promise<string>;
   /** Signs what lets a person come back once the session is over; `undefined` when the time for that is over. */
@@ -185,11 +187,12 @@ export class EdgeCore {
       reportFault,
       // After that the evacuation moves those away who are there.
       lapsedForMs: 2 * leaseMs,
+      isProven: (edge) => options.edgeProofs.isProven(edge),
       onRead: (nodes) => {
         this.#links.reconcile(nodes);
         edgeNews.tell();
         this.#evacuation.look();
-        this.oddities.clusterRead(this.directory.edges, nodes);
+        this.oddities.clusterRead(this.directory.edges, nodes, this.directory.unprovenEdges);
       },
     });
     // The links tell the watch, and the departures that the watch needs use the links.
@@ -365,13 +368,16 @@ export class EdgeCore {
       metrics,
       reportFault,
     });
+    const { incarnation } = options;
+    const proof = options.edgeProofs.proofOf({ edgeId, incarnation, publicUrl: config.publicUrl });
     this.announcer = new Announcer({
       registry,
       record: (): EdgeRecord => ({
         edgeId,
-        incarnation: options.incarnation,
+        incarnation,
         datacenter,
         publicUrl: config.publicUrl,
+        proof,
         ...(config.operators.url === undefined ? {} : { operatorUrl: config.operators.url }),
         state: this.#isStopping || options.isDraining() ? 'draining' : 'serving',
         ...(this.#isOwnClockOff ? { isClockOff: true } : {}),

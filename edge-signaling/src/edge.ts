@@ -28,6 +28,7 @@ import { Authenticator } from './auth/authenticate.ts';
 import { openJoinKeys } from './auth/open-join-keys.ts';
 import type { EdgeConfig } from './config.ts';
 import { EdgeCore } from './edge-core.ts';
+import { EdgeProofs } from './edge-proofs.ts';
 import { createAddressReader, createProxyCheck } from './http/client-address.ts';
 import { handleGuestToken } from './http/guest-token.ts';
 import { createOriginCheck } from './http/origins.ts';
@@ -149,6 +150,7 @@ export async function startEdge(
       rejoinWithinSeconds,
     }),
     peerIdKey: deriveKey(clusterSecret, 'peer-id'),
+    edgeProofs: new EdgeProofs(KeyRing.derive(clusterSecrets, 'edge-address')),
     signToken: async (claims) => signSessionToken(sessionKeys, claims),
     signRejoinToken: async (claims) => signRejoinToken(rejoinKeys, claims, rejoinWithinSeconds),
     openLinks: (listener) =>

@@ -70,10 +70,23 @@ export class Oddities {
     });
   }
 
-  /** After each reading of the registry. */
-  clusterRead(edges: readonly EdgeRecord[], nodes: readonly MediaNodeRecord[]): void {
+  /** After each reading of the registry. @param unproven - of what says that it is an edge */
+  clusterRead(
+    edges: readonly EdgeRecord[],
+    nodes: readonly MediaNodeRecord[],
+    unproven: readonly EdgeRecord[] = [],
+  ): void {
     this.#noteShared([...edges, ...nodes]);
     const odd = [
+      ...unproven.map(({ edgeId, publicUrl }) => ({
+        key: `proof ${edgeId} ${publicUrl}`,
+        say: () => {
+          this.#logger.warn(
+            { oddEdgeId: edgeId, publicUrl },
+            'this edge does not prove in the registry that it is of this cluster: no client is sent there; it has another PLENARY_CLUSTER_SECRET, is of another release, or somebody else wrote it',
+          );
+        },
+      })),
       ...oddPublicUrls(edges).map(({ edgeId, publicUrl }) => ({
         key: `url ${edgeId} ${publicUrl}`,
         say: () => {

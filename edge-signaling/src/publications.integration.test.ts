@@ -1,7 +1,9 @@
+import { edgeRecord } from '@plenary/cluster/testing/samples';
 import { askServer } from '@plenary/cluster/testing/redis-process';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { KeyRing } from '@plenary/cluster';
 import { TEST_CLUSTER_SECRET, testRoom } from './testing/edge-process.ts';
+import { upgradeStatus } from './testing/raw-socket.ts';
 import { TestCluster } from './testing/test-cluster.ts';
 import { waitFor } from './testing/wait-for.ts';
 import { PublicationSeal } from './transport/publication-seal.ts';
@@ -83,6 +85,21 @@ describe('what is published in Redis', () => {
     await ann.event((event) => event.type === 'chat.posted', 'the message, so that she is in her room');
     const output = await cluster.edge(0).logged('reading a publication');
     expect(output.match(/reading a publication/g)).toHaveLength(1);
+  });
+
+  it('[NS7] an edge that somebody else writes into the registry is told to no client, and lets no pages in', async () => {
+    const ann = await cluster.client();
+    await ann.join('standup');
+    const evil = 'https://evil.example';
+    await cluster.store.registry.announceEdge(edgeRecord('edge-0', { publicUrl: evil }), 60_000);
+    await waitFor('the edge to say so', () =>
+      cluster.edge(0).output.includes('does not prove in the registry that it is of this cluster'),
+    );
+    const told = await (await fetch(`${cluster.edge(0).url}/api/edges`)).text();
+    const { session } = await (await cluster.client()).join('standup');
+    expect(told).toContain(cluster.edge(0).url);
+    expect(JSON.stringify([told, session.edges, ann.notices])).not.toContain(evil);
+    expect(await upgradeStatus(cluster.edge(0).url, { origin: evil })).toBe(403);
   });
 
   it('[NS5] reaches nobody when no edge of this cluster published it there, however well it fits, and that is said', async () => {

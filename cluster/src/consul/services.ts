@@ -74,6 +74,7 @@ export function edgeService(names: ConsulNames, record: EdgeRecord, leaseMs: num
       'public-url': record.publicUrl,
       ...operatorMeta(record),
       state: record.state,
+      ...(record.proof === undefined ? {} : { proof: record.proof }),
       ...(record.isClockOff === true ? { 'clock-off': 'true' } : {}),
       ...(record.isPubSubOff === true ? { 'pubsub-off': 'true' } : {}),
       'lease-ms': String(leaseMs),
@@ -115,6 +116,7 @@ export const EDGE_META = z
     publicUrl: meta['public-url'],
     ...('operator-url' in meta ? { operatorUrl: meta['operator-url'] } : {}),
     state: meta['state'],
+    ...('proof' in meta ? { proof: meta['proof'] } : {}),
     ...(meta['clock-off'] === 'true' ? { isClockOff: true } : {}),
     ...(meta['pubsub-off'] === 'true' ? { isPubSubOff: true } : {}),
   }))

@@ -15,6 +15,8 @@ export type KeyPurpose =
   | 'peer-id'
   /** Proves that an edge published something. */
   | 'publication'
+  /** Proves that an edge is at the address that the registry has of it. */
+  | 'edge-address'
   /** Signs which key is whose on control links. */
   | 'control-authority'
   /** The own key of one process on control links, and of one process for its operators. */

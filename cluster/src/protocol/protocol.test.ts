@@ -11,7 +11,7 @@ import {
   TENANT_ID,
   tenantOf,
 } from './ids.ts';
-import { CHAT_TEXT, DISPLAY_NAME } from './room.ts';
+import { CHAT_MESSAGE, CHAT_TEXT, DISPLAY_NAME, ROSTER_PEER } from './room.ts';
 import { SESSION_KEY } from './session-key.ts';
 import { SAMPLE_SESSION_KEY } from '../testing/samples.ts';
 import { TestSessionKey } from '../testing/session-key.ts';
@@ -107,6 +107,17 @@ describe('protocol', () => {
     }
     expect(CHAT_TEXT.safeParse('two\nlines\tand a tab').success).toBe(true);
     expect(CHAT_TEXT.safeParse('x'.repeat(4_001)).success).toBe(false);
+  });
+
+  it('[ER2] a moment is one that a Date can be, so that what shows it does not throw', () => {
+    const message = { messageId: 'm', peerId: 'p', displayName: 'Ann', text: 'hi' };
+    const last = 8_640_000_000_000_000;
+    expect(new Date(CHAT_MESSAGE.parse({ ...message, sentAtMs: last }).sentAtMs).toISOString()).not.toBe('');
+    const peer = { peerId: 'p', displayName: 'Ann', role: 'host' };
+    for (const late of [last + 1, Number.MAX_SAFE_INTEGER]) {
+      expect(CHAT_MESSAGE.safeParse({ ...message, sentAtMs: late }).success).toBe(false);
+      expect(ROSTER_PEER.safeParse({ ...peer, joinedAtMs: late }).success).toBe(false);
+    }
   });
 
   it('[ER2] unknown fields are dropped, and missing ones refused', () => {

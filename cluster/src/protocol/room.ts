@@ -25,6 +25,9 @@ export const MAX_EVENT_LOG_BYTES = MAX_CATCH_UP_BYTES;
 /** Bytes of chat that a room keeps, and so a snapshot carries; the oldest messages go first. */
 export const MAX_CHAT_BYTES = 262_144;
 
+/** A moment, in milliseconds since the epoch: no later than the last one that a `Date` can be, so that readers can show it. */
+const WALL_TIME_MS = z.int().min(0).max(8_640_000_000_000_000);
+
 export const DISPLAY_NAME = nameText(MAX_DISPLAY_NAME_LENGTH);
 
 export const CHAT_TEXT = linesText(MAX_CHAT_TEXT_LENGTH);
@@ -39,7 +42,7 @@ export const ROSTER_PEER = z.object({
   displayName: DISPLAY_NAME,
   role: ROLE,
   /** Redis TIME at the join, in milliseconds since the epoch. */
-  joinedAtMs: z.int().min(0),
+  joinedAtMs: WALL_TIME_MS,
 });
 export type RosterPeer = z.infer<typeof ROSTER_PEER>;
 
@@ -61,7 +64,7 @@ export const CHAT_MESSAGE = z.object({
   peerId: PEER_ID,
   displayName: DISPLAY_NAME,
   text: CHAT_TEXT,
-  sentAtMs: z.int().min(0),
+  sentAtMs: WALL_TIME_MS,
 });
 export type ChatMessage = z.infer<typeof CHAT_MESSAGE>;
 

@@ -20,6 +20,8 @@ const NOWHERE = {
   'a high surrogate alone': 'a\ud83db',
   'a low surrogate alone': 'a\ude00b',
   'a noncharacter': 'a\uffffb',
+  'a noncharacter of another plane': 'a\u{1fffe}b',
+  'the last noncharacter': 'a\u{10ffff}b',
   'an annotation': 'a\ufff9b',
 };
 
@@ -52,6 +54,18 @@ describe('texts', () => {
       expect(DISPLAY_NAME.safeParse(unseen).success, JSON.stringify(unseen)).toBe(false);
       expect(CHAT_TEXT.safeParse(unseen).success, JSON.stringify(unseen)).toBe(false);
     }
+  });
+
+  it('[MS1] so is one of any character that Unicode has ignored in display', () => {
+    const shown: string[] = [];
+    for (let code = 0; code <= 0x10ffff; code += 1) {
+      const character = String.fromCodePoint(code);
+      if (!/\p{Default_Ignorable_Code_Point}/u.test(character)) continue;
+      if (DISPLAY_NAME.safeParse(character).success) shown.push(code.toString(16));
+    }
+    expect(shown).toEqual([]);
+    expect(DISPLAY_NAME.safeParse('\u{1d159}').success, 'a note without a head').toBe(false);
+    expect(DISPLAY_NAME.parse('\u{1d15e}'), 'a half note').toBe('\u{1d15e}'.normalize('NFC'));
   });
 
   it('[MS1] names of people all over the world are taken, and what looks the same is the same', () => {

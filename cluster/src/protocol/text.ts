@@ -14,18 +14,26 @@ import { z } from 'zod';
 const FORBIDDEN =
   '\\u0000-\\u001F\\u007F-\\u009F\\u2028-\\u202E\\u2066-\\u206F\\uFDD0-\\uFDEF\\uFFF9-\\uFFFB\\uFFFE\\uFFFF';
 const SURROGATES = '\\uD800-\\uDFFF';
+/** U+1FFFE and U+1FFFF, and so on to U+10FFFF: the last two of each plane are no characters. */
+const ENDS_OF_PLANES =
+  '[\\uD83F\\uD87F\\uD8BF\\uD8FF\\uD93F\\uD97F\\uD9BF\\uD9FF\\uDA3F\\uDA7F\\uDABF\\uDAFF\\uDB3F\\uDB7F\\uDBBF\\uDBFF][\\uDFFE\\uDFFF]';
 /** A character beyond the first plane; one half alone is none. */
-export const SURROGATE_PAIR = '[\\uD800-\\uDBFF][\\uDC00-\\uDFFF]';
+export const SURROGATE_PAIR = `(?!${ENDS_OF_PLANES})[\\uD800-\\uDBFF][\\uDC00-\\uDFFF]`;
 const ALLOWED = `[^${FORBIDDEN}${SURROGATES}]|${SURROGATE_PAIR}`;
 /** Drawn as nothing, beside white space: fillers, joiners, marks, selectors. */
 const UNSEEN =
-  '\\u00AD\\u034F\\u061C\\u115F\\u1160\\u17B4\\u17B5\\u180B-\\u180F\\u200B-\\u200F\\u2060-\\u206F\\u2800\\u3164\\uFE00-\\uFE0F\\uFEFF\\uFFA0';
-/** Something that a reader sees; the plane of tags (U+E0000) shows nothing by itself. */
-const VISIBLE = `(?:[^\\s${FORBIDDEN}${UNSEEN}${SURROGATES}]|[\\uD800-\\uDB3F\\uDB44-\\uDBFF][\\uDC00-\\uDFFF])`;
+  '\\u00AD\\u034F\\u061C\\u115F\\u1160\\u17B4\\u17B5\\u180B-\\u180F\\u200B-\\u200F\\u2060-\\u206F\\u2800\\u3164\\uFE00-\\uFE0F\\uFEFF\\uFFA0\\uFFF0-\\uFFF8';
+/** The same beyond the first plane: marks of shorthand (U+1BCA0) and of music (U+1D159, U+1D173), and the tags (U+E0000). */
+const UNSEEN_PAIR = '\\uD82F[\\uDCA0-\\uDCA3]|\\uD834[\\uDD59\\uDD73-\\uDD7A]|[\\uDB40-\\uDB43]';
+/** Something that a reader sees. */
+const VISIBLE = `(?:[^\\s${FORBIDDEN}${UNSEEN}${SURROGATES}]|(?!${UNSEEN_PAIR})${SURROGATE_PAIR})`;
 
-const FORBIDDEN_IN_LINE = new RegExp(`[${FORBIDDEN}${SURROGATES}]`, 'gu');
+const FORBIDDEN_IN_LINE = new RegExp(`[${FORBIDDEN}${SURROGATES}\\p{Noncharacter_Code_Point}]`, 'gu');
 /** `\n` and tab are the only control characters of a text of several lines; a `\r` is none of them. */
-const FORBIDDEN_IN_LINES = new RegExp(`(?![\\n\\t])[${FORBIDDEN}${SURROGATES}]`, 'gu');
+const FORBIDDEN_IN_LINES = new RegExp(
+  `(?![\\n\\t])[${FORBIDDEN}${SURROGATES}\\p{Noncharacter_Code_Point}]`,
+  'gu',
+);
 const LINE = new RegExp(`^(?:${ALLOWED})*$`);
 const VISIBLE_LINE = new RegExp(`^(?=[\\s\\S]*?${VISIBLE})(?:${ALLOWED})*$`);
 /** Of a text of several lines. */

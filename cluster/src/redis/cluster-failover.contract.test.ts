@@ -23,7 +23,7 @@ it('[ST7] a replica of a Redis Cluster takes over its master’s rooms, and epoc
   const { rooms } = store;
   const lost = started.masters[0];
   let roomId = room('room-0');
-  for (let index = 1; (await started.masterOf(KEYS.room(roomId)[0])) !== lost; index += 1)
+  for (let index = 1; (await started.masterOf(KEYS.room(roomId).meta)) !== lost; index += 1)
     roomId = room(`room-${index}`);
   const place = async (name: string) =>
     rooms.placePeer({

@@ -29,7 +29,7 @@ async function roomsByMaster(): Promise<readonly { readonly master: TestMaster; 
   const found = new Map<TestMaster, RoomId>();
   for (let index = 0; found.size < cluster.masters.length; index += 1) {
     const roomId = room(`room-${index}`);
-    found.set(await cluster.masterOf(KEYS.room(roomId)[0]), roomId);
+    found.set(await cluster.masterOf(KEYS.room(roomId).meta), roomId);
   }
   const rank = (master: TestMaster): number => (master === registryMaster ? 1 : 0);
   return [...found]

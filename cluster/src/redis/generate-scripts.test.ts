@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { limitLine, parseHeader } from './generate-scripts.ts';
 
-const script = (header: string, body = 'return 1') => `--[[\n${header}\n]]\n${body}\n`;
+const script = (header: string, body = 'return keys.counter + args.by') => `--[[\n${header}\n]]\n${body}\n`;
 const GOOD = 'Adds one.\n\nKEYS[1] counter\nARGV[1] by - how much\nReturns the sum';
 
 describe('parseHeader', () => {
@@ -16,7 +16,7 @@ describe('parseHeader', () => {
     });
   });
 
-  it('[ST5] refuses a header that is missing, miscounts keys, skips a number, or lacks what the body uses', () => {
+  it('[ST5] refuses a header that is missing, miscounts keys, skips a number, or does not name just what the body uses', () => {
     expect(() => parseHeader('add-1.lua', 'return 1')).toThrow('has no header');
     expect(() => parseHeader('add-2.lua', script(GOOD))).toThrow('names 2 keys, its header 1');
     expect(() => parseHeader('add-1.lua', script(GOOD.replace('ARGV[1]', 'ARGV[2]')))).toThrow(
@@ -25,7 +25,15 @@ describe('parseHeader', () => {
     expect(() => parseHeader('add-1.lua', script(GOOD.replace('Returns', 'Gives')))).toThrow(
       'what it returns',
     );
-    expect(() => parseHeader('add-1.lua', script(GOOD, 'return ARGV[2]'))).toThrow('uses ARGV[2]');
+    expect(() => parseHeader('add-1.lua', script(GOOD, 'return keys.counter + args.much'))).toThrow(
+      'uses args.much, which its header lacks',
+    );
+    expect(() => parseHeader('add-1.lua', script(GOOD, 'return args.by'))).toThrow(
+      'does not use keys.counter',
+    );
+    expect(() => parseHeader('add-1.lua', script(GOOD, 'return KEYS[1] + args.by'))).toThrow(
+      'says KEYS; scripts have keys.name and args.name',
+    );
   });
 
   it('[ST5] limits in scripts are those of the protocol', () => {

@@ -7,61 +7,63 @@ import type { Namespace } from '../namespace.ts';
 import type { RoomId, TenantId } from '../protocol/ids.ts';
 
 /**
- * The keys of a room, in the order in which every room script takes them. All go when the last peer goes (LG4), and by
- * themselves when no edge has kept them for ten minutes (RC6).
+ * The keys of a room. All go when the last peer goes (LG4), and by themselves when no edge has kept them for ten minutes
+ * (RC6).
  */
-export type RoomKeys = readonly [
-  placements: string,
-  roster: string,
-  rosterOrder: string,
-  tracks: string,
-  log: string,
-  chat: string,
-  meta: string,
-];
+export interface RoomKeys {
+  /** Hash, peer id → `epoch|mediaNodeId|edgeId|requestId|holdEpoch`. Written by edges. */
+  readonly placements: string;
+  /** Hash, peer id → `sequence|joinedAtMs|role|displayName`. Written by edges. */
+  readonly roster: string;
+  /** Sorted set, peer id by sequence of joining: the pages of the roster. Written by edges. */
+  readonly rosterOrder: string;
+  /** Hash, track id → `epoch|homeNodeId|peerId|kind|source|paused`, and `|replaces` after it where there is such a track. Written by media nodes. */
+  readonly tracks: string;
+  /** Stream of `previousId`, `event`: the room's last events. */
+  readonly log: string;
+  /** List of messages as JSON, the newest last. */
+  readonly chat: string;
+  /**
+   * Hash: `lastEventId`, `lastEpoch`, `joinSequence`; after a loss `rebuildingUntilMs` by Redis TIME, and
+   * `rebuiltEventId`, which the order went on above; `token|peerId` → which generation of the peer's session tokens is
+   * in use; `subject|digest` → peer ids of one person, joined by commas, and `subject-of|peerId` → whose it is; `former|peerId` → `epoch|mediaNodeId`, where a peer that is being moved goes on until it has moved;
+   * `tracks|peerId` → its track ids, joined by commas; `gone|peer|peerId` and `gone|track|trackId` → when that left or ended, in
+   * milliseconds of Redis TIME, with their number in `tombstones`; and
+   * `gateway|datacenter|homeNodeId` → `epoch|mediaNodeId`, which media nodes write.
+   */
+  readonly meta: string;
+}
 
 function roomKeys(namespace: Namespace, roomId: RoomId): RoomKeys {
   const key = (part: string): string => `${namespace}:{room:${roomId}}:${part}`;
-  return [
-    /** Hash, peer id → `epoch|mediaNodeId|edgeId|requestId|holdEpoch`. Written by edges. */
-    key('placements'),
-    /** Hash, peer id → `sequence|joinedAtMs|role|displayName`. Written by edges. */
-    key('roster'),
-    /** Sorted set, peer id by sequence of joining: the pages of the roster. Written by edges. */
-    key('roster-order'),
-    /** Hash, track id → `epoch|homeNodeId|peerId|kind|source|paused`, and `|replaces` after it where there is such a track. Written by media nodes. */
-    key('tracks'),
-    /** Stream of `previousId`, `event`: the room's last events. */
-    key('log'),
-    /** List of messages as JSON, the newest last. */
-    key('chat'),
-    /**
-     * Hash: `lastEventId`, `lastEpoch`, `joinSequence`; after a loss `rebuildingUntilMs` by Redis TIME, and
-     * `rebuiltEventId`, which the order went on above; `token|peerId` → which generation of the peer's session tokens is
-     * in use; `subject|digest` → peer ids of one person, joined by commas, and `subject-of|peerId` → whose it is; `former|peerId` → `epoch|mediaNodeId`, where a peer that is being moved goes on until it has moved;
-     * `tracks|peerId` → its track ids, joined by commas; `gone|peer|peerId` and `gone|track|trackId` → when that left or ended, in
-     * milliseconds of Redis TIME, with their number in `tombstones`; and
-     * `gateway|datacenter|homeNodeId` → `epoch|mediaNodeId`, which media nodes write.
-     */
-    key('meta'),
-  ];
+  return {
+    placements: key('placements'),
+    roster: key('roster'),
+    rosterOrder: key('roster-order'),
+    tracks: key('tracks'),
+    log: key('log'),
+    chat: key('chat'),
+    meta: key('meta'),
+  };
 }
 
-/** The keys of a tenant, in the order in which its scripts take them. Both expire with the last lease of a claim. */
-function tenantKeys(namespace: Namespace, tenantId: TenantId): readonly [claims: string, rooms: string] {
+/** The keys of a tenant. Both expire with the last lease of a claim. */
+export interface TenantKeys {
+  /** Sorted set, `roomId|peerId` by the end of its lease in milliseconds of Redis TIME. Written by edges. */
+  readonly claims: string;
+  /** Hash, room id → number of claims in it. Written by edges. */
+  readonly rooms: string;
+}
+
+function tenantKeys(namespace: Namespace, tenantId: TenantId): TenantKeys {
   const key = (part: string): string => `${namespace}:{tenant:${tenantId}}:${part}`;
-  return [
-    /** Sorted set, `roomId|peerId` by the end of its lease in milliseconds of Redis TIME. Written by edges. */
-    key('claims'),
-    /** Hash, room id → number of claims in it. Written by edges. */
-    key('rooms'),
-  ];
+  return { claims: key('claims'), rooms: key('rooms') };
 }
 
 /** The keys and channels of one cluster: all begin with its namespace, so that two clusters may share a Redis (SPEC NS1). */
 export interface StoreKeys {
   readonly room: (roomId: RoomId) => RoomKeys;
-  readonly tenant: (tenantId: TenantId) => ReturnType<typeof tenantKeys>;
+  readonly tenant: (tenantId: TenantId) => TenantKeys;
   /**
    * String, up to when tokens were issued that are not taken any more, in milliseconds of Redis TIME: of the tenant, or of a
    * room, a person (by digest), or a person in a room. Written by edges; goes by itself when no such token can be valid any more.

@@ -27,7 +27,15 @@ import { KEYS } from '../testing/store-keys.ts';
 import type { MalformedKind } from './malformed.ts';
 
 const ROOM = room('standup');
-const [PLACEMENTS, ROSTER, ROSTER_ORDER, TRACKS, LOG, CHAT, META] = KEYS.room(ROOM);
+const {
+  placements: PLACEMENTS,
+  roster: ROSTER,
+  rosterOrder: ROSTER_ORDER,
+  tracks: TRACKS,
+  log: LOG,
+  chat: CHAT,
+  meta: META,
+} = KEYS.room(ROOM);
 let server: TestRedis;
 let redis: Redis;
 let store: ClusterStore;
@@ -375,7 +383,7 @@ describe('malformed records', () => {
 
   it('[ST3] tenants: claims are held and freed, and a count that is none is made anew', async () => {
     const acme = tenant('acme');
-    const [claims, rooms] = KEYS.tenant(acme);
+    const { claims, rooms } = KEYS.tenant(acme);
     const claimOf = (name: string, where = ROOM) => ({ roomId: where, peerId: peer(name) });
     const limits = { maxPeers: undefined, maxRooms: 2 };
     const { tenants } = store;
@@ -395,7 +403,7 @@ describe('malformed records', () => {
   });
 
   it('[ST3] a key of another type costs its room what the store kept of it, and nothing else', async () => {
-    for (const key of KEYS.room(ROOM)) {
+    for (const key of Object.values({ ...KEYS.room(ROOM) })) {
       await redis.flushall();
       const { epoch } = await join('ann');
       await redis.del(key);

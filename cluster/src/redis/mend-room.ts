@@ -1,5 +1,7 @@
 import { PlenaryError } from '../errors.ts';
+import type { RoomKeys } from './keys.ts';
 import type { ReportMalformed } from './malformed.ts';
+import { mendRoom } from './scripts.generated.ts';
 import type { RunScript } from './scripts.generated.ts';
 import { isReplyError } from './store-trouble.ts';
 
@@ -15,7 +17,7 @@ const isOfOtherType = (fault: unknown): boolean =>
  */
 export async function mendingRoom<Result>(
   run: RunScript,
-  keys: readonly string[],
+  keys: RoomKeys,
   report: ReportMalformed,
   work: () => Promise<Result>,
 ): Promise<Result> {
@@ -23,8 +25,8 @@ export async function mendingRoom<Result>(
     return await work();
   } catch (fault) {
     if (!isOfOtherType(fault)) throw fault;
-    if ((await run('mendRoom', keys, [])) === 1)
-      report('room', () => `a key of ${String(keys[0])} had another type`);
+    if ((await mendRoom(run, keys)) === 1)
+      report('room', () => `a key of the room of ${keys.placements} had another type`);
     throw new PlenaryError('store_unavailable', 'The room could not be read, and is published anew.', {
       cause: fault,
     });

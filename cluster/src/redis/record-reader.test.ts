@@ -24,7 +24,7 @@ describe('RecordReader', () => {
       () => undefined,
     );
     const read = async (names: readonly string[]): Promise<readonly string[]> => {
-      const records = await reader.read(([most, , known, from]) =>
+      const records = await reader.read(({ most, known, from }) =>
         Promise.resolve(listed(names, Number(most), known === '' ? [] : known.split(','), Number(from))),
       );
       return records.map(({ edgeId }) => edgeId);

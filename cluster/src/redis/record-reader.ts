@@ -8,7 +8,12 @@ const MAX_RECORD_BYTES = 4_096;
 const REPLY = z.tuple([z.number(), z.number()]).rest(OPAQUE_TEXT);
 
 /** What the script that lists records is asked: how many, of which length, which first, and from where. */
-type Asked = readonly [most: string, longest: string, known: string, from: string];
+interface Asked {
+  readonly most: string;
+  readonly longest: string;
+  readonly known: string;
+  readonly from: string;
+}
 
 /**
  * Reads the living records of one kind. Whoever can write into the registry can write what they like, as much as they like: so
@@ -40,12 +45,12 @@ export class RecordReader<Schema extends z.ZodType> {
     );
     // They come in the order in which they were given: those that have been known longest first.
     const known = [...read].slice(0, MAX_KNOWN_RECORDS);
-    const reply = await list([
-      String(MAX_RECORDS),
-      String(MAX_RECORD_BYTES),
-      known.join(','),
-      String(this.#from),
-    ]);
+    const reply = await list({
+      most: String(MAX_RECORDS),
+      longest: String(MAX_RECORD_BYTES),
+      known: known.join(','),
+      from: String(this.#from),
+    });
     const [unreadable, beyond, ...texts] = REPLY.parse(reply);
     // Those that did not fit in come in a later reading.
     this.#from = beyond > 0 ? this.#from + MAX_RECORDS - known.length : 0;

@@ -60,19 +60,19 @@ export class RedisRegistry implements Registry {
       'firstPort' in wanted ? [wanted, 0, []] : [wanted.range, wanted.size, wanted.except];
     const reply = await claimPortSlice(
       this.#run,
-      [this.#keys.portSlices],
-      [
-        mediaNodeId,
+      { portSlices: this.#keys.portSlices },
+      {
+        id: mediaNodeId,
         incarnation,
-        String(leaseMs),
-        String(SLICE_REST_MS),
+        leaseMs: String(leaseMs),
+        restMs: String(SLICE_REST_MS),
         announcedAddress,
-        announcedIpv6,
-        String(ports.firstPort),
-        String(ports.lastPort),
-        String(size),
-        `,${except.join(',')},`,
-      ],
+        alsoAnnounced: announcedIpv6,
+        firstPort: String(ports.firstPort),
+        lastPort: String(ports.lastPort),
+        size: String(size),
+        except: `,${except.join(',')},`,
+      },
     );
     return toSlice(reply);
   }
@@ -81,18 +81,18 @@ export class RedisRegistry implements Registry {
     const { firstPort, lastPort } = record.portSlice;
     const reply = await announceMediaNode(
       this.#run,
-      [this.#keys.mediaNodes, this.#keys.portSlices],
-      [
-        record.mediaNodeId,
-        record.incarnation,
-        String(leaseMs),
-        JSON.stringify(record),
-        record.announcedAddress,
-        record.announcedIpv6 ?? '',
-        String(firstPort),
-        String(lastPort),
-        String(SLICE_REST_MS),
-      ],
+      { registry: this.#keys.mediaNodes, portSlices: this.#keys.portSlices },
+      {
+        id: record.mediaNodeId,
+        incarnation: record.incarnation,
+        leaseMs: String(leaseMs),
+        record: JSON.stringify(record),
+        announcedAddress: record.announcedAddress,
+        alsoAnnounced: record.announcedIpv6 ?? '',
+        firstPort: String(firstPort),
+        lastPort: String(lastPort),
+        restMs: String(SLICE_REST_MS),
+      },
     );
     return toResult(reply);
   }
@@ -100,8 +100,13 @@ export class RedisRegistry implements Registry {
   async announceEdge(record: EdgeRecord, leaseMs: number): Promise<AnnounceResult> {
     const reply = await announce(
       this.#run,
-      [this.#keys.edges],
-      [record.edgeId, record.incarnation, String(leaseMs), JSON.stringify(record)],
+      { registry: this.#keys.edges },
+      {
+        id: record.edgeId,
+        incarnation: record.incarnation,
+        leaseMs: String(leaseMs),
+        record: JSON.stringify(record),
+      },
     );
     return toResult(reply);
   }
@@ -109,21 +114,21 @@ export class RedisRegistry implements Registry {
   async withdrawMediaNode(mediaNodeId: MediaNodeId, incarnation: Incarnation): Promise<void> {
     await withdrawMediaNode(
       this.#run,
-      [this.#keys.mediaNodes, this.#keys.portSlices],
-      [mediaNodeId, incarnation, String(SLICE_REST_MS)],
+      { registry: this.#keys.mediaNodes, portSlices: this.#keys.portSlices },
+      { id: mediaNodeId, incarnation, restMs: String(SLICE_REST_MS) },
     );
   }
 
   async withdrawEdge(edgeId: EdgeId, incarnation: Incarnation): Promise<void> {
-    await withdraw(this.#run, [this.#keys.edges], [edgeId, incarnation]);
+    await withdraw(this.#run, { registry: this.#keys.edges }, { id: edgeId, incarnation });
   }
 
   liveMediaNodes(): Promise<readonly MediaNodeRecord[]> {
-    return this.#mediaNodes.read((asked) => listLive(this.#run, [this.#keys.mediaNodes], asked));
+    return this.#mediaNodes.read((asked) => listLive(this.#run, { registry: this.#keys.mediaNodes }, asked));
   }
 
   liveEdges(): Promise<readonly EdgeRecord[]> {
-    return this.#edges.read((asked) => listLive(this.#run, [this.#keys.edges], asked));
+    return this.#edges.read((asked) => listLive(this.#run, { registry: this.#keys.edges }, asked));
   }
 }
 

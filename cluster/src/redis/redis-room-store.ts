@@ -20,10 +20,10 @@ import type {
   RoomView,
   StoredTrack,
 } from '../room/room-store.ts';
-import { chatMessageId, ROOM_REBUILD_MS, sequenceOfCursor } from '../room/room-store.ts';
+import { chatMessageId, sequenceOfCursor } from '../room/room-store.ts';
 import type { StoreClient } from './client.ts';
 import { CommandGate } from './command-gate.ts';
-import type { StoreKeys } from './keys.ts';
+import type { RoomKeys, StoreKeys } from './keys.ts';
 import { readable, readableOnes } from './malformed.ts';
 import type { ReportMalformed } from './malformed.ts';
 import { mendingRoom } from './mend-room.ts';
@@ -84,7 +84,6 @@ const flag = (value: boolean): '0' | '1' => (value ? '1' : '0');
 /** The room store in Redis: one script for each change, all keys of a room on one hash tag. */
 export class RedisRoomStore implements RoomStore {
   readonly #redis: StoreClient;
-  readonly #bare: RunScript;
   readonly #run: RunScript;
   readonly #keys: StoreKeys;
   readonly #report: ReportMalformed;
@@ -100,14 +99,13 @@ export class RedisRoomStore implements RoomStore {
   ) {
     this.#gate = gate;
     this.#redis = redis;
-    this.#bare = run;
-    this.#run = async (name, keys, args) => mendingRoom(run, keys, report, async () => run(name, keys, args));
+    this.#run = run;
     this.#keys = keys;
     this.#report = report;
   }
 
   async view(roomId: RoomId): Promise<RoomView> {
-    const [placementsKey, , , tracks] = this.#keys.room(roomId);
+    const { placements: placementsKey, tracks } = this.#keys.room(roomId);
     const reply = await this.#ask(roomId, placementsKey, async () => {
       const replies = await this.#redis.multi().hvals(placementsKey).hgetall(tracks).exec();
       const refused = replies?.find(([error]) => error !== null)?.[0];
@@ -126,35 +124,35 @@ export class RedisRoomStore implements RoomStore {
   }
 
   async placePeer(request: PlaceRequest): Promise<Placement> {
-    const reply = await placePeer(this.#run, this.#keys.room(request.roomId), [
-      request.peerId,
-      request.requestId,
-      request.edgeId,
-      request.mediaNodeId,
-      request.replacesEpoch === undefined ? '' : String(request.replacesEpoch),
-      String(request.maxPeers),
-      request.keepsEpoch === undefined ? '' : String(request.keepsEpoch),
-      request.heldUnder === undefined ? '' : String(request.heldUnder),
-      request.subject?.digest ?? '',
-      String(request.subject?.maxPeers ?? ''),
-    ]);
+    const reply = await placePeer(...this.#room(request.roomId), {
+      peerId: request.peerId,
+      requestId: request.requestId,
+      edgeId: request.edgeId,
+      mediaNodeId: request.mediaNodeId,
+      replacesEpoch: String(request.replacesEpoch ?? ''),
+      maxPeers: String(request.maxPeers),
+      keepsEpoch: String(request.keepsEpoch ?? ''),
+      heldUnder: String(request.heldUnder ?? ''),
+      subject: request.subject?.digest ?? '',
+      maxPeersOfSubject: String(request.subject?.maxPeers ?? ''),
+    });
     return readPlaced(request.peerId, reply);
   }
 
   async placementOf(roomId: RoomId, peerId: PeerId): Promise<Placement | undefined> {
-    const [placements] = this.#keys.room(roomId);
+    const { placements } = this.#keys.room(roomId);
     const value = await this.#ask(roomId, placements, async () => this.#redis.hget(placements, peerId));
     return value === null ? undefined : this.#readPlacements([[peerId, value]])[0];
   }
 
   async formerPlacement(roomId: RoomId, peerId: PeerId): Promise<FormerPlacement | undefined> {
-    const [, , , , , , meta] = this.#keys.room(roomId);
+    const { meta } = this.#keys.room(roomId);
     const value = await this.#ask(roomId, meta, async () => this.#redis.hget(meta, `former|${peerId}`));
     return value === null ? undefined : readFormer(value, this.#report);
   }
 
   async settlePeer(roomId: RoomId, peerId: PeerId, epoch: Epoch): Promise<void> {
-    await settlePeer(this.#run, this.#keys.room(roomId), [peerId, String(epoch)]);
+    await settlePeer(...this.#room(roomId), { peerId, epoch: String(epoch) });
   }
 
   async joinPeer(
@@ -162,13 +160,13 @@ export class RedisRoomStore implements RoomStore {
     peer: { readonly peerId: PeerId; readonly displayName: string; readonly role: Role },
     epoch: Epoch,
   ): ReturnType<RoomStore['joinPeer']> {
-    const reply = await joinPeer(this.#run, this.#keys.room(roomId), [
-      peer.peerId,
-      String(epoch),
-      peer.displayName,
-      peer.role,
-      String(ROSTER_PAGE_SIZE),
-    ]);
+    const reply = await joinPeer(...this.#room(roomId), {
+      peerId: peer.peerId,
+      epoch: String(epoch),
+      displayName: peer.displayName,
+      role: peer.role,
+      pageSize: String(ROSTER_PAGE_SIZE),
+    });
     return readJoined(peer.peerId, reply, this.#report);
   }
 
@@ -179,13 +177,17 @@ export class RedisRoomStore implements RoomStore {
     edgeId: EdgeId,
     tokenGeneration?: number,
   ): Promise<AttachedPeer> {
-    const generation = tokenGeneration === undefined ? '' : String(tokenGeneration);
-    const args = [peerId, String(epoch), edgeId, generation] as const;
-    return readAttached(peerId, await attachPeer(this.#run, this.#keys.room(roomId), args), this.#report);
+    const reply = await attachPeer(...this.#room(roomId), {
+      peerId,
+      epoch: String(epoch),
+      edgeId,
+      tokenGeneration: String(tokenGeneration ?? ''),
+    });
+    return readAttached(peerId, reply, this.#report);
   }
 
   async confirmToken(roomId: RoomId, peerId: PeerId, tokenGeneration: number): Promise<void> {
-    await confirmToken(this.#run, this.#keys.room(roomId), [peerId, String(tokenGeneration)]);
+    await confirmToken(...this.#room(roomId), { peerId, tokenGeneration: String(tokenGeneration) });
   }
 
   async removePeer(
@@ -195,26 +197,31 @@ export class RedisRoomStore implements RoomStore {
     reason: LeaveReason,
     heldUnder?: Epoch,
   ): Promise<LoggedEvent[]> {
-    const change = [peerId, String(epoch), reason, heldUnder === undefined ? '' : String(heldUnder)] as const;
-    return readEvents(await removePeer(this.#run, this.#keys.room(roomId), change));
+    const reply = await removePeer(...this.#room(roomId), {
+      peerId,
+      epoch: String(epoch),
+      reason,
+      heldUnder: String(heldUnder ?? ''),
+    });
+    return readEvents(reply);
   }
 
   async publishTrack(roomId: RoomId, track: StoredTrack): Promise<LoggedEvent[]> {
-    const reply = await publishTrack(this.#run, this.#keys.room(roomId), [
-      track.trackId,
-      String(track.epoch),
-      track.homeNodeId,
-      track.peerId,
-      track.kind,
-      track.source,
-      flag(track.paused),
-      track.replaces ?? '',
-    ]);
+    const reply = await publishTrack(...this.#room(roomId), {
+      trackId: track.trackId,
+      epoch: String(track.epoch),
+      homeNodeId: track.homeNodeId,
+      peerId: track.peerId,
+      kind: track.kind,
+      source: track.source,
+      paused: flag(track.paused),
+      replaces: track.replaces ?? '',
+    });
     return readPublished(reply);
   }
 
   async setTrackPaused(roomId: RoomId, trackId: TrackId, paused: boolean): Promise<LoggedEvent[]> {
-    return readEvents(await setTrackPaused(this.#run, this.#keys.room(roomId), [trackId, flag(paused)]));
+    return readEvents(await setTrackPaused(...this.#room(roomId), { trackId, paused: flag(paused) }));
   }
 
   async endTracks(
@@ -222,12 +229,12 @@ export class RedisRoomStore implements RoomStore {
     trackIds: readonly TrackId[],
     reason: TrackEndReason,
   ): Promise<LoggedEvent[]> {
-    return readEvents(await endTracks(this.#run, this.#keys.room(roomId), [reason, trackIds.join(',')]));
+    return readEvents(await endTracks(...this.#room(roomId), { reason, trackIds: trackIds.join(',') }));
   }
 
   async tracks(roomId: RoomId, trackIds: readonly TrackId[]): Promise<readonly StoredTrack[]> {
     if (trackIds.length === 0) return [];
-    const [, , , tracks] = this.#keys.room(roomId);
+    const { tracks } = this.#keys.room(roomId);
     const values = await this.#ask(roomId, tracks, async () => this.#redis.hmget(tracks, ...trackIds));
     const found = trackIds.flatMap((trackId, index): [string, string][] => {
       const value = values[index];
@@ -237,16 +244,16 @@ export class RedisRoomStore implements RoomStore {
   }
 
   async postChat(post: ChatPost): ReturnType<RoomStore['postChat']> {
-    const reply = await postChat(this.#run, this.#keys.room(post.roomId), [
-      chatMessageId(post),
-      post.peerId,
-      post.text,
-    ]);
+    const reply = await postChat(...this.#room(post.roomId), {
+      messageId: chatMessageId(post),
+      peerId: post.peerId,
+      text: post.text,
+    });
     return readPosted(reply);
   }
 
   async rosterPage(roomId: RoomId, cursor: string): ReturnType<RoomStore['rosterPage']> {
-    const [, roster, rosterOrder] = this.#keys.room(roomId);
+    const { roster, rosterOrder } = this.#keys.room(roomId);
     const after = `(${sequenceOfCursor(cursor)}`;
     const limit = ROSTER_PAGE_SIZE + 1;
     const found = await this.#ask(roomId, rosterOrder, async () =>
@@ -267,19 +274,19 @@ export class RedisRoomStore implements RoomStore {
   }
 
   async eventsAfter(roomId: RoomId, afterEventId: EventId): Promise<LoggedEvent[] | undefined> {
-    const reply = await eventsAfter(this.#run, this.#keys.room(roomId), [afterEventId]);
+    const reply = await eventsAfter(...this.#room(roomId), { afterEventId });
     return readEventsAfter(afterEventId, reply, this.#report);
   }
 
   async snapshot(roomId: RoomId): Promise<RoomSnapshot | undefined> {
     return readRoomReply(
-      await readRoom(this.#run, this.#keys.room(roomId), [String(ROSTER_PAGE_SIZE)]),
+      await readRoom(...this.#room(roomId), { pageSize: String(ROSTER_PAGE_SIZE) }),
       this.#report,
     );
   }
 
   async lastEventId(roomId: RoomId): Promise<EventId> {
-    const [, , , , , , meta] = this.#keys.room(roomId);
+    const { meta } = this.#keys.room(roomId);
     const noted = (await this.#ask(roomId, meta, async () => this.#redis.hget(meta, 'lastEventId'))) ?? START;
     // A client that is told of the beginning only learns nothing new; the next event sets it right.
     return readable(this.#report, 'meta', () => EVENT_ID.parse(noted)) ?? START;
@@ -287,10 +294,13 @@ export class RedisRoomStore implements RoomStore {
 
   async claimGateway(claim: GatewayClaim): Promise<Gateway> {
     const { roomId, datacenter, homeNodeId, mediaNodeId, replacesEpoch } = claim;
-    const replaces = replacesEpoch === undefined ? '' : String(replacesEpoch);
-    return readGateway(
-      await claimGateway(this.#run, this.#keys.room(roomId), [datacenter, homeNodeId, mediaNodeId, replaces]),
-    );
+    const reply = await claimGateway(...this.#room(roomId), {
+      datacenter,
+      homeNodeId,
+      mediaNodeId,
+      replacesEpoch: String(replacesEpoch ?? ''),
+    });
+    return readGateway(reply);
   }
 
   async releaseGateway(
@@ -299,7 +309,7 @@ export class RedisRoomStore implements RoomStore {
     homeNodeId: MediaNodeId,
     epoch: Epoch,
   ): Promise<void> {
-    await releaseGateway(this.#run, this.#keys.room(roomId), [datacenter, homeNodeId, String(epoch)]);
+    await releaseGateway(...this.#room(roomId), { datacenter, homeNodeId, epoch: String(epoch) });
   }
 
   async republishPeers(
@@ -308,9 +318,12 @@ export class RedisRoomStore implements RoomStore {
     peers: readonly HeldPeer[],
     knownEventId: EventId,
   ): Promise<RepublishedPeers> {
-    const records = peers.map(heldPeerRecord).join(RECORD_SEPARATOR);
-    const args = [edgeId, knownEventId, String(ROOM_REBUILD_MS), records] as const;
-    return readRepublishedPeers(await republishPeers(this.#run, this.#keys.room(roomId), args), this.#report);
+    const reply = await republishPeers(...this.#room(roomId), {
+      edgeId,
+      knownEventId,
+      peers: peers.map(heldPeerRecord).join(RECORD_SEPARATOR),
+    });
+    return readRepublishedPeers(reply, this.#report);
   }
 
   async republishTracks(
@@ -318,27 +331,34 @@ export class RedisRoomStore implements RoomStore {
     homeNodeId: MediaNodeId,
     tracks: readonly StoredTrack[],
   ): Promise<RepublishedTracks> {
-    const records = tracks.map((track) => `${track.trackId}|${trackValue(track)}`).join(RECORD_SEPARATOR);
-    const args = [homeNodeId, String(ROOM_REBUILD_MS), records] as const;
-    return readRepublishedTracks(
-      await republishTracks(this.#run, this.#keys.room(roomId), args),
-      this.#report,
-    );
+    const reply = await republishTracks(...this.#room(roomId), {
+      homeNodeId,
+      tracks: tracks.map((track) => `${track.trackId}|${trackValue(track)}`).join(RECORD_SEPARATOR),
+    });
+    return readRepublishedTracks(reply, this.#report);
   }
 
   async standing(roomId: RoomId): Promise<RoomStanding> {
-    return readStanding(await roomStanding(this.#run, this.#keys.room(roomId), []));
+    return readStanding(await roomStanding(...this.#room(roomId)));
   }
 
   async placements(roomId: RoomId): Promise<readonly Placement[]> {
-    const [placements] = this.#keys.room(roomId);
+    const { placements } = this.#keys.room(roomId);
     const all = await this.#ask(roomId, placements, async () => this.#redis.hgetall(placements));
     return this.#readPlacements(Object.entries(all));
   }
 
+  /** What a script of a room begins with: how it is run, and the keys from which it takes its own. */
+  #room(roomId: RoomId): [run: RunScript, keys: RoomKeys] {
+    const keys = this.#keys.room(roomId);
+    const run: RunScript = async (...script) =>
+      mendingRoom(this.#run, keys, this.#report, async () => this.#run(...script));
+    return [run, keys];
+  }
+
   /** Gives a command that is about a key of a room. */
   async #ask<Reply>(roomId: RoomId, key: string, command: () => Promise<Reply>): Promise<Reply> {
-    return mendingRoom(this.#bare, this.#keys.room(roomId), this.#report, async () =>
+    return mendingRoom(this.#run, this.#keys.room(roomId), this.#report, async () =>
       guarded(this.#gate, key, command),
     );
   }

@@ -46,12 +46,12 @@ export class RedisTenantStore implements TenantStore {
     leaseMs: number,
   ): Promise<boolean> {
     const reply = CLAIM_REPLY.parse(
-      await claimTenant(this.#run, this.#keys.tenant(tenantId), [
-        claimKey(claim),
-        String(leaseMs),
-        String(limits.maxPeers ?? ''),
-        String(limits.maxRooms ?? ''),
-      ]),
+      await claimTenant(this.#run, this.#keys.tenant(tenantId), {
+        claim: claimKey(claim),
+        leaseMs: String(leaseMs),
+        maxPeers: String(limits.maxPeers ?? ''),
+        maxRooms: String(limits.maxRooms ?? ''),
+      }),
     );
     if (reply[0] === 'refused') {
       throw new PlenaryError('tenant_limit_reached', `It has its ${reply[1]} already.`);
@@ -61,16 +61,16 @@ export class RedisTenantStore implements TenantStore {
 
   async renew(tenantId: TenantId, claims: readonly TenantClaim[], leaseMs: number): Promise<void> {
     for (let index = 0; index < claims.length; index += RENEW_AT_ONCE) {
-      const list = claims
+      const claimList = claims
         .slice(index, index + RENEW_AT_ONCE)
         .map(claimKey)
         .join(',');
-      await renewTenant(this.#run, this.#keys.tenant(tenantId), [String(leaseMs), list]);
+      await renewTenant(this.#run, this.#keys.tenant(tenantId), { leaseMs: String(leaseMs), claimList });
     }
   }
 
   async release(tenantId: TenantId, claim: TenantClaim): Promise<void> {
-    await releaseTenant(this.#run, this.#keys.tenant(tenantId), [claimKey(claim)]);
+    await releaseTenant(this.#run, this.#keys.tenant(tenantId), { claim: claimKey(claim) });
   }
 
   async revoke(
@@ -81,8 +81,8 @@ export class RedisTenantStore implements TenantStore {
   ): Promise<void> {
     const person = subject === undefined ? undefined : digestOfSubject(subject);
     const { revocation, ending } = this.#keys;
-    const keys = [revocation(tenantId, roomId, person), ending(tenantId, roomId, person)] as const;
-    await revokeTokens(this.#run, keys, [String(forMs), ends ? '1' : '']);
+    const keys = { revoked: revocation(tenantId, roomId, person), ended: ending(tenantId, roomId, person) };
+    await revokeTokens(this.#run, keys, { forMs: String(forMs), ends: ends ? '1' : '' });
   }
 
   async isRevoked(tenantId: TenantId, token: IssuedToken): Promise<boolean> {
@@ -100,13 +100,13 @@ export class RedisTenantStore implements TenantStore {
     sinceMs: number,
   ): Promise<boolean> {
     const person = digestOfSubject(subject);
-    const keys = [
-      keyOf(tenantId, undefined, undefined),
-      keyOf(tenantId, roomId, undefined),
-      keyOf(tenantId, undefined, person),
-      keyOf(tenantId, roomId, person),
-    ] as const;
-    const [since = '', leeway = ''] = [sinceMs, CLOCK_LEEWAY_SECONDS * 1_000].map((ms) => ms.toFixed(0));
-    return IS_ANY_SINCE.parse(await findRevocation(this.#run, keys, [since, leeway])) === 1;
+    const keys = {
+      ofTenant: keyOf(tenantId, undefined, undefined),
+      ofRoom: keyOf(tenantId, roomId, undefined),
+      ofPerson: keyOf(tenantId, undefined, person),
+      ofPersonInRoom: keyOf(tenantId, roomId, person),
+    };
+    const times = { sinceMs: sinceMs.toFixed(0), leewayMs: (CLOCK_LEEWAY_SECONDS * 1_000).toFixed(0) };
+    return IS_ANY_SINCE.parse(await findRevocation(this.#run, keys, times)) === 1;
   }
 }

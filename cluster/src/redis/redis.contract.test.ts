@@ -34,7 +34,7 @@ describe('Redis scripts', () => {
     const limits = { maxPeers: undefined, maxRooms: undefined };
     await tenants.claim(acme, { roomId: room('standup'), peerId: peer('ann') }, limits, 60_000);
     await tenants.claim(acme, { roomId: room('standup'), peerId: peer('ben') }, limits, 1_000);
-    for (const key of KEYS.tenant(acme)) {
+    for (const key of Object.values({ ...KEYS.tenant(acme) })) {
       const leftMs = await redis.pttl(key);
       expect(leftMs).toBeGreaterThan(1_000);
       expect(leftMs).toBeLessThanOrEqual(60_000);

@@ -90,7 +90,7 @@ async function fill(): Promise<{ readonly held: HeldPeer[]; readonly tracks: Sto
 describe('what scripts cost', () => {
   it('[ST11] peers that are published again after a loss cost the same, however many tracks others have', async () => {
     const { held } = await fill();
-    await redis.del(KEYS.room(ROOM)[0]);
+    await redis.del(KEYS.room(ROOM).placements);
     const reads = await wholeReadsOf(() => rooms.republishPeers(ROOM, EDGE, held, EVENT_ID.parse('0-0')));
     expect(reads).toBeLessThanOrEqual(1);
   });

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { DATACENTER_ID, EDGE_ID, INCARNATION, MEDIA_NODE_ID } from '../protocol/ids.ts';
 import type { EdgeId, Incarnation, MediaNodeId } from '../protocol/ids.ts';
-import { HTTP_URL } from '../protocol/text.ts';
+import { HTTP_URL, patternText } from '../protocol/text.ts';
 import { ANNOUNCED_ADDRESS } from './addresses.ts';
 import type { AnnouncedAddresses } from './addresses.ts';
 
@@ -57,6 +57,9 @@ export const MEDIA_NODE_RECORD = z.object({
 });
 export type MediaNodeRecord = z.infer<typeof MEDIA_NODE_RECORD>;
 
+/** The name of a secret, and 16 bytes. */
+const EDGE_PROOF = patternText(/^[\w-]{8}\.[\w-]{22}$/, 31, 'must be the proof of an edge');
+
 export const EDGE_RECORD = z.object({
   edgeId: EDGE_ID,
   incarnation: INCARNATION,
@@ -66,6 +69,8 @@ export const EDGE_RECORD = z.object({
   /** Where operators reach it, if it says so. Nothing secret is ever sent there. */
   operatorUrl: HTTP_URL.optional(),
   state: z.enum(['serving', 'draining']),
+  /** Made with a key of the cluster, over what leads clients to it (SPEC NS7). */
+  proof: EDGE_PROOF.optional(),
   /** Its clock is so far off that tokens fail there (SPEC HL12). */
   isClockOff: z.boolean().optional(),
   /** It hears no other edge, or is not heard, although the store serves (SPEC HL13). */

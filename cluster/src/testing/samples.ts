@@ -63,6 +63,8 @@ export function edgeRecord(name: string, changes: Partial<EdgeRecord> = {}): Edg
     datacenter: datacenter('gra'),
     publicUrl: 'http://localhost:3000',
     state: 'serving',
+    // By a key that no cluster has.
+    proof: 'abcdefgh.abcdefghijklmnopqrstuw',
     ...changes,
   };
 }

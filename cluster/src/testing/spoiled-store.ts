@@ -45,7 +45,7 @@ export async function spoilHash(redis: Redis, key: string): Promise<void> {
 export async function spoilStore(url: string, roomId: RoomId): Promise<void> {
   const redis = new Redis(url);
   try {
-    const [placements, roster, rosterOrder, tracks, log, chat] = KEYS.room(roomId);
+    const { placements, roster, rosterOrder, tracks, log, chat } = KEYS.room(roomId);
     for (const key of [placements, roster, tracks, KEYS.edges, KEYS.mediaNodes, KEYS.portSlices])
       await spoilHash(redis, key);
     for (const [index] of GARBAGE.entries()) await redis.zadd(rosterOrder, index, `garbage-${index}`);
@@ -64,7 +64,7 @@ export async function spoilStore(url: string, roomId: RoomId): Promise<void> {
 export async function breakRoom(url: string, roomId: RoomId): Promise<void> {
   const redis = new Redis(url);
   try {
-    for (const key of KEYS.room(roomId)) {
+    for (const key of Object.values({ ...KEYS.room(roomId) })) {
       await redis.del(key);
       await redis.setbit(key, 7, 1);
     }

@@ -28,6 +28,8 @@ export class KeySetCache {
   #keys: KeySet | undefined;
   #reading: Promise<void> | undefined;
   #readAtMs = -Infinity;
+  /** Whether the last reading gave a set: without it nobody can say that a key is not there. */
+  #isCurrent = false;
   #timer: NodeJS.Timeout | undefined;
   #isRunning = false;
 
@@ -48,7 +50,7 @@ export class KeySetCache {
 
   /**
    * The keys of an id; none when there is no such key.
-   * @throws PlenaryError `keys_unavailable` while the set is being read, or was never read: the same token may be taken soon
+   * @throws PlenaryError `keys_unavailable` while the set is being read, or could not be: the same token may be taken soon
    */
   find(keyId: string): readonly VerificationKey[] {
     const keys = this.#keys?.get(keyId);
@@ -58,7 +60,7 @@ export class KeySetCache {
       // One reading for all who ask meanwhile; whoever asks soon after it has its answer already.
       this.#refreshSoon();
     }
-    if (this.#reading !== undefined || this.#keys === undefined) throw new PlenaryError('keys_unavailable');
+    if (this.#reading !== undefined || !this.#isCurrent) throw new PlenaryError('keys_unavailable');
     return [];
   }
 
@@ -82,9 +84,11 @@ export class KeySetCache {
     let nextMs = REFRESH_MS;
     try {
       this.#keys = await load();
+      this.#isCurrent = true;
       onRead(undefined);
     } catch (fault) {
       nextMs = RETRY_MS;
+      this.#isCurrent = false;
       onRead(fault);
     }
     if (this.#isRunning) this.#timer = after(nextMs, () => this.refresh());

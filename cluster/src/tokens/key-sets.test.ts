@@ -210,6 +210,23 @@ describe('KeySetCache', () => {
     expect(cache.find('ec-1')).toHaveLength(1);
   });
 
+  it('[TK10] while the last reading failed, a key that is not known may be a new one', async () => {
+    let set = SET;
+    let isUp = true;
+    const { cache } = await cacheOver(() =>
+      isUp ? Promise.resolve(set) : Promise.reject(new Error('down')),
+    );
+    isUp = false;
+    await cache.refresh();
+    expect(cache.find('ec-1')).toHaveLength(1);
+    expect(() => cache.find('new')).toThrow(unavailable);
+    isUp = true;
+    set = setOf(jwkOf(ED.publicKey, 'new'));
+    await cache.refresh();
+    expect(cache.find('new')).toHaveLength(1);
+    expect(cache.find('other')).toEqual([]);
+  });
+
   it('[TK10] a key that is published no more is taken no more', async () => {
     let set = SET;
     const { cache } = await cacheOver(() => Promise.resolve(set));

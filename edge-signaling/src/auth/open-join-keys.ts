@@ -17,13 +17,27 @@ export function openJoinKeys(
     clock,
     logger,
     metrics,
-  }: { readonly clock: Clock; readonly logger: Logger; readonly metrics: EdgeMetrics },
+  }: {
+    readonly clock: Clock;
+    readonly logger: Pick<Logger, 'warn' | 'info'>;
+    readonly metrics: Pick<EdgeMetrics, 'keySetReadings'>;
+  },
 ): OpenJoinKeys {
   const caches = new Map(
     [...settings.keySets].map(([apiKey, address]) => {
       let isFailing = false;
+      let isUseless = false;
       const cache = new KeySetCache({
-        load: async () => loadKeySet(address),
+        load: async () => {
+          const keys = await loadKeySet(address);
+          if (keys.size === 0 && !isUseless)
+            logger.warn(
+              { apiKey, ...address },
+              'the key set of an API key holds no key that is taken: its join tokens by published keys are refused; keys need a kid, and are EC P-256 or Ed25519',
+            );
+          isUseless = keys.size === 0;
+          return keys;
+        },
         clock,
         onRead: (fault) => {
           metrics.keySetReadings.inc({ result: fault === undefined ? 'ok' : 'failed' });

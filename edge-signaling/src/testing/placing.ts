@@ -46,6 +46,7 @@ export async function placing(others: readonly string[] = [], parts = new EdgePa
     clock,
     reportFault,
     lapsedForMs: LAPSED_FOR_MS,
+    isProven: () => true,
     onRead: () => parts.onRead(),
   });
   await directory.refresh();

@@ -10,11 +10,11 @@ end
 
 -- Notes that the room lost writes. Its order goes on above every id that was given, also by a clock that is behind, so
 -- that whoever knows an older one asks for the room anew; while it is being rebuilt already nobody knows a newer one.
-local function begin_rebuild(log, meta, known, rebuild_ms)
+local function begin_rebuild(log, meta, known)
   local last = last_event_id(log, meta)
   if is_rebuilding(meta) and not is_before(last, known) then return end
   if not is_rebuilding(meta) then
-    redis.call('HSET', meta, 'rebuildingUntilMs', string.format('%.0f', now_ms() + rebuild_ms))
+    redis.call('HSET', meta, 'rebuildingUntilMs', string.format('%.0f', now_ms() + ROOM_REBUILD_MS))
   end
   local top = is_before(last, known) and known or last
   local ms, number = parts_of(top)

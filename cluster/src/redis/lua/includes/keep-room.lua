@@ -1,7 +1,0 @@
---@limit ROOM_KEPT_MS
--- Keeps a room's keys on: they go by themselves when no edge has kept them for so long (SPEC RC6). Renewed at half time.
-local function keep_room(keys)
-  for _, key in ipairs(keys) do
-    if redis.call('PTTL', key) < ROOM_KEPT_MS / 2 then redis.call('PEXPIRE', key, ROOM_KEPT_MS) end
-  end
-end

@@ -1,9 +1,0 @@
---[[
-Finds out whether the server takes writes: writes a field and removes it, which leaves nothing (SPEC HL1).
-
-KEYS[1] probe
-Returns 1
-]]
-redis.call('HSET', KEYS[1], 'is', 'written')
-redis.call('HDEL', KEYS[1], 'is')
-return 1

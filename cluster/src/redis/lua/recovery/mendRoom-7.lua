@@ -1,0 +1,25 @@
+--[[
+Removes a room of which a key has another type than the room's, since no script can read it (SPEC ST3): its owners publish it
+again. Asks by commands that every process may give, so that no user of Redis needs another right.
+
+KEYS[1] placements
+KEYS[2] roster
+KEYS[3] rosterOrder
+KEYS[4] tracks
+KEYS[5] log
+KEYS[6] chat
+KEYS[7] meta
+Returns 1 when it was removed, else 0
+]]
+local asks = {
+  { 'HLEN', keys.placements }, { 'HLEN', keys.roster }, { 'ZCARD', keys.rosterOrder }, { 'HLEN', keys.tracks }, { 'XLEN', keys.log },
+  { 'LRANGE', keys.chat, 0, 0 }, { 'HLEN', keys.meta },
+}
+for _, ask in ipairs(asks) do
+  local reply = redis.pcall(unpack(ask))
+  if type(reply) == 'table' and reply.err and string.find(reply.err, 'WRONGTYPE') then
+    redis.call('DEL', keys.placements, keys.roster, keys.rosterOrder, keys.tracks, keys.log, keys.chat, keys.meta)
+    return 1
+  end
+end
+return 0

@@ -1,0 +1,19 @@
+--[[
+Gives the room as it is now. While it is being rebuilt there is nothing to give (SPEC RC2).
+
+KEYS[1] roster
+KEYS[2] rosterOrder
+KEYS[3] tracks
+KEYS[4] log
+KEYS[5] chat
+KEYS[6] meta
+ARGV[1] pageSize
+Returns {"room", snapshot} or {"rebuilding"}
+]]
+--@include clock
+--@include whole
+--@include last-event
+--@include snapshot
+--@include rebuild
+if is_rebuilding(keys.meta) then return { 'rebuilding' } end
+return { 'room', snapshot(keys.roster, keys.rosterOrder, keys.tracks, keys.log, keys.chat, keys.meta, tonumber(args.pageSize)) }

@@ -1,0 +1,11 @@
+--[[
+Frees a claim of a tenant; one that is gone changes nothing.
+
+KEYS[1] claims
+KEYS[2] rooms
+ARGV[1] claim - roomId|peerId
+Returns 1
+]]
+--@include tenant
+forget_claim(keys.claims, keys.rooms, args.claim)
+return 1
