@@ -15,6 +15,8 @@ const WORKERS = 2;
 const CONTRACT_WORKERS = 4;
 /** Files of integration tests at a time: they wait for processes most of the time, so that three fill two cores. */
 const INTEGRATION_WORKERS = 3;
+/** More than any single wait of these tests (`waitFor`), so that a failure says what was waited for. */
+const SLOWEST_MS = 300_000;
 
 /** Vitest's own second would fail a test on a machine that stands still for one. */
 const PATIENT = { poll: { timeout: 60_000 } };
@@ -60,8 +62,8 @@ export default defineConfig({
           exclude: everywhere,
           pool: 'forks',
           maxWorkers: CONTRACT_WORKERS,
-          testTimeout: 90_000,
-          hookTimeout: 90_000,
+          testTimeout: SLOWEST_MS,
+          hookTimeout: SLOWEST_MS,
         },
       },
       {
@@ -72,8 +74,8 @@ export default defineConfig({
           exclude: everywhere,
           pool: 'forks',
           maxWorkers: INTEGRATION_WORKERS,
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          testTimeout: SLOWEST_MS,
+          hookTimeout: SLOWEST_MS,
         },
       },
       {

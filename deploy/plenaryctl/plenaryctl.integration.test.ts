@@ -24,7 +24,7 @@ describe('plenaryctl', () => {
       workers: 1,
       readyTimeoutMs: 120_000,
     });
-  }, 130_000);
+  });
   afterAll(() => cluster.stop());
 
   function run(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Run> {

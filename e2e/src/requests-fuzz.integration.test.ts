@@ -66,7 +66,7 @@ beforeAll(async () => {
       if (event.type === 'exit') ended.push(`${event.id} ${event.how}`);
     },
   });
-}, 120_000);
+});
 afterAll(async () => cluster.stop());
 
 const edgeUrl = (index: number): string => {

@@ -116,7 +116,7 @@ describe.each(['uws', 'node'] as const)('connections that say nothing, on %s', (
         /^Max open files\s+(\d+)/m.exec(readFileSync(`/proc/${edge.pid}/limits`, 'utf8'))?.[1],
       );
       limitFiles(16);
-      await waitFor('the word', () => edge.output.includes('as many files open as it may'));
+      await edge.logged('as many files open as it may');
       limitFiles(limit);
       await waitFor('the edge to be ready', async () => (await edge.status('/ready')) === 200);
       expect(edge.output.split('as many files open as it may')).toHaveLength(2);
@@ -135,7 +135,7 @@ describe.each(['uws', 'node'] as const)('connections that say nothing, on %s', (
       async () => (await refused(edge, 'connections_of_address')) - before > 150,
     );
     await ann.call('chat.post', { requestId: 'c1', text: 'all is well' });
-    expect(await edge.status('/ready')).toBe(200);
+    await edge.ready();
     const bob = await cluster.client(index);
     await bob.join('daily');
     for (const socket of held) socket.destroy();

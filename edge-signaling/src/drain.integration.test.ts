@@ -66,15 +66,16 @@ describe('a peer that moves', () => {
     await ann.call('unsubscribe', { consumerIds: ['d'] });
     expect(old.callsOf('track.pause')).toMatchObject([{ ...placed, trackId }]);
     expect(there.callsOf('unsubscribe')).toMatchObject([{ epoch: next.epoch }, { epoch: next.epoch }]);
-    expect(await ann.refusal('unsubscribe', { consumerIds: ['c'], epoch: 1 })).toBe('stale_epoch');
+    expect(await ann.verdict('unsubscribe', { consumerIds: ['c'], epoch: 1 })).toBe('stale_epoch');
 
     await ann.call('media.moved', { epoch });
     expect(old.peerIds).toEqual([placed.peerId]);
     await ann.call('media.moved', { epoch: next.epoch });
     await waitFor('the old node to let her go', () => old.peerIds.length === 0);
     expect(old.callsOf('peer.drop')).toEqual([placed]);
-    expect(await cluster.store.rooms.formerPlacement(placed.roomId, placed.peerId)).toBeUndefined();
-    expect(await ann.refusal('unsubscribe', { consumerIds: ['c'], epoch })).toBe('stale_epoch');
+    const former = ({ rooms }: TestCluster['store']) => rooms.formerPlacement(placed.roomId, placed.peerId);
+    expect(await cluster.ask(former)).toBeUndefined();
+    expect(await ann.verdict('unsubscribe', { consumerIds: ['c'], epoch })).toBe('stale_epoch');
     expect(ann.noticesOf('media.lost')).toEqual([]);
     await ann.call('leave', {});
     await waitFor('her media to be freed', () => there.peerIds.length === 0);
@@ -116,17 +117,17 @@ describe('a peer that moves', () => {
     const there = nodeNamed(next.mediaNodeId);
     there.notify('peer.lost', { ...placed, epoch: next.epoch, reason: 'worker_died' });
     await waitFor('the second loss', () => ann.noticesOf('media.lost').length === 2);
-    expect(await ann.refusal('unsubscribe', { consumerIds: ['c'] })).toBe('media_lost');
+    expect(await ann.verdict('unsubscribe', { consumerIds: ['c'] })).toBe('media_lost');
     await ann.call('leave', {});
   });
 
   it('[DR3] that no other node takes stays where it is, and leaves nothing behind', async () => {
     const { ann, old, placed, epoch } = await annToMove('nowhere');
     for (const node of cluster.mediaNodes) node.refuseAdmissions = new PlenaryError('no_media_node');
-    expect(await ann.refusal('media.open', { ...MEDIA, moveFrom: epoch })).toBe('no_media_node');
+    expect(await ann.verdict('media.open', { ...MEDIA, moveFrom: epoch })).toBe('no_media_node');
     for (const node of cluster.mediaNodes) node.refuseAdmissions = undefined;
     await ann.call('unsubscribe', { consumerIds: ['c'], epoch });
-    expect(await ann.refusal('media.open', { ...MEDIA, moveFrom: 1 })).toBe('stale_epoch');
+    expect(await ann.verdict('media.open', { ...MEDIA, moveFrom: 1 })).toBe('stale_epoch');
     await ann.call('leave', {});
     await waitFor('her placement to go', async () => {
       const placement = await cluster.store.rooms.placementOf(placed.roomId, placed.peerId);
@@ -197,7 +198,7 @@ describe('an edge that drains', () => {
     const waiting = await cluster.client(0);
     await admin(first, 'POST', { deadlineMs: 600_000 });
     const request = await joinRequest('late', { sessionKey: waiting.key.jwk });
-    expect(await waiting.refusal('join', request)).toBe('shutting_down');
+    expect(await waiting.verdict('join', request)).toBe('shutting_down');
     await admin(first, 'DELETE');
     await first.ready();
   });

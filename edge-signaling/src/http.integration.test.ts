@@ -170,13 +170,13 @@ describe.each(['uws', 'node'] as const)('HTTP of other people, on %s', (server) 
   it('[EN6] every line that proxies wrote counts, whatever it looks like', async () => {
     const url = `http://127.0.0.1:${portOf[server]}`;
     const status = async (headers: Record<string, string>): Promise<number> => upgradeStatus(url, headers);
-    // Twenty at once, two more a second.
-    for (let index = 0; index < 60; index += 1)
-      await status({ 'x-forwarded-for': `[2001:db8::7]:${index + 1}` });
     // On Node's own server Engine.IO refuses a WebSocket with 400 always.
     const refused = server === 'uws' ? 403 : 400;
-    expect(await status({ 'x-forwarded-for': '6.6.6.6, 2001:db8::7' })).toBe(refused);
-    expect(await status({ forwarded: 'for=6.6.6.6, for="[2001:db8::7]:99"' })).toBe(refused);
+    await expectOneBucket(refused, status, [
+      (index) => ({ 'x-forwarded-for': `[2001:db8::7]:${index + 1}` }),
+      () => ({ 'x-forwarded-for': '6.6.6.6, 2001:db8::7' }),
+      () => ({ forwarded: 'for=6.6.6.6, for="[2001:db8::7]:99"' }),
+    ]);
     expect(await status({ 'x-forwarded-for': '2001:db8:1::7' })).toBe(101);
   });
 
@@ -216,6 +216,32 @@ describe.each(['uws', 'node'] as const)('HTTP of other people, on %s', (server) 
     client.close();
   });
 });
+
+/**
+ * All these ways of asking are one address' own, which may ask twenty times at once and twice more a second (`PLENARY_CONNECTS_PER_ADDRESS`):
+ * what the first of them emptied lets the others in no more often than it is filled meanwhile, however long a busy machine takes.
+ */
+async function expectOneBucket<Way>(
+  refused: number,
+  statusOfWay: (way: Way) => Promise<number>,
+  [first, ...others]: readonly ((index: number) => Way)[],
+): Promise<void> {
+  let asked = 0;
+  const isRefused = async (way: ((index: number) => Way) | undefined): Promise<boolean> => {
+    if (way === undefined) throw new Error('there is no way to ask');
+    const status = await statusOfWay(way(asked++));
+    expect([101, refused]).toContain(status);
+    return status === refused;
+  };
+  await waitFor('a refusal', () => isRefused(first));
+  for (const way of others) {
+    const emptyAtMs = performance.now();
+    let letIn = 0;
+    while (letIn < 20 && !(await isRefused(way))) letIn += 1;
+    expect(letIn).toBeLessThanOrEqual(1 + (2 * (performance.now() - emptyAtMs)) / 1_000);
+    await waitFor('a refusal', () => isRefused(way));
+  }
+}
 
 /** A PROXY header, version 2, that names this last byte of 203.0.113.0/24. */
 const proxyHeader = (last: number): Uint8Array =>
@@ -278,11 +304,10 @@ describe('HTTP of other versions', () => {
 
   it('[EN6] the PROXY protocol, version 2, is believed from a trusted proxy', async () => {
     const bytes = Buffer.concat([proxyHeader(9), Buffer.from(UPGRADE)]);
-    const answers = new Set<string>();
-    for (let index = 0; index < 60; index += 1) answers.add(statusOf(await exchange(portOf.uws, bytes)));
-    expect([...answers].sort()).toEqual(['101', '403']);
     const url = `http://127.0.0.1:${portOf.uws}`;
-    expect(await upgradeStatus(url, { 'x-forwarded-for': '203.0.113.9' })).toBe(403);
+    const byHeader = async (): Promise<number> => Number(statusOf(await exchange(portOf.uws, bytes)));
+    const byLine = async (): Promise<number> => upgradeStatus(url, { 'x-forwarded-for': '203.0.113.9' });
+    await expectOneBucket(403, async (ask) => ask(), [() => byHeader, () => byLine]);
     expect(await upgradeStatus(url, { 'x-forwarded-for': '203.0.113.10' })).toBe(101);
   });
 });

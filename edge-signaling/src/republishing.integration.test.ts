@@ -1,9 +1,10 @@
+import { CLIENT_REQUESTS } from '@plenary/cluster/protocol';
 import type { RoomSnapshot } from '@plenary/cluster/protocol';
 import { afterEach, describe, expect, it } from 'vitest';
 import { testRoom } from './testing/edge-process.ts';
 import { joinRequest } from './testing/test-client.ts';
 import type { TestClient } from './testing/test-client.ts';
-import { TestCluster } from './testing/test-cluster.ts';
+import { SHORT_LIVES, TestCluster } from './testing/test-cluster.ts';
 import { waitFor } from './testing/wait-for.ts';
 
 let cluster: TestCluster;
@@ -108,15 +109,20 @@ describe('the store forgets everything in the middle of a meeting', () => {
       return { ann: first, bob: second };
     })();
     await cluster.redis.flush();
-    await ann.call('chat.post', { requestId: 'c', text: 'hi' });
+    // They are not refused, not even for a moment.
+    await ann.callOnce('chat.post', { requestId: 'c', text: 'hi' });
     await bob.event((event) => event.type === 'chat.posted', 'the message');
     await cluster.redis.flush();
-    await bob.call('media.open', { rtpCapabilities: { codecs: [] }, publish: true });
-    await cluster.redis.flush();
+    await bob.callOnce('media.open', { rtpCapabilities: { codecs: [] }, publish: true });
     const late = await cluster.client();
-    expect(await late.refusal('join', await joinRequest('asked'))).toBe('store_unavailable');
+    const request = await joinRequest('asked', { sessionKey: late.key.jwk, displayName: 'Late' });
+    await cluster.redis.flush();
+    // On a machine that stands still right now the room is whole again before the edge hears of the join.
+    const first = await late.raw('join', request);
+    expect(['ok', 'store_unavailable']).toContain(first.ok ? 'ok' : first.error.code);
     await untilWhole('asked');
-    expect((await late.join('asked', { displayName: 'Late' })).room.peerCount).toBe(3);
+    const joined = first.ok ? CLIENT_REQUESTS.join.reply.parse(first.data) : await late.call('join', request);
+    expect(joined.room.peerCount).toBe(3);
     expect(ann.isClosed || bob.isClosed).toBe(false);
   });
 
@@ -130,11 +136,18 @@ describe('the store forgets everything in the middle of a meeting', () => {
     await cluster.untilServed();
     await untilWhole('away');
     for (const client of [bob, cem]) {
-      const { peers, tracks } = await snapshotFor(client);
+      // Of an edge that reaches the store later than the room is rebuilt the people come later.
+      const { peers, tracks } = await waitFor('both who stayed, and their track', async () => {
+        const room = await snapshotFor(client);
+        return room.peers.length >= 2 && room.tracks.length > 0 && room;
+      });
       expect(peers.map(({ displayName }) => displayName)).toEqual(['Bob', 'Cem']);
       expect(tracks).toHaveLength(1);
     }
-    expect(await cluster.edge(0).metric('plenary_edge_pending_departures')).toBe(0);
+    await waitFor(
+      'the removal to be made',
+      async () => (await cluster.edge(0).metric('plenary_edge_pending_departures')) === 0,
+    );
   });
 });
 
@@ -148,7 +161,7 @@ describe('records that nobody stands for', () => {
     const { rooms } = cluster.store;
     const bringBack = await cluster.redis.keep();
     await bob.call('leave', {});
-    expect(await rooms.placementOf(roomId, session.peerId)).toBeUndefined();
+    expect(await cluster.ask(() => rooms.placementOf(roomId, session.peerId))).toBeUndefined();
     // As the replica has it that did not hear of the leave.
     await bringBack();
     await waitFor(
@@ -162,20 +175,19 @@ describe('records that nobody stands for', () => {
   });
 
   it('[RC4] what an edge leaves behind that starts anew, and nobody takes up, goes', async () => {
-    cluster = await TestCluster.start({ edges: 1, mediaNodes: 1 });
+    cluster = await TestCluster.start({ edges: 1, mediaNodes: 1, edgeSettings: SHORT_LIVES });
     const gone = await cluster.client();
     const { session } = await gone.join('restarted', { displayName: 'Gone' });
     const [edge] = cluster.edges.splice(0);
     edge?.kill('SIGKILL');
     await edge?.exited();
-    await cluster.addEdge('edge-1');
+    await cluster.addEdge('edge-1', SHORT_LIVES);
     const ann = await cluster.client();
     await ann.join('restarted');
     await waitFor(
       'who never came back to go',
       async () =>
         (await cluster.store.rooms.placementOf(testRoom('restarted'), session.peerId)) === undefined,
-      30_000,
     );
     await ann.event((event) => event.type === 'peer.left' && event.peerId === session.peerId, 'the leave');
   });

@@ -23,9 +23,9 @@ describe('the key of a session', () => {
     const { ann, session, room } = await annIn('copied');
     const thief = await cluster.client(1);
     const request = await thief.resumeRequest(thief, session, room.lastEventId);
-    expect(await thief.refusal('resume', request)).toBe('proof_invalid');
-    expect(await thief.refusal('resume', { ...request, proof: 'A'.repeat(86) })).toBe('proof_invalid');
-    expect(await thief.refusal('resume', { ...request, proof: '' })).toBe('malformed_message');
+    expect(await thief.verdict('resume', request)).toBe('proof_invalid');
+    expect(await thief.verdict('resume', { ...request, proof: 'A'.repeat(86) })).toBe('proof_invalid');
+    expect(await thief.verdict('resume', { ...request, proof: '' })).toBe('malformed_message');
     await ann.call('chat.post', { requestId: 'c1', text: 'still here' });
     expect(ann.isClosed).toBe(false);
   });
@@ -36,8 +36,8 @@ describe('the key of a session', () => {
     const again = await cluster.client(0);
     const request = await again.resumeRequest(ann, session, room.lastEventId);
     const [sameEdge, otherEdge] = [await cluster.client(0), await cluster.client(1)];
-    expect(await sameEdge.refusal('resume', request)).toBe('proof_invalid');
-    expect(await otherEdge.refusal('resume', request)).toBe('proof_invalid');
+    expect(await sameEdge.verdict('resume', request)).toBe('proof_invalid');
+    expect(await otherEdge.verdict('resume', request)).toBe('proof_invalid');
     expect((await again.call('resume', request)).mediaAlive).toBe(true);
   });
 
@@ -48,7 +48,7 @@ describe('the key of a session', () => {
     const last = await cluster.client(1);
     const request = await last.resumeRequest(ann, session, room.lastEventId);
     const swapped = { ...request, sessionToken: renewed.sessionToken };
-    expect(await last.refusal('resume', swapped)).toBe('proof_invalid');
+    expect(await last.verdict('resume', swapped)).toBe('proof_invalid');
   });
 
   it('[SK1] who changes the network resumes from the new address', async () => {
@@ -62,7 +62,7 @@ describe('the key of a session', () => {
 
   it('[SK1] a join without a key is refused; one repeated with another key is another person', async () => {
     const [first, second] = [await cluster.client(0), await cluster.client(1)];
-    expect(await first.refusal('join', await joinRequest('keys', { sessionKey: undefined }))).toBe(
+    expect(await first.verdict('join', await joinRequest('keys', { sessionKey: undefined }))).toBe(
       'malformed_message',
     );
     const request = await joinRequest('keys');
@@ -81,7 +81,7 @@ describe('the tokens of a session', () => {
     await again.call('session.confirm', { sessionToken: renewed.sessionToken });
     const replay = await cluster.client(0);
     const request = await replay.resumeRequest(ann, session, room.lastEventId);
-    expect(await replay.refusal('resume', request)).toBe('token_replayed');
+    expect(await replay.verdict('resume', request)).toBe('token_replayed');
     // A refused one changed nothing: the session goes on where it is, and resumes by its newest token.
     await again.call('chat.post', { requestId: 'c1', text: 'still here' });
     expect(again.noticesOf('bye')).toEqual([]);
@@ -97,7 +97,7 @@ describe('the tokens of a session', () => {
     await third.resume(ann, second, room.lastEventId);
     const replay = await cluster.client(1);
     const request = await replay.resumeRequest(ann, session, room.lastEventId);
-    expect(await replay.refusal('resume', request)).toBe('token_replayed');
+    expect(await replay.verdict('resume', request)).toBe('token_replayed');
   });
 
   it('[SK2] one whose answer was lost resumes again', async () => {
@@ -113,8 +113,8 @@ describe('the tokens of a session', () => {
     const { ann, session } = await annIn('confirms');
     const { session: other } = await annIn('confirms');
     const { sessionToken } = other;
-    expect(await ann.refusal('session.confirm', { sessionToken })).toBe('token_invalid');
-    expect(await ann.refusal('session.confirm', { sessionToken: 'x' })).toBe('token_invalid');
+    expect(await ann.verdict('session.confirm', { sessionToken })).toBe('token_invalid');
+    expect(await ann.verdict('session.confirm', { sessionToken: 'x' })).toBe('token_invalid');
     await ann.call('session.confirm', { sessionToken: session.sessionToken });
   });
 
@@ -123,7 +123,7 @@ describe('the tokens of a session', () => {
     await annIn('there');
     const again = await cluster.client(1);
     const request = await again.resumeRequest(ann, { ...session, roomId: 'there' }, room.lastEventId);
-    expect(await again.refusal('resume', request)).toBe('token_wrong_room');
+    expect(await again.verdict('resume', request)).toBe('token_wrong_room');
   });
 
   it('[SK3][SE7] none resumes after a leave or a removal', async () => {
@@ -131,7 +131,7 @@ describe('the tokens of a session', () => {
     await ann.call('leave', {});
     const again = await cluster.client(1);
     const request = await again.resumeRequest(ann, session, room.lastEventId);
-    expect(await again.refusal('resume', request)).toBe('session_gone');
+    expect(await again.verdict('resume', request)).toBe('session_gone');
 
     const { ann: bob, session: bobs, room: bobsRoom } = await annIn('removed');
     const { rooms } = cluster.store;
@@ -142,7 +142,7 @@ describe('the tokens of a session', () => {
     bob.close();
     const bobAgain = await cluster.client(1);
     const kicked = await bobAgain.resumeRequest(bob, bobs, bobsRoom.lastEventId);
-    expect(await bobAgain.refusal('resume', kicked)).toBe('session_gone');
+    expect(await bobAgain.verdict('resume', kicked)).toBe('session_gone');
     await waitFor('nothing to be left', async () => (await rooms.view(bobsRoomId)).occupancy.peerCount === 0);
   });
 });

@@ -87,7 +87,7 @@ describe('two edges on a Redis Cluster', () => {
       await ann.call('chat.post', { requestId: 'alone', text: 'alone' });
       await ann.event((event) => event.type === 'chat.posted' && event.message.text === 'alone', 'alone');
     }
-    expect(await cluster.edge(0).status('/ready')).toBe(200);
+    await cluster.edge(0).ready();
 
     await lost.restart();
     for (const room of [before, during]) {
@@ -122,15 +122,16 @@ describe('two edges on a primary that Sentinels name', () => {
     const left = bob.noticesOf('event').length;
 
     await cluster.redis.killPrimary();
-    for (const edge of cluster.edges)
-      await waitFor(`${edge.id} to notice`, async () => (await edge.status('/ready')) === 503);
+    // How long each is without it is up to the Sentinels: what it says of it stays.
+    for (const edge of cluster.edges) await edge.logged('the store is away');
     // Nobody could renew a lease meanwhile: the media node announces itself again.
     await waitFor(
       'the media node',
       async () =>
         cluster.store.isAvailable() &&
         (await cluster.store.registry.liveMediaNodes().catch(() => [])).length === 1,
-      60_000,
+      // Sentinels do nothing for half a minute each time that they stood still for two seconds (TILT).
+      150_000,
     );
     for (const edge of cluster.edges) await edge.ready();
     await waitFor('Cem to be there and Bob to be gone', async () => {
@@ -157,5 +158,5 @@ describe('two edges on a primary that Sentinels name', () => {
     );
     await talk(people, 'after');
     await expectNoRefusal([cluster.redis.replicaUrl]);
-  }, 120_000);
+  }, 400_000);
 });

@@ -65,7 +65,7 @@ describe('two tenants with rooms of one name', () => {
       [here.session.peerId, bobs.session.peerId].sort(),
     );
     const cyd = await cluster.client(1);
-    expect(await cyd.refusal('join', { ...(await joinRequest('standup')), sessionKey: cyd.key.jwk })).toBe(
+    expect(await cyd.verdict('join', { ...(await joinRequest('standup')), sessionKey: cyd.key.jwk })).toBe(
       'room_full',
     );
 
@@ -118,8 +118,8 @@ describe('two tenants with rooms of one name', () => {
       { ...there.session, sessionToken: moved },
       there.room.lastEventId,
     );
-    expect(await stray.refusal('resume', request)).toBe('session_gone');
-    expect(await theirs.refusal('session.confirm', { sessionToken: here.session.sessionToken })).toBe(
+    expect(await stray.verdict('resume', request)).toBe('session_gone');
+    expect(await theirs.verdict('session.confirm', { sessionToken: here.session.sessionToken })).toBe(
       'token_invalid',
     );
   });

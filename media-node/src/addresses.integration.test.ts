@@ -61,14 +61,13 @@ function start(config: TestConfig, overrides: NodeJS.ProcessEnv = {}): NodeProce
 
 async function startReady(config: TestConfig, overrides: NodeJS.ProcessEnv = {}): Promise<NodeProcess> {
   const node = start(config, overrides);
-  await waitFor(
-    `${config.mediaNodeId} to be ready`,
-    async () => {
-      if (node.child.exitCode !== null) throw new Error(node.output.errors);
-      return isReady(node);
-    },
-    30_000,
-  );
+  await waitFor(`${config.mediaNodeId} to be ready`, async () => {
+    if (node.child.exitCode !== null) {
+      await node.exited;
+      throw new Error(node.output.errors);
+    }
+    return isReady(node);
+  });
   return node;
 }
 
@@ -166,8 +165,10 @@ describe('nodes on one host, with one announced address', () => {
     );
     expect(offered.sort()).toEqual([20, 40, 60].map((offset) => portSlice.firstPort + offset));
     expect(await slicesOf()).toEqual([portSlice.firstPort, ...offered]);
-    const passed = nodes.map(({ output }) => output.text).join('');
-    expect(passed).toContain(`UDP port ${portSlice.firstPort} on 127.0.0.1 is taken by process`);
+    const says = `UDP port ${portSlice.firstPort} on 127.0.0.1 is taken by process`;
+    await waitFor('one to say what it passed over', () =>
+      nodes.some(({ output }) => output.text.includes(says)),
+    );
     expect(stranger.child.exitCode).toBeNull();
   });
 

@@ -12,7 +12,7 @@ import { startRedisServer } from '@plenary/cluster/testing/redis-server';
 import { urlOfUser } from '@plenary/cluster/testing/redis-users';
 import type { TestRedis } from '@plenary/cluster/testing/redis-server';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { isReady, startNodeProcess } from './testing/node-process.ts';
+import { isReady, loggedBy, startNodeProcess } from './testing/node-process.ts';
 import type { NodeProcess } from './testing/node-process.ts';
 import { testConfig } from './testing/test-node.ts';
 import type { TestConfig } from './testing/test-node.ts';
@@ -155,7 +155,7 @@ describe('the process of a media node', () => {
       expect(readFileSync(`/proc/${worker}/environ`, 'utf8')).not.toMatch(/PLENARY_|REDIS_/);
     }
     node.child.kill('SIGUSR1');
-    await waitFor('the line', () => node.output.text.includes('SIGUSR1 is ignored'));
+    await loggedBy(node, 'SIGUSR1 is ignored');
     expect(node.output.errors).not.toContain('Debugger listening');
     node.child.kill('SIGHUP');
     expect(await node.exited).toEqual({ code: 0, signal: null });
@@ -164,8 +164,10 @@ describe('the process of a media node', () => {
   test('[LC7] serves while its log cannot be written, counts the lost lines, and ends at SIGTERM', async () => {
     const node = start({}, testConfig(), FULL_DISK);
     await waitFor('ready', () => isReady(node));
-    const metrics = await (await fetch(`${node.config.operatorUrl}/metrics`)).text();
-    expect(metrics).toMatch(/^plenary_media_lost_log_lines_total [1-9]/m);
+    await waitFor('lost lines to be counted', async () => {
+      const metrics = await (await fetch(`${node.config.operatorUrl}/metrics`)).text();
+      return /^plenary_media_lost_log_lines_total [1-9]/m.test(metrics);
+    });
     node.child.kill('SIGTERM');
     expect(await node.exited).toEqual({ code: 0, signal: null });
   });
@@ -187,9 +189,9 @@ describe('the process of a media node', () => {
     const [before] = await recordsOf(node);
     const { mediaNodeId } = node.config;
     const other = start({}, { ...testConfig(), mediaNodeId });
-    await waitFor('the refusal', () => other.output.errors.includes(`media node ${mediaNodeId} cannot`));
     expect((await other.exited).code).toBe(1);
-    expect(await isReady(node)).toBe(true);
+    expect(other.output.errors).toContain(`media node ${mediaNodeId} cannot`);
+    await waitFor('it to be ready', () => isReady(node));
     const after = await recordsOf(node);
     expect(after.map(({ incarnation, controlUrl }) => [incarnation, controlUrl])).toEqual([
       [before?.incarnation, node.config.controlUrl],
@@ -205,8 +207,8 @@ describe('the process of a media node', () => {
       return /plenary_media_malformed_records_total\{kind="registry"\} [1-9]/.test(metrics);
     });
     // What the process writes comes another way than what it answers.
-    await waitFor('the line', () => node.output.text.includes('skipped a malformed record'));
-    expect(node.output.text.match(/skipped a malformed record/g)).toHaveLength(1);
+    const output = await loggedBy(node, 'skipped a malformed record');
+    expect(output.match(/skipped a malformed record/g)).toHaveLength(1);
     expect((await recordsOf(node)).length).toBe(1);
   });
 
@@ -237,7 +239,7 @@ describe('the process of a media node', () => {
       await waitFor('the word', () => node.output.text.includes('a worker has as many files open as it may'));
       const metrics = await (await fetch(`${node.config.operatorUrl}/metrics`)).text();
       expect(metrics).toMatch(/plenary_media_worker_open_files\{worker="0"\} [1-9]/);
-      expect(await isReady(node)).toBe(true);
+      await waitFor('it to be ready', () => isReady(node));
       expect(workersOf(node)).toEqual([worker]);
     },
   );

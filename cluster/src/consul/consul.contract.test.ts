@@ -11,6 +11,7 @@ import { silentLogger } from '../process/logging.ts';
 import { RedisRegistry } from '../redis/redis-registry.ts';
 import { scriptRunner } from '../redis/run-script.ts';
 import { MemoryRegistry } from '../registry/memory-registry.ts';
+import { patient } from '../testing/patient.ts';
 import { waitFor } from '../testing/wait-for.ts';
 import { describeRegistry } from '../registry/registry.contract.ts';
 import { SLICE_REST_MS } from '../registry/port-slices.ts';
@@ -36,7 +37,7 @@ let agent: TestConsul;
 let redis: TestRedis;
 beforeAll(async () => {
   [agent, redis] = await Promise.all([startConsulAgent(), startRedisServer()]);
-}, 40_000);
+});
 afterAll(() => Promise.all([agent.stop(), redis.stop()]));
 
 const open = (
@@ -45,13 +46,15 @@ const open = (
   clock: Clock = systemClock,
   namespace = DEFAULT_NAMESPACE,
 ): ConsulRegistry =>
-  new ConsulRegistry({
-    namespace,
-    consul: { address: consulAddressSetting.parse(consul.address), token: undefined },
-    loads,
-    logger: silentLogger(),
-    clock,
-  });
+  patient(
+    new ConsulRegistry({
+      namespace,
+      consul: { address: consulAddressSetting.parse(consul.address), token: undefined },
+      loads,
+      logger: silentLogger(),
+      clock,
+    }),
+  );
 
 /** A clock whose wall time can be set forward: what rests goes by it. */
 class WallClock implements Clock {
@@ -644,7 +647,7 @@ describe('registry (Consul)', () => {
     } finally {
       await own.stop();
     }
-  }, 60_000);
+  });
 });
 
 const TOKEN = z.object({ SecretID: z.string() });
@@ -654,7 +657,7 @@ describe('registry (Consul with ACLs)', () => {
   let guarded: TestConsul;
   beforeAll(async () => {
     guarded = await startConsulAgent('acl', { managementToken });
-  }, 40_000);
+  });
   afterAll(() => guarded.stop());
 
   const openWith = (token: string | undefined): ConsulRegistry =>
@@ -726,7 +729,7 @@ describe('registry (Consul, two WAN-joined datacenters)', () => {
     far = await startConsulAgent('sbg');
     await agent.joinWan(far);
     [here, there] = [open(agent), open(far)];
-  }, 60_000);
+  });
   afterAll(async () => {
     here.close();
     there.close();

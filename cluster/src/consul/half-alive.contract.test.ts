@@ -50,6 +50,14 @@ function open(address: string, lines: Line[] = [], token?: string): ConsulRegist
   return registry;
 }
 
+/** Asks again where there is no answer in time: the machine may stand still for a moment. What is asked may be asked twice. */
+async function patiently(question: () => Promise<unknown>): Promise<void> {
+  await waitFor('Consul to answer', async () => {
+    await question();
+    return true;
+  });
+}
+
 const untilAvailable = async ({ availability }: ConsulRegistry): Promise<unknown> =>
   waitFor('Consul to serve', () => availability.isAvailable());
 
@@ -57,7 +65,7 @@ describe('a Consul that is half alive', () => {
   let agent: TestConsul;
   beforeAll(async () => {
     agent = await startConsulAgent();
-  }, 40_000);
+  });
   afterAll(() => agent.stop());
 
   it('[HL8] connections that were cut without a word are replaced, and what happened meanwhile is seen', async () => {
@@ -69,7 +77,7 @@ describe('a Consul that is half alive', () => {
       expect(await near.liveMediaNodes()).toEqual([]);
       expect(relay.lose()).toBeGreaterThan(1);
       const record = mediaNodeRecord('node-a');
-      await far.announceMediaNode(record, LONG_LEASE_MS);
+      await patiently(() => far.announceMediaNode(record, LONG_LEASE_MS));
       await waitFor('every dead connection to be given up', () => relay.heldOnTo === 0);
       await waitFor('the node to be seen', async () =>
         near.liveMediaNodes().then(
@@ -79,7 +87,7 @@ describe('a Consul that is half alive', () => {
       );
       expect(near.availability.trouble).toBeUndefined();
       expect(lines).toEqual([{ level: 'warn', cause: 'no_answer' }]);
-      await far.withdrawMediaNode(record.mediaNodeId, record.incarnation);
+      await patiently(() => far.withdrawMediaNode(record.mediaNodeId, record.incarnation));
     } finally {
       relay.close();
     }
@@ -107,7 +115,7 @@ describe('a Consul that is half alive', () => {
         const registry = open(front.address, lines);
         await untilAvailable(registry);
         const record = mediaNodeRecord('node-b');
-        await registry.announceMediaNode(record, LONG_LEASE_MS);
+        await patiently(() => registry.announceMediaNode(record, LONG_LEASE_MS));
         front.answerAll(answers);
         await waitFor('it to be noticed', () => registry.availability.trouble === cause);
         expect(registry.availability.isAvailable()).toBe(false);
@@ -118,7 +126,7 @@ describe('a Consul that is half alive', () => {
         expect(await registry.liveMediaNodes()).toEqual([record]);
         expect(registry.availability.trouble).toBeUndefined();
         expect(lines).toEqual([{ level, cause }]);
-        await registry.withdrawMediaNode(record.mediaNodeId, record.incarnation);
+        await patiently(() => registry.withdrawMediaNode(record.mediaNodeId, record.incarnation));
       } finally {
         front.close();
       }
@@ -136,9 +144,9 @@ describe('a Consul that is half alive', () => {
       near.availability.onChange((available) => changes.push(available));
       const record = mediaNodeRecord('node-c');
       const isSeen = async (): Promise<boolean> => (await near.liveMediaNodes()).length === 1;
-      await far.announceMediaNode(record, LONG_LEASE_MS);
+      await patiently(() => far.announceMediaNode(record, LONG_LEASE_MS));
       await waitFor('the node to be seen', isSeen);
-      await far.withdrawMediaNode(record.mediaNodeId, record.incarnation);
+      await patiently(() => far.withdrawMediaNode(record.mediaNodeId, record.incarnation));
       await waitFor('its end to be seen', async () => !(await isSeen()));
       expect([changes, lines]).toEqual([[], [{ level: 'warn', cause: 'no_answer' }]]);
     } finally {
@@ -153,7 +161,7 @@ describe('a Consul that is half alive', () => {
       const registry = open(front.address, lines);
       await untilAvailable(registry);
       const record = mediaNodeRecord('node-d');
-      await registry.announceMediaNode(record, LONG_LEASE_MS);
+      await patiently(() => registry.announceMediaNode(record, LONG_LEASE_MS));
       front.answerSome((url) =>
         url.startsWith('/v1/health/service/')
           ? {
@@ -164,7 +172,7 @@ describe('a Consul that is half alive', () => {
           : undefined,
       );
       await waitFor('it to be noticed', async () => {
-        await registry.announceMediaNode(record, LONG_LEASE_MS);
+        await registry.announceMediaNode(record, LONG_LEASE_MS).catch(() => undefined);
         return registry.availability.trouble === 'access_denied';
       });
       await expect(registry.liveMediaNodes()).rejects.toMatchObject({ code: 'store_unavailable' });
@@ -172,7 +180,7 @@ describe('a Consul that is half alive', () => {
       await untilAvailable(registry);
       expect(await registry.liveMediaNodes()).toEqual([record]);
       expect(lines).toEqual([{ level: 'error', cause: 'access_denied' }]);
-      await registry.withdrawMediaNode(record.mediaNodeId, record.incarnation);
+      await patiently(() => registry.withdrawMediaNode(record.mediaNodeId, record.incarnation));
     } finally {
       front.close();
     }
@@ -183,7 +191,7 @@ describe('a Consul that is half alive', () => {
     const registry = open(agent.address, lines);
     await untilAvailable(registry);
     const record = mediaNodeRecord('node-e');
-    await registry.announceMediaNode(record, LONG_LEASE_MS);
+    await patiently(() => registry.announceMediaNode(record, LONG_LEASE_MS));
     const ENDS = 6;
     const changes: boolean[] = [];
     registry.availability.onChange((available) => changes.push(available));
@@ -204,7 +212,7 @@ describe('a Consul that is half alive', () => {
     await waitFor('the node to be seen', async () => (await registry.liveMediaNodes()).length === 1);
     expect(await registry.liveMediaNodes()).toEqual([record]);
     expect(registry.availability.trouble).toBeUndefined();
-    await registry.withdrawMediaNode(record.mediaNodeId, record.incarnation);
+    await patiently(() => registry.withdrawMediaNode(record.mediaNodeId, record.incarnation));
   });
 
   it('[HL8] an address that nobody listens at, and a name that nobody knows, are said at the start', async () => {
@@ -228,7 +236,7 @@ describe('Consul servers that lose their leader', () => {
       const registry = open(servers.address, lines);
       await untilAvailable(registry);
       const record = mediaNodeRecord('node-a');
-      await registry.announceMediaNode(record, LONG_LEASE_MS);
+      await patiently(() => registry.announceMediaNode(record, LONG_LEASE_MS));
       await servers.killMost();
       await waitFor('it to be noticed', () => registry.availability.trouble === 'no_leader');
       // While they find out that they have none, servers that are slow may answer 500, or not at all.
@@ -246,7 +254,7 @@ describe('Consul servers that lose their leader', () => {
     } finally {
       await servers.stop();
     }
-  }, 90_000);
+  });
 });
 
 describe('a Consul whose token loses its rights', () => {
@@ -256,7 +264,7 @@ describe('a Consul whose token loses its rights', () => {
   let guarded: TestConsul;
   beforeAll(async () => {
     guarded = await startConsulAgent('acl', { managementToken });
-  }, 40_000);
+  });
   afterAll(() => guarded.stop());
 
   it('[HL8] what it may not read any more is not taken for gone, and it is said once', async () => {
@@ -278,7 +286,7 @@ describe('a Consul whose token loses its rights', () => {
     const registry = open(guarded.address, lines, SecretID);
     await untilAvailable(registry);
     const record = mediaNodeRecord('node-a');
-    await registry.announceMediaNode(record, LONG_LEASE_MS);
+    await patiently(() => registry.announceMediaNode(record, LONG_LEASE_MS));
     expect(await registry.liveMediaNodes()).toEqual([record]);
     await guarded.ask('PUT', `/v1/acl/policy/${ID}`, { ID, Name: 'plenary', Rules: rest });
     await waitFor('the loss to be noticed', async () =>

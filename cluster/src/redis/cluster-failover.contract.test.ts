@@ -1,4 +1,5 @@
 import { afterEach, expect, it } from 'vitest';
+import { toPlenaryError } from '../errors.ts';
 import { startRedisCluster } from '../testing/redis-cluster.ts';
 import type { TestRedisCluster } from '../testing/redis-cluster.ts';
 import { edge, mediaNode, peer, request, room } from '../testing/samples.ts';
@@ -35,12 +36,13 @@ it('[ST7] a replica of a Redis Cluster takes over its master’s rooms, and epoc
     });
   const before = await place('ann');
   await lost?.kill();
-  await expect(place('bob')).rejects.toMatchObject({ code: 'store_unavailable' });
-  const after = await waitFor(
-    'the replica to take over',
-    async () => place('bob').catch(() => undefined),
-    60_000,
+  // Refused, and not waited for; on a machine that stands still right now the replica has taken over before.
+  const first = await place('bob').then(
+    () => 'placed',
+    (fault: unknown) => toPlenaryError(fault).code,
   );
+  expect(['placed', 'store_unavailable']).toContain(first);
+  const after = await waitFor('the replica to take over', () => place('bob'));
   expect(after.epoch).toBeGreaterThan(before.epoch);
   expect((await place('ann')).epoch).toBeGreaterThanOrEqual(before.epoch);
-}, 120_000);
+});

@@ -69,7 +69,7 @@ describe('a Redis Cluster that lost a master', () => {
 
     await lost.master.restart();
     await waitFor('owners to be told to publish again', () => told.length > 0);
-    expect(told).toEqual([true]);
+    expect(told[0]).toBe(true);
     // It forgot everything, as the primary that takes over may have.
     expect((await place(lost.roomId)).epoch).toBeGreaterThan(before.epoch);
   });

@@ -118,7 +118,11 @@ describe('a user that lacks one of its channels', () => {
     subscriber.subscribe('plenary:refused');
     const receivers = new Set<unknown>();
     await waitFor('the refused channel to be asked for six times', async () => {
-      for (const channel of CHANNELS) receivers.add(await publisher.publish(channel, 'meanwhile'));
+      for (const channel of CHANNELS) {
+        // On a machine that stands still for a moment there is no answer in time.
+        const answer = await publisher.publish(channel, 'meanwhile').catch(() => undefined);
+        if (answer !== undefined) receivers.add(answer);
+      }
       return (await subscriptions('rejected_calls')) >= refusals + 6;
     });
     expect(subscriber.trouble()).toBe('access_denied');

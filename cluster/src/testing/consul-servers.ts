@@ -69,11 +69,7 @@ export async function startConsulServers(elect = true): Promise<TestConsulServer
   };
   const restart = async (): Promise<void> => {
     for (let index = 1; index < SERVERS; index += 1) servers[index] = launch(index);
-    await waitFor(
-      'the Consul servers to have a leader',
-      async () => (await hasLeader()) && isRegistered(),
-      60_000,
-    );
+    await waitFor('the Consul servers to have a leader', async () => (await hasLeader()) && isRegistered());
   };
   const stop = async (): Promise<void> => {
     await Promise.all(servers.map(kill));
@@ -81,11 +77,7 @@ export async function startConsulServers(elect = true): Promise<TestConsulServer
   };
   try {
     if (elect)
-      await waitFor(
-        'the Consul servers to have a leader',
-        async () => (await hasLeader()) && isRegistered(),
-        60_000,
-      );
+      await waitFor('the Consul servers to have a leader', async () => (await hasLeader()) && isRegistered());
     else
       await waitFor('the Consul server to answer', async () =>
         fetch(`http://${address}/v1/agent/self`).then(
@@ -102,7 +94,7 @@ export async function startConsulServers(elect = true): Promise<TestConsulServer
     hasLeader,
     killMost: async () => {
       await Promise.all(servers.slice(1).map(kill));
-      await waitFor('the leader to be lost', async () => !(await hasLeader()), 60_000);
+      await waitFor('the leader to be lost', async () => !(await hasLeader()));
     },
     restart,
     stop,

@@ -38,7 +38,7 @@ function isAlive(pid: number): boolean {
   return stat !== '' && !/^\d+ \(.*\) Z /s.test(stat);
 }
 
-async function until(what: string, condition: () => boolean, timeoutMs = 60_000): Promise<void> {
+async function until(what: string, condition: () => boolean, timeoutMs = 100_000): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   while (!condition()) {
     if (performance.now() > deadline) throw new Error(`Waited ${timeoutMs} ms in vain for: ${what}`);

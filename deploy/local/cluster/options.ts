@@ -72,7 +72,7 @@ export interface LocalClusterOptions {
   readonly edge?: (index: number) => ProcessOverrides;
   /** For the media node of this index, from 0. */
   readonly mediaNode?: (index: number) => ProcessOverrides;
-  /** How long all processes together may take to become ready; 90 s by default: only a process that hangs takes as long. */
+  /** How long all processes together may take to become ready; two minutes by default. */
   readonly readyTimeoutMs?: number;
   /** How long a process may take to stop before it is killed; 10 s by default. */
   readonly stopTimeoutMs?: number;
@@ -149,7 +149,7 @@ export function completeOptions(options: LocalClusterOptions): ClusterShape {
     guests: options.guests ?? true,
     logLevel: options.logLevel ?? 'info',
     env: options.env ?? {},
-    readyTimeoutMs: options.readyTimeoutMs ?? 90_000,
+    readyTimeoutMs: options.readyTimeoutMs ?? 120_000,
     stopTimeoutMs: options.stopTimeoutMs ?? 10_000,
     programs: options.programs ?? {
       edge: join(repositoryRoot, 'edge-signaling/src/main.ts'),

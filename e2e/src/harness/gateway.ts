@@ -13,7 +13,7 @@ export async function gatewayOf(
 ): Promise<RunningMediaNode> {
   const redis = new Redis(redisUrl);
   try {
-    const [, , , , , , meta] = KEYS.room(room(roomId, cluster.apiKey));
+    const { meta } = KEYS.room(room(roomId, cluster.apiKey));
     const claim = await redis.hget(meta, `gateway|${datacenter}|${homeNodeId}`);
     const gateway = cluster.mediaNodes.find(({ id }) => id === claim?.split('|')[1]);
     if (gateway === undefined) throw new Error(`${datacenter} has no gateway to ${homeNodeId}`);

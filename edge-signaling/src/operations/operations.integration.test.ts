@@ -102,9 +102,9 @@ describe('an operator', () => {
       await joinRequest('kicked', { token: await tokenOf(TEST_API_KEY, 'kicked', 'ann') }),
       await joinRequest('kicked', { token: rejoinToken, proof, sessionKey: ann.client.key.jwk }),
     ])
-      expect(await again.refusal('join', refused)).toBe('access_revoked');
+      expect(await again.verdict('join', refused)).toBe('access_revoked');
     const resume = await again.resumeRequest(ann.client, ann.joined.session, ann.joined.room.lastEventId);
-    expect(await again.refusal('resume', resume)).toBe('session_gone');
+    expect(await again.verdict('resume', resume)).toBe('session_gone');
     for (const { client } of [ben, namesake]) {
       expect(client.noticesOf('bye')).toEqual([]);
       await client.call('chat.post', { requestId: 'r', text: 'still here' });
@@ -117,7 +117,7 @@ describe('an operator', () => {
     expect(await ask(cluster.edge(0), ADMIN_REVOKE_PATH, request)).toEqual({ edgeId: 'edge-1', ended: 0 });
     await ann.client.call('chat.post', { requestId: 'r', text: 'still here' });
     const again = await cluster.client(1);
-    expect(await again.refusal('join', await joinRequest('stays', { token: ann.token }))).toBe(
+    expect(await again.verdict('join', await joinRequest('stays', { token: ann.token }))).toBe(
       'access_revoked',
     );
   });
@@ -175,7 +175,7 @@ describe('an operator', () => {
     expect(await edge.metric('plenary_edge_tenant_rooms', `"${COUNTED}"`)).toBe(1);
     expect(await edge.metric('plenary_edge_tenant_joins_total', `tenant="${COUNTED}",result="ok"`)).toBe(2);
     const stranger = await cluster.client(0);
-    await stranger.refusal('join', await joinRequest('counted', { token: 'a.b.c' }));
+    await stranger.verdict('join', await joinRequest('counted', { token: 'a.b.c' }));
     const text = await (await fetch(`${edge.operatorUrl}/metrics`)).text();
     const tenants = [...text.matchAll(/plenary_edge_tenant_\w+\{tenant="([^"]+)"/g)].map(([, name]) => name);
     expect(new Set(tenants)).toEqual(new Set([TEST_API_KEY, OTHER, COUNTED]));

@@ -37,13 +37,18 @@ export class EdgeProcess {
   /** Of its operators: /health, /ready, /metrics and /admin. */
   readonly operatorUrl: string;
   readonly #child: ChildProcess;
+  /** It has ended, and all that it wrote has been read. */
+  readonly #closed: Promise<unknown>;
   #output = '';
 
   /** Starts an edge and waits until it is healthy. @throws Error with its output when it does not start */
   static async start(options: EdgeProcessOptions): Promise<EdgeProcess> {
     const edge = EdgeProcess.launch(options, await freePort(), await freePort());
     await waitFor(`edge ${options.id} to be healthy`, async () => {
-      if (edge.#child.exitCode !== null) throw new Error(`The edge exited:\n${edge.#output}`);
+      if (edge.#child.exitCode !== null) {
+        await edge.exited();
+        throw new Error(`The edge exited:\n${edge.#output}`);
+      }
       return edge.status('/health').then(
         (status) => status === 200,
         () => false,
@@ -85,6 +90,7 @@ export class EdgeProcess {
       },
       stdio: ['pipe', 'pipe', 'pipe'],
     });
+    this.#closed = once(this.#child, 'close');
     this.#child.stdout?.on('data', (chunk: Buffer) => this.#keep(chunk));
     this.#child.stderr?.on('data', (chunk: Buffer) => this.#keep(chunk));
   }
@@ -93,9 +99,17 @@ export class EdgeProcess {
     return this.#child.pid ?? 0;
   }
 
-  /** What it logged, as far as it is kept. */
+  /** What it logged, as far as it is kept. Comes another way than its answers: {@link logged} waits for it. */
   get output(): string {
     return this.#output;
+  }
+
+  /** Waits until it has logged a text. @returns all that it logged */
+  async logged(text: string): Promise<string> {
+    return waitFor(
+      `edge ${this.id} to log ${JSON.stringify(text)}`,
+      () => this.#output.includes(text) && this.#output,
+    );
   }
 
   get exitCode(): number | null {
@@ -129,9 +143,9 @@ export class EdgeProcess {
     this.#child.stdin?.end();
   }
 
-  /** Waits for its end. @returns the exit code */
+  /** Waits for its end, and for the last of its output. @returns the exit code */
   async exited(): Promise<number | null> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) await once(this.#child, 'exit');
+    await this.#closed;
     return this.#child.exitCode;
   }
 

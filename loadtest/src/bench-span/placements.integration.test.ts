@@ -1,4 +1,3 @@
-import { waitFor } from '@plenary/cluster/testing/wait-for';
 import { expect, it } from 'vitest';
 import { measurePlacements } from './placements.ts';
 
@@ -7,11 +6,9 @@ it.each([
   ['evenly', { perSecond: 200 }],
 ])('placements are measured, %s', async (name, pace) => {
   const load = { name, processes: 2, inFlight: 4, readsRoom: true, ...pace };
-  // A store that stands still for seconds, as on a busy machine, refuses what was under way.
-  const figures = await waitFor('a measurement in which the store answers all', async () => {
-    const measured = await measurePlacements(load, 300);
-    return measured.failed === 0 && measured;
-  });
+  const figures = await measurePlacements(load, 300);
   expect(figures.placements).toBeGreaterThan(0);
+  // Those that are under way while a machine stands still are not answered in time.
+  expect(figures.failed).toBeLessThanOrEqual(load.processes * load.inFlight);
   expect(figures.worstMs).toBeGreaterThanOrEqual(figures.p50Ms ?? Number.POSITIVE_INFINITY);
 });

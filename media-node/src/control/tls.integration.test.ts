@@ -8,7 +8,7 @@ import { connect as connectTcp } from 'node:net';
 import type { Socket } from 'node:net';
 import { connect, createServer } from 'node:tls';
 import type { TLSSocket } from 'node:tls';
-import { PORT_GUARD_LIMITS } from '@plenary/cluster';
+import { PORT_GUARD_LIMITS, TLS_HANDSHAKE_MS } from '@plenary/cluster';
 import { createAuthority } from '@plenary/cluster/testing/certificates';
 import type { TestAuthority } from '@plenary/cluster/testing/certificates';
 import { waitFor } from '@plenary/cluster/testing/wait-for';
@@ -180,6 +180,7 @@ describe('TLS', () => {
         closed += 1;
       });
     };
+    const beganMs = performance.now();
     const { port } = testNode.config;
     const half = PORT_GUARD_LIMITS.maxPerAddress / 2;
     for (let count = 0; count < half; count += 1) hold(connectTcp(port, '127.0.0.1'));
@@ -188,7 +189,11 @@ describe('TLS', () => {
     for (let count = 0; count < EXCESS; count += 1) hold(connectTcp(port, '127.0.0.1'));
     try {
       await waitFor('what is beyond to be closed', () => closed >= EXCESS);
-      expect(open.length - closed).toBe(PORT_GUARD_LIMITS.maxPerAddress);
+      const kept = open.length - closed;
+      // Those that are let in are closed later, since they say nothing: on a slow machine the first of them by now.
+      const isInTime = performance.now() - beganMs < TLS_HANDSHAKE_MS;
+      expect(kept).toBeLessThanOrEqual(PORT_GUARD_LIMITS.maxPerAddress);
+      if (isInTime) expect(kept).toBe(PORT_GUARD_LIMITS.maxPerAddress);
       // Their places are given back, whichever way they went.
       for (const socket of open) socket.destroy();
       const edge = await waitFor('a link', () => linkBy(authority.caFile).catch(() => undefined));

@@ -197,6 +197,7 @@ test('[WK13] what a worker tells of viewers does not grow with the packets of wh
     producerId: producer.id,
     rtpCapabilities: structuredClone(ROUTER_RTP_CAPABILITIES),
   });
+  const beganMs = performance.now();
   let told = 0;
   const note = (): void => {
     told += 1;
@@ -223,7 +224,8 @@ test('[WK13] what a worker tells of viewers does not grow with the packets of wh
   close();
   expect(death).toBeUndefined();
   expect(told).toBeGreaterThan(0);
-  expect(told).toBeLessThan(200);
+  // Some in each second, however long that takes here.
+  expect(told).toBeLessThan(Math.max(200, (performance.now() - beganMs) / 100));
 });
 
 /** A report of transport-cc (draft-holmer-rmcat-transport-wide-cc-extensions-01, 3.1) of 65,528 packets that were lost, and of one that was not. */

@@ -1,4 +1,7 @@
 import { createSocket } from 'node:dgram';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { ROUTER_RTP_CAPABILITIES } from '@plenary/cluster/protocol';
 import {
   DATACENTER_ID,
@@ -237,8 +240,8 @@ describe('a pipe to another node', () => {
       reach: 'announced',
       srtp: false,
       metrics,
-      // It is looked at every 50 ms.
-      timers: { after: (delayMs, action) => systemTimers.after(delayMs / 100, action) },
+      // It is looked at twice a second: what a busy worker sends, or takes, is there by the next look but one.
+      timers: { after: (delayMs, action) => systemTimers.after(delayMs / 10, action) },
       lingerMs: 100_000,
       onFault: (_where, error) => {
         throw error;
@@ -254,7 +257,7 @@ describe('a pipe to another node', () => {
 
   test('[PI14] that leads nowhere is silent when media comes to its home, and not before', async () => {
     const { feed, counts } = await openPipe((end) => ({ ...end, port: 9 }));
-    await waitFor('a publisher without media to be looked at', () => counts.looks >= 10);
+    await waitFor('a publisher without media to be looked at', () => counts.looks >= 5);
     expect(counts.said).toBe(0);
     feed();
     await waitFor('the silence to be said', () => counts.said === 1);
@@ -262,7 +265,7 @@ describe('a pipe to another node', () => {
 
   test('[PI14] that brings media is not silent, however late it comes', async () => {
     const { link, feed, counts } = await openPipe((end) => end);
-    await waitFor('a publisher without media to be looked at', () => counts.looks >= 10);
+    await waitFor('a publisher without media to be looked at', () => counts.looks >= 5);
     feed();
     await waitFor('bytes', async () => (await link.port.traffic()).receivedBytes > 20_000);
     expect(counts.said).toBe(0);
@@ -436,6 +439,9 @@ describe('speakers', () => {
   });
 });
 
+/** Whatever else keeps it from being ready: peers of tests have no path, and are missed where they stay for long (SPEC HL7). */
+const hasWorker = ({ node }: TestNode): boolean => !node.readiness().reasons.includes('no_worker_alive');
+
 describe('a worker that dies', () => {
   test('[WK1] its peers and tracks are told of, its pipes close, and it is replaced on its port', async () => {
     const store = new TestStore();
@@ -459,7 +465,7 @@ describe('a worker that dies', () => {
       'the pipe to close',
       async () => (await metricSum(away.node.metrics, 'plenary_media_pipes')) === 0,
     );
-    await waitFor('a new worker', () => home.node.readiness().ready);
+    await waitFor('a new worker', () => hasWorker(home));
     expect(home.node.pool.alive()[0]?.pid).not.toBe(victim?.pid);
 
     const again = await TestPeer.place(store, home, homeEdge, roomId, publisher.placed);
@@ -482,7 +488,7 @@ describe('a worker that dies', () => {
       died: 0,
       hung: 1,
     });
-    await waitFor('a new worker', () => node.node.readiness().ready);
+    await waitFor('a new worker', () => hasWorker(node));
     expect(isRunning(pid)).toBe(false);
 
     const again = await TestPeer.place(store, node, edge, testRoom('hang'), peer.placed);
@@ -502,12 +508,23 @@ describe('a worker that dies', () => {
 
   test('[WK4] while no worker is alive the node is not ready, and takes nobody', async () => {
     const store = new TestStore();
-    const [node, edge] = await startNode(store);
+    const folder = await mkdtemp(join(tmpdir(), 'plenary-worker-'));
+    endings.push(() => rm(folder, { recursive: true }));
+    const [workerBin, hold] = [join(folder, 'worker'), join(folder, 'hold')];
+    // No worker begins while the file is there, however long this takes.
+    await writeFile(
+      workerBin,
+      `#!/bin/sh\nwhile [ -e '${hold}' ]; do sleep 0.05; done\nexec '${testConfig().workerBin ?? ''}' "$@"\n`,
+      { mode: 0o755 },
+    );
+    const [node, edge] = await startNode(store, { workerBin });
     const peer = await TestPeer.place(store, node, edge, testRoom('none'));
+    await writeFile(hold, '');
     process.kill(node.node.pool.alive()[0]?.pid ?? 0, 'SIGKILL');
     await waitFor('not ready', () => node.node.readiness().reasons.includes('no_worker_alive'));
     await expect(peer.admit()).rejects.toMatchObject({ code: 'no_media_node' });
-    await waitFor('ready', () => node.node.readiness().ready);
+    await rm(hold);
+    await waitFor('ready', () => hasWorker(node));
     await expect(peer.admit()).resolves.toBeDefined();
     await peer.leave(store);
     await untilFreed(node.node.metrics);
@@ -518,7 +535,7 @@ describe('a worker that dies', () => {
     const [node, edge] = await startNode(store);
     const roomId = testRoom('middle');
     for (let round = 0; round < 3; round += 1) {
-      await waitFor('a worker', () => node.node.readiness().ready);
+      await waitFor('a worker', () => hasWorker(node));
       const peers = await Promise.all(
         Array.from({ length: 10 }, () => TestPeer.place(store, node, edge, roomId)),
       );

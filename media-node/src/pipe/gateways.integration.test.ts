@@ -238,7 +238,12 @@ describe('a room over two datacenters', () => {
   });
 
   test('[GW6] who is behind a gateway that stops gets the tracks another way before the old one ends', async () => {
-    const [gateway, ...others] = [await site('sbg'), await site('sbg'), await site('sbg', 2)];
+    // It waits for them to the end, however long that takes here.
+    const [gateway, ...others] = [
+      await site('sbg', 1, { handoverMs: 60_000 }),
+      await site('sbg'),
+      await site('sbg', 2),
+    ];
     const first = await watch(gateway);
     const onTwoWorkers = others[1];
     if (onTwoWorkers === undefined) throw new Error('there are two');
@@ -262,7 +267,7 @@ describe('a room over two datacenters', () => {
   });
 
   test('[GW6] a track that comes two ways at once ends only the way that its news come', async () => {
-    const [gateway, other] = [await site('sbg'), await site('sbg')];
+    const [gateway, other] = [await site('sbg', 1, { handoverMs: 10_000 }), await site('sbg')];
     const first = await watch(gateway);
     const viewer = await watch(other);
     const stopping = gateway.node.node.stop();

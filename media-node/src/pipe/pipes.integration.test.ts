@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { MEDIA_NODE_ID, ROUTER_ID, TRACK_ID, mintIncarnation } from '@plenary/cluster';
+import { MEDIA_NODE_ID, ROUTER_ID, TRACK_ID, mintIncarnation, toPlenaryError } from '@plenary/cluster';
 import type { TrackHome } from '@plenary/cluster';
 import { metricBy, metricSum, untilFreed } from '../testing/metric-values.ts';
 import type { TestEdge } from '../testing/test-edge.ts';
@@ -120,8 +120,8 @@ describe('a pipe between two nodes', () => {
       awayEdge.call('consumers.update', { ...viewer.placed, consumers: [{ consumerId, paused }] });
     await update(false);
     await waitFor('the resume', async () => (await calls(home, 'consumer.resume')) === 1);
-    await update(true);
-    await update(false);
+    // At once: whoever pauses for a second, also on a machine that stands still for so long, has the home pause.
+    await Promise.all([update(true), update(false)]);
     await new Promise((resolve) => setTimeout(resolve, 1_200));
     expect(await calls(home, 'consumer.pause')).toBe(1);
     await awayEdge.call('unsubscribe', { ...viewer.placed, consumerIds: [consumerId] });
@@ -174,8 +174,7 @@ describe('a pipe between two nodes', () => {
     const [late, lateEdge] = await nodeWithEdge(later);
     const lateTrack = await (await TestPeer.admit(store, late, lateEdge, roomId)).publish('microphone');
     // The registry is looked at again after a moment at the earliest.
-    await new Promise((resolve) => setTimeout(resolve, 250));
-    await expect(viewer.subscribe([lateTrack])).resolves.toMatchObject({ failed: [] });
+    await waitFor('the track', async () => (await viewer.subscribe([lateTrack])).failed.length === 0);
   });
 
   test('[PI6] when the home node goes, its copies end and consumers hear of it', async () => {
@@ -213,8 +212,12 @@ describe('a pipe between two nodes', () => {
     expect(second).toEqual(first);
     expect(await metricSum(home.node.metrics, 'plenary_media_pipe_consumers')).toBe(1);
     const opening = asker.call('pipe.open', { ...key, ...approach });
+    const outcome = opening.then(
+      () => 'opened before',
+      (fault: unknown) => toPlenaryError(fault).code,
+    );
     await asker.call('pipe.close', key);
-    await expect(opening).rejects.toMatchObject({ code: 'media_lost' });
+    expect(['media_lost', 'opened before']).toContain(await outcome);
     await waitFor('no pipe', async () => (await pipes(home)) === 0);
     await asker.call('pipe.open', { ...key, ...approach });
     asker.close();

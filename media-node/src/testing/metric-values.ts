@@ -52,7 +52,7 @@ export async function stillHeld(metrics: NodeMetrics): Promise<Record<string, nu
 }
 
 /** Waits until everything was freed. @throws Error that lists what is still held */
-export async function untilFreed(metrics: NodeMetrics, timeoutMs = 60_000): Promise<void> {
+export async function untilFreed(metrics: NodeMetrics, timeoutMs = 100_000): Promise<void> {
   const deadlineMs = performance.now() + timeoutMs;
   for (;;) {
     const held = await stillHeld(metrics);

@@ -16,7 +16,7 @@ import type { Socket } from 'socket.io';
 import { io } from 'socket.io-client';
 
 /** An answer that is not withheld comes within this time, in milliseconds. */
-const ANSWER_WITHIN_MS = 30_000;
+const ANSWER_WITHIN_MS = 60_000;
 
 export interface MuteFrontOptions {
   /** Where the node itself listens. */

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { writingTo } from '@plenary/cluster/testing/full-outputs';
+import { waitFor } from '@plenary/cluster/testing/wait-for';
 import { TEST_SECRET, testConfig } from './test-node.ts';
 import type { TestConfig } from './test-node.ts';
 
@@ -45,7 +46,8 @@ export function startNodeProcess(
       PLENARY_ANNOUNCED_ADDRESS: config.announcedAddress,
       PLENARY_PORT_SLICE: `${firstPort}-${lastPort}`,
       PLENARY_WORKERS: '1',
-      PLENARY_LEASE_MS: '1500',
+      // As long as by default: a machine that stands still for a moment ends no lease.
+      PLENARY_LEASE_MS: '5000',
       PLENARY_CLUSTER_SECRET: TEST_SECRET,
       REDIS_URL: redisUrl,
       ...overrides,
@@ -58,11 +60,20 @@ export function startNodeProcess(
   child.stderr.on('data', (chunk: Buffer) => {
     output.errors += chunk.toString();
   });
-  const exited = once(child, 'exit').then(([code, signal]: (number | string | null)[]) => ({
+  // Whoever waits for its end looks at its last lines: with `exit` they may not have been read yet.
+  const exited = once(child, 'close').then(([code, signal]: (number | string | null)[]) => ({
     code: typeof code === 'number' ? code : null,
     signal: typeof signal === 'string' ? signal : null,
   }));
   return { child, exited, output, config };
+}
+
+/** Waits until a node has logged a text. @returns all that it logged */
+export async function loggedBy({ config, output }: NodeProcess, text: string): Promise<string> {
+  return waitFor(
+    `${config.mediaNodeId} to log ${JSON.stringify(text)}`,
+    () => output.text.includes(text) && output.text,
+  );
 }
 
 /** What a node answers to `/ready`, or `undefined` while it does not. */

@@ -34,7 +34,7 @@ export async function checkCandidate(
       const enough = setTimeout(() => {
         clearInterval(repeat);
         reject(new Error(`no answer from ${candidate.address} port ${candidate.port}`));
-      }, 5_000);
+      }, 60_000);
       socket.on('error', reject);
       socket.on('message', (answer) => {
         if (answer.readUInt16BE(0) !== BINDING_SUCCESS || !answer.subarray(8, 20).equals(transaction)) return;

@@ -20,6 +20,9 @@ import type {
 import { CONTROL_NOTICES } from '@plenary/cluster';
 import { waitFor } from '@plenary/cluster/testing/wait-for';
 
+/** Beyond any time that an answer takes, in milliseconds: a machine that stands still for a moment fails no test. */
+const ANSWER_WITHIN_MS = 60_000;
+
 /** A caller on a real control link, as an edge is one: asks, and keeps every notice it hears. */
 export class TestEdge {
   readonly caller: ControlCaller;
@@ -84,12 +87,12 @@ export class TestEdge {
     name: Name,
     payload: ControlRequestInput<Name>,
   ): Promise<ControlReply<Name>> {
-    return callFrom(this.#link, CONTROL_REQUESTS, name, payload, 5_000);
+    return callFrom(this.#link, CONTROL_REQUESTS, name, payload, ANSWER_WITHIN_MS);
   }
 
   /** Sends what no schema allows. */
   async raw(name: string, payload: unknown): Promise<unknown> {
-    const answer: unknown = await this.#link.timeout(5_000).emitWithAck(name, payload);
+    const answer: unknown = await this.#link.timeout(ANSWER_WITHIN_MS).emitWithAck(name, payload);
     return answer;
   }
 

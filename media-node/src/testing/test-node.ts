@@ -29,6 +29,7 @@ import type {
 } from '@plenary/cluster';
 import { claimBlock } from '@plenary/cluster/testing/ports';
 import { room } from '@plenary/cluster/testing/samples';
+import { waitFor } from '@plenary/cluster/testing/wait-for';
 
 import type { MediaNodeConfig } from '../config.ts';
 import { findPortHolder } from '../engine/port-holder.ts';
@@ -137,7 +138,8 @@ export function testConfig(overrides: Partial<TestConfig> = {}): TestConfig {
     incomingLimits: DEFAULT_INCOMING_LIMITS,
     pipeLingerMs: 200,
     orphanGraceMs: 300,
-    leaseMs: 1_500,
+    // A machine that stands still for a moment ends it not.
+    leaseMs: 10_000,
     drainMs: 0,
     operators: {
       host: '127.0.0.1',
@@ -298,8 +300,12 @@ export class TestPeer {
     return { trackId, peerId, kind, source, homeNodeId: this.testNode.config.mediaNodeId };
   }
 
-  subscribe(tracks: readonly TrackHome[]): Promise<ControlReply<'subscribe'>> {
-    return this.edge.call('subscribe', { ...this.placed, tracks: [...tracks] });
+  /** As a client does it: what takes too long is asked for again. */
+  async subscribe(tracks: readonly TrackHome[]): Promise<ControlReply<'subscribe'>> {
+    return waitFor('the tracks, or why they cannot be had', async () => {
+      const reply = await this.edge.call('subscribe', { ...this.placed, tracks: [...tracks] });
+      return reply.failed.every(({ error }) => error.code !== 'timed_out') && reply;
+    });
   }
 
   /** Leaves as an edge does it: out of the roster, and off the node. */

@@ -1,0 +1,112 @@
+/** Peers whose edge is lost. Each test has a node of its own: for whoever stays so long without a path it is unreached (SPEC HL7). */
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { mintIncarnation } from '@plenary/cluster';
+import { waitFor } from '@plenary/cluster/testing/wait-for';
+import { metricSum, untilFreed } from '../testing/metric-values.ts';
+import type { TestEdge } from '../testing/test-edge.ts';
+import { TestPeer, TestStore, connectEdge, startTestNode, testRoom } from '../testing/test-node.ts';
+import type { TestNode } from '../testing/test-node.ts';
+
+/** More than a machine stands still before somebody takes them up, and short enough to be waited for. */
+const GRACE_MS = 5_000;
+
+const store = new TestStore();
+let testNode: TestNode;
+let edge: TestEdge;
+
+beforeEach(async () => {
+  testNode = await startTestNode(store, { orphanGraceMs: GRACE_MS });
+  edge = await connectEdge(testNode);
+});
+
+afterEach(async () => {
+  edge.close();
+  await testNode.node.stop();
+});
+
+const nothingHeld = (): Promise<void> => untilFreed(testNode.node.metrics);
+
+describe('a peer whose edge is lost', () => {
+  test('[CL5] peers of a broken link stay for the grace, are taken up by another edge, or leave the roster', async () => {
+    const roomId = testRoom('orphans');
+    const first = await connectEdge(testNode, { kind: 'edge', id: 'edge-a', incarnation: mintIncarnation() });
+    const kept = await TestPeer.admit(store, testNode, first, roomId);
+    const lost = await TestPeer.admit(store, testNode, first, roomId);
+    first.close();
+    await waitFor(
+      'two orphans',
+      async () => (await metricSum(testNode.node.metrics, 'plenary_media_orphan_peers')) === 2,
+    );
+    await expect(edge.call('peer.attach', kept.placed)).resolves.toEqual({ alive: true });
+    await expect(edge.call('peer.attach', { ...kept.placed, countMedia: true })).resolves.toEqual({
+      alive: true,
+      sentBytes: 0,
+      receivedBytes: 0,
+    });
+    await waitFor('the orphan to be removed', () =>
+      edge
+        .notices('room.events')
+        .some(({ events }) =>
+          events.some(
+            ({ event }) =>
+              event.type === 'peer.left' &&
+              event.peerId === lost.placed.peerId &&
+              event.reason === 'connection_lost',
+          ),
+        ),
+    );
+    await expect(edge.call('peer.attach', lost.placed)).resolves.toEqual({ alive: false });
+    await expect(edge.call('peer.attach', kept.placed)).resolves.toEqual({ alive: true });
+    await edge.call('peer.drop', kept.placed);
+    await store.rooms.removePeer(roomId, kept.placed.peerId, kept.placed.epoch, 'left');
+    await nothingHeld();
+  });
+
+  test('[CL5] a link of the same life of an edge hears of its peers by itself, and keeps whom the edge asks for', async () => {
+    const caller = { kind: 'edge', id: 'edge-b', incarnation: mintIncarnation() } as const;
+    const first = await connectEdge(testNode, caller);
+    const roomId = testRoom('again');
+    const kept = await TestPeer.admit(store, testNode, first, roomId);
+    const forgotten = await TestPeer.admit(store, testNode, first, roomId);
+    const track = await kept.publish('microphone');
+    first.close();
+    await waitFor(
+      'two orphans',
+      async () => (await metricSum(testNode.node.metrics, 'plenary_media_orphan_peers')) === 2,
+    );
+    const second = await connectEdge(testNode, caller);
+    await waitFor('its track to be told of', () =>
+      second.notices('track.demand').some(({ trackId }) => trackId === track.trackId),
+    );
+    await expect(second.call('peer.attach', kept.placed)).resolves.toEqual({ alive: true });
+    await waitFor(
+      'the other one to be freed',
+      async () => (await metricSum(testNode.node.metrics, 'plenary_media_peers')) === 1,
+    );
+    await expect(second.call('peer.attach', forgotten.placed)).resolves.toEqual({ alive: false });
+    await expect(second.call('peer.attach', kept.placed)).resolves.toEqual({ alive: true });
+    await second.call('peer.drop', kept.placed);
+    await store.rooms.removePeer(roomId, kept.placed.peerId, kept.placed.epoch, 'left');
+    second.close();
+    await nothingHeld();
+  });
+
+  test('[SE14] an orphan that lives elsewhere by now takes its tracks along, and no others', async () => {
+    const roomId = testRoom('elsewhere');
+    const first = await connectEdge(testNode, { kind: 'edge', id: 'edge-d', incarnation: mintIncarnation() });
+    const orphan = await TestPeer.admit(store, testNode, first, roomId);
+    await orphan.publish('microphone');
+    first.close();
+    const moved = await TestPeer.place(store, testNode, edge, roomId, orphan.placed);
+    await waitFor(
+      'the orphan to be freed',
+      async () => (await metricSum(testNode.node.metrics, 'plenary_media_peers')) === 0,
+    );
+    await waitFor('its track to be ended', async () => (await store.rooms.view(roomId)).tracks.length === 0);
+    expect(await store.rooms.placementOf(roomId, moved.placed.peerId)).toMatchObject({
+      epoch: moved.placed.epoch,
+    });
+    await moved.leave(store);
+    await nothingHeld();
+  });
+});
