@@ -23,6 +23,7 @@ import {
   storeAddressOf,
   storeFaults,
   switchSetting,
+  weakSecrets,
 } from '@plenary/cluster';
 import type {
   ApiKeys,
@@ -102,12 +103,6 @@ const proxiesSetting = z.string().transform((text, context): readonly Network[] 
     if (network === undefined) {
       context.addIssue(`${shownEntry(item.trim(), index)} is not a network such as 10.0.0.0/8`);
       return [];
-    }
-    if (isWide(network)) {
-      const { address, prefixLength } = network;
-      context.addIssue(
-        `${address}/${prefixLength} holds hosts of strangers, each of whom could say that it is anybody: name the addresses of your proxies, such as 10.1.0.5, or their network, such as 10.1.0.0/24`,
-      );
     }
     return [network];
   });
@@ -257,6 +252,8 @@ export const EDGE_SETTINGS = z.object({
 });
 
 export interface EdgeConfig {
+  /** What works and leaves the cluster open, as `NAME: what, and what to do`; said once, at the start. */
+  readonly weaknesses: readonly string[];
   readonly edgeId: z.infer<typeof EDGE_ID>;
   readonly datacenter: z.infer<typeof DATACENTER_ID>;
   readonly host: string;
@@ -326,6 +323,22 @@ function guestRoomsOf(
   return { tenantId: TENANT_ID.parse(key), isOpen };
 }
 
+/** What works and leaves the cluster open, as `NAME: what, and what to do` (SPEC CF11, CF12). */
+function weaknessesOf(settings: z.output<typeof EDGE_SETTINGS>): readonly string[] {
+  const { PLENARY_API_KEYS: apiKeys = NO_KEYS, PLENARY_ADMIN_TOKEN: ofOperators = [] } = settings;
+  return [
+    ...settings.PLENARY_TRUSTED_PROXIES.filter(isWide).map(
+      ({ address, prefixLength }) =>
+        `PLENARY_TRUSTED_PROXIES: ${address}/${prefixLength} holds hosts of strangers, each of whom can say that it is any client; name the addresses of your proxies, such as 10.1.0.5, or their network, such as 10.1.0.0/24`,
+    ),
+    ...weakSecrets([
+      ['PLENARY_CLUSTER_SECRET', settings.PLENARY_CLUSTER_SECRET],
+      ['PLENARY_ADMIN_TOKEN', ofOperators],
+      ...[...apiKeys].map(([key, secrets]) => [`PLENARY_API_KEYS (${key})`, secrets] as const),
+    ]),
+  ];
+}
+
 /** @throws ConfigError with every fault at once */
 export function readEdgeConfig(
   environment: Environment,
@@ -336,7 +349,7 @@ export function readEdgeConfig(
     ...keyFaults(given),
   ]);
   const { PLENARY_API_KEYS: apiKeys = NO_KEYS, PLENARY_JOIN_KEYS: keySets = NO_KEY_SETS } = settings;
-  const faults = operatorFaults(settings, 'edge', [['PLENARY_API_KEYS', [...apiKeys.values()].flat()]]);
+  const faults = operatorFaults(settings, 'edge');
   // A limit on a key that there is not is a misspelt one, and would let the tenant that it was meant for go unlimited.
   const unknown = [...(settings.PLENARY_TENANT_LIMITS ?? UNLIMITED).byTenant.keys()].filter(
     (key) => !apiKeys.has(key) && !keySets.has(key),
@@ -355,6 +368,7 @@ export function readEdgeConfig(
   const guests = guestRoomsOf(settings, (fault) => faults.push(fault));
   if (faults.length > 0) throw new ConfigError(faults);
   return Object.freeze({
+    weaknesses: weaknessesOf(settings),
     edgeId: settings.PLENARY_ID,
     datacenter: settings.PLENARY_DATACENTER,
     host: settings.PLENARY_HOST,

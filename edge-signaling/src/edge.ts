@@ -357,6 +357,7 @@ export async function startEdge(
   const forgetting = every(FORGET_ADDRESSES_MS, () => addressLimits.forgetIdle());
   const { port, maxSockets, maxPeersPerRoom } = config;
   logger.info({ port, publicUrl, maxSockets }, 'the edge serves');
+  for (const setting of config.weaknesses) logger.warn({ setting }, 'a setting leaves this cluster open');
   if (maxSockets < maxPeersPerRoom) {
     logger.warn(
       { maxSockets, maxPeersPerRoom },

@@ -32,6 +32,7 @@ import {
   TRACK_SOURCE,
   storeAddressOf,
   storeFaults,
+  weakSecrets,
 } from '@plenary/cluster';
 import type {
   ConsulSettings,
@@ -172,6 +173,8 @@ export type SliceSource =
 
 /** The configuration of a media node, with all defaults in place. */
 export interface MediaNodeConfig {
+  /** What works and leaves the cluster open, as `NAME: what, and what to do`; said once, at the start. */
+  readonly weaknesses: readonly string[];
   readonly mediaNodeId: MediaNodeId;
   readonly datacenter: DatacenterId;
   readonly host: string;
@@ -226,6 +229,10 @@ export function loadConfig(environment: Environment): MediaNodeConfig {
   const { addresses } = paired;
   const workers = parsed.PLENARY_WORKERS ?? availableParallelism();
   return Object.freeze({
+    weaknesses: weakSecrets([
+      ['PLENARY_CLUSTER_SECRET', parsed.PLENARY_CLUSTER_SECRET ?? []],
+      ['PLENARY_ADMIN_TOKEN', parsed.PLENARY_ADMIN_TOKEN ?? []],
+    ]),
     mediaNodeId: parsed.PLENARY_ID,
     datacenter: parsed.PLENARY_DATACENTER,
     host: parsed.PLENARY_HOST,

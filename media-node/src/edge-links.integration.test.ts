@@ -16,26 +16,18 @@ afterAll(async () => {
   await node.node.stop();
 });
 
-const untilUnlinked = async (): Promise<true> =>
-  waitFor('the node to miss a link', () => node.node.readiness().reasons.includes('no_edge_link'), 30_000);
-
 describe('a media node that no edge has a control link to', () => {
-  it('[HL16] is not ready while edges serve, at the start and when all links have gone, and is ready with the first link', async () => {
+  it('[HL16] is not ready while edges serve, and is ready with the first link', async () => {
     expect(node.node.readiness()).toEqual({ ready: true, reasons: [] });
     const serving = edgeRecord('edge-a');
     await store.registry.announceEdge(serving, LEASE_MS);
-    await untilUnlinked();
+    await waitFor('the node to miss a link', () => !node.node.readiness().ready);
     expect(node.node.readiness()).toEqual({ ready: false, reasons: ['no_edge_link'] });
     expect(await metricSum(node.node.metrics, 'plenary_media_no_edge_link')).toBe(1);
 
     const edge = await connectEdge(node);
     await waitFor('the node to be ready', () => node.node.readiness().ready);
     expect(await metricSum(node.node.metrics, 'plenary_media_no_edge_link')).toBe(0);
-
     edge.close();
-    await untilUnlinked();
-    // Nobody is left who could have one: a node alone waits for people like any other.
-    await store.registry.withdrawEdge(serving.edgeId, serving.incarnation);
-    await waitFor('the node to be ready', () => node.node.readiness().ready);
   });
 });

@@ -565,6 +565,7 @@ export class MediaNode {
       { mediaNodeId, controlUrl, workers, portSlice: textOf(this.portSlice) },
       'media node started',
     );
+    for (const setting of config.weaknesses) logger.warn({ setting }, 'a setting leaves this cluster open');
   }
 
   /** The own peers go elsewhere at once; what comes through this node to others goes on until it comes another way. */

@@ -57,27 +57,30 @@ export const isPlaceholder = (secret: string): boolean => PLACEHOLDER.test(secre
 /** A random secret of 32 characters, of hexadecimal digits too, has at least that many different ones. */
 const DIFFERENT_CHARACTERS = 6;
 
-const isLong = (secret: string): boolean => secret.length >= 32;
-
-/** Why a text that is long enough for a secret is none that cannot be guessed (SPEC CF12). */
-export function guessable(secret: string): string | undefined {
-  const how = 'take a random one, such as deploy/make-secrets.sh makes';
-  if (isPlaceholder(secret)) return `is a placeholder: ${how}`;
-  if (new Set(secret).size < DIFFERENT_CHARACTERS) return `repeats a few characters, and is guessed: ${how}`;
-  return undefined;
-}
+/** What a placeholder in a secret's place is answered with. */
+export const A_PLACEHOLDER = 'is a placeholder: take a random one, such as deploy/make-secrets.sh makes';
 
 /** Settings that hold a secret, with their secrets. */
 export type NamedSecrets = readonly (readonly [name: string, secrets: readonly string[]])[];
 
-/** Faults of settings that hold a secret which stands in an earlier one too: whoever has it for one purpose would have it for both (SPEC CF12). */
-export function sharedSecretFaults(settings: NamedSecrets): readonly string[] {
+/**
+ * Secrets that work and are weak (SPEC CF12): those that repeat a few characters, and those that stand in an earlier setting too,
+ * so that whoever has it for one purpose has it for both.
+ */
+export function weakSecrets(settings: NamedSecrets): readonly string[] {
   return settings.flatMap(([name, secrets], index) => {
+    const isGuessed = secrets.some((secret) => new Set(secret).size < DIFFERENT_CHARACTERS);
     const other = settings
       .slice(0, index)
       .find(([, others]) => secrets.some((secret) => others.includes(secret)));
-    if (other === undefined) return [];
-    return [`${name}: holds a secret of ${other[0]}, and whoever has one would have both: give each its own`];
+    return [
+      ...(isGuessed
+        ? [`${name}: a secret repeats a few characters and is easily guessed; take a random one`]
+        : []),
+      ...(other === undefined
+        ? []
+        : [`${name}: holds a secret of ${other[0]}, and whoever has one has both; give each its own`]),
+    ];
   });
 }
 
@@ -92,16 +95,10 @@ export const secretsSetting = z
     z
       .tuple([z.string()], z.string())
       .refine((secrets) => secrets.length <= MAX_SECRETS, `may hold ${MAX_SECRETS} secrets at most`)
-      .refine((secrets) => secrets.every(isLong), {
+      .refine((secrets) => secrets.every((secret) => secret.length >= 32), {
         error: 'must have at least 32 characters (each, where several are joined by commas)',
       })
       .refine((secrets) => secrets.every((secret) => secret.length <= 1_024), 'is too long')
-      .superRefine((secrets, context) => {
-        const fault = secrets
-          .filter(isLong)
-          .map(guessable)
-          .find((found) => found !== undefined);
-        if (fault !== undefined) context.addIssue(fault);
-      })
+      .refine((secrets) => !secrets.some(isPlaceholder), A_PLACEHOLDER)
       .refine((secrets) => new Set(secrets).size === secrets.length, 'holds a secret twice'),
   );

@@ -1,8 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { z } from 'zod';
-import { secretsSetting, sharedSecretFaults } from '../keys/derive.ts';
+import { secretsSetting } from '../keys/derive.ts';
 import { adminKeysSetting } from './admin-proof.ts';
-import type { NamedSecrets } from '../keys/derive.ts';
 import type { AdminSubject } from './admin-proof.ts';
 import { beyondOrigin, hostFault, hostSetting, portSetting } from './config.ts';
 import type { TlsPaths } from './tls-files.ts';
@@ -60,15 +59,10 @@ type Parsed = z.output<z.ZodObject<typeof OPERATOR_SETTINGS>> & {
   readonly PLENARY_ID: string;
   readonly PLENARY_HOST: string;
   readonly PLENARY_PORT: number;
-  readonly PLENARY_CLUSTER_SECRET?: readonly string[] | undefined;
 };
 
-/** Faults between these settings. @param more - settings of the process that hold secrets of others */
-export function operatorFaults(
-  parsed: Parsed,
-  kind: AdminSubject['kind'],
-  more: NamedSecrets = [],
-): string[] {
+/** Faults between these settings. */
+export function operatorFaults(parsed: Parsed, kind: AdminSubject['kind']): string[] {
   const faults: string[] = [];
   const { PLENARY_ADMIN_KEY: adminKeys = [], PLENARY_ID: id } = parsed;
   if (adminKeys.length > 0 && parsed.PLENARY_ADMIN_TOKEN !== undefined) {
@@ -84,14 +78,6 @@ export function operatorFaults(
   const port = parsed.PLENARY_OPERATOR_PORT ?? parsed.PLENARY_PORT + OPERATOR_PORT_OFFSET;
   if (port > 65_535) faults.push('PLENARY_OPERATOR_PORT: is required where PLENARY_PORT is so high');
   if (port === parsed.PLENARY_PORT) faults.push('PLENARY_OPERATOR_PORT: must not be PLENARY_PORT');
-  const { PLENARY_CLUSTER_SECRET: ofCluster = [], PLENARY_ADMIN_TOKEN: ofOperators = [] } = parsed;
-  faults.push(
-    ...sharedSecretFaults([
-      ['PLENARY_CLUSTER_SECRET', ofCluster],
-      ['PLENARY_ADMIN_TOKEN', ofOperators],
-      ...more,
-    ]),
-  );
   return faults;
 }
 

@@ -119,6 +119,7 @@ export function testConfig(overrides: Partial<TestConfig> = {}): TestConfig {
   const port = firstPort;
   const mediaNodeId = overrides.mediaNodeId ?? MEDIA_NODE_ID.parse(`media-${firstPort}`);
   return {
+    weaknesses: [],
     mediaNodeId,
     datacenter: DATACENTER_ID.parse('gra'),
     host: '127.0.0.1',
