@@ -81,7 +81,7 @@ export class Directory {
     return this.#edges;
   }
 
-  /** What says that it is an edge, and does not prove it: nobody is sent there. */
+  /** What says that it is an edge, and does not prove it: nobody who is served here is sent there. */
   get unprovenEdges(): readonly EdgeRecord[] {
     return this.#unprovenEdges;
   }
@@ -91,9 +91,13 @@ export class Directory {
     return this.#edgeUrls.all();
   }
 
-  /** Edges that take clients, `max` at most: those that have been there longest, in the order of their ids. */
-  servingEdges(max: number): readonly EdgeRecord[] {
-    const serving = this.#edges.filter(({ state }) => state === 'serving');
+  /**
+   * Edges that take clients, `max` at most: those that have been there longest, in the order of their ids.
+   * @param which - `announced`: also what does not prove that it is one, as to an edge with another secret none does
+   */
+  servingEdges(max: number, which: 'proven' | 'announced' = 'proven'): readonly EdgeRecord[] {
+    const known = which === 'proven' ? this.#edges : [...this.#edges, ...this.#unprovenEdges];
+    const serving = known.filter(({ state }) => state === 'serving');
     if (serving.length <= max) return serving;
     const sinceMs = ({ edgeId }: EdgeRecord): number => this.#edgeIds.firstSeenMs(edgeId) ?? Number.MAX_VALUE;
     const first = new Set([...serving].sort((left, right) => sinceMs(left) - sinceMs(right)).slice(0, max));
@@ -163,13 +167,14 @@ export class Directory {
         nowMs,
       );
       for (const kind of Object.values(this.#lastSeen)) kind.forgetBefore(nowMs - FORGET_AFTER_MS);
+      // A page proves nothing by where it came from, and one that such an edge served may go on elsewhere.
       this.#edgeUrls.onRead(
-        edges.map(({ publicUrl }) => publicUrl),
+        announced.map(({ publicUrl }) => publicUrl),
         nowMs,
       );
       this.#edgeUrls.forgetBefore(nowMs - REMEMBER_EDGE_URLS_MS);
       this.#edgeIds.onRead(
-        edges.map(({ edgeId }) => edgeId),
+        announced.map(({ edgeId }) => edgeId),
         nowMs,
       );
       this.#edgeIds.forgetBefore(nowMs - FORGET_AFTER_MS);

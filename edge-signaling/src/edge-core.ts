@@ -475,8 +475,21 @@ export class EdgeCore {
   get whyElsewhere(): 'clock_off' | 'no_control_link' | undefined {
     if (this.isClockOff) return 'clock_off';
     // Where all media nodes are gone, other edges have none either: whoever can resume here shall.
-    const isUseless = this.unusableLinks() !== undefined && !this.#links.wasUsable();
-    return isUseless && this.#others.length > 0 ? 'no_control_link' : undefined;
+    return this.#isUseless && this.edgeHints().some(({ edgeId }) => edgeId !== this.#edgeId)
+      ? 'no_control_link'
+      : undefined;
+  }
+
+  /**
+   * The edges that a client may go to. To an edge with another secret than all others none of them proves that it is one, and
+   * whoever comes is better off there all the same: it names what is announced, as long as it never could use a media node itself.
+   */
+  edgeHints(): ReturnType<typeof edgeHints> {
+    return edgeHints(this.directory, this.#isUseless ? 'announced' : 'proven');
+  }
+
+  get #isUseless(): boolean {
+    return this.unusableLinks() !== undefined && !this.#links.wasUsable();
   }
 
   start(): void {

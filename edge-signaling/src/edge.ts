@@ -47,7 +47,6 @@ import { ControlLinks } from './media/control-links.ts';
 import { createFaultReporter } from './metrics.ts';
 import type { EdgeMetrics } from './metrics.ts';
 import { createEdgeServer } from './server.ts';
-import { edgeHints } from './session/entrance.ts';
 import type { ClientSocket, RoomChannel } from './transport/client-socket.ts';
 import { TenantMeter } from './tenant-meter.ts';
 import { createPubSub } from './transport/pubsub.ts';
@@ -205,7 +204,7 @@ export async function startEdge(
     guests: config.guests,
     takeGuestToken: (address) => addressLimits.takeGuestToken(address),
     isOriginAllowed,
-    edgeHints: () => edgeHints(directory),
+    edgeHints: () => core.edgeHints(),
   });
   const question: ReadinessQuestion = {
     isStoreAvailable,
@@ -246,7 +245,7 @@ export async function startEdge(
       'GET /health': () => HEALTHY,
       // One bit for load balancers, without a word why.
       'GET /api/ready': () => (isOffered(question) ? READY : NOT_READY),
-      'GET /api/edges': () => json(200, { edges: edgeHints(directory) }),
+      'GET /api/edges': () => json(200, { edges: core.edgeHints() }),
       // How far this datacenter is: answered before anything is looked at.
       'GET /api/ping': () => text(200, ''),
       'GET /api/capabilities': await serveCapabilities(),

@@ -496,9 +496,9 @@ export class Entrance {
 }
 
 /** The edges that a client may go to, as far as they take clients. */
-export function edgeHints(directory: Directory): SessionNote['edges'] {
+export function edgeHints(directory: Directory, which?: 'proven' | 'announced'): SessionNote['edges'] {
   return directory
-    .servingEdges(MAX_EDGE_HINTS)
+    .servingEdges(MAX_EDGE_HINTS, which)
     .map(({ edgeId, datacenter, publicUrl }) => ({ edgeId, datacenter, url: publicUrl }));
 }
 
