@@ -33,8 +33,7 @@ const PATIENT = { poll: { timeout: 60_000 } };
  * - `distant`: the whole contract on a store 30 ms away, likewise
  *
  * There are no retries: a test that passes only sometimes has found something. Time limits are far beyond what a test takes,
- * so that a busy machine fails none. What shows that people notice nothing is begun anew where processes stood still without
- * working meanwhile, which is measured (`e2e/src/harness/standstill.ts`), and nowhere else.
+ * so that a busy machine fails none.
  */
 export default defineConfig({
   test: {
