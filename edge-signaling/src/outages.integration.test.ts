@@ -238,8 +238,13 @@ describe('a media node goes away', () => {
     node.unanswered = (name) => name.includes('.');
     await edge.logged('the media node takes requests and answers none');
     node.unanswered = () => false;
-    await edge.ready();
-    await (await cluster.client()).join('first');
+    const [client, request] = [await cluster.client(), await joinRequest('first')];
+    // Until there is a link again nobody can be placed, and clients repeat their request.
+    await waitFor('somebody to be let in', async () => {
+      const answer = await client.refusal('join', request);
+      expect(['ok', 'no_media_node']).toContain(answer);
+      return answer === 'ok';
+    });
   });
 
   it('[SE8] a peer that its node lost opens media again, under a higher epoch, and only the newest is heard of', async () => {

@@ -12,6 +12,7 @@ import type { types } from 'mediasoup';
 import { MEDIA_CODECS } from '@plenary/cluster/protocol';
 import { waitFor } from '@plenary/cluster/testing/wait-for';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { onLoopback } from '../testing/loopback.ts';
 import { bindingRequest } from '../testing/stun.ts';
 import { testConfig } from '../testing/test-node.ts';
 
@@ -77,7 +78,7 @@ async function connectedByDtls(transport: types.WebRtcTransport): Promise<(text:
 test('[MS5] what a client sends in DTLS records counts as sent by it', async () => {
   const router = await worker.createRouter({ mediaCodecs: MEDIA_CODECS.map((codec) => ({ ...codec })) });
   const transport = await router.createWebRtcTransport({
-    listenInfos: [{ protocol: 'udp', ip: '127.0.0.1' }],
+    listenInfos: [await onLoopback('udp')],
   });
   const counted = async (): Promise<number> => (await transport.getStats())[0]?.bytesReceived ?? 0;
   const write = await connectedByDtls(transport);

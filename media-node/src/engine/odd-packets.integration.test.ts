@@ -6,6 +6,7 @@ import { MEDIA_CODECS, ROUTER_RTP_CAPABILITIES, RTP_PARAMETERS } from '@plenary/
 import { seededRandom } from '@plenary/cluster/testing/seeded-random';
 import { waitFor } from '@plenary/cluster/testing/wait-for';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { onLoopback } from '../testing/loopback.ts';
 import { longForm, OddPackets } from '../testing/odd-packets.ts';
 import type { OddStream } from '../testing/odd-packets.ts';
 import { vp8Packet } from '../testing/rtp.ts';
@@ -50,9 +51,8 @@ async function meeting() {
   socket.bind(0, '127.0.0.1');
   await once(socket, 'listening');
   const router = await worker.createRouter({ mediaCodecs: MEDIA_CODECS.map((codec) => ({ ...codec })) });
-  const listenInfo = { protocol: 'udp', ip: '127.0.0.1' } as const;
-  const sending = await router.createPlainTransport({ listenInfo, comedia: true });
-  const receiving = await router.createPlainTransport({ listenInfo });
+  const sending = await router.createPlainTransport({ listenInfo: await onLoopback('udp'), comedia: true });
+  const receiving = await router.createPlainTransport({ listenInfo: await onLoopback('udp') });
   await receiving.connect({ ip: '127.0.0.1', port: socket.address().port });
   const streams: OddStream[] = [];
   const consumers: types.Consumer[] = [];

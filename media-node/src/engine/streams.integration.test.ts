@@ -3,6 +3,7 @@ import { createWorker } from 'mediasoup';
 import { faultOfPublication, MEDIA_CODECS, RTP_PARAMETERS } from '@plenary/cluster/protocol';
 import { waitFor } from '@plenary/cluster/testing/wait-for';
 import { expect, test } from 'vitest';
+import { onLoopback } from '../testing/loopback.ts';
 import { testConfig } from '../testing/test-node.ts';
 import { vp8Packet } from '../testing/rtp.ts';
 
@@ -51,7 +52,7 @@ test('[MS3] what is taken plays in a worker, and what a worker could not tell ap
     const router = await worker.createRouter({ mediaCodecs: MEDIA_CODECS.map((codec) => ({ ...codec })) });
     for (const { streams, ...published } of CASES) {
       const transport = await router.createPlainTransport({
-        listenInfo: { protocol: 'udp', ip: '127.0.0.1' },
+        listenInfo: await onLoopback('udp'),
         comedia: true,
       });
       const rtpParameters = RTP_PARAMETERS.parse({ codecs: [CODEC], ...published });

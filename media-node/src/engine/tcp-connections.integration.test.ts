@@ -8,6 +8,7 @@ import type { types } from 'mediasoup';
 import { MEDIA_CODECS } from '@plenary/cluster/protocol';
 import { waitFor } from '@plenary/cluster/testing/wait-for';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { onLoopback } from '../testing/loopback.ts';
 import { bindingRequest } from '../testing/stun.ts';
 import { testConfig } from '../testing/test-node.ts';
 
@@ -35,7 +36,7 @@ const residentBytes = (): number =>
 async function listening() {
   const router = await worker.createRouter({ mediaCodecs: MEDIA_CODECS.map((codec) => ({ ...codec })) });
   const transport = await router.createWebRtcTransport({
-    listenInfos: [{ protocol: 'tcp', ip: '127.0.0.1' }],
+    listenInfos: [await onLoopback('tcp')],
   });
   const [candidate] = transport.iceCandidates;
   if (candidate === undefined) throw new Error('the transport has no candidate');
