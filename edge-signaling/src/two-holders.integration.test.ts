@@ -58,6 +58,21 @@ describe('edges that run', () => {
       await watcher.call('leave', {});
     }
   });
+
+  it('[SE2] one join that many connections ask for at once makes one peer, and the edge serves on', async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const name = `at-once-${round}`;
+      const clients = await Promise.all(Array.from({ length: 12 }, async () => cluster.client(0)));
+      const request = await joinRequest(name, { sessionKey: clients[0]?.key.jwk });
+      // Those that another one takes the session from are closed, before they are answered or after.
+      const answers = clients.map(async (client) => client.refusal('join', request).catch(() => 'closed'));
+      await waitFor('one to be left', () => clients.filter(({ isClosed }) => !isClosed).length === 1);
+      expect(await cluster.edge(0).status('/health')).toBe(200);
+      expect(await people(name)).toHaveLength(1);
+      for (const client of clients) client.close();
+      await Promise.all(answers);
+    }
+  });
 });
 
 describe('an edge that stands still for longer than it may be away', () => {

@@ -63,8 +63,6 @@ const LOOK_AGAIN_MS = 250;
 /** Edges named to a client, at most. */
 const MAX_EDGE_HINTS = 64;
 
-const nothing = async (): Promise<void> => Promise.resolve();
-
 /** Until when a join is answered, and as whose turn it is carried out. */
 type Turn = Pick<HostRequest, 'deadlineMs' | 'entrant' | 'place'>;
 
@@ -168,8 +166,11 @@ export class Entrance {
     const { requestId, sessionKey } = request;
     const roomId = roomIdOf(tenantId, grants.room);
     const peerId = derivePeerId(peerIdKey, { subject: grants.sub, roomId, requestId, sessionKey });
-    while (this.#turns.isBusy(peerId)) await place.whileWaiting(async () => this.#turns.run(peerId, nothing));
+    const { promise: itsTurn, resolve: begin } = Promise.withResolvers<void>();
+    const hasPlace = this.#turns.isBusy(peerId) ? place.whileWaiting(async () => itsTurn) : undefined;
     return this.#turns.run(peerId, async (afterwards) => {
+      begin();
+      await hasPlace;
       if (clock.monotonicMs() > deadlineMs) throw new PlenaryError('timed_out');
       return this.#enter(request, socket, {
         roomId,

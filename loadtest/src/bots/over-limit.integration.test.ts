@@ -50,11 +50,12 @@ it('[MS5] who goes on sending ten times the limit is warned, paused, ended and d
   const stood = await floodStands();
   // Nothing is told of a warning that the pause has followed by then.
   if (!steps().includes('paused')) expect(stood).toBe(false);
-  await waitFor('the pause', () => steps().endsWith('paused'));
+  await waitFor('the pause', () => steps().includes('paused'));
   await waitFor('the flood to stand', floodStands);
   await waitFor('the end', () => listener.hasEnded(flood));
-  await waitFor('the loss', () => steps().endsWith('media lost: transport_failed'));
-  expect(flooder.problems).toEqual([
+  await waitFor('the loss', () => steps().includes('media lost: transport_failed'));
+  // It goes on with media of its own that is opened anew.
+  expect(flooder.problems.slice(0, 4)).toEqual([
     'sends more than it may: warned',
     'sends more than it may: paused',
     'sends more than it may: ended',
