@@ -182,6 +182,22 @@ export const JOINS: readonly Attack[] = [
     },
   },
   {
+    name: 'one join of many connections at once',
+    world: 'plain',
+    does: 'asks for one and the same join on twelve connections at once, again and again',
+    gets: ['ok', 'closed', 'rate_limited'],
+    strike: async (world, isOver) =>
+      over(isOver, async () => {
+        const clients = await Promise.all(
+          Array.from({ length: 12 }, async () => world.enter({ localAddress: world.nextAddress() })),
+        );
+        const join = await joinPayload(world, { roomId: 'elsewhere' });
+        const answers = await Promise.all(clients.map(async (client) => client.ask('join', join)));
+        await Promise.all(clients.map(async (client) => client.close()));
+        return answers;
+      }),
+  },
+  {
     name: 'joins and leaves without end',
     world: 'plain',
     does: 'enters the meeting and leaves it again, on one connection, as fast as it may',
