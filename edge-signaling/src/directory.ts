@@ -42,7 +42,8 @@ export class Directory {
   readonly #placements = new RecentPlacements();
   #nodes: readonly MediaNodeRecord[] = [];
   #edges: readonly EdgeRecord[] = [];
-  #unprovenEdges: readonly EdgeRecord[] = [];
+  /** Whatever says that it is an edge. */
+  #announcedEdges: readonly EdgeRecord[] = [];
   #lapsed: readonly MediaNodeRecord[] = [];
   /** Since when every reading went well. */
   #certainSinceMs: number | undefined;
@@ -81,9 +82,10 @@ export class Directory {
     return this.#edges;
   }
 
-  /** What says that it is an edge, and does not prove it: nobody who is served here is sent there. */
+  /** Announced edges that do not prove that they are of this cluster: nobody who is served here is sent there. */
   get unprovenEdges(): readonly EdgeRecord[] {
-    return this.#unprovenEdges;
+    const proven = new Set(this.#edges);
+    return this.#announcedEdges.filter((edge) => !proven.has(edge));
   }
 
   /** The URLs of all edges that lived within the last day: their pages go on at the others. */
@@ -96,7 +98,7 @@ export class Directory {
    * @param which - `announced`: also what does not prove that it is one, as to an edge with another secret none does
    */
   servingEdges(max: number, which: 'proven' | 'announced' = 'proven'): readonly EdgeRecord[] {
-    const known = which === 'proven' ? this.#edges : [...this.#edges, ...this.#unprovenEdges];
+    const known = which === 'proven' ? this.#edges : this.#announcedEdges;
     const serving = known.filter(({ state }) => state === 'serving');
     if (serving.length <= max) return serving;
     const sinceMs = ({ edgeId }: EdgeRecord): number => this.#edgeIds.firstSeenMs(edgeId) ?? Number.MAX_VALUE;
@@ -145,13 +147,11 @@ export class Directory {
     const startedAtMs = clock.monotonicMs();
     try {
       const [nodes, announced] = await Promise.all([registry.liveMediaNodes(), registry.liveEdges()]);
-      const proven = new Set(announced.filter(isProven));
-      const edges = [...proven];
       const nowMs = clock.monotonicMs();
       const before = [...this.#nodes, ...this.#lapsed];
       this.#nodes = nodes;
-      this.#edges = edges;
-      this.#unprovenEdges = announced.filter((edge) => !proven.has(edge));
+      this.#announcedEdges = announced;
+      this.#edges = announced.filter(isProven);
       this.#placements.onRead(nodes, startedAtMs);
       this.#certainSinceMs ??= nowMs;
       this.#lastSeen.nodes.onRead(

@@ -1,8 +1,5 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
 import type { EdgeRecord, KeyRing } from '@plenary/cluster';
-
-const MAC_BYTES = 16;
+import { isMacOf, macOf } from './mac.ts';
 
 /** What leads clients to an edge. */
 type Led = Pick<EdgeRecord, 'edgeId' | 'incarnation' | 'publicUrl'>;
@@ -21,20 +18,15 @@ export class EdgeProofs {
   /** Of this edge, for its record. */
   proofOf(edge: Led): string {
     const { id, key } = this.#keys.current;
-    return `${id}.${macOf(key, edge).toString('base64url')}`;
+    return `${id}.${macOf(key, ...partsOf(edge)).toString('base64url')}`;
   }
 
   isProven(edge: Led & Pick<EdgeRecord, 'proof'>): boolean {
     const [id = '', mac = ''] = (edge.proof ?? '').split('.');
     const key = this.#keys.find(id);
-    if (key === undefined) return false;
-    const given = Buffer.from(mac, 'base64url');
-    return given.length === MAC_BYTES && timingSafeEqual(given, macOf(key, edge));
+    return key !== undefined && isMacOf(Buffer.from(mac, 'base64url'), key, ...partsOf(edge));
   }
 }
 
-/** None of the parts holds a NUL, so that none can be taken for another. */
-function macOf(key: KeyObject, { edgeId, incarnation, publicUrl }: Led): Buffer {
-  const parts = [edgeId, incarnation, publicUrl].join('\0');
-  return createHmac('sha256', key).update(parts).digest().subarray(0, MAC_BYTES);
-}
+/** None of them holds a NUL. */
+const partsOf = ({ edgeId, incarnation, publicUrl }: Led): string[] => [edgeId, incarnation, publicUrl];

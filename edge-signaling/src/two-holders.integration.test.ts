@@ -45,7 +45,7 @@ describe('edges that run', () => {
       );
       const won = takers.filter((_, index) => outcomes[index]?.status === 'fulfilled');
       expect(won.length).toBeGreaterThan(0);
-      // Who lost is told, and closed.
+      // The losers are told, and closed.
       await waitFor('one to be left', () => won.filter(({ isClosed }) => !isClosed).length === 1);
       const [holder] = won.filter(({ isClosed }) => !isClosed);
       expect(await people(name)).toHaveLength(2);

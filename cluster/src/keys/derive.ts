@@ -51,7 +51,7 @@ export function secretsIn(namespace: Namespace, [current, ...others]: Secrets): 
 }
 
 const MAX_SECRETS = 4;
-/** What files that are shipped have where a secret belongs. */
+/** Shipped files have such a placeholder where a secret belongs. */
 const PLACEHOLDER = /change[-_ ]?me/i;
 export const isPlaceholder = (secret: string): boolean => PLACEHOLDER.test(secret);
 /** A random secret of 32 characters, of hexadecimal digits too, has at least that many different ones. */

@@ -4,8 +4,8 @@ import { PlenaryError } from '../errors.ts';
 const PATIENCE_MS = 60_000;
 
 /**
- * What is thrown of a store that was not heard in time, or over a connection that was given up for that and is made anew. A store that
- * nobody listens for, or that refuses, says something else.
+ * Errors of a store that was not heard in time, or of a connection that was given up for that and is made anew. A store that is away, or
+ * that refuses, gives others.
  */
 const UNHEARD = /timed out|no answer within|max retries per request|Connection is closed|does not answer/;
 /** Before the next attempt, in milliseconds: a connection is made anew meanwhile. */

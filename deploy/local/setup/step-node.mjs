@@ -106,7 +106,7 @@ export async function prepareGlibc() {
   } catch (error) {
     if (!(error instanceof SetupError) || error instanceof TamperedError) throw error;
     // Not worth stopping for: Plenary runs without uWebSockets.js, only with fewer sockets per core.
-    // What does not run here is not fetched again at every start (removing .toolchain does that); a mirror may serve the next time.
+    // A glibc that does not run here is not fetched again at every start (removing .toolchain does that); a mirror may serve the next time.
     if (isFetched) writeState('glibc', glibcKey());
     return `not to be had${isFetched ? '' : ' now'}, so the edges use Node's own HTTP server instead of uWebSockets.js${isFetched ? '' : '; the next run tries again'}. Why: ${error.message.split('\n')[0]} See .toolchain/logs/glibc.log`;
   } finally {

@@ -1,14 +1,11 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
 import { PlenaryError } from '@plenary/cluster';
 import type { KeyRing } from '@plenary/cluster';
+import { isMacOf, MAC_BYTES, macOf } from '../mac.ts';
 
 const VERSION = 1;
 /** Of the name of a secret. */
 const KEY_ID_BYTES = 6;
 const HEAD_BYTES = 1 + KEY_ID_BYTES;
-/** Half of SHA-256's: nobody can try more than a handful a second unnoticed, and each event carries it. */
-const MAC_BYTES = 16;
 
 /**
  * Proves that a publication was made by an edge of this cluster, for this channel (SPEC NS5): whoever else can write to Redis
@@ -27,7 +24,7 @@ export class PublicationSeal {
     const body = typeof payload === 'string' ? Buffer.from(payload) : payload;
     const head = Buffer.alloc(HEAD_BYTES, VERSION);
     Buffer.from(id, 'base64url').copy(head, 1);
-    return Buffer.concat([head, macOf(key, Buffer.from(channel), body), body]);
+    return Buffer.concat([head, macOf(key, channel, body), body]);
   }
 
   /**
@@ -41,14 +38,10 @@ export class PublicationSeal {
         : undefined;
     const mac = message.subarray(HEAD_BYTES, HEAD_BYTES + MAC_BYTES);
     const body = message.subarray(HEAD_BYTES + MAC_BYTES);
-    if (key === undefined || mac.length !== MAC_BYTES || !timingSafeEqual(mac, macOf(key, channel, body))) {
+    // No channel holds a NUL.
+    if (key === undefined || !isMacOf(mac, key, channel, body)) {
       throw new PlenaryError('unauthorised', 'No edge with a secret of this cluster published it here.');
     }
     return body;
   }
-}
-
-/** No channel holds a NUL, so that nothing of the one can be taken for the other. */
-function macOf(key: KeyObject, channel: Buffer, body: Buffer): Buffer {
-  return createHmac('sha256', key).update(channel).update('\0').update(body).digest().subarray(0, MAC_BYTES);
 }
