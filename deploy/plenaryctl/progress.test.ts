@@ -14,7 +14,7 @@ describe('the progress of a drain', () => {
     );
   });
 
-  it('[DR6] ends with 0 when nobody was cut off, with 2 when somebody was, with 1 when it was cancelled', () => {
+  it('[DR25] ends with 0 when nobody was cut off, with 2 when somebody was, with 1 when it was cancelled', () => {
     expect(exitCodeOf({ state: 'draining', cut: 0 })).toBeUndefined();
     expect(exitCodeOf({ state: 'drained', cut: 0 })).toBe(0);
     expect(exitCodeOf({ state: 'drained', cut: 1 })).toBe(2);

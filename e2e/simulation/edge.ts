@@ -144,7 +144,7 @@ export class SimulatedEdge {
       reportFault: (where, fault) => {
         if (fault instanceof PlenaryError && fault.code !== 'internal') return;
         world.onBroken(
-          new RuleBroken(`ER1: ${this.life.name} failed unexpectedly in ${where}: ${String(fault)}`),
+          new RuleBroken(`ER3: ${this.life.name} failed unexpectedly in ${where}: ${String(fault)}`),
         );
       },
     });

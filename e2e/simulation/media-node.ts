@@ -227,7 +227,7 @@ export class SimulatedMediaNode {
     });
     this.#dispatch = createDispatch(this.rooms, this.#budgets, {
       onFault: (fault) => {
-        world.onBroken(new RuleBroken(`ER1: ${this.life.name} failed unexpectedly: ${String(fault)}`));
+        world.onBroken(new RuleBroken(`ER3: ${this.life.name} failed unexpectedly: ${String(fault)}`));
       },
     });
   }

@@ -43,7 +43,7 @@ describe('a cluster on Consul', () => {
     return person;
   }
 
-  it('[CO5] runs on while the local agent is away, says so, and is as before when it is back', async () => {
+  it('[CO5] [CO20] runs on while the local agent is away, says so, and is as before when it is back', async () => {
     const services = await consul.ask('GET', '/v1/agent/services');
     expect(Object.keys(services ?? {})).toHaveLength(everybody().length);
     const [ann, bob] = [await enter(0, 'Ann'), await enter(1, 'Bob')];

@@ -143,7 +143,7 @@ describe('haproxy.example.cfg', () => {
     }
   });
 
-  it('[AD9] finds an edge well by its port for people in HTTP/1.1', async () => {
+  it('[AD30] finds an edge well by its port for people in HTTP/1.1', async () => {
     await until(
       'the other backend serves',
       () => fetch(`http://127.0.0.1:${otherPort}/`).then(({ status }) => status),

@@ -170,7 +170,7 @@ describe('a meeting', () => {
     await untilNothingIsLeft();
   });
 
-  it('[SE5] a closed tab takes its tile along, without a word from the person', async () => {
+  it('[SE30] a closed tab takes its tile along, without a word from the person', async () => {
     const ann = await enter(here, 'closing', 'Ann');
     const bob = await enter(there, 'closing', 'Bob');
     await ann.untilOthersAre(['Bob']);

@@ -39,7 +39,7 @@ describe('a running meeting', () => {
     await Promise.all([ann.untilSeesAndHears(), bob.untilSeesAndHears()]);
   }
 
-  it('[SE3] goes on when an edge is killed: its people resume on the other one, media untouched', async () => {
+  it('[SE27] goes on when an edge is killed: its people resume on the other one, media untouched', async () => {
     await meet('edge-death');
     const [, there] = cluster.edges;
     const nodeBefore = await bob.mediaNodeId();

@@ -42,7 +42,7 @@ afterEach(async () => {
 afterAll(async () => cluster.stop());
 
 describe('malformed and misplaced messages', () => {
-  it('[SE1] an unknown name is refused, also one that every object has', async () => {
+  it('[EN2] an unknown name is refused, also one that every object has', async () => {
     const client = await cluster.client();
     for (const name of ['no.such', 'constructor', '__proto__', 'toString', '', 'x'.repeat(1_000)]) {
       expect(await client.refusal(name, {})).toBe('unknown_message');
@@ -82,7 +82,7 @@ describe('malformed and misplaced messages', () => {
     await client.join('states');
   });
 
-  it('[SE1] a message that asks for no answer gets a refusal as a notice', async () => {
+  it('[SE23] a message that asks for no answer gets a refusal as a notice', async () => {
     const client = await cluster.client();
     client.socket.emit('track.end', { trackId: 'x' });
     expect((await client.notice('refused')).code).toBe('out_of_order');
@@ -100,14 +100,14 @@ describe('malformed and misplaced messages', () => {
     await waitFor('the connection to close', () => client.isClosed);
   });
 
-  it('[ER2] another version of the protocol is told so', async () => {
+  it('[PR11] another version of the protocol is told so', async () => {
     const client = await cluster.client();
     expect(await client.refusal('join', await joinRequest('v', { protocolVersion: 99 }))).toBe(
       'protocol_version',
     );
   });
 
-  it('[SE1] what names other tracks, consumers or epochs reaches only one’s own peer', async () => {
+  it('[SE22] what names other tracks, consumers or epochs reaches only one’s own peer', async () => {
     const [client, other] = [await cluster.client(), await cluster.client()];
     await client.join('own');
     const { session } = await other.join('own');
@@ -118,7 +118,7 @@ describe('malformed and misplaced messages', () => {
 });
 
 describe('tokens', () => {
-  it('[TK1] [TK2] [TK3] refuses tokens that are foreign, expired, old, for another room or for another use', async () => {
+  it('[TK1] [TK2] [TK15] [TK3] refuses tokens that are foreign, expired, old, for another room or for another use', async () => {
     const code = async (token: string): Promise<string> =>
       (await cluster.client()).refusal('join', await joinRequest('tk', { token }));
     const foreign = await signJoinToken(TEST_API_KEY, 'x'.repeat(40), grantsOf('tk'));
@@ -216,7 +216,7 @@ describe('floods and garbage', () => {
     await closed;
   });
 
-  it('[SE1] garbage on the wire closes that connection only', async () => {
+  it('[SE22] garbage on the wire closes that connection only', async () => {
     const garbage = [
       '4{',
       '42',

@@ -158,7 +158,7 @@ describe('readEdgeConfig', () => {
     expect(faultsOf({ ...VALID, PLENARY_API_KEYS: many }).join()).toContain('more than 4');
   });
 
-  it('[TK8] key sets come from a file that is one, or a URL that nobody else can answer', () => {
+  it('[TK23] key sets come from a file that is one, or a URL that nobody else can answer', () => {
     const folder = mkdtempSync(join(tmpdir(), 'plenary-config-'));
     const [good, bad] = [join(folder, 'good.json'), join(folder, 'bad.json')];
     writeFileSync(good, '{"keys":[]}');
@@ -218,7 +218,7 @@ describe('readEdgeConfig', () => {
     expect(faults.join()).not.toContain('hunter2');
   });
 
-  it('[CF6] an allowed origin with a path, which no browser sends, is refused', () => {
+  it('[CF15] an allowed origin with a path, which no browser sends, is refused', () => {
     const faults = faultsOf({
       ...VALID,
       PLENARY_ALLOWED_ORIGINS: 'https://a.example/, https://b.example/app',
@@ -239,7 +239,7 @@ describe('readEdgeConfig', () => {
   });
 
   it.each(['PLENARY_PUBLIC_URL', 'PLENARY_ALLOWED_ORIGINS', 'PLENARY_EMBED_ORIGINS'])(
-    '[CF8] an origin with a wildcard, which would match no page, is a fault of %s',
+    '[CF18] an origin with a wildcard, which would match no page, is a fault of %s',
     (name) => {
       expect(faultsOf({ ...VALID, [name]: 'https://*.example.org' })).toEqual([
         expect.stringMatching(new RegExp(`^${name}: .*\\*`)),
@@ -248,7 +248,7 @@ describe('readEdgeConfig', () => {
   );
 
   it.each(['PLENARY_PUBLIC_URL', 'PLENARY_OPERATOR_URL'])(
-    '[CF8] an unspecified address, which nobody reaches, is a fault of %s',
+    '[CF19] an unspecified address, which nobody reaches, is a fault of %s',
     (name) => {
       for (const url of ['http://0.0.0.0:3000', 'http://[::]:3000'])
         expect(faultsOf({ ...VALID, [name]: url })).toEqual([
@@ -258,7 +258,7 @@ describe('readEdgeConfig', () => {
   );
 
   it.each([`one:${SECRET};two:${SECRET}`, `one:${SECRET}; two:${SECRET}`, `one:${SECRET}|two:${SECRET}`])(
-    '[CF8] API keys that are not joined by commas are not one secret: %j',
+    '[CF20] API keys that are not joined by commas are not one secret: %j',
     (keys) => {
       const faults = faultsOf({ ...VALID, PLENARY_API_KEYS: keys });
       expect(faults).toEqual([expect.stringMatching(/^PLENARY_API_KEYS: pair 1 .*comma/)]);
@@ -266,7 +266,7 @@ describe('readEdgeConfig', () => {
     },
   );
 
-  it('[CF9] nothing of a file that is no key set is repeated', () => {
+  it('[CF22] nothing of a file that is no key set is repeated', () => {
     const folder = mkdtempSync(join(tmpdir(), 'plenary-edge-config-'));
     try {
       writeFileSync(join(folder, 'api_keys'), `hunter2${SECRET}`);
@@ -278,7 +278,7 @@ describe('readEdgeConfig', () => {
     }
   });
 
-  it('[CF9] a mistyped value is a fault that names its setting and repeats no secret, or is taken', () => {
+  it('[CF9] [CF22] a mistyped value is a fault that names its setting and repeats no secret, or is taken', () => {
     const names = Object.keys(EDGE_SETTINGS.shape);
     expect(mishandledSettings(names, VALID, (environment) => readEdgeConfig(environment))).toEqual([]);
   });
@@ -325,7 +325,7 @@ describe('readEdgeConfig', () => {
     }
   });
 
-  it('[CF12] a secret that is guessed, or has two purposes or tenants, is said', () => {
+  it('[CF24] [CF25] a secret that is guessed, or has two purposes or tenants, is said', () => {
     for (const [settings, weakness] of [
       [{ PLENARY_CLUSTER_SECRET: 's'.repeat(32) }, /^PLENARY_CLUSTER_SECRET: .*easily guessed/],
       [{ PLENARY_ADMIN_TOKEN: '0123'.repeat(8) }, /^PLENARY_ADMIN_TOKEN: .*easily guessed/],
@@ -350,7 +350,7 @@ describe('readEdgeConfig', () => {
     expect(readEdgeConfig(VALID).weaknesses).toEqual([]);
   });
 
-  it('[CF1] tells every fault at once, and no secret', () => {
+  it('[CF13] tells every fault at once, and no secret', () => {
     const faults = faultsOf({
       PLENARY_PORT: '70000',
       PLENARY_PUBLIC_URL: 'ftp://x',

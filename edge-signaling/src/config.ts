@@ -323,7 +323,7 @@ function guestRoomsOf(
   return { tenantId: TENANT_ID.parse(key), isOpen };
 }
 
-/** What works and leaves the cluster open, as `NAME: what, and what to do` (SPEC CF11, CF12). */
+/** What works and leaves the cluster open, as `NAME: what, and what to do` (SPEC CF11, CF24, CF25). */
 function weaknessesOf(settings: z.output<typeof EDGE_SETTINGS>): readonly string[] {
   const { PLENARY_API_KEYS: apiKeys = NO_KEYS, PLENARY_ADMIN_TOKEN: ofOperators = [] } = settings;
   return [

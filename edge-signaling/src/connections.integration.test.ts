@@ -106,7 +106,7 @@ describe.each(['uws', 'node'] as const)('connections that say nothing, on %s', (
   });
 
   it.runIf(process.platform === 'linux')(
-    '[AD3] an edge that has as many files open as it may says so once, and goes on',
+    '[AD15] an edge that has as many files open as it may says so once, and goes on',
     async () => {
       const edge = cluster.edge(index);
       const limitFiles = (limit: number): void => {

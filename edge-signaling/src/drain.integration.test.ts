@@ -51,7 +51,7 @@ const open = (client: TestClient, moveFrom: Epoch, insteadOf?: Epoch): Promise<C
   client.call('media.open', { ...MEDIA, moveFrom, ...(insteadOf === undefined ? {} : { insteadOf }) });
 
 describe('a peer that moves', () => {
-  it('[DR3] [PR1] has media on two nodes until it has moved, and says which it means', async () => {
+  it('[DR3] [DR13] [PR1] has media on two nodes until it has moved, and says which it means', async () => {
     const { ann, old, placed, epoch, joined } = await annToMove('move');
     const { trackId } = await ann.publish(joined.media, 'mic');
     const next = await open(ann, epoch);
@@ -82,7 +82,7 @@ describe('a peer that moves', () => {
     await waitFor('her media to be freed', () => there.peerIds.length === 0);
   });
 
-  it('[DR3] is offered another node in place of one that it cannot reach', async () => {
+  it('[DR16] is offered another node in place of one that it cannot reach', async () => {
     const { ann, old, epoch } = await annToMove('unreachable');
     const first = await open(ann, epoch);
     const second = await open(ann, epoch, first.epoch);
@@ -95,7 +95,7 @@ describe('a peer that moves', () => {
     );
   });
 
-  it('[DR3] goes on with its move on another edge', async () => {
+  it('[DR17] goes on with its move on another edge', async () => {
     const { ann, joined, old, epoch } = await annToMove('resumed');
     const next = await open(ann, epoch);
     ann.close();
@@ -109,7 +109,7 @@ describe('a peer that moves', () => {
     await again.call('leave', {});
   });
 
-  it('[DR3] is told which of its media is lost, and keeps the other', async () => {
+  it('[DR14] is told which of its media is lost, and keeps the other', async () => {
     const { ann, old, placed, epoch } = await annToMove('lost');
     const next = await open(ann, epoch);
     old.notify('peer.lost', { ...placed, reason: 'node_lost' });
@@ -122,7 +122,7 @@ describe('a peer that moves', () => {
     await ann.call('leave', {});
   });
 
-  it('[DR3] that no other node takes stays where it is, and leaves nothing behind', async () => {
+  it('[DR16] that no other node takes stays where it is, and leaves nothing behind', async () => {
     const { ann, old, placed, epoch } = await annToMove('nowhere');
     for (const node of cluster.mediaNodes) node.refuseAdmissions = new PlenaryError('no_media_node');
     expect(await ann.verdict('media.open', { ...MEDIA, moveFrom: epoch })).toBe('no_media_node');
@@ -148,7 +148,7 @@ async function admin(edge: EdgeProcess, method: string, body?: unknown): Promise
 }
 
 describe('an edge that drains', () => {
-  it('[DR5] [DR1] asks its clients to go to another edge, serves them until they have, and takes nobody new', async () => {
+  it('[DR5] [DR21] [DR1] asks its clients to go to another edge, serves them until they have, and takes nobody new', async () => {
     const [first] = cluster.edges;
     if (first === undefined) throw new Error('there are edges');
     const [ann, idle] = [await cluster.client(0), await cluster.client(0)];

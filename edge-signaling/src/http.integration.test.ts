@@ -260,7 +260,7 @@ const UPGRADE = head(
 );
 
 describe.each(['uws', 'node'] as const)('a peer that is no trusted proxy, on %s', (server) => {
-  it('[EN6] [AD4] stays one address whatever it claims, and that its header is ignored is said once', async () => {
+  it('[EN6] [AD17] stays one address whatever it claims, and that its header is ignored is said once', async () => {
     const edge = await cluster.addEdge(`edge-strict-${server}`, {
       PLENARY_CONNECTS_PER_ADDRESS: '2',
       PLENARY_HTTP_SERVER: server,

@@ -28,7 +28,7 @@ class ScriptedProcess implements ProcessHooks {
 const noDrain = { drain: () => undefined };
 
 describe('guardProcess', () => {
-  it('[DR7] drains before it stops, and a second signal ends that', async () => {
+  it('[DR7] [DR26] drains before it stops, and a second signal ends that', async () => {
     const steps: string[] = [];
     const { promise, resolve } = Promise.withResolvers<undefined>();
     const stoppable = {

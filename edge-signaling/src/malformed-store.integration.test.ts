@@ -57,7 +57,7 @@ describe('garbage in the store', () => {
     await bob.call('leave', {});
   });
 
-  it('[ST3] keys of another type cost their own room what the store kept of it; its people go on, and no process ends', async () => {
+  it('[ST12] keys of another type cost their own room what the store kept of it; its people go on, and no process ends', async () => {
     const [ann, bob] = [await cluster.client(0), await cluster.client(0)];
     await ann.join('broken');
     await bob.join('whole');

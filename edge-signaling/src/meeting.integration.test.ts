@@ -149,7 +149,7 @@ describe('a meeting over two edges', () => {
     expect(ann.noticesOf('event').map(({ event }) => event.type)).not.toContain('peer.left');
   });
 
-  it('[SE5] a session that is taken up elsewhere says goodbye to its old connection', async () => {
+  it('[SE29] a session that is taken up elsewhere says goodbye to its old connection', async () => {
     const [old, anew, same] = [await cluster.client(0), await cluster.client(1), await cluster.client(1)];
     const { session, room } = await old.join('two-tabs');
     const { session: renewed } = await anew.resume(old, session, room.lastEventId);

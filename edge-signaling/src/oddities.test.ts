@@ -31,7 +31,7 @@ describe('what is odd is said once', () => {
     expect(warn).toHaveBeenCalledTimes(10);
   });
 
-  test('[AD4] a public URL by plain HTTP, from which browsers give no camera, unless it is of this machine', () => {
+  test('[AD18] a public URL by plain HTTP, from which browsers give no camera, unless it is of this machine', () => {
     for (const url of [
       'https://meet.example.org',
       'http://localhost:3000',
@@ -47,7 +47,7 @@ describe('what is odd is said once', () => {
     );
   });
 
-  test('[AD4] X-Forwarded-For of a peer that is no trusted proxy and sends it again and again', () => {
+  test('[AD17] X-Forwarded-For of a peer that is no trusted proxy and sends it again and again', () => {
     const proxy = { address: '10.1.0.0', prefixLength: 24, family: 'ipv4' } as const;
     const read = createAddressReader([proxy], (address, claim) => {
       oddities.forwardingIgnored(address, claim);
@@ -66,7 +66,7 @@ describe('what is odd is said once', () => {
     );
   });
 
-  test('[AD4] X-Forwarded-For of a proxy that few people come through', () => {
+  test('[AD17] X-Forwarded-For of a proxy that few people come through', () => {
     // One stranger who tries a header out, four times, or with two values.
     repeat(4, (turn) => oddities.forwardingIgnored('203.0.113.1', `6.6.6.${turn}`));
     repeat(19, (turn) => oddities.forwardingIgnored('203.0.113.2', `6.6.6.${turn % 2}`));
@@ -75,7 +75,7 @@ describe('what is odd is said once', () => {
     expect(warn).toHaveBeenCalledTimes(1);
   });
 
-  test('[AD3] sockets that are refused since the edge is full', () => {
+  test('[AD13] sockets that are refused since the edge is full', () => {
     repeat(5, () => {
       oddities.socketsFull(768);
     });
@@ -83,7 +83,7 @@ describe('what is odd is said once', () => {
     expect(warn).toHaveBeenCalledWith({ sockets: 768 }, expect.stringContaining('nofile'));
   });
 
-  test('[AD4] an edge of another public URL and a lone datacenter, when they stay so', () => {
+  test('[AD19] [AD20] an edge of another public URL and a lone datacenter, when they stay so', () => {
     const edges = [
       edgeRecord('a'),
       edgeRecord('b'),
@@ -109,7 +109,7 @@ describe('what is odd is said once', () => {
     ]);
   });
 
-  test('[AD4] a process whose neighbours died is not taken for a misspelt datacenter', () => {
+  test('[AD20] a process whose neighbours died is not taken for a misspelt datacenter', () => {
     const here = edgeRecord('a');
     const there = ['b', 'c'].map((id) => edgeRecord(id, { datacenter: datacenter('sbg') }));
     oddities.clusterRead([here, ...there], [mediaNodeRecord('m')]);
@@ -126,7 +126,7 @@ describe('what counts as odd', () => {
       ({ publicUrl }) => publicUrl,
     );
 
-  test('[AD4] a public URL where the others agree', () => {
+  test('[AD19] a public URL where the others agree', () => {
     const site = 'https://meet.example.org';
     expect(urls(site, site, 'https://meet.example.com')).toEqual(['https://meet.example.com']);
     expect(urls(site, site, 'http://meet.example.org')).toEqual(['http://meet.example.org']);
@@ -144,7 +144,7 @@ describe('what counts as odd', () => {
     expect(urls('https://10.0.0.1', 'https://10.0.0.2')).toEqual([]);
   });
 
-  test('[AD4] no public URL where each datacenter has its own', () => {
+  test('[AD19] no public URL where each datacenter has its own', () => {
     const edges = ['gra', 'gra', 'sbg', 'sbg'].map((name, index) =>
       edgeRecord(`e${index}`, { publicUrl: `https://${name}.example.org`, datacenter: datacenter(name) }),
     );
@@ -155,7 +155,7 @@ describe('what counts as odd', () => {
     );
   });
 
-  test('[AD4] a datacenter of one process, while others are together', () => {
+  test('[AD20] a datacenter of one process, while others are together', () => {
     const gra = [edgeRecord('a'), edgeRecord('b')];
     expect(loneDatacenters(gra, [mediaNodeRecord('m', { datacenter: datacenter('sbg') })])).toEqual([
       { id: 'm', datacenter: 'sbg' },

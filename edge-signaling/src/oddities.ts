@@ -17,7 +17,7 @@ const MAX_SHARED = 256;
 const SHOWN_LENGTH = 200;
 
 /**
- * What works, and most likely not as it was meant: said once each, at `warn`, with what to do (SPEC AD4). Nobody is refused for
+ * What works, and most likely not as it was meant: said once each, at `warn`, with what to do (SPEC AD4, AD17, AD18, AD19, AD20). Nobody is refused for
  * it here.
  */
 export class Oddities {

@@ -58,7 +58,7 @@ describe('the store goes away', () => {
     expect(await edge.status('/ready')).toBe(200);
   });
 
-  it('[SE9] joins are refused until it is back, and what needs no store works on', async () => {
+  it('[SE9] [SE41] joins are refused until it is back, and what needs no store works on', async () => {
     cluster = await TestCluster.start({ edges: 1, mediaNodes: 1 });
     const [ann, bob] = [await cluster.client(), await cluster.client()];
     const { media } = await ann.join('store');
@@ -116,7 +116,7 @@ describe('the store goes away', () => {
     await cluster.redis.restart();
   });
 
-  it('[SE6] who leaves meanwhile is removed when it is back', async () => {
+  it('[SE32] who leaves meanwhile is removed when it is back', async () => {
     cluster = await TestCluster.start({ edges: 1, mediaNodes: 1 });
     const ann = await cluster.client();
     await ann.join('ghost');
@@ -167,7 +167,7 @@ describe('a media node goes away', () => {
     );
   });
 
-  it('[SE11] one that does not admit is passed over, and the old placement is dropped', async () => {
+  it('[SE11] [SE42] one that does not admit is passed over, and the old placement is dropped', async () => {
     cluster = await TestCluster.start({ edges: 1, mediaNodes: 2 });
     const [first, second] = [cluster.mediaNode(0), cluster.mediaNode(1)];
     first.refuseAdmissions = new PlenaryError('no_media_node');
@@ -268,7 +268,7 @@ describe('a media node goes away', () => {
     expect(node.peerIds).toEqual([session.peerId]);
   });
 
-  it('[SE17] a node that a client cannot reach is passed over, unless it is the only one', async () => {
+  it('[SE53] a node that a client cannot reach is passed over, unless it is the only one', async () => {
     cluster = await TestCluster.start({ edges: 1, mediaNodes: 2 });
     const ann = await cluster.client();
     let { mediaNodeId } = (await ann.join('unreachable')).media;
@@ -313,7 +313,7 @@ describe('an edge goes away', () => {
     expect(bob.noticesOf('event').map(({ event }) => event.type)).not.toContain('peer.left');
   });
 
-  it('[SE7] what a killed edge and a killed node leave behind is swept by another edge', async () => {
+  it('[SE36] what a killed edge and a killed node leave behind is swept by another edge', async () => {
     cluster = await TestCluster.start({ edges: 2, mediaNodes: 2, edgeSettings: SHORT_LIVES });
     const [ann, bob] = [await cluster.client(0), await cluster.client(1)];
     const { media } = await ann.join('sweep', { token: await testToken('sweep') });

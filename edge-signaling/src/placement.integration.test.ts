@@ -65,7 +65,7 @@ describe('datacenters', () => {
     expect((await again.call('media.open', MEDIA)).datacenter).toBe('rbx');
   });
 
-  it('[PL11] an edge answers a probe of any site', async () => {
+  it('[PL27] an edge answers a probe of any site', async () => {
     await startIn(['gra'], 1, {});
     const answer = await fetch(`${cluster.edge(0).url}/api/ping`, {
       headers: { origin: 'https://x.example' },
@@ -79,7 +79,7 @@ describe('datacenters', () => {
     }
   });
 
-  it.skipIf(!hasIpv6)('[PL11] an edge is reached, and told of, by a literal IPv6 address', async () => {
+  it.skipIf(!hasIpv6)('[PL27] an edge is reached, and told of, by a literal IPv6 address', async () => {
     await startIn(['gra'], 0, {});
     const { url } = await cluster.addEdge('edge-v6', {}, '::1');
     expect(url).toMatch(/^http:\/\/\[::1\]:\d+$/);
@@ -148,7 +148,7 @@ describe('limits of tenants', () => {
     expect(await refusal(0, 'one')).toBe('ok');
   });
 
-  it('[PL13] a join that fails frees its claim', async () => {
+  it('[PL28] a join that fails frees its claim', async () => {
     await startIn(['gra'], 1, { ...LIMITS, ...LONG_LEASE });
     await (await cluster.client()).join('one');
     cluster.mediaNode(0).refuseAdmissions = new PlenaryError('no_media_node');
@@ -156,14 +156,14 @@ describe('limits of tenants', () => {
     await waitFor('the place to be free', async () => !(await isFull()));
   });
 
-  it('[PL13] a join that is refused before it is placed frees its claim', async () => {
+  it('[PL28] a join that is refused before it is placed frees its claim', async () => {
     await startIn(['gra'], 1, { ...LIMITS, ...LONG_LEASE, PLENARY_MAX_PEERS_PER_ROOM: '1' });
     await (await cluster.client()).join('one');
     expect(await refusal(0, 'one')).toBe('room_full');
     await waitFor('the place to be free', async () => !(await isFull()));
   });
 
-  it('[PL13] a session taken up on another edge keeps its claim; what nobody holds any more lapses', async () => {
+  it('[PL13] [PL29] a session taken up on another edge keeps its claim; what nobody holds any more lapses', async () => {
     await startIn(['gra'], 2, {
       ...LIMITS,
       PLENARY_RESUME_WITHIN_MS: '5000',

@@ -25,7 +25,7 @@ afterAll(async () => {
 });
 
 describe('the process', () => {
-  it('[CF1] lists every fault of its configuration and exits with 1', async () => {
+  it('[CF13] lists every fault of its configuration and exits with 1', async () => {
     const start = EdgeProcess.start({
       id: 'not an id',
       redisUrl: 'http://not.redis',

@@ -59,7 +59,7 @@ describe('what is published in Redis', () => {
   afterEach(() => cluster.closeClients());
   afterAll(async () => cluster.stop());
 
-  it('[NS4] reaches clients only as what an edge publishes there, and does nothing else', async () => {
+  it('[NS4] [NS9] [NS10] reaches clients only as what an edge publishes there, and does nothing else', async () => {
     const [ann, idle] = [await cluster.client(), await cluster.client()];
     await ann.join('standup');
     const { url } = cluster.redis;
@@ -100,7 +100,7 @@ describe('what is published in Redis', () => {
     expect(JSON.stringify([told, session.edges, ann.notices])).not.toContain(evil);
   });
 
-  it('[NS5] reaches nobody when no edge of this cluster published it there, however well it fits, and that is said', async () => {
+  it('[NS5] [NS11] reaches nobody when no edge of this cluster published it there, however well it fits, and that is said', async () => {
     const ann = await cluster.client();
     const { session } = await ann.join('standup');
     const left = { type: 'peer.left', peerId: session.peerId, reason: 'kicked' };

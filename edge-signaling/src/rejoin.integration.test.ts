@@ -62,7 +62,7 @@ async function rejoinRequest(client: TestClient, key: TestSessionKey, room: stri
 }
 
 describe('coming back', () => {
-  it('[RJ1] [SE7] who left comes back on another edge, with the role and the rights of the join token', async () => {
+  it('[RJ1] who left comes back on another edge, with the role and the rights of the join token', async () => {
     const ann = await cluster.client();
     const token = await testToken('back', { role: 'moderator', sub: 'ann', publish: ['microphone'] });
     const { session } = await ann.join('back', { token });

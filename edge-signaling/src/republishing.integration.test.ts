@@ -56,7 +56,7 @@ async function repairs(what: string): Promise<number> {
 }
 
 describe('the store forgets everything in the middle of a meeting', () => {
-  it('[RC1][RC2] nobody sees anybody leave or come, the room is what it was, and people join and resume', async () => {
+  it('[RC1] [RC10][RC2] nobody sees anybody leave or come, the room is what it was, and people join and resume', async () => {
     // As in earnest far more than the time between two publications: else Bob could be gone before his edge publishes him.
     const edgeSettings = { PLENARY_RESUME_WITHIN_MS: '15000' };
     cluster = await TestCluster.start({ edges: 2, mediaNodes: 2, edgeSettings });
@@ -152,7 +152,7 @@ describe('the store forgets everything in the middle of a meeting', () => {
 });
 
 describe('records that nobody stands for', () => {
-  it('[RC4] a removal that the store lost is made again at once', async () => {
+  it('[RC20] a removal that the store lost is made again at once', async () => {
     cluster = await TestCluster.start({ edges: 1, mediaNodes: 1 });
     const [ann, bob] = [await cluster.client(), await cluster.client()];
     await ann.join('ghost');
@@ -174,7 +174,7 @@ describe('records that nobody stands for', () => {
     expect(await repairs('events')).toBe(1);
   });
 
-  it('[RC4] what an edge leaves behind that starts anew, and nobody takes up, goes', async () => {
+  it('[SE13] what an edge leaves behind that starts anew, and nobody takes up, goes', async () => {
     cluster = await TestCluster.start({ edges: 1, mediaNodes: 1, edgeSettings: SHORT_LIVES });
     const gone = await cluster.client();
     const { session } = await gone.join('restarted', { displayName: 'Gone' });
@@ -194,7 +194,7 @@ describe('records that nobody stands for', () => {
 });
 
 describe('the store hangs', () => {
-  it('[RC7][SE9][SE19] joins are refused at once, the process is well but not ready, and all goes on when it wakes', async () => {
+  it('[RC7][SE9][SE55] joins are refused at once, the process is well but not ready, and all goes on when it wakes', async () => {
     cluster = await TestCluster.start({ edges: 2, mediaNodes: 1 });
     const { ann, bob, cem } = await meet('hanging');
     const before = await snapshotFor(ann);

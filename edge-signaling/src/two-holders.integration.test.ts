@@ -27,7 +27,7 @@ const startWith = (edgeSettings: Readonly<Record<string, string>>): void => {
 describe('edges that run', () => {
   startWith({});
 
-  it('[SE5] of two edges that take one session up at once one has it, and nobody is there twice', async () => {
+  it('[SE31] of two edges that take one session up at once one has it, and nobody is there twice', async () => {
     for (let round = 0; round < 12; round += 1) {
       const name = `twice-${round}`;
       const watcher = await cluster.client(2);
@@ -61,7 +61,7 @@ describe('edges that run', () => {
     }
   });
 
-  it('[SE2] one join that many connections ask for at once makes one peer, and the edge serves on', async () => {
+  it('[SE25] one join that many connections ask for at once makes one peer, and the edge serves on', async () => {
     for (let round = 0; round < 5; round += 1) {
       const name = `at-once-${round}`;
       const clients = await Promise.all(Array.from({ length: 12 }, async () => cluster.client(0)));
@@ -96,7 +96,7 @@ describe('an edge that stands still for longer than it may be away', () => {
       setTimeout(resolve, ms);
     });
 
-  it('[SE5] [RC3] an edge that stood still brings back nobody who went on elsewhere', async () => {
+  it('[SE31] [RC17] an edge that stood still brings back nobody who went on elsewhere', async () => {
     const watcher = await cluster.client(2);
     await watcher.join('frozen');
     const ann = await cluster.client(0);

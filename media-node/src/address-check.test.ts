@@ -49,7 +49,7 @@ describe('what can be told of announced addresses at the start', () => {
     ['239.1.2.3', '0.0.0.0', 'is set aside'],
     ['169.254.3.4', '0.0.0.0', 'is of one link only'],
     ['fe80::1', '::', 'is of one link only'],
-  ])('[AD8] %s, listened for on %s, is certainly wrong', (address, listenIp, says) => {
+  ])('[AD27] %s, listened for on %s, is certainly wrong', (address, listenIp, says) => {
     expect(certainFault(address, listenIp)).toContain(says);
   });
 
@@ -59,11 +59,11 @@ describe('what can be told of announced addresses at the start', () => {
     ['8.8.8.8', '10.1.0.21'],
     ['2a00::21', '::'],
     ['media.example.org', '0.0.0.0'],
-  ])('[AD8] %s, listened for on %s, may be right', (address, listenIp) => {
+  ])('[AD27] %s, listened for on %s, may be right', (address, listenIp) => {
     expect(certainFault(address, listenIp)).toBeUndefined();
   });
 
-  test('[AD8] each address is said once with what can be told, and a wrong one with what to do', async () => {
+  test('[AD8] [AD27] each address is said once with what can be told, and a wrong one with what to do', async () => {
     const hasAddress = (address: string): boolean => address === '10.1.0.21';
     await check(['10.1.0.21', '203.0.113.21', '127.0.0.1'], { hasAddress }).look(await freePort());
     expect(logger.info).toHaveBeenCalledExactlyOnceWith(
@@ -95,7 +95,7 @@ describe('what can be told of announced addresses at the start', () => {
     ['https://meet.example.org', ['10.1.0.21']],
     ['https://8.8.4.4', ['10.1.0.21', 'fd00::21']],
     ['https://[2a00::1]', ['192.168.0.21']],
-  ])('[AD8] an edge at %s and only private addresses: said once', async (publicUrl, told) => {
+  ])('[AD28] an edge at %s and only private addresses: said once', async (publicUrl, told) => {
     await check(told, edges('http://10.1.0.11:3000', publicUrl)).compareWithEdges();
     expect(logger.warn).toHaveBeenCalledExactlyOnceWith(
       { addresses: told, publicUrl },
@@ -108,7 +108,7 @@ describe('what can be told of announced addresses at the start', () => {
     ['https://meet.example.org', ['media.example.org']],
     ['https://meet.internal', ['10.1.0.21']],
     ['http://localhost:3000', ['127.0.0.1']],
-  ])('[AD8] an edge at %s and %j: nothing is said', async (publicUrl, told) => {
+  ])('[AD28] an edge at %s and %j: nothing is said', async (publicUrl, told) => {
     await check(told, edges(publicUrl)).compareWithEdges();
     await check(told, { liveEdges: () => Promise.reject(new Error('away')) }).compareWithEdges();
     expect(logger.warn).not.toHaveBeenCalled();

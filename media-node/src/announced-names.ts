@@ -22,7 +22,7 @@ export interface AnnouncedNamesOptions {
 
 /**
  * What clients are told of the node's addresses: host names resolved, since not every browser resolves those of ICE candidates
- * (Firefox leaves them out), and anew every half minute, since such names are used where addresses change (SPEC AD6).
+ * (Firefox leaves them out), and anew every half minute, since such names are used where addresses change (SPEC AD6, AD24).
  */
 export class AnnouncedNames {
   readonly #options: AnnouncedNamesOptions;

@@ -78,7 +78,7 @@ describe('the configuration', () => {
     expect(faultsOf({ ...GOOD, CONSUL_HTTP_TOKEN_FILE: '/nowhere' })[0]).toContain('CONSUL_HTTP_TOKEN_FILE');
   });
 
-  test('[CF1] every fault is told at once, those between settings too', () => {
+  test('[CF13] every fault is told at once, those between settings too', () => {
     const faults = faultsOf({
       PLENARY_PORT: 'http',
       PLENARY_PORT_SLICE: '20000-20003',
@@ -101,13 +101,13 @@ describe('the configuration', () => {
     expect(faults.join('\n')).toContain('4 workers need 12');
   });
 
-  test('[CF9] a mistyped value is a fault that names its setting and repeats no secret, or is taken', () => {
+  test('[CF9] [CF22] a mistyped value is a fault that names its setting and repeats no secret, or is taken', () => {
     const names = Object.keys(CONFIG_SCHEMA.shape);
     expect(mishandledSettings(names, GOOD, loadConfig)).toEqual([]);
   });
 
   test.each(['10.1.0.21:4000', 'ws://10.1.0.21:4000', 'media-1', 'http://'])(
-    '[CF9] the control URL %s is a fault that says the form',
+    '[CF6] the control URL %s is a fault that says the form',
     (url) => {
       expect(faultsOf({ ...GOOD, PLENARY_CONTROL_URL: url })).toEqual([
         expect.stringMatching(/^PLENARY_CONTROL_URL: .*http:\/\/10\.1\.0\.21:4000/),
@@ -199,7 +199,7 @@ describe('the configuration', () => {
     ]);
   });
 
-  test('[AD7] several addresses of a family are told in their order; nodes know the first that is not private', () => {
+  test('[AD7] [AD25] several addresses of a family are told in their order; nodes know the first that is not private', () => {
     expect(addressesOf('10.1.0.21,203.0.113.21,10.1.0.21,fd00::21,media.example.org')).toEqual([
       {
         family: 'ipv4',
@@ -261,12 +261,12 @@ describe('the configuration', () => {
     ]),
   );
 
-  test('[CF8] an IPv4 address that is mapped into IPv6 is announced as what it is', () => {
+  test('[CF21] an IPv4 address that is mapped into IPv6 is announced as what it is', () => {
     const { addresses } = loadConfig({ ...GOOD, PLENARY_ANNOUNCED_ADDRESS: '::FFFF:203.0.113.5' });
     expect(addresses).toEqual([{ family: 'ipv4', listenIp: '0.0.0.0', announced: '203.0.113.5' }]);
   });
 
-  test('[CF8] nobody is told to reach an unspecified address, or an operators’ port by a path', () => {
+  test('[CF19] nobody is told to reach an unspecified address, or an operators’ port by a path', () => {
     for (const url of ['http://0.0.0.0:4001', 'http://[::]:4001'])
       expect(faultsOf({ ...GOOD, PLENARY_CONTROL_URL: url })).toEqual([
         expect.stringContaining('PLENARY_CONTROL_URL: nobody reaches'),

@@ -99,7 +99,7 @@ async function leave(roomId: RoomId, ...peers: readonly TestPeer[]): Promise<voi
 }
 
 describe('a media node that drains', () => {
-  test('[DR1] takes nobody new, says so at once, and serves again when it is cancelled', async () => {
+  test('[DR1] [DR9] takes nobody new, says so at once, and serves again when it is cancelled', async () => {
     const { old: node, edgeOfOld: edge } = pair();
     const peer = await TestPeer.admit(store, node, edge, testRoom('drain-state'));
     expect(await admin(node, 'POST', 60_000)).toMatchObject({
@@ -126,7 +126,7 @@ describe('a media node that drains', () => {
     expect(await isUnready(node)).toBe(false);
   });
 
-  test('[DR3] goes on serving a peer that has opened media elsewhere, until that lets it go', async () => {
+  test('[DR3] [DR13] goes on serving a peer that has opened media elsewhere, until that lets it go', async () => {
     const { old: node, next: other, edgeOfOld: edge, edgeOfNext } = pair();
     const roomId = testRoom('drain-move');
     const peer = await TestPeer.admit(store, node, edge, roomId);
@@ -163,7 +163,7 @@ describe('a media node that drains', () => {
     await leave(roomId, moved);
   });
 
-  test('[DR3] asks again on the link of the edge that takes the peer up', async () => {
+  test('[DR17] asks again on the link of the edge that takes the peer up', async () => {
     const { old: node, edgeOfOld: edge } = pair();
     const peer = await TestPeer.admit(store, node, edge, testRoom('drain-attach'));
     await admin(node, 'POST', 60_000);
@@ -177,7 +177,7 @@ describe('a media node that drains', () => {
     another.close();
   });
 
-  test('[DR2] cuts off at the deadline who is still there', async () => {
+  test('[DR11] cuts off at the deadline who is still there', async () => {
     const { old: node, edgeOfOld: edge } = pair();
     const peer = await TestPeer.admit(store, node, edge, testRoom('drain-deadline'));
     await admin(node, 'POST', 600);

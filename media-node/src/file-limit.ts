@@ -61,7 +61,7 @@ export function watchFiles(
 
 /**
  * Counts the files of each worker, which has a limit of its own, and says once of each that has reached it: mediasoup's worker
- * takes no connection over TCP then and opens no pipe, and says nothing (SPEC AD3).
+ * takes no connection over TCP then and opens no pipe, and says nothing (SPEC AD16).
  */
 export class WorkerFiles {
   readonly #timer: NodeJS.Timeout;

@@ -74,7 +74,7 @@ const isAlive = (pid: number): boolean => {
 };
 
 describe('the process of a media node', () => {
-  test('[CF1] refuses a faulty configuration with every fault, and exits with 1', async () => {
+  test('[CF13] refuses a faulty configuration with every fault, and exits with 1', async () => {
     const node = start({ PLENARY_PORT: 'x', PLENARY_ID: '', PLENARY_TYPO: '1' });
     expect(await node.exited).toMatchObject({ code: 1 });
     expect(node.output.errors).toContain('3 faults');
@@ -213,7 +213,7 @@ describe('the process of a media node', () => {
   });
 
   test.runIf(process.platform === 'linux')(
-    '[AD3] says once that it has as many files open as it may, and goes on',
+    '[AD15] says once that it has as many files open as it may, and goes on',
     async () => {
       const node = start();
       await waitFor('ready', () => isReady(node));
@@ -230,7 +230,7 @@ describe('the process of a media node', () => {
   );
 
   test.runIf(process.platform === 'linux')(
-    '[AD3] says once of a worker that it has as many files open as it may, and goes on',
+    '[AD16] says once of a worker that it has as many files open as it may, and goes on',
     async () => {
       const node = start();
       await waitFor('ready', () => isReady(node));

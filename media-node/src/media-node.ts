@@ -476,7 +476,7 @@ export class MediaNode {
     };
   }
 
-  /** Has everybody open media elsewhere while it goes on here; at the deadline who is left is cut off (SPEC DR3). */
+  /** Has everybody open media elsewhere while it goes on here; at the deadline who is left is cut off (SPEC DR3, DR11). */
   drain(deadlineMs: number): Promise<DrainEnd> {
     return this.#drain.begin(deadlineMs);
   }

@@ -54,7 +54,7 @@ async function loadOf(after: string, options: Partial<NetworkMeterOptions> = {})
 const HALF_A_GIGABIT = 62_500_000;
 
 describe('NetworkMeter', () => {
-  it('[PL10] is the busiest interface’s share of its own speed, or of a gigabit where that is not known', async () => {
+  it('[PL24] is the busiest interface’s share of its own speed, or of a gigabit where that is not known', async () => {
     const load = await loadOf(
       line('eth0', 20_000, HALF_A_GIGABIT, 30_000) + line('eth1', 5, HALF_A_GIGABIT, 5),
     );
@@ -62,33 +62,33 @@ describe('NetworkMeter', () => {
     expect(await loadOf(line('eth1', 0, HALF_A_GIGABIT, 0))).toEqual({ bandwidth: 0.05, packets: 0 });
   });
 
-  it('[PL10] is measured against the configured limits', async () => {
+  it('[PL24] is measured against the configured limits', async () => {
     const limits = { maxOutgoingMbit: 2_000, maxPacketsPerSecond: 1_000_000 };
     const load = await loadOf(line('eth0', 50_000, HALF_A_GIGABIT, 50_000), limits);
     expect(load).toEqual({ bandwidth: 0.25, packets: 0.1 });
   });
 
-  it('[PL10] counts only what carries media: no loopback, no interface without an address', async () => {
+  it('[PL24] counts only what carries media: no loopback, no interface without an address', async () => {
     const busy = line('lo', 9, HALF_A_GIGABIT, 9_000) + line('veth1', 9, HALF_A_GIGABIT, 9_000);
     expect(await loadOf(busy)).toEqual({ bandwidth: 0, packets: 0 });
   });
 
   it.each(['192.0.2.7', '2001:db8::7'])(
-    '[PL10] listening on %s, counts the interface with it',
+    '[PL24] listening on %s, counts the interface with it',
     async (ip) => {
       const after = line('eth0', 0, HALF_A_GIGABIT, 0) + line('eth1', 0, 20 * HALF_A_GIGABIT, 0);
       expect(await loadOf(after, { listenIps: [ip] })).toEqual({ bandwidth: 0.5, packets: 0 });
     },
   );
 
-  it('[PL10] on loopback there is no link to fill, unless a limit is set', async () => {
+  it('[PL24] on loopback there is no link to fill, unless a limit is set', async () => {
     const after = line('lo', 0, HALF_A_GIGABIT, 10_000);
     expect(await loadOf(after, { listenIps: ['127.0.0.1'] })).toEqual({ bandwidth: 0, packets: 0.1 });
     const limited = await loadOf(after, { listenIps: ['127.0.0.1'], maxOutgoingMbit: 1_000 });
     expect(limited.bandwidth).toBe(0.5);
   });
 
-  it('[PL10] reads what this system counts', async () => {
+  it('[PL24] reads what this system counts', async () => {
     expect(parseCounters(await linuxNetwork.counters()).has('lo')).toBe(true);
   });
 });

@@ -194,7 +194,7 @@ describe('registry (Consul)', () => {
     await clean(agent);
   });
 
-  it('[CO1] a lease lapses by itself at the agent when nobody renews it, and takes its claims along', async () => {
+  it('[CO1] [CO8] a lease lapses by itself at the agent when nobody renews it, and takes its claims along', async () => {
     const record = mediaNodeRecord('node-a');
     await registry.announceMediaNode(record, LONG_LEASE_MS);
     await registry.announceMediaNode(
@@ -226,7 +226,7 @@ describe('registry (Consul)', () => {
     }
   });
 
-  it('[CO1] who lets its lease lapse and finds its ports taken is refused, and not listed beside the new owner', async () => {
+  it('[CO9] who lets its lease lapse and finds its ports taken is refused, and not listed beside the new owner', async () => {
     const [late, heir] = [mediaNodeRecord('node-a'), mediaNodeRecord('node-b')];
     await registry.announceMediaNode(late, LONG_LEASE_MS);
     await letLapse(registry, late);
@@ -319,7 +319,7 @@ describe('registry (Consul)', () => {
     client.close();
   });
 
-  it('[CO2] nothing is left of who is refused, and of who withdraws', async () => {
+  it('[CO10] nothing is left of who is refused, and of who withdraws', async () => {
     const record = mediaNodeRecord('node-a');
     await registry.announceMediaNode(record, LONG_LEASE_MS);
     const rival = enter();
@@ -337,7 +337,7 @@ describe('registry (Consul)', () => {
     expect(others).toEqual([]);
   });
 
-  it('[CO2] a claim is a candidate that nobody lists or reports, and its announcement keeps slice and session', async () => {
+  it('[CO11] a claim is a candidate that nobody lists or reports, and its announcement keeps slice and session', async () => {
     const logger = silentLogger();
     const reported = vi.spyOn(logger, 'error');
     const consul = { address: consulAddressSetting.parse(agent.address), token: undefined };
@@ -370,7 +370,7 @@ describe('registry (Consul)', () => {
     }
   });
 
-  it('[CO2] a candidate that is not announced lapses by itself, and is given back when it withdraws', async () => {
+  it('[CO11] [CO10] a candidate that is not announced lapses by itself, and is given back when it withdraws', async () => {
     const [silent, honest] = [claimFromRange('node-a'), claimFromRange('node-b')];
     await registry.claimPortSlice(honest, LONG_LEASE_MS);
     await registry.claimPortSlice(silent, SHORT_LEASE_MS).catch((fault: unknown) => {
@@ -389,7 +389,7 @@ describe('registry (Consul)', () => {
     expect(looked.holders.every(({ restsForMs }) => restsForMs !== null)).toBe(true);
   });
 
-  it('[CO2] a clock that goes ahead makes no slice rest for longer', async () => {
+  it('[CO12] a clock that goes ahead makes no slice rest for longer', async () => {
     const clock = new WallClock();
     clock.advance(3_600_000);
     const ahead = open(agent, undefined, clock);
@@ -403,7 +403,7 @@ describe('registry (Consul)', () => {
     expect(looked.holders[0]?.restsForMs).toBeLessThanOrEqual(SLICE_REST_MS);
   });
 
-  it('[CO2] a namesake that claims the ports of a living node, and goes, takes nothing from it', async () => {
+  it('[CO13] a namesake that claims the ports of a living node, and goes, takes nothing from it', async () => {
     const record = mediaNodeRecord('node-a');
     await registry.announceMediaNode(record, LONG_LEASE_MS);
     const namesake = enter();
@@ -415,7 +415,7 @@ describe('registry (Consul)', () => {
     expect(await registry.announceMediaNode(heir, LONG_LEASE_MS)).toMatchObject({ by: 'node-a' });
   });
 
-  it('[CO2] nothing is left of a claim that is refused', async () => {
+  it('[CO10] nothing is left of a claim that is refused', async () => {
     const holders = [claimFromRange('node-a'), claimFromRange('node-b')];
     for (const holder of holders) await registry.claimPortSlice(holder, LONG_LEASE_MS);
     const before = await bookOf(agent, '192.0.2.1');
@@ -433,7 +433,7 @@ describe('registry (Consul)', () => {
     expect(await bookOf(agent, '192.0.2.1')).toEqual(before);
   });
 
-  it('[CO2] a slice under two addresses is entered under both or under neither', async () => {
+  it('[CO14] a slice under two addresses is entered under both or under neither', async () => {
     const rivals = Array.from({ length: 6 }, () => enter());
     const wanted = { range: { firstPort: 40_000, lastPort: 40_299 }, size: 100, except: [] };
     const results = await Promise.all(
@@ -484,7 +484,7 @@ describe('registry (Consul)', () => {
     ]);
   });
 
-  it('[CO3] while the channel of the loads is away the last ones count, and everything else goes on', async () => {
+  it('[CO15] while the channel of the loads is away the last ones count, and everything else goes on', async () => {
     const ownRedis = await startRedisServer();
     const connection = new Redis(ownRedis.url, { maxRetriesPerRequest: 0, enableOfflineQueue: false });
     connection.on('error', () => undefined);
@@ -526,7 +526,7 @@ describe('registry (Consul)', () => {
     expect(await registry.liveMediaNodes()).toEqual([record]);
   });
 
-  it('[CO4] what somebody else registers in place of a service stands until its next renewal', async () => {
+  it('[CO17] what somebody else registers in place of a service stands until its next renewal', async () => {
     const record = mediaNodeRecord('node-a');
     await registry.announceMediaNode(record, LONG_LEASE_MS);
     const services = z.record(
@@ -550,7 +550,7 @@ describe('registry (Consul)', () => {
     await waitFor('the node’s own to be listed', async () => (await controlUrlOf()) === record.controlUrl);
   });
 
-  it('[CO4] a critical check of the host, whoever made it, is said once by the process that is not listed for it', async () => {
+  it('[CO18] a critical check of the host, whoever made it, is said once by the process that is not listed for it', async () => {
     const logger = silentLogger();
     const [error, info] = [vi.spyOn(logger, 'error'), vi.spyOn(logger, 'info')];
     registry.close();
@@ -582,7 +582,7 @@ describe('registry (Consul)', () => {
     expect(info).toHaveBeenCalledOnce();
   });
 
-  it('[CO4] what is malformed in the catalog is skipped and reported once', async () => {
+  it('[CO16] what is malformed in the catalog is skipped and reported once', async () => {
     const logger = silentLogger();
     const reported = vi.spyOn(logger, 'error');
     registry.close();
@@ -606,7 +606,7 @@ describe('registry (Consul)', () => {
     expect(reported).toHaveBeenCalledOnce();
   });
 
-  it('[CO4] a malformed book of slices is taken for an empty one, and reported', async () => {
+  it('[CO16] a malformed book of slices is taken for an empty one, and reported', async () => {
     const logger = silentLogger();
     const reported = vi.spyOn(logger, 'error');
     const consul = { address: consulAddressSetting.parse(agent.address), token: undefined };
@@ -625,7 +625,7 @@ describe('registry (Consul)', () => {
     expect(await bookOf(agent, '192.0.2.1')).toMatchObject([{ mediaNodeId: 'node-a' }]);
   });
 
-  it('[CO5] with the agent away nothing can be read or announced; back and empty, all is as before', async () => {
+  it('[CO19] [CO20] with the agent away nothing can be read or announced; back and empty, all is as before', async () => {
     const own = await startConsulAgent('own');
     try {
       const cutOff = enter(undefined, own);
@@ -668,7 +668,7 @@ describe('registry (Consul with ACLs)', () => {
       logger: silentLogger(),
     });
 
-  it('[CO7] the policy in deploy/consul is enough to announce, to claim, to read and to withdraw', async () => {
+  it('[CO26] the policy in deploy/consul is enough to announce, to claim, to read and to withdraw', async () => {
     const Rules = readFileSync(
       join(import.meta.dirname, '../../../deploy/consul/plenary-policy.hcl'),
       'utf8',
@@ -697,7 +697,7 @@ describe('registry (Consul with ACLs)', () => {
     registry.close();
   });
 
-  it('[CO7] a token that may read the slices and not write them is told apart, and nobody tries again and again', async () => {
+  it('[CO25] a token that may read the slices and not write them is told apart, and nobody tries again and again', async () => {
     const Rules = 'key_prefix "" { policy = "read" }';
     await guarded.ask('PUT', '/v1/acl/policy', { Name: 'reader', Rules });
     const { SecretID } = TOKEN.parse(
@@ -712,7 +712,7 @@ describe('registry (Consul with ACLs)', () => {
     client.close();
   });
 
-  it('[CO7] without a token that suffices nobody is announced, and the refusal says so', async () => {
+  it('[CO25] without a token that suffices nobody is announced, and the refusal says so', async () => {
     const registry = openWith(undefined);
     await expect(registry.announceMediaNode(mediaNodeRecord('node-a'), LONG_LEASE_MS)).rejects.toThrow(
       /refuses the token/,
@@ -752,7 +752,7 @@ describe('registry (Consul, two WAN-joined datacenters)', () => {
     await waitFor('its death to be known', async () => (await idsOf(here)).join() === 'node-gra');
   });
 
-  it('[CO6] an id, or ports of one address, that a node in the other holds are refused', async () => {
+  it('[CO22] an id, or ports of one address, that a node in the other holds are refused', async () => {
     const owner = mediaNodeRecord('node-a', fromSbg);
     await there.announceMediaNode(owner, LONG_LEASE_MS);
     await waitFor('it to be seen', async () => (await idsOf(here)).includes('node-a'));
@@ -767,7 +767,7 @@ describe('registry (Consul, two WAN-joined datacenters)', () => {
     expect(await idsOf(here)).not.toContain('node-c');
   });
 
-  it('[CO6] a range is leased round what a node in the other holds under the address, and not what it had', async () => {
+  it('[CO23] a range is leased round what a node in the other holds under the address, and not what it had', async () => {
     const wanted = { range: { firstPort: 41_000, lastPort: 41_299 }, size: 100, except: [] };
     const claim = (name: string): PortSliceClaim =>
       claimFromRange(name, { announcedAddress: '192.0.2.3', wanted });
@@ -793,7 +793,7 @@ describe('registry (Consul, two WAN-joined datacenters)', () => {
     expect(await here.claimPortSlice(exact, LONG_LEASE_MS)).toMatchObject({ by: 'sbg-b' });
   });
 
-  it('[CO6] of claims from one range in both at once none overlap', async () => {
+  it('[CO22] of claims from one range in both at once none overlap', async () => {
     const wanted = { range: { firstPort: 42_000, lastPort: 42_599 }, size: 100, except: [] };
     const results = await Promise.all(
       [here, there, here, there].map(async (side, index) =>

@@ -107,7 +107,7 @@ describe('following a datacenter', () => {
     watched.close();
   });
 
-  it('[CO6] one that has been silent for longer than a quiet one may be is lost, until it answers', async () => {
+  it('[CO24] one that has been silent for longer than a quiet one may be is lost, until it answers', async () => {
     const consul = scriptedConsul();
     const { watched, clock } = watch(consul.client);
     (await consul.next()).answer({ index: 40, instances: [] });

@@ -41,7 +41,7 @@ describe('services in Consul', () => {
       expect(EDGE_META.parse(edgeService(NAMES, edge, 5_000).meta)).toEqual(edge);
   });
 
-  it('[CO4] a candidate is a service of the same id and lease as what it is announced by', () => {
+  it('[CO11] a candidate is a service of the same id and lease as what it is announced by', () => {
     const record = mediaNodeRecord('node-a', { announcedIpv6: '2001:db8::1' });
     const { id, name, ttlMs, meta } = candidateService(NAMES, { ...record, wanted: record.portSlice }, 5_000);
     const announced = mediaNodeService(NAMES, record, 5_000);

@@ -42,7 +42,7 @@ export type DrainEnd = 'empty' | 'deadline' | 'cancelled';
 
 /**
  * Empties a process that is to go: nobody new comes, who is here is asked to leave in paced batches, and cut off at the
- * deadline (SPEC DR1, DR2). It can be cancelled until the process ends.
+ * deadline (SPEC DR1, DR2, DR11). It can be cancelled until the process ends.
  */
 export class Drain<Member> {
   readonly #ports: DrainPorts<Member>;

@@ -36,11 +36,11 @@ describe('the pace of a drain', () => {
     expect(asked[0]).toBeLessThanOrEqual(Math.max(LEAST_BATCH, Math.ceil((count / ticks) * 2)));
   });
 
-  it('[DR2] past the deadline everybody is due', () => {
+  it('[DR11] past the deadline everybody is due', () => {
     expect(nextToLeave(fresh(100), { nowMs: 10, deadlineAtMs: 0 })).toHaveLength(100);
   });
 
-  it('[DR2] who was asked is left alone for a while, then asked again after those who were not', () => {
+  it('[DR10] who was asked is left alone for a while, then asked again after those who were not', () => {
     const members = [
       { member: 'waits', askedAtMs: 1 },
       { member: 'again', askedAtMs: 0 },

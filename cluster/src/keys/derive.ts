@@ -64,7 +64,7 @@ export const A_PLACEHOLDER = 'is a placeholder: take a random one, such as deplo
 export type NamedSecrets = readonly (readonly [name: string, secrets: readonly string[]])[];
 
 /**
- * Secrets that work and are weak (SPEC CF12): those that repeat a few characters, and those that stand in an earlier setting too,
+ * Secrets that work and are weak (SPEC CF24, CF25): those that repeat a few characters, and those that stand in an earlier setting too,
  * so that whoever has it for one purpose has it for both.
  */
 export function weakSecrets(settings: NamedSecrets): readonly string[] {

@@ -25,12 +25,12 @@ describe('a burst of joins', () => {
       ['in 5 s', 5_000],
       ['in 1 s', 1_000],
       ['at once', 1],
-    ])('[PL6] 92 joins %s put no more than 1.5 times the mean on any of 12 nodes', (_name, withinMs) => {
+    ])('[PL19] 92 joins %s put no more than 1.5 times the mean on any of 12 nodes', (_name, withinMs) => {
       expect(tooUneven({ nodes: NODES, edges, joins: JOINS, withinMs, limits: LIMITS }, 1.5)).toEqual([]);
     });
   });
 
-  it('[PL7] a storm goes on being spread when every node has had its joins', () => {
+  it('[PL21] a storm goes on being spread when every node has had its joins', () => {
     const limits = { ...LIMITS, maxJoinsPerNode: 5 };
     const shape = { nodes: NODES, edges: 4, joins: 600, withinMs: 2_000, limits };
     expect(tooUneven(shape, 1.5)).toEqual([]);

@@ -23,7 +23,7 @@ describe('orderDatacenters', () => {
     expect(order({ configured: [waw, sbg] })).toEqual([gra, waw, sbg]);
   });
 
-  it('[PL9] of datacenters that are as near as the nearest, the edge’s own comes first, then as configured', () => {
+  it('[PL22] of datacenters that are as near as the nearest, the edge’s own comes first, then as configured', () => {
     const near = [
       { datacenter: sbg, roundTripMs: 1 },
       { datacenter: waw, roundTripMs: 11.5 },

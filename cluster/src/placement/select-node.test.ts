@@ -30,13 +30,13 @@ const ask = (changes: Partial<PlacementQuestion>) =>
   });
 
 describe('selectNode', () => {
-  it('[PL1] has no answer without a living, serving node of this version', () => {
+  it('[PL1] [PL16] has no answer without a living, serving node of this version', () => {
     expect(ask({})).toEqual({ mediaNodeId: null, reason: 'no_node_alive' });
     const nodes = [inGra('old', { controlVersion: 0 }), inGra('draining', { state: 'draining' })];
     expect(ask({ nodes })).toEqual({ mediaNodeId: null, reason: 'no_node_alive' });
   });
 
-  it('[PL1] has no answer when every node is full, overloaded or excluded', () => {
+  it('[PL1] [PL16] has no answer when every node is full, overloaded or excluded', () => {
     const nodes = [
       inGra('full', { peerCount: 10, maxPeers: 10 }),
       inGra('busy', loaded(0.7)),
@@ -54,12 +54,12 @@ describe('selectNode', () => {
     });
   });
 
-  it('[PL2] a small meeting stays on one node of the datacenter', () => {
+  it('[PL17] a small meeting stays on one node of the datacenter', () => {
     const nodes = [inGra('gra-1'), inGra('gra-2', loaded(0.5))];
     expect(ask({ nodes, room: hosting(['gra-2', 5]) })).toEqual({ mediaNodeId: 'gra-2', reason: 'packed' });
   });
 
-  it('[PL2] beyond the packing limit the room spills over to the less loaded of two', () => {
+  it('[PL17] [PL18] beyond the packing limit the room spills over to the less loaded of two', () => {
     const nodes = [inGra('gra-1', loaded(0.1)), inGra('gra-2', loaded(0.2))];
     expect(ask({ nodes, room: hosting(['gra-2', 50]) })).toEqual({
       mediaNodeId: 'gra-1',
@@ -67,7 +67,7 @@ describe('selectNode', () => {
     });
   });
 
-  it('[PL2] without a node in the datacenter, goes where the room lives, else to the less loaded of two', () => {
+  it('[PL2] [PL18] without a node in the datacenter, goes where the room lives, else to the less loaded of two', () => {
     const nodes = [inSbg('sbg-1', loaded(0.3)), inSbg('sbg-2', loaded(0.2))];
     expect(ask({ nodes, room: hosting(['sbg-1', 5]) })).toEqual({
       mediaNodeId: 'sbg-1',
@@ -85,7 +85,7 @@ describe('selectNode', () => {
     });
   });
 
-  it('[PL6] of nodes that are loaded alike takes the one that was sent the fewest, then the emptier one', () => {
+  it('[PL20] of nodes that are loaded alike takes the one that was sent the fewest, then the emptier one', () => {
     const nodes = ['a', 'b', 'c', 'd'].map((name) => inGra(name, { peerCount: name === 'd' ? 1 : 2 }));
     const inFlight = counted(['a', 1], ['b', 1]);
     for (const value of [0, 0.3, 0.6, 0.9]) {
@@ -113,7 +113,7 @@ describe('selectNode', () => {
     });
   });
 
-  it('[PL7] when all of the datacenter had theirs, it goes on as if none had', () => {
+  it('[PL21] when all of the datacenter had theirs, it goes on as if none had', () => {
     const nodes = [inGra('gra-1', loaded(0.3)), inGra('gra-2', loaded(0.1))];
     const joins = counted(['gra-1', 100], ['gra-2', 150]);
     expect(ask({ nodes: [...nodes, inSbg('sbg-1')], joins })).toEqual({

@@ -119,7 +119,7 @@ describe('the operators\u2019 port', () => {
     expect(await asked()).toBe(200);
   });
 
-  it('[AD9] tells readiness to a check that names no path, as HAProxy\u2019s own does', async () => {
+  it('[AD31] tells readiness to a check that names no path, as HAProxy\u2019s own does', async () => {
     const { url, becomeReady } = await operators();
     const check = async (path: string) => {
       const { hostname, port } = new URL(url);
@@ -133,7 +133,7 @@ describe('the operators\u2019 port', () => {
     expect(await check('/metrics')).toBe('HTTP/1.1 405 Method Not Allowed');
   });
 
-  it('[DR6] drains, tells how far it is, and cancels', async () => {
+  it('[DR6] [DR24] drains, tells how far it is, and cancels', async () => {
     const { ask, drain } = await operators();
     expect(await ask('GET')).toMatchObject({ status: 200, body: { id: 'edge-1', state: 'serving' } });
     const begun = await ask('POST', { deadlineMs: 60_000, id: 'edge-1' });
@@ -143,7 +143,7 @@ describe('the operators\u2019 port', () => {
     expect(drain.isOn).toBe(false);
   });
 
-  it('[DR6] refuses what is malformed, meant for another process, or unknown', async () => {
+  it('[DR23] refuses what is malformed, meant for another process, or unknown', async () => {
     const { ask, drain } = await operators();
     for (const body of ['', [], { deadlineMs: -1 }, { deadlineMs: 1e12 }])
       expect((await ask('POST', body)).status).toBe(400);

@@ -42,7 +42,7 @@ export interface AdminAnswer {
   readonly body: unknown;
 }
 
-/** Answers `GET`, `POST` and `DELETE` of {@link ADMIN_DRAIN_PATH} to who proved to be an operator (SPEC DR6). */
+/** Answers `GET`, `POST` and `DELETE` of {@link ADMIN_DRAIN_PATH} to who proved to be an operator (SPEC DR6, DR23, DR24). */
 export function answerDrainRequest(
   { kind, id, drain }: AdminSettings,
   request: { readonly method: string; readonly body: string },

@@ -40,7 +40,7 @@ describe('parseConfig', () => {
     expect(Object.isFrozen(config)).toBe(true);
   });
 
-  it('[CF1] lists every fault at once, by the name of the variable', () => {
+  it('[CF13] lists every fault at once, by the name of the variable', () => {
     expect(faultsOf({ PLENARY_PORT: '70000', PLENARY_GUESTS: 'yes', PLENARY_PROT: '1' })).toEqual([
       'PLENARY_PROT: is not a setting of this process; did you mean PLENARY_PORT?',
       expect.stringMatching(/^PLENARY_PORT: .*65535/),
@@ -113,7 +113,7 @@ describe('parseConfig', () => {
     else expect(fault).toContain(`did you mean ${nearest}?`);
   });
 
-  it('[CF2] reads a secret from a file, and refuses it given twice or unreadable', () => {
+  it('[CF14] reads a secret from a file, and refuses it given twice or unreadable', () => {
     const folder = mkdtempSync(join(tmpdir(), 'plenary-config-'));
     try {
       const path = join(folder, 'secret');
@@ -178,7 +178,7 @@ describe('parseConfig', () => {
     [`${SECRET}\0`, 'cannot be seen'],
     [`${SECRET}\u200B`, 'cannot be seen'],
     [`\u202E${SECRET}`, 'cannot be seen'],
-  ])('[CF7] a value that is %j is a fault, which does not repeat it', (text, said) => {
+  ])('[CF16] a value that is %j is a fault, which does not repeat it', (text, said) => {
     const [fault = '', ...others] = faultsOf({ PLENARY_PORT: '1', PLENARY_CLUSTER_SECRET: text });
     expect(others).toEqual([]);
     expect(fault).toContain(`PLENARY_CLUSTER_SECRET: `);
@@ -194,7 +194,7 @@ describe('parseConfig', () => {
     [Buffer.from(SECRET, 'utf16le'), /cannot be seen/],
     ['', /^PLENARY_CLUSTER_SECRET_FILE: .* is empty$/],
     ['\n', /^PLENARY_CLUSTER_SECRET_FILE: .* is empty$/],
-  ])('[CF2] a file that holds %j is a fault', (content, fault) => {
+  ])('[CF14] a file that holds %j is a fault', (content, fault) => {
     withFile(content, (path) =>
       expect(faultsOf({ PLENARY_PORT: '1', PLENARY_CLUSTER_SECRET_FILE: path })).toEqual([
         expect.stringMatching(fault),
@@ -207,7 +207,7 @@ describe('parseConfig', () => {
     'c2VjcmV0/c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U=',
     '/c2VjcmV0/c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2U=',
     `redis://:${SECRET}@10.1.0.31:6379/0`,
-  ])('[CF9] what is given in place of a file, and may be the secret itself, is not repeated: %j', (text) => {
+  ])('[CF22] what is given in place of a file, and may be the secret itself, is not repeated: %j', (text) => {
     const [fault = '', ...others] = faultsOf({ PLENARY_PORT: '1', PLENARY_CLUSTER_SECRET_FILE: text });
     expect(others).toEqual([]);
     expect(fault).toMatch(/^PLENARY_CLUSTER_SECRET_FILE: .*the path of a file.*ENOENT/);
@@ -215,7 +215,7 @@ describe('parseConfig', () => {
   });
 
   it.each(['/nowhere', '/etc/plenary/none', 'cluster/none/cluster_secret'])(
-    '[CF2] the path of a file that is not there is named: %s',
+    '[CF14] the path of a file that is not there is named: %s',
     (path) => {
       expect(faultsOf({ PLENARY_PORT: '1', PLENARY_CLUSTER_SECRET_FILE: path })).toEqual([
         expect.stringMatching(`^PLENARY_CLUSTER_SECRET_FILE: cannot read ${path} .ENOENT`),

@@ -37,7 +37,7 @@ function readLimits(): string | undefined {
 
 /**
  * Says once each time that the process has as many files open as it may: nobody can connect then, and neither Node nor uWebSockets.js says a
- * word of connections that they could not take (SPEC AD3).
+ * word of connections that they could not take (SPEC AD15).
  */
 export class FileWatch {
   readonly #timer: NodeJS.Timeout;

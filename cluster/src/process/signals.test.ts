@@ -16,7 +16,7 @@ describe('a signal to end', () => {
     expect(stops).toEqual(['SIGTERM']);
   });
 
-  it('[DR7] that comes again stops at once, and the end of the drain does not stop a second time', async () => {
+  it('[DR26] that comes again stops at once, and the end of the drain does not stop a second time', async () => {
     const stops: string[] = [];
     const { promise, resolve } = Promise.withResolvers<undefined>();
     const signal = drainThenStop(

@@ -2,7 +2,7 @@ import { entry, inBackground } from './entry.ts';
 import type { Logger } from './logging.ts';
 
 /**
- * What a signal to end does: the first one drains and then stops, and a further one stops at once (SPEC DR7).
+ * What a signal to end does: the first one drains and then stops, and a further one stops at once (SPEC DR7, DR26).
  * @param drain - settles when the process is empty, or its time is over; absent, there is nothing to wait for
  */
 export function drainThenStop(

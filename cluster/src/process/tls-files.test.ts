@@ -50,7 +50,7 @@ const authorities = mkdtempSync(join(tmpdir(), 'plenary-authorities-'));
 afterAll(() => rmSync(authorities, { recursive: true }));
 const authority = createAuthority(authorities, 'ours');
 
-describe('[CF10] a file of authorities', () => {
+describe('[CF23] a file of authorities', () => {
   it.each([
     ['nothing', ''],
     ['a host name', 'edge-gra-1\n'],

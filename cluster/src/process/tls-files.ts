@@ -143,7 +143,7 @@ export class AuthorityFile {
     this.#path = path;
   }
 
-  /** As they are now; as they were when the file cannot be used. @throws Error when it never could (SPEC CF10) */
+  /** As they are now; as they were when the file cannot be used. @throws Error when it never could (SPEC CF23) */
   current(): string {
     try {
       const stamp = stampOf(this.#path);

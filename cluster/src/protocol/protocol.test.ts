@@ -24,7 +24,7 @@ describe('protocol', () => {
     }
   });
 
-  it('[TN1] a room’s id is its tenant and its name, and no choice of one gives the id of another', () => {
+  it('[ID2] [TN1] a room’s id is its tenant and its name, and no choice of one gives the id of another', () => {
     const [acme, standup] = [TENANT_ID.parse('acme'), ROOM_NAME.parse('standup')];
     expect(roomIdOf(acme, standup)).toBe('acme/standup');
     const longest = roomIdOf(TENANT_ID.parse('t'.repeat(64)), ROOM_NAME.parse('r'.repeat(64)));
@@ -100,7 +100,7 @@ describe('protocol', () => {
     }
   });
 
-  it('[ER2] text from people is trimmed, bounded and free of control characters', () => {
+  it('[ER4] text from people is trimmed, bounded and free of control characters', () => {
     expect(DISPLAY_NAME.parse('  Ann  ')).toBe('Ann');
     for (const bad of ['   ', 'x'.repeat(65), 'a\u0000b', 'a\u001bb']) {
       expect(DISPLAY_NAME.safeParse(bad).success).toBe(false);
@@ -109,7 +109,7 @@ describe('protocol', () => {
     expect(CHAT_TEXT.safeParse('x'.repeat(4_001)).success).toBe(false);
   });
 
-  it('[ER2] a moment is one that a Date can be, so that what shows it does not throw', () => {
+  it('[ER4] a moment is one that a Date can be, so that what shows it does not throw', () => {
     const message = { messageId: 'm', peerId: 'p', displayName: 'Ann', text: 'hi' };
     const last = 8_640_000_000_000_000;
     expect(new Date(CHAT_MESSAGE.parse({ ...message, sentAtMs: last }).sentAtMs).toISOString()).not.toBe('');

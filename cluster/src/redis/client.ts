@@ -93,7 +93,7 @@ const FAILED_COMMAND = z.object({ command: z.object({ name: z.literal('select') 
 
 /**
  * ioredis goes on where a database cannot be selected – there is none of that number, or Redis is busy in that moment –, and everything
- * would be written to the first one: the keys of another cluster, maybe (SPEC NS2).
+ * would be written to the first one: the keys of another cluster, maybe (SPEC NS8).
  */
 function leaveUnselected(redis: Redis): Redis {
   redis.on(

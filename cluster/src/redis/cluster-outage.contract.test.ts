@@ -55,7 +55,7 @@ const commandsOf = (roomId: RoomId): readonly (() => Promise<unknown>)[] => [
 ];
 
 describe('a Redis Cluster that lost a master', () => {
-  it('[ST6] [ST4] serves what the others keep, and is published to again when the master is back', async () => {
+  it('[ST6] [ST17] [ST4] serves what the others keep, and is published to again when the master is back', async () => {
     const [lost, ...others] = await roomsByMaster();
     if (lost === undefined) throw new Error('no master');
     const before = await place(lost.roomId);

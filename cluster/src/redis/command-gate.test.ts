@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { CommandGate, MAX_UNANSWERED } from './command-gate.ts';
 
 describe('CommandGate', () => {
-  it('[RC7] lets so many commands wait for an answer and no more, until some are answered', async () => {
+  it('[RC24] lets so many commands wait for an answer and no more, until some are answered', async () => {
     const gate = new CommandGate();
     const answers: (() => void)[] = [];
     const ask = async (): Promise<void> =>
@@ -23,7 +23,7 @@ describe('CommandGate', () => {
     expect(gate.unanswered).toBe(0);
   });
 
-  it('[RC7] sends nothing to a store that is known not to answer', async () => {
+  it('[RC23] sends nothing to a store that is known not to answer', async () => {
     let isServed = false;
     const gate = new CommandGate(() => isServed);
     await expect(gate.pass(async () => Promise.resolve('sent'))).rejects.toMatchObject({

@@ -8,7 +8,7 @@ export const MAX_UNANSWERED = 5_000;
 
 /**
  * Lets commands to the store through, as long as it serves any and not too many wait for an answer: one that hangs would
- * otherwise have a process pile up what nobody waits for any more, and carry all of it out when it wakes (SPEC RC7).
+ * otherwise have a process pile up what nobody waits for any more, and carry all of it out when it wakes (SPEC RC23, RC24).
  */
 export class CommandGate {
   readonly #isServed: (key: string | undefined) => boolean;

@@ -16,7 +16,7 @@ describe('parseHeader', () => {
     });
   });
 
-  it('[ST5] refuses a header that is missing, miscounts keys, skips a number, or does not name just what the body uses', () => {
+  it('[ST15] refuses a header that is missing, miscounts keys, skips a number, or does not name just what the body uses', () => {
     expect(() => parseHeader('add-1.lua', 'return 1')).toThrow('has no header');
     expect(() => parseHeader('add-2.lua', script(GOOD))).toThrow('names 2 keys, its header 1');
     expect(() => parseHeader('add-1.lua', script(GOOD.replace('ARGV[1]', 'ARGV[2]')))).toThrow(
@@ -36,14 +36,14 @@ describe('parseHeader', () => {
     );
   });
 
-  it('[ST5] limits in scripts are those of the protocol', () => {
+  it('[ST16] limits in scripts are those of the protocol', () => {
     expect(limitLine('EVENT_LOG_LENGTH', { EVENT_LOG_LENGTH: 1_000 })).toBe(
       'local EVENT_LOG_LENGTH = 1000\n',
     );
     expect(() => limitLine('EVENT_LOG_LENGHT', {})).toThrow('no limit EVENT_LOG_LENGHT');
   });
 
-  it('[ST5] no script has a limit or a time of its own: only what turns seconds into parts, and what a double holds', () => {
+  it('[ST16] no script has a limit or a time of its own: only what turns seconds into parts, and what a double holds', () => {
     const folder = fileURLToPath(new URL('./lua/', import.meta.url));
     const known = new Set(['1000', '1000000', '9007199254740000']);
     const found = readdirSync(folder, { recursive: true, encoding: 'utf8' })

@@ -197,7 +197,7 @@ describe('malformed records', () => {
     ['18446744073709551615-7', 'kept'],
     ['9999999999999999999-7', 'kept'],
   ])(
-    '[ST3] log: after an entry %s, %s, events go on, and who knows the last one misses none',
+    '[ST13] log: after an entry %s, %s, events go on, and who knows the last one misses none',
     async (id, fate) => {
       const { snapshot } = await join('ann');
       await redis.xadd(LOG, id, 'somebody', 'else');
@@ -213,7 +213,7 @@ describe('malformed records', () => {
     },
   );
 
-  it('[ST3] log: a room that noted such an id as its last one goes on as well', async () => {
+  it('[ST13] log: a room that noted such an id as its last one goes on as well', async () => {
     await join('ann');
     await redis.xadd(LOG, '18446744073709551615-5', 'somebody', 'else');
     await redis.hset(META, 'lastEventId', '18446744073709551615-5');
@@ -260,7 +260,7 @@ describe('malformed records', () => {
     expect(await catchUp(store.roomLog, ROOM, EVENT_ID.parse('1-1'))).toMatchObject({ type: 'snapshot' });
   });
 
-  it.each([0, 1, 991])('[ST3] [EP1] meta: an epoch %i above the highest loses nobody', async (above) => {
+  it.each([0, 1, 991])('[ST14] [EP1] meta: an epoch %i above the highest loses nobody', async (above) => {
     const ann = await join('ann');
     await redis.hset(META, 'lastEpoch', String(HIGHEST_EPOCH + above));
     const [bob, cem] = [await join('bob'), await join('cem')];
@@ -402,7 +402,7 @@ describe('malformed records', () => {
     });
   });
 
-  it('[ST3] a key of another type costs its room what the store kept of it, and nothing else', async () => {
+  it('[ST12] a key of another type costs its room what the store kept of it, and nothing else', async () => {
     for (const key of Object.values({ ...KEYS.room(ROOM) })) {
       await redis.flushall();
       const { epoch } = await join('ann');

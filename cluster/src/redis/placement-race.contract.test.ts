@@ -109,7 +109,7 @@ describe.each<readonly [string, () => Promise<TestStore>]>([
     expect(placementsOf(await race(ofPeer))).toEqual(placed);
   });
 
-  it('[EP1] lets one of 64 replacements of an epoch win, and all hear of it', async () => {
+  it('[EP8] lets one of 64 replacements of an epoch win, and all hear of it', async () => {
     const first = await store.placements.placePeer(requestOf('moved', 0));
     const placed = placementsOf(
       await race((call) => requestOf('moved', call + 1, { replacesEpoch: first.epoch })),

@@ -27,7 +27,7 @@ async function connect(): Promise<Redis> {
 describeStoreContracts('Redis', startRedisServer);
 
 describe('Redis scripts', () => {
-  it('[PL13] the keys of a tenant expire with its last lease', async () => {
+  it('[PL29] the keys of a tenant expire with its last lease', async () => {
     const redis = await connect();
     const tenants = new RedisTenantStore(scriptRunner(redis), KEYS);
     const acme = tenant('acme');
@@ -74,7 +74,7 @@ describe('Redis scripts', () => {
     redis.disconnect();
   });
 
-  it('[LG3] the log is as long as the protocol says', () => {
+  it('[LG10] the log is as long as the protocol says', () => {
     const appending = Object.values(SCRIPTS).filter((script) => script.lua.includes('append_event('));
     expect(appending.length).toBeGreaterThan(0);
     for (const { lua } of appending) {

@@ -92,14 +92,14 @@ async function fill(): Promise<{ readonly held: HeldPeer[]; readonly tracks: Sto
 }
 
 describe('what scripts cost', () => {
-  it('[ST11] peers that are published again after a loss cost the same, however many tracks others have', async () => {
+  it('[ST20] peers that are published again after a loss cost the same, however many tracks others have', async () => {
     const { held } = await fill();
     await redis.del(KEYS.room(ROOM).placements);
     const reads = await wholeReadsOf(() => recovery.republishPeers(ROOM, EDGE, held, EVENT_ID.parse('0-0')));
     expect(reads).toBeLessThanOrEqual(1);
   });
 
-  it('[ST11] a join reads the tracks and the chat once, which its answer holds, and nothing else', async () => {
+  it('[ST19] a join reads the tracks and the chat once, which its answer holds, and nothing else', async () => {
     await fill();
     const peerId = peer('newcomer');
     const { epoch } = await placements.placePeer({

@@ -115,7 +115,7 @@ describe('the address of the store', () => {
     ['no port', { PLENARY_REDIS_CLUSTER: 'b:6379,c' }, ['PLENARY_REDIS_CLUSTER']],
     ['a port that is none', { PLENARY_REDIS_CLUSTER: 'b:70000' }, ['PLENARY_REDIS_CLUSTER']],
     ['another scheme', { REDIS_URL: 'http://a' }, ['REDIS_URL']],
-  ])('[ST9] %s is a fault', (_what, environment, names) => {
+  ])('[ST18] %s is a fault', (_what, environment, names) => {
     expect(faultsOf(environment).map((fault) => fault.split(':')[0])).toEqual(names);
   });
 
@@ -134,7 +134,7 @@ describe('the address of the store', () => {
     'REDIS://10.1.0.31:6379/',
     'rediss://user:p%2Fw@redis.example.org:6380/15',
     'redis://:password@[fd00::31]:6379/0',
-  ])('[CF8] one Redis may be %s', (url) => {
+  ])('[CF17] one Redis may be %s', (url) => {
     expect(read({ REDIS_URL: url })).toEqual({ kind: 'single', url });
   });
 
@@ -150,7 +150,7 @@ describe('the address of the store', () => {
     ['redis://10.1.0.31?db=1', 'nothing behind ? or #'],
     ['redis://10.1.0.31#1', 'nothing behind ? or #'],
     ['redis://:secret%word@10.1.0.31', '% in its user or password'],
-  ])('[CF8] %s is refused in words that repeat nothing of it', (url, said) => {
+  ])('[CF17] %s is refused in words that repeat nothing of it', (url, said) => {
     const message = faultsOf({ REDIS_URL: url }).join();
     expect(message).toContain('REDIS_URL: ');
     expect(message).toContain(said);

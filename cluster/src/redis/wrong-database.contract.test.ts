@@ -30,7 +30,7 @@ function open(url: string): ClusterStore {
 const keysIn = async (url: string): Promise<readonly string[]> =>
   askServer(url, async (redis) => redis.keys('*'));
 
-it('[NS2] one that does not exist is away, and says so', async () => {
+it('[NS8] one that does not exist is away, and says so', async () => {
   const server = await startRedisServer();
   stops.push(() => server.stop());
   const store = open(`${server.url}/99`);
@@ -40,7 +40,7 @@ it('[NS2] one that does not exist is away, and says so', async () => {
   expect(await keysIn(server.url)).toEqual([]);
 });
 
-it('[NS2] one that was not selected since Redis was busy is selected before anything is written', async () => {
+it('[NS8] one that was not selected since Redis was busy is selected before anything is written', async () => {
   const server = await startRedisServer();
   stops.push(() => server.stop());
   const relay = await OddRelay.to(server.port);

@@ -58,7 +58,7 @@ export function describePlacementStore(version: string, open: () => Promise<Room
       expect(new Set(answers.map((answer) => `${answer.mediaNodeId} ${answer.epoch}`)).size).toBe(1);
     });
 
-    it('[EP1] a replacement gets a higher epoch; one of an epoch that is no longer live yields', async () => {
+    it('[EP1] [EP8] a replacement gets a higher epoch; one of an epoch that is no longer live yields', async () => {
       const first = await placements.placePeer(placement('ann'));
       const moved = await placements.placePeer(
         placement('ann', { mediaNodeId: mediaNode('node-b'), replacesEpoch: first.epoch }),
@@ -88,7 +88,7 @@ export function describePlacementStore(version: string, open: () => Promise<Room
       expect(await placements.placePeer(placement('ann', { maxPeers: 1 }))).toEqual(first);
     });
 
-    it('[TK11] a person is in a room so often and no oftener, and again when one of them has left', async () => {
+    it('[TK11] [TK30] a person is in a room so often and no oftener, and again when one of them has left', async () => {
       const ofAnn = { subject: { digest: 'ann', maxPeers: 2 } };
       const first = await placements.placePeer(placement('ann-1', ofAnn));
       await placements.placePeer(placement('ann-2', ofAnn));
@@ -129,7 +129,7 @@ export function describePlacementStore(version: string, open: () => Promise<Room
       expect((await placements.view(room('empty'))).occupancy.peerCount).toBe(0);
     });
 
-    it('[SE3] attaching notes the new edge and keeps the placement', async () => {
+    it('[SE27] attaching notes the new edge and keeps the placement', async () => {
       const ann = await join('ann');
       await join('bob');
       const attached = await placements.attachPeer(ROOM, ann.peerId, ann.epoch, edge('edge-b'));
@@ -180,7 +180,7 @@ export function describePlacementStore(version: string, open: () => Promise<Room
         expect(await subject.leftOver()).toBe(0);
       });
 
-      it('[EP7] keeps what it lives on over a second try, and a repeat of a move gives the same placement', async () => {
+      it('[EP7] [EP12] [EP13] keeps what it lives on over a second try, and a repeat of a move gives the same placement', async () => {
         const ann = await join('ann');
         const first = await move('node-b', ann.epoch);
         expect(await move('node-c', ann.epoch)).toEqual(first);
@@ -194,7 +194,7 @@ export function describePlacementStore(version: string, open: () => Promise<Room
         expect(await placements.formerPlacement(ROOM, ann.peerId)).toBeUndefined();
       });
 
-      it('[DR4] replaces only a track of its own, of the same source, that is there', async () => {
+      it('[DR18] replaces only a track of its own, of the same source, that is there', async () => {
         const [ann, bob] = [await join('ann'), await join('bob')];
         await roomLog.publishTrack(ROOM, trackOf('camera', ann.peerId, ann.epoch));
         const others: StoredTrack[] = [
@@ -209,7 +209,7 @@ export function describePlacementStore(version: string, open: () => Promise<Room
         }
       });
 
-      it('[EP7] and leaves meanwhile leaves nothing behind', async () => {
+      it('[EP5] [EP7] and leaves meanwhile leaves nothing behind', async () => {
         const [ann, bob] = [await join('ann'), await join('bob')];
         const moved = await move('node-b', ann.epoch);
         await roomLog.removePeer(ROOM, ann.peerId, moved.epoch, 'left');
@@ -219,7 +219,7 @@ export function describePlacementStore(version: string, open: () => Promise<Room
       });
     });
 
-    it('[SE4] a replacement under a hold yields to who took the session up since', async () => {
+    it('[SE28] a replacement under a hold yields to who took the session up since', async () => {
       const ann = await join('ann');
       const { holdEpoch } = await placements.attachPeer(ROOM, ann.peerId, ann.epoch, edge('edge-2'));
       const live = await placements.placementOf(ROOM, ann.peerId);

@@ -16,7 +16,7 @@ export const PLACEMENT = z.object({
   edgeId: EDGE_ID,
   /** Of the `join` that made the peer; a repeat of it finds the peer again. */
   requestId: REQUEST_ID,
-  /** Grows each time that the peer is placed or its session taken up: of two edges, the later one holds it (RC3). */
+  /** Grows each time that the peer is placed or its session taken up: of two edges, the later one holds it (RC17). */
   holdEpoch: EPOCH,
 });
 
@@ -36,7 +36,7 @@ export interface PlaceRequest {
   readonly mediaNodeId: MediaNodeId;
   /** The epoch this placement replaces; absent for a first placement, which then yields to one that exists. */
   readonly replacesEpoch?: Epoch;
-  /** The newest hold of the session that the caller knows of: whose session was taken up since is placed by who took it (SE4). */
+  /** The newest hold of the session that the caller knows of: whose session was taken up since is placed by who took it (SE28). */
   readonly heldUnder?: Epoch;
   /**
    * The placement that goes on beside the new one until {@link PlacementStore.settlePeer}: the replaced one, or the former one
@@ -85,7 +85,7 @@ export interface PlacementStore {
   /**
    * Places a peer, or moves it to another node under a higher epoch. Of several callers at once all get one answer:
    * a first placement yields to an existing one, and a replacement of an epoch that is no longer the live one, or by who no
-   * longer holds the session, yields to the live one (PL3, EP1, SE4).
+   * longer holds the session, yields to the live one (PL3, EP8, SE28).
    * @returns the live placement, whoever made it
    * @throws PlenaryError `room_full`; `store_unavailable` for a first placement while the room is being rebuilt;
    *   `peer_not_found` when `replacesEpoch` is given and the peer is gone; `stale_epoch` when `keepsEpoch` is neither that

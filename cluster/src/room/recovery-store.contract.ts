@@ -110,7 +110,7 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       return caughtUp.room;
     }
 
-    it('[RC1] what nobody lost is not touched', async () => {
+    it('[RC9] what nobody lost is not touched', async () => {
       const [ann, bob] = [await join('ann'), await join('bob', EDGE_B)];
       const camera = trackOf('camera', ann);
       await roomLog.publishTrack(ROOM, camera);
@@ -134,7 +134,7 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       expect(await snapshot()).toEqual(before);
     });
 
-    it('[EP1] a room that was led to the highest epoch goes on from the clock, and keeps whom it has', async () => {
+    it('[EP1] [ST14] a room that was led to the highest epoch goes on from the clock, and keeps whom it has', async () => {
       const ann = await join('ann');
       await subject.flush();
       const highest = EPOCH.parse(HIGHEST_EPOCH);
@@ -150,7 +150,7 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       expect(await placements.all(ROOM)).toEqual([]);
     });
 
-    it('[RC1] a room that was flushed is what it was: roster in its order, placements, tracks', async () => {
+    it('[RC1] [RC10] a room that was flushed is what it was: roster in its order, placements, tracks', async () => {
       const people = [await join('ann'), await join('bob', EDGE_B), await join('cem')];
       const [ann, bob, cem] = people;
       if (ann === undefined || bob === undefined || cem === undefined) throw new Error('nobody');
@@ -179,7 +179,7 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       expect(await rosterNames()).toEqual(['ann', 'bob', 'cem', 'dan']);
     });
 
-    it('[RC2] while it is rebuilt nobody is given it, and nobody new is placed; who is in it moves on', async () => {
+    it('[RC2] [RC12] while it is rebuilt nobody is given it, and nobody new is placed; who is in it moves on', async () => {
       const [ann, bob] = [await join('ann'), await join('bob', EDGE_B)];
       const { lastEventId } = await snapshot();
       expect(await recovery.standing(ROOM)).toBe('whole');
@@ -207,7 +207,7 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       expect(await rosterNames()).toEqual(['ann', 'bob', 'cem']);
     });
 
-    it('[RC2] a clock that went back by an hour, as after a failover, does not make the rebuild longer', async () => {
+    it('[RC15] a clock that went back by an hour, as after a failover, does not make the rebuild longer', async () => {
       const ann = await join('ann');
       await subject.flush();
       expect((await republish([ann])).isRebuilding).toBe(true);
@@ -219,7 +219,7 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       expect(await rosterNames()).toEqual(['ann', 'bob']);
     });
 
-    it('[RC2] the order goes on above what anybody knew, also by a clock that is behind', async () => {
+    it('[RC13] the order goes on above what anybody knew, also by a clock that is behind', async () => {
       const ann = await join('ann');
       await subject.flush();
       const known = EVENT_ID.parse('9999999999999-7');
@@ -235,7 +235,7 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       expect((await republish([ann], EVENT_ID.parse('9999999999999-8'))).hasLostEvents).toBe(false);
     });
 
-    it('[RC2] a failover that lost events only is noticed by who knows them, also after others were written', async () => {
+    it('[RC14] a failover that lost events only is noticed by who knows them, also after others were written', async () => {
       const [ann, bob] = [await join('ann'), await join('bob', EDGE_B)];
       const bringBack = await subject.keep();
       const say = async (of: HeldPeer, text: string) =>
@@ -253,7 +253,7 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       expect((await republish([ann], found.lastEventId)).hasLostEvents).toBe(false);
     });
 
-    it('[RC1] a placement that a failover brought back is replaced by the newer one, with its old tracks', async () => {
+    it('[RC3] a placement that a failover brought back is replaced by the newer one, with its old tracks', async () => {
       const ann = await join('ann');
       const old = trackOf('old', ann);
       await roomLog.publishTrack(ROOM, old);
@@ -271,7 +271,7 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       expect((await snapshot()).tracks.map(({ trackId }) => trackId)).toEqual(['camera']);
     });
 
-    it('[RC3] a higher epoch is never overwritten, neither of a placement nor of who holds the session', async () => {
+    it('[RC3] [RC17] a higher epoch is never overwritten, neither of a placement nor of who holds the session', async () => {
       const ann = await join('ann');
       const camera = trackOf('camera', ann);
       await roomLog.publishTrack(ROOM, camera);
@@ -298,7 +298,7 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       });
     });
 
-    it('[RC3] a session that another edge took up, which a failover forgot, is its again', async () => {
+    it('[RC17] a session that another edge took up, which a failover forgot, is its again', async () => {
       const ann = await join('ann');
       const bringBack = await subject.keep();
       const { holdEpoch } = await placements.attachPeer(ROOM, ann.peerId, ann.epoch, EDGE_B);
@@ -349,7 +349,7 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       ]);
     });
 
-    it('[RC4] a room remembers a bounded number of those who are gone, the last ones', async () => {
+    it('[RC19] a room remembers a bounded number of those who are gone, the last ones', async () => {
       const bob = await join('bob');
       const tracks = Array.from({ length: MAX_TOMBSTONES + 200 }, (_, index) => trackOf(`t-${index}`, bob));
       await sideBySide(tracks, AT_ONCE, async (track) => {
@@ -372,7 +372,7 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       expect(await subject.leftOver()).toBe(0);
     });
 
-    it('[RC4] an owner is told of what it does not own', async () => {
+    it('[RC21] an owner is told of what it does not own', async () => {
       const [ann, bob] = [await join('ann'), await join('bob', EDGE_B)];
       const [mine, other] = [trackOf('mine', ann), trackOf('ghost', bob)];
       await roomLog.publishTrack(ROOM, mine);
@@ -382,7 +382,7 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       expect((await recovery.republishTracks(ROOM, mediaNode('node-b'), [])).strangers).toEqual([]);
     });
 
-    it('[RC1] a mute that was lost is made again, with its event', async () => {
+    it('[RC11] a mute that was lost is made again, with its event', async () => {
       const ann = await join('ann');
       const camera = trackOf('camera', ann);
       await roomLog.publishTrack(ROOM, camera);
@@ -430,7 +430,7 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       ]);
     });
 
-    it('[RC1] [EP7] a move that a failover forgot is there again, with the tracks of both nodes', async () => {
+    it('[EP7] [RC1] [EP7] a move that a failover forgot is there again, with the tracks of both nodes', async () => {
       const ann = await join('ann');
       const old = trackOf('old', ann);
       await roomLog.publishTrack(ROOM, old);
@@ -443,7 +443,7 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       expect(await placements.attachPeer(ROOM, ann.peerId, epoch, EDGE_B)).toMatchObject({ former });
     });
 
-    it('[RC1] [DR4] nobody takes the place of somebody else’s track by publishing again', async () => {
+    it('[RC1] [DR18] nobody takes the place of somebody else’s track by publishing again', async () => {
       const [ann, bob] = [await join('ann'), await join('bob')];
       const camera = trackOf('camera', ann);
       await roomLog.publishTrack(ROOM, camera);

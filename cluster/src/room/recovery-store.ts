@@ -13,14 +13,14 @@ export const ROOM_REBUILD_MS = 3_000;
 export const REPUBLISH_INTERVAL_MS = 1_500;
 
 /**
- * Peers that left and tracks that ended, at most, that a room remembers so that no owner brings them back (SPEC RC4). In Redis
+ * Peers that left and tracks that ended, at most, that a room remembers so that no owner brings them back (SPEC RC19). In Redis
  * the older half goes at once (`lua/includes/tombstones.lua`).
  */
 export const MAX_TOMBSTONES = 2_000;
 
 /**
  * Rooms that an owner publishes at a time. With 500 rooms and a store 30 ms away all of them are through in half a second,
- * well within the {@link REPUBLISH_INTERVAL_MS} that rebuilding counts on (SPEC RC2).
+ * well within the {@link REPUBLISH_INTERVAL_MS} that rebuilding counts on (SPEC RC16).
  */
 export const ROOMS_REPUBLISHED_AT_ONCE = 32;
 
@@ -95,7 +95,7 @@ export interface RecoveryStore {
    * Publishes the peers again whose sessions an edge holds: what the room lost of them is written again, without an event;
    * what it knows better stays (RC1). Where a peer goes on beside its placement is as the edge says: a move that was
    * settled while the store was away ends by it. Where anything was lost the room is being rebuilt for {@link ROOM_REBUILD_MS}, and
-   * its order goes on above `knownEventId` (RC2). Keeps the room's keys (RC6).
+   * its order goes on above `knownEventId` (RC2, RC13). Keeps the room's keys (RC6).
    * @param knownEventId - the newest id that the edge knows
    */
   republishPeers(

@@ -107,7 +107,7 @@ export function describeRoomLog(version: string, open: () => Promise<RoomsUnderT
     });
 
     it.each(['edge-a', 'edge-2'])(
-      '[SE4] a removal under a hold spares a session that was taken up since (by %s; it was edge-a’s)',
+      '[SE28] a removal under a hold spares a session that was taken up since (by %s; it was edge-a’s)',
       async (by) => {
         const ann = await join('ann');
         const remove = (heldUnder: Epoch) =>
@@ -118,7 +118,7 @@ export function describeRoomLog(version: string, open: () => Promise<RoomsUnderT
       },
     );
 
-    it('[LG4] a peer that leaves takes its tracks along, and the last one the whole room', async () => {
+    it('[LG4] [LG11] a peer that leaves takes its tracks along, and the last one the whole room', async () => {
       const [ann, bob] = [await join('ann'), await join('bob')];
       await roomLog.publishTrack(ROOM, trackOf('camera', ann.peerId, ann.epoch));
       await roomLog.publishTrack(ROOM, trackOf('other', bob.peerId, bob.epoch));
@@ -153,13 +153,13 @@ export function describeRoomLog(version: string, open: () => Promise<RoomsUnderT
       });
     });
 
-    it('[LG5] the id of a chat message is the one that its client can tell', async () => {
+    it('[LG12] the id of a chat message is the one that its client can tell', async () => {
       const { peerId } = await join('ann');
       const post = { roomId: ROOM, peerId, requestId: request('m-1'), text: 'hello' };
       expect((await roomLog.postChat(post)).message.messageId).toBe('dPiRTFTFjMs56qaowiZTr7');
     });
 
-    it('[LG3] catching up gives the missing events in order, or a snapshot where the log does not reach back', async () => {
+    it('[LG3] [LG8] catching up gives the missing events in order, or a snapshot where the log does not reach back', async () => {
       const ann = await join('ann');
       const known = ann.snapshot.lastEventId;
       expect(await catchUp(roomLog, ROOM, known)).toEqual({ type: 'events', events: [] });
@@ -183,7 +183,7 @@ export function describeRoomLog(version: string, open: () => Promise<RoomsUnderT
       }
     });
 
-    it('[LG3] who missed more than one message may carry gets a snapshot', async () => {
+    it('[LG9] who missed more than one message may carry gets a snapshot', async () => {
       const ann = await join('ann');
       const post = async (index: number) =>
         roomLog.postChat({
@@ -201,7 +201,7 @@ export function describeRoomLog(version: string, open: () => Promise<RoomsUnderT
       expect(await caughtUp()).toMatchObject({ type: 'snapshot' });
     });
 
-    it('[LG3] who missed more than the log keeps gets a snapshot', async () => {
+    it('[LG8] who missed more than the log keeps gets a snapshot', async () => {
       const ann = await join('ann');
       const camera = trackOf('camera', ann.peerId, ann.epoch);
       await roomLog.publishTrack(ROOM, camera);

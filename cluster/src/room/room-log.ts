@@ -66,7 +66,7 @@ export interface RoomLog {
    * takes the whole room with it: no key remains (LG4), but for the log of whom another than its holder put out: it stays
    * for {@link FAREWELL_KEPT_MS}, so that the holder learns of it (RC4).
    * @param heldUnder - the newest hold of the session that the caller knows of: who took it up since, on whichever edge, keeps
-   *   it (SE4)
+   *   it (SE28)
    */
   removePeer(
     roomId: RoomId,
@@ -105,7 +105,7 @@ export interface RoomLog {
     cursor: string,
   ): Promise<{ readonly peers: RosterPeer[]; readonly nextCursor?: string }>;
 
-  /** What happened after an event, if the log still has all of it, and it is not too much for one message (LG3). */
+  /** What happened after an event, if the log still has all of it, and it is not too much for one message (LG3, LG9). */
   eventsAfter(roomId: RoomId, afterEventId: EventId): Promise<LoggedEvent[] | undefined>;
 
   /** The room as it is now; nothing while it is being rebuilt (RC2). */
@@ -122,7 +122,7 @@ export function sequenceOfCursor(cursor: string): number {
   return Number(cursor);
 }
 
-/** The id of a chat message: the same for each repeat of one request of one peer (LG5). */
+/** The id of a chat message: the same for each repeat of one request of one peer (LG5, LG12). */
 export function chatMessageId(post: Pick<ChatPost, 'peerId' | 'requestId'>): string {
   return createHash('sha256').update(`${post.peerId}|${post.requestId}`).digest('base64url').slice(0, 22);
 }

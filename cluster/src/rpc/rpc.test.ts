@@ -31,7 +31,7 @@ describe('route and call', () => {
     expect(JSON.stringify(answer)).toContain('right');
   });
 
-  it('[ER1] an error of the table crosses the wire with its code; anything else becomes internal and is reported', async () => {
+  it('[ER3] an error of the table crosses the wire with its code; anything else becomes internal and is reported', async () => {
     const refuse = route(ADD, () => Promise.reject(new PlenaryError('room_full')), options);
     await expect(addOver(answering((payload) => refuse(payload, null)))).rejects.toMatchObject({
       code: 'room_full',

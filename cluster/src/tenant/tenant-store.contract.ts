@@ -82,7 +82,7 @@ export function describeTenantStore(version: string, open: () => Promise<TenantS
       expect(await tenants.claim(tenant('other'), claimOf('one', 'ben'), limits, LEASE_MS)).toBe(true);
     });
 
-    it('[PL13] a claim lapses when nobody renews it, and its room with it', async () => {
+    it('[PL29] a claim lapses when nobody renews it, and its room with it', async () => {
       const limits = { maxPeers: 1, maxRooms: 1 };
       await claim('one', 'ann', limits);
       await subject.passTime(LEASE_MS - 10_000);
@@ -100,7 +100,7 @@ export function describeTenantStore(version: string, open: () => Promise<TenantS
       await expect(claim('three', 'cyd', { maxRooms: 2 })).rejects.toMatchObject(REFUSED);
     });
 
-    it('[PL13] what is freed twice, or was never claimed, changes nothing, and nothing is left over', async () => {
+    it('[PL28] what is freed twice, or was never claimed, changes nothing, and nothing is left over', async () => {
       await claim('one', 'ann');
       await claim('one', 'ben');
       await tenants.release(ACME, claimOf('one', 'ann'));

@@ -8,7 +8,7 @@ export type ApiKeys = ReadonlyMap<string, readonly [string, ...string[]]>;
 /**
  * By whose keys join tokens may be signed: an API key's secrets (HS256, which `kid` names), or the keys that its
  * application publishes (ES256 and EdDSA, of which `kid` names one, and `iss` whose it is). What a token says chooses among
- * keys that are each for one algorithm; it never chooses how a key is used (SPEC TK8).
+ * keys that are each for one algorithm; it never chooses how a key is used (SPEC TK8, TK20, TK21).
  */
 export class JoinKeys {
   readonly #secrets: ApiKeys;

@@ -21,7 +21,7 @@ export interface KeySetCacheSettings {
 
 /**
  * The newest key set of one application that could be read. It is kept while its source is away, and read in the
- * background: no token waits for it (SPEC TK10).
+ * background: no token waits for it (SPEC TK10, TK24).
  */
 export class KeySetCache {
   readonly #settings: KeySetCacheSettings;

@@ -7,7 +7,7 @@ import { PlenaryError } from '../errors.ts';
 import type { KeyRing } from '../keys/key-ring.ts';
 import { CLOCK_LEEWAY_SECONDS, faultOfSchema, faultOfVerdict, tokenFault } from './token-fault.ts';
 
-/** The algorithms that tokens are signed with. What kind of key it is decides on its algorithm (SPEC TK8). */
+/** The algorithms that tokens are signed with. What kind of key it is decides on its algorithm (SPEC TK20). */
 export type TokenAlgorithm = 'HS256' | 'ES256' | 'EdDSA' | 'Ed25519';
 
 export interface VerificationKey {

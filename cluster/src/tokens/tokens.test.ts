@@ -35,7 +35,7 @@ async function custom(claims: Record<string, unknown>, issuedAt: number, expires
 describe('tokens', () => {
   const nowSeconds = Math.floor(Date.now() / 1_000);
 
-  it('[TK1] a join token gives its grants back', async () => {
+  it('[TK14] a join token gives its grants back', async () => {
     const token = await signJoinToken('key-1', SECRET, { ...GRANTS, name: 'Ann' });
     expect(await verifyJoinToken(token, KEYS)).toMatchObject({
       grants: { ...GRANTS, name: 'Ann' },
@@ -50,7 +50,7 @@ describe('tokens', () => {
     await expect(verifyJoinToken(longLived, KEYS)).rejects.toMatchObject({ code: 'token_expired' });
   });
 
-  it('[TK1] one that is signed otherwise, unsigned, tampered with, or of an unknown key is invalid', async () => {
+  it('[TK2] one that is signed otherwise, unsigned, tampered with, or of an unknown key is invalid', async () => {
     const token = await signJoinToken('key-1', SECRET, GRANTS);
     const [header = '', payload = '', signature = ''] = token.split('.');
     const none = Buffer.from('{"alg":"none"}').toString('base64url');
@@ -77,7 +77,7 @@ describe('tokens', () => {
   const join = async (claims: Record<string, unknown>, forSeconds = 60): Promise<unknown> =>
     faultOf(await custom(claims, nowSeconds, nowSeconds + forSeconds));
 
-  it('[TK6] says which claim is wrong, why, and by how much', async () => {
+  it('[TK6] [TK12] [TK18] says which claim is wrong, why, and by how much', async () => {
     expect(await join({ name: 'x'.repeat(65) })).toMatchObject({ claim: 'name', reason: 'too_long' });
     expect(await join({ room: 'not a room' })).toMatchObject({ claim: 'room', reason: 'malformed' });
     expect(await join({ role: 'emperor' })).toMatchObject({ claim: 'role', reason: 'malformed' });
@@ -138,7 +138,7 @@ describe('tokens', () => {
     });
   });
 
-  it('[TK6] the detail and the message hold neither secret nor claim, whatever the token says', async () => {
+  it('[TK19] the detail and the message hold neither secret nor claim, whatever the token says', async () => {
     const spoilt = { ...GRANTS, sub: '', room: 'HIDDEN room', name: 'HIDDEN\u0000', role: 'HIDDEN' };
     const token = await custom({ ...spoilt, exp: 1e300 }, nowSeconds, nowSeconds + 60);
     const fault = await verifyJoinToken(token, KEYS).catch((thrown: unknown) => thrown);
@@ -155,12 +155,12 @@ describe('tokens', () => {
     expect(await at(-600 - CLOCK_LEEWAY_SECONDS)).toMatchObject({ claim: 'exp', reason: 'expired' });
   });
 
-  it('[TK1] one whose grants do not fit the schema is invalid', async () => {
+  it('[TK13] one whose grants do not fit the schema is invalid', async () => {
     const odd = await custom({ role: 'emperor' }, nowSeconds, nowSeconds + 60);
     await expect(verifyJoinToken(odd, KEYS)).rejects.toMatchObject({ code: 'token_invalid' });
   });
 
-  it('[TK2] a token for one use is refused for another', async () => {
+  it('[TK15] a token for one use is refused for another', async () => {
     const { jwk } = await TestSessionKey.create();
     const claims = { ...GRANTS, tenant: tenant('key-1'), peer: peer('p1'), cnf: { jwk }, generation: 1 };
     const keys = KeyRing.derive([SECRET], 'session-token');

@@ -44,7 +44,7 @@ const directoryOf = (
   });
 
 describe('Directory', () => {
-  it('[NS7] nobody is sent to an edge that does not prove its address by a key of the cluster', async () => {
+  it('[NS7] [NS13] nobody is sent to an edge that does not prove its address by a key of the cluster', async () => {
     const clock = new ManualClock();
     const registry = new MemoryRegistry(clock);
     const next = `${SECRET}-next`;
@@ -72,7 +72,7 @@ describe('Directory', () => {
     expect(directory.missingForMs(bare.edgeId)).toBe(0);
   });
 
-  it('[SE12] remembers where pages came from for a day after the edge is gone', async () => {
+  it('[SE43] remembers where pages came from for a day after the edge is gone', async () => {
     const clock = new ManualClock();
     const registry = new MemoryRegistry(clock);
     const directory = directoryOf(registry, clock);

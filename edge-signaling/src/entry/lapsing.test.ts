@@ -53,7 +53,7 @@ describe('SessionKeeper', () => {
     expect(parts.localRooms.sessions()).toEqual([]);
   });
 
-  it('[SE4] lapses no session that a resume on this very edge took up in the store, and not yet here', async () => {
+  it('[SE28] lapses no session that a resume on this very edge took up in the store, and not yet here', async () => {
     const { parts, link, placement } = await waiting();
     const { roomId, peerId, epoch } = placedOf(placement);
     await parts.placements.attachPeer(roomId, peerId, epoch, OWN_EDGE);
@@ -62,7 +62,7 @@ describe('SessionKeeper', () => {
     expect(link.asked).toEqual([]);
   });
 
-  it('[SE13] says that it has a session that is sought, unless its client is away', async () => {
+  it('[SE44] says that it has a session that is sought, unless its client is away', async () => {
     const { parts, keeper } = keeping();
     const here = await parts.place('here', 'node', undefined, edge('other'));
     const away = await parts.place('away', 'node', undefined, edge('other'));

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { mayPublish, mayPublishAnything } from './permissions.ts';
 
 describe('permissions', () => {
-  it('[TK4] a speaker publishes what its token grants, a viewer nothing', () => {
+  it('[TK4] [TK16] a speaker publishes what its token grants, a viewer nothing', () => {
     const speaker = { role: 'speaker', publish: ['microphone'] } as const;
     const allowed = TRACK_SOURCE.options.filter((source) =>
       mayPublish({ ...speaker, publish: ['microphone'] }, source),

@@ -5,7 +5,7 @@ import type { ClientRequest, TrackSource } from '@plenary/cluster/protocol';
 
 type Grants = Pick<JoinGrants, 'role' | 'publish'>;
 
-/** Whether a session may send anything at all: a viewer never does (SPEC TK4). */
+/** Whether a session may send anything at all: a viewer never does (SPEC TK16). */
 export function mayPublishAnything(grants: Grants): boolean {
   return grants.role !== 'viewer' && grants.publish.length > 0;
 }

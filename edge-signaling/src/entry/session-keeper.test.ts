@@ -215,7 +215,7 @@ describe('SessionKeeper', () => {
     keeper.stop();
   });
 
-  it('[NS6] [BU16] what a session had left elsewhere counts once, and only of the edge that it came from', async () => {
+  it('[NS12] [BU16] [BU16] what a session had left elsewhere counts once, and only of the edge that it came from', async () => {
     const { keeper, sessionOf, purseOf } = await keeperWithAnn(async () => Promise.resolve('token'));
     const bob = sessionOf('bob', 5);
     bob.purse = purseOf({ work: 20 });
@@ -239,7 +239,7 @@ describe('SessionKeeper', () => {
     keeper.stop();
   });
 
-  it('[SE5] lets go of a session that another edge tells of, and counts it no more', async () => {
+  it('[SE29] lets go of a session that another edge tells of, and counts it no more', async () => {
     const { keeper, session, sessionOf, metrics } = await keeperWithAnn(async () => Promise.resolve('token'));
     const bob = sessionOf('bob');
     keeper.take(bob, new ToldSocket(), 1);

@@ -78,7 +78,7 @@ export class SessionKeeper {
 
   /**
    * Takes a session in on a socket, in place of one of the same peer that may be here already, whose socket is told
-   * `replaced` (SPEC SE5). A socket that closed meanwhile gives a session that lapses unless it is resumed.
+   * `replaced` (SPEC SE29). A socket that closed meanwhile gives a session that lapses unless it is resumed.
    * @param people - in the whole room, on all edges
    */
   take(session: Session, socket: ClientSocket, people: number): void {

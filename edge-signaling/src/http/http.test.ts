@@ -483,7 +483,7 @@ describe('guest tokens', () => {
     await expect(board).rejects.toMatchObject({ code: 'guests_not_allowed' });
   });
 
-  it('[TK5] refuses what does not fit, what is too large, other sites, and who asks too often', async () => {
+  it('[TK17] refuses what does not fit, what is too large, other sites, and who asks too often', async () => {
     await expect(post('{}')).rejects.toMatchObject({ code: 'malformed_message' });
     await expect(post('{')).rejects.toMatchObject({ code: 'malformed_message' });
     await expect(post(' '.repeat(4_097))).rejects.toMatchObject({ code: 'message_too_large' });

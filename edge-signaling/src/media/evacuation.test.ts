@@ -50,7 +50,7 @@ describe('Evacuation', () => {
     expect([look(), look(), look()]).toEqual([20, 10, 0]);
   });
 
-  it('[DR8] asks nobody where there is no other node, nor whose node does not answer either', async () => {
+  it('[DR27] asks nobody where there is no other node, nor whose node does not answer either', async () => {
     const { world, link, look } = await people(3);
     world.missingForMs = 60_000;
     world.announced = [];

@@ -83,7 +83,7 @@ describe('MediaWatch', () => {
     expect(socket.told).toEqual([]);
   });
 
-  it('[SE8] ends the tracks of the lost placements, and not those that their peers published anew meanwhile', async () => {
+  it('[SE40] ends the tracks of the lost placements, and not those that their peers published anew meanwhile', async () => {
     const { parts, watch } = watching();
     const first = await parts.place('ann', 'node');
     const [elsewhere, session] = [
@@ -111,7 +111,7 @@ describe('MediaWatch', () => {
     expect((await parts.placements.view(ROOM)).tracks.map(({ trackId }) => trackId)).toEqual(['new']);
   });
 
-  it('[SE8] ends the tracks of one room while the store has not answered for another', async () => {
+  it('[SE40] ends the tracks of one room while the store has not answered for another', async () => {
     const { parts, watch } = watching();
     const other = room('other');
     const [slow, quick] = [

@@ -17,7 +17,7 @@ describe('initialTracks', () => {
   });
   const view = (tracks: StoredTrack[]) => ({ tracks, occupancy: { peerCount: 0, peersByNode: new Map() } });
 
-  it('[SE3] gives the tracks of others, all audio first', () => {
+  it('[SE26] gives the tracks of others, all audio first', () => {
     const tracks = [
       stored('v1', 'bob', 'video'),
       stored('own', 'ann', 'audio'),
@@ -26,7 +26,7 @@ describe('initialTracks', () => {
     expect(initialTracks(view(tracks), peer('ann')).map(({ trackId }) => trackId)).toEqual(['a1', 'v1']);
   });
 
-  it('[SE3] gives no more than the limit', () => {
+  it('[SE26] gives no more than the limit', () => {
     const tracks = Array.from({ length: 100 }, (_, index) => stored(`t${index}`, 'bob', 'audio'));
     expect(initialTracks(view(tracks), peer('ann'))).toHaveLength(MAX_INITIAL_CONSUMERS);
   });

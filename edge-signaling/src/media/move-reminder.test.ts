@@ -25,7 +25,7 @@ describe('MoveReminder', () => {
     return { parts, first, session, told, reminder };
   }
 
-  it('[EP7] asks again for a move that no node admitted, until another one does', async () => {
+  it('[EP14] asks again for a move that no node admitted, until another one does', async () => {
     const { parts, first, session, told, reminder } = await reminding();
     expect([told(), told()].flat()).toEqual([]);
     session.notePlaced(EPOCH.parse(first.epoch + 1));
@@ -36,7 +36,7 @@ describe('MoveReminder', () => {
     reminder.stop();
   });
 
-  it('[EP7] asks again while the client has not left its former media, and not whose media is lost', async () => {
+  it('[EP14] asks again while the client has not left its former media, and not whose media is lost', async () => {
     const { parts, first, session, told, reminder } = await reminding();
     const second = await parts.place('ann', 'another', first.epoch);
     session.moveTo({ ...second, incarnation: undefined }, { ...first, incarnation: undefined });
@@ -49,7 +49,7 @@ describe('MoveReminder', () => {
     reminder.stop();
   });
 
-  it('[EP7] asks again where nobody knows whether another placement was made', async () => {
+  it('[EP14] asks again where nobody knows whether another placement was made', async () => {
     const { first, session, told, reminder } = await reminding();
     session.noteUnsureMove(first.epoch);
     expect([told(), told()]).toEqual([[], ['media.move']]);

@@ -7,7 +7,7 @@ export const REMIND_MS = 10_000;
 
 /**
  * Asks clients again whose move was begun and does not end, although their node does not ask any more: no node admitted
- * them, the answer was lost, or the node serves again. A move that was begun is placed, so it has to be finished (SPEC EP7).
+ * them, the answer was lost, or the node serves again. A move that was begun is placed, so it has to be finished (SPEC EP14).
  */
 export class MoveReminder {
   readonly #localRooms: Pick<LocalRooms, 'sessions'>;

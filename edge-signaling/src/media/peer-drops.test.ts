@@ -9,7 +9,7 @@ describe('PeerDrops', () => {
     vi.useRealTimers();
   });
 
-  it('[SE6] still frees an older placement of a peer that came back under another one', async () => {
+  it('[SE33] still frees an older placement of a peer that came back under another one', async () => {
     const parts = new EdgeParts();
     const link = parts.links.add('node');
     link.isUp = false;
@@ -25,7 +25,7 @@ describe('PeerDrops', () => {
     parts.drops.stop();
   });
 
-  it('[SE6] frees a placement at a node that it had no link to yet, as soon as it has one', async () => {
+  it('[SE34] frees a placement at a node that it had no link to yet, as soon as it has one', async () => {
     const parts = new EdgeParts();
     const placement = await parts.place('ann', 'late');
     await parts.drops.drop(placement.mediaNodeId, placedOf(placement));

@@ -19,7 +19,7 @@ export interface PeerDropsSettings {
   readonly reportFault: ReportFault;
 }
 
-/** Frees the transports of peers at media nodes; at a node that does not answer, as soon as its link is up again (SPEC SE6). */
+/** Frees the transports of peers at media nodes; at a node that does not answer, as soon as its link is up again (SPEC SE34). */
 export class PeerDrops {
   readonly #settings: PeerDropsSettings;
   readonly #waiting: RetryQueue<Drop>;

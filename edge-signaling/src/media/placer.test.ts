@@ -6,7 +6,7 @@ import { ROOM } from '../testing/edge-parts.ts';
 import { LAPSED_FOR_MS, placing, TRANSPORT } from '../testing/placing.ts';
 
 describe('Placer', () => {
-  it('[SE4] has nobody admitted whose session another edge took up since', async () => {
+  it('[SE28] has nobody admitted whose session another edge took up since', async () => {
     const { parts, placer, requestOf, link } = await placing();
     const { peerId, epoch, holdEpoch } = await parts.place('ann', 'node');
     await parts.placements.attachPeer(ROOM, peerId, epoch, edge('other'));
@@ -17,7 +17,7 @@ describe('Placer', () => {
     expect(link.asked).toEqual([]);
   });
 
-  it('[SE11] replaces a live placement that its node was told to drop, rather than asking for it for ever', async () => {
+  it('[SE42] replaces a live placement that its node was told to drop, rather than asking for it for ever', async () => {
     const { parts, placer, requestOf, link } = await placing();
     const first = await parts.place('ann', 'node');
     // A try before this one placed the peer, failed, and had the node drop it.

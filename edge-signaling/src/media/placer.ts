@@ -78,7 +78,7 @@ export interface HostRequest {
   readonly roundTrips: readonly RoundTrip[];
   /** The placement that is to be replaced; absent for a first one. */
   readonly replaces?: Epoch;
-  /** The newest hold of the session, where there is one: who took it up since places the peer (SPEC SE4). */
+  /** The newest hold of the session, where there is one: who took it up since places the peer (SPEC SE28). */
   readonly heldUnder?: () => Epoch;
   /** Of a peer that moves: the epoch of the placement that goes on beside the new one. */
   readonly keeps?: Epoch;

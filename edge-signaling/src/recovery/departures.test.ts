@@ -30,7 +30,7 @@ describe('Departures', () => {
     vi.useRealTimers();
   });
 
-  it('[SE6] tries a removal again whose answer was lost, though the store never went away', async () => {
+  it('[SE32] tries a removal again whose answer was lost, though the store never went away', async () => {
     const parts = new EdgeParts((rooms) => ({ roomLog: new SilentLog(rooms) }));
     const link = parts.links.add('node');
     const placement = await parts.place('ann', 'node');
@@ -44,7 +44,7 @@ describe('Departures', () => {
     departures.stop();
   });
 
-  it('[SE6] removes nobody who came back to this edge while the removal waited', async () => {
+  it('[SE35] removes nobody who came back to this edge while the removal waited', async () => {
     const parts = new EdgeParts((rooms) => ({ roomLog: new SilentLog(rooms) }));
     const link = parts.links.add('node');
     const placement = await parts.place('ann', 'node');
@@ -58,7 +58,7 @@ describe('Departures', () => {
     departures.stop();
   });
 
-  it('[SE6] frees the media of a placement that was replaced meanwhile, and nothing of the newer one', async () => {
+  it('[SE33] frees the media of a placement that was replaced meanwhile, and nothing of the newer one', async () => {
     const parts = new EdgeParts();
     const link = parts.links.add('node');
     const first = await parts.place('ann', 'node');

@@ -18,7 +18,7 @@ export interface Departure {
   /** Where the peer has media; nobody but a peer that moves has it twice. */
   readonly mediaNodeIds: readonly MediaNodeId[];
   readonly reason: LeaveReason;
-  /** Only when nobody took the session up after this hold of it; absent: whoever holds it (SPEC SE4). */
+  /** Only when nobody took the session up after this hold of it; absent: whoever holds it (SPEC SE28). */
   readonly heldUnder: Epoch | undefined;
   /** Whose claim is freed once the peer is removed. */
   readonly tenantId: TenantId | undefined;
@@ -38,7 +38,7 @@ export interface DeparturesSettings {
 
 /**
  * Takes peers out: their media at the node, their records in the store. What cannot be done while the store or the node
- * is away is done when it returns, so that no ghost stays behind (SPEC SE6).
+ * is away is done when it returns, so that no ghost stays behind (SPEC SE6, SE32).
  */
 export class Departures {
   readonly #settings: DeparturesSettings;

@@ -30,7 +30,7 @@ describe('Republisher', () => {
     vi.useRealTimers();
   });
 
-  it('[RC2] publishes 500 rooms to a store 30 ms away while they count as being rebuilt', async () => {
+  it('[RC16] publishes 500 rooms to a store 30 ms away while they count as being rebuilt', async () => {
     const parts = new EdgeParts((rooms) => ({ recovery: new FarStore(rooms) }));
     const placement = await parts.place('ann', 'node');
     for (let index = 0; index < ROOMS; index += 1)

@@ -117,7 +117,7 @@ export class Republisher {
   }
 
   /**
-   * Removes again who left, though the store forgot it (SPEC RC4). The other placements of this edge whose sessions it does
+   * Removes again who left, though the store forgot it (SPEC RC20). The other placements of this edge whose sessions it does
    * not hold are the sweep's.
    */
   #removeAgain(roomId: RoomId, strangers: readonly Placement[]): void {

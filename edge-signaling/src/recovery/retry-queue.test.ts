@@ -32,7 +32,7 @@ describe('RetryQueue', () => {
     return { queue, tried, givenUp, mostAtOnce: () => most, setHelps: (value: boolean) => (helps = value) };
   }
 
-  it('[SE6] tries again later and later while nothing helps, and no more once it is done', async () => {
+  it('[SE32] tries again later and later while nothing helps, and no more once it is done', async () => {
     const { queue, tried, setHelps } = queueOf(10);
     queue.add('ann', 'ann');
     await vi.advanceTimersByTimeAsync(200_000);
@@ -43,7 +43,7 @@ describe('RetryQueue', () => {
     expect(queue.size).toBe(0);
   });
 
-  it('[SE6] goes on with the others, and later with it, when one of them throws', async () => {
+  it('[SE32] goes on with the others, and later with it, when one of them throws', async () => {
     const faults: unknown[] = [];
     const endWatching = watchEntries((_kind, fault) => faults.push(fault));
     const tried: string[] = [];
@@ -64,7 +64,7 @@ describe('RetryQueue', () => {
     endWatching();
   });
 
-  it('[SE6] tries a bounded number at a time, and keeps a bounded number', async () => {
+  it('[SE32] tries a bounded number at a time, and keeps a bounded number', async () => {
     const { queue, tried, givenUp, mostAtOnce } = queueOf(100);
     for (let index = 0; index < 150; index += 1) queue.add(`key-${index}`, `item-${index}`);
     expect(queue.size).toBe(100);
@@ -76,7 +76,7 @@ describe('RetryQueue', () => {
     queue.stop();
   });
 
-  it('[SE6] tries at once what is asked for, the newest under each key, and nothing after its end', async () => {
+  it('[SE32] tries at once what is asked for, the newest under each key, and nothing after its end', async () => {
     const { queue, tried, setHelps } = queueOf(10);
     queue.add('ann', 'old');
     queue.add('ann', 'new');

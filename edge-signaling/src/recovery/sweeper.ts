@@ -41,7 +41,7 @@ export interface SweeperSettings {
 export type SweepVerdict = 'keep' | 'remove' | 'ask_media_node';
 
 /**
- * Judges one placement (SPEC SE7). Nothing is judged before owners had a lease's time to announce themselves, since
+ * Judges one placement (SPEC SE36, SE37). Nothing is judged before owners had a lease's time to announce themselves, since
  * `edgeMissingMs` and `nodeMissingMs` count only time in which the registry could be read. A peer whose media node
  * lives may still be talking: its node is asked, and only after the time in which its client may resume.
  */

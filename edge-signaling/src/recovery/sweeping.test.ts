@@ -54,7 +54,7 @@ const stored = (name: string, { peerId, epoch, mediaNodeId }: Placement): Stored
 });
 
 describe('Sweeper', () => {
-  it('[SE13] removes what the store says this edge holds and it does not, after looking for it at the others', async () => {
+  it('[SE13] [SE44] removes what the store says this edge holds and it does not, after looking for it at the others', async () => {
     const { parts, sweeper, sweepLater } = sweeping();
     const link = parts.links.add('node');
     const held = await parts.place('held', 'node');
@@ -85,7 +85,7 @@ describe('Sweeper', () => {
     ]);
   });
 
-  it('[SE13] keeps what another edge says meanwhile that it has', async () => {
+  it('[SE44] keeps what another edge says meanwhile that it has', async () => {
     const { parts, sweeper, sweepLater } = sweeping();
     const sought = await parts.place('sought', 'node');
     sweeper.note(ROOM);
@@ -148,7 +148,7 @@ describe('Sweeper', () => {
     expect((await parts.placements.view(ROOM)).tracks).toEqual([]);
   });
 
-  it('[SE7] asks a media node of a peer whose edge is missing, and does not take the peer from that edge', async () => {
+  it('[SE38] asks a media node of a peer whose edge is missing, and does not take the peer from that edge', async () => {
     const { parts, sweeper } = sweeping(LONG_MS);
     const link = parts.links.add('node');
     link.answer = () => ({ alive: true });
@@ -162,7 +162,7 @@ describe('Sweeper', () => {
     expect(await parts.placements.placementOf(ROOM, talking.peerId)).toBeUndefined();
   });
 
-  it('[SE13] one room that cannot be read costs no other one its sweep', async () => {
+  it('[SE39] one room that cannot be read costs no other one its sweep', async () => {
     const { parts, sweeper, sweepLater } = sweeping(
       0,
       new EdgeParts((rooms) => ({ placements: new BrokenPlacements(rooms) })),
@@ -176,7 +176,7 @@ describe('Sweeper', () => {
     expect(await parts.placements.placementOf(ROOM, ghost.peerId)).toBeUndefined();
   });
 
-  it('[SE7] one peer whose media node does not answer costs no other one its sweep', async () => {
+  it('[SE39] one peer whose media node does not answer costs no other one its sweep', async () => {
     const { parts, sweeper } = sweeping(LONG_MS);
     const hung = parts.links.add('hung');
     hung.answer = () => {

@@ -7,7 +7,7 @@ const MAX_TRACKS = 4_000;
 
 /**
  * Where tracks live, as this edge has read it before. A track never moves – a peer that does publishes anew – so that
- * what is known stays true, and subscriptions to known tracks work while the store is away (SPEC SE9).
+ * what is known stays true, and subscriptions to known tracks work while the store is away (SPEC SE41).
  */
 export class TrackCache {
   readonly #tracks = new Map<TrackId, TrackHome>();

@@ -50,7 +50,7 @@ describe('publications', () => {
     }
   });
 
-  it('[NS4] hold nothing that their schema does not know, and are not long', () => {
+  it('[NS9] hold nothing that their schema does not know, and are not long', () => {
     const packet = { ...toRoom.data.packet, data: ['speakers', { ...speakers, more: 'x' }] };
     expect(read(roomChannelOf(PREFIX, ROOM), { ...toRoom, data: { ...toRoom.data, packet } })).toEqual(
       toRoom,

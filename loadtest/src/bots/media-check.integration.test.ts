@@ -18,7 +18,7 @@ afterAll(async () => {
   await endMediaLinks();
 });
 
-it('[SE17] who asks for media hears that the node sends, as long as it does', async () => {
+it('[SE50] who asks for media hears that the node sends, as long as it does', async () => {
   const [speaker, listener] = [await join('speaker'), await join('listener')];
   let sentPackets = 0;
   const onSend = (): void => {

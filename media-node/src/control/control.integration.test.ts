@@ -250,7 +250,7 @@ describe('a peer', () => {
     await nothingHeld();
   });
 
-  test('[EP2] an older epoch is refused, a higher one replaces, and a dropped one does not come back', async () => {
+  test('[EP2] [EP9] an older epoch is refused, a higher one replaces, and a dropped one does not come back', async () => {
     const roomId = testRoom('epochs');
     const old = await TestPeer.admit(store, testNode, edge, roomId);
     const track = await old.publish('camera');
@@ -274,7 +274,7 @@ describe('a peer', () => {
     await nothingHeld();
   });
 
-  test('[EP3] a publish that is repeated gives one producer and, after its end, none; the ninth track is refused', async () => {
+  test('[EP3] [EP10] a publish that is repeated gives one producer and, after its end, none; the ninth track is refused', async () => {
     const peer = await TestPeer.admit(store, testNode, edge, testRoom('publish'));
     const request = {
       ...peer.placed,
@@ -344,7 +344,7 @@ describe('a peer', () => {
     await nothingHeld();
   });
 
-  test('[SE15] who takes a peer up hears again which of its consumers ended', async () => {
+  test('[SE46] who takes a peer up hears again which of its consumers ended', async () => {
     const roomId = testRoom('ended');
     const publisher = await TestPeer.admit(store, testNode, edge, roomId);
     const track = await publisher.publish('microphone');
@@ -369,7 +369,7 @@ describe('a peer', () => {
     await nothingHeld();
   });
 
-  test('[SE14] records that an edge ended because it took this node for lost are written again when it is back', async () => {
+  test('[SE45] records that an edge ended because it took this node for lost are written again when it is back', async () => {
     const roomId = testRoom('ended-records');
     const peer = await TestPeer.admit(store, testNode, edge, roomId);
     const track = await peer.publish('microphone');
@@ -383,7 +383,7 @@ describe('a peer', () => {
     await nothingHeld();
   });
 
-  test('[SE7] to ask for a peer takes it from nobody', async () => {
+  test('[SE38] to ask for a peer takes it from nobody', async () => {
     const peer = await TestPeer.admit(store, testNode, edge, testRoom('asked'));
     const other = await connectEdge(testNode, { kind: 'edge', id: 'edge-g', incarnation: mintIncarnation() });
     await expect(other.call('peer.ask', peer.placed)).resolves.toEqual({ alive: true });

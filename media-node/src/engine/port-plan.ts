@@ -65,7 +65,7 @@ export function ephemeralFault(slice: PortSlice, ephemeral: string, reserved: st
 /** Ports that networks let out which let out little, 443 first of all. */
 const LOW_PORTS = 1_024;
 
-/** What is wrong with a port below 1024 that only the first of several workers has (SPEC AD8). */
+/** What is wrong with a port below 1024 that only the first of several workers has (SPEC AD29). */
 export function loneLowPort([firstPort, ...otherPorts]: readonly number[]): string | undefined {
   if (firstPort === undefined || firstPort >= LOW_PORTS || otherPorts.length === 0) return undefined;
   return (

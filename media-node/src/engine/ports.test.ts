@@ -96,7 +96,7 @@ describe('the port slice', () => {
     );
   });
 
-  test('[AD8] a port below 1024 that only the first of several workers has is said, with what to do', () => {
+  test('[AD29] a port below 1024 that only the first of several workers has is said, with what to do', () => {
     expect(loneLowPort([443, 444])).toMatch(
       /^only the first worker has port 443, .* 444: .*PLENARY_WORKERS=1/,
     );
@@ -109,7 +109,7 @@ describe('the port slice', () => {
     expect(await findPortFault(slice(1_012, 1_022), [1_012], ['127.0.0.1'])).toBeUndefined();
   });
 
-  test.runIf(process.getuid?.() === 0)('[AD1] of one that it may not bind, what to do is said', () => {
+  test.runIf(process.getuid?.() === 0)('[AD11] of one that it may not bind, what to do is said', () => {
     const checks = new URL('port-checks.ts', import.meta.url).href;
     const asNobody = `
       import { findPortFault } from ${JSON.stringify(checks)};

@@ -17,7 +17,7 @@ function fenceWith(hosted: (name: string) => boolean = () => false): {
   return { clock, fence: new EpochFence(clock, ({ peerId }) => hosted(peerId)) };
 }
 
-describe('[EP2] the epoch fence', () => {
+describe('[EP2] [EP9] the epoch fence', () => {
   test('refuses what is older than the newest it has seen, for each peer by itself', () => {
     const { fence } = fenceWith();
     fence.admit(peer(5));

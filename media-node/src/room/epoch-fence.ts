@@ -15,7 +15,7 @@ interface Remembered {
 
 /**
  * The highest epoch seen of each peer: a command that was issued under an older placement is refused, however late it
- * comes (SPEC EP2). Entries are kept in the order of their last use, so that forgetting is cheap.
+ * comes (SPEC EP2, EP9). Entries are kept in the order of their last use, so that forgetting is cheap.
  */
 export class EpochFence {
   readonly #clock: Clock;

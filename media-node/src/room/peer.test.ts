@@ -161,7 +161,7 @@ describe('Peer', () => {
     expect(await publish()).toBe(0);
   });
 
-  it('[EP3] tells the room by the repeat of a publication that was answered after the edge gave up', async () => {
+  it('[EP11] tells the room by the repeat of a publication that was answered after the edge gave up', async () => {
     const { publish, roomLog, timers } = await admitted();
     const writing = Promise.withResolvers<undefined>();
     roomLog.written = writing.promise.then(() => undefined);
@@ -173,7 +173,7 @@ describe('Peer', () => {
     expect(await publish()).toBe(0);
   });
 
-  it('[EP3] tells the room by the repeat over a link that took the peer up before the answer', async () => {
+  it('[EP11] tells the room by the repeat over a link that took the peer up before the answer', async () => {
     const { ann, publish, roomLog } = await admitted();
     const writing = Promise.withResolvers<undefined>();
     roomLog.written = writing.promise.then(() => undefined);

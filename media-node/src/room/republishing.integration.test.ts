@@ -61,7 +61,7 @@ describe('a media node and a store that forgot', () => {
     await untilFreed(testNode.node.metrics);
   });
 
-  test('[RC4] the record of a track that it does not host is ended; one that somebody ended by mistake is seen again', async () => {
+  test('[RC22] [SE45] the record of a track that it does not host is ended; one that somebody ended by mistake is seen again', async () => {
     const peer = await TestPeer.admit(store, testNode, edge, ROOM);
     const [ghost, camera] = [await peer.publish('microphone'), await peer.publish('camera')];
     const [record] = await store.memory.roomLog.tracks(ROOM, [ghost.trackId]);
@@ -74,7 +74,7 @@ describe('a media node and a store that forgot', () => {
     await peer.leave(store);
   });
 
-  test('[RC3] a peer that lives elsewhere by now is not published, and is closed after the grace', async () => {
+  test('[RC18] a peer that lives elsewhere by now is not published, and is closed after the grace', async () => {
     const peer = await TestPeer.admit(store, testNode, edge, ROOM);
     await peer.publish('camera');
     const { roomId, peerId, epoch } = peer.placed;

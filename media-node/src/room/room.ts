@@ -150,7 +150,7 @@ export class Room {
   }
 
   /**
-   * Writes the records of all tracks again that the store lacks, and ends those of tracks that are gone (SPEC RC1, RC4).
+   * Writes the records of all tracks again that the store lacks, and ends those of tracks that are gone (SPEC RC1, RC22).
    * @throws PlenaryError `store_unavailable`
    */
   async publishAgain(): Promise<void> {
@@ -185,7 +185,7 @@ export class Room {
     }
   }
 
-  /** Peers that live elsewhere by now, though nobody could tell this node, are closed after a while (SPEC RC3). */
+  /** Peers that live elsewhere by now, though nobody could tell this node, are closed after a while (SPEC RC18). */
   #closeStale(stale: readonly HomeTrack[]): void {
     const { clock, orphanGraceMs } = this.#context;
     const nowMs = clock.monotonicMs();

@@ -9,12 +9,12 @@ import { NO_ANSWER, ScriptedEdge, refuse } from './testing/scripted-edge.ts';
 
 afterEach(() => vi.restoreAllMocks());
 
-test('[LG5] a client can tell the id of its message', () => {
+test('[LG12] a client can tell the id of its message', () => {
   const peerId = PEER_ID.parse('ann');
   expect(chatMessageId(peerId, REQUEST_ID.parse('m-1'))).toBe('dPiRTFTFjMs56qaowiZTr7');
 });
 
-test('[LG5] what was posted without an answer is not posted again by who had to join anew, and what was not is', async () => {
+test('[LG12] what was posted without an answer is not posted again by who had to join anew, and what was not is', async () => {
   const edge = new ScriptedEdge();
   edge.on['chat.post'] = () => NO_ANSWER;
   const meeting = meet(edge, { getToken: () => Promise.resolve('token') });

@@ -70,7 +70,7 @@ describe('an edge that will go', () => {
     expect(edge.requests('track.publish')).toHaveLength(1);
   });
 
-  test('[DR5] answers what it was asked before; what is asked meanwhile waits and goes to the next one, once', async () => {
+  test('[DR5] [DR20] answers what it was asked before; what is asked meanwhile waits and goes to the next one, once', async () => {
     const { edge, meeting, first } = await joined();
     const answered = Promise.withResolvers<void>();
     edge.on['track.pause'] = async () => {
@@ -113,7 +113,7 @@ describe('an edge that will go', () => {
     expect(meeting.counters.reconnects).toBe(0);
   });
 
-  test('[DR5] goes on where another one refuses; what waited goes to it, and a third one is tried', async () => {
+  test('[DR5] [DR20] goes on where another one refuses; what waited goes to it, and a third one is tried', async () => {
     const { edge, meeting, first, phases } = await joined([EDGE_A, EDGE_B, EDGE_C]);
     const refuseNow = answerLater(edge, EDGE_B);
     first.notify('edge.leaving', {});

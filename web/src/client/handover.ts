@@ -39,7 +39,7 @@ export interface FailedHandover {
 }
 
 /**
- * Takes a session from an edge that will go to another one, make before break (SPEC DR5): the next connection is opened
+ * Takes a session from an edge that will go to another one, make before break (SPEC DR5, DR20): the next connection is opened
  * while the one in use goes on; only when it is open, and what was asked before is answered, do new requests wait, until the
  * session is resumed on it. What fails is tried again elsewhere, and the requests that waited go over the connection in use.
  */

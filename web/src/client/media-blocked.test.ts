@@ -58,7 +58,7 @@ describe('media that never connects', () => {
     expect(media()).toBe('blocked');
   });
 
-  test('[AD2] stays so while media is opened anew, and a path that stood once is lost, not blocked', async () => {
+  test('[AD2] [AD12] stays so while media is opened anew, and a path that stood once is lost, not blocked', async () => {
     const { edge, media } = await joined();
     await vi.advanceTimersByTimeAsync(9_000);
     edge.notify('media.lost', { reason: 'transport_failed', epoch: FIRST_EPOCH });

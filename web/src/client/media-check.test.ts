@@ -43,7 +43,7 @@ function checkOf(
 }
 
 describe('MediaCheck', () => {
-  test('[SE17] gives what both ends count', async () => {
+  test('[SE50] gives what both ends count', async () => {
     const { check, asked, lost } = checkOf({ receive: saying(), send: sending }, { alive: true, ...COUNTED });
     expect(await check.ask()).toEqual({ sentByNode: 1_000, receivedByNode: 700, sentByClient: 42 });
     expect([asked, lost]).toEqual([[7], []]);
@@ -77,7 +77,7 @@ describe('MediaCheck', () => {
     expect(refused.warnings).toHaveLength(1);
   });
 
-  test('[SE17] counts how often ICE was answered', async () => {
+  test('[SE51] counts how often ICE was answered', async () => {
     const receive = saying(
       { type: 'candidate-pair', responsesReceived: 3 },
       { type: 'candidate-pair', responsesReceived: 4 },

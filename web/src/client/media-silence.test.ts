@@ -57,7 +57,7 @@ describe('MediaSilence', () => {
     flows.set(id, { stamp: () => stamp || undefined });
   }
 
-  test('[SE17] asks once when nothing comes any more, and anew once something came', async () => {
+  test('[SE17] [SE52] [SE56] asks once when nothing comes any more, and anew once something came', async () => {
     add('a');
     add('b');
     await vi.advanceTimersByTimeAsync(5_000);
@@ -83,7 +83,7 @@ describe('MediaSilence', () => {
     expect(told).toHaveLength(4);
   });
 
-  test('[SE17] seeks another path at once where the path is broken', async () => {
+  test('[SE50] [SE51] [SE52] seeks another path at once where the path is broken', async () => {
     add('a');
     await vi.advanceTimersByTimeAsync(1_000);
     moving.clear();
@@ -99,7 +99,7 @@ describe('MediaSilence', () => {
   test.each([
     ['where it sends nothing', [1_000, 1_000]],
     ['where it does not answer again', [1_000, undefined]],
-  ])('[SE17] waits for what ICE says %s', async (_, answers) => {
+  ])('[SE50] [SE56] waits for what ICE says %s', async (_, answers) => {
     add('a');
     await vi.advanceTimersByTimeAsync(1_000);
     moving.clear();
@@ -110,7 +110,7 @@ describe('MediaSilence', () => {
     expect(told).toEqual(['silent', 'silent', 'path lost']);
   });
 
-  test('[SE17] does not seek another path where something came while it asked, or ICE is answered', async () => {
+  test('[SE51] does not seek another path where something came while it asked, or ICE is answered', async () => {
     add('a');
     await vi.advanceTimersByTimeAsync(1_000);
     moving.clear();
@@ -135,7 +135,7 @@ describe('MediaSilence', () => {
     expect(told).toEqual(['silent']);
   });
 
-  test('[SE17] only asks while ICE is answered, or where the browser does not tell', async () => {
+  test('[SE51] only asks while ICE is answered, or where the browser does not tell', async () => {
     add('a');
     await vi.advanceTimersByTimeAsync(1_000);
     moving.clear();

@@ -109,7 +109,7 @@ describe('when things break', () => {
   });
 
   test.each([true, false])(
-    '[SE17] who resumes while media is silent seeks another path at once, and nobody else does (silent: %s)',
+    '[SE49] who resumes while media is silent seeks another path at once, and nobody else does (silent: %s)',
     async (isSilent) => {
       // No browser is here whose receivers could fall silent, or that could find a path.
       vi.spyOn(MediaSilence.prototype, 'isSilent', 'get').mockReturnValue(isSilent);

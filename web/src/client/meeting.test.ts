@@ -61,7 +61,7 @@ describe('joining', () => {
     expect(second?.requestId).toBe(first?.requestId);
   });
 
-  test('[RC8] what cannot be kept now is marked unsent and goes out by itself later, once', async () => {
+  test('[RC25] what cannot be kept now is marked unsent and goes out by itself later, once', async () => {
     const edge = new ScriptedEdge();
     edge.on['chat.post'] = () => refuse('store_unavailable');
     const meeting = meet(edge);

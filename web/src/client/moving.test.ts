@@ -57,7 +57,7 @@ async function watching(): Promise<{ edge: ScriptedEdge; meeting: Meeting }> {
 }
 
 describe('media that is to move', () => {
-  test('[DR3] is opened elsewhere beside what goes on, and the old one is closed when nobody needs it', async () => {
+  test('[DR3] [DR13] is opened elsewhere beside what goes on, and the old one is closed when nobody needs it', async () => {
     const { edge, meeting } = await watching();
     const [before] = shown(meeting);
     edge.notify('media.move', { epoch: FIRST_EPOCH });
@@ -94,7 +94,7 @@ describe('media that is to move', () => {
     expect(edge.requests('track.end')).toEqual([]);
   });
 
-  test('[DR3] mutes on both while it moves', async () => {
+  test('[DR15] mutes on both while it moves', async () => {
     const { edge, meeting } = await watching();
     edge.notify('media.move', { epoch: FIRST_EPOCH });
     await eventually(() => expect(handlers).toHaveLength(4));
@@ -110,7 +110,7 @@ describe('media that is to move', () => {
     expect(sent.sent).toHaveLength(1);
   });
 
-  test('[DR3] stays where it is when the new node cannot be reached, and is offered another one next', async () => {
+  test('[DR16] stays where it is when the new node cannot be reached, and is offered another one next', async () => {
     const { edge, meeting } = await watching();
     const [before] = shown(meeting);
     edge.notify('media.move', { epoch: FIRST_EPOCH });
@@ -125,7 +125,7 @@ describe('media that is to move', () => {
     expect(meeting.counters.mediaReopened).toBe(0);
   });
 
-  test('[DR3] goes on when no other node takes it', async () => {
+  test('[DR16] goes on when no other node takes it', async () => {
     const { edge, meeting } = await watching();
     edge.on['media.open'] = () => refuse('no_media_node');
     edge.notify('media.move', { epoch: FIRST_EPOCH });
@@ -134,7 +134,7 @@ describe('media that is to move', () => {
     expect(meeting.getSnapshot().media).toBe('connected');
   });
 
-  test('[DR3] that is lost while it moves is opened anew, once', async () => {
+  test('[DR19] that is lost while it moves is opened anew, once', async () => {
     const { edge, meeting } = await watching();
     edge.notify('media.move', { epoch: FIRST_EPOCH });
     await eventually(() => expect(handlers).toHaveLength(4));

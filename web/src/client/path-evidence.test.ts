@@ -16,6 +16,6 @@ test.each<[string, boolean, MediaCounts, MediaCounts]>([
   ['nobody sends', false, counts(1_000, 50, 50), counts(1_000, 50, 50)],
   ['nobody says', false, counts(undefined, 0, undefined), counts(undefined, 5_000, undefined)],
   ['it was said once only', false, counts(undefined, 0, undefined), counts(1_000, 5_000, 100)],
-])('[SE17] of the path, where %s: broken is %s', (_, broken, before, now) => {
+])('[SE51] of the path, where %s: broken is %s', (_, broken, before, now) => {
   expect(isPathBroken(before, now)).toBe(broken);
 });

@@ -101,7 +101,7 @@ test('edges keep their order; a failed one goes to the end, a working one to the
   expect(normaliseEdgeUrl('wss://c:8/x?y')).toBe('https://c:8');
 });
 
-test('[SE18] an edge that answers with an error comes before those where nobody answered lately', () => {
+test('[SE54] an edge that answers with an error comes before those where nobody answered lately', () => {
   const edges = ['http://error', 'http://gone', 'http://other'];
   const isUnreachable = (edge: string): boolean => edge === 'http://gone';
   expect(withFailedEdge(edges, 'http://error', isUnreachable)).toEqual([
@@ -145,7 +145,7 @@ test('[HE1] those that lost one edge share the others, those of its datacenter f
   for (const count of firsts.values()) expect(Math.abs(count - 1_000)).toBeLessThan(100);
 });
 
-test('[SE17] where a whole datacenter may be lost, the edges of the others come first', () => {
+test('[SE48] where a whole datacenter may be lost, the edges of the others come first', () => {
   const edges = ['http://lost', 'http://near', 'http://far', 'http://named'];
   const datacenters = new Map([
     ['http://lost', 'gra'],
@@ -177,7 +177,7 @@ test('every error code has a text for people', () => {
 });
 
 describe('withOwnReplacements', () => {
-  test('[DR4] nobody takes the place of somebody else’s track, or of another source of its own', () => {
+  test('[DR18] nobody takes the place of somebody else’s track, or of another source of its own', () => {
     const camera = trackOf('camera', 'ann', 'camera');
     const next = { ...trackOf('next', 'ann', 'camera'), replaces: camera.trackId };
     const greedy = { ...trackOf('greedy', 'eve', 'camera'), replaces: camera.trackId };

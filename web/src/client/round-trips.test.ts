@@ -20,7 +20,7 @@ describe('planProbes', () => {
     ]);
   });
 
-  test('[PL11] asks nobody where there is one datacenter, or where all share one URL', () => {
+  test('[PL25] asks nobody where there is one datacenter, or where all share one URL', () => {
     expect(planProbes([hint('gra', EDGE_A), hint('gra', EDGE_B)])).toEqual([]);
     expect(planProbes([hint('gra', EDGE_A), hint('sbg', EDGE_A), hint('rbx', EDGE_B)])).toEqual([]);
     expect(planProbes([])).toEqual([]);
@@ -66,7 +66,7 @@ describe('RoundTripMeter', () => {
     expect(edge.probed).toHaveLength(6);
   });
 
-  test('[PL11] waits no longer than it may, and then tells what it knows', async () => {
+  test('[PL26] waits no longer than it may, and then tells what it knows', async () => {
     const edge = scripted();
     const answering = edge.ping.bind(edge);
     const port = {
@@ -111,7 +111,7 @@ describe('a join', () => {
     ]);
   });
 
-  test('[PL11] tells nothing, and asks nobody, where there is one datacenter', async () => {
+  test('[PL25] tells nothing, and asks nobody, where there is one datacenter', async () => {
     const edge = new ScriptedEdge();
     edge.hints = [hint('gra', EDGE_A), hint('gra', EDGE_B)];
     await meet(edge).join();
@@ -119,7 +119,7 @@ describe('a join', () => {
     expect(edge.probed).toEqual([]);
   });
 
-  test('[PL11] is not held up by an edge that does not answer', async () => {
+  test('[PL26] is not held up by an edge that does not answer', async () => {
     const edge = new ScriptedEdge();
     const never = new Promise<never>(() => undefined);
     await meet(edge, { probing: { knownEdges: () => never, ping: () => never } }).join();

@@ -49,7 +49,7 @@ describe('a connection to an edge', () => {
   });
 
   test.each(['an answer', 'a refusal, as by an edge that does not know the question'])(
-    '[SE19] leaves an edge alone that gives %s, and asks again as long as it owes an answer',
+    '[SE55] leaves an edge alone that gives %s, and asks again as long as it owes an answer',
     async (what) => {
       const { edge, link, silent } = await open();
       edge.on['edge.check'] = () => (what === 'an answer' ? {} : refuse('unknown_message'));
@@ -84,7 +84,7 @@ describe('a connection to an edge', () => {
     link.close();
   });
 
-  test('[SE20] leaves an edge alone that has nothing to tell, as while the store is away, and gives a sign of life', async () => {
+  test('[SE55] leaves an edge alone that has nothing to tell, as while the store is away, and gives a sign of life', async () => {
     const { edge, link, silent } = await open();
     edge.on['edge.check'] = () => ({});
     edge.notify('head', { lastEventId: '100-0' });
@@ -133,7 +133,7 @@ describe('a connection to an edge', () => {
     link.close();
   });
 
-  test('[SE16] tells it after two seconds where media has fallen silent too', async () => {
+  test('[SE47] tells it after two seconds where media has fallen silent too', async () => {
     const { link, silent } = await open();
     const transportId = TRANSPORT_ID.parse('transport');
     link.request('transport.restartIce', { transportId }).catch(() => undefined);
@@ -144,7 +144,7 @@ describe('a connection to an edge', () => {
     link.close();
   });
 
-  test('[SE17] tells it after one where the client asked just because of that', async () => {
+  test('[SE48] tells it after one where the client asked just because of that', async () => {
     const { link, silent } = await open();
     link.request('media.check', {}).catch(() => undefined);
     await vi.advanceTimersByTimeAsync(999);

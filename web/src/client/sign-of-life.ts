@@ -19,7 +19,7 @@ export interface SignOfLifeEnvironment {
 }
 
 /**
- * Finds out whether an edge that does not answer is slow, as when the store hangs, or gone (SPEC SE19), and whether one that has
+ * Finds out whether an edge that does not answer is slow, as when the store hangs, or gone (SPEC SE19, SE55), and whether one that has
  * fallen silent is still there although nothing was asked of it (SE20). Asks nothing while anything comes from the edge, and one
  * thing at a time. Its owner stops it.
  */

@@ -20,7 +20,7 @@ function fitting(socketRoom: string, event: unknown): string {
   return JSON.stringify({ uid: '0123456789abcdef', nsp: '/', type: 3, data: { packet, opts } });
 }
 
-/** No edge reads a key set more often for the sake of unknown keys, in milliseconds (SPEC TK10). */
+/** No edge reads a key set more often for the sake of unknown keys, in milliseconds (SPEC TK25). */
 const READ_ONCE_IN_MS = 30_000;
 
 /** How many publications that no edge of this cluster made the target has dropped. */

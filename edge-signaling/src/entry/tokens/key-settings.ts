@@ -44,7 +44,7 @@ export type KeySetAddresses = ReadonlyMap<string, KeySetAddress>;
 const KEY_SET_OF = /^([A-Za-z0-9_-]{1,64})=(\S+)$/;
 const LOOPBACK_HOSTS = new Set(['localhost', '127.0.0.1', '[::1]']);
 
-/** `key=/path` or `key=https://…` joined by commas: the public keys of applications, as JWK sets (SPEC TK8, TK10). */
+/** `key=/path` or `key=https://…` joined by commas: the public keys of applications, as JWK sets (SPEC TK23, TK10). */
 export const joinKeysSetting = z.string().transform((text, context): KeySetAddresses => {
   const addresses = new Map<string, KeySetAddress>();
   for (const [index, item] of text.split(',').entries()) {

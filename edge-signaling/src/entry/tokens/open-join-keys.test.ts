@@ -8,7 +8,7 @@ import { createEdgeMetrics } from '../../metrics.ts';
 import { waitFor } from '../../testing/wait-for.ts';
 import { openJoinKeys } from './open-join-keys.ts';
 
-test('[TK10] a key set with no key that is taken is said, with what keys need', async () => {
+test('[TK29] a key set with no key that is taken is said, with what keys need', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'plenary-keys-'));
   const path = join(folder, 'keys.json');
   const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 2_048 });

@@ -8,11 +8,11 @@ const sessionKey = { kty: 'EC', crv: 'P-256', x: 'x'.repeat(43), y: 'y'.repeat(4
 const join = { subject: 'ann', roomId: room('r'), requestId: request('1'), sessionKey };
 
 describe('derivePeerId', () => {
-  it('[SE2] is the same for a repeated join, on every edge', () => {
+  it('[SE2] [SE24] is the same for a repeated join, on every edge', () => {
     expect(derivePeerId(KEY, join)).toBe(derivePeerId(KEY, { ...join }));
   });
 
-  it('[SE2] [TN1] differs with each part, with the secret, and with where one part ends', () => {
+  it('[SE24] [TN1] [TN1] differs with each part, with the secret, and with where one part ends', () => {
     const ids = [
       derivePeerId(KEY, join),
       derivePeerId(deriveKey('another', 'peer-id'), join),

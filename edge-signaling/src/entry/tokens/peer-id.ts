@@ -6,7 +6,7 @@ import type { SessionKeyJwk } from '@plenary/cluster/protocol';
 
 /**
  * The id of the peer that a join makes. It follows from the join itself, so that a repeat finds the same peer on
- * whichever edge it arrives (SPEC SE2), and from a key of the cluster, so that nobody can guess it. Who repeats somebody
+ * whichever edge it arrives (SPEC SE2, SE24), and from a key of the cluster, so that nobody can guess it. Who repeats somebody
  * else's join with a key of their own is another peer, and so is the same subject of another tenant, which the room's id names.
  */
 export function derivePeerId(

@@ -1,5 +1,5 @@
 -- Adds an entry to the log, and gives its id and whether the log was begun anew, under the other id: after an entry of somebody
--- else's with an id near the highest a stream has none left, or only such as nobody can read (SPEC ST3).
+-- else's with an id near the highest a stream has none left, or only such as nobody can read (SPEC ST13).
 local function add_entry(log, meta, id, anew_id, previous, event)
   local added = redis.pcall('XADD', log, id, 'previousId', previous, 'event', event)
   if type(added) == 'string' and is_event_id(added) then return added, false end

@@ -1,6 +1,6 @@
 --@limit MAX_TOMBSTONES
 -- Peers that left and tracks that ended are noted with the time in milliseconds, so that no owner brings them back, however
--- much happened since (SPEC RC4). Of too many the older half is forgotten: each one costs a constant on average.
+-- much happened since (SPEC RC4, RC19). Of too many the older half is forgotten: each one costs a constant on average.
 local function forget_older_tombstones(meta)
   local stones = {}
   local fields = redis.call('HGETALL', meta)

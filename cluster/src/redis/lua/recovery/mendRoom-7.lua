@@ -1,5 +1,5 @@
 --[[
-Removes a room of which a key has another type than the room's, since no script can read it (SPEC ST3): its owners publish it
+Removes a room of which a key has another type than the room's, since no script can read it (SPEC ST12): its owners publish it
 again. Asks by commands that every process may give, so that no user of Redis needs another right.
 
 KEYS[1] placements

@@ -1,6 +1,6 @@
 --[[
 Publishes the peers again whose sessions an edge holds: what the room lost of them is written again, what it knows better
-stays (SPEC RC1). Where anything was lost the room is being rebuilt from now on (RC2).
+stays (SPEC RC1, RC9). Where anything was lost the room is being rebuilt from now on (RC2).
 
 KEYS[1] placements
 KEYS[2] roster

@@ -1,6 +1,6 @@
 --[[
 Publishes the tracks again that a media node hosts: what the room lost of them is written again, what it knows better
-stays (SPEC RC1). Where a track was lost the room is being rebuilt from now on (RC2).
+stays (SPEC RC1, RC9). Where a track was lost the room is being rebuilt from now on (RC2).
 
 KEYS[1] placements
 KEYS[2] tracks

@@ -1,5 +1,5 @@
 --[[
-Gives what happened after an event, when the log still joins up with it and it is not too much for one message (SPEC LG3).
+Gives what happened after an event, when the log still joins up with it and it is not too much for one message (SPEC LG3, LG9).
 
 KEYS[1] log
 KEYS[2] meta
