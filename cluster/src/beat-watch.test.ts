@@ -16,7 +16,7 @@ describe('BeatWatch', () => {
     expect(watch.hasStopped()).toBe(false);
   });
 
-  it('[CL3] does not take its own standstill for the node’s', () => {
+  it('[CL19] does not take its own standstill for the node’s', () => {
     const clock = new ManualClock();
     const watch = new BeatWatch({ clock, beatMs: 500, silentMs: 1_500 });
     clock.advance(10_000);

@@ -99,7 +99,7 @@ function addressOf({ kind, id, url }: KnownProcess): NodeAddress {
   return { url, subject: { kind, id } };
 }
 
-/** What the registry says, of which nothing is believed without a proof (SPEC OP2). */
+/** What the registry says, of which nothing is believed without a proof (SPEC OP8). */
 async function liveProcesses(environment: Environment): Promise<KnownProcess[]> {
   const named = only(LOOKUP_SETTINGS, environment);
   const settings = parseConfig(LOOKUP_SETTINGS, named, [], storeFaults);

@@ -54,7 +54,7 @@ describe('plenaryctl', () => {
     }
   });
 
-  it('[OP4] lists rooms and people, and takes away what tokens grant', async () => {
+  it('[OP4] [OP14] lists rooms and people, and takes away what tokens grant', async () => {
     expect(await run(['rooms'])).toEqual({ code: 0, output: 'TENANT\tROOM\tPEOPLE\tEDGES\n', errors: '' });
     const people = await run(['people', cluster.apiKey, 'daily']);
     expect(people).toMatchObject({

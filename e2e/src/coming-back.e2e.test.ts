@@ -177,7 +177,7 @@ describe('coming back by the token of an application', () => {
     await untilIn(page, 'host');
   });
 
-  it('[RJ5] a slow store costs nobody their role, and one that never answers is told of', async () => {
+  it('[RJ18] a slow store costs nobody their role, and one that never answers is told of', async () => {
     const page = await open(`${edgeUrl}/r/slow#token=${joinToken('slow', 'moderator')}`);
     await enter(page);
     await untilIn(page, 'moderator');
@@ -327,7 +327,7 @@ describe('coming back by the token of an application', () => {
     await untilIn(page, 'moderator');
   });
 
-  it('[RJ9] who is in the room too often is told at once, and comes in when there is a place', async () => {
+  it('[RJ28] who is in the room too often is told at once, and comes in when there is a place', async () => {
     const token = joinToken('often', 'speaker');
     const opened = await Promise.all([1, 2, 3].map(() => open(`${edgeUrl}/r/often#token=${token}`)));
     const [first, second, third] = opened;
@@ -346,7 +346,7 @@ describe('coming back by the token of an application', () => {
     await untilIn(third, 'speaker');
   });
 
-  it('[RJ8] in a room that its bare link lets nobody into, nobody is offered that link', async () => {
+  it('[RJ27] in a room that its bare link lets nobody into, nobody is offered that link', async () => {
     const page = await open(`${edgeUrl}/r/alone#token=${joinToken('alone', 'host')}`);
     await enter(page);
     await untilIn(page, 'host');
@@ -354,14 +354,14 @@ describe('coming back by the token of an application', () => {
     expect(await page.getByTestId('copy-link-button').count()).toBe(0);
   });
 
-  it('[RJ6] an expired token that nothing was kept of is told as what it is', async () => {
+  it('[RJ24] an expired token that nothing was kept of is told as what it is', async () => {
     const page = await open(`${edgeUrl}/r/late#token=${joinToken('late', 'host', 660)}`);
     await enter(page);
     await endedBy(page, 'token_expired');
     expect(await page.getByRole('alert').innerText()).toContain('This invitation has expired');
   });
 
-  it('[RJ8] nobody is invited to start a room, and who comes to one without a token is told whom to ask', async () => {
+  it('[RJ8] [RJ26] nobody is invited to start a room, and who comes to one without a token is told whom to ask', async () => {
     const page = await open(edgeUrl);
     await page.getByTestId('by-invitation').waitFor();
     expect(await page.getByTestId('create-button').count()).toBe(0);

@@ -250,7 +250,7 @@ const lives: fc.Arbitrary<readonly Life[]> = fc.array(
 );
 
 describe('any requests at all', () => {
-  it('[EN7] leave nothing behind, on no media node and in no store', { timeout: 1_200_000 }, async () => {
+  it('[EN31] leave nothing behind, on no media node and in no store', { timeout: 1_200_000 }, async () => {
     // Each of them costs calls of mediasoup: a tenth of the frames that are told.
     const { frames, seed } = fuzzOptions(REQUESTS * 10);
     await fuzz(lives, { frames: Math.ceil(frames / 10), seed }, async (chosen) => {

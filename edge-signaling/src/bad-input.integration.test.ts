@@ -88,7 +88,7 @@ describe('malformed and misplaced messages', () => {
     expect((await client.notice('refused')).code).toBe('out_of_order');
   });
 
-  it('[RL5] a message over the limit is refused, a packet over its limit closes the connection', async () => {
+  it('[RL5] [RL12] a message over the limit is refused, a packet over its limit closes the connection', async () => {
     const client = await cluster.client();
     await client.join('large');
     const text = 'x'.repeat(MAX_MESSAGE_LENGTH + 1);
@@ -190,7 +190,7 @@ describe('floods and garbage', () => {
     expect([...answers]).toEqual(['rate_limited']);
   });
 
-  it('[RL2] frames that carry no message at all are limited too', async () => {
+  it('[RL10] frames that carry no message at all are limited too', async () => {
     const raw = await RawSocket.open(cluster.edge(0).url);
     await raw.enterNamespace();
     for (let index = 0; index < 2_000; index += 1) raw.send('3');
@@ -201,7 +201,7 @@ describe('floods and garbage', () => {
   it.each([
     ['pings', 0x89],
     ['pongs that nobody asked for', 0x8a],
-  ])('[RL2] %s are limited too', async (_, firstByte) => {
+  ])('[RL10] %s are limited too', async (_, firstByte) => {
     const socket = await upgraded(cluster.edge(0).url);
     const masked = (first: number, text: string): Buffer =>
       Buffer.from([first, 0x80 | text.length, 0, 0, 0, 0, ...Buffer.from(text)]);

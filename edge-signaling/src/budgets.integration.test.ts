@@ -35,7 +35,7 @@ describe('what a session may spend', () => {
     return codes.filter((code) => code === 'ok').length;
   };
 
-  it.each([0, 1])('[BU5] goes along to the next connection, on edge %i as well', async (edgeIndex) => {
+  it.each([0, 1])('[BU35] [BU36] goes along to the next connection, on edge %i as well', async (edgeIndex) => {
     const ann = await cluster.client(0);
     const { session, room } = await ann.join(`spender-${edgeIndex}`);
     const again = await cluster.client(edgeIndex);
@@ -50,7 +50,7 @@ describe('what a session may spend', () => {
 });
 
 describe('what a person may spend', () => {
-  it.each(['leaves', 'is dropped'])('[BU18] is not whole again for who %s and joins anew', async (how) => {
+  it.each(['leaves', 'is dropped'])('[BU66] is not whole again for who %s and joins anew', async (how) => {
     const room = `anew-${how.length}`;
     const token = await testToken(room, { sub: `ann-${how.length}` });
     const ann = await cluster.client(0);
@@ -82,7 +82,7 @@ describe('what a session may send', () => {
     return !(await Promise.all(answers)).includes('cut');
   };
 
-  it('[BU17] counts on its next connection as well', async () => {
+  it('[BU61] counts on its next connection as well', async () => {
     const ann = await cluster.client(0);
     const { session, room } = await ann.join('talker');
     const again = await cluster.client(0);

@@ -96,7 +96,7 @@ describe.each(['uws', 'node'] as const)('connections that say nothing, on %s', (
     expect(await refused(edge, 'connections_full')).toBe(0);
   });
 
-  it('[EN12] of one address take a part of the room that there is, and others come in', async () => {
+  it('[EN36] of one address take a part of the room that there is, and others come in', async () => {
     const edge = cluster.edge(index);
     holdOpen(edge.url, '127.0.0.9', 400);
     await waitFor('most to be refused', async () => (await refused(edge, 'connections_of_address')) > 300);
@@ -124,7 +124,7 @@ describe.each(['uws', 'node'] as const)('connections that say nothing, on %s', (
     },
   );
 
-  it('[EN12] of many addresses leave the edge its files: who is in stays, and the store and operators are reached', async () => {
+  it('[EN12] [EN39] of many addresses leave the edge its files: who is in stays, and the store and operators are reached', async () => {
     const edge = cluster.edge(index);
     const ann = await cluster.client(index);
     await ann.join('daily');

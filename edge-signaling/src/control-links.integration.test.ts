@@ -73,7 +73,7 @@ describe('control links', () => {
     );
   });
 
-  it('[CL2] a node that says it is another one gets no link', async () => {
+  it('[CL1] a node that says it is another one gets no link', async () => {
     cluster = await TestCluster.start({ edges: 1, mediaNodes: 1 });
     impostor = await ScriptedMediaNode.start({
       id: 'node-x',

@@ -41,7 +41,7 @@ async function lastWord(raw: RawSocket): Promise<string> {
 const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth);
 
 describe('frames of a stranger', () => {
-  it('[EN1] a payload that nests thousands deep is answered, and the edge lives', async () => {
+  it('[EN15] a payload that nests thousands deep is answered, and the edge lives', async () => {
     const raw = await opened();
     raw.send(`420["edge.check",${nested(6_000)}]`);
     expect(await answerTo(raw, '0')).toBe('malformed_message');
@@ -54,7 +54,7 @@ describe('frames of a stranger', () => {
     raw.close();
   });
 
-  it('[EN1] before the namespace such a frame closes its connection', async () => {
+  it('[EN16] before the namespace such a frame closes its connection', async () => {
     const raw = await RawSocket.open(cluster.edge(0).url);
     raw.send(`40${nested(6_000)}`);
     await raw.closed();
@@ -78,7 +78,7 @@ describe('frames of a stranger', () => {
     raw.close();
   });
 
-  it('[EN2] what is no packet of a client closes the connection, with the reason', async () => {
+  it('[EN17] what is no packet of a client closes the connection, with the reason', async () => {
     const frames = [
       '451-["join",{"_placeholder":true,"num":0}]',
       '461-[]',
@@ -99,7 +99,7 @@ describe('frames of a stranger', () => {
     expect(new PlenaryError('malformed_message').retryable).toBe(false);
   });
 
-  it('[EN2] a namespace that is asked for twice at once is entered once', async () => {
+  it('[EN20] a namespace that is asked for twice at once is entered once', async () => {
     const raw = await RawSocket.open(cluster.edge(0).url);
     raw.send('40');
     raw.send('40');

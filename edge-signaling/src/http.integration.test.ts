@@ -93,7 +93,7 @@ const ODD_SHAPES: readonly (readonly [status: string, ...lines: string[]])[] = [
 ];
 
 it.each(['node', 'operators'] as const)(
-  '[EN5] whoever asks for a tunnel and stays is disconnected, on %s',
+  '[EN28] whoever asks for a tunnel and stays is disconnected, on %s',
   async (server) => {
     const socket = connect({ host: '127.0.0.1', port: Number(portOf[server]), allowHalfOpen: true });
     let isClosed = false;
@@ -130,7 +130,7 @@ describe.each(['uws', 'node', 'operators'] as const)('odd HTTP, on %s', (server)
 describe.each(['uws', 'node'] as const)('HTTP of other people, on %s', (server) => {
   const ask = async (...lines: string[]): Promise<string> => exchange(portOf[server], head(...lines));
 
-  it('[EN5] HEAD is answered wherever GET is, and long polling is refused', async () => {
+  it('[EN24] HEAD is answered wherever GET is, and long polling is refused', async () => {
     const shapes: readonly (readonly [status: string, ...lines: string[]])[] = [
       ['200', 'HEAD /api/edges HTTP/1.1', 'Host: x'],
       ['200', 'HEAD /api/ping HTTP/1.1', 'Host: x'],
@@ -148,7 +148,7 @@ describe.each(['uws', 'node'] as const)('HTTP of other people, on %s', (server) 
     expect(statusOf(answer)).toBe(status);
   });
 
-  it('[EN5] a socket does not name another one, open or not', async () => {
+  it('[EN27] a socket does not name another one, open or not', async () => {
     const raw = await RawSocket.open(`http://127.0.0.1:${portOf[server]}`);
     const { sid } = JSON.parse(raw.received[0]?.slice(1) ?? '') as { sid: string };
     const path = (id: string): string => `/socket.io/?EIO=4&transport=websocket&sid=${id}`;
@@ -284,7 +284,7 @@ describe.each(['uws', 'node'] as const)('a peer that is no trusted proxy, on %s'
 });
 
 describe('HTTP of other versions', () => {
-  it('[EN5] Node’s own server answers HTTP/1.0, requests without Host, and whole URLs', async () => {
+  it('[EN25] Node’s own server answers HTTP/1.0, requests without Host, and whole URLs', async () => {
     const ask = async (...lines: string[]): Promise<string> =>
       statusOf(await exchange(portOf.node, head(...lines)));
     expect(await ask('GET /health HTTP/1.0')).toBe('200');
@@ -302,7 +302,7 @@ describe('HTTP of other versions', () => {
     expect(await ask('GET /health HTTP/1.1')).toBe('400');
   });
 
-  it('[EN6] the PROXY protocol, version 2, is believed from a trusted proxy', async () => {
+  it('[EN30] the PROXY protocol, version 2, is believed from a trusted proxy', async () => {
     const bytes = Buffer.concat([proxyHeader(9), Buffer.from(UPGRADE)]);
     const url = `http://127.0.0.1:${portOf.uws}`;
     const byHeader = async (): Promise<number> => Number(statusOf(await exchange(portOf.uws, bytes)));

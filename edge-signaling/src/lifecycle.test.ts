@@ -63,7 +63,7 @@ describe('guardProcess', () => {
     expect(stop).toHaveBeenCalledOnce();
   });
 
-  it('[LC9] drains and stops at SIGHUP, too, and leaves SIGUSR1 to no debugger', async () => {
+  it('[LC9] [LC21] drains and stops at SIGHUP, too, and leaves SIGUSR1 to no debugger', async () => {
     const subject = new ScriptedProcess();
     guardProcess(subject, { ...noDrain, stop: async () => Promise.resolve() }, silentLogger());
     expect(subject.listensTo('SIGUSR1')).toBe(true);
@@ -71,7 +71,7 @@ describe('guardProcess', () => {
     await vi.waitFor(() => expect(subject.exits).toEqual([0]), 25_000);
   });
 
-  it('[LC1] exits with 1 when the stop fails or hangs', async () => {
+  it('[LC14] exits with 1 when the stop fails or hangs', async () => {
     vi.useFakeTimers();
     try {
       const failing = new ScriptedProcess();

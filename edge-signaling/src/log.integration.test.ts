@@ -18,7 +18,7 @@ afterAll(async () => {
 });
 
 describe('an edge whose log cannot be written', () => {
-  it('[LC7] serves while the disk is full, counts the lost lines, and ends at SIGTERM', async () => {
+  it('[LC7] [LC17] serves while the disk is full, counts the lost lines, and ends at SIGTERM', async () => {
     const edge = await EdgeProcess.start({ id: 'full', redisUrl: redis.url, outputPath: FULL_DISK });
     await waitFor(
       'lost lines to be counted',

@@ -300,7 +300,7 @@ describe('a media node goes away', () => {
 });
 
 describe('an edge goes away', () => {
-  it('[LC1] SIGTERM says goodbye, and its sessions are resumed on another edge', async () => {
+  it('[LC13] SIGTERM says goodbye, and its sessions are resumed on another edge', async () => {
     cluster = await TestCluster.start({ edges: 2, mediaNodes: 1 });
     const [ann, bob] = [await cluster.client(0), await cluster.client(1)];
     const { session, room } = await ann.join('stop');

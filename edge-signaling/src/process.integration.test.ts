@@ -52,7 +52,7 @@ describe('the process', () => {
     expect(edge.output).toContain(`PLENARY_PORT ${port} on 127.0.0.1: is taken by another process`);
   });
 
-  it('[LC1] ends when the parent that holds its standard input is gone', async () => {
+  it('[LC12] ends when the parent that holds its standard input is gone', async () => {
     const edge = await EdgeProcess.start({ id: 'orphan', redisUrl: cluster.redis.url });
     edge.closeInput();
     expect(await edge.exited()).toBe(0);
@@ -75,7 +75,7 @@ describe('HTTP on uWebSockets.js', () => {
     expect(await head.text()).toBe('');
   });
 
-  it('[OP1] tells people nothing that is for operators, and a load balancer one bit', async () => {
+  it('[OP6] tells people nothing that is for operators, and a load balancer one bit', async () => {
     const edge = cluster.edge(0);
     for (const path of ['/ready', '/metrics', '/admin/drain', '/admin/challenge'])
       expect([path, (await fetch(`${edge.url}${path}`)).status]).toEqual([path, 404]);
@@ -85,7 +85,7 @@ describe('HTTP on uWebSockets.js', () => {
     for (const path of ['/ready', '/metrics', '/health']) expect(await edge.status(path)).toBe(200);
   });
 
-  it('[TK5] [RJ1] [SE3] a guest gets a token and joins with it', async () => {
+  it('[TK5] [RJ14] [SE3] a guest gets a token and joins with it', async () => {
     const { url } = cluster.edge(0);
     // As soon as the edge has read its own announcement it is named, too.
     const { token } = await waitFor('a token with the edge’s own URL', async () => {
@@ -108,7 +108,7 @@ describe('HTTP on uWebSockets.js', () => {
     expect(await large.json()).toMatchObject({ error: { code: 'message_too_large' } });
   });
 
-  it('[HT3] a request that breaks off harms nobody', async () => {
+  it('[HT8] a request that breaks off harms nobody', async () => {
     const { port } = new URL(cluster.edge(0).url);
     for (const start of [
       'POST /api/guest-token HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{',

@@ -84,7 +84,7 @@ describe('docs/protocol.md', () => {
   });
 
   it.each(Object.entries(CLIENT_REQUESTS))(
-    '[DC1] %s: examples that fit, and every field named',
+    '[DC1] [DC4] %s: examples that fit, and every field named',
     (name, definition) => {
       expectNothingBeside(definition.payload, example('payload', name));
       expectNothingBeside(definition.reply, example('reply', name));
@@ -105,7 +105,7 @@ describe('docs/protocol.md', () => {
   });
 
   it.each(Object.entries(EDGE_NOTICES))(
-    '[DC1] %s: an example that fits, and every field named',
+    '[DC1] [DC4] %s: an example that fits, and every field named',
     (name, definition) => {
       expectNothingBeside(definition.payload, example('notice', name));
       expect(bySchema(`notice:${name}`).safeParse(example('notice', name)).error).toBeUndefined();
@@ -212,7 +212,7 @@ describe('docs/protocol.md', () => {
     );
   });
 
-  it('[DC1] links only to headings that exist', () => {
+  it('[DC5] links only to headings that exist', () => {
     const anchors = new Set(
       [...page.matchAll(/^#+ (.*)$/gm)].map(([, title = '']) =>
         title

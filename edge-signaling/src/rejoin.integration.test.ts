@@ -87,7 +87,7 @@ describe('coming back', () => {
     expect((await third.call('join', once)).session.role).toBe('moderator');
   });
 
-  it('[RJ1] an application may name its people as it likes, and says by a claim who is a guest', async () => {
+  it('[RJ14] an application may name its people as it likes, and says by a claim who is a guest', async () => {
     const sub = 'guest-of-honour';
     const ann = await cluster.client();
     const { session } = await ann.join('honour', { token: await testToken('honour', { sub }) });
@@ -129,7 +129,7 @@ describe('coming back', () => {
     expect(await other.verdict('join', { ...own, token: joinToken, proof })).toBe('token_invalid');
   });
 
-  it('[RJ4] who was removed comes back by neither token, and others do', async () => {
+  it('[RJ16] who was removed comes back by neither token, and others do', async () => {
     const [ann, ben] = [await cluster.client(), await cluster.client()];
     const annToken = await testToken('kicked', { sub: 'ann' });
     const { session } = await ann.join('kicked', { token: annToken });
@@ -203,7 +203,7 @@ describe('join tokens by published keys', () => {
 });
 
 describe('without guests', () => {
-  it('[RJ8] says so to whoever asks, page or program', async () => {
+  it('[RJ26] says so to whoever asks, page or program', async () => {
     const { url } = cluster.edge(0);
     const info: unknown = await (await fetch(`${url}/api/service`)).json();
     expect(info).toEqual({ guests: false, embedOrigins: [] });

@@ -51,7 +51,7 @@ describe('the key of a session', () => {
     expect(await last.verdict('resume', swapped)).toBe('proof_invalid');
   });
 
-  it('[SK1] who changes the network resumes from the new address', async () => {
+  it('[SK5] who changes the network resumes from the new address', async () => {
     const { ann, session, room } = await annIn('roaming');
     ann.close();
     const elsewhere = await TestClient.connect(cluster.edge(1).url, {}, '127.0.0.2');
@@ -60,7 +60,7 @@ describe('the key of a session', () => {
     elsewhere.close();
   });
 
-  it('[SK1] a join without a key is refused; one repeated with another key is another person', async () => {
+  it('[SK6] [SK7] a join without a key is refused; one repeated with another key is another person', async () => {
     const [first, second] = [await cluster.client(0), await cluster.client(1)];
     expect(await first.verdict('join', await joinRequest('keys', { sessionKey: undefined }))).toBe(
       'malformed_message',
@@ -100,7 +100,7 @@ describe('the tokens of a session', () => {
     expect(await replay.verdict('resume', request)).toBe('token_replayed');
   });
 
-  it('[SK2] one whose answer was lost resumes again', async () => {
+  it('[SK10] one whose answer was lost resumes again', async () => {
     const { ann, session, room } = await annIn('lost-answer');
     const unheard = await cluster.client(0);
     await unheard.resume(ann, session, room.lastEventId);
@@ -109,7 +109,7 @@ describe('the tokens of a session', () => {
     expect((await again.resume(ann, session, room.lastEventId)).mediaAlive).toBe(true);
   });
 
-  it('[SK2] only a token of this session is confirmed', async () => {
+  it('[SK12] only a token of this session is confirmed', async () => {
     const { ann, session } = await annIn('confirms');
     const { session: other } = await annIn('confirms');
     const { sessionToken } = other;
@@ -126,7 +126,7 @@ describe('the tokens of a session', () => {
     expect(await again.verdict('resume', request)).toBe('token_wrong_room');
   });
 
-  it('[SK3][SE7] none resumes after a leave or a removal', async () => {
+  it('[SK14] [SE7][SE7] none resumes after a leave or a removal', async () => {
     const { ann, session, room } = await annIn('over');
     await ann.call('leave', {});
     const again = await cluster.client(1);

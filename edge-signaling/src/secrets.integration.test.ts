@@ -10,7 +10,7 @@ let cluster: TestCluster;
 afterEach(() => cluster.stop());
 
 describe('the cluster\u2019s secret', () => {
-  it('[CL1] an edge that has another one says so, and so does the node', async () => {
+  it('[CL17] an edge that has another one says so, and so does the node', async () => {
     cluster = await TestCluster.start({ edges: 1, mediaNodes: 1 });
     cluster.mediaNode(0).secrets = [NEW_SECRET];
     const edge = await cluster.addUnreadyEdge('edge-other', {

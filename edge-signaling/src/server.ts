@@ -435,7 +435,7 @@ interface SocketGuards {
 
 /**
  * Notes where a socket comes from before Socket.IO hears of it, refuses to take up a connection that is open already, and
- * bounds pings and pongs, which the library takes and nobody else sees (SPEC RL2). Also
+ * bounds pings and pongs, which the library takes and nobody else sees (SPEC RL10). Also
  * has uWebSockets.js close a connection whose client does not read, where Socket.IO leaves it to drop messages without a
  * word: the client resumes by the log and misses nothing (SPEC RL7).
  */
@@ -481,7 +481,7 @@ function guardSockets(app: TemplatedApp, { readAddress, door, guards, onSlow }: 
 
 /**
  * A handshake that is refused ends its connection: the library keeps what a client does not read, and would take the next
- * handshake on the same connection all the same (SPEC RL8).
+ * handshake on the same connection all the same (SPEC RL14).
  */
 function closeWithAnswer(response: Pick<UwsHttpResponse, 'end'>): void {
   const end = response.end.bind(response);

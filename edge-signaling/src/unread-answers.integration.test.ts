@@ -56,7 +56,7 @@ describe.each(['uws', 'node'] as const)('a client that reads no answer, on %s', 
     });
   });
 
-  it('[RL8] asks for a file over and over, and the edge keeps none of it', async () => {
+  it('[RL8] [RL13] asks for a file over and over, and the edge keeps none of it', async () => {
     const before = await edge.metric('process_resident_memory_bytes');
     const socket = await open(edge);
     for (let asked = 0; asked < MOST_QUESTIONS && !socket.destroyed; asked += 1) {
@@ -100,7 +100,7 @@ it.each([
     'a handshake that names a socket',
     request('GET /socket.io/?EIO=4&transport=websocket&sid=x HTTP/1.1', ...HANDSHAKE),
   ],
-])('[RL8] uWebSockets.js closes the connection with the answer to %s', async (_, asked) => {
+])('[RL14] uWebSockets.js closes the connection with the answer to %s', async (_, asked) => {
   const socket = await open(cluster.edge(0));
   let text = '';
   let isOver = false;

@@ -148,7 +148,7 @@ describe('the process of a media node', () => {
     expect(again.output.text).not.toContain('the registry refuses this node');
   });
 
-  test('[LC9] [WK10] opens no debugger at SIGUSR1, hands no secret to workers, and stops well at SIGHUP', async () => {
+  test('[LC9] [LC21] [WK10] opens no debugger at SIGUSR1, hands no secret to workers, and stops well at SIGHUP', async () => {
     const node = start();
     await waitFor('ready', () => isReady(node));
     for (const worker of workersOf(node)) {
@@ -161,7 +161,7 @@ describe('the process of a media node', () => {
     expect(await node.exited).toEqual({ code: 0, signal: null });
   });
 
-  test('[LC7] serves while its log cannot be written, counts the lost lines, and ends at SIGTERM', async () => {
+  test('[LC7] [LC17] serves while its log cannot be written, counts the lost lines, and ends at SIGTERM', async () => {
     const node = start({}, testConfig(), FULL_DISK);
     await waitFor('ready', () => isReady(node));
     await waitFor('lost lines to be counted', async () => {
@@ -253,7 +253,7 @@ describe('the process of a media node', () => {
     await waitFor('the workers to be gone', () => !workers.some(isAlive));
   });
 
-  test('[OU2] with the store away it lives, is not ready, and is ready again when the store returns', async () => {
+  test('[OU2] [OP7] with the store away it lives, is not ready, and is ready again when the store returns', async () => {
     const node = start();
     await waitFor('ready', () => isReady(node));
     await redis.kill();

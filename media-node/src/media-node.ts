@@ -667,7 +667,7 @@ function listen(http: Server, { config, logger }: MediaNodeOptions, metrics: Nod
   });
 }
 
-/** Control links come over Socket.IO; whoever asks for anything else at their port gets nothing (SPEC OP1). */
+/** Control links come over Socket.IO; whoever asks for anything else at their port gets nothing (SPEC OP7). */
 const nothingHere = entry('http', (_request: IncomingMessage, response: ServerResponse) => {
   response.writeHead(404, { 'content-type': 'text/plain' });
   response.end('not found\n');

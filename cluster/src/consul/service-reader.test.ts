@@ -33,7 +33,7 @@ function reader() {
 }
 
 describe('ServiceReader', () => {
-  it('[EN13] parses what stands in Consul once, and again what has changed', async () => {
+  it('[EN40] parses what stands in Consul once, and again what has changed', async () => {
     const { names, parse } = reader();
     const instances = [edge('b'), edge('a'), living('x', { id: 'garbage' })];
     expect(await names(instances)).toEqual(['a', 'b']);
@@ -44,7 +44,7 @@ describe('ServiceReader', () => {
     expect(parse).toHaveBeenCalledTimes(1);
   });
 
-  it('[EN13] reads a bounded number, some in a turn of the event loop, and hides nobody who was known', async () => {
+  it('[EN13] [EN42] reads a bounded number, some in a turn of the event loop, and hides nobody who was known', async () => {
     const { names, parse, unreadable } = reader();
     const real = [edge('real')];
     expect(await names(real)).toEqual(['real']);
@@ -63,7 +63,7 @@ describe('ServiceReader', () => {
     expect(await names([...garbage, late, ...real])).toEqual(['late', 'real']);
   });
 
-  it('[EN13] meets everybody in turn although more forgeries are known than are read, and hides nobody who came first', async () => {
+  it('[EN42] meets everybody in turn although more forgeries are known than are read, and hides nobody who came first', async () => {
     const { names } = reader();
     const first = edge('first');
     expect(await names([first])).toEqual(['first']);

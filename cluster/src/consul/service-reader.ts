@@ -14,7 +14,7 @@ interface Live {
 
 /**
  * Reads records of one kind from Consul's services. Whoever may register services registers what they like: so a bounded number
- * is read, some in a turn of the event loop, none anew while its metadata stand, and first who was known the last time (SPEC EN13).
+ * is read, some in a turn of the event loop, none anew while its metadata stand, and first who was known the last time (SPEC EN13, EN40).
  */
 export class ServiceReader<Schema extends z.ZodType> {
   readonly #schema: Schema;

@@ -74,7 +74,7 @@ describe('the handshake of a control link', () => {
       expect(readRefusal(refusal)).toBe('other_secret');
   });
 
-  it('[CL1] fails where the secrets differ, and says so', () => {
+  it('[CL17] fails where the secrets differ, and says so', () => {
     expect(() => link(edgeOf(NEW), nodeOf(OLD))).toThrow('edge edge-a and node-a have different secrets');
   });
 
@@ -86,7 +86,7 @@ describe('the handshake of a control link', () => {
     link(edge, nodeOf(...secretsIn(one, [OLD])));
   });
 
-  it('[CL8] opens whatever the clocks of both ends say', () => {
+  it('[CL24] opens whatever the clocks of both ends say', () => {
     const ours = new CallerHandshake(edgeOf(OLD), edgeCaller, NODE);
     const clock = vi.spyOn(Date, 'now').mockReturnValue(Date.now() + 3_600_000);
     try {
@@ -108,7 +108,7 @@ describe('the handshake of a control link', () => {
     expect(() => next.answer(first.challenge)).toThrow('does not prove to be media-node node-a');
   });
 
-  it('[CL9] who stands between cannot put a key of their own in its place', () => {
+  it('[CL25] who stands between cannot put a key of their own in its place', () => {
     const ours = new CallerHandshake(edgeOf(OLD), edgeCaller, NODE);
     const theirs = new CallerHandshake(edgeOf(NEW), edgeCaller, NODE).opening.share;
     const node = new NodeHandshake(nodeOf(OLD), { ...ours.opening, share: theirs });
@@ -118,7 +118,7 @@ describe('the handshake of a control link', () => {
     expect(() => again.answer({ ...honest.challenge, share: theirs })).toThrow('does not prove');
   });
 
-  it('[CL9] an end that claims to be somebody else is not believed', () => {
+  it('[CL1] an end that claims to be somebody else is not believed', () => {
     const elsewhere = new CallerHandshake(edgeOf(OLD), edgeCaller, mediaNode('node-b'));
     expect(() => new NodeHandshake(nodeOf(OLD), elsewhere.opening)).toThrow('This is node-a, not node-b');
     // Another node of the same cluster that answers in its place.
@@ -198,7 +198,7 @@ describe('the handshake of a control link', () => {
       expect(() => node.accept(garbage)).toThrow('does not fit its schema');
   });
 
-  it('[CL9] a key that would give everybody the same secret is refused', () => {
+  it('[CL25] a key that would give everybody the same secret is refused', () => {
     const ours = new CallerHandshake(edgeOf(OLD), edgeCaller, NODE);
     const zero = 'A'.repeat(43);
     const opening = { ...ours.opening, share: zero };
@@ -211,7 +211,7 @@ describe('the handshake of a control link', () => {
 });
 
 describe('what is sealed', () => {
-  it('[CL10] is opened once, whole, and in order', () => {
+  it('[CL27] is opened once, whole, and in order', () => {
     const ends = (): Ends => link(edgeOf(OLD), nodeOf(OLD));
     const [one, two] = [ends(), ends()];
     const first = one.caller.seal('first');

@@ -1,5 +1,5 @@
 /**
- * How both ends of a control link prove to each other who they are (SPEC CL1, CL9). Three messages, after SIGMA
+ * How both ends of a control link prove to each other who they are (SPEC CL1, CL9, CL25). Three messages, after SIGMA
  * (Krawczyk 2003): each side gives a fresh key of X25519, and signs what both said with the key that an authority of the
  * cluster certifies for its kind and id. What they agree on seals every later message. There are no clocks in it: both
  * fresh keys are what makes a proof of yesterday worthless.

@@ -14,7 +14,7 @@ function nonceOf(counter: number): Buffer {
 
 /**
  * One control link's messages under the keys of this one connection: whoever carries them can neither read, change, drop,
- * repeat nor reorder one without ending the link (SPEC CL10).
+ * repeat nor reorder one without ending the link (SPEC CL10, CL27).
  */
 export class SealedStream {
   readonly #sendKey: KeyObject;

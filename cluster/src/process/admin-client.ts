@@ -35,7 +35,7 @@ const ANSWER_BODY = OPAQUE_TEXT.refine((text) => text.length <= 1_048_576, 'is t
 
 /**
  * Sends an operator's request to a process. Nothing of it can be used elsewhere: it is bound to this process, this method,
- * path and body, and to a challenge that is good once (SPEC OP2).
+ * path and body, and to a challenge that is good once (SPEC OP2, OP8).
  * @returns the answer; status 401 where the process knows none of these tokens
  * @throws AdminFault
  */

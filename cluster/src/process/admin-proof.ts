@@ -1,5 +1,5 @@
 /**
- * How operators and processes prove themselves to each other (SPEC OP2): the process gives a challenge, the operator's tool
+ * How operators and processes prove themselves to each other (SPEC OP2, OP8): the process gives a challenge, the operator's tool
  * proves with it that it knows the admin token, and the answer proves that the process does as well. The token itself
  * never travels, and a proof is good for one request to one process.
  */

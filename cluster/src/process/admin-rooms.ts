@@ -1,4 +1,4 @@
-/** What operators ask edges about tenants and their rooms, and take away from them (SPEC OP4). */
+/** What operators ask edges about tenants and their rooms, and take away from them (SPEC OP4, OP14). */
 import { z } from 'zod';
 import { EDGE_ID, MEDIA_NODE_ID, PEER_ID, ROOM_NAME, TENANT_ID } from '../protocol/ids.ts';
 import { DISPLAY_NAME, ROLE } from '../protocol/room.ts';

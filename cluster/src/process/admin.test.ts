@@ -88,7 +88,7 @@ describe('the operators\u2019 port', () => {
     expect((await fetch(`${url}/metrics`, { method: 'POST' })).status).toBe(405);
   });
 
-  it('[EN11] answers a health check while strangers hold all connections that there may be, and one address few, also a check of that address', async () => {
+  it('[EN34] [EN35] answers a health check while strangers hold all connections that there may be, and one address few, also a check of that address', async () => {
     const { url, warnings } = await operators();
     const { hostname, port } = new URL(url);
     const open: Socket[] = [];
@@ -152,7 +152,7 @@ describe('the operators\u2019 port', () => {
     expect(drain.isOn).toBe(false);
   });
 
-  it('[OP2] is closed to who does not know the token, and takes either one while it is changed', async () => {
+  it('[OP10] is closed to who does not know the token, and takes either one while it is changed', async () => {
     const { ask, url, drain } = await operators([OTHER, TOKEN]);
     expect((await ask('POST', { deadlineMs: 1 }, 'x'.repeat(40))).status).toBe(401);
     const bearer = await fetch(`${url}${ADMIN_DRAIN_PATH}`, {
@@ -189,7 +189,7 @@ describe('the operators\u2019 port', () => {
     expect(await ask(url, authorizationOf(key, made, request))).toBe(401);
   });
 
-  it('[OP5] a process with its key alone lets in who knows the token, and the key opens nothing else', async () => {
+  it('[OP5] [OP19] a process with its key alone lets in who knows the token, and the key opens nothing else', async () => {
     const [own, other] = [subject, { kind: 'media-node', id: 'media-1' } as const].map((of) =>
       parseAdminKey(adminKeyText(TOKEN, of)),
     );
@@ -209,7 +209,7 @@ describe('the operators\u2019 port', () => {
       expect(parseAdminKey(wrong), wrong).toBeUndefined();
   });
 
-  it('[OP2] an action that fails is told with a proof, and its fault is reported', async () => {
+  it('[OP9] an action that fails is told with a proof, and its fault is reported', async () => {
     const { url, faults } = await operators();
     const failed = await askAdmin({ url, subject }, [TOKEN], { method: 'POST', path: BROKEN_PATH });
     expect(failed).toMatchObject({
@@ -228,7 +228,7 @@ describe('the operators\u2019 port', () => {
     expect(door.check(authorization, request)).toBeUndefined();
   });
 
-  it('[OP2] what answers in place of a process learns no token and is not believed', async () => {
+  it('[OP8] what answers in place of a process learns no token and is not believed', async () => {
     const heard: string[] = [];
     const impostor = createServer((request, response) => {
       heard.push(JSON.stringify(request.headers));

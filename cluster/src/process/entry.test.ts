@@ -30,7 +30,7 @@ describe('an entry', () => {
     expect(told).toEqual([]);
   });
 
-  it('[EN4] that has to answer gives what its handler gives, and the other answer where that throws', () => {
+  it('[EN21] that has to answer gives what its handler gives, and the other answer where that throws', () => {
     const double = answering('store', 0, (value: number) => 2 * value);
     expect(double(4)).toBe(8);
     expect(answering('store', 100, fail)()).toBe(100);
@@ -55,7 +55,7 @@ describe('an entry', () => {
     expect(told.every(({ fault }) => fault === broken)).toBe(true);
   });
 
-  it('[EN4] a tick that fails stops no later one', () => {
+  it('[EN22] a tick that fails stops no later one', () => {
     vi.useFakeTimers();
     let ticks = 0;
     const timer = every(10, () => {

@@ -93,7 +93,7 @@ const KINDS: Readonly<Record<string, (...parameters: string[]) => Promise<Unread
 };
 
 describe.each(Object.entries(KINDS))('the output of a process that dies, into a %s', (_kind, start) => {
-  it('[LC7] has its last lines where the reader was slow', async () => {
+  it('[LC19] has its last lines where the reader was slow', async () => {
     const { child, read: readAll } = await start('4000', String(LONG_MS));
     expect(await logged(child)).toBe(0);
     const [code, lines] = await Promise.all([died(child), readAll()]);
@@ -102,7 +102,7 @@ describe.each(Object.entries(KINDS))('the output of a process that dies, into a 
     expect(lines.at(-1)?.msg).toBe('the last one');
   });
 
-  it('[LC7] keeps the newest lines where more wait than may, and says where and how many are missing', async () => {
+  it('[LC18] keeps the newest lines where more wait than may, and says where and how many are missing', async () => {
     const { child, read: readAll } = await start('20000', String(LONG_MS));
     const lost = await logged(child);
     expect(lost).toBeGreaterThan(1_000);
@@ -115,7 +115,7 @@ describe.each(Object.entries(KINDS))('the output of a process that dies, into a 
     expect(lines.filter((line) => line.lost !== undefined)).toMatchObject([{ lost }]);
   });
 
-  it('[LC7] holds its end up for no longer than it may where nobody reads', async () => {
+  it('[LC19] holds its end up for no longer than it may where nobody reads', async () => {
     const { child } = await start('20000');
     await logged(child);
     expect(await died(child)).toBe(3);

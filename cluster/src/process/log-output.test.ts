@@ -17,7 +17,7 @@ function fileOf(limits: (number | 'ENOSPC' | 'EAGAIN')[]) {
 }
 
 describe('the output of a log', () => {
-  it('[LC7] loses lines while a disk is full, counts them, and says so when there is room again', () => {
+  it('[LC7] [LC17] loses lines while a disk is full, counts them, and says so when there is room again', () => {
     const { file, output } = fileOf(['ENOSPC', 'ENOSPC']);
     const logger = createLogger(IDENTITY, 'info', output);
     logger.info('first');
@@ -36,13 +36,13 @@ describe('the output of a log', () => {
     expect(lost).toBe(2);
   });
 
-  it('[LC7] begins a new line after one that was cut off', () => {
+  it('[LC20] begins a new line after one that was cut off', () => {
     const { file, output } = fileOf([4, 'ENOSPC', 'ENOSPC', 1, 'ENOSPC']);
     for (let line = 1; line <= 4; line += 1) output.write(`{"line":${line}}\n`);
     expect(file.text).toBe('{"li\n{"line":4}\n');
   });
 
-  it('[LC7] counts the line that tells of lost ones as one more when it is lost itself', () => {
+  it('[LC17] counts the line that tells of lost ones as one more when it is lost itself', () => {
     const { file, output } = fileOf(['ENOSPC', 'ENOSPC', 1_000, 'ENOSPC']);
     const logger = createLogger(IDENTITY, 'info', output);
     for (const name of ['first', 'second', 'third', 'fourth']) logger.info(name);
@@ -54,7 +54,7 @@ describe('the output of a log', () => {
     ]);
   });
 
-  it('[LC7] goes on within the line of which a slow reader took a part, and keeps the newest lines for it', () => {
+  it('[LC18] goes on within the line of which a slow reader took a part, and keeps the newest lines for it', () => {
     vi.useFakeTimers();
     const full = Array<'EAGAIN'>(40).fill('EAGAIN');
     const { file, output } = fileOf([5, ...full]);

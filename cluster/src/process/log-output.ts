@@ -5,7 +5,7 @@ import { entry, every } from './entry.ts';
 const MAX_WAITING_BYTES = 1_048_576;
 /** How often it is tried whether a slow reader takes more, in milliseconds. */
 const TRY_EVERY_MS = 20;
-/** For how long the end of a process is held up by a slow reader of its last lines, in milliseconds (SPEC LC1 has five seconds). */
+/** For how long the end of a process is held up by a slow reader of its last lines, in milliseconds (SPEC LC19 has five seconds). */
 const LAST_LINES_WITHIN_MS = 500;
 const STANDARD_OUTPUT = 1;
 const LINE_END = 0x0a;
@@ -26,7 +26,7 @@ export type Write = (data: Uint8Array) => number;
 /**
  * Where the lines of a log go. Lines wait for a slow reader, the newest of them: the last ones say why a process ended. What
  * cannot be written (a disk that is full, a reader that is gone or does not read) costs lines and nothing else: it neither
- * ends the process nor holds it up (SPEC LC7).
+ * ends the process nor holds it up (SPEC LC7, LC17, LC18).
  */
 export class LogOutput {
   readonly #write: Write;

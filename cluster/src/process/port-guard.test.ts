@@ -61,7 +61,7 @@ describe('the control port', () => {
     expect(open('b').destroyed).toBe(false);
   });
 
-  it('[EN11] closes the oldest connection of an address where many hosts share it', () => {
+  it('[EN35] closes the oldest connection of an address where many hosts share it', () => {
     const { guard, refused, open } = subject('oldest');
     const elsewhere = open('b');
     const [first, second, third] = [open('a'), open('a'), open('a')];
@@ -97,7 +97,7 @@ describe('the control port', () => {
     expect(honest.listenerCount('data')).toBe(0);
   });
 
-  it('[EN11] knows what TLS is spoken on, also where the last connection of these ends tells late that it is closed', () => {
+  it('[EN33] knows what TLS is spoken on, also where the last connection of these ends tells late that it is closed', () => {
     const { guard } = subject();
     const server = new Server();
     // Node's own listener needs sockets that are more than what the guard looks at.

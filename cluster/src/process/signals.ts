@@ -38,7 +38,7 @@ export function drainThenStop(
 export const STOP_SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 export type StopSignal = (typeof STOP_SIGNALS)[number];
 
-/** Where Node itself would open its debugger, to whoever reaches the loopback, nothing happens (SPEC LC9). */
+/** Where Node itself would open its debugger, to whoever reaches the loopback, nothing happens (SPEC LC21). */
 export function refuseDebugger(
   process: { on(event: 'SIGUSR1', listener: () => void): unknown },
   logger: Pick<Logger, 'warn'>,

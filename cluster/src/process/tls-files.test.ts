@@ -18,7 +18,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-it('[OP3] a certificate that nobody renews is said once before it ends, and once when it has ended', async () => {
+it('[OP13] a certificate that nobody renews is said once before it ends, and once when it has ended', async () => {
   // Issued for two days.
   const files = createAuthority(folder, 'authority').issue('node');
   vi.useFakeTimers();

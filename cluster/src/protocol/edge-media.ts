@@ -69,7 +69,7 @@ export const TRACK_HOME = z.object({
 export type TrackHome = z.infer<typeof TRACK_HOME>;
 
 /**
- * Calls of mediasoup that an edge takes an admission for, and a media node charges the peer for (SPEC BU4, BU10): two transports, their
+ * Calls of mediasoup that an edge takes an admission for, and a media node charges the peer for (SPEC BU4, BU43): two transports, their
  * DTLS, and consumers of what is there, which are some dozens at most.
  */
 export const CALLS_PER_ADMISSION = 40;

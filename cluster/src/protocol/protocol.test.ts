@@ -11,7 +11,7 @@ import {
   TENANT_ID,
   tenantOf,
 } from './ids.ts';
-import { CHAT_MESSAGE, CHAT_TEXT, DISPLAY_NAME, ROSTER_PEER } from './room.ts';
+import { CHAT_MESSAGE, CHAT_TEXT, DISPLAY_NAME, LOGGED_NODE_EVENT, ROSTER_PEER } from './room.ts';
 import { SESSION_KEY } from './session-key.ts';
 import { SAMPLE_SESSION_KEY } from '../testing/samples.ts';
 import { TestSessionKey } from '../testing/session-key.ts';
@@ -124,6 +124,17 @@ describe('protocol', () => {
     const { payload } = CLIENT_REQUESTS['track.pause'];
     expect(payload.parse({ trackId: 't', paused: true, extra: 1 })).toEqual({ trackId: 't', paused: true });
     expect(payload.safeParse({ trackId: 't' }).success).toBe(false);
+  });
+
+  it('[CL34] an event that a media node tells lets nobody join or speak', () => {
+    const told = (event: object): boolean =>
+      LOGGED_NODE_EVENT.safeParse({ id: '2-0', previousId: '1-0', event }).success;
+    const peer = { peerId: 'p', displayName: 'Ann', role: 'host', joinedAtMs: 1 };
+    const message = { messageId: 'm', peerId: 'p', displayName: 'Ann', text: 'hi', sentAtMs: 1 };
+    expect(ROSTER_PEER.safeParse(peer).success && CHAT_MESSAGE.safeParse(message).success).toBe(true);
+    expect(told({ type: 'peer.joined', peer })).toBe(false);
+    expect(told({ type: 'chat.posted', message })).toBe(false);
+    expect(told({ type: 'peer.left', peerId: 'p', reason: 'node_lost' })).toBe(true);
   });
 
   it('[ER1] every code of the table says something and whether it may be tried again', () => {

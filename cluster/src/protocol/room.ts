@@ -113,7 +113,7 @@ const NODE_TELLS: ReadonlySet<RoomEvent['type']> = new Set([
   'track.ended',
 ]);
 
-/** What a media node may tell of a room: who and what is gone, and of tracks. Nobody joins or speaks by its word (SPEC CL15). */
+/** What a media node may tell of a room: who and what is gone, and of tracks. Nobody joins or speaks by its word (SPEC CL34). */
 export const LOGGED_NODE_EVENT = LOGGED_EVENT.refine(
   ({ event }) => NODE_TELLS.has(event.type),
   'must be an event that a media node makes',

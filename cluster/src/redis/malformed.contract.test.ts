@@ -292,7 +292,7 @@ describe('malformed records', () => {
     expect(await registry.announceMediaNode(other, 60_000)).toEqual({ refused: 'id_taken' });
   });
 
-  it('[EN13] registry: what cannot be read is read once, and said once', async () => {
+  it('[EN41] registry: what cannot be read is read once, and said once', async () => {
     const { registry } = store;
     const node = mediaNodeRecord('node-a');
     await registry.announceMediaNode(node, 60_000);
@@ -310,7 +310,7 @@ describe('malformed records', () => {
     expect(said('registry')).toBe(1);
   });
 
-  it('[EN13] registry: of thousands of records so many are read at a time, some in a turn, and all in turn', async () => {
+  it('[EN13] [EN42] registry: of thousands of records so many are read at a time, some in a turn, and all in turn', async () => {
     const { registry } = store;
     const known = mediaNodeRecord('known');
     await registry.announceMediaNode(known, 60_000);
@@ -345,7 +345,7 @@ describe('malformed records', () => {
     expect(said('registry')).toBe(1);
   });
 
-  it('[EN13] registry: a record under another name hides nobody', async () => {
+  it('[EN43] registry: a record under another name hides nobody', async () => {
     const { registry } = store;
     const node = mediaNodeRecord('node-a');
     await registry.announceMediaNode(node, 60_000);

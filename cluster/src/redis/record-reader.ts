@@ -18,7 +18,7 @@ interface Asked {
 /**
  * Reads the living records of one kind. Whoever can write into the registry can write what they like, as much as they like: so
  * their number and length are bounded before they come here, they are parsed some in a turn of the event loop, what stood
- * there the last time is not parsed again, and who was known the last time is read first (SPEC EN13).
+ * there the last time is not parsed again, and who was known the last time is read first (SPEC EN13, EN42).
  */
 export class RecordReader<Schema extends z.ZodType> {
   readonly #schema: Schema;

@@ -119,7 +119,7 @@ export function eventsAfter(
   return run('eventsAfter', [keys.log, keys.meta], [args.afterEventId]);
 }
 
-/** Whether a token was taken away, or a session ended: for its tenant, its room, its person, or its person in its room (SPEC RJ4, OP4). Returns 1 when it was, else 0 */
+/** Whether a token was taken away, or a session ended: for its tenant, its room, its person, or its person in its room (SPEC RJ16, OP14). Returns 1 when it was, else 0 */
 export function findRevocation(
   run: RunScript,
   keys: { readonly ofTenant: string; readonly ofRoom: string; readonly ofPerson: string; readonly ofPersonInRoom: string },
@@ -252,7 +252,7 @@ export function republishTracks(
   return run('republishTracks', [keys.placements, keys.tracks, keys.log, keys.meta], [args.homeNodeId, args.tracks]);
 }
 
-/** Takes away what tokens grant that were issued until now, by Redis TIME, for a time (SPEC RJ4), and notes that sessions that began until now are over where it says so (OP4). An earlier revocation is replaced; one that ends no session leaves it noted which are over. Returns 1 */
+/** Takes away what tokens grant that were issued until now, by Redis TIME, for a time (SPEC RJ4), and notes that sessions that began until now are over where it says so (OP14). An earlier revocation is replaced; one that ends no session leaves it noted which are over. Returns 1 */
 export function revokeTokens(
   run: RunScript,
   keys: { readonly revoked: string; readonly ended: string },

@@ -116,7 +116,7 @@ describe('the Redis users', () => {
   );
 
   it.each(USER_KINDS)(
-    '[KY4] let a process of the kind %s do nothing to the server, nor to what is another one’s',
+    '[KY5] let a process of the kind %s do nothing to the server, nor to what is another one’s',
     async (kind) => {
       const redis = connect(kind);
       const refused = async (...command: [string, ...string[]]): Promise<void> => {

@@ -249,14 +249,14 @@ export function describePlacementStore(version: string, open: () => Promise<Room
         expect(await inUse()).toBe(12);
       });
 
-      it('[SK2] a token that is refused takes no session over', async () => {
+      it('[SK9] a token that is refused takes no session over', async () => {
         const { epoch } = await join('ann');
         await placements.confirmToken(ROOM, peer('ann'), 2);
         await expect(attach(epoch, 1)).rejects.toMatchObject({ code: 'token_replayed' });
         expect((await placements.placementOf(ROOM, peer('ann')))?.edgeId).toBe('edge-a');
       });
 
-      it('[SK2] what is noted of a peer goes with it', async () => {
+      it('[SK11] what is noted of a peer goes with it', async () => {
         const [{ epoch }, bob] = [await join('ann'), await join('bob')];
         await attach(epoch, 5);
         await roomLog.removePeer(ROOM, peer('ann'), epoch, 'left');

@@ -18,7 +18,7 @@ export interface FrameParserOptions {
   readonly onRefused?: (reason: FrameReason) => void;
 }
 
-/** The `parser` option of a Socket.IO server or client: one that measures before it parses (SPEC EN1, EN2). */
+/** The `parser` option of a Socket.IO server or client: one that measures before it parses (SPEC EN1, EN17). */
 export interface FrameParser {
   readonly Encoder: typeof Encoder;
   readonly Decoder: new () => Decoder;

@@ -77,7 +77,7 @@ describe('the frame parser', () => {
     expect(codes(999)).toEqual(['message_too_large', 'message_too_large']);
   });
 
-  it('[EN1] leaves unread what nests too deep or is too long, and hands the message on to be answered', () => {
+  it('[EN15] leaves unread what nests too deep or is too long, and hands the message on to be answered', () => {
     expect(codeOf(`20["edge.check",${nested(MAX_FRAME_DEPTH - 1)}]`)).toBe('read');
     expect(codeOf(`20["edge.check",${nested(MAX_FRAME_DEPTH)}]`)).toBe('malformed_message');
     expect(codeOf(`20["edge.check",${nested(6_000)}]`)).toBe('message_too_large');
@@ -91,7 +91,7 @@ describe('the frame parser', () => {
     expect(codeOf(`20["chat.post","${'x'.repeat(999)}"]`)).toBe('message_too_large');
   });
 
-  it('[EN1] leaves unread half a surrogate pair of a client, which no store would keep', () => {
+  it('[EN15] leaves unread half a surrogate pair of a client, which no store would keep', () => {
     for (const text of ['\\ud83d', '\\ude00', '\\ud83dx', '\\ud83d\\ud83d', '\\uD83D\\u0041', 'a\\udfff']) {
       expect(codeOf(`20["chat.post","${text}"]`)).toBe('malformed_message');
       expect(codeOf(`20["chat.post","${text}"]`, 'answers')).toBe('read');
@@ -119,7 +119,7 @@ describe('the frame parser', () => {
     }
   });
 
-  it('[EN2] what is no packet closes the connection', () => {
+  it('[EN17] what is no packet closes the connection', () => {
     const faults = (frame: unknown): FrameReason | undefined => read(['0', frame]).fault;
     for (const frame of ['', 'x', '3[]', '34[{}]', '4{}', '7[]', '-1', '{'])
       expect(faults(frame)).toBe('type');
@@ -144,12 +144,12 @@ describe('the frame parser', () => {
     expect(read(['3[]'], 'answers').fault).toBe('ack_number');
   });
 
-  it('[EN2] the largest acknowledgement number comes back as it was sent', () => {
+  it('[EN18] the largest acknowledgement number comes back as it was sent', () => {
     expect(read([`2${Number.MAX_SAFE_INTEGER}["x"]`]).packets[0]?.id).toBe(Number.MAX_SAFE_INTEGER);
     expect(read(['20["x"]']).packets[0]?.id).toBe(0);
   });
 
-  it('[EN2] counts what it does not read, by a closed set of reasons', () => {
+  it('[EN19] counts what it does not read, by a closed set of reasons', () => {
     expect(read(['0', `2["a",${nested(40)}]`, '2[7]', '0']).refused).toEqual(['too_deep', 'name', 'twice']);
   });
 });

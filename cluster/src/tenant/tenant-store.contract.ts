@@ -137,7 +137,7 @@ export function describeTenantStore(version: string, open: () => Promise<TenantS
       expect(await tenants.isRevoked(ACME, tokenOf('two', 'ben'))).toBe(true);
     });
 
-    it('[RJ4] tokens that are made later are taken, and the one of a clock that is half a minute ahead is not', async () => {
+    it('[RJ16] tokens that are made later are taken, and the one of a clock that is half a minute ahead is not', async () => {
       await tenants.revoke(ACME, { subject: 'ann: |,{}' }, HOUR_MS, false);
       const now = subject.nowSeconds();
       expect(await tenants.isRevoked(ACME, tokenOf('one', 'ann: |,{}', now + 25))).toBe(true);
@@ -145,7 +145,7 @@ export function describeTenantStore(version: string, open: () => Promise<TenantS
       expect(await tenants.isRevoked(ACME, tokenOf('one', 'ann: |,{}', 0))).toBe(true);
     });
 
-    it('[RJ4] goes by itself when no such token can be valid any more', async () => {
+    it('[RJ17] goes by itself when no such token can be valid any more', async () => {
       await tenants.revoke(ACME, { subject: 'ann' }, HOUR_MS, false);
       await subject.passTime(HOUR_MS - LEASE_MS);
       expect(await tenants.isRevoked(ACME, tokenOf('one', 'ann', 0))).toBe(true);
@@ -159,7 +159,7 @@ export function describeTenantStore(version: string, open: () => Promise<TenantS
       joinedAtMs,
     });
 
-    it('[OP4] sessions that began before are over where a revocation ends them, of its scope alone', async () => {
+    it('[OP14] sessions that began before are over where a revocation ends them, of its scope alone', async () => {
       await tenants.revoke(ACME, { roomId: room('one'), subject: 'ann' }, HOUR_MS, true);
       await tenants.revoke(ACME, { roomId: room('two') }, HOUR_MS, false);
       const now = subject.nowSeconds() * 1_000;
@@ -170,7 +170,7 @@ export function describeTenantStore(version: string, open: () => Promise<TenantS
       expect(await tenants.isEnded(tenant('other'), sessionOf('one', 'ann'))).toBe(false);
     });
 
-    it('[OP4] that sessions were ended stays so after a later revocation that ends none, until no token is valid', async () => {
+    it('[OP16] that sessions were ended stays so after a later revocation that ends none, until no token is valid', async () => {
       await tenants.revoke(ACME, {}, HOUR_MS, true);
       await subject.passTime(60_000);
       await tenants.revoke(ACME, {}, HOUR_MS, false);

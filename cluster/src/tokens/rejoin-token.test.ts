@@ -37,7 +37,7 @@ describe('rejoin tokens', () => {
     await expect(verifyRejoinToken(KEYS, token, 3_000)).rejects.toMatchObject({ detail: { claim: 'exp' } });
   });
 
-  it('[RJ1] are of a key for this use alone, of any of the cluster’s secrets', async () => {
+  it('[RJ13] are of a key for this use alone, of any of the cluster’s secrets', async () => {
     const token = (await signRejoinToken(KEYS, await claimsOf(), DAY)) ?? '';
     const invalid = { code: 'token_invalid' };
     await expect(verifySessionToken(KeyRing.derive([SECRET], 'session-token'), token)).rejects.toMatchObject(

@@ -63,7 +63,7 @@ describe('total entries', () => {
     ['option', 'new Server({ allowRequest(request, decide) { decide(null, judge(request)); } });'],
     ['option', 'serve(pattern, { maxBackpressure: 1, ping: (socket) => work(socket) });'],
     ['option', 'new Transform({ transform(chunk, encoding, done) { done(null, parse(chunk)); } });'],
-  ])('[EN4] refuses, as %s: %s', async (why, code) => {
+  ])('[EN23] refuses, as %s: %s', async (why, code) => {
     expect(await refusals(code)).toEqual([why]);
   });
 
@@ -94,7 +94,7 @@ describe('total entries', () => {
     'void 0;',
     "const onOpen = options.on('name');",
     'settings.onMalformed(fault.message);',
-  ])('[EN4] takes: %s', async (code) => {
+  ])('[EN23] takes: %s', async (code) => {
     expect(await refusals(`async function body() { ${code} }`)).toEqual([]);
   });
 });

@@ -87,7 +87,7 @@ describe('Directory', () => {
     expect(directory.rememberedEdgeUrls()).toEqual([]);
   });
 
-  it('[EN13] remembers so many at most, those that were there longest, whatever is written into the registry', async () => {
+  it('[EN44] remembers so many at most, those that were there longest, whatever is written into the registry', async () => {
     const clock = new ManualClock();
     const registry = new MemoryRegistry(clock);
     const directory = directoryOf(registry, clock);
@@ -115,7 +115,7 @@ describe('Directory', () => {
     expect(directory.servingEdges(64)).toEqual(real);
   });
 
-  it('[EN13] tells clients of edges that take them, in the order of their ids', async () => {
+  it('[SE12] tells clients of edges that take them, in the order of their ids', async () => {
     const clock = new ManualClock();
     const registry = new MemoryRegistry(clock);
     const directory = directoryOf(registry, clock);
@@ -129,7 +129,7 @@ describe('Directory', () => {
     expect(directory.servingEdges(1).map(({ edgeId }) => edgeId)).toEqual(['b']);
   });
 
-  it('[EN13] nothing that the registry contains is missing, however much is written into it', async () => {
+  it('[EN45] nothing that the registry contains is missing, however much is written into it', async () => {
     const clock = new ManualClock();
     const registry = new MemoryRegistry(clock);
     const directory = directoryOf(registry, clock, 100);

@@ -1,6 +1,6 @@
 /**
  * When each of one kind was seen last. Those that the last reading contains are as many as it has; of those that are gone the
- * newest `max` are remembered, since whoever writes into the registry may write new ones each second (SPEC EN13).
+ * newest `max` are remembered, since whoever writes into the registry may write new ones each second (SPEC EN45).
  */
 export class LastSeen<Id extends string> {
   readonly #max: number;

@@ -5,7 +5,7 @@ interface Span {
 
 /**
  * What was seen in the registry, of more than `max` what has been there longest: whoever writes into it may make up as much as
- * they like each second, and none of that takes the place of what was there before (SPEC EN13).
+ * they like each second, and none of that takes the place of what was there before (SPEC EN44).
  */
 export class LongestSeen<Name extends string> {
   readonly #max: number;

@@ -67,7 +67,7 @@ export class Connection {
 
   /**
    * From now on the session pays: one that was begun before goes on with what it has left, a new one with what this connection
-   * has left (SPEC BU5), or what its person left behind, where that is less (BU18). So do its frames (BU17).
+   * has left (SPEC BU35), or what its person left behind, where that is less (BU66). So do its frames (BU61).
    * @param owed - what this connection spent to take it up
    */
   payFrom(session: Session, owed: Cost): void {
@@ -108,7 +108,7 @@ export class Connection {
   }
 
   /**
-   * Catches up, if that is not under way already: what a second one would ask for, the first one gives (SPEC BU3).
+   * Catches up, if that is not under way already: what a second one would ask for, the first one gives (SPEC BU29).
    * @throws PlenaryError `rate_limited`
    */
   async oneSync<Result>(sync: () => Promise<Result>): Promise<Result> {

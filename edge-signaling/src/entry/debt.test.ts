@@ -29,7 +29,7 @@ async function held() {
 }
 
 describe('a session that is taken up again and again', () => {
-  it('[BU16] owes for it, and is taken up again when it has paid', async () => {
+  it('[BU59] owes for it, and is taken up again when it has paid', async () => {
     const { clock, session, comeBack } = await held();
     let times = 0;
     while (times < 20 && !owesForComingBack(session, KEY)) {
@@ -44,7 +44,7 @@ describe('a session that is taken up again and again', () => {
     expect(owesForComingBack(session, KEY)).toBe(false);
   });
 
-  it('[BU4][BU16] owes for what was told to it when it came back', async () => {
+  it('[BU31][BU59] owes for what was told to it when it came back', async () => {
     const { clock, session, comeBack } = await held();
     comeBack();
     const { capacity, refillPerSecond } = BUDGETS.session.bytes;
@@ -54,14 +54,14 @@ describe('a session that is taken up again and again', () => {
     expect(owesForComingBack(session, KEY)).toBe(false);
   });
 
-  it('[BU16] tells nothing of what it owes to somebody with another key', async () => {
+  it('[BU60] tells nothing of what it owes to somebody with another key', async () => {
     const { session, comeBack } = await held();
     for (let times = 0; times < 20; times += 1) comeBack();
     expect(owesForComingBack(session, KEY)).toBe(true);
     expect(owesForComingBack(session, { x: 'another' })).toBe(false);
   });
 
-  it('[BU16] owes nothing where it is not held', () => {
+  it('[BU59] owes nothing where it is not held', () => {
     expect(owesForComingBack(undefined, KEY)).toBe(false);
   });
 });

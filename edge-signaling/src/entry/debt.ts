@@ -2,7 +2,7 @@ import type { SessionKeyJwk } from '@plenary/cluster/protocol';
 import type { Session } from './session.ts';
 
 /**
- * Whether a client that comes back owes for having done so before: it waits until its session has paid (SPEC BU16). A client with
+ * Whether a client that comes back owes for having done so before: it waits until its session has paid (SPEC BU59, BU60). A client with
  * another key than the session that is held here is told nothing of it.
  */
 export function owesForComingBack(

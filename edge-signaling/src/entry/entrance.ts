@@ -464,7 +464,7 @@ export class Entrance {
 
   /**
    * A session that goes on has what it had left: here, if it was here, else what its purse may have got since it was taken up
-   * elsewhere (SPEC BU5). Epochs of holds are the store's clock, in microseconds.
+   * elsewhere (SPEC BU36). Epochs of holds are the store's clock, in microseconds.
    */
   #carryPurse(session: Session, heldSince: Epoch): void {
     const { localRooms, purseAfter } = this.#settings;

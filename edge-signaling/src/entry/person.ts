@@ -3,7 +3,7 @@ import type { SessionGrants } from '@plenary/cluster';
 import { digestOf } from '../digest.ts';
 import { siteOf } from '../limits/address-keys.ts';
 
-/** Who a person is to an edge: all their sessions share one budget there (SPEC BU17, BU18). Tenants have no spaces. */
+/** Who a person is to an edge: all their sessions share one budget there (SPEC BU63, BU18). Tenants have no spaces. */
 export const personOf = ({ tenant, sub }: Pick<SessionGrants, 'tenant' | 'sub'>): string =>
   `${tenant} ${sub}`;
 

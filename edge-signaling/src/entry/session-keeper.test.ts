@@ -193,7 +193,7 @@ describe('SessionKeeper', () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  it('[BU4] knows how many people the whole room has, from the first session that comes to this edge', async () => {
+  it('[BU30] knows how many people the whole room has, from the first session that comes to this edge', async () => {
     const { keeper, session, sessionOf, localRooms } = await keeperWithAnn(async () =>
       Promise.resolve('token'),
     );
@@ -215,7 +215,7 @@ describe('SessionKeeper', () => {
     keeper.stop();
   });
 
-  it('[NS12] [BU16] [BU16] what a session had left elsewhere counts once, and only of the edge that it came from', async () => {
+  it('[NS12] [BU16] what a session had left elsewhere counts once, and only of the edge that it came from', async () => {
     const { keeper, sessionOf, purseOf } = await keeperWithAnn(async () => Promise.resolve('token'));
     const bob = sessionOf('bob', 5);
     bob.purse = purseOf({ work: 20 });

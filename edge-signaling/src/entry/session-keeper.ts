@@ -88,7 +88,7 @@ export class SessionKeeper {
     session.socket = socket;
     session.renewAtMs = clock.monotonicMs() + RENEW_AFTER_MS;
     localRooms.add(session);
-    // Requests are paid for the whole room from the first one on (SPEC BU4).
+    // Requests are paid for the whole room from the first one on (SPEC BU30).
     localRooms.notePeople(session.roomId, people);
     this.#settings.departures.cancel(session.placed);
     if (socket.isOpen()) socket.noteJoined();
@@ -153,7 +153,7 @@ export class SessionKeeper {
     if (session !== undefined && holdEpoch > session.takenUpUnder) this.attachedElsewhere(peerId);
   }
 
-  /** Another edge says what a session had left there. It counts once, where the session was taken up from that edge (SPEC BU16). */
+  /** Another edge says what a session had left there. It counts once, where the session was taken up from that edge (SPEC NS12). */
   heardOfPurse({ peerId, heldUnder, left }: PurseLeft): void {
     const session = this.#settings.localRooms.find(peerId);
     if (session?.purseOwedSince === undefined) return;
@@ -225,7 +225,7 @@ export class SessionKeeper {
     if (socket !== undefined && socket !== newSocket) socket.bye(new PlenaryError('replaced'));
   }
 
-  /** The session is over here: what it spent, its person spent (SPEC BU18). */
+  /** The session is over here: what it spent, its person spent (SPEC BU66). */
   #end(session: Session): void {
     this.#notePurse(session);
     this.#forget(session);

@@ -27,7 +27,7 @@ export function createProxyCheck(trusted: readonly Network[]): (address: string)
 }
 
 /**
- * Only what trusted proxies say counts (SPEC RL4, EN6): hops are read from the last one, and the first address that is no
+ * Only what trusted proxies say counts (SPEC RL4, EN6, EN29): hops are read from the last one, and the first address that is no
  * trusted proxy is the client's. `Forwarded` is read where there is no `X-Forwarded-For`; a proxy writes one of them, and
  * hands on the other as the client sent it.
  * @param onIgnored - told of each request of a peer that is no trusted proxy and says for whom it forwards, and of what it says

@@ -79,7 +79,7 @@ function chargingRouter() {
 }
 
 describe('requests by HTTP', () => {
-  it('[BU21] are paid by their address, which is refused beyond it, and its sockets go on', async () => {
+  it('[BU21] [BU72] are paid by their address, which is refused beyond it, and its sockets go on', async () => {
     const clock = new ManualClock();
     const metrics = createEdgeMetrics();
     const log = new LimitedLog({ metrics, logger: { warn: () => undefined }, clock });
@@ -115,7 +115,7 @@ describe('requests by HTTP', () => {
     expect(served(await statuses('/page', 5))).toBe(5);
   });
 
-  it('[BU21] of probes are free, by GET and HEAD alone: who shares an address with them takes no edge out of service', async () => {
+  it('[BU73] of probes are free, by GET and HEAD alone: who shares an address with them takes no edge out of service', async () => {
     const { router, spend } = chargingRouter();
     spend();
     const ask = async (path: string, method = 'GET') => (await router(request(path, { method }))).status;
@@ -128,7 +128,7 @@ describe('requests by HTTP', () => {
     }
   });
 
-  it('[BU21] are charged the bytes that are sent: of letters all of theirs, of HEAD none', async () => {
+  it('[BU74] are charged the bytes that are sent: of letters all of theirs, of HEAD none', async () => {
     const { router, spent } = chargingRouter();
     await router(request('/letters'));
     expect(spent).toEqual([3_000]);
@@ -215,7 +215,7 @@ describe('the router', () => {
     expect((await router(request('/post', { method: 'PUT' }))).headers['allow']).toBe('POST');
   });
 
-  it('[RJ7] the page is shown in frames of the sites that are configured, and of no other', async () => {
+  it('[RJ25] the page is shown in frames of the sites that are configured, and of no other', async () => {
     const own = await router(request('/health'));
     expect(own.headers['x-frame-options']).toBe('DENY');
     expect(own.headers['content-security-policy']).toContain("frame-ancestors 'none'");
@@ -300,7 +300,7 @@ describe('static files', () => {
   const get = async (path: string, headers: Record<string, string> = {}): Promise<HttpResponse> =>
     files(request(path, { headers }));
 
-  it('[HT1] gives the page for rooms, uncached, and hashed assets for ever', async () => {
+  it('[HT1] [HT6] gives the page for rooms, uncached, and hashed assets for ever', async () => {
     for (const path of ['/', '/r/daily', '/r/', '/R/Daily', '/index.html']) {
       const page = await get(path);
       expect(page.status).toBe(200);
@@ -324,7 +324,7 @@ describe('static files', () => {
     expect((await get(path, { 'if-none-match': brotli.headers['etag'] ?? '' })).status).toBe(304);
   });
 
-  it('[HT1] no path leads out of the directory', async () => {
+  it('[HT5] no path leads out of the directory', async () => {
     for (const path of [
       '/../secret.txt',
       '/%2e%2e/secret.txt',
@@ -380,7 +380,7 @@ describe('client addresses', () => {
     }
   });
 
-  it('[EN6] reads Forwarded where no proxy wrote X-Forwarded-For', () => {
+  it('[EN29] reads Forwarded where no proxy wrote X-Forwarded-For', () => {
     expect(behind(undefined, 'for=192.0.2.9')).toBe('192.0.2.9');
     expect(behind(undefined, 'for=6.6.6.6, FOR="[2001:db8::1]:4711";proto=https;by=10.0.0.1')).toBe(
       '2001:db8::1',
@@ -400,11 +400,11 @@ describe('client addresses', () => {
     'for="6.6.6.6, for=192.0.2.9;proto=https',
     'for="6.6.6.6, for=192.0.2.9;host="a, for=6.6.6.6, b\\""',
     '"""\\, for=192.0.2.9;by="[fd00::1]:443"',
-  ])('[EN6] %s names 192.0.2.9, whatever the client had quoted or left open', (header) => {
+  ])('[EN29] %s names 192.0.2.9, whatever the client had quoted or left open', (header) => {
     expect(behind(undefined, header)).toBe('192.0.2.9');
   });
 
-  it('[EN6] the PROXY protocol counts from a trusted proxy', () => {
+  it('[EN30] the PROXY protocol counts from a trusted proxy', () => {
     expect(proxied({ remoteAddress: '10.1.1.1', proxied: '192.0.2.9' })).toBe('192.0.2.9');
     expect(proxied({ remoteAddress: '10.1.1.1', proxied: '10.2.2.2', forwardedFor: '192.0.2.9' })).toBe(
       '192.0.2.9',
@@ -412,7 +412,7 @@ describe('client addresses', () => {
     expect(proxied({ remoteAddress: '198.51.100.1', proxied: '192.0.2.9' })).toBe('198.51.100.1');
   });
 
-  it('[RL4] spells one address in one way', () => {
+  it('[EN8] spells one address in one way', () => {
     expect(normalise('0000:0000:0000:0000:0000:ffff:7f00:0001')).toBe('127.0.0.1');
     expect(normalise('::ffff:127.0.0.1')).toBe('127.0.0.1');
     expect(normalise('2001:0db8:0000:0000:0000:0000:0000:0001')).toBe('2001:db8::1');
@@ -421,7 +421,7 @@ describe('client addresses', () => {
 });
 
 describe('origins', () => {
-  it('[HT2] allows this cluster, its own loopback, and what is configured beside them', () => {
+  it('[HT7] allows this cluster, its own loopback, and what is configured beside them', () => {
     const edgeUrls = () => ['https://b.example'];
     const open = createOriginCheck({ allowed: undefined, publicUrl: 'https://a.example', edgeUrls });
     expect(['https://a.example', 'https://b.example', undefined].map(open)).toEqual([true, true, true]);

@@ -18,7 +18,7 @@ const LOOPBACK_HOSTS = new Set(['localhost', '127.0.0.1', '[::1]']);
 
 /**
  * Browsers name the page's origin on each WebSocket, and no page can change that; what names none is no browser, and its
- * token alone counts (SPEC HT2). Allowed are the origins of this cluster's edges, those that are configured beside them, and, when
+ * token alone counts (SPEC HT2, HT7). Allowed are the origins of this cluster's edges, those that are configured beside them, and, when
  * this edge itself is reached by loopback, every loopback origin, so that a development server may serve the page.
  */
 export function createOriginCheck({ allowed, publicUrl, edgeUrls }: OriginSettings): OriginCheck {

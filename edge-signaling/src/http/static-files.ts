@@ -52,7 +52,7 @@ interface StaticFile {
 
 /**
  * Serves a directory from memory. It is read once: a path is looked up in a table of what was found there, so that no
- * path can lead out of it (SPEC HT1). `/` and `/r/<room>` give the app's page.
+ * path can lead out of it (SPEC HT1, HT5). `/` and `/r/<room>` give the app's page.
  * @throws when the directory cannot be read
  */
 export async function createStaticFiles(root: string): Promise<HttpHandler> {

@@ -54,7 +54,7 @@ async function answeredInCrowd(method: string, body: HttpResponse['body']) {
 }
 
 describe('while connections are many', () => {
-  it('[RL8] [EN12] an answer closes its connection', async () => {
+  it('[RL8] [EN37] an answer closes its connection', async () => {
     for (const [method, body] of [
       ['get', 'the page'],
       ['head', LARGE],
@@ -64,7 +64,7 @@ describe('while connections are many', () => {
     }
   });
 
-  it('[RL8] [EN12] a large answer that is not read is not kept, and its connection counts as waiting still', async () => {
+  it('[RL8] [EN38] a large answer that is not read is not kept, and its connection counts as waiting still', async () => {
     const { response, told } = await answeredInCrowd('get', LARGE);
     expect([response.keptBytes, told.mock.calls.length]).toEqual([0, 0]);
   });

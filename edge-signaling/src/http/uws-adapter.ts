@@ -149,7 +149,7 @@ async function answer(
   const answered = await answerOrFault(handler, request);
   if (isAborted()) return;
   const isHead = request.method === 'HEAD';
-  // The library keeps all of a body that is to end its connection. Whoever is sent more counts as waiting still (SPEC EN12).
+  // The library keeps all of a body that is to end its connection. Whoever is sent more counts as waiting still (SPEC EN38).
   const mayClose = isHead || Buffer.byteLength(answered.body) <= MAX_KEPT_BYTES;
   const closes = mayClose && onAnswer() === 'closes';
   response.cork(() => {
@@ -172,7 +172,7 @@ function write(
 
 /**
  * Sends a body as the client takes it. Until it is all sent, the next request ends the connection: so who asks and does not
- * read costs nothing but what the kernel keeps (SPEC RL8).
+ * read costs nothing but what the kernel keeps (SPEC RL8, RL13).
  */
 function sendAsTaken(response: UwsResponse, body: Uint8Array): void {
   const [, isDone] = response.tryEnd(body, body.byteLength);

@@ -13,7 +13,7 @@ describe('whose limits an address counts for', () => {
     expect(keys('no address')).toEqual(['no address']);
   });
 
-  it('[EN8] one of IPv6 counts for its network and its site', () => {
+  it('[EN32] one of IPv6 counts for its network and its site', () => {
     expect(keys('2001:db8:1:2:3:4:5:6')).toEqual(['2001:db8:1:2::/64', '2001:db8:1::/48']);
     expect(keys('2001:0db8:0001:0002:ffff::9%eth0')).toEqual(['2001:db8:1:2::/64', '2001:db8:1::/48']);
     expect(keys('2001:db8::1')).toEqual(['2001:db8:0:0::/64', '2001:db8:0::/48']);
@@ -22,7 +22,7 @@ describe('whose limits an address counts for', () => {
     expect(keys('::5:6:7:8:9')).toEqual(['0:0:0:5::/64', '0:0:0::/48']);
   });
 
-  it('[EN8] nobody gets more sockets by more addresses of one network, and few by more networks of one site', () => {
+  it('[EN32] nobody gets more sockets by more addresses of one network, and few by more networks of one site', () => {
     const limits = new AddressLimits({ sockets: 4, connectsPerSecond: 100 }, new ManualClock());
     const open = (address: string): string => {
       const verdict = limits.judgeConnect(address);

@@ -10,7 +10,7 @@ export interface AddressKey {
 const SITE_SHARE = 16;
 
 /**
- * Whose limits an address counts for (SPEC EN8). One IPv4 address is one household or office; one of IPv6 is nobody, since
+ * Whose limits an address counts for (SPEC EN8, EN32). One IPv4 address is one household or office; one of IPv6 is nobody, since
  * whoever has one has 2^64, and often 65,536 times as many: their network (/64) counts as an address does, and so does
  * their site (/48), with a larger share.
  */
@@ -25,7 +25,7 @@ export function keysOf(address: string): readonly AddressKey[] {
 
 /**
  * Which site an address belongs to: what is shared equally, or in turn, is shared by sites, as one site would otherwise have
- * 65,536 parts of it, one for each /64 (SPEC BU1, BU15).
+ * 65,536 parts of it, one for each /64 (SPEC BU23, BU55, BU55).
  */
 export const siteOf = (address: string): string => keysOf(address).at(-1)?.key ?? address;
 

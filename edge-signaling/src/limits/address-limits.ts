@@ -28,7 +28,7 @@ interface AddressState {
 
 /**
  * Limits what one client address may do: sockets at a time, sockets that have not joined, new sockets in a second, and
- * guest tokens (SPEC RL3). An address of IPv6 counts for its network and its site (SPEC EN8). What holds nothing and did
+ * guest tokens (SPEC RL3). An address of IPv6 counts for its network and its site (SPEC EN32). What holds nothing and did
  * nothing lately is forgotten.
  */
 export class AddressLimits {

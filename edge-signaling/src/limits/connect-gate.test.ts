@@ -43,7 +43,7 @@ describe('ConnectGate', () => {
     expect(turn(500, 1)).toBe(500);
   });
 
-  it('[HE7] while those that are in wait too long, lets in fewer than that, and everybody again when it caught up', () => {
+  it('[HE13] while those that are in wait too long, lets in fewer than that, and everybody again when it caught up', () => {
     const { turn, setBehind } = gateOf(4);
     setBehind(true);
     expect([turn(500, 1), turn(500, 200)]).toEqual([1, 1]);

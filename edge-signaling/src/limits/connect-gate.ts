@@ -18,7 +18,7 @@ export interface ConnectGateSettings {
 const LATE_FOR_MS = 1_000;
 
 /**
- * Refuses connections that an edge could open but not serve (SPEC HE7). To open thousands at once takes so long that all of
+ * Refuses connections that an edge could open but not serve (SPEC HE7, HE13). To open thousands at once takes so long that all of
  * them give up, come back, and are opened for nothing again; refused in a moment, they go to another edge or wait, and
  * those that were let in are served. While turns of the event loop are short, everybody is let in.
  */

@@ -150,7 +150,7 @@ export function costOf<Name extends ClientRequestName>(
 
 /**
  * What coming in takes: a join, tracks, what is on the screen, and a few presses of a button. So much is due at once to
- * everybody who has drawn nothing lately (SPEC BU12).
+ * everybody who has drawn nothing lately (SPEC BU48).
  */
 export const costOfComingIn = (people: number): Cost => ({
   work: 100,

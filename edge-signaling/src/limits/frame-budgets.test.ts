@@ -22,7 +22,7 @@ const send = (guard: FrameGuard, count: number, byteLength = 50): number =>
     .length;
 
 describe('the frames of a connection', () => {
-  it('[RL2] are limited by number and by bytes, and after one too many none is read', () => {
+  it('[RL2] [RL10] are limited by number and by bytes, and after one too many none is read', () => {
     const { clock, connect, cut } = edgeOf();
     const byNumber = connect();
     expect(send(byNumber, 1_100, 1)).toBe(FRAMES.capacity);
@@ -46,7 +46,7 @@ describe('the frames of a connection', () => {
     }
   });
 
-  it('[BU17] are paid by the session, on its next connection too, and with those from before it was known', () => {
+  it('[BU17] [BU61] are paid by the session, on its next connection too, and with those from before it was known', () => {
     const { budgets, connect } = edgeOf();
     const purse = budgets.newPurse();
     const before = connect();
@@ -60,7 +60,7 @@ describe('the frames of a connection', () => {
     expect(again.onFrame(1)).toBe('flooding');
   });
 
-  it('[BU17] of a session that comes from another edge are a part of the whole', () => {
+  it('[BU62] of a session that comes from another edge are a part of the whole', () => {
     const { budgets, connect } = edgeOf();
     const guard = connect();
     guard.payFrom(budgets.carriedPurse(0), 'acme ann');
@@ -76,7 +76,7 @@ describe('one person with ten joins', () => {
       return guard;
     });
 
-  it('[BU17] sends with all of them together what one session may, and a little to come in with each', () => {
+  it('[BU63] sends with all of them together what one session may, and a little to come in with each', () => {
     const edge = edgeOf();
     const guards = joins(edge, 10);
     let read = 0;
@@ -86,21 +86,21 @@ describe('one person with ten joins', () => {
     expect(edge.cut).toEqual(Array(10).fill('person frames'));
   });
 
-  it('[BU19] is cut off on each so that it comes back by itself: what the others send is none of its doing', () => {
+  it('[BU65] is cut off on each so that it comes back by itself: what the others send is none of its doing', () => {
     const edge = edgeOf();
     const guards = joins(edge, 10);
     for (let round = 0; round < 1_000; round += 1) for (const guard of guards) guard.onFrame(50);
     expect(guards.map((guard) => guard.onFrame(50))).toEqual(Array(10).fill('rate_limited'));
   });
 
-  it('[BU17] finds no fresh budget by joining anew', () => {
+  it('[BU63] finds no fresh budget by joining anew', () => {
     const edge = edgeOf();
     send(joins(edge, 1)[0] ?? edge.connect(), FRAMES.capacity);
     const each = joins(edge, 10).map((guard) => send(guard, 1_000));
     expect(Math.max(...each)).toBeLessThan(FRAMES.capacity / 5);
   });
 
-  it('[BU17] is no trouble to another person, nor to their own quiet one', () => {
+  it('[BU63] is no trouble to another person, nor to their own quiet one', () => {
     const edge = edgeOf();
     const [quiet, ...others] = joins(edge, 10);
     const ann = edge.connect();
@@ -114,7 +114,7 @@ describe('one person with ten joins', () => {
 });
 
 describe('an address', () => {
-  it('[BU17] with a hundred connections that send 190 frames a second each has one budget; neighbours go on', () => {
+  it('[BU64] with a hundred connections that send 190 frames a second each has one budget; neighbours go on', () => {
     const { clock, connect, cut } = edgeOf();
     let flooders = Array.from({ length: 100 }, () => connect());
     const neighbours = Array.from({ length: 50 }, () => connect());
@@ -137,14 +137,14 @@ describe('an address', () => {
     expect(new Set(cut)).toEqual(new Set(['address frames']));
   });
 
-  it('[BU17] is told to come back where others use up what it shares', () => {
+  it('[BU65] is told to come back where others use up what it shares', () => {
     const { connect } = edgeOf(1);
     const guard = connect();
     send(guard, 500);
     expect(guard.onFrame(1)).toBe('rate_limited');
   });
 
-  it('[BU17] [EN8] of IPv6 is its network and its site', () => {
+  it('[BU64] [EN32] of IPv6 is its network and its site', () => {
     const { connect } = edgeOf(1);
     const each = Array.from({ length: 20 }, (_, host) => send(connect(`2001:db8:1:2::${host + 1}`), 200));
     expect(each[0]).toBeGreaterThanOrEqual(OF_SOCKET.capacity);
@@ -155,7 +155,7 @@ describe('an address', () => {
     expect(bySite.at(-1)).toBeLessThanOrEqual(OF_SOCKET.capacity);
   });
 
-  it('[BU17] that two thousand come in by within a few seconds cuts off none of them', () => {
+  it('[BU64] that two thousand come in by within a few seconds cuts off none of them', () => {
     const { clock, connect, cut } = edgeOf();
     const guards: FrameGuard[] = [];
     for (let tick = 0; tick < 100; tick += 1) {
@@ -170,7 +170,7 @@ describe('an address', () => {
     expect(cut).toEqual([]);
   });
 
-  it('[BU17] is forgotten when nobody has sent anything lately, as are persons', () => {
+  it('[BU34] is forgotten when nobody has sent anything lately, as are persons', () => {
     const { clock, budgets, connect } = edgeOf();
     const guard = connect();
     guard.payFrom(budgets.newPurse(), 'acme ann');

@@ -30,7 +30,7 @@ export const FRAME_BUDGETS: Readonly<Record<FrameScope, FrameSettings>> = {
     received: { capacity: 64 * KIB, refillPerSecond: 2 * KIB },
   },
 };
-/** What coming in takes: so much is due at once to each connection that sent nothing lately (SPEC BU12). */
+/** What coming in takes: so much is due at once to each connection that sent nothing lately (SPEC BU48). */
 export const FRAMES_OF_COMING_IN: Readonly<Record<Inflow, number>> = { frames: 30, received: 32 * KIB };
 
 /** `rate_limited` where others use up what is shared: the client comes back by itself. */
@@ -136,6 +136,6 @@ export class FrameGuard {
   }
 }
 
-/** One IPv6 address is nobody: its network and its site pay, which may have more (SPEC EN8). */
+/** One IPv6 address is nobody: its network and its site pay, which may have more (SPEC EN32). */
 const partOf = (draft: Draft<Inflow>, share: number): Draft<Inflow> =>
   share === 1 ? draft : { ...draft, part: 1 / share };

@@ -23,7 +23,7 @@ function edgeOf() {
 }
 
 describe('what people left in their purses', () => {
-  it('[BU18] is what they find when they join anew, though enough to come in', () => {
+  it('[BU66] is what they find when they join anew, though enough to come in', () => {
     const { budgets, begin } = edgeOf();
     const first = begin('acme ann');
     first.budget.spendAll({ work: 90, store: 120 });
@@ -40,7 +40,7 @@ describe('what people left in their purses', () => {
     expect(begin('acme bob').budget.levels.work).toBe(WORK.capacity);
   });
 
-  it('[BU18] counts once for several sessions: that which left least of each', () => {
+  it('[BU66] counts once for several sessions: that which left least of each', () => {
     const { budgets, begin } = edgeOf();
     const [one, other] = [begin('acme ann'), begin('acme ann')];
     one.budget.spendAll({ work: 60 });
@@ -55,7 +55,7 @@ describe('what people left in their purses', () => {
     expect(other.budget.levels.work).toBe(WORK.capacity - 30);
   });
 
-  it('[BU18] fills up meanwhile, is forgotten then, and is not kept of very many people', () => {
+  it('[BU66] fills up meanwhile, is forgotten then, and is not kept of very many people', () => {
     const { clock, budgets, begin } = edgeOf();
     const emptied = begin('acme ann');
     emptied.budget.spendAll({ work: 150 });
@@ -71,7 +71,7 @@ describe('what people left in their purses', () => {
     expect(budgets.left.size).toBe(10_000);
   });
 
-  it('[BU18] is remembered of a subject, and of guests, who have a new one each time, by address', () => {
+  it('[BU67] is remembered of a subject, and of guests, who have a new one each time, by address', () => {
     const [acme, sub] = [tenant('acme'), 'ann'];
     expect(rememberedAs({ tenant: acme, sub }, '192.0.2.1')).toBe(personOf({ tenant: acme, sub }));
     const guest = (address: string, name = 'guest-a') =>

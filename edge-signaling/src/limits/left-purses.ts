@@ -12,7 +12,7 @@ type Spendings = Pick<Purse, 'budget' | 'frames'>;
 
 /**
  * What was left in the purses of sessions that ended, or whose connection did: the next join of the same person finds no more than that in its own,
- * though enough to come in (SPEC BU18). Each guest token names somebody new, so that of guests the address is remembered; an
+ * though enough to come in (SPEC BU66, BU67). Each guest token names somebody new, so that of guests the address is remembered; an
  * honest one who comes in by it after a greedy one has what somebody has who comes from another edge.
  */
 export class LeftPurses {

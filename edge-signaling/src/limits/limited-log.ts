@@ -12,7 +12,7 @@ export interface LimitedWho {
   readonly tenantId?: string | undefined;
 }
 
-/** Counts who was limited by what, and says it now and then (SPEC BU8). */
+/** Counts who was limited by what, and says it now and then (SPEC BU40). */
 export class LimitedLog {
   readonly #settings: {
     readonly metrics: Pick<EdgeMetrics, 'limited'>;

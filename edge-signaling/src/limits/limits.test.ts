@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { AddressLimits } from './address-limits.ts';
 
 describe('TokenBucket', () => {
-  it('[RL1] gives a burst, then a steady rate, and never more than it holds', () => {
+  it('[RL1] [RL9] gives a burst, then a steady rate, and never more than it holds', () => {
     const clock = new ManualClock();
     const bucket = new TokenBucket({ capacity: 10, refillPerSecond: 2 }, clock);
     expect(bucket.take(10)).toBe(true);
@@ -49,7 +49,7 @@ describe('AddressLimits', () => {
     expect(tokens.at(-1)).toBe(false);
   });
 
-  it('[RL3] forgets an address that holds nothing', () => {
+  it('[RL11] forgets an address that holds nothing', () => {
     const clock = new ManualClock();
     const subject = limits(clock);
     subject.judgeConnect('a');

@@ -130,7 +130,7 @@ export class EdgeBudgets {
 
   /**
    * Charges the room and the tenant for somebody who comes in or comes back, of whom no more is known yet than an address: so sites
-   * share what there is (SPEC BU15). All of it is charged or nothing.
+   * share what there is (SPEC BU15, BU55). All of it is charged or nothing.
    */
   chargeEntry({
     address,
@@ -145,7 +145,7 @@ export class EdgeBudgets {
     return 'rate_limited';
   }
 
-  /** The same for what the answer carried: the next who come in from there wait until it is paid (SPEC BU4). */
+  /** The same for what the answer carried: the next who come in from there wait until it is paid (SPEC BU31). */
   spendEntry({ address, payers, cost, people }: Omit<Charge, 'purse'> & { readonly payers: Payers }): void {
     const accounts = accountsInside(this.#entries, payers, people);
     for (const { budget, draft } of draftsOn(accounts, siteOf(address), cost, people)) budget.spend(draft);
@@ -189,7 +189,7 @@ export class EdgeBudgets {
   }
 
   #accounts({ address, payers, people }: Pick<Charge, 'address' | 'payers' | 'people'>): Account[] {
-    // One IPv6 address is nobody: its network and its site pay (SPEC EN8).
+    // One IPv6 address is nobody: its network and its site pay (SPEC EN32).
     const accounts = keysOf(address).map(({ key, share }): Account => {
       const budget = this.#addresses.of(key);
       return { scope: 'address', budget, part: 1 / share };
@@ -258,7 +258,7 @@ export class Meter {
     const limit = this.#budgets.charge(charge);
     if (limit === undefined) return 'allowed';
     this.#budgets.limited(limit, whoOf(this.#address, payers));
-    // Who is held up by what others do is not to be dropped for it, such as by another tab of one's own (SPEC BU19).
+    // Who is held up by what others do is not to be dropped for it, such as by another tab of one's own (SPEC BU39).
     return limit.scope !== 'session' || this.#purse.patience.take(1) ? 'rate_limited' : 'flooding';
   }
 

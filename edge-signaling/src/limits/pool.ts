@@ -3,7 +3,7 @@ import { Budget, namesOf, ofEach } from './budget.ts';
 import type { BudgetSettings } from './budget.ts';
 import type { Resource } from './cost.ts';
 
-/** A budget that owes no more than it holds: after an attack it is in use again as soon as a full one is filled (SPEC BU12). */
+/** A budget that owes no more than it holds: after an attack it is in use again as soon as a full one is filled (SPEC BU50). */
 export class Pool<Name extends string = Resource> {
   readonly #settings: BudgetSettings<Name>;
   readonly #budget: Budget<Name>;

@@ -46,14 +46,14 @@ describe('a budget that many share', () => {
     expect(drain('ann')).toBeGreaterThanOrEqual(CAPACITY);
   });
 
-  it('[BU12] serves somebody who has drawn nothing when others have drawn all', () => {
+  it('[BU47] serves somebody who has drawn nothing when others have drawn all', () => {
     const { draw, drain } = sharedOf();
     for (const attacker of attackers(50)) drain(attacker);
     expect(Array.from({ length: START }, () => draw('ann'))).toEqual(Array(START).fill(1));
   });
 
   it.each([1, 2, 3, 4, 5])(
-    '[BU12] never refuses who draws less than an equal part, whatever up to 200 others do (seed %i)',
+    '[BU47] never refuses who draws less than an equal part, whatever up to 200 others do (seed %i)',
     (seed) => {
       const random = seededRandom(seed);
       const { clock, draw, drain } = sharedOf();
@@ -93,7 +93,7 @@ describe('a budget that many share', () => {
     ['that pause for eleven seconds', (name: string) => name, 11_000],
     ['that take a new name each second', (name: string, round: number) => `${name} ${round}`, 1_000],
     ['that pause and take new names', (name: string, round: number) => `${name} ${round >> 1}`, 11_000],
-  ])('[BU12] gives no more than three times what comes in to drawers %s', (_, nameOf, pauseMs) => {
+  ])('[BU49] gives no more than three times what comes in to drawers %s', (_, nameOf, pauseMs) => {
     const { clock, budget, drain } = sharedOf();
     let drawn = 0;
     const rounds = 60;
@@ -110,7 +110,7 @@ describe('a budget that many share', () => {
     expect(budget.resting).toBeLessThanOrEqual(256);
   });
 
-  it('[BU12] one that has just drawn its start gets no other one by a pause, while newcomers do', () => {
+  it('[BU48] one that has just drawn its start gets no other one by a pause, while newcomers do', () => {
     const { clock, draw, drain } = sharedOf();
     const crowd = attackers(500);
     for (const attacker of crowd) drain(attacker);
@@ -128,7 +128,7 @@ describe('a budget that many share', () => {
     expect(again).toBeLessThanOrEqual(20 * 11 * 0.2 + START);
   });
 
-  it('[BU12] is in use again a moment after an attack, however long that was', () => {
+  it('[BU50] is in use again a moment after an attack, however long that was', () => {
     const { clock, drain } = sharedOf();
     for (let second = 0; second < 600; second += 1) {
       for (const attacker of attackers(100)) drain(`${attacker} ${second}`);
@@ -138,7 +138,7 @@ describe('a budget that many share', () => {
     expect(drain('ann')).toBeGreaterThanOrEqual(CAPACITY);
   });
 
-  it('[BU12] what is given back of a debt that was written off is not drawn again', () => {
+  it('[BU51] what is given back of a debt that was written off is not drawn again', () => {
     const { clock, budget, drain } = sharedOf();
     for (let second = 0; second < 60; second += 1) {
       for (const attacker of attackers(100)) drain(`${attacker} ${second}`);
@@ -151,7 +151,7 @@ describe('a budget that many share', () => {
     expect(drain('mallory')).toBeLessThanOrEqual(START);
   });
 
-  it('[BU12] one who has drawn more than an equal part waits for those who have not', () => {
+  it('[BU47] one who has drawn more than an equal part waits for those who have not', () => {
     const { clock, draw, drain } = sharedOf();
     drain('mallory');
     for (let step = 0; step < 100; step += 1) {
@@ -161,7 +161,7 @@ describe('a budget that many share', () => {
     }
   });
 
-  it('[BU12] nobody gains by what is given back', () => {
+  it('[BU51] nobody gains by what is given back', () => {
     const { clock, budget, drain } = sharedOf();
     drain('mallory');
     drain('ann');
@@ -176,7 +176,7 @@ describe('a budget that many share', () => {
     expect(drain('ann') + drain('mallory')).toBeLessThanOrEqual(2 * PER_SECOND);
   });
 
-  it('[BU12] who draws no more is not counted any longer', () => {
+  it('[BU52] who draws no more is not counted any longer', () => {
     const { clock, budget, draw } = sharedOf();
     for (const attacker of attackers(1_000)) draw(attacker);
     expect(budget.drawers).toBe(1_000);
@@ -186,7 +186,7 @@ describe('a budget that many share', () => {
     expect(budget.resting).toBeLessThanOrEqual(256);
   });
 
-  it('[BU5] is forgotten with its owner when nobody has drawn from it lately', () => {
+  it('[BU34] is forgotten with its owner when nobody has drawn from it lately', () => {
     const clock = new ManualClock();
     const book = new BudgetBook<string>(() => new SharedBudget(BUDGETS.address, clock));
     const cost: Cost = { store: 40 };
@@ -253,7 +253,7 @@ describe('what a charge costs to count', () => {
     };
   }
 
-  it('[BU12] is the same for ten, a thousand and a hundred thousand who share', () => {
+  it('[BU53] is the same for ten, a thousand and a hundred thousand who share', () => {
     const works = [10, 1_000, 100_000].map(workOf);
     expect(works.map(({ walks }) => walks)).toEqual([0, 0, 0]);
     const [ten = 0, ...others] = works.map(({ readsPerCharge }) => readsPerCharge);

@@ -18,12 +18,12 @@ function gateOf(maxSockets: number, connectsPerSecond = 1) {
 }
 
 describe('TcpGate', () => {
-  it('[EN12] lets everybody in while few wait', () => {
+  it('[EN36] lets everybody in while few wait', () => {
     const { judge } = gateOf(1_000);
     expect(judge(250, '192.0.2.1')).toEqual({ allowed: 250, full: 0, ofAddress: 0 });
   });
 
-  it('[EN12] lets in of one address what its limit allows while it is crowded, and others as before', () => {
+  it('[EN36] lets in of one address what its limit allows while it is crowded, and others as before', () => {
     const { clock, gate, judge } = gateOf(1_000);
     judge(250, '192.0.2.1');
     expect(judge(50, '192.0.2.1')).toEqual({ allowed: 0, full: 0, ofAddress: 50 });
@@ -36,7 +36,7 @@ describe('TcpGate', () => {
     expect(judge(50, '192.0.2.2').allowed).toBe(5);
   });
 
-  it('[EN12] leaves places free when a hundred addresses and ten sites take what they may', () => {
+  it('[EN36] leaves places free when a hundred addresses and ten sites take what they may', () => {
     const { judge } = gateOf(3_840, 100);
     for (let address = 0; address < 100; address += 1) judge(1_000, `192.0.2.${address}`);
     for (let site = 0; site < 10; site += 1)
@@ -45,7 +45,7 @@ describe('TcpGate', () => {
     expect(judge(6, '198.51.100.1')).toEqual({ allowed: 6, full: 0, ofAddress: 0 });
   });
 
-  it('[EN12] does not hold against an address what was served or has ended by itself', () => {
+  it('[EN37] does not hold against an address what was served or has ended by itself', () => {
     const { clock, gate, judge } = gateOf(1_000);
     judge(250, undefined);
     const address = '192.0.2.1';
@@ -64,7 +64,7 @@ describe('TcpGate', () => {
     gate.served('192.0.2.200');
   });
 
-  it('[EN12] counts one connection as served once, whatever it asks, where connections are told apart', () => {
+  it('[EN37] counts one connection as served once, whatever it asks, where connections are told apart', () => {
     const { gate, judge } = gateOf(1_000, 1_000);
     const address = '192.0.2.1';
     judge(5, address);
@@ -75,7 +75,7 @@ describe('TcpGate', () => {
     expect(judge(20, address).allowed).toBe(9);
   });
 
-  it('[EN12] gives an address no more than its share beyond what it had before, whatever its connections ask', () => {
+  it('[EN36] gives an address no more than its share beyond what it had before, whatever its connections ask', () => {
     const { gate, judge } = gateOf(3_840, 10_000);
     const address = '192.0.2.1';
     judge(960, address);

@@ -52,7 +52,7 @@ function openLink(port: number, logger: Logger, caFile?: AuthorityFile): Control
   });
 }
 
-it('[OP3] a certificate that is not believed is said in words, once', async () => {
+it('[OP12] a certificate that is not believed is said in words, once', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'plenary-tls-'));
   const { certFile, keyFile } = createAuthority(folder, 'theirs').issue('node');
   const server = createServer({ cert: readFileSync(certFile), key: readFileSync(keyFile) });
@@ -85,7 +85,7 @@ it('[OP3] a certificate that is not believed is said in words, once', async () =
   }
 });
 
-it('[OP3] a node that is named by https and speaks plain HTTP is told apart from one that is not reached', async () => {
+it('[OP12] a node that is named by https and speaks plain HTTP is told apart from one that is not reached', async () => {
   const server = createHttpServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const logger = silentLogger();

@@ -56,7 +56,7 @@ describe('a control link', () => {
     await cluster.stop();
   });
 
-  it('[CL3] tells that its node is gone where nobody listens any more, once', async () => {
+  it('[CL18] tells that its node is gone where nobody listens any more, once', async () => {
     await cluster.mediaNode(0).kill();
     await waitFor('the refusal', () => losses.includes('refused'));
     expect(losses).toEqual(['broken', 'refused']);
@@ -79,7 +79,7 @@ describe('a control link', () => {
     }
   });
 
-  it('[CL3] only says that it is silent where connections are taken and nothing comes', async () => {
+  it('[CL3] [CL18] only says that it is silent where connections are taken and nothing comes', async () => {
     cluster.mediaNode(0).stopBeating();
     await waitFor('the silence', () => losses.length > 0);
     expect([...new Set(losses)]).toEqual(['silent']);
@@ -87,7 +87,7 @@ describe('a control link', () => {
 });
 
 describe('isRefusal', () => {
-  it('[CL3] takes nothing else for a refusal', () => {
+  it('[CL18] takes nothing else for a refusal', () => {
     const failed = (code: string): Error => Object.assign(new Error(code), { code });
     const wrapped = (error: unknown): Error => Object.assign(new Error('ws'), { description: { error } });
     for (const code of ['ECONNREFUSED', 'ECONNRESET'])

@@ -3,13 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { NODE_LOST_AFTER_MS, reconnectAfterMs, troubleOf, troubleOfFailure } from './control-link.ts';
 
 describe('a control link that somebody meddles with', () => {
-  it('[CL10] is opened again before its node counts as lost, as one that breaks', () => {
+  it('[CL28] is opened again before its node counts as lost, as one that breaks', () => {
     expect(reconnectAfterMs(true)).toBeLessThan(NODE_LOST_AFTER_MS.broken);
     // One that was never up is not tried in haste.
     expect(reconnectAfterMs(false)).toBeGreaterThan(reconnectAfterMs(true));
   });
 
-  it('[CL10] is told from an end that proves nothing, and from one that does not answer', () => {
+  it('[CL29] is told from an end that proves nothing, and from one that does not answer', () => {
     const unauthorised = new PlenaryError('unauthorised');
     expect(troubleOf(unauthorised, true)).toBe('meddled');
     expect(troubleOf(unauthorised, false)).toBe('other_secret');
@@ -25,7 +25,7 @@ describe('a control link that cannot be opened', () => {
     ['certificate has expired', 'tls_refused'],
     ['unable to verify the first certificate', 'tls_refused'],
     ['00:error:0A00010B:SSL routines::wrong version number', 'tls_refused'],
-  ])('[HL6] [OP3] by "%s" is told as %s', (why, trouble) => {
+  ])('[HL6] [OP12] by "%s" is told as %s', (why, trouble) => {
     // As Engine.IO hands it on.
     const failure = Object.assign(new Error('websocket error'), { description: { error: new Error(why) } });
     expect(troubleOfFailure(failure)).toBe(trouble);

@@ -100,7 +100,7 @@ const LINK_ADVICE: Readonly<Record<LinkTrouble, string>> = {
 
 /**
  * A node whose link is down for longer is lost, in milliseconds. A connection may break and come again at once; where the
- * beats have stopped, the node has said nothing for three of them already (SPEC CL3).
+ * beats have stopped, the node has said nothing for three of them already (SPEC CL3, CL18).
  */
 export const NODE_LOST_AFTER_MS: Readonly<Record<LinkLoss, number>> = {
   broken: 1_000,
@@ -116,7 +116,7 @@ export function troubleOf(error: PlenaryError, isUp: boolean): LinkTrouble {
 
 /**
  * When a link is opened anew that the other end, or this one, has ended. One that was up is opened as soon as one that breaks, so
- * that whoever meddles with it does no more than whoever cuts the line (SPEC CL10).
+ * that whoever meddles with it does no more than whoever cuts the line (SPEC CL28).
  */
 export const reconnectAfterMs = (wasUp: boolean): number =>
   wasUp ? RECONNECT_FIRST_MS : RECONNECT_LATEST_MS;

@@ -112,7 +112,7 @@ describe('the links to media nodes', () => {
     expect(links.all()).toHaveLength(2);
   });
 
-  it('[CL9] stay while they are up, whatever address the registry then names', () => {
+  it('[CL26] stay while they are up, whatever address the registry then names', () => {
     const { links, linkTo, told } = openLinks();
     links.reconcile([mediaNodeRecord('a')]);
     const link = linkTo('a');
@@ -164,7 +164,7 @@ describe('the links to media nodes', () => {
     expect(links.lost(3_000)).toEqual([]);
   });
 
-  it('[CL13] come up one after the other where very many nodes are announced: who is up makes room at once', () => {
+  it('[CL31] come up one after the other where very many nodes are announced: who is up makes room at once', () => {
     const { links, linkTo } = openLinks();
     const nodes = Array.from({ length: 150 }, (_, index) => announced(`node-${index}`));
     links.reconcile(nodes);

@@ -181,7 +181,7 @@ describe('MediaWatch', () => {
     expect(socket.told).toEqual([]);
   });
 
-  it('[CL5] asks a node again for a peer whose question failed over a link that holds', async () => {
+  it('[CL22] asks a node again for a peer whose question failed over a link that holds', async () => {
     const { parts, watch } = watching();
     const link = parts.links.add('node');
     parts.hold(await parts.place('ann', 'node'), new RecordingSocket());

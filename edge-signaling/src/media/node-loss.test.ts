@@ -42,7 +42,7 @@ describe('a media node whose link is down', () => {
     expect(socket.told.filter((name) => name === 'media.lost')).toHaveLength(1);
   });
 
-  it('[CL3] is lost at once when its host says that nobody listens there, and is lost once', async () => {
+  it('[CL18] is lost at once when its host says that nobody listens there, and is lost once', async () => {
     const { watch, socket, link } = await watching();
     watch.onDown(link, 'broken');
     watch.onDown(link, 'refused');

@@ -103,7 +103,7 @@ describe('Placer', () => {
     expect((await placer.host(await requestOf({}))).placement.mediaNodeId).toBe('node');
   });
 
-  it('[CL11] refuses nobody for a link that is down to the node of before, once the registry tells of the one of now', async () => {
+  it('[CL30] refuses nobody for a link that is down to the node of before, once the registry tells of the one of now', async () => {
     const { parts, placer, requestOf, link } = await placing();
     link.isUp = false;
     parts.onRead = () => {

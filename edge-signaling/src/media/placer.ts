@@ -232,7 +232,7 @@ export class Placer {
     const { directory, links, logger } = this.#settings;
     let choice = this.#countedChoice(request, excluded, false);
     if (choice.mediaNodeId === null) {
-      // A node may have been announced within the last second, also one that counted as lost (SPEC CL11).
+      // A node may have been announced within the last second, also one that counted as lost (SPEC CL30).
       await directory.refresh();
       choice = this.#countedChoice(request, excluded, true);
     }

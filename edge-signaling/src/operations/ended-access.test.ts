@@ -23,7 +23,7 @@ describe('what was ended a moment ago', () => {
     ['of the person in the room', { roomId: ROOM, person: 'ann' }, true],
     ['of another room', { roomId: room('other'), person: undefined }, false],
     ['of another person', { roomId: ROOM, person: 'bob' }, false],
-  ])('[OP4] is found %s among ten thousand others', (_of, scope, isCovered) => {
+  ])('[OP15] is found %s among ten thousand others', (_of, scope, isCovered) => {
     const { ended, ann } = begin();
     ended.note({ tenantId: TENANT, ...scope });
     for (let index = 0; index < 10_000; index += 1)
@@ -32,7 +32,7 @@ describe('what was ended a moment ago', () => {
     expect(ended.covers({ ...ann, grants: { ...ann.grants, tenant: tenant('another') } })).toBe(false);
   });
 
-  it('[OP4] is forgotten after ninety seconds, and what was ended again since then is not', () => {
+  it('[OP15] is forgotten after ninety seconds, and what was ended again since then is not', () => {
     const { clock, ended, ann } = begin();
     const scopes: readonly EndedScope[] = [
       { tenantId: TENANT, roomId: ROOM, person: undefined },

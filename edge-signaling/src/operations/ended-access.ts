@@ -22,7 +22,7 @@ const LEEWAY_MS = CLOCK_LEEWAY_SECONDS * 1_000;
 /** Far more than operators end in that time; which sessions are over is in the store as well. */
 const MAX_REMEMBERED = 100_000;
 
-/** What was ended a moment ago, so that who was on the way in does not stay (SPEC OP4). */
+/** What was ended a moment ago, so that who was on the way in does not stay (SPEC OP15). */
 export class EndedAccess {
   readonly #clock: Clock;
   /** When each scope was ended last, the oldest first: an operator's script may end thousands at once. */

@@ -82,7 +82,7 @@ describe('an operator', () => {
       expect(await ask(cluster.edge(0), ADMIN_ROOMS_PATH, wrong)).toBe(400);
   });
 
-  it('[OP4] [RJ4] takes a person out of a room: they go, stay out by every token, and nobody else notices', async () => {
+  it('[OP14] [RJ4] [RJ16] takes a person out of a room: they go, stay out by every token, and nobody else notices', async () => {
     const ann = await enter(0, TEST_API_KEY, 'kicked', 'ann');
     const ben = await enter(1, TEST_API_KEY, 'kicked', 'ben');
     const namesake = await enter(0, OTHER, 'kicked', 'ann');
@@ -111,7 +111,7 @@ describe('an operator', () => {
     }
   });
 
-  it('[RJ4] without --end who is in stays, and comes back by none of the older tokens', async () => {
+  it('[RJ16] without --end who is in stays, and comes back by none of the older tokens', async () => {
     const ann = await enter(0, TEST_API_KEY, 'stays', 'ann');
     const request = { tenant: TEST_API_KEY, person: 'ann', end: false };
     expect(await ask(cluster.edge(0), ADMIN_REVOKE_PATH, request)).toEqual({ edgeId: 'edge-1', ended: 0 });
@@ -122,7 +122,7 @@ describe('an operator', () => {
     );
   });
 
-  it('[OP4] is told of an API key that nobody has, instead of having taken nothing away', async () => {
+  it('[OP17] is told of an API key that nobody has, instead of having taken nothing away', async () => {
     for (const request of [
       { tenant: 'acmee', end: true },
       { end: true },
@@ -132,7 +132,7 @@ describe('an operator', () => {
       expect([400, 404]).toContain(await ask(cluster.edge(0), ADMIN_REVOKE_PATH, request));
   });
 
-  it('[OP4] reaches whose edge died a moment ago, as soon as they come up elsewhere', async () => {
+  it('[OP16] reaches whose edge died a moment ago, as soon as they come up elsewhere', async () => {
     const doomed = await cluster.addEdge('edge-3', {
       PLENARY_API_KEYS: `${TEST_API_KEY}:${TEST_API_SECRET},${OTHER}:${OTHER_SECRET}`,
     });
@@ -147,7 +147,7 @@ describe('an operator', () => {
     expect(await byeOf(again)).toBe('access_revoked');
   });
 
-  it('[OP4] ends a session of a dead edge also on an edge that never heard of it', async () => {
+  it('[OP16] ends a session of a dead edge also on an edge that never heard of it', async () => {
     const doomed = await cluster.addEdge('edge-4', {
       PLENARY_API_KEYS: `${TEST_API_KEY}:${TEST_API_SECRET},${OTHER}:${OTHER_SECRET}`,
     });

@@ -36,7 +36,7 @@ async function edgeWithAnn(answer: () => Promise<void>) {
 const REFUSED = new PlenaryError('store_unavailable');
 
 describe('an operator who takes access away', () => {
-  it('[OP4] ends sessions before the store answers, and where it refuses, and is told both', async () => {
+  it('[OP18] ends sessions before the store answers, and where it refuses, and is told both', async () => {
     const { ann, ended, endedAccess, revoke } = await edgeWithAnn(() => {
       // By now who is in has to go already.
       expect([ended, endedAccess.covers(ann)]).toEqual([[ann], true]);
@@ -47,13 +47,13 @@ describe('an operator who takes access away', () => {
     expect(JSON.stringify(answer?.body)).toMatch(/store_unavailable.*1 session ended here.*ask again/);
   });
 
-  it('[OP4] without --end ends nobody, also where the store refuses', async () => {
+  it('[OP14] without --end ends nobody, also where the store refuses', async () => {
     const { ann, ended, endedAccess, revoke } = await edgeWithAnn(() => Promise.reject(REFUSED));
     expect((await revoke(false))?.status).toBe(503);
     expect([ended, endedAccess.covers(ann)]).toEqual([[], false]);
   });
 
-  it('[OP4] a fault that is none of the store is no answer', async () => {
+  it('[OP18] a fault that is none of the store is no answer', async () => {
     const { ended, revoke } = await edgeWithAnn(() => Promise.reject(new Error('a bug')));
     await expect(revoke(true)).rejects.toThrow('a bug');
     expect(ended).toHaveLength(1);

@@ -38,7 +38,7 @@ export interface OperationsSettings {
   readonly rejoinWithinSeconds: number;
 }
 
-/** What operators see of this edge's rooms, by tenant, and take away from their people (SPEC OP4). */
+/** What operators see of this edge's rooms, by tenant, and take away from their people (SPEC OP4, OP14). */
 export function edgeOperations(settings: OperationsSettings): AdminActions {
   const { edgeId, localRooms } = settings;
   return {

@@ -74,7 +74,7 @@ describe('Sweeper', () => {
     expect(await parts.placements.placementOf(ROOM, held.peerId)).toBeDefined();
   });
 
-  it('[HE3] asks the other edges for many sessions in one message', async () => {
+  it('[HE10] asks the other edges for many sessions in one message', async () => {
     const { parts, sweeper } = sweeping();
     for (const name of ['a', 'b', 'c']) await parts.place(name, 'node');
     sweeper.note(ROOM);

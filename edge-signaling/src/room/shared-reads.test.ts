@@ -28,7 +28,7 @@ describe('SharedReads', () => {
     expect(begun).toHaveLength(1);
   });
 
-  it('[BU3] who asks while one is under way gets the next one, which begins when that has ended', async () => {
+  it('[BU27] who asks while one is under way gets the next one, which begins when that has ended', async () => {
     const { begun, read, end } = counted();
     const first = read();
     await expect.poll(() => begun.length).toBe(1);
@@ -40,7 +40,7 @@ describe('SharedReads', () => {
     expect(begun).toHaveLength(2);
   });
 
-  it('[BU3] a reading that fails fails those who share it, and no other', async () => {
+  it('[BU28] a reading that fails fails those who share it, and no other', async () => {
     const { read, end } = counted();
     const failing = [read(), read()];
     const other = read('other');

@@ -9,7 +9,7 @@ interface Reads<Value> {
 }
 
 /**
- * Readings that all who want the same share (SPEC BU3). Each begins after the last of those who share it has asked, so that
+ * Readings that all who want the same share (SPEC BU3, BU27). Each begins after the last of those who share it has asked, so that
  * nobody is given what is older than their question; of one key there is one at a time. So a crowd that asks for the same
  * costs two readings, however large it is.
  */

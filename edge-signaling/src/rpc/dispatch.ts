@@ -77,7 +77,7 @@ export class Dispatcher {
     if (message.payloads.length !== 1 || more.length > 0) {
       return refusal('malformed_message', 'A message carries exactly one payload.');
     }
-    // Measured as it came, before anything parsed it (SPEC EN1).
+    // Measured as it came, before anything parsed it (SPEC EN1, EN15).
     if (payload instanceof UnreadPayload) return refusal(payload.code, payload.detail);
     const { phase } = connection.state;
     if (!PHASES_OF_REQUEST[name].includes(phase)) {

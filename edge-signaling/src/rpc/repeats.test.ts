@@ -187,12 +187,12 @@ const ROWS: readonly Row[] = [
 ];
 
 describe('what is so already', () => {
-  it('[BU4] is looked at for every request of the protocol', () => {
+  it('[BU33] is looked at for every request of the protocol', () => {
     const named = [...ROWS.map(({ name }) => name), ...Object.keys(ANSWERED_ANEW)];
     expect(named.toSorted()).toEqual(Object.keys(CLIENT_REQUESTS).toSorted());
   });
 
-  it.each(ROWS)('[BU4] costs neither calls nor the store nor telling anybody: $name', async ({ repeat }) => {
+  it.each(ROWS)('[BU33] costs neither calls nor the store nor telling anybody: $name', async ({ repeat }) => {
     const ann = await somebody();
     const again = repeat(ann);
     // What is settled by the first is so from then on.

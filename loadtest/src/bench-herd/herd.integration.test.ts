@@ -38,7 +38,7 @@ it(
 );
 
 it(
-  '[HE5] 200 people of an edge that restarts, and then of the next ones, are all back as who they were',
+  '[HE11] 200 people of an edge that restarts, and then of the next ones, are all back as who they were',
   async () => {
     const shape = { ...SHAPE, clients: 200 };
     cluster = await startHerdSite(shape);

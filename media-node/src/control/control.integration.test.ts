@@ -64,7 +64,7 @@ describe('the control link', () => {
     other.close();
   });
 
-  test('[CL3] an edge may not ask for pipes, nor a node speak for peers', async () => {
+  test('[CL20] an edge may not ask for pipes, nor a node speak for peers', async () => {
     await expect(edge.raw('pipe.locate', { roomId: 'r', trackId: 't' })).resolves.toMatchObject({
       ok: false,
       error: { code: 'forbidden' },
@@ -110,7 +110,7 @@ describe('the control link', () => {
 });
 
 describe('a caller that sends too much', () => {
-  test('[EN1] nested thousands deep is answered as malformed, and nobody is told', async () => {
+  test('[EN15] nested thousands deep is answered as malformed, and nobody is told', async () => {
     const other = await connectEdge(testNode);
     const nested = '['.repeat(6_000) + ']'.repeat(6_000);
     const answer = await other.rawFrame(999, `2999["peer.drop",${nested}]`);
@@ -168,7 +168,7 @@ describe('a peer', () => {
     await nothingHeld();
   });
 
-  test('[BU10] what is so already takes no call, and is told so', async () => {
+  test('[BU44] what is so already takes no call, and is told so', async () => {
     const { metrics } = testNode.node;
     const roomId = testRoom('repeats');
     const first = await TestPeer.admit(store, testNode, edge, roomId);
@@ -220,7 +220,7 @@ describe('a peer', () => {
     await nothingHeld();
   });
 
-  test('[BU10] one that is admitted anew again and again is refused, stays as it is, and harms nobody else', async () => {
+  test('[BU43] one that is admitted anew again and again is refused, stays as it is, and harms nobody else', async () => {
     const roomId = testRoom('admissions');
     const peer = await TestPeer.admit(store, testNode, edge, roomId);
     const { epoch } = peer.placed;
@@ -327,7 +327,7 @@ describe('a peer', () => {
     await nothingHeld();
   });
 
-  test('[CL5] a link that comes late, and goes at once, takes nobody from the one that stands', async () => {
+  test('[CL23] a link that comes late, and goes at once, takes nobody from the one that stands', async () => {
     const caller = { kind: 'edge', id: 'edge-c', incarnation: mintIncarnation() } as const;
     const standing = await connectEdge(testNode, caller);
     const peer = await TestPeer.admit(store, testNode, standing, testRoom('late'));

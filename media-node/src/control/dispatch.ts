@@ -7,7 +7,7 @@ import type { NodeBudgets } from './node-budgets.ts';
 /** A control link as those who answer it see it. */
 type AnsweredLink = Pick<ControlLink, 'caller' | 'asker' | 'notify' | 'close'>;
 
-/** Which kind of caller may send which request: an edge speaks for peers, a node for pipes (SPEC CL3). */
+/** Which kind of caller may send which request: an edge speaks for peers, a node for pipes (SPEC CL20). */
 const callerOf = (name: ControlRequestName): ControlCaller['kind'] =>
   name.startsWith('pipe.') ? 'media-node' : 'edge';
 

@@ -85,7 +85,7 @@ export class NodeLinks implements RemoteNodes {
 
   /**
    * Closes all links. One that is being opened, to a node that may be silent for seconds, is closed when it is open: a stop has other
-   * things to end (SPEC LC1).
+   * things to end (SPEC LC16).
    */
   close(): void {
     this.#closed = true;

@@ -27,7 +27,7 @@ afterEach(async () => {
 const nothingHeld = (): Promise<void> => untilFreed(testNode.node.metrics);
 
 describe('a peer whose edge is lost', () => {
-  test('[CL5] peers of a broken link stay for the grace, are taken up by another edge, or leave the roster', async () => {
+  test('[CL5] [CL21] peers of a broken link stay for the grace, are taken up by another edge, or leave the roster', async () => {
     const roomId = testRoom('orphans');
     const first = await connectEdge(testNode, { kind: 'edge', id: 'edge-a', incarnation: mintIncarnation() });
     const kept = await TestPeer.admit(store, testNode, first, roomId);
@@ -62,7 +62,7 @@ describe('a peer whose edge is lost', () => {
     await nothingHeld();
   });
 
-  test('[CL5] a link of the same life of an edge hears of its peers by itself, and keeps whom the edge asks for', async () => {
+  test('[CL22] a link of the same life of an edge hears of its peers by itself, and keeps whom the edge asks for', async () => {
     const caller = { kind: 'edge', id: 'edge-b', incarnation: mintIncarnation() } as const;
     const first = await connectEdge(testNode, caller);
     const roomId = testRoom('again');

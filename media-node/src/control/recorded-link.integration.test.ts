@@ -121,7 +121,7 @@ describe('somebody between an edge and a media node', () => {
     edge.close();
   });
 
-  test('[CL10] who changes one bit ends the link', async () => {
+  test('[CL27] who changes one bit ends the link', async () => {
     const { mediaNodeId } = testNode.config;
     const edge = await TestEdge.connect({ url, mediaNodeId, clusterSecret: TEST_SECRET });
     between.isMeddling = true;

@@ -28,7 +28,7 @@ describe('PeerBudgets', () => {
     expect(() => spend('ann', 1)).toThrow('Too many changes');
   });
 
-  it('[BU10] forget peers that spent nothing lately', () => {
+  it('[BU34] forget peers that spent nothing lately', () => {
     const { clock, budgets, spend } = budgetsOf();
     for (let index = 0; index < 1_000; index += 1) spend(`peer-${index}`, 1);
     clock.advance(1_000);

@@ -155,7 +155,7 @@ async function admitted() {
 }
 
 describe('Peer', () => {
-  it('[BU4] tells the room once of a publication that was answered in time', async () => {
+  it('[EP11] tells the room once of a publication that was answered in time', async () => {
     const { publish } = await admitted();
     expect(await publish()).toBe(1);
     expect(await publish()).toBe(0);
@@ -184,7 +184,7 @@ describe('Peer', () => {
     expect(await publish()).toBe(1);
   });
 
-  it('[BU10] says that it is there, and no traffic, while its budget is spent', async () => {
+  it('[BU46] says that it is there, and no traffic, while its budget is spent', async () => {
     const { ann, budget, timers } = await admitted();
     budget.isSpent = true;
     expect(await ann.traffic()).toEqual({});

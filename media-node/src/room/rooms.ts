@@ -151,7 +151,7 @@ export class Rooms {
 
   /**
    * A control link opened: peers whose link of the same life of the edge broke are heard of on this one. Whom the edge does
-   * not ask for within the grace it has forgotten (SPEC CL5).
+   * not ask for within the grace it has forgotten (SPEC CL22).
    */
   linkOpened(link: PeerLink): void {
     if (link.caller.kind !== 'edge') return;

@@ -179,7 +179,7 @@ describe('a change of a consumer', () => {
   const consumerId = CONSUMER_ID.parse('consumer-1');
   const changes = { consumerId, paused: true, priority: 5, preferredLayers: { spatialLayer: 1 } };
 
-  test('[BU10] that is so already takes no call', async () => {
+  test('[BU44] that is so already takes no call', async () => {
     const { subscriptions, add, calls } = subscribed();
     await add();
     expect(subscriptions.countChanges([changes])).toBe(3);
@@ -198,7 +198,7 @@ describe('a change of a consumer', () => {
     expect(subscriptions.countChanges([{ ...changes, consumerId: CONSUMER_ID.parse('gone') }])).toBe(0);
   });
 
-  test('[BU10] that failed is made again when it is asked for again', async () => {
+  test('[BU45] that failed is made again when it is asked for again', async () => {
     const { subscriptions, add, calls, failing } = subscribed();
     await add();
     failing.add('layers');
@@ -208,7 +208,7 @@ describe('a change of a consumer', () => {
     expect(calls).toEqual(['layers', 'priority', 'paused', 'layers']);
   });
 
-  test('[BU10] tracks that are consumed already are no new ones', async () => {
+  test('[BU44] tracks that are consumed already are no new ones', async () => {
     const { subscriptions, add } = subscribed();
     expect(subscriptions.countNew([CAMERA, CAMERA])).toBe(1);
     await add();

@@ -282,7 +282,7 @@ export class Subscriptions {
   }
 }
 
-/** Of what a client asks for, what is not so already (SPEC BU10). */
+/** Of what a client asks for, what is not so already (SPEC BU44). */
 function changesOf(
   { layers, priority, paused }: Subscription,
   update: ConsumerUpdate,

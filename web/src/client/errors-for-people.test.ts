@@ -20,7 +20,7 @@ describe('errors for people', () => {
   });
 
   test.each(ERROR_CODES.filter((code) => !FAULTS.includes(code)))(
-    '[RJ6] %s is not told as a fault of the server',
+    '[RJ24] %s is not told as a fault of the server',
     (code) => {
       expect(Object.values(errorForPeople(code)).join(' ')).not.toMatch(/\bfault\b|went wrong|crash/iu);
     },

@@ -66,7 +66,7 @@ describe('getToken of an application', () => {
     });
   });
 
-  test('[RJ10] that fails while one comes back is asked again until it has a token', async () => {
+  test('[RJ29] that fails while one comes back is asked again until it has a token', async () => {
     vi.spyOn(Math, 'random').mockReturnValue(0);
     const edge = new ScriptedEdge();
     const asked: boolean[] = [];

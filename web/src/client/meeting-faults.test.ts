@@ -176,7 +176,7 @@ describe('when things break', () => {
     expect(edge.requests('session.confirm')).toEqual([{ sessionToken: 'session-token' }]);
   });
 
-  test('[SK2] a token that was overtaken is given up for a join with another key', async () => {
+  test('[SK13] a token that was overtaken is given up for a join with another key', async () => {
     const edge = new ScriptedEdge();
     edge.on.resume = () => refuse('token_replayed');
     const meeting = meet(edge);
@@ -187,7 +187,7 @@ describe('when things break', () => {
     expect(second?.sessionKey).not.toEqual(first?.sessionKey);
   });
 
-  test('[HE6] a session that is gone is begun anew by a join on the same connection, with its tracks', async () => {
+  test('[HE12] a session that is gone is begun anew by a join on the same connection, with its tracks', async () => {
     const edge = new ScriptedEdge();
     edge.on.resume = () => refuse('session_gone');
     const meeting = meet(edge);

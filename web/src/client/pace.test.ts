@@ -61,7 +61,7 @@ describe('tracks that others publish and end without end', () => {
   const AT_MOST = 8 + 2 * 5;
 
   test.each(['microphone', 'camera'] as const)(
-    '[BU22] cost their audience two requests a second, and every %s that stays is had',
+    '[BU75] cost their audience two requests a second, and every %s that stays is had',
     async (source) => {
       const { meeting, edge, say } = await watch(source);
       for (let count = 0; count < 200; count += 1) {
@@ -80,7 +80,7 @@ describe('tracks that others publish and end without end', () => {
     },
   );
 
-  test('[BU22] cost as little where each replaces the one before', async () => {
+  test('[BU75] cost as little where each replaces the one before', async () => {
     const { meeting, edge, say } = await watch('camera');
     const publish = (count: number, replaces?: number): void => {
       const track = trackOf(`t-${count}`, 'peer-b', 'camera');
@@ -105,7 +105,7 @@ describe('tracks that others publish and end without end', () => {
     await eventually(() => expect(live(meeting)).toEqual(['t-99']));
   });
 
-  test('[BU22] leave the last picture of what waits for its turn', async () => {
+  test('[BU76] leave the last picture of what waits for its turn', async () => {
     const { meeting, edge, say } = await watch('camera');
     const old = trackOf('t-old', 'peer-b', 'camera');
     const next = trackOf('t-new', 'peer-b', 'camera');
@@ -132,7 +132,7 @@ describe('tracks that others publish and end without end', () => {
     await eventually(() => expect(live(meeting)).toHaveLength(21));
   });
 
-  test('[BU22] cost as little where they come another way again and again, and are let go of in as few requests', async () => {
+  test('[BU75] cost as little where they come another way again and again, and are let go of in as few requests', async () => {
     const { meeting, edge, say } = await watch('microphone');
     let opened = 0;
     edge.on.subscribe = ({ trackIds }) => {

@@ -178,7 +178,7 @@ describe('being refused', () => {
     },
   );
 
-  test.each(FULL)('[RJ9] %s: who comes back by a join waits for a place', async (code) => {
+  test.each(FULL)('[RJ28] %s: who comes back by a join waits for a place', async (code) => {
     const { edge, meeting } = await refusedResume('session_gone', code);
     expect(phase(meeting)).toBe('joined');
     expect(edge.requests('join')).toHaveLength(3);
@@ -203,7 +203,7 @@ describe('being refused', () => {
     }
   });
 
-  test('[RJ6] a browser that lacks what meetings need is told of at once, and as no fault of a server', async () => {
+  test('[RJ24] a browser that lacks what meetings need is told of at once, and as no fault of a server', async () => {
     const edge = new ScriptedEdge();
     const meeting = meet(edge, { createDevice: () => Promise.reject(new Error('device not supported')) });
     await expect(meeting.join()).rejects.toMatchObject({ code: 'browser_failed' });

@@ -52,7 +52,7 @@ async function isProofOf(
 }
 
 describe('coming back', () => {
-  test('[RJ5] after the session is gone one joins by the rejoin token, with the same key and its proof', async () => {
+  test('[RJ5] [RJ15] after the session is gone one joins by the rejoin token, with the same key and its proof', async () => {
     const { edge } = edgeWithTickets();
     edge.on.resume = () => refuse('session_gone');
     const meeting = meet(edge);
@@ -93,7 +93,7 @@ describe('coming back', () => {
     expect(tokensOf(edge).at(-1)).toBe('other');
   });
 
-  test('[RJ5] what was kept goes before asking for a token, and a ticket that is over is forgotten', async () => {
+  test('[RJ20] what was kept goes before asking for a token, and a ticket that is over is forgotten', async () => {
     const { edge, refused } = edgeWithTickets();
     const rejoin = new Kept();
     rejoin.ticket = { token: 'kept', key: await createSessionKey() };
@@ -112,7 +112,7 @@ describe('coming back', () => {
     expect(rejoin.ticket.token).toBe('rejoin-2');
   });
 
-  test('[RJ5] whose access was taken away is told so, and nothing else is tried', async () => {
+  test('[RJ22] whose access was taken away is told so, and nothing else is tried', async () => {
     const { edge, refused } = edgeWithTickets();
     let asked = 0;
     const getToken = (): Promise<string> => Promise.resolve(`given-${(asked += 1)}`);
@@ -124,7 +124,7 @@ describe('coming back', () => {
     expect(tokensOf(edge)).toEqual(['given-1', 'rejoin-1']);
   });
 
-  test('[RJ5] a guest asks again instead, and nothing of theirs is kept', async () => {
+  test('[RJ14] [RJ20] a guest asks again instead, and nothing of theirs is kept', async () => {
     const { edge } = edgeWithTickets();
     const rejoin = new Kept();
     let asked = 0;
@@ -139,7 +139,7 @@ describe('coming back', () => {
     expect(tokensOf(edge)).toEqual(['guest-1', 'guest-2']);
   });
 
-  test('[RJ5] nobody becomes a guest by a store that does not answer: the next try comes back as who one was', async () => {
+  test('[RJ18] nobody becomes a guest by a store that does not answer: the next try comes back as who one was', async () => {
     const { edge } = edgeWithTickets();
     const rejoin = new Kept();
     rejoin.ticket = { token: 'kept', key: await createSessionKey() };
@@ -161,7 +161,7 @@ describe('coming back', () => {
     expect(tokensOf(edge)).toEqual(['kept', 'guest']);
   });
 
-  test('[RJ5] where guests are off, a store that does not answer is told as what it is', async () => {
+  test('[RJ19] where guests are off, a store that does not answer is told as what it is', async () => {
     const rejoin = new Kept();
     rejoin.isReadable = false;
     const getToken = (): Promise<string> => Promise.reject(new PlenaryError('guests_not_allowed'));
@@ -196,7 +196,7 @@ describe('coming back', () => {
     expect(edge.socket.url).toBe(EDGE_A);
   });
 
-  test('[RJ5] without any of them the refusal of the token is what is told', async () => {
+  test('[RJ23] without any of them the refusal of the token is what is told', async () => {
     const { edge, refused } = edgeWithTickets();
     refused.set('token', 'token_expired');
     await expect(meet(edge, { rejoin: new Kept() }).join()).rejects.toMatchObject({ code: 'token_expired' });

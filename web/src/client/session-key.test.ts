@@ -5,7 +5,7 @@ import { createSessionKey } from './session-key.ts';
 afterEach(() => vi.unstubAllGlobals());
 
 describe('createSessionKey', () => {
-  test('[SK1] its private half cannot be exported, and each session has another', async () => {
+  test('[SK8] its private half cannot be exported, and each session has another', async () => {
     const generate = vi.spyOn(crypto.subtle, 'generateKey');
     const [one, two] = [await createSessionKey(), await createSessionKey()];
     expect(generate.mock.calls.map(([, isExtractable]) => isExtractable)).toEqual([false, false]);

@@ -71,7 +71,7 @@ interface Failure {
 /**
  * Requests for new tracks and for those that take another one's place, at once and a second, and as many for changes of what is there:
  * what comes meanwhile goes into one request. A peer that publishes, replaces and ends tracks without end, and moves everybody's tiles with
- * them, would otherwise have all in the room ask more than they may, and be dropped for it (SPEC BU22).
+ * them, would otherwise have all in the room ask more than they may, and be dropped for it (SPEC BU75).
  */
 const ASKS = { atOnce: 8, aSecond: 2 } as const;
 /** Requests that end consumers whose place was taken. */

@@ -81,7 +81,7 @@ describe('tokens of the page around', () => {
     expect(foreign.asked).toEqual([]);
   });
 
-  test('[RJ7] a refusal, and a parent that says nothing, are told as what they are', async () => {
+  test('[RJ10] a refusal, and a parent that says nothing, are told as what they are', async () => {
     const { tokens, asked, say, listeners } = frame();
     const refused = expect(tokens.get({ fresh: false })).rejects.toMatchObject({
       code: 'guests_not_allowed',

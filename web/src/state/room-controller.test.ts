@@ -226,7 +226,7 @@ test('[WB14] who came to watch is told so, is not captured, and finds their devi
   });
 });
 
-test('[RJ6] a page at an address that the cluster does not take for its own says so before anybody waits for a join', async () => {
+test('[RJ24] a page at an address that the cluster does not take for its own says so before anybody waits for a join', async () => {
   const controller = open();
   vi.stubGlobal('fetch', () =>
     Promise.resolve(Response.json({ error: new PlenaryError('forbidden').toWire() }, { status: 403 })),
@@ -265,7 +265,7 @@ test('[WB15] who cancels a join that goes on trying is back at the form, as it w
   expect([phase(), ui.getSnapshot().atDoor]).toEqual(['joined', false]);
 });
 
-test('[RJ6] a site that may not open meetings of the server is told so in words, not as a matter of the person’s role', async () => {
+test('[RJ24] a site that may not open meetings of the server is told so in words, not as a matter of the person’s role', async () => {
   const controller = open();
   const refused = new PlenaryError('forbidden', undefined, { detail: { reason: 'origin' } });
   vi.stubGlobal('fetch', () => Promise.resolve(Response.json({ error: refused.toWire() }, { status: 403 })));
@@ -355,7 +355,7 @@ test('[WB2] a tab that was duplicated hears of it when the first one joins anew,
   await eventually(() => expect(shown()).toEqual(['anew', 'copy']));
 });
 
-test('[RJ5] in a frame the page asks the application who is there, also where it was somebody in this tab before', async () => {
+test('[RJ21] in a frame the page asks the application who is there, also where it was somebody in this tab before', async () => {
   sessionStorage.setItem('plenary.tab', 'before');
   const opened = vi.fn();
   vi.stubGlobal('indexedDB', { open: opened });
@@ -395,7 +395,7 @@ function slowStore(answersAfterMs: number | undefined, kept: unknown): void {
   vi.stubGlobal('indexedDB', { open: () => answer({ result: database }, 'success', new EventTarget()) });
 }
 
-test('[RJ5] who came as somebody waits for a slow store, and is told of one that never answers, before they are a guest', async () => {
+test('[RJ18] who came as somebody waits for a slow store, and is told of one that never answers, before they are a guest', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   try {
     sessionStorage.setItem('plenary.tab', 'before');
@@ -428,7 +428,7 @@ test('[RJ5] who came as somebody waits for a slow store, and is told of one that
   }
 });
 
-test('[RJ5] where guests are off, nobody is sent away while the store does not say whether they came as somebody', async () => {
+test('[RJ19] where guests are off, nobody is sent away while the store does not say whether they came as somebody', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   try {
     sessionStorage.setItem('plenary.tab', 'before');

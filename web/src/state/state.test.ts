@@ -404,12 +404,12 @@ describe('TokenSource', () => {
     ],
     ['a page to sign in to a network', new Response('<h1>Welcome</h1>'), 'timed_out'],
     ['a fault', new Response('oops', { status: 500 }), 'timed_out'],
-  ] as const)('[RJ6] %s in the place of the edge is told as what it is', async (_what, answer, code) => {
+  ] as const)('[RJ24] %s in the place of the edge is told as what it is', async (_what, answer, code) => {
     const source = new TokenSource(request, answering([() => answer]).fetch);
     await expect(source.get('Ada', { fresh: false })).rejects.toMatchObject({ code });
   });
 
-  test('[RJ6] what an edge itself refuses with is final where the edge says so', async () => {
+  test('[RJ9] what an edge itself refuses with is final where the edge says so', async () => {
     const refused = (): Response =>
       Response.json(
         { error: { code: 'guests_not_allowed', message: 'm', retryable: false } },

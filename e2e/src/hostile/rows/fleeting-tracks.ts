@@ -1,4 +1,4 @@
-/** Tracks to which everybody subscribes, and which are gone by then (SPEC BU22). */
+/** Tracks to which everybody subscribes, and which are gone by then (SPEC BU22, BU75). */
 import { randomUUID } from 'node:crypto';
 import type { Answers, Attack } from '../attack.ts';
 import type { HostileWorld } from '../hostile-world.ts';

@@ -1,4 +1,4 @@
-/** Whoever changes what is said on a control link ends it, and people do not notice (SPEC CL10, CL14). */
+/** Whoever changes what is said on a control link ends it, and people do not notice (SPEC CL27, CL33). */
 import type { Attack } from '../attack.ts';
 import { over } from '../attack.ts';
 

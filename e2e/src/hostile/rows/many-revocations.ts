@@ -8,7 +8,7 @@ import type { HostileWorld } from '../hostile-world.ts';
 
 const REVOCATIONS = 10_000;
 const AT_ONCE = 50;
-/** No token is valid for longer than two days (SPEC RJ4). */
+/** No token is valid for longer than two days (SPEC RJ17). */
 const MOST_KEPT_MS = 2 * 86_400_000;
 
 async function revokeAll({ cluster, target }: HostileWorld): Promise<Answers> {

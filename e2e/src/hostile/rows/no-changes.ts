@@ -1,4 +1,4 @@
-/** Requests that name the same thing over and over, and ask for what is so already (SPEC BU4). */
+/** Requests that name the same thing over and over, and ask for what is so already (SPEC BU33). */
 import { randomUUID } from 'node:crypto';
 import { readMetric } from '../../harness/metrics.ts';
 import type { Attack } from '../attack.ts';

@@ -8,7 +8,7 @@ import { joinPayload, NotLetIn, Stranger } from '../stranger.ts';
 /** Of a thousand tells the unit test of what they draw; to join so often takes this machine minutes. */
 const SESSIONS = 120;
 const JOINING_AT_ONCE = 20;
-/** Whoever drew nothing for ten seconds rests (SPEC BU12). */
+/** Whoever drew nothing for ten seconds rests (SPEC BU52). */
 const PULSE_EVERY_MS = 11_000;
 const PULSES = 2;
 /** Requests of each session in a pulse. */

@@ -34,7 +34,7 @@ function gateOf(atOnce: number) {
 }
 
 describe('EntryGate', () => {
-  it('[BU2] a store that does not answer, as one master of several, holds no places for long', async () => {
+  it('[BU24] a store that does not answer, as one master of several, holds no places for long', async () => {
     const { gate, begun, enter, end } = gateOf(2);
     const answers: (() => void)[] = [];
     const entrant = { owner: { address: '192.0.2.9', peer: 'silent' }, isWanted: () => true };
@@ -73,7 +73,7 @@ describe('EntryGate', () => {
     expect(gate.isIdle).toBe(true);
   });
 
-  it('[HE2] lets so many in at a time, in order of arrival', async () => {
+  it('[HE2] [HE8] lets so many in at a time, in order of arrival', async () => {
     const { begun, enter, end, waiting } = gateOf(2);
     const all = [1, 2, 3, 4].map(async (number) => enter(number));
     expect(begun).toEqual([1, 2]);
@@ -101,7 +101,7 @@ describe('EntryGate', () => {
     expect(await second).toBe(2);
   });
 
-  it('[HE2] does nothing for who is gone, or has waited until the client gives up', async () => {
+  it('[HE9] does nothing for who is gone, or has waited until the client gives up', async () => {
     const { clock, begun, enter, end } = gateOf(1);
     const first = enter(1);
     const gone = enter(2, () => false);
@@ -117,7 +117,7 @@ describe('EntryGate', () => {
     expect(begun).toEqual([1, 4]);
   });
 
-  it('[HE7] tells for how long the next one has waited', async () => {
+  it('[HE13] tells for how long the next one has waited', async () => {
     const { clock, enter, end, gate } = gateOf(1);
     const all = [enter(1)];
     clock.advance(500);
@@ -135,7 +135,7 @@ describe('EntryGate', () => {
     }
   });
 
-  it('[HE2] keeps its order over thousands', async () => {
+  it('[HE8] keeps its order over thousands', async () => {
     const { begun, enter, end } = gateOf(1);
     const numbers = Array.from({ length: 3_000 }, (_, index) => index);
     const all = numbers.map(async (number) => enter(number));
@@ -177,7 +177,7 @@ describe('EntryGate', () => {
     expect(begun).toEqual([1, 2, 5, 3, 4]);
   });
 
-  it('[BU2] who waits for something holds no place, and goes on before those that have not begun', async () => {
+  it('[BU2] [BU25] who waits for something holds no place, and goes on before those that have not begun', async () => {
     const { gate, enter, begun, end } = gateOf(1);
     const entrant = { owner: { address: '192.0.2.9', peer: 'carol' }, isWanted: () => true };
     let isThere: () => void = () => undefined;
@@ -201,7 +201,7 @@ describe('EntryGate', () => {
     await others[1];
   });
 
-  it('[BU2] what is waited for and fails, or comes too late, frees what was taken', async () => {
+  it('[BU26] what is waited for and fails, or comes too late, frees what was taken', async () => {
     const { gate, clock, enter, begun, end } = gateOf(1);
     const entrant = { owner: { address: '192.0.2.9', peer: 'carol' }, isWanted: () => true };
     const failing = gate.pass(entrant, async (place) =>

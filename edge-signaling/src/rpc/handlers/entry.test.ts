@@ -82,7 +82,7 @@ function chatted(count: number): ClientReply<'sync'> {
 }
 
 describe('resume', () => {
-  it('[BU4] is paid for all that it is told', async () => {
+  it('[BU31] is paid for all that it is told', async () => {
     const parts = new EdgeParts();
     const { clock, localRooms, metrics } = parts;
     const log = new LimitedLog({ metrics, logger: { warn: () => undefined }, clock });
@@ -200,7 +200,7 @@ function edgeOf(room: ClientReply<'join'>['room']) {
 describe('who comes in again and again', () => {
   const large = snapshot(7_000);
 
-  it('[BU4] on one connection waits until what the answers carried is paid', async () => {
+  it('[BU31] on one connection waits until what the answers carried is paid', async () => {
     const { clock, lines, connect, join, leave } = edgeOf(large);
     const connection = connect('192.0.2.1');
     let joins = 0;
@@ -216,7 +216,7 @@ describe('who comes in again and again', () => {
   });
 
   it.each(['join', 'resume'] as const)(
-    '[BU4] [BU15] by a %s on new connections is refused by the room, and nobody at another address is',
+    '[BU31] [BU15] by a %s on new connections is refused by the room, and nobody at another address is',
     async (name) => {
       const { clock, lines, connect, ask, leave } = edgeOf(large);
       const codes: string[] = [];
@@ -233,7 +233,7 @@ describe('who comes in again and again', () => {
     },
   );
 
-  it('[BU4] [BU15] 500 of one address who resume and join anew after an edge died are all let in, by an edge that knows none of them', async () => {
+  it('[BU31] [BU58] 500 of one address who resume and join anew after an edge died are all let in, by an edge that knows none of them', async () => {
     const room = snapshot(0);
     expect(costOfJoining({ session: NOTE, room, media: MEDIA }).bytes).toBeGreaterThan(275_000);
     const { clock, lines, connect, ask } = edgeOf(room);

@@ -148,7 +148,7 @@ function finish<Name extends 'join' | 'resume'>(
   if (connection.state.phase === 'entering' && services.localRooms.holds(session)) {
     connection.apply({ type: 'entered', session });
     connection.payFrom(session, { work: REQUEST_COSTS.resume });
-    // It is told again to whoever comes again, and has to be paid before the next time (SPEC BU4).
+    // It is told again to whoever comes again, and has to be paid before the next time (SPEC BU31).
     connection.settleEntry(carried(reply));
     return reply;
   }

@@ -100,7 +100,7 @@ describe('media.open', () => {
     expect(digestOfPerson({ tenant, sub, guest: true })).toEqual({});
   });
 
-  it('[BU4] is paid for what comes with it', async () => {
+  it('[BU31] is paid for what comes with it', async () => {
     const { link, connections, open } = await openingOf(1);
     link.answer = () => ({ receiveTransport: TRANSPORT, consumers: [audioConsumer('one')], failed: [] });
     const [connection] = connections;

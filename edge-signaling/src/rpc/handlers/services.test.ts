@@ -36,7 +36,7 @@ const asked = (link: {
 }) => link.asked.map(({ payload }) => (payload as { readonly trackId: string }).trackId);
 
 describe('a request for a media node whose link is being opened anew', () => {
-  it('[CL14] waits until it is, and those of one client keep their order', async () => {
+  it('[CL14] [CL32] waits until it is, and those of one client keep their order', async () => {
     const { link, end, pause } = await waiting();
     const answers = [pause('one'), pause('two'), pause('three')];
     expect(link.asked).toEqual([]);
@@ -82,7 +82,7 @@ describe('a request for a media node whose link is being opened anew', () => {
     expect([lost.link.asked, replaced.link.asked]).toEqual([[], []]);
   });
 
-  it('[CL14] is sent again where the link breaks before the answer comes, unless a later one was answered before', async () => {
+  it('[CL33] is sent again where the link breaks before the answer comes, unless a later one was answered before', async () => {
     const { link, end, pause } = await waiting();
     const breaking = (): never => {
       link.isUp = false;
@@ -127,7 +127,7 @@ describe('a request for a media node whose link is being opened anew', () => {
     expect(asked(link)).toEqual(['one', 'one', 'two', 'three']);
   });
 
-  it('[CL14] that is not answered in time is not sent again, whatever became of the link', async () => {
+  it('[CL33] that is not answered in time is not sent again, whatever became of the link', async () => {
     const { clock, link, pause } = await waiting();
     link.isUp = true;
     link.answer = () => {

@@ -25,7 +25,7 @@ export type Handler<Name extends ClientRequestName> = (
 
 /**
  * Asks the media node of one of the session's media. Sends at once when the link is up, so that requests of one client
- * keep their order; a link that is being opened anew is waited for as long as its node is not lost (SPEC CL14). Where the link
+ * keep their order; a link that is being opened anew is waited for as long as its node is not lost (SPEC CL14, CL32, CL33). Where the link
  * broke before the answer came, nobody knows whether the request was carried out: it is sent again, which changes nothing, unless
  * a later one of the client was answered before. Nobody who asks holds a place in a gate meanwhile (SPEC BU2).
  * @param timeoutMs - for both, in milliseconds

@@ -50,7 +50,7 @@ async function subscriber() {
 }
 
 describe('subscribe', () => {
-  it('[BU9] does not count a consumer that was closed before the answer was heard', async () => {
+  it('[BU42] does not count a consumer that was closed before the answer was heard', async () => {
     const { session, link, subscribe, reply } = await subscriber();
     link.answer = () => {
       session.consumers.closed([CONSUMER_ID.parse('c-one')]);
@@ -61,7 +61,7 @@ describe('subscribe', () => {
     expect(session.consumers.roomOn(session.media.epoch)).toBe(MAX_CONSUMERS - 1);
   });
 
-  it('[BU9] counts nothing for media that has gone before the answer was heard', async () => {
+  it('[BU42] counts nothing for media that has gone before the answer was heard', async () => {
     const { session, link, subscribe, reply } = await subscriber();
     const { epoch } = session.media;
     link.answer = () => {

@@ -64,7 +64,7 @@ const PUBLISH = CLIENT_REQUESTS['track.publish'].payload.parse({
 });
 
 describe('what a media node answers about a track', () => {
-  it('[CL15] is believed of that track alone', async () => {
+  it('[CL35] is believed of that track alone', async () => {
     const { parts, link, connection, services, told } = await publisher();
     const lies = [
       changed('bobs'),
@@ -93,7 +93,7 @@ describe('what a media node answers about a track', () => {
     expect(parts.faults).toHaveLength(3);
   });
 
-  it('[CL15] takes over nobody else’s track', async () => {
+  it('[CL35] takes over nobody else’s track', async () => {
     const { parts, link, connection, services, told } = await publisher();
     link.answer = (name) => ({
       ...(name === 'track.publish' ? { trackId: 'bobs' } : {}),
@@ -124,7 +124,7 @@ describe('what a publication costs', () => {
     expect(session.countPublication(session.media)).toBe(2);
   });
 
-  it('[BU16] can be paid by somebody whose edge and media node died together, with what is carried at least', () => {
+  it('[BU59] can be paid by somebody whose edge and media node died together, with what is carried at least', () => {
     const least = BUDGETS.session.work.capacity * CARRIED_LEAST_SHARE;
     const { resume, 'media.open': open, 'track.publish': publish } = REQUEST_COSTS;
     expect(least).toBeGreaterThanOrEqual(resume + open + publish);

@@ -85,7 +85,7 @@ export function handleTrackEnd(services: TrackServices): Handler<'track.end'> {
   };
 }
 
-/** What a media node's answer tells of the one track of this peer that it was asked about: nothing else is its to tell (SPEC CL15). */
+/** What a media node's answer tells of the one track of this peer that it was asked about: nothing else is its to tell (SPEC CL35). */
 function believed(
   { localRooms, reportFault }: TrackServices,
   { roomId, peerId }: Session,

@@ -1,5 +1,5 @@
 --[[
-Whether a token was taken away, or a session ended: for its tenant, its room, its person, or its person in its room (SPEC RJ4, OP4).
+Whether a token was taken away, or a session ended: for its tenant, its room, its person, or its person in its room (SPEC RJ16, OP14).
 
 KEYS[1] ofTenant
 KEYS[2] ofRoom

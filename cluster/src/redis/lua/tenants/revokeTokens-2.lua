@@ -1,6 +1,6 @@
 --[[
 Takes away what tokens grant that were issued until now, by Redis TIME, for a time (SPEC RJ4), and notes that sessions that began
-until now are over where it says so (OP4). An earlier revocation is replaced; one that ends no session leaves it noted which are over.
+until now are over where it says so (OP14). An earlier revocation is replaced; one that ends no session leaves it noted which are over.
 
 KEYS[1] revoked
 KEYS[2] ended
