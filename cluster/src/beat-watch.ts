@@ -10,7 +10,7 @@ export interface BeatWatchOptions {
 
 /**
  * Tells when beats stop. A check that itself comes late proves that this process was stopped, not the other one: the
- * beats are then still waiting to be read, and the watch begins anew (SPEC CL19, WK9).
+ * beats are then still waiting to be read, and the watch begins anew (SPEC CL19, WK20).
  */
 export class BeatWatch {
   readonly #options: BeatWatchOptions;

@@ -75,7 +75,7 @@ async function inWorld(
 const person = (name: string, datacenter: typeof NEAR): ClientPlan => ({ name, roomId: ROOM, datacenter });
 
 describe('scenarios', () => {
-  it('[GW5] what came straight from its home while the store was away comes through one gateway when it is back', async () => {
+  it('[GW16] what came straight from its home while the store was away comes through one gateway when it is back', async () => {
     await inWorld(async (world, pass) => {
       for (const plan of [person('speaker', FAR), person('ann', NEAR), person('bob', NEAR)]) {
         world.comes(plan);

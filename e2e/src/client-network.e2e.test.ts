@@ -98,7 +98,7 @@ describe('a client’s own network', () => {
     expect(await Promise.all([ann, bob].map(mediaOpened))).toEqual([0, 0]);
   });
 
-  it('[NW3] media does not notice that the WebSocket breaks; buttons work again on the next one', async () => {
+  it('[NW3] [NW6] media does not notice that the WebSocket breaks; buttons work again on the next one', async () => {
     const [ann, bob] = await meet('websocket');
     proxied.edge.dropConnections();
     await bob.page.getByTestId('mic-button').click();

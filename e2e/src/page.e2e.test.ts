@@ -161,7 +161,7 @@ describe('the page', () => {
     expect((await others(bob)).filter(({ source }) => source === 'microphone')).toEqual([]);
   });
 
-  it('[WB7] sound that the system pauses is said, with a button, until it plays again', async () => {
+  it('[WB39] sound that the system pauses is said, with a button, until it plays again', async () => {
     const ann = await enter('paused', 'Ann');
     await enter('paused', 'Bob');
     await until(
@@ -203,7 +203,7 @@ describe('the page', () => {
     expect(await ann.page.locator('[data-testid=tile][data-source=screen]').count()).toBe(0);
   });
 
-  it('[WB2] a tab that was duplicated shows the first one as somebody else, and after a reload itself once', async () => {
+  it('[WB21] a tab that was duplicated shows the first one as somebody else, and after a reload itself once', async () => {
     const ann = await enter('twice', 'Ann');
     const [copy] = await Promise.all([
       ann.page.waitForEvent('popup'),
@@ -230,7 +230,7 @@ describe('the page', () => {
     }
   });
 
-  it('[WB16] what the browser does not have fails no page, and a page that fails says so and leaves', async () => {
+  it('[WB16] [WB56] what the browser does not have fails no page, and a page that fails says so and leaves', async () => {
     const bob = await enter('fails', 'Bob');
     const ann = await open('fails', 'Ann');
     await ann.page.addInitScript(() => {
@@ -295,7 +295,7 @@ describe('the page', () => {
     expect(await messages.first().screenshot({ animations: 'disabled' })).toEqual(before);
   });
 
-  it('[WB10] who spells a room with capitals, or pastes its link, is in the same room', async () => {
+  it('[WB10] [WB47] who spells a room with capitals, or pastes its link, is in the same room', async () => {
     const ann = await enter('TEAM', 'Ann');
     expect(new URL(ann.page.url()).pathname).toBe('/r/team');
     const bob = await open('other', 'Bob');

@@ -173,7 +173,7 @@ describe.skipIf(fault !== undefined)(`a room over three datacenters${why}`, () =
     });
   }
 
-  it('[PI3][GW4] sends nothing into a datacenter where nobody watches, and again as soon as one does', async () => {
+  it('[PI3] [PI16][GW4] sends nothing into a datacenter where nobody watches, and again as soon as one does', async () => {
     const { trackId } = await publishInGra('nobody-there');
     const inSbg = await spanning.fill('nobody-there', 'sbg', 1);
     const inWaw = await spanning.fill('nobody-there', 'waw', 1);

@@ -62,7 +62,7 @@ describe('a running meeting', () => {
     await Promise.all([ann.leave(), bob.leave()]);
   });
 
-  it('[WK1] goes on when a worker is killed: it is replaced, and its people open media anew', async () => {
+  it('[WK1] [WK18] goes on when a worker is killed: it is replaced, and its people open media anew', async () => {
     await meet('worker-death');
     const nodeId = await ann.mediaNodeId();
     const node = cluster.mediaNodes.find(({ id }) => id === nodeId);

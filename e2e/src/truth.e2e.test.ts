@@ -95,7 +95,7 @@ describe('what the page says', () => {
     await untilTile(bob, 'Ann', 'data-trouble', null);
   });
 
-  it('[WB8] the shared screen of somebody who is lost is marked, also where nothing else of them is sent', async () => {
+  it('[WB41] the shared screen of somebody who is lost is marked, also where nothing else of them is sent', async () => {
     const ann = await enter('screen', 'Ann');
     const bob = await enter('screen', 'Bob', sleeper.browser);
     await ann.untilSeesAndHears();
@@ -113,7 +113,7 @@ describe('what the page says', () => {
     await untilTile(ann, 'Bob', 'data-trouble', null, 'screen');
   });
 
-  it('[WB3] a device that ends by itself is off at its button and for the others, and stays off', async () => {
+  it('[WB26] a device that ends by itself is off at its button and for the others, and stays off', async () => {
     const ann = await enter('ends', 'Ann');
     const bob = await enter('ends', 'Bob');
     await bob.untilSeesAndHears();
@@ -141,7 +141,7 @@ describe('what the page says', () => {
     await untilTile(bob, 'Ann', 'data-muted', 'true');
   });
 
-  it('[WB6] a microphone that cannot be had says so, and the one before goes on for the others', async () => {
+  it('[WB32] a microphone that cannot be had says so, and the one before goes on for the others', async () => {
     const ann = await enter('switch', 'Ann');
     const bob = await enter('switch', 'Bob');
     await bob.untilSeesAndHears();
@@ -176,7 +176,7 @@ describe('what the page says', () => {
     await bob.untilSeesAndHears();
   });
 
-  it('[WB13] a page by plain HTTP says what the browser does not give it, and shows the meeting all the same', async () => {
+  it('[WB13] [WB54] a page by plain HTTP says what the browser does not give it, and shows the meeting all the same', async () => {
     const ann = await enter('plain', 'Ann');
     const { hostname, port } = new URL(proxied.edgeUrl);
     // Loopback addresses count as secure, whatever their scheme; names do not.

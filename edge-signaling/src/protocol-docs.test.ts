@@ -113,7 +113,7 @@ describe('docs/protocol.md', () => {
     },
   );
 
-  it('[PR4] has the capabilities of all routers', () => {
+  it('[PR13] has the capabilities of all routers', () => {
     const fence = '```json capabilities\n';
     const start = page.indexOf(fence) + fence.length;
     const documented: unknown = JSON.parse(page.slice(start, page.indexOf('\n```', start)));
@@ -147,7 +147,7 @@ describe('docs/protocol.md', () => {
     );
   });
 
-  it('[PR4] the JSON Schemas refuse what does not fit', () => {
+  it('[PR14] the JSON Schemas refuse what does not fit', () => {
     expect(bySchema('request:join').safeParse({}).success).toBe(false);
     expect(bySchema('request:sync').safeParse({ afterEventId: 'x' }).success).toBe(false);
     expect(bySchema('notice:head').safeParse({ lastEventId: '0-0', later: 1 }).success).toBe(true);

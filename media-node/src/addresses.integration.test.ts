@@ -133,7 +133,7 @@ describe('nodes on one host, with one announced address', () => {
     await expectPipe(home, away);
   });
 
-  test('[PS2] of two that start at once with overlapping slices exactly one starts', async () => {
+  test('[PS15] of two that start at once with overlapping slices exactly one starts', async () => {
     const [one, other] = [testConfig(), testConfig()];
     const portSlice = { firstPort: one.portSlice.firstPort + 10, lastPort: one.portSlice.lastPort + 10 };
     const nodes = [start(one), start({ ...other, portSlice })];
@@ -150,7 +150,7 @@ describe('nodes on one host, with one announced address', () => {
     expect(survivor.child.exitCode).toBeNull();
   });
 
-  test('[PS1] [PS5] three that lease at once get three slices, round a port that a stranger has', async () => {
+  test('[PS13] [PS5] three that lease at once get three slices, round a port that a stranger has', async () => {
     const { portSlice } = testConfig();
     const stranger = await startReady(testConfig({ announcedAddress: 'localhost', portSlice }));
     // Another announced address: the registry sees no clash, this host does.
@@ -172,7 +172,7 @@ describe('nodes on one host, with one announced address', () => {
     expect(stranger.child.exitCode).toBeNull();
   });
 
-  test('[PS6] when the range is held, the next is refused with the names of those who hold it', async () => {
+  test('[PS21] when the range is held, the next is refused with the names of those who hold it', async () => {
     const { portSlice } = testConfig();
     const range = leasedFrom(portSlice.firstPort, portSlice.firstPort + 19);
     const first = await startReady(testConfig(), range);
@@ -192,7 +192,7 @@ describe('nodes on one host, with one announced address', () => {
     expect(await slicesOf()).toEqual([portSlice.firstPort]);
   });
 
-  test('[PS7] a node whose slice went to another keeps its people, takes nobody, and ends when it is empty', async () => {
+  test('[PS7] [PS22] a node whose slice went to another keeps its people, takes nobody, and ends when it is empty', async () => {
     const { portSlice } = testConfig();
     const node = await startReady(testConfig(), leasedFrom(portSlice.firstPort, portSlice.firstPort + 19));
     const edge = await edgeOf(node);
@@ -231,7 +231,7 @@ describe('nodes whose registry is in Consul', () => {
   });
   afterAll(() => consul.stop());
 
-  test('[PS1] [PS6] two lease slices of one range there, and a third hears who holds them', async () => {
+  test('[PS14] [PS21] two lease slices of one range there, and a third hears who holds them', async () => {
     const { portSlice } = testConfig();
     const onConsul = {
       ...leasedFrom(portSlice.firstPort, portSlice.firstPort + 39),
@@ -255,7 +255,7 @@ describe('hosts with addresses of their own', () => {
   const onHost = (listenIp: string, portSlice?: TestConfig['portSlice']): TestConfig =>
     testConfig({ listenIp, ...(portSlice === undefined ? {} : { portSlice }) });
 
-  test('[PS11] have the same ports, and a pipe between them works', async () => {
+  test('[PS26] have the same ports, and a pipe between them works', async () => {
     const one = onHost('127.0.0.2');
     const [home, away] = await Promise.all([startReady(one), startReady(onHost('127.0.0.3', one.portSlice))]);
     const offers = await Promise.all(
@@ -267,7 +267,7 @@ describe('hosts with addresses of their own', () => {
     await expectPipe(home, away);
   });
 
-  test('[PS11] lease the same slices, each under its own address', async () => {
+  test('[PS26] lease the same slices, each under its own address', async () => {
     const { portSlice } = onHost('127.0.0.2');
     const range = leasedFrom(portSlice.firstPort, portSlice.firstPort + 19);
     await Promise.all([startReady(onHost('127.0.0.2'), range), startReady(onHost('127.0.0.3'), range)]);
@@ -300,13 +300,13 @@ describe.runIf(hasIpv6())('IPv6', () => {
     return offer.iceCandidates.map(({ protocol, address }) => `${protocol} ${address}`);
   };
 
-  test('[PS9] [PS10] candidates carry it, and pipes between two such nodes work', async () => {
+  test('[AD7] [PS10] candidates carry it, and pipes between two such nodes work', async () => {
     const [home, away] = await Promise.all([startReady(six()), startReady(six())]);
     expect(await addressesFor(home)).toEqual(['udp ::1', 'tcp ::1']);
     await expectPipe(home, away);
   });
 
-  test('[PS9] [PS10] a node of both families has candidates of both, and pipes to nodes of either', async () => {
+  test('[AD7] [PS10] a node of both families has candidates of both, and pipes to nodes of either', async () => {
     const [both, four, six_] = await Promise.all([
       startReady(testConfig(), BOTH),
       startReady(testConfig()),
@@ -317,7 +317,7 @@ describe.runIf(hasIpv6())('IPv6', () => {
     await expectPipe(six_, both);
   });
 
-  test('[PS10] between nodes of no common family a track is unavailable, and both go on', async () => {
+  test('[PS25] between nodes of no common family a track is unavailable, and both go on', async () => {
     const [home, away] = await Promise.all([startReady(testConfig()), startReady(six())]);
     const [homeEdge, awayEdge] = [await edgeOf(home), await edgeOf(away)];
     const room = testRoom('apart');
@@ -329,7 +329,7 @@ describe.runIf(hasIpv6())('IPv6', () => {
     expect(other.admitted?.failed).toEqual([]);
   });
 
-  test('[PS11] every interface of both families takes the same ports side by side', async () => {
+  test('[PS27] every interface of both families takes the same ports side by side', async () => {
     const node = await startReady(testConfig(), {
       PLENARY_LISTEN_IP: '0.0.0.0,::',
       PLENARY_ANNOUNCED_ADDRESS: '127.0.0.1,::1',

@@ -128,7 +128,7 @@ describe('the configuration', () => {
     expect(isUnspecified('::1')).toBe(false);
   });
 
-  test('[PI12] an address for pipes is one that others reach, at most one of each family', () => {
+  test('[PI26] an address for pipes is one that others reach, at most one of each family', () => {
     const pipes = (PLENARY_PIPE_ADDRESS: string) =>
       loadConfig({ ...GOOD, PLENARY_PIPE_ADDRESS }).pipeAddresses;
     expect(loadConfig(GOOD)).toMatchObject({ pipeAddresses: [], pipeScope: 'cluster' });

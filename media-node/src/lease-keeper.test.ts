@@ -102,7 +102,7 @@ describe('the lease', () => {
     await lease.stop();
   });
 
-  test('[PS7] a refusal ends the lease at once, and with nobody left the node is told to end', async () => {
+  test('[PS7] [PS22] a refusal ends the lease at once, and with nobody left the node is told to end', async () => {
     const registry = new MemoryRegistry();
     const own = record('own', 20_000);
     const refusal = {
@@ -124,7 +124,7 @@ describe('the lease', () => {
     await lease.stop();
   });
 
-  test('[PS7] a node that stayed for its people serves again when the other is gone', async () => {
+  test('[PS23] a node that stayed for its people serves again when the other is gone', async () => {
     const registry = new MemoryRegistry();
     const own = record('own', 20_000);
     const clock = new ManualClock();

@@ -14,7 +14,7 @@ export interface LeaseKeeperOptions {
   readonly isEmpty: () => boolean;
   /**
    * The registry refuses the node, after {@link LeaseKeeper.start} had settled, and it must end: because it never held its
-   * lease, or because another holds its id or ports now and nobody is left here (SPEC PS7).
+   * lease, or because another holds its id or ports now and nobody is left here (SPEC PS7, PS22).
    */
   readonly onRefused: (error: PlenaryError) => void;
 }

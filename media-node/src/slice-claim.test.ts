@@ -88,21 +88,21 @@ describe('the ports of a node that starts', () => {
     expect(claimed).toMatchObject({ portSlice: slice(12_420), ports: { webRtcPorts: [12_420] } });
   });
 
-  test('[PS5] [PO3] an explicit slice of which something else has a port is refused, by port and process', async () => {
+  test('[PS18] [PO3] an explicit slice of which something else has a port is refused, by port and process', async () => {
     await takePort(12_405);
     await expect(claim(new MemoryRegistry(), { kind: 'explicit', portSlice: slice(12_400) })).rejects.toThrow(
       `PLENARY_PORT_SLICE 12400-12409: UDP port 12405 on 127.0.0.1 is taken by process ${process.pid}`,
     );
   });
 
-  test('[PS5] an address that cannot be bound is no reason to try every slice', async () => {
+  test('[PS19] an address that cannot be bound is no reason to try every slice', async () => {
     const registry = new MemoryRegistry();
     const asked = vi.spyOn(registry, 'claimPortSlice');
     await expect(claim(registry, LEASED, { listenIp: '192.0.2.1' })).rejects.toThrow('cannot be bound');
     expect(asked).toHaveBeenCalledOnce();
   });
 
-  test('[PS6] when others hold everything it is refused with their names, and with what else is in the way', async () => {
+  test('[PS21] when others hold everything it is refused with their names, and with what else is in the way', async () => {
     const registry = new MemoryRegistry();
     await occupy(registry, 'first', 12_400);
     await occupy(registry, 'second', 12_410);
@@ -112,7 +112,7 @@ describe('the ports of a node that starts', () => {
     );
   });
 
-  test('[PS6] a slice that rests is waited for, and told', async () => {
+  test('[PS20] a slice that rests is waited for, and told', async () => {
     const clock = new ManualClock();
     const registry = new MemoryRegistry(clock);
     await occupy(registry, 'first', 12_400);

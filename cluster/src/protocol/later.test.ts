@@ -16,7 +16,7 @@ describe('what a newer edge says', () => {
     }
   });
 
-  it('[PR5] a known event with another reason is still that event', () => {
+  it('[PR16] a known event with another reason is still that event', () => {
     const left = { type: 'peer.left', peerId: 'ann', reason: 'fell_asleep' };
     expect(HEARD_EVENT.parse(logged(left)).event).toMatchObject({ type: 'peer.left', peerId: 'ann' });
     const ended = { type: 'track.ended', trackId: 't', peerId: 'ann', reason: 'moderated' };
@@ -27,14 +27,14 @@ describe('what a newer edge says', () => {
     expect(HEARD_EVENT.parse(logged(known)).event).toEqual(known);
   });
 
-  it('[PR5] an error of another code may be tried again if it says so, and only then', () => {
+  it('[PR17] an error of another code may be tried again if it says so, and only then', () => {
     for (const retryable of [true, false]) {
       const wire = WIRE_ERROR.parse({ code: 'too_many_hands', message: 'Later.', retryable });
       expect(PlenaryError.fromWire(wire)).toMatchObject({ code: 'internal', message: 'Later.', retryable });
     }
   });
 
-  it('[PR5] fields that are not known are passed over', () => {
+  it('[PR18] fields that are not known are passed over', () => {
     const more = { ...logged({ type: 'peer.left', peerId: 'ann', reason: 'left', mood: 'fine' }), hint: 1 };
     expect(HEARD_EVENT.parse(more)).toEqual(logged({ type: 'peer.left', peerId: 'ann', reason: 'left' }));
   });

@@ -7,7 +7,7 @@ const six = { announcedAddress: '2001:db8::1' };
 const both = { announcedAddress: '192.0.2.1', announcedIpv6: '2001:db8::1' };
 
 describe('announced addresses', () => {
-  test('[PS9] a host name stands for IPv4', () => {
+  test('[PS24] a host name stands for IPv4', () => {
     expect([name, four, six].map(({ announcedAddress }) => familyOf(announcedAddress))).toEqual([
       'ipv4',
       'ipv4',
@@ -29,7 +29,7 @@ describe('announced addresses', () => {
     expect(sharedFamily(left, right)).toBe(family);
   });
 
-  test('[PS11] nodes whose announced addresses differ share none', () => {
+  test('[PS26] nodes whose announced addresses differ share none', () => {
     expect(shareAddress(both, six)).toBe(true);
     expect(shareAddress(four, both)).toBe(true);
     expect(shareAddress(four, six)).toBe(false);

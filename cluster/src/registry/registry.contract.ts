@@ -128,7 +128,7 @@ export function describeRegistry(version: string, open: () => Promise<RegistryUn
       expect(await registry.liveEdges()).toEqual([]);
     });
 
-    it('[PS1] a claim gets the first free slice of the range, and a repeat the same', async () => {
+    it('[PS1] [PS12] a claim gets the first free slice of the range, and a repeat the same', async () => {
       const [first, second] = [claimFromRange('node-a'), claimFromRange('node-b')];
       expect(await registry.claimPortSlice(first, LEASE_MS)).toEqual({
         refused: null,
@@ -141,7 +141,7 @@ export function describeRegistry(version: string, open: () => Promise<RegistryUn
       expect(repeats).toEqual(Array(2).fill({ refused: null, portSlice: slice(40_100) }));
     });
 
-    it('[PS1] ten nodes that claim at once get ten slices, and the eleventh hears who holds what', async () => {
+    it('[PS13] [PS14] ten nodes that claim at once get ten slices, and the eleventh hears who holds what', async () => {
       const claims = Array.from({ length: 10 }, (_unused, index) => claimFromRange(`node-${index}`));
       const results = await Promise.all(claims.map((claim) => registry.claimPortSlice(claim, LEASE_MS)));
       const firstPorts = results.map((result) => (result.refused === null ? result.portSlice.firstPort : 0));
@@ -216,7 +216,7 @@ export function describeRegistry(version: string, open: () => Promise<RegistryUn
       expect(await registry.announceMediaNode(record, LEASE_MS)).toEqual(refusal);
     });
 
-    it('[PS2] of many that claim overlapping slices at once, exactly one gets its own', async () => {
+    it('[PS15] of many that claim overlapping slices at once, exactly one gets its own', async () => {
       const claims = Array.from({ length: 8 }, (_unused, index) =>
         claimFromRange(`node-${index}`, { wanted: slice(40_000 + index * 10) }),
       );
@@ -265,7 +265,7 @@ export function describeRegistry(version: string, open: () => Promise<RegistryUn
       });
     });
 
-    it('[PS3] an explicit configuration takes its own slice back at once, held or resting', async () => {
+    it('[PS16] [PS17] an explicit configuration takes its own slice back at once, held or resting', async () => {
       const explicit = { wanted: slice(40_000) };
       const [first, second, third] = [1, 2, 3].map(() => claimFromRange('node-a', explicit));
       if (first === undefined || second === undefined || third === undefined) throw new Error('unexpected');

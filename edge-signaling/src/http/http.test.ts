@@ -255,7 +255,7 @@ describe('the router', () => {
 });
 
 describe('descriptions', () => {
-  it('[PR4] the capabilities of all routers are there for those who write a client, and may be cached', async () => {
+  it('[PR13] the capabilities of all routers are there for those who write a client, and may be cached', async () => {
     const capabilities = await serveCapabilities();
     const answer = await capabilities(request('/api/capabilities'));
     expect(answer.headers['cache-control']).toBe('public, max-age=300');
@@ -269,7 +269,7 @@ describe('descriptions', () => {
     expect((await capabilities(request('/api/capabilities', { headers: several }))).status).toBe(304);
   });
 
-  it('[PR4] so are the schemas of all messages', async () => {
+  it('[PR14] so are the schemas of all messages', async () => {
     const answer = await (await serveProtocolSchema())(request('/api/protocol.json'));
     expect(answer.headers).toMatchObject({
       'content-type': 'application/schema+json; charset=utf-8',

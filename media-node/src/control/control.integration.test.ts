@@ -400,7 +400,7 @@ describe('a peer', () => {
     await nothingHeld();
   });
 
-  test('[OU1] with the store away mute works, publish fails and leaves no producer, and all is published on its return', async () => {
+  test('[OU1] [OU4] [OU5] with the store away mute works, publish fails and leaves no producer, and all is published on its return', async () => {
     const roomId = testRoom('outage');
     const peer = await TestPeer.admit(store, testNode, edge, roomId);
     const track = await peer.publish('camera');

@@ -243,7 +243,7 @@ function longReport(mediaSsrc: number, number: number): Buffer {
   return packet;
 }
 
-test('[WK13] reports of packets that nobody sent are not looked through', async () => {
+test('[WK22] reports of packets that nobody sent are not looked through', async () => {
   const { answer, asked, settled, close } = await meeting();
   const cpuMs = async (): Promise<number> => (await worker.getResourceUsage()).ru_utime;
   await settled();

@@ -149,7 +149,7 @@ describe.runIf(hasIpv6)('RTP through a pipe', () => {
     }
   });
 
-  test('[PS10] a family that the node does not announce is refused, and nothing is left open', async () => {
+  test('[PS25] a family that the node does not announce is refused, and nothing is left open', async () => {
     const router = await startRouter([FOUR]);
     await expect(
       router.createPipePort({ reach: 'announced', srtp: true, family: 'ipv6' }, () => undefined),

@@ -128,7 +128,7 @@ describe('the port slice', () => {
     );
   });
 
-  test('[PO3] an address that this machine does not have is another fault than a port that is taken', async () => {
+  test('[PO4] an address that this machine does not have is another fault than a port that is taken', async () => {
     const fault = await findPortFault(slice(12_380, 12_389), [], ['192.0.2.1']);
     expect(fault).toMatchObject({ taken: false });
     expect(fault?.says).toContain('UDP port 12380 on 192.0.2.1 cannot be bound');

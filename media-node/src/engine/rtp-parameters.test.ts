@@ -3,7 +3,7 @@ import { opusParameters, vp8Parameters } from '../testing/rtp.ts';
 import { patientWithBaseLayer } from './rtp-parameters.ts';
 
 describe('patientWithBaseLayer', () => {
-  test('[NW5] of several layers only the lowest one is waited for longer', () => {
+  test('[NW8] of several layers only the lowest one is waited for longer', () => {
     const rtpParameters = { ...vp8Parameters(), encodings: [{ rid: 'r0' }, { rid: 'r1' }, { rid: 'r2' }] };
     expect(patientWithBaseLayer({ kind: 'video', rtpParameters })).toEqual({
       ...rtpParameters,

@@ -13,7 +13,7 @@ export function toRtpParameters(parameters: types.RtpParameters): RtpParameters 
 }
 
 /**
- * Has the worker wait five seconds, not 1.5, before it takes the base layer of a video for ended (`dtx`; SPEC NW5). Who sends
+ * Has the worker wait five seconds, not 1.5, before it takes the base layer of a video for ended (`dtx`; SPEC NW8). Who sends
  * the video at all sends this layer, so that its silence is mostly a path that was lost; and a layer that counts as ended
  * begins anew without a past, so that what was lost meanwhile makes it worthless for one to two seconds more (mediasoup's
  * `RtpStreamRecv::UpdateScore`). From the layers above viewers are taken as soon as before: senders give those up all the time.

@@ -84,7 +84,7 @@ test('[WK12] who reads nothing of what comes by TCP costs a worker no memory, an
 test.each([
   ['name no transport', false],
   ['name a transport without its password', true],
-])('[WK12] connections that %s make room for later ones', async (_what, isNamed) => {
+])('[WK21] connections that %s make room for later ones', async (_what, isNamed) => {
   const { request, refused, open } = await listening();
   const before = descriptors();
   const client = await open();

@@ -12,14 +12,14 @@ describe('the worker binary', () => {
     ['EAGAIN', /pids\.max.*PLENARY_WORKERS/],
     ['ENOMEM', /memory.*PLENARY_WORKERS/],
     ['EMFILE', /ulimit -n/],
-  ])('[WK8] a limit of the system that stops it (%s) is no fault of the binary', (code, toDo) => {
+  ])('[WK19] a limit of the system that stops it (%s) is no fault of the binary', (code, toDo) => {
     const told = workerStartFault('/opt/mediasoup-worker', new Error(`spawn /opt/mediasoup-worker ${code}`));
     expect(told).toContain(code);
     expect(told).toMatch(toDo);
     expect(told).not.toContain('MEDIASOUP_WORKER_BIN');
   });
 
-  test('[WK8] a worker that was killed says what most likely did it', () => {
+  test('[WK19] a worker that was killed says what most likely did it', () => {
     expect(adviceOnDeath('[pid:7, code:null, signal:SIGKILL]')).toContain('memory');
     expect(adviceOnDeath('[pid:7, code:null, signal:SIGSEGV]')).toBeUndefined();
   });

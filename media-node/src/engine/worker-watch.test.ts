@@ -83,7 +83,7 @@ describe('WorkerWatch', () => {
     expect(worker.hung).toBe(0);
   });
 
-  it('[WK9] does not take its own standstill for the worker’s', async () => {
+  it('[WK20] does not take its own standstill for the worker’s', async () => {
     const worker = new WatchedWorker(false);
     await worker.pass(WORKER_SILENT_MS);
     await worker.wake(10_000);

@@ -22,7 +22,7 @@ export interface WorkerWatchOptions {
 
 /**
  * Asks a worker again and again, one question at a time, until it hangs. A standstill of this process, or of the whole
- * machine, is none of the worker (SPEC WK9).
+ * machine, is none of the worker (SPEC WK9, WK20).
  */
 export class WorkerWatch {
   readonly #options: WorkerWatchOptions;

@@ -255,7 +255,7 @@ describe('a pipe to another node', () => {
     return { link, feed, counts };
   }
 
-  test('[PI14] that leads nowhere is silent when media comes to its home, and not before', async () => {
+  test('[PI14] [PI27] that leads nowhere is silent when media comes to its home, and not before', async () => {
     const { feed, counts } = await openPipe((end) => ({ ...end, port: 9 }));
     await waitFor('a publisher without media to be looked at', () => counts.looks >= 5);
     expect(counts.said).toBe(0);
@@ -443,7 +443,7 @@ describe('speakers', () => {
 const hasWorker = ({ node }: TestNode): boolean => !node.readiness().reasons.includes('no_worker_alive');
 
 describe('a worker that dies', () => {
-  test('[WK1] its peers and tracks are told of, its pipes close, and it is replaced on its port', async () => {
+  test('[WK1] [WK18] its peers and tracks are told of, its pipes close, and it is replaced on its port', async () => {
     const store = new TestStore();
     const [home, homeEdge] = await startNode(store);
     const [away, awayEdge] = await startNode(store);
@@ -530,7 +530,7 @@ describe('a worker that dies', () => {
     await untilFreed(node.node.metrics);
   });
 
-  test('[WK1] killed in the middle of admissions, it leaves nothing behind', async () => {
+  test('[WK18] killed in the middle of admissions, it leaves nothing behind', async () => {
     const store = new TestStore();
     const [node, edge] = await startNode(store);
     const roomId = testRoom('middle');

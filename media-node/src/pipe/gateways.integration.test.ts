@@ -124,7 +124,7 @@ describe('a room over two datacenters', () => {
     await everybodyLeaves(viewers);
   });
 
-  test('[GW2] nodes of the home’s own datacenter pull from the home', async () => {
+  test('[GW8] nodes of the home’s own datacenter pull from the home', async () => {
     const [near, far] = [await site('gra'), await site('sbg')];
     const viewers = [await watch(near), await watch(far)];
     expect(await pipes(home)).toEqual({ asking: 0, home: 2 });
@@ -199,7 +199,7 @@ describe('a room over two datacenters', () => {
     await everybodyLeaves([]);
   });
 
-  test('[GW4] the publisher’s mute and the track’s end pass through a gateway', async () => {
+  test('[GW12] the publisher’s mute and the track’s end pass through a gateway', async () => {
     const [one, two] = [await site('sbg'), await site('sbg')];
     const viewers = [await watch(one, [microphone]), await watch(two, [microphone])];
     await home.edge.call('track.pause', { ...publisher.placed, trackId: microphone.trackId, paused: true });
@@ -237,7 +237,7 @@ describe('a room over two datacenters', () => {
     expect(sides.map(({ home: served = 0 }) => served).sort()).toEqual([0, 1]);
   });
 
-  test('[GW6] who is behind a gateway that stops gets the tracks another way before the old one ends', async () => {
+  test('[GW6] [GW21] who is behind a gateway that stops gets the tracks another way before the old one ends', async () => {
     // It waits for them to the end, however long that takes here.
     const [gateway, ...others] = [
       await site('sbg', 1, { handoverMs: 60_000 }),
@@ -266,7 +266,7 @@ describe('a room over two datacenters', () => {
     await everybodyLeaves(viewers);
   });
 
-  test('[GW6] a track that comes two ways at once ends only the way that its news come', async () => {
+  test('[GW19] a track that comes two ways at once ends only the way that its news come', async () => {
     const [gateway, other] = [await site('sbg', 1, { handoverMs: 10_000 }), await site('sbg')];
     const first = await watch(gateway);
     const viewer = await watch(other);
@@ -291,7 +291,7 @@ describe('a room over two datacenters', () => {
     await everybodyLeaves([viewer]);
   });
 
-  test('[GW3] a gateway that needs the tracks no more goes on for the others, and ends with the last of them', async () => {
+  test('[GW10] a gateway that needs the tracks no more goes on for the others, and ends with the last of them', async () => {
     const [gateway, other] = [await site('sbg'), await site('sbg')];
     const first = await watch(gateway);
     const second = await watch(other);
@@ -307,7 +307,7 @@ describe('a room over two datacenters', () => {
     await everybodyLeaves([third]);
   });
 
-  test('[GW5] while the store is away tracks are pulled straight from their home', async () => {
+  test('[GW13] while the store is away tracks are pulled straight from their home', async () => {
     const [gateway, other] = [await site('sbg'), await site('sbg')];
     const first = await watch(gateway);
     const second = await watch(other, []);
@@ -318,7 +318,7 @@ describe('a room over two datacenters', () => {
     await everybodyLeaves([first, second]);
   });
 
-  test('[GW5] what a node that was drained pulled past the gateway comes through it when the node is put back', async () => {
+  test('[GW16] what a node that was drained pulled past the gateway comes through it when the node is put back', async () => {
     const [gateway, other] = [await site('sbg'), await site('sbg')];
     const first = await watch(gateway);
     const second = await watch(other, []);
@@ -336,7 +336,7 @@ describe('a room over two datacenters', () => {
     await everybodyLeaves([first, second]);
   });
 
-  test('[GW5] past a gateway that does not answer tracks are pulled straight from their home, until another takes its place', async () => {
+  test('[GW14] past a gateway that does not answer tracks are pulled straight from their home, until another takes its place', async () => {
     const silent = createServer();
     silent.listen(0, '127.0.0.1');
     await once(silent, 'listening');

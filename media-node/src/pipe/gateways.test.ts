@@ -58,7 +58,7 @@ describe('gateways', () => {
     expect((await c.find(HOME))?.mediaNodeId).toBe('b');
   });
 
-  test('[GW3] a gateway that was replaced learns of it, and gives up no claim but its own', async () => {
+  test('[GW9] a gateway that was replaced learns of it, and gives up no claim but its own', async () => {
     const [a, b] = [gatewaysOf('a'), gatewaysOf('b')];
     const first = await a.find(HOME);
     if (first === undefined) throw new Error('a is the gateway');
@@ -75,7 +75,7 @@ describe('gateways', () => {
     expect((await gatewaysOf('c').find(HOME))?.mediaNodeId).toBe('c');
   });
 
-  test('[GW5] a claim that the store forgot is made again; a store that is away changes nothing', async () => {
+  test('[GW5] [GW15] a claim that the store forgot is made again; a store that is away changes nothing', async () => {
     const faulty = {
       claimGateway: vi.fn((claim: Parameters<GatewayStore['claimGateway']>[0]) =>
         gateways.claimGateway(claim),
@@ -99,7 +99,7 @@ describe('gateways', () => {
     expect(timers.pendingCount).toBe(0);
   });
 
-  test('[GW5] while the store is away nobody is found, and the next ask tries anew', async () => {
+  test('[GW13] while the store is away nobody is found, and the next ask tries anew', async () => {
     const claimGateway = vi.fn(() => Promise.reject(new PlenaryError('store_unavailable')));
     const a = gatewaysOf('a', { claimGateway, releaseGateway: gateways.releaseGateway.bind(gateways) });
     expect(await a.find(HOME)).toBeUndefined();

@@ -254,7 +254,7 @@ export class PipeLinks {
     return homeNodeId !== ownNodeId && (await nodes.datacenterOf(homeNodeId)) !== datacenter;
   }
 
-  /** Sees to it that pipes past the gateway end when somebody can be the gateway again (SPEC GW5). */
+  /** Sees to it that pipes past the gateway end when somebody can be the gateway again (SPEC GW16). */
   #endBypassLater(homeNodeId: MediaNodeId): void {
     if (this.#bypassed.has(homeNodeId)) return;
     this.#bypassed.add(homeNodeId);

@@ -74,11 +74,11 @@ describe('between which addresses a pipe runs', () => {
       other: target('203.0.113.2', '10.1.0.2'),
       expected: ['203.0.113.1', '203.0.113.2'],
     },
-  ])('[PI12] $says', ({ own, other, expected }) => {
+  ])('[PI12] [PI24] $says', ({ own, other, expected }) => {
     expect(ends(own, other)).toEqual(expected);
   });
 
-  test('[PI12] of the own datacenter alone, where the private networks are not joined', () => {
+  test('[PI25] of the own datacenter alone, where the private networks are not joined', () => {
     const own: PipeOrigin = { ...origin('203.0.113.1', '10.1.0.1'), pipeScope: 'datacenter' };
     const other = target('203.0.113.2', '10.1.0.2');
     expect(ends(own, other)).toEqual(['10.1.0.1', '10.1.0.2']);

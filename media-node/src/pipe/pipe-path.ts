@@ -32,7 +32,7 @@ export interface PipePath {
 export type PipeTarget = Pick<RemoteNode, 'mediaNodeId' | 'addresses' | 'pipeAddresses' | 'machineId'>;
 
 /**
- * Between which addresses a pipe to another node runs, and whether it is encrypted (SPEC PI8, PI12, PS10).
+ * Between which addresses a pipe to another node runs, and whether it is encrypted (SPEC PI8, PI12, PI24, PI25, PS10).
  * @throws PlenaryError `media_unavailable` when the nodes have no family of addresses in common
  */
 export function pathBetween(own: PipeOrigin, other: PipeTarget, otherDatacenter: DatacenterId): PipePath {

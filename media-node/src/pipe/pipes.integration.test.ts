@@ -110,7 +110,7 @@ describe('a pipe between two nodes', () => {
     await untilFreed(home.node.metrics);
   });
 
-  test('[PI3] what nobody watches is paused at home, resumed when watched, and released after the linger', async () => {
+  test('[PI3] [PI16] [PI17] what nobody watches is paused at home, resumed when watched, and released after the linger', async () => {
     const viewer = await TestPeer.admit(store, away, awayEdge, roomId);
     const { consumers } = await viewer.subscribe([camera]);
     expect(consumers).toMatchObject([{ paused: true }]);
@@ -194,7 +194,7 @@ describe('a pipe between two nodes', () => {
     await untilFreed(home.node.metrics);
   });
 
-  test('[PI7] opening a pair anew replaces its old pipe, and a close overtakes an opening', async () => {
+  test('[PI7] [PI22] opening a pair anew replaces its old pipe, and a close overtakes an opening', async () => {
     const asker = await connectEdge(home, { kind: 'media-node', id: 'm', incarnation: mintIncarnation() });
     const { routerId } = await asker.call('pipe.locate', { roomId, trackId: camera.trackId });
     const key = { roomId, fromRouterId: ROUTER_ID.parse('theirs'), toRouterId: routerId };
@@ -286,7 +286,7 @@ describe('a pipe that is opened without encryption', () => {
 });
 
 describe('a pipe between two workers of a node', () => {
-  test('[PI2] works as between nodes, on loopback, without a control link', async () => {
+  test('[PI15] works as between nodes, on loopback, without a control link', async () => {
     const [node, edge] = await nodeWithEdge({ workers: 2 }, { workerPackingLimit: 1 });
     const roomId = testRoom('workers');
     const publisher = await TestPeer.admit(store, node, edge, roomId);

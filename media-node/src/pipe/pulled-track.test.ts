@@ -46,7 +46,7 @@ describe('a pulled track', () => {
     ['pipe_closed', false, false],
     ['ended', true, false],
   ] as const)(
-    '[GW3] that goes with %s, relayed: %s, leaves another way to it: %s',
+    '[GW11] that goes with %s, relayed: %s, leaves another way to it: %s',
     async (cause, isRelayed, expected) => {
       const track = pulled().make(isRelayed);
       await track.ready;
@@ -57,7 +57,7 @@ describe('a pulled track', () => {
     },
   );
 
-  test('[PI3] is released once, a linger after the last hold, and kept when held again meanwhile', async () => {
+  test('[PI17] is released once, a linger after the last hold, and kept when held again meanwhile', async () => {
     const { timers, home, copy, onClosed, make } = pulled();
     const track = make();
     const [one, two] = [track.hold(), track.hold()];
@@ -80,7 +80,7 @@ describe('a pulled track', () => {
     expect(timers.pendingCount).toBe(0);
   });
 
-  test('[PI3] is paused at home only when nobody watches for a while, and resumed at once', async () => {
+  test('[PI3] [PI16] is paused at home only when nobody watches for a while, and resumed at once', async () => {
     const { timers, home, make } = pulled();
     const track = make();
     const [one, two] = [track.hold(), track.hold()];
@@ -105,7 +105,7 @@ describe('a pulled track', () => {
     ]);
   });
 
-  test('[PI3] asks the home one thing at a time, and ends with what is wanted', async () => {
+  test('[PI10] asks the home one thing at a time, and ends with what is wanted', async () => {
     const { timers, home, make } = pulled();
     const track = make();
     const hold = track.hold();
@@ -128,7 +128,7 @@ describe('a pulled track', () => {
     expect(home.setWanted.mock.calls.at(-1)).toEqual([TRACK, TOP_SPATIAL_LAYER]);
   });
 
-  test('[PI5] a pause that failed is said again', async () => {
+  test('[PI18] a pause that failed is said again', async () => {
     const { timers, home, onFault, make } = pulled();
     const track = make();
     const hold = track.hold();
@@ -143,7 +143,7 @@ describe('a pulled track', () => {
     expect(home.setWanted).toHaveBeenCalledTimes(2);
   });
 
-  test('[PI5] a pull that failed is told to every holder, released at home, and rejects nowhere else', async () => {
+  test('[PI19] a pull that failed is told to every holder, released at home, and rejects nowhere else', async () => {
     const { home, onFault, onClosed, make } = pulled();
     home.consume.mockRejectedValueOnce(new PlenaryError('timed_out'));
     const track = make();
@@ -203,7 +203,7 @@ describe('a pulled track that should come another way', () => {
     expect(onClosed).toHaveBeenCalledOnce();
   });
 
-  test('[PI3] behind a pipe the linger has passed already', async () => {
+  test('[PI17] behind a pipe the linger has passed already', async () => {
     const { timers, home, onClosed, make } = pulled();
     const track = make();
     const [viewer, pipe] = [track.hold('viewer'), track.hold('pipe')];
@@ -215,7 +215,7 @@ describe('a pulled track that should come another way', () => {
     expect(home.release).toHaveBeenCalledOnce();
   });
 
-  test('[PI3] tells the home again what is wanted, when it is unknown whether the home heard', async () => {
+  test('[PI18] tells the home again what is wanted, when it is unknown whether the home heard', async () => {
     const { timers, home, make } = pulled();
     const track = make();
     const hold = track.hold();

@@ -28,7 +28,7 @@ type Copy = Pick<MediaProducer, 'setPaused' | 'close' | 'paused'>;
 
 /**
  * The copy of a track on a router that is not its home, counted by those who hold it: the home is told what they want of
- * it, and pauses it while that is nothing; a linger after the last one let go, it is released (SPEC PI3, PI4). Behind a
+ * it, and pauses it while that is nothing; a linger after the last one let go, it is released (SPEC PI3, PI17, PI4). Behind a
  * pipe that linger has passed already.
  */
 export class PulledTrack {

@@ -44,14 +44,14 @@ describe('SilenceWatch', () => {
     expect(timers.pendingCount).toBe(0);
   });
 
-  it('[PI14] says nothing of a pipe whose home sends nothing, and goes on looking', async () => {
+  it('[PI27] says nothing of a pipe whose home sends nothing, and goes on looking', async () => {
     await look(100);
     expect(onSilent).not.toHaveBeenCalled();
     await look(3, 1_000);
     expect(onSilent).toHaveBeenCalledTimes(1);
   });
 
-  it('[PI14] takes what is lost before the publisher pauses for no silence, nor a track that nobody watches', async () => {
+  it('[PI27] takes what is lost before the publisher pauses for no silence, nor a track that nobody watches', async () => {
     await look(1, 100);
     await look(20);
     isFlowing = false;

@@ -17,8 +17,8 @@ function fenceWith(hosted: (name: string) => boolean = () => false): {
   return { clock, fence: new EpochFence(clock, ({ peerId }) => hosted(peerId)) };
 }
 
-describe('[EP2] [EP9] the epoch fence', () => {
-  test('refuses what is older than the newest it has seen, for each peer by itself', () => {
+describe('the epoch fence', () => {
+  test('[EP2] refuses what is older than the newest it has seen, for each peer by itself', () => {
     const { fence } = fenceWith();
     fence.admit(peer(5));
     fence.admit(peer(5));
@@ -32,7 +32,7 @@ describe('[EP2] [EP9] the epoch fence', () => {
     fence.admit(peer(1, 'other'));
   });
 
-  test('does not let a dropped epoch come back, but a newer one', () => {
+  test('[EP9] does not let a dropped epoch come back, but a newer one', () => {
     const { fence } = fenceWith();
     fence.admit(peer(5));
     fence.drop(peer(5));
@@ -43,7 +43,7 @@ describe('[EP2] [EP9] the epoch fence', () => {
     fence.admit(peer(6));
   });
 
-  test('a late drop of an older epoch does not touch the newer one', () => {
+  test('[EP2] a late drop of an older epoch does not touch the newer one', () => {
     const { fence } = fenceWith();
     fence.admit(peer(6));
     fence.drop(peer(5));
@@ -53,7 +53,7 @@ describe('[EP2] [EP9] the epoch fence', () => {
     }).toThrow(/newer placement/);
   });
 
-  test('a drop that comes before its admission refuses it', () => {
+  test('[EP9] a drop that comes before its admission refuses it', () => {
     const { fence } = fenceWith();
     fence.drop(peer(5));
     expect(() => {
@@ -61,7 +61,7 @@ describe('[EP2] [EP9] the epoch fence', () => {
     }).toThrow(/dropped/);
   });
 
-  test('forgets the gone after a while, the hosted never, and stays bounded', () => {
+  test('[EP9] forgets the gone after a while, the hosted never, and stays bounded', () => {
     const { fence, clock } = fenceWith((name) => name === 'hosted');
     fence.admit(peer(9, 'hosted'));
     fence.admit(peer(9, 'gone'));

@@ -8,8 +8,8 @@ const volume = (name: string, volumeDbov: number) => ({ trackId: TRACK_ID.parse(
 const peerOf = (trackId: string) =>
   trackId === 'unknown' ? undefined : testPeerId(trackId.replace(/\d$/, ''));
 
-describe('[SP1] speakers', () => {
-  test('are ranked by volume, once per peer, and bounded', () => {
+describe('speakers', () => {
+  test('[SP1] are ranked by volume, once per peer, and bounded', () => {
     expect(
       rankSpeakers([volume('a1', -50), volume('b1', -20), volume('a2', -30), volume('unknown', -1)], peerOf),
     ).toEqual([
@@ -20,7 +20,7 @@ describe('[SP1] speakers', () => {
     expect(rankSpeakers(many, peerOf)).toHaveLength(MAX_SPEAKERS);
   });
 
-  test('are told only when they change, over all routers, with an empty list for silence', () => {
+  test('[SP3] are told only when they change, over all routers, with an empty list for silence', () => {
     const told: (readonly Speaker[])[] = [];
     const speakers = new RoomSpeakers(peerOf, (now) => told.push(now));
     const [one, two] = [ROUTER_ID.parse('one'), ROUTER_ID.parse('two')];
@@ -38,7 +38,7 @@ describe('[SP1] speakers', () => {
     expect(told).toHaveLength(5);
   });
 
-  test('are told again while they go on, since a notice may be lost; silence is not', () => {
+  test('[SP4] are told again while they go on, since a notice may be lost; silence is not', () => {
     let nowMs = 0;
     const told: (readonly Speaker[])[] = [];
     const speakers = new RoomSpeakers(

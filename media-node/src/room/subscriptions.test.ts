@@ -96,7 +96,7 @@ describe('subscriptions that are asked for together', () => {
     return { answer, answered, advance, timers };
   }
 
-  test('[PI5] are answered soon after the first is there, whatever becomes of the others', async () => {
+  test('[PI20] are answered soon after the first is there, whatever becomes of the others', async () => {
     const { answer, answered, advance, timers } = await ask([OF_DEAD_NODE, CAMERA]);
     await advance(STRAGGLERS_MS - 1);
     expect(answered).not.toHaveBeenCalled();
@@ -108,7 +108,7 @@ describe('subscriptions that are asked for together', () => {
     expect(timers.pendingCount).toBe(0);
   });
 
-  test('[PI5] are waited for as long as the deadline lets them, while none is there', async () => {
+  test('[PI21] are waited for as long as the deadline lets them, while none is there', async () => {
     const { answered, advance } = await ask([OF_DEAD_NODE]);
     await advance(DEADLINE_MS - 1);
     expect(answered).not.toHaveBeenCalled();
@@ -118,7 +118,7 @@ describe('subscriptions that are asked for together', () => {
 });
 
 describe('a subscription whose track comes another way', () => {
-  test('[GW6] is told once, and a repeat gives another consumer beside it', async () => {
+  test('[GW20] is told once, and a repeat gives another consumer beside it', async () => {
     const { subscriptions, supersede, holds, superseded, add } = subscribed();
     expect(await add()).toEqual(['consumer-1']);
     expect(await add()).toEqual(['consumer-1']);
@@ -133,7 +133,7 @@ describe('a subscription whose track comes another way', () => {
     expect(await add()).toEqual(['consumer-2']);
   });
 
-  test('[GW6] of a client that does nothing ends after a while, and it hears of that', async () => {
+  test('[GW18] of a client that does nothing ends after a while, and it hears of that', async () => {
     const { timers, supersede, holds, closed, add } = subscribed();
     await add();
     supersede[0]?.();
@@ -145,7 +145,7 @@ describe('a subscription whose track comes another way', () => {
     expect(await add()).toEqual(['consumer-2']);
   });
 
-  test('[GW6] is told again to another edge, until it is let go', async () => {
+  test('[GW20] is told again to another edge, until it is let go', async () => {
     const { subscriptions, timers, supersede, superseded, closed, add } = subscribed();
     await add();
     subscriptions.tellSuperseded();

@@ -74,7 +74,7 @@ export class Subscriptions {
   }
 
   /**
-   * Consumes tracks, all at once; what cannot be had, or not soon, is listed and holds up nothing (SPEC PI5). Never rejects.
+   * Consumes tracks, all at once; what cannot be had, or not soon, is listed and holds up nothing (SPEC PI20). Never rejects.
    * @param paused - which of the new consumers start paused
    * @param deadlineMs - how long a track of another node is waited for, while none is there
    */

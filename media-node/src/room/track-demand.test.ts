@@ -10,8 +10,8 @@ function demand() {
   return { timers, told, demand: new TrackDemand(timers, (wanted) => told.push(wanted)) };
 }
 
-describe('[DM1] what is wanted of a track', () => {
-  test('is the highest wish; it rises at once and falls after a while', () => {
+describe('what is wanted of a track', () => {
+  test('[DM1] [DM6] is the highest wish; it rises at once and falls after a while', () => {
     const { timers, told, demand: track } = demand();
     const [one, two] = [track.hold(), track.hold()];
     one.setWanted(0);
@@ -27,7 +27,7 @@ describe('[DM1] what is wanted of a track', () => {
     expect(told).toEqual([1, 2, null]);
   });
 
-  test('does not fall when it rises again meanwhile, and falls to what is wanted then', () => {
+  test('[DM6] does not fall when it rises again meanwhile, and falls to what is wanted then', () => {
     const { timers, told, demand: track } = demand();
     const hold = track.hold();
     hold.setWanted(0);
@@ -42,7 +42,7 @@ describe('[DM1] what is wanted of a track', () => {
     expect(told).toEqual([1]);
   });
 
-  test('falls at once for who has waited already, and without anybody to nothing', () => {
+  test('[DM6] falls at once for who has waited already, and without anybody to nothing', () => {
     const { timers, told, demand: track } = demand();
     const hold = track.hold('pipe');
     hold.setWanted(1);

@@ -50,7 +50,7 @@ test('[LG12] what was posted without an answer is not posted again by who had to
 });
 
 test.each(['timed_out', 'store_unavailable'] as const)(
-  '[WB12] what was not sent (%s) before the person left is not sent by a later join, but when the person says so',
+  '[WB12] [WB53] what was not sent (%s) before the person left is not sent by a later join, but when the person says so',
   async (code) => {
     const edge = new ScriptedEdge();
     edge.on['chat.post'] = () => refuse(code);
@@ -77,7 +77,7 @@ test.each(['timed_out', 'store_unavailable'] as const)(
   },
 );
 
-test('[WB12] what was under way when the person left is not sent by a later join', async () => {
+test('[WB53] what was under way when the person left is not sent by a later join', async () => {
   const edge = new ScriptedEdge();
   edge.on['chat.post'] = () => NO_ANSWER;
   const meeting = meet(edge, { getToken: () => Promise.resolve('token') });
@@ -90,7 +90,7 @@ test('[WB12] what was under way when the person left is not sent by a later join
   expect(edge.requests('chat.post')).toHaveLength(1);
 });
 
-test('[WB12] what an outage kept from being sent for longer than a minute waits until the person says so', async () => {
+test('[WB52] what an outage kept from being sent for longer than a minute waits until the person says so', async () => {
   const edge = new ScriptedEdge();
   edge.on['chat.post'] = () => NO_ANSWER;
   const meeting = meet(edge);

@@ -71,7 +71,7 @@ describe('media that never connects', () => {
     expect(media()).toBe('reconnecting');
   });
 
-  test('[WB7] that is opened anew is lost until a path stands again', async () => {
+  test('[WB38] that is opened anew is lost until a path stands again', async () => {
     const { edge, media } = await joined();
     for (const handler of handlers) handler.setConnectionState('connected');
     const before = handlers.length;

@@ -87,7 +87,7 @@ describe('joining', () => {
     }
   });
 
-  test('[WB2] a page that stays although its unloading had begun comes back by itself', async () => {
+  test('[WB23] a page that stays although its unloading had begun comes back by itself', async () => {
     const edge = new ScriptedEdge();
     const meeting = meet(edge);
     await meeting.join();
@@ -101,7 +101,7 @@ describe('joining', () => {
     expect(edge.requests('leave')).toHaveLength(1);
   });
 
-  test('[WB2] so does one whose socket stayed open, although the edge was told that it leaves', async () => {
+  test('[WB23] so does one whose socket stayed open, although the edge was told that it leaves', async () => {
     const edge = new ScriptedEdge();
     const meeting = meet(edge);
     await meeting.join();
@@ -114,7 +114,7 @@ describe('joining', () => {
     expect(edge.requests('leave')).toHaveLength(1);
   });
 
-  test('[WB2] a page that leaves after its unloading has begun does not come back', async () => {
+  test('[WB22] a page that leaves after its unloading has begun does not come back', async () => {
     const edge = new ScriptedEdge();
     const meeting = meet(edge);
     await meeting.join();
@@ -129,7 +129,7 @@ describe('joining', () => {
     }
   });
 
-  test('[NW4] a machine that slept while an edge was sought goes on seeking when it wakes', async () => {
+  test('[NW7] a machine that slept while an edge was sought goes on seeking when it wakes', async () => {
     vi.spyOn(Math, 'random').mockReturnValue(0);
     const now = performance.now.bind(performance);
     const edge = new ScriptedEdge();
@@ -171,7 +171,7 @@ describe('joining', () => {
     },
   );
 
-  test('[WB9] who comes back waits for a place, which may be the own one', async () => {
+  test('[WB44] who comes back waits for a place, which may be the own one', async () => {
     vi.spyOn(Math, 'random').mockReturnValue(0);
     const edge = new ScriptedEdge();
     const meeting = meet(edge);
@@ -242,7 +242,7 @@ describe('joining', () => {
     expect(meeting.counters.malformed).toBe(1);
   });
 
-  test('[PR4] an edge of another version is left for the others, until all have refused', async () => {
+  test('[PR15] an edge of another version is left for the others, until all have refused', async () => {
     const edge = new ScriptedEdge();
     edge.on.join = () => {
       delete edge.on.join;
@@ -479,7 +479,7 @@ describe('publishing', () => {
     expect(meeting.getSnapshot().localTracks.has('screen')).toBe(false);
   });
 
-  test('[DM4] layers that nobody wants are switched off, and on again, also when the wishes come in a row', async () => {
+  test('[DM4] [DM7] layers that nobody wants are switched off, and on again, also when the wishes come in a row', async () => {
     const edge = new ScriptedEdge();
     const setMaxSpatialLayer = vi.spyOn(FakeHandler.prototype, 'setMaxSpatialLayer');
     const sent = (): number[] => setMaxSpatialLayer.mock.calls.map(([, spatialLayer]) => spatialLayer);

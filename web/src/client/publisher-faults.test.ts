@@ -57,7 +57,7 @@ describe('a request about one’s own track that fails', () => {
   });
 
   test.each([true, false])(
-    '[WB3] a wish that is refused for good ends the track, and is told (mute: %s)',
+    '[WB24] a wish that is refused for good ends the track, and is told (mute: %s)',
     async (mute) => {
       const edge = new ScriptedEdge();
       edge.on['track.pause'] = () => refuse('forbidden');
@@ -71,7 +71,7 @@ describe('a request about one’s own track that fails', () => {
     },
   );
 
-  test('[WB3] a track that the edge does not have is published anew, as it is wished now', async () => {
+  test('[WB25] a track that the edge does not have is published anew, as it is wished now', async () => {
     const edge = new ScriptedEdge();
     edge.on['track.pause'] = () => refuse('track_not_found');
     const meeting = await speaking(edge, true);
@@ -84,7 +84,7 @@ describe('a request about one’s own track that fails', () => {
     await eventually(() => expect(local(meeting)).toMatchObject({ status: 'live', trackId: 'own-2' }));
   });
 
-  test('[WB3] a publication that is refused is told', async () => {
+  test('[WB24] a publication that is refused is told', async () => {
     const edge = new ScriptedEdge();
     edge.on['track.publish'] = () => refuse('forbidden');
     const meeting = meet(edge);
@@ -113,7 +113,7 @@ describe('a request about one’s own track that fails', () => {
     expect(local(meeting)).toMatchObject({ paused: true, status: 'failed' });
   });
 
-  test('[WB3] media that the node does not have is opened anew, and everything is published there', async () => {
+  test('[WB25] media that the node does not have is opened anew, and everything is published there', async () => {
     const edge = new ScriptedEdge();
     edge.on['track.publish'] = () =>
       edge.requests('media.open').length === 0 ? refuse('transport_not_found') : { trackId: 'own-x' };
@@ -140,7 +140,7 @@ describe('a request about one’s own track that fails', () => {
 });
 
 describe('a device that is changed', () => {
-  test('[WB3] and that the browser does not put in the place of the other is published anew', async () => {
+  test('[WB25] and that the browser does not put in the place of the other is published anew', async () => {
     const edge = new ScriptedEdge();
     const meeting = await speaking(edge);
     vi.spyOn(FakeHandler.prototype, 'replaceTrack').mockRejectedValueOnce(
@@ -182,7 +182,7 @@ describe('a track of one’s own that the meeting takes away', () => {
   test.each([
     ['over_limit', 'over_limit'],
     ['moderated', 'unsaid'],
-  ])('[WB11] by ending it (%s) is off and told, and not published again', async (reason, why) => {
+  ])('[WB11] [WB49] by ending it (%s) is off and told, and not published again', async (reason, why) => {
     const edge = new ScriptedEdge();
     const meeting = await speaking(edge);
     const told = taken(meeting);
@@ -204,7 +204,7 @@ describe('a track of one’s own that the meeting takes away', () => {
     edge.notify('head', { lastEventId: '200-0' });
   }
 
-  test('[WB11] and whose end was missed is off and told as soon as the room is seen without it', async () => {
+  test('[WB50] and whose end was missed is off and told as soon as the room is seen without it', async () => {
     const edge = new ScriptedEdge();
     edge.on['track.pause'] = () => refuse('track_not_found');
     const meeting = await speaking(edge);
@@ -216,7 +216,7 @@ describe('a track of one’s own that the meeting takes away', () => {
     expect(edge.requests('track.end')).toEqual([]);
   });
 
-  test('[WB11] and that goes on although the room was seen without it, or is seen with it, is left as it is', async () => {
+  test('[WB50] and that goes on although the room was seen without it, or is seen with it, is left as it is', async () => {
     const edge = new ScriptedEdge();
     const meeting = await speaking(edge);
     const told = taken(meeting);
@@ -229,7 +229,7 @@ describe('a track of one’s own that the meeting takes away', () => {
     expect(edge.requests('track.pause')).toHaveLength(1);
   });
 
-  test('[WB11] and that is muted before its end is known is not published anew', async () => {
+  test('[WB49] and that is muted before its end is known is not published anew', async () => {
     const edge = new ScriptedEdge();
     edge.on['track.pause'] = () => refuse('track_not_found');
     const meeting = await speaking(edge);
@@ -239,7 +239,7 @@ describe('a track of one’s own that the meeting takes away', () => {
     expect(edge.requests('track.publish')).toHaveLength(1);
   });
 
-  test('[WB11] together with its media is published anew, without a word', async () => {
+  test('[WB51] together with its media is published anew, without a word', async () => {
     const edge = new ScriptedEdge();
     const meeting = await speaking(edge);
     const told = taken(meeting);
@@ -265,7 +265,7 @@ describe('a track of one’s own that the meeting takes away', () => {
     expect(local(meeting)?.paused).toBe(false);
   });
 
-  test('[WB11] by pausing it is muted here, is told, and goes on when it is unmuted', async () => {
+  test('[WB11] [WB49] by pausing it is muted here, is told, and goes on when it is unmuted', async () => {
     const edge = new ScriptedEdge();
     const meeting = await speaking(edge);
     await meeting.publish('camera', videoTrack(), { paused: true });

@@ -35,7 +35,7 @@ const shown = (meeting: Meeting) => [...meeting.getSnapshot().remoteTracks.value
 const superseded = { consumerId: 'old', trackId: 't-camera' };
 
 describe('a consumer whose track comes another way', () => {
-  test('[GW6] is replaced when the new one plays, and let go then', async () => {
+  test('[GW17] is replaced when the new one plays, and let go then', async () => {
     const { edge, meeting } = await watching();
     const before = shown(meeting)?.mediaTrack;
     edge.notify('consumer.superseded', superseded);
@@ -55,7 +55,7 @@ describe('a consumer whose track comes another way', () => {
     expect(before?.readyState).toBe('ended');
   });
 
-  test('[GW6] that ends before the new one plays is replaced at once, and never subscribed to twice', async () => {
+  test('[GW17] that ends before the new one plays is replaced at once, and never subscribed to twice', async () => {
     const { edge, meeting } = await watching();
     const before = shown(meeting)?.mediaTrack;
     edge.notify('consumer.superseded', superseded);
@@ -65,7 +65,7 @@ describe('a consumer whose track comes another way', () => {
     expect(edge.requests('subscribe')).toHaveLength(1);
   });
 
-  test('[GW6] goes on when no other way is to be had, and is subscribed to anew when it ends', async () => {
+  test('[GW17] goes on when no other way is to be had, and is subscribed to anew when it ends', async () => {
     const { edge, meeting } = await watching();
     let refusals = 0;
     edge.on.subscribe = () => {
@@ -84,7 +84,7 @@ describe('a consumer whose track comes another way', () => {
   test.each([
     ['at once, where only the way that it came by is lost', true],
     ['a moment later, where its track may have ended', false],
-  ])('[GW3] that is closed is asked for anew %s', async (_, isWayLost) => {
+  ])('[GW11] that is closed is asked for anew %s', async (_, isWayLost) => {
     const { edge } = await watching();
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
     try {
@@ -98,7 +98,7 @@ describe('a consumer whose track comes another way', () => {
     }
   });
 
-  test('[GW6] of a track that ended meanwhile is not replaced', async () => {
+  test('[GW17] of a track that ended meanwhile is not replaced', async () => {
     const { edge, meeting } = await watching();
     edge.notify('consumer.superseded', superseded);
     await eventually(() => expect(edge.requests('subscribe')).toHaveLength(1));

@@ -37,7 +37,7 @@ describe('applyEvent', () => {
     expect(back.peerCount).toBe(3);
   });
 
-  test('[WB1] who is told of anew is shown as told last', () => {
+  test('[WB20] who is told of anew is shown as told last', () => {
     const room = after(START, { type: 'peer.joined', peer: peerOf('ben', 'Benjamin', 'host') });
     expect(room.peers.get(BEN.peerId)).toMatchObject({ displayName: 'Benjamin', role: 'host' });
     expect(room.peerCount).toBe(2);

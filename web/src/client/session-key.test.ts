@@ -14,7 +14,7 @@ describe('createSessionKey', () => {
   });
 
   test.each(['with', 'without'])(
-    '[SK1] [WB13] its proof is a signature over nonce and token, %s WebCrypto',
+    '[SK1] [WB54] its proof is a signature over nonce and token, %s WebCrypto',
     async (how) => {
       const { subtle } = crypto;
       if (how === 'without')

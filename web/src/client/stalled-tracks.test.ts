@@ -63,7 +63,7 @@ describe('StalledTracks', () => {
     expect(stalled).toEqual([]);
   });
 
-  test('[WB8] what has not come at all is waited for, and then told of as well', async () => {
+  test('[WB40] what has not come at all is waited for, and then told of as well', async () => {
     add('lost');
     add('hidden', 'hidden', 'screen');
     for (const id of ['lost', 'hidden']) moving.delete(id);
@@ -100,7 +100,7 @@ describe('StalledTracks', () => {
     vi.restoreAllMocks();
   });
 
-  test('[WB8] of people whose picture comes the sound is not looked at, and of many microphones few at a time', async () => {
+  test('[WB43] of people whose picture comes the sound is not looked at, and of many microphones few at a time', async () => {
     add('picture', 'ann', 'camera');
     add('voice', 'ann', 'microphone');
     moving.delete('voice');
@@ -116,7 +116,7 @@ describe('StalledTracks', () => {
     expect(stalled).toEqual(['t-p499']);
   });
 
-  test('[WB8] a screen that stands still is not stalled while its person is heard; of one who is lost it is', async () => {
+  test('[WB41] a screen that stands still is not stalled while its person is heard; of one who is lost it is', async () => {
     add('screen', 'ann', 'screen');
     add('voice', 'ann', 'microphone');
     await vi.advanceTimersByTimeAsync(5_000);
@@ -128,7 +128,7 @@ describe('StalledTracks', () => {
     expect(stalled.toSorted()).toEqual(['t-screen', 't-voice']);
   });
 
-  test('[WB8] a screen of whose person nothing else is sent is given some more time', async () => {
+  test('[WB42] a screen of whose person nothing else is sent is given some more time', async () => {
     add('screen', 'ann', 'screen');
     await vi.advanceTimersByTimeAsync(5_000);
     moving.delete('screen');
@@ -141,7 +141,7 @@ describe('StalledTracks', () => {
     expect(stalled).toEqual([]);
   });
 
-  test('[WB8] a screen that moves is not stalled, whatever else of its person is', async () => {
+  test('[WB41] a screen that moves is not stalled, whatever else of its person is', async () => {
     add('screen', 'ann', 'screen');
     add('voice', 'ann', 'microphone');
     await vi.advanceTimersByTimeAsync(5_000);

@@ -9,7 +9,7 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-it('[WB2] other tabs are told who this one is, also where the browser could not give the lock at once', async () => {
+it('[WB21] other tabs are told who this one is, also where the browser could not give the lock at once', async () => {
   const request = vi.fn(() => Promise.resolve());
   request.mockRejectedValueOnce(new Error('The provided callback is no longer runnable.'));
   vi.stubGlobal('navigator', { locks: { request } });
@@ -18,7 +18,7 @@ it('[WB2] other tabs are told who this one is, also where the browser could not 
   expect(request.mock.calls).toHaveLength(2);
 });
 
-it('[WB2] who is somebody else by then is not asked for again', async () => {
+it('[WB21] who is somebody else by then is not asked for again', async () => {
   const over = new AbortController();
   const request = vi.fn(() => Promise.reject(new Error('The provided callback is no longer runnable.')));
   vi.stubGlobal('navigator', { locks: { request } });

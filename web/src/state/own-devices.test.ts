@@ -94,7 +94,7 @@ describe('a device that was switched off', () => {
     expect(media.getSnapshot().microphone).toMatchObject({ enabled: false, deviceId: 'headset' });
   });
 
-  test('[WB5] stays off after a reload of its tab when another tab switched its own on', async () => {
+  test('[WB27] stays off after a reload of its tab when another tab switched its own on', async () => {
     const media = await opened();
     await media.setEnabled('microphone', false);
     browser.inAnotherTab(() => {
@@ -104,7 +104,7 @@ describe('a device that was switched off', () => {
   });
 
   test.each(['closed', 'full'] as const)(
-    '[WB5] is off after a reload where nothing can be remembered: the storage is %s',
+    '[WB28] is off after a reload where nothing can be remembered: the storage is %s',
     async (state) => {
       browser.spoilStorage(state);
       const media = await opened();
@@ -120,7 +120,7 @@ describe('a device that was switched off', () => {
     },
   );
 
-  test('[WB5] an unplugged one is off, says so, and does not come back by itself', async () => {
+  test('[WB26] an unplugged one is off, says so, and does not come back by itself', async () => {
     const media = await opened();
     const [microphone] = browser.tracks;
     microphone?.remoteStop();
@@ -135,7 +135,7 @@ describe('a device that was switched off', () => {
 });
 
 describe('a device that is changed', () => {
-  test('[WB6] goes on where the other one cannot be had', async () => {
+  test('[WB32] goes on where the other one cannot be had', async () => {
     const media = await opened();
     const before = media.getSnapshot().camera;
     const chosen = media.choose('camera', 'other');
@@ -150,7 +150,7 @@ describe('a device that is changed', () => {
     expect(before.track?.readyState).toBe('live');
   });
 
-  test('[WB6] goes first where the system opens one at a time', async () => {
+  test('[WB32] goes first where the system opens one at a time', async () => {
     const media = await opened();
     const chosen = media.choose('camera', 'other');
     browser.question.refuse('NotReadableError');
@@ -162,7 +162,7 @@ describe('a device that is changed', () => {
 });
 
 describe('a device that is changed while something else happens to it', () => {
-  test('[WB6] is the one that is shown, where neither of two that were chosen can be had', async () => {
+  test('[WB32] is the one that is shown, where neither of two that were chosen can be had', async () => {
     const media = await opened();
     const first = media.choose('microphone', 'slow');
     const asking = browser.question;
@@ -176,7 +176,7 @@ describe('a device that is changed while something else happens to it', () => {
     expect(browser.live.map((track) => track.getSettings().deviceId)).toEqual(['usual', 'usual']);
   });
 
-  test('[WB6] and is unplugged meanwhile gives way to the one that was chosen', async () => {
+  test('[WB34] and is unplugged meanwhile gives way to the one that was chosen', async () => {
     const media = await opened();
     const chosen = media.choose('microphone', 'other');
     browser.tracks[0]?.remoteStop();
@@ -191,7 +191,7 @@ describe('a device that is changed while something else happens to it', () => {
     });
   });
 
-  test('[WB6] and is unplugged meanwhile is not replaced by a third one', async () => {
+  test('[WB33] and is unplugged meanwhile is not replaced by a third one', async () => {
     const media = await opened();
     const chosen = media.choose('microphone', 'other');
     browser.tracks[0]?.remoteStop();
@@ -204,7 +204,7 @@ describe('a device that is changed while something else happens to it', () => {
   });
 });
 
-test('[WB5] a device that the system silences does not show as off, since it comes on with it, and may be left off', async () => {
+test('[WB30] a device that the system silences does not show as off, since it comes on with it, and may be left off', async () => {
   const media = await opened();
   const [microphone] = browser.tracks;
   microphone?.remoteMute();
@@ -218,7 +218,7 @@ test('[WB5] a device that the system silences does not show as off, since it com
 });
 
 describe('a device that made way', () => {
-  test('[WB6] comes back where the other one is used by another program all the same', async () => {
+  test('[WB32] comes back where the other one is used by another program all the same', async () => {
     const media = await opened();
     const { deviceId } = media.getSnapshot().camera;
     const chosen = media.choose('camera', 'other');
@@ -232,7 +232,7 @@ describe('a device that made way', () => {
     expect(browser.live.map((track) => track.kind)).toEqual(['audio', 'video']);
   });
 
-  test('[WB6] does not come back when the person switched it off meanwhile', async () => {
+  test('[WB32] does not come back when the person switched it off meanwhile', async () => {
     const media = await opened();
     const chosen = media.choose('camera', 'other');
     browser.question.refuse('NotReadableError');
@@ -272,7 +272,7 @@ describe('what is asked of the browser', () => {
     expect(meeting.getSnapshot().localTracks.size).toBe(0);
   });
 
-  test('[WB6] a second press while a screen is being chosen asks nothing more; after its end it does', async () => {
+  test('[WB35] a second press while a screen is being chosen asks nothing more; after its end it does', async () => {
     const meeting = meet(new ScriptedEdge());
     const screen = new ScreenShare(meeting);
     const sharing = [screen.start(), screen.start()];
@@ -294,7 +294,7 @@ describe('what is asked of the browser', () => {
   });
 });
 
-test('[WB6] the sound of a screen is not captured where the meeting does not take it, and the picture goes on', async () => {
+test('[WB36] the sound of a screen is not captured where the meeting does not take it, and the picture goes on', async () => {
   const edge = new ScriptedEdge();
   edge.on['track.publish'] = ({ source }) =>
     source === 'screen-audio' ? refuse('forbidden') : { trackId: 'own-screen' };
@@ -362,7 +362,7 @@ describe('what is published of the own devices', () => {
     expect(local(meeting)).toEqual({ microphone: true, camera: false });
   });
 
-  test('[WB3] what the edge refuses is off at the button and at the device, and asked for once', async () => {
+  test('[WB24] what the edge refuses is off at the button and at the device, and asked for once', async () => {
     const edge = new ScriptedEdge();
     edge.on['track.publish'] = () => refuse('forbidden');
     const media = await opened();

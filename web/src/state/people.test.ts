@@ -25,7 +25,7 @@ describe('people', () => {
     ['nothing else is sent', [], 'nothing-new'],
     ['a microphone is open, of which nothing arrives either', ['voice'], 'no-signal'],
   ] as const)(
-    '[WB8] of a screen of which nothing arrives, where %s, it is said what is known',
+    '[WB42] of a screen of which nothing arrives, where %s, it is said what is known',
     async (_what, voices, trouble) => {
       const edge = new ScriptedEdge();
       const ben = peerOf('ben', 'Ben');
@@ -56,7 +56,7 @@ describe('people', () => {
     ['reconnecting', true],
     ['connected', false],
   ] as const)(
-    '[WB8] while media is %s, a picture that has not come is waited for: %s',
+    '[WB40] while media is %s, a picture that has not come is waited for: %s',
     async (media, waiting) => {
       const edge = new ScriptedEdge();
       const ben = peerOf('ben', 'Ben');

@@ -76,7 +76,7 @@ async function leave(controller: RoomController): Promise<void> {
   await eventually(() => expect(controller.meeting.getSnapshot().connection.phase).toBe('left'));
 }
 
-test('[WB6] an edge that tells late of the service opens no device of who has left by then', async () => {
+test('[WB31] an edge that tells late of the service opens no device of who has left by then', async () => {
   const info = Promise.withResolvers<ServiceInfo | undefined>();
   const controller = open(info.promise);
   controller.leaveNow();
@@ -86,7 +86,7 @@ test('[WB6] an edge that tells late of the service opens no device of who has le
   await eventually(() => expect(asked()).toEqual(['audio+video']));
 });
 
-test('[WB6] who joins before the edge has told of the service is asked for devices at once, and not once more', async () => {
+test('[WB37] who joins before the edge has told of the service is asked for devices at once, and not once more', async () => {
   const info = Promise.withResolvers<ServiceInfo | undefined>();
   const controller = open(info.promise);
   await join(controller);
@@ -100,7 +100,7 @@ test('[WB6] who joins before the edge has told of the service is asked for devic
   expect(browser.live).toEqual([]);
 });
 
-test('[WB5] a button that shows a device as on switches it off, also before the browser was asked', async () => {
+test('[WB29] a button that shows a device as on switches it off, also before the browser was asked', async () => {
   const info = Promise.withResolvers<ServiceInfo | undefined>();
   const controller = open(info.promise);
   expect(showsOn(controller.media.getSnapshot().microphone)).toBe(true);
@@ -110,7 +110,7 @@ test('[WB5] a button that shows a device as on switches it off, also before the 
   expect(showsOn(controller.media.getSnapshot().microphone)).toBe(false);
 });
 
-test('[WB5] at the door what is switched off is closed, and opens again when it is switched on', async () => {
+test('[WB29] at the door what is switched off is closed, and opens again when it is switched on', async () => {
   const controller = open();
   await eventually(() => expect(asked()).toEqual(['audio+video']));
   browser.question.allow();
@@ -121,7 +121,7 @@ test('[WB5] at the door what is switched off is closed, and opens again when it 
   await eventually(() => expect(asked()).toEqual(['audio+video', 'audio']));
 });
 
-test('[WB5] a page that the browser put away and shows again has its devices as its buttons show them', async () => {
+test('[WB29] a page that the browser put away and shows again has its devices as its buttons show them', async () => {
   const controller = open();
   await eventually(() => expect(asked()).toEqual(['audio+video']));
   browser.question.allow();
@@ -201,7 +201,7 @@ test('[WB18] who is heard by nobody although the microphone is on is told so, un
   await eventually(() => expect(banner()).toBeUndefined());
 });
 
-test('[WB14] who came to watch is told so, is not captured, and finds their devices as they were elsewhere', async () => {
+test('[WB14] [WB55] who came to watch is told so, is not captured, and finds their devices as they were elsewhere', async () => {
   const edge = new ScriptedEdge();
   edge.on.join = ({ media }) => {
     const { sendTransport, ...receiving } = edge.media();
@@ -282,7 +282,7 @@ test('[RJ24] a site that may not open meetings of the server is told so in words
   expect(told).not.toEqual(errorForPeople('forbidden'));
 });
 
-test('[WB2] a tab that was duplicated shows whom the first one is as somebody else, and a reloaded one not', async () => {
+test('[WB21] a tab that was duplicated shows whom the first one is as somebody else, and a reloaded one not', async () => {
   const first = open();
   await join(first);
   browser.duplicateTab();
@@ -328,7 +328,7 @@ test('[WB2] a page whose former one the browser had not quite ended when it was 
   await eventually(() => expect(headCount(reloaded.meeting.getSnapshot())).toBe(1));
 });
 
-test('[WB2] a tab that was duplicated hears of it when the first one joins anew, and of nobody whom that was', async () => {
+test('[WB21] a tab that was duplicated hears of it when the first one joins anew, and of nobody whom that was', async () => {
   const firstEdge = new ScriptedEdge();
   const first = open(undefined, firstEdge);
   await join(first);

@@ -175,13 +175,13 @@ describe('notices', () => {
     expect(bannerText({ connection: joined, media: 'connecting', flow: 'unknown' })).toBeUndefined();
   });
 
-  test('[WB9] who waits for a join is told why', () => {
+  test('[WB45] who waits for a join is told why', () => {
     const lastError = { code: 'no_media_node', message: '', retryable: true } as const;
     expect(stillTryingText({ connection: { phase: 'joining', attempt: 2, lastError } })).toContain('busy');
     expect(stillTryingText({ connection: { phase: 'connecting', attempt: 0 } })).toBe('');
   });
 
-  test('[WB3] what is not sent is said in the words of who pressed the button', () => {
+  test('[WB24] what is not sent is said in the words of who pressed the button', () => {
     expect(explainUnpublished('microphone', 'forbidden')).toMatch(/nobody hears you.*may not/i);
     expect(explainUnpublished('camera', 'internal')).not.toContain('server');
   });
@@ -210,7 +210,7 @@ describe('addresses and names', () => {
       expect(parseRoute(new URL(path, 'http://h'))).toEqual({ page: 'landing' });
   });
 
-  test('[WB10] an address that leads to no room says so, and why', () => {
+  test('[WB48] an address that leads to no room says so, and why', () => {
     expect(parseRoute(new URL('http://h/r/team/extra'))).toEqual({ page: 'bad-room', name: 'team/extra' });
     expect(parseRoute(new URL('http://h/r/team//'))).toMatchObject({ page: 'room', roomId: 'team' });
     const told = (name: string): string => explainBadName(name);
@@ -229,20 +229,20 @@ describe('addresses and names', () => {
     expect(randomRoomName(() => 0.999_999)).toMatch(/^[a-z]+-[a-z]+-\d{4}$/);
   });
 
-  test('[WB10] names that differ in capitals only are one room, but for the application’s own', () => {
+  test('[WB10] [WB46] names that differ in capitals only are one room, but for the application’s own', () => {
     expect(parseRoute(new URL('http://h/r/TEAM/'))).toMatchObject({ roomId: 'team' });
     expect(typed('TEAM')).toBe('/r/team');
     expect(parseRoute(new URL('http://h/r/TEAM#token=abc'))).toMatchObject({ roomId: 'TEAM' });
   });
 
   test.each(['team%20', '%20Team', 'ｔｅａｍ', 'team%E2%80%8B', '%EF%BB%BFteam'])(
-    '[WB10] the address /r/%s is that of the room team',
+    '[WB47] the address /r/%s is that of the room team',
     (name) => {
       expect(parseRoute(new URL(`http://h/r/${name}`))).toMatchObject({ roomId: 'team' });
     },
   );
 
-  test('[WB10] a link to a room is passed on only where it leads to that room', () => {
+  test('[WB46] a link to a room is passed on only where it leads to that room', () => {
     expect(hasAddress(ROOM_NAME.parse('team-1'))).toBe(true);
     expect(hasAddress(ROOM_NAME.parse('Team'))).toBe(false);
   });
@@ -293,7 +293,7 @@ describe('addresses and names', () => {
     ['ｔｅａｍ', '/r/team'],
     ['cafe\u0301', '/r/cafe'],
     ['caf\u00e9', '/r/cafe'],
-  ])('[WB10] %s is read as %s', (text, expected) => {
+  ])('[WB10] [WB47] %s is read as %s', (text, expected) => {
     expect(typed(text)).toBe(expected);
   });
 
@@ -321,7 +321,7 @@ describe('addresses and names', () => {
     expect(errorForPeople('room_full').title).toContain('full');
   });
 
-  test('[WB17] what is said of a screen is true of screens', () => {
+  test('[WB57] what is said of a screen is true of screens', () => {
     const problems = [
       'denied',
       'denied-by-system',
