@@ -8,7 +8,7 @@ const HOLD_MS = [0, 0, 0, 1_000, 2_000, 4_000] as const;
 /** For how long something that was lost so often must serve without a break before it counts as back, in milliseconds. */
 export const holdMs = (losses: number): number => HOLD_MS[Math.min(losses, HOLD_MS.length - 1)] ?? 0;
 
-/** Remembers how often something outside was lost lately: a loss counts at once, a return later the more often it flaps (SPEC HL4). */
+/** Remembers how often something outside was lost lately: a loss counts at once, a return later the more often it flaps (SPEC HL4, HL19). */
 export class Damping {
   readonly #clock: Pick<Clock, 'monotonicMs'>;
   #lossesAtMs: readonly number[] = [];

@@ -243,7 +243,7 @@ describe('Caddyfile.ha.example', () => {
     }
   });
 
-  it('[HL11] that is up before any edge serves people as soon as one is ready', async () => {
+  it('[HL46] that is up before any edge serves people as soon as one is ready', async () => {
     await startBeforeEdges(caddy.proxy, [first, second], visitor);
   });
 });

@@ -151,7 +151,7 @@ describe('haproxy.example.cfg', () => {
     );
   });
 
-  it('[HL11] that is up before any edge serves people as soon as one is ready', async () => {
+  it('[HL46] that is up before any edge serves people as soon as one is ready', async () => {
     await startBeforeEdges(proxy, edges(), visitor);
   });
 });

@@ -128,7 +128,7 @@ describe('nginx.example.conf', () => {
     }
   });
 
-  it('[HL11] that is up before any edge serves people as soon as one is ready', async () => {
+  it('[HL46] that is up before any edge serves people as soon as one is ready', async () => {
     await startBeforeEdges(proxy, cluster.edges, visitor);
   });
 });

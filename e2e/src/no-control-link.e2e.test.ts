@@ -50,7 +50,7 @@ describe('an edge that can use no media node', () => {
     await cluster.stop();
   });
 
-  it('[HL6] is left by the page that it served: people join on another edge, and see and hear each other', async () => {
+  it('[HL22] is left by the page that it served: people join on another edge, and see and hear each other', async () => {
     const browser = await launchChromium();
     try {
       const ann = await Participant.open(browser, useless.publicUrl, 'elsewhere', 'Ann');
@@ -66,7 +66,7 @@ describe('an edge that can use no media node', () => {
     }
   });
 
-  it('[HL6] is given nobody by Caddy with the checks of its example: of 20 joins 20 succeed', async () => {
+  it('[HL22] is given nobody by Caddy with the checks of its example: of 20 joins 20 succeed', async () => {
     const edges = `${dial(useless)} ${dial(good)}`;
     const caddy = await startCaddy('Caddyfile.ha.example', caddyPort, {
       PLENARY_NEAR_EDGES: edges,

@@ -56,7 +56,7 @@ test.each(['first', 'later'])(
   },
 );
 
-test('[MS4] a bot that asks for a track twice, as when a join and an event tell of it, goes on receiving it', async () => {
+test('[MS26] a bot that asks for a track twice, as when a join and an event tell of it, goes on receiving it', async () => {
   const [speaker, listener] = [await join('twice', 'speaker'), await join('twice', 'listener')];
   const track = await speaker.publish('audio');
   const packets = (): number => listener.received.find(({ trackId }) => trackId === track)?.packets ?? 0;

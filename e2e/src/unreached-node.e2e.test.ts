@@ -12,7 +12,7 @@ describe('a media node that nobody reaches', () => {
     await nodes.stop();
   });
 
-  it('[HL7] is left by those who came to it, and passed over for others', async () => {
+  it('[HL7] [HL30] is left by those who came to it, and passed over for others', async () => {
     const { unreached, other } = nodes;
     const [ann, bob] = [await nodes.join('first', 'Ann'), await nodes.join('first', 'Bob')];
     await Promise.all([ann.untilSeesAndHears(), bob.untilSeesAndHears()]);

@@ -12,7 +12,7 @@ describe('a media node that nobody reaches', () => {
     await nodes.stop();
   }, 120_000);
 
-  it('[HL7] is used again when it can be reached', { timeout: 240_000 }, async () => {
+  it('[HL34] is used again when it can be reached', { timeout: 240_000 }, async () => {
     const { unreached } = nodes;
     for (const name of ['Ann', 'Bob']) await nodes.join('first', name);
     await until(

@@ -18,7 +18,7 @@ const reasons = async (edge: EdgeProcess): Promise<string> =>
   (await fetch(`${edge.operatorUrl}/ready`)).text();
 
 describe('an edge whose clock is off by a minute', () => {
-  it.each([60, -60])('[HL12] %s s: is not ready, says so, and sends who comes elsewhere', async (seconds) => {
+  it.each([60, -60])('[HL47] %s s: is not ready, says so, and sends who comes elsewhere', async (seconds) => {
     cluster = await TestCluster.start({ edges: 1, mediaNodes: 1 });
     hostClock = await HostClock.create();
     await hostClock.jump(seconds);

@@ -92,7 +92,7 @@ describe('an edge that can use no media node', () => {
     { cause: 'other_node', hears: { mediaNodeId: 'node-y' }, says: 'This is node-x, not node-y' },
     { cause: 'other_version', hears: { controlVersion: 999_999 }, says: 'speaks control version 999999' },
     { cause: 'other_version', hears: { share: 'of another shape' }, says: 'share' },
-  ])('[HL6] names the cause $cause as the node does, of $hears', async ({ cause, hears, says }) => {
+  ])('[HL21] names the cause $cause as the node does, of $hears', async ({ cause, hears, says }) => {
     cluster = await TestCluster.start({ edges: 0, mediaNodes: 0 });
     const edge = await EdgeProcess.start({ id: 'edge-1', settings: cluster.redis.settings });
     cluster.edges.push(edge);
@@ -111,7 +111,7 @@ describe('an edge that can use no media node', () => {
     await edge.logged(`"cause":"${cause}"`);
   });
 
-  it('[HL6] is not ready, says why, and sends who comes to an edge that can', async () => {
+  it('[HL6] [HL21] [HL22] is not ready, says why, and sends who comes to an edge that can', async () => {
     cluster = await TestCluster.start({ edges: 1, mediaNodes: 1 });
     const useless = await EdgeProcess.start({
       id: 'edge-2',

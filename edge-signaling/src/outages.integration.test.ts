@@ -12,7 +12,7 @@ afterEach(async () => cluster.stop());
 const MEDIA = { rtpCapabilities: { codecs: [] }, publish: true };
 
 describe('the store goes away', () => {
-  it('[HL1] refusing writes is being away: said in /ready and a metric, joins are retried, mutes work', async () => {
+  it('[HL1] [HL18] refusing writes is being away: said in /ready and a metric, joins are retried, mutes work', async () => {
     cluster = await TestCluster.start({ edges: 1, mediaNodes: 1 });
     const ann = await cluster.client();
     const { media } = await ann.join('full');
@@ -186,7 +186,7 @@ describe('a media node goes away', () => {
     expect((await bob.join('pass-5')).room.peerCount).toBe(1);
   });
 
-  it('[HL10] one that lets an admission hang costs one person three seconds, and others nothing', async () => {
+  it('[HL42] [HL43] one that lets an admission hang costs one person three seconds, and others nothing', async () => {
     cluster = await TestCluster.start({ edges: 1, mediaNodes: 2 });
     const [first, second] = [cluster.mediaNode(0), cluster.mediaNode(1)];
     let hanging = 0;
@@ -223,7 +223,7 @@ describe('a media node goes away', () => {
     await (await cluster.client()).join('mute');
   });
 
-  it('[HL10] one that answers nothing is found although nobody asks it for anything', async () => {
+  it('[HL40] one that answers nothing is found although nobody asks it for anything', async () => {
     cluster = await TestCluster.start({ edges: 1, mediaNodes: 1 });
     const ann = await cluster.client();
     await ann.join('idle');

@@ -12,7 +12,7 @@ afterEach(async () => {
 
 const READINESS = z.object({ reasons: z.array(z.string()), pubSub: z.string().optional() });
 
-it('[HL13] they say so, go on with the meeting, and hear each other as soon as they have it again', async () => {
+it('[HL13] [HL51] they say so, go on with the meeting, and hear each other as soon as they have it again', async () => {
   cluster = await TestCluster.start({ edges: 2, mediaNodes: 1 });
   const [ann, bob] = [await cluster.client(0), await cluster.client(1)];
   const { media } = await ann.join('rights');
@@ -49,7 +49,7 @@ it('[HL13] they say so, go on with the meeting, and hear each other as soon as t
   expect(ann.isClosed || bob.isClosed).toBe(false);
 });
 
-it('[HL13] one that lacks its channels alone is passed over for the other', async () => {
+it('[HL53] one that lacks its channels alone is passed over for the other', async () => {
   cluster = await TestCluster.start({ edges: 1, mediaNodes: 1 });
   await askServer(cluster.redis.url, async (redis) =>
     redis.call('ACL', 'SETUSER', 'deaf', 'on', '>secret', '~*', '+@all', 'resetchannels'),

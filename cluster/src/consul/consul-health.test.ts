@@ -26,7 +26,7 @@ function watched() {
 }
 
 describe('what counts as a Consul that serves', () => {
-  it('[HL4] is damped: an agent that comes and goes all the time changes a few times, and is said a few times', () => {
+  it('[HL19] is damped: an agent that comes and goes all the time changes a few times, and is said a few times', () => {
     const { health, changes, lines, pass } = watched();
     for (let change = 0; change < 113; change += 1) {
       health.noteRead(change % 2 === 0 ? undefined : 'failing');
@@ -55,7 +55,7 @@ describe('what counts as a Consul that serves', () => {
     expect(lines.filter((line) => line === 'warn')).toHaveLength(2);
   });
 
-  it('[HL4] a right to announce that comes and goes is said a few times', () => {
+  it('[HL19] a right to announce that comes and goes is said a few times', () => {
     const { health, lines } = watched();
     health.noteRead(undefined);
     for (let change = 0; change < 50; change += 1)

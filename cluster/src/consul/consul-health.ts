@@ -9,7 +9,7 @@ import type { ConsulTrouble } from './consul-trouble.ts';
 
 /**
  * Whether Consul serves this process, and why not (SPEC HL8). One that answers and does not let the process announce itself serves
- * its readers. A loss counts at once, a return as soon as Consul has not been flapping, as with the store (SPEC HL4). Says each
+ * its readers. A loss counts at once, a return as soon as Consul has not been flapping, as with the store (SPEC HL19). Says each
  * cause once an outage, in one line.
  */
 export class ConsulHealth extends Availability {

@@ -84,7 +84,7 @@ describe('following a datacenter', () => {
     watched.close();
   });
 
-  it('[HL8] one that holds queries for too long is asked again and again instead, and that is no failure', async () => {
+  it('[HL38] one that holds queries for too long is asked again and again instead, and that is no failure', async () => {
     const consul = scriptedConsul();
     const { watched, faults, held, clock } = watch(consul.client);
     const late = new ConsulFault('no_answer', undefined, undefined);

@@ -107,7 +107,7 @@ describe('a Consul that is half alive', () => {
     },
     { answers: 'nothing', cause: 'no_answer', level: 'warn' },
   ] as const)(
-    '[HL8] $cause is said once, and over when it serves again',
+    '[HL8] [HL36] $cause is said once, and over when it serves again',
     async ({ answers, cause, level }) => {
       const front = await HttpFront.to(`http://${agent.address}`);
       try {
@@ -133,7 +133,7 @@ describe('a Consul that is half alive', () => {
     },
   );
 
-  it('[HL8] queries that it holds for a minute are replaced by others, and nothing is missed', async () => {
+  it('[HL38] queries that it holds for a minute are replaced by others, and nothing is missed', async () => {
     const front = await HttpFront.to(`http://${agent.address}`);
     try {
       front.answerSome((url) => (/[?&]index=[1-9]/.test(url) ? 'nothing' : undefined));
@@ -154,7 +154,7 @@ describe('a Consul that is half alive', () => {
     }
   });
 
-  it('[HL8] an empty list where this process itself should be is a right that was lost, and nobody is taken for gone', async () => {
+  it('[HL37] an empty list where this process itself should be is a right that was lost, and nobody is taken for gone', async () => {
     const front = await HttpFront.to(`http://${agent.address}`);
     try {
       const lines: Line[] = [];
@@ -186,7 +186,7 @@ describe('a Consul that is half alive', () => {
     }
   });
 
-  it('[HL4] [HL8] one that ends and comes back all the time is said at most once each time, with its cause, and is as before afterwards', async () => {
+  it('[HL19] [HL36] one that ends and comes back all the time is said at most once each time, with its cause, and is as before afterwards', async () => {
     const lines: Line[] = [];
     const registry = open(agent.address, lines);
     await untilAvailable(registry);
@@ -202,7 +202,7 @@ describe('a Consul that is half alive', () => {
       await agent.restart();
     }
     await untilAvailable(registry);
-    // Fewer where it is back sooner than it is believed: how long it takes is the machine's (SPEC HL4).
+    // Fewer where it is back sooner than it is believed: how long it takes is the machine's (SPEC HL19).
     expect(changes.length).toBeLessThanOrEqual(2 * ENDS);
     expect(new Set(lines.map(({ cause }) => cause)).size).toBeGreaterThan(0);
     for (const { cause } of lines)
@@ -215,7 +215,7 @@ describe('a Consul that is half alive', () => {
     await patiently(() => registry.withdrawMediaNode(record.mediaNodeId, record.incarnation));
   });
 
-  it('[HL8] an address that nobody listens at, and a name that nobody knows, are said at the start', async () => {
+  it('[HL36] an address that nobody listens at, and a name that nobody knows, are said at the start', async () => {
     const lines: Line[] = [];
     open('127.0.0.1:1', lines);
     await waitFor('the first', () => lines.length === 1);
@@ -229,7 +229,7 @@ describe('a Consul that is half alive', () => {
 });
 
 describe('Consul servers that lose their leader', () => {
-  it('[HL8] is said as such, and over when they have elected another one', async () => {
+  it('[HL36] is said as such, and over when they have elected another one', async () => {
     const servers = await startConsulServers();
     try {
       const lines: Line[] = [];
@@ -267,7 +267,7 @@ describe('a Consul whose token loses its rights', () => {
   });
   afterAll(() => guarded.stop());
 
-  it('[HL8] what it may not read any more is not taken for gone, and it is said once', async () => {
+  it('[HL37] what it may not read any more is not taken for gone, and it is said once', async () => {
     const full = 'service_prefix "" { policy = "write" } session_prefix "" { policy = "write" }';
     const rest =
       'key_prefix "" { policy = "write" } agent_prefix "" { policy = "read" } node_prefix "" { policy = "read" }';

@@ -44,7 +44,7 @@ describe('whether a media node answers anything', () => {
     expect([await answered, watch.isMute]).toEqual([true, false]);
   });
 
-  it('[HL10] an edge that was stopped itself hears the answer to its second question', async () => {
+  it('[HL39] an edge that was stopped itself hears the answer to its second question', async () => {
     const { state, watch } = watching();
     state.fails = new PlenaryError('timed_out');
     watch.doubt(ABOUT);

@@ -55,7 +55,7 @@ describe('the handshake of a control link', () => {
     expect(caller.open(node.seal('an answer'))).toBe('an answer');
   });
 
-  it('[HL6] a node says to the caller why it refuses it, and an older one is taken at its word', () => {
+  it('[HL21] a node says to the caller why it refuses it, and an older one is taken at its word', () => {
     const { opening } = new CallerHandshake(edgeOf(OLD), edgeCaller, NODE);
     const heard = (changes: object, node = nodeOf(OLD)): string => {
       try {

@@ -141,7 +141,7 @@ describe('selectNode', () => {
     expect(ask({ nodes, room: hosting(['gra-1', 5]) })).toMatchObject({ mediaNodeId: 'gra-2' });
   });
 
-  it('[HL7] a node that nobody seems to reach is passed over for others of its datacenter, and for no other datacenter', () => {
+  it('[HL30] a node that nobody seems to reach is passed over for others of its datacenter, and for no other datacenter', () => {
     const unreached = inGra('gra-1', { isUnreached: true });
     const room = hosting(['gra-1', 5]);
     expect(ask({ nodes: [unreached, inGra('gra-2'), inSbg('sbg-1')], room })).toMatchObject({
@@ -153,7 +153,7 @@ describe('selectNode', () => {
     });
   });
 
-  it('[HL7] a node that nobody reaches for sure is passed over as long as any other can take the peer', () => {
+  it('[HL32] a node that nobody reaches for sure is passed over as long as any other can take the peer', () => {
     const unreached = inGra('gra-1', { isUnreached: true, isSurelyUnreached: true });
     expect(ask({ nodes: [unreached, inSbg('sbg-1')], room: hosting(['gra-1', 5]) })).toEqual({
       mediaNodeId: 'sbg-1',

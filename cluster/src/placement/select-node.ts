@@ -81,7 +81,7 @@ interface Candidate {
 /**
  * The placement ladder (SPEC PL1, PL2, PL7 to PL9, PL16 to PL18, PL20 to PL22): a pure function that returns its choice and the reason. A node that
  * nobody seems to reach is passed over as long as another one of its datacenter can take the peer, and as long as any other
- * can where that is sure (SPEC HL7): few people are to send nobody far away.
+ * can where that is sure (SPEC HL30, HL32): few people are to send nobody far away.
  */
 export function selectNode(question: PlacementQuestion): NodeChoice {
   const others = question.nodes.filter(({ isSurelyUnreached }) => !isSurelyUnreached);

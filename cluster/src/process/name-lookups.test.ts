@@ -67,7 +67,7 @@ describe('NameLookups', () => {
     expect(service.asked).toEqual(['redis', 'redis']);
   });
 
-  it('[HL14] names that nobody answers for hold up no name that was known', async () => {
+  it('[HL57] names that nobody answers for hold up no name that was known', async () => {
     await know('redis', '10.1.0.31');
     const hanging = Promise.allSettled(names('lost', 100).map(find));
     await settled();
@@ -80,7 +80,7 @@ describe('NameLookups', () => {
     expect((await hanging).every(({ status }) => status === 'rejected')).toBe(true);
   });
 
-  it('[HL14] known names that fall silent all at once hold up others only once, and attempts do not pile up', async () => {
+  it('[HL57] known names that fall silent all at once hold up others only once, and attempts do not pile up', async () => {
     const lost = names('lost', 40);
     for (const name of lost) await know(name, '10.9.0.1');
     await know('redis', '10.1.0.31');
@@ -104,7 +104,7 @@ describe('NameLookups', () => {
     await Promise.all(again);
   });
 
-  it('[HL14] a name that was known keeps its address while nobody answers, or the answer is that it cannot be said', async () => {
+  it('[HL58] a name that was known keeps its address while nobody answers, or the answer is that it cannot be said', async () => {
     await know('redis', '10.1.0.31');
     const waiting = find('redis');
     await vi.advanceTimersByTimeAsync(500);
@@ -122,7 +122,7 @@ describe('NameLookups', () => {
     expect(logger.info).toHaveBeenCalledTimes(1);
   });
 
-  it('[HL14] a name that there is no more has no address, nor has one that never had any', async () => {
+  it('[HL58] a name that there is no more has no address, nor has one that never had any', async () => {
     await know('redis', '10.1.0.31');
     for (const name of ['redis', 'never']) {
       const failing = find(name);
@@ -136,7 +136,7 @@ describe('NameLookups', () => {
     await expect(later).rejects.toMatchObject({ code: 'EAI_AGAIN' });
   });
 
-  it('[HL14] a stranger who names thousands has most of them refused', async () => {
+  it('[HL57] a stranger who names thousands has most of them refused', async () => {
     const ends = Promise.allSettled(names('made-up', 2_000).map(find));
     await settled();
     for (const name of names('made-up', 2_000)) {

@@ -69,7 +69,7 @@ function tooMany(name: string): Error {
 
 /**
  * Looks each name up once at a time, for all who ask, and keeps places free of names that give no answer. A name that was known is
- * answered with its last address while its name server is silent or fails (SPEC HL14).
+ * answered with its last address while its name server is silent or fails (SPEC HL14, HL57, HL58).
  */
 export class NameLookups {
   readonly #options: NameLookupsOptions;

@@ -121,7 +121,7 @@ export const CONTROL_REQUESTS = {
     payload: PLACED_PEER.extend({
       media: MEDIA_REQUEST,
       tracks: z.array(TRACK_HOME).max(64),
-      /** A digest of the network that the client comes from: tells people apart who find no path to the node (SPEC HL7). */
+      /** A digest of the network that the client comes from: tells people apart who find no path to the node (SPEC HL28). */
       network: DIGEST.optional(),
       /** A digest of whose media it is, by which a node knows again who asked for too much; absent of guests (SPEC MS10). */
       person: DIGEST.optional(),

@@ -119,7 +119,7 @@ describe('publications', () => {
     }
   });
 
-  it('[MS2] settings that no codec has are dropped, and those out of range refused', () => {
+  it('[MS19] settings that no codec has are dropped, and those out of range refused', () => {
     const odd = { ...OPUS, parameters: { usedtx: 1, 'x-evil': 'a\r\nb', maxaveragebitrate: 64_000 } };
     expect(RTP_PARAMETERS.parse(sound({ codecs: [odd] })).codecs[0]?.parameters).toEqual({
       usedtx: 1,
@@ -251,7 +251,7 @@ describe('publications', () => {
     }
   });
 
-  it('[MS2] what a media node passes on holds no name that the sender chose', () => {
+  it('[MS20] what a media node passes on holds no name that the sender chose', () => {
     const sent = RTP_PARAMETERS.parse(
       picture({
         msid: 'a b',
@@ -282,7 +282,7 @@ describe('publications', () => {
     expect(passed(layers({ encodings: [{ rid: 'a' }, { rid: 'b' }] }))).toEqual([{ rid: 'a' }, { rid: 'b' }]);
   });
 
-  it('[MS2] of a codec’s settings only those that decoders go by are passed on, so that viewers are offered few forms', () => {
+  it('[MS21] of a codec’s settings only those that decoders go by are passed on, so that viewers are offered few forms', () => {
     const settings = (parameters: unknown): unknown => {
       const passed = passedOn(RTP_PARAMETERS.parse(parameters), 'peer-1');
       return passed.codecs.map((codec) => codec.parameters ?? {});
@@ -304,7 +304,7 @@ describe('publications', () => {
       expect(settings(picture({ codecs: [h264(named, 1)] }))).toEqual([h264('42e01f', 1).parameters]);
   });
 
-  it('[MS3] what comes through a pipe or is offered is judged too, with the layers that mediasoup writes', () => {
+  it('[MS22] what comes through a pipe or is offered is judged too, with the layers that mediasoup writes', () => {
     const layered = RTP_PARAMETERS.parse(
       picture({ encodings: [{ ssrc: 1, rtx: { ssrc: 2 }, scalabilityMode: 'L3T3' }] }),
     );
@@ -324,7 +324,7 @@ describe('publications', () => {
 });
 
 describe('offers', () => {
-  it('[MS4] have the numbers of the routers', () => {
+  it('[MS28] have the numbers of the routers', () => {
     const offered = (payloadType: number, id: number) =>
       faultOfOffer(
         'audio',
@@ -339,14 +339,14 @@ describe('offers', () => {
 });
 
 describe('the cluster’s own', () => {
-  it('[MS2] capabilities fit their schema, and each extension of theirs is known', () => {
+  it('[MS19] capabilities fit their schema, and each extension of theirs is known', () => {
     expect(RTP_CAPABILITIES.parse(ROUTER_RTP_CAPABILITIES)).toEqual(ROUTER_RTP_CAPABILITIES);
     const uris = new Set<string>(ROUTER_RTP_CAPABILITIES.headerExtensions?.map(({ uri }) => uri));
     expect(uris.add(PIPES_ONLY_EXTENSION)).toEqual(new Set(RTP_HEADER_EXTENSION_URI.options));
     expect(clusterCapabilities(ROUTER_RTP_CAPABILITIES)).toEqual(ROUTER_RTP_CAPABILITIES);
   });
 
-  it('[MS2] a client may know more codecs than the cluster', () => {
+  it('[MS19] a client may know more codecs than the cluster', () => {
     const av1 = {
       kind: 'video',
       mimeType: 'video/AV1',

@@ -116,7 +116,7 @@ function toldInOneWay(encoding: RtpEncodingParameters): RtpEncodingParameters {
 
 /**
  * Of a codec's settings those that a decoder or the worker goes by: viewers so are offered few forms of what anybody may publish, and
- * a form that is new to a browser costs it a trial (SPEC MS4).
+ * a form that is new to a browser costs it a trial (SPEC MS21).
  */
 function withNeededSettings(codec: RtpCodecParameters): RtpCodecParameters {
   switch (codec.mimeType) {

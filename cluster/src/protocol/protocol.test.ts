@@ -100,7 +100,7 @@ describe('protocol', () => {
     }
   });
 
-  it('[ER4] text from people is trimmed, bounded and free of control characters', () => {
+  it('[ER4] [MS13] text from people is trimmed, bounded and free of control characters', () => {
     expect(DISPLAY_NAME.parse('  Ann  ')).toBe('Ann');
     for (const bad of ['   ', 'x'.repeat(65), 'a\u0000b', 'a\u001bb']) {
       expect(DISPLAY_NAME.safeParse(bad).success).toBe(false);

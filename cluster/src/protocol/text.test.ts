@@ -38,7 +38,7 @@ describe('texts', () => {
     }
   });
 
-  it('[MS1] a name or a message that shows nothing is refused', () => {
+  it('[MS14] a name or a message that shows nothing is refused', () => {
     for (const unseen of [
       '',
       '  ',
@@ -56,7 +56,7 @@ describe('texts', () => {
     }
   });
 
-  it('[MS1] so is one of any character that Unicode has ignored in display', () => {
+  it('[MS14] so is one of any character that Unicode has ignored in display', () => {
     const shown: string[] = [];
     for (let code = 0; code <= 0x10ffff; code += 1) {
       const character = String.fromCodePoint(code);
@@ -68,7 +68,7 @@ describe('texts', () => {
     expect(DISPLAY_NAME.parse('\u{1d15e}'), 'a half note').toBe('\u{1d15e}'.normalize('NFC'));
   });
 
-  it('[MS1] names of people all over the world are taken, and what looks the same is the same', () => {
+  it('[MS15] names of people all over the world are taken, and what looks the same is the same', () => {
     for (const name of [
       'Ann',
       '李雷',
@@ -86,14 +86,14 @@ describe('texts', () => {
     expect(DISPLAY_NAME.parse('Zoe\u0308')).toBe('Zo\u00eb');
   });
 
-  it('[MS1] lengths are code points', () => {
+  it('[MS12] lengths are code points', () => {
     expect(DISPLAY_NAME.safeParse('😀'.repeat(64)).success).toBe(true);
     expect(DISPLAY_NAME.safeParse('😀'.repeat(65)).success).toBe(false);
     expect(CHAT_TEXT.safeParse('😀'.repeat(4_000)).success).toBe(true);
     expect(CHAT_TEXT.safeParse('😀'.repeat(4_001)).success).toBe(false);
   });
 
-  it('[MS1] what a person typed or pasted becomes what may be sent', () => {
+  it('[MS16] what a person typed or pasted becomes what may be sent', () => {
     for (const text of Object.values(NOWHERE)) {
       expect(CHAT_TEXT.safeParse(cleanLines(text)).success, JSON.stringify(text)).toBe(true);
       expect(DISPLAY_NAME.safeParse(cleanLine(text)).success, JSON.stringify(text)).toBe(true);
@@ -102,7 +102,7 @@ describe('texts', () => {
     expect(cleanLine('Ann\tLee\n')).toBe('Ann Lee ');
   });
 
-  it('[MS1] an error is one line, whatever it quotes', () => {
+  it('[MS17] an error is one line, whatever it quotes', () => {
     const wire = new PlenaryError('malformed_message', 'a\r\nb\u202e').toWire();
     expect(wire.message).toBe(`${ERROR_TABLE.malformed_message.says} a\uFFFD\uFFFDb\uFFFD`);
     expect(WIRE_ERROR.safeParse(wire).success).toBe(true);
@@ -110,7 +110,7 @@ describe('texts', () => {
     expect(oneLine('fine')).toBe('fine');
   });
 
-  it('[MS1] a URL is http or https, in ASCII', () => {
+  it('[MS18] a URL is http or https, in ASCII', () => {
     expect(HTTP_URL.safeParse('https://edge.example.org:3000/a?b=c').success).toBe(true);
     expect(HTTP_URL.parse(' http://a\n.b')).toBe('http://a.b');
     for (const bad of ['javascript:alert(1)', 'http://ä.example', 'https://a b', 'ws://a']) {

@@ -147,7 +147,7 @@ class PublicationRights {
   }
 }
 
-/** Connections that ended: one that is made anew all the time may be open at each look, and serves nobody (SPEC HL13). */
+/** Connections that ended: one that is made anew all the time may be open at each look, and serves nobody (SPEC HL52). */
 class ConnectionLosses {
   /** What the last one ended with, and when. */
   #last: { readonly fault: unknown; readonly atMs: number } | undefined;

@@ -56,13 +56,13 @@ async function expectEndedIsNone(store: ClusterStore, url: string): Promise<void
 }
 
 describe('a pub/sub connection that is ended again and again', () => {
-  it('[HL13] by Redis is none, until it stays', async () => {
+  it('[HL52] by Redis is none, until it stays', async () => {
     const server = await startRedisServer();
     stops.push(() => server.stop());
     await expectEndedIsNone(await storeAt({ kind: 'single', url: server.url }), server.url);
   });
 
-  it('[HL13] by a master of a Redis Cluster is none, until it stays', async () => {
+  it('[HL52] by a master of a Redis Cluster is none, until it stays', async () => {
     const cluster = await startRedisCluster();
     stops.push(() => cluster.stop());
     const store = await storeAt(cluster.address);
@@ -70,7 +70,7 @@ describe('a pub/sub connection that is ended again and again', () => {
   });
 });
 
-it('[HL13] a master of a Redis Cluster that is away, or hangs, is no such connection', async () => {
+it('[HL52] a master of a Redis Cluster that is away, or hangs, is no such connection', async () => {
   const cluster = await startRedisCluster();
   stops.push(() => cluster.stop());
   const store = await storeAt(cluster.address);

@@ -90,7 +90,7 @@ describe('a user that loses its channels at run time', () => {
 });
 
 describe('a user that lacks one of its channels', () => {
-  it.each(KINDS)('[HL13] on $kind loses nothing of the others', async ({ start }) => {
+  it.each(KINDS)('[HL54] on $kind loses nothing of the others', async ({ start }) => {
     const { store, urls } = await start();
     stops.push(() => store.stop());
     const askAll = async (...command: readonly [string, ...string[]]): Promise<string> => {
@@ -135,7 +135,7 @@ describe('a user that lacks one of its channels', () => {
 });
 
 describe('an address that leads to another Redis', () => {
-  it('[HL13] has pub/sub follow what commands go to', async () => {
+  it('[HL50] has pub/sub follow what commands go to', async () => {
     const { old, next, relay, address } = await movableAddress();
     const { reaches, publish, hears } = await connect(address);
     await waitFor('messages to arrive', () => reaches('before'));
@@ -153,7 +153,7 @@ describe('an address that leads to another Redis', () => {
     });
   });
 
-  it('[HL13] has commands follow where the old one goes on, and takes no writes', async () => {
+  it('[HL55] has commands follow where the old one goes on, and takes no writes', async () => {
     const { old, next, relay, address } = await movableAddress();
     const { store } = await connect(address);
     relay.moveTo(next.port);

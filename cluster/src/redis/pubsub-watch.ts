@@ -14,7 +14,7 @@ const AWAY =
 
 /**
  * Watches whether pub/sub works while the store itself serves: its connections may be refused where that for commands is not (SPEC
- * HL13).
+ * HL51).
  */
 export class PubSubWatch {
   readonly #isStoreAvailable: () => boolean;

@@ -6,7 +6,7 @@ const FOLLOWED_AT_MOST = 5;
 
 /**
  * Which server a connection stands to: an address, or a proxy behind it, may lead a new connection to another one than those that stand
- * already (SPEC HL13).
+ * already (SPEC HL50).
  */
 export class ServerIdentity {
   #runId: string | undefined;

@@ -10,7 +10,7 @@ const ASK_EVERY_MS = 1_000;
 
 /**
  * A server that refuses writes for so long is left for whatever the address leads to then, in milliseconds: that may be one which takes
- * them (SPEC HL13).
+ * them (SPEC HL55).
  */
 const LEAVE_REFUSING_MS = 5_000;
 

@@ -60,7 +60,7 @@ describe('the address of the store', () => {
     });
   });
 
-  it('[HL5] may be others from here than Sentinels and cluster nodes name', () => {
+  it('[HL20] may be others from here than Sentinels and cluster nodes name', () => {
     const map = '10.1.0.31:6379=203.0.113.31:7001, [fd00::32]:6379=redis-2.example.org:6379';
     expect(read({ ...SENTINELS, PLENARY_REDIS_NAT_MAP: map })).toMatchObject({
       natMap: {

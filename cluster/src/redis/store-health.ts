@@ -33,7 +33,7 @@ const STORE_WORDS: HealthWords = {
 
 /**
  * What is known of the store, from what the watch found: a loss counts at once, a return as soon as the store has not been
- * flapping (SPEC HL4). Says each cause once an outage, in one line.
+ * flapping (SPEC HL4, HL19). Says each cause once an outage, in one line.
  */
 export class StoreHealth {
   readonly #listener: StoreHealthListener;

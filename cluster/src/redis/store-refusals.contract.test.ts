@@ -117,7 +117,7 @@ describe('a store that answers PING and refuses writes', () => {
       takeAgain: async (url: string): Promise<unknown> => allow(url, 'allkeys', 'allcommands'),
     })),
   ])(
-    '[HL1] is away while it does, for the cause $cause, said in one line',
+    '[HL1] [HL18] is away while it does, for the cause $cause, said in one line',
     async ({ cause, refuse, takeAgain }) => {
       const server = await startRedisServer();
       stops.push(() => server.stop());
@@ -145,7 +145,7 @@ describe('a store that answers PING and refuses writes', () => {
     },
   );
 
-  it('[HL1] is away while it loads its data, and says so', async () => {
+  it('[HL1] [HL18] is away while it loads its data, and says so', async () => {
     const server = await startSlowRedis();
     stops.push(() => server.stop());
     const loadedAtFirst = server.load();
@@ -163,7 +163,7 @@ describe('a store that answers PING and refuses writes', () => {
     await join(store);
   });
 
-  it('[HL1] is away where a Redis Cluster is down as a whole, and says so', async () => {
+  it('[HL1] [HL18] is away where a Redis Cluster is down as a whole, and says so', async () => {
     const cluster = await startRedisCluster();
     stops.push(() => cluster.stop());
     const { store, lines } = await connect(cluster.address);

@@ -80,7 +80,7 @@ const WRONG: readonly WrongSentinel[] = [
 
 describe('Sentinels of which the first one is wrong', () => {
   it.each(WRONG)(
-    '[ST7] [HL13] that names $names does not keep a process from the primary',
+    '[ST7] [HL56] that names $names does not keep a process from the primary',
     async ({ start }) => {
       const servers = await startRedisSentinel();
       stops.push(() => servers.stop());
@@ -103,7 +103,7 @@ describe('Sentinels of which the first one is wrong', () => {
     },
   );
 
-  it('[ST7] [HL13] is asked again where it is the only one, and never told as none that can be reached', async () => {
+  it('[ST7] [HL56] is asked again where it is the only one, and never told as none that can be reached', async () => {
     const folder = await ServerFolder.create();
     stops.push(() => folder.end());
     const refusing = await startServer(folder, '--requirepass', 'that-of-somebody-else');

@@ -48,9 +48,9 @@ export const MEDIA_NODE_RECORD = z.object({
   maxPeers: z.int().min(1),
   /** Peers admitted within the last `JOIN_INTERVAL_MS`, whichever edges sent them. */
   recentJoins: z.int().min(0).default(0),
-  /** Nobody seems to find a path to its announced address: others of its datacenter are preferred (SPEC HL7). */
+  /** Nobody seems to find a path to its announced address: others of its datacenter are preferred (SPEC HL30). */
   isUnreached: z.boolean().default(false),
-  /** That is sure: any other that can take a peer is preferred, wherever it is (SPEC HL7). */
+  /** That is sure: any other that can take a peer is preferred, wherever it is (SPEC HL30, HL32). */
   isSurelyUnreached: z.boolean().default(false),
   /** By the node's own clock, in milliseconds: tells one report from the next; 0 of a node that does not say. */
   reportedAtMs: z.int().min(0).default(0),
@@ -71,9 +71,9 @@ export const EDGE_RECORD = z.object({
   state: z.enum(['serving', 'draining']),
   /** Made with a key of the cluster, over what leads clients to it (SPEC NS7). */
   proof: EDGE_PROOF.optional(),
-  /** Its clock is so far off that tokens fail there (SPEC HL12). */
+  /** Its clock is so far off that tokens fail there (SPEC HL47). */
   isClockOff: z.boolean().optional(),
-  /** It hears no other edge, or is not heard, although the store serves (SPEC HL13). */
+  /** It hears no other edge, or is not heard, although the store serves (SPEC HL51). */
   isPubSubOff: z.boolean().optional(),
 });
 export type EdgeRecord = z.infer<typeof EDGE_RECORD>;

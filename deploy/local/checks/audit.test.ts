@@ -21,7 +21,7 @@ describe('[SU5] a known vulnerability that is high fails the check', () => {
   });
 
   it.each(['', '{"message": "405 Method Not Allowed", "statusCode": 405}', 'npm error'])(
-    'an answer that is no report is said and fails nothing: %j',
+    '[SU8] an answer that is no report is said and fails nothing: %j',
     (output) => {
       expect(judgeAudit(output)).toMatchObject({
         ok: true,

@@ -105,7 +105,7 @@ describe('[SU2] nothing switches verification off', () => {
   });
 });
 
-describe('[SU2] what is fetched over https', () => {
+describe('[SU7] what is fetched over https', () => {
   const answers: Readonly<Record<string, readonly [status: number, location?: string]>> = {
     'https://a.example/plain': [302, 'http://a.example/file'],
     'https://a.example/elsewhere': [302, 'https://b.example/file'],

@@ -50,12 +50,12 @@ export class EdgeStanding {
     };
   }
 
-  /** Whether tokens fail here that another edge takes. If there is none, this one does what it can (SPEC HL12). */
+  /** Whether tokens fail here that another edge takes. If there is none, this one does what it can (SPEC HL47). */
   get isClockOff(): boolean {
     return this.#isOwnClockOff && this.#others.some(({ isClockOff }) => isClockOff !== true);
   }
 
-  /** Whether this edge hears no others, or is not heard, while another one has no such fault (SPEC HL13). */
+  /** Whether this edge hears no others, or is not heard, while another one has no such fault (SPEC HL53). */
   get isPubSubBetterElsewhere(): boolean {
     return this.#pubSub.isBetterElsewhere(this.#others);
   }

@@ -7,7 +7,7 @@ const HEARING = edgeRecord('edge-b');
 const DEAF = edgeRecord('edge-c', { isPubSubOff: true });
 
 describe('an edge that hears no other edge', () => {
-  it('[HL13] is passed over for one that says no such thing', () => {
+  it('[HL53] is passed over for one that says no such thing', () => {
     const clock = new ManualClock();
     const verdict = new PubSubVerdict(clock);
     expect(verdict.isBetterElsewhere([HEARING])).toBe(false);
@@ -22,7 +22,7 @@ describe('an edge that hears no other edge', () => {
     expect(verdict.isBetterElsewhere([HEARING])).toBe(false);
   });
 
-  it('[HL13] gives the others the time to find the same fault and to say it', () => {
+  it('[HL53] gives the others the time to find the same fault and to say it', () => {
     const clock = new ManualClock();
     const verdict = new PubSubVerdict(clock);
     verdict.changed('access_denied');

@@ -3,7 +3,7 @@ import type { Clock, EdgeRecord, StoreTrouble } from '@plenary/cluster';
 /** Other edges that have the same fault have found it by then, and said so in the registry, in milliseconds. */
 export const SAID_WITHIN_MS = 5_000;
 
-/** Whether it is this edge alone that hears no others, or is not heard. Mostly the cause is common to all edges (SPEC HL13). */
+/** Whether it is this edge alone that hears no others, or is not heard. Mostly the cause is common to all edges (SPEC HL53). */
 export class PubSubVerdict {
   readonly #clock: Clock;
   #sinceMs: number | undefined;

@@ -13,7 +13,7 @@ export const rememberedAs = (
   address: string,
 ): string => (grants.guest === true ? `${grants.tenant} guests of ${siteOf(address)}` : personOf(grants));
 
-/** By which a media node knows a person again, whichever peer they are; of guests each is somebody new (SPEC MS10). */
+/** By which a media node knows a person again, whichever peer they are; of guests each is somebody new (SPEC MS39). */
 export function digestOfPerson(grants: Pick<SessionGrants, 'tenant' | 'sub' | 'guest'>): {
   readonly person?: string;
 } {

@@ -542,7 +542,7 @@ describe('readiness', () => {
     ]);
   });
 
-  it('[HL13] is refused in public for a fault of pub/sub only while another edge has none', () => {
+  it('[HL53] is refused in public for a fault of pub/sub only while another edge has none', () => {
     const deaf: ReadinessQuestion = { ...WELL, pubSubTrouble: () => 'access_denied' };
     expect(reasonsAgainst(deaf)).toEqual(['pubsub_unavailable']);
     expect(isOffered(deaf)).toBe(true);

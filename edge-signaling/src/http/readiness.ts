@@ -40,7 +40,7 @@ export function reasonsAgainst(question: ReadinessQuestion): string[] {
 
 /**
  * Whether load balancers are to send people here. Without pub/sub meetings go on, some seconds late, and mostly all edges lack it at
- * once: people are sent elsewhere for it only where that is better (SPEC HL13).
+ * once: people are sent elsewhere for it only where that is better (SPEC HL53).
  */
 export function isOffered(question: ReadinessQuestion): boolean {
   return reasonsAgainst(question).every(

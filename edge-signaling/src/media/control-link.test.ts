@@ -25,13 +25,13 @@ describe('a control link that cannot be opened', () => {
     ['certificate has expired', 'tls_refused'],
     ['unable to verify the first certificate', 'tls_refused'],
     ['00:error:0A00010B:SSL routines::wrong version number', 'tls_refused'],
-  ])('[HL6] [OP12] by "%s" is told as %s', (why, trouble) => {
+  ])('[HL21] [OP12] by "%s" is told as %s', (why, trouble) => {
     // As Engine.IO hands it on.
     const failure = Object.assign(new Error('websocket error'), { description: { error: new Error(why) } });
     expect(troubleOfFailure(failure)).toBe(trouble);
   });
 
-  it('[HL6] since nothing answers in time is told so', () => {
+  it('[HL21] since nothing answers in time is told so', () => {
     expect(troubleOfFailure(new Error('timeout'))).toBe('no_answer');
   });
 });

@@ -58,7 +58,7 @@ const MISSED_BEATS = 3;
 const CHECK_BEATS_MS = 100;
 /**
  * A node that has answered nothing for so long is asked by the edge itself, in milliseconds: its people may sit there for an hour and
- * ask for nothing, and an edge that has nobody there yet is to know before somebody is sent there (SPEC HL10).
+ * ask for nothing, and an edge that has nobody there yet is to know before somebody is sent there (SPEC HL40).
  */
 const ASK_AFTER_MS = 5_000;
 /** Whom a node is asked for that this edge has nobody on: it answers that it hosts no such peer. */

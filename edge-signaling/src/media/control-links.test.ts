@@ -299,7 +299,7 @@ describe('the links to media nodes', () => {
     },
   );
 
-  it('[HL6] are of no use before the first is up, and again when all have been down for a while', () => {
+  it('[HL24] are of no use before the first is up, and again when all have been down for a while', () => {
     const { links, linkTo } = openLinks();
     expect(links.unusable()).toBeUndefined();
     links.reconcile([announced('a'), announced('b')]);

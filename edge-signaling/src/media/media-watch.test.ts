@@ -144,7 +144,7 @@ describe('MediaWatch', () => {
     await losing;
   });
 
-  it('[HL7] moves who finds no path to a node to another one, which may be reached, twice at most', async () => {
+  it('[HL25] moves who finds no path to a node to another one, which may be reached, twice at most', async () => {
     const [gone, third, fourth] = ['gone', 'third', 'fourth'].map((name) => mediaNodeRecord(name));
     if (gone === undefined || third === undefined || fourth === undefined) throw new Error('three nodes');
     const { parts, watch } = watching([mediaNodeRecord('node'), gone, third, fourth]);
@@ -168,7 +168,7 @@ describe('MediaWatch', () => {
     ]);
   });
 
-  it('[HL7] leaves who finds no path where they are when there is no better node', async () => {
+  it('[HL25] leaves who finds no path where they are when there is no better node', async () => {
     const { parts, watch } = watching([
       mediaNodeRecord('node'),
       mediaNodeRecord('unreached', { isUnreached: true }),

@@ -110,7 +110,7 @@ export class MediaWatch implements ControlLinkListener {
     });
   };
 
-  /** A client without a path is better off on another node, where there is one; twice at most (SPEC HL7). */
+  /** A client without a path is better off on another node, where there is one; twice at most (SPEC HL25). */
   readonly onPeerUnreached: ControlLinkListener['onPeerUnreached'] = (mediaNodeId, news) => {
     this.#tell(mediaNodeId, news, (session) => {
       const media = session.mediaOf(news.epoch);

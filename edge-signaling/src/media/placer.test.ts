@@ -41,7 +41,7 @@ describe('Placer', () => {
     }
   });
 
-  it('[HL10] sends nobody else to a node that let an admission time out, while another one can take them', async () => {
+  it('[HL42] sends nobody else to a node that let an admission time out, while another one can take them', async () => {
     const { parts, placer, requestOf, link } = await placing(['mute']);
     const mute = parts.links.add('mute');
     const answer = () => ({ receiveTransport: TRANSPORT, consumers: [], failed: [] });
@@ -62,7 +62,7 @@ describe('Placer', () => {
     expect(mute.payloads('peer.admit').length).toBeGreaterThan(2);
   });
 
-  it('[HL10] those who wait for their turn at such a node go elsewhere at once', async () => {
+  it('[HL43] those who wait for their turn at such a node go elsewhere at once', async () => {
     const { parts, placer, requestOf, link } = await placing(['mute']);
     const mute = parts.links.add('mute');
     // A small meeting stays on one node.
@@ -79,7 +79,7 @@ describe('Placer', () => {
     expect(mute.payloads('peer.admit')).toHaveLength(2);
   });
 
-  it('[HL10] those who wait for their turn at the only node are asked for there, although an admission timed out', async () => {
+  it('[HL43] those who wait for their turn at the only node are asked for there, although an admission timed out', async () => {
     const { parts, placer, requestOf, link } = await placing();
     const timeUp = Promise.withResolvers<never>();
     link.answer = () => timeUp.promise;
@@ -94,7 +94,7 @@ describe('Placer', () => {
     expect(link.payloads('peer.admit')).toHaveLength(8);
   });
 
-  it('[HL10] asks the same node again whose worker ended in the middle of an admission', async () => {
+  it('[HL45] asks the same node again whose worker ended in the middle of an admission', async () => {
     const { placer, requestOf, link } = await placing();
     link.answer = () => {
       link.answer = () => ({ receiveTransport: TRANSPORT, consumers: [], failed: [] });

@@ -5,7 +5,7 @@ import { SILENT_REST_MS, SilentNodes } from './silent-nodes.ts';
 
 const NODE = mediaNode('node');
 
-it('[HL10] a node that lets an admission time out rests, and then one person tries it', () => {
+it('[HL42] [HL44] a node that lets an admission time out rests, and then one person tries it', () => {
   const clock = new ManualClock();
   const silent = new SilentNodes(clock);
   silent.sent(NODE);

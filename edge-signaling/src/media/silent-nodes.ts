@@ -10,7 +10,7 @@ interface Silence {
   readonly restUntilMs: number;
 }
 
-/** The media nodes that let an admission time out, as this edge found out: one person waits for it, and no others (SPEC HL10). */
+/** The media nodes that let an admission time out, as this edge found out: one person waits for it, and no others (SPEC HL42, HL44). */
 export class SilentNodes {
   readonly #clock: Pick<Clock, 'monotonicMs'>;
   readonly #silences = new Map<MediaNodeId, Silence>();

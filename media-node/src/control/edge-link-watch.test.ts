@@ -48,7 +48,7 @@ describe('whether edges have a link to a media node', () => {
     expect(changes).toEqual([true]);
   });
 
-  it('[HL16] is not asked where no edge serves: a node alone, a fresh cluster, edges that drain', async () => {
+  it('[HL61] is not asked where no edge serves: a node alone, a fresh cluster, edges that drain', async () => {
     edges = [];
     await lookFor(60_000);
     edges = [{ edgeId: edge('edge-a'), state: 'draining' }];
@@ -69,7 +69,7 @@ describe('whether edges have a link to a media node', () => {
     expect(changes).toEqual([]);
   });
 
-  it('[HL16] is well as soon as an edge has a link, or none serves any more', async () => {
+  it('[HL60] is well as soon as an edge has a link, or none serves any more', async () => {
     await lookFor(10_000);
     hasLink = true;
     watch.opened();
@@ -81,7 +81,7 @@ describe('whether edges have a link to a media node', () => {
     expect(changes).toEqual([true, false, true, false]);
   });
 
-  it('[HL16] is as it was while the registry cannot be read', async () => {
+  it('[HL61] is as it was while the registry cannot be read', async () => {
     await lookFor(10_000);
     edges = new Error('away');
     await lookFor(10_000);

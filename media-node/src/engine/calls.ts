@@ -43,7 +43,7 @@ export async function callMediasoup<Result>(
 /**
  * As {@link callMediasoup}, to change a consumer. One that has ended takes no change and needs none. That it ended is told by its
  * own event, and this process hears of it only after the answer to the change: mediasoup passes on what a worker tells in the turn
- * after what it answers. So `closed` is not to be asked here (SPEC MS7).
+ * after what it answers. So `closed` is not to be asked here (SPEC MS34).
  */
 export async function changeConsumer(
   metrics: NodeMetrics,

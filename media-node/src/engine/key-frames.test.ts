@@ -55,7 +55,7 @@ describe('KeyFrames', () => {
     expect(asked(viewer, pipe)).toEqual([1, 1]);
   });
 
-  test('[MS7] counts what failed, unless its consumer ended meanwhile', async () => {
+  test('[MS34] counts what failed, unless its consumer ended meanwhile', async () => {
     const metrics = createMetrics(false);
     const keyFrames = new KeyFrames(metrics);
     const [failing, gone] = [ofLayer(0), ofLayer(0)];

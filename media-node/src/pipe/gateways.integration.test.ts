@@ -372,7 +372,7 @@ describe('a room over two datacenters', () => {
     silent.close();
   });
 
-  test('[HL10] a gateway that beats and answers nothing is left by those behind it', async () => {
+  test('[HL41] a gateway that beats and answers nothing is left by those behind it', async () => {
     const [gateway, other] = [await siteBehindFront('sbg'), await site('sbg')];
     const first = await watch(gateway);
     const viewer = await watch(other, [camera]);
@@ -396,7 +396,7 @@ describe('a room over two datacenters', () => {
     await everybodyLeaves([first, viewer]);
   });
 
-  test('[HL10] a home that beats and answers nothing is not waited for, until it answers', async () => {
+  test('[HL41] a home that beats and answers nothing is not waited for, until it answers', async () => {
     const mute = await siteBehindFront('gra');
     const shy = await TestPeer.admit(store, mute.node, mute.edge, roomId);
     const track = await shy.publish('camera');

@@ -43,7 +43,7 @@ describe('who goes on sending more', () => {
     ]);
   });
 
-  test('[MS5] is stopped the sooner, the more it is, yet never at one look', () => {
+  test('[MS29] is stopped the sooner, the more it is, yet never at one look', () => {
     const lookOf = (step: string, timesLimit: number): number =>
       1 + stepsOf(times(40, true), 1_000, timesLimit).indexOf(step);
     expect(lookOf('paused', 1.7)).toBe(5);
@@ -55,7 +55,7 @@ describe('who goes on sending more', () => {
     ]).toEqual([1, 2, 4, 6]);
   });
 
-  test('[MS5] is forgiven as slowly as it came about, and then warned anew', () => {
+  test('[MS30] is forgiven as slowly as it came about, and then warned anew', () => {
     expect(stepsOf([...times(2, true), ...times(2, false), ...times(2, true)])).not.toContain('warned');
     const again = stepsOf([...times(4, true), ...times(4, false), ...times(3, true)]);
     expect(again.filter((step) => step === 'warned')).toHaveLength(2);
@@ -63,7 +63,7 @@ describe('who goes on sending more', () => {
     expect(flapping).toContain('ended');
   });
 
-  test('[MS5] is not punished for time in which nobody looked', () => {
+  test('[MS32] is not punished for time in which nobody looked', () => {
     expect(stepsOf([true, true], 60_000)).toEqual([undefined, 'warned']);
   });
 });
@@ -92,7 +92,7 @@ describe('the watch', () => {
     }
   }
 
-  test('[MS5] makes a bounded number of calls a turn, looks at everybody, and at who is above the limit each time', async () => {
+  test('[MS33] makes a bounded number of calls a turn, looks at everybody, and at who is above the limit each time', async () => {
     let nowMs = 0;
     const flooder = new Sender(10_000_000);
     const others = Array.from({ length: 200 }, () => new Sender(100));

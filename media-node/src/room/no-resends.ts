@@ -12,7 +12,7 @@ export interface Asker extends Pick<PlacedPeer, 'roomId' | 'peerId'> {
   readonly person: string | undefined;
 }
 
-/** Peers and persons to whom nothing is sent again for an hour, however often they open media or join anew (SPEC MS10). */
+/** Peers and persons to whom nothing is sent again for an hour, however often they open media or join anew (SPEC MS38, MS39, MS40). */
 export class NoResends {
   readonly #clock: Pick<Clock, 'monotonicMs'>;
   /** When each was added last; the one that was added last is at the end. */

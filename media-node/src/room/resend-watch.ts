@@ -63,7 +63,7 @@ export interface ResendWatchPorts<Peer extends ReceivingPeer> {
   readonly onFault: FaultSink;
 }
 
-/** Looks at what is sent again to peers in turns, and finds those that ask without need (SPEC MS10). */
+/** Looks at what is sent again to peers in turns, and finds those that ask without need (SPEC MS36). */
 export function watchResends<Peer extends ReceivingPeer>(
   ports: ResendWatchPorts<Peer>,
 ): PeerRounds<Peer, ReceiverBytes> {

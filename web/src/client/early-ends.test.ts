@@ -28,7 +28,7 @@ const statusOf = (meeting: Meeting, trackId: string) =>
   [...meeting.getSnapshot().remoteTracks.values()].find((track) => track.trackId === trackId)?.status;
 
 describe('a consumer of which the edge tells before its receiver stands', () => {
-  test('[MS7] that it has ended: its track is asked for again', async () => {
+  test('[MS35] that it has ended: its track is asked for again', async () => {
     const edge = new ScriptedEdge();
     const meeting = meet(edge);
     await meeting.join();
@@ -44,7 +44,7 @@ describe('a consumer of which the edge tells before its receiver stands', () => 
     await eventually(() => expect(statusOf(meeting, 't-voice')).toBe('live'));
   });
 
-  test('[MS7] that it has ended, among those of the join', async () => {
+  test('[MS35] that it has ended, among those of the join', async () => {
     const edge = new ScriptedEdge();
     edge.room = snapshotOf({ tracks: [VOICE, OTHER] });
     edge.consumers = [offerOf('c-voice', VOICE), offerOf('c-other', OTHER)];
@@ -60,7 +60,7 @@ describe('a consumer of which the edge tells before its receiver stands', () => 
     expect(statusOf(meeting, 't-other')).toBe('live');
   });
 
-  test('[MS7] that it comes another way: it is replaced', async () => {
+  test('[MS35] that it comes another way: it is replaced', async () => {
     const edge = new ScriptedEdge();
     const meeting = meet(edge);
     await meeting.join();
@@ -76,7 +76,7 @@ describe('a consumer of which the edge tells before its receiver stands', () => 
     expect(statusOf(meeting, 't-voice')).toBe('live');
   });
 
-  test('[MS7] that the one has ended which is to take the place of another', async () => {
+  test('[MS35] that the one has ended which is to take the place of another', async () => {
     const edge = new ScriptedEdge();
     edge.room = snapshotOf({ tracks: [VOICE] });
     edge.consumers = [offerOf('c-old', VOICE)];

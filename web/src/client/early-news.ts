@@ -5,7 +5,7 @@ export type ConsumerNews = 'ended' | 'way_lost' | 'superseded';
 
 /**
  * What an edge tells of consumers that have no receiver yet: their offer is under way, or the browser negotiates. Lost news would
- * leave a receiver of nothing that counts as one of the track (SPEC MS7).
+ * leave a receiver of nothing that counts as one of the track (SPEC MS35).
  */
 export class EarlyNews {
   readonly #news = new Map<ConsumerId, ConsumerNews>();

@@ -78,7 +78,7 @@ describe('pictures that no browser can bear', () => {
     expect(statuses(meeting)).toEqual({ 't-one': status });
   });
 
-  test('[MS11] are let go of one by one, at the second time with all that their person shows, and the edge is told; all else plays on', async () => {
+  test('[MS11] [MS45] are let go of one by one, at the second time with all that their person shows, and the edge is told; all else plays on', async () => {
     const { edge, meeting } = await watching(GOOD, BAD, CAMERA, VOICE);
     sizes(meeting, 't-bad', 16_383, 16_383);
     await look();
@@ -110,7 +110,7 @@ describe('pictures that no browser can bear', () => {
     ]);
   });
 
-  test('[MS11] that are too many together are let go of from the largest on, and their people keep the rest', async () => {
+  test('[MS46] that are too many together are let go of from the largest on, and their people keep the rest', async () => {
     const many = Array.from({ length: 8 }, (_, count) => trackOf(`t-${count}`, `peer-${count}`, 'camera'));
     const screen = trackOf('t-screen', 'peer-0', 'screen');
     const { meeting } = await watching(...many, screen);
@@ -127,7 +127,7 @@ describe('pictures that no browser can bear', () => {
     expect(statuses(meeting)).toEqual({ ...cameras, 't-0': 'failed', 't-screen': 'failed' });
   });
 
-  test('[MS11] that are to take the place of others are looked at before they do', async () => {
+  test('[MS47] that are to take the place of others are looked at before they do', async () => {
     const { edge, meeting } = await watching(CAMERA);
     vi.spyOn(FakeHandler.prototype, 'getReceiverStats').mockImplementation(() =>
       Promise.resolve(new Map([['in', { type: 'inbound-rtp', framesDecoded: 0 }]])),
@@ -150,7 +150,7 @@ describe('pictures that no browser can bear', () => {
     expect(statusOf(meeting, 't-next')).toMatchObject({ status: 'live', mediaTrack: before });
   });
 
-  test('[MS11] are forgotten with their people', async () => {
+  test('[MS45] are forgotten with their people', async () => {
     const { edge, meeting } = await watching(GOOD, BAD);
     sizes(meeting, 't-bad', 16_383, 16_383);
     await look();

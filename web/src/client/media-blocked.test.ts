@@ -48,7 +48,7 @@ describe('media that never connects', () => {
     expect(media()).toBe('connected');
   });
 
-  test('[AD2] [HL7] is said no later where its edge moves it meanwhile to see whether another node is reached', async () => {
+  test('[AD2] [HL25] is said no later where its edge moves it meanwhile to see whether another node is reached', async () => {
     const { edge, media } = await joined();
     await vi.advanceTimersByTimeAsync(4_000);
     edge.notify('media.lost', { reason: 'transport_failed', epoch: FIRST_EPOCH });

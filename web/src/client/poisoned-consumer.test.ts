@@ -72,7 +72,7 @@ describe('a consumer that the browser does not take', () => {
     expect(playing?.readyState).toBe('live');
   });
 
-  test('[MS4] among the first ones costs media once, and is then found out', async () => {
+  test('[MS24] among the first ones costs media once, and is then found out', async () => {
     pickyBrowser();
     const edge = new ScriptedEdge();
     edge.room = snapshotOf({ tracks: [VOICE, BAD] });
@@ -85,7 +85,7 @@ describe('a consumer that the browser does not take', () => {
     await eventually(() => expect(edge.requests('consumer.failed')).toMatchObject([{ trackId: 't-bad' }]));
   });
 
-  test('[MS4] one that cannot be read, is of another kind, or has another one’s names never reaches the browser', async () => {
+  test('[MS27] one that cannot be read, is of another kind, or has another one’s names never reaches the browser', async () => {
     const receive = vi.spyOn(FakeHandler.prototype, 'receive');
     const edge = new ScriptedEdge();
     const [second, third] = [trackOf('t-2', 'peer-e', 'camera'), trackOf('t-3', 'peer-f', 'microphone')];

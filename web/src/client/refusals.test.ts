@@ -84,7 +84,7 @@ describe('being refused', () => {
     ['token_invalid', 'in_future', 60],
     ['token_expired', 'expired', 45],
   ] as const)(
-    '[HL12] %s, %s: who joins asks the other edges before being told',
+    '[HL48] %s, %s: who joins asks the other edges before being told',
     async (code, reason, seconds) => {
       const refuseForTime = (): never => {
         throw new PlenaryError(code, undefined, { detail: { reason, claim: 'iat', seconds } });
@@ -122,25 +122,25 @@ describe('being refused', () => {
     return urlsOf(edge, 'join');
   }
 
-  test('[HL12] a link that has been over for five minutes by the own clock is told at once, whatever an edge says', async () => {
+  test('[HL49] a link that has been over for five minutes by the own clock is told at once, whatever an edge says', async () => {
     for (const seconds of [20, 3_600, undefined])
       expect(await askedWith(endedAgo(310), seconds)).toEqual([EDGE_A]);
   });
 
-  test('[HL12] with a link that ended lately or not at all by the own clock each edge is asked, whatever one says', async () => {
+  test('[HL48] with a link that ended lately or not at all by the own clock each edge is asked, whatever one says', async () => {
     for (const ago of [290, 40, -600])
       for (const seconds of [20, 86_400])
         expect(await askedWith(endedAgo(ago), seconds)).toEqual([EDGE_A, EDGE_B]);
   });
 
-  test('[HL12] of a token that cannot be read the edge’s word counts', async () => {
+  test('[HL48] of a token that cannot be read the edge’s word counts', async () => {
     for (const token of ['token', 'a.b.c', 'e30.e30.c2ln', 'e30.bnVsbA.c2ln']) {
       expect(await askedWith(token, 290)).toEqual([EDGE_A, EDGE_B]);
       expect(await askedWith(token, 310)).toEqual([EDGE_A]);
     }
   });
 
-  test('[HL12] a signature is no matter of clocks', () => {
+  test('[HL48] a signature is no matter of clocks', () => {
     const bad = { reason: 'bad_signature' } as const;
     expect(reactionTo(new PlenaryError('token_invalid', undefined, { detail: bad }), 'join')).toBe('tell');
   });

@@ -93,7 +93,7 @@ export function mayBeTheClock({ detail }: Pick<PlenaryError, 'detail'>, endedAgo
 }
 
 /**
- * What a client that wants to be let in does about a refusal. SPEC RJ9, HL12.
+ * What a client that wants to be let in does about a refusal. SPEC RJ9, HL48, HL49.
  * @param endedAgo - for how many seconds the token that was refused has been over by the own clock
  */
 export function reactionTo(

@@ -9,7 +9,7 @@ type PictureTrack = Pick<RoomTrack, 'trackId' | 'peerId' | 'kind'>;
  */
 export type PictureFault = 'alone' | 'together';
 
-/** Whose pictures are not taken (SPEC MS11): single tracks, and everything that somebody shows who offended twice. */
+/** Whose pictures are not taken (SPEC MS45): single tracks, and everything that somebody shows who offended twice. */
 export class RefusedPictures {
   readonly #tracks = new Set<TrackId>();
   /** Who sent a picture that was too large, and whether they did so again. */

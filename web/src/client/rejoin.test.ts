@@ -178,7 +178,7 @@ describe('coming back', () => {
     expect(tokensOf(edge)).toEqual(['given', 'invitation']);
   });
 
-  test('[HL12] an edge with a wrong clock costs nobody their ticket: the other edges are asked', async () => {
+  test('[HL48] an edge with a wrong clock costs nobody their ticket: the other edges are asked', async () => {
     const { edge } = edgeWithTickets();
     const join = edge.on.join;
     const meeting = meet(edge, { edgeUrls: [EDGE_A, EDGE_B] });

@@ -96,7 +96,7 @@ describe('applyRosterPage', () => {
   });
 });
 
-test('[MS11] whom a roster does not list may be in the room until all of it is loaded, or they have left', () => {
+test('[MS45] whom a roster does not list may be in the room until all of it is loaded, or they have left', () => {
   const { peerId } = peerOf('cy');
   const big = roomFromSnapshot(snapshotOf({ peerCount: 9, nextCursor: 'c' }));
   expect(mayBeHere(START, BEN.peerId)).toBe(true);

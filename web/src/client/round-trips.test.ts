@@ -152,7 +152,7 @@ describe('fetchProbe', () => {
     await expect(answering('{}', 503).knownEdges(EDGE_A, signal)).rejects.toBeDefined();
   });
 
-  test('[HL6] a first edge that takes no connections is left for another one, which it told of over HTTP', async () => {
+  test('[HL23] a first edge that takes no connections is left for another one, which it told of over HTTP', async () => {
     const edge = new ScriptedEdge();
     edge.dead.add(EDGE_A);
     edge.hints = [hint('gra', EDGE_A), hint('gra', EDGE_B)];

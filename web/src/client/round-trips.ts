@@ -46,7 +46,7 @@ export class RoundTripMeter {
 
   /**
    * @param edgesKnown - told of the edges that there are: the first one may be of no use, and refuse the connection over which the
-   *   others are told (SPEC HL6)
+   *   others are told (SPEC HL23)
    * @param now - milliseconds of a clock that never jumps
    */
   constructor(

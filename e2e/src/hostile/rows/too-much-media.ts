@@ -6,7 +6,7 @@ import { flood } from './floods.ts';
 
 /** Some 8 Mbit/s: a packet a millisecond. */
 const CAMERA = { payloadBytes: 1_100 };
-/** Calls a second by which the node may look at what people send, whatever is asked of it (SPEC BU10, MS5). */
+/** Calls a second by which the node may look at what people send, whatever is asked of it (SPEC BU10, MS33). */
 const LOOKS_PER_SECOND = 40;
 
 /** So often the node has asked mediasoup for statistics of a transport. */

@@ -1,4 +1,4 @@
-/** What a publisher and a viewer may send beside what its bytes say, and what others send in a publisher's name (SPEC MS5, WK15). */
+/** What a publisher and a viewer may send beside what its bytes say, and what others send in a publisher's name (SPEC MS31, WK15). */
 import { createSocket } from 'node:dgram';
 import type { Socket } from 'node:dgram';
 import { randomBytes, randomInt } from 'node:crypto';

@@ -87,7 +87,7 @@ describe('media.open', () => {
     expect((await placements.view(ROOM)).occupancy.peerCount).toBe(500);
   });
 
-  it('[MS10] tells the media node whose media it is, of guests nothing', async () => {
+  it('[MS39] tells the media node whose media it is, of guests nothing', async () => {
     const { link, connections, open } = await openingOf(2);
     link.answer = () => ({ receiveTransport: TRANSPORT, consumers: [], failed: [] });
     const [ann, bob] = connections;

@@ -75,7 +75,7 @@ describe('subscribe', () => {
 });
 
 describe('consumer.failed', () => {
-  it('[MS4] is told in one line of the log a person, also of one who resumes, without a stack of ours', async () => {
+  it('[MS25] is told in one line of the log a person, also of one who resumes, without a stack of ours', async () => {
     const parts = new EdgeParts();
     const { links, clock, localRooms } = parts;
     const link = links.add('node');

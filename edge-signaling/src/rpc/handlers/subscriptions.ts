@@ -88,7 +88,7 @@ export function handleConsumersUpdate(services: LinkServices): Handler<'consumer
 /** People whose failures were told that are remembered; the oldest are forgotten. */
 const MAX_TOLD_OF = 10_000;
 
-/** Told once a person in the log, since a client may say it again and again, and resume; the metric counts all of it (SPEC MS4). */
+/** Told once a person in the log, since a client may say it again and again, and resume; the metric counts all of it (SPEC MS25). */
 export function handleConsumerFailed(
   services: Omit<SubscriptionServices, 'roomLog' | 'localRooms'>,
 ): Handler<'consumer.failed'> {
