@@ -3,27 +3,61 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
-const FOLDERS = ['cluster', 'edge-signaling', 'media-node', 'web', 'loadtest', 'e2e', 'deploy'];
+const FOLDERS = ['cluster', 'edge-signaling', 'media-node', 'web', 'loadtest', 'e2e', 'deploy', 'docs'];
 const TEST_FILE = /\.(test|contract)\.tsx?$/;
-const CODE_FILE = /\.(tsx?|mjs|lua)$/;
+/** What may cite a rule: code, scripts, settings and documents, but the rules themselves. */
+const CITING_FILE = /(?<!^cluster\/SPEC)\.(tsx?|m?js|lua|md|ya?ml|sh|cfg|conf)$/;
 /** Not inside a string, where `//` is part of an address; titles of tests are no comments. */
 const COMMENT = /\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm;
 /** What has the form of a rule's number, `SE3`, whether `SPEC` stands before it or not. */
 const NUMBER = /\b([A-Z]{2})\d+\b/g;
-const DOCUMENTS = ['ARCHITECTURE.md', 'CONTRIBUTING.md', 'HA_SETUP.md', 'README.md', 'SECURITY.md'];
 
-function rulesOfSpec(): string[] {
-  const text = readFileSync(`${ROOT}cluster/SPEC.md`, 'utf8');
-  return [...text.matchAll(/^- \*\*([A-Z]{2}\d+)\*\* /gm)].map((match) => match[1] ?? '');
+/** Characters of a rule, at most: the longest single statement, with what it holds for and why, has that many. */
+const MAX_RULE_LENGTH = 240;
+/** A sentence that begins so has no named subject, or leans on the rule before it. */
+const HEADLESS =
+  /^(Who|Whom|Whose|Whoever|What|Whatever|Where|When|While|It|Its|This|That|These|Those|They|Their|Also|And|But|So|Else)\b/;
+
+interface Rule {
+  readonly number: string;
+  readonly text: string;
 }
 
-/** Every file of ours whose name fits, with its text. */
+interface Section {
+  readonly prefix: string;
+  readonly text: string;
+  readonly rules: readonly Rule[];
+  readonly retired: readonly string[];
+}
+
+function sections(): Section[] {
+  const spec = readFileSync(`${ROOT}cluster/SPEC.md`, 'utf8');
+  return spec
+    .split(/^(?=## )/m)
+    .slice(1)
+    .map((text) => ({
+      prefix: /^## ([A-Z]{2}) – /.exec(text)?.[1] ?? '',
+      text,
+      rules: [...text.matchAll(/^- \*\*(\w+)\*\* (.*(?:\n {2}.*)*)/gm)].map(
+        ([, number = '', lines = '']) => ({ number, text: lines.replaceAll(/\s+/g, ' ') }),
+      ),
+      retired: /^Retired: (.*)\.$/m.exec(text)?.[1]?.split(', ') ?? [],
+    }));
+}
+
+const rulesOfSpec = (): string[] => sections().flatMap(({ rules }) => rules.map(({ number }) => number));
+
+/** Every file of ours that is in one of the folders, or beside them, with its text. */
 function* files(fits: RegExp): Generator<{ readonly path: string; readonly text: string }> {
-  for (const folder of FOLDERS) {
-    for (const path of readdirSync(ROOT + folder, { recursive: true, encoding: 'utf8' })) {
-      if (/(^|\/)(node_modules|dist)\//.test(path) || !fits.test(path)) continue;
-      yield { path: `${folder}/${path}`, text: readFileSync(`${ROOT}${folder}/${path}`, 'utf8') };
-    }
+  const paths = [
+    ...readdirSync(ROOT),
+    ...FOLDERS.flatMap((folder) =>
+      readdirSync(ROOT + folder, { recursive: true, encoding: 'utf8' }).map((path) => `${folder}/${path}`),
+    ),
+  ];
+  for (const path of paths) {
+    if (/(^|\/)(node_modules|dist)\//.test(path) || !fits.test(path)) continue;
+    yield { path, text: readFileSync(ROOT + path, 'utf8') };
   }
 }
 
@@ -36,44 +70,76 @@ function rulesOfTests(): Map<string, string> {
   return cited;
 }
 
-/** What code and documents cite: every number that begins as one of the rules does. */
-function rulesOfCode(rules: ReadonlySet<string>): { readonly rule: string; readonly path: string }[] {
-  const sections = new Set([...rules].map((rule) => rule.slice(0, 2)));
-  const documents = [
-    ...DOCUMENTS,
-    ...readdirSync(`${ROOT}docs`)
-      .filter((name) => name.endsWith('.md'))
-      .map((name) => `docs/${name}`),
-  ].map((path) => ({ path, text: readFileSync(ROOT + path, 'utf8') }));
-  return [...files(CODE_FILE), ...documents].flatMap(({ path, text }) =>
-    [...text.matchAll(NUMBER)].flatMap(([rule, section = '']) =>
-      sections.has(section) ? [{ rule, path }] : [],
+/** What anything cites: every number that begins as the rules of a section do. */
+function citations(): { readonly rule: string; readonly path: string }[] {
+  const prefixes = new Set(sections().map(({ prefix }) => prefix));
+  return [...files(CITING_FILE)].flatMap(({ path, text }) =>
+    [...text.matchAll(NUMBER)].flatMap(([rule, prefix = '']) =>
+      prefixes.has(prefix) ? [{ rule, path }] : [],
     ),
   );
 }
 
+/** Why a rule is not a single statement; nothing where it is one. */
+function faultsOf({ number, text }: Rule): string[] {
+  // Code, links, and what is said in brackets beside a statement, are no sentences.
+  const prose = text.replaceAll(/`[^`]*`/g, 'code').replace(/\.$/, '');
+  return [
+    ...(text.length > MAX_RULE_LENGTH ? [`has ${text.length} characters`] : []),
+    ...(text.endsWith('.') ? [] : ['does not end with a full stop']),
+    ...(/[.;!?] |;/.test(prose) ? ['is more than one sentence'] : []),
+    ...(HEADLESS.test(text) ? ['does not begin with its subject'] : []),
+  ].map((fault) => `${number} ${fault}`);
+}
+
+/** The anchor that a Markdown heading gets. */
+const anchorOf = (heading: string): string =>
+  heading
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N} _-]/gu, '')
+    .replaceAll(' ', '-');
+
 describe('SPEC.md', () => {
-  it('names each rule once', () => {
-    const rules = rulesOfSpec();
-    expect(rules.length).toBeGreaterThan(20);
-    expect(rules).toEqual([...new Set(rules)]);
+  it('names each rule once, in its section and in order, and lists every number that is gone', () => {
+    const all = sections();
+    expect(all.length).toBeGreaterThan(20);
+    expect(new Set(all.map(({ prefix }) => prefix)).size).toBe(all.length);
+    for (const { prefix, rules, retired } of all) {
+      const numbers = rules.map(({ number }) => number);
+      const highest = Math.max(...[...numbers, ...retired].map((number) => Number(number.slice(2))));
+      const given = Array.from({ length: highest }, (_, index) => `${prefix}${index + 1}`);
+      expect(numbers).toEqual(given.filter((number) => !retired.includes(number)));
+      expect(retired).toEqual(given.filter((number) => !numbers.includes(number)));
+    }
   });
 
-  it('has a test for each rule, and a rule for each citation', () => {
+  it('has a test for each rule', () => {
     const cited = rulesOfTests();
-    const rules = new Set(rulesOfSpec());
-    expect([...rules].filter((rule) => !cited.has(rule))).toEqual([]);
-    expect(
-      [...cited].filter(([rule]) => !rules.has(rule)).map(([rule, file]) => `${rule} in ${file}`),
-    ).toEqual([]);
+    expect(rulesOfSpec().filter((rule) => !cited.has(rule))).toEqual([]);
   });
 
-  it('is cited by code and documents under numbers that it has', () => {
+  it('is cited under numbers that it has, and not under retired ones', () => {
     const rules = new Set(rulesOfSpec());
-    const cited = rulesOfCode(rules);
-    expect(cited.length).toBeGreaterThan(100);
+    const cited = citations();
+    expect(cited.length).toBeGreaterThan(1_000);
     expect(
       cited.filter(({ rule }) => !rules.has(rule)).map(({ rule, path }) => `${rule} in ${path}`),
     ).toEqual([]);
+  });
+
+  it('says one thing with each rule', () => {
+    expect(sections().flatMap(({ rules }) => rules.flatMap(faultsOf))).toEqual([]);
+  });
+
+  it('leads from each section to the one of ARCHITECTURE.md that explains it', () => {
+    const architecture = readFileSync(`${ROOT}ARCHITECTURE.md`, 'utf8');
+    const anchors = new Set(
+      [...architecture.matchAll(/^#{2,} (.*)$/gm)].map(([, heading = '']) => anchorOf(heading)),
+    );
+    const links = sections().map(({ prefix, text }) => ({
+      prefix,
+      anchor: /\n\nExplained in \[[^\]]+\]\(\.\.\/ARCHITECTURE\.md#([^)]+)\)\.\n/.exec(text)?.[1],
+    }));
+    expect(links.filter(({ anchor }) => anchor === undefined || !anchors.has(anchor))).toEqual([]);
   });
 });
