@@ -12,8 +12,8 @@ const COMMENT = /\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm;
 /** What has the form of a rule's number, `SE3`, whether `SPEC` stands before it or not. */
 const NUMBER = /\b([A-Z]{2})\d+\b/g;
 
-/** Characters of a rule, at most: the longest single statement, with what it holds for and why, has that many. */
-const MAX_RULE_LENGTH = 240;
+/** Characters of a rule, at most. Two lines are enough for one statement, with its condition and its reason. */
+const MAX_RULE_LENGTH = 200;
 /** A sentence that begins so has no named subject, or leans on the rule before it. */
 const HEADLESS =
   /^(Who|Whom|Whose|Whoever|What|Whatever|Where|When|While|It|Its|This|That|These|Those|They|Their|Also|And|But|So|Else)\b/;
