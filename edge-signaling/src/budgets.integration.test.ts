@@ -35,18 +35,21 @@ describe('what a session may spend', () => {
     return codes.filter((code) => code === 'ok').length;
   };
 
-  it.each([0, 1])('[BU35] [BU36] goes along to the next connection, on edge %i as well', async (edgeIndex) => {
-    const ann = await cluster.client(0);
-    const { session, room } = await ann.join(`spender-${edgeIndex}`);
-    const again = await cluster.client(edgeIndex);
-    const before = await spendAll(ann);
-    const spentAtMs = performance.now();
-    await again.resume(ann, session, room.lastEventId);
-    const { capacity: fullPurse, refillPerSecond } = BUDGETS.session.work;
-    expect(before).toBeGreaterThan(fullPurse / 2);
-    const after = await spendAll(again);
-    expect(after).toBeLessThan(fullPurse / 2 + cameInSince(spentAtMs, refillPerSecond));
-  });
+  it.each([0, 1])(
+    '[BU35] [BU36] goes along to the next connection, on edge %i as well',
+    async (edgeIndex) => {
+      const ann = await cluster.client(0);
+      const { session, room } = await ann.join(`spender-${edgeIndex}`);
+      const again = await cluster.client(edgeIndex);
+      const before = await spendAll(ann);
+      const spentAtMs = performance.now();
+      await again.resume(ann, session, room.lastEventId);
+      const { capacity: fullPurse, refillPerSecond } = BUDGETS.session.work;
+      expect(before).toBeGreaterThan(fullPurse / 2);
+      const after = await spendAll(again);
+      expect(after).toBeLessThan(fullPurse / 2 + cameInSince(spentAtMs, refillPerSecond));
+    },
+  );
 });
 
 describe('what a person may spend', () => {

@@ -10,7 +10,10 @@ describe('judgePlacement', () => {
     [20_001, 0, 'ask_media_node'],
     [20_001, 10_000, 'ask_media_node'],
     [20_001, 10_001, 'remove'],
-  ])('[SE36] [SE37] edge missing for %i ms and node for %i ms: %s', (edgeMissingMs, nodeMissingMs, verdict) => {
-    expect(judgePlacement({ ...times, edgeMissingMs, nodeMissingMs })).toBe(verdict);
-  });
+  ])(
+    '[SE36] [SE37] edge missing for %i ms and node for %i ms: %s',
+    (edgeMissingMs, nodeMissingMs, verdict) => {
+      expect(judgePlacement({ ...times, edgeMissingMs, nodeMissingMs })).toBe(verdict);
+    },
+  );
 });
