@@ -5,7 +5,7 @@ import { entry, every } from './entry.ts';
 const MAX_WAITING_BYTES = 1_048_576;
 /** How often it is tried whether a slow reader takes more, in milliseconds. */
 const TRY_EVERY_MS = 20;
-/** For how long the end of a process is held up by a slow reader of its last lines, in milliseconds (SPEC LC19 has five seconds). */
+/** For how long the end of a process is held up by a slow reader of its last lines, in milliseconds (SPEC LC19). A stop has five seconds. */
 const LAST_LINES_WITHIN_MS = 500;
 const STANDARD_OUTPUT = 1;
 const LINE_END = 0x0a;

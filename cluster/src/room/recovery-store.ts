@@ -13,7 +13,7 @@ export const ROOM_REBUILD_MS = 3_000;
 export const REPUBLISH_INTERVAL_MS = 1_500;
 
 /**
- * Peers that left and tracks that ended, at most, that a room remembers so that no owner brings them back (SPEC RC19). In Redis
+ * Peers that left and tracks that ended, at most, that a room remembers so that no owner brings them back (SPEC RC4, RC19). In Redis
  * the older half goes at once (`lua/includes/tombstones.lua`).
  */
 export const MAX_TOMBSTONES = 2_000;

@@ -23,7 +23,7 @@ export interface TenantClaimsSettings {
 }
 
 /**
- * The claims of this edge's sessions on their tenants' limits (SPEC PL12, PL13 to PL14). Tenants without limits claim nothing,
+ * The claims of this edge's sessions on their tenants' limits (SPEC PL12 to PL14, PL28, PL29). Tenants without limits claim nothing,
  * so that nobody pays for what is not used.
  */
 export class TenantClaims {

@@ -25,7 +25,7 @@ export function keysOf(address: string): readonly AddressKey[] {
 
 /**
  * Which site an address belongs to: what is shared equally, or in turn, is shared by sites, as one site would otherwise have
- * 65,536 parts of it, one for each /64 (SPEC BU23, BU55, BU55).
+ * 65,536 parts of it, one for each /64 (SPEC BU23, BU55).
  */
 export const siteOf = (address: string): string => keysOf(address).at(-1)?.key ?? address;
 
