@@ -1,4 +1,4 @@
-/** What may come in before anything of it is read: frames and their bytes, by session, person and address (SPEC BU17). */
+/** What may come in before anything of it is read: frames and their bytes, by session, person and address (SPEC BU17, BU63, BU64). */
 import type { Clock } from '@plenary/cluster';
 import { keysOf } from './address-keys.ts';
 import type { AddressKey } from './address-keys.ts';

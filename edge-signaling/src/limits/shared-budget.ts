@@ -1,4 +1,4 @@
-/** A budget that many draw from, so that none of them can use up what is due to another (SPEC BU12). */
+/** A budget that many draw from, so that none of them can use up what is due to another (SPEC BU12, BU47). */
 import type { Clock } from '@plenary/cluster';
 import { Budget, namesOf } from './budget.ts';
 import type { Amounts, BudgetSettings } from './budget.ts';
