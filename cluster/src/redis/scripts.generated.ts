@@ -198,7 +198,7 @@ export function readRoom(
   return run('readRoom', [keys.roster, keys.rosterOrder, keys.tracks, keys.log, keys.chat, keys.meta], [args.pageSize]);
 }
 
-/** Gives a gateway's claim up, unless another one took its place meanwhile (SPEC GW1). Returns 1 when it was given up, else 0 */
+/** Gives a gateway's claim up, unless another one took its place meanwhile (SPEC GW7). Returns 1 when it was given up, else 0 */
 export function releaseGateway(
   run: RunScript,
   keys: { readonly meta: string },
