@@ -177,7 +177,7 @@ describe('coming back by the token of an application', () => {
     await untilIn(page, 'host');
   });
 
-  it('[RJ18] a slow store costs nobody their role, and one that never answers is told of', async () => {
+  it('[RJ18] [RJ30] a slow store costs nobody their role, and one that never answers is told of', async () => {
     const page = await open(`${edgeUrl}/r/slow#token=${joinToken('slow', 'moderator')}`);
     await enter(page);
     await untilIn(page, 'moderator');

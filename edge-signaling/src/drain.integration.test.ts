@@ -82,7 +82,7 @@ describe('a peer that moves', () => {
     await waitFor('her media to be freed', () => there.peerIds.length === 0);
   });
 
-  it('[DR16] is offered another node in place of one that it cannot reach', async () => {
+  it('[DR28] is offered another node in place of one that it cannot reach', async () => {
     const { ann, old, epoch } = await annToMove('unreachable');
     const first = await open(ann, epoch);
     const second = await open(ann, epoch, first.epoch);

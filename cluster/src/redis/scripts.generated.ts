@@ -56,7 +56,7 @@ export function announceMediaNode(
   return run('announceMediaNode', [keys.registry, keys.portSlices], [args.id, args.incarnation, args.leaseMs, args.record, args.announcedAddress, args.alsoAnnounced, args.firstPort, args.lastPort, args.restMs]);
 }
 
-/** Notes that another edge now holds the peer's session (SPEC SE27), and that the session token of a generation is in use, unless a newer one is (SK2). Returns {"attached", roster value, placement value, former placement value or empty, people in the roster} or {"refused", error code} */
+/** Notes that another edge now holds the peer's session (SPEC SE57), and that the session token of a generation is in use, unless a newer one is (SK2). Returns {"attached", roster value, placement value, former placement value or empty, people in the roster} or {"refused", error code} */
 export function attachPeer(
   run: RunScript,
   keys: { readonly placements: string; readonly roster: string; readonly meta: string },
@@ -198,7 +198,7 @@ export function readRoom(
   return run('readRoom', [keys.roster, keys.rosterOrder, keys.tracks, keys.log, keys.chat, keys.meta], [args.pageSize]);
 }
 
-/** Gives a gateway's claim up, unless another one took its place meanwhile (SPEC GW7). Returns 1 when it was given up, else 0 */
+/** Gives a gateway's claim up, unless another one took its place meanwhile (SPEC GW22). Returns 1 when it was given up, else 0 */
 export function releaseGateway(
   run: RunScript,
   keys: { readonly meta: string },

@@ -57,7 +57,7 @@ export function describeGatewayStore(version: string, open: () => Promise<RoomsU
         expect(await gateways.claimGateway(claim('node-z', first.epoch))).toEqual(answers[0]);
       });
 
-      it('[GW7] a claim is given up by its epoch only, and goes with the room', async () => {
+      it('[GW7] [GW22] a claim is given up by its epoch only, and goes with the room', async () => {
         const ann = await join('ann');
         const first = await gateways.claimGateway(claim('node-a'));
         const second = await gateways.claimGateway(claim('node-b', first.epoch));

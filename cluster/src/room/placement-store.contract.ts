@@ -129,7 +129,7 @@ export function describePlacementStore(version: string, open: () => Promise<Room
       expect((await placements.view(room('empty'))).occupancy.peerCount).toBe(0);
     });
 
-    it('[SE27] attaching notes the new edge and keeps the placement', async () => {
+    it('[SE27] [SE57] attaching notes the new edge and keeps the placement', async () => {
       const ann = await join('ann');
       await join('bob');
       const attached = await placements.attachPeer(ROOM, ann.peerId, ann.epoch, edge('edge-b'));

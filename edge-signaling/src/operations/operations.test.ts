@@ -36,7 +36,7 @@ async function edgeWithAnn(answer: () => Promise<void>) {
 const REFUSED = new PlenaryError('store_unavailable');
 
 describe('an operator who takes access away', () => {
-  it('[OP18] ends sessions before the store answers, and where it refuses, and is told both', async () => {
+  it('[OP18] [OP20] ends sessions before the store answers, and where it refuses, and is told both', async () => {
     const { ann, ended, endedAccess, revoke } = await edgeWithAnn(() => {
       // By now who is in has to go already.
       expect([ended, endedAccess.covers(ann)]).toEqual([[ann], true]);

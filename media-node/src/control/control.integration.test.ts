@@ -220,7 +220,7 @@ describe('a peer', () => {
     await nothingHeld();
   });
 
-  test('[BU43] one that is admitted anew again and again is refused, stays as it is, and harms nobody else', async () => {
+  test('[BU43] [BU77] one that is admitted anew again and again is refused, stays as it is, and harms nobody else', async () => {
     const roomId = testRoom('admissions');
     const peer = await TestPeer.admit(store, testNode, edge, roomId);
     const { epoch } = peer.placed;

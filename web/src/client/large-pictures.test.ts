@@ -78,7 +78,7 @@ describe('pictures that no browser can bear', () => {
     expect(statuses(meeting)).toEqual({ 't-one': status });
   });
 
-  test('[MS11] [MS45] are let go of one by one, at the second time with all that their person shows, and the edge is told; all else plays on', async () => {
+  test('[MS11] [MS50] [MS45] are let go of one by one, at the second time with all that their person shows, and the edge is told; all else plays on', async () => {
     const { edge, meeting } = await watching(GOOD, BAD, CAMERA, VOICE);
     sizes(meeting, 't-bad', 16_383, 16_383);
     await look();

@@ -110,7 +110,7 @@ describe('media that is to move', () => {
     expect(sent.sent).toHaveLength(1);
   });
 
-  test('[DR16] stays where it is when the new node cannot be reached, and is offered another one next', async () => {
+  test('[DR16] [DR28] stays where it is when the new node cannot be reached, and is offered another one next', async () => {
     const { edge, meeting } = await watching();
     const [before] = shown(meeting);
     edge.notify('media.move', { epoch: FIRST_EPOCH });

@@ -41,7 +41,7 @@ const statusOf = (meeting: Meeting, trackId: string) =>
   [...meeting.getSnapshot().remoteTracks.values()].find((track) => track.trackId === trackId)?.status;
 
 describe('a consumer that the browser does not take', () => {
-  test('[MS4] is lost alone when others play already, and the edge is told', async () => {
+  test('[MS4] [MS48] [MS49] is lost alone when others play already, and the edge is told', async () => {
     pickyBrowser();
     const edge = new ScriptedEdge();
     edge.room = snapshotOf({ tracks: [VOICE] });

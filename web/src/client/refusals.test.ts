@@ -68,7 +68,7 @@ describe('being refused', () => {
     expect(told).toContain(code);
   });
 
-  test.each(codesBut(PASSES, ELSEWHERE))('[RJ9] %s: who joins is told at once', async (code) => {
+  test.each(codesBut(PASSES, ELSEWHERE))('[RJ31] %s: who joins is told at once', async (code) => {
     const edge = new ScriptedEdge();
     refuseOnce(edge, 'join', code);
     const meeting = meet(edge, { edgeUrls: [EDGE_A, EDGE_B] });
@@ -170,7 +170,7 @@ describe('being refused', () => {
   });
 
   test.each(codesBut(PASSES, ELSEWHERE, FULL, ENDS_THE_SESSION))(
-    '[RJ9] %s: who resumes is told at once',
+    '[RJ31] %s: who resumes is told at once',
     async (code) => {
       const { edge, meeting } = await refusedResume(code);
       expect(meeting.getSnapshot().connection).toMatchObject({ phase: 'failed', error: { code } });
@@ -184,7 +184,7 @@ describe('being refused', () => {
     expect(edge.requests('join')).toHaveLength(3);
   });
 
-  test('[RJ9] who comes back by a join and has no right to any more is told at once', async () => {
+  test('[RJ31] who comes back by a join and has no right to any more is told at once', async () => {
     const { edge, meeting } = await refusedResume('session_gone', 'access_revoked');
     expect(meeting.getSnapshot().connection).toMatchObject({
       phase: 'failed',

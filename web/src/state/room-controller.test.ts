@@ -201,7 +201,7 @@ test('[WB18] who is heard by nobody although the microphone is on is told so, un
   await eventually(() => expect(banner()).toBeUndefined());
 });
 
-test('[WB14] [WB55] who came to watch is told so, is not captured, and finds their devices as they were elsewhere', async () => {
+test('[WB14] [WB58] [WB55] who came to watch is told so, is not captured, and finds their devices as they were elsewhere', async () => {
   const edge = new ScriptedEdge();
   edge.on.join = ({ media }) => {
     const { sendTransport, ...receiving } = edge.media();
@@ -395,7 +395,7 @@ function slowStore(answersAfterMs: number | undefined, kept: unknown): void {
   vi.stubGlobal('indexedDB', { open: () => answer({ result: database }, 'success', new EventTarget()) });
 }
 
-test('[RJ18] who came as somebody waits for a slow store, and is told of one that never answers, before they are a guest', async () => {
+test('[RJ18] [RJ30] who came as somebody waits for a slow store, and is told of one that never answers, before they are a guest', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   try {
     sessionStorage.setItem('plenary.tab', 'before');

@@ -1,5 +1,5 @@
 --[[
-Gives a gateway's claim up, unless another one took its place meanwhile (SPEC GW7).
+Gives a gateway's claim up, unless another one took its place meanwhile (SPEC GW22).
 
 KEYS[1] meta
 ARGV[1] datacenter

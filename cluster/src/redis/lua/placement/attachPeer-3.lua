@@ -1,5 +1,5 @@
 --[[
-Notes that another edge now holds the peer's session (SPEC SE27), and that the session token of a generation is in use,
+Notes that another edge now holds the peer's session (SPEC SE57), and that the session token of a generation is in use,
 unless a newer one is (SK2).
 
 KEYS[1] placements
