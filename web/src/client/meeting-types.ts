@@ -13,7 +13,7 @@ import type { ClientLog } from './counters.ts';
 import type { MediaFlow } from './media-silence.ts';
 import type { OutgoingChat } from './outbox.ts';
 import type { ProbePort } from './probe-port.ts';
-import type { LocalTrack, TakenReason } from './publisher.ts';
+import type { LocalTrack, TakenReason } from './publication.ts';
 import type { RejoinKeeper } from './rejoin.ts';
 import type { RoomState } from './room-state.ts';
 import type { SignallingPort } from './signalling-port.ts';
