@@ -28,4 +28,4 @@ export type { SignallingConnection, SignallingHandlers, SignallingPort } from '.
 export { createSocketSignalling, socketSignalling, type SocketOrigin } from './socket-signalling.ts';
 export type { MeetingStats, ReceivedTrackStats, SentTrackStats } from './stats.ts';
 export { Store, type ReadableStore } from './store.ts';
-export type { RemoteTrack } from './subscriptions.ts';
+export type { RemoteTrack } from './remote-tracks.ts';

@@ -17,7 +17,7 @@ import type { LocalTrack, TakenReason } from './publication.ts';
 import type { RejoinKeeper } from './rejoin.ts';
 import type { RoomState } from './room-state.ts';
 import type { SignallingPort } from './signalling-port.ts';
-import type { RemoteTrack } from './subscriptions.ts';
+import type { RemoteTrack } from './remote-tracks.ts';
 import type { CreateDevice } from './warm-up.ts';
 
 /** A join token, and the edges that its issuer knows. */

@@ -260,7 +260,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       },
     });
     this.#stalled = new StalledTracks({
-      flows: () => this.#subscriptions.watchedFlows(),
+      flows: () => this.#subscriptions.flows(),
       changed: (stalled) => {
         this.#patch({ stalled });
       },
