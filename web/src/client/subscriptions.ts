@@ -1,4 +1,4 @@
-import { PlenaryError, toPlenaryError, type ErrorCode } from '@plenary/cluster/errors';
+import { toPlenaryError } from '@plenary/cluster/errors';
 import type {
   ConsumerId,
   ConsumerOffer,
@@ -11,12 +11,17 @@ import type { types } from 'mediasoup-client';
 import { RETRY_BACKOFF, fullJitterMs } from './backoff.ts';
 import { batches } from './batches.ts';
 import { noteChanges, requestChanges } from './change-consumers.ts';
+import {
+  ConsumerOpener,
+  MEDIA_GONE,
+  tooLarge,
+  type Replacement,
+  type SubscriptionsEnvironment,
+} from './consumer-opener.ts';
 import { ConsumerRequests } from './consumer-requests.ts';
-import type { ClientLog } from './counters.ts';
 import { EarlyNews, type ConsumerNews } from './early-news.ts';
 import type { ReceivedPicture } from './large-pictures.ts';
 import type { MediaSession } from './media-session.ts';
-import { openReplacements } from './open-replacements.ts';
 import {
   planSubscriptions,
   withOwnReplacements,
@@ -27,23 +32,10 @@ import {
 import { Pace } from './pace.ts';
 import { RefusedPictures, type PictureFault } from './refused-pictures.ts';
 import { remoteTracksOf, type RemoteTrack } from './remote-tracks.ts';
-import type { RequestEdge } from './request-edge.ts';
 import { RetryTimes } from './retry-times.ts';
 import type { WatchedFlow } from './stalled-tracks.ts';
 import { SubscriptionMap } from './subscription-map.ts';
-import { Subscription, newReceived, viewOf, type Received } from './subscription.ts';
-
-/** A subscription, and the track whose consumer is to take its place: the same track, or the one that replaces it. */
-interface Replacement {
-  readonly subscription: Subscription;
-  readonly trackId: TrackId;
-}
-
-/** One that the edge is being asked for. */
-interface AskedReplacement extends Replacement {
-  readonly attempt: number;
-  readonly old: Received | undefined;
-}
+import { viewOf, type Subscription } from './subscription.ts';
 
 /**
  * Requests for new tracks and for those that take another one's place, at once and a second, and as many for changes of what is there:
@@ -51,17 +43,6 @@ interface AskedReplacement extends Replacement {
  * them, would otherwise have all in the room ask more than they may, and be dropped for it (SPEC BU22).
  */
 const ASKS = { atOnce: 8, aSecond: 2 } as const;
-/** The media that a request named is gone: it is to be opened anew, unless the client has newer media already. */
-const MEDIA_GONE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['media_lost', 'stale_epoch']);
-
-export interface SubscriptionsEnvironment {
-  readonly request: RequestEdge;
-  readonly changed: () => void;
-  /** The media node no longer knows this client. */
-  readonly mediaLost: () => void;
-  readonly consumed: (offer: ConsumerOffer, consumer: types.Consumer) => void;
-  readonly log: ClientLog;
-}
 
 /** Keeps the consumers in line with the room and with what is on the screen. */
 export class Subscriptions {
@@ -72,6 +53,7 @@ export class Subscriptions {
   /** Pictures that are too large for a browser. */
   readonly #refused = new RefusedPictures();
   readonly #requests: ConsumerRequests;
+  readonly #opener: ConsumerOpener;
   #tracks: ReadonlyMap<TrackId, RoomTrack> = new Map();
   /** As the room has them. */
   #told = this.#tracks;
@@ -86,6 +68,21 @@ export class Subscriptions {
   constructor(environment: SubscriptionsEnvironment) {
     this.#environment = environment;
     this.#requests = new ConsumerRequests(environment.request, environment.log);
+    const state = {
+      subscriptions: this.#subscriptions,
+      retryTimes: this.#retryTimes,
+      earlyNews: this.#earlyNews,
+      refused: this.#refused,
+      requests: this.#requests,
+    };
+    this.#opener = new ConsumerOpener(state, {
+      ...environment,
+      media: () => this.#media,
+      isWanted: ({ kind, trackId }) =>
+        kind === 'audio' || this.#wanted === 'all' || this.#wanted.has(trackId),
+      update: (media, changes) => void this.#update(media, changes),
+      plan: () => this.plan(),
+    });
   }
 
   /** Begins with new transports. The offered consumers flow already; resolves once their receivers stand. */
@@ -93,10 +90,10 @@ export class Subscriptions {
     this.detach();
     this.#media = media;
     this.#selfPeerId = selfPeerId;
-    for (const { trackId } of offers) this.#ask(trackId);
+    for (const { trackId } of offers) this.#opener.ask(trackId);
     this.plan();
     // In one turn, so that all of them share one negotiation.
-    await this.#consumeAll(media, offers);
+    await this.#opener.consumeAll(media, offers);
   }
 
   /**
@@ -113,7 +110,7 @@ export class Subscriptions {
       subscription,
       trackId: this.#newestOf(subscription.trackId),
     }));
-    const moved = Promise.all(batches(replacements).map((batch) => this.#replaceAll(media, batch)));
+    const moved = Promise.all(batches(replacements).map((batch) => this.#opener.replaceAll(media, batch)));
     this.plan();
     await moved;
   }
@@ -166,7 +163,7 @@ export class Subscriptions {
     const next = this.#subscriptions.withNext(consumerId);
     if (next?.next !== undefined) {
       next.next.hasEnded = true;
-      this.#notReplaced(next);
+      this.#opener.notReplaced(next);
     } else if (subscription?.shown?.offer.consumerId !== consumerId)
       this.#noteEarly(consumerId, trackId, isWayLost ? 'way_lost' : 'ended');
     else {
@@ -175,7 +172,7 @@ export class Subscriptions {
       const goesOn = subscription.isBegun;
       subscription.lost();
       if (goesOn) this.plan();
-      else this.#ended(trackId, isWayLost);
+      else this.#opener.ended(trackId, isWayLost);
     }
   }
 
@@ -187,14 +184,7 @@ export class Subscriptions {
     if (next !== undefined) next.isSuperseded = true;
     else if (subscription?.shown?.offer.consumerId !== consumerId)
       this.#noteEarly(consumerId, trackId, 'superseded');
-    else if (!subscription.isAsked) this.#supersede(subscription, subscription.shown);
-  }
-
-  /** Asks for its track another way, together with whatever else is to be asked for. */
-  #supersede(subscription: Subscription, shown: Received): void {
-    shown.isSuperseded = true;
-    subscription.begin();
-    this.plan();
+    else if (!subscription.isAsked) this.#opener.supersede(subscription, subscription.shown);
   }
 
   #noteEarly(consumerId: ConsumerId, trackId: TrackId, news: ConsumerNews): void {
@@ -205,11 +195,6 @@ export class Subscriptions {
   #newestOf(trackId: TrackId): TrackId {
     const successor = [...this.#tracks.values()].find(({ replaces }) => replaces === trackId);
     return successor?.trackId ?? trackId;
-  }
-
-  #ended(trackId: TrackId, goesOn = false): void {
-    this.#retryTimes.ended(trackId, goesOn);
-    this.plan();
   }
 
   get remoteTracks(): ReadonlyMap<TrackId, RemoteTrack> {
@@ -232,21 +217,15 @@ export class Subscriptions {
       if (next !== undefined && this.#refused.has(next.offer)) {
         next.hasEnded = true;
         this.#requests.tellFailed(next.media, next.offer, tooLarge());
-        this.#notReplaced(subscription);
+        this.#opener.notReplaced(subscription);
       }
       if (shown === undefined || !this.#refused.has(shown.offer)) continue;
       this.#forget(subscription);
-      this.#fail(shown.offer.trackId, tooLarge());
+      this.#opener.fail(shown.offer.trackId, tooLarge());
       this.#requests.tellFailed(shown.media, shown.offer, tooLarge());
     }
     this.#environment.changed();
     this.plan();
-  }
-
-  /** @throws PlenaryError as {@link MediaSession.consume} */
-  async #consume(media: MediaSession, offer: ConsumerOffer): Promise<types.Consumer> {
-    if (this.#refused.has(offer)) throw tooLarge();
-    return media.consume(offer);
   }
 
   get consumers(): readonly { readonly offer: ConsumerOffer; readonly consumer: types.Consumer }[] {
@@ -286,8 +265,8 @@ export class Subscriptions {
     const asks = [plan.subscribe, replacements].filter(({ length }) => length > 0).length;
     const askInMs = asks === 0 ? 0 : this.#asks.takeOrWaitMs(nowMs, asks);
     if (askInMs === 0) {
-      for (const batch of batches(replacements)) void this.#replaceAll(media, batch);
-      for (const batch of batches(plan.subscribe)) void this.#subscribe(media, batch);
+      for (const batch of batches(replacements)) void this.#opener.replaceAll(media, batch);
+      for (const batch of batches(plan.subscribe)) void this.#opener.subscribe(media, batch);
     }
     const endInMs = this.#requests.release(nowMs);
     const changeInMs = plan.update.length === 0 ? 0 : this.#changes.takeOrWaitMs(nowMs);
@@ -340,150 +319,6 @@ export class Subscriptions {
     return [...byOthers, ...bySelf.map((subscription) => ({ subscription, trackId: subscription.trackId }))];
   }
 
-  /** A subscription to a track that nothing is received of, and that the edge is being asked for, or has offered. */
-  #ask(trackId: TrackId): { readonly subscription: Subscription; readonly attempt: number } {
-    const subscription = new Subscription(trackId, {
-      promoted: (promoted, item, replaces) => this.#promoted(promoted, item, replaces),
-      closed: (item, reason) => {
-        if (!item.hasEnded && (reason === 'replaced' || reason === 'given_up'))
-          this.#requests.noteUseless(item);
-      },
-      missing: (missing) => this.#subscriptions.remove(missing),
-      noStats: (thrown) => this.#environment.log.warn('the browser gives no statistics', thrown),
-    });
-    this.#subscriptions.put(subscription);
-    return { subscription, attempt: subscription.ask(trackId) };
-  }
-
-  #promoted(subscription: Subscription, item: Received, replaces: Received | undefined): void {
-    const { trackId } = item.offer;
-    this.#subscriptions.remove(subscription);
-    subscription.trackId = trackId;
-    this.#subscriptions.put(subscription);
-    this.#retryTimes.forget(trackId);
-    if (replaces === undefined) this.#environment.consumed(item.offer, item.consumer);
-    if (item.isSuperseded) this.#supersede(subscription, item);
-    this.#environment.changed();
-    this.plan();
-  }
-
-  /** Handles its own errors: what failed is tried again later, or never where that is hopeless. */
-  async #subscribe(media: MediaSession, trackIds: readonly TrackId[]): Promise<void> {
-    const asked = trackIds.map((trackId) => this.#ask(trackId));
-    try {
-      const { consumers, failed } = await this.#environment.request('subscribe', {
-        trackIds: [...trackIds],
-        epoch: media.epoch,
-      });
-      if (media !== this.#media) return;
-      for (const { trackId, error } of failed) this.#fail(trackId, PlenaryError.fromWire(error));
-      await this.#consumeAll(media, consumers);
-    } catch (thrown) {
-      const error = toPlenaryError(thrown);
-      if (media !== this.#media) return;
-      if (MEDIA_GONE.has(error.code) || error.code === 'transport_not_found') this.#environment.mediaLost();
-      for (const trackId of trackIds) this.#fail(trackId, error);
-    } finally {
-      // What was not to be had by now is asked for again when its time has come.
-      for (const { subscription, attempt } of asked) subscription.failed(attempt);
-      if (media === this.#media) this.#answered();
-    }
-  }
-
-  /** The edge has answered, and browser and consumers are as they will be. */
-  #answered(): void {
-    if (!this.#subscriptions.all.some(({ isAsked }) => isAsked)) this.#earlyNews.clear();
-    this.#environment.changed();
-    this.plan();
-  }
-
-  /** Makes receivers for consumers and resumes those that wait for it. Handles its own errors. */
-  async #consumeAll(media: MediaSession, offers: readonly ConsumerOffer[]): Promise<void> {
-    const results = await Promise.allSettled(offers.map((offer) => this.#consume(media, offer)));
-    if (media !== this.#media) return;
-    const toResume: ConsumerChange[] = [];
-    for (const [index, offer] of offers.entries()) {
-      const result = results[index];
-      const { trackId, consumerId } = offer;
-      const subscription = this.#subscriptions.get(trackId) ?? this.#ask(trackId).subscription;
-      if (result?.status !== 'fulfilled') {
-        const error = toPlenaryError(result?.reason);
-        subscription.failed();
-        this.#fail(trackId, error);
-        this.#requests.tellFailed(media, offer, error);
-        continue;
-      }
-      const received = newReceived(offer, result.value, media);
-      const news = this.#earlyNews.take(consumerId);
-      if (news === 'ended' || news === 'way_lost') {
-        received.consumer.close();
-        subscription.failed();
-        this.#ended(trackId, news === 'way_lost');
-        continue;
-      }
-      received.isSuperseded = news === 'superseded';
-      subscription.opened(received);
-      const visible = offer.kind === 'audio' || this.#wanted === 'all' || this.#wanted.has(trackId);
-      if (offer.paused && visible) toResume.push({ trackId, consumerId, paused: false });
-    }
-    this.#environment.changed();
-    for (const batch of batches(toResume)) void this.#update(media, batch);
-    this.plan();
-  }
-
-  /** Handles its own errors: where no new consumer is to be had the old one stays, and ends when its node ends it. */
-  async #replaceAll(media: MediaSession, replacements: readonly Replacement[]): Promise<void> {
-    const asked = replacements.map((replacement): AskedReplacement => {
-      const { subscription, trackId } = replacement;
-      const old = subscription.shown;
-      return { ...replacement, old, attempt: subscription.ask(trackId) };
-    });
-    const { request, log } = this.#environment;
-    const opened = await openReplacements(
-      {
-        request,
-        consume: (by, offer) => this.#consume(by, offer),
-        tellFailed: (by, offer, error) => this.#requests.tellFailed(by, offer, error),
-        log,
-      },
-      media,
-      asked,
-    );
-    if (media !== this.#media) return;
-    for (const replacement of asked) this.#takeNext(replacement, opened.get(replacement.trackId));
-    await Promise.all(asked.map(({ subscription }) => subscription.whenDecided()));
-    if (media === this.#media) this.#answered();
-  }
-
-  /** What was opened to take a place is there, unless it ended meanwhile. */
-  #takeNext({ subscription, attempt, trackId }: AskedReplacement, next: Received | undefined): void {
-    const news = next === undefined ? undefined : this.#earlyNews.take(next.offer.consumerId);
-    const isRefused = next !== undefined && this.#refused.has(next.offer);
-    if (next !== undefined && !isRefused && news !== 'ended' && news !== 'way_lost') {
-      next.isSuperseded = news === 'superseded';
-      subscription.opened(next, attempt);
-      this.plan();
-      return;
-    }
-    next?.consumer.close();
-    if (next !== undefined && isRefused) this.#requests.tellFailed(next.media, next.offer, tooLarge());
-    this.#notReplaced(subscription, attempt, trackId);
-  }
-
-  /** What was to take a place is not to be had, or ended before it played. */
-  #notReplaced(
-    subscription: Subscription,
-    attempt?: number,
-    target = subscription.next?.offer.trackId,
-  ): void {
-    const { trackId, shown } = subscription;
-    const isMissing = subscription.failed(attempt) && shown !== undefined;
-    if (isMissing) this.#ended(trackId);
-    // A successor that cannot be had yet is tried again, and the old one goes on meanwhile.
-    else if (target !== undefined && target !== trackId) this.#retryTimes.postpone(target);
-    this.plan();
-  }
-
   /** Handles its own errors: a change that did not get through is undone here and planned again. */
   async #update(media: MediaSession, changes: readonly ConsumerChange[]): Promise<void> {
     const undo = noteChanges(changes, (trackId) => this.#subscriptions.shownOf(trackId));
@@ -510,11 +345,6 @@ export class Subscriptions {
     }
   }
 
-  #fail(trackId: TrackId, error: PlenaryError): void {
-    this.#retryTimes.failed(trackId, error);
-    this.#environment.log.warn(`track ${trackId} could not be had`, error.message);
-  }
-
   #forgetTrack(trackId: TrackId): void {
     const subscription = this.#subscriptions.get(trackId);
     if (subscription !== undefined) this.#forget(subscription);
@@ -531,6 +361,3 @@ export class Subscriptions {
     subscription.close();
   }
 }
-
-const tooLarge = (): PlenaryError =>
-  new PlenaryError('cannot_consume', 'The pictures are too large for a browser.');
