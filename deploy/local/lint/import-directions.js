@@ -94,8 +94,8 @@ const edgeOurs = ours('edge-signaling', ['cluster(/.*)?'], onlyCluster);
 const mediaOurs = ours('media-node', ['cluster(/.*)?'], onlyCluster);
 const webOurs = ours(
   'web',
-  ['cluster/(protocol|ids|errors|frames)'],
-  'The web app may import @plenary/cluster/protocol, /ids, /errors and /frames only: everything else there is for servers.',
+  ['cluster/(protocol|ids|errors|frames|make-before-break)'],
+  'The web app may import @plenary/cluster/protocol, /ids, /errors, /frames and /make-before-break only: everything else there is for servers.',
 );
 const webNoServers = packages(
   [
@@ -114,18 +114,18 @@ const blackBox = (/** @type {string} */ folder) =>
   ours(
     folder,
     [
-      'cluster/(protocol|ids|errors|testing/.*)',
+      'cluster/(protocol|ids|errors|make-before-break|testing/.*)',
       'web/client',
       'deploy/local-cluster',
       'loadtest/(bots|browser|impairment|pages|spanning)',
     ],
-    'This package sees Plenary from outside: it may import @plenary/cluster/protocol, /ids, /errors and /testing/*, @plenary/web/client, @plenary/deploy/local-cluster, @plenary/loadtest/bots, /browser, /impairment, /pages and /spanning.',
+    'This package sees Plenary from outside: it may import @plenary/cluster/protocol, /ids, /errors, /make-before-break and /testing/*, @plenary/web/client, @plenary/deploy/local-cluster, @plenary/loadtest/bots, /browser, /impairment, /pages and /spanning.',
   );
 const simulationOurs = ours(
   'e2e',
   [
     'cluster',
-    'cluster/(protocol|ids|errors|testing/.*)',
+    'cluster/(protocol|ids|errors|make-before-break|testing/.*)',
     'edge-signaling/simulation',
     'media-node/simulation',
   ],
