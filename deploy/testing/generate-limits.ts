@@ -36,7 +36,7 @@ import {
   SHARE_OF_FREE,
   TO_BE_TOLD,
 } from '../../edge-signaling/src/limits/tcp-gate.ts';
-import { MAX_SEND_BUFFER_BYTES } from '../../edge-signaling/src/transport/send-buffer.ts';
+import { MAX_SEND_BUFFER_BYTES } from '../../edge-signaling/src/server/backpressure.ts';
 import { MAX_LINK_BACKLOG_BYTES } from '../../media-node/src/control/control-server.ts';
 import {
   CALLS_OF_NODE_REQUEST,

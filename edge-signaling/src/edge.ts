@@ -46,7 +46,7 @@ import { ControlLink } from './media/control-link.ts';
 import { ControlLinks } from './media/control-links.ts';
 import { createFaultReporter } from './metrics.ts';
 import type { EdgeMetrics } from './metrics.ts';
-import { createEdgeServer } from './server.ts';
+import { createEdgeServer } from './server/edge-server.ts';
 import type { ClientSocket, RoomChannel } from './transport/client-socket.ts';
 import { TenantMeter } from './tenant-meter.ts';
 import { createPubSub } from './transport/pubsub.ts';
