@@ -145,7 +145,7 @@ describe('the process of a media node', () => {
     // The same id and slice are free at once: the announcement was withdrawn.
     const again = start({}, node.config);
     await waitFor('ready again', () => isReady(again));
-    expect(again.output.text).not.toContain('the registry refuses this node');
+    expect(again.output.text).not.toContain('registry refuses this media node');
   });
 
   test('[LC9] [WK10] opens no debugger at SIGUSR1, hands no secret to workers, and stops well at SIGHUP', async () => {

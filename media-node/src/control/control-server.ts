@@ -37,6 +37,7 @@ import { ControlLink } from './control-link.ts';
 import { createDispatch } from './dispatch.ts';
 import type { Dispatch } from './dispatch.ts';
 import { NodeBudgets } from './node-budgets.ts';
+import type { OpenLinks } from './open-links.ts';
 
 /** What may wait for a caller that does not read, in bytes: far more than what an edge is told while all of its people come at once. */
 export const MAX_LINK_BACKLOG_BYTES = 16_777_216;
@@ -51,6 +52,8 @@ export interface ControlServerOptions {
   /** Watches connections until they have proven who they are. */
   readonly guard: Pick<PortGuard, 'proven'>;
   readonly rooms: Rooms;
+  /** The open links, which the server keeps. */
+  readonly links: OpenLinks;
   /** Of the machine that the node is on; `undefined` where it cannot be told. */
   readonly machineId: string | undefined;
   /** By which other media nodes reach it instead of what it announces to clients. */
@@ -73,7 +76,6 @@ export class ControlServer {
   readonly #budgets: NodeBudgets;
   readonly #server: Server;
   readonly #dispatch: Dispatch;
-  readonly #links = new Map<Socket, ControlLink>();
   /** What was begun with each caller, between its first message and its connection. */
   readonly #handshakes = new WeakMap<Socket, NodeHandshake>();
   readonly #beat: NodeJS.Timeout;
@@ -136,7 +138,7 @@ export class ControlServer {
       }),
     );
     this.#beat = every(CONTROL_BEAT_MS, () => {
-      for (const [socket, link] of this.#links) {
+      for (const [socket, link] of this.#options.links) {
         link.notify('beat', { incarnation: options.incarnation });
         // Nobody else counts the WebSocket's own answers to pings.
         const connection = socket.conn.request.socket;
@@ -145,14 +147,6 @@ export class ControlServer {
         connection.destroy();
       }
     });
-  }
-
-  /** An edge whose link is open, if there is one; the one that connected first. */
-  anyEdge(): ControlLink | undefined {
-    for (const link of this.#links.values()) {
-      if (link.caller.kind === 'edge') return link;
-    }
-    return undefined;
   }
 
   /** Closes every link and takes no more. The HTTP server is closed with it. */
@@ -195,13 +189,13 @@ export class ControlServer {
       this.#options;
     const link = new ControlLink(served, this.#budgets);
     this.#options.guard.proven(socket.request);
-    this.#links.set(socket, link);
+    this.#options.links.set(socket, link);
     metrics.controlLinks.inc({ caller: caller.kind });
     logger.info({ caller: caller.kind, callerId: caller.id }, 'control link opened');
     socket.on(
       'disconnect',
       entry('control_link', (reason) => {
-        this.#links.delete(socket);
+        this.#options.links.delete(socket);
         metrics.controlLinks.dec({ caller: caller.kind });
         logger.info({ caller: caller.kind, callerId: caller.id, reason }, 'control link closed');
         rooms.linkClosed(link, link.asker);

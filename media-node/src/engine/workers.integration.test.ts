@@ -69,10 +69,7 @@ async function startPool(
   const ports = planPorts({ firstPort: portSlice.firstPort, lastPort }, workers);
   if ('fault' in ports) throw new Error(ports.fault);
   const metrics = createMetrics(false);
-  const pool = new WorkerPool(
-    { metrics, logger: silentLogger(), addresses, ports, workerBin },
-    () => undefined,
-  );
+  const pool = new WorkerPool({ metrics, logger: silentLogger(), addresses, ports, workerBin });
   await pool.start();
   endings.push(() => pool.close());
   return { pool, metrics };
