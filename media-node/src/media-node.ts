@@ -18,7 +18,7 @@ import { NodeServers } from './node-servers.ts';
 import { OperatorView } from './operator-view.ts';
 import { THIS_MACHINE } from './pipe/machine.ts';
 import type { Machine } from './pipe/machine.ts';
-import { GATEWAY_PATIENCE_MS } from './pipe/pipe-links.ts';
+import { GATEWAY_PATIENCE_MS } from './pipe/track-routes.ts';
 import { readinessOf } from './readiness.ts';
 import type { NodeStore } from './room/node-store.ts';
 import type { Peer } from './room/peer.ts';

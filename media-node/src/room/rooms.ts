@@ -141,7 +141,7 @@ export class Rooms {
 
   /** A gateway asks this node to get tracks of a home another way. */
   pipeMoved(key: PipeKey, homeNodeId: MediaNodeId): void {
-    this.#rooms.get(key.roomId)?.pipes.movedByGateway(key, homeNodeId);
+    this.#rooms.get(key.roomId)?.routes.movedByGateway(key, homeNodeId);
   }
 
   /** A home node closed its side of a pipe. */
