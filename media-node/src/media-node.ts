@@ -233,7 +233,7 @@ export class MediaNode {
       { mediaNodeId, controlUrl, workers, portSlice: textOf(this.portSlice) },
       'media node started',
     );
-    for (const setting of config.weaknesses) logger.warn({ setting }, 'a setting leaves this cluster open');
+    for (const setting of config.weaknesses) logger.warn({ setting }, 'setting leaves this cluster open');
   }
 
   /** The own peers move at once; tracks that this node relays to others flow on until those get them another way. */

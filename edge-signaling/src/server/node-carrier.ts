@@ -121,7 +121,7 @@ function guardRequests(server: HttpServer, serve: RequestListener, serveSocketPa
 /** @throws Error that names the setting, when the port cannot be listened on */
 function listen(server: HttpServer, host: string, port: number, logger: Logger): Promise<void> {
   const onAcceptFault = entry('socket', (fault: unknown) => {
-    logger.warn({ err: fault }, 'the HTTP server could not accept a connection');
+    logger.warn({ err: fault }, 'connection not accepted by the HTTP server');
   });
   return new Promise((resolve, reject) => {
     const fail = entry('http', (error: NodeJS.ErrnoException) =>

@@ -88,7 +88,10 @@ export class ControlServer {
     this.#dispatch = createDispatch(rooms, this.#budgets, {
       onFault: (fault) => {
         this.#lines.say('failed', (unsaid) => {
-          logger.error({ err: fault, unsaid }, 'a control request failed unexpectedly');
+          logger.error(
+            { err: fault, unsaid },
+            'control request failed unexpectedly; the caller got an error',
+          );
         });
       },
     });
@@ -166,7 +169,7 @@ export class ControlServer {
       (unsaid) => {
         logger.warn(
           { caller: kind, callerId: id, maxBytes: MAX_LINK_BACKLOG_BYTES, unsaid },
-          'a control link is closed: its caller does not read what it is sent',
+          'control link cut: its caller does not read',
         );
       },
       id,
@@ -191,7 +194,7 @@ export class ControlServer {
     this.#options.guard.proven(socket.request);
     this.#options.links.set(socket, link);
     metrics.controlLinks.inc({ caller: caller.kind });
-    logger.info({ caller: caller.kind, callerId: caller.id }, 'control link opened');
+    logger.info({ caller: caller.kind, callerId: caller.id }, 'control link open');
     socket.on(
       'disconnect',
       entry('control_link', (reason) => {
@@ -208,7 +211,10 @@ export class ControlServer {
       onFault: (error) => {
         metrics.errors.inc({ where: 'control', code: error.code });
         this.#lines.say(`unread ${error.code}`, (unsaid) => {
-          logger.warn({ err: error, callerId: caller.id, unsaid }, 'a control message was not read');
+          logger.warn(
+            { err: error, callerId: caller.id, unsaid },
+            'control message refused: it is malformed',
+          );
         });
       },
     });
@@ -238,7 +244,10 @@ export class ControlServer {
         (fault: unknown) => {
           metrics.errors.inc({ where: 'control', code: 'internal' });
           this.#lines.say('undispatched', (unsaid) => {
-            logger.error({ err: fault, name, unsaid }, 'the dispatch failed');
+            logger.error(
+              { err: fault, name, unsaid },
+              'control request not dispatched; the caller got an error',
+            );
           });
           acknowledge(refuse(toPlenaryError(fault)));
         },

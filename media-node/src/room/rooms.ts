@@ -269,7 +269,7 @@ export class Rooms {
   #orphaned(peer: Peer): void {
     const { roomId, peerId, epoch } = peer.placed;
     const { outbox, store, logger, orphanGraceMs, anyEdge } = this.#context;
-    logger.warn({ roomId, peerId, orphanGraceMs }, 'no edge took the peer up again');
+    logger.warn({ roomId, peerId, orphanGraceMs }, 'no edge resumed the peer within its grace; closing it');
     this.#close(peer, 'orphaned');
     const heldBy = EDGE_ID.parse(peer.lastEdge.id);
     outbox.submit({
