@@ -16,10 +16,9 @@ import type {
   Logger,
   MediaNodeRecord,
   NodeChoice,
-  PlacedPeer,
   Placement,
   PlacementLimits,
-  RoomStore,
+  PlacementStore,
   RoomView,
   TrackHome,
 } from '@plenary/cluster';
@@ -34,11 +33,12 @@ import type {
 } from '@plenary/cluster/ids';
 import { MAX_INITIAL_CONSUMERS } from '@plenary/cluster/protocol';
 import type { MediaOffer, MediaRequest, RoundTrip } from '@plenary/cluster/protocol';
-import type { Directory } from '../directory.ts';
-import type { AdmissionGates } from '../limits/admission-gates.ts';
-import type { Entrant, GatePlace } from '../limits/entry-gate.ts';
+import type { Directory } from '../directory/directory.ts';
+import type { AdmissionGates } from '../entry/gates/admission-gates.ts';
+import type { Entrant, GatePlace } from '../entry/gates/entry-gate.ts';
 import type { EdgeMetrics } from '../metrics.ts';
 import type { MediaLink, MediaLinks } from './control-links.ts';
+import type { PeerDrops } from './peer-drops.ts';
 import { SilentNodes } from './silent-nodes.ts';
 
 const MAX_TRIES = 3;
@@ -105,14 +105,14 @@ export interface PlacerSettings {
   readonly datacenter: DatacenterId;
   /** Where to look when neither token nor client say more. */
   readonly datacenterOrder: readonly DatacenterId[];
-  readonly rooms: RoomStore;
+  readonly placements: Pick<PlacementStore, 'placePeer'>;
   readonly directory: Directory;
   readonly links: MediaLinks;
   readonly admissions: AdmissionGates;
   readonly limits: PlacementLimits;
   readonly maxPeersPerRoom: number;
   readonly maxPeersPerPerson: number;
-  readonly dropMedia: (mediaNodeId: MediaNodeId, placed: PlacedPeer) => Promise<void>;
+  readonly drops: Pick<PeerDrops, 'drop'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: EdgeMetrics;
@@ -179,7 +179,7 @@ export class Placer {
         replaces = placement.epoch;
         // The node may have admitted the peer and only its answer was lost.
         inBackground(() =>
-          this.#settings.dropMedia(placement.mediaNodeId, {
+          this.#settings.drops.drop(placement.mediaNodeId, {
             roomId: request.roomId,
             peerId: request.peerId,
             epoch: placement.epoch,
@@ -195,7 +195,7 @@ export class Placer {
     excluded: ReadonlySet<MediaNodeId>,
     replaces: Epoch | undefined,
   ): Promise<Placement> {
-    const { rooms, edgeId, directory, maxPeersPerRoom, maxPeersPerPerson } = this.#settings;
+    const { placements, edgeId, directory, maxPeersPerRoom, maxPeersPerPerson } = this.#settings;
     const { subject } = request;
     const mediaNodeId = await this.#choose(request, excluded);
     const first = {
@@ -211,13 +211,15 @@ export class Placer {
     const heldUnder = request.heldUnder === undefined ? {} : { heldUnder: request.heldUnder() };
     const placing =
       replaces === undefined
-        ? rooms.placePeer(first)
-        : rooms.placePeer({ ...first, replacesEpoch: replaces, ...heldUnder }).catch((fault: unknown) => {
-            // What this very join placed was removed meanwhile, by the end of an earlier try of it.
-            if (request.replaces !== undefined || toPlenaryError(fault).code !== 'peer_not_found')
-              throw fault;
-            return rooms.placePeer(first);
-          });
+        ? placements.placePeer(first)
+        : placements
+            .placePeer({ ...first, replacesEpoch: replaces, ...heldUnder })
+            .catch((fault: unknown) => {
+              // What this very join placed was removed meanwhile, by the end of an earlier try of it.
+              if (request.replaces !== undefined || toPlenaryError(fault).code !== 'peer_not_found')
+                throw fault;
+              return placements.placePeer(first);
+            });
     const placement = await placing;
     // To admit it all the same would make the node tell this edge of the peer, and not the one that holds it.
     if (request.heldUnder !== undefined && placement.edgeId !== edgeId)

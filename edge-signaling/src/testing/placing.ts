@@ -1,8 +1,8 @@
 /** A placer over a store in memory and scripted media nodes, for unit tests. */
 import { MemoryRegistry, silentLogger } from '@plenary/cluster';
 import { datacenter, mediaNodeRecord, peer, request } from '@plenary/cluster/testing/samples';
-import { Directory } from '../directory.ts';
-import { AdmissionGates } from '../limits/admission-gates.ts';
+import { Directory } from '../directory/directory.ts';
+import { AdmissionGates } from '../entry/gates/admission-gates.ts';
 import { Placer } from '../media/placer.ts';
 import type { HostRequest } from '../media/placer.ts';
 import { EdgeParts, OWN_EDGE, ROOM } from './edge-parts.ts';
@@ -33,7 +33,7 @@ export const TRANSPORT = {
 
 /** A placer over one media node, named `node`, and others. */
 export async function placing(others: readonly string[] = [], parts = new EdgeParts(), admissionsAtOnce = 2) {
-  const { rooms, links, clock, metrics, reportFault } = parts;
+  const { placements, links, clock, metrics, reportFault } = parts;
   const registry = new MemoryRegistry(clock);
   for (const [index, name] of ['node', ...others].entries()) {
     // Slices that overlap would be refused.
@@ -47,14 +47,14 @@ export async function placing(others: readonly string[] = [], parts = new EdgePa
     reportFault,
     lapsedForMs: LAPSED_FOR_MS,
     isProven: () => true,
-    onRead: () => parts.onRead(),
   });
+  directory.onRead(() => parts.onRead());
   await directory.refresh();
   const placer = new Placer({
     edgeId: OWN_EDGE,
     datacenter: datacenter('gra'),
     datacenterOrder: [],
-    rooms,
+    placements,
     directory,
     links,
     admissions: new AdmissionGates({
@@ -66,7 +66,7 @@ export async function placing(others: readonly string[] = [], parts = new EdgePa
     limits: { packingLimit: 10, maxRoomPeersPerNode: 1_000, maxJoinsPerNode: 1_000, maxLoad: 0.7 },
     maxPeersPerRoom: 1_000,
     maxPeersPerPerson: 1_000,
-    dropMedia: () => Promise.resolve(),
+    drops: { drop: () => Promise.resolve() },
     clock,
     logger: silentLogger(),
     metrics,
@@ -76,7 +76,7 @@ export async function placing(others: readonly string[] = [], parts = new EdgePa
     peerId: peer('ann'),
     requestId: request('join-ann'),
     media: { rtpCapabilities: { codecs: [] }, publish: false },
-    view: await rooms.view(ROOM),
+    view: await placements.view(ROOM),
     datacenter: undefined,
     roundTrips: [],
     deadlineMs: clock.monotonicMs() + 9_000,

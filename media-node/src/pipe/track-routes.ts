@@ -25,7 +25,7 @@ export interface TrackRoutesOptions {
   readonly roomId: RoomId;
   readonly ownNodeId: MediaNodeId;
   readonly datacenter: DatacenterId;
-  readonly rooms: GatewaysOptions['rooms'];
+  readonly gateways: GatewaysOptions['gateways'];
   readonly nodes: RemoteNodes;
   readonly links: PipeLinks;
   readonly logger: Logger;
@@ -77,12 +77,12 @@ export class TrackRoutes {
 
   constructor(options: TrackRoutesOptions) {
     this.#options = options;
-    const { roomId, ownNodeId, datacenter, rooms, timers, onFault } = options;
+    const { roomId, ownNodeId, datacenter, gateways, timers, onFault } = options;
     this.#gateways = new Gateways({
       roomId,
       ownNodeId,
       datacenter,
-      rooms,
+      gateways,
       timers,
       onFault,
       onSuperseded: (homeNodeId) => {

@@ -1,0 +1,265 @@
+import { after, afterTurn, inBackground, PlenaryError, sideBySide } from '@plenary/cluster';
+import type { MediaNodeRecord, PlacedPeer, PlacementStore, RoomLog } from '@plenary/cluster';
+import type { MediaNodeId, PeerId, RoomId, TrackId } from '@plenary/cluster/ids';
+import type { EdgeNotice, RoomEvent } from '@plenary/cluster/protocol';
+import { NODE_LOST_AFTER_MS } from './link-trouble.ts';
+import type { ControlLinkListener } from './control-link.ts';
+import type { MediaLink } from './control-links.ts';
+import type { Directory } from '../directory/directory.ts';
+import type { EdgeMetrics, ReportFault } from '../metrics.ts';
+import type { HostedMedia, LocalRooms } from '../room/local-rooms.ts';
+import type { RoomChannel } from '../transport/client-socket.ts';
+import type { Session } from '../entry/session.ts';
+
+/** Sessions asked about at a time when a link is back. */
+const ATTACH_AT_ONCE = 16;
+/** Rooms whose tracks are ended at a time when a media node is lost. */
+const ROOMS_AT_ONCE = 32;
+/** After a failure the node is asked again in this time, in milliseconds. */
+const ATTACH_AGAIN_MS = 2_000;
+
+type LossReason = EdgeNotice<'media.lost'>['reason'];
+
+export interface MediaWatchSettings {
+  readonly placements: Pick<PlacementStore, 'view'>;
+  readonly roomLog: Pick<RoomLog, 'endTracks'>;
+  readonly localRooms: LocalRooms;
+  readonly directory: Pick<Directory, 'mediaNodes'>;
+  readonly channel: RoomChannel;
+  readonly metrics: EdgeMetrics;
+  readonly reportFault: ReportFault;
+}
+
+/** Turns what control links tell into what clients are told (SPEC CL4, SE8). */
+export class MediaWatch implements ControlLinkListener {
+  readonly #settings: MediaWatchSettings;
+  readonly #lossTimers = new Map<MediaNodeId, NodeJS.Timeout>();
+  /** What was told of peers that are being taken in, by peer. */
+  readonly #kept = new Map<PeerId, Set<(() => void)[]>>();
+
+  constructor(settings: MediaWatchSettings) {
+    this.#settings = settings;
+  }
+
+  stop(): void {
+    for (const timer of this.#lossTimers.values()) clearTimeout(timer);
+    this.#lossTimers.clear();
+  }
+
+  readonly onUp: ControlLinkListener['onUp'] = (link) => {
+    clearTimeout(this.#lossTimers.get(link.mediaNodeId));
+    this.#lossTimers.delete(link.mediaNodeId);
+    inBackground(() => this.#takeUpAgain(link));
+  };
+
+  readonly onDown: ControlLinkListener['onDown'] = (link, why) => {
+    clearTimeout(this.#lossTimers.get(link.mediaNodeId));
+    const timer = after(NODE_LOST_AFTER_MS[why], () => {
+      this.#lossTimers.delete(link.mediaNodeId);
+      const lost = this.#settings.localRooms.mediaOn(link.mediaNodeId);
+      inBackground(() => this.lose(lost, 'node_lost'));
+    });
+    this.#lossTimers.set(link.mediaNodeId, timer);
+  };
+
+  readonly onRoomEvents: ControlLinkListener['onRoomEvents'] = (mediaNodeId, { roomId, events }) => {
+    const own = events.filter(({ event }) => this.#mayTell(mediaNodeId, roomId, event));
+    if (own.length < events.length) this.#noteLie(mediaNodeId, 'room.events');
+    if (own.length > 0) this.#settings.channel.publishEvents(roomId, own);
+  };
+
+  readonly onSpeakers: ControlLinkListener['onSpeakers'] = (mediaNodeId, { roomId, speakers }) => {
+    const own = speakers.filter(({ peerId }) => this.#mayHost(mediaNodeId, roomId, peerId));
+    if (own.length < speakers.length) this.#noteLie(mediaNodeId, 'speakers');
+    this.#settings.channel.publish(roomId, 'speakers', { mediaNodeId, speakers: own });
+  };
+
+  readonly onConsumerClosed: ControlLinkListener['onConsumerClosed'] = (mediaNodeId, news) => {
+    const { consumerId, trackId, isWayLost } = news;
+    this.#tell(mediaNodeId, news, (session) => {
+      // Most often the track has ended. One that has not is read again when somebody subscribes to it.
+      if (isWayLost !== true) this.#settings.localRooms.tracksOf(session.roomId).forget([trackId]);
+      session.consumers.closed([consumerId]);
+      session.socket?.notify('consumer.closed', { consumerId, trackId, isWayLost });
+    });
+  };
+
+  readonly onConsumerSuperseded: ControlLinkListener['onConsumerSuperseded'] = (mediaNodeId, news) => {
+    const { consumerId, trackId } = news;
+    this.#tell(mediaNodeId, news, (session) =>
+      session.socket?.notify('consumer.superseded', { consumerId, trackId }),
+    );
+  };
+
+  readonly onTrackDemand: ControlLinkListener['onTrackDemand'] = (mediaNodeId, news) => {
+    const { trackId, wanted } = news;
+    this.#tell(mediaNodeId, news, (session) => session.socket?.notify('track.demand', { trackId, wanted }));
+  };
+
+  readonly onPublishingLimited: ControlLinkListener['onPublishingLimited'] = (mediaNodeId, news) => {
+    const { step, bitrate, limit } = news;
+    this.#tell(mediaNodeId, news, (session) =>
+      session.socket?.notify('publishing.limited', { step, bitrate, limit }),
+    );
+  };
+
+  readonly onPeerLost: ControlLinkListener['onPeerLost'] = (mediaNodeId, news) => {
+    this.#tell(mediaNodeId, news, (session) => {
+      const media = session.mediaOf(news.epoch);
+      if (media !== undefined) inBackground(() => this.lose([{ session, media }], news.reason));
+    });
+  };
+
+  /** A client without a path is better off on another node, where there is one; twice at most (SPEC HL7). */
+  readonly onPeerUnreached: ControlLinkListener['onPeerUnreached'] = (mediaNodeId, news) => {
+    this.#tell(mediaNodeId, news, (session) => {
+      const media = session.mediaOf(news.epoch);
+      if (media === undefined || !session.noteUnreached(mediaNodeId)) return;
+      const isBetter = ({ mediaNodeId: other, state, isUnreached }: MediaNodeRecord): boolean =>
+        state === 'serving' && !isUnreached && !session.unreachedNodes.includes(other);
+      if (!this.#settings.directory.mediaNodes.some(isBetter)) return;
+      inBackground(() => this.lose([{ session, media }], 'transport_failed', 'unreached'));
+    });
+  };
+
+  readonly onPeerMove: ControlLinkListener['onPeerMove'] = (mediaNodeId, news) => {
+    this.#tell(mediaNodeId, news, ({ socket }) => socket?.notify('media.move', { epoch: news.epoch }));
+  };
+
+  /**
+   * A peer is being taken in, or placed anew: from now on its media node tells of it, and its session cannot hear yet
+   * (SPEC SE15).
+   * @returns to be called when the session stands, or is not to be: it is told what was kept, after the answer that it is
+   *   waiting for, which is out by the end of that turn
+   */
+  keepFor(peerId: PeerId): () => void {
+    const kept: (() => void)[] = [];
+    const all = this.#kept.get(peerId) ?? new Set();
+    all.add(kept);
+    this.#kept.set(peerId, all);
+    return () => {
+      if (!all.delete(kept)) return;
+      if (all.size === 0) this.#kept.delete(peerId);
+      if (kept.length === 0) return;
+      afterTurn(() => {
+        for (const tell of kept) tell();
+      });
+    };
+  }
+
+  /** Tells sessions, once of each media, that it is gone. Where nobody else can, ends its tracks. Never throws. */
+  async lose(
+    hosted: readonly HostedMedia[],
+    reason: LossReason,
+    counted: LossReason | 'unreached' = reason,
+  ): Promise<void> {
+    const news = hosted.filter(({ session, media }) => session.noteMediaLost(media.epoch));
+    for (const { session, media } of news) {
+      this.#settings.metrics.mediaLost.inc({ reason: counted });
+      session.socket?.notify('media.lost', { reason, epoch: media.epoch });
+    }
+    // A node that lives ends the tracks itself.
+    if (reason !== 'node_lost') return;
+    const byRoom = Map.groupBy(news, ({ session }) => session.roomId);
+    // One that takes long holds up no others: a node of many small rooms may be lost while the store is slow.
+    await sideBySide(byRoom, ROOMS_AT_ONCE, ([roomId, ofRoom]) => this.#endTracks(roomId, ofRoom));
+  }
+
+  async #endTracks(roomId: RoomId, lost: readonly HostedMedia[]): Promise<void> {
+    const { placements, roomLog, channel, reportFault } = this.#settings;
+    const lostMedia = new Set(lost.map(({ session, media }) => `${session.peerId} ${media.epoch}`));
+    try {
+      const { tracks } = await placements.view(roomId);
+      const ended = tracks.filter(({ peerId, epoch }) => lostMedia.has(`${peerId} ${epoch}`));
+      if (ended.length === 0) return;
+      const trackIds = ended.map((track) => track.trackId);
+      channel.publishEvents(roomId, await roomLog.endTracks(roomId, trackIds, 'node_lost'));
+    } catch (fault) {
+      // The sweep ends them later.
+      reportFault('sweep', fault, { doing: 'ending the tracks of a lost node' });
+    }
+  }
+
+  /** A link that is up anew: the node may be another life, or have dropped peers without our hearing of it. */
+  async #takeUpAgain(link: MediaLink): Promise<void> {
+    const hosted = this.#settings.localRooms.mediaOn(link.mediaNodeId);
+    const another = hosted.filter(({ media }) => media.incarnation !== link.incarnation);
+    await this.lose(another, 'node_lost');
+    const same = hosted.filter((one) => !another.includes(one));
+    for (let index = 0; index < same.length; index += ATTACH_AT_ONCE) {
+      const batch = same.slice(index, index + ATTACH_AT_ONCE);
+      await Promise.all(batch.map(async (one) => this.#attachAgain(link, one)));
+    }
+  }
+
+  async #attachAgain(link: MediaLink, { session, media }: HostedMedia): Promise<void> {
+    try {
+      const { alive } = await link.call('peer.attach', session.placedAt(media));
+      if (!alive) await this.lose([{ session, media }], 'node_lost');
+    } catch (fault) {
+      this.#settings.reportFault('control_link', fault, { doing: 'peer.attach' });
+      // A link that broke again is taken up again when it is back; over one that holds the node has to be asked again, since
+      // it frees whom nobody asks for.
+      after(ATTACH_AGAIN_MS, () => {
+        const { localRooms } = this.#settings;
+        const isLive = localRooms.holds(session) && session.mediaOf(media.epoch) !== undefined;
+        if (link.isUp && isLive) inBackground(() => this.#attachAgain(link, { session, media }));
+      }).unref();
+    }
+  }
+
+  /**
+   * Whether a peer may live on a node, as far as this edge knows: of whom it serves it knows, and of others it does not. A node that was
+   * taken over speaks for its own peers only (SPEC CL15).
+   */
+  #mayHost(mediaNodeId: MediaNodeId, roomId: RoomId, peerId: PeerId): boolean {
+    const session = this.#settings.localRooms.find(peerId);
+    if (session === undefined) return true;
+    return session.roomId === roomId && session.allMedia.some((media) => media.mediaNodeId === mediaNodeId);
+  }
+
+  #mayTell(mediaNodeId: MediaNodeId, roomId: RoomId, event: RoomEvent): boolean {
+    switch (event.type) {
+      case 'peer.left':
+        return this.#mayHost(mediaNodeId, roomId, event.peerId);
+      case 'track.published':
+        return (
+          this.#mayHost(mediaNodeId, roomId, event.track.peerId) &&
+          this.#mayBeHome(mediaNodeId, roomId, event.track.trackId)
+        );
+      // A peer that moved leaves tracks behind, which its old node ends.
+      case 'track.changed':
+        return this.#mayBeHome(mediaNodeId, roomId, event.trackId);
+      case 'track.ended':
+        return (
+          this.#mayBeHome(mediaNodeId, roomId, event.trackId) &&
+          this.#settings.localRooms.tracksOf(roomId).mayBeOf(event.peerId, event.trackId)
+        );
+      case 'peer.joined':
+      case 'chat.posted':
+        return false;
+    }
+  }
+
+  #mayBeHome(mediaNodeId: MediaNodeId, roomId: RoomId, trackId: TrackId): boolean {
+    const home = this.#settings.localRooms.tracksOf(roomId).homeNodeOf(trackId);
+    return home === undefined || home === mediaNodeId;
+  }
+
+  #noteLie(mediaNodeId: MediaNodeId, name: string): void {
+    const error = new PlenaryError('unauthorised', 'It tells of peers that live on another node.');
+    this.#settings.reportFault('control_notice', error, { mediaNodeId, name });
+  }
+
+  /** Tells a session of its media on that node, now or, where it is being taken in, when it can hear. */
+  #tell(mediaNodeId: MediaNodeId, news: PlacedPeer, tell: (session: Session) => void): void {
+    const tellNow = (): void => {
+      const session = this.#settings.localRooms.find(news.peerId);
+      if (session?.roomId === news.roomId && session.mediaOf(news.epoch)?.mediaNodeId === mediaNodeId)
+        tell(session);
+    };
+    const all = this.#kept.get(news.peerId);
+    if (all === undefined) tellNow();
+    else for (const kept of all) kept.push(tellNow);
+  }
+}
