@@ -155,12 +155,12 @@ export class SimulatedMediaNode {
     this.#nodes = new NodeWires(this, world, this.#directory, this.#wires);
     this.lease = new LeaseKeeper({
       registry: this.store.registry,
-      record: () => this.#record(),
+      mediaNodeId,
+      incarnation: this.incarnation,
       leaseMs: settings.leaseMs,
       clock: net.time,
       metrics,
       logger,
-      isEmpty: () => this.rooms.peerCount === 0,
       onRefused: () => {
         this.#refused();
       },
@@ -412,7 +412,7 @@ export class SimulatedMediaNode {
       this.engine.host.firstPort = portSlice.firstPort;
       this.#directory.start();
       this.rooms.startRepublishing();
-      await this.lease.start();
+      await this.lease.start({ record: () => this.#record(), isEmpty: () => this.rooms.peerCount === 0 });
     } catch {
       // The reason is for whoever started it; what it claimed is given back.
       const { registry } = this.store;

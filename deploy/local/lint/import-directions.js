@@ -67,12 +67,12 @@ const noMediasoup = packages(
 );
 const noSocketServer = packages(
   ['socket.io', '@socket.io/redis-adapter'],
-  'Only edge-signaling/src/server.ts opens a Socket.IO server. Hand in what you need from there; types may be imported.',
+  'Only edge-signaling/src/server/edge-server.ts opens a Socket.IO server. Hand in what you need from there; types may be imported.',
   { types: true },
 );
 const noUws = packages(
   ['uWebSockets.js'],
-  'Only edge-signaling/src/server.ts imports uWebSockets.js, since its Socket.IO support changes the whole process. Hand in what you need from there.',
+  'Only edge-signaling/src/server/uws-carrier.ts imports uWebSockets.js, since its Socket.IO support changes the whole process. Hand in what you need from there.',
 );
 const noControlSocket = packages(
   ['socket.io', 'socket.io-client'],
@@ -177,8 +177,13 @@ export const importRules = [
   ]),
   zone(
     'edge-server',
-    ['edge-signaling/src/server.ts'],
-    [...edgeOurs, noRedis, noConsul, noMediasoup, noEdgeClient],
+    ['edge-signaling/src/server/edge-server.ts'],
+    [...edgeOurs, noRedis, noConsul, noMediasoup, noUws, noEdgeClient],
+  ),
+  zone(
+    'edge-uws',
+    ['edge-signaling/src/server/uws-carrier.ts'],
+    [...edgeOurs, noRedis, noConsul, noMediasoup, noSocketServer, noEdgeClient],
   ),
   zone(
     'edge-media',

@@ -25,8 +25,8 @@ async function refusals(file: string, imported: string, typesOnly = false): Prom
 describe('import directions', () => {
   it.each([
     ['edge-signaling/src/session/a.ts', '@plenary/cluster'],
-    ['edge-signaling/src/server.ts', 'uWebSockets.js'],
-    ['edge-signaling/src/server.ts', 'socket.io'],
+    ['edge-signaling/src/server/uws-carrier.ts', 'uWebSockets.js'],
+    ['edge-signaling/src/server/edge-server.ts', 'socket.io'],
     ['edge-signaling/src/media/link.ts', 'socket.io-client'],
     ['edge-signaling/src/session/a.test.ts', 'socket.io-client'],
     ['media-node/src/engine/worker.ts', 'mediasoup'],

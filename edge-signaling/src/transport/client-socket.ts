@@ -1,6 +1,6 @@
 /**
- * What the rest of an edge knows of its server: sockets of clients, and rooms of sockets over all edges. `server.ts` is
- * the only place that knows Socket.IO.
+ * What the rest of an edge knows of its server: sockets of clients, and rooms of sockets over all edges. Only `server/` knows
+ * Socket.IO.
  */
 import type { EdgeId, PeerId, RoomId } from '@plenary/cluster/ids';
 import { EPOCH } from '@plenary/cluster';

@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { describe, expect, it } from 'vitest';
-import { ClusterPubSub } from './pubsub-connection.ts';
-import type { ShardedClient } from './pubsub-connection.ts';
+import { ClusterPubSub } from './cluster-pubsub.ts';
+import type { ShardedClient } from './cluster-pubsub.ts';
 
 /** Stands in for ioredis, whose moments without a subscriber for a slot cannot be brought about from outside. */
 class ScriptedClient extends EventEmitter implements ShardedClient {

@@ -1,6 +1,6 @@
 import { PlenaryError } from '@plenary/cluster';
 import { describe, expect, it } from 'vitest';
-import { NODE_LOST_AFTER_MS, reconnectAfterMs, troubleOf, troubleOfFailure } from './control-link.ts';
+import { NODE_LOST_AFTER_MS, reconnectAfterMs, troubleOf, troubleOfFailure } from './link-trouble.ts';
 
 describe('a control link that somebody meddles with', () => {
   it('[CL10] is opened again before its node counts as lost, as one that breaks', () => {
