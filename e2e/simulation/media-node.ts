@@ -49,6 +49,7 @@ import { Engine } from './engine/engine.ts';
 import { Host } from './engine/host.ts';
 import type { Ether } from './engine/host.ts';
 import { NodeWires } from './node-wires.ts';
+import type { TakeNotice } from './node-wires.ts';
 
 export interface MediaNodePlan {
   readonly mediaNodeId: MediaNodeId;
@@ -110,8 +111,6 @@ export function incarnationOf(number: number): Incarnation {
 /** One side of a control link as the node sees it; what the real one does over its socket, this does over a wire. */
 type Link = Pick<ControlLink, 'caller' | 'asker' | 'notify' | 'close'>;
 type Peer = ReturnType<Rooms['peers']>[number];
-/** Hears a notice, on the caller's side. */
-export type TakeNotice = (name: ControlNoticeName, payload: unknown) => void;
 
 /**
  * One life of a media node: its rooms, pipes, gateways, fence, outbox, lease and directory are the real ones; its links are

@@ -1,5 +1,11 @@
 import { BlockList, isIP } from 'node:net';
-import type { Network } from '../config.ts';
+
+/** A network in CIDR notation. */
+export interface Network {
+  readonly address: string;
+  readonly prefixLength: number;
+  readonly family: 'ipv4' | 'ipv6';
+}
 
 /** What a connection and its headers say of where a request comes from. */
 export interface AddressClues {

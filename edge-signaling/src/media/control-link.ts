@@ -46,6 +46,7 @@ import { io } from 'socket.io-client';
 import type { Socket } from 'socket.io-client';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import { noticeRoutes } from './notice-routes.ts';
+import type { NoticeListener } from './notice-routes.ts';
 import { UpWaiters } from './up-waiters.ts';
 
 /** A handshake that takes longer is tried again. */
@@ -122,7 +123,7 @@ export const reconnectAfterMs = (wasUp: boolean): number =>
   wasUp ? RECONNECT_FIRST_MS : RECONNECT_LATEST_MS;
 
 /** What a link tells its owner. */
-export interface ControlLinkListener {
+export interface ControlLinkListener extends NoticeListener {
   /** The link can be used. `incarnation` differs from the last one when the node was started anew. */
   onUp(
     link: Pick<ControlLink, 'mediaNodeId' | 'incarnation' | 'isUp' | 'call'>,
@@ -130,15 +131,6 @@ export interface ControlLinkListener {
   ): void;
   /** The link is down; it goes on trying. Told again, with `refused`, when that is found out meanwhile. */
   onDown(link: Pick<ControlLink, 'mediaNodeId'>, why: LinkLoss): void;
-  onRoomEvents(mediaNodeId: MediaNodeId, notice: ControlNotice<'room.events'>): void;
-  onSpeakers(mediaNodeId: MediaNodeId, notice: ControlNotice<'speakers'>): void;
-  onConsumerClosed(mediaNodeId: MediaNodeId, notice: ControlNotice<'consumer.closed'>): void;
-  onConsumerSuperseded(mediaNodeId: MediaNodeId, notice: ControlNotice<'consumer.superseded'>): void;
-  onTrackDemand(mediaNodeId: MediaNodeId, notice: ControlNotice<'track.demand'>): void;
-  onPublishingLimited(mediaNodeId: MediaNodeId, notice: ControlNotice<'publishing.limited'>): void;
-  onPeerLost(mediaNodeId: MediaNodeId, notice: ControlNotice<'peer.lost'>): void;
-  onPeerUnreached(mediaNodeId: MediaNodeId, notice: ControlNotice<'peer.unreached'>): void;
-  onPeerMove(mediaNodeId: MediaNodeId, notice: ControlNotice<'peer.move'>): void;
 }
 
 export interface ControlLinkSettings {
