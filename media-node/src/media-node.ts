@@ -23,6 +23,7 @@ import {
   TlsFiles,
   toPlenaryError,
   answering,
+  atMost,
   entry,
   inBackground,
   CONSUL_TROUBLES,
@@ -42,7 +43,6 @@ import type {
 import type { MediaNodeConfig } from './config.ts';
 import { AddressCheck } from './address-check.ts';
 import { AnnouncedNames } from './announced-names.ts';
-import { atMost } from './at-most.ts';
 import { ControlServer } from './control/control-server.ts';
 import { EdgeLinkWatch } from './control/edge-link-watch.ts';
 import { NodeDirectory } from './control/node-directory.ts';
@@ -502,13 +502,13 @@ export class MediaNode {
     this.#endTrouble?.();
     this.#load.stop();
     this.#directory.close();
-    await atMost(FAREWELL_MS, this.#lease.stop());
+    await atMost(systemTimers, FAREWELL_MS, this.#lease.stop());
     await this.#handOver();
     this.#incoming.stop();
     this.#resends.stop();
     this.rooms.close();
     this.#reach.close();
-    await atMost(FAREWELL_MS, this.#outbox.settled());
+    await atMost(systemTimers, FAREWELL_MS, this.#outbox.settled());
     this.#outbox.close();
     this.#nodes.close();
     this.#linkLines.close();
@@ -682,6 +682,7 @@ async function giveUp(
 ): Promise<void> {
   const withdrawing = store.registry.withdrawMediaNode(config.mediaNodeId, incarnation);
   await atMost(
+    systemTimers,
     FAREWELL_MS,
     withdrawing.catch((thrown: unknown) => {
       metrics.errors.inc({ where: 'slice', code: toPlenaryError(thrown).code });

@@ -8,11 +8,13 @@ import type { LookupAddress, LookupAllOptions, LookupOptions } from 'node:dns';
 import { isIP } from 'node:net';
 import { syncBuiltinESMExports } from 'node:module';
 import { promisify } from 'node:util';
+import { withDeadline } from '../deadline.ts';
 import { forgetOldest } from '../forget-oldest.ts';
-import { after, entry, inBackground } from './entry.ts';
+import { entry, inBackground } from './entry.ts';
 import type { Logger } from './logging.ts';
 import { leftOut } from './rare-lines.ts';
 import type { RareLines } from './rare-lines.ts';
+import { systemTimers } from './timers.ts';
 
 /** Lookups at a time: as many as there are threads for, see `thread-pool.ts`. */
 const AT_A_TIME = 16;
@@ -91,15 +93,11 @@ export class NameLookups {
     const asked = this.#underWay.get(key) ?? this.#begin(key, name, options);
     const known = this.#known.get(key);
     if (known === undefined) return asked;
-    const { promise, resolve } = Promise.withResolvers<Addresses>();
-    const timer = after(LAST_KNOWN_AFTER_MS, () => resolve(known));
     try {
-      return await Promise.race([asked, promise]);
+      return await withDeadline(systemTimers, LAST_KNOWN_AFTER_MS, asked, () => known);
     } catch (thrown) {
       if (isKnownToBeNone(thrown)) throw thrown;
       return known;
-    } finally {
-      clearTimeout(timer);
     }
   }
 

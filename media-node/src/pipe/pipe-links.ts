@@ -1,4 +1,4 @@
-import { entry, inBackground, leftOut, PlenaryError, toPlenaryError } from '@plenary/cluster';
+import { atMost, entry, inBackground, leftOut, PlenaryError, toPlenaryError } from '@plenary/cluster';
 import type {
   DatacenterId,
   ErrorCode,
@@ -13,7 +13,6 @@ import type {
 } from '@plenary/cluster';
 import type { RoomRouter } from '../engine/engine.ts';
 import type { NodeMetrics } from '../metrics.ts';
-import { inTime } from '../room/in-time.ts';
 import type { RouterLease } from '../room/room-routers.ts';
 import type { Timers } from '../room/timers.ts';
 import type { HolderKind, TrackHold } from '../room/track-demand.ts';
@@ -303,7 +302,7 @@ export class PipeLinks {
     }
     const relay = this.#relay(track.homeNodeId, gateway);
     // A gateway that is slow is not waited for longer; it goes on then.
-    const source = await inTime(timers, gatewayPatienceMs, relay);
+    const source = await atMost(timers, gatewayPatienceMs, relay);
     if (source !== undefined) return source;
     relay.catch(
       entry('background', (thrown: unknown) => {

@@ -1,3 +1,4 @@
+import { atMost } from '@plenary/cluster/deadline';
 import { PlenaryError, toPlenaryError } from '@plenary/cluster/errors';
 import type { Epoch, MediaOffer } from '@plenary/cluster/protocol';
 import { RETRY_BACKOFF, fullJitterMs } from './backoff.ts';
@@ -8,6 +9,7 @@ import type { MediaState } from './meeting-types.ts';
 import { toPageError } from './page-error.ts';
 import type { RequestEdge } from './request-edge.ts';
 import { mediaRequest, warmUp, type CreateDevice, type WarmMedia } from './warm-up.ts';
+import { pageTimers } from './page-timers.ts';
 
 /**
  * How long media may take to connect, in milliseconds: beside other media before that is kept, and at the beginning before
@@ -247,7 +249,7 @@ export class MediaKeeper {
     this.#unusable = undefined;
     this.#leaving = from;
     this.#media = next;
-    await atMost(MOVE_WITHIN_MS, moved(next, offer));
+    await atMost(pageTimers, MOVE_WITHIN_MS, moved(next, offer));
     // Lost meanwhile: then media is opened anew, and nothing of this is left.
     if (this.#leaving !== from) return;
     this.#leaving = undefined;
@@ -308,13 +310,4 @@ export class MediaKeeper {
       }
     }
   }
-}
-
-async function atMost(withinMs: number, work: Promise<void>): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const enough = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, withinMs);
-  });
-  await Promise.race([work, enough]);
-  clearTimeout(timer);
 }

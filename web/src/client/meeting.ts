@@ -1,3 +1,4 @@
+import { atMost } from '@plenary/cluster/deadline';
 import { PlenaryError, toPlenaryError } from '@plenary/cluster/errors';
 import {
   ROOM_NAME,
@@ -25,6 +26,7 @@ import type { MeetingEvents, MeetingOptions, MeetingSnapshot } from './meeting-t
 import { Outbox } from './outbox.ts';
 import { toPageError } from './page-error.ts';
 import type { WantedVideo } from './plan-subscriptions.ts';
+import { pageTimers } from './page-timers.ts';
 import { Publisher } from './publisher.ts';
 import type { RequestEdge } from './request-edge.ts';
 import { announceChanges, roomChanges } from './room-changes.ts';
@@ -43,6 +45,8 @@ import type { WarmMedia } from './warm-up.ts';
 
 /** What a join may wait for distances that are still being measured, in milliseconds. */
 const ROUND_TRIPS_WAIT_MS = 150;
+/** Somebody who leaves waits no longer for the edge, in milliseconds. */
+const LEAVE_WITHIN_MS = 1_000;
 /**
  * Within which time the token of a resume is confirmed, in milliseconds. The edge that gave it may be taking up thousands
  * whose edge died, and those still wait; until then the older token resumes too, with the same key.
@@ -357,10 +361,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
   async #leave(): Promise<void> {
     if (this.#connection.entered) {
       try {
-        await Promise.race([
-          this.#connection.request('leave', {}),
-          new Promise((resolve) => setTimeout(resolve, 1_000)),
-        ]);
+        await atMost(pageTimers, LEAVE_WITHIN_MS, this.#connection.request('leave', {}));
       } catch (thrown) {
         this.#log.warn('the edge could not be told of leaving', toPlenaryError(thrown).message);
       }
