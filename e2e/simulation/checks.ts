@@ -116,7 +116,7 @@ export function checkSettled(scene: Scene): void {
 /** [LG4] Nothing is left anywhere of rooms that everybody has left. */
 export function checkFreed({ store, ether, nodes, edges, roomIds }: Scene): void {
   const left: string[] = [];
-  for (const roomId of store.rooms.roomIds()) {
+  for (const roomId of store.stores.rooms.roomIds()) {
     const placements = [...store.watch.placements(roomId).values()].map(
       ({ peerId, mediaNodeId, epoch, edgeId }) =>
         `${peerId} on ${mediaNodeId} under ${epoch} held by ${edgeId}`,

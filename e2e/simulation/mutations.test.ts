@@ -1,14 +1,24 @@
-import { EPOCH, MemoryRegistry, MemoryRoomStore, PLACED_PEER } from '@plenary/cluster';
+import {
+  EPOCH,
+  MemoryGatewayStore,
+  MemoryPlacementStore,
+  MemoryRegistry,
+  MemoryRoomLog,
+  MemoryRoomStores,
+  PLACED_PEER,
+} from '@plenary/cluster';
 import type {
   AnnounceResult,
   Gateway,
   GatewayClaim,
   LoggedEvent,
   MediaNodeRecord,
+  MemoryRooms,
   Placement,
   PlaceRequest,
   PortSliceClaim,
   PortSliceResult,
+  RoomStores,
 } from '@plenary/cluster';
 import { Random } from '@plenary/cluster/testing/simulation/random';
 import { SOUND_STORE } from '@plenary/cluster/testing/simulation/store-server';
@@ -21,8 +31,19 @@ import type { SimulateOptions } from './simulate.ts';
 /** Seeds that are run at most until a broken part is found. */
 const SEEDS = 100;
 
+/** A store of which some ports are broken. */
+const storeWith = (brokenPorts: (rooms: MemoryRooms) => Partial<RoomStores>): SimulateOptions => ({
+  storeParts: {
+    ...SOUND_STORE,
+    stores: (clock) => {
+      const stores = new MemoryRoomStores(clock);
+      return { ...stores, ...brokenPorts(stores.rooms) };
+    },
+  },
+});
+
 /** Places a peer anew although it has a live placement. */
-class OverwritingStore extends MemoryRoomStore {
+class OverwritingPlacements extends MemoryPlacementStore {
   override async placePeer(request: PlaceRequest): Promise<Placement> {
     const live = await this.placementOf(request.roomId, request.peerId);
     return super.placePeer({ ...request, ...(live === undefined ? {} : { replacesEpoch: live.epoch }) });
@@ -30,13 +51,20 @@ class OverwritingStore extends MemoryRoomStore {
 }
 
 /** Looks whether there is a gateway, waits, and then sets one. */
-class HastyGatewayStore extends MemoryRoomStore {
+class HastyGateways extends MemoryGatewayStore {
+  readonly #rooms: MemoryRooms;
+
+  constructor(rooms: MemoryRooms) {
+    super(rooms);
+    this.#rooms = rooms;
+  }
+
   override async claimGateway(claim: GatewayClaim): Promise<Gateway> {
     const key = `${claim.datacenter}|${claim.homeNodeId}`;
-    const seen = this.gateways(claim.roomId).get(key);
+    const seen = this.#rooms.gateways(claim.roomId).get(key);
     if (seen !== undefined && seen.epoch !== claim.replacesEpoch) return seen;
     await new Promise((resolve) => setTimeout(resolve, 200));
-    const replaced = this.gateways(claim.roomId).get(key);
+    const replaced = this.#rooms.gateways(claim.roomId).get(key);
     return super.claimGateway({
       ...claim,
       ...(replaced === undefined ? {} : { replacesEpoch: replaced.epoch }),
@@ -45,16 +73,23 @@ class HastyGatewayStore extends MemoryRoomStore {
 }
 
 /** Removes a peer whatever epoch the command was issued under. */
-class ObedientStore extends MemoryRoomStore {
-  override async removePeer(...command: Parameters<MemoryRoomStore['removePeer']>): Promise<LoggedEvent[]> {
+class ObedientLog extends MemoryRoomLog {
+  readonly #placements: MemoryPlacementStore;
+
+  constructor(rooms: MemoryRooms) {
+    super(rooms);
+    this.#placements = new MemoryPlacementStore(rooms);
+  }
+
+  override async removePeer(...command: Parameters<MemoryRoomLog['removePeer']>): Promise<LoggedEvent[]> {
     const [roomId, peerId, , reason, heldUnder] = command;
-    const live = await this.placementOf(roomId, peerId);
+    const live = await this.#placements.placementOf(roomId, peerId);
     return super.removePeer(roomId, peerId, live?.epoch ?? EPOCH.parse(1), reason, heldUnder);
   }
 }
 
 /** Takes a peer that has moved for one that still moves. */
-class UnsettledStore extends MemoryRoomStore {
+class UnsettledPlacements extends MemoryPlacementStore {
   override settlePeer(): Promise<void> {
     return Promise.resolve();
   }
@@ -99,25 +134,25 @@ let published = 0;
 const MUTATIONS: readonly [string, SimulateOptions, RegExp, (plan: Plan) => boolean][] = [
   [
     'a placement that overwrites the live one',
-    { storeParts: { ...SOUND_STORE, rooms: (clock) => new OverwritingStore(clock) } },
+    storeWith((rooms) => ({ placements: new OverwritingPlacements(rooms) })),
     /^PL3/,
     always,
   ],
   [
     'a gateway claim that is not atomic',
-    { storeParts: { ...SOUND_STORE, rooms: (clock) => new HastyGatewayStore(clock) } },
+    storeWith((rooms) => ({ gateways: new HastyGateways(rooms) })),
     /^GW1/,
     spans,
   ],
   [
     'a removal that does not look at its epoch',
-    { storeParts: { ...SOUND_STORE, rooms: (clock) => new ObedientStore(clock) } },
+    storeWith((rooms) => ({ roomLog: new ObedientLog(rooms) })),
     /^EP2/,
     always,
   ],
   [
     'a move that never ends',
-    { storeParts: { ...SOUND_STORE, rooms: (clock) => new UnsettledStore(clock) } },
+    storeWith((rooms) => ({ placements: new UnsettledPlacements(rooms) })),
     /^EP7/,
     drains,
   ],
@@ -126,7 +161,7 @@ const MUTATIONS: readonly [string, SimulateOptions, RegExp, (plan: Plan) => bool
     {
       storeParts: {
         ...SOUND_STORE,
-        rooms: (clock) => new MemoryRoomStore({ ...clock, wallMs: () => 1_700_000_000_000 }),
+        stores: (clock) => new MemoryRoomStores({ ...clock, wallMs: () => 1_700_000_000_000 }),
       },
     },
     /^EP1/,

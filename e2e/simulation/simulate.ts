@@ -132,7 +132,7 @@ class Run {
     world.everybodyLeaves();
     await this.#until(this.#time.nowMs + FREED_MS);
     // Who knew of a room may have died: then its keys are found by whoever comes to it next (see ARCHITECTURE).
-    if (faults.includes('edge dies')) await this.#visit(world.store.rooms.roomIds());
+    if (faults.includes('edge dies')) await this.#visit(world.store.stores.rooms.roomIds());
     checkFreed(world);
   }
 

@@ -73,7 +73,8 @@ describe('a peer that moves', () => {
     await ann.call('media.moved', { epoch: next.epoch });
     await waitFor('the old node to let her go', () => old.peerIds.length === 0);
     expect(old.callsOf('peer.drop')).toEqual([placed]);
-    const former = ({ rooms }: TestCluster['store']) => rooms.formerPlacement(placed.roomId, placed.peerId);
+    const former = ({ placements }: TestCluster['store']) =>
+      placements.formerPlacement(placed.roomId, placed.peerId);
     expect(await cluster.ask(former)).toBeUndefined();
     expect(await ann.verdict('unsubscribe', { consumerIds: ['c'], epoch })).toBe('stale_epoch');
     expect(ann.noticesOf('media.lost')).toEqual([]);
@@ -130,7 +131,7 @@ describe('a peer that moves', () => {
     expect(await ann.verdict('media.open', { ...MEDIA, moveFrom: 1 })).toBe('stale_epoch');
     await ann.call('leave', {});
     await waitFor('her placement to go', async () => {
-      const placement = await cluster.store.rooms.placementOf(placed.roomId, placed.peerId);
+      const placement = await cluster.store.placements.placementOf(placed.roomId, placed.peerId);
       return placement === undefined && !old.peerIds.includes(placed.peerId);
     });
   });

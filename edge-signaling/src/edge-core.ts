@@ -9,6 +9,7 @@ import type {
   Logger,
   MediaNodeRecord,
   RejoinClaims,
+  RoomStores,
   SessionClaims,
   StoreTrouble,
 } from '@plenary/cluster';
@@ -103,7 +104,7 @@ export interface EdgeCoreOptions {
     | 'socketsPerAddress'
     | 'guests'
   >;
-  readonly store: Pick<ClusterStore, 'rooms' | 'registry' | 'tenants' | 'isAvailable'>;
+  readonly store: Pick<ClusterStore, keyof RoomStores | 'registry' | 'tenants' | 'isAvailable'>;
   readonly incarnation: Incarnation;
   readonly authenticator: Pick<Authenticator, 'join' | 'resume' | 'session'>;
   /** From which ids of peers follow. */
@@ -161,7 +162,7 @@ export class EdgeCore {
   constructor(options: EdgeCoreOptions) {
     const { config, store, clock, logger, metrics, reportFault } = options;
     const { edgeId, datacenter, resumeWithinMs, leaseMs } = config;
-    const { rooms, registry } = store;
+    const { placements, roomLog, recovery, registry } = store;
     this.#edgeId = edgeId;
     this.#isOffStoreClock = options.isOffStoreClock ?? (() => false);
     this.#pubSub = new PubSubVerdict(clock);
@@ -222,7 +223,8 @@ export class EdgeCore {
     });
     const tenantClaims = this.#tenantClaims;
     const departures = new Departures({
-      rooms,
+      placements,
+      roomLog,
       links,
       channel,
       isTakenUp: (placed) => localRooms.serves(placed),
@@ -232,7 +234,8 @@ export class EdgeCore {
     });
     this.departures = departures;
     this.#mediaWatch = new MediaWatch({
-      rooms,
+      placements,
+      roomLog,
       localRooms,
       departures,
       directory,
@@ -259,7 +262,7 @@ export class EdgeCore {
       edgeId,
       datacenter,
       datacenterOrder: config.datacenterOrder,
-      rooms,
+      placements,
       directory,
       links,
       admissions: this.#admissions,
@@ -299,7 +302,7 @@ export class EdgeCore {
       isEnded: (session) => endedAccess.covers(session),
       signToken: options.signToken,
       resumeWithinMs,
-      rooms,
+      placements,
       localRooms,
       departures,
       tenantClaims,
@@ -312,7 +315,7 @@ export class EdgeCore {
     const keeper = this.#keeper;
     this.#republisher = new Republisher({
       edgeId,
-      rooms,
+      recovery,
       isStoreAvailable,
       localRooms,
       keeper,
@@ -324,7 +327,7 @@ export class EdgeCore {
     const republisher = this.#republisher;
     this.#moveReminder = new MoveReminder(localRooms);
     this.#evacuation = new Evacuation({ localRooms, directory, links, leaseMs, clock });
-    const reader = new RoomReader(rooms);
+    const reader = new RoomReader(store);
     const entrance = new Entrance({
       edgeId,
       peerIdKey: options.peerIdKey,
@@ -333,7 +336,8 @@ export class EdgeCore {
       authenticator: options.authenticator,
       signRejoinToken: options.signRejoinToken,
       tenants: store.tenants,
-      rooms,
+      placements,
+      roomLog,
       reader,
       isStoreAvailable,
       storeWait,
@@ -357,7 +361,8 @@ export class EdgeCore {
       edgeId,
       departures,
       clock,
-      rooms,
+      placements,
+      roomLog,
       isStoreAvailable,
       localRooms,
       links,
@@ -400,7 +405,8 @@ export class EdgeCore {
       links,
       localRooms,
       mediaWatch: this.#mediaWatch,
-      rooms,
+      placements,
+      roomLog,
       reader,
       channel,
       isDraining: options.isDraining,

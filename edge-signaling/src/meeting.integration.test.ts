@@ -111,7 +111,9 @@ describe('a meeting over two edges', () => {
     expect(hosts()).toBe(true);
     await ann.call('leave', {});
     await waitFor('the media to be freed', () => !hosts());
-    expect((await cluster.ask(({ rooms }) => rooms.view(testRoom('short')))).occupancy.peerCount).toBe(0);
+    expect(
+      (await cluster.ask(({ placements }) => placements.view(testRoom('short')))).occupancy.peerCount,
+    ).toBe(0);
     await ann.join('short');
   });
 

@@ -158,15 +158,15 @@ describe('records that nobody stands for', () => {
     await ann.join('ghost');
     const { session } = await bob.join('ghost', { displayName: 'Bob' });
     const roomId = testRoom('ghost');
-    const { rooms } = cluster.store;
+    const { placements } = cluster.store;
     const bringBack = await cluster.redis.keep();
     await bob.call('leave', {});
-    expect(await cluster.ask(() => rooms.placementOf(roomId, session.peerId))).toBeUndefined();
+    expect(await cluster.ask(() => placements.placementOf(roomId, session.peerId))).toBeUndefined();
     // As the replica has it that did not hear of the leave.
     await bringBack();
     await waitFor(
       'the ghost to go',
-      async () => (await rooms.placementOf(roomId, session.peerId)) === undefined,
+      async () => (await placements.placementOf(roomId, session.peerId)) === undefined,
     );
     await untilWhole('ghost');
     expect((await snapshotFor(ann)).peers.map(({ displayName }) => displayName)).toEqual(['Ann']);
@@ -187,7 +187,7 @@ describe('records that nobody stands for', () => {
     await waitFor(
       'who never came back to go',
       async () =>
-        (await cluster.store.rooms.placementOf(testRoom('restarted'), session.peerId)) === undefined,
+        (await cluster.store.placements.placementOf(testRoom('restarted'), session.peerId)) === undefined,
     );
     await ann.event((event) => event.type === 'peer.left' && event.peerId === session.peerId, 'the leave');
   });
@@ -224,9 +224,9 @@ describe('the store hangs', () => {
       cluster.redis.goOn();
     }
     await cluster.untilServed();
-    const { rooms } = cluster.store;
+    const { placements } = cluster.store;
     const roomId = testRoom('hanging');
-    await waitFor('Cem to be gone', async () => (await rooms.placements(roomId)).length === 2);
+    await waitFor('Cem to be gone', async () => (await placements.all(roomId)).length === 2);
     await untilWhole('hanging');
     const dan = await cluster.client(1);
     await dan.join('hanging', { displayName: 'Dan' });

@@ -134,15 +134,18 @@ describe('the tokens of a session', () => {
     expect(await again.verdict('resume', request)).toBe('session_gone');
 
     const { ann: bob, session: bobs, room: bobsRoom } = await annIn('removed');
-    const { rooms } = cluster.store;
+    const { placements, roomLog } = cluster.store;
     const bobsRoomId = testRoom(bobs.roomId);
-    const placed = (await rooms.placements(bobsRoomId)).find(({ peerId }) => peerId === bobs.peerId);
+    const placed = (await placements.all(bobsRoomId)).find(({ peerId }) => peerId === bobs.peerId);
     if (placed === undefined) throw new Error('Bob is placed.');
-    await rooms.removePeer(bobsRoomId, bobs.peerId, placed.epoch, 'kicked');
+    await roomLog.removePeer(bobsRoomId, bobs.peerId, placed.epoch, 'kicked');
     bob.close();
     const bobAgain = await cluster.client(1);
     const kicked = await bobAgain.resumeRequest(bob, bobs, bobsRoom.lastEventId);
     expect(await bobAgain.verdict('resume', kicked)).toBe('session_gone');
-    await waitFor('nothing to be left', async () => (await rooms.view(bobsRoomId)).occupancy.peerCount === 0);
+    await waitFor(
+      'nothing to be left',
+      async () => (await placements.view(bobsRoomId)).occupancy.peerCount === 0,
+    );
   });
 });

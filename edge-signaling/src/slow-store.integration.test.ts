@@ -92,7 +92,7 @@ it.each([
     relay.oddity = TOO_LATE;
     const answered = act(far);
     await waitFor('the store to have it', async () => {
-      const caught = await cluster.store.rooms.eventsAfter(testRoom(room), begun.lastEventId);
+      const caught = await cluster.store.roomLog.eventsAfter(testRoom(room), begun.lastEventId);
       return caught?.some(({ event }) => event.type === what);
     });
     await answered;

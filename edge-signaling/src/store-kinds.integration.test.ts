@@ -135,8 +135,8 @@ describe('two edges on a primary that Sentinels name', () => {
     );
     for (const edge of cluster.edges) await edge.ready();
     await waitFor('Cem to be there and Bob to be gone', async () => {
-      const { rooms } = cluster.store;
-      const { peers } = await rooms.rosterPage(testRoom('before'), '').catch(() => ({ peers: [] }));
+      const { roomLog } = cluster.store;
+      const { peers } = await roomLog.rosterPage(testRoom('before'), '').catch(() => ({ peers: [] }));
       return peers.map(({ displayName }) => displayName).join() === 'Ann,Cem';
     });
     await waitFor('the room to be whole', async () => (await cluster.standing('before')) === 'whole');

@@ -49,13 +49,13 @@ describe('two tenants with rooms of one name', () => {
     const { ours, here, there } = await bothAnns('standup');
     expect([here.room.peerCount, there.room.peerCount]).toEqual([1, 1]);
     expect(here.session.peerId).not.toBe(there.session.peerId);
-    const { rooms } = cluster.store;
+    const { placements } = cluster.store;
     for (const [tenantId, { session }] of [
       [TEST_API_KEY, here],
       [OTHER, there],
     ] as const) {
-      const placements = await rooms.placements(room('standup', tenantId));
-      expect(placements.map(({ peerId }) => peerId)).toEqual([session.peerId]);
+      const placed = await placements.all(room('standup', tenantId));
+      expect(placed.map(({ peerId }) => peerId)).toEqual([session.peerId]);
     }
 
     // Two may be in a room: the other tenant's Ann takes nobody's place.

@@ -11,7 +11,9 @@ afterEach(() => cluster.closeClients());
 
 /** Who is in a room, as the store knows. */
 const people = async (name: string): Promise<readonly string[]> =>
-  (await cluster.ask(({ rooms }) => rooms.rosterPage(testRoom(name), ''))).peers.map(({ peerId }) => peerId);
+  (await cluster.ask(({ roomLog }) => roomLog.rosterPage(testRoom(name), ''))).peers.map(
+    ({ peerId }) => peerId,
+  );
 
 const startWith = (edgeSettings: Readonly<Record<string, string>>): void => {
   beforeAll(async () => {

@@ -76,7 +76,7 @@ const stateOf = async ({ config }: TestNode): Promise<string | undefined> =>
 /** Places and admits a peer on another node while it goes on where it is, as an edge does. */
 async function openElsewhere(peer: TestPeer, there: TestNode, edge: TestEdge): Promise<TestPeer> {
   const { roomId, peerId, epoch } = peer.placed;
-  const placement = await store.rooms.placePeer({
+  const placement = await store.placements.placePeer({
     roomId,
     peerId,
     requestId: REQUEST_ID.parse('move'),
@@ -93,7 +93,7 @@ async function openElsewhere(peer: TestPeer, there: TestNode, edge: TestEdge): P
 
 async function leave(roomId: RoomId, ...peers: readonly TestPeer[]): Promise<void> {
   for (const { placed, edge } of peers) {
-    await store.rooms.removePeer(roomId, placed.peerId, placed.epoch, 'left');
+    await store.roomLog.removePeer(roomId, placed.peerId, placed.epoch, 'left');
     await edge.call('peer.drop', placed);
   }
 }
@@ -152,7 +152,7 @@ describe('a media node that drains', () => {
     const muted = await edge.call('track.pause', { ...peer.placed, trackId: camera.trackId, paused: true });
     expect(muted.events).toMatchObject([{ event: { type: 'track.changed', trackId: camera.trackId } }]);
     node.node.rooms.storeReturned();
-    const both = async () => (await store.rooms.tracks(roomId, [camera.trackId, trackId])).length;
+    const both = async () => (await store.roomLog.tracks(roomId, [camera.trackId, trackId])).length;
     expect([await both(), node.node.rooms.peerCount]).toEqual([2, 1]);
 
     await edge.call('peer.drop', peer.placed);

@@ -1,4 +1,4 @@
-import type { RoomOccupancy } from '../room/room-store.ts';
+import type { RoomOccupancy } from '../room/placement-store.ts';
 import { CONTROL_VERSION } from '../protocol/edge-media.ts';
 import type { DatacenterId, MediaNodeId } from '../protocol/ids.ts';
 import type { MediaNodeRecord, NodeLoad } from '../registry/registry.ts';

@@ -20,13 +20,13 @@ it('[ST7] a replica of a Redis Cluster takes over its master’s rooms, and epoc
   const started = await startRedisCluster([2, 1, 1]);
   cluster = started;
   store = await connectTestStore(started.address);
-  const { rooms } = store;
+  const { placements } = store;
   const lost = started.masters[0];
   let roomId = room('room-0');
   for (let index = 1; (await started.masterOf(KEYS.room(roomId).meta)) !== lost; index += 1)
     roomId = room(`room-${index}`);
   const place = async (name: string) =>
-    rooms.placePeer({
+    placements.placePeer({
       roomId,
       peerId: peer(name),
       requestId: request(`join-${name}`),

@@ -38,7 +38,7 @@ async function roomsByMaster(): Promise<readonly { readonly master: TestMaster; 
 }
 
 const place = async (roomId: RoomId) =>
-  store.rooms.placePeer({
+  store.placements.placePeer({
     roomId,
     peerId: peer('ann'),
     requestId: request('r1'),
@@ -50,8 +50,8 @@ const place = async (roomId: RoomId) =>
 /** Each kind of command that a room knows: a script, a transaction and a single command. */
 const commandsOf = (roomId: RoomId): readonly (() => Promise<unknown>)[] => [
   () => place(roomId),
-  () => store.rooms.view(roomId),
-  () => store.rooms.lastEventId(roomId),
+  () => store.placements.view(roomId),
+  () => store.roomLog.lastEventId(roomId),
 ];
 
 describe('a Redis Cluster that lost a master', () => {

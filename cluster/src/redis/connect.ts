@@ -4,7 +4,7 @@ import type { ConsulHealth } from '../consul/consul-health.ts';
 import { ConsulRegistry } from '../consul/consul-registry.ts';
 import type { ConsulSettings } from '../consul/settings.ts';
 import type { Registry } from '../registry/registry.ts';
-import type { RoomStore } from '../room/room-store.ts';
+import type { RoomStores } from '../room/room-stores.ts';
 import type { Namespace } from '../namespace.ts';
 import { databaseOf, openCluster, openServer } from './client.ts';
 import type { StoreClient } from './client.ts';
@@ -30,15 +30,14 @@ import { CommandGate } from './command-gate.ts';
 import { ServerIdentity } from './server-identity.ts';
 import { ServerWatch } from './server-watch.ts';
 import { RedisRegistry } from './redis-registry.ts';
-import { RedisRoomStore } from './redis-room-store.ts';
+import { redisRoomStores } from './redis-room-stores.ts';
 import { RedisTenantStore } from './redis-tenant-store.ts';
 import { guarded, runOnServer, scriptRunner } from './run-script.ts';
 import type { StoreAddress } from './store-address.ts';
 
 /** The store of the cluster as a process sees it: one connection for commands, more on demand. */
-export interface ClusterStore {
+export interface ClusterStore extends RoomStores {
   readonly registry: Registry;
-  readonly rooms: RoomStore;
   readonly tenants: TenantStore;
   /** Whether Consul answers, where the registry is there; `/ready` depends on it, `/health` does not. */
   readonly consul: Pick<ConsulHealth, 'isAvailable' | 'onChange' | 'trouble' | 'onTrouble'> | undefined;
@@ -156,7 +155,7 @@ export function connectClusterStore({
   return {
     registry: consulRegistry ?? redisRegistry,
     consul: consulRegistry?.availability,
-    rooms: new RedisRoomStore(client, run, keys, malformed.report, gate),
+    ...redisRoomStores({ redis: client, run, keys, report: malformed.report, gate }),
     tenants: new RedisTenantStore(run, keys),
     channelPrefix: channelPrefixOf(namespace, databaseOf(address)),
     isAvailable: () => health.isAvailable,

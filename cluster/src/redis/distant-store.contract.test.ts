@@ -2,4 +2,4 @@
 import { startDistantRedis } from '../testing/distant-redis.ts';
 import { describeStoreContracts } from '../testing/store-contracts.ts';
 
-describeStoreContracts('Redis 30 ms away', startDistantRedis, ['republishing']);
+describeStoreContracts('Redis 30 ms away', startDistantRedis, ['recovery']);

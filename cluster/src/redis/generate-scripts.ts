@@ -5,9 +5,10 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import * as protocolLimits from '../protocol/room.ts';
-import * as roomLimits from '../room/room-store.ts';
+import * as recoveryLimits from '../room/recovery-store.ts';
+import * as roomLogLimits from '../room/room-log.ts';
 
-const limits: Readonly<Record<string, unknown>> = { ...protocolLimits, ...roomLimits };
+const limits: Readonly<Record<string, unknown>> = { ...protocolLimits, ...recoveryLimits, ...roomLogLimits };
 const LUA_FOLDER = fileURLToPath(new URL('./lua/', import.meta.url));
 const TARGET = fileURLToPath(new URL('./scripts.generated.ts', import.meta.url));
 

@@ -66,7 +66,7 @@ afterAll(async () => {
 });
 
 async function join(name: string) {
-  const { epoch } = await store.rooms.placePeer({
+  const { epoch } = await store.placements.placePeer({
     roomId: ROOM,
     peerId: peer(name),
     requestId: request(`join-${name}`),
@@ -75,11 +75,11 @@ async function join(name: string) {
     maxPeers: 1_000,
   });
   const self = { peerId: peer(name), displayName: name, role: 'speaker' as const };
-  return { epoch, ...(await store.rooms.joinPeer(ROOM, self, epoch)) };
+  return { epoch, ...(await store.roomLog.joinPeer(ROOM, self, epoch)) };
 }
 
 const publish = async (name: string, owner: string, epoch: Epoch, paused = false) =>
-  store.rooms.publishTrack(ROOM, {
+  store.roomLog.publishTrack(ROOM, {
     trackId: track(name),
     peerId: peer(owner),
     kind: 'video',
@@ -89,7 +89,7 @@ const publish = async (name: string, owner: string, epoch: Epoch, paused = false
     epoch,
   });
 const post = async (name: string, id: string) =>
-  store.rooms.postChat({ roomId: ROOM, peerId: peer(name), requestId: request(id), text: `says ${id}` });
+  store.roomLog.postChat({ roomId: ROOM, peerId: peer(name), requestId: request(id), text: `says ${id}` });
 
 const spoil = async (key: string): Promise<void> => spoilHash(redis, key);
 
@@ -105,28 +105,28 @@ describe('malformed records', () => {
     await join('ann');
     await spoil(PLACEMENTS);
     const { epoch } = await join('bob');
-    const { occupancy } = await store.rooms.view(ROOM);
+    const { occupancy } = await store.placements.view(ROOM);
     expect(occupancy.peerCount).toBe(2);
-    expect((await store.rooms.placements(ROOM)).map(({ peerId }) => peerId).sort()).toEqual(['ann', 'bob']);
+    expect((await store.placements.all(ROOM)).map(({ peerId }) => peerId).sort()).toEqual(['ann', 'bob']);
     expect(met.filter((kind) => kind === 'placement')).toHaveLength(2 * GARBAGE.length);
     expect(said('placement')).toBe(1);
-    expect(await store.rooms.removePeer(ROOM, peer('bob'), epoch, 'left')).toHaveLength(1);
+    expect(await store.roomLog.removePeer(ROOM, peer('bob'), epoch, 'left')).toHaveLength(1);
   });
 
   it('[ST3] a placement of one’s own is as good as none: no resume, a fresh placement, a removal', async () => {
     for (const value of GARBAGE) {
       const { epoch } = await join('ann');
       await redis.hset(PLACEMENTS, 'ann', value);
-      expect(await store.rooms.placementOf(ROOM, peer('ann'))).toBeUndefined();
+      expect(await store.placements.placementOf(ROOM, peer('ann'))).toBeUndefined();
       const gone = { code: 'peer_not_found' };
-      await expect(store.rooms.attachPeer(ROOM, peer('ann'), epoch, edge('edge-b'), 1)).rejects.toMatchObject(
-        gone,
-      );
+      await expect(
+        store.placements.attachPeer(ROOM, peer('ann'), epoch, edge('edge-b'), 1),
+      ).rejects.toMatchObject(gone);
       await expect(publish('camera', 'ann', epoch)).rejects.toMatchObject(gone);
       const again = await join('ann');
       expect(again.epoch).toBeGreaterThan(epoch);
       await redis.hset(PLACEMENTS, 'ann', value);
-      await store.rooms.removePeer(ROOM, peer('ann'), again.epoch, 'left');
+      await store.roomLog.removePeer(ROOM, peer('ann'), again.epoch, 'left');
       expect(await redis.dbsize()).toBe(0);
     }
   });
@@ -140,7 +140,7 @@ describe('malformed records', () => {
     const { snapshot } = await join('bob');
     const names = (peers: readonly { displayName: string }[]) => peers.map(({ displayName }) => displayName);
     expect(names(snapshot.peers).sort()).toEqual(['ann', 'bob']);
-    expect(names((await store.rooms.rosterPage(ROOM, '')).peers).sort()).toEqual(['ann', 'bob']);
+    expect(names((await store.roomLog.rosterPage(ROOM, '')).peers).sort()).toEqual(['ann', 'bob']);
     expect(met).toContain('roster');
     expect(said('roster')).toBe(1);
     await expect(post('cat', 'c1')).rejects.toMatchObject({ code: 'peer_not_found' });
@@ -153,15 +153,15 @@ describe('malformed records', () => {
     await publish('camera', 'ann', epoch);
     await spoil(TRACKS);
     const ids = ['camera', ...GARBAGE.map((_value, index) => `garbage-${index}`)].map(track);
-    expect((await store.rooms.view(ROOM)).tracks.map(({ trackId }) => trackId)).toEqual(['camera']);
-    expect(await store.rooms.tracks(ROOM, ids)).toHaveLength(1);
+    expect((await store.placements.view(ROOM)).tracks.map(({ trackId }) => trackId)).toEqual(['camera']);
+    expect(await store.roomLog.tracks(ROOM, ids)).toHaveLength(1);
     expect(met.filter((kind) => kind === 'track')).toHaveLength(2 * GARBAGE.length);
     expect(said('track')).toBe(1);
     expect((await join('bob')).snapshot.tracks).toHaveLength(1);
-    expect(await store.rooms.setTrackPaused(ROOM, track('garbage-1'), true)).toEqual([]);
+    expect(await store.roomLog.setTrackPaused(ROOM, track('garbage-1'), true)).toEqual([]);
     const [published] = await publish('garbage-1', 'ann', epoch, true);
     expect(published?.event.type).toBe('track.published');
-    expect(await store.rooms.endTracks(ROOM, ids, 'unpublished')).toHaveLength(2);
+    expect(await store.roomLog.endTracks(ROOM, ids, 'unpublished')).toHaveLength(2);
     expect(await redis.exists(TRACKS)).toBe(0);
   });
 
@@ -173,7 +173,7 @@ describe('malformed records', () => {
     const { events } = await join('bob');
     const posted = await post('bob', 'c1');
     await redis.xadd(LOG, '*', 'last', 'garbage');
-    expect(await catchUp(store.rooms, ROOM, known)).toEqual({
+    expect(await catchUp(store.roomLog, ROOM, known)).toEqual({
       type: 'events',
       events: [...events, ...posted.events],
     });
@@ -182,11 +182,11 @@ describe('malformed records', () => {
 
     // An event that was there and cannot be read must not be missed without a word.
     for (const value of ['garbage', '{"type":"peer.joined"}', '']) {
-      const previousId = await store.rooms.lastEventId(ROOM);
+      const previousId = await store.roomLog.lastEventId(ROOM);
       const id = await redis.xadd(LOG, '*', 'previousId', previousId, 'event', value);
       await redis.hset(META, 'lastEventId', String(id));
       await post('bob', `after-${value.length}`);
-      const caughtUp = await catchUp(store.rooms, ROOM, previousId);
+      const caughtUp = await catchUp(store.roomLog, ROOM, previousId);
       expect(caughtUp).toMatchObject({ type: 'snapshot', room: { peerCount: 2 } });
     }
   });
@@ -205,7 +205,7 @@ describe('malformed records', () => {
       const [first] = (await join('bob')).events;
       const posted = await post('bob', 'c1');
       expect([first?.previousId, posted.events[0]?.previousId]).toEqual([snapshot.lastEventId, first?.id]);
-      expect(await catchUp(store.rooms, ROOM, snapshot.lastEventId)).toEqual({
+      expect(await catchUp(store.roomLog, ROOM, snapshot.lastEventId)).toEqual({
         type: 'events',
         events: [first, ...posted.events],
       });
@@ -218,9 +218,9 @@ describe('malformed records', () => {
     await redis.xadd(LOG, '18446744073709551615-5', 'somebody', 'else');
     await redis.hset(META, 'lastEventId', '18446744073709551615-5');
     await join('bob');
-    const last = await store.rooms.lastEventId(ROOM);
+    const last = await store.roomLog.lastEventId(ROOM);
     const posted = await post('bob', 'c1');
-    expect(await catchUp(store.rooms, ROOM, last)).toEqual({ type: 'events', events: posted.events });
+    expect(await catchUp(store.roomLog, ROOM, last)).toEqual({ type: 'events', events: posted.events });
   });
 
   it('[ST3] chat: what can be read is shown, and people go on talking', async () => {
@@ -246,9 +246,9 @@ describe('malformed records', () => {
     for (const [index, value] of GARBAGE.entries()) {
       const fields = ['lastEventId', 'lastEpoch', 'joinSequence', 'gateway|sbg|home', 'token|first'];
       for (const field of fields) await redis.hset(META, field, value);
-      expect(await store.rooms.lastEventId(ROOM)).toMatch(/^\d+-\d+$/);
-      expect((await store.rooms.claimGateway(claim)).mediaNodeId).toBe('node-a');
-      await store.rooms.attachPeer(ROOM, peer('first'), (await join('first')).epoch, edge('edge-a'), 3);
+      expect(await store.roomLog.lastEventId(ROOM)).toMatch(/^\d+-\d+$/);
+      expect((await store.gateways.claimGateway(claim)).mediaNodeId).toBe('node-a');
+      await store.placements.attachPeer(ROOM, peer('first'), (await join('first')).epoch, edge('edge-a'), 3);
       const next = await join(`later-${index}`);
       expect(next.epoch).toBeGreaterThan(last.epoch);
       expect(next.events[0]?.previousId).toBe(last.events[0]?.id);
@@ -257,7 +257,7 @@ describe('malformed records', () => {
     }
     expect(said('meta')).toBe(1);
     await redis.hset(META, 'lastEventId', 'garbage');
-    expect(await catchUp(store.rooms, ROOM, EVENT_ID.parse('1-1'))).toMatchObject({ type: 'snapshot' });
+    expect(await catchUp(store.roomLog, ROOM, EVENT_ID.parse('1-1'))).toMatchObject({ type: 'snapshot' });
   });
 
   it.each([0, 1, 991])('[ST3] [EP1] meta: an epoch %i above the highest loses nobody', async (above) => {
@@ -409,13 +409,13 @@ describe('malformed records', () => {
       await redis.del(key);
       await redis.setbit(key, 7, 1);
       const attempts = await Promise.allSettled([
-        store.rooms.view(ROOM),
-        store.rooms.placements(ROOM),
-        catchUp(store.rooms, ROOM, EVENT_ID.parse('1-1')),
-        store.rooms.rosterPage(ROOM, ''),
+        store.placements.view(ROOM),
+        store.placements.all(ROOM),
+        catchUp(store.roomLog, ROOM, EVENT_ID.parse('1-1')),
+        store.roomLog.rosterPage(ROOM, ''),
         publish('camera', 'ann', epoch),
         post('ann', 'c1'),
-        store.rooms.removePeer(ROOM, peer('ann'), epoch, 'left'),
+        store.roomLog.removePeer(ROOM, peer('ann'), epoch, 'left'),
       ]);
       const codes = attempts.flatMap((attempt) =>
         attempt.status === 'rejected' ? [attempt.reason as unknown] : [],

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { toPlenaryError } from '../errors.ts';
-import type { Placement, PlaceRequest } from '../room/room-store.ts';
+import type { Placement, PlaceRequest } from '../room/placement-store.ts';
 import { PlacerProcess } from '../testing/placer-process.ts';
 import type { RaceAnswer } from '../testing/placer-process.ts';
 import { startRedisCluster } from '../testing/redis-cluster.ts';
@@ -61,7 +61,7 @@ describe.each<readonly [string, () => Promise<TestStore>]>([
     if (asked === undefined) throw new Error('nothing was asked');
     return waitFor('the store to answer', async () => {
       try {
-        return { placement: await store.rooms.placePeer(asked) };
+        return { placement: await store.placements.placePeer(asked) };
       } catch (fault) {
         const { code } = toPlenaryError(fault);
         return code !== 'store_unavailable' && { refused: code };
@@ -90,7 +90,7 @@ describe.each<readonly [string, () => Promise<TestStore>]>([
       const placed = placementsOf(await race((call) => requestOf(name, call)));
       expect(placed).toHaveLength(CALLS);
       expect(new Set(placed.map((placement) => JSON.stringify(placement))).size).toBe(1);
-      expect(await store.rooms.placements(room(name))).toEqual(placed.slice(0, 1));
+      expect(await store.placements.all(room(name))).toEqual(placed.slice(0, 1));
     },
   );
 
@@ -103,14 +103,14 @@ describe.each<readonly [string, () => Promise<TestStore>]>([
     );
     expect(new Set(placed.map(({ epoch }) => epoch)).size).toBe(CALLS);
     const byPeer = (left: Placement, right: Placement): number => (left.peerId < right.peerId ? -1 : 1);
-    expect([...(await store.rooms.placements(room('new')))].sort(byPeer)).toEqual([...placed].sort(byPeer));
-    expect((await store.rooms.view(room('new'))).occupancy.peerCount).toBe(CALLS);
+    expect([...(await store.placements.all(room('new')))].sort(byPeer)).toEqual([...placed].sort(byPeer));
+    expect((await store.placements.view(room('new'))).occupancy.peerCount).toBe(CALLS);
     // Whoever asks again, anywhere, hears the same.
     expect(placementsOf(await race(ofPeer))).toEqual(placed);
   });
 
   it('[EP1] lets one of 64 replacements of an epoch win, and all hear of it', async () => {
-    const first = await store.rooms.placePeer(requestOf('moved', 0));
+    const first = await store.placements.placePeer(requestOf('moved', 0));
     const placed = placementsOf(
       await race((call) => requestOf('moved', call + 1, { replacesEpoch: first.epoch })),
     );
@@ -125,6 +125,6 @@ describe.each<readonly [string, () => Promise<TestStore>]>([
     );
     expect(placementsOf(answers)).toHaveLength(10);
     expect(answers.filter(({ refused }) => refused === 'room_full')).toHaveLength(CALLS - 10);
-    expect(await store.rooms.placements(room('full'))).toHaveLength(10);
+    expect(await store.placements.all(room('full'))).toHaveLength(10);
   });
 });

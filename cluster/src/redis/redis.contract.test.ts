@@ -7,7 +7,7 @@ import { edge, mediaNode, peer, request, room, tenant, track } from '../testing/
 import { EVENT_LOG_LENGTH, MAX_CATCH_UP_BYTES, MAX_EVENT_LOG_BYTES } from '../protocol/room.ts';
 import { KEYS } from '../testing/store-keys.ts';
 import { RedisRegistry } from './redis-registry.ts';
-import { RedisRoomStore } from './redis-room-store.ts';
+import { redisRoomStores } from './redis-room-stores.ts';
 import { RedisTenantStore } from './redis-tenant-store.ts';
 import { scriptRunner } from './run-script.ts';
 import { SCRIPTS } from './scripts.generated.ts';
@@ -45,8 +45,8 @@ describe('Redis scripts', () => {
   it('[ST2] a server that does not know a script is sent its text', async () => {
     const redis = await connect();
     await redis.script('FLUSH');
-    const rooms = new RedisRoomStore(redis, scriptRunner(redis), KEYS);
-    const placed = await rooms.placePeer({
+    const { placements } = redisRoomStores({ redis, run: scriptRunner(redis), keys: KEYS });
+    const placed = await placements.placePeer({
       roomId: room('standup'),
       peerId: peer('ann'),
       requestId: request('r1'),
@@ -60,9 +60,9 @@ describe('Redis scripts', () => {
 
   it('[EP1] an epoch is at least Redis TIME in microseconds', async () => {
     const redis = await connect();
-    const rooms = new RedisRoomStore(redis, scriptRunner(redis), KEYS);
+    const { placements } = redisRoomStores({ redis, run: scriptRunner(redis), keys: KEYS });
     const [seconds, microseconds] = await redis.time();
-    const { epoch } = await rooms.placePeer({
+    const { epoch } = await placements.placePeer({
       roomId: room('standup'),
       peerId: peer('ann'),
       requestId: request('r1'),
@@ -101,17 +101,17 @@ describe('Redis scripts', () => {
       lazyConnect: true,
     });
     redis.on('error', () => undefined);
-    const rooms = new RedisRoomStore(redis, scriptRunner(redis), KEYS);
-    await expect(rooms.lastEventId(room('standup'))).rejects.toMatchObject({ code: 'store_unavailable' });
+    const { roomLog } = redisRoomStores({ redis, run: scriptRunner(redis), keys: KEYS });
+    await expect(roomLog.lastEventId(room('standup'))).rejects.toMatchObject({ code: 'store_unavailable' });
     redis.disconnect();
   });
 
   it('[ST4] a store that hangs answers store_unavailable', async () => {
     const redis = await connect();
-    const rooms = new RedisRoomStore(redis, scriptRunner(redis), KEYS);
+    const { roomLog } = redisRoomStores({ redis, run: scriptRunner(redis), keys: KEYS });
     const hanging = await connect();
     await hanging.client('PAUSE', 60_000, 'WRITE');
-    await expect(rooms.setTrackPaused(room('standup'), track('camera'), true)).rejects.toMatchObject({
+    await expect(roomLog.setTrackPaused(room('standup'), track('camera'), true)).rejects.toMatchObject({
       code: 'store_unavailable',
     });
     await hanging.client('UNPAUSE');

@@ -3,26 +3,14 @@ import { z } from 'zod';
 import { ERROR_CODES, PlenaryError } from '../errors.ts';
 import { CHAT_MESSAGE, LOGGED_EVENT, ROSTER_PEER } from '../protocol/room.ts';
 import type { LoggedEvent, RoomSnapshot, RosterPeer } from '../protocol/room.ts';
-import {
-  FORMER_PLACEMENT,
-  GATEWAY,
-  PEER_FATE,
-  PLACEMENT,
-  ROOM_STANDING,
-  STORED_TRACK,
-  TRACK_FATE,
-} from '../room/room-store.ts';
-import type {
-  AttachedPeer,
-  FormerPlacement,
-  Gateway,
-  HeldPeer,
-  Placement,
-  RepublishedPeers,
-  RepublishedTracks,
-  RoomStanding,
-  StoredTrack,
-} from '../room/room-store.ts';
+import { FORMER_PLACEMENT, PLACEMENT } from '../room/placement-store.ts';
+import { GATEWAY } from '../room/gateway-store.ts';
+import { PEER_FATE, ROOM_STANDING, TRACK_FATE } from '../room/recovery-store.ts';
+import { STORED_TRACK } from '../room/room-log.ts';
+import type { AttachedPeer, FormerPlacement, Placement } from '../room/placement-store.ts';
+import type { Gateway } from '../room/gateway-store.ts';
+import type { HeldPeer, RepublishedPeers, RepublishedTracks, RoomStanding } from '../room/recovery-store.ts';
+import type { StoredTrack } from '../room/room-log.ts';
 import type { TrackId } from '../protocol/ids.ts';
 import { OPAQUE_TEXT } from '../protocol/text.ts';
 import { readable, readableOnes } from './malformed.ts';

@@ -2,12 +2,14 @@
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EVENT_ID } from '../protocol/ids.ts';
-import type { HeldPeer, StoredTrack } from '../room/room-store.ts';
+import type { HeldPeer } from '../room/recovery-store.ts';
+import type { StoredTrack } from '../room/room-log.ts';
 import { edge, mediaNode, peer, request, room, track } from '../testing/samples.ts';
 import { startRedisServer } from '../testing/redis-server.ts';
 import type { TestRedis } from '../testing/redis-server.ts';
 import { KEYS } from '../testing/store-keys.ts';
-import { RedisRoomStore } from './redis-room-store.ts';
+import type { RoomStores } from '../room/room-stores.ts';
+import { redisRoomStores } from './redis-room-stores.ts';
 import { scriptRunner } from './run-script.ts';
 
 const ROOM = room('standup');
@@ -20,11 +22,13 @@ const WHOLE_READS = ['hgetall', 'hvals', 'hkeys', 'lrange', 'xrange', 'smembers'
 
 let server: TestRedis;
 let redis: Redis;
-let rooms: RedisRoomStore;
+let placements: RoomStores['placements'];
+let roomLog: RoomStores['roomLog'];
+let recovery: RoomStores['recovery'];
 beforeAll(async () => {
   server = await startRedisServer();
   redis = new Redis(server.url, { maxRetriesPerRequest: 0 });
-  rooms = new RedisRoomStore(redis, scriptRunner(redis), KEYS);
+  ({ placements, roomLog, recovery } = redisRoomStores({ redis, run: scriptRunner(redis), keys: KEYS }));
 });
 afterAll(async () => {
   redis.disconnect();
@@ -49,7 +53,7 @@ async function fill(): Promise<{ readonly held: HeldPeer[]; readonly tracks: Sto
   for (let person = 0; person < PEOPLE; person += 1) {
     const peerId = peer(`peer-${person}`);
     const requestId = request(`r-${person}`);
-    const { epoch, holdEpoch, mediaNodeId } = await rooms.placePeer({
+    const { epoch, holdEpoch, mediaNodeId } = await placements.placePeer({
       roomId: ROOM,
       peerId,
       requestId,
@@ -58,7 +62,7 @@ async function fill(): Promise<{ readonly held: HeldPeer[]; readonly tracks: Sto
       maxPeers: 1_000,
     });
     const entry = { peerId, displayName: peerId, role: 'speaker' as const };
-    const { self, sequence } = await rooms.joinPeer(ROOM, entry, epoch);
+    const { self, sequence } = await roomLog.joinPeer(ROOM, entry, epoch);
     const { joinedAtMs } = self;
     held.push({
       ...entry,
@@ -80,7 +84,7 @@ async function fill(): Promise<{ readonly held: HeldPeer[]; readonly tracks: Sto
         source: 'microphone',
         paused: false,
       };
-      await rooms.publishTrack(ROOM, stored);
+      await roomLog.publishTrack(ROOM, stored);
       tracks.push(stored);
     }
   }
@@ -91,14 +95,14 @@ describe('what scripts cost', () => {
   it('[ST11] peers that are published again after a loss cost the same, however many tracks others have', async () => {
     const { held } = await fill();
     await redis.del(KEYS.room(ROOM).placements);
-    const reads = await wholeReadsOf(() => rooms.republishPeers(ROOM, EDGE, held, EVENT_ID.parse('0-0')));
+    const reads = await wholeReadsOf(() => recovery.republishPeers(ROOM, EDGE, held, EVENT_ID.parse('0-0')));
     expect(reads).toBeLessThanOrEqual(1);
   });
 
   it('[ST11] a join reads the tracks and the chat once, which its answer holds, and nothing else', async () => {
     await fill();
     const peerId = peer('newcomer');
-    const { epoch } = await rooms.placePeer({
+    const { epoch } = await placements.placePeer({
       roomId: ROOM,
       peerId,
       requestId: request('r-new'),
@@ -107,7 +111,11 @@ describe('what scripts cost', () => {
       maxPeers: 1_000,
     });
     const reads = await wholeReadsOf(async () => {
-      const { snapshot } = await rooms.joinPeer(ROOM, { peerId, displayName: 'New', role: 'speaker' }, epoch);
+      const { snapshot } = await roomLog.joinPeer(
+        ROOM,
+        { peerId, displayName: 'New', role: 'speaker' },
+        epoch,
+      );
       expect(snapshot.tracks).toHaveLength(PEOPLE * TRACKS_EACH);
     });
     expect(reads).toBe(2);
@@ -119,16 +127,16 @@ describe('what scripts cost', () => {
     if (first === undefined || own === undefined) throw new Error('nobody is there');
     const { peerId, epoch, requestId } = first;
     // The first message counts what is there, and the others go on from that.
-    await rooms.postChat({ roomId: ROOM, peerId, requestId: request('first'), text: 'hello' });
+    await roomLog.postChat({ roomId: ROOM, peerId, requestId: request('first'), text: 'hello' });
     const reads = await wholeReadsOf(async () => {
-      await rooms.publishTrack(ROOM, { ...own, trackId: track('another') });
-      await rooms.setTrackPaused(ROOM, own.trackId, true);
-      await rooms.endTracks(ROOM, [own.trackId], 'unpublished');
-      await rooms.attachPeer(ROOM, peerId, epoch, EDGE);
-      await rooms.confirmToken(ROOM, peerId, 2);
-      await rooms.settlePeer(ROOM, peerId, epoch);
-      await rooms.placementOf(ROOM, peerId);
-      await rooms.postChat({ roomId: ROOM, peerId, requestId, text: 'hello' });
+      await roomLog.publishTrack(ROOM, { ...own, trackId: track('another') });
+      await roomLog.setTrackPaused(ROOM, own.trackId, true);
+      await roomLog.endTracks(ROOM, [own.trackId], 'unpublished');
+      await placements.attachPeer(ROOM, peerId, epoch, EDGE);
+      await placements.confirmToken(ROOM, peerId, 2);
+      await placements.settlePeer(ROOM, peerId, epoch);
+      await placements.placementOf(ROOM, peerId);
+      await roomLog.postChat({ roomId: ROOM, peerId, requestId, text: 'hello' });
     });
     expect(reads).toBe(0);
   });
@@ -138,7 +146,7 @@ describe('what scripts cost', () => {
     const [first] = held;
     if (first === undefined) throw new Error('nobody is there');
     const reads = await wholeReadsOf(async () => {
-      const events = await rooms.removePeer(ROOM, first.peerId, first.epoch, 'left');
+      const events = await roomLog.removePeer(ROOM, first.peerId, first.epoch, 'left');
       expect(events).toHaveLength(TRACKS_EACH + 1);
     });
     expect(reads).toBe(0);
@@ -146,12 +154,12 @@ describe('what scripts cost', () => {
 
   it('[ST11] tracks that are published again after a loss do not read the log', async () => {
     const { tracks } = await fill();
-    await rooms.endTracks(
+    await roomLog.endTracks(
       ROOM,
       tracks.map(({ trackId }) => trackId),
       'node_lost',
     );
-    const reads = await wholeReadsOf(() => rooms.republishTracks(ROOM, NODE, tracks));
+    const reads = await wholeReadsOf(() => recovery.republishTracks(ROOM, NODE, tracks));
     expect(reads).toBeLessThanOrEqual(1);
   });
 });

@@ -24,7 +24,7 @@ afterEach(async () => {
 });
 
 const place = async (name: string, replacesEpoch?: Epoch) =>
-  store.rooms.placePeer({
+  store.placements.placePeer({
     roomId: ROOM,
     peerId: peer(name),
     requestId: request(`join-${name}`),
@@ -64,9 +64,9 @@ describe('a failover by Sentinels', () => {
     await waitFor('the new primary', () => told.at(-1) === true, FAILOVER_WITHIN_MS);
     expect(told[0]).toBe(false);
 
-    await waitFor('it to answer', async () => (await store.rooms.lastEventId(ROOM)) !== undefined);
-    expect(await store.rooms.placementOf(ROOM, peer('bob'))).toBeUndefined();
-    expect(await store.rooms.placementOf(ROOM, peer('ann'))).toEqual(kept);
+    await waitFor('it to answer', async () => (await store.roomLog.lastEventId(ROOM)) !== undefined);
+    expect(await store.placements.placementOf(ROOM, peer('bob'))).toBeUndefined();
+    expect(await store.placements.placementOf(ROOM, peer('ann'))).toEqual(kept);
     // It takes writes once its own replica follows.
     await waitFor('the new primary to take writes', () => place('cem'), FAILOVER_WITHIN_MS);
     expect((await place('bob')).epoch).toBeGreaterThan(moved.epoch);

@@ -46,7 +46,7 @@ async function connect(address: StoreAddress) {
 }
 
 const join = async (store: ClusterStore) =>
-  store.rooms.placePeer({
+  store.placements.placePeer({
     roomId: room('standup'),
     peerId: peer('ann'),
     requestId: request('r1'),
@@ -193,7 +193,7 @@ describe('a store that answers PING and refuses writes', () => {
     // What is asked of that master tells of it.
     await waitFor('the refusal to be noticed', async () => {
       for (let index = 0; index < 8; index += 1)
-        await store.rooms
+        await store.placements
           .placePeer({
             roomId: room(`room-${index}`),
             peerId: peer('ann'),

@@ -62,7 +62,7 @@ describe('the Redis users', () => {
     expect(await ofEdge.registry.announceEdge(edgeRecord('edge-a'), 60_000)).toEqual({ refused: null });
     const limits = { maxPeers: 10, maxRooms: 10 };
     await ofEdge.tenants.claim(tenant('acme'), { roomId, peerId: ann }, limits, 60_000);
-    const { epoch } = await ofEdge.rooms.placePeer({
+    const { epoch } = await ofEdge.placements.placePeer({
       roomId,
       peerId: ann,
       requestId: request('r1'),
@@ -70,7 +70,7 @@ describe('the Redis users', () => {
       mediaNodeId: mediaNode('node-a'),
       maxPeers: 10,
     });
-    await ofEdge.rooms.joinPeer(roomId, { peerId: ann, displayName: 'Ann', role: 'speaker' }, epoch);
+    await ofEdge.roomLog.joinPeer(roomId, { peerId: ann, displayName: 'Ann', role: 'speaker' }, epoch);
     const microphone = {
       trackId: track('t1'),
       peerId: ann,
@@ -80,12 +80,12 @@ describe('the Redis users', () => {
       epoch,
       homeNodeId: mediaNode('node-a'),
     } as const;
-    await ofNode.rooms.publishTrack(roomId, microphone);
-    await ofNode.rooms.republishTracks(roomId, mediaNode('node-a'), [microphone]);
-    await ofNode.rooms.setTrackPaused(roomId, microphone.trackId, true);
-    expect((await ofEdge.rooms.view(roomId)).tracks).toMatchObject([{ trackId: 't1', paused: true }]);
-    await ofNode.rooms.endTracks(roomId, [microphone.trackId], 'unpublished');
-    await ofEdge.rooms.removePeer(roomId, ann, epoch, 'left');
+    await ofNode.roomLog.publishTrack(roomId, microphone);
+    await ofNode.recovery.republishTracks(roomId, mediaNode('node-a'), [microphone]);
+    await ofNode.roomLog.setTrackPaused(roomId, microphone.trackId, true);
+    expect((await ofEdge.placements.view(roomId)).tracks).toMatchObject([{ trackId: 't1', paused: true }]);
+    await ofNode.roomLog.endTracks(roomId, [microphone.trackId], 'unpublished');
+    await ofEdge.roomLog.removePeer(roomId, ann, epoch, 'left');
     await ofEdge.tenants.release(tenant('acme'), { roomId, peerId: ann });
     expect(await ofOperator.registry.liveMediaNodes()).toHaveLength(1);
     expect(await ofOperator.registry.liveEdges()).toHaveLength(1);

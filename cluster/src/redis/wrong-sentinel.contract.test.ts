@@ -91,7 +91,7 @@ describe('Sentinels of which the first one is wrong', () => {
       const wrong = { host: '127.0.0.1', port: await start(folder, servers) };
       const store = await connectTestStore({ ...address, sentinels: [wrong, ...address.sentinels] });
       stops.push(() => store.close());
-      const placed = await store.rooms.placePeer({
+      const placed = await store.placements.placePeer({
         roomId: room('standup'),
         peerId: peer('ann'),
         requestId: request('r1'),

@@ -1,12 +1,17 @@
 import type { ClusterStore } from '../redis/connect.ts';
 import type { Registry } from '../registry/registry.ts';
-import type { RoomStore } from '../room/room-store.ts';
+import type { GatewayStore } from '../room/gateway-store.ts';
+import type { RecoveryStore } from '../room/recovery-store.ts';
+import type { RoomLog } from '../room/room-log.ts';
+import type { RoomStores } from '../room/room-stores.ts';
 
 /** What the contract of a store is about. */
-export type StorePorts = Pick<ClusterStore, 'registry' | 'rooms' | 'tenants' | 'close'>;
+export type StorePorts = Pick<ClusterStore, keyof RoomStores | 'registry' | 'tenants' | 'close'>;
 
 /** What media nodes ask of the store; edges may ask some of it as well. */
-const OF_MEDIA_NODES: ReadonlySet<string | symbol> = new Set<keyof Registry | keyof RoomStore>([
+const OF_MEDIA_NODES: ReadonlySet<string | symbol> = new Set<
+  keyof Registry | keyof RoomLog | keyof RecoveryStore | keyof GatewayStore
+>([
   'claimPortSlice',
   'announceMediaNode',
   'withdrawMediaNode',
@@ -25,7 +30,10 @@ const OF_MEDIA_NODES: ReadonlySet<string | symbol> = new Set<keyof Registry | ke
 export function byKind(edge: StorePorts, mediaNode: StorePorts): StorePorts {
   return {
     registry: split(edge.registry, mediaNode.registry),
-    rooms: split(edge.rooms, mediaNode.rooms),
+    placements: edge.placements,
+    roomLog: split(edge.roomLog, mediaNode.roomLog),
+    recovery: split(edge.recovery, mediaNode.recovery),
+    gateways: mediaNode.gateways,
     tenants: edge.tenants,
     close: async () => {
       await Promise.all([edge.close(), mediaNode.close()]);

@@ -5,7 +5,7 @@ import { DEFAULT_NAMESPACE } from '../namespace.ts';
 import { PlenaryError } from '../errors.ts';
 import { silentLogger } from '../process/logging.ts';
 import { connectClusterStore } from '../redis/connect.ts';
-import type { PlaceRequest, RoomStore } from '../room/room-store.ts';
+import type { PlacementStore, PlaceRequest } from '../room/placement-store.ts';
 import { PLACER_TASK, STORE_ADDRESS } from './placer-process.ts';
 import type { LoadPlan, LoadResult, PlacerAnswer, RaceAnswer } from './placer-process.ts';
 import { edge, mediaNode, peer, request, room } from './samples.ts';
@@ -15,7 +15,7 @@ import { waitFor } from './wait-for.ts';
 const TICK_MS = 1;
 
 async function race(
-  rooms: RoomStore,
+  placements: PlacementStore,
   requests: readonly PlaceRequest[],
   atMs: number,
 ): Promise<RaceAnswer[]> {
@@ -23,7 +23,7 @@ async function race(
   return Promise.all(
     requests.map(async (placing): Promise<RaceAnswer> => {
       try {
-        return { placement: await rooms.placePeer(placing) };
+        return { placement: await placements.placePeer(placing) };
       } catch (error) {
         if (error instanceof PlenaryError) return { refused: error.code };
         throw error;
@@ -33,7 +33,7 @@ async function race(
 }
 
 /** Places ever new peers into ever new rooms. */
-async function load(rooms: RoomStore, plan: LoadPlan): Promise<LoadResult> {
+async function load(placements: PlacementStore, plan: LoadPlan): Promise<LoadResult> {
   const latenciesMs: number[] = [];
   let [begun, failed] = [0, 0];
   const startMs = performance.now();
@@ -44,8 +44,8 @@ async function load(rooms: RoomStore, plan: LoadPlan): Promise<LoadResult> {
     const peerId = peer(`peer-${begun}`);
     begun += 1;
     try {
-      const home = plan.readsRoom ? await homeOf(rooms, roomId) : mediaNode('node-a');
-      await rooms.placePeer({
+      const home = plan.readsRoom ? await homeOf(placements, roomId) : mediaNode('node-a');
+      await placements.placePeer({
         roomId,
         peerId,
         requestId: request('join'),
@@ -65,8 +65,8 @@ async function load(rooms: RoomStore, plan: LoadPlan): Promise<LoadResult> {
 }
 
 /** The node that hosts the room already, as the ladder packs small rooms. */
-async function homeOf(rooms: RoomStore, roomId: PlaceRequest['roomId']) {
-  const [hosting] = (await rooms.view(roomId)).occupancy.peersByNode.keys();
+async function homeOf(placements: PlacementStore, roomId: PlaceRequest['roomId']) {
+  const [hosting] = (await placements.view(roomId)).occupancy.peersByNode.keys();
   return hosting ?? mediaNode('node-a');
 }
 
@@ -106,8 +106,10 @@ process.on('disconnect', () => {
 process.on('message', (message) => {
   const task = PLACER_TASK.parse(message);
   if (task.type === 'race')
-    void race(store.rooms, task.requests, task.atMs).then((answers) => answer({ type: 'race', answers }));
-  else void load(store.rooms, task.plan).then((result) => answer({ type: 'load', result }));
+    void race(store.placements, task.requests, task.atMs).then((answers) =>
+      answer({ type: 'race', answers }),
+    );
+  else void load(store.placements, task.plan).then((result) => answer({ type: 'load', result }));
 });
 await waitFor('the store', () => store.isAvailable());
 answer({ type: 'ready' });

@@ -7,8 +7,8 @@ import { ERROR_CODES } from '../errors.ts';
 import { EPOCH } from '../protocol/edge-media.ts';
 import { EDGE_ID, MEDIA_NODE_ID, PEER_ID, REQUEST_ID, ROOM_ID } from '../protocol/ids.ts';
 import type { StoreAddress } from '../redis/store-address.ts';
-import { PLACEMENT } from '../room/room-store.ts';
-import type { PlaceRequest } from '../room/room-store.ts';
+import { PLACEMENT } from '../room/placement-store.ts';
+import type { PlaceRequest } from '../room/placement-store.ts';
 
 const MAIN = fileURLToPath(new URL('./placer-main.ts', import.meta.url));
 

@@ -8,8 +8,11 @@ import { connectClusterStore } from '../redis/connect.ts';
 import type { ClusterStore } from '../redis/connect.ts';
 import type { StoreAddress } from '../redis/store-address.ts';
 import { describeRegistry } from '../registry/registry.contract.ts';
-import { describeRepublishing } from '../room/republishing.contract.ts';
-import { describeRoomStore } from '../room/room-store.contract.ts';
+import { describeGatewayStore } from '../room/gateway-store.contract.ts';
+import { describePlacementStore } from '../room/placement-store.contract.ts';
+import { describeRecoveryStore } from '../room/recovery-store.contract.ts';
+import { describeRoomLog } from '../room/room-log.contract.ts';
+import type { RoomsUnderTest } from './rooms-under-test.ts';
 import { describeTenantStore } from '../tenant/tenant-store.contract.ts';
 import type { TestStore } from './redis-server.ts';
 import { byKind } from './by-kind.ts';
@@ -129,8 +132,8 @@ class StoreInspector {
   }
 }
 
-export type StoreSuite = 'registry' | 'rooms' | 'republishing' | 'tenants';
-const EVERY_SUITE: readonly StoreSuite[] = ['registry', 'rooms', 'republishing', 'tenants'];
+const EVERY_SUITE = ['registry', 'placements', 'room log', 'gateways', 'recovery', 'tenants'] as const;
+export type StoreSuite = (typeof EVERY_SUITE)[number];
 
 /**
  * Runs contract suites, all of them unless told, on one kind of store; each test begins with an empty one. What media nodes ask
@@ -182,17 +185,19 @@ export function describeStoreContracts(
       };
     });
 
-  if (suites.includes('rooms'))
-    describeRoomStore(version, async () => {
-      const store = await open();
-      return { rooms: store.rooms, leftOver: () => inspector.countKeys(), close: () => store.close() };
-    });
+  const openRooms = async (): Promise<RoomsUnderTest> => {
+    const stores = await open();
+    return { stores, leftOver: () => inspector.countKeys(), close: () => stores.close() };
+  };
+  if (suites.includes('placements')) describePlacementStore(version, openRooms);
+  if (suites.includes('room log')) describeRoomLog(version, openRooms);
+  if (suites.includes('gateways')) describeGatewayStore(version, openRooms);
 
-  if (suites.includes('republishing'))
-    describeRepublishing(version, async () => {
+  if (suites.includes('recovery'))
+    describeRecoveryStore(version, async () => {
       const store = await open();
       return {
-        rooms: store.rooms,
+        stores: store,
         flush: () => inspector.flush(),
         keep: () => inspector.keepRooms(),
         passTime: (byMs) => inspector.setRoomsBack(byMs),

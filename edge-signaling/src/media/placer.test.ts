@@ -9,11 +9,11 @@ describe('Placer', () => {
   it('[SE4] has nobody admitted whose session another edge took up since', async () => {
     const { parts, placer, requestOf, link } = await placing();
     const { peerId, epoch, holdEpoch } = await parts.place('ann', 'node');
-    await parts.rooms.attachPeer(ROOM, peerId, epoch, edge('other'));
-    const taken = await parts.rooms.placementOf(ROOM, peerId);
+    await parts.placements.attachPeer(ROOM, peerId, epoch, edge('other'));
+    const taken = await parts.placements.placementOf(ROOM, peerId);
     const request = await requestOf({ replaces: epoch, heldUnder: () => holdEpoch });
     await expect(placer.host(request)).rejects.toMatchObject({ code: 'stale_epoch' });
-    expect(await parts.rooms.placementOf(ROOM, peerId)).toEqual(taken);
+    expect(await parts.placements.placementOf(ROOM, peerId)).toEqual(taken);
     expect(link.asked).toEqual([]);
   });
 
@@ -28,7 +28,7 @@ describe('Placer', () => {
     };
     const hosted = await placer.host(await requestOf({ replaces: first.epoch }));
     expect(hosted.placement.epoch).toBeGreaterThan(dropped.epoch);
-    expect(await parts.rooms.placementOf(ROOM, peer('ann'))).toEqual(hosted.placement);
+    expect(await parts.placements.placementOf(ROOM, peer('ann'))).toEqual(hosted.placement);
   });
 
   it('[SE11] tries no node whose link is down, however many are still announced', async () => {

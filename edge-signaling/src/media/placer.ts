@@ -19,7 +19,7 @@ import type {
   PlacedPeer,
   Placement,
   PlacementLimits,
-  RoomStore,
+  PlacementStore,
   RoomView,
   TrackHome,
 } from '@plenary/cluster';
@@ -105,7 +105,7 @@ export interface PlacerSettings {
   readonly datacenter: DatacenterId;
   /** Where to look when neither token nor client say more. */
   readonly datacenterOrder: readonly DatacenterId[];
-  readonly rooms: RoomStore;
+  readonly placements: Pick<PlacementStore, 'placePeer'>;
   readonly directory: Directory;
   readonly links: MediaLinks;
   readonly admissions: AdmissionGates;
@@ -195,7 +195,7 @@ export class Placer {
     excluded: ReadonlySet<MediaNodeId>,
     replaces: Epoch | undefined,
   ): Promise<Placement> {
-    const { rooms, edgeId, directory, maxPeersPerRoom, maxPeersPerPerson } = this.#settings;
+    const { placements, edgeId, directory, maxPeersPerRoom, maxPeersPerPerson } = this.#settings;
     const { subject } = request;
     const mediaNodeId = await this.#choose(request, excluded);
     const first = {
@@ -211,13 +211,15 @@ export class Placer {
     const heldUnder = request.heldUnder === undefined ? {} : { heldUnder: request.heldUnder() };
     const placing =
       replaces === undefined
-        ? rooms.placePeer(first)
-        : rooms.placePeer({ ...first, replacesEpoch: replaces, ...heldUnder }).catch((fault: unknown) => {
-            // What this very join placed was removed meanwhile, by the end of an earlier try of it.
-            if (request.replaces !== undefined || toPlenaryError(fault).code !== 'peer_not_found')
-              throw fault;
-            return rooms.placePeer(first);
-          });
+        ? placements.placePeer(first)
+        : placements
+            .placePeer({ ...first, replacesEpoch: replaces, ...heldUnder })
+            .catch((fault: unknown) => {
+              // What this very join placed was removed meanwhile, by the end of an earlier try of it.
+              if (request.replaces !== undefined || toPlenaryError(fault).code !== 'peer_not_found')
+                throw fault;
+              return placements.placePeer(first);
+            });
     const placement = await placing;
     // To admit it all the same would make the node tell this edge of the peer, and not the one that holds it.
     if (request.heldUnder !== undefined && placement.edgeId !== edgeId)

@@ -8,7 +8,7 @@ describe('LocalRooms', () => {
     const parts = new EdgeParts();
     const placement = await parts.place('ann', 'node');
     parts.hold(placement);
-    const { localRooms, rooms } = parts;
+    const { localRooms, roomLog } = parts;
     const { mediaNodeId: homeNodeId, peerId } = placement;
     const [ended, living] = [track('ended'), track('living')];
     localRooms.tracksOf(ROOM).learn(
@@ -25,7 +25,7 @@ describe('LocalRooms', () => {
       previousId: EVENT_ID.parse('4-0'),
       event: { type: 'track.ended', trackId: ended, peerId: peer('ann'), reason: 'unpublished' },
     });
-    const { found } = await localRooms.tracksOf(ROOM).find(rooms, ROOM, [ended, living]);
+    const { found } = await localRooms.tracksOf(ROOM).find(roomLog, ROOM, [ended, living]);
     expect([...found.keys()]).toEqual([living]);
     expect(localRooms.newestEventId(ROOM)).toBe('5-0');
   });

@@ -1,4 +1,4 @@
-import { MemoryRoomStore } from '@plenary/cluster';
+import { MemoryRecoveryStore } from '@plenary/cluster';
 import type { RepublishedPeers } from '@plenary/cluster';
 import { peer, room } from '@plenary/cluster/testing/samples';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -10,11 +10,11 @@ const STORE_DISTANCE_MS = 30;
 /** Rooms count as being rebuilt for so long, in which every owner is to publish (SPEC RC2). */
 const REBUILD_MS = 3_000;
 
-class FarStore extends MemoryRoomStore {
+class FarStore extends MemoryRecoveryStore {
   published = 0;
 
   override async republishPeers(
-    ...command: Parameters<MemoryRoomStore['republishPeers']>
+    ...command: Parameters<MemoryRecoveryStore['republishPeers']>
   ): Promise<RepublishedPeers> {
     await new Promise((resolve) => setTimeout(resolve, STORE_DISTANCE_MS));
     this.published += 1;
@@ -31,14 +31,13 @@ describe('Republisher', () => {
   });
 
   it('[RC2] publishes 500 rooms to a store 30 ms away while they count as being rebuilt', async () => {
-    const store = new FarStore();
-    const parts = new EdgeParts(store);
+    const parts = new EdgeParts((rooms) => ({ recovery: new FarStore(rooms) }));
     const placement = await parts.place('ann', 'node');
     for (let index = 0; index < ROOMS; index += 1)
       parts.hold({ ...placement, peerId: peer(`peer-${index}`) }, undefined, room(`room-${index}`));
     const republisher = new Republisher({
       edgeId: OWN_EDGE,
-      rooms: store,
+      recovery: parts.recovery,
       isStoreAvailable: () => true,
       localRooms: parts.localRooms,
       keeper: { attachedElsewhere: () => undefined, endAsGone: () => undefined },
@@ -49,7 +48,7 @@ describe('Republisher', () => {
     });
     const published = republisher.all();
     await vi.advanceTimersByTimeAsync(REBUILD_MS);
-    expect(store.published).toBe(ROOMS);
+    expect(parts.recovery.published).toBe(ROOMS);
     await published;
     expect(parts.faults).toEqual([]);
   });

@@ -5,7 +5,7 @@ import {
   every,
   inBackground,
 } from '@plenary/cluster';
-import type { Epoch, Placement, RepublishedPeers, RoomStore } from '@plenary/cluster';
+import type { Epoch, Placement, RecoveryStore, RepublishedPeers } from '@plenary/cluster';
 import type { EdgeId, PeerId, RoomId } from '@plenary/cluster/ids';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { Departures } from '../session/departures.ts';
@@ -15,7 +15,7 @@ import type { LocalRooms } from './local-rooms.ts';
 
 export interface RepublisherSettings {
   readonly edgeId: EdgeId;
-  readonly rooms: RoomStore;
+  readonly recovery: Pick<RecoveryStore, 'republishPeers'>;
   readonly isStoreAvailable: () => boolean;
   readonly localRooms: LocalRooms;
   readonly keeper: Pick<SessionKeeper, 'attachedElsewhere' | 'endAsGone'>;
@@ -78,10 +78,10 @@ export class Republisher {
   }
 
   async #publish(roomId: RoomId): Promise<void> {
-    const { edgeId, rooms, localRooms, channel, metrics } = this.#settings;
+    const { edgeId, recovery, localRooms, channel, metrics } = this.#settings;
     const held = localRooms.sessionsIn(roomId).map((session) => session.held);
     if (held.length === 0) return;
-    const result = await rooms.republishPeers(roomId, edgeId, held, localRooms.newestEventId(roomId));
+    const result = await recovery.republishPeers(roomId, edgeId, held, localRooms.newestEventId(roomId));
     if (result.lostPeers > 0) metrics.repairs.inc({ what: 'peers' }, result.lostPeers);
     if (result.hasLostEvents) metrics.repairs.inc({ what: 'events' });
     localRooms.noteEvent(roomId, result.lastEventId);

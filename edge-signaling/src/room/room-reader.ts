@@ -1,45 +1,51 @@
 import { catchUp } from '@plenary/cluster';
-import type { CatchUp, RoomStanding, RoomStore, RoomView } from '@plenary/cluster';
+import type { CatchUp, RoomLog, RoomStanding, RoomStores, RoomView } from '@plenary/cluster';
 import type { EventId, RoomId } from '@plenary/cluster/ids';
 import type { LoggedEvent, RoomSnapshot } from '@plenary/cluster/protocol';
 import { SharedReads } from './shared-reads.ts';
 
+type ReadStores = Pick<RoomStores, 'placements' | 'roomLog' | 'recovery'>;
+
 /** Reads of rooms that clients ask for, shared by all who ask for the same (SPEC BU3). */
 export class RoomReader {
-  readonly #rooms: RoomStore;
+  readonly #stores: ReadStores;
   readonly #events = new SharedReads<LoggedEvent[] | undefined>();
   readonly #snapshots = new SharedReads<RoomSnapshot | undefined>();
-  readonly #pages = new SharedReads<Awaited<ReturnType<RoomStore['rosterPage']>>>();
+  readonly #pages = new SharedReads<Awaited<ReturnType<RoomLog['rosterPage']>>>();
   readonly #standings = new SharedReads<RoomStanding>();
   readonly #views = new SharedReads<RoomView>(0);
 
-  constructor(rooms: RoomStore) {
-    this.#rooms = rooms;
+  constructor(stores: ReadStores) {
+    this.#stores = stores;
   }
 
   /** @throws PlenaryError `store_unavailable`, as all of these do */
   async catchUp(roomId: RoomId, afterEventId: EventId): Promise<CatchUp> {
-    const rooms = this.#rooms;
+    const { roomLog } = this.#stores;
     return catchUp(
       {
         eventsAfter: async () =>
-          this.#events.read(`${roomId} ${afterEventId}`, async () => rooms.eventsAfter(roomId, afterEventId)),
-        snapshot: async () => this.#snapshots.read(roomId, async () => rooms.snapshot(roomId)),
+          this.#events.read(`${roomId} ${afterEventId}`, async () =>
+            roomLog.eventsAfter(roomId, afterEventId),
+          ),
+        snapshot: async () => this.#snapshots.read(roomId, async () => roomLog.snapshot(roomId)),
       },
       roomId,
       afterEventId,
     );
   }
 
-  async rosterPage(roomId: RoomId, cursor: string): ReturnType<RoomStore['rosterPage']> {
-    return this.#pages.read(`${roomId} ${cursor}`, async () => this.#rooms.rosterPage(roomId, cursor));
+  async rosterPage(roomId: RoomId, cursor: string): ReturnType<RoomLog['rosterPage']> {
+    return this.#pages.read(`${roomId} ${cursor}`, async () =>
+      this.#stores.roomLog.rosterPage(roomId, cursor),
+    );
   }
 
   async view(roomId: RoomId): Promise<RoomView> {
-    return this.#views.read(roomId, async () => this.#rooms.view(roomId));
+    return this.#views.read(roomId, async () => this.#stores.placements.view(roomId));
   }
 
   async standing(roomId: RoomId): Promise<RoomStanding> {
-    return this.#standings.read(roomId, async () => this.#rooms.standing(roomId));
+    return this.#standings.read(roomId, async () => this.#stores.recovery.standing(roomId));
   }
 }

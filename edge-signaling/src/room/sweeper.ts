@@ -1,5 +1,5 @@
 import { sideBySide, every } from '@plenary/cluster';
-import type { Clock, Placement, RoomStore } from '@plenary/cluster';
+import type { Clock, Placement, PlacementStore, RoomLog } from '@plenary/cluster';
 import type { EdgeId, MediaNodeId, PeerId, RoomId, TrackId } from '@plenary/cluster/ids';
 import type { MediaLinks } from '../media/control-links.ts';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
@@ -21,7 +21,8 @@ const PEERS_AT_ONCE = 8;
 
 export interface SweeperSettings {
   readonly edgeId: EdgeId;
-  readonly rooms: RoomStore;
+  readonly placements: Pick<PlacementStore, 'formerPlacement' | 'all' | 'view'>;
+  readonly roomLog: Pick<RoomLog, 'endTracks' | 'removePeer'>;
   readonly isStoreAvailable: () => boolean;
   readonly localRooms: LocalRooms;
   readonly departures: Pick<Departures, 'depart'>;
@@ -118,9 +119,9 @@ export class Sweeper {
   }
 
   async #sweepRoom(roomId: RoomId): Promise<void> {
-    const { rooms, localRooms, edgeId } = this.#settings;
-    const placements = await rooms.placements(roomId);
-    const missing = placements.filter(({ peerId }) => localRooms.find(peerId) === undefined);
+    const { placements, localRooms, edgeId } = this.#settings;
+    const placed = await placements.all(roomId);
+    const missing = placed.filter(({ peerId }) => localRooms.find(peerId) === undefined);
     const own = missing.filter((placement) => placement.edgeId === edgeId);
     this.#noteMissed(roomId, own);
     await sideBySide(missing, PEERS_AT_ONCE, (placement) =>
@@ -130,9 +131,9 @@ export class Sweeper {
     );
     this.#seek(
       roomId,
-      new Set(placements.map((placement) => placement.edgeId).filter((holder) => holder !== edgeId)),
+      new Set(placed.map((placement) => placement.edgeId).filter((holder) => holder !== edgeId)),
     );
-    await this.#endLostTracks(roomId, placements);
+    await this.#endLostTracks(roomId, placed);
   }
 
   async #judge(roomId: RoomId, placement: Placement): Promise<void> {
@@ -222,18 +223,18 @@ export class Sweeper {
     placement: Placement,
     reason: 'node_lost' | 'connection_lost',
   ): Promise<void> {
-    const { rooms, channel, metrics } = this.#settings;
+    const { roomLog, channel, metrics } = this.#settings;
     const { peerId, epoch, holdEpoch } = placement;
-    const events = await rooms.removePeer(roomId, peerId, epoch, reason, holdEpoch);
+    const events = await roomLog.removePeer(roomId, peerId, epoch, reason, holdEpoch);
     if (events.length > 0) metrics.swept.inc({ reason });
     channel.publishEvents(roomId, events);
   }
 
   /** Ends tracks whose node is gone, and those of placements that were replaced: nobody else would (SPEC SE14). */
-  async #endLostTracks(roomId: RoomId, placements: readonly Placement[]): Promise<void> {
-    const { rooms, channel, missingForMs, leaseMs, links } = this.#settings;
-    const { tracks } = await rooms.view(roomId);
-    const epochs = new Map(placements.map(({ peerId, epoch }) => [peerId, epoch]));
+  async #endLostTracks(roomId: RoomId, placed: readonly Placement[]): Promise<void> {
+    const { placements, roomLog, channel, missingForMs, leaseMs, links } = this.#settings;
+    const { tracks } = await placements.view(roomId);
+    const epochs = new Map(placed.map(({ peerId, epoch }) => [peerId, epoch]));
     const outdated = new Set(
       tracks
         .filter(({ peerId, epoch }) => epoch < (epochs.get(peerId) ?? Infinity))
@@ -248,11 +249,11 @@ export class Sweeper {
     });
     const trackIds: TrackId[] = [];
     await sideBySide(lost, PEERS_AT_ONCE, async ({ trackId, peerId, epoch }) => {
-      const former = outdated.has(trackId) ? await rooms.formerPlacement(roomId, peerId) : undefined;
+      const former = outdated.has(trackId) ? await placements.formerPlacement(roomId, peerId) : undefined;
       // Its peer is moving, and goes on there until it has moved (SPEC EP7).
       if (former?.epoch !== epoch) trackIds.push(trackId);
     });
     if (trackIds.length === 0) return;
-    channel.publishEvents(roomId, await rooms.endTracks(roomId, trackIds, 'node_lost'));
+    channel.publishEvents(roomId, await roomLog.endTracks(roomId, trackIds, 'node_lost'));
   }
 }

@@ -1,4 +1,4 @@
-import { MemoryRoomStore, PlenaryError } from '@plenary/cluster';
+import { MemoryPlacementStore, PlenaryError } from '@plenary/cluster';
 import type { Placement, StoredTrack } from '@plenary/cluster';
 import { edge, peer, room, track } from '@plenary/cluster/testing/samples';
 import { describe, expect, it } from 'vitest';
@@ -10,10 +10,11 @@ const RESUME_MS = 5_000;
 const LONG_MS = 60_000;
 
 /** @param missingForMs - for how long edges other than this one and all media nodes have been missing */
-function sweeping(missingForMs = 0, parts = new EdgeParts()) {
+function sweeping(missingForMs = 0, parts: EdgeParts = new EdgeParts()) {
   const sweeper = new Sweeper({
     edgeId: OWN_EDGE,
-    rooms: parts.rooms,
+    placements: parts.placements,
+    roomLog: parts.roomLog,
     isStoreAvailable: () => true,
     localRooms: parts.localRooms,
     departures: parts.departures(),
@@ -34,10 +35,10 @@ function sweeping(missingForMs = 0, parts = new EdgeParts()) {
 }
 
 /** A room that cannot be read, as one whose part of a Redis Cluster is away. */
-class BrokenRoomStore extends MemoryRoomStore {
-  override placements(...[roomId]: Parameters<MemoryRoomStore['placements']>) {
+class BrokenPlacements extends MemoryPlacementStore {
+  override all(...[roomId]: Parameters<MemoryPlacementStore['all']>) {
     if (roomId === BROKEN_ROOM) return Promise.reject(new PlenaryError('store_unavailable'));
-    return super.placements(roomId);
+    return super.all(roomId);
   }
 }
 const BROKEN_ROOM = room('broken');
@@ -66,11 +67,11 @@ describe('Sweeper', () => {
       peerIds: [ghost.peerId],
       edgeId: OWN_EDGE,
     });
-    expect(await parts.rooms.placementOf(ROOM, ghost.peerId)).toBeDefined();
+    expect(await parts.placements.placementOf(ROOM, ghost.peerId)).toBeDefined();
     await sweepLater(LONG_MS);
-    expect(await parts.rooms.placementOf(ROOM, ghost.peerId)).toBeUndefined();
+    expect(await parts.placements.placementOf(ROOM, ghost.peerId)).toBeUndefined();
     expect(link.payloads('peer.drop')).toEqual([placedOf(ghost)]);
-    expect(await parts.rooms.placementOf(ROOM, held.peerId)).toBeDefined();
+    expect(await parts.placements.placementOf(ROOM, held.peerId)).toBeDefined();
   });
 
   it('[HE3] asks the other edges for many sessions in one message', async () => {
@@ -89,10 +90,10 @@ describe('Sweeper', () => {
     const sought = await parts.place('sought', 'node');
     sweeper.note(ROOM);
     await sweeper.sweep();
-    await parts.rooms.attachPeer(ROOM, sought.peerId, sought.epoch, edge('other'));
+    await parts.placements.attachPeer(ROOM, sought.peerId, sought.epoch, edge('other'));
     await sweepLater(LONG_MS);
     await sweepLater(LONG_MS);
-    expect(await parts.rooms.placementOf(ROOM, sought.peerId)).toBeDefined();
+    expect(await parts.placements.placementOf(ROOM, sought.peerId)).toBeDefined();
   });
 
   it('[SE13] sweeps a room that was noted although nobody of it is here, and tells holders of sessions of theirs', async () => {
@@ -100,12 +101,12 @@ describe('Sweeper', () => {
     const left = await parts.place('left', 'node');
     await parts.place('elsewhere', 'node', undefined, edge('other'));
     await sweepLater(LONG_MS);
-    expect(await parts.rooms.placementOf(ROOM, left.peerId)).toBeDefined();
+    expect(await parts.placements.placementOf(ROOM, left.peerId)).toBeDefined();
     sweeper.note(ROOM);
     await sweeper.sweep();
     await sweepLater(5_000);
     await sweepLater(LONG_MS);
-    expect(await parts.rooms.placementOf(ROOM, left.peerId)).toBeUndefined();
+    expect(await parts.placements.placementOf(ROOM, left.peerId)).toBeUndefined();
     expect(parts.channel.told).toContainEqual({ type: 'room.sought', roomId: ROOM, edgeId: edge('other') });
   });
 
@@ -113,23 +114,23 @@ describe('Sweeper', () => {
     const { parts, sweeper, sweepLater } = sweeping();
     parts.links.add('node');
     const first = await parts.place('ann', 'node');
-    await parts.rooms.publishTrack(ROOM, stored('old', first));
+    await parts.roomLog.publishTrack(ROOM, stored('old', first));
     const second = await parts.place('ann', 'node', first.epoch);
-    await parts.rooms.publishTrack(ROOM, stored('new', second));
+    await parts.roomLog.publishTrack(ROOM, stored('new', second));
     parts.hold(second);
     await sweeper.sweep();
-    expect((await parts.rooms.view(ROOM)).tracks).toHaveLength(2);
+    expect((await parts.placements.view(ROOM)).tracks).toHaveLength(2);
     await sweepLater(5_000);
-    expect((await parts.rooms.view(ROOM)).tracks.map(({ trackId }) => trackId)).toEqual(['new']);
+    expect((await parts.placements.view(ROOM)).tracks.map(({ trackId }) => trackId)).toEqual(['new']);
   });
 
   it('[EP7] keeps the tracks that a peer which moves has where it goes on, until it has moved', async () => {
     const { parts, sweepLater } = sweeping();
     parts.links.add('node');
     const first = await parts.place('ann', 'node');
-    await parts.rooms.publishTrack(ROOM, stored('old', first));
+    await parts.roomLog.publishTrack(ROOM, stored('old', first));
     const { peerId, requestId, edgeId, epoch } = first;
-    const second = await parts.rooms.placePeer({
+    const second = await parts.placements.placePeer({
       roomId: ROOM,
       peerId,
       requestId,
@@ -141,10 +142,10 @@ describe('Sweeper', () => {
     });
     parts.hold(second);
     for (let sweep = 0; sweep < 3; sweep += 1) await sweepLater(5_000);
-    expect((await parts.rooms.view(ROOM)).tracks).toHaveLength(1);
-    await parts.rooms.settlePeer(ROOM, peerId, second.epoch);
+    expect((await parts.placements.view(ROOM)).tracks).toHaveLength(1);
+    await parts.placements.settlePeer(ROOM, peerId, second.epoch);
     for (let sweep = 0; sweep < 2; sweep += 1) await sweepLater(5_000);
-    expect((await parts.rooms.view(ROOM)).tracks).toEqual([]);
+    expect((await parts.placements.view(ROOM)).tracks).toEqual([]);
   });
 
   it('[SE7] asks a media node of a peer whose edge is missing, and does not take the peer from that edge', async () => {
@@ -155,21 +156,24 @@ describe('Sweeper', () => {
     sweeper.note(ROOM);
     await sweeper.sweep();
     expect(link.asked).toEqual([{ name: 'peer.ask', payload: placedOf(talking) }]);
-    expect(await parts.rooms.placementOf(ROOM, talking.peerId)).toBeDefined();
+    expect(await parts.placements.placementOf(ROOM, talking.peerId)).toBeDefined();
     link.answer = () => ({ alive: false });
     await sweeper.sweep();
-    expect(await parts.rooms.placementOf(ROOM, talking.peerId)).toBeUndefined();
+    expect(await parts.placements.placementOf(ROOM, talking.peerId)).toBeUndefined();
   });
 
   it('[SE13] one room that cannot be read costs no other one its sweep', async () => {
-    const { parts, sweeper, sweepLater } = sweeping(0, new EdgeParts(new BrokenRoomStore()));
+    const { parts, sweeper, sweepLater } = sweeping(
+      0,
+      new EdgeParts((rooms) => ({ placements: new BrokenPlacements(rooms) })),
+    );
     sweeper.note(BROKEN_ROOM);
     parts.links.add('node');
     const ghost = await parts.place('ghost', 'node');
     sweeper.note(ROOM);
     await sweeper.sweep();
     await sweepLater(LONG_MS);
-    expect(await parts.rooms.placementOf(ROOM, ghost.peerId)).toBeUndefined();
+    expect(await parts.placements.placementOf(ROOM, ghost.peerId)).toBeUndefined();
   });
 
   it('[SE7] one peer whose media node does not answer costs no other one its sweep', async () => {
@@ -184,6 +188,6 @@ describe('Sweeper', () => {
     const second = await parts.place('second', 'well', undefined, edge('missing'));
     sweeper.note(ROOM);
     await sweeper.sweep();
-    expect(await parts.rooms.placementOf(ROOM, second.peerId)).toBeUndefined();
+    expect(await parts.placements.placementOf(ROOM, second.peerId)).toBeUndefined();
   });
 });

@@ -1,5 +1,5 @@
 import { forgetOldest, PlenaryError, toPlenaryError } from '@plenary/cluster';
-import type { RoomStore, StoredTrack, TrackHome } from '@plenary/cluster';
+import type { RoomLog, StoredTrack, TrackHome } from '@plenary/cluster';
 import type { MediaNodeId, PeerId, RoomId, TrackId } from '@plenary/cluster/ids';
 
 /** Tracks of a room that are kept at most; the oldest go first. */
@@ -40,12 +40,16 @@ export class TrackCache {
   }
 
   /** Finds tracks, asking the store only for those that are not known. Never throws: see {@link FoundTracks}. */
-  async find(store: RoomStore, roomId: RoomId, trackIds: readonly TrackId[]): Promise<FoundTracks> {
+  async find(
+    roomLog: Pick<RoomLog, 'tracks'>,
+    roomId: RoomId,
+    trackIds: readonly TrackId[],
+  ): Promise<FoundTracks> {
     const unknown = trackIds.filter((trackId) => !this.#tracks.has(trackId));
     let whyMissing = new PlenaryError('track_not_found');
     if (unknown.length > 0) {
       try {
-        this.learn(await store.tracks(roomId, unknown));
+        this.learn(await roomLog.tracks(roomId, unknown));
       } catch (fault) {
         // Those that are known are not held up by the others, which fail with this reason.
         whyMissing = toPlenaryError(fault);

@@ -1,5 +1,5 @@
 /** What a client asks for that is so already does nothing, and costs nothing but the look at its frame. */
-import { MemoryRoomStore } from '@plenary/cluster';
+import { MemoryPlacementStore } from '@plenary/cluster';
 import { CONSUMER_ID } from '@plenary/cluster/ids';
 import { CLIENT_REQUESTS } from '@plenary/cluster/protocol';
 import type { ClientRequest, ClientRequestName } from '@plenary/cluster/protocol';
@@ -36,18 +36,18 @@ const ANSWERED_ANEW: Partial<Record<ClientRequestName, string>> = {
   sync: 'asks how things stand now',
 };
 
-class CountingRooms extends MemoryRoomStore {
+class CountingPlacements extends MemoryPlacementStore {
   settled = 0;
 
-  override async settlePeer(...parameters: Parameters<MemoryRoomStore['settlePeer']>): Promise<void> {
+  override async settlePeer(...parameters: Parameters<MemoryPlacementStore['settlePeer']>): Promise<void> {
     this.settled += 1;
     await super.settlePeer(...parameters);
   }
 }
 
 async function somebody() {
-  const rooms = new CountingRooms();
-  const parts = new EdgeParts(rooms);
+  const parts = new EdgeParts((rooms) => ({ placements: new CountingPlacements(rooms) }));
+  const { placements } = parts;
   const { links, localRooms, channel, metrics, reportFault, clock } = parts;
   const link = links.add('node');
   // As a media node answers what is so already.
@@ -74,7 +74,8 @@ async function somebody() {
     },
   ]);
   const services = {
-    rooms,
+    placements,
+    roomLog: parts.roomLog,
     links,
     clock,
     localRooms,
@@ -83,7 +84,7 @@ async function somebody() {
     reportFault,
     departures: parts.departures(),
   };
-  return { services, connection, session, rooms };
+  return { services, connection, session, placements };
 }
 
 const consumerId = CONSUMER_ID.parse('gone');
@@ -197,7 +198,7 @@ describe('what is so already', () => {
     // What is settled by the first is so from then on.
     await again();
     const before = ann.session.purse?.budget.levels;
-    const settled = ann.rooms.settled;
+    const settled = ann.placements.settled;
     for (let count = 0; count < REPEATS; count += 1) await again();
     const after = ann.session.purse?.budget.levels;
     expect(before).toBeDefined();
@@ -206,6 +207,6 @@ describe('what is so already', () => {
       store: before?.store,
       deliveries: before?.deliveries,
     });
-    expect(ann.rooms.settled).toBe(settled);
+    expect(ann.placements.settled).toBe(settled);
   });
 });

@@ -1,4 +1,4 @@
-import { MemoryRoomStore, PlenaryError } from '@plenary/cluster';
+import { MemoryRoomLog, PlenaryError } from '@plenary/cluster';
 import type { LoggedEvent, Placement } from '@plenary/cluster';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { EdgeParts, ROOM, placedOf } from '../testing/edge-parts.ts';
@@ -13,10 +13,10 @@ const departureOf = (placement: Placement): Departure => ({
 });
 
 /** Answers no removal until it is told to. */
-class SilentStore extends MemoryRoomStore {
+class SilentLog extends MemoryRoomLog {
   answers = false;
 
-  override removePeer(...command: Parameters<MemoryRoomStore['removePeer']>): Promise<LoggedEvent[]> {
+  override removePeer(...command: Parameters<MemoryRoomLog['removePeer']>): Promise<LoggedEvent[]> {
     if (this.answers) return super.removePeer(...command);
     return Promise.reject(new PlenaryError('store_unavailable'));
   }
@@ -31,31 +31,29 @@ describe('Departures', () => {
   });
 
   it('[SE6] tries a removal again whose answer was lost, though the store never went away', async () => {
-    const store = new SilentStore();
-    const parts = new EdgeParts(store);
+    const parts = new EdgeParts((rooms) => ({ roomLog: new SilentLog(rooms) }));
     const link = parts.links.add('node');
     const placement = await parts.place('ann', 'node');
     const departures = parts.departures();
     await departures.depart(departureOf(placement));
-    expect(await parts.rooms.placementOf(ROOM, placement.peerId)).toBeDefined();
-    store.answers = true;
+    expect(await parts.placements.placementOf(ROOM, placement.peerId)).toBeDefined();
+    parts.roomLog.answers = true;
     await vi.advanceTimersByTimeAsync(10_000);
-    expect(await parts.rooms.placementOf(ROOM, placement.peerId)).toBeUndefined();
+    expect(await parts.placements.placementOf(ROOM, placement.peerId)).toBeUndefined();
     expect(link.payloads('peer.drop')).toEqual([placedOf(placement)]);
     departures.stop();
   });
 
   it('[SE6] removes nobody who came back to this edge while the removal waited', async () => {
-    const store = new SilentStore();
-    const parts = new EdgeParts(store);
+    const parts = new EdgeParts((rooms) => ({ roomLog: new SilentLog(rooms) }));
     const link = parts.links.add('node');
     const placement = await parts.place('ann', 'node');
     const departures = parts.departures();
     await departures.depart(departureOf(placement));
     parts.hold(placement);
-    store.answers = true;
+    parts.roomLog.answers = true;
     await vi.advanceTimersByTimeAsync(10_000);
-    expect(await parts.rooms.placementOf(ROOM, placement.peerId)).toEqual(placement);
+    expect(await parts.placements.placementOf(ROOM, placement.peerId)).toEqual(placement);
     expect(link.asked).toEqual([]);
     departures.stop();
   });
@@ -67,7 +65,7 @@ describe('Departures', () => {
     const second = await parts.place('ann', 'another', first.epoch);
     await parts.departures().depart(departureOf(first));
     expect(link.payloads('peer.drop')).toEqual([placedOf(first)]);
-    expect(await parts.rooms.placementOf(ROOM, second.peerId)).toEqual(second);
+    expect(await parts.placements.placementOf(ROOM, second.peerId)).toEqual(second);
   });
 
   it('[SE6] leaves a peer that came back under the same placement, and still removes an older one of it', async () => {

@@ -1,5 +1,5 @@
 import { PlenaryError, forgetOldest, toPlenaryError, inBackground } from '@plenary/cluster';
-import type { Epoch, PlacedPeer, RoomStore } from '@plenary/cluster';
+import type { Epoch, PlacedPeer, PlacementStore, RoomLog } from '@plenary/cluster';
 import type { MediaNodeId, TenantId } from '@plenary/cluster/ids';
 import type { LeaveReason } from '@plenary/cluster/protocol';
 import type { MediaLinks } from '../media/control-links.ts';
@@ -33,7 +33,8 @@ interface Drop {
 }
 
 export interface DeparturesSettings {
-  readonly rooms: RoomStore;
+  readonly placements: Pick<PlacementStore, 'placementOf'>;
+  readonly roomLog: Pick<RoomLog, 'removePeer'>;
   readonly links: MediaLinks;
   readonly channel: RoomChannel;
   /** Whether a session of exactly this placement is served here. */
@@ -167,13 +168,13 @@ export class Departures {
 
   /** @returns what became of the placement: `gone`, `replaced` by a newer one, or `held` by who took it up since */
   async #remove({ placed, reason, heldUnder }: Departure): Promise<'gone' | 'replaced' | 'held'> {
-    const { rooms, channel } = this.#settings;
+    const { placements, roomLog, channel } = this.#settings;
     const { roomId, peerId, epoch } = placed;
-    const events = await rooms.removePeer(roomId, peerId, epoch, reason, heldUnder);
+    const events = await roomLog.removePeer(roomId, peerId, epoch, reason, heldUnder);
     channel.publishEvents(roomId, events);
     if (events.length > 0 || heldUnder === undefined) return 'gone';
     // A peer that was placed and never entered the roster goes without an event.
-    const live = await rooms.placementOf(roomId, peerId);
+    const live = await placements.placementOf(roomId, peerId);
     if (live === undefined) return 'gone';
     return live.epoch > epoch ? 'replaced' : 'held';
   }

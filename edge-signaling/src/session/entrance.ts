@@ -14,8 +14,9 @@ import type {
   JoinGrants,
   PlacedPeer,
   Placement,
+  PlacementStore,
   RejoinClaims,
-  RoomStore,
+  RoomLog,
   RoomView,
   SessionGrants,
   TenantStore,
@@ -72,7 +73,7 @@ export interface Entering extends Pick<HostRequest, 'entrant' | 'place'> {
   readonly charge: (payers: Payers) => void;
 }
 
-type Joined = Awaited<ReturnType<RoomStore['joinPeer']>>;
+type Joined = Awaited<ReturnType<RoomLog['joinPeer']>>;
 
 export interface EntranceSettings {
   readonly edgeId: EdgeId;
@@ -84,7 +85,8 @@ export interface EntranceSettings {
   /** `undefined` when the time is over in which this person may come back. */
   readonly signRejoinToken: (claims: RejoinClaims) => Promise<string | undefined>;
   readonly tenants: Pick<TenantStore, 'isRevoked' | 'isEnded'>;
-  readonly rooms: RoomStore;
+  readonly placements: Pick<PlacementStore, 'attachPeer' | 'confirmToken' | 'placementOf'>;
+  readonly roomLog: Pick<RoomLog, 'joinPeer'>;
   readonly reader: RoomReader;
   readonly isStoreAvailable: () => boolean;
   readonly storeWait: Pick<StoreWait, 'untilAvailable'>;
@@ -195,7 +197,7 @@ export class Entrance {
       readonly afterwards: (work: Promise<void>) => void;
     },
   ): Promise<Entered<'join'>> {
-    const { rooms, channel, placer, localRooms } = this.#settings;
+    const { roomLog, channel, placer, localRooms } = this.#settings;
     const { requestId, sessionKey, roundTrips = [] } = request;
     const { roomId, peerId, admission, grants, turn } = entry;
     const { tenantId, issuedAtSeconds } = admission;
@@ -245,7 +247,7 @@ export class Entrance {
         },
         beside: async (placement) => {
           const entry = { peerId, displayName, role: grants.role };
-          joined = await rooms.joinPeer(roomId, entry, placement.epoch).catch(notFoundAs('stale_epoch'));
+          joined = await roomLog.joinPeer(roomId, entry, placement.epoch).catch(notFoundAs('stale_epoch'));
           channel.publishEvents(roomId, joined.events);
         },
       });
@@ -291,7 +293,7 @@ export class Entrance {
     socket: ClientSocket,
     { place, charge }: Pick<Entering, 'place' | 'charge'>,
   ): Promise<Entered<'resume'>> {
-    const { authenticator, tenants, rooms, reader, edgeId, keeper, localRooms, links, storeWait } =
+    const { authenticator, tenants, placements, reader, edgeId, keeper, localRooms, links, storeWait } =
       this.#settings;
     checkVersion(request.protocolVersion);
     const claims = await authenticator.resume(request, socket.id);
@@ -309,7 +311,7 @@ export class Entrance {
       const placed = { roomId, peerId, epoch: placement.epoch };
       // First, since it decides whether this resumes at all; a token that is refused is to change nothing.
       const { self, sequence, holdEpoch, former, peerCount } = await place.whileSlow(async () =>
-        rooms
+        placements
           .attachPeer(roomId, peerId, placement.epoch, edgeId, generation)
           .catch(notFoundAs('session_gone')),
       );
@@ -367,12 +369,12 @@ export class Entrance {
    */
   async confirm(session: Session, sessionToken: string): Promise<boolean> {
     if (session.confirmedToken === sessionToken) return false;
-    const { authenticator, rooms } = this.#settings;
+    const { authenticator, placements } = this.#settings;
     const { peer, tenant, room, generation } = await authenticator.session(sessionToken);
     const roomId = roomIdOf(tenant, room);
     if (peer !== session.peerId || roomId !== session.roomId) throw new PlenaryError('token_invalid');
     this.#checkStore();
-    await rooms.confirmToken(roomId, peer, generation);
+    await placements.confirmToken(roomId, peer, generation);
     // Of several that are under way at once the newest counts.
     if (generation < session.confirmedGeneration) return true;
     session.confirmedGeneration = generation;
@@ -382,10 +384,10 @@ export class Entrance {
 
   /** Where a peer lives. A room that is gone may have been forgotten: whoever holds the session publishes it again soon. */
   async #findPlacement(roomId: RoomId, peerId: PeerId, place: GatePlace): Promise<Placement | undefined> {
-    const { rooms, reader, republisher, localRooms, clock } = this.#settings;
+    const { placements, reader, republisher, localRooms, clock } = this.#settings;
     const untilMs = clock.monotonicMs() + 2 * REPUBLISH_INTERVAL_MS;
     const look = async (): Promise<Placement | undefined> =>
-      place.whileSlow(async () => rooms.placementOf(roomId, peerId));
+      place.whileSlow(async () => placements.placementOf(roomId, peerId));
     let placement = await look();
     if (placement === undefined && localRooms.find(peerId) !== undefined) {
       await place.whileSlow(async () => republisher.room(roomId));
@@ -408,10 +410,10 @@ export class Entrance {
     placement: Placement,
     isRepeated: boolean,
   ): Promise<Pick<Placement, 'edgeId' | 'holdEpoch'>> {
-    const { rooms, edgeId, keeper } = this.#settings;
+    const { placements, edgeId, keeper } = this.#settings;
     if (placement.edgeId === edgeId && !isRepeated) return placement;
     const { peerId, epoch } = placement;
-    const { holdEpoch } = await rooms
+    const { holdEpoch } = await placements
       .attachPeer(roomId, peerId, epoch, edgeId)
       .catch(notFoundAs('stale_epoch'));
     if (placement.edgeId !== edgeId) keeper.announce({ peerId, holdEpoch });

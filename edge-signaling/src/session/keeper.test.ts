@@ -51,13 +51,13 @@ class ToldSocket implements ClientSocket {
 
 async function keeperWithAnn(signToken: (claims: SessionClaims) => Promise<string>) {
   const parts = new EdgeParts();
-  const { clock, rooms, localRooms, metrics, channel, faults, tenantClaims, reportFault } = parts;
+  const { clock, placements, localRooms, metrics, channel, faults, tenantClaims, reportFault } = parts;
   const keeper = new SessionKeeper({
     isEnded: () => false,
     edgeId: OWN_EDGE,
     signToken,
     resumeWithinMs: 15_000,
-    rooms,
+    placements,
     localRooms,
     departures: parts.departures(),
     tenantClaims,

@@ -1,5 +1,5 @@
 import { PlenaryError, after, every, inBackground } from '@plenary/cluster';
-import type { Clock, RoomStore, SessionClaims } from '@plenary/cluster';
+import type { Clock, PlacementStore, SessionClaims } from '@plenary/cluster';
 import type { EdgeId, PeerId } from '@plenary/cluster/ids';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { LocalRooms } from '../room/local-rooms.ts';
@@ -22,7 +22,7 @@ export interface KeeperSettings {
   /** Signs what proves a session to any edge. */
   readonly signToken: (claims: SessionClaims) => Promise<string>;
   readonly resumeWithinMs: number;
-  readonly rooms: RoomStore;
+  readonly placements: Pick<PlacementStore, 'attachPeer' | 'placementOf'>;
   readonly localRooms: LocalRooms;
   readonly departures: Departures;
   readonly tenantClaims: TenantClaims;
@@ -176,13 +176,13 @@ export class SessionKeeper {
 
   /** The store names another edge for a session, which does not have it. Never throws: it is sought again. */
   async sought(peerId: PeerId): Promise<void> {
-    const { rooms, edgeId, localRooms, reportFault } = this.#settings;
+    const { placements, edgeId, localRooms, reportFault } = this.#settings;
     const session = localRooms.find(peerId);
     // One whose client is away may be on another edge by now.
     if (session?.socket === undefined) return;
     try {
       const { epoch } = session.media;
-      const { holdEpoch } = await rooms.attachPeer(session.roomId, peerId, epoch, edgeId);
+      const { holdEpoch } = await placements.attachPeer(session.roomId, peerId, epoch, edgeId);
       session.noteHold(epoch, holdEpoch);
     } catch (fault) {
       reportFault('sweep', fault, { doing: 'holding a session that was sought' });
@@ -245,12 +245,12 @@ export class SessionKeeper {
   }
 
   async #lapse(session: Session): Promise<void> {
-    const { rooms, edgeId, departures, reportFault, localRooms } = this.#settings;
+    const { placements, edgeId, departures, reportFault, localRooms } = this.#settings;
     this.#lapses.delete(session);
     try {
       await session.inTurn(async () => {
         if (!localRooms.holds(session) || session.socket !== undefined) return;
-        const placement = await rooms.placementOf(session.roomId, session.peerId);
+        const placement = await placements.placementOf(session.roomId, session.peerId);
         if (session.socket !== undefined) return;
         this.#end(session);
         // What the store forgot nobody else can hold, and its media has to go all the same.

@@ -7,14 +7,14 @@ const RESUME_MS = 5_000;
 
 function keeping() {
   const parts = new EdgeParts();
-  const { rooms, localRooms, channel, clock, metrics, reportFault } = parts;
+  const { placements, localRooms, channel, clock, metrics, reportFault } = parts;
   const departures = parts.departures();
   const keeper = new SessionKeeper({
     isEnded: () => false,
     edgeId: OWN_EDGE,
     signToken: () => Promise.resolve('token'),
     resumeWithinMs: RESUME_MS,
-    rooms,
+    placements,
     localRooms,
     departures,
     tenantClaims: parts.tenantClaims,
@@ -47,7 +47,7 @@ describe('SessionKeeper', () => {
 
   it('[SE4] frees the media of a session that lapses after the store forgot it', async () => {
     const { parts, link, placement } = await waiting();
-    parts.rooms.clear();
+    parts.memory.clear();
     await vi.advanceTimersByTimeAsync(RESUME_MS);
     expect(link.payloads('peer.drop')).toEqual([placedOf(placement)]);
     expect(parts.localRooms.sessions()).toEqual([]);
@@ -56,9 +56,9 @@ describe('SessionKeeper', () => {
   it('[SE4] lapses no session that a resume on this very edge took up in the store, and not yet here', async () => {
     const { parts, link, placement } = await waiting();
     const { roomId, peerId, epoch } = placedOf(placement);
-    await parts.rooms.attachPeer(roomId, peerId, epoch, OWN_EDGE);
+    await parts.placements.attachPeer(roomId, peerId, epoch, OWN_EDGE);
     await vi.advanceTimersByTimeAsync(RESUME_MS);
-    expect(await parts.rooms.placementOf(ROOM, peerId)).toBeDefined();
+    expect(await parts.placements.placementOf(ROOM, peerId)).toBeDefined();
     expect(link.asked).toEqual([]);
   });
 
@@ -70,7 +70,7 @@ describe('SessionKeeper', () => {
     parts.hold(away);
     await keeper.sought(here.peerId);
     await keeper.sought(away.peerId);
-    expect((await parts.rooms.placementOf(ROOM, here.peerId))?.edgeId).toBe(OWN_EDGE);
-    expect((await parts.rooms.placementOf(ROOM, away.peerId))?.edgeId).toBe('other');
+    expect((await parts.placements.placementOf(ROOM, here.peerId))?.edgeId).toBe(OWN_EDGE);
+    expect((await parts.placements.placementOf(ROOM, away.peerId))?.edgeId).toBe('other');
   });
 });

@@ -7,12 +7,13 @@ import { MediaWatch } from './media-watch.ts';
 
 function watching(mediaNodes: readonly MediaNodeRecord[] = []) {
   const parts = new EdgeParts();
-  const { rooms, localRooms, channel, metrics, reportFault } = parts;
+  const { placements, roomLog, localRooms, channel, metrics, reportFault } = parts;
   const departures = parts.departures();
   return {
     parts,
     watch: new MediaWatch({
-      rooms,
+      placements,
+      roomLog,
       localRooms,
       departures,
       directory: { mediaNodes },
@@ -100,16 +101,16 @@ describe('MediaWatch', () => {
       source: 'microphone',
       paused: false,
     };
-    await parts.rooms.publishTrack(ROOM, stored);
+    await parts.roomLog.publishTrack(ROOM, stored);
     const second = await parts.place('ann', 'another', first.epoch);
-    await parts.rooms.publishTrack(ROOM, { ...stored, trackId: track('new'), epoch: second.epoch });
+    await parts.roomLog.publishTrack(ROOM, { ...stored, trackId: track('new'), epoch: second.epoch });
     const losing = watch.lose(
       [elsewhere, session].map((one) => ({ session: one, media: one.media })),
       'node_lost',
     );
     session.moveTo({ ...second, incarnation: undefined });
     await losing;
-    expect((await parts.rooms.view(ROOM)).tracks.map(({ trackId }) => trackId)).toEqual(['new']);
+    expect((await parts.placements.view(ROOM)).tracks.map(({ trackId }) => trackId)).toEqual(['new']);
   });
 
   it('[SE8] ends the tracks of one room while the store has not answered for another', async () => {
@@ -120,7 +121,7 @@ describe('MediaWatch', () => {
       parts.hold(await parts.place('ann', 'node')),
     ];
     const { peerId, media } = quick;
-    await parts.rooms.publishTrack(ROOM, {
+    await parts.roomLog.publishTrack(ROOM, {
       trackId: track('old'),
       peerId,
       epoch: media.epoch,
@@ -130,8 +131,8 @@ describe('MediaWatch', () => {
       paused: false,
     });
     const answered = Promise.withResolvers<void>();
-    const view = parts.rooms.view.bind(parts.rooms);
-    vi.spyOn(parts.rooms, 'view').mockImplementation(async (roomId) => {
+    const view = parts.placements.view.bind(parts.placements);
+    vi.spyOn(parts.placements, 'view').mockImplementation(async (roomId) => {
       if (roomId === other) await answered.promise;
       return view(roomId);
     });

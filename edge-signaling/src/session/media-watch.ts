@@ -1,5 +1,5 @@
 import { after, afterTurn, inBackground, PlenaryError, sideBySide } from '@plenary/cluster';
-import type { MediaNodeRecord, PlacedPeer, RoomStore } from '@plenary/cluster';
+import type { MediaNodeRecord, PlacedPeer, PlacementStore, RoomLog } from '@plenary/cluster';
 import type { MediaNodeId, PeerId, RoomId, TrackId } from '@plenary/cluster/ids';
 import type { EdgeNotice, RoomEvent } from '@plenary/cluster/protocol';
 import { NODE_LOST_AFTER_MS } from '../media/control-link.ts';
@@ -22,7 +22,8 @@ const ATTACH_AGAIN_MS = 2_000;
 type LossReason = EdgeNotice<'media.lost'>['reason'];
 
 export interface MediaWatchSettings {
-  readonly rooms: RoomStore;
+  readonly placements: Pick<PlacementStore, 'view'>;
+  readonly roomLog: Pick<RoomLog, 'endTracks'>;
   readonly localRooms: LocalRooms;
   readonly departures: Departures;
   readonly directory: Pick<Directory, 'mediaNodes'>;
@@ -168,14 +169,14 @@ export class MediaWatch implements ControlLinkListener {
   }
 
   async #endTracks(roomId: RoomId, lost: readonly HostedMedia[]): Promise<void> {
-    const { rooms, channel, reportFault } = this.#settings;
-    const placements = new Set(lost.map(({ session, media }) => `${session.peerId} ${media.epoch}`));
+    const { placements, roomLog, channel, reportFault } = this.#settings;
+    const lostMedia = new Set(lost.map(({ session, media }) => `${session.peerId} ${media.epoch}`));
     try {
-      const { tracks } = await rooms.view(roomId);
-      const ended = tracks.filter(({ peerId, epoch }) => placements.has(`${peerId} ${epoch}`));
+      const { tracks } = await placements.view(roomId);
+      const ended = tracks.filter(({ peerId, epoch }) => lostMedia.has(`${peerId} ${epoch}`));
       if (ended.length === 0) return;
       const trackIds = ended.map((track) => track.trackId);
-      channel.publishEvents(roomId, await rooms.endTracks(roomId, trackIds, 'node_lost'));
+      channel.publishEvents(roomId, await roomLog.endTracks(roomId, trackIds, 'node_lost'));
     } catch (fault) {
       // The sweep ends them later.
       reportFault('sweep', fault, { doing: 'ending the tracks of a lost node' });

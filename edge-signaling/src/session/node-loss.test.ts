@@ -6,10 +6,11 @@ import { MediaWatch } from './media-watch.ts';
 
 async function watching() {
   const parts = new EdgeParts();
-  const { rooms, localRooms, channel, metrics, reportFault } = parts;
+  const { placements, roomLog, localRooms, channel, metrics, reportFault } = parts;
   const departures = parts.departures();
   const watch = new MediaWatch({
-    rooms,
+    placements,
+    roomLog,
     localRooms,
     departures,
     directory: { mediaNodes: [] },

@@ -2,7 +2,7 @@
 import {
   CONTROL_REQUESTS,
   ManualClock,
-  MemoryRoomStore,
+  MemoryRoomStores,
   MemoryTenantStore,
   PlenaryError,
   callFrom,
@@ -13,8 +13,10 @@ import type {
   ControlRequestName,
   Epoch,
   Incarnation,
+  MemoryRooms,
   PlacedPeer,
   Placement,
+  RoomStores,
 } from '@plenary/cluster';
 import type { EdgeNoticeName, LoggedEvent } from '@plenary/cluster/protocol';
 import { edge, mediaNode, peer, request, room, SAMPLE_SESSION_KEY } from '@plenary/cluster/testing/samples';
@@ -160,9 +162,10 @@ export class RecordingSocket implements ClientSocket {
   }
 }
 
-export class EdgeParts {
+export class EdgeParts<Changed extends Partial<RoomStores> = object> {
   readonly clock = new ManualClock();
-  readonly rooms: MemoryRoomStore;
+  readonly memory: MemoryRooms;
+  readonly stores: RoomStores & Changed;
   readonly links = new ScriptedLinks();
   readonly channel = new RecordingChannel();
   readonly localRooms = new LocalRooms();
@@ -171,8 +174,23 @@ export class EdgeParts {
   /** Told when the registry was read. */
   onRead: () => void = () => undefined;
 
-  constructor(rooms?: MemoryRoomStore) {
-    this.rooms = rooms ?? new MemoryRoomStore(this.clock);
+  /** @param changed - ports that behave otherwise than those in memory */
+  constructor(changed?: (rooms: MemoryRooms) => Changed) {
+    const stores = new MemoryRoomStores(this.clock);
+    this.memory = stores.rooms;
+    this.stores = Object.assign({ ...stores }, changed?.(stores.rooms));
+  }
+
+  get placements(): (RoomStores & Changed)['placements'] {
+    return this.stores.placements;
+  }
+
+  get roomLog(): (RoomStores & Changed)['roomLog'] {
+    return this.stores.roomLog;
+  }
+
+  get recovery(): (RoomStores & Changed)['recovery'] {
+    return this.stores.recovery;
   }
 
   readonly reportFault = (_where: unknown, fault: unknown): void => {
@@ -190,10 +208,11 @@ export class EdgeParts {
   });
 
   departures(): Departures {
-    const { rooms, links, channel, metrics, reportFault, tenantClaims } = this;
+    const { placements, roomLog, links, channel, metrics, reportFault, tenantClaims } = this;
     const isTakenUp = (placed: PlacedPeer): boolean => this.localRooms.serves(placed);
     return new Departures({
-      rooms,
+      placements,
+      roomLog,
       links,
       channel,
       isTakenUp,
@@ -206,7 +225,7 @@ export class EdgeParts {
   /** Places a peer, with a roster entry, and gives its placement. */
   async place(name: string, on: string, replacesEpoch?: Epoch, by = OWN_EDGE): Promise<Placement> {
     const peerId = peer(name);
-    const placement = await this.rooms.placePeer({
+    const placement = await this.placements.placePeer({
       roomId: ROOM,
       peerId,
       requestId: request(`join-${name}`),
@@ -215,7 +234,7 @@ export class EdgeParts {
       maxPeers: 1_000,
       ...(replacesEpoch === undefined ? {} : { replacesEpoch }),
     });
-    await this.rooms.joinPeer(ROOM, { peerId, displayName: name, role: 'speaker' }, placement.epoch);
+    await this.roomLog.joinPeer(ROOM, { peerId, displayName: name, role: 'speaker' }, placement.epoch);
     return placement;
   }
 

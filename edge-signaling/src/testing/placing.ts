@@ -33,7 +33,7 @@ export const TRANSPORT = {
 
 /** A placer over one media node, named `node`, and others. */
 export async function placing(others: readonly string[] = [], parts = new EdgeParts(), admissionsAtOnce = 2) {
-  const { rooms, links, clock, metrics, reportFault } = parts;
+  const { placements, links, clock, metrics, reportFault } = parts;
   const registry = new MemoryRegistry(clock);
   for (const [index, name] of ['node', ...others].entries()) {
     // Slices that overlap would be refused.
@@ -54,7 +54,7 @@ export async function placing(others: readonly string[] = [], parts = new EdgePa
     edgeId: OWN_EDGE,
     datacenter: datacenter('gra'),
     datacenterOrder: [],
-    rooms,
+    placements,
     directory,
     links,
     admissions: new AdmissionGates({
@@ -76,7 +76,7 @@ export async function placing(others: readonly string[] = [], parts = new EdgePa
     peerId: peer('ann'),
     requestId: request('join-ann'),
     media: { rtpCapabilities: { codecs: [] }, publish: false },
-    view: await rooms.view(ROOM),
+    view: await placements.view(ROOM),
     datacenter: undefined,
     roundTrips: [],
     deadlineMs: clock.monotonicMs() + 9_000,

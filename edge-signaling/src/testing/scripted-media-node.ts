@@ -223,7 +223,9 @@ export class ScriptedMediaNode {
     for (const [roomId, tracks] of this.#tracks) {
       const named = [...tracks.values()].filter(({ peerId, epoch }) => this.#peers.get(peerId) === epoch);
       // Tests take the store away on purpose.
-      await this.#options.store.rooms.republishTracks(roomId, this.mediaNodeId, named).catch(() => undefined);
+      await this.#options.store.recovery
+        .republishTracks(roomId, this.mediaNodeId, named)
+        .catch(() => undefined);
     }
   }
 
@@ -232,7 +234,7 @@ export class ScriptedMediaNode {
   }
 
   #table(): Record<NodeRequestName, Route<undefined>> {
-    const { rooms } = this.#options.store;
+    const { roomLog } = this.#options.store;
     const options = { onFault: (fault: unknown) => console.error('scripted media node', fault) };
     const noted =
       <Name extends ControlRequestName, Reply>(
@@ -309,7 +311,7 @@ export class ScriptedMediaNode {
             const track = { trackId, peerId, kind, source, paused, epoch, homeNodeId: this.mediaNodeId };
             const tracks = this.#tracks.get(roomId) ?? new Map<TrackId, StoredTrack>();
             this.#tracks.set(roomId, tracks.set(trackId, track));
-            return { trackId, events: [...(await rooms.publishTrack(roomId, track))] };
+            return { trackId, events: [...(await roomLog.publishTrack(roomId, track))] };
           }),
         ),
         options,
@@ -322,7 +324,7 @@ export class ScriptedMediaNode {
             const track = this.#tracks.get(roomId)?.get(trackId);
             if (track !== undefined) this.#tracks.get(roomId)?.set(trackId, { ...track, paused });
             // As a real node does: the producer is paused whether or not its record can be changed now.
-            const events = await rooms.setTrackPaused(roomId, trackId, paused).catch(() => []);
+            const events = await roomLog.setTrackPaused(roomId, trackId, paused).catch(() => []);
             return { events: [...events] };
           }),
         ),
@@ -337,7 +339,7 @@ export class ScriptedMediaNode {
               return Promise.resolve({ events: [] });
             tracks.delete(request.trackId);
             // As a real node does: the producer is closed whether or not its record can be changed now.
-            const events = await rooms
+            const events = await roomLog
               .endTracks(request.roomId, [request.trackId], 'unpublished')
               .catch(() => []);
             return { events: [...events] };

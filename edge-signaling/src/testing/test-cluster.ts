@@ -120,7 +120,7 @@ export class TestCluster<Store extends TestStore = TestRedis> {
 
   /** How a room stands in the store; `undefined` while that is away. */
   async standing(room: string): Promise<RoomStanding | undefined> {
-    return this.store.rooms.standing(testRoom(room)).catch(() => undefined);
+    return this.store.recovery.standing(testRoom(room)).catch(() => undefined);
   }
 
   /** Asks the store, again where it does not answer: the machine may stand still for a moment. */

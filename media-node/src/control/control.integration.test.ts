@@ -245,7 +245,7 @@ describe('a peer', () => {
     );
     expect(others.every(({ admitted: reply }) => reply !== undefined)).toBe(true);
     await Promise.all(others.map((other) => other.leave(store)));
-    await store.rooms.removePeer(roomId, peer.placed.peerId, epoch, 'left');
+    await store.roomLog.removePeer(roomId, peer.placed.peerId, epoch, 'left');
     await edge.call('peer.drop', { ...peer.placed, epoch: admitted });
     await nothingHeld();
   });
@@ -373,11 +373,11 @@ describe('a peer', () => {
     const roomId = testRoom('ended-records');
     const peer = await TestPeer.admit(store, testNode, edge, roomId);
     const track = await peer.publish('microphone');
-    await store.rooms.endTracks(roomId, [track.trackId], 'node_lost');
+    await store.roomLog.endTracks(roomId, [track.trackId], 'node_lost');
     await edge.call('peer.attach', peer.placed);
     await waitFor(
       'the record',
-      async () => (await store.rooms.view(roomId)).tracks[0]?.trackId === track.trackId,
+      async () => (await store.placements.view(roomId)).tracks[0]?.trackId === track.trackId,
     );
     await peer.leave(store);
     await nothingHeld();
@@ -416,7 +416,7 @@ describe('a peer', () => {
     store.setAvailable(true);
     await waitFor(
       'the mute to be published',
-      async () => (await store.memory.tracks(roomId, [track.trackId]))[0]?.paused === true,
+      async () => (await store.memory.roomLog.tracks(roomId, [track.trackId]))[0]?.paused === true,
     );
     // Whoever stays without a path for some seconds, as on a busy machine, is another reason (SPEC HL7).
     await waitFor('it to be served', () => !testNode.node.readiness().reasons.includes('store_unavailable'));
@@ -434,7 +434,7 @@ describe('a peer', () => {
       await Promise.all([first.leave(store), second.leave(store)]);
     }
     await nothingHeld();
-    expect(store.memory.roomCount).toBe(0);
+    expect(store.memory.rooms.roomCount).toBe(0);
   });
 
   test('[EP5] a peer that is dropped while it is being admitted leaves nothing behind', async () => {

@@ -58,7 +58,7 @@ describe('a peer whose edge is lost', () => {
     await expect(edge.call('peer.attach', lost.placed)).resolves.toEqual({ alive: false });
     await expect(edge.call('peer.attach', kept.placed)).resolves.toEqual({ alive: true });
     await edge.call('peer.drop', kept.placed);
-    await store.rooms.removePeer(roomId, kept.placed.peerId, kept.placed.epoch, 'left');
+    await store.roomLog.removePeer(roomId, kept.placed.peerId, kept.placed.epoch, 'left');
     await nothingHeld();
   });
 
@@ -86,7 +86,7 @@ describe('a peer whose edge is lost', () => {
     await expect(second.call('peer.attach', forgotten.placed)).resolves.toEqual({ alive: false });
     await expect(second.call('peer.attach', kept.placed)).resolves.toEqual({ alive: true });
     await second.call('peer.drop', kept.placed);
-    await store.rooms.removePeer(roomId, kept.placed.peerId, kept.placed.epoch, 'left');
+    await store.roomLog.removePeer(roomId, kept.placed.peerId, kept.placed.epoch, 'left');
     second.close();
     await nothingHeld();
   });
@@ -102,8 +102,11 @@ describe('a peer whose edge is lost', () => {
       'the orphan to be freed',
       async () => (await metricSum(testNode.node.metrics, 'plenary_media_peers')) === 0,
     );
-    await waitFor('its track to be ended', async () => (await store.rooms.view(roomId)).tracks.length === 0);
-    expect(await store.rooms.placementOf(roomId, moved.placed.peerId)).toMatchObject({
+    await waitFor(
+      'its track to be ended',
+      async () => (await store.placements.view(roomId)).tracks.length === 0,
+    );
+    expect(await store.placements.placementOf(roomId, moved.placed.peerId)).toMatchObject({
       epoch: moved.placed.epoch,
     });
     await moved.leave(store);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { ROUTER_RTP_CAPABILITIES } from '@plenary/cluster/protocol';
 import {
   DATACENTER_ID,
-  MemoryRoomStore,
+  MemoryRoomStores,
   TOP_SPATIAL_LAYER,
   MEDIA_NODE_ID,
   PlenaryError,
@@ -306,7 +306,7 @@ describe('a pipe that does not open', () => {
         datacenterOf: () => Promise.reject(new PlenaryError('media_unavailable')),
       },
       datacenter: DATACENTER_ID.parse('gra'),
-      rooms: new MemoryRoomStore(),
+      gateways: new MemoryRoomStores().gateways,
       metrics,
       logger: silentLogger(),
       timers: systemTimers,
@@ -548,7 +548,7 @@ describe('a worker that dies', () => {
       await Promise.all(peers.map((peer) => peer.leave(store)));
     }
     await untilFreed(node.node.metrics);
-    expect(store.memory.roomCount).toBe(0);
+    expect(store.memory.rooms.roomCount).toBe(0);
   });
 });
 

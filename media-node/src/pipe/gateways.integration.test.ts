@@ -98,13 +98,13 @@ async function takeAnotherWay(viewer: TestPeer): Promise<void> {
 async function wentWithItsNode(gone: Site, { placed }: TestPeer): Promise<void> {
   gone.edge.close();
   sites.splice(sites.indexOf(gone), 1);
-  await store.rooms.removePeer(placed.roomId, placed.peerId, placed.epoch, 'connection_lost');
+  await store.roomLog.removePeer(placed.roomId, placed.peerId, placed.epoch, 'connection_lost');
 }
 
 async function everybodyLeaves(peers: readonly TestPeer[]): Promise<void> {
   for (const peer of [...peers, publisher]) await peer.leave(store);
   for (const { node } of sites) await untilFreed(node.node.metrics);
-  expect(store.memory.roomCount).toBe(0);
+  expect(store.memory.rooms.roomCount).toBe(0);
 }
 
 describe('a room over two datacenters', () => {
@@ -225,7 +225,7 @@ describe('a room over two datacenters', () => {
     sites.splice(sites.indexOf(gateway), 1);
     for (const { edge } of others)
       await waitFor('both consumers to close', () => edge.notices('consumer.closed').length === 2);
-    const claims = vi.spyOn(store.rooms, 'claimGateway');
+    const claims = vi.spyOn(store.gateways, 'claimGateway');
     const again = await Promise.all(viewers.map((viewer) => viewer.subscribe([camera, microphone])));
     expect(again.map(({ failed }) => failed)).toEqual([[], []]);
     // Nobody asks for the one that they know to be dead.
@@ -357,15 +357,15 @@ describe('a room over two datacenters', () => {
       homeNodeId: home.node.config.mediaNodeId,
       mediaNodeId: MEDIA_NODE_ID.parse('silent'),
     };
-    await store.rooms.claimGateway(claim);
+    await store.gateways.claimGateway(claim);
     const other = await site('sbg', 1, { gatewayPatienceMs: 50 });
     const viewer = await watch(other);
     expect(viewer.admitted?.failed).toEqual([]);
     expect(await pipes(home)).toEqual({ asking: 0, home: 1 });
-    expect((await store.rooms.claimGateway(claim)).mediaNodeId).toBe('silent');
+    expect((await store.gateways.claimGateway(claim)).mediaNodeId).toBe('silent');
     await waitFor(
       'another gateway',
-      async () => (await store.rooms.claimGateway(claim)).mediaNodeId === other.node.config.mediaNodeId,
+      async () => (await store.gateways.claimGateway(claim)).mediaNodeId === other.node.config.mediaNodeId,
     );
     expect(viewer.edge.notices('consumer.closed')).toEqual([]);
     await everybodyLeaves([viewer]);

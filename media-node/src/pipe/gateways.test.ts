@@ -1,5 +1,5 @@
-import { DATACENTER_ID, MEDIA_NODE_ID, MemoryRoomStore, PlenaryError } from '@plenary/cluster';
-import type { RoomStore } from '@plenary/cluster';
+import { DATACENTER_ID, MEDIA_NODE_ID, MemoryRoomStores, PlenaryError } from '@plenary/cluster';
+import type { GatewayStore } from '@plenary/cluster';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { ManualTimers } from '../testing/manual-timers.ts';
 import { placeSomebody, testRoom } from '../testing/test-node.ts';
@@ -9,17 +9,17 @@ const ROOM = testRoom('r');
 const HOME = MEDIA_NODE_ID.parse('home');
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-let rooms: MemoryRoomStore;
+let gateways: GatewayStore;
 let timers: ManualTimers;
 const onSuperseded = vi.fn();
 const onFault = vi.fn();
 
-function gatewaysOf(name: string, store: Pick<RoomStore, 'claimGateway' | 'releaseGateway'> = rooms) {
+function gatewaysOf(name: string, store: GatewayStore = gateways) {
   return new Gateways({
     roomId: ROOM,
     ownNodeId: MEDIA_NODE_ID.parse(name),
     datacenter: DATACENTER_ID.parse('sbg'),
-    rooms: store,
+    gateways: store,
     timers,
     onSuperseded,
     onFault,
@@ -28,14 +28,15 @@ function gatewaysOf(name: string, store: Pick<RoomStore, 'claimGateway' | 'relea
 
 beforeEach(async () => {
   vi.clearAllMocks();
-  rooms = new MemoryRoomStore();
+  const stores = new MemoryRoomStores();
+  gateways = stores.gateways;
   timers = new ManualTimers();
-  await placeSomebody(rooms, ROOM);
+  await placeSomebody(stores.placements, ROOM);
 });
 
 describe('gateways', () => {
   test('[GW1] nodes agree on one, whom one asks more than once is asked for once', async () => {
-    const claimGateway = vi.spyOn(rooms, 'claimGateway');
+    const claimGateway = vi.spyOn(gateways, 'claimGateway');
     const [a, b] = [gatewaysOf('a'), gatewaysOf('b')];
     const found = await Promise.all([a.find(HOME), a.find(HOME), b.find(HOME)]);
     expect(new Set(found.map((gateway) => gateway?.mediaNodeId))).toEqual(new Set(['a']));
@@ -76,8 +77,10 @@ describe('gateways', () => {
 
   test('[GW5] a claim that the store forgot is made again; a store that is away changes nothing', async () => {
     const faulty = {
-      claimGateway: vi.fn((claim: Parameters<RoomStore['claimGateway']>[0]) => rooms.claimGateway(claim)),
-      releaseGateway: rooms.releaseGateway.bind(rooms),
+      claimGateway: vi.fn((claim: Parameters<GatewayStore['claimGateway']>[0]) =>
+        gateways.claimGateway(claim),
+      ),
+      releaseGateway: gateways.releaseGateway.bind(gateways),
     };
     const a = gatewaysOf('a', faulty);
     const first = await a.find(HOME);
@@ -86,7 +89,7 @@ describe('gateways', () => {
     timers.advance(GATEWAY_CHECK_MS);
     await settle();
     expect(await a.isOwn(HOME)).toBe(true);
-    await rooms.releaseGateway(ROOM, DATACENTER_ID.parse('sbg'), HOME, first.epoch);
+    await gateways.releaseGateway(ROOM, DATACENTER_ID.parse('sbg'), HOME, first.epoch);
     timers.advance(GATEWAY_CHECK_MS);
     await settle();
     expect((await gatewaysOf('b').find(HOME))?.mediaNodeId).toBe('a');
@@ -98,7 +101,7 @@ describe('gateways', () => {
 
   test('[GW5] while the store is away nobody is found, and the next ask tries anew', async () => {
     const claimGateway = vi.fn(() => Promise.reject(new PlenaryError('store_unavailable')));
-    const a = gatewaysOf('a', { claimGateway, releaseGateway: rooms.releaseGateway.bind(rooms) });
+    const a = gatewaysOf('a', { claimGateway, releaseGateway: gateways.releaseGateway.bind(gateways) });
     expect(await a.find(HOME)).toBeUndefined();
     expect(await a.find(HOME)).toBeUndefined();
     expect(claimGateway).toHaveBeenCalledTimes(2);

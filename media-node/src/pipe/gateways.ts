@@ -1,5 +1,5 @@
 import { entry, toPlenaryError } from '@plenary/cluster';
-import type { DatacenterId, Epoch, Gateway, MediaNodeId, RoomId, RoomStore } from '@plenary/cluster';
+import type { DatacenterId, Epoch, Gateway, GatewayStore, MediaNodeId, RoomId } from '@plenary/cluster';
 import type { Timers } from '../room/timers.ts';
 
 /** How often a gateway makes sure that it still is one, in milliseconds. */
@@ -9,7 +9,7 @@ export interface GatewaysOptions {
   readonly roomId: RoomId;
   readonly ownNodeId: MediaNodeId;
   readonly datacenter: DatacenterId;
-  readonly rooms: Pick<RoomStore, 'claimGateway' | 'releaseGateway'>;
+  readonly gateways: GatewayStore;
   readonly timers: Timers;
   /** Another node took this one's place as the gateway to a home. */
   readonly onSuperseded: (homeNodeId: MediaNodeId) => void;
@@ -85,11 +85,11 @@ export class Gateways {
     this.#endCheck(homeNodeId);
     if (known?.state !== 'claimed') return;
     this.#known.delete(homeNodeId);
-    const { roomId, datacenter, ownNodeId, rooms, onFault } = this.#options;
+    const { roomId, datacenter, ownNodeId, gateways, onFault } = this.#options;
     const gateway = await known.gateway;
     if (gateway?.mediaNodeId !== ownNodeId) return;
     try {
-      await rooms.releaseGateway(roomId, datacenter, homeNodeId, gateway.epoch);
+      await gateways.releaseGateway(roomId, datacenter, homeNodeId, gateway.epoch);
     } catch (error) {
       // Whoever asks this node to relay learns that it does not, and takes its place.
       onFault('gateway.release', error);
@@ -97,9 +97,9 @@ export class Gateways {
   }
 
   async #claim(homeNodeId: MediaNodeId, replacesEpoch: Epoch | undefined): Promise<Gateway | undefined> {
-    const { roomId, datacenter, ownNodeId, rooms, onFault } = this.#options;
+    const { roomId, datacenter, ownNodeId, gateways, onFault } = this.#options;
     try {
-      const gateway = await rooms.claimGateway({
+      const gateway = await gateways.claimGateway({
         roomId,
         datacenter,
         homeNodeId,
@@ -133,13 +133,13 @@ export class Gateways {
 
   /** Asks again; also makes the claim anew where the store has forgotten it. */
   async #check(homeNodeId: MediaNodeId): Promise<void> {
-    const { roomId, datacenter, ownNodeId, rooms, onSuperseded } = this.#options;
+    const { roomId, datacenter, ownNodeId, gateways, onSuperseded } = this.#options;
     const known = this.#known.get(homeNodeId);
     const current = (): boolean => known !== undefined && this.#known.get(homeNodeId) === known;
     if (!current()) return;
     let live: Gateway | undefined;
     try {
-      live = await rooms.claimGateway({ roomId, datacenter, homeNodeId, mediaNodeId: ownNodeId });
+      live = await gateways.claimGateway({ roomId, datacenter, homeNodeId, mediaNodeId: ownNodeId });
     } catch (thrown) {
       // A store that is away says nothing against this claim.
       if (toPlenaryError(thrown).code !== 'store_unavailable') throw thrown;

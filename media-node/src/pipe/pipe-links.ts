@@ -27,7 +27,7 @@ export interface PipeLinksOptions {
   readonly roomId: RoomId;
   readonly ownNodeId: MediaNodeId;
   readonly datacenter: DatacenterId;
-  readonly rooms: GatewaysOptions['rooms'];
+  readonly gateways: GatewaysOptions['gateways'];
   readonly origin: Omit<PipeOrigin, 'datacenter'>;
   readonly nodes: RemoteNodes;
   readonly metrics: NodeMetrics;
@@ -105,7 +105,7 @@ export class PipeLinks {
       roomId: options.roomId,
       ownNodeId: options.ownNodeId,
       datacenter: options.datacenter,
-      rooms: options.rooms,
+      gateways: options.gateways,
       timers: options.timers,
       onFault: options.onFault,
       onSuperseded: (homeNodeId) => {

@@ -322,6 +322,6 @@ describe('a pipe between two workers of a node', () => {
       await Promise.all([first, ...others].map((peer) => peer.leave(store)));
     }
     await Promise.all([untilFreed(home.node.metrics), untilFreed(away.node.metrics)]);
-    expect(store.memory.roomCount).toBe(0);
+    expect(store.memory.rooms.roomCount).toBe(0);
   });
 });

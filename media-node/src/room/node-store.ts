@@ -1,5 +1,5 @@
-import type { ClusterStore } from '@plenary/cluster';
+import type { ClusterStore, RoomStores } from '@plenary/cluster';
 
 /** The part of the cluster's store that a media node uses. */
-export type NodeStore = Pick<ClusterStore, 'registry' | 'rooms' | 'isAvailable' | 'onAvailability'> &
+export type NodeStore = Pick<ClusterStore, keyof RoomStores | 'registry' | 'isAvailable' | 'onAvailability'> &
   Partial<Pick<ClusterStore, 'consul' | 'trouble' | 'onTrouble'>>;

@@ -1,7 +1,8 @@
 import {
   CONTROL_TIMEOUT_MS,
   MemoryRegistry,
-  MemoryRoomStore,
+  MemoryRoomLog,
+  MemoryRoomStores,
   PlenaryError,
   ROUTER_ID,
   TRANSPORT_ID,
@@ -23,12 +24,12 @@ const unexpected = (): never => {
 };
 
 /** A store that takes as long to write a track as a test says. */
-class SlowRooms extends MemoryRoomStore {
+class SlowLog extends MemoryRoomLog {
   written = Promise.resolve();
 
   override async publishTrack(
-    ...written: Parameters<MemoryRoomStore['publishTrack']>
-  ): ReturnType<MemoryRoomStore['publishTrack']> {
+    ...written: Parameters<MemoryRoomLog['publishTrack']>
+  ): ReturnType<MemoryRoomLog['publishTrack']> {
     await this.written;
     return super.publishTrack(...written);
   }
@@ -85,10 +86,11 @@ const linkOf = (name: string): PeerLink => ({
 
 /** A peer that was admitted, and publishes a camera when it is told to. */
 async function admitted() {
-  const rooms = new SlowRooms();
+  const stores = new MemoryRoomStores();
+  const roomLog = new SlowLog(stores.rooms);
   const timers = new ManualTimers();
   const budget = { isSpent: false };
-  const { epoch } = await rooms.placePeer({
+  const { epoch } = await stores.placements.placePeer({
     roomId: ROOM,
     peerId: peer('ann'),
     requestId: request('join'),
@@ -112,7 +114,8 @@ async function admitted() {
         homeNodeId: NODE,
         store: {
           registry: new MemoryRegistry(),
-          rooms,
+          ...stores,
+          roomLog,
           isAvailable: () => true,
           onAvailability: () => () => undefined,
         },
@@ -148,7 +151,7 @@ async function admitted() {
     });
     return events.length;
   };
-  return { ann, rooms, timers, budget, publish };
+  return { ann, roomLog, timers, budget, publish };
 }
 
 describe('Peer', () => {
@@ -159,9 +162,9 @@ describe('Peer', () => {
   });
 
   it('[EP3] tells the room by the repeat of a publication that was answered after the edge gave up', async () => {
-    const { publish, rooms, timers } = await admitted();
+    const { publish, roomLog, timers } = await admitted();
     const writing = Promise.withResolvers<undefined>();
-    rooms.written = writing.promise.then(() => undefined);
+    roomLog.written = writing.promise.then(() => undefined);
     const late = publish();
     timers.advance(CONTROL_TIMEOUT_MS);
     writing.resolve(undefined);
@@ -171,9 +174,9 @@ describe('Peer', () => {
   });
 
   it('[EP3] tells the room by the repeat over a link that took the peer up before the answer', async () => {
-    const { ann, publish, rooms } = await admitted();
+    const { ann, publish, roomLog } = await admitted();
     const writing = Promise.withResolvers<undefined>();
-    rooms.written = writing.promise.then(() => undefined);
+    roomLog.written = writing.promise.then(() => undefined);
     const before = publish();
     ann.attach(linkOf('other'));
     writing.resolve(undefined);

@@ -138,7 +138,11 @@ export class Publications {
     publication.wantedPaused = paused;
     await track.producer.setPaused(paused);
     try {
-      const events = await this.#ports.store.rooms.setTrackPaused(this.#ports.placed.roomId, trackId, paused);
+      const events = await this.#ports.store.roomLog.setTrackPaused(
+        this.#ports.placed.roomId,
+        trackId,
+        paused,
+      );
       // Of several changes at once the record has the last one.
       if (publication.wantedPaused === paused) publication.recordedPaused = paused;
       return events;
@@ -163,7 +167,7 @@ export class Publications {
     forgetOldest(this.#ended, MAX_ENDED_REMEMBERED);
     publication.track.producer.close();
     try {
-      return await this.#ports.store.rooms.endTracks(this.#ports.placed.roomId, [trackId], reason);
+      return await this.#ports.store.roomLog.endTracks(this.#ports.placed.roomId, [trackId], reason);
     } catch (thrown) {
       const error = toPlenaryError(thrown);
       if (error.code !== 'store_unavailable') throw error;
@@ -214,7 +218,7 @@ export class Publications {
       onTrack(track);
       if (source === 'microphone') this.#observe(track, router);
       try {
-        const events = await store.rooms.publishTrack(placed.roomId, track.stored);
+        const events = await store.roomLog.publishTrack(placed.roomId, track.stored);
         // Where the peer closed meanwhile, its closing ended the record, perhaps before this wrote it.
         if (this.#closed) {
           endRecords([track.trackId], 'transport_closed');

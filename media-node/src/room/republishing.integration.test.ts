@@ -39,10 +39,10 @@ const heldOf = (peer: TestPeer, changes: Partial<HeldPeer> = {}): HeldPeer => ({
 });
 
 const republishPeer = async (peer: TestPeer): Promise<unknown> =>
-  store.memory.republishPeers(ROOM, EDGE_ID.parse(edge.caller.id), [heldOf(peer)], START);
+  store.memory.recovery.republishPeers(ROOM, EDGE_ID.parse(edge.caller.id), [heldOf(peer)], START);
 
 const storedTracks = async (): Promise<string[]> =>
-  (await store.memory.view(ROOM)).tracks.map(({ trackId }) => trackId);
+  (await store.memory.placements.view(ROOM)).tracks.map(({ trackId }) => trackId);
 
 describe('a media node and a store that forgot', () => {
   test('[RC1] its tracks are there again once their peers are, and nothing of the media changes', async () => {
@@ -50,13 +50,13 @@ describe('a media node and a store that forgot', () => {
     const track = await peer.publish('camera');
     await edge.call('track.pause', { ...peer.placed, trackId: track.trackId, paused: true });
     const transports = await metricSum(testNode.node.metrics, 'plenary_media_transports');
-    store.memory.clear();
+    store.memory.rooms.clear();
     await republishPeer(peer);
     await waitFor('the track', async () => (await storedTracks()).includes(track.trackId));
-    expect(await store.memory.tracks(ROOM, [track.trackId])).toMatchObject([{ paused: true }]);
+    expect(await store.memory.roomLog.tracks(ROOM, [track.trackId])).toMatchObject([{ paused: true }]);
     expect(await metricSum(testNode.node.metrics, 'plenary_media_repairs_total')).toBe(1);
     expect(await metricSum(testNode.node.metrics, 'plenary_media_transports')).toBe(transports);
-    expect(await store.memory.standing(ROOM)).toBe('rebuilding');
+    expect(await store.memory.recovery.standing(ROOM)).toBe('rebuilding');
     await peer.leave(store);
     await untilFreed(testNode.node.metrics);
   });
@@ -64,12 +64,12 @@ describe('a media node and a store that forgot', () => {
   test('[RC4] the record of a track that it does not host is ended; one that somebody ended by mistake is seen again', async () => {
     const peer = await TestPeer.admit(store, testNode, edge, ROOM);
     const [ghost, camera] = [await peer.publish('microphone'), await peer.publish('camera')];
-    const [record] = await store.memory.tracks(ROOM, [ghost.trackId]);
+    const [record] = await store.memory.roomLog.tracks(ROOM, [ghost.trackId]);
     if (record === undefined) throw new Error('it was published');
     await edge.call('track.end', { ...peer.placed, trackId: ghost.trackId });
     // As a failover has it that lost the end; and another edge took the node for dead.
-    await store.memory.publishTrack(ROOM, record);
-    await store.memory.endTracks(ROOM, [camera.trackId], 'node_lost');
+    await store.memory.roomLog.publishTrack(ROOM, record);
+    await store.memory.roomLog.endTracks(ROOM, [camera.trackId], 'node_lost');
     await waitFor('the truth', async () => (await storedTracks()).join() === camera.trackId);
     await peer.leave(store);
   });
@@ -78,9 +78,9 @@ describe('a media node and a store that forgot', () => {
     const peer = await TestPeer.admit(store, testNode, edge, ROOM);
     await peer.publish('camera');
     const { roomId, peerId, epoch } = peer.placed;
-    const placed = await store.memory.placementOf(roomId, peerId);
+    const placed = await store.memory.placements.placementOf(roomId, peerId);
     if (placed === undefined) throw new Error('it is placed');
-    const elsewhere: Placement = await store.memory.placePeer({
+    const elsewhere: Placement = await store.memory.placements.placePeer({
       roomId,
       peerId,
       requestId: placed.requestId,
@@ -92,6 +92,6 @@ describe('a media node and a store that forgot', () => {
     expect(elsewhere.epoch).toBeGreaterThan(epoch);
     await waitFor('the peer to be closed', () => testNode.node.rooms.peerCount === 0);
     await waitFor('its record to be ended', async () => (await storedTracks()).length === 0);
-    expect(await store.memory.placementOf(roomId, peerId)).toEqual(elsewhere);
+    expect(await store.memory.placements.placementOf(roomId, peerId)).toEqual(elsewhere);
   });
 });

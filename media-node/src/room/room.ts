@@ -79,7 +79,7 @@ export class Room {
       roomId: id,
       ownNodeId: context.mediaNodeId,
       datacenter: context.datacenter,
-      rooms: context.store.rooms,
+      gateways: context.store.gateways,
       origin: context.origin,
       nodes: context.nodes,
       metrics: context.metrics,
@@ -158,7 +158,7 @@ export class Room {
     if (this.#peers.size === 0) return;
     const { store, mediaNodeId, metrics } = this.#context;
     const named = [...this.#tracks.values()].filter(({ producer }) => !producer.closed);
-    const result = await store.rooms.republishTracks(
+    const result = await store.recovery.republishTracks(
       this.id,
       mediaNodeId,
       named.map((track) => track.stored),
@@ -360,7 +360,7 @@ export class Room {
     outbox.submit({
       key: `end ${first}`,
       roomId: this.id,
-      apply: () => store.rooms.endTracks(this.id, trackIds, reason),
+      apply: () => store.roomLog.endTracks(this.id, trackIds, reason),
       deliver: (events) => {
         this.deliver(events, preferred);
       },
@@ -376,7 +376,7 @@ export class Room {
         // It may have ended while this waited.
         if (this.#tracks.get(track.trackId) !== track || track.producer.closed) return [];
         try {
-          return await store.rooms.publishTrack(this.id, track.stored);
+          return await store.roomLog.publishTrack(this.id, track.stored);
         } catch (thrown) {
           // The store names a newer placement: the peer lives elsewhere now.
           if (toPlenaryError(thrown).code === 'stale_epoch') this.#peers.get(track.peerId)?.close('replaced');

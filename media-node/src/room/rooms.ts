@@ -276,9 +276,9 @@ export class Rooms {
       key: `remove ${roomId} ${peerId}`,
       roomId,
       apply: async () => {
-        const live = await store.rooms.placementOf(roomId, peerId);
+        const live = await store.placements.placementOf(roomId, peerId);
         if (live?.edgeId !== heldBy) return [];
-        return store.rooms.removePeer(roomId, peerId, epoch, 'connection_lost', live.holdEpoch);
+        return store.roomLog.removePeer(roomId, peerId, epoch, 'connection_lost', live.holdEpoch);
       },
       deliver: (events) => {
         const room = this.#rooms.get(roomId);

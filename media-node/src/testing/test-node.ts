@@ -6,7 +6,7 @@ import {
   KIND_OF_SOURCE,
   MEDIA_NODE_ID,
   MemoryRegistry,
-  MemoryRoomStore,
+  MemoryRoomStores,
   PEER_ID,
   PlenaryError,
   REQUEST_ID,
@@ -23,7 +23,7 @@ import type {
   PortSlice,
   Registry,
   RoomId,
-  RoomStore,
+  RoomStores,
   TrackHome,
   TrackSource,
 } from '@plenary/cluster';
@@ -46,14 +46,20 @@ export const TEST_SECRET = 'a secret of at least thirty-two characters';
 /** A store in memory that can be away. */
 export class TestStore implements NodeStore {
   readonly registry: Registry;
-  readonly rooms: RoomStore;
-  readonly memory = new MemoryRoomStore();
+  readonly placements: RoomStores['placements'];
+  readonly roomLog: RoomStores['roomLog'];
+  readonly recovery: RoomStores['recovery'];
+  readonly gateways: RoomStores['gateways'];
+  readonly memory = new MemoryRoomStores();
   readonly #listeners = new Set<(available: boolean) => void>();
   #available = true;
 
   constructor() {
     this.registry = this.#guarded(new MemoryRegistry());
-    this.rooms = this.#guarded(this.memory);
+    this.placements = this.#guarded(this.memory.placements);
+    this.roomLog = this.#guarded(this.memory.roomLog);
+    this.recovery = this.#guarded(this.memory.recovery);
+    this.gateways = this.#guarded(this.memory.gateways);
   }
 
   isAvailable(): boolean {
@@ -215,14 +221,14 @@ export class TestPeer {
 
   /** Places a peer in the store and enters it into the roster, without admitting it to the node. */
   static async place(
-    store: Pick<NodeStore, 'rooms'>,
+    store: Pick<NodeStore, 'placements' | 'roomLog'>,
     testNode: Pick<TestNode, 'config'>,
     edge: TestEdge,
     roomId: RoomId,
     replaces?: PlacedPeer,
   ): Promise<TestPeer> {
     const peerId: PeerId = replaces?.peerId ?? mintPeerId();
-    const placement = await store.rooms.placePeer({
+    const placement = await store.placements.placePeer({
       roomId,
       peerId,
       requestId: REQUEST_ID.parse(`join-${peerId}`),
@@ -232,12 +238,12 @@ export class TestPeer {
       ...(replaces === undefined ? {} : { replacesEpoch: replaces.epoch }),
     });
     const { epoch } = placement;
-    await store.rooms.joinPeer(roomId, { peerId, displayName: 'Somebody', role: 'speaker' }, epoch);
+    await store.roomLog.joinPeer(roomId, { peerId, displayName: 'Somebody', role: 'speaker' }, epoch);
     return new TestPeer(testNode, edge, { roomId, peerId, epoch });
   }
 
   static async admit(
-    store: Pick<NodeStore, 'rooms'>,
+    store: Pick<NodeStore, 'placements' | 'roomLog'>,
     testNode: Pick<TestNode, 'config'>,
     edge: TestEdge,
     roomId: RoomId,
@@ -312,14 +318,14 @@ export class TestPeer {
   /** Leaves as an edge does it: out of the roster, and off the node. */
   async leave(store: NodeStore): Promise<void> {
     const { roomId, peerId, epoch } = this.placed;
-    await store.rooms.removePeer(roomId, peerId, epoch, 'left');
+    await store.roomLog.removePeer(roomId, peerId, epoch, 'left');
     await this.edge.call('peer.drop', this.placed);
   }
 }
 
 /** Puts somebody into a room, for what a store does only in rooms where somebody is. */
-export async function placeSomebody(rooms: RoomStore, roomId: RoomId): Promise<void> {
-  await rooms.placePeer({
+export async function placeSomebody(placements: RoomStores['placements'], roomId: RoomId): Promise<void> {
+  await placements.placePeer({
     roomId,
     peerId: mintPeerId(),
     requestId: REQUEST_ID.parse('join'),

@@ -1,6 +1,10 @@
 import { PlenaryError } from '../../errors.ts';
 import type { Registry } from '../../registry/registry.ts';
-import type { RoomStore } from '../../room/room-store.ts';
+import type { GatewayStore } from '../../room/gateway-store.ts';
+import type { PlacementStore } from '../../room/placement-store.ts';
+import type { RecoveryStore } from '../../room/recovery-store.ts';
+import type { RoomLog } from '../../room/room-log.ts';
+import type { RoomStores } from '../../room/room-stores.ts';
 import type { TenantStore } from '../../tenant/tenant-store.ts';
 import { describe } from './calls.ts';
 import type { StoreWatch } from './store-watch.ts';
@@ -13,15 +17,18 @@ const COMMAND_TIMEOUT_MS = 2_000;
 /** The store as its connections see it. */
 export interface ServedStore {
   readonly isUp: boolean;
-  readonly rooms: RoomStore;
+  readonly stores: RoomStores;
   readonly registry: Registry;
   readonly tenants: TenantStore;
   readonly watch: StoreWatch;
 }
 
 /** One process' connection to the store, with the ports of the product. */
-export class StoreClient {
-  readonly rooms: RoomStore;
+export class StoreClient implements RoomStores {
+  readonly placements: PlacementStore;
+  readonly roomLog: RoomLog;
+  readonly recovery: RecoveryStore;
+  readonly gateways: GatewayStore;
   readonly registry: Registry;
   readonly tenants: TenantStore;
   readonly consul = undefined;
@@ -40,7 +47,10 @@ export class StoreClient {
     this.#server = server;
     this.#life = life;
     this.#available = server.isUp;
-    this.rooms = this.#roomStore();
+    this.placements = this.#placementsPort();
+    this.roomLog = this.#roomLogPort();
+    this.recovery = this.#recoveryPort();
+    this.gateways = this.#gatewaysPort();
     this.registry = this.#registry();
     const { tenants } = server;
     this.tenants = {
@@ -137,49 +147,58 @@ export class StoreClient {
     }, told);
   }
 
-  #roomStore(): RoomStore {
-    const { rooms, watch } = this.#server;
+  #placementsPort(): PlacementStore {
+    const { placements } = this.#server.stores;
+    const { watch } = this.#server;
     return {
-      view: (...of) => this.#ask(() => rooms.view(...of)),
+      view: (...of) => this.#ask(() => placements.view(...of)),
       placePeer: (request) =>
         this.#change(
           () => `placePeer ${describe(request)}`,
-          () => rooms.placePeer(request),
+          () => placements.placePeer(request),
           (placement) => {
             watch.placed(request, placement);
           },
         ),
-      placementOf: (...of) => this.#ask(() => rooms.placementOf(...of)),
-      formerPlacement: (...of) => this.#ask(() => rooms.formerPlacement(...of)),
+      placementOf: (...of) => this.#ask(() => placements.placementOf(...of)),
+      formerPlacement: (...of) => this.#ask(() => placements.formerPlacement(...of)),
       settlePeer: (roomId, peerId, epoch) =>
         this.#change(
           () => `settlePeer ${roomId} ${peerId} ${epoch}`,
-          () => rooms.settlePeer(roomId, peerId, epoch),
+          () => placements.settlePeer(roomId, peerId, epoch),
           () => watch.settled(roomId, peerId, epoch),
-        ),
-      joinPeer: (roomId, peer, epoch) =>
-        this.#change(
-          () => `joinPeer ${roomId} ${peer.peerId} ${epoch}`,
-          () => rooms.joinPeer(roomId, peer, epoch),
-          ({ events }) => {
-            watch.obeyed(roomId, peer.peerId, epoch, 'joinPeer');
-            watch.logged(roomId, events);
-          },
         ),
       attachPeer: (roomId, peerId, epoch, edgeId, ...by) =>
         this.#change(
           () => `attachPeer ${roomId} ${peerId} ${epoch} ${edgeId}`,
-          () => rooms.attachPeer(roomId, peerId, epoch, edgeId, ...by),
+          () => placements.attachPeer(roomId, peerId, epoch, edgeId, ...by),
           () => {
             watch.obeyed(roomId, peerId, epoch, 'attachPeer');
             watch.attached(roomId, peerId, edgeId);
           },
         ),
-      confirmToken: (...of) => this.#ask(() => rooms.confirmToken(...of)),
+      confirmToken: (...of) => this.#ask(() => placements.confirmToken(...of)),
+      all: (...of) => this.#ask(() => placements.all(...of)),
+    };
+  }
+
+  #roomLogPort(): RoomLog {
+    const { roomLog } = this.#server.stores;
+    const { watch } = this.#server;
+    return {
+      joinPeer: (roomId, peer, epoch) =>
+        this.#change(
+          () => `joinPeer ${roomId} ${peer.peerId} ${epoch}`,
+          () => roomLog.joinPeer(roomId, peer, epoch),
+          ({ events }) => {
+            watch.obeyed(roomId, peer.peerId, epoch, 'joinPeer');
+            watch.logged(roomId, events);
+          },
+        ),
       removePeer: (roomId, peerId, epoch, ...how) =>
         this.#change(
           () => `removePeer ${roomId} ${peerId} ${epoch} ${how.join(' ')}`,
-          () => rooms.removePeer(roomId, peerId, epoch, ...how),
+          () => roomLog.removePeer(roomId, peerId, epoch, ...how),
           (events) => {
             watch.logged(roomId, events);
             return watch.removed(roomId, peerId, epoch);
@@ -188,7 +207,7 @@ export class StoreClient {
       publishTrack: (roomId, track) =>
         this.#change(
           () => `publishTrack ${roomId} ${describe(track)}`,
-          () => rooms.publishTrack(roomId, track),
+          () => roomLog.publishTrack(roomId, track),
           (events) => {
             watch.obeyed(roomId, track.peerId, track.epoch, 'publishTrack');
             watch.logged(roomId, events);
@@ -197,7 +216,7 @@ export class StoreClient {
       setTrackPaused: (roomId, trackId, paused) =>
         this.#change(
           () => `setTrackPaused ${roomId} ${trackId} ${paused}`,
-          () => rooms.setTrackPaused(roomId, trackId, paused),
+          () => roomLog.setTrackPaused(roomId, trackId, paused),
           (events) => {
             watch.logged(roomId, events);
           },
@@ -205,43 +224,57 @@ export class StoreClient {
       endTracks: (roomId, trackIds, reason) =>
         this.#change(
           () => `endTracks ${roomId} ${trackIds.join(',')} ${reason}`,
-          () => rooms.endTracks(roomId, trackIds, reason),
+          () => roomLog.endTracks(roomId, trackIds, reason),
           (events) => {
             watch.logged(roomId, events);
           },
         ),
-      tracks: (...which) => this.#ask(() => rooms.tracks(...which)),
+      tracks: (...which) => this.#ask(() => roomLog.tracks(...which)),
       postChat: (post) =>
         this.#change(
           () => `postChat ${describe(post)}`,
-          () => rooms.postChat(post),
+          () => roomLog.postChat(post),
           ({ events }) => {
             watch.logged(post.roomId, events);
           },
         ),
-      rosterPage: (...which) => this.#ask(() => rooms.rosterPage(...which)),
-      eventsAfter: (...of) => this.#ask(() => rooms.eventsAfter(...of)),
-      snapshot: (...of) => this.#ask(() => rooms.snapshot(...of)),
+      rosterPage: (...which) => this.#ask(() => roomLog.rosterPage(...which)),
+      eventsAfter: (...of) => this.#ask(() => roomLog.eventsAfter(...of)),
+      snapshot: (...of) => this.#ask(() => roomLog.snapshot(...of)),
+      lastEventId: (...of) => this.#ask(() => roomLog.lastEventId(...of)),
+    };
+  }
+
+  #recoveryPort(): RecoveryStore {
+    const { recovery } = this.#server.stores;
+    const { watch } = this.#server;
+    return {
       republishPeers: (roomId, ...what) =>
         this.#ask(async () => {
-          const republished = await rooms.republishPeers(roomId, ...what);
+          const republished = await recovery.republishPeers(roomId, ...what);
           if (republished.lostPeers > 0 || republished.hasLostEvents) await watch.repaired(roomId);
           else await watch.republished(roomId);
           return republished;
         }),
       republishTracks: (roomId, ...what) =>
         this.#ask(async () => {
-          const republished = await rooms.republishTracks(roomId, ...what);
+          const republished = await recovery.republishTracks(roomId, ...what);
           watch.logged(roomId, republished.events);
           if (republished.lostTracks > 0) await watch.repaired(roomId);
           return republished;
         }),
-      standing: (...of) => this.#ask(() => rooms.standing(...of)),
-      lastEventId: (...of) => this.#ask(() => rooms.lastEventId(...of)),
+      standing: (...of) => this.#ask(() => recovery.standing(...of)),
+    };
+  }
+
+  #gatewaysPort(): GatewayStore {
+    const { gateways } = this.#server.stores;
+    const { watch } = this.#server;
+    return {
       claimGateway: (claim) =>
         this.#change(
           () => `claimGateway ${describe(claim)}`,
-          () => rooms.claimGateway(claim),
+          () => gateways.claimGateway(claim),
           (gateway) => {
             watch.claimed(claim, gateway);
           },
@@ -249,12 +282,11 @@ export class StoreClient {
       releaseGateway: (roomId, datacenter, homeNodeId, epoch) =>
         this.#change(
           () => `releaseGateway ${roomId} ${datacenter} ${homeNodeId} ${epoch}`,
-          () => rooms.releaseGateway(roomId, datacenter, homeNodeId, epoch),
+          () => gateways.releaseGateway(roomId, datacenter, homeNodeId, epoch),
           () => {
             watch.released(roomId, `${datacenter}|${homeNodeId}`, epoch);
           },
         ),
-      placements: (...of) => this.#ask(() => rooms.placements(...of)),
     };
   }
 

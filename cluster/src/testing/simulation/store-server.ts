@@ -1,6 +1,8 @@
 import type { Clock } from '../../clock.ts';
 import { MemoryRegistry } from '../../registry/memory-registry.ts';
-import { MemoryRoomStore } from '../../room/memory-room-store.ts';
+import type { MemoryRooms } from '../../room/memory-rooms.ts';
+import { MemoryRoomStores } from '../../room/memory-room-stores.ts';
+import type { RoomStores } from '../../room/room-stores.ts';
 import { MemoryTenantStore } from '../../tenant/memory-tenant-store.ts';
 import type { RuleBroken } from './rule-broken.ts';
 import { StoreClient } from './store-client.ts';
@@ -27,18 +29,18 @@ class StoreClock implements Clock {
 
 /** The parts of the store; a test may put a broken one in. */
 export interface StoreParts {
-  readonly rooms: (clock: Clock) => MemoryRoomStore;
+  readonly stores: (clock: Clock) => RoomStores & { readonly rooms: MemoryRooms };
   readonly registry: (clock: Clock) => MemoryRegistry;
 }
 
 export const SOUND_STORE: StoreParts = {
-  rooms: (clock) => new MemoryRoomStore(clock),
+  stores: (clock) => new MemoryRoomStores(clock),
   registry: (clock) => new MemoryRegistry(clock),
 };
 
 /** The store of the cluster: the memory versions of its ports, which can go away, fail over and be emptied. */
 export class StoreServer {
-  readonly rooms: MemoryRoomStore;
+  readonly stores: RoomStores & { readonly rooms: MemoryRooms };
   readonly registry: MemoryRegistry;
   readonly tenants: MemoryTenantStore;
   readonly watch: StoreWatch;
@@ -52,10 +54,10 @@ export class StoreServer {
   constructor(net: Net, parts: StoreParts, onBroken: (rule: RuleBroken) => void) {
     this.#net = net;
     this.#clock = new StoreClock(net.time);
-    this.rooms = parts.rooms(this.#clock);
+    this.stores = parts.stores(this.#clock);
     this.registry = parts.registry(this.#clock);
     this.tenants = new MemoryTenantStore(this.#clock);
-    this.watch = new StoreWatch(this.rooms, onBroken);
+    this.watch = new StoreWatch(this.stores, onBroken);
   }
 
   get isUp(): boolean {
@@ -103,7 +105,7 @@ export class StoreServer {
    * that is what epochs need in order to grow over a failover that forgets them (EP1).
    */
   failOver(writesForMs: number, awayForMs: number): void {
-    const forget = [this.rooms.checkpoint(), this.registry.snapshot(), this.tenants.snapshot()];
+    const forget = [this.stores.rooms.checkpoint(), this.registry.snapshot(), this.tenants.snapshot()];
     const { time, random } = this.#net;
     time.schedule(
       writesForMs,
@@ -122,7 +124,7 @@ export class StoreServer {
   /** `FLUSHALL`; it takes a moment, so that no epoch is given twice within one millisecond. */
   flush(): void {
     this.goAway(2, () => {
-      this.rooms.clear();
+      this.stores.rooms.clear();
       this.registry.clear();
       this.tenants.clear();
       this.#forgot();

@@ -2,14 +2,10 @@ import type { Epoch } from '../../protocol/edge-media.ts';
 import { compareEventIds } from '../../protocol/ids.ts';
 import type { EdgeId, EventId, PeerId, RoomId } from '../../protocol/ids.ts';
 import type { LoggedEvent } from '../../protocol/room.ts';
-import type { MemoryRoomStore } from '../../room/memory-room-store.ts';
-import type {
-  FormerPlacement,
-  Gateway,
-  GatewayClaim,
-  Placement,
-  PlaceRequest,
-} from '../../room/room-store.ts';
+import type { MemoryRooms } from '../../room/memory-rooms.ts';
+import type { RoomStores } from '../../room/room-stores.ts';
+import type { FormerPlacement, Placement, PlaceRequest } from '../../room/placement-store.ts';
+import type { Gateway, GatewayClaim } from '../../room/gateway-store.ts';
 import { RuleBroken } from './rule-broken.ts';
 
 /** What a room's store has answered so far, as a book of its own beside the store's. */
@@ -23,17 +19,19 @@ interface Book {
   lastEventId: EventId | undefined;
 }
 
+type WatchedStores = Pick<RoomStores, 'placements' | 'roomLog'> & { readonly rooms: MemoryRooms };
+
 /** Looks at what the store answers, and holds it to the rules by its own books. */
 export class StoreWatch {
-  readonly #rooms: MemoryRoomStore;
+  readonly #stores: WatchedStores;
   readonly #onBroken: (rule: RuleBroken) => void;
   readonly #books = new Map<RoomId, Book>();
   /** The highest epoch that was ever given in a room: never forgotten, whatever the store forgets (EP1). */
   readonly #highest = new Map<RoomId, number>();
 
   /** @param onBroken - a rule breaks in the middle of a command, where nobody would hear an exception */
-  constructor(rooms: MemoryRoomStore, onBroken: (rule: RuleBroken) => void) {
-    this.#rooms = rooms;
+  constructor(stores: WatchedStores, onBroken: (rule: RuleBroken) => void) {
+    this.#stores = stores;
     this.#onBroken = onBroken;
   }
 
@@ -81,7 +79,7 @@ export class StoreWatch {
   async settled(roomId: RoomId, peerId: PeerId, epoch: Epoch): Promise<void> {
     const { placements, formers } = this.#book(roomId);
     if (placements.get(peerId)?.epoch === epoch) formers.delete(peerId);
-    const stored = await this.#rooms.formerPlacement(roomId, peerId);
+    const stored = await this.#stores.placements.formerPlacement(roomId, peerId);
     if (stored?.epoch !== formers.get(peerId)?.epoch)
       this.#break(
         `EP7: ${peerId} of ${roomId} goes on under ${stored?.epoch ?? 'none'} after settling ${epoch}`,
@@ -124,7 +122,7 @@ export class StoreWatch {
   async removed(roomId: RoomId, peerId: PeerId, epoch: Epoch): Promise<void> {
     const book = this.#book(roomId);
     const live = book.placements.get(peerId);
-    if ((await this.#rooms.placementOf(roomId, peerId)) !== undefined) return;
+    if ((await this.#stores.placements.placementOf(roomId, peerId)) !== undefined) return;
     if (live !== undefined && live.epoch > epoch)
       this.#break(`EP2: ${peerId} of ${roomId} was removed under ${epoch}, the live epoch was ${live.epoch}`);
     book.placements.delete(peerId);
@@ -147,11 +145,11 @@ export class StoreWatch {
   /** The store forgot, and is what it is now. Which epochs were given is not forgotten. */
   async readAnew(): Promise<void> {
     this.#books.clear();
-    for (const roomId of this.#rooms.roomIds()) {
+    for (const roomId of this.#stores.rooms.roomIds()) {
       const book = this.#book(roomId);
       await this.#readPlacements(roomId, book);
-      for (const [key, gateway] of this.#rooms.gateways(roomId)) book.gateways.set(key, gateway);
-      book.lastEventId = await this.#rooms.lastEventId(roomId);
+      for (const [key, gateway] of this.#stores.rooms.gateways(roomId)) book.gateways.set(key, gateway);
+      book.lastEventId = await this.#stores.roomLog.lastEventId(roomId);
     }
   }
 
@@ -159,7 +157,7 @@ export class StoreWatch {
   async repaired(roomId: RoomId): Promise<void> {
     const book = this.#book(roomId);
     await this.#readPlacements(roomId, book);
-    book.lastEventId = await this.#rooms.lastEventId(roomId);
+    book.lastEventId = await this.#stores.roomLog.lastEventId(roomId);
   }
 
   /** An edge published what it holds: what goes on beside a placement is as it says. */
@@ -168,14 +166,14 @@ export class StoreWatch {
   }
 
   async #readPlacements(roomId: RoomId, book: Book): Promise<void> {
-    for (const placement of await this.#rooms.placements(roomId))
+    for (const placement of await this.#stores.placements.all(roomId))
       book.placements.set(placement.peerId, placement);
     await this.#readFormers(roomId, book);
   }
 
   async #readFormers(roomId: RoomId, { placements, formers }: Book): Promise<void> {
     for (const peerId of placements.keys()) {
-      const former = await this.#rooms.formerPlacement(roomId, peerId);
+      const former = await this.#stores.placements.formerPlacement(roomId, peerId);
       if (former === undefined) formers.delete(peerId);
       else formers.set(peerId, former);
     }

@@ -1,4 +1,4 @@
-import { CONTROL_REQUESTS, MemoryRoomStore } from '@plenary/cluster';
+import { CONTROL_REQUESTS, MemoryPlacementStore } from '@plenary/cluster';
 import type { RoomView } from '@plenary/cluster';
 import { MAX_CONSUMERS, ROUTER_RTP_CAPABILITIES } from '@plenary/cluster/protocol';
 import type { RoomId } from '@plenary/cluster/ids';
@@ -18,7 +18,7 @@ const AT_ONCE = 32;
 const ADMISSION = CONTROL_REQUESTS['peer.admit'].payload;
 
 /** Counts readings of whole rooms, each of which takes a turn of the event loop. */
-class CountingRooms extends MemoryRoomStore {
+class CountingPlacements extends MemoryPlacementStore {
   views = 0;
 
   override async view(roomId: RoomId): Promise<RoomView> {
@@ -29,14 +29,14 @@ class CountingRooms extends MemoryRoomStore {
 }
 
 async function openingOf(people: number, others: readonly string[] = []) {
-  const rooms = new CountingRooms();
-  const parts = new EdgeParts(rooms);
+  const parts = new EdgeParts((rooms) => ({ placements: new CountingPlacements(rooms) }));
+  const { placements } = parts;
   const { placer, link } = await placing(others, parts, AT_ONCE);
   const { clock, localRooms, links, metrics } = parts;
   const mediaGate = new EntryGate({ atOnce: AT_ONCE, patienceMs: 8_000, clock, onWaiting: () => undefined });
   const handler = handleMediaOpen({
-    rooms,
-    reader: new RoomReader(rooms),
+    placements,
+    reader: new RoomReader(parts.stores),
     placer,
     departures: parts.departures(),
     localRooms,
@@ -61,7 +61,7 @@ async function openingOf(people: number, others: readonly string[] = []) {
   }
   const open = async (connection: Connection) =>
     handler({ rtpCapabilities: ROUTER_RTP_CAPABILITIES, publish: false }, connection);
-  return { rooms, link, links, mediaGate, connections, open };
+  return { placements, link, links, mediaGate, connections, open };
 }
 
 const audioConsumer = (id: string) => ({
@@ -79,12 +79,12 @@ describe('media.open', () => {
   it('[BU13] by 500 people of one room, whose media node was lost, reads the room a few times', async () => {
     // One node takes no more than some 170 until it has reported its load anew.
     const others = ['two', 'three', 'four'];
-    const { rooms, link, links, connections, open } = await openingOf(500, others);
+    const { placements, link, links, connections, open } = await openingOf(500, others);
     for (const one of [link, ...others.map((name) => links.add(name))])
       one.answer = () => ({ receiveTransport: TRANSPORT, consumers: [], failed: [] });
     await Promise.all(connections.map(open));
-    expect(rooms.views).toBeLessThan(40);
-    expect((await rooms.view(ROOM)).occupancy.peerCount).toBe(500);
+    expect(placements.views).toBeLessThan(40);
+    expect((await placements.view(ROOM)).occupancy.peerCount).toBe(500);
   });
 
   it('[MS10] tells the media node whose media it is, of guests nothing', async () => {

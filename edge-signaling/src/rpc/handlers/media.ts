@@ -21,7 +21,15 @@ const MEDIA_CHECK_TIMEOUT_MS = 500;
 /** What it takes to open media. */
 interface OpeningServices extends Pick<
   HandlerServices,
-  'rooms' | 'reader' | 'placer' | 'departures' | 'localRooms' | 'links' | 'mediaGate' | 'mediaWatch' | 'clock'
+  | 'placements'
+  | 'reader'
+  | 'placer'
+  | 'departures'
+  | 'localRooms'
+  | 'links'
+  | 'mediaGate'
+  | 'mediaWatch'
+  | 'clock'
 > {
   readonly keeper: Pick<SessionKeeper, 'endAsGone'>;
   readonly republisher: Pick<Republisher, 'room'>;
@@ -60,7 +68,7 @@ async function openAnew(
   { moveFrom, insteadOf, isUnreachable, ...media }: ClientRequest<'media.open'>,
   turn: Pick<HostRequest, 'deadlineMs' | 'entrant' | 'place'>,
 ): Promise<ClientReply<'media.open'>> {
-  const { rooms, reader, placer, departures, keeper, localRooms, links, republisher } = services;
+  const { placements, reader, placer, departures, keeper, localRooms, links, republisher } = services;
   await turn.place.whileWaiting(async () => services.storeWait.untilAvailable());
   if (!localRooms.holds(session)) throw new PlenaryError('session_gone');
   const { roomId, peerId, grants } = session;
@@ -69,8 +77,8 @@ async function openAnew(
     turn.place.whileSlow(async () =>
       Promise.all([
         reader.view(roomId),
-        rooms.placementOf(roomId, peerId),
-        moveFrom === undefined ? undefined : rooms.formerPlacement(roomId, peerId),
+        placements.placementOf(roomId, peerId),
+        moveFrom === undefined ? undefined : placements.formerPlacement(roomId, peerId),
       ]),
     );
   let [view, placement, former] = await look();
@@ -141,12 +149,12 @@ async function openAnew(
 }
 
 export function handleMediaMoved(
-  services: Pick<HandlerServices, 'rooms' | 'departures' | 'reportFault'>,
+  services: Pick<HandlerServices, 'placements' | 'departures' | 'reportFault'>,
 ): Handler<'media.moved'> {
   return async ({ epoch }, connection) => {
     const { session } = connection;
     return session.inTurn(async () => {
-      const { rooms, departures, reportFault } = services;
+      const { placements, departures, reportFault } = services;
       const { former } = session;
       // Another move or a loss came between: then its own end tells. Or it is known already.
       if (session.media.epoch !== epoch || session.isSettled) {
@@ -157,7 +165,7 @@ export function handleMediaMoved(
       if (former !== undefined)
         inBackground(() => departures.dropMedia(former.mediaNodeId, session.placedAt(former)));
       try {
-        await rooms.settlePeer(session.roomId, session.peerId, epoch);
+        await placements.settlePeer(session.roomId, session.peerId, epoch);
         session.noteSettled(epoch);
       } catch (fault) {
         // What stays noted of the former placement harms nothing: its node has dropped the peer.

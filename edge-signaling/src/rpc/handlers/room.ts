@@ -2,15 +2,15 @@ import { PlenaryError } from '@plenary/cluster';
 import { costOfCatchUp, costOfNoEvent } from '../../limits/cost.ts';
 import type { Handler, HandlerServices } from './services.ts';
 
-export function handleChatPost({ rooms, channel, republisher }: HandlerServices): Handler<'chat.post'> {
+export function handleChatPost({ roomLog, channel, republisher }: HandlerServices): Handler<'chat.post'> {
   return async ({ requestId, text }, connection) => {
     const { roomId, peerId } = connection.session;
     const post = { roomId, peerId, requestId, text };
-    const { message, events } = await rooms.postChat(post).catch(async (fault: unknown) => {
+    const { message, events } = await roomLog.postChat(post).catch(async (fault: unknown) => {
       if (!(fault instanceof PlenaryError) || fault.code !== 'peer_not_found') throw fault;
       // Who speaks is here: the store has forgotten it.
       await republisher.room(roomId);
-      return rooms.postChat(post);
+      return roomLog.postChat(post);
     });
     if (events.length === 0) connection.settle(costOfNoEvent(connection.people));
     channel.publishEvents(roomId, events);

@@ -6,7 +6,8 @@ import type {
   ControlRequestName,
   Epoch,
   PlacedPeer,
-  RoomStore,
+  PlacementStore,
+  RoomLog,
 } from '@plenary/cluster';
 import type { ClientReply, ClientRequest, ClientRequestName } from '@plenary/cluster/protocol';
 import type { EntryGate } from '../../limits/entry-gate.ts';
@@ -40,7 +41,8 @@ export interface HandlerServices {
   readonly links: MediaLinks;
   readonly localRooms: LocalRooms;
   readonly mediaWatch: Pick<MediaWatch, 'keepFor' | 'lose'>;
-  readonly rooms: RoomStore;
+  readonly placements: Pick<PlacementStore, 'placementOf' | 'formerPlacement' | 'settlePeer'>;
+  readonly roomLog: Pick<RoomLog, 'postChat' | 'tracks'>;
   readonly reader: RoomReader;
   readonly channel: RoomChannel;
   /** Whether nobody new is taken. */

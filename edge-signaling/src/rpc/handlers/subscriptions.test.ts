@@ -25,7 +25,7 @@ const consumerOf = (trackId: string) => ({
 
 async function subscriber() {
   const parts = new EdgeParts();
-  const { localRooms, links, rooms, clock, metrics } = parts;
+  const { localRooms, links, roomLog, clock, metrics } = parts;
   const link = links.add('node');
   const socket = new RecordingSocket();
   const session = parts.hold(await parts.place('ann', 'node'), socket);
@@ -43,7 +43,7 @@ async function subscriber() {
   const connection = new Connection(socket, { onSocketClosed: () => undefined }, budgets, localRooms);
   connection.apply({ type: 'entry_started', entry: { requestId: undefined, reply: undefined } });
   connection.apply({ type: 'entered', session });
-  const handler = handleSubscribe({ rooms, links, localRooms, clock });
+  const handler = handleSubscribe({ roomLog, links, localRooms, clock });
   const subscribe = async () => handler({ trackIds: [track('one'), track('two')] }, connection);
   const reply = { consumers: [consumerOf('one'), consumerOf('two')], failed: [] };
   return { session, link, subscribe, reply };

@@ -10,14 +10,14 @@ import type { Handler, HandlerServices } from './services.ts';
 type LinkServices = Pick<HandlerServices, 'links' | 'clock'>;
 
 export function handleSubscribe(
-  services: LinkServices & Pick<HandlerServices, 'rooms' | 'localRooms'>,
+  services: LinkServices & Pick<HandlerServices, 'roomLog' | 'localRooms'>,
 ): Handler<'subscribe'> {
-  const { rooms, localRooms } = services;
+  const { roomLog, localRooms } = services;
   return async ({ trackIds, epoch }, connection) => {
     const { session } = connection;
     const cache = localRooms.tracksOf(session.roomId);
     const wanted = [...new Set(trackIds)];
-    const { found, whyMissing, hasAsked } = await cache.find(rooms, session.roomId, wanted);
+    const { found, whyMissing, hasAsked } = await cache.find(roomLog, session.roomId, wanted);
     if (!hasAsked) connection.settle({ store: -1 });
     const tracks: TrackHome[] = [];
     const failed: ClientReply<'subscribe'>['failed'] = [];

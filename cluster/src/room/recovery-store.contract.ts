@@ -1,4 +1,4 @@
-/** What every version of the room store must do when owners publish again what it forgot. SPEC RC. */
+/** What every version of the recovery of rooms must do. SPEC RC. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { compareEventIds, EPOCH, EVENT_ID, HIGHEST_EPOCH } from '../protocol/ids.ts';
 import type { EventId, PeerId } from '../protocol/ids.ts';
@@ -6,11 +6,15 @@ import { EVENT_LOG_LENGTH } from '../protocol/room.ts';
 import { edge, mediaNode, peer, request, room, track } from '../testing/samples.ts';
 import { catchUp } from './catch-up.ts';
 import { sideBySide } from '../side-by-side.ts';
-import { FAREWELL_KEPT_MS, MAX_TOMBSTONES, ROOM_KEPT_MS, ROOM_REBUILD_MS } from './room-store.ts';
-import type { HeldPeer, PlaceRequest, RoomStore, StoredTrack } from './room-store.ts';
+import { FAREWELL_KEPT_MS } from './room-log.ts';
+import { MAX_TOMBSTONES, ROOM_KEPT_MS, ROOM_REBUILD_MS } from './recovery-store.ts';
+import type { HeldPeer } from './recovery-store.ts';
+import type { PlaceRequest } from './placement-store.ts';
+import type { RoomStores } from './room-stores.ts';
+import type { StoredTrack } from './room-log.ts';
 
-export interface RepublishingUnderTest {
-  readonly rooms: RoomStore;
+export interface RecoveryUnderTest {
+  readonly stores: RoomStores;
   /** Forgets everything, as `FLUSHALL` does. */
   flush(): Promise<void>;
   /** Keeps what is there now. @returns brings it back, as a failover does that lost what was written since */
@@ -29,19 +33,21 @@ const START = EVENT_ID.parse('0-0');
 const [EDGE_A, EDGE_B] = [edge('edge-a'), edge('edge-b')];
 const NODE = mediaNode('node-a');
 
-export function describeRepublishing(version: string, open: () => Promise<RepublishingUnderTest>): void {
-  describe(`publishing again (${version})`, () => {
-    let subject: RepublishingUnderTest;
-    let rooms: RoomStore;
+export function describeRecoveryStore(version: string, open: () => Promise<RecoveryUnderTest>): void {
+  describe(`recovery (${version})`, () => {
+    let subject: RecoveryUnderTest;
+    let placements: RoomStores['placements'];
+    let roomLog: RoomStores['roomLog'];
+    let recovery: RoomStores['recovery'];
     beforeEach(async () => {
       subject = await open();
-      rooms = subject.rooms;
+      ({ placements, roomLog, recovery } = subject.stores);
     });
     afterEach(() => subject.close());
 
     async function join(name: string, edgeId = EDGE_A): Promise<HeldPeer> {
       const requestId = request(`join-${name}`);
-      const placed = await rooms.placePeer({
+      const placed = await placements.placePeer({
         roomId: ROOM,
         peerId: peer(name),
         requestId,
@@ -50,7 +56,7 @@ export function describeRepublishing(version: string, open: () => Promise<Republ
         maxPeers: 1_000,
       });
       const entry = { peerId: placed.peerId, displayName: `${name} | Smith`, role: 'speaker' as const };
-      const { self, sequence } = await rooms.joinPeer(ROOM, entry, placed.epoch);
+      const { self, sequence } = await roomLog.joinPeer(ROOM, entry, placed.epoch);
       const { peerId, epoch, holdEpoch, mediaNodeId } = placed;
       const { joinedAtMs } = self;
       return {
@@ -71,7 +77,7 @@ export function describeRepublishing(version: string, open: () => Promise<Republ
       edgeId = EDGE_A,
       options: Pick<PlaceRequest, 'keepsEpoch'> = {},
     ) =>
-      rooms.placePeer({
+      placements.placePeer({
         roomId: ROOM,
         peerId,
         requestId,
@@ -93,13 +99,13 @@ export function describeRepublishing(version: string, open: () => Promise<Republ
     });
 
     const republish = async (peers: readonly HeldPeer[], known: EventId = START, edgeId = EDGE_A) =>
-      rooms.republishPeers(ROOM, edgeId, peers, known);
+      recovery.republishPeers(ROOM, edgeId, peers, known);
 
     const rosterNames = async (): Promise<PeerId[]> =>
-      (await rooms.rosterPage(ROOM, '')).peers.map(({ peerId }) => peerId);
+      (await roomLog.rosterPage(ROOM, '')).peers.map(({ peerId }) => peerId);
 
     async function snapshot() {
-      const caughtUp = await catchUp(rooms, ROOM, EVENT_ID.parse('5-5'));
+      const caughtUp = await catchUp(roomLog, ROOM, EVENT_ID.parse('5-5'));
       if (caughtUp.type !== 'snapshot') throw new Error('no snapshot');
       return caughtUp.room;
     }
@@ -107,7 +113,7 @@ export function describeRepublishing(version: string, open: () => Promise<Republ
     it('[RC1] what nobody lost is not touched', async () => {
       const [ann, bob] = [await join('ann'), await join('bob', EDGE_B)];
       const camera = trackOf('camera', ann);
-      await rooms.publishTrack(ROOM, camera);
+      await roomLog.publishTrack(ROOM, camera);
       const before = await snapshot();
       expect(await republish([ann], before.lastEventId)).toEqual({
         lastEventId: before.lastEventId,
@@ -119,7 +125,7 @@ export function describeRepublishing(version: string, open: () => Promise<Republ
         strangers: [],
       });
       expect((await republish([bob], before.lastEventId, EDGE_B)).lostPeers).toBe(0);
-      expect(await rooms.republishTracks(ROOM, NODE, [camera])).toEqual({
+      expect(await recovery.republishTracks(ROOM, NODE, [camera])).toEqual({
         lostTracks: 0,
         events: [],
         fates: [],
@@ -137,11 +143,11 @@ export function describeRepublishing(version: string, open: () => Promise<Republ
       const [bob, cem] = [await join('bob'), await join('cem')];
       expect(bob.epoch).toBeGreaterThan(ann.epoch);
       expect(cem.epoch).toBeGreaterThan(bob.epoch);
-      const placed = (await rooms.placements(ROOM)).map(({ peerId }) => peerId);
+      const placed = (await placements.all(ROOM)).map(({ peerId }) => peerId);
       expect(placed.sort()).toEqual(['ann', 'bob', 'cem']);
       for (const { peerId, epoch } of [{ ...ann, epoch: highest }, bob, cem])
-        expect(await rooms.removePeer(ROOM, peerId, epoch, 'left')).toHaveLength(1);
-      expect(await rooms.placements(ROOM)).toEqual([]);
+        expect(await roomLog.removePeer(ROOM, peerId, epoch, 'left')).toHaveLength(1);
+      expect(await placements.all(ROOM)).toEqual([]);
     });
 
     it('[RC1] a room that was flushed is what it was: roster in its order, placements, tracks', async () => {
@@ -149,18 +155,18 @@ export function describeRepublishing(version: string, open: () => Promise<Republ
       const [ann, bob, cem] = people;
       if (ann === undefined || bob === undefined || cem === undefined) throw new Error('nobody');
       const camera = { ...trackOf('camera', ann), paused: true };
-      await rooms.publishTrack(ROOM, camera);
+      await roomLog.publishTrack(ROOM, camera);
       const before = await snapshot();
-      const placedBefore = await rooms.placements(ROOM);
+      const placedBefore = await placements.all(ROOM);
       await subject.flush();
 
-      expect((await rooms.republishTracks(ROOM, NODE, [camera])).fates).toEqual([
+      expect((await recovery.republishTracks(ROOM, NODE, [camera])).fates).toEqual([
         { trackId: camera.trackId, fate: 'unplaced' },
       ]);
       expect(await subject.leftOver()).toBe(0);
       expect((await republish([bob], before.lastEventId, EDGE_B)).lostPeers).toBe(1);
       expect((await republish([ann, cem], before.lastEventId)).lostPeers).toBe(2);
-      expect((await rooms.republishTracks(ROOM, NODE, [camera])).lostTracks).toBe(1);
+      expect((await recovery.republishTracks(ROOM, NODE, [camera])).lostTracks).toBe(1);
       expect((await republish([ann, cem], before.lastEventId)).lostPeers).toBe(0);
 
       await subject.passTime(ROOM_REBUILD_MS);
@@ -168,7 +174,7 @@ export function describeRepublishing(version: string, open: () => Promise<Republ
       expect(after).toEqual({ ...before, lastEventId: after.lastEventId });
       const byPeer = (list: typeof placedBefore) =>
         [...list].sort((left, right) => (left.peerId < right.peerId ? -1 : 1));
-      expect(byPeer(await rooms.placements(ROOM))).toEqual(byPeer(placedBefore));
+      expect(byPeer(await placements.all(ROOM))).toEqual(byPeer(placedBefore));
       expect((await join('dan')).sequence).toBeGreaterThan(cem.sequence);
       expect(await rosterNames()).toEqual(['ann', 'bob', 'cem', 'dan']);
     });
@@ -176,17 +182,17 @@ export function describeRepublishing(version: string, open: () => Promise<Republ
     it('[RC2] while it is rebuilt nobody is given it, and nobody new is placed; who is in it moves on', async () => {
       const [ann, bob] = [await join('ann'), await join('bob', EDGE_B)];
       const { lastEventId } = await snapshot();
-      expect(await rooms.standing(ROOM)).toBe('whole');
+      expect(await recovery.standing(ROOM)).toBe('whole');
       await subject.flush();
-      expect(await rooms.standing(ROOM)).toBe('absent');
+      expect(await recovery.standing(ROOM)).toBe('absent');
       const begun = await republish([ann], lastEventId);
       expect(begun.isRebuilding).toBe(true);
-      expect(await rooms.standing(ROOM)).toBe('rebuilding');
+      expect(await recovery.standing(ROOM)).toBe('rebuilding');
       expect(compareEventIds(begun.lastEventId, lastEventId)).toBeGreaterThan(0);
-      expect(await catchUp(rooms, ROOM, lastEventId)).toEqual({ type: 'events', events: [] });
+      expect(await catchUp(roomLog, ROOM, lastEventId)).toEqual({ type: 'events', events: [] });
       await expect(join('cem')).rejects.toMatchObject({ code: 'store_unavailable' });
       const entry = { peerId: ann.peerId, displayName: 'Ann', role: 'speaker' as const };
-      await expect(rooms.joinPeer(ROOM, entry, ann.epoch)).rejects.toMatchObject({
+      await expect(roomLog.joinPeer(ROOM, entry, ann.epoch)).rejects.toMatchObject({
         code: 'store_unavailable',
       });
       const moved = await move(ann);
@@ -194,8 +200,8 @@ export function describeRepublishing(version: string, open: () => Promise<Republ
       await republish([bob], lastEventId, EDGE_B);
 
       await subject.passTime(ROOM_REBUILD_MS);
-      expect(await rooms.standing(ROOM)).toBe('whole');
-      const after = await catchUp(rooms, ROOM, lastEventId);
+      expect(await recovery.standing(ROOM)).toBe('whole');
+      const after = await catchUp(roomLog, ROOM, lastEventId);
       expect(after).toMatchObject({ type: 'snapshot', room: { peerCount: 2 } });
       await join('cem');
       expect(await rosterNames()).toEqual(['ann', 'bob', 'cem']);
@@ -208,7 +214,7 @@ export function describeRepublishing(version: string, open: () => Promise<Republ
       await subject.passTime(-3_600_000);
       await expect(join('bob')).rejects.toMatchObject({ code: 'store_unavailable' });
       await subject.passTime(ROOM_REBUILD_MS);
-      expect(await rooms.standing(ROOM)).toBe('whole');
+      expect(await recovery.standing(ROOM)).toBe('whole');
       await join('bob');
       expect(await rosterNames()).toEqual(['ann', 'bob']);
     });
@@ -219,7 +225,7 @@ export function describeRepublishing(version: string, open: () => Promise<Republ
       const known = EVENT_ID.parse('9999999999999-7');
       expect((await republish([ann], known)).lastEventId).toBe('9999999999999-8');
       await subject.passTime(ROOM_REBUILD_MS);
-      const posted = await rooms.postChat({
+      const posted = await roomLog.postChat({
         roomId: ROOM,
         peerId: ann.peerId,
         requestId: request('c'),
@@ -233,7 +239,7 @@ export function describeRepublishing(version: string, open: () => Promise<Republ
       const [ann, bob] = [await join('ann'), await join('bob', EDGE_B)];
       const bringBack = await subject.keep();
       const say = async (of: HeldPeer, text: string) =>
-        rooms.postChat({ roomId: ROOM, peerId: of.peerId, requestId: request(text), text });
+        roomLog.postChat({ roomId: ROOM, peerId: of.peerId, requestId: request(text), text });
       const lost = (await say(ann, 'lost')).events[0];
       if (lost === undefined) throw new Error('not posted');
       await bringBack();
@@ -243,24 +249,24 @@ export function describeRepublishing(version: string, open: () => Promise<Republ
       const found = await republish([ann], lost.id);
       expect(found).toMatchObject({ lostPeers: 0, hasLostEvents: true, isRebuilding: true });
       await subject.passTime(ROOM_REBUILD_MS);
-      expect((await catchUp(rooms, ROOM, lost.id)).type).toBe('snapshot');
+      expect((await catchUp(roomLog, ROOM, lost.id)).type).toBe('snapshot');
       expect((await republish([ann], found.lastEventId)).hasLostEvents).toBe(false);
     });
 
     it('[RC1] a placement that a failover brought back is replaced by the newer one, with its old tracks', async () => {
       const ann = await join('ann');
       const old = trackOf('old', ann);
-      await rooms.publishTrack(ROOM, old);
+      await roomLog.publishTrack(ROOM, old);
       const bringBack = await subject.keep();
       const moved = await move(ann);
-      await rooms.endTracks(ROOM, [old.trackId], 'transport_closed');
+      await roomLog.endTracks(ROOM, [old.trackId], 'transport_closed');
       const camera = trackOf('camera', moved);
-      await rooms.publishTrack(ROOM, camera);
+      await roomLog.publishTrack(ROOM, camera);
       await bringBack();
       const held = { ...ann, epoch: moved.epoch, holdEpoch: moved.holdEpoch, mediaNodeId: moved.mediaNodeId };
       expect((await republish([held])).lostPeers).toBe(1);
-      expect(await rooms.placementOf(ROOM, ann.peerId)).toEqual(moved);
-      expect((await rooms.republishTracks(ROOM, NODE, [camera])).lostTracks).toBe(1);
+      expect(await placements.placementOf(ROOM, ann.peerId)).toEqual(moved);
+      expect((await recovery.republishTracks(ROOM, NODE, [camera])).lostTracks).toBe(1);
       await subject.passTime(ROOM_REBUILD_MS);
       expect((await snapshot()).tracks.map(({ trackId }) => trackId)).toEqual(['camera']);
     });
@@ -268,19 +274,19 @@ export function describeRepublishing(version: string, open: () => Promise<Republ
     it('[RC3] a higher epoch is never overwritten, neither of a placement nor of who holds the session', async () => {
       const ann = await join('ann');
       const camera = trackOf('camera', ann);
-      await rooms.publishTrack(ROOM, camera);
-      const attached = await rooms.attachPeer(ROOM, ann.peerId, ann.epoch, EDGE_B);
+      await roomLog.publishTrack(ROOM, camera);
+      const attached = await placements.attachPeer(ROOM, ann.peerId, ann.epoch, EDGE_B);
       const stale = await republish([ann]);
       expect(stale.fates).toEqual([{ peerId: 'ann', fate: 'moved' }]);
-      expect(await rooms.placementOf(ROOM, ann.peerId)).toMatchObject({
+      expect(await placements.placementOf(ROOM, ann.peerId)).toMatchObject({
         edgeId: EDGE_B,
         holdEpoch: attached.holdEpoch,
       });
       const moved = await move(ann, EDGE_B);
       expect((await republish([ann])).fates).toEqual([{ peerId: 'ann', fate: 'moved' }]);
-      expect(await rooms.placementOf(ROOM, ann.peerId)).toEqual(moved);
-      await rooms.endTracks(ROOM, [camera.trackId], 'transport_closed');
-      expect((await rooms.republishTracks(ROOM, NODE, [camera])).fates).toEqual([
+      expect(await placements.placementOf(ROOM, ann.peerId)).toEqual(moved);
+      await roomLog.endTracks(ROOM, [camera.trackId], 'transport_closed');
+      expect((await recovery.republishTracks(ROOM, NODE, [camera])).fates).toEqual([
         { trackId: 'camera', fate: 'stale' },
       ]);
       expect((await snapshot()).tracks).toEqual([]);
@@ -295,7 +301,7 @@ export function describeRepublishing(version: string, open: () => Promise<Republ
     it('[RC3] a session that another edge took up, which a failover forgot, is its again', async () => {
       const ann = await join('ann');
       const bringBack = await subject.keep();
-      const { holdEpoch } = await rooms.attachPeer(ROOM, ann.peerId, ann.epoch, EDGE_B);
+      const { holdEpoch } = await placements.attachPeer(ROOM, ann.peerId, ann.epoch, EDGE_B);
       await bringBack();
       expect((await republish([{ ...ann, holdEpoch }], START, EDGE_B)).lostPeers).toBe(1);
       expect((await republish([ann])).fates).toEqual([{ peerId: 'ann', fate: 'moved' }]);
@@ -304,14 +310,14 @@ export function describeRepublishing(version: string, open: () => Promise<Republ
     it('[RC4] who was removed, and what was ended, is not brought back', async () => {
       const [ann, bob] = [await join('ann'), await join('bob')];
       const camera = trackOf('camera', bob);
-      await rooms.publishTrack(ROOM, camera);
-      await rooms.endTracks(ROOM, [camera.trackId], 'node_lost');
-      expect((await rooms.republishTracks(ROOM, NODE, [camera])).fates).toEqual([
+      await roomLog.publishTrack(ROOM, camera);
+      await roomLog.endTracks(ROOM, [camera.trackId], 'node_lost');
+      expect((await recovery.republishTracks(ROOM, NODE, [camera])).fates).toEqual([
         { trackId: 'camera', fate: 'ended' },
       ]);
       await subject.passTime(2);
-      await rooms.removePeer(ROOM, ann.peerId, ann.epoch, 'kicked');
-      const known = await rooms.lastEventId(ROOM);
+      await roomLog.removePeer(ROOM, ann.peerId, ann.epoch, 'kicked');
+      const known = await roomLog.lastEventId(ROOM);
       expect(await republish([ann, bob], known)).toMatchObject({
         lostPeers: 0,
         fates: [{ peerId: 'ann', fate: 'gone' }],
@@ -325,20 +331,20 @@ export function describeRepublishing(version: string, open: () => Promise<Republ
     it('[RC4] who was removed is not brought back after more events than the log keeps, nor is what was ended', async () => {
       const [ann, bob] = [await join('ann'), await join('bob')];
       const [camera, microphone] = [trackOf('camera', bob), trackOf('microphone', bob)];
-      await rooms.publishTrack(ROOM, camera);
-      await rooms.publishTrack(ROOM, microphone);
-      await rooms.endTracks(ROOM, [camera.trackId], 'node_lost');
+      await roomLog.publishTrack(ROOM, camera);
+      await roomLog.publishTrack(ROOM, microphone);
+      await roomLog.endTracks(ROOM, [camera.trackId], 'node_lost');
       await subject.passTime(2);
-      await rooms.removePeer(ROOM, ann.peerId, ann.epoch, 'kicked');
+      await roomLog.removePeer(ROOM, ann.peerId, ann.epoch, 'kicked');
       const presses = Array.from({ length: EVENT_LOG_LENGTH * 1.2 }, (_, count) => count);
       await sideBySide(presses, AT_ONCE, async (count) => {
-        await rooms.setTrackPaused(ROOM, microphone.trackId, count % 2 === 0);
+        await roomLog.setTrackPaused(ROOM, microphone.trackId, count % 2 === 0);
       });
-      expect(await republish([ann, bob], await rooms.lastEventId(ROOM))).toMatchObject({
+      expect(await republish([ann, bob], await roomLog.lastEventId(ROOM))).toMatchObject({
         lostPeers: 0,
         fates: [{ peerId: 'ann', fate: 'gone' }],
       });
-      expect((await rooms.republishTracks(ROOM, NODE, [camera])).fates).toEqual([
+      expect((await recovery.republishTracks(ROOM, NODE, [camera])).fates).toEqual([
         { trackId: 'camera', fate: 'ended' },
       ]);
     });
@@ -347,21 +353,21 @@ export function describeRepublishing(version: string, open: () => Promise<Republ
       const bob = await join('bob');
       const tracks = Array.from({ length: MAX_TOMBSTONES + 200 }, (_, index) => trackOf(`t-${index}`, bob));
       await sideBySide(tracks, AT_ONCE, async (track) => {
-        await rooms.publishTrack(ROOM, track);
-        await rooms.endTracks(ROOM, [track.trackId], 'unpublished');
+        await roomLog.publishTrack(ROOM, track);
+        await roomLog.endTracks(ROOM, [track.trackId], 'unpublished');
       });
       const [first, last] = [tracks.slice(0, 1), tracks.slice(-1)];
-      expect((await rooms.republishTracks(ROOM, NODE, last)).fates).toHaveLength(1);
-      expect((await rooms.republishTracks(ROOM, NODE, first)).lostTracks).toBe(1);
+      expect((await recovery.republishTracks(ROOM, NODE, last)).fates).toHaveLength(1);
+      expect((await recovery.republishTracks(ROOM, NODE, first)).lostTracks).toBe(1);
     });
 
     it('[RC4] also the last one that is put out is not brought back, and nothing remains', async () => {
       const ann = await join('ann');
       await subject.passTime(2);
-      await rooms.removePeer(ROOM, ann.peerId, ann.epoch, 'kicked');
-      expect(await rooms.standing(ROOM)).toBe('absent');
+      await roomLog.removePeer(ROOM, ann.peerId, ann.epoch, 'kicked');
+      expect(await recovery.standing(ROOM)).toBe('absent');
       expect((await republish([ann])).fates).toEqual([{ peerId: 'ann', fate: 'gone' }]);
-      expect((await rooms.view(ROOM)).occupancy.peerCount).toBe(0);
+      expect((await placements.view(ROOM)).occupancy.peerCount).toBe(0);
       await subject.passTime(FAREWELL_KEPT_MS + 1);
       expect(await subject.leftOver()).toBe(0);
     });
@@ -369,18 +375,18 @@ export function describeRepublishing(version: string, open: () => Promise<Republ
     it('[RC4] an owner is told of what it does not own', async () => {
       const [ann, bob] = [await join('ann'), await join('bob', EDGE_B)];
       const [mine, other] = [trackOf('mine', ann), trackOf('ghost', bob)];
-      await rooms.publishTrack(ROOM, mine);
-      await rooms.publishTrack(ROOM, other);
-      expect((await republish([])).strangers).toEqual([await rooms.placementOf(ROOM, ann.peerId)]);
-      expect((await rooms.republishTracks(ROOM, NODE, [mine])).strangers).toEqual(['ghost']);
-      expect((await rooms.republishTracks(ROOM, mediaNode('node-b'), [])).strangers).toEqual([]);
+      await roomLog.publishTrack(ROOM, mine);
+      await roomLog.publishTrack(ROOM, other);
+      expect((await republish([])).strangers).toEqual([await placements.placementOf(ROOM, ann.peerId)]);
+      expect((await recovery.republishTracks(ROOM, NODE, [mine])).strangers).toEqual(['ghost']);
+      expect((await recovery.republishTracks(ROOM, mediaNode('node-b'), [])).strangers).toEqual([]);
     });
 
     it('[RC1] a mute that was lost is made again, with its event', async () => {
       const ann = await join('ann');
       const camera = trackOf('camera', ann);
-      await rooms.publishTrack(ROOM, camera);
-      const { events } = await rooms.republishTracks(ROOM, NODE, [{ ...camera, paused: true }]);
+      await roomLog.publishTrack(ROOM, camera);
+      const { events } = await recovery.republishTracks(ROOM, NODE, [{ ...camera, paused: true }]);
       expect(events.map(({ event }) => event)).toEqual([
         { type: 'track.changed', trackId: 'camera', paused: true },
       ]);
@@ -390,23 +396,26 @@ export function describeRepublishing(version: string, open: () => Promise<Republ
     it('[RC1] [EP7] a peer that was moving is, and publishes on both of its nodes', async () => {
       const ann = await join('ann');
       const old = trackOf('old', ann);
-      await rooms.publishTrack(ROOM, old);
+      await roomLog.publishTrack(ROOM, old);
       const moved = await move(ann, EDGE_A, { keepsEpoch: ann.epoch });
       const camera = { ...trackOf('camera', moved), homeNodeId: moved.mediaNodeId, replaces: old.trackId };
-      await rooms.publishTrack(ROOM, camera);
+      await roomLog.publishTrack(ROOM, camera);
       const before = await snapshot();
       const former = { mediaNodeId: ann.mediaNodeId, epoch: ann.epoch };
       const { epoch, holdEpoch, mediaNodeId } = moved;
       const held = { ...ann, epoch, holdEpoch, mediaNodeId, former };
       await subject.flush();
       await republish([held], before.lastEventId);
-      expect(await rooms.formerPlacement(ROOM, ann.peerId)).toEqual(former);
+      expect(await placements.formerPlacement(ROOM, ann.peerId)).toEqual(former);
       // The new one may come first: what it replaces is published later.
       for (const [home, track] of [
         [mediaNodeId, camera],
         [NODE, old],
       ] as const)
-        expect(await rooms.republishTracks(ROOM, home, [track])).toMatchObject({ lostTracks: 1, fates: [] });
+        expect(await recovery.republishTracks(ROOM, home, [track])).toMatchObject({
+          lostTracks: 1,
+          fates: [],
+        });
       await subject.passTime(ROOM_REBUILD_MS);
       const after = await snapshot();
       const byId = (list: typeof after.tracks) =>
@@ -415,8 +424,8 @@ export function describeRepublishing(version: string, open: () => Promise<Republ
 
       // It moved while the store was away, or the store forgot that it did.
       await republish([{ ...held, former: undefined }], after.lastEventId);
-      expect(await rooms.formerPlacement(ROOM, ann.peerId)).toBeUndefined();
-      expect((await rooms.republishTracks(ROOM, NODE, [old])).fates).toEqual([
+      expect(await placements.formerPlacement(ROOM, ann.peerId)).toBeUndefined();
+      expect((await recovery.republishTracks(ROOM, NODE, [old])).fates).toEqual([
         { trackId: 'old', fate: 'stale' },
       ]);
     });
@@ -424,59 +433,59 @@ export function describeRepublishing(version: string, open: () => Promise<Republ
     it('[RC1] [EP7] a move that a failover forgot is there again, with the tracks of both nodes', async () => {
       const ann = await join('ann');
       const old = trackOf('old', ann);
-      await rooms.publishTrack(ROOM, old);
+      await roomLog.publishTrack(ROOM, old);
       const bringBack = await subject.keep();
       const { epoch, holdEpoch, mediaNodeId } = await move(ann, EDGE_A, { keepsEpoch: ann.epoch });
       await bringBack();
       const former = { mediaNodeId: ann.mediaNodeId, epoch: ann.epoch };
       await republish([{ ...ann, epoch, holdEpoch, mediaNodeId, former }]);
-      expect(await rooms.tracks(ROOM, [old.trackId])).toEqual([old]);
-      expect(await rooms.attachPeer(ROOM, ann.peerId, epoch, EDGE_B)).toMatchObject({ former });
+      expect(await roomLog.tracks(ROOM, [old.trackId])).toEqual([old]);
+      expect(await placements.attachPeer(ROOM, ann.peerId, epoch, EDGE_B)).toMatchObject({ former });
     });
 
     it('[RC1] [DR4] nobody takes the place of somebody else’s track by publishing again', async () => {
       const [ann, bob] = [await join('ann'), await join('bob')];
       const camera = trackOf('camera', ann);
-      await rooms.publishTrack(ROOM, camera);
+      await roomLog.publishTrack(ROOM, camera);
       const greedy = { ...trackOf('greedy', bob), replaces: camera.trackId };
-      expect((await rooms.republishTracks(ROOM, NODE, [camera, greedy])).lostTracks).toBe(1);
+      expect((await recovery.republishTracks(ROOM, NODE, [camera, greedy])).lostTracks).toBe(1);
       const paused = { ...greedy, paused: true };
-      expect((await rooms.republishTracks(ROOM, NODE, [camera, paused])).events).toHaveLength(1);
+      expect((await recovery.republishTracks(ROOM, NODE, [camera, paused])).events).toHaveLength(1);
       const { replaces, ...alone } = paused;
       expect(replaces).toBe('camera');
-      expect(await rooms.tracks(ROOM, [greedy.trackId])).toEqual([alone]);
+      expect(await roomLog.tracks(ROOM, [greedy.trackId])).toEqual([alone]);
     });
 
     it('[RC5] session tokens that were used before a loss are not taken after it', async () => {
       const ann = await join('ann');
-      await rooms.attachPeer(ROOM, ann.peerId, ann.epoch, EDGE_A, 3);
+      await placements.attachPeer(ROOM, ann.peerId, ann.epoch, EDGE_A, 3);
       await subject.flush();
       await republish([ann]);
-      await expect(rooms.attachPeer(ROOM, ann.peerId, ann.epoch, EDGE_B, 2)).rejects.toMatchObject({
+      await expect(placements.attachPeer(ROOM, ann.peerId, ann.epoch, EDGE_B, 2)).rejects.toMatchObject({
         code: 'token_replayed',
       });
-      await rooms.attachPeer(ROOM, ann.peerId, ann.epoch, EDGE_B, 3);
+      await placements.attachPeer(ROOM, ann.peerId, ann.epoch, EDGE_B, 3);
     });
 
     it('[RC6] the keys of a room that no edge keeps go by themselves; one that is kept stays', async () => {
       const ann = await join('ann');
-      await rooms.publishTrack(ROOM, trackOf('camera', ann));
-      await rooms.postChat({ roomId: ROOM, peerId: ann.peerId, requestId: request('c'), text: 'hi' });
+      await roomLog.publishTrack(ROOM, trackOf('camera', ann));
+      await roomLog.postChat({ roomId: ROOM, peerId: ann.peerId, requestId: request('c'), text: 'hi' });
       await subject.passTime(ROOM_KEPT_MS * 0.7);
       expect(await republish([ann])).toMatchObject({ lostPeers: 0, fates: [] });
       await subject.passTime(ROOM_KEPT_MS * 0.7);
       expect((await snapshot()).chat).toHaveLength(1);
-      expect(await rooms.standing(ROOM)).toBe('whole');
+      expect(await recovery.standing(ROOM)).toBe('whole');
       await subject.passTime(ROOM_KEPT_MS * 0.5);
-      expect(await rooms.standing(ROOM)).toBe('absent');
-      expect(await rooms.view(ROOM)).toMatchObject({ occupancy: { peerCount: 0 } });
+      expect(await recovery.standing(ROOM)).toBe('absent');
+      expect(await placements.view(ROOM)).toMatchObject({ occupancy: { peerCount: 0 } });
     });
 
     it('[LG4] a room that was rebuilt leaves no key behind either', async () => {
       const ann = await join('ann');
       await subject.flush();
       await republish([ann], EVENT_ID.parse('5-5'));
-      await rooms.removePeer(ROOM, ann.peerId, ann.epoch, 'left');
+      await roomLog.removePeer(ROOM, ann.peerId, ann.epoch, 'left');
       expect(await subject.leftOver()).toBe(0);
     });
   });

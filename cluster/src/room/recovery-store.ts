@@ -1,0 +1,117 @@
+/** How a room that lost writes becomes whole: its owners publish again what they own. SPEC RC. */
+import { z } from 'zod';
+import type { Epoch } from '../protocol/edge-media.ts';
+import type { EdgeId, EventId, MediaNodeId, PeerId, RequestId, RoomId, TrackId } from '../protocol/ids.ts';
+import type { LoggedEvent, Role } from '../protocol/room.ts';
+import type { FormerPlacement, Placement } from './placement-store.ts';
+import type { StoredTrack } from './room-log.ts';
+
+/** How long a room that lost writes counts as being rebuilt, in milliseconds: twice {@link REPUBLISH_INTERVAL_MS}. */
+export const ROOM_REBUILD_MS = 3_000;
+
+/** How often owners publish again what they own, in milliseconds. */
+export const REPUBLISH_INTERVAL_MS = 1_500;
+
+/**
+ * Peers that left and tracks that ended, at most, that a room remembers so that no owner brings them back (SPEC RC4). In Redis
+ * the older half goes at once (`lua/includes/tombstones.lua`).
+ */
+export const MAX_TOMBSTONES = 2_000;
+
+/**
+ * Rooms that an owner publishes at a time. With 500 rooms and a store 30 ms away all of them are through in half a second,
+ * well within the {@link REPUBLISH_INTERVAL_MS} that rebuilding counts on (SPEC RC2).
+ */
+export const ROOMS_REPUBLISHED_AT_ONCE = 32;
+
+/** How long the keys of a room stay that no edge keeps, in milliseconds. */
+export const ROOM_KEPT_MS = 600_000;
+
+/** A peer as the edge that holds its session knows it. */
+export interface HeldPeer {
+  readonly peerId: PeerId;
+  readonly epoch: Epoch;
+  readonly holdEpoch: Epoch;
+  readonly mediaNodeId: MediaNodeId;
+  readonly requestId: RequestId;
+  /** Which generation of its session tokens is in use at least. */
+  readonly tokenGeneration: number;
+  /** Where it goes on beside, until it has moved. */
+  readonly former?: FormerPlacement | undefined;
+  /** Its place in the roster. */
+  readonly sequence: number;
+  readonly joinedAtMs: number;
+  readonly role: Role;
+  readonly displayName: string;
+}
+
+/**
+ * Why a peer was not published again: another edge took its session up later (`moved`), or it was removed (`gone`).
+ */
+export const PEER_FATE = z.enum(['moved', 'gone']);
+
+export type PeerFate = z.infer<typeof PEER_FATE>;
+
+export interface RepublishedPeers {
+  readonly lastEventId: EventId;
+  /** Others may still have to publish what is theirs: what can be read of the room is not the truth yet. */
+  readonly isRebuilding: boolean;
+  /** Of the named peers, those of which something was lost. */
+  readonly lostPeers: number;
+  /** Whether events are lost that the edge knows. */
+  readonly hasLostEvents: boolean;
+  /** Everybody in the room. */
+  readonly peerCount: number;
+  readonly fates: readonly { readonly peerId: PeerId; readonly fate: PeerFate }[];
+  /** Placements of this edge that it did not name. */
+  readonly strangers: readonly Placement[];
+}
+
+/**
+ * Why a track was not published again: its peer is not placed (`unplaced`) or is placed anew since (`stale`), or the room's
+ * log tells that somebody ended it (`ended`).
+ */
+export const TRACK_FATE = z.enum(['unplaced', 'stale', 'ended']);
+
+export type TrackFate = z.infer<typeof TRACK_FATE>;
+
+export interface RepublishedTracks {
+  /** Of the named tracks, those that were lost. */
+  readonly lostTracks: number;
+  readonly events: LoggedEvent[];
+  readonly fates: readonly { readonly trackId: TrackId; readonly fate: TrackFate }[];
+  /** Tracks of this node that it did not name. */
+  readonly strangers: readonly TrackId[];
+}
+
+/** Whether a room is there, and whether all who own a part of it had the time to publish it (RC2). */
+export const ROOM_STANDING = z.enum(['absent', 'rebuilding', 'whole']);
+
+export type RoomStanding = z.infer<typeof ROOM_STANDING>;
+
+/** All methods throw PlenaryError `store_unavailable` when the store does not answer. */
+export interface RecoveryStore {
+  /**
+   * Publishes the peers again whose sessions an edge holds: what the room lost of them is written again, without an event;
+   * what it knows better stays (RC1). Where a peer goes on beside its placement is as the edge says: a move that was
+   * settled while the store was away ends by it. Where anything was lost the room is being rebuilt for {@link ROOM_REBUILD_MS}, and
+   * its order goes on above `knownEventId` (RC2). Keeps the room's keys (RC6).
+   * @param knownEventId - the newest id that the edge knows
+   */
+  republishPeers(
+    roomId: RoomId,
+    edgeId: EdgeId,
+    peers: readonly HeldPeer[],
+    knownEventId: EventId,
+  ): Promise<RepublishedPeers>;
+
+  /** The same for the tracks that a media node hosts. A mute that was lost is made again, with its event. */
+  republishTracks(
+    roomId: RoomId,
+    homeNodeId: MediaNodeId,
+    tracks: readonly StoredTrack[],
+  ): Promise<RepublishedTracks>;
+
+  /** Whether the room is there, and whether it is being rebuilt (RC2). */
+  standing(roomId: RoomId): Promise<RoomStanding>;
+}

@@ -1,0 +1,128 @@
+/**
+ * What happened in a room, in order, and what it is by that: roster, tracks, chat. Every method is one atomic change of one
+ * room. SPEC LG.
+ */
+import { createHash } from 'node:crypto';
+import type { z } from 'zod';
+import { PlenaryError } from '../errors.ts';
+import { EPOCH } from '../protocol/edge-media.ts';
+import type { Epoch } from '../protocol/edge-media.ts';
+import { MEDIA_NODE_ID } from '../protocol/ids.ts';
+import type { EventId, PeerId, RequestId, RoomId, TrackId } from '../protocol/ids.ts';
+import { ROOM_TRACK } from '../protocol/room.ts';
+import type {
+  ChatMessage,
+  LeaveReason,
+  LoggedEvent,
+  Role,
+  RoomSnapshot,
+  RosterPeer,
+  TrackEndReason,
+} from '../protocol/room.ts';
+
+/** A track as the store keeps it: with its home, which clients need not know. */
+export const STORED_TRACK = ROOM_TRACK.extend({ homeNodeId: MEDIA_NODE_ID, epoch: EPOCH });
+
+export type StoredTrack = z.infer<typeof STORED_TRACK>;
+
+export interface ChatPost {
+  readonly roomId: RoomId;
+  readonly peerId: PeerId;
+  readonly requestId: RequestId;
+  readonly text: string;
+}
+
+/** How long the log of a room stays whose last peer was put out, in milliseconds. */
+export const FAREWELL_KEPT_MS = 15_000;
+
+export type CatchUp =
+  | { readonly type: 'events'; readonly events: LoggedEvent[] }
+  | { readonly type: 'snapshot'; readonly room: RoomSnapshot };
+
+/** All methods throw PlenaryError `store_unavailable` when the store does not answer. */
+export interface RoomLog {
+  /**
+   * Enters a placed peer into the roster. A peer that is in it already stays as it is.
+   * @returns the room with the peer in it, the event, if the peer is new, and which generation of its session tokens is in
+   *   use: 0 until one was used or confirmed
+   * @throws PlenaryError `stale_epoch` when the placement is not of this epoch; `peer_not_found`; `store_unavailable` while
+   *   the room is being rebuilt
+   */
+  joinPeer(
+    roomId: RoomId,
+    peer: { readonly peerId: PeerId; readonly displayName: string; readonly role: Role },
+    epoch: Epoch,
+  ): Promise<{
+    readonly snapshot: RoomSnapshot;
+    readonly self: RosterPeer;
+    readonly events: LoggedEvent[];
+    readonly tokenGeneration: number;
+    /** Its place in the roster. */
+    readonly sequence: number;
+  }>;
+
+  /**
+   * Removes a peer with its placement and its tracks, when its placement is not newer than `epoch`. The last one to go
+   * takes the whole room with it: no key remains (LG4), but for the log of whom another than its holder put out: it stays
+   * for {@link FAREWELL_KEPT_MS}, so that the holder learns of it (RC4).
+   * @param heldUnder - the newest hold of the session that the caller knows of: who took it up since, on whichever edge, keeps
+   *   it (SE4)
+   */
+  removePeer(
+    roomId: RoomId,
+    peerId: PeerId,
+    epoch: Epoch,
+    reason: LeaveReason,
+    heldUnder?: Epoch,
+  ): Promise<LoggedEvent[]>;
+
+  /**
+   * Publishes a track, or publishes it again as it is now. `replaces` is kept where it names a track of the same peer and
+   * source that exists.
+   * @throws PlenaryError `stale_epoch`, `peer_not_found`
+   */
+  publishTrack(roomId: RoomId, track: StoredTrack): Promise<LoggedEvent[]>;
+
+  /** Notes the publisher's mute. A track that is gone, or a state it has already, changes nothing. */
+  setTrackPaused(roomId: RoomId, trackId: TrackId, paused: boolean): Promise<LoggedEvent[]>;
+
+  /** Removes tracks; those that are gone change nothing. */
+  endTracks(roomId: RoomId, trackIds: readonly TrackId[], reason: TrackEndReason): Promise<LoggedEvent[]>;
+
+  /** The named tracks that exist. */
+  tracks(roomId: RoomId, trackIds: readonly TrackId[]): Promise<readonly StoredTrack[]>;
+
+  /** Posts a message; one of the same peer and requestId among the last ones is returned and not posted twice. */
+  postChat(post: ChatPost): Promise<{ readonly message: ChatMessage; readonly events: LoggedEvent[] }>;
+
+  /**
+   * The roster after a cursor, `ROSTER_PAGE_SIZE` at a time, by time of joining.
+   * @param cursor - of the page before, or empty for the first page
+   * @throws PlenaryError `malformed_message` for a text that no page gave
+   */
+  rosterPage(
+    roomId: RoomId,
+    cursor: string,
+  ): Promise<{ readonly peers: RosterPeer[]; readonly nextCursor?: string }>;
+
+  /** What happened after an event, if the log still has all of it, and it is not too much for one message (LG3). */
+  eventsAfter(roomId: RoomId, afterEventId: EventId): Promise<LoggedEvent[] | undefined>;
+
+  /** The room as it is now; nothing while it is being rebuilt (RC2). */
+  snapshot(roomId: RoomId): Promise<RoomSnapshot | undefined>;
+
+  /** The id of a room's last event; `0-0` for a room that is not there. */
+  lastEventId(roomId: RoomId): Promise<EventId>;
+}
+
+/** The place in the roster that a cursor names. @throws PlenaryError `malformed_message` for a text that no page gave */
+export function sequenceOfCursor(cursor: string): number {
+  if (!/^\d{0,15}$/.test(cursor))
+    throw new PlenaryError('malformed_message', 'cursor: is of no page of a roster');
+  return Number(cursor);
+}
+
+/** The id of a chat message: the same for each repeat of one request of one peer (LG5). */
+export function chatMessageId(post: Pick<ChatPost, 'peerId' | 'requestId'>): string {
+  return createHash('sha256').update(`${post.peerId}|${post.requestId}`).digest('base64url').slice(0, 22);
+}

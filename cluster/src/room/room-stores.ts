@@ -1,0 +1,12 @@
+import type { GatewayStore } from './gateway-store.ts';
+import type { PlacementStore } from './placement-store.ts';
+import type { RecoveryStore } from './recovery-store.ts';
+import type { RoomLog } from './room-log.ts';
+
+/** What is shared of rooms, port by port. */
+export interface RoomStores {
+  readonly placements: PlacementStore;
+  readonly roomLog: RoomLog;
+  readonly recovery: RecoveryStore;
+  readonly gateways: GatewayStore;
+}
