@@ -130,8 +130,8 @@ export default {
     ours(
       'web-and-protocol',
       { path: '^web/' },
-      [PROTOCOL, '^cluster/src/(deadline|rpc/frame-parser)\\.ts$'],
-      'The web app may import @plenary/cluster/protocol, /ids, /errors, /deadline and /frames only: everything else there is for servers.',
+      [PROTOCOL, '^cluster/src/(deadline|token-bucket|rpc/frame-parser)\\.ts$'],
+      'The web app may import @plenary/cluster/protocol, /ids, /errors, /deadline, /token-bucket and /frames only: everything else there is for servers.',
     ),
     ours(
       'loadtest-from-outside',

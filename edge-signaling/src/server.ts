@@ -17,6 +17,7 @@ import {
   createFrameParser,
   entry,
   inBackground,
+  LISTEN_SETTINGS,
   listenFault,
   PlenaryError,
   probeListening,
@@ -366,8 +367,6 @@ async function attachUws(
     },
   };
 }
-
-const LISTEN_SETTINGS = { port: 'PLENARY_PORT', host: 'PLENARY_HOST' };
 
 /** uWebSockets.js says no more than that it could not. */
 async function whyNotListening(port: number, host: string): Promise<Error> {

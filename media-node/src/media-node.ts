@@ -16,6 +16,7 @@ import {
   leftOut,
   PORT_GUARD_LIMITS,
   PortGuard,
+  LISTEN_SETTINGS,
   listenFault,
   RareLines,
   systemClock,
@@ -645,8 +646,7 @@ function listen(http: Server, { config, logger }: MediaNodeOptions, metrics: Nod
   const { host, port } = config;
   return new Promise((resolve, reject) => {
     const fail = entry('http', (error: NodeJS.ErrnoException): void => {
-      const settings = { port: 'PLENARY_PORT', host: 'PLENARY_HOST' };
-      reject(new StartRefused(listenFault(settings, port, host, error)));
+      reject(new StartRefused(listenFault(LISTEN_SETTINGS, port, host, error)));
     });
     http.once('error', fail);
     http.listen(

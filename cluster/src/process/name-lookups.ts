@@ -8,6 +8,7 @@ import type { LookupAddress, LookupAllOptions, LookupOptions } from 'node:dns';
 import { isIP } from 'node:net';
 import { syncBuiltinESMExports } from 'node:module';
 import { promisify } from 'node:util';
+import { LRUCache } from 'lru-cache';
 import { withDeadline } from '../deadline.ts';
 import { forgetOldest } from '../forget-oldest.ts';
 import { entry, inBackground } from './entry.ts';
@@ -75,7 +76,7 @@ function tooMany(name: string): Error {
  */
 export class NameLookups {
   readonly #options: NameLookupsOptions;
-  readonly #known = new Map<string, Addresses>();
+  readonly #known = new LRUCache<string, Addresses>({ max: MAX_KNOWN });
   /** Of the known ones, those that gave no address the last time; each was said. */
   readonly #failing = new Set<string>();
   readonly #underWay = new Map<string, Promise<Addresses>>();
@@ -140,9 +141,7 @@ export class NameLookups {
   }
 
   #remember(key: string, name: string, found: Addresses): void {
-    this.#known.delete(key);
     this.#known.set(key, found);
-    forgetOldest(this.#known, MAX_KNOWN);
     if (!this.#failing.delete(key)) return;
     const { lines, logger } = this.#options;
     lines.say(

@@ -1,3 +1,4 @@
+import { TokenBucket } from '@plenary/cluster/token-bucket';
 import { PlenaryError, toPlenaryError, type ErrorCode } from '@plenary/cluster/errors';
 import {
   MAX_SUBSCRIBE_BATCH,
@@ -25,7 +26,6 @@ import {
   type SubscriptionPlan,
   type WantedVideo,
 } from './plan-subscriptions.ts';
-import { Pace } from './pace.ts';
 import { playsAsWell } from './plays-as-well.ts';
 import { RefusedPictures, type PictureFault } from './refused-pictures.ts';
 import type { RequestEdge } from './request-edge.ts';
@@ -73,9 +73,10 @@ interface Failure {
  * what comes meanwhile goes into one request. A peer that publishes, replaces and ends tracks without end, and moves everybody's tiles with
  * them, would otherwise have all in the room ask more than they may, and be dropped for it (SPEC BU22).
  */
-const ASKS = { atOnce: 8, aSecond: 2 } as const;
+const ASKS = { capacity: 8, refillPerSecond: 2 } as const;
 /** Requests that end consumers whose place was taken. */
-const ENDS = { atOnce: 8, aSecond: 1 } as const;
+const ENDS = { capacity: 8, refillPerSecond: 1 } as const;
+const pageClock = { monotonicMs: () => performance.now() };
 /** How long a consumer that is to replace another one may take to play, in milliseconds; the old one goes on for 10 s. */
 const REPLACE_WITHIN_MS = 8_000;
 /** After a consumer was closed its track is asked for again in once to twice this time, in milliseconds. */
@@ -116,9 +117,9 @@ export class Subscriptions {
   #selfPeerId: PeerId | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #planned = false;
-  readonly #asks = new Pace(ASKS);
-  readonly #changes = new Pace(ASKS);
-  readonly #ends = new Pace(ENDS);
+  readonly #asks = new TokenBucket(ASKS, pageClock);
+  readonly #changes = new TokenBucket(ASKS, pageClock);
+  readonly #ends = new TokenBucket(ENDS, pageClock);
   /** Consumers whose tracks come another way now, by track. */
   readonly #superseded = new Map<TrackId, ConsumerId>();
   /** Consumers that nobody needs any more, with the transports that they came by. */
@@ -365,15 +366,15 @@ export class Subscriptions {
     const replacements = this.#replacementsOf(plan);
     // Both at one time: neither can keep the other one waiting for good.
     const asks = [plan.subscribe, replacements].filter(({ length }) => length > 0).length;
-    const askInMs = asks === 0 ? 0 : this.#asks.takeOrWaitMs(nowMs, asks);
+    const askInMs = asks === 0 ? 0 : this.#asks.takeOrWaitMs(asks);
     if (askInMs === 0) {
       this.#superseded.clear();
       for (const batch of batches(replacements)) void this.#replaceAll(media, batch);
       for (const batch of batches(plan.subscribe)) void this.#subscribe(media, batch);
     }
-    const endInMs = this.#useless.length === 0 ? 0 : this.#ends.takeOrWaitMs(nowMs);
+    const endInMs = this.#useless.length === 0 ? 0 : this.#ends.takeOrWaitMs();
     if (endInMs === 0) this.#letGoOfUseless();
-    const changeInMs = plan.update.length === 0 ? 0 : this.#changes.takeOrWaitMs(nowMs);
+    const changeInMs = plan.update.length === 0 ? 0 : this.#changes.takeOrWaitMs();
     if (changeInMs === 0) for (const batch of batches(plan.update)) void this.#update(media, batch);
     for (const batch of batches(plan.unsubscribe)) {
       for (const { trackId } of batch) this.#forget(trackId);
