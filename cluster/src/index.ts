@@ -42,6 +42,7 @@ export * from './process/show-trouble.ts';
 export * from './process/signals.ts';
 export { isTlsFault } from './process/tls-fault.ts';
 export * from './process/tls-files.ts';
+export * from './limits/store-limits.ts';
 export * from './protocol/edge-media.ts';
 export * from './protocol/index.ts';
 export * from './redis/connect.ts';
