@@ -64,7 +64,9 @@ export class TokenBucket {
 
   #refill(): void {
     const nowMs = this.#clock.monotonicMs();
-    const added = ((nowMs - this.#filledAtMs) / 1_000) * this.#settings.refillPerSecond;
+    // A clock that went back takes nothing.
+    const passedMs = Math.max(0, nowMs - this.#filledAtMs);
+    const added = (passedMs / 1_000) * this.#settings.refillPerSecond;
     this.#tokens = Math.min(this.#settings.capacity, this.#tokens + added);
     this.#filledAtMs = nowMs;
   }
