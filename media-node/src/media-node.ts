@@ -1,7 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { inBackground, mintIncarnation, systemClock, toPlenaryError } from '@plenary/cluster';
+import {
+  atMost,
+  inBackground,
+  mintIncarnation,
+  systemClock,
+  systemTimers,
+  toPlenaryError,
+} from '@plenary/cluster';
 import type { DrainEnd, FileWatch, Incarnation, Logger, PortSlice, Readiness } from '@plenary/cluster';
-import { atMost } from './at-most.ts';
 import type { MediaNodeConfig } from './config.ts';
 import { loneLowPort } from './engine/port-plan.ts';
 import { WORKER_PACKING_LIMIT } from './engine/select-worker.ts';
@@ -182,12 +188,12 @@ export class MediaNode {
     this.#endStoreWatch?.();
     parts.load.stop();
     parts.directory.close();
-    await atMost(FAREWELL_MS, parts.lease.stop());
+    await atMost(systemTimers, FAREWELL_MS, parts.lease.stop());
     await this.#handOver();
     parts.watches.stop();
     parts.rooms.close();
     parts.reach.close();
-    await atMost(FAREWELL_MS, parts.outbox.settled());
+    await atMost(systemTimers, FAREWELL_MS, parts.outbox.settled());
     parts.outbox.close();
     parts.nodes.close();
     parts.linkLines.close();
@@ -260,6 +266,7 @@ async function giveBackSlice(
 ): Promise<void> {
   const withdrawing = store.registry.withdrawMediaNode(config.mediaNodeId, incarnation);
   await atMost(
+    systemTimers,
     FAREWELL_MS,
     withdrawing.catch((thrown: unknown) => {
       metrics.errors.inc({ where: 'slice', code: toPlenaryError(thrown).code });

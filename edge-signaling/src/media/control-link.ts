@@ -52,6 +52,7 @@ import {
 } from './link-trouble.ts';
 import type { LinkLoss, LinkTrouble } from './link-trouble.ts';
 import { noticeRoutes } from './notice-routes.ts';
+import type { NoticeListener } from './notice-routes.ts';
 import { UpWaiters } from './up-waiters.ts';
 
 /** The edge gives up a handshake that takes longer, and starts another one. */
@@ -69,7 +70,7 @@ const ASK_AFTER_MS = 5_000;
 const NOBODY = PLACED_PEER.parse({ roomId: 'nobody/nowhere', peerId: 'nobody', epoch: 1 });
 
 /** What a link tells its owner. */
-export interface ControlLinkListener {
+export interface ControlLinkListener extends NoticeListener {
   /** The link can be used. `incarnation` differs from the last one when the node was started anew. */
   onUp(
     link: Pick<ControlLink, 'mediaNodeId' | 'incarnation' | 'isUp' | 'call'>,
@@ -77,15 +78,6 @@ export interface ControlLinkListener {
   ): void;
   /** The link is down; it goes on trying. Told again, with `refused`, when that is found out meanwhile. */
   onDown(link: Pick<ControlLink, 'mediaNodeId'>, why: LinkLoss): void;
-  onRoomEvents(mediaNodeId: MediaNodeId, notice: ControlNotice<'room.events'>): void;
-  onSpeakers(mediaNodeId: MediaNodeId, notice: ControlNotice<'speakers'>): void;
-  onConsumerClosed(mediaNodeId: MediaNodeId, notice: ControlNotice<'consumer.closed'>): void;
-  onConsumerSuperseded(mediaNodeId: MediaNodeId, notice: ControlNotice<'consumer.superseded'>): void;
-  onTrackDemand(mediaNodeId: MediaNodeId, notice: ControlNotice<'track.demand'>): void;
-  onPublishingLimited(mediaNodeId: MediaNodeId, notice: ControlNotice<'publishing.limited'>): void;
-  onPeerLost(mediaNodeId: MediaNodeId, notice: ControlNotice<'peer.lost'>): void;
-  onPeerUnreached(mediaNodeId: MediaNodeId, notice: ControlNotice<'peer.unreached'>): void;
-  onPeerMove(mediaNodeId: MediaNodeId, notice: ControlNotice<'peer.move'>): void;
 }
 
 export interface ControlLinkSettings {

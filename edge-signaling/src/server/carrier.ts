@@ -12,9 +12,6 @@ import type { RequestAddresses } from './request-addresses.ts';
 /** Sixteen kilobytes of cookies, which other applications of one domain may set, and what else browsers and proxies send. */
 export const MAX_HEADER_BYTES = 32_768;
 
-/** The settings that a listening error names. */
-export const LISTEN_SETTINGS = { port: 'PLENARY_PORT', host: 'PLENARY_HOST' };
-
 /** What listens and carries HTTP and WebSockets: uWebSockets.js where it can be loaded, else Node's own server. */
 export interface Carrier {
   readonly kind: 'uws' | 'node';

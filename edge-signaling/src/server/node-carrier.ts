@@ -12,6 +12,7 @@ import {
   answerOddHttp,
   answerStrayUpgrade,
   entry,
+  LISTEN_SETTINGS,
   listenFault,
   SOCKET_PATH,
 } from '@plenary/cluster';
@@ -20,7 +21,7 @@ import type { Socket, Server as SocketServer } from 'socket.io';
 import { serveNode } from '../http/node-adapter.ts';
 import type { AcceptGate } from './accept-gate.ts';
 import { boundOnNode } from './backpressure.ts';
-import { LISTEN_SETTINGS, MAX_HEADER_BYTES, onlyWebSocket } from './carrier.ts';
+import { MAX_HEADER_BYTES, onlyWebSocket } from './carrier.ts';
 import type { Carrier, CarrierSettings } from './carrier.ts';
 
 const HTTP_OPTIONS: HttpOptions = {

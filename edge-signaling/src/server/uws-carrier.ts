@@ -2,6 +2,7 @@
 import {
   entry,
   inBackground,
+  LISTEN_SETTINGS,
   listenFault,
   probeListening,
   SOCKET_PATH,
@@ -18,7 +19,7 @@ import { cluesOf, headersOf, serveUws } from '../http/uws-adapter.ts';
 import type { UwsResponse } from '../http/uws-adapter.ts';
 import type { AcceptGate } from './accept-gate.ts';
 import { MAX_SEND_BUFFER_BYTES } from './backpressure.ts';
-import { LISTEN_SETTINGS, MAX_HEADER_BYTES, onlyWebSocket } from './carrier.ts';
+import { MAX_HEADER_BYTES, onlyWebSocket } from './carrier.ts';
 import type { Carrier, CarrierSettings } from './carrier.ts';
 
 /**

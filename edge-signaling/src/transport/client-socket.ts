@@ -7,7 +7,7 @@ import { EPOCH } from '@plenary/cluster';
 import type { Epoch, PlenaryError } from '@plenary/cluster';
 import type { Levels } from '../limits/budget.ts';
 import type { FramePurse } from '../limits/frame-budgets.ts';
-import type { RoomNoticeName } from './publication.ts';
+import type { RoomNoticeName } from './room-notice.ts';
 import type { EdgeNoticeInput, EdgeNoticeName, LoggedEvent, ReplyEnvelope } from '@plenary/cluster/protocol';
 import { z } from 'zod';
 import { EDGE_ID, PEER_ID, ROOM_ID } from '@plenary/cluster/ids';

@@ -1,7 +1,14 @@
 import { createWorker } from 'mediasoup';
 import type { types } from 'mediasoup';
-import { MEDIA_CODECS, PlenaryError, after, entry, toPlenaryError } from '@plenary/cluster';
-import { atMost } from '../at-most.ts';
+import {
+  MEDIA_CODECS,
+  PlenaryError,
+  after,
+  atMost,
+  entry,
+  systemTimers,
+  toPlenaryError,
+} from '@plenary/cluster';
 import { callMediasoup, noteCall } from './calls.ts';
 import { CpuShare } from './cpu-share.ts';
 import type { EngineContext } from './calls.ts';
@@ -152,7 +159,7 @@ export class MediaWorker {
    * writing when its channel closes complains of a broken pipe, which would look like a fault.
    */
   async close(): Promise<void> {
-    if (!this.#worker.closed) await atMost(ANSWERS_WITHIN_MS, this.#answered());
+    if (!this.#worker.closed) await atMost(systemTimers, ANSWERS_WITHIN_MS, this.#answered());
     await this.#end();
   }
 

@@ -1,3 +1,4 @@
+import { WITH_EXTENSION, writeRtpHeader } from '@plenary/cluster/testing/rtp-header';
 import { createSocket } from 'node:dgram';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -568,12 +569,8 @@ function isRunning(pid: number): boolean {
 
 /** An Opus packet with its volume in the header extension that {@link opusParameters} names (RFC 6464). */
 function opusPacket(ssrc: number, sequence: number, volumeDbov: number): Buffer {
-  const packet = Buffer.alloc(60);
-  packet[0] = 0x90;
-  packet[1] = 111;
-  packet.writeUInt16BE(sequence & 0xffff, 2);
-  packet.writeUInt32BE((sequence * 960) >>> 0, 4);
-  packet.writeUInt32BE(ssrc, 8);
+  const header = { payloadType: 111, ssrc, sequence, timestamp: sequence * 960, first: WITH_EXTENSION };
+  const packet = writeRtpHeader(Buffer.alloc(60), header);
   packet.set([0xbe, 0xde, 0x00, 0x01, (10 << 4) | 0, 0x80 | -volumeDbov, 0, 0], 12);
   return packet;
 }

@@ -1,4 +1,4 @@
-import { entry, inBackground, PlenaryError, toPlenaryError } from '@plenary/cluster';
+import { atMost, entry, inBackground, PlenaryError, toPlenaryError } from '@plenary/cluster';
 import type {
   DatacenterId,
   ErrorCode,
@@ -11,7 +11,6 @@ import type {
   TrackOrigin,
 } from '@plenary/cluster';
 import type { RoomRouter } from '../engine/engine.ts';
-import { inTime } from '../room/in-time.ts';
 import type { Timers } from '../room/timers.ts';
 import type { HolderKind, TrackHold } from '../room/track-demand.ts';
 import { GATEWAY_CHECK_MS, Gateways } from './gateways.ts';
@@ -217,7 +216,7 @@ export class TrackRoutes {
   async #throughOrPast(track: TrackOrigin, gateway: Gateway): Promise<Upstream> {
     const { timers, gatewayPatienceMs } = this.#options;
     const relay = this.#relay(track.homeNodeId, gateway);
-    const upstream = await inTime(timers, gatewayPatienceMs, relay);
+    const upstream = await atMost(timers, gatewayPatienceMs, relay);
     if (upstream !== undefined) return upstream;
     // The question goes on, and its late answer says whether the gateway has failed.
     relay.catch(

@@ -1,20 +1,21 @@
 import { toPlenaryError, type PlenaryError } from '@plenary/cluster/errors';
 import type { ConsumerId, ConsumerOffer } from '@plenary/cluster/protocol';
+import { TokenBucket } from '@plenary/cluster/token-bucket';
 import { batches } from './batches.ts';
 import type { ClientLog } from './counters.ts';
 import type { MediaSession } from './media-session.ts';
-import { Pace } from './pace.ts';
+import { pageClock } from './page-clock.ts';
 import type { RequestEdge } from './request-edge.ts';
 import type { Received } from './subscription.ts';
 
 /** Requests that end consumers whose place was taken. */
-const ENDS = { atOnce: 8, aSecond: 1 } as const;
+const ENDS = { capacity: 8, refillPerSecond: 1 } as const;
 
 /** Tells the edge of consumers that are over for this client. Handles its own errors. */
 export class ConsumerRequests {
   readonly #request: RequestEdge;
   readonly #log: ClientLog;
-  readonly #ends = new Pace(ENDS);
+  readonly #ends = new TokenBucket(ENDS, pageClock);
   /** Consumers that nobody needs any more, with the transports that they came by. */
   #useless: readonly Pick<Received, 'offer' | 'media'>[] = [];
 
@@ -35,8 +36,8 @@ export class ConsumerRequests {
   }
 
   /** Lets go of what is useless. @returns how long that has to wait, in milliseconds */
-  release(nowMs: number): number {
-    const waitMs = this.#useless.length === 0 ? 0 : this.#ends.takeOrWaitMs(nowMs);
+  release(): number {
+    const waitMs = this.#useless.length === 0 ? 0 : this.#ends.takeOrWaitMs();
     if (waitMs > 0) return waitMs;
     const byMedia = new Map<MediaSession, ConsumerId[]>();
     for (const { media, offer } of this.#useless)

@@ -1,4 +1,5 @@
 import { PlenaryError, toPlenaryError } from '@plenary/cluster/errors';
+import { atMost } from '@plenary/cluster/deadline';
 import { Replaceable } from '@plenary/cluster/make-before-break';
 import type { Epoch, MediaOffer } from '@plenary/cluster/protocol';
 import { RETRY_BACKOFF, fullJitterMs } from './backoff.ts';
@@ -7,6 +8,7 @@ import type { JoinClock } from './join-timings.ts';
 import { MediaSession } from './media-session.ts';
 import type { MediaState } from './meeting-types.ts';
 import { toPageError } from './page-error.ts';
+import { pageTimers } from './page-timers.ts';
 import type { RequestEdge } from './request-edge.ts';
 import { mediaRequest, warmUp, type CreateDevice, type WarmMedia } from './warm-up.ts';
 
@@ -276,7 +278,7 @@ export class MediaKeeper {
   async #moveTo(attempt: number, { media, offer }: OpenMedia): Promise<void> {
     const { moved, settled, stateChanged, counters, log } = this.#environment;
     try {
-      await atMost(MOVE_WITHIN_MS, moved(media, offer));
+      await atMost(pageTimers, MOVE_WITHIN_MS, moved(media, offer));
     } catch (thrown) {
       log.warn('not everything could be moved', toPlenaryError(thrown).message);
     }
@@ -340,13 +342,4 @@ export class MediaKeeper {
     // Where it stands by now, nobody waits for this.
     this.#sessions.dispatch({ type: 'failed', attempt });
   }
-}
-
-async function atMost(withinMs: number, work: Promise<void>): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const enough = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, withinMs);
-  });
-  await Promise.race([work, enough]);
-  clearTimeout(timer);
 }

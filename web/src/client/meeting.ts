@@ -1,3 +1,4 @@
+import { atMost } from '@plenary/cluster/deadline';
 import { PlenaryError, toPlenaryError } from '@plenary/cluster/errors';
 import {
   ROOM_NAME,
@@ -21,6 +22,7 @@ import type { MeetingEvents, MeetingOptions, MeetingSnapshot } from './meeting-t
 import { Outbox } from './outbox.ts';
 import { OwnPeers } from './own-peers.ts';
 import { toPageError } from './page-error.ts';
+import { pageTimers } from './page-timers.ts';
 import type { WantedVideo } from './plan-subscriptions.ts';
 import type { RequestEdge } from './request-edge.ts';
 import { announceChanges, roomChanges } from './room-changes.ts';
@@ -35,6 +37,8 @@ import { Store, type ReadableStore } from './store.ts';
 import { TypedEvents } from './typed-events.ts';
 import type { WarmMedia } from './warm-up.ts';
 
+/** Somebody who leaves waits no longer for the edge, in milliseconds. */
+const LEAVE_WITHIN_MS = 1_000;
 /** What a join may wait for distances that are still being measured, in milliseconds. */
 const ROUND_TRIPS_WAIT_MS = 150;
 const INITIAL: MeetingSnapshot = {
@@ -244,10 +248,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
   async #leave(): Promise<void> {
     if (this.#connection.entered) {
       try {
-        await Promise.race([
-          this.#connection.request('leave', {}),
-          new Promise((resolve) => setTimeout(resolve, 1_000)),
-        ]);
+        await atMost(pageTimers, LEAVE_WITHIN_MS, this.#connection.request('leave', {}));
       } catch (thrown) {
         this.#log.warn('the edge could not be told of leaving', toPlenaryError(thrown).message);
       }

@@ -7,6 +7,7 @@ import type {
   RoomTrack,
   TrackId,
 } from '@plenary/cluster/protocol';
+import { TokenBucket } from '@plenary/cluster/token-bucket';
 import type { types } from 'mediasoup-client';
 import { RETRY_BACKOFF, fullJitterMs } from './backoff.ts';
 import { batches } from './batches.ts';
@@ -29,7 +30,7 @@ import {
   type SubscriptionPlan,
   type WantedVideo,
 } from './plan-subscriptions.ts';
-import { Pace } from './pace.ts';
+import { pageClock } from './page-clock.ts';
 import { RefusedPictures, type PictureFault } from './refused-pictures.ts';
 import { remoteTracksOf, type RemoteTrack } from './remote-tracks.ts';
 import { RetryTimes } from './retry-times.ts';
@@ -42,7 +43,7 @@ import { viewOf, type Subscription } from './subscription.ts';
  * what comes meanwhile goes into one request. A peer that publishes, replaces and ends tracks without end, and moves everybody's tiles with
  * them, would otherwise have all in the room ask more than they may, and be dropped for it (SPEC BU22).
  */
-const ASKS = { atOnce: 8, aSecond: 2 } as const;
+const ASKS = { capacity: 8, refillPerSecond: 2 } as const;
 
 /** Keeps the consumers in line with the room and with what is on the screen. */
 export class Subscriptions {
@@ -62,8 +63,8 @@ export class Subscriptions {
   #selfPeerId: PeerId | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #planned = false;
-  readonly #asks = new Pace(ASKS);
-  readonly #changes = new Pace(ASKS);
+  readonly #asks = new TokenBucket(ASKS, pageClock);
+  readonly #changes = new TokenBucket(ASKS, pageClock);
 
   constructor(environment: SubscriptionsEnvironment) {
     this.#environment = environment;
@@ -263,13 +264,13 @@ export class Subscriptions {
     const replacements = this.#replacementsOf(plan);
     // Both at one time: neither can keep the other one waiting for good.
     const asks = [plan.subscribe, replacements].filter(({ length }) => length > 0).length;
-    const askInMs = asks === 0 ? 0 : this.#asks.takeOrWaitMs(nowMs, asks);
+    const askInMs = asks === 0 ? 0 : this.#asks.takeOrWaitMs(asks);
     if (askInMs === 0) {
       for (const batch of batches(replacements)) void this.#opener.replaceAll(media, batch);
       for (const batch of batches(plan.subscribe)) void this.#opener.subscribe(media, batch);
     }
-    const endInMs = this.#requests.release(nowMs);
-    const changeInMs = plan.update.length === 0 ? 0 : this.#changes.takeOrWaitMs(nowMs);
+    const endInMs = this.#requests.release();
+    const changeInMs = plan.update.length === 0 ? 0 : this.#changes.takeOrWaitMs();
     if (changeInMs === 0) for (const batch of batches(plan.update)) void this.#update(media, batch);
     for (const batch of batches(plan.unsubscribe)) {
       for (const { trackId } of batch) this.#forgetTrack(trackId);

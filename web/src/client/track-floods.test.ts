@@ -1,22 +1,10 @@
 import { KIND_OF_SOURCE, type TrackSource } from '@plenary/cluster/protocol';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Meeting } from './index.ts';
-import { Pace } from './pace.ts';
 import { eventually } from './testing/eventually.ts';
 import { consumerOffer, loggedEvent, snapshotOf, trackOf } from './testing/fixtures.ts';
 import { meet } from './testing/meet.ts';
 import { ScriptedEdge } from './testing/scripted-edge.ts';
-
-test('a pace lets some through at once, and the rest in its time', () => {
-  const pace = new Pace({ atOnce: 2, aSecond: 4 });
-  expect([1_000, 1_000].map((nowMs) => pace.takeOrWaitMs(nowMs))).toEqual([0, 0]);
-  expect(pace.takeOrWaitMs(1_000)).toBe(250);
-  expect(pace.takeOrWaitMs(1_100)).toBe(150);
-  expect(pace.takeOrWaitMs(1_250)).toBe(0);
-  expect([9_000, 9_000, 9_000].map((nowMs) => pace.takeOrWaitMs(nowMs))).toEqual([0, 0, 250]);
-  expect(pace.takeOrWaitMs(9_250, 2)).toBe(250);
-  expect(pace.takeOrWaitMs(9_500, 2)).toBe(0);
-});
 
 describe('tracks that others publish and end without end', () => {
   beforeEach(() => {
