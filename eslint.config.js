@@ -2,7 +2,6 @@
 import { existsSync } from 'node:fs';
 import reactHooks from 'eslint-plugin-react-hooks';
 import tseslint from 'typescript-eslint';
-import { importRules } from './deploy/local/lint/import-directions.js';
 import { entryRules } from './deploy/local/lint/total-entries.js';
 
 const projects = ['tsconfig.json', 'tsconfig.dom.json', 'web/tsconfig.json'].filter((path) =>
@@ -103,6 +102,5 @@ export default tseslint.config(
     plugins: { 'react-hooks': reactHooks },
     rules: { 'react-hooks/rules-of-hooks': 'error', 'react-hooks/exhaustive-deps': 'error' },
   },
-  ...importRules,
   ...entryRules,
 );

@@ -1,3 +1,4 @@
+import { THREADS } from '@plenary/cluster/thread-pool';
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -326,7 +327,7 @@ describe('the image files', () => {
       expect([program, rest]).toEqual(['node', []]);
       expect(existsSync(join(root, script)), script).toBe(true);
       expect(image.user).toBe('10001:10001');
-      expect(image.environment['UV_THREADPOOL_SIZE']).toBe('32');
+      expect(image.environment).toMatchObject(THREADS);
       expect(image.healthcheck).toEqual(['node', '/app/healthcheck.mjs']);
       expect(image.copied).toContain('deploy/images/healthcheck.mjs');
       for (const copied of image.copied) expect(existsSync(join(root, copied)), copied).toBe(true);

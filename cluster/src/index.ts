@@ -1,6 +1,7 @@
 /** What edges and media nodes share: the only door of this package for other processes of the cluster. */
 export * from './beat-watch.ts';
 export * from './clock.ts';
+export * from './deadline.ts';
 export * from './consul/settings.ts';
 export * from './control/answer-watch.ts';
 export * from './control/handshake.ts';
@@ -27,6 +28,7 @@ export * from './process/config.ts';
 export * from './process/listen-fault.ts';
 export * from './process/entry.ts';
 export * from './process/file-limit.ts';
+export * from './process/timers.ts';
 export { LogOutput, openStandardOutput } from './process/log-output.ts';
 export * from './process/logging.ts';
 export { installNameLookups } from './process/name-lookups.ts';
@@ -40,6 +42,7 @@ export * from './process/show-trouble.ts';
 export * from './process/signals.ts';
 export { isTlsFault } from './process/tls-fault.ts';
 export * from './process/tls-files.ts';
+export * from './limits/store-limits.ts';
 export * from './protocol/edge-media.ts';
 export * from './protocol/index.ts';
 export * from './redis/connect.ts';

@@ -1,6 +1,7 @@
 /**
  * Does work for each of many items, a bounded number of them at a time, so that neither the distance to the store adds up
- * nor everything is asked at once.
+ * nor everything is asked at once. By hand: `p-limit` bounds calls that each caller makes and collects by itself, and what our callers have is a
+ * list; over it they would write these lines again.
  * @param atOnce - how many are under way at a time, at least 1
  * @param work - one that rejects ends the whole after what is under way; what must not do that catches by itself
  */

@@ -6,15 +6,18 @@ export interface BucketSettings {
   readonly refillPerSecond: number;
 }
 
-/** A token bucket: costs are taken while they last, and come back at a steady rate (SPEC RL1). */
+/**
+ * A token bucket: costs are taken while they last, and come back at a steady rate (SPEC RL1). By hand: what packages offer (`limiter`,
+ * `rate-limiter-flexible`) knows neither debts nor a clock of ours, and there is a bucket for each of many resources of each session.
+ */
 export class TokenBucket {
   readonly #settings: BucketSettings;
-  readonly #clock: Clock;
+  readonly #clock: Pick<Clock, 'monotonicMs'>;
   #tokens: number;
   #filledAtMs: number;
 
   /** @param tokens - what is in it at first */
-  constructor(settings: BucketSettings, clock: Clock, tokens = settings.capacity) {
+  constructor(settings: BucketSettings, clock: Pick<Clock, 'monotonicMs'>, tokens = settings.capacity) {
     this.#settings = settings;
     this.#clock = clock;
     this.#tokens = tokens;
@@ -27,6 +30,12 @@ export class TokenBucket {
     if (this.#tokens < cost) return false;
     this.#tokens -= cost;
     return true;
+  }
+
+  /** Takes `cost` tokens and gives 0, or takes none and gives after how long there are so many, in milliseconds. */
+  takeOrWaitMs(cost = 1): number {
+    if (this.take(cost)) return 0;
+    return Math.ceil((1_000 * (cost - this.#tokens)) / this.#settings.refillPerSecond);
   }
 
   /** Whether so much may be spent. What costs more than the bucket ever holds may be when it is full, and is owed. */
@@ -55,7 +64,9 @@ export class TokenBucket {
 
   #refill(): void {
     const nowMs = this.#clock.monotonicMs();
-    const added = ((nowMs - this.#filledAtMs) / 1_000) * this.#settings.refillPerSecond;
+    // A clock that went back takes nothing.
+    const passedMs = Math.max(0, nowMs - this.#filledAtMs);
+    const added = (passedMs / 1_000) * this.#settings.refillPerSecond;
     this.#tokens = Math.min(this.#settings.capacity, this.#tokens + added);
     this.#filledAtMs = nowMs;
   }

@@ -2,7 +2,8 @@
 // @ts-check
 /**
  * The one entry to the repository's tools: makes the machine ready and then runs what was asked for inside the
- * toolchain. Plain JavaScript without a dependency, for the Node that happens to be there (18 or newer).
+ * toolchain. Plain JavaScript without a dependency, for the Node that happens to be there (18 or newer): no package is installed yet, and
+ * none of a registry can be where there is no internet.
  */
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';

@@ -1,5 +1,5 @@
 /**
- * `npm run check`: types, lint with the import directions, format, generated files, lockfile, licences, images, audit. `npm run fix` mends what
+ * `npm run check`: types, lint, imports, format, generated files, lockfile, licences, images, audit. `npm run fix` mends what
  * can be mended. Every fault is shown; the exit code is 1 if there is any.
  */
 import { checkParts } from './checks/parts.ts';

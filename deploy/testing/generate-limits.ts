@@ -36,7 +36,7 @@ import {
   SHARE_OF_FREE,
   TO_BE_TOLD,
 } from '../../edge-signaling/src/limits/tcp-gate.ts';
-import { MAX_SEND_BUFFER_BYTES } from '../../edge-signaling/src/transport/send-buffer.ts';
+import { MAX_SEND_BUFFER_BYTES } from '../../edge-signaling/src/server/backpressure.ts';
 import { MAX_LINK_BACKLOG_BYTES } from '../../media-node/src/control/control-server.ts';
 import {
   CALLS_OF_NODE_REQUEST,
@@ -157,7 +157,7 @@ others of the same size, which sites share.
 Those who draw from one of these share it fairly: an equal part of what comes in is due to each, and newcomers may
 draw at once what coming in takes, from a second budget of the same size that all newcomers share.
 \`plenary_edge_limited_total\` counts who was limited by what, and the log says
-\`a request was refused: its budget is spent\` once in ten seconds for each kind.
+\`request refused: its budget is spent\` once in ten seconds for each kind.
 
 ${table(['whose', 'of what', 'at once', 'a second'], budgetRows)}
 
@@ -186,7 +186,7 @@ ${table(['request', ...RESOURCES], costRows)}
 What comes in is counted before it is read: *frames* of any kind, WebSocket pings included, and the bytes *received*. A connection that
 sends more is closed, with \`flooding\`, or with \`rate_limited\` where its person or its address has too little left. Persons and addresses share fairly
 among their connections as said above; ${FRAMES_OF_COMING_IN.frames} frames and ${amount('received', FRAMES_OF_COMING_IN.received)} are due at once to a connection that sent nothing for ten seconds.
-\`plenary_edge_limited_total\` counts these too, and the log says \`a connection is closed: its budget of frames is spent\`.
+\`plenary_edge_limited_total\` counts these too, and the log says \`connection closed: its budget of frames is spent\`.
 
 ${table(['whose', 'of what', 'at once', 'a second'], frameRows)}
 

@@ -4,9 +4,7 @@ import { RuleBroken } from '@plenary/cluster/testing/simulation/rule-broken';
 import type { StoreServer } from '@plenary/cluster/testing/simulation/store-server';
 import type { SimulatedClient } from './client.ts';
 import type { SimulatedEdge } from './edge.ts';
-import type { SimulatedConsumer } from './engine/consumer.ts';
-import type { Ether } from './engine/host.ts';
-import type { SimulatedProducer } from './engine/producer.ts';
+import type { ConsumerPart, Ether, ProducerPart } from './engine/host.ts';
 import type { SimulatedRouter } from './engine/router.ts';
 import type { SimulatedMediaNode } from './media-node.ts';
 
@@ -67,7 +65,7 @@ export function checkForest({ nodes, ether }: Scene): void {
   for (const node of nodes) {
     for (const router of node.engine.routers.values()) {
       for (const producer of router.producers.values()) {
-        let at: SimulatedProducer | undefined = producer;
+        let at: ProducerPart | undefined = producer;
         for (let step = 0; at !== undefined && at.origin.kind === 'pipe'; step += 1) {
           if (step > LONGEST_WAY)
             throw new RuleBroken(
@@ -157,7 +155,7 @@ function checkMoves({ roomIds, store, nodes }: Scene): void {
 }
 
 /** What sends a copy its packets, as the packets find it. */
-function upstreamOf(ether: Ether, { origin, trackId }: SimulatedProducer): SimulatedConsumer | undefined {
+function upstreamOf(ether: Ether, { origin, trackId }: ProducerPart): ConsumerPart | undefined {
   if (origin.kind === 'home') return undefined;
   const peer = ether.ports.get(origin.port)?.peer;
   return peer === undefined ? undefined : ether.ports.get(peer)?.sent.get(trackId);
@@ -201,7 +199,7 @@ function checkFlow(
     throw new RuleBroken(`SE8: ${client.plan.name} has ${consumerId} of ${trackId}, which is not there`);
   if (consumer.paused)
     throw new RuleBroken(`PI10: ${client.plan.name} watches ${trackId}, and ${consumerId} is paused`);
-  let at: SimulatedProducer = consumer.producer;
+  let at: ProducerPart = consumer.producer;
   while (at.origin.kind === 'pipe') {
     const sent = upstreamOf(ether, at);
     if (sent === undefined) throw new RuleBroken(`PI6: ${trackId} on ${at.origin.port} comes from nowhere`);
@@ -214,7 +212,7 @@ function checkFlow(
 }
 
 /** [PI3], [DM1]: what nobody watches is not sent. */
-function checkDemand(node: SimulatedMediaNode, router: SimulatedRouter, producer: SimulatedProducer): void {
+function checkDemand(node: SimulatedMediaNode, router: SimulatedRouter, producer: ProducerPart): void {
   if (producer.origin.kind === 'home') return;
   const isWatched = [...producer.consumers].some((consumer) => !consumer.paused);
   if (isWatched) return;

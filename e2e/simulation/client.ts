@@ -1,42 +1,25 @@
 import { PlenaryError, toPlenaryError } from '@plenary/cluster';
-import type {
-  ConsumerId,
-  DatacenterId,
-  Epoch,
-  ErrorCode,
-  EventId,
-  PeerId,
-  RequestId,
-  RoomId,
-  TrackId,
-  TransportId,
-} from '@plenary/cluster';
-import { compareEventIds, REQUEST_ID, roomNameOf, tenantOf, TRANSPORT_ID } from '@plenary/cluster/ids';
-import {
-  CLIENT_REQUESTS,
-  EDGE_NOTICES,
-  KIND_OF_SOURCE,
-  PROTOCOL_VERSION,
-  REQUEST_TIMEOUT_MS,
-} from '@plenary/cluster/protocol';
+import type { DatacenterId, ErrorCode, EventId, PeerId, RequestId, RoomId, TrackId } from '@plenary/cluster';
+import { compareEventIds, roomNameOf, tenantOf } from '@plenary/cluster/ids';
+import { EDGE_NOTICES, PROTOCOL_VERSION, REQUEST_TIMEOUT_MS } from '@plenary/cluster/protocol';
 import type {
   ClientReply,
   ClientRequestInput,
   ClientRequestName,
   HeardEvent,
-  MediaOffer,
-  MediaRequest,
   RoomTrack,
-  MediaKind,
-  RtpParameters,
   TrackSource,
 } from '@plenary/cluster/protocol';
-import { Calls } from '@plenary/cluster/testing/simulation/calls';
 import { bear } from '@plenary/cluster/testing/simulation/virtual-time';
 import type { Life } from '@plenary/cluster/testing/simulation/virtual-time';
 import { SAMPLE_SESSION_KEY } from '@plenary/cluster/testing/samples';
-import { Wire } from '@plenary/cluster/testing/simulation/wire';
+import type { Wire } from '@plenary/cluster/testing/simulation/wire';
 import type { Net } from '@plenary/cluster/testing/simulation/wire';
+import { openLink, type Link } from './client-link.ts';
+import type { ClientPublications } from './client-publications.ts';
+import { MEDIA, RequestIds } from './client-requests.ts';
+import type { ClientSubscriptions, Wish } from './client-subscriptions.ts';
+import { ClientTracks } from './client-tracks.ts';
 import type { SimulatedEdge } from './edge.ts';
 import type { Ether } from './engine/host.ts';
 import { RoomCopy } from './room-copy.ts';
@@ -57,73 +40,16 @@ export interface ClientWorld {
   readonly anyEdge: (but?: SimulatedEdge) => SimulatedEdge | undefined;
 }
 
-/** What the client wants of a track of somebody else. */
-export interface Wish {
-  paused: boolean;
-}
-
-interface Publication {
-  readonly source: TrackSource;
-  requestId: RequestId;
-  trackId: TrackId | undefined;
-  paused: boolean;
-  /** No longer wanted: it is ended as soon as its id is known, and is then forgotten. */
-  isEnded: boolean;
-  /** The track on the media that is being left, whose place it is to take. */
-  replaces: TrackId | undefined;
-  /** Its end was asked for: unanswered, that may still be carried out, however late. Wanted again, it needs another track. */
-  isEnding: boolean;
-}
-
-/** A connection to an edge. */
-interface Link {
-  readonly edge: SimulatedEdge;
-  readonly wire: Wire;
-  readonly calls: Calls<typeof CLIENT_REQUESTS>;
-  /** What was asked over it and is not answered. */
-  underWay: number;
-}
-
-const CONNECT_TIMEOUT_MS = 3_000;
 /** What is under way on the connection in use is waited for so long before another edge is asked, in milliseconds. */
 const ANSWERED_WITHIN_MS = 1_000;
 /** So long another edge may take to take the session up while requests wait, in milliseconds. */
 const RESUMED_WITHIN_MS = 2_000;
 /** How often what is wanted is compared with what is there, in milliseconds. */
 const PURSUE_MS = 2_000;
-/** mediasoup notices that a client is gone after this time, in milliseconds. */
-const ICE_TIMEOUT_MS = 30_000;
-
-const RTP: Readonly<Record<MediaKind, RtpParameters>> = {
-  audio: {
-    codecs: [{ mimeType: 'audio/opus', payloadType: 100, clockRate: 48_000, channels: 2 }],
-    encodings: [{ ssrc: 1 }],
-  },
-  video: {
-    codecs: [{ mimeType: 'video/VP8', payloadType: 101, clockRate: 90_000 }],
-    encodings: [{ ssrc: 1 }],
-  },
-};
 const PROOF = 'A'.repeat(86);
-const MEDIA: MediaRequest = { rtpCapabilities: { codecs: [] }, publish: true };
 
 /** After these a session cannot be resumed any more. */
 const ENDED: ReadonlySet<string> = new Set<ErrorCode>(['session_gone', 'token_invalid', 'token_replayed']);
-
-/** These may be sent again by who got no answer; the others mean something else the second time. */
-const REPEATABLE: ReadonlySet<string> = new Set<ClientRequestName>([
-  'join',
-  'media.moved',
-  'track.publish',
-  'track.pause',
-  'track.end',
-  'subscribe',
-  'unsubscribe',
-  'consumers.update',
-  'chat.post',
-  'session.confirm',
-  'sync',
-]);
 
 /**
  * A person's client as the protocol asks it to be: it comes back after every loss, with the same session where that lives,
@@ -132,15 +58,9 @@ const REPEATABLE: ReadonlySet<string> = new Set<ClientRequestName>([
 export class SimulatedClient {
   readonly plan: ClientPlan;
   readonly life: Life;
-  /** What it consumes; whether that is paused is unknown while no answer said so. */
-  readonly consumers = new Map<TrackId, { readonly consumerId: ConsumerId; paused: boolean | undefined }>();
-  readonly wishes = new Map<TrackId, Wish>();
-  readonly publications = new Map<TrackSource, Publication>();
   readonly #world: ClientWorld;
   readonly #token: string;
-  #transports = new Set<TransportId>();
-  /** Consumers that go on until the track comes the other way. */
-  readonly #superseded = new Map<TrackId, ConsumerId>();
+  readonly #tracks: ClientTracks;
   #link: Link | undefined;
   /** The connection that is opened beside the one in use, whose edge will go. */
   #next: Link | undefined;
@@ -148,28 +68,19 @@ export class SimulatedClient {
   #resuming: Promise<void> | undefined;
   #wasAskedElsewhere = false;
   #handovers = 0;
-  #requestNumber = 0;
+  readonly #requestIds: RequestIds;
   #joinRequestId: RequestId | undefined;
   #sessionToken: string | undefined;
   #peerId: PeerId | undefined;
   #room: RoomCopy | undefined;
-  #sendTransportId: TransportId | undefined;
-  #isMediaOpen = false;
   #isJoined = false;
   #isLeaving = false;
-  /** Names its media. */
-  #epoch: Epoch | undefined;
-  /** What goes on until everything goes by the newer media: its transports, and which it is. */
-  #leaving: { readonly epoch: Epoch; readonly transports: Set<TransportId> } | undefined;
-  /** Media that the node asked it to leave. */
-  #toLeave: Epoch | undefined;
-  #lossesOfMedia = 0;
-  #isPursuing = false;
   #isSyncing = false;
 
   constructor(world: ClientWorld, plan: ClientPlan) {
     this.#world = world;
     this.plan = plan;
+    this.#requestIds = new RequestIds(plan.name);
     this.life = bear(plan.name);
     const { roomId, datacenter, name } = plan;
     this.#token = world.tokens.ofJoin(tenantOf(roomId), {
@@ -180,6 +91,12 @@ export class SimulatedClient {
       publish: ['microphone', 'camera', 'screen', 'screen-audio'],
       datacenter,
     });
+    this.#tracks = new ClientTracks(world, {
+      try: (request, payload) => this.#try(request, payload),
+      nextRequestId: () => this.#requestIds.next(),
+      isReady: () => this.#isJoined && !this.#isLeaving,
+      tracks: () => this.#room?.tracks ?? new Map<TrackId, RoomTrack>(),
+    });
   }
 
   /** Whether it is in its room, as far as it knows. */
@@ -188,17 +105,17 @@ export class SimulatedClient {
   }
 
   get isMediaOpen(): boolean {
-    return this.#isMediaOpen;
+    return this.#tracks.media.isOpen;
   }
 
   /** Whether two media are open: it has not moved altogether. */
   get isMoving(): boolean {
-    return this.#leaving !== undefined;
+    return this.#tracks.media.isMoving;
   }
 
   /** How often it had to open media although it has not asked for that. */
   get lossesOfMedia(): number {
-    return this.#lossesOfMedia;
+    return this.#tracks.media.losses;
   }
 
   /** How often another edge took the session over while the one in use went on. */
@@ -214,6 +131,18 @@ export class SimulatedClient {
     return this.#room;
   }
 
+  get publications(): ClientPublications['bySource'] {
+    return this.#tracks.publications.bySource;
+  }
+
+  get wishes(): ClientSubscriptions['wishes'] {
+    return this.#tracks.subscriptions.wishes;
+  }
+
+  get consumers(): ClientSubscriptions['consumers'] {
+    return this.#tracks.subscriptions.consumers;
+  }
+
   /** Its connection, while there is one. */
   get wire(): Wire | undefined {
     const wire = this.#link?.wire;
@@ -223,7 +152,7 @@ export class SimulatedClient {
   /** To be called as the process. */
   start(): void {
     this.#connect();
-    setInterval(() => void this.#pursue(), PURSUE_MS);
+    setInterval(() => void this.#tracks.pursue(), PURSUE_MS);
   }
 
   /** Leaves as a person does who closes the meeting. To be called as the process. */
@@ -240,77 +169,40 @@ export class SimulatedClient {
     this.life.alive = false;
     this.#link?.wire.cut();
     this.#next?.wire.cut();
-    this.#endIce();
+    this.#tracks.media.close();
   }
 
   publish(source: TrackSource): void {
-    const known = this.publications.get(source);
-    if (known !== undefined) {
-      known.isEnded = false;
-      return;
-    }
-    this.publications.set(source, {
-      source,
-      requestId: this.#nextRequestId(),
-      trackId: undefined,
-      replaces: undefined,
-      paused: false,
-      isEnded: false,
-      isEnding: false,
-    });
-    void this.#pursue();
+    if (this.#tracks.publications.publish(source)) void this.#tracks.pursue();
   }
 
   unpublish(source: TrackSource): void {
-    const publication = this.publications.get(source);
-    if (publication === undefined) return;
-    publication.isEnded = true;
-    void this.#pursue();
+    if (this.#tracks.publications.unpublish(source)) void this.#tracks.pursue();
   }
 
   mute(source: TrackSource, paused: boolean): void {
-    const publication = this.publications.get(source);
-    if (publication?.trackId === undefined) return;
-    publication.paused = paused;
-    void this.#try('track.pause', { trackId: publication.trackId, paused, epoch: this.#epoch });
+    this.#tracks.publications.mute(source, paused);
   }
 
   watch(trackId: TrackId, wish: Wish): void {
-    this.wishes.set(trackId, wish);
-    void this.#pursue();
+    this.#tracks.subscriptions.watch(trackId, wish);
+    void this.#tracks.pursue();
   }
 
   unwatch(trackId: TrackId): void {
-    this.wishes.delete(trackId);
-    const consumer = this.consumers.get(trackId);
-    this.consumers.delete(trackId);
-    if (consumer !== undefined) this.#letGo(consumer.consumerId);
+    this.#tracks.subscriptions.unwatch(trackId);
   }
 
   chat(): void {
-    void this.#try('chat.post', { requestId: this.#nextRequestId(), text: 'hello' });
+    void this.#try('chat.post', { requestId: this.#requestIds.next(), text: 'hello' });
   }
 
   readonly #end = (): void => {
     this.life.alive = false;
     this.#link?.wire.close('caller');
     this.#next?.wire.close('caller');
-    this.#endIce();
+    this.#tracks.media.close();
   };
-
-  /** Its side of all transports so far is closed: the media nodes notice after a while. */
-  #endIce(transports = new Set([...this.#transports, ...(this.#leaving?.transports ?? [])])): void {
-    const { ether, net } = this.#world;
-    const ended = [...transports];
-    transports.clear();
-    for (const transportId of ended) {
-      const host = ether.ice.get(transportId)?.host;
-      if (host === undefined) continue;
-      net.time.schedule(ICE_TIMEOUT_MS, host.life, undefined, () => {
-        ether.ice.get(transportId)?.onChange('disconnected');
-      });
-    }
-  }
 
   #connect(): void {
     const edge = this.#world.anyEdge();
@@ -328,50 +220,14 @@ export class SimulatedClient {
     this.#link = link;
   }
 
-  #open(edge: SimulatedEdge, onOpened: () => void, onClosed: () => void): Link {
-    const { net } = this.#world;
-    const timer = setTimeout(() => {
-      wire.close('caller');
-    }, CONNECT_TIMEOUT_MS);
-    const wire: Wire = new Wire(
-      net,
-      {
-        life: this.life,
-        onClosed: () => {
-          clearTimeout(timer);
-          link.calls.broken();
-          onClosed();
-        },
+  #open(edge: SimulatedEdge, opened: () => void, closed: () => void): Link {
+    const link: Link = openLink(this.#world.net, this.life, edge, {
+      opened,
+      closed,
+      notice: (name, payload) => {
+        if (this.#link === link || this.#next === link) this.#take(link, name, payload);
       },
-      {
-        life: edge.life,
-        onClosed: () => {
-          edge.closed(wire);
-        },
-      },
-    );
-    const calls = new Calls(
-      net,
-      wire,
-      CLIENT_REQUESTS,
-      (name) => REPEATABLE.has(name),
-      (name, payload) => edge.answer(wire, name, payload),
-    );
-    const link: Link = { edge, wire, calls, underWay: 0 };
-    wire.send(
-      'callee',
-      () => 'connect',
-      () => {
-        const isTaken = edge.accept(wire, (name, payload) => {
-          if (this.#link === link || this.#next === link) this.#take(link, name, payload);
-        });
-        if (!isTaken) return;
-        wire.send('caller', undefined, () => {
-          clearTimeout(timer);
-          onOpened();
-        });
-      },
-    );
+    });
     return link;
   }
 
@@ -457,7 +313,7 @@ export class SimulatedClient {
       if (this.#link === from && !from.wire.isOpen('caller')) this.#lost();
       if (this.#link === next) {
         void this.#try('session.confirm', { sessionToken: this.#sessionToken ?? sessionToken });
-        void this.#pursue();
+        void this.#tracks.pursue();
       }
     }
   }
@@ -469,7 +325,7 @@ export class SimulatedClient {
       this.#isJoined = this.#link === link;
       if (this.#sessionToken !== undefined)
         void this.#try('session.confirm', { sessionToken: this.#sessionToken });
-      void this.#pursue();
+      void this.#tracks.pursue();
     } catch (fault) {
       const { code } = toPlenaryError(fault);
       if (ENDED.has(code)) this.#forgetSession();
@@ -479,7 +335,7 @@ export class SimulatedClient {
   }
 
   async #join(): Promise<void> {
-    this.#joinRequestId ??= this.#nextRequestId();
+    this.#joinRequestId ??= this.#requestIds.next();
     const { session, room, media } = await this.#ask('join', {
       protocolVersion: PROTOCOL_VERSION,
       requestId: this.#joinRequestId,
@@ -492,7 +348,7 @@ export class SimulatedClient {
     this.#sessionToken = session.sessionToken;
     this.#peerId = session.peerId;
     this.#room = new RoomCopy(room);
-    this.#openedMedia(media);
+    this.#tracks.openedMedia(media);
   }
 
   #resumption(sessionToken: string): ClientRequestInput<'resume'> {
@@ -504,14 +360,14 @@ export class SimulatedClient {
       sessionToken,
       proof: PROOF,
       lastEventId,
-      epoch: this.#epoch,
+      epoch: this.#tracks.media.epoch,
     };
   }
 
   #resumed({ session, catchUp, mediaAlive }: ClientReply<'resume'>): void {
     this.#sessionToken = session.sessionToken;
     this.#caughtUp(catchUp);
-    if (!mediaAlive) this.#lostMedia();
+    if (!mediaAlive) this.#tracks.lostMedia();
   }
 
   #forgetSession(): void {
@@ -519,8 +375,7 @@ export class SimulatedClient {
     this.#joinRequestId = undefined;
     this.#peerId = undefined;
     this.#room = undefined;
-    this.#endIce();
-    this.#lostMedia();
+    this.#tracks.lostMedia();
   }
 
   #take(link: Link, name: string, payload: unknown): void {
@@ -533,28 +388,27 @@ export class SimulatedClient {
         break;
       case 'consumer.closed': {
         const { consumerId, trackId } = EDGE_NOTICES['consumer.closed'].payload.parse(payload);
-        if (this.consumers.get(trackId)?.consumerId === consumerId) this.consumers.delete(trackId);
-        void this.#pursue();
+        this.#tracks.subscriptions.closed(consumerId, trackId);
+        void this.#tracks.pursue();
         break;
       }
       case 'consumer.superseded': {
         const { consumerId, trackId } = EDGE_NOTICES['consumer.superseded'].payload.parse(payload);
-        if (this.consumers.get(trackId)?.consumerId !== consumerId) break;
-        this.consumers.delete(trackId);
-        this.#superseded.set(trackId, consumerId);
-        void this.#pursue();
+        this.#tracks.subscriptions.superseded(consumerId, trackId);
+        void this.#tracks.pursue();
         break;
       }
       case 'media.lost': {
         const { epoch } = EDGE_NOTICES['media.lost'].payload.parse(payload);
         // The media that is being left may end before everything goes by the other one.
-        if (this.#epoch !== undefined && epoch >= this.#epoch) this.#lostMedia();
-        void this.#pursue();
+        if (this.#tracks.media.epoch !== undefined && epoch >= this.#tracks.media.epoch)
+          this.#tracks.lostMedia();
+        void this.#tracks.pursue();
         break;
       }
       case 'media.move':
-        this.#toLeave = EDGE_NOTICES['media.move'].payload.parse(payload).epoch;
-        void this.#pursue();
+        this.#tracks.media.leave(EDGE_NOTICES['media.move'].payload.parse(payload).epoch);
+        void this.#tracks.pursue();
         break;
       case 'edge.leaving':
         if (this.#link === link) void this.#handOver(link);
@@ -600,191 +454,18 @@ export class SimulatedClient {
     for (const event of caughtUp.events) room.apply(event, (id) => compareEventIds(id, room.lastEventId) > 0);
   }
 
-  #openedMedia(offer: MediaOffer): void {
-    this.#endIce();
-    this.#leaving = undefined;
-    this.#openTransports(offer);
-    for (const { trackId, consumerId, paused } of offer.consumers) {
-      this.consumers.set(trackId, { consumerId, paused });
-      if (!this.wishes.has(trackId)) this.wishes.set(trackId, { paused: false });
-    }
-    for (const publication of this.publications.values()) this.#publishAnew(publication);
-  }
-
-  /** Media stands beside the one in use: from now on everything is to go by it, while the other one goes on. */
-  #openedBeside(offer: MediaOffer, from: Epoch): void {
-    this.#leaving = { epoch: from, transports: this.#transports };
-    this.#transports = new Set();
-    this.#openTransports(offer);
-    for (const publication of this.publications.values()) {
-      const replaces = publication.trackId;
-      this.#publishAnew(publication);
-      publication.replaces = replaces;
-    }
-  }
-
-  #openTransports({ epoch, sendTransport, receiveTransport }: MediaOffer): void {
-    this.#epoch = epoch;
-    this.#isMediaOpen = true;
-    this.#superseded.clear();
-    this.consumers.clear();
-    this.#sendTransportId = sendTransport === undefined ? undefined : TRANSPORT_ID.parse(sendTransport.id);
-    if (this.#sendTransportId !== undefined) this.#transports.add(this.#sendTransportId);
-    this.#transports.add(TRANSPORT_ID.parse(receiveTransport.id));
-  }
-
-  #publishAnew(publication: Publication): void {
-    if (publication.isEnded) this.publications.delete(publication.source);
-    publication.trackId = undefined;
-    publication.replaces = undefined;
-    publication.isEnding = false;
-    publication.requestId = this.#nextRequestId();
-  }
-
-  #lostMedia(): void {
-    if (this.#isMediaOpen) this.#lossesOfMedia += 1;
-    this.#superseded.clear();
-    this.#isMediaOpen = false;
-    this.#toLeave = undefined;
-    this.consumers.clear();
-  }
-
-  /** Does what is missing between what is wanted and what is there; what fails is tried again the next time. */
-  async #pursue(): Promise<void> {
-    if (this.#isPursuing || !this.#isJoined || this.#isLeaving) return;
-    this.#isPursuing = true;
-    if (!this.#isMediaOpen) {
-      const offer = await this.#try('media.open', MEDIA);
-      if (offer !== undefined) this.#openedMedia(offer);
-    }
-    if (this.#isMediaOpen) {
-      await this.#beginToMove();
-      await this.#publishMissing();
-      await this.#subscribeMissing();
-      await this.#pauseAsWanted();
-      await this.#endMove();
-    }
-    this.#isPursuing = false;
-  }
-
-  /** The node asked it to leave: opens media elsewhere. What fails is asked again by the node. */
-  async #beginToMove(): Promise<void> {
-    const from = this.#toLeave;
-    this.#toLeave = undefined;
-    if (from === undefined || from !== this.#epoch || this.#leaving !== undefined) return;
-    const offer = await this.#try('media.open', { ...MEDIA, moveFrom: from });
-    if (offer !== undefined && this.#epoch === from && this.#isMediaOpen) this.#openedBeside(offer, from);
-  }
-
-  /** When everything goes by the newer media, the older one is closed. */
-  async #endMove(): Promise<void> {
-    const leaving = this.#leaving;
-    const epoch = this.#epoch;
-    if (leaving === undefined || epoch === undefined || !this.#isMediaOpen) return;
-    const isPublished = [...this.publications.values()].every(({ trackId }) => trackId !== undefined);
-    const isSubscribed = [...this.wishes.keys()].every((trackId) => this.consumers.has(trackId));
-    if (!isPublished || !isSubscribed) return;
-    if ((await this.#try('media.moved', { epoch })) === undefined || this.#leaving !== leaving) return;
-    this.#leaving = undefined;
-    this.#endIce(leaving.transports);
-  }
-
-  #letGo(consumerId: ConsumerId): void {
-    void this.#try('unsubscribe', { consumerIds: [consumerId], epoch: this.#epoch });
-  }
-
-  async #publishMissing(): Promise<void> {
-    for (const publication of [...this.publications.values()]) {
-      const { requestId } = publication;
-      if (publication.trackId === undefined) {
-        const trackId = await this.#publishOne(publication);
-        // Media may have been opened anew meanwhile.
-        if (publication.requestId === requestId) publication.trackId = trackId;
-      }
-      const { source, trackId, isEnded, isEnding } = publication;
-      if (!(isEnded || isEnding) || trackId === undefined) continue;
-      publication.isEnding = true;
-      if (
-        (await this.#try('track.end', { trackId, epoch: this.#epoch })) === undefined ||
-        publication.requestId !== requestId
-      )
-        continue;
-      if (publication.isEnded) this.publications.delete(source);
-      else this.#publishAnew(publication);
-    }
-  }
-
-  async #publishOne({ source, requestId, paused, replaces }: Publication): Promise<TrackId | undefined> {
-    if (this.#sendTransportId === undefined) return undefined;
-    const reply = await this.#try('track.publish', {
-      requestId,
-      transportId: this.#sendTransportId,
-      kind: KIND_OF_SOURCE[source],
-      source,
-      rtpParameters: RTP[KIND_OF_SOURCE[source]],
-      paused,
-      replaces,
-      epoch: this.#epoch,
-    });
-    return reply?.trackId;
-  }
-
-  async #subscribeMissing(): Promise<void> {
-    const there = this.#room?.tracks ?? new Map<TrackId, RoomTrack>();
-    for (const { trackId, replaces } of there.values()) this.#succeed(replaces, trackId);
-    for (const trackId of this.wishes.keys()) if (!there.has(trackId)) this.wishes.delete(trackId);
-    const trackIds = [...this.wishes.keys()].filter((trackId) => !this.consumers.has(trackId));
-    if (trackIds.length === 0) return;
-    const epoch = this.#epoch;
-    const reply = await this.#try('subscribe', { trackIds, epoch });
-    if (this.#epoch !== epoch) return;
-    for (const { trackId, consumerId, paused } of reply?.consumers ?? []) {
-      const old = this.#superseded.get(trackId);
-      this.#superseded.delete(trackId);
-      if (old !== undefined) this.#letGo(old);
-      if (this.wishes.has(trackId)) this.consumers.set(trackId, { consumerId, paused });
-      else this.#letGo(consumerId);
-    }
-  }
-
-  /** Who watches a track watches the one that takes its place; the older one goes on until the newer is there. */
-  #succeed(trackId: TrackId | undefined, successor: TrackId): void {
-    const wish = trackId === undefined ? undefined : this.wishes.get(trackId);
-    if (trackId === undefined || wish === undefined) return;
-    this.wishes.delete(trackId);
-    this.wishes.set(successor, wish);
-    const old = this.consumers.get(trackId);
-    this.consumers.delete(trackId);
-    if (old !== undefined) this.#superseded.set(successor, old.consumerId);
-  }
-
-  async #pauseAsWanted(): Promise<void> {
-    for (const [trackId, consumer] of this.consumers) {
-      const wish = this.wishes.get(trackId);
-      if (wish === undefined || wish.paused === consumer.paused) continue;
-      const { paused } = wish;
-      const { consumerId } = consumer;
-      consumer.paused = undefined;
-      const reply = await this.#try('consumers.update', {
-        consumers: [{ consumerId, paused }],
-        epoch: this.#epoch,
-      });
-      if (reply !== undefined) consumer.paused = paused;
-    }
-  }
-
   /** Asks, and takes a failure for an answer: what it says of media and session is noted. */
   async #try<Name extends ClientRequestName>(
     name: Name,
     payload: ClientRequestInput<Name>,
   ): Promise<ClientReply<Name> | undefined> {
-    const epoch = this.#epoch;
+    const { epoch } = this.#tracks.media;
     try {
       return await this.#ask(name, payload);
     } catch (fault) {
       const { code } = toPlenaryError(fault);
       const isOfMedia = ['media_lost', 'stale_epoch', 'transport_not_found'].includes(code);
-      if (isOfMedia && this.#epoch === epoch) this.#lostMedia();
+      if (isOfMedia && this.#tracks.media.epoch === epoch) this.#tracks.lostMedia();
       if (code === 'session_gone') {
         this.#forgetSession();
         this.#link?.wire.close('caller');
@@ -805,11 +486,6 @@ export class SimulatedClient {
     return link.calls.ask(name, payload, REQUEST_TIMEOUT_MS).finally(() => {
       link.underWay -= 1;
     });
-  }
-
-  #nextRequestId(): RequestId {
-    this.#requestNumber += 1;
-    return REQUEST_ID.parse(`${this.plan.name}-${this.#requestNumber}`.padEnd(16, '-'));
   }
 }
 

@@ -5,6 +5,7 @@ import {
   INCARNATION,
   PLACED_PEER,
   PlenaryError,
+  atMost,
   inBackground,
   silentLogger,
 } from '@plenary/cluster';
@@ -49,6 +50,7 @@ import { Engine } from './engine/engine.ts';
 import { Host } from './engine/host.ts';
 import type { Ether } from './engine/host.ts';
 import { NodeWires } from './node-wires.ts';
+import type { TakeNotice } from './node-wires.ts';
 
 export interface MediaNodePlan {
   readonly mediaNodeId: MediaNodeId;
@@ -110,8 +112,6 @@ export function incarnationOf(number: number): Incarnation {
 /** One side of a control link as the node sees it; what the real one does over its socket, this does over a wire. */
 type Link = Pick<ControlLink, 'caller' | 'asker' | 'notify' | 'close'>;
 type Peer = ReturnType<Rooms['peers']>[number];
-/** Hears a notice, on the caller's side. */
-export type TakeNotice = (name: ControlNoticeName, payload: unknown) => void;
 
 /**
  * One life of a media node: its rooms, pipes, gateways, fence, outbox, lease and directory are the real ones; its links are
@@ -155,12 +155,12 @@ export class SimulatedMediaNode {
     this.#nodes = new NodeWires(this, world, this.#directory, this.#wires);
     this.lease = new LeaseKeeper({
       registry: this.store.registry,
-      record: () => this.#record(),
+      mediaNodeId,
+      incarnation: this.incarnation,
       leaseMs: settings.leaseMs,
       clock: net.time,
       metrics,
       logger,
-      isEmpty: () => this.rooms.peerCount === 0,
       onRefused: () => {
         this.#refused();
       },
@@ -261,13 +261,13 @@ export class SimulatedMediaNode {
       return;
     }
     this.#directory.close();
-    await atMost(FAREWELL_MS, this.lease.stop());
+    await atMost(systemTimers, FAREWELL_MS, this.lease.stop());
     this.rooms.leave();
     this.rooms.closePeers();
     const untilMs = this.#world.net.time.nowMs + HANDOVER_MS;
     while (this.rooms.isRelaying && this.#world.net.time.nowMs < untilMs) await sleep(HANDOVER_POLL_MS);
     this.rooms.close();
-    await atMost(FAREWELL_MS, this.#outbox.settled());
+    await atMost(systemTimers, FAREWELL_MS, this.#outbox.settled());
     this.#outbox.close();
     this.kill();
   }
@@ -412,11 +412,12 @@ export class SimulatedMediaNode {
       this.engine.host.firstPort = portSlice.firstPort;
       this.#directory.start();
       this.rooms.startRepublishing();
-      await this.lease.start();
+      await this.lease.start({ record: () => this.#record(), isEmpty: () => this.rooms.peerCount === 0 });
     } catch {
       // The reason is for whoever started it; what it claimed is given back.
       const { registry } = this.store;
       await atMost(
+        systemTimers,
         FAREWELL_MS,
         registry.withdrawMediaNode(mediaNodeId, this.incarnation).catch(() => undefined),
       );
@@ -464,7 +465,6 @@ function addressesOf({ host }: MediaNodePlan): MediaAddresses {
 }
 
 const sleep = (delayMs: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, delayMs));
-const atMost = (waitMs: number, work: Promise<void>): Promise<void> => Promise.race([work, sleep(waitMs)]);
 
 /** The placement that a request is about; `undefined` when it is about none. */
 function placedOf(name: string, payload: unknown): PlacedPeer | undefined {

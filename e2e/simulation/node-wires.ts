@@ -1,15 +1,24 @@
 import { CONTROL_NOTICES, CONTROL_REQUESTS, CONTROL_TIMEOUT_MS, PlenaryError } from '@plenary/cluster';
-import type { ControlNoticeName, DatacenterId, MediaNodeId } from '@plenary/cluster';
+import type {
+  ControlCaller,
+  ControlNoticeName,
+  DatacenterId,
+  Incarnation,
+  MediaNodeId,
+} from '@plenary/cluster';
+import type { ReplyEnvelope } from '@plenary/cluster/protocol';
 import { Calls } from '@plenary/cluster/testing/simulation/calls';
+import type { Life } from '@plenary/cluster/testing/simulation/virtual-time';
 import { Wire } from '@plenary/cluster/testing/simulation/wire';
+import type { Net } from '@plenary/cluster/testing/simulation/wire';
 import type {
   HomeSide,
   NodeDirectory,
   PipeKey,
   RemoteNode,
   RemoteNodes,
+  Rooms,
 } from '@plenary/media-node/simulation';
-import type { NodeWorld, SimulatedMediaNode } from './media-node.ts';
 
 const PIPE_PRODUCER = CONTROL_NOTICES['pipe.producer'].payload;
 const PIPE_MOVED = CONTROL_NOTICES['pipe.moved'].payload;
@@ -20,15 +29,41 @@ const CONNECT_TIMEOUT_MS = 3_000;
 /** A pipe's opening is repeated by nobody: asked anew, it means another pipe. */
 export const mayDouble = (name: string): boolean => name !== 'pipe.open';
 
+/** Hears a notice, on the caller's side. */
+export type TakeNotice = (name: ControlNoticeName, payload: unknown) => void;
+
+/** A node as the links of others reach it. */
+export interface ReachedNode {
+  readonly life: Life;
+  accept(wire: Wire, caller: ControlCaller, take: TakeNotice): void;
+  answer(wire: Wire, name: string, payload: unknown): Promise<ReplyEnvelope>;
+  closed(wire: Wire): void;
+}
+
+/** The node whose links these are. */
+export interface LinkOwner {
+  readonly life: Life;
+  readonly plan: { readonly mediaNodeId: MediaNodeId };
+  readonly incarnation: Incarnation;
+  readonly rooms: Pick<Rooms, 'producerChanged' | 'pipeMoved' | 'pipeClosed'>;
+}
+
+/** What links see of the world. */
+export interface LinkWorld {
+  readonly net: Net;
+  /** The living process under an id. */
+  readonly nodeAt: (mediaNodeId: MediaNodeId) => ReachedNode | undefined;
+}
+
 /** The links of a node to others, as `NodeLinks` keeps them: one for each node, opened when first needed. */
 export class NodeWires implements RemoteNodes {
-  readonly #self: SimulatedMediaNode;
-  readonly #world: NodeWorld;
+  readonly #self: LinkOwner;
+  readonly #world: LinkWorld;
   readonly #directory: NodeDirectory;
   readonly #wires: Set<Wire>;
   readonly #links = new Map<MediaNodeId, Promise<RemoteNode>>();
 
-  constructor(self: SimulatedMediaNode, world: NodeWorld, directory: NodeDirectory, wires: Set<Wire>) {
+  constructor(self: LinkOwner, world: LinkWorld, directory: NodeDirectory, wires: Set<Wire>) {
     this.#self = self;
     this.#world = world;
     this.#directory = directory;
@@ -105,7 +140,7 @@ export class NodeWires implements RemoteNodes {
     };
   }
 
-  #connect(wire: Wire, remote: SimulatedMediaNode): Promise<void> {
+  #connect(wire: Wire, remote: ReachedNode): Promise<void> {
     const { plan, incarnation } = this.#self;
     return new Promise<void>((resolve, reject) => {
       const timer = setTimeout(() => {

@@ -40,6 +40,7 @@ import type { TenantId } from '@plenary/cluster/ids';
 import { z } from 'zod';
 import { apiKeysSetting, joinKeysSetting, keyFaults } from './entry/tokens/key-settings.ts';
 import { normalise } from './http/client-address.ts';
+import type { Network } from './http/client-address.ts';
 import type { KeySetAddresses } from './entry/tokens/key-settings.ts';
 import { parseRoomPatterns } from './entry/tokens/guest-rooms.ts';
 import type { GuestRooms } from './entry/tokens/guest-rooms.ts';
@@ -88,13 +89,6 @@ const embedOriginsSetting = originsSetting.transform((origins, context): readonl
   context.addIssue('must name each site: any site could show the page in a frame, and press its buttons');
   return z.NEVER;
 });
-
-/** A network in CIDR notation. */
-export interface Network {
-  readonly address: string;
-  readonly prefixLength: number;
-  readonly family: 'ipv4' | 'ipv6';
-}
 
 const proxiesSetting = z.string().transform((text, context): readonly Network[] => {
   if (text.trim() === 'off') return [];

@@ -46,7 +46,7 @@ import { ControlLink } from './media/control-link.ts';
 import { ControlLinks } from './media/control-links.ts';
 import { createFaultReporter } from './metrics.ts';
 import type { EdgeMetrics } from './metrics.ts';
-import { createEdgeServer } from './server.ts';
+import { createEdgeServer } from './server/edge-server.ts';
 import type { ClientSocket, RoomChannel } from './transport/client-socket.ts';
 import { TenantMeter } from './tenant-meter.ts';
 import { createPubSub } from './transport/pubsub.ts';
@@ -115,8 +115,10 @@ export async function startEdge(
       for (const client of late.clients?.() ?? []) client.bye(shuttingDown());
     },
     changed: (isDraining) => {
-      logger.info({ sockets: late.clients?.().length }, isDraining ? 'draining' : 'serving again');
-      // Said at once, so that clients are sent elsewhere, or here again.
+      const sockets = late.clients?.().length;
+      if (isDraining) logger.info({ sockets }, 'draining: clients are sent to other edges');
+      else logger.info({ sockets }, 'drain cancelled: the edge takes clients again');
+      // Announced at once, so that clients are sent elsewhere, or here again.
       inBackground(() => announcer.announce());
       inBackground(() => directory.refresh());
     },
@@ -350,17 +352,17 @@ export async function startEdge(
   const files = new FileWatch((limit) =>
     logger.error(
       { limit },
-      `this edge has as many files open as it may, and takes no new connections: raise the file limit (${RAISE_FILE_LIMIT}) or lower PLENARY_MAX_SOCKETS`,
+      `edge has as many files open as it may, and takes no new connections: raise the file limit (${RAISE_FILE_LIMIT}) or lower PLENARY_MAX_SOCKETS`,
     ),
   );
   const forgetting = every(FORGET_ADDRESSES_MS, () => addressLimits.forgetIdle());
   const { port, maxSockets, maxPeersPerRoom } = config;
-  logger.info({ port, publicUrl, maxSockets }, 'the edge serves');
-  for (const setting of config.weaknesses) logger.warn({ setting }, 'a setting leaves this cluster open');
+  logger.info({ port, publicUrl, maxSockets }, 'edge started');
+  for (const setting of config.weaknesses) logger.warn({ setting }, 'setting leaves this cluster open');
   if (maxSockets < maxPeersPerRoom) {
     logger.warn(
       { maxSockets, maxPeersPerRoom },
-      'this edge may hold fewer sockets than one room may have people: raise its file limit (ulimit -n, LimitNOFILE=, --ulimit nofile=) or PLENARY_MAX_SOCKETS',
+      'edge may hold fewer sockets than one room may have people: raise its file limit (ulimit -n, LimitNOFILE=, --ulimit nofile=) or PLENARY_MAX_SOCKETS',
     );
   }
 

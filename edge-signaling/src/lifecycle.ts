@@ -51,7 +51,7 @@ export class Announcer {
       const { refused } = await registry.announceEdge(record(), leaseMs);
       this.#isFailing = false;
       if (refused !== null && !this.#isIdTaken) {
-        logger.error({ refused }, 'another living process has the id of this edge: this one gets no clients');
+        logger.error({ refused }, 'another living process has the id of this edge; no clients are sent here');
       }
       this.#isIdTaken = refused !== null;
     } catch (fault) {
@@ -106,7 +106,7 @@ export function guardProcess(
     isStopping = true;
     logger.info({ why }, 'stopping');
     after(STOP_WITHIN_MS, () => {
-      logger.error('the stop took too long');
+      logger.error({ deadlineMs: STOP_WITHIN_MS }, 'stop took too long; exiting');
       process.exit(1);
     }).unref();
     inBackground(() =>
@@ -116,14 +116,14 @@ export function guardProcess(
           process.exit(0);
         },
         (fault: unknown) => {
-          logger.error({ err: fault }, 'the stop failed');
+          logger.error({ err: fault }, 'stop failed; exiting');
           process.exit(1);
         },
       ),
     );
   };
   const die = (fault: unknown): void => {
-    logger.fatal({ err: fault }, 'an error that nobody caught');
+    logger.fatal({ err: fault }, 'uncaught error; exiting');
     process.exit(1);
   };
   const signalled = drainThenStop(() => stoppable.drain(), stop);

@@ -63,6 +63,6 @@ if (process.env['PLENARY_PARENT_PIPE'] === '1') watchParentPipe(() => stop('the 
 try {
   await starting;
 } catch (fault) {
-  logger.fatal({ err: fault }, 'the edge cannot start');
+  logger.fatal({ err: fault }, 'edge cannot start; exiting');
   process.exit(1);
 }

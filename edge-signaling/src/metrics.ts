@@ -229,7 +229,7 @@ export function createEdgeMetrics() {
     }),
     faults: new Counter({
       name: 'plenary_edge_faults_total',
-      help: 'Errors that were coped with and only logged, by where they happened.',
+      help: 'Errors that the edge handled and only logged, by where they happened.',
       labelNames: ['where'],
       registers,
     }),
@@ -238,7 +238,7 @@ export function createEdgeMetrics() {
 
 export type EdgeMetrics = ReturnType<typeof createEdgeMetrics>;
 
-/** Notes what was thrown where nobody could cope with it: a bug of ours, of which somebody must hear (SPEC EN4). */
+/** Notes an error that nothing else handled: a bug of ours, of which somebody must hear (SPEC EN4). */
 export function createEntrySink(metrics: EdgeMetrics, logger: Logger, lines: RareLines): EntryFaultSink {
   // A series that is absent until it is first used looks like a process that is not watched.
   for (const kind of ENTRY_KINDS) metrics.entryFaults.inc({ entry: kind }, 0);
@@ -247,32 +247,36 @@ export function createEntrySink(metrics: EdgeMetrics, logger: Logger, lines: Rar
     lines.say(kind, (unsaid) => {
       logger.error(
         { entry: kind, err: fault, ...leftOut(unsaid) },
-        'a fault at an entry: what came in was dropped, the process goes on',
+        'unexpected error at an entry point; its input was dropped',
       );
     });
   };
 }
 
-/** Where an error was coped with: a closed set, since it is a label. */
-export type FaultPlace =
-  | 'adapter'
-  | 'announce'
-  | 'background'
-  | 'control_link'
-  | 'control_notice'
-  | 'consumer'
-  | 'departure'
-  | 'handler'
-  | 'http'
-  | 'republish'
-  | 'socket'
-  | 'sweep'
-  | 'tenant';
+/** What the log says of an error that the edge handled, by where it happened: a closed set, since the place is a metric's label. */
+const FAULT_LINES = {
+  adapter: 'message between edges not published or not read; clients catch up from the event log',
+  announce: 'registry entry of this edge not written; its lease goes on',
+  background: 'background task failed; it runs again',
+  control_link: 'request to a media node failed; it is sent again, or its peers are moved',
+  control_notice: 'message of a media node refused',
+  consumer: 'client cannot use a consumer',
+  departure: 'peer not removed from the store or its media node; its lease or a sweep ends it',
+  handler: 'client request failed unexpectedly; the client got an error',
+  http: 'HTTP request failed unexpectedly',
+  republish: 'room not republished; trying again in the next round',
+  socket: 'client socket failed',
+  sweep: 'lost record not mended; trying again in the next sweep',
+  tenant: 'claim of a tenant not renewed or freed; it lapses by itself',
+} as const;
 
-/** Notes an error that was coped with: counted, and logged as a warning. */
+/** Where an error happened that the edge handled. */
+export type FaultPlace = keyof typeof FAULT_LINES;
+
+/** Counts an error that the edge handled, and logs it as a warning. */
 export type ReportFault = (where: FaultPlace, fault: unknown, detail?: Record<string, unknown>) => void;
 
-/** Faults that others say they met: a stack would be of where we heard of it. */
+/** Faults that others report: a stack would show only where the report was read. */
 const HEARSAY: ReadonlySet<FaultPlace> = new Set(['consumer', 'control_notice']);
 
 export function createFaultReporter(metrics: EdgeMetrics, logger: Logger, lines: RareLines): ReportFault {
@@ -282,7 +286,7 @@ export function createFaultReporter(metrics: EdgeMetrics, logger: Logger, lines:
     const told = HEARSAY.has(where) ? { code, reason: message } : { err: fault };
     // Strangers and the store decide how many there are.
     lines.say(`${where} ${code}`, (unsaid) => {
-      logger.warn({ where, ...told, ...detail, ...leftOut(unsaid) }, 'a fault was coped with');
+      logger.warn({ where, ...told, ...detail, ...leftOut(unsaid) }, FAULT_LINES[where]);
     });
   };
 }

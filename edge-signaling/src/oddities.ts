@@ -37,7 +37,7 @@ export class Oddities {
     this.#sayOnce('origin', shown, () => {
       this.#logger.warn(
         { origin: shown },
-        'a page of this origin was refused a connection; if it is yours, add it to PLENARY_ALLOWED_ORIGINS',
+        'page of a foreign origin refused a connection; if it is yours, add it to PLENARY_ALLOWED_ORIGINS',
       );
     });
   }
@@ -96,7 +96,7 @@ export class Oddities {
         say: () => {
           this.#logger.warn(
             { oddEdgeId: edgeId, publicUrl },
-            'this edge does not prove in the registry that it is of this cluster: no client is sent there; it has another PLENARY_CLUSTER_SECRET, is of another release, or somebody else wrote it',
+            'another edge does not prove in the registry that it is of this cluster; no client is sent there: it has another PLENARY_CLUSTER_SECRET, is of another release, or somebody else wrote it',
           );
         },
       })),
@@ -105,7 +105,7 @@ export class Oddities {
         say: () => {
           this.#logger.warn(
             { oddEdgeId: edgeId, publicUrl },
-            'this edge has another scheme, host or port in PLENARY_PUBLIC_URL than the others; clients are sent there',
+            'another edge differs in scheme, host or port of PLENARY_PUBLIC_URL from the others; clients are sent there',
           );
         },
       })),

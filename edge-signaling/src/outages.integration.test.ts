@@ -217,7 +217,7 @@ describe('a media node goes away', () => {
     await waitFor('the edge to say why it is not ready', async () =>
       (await (await fetch(`${edge.operatorUrl}/ready`)).text()).includes('no_answer'),
     );
-    await edge.logged('the media node takes requests and answers none');
+    await edge.logged('media node beats but answers no request');
     node.unanswered = () => false;
     await edge.ready();
     await (await cluster.client()).join('mute');
@@ -236,7 +236,7 @@ describe('a media node goes away', () => {
     const [node, edge] = [cluster.mediaNode(0), cluster.edge(0)];
     // Its handshakes go on, and so do its beats.
     node.unanswered = (name) => name.includes('.');
-    await edge.logged('the media node takes requests and answers none');
+    await edge.logged('media node beats but answers no request');
     node.unanswered = () => false;
     const [client, request] = [await cluster.client(), await joinRequest('first')];
     // Until there is a link again nobody can be placed, and clients repeat their request.

@@ -20,7 +20,7 @@ describe('the cluster\u2019s secret', () => {
       edge.output.includes('edge edge-other and node-1 have different secrets'),
     );
     const line = edge.output.split('\n').find((text) => text.includes('have different secrets'));
-    expect(line).toContain('the control link is refused');
+    expect(line).toContain('control link refused');
     expect(line).toContain('"level":"error"');
     // Tried again and again, and said once.
     expect(edge.output.split('have different secrets')).toHaveLength(2);

@@ -1,8 +1,7 @@
 import { lookup, resolve4 } from 'node:dns/promises';
 import { isIP } from 'node:net';
-import { every, inBackground } from '@plenary/cluster';
+import { atMost, every, inBackground, systemTimers } from '@plenary/cluster';
 import type { Logger } from '@plenary/cluster';
-import { atMost } from './at-most.ts';
 import { isPrivateAddress, toldOf } from './media-address.ts';
 import type { MediaAddresses } from './media-address.ts';
 
@@ -42,7 +41,7 @@ export class AnnouncedNames {
     if (this.#names().length === 0) return;
     this.#timer = every(RESOLVE_EVERY_MS, () => inBackground(() => this.refresh()));
     this.#timer.unref();
-    await atMost(FIRST_WAIT_MS, this.refresh());
+    await atMost(systemTimers, FIRST_WAIT_MS, this.refresh());
   }
 
   stop(): void {

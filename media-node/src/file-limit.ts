@@ -54,7 +54,7 @@ export function watchFiles(
   return new FileWatch((reached) =>
     logger.error(
       { limit: reached },
-      `this media node has as many files open as it may, and takes no new connections: raise the file limit (${RAISE_FILE_LIMIT})`,
+      `media node has as many files open as it may, and takes no new connections: raise the file limit (${RAISE_FILE_LIMIT})`,
     ),
   );
 }
@@ -82,7 +82,7 @@ export class WorkerFiles {
         this.#told.add(pid);
         logger.error(
           { worker: index, pid, limit: files.limit },
-          `a worker has as many files open as it may: nobody else can have media over TCP there, and no pipe can be opened; raise the file limit (${RAISE_FILE_LIMIT})`,
+          `worker has as many files open as it may: nobody else can have media over TCP there, and no pipe can be opened; raise the file limit (${RAISE_FILE_LIMIT})`,
         );
       }
     });

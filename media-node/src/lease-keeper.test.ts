@@ -40,33 +40,33 @@ function keeper(registry: Registry, own: MediaNodeRecord, clock?: ManualClock, i
   const onRefused = vi.fn();
   const lease = new LeaseKeeper({
     registry,
-    record: () => own,
+    mediaNodeId: own.mediaNodeId,
+    incarnation: own.incarnation,
     leaseMs: LEASE_MS,
     clock: clock ?? { wallMs: () => Date.now(), monotonicMs: () => performance.now() },
     metrics,
     logger: silentLogger(),
-    isEmpty,
     onRefused,
   });
-  return { lease, onRefused };
+  return { lease, start: () => lease.start({ record: () => own, isEmpty }), onRefused };
 }
 
 describe('the lease', () => {
   test('[RG3] an overlapping slice is refused at once, with the other node and its slice', async () => {
     const registry = new MemoryRegistry();
     await registry.announceMediaNode(record('other', 20_050), 60_000);
-    const { lease } = keeper(registry, record('own', 20_000));
-    await expect(lease.start()).rejects.toThrow(/media node other owns ports 20050-20149/);
+    const { start } = keeper(registry, record('own', 20_000));
+    await expect(start()).rejects.toThrow(/media node other owns ports 20050-20149/);
   });
 
   test('[RG5] [RG7] the lease of a former life is waited for; one that goes on is refused', async () => {
     const registry = new MemoryRegistry();
     await registry.announceMediaNode(record('own', 20_000), LEASE_MS);
     const restarted = keeper(registry, record('own', 20_000));
-    await restarted.lease.start();
+    await restarted.start();
     expect(restarted.lease.missing()).toBeUndefined();
     const rival = keeper(registry, record('own', 20_000));
-    await expect(rival.lease.start()).rejects.toMatchObject({ code: 'id_taken' });
+    await expect(rival.start()).rejects.toMatchObject({ code: 'id_taken' });
     await restarted.lease.stop();
     expect(await registry.liveMediaNodes()).toEqual([]);
   });
@@ -77,8 +77,8 @@ describe('the lease', () => {
       .spyOn(registry, 'announceMediaNode')
       .mockRejectedValue(new PlenaryError('store_unavailable'));
     const clock = new ManualClock();
-    const { lease } = keeper(registry, record('own', 20_000), clock);
-    await lease.start();
+    const { lease, start } = keeper(registry, record('own', 20_000), clock);
+    await start();
     expect(lease.missing()).toBe('lease_pending');
     announce.mockRestore();
     await lease.renew();
@@ -94,8 +94,8 @@ describe('the lease', () => {
     const announce = vi
       .spyOn(registry, 'announceMediaNode')
       .mockRejectedValueOnce(new PlenaryError('store_unavailable'));
-    const { lease, onRefused } = keeper(registry, record('own', 20_000));
-    await lease.start();
+    const { lease, start, onRefused } = keeper(registry, record('own', 20_000));
+    await start();
     announce.mockRestore();
     await lease.renew();
     expect(onRefused).toHaveBeenCalledOnce();
@@ -111,8 +111,8 @@ describe('the lease', () => {
       portSlice: own.portSlice,
     } as const;
     let isEmpty = false;
-    const { lease, onRefused } = keeper(registry, own, undefined, () => isEmpty);
-    await lease.start();
+    const { lease, start, onRefused } = keeper(registry, own, undefined, () => isEmpty);
+    await start();
     const announce = vi.spyOn(registry, 'announceMediaNode').mockResolvedValue(refusal);
     await lease.renew();
     expect(lease.missing()).toContain('lease_refused: media node heir owns ports 20000-20099');
@@ -128,8 +128,8 @@ describe('the lease', () => {
     const registry = new MemoryRegistry();
     const own = record('own', 20_000);
     const clock = new ManualClock();
-    const { lease, onRefused } = keeper(registry, own, clock, () => false);
-    await lease.start();
+    const { lease, start, onRefused } = keeper(registry, own, clock, () => false);
+    await start();
     const announce = vi.spyOn(registry, 'announceMediaNode').mockResolvedValueOnce({ refused: 'id_taken' });
     await lease.renew();
     expect(lease.missing()).toContain('lease_refused');

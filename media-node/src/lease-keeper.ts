@@ -1,22 +1,36 @@
 import { PlenaryError, toPlenaryError, after, inBackground } from '@plenary/cluster';
-import type { AnnounceRefusal, Clock, Logger, MediaNodeRecord, Registry } from '@plenary/cluster';
+import type {
+  AnnounceRefusal,
+  Clock,
+  Incarnation,
+  Logger,
+  MediaNodeId,
+  MediaNodeRecord,
+  Registry,
+} from '@plenary/cluster';
 import type { NodeMetrics } from './metrics.ts';
 
 export interface LeaseKeeperOptions {
   readonly registry: Registry;
-  /** The record as it is now. */
-  readonly record: () => MediaNodeRecord;
+  readonly mediaNodeId: MediaNodeId;
+  readonly incarnation: Incarnation;
   readonly leaseMs: number;
   readonly clock: Clock;
   readonly metrics: NodeMetrics;
   readonly logger: Logger;
-  /** Whether nobody is hosted here. */
-  readonly isEmpty: () => boolean;
   /**
    * The registry refuses the node, after {@link LeaseKeeper.start} had settled, and it must end: because it never held its
    * lease, or because another holds its id or ports now and nobody is left here (SPEC PS7, PS22).
    */
   readonly onRefused: (error: PlenaryError) => void;
+}
+
+/** The node that a lease announces. */
+export interface AnnouncedNode {
+  /** The record as it is now. */
+  record(): MediaNodeRecord;
+  /** Whether it hosts no peer. */
+  isEmpty(): boolean;
 }
 
 /**
@@ -31,6 +45,8 @@ export class LeaseKeeper {
   #idTakenSinceMs: number | undefined;
   #renewing: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** Absent until the lease is started. */
+  #node: AnnouncedNode | undefined;
   #stopped = false;
 
   constructor(options: LeaseKeeperOptions) {
@@ -42,9 +58,10 @@ export class LeaseKeeper {
    * @throws PlenaryError `port_slice_overlap`, naming the other node; `id_taken` when the id's lease outlives one lease's
    *   time, so that it is no former life of this node
    */
-  async start(): Promise<void> {
+  async start(node: AnnouncedNode): Promise<void> {
+    this.#node = node;
     for (;;) {
-      await this.#announce();
+      await this.#announce(node);
       const fatal = this.#fatal();
       if (fatal !== undefined) {
         this.#stopped = true;
@@ -63,10 +80,11 @@ export class LeaseKeeper {
     return this.#everHeld ? 'lease_lapsed' : 'lease_pending';
   }
 
-  /** Announces now: the store is back. Settles when that was tried. */
+  /** Announces now: the record has changed, or the store is back. Settles when that was tried; nothing happens before the start. */
   async renew(): Promise<void> {
-    if (this.#stopped) return;
-    this.#renewing ??= this.#renew().finally(() => {
+    const node = this.#node;
+    if (this.#stopped || node === undefined) return;
+    this.#renewing ??= this.#renew(node).finally(() => {
       this.#renewing = undefined;
     });
     await this.#renewing;
@@ -77,22 +95,21 @@ export class LeaseKeeper {
     this.#stopped = true;
     clearTimeout(this.#timer);
     await this.#renewing;
-    const { registry, record, metrics, logger } = this.#options;
-    const { mediaNodeId, incarnation } = record();
+    const { registry, mediaNodeId, incarnation, metrics, logger } = this.#options;
     this.#heldUntilMs = -Infinity;
     metrics.lease.set(0);
     try {
       await registry.withdrawMediaNode(mediaNodeId, incarnation);
     } catch (thrown) {
       metrics.errors.inc({ where: 'lease', code: toPlenaryError(thrown).code });
-      logger.warn({ err: thrown }, 'the announcement could not be withdrawn; its lease will lapse');
+      logger.warn({ err: thrown }, 'media node not withdrawn from the registry; its lease will lapse');
     }
   }
 
-  async #renew(): Promise<void> {
+  async #renew(node: AnnouncedNode): Promise<void> {
     clearTimeout(this.#timer);
-    await this.#announce();
-    const fatal = this.#everHeld ? this.#superseded() : this.#fatal();
+    await this.#announce(node);
+    const fatal = this.#everHeld ? this.#superseded(node) : this.#fatal();
     if (fatal === undefined) this.#renewLater();
     else this.#options.onRefused(fatal);
   }
@@ -106,21 +123,24 @@ export class LeaseKeeper {
   }
 
   /** Tries once. Never rejects: a store that does not answer is what leases are for. */
-  async #announce(): Promise<void> {
-    const { registry, record, leaseMs, clock, metrics, logger } = this.#options;
+  async #announce(node: AnnouncedNode): Promise<void> {
+    const { registry, leaseMs, clock, metrics, logger } = this.#options;
     // Counted from before the call: the store's own clock for it starts later.
     const askedAtMs = clock.monotonicMs();
     try {
-      const result = await registry.announceMediaNode(record(), leaseMs);
+      const result = await registry.announceMediaNode(node.record(), leaseMs);
       if (result.refused === null) {
-        if (this.missing() !== undefined) logger.info({ leaseMs }, 'lease held');
+        if (this.missing() !== undefined) logger.info({ leaseMs }, 'registry lease held');
         this.#heldUntilMs = askedAtMs + leaseMs;
         this.#everHeld = true;
         this.#refusal = undefined;
         this.#idTakenSinceMs = undefined;
       } else {
         if (this.#refusal?.refused !== result.refused) {
-          logger.error({ refusal: describe(result) }, 'the registry refuses this node');
+          logger.error(
+            { refusal: describe(result) },
+            'registry refuses this media node; it takes no new peers',
+          );
         }
         metrics.errors.inc({ where: 'lease', code: result.refused });
         this.#refusal = result;
@@ -131,15 +151,15 @@ export class LeaseKeeper {
     } catch (thrown) {
       const error = toPlenaryError(thrown);
       metrics.errors.inc({ where: 'lease', code: error.code });
-      logger.debug({ err: error }, 'the lease could not be renewed');
+      logger.debug({ err: error }, 'registry lease not renewed; trying again');
     }
     metrics.lease.set(this.missing() === undefined ? 1 : 0);
   }
 
   /** Whether another took the place of this node while it was away, and it has nobody to stay for. */
-  #superseded(): PlenaryError | undefined {
+  #superseded(node: AnnouncedNode): PlenaryError | undefined {
     const refusal = this.#refusal;
-    if (refusal === undefined || !this.#options.isEmpty()) return undefined;
+    if (refusal === undefined || !node.isEmpty()) return undefined;
     return new PlenaryError(refusal.refused, describe(refusal));
   }
 

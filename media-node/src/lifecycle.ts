@@ -18,7 +18,7 @@ export interface Stoppable {
 /** Exits on what nobody caught: a process in an unknown state must not host meetings. Call it first of all. */
 export function exitOnFault(logger: Logger): void {
   const exit = (fault: unknown): void => {
-    logger.fatal({ err: fault }, 'unhandled fault; exiting');
+    logger.fatal({ err: fault }, 'uncaught error; exiting');
     process.exit(1);
   };
   process.on('unhandledRejection', entry('signal', exit));
@@ -43,7 +43,7 @@ export function stopOnce(
     stopping = true;
     logger.info({ why }, 'stopping');
     after(STOP_DEADLINE_MS, () => {
-      logger.error({ deadlineMs: STOP_DEADLINE_MS }, 'the stop took too long; exiting');
+      logger.error({ deadlineMs: STOP_DEADLINE_MS }, 'stop took too long; exiting');
       exit(1);
     }).unref();
     inBackground(() =>
@@ -53,7 +53,7 @@ export function stopOnce(
           exit(code);
         },
         (fault: unknown) => {
-          logger.fatal({ err: fault }, 'the stop failed');
+          logger.fatal({ err: fault }, 'stop failed; exiting');
           exit(1);
         },
       ),

@@ -70,7 +70,7 @@ export class LoadMeter {
     } catch (thrown) {
       this.#networkFailed = true;
       this.#metrics.errors.inc({ where: 'network', code: toPlenaryError(thrown).code });
-      this.#logger.warn({ err: thrown }, 'the network’s load cannot be measured here and counts as none');
+      this.#logger.warn({ err: thrown }, 'network load cannot be measured; it counts as none');
     }
   }
 }

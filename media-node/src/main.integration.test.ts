@@ -145,7 +145,7 @@ describe('the process of a media node', () => {
     // The same id and slice are free at once: the announcement was withdrawn.
     const again = start({}, node.config);
     await waitFor('ready again', () => isReady(again));
-    expect(again.output.text).not.toContain('the registry refuses this node');
+    expect(again.output.text).not.toContain('registry refuses this media node');
   });
 
   test('[LC9] [LC21] [WK10] opens no debugger at SIGUSR1, hands no secret to workers, and stops well at SIGHUP', async () => {
@@ -236,7 +236,7 @@ describe('the process of a media node', () => {
       await waitFor('ready', () => isReady(node));
       const [worker] = workersOf(node);
       execFileSync('prlimit', ['--pid', `${worker}`, '--nofile=8:']);
-      await waitFor('the word', () => node.output.text.includes('a worker has as many files open as it may'));
+      await waitFor('the word', () => node.output.text.includes('worker has as many files open as it may'));
       const metrics = await (await fetch(`${node.config.operatorUrl}/metrics`)).text();
       expect(metrics).toMatch(/plenary_media_worker_open_files\{worker="0"\} [1-9]/);
       await waitFor('it to be ready', () => isReady(node));

@@ -87,7 +87,7 @@ try {
     metrics,
     onRefused: (error) => {
       process.stderr.write(`media node ${mediaNodeId} cannot run: ${error.message}\n`);
-      stop('the registry refuses this node', 1);
+      stop('the registry refuses this media node', 1);
     },
   });
   stoppables.unshift(node);

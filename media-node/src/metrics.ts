@@ -145,7 +145,7 @@ export function createEntrySink(metrics: NodeMetrics, logger: Logger, lines: Rar
     lines.say(entry, (unsaid) => {
       logger.error(
         { entry, err: fault, ...leftOut(unsaid) },
-        'a fault at an entry: what came in was dropped, the process goes on',
+        'unexpected error at an entry point; its input was dropped',
       );
     });
   };

@@ -24,7 +24,7 @@ export type { MediaAddresses } from './media-address.ts';
 export { createMetrics } from './metrics.ts';
 export type { HomeSide, PipeAsker, PipeKey, RemoteNode, RemoteNodes } from './pipe/home-side.ts';
 export { UNKNOWN_MACHINE } from './pipe/machine.ts';
-export { GATEWAY_PATIENCE_MS } from './pipe/pipe-links.ts';
+export { GATEWAY_PATIENCE_MS } from './pipe/track-routes.ts';
 export { claimSlice } from './slice-claim.ts';
 export type { PortMachine } from './slice-claim.ts';
 export { NoResends } from './room/no-resends.ts';

@@ -150,7 +150,7 @@ async function tryClaim(
     const error = toPlenaryError(thrown);
     metrics.errors.inc({ where: 'slice', code: error.code });
     if (error.code !== 'store_unavailable') throw error;
-    logger.warn('the port slice could not be claimed: the store is away');
+    logger.warn('port slice not claimed: the store is unavailable; trying again');
     return undefined;
   }
 }

@@ -108,7 +108,7 @@ export class ConsulRegistry implements Registry {
       onFault: (fault, datacenter) => {
         logger.warn(
           { err: fault, consulDatacenter: datacenter },
-          'another datacenter of Consul does not answer: what was last known counts',
+          'Consul does not answer for another datacenter; its last known entries are used',
         );
       },
       onHeld: (datacenter) => {
@@ -116,7 +116,7 @@ export class ConsulRegistry implements Registry {
           'see whether the network drops connections to the Consul agent that say nothing for three seconds, or a proxy before it holds queries for longer than their parameter wait says';
         logger.warn(
           { consulDatacenter: datacenter, cause: 'no_answer', toDo },
-          'Consul did not answer a query in time and answers another one: it is asked anew',
+          'Consul did not answer a query in time and answers another one; querying again',
         );
       },
     });
@@ -311,7 +311,7 @@ export class ConsulRegistry implements Registry {
       } catch (fault) {
         this.#logger.warn(
           { err: fault, consulDatacenter: datacenter },
-          'could not look for claims in another datacenter; taking none for granted',
+          'claims of another datacenter not read; none are assumed',
         );
         return [];
       }

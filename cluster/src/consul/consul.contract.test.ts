@@ -1,3 +1,4 @@
+import { SLICE_REST_MS } from '../limits/store-limits.ts';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Redis } from 'ioredis';
@@ -14,7 +15,6 @@ import { MemoryRegistry } from '../registry/memory-registry.ts';
 import { patient } from '../testing/patient.ts';
 import { waitFor } from '../testing/wait-for.ts';
 import { describeRegistry } from '../registry/registry.contract.ts';
-import { SLICE_REST_MS } from '../registry/port-slices.ts';
 import { PORT_SLICE } from '../registry/registry.ts';
 import type { MediaNodeRecord, PortSliceClaim, PortSliceResult, Registry } from '../registry/registry.ts';
 import { startConsulAgent } from '../testing/consul-agent.ts';

@@ -190,7 +190,7 @@ export class Leases {
     else
       logger.error(
         { checks, toDo: 'see what these checks of this host in Consul say, or remove them' },
-        'a check of this host is critical in Consul: others take this process for gone, and nobody new is sent to it',
+        'check of this host is critical in Consul; others take this process for gone, and nobody new is sent to it',
       );
   }
 

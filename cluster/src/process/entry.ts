@@ -99,7 +99,7 @@ export function tellEntryFault(kind: EntryKind, fault: unknown): void {
     sink(kind, fault);
   } catch (second) {
     // Even a log that cannot be written ends nobody's meeting.
-    process.stderr.write(`a fault at an entry (${kind}) could not be told: ${String(second)}\n`);
+    process.stderr.write(`error at an entry point (${kind}) could not be logged: ${String(second)}\n`);
   }
 }
 

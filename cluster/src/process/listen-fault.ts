@@ -7,6 +7,9 @@ export interface ListenSettings {
   readonly host: string;
 }
 
+/** Where clients of an edge, and edges of a media node, connect to. */
+export const LISTEN_SETTINGS: ListenSettings = { port: 'PLENARY_PORT', host: 'PLENARY_HOST' };
+
 /** Why a server cannot listen, beginning with the setting that is to be changed (SPEC CF10). */
 export function listenFault(
   settings: ListenSettings,

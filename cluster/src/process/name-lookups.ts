@@ -8,11 +8,14 @@ import type { LookupAddress, LookupAllOptions, LookupOptions } from 'node:dns';
 import { isIP } from 'node:net';
 import { syncBuiltinESMExports } from 'node:module';
 import { promisify } from 'node:util';
+import { LRUCache } from 'lru-cache';
+import { withDeadline } from '../deadline.ts';
 import { forgetOldest } from '../forget-oldest.ts';
-import { after, entry, inBackground } from './entry.ts';
+import { entry, inBackground } from './entry.ts';
 import type { Logger } from './logging.ts';
 import { leftOut } from './rare-lines.ts';
 import type { RareLines } from './rare-lines.ts';
+import { systemTimers } from './timers.ts';
 
 /** Lookups at a time: as many as there are threads for, see `thread-pool.ts`. */
 const AT_A_TIME = 16;
@@ -73,7 +76,7 @@ function tooMany(name: string): Error {
  */
 export class NameLookups {
   readonly #options: NameLookupsOptions;
-  readonly #known = new Map<string, Addresses>();
+  readonly #known = new LRUCache<string, Addresses>({ max: MAX_KNOWN });
   /** Of the known ones, those that gave no address the last time; each was said. */
   readonly #failing = new Set<string>();
   readonly #underWay = new Map<string, Promise<Addresses>>();
@@ -91,15 +94,11 @@ export class NameLookups {
     const asked = this.#underWay.get(key) ?? this.#begin(key, name, options);
     const known = this.#known.get(key);
     if (known === undefined) return asked;
-    const { promise, resolve } = Promise.withResolvers<Addresses>();
-    const timer = after(LAST_KNOWN_AFTER_MS, () => resolve(known));
     try {
-      return await Promise.race([asked, promise]);
+      return await withDeadline(systemTimers, LAST_KNOWN_AFTER_MS, asked, () => known);
     } catch (thrown) {
       if (isKnownToBeNone(thrown)) throw thrown;
       return known;
-    } finally {
-      clearTimeout(timer);
     }
   }
 
@@ -142,9 +141,7 @@ export class NameLookups {
   }
 
   #remember(key: string, name: string, found: Addresses): void {
-    this.#known.delete(key);
     this.#known.set(key, found);
-    forgetOldest(this.#known, MAX_KNOWN);
     if (!this.#failing.delete(key)) return;
     const { lines, logger } = this.#options;
     lines.say(

@@ -126,7 +126,10 @@ async function readBody(request: IncomingMessage): Promise<string> {
   return text.slice(0, MAX_ADMIN_BODY_LENGTH);
 }
 
-const LISTEN_SETTINGS = { port: 'PLENARY_OPERATOR_PORT', host: 'PLENARY_OPERATOR_HOST (or PLENARY_HOST)' };
+const OPERATOR_LISTEN_SETTINGS = {
+  port: 'PLENARY_OPERATOR_PORT',
+  host: 'PLENARY_OPERATOR_HOST (or PLENARY_HOST)',
+};
 
 /** Few ask here, and none for long: a stranger who got as far as this port holds no more than this. */
 const LIMITS = {
@@ -193,7 +196,7 @@ export class OperatorServer {
       this.#server.on(
         'error',
         entry('http', (error: NodeJS.ErrnoException) => {
-          reject(new Error(listenFault(LISTEN_SETTINGS, port, host, error)));
+          reject(new Error(listenFault(OPERATOR_LISTEN_SETTINGS, port, host, error)));
         }),
       );
       this.#server.listen(

@@ -3,4 +3,6 @@
  * names whose name server is silent hold up every other one. It is read when the first
  * thread is needed, which a loader of modules may do before this runs: images and the local cluster set it as well.
  */
-process.env['UV_THREADPOOL_SIZE'] ??= '32';
+export const THREADS = { UV_THREADPOOL_SIZE: '32' } as const;
+
+process.env['UV_THREADPOOL_SIZE'] ??= THREADS.UV_THREADPOOL_SIZE;

@@ -2,6 +2,13 @@
 export * from './client-edge.ts';
 export * from './define.ts';
 export * from './ids.ts';
+export {
+  EVENT_LOG_LENGTH,
+  MAX_CATCH_UP_BYTES,
+  MAX_CHAT_BYTES,
+  MAX_EVENT_LOG_BYTES,
+  SNAPSHOT_CHAT_LENGTH,
+} from '../limits/store-limits.ts';
 export * from './judge-media.ts';
 export * from './media.ts';
 export * from './media-codecs.ts';

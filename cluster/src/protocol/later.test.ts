@@ -34,7 +34,7 @@ describe('what a newer edge says', () => {
     }
   });
 
-  it('[PR18] fields that are not known are passed over', () => {
+  it('[PR12] fields that are not known are passed over', () => {
     const more = { ...logged({ type: 'peer.left', peerId: 'ann', reason: 'left', mood: 'fine' }), hint: 1 };
     expect(HEARD_EVENT.parse(more)).toEqual(logged({ type: 'peer.left', peerId: 'ann', reason: 'left' }));
   });

@@ -1,4 +1,4 @@
-/** What a client makes of what a newer edge of the same version says, and it does not know (SPEC PR5, PR16, PR17, PR18). */
+/** What a client makes of what a newer edge of the same version says, and it does not know (SPEC PR5, PR12, PR16, PR17). */
 import { z } from 'zod';
 import { patternText } from './text.ts';
 

@@ -1,4 +1,5 @@
 /** What a room holds and what happens in it: the shapes that the store keeps and clients see. */
+import { SNAPSHOT_CHAT_LENGTH } from '../limits/store-limits.ts';
 import { z } from 'zod';
 import { EVENT_ID, PEER_ID, TRACK_ID } from './ids.ts';
 import { LATER_EVENT, openTo } from './later.ts';
@@ -11,20 +12,6 @@ export const MAX_DISPLAY_NAME_LENGTH = 64;
 export const MAX_CHAT_TEXT_LENGTH = 4_000;
 /** Most people that one roster page lists. */
 export const ROSTER_PAGE_SIZE = 100;
-/** Chat messages that a snapshot carries. */
-export const SNAPSHOT_CHAT_LENGTH = 100;
-/** Events that a room's log keeps; who missed more gets a snapshot. */
-export const EVENT_LOG_LENGTH = 1_000;
-/**
- * Bytes of events that one catching up carries; who missed more gets a snapshot. Below what may wait for a slow client
- * (SPEC RL7), which would else be cut off each time it resumes.
- */
-export const MAX_CATCH_UP_BYTES = 2_097_152;
-/** Bytes of events that a room's log keeps: what nobody can be given in one answer is not kept. */
-export const MAX_EVENT_LOG_BYTES = MAX_CATCH_UP_BYTES;
-/** Bytes of chat that a room keeps, and so a snapshot carries; the oldest messages go first. */
-export const MAX_CHAT_BYTES = 262_144;
-
 /** A moment, in milliseconds since the epoch: no later than the last one that a `Date` can be, so that readers can show it. */
 const WALL_TIME_MS = z.int().min(0).max(8_640_000_000_000_000);
 

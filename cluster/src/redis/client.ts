@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { systemClock } from '../clock.ts';
 import { entry } from '../process/entry.ts';
 import { LastingRedis } from './lasting-redis.ts';
+import { leaveSilent } from './leave-silent.ts';
 import type { ServerOptions } from './lasting-redis.ts';
 import type { StoreAddress } from './store-address.ts';
 import { isReplyError, troubleOf } from './store-trouble.ts';
@@ -60,7 +61,6 @@ export function openServer(address: OneServer, connectionName: string, options: 
     connectionName,
     connectTimeout: CONNECT_TIMEOUT_MS,
     disconnectTimeout: GOODBYE_TIMEOUT_MS,
-    socketTimeout: SILENT_AFTER_MS,
     retryStrategy: reconnectAfterMs,
     // A primary that was made a replica while we held on to it: the right one is found by connecting again.
     reconnectOnError: atMostEvery(REPLACE_READ_ONLY_MS, (error) => troubleOf(error) === 'read_only'),
@@ -69,7 +69,7 @@ export function openServer(address: OneServer, connectionName: string, options: 
   // The watch finds out by a write whether it serves; ioredis would only wait for one that loads its data, and say nothing. Behind
   // Sentinels its check also tells a primary from a replica.
   if (address.kind === 'single')
-    return hearRefusal(leaveUnselected(new Redis(address.url, { enableReadyCheck: false, ...common })));
+    return watched(leaveUnselected(new Redis(address.url, { enableReadyCheck: false, ...common })));
   const lasting = new LastingRedis({
     ...common,
     role: 'master',
@@ -86,7 +86,7 @@ export function openServer(address: OneServer, connectionName: string, options: 
     ...given('sentinelPassword', address.sentinelPassword),
     ...(address.tls ? { tls: {}, sentinelTLS: {}, enableTLSForSentinelMode: true } : {}),
   });
-  return hearRefusal(lasting);
+  return watched(lasting);
 }
 
 const FAILED_COMMAND = z.object({ command: z.object({ name: z.literal('select') }) });
@@ -127,6 +127,12 @@ function hearRefusal<Server extends Redis>(redis: Server): Server {
   return redis;
 }
 
+/** Hears what a server says that refuses the connection, and leaves one that says nothing. */
+function watched<Server extends Redis>(redis: Server): Server {
+  leaveSilent(redis, SILENT_AFTER_MS);
+  return hearRefusal(redis);
+}
+
 /** The number of the database that keys are in: a URL may name one, Sentinels and a Redis Cluster do not. */
 export function databaseOf(address: StoreAddress): number {
   return address.kind === 'single' ? (new Redis(address.url, { lazyConnect: true }).options.db ?? 0) : 0;
@@ -151,6 +157,7 @@ export function openCluster(
       connectionName,
       connectTimeout: CONNECT_TIMEOUT_MS,
       disconnectTimeout: GOODBYE_TIMEOUT_MS,
+      // For connections that subscribe, which nobody but ioredis sees.
       socketTimeout: SILENT_AFTER_MS,
       ...given('username', address.username),
       ...given('password', address.password),
@@ -159,7 +166,10 @@ export function openCluster(
   });
   cluster.on(
     '+node',
-    entry('store', (node: Redis) => hearRefusal(node)),
+    entry('store', (node: Redis) => {
+      delete node.options.socketTimeout;
+      watched(node);
+    }),
   );
   return cluster;
 }

@@ -1,7 +1,7 @@
 import { after, entry, every, inBackground } from '../process/entry.ts';
 import type { Cluster, Redis } from 'ioredis';
 import { SIGN_OF_LIFE_MS } from './client.ts';
-import { within } from './deadline.ts';
+import { answerWithin } from './answer-within.ts';
 import { SLOTS, slotOf } from './key-slot.ts';
 import { isReplyError, troubleOf } from './store-trouble.ts';
 import type { StoreTrouble } from './store-trouble.ts';
@@ -105,7 +105,9 @@ export class ClusterWatch {
   async #askForLife(): Promise<void> {
     if (this.#cluster.status !== 'ready') return;
     const masters = this.#cluster.nodes('master').filter(({ status }) => status === 'ready');
-    const answers = await Promise.allSettled(masters.map(async (master) => within(master.ping(), LATE_MS)));
+    const answers = await Promise.allSettled(
+      masters.map(async (master) => answerWithin(LATE_MS, master.ping())),
+    );
     if (answers.some(({ status }) => status === 'rejected')) this.suspect();
   }
 
@@ -158,7 +160,10 @@ export class ClusterWatch {
 
   async #question(): Promise<Found> {
     // Brings back the masters that were dropped when their connection broke, so that they are asked as well.
-    await within(new Promise<void>((done) => this.#cluster.refreshSlotsCache(() => done())), LOOK_TIMEOUT_MS)
+    await answerWithin(
+      LOOK_TIMEOUT_MS,
+      new Promise<void>((done) => this.#cluster.refreshSlotsCache(() => done())),
+    )
       // Without fresh slots the known masters are asked.
       .catch(() => undefined);
     const masters = this.#cluster.nodes('master');
@@ -188,10 +193,10 @@ export class ClusterWatch {
   /** @returns what `CLUSTER INFO` says. @throws Error where the master does not answer, or takes no write */
   async #ask(master: Redis): Promise<string> {
     const ask = async (what: 'INFO' | 'NODES'): Promise<string> =>
-      String(await within(master.call('CLUSTER', what), LOOK_TIMEOUT_MS));
+      String(await answerWithin(LOOK_TIMEOUT_MS, master.call('CLUSTER', what)));
     const [info, nodes] = await Promise.all([ask('INFO'), ask('NODES')]);
     const slots = ownSlots(nodes);
-    if (slots !== undefined) await within(this.#probe(master, slots), LOOK_TIMEOUT_MS);
+    if (slots !== undefined) await answerWithin(LOOK_TIMEOUT_MS, this.#probe(master, slots));
     return info;
   }
 }

@@ -21,7 +21,7 @@ import type { Redis } from 'ioredis';
 import { PlenaryError } from '../errors.ts';
 import { MalformedRecords } from './malformed.ts';
 import type { MalformedKind } from './malformed.ts';
-import { openPubSub } from './pubsub-connection.ts';
+import { openPubSub } from './open-pubsub.ts';
 import type { PubSubConnection } from './pubsub-connection.ts';
 import type { TenantStore } from '../tenant/tenant-store.ts';
 import { EvictionWatch } from './eviction-watch.ts';

@@ -4,11 +4,8 @@
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import * as protocolLimits from '../protocol/room.ts';
-import * as recoveryLimits from '../room/recovery-store.ts';
-import * as roomLogLimits from '../room/room-log.ts';
+import * as limits from '../limits/store-limits.ts';
 
-const limits: Readonly<Record<string, unknown>> = { ...protocolLimits, ...recoveryLimits, ...roomLogLimits };
 const LUA_FOLDER = fileURLToPath(new URL('./lua/', import.meta.url));
 const TARGET = fileURLToPath(new URL('./scripts.generated.ts', import.meta.url));
 
@@ -75,17 +72,34 @@ function prelude({ keys, args }: ScriptHeader): string {
 function expandIncludes(source: string): string {
   return source
     .replace(/^--\[\[[\s\S]*?\n\]\]\n/, '')
-    .replace(/^--@include ([a-z-]+)\n/gm, (_line, name: string) =>
-      readFileSync(`${LUA_FOLDER}includes/${name}.lua`, 'utf8'),
-    )
+    .replace(/^--@include ([a-z-]+)\n/gm, (_line, name: string) => {
+      const included = readFileSync(`${LUA_FOLDER}includes/${name}.lua`, 'utf8');
+      refuseOwnFigures(name, included);
+      return included;
+    })
     .replace(/^--@limit ([A-Z_]+)\n/gm, (_line, name: string) => limitLine(name, limits));
 }
 
-/** A limit as scripts see it: the number is that of the protocol or the port, and stands nowhere else. @throws Error when there is none */
+/** A limit as scripts see it: the number stands in `limits/store-limits.ts` and nowhere else. @throws Error when there is none */
 export function limitLine(name: string, known: Readonly<Record<string, unknown>>): string {
   const value = known[name];
   if (typeof value !== 'number') throw new Error(`There is no limit ${name}.`);
   return `local ${name} = ${value}\n`;
+}
+
+/** What turns seconds into their parts. */
+const UNITS = new Set(['1000', '1000000']);
+
+/** Refuses what may be a limit, or a time, of the script's own. @throws Error that says which */
+export function refuseOwnFigures(file: string, source: string): void {
+  const code = source.replace(/--\[\[[\s\S]*?\]\]|--.*$|'[^']*'/gm, '');
+  const own = [...code.matchAll(/\b\d{2,}\b/g)]
+    .map(([figure]) => figure)
+    .find((figure) => !UNITS.has(figure));
+  if (own === undefined) return;
+  throw new Error(
+    `${file}: says ${own}; put it into cluster/src/limits/store-limits.ts, and take it by --@limit`,
+  );
 }
 
 function wrapperOf(name: string, header: ScriptHeader): string {
@@ -119,6 +133,7 @@ function scriptFiles(): readonly { readonly file: string; readonly name: string 
 function generate(): string {
   const scripts = scriptFiles().map(({ file, name }) => {
     const source = readFileSync(LUA_FOLDER + file, 'utf8');
+    refuseOwnFigures(file, source);
     const header = parseHeader(file, source);
     return { name, header, lua: prelude(header) + expandIncludes(source) };
   });

@@ -1,5 +1,5 @@
 import { inBackground } from '../process/entry.ts';
-import { within } from './deadline.ts';
+import { answerWithin } from './answer-within.ts';
 
 /** A publication that is not answered within this time is late, in milliseconds: who is here is told without it. */
 const LATE_AFTER_MS = 500;
@@ -23,7 +23,7 @@ export class LatePublications {
       if (isLate) this.#add(way, -1);
     };
     inBackground(() => publication.then(settled, settled));
-    return within(publication, LATE_AFTER_MS, () => {
+    return answerWithin(LATE_AFTER_MS, publication, () => {
       isLate = true;
       this.#add(way, 1);
     });

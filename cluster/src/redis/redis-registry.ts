@@ -2,7 +2,6 @@ import { z } from 'zod';
 import { MEDIA_NODE_ID } from '../protocol/ids.ts';
 import type { EdgeId, Incarnation, MediaNodeId } from '../protocol/ids.ts';
 import { EDGE_RECORD, MEDIA_NODE_RECORD } from '../registry/registry.ts';
-import { SLICE_REST_MS } from '../registry/port-slices.ts';
 import type {
   AnnounceResult,
   EdgeRecord,
@@ -65,7 +64,6 @@ export class RedisRegistry implements Registry {
         id: mediaNodeId,
         incarnation,
         leaseMs: String(leaseMs),
-        restMs: String(SLICE_REST_MS),
         announcedAddress,
         alsoAnnounced: announcedIpv6,
         firstPort: String(ports.firstPort),
@@ -91,7 +89,6 @@ export class RedisRegistry implements Registry {
         alsoAnnounced: record.announcedIpv6 ?? '',
         firstPort: String(firstPort),
         lastPort: String(lastPort),
-        restMs: String(SLICE_REST_MS),
       },
     );
     return toResult(reply);
@@ -115,7 +112,7 @@ export class RedisRegistry implements Registry {
     await withdrawMediaNode(
       this.#run,
       { registry: this.#keys.mediaNodes, portSlices: this.#keys.portSlices },
-      { id: mediaNodeId, incarnation, restMs: String(SLICE_REST_MS) },
+      { id: mediaNodeId, incarnation },
     );
   }
 

@@ -1,10 +1,10 @@
+import { EVENT_LOG_LENGTH, MAX_CATCH_UP_BYTES, MAX_EVENT_LOG_BYTES } from '../limits/store-limits.ts';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { startRedisServer } from '../testing/redis-server.ts';
 import type { TestRedis } from '../testing/redis-server.ts';
 import { describeStoreContracts } from '../testing/store-contracts.ts';
 import { edge, mediaNode, peer, request, room, tenant, track } from '../testing/samples.ts';
-import { EVENT_LOG_LENGTH, MAX_CATCH_UP_BYTES, MAX_EVENT_LOG_BYTES } from '../protocol/room.ts';
 import { KEYS } from '../testing/store-keys.ts';
 import { RedisRegistry } from './redis-registry.ts';
 import { redisRoomStores } from './redis-room-stores.ts';

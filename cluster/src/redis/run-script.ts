@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { PlenaryError } from '../errors.ts';
+import { answerWithin, COMMAND_TIMEOUT_MS } from './answer-within.ts';
 import type { StoreClient } from './client.ts';
 import { CommandGate } from './command-gate.ts';
-import { COMMAND_TIMEOUT_MS, within } from './deadline.ts';
 import { SCRIPTS } from './scripts.generated.ts';
 import type { RunScript, ScriptName } from './scripts.generated.ts';
 import { isOutage, isReplyError } from './store-trouble.ts';
@@ -34,7 +34,7 @@ export async function guarded<Result>(
   command: () => Promise<Result>,
 ): Promise<Result> {
   try {
-    return await within(gate.pass(command, key), COMMAND_TIMEOUT_MS);
+    return await answerWithin(COMMAND_TIMEOUT_MS, gate.pass(command, key));
   } catch (cause) {
     throw storeError(cause);
   }

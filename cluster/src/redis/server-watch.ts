@@ -1,7 +1,7 @@
 import { entry, every, inBackground } from '../process/entry.ts';
 import type { Redis } from 'ioredis';
 import { systemClock } from '../clock.ts';
-import { COMMAND_TIMEOUT_MS, within } from './deadline.ts';
+import { answerWithin, COMMAND_TIMEOUT_MS } from './answer-within.ts';
 import { troubleOf } from './store-trouble.ts';
 import type { StoreTrouble } from './store-trouble.ts';
 
@@ -89,7 +89,7 @@ export class ServerWatch {
     };
     const answer = this.#probe().then(() => undefined, troubleOf);
     try {
-      await within(answer, COMMAND_TIMEOUT_MS);
+      await answerWithin(COMMAND_TIMEOUT_MS, answer);
     } catch {
       tell('no_answer');
     }
@@ -110,7 +110,7 @@ export class ServerWatch {
 
   /** Behind Sentinels ioredis waits for a server that loads its data, and says nothing of it. */
   async #askWhetherItLoads(): Promise<void> {
-    const told = await within(this.#redis.info('persistence'), COMMAND_TIMEOUT_MS).catch(() => '');
+    const told = await answerWithin(COMMAND_TIMEOUT_MS, this.#redis.info('persistence')).catch(() => '');
     if (/^loading:1/m.test(told) && this.#redis.status === 'connect') this.#onFound('loading');
   }
 }

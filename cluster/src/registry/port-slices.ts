@@ -8,17 +8,12 @@
  * that comes late is refused while another holds the slice, and a late withdrawal of a former life changes nothing.
  * Clients cannot mistake one holder for the next either: ICE credentials are new for every transport.
  */
+import { SLICE_REST_MS } from '../limits/store-limits.ts';
 import type { Incarnation, MediaNodeId } from '../protocol/ids.ts';
 import { shareAddress } from './addresses.ts';
 import type { AnnouncedAddresses } from './addresses.ts';
 import { slicesOverlap } from './registry.ts';
 import type { PortSlice, PortSliceClaim, PortSliceResult } from './registry.ts';
-
-/**
- * A slice that was given back or has lapsed is not leased again for so long, in milliseconds: a client whose node is gone
- * goes on sending to its ports until its consent expires, which ICE allows 30 s for (RFC 7675).
- */
-export const SLICE_REST_MS = 30_000;
 
 /** A slice that is held, or rests. */
 export interface SliceHolding {

@@ -1,8 +1,8 @@
 /** What every version of the registry must do. SPEC RG. */
+import { SLICE_REST_MS } from '../limits/store-limits.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { mintIncarnation } from '../ids.ts';
 import { edgeRecord, mediaNode, mediaNodeRecord } from '../testing/samples.ts';
-import { SLICE_REST_MS } from './port-slices.ts';
 import type { MediaNodeRecord, PortSliceClaim, PortSliceResult, Registry } from './registry.ts';
 
 export interface RegistryUnderTest {

@@ -1,12 +1,12 @@
+import { FAREWELL_KEPT_MS, MAX_CATCH_UP_BYTES } from '../limits/store-limits.ts';
 import { PlenaryError } from '../errors.ts';
 import type { Epoch } from '../protocol/edge-media.ts';
 import { compareEventIds } from '../protocol/ids.ts';
 import type { EventId, PeerId, RoomId, TrackId } from '../protocol/ids.ts';
-import { MAX_CATCH_UP_BYTES } from '../protocol/room.ts';
 import type { LeaveReason, LoggedEvent, Role, RoomSnapshot, TrackEndReason } from '../protocol/room.ts';
 import { MemoryRoom, START, jsonBytes, toRoomTrack } from './memory-room.ts';
 import type { MemoryRooms } from './memory-rooms.ts';
-import { FAREWELL_KEPT_MS, chatMessageId, sequenceOfCursor } from './room-log.ts';
+import { chatMessageId, sequenceOfCursor } from './room-log.ts';
 import type { ChatPost, RoomLog, StoredTrack } from './room-log.ts';
 
 /** The room log in this process' memory. */

@@ -1,16 +1,18 @@
+import {
+  EVENT_LOG_LENGTH,
+  MAX_CHAT_BYTES,
+  MAX_EVENT_LOG_BYTES,
+  MAX_TOMBSTONES,
+  ROOM_REBUILD_MS,
+  SNAPSHOT_CHAT_LENGTH,
+} from '../limits/store-limits.ts';
 import { PlenaryError } from '../errors.ts';
 import { forgetOldest } from '../forget-oldest.ts';
 import { EPOCH } from '../protocol/edge-media.ts';
 import type { Epoch } from '../protocol/edge-media.ts';
 import { EVENT_ID, HIGHEST_EPOCH, compareEventIds } from '../protocol/ids.ts';
 import type { EventId, PeerId, TrackId } from '../protocol/ids.ts';
-import {
-  EVENT_LOG_LENGTH,
-  MAX_CHAT_BYTES,
-  MAX_EVENT_LOG_BYTES,
-  ROSTER_PAGE_SIZE,
-  SNAPSHOT_CHAT_LENGTH,
-} from '../protocol/room.ts';
+import { ROSTER_PAGE_SIZE } from '../protocol/room.ts';
 import type {
   ChatMessage,
   LoggedEvent,
@@ -21,7 +23,6 @@ import type {
 } from '../protocol/room.ts';
 import type { Gateway } from './gateway-store.ts';
 import type { FormerPlacement, PlaceRequest, Placement } from './placement-store.ts';
-import { MAX_TOMBSTONES, ROOM_REBUILD_MS } from './recovery-store.ts';
 import type { StoredTrack } from './room-log.ts';
 
 export const START = EVENT_ID.parse('0-0');

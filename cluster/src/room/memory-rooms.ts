@@ -1,3 +1,4 @@
+import { ROOM_KEPT_MS } from '../limits/store-limits.ts';
 import { systemClock } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 import { PlenaryError } from '../errors.ts';
@@ -6,7 +7,6 @@ import type { PeerId, RoomId } from '../protocol/ids.ts';
 import type { Gateway } from './gateway-store.ts';
 import { MemoryRoom } from './memory-room.ts';
 import type { Placement } from './placement-store.ts';
-import { ROOM_KEPT_MS } from './recovery-store.ts';
 
 /** The rooms of a cluster in this process' memory: what the memory versions of the ports of rooms share, as those in Redis share keys. */
 export class MemoryRooms {

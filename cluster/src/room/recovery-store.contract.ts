@@ -1,13 +1,17 @@
 /** What every version of the recovery of rooms must do. SPEC RC. */
+import {
+  EVENT_LOG_LENGTH,
+  FAREWELL_KEPT_MS,
+  MAX_TOMBSTONES,
+  ROOM_KEPT_MS,
+  ROOM_REBUILD_MS,
+} from '../limits/store-limits.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { compareEventIds, EPOCH, EVENT_ID, HIGHEST_EPOCH } from '../protocol/ids.ts';
 import type { EventId, PeerId } from '../protocol/ids.ts';
-import { EVENT_LOG_LENGTH } from '../protocol/room.ts';
 import { edge, mediaNode, peer, request, room, track } from '../testing/samples.ts';
 import { catchUp } from './catch-up.ts';
 import { sideBySide } from '../side-by-side.ts';
-import { FAREWELL_KEPT_MS } from './room-log.ts';
-import { MAX_TOMBSTONES, ROOM_KEPT_MS, ROOM_REBUILD_MS } from './recovery-store.ts';
 import type { HeldPeer } from './recovery-store.ts';
 import type { PlaceRequest } from './placement-store.ts';
 import type { RoomStores } from './room-stores.ts';

@@ -6,26 +6,11 @@ import type { LoggedEvent, Role } from '../protocol/room.ts';
 import type { FormerPlacement, Placement } from './placement-store.ts';
 import type { StoredTrack } from './room-log.ts';
 
-/** How long a room that lost writes counts as being rebuilt, in milliseconds: twice {@link REPUBLISH_INTERVAL_MS}. */
-export const ROOM_REBUILD_MS = 3_000;
-
-/** How often owners publish again what they own, in milliseconds. */
-export const REPUBLISH_INTERVAL_MS = 1_500;
-
-/**
- * Peers that left and tracks that ended, at most, that a room remembers so that no owner brings them back (SPEC RC4, RC19). In Redis
- * the older half goes at once (`lua/includes/tombstones.lua`).
- */
-export const MAX_TOMBSTONES = 2_000;
-
 /**
  * Rooms that an owner publishes at a time. With 500 rooms and a store 30 ms away all of them are through in half a second,
  * well within the {@link REPUBLISH_INTERVAL_MS} that rebuilding counts on (SPEC RC16).
  */
 export const ROOMS_REPUBLISHED_AT_ONCE = 32;
-
-/** How long the keys of a room stay that no edge keeps, in milliseconds. */
-export const ROOM_KEPT_MS = 600_000;
 
 /** A peer as the edge that holds its session knows it. */
 export interface HeldPeer {

@@ -1,17 +1,16 @@
 /** What every version of the room log must do. SPEC LG, EP, SE. */
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Epoch } from '../protocol/edge-media.ts';
-import { EVENT_ID } from '../protocol/ids.ts';
-import type { EventId } from '../protocol/ids.ts';
 import {
   EVENT_LOG_LENGTH,
   MAX_CATCH_UP_BYTES,
   MAX_CHAT_BYTES,
-  MAX_CHAT_TEXT_LENGTH,
   MAX_EVENT_LOG_BYTES,
-  ROSTER_PAGE_SIZE,
   SNAPSHOT_CHAT_LENGTH,
-} from '../protocol/room.ts';
+} from '../limits/store-limits.ts';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Epoch } from '../protocol/edge-media.ts';
+import { EVENT_ID } from '../protocol/ids.ts';
+import type { EventId } from '../protocol/ids.ts';
+import { MAX_CHAT_TEXT_LENGTH, ROSTER_PAGE_SIZE } from '../protocol/room.ts';
 import { ROOM, isChain, joinRoom, placement, trackOf } from '../testing/rooms-under-test.ts';
 import type { RoomsUnderTest } from '../testing/rooms-under-test.ts';
 import { edge, peer, request, track } from '../testing/samples.ts';

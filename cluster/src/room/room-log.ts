@@ -32,9 +32,6 @@ export interface ChatPost {
   readonly text: string;
 }
 
-/** How long the log of a room stays whose last peer was put out, in milliseconds. */
-export const FAREWELL_KEPT_MS = 15_000;
-
 export type CatchUp =
   | { readonly type: 'events'; readonly events: LoggedEvent[] }
   | { readonly type: 'snapshot'; readonly room: RoomSnapshot };

@@ -18,7 +18,6 @@ import type { TestStore } from './redis-server.ts';
 import { byKind } from './by-kind.ts';
 import { refusalsOf } from './redis-users.ts';
 import type { StorePorts } from './by-kind.ts';
-import { patient } from './patient.ts';
 import { KEYS } from './store-keys.ts';
 import { waitFor } from './wait-for.ts';
 
@@ -166,16 +165,7 @@ export function describeStoreContracts(
       connectTestStore(server.as('edge').address),
       connectTestStore(server.as('media-node').address),
     ]);
-    const ports = byKind(edge, mediaNode);
-    return {
-      ...ports,
-      registry: patient(ports.registry),
-      placements: patient(ports.placements),
-      roomLog: patient(ports.roomLog),
-      recovery: patient(ports.recovery),
-      gateways: patient(ports.gateways),
-      tenants: patient(ports.tenants),
-    };
+    return byKind(edge, mediaNode);
   };
 
   it(`[KY4] an operator looks who lives (${version})`, async () => {

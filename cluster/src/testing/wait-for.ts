@@ -29,3 +29,8 @@ async function unlessStoreIsAway<Answer>(
     throw fault;
   }
 }
+
+/** Waits until a process has logged a text, which comes another way than its answers. @returns all that it logged */
+export async function waitForLog(name: string, output: () => string, text: string): Promise<string> {
+  return waitFor(`${name} to log ${JSON.stringify(text)}`, () => output().includes(text) && output());
+}

@@ -51,6 +51,7 @@ export function checkParts(fix: boolean): CheckPart[] {
       run: () =>
         runTool('node_modules/eslint/bin/eslint.js', ['.', '--max-warnings', '0', ...(fix ? ['--fix'] : [])]),
     },
+    { name: 'imports', run: () => runTool('deploy/local/imports.ts', ['--check']) },
     {
       name: 'format',
       run: () =>

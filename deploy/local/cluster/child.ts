@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { systemTimers, withDeadline } from '@plenary/cluster';
 import { LocalClusterError } from './errors.ts';
 import type { ProcessKind } from './options.ts';
 
@@ -139,12 +140,7 @@ export class Child {
     child.kill('SIGTERM');
     // A frozen process (a test of ours froze it) hears nothing until it is thawed.
     child.kill('SIGCONT');
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<'late'>((resolve) => {
-      timer = setTimeout(() => resolve('late'), timeoutMs);
-    });
-    const outcome = await Promise.race([this.#ended, late]);
-    clearTimeout(timer);
+    const outcome = await withDeadline(systemTimers, timeoutMs, this.#ended, () => 'late' as const);
     if (outcome !== 'late') return true;
     child.kill('SIGKILL');
     await this.#ended;

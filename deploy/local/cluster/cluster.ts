@@ -1,3 +1,4 @@
+import { THREADS } from '@plenary/cluster/thread-pool';
 import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -293,10 +294,7 @@ function killIfAlive(pid: number): void {
   }
 }
 
-/** As in the images: a process may need its first thread before it can set this itself. */
-const THREADS = { UV_THREADPOOL_SIZE: '32' } as const;
-
-/** The environment of one node. */
+/** The environment of one node. As in the images: a process may need its first thread before it can set their number itself. */
 export function nodeEnvironment(plan: NodePlan, clusterId: string): NodeJS.ProcessEnv {
   return { ...THREADS, ...inheritedEnvironment(), ...plan.env, [CLUSTER_MARK]: clusterId };
 }

@@ -1,3 +1,4 @@
+import { THREADS } from '@plenary/cluster/thread-pool';
 import { describe, expect, it } from 'vitest';
 import { nodeEnvironment } from './cluster.ts';
 import { completeOptions } from './options.ts';
@@ -24,7 +25,7 @@ describe('planCluster', () => {
 
   it('gives each process enough threads for names before it starts', () => {
     const [first] = plan({ edges: 1, mediaNodes: 0 });
-    expect(first && nodeEnvironment(first, 'a-cluster')).toMatchObject({ UV_THREADPOOL_SIZE: '32' });
+    expect(first && nodeEnvironment(first, 'a-cluster')).toMatchObject(THREADS);
   });
 
   it('gives each media node its own slice and each process its own port', () => {

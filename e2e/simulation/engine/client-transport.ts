@@ -1,10 +1,8 @@
 import { PlenaryError, TRACK_ID, TRANSPORT_ID } from '@plenary/cluster';
 import type { IceParameters, MediaTraffic, TransportId, TransportOffer } from '@plenary/cluster';
 import type { ClientTransport, IceChange } from '@plenary/media-node/simulation';
-import type { SimulatedConsumer } from './consumer.ts';
 import { Holdings } from './host.ts';
-import type { SimulatedProducer } from './producer.ts';
-import type { SimulatedRouter } from './router.ts';
+import type { ConsumerPart, ProducerPart, RouterPart } from './host.ts';
 
 const ICE: IceParameters = { usernameFragment: 'user', password: 'aPasswordOf22Characters' };
 
@@ -13,13 +11,13 @@ type OnIceChange = (transport: Pick<ClientTransport, 'id'>, change: IceChange) =
 /** A client's transport: which of its tracks are here, and what is sent to it. */
 export class SimulatedTransport implements ClientTransport {
   readonly id: TransportId;
-  readonly #router: SimulatedRouter;
+  readonly #router: RouterPart;
   readonly #held = new Holdings();
   readonly #onIceChange: OnIceChange;
   closed = false;
   isConnecting = false;
 
-  constructor(router: SimulatedRouter, onIceChange: OnIceChange) {
+  constructor(router: RouterPart, onIceChange: OnIceChange) {
     this.#router = router;
     this.#onIceChange = onIceChange;
     this.id = TRANSPORT_ID.parse(router.host.idOf('t'));
@@ -80,7 +78,7 @@ export class SimulatedTransport implements ClientTransport {
     return ICE;
   }
 
-  async produce(...request: Parameters<ClientTransport['produce']>): Promise<SimulatedProducer> {
+  async produce(...request: Parameters<ClientTransport['produce']>): Promise<ProducerPart> {
     const [{ kind, rtpParameters, paused }, onClosed] = request;
     await this.#answer();
     const producerId = TRACK_ID.parse(this.#router.host.idOf('p'));
@@ -101,7 +99,7 @@ export class SimulatedTransport implements ClientTransport {
     return producer;
   }
 
-  async consume(...request: Parameters<ClientTransport['consume']>): Promise<SimulatedConsumer> {
+  async consume(...request: Parameters<ClientTransport['consume']>): Promise<ConsumerPart> {
     const [{ producerId, paused }, on] = request;
     await this.#answer();
     const consumer = this.#router.consume(producerId, paused, on, () => {

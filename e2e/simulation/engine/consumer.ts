@@ -1,17 +1,16 @@
 import { CONSUMER_ID, PlenaryError } from '@plenary/cluster';
 import type { ConsumerId, MediaKind, RtpParameters } from '@plenary/cluster';
 import { PauseSwitch } from '@plenary/media-node/simulation';
-import type { ConsumerEvents, MediaConsumer } from '@plenary/media-node/simulation';
-import type { SimulatedProducer } from './producer.ts';
-import type { SimulatedRouter } from './router.ts';
+import type { ConsumerEvents } from '@plenary/media-node/simulation';
+import type { ConsumerPart, ProducerPart, RouterPart } from './host.ts';
 
 /** Where a track on a router is sent to: a client, or a pipe. */
-export class SimulatedConsumer implements MediaConsumer {
+export class SimulatedConsumer implements ConsumerPart {
   readonly id: ConsumerId;
   readonly kind: MediaKind;
   readonly rtpParameters: RtpParameters;
-  readonly producer: SimulatedProducer;
-  readonly router: SimulatedRouter;
+  readonly producer: ProducerPart;
+  readonly router: RouterPart;
   readonly #on: ConsumerEvents;
   readonly #onGone: () => void;
   readonly #pause: PauseSwitch;
@@ -20,8 +19,8 @@ export class SimulatedConsumer implements MediaConsumer {
   closed = false;
 
   constructor(
-    router: SimulatedRouter,
-    producer: SimulatedProducer,
+    router: RouterPart,
+    producer: ProducerPart,
     paused: boolean,
     on: ConsumerEvents,
     onGone: () => void,

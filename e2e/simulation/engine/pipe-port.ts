@@ -1,17 +1,15 @@
 import { PlenaryError } from '@plenary/cluster';
 import type { PipeEnd } from '@plenary/cluster';
 import type { PipePort } from '@plenary/media-node/simulation';
-import type { SimulatedConsumer } from './consumer.ts';
 import { Holdings } from './host.ts';
-import type { SimulatedProducer } from './producer.ts';
-import type { SimulatedRouter } from './router.ts';
+import type { ConsumerPart, PortPart, ProducerPart, RouterPart } from './host.ts';
 
 /** One end of a pipe: what is sent into it, and what comes out. */
-export class PipeEndPort implements PipePort {
+export class PipeEndPort implements PipePort, PortPart {
   readonly end: PipeEnd;
-  readonly router: SimulatedRouter;
+  readonly router: RouterPart;
   /** What is sent into it, by track. */
-  readonly sent = new Map<string, SimulatedConsumer>();
+  readonly sent = new Map<string, ConsumerPart>();
   readonly name: string;
   readonly #held = new Holdings();
   readonly #onClosed: () => void;
@@ -19,7 +17,7 @@ export class PipeEndPort implements PipePort {
   peer: string | undefined;
   closed = false;
 
-  constructor(router: SimulatedRouter, srtp: boolean, onClosed: () => void) {
+  constructor(router: RouterPart, srtp: boolean, onClosed: () => void) {
     const { host } = router;
     this.router = router;
     this.#onClosed = onClosed;
@@ -39,7 +37,7 @@ export class PipeEndPort implements PipePort {
     this.peer = nameOf(end);
   }
 
-  async produce(...request: Parameters<PipePort['produce']>): Promise<SimulatedProducer> {
+  async produce(...request: Parameters<PipePort['produce']>): Promise<ProducerPart> {
     const [{ producerId, kind, rtpParameters, paused }, onClosed] = request;
     await this.#answer();
     const producer = this.router.produce({
@@ -59,10 +57,10 @@ export class PipeEndPort implements PipePort {
     return producer;
   }
 
-  async consume(...request: Parameters<PipePort['consume']>): Promise<SimulatedConsumer> {
+  async consume(...request: Parameters<PipePort['consume']>): Promise<ConsumerPart> {
     const [producerId, on] = request;
     await this.#answer();
-    const consumer: SimulatedConsumer = this.router.consume(producerId, false, on, () => {
+    const consumer: ConsumerPart = this.router.consume(producerId, false, on, () => {
       forget();
       const { trackId } = consumer.producer;
       if (this.sent.get(trackId) === consumer) this.sent.delete(trackId);

@@ -1,32 +1,21 @@
 import { PlenaryError } from '@plenary/cluster';
 import type { MediaKind, RtpParameters } from '@plenary/cluster';
 import { PauseSwitch } from '@plenary/media-node/simulation';
-import type { MediaProducer } from '@plenary/media-node/simulation';
-import type { SimulatedConsumer } from './consumer.ts';
-import type { SimulatedRouter } from './router.ts';
+import type { ConsumerPart, NewTrack, Origin, ProducerPart, RouterPart } from './host.ts';
 
-/** Where the packets of a track on a router come from: its publisher, or a pipe. */
-export type Origin = { readonly kind: 'home' } | { readonly kind: 'pipe'; readonly port: string };
-
-export interface ProducerOptions {
-  readonly router: SimulatedRouter;
-  readonly producerId: string;
-  readonly kind: MediaKind;
-  readonly rtpParameters: RtpParameters;
-  readonly paused: boolean;
-  readonly origin: Origin;
-  readonly onClosed: (cause: 'closed' | 'transport_closed') => void;
+export interface ProducerOptions extends NewTrack {
+  readonly router: RouterPart;
 }
 
 /** A track on a router; copies of one track that come different ways have ids of their own. */
-export class SimulatedProducer implements MediaProducer {
+export class SimulatedProducer implements ProducerPart {
   readonly id: string;
   /** The track that this is, or is a copy of. */
   readonly trackId: string;
   readonly kind: MediaKind;
   readonly rtpParameters: RtpParameters;
   readonly origin: Origin;
-  readonly consumers = new Set<SimulatedConsumer>();
+  readonly consumers = new Set<ConsumerPart>();
   readonly #options: ProducerOptions;
   readonly #pause: PauseSwitch;
   paused: boolean;

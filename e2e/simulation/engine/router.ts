@@ -4,17 +4,16 @@ import type { ConsumerEvents, RoomRouter } from '@plenary/media-node/simulation'
 import { SimulatedTransport } from './client-transport.ts';
 import { SimulatedConsumer } from './consumer.ts';
 import { Holdings } from './host.ts';
-import type { Host } from './host.ts';
 import { PipeEndPort } from './pipe-port.ts';
 import { SimulatedProducer } from './producer.ts';
-import type { ProducerOptions } from './producer.ts';
+import type { Host, NewTrack, ProducerPart, RouterPart } from './host.ts';
 
 /** A room's router on one worker, in memory: what is open on it and what feeds what; nothing of the packets. */
-export class SimulatedRouter implements RoomRouter {
+export class SimulatedRouter implements RoomRouter, RouterPart {
   readonly id: RouterId;
   readonly workerIndex: number;
   readonly host: Host;
-  readonly producers = new Map<string, SimulatedProducer>();
+  readonly producers = new Map<string, ProducerPart>();
   readonly held = new Holdings();
   readonly #onClosed: (router: SimulatedRouter) => void;
   closed = false;
@@ -56,7 +55,7 @@ export class SimulatedRouter implements RoomRouter {
   }
 
   /** @throws PlenaryError `invalid_media_parameters` as mediasoup: a router has one producer of an id */
-  produce(track: Omit<ProducerOptions, 'router'>): SimulatedProducer {
+  produce(track: NewTrack): SimulatedProducer {
     if (this.closed || this.producers.has(track.producerId))
       throw new PlenaryError('invalid_media_parameters');
     return new SimulatedProducer({ router: this, ...track });

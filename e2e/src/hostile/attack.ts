@@ -1,16 +1,7 @@
-import type { HostileWorld } from './hostile-world.ts';
+import type { HostileWorld, HostileWorldKind } from './hostile-world.ts';
 
 /** What an attacker was told, each once: `ok`, codes of errors, `closed`, `refused 403`, HTTP statuses such as `http 400`. */
 export type Answers = readonly string[];
-
-/** Which world an attack needs; attacks with the same one follow each other in it. */
-export type HostileWorldKind =
-  /** Two edges and two media nodes with the defaults of a local cluster. */
-  | 'plain'
-  /** The same, where the edges reach the store by a relay that can lose what passes it. */
-  | 'relayed'
-  /** Likewise, where somebody is on the line to each media node's control port. */
-  | 'overheard';
 
 /** One row of the attackers' table. */
 export interface Attack {

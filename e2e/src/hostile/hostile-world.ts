@@ -13,7 +13,6 @@ import { lastLines } from '../harness/last-lines.ts';
 import { leftOver } from '../harness/left-over.ts';
 import type { LeftOver } from '../harness/left-over.ts';
 import { readMetrics } from '../harness/metrics.ts';
-import type { HostileWorldKind } from './attack.ts';
 import { CountedKeys } from './counted-keys.ts';
 import { Line } from './line.ts';
 import { MEETING_ROOM } from './meeting-room.ts';
@@ -35,6 +34,15 @@ const PEOPLE = [
   { name: 'Bob', datacenter: 'sbg' },
   { name: 'Cid', datacenter: 'gra' },
 ];
+
+/** Which world an attack needs; attacks with the same one follow each other in it. */
+export type HostileWorldKind =
+  /** Two edges and two media nodes with the defaults of a local cluster. */
+  | 'plain'
+  /** The same, where the edges reach the store by a relay that can lose what passes it. */
+  | 'relayed'
+  /** Likewise, where somebody is on the line to each media node's control port. */
+  | 'overheard';
 
 /** What is counted before an attack and must be the same after it. */
 export interface Standing {

@@ -2,7 +2,7 @@ import type { Clock, EdgeRecord, StoreTrouble } from '@plenary/cluster';
 import type { EdgeId } from '@plenary/cluster/ids';
 import type { EdgeHint } from '@plenary/cluster/protocol';
 import { isOwnClockOff } from '../media/clock-verdict.ts';
-import type { LinkTrouble } from '../media/control-link.ts';
+import type { LinkTrouble } from '../media/link-trouble.ts';
 import type { OwnedMediaLinks } from '../media/media-assembly.ts';
 import { lapsedButLinked } from '../media/placer.ts';
 import type { Directory } from './directory.ts';

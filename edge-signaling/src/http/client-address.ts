@@ -1,5 +1,11 @@
 import { BlockList, isIP } from 'node:net';
-import type { Network } from '../config.ts';
+
+/** A network in CIDR notation. */
+export interface Network {
+  readonly address: string;
+  readonly prefixLength: number;
+  readonly family: 'ipv4' | 'ipv6';
+}
 
 /** What a connection and its headers say of where a request comes from. */
 export interface AddressClues {
@@ -29,7 +35,8 @@ export function createProxyCheck(trusted: readonly Network[]): (address: string)
 /**
  * Only what trusted proxies say counts (SPEC RL4, EN6, EN29): hops are read from the last one, and the first address that is no
  * trusted proxy is the client's. `Forwarded` is read where there is no `X-Forwarded-For`; a proxy writes one of them, and
- * hands on the other as the client sent it.
+ * hands on the other as the client sent it. By hand: `proxy-addr` takes a request of Node's HTTP server, which uWebSockets.js does not
+ * have, reads neither `Forwarded` nor the PROXY protocol nor a port, and takes `0x7f.1` for an address.
  * @param onIgnored - told of each request of a peer that is no trusted proxy and says for whom it forwards, and of what it says
  */
 export function createAddressReader(

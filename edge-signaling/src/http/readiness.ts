@@ -1,5 +1,5 @@
 import type { ConsulTrouble, Readiness, StoreTrouble } from '@plenary/cluster';
-import type { LinkTrouble } from '../media/control-link.ts';
+import type { LinkTrouble } from '../media/link-trouble.ts';
 
 export interface ReadinessQuestion {
   readonly isStoreAvailable: () => boolean;

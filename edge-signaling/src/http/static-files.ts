@@ -52,7 +52,9 @@ interface StaticFile {
 
 /**
  * Serves a directory from memory. It is read once: a path is looked up in a table of what was found there, so that no
- * path can lead out of it (SPEC HT1, HT5). `/` and `/r/<room>` give the app's page.
+ * path can lead out of it (SPEC HT1, HT5). `/` and `/r/<room>` give the app's page. By hand: `sirv` writes into the response of Node's HTTP
+ * server, which uWebSockets.js does not have, streams from the disk, and compresses nothing by itself; here the answer is a value, whose
+ * bytes are charged before they leave (SPEC BU74).
  * @throws when the directory cannot be read
  */
 export async function createStaticFiles(root: string): Promise<HttpHandler> {

@@ -5,7 +5,6 @@ import type { AddressKey } from './address-keys.ts';
 import { Budget, carriedOf, times } from './budget.ts';
 import type { BudgetSettings } from './budget.ts';
 import { FLOOD_SETTINGS } from './flood-settings.ts';
-import type { LimitedLog } from './limited-log.ts';
 import { BudgetBook, SharedBudget } from './shared-budget.ts';
 import type { Draft } from './shared-budget.ts';
 
@@ -36,15 +35,20 @@ export const FRAMES_OF_COMING_IN: Readonly<Record<Inflow, number>> = { frames: 3
 /** `rate_limited` where others use up what is shared: the client comes back by itself. */
 export type FrameVerdict = 'allowed' | 'rate_limited' | 'flooding';
 
+/** Told of each connection that is closed for what came in on it. */
+export interface CutOffLog {
+  cutOff(scope: FrameScope, inflow: Inflow, who: { readonly address: string }): void;
+}
+
 export interface FrameBudgetsSettings {
   readonly clock: Clock;
   readonly socketsPerAddress: number;
-  readonly log: Pick<LimitedLog, 'cutOff'>;
+  readonly log: CutOffLog;
 }
 
 /** The budgets of persons and addresses on this edge, which their connections share. */
 export class FrameBudgets {
-  readonly log: Pick<LimitedLog, 'cutOff'>;
+  readonly log: CutOffLog;
   readonly persons: BudgetBook<string, Inflow>;
   readonly addresses: BudgetBook<string, Inflow>;
   readonly #clock: Clock;

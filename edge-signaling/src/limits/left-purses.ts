@@ -1,6 +1,7 @@
 import type { Clock } from '@plenary/cluster';
 import { CARRIED_LEAST_SHARE } from './budget.ts';
-import type { Purse } from './meter.ts';
+import type { Budget } from './budget.ts';
+import type { FramePurse } from './frame-budgets.ts';
 import { RecencyMap } from './recency-map.ts';
 
 /** A purse is full again after less than this: then nothing needs to be remembered of it. */
@@ -8,7 +9,10 @@ const REMEMBERED_MS = 20_000;
 /** So many persons are remembered; those of whom nothing was noted longest are forgotten first. */
 const MAX_PERSONS = 10_000;
 
-type Spendings = Pick<Purse, 'budget' | 'frames'>;
+interface Spendings {
+  readonly budget: Budget;
+  readonly frames: FramePurse;
+}
 
 /**
  * What was left in the purses of sessions that ended, or whose connection did: the next join of the same person finds no more than that in its own,

@@ -31,12 +31,12 @@ export class LimitedLog {
   }
 
   limited(scope: Scope, resource: Resource, who: LimitedWho): void {
-    this.#count(scope, resource, who, 'a request was refused: its budget is spent');
+    this.#count(scope, resource, who, 'request refused: its budget is spent');
   }
 
   /** A connection is closed for what came in on it. */
   cutOff(scope: FrameScope, inflow: Inflow, who: LimitedWho): void {
-    this.#count(scope, inflow, who, 'a connection is closed: its budget of frames is spent');
+    this.#count(scope, inflow, who, 'connection closed: its budget of frames is spent');
   }
 
   /** Says what was left out so far. */

@@ -8,7 +8,7 @@ interface Entry<Key, Value> {
 /**
  * A map that knows which of its entries was set longest ago. Each operation is a few steps, however many entries there are. A
  * plain Map whose entries are deleted and set again is not enough: to find its first one it walks over all that were deleted
- * before it.
+ * before it. By hand: `lru-cache` sets its places aside beforehand, and there is one of these for each budget, most with a few entries.
  */
 export class RecencyMap<Key, Value> {
   readonly #entries = new Map<Key, Entry<Key, Value>>();

@@ -75,7 +75,7 @@ it('[OP12] a certificate that is not believed is said in words, once', async () 
         cause: 'tls_refused',
         toDo: expect.stringContaining('PLENARY_TLS_CA_FILE') as unknown,
       }),
-      'the control link cannot be opened',
+      'media node unreachable; connecting again',
     );
     expect(link.isUp).toBe(false);
   } finally {
@@ -98,7 +98,7 @@ it('[OP12] a node that is named by https and speaks plain HTTP is told apart fro
         cause: 'tls_refused',
         toDo: expect.stringContaining('PLENARY_TLS_CERT_FILE') as unknown,
       }),
-      'the control link cannot be opened',
+      'media node unreachable; connecting again',
     );
     expect(link.trouble).toBe('tls_refused');
   } finally {

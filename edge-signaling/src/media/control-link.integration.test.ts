@@ -6,8 +6,9 @@ import { createEdgeMetrics } from '../metrics.ts';
 import { TEST_CLUSTER_SECRET } from '../testing/edge-process.ts';
 import { TestCluster } from '../testing/test-cluster.ts';
 import { waitFor } from '../testing/wait-for.ts';
-import { ControlLink, isRefusal } from './control-link.ts';
-import type { LinkLoss } from './control-link.ts';
+import { ControlLink } from './control-link.ts';
+import { isRefusal } from './link-trouble.ts';
+import type { LinkLoss } from './link-trouble.ts';
 
 const noop = (): void => undefined;
 let cluster: TestCluster;

@@ -3,8 +3,6 @@ import {
   BeatWatch,
   callFrom,
   ignoreWallClock,
-  isTlsFault,
-  lacksFiles,
   leftOut,
   CONTROL_BEAT_MS,
   CONTROL_LINK_LIMITS,
@@ -12,13 +10,10 @@ import {
   CONTROL_REQUESTS,
   CONTROL_TIMEOUT_MS,
   CONTROL_VERSION,
-  LINK_REFUSALS,
   LinkCaller,
-  linkRefusalOf,
   readRefusal,
   notice,
   PLACED_PEER,
-  RAISE_FILE_LIMIT,
   QUESTION_TIMEOUT_MS,
   PlenaryError,
   toPlenaryError,
@@ -45,84 +40,37 @@ import type { Incarnation, MediaNodeId } from '@plenary/cluster/ids';
 import { io } from 'socket.io-client';
 import type { Socket } from 'socket.io-client';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
+import {
+  describeFailure,
+  isRefusal,
+  LINK_ADVICE,
+  RECONNECT_FIRST_MS,
+  RECONNECT_LATEST_MS,
+  reconnectAfterMs,
+  troubleOf,
+  troubleOfFailure,
+} from './link-trouble.ts';
+import type { LinkLoss, LinkTrouble } from './link-trouble.ts';
 import { noticeRoutes } from './notice-routes.ts';
+import type { NoticeListener } from './notice-routes.ts';
 import { UpWaiters } from './up-waiters.ts';
 
-/** A handshake that takes longer is tried again. */
+/** The edge gives up a handshake that takes longer, and starts another one. */
 const CONNECT_TIMEOUT_MS = 3_000;
-const RECONNECT_FIRST_MS = 100;
-const RECONNECT_LATEST_MS = 1_000;
 /** How many beats may be missing before a media node counts as gone. */
 const MISSED_BEATS = 3;
-/** How late it may be noticed that beats have stopped. */
+/** How often the edge checks whether beats have stopped. */
 const CHECK_BEATS_MS = 100;
 /**
- * A node that has answered nothing for so long is asked by the edge itself, in milliseconds: its people may sit there for an hour and
- * ask for nothing, and an edge that has nobody there yet is to know before somebody is sent there (SPEC HL40).
+ * The edge sends a question of its own to a node that has answered nothing for so long, in milliseconds: peers may request nothing
+ * for an hour, and an edge without peers there has to know before it places one (SPEC HL40).
  */
 const ASK_AFTER_MS = 5_000;
-/** Whom a node is asked for that this edge has nobody on: it answers that it hosts no such peer. */
+/** The peer that the question names where this edge has none on the node: the node answers that it hosts no such peer. */
 const NOBODY = PLACED_PEER.parse({ roomId: 'nobody/nowhere', peerId: 'nobody', epoch: 1 });
 
-/**
- * Why a link is down: its connection broke; nothing came over it any more; or a new connection was refused, or ended at once,
- * so that the process is gone.
- */
-export type LinkLoss = 'broken' | 'silent' | 'refused';
-
-/** Why a link is not up: a closed set, which `/ready` and a metric name. */
-export const LINK_TROUBLES = [
-  ...LINK_REFUSALS,
-  'unreachable',
-  'tls_refused',
-  'no_answer',
-  'meddled',
-  'lost',
-  'too_many_files',
-] as const;
-export type LinkTrouble = (typeof LINK_TROUBLES)[number];
-
-/** What there is to do about it, and where. */
-const LINK_ADVICE: Readonly<Record<LinkTrouble, string>> = {
-  other_secret:
-    'give this edge and that node the same PLENARY_CLUSTER_SECRET (or a PLENARY_NODE_KEY made of it) and PLENARY_NAMESPACE',
-  other_node: 'another node has this address: mend PLENARY_CONTROL_URL of the node that is named',
-  other_version: 'bring this edge and that node to the same release',
-  unreachable: 'see whether this edge reaches that PLENARY_CONTROL_URL: its name, its port, the firewall',
-  tls_refused:
-    'see that PLENARY_TLS_CA_FILE of this edge holds the authority of that certificate, that it names the host of PLENARY_CONTROL_URL and has not run out, and that the node has a certificate at all (PLENARY_TLS_CERT_FILE)',
-  no_answer: 'see whether that node hangs, or something else listens at its PLENARY_CONTROL_URL',
-  meddled:
-    'see who is between this edge and that PLENARY_CONTROL_URL: what they say to each other is changed, lost or repeated on the way',
-  lost: 'see whether that node lives',
-  too_many_files: `raise the file limit of this edge (${RAISE_FILE_LIMIT})`,
-};
-
-/**
- * A node whose link is down for longer is lost, in milliseconds. A connection may break and come again at once; where the
- * beats have stopped, the node has said nothing for three of them already (SPEC CL3, CL18).
- */
-export const NODE_LOST_AFTER_MS: Readonly<Record<LinkLoss, number>> = {
-  broken: 1_000,
-  silent: 500,
-  refused: 0,
-};
-
-/** Why a link ended whose other end was not believed. Once both have proved themselves, somebody meddles with what they say. */
-export function troubleOf(error: PlenaryError, isUp: boolean): LinkTrouble {
-  if (isUp) return 'meddled';
-  return error.code === 'timed_out' ? 'no_answer' : linkRefusalOf(error);
-}
-
-/**
- * When a link is opened anew that the other end, or this one, has ended. One that was up is opened as soon as one that breaks, so
- * that whoever meddles with it does no more than whoever cuts the line (SPEC CL28).
- */
-export const reconnectAfterMs = (wasUp: boolean): number =>
-  wasUp ? RECONNECT_FIRST_MS : RECONNECT_LATEST_MS;
-
 /** What a link tells its owner. */
-export interface ControlLinkListener {
+export interface ControlLinkListener extends NoticeListener {
   /** The link can be used. `incarnation` differs from the last one when the node was started anew. */
   onUp(
     link: Pick<ControlLink, 'mediaNodeId' | 'incarnation' | 'isUp' | 'call'>,
@@ -130,15 +78,6 @@ export interface ControlLinkListener {
   ): void;
   /** The link is down; it goes on trying. Told again, with `refused`, when that is found out meanwhile. */
   onDown(link: Pick<ControlLink, 'mediaNodeId'>, why: LinkLoss): void;
-  onRoomEvents(mediaNodeId: MediaNodeId, notice: ControlNotice<'room.events'>): void;
-  onSpeakers(mediaNodeId: MediaNodeId, notice: ControlNotice<'speakers'>): void;
-  onConsumerClosed(mediaNodeId: MediaNodeId, notice: ControlNotice<'consumer.closed'>): void;
-  onConsumerSuperseded(mediaNodeId: MediaNodeId, notice: ControlNotice<'consumer.superseded'>): void;
-  onTrackDemand(mediaNodeId: MediaNodeId, notice: ControlNotice<'track.demand'>): void;
-  onPublishingLimited(mediaNodeId: MediaNodeId, notice: ControlNotice<'publishing.limited'>): void;
-  onPeerLost(mediaNodeId: MediaNodeId, notice: ControlNotice<'peer.lost'>): void;
-  onPeerUnreached(mediaNodeId: MediaNodeId, notice: ControlNotice<'peer.unreached'>): void;
-  onPeerMove(mediaNodeId: MediaNodeId, notice: ControlNotice<'peer.move'>): void;
 }
 
 export interface ControlLinkSettings {
@@ -164,25 +103,25 @@ export class ControlLink {
   readonly controlUrl: string;
   readonly #settings: ControlLinkSettings;
   readonly #socket: Socket;
-  /** What goes over the socket: proved and sealed. */
+  /** Proves both ends and seals what goes over the socket. */
   readonly #caller: LinkCaller;
   readonly #beats: BeatWatch;
   readonly #timer: NodeJS.Timeout;
   readonly #answers: AnswerWatch<PlacedPeer>;
-  /** What the node was last asked, and when it last answered anything. */
+  /** The last request to the node, and when the node last answered anything. */
   #lastRequest: unknown;
   #answeredAtMs = 0;
   readonly #waiters = new UpWaiters(() => this.#isUp);
   #incarnation: Incarnation | undefined;
   #isUp = false;
   #wasUp = false;
-  /** It was up, and since it is not, nobody was told yet that its node is gone. */
+  /** The link was up and is down, and its listener was not told yet that the node's process is gone. */
   #mayBeRefused = false;
   #isClosed = false;
   #downSinceMs: number;
   #lastFailure = '';
   #trouble: LinkTrouble | undefined;
-  /** The node's wall clock when this process' monotonic one began; both count on alike. */
+  /** What the node's wall clock showed when this process' monotonic clock began. */
   #nodeOriginMs: number | undefined;
   /** How often the node has proved itself and greeted. */
   #connections = 0;
@@ -299,7 +238,7 @@ export class ControlLink {
     }
   }
 
-  /** Whether somebody waits until it is up. */
+  /** Whether a request waits until the link is up. */
   get isAwaited(): boolean {
     return this.#waiters.size > 0;
   }
@@ -309,11 +248,12 @@ export class ControlLink {
     return this.#waiters.wait(withinMs);
   }
 
+  /** Ends the link for good: the edge stops, or the node is announced no more. */
   close(): void {
     this.#isClosed = true;
     clearInterval(this.#timer);
+    this.#setDown('broken', 'closed by this edge');
     this.#socket.disconnect();
-    this.#setDown('broken', 'closed');
     this.#waiters.finish();
   }
 
@@ -386,17 +326,17 @@ export class ControlLink {
     this.#trouble = undefined;
     this.#beats.restart();
     this.#noteAnswer();
-    this.#settings.logger.info(this.#names(), 'control link is up');
+    this.#settings.logger.info(this.#names(), 'control link open');
     this.#settings.listener.onUp(this, incarnation);
     this.#waiters.finish();
   }
 
-  /** The node takes requests and answers none: nobody can do anything there, whatever its beats say. */
+  /** The node beats and answers no request: peers there can change nothing, so they are moved. */
   #setMute(): void {
     this.#settings.metrics.faults.inc({ where: 'control_link' });
     this.#settings.logger.error(
       { ...this.#names(), cause: 'no_answer', toDo: LINK_ADVICE.no_answer },
-      'the media node takes requests and answers none: its people move, until it answers',
+      'media node beats but answers no request; moving its peers until it answers',
     );
     this.#setDown('silent', 'no request is answered');
     this.#trouble = 'no_answer';
@@ -404,13 +344,13 @@ export class ControlLink {
     this.#socket.connect();
   }
 
-  /** The other side is not who it should be, or does not believe that this edge is: somebody must act. */
+  /** One end failed to prove itself to the other, or they are of different releases: an operator must act. */
   #refuse(trouble: LinkTrouble, why: string): void {
     if (why !== this.#lastFailure) {
       this.#lastFailure = why;
       this.#settings.metrics.faults.inc({ where: 'control_link' });
       const detail = { ...this.#names(), why, cause: trouble, toDo: LINK_ADVICE[trouble] };
-      this.#say('error', `refused ${trouble}`, detail, 'the control link is refused');
+      this.#say('error', `refused ${trouble}`, detail, 'control link refused; connecting again');
     }
     const wasUp = this.#isUp;
     this.#socket.disconnect();
@@ -436,7 +376,7 @@ export class ControlLink {
     this.#answeredAtMs = this.#settings.clock.monotonicMs();
   }
 
-  /** Nobody may ask a mute node for anything, and its people are seen by nobody who comes. */
+  /** Finds out whether a node that had no request for a while still answers. */
   #checkAnswers(): void {
     if (!this.#isUp || this.#settings.clock.monotonicMs() - this.#answeredAtMs < ASK_AFTER_MS) return;
     const about = PLACED_PEER.safeParse(this.#lastRequest);
@@ -449,8 +389,10 @@ export class ControlLink {
     this.#mayBeRefused = !this.#isClosed;
     this.#trouble = 'lost';
     this.#downSinceMs = this.#settings.clock.monotonicMs();
-    this.#settings.logger.warn({ ...this.#names(), reason }, 'control link is down');
-    this.#settings.listener.onDown(this, why);
+    const { logger, listener } = this.#settings;
+    if (this.#isClosed) logger.info(this.#names(), 'control link closed by this edge');
+    else logger.warn({ ...this.#names(), reason }, 'control link lost; connecting again');
+    listener.onDown(this, why);
   }
 
   #onFailure(failure: Error): void {
@@ -462,9 +404,9 @@ export class ControlLink {
     const detail = { ...this.#names(), why, cause: this.#trouble, toDo: LINK_ADVICE[this.#trouble] };
     this.#settings.metrics.faults.inc({ where: 'control_link' });
     // A node that was there may come back by itself; for one that never was, somebody must act.
-    const kind = `unopened ${this.#trouble}`;
-    if (this.#wasUp) this.#say('warn', `${kind} again`, detail, 'the control link cannot be opened again');
-    else this.#say('error', kind, detail, 'the control link cannot be opened');
+    const what = 'media node unreachable; connecting again';
+    if (this.#wasUp) this.#say('warn', `unopened ${this.#trouble} again`, detail, what);
+    else this.#say('error', `unopened ${this.#trouble}`, detail, what);
   }
 
   #say(level: 'warn' | 'error', kind: string, detail: Record<string, unknown>, what: string): void {
@@ -481,41 +423,4 @@ export class ControlLink {
   #names(): Record<string, unknown> {
     return { mediaNodeId: this.mediaNodeId, controlUrl: this.controlUrl };
   }
-}
-
-/**
- * What says that nobody listens: the host itself, or a proxy before it, which takes the connection before it knows. Who lives
- * and does not want this edge says so in words.
- */
-const REFUSALS: ReadonlySet<unknown> = new Set(['ECONNREFUSED', 'ECONNRESET']);
-
-/** Why a connection failed, with what the system says of it: a certificate that is not believed looks like any other fault. */
-function describeFailure(failure: Error): string {
-  const cause = causeOf(failure);
-  // OpenSSL begins with the number of a thread and ends with places in its source: the same fault would look like another one.
-  const said =
-    cause?.message.replace(/\b[0-9A-F]{8,}:(error:[^:]*:[^:]*:[^:]*:[^:]*):[^]*$/, '$1').trim() ?? '';
-  return said === '' ? failure.message : `${failure.message}: ${said}`;
-}
-
-/** Engine.IO hands on what its WebSocket said: an event with the error in it. */
-function causeOf(failure: Error): Error | undefined {
-  const said = 'description' in failure ? failure.description : undefined;
-  const cause = typeof said === 'object' && said !== null && 'error' in said ? said.error : undefined;
-  return cause instanceof Error ? cause : undefined;
-}
-
-/** Why a connection could not be made. */
-export function troubleOfFailure(failure: Error): LinkTrouble {
-  const cause = causeOf(failure) ?? failure;
-  if (lacksFiles(cause)) return 'too_many_files';
-  if (failure.message === 'timeout') return 'no_answer';
-  return isTlsFault(cause) ? 'tls_refused' : 'unreachable';
-}
-
-/** Whether a connection failed because nobody listens at its address. Of a host name, every address must say so. */
-export function isRefusal(failure: unknown): boolean {
-  if (!(failure instanceof Error)) return false;
-  if ('code' in failure) return REFUSALS.has(failure.code);
-  return isRefusal(causeOf(failure));
 }

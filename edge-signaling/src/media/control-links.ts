@@ -1,8 +1,9 @@
 import { PlenaryError } from '@plenary/cluster';
 import type { MediaNodeRecord } from '@plenary/cluster';
 import type { Incarnation, MediaNodeId } from '@plenary/cluster/ids';
-import { NODE_LOST_AFTER_MS } from './control-link.ts';
-import type { ControlLink, ControlLinkListener, LinkLoss, LinkTrouble } from './control-link.ts';
+import { NODE_LOST_AFTER_MS } from './link-trouble.ts';
+import type { ControlLink, ControlLinkListener } from './control-link.ts';
+import type { LinkLoss, LinkTrouble } from './link-trouble.ts';
 
 /** A link as those who ask media nodes see it. */
 export type MediaLink = Pick<ControlLink, 'mediaNodeId' | 'incarnation' | 'isUp' | 'call'>;

@@ -2,7 +2,7 @@ import { after, afterTurn, inBackground, PlenaryError, sideBySide } from '@plena
 import type { MediaNodeRecord, PlacedPeer, PlacementStore, RoomLog } from '@plenary/cluster';
 import type { MediaNodeId, PeerId, RoomId, TrackId } from '@plenary/cluster/ids';
 import type { EdgeNotice, RoomEvent } from '@plenary/cluster/protocol';
-import { NODE_LOST_AFTER_MS } from './control-link.ts';
+import { NODE_LOST_AFTER_MS } from './link-trouble.ts';
 import type { ControlLinkListener } from './control-link.ts';
 import type { MediaLink } from './control-links.ts';
 import type { Directory } from '../directory/directory.ts';

@@ -1,6 +1,6 @@
 import { mintIncarnation } from '@plenary/cluster';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { NODE_LOST_AFTER_MS } from './control-link.ts';
+import { NODE_LOST_AFTER_MS } from './link-trouble.ts';
 import { EdgeParts, RecordingSocket } from '../testing/edge-parts.ts';
 import { MediaWatch } from './media-watch.ts';
 

@@ -1,12 +1,24 @@
 import { CONTROL_NOTICES, notice } from '@plenary/cluster';
-import type { NoticeRoute } from '@plenary/cluster';
+import type { ControlNotice, NoticeRoute } from '@plenary/cluster';
 import type { MediaNodeId } from '@plenary/cluster/ids';
-import type { ControlLinkListener } from './control-link.ts';
+
+/** Hears what a media node tells of its rooms and peers. */
+export interface NoticeListener {
+  onRoomEvents(mediaNodeId: MediaNodeId, notice: ControlNotice<'room.events'>): void;
+  onSpeakers(mediaNodeId: MediaNodeId, notice: ControlNotice<'speakers'>): void;
+  onConsumerClosed(mediaNodeId: MediaNodeId, notice: ControlNotice<'consumer.closed'>): void;
+  onConsumerSuperseded(mediaNodeId: MediaNodeId, notice: ControlNotice<'consumer.superseded'>): void;
+  onTrackDemand(mediaNodeId: MediaNodeId, notice: ControlNotice<'track.demand'>): void;
+  onPublishingLimited(mediaNodeId: MediaNodeId, notice: ControlNotice<'publishing.limited'>): void;
+  onPeerLost(mediaNodeId: MediaNodeId, notice: ControlNotice<'peer.lost'>): void;
+  onPeerUnreached(mediaNodeId: MediaNodeId, notice: ControlNotice<'peer.unreached'>): void;
+  onPeerMove(mediaNodeId: MediaNodeId, notice: ControlNotice<'peer.move'>): void;
+}
 
 /** What a media node tells of rooms and peers. It is told on with the node's id: a node is believed about its own peers (SPEC CL15). */
 export function noticeRoutes(
   from: MediaNodeId,
-  listener: Omit<ControlLinkListener, 'onUp' | 'onDown'>,
+  listener: NoticeListener,
   onMalformed: (detail: string) => void,
 ): Readonly<Record<string, NoticeRoute>> {
   return {

@@ -163,7 +163,7 @@ export class Placer {
           (...unsaid) => {
             this.#settings.logger.warn(
               { mediaNodeId, code, attempt, ...leftOut(...unsaid) },
-              'a media node did not admit a peer',
+              'media node did not admit a peer; trying another one',
             );
           },
           mediaNodeId,
@@ -243,7 +243,7 @@ export class Placer {
     }
     const away = { excluded: [...excluded], linksDown: links.lost(LINK_WAIT_MS).slice(0, MAX_NAMED) };
     this.#lines.say(reason, (...unsaid) => {
-      logger.warn({ reason, ...away, ...leftOut(...unsaid) }, 'no media node can take a peer');
+      logger.warn({ reason, ...away, ...leftOut(...unsaid) }, 'no media node can take a peer; join refused');
     });
     throw new PlenaryError('no_media_node');
   }

@@ -7,6 +7,7 @@ import type { RoomId } from '@plenary/cluster/ids';
 import { freePort } from '@plenary/cluster/testing/ports';
 import { room } from '@plenary/cluster/testing/samples';
 import { writingTo } from '@plenary/cluster/testing/full-outputs';
+import { waitForLog } from '@plenary/cluster/testing/wait-for';
 import { waitFor } from './wait-for.ts';
 
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url));
@@ -106,10 +107,7 @@ export class EdgeProcess {
 
   /** Waits until it has logged a text. @returns all that it logged */
   async logged(text: string): Promise<string> {
-    return waitFor(
-      `edge ${this.id} to log ${JSON.stringify(text)}`,
-      () => this.#output.includes(text) && this.#output,
-    );
+    return waitForLog(`edge ${this.id}`, () => this.#output, text);
   }
 
   get exitCode(): number | null {

@@ -1,13 +1,13 @@
 /**
- * What the rest of an edge knows of its server: sockets of clients, and rooms of sockets over all edges. `server.ts` is
- * the only place that knows Socket.IO.
+ * What the rest of an edge knows of its server: sockets of clients, and rooms of sockets over all edges. Only `server/` knows
+ * Socket.IO.
  */
 import type { EdgeId, PeerId, RoomId } from '@plenary/cluster/ids';
 import { EPOCH } from '@plenary/cluster';
 import type { Epoch, PlenaryError } from '@plenary/cluster';
 import type { Levels } from '../limits/budget.ts';
 import type { FramePurse } from '../limits/frame-budgets.ts';
-import type { RoomNoticeName } from './publication.ts';
+import type { RoomNoticeName } from './room-notice.ts';
 import type { EdgeNoticeInput, EdgeNoticeName, LoggedEvent, ReplyEnvelope } from '@plenary/cluster/protocol';
 import { z } from 'zod';
 import { EDGE_ID, PEER_ID, ROOM_ID } from '@plenary/cluster/ids';

@@ -1,9 +1,10 @@
 import { PlenaryError } from '@plenary/cluster';
 import { ROOM_ID } from '@plenary/cluster/ids';
 import type { RoomId } from '@plenary/cluster/ids';
-import { EDGE_NOTICES, LOGGED_EVENT, OPAQUE_TEXT, patternText } from '@plenary/cluster/protocol';
+import { OPAQUE_TEXT, patternText } from '@plenary/cluster/protocol';
 import { z } from 'zod';
 import { EDGE_MESSAGE } from './client-socket.ts';
+import { ROOM_NOTICE } from './room-notice.ts';
 
 /** The adapter's name of a message between edges. */
 export const EDGE_MESSAGE_NAME = 'edge.message';
@@ -40,16 +41,6 @@ const SOCKET_ROOM = OPAQUE_TEXT.refine(
     name.startsWith(SOCKET_ROOM_PREFIX) && ROOM_ID.safeParse(name.slice(SOCKET_ROOM_PREFIX.length)).success,
   'must be a room of ours',
 );
-
-/**
- * The notices that a room is told over all edges; any other goes from an edge to its own clients. Events of a later release, in
- * the midst of an upgrade, are none here: clients notice the gap and ask for them.
- */
-const ROOM_NOTICE = z.union([
-  z.tuple([z.literal('event'), LOGGED_EVENT]),
-  z.tuple([z.literal('speakers'), EDGE_NOTICES.speakers.payload]),
-]);
-export type RoomNoticeName = z.infer<typeof ROOM_NOTICE>[0];
 
 const PUBLICATION = z.discriminatedUnion('type', [
   z.strictObject({

@@ -6,6 +6,7 @@ import { MediaLink } from './media-link.ts';
 /** The transports of one media of a bot; one that moves has two for a while. */
 export interface BotMedia {
   readonly epoch: Epoch;
+  readonly mediaNodeId: string;
   readonly receive: MediaLink;
   readonly send: MediaLink | undefined;
   readonly sendTransportId: TransportId | undefined;
@@ -23,10 +24,15 @@ export interface BotLinks {
   readonly send: MediaLink | undefined;
 }
 
-export function makeLinks(
-  options: { readonly name: string; readonly bindAddress?: string; readonly canPublish: boolean },
-  { received, feedback }: LinkHandlers,
-): BotLinks {
+/** What links are made of. */
+export interface LinkOptions {
+  readonly name: string;
+  readonly canPublish: boolean;
+  /** The address of this machine that media goes by; 127.0.0.1 unless told. */
+  readonly bindAddress?: string;
+}
+
+export function makeLinks(options: LinkOptions, { received, feedback }: LinkHandlers): BotLinks {
   const { name, bindAddress, canPublish } = options;
   return {
     receive: new MediaLink(name, 'receive', received, bindAddress),
@@ -54,8 +60,9 @@ export function mediaRequest({ receive, send }: BotLinks): ClientRequestInput<'j
 /** Begins ICE towards the transports of an offer. */
 export function openLinks(offer: MediaOffer, { receive, send }: BotLinks): BotMedia {
   receive.open(offer.receiveTransport);
-  const { sendTransport, epoch } = offer;
-  if (sendTransport === undefined) return { epoch, receive, send: undefined, sendTransportId: undefined };
+  const { sendTransport, epoch, mediaNodeId } = offer;
+  if (sendTransport === undefined)
+    return { epoch, mediaNodeId, receive, send: undefined, sendTransportId: undefined };
   send?.open(sendTransport);
-  return { epoch, receive, send, sendTransportId: TRANSPORT_ID.parse(sendTransport.id) };
+  return { epoch, mediaNodeId, receive, send, sendTransportId: TRANSPORT_ID.parse(sendTransport.id) };
 }

@@ -1,13 +1,8 @@
-import { randomInt } from 'node:crypto';
 import { PlenaryError } from '@plenary/cluster/errors';
 import type { ErrorCode } from '@plenary/cluster/errors';
 import { PROTOCOL_VERSION, REQUEST_ID, ROOM_NAME } from '@plenary/cluster/protocol';
 import type {
   ClientReply,
-  ClientRequestInput,
-  ConsumerId,
-  ConsumerOffer,
-  Epoch,
   MediaKind,
   RoomSnapshot,
   Session,
@@ -17,21 +12,17 @@ import type {
 import { createSessionKey } from '@plenary/web/client';
 import type { SessionKey } from '@plenary/web/client';
 import { backOff } from './back-off.ts';
-import { describeSending } from './bot-capabilities.ts';
 import { closeLinks, makeLinks, mediaRequest, openLinks } from './bot-media.ts';
-import type { BotLinks, BotMedia } from './bot-media.ts';
+import type { BotLinks } from './bot-media.ts';
+import { BotMediaPlace } from './bot-media-place.ts';
+import { BotPublications, type PublishOptions } from './bot-publications.ts';
+import { BotReceptions, type ReceivedStream } from './bot-receptions.ts';
 import { EdgeSession } from './edge-session.ts';
 import type { NoticeOfSession } from './edge-session.ts';
-import { faultOfConsumer } from './fault-of-consumer.ts';
-import { isRtcp, keyFramesAskedFor, readRtpSsrc } from './rtp-packet.ts';
-import { RtpSource } from './rtp-source.ts';
+import { readRtpSsrc } from './rtp-packet.ts';
 
 /** As the web client's own (`web/src/client/backoff.ts`). */
 const JOIN_DEADLINE_MS = 20_000;
-/** Packets that are sent at once at most, after a timer that was late. */
-const MOST_MISSED = 100;
-/** How long a move may take before the old media is closed in any case, in milliseconds. */
-const MOVE_WITHIN_MS = 12_000;
 
 export interface BotOptions {
   readonly edgeUrl: string;
@@ -50,19 +41,6 @@ export interface BotOptions {
   readonly onPacket?: (trackId: TrackId, packet: Buffer, receiver: Bot) => void;
 }
 
-export interface PublishOptions {
-  /** Between two packets; by default 20 ms for audio and 100 ms for video. */
-  readonly intervalMs?: number;
-  /** Video only: payloads are filled up to this size. */
-  readonly payloadBytes?: number;
-  /** What a late timer missed is sent with the next packet, so that the bitrate is as asked for on a loaded machine too. */
-  readonly keepsRate?: boolean;
-  /** Asked before each packet; nothing is sent while it says no. */
-  readonly isSending?: () => boolean;
-  /** Told of each RTP packet just before it is sent. */
-  readonly onSend?: (packet: Buffer) => void;
-}
-
 /** When each step of a bot's join was done, in milliseconds since it began. What has not happened is absent. */
 export interface BotTimings {
   readonly socketOpen: number;
@@ -72,57 +50,16 @@ export interface BotTimings {
   readonly firstPacket?: number;
 }
 
-export interface ReceivedStream {
-  readonly trackId: TrackId;
-  readonly kind: MediaKind;
-  readonly packets: number;
-  /** RTP headers and payloads, without what SRTP, UDP and IP add. */
-  readonly bytes: number;
-}
-
-/** A track of the bot's own. */
-interface Sending {
-  readonly source: RtpSource;
-  readonly timer: NodeJS.Timeout;
-  readonly publication: Omit<ClientRequestInput<'track.publish'>, 'requestId' | 'transportId'>;
-}
-
-interface Reception {
-  readonly offer: ConsumerOffer;
-  readonly epoch: Epoch;
-  /** The consumer whose place it takes with its first packet. */
-  replaces: ConsumerId | undefined;
-  paused: boolean;
-  spatialLayer: number | undefined;
-  packets: number;
-  bytes: number;
-}
-
 /** A person in a meeting, without a screen: joins, publishes stored media, counts what arrives, leaves. */
 export class Bot {
   readonly session: Session;
   readonly room: RoomSnapshot;
-  /** Where its media is. */
-  mediaNodeId: string;
   /** Codes of the retryable errors that the join met before it succeeded. */
   readonly refusals: readonly ErrorCode[];
   readonly #edge: EdgeSession;
-  #media: BotMedia;
-  /** What it is moving away from. */
-  #leaving: BotMedia | undefined;
-  readonly #receptions = new Map<ConsumerId, Reception>();
-  readonly #bySsrc = new Map<number, Reception>();
-  readonly #sources = new Map<TrackId, Sending>();
-  /** The last `wanted` told of each own track. */
-  readonly #demand = new Map<TrackId, WantedLayer>();
-  readonly #endedTracks = new Set<TrackId>();
-  /** Whose consumers it could not take: it does not ask for them again. */
-  readonly #untakeable = new Set<TrackId>();
-  /** Own tracks on the media that is being left. */
-  readonly #formerTracks = new Set<TrackId>();
-  /** The links of every move. */
-  readonly #moves: BotLinks[] = [];
-  #moving: Promise<void> | undefined;
+  readonly #media: BotMediaPlace;
+  readonly #receptions: BotReceptions;
+  readonly #publications: BotPublications;
   readonly #firstPacket = Promise.withResolvers<void>();
   readonly #options: BotOptions;
   readonly #beganMs: number;
@@ -142,15 +79,43 @@ export class Bot {
     const { reply, refusals, edge, links, options, beganMs, socketOpen } = parts;
     this.session = reply.session;
     this.room = reply.room;
-    this.mediaNodeId = reply.media.mediaNodeId;
     this.refusals = refusals;
     this.#edge = edge;
-    this.#media = openLinks(reply.media, links);
+    const note = (problem: string): void => this.note(problem);
+    this.#media = new BotMediaPlace(openLinks(reply.media, links), {
+      edge,
+      options,
+      links: {
+        received: (packet) => this.takePacket(packet),
+        feedback: (packet) => this.takeFeedback(packet),
+      },
+      move: async () => {
+        await this.#publications.move();
+        await this.#receptions.move();
+      },
+      isMoved: () => this.#receptions.isMoved && this.#publications.isMoved,
+      settled: () => {
+        this.#publications.settle();
+        this.#receptions.settle();
+      },
+      note,
+    });
+    this.#receptions = new BotReceptions({
+      edge,
+      epoch: () => this.#media.newest.epoch,
+      changed: () => this.#media.check(),
+      note,
+    });
+    this.#publications = new BotPublications({
+      edge,
+      cname: reply.session.peerId,
+      media: () => this.#media,
+      changed: () => this.#media.check(),
+    });
     this.#options = options;
     this.#beganMs = beganMs;
     this.#timings = { socketOpen, joinAnswered: performance.now() - beganMs };
-    for (const consumer of this.#takeable(reply.media.consumers, reply.media.epoch))
-      this.#expect(consumer, reply.media.epoch);
+    this.#receptions.take(reply.media.consumers);
   }
 
   /** @throws PlenaryError what the edge refused with; nothing is left open then */
@@ -193,7 +158,7 @@ export class Bot {
   async mediaArrived(timeoutMs: number): Promise<void> {
     const expected = this.#receptions.size > 0;
     const arrived = Promise.all([
-      this.#media.receive.connected,
+      this.#media.newest.receive.connected,
       expected ? this.#firstPacket.promise : undefined,
     ]);
     let timer: NodeJS.Timeout | undefined;
@@ -209,8 +174,13 @@ export class Bot {
     }
   }
 
+  /** Where its media is. */
+  get mediaNodeId(): string {
+    return this.#media.newest.mediaNodeId;
+  }
+
   get timings(): BotTimings {
-    const { iceConnectedMs, dtlsConnectedMs } = this.#media.receive.times;
+    const { iceConnectedMs, dtlsConnectedMs } = this.#media.newest.receive.times;
     return {
       ...this.#timings,
       ...(iceConnectedMs === undefined ? {} : { iceConnected: iceConnectedMs - this.#beganMs }),
@@ -219,22 +189,17 @@ export class Bot {
   }
 
   get received(): readonly ReceivedStream[] {
-    return [...this.#receptions.values()].map(({ offer, packets, bytes }) => ({
-      trackId: offer.trackId,
-      kind: offer.kind,
-      packets,
-      bytes,
-    }));
+    return this.#receptions.streams;
   }
 
   /** What it was told that others want of a track of its own; `undefined` until it was told. */
   demandFor(trackId: TrackId): WantedLayer | undefined {
-    return this.#demand.get(trackId);
+    return this.#publications.demandFor(trackId);
   }
 
   /** Whether it was told that a track has ended. */
   hasEnded(trackId: TrackId): boolean {
-    return this.#endedTracks.has(trackId);
+    return this.#receptions.hasEnded(trackId);
   }
 
   /** What went wrong meanwhile; empty in a healthy run. */
@@ -244,195 +209,54 @@ export class Bot {
   }
 
   /** Publishes a track of stored frames: a tone of 440 Hz, or a moving square of 64 × 64 pixels. */
-  async publish(kind: MediaKind, options: PublishOptions = {}): Promise<TrackId> {
-    const {
-      intervalMs = kind === 'audio' ? 20 : 100,
-      onSend,
-      isSending,
-      keepsRate = false,
-      ...payload
-    } = options;
-    const { send, sendTransportId: transportId } = this.#media;
-    if (send === undefined || transportId === undefined)
-      throw new Error('this bot has no transport for sending');
-    const stream = {
-      ssrc: randomInt(1, 0xffff_ffff),
-      mid: String(this.#sources.size),
-      cname: this.session.peerId,
-    };
-    const { rtpParameters, ...description } = describeSending(kind, stream);
-    await send.connected;
-    const publication = {
-      kind,
-      source: kind === 'audio' ? 'microphone' : 'camera',
-      rtpParameters,
-      paused: false,
-    } as const;
-    const { trackId } = await this.#edge.request('track.publish', {
-      ...publication,
-      requestId: newRequestId(),
-      transportId,
-      epoch: this.#media.epoch,
-    });
-    const source = new RtpSource({
-      ...description,
-      ...stream,
-      ...payload,
-      kind,
-      intervalMs,
-      sound: 'tone',
-    });
-    let sentAtMs = performance.now();
-    const timer = setInterval(() => {
-      const nowMs = performance.now();
-      const missed = keepsRate ? Math.floor((nowMs - sentAtMs) / intervalMs) : 1;
-      if (missed > 0) sentAtMs = nowMs;
-      if (isSending?.() === false) return;
-      for (let count = 0; count < Math.min(missed, MOST_MISSED); count += 1) {
-        const packet = source.next();
-        onSend?.(packet);
-        this.#sendEverywhere(packet);
-      }
-    }, intervalMs);
-    this.#sources.set(trackId, { source, timer, publication });
-    return trackId;
+  publish(kind: MediaKind, options: PublishOptions = {}): Promise<TrackId> {
+    return this.#publications.publish(kind, options);
   }
 
   /** Subscribes to tracks and resumes them; those that cannot be had are told as problems. */
   async subscribe(trackIds: readonly TrackId[]): Promise<void> {
-    const failed = await this.#subscribe(trackIds);
+    const failed = await this.#receptions.subscribe(trackIds);
     for (const { trackId, error } of failed) this.note(`${trackId}: ${error.code}`);
   }
 
   /** Ends the subscriptions to tracks. */
   async unsubscribe(trackIds: readonly TrackId[]): Promise<void> {
-    const consumerIds = this.#consumersOf(trackIds);
-    await this.#edge.request('unsubscribe', { consumerIds, epoch: this.#media.epoch });
-    for (const consumerId of consumerIds) this.#forget(consumerId);
+    const consumerIds = this.#receptions.consumersOf(trackIds);
+    await this.#edge.request('unsubscribe', { consumerIds, epoch: this.#media.newest.epoch });
+    this.#receptions.forget(consumerIds);
   }
 
   /** Pauses or resumes its subscriptions to tracks. */
   async setPaused(trackIds: readonly TrackId[], paused: boolean): Promise<void> {
-    const consumers = this.#consumersOf(trackIds).map((consumerId) => ({ consumerId, paused }));
-    for (const reception of this.#receptionsOf(trackIds)) reception.paused = paused;
-    await this.#edge.request('consumers.update', { consumers, epoch: this.#media.epoch });
+    const consumers = this.#receptions.consumersOf(trackIds).map((consumerId) => ({ consumerId, paused }));
+    for (const reception of this.#receptions.of(trackIds)) reception.paused = paused;
+    // What is paused is not waited for.
+    this.#media.check();
+    await this.#edge.request('consumers.update', { consumers, epoch: this.#media.newest.epoch });
   }
 
   /** Asks what the media node knows of it, as a client does that gets no media. */
   checkMedia(): Promise<ClientReply<'media.check'>> {
-    return this.#edge.request('media.check', { epoch: this.#media.epoch });
+    return this.#edge.request('media.check', { epoch: this.#media.newest.epoch });
   }
 
   /** Says of which spatial layer at most it wants tracks that it is subscribed to, from 0. */
   async prefer(trackIds: readonly TrackId[], spatialLayer: number): Promise<void> {
     const preferredLayers = { spatialLayer };
-    for (const reception of this.#receptionsOf(trackIds)) reception.spatialLayer = spatialLayer;
-    const consumers = this.#consumersOf(trackIds).map((consumerId) => ({ consumerId, preferredLayers }));
+    for (const reception of this.#receptions.of(trackIds)) reception.spatialLayer = spatialLayer;
+    const consumers = this.#receptions
+      .consumersOf(trackIds)
+      .map((consumerId) => ({ consumerId, preferredLayers }));
     await this.#edge.request('consumers.update', { consumers });
   }
 
   /** To what was in the room and did not come with the join: it takes longer over a pipe that has to be opened first. */
   async #subscribeToRest(): Promise<void> {
     if (this.#options.subscribes === false) return;
-    const have = new Set([...this.#receptions.values()].map(({ offer }) => offer.trackId));
     const rest = this.room.tracks.filter(
-      ({ trackId, peerId }) =>
-        peerId !== this.session.peerId && !have.has(trackId) && !this.#untakeable.has(trackId),
+      ({ trackId, peerId }) => peerId !== this.session.peerId && !this.#receptions.isSettled(trackId),
     );
     if (rest.length > 0) await this.subscribe(rest.map(({ trackId }) => trackId));
-  }
-
-  async #subscribe(
-    trackIds: readonly TrackId[],
-    replaces: ReadonlyMap<TrackId, ConsumerId> = new Map(),
-  ): Promise<ClientReply<'subscribe'>['failed']> {
-    const { epoch } = this.#media;
-    const { consumers, failed } = await this.#edge.request('subscribe', { trackIds: [...trackIds], epoch });
-    const wished = this.#takeable(consumers, epoch).flatMap((consumer) => {
-      const { paused, spatialLayer } = this.#expect(consumer, epoch, replaces.get(consumer.trackId));
-      if (consumer.paused === paused && spatialLayer === undefined) return [];
-      const preferredLayers = spatialLayer === undefined ? {} : { preferredLayers: { spatialLayer } };
-      return [{ consumerId: consumer.consumerId, paused, ...preferredLayers }];
-    });
-    if (wished.length > 0) await this.#edge.request('consumers.update', { epoch, consumers: wished });
-    return failed;
-  }
-
-  /** The track comes another way, or another one replaces it: its consumer is let go with the new one's first packet. */
-  async #replace(old: ConsumerId, trackId: TrackId): Promise<void> {
-    const [failure] = await this.#subscribe([trackId], new Map([[trackId, old]]));
-    if (failure !== undefined) this.note(`no other way to ${trackId}: ${failure.error.code}`);
-  }
-
-  /** The media node will go: everything is opened elsewhere beside it, and the old media closed when nobody needs it. */
-  async #move(from: BotMedia): Promise<void> {
-    const links = makeLinks(this.#options, {
-      received: (packet) => this.takePacket(packet),
-      feedback: (packet) => this.takeFeedback(packet),
-    });
-    this.#moves.push(links);
-    const offer = await this.#edge.request('media.open', { ...mediaRequest(links), moveFrom: from.epoch });
-    const next = openLinks(offer, links);
-    await Promise.all([next.receive.connected, next.send?.connected]);
-    this.#leaving = from;
-    this.#media = next;
-    this.mediaNodeId = offer.mediaNodeId;
-    const { epoch, sendTransportId: transportId } = this.#media;
-    for (const [trackId, { publication, ...sending }] of [...this.#sources]) {
-      if (transportId === undefined) continue;
-      const again = { ...publication, requestId: newRequestId(), transportId, epoch, replaces: trackId };
-      const published = await this.#edge.request('track.publish', again);
-      this.#sources.delete(trackId);
-      this.#sources.set(published.trackId, { publication, ...sending });
-      this.#formerTracks.add(trackId);
-    }
-    const old = new Map([...this.#receptions].map(([consumerId, { offer }]) => [offer.trackId, consumerId]));
-    if (old.size > 0) await this.#subscribe([...old.keys()], old);
-    await this.#untilMoved();
-    await this.#edge.request('media.moved', { epoch });
-    this.#leaving = undefined;
-    this.#formerTracks.clear();
-    closeLinks(from);
-  }
-
-  /** Until every track comes by the new media and nobody watches the old ones of its own, or for some seconds. */
-  async #untilMoved(): Promise<void> {
-    const deadlineMs = performance.now() + MOVE_WITHIN_MS;
-    const isMoved = (): boolean =>
-      [...this.#receptions.values()].every(({ epoch, paused }) => paused || epoch === this.#media.epoch) &&
-      [...this.#formerTracks].every((trackId) => this.#demand.get(trackId) === null);
-    while (!this.#left && !isMoved() && performance.now() < deadlineMs) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  }
-
-  #sendEverywhere(packet: Buffer): void {
-    this.#media.send?.send(packet);
-    this.#leaving?.send?.send(packet);
-  }
-
-  #letGo(consumerId: ConsumerId): void {
-    const epoch = this.#receptions.get(consumerId)?.epoch;
-    this.#forget(consumerId);
-    // What comes by media that is being left ends with it.
-    if (epoch !== this.#media.epoch) return;
-    this.#edge.request('unsubscribe', { consumerIds: [consumerId], epoch }).catch((error: unknown) => {
-      this.note(`letting a consumer go: ${String(error)}`);
-    });
-  }
-
-  /** Asks for a track whose consumer ended, until it has it or the track is gone too. */
-  async #resubscribe(trackId: TrackId): Promise<void> {
-    const isWanted = (): boolean => !this.#endedTracks.has(trackId) && !this.#untakeable.has(trackId);
-    for (let attempt = 0; !this.#left && isWanted(); attempt += 1) {
-      const [failure] = await this.#subscribe([trackId]);
-      if (failure === undefined || failure.error.code === 'track_not_found') return;
-      if (!failure.error.retryable) {
-        this.note(`${trackId}: ${failure.error.code}`);
-        return;
-      }
-      await backOff(attempt);
-    }
   }
 
   async postChat(text: string): Promise<void> {
@@ -443,12 +267,13 @@ export class Bot {
   async leave(): Promise<void> {
     if (this.#left) return;
     this.#left = true;
-    for (const { timer } of this.#sources.values()) clearInterval(timer);
+    this.#publications.close();
+    this.#receptions.close();
     try {
       await this.#edge.request('leave', {});
     } finally {
       this.#edge.close();
-      for (const links of [this.#media, this.#leaving, ...this.#moves]) closeLinks(links);
+      this.#media.close();
     }
   }
 
@@ -460,12 +285,8 @@ export class Bot {
   /** For the bot's own parts. */
   takePacket(packet: Buffer): void {
     const ssrc = readRtpSsrc(packet);
-    const reception = ssrc === undefined ? undefined : this.#bySsrc.get(ssrc);
+    const reception = ssrc === undefined ? undefined : this.#receptions.count(ssrc, packet.length);
     if (reception === undefined) return;
-    if (reception.replaces !== undefined) this.#letGo(reception.replaces);
-    reception.replaces = undefined;
-    reception.packets += 1;
-    reception.bytes += packet.length;
     this.#options.onPacket?.(reception.offer.trackId, packet, this);
     this.#timings.firstPacket ??= performance.now() - this.#beganMs;
     this.#firstPacket.resolve();
@@ -473,13 +294,7 @@ export class Bot {
 
   /** For the bot's own parts. */
   takeFeedback(packet: Buffer): void {
-    if (!isRtcp(packet)) return;
-    const asked = keyFramesAskedFor(packet);
-    for (const { source } of this.#sources.values()) {
-      if (!asked.includes(source.ssrc)) continue;
-      source.restart();
-      this.#sendEverywhere(source.next());
-    }
+    this.#publications.takeFeedback(packet);
   }
 
   /** For the bot's own parts. */
@@ -487,12 +302,14 @@ export class Bot {
     switch (notice.name) {
       case 'event': {
         const { event } = notice.payload;
-        if (event.type === 'track.ended') this.#endedTracks.add(event.trackId);
+        if (event.type === 'track.ended') this.#receptions.noteEnded(event.trackId);
         if (event.type !== 'track.published' || this.#options.subscribes === false) return;
         if (event.track.peerId === this.session.peerId) return;
         const { trackId, replaces } = event.track;
-        const old = replaces === undefined ? undefined : this.#consumersOf([replaces])[0];
-        const subscribed = old === undefined ? this.subscribe([trackId]) : this.#replace(old, trackId);
+        const isReceived = replaces !== undefined && this.#receptions.of([replaces]).length > 0;
+        const subscribed = isReceived
+          ? this.#receptions.succeed(trackId, replaces)
+          : this.subscribe([trackId]);
         subscribed.catch((error: unknown) => {
           this.note(`subscribing to ${trackId}: ${String(error)}`);
         });
@@ -500,36 +317,28 @@ export class Bot {
       }
       case 'consumer.closed': {
         const { consumerId, trackId } = notice.payload;
-        this.#forget(consumerId);
-        if (this.#options.resubscribes !== true) return;
-        this.#resubscribe(trackId).catch((error: unknown) => {
+        const isWanted = this.#options.resubscribes === true;
+        this.#receptions.closed(consumerId, trackId, isWanted).catch((error: unknown) => {
           this.note(`subscribing again to ${trackId}: ${String(error)}`);
         });
         return;
       }
       case 'consumer.superseded':
-        this.#replace(notice.payload.consumerId, notice.payload.trackId).catch((error: unknown) => {
-          this.note(`replacing a consumer of ${notice.payload.trackId}: ${String(error)}`);
-        });
+        this.#receptions
+          .superseded(notice.payload.consumerId, notice.payload.trackId)
+          .catch((error: unknown) => {
+            this.note(`replacing a consumer of ${notice.payload.trackId}: ${String(error)}`);
+          });
         return;
       case 'publishing.limited':
         this.note(`sends more than it may: ${notice.payload.step}`);
         return;
       case 'track.demand':
-        this.#demand.set(notice.payload.trackId, notice.payload.wanted);
+        this.#publications.noteDemand(notice.payload.trackId, notice.payload.wanted);
         return;
-      case 'media.move': {
-        const media = this.#media;
-        if (notice.payload.epoch !== media.epoch || this.#moving !== undefined) return;
-        this.#moving = this.#move(media)
-          .catch((error: unknown) => {
-            this.note(`moving: ${String(error)}`);
-          })
-          .finally(() => {
-            this.#moving = undefined;
-          });
+      case 'media.move':
+        this.#media.move(notice.payload.epoch);
         return;
-      }
       case 'media.lost':
         this.note(`media lost: ${notice.payload.reason}`);
         return;
@@ -543,57 +352,6 @@ export class Bot {
       case 'session.renewed':
         return;
     }
-  }
-
-  /** Those of the offers that it can take. Of the others the edge is told, and all else goes on (SPEC MS4). */
-  #takeable(offers: readonly ConsumerOffer[], epoch: Epoch): ConsumerOffer[] {
-    return offers.filter((offer) => {
-      // Asked for twice, by the join and by the event of the same track, the edge answers with one and the same consumer.
-      if (this.#receptions.has(offer.consumerId)) return false;
-      const fault = faultOfConsumer(offer, (ssrc) => this.#bySsrc.has(ssrc));
-      if (fault === undefined) return true;
-      const { consumerId, trackId } = offer;
-      this.#untakeable.add(trackId);
-      this.note(`${trackId} cannot be taken: ${fault}`);
-      this.#edge.request('consumer.failed', { consumerId, trackId, epoch }).catch((error: unknown) => {
-        this.note(`telling of a consumer that cannot be taken: ${String(error)}`);
-      });
-      return false;
-    });
-  }
-
-  #expect(offer: ConsumerOffer, epoch: Epoch, replaces?: ConsumerId): Reception {
-    const before = replaces === undefined ? undefined : this.#receptions.get(replaces);
-    const reception: Reception = {
-      offer,
-      epoch,
-      replaces,
-      paused: before?.paused ?? false,
-      spatialLayer: before?.spatialLayer,
-      packets: 0,
-      bytes: 0,
-    };
-    this.#receptions.set(offer.consumerId, reception);
-    for (const { ssrc } of offer.rtpParameters?.encodings ?? []) {
-      if (ssrc !== undefined) this.#bySsrc.set(ssrc, reception);
-    }
-    return reception;
-  }
-
-  #consumersOf(trackIds: readonly TrackId[]): ConsumerId[] {
-    return this.#receptionsOf(trackIds).map(({ offer }) => offer.consumerId);
-  }
-
-  #receptionsOf(trackIds: readonly TrackId[]): Reception[] {
-    const wanted = new Set(trackIds);
-    return [...this.#receptions.values()].filter(({ offer }) => wanted.has(offer.trackId));
-  }
-
-  #forget(consumerId: ConsumerId): void {
-    const reception = this.#receptions.get(consumerId);
-    if (reception === undefined) return;
-    this.#receptions.delete(consumerId);
-    for (const [ssrc, known] of [...this.#bySsrc]) if (known === reception) this.#bySsrc.delete(ssrc);
   }
 }
 

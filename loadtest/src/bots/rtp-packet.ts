@@ -1,3 +1,5 @@
+import { WITH_EXTENSION, writeRtpHeader } from '@plenary/cluster/testing/rtp-header';
+
 /** One element of an RTP header extension in the one-byte form (RFC 8285): 1 to 16 bytes under an id of 1 to 14. */
 export interface HeaderExtension {
   readonly id: number;
@@ -23,11 +25,9 @@ export function writeRtp(packet: RtpPacket): Buffer {
   const words = Math.ceil(elements / 4);
   const extensionBytes = words === 0 ? 0 : 4 + words * 4;
   const buffer = Buffer.alloc(HEADER_BYTES + extensionBytes + packet.payload.length);
-  buffer[0] = 0x80 | (words === 0 ? 0 : 0x10);
-  buffer[1] = (packet.marker ? 0x80 : 0) | packet.payloadType;
-  buffer.writeUInt16BE(packet.sequenceNumber & 0xffff, 2);
-  buffer.writeUInt32BE(packet.timestamp >>> 0, 4);
-  buffer.writeUInt32BE(packet.ssrc >>> 0, 8);
+  const { payloadType, ssrc, timestamp, marker: isMarked, sequenceNumber: sequence } = packet;
+  const header = { payloadType, ssrc, sequence, timestamp, isMarked };
+  writeRtpHeader(buffer, words === 0 ? header : { ...header, first: WITH_EXTENSION });
   if (words > 0) {
     buffer.writeUInt16BE(ONE_BYTE_PROFILE, HEADER_BYTES);
     buffer.writeUInt16BE(words, HEADER_BYTES + 2);

@@ -5,18 +5,20 @@
  */
 import { DTLS_PARAMETERS } from '@plenary/cluster/protocol';
 import type { DtlsParameters, TransportOffer } from '@plenary/cluster/protocol';
+import { parse, write } from 'sdp-transform';
 
-const lines = (sdp: string): string[] => sdp.split(/\r\n|\n/);
+/** Stands for "see the candidates" (RFC 8839, 4.2.1.1). */
+const NO_PORT = 9;
 
 /**
  * The DTLS parameters to send with `join`, from a local description.
  * @throws Error when the description has no fingerprint
  */
 export function readDtlsParameters(localSdp: string): DtlsParameters {
-  const fingerprints = lines(localSdp)
-    .map((line) => /^a=fingerprint:(\S+) (\S+)$/.exec(line))
-    .filter((match) => match !== null)
-    .map(([, algorithm, value]) => ({ algorithm: algorithm?.toLowerCase(), value: value?.toUpperCase() }));
+  const { fingerprint: ofSession, media } = parse(localSdp);
+  const fingerprints = [ofSession, ...media.map(({ fingerprint }) => fingerprint)]
+    .filter((fingerprint) => fingerprint !== undefined)
+    .map(({ type, hash }) => ({ algorithm: type.toLowerCase(), value: hash.toUpperCase() }));
   return DTLS_PARAMETERS.parse({ role: 'client', fingerprints });
 }
 
@@ -25,43 +27,61 @@ export function readDtlsParameters(localSdp: string): DtlsParameters {
  * @throws Error when the offer has not exactly one media section, or the transport no UDP candidate
  */
 export function answerFor(localOffer: string, transport: TransportOffer): string {
-  const offered = lines(localOffer);
-  const sections = offered.filter((line) => line.startsWith('m='));
-  const [section] = sections;
-  if (section === undefined || sections.length > 1)
+  const [section, ...more] = parse(localOffer).media;
+  if (section === undefined || more.length > 0)
     throw new Error('the offer must have exactly one media section');
-  const mid = offered.find((line) => line.startsWith('a=mid:'))?.slice('a=mid:'.length) ?? '0';
-  const direction = offered.includes('a=recvonly') ? 'sendonly' : 'recvonly';
+  const { type, protocol, payloads = '', rtp, mid = '0', direction } = section;
   const candidates = transport.iceCandidates
-    .filter(({ protocol }) => protocol === 'udp')
-    .map(
-      ({ foundation, priority, address, port }) =>
-        `a=candidate:${foundation} 1 udp ${priority} ${address} ${port} typ host`,
-    );
+    .filter((candidate) => candidate.protocol === 'udp')
+    .map(({ foundation, priority, address, port }) => ({
+      foundation,
+      component: 1,
+      transport: 'udp',
+      priority,
+      ip: address,
+      port,
+      type: 'host',
+    }));
   if (candidates.length === 0) throw new Error('the transport has no UDP candidate');
   const { fingerprints } = transport.dtlsParameters;
   const fingerprint = fingerprints.find(({ algorithm }) => algorithm === 'sha-256') ?? fingerprints[0];
-  return [
-    'v=0',
-    'o=mediasoup 1 1 IN IP4 0.0.0.0',
-    's=-',
-    't=0 0',
-    'a=ice-lite',
-    `a=group:BUNDLE ${mid}`,
-    'a=msid-semantic:WMS *',
-    // Port 9 stands for "see the candidates" (RFC 8839, 4.2.1.1).
-    section.replace(/^m=(\w+) \d+ /, 'm=$1 9 '),
-    'c=IN IP4 0.0.0.0',
-    `a=mid:${mid}`,
-    `a=${direction}`,
-    'a=rtcp-mux',
-    ...offered.filter((line) => line.startsWith('a=rtpmap:')),
-    'a=setup:passive',
-    `a=ice-ufrag:${transport.iceParameters.usernameFragment}`,
-    `a=ice-pwd:${transport.iceParameters.password}`,
-    ...(fingerprint === undefined ? [] : [`a=fingerprint:${fingerprint.algorithm} ${fingerprint.value}`]),
-    ...candidates,
-    'a=end-of-candidates',
-    '',
-  ].join('\r\n');
+  const { usernameFragment, password } = transport.iceParameters;
+  return write({
+    version: 0,
+    origin: {
+      username: 'mediasoup',
+      sessionId: 1,
+      sessionVersion: 1,
+      netType: 'IN',
+      ipVer: 4,
+      address: '0.0.0.0',
+    },
+    name: '-',
+    timing: { start: 0, stop: 0 },
+    icelite: 'ice-lite',
+    groups: [{ type: 'BUNDLE', mids: mid }],
+    msidSemantic: { semantic: 'WMS', token: '*' },
+    media: [
+      {
+        type,
+        port: NO_PORT,
+        protocol,
+        payloads,
+        connection: { version: 4, ip: '0.0.0.0' },
+        mid,
+        direction: direction === 'recvonly' ? 'sendonly' : 'recvonly',
+        rtcpMux: 'rtcp-mux',
+        rtp,
+        fmtp: [],
+        setup: 'passive',
+        iceUfrag: usernameFragment,
+        icePwd: password,
+        ...(fingerprint === undefined
+          ? {}
+          : { fingerprint: { type: fingerprint.algorithm, hash: fingerprint.value } }),
+        candidates,
+        endOfCandidates: 'end-of-candidates',
+      },
+    ],
+  });
 }

@@ -37,6 +37,7 @@ import { ControlLink } from './control-link.ts';
 import { createDispatch } from './dispatch.ts';
 import type { Dispatch } from './dispatch.ts';
 import { NodeBudgets } from './node-budgets.ts';
+import type { OpenLinks } from './open-links.ts';
 
 /** What may wait for a caller that does not read, in bytes: far more than what an edge is told while all of its people come at once. */
 export const MAX_LINK_BACKLOG_BYTES = 16_777_216;
@@ -51,6 +52,8 @@ export interface ControlServerOptions {
   /** Watches connections until they have proven who they are. */
   readonly guard: Pick<PortGuard, 'proven'>;
   readonly rooms: Rooms;
+  /** The open links, which the server keeps. */
+  readonly links: OpenLinks;
   /** Of the machine that the node is on; `undefined` where it cannot be told. */
   readonly machineId: string | undefined;
   /** By which other media nodes reach it instead of what it announces to clients. */
@@ -73,7 +76,6 @@ export class ControlServer {
   readonly #budgets: NodeBudgets;
   readonly #server: Server;
   readonly #dispatch: Dispatch;
-  readonly #links = new Map<Socket, ControlLink>();
   /** What was begun with each caller, between its first message and its connection. */
   readonly #handshakes = new WeakMap<Socket, NodeHandshake>();
   readonly #beat: NodeJS.Timeout;
@@ -86,7 +88,10 @@ export class ControlServer {
     this.#dispatch = createDispatch(rooms, this.#budgets, {
       onFault: (fault) => {
         this.#lines.say('failed', (unsaid) => {
-          logger.error({ err: fault, unsaid }, 'a control request failed unexpectedly');
+          logger.error(
+            { err: fault, unsaid },
+            'control request failed unexpectedly; the caller got an error',
+          );
         });
       },
     });
@@ -136,7 +141,7 @@ export class ControlServer {
       }),
     );
     this.#beat = every(CONTROL_BEAT_MS, () => {
-      for (const [socket, link] of this.#links) {
+      for (const [socket, link] of this.#options.links) {
         link.notify('beat', { incarnation: options.incarnation });
         // Nobody else counts the WebSocket's own answers to pings.
         const connection = socket.conn.request.socket;
@@ -145,14 +150,6 @@ export class ControlServer {
         connection.destroy();
       }
     });
-  }
-
-  /** An edge whose link is open, if there is one; the one that connected first. */
-  anyEdge(): ControlLink | undefined {
-    for (const link of this.#links.values()) {
-      if (link.caller.kind === 'edge') return link;
-    }
-    return undefined;
   }
 
   /** Closes every link and takes no more. The HTTP server is closed with it. */
@@ -172,7 +169,7 @@ export class ControlServer {
       (unsaid) => {
         logger.warn(
           { caller: kind, callerId: id, maxBytes: MAX_LINK_BACKLOG_BYTES, unsaid },
-          'a control link is closed: its caller does not read what it is sent',
+          'control link cut: its caller does not read',
         );
       },
       id,
@@ -195,13 +192,13 @@ export class ControlServer {
       this.#options;
     const link = new ControlLink(served, this.#budgets);
     this.#options.guard.proven(socket.request);
-    this.#links.set(socket, link);
+    this.#options.links.set(socket, link);
     metrics.controlLinks.inc({ caller: caller.kind });
-    logger.info({ caller: caller.kind, callerId: caller.id }, 'control link opened');
+    logger.info({ caller: caller.kind, callerId: caller.id }, 'control link open');
     socket.on(
       'disconnect',
       entry('control_link', (reason) => {
-        this.#links.delete(socket);
+        this.#options.links.delete(socket);
         metrics.controlLinks.dec({ caller: caller.kind });
         logger.info({ caller: caller.kind, callerId: caller.id, reason }, 'control link closed');
         rooms.linkClosed(link, link.asker);
@@ -214,7 +211,10 @@ export class ControlServer {
       onFault: (error) => {
         metrics.errors.inc({ where: 'control', code: error.code });
         this.#lines.say(`unread ${error.code}`, (unsaid) => {
-          logger.warn({ err: error, callerId: caller.id, unsaid }, 'a control message was not read');
+          logger.warn(
+            { err: error, callerId: caller.id, unsaid },
+            'control message refused: it is malformed',
+          );
         });
       },
     });
@@ -244,7 +244,10 @@ export class ControlServer {
         (fault: unknown) => {
           metrics.errors.inc({ where: 'control', code: 'internal' });
           this.#lines.say('undispatched', (unsaid) => {
-            logger.error({ err: fault, name, unsaid }, 'the dispatch failed');
+            logger.error(
+              { err: fault, name, unsaid },
+              'control request not dispatched; the caller got an error',
+            );
           });
           acknowledge(refuse(toPlenaryError(fault)));
         },

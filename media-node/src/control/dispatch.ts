@@ -99,7 +99,7 @@ function routesOf(
     'pipe.relay': route(
       CONTROL_REQUESTS['pipe.relay'],
       async (request) => ({
-        routerId: (await rooms.room(request.roomId)?.pipes.relayRouter(request.homeNodeId)) ?? null,
+        routerId: (await rooms.room(request.roomId)?.routes.relayRouter(request.homeNodeId)) ?? null,
       }),
       options,
     ),

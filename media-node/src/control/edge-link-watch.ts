@@ -48,7 +48,7 @@ export class EdgeLinkWatch {
 
   /** An edge has opened a link. */
   opened(): void {
-    this.#clear('an edge has a control link to this node');
+    this.#clear('an edge has a control link to this media node again');
   }
 
   /** Never rejects. */
@@ -63,7 +63,7 @@ export class EdgeLinkWatch {
     if (edges === undefined || hasEdgeLink()) return;
     const serving = edges.filter(({ state }) => state === 'serving');
     if (serving.length === 0) {
-      this.#clear('no edge serves that could have a control link to this node');
+      this.#clear('no edge serves; a control link to this media node is not expected');
       return;
     }
     this.#sinceMs ??= clock.monotonicMs();
@@ -88,7 +88,7 @@ export class EdgeLinkWatch {
         edges: serving.slice(0, SHOWN_EDGES).map(({ edgeId }) => edgeId),
         toDo: 'see that edges reach PLENARY_CONTROL_URL (name, port, certificate, firewalls), and that this node has their PLENARY_CLUSTER_SECRET and release: the edges’ /ready and logs name what they get',
       },
-      'edges serve, and none has a control link to this node: nobody is sent here',
+      'no edge has a control link to this media node, although edges serve; no peers are placed here',
     );
     onChange(true);
   }

@@ -58,7 +58,7 @@ export class NodeBudgets {
   /** Notes one more request. @returns whether the node has sent so many that its link is to be closed */
   isFlooding(nodeId: string): boolean {
     if (this.#requests.spend(nodeId, 1)) return false;
-    this.#limited('requests', nodeId, 'a media node is disconnected: it sends too many requests');
+    this.#limited('requests', nodeId, 'media node disconnected: it sends too many requests');
     return true;
   }
 
@@ -66,7 +66,7 @@ export class NodeBudgets {
   spend(nodeId: string, name: ControlRequestName): void {
     const calls = CALLS_OF_NODE_REQUEST[name] ?? 1;
     if (calls === 0 || this.#calls.spend(nodeId, calls)) return;
-    this.#limited('mediasoup', nodeId, 'a request of a media node was refused: its budget is spent');
+    this.#limited('mediasoup', nodeId, 'request of a media node refused: its budget is spent');
     throw new PlenaryError('rate_limited', 'Too many requests for pipes.');
   }
 
@@ -74,7 +74,7 @@ export class NodeBudgets {
   holdPipe(nodeId: string): () => void {
     const open = this.#pipes.get(nodeId) ?? 0;
     if (open >= Math.max(LEAST_PIPES, this.#settings.pipePorts * SHARE_OF_PIPE_PORTS)) {
-      this.#limited('pipes', nodeId, 'a request of a media node was refused: it has too many pipes');
+      this.#limited('pipes', nodeId, 'request of a media node refused: it has too many pipes');
       throw new PlenaryError('rate_limited', 'Too many pipes.');
     }
     this.#pipes.set(nodeId, open + 1);

@@ -1,4 +1,5 @@
-import { PlenaryError, forgetOldest, toPlenaryError, every, inBackground } from '@plenary/cluster';
+import { LRUCache } from 'lru-cache';
+import { PlenaryError, toPlenaryError, every, inBackground } from '@plenary/cluster';
 import type { DatacenterId, Logger, MediaNodeId, MediaNodeRecord, Registry } from '@plenary/cluster';
 import type { NodeMetrics } from '../metrics.ts';
 
@@ -16,7 +17,7 @@ export class NodeDirectory {
   readonly #logger: Logger;
   #records: ReadonlyMap<MediaNodeId, MediaNodeRecord> = new Map();
   /** Where each node was last seen, also of those whose lease has lapsed while they still send. */
-  readonly #datacenters = new Map<MediaNodeId, DatacenterId>();
+  readonly #datacenters = new LRUCache<MediaNodeId, DatacenterId>({ max: MAX_REMEMBERED });
   #refreshing: Promise<void> | undefined;
   #looking: Promise<void> | undefined;
   #refreshedAtMs = -Infinity;
@@ -80,10 +81,7 @@ export class NodeDirectory {
       // An empty list is what a store says that was emptied by mistake: links to nodes that answer are kept.
       if (live.length > 0) this.#records = new Map(live.map((record) => [record.mediaNodeId, record]));
       for (const { mediaNodeId, datacenter } of live) {
-        // Those that were seen last are the newest.
-        this.#datacenters.delete(mediaNodeId);
         this.#datacenters.set(mediaNodeId, datacenter);
-        forgetOldest(this.#datacenters, MAX_REMEMBERED);
       }
       this.#refreshedAtMs = performance.now();
     } catch (thrown) {

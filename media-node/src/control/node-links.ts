@@ -27,12 +27,16 @@ export interface NodeLinksOptions {
   /** Whose certificates are believed of nodes that speak TLS; default those that Node knows. */
   readonly caFile: AuthorityFile | undefined;
   readonly caller: ControlCaller;
-  readonly onPipeProducer: (notice: ControlNotice<'pipe.producer'>) => void;
-  readonly onPipeClosed: (notice: ControlNotice<'pipe.closed'>) => void;
-  readonly onPipeMoved: (notice: ControlNotice<'pipe.moved'>) => void;
   readonly onFault: FaultSink;
   readonly metrics: NodeMetrics;
   readonly logger: Logger;
+}
+
+/** What other nodes tell of the pipes that this node has asked them for. */
+export interface PipeNoticeListener {
+  onPipeProducer(notice: ControlNotice<'pipe.producer'>): void;
+  onPipeClosed(notice: ControlNotice<'pipe.closed'>): void;
+  onPipeMoved(notice: ControlNotice<'pipe.moved'>): void;
 }
 
 /** The control links of this node to others: at most one per node, opened when first needed. */
@@ -42,10 +46,16 @@ export class NodeLinks implements RemoteNodes {
   readonly #links = new Map<MediaNodeId, Promise<NodeLink>>();
   /** Nodes that answered nothing when they were last asked, and what: each is asked that first when it is needed again. */
   readonly #mute = new Map<MediaNodeId, PipeQuestion>();
+  #listener: PipeNoticeListener | undefined;
   #closed = false;
 
   constructor(options: NodeLinksOptions) {
     this.#options = options;
+  }
+
+  /** From now on the listener hears what other nodes tell. To be called before a link is opened. */
+  listen(listener: PipeNoticeListener): void {
+    this.#listener = listener;
   }
 
   /** @throws PlenaryError `media_unavailable` when the node is not alive or does not answer */
@@ -100,6 +110,9 @@ export class NodeLinks implements RemoteNodes {
       ...this.#options,
       record,
       idleMs: IDLE_LINK_MS,
+      onPipeProducer: (notice) => this.#listener?.onPipeProducer(notice),
+      onPipeClosed: (notice) => this.#listener?.onPipeClosed(notice),
+      onPipeMoved: (notice) => this.#listener?.onPipeMoved(notice),
       unanswered: this.#mute.get(mediaNodeId),
       onMute: (question) => {
         this.#mute.set(mediaNodeId, question);
@@ -109,14 +122,14 @@ export class NodeLinks implements RemoteNodes {
         forget();
         if (!counted) return;
         metrics.nodeLinks.dec();
-        logger.info({ mediaNodeId }, 'link to node closed');
+        logger.info({ mediaNodeId }, 'control link to another media node closed');
       },
     });
     if (link.closed) throw new PlenaryError('media_unavailable');
     this.#mute.delete(mediaNodeId);
     counted = true;
     metrics.nodeLinks.inc();
-    logger.info({ mediaNodeId }, 'link to node opened');
+    logger.info({ mediaNodeId }, 'control link to another media node open');
     return link;
   }
 }

@@ -1,6 +1,14 @@
 import { createWorker } from 'mediasoup';
 import type { types } from 'mediasoup';
-import { MEDIA_CODECS, PlenaryError, after, entry } from '@plenary/cluster';
+import {
+  MEDIA_CODECS,
+  PlenaryError,
+  after,
+  atMost,
+  entry,
+  systemTimers,
+  toPlenaryError,
+} from '@plenary/cluster';
 import { callMediasoup, noteCall } from './calls.ts';
 import { CpuShare } from './cpu-share.ts';
 import type { EngineContext } from './calls.ts';
@@ -10,6 +18,8 @@ import type { MediaAddresses } from '../media-address.ts';
 
 /** A worker that has not ended so long after it was told to is killed, in milliseconds: one that hangs is not told. */
 const END_WITHIN_MS = 1_000;
+/** How long a worker that is to end may take to answer what it was asked before, in milliseconds. */
+const ANSWERS_WITHIN_MS = 500;
 
 /** What clients are told is not among it: see {@link offeredCandidates}. */
 function listenInfosOf(addresses: MediaAddresses, own: readonly string[]): types.TransportListenInfo[] {
@@ -144,8 +154,24 @@ export class MediaWorker {
     }
   }
 
-  /** Ends the process; settles when it is gone. */
-  close(): Promise<void> {
+  /**
+   * Ends the process; settles when it is gone. A worker that lives answers first what it was asked before: one that is still
+   * writing when its channel closes complains of a broken pipe, which would look like a fault.
+   */
+  async close(): Promise<void> {
+    if (!this.#worker.closed) await atMost(systemTimers, ANSWERS_WITHIN_MS, this.#answered());
+    await this.#end();
+  }
+
+  /** Settles when the worker has answered everything that it was asked so far, or has died. Never rejects. */
+  async #answered(): Promise<void> {
+    await this.measureCpu().catch((thrown: unknown) => {
+      const { code } = toPlenaryError(thrown);
+      if (code !== 'media_lost') this.#context.metrics.errors.inc({ where: 'worker.close', code });
+    });
+  }
+
+  #end(): Promise<void> {
     return new Promise((resolve) => {
       if (this.#worker.subprocessClosed) {
         resolve();

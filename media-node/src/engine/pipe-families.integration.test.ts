@@ -31,10 +31,13 @@ async function startRouter(addresses: MediaAddresses): Promise<RoomRouter> {
   const { portSlice, workerBin } = testConfig();
   const ports = planPorts(portSlice, 1);
   if ('fault' in ports) throw new Error(ports.fault);
-  const pool = new WorkerPool(
-    { metrics: createMetrics(false), logger: silentLogger(), addresses, ports, workerBin },
-    () => undefined,
-  );
+  const pool = new WorkerPool({
+    metrics: createMetrics(false),
+    logger: silentLogger(),
+    addresses,
+    ports,
+    workerBin,
+  });
   await pool.start();
   endings.push(() => pool.close());
   const router = await pool.worker(0)?.createRouter();

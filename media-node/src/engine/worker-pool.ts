@@ -31,14 +31,12 @@ interface Slot {
  */
 export class WorkerPool {
   readonly #context: EngineContext;
-  readonly #onDied: (workerIndex: number) => void;
+  #onDied: (workerIndex: number) => void = () => undefined;
   readonly #slots: Slot[];
   #closed = false;
 
-  /** @param onDied - told at once when a worker has died, before its replacement starts */
-  constructor(context: EngineContext, onDied: (workerIndex: number) => void) {
+  constructor(context: EngineContext) {
     this.#context = context;
-    this.#onDied = onDied;
     this.#slots = context.ports.webRtcPorts.map(() => ({
       worker: undefined,
       watch: undefined,
@@ -49,8 +47,13 @@ export class WorkerPool {
     }));
   }
 
-  /** Starts every worker. @throws PlenaryError when one does not start; those that did are stopped again */
-  async start(): Promise<void> {
+  /**
+   * Starts every worker.
+   * @param onDied - told at once when a worker has died, before its replacement starts
+   * @throws PlenaryError when one does not start; those that did are stopped again
+   */
+  async start(onDied: (workerIndex: number) => void = () => undefined): Promise<void> {
+    this.#onDied = onDied;
     try {
       await Promise.all(this.#slots.map((_slot, index) => this.#startWorker(index)));
     } catch (error) {
@@ -111,7 +114,7 @@ export class WorkerPool {
     const { pid } = worker;
     this.#context.logger.warn(
       { worker: index, pid, silentMs: WORKER_SILENT_MS },
-      'worker does not answer and is killed',
+      'worker does not answer; killing it',
     );
     worker.kill();
   }
@@ -126,7 +129,7 @@ export class WorkerPool {
     const level = slot.deathsInARow === 0 ? 'warn' : 'error';
     const toDo = slot.isHung ? undefined : adviceOnDeath(error.message);
     const detail = { worker: index, err: error, ...(toDo === undefined ? {} : { toDo }) };
-    this.#context.logger[level](detail, 'worker died; it is being replaced');
+    this.#context.logger[level](detail, 'worker died; starting another one');
     this.#onDied(index);
     this.#restartLater(index, slot);
   }

@@ -1,3 +1,4 @@
+import { WITH_EXTENSION, writeRtpHeader } from '@plenary/cluster/testing/rtp-header';
 import { createSocket } from 'node:dgram';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -22,6 +23,7 @@ import { UNKNOWN_MACHINE } from '../pipe/machine.ts';
 import { PipeHomes } from '../pipe/pipe-homes.ts';
 import { PipeLink } from '../pipe/pipe-link.ts';
 import { PipeLinks } from '../pipe/pipe-links.ts';
+import { TrackRoutes } from '../pipe/track-routes.ts';
 import type { RouterLease } from '../room/room-routers.ts';
 import { systemTimers } from '../room/timers.ts';
 import type { TrackHold } from '../room/track-demand.ts';
@@ -69,10 +71,7 @@ async function startPool(
   const ports = planPorts({ firstPort: portSlice.firstPort, lastPort }, workers);
   if ('fault' in ports) throw new Error(ports.fault);
   const metrics = createMetrics(false);
-  const pool = new WorkerPool(
-    { metrics, logger: silentLogger(), addresses, ports, workerBin },
-    () => undefined,
-  );
+  const pool = new WorkerPool({ metrics, logger: silentLogger(), addresses, ports, workerBin });
   await pool.start();
   endings.push(() => pool.close());
   return { pool, metrics };
@@ -292,29 +291,29 @@ describe('a pipe that does not open', () => {
     const ownNodeId = MEDIA_NODE_ID.parse('own');
     let asks = 0;
     const faults: string[] = [];
-    const links = new PipeLinks({
+    const nodes = {
+      find: () => Promise.reject(new PlenaryError('media_unavailable')),
+      datacenterOf: () => Promise.reject(new PlenaryError('media_unavailable')),
+    };
+    const around = {
       roomId: room('r'),
-      ownNodeId,
+      datacenter: DATACENTER_ID.parse('gra'),
+      nodes,
+      logger: silentLogger(),
+      timers: systemTimers,
+      onFault: (where: string) => void faults.push(where),
+    };
+    const links = new PipeLinks({
+      ...around,
       origin: {
         addresses: { announcedAddress: '127.0.0.1' },
         pipeAddresses: [],
         pipeScope: 'cluster',
         machine: UNKNOWN_MACHINE,
       },
-      nodes: {
-        find: () => Promise.reject(new PlenaryError('media_unavailable')),
-        datacenterOf: () => Promise.reject(new PlenaryError('media_unavailable')),
-      },
-      datacenter: DATACENTER_ID.parse('gra'),
-      gateways: new MemoryRoomStores().gateways,
       metrics,
-      logger: silentLogger(),
-      timers: systemTimers,
       lingerMs: 20,
       lines: { say: () => undefined },
-      gatewayPatienceMs: 60_000,
-      holdHome: () => HELD,
-      homeRouterOf: () => home.id,
       localHomeSide: (key, asker) => {
         const side = homes.localSide(key, asker);
         return {
@@ -329,7 +328,15 @@ describe('a pipe that does not open', () => {
         };
       },
       acquireRouter: () => Promise.resolve({ router: away, release: () => void released.push('away') }),
-      onFault: (where) => void faults.push(where),
+    });
+    const routes = new TrackRoutes({
+      ...around,
+      ownNodeId,
+      links,
+      gateways: new MemoryRoomStores().gateways,
+      gatewayPatienceMs: 60_000,
+      holdHome: () => HELD,
+      homeRouterOf: () => home.id,
     });
     const track = {
       trackId,
@@ -338,7 +345,7 @@ describe('a pipe that does not open', () => {
       source: 'camera',
       homeNodeId: ownNodeId,
     } as const;
-    const first = await Promise.allSettled([links.hold(away, track), links.hold(away, track)]);
+    const first = await Promise.allSettled([routes.hold(away, track), routes.hold(away, track)]);
     expect(first.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
     expect(asks).toBe(1);
     await waitFor(
@@ -347,7 +354,7 @@ describe('a pipe that does not open', () => {
     );
     expect(await metricSum(metrics, 'plenary_media_pipes')).toBe(0);
 
-    const hold = await links.hold(away, track);
+    const hold = await routes.hold(away, track);
     expect(asks).toBe(2);
     hold.release();
     await waitFor('the pipe to close', () => homes.size === 0 && links.size === 0);
@@ -562,12 +569,8 @@ function isRunning(pid: number): boolean {
 
 /** An Opus packet with its volume in the header extension that {@link opusParameters} names (RFC 6464). */
 function opusPacket(ssrc: number, sequence: number, volumeDbov: number): Buffer {
-  const packet = Buffer.alloc(60);
-  packet[0] = 0x90;
-  packet[1] = 111;
-  packet.writeUInt16BE(sequence & 0xffff, 2);
-  packet.writeUInt32BE((sequence * 960) >>> 0, 4);
-  packet.writeUInt32BE(ssrc, 8);
+  const header = { payloadType: 111, ssrc, sequence, timestamp: sequence * 960, first: WITH_EXTENSION };
+  const packet = writeRtpHeader(Buffer.alloc(60), header);
   packet.set([0xbe, 0xde, 0x00, 0x01, (10 << 4) | 0, 0x80 | -volumeDbov, 0, 0], 12);
   return packet;
 }

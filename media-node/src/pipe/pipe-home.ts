@@ -4,6 +4,8 @@ import type { MediaConsumer, PipePort, RoomRouter } from '../engine/engine.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RouterLease } from '../room/room-routers.ts';
 import type { TrackHold } from '../room/track-demand.ts';
+import { HOME_ENDS } from './pipe-ends.ts';
+import type { PipeHomeCloseReason } from './pipe-ends.ts';
 import type { PipeApproach, PipeAsker, PipedTrack, PipeKey } from './home-side.ts';
 import { staysOnMachine } from './machine.ts';
 import type { Machine } from './machine.ts';
@@ -155,15 +157,15 @@ export class PipeHome {
     return (await this.#port.traffic()).sentBytes;
   }
 
-  /** @param reason - the asking side is told when it did not ask for it */
-  close(reason: 'asked' | 'replaced' | 'asker_gone' | 'port_closed' | 'failed'): void {
+  /** Closes the pipe. What follows stands in {@link HOME_ENDS}. */
+  close(reason: PipeHomeCloseReason): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#port?.close();
     this.#sent.clear();
     this.#lease.release();
     this.#metrics.pipes.dec({ side: 'home' });
-    if (reason === 'port_closed') this.asker.closed(this.key);
+    if (HOME_ENDS[reason].tellsAsker) this.asker.closed(this.key);
     this.#onClosed();
   }
 

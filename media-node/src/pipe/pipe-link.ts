@@ -6,10 +6,10 @@ import type { RouterLease } from '../room/room-routers.ts';
 import type { Timers } from '../room/timers.ts';
 import type { HolderKind, TrackHold } from '../room/track-demand.ts';
 import type { HomeSide, ProducerState } from './home-side.ts';
+import { ASKING_ENDS } from './pipe-ends.ts';
+import type { PipeCloseReason } from './pipe-ends.ts';
 import { PulledTrack } from './pulled-track.ts';
 import { SilenceWatch } from './silence-watch.ts';
-
-export type PipeCloseReason = 'unused' | 'home_closed' | 'link_broken' | 'port_closed' | 'node_stopping';
 
 export interface PipeLinkOptions {
   readonly home: HomeSide;
@@ -20,7 +20,7 @@ export interface PipeLinkOptions {
   readonly lease: RouterLease;
   readonly reach: 'loopback' | 'announced';
   readonly srtp: boolean;
-  /** Of a pipe to another node: the addresses of this end and of the other. */
+  /** The addresses of this end and of the other; only of a pipe to another node. */
   readonly ownAddress?: string | undefined;
   readonly toAddress?: string | undefined;
   /** The machine that this node is on. */
@@ -30,7 +30,7 @@ export interface PipeLinkOptions {
   readonly lingerMs: number;
   readonly onFault: (where: string, thrown: unknown) => void;
   readonly onClosed: (reason: PipeCloseReason) => void;
-  /** Told once when nothing comes through it of what its home sends (SPEC PI14). */
+  /** Told once when the home sends and nothing arrives (SPEC PI14). */
   readonly onSilent: () => void;
 }
 
@@ -120,7 +120,7 @@ export class PipeLink {
     this.#superseded.get(trackId)?.producerChanged(state);
   }
 
-  /** Tracks of a home should come another way: they go on here until all who hold them have let go. */
+  /** Tracks of a home should come another way: they flow on here until every holder has released them. */
   supersede(homeNodeId: MediaNodeId): void {
     for (const [trackId, track] of [...this.#tracks]) {
       if (track.homeNodeId !== homeNodeId) continue;
@@ -140,7 +140,7 @@ export class PipeLink {
     return this.#options.home.sentBytes();
   }
 
-  /** Closes the pipe; consumers of what came through it end. The home is told unless it told us. */
+  /** Closes the pipe; consumers of tracks that came through it end. What follows stands in {@link ASKING_ENDS}. */
   close(reason: PipeCloseReason): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -149,7 +149,7 @@ export class PipeLink {
     this.#port.close();
     this.#options.lease.release();
     this.#options.metrics.pipes.dec({ side: 'asking' });
-    if (reason !== 'home_closed' && reason !== 'link_broken') {
+    if (ASKING_ENDS[reason].tellsHome) {
       this.#options.home.close().catch(
         entry('background', (error: unknown) => {
           this.#options.onFault('pipe.close', error);
@@ -174,7 +174,7 @@ export class PipeLink {
     });
   }
 
-  /** Somebody asks for the track this way again while others still hold it. */
+  /** A router asks for the track this way again while others still hold it. */
   #takeBack(trackId: TrackId): PulledTrack | undefined {
     const track = this.#superseded.get(trackId);
     if (track === undefined) return undefined;

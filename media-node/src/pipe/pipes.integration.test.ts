@@ -80,7 +80,7 @@ describe('a pipe between two nodes', () => {
 
   test('[PI14] a home says how much it has sent into a pipe, and nothing of one that there is not', async () => {
     await TestPeer.admit(store, away, awayEdge, roomId, [microphone]);
-    const [link] = (await away.node.rooms.room(roomId)?.pipes.open()) ?? [];
+    const [link] = (await away.node.rooms.room(roomId)?.pipes.opened()) ?? [];
     // The publisher of a test sends no media.
     expect(await link?.sentBytes()).toBe(0);
     link?.close('unused');
@@ -239,7 +239,7 @@ describe('a pipe between hosts', () => {
     const publisher = await TestPeer.admit(store, home, homeEdge, roomId);
     const camera = await publisher.publish('camera');
     await TestPeer.admit(store, away, awayEdge, roomId, [camera]);
-    const [link] = (await away.node.rooms.room(roomId)?.pipes.open()) ?? [];
+    const [link] = (await away.node.rooms.room(roomId)?.pipes.opened()) ?? [];
     expect(link?.port.end.srtpParameters?.cryptoSuite).toBe(isEncrypted ? 'AEAD_AES_256_GCM' : undefined);
   });
 });
@@ -296,7 +296,7 @@ describe('a pipe between two workers of a node', () => {
     expect(await metricBy(node.node.metrics, 'plenary_media_pipes', 'side')).toEqual({ asking: 1, home: 1 });
     expect(await metricSum(node.node.metrics, 'plenary_media_routers')).toBe(2);
     expect(await metricSum(node.node.metrics, 'plenary_media_node_links')).toBe(0);
-    const [link] = (await node.node.rooms.room(roomId)?.pipes.open()) ?? [];
+    const [link] = (await node.node.rooms.room(roomId)?.pipes.opened()) ?? [];
     expect(link?.port.end).toMatchObject({ address: '127.0.0.1' });
     expect(link?.port.end.srtpParameters).toBeUndefined();
     await edge.call('track.pause', { ...publisher.placed, trackId: camera.trackId, paused: true });

@@ -72,7 +72,10 @@ export class Outbox {
       this.#metrics.errors.inc({ where: 'outbox', code: error.code });
       if (error.code === 'store_unavailable' && !this.#closed) this.#wait(change);
       else
-        this.#logger.warn({ err: error, change: change.key, roomId: change.roomId }, 'a change was given up');
+        this.#logger.warn(
+          { err: error, change: change.key, roomId: change.roomId },
+          'change of a room not written to the store; given up',
+        );
     }
   }
 

@@ -36,7 +36,7 @@ export class PeerBudgets {
     metrics.limited.inc({ scope: 'peer', resource: 'mediasoup' });
     this.#lines.say('mediasoup', (unsaid) => {
       const line = { scope: 'peer', resource: 'mediasoup', roomId, peerId, unsaid };
-      logger.warn(line, 'a request was refused: its budget is spent');
+      logger.warn(line, 'request refused: its budget is spent');
     });
     throw new PlenaryError('rate_limited', 'Too many changes of media.');
   }

@@ -2,6 +2,7 @@ import {
   CONTROL_TIMEOUT_MS,
   PlenaryError,
   REPUBLISH_INTERVAL_MS,
+  atMost,
   clusterCapabilities,
   forgetOldest,
   toPlenaryError,
@@ -26,7 +27,6 @@ import type {
 import type { ClientTransport, RoomRouter } from '../engine/engine.ts';
 import type { HomeTrack } from './home-track.ts';
 import { IceWatch } from './ice-watch.ts';
-import { inTime } from './in-time.ts';
 import { withoutResends } from './no-resends.ts';
 import type { Asker } from './no-resends.ts';
 import type { ReceiverBytes } from './resend-watch.ts';
@@ -249,7 +249,7 @@ export class Peer {
 
   async #trafficOf(transport: ClientTransport | undefined): Promise<MediaTraffic | undefined> {
     const counting = transport?.traffic().catch(() => undefined);
-    return counting === undefined ? undefined : inTime(this.#ports.timers, COUNT_WITHIN_MS, counting);
+    return counting === undefined ? undefined : atMost(this.#ports.timers, COUNT_WITHIN_MS, counting);
   }
 
   /** @throws PlenaryError as {@link Publications.publish} */

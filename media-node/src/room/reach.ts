@@ -18,8 +18,8 @@ const MAX_NETWORKS = 64;
 export interface ReachPorts {
   readonly clock: Pick<Clock, 'monotonicMs'>;
   readonly timers: Timers;
-  /** Told when {@link Reach.isUnreached} or {@link Reach.isSurelyUnreached} changes. */
-  readonly changed: (people: number) => void;
+  /** Told when one of the two verdicts changes, with how many people found no path. */
+  readonly changed: (people: number, verdict: Pick<Reach, 'isUnreached' | 'isSurelyUnreached'>) => void;
 }
 
 /** One placement of a peer here, and the network that its client came from, as far as the edge says. */
@@ -133,6 +133,6 @@ export class Reach {
     if (this.#isUnreached === isUnreached && this.#isSure === isSure) return;
     this.#isUnreached = isUnreached;
     this.#isSure = isSure;
-    this.#ports.changed(this.#misses.size);
+    this.#ports.changed(this.#misses.size, this);
   }
 }

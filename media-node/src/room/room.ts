@@ -13,6 +13,7 @@ import type {
 import { selectWorker } from '../engine/select-worker.ts';
 import { PipeHomes } from '../pipe/pipe-homes.ts';
 import { PipeLinks } from '../pipe/pipe-links.ts';
+import { TrackRoutes } from '../pipe/track-routes.ts';
 import type { HomeTrack } from './home-track.ts';
 import { Peer } from './peer.ts';
 import type { PeerCloseReason } from './peer.ts';
@@ -38,6 +39,7 @@ export interface RoomPorts {
 export class Room {
   readonly id: RoomId;
   readonly pipes: PipeLinks;
+  readonly routes: TrackRoutes;
   readonly pipeHomes: PipeHomes;
   readonly #context: RoomContext;
   readonly #ports: RoomPorts;
@@ -72,14 +74,12 @@ export class Room {
       context.mediaNodeId,
       context.metrics,
       (routerId) => this.#routers.acquireExisting(routerId),
-      (router, track, onSuperseded) => this.pipes.holdForPipe(router, track, onSuperseded),
+      (router, track, onSuperseded) => this.routes.holdForPipe(router, track, onSuperseded),
       context.origin.machine,
     );
     this.pipes = new PipeLinks({
       roomId: id,
-      ownNodeId: context.mediaNodeId,
       datacenter: context.datacenter,
-      gateways: context.store.gateways,
       origin: context.origin,
       nodes: context.nodes,
       metrics: context.metrics,
@@ -87,6 +87,19 @@ export class Room {
       lines: context.lines,
       timers: context.timers,
       lingerMs: context.pipeLingerMs,
+      localHomeSide: (key, asker) => this.pipeHomes.localSide(key, asker),
+      acquireRouter: (workerIndex) => this.#routers.acquire(workerIndex),
+      onFault: this.#onFault,
+    });
+    this.routes = new TrackRoutes({
+      roomId: id,
+      ownNodeId: context.mediaNodeId,
+      datacenter: context.datacenter,
+      gateways: context.store.gateways,
+      nodes: context.nodes,
+      links: this.pipes,
+      logger: context.logger,
+      timers: context.timers,
       gatewayPatienceMs: context.gatewayPatienceMs,
       holdHome: (trackId, holder) => {
         const track = this.#tracks.get(trackId);
@@ -94,8 +107,6 @@ export class Room {
         return track.hold(holder);
       },
       homeRouterOf: (trackId) => this.#tracks.get(trackId)?.routerId,
-      localHomeSide: (key, asker) => this.pipeHomes.localSide(key, asker),
-      acquireRouter: (workerIndex) => this.#routers.acquire(workerIndex),
       onFault: this.#onFault,
     });
   }
@@ -216,13 +227,13 @@ export class Room {
 
   /** The node is going: whoever gets tracks of other nodes through it is to take another way. */
   leave(): void {
-    this.pipes.leave();
+    this.routes.leave();
     this.pipeHomes.askToMove();
   }
 
   /** The node stays after all. */
   stay(): void {
-    this.pipes.stay();
+    this.routes.stay();
     for (const peer of this.#peers.values()) peer.mayStay();
   }
 
@@ -259,7 +270,7 @@ export class Room {
           this.#ports.spend(peer.placed, calls);
         },
         acquireRouter: (workerIndex) => this.#routers.acquire(workerIndex),
-        reach: (router, track, onSuperseded) => this.pipes.hold(router, track, onSuperseded),
+        reach: (router, track, onSuperseded) => this.routes.hold(router, track, onSuperseded),
         publications: {
           homeNodeId: mediaNodeId,
           store,

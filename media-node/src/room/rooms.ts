@@ -141,7 +141,7 @@ export class Rooms {
 
   /** A gateway asks this node to get tracks of a home another way. */
   pipeMoved(key: PipeKey, homeNodeId: MediaNodeId): void {
-    this.#rooms.get(key.roomId)?.pipes.movedByGateway(key, homeNodeId);
+    this.#rooms.get(key.roomId)?.routes.movedByGateway(key, homeNodeId);
   }
 
   /** A home node closed its side of a pipe. */
@@ -269,7 +269,7 @@ export class Rooms {
   #orphaned(peer: Peer): void {
     const { roomId, peerId, epoch } = peer.placed;
     const { outbox, store, logger, orphanGraceMs, anyEdge } = this.#context;
-    logger.warn({ roomId, peerId, orphanGraceMs }, 'no edge took the peer up again');
+    logger.warn({ roomId, peerId, orphanGraceMs }, 'no edge resumed the peer within its grace; closing it');
     this.#close(peer, 'orphaned');
     const heldBy = EDGE_ID.parse(peer.lastEdge.id);
     outbox.submit({

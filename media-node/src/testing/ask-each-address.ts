@@ -15,10 +15,13 @@ const paired = pairAddresses(told, ['0.0.0.0']);
 const ports = planPorts({ firstPort: 20_000, lastPort: 20_019 }, 1);
 if ('faults' in paired || 'fault' in ports) throw new Error('not a set-up');
 const workerBin = process.env['MEDIASOUP_WORKER_BIN'];
-const pool = new WorkerPool(
-  { metrics: createMetrics(false), logger: silentLogger(), addresses: paired.addresses, ports, workerBin },
-  () => undefined,
-);
+const pool = new WorkerPool({
+  metrics: createMetrics(false),
+  logger: silentLogger(),
+  addresses: paired.addresses,
+  ports,
+  workerBin,
+});
 await pool.start();
 const router = await pool.worker(0)?.createRouter();
 const offer = (await router?.createClientTransport(() => undefined))?.offer();

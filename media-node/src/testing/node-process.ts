@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { writingTo } from '@plenary/cluster/testing/full-outputs';
-import { waitFor } from '@plenary/cluster/testing/wait-for';
+import { waitForLog } from '@plenary/cluster/testing/wait-for';
 import { TEST_SECRET, testConfig } from './test-node.ts';
 import type { TestConfig } from './test-node.ts';
 
@@ -70,10 +70,7 @@ export function startNodeProcess(
 
 /** Waits until a node has logged a text. @returns all that it logged */
 export async function loggedBy({ config, output }: NodeProcess, text: string): Promise<string> {
-  return waitFor(
-    `${config.mediaNodeId} to log ${JSON.stringify(text)}`,
-    () => output.text.includes(text) && output.text,
-  );
+  return waitForLog(config.mediaNodeId, () => output.text, text);
 }
 
 /** What a node answers to `/ready`, or `undefined` while it does not. */

@@ -1,3 +1,5 @@
+import { WITH_EXTENSION, writeRtpHeader } from '@plenary/cluster/testing/rtp-header';
+import type { RtpHeader } from '@plenary/cluster/testing/rtp-header';
 import type { RandomSource } from '@plenary/cluster/testing/seeded-random';
 
 /** A stream as its sender agreed on it. */
@@ -19,29 +21,14 @@ export function longForm(
   const used = Buffer.concat(
     elements.map(([id, value]) => Buffer.concat([Buffer.from([id, value.length]), value])),
   );
-  return rtp({ payloadType, ssrc, sequence, timestamp: sequence * 900, first: 0x90, marker: 0x80 }, [
-    extension(0x1000, used, Math.ceil(used.length / 4)),
-    payload,
-  ]);
+  return rtp(
+    { payloadType, ssrc, sequence, timestamp: sequence * 900, first: WITH_EXTENSION, isMarked: true },
+    [extension(0x1000, used, Math.ceil(used.length / 4)), payload],
+  );
 }
 
-interface Header {
-  readonly payloadType: number;
-  readonly ssrc: number;
-  readonly sequence: number;
-  readonly timestamp: number;
-  readonly first: number;
-  readonly marker: number;
-}
-
-function rtp(header: Header, rest: readonly Uint8Array[]): Buffer {
-  const fixed = Buffer.alloc(12);
-  fixed[0] = header.first;
-  fixed[1] = header.marker | header.payloadType;
-  fixed.writeUInt16BE(header.sequence & 0xffff, 2);
-  fixed.writeUInt32BE(header.timestamp >>> 0, 4);
-  fixed.writeUInt32BE(header.ssrc, 8);
-  return Buffer.concat([fixed, ...rest]);
+function rtp(header: RtpHeader, rest: readonly Uint8Array[]): Buffer {
+  return Buffer.concat([writeRtpHeader(Buffer.alloc(12), header), ...rest]);
 }
 
 function extension(profile: number, used: Buffer, words: number): Buffer {
@@ -78,7 +65,7 @@ export class OddPackets {
         sequence,
         timestamp: this.#timestamp,
         first: 0x80 | (isPadded ? 0x20 : 0) | (hasExtension ? 0x10 : 0) | sources,
-        marker: this.#pick([0, 0x80]),
+        isMarked: this.#pick([false, true]),
       },
       [
         Buffer.alloc(4 * sources),

@@ -1,3 +1,4 @@
+import { writeRtpHeader } from '@plenary/cluster/testing/rtp-header';
 import { ROUTER_RTP_CAPABILITIES } from '@plenary/cluster/protocol';
 import type { DtlsParameters, MediaRequest, RtpParameters } from '@plenary/cluster';
 
@@ -55,12 +56,8 @@ export function mediaRequest(publish = true): MediaRequest {
 
 /** A VP8 key frame of one packet, 500 bytes. */
 export function vp8Packet(ssrc: number, sequence: number): Buffer {
-  const packet = Buffer.alloc(500);
-  packet[0] = 0x80;
-  packet[1] = 0x80 | 96;
-  packet.writeUInt16BE(sequence & 0xffff, 2);
-  packet.writeUInt32BE((sequence * 900) >>> 0, 4);
-  packet.writeUInt32BE(ssrc, 8);
+  const header = { payloadType: 96, ssrc, sequence, timestamp: sequence * 900, isMarked: true };
+  const packet = writeRtpHeader(Buffer.alloc(500), header);
   packet[12] = 0x10;
   packet[13] = 0x00;
   packet.set([0x9d, 0x01, 0x2a, 0x40, 0x01, 0xf0, 0x00], 16);

@@ -1,7 +1,9 @@
+import { withDeadline } from '@plenary/cluster/deadline';
 import { PlenaryError } from '@plenary/cluster/errors';
 import { HTTP_URL, TOKEN_TEXT } from '@plenary/cluster/protocol';
 import { z } from 'zod';
 import type { MeetingOptions, TokenGrant } from './meeting-types.ts';
+import { pageTimers } from './page-timers.ts';
 
 /** For so long an application may think about a person, in milliseconds. */
 export const TOKEN_WITHIN_MS = 15_000;
@@ -27,14 +29,10 @@ export async function askApplication(
   getToken: GetToken,
   request: { readonly fresh: boolean },
 ): Promise<TokenGrant> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const tooLate = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(new PlenaryError('token_unavailable', 'getToken did not answer in time.'));
-    }, TOKEN_WITHIN_MS);
-  });
   try {
-    const given: unknown = await Promise.race([called(getToken, request), tooLate]);
+    const given = await withDeadline(pageTimers, TOKEN_WITHIN_MS, called(getToken, request), () => {
+      throw new PlenaryError('token_unavailable', 'getToken did not answer in time.');
+    });
     const grant = GRANT.safeParse(given);
     if (grant.success) return grant.data;
     // What it gave may be a token in part, which no log shall have.
@@ -42,8 +40,6 @@ export async function askApplication(
   } catch (thrown) {
     if (thrown instanceof PlenaryError) throw thrown;
     throw new PlenaryError('token_unavailable', 'getToken failed.', { cause: thrown });
-  } finally {
-    clearTimeout(timer);
   }
 }
 

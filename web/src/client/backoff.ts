@@ -13,7 +13,8 @@ export const RETRY_BACKOFF: BackoffBounds = { baseMs: 500, capMs: 8_000 };
 
 /**
  * How long to wait before an attempt: anything between nothing and a bound that doubles ("full jitter"), so that
- * clients that failed together do not come back together.
+ * clients that failed together do not come back together. By hand: `p-retry` repeats one function until it succeeds, while each of our
+ * loops asks before an attempt whether the meeting still wants it, and is woken by what changes.
  *
  * @param attempt - 0 for the first
  * @param random - a number in [0, 1)

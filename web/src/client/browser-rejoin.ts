@@ -1,8 +1,10 @@
+import { withDeadline } from '@plenary/cluster/deadline';
 import { TOKEN_TEXT } from '@plenary/cluster/protocol';
 import type { ClientLog } from './counters.ts';
 import type { RejoinKeeper } from './rejoin.ts';
 import { newRequestId } from './request-edge.ts';
 import { restoreSessionKey } from './session-key.ts';
+import { pageTimers } from './page-timers.ts';
 
 const DATABASE = 'plenary';
 const OBJECTS = 'rejoin';
@@ -105,15 +107,9 @@ async function inStore<Result>(
   mode: IDBTransactionMode,
   work: (objects: IDBObjectStore) => IDBRequest<Result>,
 ): Promise<Result> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const tooLate = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('IndexedDB does not answer')), ANSWER_WITHIN_MS);
+  return withDeadline(pageTimers, ANSWER_WITHIN_MS, carryOut(mode, work), () => {
+    throw new Error('IndexedDB does not answer');
   });
-  try {
-    return await Promise.race([carryOut(mode, work), tooLate]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 async function carryOut<Result>(

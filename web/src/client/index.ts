@@ -18,7 +18,7 @@ export type { MediaFlow } from './media-silence.ts';
 export { Meeting, createMeeting } from './meeting.ts';
 export type { OutgoingChat } from './outbox.ts';
 export type { WantedVideo } from './plan-subscriptions.ts';
-export type { LocalTrack, TakenReason } from './publisher.ts';
+export type { LocalTrack, TakenReason } from './publication.ts';
 export type { ProbePort } from './probe-port.ts';
 export type { RejoinKeeper, RejoinTicket } from './rejoin.ts';
 export { browserRejoinKeeper } from './browser-rejoin.ts';
@@ -28,4 +28,4 @@ export type { SignallingConnection, SignallingHandlers, SignallingPort } from '.
 export { createSocketSignalling, socketSignalling, type SocketOrigin } from './socket-signalling.ts';
 export type { MeetingStats, ReceivedTrackStats, SentTrackStats } from './stats.ts';
 export { Store, type ReadableStore } from './store.ts';
-export type { RemoteTrack } from './subscriptions.ts';
+export type { RemoteTrack } from './remote-tracks.ts';

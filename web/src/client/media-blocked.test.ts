@@ -1,7 +1,7 @@
-import { Device, testFakeParameters } from 'mediasoup-client';
-import { FakeHandler } from 'mediasoup-client/handlers/FakeHandler';
+import type { FakeHandler } from 'mediasoup-client/handlers/FakeHandler';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { FIRST_EPOCH } from './testing/fixtures.ts';
+import { heldDevice } from './testing/held-device.ts';
 import { meet } from './testing/meet.ts';
 import { ScriptedEdge } from './testing/scripted-edge.ts';
 
@@ -15,16 +15,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** A browser whose transports connect when the test says so. */
-function device(): Promise<Device> {
-  const real = FakeHandler.createFactory(testFakeParameters);
-  const factory: typeof real.factory = (options) => {
-    const handler = real.factory(options);
-    if (handler instanceof FakeHandler) handlers.push(handler);
-    return handler;
-  };
-  return Device.factory({ handlerFactory: { ...real, factory } });
-}
+const device = () => heldDevice(handlers);
 
 async function joined() {
   const edge = new ScriptedEdge();

@@ -1,4 +1,6 @@
 import { PlenaryError, toPlenaryError } from '@plenary/cluster/errors';
+import { atMost } from '@plenary/cluster/deadline';
+import { Replaceable } from '@plenary/cluster/make-before-break';
 import type { Epoch, MediaOffer } from '@plenary/cluster/protocol';
 import { RETRY_BACKOFF, fullJitterMs } from './backoff.ts';
 import type { ClientLog, Counters } from './counters.ts';
@@ -6,6 +8,7 @@ import type { JoinClock } from './join-timings.ts';
 import { MediaSession } from './media-session.ts';
 import type { MediaState } from './meeting-types.ts';
 import { toPageError } from './page-error.ts';
+import { pageTimers } from './page-timers.ts';
 import type { RequestEdge } from './request-edge.ts';
 import { mediaRequest, warmUp, type CreateDevice, type WarmMedia } from './warm-up.ts';
 
@@ -39,11 +42,32 @@ export interface MediaKeeperEnvironment {
   readonly log: ClientLog;
 }
 
+/** A media session, and the offer that it was opened with. */
+interface OpenMedia {
+  readonly media: MediaSession;
+  readonly offer: MediaOffer;
+}
+
 /** Keeps media open over the lives of media nodes: what is lost is opened anew, elsewhere. */
 export class MediaKeeper {
   readonly #environment: MediaKeeperEnvironment;
   #warm: Promise<WarmMedia> | undefined;
-  #media: MediaSession | undefined;
+  /** The media session in use. One that is being left ends when everything goes by the newer one. */
+  readonly #sessions = new Replaceable<OpenMedia>({
+    open: (attempt, beside) => {
+      if (beside === undefined) this.#reopen(attempt);
+      else this.#openBeside(attempt, beside.media);
+    },
+    watch: (attempt, next) => {
+      void this.#moveTo(attempt, next);
+    },
+    promote: (opened, replaces) => {
+      if (replaces === undefined) this.#attach(opened);
+    },
+    close: ({ media }) => media.close(),
+    // Whether it is opened anew depends on the edge.
+    missing: () => undefined,
+  });
   #isLost = false;
   /** It was lost because no path leads to its node. */
   #isUnreachable = false;
@@ -53,12 +77,8 @@ export class MediaKeeper {
   #pathSoughtSinceMs: number | undefined;
   /** No path stood within its time, or ICE gave up, and none has since. */
   #seemsBlocked = false;
-  #reopening: Promise<void> | undefined;
-  #moving: Promise<void> | undefined;
-  /** Opened beside the media in use, and not in use yet. */
-  #next: MediaSession | undefined;
-  /** Of before a move that is under way: goes on until everything goes by the newer one. */
-  #leaving: MediaSession | undefined;
+  /** It is being connected beside the one in use. */
+  #connecting: MediaSession | undefined;
   /** An offer that could not be connected to; the next one is to be another. */
   #unusable: Epoch | undefined;
   /** The edge is to be told that the client is on this media altogether. */
@@ -69,11 +89,11 @@ export class MediaKeeper {
   }
 
   get media(): MediaSession | undefined {
-    return this.#media;
+    return this.#sessions.newest?.media;
   }
 
   get state(): MediaState {
-    const ofMedia = this.#media?.state ?? 'none';
+    const ofMedia = this.media?.state ?? 'none';
     // Media that is opened anew is as lost as before until a path stands.
     const isLost = this.#isLost || (this.#hasConnected && ofMedia === 'connecting');
     const state = isLost ? 'reconnecting' : ofMedia;
@@ -95,13 +115,7 @@ export class MediaKeeper {
   open(warm: WarmMedia, offer: MediaOffer): void {
     this.#closeAll();
     const media = this.#session(warm, offer);
-    // Where the browser throws instead, what was lost still is.
-    this.#isLost = false;
-    this.#isUnreachable = false;
-    this.#media = media;
-    this.#environment.attached(media, offer);
-    this.#environment.stateChanged(this.state);
-    if (!this.#hasConnected) this.#watchFirstPath(media);
+    this.#sessions.dispatch({ type: 'given', item: { media, offer } });
   }
 
   /**
@@ -109,37 +123,29 @@ export class MediaKeeper {
    * then. Told more than once, it does so once; what fails leaves everything as it is, since the edge says it again.
    */
   move(epoch: Epoch): void {
-    const from = this.#media;
-    if (from?.epoch !== epoch || this.#moving !== undefined) return;
-    this.#moving = this.#moveFrom(from)
-      .catch((thrown: unknown) => {
-        this.#environment.log.warn('media could not be moved', toPlenaryError(thrown).message);
-      })
-      .finally(() => {
-        this.#moving = undefined;
-      });
+    if (this.media?.epoch === epoch) this.#sessions.dispatch({ type: 'begin' });
   }
 
   /** The edge says that media of an epoch is gone. */
   lostAt(epoch: Epoch): void {
-    if (epoch === this.#next?.epoch) this.#next.close();
+    if (epoch === this.#connecting?.epoch) this.#connecting.close();
     // The media that is being left may end before everything goes by the other one; what is missing is on its way.
-    else if (epoch !== this.#leaving?.epoch && epoch >= (this.#media?.epoch ?? 0)) this.lost();
+    else if (epoch >= (this.media?.epoch ?? 0)) this.lost();
   }
 
   /** Media is gone: opens it anew. Told more than once, it does so once. */
   lost(): void {
-    if (this.#isLost || this.#media === undefined) return;
+    if (this.#isLost || this.media === undefined) return;
     this.#isLost = true;
     this.#closeAll();
     this.#environment.detached();
     this.#environment.stateChanged(this.state);
-    this.#reopen();
+    this.#sessions.dispatch({ type: 'begin' });
   }
 
   /** The media node cannot be reached from here: opens media anew, on another one if there is any. */
   unreachable(): void {
-    if (this.#media === undefined) return;
+    if (this.media === undefined) return;
     this.#isUnreachable = true;
     this.#seemsBlocked = !this.#hasConnected;
     this.lost();
@@ -147,7 +153,7 @@ export class MediaKeeper {
 
   /** An edge listens again. */
   resumed(mediaAlive: boolean): void {
-    if (this.#isLost) this.#reopen();
+    if (this.#isLost) this.#sessions.dispatch({ type: 'begin' });
     else if (!mediaAlive) this.lost();
     this.#tellMoved();
   }
@@ -164,10 +170,9 @@ export class MediaKeeper {
   }
 
   #closeAll(): void {
-    for (const media of [this.#media, this.#next, this.#leaving]) media?.close();
-    this.#media = undefined;
-    this.#next = undefined;
-    this.#leaving = undefined;
+    this.#sessions.dispatch({ type: 'closed' });
+    this.#connecting?.close();
+    this.#connecting = undefined;
     this.#unusable = undefined;
     this.#toTell = undefined;
   }
@@ -182,16 +187,16 @@ export class MediaKeeper {
       restartIce: async (transportId) =>
         (await request('transport.restartIce', { transportId, epoch })).iceParameters,
       stateChanged: () => {
-        if (this.#media !== media) return;
+        if (this.media !== media) return;
         if (media.state === 'connected') this.#noteConnected();
         this.#environment.stateChanged(this.state);
       },
       failed: () => {
-        if (this.#media === media) this.unreachable();
+        if (this.media === media) this.unreachable();
       },
       spoilt: () => {
         log.warn('the browser refused what was to be received; media is opened anew');
-        if (this.#media === media) this.lost();
+        if (this.media === media) this.lost();
         else media.close();
       },
       clock,
@@ -199,6 +204,16 @@ export class MediaKeeper {
       log,
     });
     return media;
+  }
+
+  /** The transports of the first one, or of what is opened after a loss. */
+  #attach({ media, offer }: OpenMedia): void {
+    // Where the browser throws instead, what was lost still is.
+    this.#isLost = false;
+    this.#isUnreachable = false;
+    this.#environment.attached(media, offer);
+    this.#environment.stateChanged(this.state);
+    if (!this.#hasConnected) this.#watchFirstPath(media);
   }
 
   #noteConnected(): void {
@@ -214,7 +229,7 @@ export class MediaKeeper {
     const waitedMs = performance.now() - this.#pathSoughtSinceMs;
     media.whenConnected(Math.max(LEAST_WAIT_MS, CONNECT_WITHIN_MS - waitedMs)).then(
       (isConnected) => {
-        if (this.#media !== media || this.#hasConnected) return;
+        if (this.media !== media || this.#hasConnected) return;
         if (isConnected) this.#noteConnected();
         else this.#seemsBlocked = true;
         this.#environment.stateChanged(this.state);
@@ -225,37 +240,55 @@ export class MediaKeeper {
     );
   }
 
-  async #moveFrom(from: MediaSession): Promise<void> {
-    const { request, publish, counters, moved, settled, stateChanged } = this.#environment;
+  /** Opens media elsewhere. Handles its own errors. */
+  #openBeside(attempt: number, from: MediaSession): void {
+    this.#connectBeside(attempt, from).then(
+      (opened) => {
+        if (opened === undefined) this.#sessions.dispatch({ type: 'failed', attempt });
+        else this.#sessions.dispatch({ type: 'opened', attempt, item: opened });
+      },
+      (thrown: unknown) => {
+        this.#environment.log.warn('media could not be moved', toPlenaryError(thrown).message);
+        this.#sessions.dispatch({ type: 'failed', attempt });
+      },
+    );
+  }
+
+  /** @returns `undefined` when that is of no use any more */
+  async #connectBeside(attempt: number, { epoch }: MediaSession): Promise<OpenMedia | undefined> {
     const warm = await this.warm();
-    const offer = await request('media.open', {
-      ...mediaRequest(warm, publish),
-      moveFrom: from.epoch,
+    const offer = await this.#environment.request('media.open', {
+      ...mediaRequest(warm, this.#environment.publish),
+      moveFrom: epoch,
       ...(this.#unusable === undefined ? {} : { insteadOf: this.#unusable }),
     });
-    if (this.#media !== from) return;
-    const next = this.#session(warm, offer);
-    this.#next = next;
-    const isConnected = await next.whenConnected(CONNECT_WITHIN_MS);
-    if (this.#next !== next) return;
-    this.#next = undefined;
-    if (!isConnected) {
-      next.close();
-      this.#unusable = offer.epoch;
-      throw new PlenaryError('media_unavailable', `${offer.mediaNodeId} cannot be reached.`);
+    if (!this.#sessions.awaits(attempt)) return undefined;
+    const media = this.#session(warm, offer);
+    this.#connecting = media;
+    const isConnected = await media.whenConnected(CONNECT_WITHIN_MS);
+    if (this.#connecting !== media) return undefined;
+    this.#connecting = undefined;
+    this.#unusable = isConnected ? undefined : offer.epoch;
+    if (isConnected) return { media, offer };
+    media.close();
+    throw new PlenaryError('media_unavailable', `${offer.mediaNodeId} cannot be reached.`);
+  }
+
+  /** Has everything go by the newer media, and ends the older one. Handles its own errors. */
+  async #moveTo(attempt: number, { media, offer }: OpenMedia): Promise<void> {
+    const { moved, settled, stateChanged, counters, log } = this.#environment;
+    try {
+      await atMost(pageTimers, MOVE_WITHIN_MS, moved(media, offer));
+    } catch (thrown) {
+      log.warn('not everything could be moved', toPlenaryError(thrown).message);
     }
-    this.#unusable = undefined;
-    this.#leaving = from;
-    this.#media = next;
-    await atMost(MOVE_WITHIN_MS, moved(next, offer));
     // Lost meanwhile: then media is opened anew, and nothing of this is left.
-    if (this.#leaving !== from) return;
-    this.#leaving = undefined;
-    from.close();
+    if (this.media !== media) return;
+    this.#sessions.dispatch({ type: 'carries', attempt });
     settled();
     stateChanged(this.state);
     counters.moved += 1;
-    this.#toTell = next.epoch;
+    this.#toTell = media.epoch;
     this.#tellMoved();
   }
 
@@ -273,48 +306,40 @@ export class MediaKeeper {
     );
   }
 
-  #reopen(): void {
-    this.#reopening ??= this.#openAnew()
-      .catch((thrown: unknown) => {
-        const error = toPageError(thrown);
-        this.#environment.log.warn('media could not be opened again', error.message);
-        this.#environment.refused(error);
-      })
-      .finally(() => {
-        this.#reopening = undefined;
-      });
+  /** Opens media after a loss. Handles its own errors. */
+  #reopen(attempt: number): void {
+    this.#openAnew(attempt).catch((thrown: unknown) => {
+      const error = toPageError(thrown);
+      this.#environment.log.warn('media could not be opened again', error.message);
+      this.#sessions.dispatch({ type: 'failed', attempt });
+      this.#environment.refused(error);
+    });
   }
 
   /** Tries until media stands, or until no edge listens; {@link resumed} then begins it again. */
-  async #openAnew(): Promise<void> {
+  async #openAnew(attempt: number): Promise<void> {
     const { request, publish, isConnected, counters, log } = this.#environment;
-    for (let attempt = 0; this.#isLost && isConnected(); attempt += 1) {
+    for (let tries = 0; this.#sessions.awaits(attempt) && isConnected(); tries += 1) {
       try {
         const warm = await this.warm();
         const offer = await request('media.open', {
           ...mediaRequest(warm, publish),
           ...(this.#isUnreachable ? { isUnreachable: true } : {}),
         });
-        if (!this.#isLost) return;
-        this.open(warm, offer);
+        if (!this.#sessions.awaits(attempt)) return;
+        const media = this.#session(warm, offer);
+        this.#sessions.dispatch({ type: 'opened', attempt, item: { media, offer } });
         counters.mediaReopened += 1;
       } catch (thrown) {
         // What the browser throws may pass, as when it has too many connections yet; in a meeting one waits for it.
         if (!(thrown instanceof PlenaryError))
           log.warn('the browser did not open media; it is asked again', thrown);
         else if (!thrown.retryable) throw thrown;
-        const delayMs = 100 + fullJitterMs(attempt, RETRY_BACKOFF, Math.random());
+        const delayMs = 100 + fullJitterMs(tries, RETRY_BACKOFF, Math.random());
         await new Promise((resolve) => setTimeout(resolve, delayMs));
       }
     }
+    // Where it stands by now, nobody waits for this.
+    this.#sessions.dispatch({ type: 'failed', attempt });
   }
-}
-
-async function atMost(withinMs: number, work: Promise<void>): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const enough = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, withinMs);
-  });
-  await Promise.race([work, enough]);
-  clearTimeout(timer);
 }

@@ -13,11 +13,11 @@ import type { ClientLog } from './counters.ts';
 import type { MediaFlow } from './media-silence.ts';
 import type { OutgoingChat } from './outbox.ts';
 import type { ProbePort } from './probe-port.ts';
-import type { LocalTrack, TakenReason } from './publisher.ts';
+import type { LocalTrack, TakenReason } from './publication.ts';
 import type { RejoinKeeper } from './rejoin.ts';
 import type { RoomState } from './room-state.ts';
 import type { SignallingPort } from './signalling-port.ts';
-import type { RemoteTrack } from './subscriptions.ts';
+import type { RemoteTrack } from './remote-tracks.ts';
 import type { CreateDevice } from './warm-up.ts';
 
 /** A join token, and the edges that its issuer knows. */

@@ -1,10 +1,10 @@
+import { atMost } from '@plenary/cluster/deadline';
 import { PlenaryError, toPlenaryError } from '@plenary/cluster/errors';
 import {
   ROOM_NAME,
   type ClientReply,
   type ClientRequestInput,
   type ClientRequestName,
-  type PeerId,
   type RoomName,
   type Session,
   type TrackSource,
@@ -15,40 +15,32 @@ import { consoleLog, newCounters, type ClientLog, type Counters } from './counte
 import { Entrance } from './entrance.ts';
 import { normaliseEdgeUrl } from './edge-list.ts';
 import { fetchProbe } from './fetch-probe.ts';
-import { watchFirstFrame } from './first-frame.ts';
 import { JoinClock, type JoinTimings } from './join-timings.ts';
 import { LogKeeper } from './log-keeper.ts';
-import { MediaKeeper } from './media-keeper.ts';
-import { MediaCheck } from './media-check.ts';
-import { MediaSilence } from './media-silence.ts';
+import { MeetingMedia } from './meeting-media.ts';
 import type { MeetingEvents, MeetingOptions, MeetingSnapshot } from './meeting-types.ts';
 import { Outbox } from './outbox.ts';
+import { OwnPeers } from './own-peers.ts';
 import { toPageError } from './page-error.ts';
+import { pageTimers } from './page-timers.ts';
 import type { WantedVideo } from './plan-subscriptions.ts';
-import { Publisher } from './publisher.ts';
 import type { RequestEdge } from './request-edge.ts';
 import { announceChanges, roomChanges } from './room-changes.ts';
 import { EMPTY_ROOM, applyRosterPage, mayBeHere, type RoomState } from './room-state.ts';
 import { RoundTripMeter } from './round-trips.ts';
 import type { EdgeLink } from './rpc.ts';
+import { SessionConfirmation } from './session-confirmation.ts';
 import { socketSignalling } from './socket-signalling.ts';
 import { SpeakerBoard } from './speaker-board.ts';
-import { collectStats, type MeetingStats } from './stats.ts';
-import { LargePictures } from './large-pictures.ts';
-import { StalledTracks } from './stalled-tracks.ts';
+import type { MeetingStats } from './stats.ts';
 import { Store, type ReadableStore } from './store.ts';
-import { Subscriptions } from './subscriptions.ts';
 import { TypedEvents } from './typed-events.ts';
 import type { WarmMedia } from './warm-up.ts';
 
+/** Somebody who leaves waits no longer for the edge, in milliseconds. */
+const LEAVE_WITHIN_MS = 1_000;
 /** What a join may wait for distances that are still being measured, in milliseconds. */
 const ROUND_TRIPS_WAIT_MS = 150;
-/**
- * Within which time the token of a resume is confirmed, in milliseconds. The edge that gave it may be taking up thousands
- * whose edge died, and those still wait; until then the older token resumes too, with the same key.
- */
-const CONFIRM_WITHIN_MS = 15_000;
-
 const INITIAL: MeetingSnapshot = {
   connection: { phase: 'idle' },
   media: 'none',
@@ -81,30 +73,24 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
   readonly #entrance: Entrance;
   readonly #roundTrips: RoundTripMeter;
   readonly #keeper: LogKeeper;
-  readonly #media: MediaKeeper;
-  readonly #subscriptions: Subscriptions;
-  readonly #publisher: Publisher;
+  readonly #media: MeetingMedia;
   readonly #outbox: Outbox;
   readonly #speakers: SpeakerBoard;
-  readonly #silence: MediaSilence;
-  readonly #stalled: StalledTracks;
-  readonly #large: LargePictures;
-  /** Whom this person is and was in the room, unless another tab is them now. */
-  readonly #possiblyOwn: Set<PeerId>;
+  readonly #own: OwnPeers;
+  readonly #confirmation: SessionConfirmation;
   #displayName: string | undefined;
   #loadingRoster: Promise<void> | undefined;
   #joining: Promise<void> | undefined;
   /** Ends the promise of the join under way, which may wait for an answer that nobody is interested in any more. */
   #giveUpJoin: () => void = () => undefined;
   #leaving: Promise<void> | undefined;
-  #confirmTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: MeetingOptions) {
     this.#options = options;
     this.roomId = ROOM_NAME.parse(options.roomId);
     this.#displayName = options.displayName;
-    this.#possiblyOwn = new Set(options.formerPeerIds);
-    this.#patch({ ownPeerIds: new Set(this.#possiblyOwn) });
+    this.#own = new OwnPeers(options.formerPeerIds);
+    this.#patch({ ownPeerIds: this.#own.ids });
     this.#log = options.log ?? consoleLog;
     const log = this.#log;
     const counters = this.counters;
@@ -116,7 +102,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       endedAgo: (refused) => this.#entrance.endedAgo(refused),
       notice: (notice) => this.#takeNotice(notice),
       socketOpened: () => this.#clock.note('socketOpen'),
-      isMediaSilent: () => this.#silence.isSilent,
+      isMediaSilent: () => this.#media.isSilent,
       counters,
       log,
       joinDeadlineMs: options.joinDeadlineMs ?? 20_000,
@@ -130,8 +116,8 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       roomId: this.roomId,
       displayName: () => this.#displayName,
       lastEventId: () => this.#keeper.room.lastEventId,
-      mediaEpoch: () => this.#media.media?.epoch,
-      warm: () => this.#media.warm(),
+      mediaEpoch: () => this.#media.keeper.media?.epoch,
+      warm: () => this.#media.keeper.warm(),
       roundTrips: () => this.#roundTrips.within(ROUND_TRIPS_WAIT_MS),
       edgesKnown: (urls) => this.#connection.addEdges(urls),
       joining: () => this.#keeper.clear(),
@@ -143,93 +129,25 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     this.#keeper = new LogKeeper({
       sync: (afterEventId) => request('sync', { afterEventId }),
       heard: (event) => {
-        if (event.type === 'track.ended') this.#publisher.endedByMeeting(event.trackId, event.reason);
+        if (event.type === 'track.ended') this.#media.publisher.endedByMeeting(event.trackId, event.reason);
       },
-      replaced: ({ tracks }) => this.#publisher.lookFor(tracks),
+      replaced: ({ tracks }) => this.#media.publisher.lookFor(tracks),
       changed: (room) => this.#roomChanged(room),
       canSync: () => this.#connection.entered,
       counters,
       log,
     });
-    this.#media = new MediaKeeper({
+    this.#media = new MeetingMedia(options, {
       request,
-      createDevice: options.createDevice,
-      publish: options.publish ?? true,
       isConnected: () => this.#connection.entered,
-      attached: (media, offer) => {
-        const { session } = this.#entrance;
-        if (session === undefined) return;
-        // A browser negotiates on one thread: what is received goes first, what is sent follows some 30 ms later.
-        void this.#subscriptions.attach(media, session.peerId, offer.consumers).then(() => {
-          if (this.#media.media === media) this.#publisher.attach(media);
-        });
-        this.#silence.start();
-        this.#stalled.start();
-        this.#large.start();
-        this.#patch({ mediaNodeId: offer.mediaNodeId, datacenter: offer.datacenter });
-      },
-      moved: async (media, offer) => {
-        this.#patch({ mediaNodeId: offer.mediaNodeId, datacenter: offer.datacenter });
-        await Promise.all([this.#subscriptions.move(media), this.#publisher.move(media)]);
-      },
-      settled: () => {
-        this.#subscriptions.settle();
-        this.#publisher.settle();
-      },
-      detached: () => {
-        this.#silence.stop();
-        this.#stalled.stop();
-        this.#large.stop();
-        this.#subscriptions.detach();
-        this.#publisher.detach();
-      },
-      stateChanged: (media) => {
-        if (media !== this.getSnapshot().media) this.#patch({ media });
-        // A local track also says whether its media has a path.
-        this.#patch({ localTracks: this.#publisher.localTracks });
-      },
+      selfPeerId: () => this.#entrance.session?.peerId,
+      changed: (change) => this.#patch(change),
+      trackEnded: (source) => this.events.emit('local-track-ended', { source }),
+      trackFailed: (source, error) => this.events.emit('local-track-failed', { source, error }),
+      trackTaken: (source, reason) => this.events.emit('local-track-taken', { source, reason }),
       refused: () => this.#connection.rejoin(),
       clock: this.#clock,
       counters,
-      log,
-    });
-    this.#subscriptions = new Subscriptions({
-      request,
-      changed: () => {
-        this.#patch({ remoteTracks: this.#subscriptions.remoteTracks });
-      },
-      mediaLost: () => this.#media.lost(),
-      consumed: (offer, consumer) => {
-        this.#clock.note('consumed');
-        if (offer.kind === 'video' && !this.#clock.has('firstFrame')) {
-          watchFirstFrame(
-            consumer,
-            () => {
-              this.#clock.note('firstFrame');
-            },
-            (thrown) => {
-              log.warn('the browser gives no statistics', thrown);
-            },
-          );
-        }
-      },
-      log,
-    });
-    this.#publisher = new Publisher({
-      request,
-      isConnected: () => this.#connection.entered,
-      changed: () => {
-        this.#patch({ localTracks: this.#publisher.localTracks });
-      },
-      published: () => this.#clock.note('published'),
-      ended: (source) => {
-        if (source === 'screen' || source === 'screen-audio') this.unpublish(source);
-        else this.#publisher.setPaused(source, true);
-        this.events.emit('local-track-ended', { source });
-      },
-      failed: (source, error) => this.events.emit('local-track-failed', { source, error }),
-      taken: (source, reason) => this.events.emit('local-track-taken', { source, reason }),
-      mediaLost: (epoch) => this.#media.lostAt(epoch),
       log,
     });
     this.#outbox = new Outbox(
@@ -239,35 +157,13 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
       },
       () => this.getSnapshot().self?.peerId,
     );
-    this.#speakers = new SpeakerBoard((speakers) => {
-      this.#patch({ speakers });
-    });
-    const check = new MediaCheck({
-      askEdge: (epoch) => request('media.check', { epoch }),
-      isConnected: () => this.#connection.entered,
-      media: () => this.#media.media,
-      lostAt: (epoch) => this.#media.lostAt(epoch),
+    this.#confirmation = new SessionConfirmation({
+      request,
+      token: () => (this.#connection.entered ? this.#entrance.session?.sessionToken : undefined),
       log,
     });
-    this.#silence = new MediaSilence({
-      flows: () => this.#subscriptions.flows(),
-      ask: () => check.ask(),
-      iceAnswers: () => check.iceAnswers(),
-      pathLost: () => this.#media.media?.seekPath(),
-      nodeLost: () => this.#media.unreachable(),
-      flowChanged: () => {
-        this.#patch({ flow: this.#silence.flow });
-      },
-    });
-    this.#stalled = new StalledTracks({
-      flows: () => this.#subscriptions.watchedFlows(),
-      changed: (stalled) => {
-        this.#patch({ stalled });
-      },
-    });
-    this.#large = new LargePictures({
-      pictures: () => this.#subscriptions.pictures(),
-      tooLarge: (picture, fault) => this.#subscriptions.refusePicture(picture, fault),
+    this.#speakers = new SpeakerBoard((speakers) => {
+      this.#patch({ speakers });
     });
   }
 
@@ -294,19 +190,14 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
    * before said.
    */
   notOneself(peerIds: Iterable<string>): void {
-    const others = new Set(peerIds);
-    const { ownPeerIds, self } = this.getSnapshot();
-    const own = new Set(
-      [...this.#possiblyOwn].filter((peerId) => peerId === self?.peerId || !others.has(peerId)),
-    );
-    const isSame = own.size === ownPeerIds.size && [...own].every((peerId) => ownPeerIds.has(peerId));
-    if (!isSame) this.#patch({ ownPeerIds: own });
+    this.#own.exclude(new Set(peerIds), this.getSnapshot().self?.peerId);
+    if (this.#own.ids !== this.getSnapshot().ownPeerIds) this.#patch({ ownPeerIds: this.#own.ids });
   }
 
   /** Makes everything that needs no permission to join: device, certificate, socket. Safe to call more than once. */
   async prepare(): Promise<void> {
     this.#measure();
-    await Promise.all([this.#media.warm(), this.#connection.warm()]);
+    await Promise.all([this.#media.keeper.warm(), this.#connection.warm()]);
   }
 
   /**
@@ -357,10 +248,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
   async #leave(): Promise<void> {
     if (this.#connection.entered) {
       try {
-        await Promise.race([
-          this.#connection.request('leave', {}),
-          new Promise((resolve) => setTimeout(resolve, 1_000)),
-        ]);
+        await atMost(pageTimers, LEAVE_WITHIN_MS, this.#connection.request('leave', {}));
       } catch (thrown) {
         this.#log.warn('the edge could not be told of leaving', toPlenaryError(thrown).message);
       }
@@ -394,25 +282,25 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     track: MediaStreamTrack,
     options?: { readonly paused?: boolean },
   ): Promise<void> {
-    return this.#publisher.publish(source, track, options);
+    return this.#media.publisher.publish(source, track, options);
   }
 
   unpublish(source: TrackSource): void {
-    this.#publisher.unpublish(source);
+    this.#media.publisher.unpublish(source);
   }
 
   /** Changes the device behind a source; `null` lets go of it while it is muted. */
   replaceTrack(source: TrackSource, track: MediaStreamTrack | null): Promise<void> {
-    return this.#publisher.replaceTrack(source, track);
+    return this.#media.publisher.replaceTrack(source, track);
   }
 
   setMuted(source: TrackSource, muted: boolean): void {
-    this.#publisher.setPaused(source, muted);
+    this.#media.publisher.setPaused(source, muted);
   }
 
   /** Says which videos are on the screen, and how high each is drawn, in CSS pixels. Default: all of them. */
   setWantedVideo(wanted: WantedVideo): void {
-    this.#subscriptions.setWanted(wanted);
+    this.#media.subscriptions.setWanted(wanted);
   }
 
   /** Posts to the chat; `false` when the text is empty or too long. What becomes of it is in the snapshot's outbox. */
@@ -445,7 +333,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
   }
 
   stats(): Promise<MeetingStats> {
-    return collectStats(this.#subscriptions, this.#publisher, this.#media.media?.receive);
+    return this.#media.stats();
   }
 
   /** @param isWanted - whether it was not given up since, and perhaps another one begun */
@@ -459,7 +347,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     this.#measure();
     // Device and certificate take some 40 ms, a key some more: they are made while the socket opens, not after. The
     // entrance waits for the same promises and throws what they failed with.
-    Promise.all([this.#media.warm(), this.#entrance.warm()]).catch((thrown: unknown) => {
+    Promise.all([this.#media.keeper.warm(), this.#entrance.warm()]).catch((thrown: unknown) => {
       this.#log.warn('media or key could not be made ready ahead', thrown);
     });
     try {
@@ -480,7 +368,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     this.#takeSession(reply.session);
     this.#connection.admit(link);
     // Media first: its handshakes take longest, and the room is drawn while they run.
-    this.#media.open(warm, reply.media);
+    this.#media.keeper.open(warm, reply.media);
     this.#keeper.takeSnapshot(reply.room);
     this.events.emit('room-replaced', { lastEventId: reply.room.lastEventId });
     this.#outbox.resendFailed();
@@ -489,41 +377,19 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
   #resumed(link: EdgeLink, reply: ClientReply<'resume'>): void {
     this.#connection.admit(link);
     this.#takeSession(reply.session);
-    this.#confirmLater();
+    this.#confirmation.tellLater();
     if (reply.catchUp.type === 'snapshot') this.#keeper.takeSnapshot(reply.catchUp.room);
     else this.#keeper.takeCatchUp(reply.catchUp.events);
     this.#media.resumed(reply.mediaAlive);
-    // The way to the edge and the way of media were lost together, and another connection stands: it is this client that has
-    // moved to another network, and media is yet to find its way from there.
-    if (this.#silence.isSilent) this.#media.media?.seekPath();
-    this.#publisher.reconcile();
-    this.#subscriptions.plan();
     this.#outbox.resendFailed();
-  }
-
-  #confirmLater(): void {
-    clearTimeout(this.#confirmTimer);
-    this.#confirmTimer = setTimeout(() => {
-      const { session } = this.#entrance;
-      // Where the connection broke again meanwhile, the next resume tells it.
-      if (session !== undefined && this.#connection.entered) this.#confirm(session.sessionToken);
-    }, Math.random() * CONFIRM_WITHIN_MS);
-  }
-
-  /** From now on the edges take no older token. Where it cannot be told, the next resume tells it. */
-  #confirm(sessionToken: string): void {
-    this.#connection.request('session.confirm', { sessionToken }).catch((thrown: unknown) => {
-      this.#log.warn('the session token could not be confirmed', toPlenaryError(thrown).message);
-    });
   }
 
   #takeSession(session: Session): void {
     this.#connection.edgesChanged(session.edges, session.edgeId);
-    const { ownPeerIds } = this.getSnapshot();
-    this.#possiblyOwn.add(session.peerId);
+    this.#own.add(session.peerId);
     this.#patch({
       self: { peerId: session.peerId, displayName: session.displayName, role: session.role },
-      ownPeerIds: ownPeerIds.has(session.peerId) ? ownPeerIds : new Set([...ownPeerIds, session.peerId]),
+      ownPeerIds: this.#own.ids,
       openToGuests: session.openToGuests,
       edgeId: session.edgeId,
     });
@@ -547,26 +413,26 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
         this.#log.warn('this client sends more than it may', notice.payload);
         if (notice.payload.step === 'warned') this.events.emit('publishing-warned', notice.payload);
         // That tracks ended is told by their events.
-        else if (notice.payload.step === 'paused') this.#publisher.pausedByMeeting();
+        else if (notice.payload.step === 'paused') this.#media.publisher.pausedByMeeting();
         break;
       case 'track.demand':
-        this.#publisher.setWanted(notice.payload.trackId, notice.payload.wanted);
+        this.#media.publisher.setWanted(notice.payload.trackId, notice.payload.wanted);
         break;
       case 'consumer.closed':
-        this.#subscriptions.consumerClosed(notice.payload);
+        this.#media.subscriptions.consumerClosed(notice.payload);
         break;
       case 'consumer.superseded':
-        this.#subscriptions.consumerSuperseded(notice.payload.consumerId, notice.payload.trackId);
+        this.#media.subscriptions.consumerSuperseded(notice.payload.consumerId, notice.payload.trackId);
         break;
       case 'media.lost':
-        this.#media.lostAt(notice.payload.epoch);
+        this.#media.keeper.lostAt(notice.payload.epoch);
         break;
       case 'media.move':
-        this.#media.move(notice.payload.epoch);
+        this.#media.keeper.move(notice.payload.epoch);
         break;
       case 'session.renewed':
         this.#entrance.renew(notice.payload.sessionToken);
-        this.#confirm(notice.payload.sessionToken);
+        this.#confirmation.tell(notice.payload.sessionToken);
         break;
       case 'refused':
         this.#log.warn('the edge refused a message', notice.payload.message);
@@ -578,7 +444,7 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
   #roomChanged(room: RoomState): void {
     const before = this.#store.getSnapshot().room;
     this.#patch({ room });
-    this.#subscriptions.setTracks(room.tracks, (peerId) => mayBeHere(room, peerId));
+    this.#media.subscriptions.setTracks(room.tracks, (peerId) => mayBeHere(room, peerId));
     this.#outbox.settle(room.chat);
     announceChanges(this.events, roomChanges(before, room, this.getSnapshot().ownPeerIds));
     // A tile needs its person's name: load pages until every publisher is known.
@@ -611,15 +477,13 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
   };
 
   #shutDown(): void {
-    clearTimeout(this.#confirmTimer);
+    this.#confirmation.stop();
     this.#connection.stop();
     this.#keeper.stop();
     this.#outbox.stop();
     this.#speakers.stop();
     this.#entrance.startAnew();
     this.#media.close();
-    // What was on the screen says nothing about the next join, whose tracks are others.
-    this.#subscriptions.setWanted('all');
     this.#patch({ speakers: [] });
   }
 }

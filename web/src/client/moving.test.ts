@@ -1,9 +1,9 @@
-import { Device, testFakeParameters } from 'mediasoup-client';
 import { FakeHandler } from 'mediasoup-client/handlers/FakeHandler';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Meeting } from './index.ts';
 import { eventually } from './testing/eventually.ts';
 import { consumerOffer, FIRST_EPOCH, mediaOffer, snapshotOf, trackOf } from './testing/fixtures.ts';
+import { heldDevice } from './testing/held-device.ts';
 import { audioTrack, meet } from './testing/meet.ts';
 import { ScriptedEdge, refuse } from './testing/scripted-edge.ts';
 
@@ -24,16 +24,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** mediasoup-client's fake of a browser, whose transports connect when the test says so. */
-function device(): Promise<Device> {
-  const real = FakeHandler.createFactory(testFakeParameters);
-  const factory: typeof real.factory = (options) => {
-    const handler = real.factory(options);
-    if (handler instanceof FakeHandler) handlers.push(handler);
-    return handler;
-  };
-  return Device.factory({ handlerFactory: { ...real, factory } });
-}
+const device = () => heldDevice(handlers);
 
 const connectAll = (): void => {
   for (const handler of handlers) handler.setConnectionState('connected');

@@ -33,6 +33,8 @@ async function watching(): Promise<{ edge: ScriptedEdge; meeting: Meeting }> {
 
 const shown = (meeting: Meeting) => [...meeting.getSnapshot().remoteTracks.values()][0];
 const superseded = { consumerId: 'old', trackId: 't-camera' };
+const resumed = (edge: ScriptedEdge) =>
+  edge.requests('consumers.update').flatMap(({ consumers }) => consumers.map(({ consumerId }) => consumerId));
 
 describe('a consumer whose track comes another way', () => {
   test('[GW17] is replaced when the new one plays, and let go then', async () => {
@@ -63,6 +65,38 @@ describe('a consumer whose track comes another way', () => {
     await eventually(() => expect(shown(meeting)?.mediaTrack).not.toBe(before));
     expect(shown(meeting)?.status).toBe('live');
     expect(edge.requests('subscribe')).toHaveLength(1);
+  });
+
+  test('[MB2] goes on when the one that was to replace it ends before it plays, and is replaced when told again', async () => {
+    const { edge, meeting } = await watching();
+    const before = shown(meeting)?.mediaTrack;
+    edge.notify('consumer.superseded', superseded);
+    await eventually(() => expect(resumed(edge)).toContain('consumer-1'));
+    edge.notify('consumer.closed', { ...superseded, consumerId: 'consumer-1' });
+    edge.notify('consumer.superseded', superseded);
+    await eventually(() => expect(resumed(edge)).toContain('consumer-2'));
+    expect(shown(meeting)).toMatchObject({ status: 'live', mediaTrack: before });
+    framesDecoded = 1;
+    await eventually(() => expect(shown(meeting)?.mediaTrack).not.toBe(before));
+    // Nobody need let go of the one that has ended.
+    await eventually(() => expect(edge.requests('unsubscribe')).toMatchObject([{ consumerIds: ['old'] }]));
+  });
+
+  test('[MB1] is replaced twice, where the track comes yet another way before the new one plays', async () => {
+    const { edge, meeting } = await watching();
+    edge.notify('consumer.superseded', superseded);
+    await eventually(() => expect(resumed(edge)).toContain('consumer-1'));
+    edge.notify('consumer.superseded', { ...superseded, consumerId: 'consumer-1' });
+    expect(edge.requests('subscribe')).toHaveLength(1);
+    framesDecoded = 1;
+    await eventually(() =>
+      expect(edge.requests('unsubscribe').flatMap(({ consumerIds }) => consumerIds)).toEqual([
+        'old',
+        'consumer-1',
+      ]),
+    );
+    expect(edge.requests('subscribe')).toHaveLength(2);
+    expect(shown(meeting)?.status).toBe('live');
   });
 
   test('[GW17] goes on when no other way is to be had, and is subscribed to anew when it ends', async () => {

@@ -1,7 +1,9 @@
+import { atMost } from '@plenary/cluster/deadline';
 import { MAX_ROUND_TRIPS, type DatacenterId, type EdgeHint, type RoundTrip } from '@plenary/cluster/protocol';
 import type { ClientLog } from './counters.ts';
 import { normaliseEdgeUrl } from './edge-list.ts';
 import type { ProbePort } from './probe-port.ts';
+import { pageTimers } from './page-timers.ts';
 
 /** Datacenters that are measured, at most: one edge of each. */
 export const MAX_PROBES = 8;
@@ -71,12 +73,7 @@ export class RoundTripMeter {
 
   /** What is known, the nearest first, after waiting for a measurement under way for `waitMs` at most. */
   async within(waitMs: number): Promise<readonly RoundTrip[]> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const enough = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, waitMs);
-    });
-    await Promise.race([this.#measuring, enough]);
-    clearTimeout(timer);
+    if (this.#measuring !== undefined) await atMost(pageTimers, waitMs, this.#measuring);
     return [...this.#measured]
       .map(([datacenter, roundTripMs]) => ({ datacenter, roundTripMs }))
       .sort((left, right) => left.roundTripMs - right.roundTripMs)

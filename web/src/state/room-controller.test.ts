@@ -1,11 +1,11 @@
 import { PlenaryError } from '@plenary/cluster/errors';
 import { ROOM_NAME } from '@plenary/cluster/protocol';
-import { Device, testFakeParameters } from 'mediasoup-client';
-import { FakeHandler } from 'mediasoup-client/handlers/FakeHandler';
+import type { FakeHandler } from 'mediasoup-client/handlers/FakeHandler';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { createSessionKey, errorForPeople } from '../client/index.ts';
 import { eventually } from '../client/testing/eventually.ts';
 import { loggedEvent, peerOf, sessionOf, snapshotOf } from '../client/testing/fixtures.ts';
+import { heldDevice } from '../client/testing/held-device.ts';
 import { ScriptedEdge, refuse } from '../client/testing/scripted-edge.ts';
 import { isSending, showsOn } from './local-media.ts';
 import { bannerText } from './notices.ts';
@@ -34,15 +34,7 @@ const asked = (): string[] => browser.questions.map(({ kinds }) => kinds.join('+
 /** Of the browser's WebRTC, whose transports connect when the test says so. */
 let handlers: FakeHandler[] = [];
 
-function device(): Promise<Device> {
-  const real = FakeHandler.createFactory(testFakeParameters);
-  const factory: typeof real.factory = (options) => {
-    const handler = real.factory(options);
-    if (handler instanceof FakeHandler) handlers.push(handler);
-    return handler;
-  };
-  return Device.factory({ handlerFactory: { ...real, factory } });
-}
+const device = () => heldDevice(handlers);
 
 /** The page of a room, whose edge tells of the service when `info` is there. */
 function open(

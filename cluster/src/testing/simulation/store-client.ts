@@ -6,13 +6,22 @@ import type { RecoveryStore } from '../../room/recovery-store.ts';
 import type { RoomLog } from '../../room/room-log.ts';
 import type { RoomStores } from '../../room/room-stores.ts';
 import type { TenantStore } from '../../tenant/tenant-store.ts';
-import type { StoreServer } from './store-server.ts';
 import { describe } from './calls.ts';
+import type { StoreWatch } from './store-watch.ts';
 import type { Label, Life } from './virtual-time.ts';
 import type { Net } from './wire.ts';
 
 /** A command that is not answered is given up after this time, as the Redis version does, in milliseconds. */
 const COMMAND_TIMEOUT_MS = 2_000;
+
+/** The store as its connections see it. */
+export interface ServedStore {
+  readonly isUp: boolean;
+  readonly stores: RoomStores;
+  readonly registry: Registry;
+  readonly tenants: TenantStore;
+  readonly watch: StoreWatch;
+}
 
 /** One process' connection to the store, with the ports of the product. */
 export class StoreClient implements RoomStores {
@@ -24,7 +33,7 @@ export class StoreClient implements RoomStores {
   readonly tenants: TenantStore;
   readonly consul = undefined;
   readonly #net: Net;
-  readonly #server: StoreServer;
+  readonly #server: ServedStore;
   readonly #life: Life;
   readonly #listeners = new Set<(available: boolean) => void>();
   /** Commands of one connection are carried out, and answered, in their order. */
@@ -33,7 +42,7 @@ export class StoreClient implements RoomStores {
   #available: boolean;
   #isCutOff = false;
 
-  constructor(net: Net, server: StoreServer, life: Life) {
+  constructor(net: Net, server: ServedStore, life: Life) {
     this.#net = net;
     this.#server = server;
     this.#life = life;

@@ -1,4 +1,5 @@
 /** Pictures that cost their sender nothing and whoever is shown them gigabytes (SPEC MS11). */
+import { writeRtpHeader } from '@plenary/cluster/testing/rtp-header';
 import { randomInt, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { closeLinks, endMediaLinks, makeLinks, mediaRequest, openLinks } from '@plenary/loadtest/bots';
@@ -16,12 +17,13 @@ const SMALL_AT_FIRST = 20;
 
 /** A packet with a whole key frame of which nothing is coded: every macroblock is predicted, and has no residue. */
 function keyFrame(ssrc: number, sequence: number, side: number): Buffer {
-  const packet = Buffer.alloc(16 + FRAME_BYTES);
-  packet[0] = 0x80;
-  packet[1] = 0x80 | VP8.payloadType;
-  packet.writeUInt16BE(sequence & 0xffff, 2);
-  packet.writeUInt32BE((sequence * 3_000) >>> 0, 4);
-  packet.writeUInt32BE(ssrc, 8);
+  const packet = writeRtpHeader(Buffer.alloc(16 + FRAME_BYTES), {
+    payloadType: VP8.payloadType,
+    ssrc,
+    sequence,
+    timestamp: sequence * 3_000,
+    isMarked: true,
+  });
   // The payload descriptor (RFC 7741, 4.2): it begins a partition, and has a picture id of 15 bits.
   packet[12] = 0x90;
   packet[13] = 0x80;

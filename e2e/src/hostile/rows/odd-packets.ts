@@ -1,3 +1,4 @@
+import { WITH_EXTENSION, writeRtpHeader } from '@plenary/cluster/testing/rtp-header';
 import { randomUUID } from 'node:crypto';
 import { closeLinks, endMediaLinks, makeLinks, mediaRequest, openLinks } from '@plenary/loadtest/bots';
 import { ROUTER_RTP_CAPABILITIES } from '@plenary/cluster/protocol';
@@ -14,12 +15,13 @@ const EXTENSIONS = (ROUTER_RTP_CAPABILITIES.headerExtensions ?? [])
 /** All header extensions in the long form of RFC 8285, none of which has a value. */
 function packetOfEmptyExtensions(sequence: number): Buffer {
   const words = Math.ceil((2 * EXTENSIONS.length) / 4);
-  const packet = Buffer.alloc(12 + 4 + 4 * words + 100);
-  packet[0] = 0x90;
-  packet[1] = VP8.payloadType;
-  packet.writeUInt16BE(sequence & 0xffff, 2);
-  packet.writeUInt32BE(sequence * 900, 4);
-  packet.writeUInt32BE(SSRC, 8);
+  const packet = writeRtpHeader(Buffer.alloc(12 + 4 + 4 * words + 100), {
+    payloadType: VP8.payloadType,
+    ssrc: SSRC,
+    sequence,
+    timestamp: sequence * 900,
+    first: WITH_EXTENSION,
+  });
   packet.writeUInt16BE(0x1000, 12);
   packet.writeUInt16BE(words, 14);
   for (const [index, { id }] of EXTENSIONS.entries()) packet[16 + 2 * index] = id;

@@ -1,4 +1,5 @@
 /** What a publisher and a viewer may send beside what its bytes say, and what others send in a publisher's name (SPEC MS31, WK15). */
+import { writeRtpHeader } from '@plenary/cluster/testing/rtp-header';
 import { createSocket } from 'node:dgram';
 import type { Socket } from 'node:dgram';
 import { randomBytes, randomInt } from 'node:crypto';
@@ -53,13 +54,8 @@ async function joinWithMedia(
 
 /** A voice packet with next to nothing in it. */
 function shortPacket(ssrc: number, sequence: number): Buffer {
-  const packet = Buffer.alloc(15, 0xff);
-  packet[0] = 0x80;
-  packet[1] = OPUS.payloadType;
-  packet.writeUInt16BE(sequence & 0xffff, 2);
-  packet.writeUInt32BE((sequence * 960) >>> 0, 4);
-  packet.writeUInt32BE(ssrc, 8);
-  return packet;
+  const header = { payloadType: OPUS.payloadType, ssrc, sequence, timestamp: sequence * 960 };
+  return writeRtpHeader(Buffer.alloc(15, 0xff), header);
 }
 
 /** What a publisher was told of its limit, each step once. */

@@ -73,7 +73,8 @@ async function isSlow(work: Promise<unknown>): Promise<boolean> {
 /**
  * Lets entries in a bounded number at a time (SPEC HE2), in turn between addresses and peers (BU1). When thousands come at
  * once, the first ones are then done while the last ones wait; without it all would be done last, after many have given up.
- * What waits costs nothing but its place: each turn of the event loop does the work of `atOnce` entries at most, so that
+ * By hand: queues such as `p-queue` know no turns between addresses, no patience of who waits and no turns of the event loop. What waits costs
+ * nothing but its place: each turn of the event loop does the work of `atOnce` entries at most, so that
  * everybody else's requests get their turn as well.
  */
 export class EntryGate {

@@ -33,7 +33,7 @@ export function openJoinKeys(
           if (keys.size === 0 && !isUseless)
             logger.warn(
               { apiKey, ...address },
-              'the key set of an API key holds no key that is taken: its join tokens by published keys are refused; keys need a kid, and are EC P-256 or Ed25519',
+              'key set of an API key holds no usable key; its join tokens by published keys are refused: a key needs a kid, and is EC P-256 or Ed25519',
             );
           isUseless = keys.size === 0;
           return keys;
@@ -44,12 +44,9 @@ export function openJoinKeys(
           // Said when it begins and when it ends: it is tried again every few seconds.
           if (fault !== undefined && !isFailing) {
             const doing = 'its join tokens are checked with the keys that were read last, if any';
-            logger.warn(
-              { apiKey, ...address, err: fault },
-              `the key set of an API key cannot be read: ${doing}`,
-            );
+            logger.warn({ apiKey, ...address, err: fault }, `key set of an API key cannot be read: ${doing}`);
           } else if (fault === undefined && isFailing) {
-            logger.info({ apiKey, ...address }, 'the key set of an API key can be read again');
+            logger.info({ apiKey, ...address }, 'key set of an API key can be read again');
           }
           isFailing = fault !== undefined;
         },

@@ -1,11 +1,9 @@
 --@limit EVENT_LOG_LENGTH
 --@limit MAX_EVENT_LOG_BYTES
--- What an entry of the log counts beside what is in it: ids and field names.
-local ENTRY_OVERHEAD = 64
--- Entries that are dropped together, so that a long log is not trimmed at each event.
-local TRIM_STEP = 50
+--@limit EVENT_LOG_ENTRY_BYTES
+--@limit EVENT_LOG_TRIM_STEP
 local function entry_bytes(entry)
-  local bytes = ENTRY_OVERHEAD
+  local bytes = EVENT_LOG_ENTRY_BYTES
   for index = 2, #entry[2], 2 do bytes = bytes + #entry[2][index] end
   return bytes
 end
@@ -22,9 +20,9 @@ end
 -- Drops the oldest entries until the log is within its bounds (SPEC BU6): each entry is looked at once more, when it goes.
 local function trim_log(log, meta, bytes)
   local length = redis.call('XLEN', log)
-  if length > EVENT_LOG_LENGTH + TRIM_STEP or bytes > MAX_EVENT_LOG_BYTES then
+  if length > EVENT_LOG_LENGTH + EVENT_LOG_TRIM_STEP or bytes > MAX_EVENT_LOG_BYTES then
     local dropped = {}
-    for _, entry in ipairs(redis.call('XRANGE', log, '-', '+', 'COUNT', 2 * TRIM_STEP)) do
+    for _, entry in ipairs(redis.call('XRANGE', log, '-', '+', 'COUNT', 2 * EVENT_LOG_TRIM_STEP)) do
       local is_within = length - #dropped <= EVENT_LOG_LENGTH and bytes <= MAX_EVENT_LOG_BYTES
       if is_within or length - #dropped <= 1 then break end
       dropped[#dropped + 1] = entry[1]

@@ -1,7 +1,8 @@
--- Whether this is the id of an event. Neither a clock nor a count of this world has more digits: others are somebody else's.
+--@limit EVENT_ID_DIGITS
+-- Whether this is the id of an event: others are somebody else's.
 local function is_event_id(id)
   local ms, number = string.match(id, '^(%d+)%-(%d+)$')
-  return ms ~= nil and #ms <= 15 and #number <= 15
+  return ms ~= nil and #ms <= EVENT_ID_DIGITS and #number <= EVENT_ID_DIGITS
 end
 
 -- The id of the room's last event; where what is noted is none, that of the log's last entry.

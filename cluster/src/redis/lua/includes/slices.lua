@@ -1,11 +1,12 @@
+--@limit SLICE_REST_MS
 -- The port slices that are held or rest, each with its parts; what has rested is removed on the way.
-local function read_slices(key, now, rest)
+local function read_slices(key, now)
   local slices = {}
   local entries = redis.call('HGETALL', key)
   for index = 1, #entries, 2 do
     local first, last, address, ipv6 = string.match(entries[index], '^(%d+)|(%d+)|([^|]*)|([^|]*)$')
     local lease_until, incarnation, node = string.match(entries[index + 1], '^(%d+)|([^|]+)|([%w_-]+)$')
-    if not first or not lease_until or tonumber(lease_until) + rest <= now then
+    if not first or not lease_until or tonumber(lease_until) + SLICE_REST_MS <= now then
       redis.call('HDEL', key, entries[index])
     else
       slices[#slices + 1] = {

@@ -1,5 +1,4 @@
--- The highest number that is read: a double holds it, and some more, exactly.
-local HIGHEST_WHOLE = 9007199254740000
+--@limit HIGHEST_WHOLE
 -- A whole number that a double holds exactly; nothing for anything else, which somebody else wrote.
 local function whole(text)
   if not text or not string.match(text, '^%d+$') then return nil end

@@ -12,7 +12,6 @@ ARGV[5] announcedAddress
 ARGV[6] alsoAnnounced - the IPv6 address beside it; empty where there is none
 ARGV[7] firstPort
 ARGV[8] lastPort
-ARGV[9] restMs
 Returns {"announced"} or {"id_taken"} or {"port_slice_overlap", media node id, its first port, its last port}
 ]]
 --@include clock
@@ -20,7 +19,7 @@ Returns {"announced"} or {"id_taken"} or {"port_slice_overlap", media node id, i
 --@include slices
 local now = now_ms()
 if is_id_taken(keys.registry, args.id, args.incarnation, now) then return { 'id_taken' } end
-local slices = read_slices(keys.portSlices, now, tonumber(args.restMs))
+local slices = read_slices(keys.portSlices, now)
 local overlap = find_overlap(slices, now, args.id, tonumber(args.firstPort), tonumber(args.lastPort), args.announcedAddress, args.alsoAnnounced)
 if overlap then return { 'port_slice_overlap', overlap.node, tostring(overlap.first), tostring(overlap.last) } end
 local lease_until = now + tonumber(args.leaseMs)

@@ -6,13 +6,12 @@ KEYS[1] portSlices
 ARGV[1] id
 ARGV[2] incarnation
 ARGV[3] leaseMs
-ARGV[4] restMs
-ARGV[5] announcedAddress
-ARGV[6] alsoAnnounced - the IPv6 address beside it; empty where there is none
-ARGV[7] firstPort - of the slice or of the range
-ARGV[8] lastPort
-ARGV[9] size - of a slice of the range; 0 for exactly these ports
-ARGV[10] except - first ports of slices that are not wanted, each between commas
+ARGV[4] announcedAddress
+ARGV[5] alsoAnnounced - the IPv6 address beside it; empty where there is none
+ARGV[6] firstPort - of the slice or of the range
+ARGV[7] lastPort
+ARGV[8] size - of a slice of the range; 0 for exactly these ports
+ARGV[9] except - first ports of slices that are not wanted, each between commas
 Returns {"claimed", first port, last port} or {"port_slice_overlap", media node id, its first port, its last port} or {"no_free_slice", list of {media node id, first port, last port, milliseconds it still rests or -1 while held}}
 ]]
 --@include clock
@@ -21,7 +20,7 @@ local now = now_ms()
 local node, incarnation = args.id, args.incarnation
 local address, ipv6 = args.announcedAddress, args.alsoAnnounced
 local range_first, range_last, size = tonumber(args.firstPort), tonumber(args.lastPort), tonumber(args.size)
-local slices = read_slices(keys.portSlices, now, tonumber(args.restMs))
+local slices = read_slices(keys.portSlices, now)
 
 local function claim(first, last)
   give_back(keys.portSlices, slices, now, node, incarnation)
@@ -61,7 +60,7 @@ end
 local holders = {}
 for _, slice in ipairs(in_the_way) do
   local rests = -1
-  if slice.lease_until <= now then rests = slice.lease_until + tonumber(args.restMs) - now end
+  if slice.lease_until <= now then rests = slice.lease_until + SLICE_REST_MS - now end
   holders[#holders + 1] = { slice.node, tostring(slice.first), tostring(slice.last), string.format('%.0f', rests) }
 end
 return { 'no_free_slice', holders }

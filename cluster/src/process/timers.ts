@@ -1,0 +1,11 @@
+import type { Timers } from '../deadline.ts';
+import { after } from './entry.ts';
+
+export const systemTimers: Timers = {
+  after: (delayMs, action) => {
+    const timer = after(delayMs, action);
+    return () => {
+      clearTimeout(timer);
+    };
+  },
+};

@@ -1,0 +1,30 @@
+import { entry } from '../process/entry.ts';
+import { openCluster, openServer } from './client.ts';
+import { ClusterPubSub } from './cluster-pubsub.ts';
+import type { ServerIdentity } from './server-identity.ts';
+import type { PubSubConnection, ReportFault } from './pubsub-connection.ts';
+import { ServerPubSub } from './server-pubsub.ts';
+import type { StoreAddress } from './store-address.ts';
+
+/**
+ * Opens a connection for sharded pub/sub to one server, or to a Redis Cluster.
+ * @param commands - the server that commands go to, which a connection to one server follows
+ */
+export function openPubSub(
+  address: StoreAddress,
+  connectionName: string,
+  onFault: ReportFault,
+  onConnectionError: (error: Error) => void,
+  commands?: ServerIdentity,
+): PubSubConnection {
+  if (address.kind === 'cluster') {
+    const cluster = openCluster(address, connectionName, { shardedSubscribers: true });
+    cluster.on('error', entry('store', onConnectionError));
+    cluster.on('node error', entry('store', onConnectionError));
+    return new ClusterPubSub(cluster, onFault);
+  }
+  // ioredis lets a subscription that it makes again and that is refused reject where nobody catches it, which would end the process.
+  const redis = openServer(address, connectionName, { maxRetriesPerRequest: null, autoResubscribe: false });
+  redis.on('error', entry('store', onConnectionError));
+  return new ServerPubSub(redis, onFault, commands);
+}

@@ -1,0 +1,160 @@
+import type { RequestId, TrackId, TransportId } from '@plenary/cluster';
+import { Replaceable } from '@plenary/cluster/make-before-break';
+import { KIND_OF_SOURCE } from '@plenary/cluster/protocol';
+import type { MediaKind, RtpParameters, TrackSource } from '@plenary/cluster/protocol';
+import type { ClientRequests } from './client-requests.ts';
+
+const RTP: Readonly<Record<MediaKind, RtpParameters>> = {
+  audio: {
+    codecs: [{ mimeType: 'audio/opus', payloadType: 100, clockRate: 48_000, channels: 2 }],
+    encodings: [{ ssrc: 1 }],
+  },
+  video: {
+    codecs: [{ mimeType: 'video/VP8', payloadType: 101, clockRate: 90_000 }],
+    encodings: [{ ssrc: 1 }],
+  },
+};
+
+/** What a simulated client publishes under one source. */
+class Publication {
+  readonly source: TrackSource;
+  /** Of the opening that is under way, however often it is asked for. */
+  requestId: RequestId;
+  paused = false;
+  /** No longer wanted: it is ended as soon as its id is known, and is then forgotten. */
+  isEnded = false;
+  /** Its end was asked for: unanswered, that may still be carried out, however late. Wanted again, it needs another track. */
+  isEnding = false;
+  readonly track: Replaceable<TrackId>;
+
+  constructor(source: TrackSource, nextRequestId: () => RequestId) {
+    this.source = source;
+    this.requestId = nextRequestId();
+    this.track = new Replaceable<TrackId>({
+      open: () => {
+        this.requestId = nextRequestId();
+      },
+      // The older track carries until its media is closed, and ends with it.
+      watch: () => undefined,
+      promote: () => undefined,
+      close: () => undefined,
+      missing: () => undefined,
+    });
+    this.track.dispatch({ type: 'begin' });
+  }
+
+  /** Its newest track; `undefined` while one is being published. */
+  get trackId(): TrackId | undefined {
+    return this.track.awaits(this.track.state.attempt) ? undefined : this.track.newest;
+  }
+
+  /** The track has ended, or its media: another one is to be published. */
+  publishAnew(): void {
+    this.track.dispatch({ type: 'closed' });
+    this.beginAnew();
+  }
+
+  /** Another one is to be published, in the place of what there is. */
+  beginAnew(): void {
+    this.isEnding = false;
+    this.track.dispatch({ type: 'begin_anew' });
+  }
+}
+
+/** What a simulated client publishes. */
+export class ClientPublications {
+  readonly bySource = new Map<TrackSource, Publication>();
+  readonly #requests: ClientRequests;
+
+  constructor(requests: ClientRequests) {
+    this.#requests = requests;
+  }
+
+  /** @returns whether there is something to be done */
+  publish(source: TrackSource): boolean {
+    const known = this.bySource.get(source);
+    if (known !== undefined) known.isEnded = false;
+    else this.bySource.set(source, new Publication(source, this.#requests.nextRequestId));
+    return known === undefined;
+  }
+
+  /** @returns whether there is something to be done */
+  unpublish(source: TrackSource): boolean {
+    const publication = this.bySource.get(source);
+    if (publication !== undefined) publication.isEnded = true;
+    return publication !== undefined;
+  }
+
+  mute(source: TrackSource, paused: boolean): void {
+    const publication = this.bySource.get(source);
+    if (publication?.trackId === undefined) return;
+    publication.paused = paused;
+    const { trackId } = publication;
+    void this.#requests.try('track.pause', { trackId, paused, epoch: this.#requests.epoch() });
+  }
+
+  /** Other media is open in the place of the former. */
+  publishAnew(): void {
+    for (const publication of this.#wanted()) publication.publishAnew();
+  }
+
+  /** Other media is open beside that which is being left. */
+  move(): void {
+    for (const publication of this.#wanted()) publication.beginAnew();
+  }
+
+  /** The media that was left is closed, and its tracks with it. */
+  settle(): void {
+    for (const { track } of this.bySource.values())
+      track.dispatch({ type: 'carries', attempt: track.state.attempt });
+  }
+
+  /** Whether everything has a track. */
+  get isPublished(): boolean {
+    return [...this.bySource.values()].every(({ trackId }) => trackId !== undefined);
+  }
+
+  async publishMissing(transportId: () => TransportId | undefined): Promise<void> {
+    for (const publication of [...this.bySource.values()]) {
+      if (publication.trackId === undefined) await this.#publishOne(publication, transportId());
+      await this.#endOne(publication);
+    }
+  }
+
+  #wanted(): readonly Publication[] {
+    for (const { source, isEnded } of [...this.bySource.values()]) if (isEnded) this.bySource.delete(source);
+    return [...this.bySource.values()];
+  }
+
+  async #publishOne(
+    { source, requestId, paused, track }: Publication,
+    transportId: TransportId | undefined,
+  ): Promise<void> {
+    if (transportId === undefined) return;
+    const { attempt } = track.state;
+    const reply = await this.#requests.try('track.publish', {
+      requestId,
+      transportId,
+      kind: KIND_OF_SOURCE[source],
+      source,
+      rtpParameters: RTP[KIND_OF_SOURCE[source]],
+      paused,
+      replaces: track.current,
+      epoch: this.#requests.epoch(),
+    });
+    // One without an answer is asked for again under the same id.
+    if (reply !== undefined) track.dispatch({ type: 'opened', attempt, item: reply.trackId });
+  }
+
+  async #endOne(publication: Publication): Promise<void> {
+    const { source, trackId, isEnded, isEnding, track } = publication;
+    if (!(isEnded || isEnding) || trackId === undefined) return;
+    publication.isEnding = true;
+    const { attempt } = track.state;
+    const reply = await this.#requests.try('track.end', { trackId, epoch: this.#requests.epoch() });
+    // Media may have been opened anew meanwhile.
+    if (reply === undefined || track.state.attempt !== attempt) return;
+    if (publication.isEnded) this.bySource.delete(source);
+    else publication.publishAnew();
+  }
+}

@@ -1,0 +1,85 @@
+import type { TrackId } from '@plenary/cluster';
+import type { MediaOffer, RoomTrack } from '@plenary/cluster/protocol';
+import { ClientMedia } from './client-media.ts';
+import type { ClientMediaWorld } from './client-media.ts';
+import { ClientPublications } from './client-publications.ts';
+import { MEDIA } from './client-requests.ts';
+import type { ClientRequests } from './client-requests.ts';
+import { ClientSubscriptions } from './client-subscriptions.ts';
+
+export interface ClientTracksEnvironment extends Pick<ClientRequests, 'try' | 'nextRequestId'> {
+  /** Whether the client is in its room, and stays. */
+  readonly isReady: () => boolean;
+  /** As the client's copy of the room has them. */
+  readonly tracks: () => ReadonlyMap<TrackId, RoomTrack>;
+}
+
+/** What a simulated client sends and receives, and goes on until it has what it wants. */
+export class ClientTracks {
+  readonly media: ClientMedia;
+  readonly publications: ClientPublications;
+  readonly subscriptions: ClientSubscriptions;
+  readonly #environment: ClientTracksEnvironment;
+  #isPursuing = false;
+
+  constructor(world: ClientMediaWorld, environment: ClientTracksEnvironment) {
+    this.#environment = environment;
+    const requests: ClientRequests = { ...environment, epoch: () => this.media.epoch };
+    this.media = new ClientMedia(world);
+    this.publications = new ClientPublications(requests);
+    this.subscriptions = new ClientSubscriptions(requests);
+  }
+
+  openedMedia(offer: MediaOffer): void {
+    this.media.opened(offer);
+    this.subscriptions.lost();
+    this.subscriptions.offered(offer);
+    this.publications.publishAnew();
+  }
+
+  lostMedia(): void {
+    this.media.lost();
+    this.subscriptions.lost();
+  }
+
+  /** Does what is missing between what is wanted and what is there; what fails is tried again the next time. */
+  async pursue(): Promise<void> {
+    if (this.#isPursuing || !this.#environment.isReady()) return;
+    this.#isPursuing = true;
+    if (!this.media.isOpen) {
+      const offer = await this.#environment.try('media.open', MEDIA);
+      if (offer !== undefined) this.openedMedia(offer);
+    }
+    if (this.media.isOpen) {
+      await this.#beginToMove();
+      await this.publications.publishMissing(() => this.media.sendTransportId);
+      await this.subscriptions.subscribeMissing(this.#environment.tracks());
+      await this.subscriptions.pauseAsWanted();
+      await this.#endMove();
+    }
+    this.#isPursuing = false;
+  }
+
+  /** The node asked it to leave: opens media elsewhere. */
+  async #beginToMove(): Promise<void> {
+    const move = this.media.beginToMove();
+    if (move === undefined) return;
+    const { attempt, moveFrom } = move;
+    const offer = await this.#environment.try('media.open', { ...MEDIA, moveFrom });
+    if (!this.media.openedBeside(attempt, offer)) return;
+    // From now on everything is to go by it, while the other one goes on.
+    this.subscriptions.move();
+    this.publications.move();
+  }
+
+  /** When everything goes by the newer media, the older one is closed. */
+  async #endMove(): Promise<void> {
+    const { move } = this.media;
+    if (move === undefined || !this.publications.isPublished || !this.subscriptions.isSubscribed) return;
+    const { attempt, epoch } = move;
+    const reply = await this.#environment.try('media.moved', { epoch });
+    if (reply === undefined || this.media.move?.attempt !== attempt) return;
+    this.media.moved(attempt);
+    this.publications.settle();
+  }
+}

@@ -1,0 +1,12 @@
+import { EDGE_NOTICES, LOGGED_EVENT } from '@plenary/cluster/protocol';
+import { z } from 'zod';
+
+/**
+ * The notices that a room is told over all edges; any other goes from an edge to its own clients. Events of a later release, in
+ * the midst of an upgrade, are none here: clients notice the gap and ask for them.
+ */
+export const ROOM_NOTICE = z.union([
+  z.tuple([z.literal('event'), LOGGED_EVENT]),
+  z.tuple([z.literal('speakers'), EDGE_NOTICES.speakers.payload]),
+]);
+export type RoomNoticeName = z.infer<typeof ROOM_NOTICE>[0];

@@ -1,0 +1,120 @@
+import { Replaceable } from '@plenary/cluster/make-before-break';
+import type { Epoch } from '@plenary/cluster/protocol';
+import { closeLinks, makeLinks, mediaRequest, openLinks } from './bot-media.ts';
+import type { BotLinks, BotMedia, LinkHandlers, LinkOptions } from './bot-media.ts';
+import type { EdgeSession } from './edge-session.ts';
+
+/** How long a move may take before the old media is closed in any case, in milliseconds. */
+const MOVE_WITHIN_MS = 12_000;
+
+export interface BotMediaPlaceEnvironment {
+  readonly edge: EdgeSession;
+  readonly options: LinkOptions;
+  readonly links: LinkHandlers;
+  /** Has everything go by the newest media too. */
+  readonly move: () => Promise<void>;
+  /** Whether nobody needs the media that is being left any more. */
+  readonly isMoved: () => boolean;
+  /** The media that was left is closed. */
+  readonly settled: () => void;
+  readonly note: (problem: string) => void;
+}
+
+/** Where a bot's media is. A node that will go is left for another one while it goes on (SPEC DR3). */
+export class BotMediaPlace {
+  readonly #environment: BotMediaPlaceEnvironment;
+  readonly #place = new Replaceable<BotMedia>({
+    open: (attempt, beside) => {
+      if (beside !== undefined) this.#openBeside(attempt, beside.epoch);
+    },
+    watch: (attempt, { epoch }) => {
+      this.#moveTo(attempt, epoch).catch((error: unknown) => this.#environment.note(String(error)));
+    },
+    promote: () => undefined,
+    close: closeLinks,
+    missing: () => undefined,
+  });
+  readonly #first: BotMedia;
+  /** They lead nowhere yet. */
+  #connecting: BotLinks | undefined;
+  /** Resolves when what is being moved has moved. */
+  #moved: (() => void) | undefined;
+
+  constructor(first: BotMedia, environment: BotMediaPlaceEnvironment) {
+    this.#first = first;
+    this.#environment = environment;
+    this.#place.dispatch({ type: 'given', item: first });
+  }
+
+  /** By which everything is to go from now on. */
+  get newest(): BotMedia {
+    return this.#place.newest ?? this.#first;
+  }
+
+  /** Also that which is being left. */
+  get all(): readonly BotMedia[] {
+    return [...new Set([this.#place.current, this.#place.newest])].filter((media) => media !== undefined);
+  }
+
+  /** The node of this media will go. Told more than once, it is left once. */
+  move(epoch: Epoch): void {
+    if (epoch === this.newest.epoch) this.#place.dispatch({ type: 'begin' });
+  }
+
+  /** To be called whenever {@link BotMediaPlaceEnvironment.isMoved} may have changed. */
+  check(): void {
+    if (this.#environment.isMoved()) this.#moved?.();
+  }
+
+  close(): void {
+    this.#place.dispatch({ type: 'closed' });
+    closeLinks(this.#connecting);
+    this.#moved?.();
+  }
+
+  #openBeside(attempt: number, moveFrom: Epoch): void {
+    this.#connectBeside(moveFrom).then(
+      (item) => this.#place.dispatch({ type: 'opened', attempt, item }),
+      (error: unknown) => {
+        this.#environment.note(`moving: ${String(error)}`);
+        closeLinks(this.#connecting);
+        this.#place.dispatch({ type: 'failed', attempt });
+      },
+    );
+  }
+
+  async #connectBeside(moveFrom: Epoch): Promise<BotMedia> {
+    const { edge, options, links: handlers } = this.#environment;
+    const links = makeLinks(options, handlers);
+    this.#connecting = links;
+    const offer = await edge.request('media.open', { ...mediaRequest(links), moveFrom });
+    const next = openLinks(offer, links);
+    await Promise.all([next.receive.connected, next.send?.connected]);
+    this.#connecting = undefined;
+    return next;
+  }
+
+  async #moveTo(attempt: number, epoch: Epoch): Promise<void> {
+    const { edge, move, settled, note } = this.#environment;
+    try {
+      await move();
+      await this.#untilMoved();
+      if (this.#place.state.phase === 'overlapping') await edge.request('media.moved', { epoch });
+    } catch (error) {
+      note(`moving: ${String(error)}`);
+    }
+    this.#place.dispatch({ type: 'carries', attempt });
+    settled();
+  }
+
+  /** Until every track comes by the new media and nobody watches the old ones of its own, or for some seconds. */
+  async #untilMoved(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#moved = resolve;
+    const timer = setTimeout(resolve, MOVE_WITHIN_MS);
+    this.check();
+    await promise;
+    clearTimeout(timer);
+    this.#moved = undefined;
+  }
+}

@@ -1,0 +1,295 @@
+import { Replaceable, type CloseReason } from '@plenary/cluster/make-before-break';
+import type {
+  ClientReply,
+  ConsumerId,
+  ConsumerOffer,
+  Epoch,
+  MediaKind,
+  TrackId,
+} from '@plenary/cluster/protocol';
+import { backOff } from './back-off.ts';
+import type { EdgeSession } from './edge-session.ts';
+import { faultOfConsumer } from './fault-of-consumer.ts';
+
+export interface ReceivedStream {
+  readonly trackId: TrackId;
+  readonly kind: MediaKind;
+  readonly packets: number;
+  /** RTP headers and payloads, without what SRTP, UDP and IP add. */
+  readonly bytes: number;
+}
+
+/** A consumer, and what came of it. */
+interface Reception {
+  readonly offer: ConsumerOffer;
+  readonly epoch: Epoch;
+  /** Where it is the current one, or is to be with its first packet. */
+  readonly place: Replaceable<Reception>;
+  readonly attempt: number;
+  paused: boolean;
+  spatialLayer: number | undefined;
+  packets: number;
+  bytes: number;
+}
+
+/** A consumer that the edge is being asked for, to take a place. */
+interface Asked {
+  readonly place: Replaceable<Reception>;
+  readonly attempt: number;
+}
+
+export interface BotReceptionsEnvironment {
+  readonly edge: EdgeSession;
+  /** Names the media that everything is to come by. */
+  readonly epoch: () => Epoch;
+  /** A place was taken, or nothing comes any more that came. */
+  readonly changed: () => void;
+  readonly note: (problem: string) => void;
+}
+
+/** What a bot receives. */
+export class BotReceptions {
+  readonly #environment: BotReceptionsEnvironment;
+  readonly #byConsumer = new Map<ConsumerId, Reception>();
+  readonly #bySsrc = new Map<number, Reception>();
+  readonly #endedTracks = new Set<TrackId>();
+  /** Whose consumers it could not take: it does not ask for them again. */
+  readonly #untakeable = new Set<TrackId>();
+  #isClosed = false;
+
+  constructor(environment: BotReceptionsEnvironment) {
+    this.#environment = environment;
+  }
+
+  get size(): number {
+    return this.#byConsumer.size;
+  }
+
+  get streams(): readonly ReceivedStream[] {
+    return [...this.#byConsumer.values()].map(({ offer, packets, bytes }) => ({
+      trackId: offer.trackId,
+      kind: offer.kind,
+      packets,
+      bytes,
+    }));
+  }
+
+  /** Whether it was told that a track has ended. */
+  hasEnded(trackId: TrackId): boolean {
+    return this.#endedTracks.has(trackId);
+  }
+
+  noteEnded(trackId: TrackId): void {
+    this.#endedTracks.add(trackId);
+  }
+
+  /** Whether a track is received, or cannot be. */
+  isSettled(trackId: TrackId): boolean {
+    return this.#untakeable.has(trackId) || this.of([trackId]).length > 0;
+  }
+
+  /** Whether everything that flows comes by the newest media. */
+  get isMoved(): boolean {
+    const epoch = this.#environment.epoch();
+    return [...this.#byConsumer.values()].every((one) => one.paused || one.epoch === epoch);
+  }
+
+  of(trackIds: readonly TrackId[]): readonly Reception[] {
+    const wanted = new Set(trackIds);
+    return [...this.#byConsumer.values()].filter(({ offer }) => wanted.has(offer.trackId));
+  }
+
+  consumersOf(trackIds: readonly TrackId[]): ConsumerId[] {
+    return this.of(trackIds).map(({ offer }) => offer.consumerId);
+  }
+
+  /** Takes consumers that came without having been asked for. */
+  take(offers: readonly ConsumerOffer[]): void {
+    const epoch = this.#environment.epoch();
+    for (const offer of this.#takeable(offers, epoch)) this.#expect(offer, epoch);
+  }
+
+  /** @returns the reception that an RTP packet is of, which was counted */
+  count(ssrc: number, bytes: number): Reception | undefined {
+    const reception = this.#bySsrc.get(ssrc);
+    if (reception === undefined) return undefined;
+    const { place, attempt } = reception;
+    if (reception.packets === 0) place.dispatch({ type: 'carries', attempt });
+    reception.packets += 1;
+    reception.bytes += bytes;
+    return reception;
+  }
+
+  /** @returns those that cannot be had */
+  async subscribe(
+    trackIds: readonly TrackId[],
+    replacements: ReadonlyMap<TrackId, Asked> = new Map(),
+  ): Promise<ClientReply<'subscribe'>['failed']> {
+    const { edge } = this.#environment;
+    const epoch = this.#environment.epoch();
+    try {
+      const { consumers, failed } = await edge.request('subscribe', { trackIds: [...trackIds], epoch });
+      const changes = this.#takeable(consumers, epoch).flatMap((offer) => {
+        const { paused, spatialLayer } = this.#expect(offer, epoch, replacements.get(offer.trackId));
+        if (offer.paused === paused && spatialLayer === undefined) return [];
+        const preferredLayers = spatialLayer === undefined ? {} : { preferredLayers: { spatialLayer } };
+        return [{ consumerId: offer.consumerId, paused, ...preferredLayers }];
+      });
+      if (changes.length > 0) await edge.request('consumers.update', { epoch, consumers: changes });
+      return failed;
+    } finally {
+      for (const { place, attempt } of replacements.values())
+        if (place.awaits(attempt)) place.dispatch({ type: 'failed', attempt });
+    }
+  }
+
+  /** The track comes another way: its consumer is let go with the new one's first packet. */
+  async superseded(consumerId: ConsumerId, trackId: TrackId): Promise<void> {
+    const old = this.#byConsumer.get(consumerId);
+    const isCurrent = old !== undefined && old.place.current === old;
+    // One that is being replaced already goes on until then; one that was to replace another is of no use.
+    if (!isCurrent || old.place.state.phase === 'steady') await this.#replace(old, trackId);
+  }
+
+  /** Subscribes to a track that replaces another one, whose consumer is let go with the new one's first packet. */
+  async succeed(trackId: TrackId, replaces: TrackId): Promise<void> {
+    await this.#replace(this.of([replaces])[0], trackId);
+  }
+
+  async #replace(old: Reception | undefined, trackId: TrackId): Promise<void> {
+    const replacements = new Map(old === undefined ? [] : [[trackId, beginAnew(old.place)]]);
+    const [failure] = await this.subscribe([trackId], replacements);
+    if (failure !== undefined) this.#environment.note(`no other way to ${trackId}: ${failure.error.code}`);
+  }
+
+  /** Asks for everything by the newest media too. */
+  async move(): Promise<void> {
+    const replacements = new Map(
+      [...this.#byConsumer.values()]
+        .filter((reception) => reception.place.current === reception)
+        .map(({ offer, place }) => [offer.trackId, beginAnew(place)]),
+    );
+    if (replacements.size > 0) await this.subscribe([...replacements.keys()], replacements);
+  }
+
+  /** The media of before is closed: nothing comes by it. */
+  settle(): void {
+    const epoch = this.#environment.epoch();
+    for (const reception of [...this.#byConsumer.values()])
+      if (reception.epoch !== epoch && reception.place.current === reception)
+        reception.place.dispatch({ type: 'lost' });
+  }
+
+  /** The node has closed a consumer. @param isWanted - whether its track is to be asked for again */
+  async closed(consumerId: ConsumerId, trackId: TrackId, isWanted: boolean): Promise<void> {
+    const reception = this.#byConsumer.get(consumerId);
+    this.#forget(consumerId);
+    if (reception !== undefined) {
+      const { place, attempt } = reception;
+      if (place.current === reception) place.dispatch({ type: 'lost' });
+      else place.dispatch({ type: 'failed', attempt });
+    }
+    if (isWanted) await this.#resubscribe(trackId);
+  }
+
+  /** Its subscriptions to tracks ended. */
+  forget(consumerIds: readonly ConsumerId[]): void {
+    const places = consumerIds.map((consumerId) => this.#byConsumer.get(consumerId)?.place);
+    for (const consumerId of consumerIds) this.#forget(consumerId);
+    for (const place of places) place?.dispatch({ type: 'closed' });
+    this.#environment.changed();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+  }
+
+  /** Asks for a track whose consumer ended, until it has it or the track is gone too. */
+  async #resubscribe(trackId: TrackId): Promise<void> {
+    const isWanted = (): boolean => !this.#endedTracks.has(trackId) && !this.#untakeable.has(trackId);
+    for (let attempt = 0; !this.#isClosed && isWanted(); attempt += 1) {
+      const [failure] = await this.subscribe([trackId]);
+      if (failure === undefined || failure.error.code === 'track_not_found') return;
+      if (!failure.error.retryable) {
+        this.#environment.note(`${trackId}: ${failure.error.code}`);
+        return;
+      }
+      await backOff(attempt);
+    }
+  }
+
+  /** Those of the offers that it can take. Of the others the edge is told, and all else goes on (SPEC MS4, MS48). */
+  #takeable(offers: readonly ConsumerOffer[], epoch: Epoch): ConsumerOffer[] {
+    const { edge, note } = this.#environment;
+    return offers.filter((offer) => {
+      // Asked for twice, by the join and by the event of the same track, the edge answers with one and the same consumer.
+      if (this.#byConsumer.has(offer.consumerId)) return false;
+      const fault = faultOfConsumer(offer, (ssrc) => this.#bySsrc.has(ssrc));
+      if (fault === undefined) return true;
+      const { consumerId, trackId } = offer;
+      this.#untakeable.add(trackId);
+      note(`${trackId} cannot be taken: ${fault}`);
+      edge.request('consumer.failed', { consumerId, trackId, epoch }).catch((error: unknown) => {
+        note(`telling of a consumer that cannot be taken: ${String(error)}`);
+      });
+      return false;
+    });
+  }
+
+  #expect(offer: ConsumerOffer, epoch: Epoch, asked?: Asked): Reception {
+    const { place, attempt } = asked ?? beginAnew(this.#newPlace());
+    const { state } = place;
+    const before = state.phase === 'recovering' ? state.lost : place.current;
+    const reception: Reception = {
+      offer,
+      epoch,
+      place,
+      attempt,
+      paused: before?.paused ?? false,
+      spatialLayer: before?.spatialLayer,
+      packets: 0,
+      bytes: 0,
+    };
+    this.#byConsumer.set(offer.consumerId, reception);
+    for (const { ssrc } of offer.rtpParameters?.encodings ?? []) {
+      if (ssrc !== undefined) this.#bySsrc.set(ssrc, reception);
+    }
+    place.dispatch({ type: 'opened', attempt, item: reception });
+    return reception;
+  }
+
+  #newPlace(): Replaceable<Reception> {
+    return new Replaceable<Reception>({
+      // Who begins asks the edge, together with whatever else it is asked for.
+      open: () => undefined,
+      // Its first packet says that it carries.
+      watch: () => undefined,
+      promote: () => this.#environment.changed(),
+      close: (reception, reason) => this.#close(reception, reason),
+      missing: () => this.#environment.changed(),
+    });
+  }
+
+  #close({ offer: { consumerId }, epoch }: Reception, reason: CloseReason): void {
+    if (!this.#byConsumer.has(consumerId)) return;
+    this.#forget(consumerId);
+    // What comes by media that is being left ends with it.
+    if (epoch !== this.#environment.epoch() || reason === 'lost' || reason === 'closed') return;
+    const { edge, note } = this.#environment;
+    edge.request('unsubscribe', { consumerIds: [consumerId], epoch }).catch((error: unknown) => {
+      note(`letting a consumer go: ${String(error)}`);
+    });
+  }
+
+  #forget(consumerId: ConsumerId): void {
+    const reception = this.#byConsumer.get(consumerId);
+    if (reception === undefined) return;
+    this.#byConsumer.delete(consumerId);
+    for (const [ssrc, known] of [...this.#bySsrc]) if (known === reception) this.#bySsrc.delete(ssrc);
+  }
+}
+
+function beginAnew(place: Replaceable<Reception>): Asked {
+  place.dispatch({ type: 'begin_anew' });
+  return { place, attempt: place.state.attempt };
+}

@@ -1,0 +1,27 @@
+import type { Socket } from 'socket.io';
+import type { ControlLink } from './control-link.ts';
+
+/** Owns which control links are open, of edges and other media nodes. The control server fills it; rooms find an edge in it. */
+export class OpenLinks {
+  readonly #links = new Map<Socket, ControlLink>();
+
+  set(socket: Socket, link: ControlLink): void {
+    this.#links.set(socket, link);
+  }
+
+  delete(socket: Socket): void {
+    this.#links.delete(socket);
+  }
+
+  /** The link of an edge, if one is open; of several the one that opened first. */
+  anyEdge(): ControlLink | undefined {
+    for (const link of this.#links.values()) {
+      if (link.caller.kind === 'edge') return link;
+    }
+    return undefined;
+  }
+
+  [Symbol.iterator](): IterableIterator<[Socket, ControlLink]> {
+    return this.#links.entries();
+  }
+}

@@ -1,0 +1,47 @@
+import { CONTROL_VERSION } from '@plenary/cluster';
+import type { Clock, Incarnation, MediaNodeRecord, PortSlice } from '@plenary/cluster';
+import type { Admission } from './admission.ts';
+import type { MediaNodeConfig } from './config.ts';
+import type { LoadMeter } from './load-meter.ts';
+import { announcedAddresses } from './media-address.ts';
+import type { Reach } from './room/reach.ts';
+import type { Rooms } from './room/rooms.ts';
+
+/** Where the registry entry of a node comes from: its settings, and what its parts say now. */
+export interface RecordSources {
+  readonly config: Pick<
+    MediaNodeConfig,
+    'mediaNodeId' | 'datacenter' | 'controlUrl' | 'operators' | 'addresses' | 'maxPeers'
+  >;
+  readonly incarnation: Incarnation;
+  readonly portSlice: PortSlice;
+  readonly admission: Pick<Admission, 'isStopping' | 'isDraining'>;
+  readonly load: Pick<LoadMeter, 'load'>;
+  readonly rooms: Pick<Rooms, 'peerCount' | 'recentJoins'>;
+  readonly reach: Pick<Reach, 'isUnreached' | 'isSurelyUnreached'>;
+  readonly clock: Pick<Clock, 'wallMs'>;
+}
+
+/** The registry entry of this node as it is now, by which edges place peers on it and other nodes find it. */
+export function recordOf(sources: RecordSources): MediaNodeRecord {
+  const { config, incarnation, portSlice, admission, load, rooms, reach, clock } = sources;
+  const { mediaNodeId, datacenter, controlUrl, operators, addresses, maxPeers } = config;
+  return {
+    mediaNodeId,
+    incarnation,
+    datacenter,
+    controlVersion: CONTROL_VERSION,
+    controlUrl,
+    ...(operators.url === undefined ? {} : { operatorUrl: operators.url }),
+    ...announcedAddresses(addresses),
+    portSlice,
+    state: admission.isStopping || admission.isDraining ? 'draining' : 'serving',
+    load: load.load,
+    peerCount: rooms.peerCount,
+    maxPeers,
+    recentJoins: rooms.recentJoins,
+    isUnreached: reach.isUnreached,
+    isSurelyUnreached: reach.isSurelyUnreached,
+    reportedAtMs: clock.wallMs(),
+  };
+}

@@ -1,0 +1,154 @@
+import { createServer } from 'node:http';
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import {
+  answering,
+  answerOddHttp,
+  AuthorityFile,
+  entry,
+  guardConnections,
+  guardWebSockets,
+  listenFault,
+  OperatorServer,
+  PORT_GUARD_LIMITS,
+  PortGuard,
+  TLS_HANDSHAKE_MS,
+  TlsFiles,
+} from '@plenary/cluster';
+import type { AdminSettings, Clock, Logger, Readiness } from '@plenary/cluster';
+import type { MediaNodeConfig } from './config.ts';
+import type { NodeMetrics } from './metrics.ts';
+import { StartRefused } from './start-refused.ts';
+
+/** Health checks and scrapers of any make are answered, and half a request holds a connection no longer than this. */
+const HTTP_OPTIONS: ServerOptions = {
+  maxHeaderSize: 32_768,
+  requireHostHeader: false,
+  headersTimeout: 10_000,
+  requestTimeout: 20_000,
+  connectionsCheckingInterval: 2_000,
+  shouldUpgradeCallback: answering(
+    'http',
+    false,
+    ({ headers }: IncomingMessage) => headers.upgrade?.toLowerCase() === 'websocket',
+  ),
+};
+
+export interface NodeServersOptions {
+  readonly config: Pick<MediaNodeConfig, 'host' | 'port' | 'operators'>;
+  readonly view: { readiness(): Readiness; admin(): AdminSettings | undefined };
+  readonly clock: Clock;
+  readonly metrics: NodeMetrics;
+  readonly logger: Logger;
+}
+
+/** Owns the two ports of the process, for operators and for control links, and the certificates of both. */
+export class NodeServers {
+  readonly #options: NodeServersOptions;
+  readonly #operators: OperatorServer;
+  readonly #controlTls: TlsFiles | undefined;
+  /** Carries control links. */
+  readonly http: Server;
+  /** Watches connections to the control port until they have proven who they are. */
+  readonly guard: PortGuard;
+  /** Whose certificates are believed where this node opens links. */
+  readonly caFile: AuthorityFile | undefined;
+
+  /** @throws Error when a certificate or an authority cannot be read: that is said now, and not at the first link */
+  constructor(options: NodeServersOptions) {
+    const { config, view, clock, metrics, logger } = options;
+    const { tls, caFile } = config.operators;
+    const tlsFiles = (): TlsFiles | undefined => (tls === undefined ? undefined : new TlsFiles(tls, logger));
+    this.#options = options;
+    this.caFile = caFile === undefined ? undefined : new AuthorityFile(caFile);
+    this.caFile?.current();
+    this.#operators = new OperatorServer(
+      {
+        readiness: () => view.readiness(),
+        metrics: async () => ({
+          contentType: metrics.registry.contentType,
+          text: await metrics.registry.metrics(),
+        }),
+        admin: () => view.admin(),
+        onFault: (error) => {
+          metrics.errors.inc({ where: 'http', code: 'internal' });
+          logger.error({ err: error }, 'operator request failed');
+        },
+        logger,
+      },
+      tlsFiles(),
+    );
+    this.#controlTls = tlsFiles();
+    this.http =
+      this.#controlTls === undefined
+        ? createServer(HTTP_OPTIONS, nothingHere)
+        : createTlsServer(
+            { ...HTTP_OPTIONS, handshakeTimeout: TLS_HANDSHAKE_MS, ...this.#controlTls.read() },
+            nothingHere,
+          );
+    answerOddHttp(this.http);
+    this.guard = new PortGuard({
+      ...PORT_GUARD_LIMITS,
+      clock,
+      onRefused: (reason) => metrics.refusedConnections.inc({ reason }),
+    });
+    guardConnections(this.http, this.guard);
+    guardWebSockets(this.http, this.guard);
+  }
+
+  /** @throws StartRefused that names the setting, when a port is taken */
+  async listen(): Promise<void> {
+    const { operators } = this.#options.config;
+    await this.#operators.listen(operators.port, operators.host);
+    await this.#listenForControl();
+    this.#controlTls?.follow(this.http);
+  }
+
+  /** Closes both ports. Settles when the control port is free. */
+  async close(): Promise<void> {
+    this.#controlTls?.stop();
+    this.#operators.close();
+    this.http.closeAllConnections();
+    if (!this.http.listening) return;
+    await new Promise<void>((resolve) => {
+      this.http.close(
+        entry('http', () => {
+          resolve();
+        }),
+      );
+    });
+  }
+
+  #listenForControl(): Promise<void> {
+    const { config, metrics, logger } = this.#options;
+    const { host, port } = config;
+    return new Promise((resolve, reject) => {
+      const fail = entry('http', (error: NodeJS.ErrnoException): void => {
+        const settings = { port: 'PLENARY_PORT', host: 'PLENARY_HOST' };
+        reject(new StartRefused(listenFault(settings, port, host, error)));
+      });
+      this.http.once('error', fail);
+      this.http.listen(
+        port,
+        host,
+        entry('http', () => {
+          this.http.off('error', fail);
+          this.http.on(
+            'error',
+            entry('http', (error) => {
+              metrics.errors.inc({ where: 'http', code: 'internal' });
+              logger.error({ err: error }, 'control port failed; open links go on');
+            }),
+          );
+          resolve();
+        }),
+      );
+    });
+  }
+}
+
+/** The control port speaks Socket.IO; any other request there gets nothing (SPEC OP7). */
+const nothingHere = entry('http', (_request: IncomingMessage, response: ServerResponse) => {
+  response.writeHead(404, { 'content-type': 'text/plain' });
+  response.end('not found\n');
+});

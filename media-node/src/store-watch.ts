@@ -1,0 +1,46 @@
+import { CONSUL_TROUBLES, entry, showTrouble, STORE_TROUBLES } from '@plenary/cluster';
+import type { NodeMetrics } from './metrics.ts';
+import type { NodeStore } from './room/node-store.ts';
+
+export interface StoreWatchListener {
+  /** Redis answers again. */
+  onStoreReturned(): void;
+  /** Consul answers again. */
+  onConsulReturned(): void;
+}
+
+/** Shows in metrics whether the store and Consul answer, and tells when they do again. @returns ends the watch */
+export function watchStore(
+  store: Pick<NodeStore, 'isAvailable' | 'onAvailability' | 'trouble' | 'onTrouble' | 'consul'>,
+  metrics: Pick<NodeMetrics, 'store' | 'storeTrouble' | 'consul' | 'consulTrouble'>,
+  listener: StoreWatchListener,
+): () => void {
+  const { consul } = store;
+  metrics.store.set(store.isAvailable() ? 1 : 0);
+  metrics.consul.set(consul?.isAvailable() === false ? 0 : 1);
+  showTrouble(metrics.storeTrouble, STORE_TROUBLES, store.trouble?.());
+  showTrouble(metrics.consulTrouble, CONSUL_TROUBLES, consul?.trouble);
+  const endings = [
+    store.onAvailability(
+      entry('store', (available) => {
+        metrics.store.set(available ? 1 : 0);
+        if (available) listener.onStoreReturned();
+      }),
+    ),
+    store.onTrouble?.(
+      entry('store', (trouble) => showTrouble(metrics.storeTrouble, STORE_TROUBLES, trouble)),
+    ),
+    consul?.onChange(
+      entry('registry', (available) => {
+        metrics.consul.set(available ? 1 : 0);
+        if (available) listener.onConsulReturned();
+      }),
+    ),
+    consul?.onTrouble(
+      entry('registry', (trouble) => showTrouble(metrics.consulTrouble, CONSUL_TROUBLES, trouble)),
+    ),
+  ];
+  return () => {
+    for (const end of endings) end?.();
+  };
+}

@@ -1,0 +1,72 @@
+import { toPlenaryError, type PlenaryError } from '@plenary/cluster/errors';
+import type { ConsumerOffer, TrackId } from '@plenary/cluster/protocol';
+import type { types } from 'mediasoup-client';
+import type { ClientLog } from './counters.ts';
+import type { MediaSession } from './media-session.ts';
+import type { RequestEdge } from './request-edge.ts';
+import { newReceived, type Received } from './subscription.ts';
+
+export interface OpenReplacementsEnvironment {
+  readonly request: RequestEdge;
+  readonly consume: (media: MediaSession, offer: ConsumerOffer) => Promise<types.Consumer>;
+  /** No receiver could be made. */
+  readonly tellFailed: (media: MediaSession, offer: ConsumerOffer, error: PlenaryError) => void;
+  readonly log: ClientLog;
+}
+
+/** A track that is to be had, and what is received in its place as yet. */
+export interface WantedReplacement {
+  readonly trackId: TrackId;
+  readonly old: Received | undefined;
+}
+
+/**
+ * Opens consumers that are to take the places of others, and has them flow as those do. Handles its own errors: what failed is
+ * not among what it gives.
+ */
+export async function openReplacements(
+  { request, consume, tellFailed, log }: OpenReplacementsEnvironment,
+  media: MediaSession,
+  replacements: readonly WantedReplacement[],
+): Promise<ReadonlyMap<TrackId, Received>> {
+  const { epoch } = media;
+  const opened = new Map<TrackId, Received>();
+  try {
+    const trackIds = replacements.map(({ trackId }) => trackId);
+    const { consumers, failed } = await request('subscribe', { trackIds, epoch });
+    for (const { trackId, error } of failed)
+      log.warn(`track ${trackId} could not be had another way`, error.message);
+    // In one turn, so that all of them share one negotiation.
+    const results = await Promise.allSettled(consumers.map((offer) => consume(media, offer)));
+    const toResume: { readonly next: Received; readonly spatialLayer: number | undefined }[] = [];
+    for (const [index, offer] of consumers.entries()) {
+      const result = results[index];
+      const old = replacements.find(({ trackId }) => trackId === offer.trackId)?.old;
+      if (result?.status !== 'fulfilled' || old === undefined) {
+        log.warn(`track ${offer.trackId} could not be had another way`);
+        if (result?.status === 'rejected') tellFailed(media, offer, toPlenaryError(result.reason));
+        continue;
+      }
+      const { hiddenSinceMs, spatialLayer, paused } = old;
+      const next = { ...newReceived(offer, result.value, media), hiddenSinceMs };
+      opened.set(offer.trackId, next);
+      if (!paused && offer.kind === 'video') toResume.push({ next, spatialLayer });
+    }
+    if (toResume.length === 0) return opened;
+    await request('consumers.update', {
+      epoch,
+      consumers: toResume.map(({ next: { offer }, spatialLayer }) => ({
+        consumerId: offer.consumerId,
+        paused: false,
+        preferredLayers: spatialLayer === undefined ? undefined : { spatialLayer },
+      })),
+    });
+    for (const { next, spatialLayer } of toResume) {
+      next.paused = false;
+      next.spatialLayer = spatialLayer;
+    }
+  } catch (thrown) {
+    log.warn('tracks could not be had another way', toPlenaryError(thrown).message);
+  }
+  return opened;
+}
