@@ -12,6 +12,8 @@ const distant = '**/*.distant.test.ts';
 
 /** Files at a time. Vitest would leave one core idle. */
 const WORKERS = 2;
+/** Files of unit tests at a time: those of the page wait for timers, so that two leave the cores idle. */
+const UNIT_WORKERS = 4;
 /** Files of contract tests at a time: they wait for Redis and Consul to fail and to come back, so that two leave the cores idle. */
 const CONTRACT_WORKERS = 4;
 /** Files of integration tests at a time: they wait for processes most of the time, so that three fill two cores. */
@@ -63,7 +65,7 @@ export default defineConfig({
           // To load all modules anew for each file takes longer than the tests do. `setupFiles` undoes what a file changed.
           isolate: false,
           setupFiles: ['deploy/testing/undo-after-file.ts'],
-          maxWorkers: WORKERS,
+          maxWorkers: UNIT_WORKERS,
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },

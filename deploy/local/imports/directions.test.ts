@@ -16,8 +16,8 @@ import { CRUISED, readImports } from './cruise.ts';
 
 const ALLOWED = [
   ['edge-signaling/src/session/a.ts', '@plenary/cluster'],
-  ['edge-signaling/src/server.ts', 'uWebSockets.js'],
-  ['edge-signaling/src/server.ts', 'socket.io'],
+  ['edge-signaling/src/server/uws-carrier.ts', 'uWebSockets.js'],
+  ['edge-signaling/src/server/edge-server.ts', 'socket.io'],
   ['edge-signaling/src/media/link.ts', 'socket.io-client'],
   ['edge-signaling/src/session/a.test.ts', 'socket.io-client'],
   ['media-node/src/engine/worker.ts', 'mediasoup'],
