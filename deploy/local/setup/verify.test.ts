@@ -52,7 +52,7 @@ describe('[SU1] what is downloaded is used only where its hash is the one we kno
     verifySum('k6', 'hash', 'h1:x', 'h1:x');
   });
 
-  it('holds Debian files of versions we know to their hash, and names later ones', () => {
+  it('[SU9] holds Debian files of versions we know to their hash, and names later ones', () => {
     expect(verifyDebianFiles([file], { 'node.tgz': HELLO })).toEqual([]);
     expect(verifyDebianFiles([file], {})).toEqual(['node.tgz']);
     expect(() => verifyDebianFiles([file], { 'node.tgz': OTHER })).toThrow(/not what it should be/);
