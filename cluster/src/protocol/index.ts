@@ -6,6 +6,7 @@ export * from './judge-media.ts';
 export * from './media.ts';
 export * from './media-codecs.ts';
 export * from './room.ts';
+export * from './room-entry.ts';
 export * from './router-capabilities.generated.ts';
 export * from './rtp.ts';
 export * from './session-key.ts';

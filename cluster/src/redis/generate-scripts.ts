@@ -6,9 +6,17 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import * as protocolLimits from '../protocol/room.ts';
 import * as recoveryLimits from '../room/recovery-store.ts';
+import * as entryLimits from '../protocol/room-entry.ts';
+import * as entriesLimits from '../room/room-entries.ts';
 import * as roomLogLimits from '../room/room-log.ts';
 
-const limits: Readonly<Record<string, unknown>> = { ...protocolLimits, ...recoveryLimits, ...roomLogLimits };
+const limits: Readonly<Record<string, unknown>> = {
+  ...protocolLimits,
+  ...entryLimits,
+  ...entriesLimits,
+  ...recoveryLimits,
+  ...roomLogLimits,
+};
 const LUA_FOLDER = fileURLToPath(new URL('./lua/', import.meta.url));
 const TARGET = fileURLToPath(new URL('./scripts.generated.ts', import.meta.url));
 

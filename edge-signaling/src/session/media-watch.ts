@@ -240,6 +240,7 @@ export class MediaWatch implements ControlLinkListener {
         );
       case 'peer.joined':
       case 'chat.posted':
+      case 'entries.changed':
         return false;
     }
   }
