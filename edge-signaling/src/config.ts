@@ -38,13 +38,13 @@ import type {
 import { DATACENTER_ID, EDGE_ID, TENANT_ID } from '@plenary/cluster/ids';
 import type { TenantId } from '@plenary/cluster/ids';
 import { z } from 'zod';
-import { apiKeysSetting, joinKeysSetting, keyFaults } from './auth/key-settings.ts';
+import { apiKeysSetting, joinKeysSetting, keyFaults } from './entry/tokens/key-settings.ts';
 import { normalise } from './http/client-address.ts';
-import type { KeySetAddresses } from './auth/key-settings.ts';
-import { parseRoomPatterns } from './auth/guest-rooms.ts';
-import type { GuestRooms } from './auth/guest-rooms.ts';
+import type { KeySetAddresses } from './entry/tokens/key-settings.ts';
+import { parseRoomPatterns } from './entry/tokens/guest-rooms.ts';
+import type { GuestRooms } from './entry/tokens/guest-rooms.ts';
 import { RESERVED_FILES, socketsByFileLimit } from './limits/file-limit.ts';
-import type { TenantLimitTable } from './session/tenant-claims.ts';
+import type { TenantLimitTable } from './entry/tenant-claims.ts';
 
 /** An edge answers at `/` of its host: page, socket and API know no path before theirs. */
 const publicUrlSetting = z

@@ -3,7 +3,7 @@ import { TENANT_ID } from '@plenary/cluster/ids';
 import { expect, it } from 'vitest';
 import { digestOf } from './digest.ts';
 import { networkOf } from './media/network-of.ts';
-import { digestOfPerson } from './session/person.ts';
+import { digestOfPerson } from './entry/person.ts';
 
 it('[MS10] [HL7] what a media node is told of persons and networks is what its protocol takes, and tells them apart', () => {
   const { person } = digestOfPerson({ tenant: TENANT_ID.parse('acme'), sub: 'ann', guest: undefined });

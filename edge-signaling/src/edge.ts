@@ -24,11 +24,11 @@ import {
 } from '@plenary/cluster';
 import type { Clock, ClusterStore, DrainEnd, Logger } from '@plenary/cluster';
 import { TENANT_ID } from '@plenary/cluster/ids';
-import { Authenticator } from './auth/authenticate.ts';
-import { openJoinKeys } from './auth/open-join-keys.ts';
+import { Authenticator } from './entry/tokens/authenticate.ts';
+import { openJoinKeys } from './entry/tokens/open-join-keys.ts';
 import type { EdgeConfig } from './config.ts';
 import { EdgeCore } from './edge-core.ts';
-import { EdgeProofs } from './edge-proofs.ts';
+import { EdgeProofs } from './directory/edge-proofs.ts';
 import { createAddressReader, createProxyCheck } from './http/client-address.ts';
 import { handleGuestToken } from './http/guest-token.ts';
 import { createOriginCheck } from './http/origins.ts';
@@ -204,18 +204,18 @@ export async function startEdge(
     guests: config.guests,
     takeGuestToken: (address) => addressLimits.takeGuestToken(address),
     isOriginAllowed,
-    edgeHints: () => core.edgeHints(),
+    edgeHints: () => core.standing.edgeHints(),
   });
   const question: ReadinessQuestion = {
     isStoreAvailable,
     storeTrouble: () => store.trouble(),
     pubSubTrouble: () => store.pubSubTrouble(),
-    isPubSubBetterElsewhere: () => core.isPubSubBetterElsewhere,
+    isPubSubBetterElsewhere: () => core.standing.isPubSubBetterElsewhere,
     isConsulMissed: () => store.consul?.isAvailable() === false,
     consulTrouble: () => store.consul?.trouble,
-    liveMediaNodes: () => core.mediaNodeCount,
-    unusableLinks: () => core.unusableLinks(),
-    isClockOff: () => core.isClockOff,
+    liveMediaNodes: () => core.standing.mediaNodeCount,
+    unusableLinks: () => core.standing.unusableLinks(),
+    isClockOff: () => core.standing.isClockOff,
     isStopping: () => core.isStopping,
     isDraining: () => drain.isOn,
     isIdTaken: () => announcer.isIdTaken,
@@ -245,7 +245,7 @@ export async function startEdge(
       'GET /health': () => HEALTHY,
       // One bit for load balancers, without a word why.
       'GET /api/ready': () => (isOffered(question) ? READY : NOT_READY),
-      'GET /api/edges': () => json(200, { edges: core.edgeHints() }),
+      'GET /api/edges': () => json(200, { edges: core.standing.edgeHints() }),
       // How far this datacenter is: answered before anything is looked at.
       'GET /api/ping': () => text(200, ''),
       'GET /api/capabilities': await serveCapabilities(),
@@ -300,7 +300,7 @@ export async function startEdge(
     accept: core.accept,
     isDraining: () => drain.isOn,
     isBehind: () => core.isBehind,
-    whyElsewhere: () => core.whyElsewhere,
+    whyElsewhere: () => core.standing.whyElsewhere,
     onEdgeMessage: (message) => core.onEdgeMessage(message),
     clock,
     logger,

@@ -5,7 +5,7 @@ import * as protocol from '@plenary/cluster/protocol';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { EDGE_SETTINGS } from './config.ts';
-import { mayPublish, mayPublishAnything } from './auth/permissions.ts';
+import { mayPublish, mayPublishAnything } from './entry/permissions.ts';
 import { FLOOD_SETTINGS } from './limits/flood-settings.ts';
 import { BUDGETS } from './limits/budget.ts';
 import { REQUEST_COSTS } from './limits/cost.ts';

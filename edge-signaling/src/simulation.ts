@@ -1,7 +1,7 @@
 /** What the simulation runs of an edge: all of it but its sockets. Nobody else may import it (see the import lint). */
 export { EdgeCore } from './edge-core.ts';
 export type { EdgeCoreOptions } from './edge-core.ts';
-export { EdgeProofs } from './edge-proofs.ts';
+export { EdgeProofs } from './directory/edge-proofs.ts';
 export { ControlLinks } from './media/control-links.ts';
 export type { OwnedLink } from './media/control-links.ts';
 export { noticeRoutes } from './media/notice-routes.ts';

@@ -11,7 +11,7 @@ import { FLOOD_SETTINGS } from './flood-settings.ts';
 import { LimitedLog } from './limited-log.ts';
 import { EdgeBudgets, Meter } from './meter.ts';
 import { entrantOf } from '../rpc/handlers/entrant.ts';
-import { Connection } from '../session/connection.ts';
+import { Connection } from '../entry/connection.ts';
 import { RecordingSocket } from '../testing/edge-parts.ts';
 
 const PAYERS = { roomId: room('standup'), tenantId: TENANT_ID.parse('acme') };

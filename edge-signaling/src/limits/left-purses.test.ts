@@ -1,7 +1,7 @@
 import { ManualClock } from '@plenary/cluster';
 import { room, tenant } from '@plenary/cluster/testing/samples';
 import { describe, expect, it } from 'vitest';
-import { personOf, rememberedAs } from '../session/person.ts';
+import { personOf, rememberedAs } from '../entry/person.ts';
 import { BUDGETS, CARRIED_LEAST_SHARE } from './budget.ts';
 import { FRAME_BUDGETS } from './frame-budgets.ts';
 import { EdgeBudgets, Meter } from './meter.ts';

@@ -67,6 +67,7 @@ export class ControlLinks<Link extends OwnedLink> implements MediaLinks {
   #waiting = new Map<MediaNodeId, MediaNodeRecord>();
   /** Those of them that had a turn, the last ones last. */
   readonly #tried = new Set<MediaNodeId>();
+  readonly #upListeners: ((mediaNodeId: MediaNodeId) => void)[] = [];
 
   constructor(options: ControlLinksOptions<Link>) {
     this.#options = options;
@@ -153,6 +154,11 @@ export class ControlLinks<Link extends OwnedLink> implements MediaLinks {
     return true;
   }
 
+  /** Calls back whenever a link is up. */
+  onLinkUp(listener: (mediaNodeId: MediaNodeId) => void): void {
+    this.#upListeners.push(listener);
+  }
+
   /** Every link that there is. */
   all(): readonly Link[] {
     return [...this.#links.values()];
@@ -220,6 +226,7 @@ export class ControlLinks<Link extends OwnedLink> implements MediaLinks {
         this.#fillRoom();
         this.#count();
         listener.onUp(link, incarnation);
+        for (const onUp of this.#upListeners) onUp(link.mediaNodeId);
       },
       onDown: (link, why) => {
         this.#losses.set(link, why);

@@ -16,7 +16,6 @@ import type {
   Logger,
   MediaNodeRecord,
   NodeChoice,
-  PlacedPeer,
   Placement,
   PlacementLimits,
   PlacementStore,
@@ -34,11 +33,12 @@ import type {
 } from '@plenary/cluster/ids';
 import { MAX_INITIAL_CONSUMERS } from '@plenary/cluster/protocol';
 import type { MediaOffer, MediaRequest, RoundTrip } from '@plenary/cluster/protocol';
-import type { Directory } from '../directory.ts';
-import type { AdmissionGates } from '../limits/admission-gates.ts';
-import type { Entrant, GatePlace } from '../limits/entry-gate.ts';
+import type { Directory } from '../directory/directory.ts';
+import type { AdmissionGates } from '../entry/gates/admission-gates.ts';
+import type { Entrant, GatePlace } from '../entry/gates/entry-gate.ts';
 import type { EdgeMetrics } from '../metrics.ts';
 import type { MediaLink, MediaLinks } from './control-links.ts';
+import type { PeerDrops } from './peer-drops.ts';
 import { SilentNodes } from './silent-nodes.ts';
 
 const MAX_TRIES = 3;
@@ -112,7 +112,7 @@ export interface PlacerSettings {
   readonly limits: PlacementLimits;
   readonly maxPeersPerRoom: number;
   readonly maxPeersPerPerson: number;
-  readonly dropMedia: (mediaNodeId: MediaNodeId, placed: PlacedPeer) => Promise<void>;
+  readonly drops: Pick<PeerDrops, 'drop'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: EdgeMetrics;
@@ -179,7 +179,7 @@ export class Placer {
         replaces = placement.epoch;
         // The node may have admitted the peer and only its answer was lost.
         inBackground(() =>
-          this.#settings.dropMedia(placement.mediaNodeId, {
+          this.#settings.drops.drop(placement.mediaNodeId, {
             roomId: request.roomId,
             peerId: request.peerId,
             epoch: placement.epoch,

@@ -1,7 +1,7 @@
 import { CLOCK_LEEWAY_SECONDS, forgetOldest } from '@plenary/cluster';
 import type { Clock } from '@plenary/cluster';
 import type { RoomId, TenantId } from '@plenary/cluster/ids';
-import type { Session } from '../session/session.ts';
+import type { Session } from '../entry/session.ts';
 
 /** Whose sessions are ended. */
 export interface EndedScope {

@@ -2,7 +2,7 @@ import { ADMIN_REVOKE_PATH, PlenaryError } from '@plenary/cluster';
 import type { AdminAnswer } from '@plenary/cluster';
 import { describe, expect, it } from 'vitest';
 import { EdgeParts, OWN_EDGE, ROOM } from '../testing/edge-parts.ts';
-import type { Session } from '../session/session.ts';
+import type { Session } from '../entry/session.ts';
 import { tenantOf } from '@plenary/cluster/ids';
 import { EndedAccess } from './ended-access.ts';
 import { edgeOperations } from './operations.ts';

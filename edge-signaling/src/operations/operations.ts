@@ -23,7 +23,7 @@ import { roomIdOf, roomNameOf, tenantOf } from '@plenary/cluster/ids';
 import type { EdgeId, TenantId } from '@plenary/cluster/ids';
 import type { z } from 'zod';
 import type { LocalRooms } from '../room/local-rooms.ts';
-import type { SessionKeeper } from '../session/keeper.ts';
+import type { SessionKeeper } from '../entry/session-keeper.ts';
 import { isOf } from './ended-access.ts';
 import type { EndedAccess, EndedScope } from './ended-access.ts';
 

@@ -2,7 +2,7 @@ import { compareEventIds, EVENT_ID } from '@plenary/cluster/ids';
 import type { EventId, MediaNodeId, PeerId, RoomId } from '@plenary/cluster/ids';
 import type { PlacedPeer } from '@plenary/cluster';
 import type { LoggedEvent } from '@plenary/cluster/protocol';
-import type { Session, SessionMedia } from '../session/session.ts';
+import type { Session, SessionMedia } from '../entry/session.ts';
 import { TrackCache } from './track-cache.ts';
 
 /** One media of a session. */

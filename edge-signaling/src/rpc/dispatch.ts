@@ -3,8 +3,8 @@ import { PlenaryError, tellEntryFault, UnreadPayload } from '@plenary/cluster';
 import type { ErrorCode, Route } from '@plenary/cluster';
 import { REQUEST_COSTS, UNKNOWN_COST } from '../limits/cost.ts';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
-import type { Connection } from '../session/connection.ts';
-import { PHASES_OF_REQUEST } from '../session/session-state.ts';
+import type { Connection } from '../entry/connection.ts';
+import { PHASES_OF_REQUEST } from '../entry/session-state.ts';
 import type { IncomingMessage } from '../transport/client-socket.ts';
 
 /** Requests of one socket that may be under way at a time. */

@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { costOf } from '../limits/cost.ts';
 import { LimitedLog } from '../limits/limited-log.ts';
 import { EdgeBudgets } from '../limits/meter.ts';
-import { Connection } from '../session/connection.ts';
+import { Connection } from '../entry/connection.ts';
 import { EdgeParts, RecordingSocket, ROOM } from '../testing/edge-parts.ts';
 import { handleSessionConfirm } from './handlers/entry.ts';
 import { handleMediaMoved, handleTransportConnect } from './handlers/media.ts';
@@ -82,7 +82,7 @@ async function somebody() {
     channel,
     metrics,
     reportFault,
-    departures: parts.departures(),
+    drops: parts.drops,
   };
   return { services, connection, session, placements };
 }

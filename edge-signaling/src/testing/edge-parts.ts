@@ -23,11 +23,12 @@ import { edge, mediaNode, peer, request, room, SAMPLE_SESSION_KEY } from '@plena
 import { roomNameOf, tenantOf } from '@plenary/cluster/ids';
 import type { MediaNodeId } from '@plenary/cluster/ids';
 import type { MediaLink, MediaLinks } from '../media/control-links.ts';
+import { PeerDrops } from '../media/peer-drops.ts';
 import { createEdgeMetrics } from '../metrics.ts';
 import { LocalRooms } from '../room/local-rooms.ts';
-import { Departures } from '../session/departures.ts';
-import { Session } from '../session/session.ts';
-import { TenantClaims } from '../session/tenant-claims.ts';
+import { Departures } from '../recovery/departures.ts';
+import { Session } from '../entry/session.ts';
+import { TenantClaims } from '../entry/tenant-claims.ts';
 import type { ClientSocket, EdgeMessage, RoomChannel } from '../transport/client-socket.ts';
 
 export const OWN_EDGE = edge('own');
@@ -197,6 +198,8 @@ export class EdgeParts<Changed extends Partial<RoomStores> = object> {
     this.faults.push(fault);
   };
 
+  readonly drops = new PeerDrops({ links: this.links, reportFault: this.reportFault });
+
   readonly tenantClaims = new TenantClaims({
     tenants: new MemoryTenantStore(this.clock),
     limits: { byTenant: new Map(), others: { maxPeers: undefined, maxRooms: undefined } },
@@ -208,12 +211,12 @@ export class EdgeParts<Changed extends Partial<RoomStores> = object> {
   });
 
   departures(): Departures {
-    const { placements, roomLog, links, channel, metrics, reportFault, tenantClaims } = this;
+    const { placements, roomLog, drops, channel, metrics, reportFault, tenantClaims } = this;
     const isTakenUp = (placed: PlacedPeer): boolean => this.localRooms.serves(placed);
     return new Departures({
       placements,
       roomLog,
-      links,
+      drops,
       channel,
       isTakenUp,
       tenantClaims,

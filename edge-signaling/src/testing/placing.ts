@@ -1,8 +1,8 @@
 /** A placer over a store in memory and scripted media nodes, for unit tests. */
 import { MemoryRegistry, silentLogger } from '@plenary/cluster';
 import { datacenter, mediaNodeRecord, peer, request } from '@plenary/cluster/testing/samples';
-import { Directory } from '../directory.ts';
-import { AdmissionGates } from '../limits/admission-gates.ts';
+import { Directory } from '../directory/directory.ts';
+import { AdmissionGates } from '../entry/gates/admission-gates.ts';
 import { Placer } from '../media/placer.ts';
 import type { HostRequest } from '../media/placer.ts';
 import { EdgeParts, OWN_EDGE, ROOM } from './edge-parts.ts';
@@ -47,8 +47,8 @@ export async function placing(others: readonly string[] = [], parts = new EdgePa
     reportFault,
     lapsedForMs: LAPSED_FOR_MS,
     isProven: () => true,
-    onRead: () => parts.onRead(),
   });
+  directory.onRead(() => parts.onRead());
   await directory.refresh();
   const placer = new Placer({
     edgeId: OWN_EDGE,
@@ -66,7 +66,7 @@ export async function placing(others: readonly string[] = [], parts = new EdgePa
     limits: { packingLimit: 10, maxRoomPeersPerNode: 1_000, maxJoinsPerNode: 1_000, maxLoad: 0.7 },
     maxPeersPerRoom: 1_000,
     maxPeersPerPerson: 1_000,
-    dropMedia: () => Promise.resolve(),
+    drops: { drop: () => Promise.resolve() },
     clock,
     logger: silentLogger(),
     metrics,

@@ -1,6 +1,6 @@
 import { siteOf } from '../../limits/address-keys.ts';
-import type { Entrant } from '../../limits/entry-gate.ts';
-import type { Connection } from '../../session/connection.ts';
+import type { Entrant } from '../../entry/gates/entry-gate.ts';
+import type { Connection } from '../../entry/connection.ts';
 
 /**
  * The owner of an entry at a gate.

@@ -5,12 +5,12 @@ import { CLIENT_REQUESTS, MAX_CHAT_BYTES, PROTOCOL_VERSION } from '@plenary/clus
 import { peer, SAMPLE_SESSION_KEY } from '@plenary/cluster/testing/samples';
 import { describe, expect, it } from 'vitest';
 import { costOfCatchUp, costOfJoining, REQUEST_COSTS } from '../../limits/cost.ts';
-import { EntryGate } from '../../limits/entry-gate.ts';
+import { EntryGate } from '../../entry/gates/entry-gate.ts';
 import { LimitedLog } from '../../limits/limited-log.ts';
 import { demandAllowed, EdgeBudgets } from '../../limits/meter.ts';
-import { Connection } from '../../session/connection.ts';
-import type { Entering } from '../../session/entrance.ts';
-import type { Session } from '../../session/session.ts';
+import { Connection } from '../../entry/connection.ts';
+import type { Entering } from '../../entry/entrance.ts';
+import type { Session } from '../../entry/session.ts';
 import { EdgeParts, RecordingSocket, ROOM } from '../../testing/edge-parts.ts';
 import { charged } from '../table.ts';
 import { handleJoin, handleResume } from './entry.ts';

@@ -1,15 +1,32 @@
 import { PlenaryError, toPlenaryError } from '@plenary/cluster';
+import type { Clock } from '@plenary/cluster';
 import type { ClientRequest } from '@plenary/cluster/protocol';
 import { costOf, costOfCatchUp, costOfJoining, costOfNothing, REQUEST_COSTS } from '../../limits/cost.ts';
 import type { Cost } from '../../limits/cost.ts';
 import { demandAllowed } from '../../limits/meter.ts';
 import { entrantOf } from './entrant.ts';
-import type { Connection } from '../../session/connection.ts';
-import type { Entered, Entering, Entrance } from '../../session/entrance.ts';
-import type { Handler, HandlerServices } from './services.ts';
+import type { Connection } from '../../entry/connection.ts';
+import type { Entered, Entering, Entrance } from '../../entry/entrance.ts';
+import type { EntryGate } from '../../entry/gates/entry-gate.ts';
+import type { SessionKeeper } from '../../entry/session-keeper.ts';
+import type { EdgeMetrics } from '../../metrics.ts';
+import type { LocalRooms } from '../../room/local-rooms.ts';
+import type { Handler } from './services.ts';
+
+export interface EntryServices {
+  readonly joinGate: EntryGate;
+  readonly resumeGate: EntryGate;
+  readonly entrance: Pick<Entrance, 'join' | 'resume' | 'confirm'>;
+  readonly keeper: Pick<SessionKeeper, 'leave'>;
+  readonly localRooms: LocalRooms;
+  /** Whether nobody new is taken. */
+  readonly isDraining: () => boolean;
+  readonly clock: Clock;
+  readonly metrics: EdgeMetrics;
+}
 
 export function handleJoin(
-  services: Pick<HandlerServices, 'isDraining' | 'metrics' | 'clock' | 'joinGate' | 'localRooms'> & {
+  services: Pick<EntryServices, 'isDraining' | 'metrics' | 'clock' | 'joinGate' | 'localRooms'> & {
     readonly entrance: Pick<Entrance, 'join'>;
   },
 ): Handler<'join'> {
@@ -48,7 +65,7 @@ export function handleJoin(
 }
 
 export function handleResume(
-  services: Pick<HandlerServices, 'isDraining' | 'metrics' | 'clock' | 'resumeGate' | 'localRooms'> & {
+  services: Pick<EntryServices, 'isDraining' | 'metrics' | 'clock' | 'resumeGate' | 'localRooms'> & {
     readonly entrance: Pick<Entrance, 'resume'>;
   },
 ): Handler<'resume'> {
@@ -90,11 +107,11 @@ export function handleSessionConfirm({
   };
 }
 
-export function handleLeave(services: HandlerServices): Handler<'leave'> {
+export function handleLeave({ keeper }: Pick<EntryServices, 'keeper'>): Handler<'leave'> {
   return async (_request, connection) => {
     const { session } = connection;
     connection.apply({ type: 'left' });
-    await session.inTurn(async () => services.keeper.leave(session));
+    await session.inTurn(async () => keeper.leave(session));
     return {};
   };
 }
@@ -104,7 +121,7 @@ export const handleEdgeCheck: Handler<'edge.check'> = () => Promise.resolve({});
 
 /** The room and the tenant pay for people who come in or come back (SPEC BU15). What it makes throws PlenaryError `rate_limited`. */
 function chargingEntry<Name extends 'join' | 'resume'>(
-  { localRooms }: Pick<HandlerServices, 'localRooms'>,
+  { localRooms }: Pick<EntryServices, 'localRooms'>,
   connection: Connection,
   name: Name,
   request: ClientRequest<Name>,
@@ -117,13 +134,13 @@ function chargingEntry<Name extends 'join' | 'resume'>(
 }
 
 /** Who comes to an edge that is to go is sent on. @throws PlenaryError `shutting_down` */
-function refuseWhileDraining({ isDraining }: Pick<HandlerServices, 'isDraining'>): void {
+function refuseWhileDraining({ isDraining }: Pick<EntryServices, 'isDraining'>): void {
   if (isDraining()) throw new PlenaryError('shutting_down');
 }
 
 /** A connection that closed while its join was under way holds no session; the keeper lets that one lapse. */
 function finish<Name extends 'join' | 'resume'>(
-  services: Pick<HandlerServices, 'localRooms'>,
+  services: Pick<EntryServices, 'localRooms'>,
   connection: Connection,
   { session, reply }: Entered<Name>,
   carried: (reply: Entered<Name>['reply']) => Cost,

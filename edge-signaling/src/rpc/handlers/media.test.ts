@@ -4,12 +4,12 @@ import { MAX_CONSUMERS, ROUTER_RTP_CAPABILITIES } from '@plenary/cluster/protoco
 import type { RoomId } from '@plenary/cluster/ids';
 import { describe, expect, it } from 'vitest';
 import { BYTES_PER_CONSUMER } from '../../limits/cost.ts';
-import { EntryGate } from '../../limits/entry-gate.ts';
+import { EntryGate } from '../../entry/gates/entry-gate.ts';
 import { LimitedLog } from '../../limits/limited-log.ts';
 import { EdgeBudgets } from '../../limits/meter.ts';
 import { RoomReader } from '../../room/room-reader.ts';
-import { Connection } from '../../session/connection.ts';
-import { digestOfPerson } from '../../session/person.ts';
+import { Connection } from '../../entry/connection.ts';
+import { digestOfPerson } from '../../entry/person.ts';
 import { EdgeParts, RecordingSocket, ROOM } from '../../testing/edge-parts.ts';
 import { placing, TRANSPORT } from '../../testing/placing.ts';
 import { handleMediaOpen } from './media.ts';
@@ -38,7 +38,7 @@ async function openingOf(people: number, others: readonly string[] = []) {
     placements,
     reader: new RoomReader(parts.stores),
     placer,
-    departures: parts.departures(),
+    drops: parts.drops,
     localRooms,
     links,
     mediaGate,

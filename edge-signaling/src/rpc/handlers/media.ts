@@ -1,40 +1,49 @@
 import { PlenaryError, toPlenaryError, inBackground } from '@plenary/cluster';
+import type { Clock, PlacementStore } from '@plenary/cluster';
 import type { MediaNodeId } from '@plenary/cluster/ids';
 import type { ClientReply, ClientRequest } from '@plenary/cluster/protocol';
 import { costOf, costOfNoCalls, costOfNothing, costOfOffer } from '../../limits/cost.ts';
+import type { EntryGate } from '../../entry/gates/entry-gate.ts';
+import type { MediaLinks } from '../../media/control-links.ts';
+import type { MediaWatch } from '../../media/media-watch.ts';
+import type { PeerDrops } from '../../media/peer-drops.ts';
+import type { ReportFault } from '../../metrics.ts';
+import type { LocalRooms } from '../../room/local-rooms.ts';
+import type { RoomReader } from '../../room/room-reader.ts';
 import { networkOf } from '../../media/network-of.ts';
-import { mediaOf } from '../../session/entrance.ts';
-import { digestOfPerson } from '../../session/person.ts';
+import { mediaOf } from '../../entry/entrance.ts';
+import { digestOfPerson } from '../../entry/person.ts';
 import type { HostRequest, Hosted, Placer } from '../../media/placer.ts';
-import type { Republisher } from '../../room/republisher.ts';
-import type { SessionKeeper } from '../../session/keeper.ts';
-import type { Session } from '../../session/session.ts';
-import type { StoreWait } from '../../store-wait.ts';
+import type { Republisher } from '../../recovery/republisher.ts';
+import type { SessionKeeper } from '../../entry/session-keeper.ts';
+import type { Session } from '../../entry/session.ts';
+import type { StoreWait } from '../../recovery/store-wait.ts';
 import { entrantOf } from './entrant.ts';
 import { askMediaNode } from './services.ts';
-import type { Handler, HandlerServices } from './services.ts';
+import type { Handler } from './services.ts';
 
 /** The edge answers before the client gives up at ten seconds. */
 const MEDIA_OPEN_DEADLINE_MS = 9_000;
 const MEDIA_CHECK_TIMEOUT_MS = 500;
 
-/** What it takes to open media. */
-interface OpeningServices extends Pick<
-  HandlerServices,
-  | 'placements'
-  | 'reader'
-  | 'placer'
-  | 'departures'
-  | 'localRooms'
-  | 'links'
-  | 'mediaGate'
-  | 'mediaWatch'
-  | 'clock'
-> {
+export interface MediaServices {
+  readonly mediaGate: EntryGate;
+  readonly placements: Pick<PlacementStore, 'placementOf' | 'formerPlacement' | 'settlePeer'>;
+  readonly reader: Pick<RoomReader, 'view'>;
+  readonly placer: Pick<Placer, 'host'>;
+  readonly drops: Pick<PeerDrops, 'drop'>;
   readonly keeper: Pick<SessionKeeper, 'endAsGone'>;
+  readonly localRooms: LocalRooms;
+  readonly links: MediaLinks;
+  readonly mediaWatch: Pick<MediaWatch, 'keepFor' | 'lose'>;
   readonly republisher: Pick<Republisher, 'room'>;
   readonly storeWait: Pick<StoreWait, 'untilAvailable'>;
+  readonly clock: Clock;
+  readonly reportFault: ReportFault;
 }
+
+/** What it takes to open media. */
+type OpeningServices = Omit<MediaServices, 'reportFault'>;
 
 export function handleMediaOpen(services: OpeningServices): Handler<'media.open'> {
   return async (request, connection) => {
@@ -68,7 +77,7 @@ async function openAnew(
   { moveFrom, insteadOf, isUnreachable, ...media }: ClientRequest<'media.open'>,
   turn: Pick<HostRequest, 'deadlineMs' | 'entrant' | 'place'>,
 ): Promise<ClientReply<'media.open'>> {
-  const { placements, reader, placer, departures, keeper, localRooms, links, republisher } = services;
+  const { placements, reader, placer, drops, keeper, localRooms, links, republisher } = services;
   await turn.place.whileWaiting(async () => services.storeWait.untilAvailable());
   if (!localRooms.holds(session)) throw new PlenaryError('session_gone');
   const { roomId, peerId, grants } = session;
@@ -142,19 +151,19 @@ async function openAnew(
   localRooms.tracksOf(roomId).learn(view.tracks);
   for (const old of before) {
     if (session.mediaOf(old.epoch) === undefined) {
-      inBackground(() => departures.dropMedia(old.mediaNodeId, session.placedAt(old)));
+      inBackground(() => drops.drop(old.mediaNodeId, session.placedAt(old)));
     }
   }
   return hosted.offer;
 }
 
 export function handleMediaMoved(
-  services: Pick<HandlerServices, 'placements' | 'departures' | 'reportFault'>,
+  services: Pick<MediaServices, 'placements' | 'drops' | 'reportFault'>,
 ): Handler<'media.moved'> {
   return async ({ epoch }, connection) => {
     const { session } = connection;
     return session.inTurn(async () => {
-      const { placements, departures, reportFault } = services;
+      const { placements, drops, reportFault } = services;
       const { former } = session;
       // Another move or a loss came between: then its own end tells. Or it is known already.
       if (session.media.epoch !== epoch || session.isSettled) {
@@ -162,8 +171,7 @@ export function handleMediaMoved(
         return {};
       }
       session.settle();
-      if (former !== undefined)
-        inBackground(() => departures.dropMedia(former.mediaNodeId, session.placedAt(former)));
+      if (former !== undefined) inBackground(() => drops.drop(former.mediaNodeId, session.placedAt(former)));
       try {
         await placements.settlePeer(session.roomId, session.peerId, epoch);
         session.noteSettled(epoch);
@@ -178,7 +186,7 @@ export function handleMediaMoved(
 
 /** Nodes that the client cannot reach may be all there is, and the paths to them be back. */
 async function elsewhere(
-  placer: Placer,
+  placer: Pick<Placer, 'host'>,
   request: HostRequest,
   unreached: readonly MediaNodeId[],
 ): Promise<Hosted> {
@@ -191,7 +199,7 @@ async function elsewhere(
 }
 
 /** The old node is as good as any, unless it does not answer. */
-function unreachable({ links }: Pick<HandlerServices, 'links'>, mediaNodeId: MediaNodeId): MediaNodeId[] {
+function unreachable({ links }: Pick<MediaServices, 'links'>, mediaNodeId: MediaNodeId): MediaNodeId[] {
   return links.get(mediaNodeId)?.isUp === true ? [] : [mediaNodeId];
 }
 
@@ -200,7 +208,7 @@ function unreachable({ links }: Pick<HandlerServices, 'links'>, mediaNodeId: Med
  * the client takes the edge for gone (SPEC SE16).
  */
 export function handleMediaCheck(
-  services: Pick<HandlerServices, 'links' | 'clock' | 'mediaWatch'>,
+  services: Pick<MediaServices, 'links' | 'clock' | 'mediaWatch'>,
 ): Handler<'media.check'> {
   const { mediaWatch } = services;
   return async ({ epoch }, { session }) => {
@@ -219,7 +227,7 @@ export function handleMediaCheck(
 }
 
 export function handleTransportConnect(
-  services: Pick<HandlerServices, 'links' | 'clock'>,
+  services: Pick<MediaServices, 'links' | 'clock'>,
 ): Handler<'transport.connect'> {
   return async ({ epoch, ...request }, connection) => {
     const { session, people } = connection;
@@ -233,7 +241,7 @@ export function handleTransportConnect(
 }
 
 export function handleTransportRestartIce(
-  services: Pick<HandlerServices, 'links' | 'clock'>,
+  services: Pick<MediaServices, 'links' | 'clock'>,
 ): Handler<'transport.restartIce'> {
   return async ({ epoch, ...request }, { session }) =>
     askMediaNode(services, session, epoch, 'transport.restartIce', (placed) => ({ ...placed, ...request }));

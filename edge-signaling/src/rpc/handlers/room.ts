@@ -1,8 +1,23 @@
 import { PlenaryError } from '@plenary/cluster';
 import { costOfCatchUp, costOfNoEvent } from '../../limits/cost.ts';
-import type { Handler, HandlerServices } from './services.ts';
+import type { RoomLog } from '@plenary/cluster';
+import type { Republisher } from '../../recovery/republisher.ts';
+import type { RoomReader } from '../../room/room-reader.ts';
+import type { RoomChannel } from '../../transport/client-socket.ts';
+import type { Handler } from './services.ts';
 
-export function handleChatPost({ roomLog, channel, republisher }: HandlerServices): Handler<'chat.post'> {
+export interface RoomServices {
+  readonly roomLog: Pick<RoomLog, 'postChat'>;
+  readonly reader: Pick<RoomReader, 'rosterPage' | 'catchUp'>;
+  readonly republisher: Pick<Republisher, 'room'>;
+  readonly channel: Pick<RoomChannel, 'publishEvents'>;
+}
+
+export function handleChatPost({
+  roomLog,
+  channel,
+  republisher,
+}: Pick<RoomServices, 'roomLog' | 'channel' | 'republisher'>): Handler<'chat.post'> {
   return async ({ requestId, text }, connection) => {
     const { roomId, peerId } = connection.session;
     const post = { roomId, peerId, requestId, text };
@@ -18,14 +33,14 @@ export function handleChatPost({ roomLog, channel, republisher }: HandlerService
   };
 }
 
-export function handleRosterPage({ reader }: HandlerServices): Handler<'roster.page'> {
+export function handleRosterPage({ reader }: Pick<RoomServices, 'reader'>): Handler<'roster.page'> {
   return async ({ cursor }, { session }) => {
     const { peers, nextCursor } = await reader.rosterPage(session.roomId, cursor);
     return { peers: [...peers], ...(nextCursor === undefined ? {} : { nextCursor }) };
   };
 }
 
-export function handleSync({ reader }: HandlerServices): Handler<'sync'> {
+export function handleSync({ reader }: Pick<RoomServices, 'reader'>): Handler<'sync'> {
   return async ({ afterEventId }, connection) => {
     const { roomId } = connection.session;
     return connection.oneSync(async () => {

@@ -6,50 +6,16 @@ import type {
   ControlRequestName,
   Epoch,
   PlacedPeer,
-  PlacementStore,
-  RoomLog,
 } from '@plenary/cluster';
 import type { ClientReply, ClientRequest, ClientRequestName } from '@plenary/cluster/protocol';
-import type { EntryGate } from '../../limits/entry-gate.ts';
+import type { Connection } from '../../entry/connection.ts';
+import type { Session, SessionMedia } from '../../entry/session.ts';
 import type { MediaLink, MediaLinks } from '../../media/control-links.ts';
-import type { Placer } from '../../media/placer.ts';
-import type { EdgeMetrics, ReportFault } from '../../metrics.ts';
-import type { Republisher } from '../../room/republisher.ts';
-import type { LocalRooms } from '../../room/local-rooms.ts';
-import type { RoomReader } from '../../room/room-reader.ts';
-import type { Connection } from '../../session/connection.ts';
-import type { Departures } from '../../session/departures.ts';
-import type { Entrance } from '../../session/entrance.ts';
-import type { MediaWatch } from '../../session/media-watch.ts';
-import type { SessionKeeper } from '../../session/keeper.ts';
-import type { StoreWait } from '../../store-wait.ts';
-import type { Session, SessionMedia } from '../../session/session.ts';
-import type { RoomChannel } from '../../transport/client-socket.ts';
 
-/** What handlers work with. */
-export interface HandlerServices {
-  readonly entrance: Entrance;
-  /** Joins, resumes and openings of media have a gate each, so that a storm of the one kind does not hold up the others. */
-  readonly joinGate: EntryGate;
-  readonly resumeGate: EntryGate;
-  readonly mediaGate: EntryGate;
-  readonly keeper: SessionKeeper;
-  readonly storeWait: StoreWait;
-  readonly republisher: Republisher;
-  readonly departures: Departures;
-  readonly placer: Placer;
+/** What a request to a media node takes. */
+export interface LinkServices {
   readonly links: MediaLinks;
-  readonly localRooms: LocalRooms;
-  readonly mediaWatch: Pick<MediaWatch, 'keepFor' | 'lose'>;
-  readonly placements: Pick<PlacementStore, 'placementOf' | 'formerPlacement' | 'settlePeer'>;
-  readonly roomLog: Pick<RoomLog, 'postChat' | 'tracks'>;
-  readonly reader: RoomReader;
-  readonly channel: RoomChannel;
-  /** Whether nobody new is taken. */
-  readonly isDraining: () => boolean;
   readonly clock: Clock;
-  readonly metrics: EdgeMetrics;
-  readonly reportFault: ReportFault;
 }
 
 export type Handler<Name extends ClientRequestName> = (
@@ -68,7 +34,7 @@ export type Handler<Name extends ClientRequestName> = (
  *   knows the peer, `stale_epoch` when the epoch is of none of the session's media, or what it answered
  */
 export async function askMediaNode<Name extends ControlRequestName>(
-  { links, clock }: Pick<HandlerServices, 'links' | 'clock'>,
+  { links, clock }: LinkServices,
   session: Session,
   epoch: Epoch | undefined,
   name: Name,

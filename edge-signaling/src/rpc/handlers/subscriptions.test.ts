@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { LimitedLog } from '../../limits/limited-log.ts';
 import { EdgeBudgets } from '../../limits/meter.ts';
-import { Connection } from '../../session/connection.ts';
+import { Connection } from '../../entry/connection.ts';
 import { EdgeParts, RecordingSocket, ROOM } from '../../testing/edge-parts.ts';
 import { createEdgeMetrics, createFaultReporter } from '../../metrics.ts';
 import { handleConsumerFailed, handleSubscribe } from './subscriptions.ts';

@@ -1,16 +1,23 @@
 import { PlenaryError, forgetOldest } from '@plenary/cluster';
-import type { TrackHome } from '@plenary/cluster';
+import type { RoomLog, TrackHome } from '@plenary/cluster';
 import { MAX_CONSUMERS } from '@plenary/cluster/protocol';
 import type { ClientReply } from '@plenary/cluster/protocol';
 import { callsOfUpdates, costOf, costOfNoCalls, mergeUpdates } from '../../limits/cost.ts';
 import type { PeerId } from '@plenary/cluster/ids';
 import { askMediaNode } from './services.ts';
-import type { Handler, HandlerServices } from './services.ts';
+import type { EdgeMetrics, ReportFault } from '../../metrics.ts';
+import type { LocalRooms } from '../../room/local-rooms.ts';
+import type { Handler, LinkServices } from './services.ts';
 
-type LinkServices = Pick<HandlerServices, 'links' | 'clock'>;
+export interface SubscriptionServices extends LinkServices {
+  readonly roomLog: Pick<RoomLog, 'tracks'>;
+  readonly localRooms: LocalRooms;
+  readonly metrics: EdgeMetrics;
+  readonly reportFault: ReportFault;
+}
 
 export function handleSubscribe(
-  services: LinkServices & Pick<HandlerServices, 'roomLog' | 'localRooms'>,
+  services: Omit<SubscriptionServices, 'metrics' | 'reportFault'>,
 ): Handler<'subscribe'> {
   const { roomLog, localRooms } = services;
   return async ({ trackIds, epoch }, connection) => {
@@ -83,7 +90,7 @@ const MAX_TOLD_OF = 10_000;
 
 /** Told once a person in the log, since a client may say it again and again, and resume; the metric counts all of it (SPEC MS4). */
 export function handleConsumerFailed(
-  services: LinkServices & Pick<HandlerServices, 'metrics' | 'reportFault'>,
+  services: Omit<SubscriptionServices, 'roomLog' | 'localRooms'>,
 ): Handler<'consumer.failed'> {
   const { metrics, reportFault } = services;
   const told = new Set<PeerId>();

@@ -6,7 +6,7 @@ import { BUDGETS, CARRIED_LEAST_SHARE, CARRIED_SHARE } from '../../limits/budget
 import { FIRST_TRACKS, REQUEST_COSTS } from '../../limits/cost.ts';
 import { LimitedLog } from '../../limits/limited-log.ts';
 import { EdgeBudgets } from '../../limits/meter.ts';
-import { Connection } from '../../session/connection.ts';
+import { Connection } from '../../entry/connection.ts';
 import { EdgeParts, RecordingSocket, ROOM } from '../../testing/edge-parts.ts';
 import { handleTrackEnd, handleTrackPause, handleTrackPublish } from './tracks.ts';
 

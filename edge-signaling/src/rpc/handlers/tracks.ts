@@ -1,7 +1,7 @@
 import { PlenaryError } from '@plenary/cluster';
 import type { TrackId } from '@plenary/cluster/ids';
 import type { LoggedEvent, RoomEvent } from '@plenary/cluster/protocol';
-import { checkPublish } from '../../auth/permissions.ts';
+import { checkPublish } from '../../entry/permissions.ts';
 import { askMediaNode } from './services.ts';
 import {
   COST_OF_FURTHER_TRACK,
@@ -11,11 +11,18 @@ import {
   FIRST_TRACKS,
 } from '../../limits/cost.ts';
 import type { Cost } from '../../limits/cost.ts';
-import type { Connection } from '../../session/connection.ts';
-import type { Session } from '../../session/session.ts';
-import type { Handler, HandlerServices } from './services.ts';
+import type { Connection } from '../../entry/connection.ts';
+import type { Session } from '../../entry/session.ts';
+import type { ReportFault } from '../../metrics.ts';
+import type { LocalRooms } from '../../room/local-rooms.ts';
+import type { RoomChannel } from '../../transport/client-socket.ts';
+import type { Handler, LinkServices } from './services.ts';
 
-type TrackServices = Pick<HandlerServices, 'links' | 'clock' | 'channel' | 'localRooms' | 'reportFault'>;
+export interface TrackServices extends LinkServices {
+  readonly channel: Pick<RoomChannel, 'publishEvents'>;
+  readonly localRooms: LocalRooms;
+  readonly reportFault: ReportFault;
+}
 
 export function handleTrackPublish(services: TrackServices): Handler<'track.publish'> {
   const { channel, localRooms } = services;

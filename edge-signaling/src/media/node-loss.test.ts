@@ -1,18 +1,16 @@
 import { mintIncarnation } from '@plenary/cluster';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { NODE_LOST_AFTER_MS } from '../media/control-link.ts';
+import { NODE_LOST_AFTER_MS } from './control-link.ts';
 import { EdgeParts, RecordingSocket } from '../testing/edge-parts.ts';
 import { MediaWatch } from './media-watch.ts';
 
 async function watching() {
   const parts = new EdgeParts();
   const { placements, roomLog, localRooms, channel, metrics, reportFault } = parts;
-  const departures = parts.departures();
   const watch = new MediaWatch({
     placements,
     roomLog,
     localRooms,
-    departures,
     directory: { mediaNodes: [] },
     channel,
     metrics,

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ManualClock } from '@plenary/cluster';
 import { expect, test, vi } from 'vitest';
-import { createEdgeMetrics } from '../metrics.ts';
-import { waitFor } from '../testing/wait-for.ts';
+import { createEdgeMetrics } from '../../metrics.ts';
+import { waitFor } from '../../testing/wait-for.ts';
 import { openJoinKeys } from './open-join-keys.ts';
 
 test('[TK10] a key set with no key that is taken is said, with what keys need', async () => {

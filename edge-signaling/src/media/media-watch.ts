@@ -2,15 +2,14 @@ import { after, afterTurn, inBackground, PlenaryError, sideBySide } from '@plena
 import type { MediaNodeRecord, PlacedPeer, PlacementStore, RoomLog } from '@plenary/cluster';
 import type { MediaNodeId, PeerId, RoomId, TrackId } from '@plenary/cluster/ids';
 import type { EdgeNotice, RoomEvent } from '@plenary/cluster/protocol';
-import { NODE_LOST_AFTER_MS } from '../media/control-link.ts';
-import type { ControlLinkListener } from '../media/control-link.ts';
-import type { MediaLink } from '../media/control-links.ts';
-import type { Directory } from '../directory.ts';
+import { NODE_LOST_AFTER_MS } from './control-link.ts';
+import type { ControlLinkListener } from './control-link.ts';
+import type { MediaLink } from './control-links.ts';
+import type { Directory } from '../directory/directory.ts';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { HostedMedia, LocalRooms } from '../room/local-rooms.ts';
 import type { RoomChannel } from '../transport/client-socket.ts';
-import type { Departures } from './departures.ts';
-import type { Session } from './session.ts';
+import type { Session } from '../entry/session.ts';
 
 /** Sessions asked about at a time when a link is back. */
 const ATTACH_AT_ONCE = 16;
@@ -25,7 +24,6 @@ export interface MediaWatchSettings {
   readonly placements: Pick<PlacementStore, 'view'>;
   readonly roomLog: Pick<RoomLog, 'endTracks'>;
   readonly localRooms: LocalRooms;
-  readonly departures: Departures;
   readonly directory: Pick<Directory, 'mediaNodes'>;
   readonly channel: RoomChannel;
   readonly metrics: EdgeMetrics;
@@ -51,7 +49,6 @@ export class MediaWatch implements ControlLinkListener {
   readonly onUp: ControlLinkListener['onUp'] = (link) => {
     clearTimeout(this.#lossTimers.get(link.mediaNodeId));
     this.#lossTimers.delete(link.mediaNodeId);
-    inBackground(() => this.#settings.departures.retryDrops(link.mediaNodeId));
     inBackground(() => this.#takeUpAgain(link));
   };
 

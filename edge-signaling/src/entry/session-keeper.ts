@@ -7,7 +7,7 @@ import { isBelowCarried } from '../limits/budget.ts';
 import type { LeftPurses } from '../limits/left-purses.ts';
 import { MAX_PURSES_NAMED, MAX_SESSIONS_NAMED } from '../transport/client-socket.ts';
 import type { ClientSocket, PurseLeft, RoomChannel, SessionHold } from '../transport/client-socket.ts';
-import type { Departures } from './departures.ts';
+import type { Departures } from '../recovery/departures.ts';
 import type { Session } from './session.ts';
 import type { TenantClaims } from './tenant-claims.ts';
 

@@ -1,6 +1,6 @@
 import { JoinKeys, KeySetCache, loadKeySet } from '@plenary/cluster';
 import type { ApiKeys, Clock, Logger } from '@plenary/cluster';
-import type { EdgeMetrics } from '../metrics.ts';
+import type { EdgeMetrics } from '../../metrics.ts';
 import type { KeySetAddresses } from './key-settings.ts';
 
 export interface OpenJoinKeys {

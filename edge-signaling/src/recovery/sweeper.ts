@@ -3,11 +3,11 @@ import type { Clock, Placement, PlacementStore, RoomLog } from '@plenary/cluster
 import type { EdgeId, MediaNodeId, PeerId, RoomId, TrackId } from '@plenary/cluster/ids';
 import type { MediaLinks } from '../media/control-links.ts';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
-import type { Departures } from '../session/departures.ts';
-import { ENTRY_DEADLINE_MS } from '../session/entrance.ts';
+import type { Departures } from './departures.ts';
+import { ENTRY_DEADLINE_MS } from '../entry/entrance.ts';
 import { MAX_SESSIONS_NAMED } from '../transport/client-socket.ts';
 import type { RoomChannel } from '../transport/client-socket.ts';
-import type { LocalRooms } from './local-rooms.ts';
+import type { LocalRooms } from '../room/local-rooms.ts';
 
 const SWEEP_INTERVAL_MS = 5_000;
 /** A room is still swept for so long after its last session here was gone, in milliseconds. */

@@ -1,5 +1,5 @@
 import type { EdgeRecord, KeyRing } from '@plenary/cluster';
-import { isMacOf, macOf } from './mac.ts';
+import { isMacOf, macOf } from '../mac.ts';
 
 /** What leads clients to an edge. */
 type Led = Pick<EdgeRecord, 'edgeId' | 'incarnation' | 'publicUrl'>;

@@ -67,30 +67,4 @@ describe('Departures', () => {
     expect(link.payloads('peer.drop')).toEqual([placedOf(first)]);
     expect(await parts.placements.placementOf(ROOM, second.peerId)).toEqual(second);
   });
-
-  it('[SE6] leaves a peer that came back under the same placement, and still removes an older one of it', async () => {
-    const parts = new EdgeParts();
-    const link = parts.links.add('node');
-    link.isUp = false;
-    const departures = parts.departures();
-    const first = await parts.place('ann', 'node');
-    await departures.dropMedia(first.mediaNodeId, placedOf(first));
-    const second = await parts.place('ann', 'another', first.epoch);
-    departures.cancel(placedOf(second));
-    link.isUp = true;
-    await departures.retryDrops(first.mediaNodeId);
-    expect(link.payloads('peer.drop')).toEqual([placedOf(first)]);
-    departures.stop();
-  });
-
-  it('[SE6] frees media at a node that it had no link to yet, as soon as it has one', async () => {
-    const parts = new EdgeParts();
-    const departures = parts.departures();
-    const placement = await parts.place('ann', 'late');
-    await departures.dropMedia(placement.mediaNodeId, placedOf(placement));
-    const link = parts.links.add('late');
-    await departures.retryDrops(placement.mediaNodeId);
-    expect(link.payloads('peer.drop')).toEqual([placedOf(placement)]);
-    departures.stop();
-  });
 });

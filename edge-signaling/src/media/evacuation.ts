@@ -1,9 +1,9 @@
 import type { Clock } from '@plenary/cluster';
 import type { MediaNodeId } from '@plenary/cluster/ids';
-import type { Directory } from '../directory.ts';
-import type { MediaLinks } from '../media/control-links.ts';
+import type { Directory } from '../directory/directory.ts';
+import type { MediaLinks } from './control-links.ts';
 import type { LocalRooms } from '../room/local-rooms.ts';
-import type { Session } from './session.ts';
+import type { Session } from '../entry/session.ts';
 
 /** Sessions that are asked to move at each reading of the registry: each of them takes its new node some work. */
 const MOVES_AT_A_TIME = 20;

@@ -3,7 +3,7 @@ import type { Clock, EdgeRecord, MediaNodeRecord, Registry } from '@plenary/clus
 import type { EdgeId, MediaNodeId } from '@plenary/cluster/ids';
 import { LastSeen } from './last-seen.ts';
 import { LongestSeen } from './longest-seen.ts';
-import type { ReportFault } from './metrics.ts';
+import type { ReportFault } from '../metrics.ts';
 
 /** How often the registry is read, in milliseconds. */
 export const DIRECTORY_REFRESH_MS = 1_000;
@@ -26,8 +26,6 @@ export interface DirectorySettings {
   readonly maxGone?: number;
   /** Whether an edge of this cluster wrote the record: see `edge-proofs.ts`. */
   readonly isProven: (edge: EdgeRecord) => boolean;
-  /** Called after each successful reading. */
-  readonly onRead: (nodes: readonly MediaNodeRecord[]) => void;
 }
 
 /**
@@ -47,6 +45,7 @@ export class Directory {
   #lapsed: readonly MediaNodeRecord[] = [];
   /** Since when every reading went well. */
   #certainSinceMs: number | undefined;
+  readonly #listeners: ((nodes: readonly MediaNodeRecord[]) => void)[] = [];
   #reading: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -54,6 +53,11 @@ export class Directory {
     this.#settings = settings;
     const { maxGone = MAX_GONE } = settings;
     this.#lastSeen = { nodes: new LastSeen(maxGone), edges: new LastSeen(maxGone) };
+  }
+
+  /** Calls back after each successful reading, in the order of the listeners. */
+  onRead(listener: (nodes: readonly MediaNodeRecord[]) => void): void {
+    this.#listeners.push(listener);
   }
 
   start(): void {
@@ -143,7 +147,7 @@ export class Directory {
   }
 
   async #read(): Promise<void> {
-    const { registry, clock, reportFault, isProven, onRead } = this.#settings;
+    const { registry, clock, reportFault, isProven } = this.#settings;
     const startedAtMs = clock.monotonicMs();
     try {
       const [nodes, announced] = await Promise.all([registry.liveMediaNodes(), registry.liveEdges()]);
@@ -178,7 +182,7 @@ export class Directory {
         nowMs,
       );
       this.#edgeIds.forgetBefore(nowMs - FORGET_AFTER_MS);
-      onRead(nodes);
+      for (const listener of this.#listeners) listener(nodes);
     } catch (fault) {
       // While the store is away this fails each second: said when it begins.
       if (this.#certainSinceMs !== undefined)

@@ -16,7 +16,7 @@ import type { Cost } from '../limits/cost.ts';
 import type { Purse } from '../limits/meter.ts';
 import { EdgeParts, OWN_EDGE } from '../testing/edge-parts.ts';
 import type { ClientSocket } from '../transport/client-socket.ts';
-import { SessionKeeper } from './keeper.ts';
+import { SessionKeeper } from './session-keeper.ts';
 import { Session } from './session.ts';
 
 const KEYS = KeyRing.derive(['a-secret-of-more-than-thirty-two-characters'], 'session-token');

@@ -29,28 +29,29 @@ import type {
   MediaRequest,
   Session as SessionNote,
 } from '@plenary/cluster/protocol';
-import type { Admission, Authenticator } from '../auth/authenticate.ts';
-import type { GuestRooms } from '../auth/guest-rooms.ts';
-import { derivePeerId } from '../auth/peer-id.ts';
-import { mayPublishAnything } from '../auth/permissions.ts';
-import type { Directory } from '../directory.ts';
+import type { Admission, Authenticator } from './tokens/authenticate.ts';
+import type { GuestRooms } from './tokens/guest-rooms.ts';
+import { derivePeerId } from './tokens/peer-id.ts';
+import { mayPublishAnything } from './permissions.ts';
+import type { Directory } from '../directory/directory.ts';
+import { edgeHints } from '../directory/edge-hints.ts';
 import type { MediaLinks } from '../media/control-links.ts';
 import { networkOf } from '../media/network-of.ts';
 import type { HostRequest, Placer } from '../media/placer.ts';
-import type { GatePlace } from '../limits/entry-gate.ts';
+import type { GatePlace } from './gates/entry-gate.ts';
 import type { Payers, Purse } from '../limits/meter.ts';
 import type { ReportFault } from '../metrics.ts';
 import { checkVersion } from '../rpc/versioned.ts';
-import type { Republisher } from '../room/republisher.ts';
+import type { Republisher } from '../recovery/republisher.ts';
 import type { LocalRooms } from '../room/local-rooms.ts';
 import type { RoomReader } from '../room/room-reader.ts';
 import type { ClientSocket, RoomChannel } from '../transport/client-socket.ts';
 import { owesForComingBack } from './debt.ts';
-import type { Departures } from './departures.ts';
-import type { MediaWatch } from './media-watch.ts';
-import type { SessionKeeper } from './keeper.ts';
+import type { Departures } from '../recovery/departures.ts';
+import type { MediaWatch } from '../media/media-watch.ts';
+import type { SessionKeeper } from './session-keeper.ts';
 import { digestOfPerson } from './person.ts';
-import type { StoreWait } from '../store-wait.ts';
+import type { StoreWait } from '../recovery/store-wait.ts';
 import { Session } from './session.ts';
 import type { SessionMedia } from './session.ts';
 import type { TenantClaims } from './tenant-claims.ts';
@@ -61,8 +62,6 @@ export const ENTRY_DEADLINE_MS = 9_000;
 const ATTACH_TIMEOUT_MS = 2_000;
 /** How often a room that is being rebuilt is looked at for somebody who resumes. */
 const LOOK_AGAIN_MS = 250;
-/** Edges named to a client, at most. */
-const MAX_EDGE_HINTS = 64;
 
 /** Until when a join is answered, and as whose turn it is carried out. */
 type Turn = Pick<HostRequest, 'deadlineMs' | 'entrant' | 'place'>;
@@ -496,13 +495,6 @@ export class Entrance {
     // Said at once: to wait for a store that is known to be away would only fill the queue.
     if (!this.#settings.isStoreAvailable()) throw new PlenaryError('store_unavailable');
   }
-}
-
-/** The edges that a client may go to, as far as they take clients. */
-export function edgeHints(directory: Directory, which?: 'proven' | 'announced'): SessionNote['edges'] {
-  return directory
-    .servingEdges(MAX_EDGE_HINTS, which)
-    .map(({ edgeId, datacenter, publicUrl }) => ({ edgeId, datacenter, url: publicUrl }));
 }
 
 /** A viewer gets no transport for sending, whatever it asks for. */

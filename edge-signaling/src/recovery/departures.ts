@@ -1,19 +1,17 @@
-import { PlenaryError, forgetOldest, toPlenaryError, inBackground } from '@plenary/cluster';
+import { forgetOldest, toPlenaryError, inBackground } from '@plenary/cluster';
 import type { Epoch, PlacedPeer, PlacementStore, RoomLog } from '@plenary/cluster';
 import type { MediaNodeId, TenantId } from '@plenary/cluster/ids';
 import type { LeaveReason } from '@plenary/cluster/protocol';
-import type { MediaLinks } from '../media/control-links.ts';
+import type { PeerDrops } from '../media/peer-drops.ts';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { RoomChannel } from '../transport/client-socket.ts';
 import { RetryQueue } from './retry-queue.ts';
-import type { TenantClaims } from './tenant-claims.ts';
+import type { TenantClaims } from '../entry/tenant-claims.ts';
 
 /** Peers remembered as gone, should the store forget that they are. */
 const MAX_DEPARTED = 10_000;
 /** Removals that wait at most; one that is given up is found by the sweep. */
 const MAX_PENDING_REMOVALS = 10_000;
-/** Drops that wait at most, over all nodes; a node ends what no edge asks for by itself. */
-const MAX_PENDING_DROPS = 10_000;
 
 export interface Departure {
   readonly placed: PlacedPeer;
@@ -26,16 +24,10 @@ export interface Departure {
   readonly tenantId: TenantId | undefined;
 }
 
-/** Media of a peer that is to be freed at a node. */
-interface Drop {
-  readonly mediaNodeId: MediaNodeId;
-  readonly placed: PlacedPeer;
-}
-
 export interface DeparturesSettings {
   readonly placements: Pick<PlacementStore, 'placementOf'>;
   readonly roomLog: Pick<RoomLog, 'removePeer'>;
-  readonly links: MediaLinks;
+  readonly drops: Pick<PeerDrops, 'drop'>;
   readonly channel: RoomChannel;
   /** Whether a session of exactly this placement is served here. */
   readonly isTakenUp: (placed: PlacedPeer) => boolean;
@@ -51,7 +43,6 @@ export interface DeparturesSettings {
 export class Departures {
   readonly #settings: DeparturesSettings;
   readonly #removals: RetryQueue<Departure>;
-  readonly #drops: RetryQueue<Drop>;
   /** The epochs under which peers were removed, the oldest first. */
   readonly #departed = new Map<string, Epoch>();
 
@@ -63,11 +54,6 @@ export class Departures {
       retry: (departure) => this.#attempt(departure),
       onGivenUp: ({ placed }) =>
         reportFault('departure', new Error('Too many removals wait.'), { ...placed }),
-    });
-    this.#drops = new RetryQueue({
-      maxWaiting: MAX_PENDING_DROPS,
-      retry: ({ mediaNodeId, placed }) => this.#attemptDrop(mediaNodeId, placed),
-      onGivenUp: ({ placed }) => reportFault('departure', new Error('Too many drops wait.'), { ...placed }),
     });
   }
 
@@ -102,27 +88,6 @@ export class Departures {
     }
   }
 
-  /** Frees a peer's media, up to the epoch; when the node is away, as soon as it is back. Never throws. */
-  async dropMedia(mediaNodeId: MediaNodeId, placed: PlacedPeer): Promise<void> {
-    const isDone = await this.#attemptDrop(mediaNodeId, placed);
-    if (!isDone) this.#drops.add(`${mediaNodeId} ${keyOf(placed)}`, { mediaNodeId, placed });
-  }
-
-  /** @returns whether nothing is left to be tried again */
-  async #attemptDrop(mediaNodeId: MediaNodeId, placed: PlacedPeer): Promise<boolean> {
-    const link = this.#settings.links.get(mediaNodeId);
-    try {
-      // A node that is not known yet, or not announced now, may be there all the same.
-      if (link === undefined) throw new PlenaryError('media_unavailable');
-      await link.call('peer.drop', placed);
-      return true;
-    } catch (fault) {
-      const { retryable } = toPlenaryError(fault);
-      if (!retryable) this.#settings.reportFault('departure', fault, { doing: 'peer.drop' });
-      return !retryable;
-    }
-  }
-
   /** Whether this edge removed the peer, or is about to, so that a record of it is one that the store should have lost. */
   hasDeparted(placed: PlacedPeer): boolean {
     return (this.#departed.get(peerKeyOf(placed)) ?? -1) >= placed.epoch;
@@ -130,18 +95,12 @@ export class Departures {
 
   stop(): void {
     this.#removals.stop();
-    this.#drops.stop();
   }
 
   /** To be called when the store is back. Never rejects. */
   async retryRemovals(): Promise<void> {
     await this.#removals.retryNow();
     this.#noteSize();
-  }
-
-  /** To be called when a link is up again. Never rejects. */
-  async retryDrops(mediaNodeId: MediaNodeId): Promise<void> {
-    await this.#drops.retryNow((drop) => drop.mediaNodeId === mediaNodeId);
   }
 
   /** A peer that came back is not to be removed by what was decided before of the same placement. */
@@ -163,7 +122,8 @@ export class Departures {
   }
 
   async #dropAll({ mediaNodeIds, placed }: Departure): Promise<void> {
-    await Promise.all(mediaNodeIds.map(async (mediaNodeId) => this.dropMedia(mediaNodeId, placed)));
+    const { drops } = this.#settings;
+    await Promise.all(mediaNodeIds.map(async (mediaNodeId) => drops.drop(mediaNodeId, placed)));
   }
 
   /** @returns what became of the placement: `gone`, `replaced` by a newer one, or `held` by who took it up since */

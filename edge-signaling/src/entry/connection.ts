@@ -6,7 +6,7 @@ import { Meter } from '../limits/meter.ts';
 import type { EdgeBudgets, Payers, Verdict } from '../limits/meter.ts';
 import type { LocalRooms } from '../room/local-rooms.ts';
 import type { ClientSocket } from '../transport/client-socket.ts';
-import type { SessionKeeper } from './keeper.ts';
+import type { SessionKeeper } from './session-keeper.ts';
 import { personOf, rememberedAs } from './person.ts';
 import { transition } from './session-state.ts';
 import type { ConnectionEvent, ConnectionState } from './session-state.ts';

@@ -1,7 +1,7 @@
 import { edge } from '@plenary/cluster/testing/samples';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { EdgeParts, OWN_EDGE, ROOM, RecordingSocket, placedOf } from '../testing/edge-parts.ts';
-import { SessionKeeper } from './keeper.ts';
+import { SessionKeeper } from './session-keeper.ts';
 
 const RESUME_MS = 5_000;
 

@@ -1,6 +1,6 @@
 import type { EdgeHint } from '@plenary/cluster/protocol';
 import type { RoomChannel } from '../transport/client-socket.ts';
-import type { LocalRooms } from './local-rooms.ts';
+import type { LocalRooms } from '../room/local-rooms.ts';
 
 export interface EdgeNewsSettings {
   readonly hints: () => readonly EdgeHint[];

@@ -5,21 +5,25 @@ import {
   every,
   inBackground,
 } from '@plenary/cluster';
-import type { Epoch, Placement, RecoveryStore, RepublishedPeers } from '@plenary/cluster';
+import type { Epoch, PeerFate, Placement, RecoveryStore, RepublishedPeers } from '@plenary/cluster';
 import type { EdgeId, PeerId, RoomId } from '@plenary/cluster/ids';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
-import type { Departures } from '../session/departures.ts';
-import type { SessionKeeper } from '../session/keeper.ts';
+import type { Departures } from './departures.ts';
+import type { Session } from '../entry/session.ts';
+import type { PeerDrops } from '../media/peer-drops.ts';
 import type { RoomChannel } from '../transport/client-socket.ts';
-import type { LocalRooms } from './local-rooms.ts';
+import type { LocalRooms } from '../room/local-rooms.ts';
+
+/** Told that a session is over here: another edge took it up (`moved`), or the peer was removed (`gone`). */
+export type OutdatedListener = (session: Session, fate: PeerFate) => void;
 
 export interface RepublisherSettings {
   readonly edgeId: EdgeId;
   readonly recovery: Pick<RecoveryStore, 'republishPeers'>;
   readonly isStoreAvailable: () => boolean;
   readonly localRooms: LocalRooms;
-  readonly keeper: Pick<SessionKeeper, 'attachedElsewhere' | 'endAsGone'>;
-  readonly departures: Pick<Departures, 'hasDeparted' | 'depart' | 'dropMedia'>;
+  readonly departures: Pick<Departures, 'hasDeparted' | 'depart'>;
+  readonly drops: Pick<PeerDrops, 'drop'>;
   readonly channel: Pick<RoomChannel, 'publishLocally'>;
   readonly metrics: EdgeMetrics;
   readonly reportFault: ReportFault;
@@ -35,11 +39,17 @@ export class Republisher {
   readonly #settings: RepublisherSettings;
   /** What each room is being published by. */
   readonly #underWay = new Map<RoomId, Promise<void>>();
+  readonly #listeners: OutdatedListener[] = [];
   #timer: NodeJS.Timeout | undefined;
   #isPublishing = false;
 
   constructor(settings: RepublisherSettings) {
     this.#settings = settings;
+  }
+
+  /** Tells from now on which sessions are over here, by what the store knows. */
+  onOutdated(listener: OutdatedListener): void {
+    this.#listeners.push(listener);
   }
 
   start(): void {
@@ -93,17 +103,16 @@ export class Republisher {
 
   /** The store knows better than this edge what became of a session. */
   #obey({ fates }: RepublishedPeers, told: ReadonlyMap<PeerId, Epoch>): void {
-    const { localRooms, keeper, departures } = this.#settings;
+    const { localRooms, drops } = this.#settings;
     for (const { peerId, fate } of fates) {
       const session = localRooms.find(peerId);
       // It may have been taken up or moved while this was under way.
       if (session === undefined || session.media.holdEpoch !== told.get(peerId)) continue;
-      if (fate === 'moved') keeper.attachedElsewhere(peerId);
-      else {
+      if (fate === 'gone') {
         for (const { mediaNodeId } of session.allMedia)
-          inBackground(() => departures.dropMedia(mediaNodeId, session.placed));
-        keeper.endAsGone(session);
+          inBackground(() => drops.drop(mediaNodeId, session.placed));
       }
+      for (const listener of this.#listeners) listener(session, fate);
     }
   }
 

@@ -3,6 +3,9 @@ import type { Clock } from '@plenary/cluster';
 import { FairQueue } from './fair-queue.ts';
 import type { QueueOwner } from './fair-queue.ts';
 
+/** A client waits ten seconds for an answer; whoever is let in by then is answered in time. */
+export const ENTRY_PATIENCE_MS = 8_000;
+
 export interface EntryGateSettings {
   /** Entries under way at a time. */
   readonly atOnce: number;

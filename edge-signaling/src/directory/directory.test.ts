@@ -41,7 +41,6 @@ const directoryOf = (
     lapsedForMs: 10_000,
     isProven: (edge) => proofs.isProven(edge),
     ...(maxGone === undefined ? {} : { maxGone }),
-    onRead: () => undefined,
   });
 
 describe('Directory', () => {

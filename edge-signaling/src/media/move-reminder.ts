@@ -1,6 +1,6 @@
 import { every } from '@plenary/cluster';
 import type { LocalRooms } from '../room/local-rooms.ts';
-import type { Session } from './session.ts';
+import type { Session } from '../entry/session.ts';
 
 /** How often clients are looked at, and how long a move may take before it is asked for again, in milliseconds. */
 export const REMIND_MS = 10_000;

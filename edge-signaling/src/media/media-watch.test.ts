@@ -8,14 +8,12 @@ import { MediaWatch } from './media-watch.ts';
 function watching(mediaNodes: readonly MediaNodeRecord[] = []) {
   const parts = new EdgeParts();
   const { placements, roomLog, localRooms, channel, metrics, reportFault } = parts;
-  const departures = parts.departures();
   return {
     parts,
     watch: new MediaWatch({
       placements,
       roomLog,
       localRooms,
-      departures,
       directory: { mediaNodes },
       channel,
       metrics,

@@ -3,7 +3,7 @@ import type { Epoch, HeldPeer, PlacedPeer, SessionGrants } from '@plenary/cluste
 import type { Incarnation, MediaNodeId, PeerId, RequestId, RoomId } from '@plenary/cluster/ids';
 import type { Role, SessionKeyJwk } from '@plenary/cluster/protocol';
 import type { Purse } from '../limits/meter.ts';
-import { OpenConsumers } from './open-consumers.ts';
+import { OpenConsumers } from '../media/open-consumers.ts';
 import type { ClientSocket } from '../transport/client-socket.ts';
 
 /** Where media of a session lives. */
