@@ -1,4 +1,5 @@
 /** The client–edge protocol and what it is made of: all that the web client may know of the cluster. */
+export * from '../features/index.ts';
 export * from './client-edge.ts';
 export * from './define.ts';
 export * from './ids.ts';

@@ -10,7 +10,7 @@ import type { HandlerServices } from './table.ts';
 
 /** What handlers use beside the three assemblies. */
 export interface HandlerPorts {
-  readonly stores: Pick<RoomStores, 'placements' | 'roomLog'>;
+  readonly stores: Pick<RoomStores, 'placements' | 'roomLog' | 'entries'>;
   readonly reader: RoomReader;
   readonly localRooms: LocalRooms;
   readonly channel: RoomChannel;
@@ -28,7 +28,7 @@ export function handlerServices(
   { joinGate, resumeGate, mediaGate, entrance, keeper }: EntryAssembly,
   { stores, reader, localRooms, channel, isDraining, clock, metrics, reportFault }: HandlerPorts,
 ): HandlerServices {
-  const { placements, roomLog } = stores;
+  const { placements, roomLog, entries } = stores;
   return {
     entry: { joinGate, resumeGate, entrance, keeper, localRooms, isDraining, clock, metrics },
     media: {
@@ -49,5 +49,6 @@ export function handlerServices(
     tracks: { links, clock, channel, localRooms, reportFault },
     subscriptions: { links, clock, roomLog, localRooms, metrics, reportFault },
     room: { roomLog, reader, republisher, channel },
+    features: { entries, republisher, channel },
   };
 }
