@@ -4,6 +4,7 @@ const everywhere = ['**/node_modules/**', '**/dist/**', '.toolchain/**', '.plena
 const contract = '**/*.contract.test.ts';
 const integration = '**/*.integration.test.ts';
 const endToEnd = '**/*.e2e.test.ts';
+const simulation = '**/*.simulation.test.ts';
 const rows = '**/*.rows.test.ts';
 const faults = '**/*.faults.test.ts';
 const hostile = '**/*.hostile.test.ts';
@@ -22,8 +23,9 @@ const SLOWEST_MS = 300_000;
 const PATIENT = { poll: { timeout: 60_000 } };
 
 /**
- * Eight kinds of tests, by what they need:
- * - `unit`: nothing but our code; all of them together take seconds
+ * Nine kinds of tests, by what they need:
+ * - `unit`: nothing but our code; all of them together take seconds, since files share the modules of their process
+ * - `simulation`: edges, media nodes and clients in one process over virtual time; takes two cores for a minute
  * - `contract`: one suite for every version of a port; starts a real Redis of its own
  * - `integration`: real processes of ours
  * - `e2e`: the whole cluster with real Chromium and Firefox
@@ -45,12 +47,37 @@ export default defineConfig({
         test: {
           name: 'unit',
           expect: PATIENT,
-          include: ['**/src/**/*.test.{ts,tsx}', 'deploy/**/*.test.ts', 'e2e/simulation/**/*.test.ts'],
-          exclude: [...everywhere, contract, integration, endToEnd, rows, faults, hostile, distant],
+          include: ['**/src/**/*.test.{ts,tsx}', 'deploy/**/*.test.ts'],
+          exclude: [
+            ...everywhere,
+            contract,
+            simulation,
+            integration,
+            endToEnd,
+            rows,
+            faults,
+            hostile,
+            distant,
+          ],
           pool: 'forks',
+          // To load all modules anew for each file takes longer than the tests do. `setupFiles` undoes what a file changed.
+          isolate: false,
+          setupFiles: ['deploy/testing/undo-after-file.ts'],
           maxWorkers: WORKERS,
           testTimeout: 120_000,
           hookTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'simulation',
+          expect: PATIENT,
+          include: [simulation, 'e2e/simulation/**/*.test.ts'],
+          exclude: everywhere,
+          pool: 'forks',
+          maxWorkers: WORKERS,
+          testTimeout: SLOWEST_MS,
+          hookTimeout: SLOWEST_MS,
         },
       },
       {

@@ -3,6 +3,7 @@
  * on its line, and with exit code 1 if anything failed.
  */
 import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,7 +15,8 @@ import { findMarked, waitUntilGone } from './cluster/leftovers.ts';
 import { repositoryRoot } from './cluster/options.ts';
 import { formatDuration } from './setup/progress.mjs';
 
-const PROJECTS = ['unit', 'contract', 'integration', 'e2e', 'rows'] as const;
+/** One after the other; those of one line run beside each other, where one of them waits most of the time. */
+const PARTS = [['check'], ['unit'], ['contract', 'simulation'], ['integration'], ['e2e'], ['rows']] as const;
 
 /** Everything that the tests start inherits this variable, so that what stays behind is found, whatever it is. */
 const TEST_MARK = 'TEST_RUN_ID';
@@ -26,33 +28,41 @@ const USAGE = `Runs the check and all tests.
 
 Usage: npm test -- [options]
 
-  --project P   only this part: check, unit, contract, integration, e2e or rows; may be given several times
+  --project P   only this part: check, unit, contract, simulation, integration, e2e or rows; may be given several times
   --help        this text
 
-One file or one test: npx vitest run <file> -t <name> (inside \`node deploy/local/bootstrap.mjs run\`).`;
+While working: \`npm run test:unit\` (seconds), \`npm run test:unit -- <file> -t <name>\` (one file, one test), \`npm run check\`
+(types, lint, format). A test that starts processes: node deploy/local/bootstrap.mjs run --for test vitest run <file>.`;
 
 const runId = randomBytes(8).toString('hex');
 const reports = mkdtempSync(join(tmpdir(), 'plenary-test-'));
-/** The program that runs now, so that a signal reaches it. */
-let running: ReturnType<typeof spawn> | null = null;
+/** The programs that run now, so that a signal reaches them. */
+const running = new Set<ChildProcess>();
 
-function run(script: string, args: readonly string[]): Promise<number | null> {
+/** @param isAlone - shows what it prints at once; else when it has ended, so that nothing is mixed up */
+function run(script: string, args: readonly string[], isAlone: boolean): Promise<number | null> {
   return new Promise((resolve, reject) => {
-    running = spawn(process.execPath, [join(repositoryRoot, script), ...args], {
+    const output = isAlone ? 'inherit' : 'pipe';
+    const program = spawn(process.execPath, [join(repositoryRoot, script), ...args], {
       cwd: repositoryRoot,
-      stdio: ['ignore', 'inherit', 'inherit'],
+      stdio: ['ignore', output, output],
       env: { ...process.env, [TEST_MARK]: runId },
     });
-    running.once('error', reject);
-    running.once('close', (code) => {
-      running = null;
+    running.add(program);
+    const printed: Buffer[] = [];
+    for (const stream of [program.stdout, program.stderr])
+      stream?.on('data', (part: Buffer) => printed.push(part));
+    program.once('error', reject);
+    program.once('close', (code) => {
+      running.delete(program);
+      process.stdout.write(Buffer.concat(printed));
       resolve(code);
     });
   });
 }
 
-async function runCheck(): Promise<TestCounts> {
-  const ok = (await run('deploy/local/check.ts', [])) === 0;
+async function runCheck(isAlone: boolean): Promise<TestCounts> {
+  const ok = (await run('deploy/local/check.ts', [], isAlone)) === 0;
   return {
     passed: ok ? 1 : 0,
     failed: ok ? 0 : 1,
@@ -61,10 +71,14 @@ async function runCheck(): Promise<TestCounts> {
   };
 }
 
-async function runProject(project: string): Promise<TestCounts> {
+async function runProject(project: string, isAlone: boolean): Promise<TestCounts> {
   const report = join(reports, `${project}.json`);
   const args = ['run', '--project', project, '--passWithNoTests', '--reporter=default', '--reporter=json'];
-  const exitCode = await run('node_modules/vitest/vitest.mjs', [...args, `--outputFile.json=${report}`]);
+  const exitCode = await run(
+    'node_modules/vitest/vitest.mjs',
+    [...args, `--outputFile.json=${report}`],
+    isAlone,
+  );
   return countTests(project, existsSync(report) ? readFileSync(report, 'utf8') : null, exitCode);
 }
 
@@ -87,31 +101,40 @@ function killAll(left: readonly { pid: number }[]): void {
   }
 }
 
-function parseParts(): readonly string[] | null {
+function parseParts(): readonly (readonly string[])[] | null {
   const { values } = parseArgs({
     options: { project: { type: 'string', multiple: true }, help: { type: 'boolean', short: 'h' } },
   });
   if (values.help === true) return null;
-  const parts = ['check', ...PROJECTS];
+  const parts: readonly string[] = PARTS.flat();
   const unknown = values.project?.find((name) => !parts.includes(name));
   if (unknown !== undefined)
     throw new Error(`There is no part \`${unknown}\`; there are ${parts.join(', ')}.`);
-  return parts.filter((part) => values.project?.includes(part) ?? true);
+  return PARTS.map((beside) => beside.filter((part) => values.project?.includes(part) ?? true)).filter(
+    (beside) => beside.length > 0,
+  );
 }
 
-async function main(parts: readonly string[]): Promise<number> {
+async function main(parts: readonly (readonly string[])[]): Promise<number> {
   const startedAt = performance.now();
   const counts: TestCounts[] = [];
-  for (const [index, part] of parts.entries()) {
-    console.log(`\n[${index + 1}/${parts.length}] ${part}`);
-    const partStartedAt = performance.now();
-    const count = part === 'check' ? await runCheck() : await runProject(part);
-    const left = await checkLeftovers(part);
-    counts.push(count, left);
-    const took = formatDuration(performance.now() - partStartedAt);
-    console.log(
-      `[${index + 1}/${parts.length}] ${part}: ${count.failed + left.failed === 0 ? 'good' : 'FAILED'} (${took})`,
+  for (const [index, beside] of parts.entries()) {
+    const step = `[${index + 1}/${parts.length}]`;
+    console.log(`\n${step} ${beside.join(' beside ')}`);
+    const stepStartedAt = performance.now();
+    const isAlone = beside.length === 1;
+    const done = await Promise.all(
+      beside.map(async (part) => {
+        const count = part === 'check' ? await runCheck(isAlone) : await runProject(part, isAlone);
+        return { part, count, took: formatDuration(performance.now() - stepStartedAt) };
+      }),
     );
+    const left = await checkLeftovers(beside.join(' and '));
+    counts.push(left);
+    for (const { part, count, took } of done) {
+      counts.push(count);
+      console.log(`${step} ${part}: ${count.failed + left.failed === 0 ? 'good' : 'FAILED'} (${took})`);
+    }
   }
   const total = addCounts(counts);
   if (total.failures.length > 0)
@@ -122,7 +145,7 @@ async function main(parts: readonly string[]): Promise<number> {
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
-    running?.kill('SIGTERM');
+    for (const program of running) program.kill('SIGTERM');
     killAll(findMarked(TEST_MARK, runId));
     console.error(`\nStopped by ${signal}.`);
     process.exit(130);
