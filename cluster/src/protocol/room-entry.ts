@@ -65,7 +65,7 @@ export function parseEntryField(field: string): EntryKey {
   });
 }
 
-/** What a feature says of its entries, once (docs/adr/0010-room-entries.md). */
+/** What a feature says of its entries, once (docs/adr/0011-room-entries.md). */
 export interface EntryKindDefinition<Value extends z.ZodType<EntryValue> = z.ZodType<EntryValue>> {
   readonly kind: string;
   /** With whom the entries of this kind go. */

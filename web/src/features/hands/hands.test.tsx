@@ -69,7 +69,7 @@ describe('raised hands', () => {
     const listeners: (() => void)[] = [];
     const tell = vi.fn<(text: string) => void>();
     const meeting = {
-      getSnapshot: (): MeetingSnapshot => ({ room, ownPeerIds: own }) as MeetingSnapshot,
+      getSnapshot: () => ({ room, self: selfAs('speaker'), ownPeerIds: own }),
       subscribe: (listener: () => void) => {
         listeners.push(listener);
         return () => undefined;
@@ -122,10 +122,10 @@ describe('raised hands', () => {
   });
 
   test('[RE9] the button raises and lowers by what the room knows', async () => {
-    const request = vi.fn(() => Promise.resolve({}));
+    const request = vi.fn((_name: string, _payload: object) => Promise.resolve({}));
     const meetingIn = (room: RoomState) => ({
-      getSnapshot: (): MeetingSnapshot => ({ room, self: selfAs('speaker') }) as MeetingSnapshot,
-      request: request as never,
+      getSnapshot: () => ({ room, self: selfAs('speaker'), ownPeerIds: own }),
+      request,
     });
     await toggleHand(meetingIn(roomWith('ben')));
     await toggleHand(meetingIn(roomWith('ben', 'self')));

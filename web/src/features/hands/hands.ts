@@ -1,5 +1,12 @@
 /** Raised hands as the page knows them: whose are up, who may lower them, and what a person is told. Pure but for what asks the edge. */
-import { HAND, HAND_PERMISSIONS, isPermitted, type PeerId } from '@plenary/cluster/protocol';
+import {
+  HAND,
+  HAND_PERMISSIONS,
+  isPermitted,
+  type ClientRequestInput,
+  type HAND_REQUESTS,
+  type PeerId,
+} from '@plenary/cluster/protocol';
 import { entriesOfKind, type Meeting, type MeetingSnapshot, type RoomState } from '../../client/index.ts';
 
 type Room = Pick<RoomState, 'entries'>;
@@ -52,21 +59,31 @@ export function handsText(
   return names.length === 1 ? `${names[0]} raised a hand` : `${names.join(' and ')} raised their hands`;
 }
 
+/** What of a meeting is used here. */
+interface HandsMeeting {
+  readonly getSnapshot: () => Pick<MeetingSnapshot, 'room' | 'self' | 'ownPeerIds'>;
+  readonly subscribe: Meeting['subscribe'];
+  readonly request: (
+    name: keyof typeof HAND_REQUESTS,
+    payload: ClientRequestInput<'hand.lower'>,
+  ) => Promise<unknown>;
+}
+
 /** Raises one’s hand, or lowers it where it is up. @throws PlenaryError what the edge refuses with */
-export async function toggleHand(meeting: Pick<Meeting, 'getSnapshot' | 'request'>): Promise<void> {
+export async function toggleHand(meeting: Pick<HandsMeeting, 'getSnapshot' | 'request'>): Promise<void> {
   const { self, room } = meeting.getSnapshot();
   const isUp = self !== undefined && raisedHands(room).has(self.peerId);
   await meeting.request(isUp ? 'hand.lower' : 'hand.raise', {});
 }
 
 /** Lowers somebody’s hand. @throws PlenaryError what the edge refuses with */
-export async function lowerHand(meeting: Pick<Meeting, 'request'>, peerId: PeerId): Promise<void> {
+export async function lowerHand(meeting: Pick<HandsMeeting, 'request'>, peerId: PeerId): Promise<void> {
   await meeting.request('hand.lower', { peerId });
 }
 
 /** Tells whenever hands go up that a person is to hear of. */
 export function watchHands(
-  meeting: Pick<Meeting, 'getSnapshot' | 'subscribe'>,
+  meeting: Pick<HandsMeeting, 'getSnapshot' | 'subscribe'>,
   tell: (text: string) => void,
 ): void {
   let before = meeting.getSnapshot().room;
