@@ -277,7 +277,10 @@ describe('malformed records', () => {
       store.entries.change({
         roomId: ROOM,
         actor: peer('ann'),
-        writes: [{ kind: 'hand', peerId: peer(name), most: 1_000, ...(value === undefined ? {} : { value }) }],
+        edgeId: edge('edge-a'),
+        writes: [
+          { kind: 'hand', peerId: peer(name), most: 1_000, ...(value === undefined ? {} : { value }) },
+        ],
       });
     await raise('ann', {});
     await spoil(ENTRIES);
@@ -485,6 +488,7 @@ describe('malformed records', () => {
         store.entries.change({
           roomId: ROOM,
           actor: peer('ann'),
+          edgeId: edge('edge-a'),
           writes: [{ kind: 'hand', most: 1, value: {} }],
         }),
         store.roomLog.removePeer(ROOM, peer('ann'), epoch, 'left'),

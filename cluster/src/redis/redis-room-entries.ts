@@ -30,9 +30,10 @@ export class RedisRoomEntries implements RoomEntries {
 
   async change(request: EntryChangeRequest): Promise<EntryChangeResult> {
     checkChange(request);
-    const { roomId, actor, conditions = [], writes } = request;
+    const { roomId, actor, edgeId, conditions = [], writes } = request;
     const reply = await changeEntries(...this.#rooms.script(roomId), {
       actor,
+      edgeId,
       conditions: conditions
         .map((condition) => `${entryField(condition)}|${condition.version ?? 0}`)
         .join(RECORD_SEPARATOR),

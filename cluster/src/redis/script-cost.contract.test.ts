@@ -57,6 +57,7 @@ const raise = async (peerId: PeerId, value?: EntryValue) =>
   entries.change({
     roomId: ROOM,
     actor: peerId,
+    edgeId: EDGE,
     conditions: [{ kind: 'topic' }],
     writes: [{ kind: 'hand', peerId, most: PEOPLE, ...(value === undefined ? {} : { value }) }],
   });

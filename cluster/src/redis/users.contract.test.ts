@@ -86,7 +86,7 @@ describe('the Redis users', () => {
     expect((await ofEdge.placements.view(roomId)).tracks).toMatchObject([{ trackId: 't1', paused: true }]);
     await ofNode.roomLog.endTracks(roomId, [microphone.trackId], 'unpublished');
     const raised = { kind: 'hand', peerId: ann, most: 10, value: {} };
-    await ofEdge.entries.change({ roomId, actor: ann, writes: [raised] });
+    await ofEdge.entries.change({ roomId, actor: ann, edgeId: edge('edge-a'), writes: [raised] });
     await ofEdge.entries.republish(roomId, await ofEdge.entries.all(roomId));
     await ofEdge.roomLog.removePeer(roomId, ann, epoch, 'left');
     await ofEdge.tenants.release(tenant('acme'), { roomId, peerId: ann });

@@ -158,8 +158,10 @@ export class MemoryRoomEntries implements RoomEntries {
 
   async change(request: EntryChangeRequest): Promise<EntryChangeResult> {
     checkChange(request);
-    const { roomId, actor, conditions = [], writes } = request;
-    const { room } = this.#rooms.placed(roomId, actor, () => true);
+    const { roomId, actor, edgeId, conditions = [], writes } = request;
+    const { room, placement } = this.#rooms.placed(roomId, actor, () => true);
+    // Another edge took the session up: what its client asked of this one comes late.
+    if (placement.edgeId !== edgeId) throw new PlenaryError('replaced');
     const entries = new BoundedEntries(room);
     if (!conditions.every((condition) => entries.isMet(condition)))
       return { type: 'unmet', current: conditions.map((condition) => entries.stateOf(condition)) };

@@ -19,6 +19,8 @@ import type { EntryWrite } from './room-entries.ts';
 import type { RoomStores } from './room-stores.ts';
 
 const [ANN, BOB] = [peer('ann'), peer('bob')];
+/** Where people join here. */
+const EDGE = edge('edge-a');
 const MOST = 1_000;
 
 const hand = (peerId: PeerId, value?: EntryValue): EntryWrite => ({
@@ -54,7 +56,7 @@ export function describeRoomEntries(version: string, open: () => Promise<Recover
 
     const join = async (name: string) => joinRoom(subject.stores, name);
     const change = async (actor: PeerId, ...writes: EntryWrite[]) => {
-      const result = await entries.change({ roomId: ROOM, actor, writes });
+      const result = await entries.change({ roomId: ROOM, actor, edgeId: EDGE, writes });
       if (result.type !== 'changed') throw new Error('a condition that nobody made was not met');
       return result;
     };
@@ -103,6 +105,7 @@ export function describeRoomEntries(version: string, open: () => Promise<Recover
         entries.change({
           roomId: ROOM,
           actor: ANN,
+          edgeId: EDGE,
           conditions: [
             { kind: 'setting', name: 'topic', ...(condition === undefined ? {} : { version: condition }) },
             { kind: 'setting', name: 'other' },
@@ -130,6 +133,7 @@ export function describeRoomEntries(version: string, open: () => Promise<Recover
           entries.change({
             roomId: ROOM,
             actor: ANN,
+            edgeId: EDGE,
             conditions: [{ kind: 'setting', name: 'topic', version: from }],
             writes: [setting('topic', { by })],
           }),
@@ -150,6 +154,14 @@ export function describeRoomEntries(version: string, open: () => Promise<Recover
       expect(await entries.all(ROOM)).toEqual([]);
       await change(BOB, hand(ANN));
       await expectCounted();
+    });
+
+    it('[RE2] an edge whose client went on to another one changes nothing for it any more', async () => {
+      const { epoch } = await join('ann');
+      await subject.stores.placements.attachPeer(ROOM, ANN, epoch, edge('edge-b'));
+      await expect(change(ANN, hand(ANN, {}))).rejects.toMatchObject({ code: 'replaced' });
+      await entries.change({ roomId: ROOM, actor: ANN, edgeId: edge('edge-b'), writes: [hand(ANN, {})] });
+      expect(await raised()).toEqual(['ann']);
     });
 
     it('[RE3] a change is one event with all that it wrote, in the order of the room', async () => {
@@ -262,7 +274,7 @@ export function describeRoomEntries(version: string, open: () => Promise<Recover
         ...(name === undefined ? {} : { name }),
       }));
       await expect(
-        entries.change({ roomId: ROOM, actor: ANN, conditions, writes: [] }),
+        entries.change({ roomId: ROOM, actor: ANN, edgeId: EDGE, conditions, writes: [] }),
       ).rejects.toMatchObject(malformed);
       await change(ANN, ...many.slice(1));
     });

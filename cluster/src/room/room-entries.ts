@@ -1,7 +1,7 @@
 /** Small pieces of a room's state, of kinds that features define. Every method is one atomic change of one room. SPEC RE. */
 import { z } from 'zod';
 import { PlenaryError } from '../errors.ts';
-import type { PeerId, RoomId } from '../protocol/ids.ts';
+import type { EdgeId, PeerId, RoomId } from '../protocol/ids.ts';
 import { MAX_ENTRY_WRITES, entryField } from '../protocol/room-entry.ts';
 import type { EntryChange, EntryKey, EntryValue } from '../protocol/room-entry.ts';
 import type { LoggedEvent } from '../protocol/room.ts';
@@ -18,8 +18,10 @@ export type EntryWrite = EntryKey & {
 
 export interface EntryChangeRequest {
   readonly roomId: RoomId;
-  /** Who changes; the store refuses whoever has no placement in the room. */
+  /** Who changes. */
   readonly actor: PeerId;
+  /** Which edge asks for it: of a session that another one took up since it changes nothing. */
+  readonly edgeId: EdgeId;
   readonly conditions?: readonly EntryCondition[];
   readonly writes: readonly EntryWrite[];
 }
@@ -67,7 +69,7 @@ export interface RepublishedEntries {
 export interface RoomEntries {
   /**
    * Makes a change whole, or not at all (RE2). A write that finds the entry as it wants it changes nothing, and keeps its version.
-   * @throws PlenaryError `peer_not_found` where the actor, or whose entry it would be, is not placed; `limit_reached` where the
+   * @throws PlenaryError `replaced` where the actor's session is held by another edge; `peer_not_found` where the actor, or whose entry it would be, is not placed; `limit_reached` where the
    *   room has as many entries of the kind, the peer as many entries, or the room as many bytes of them as it may
    */
   change(request: EntryChangeRequest): Promise<EntryChangeResult>;

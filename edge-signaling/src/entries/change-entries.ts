@@ -1,4 +1,6 @@
 import { PlenaryError } from '@plenary/cluster';
+import type { ErrorCode } from '@plenary/cluster';
+import type { EdgeId } from '@plenary/cluster/ids';
 import type { EntryChangeRequest, EntryChangeResult, EntryWrite, RoomEntries } from '@plenary/cluster';
 import type { EntryKey, EntryKindDefinition, EntryValue } from '@plenary/cluster/protocol';
 import type { z } from 'zod';
@@ -9,10 +11,15 @@ import type { RoomChannel } from '../transport/client-socket.ts';
 
 /** What the handlers of features work with. */
 export interface FeatureServices {
+  /** Of this edge. */
+  readonly edgeId: EdgeId;
   readonly entries: Pick<RoomEntries, 'change'>;
   readonly republisher: Pick<Republisher, 'room'>;
   readonly channel: Pick<RoomChannel, 'publishEvents'>;
 }
+
+/** What a store says that forgot a person, or where their session is. */
+const FORGOTTEN: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['peer_not_found', 'replaced']);
 
 /** Whose entry is meant, and which of the kind. */
 type Which = Omit<EntryKey, 'kind'>;
@@ -36,15 +43,15 @@ export function entryDeleted({ kind, most }: EntryKindDefinition, which: Which):
  * @throws PlenaryError what the store refuses with
  */
 export async function changeEntries(
-  { entries, republisher, channel }: FeatureServices,
+  { edgeId, entries, republisher, channel }: FeatureServices,
   connection: Connection,
   change: Pick<EntryChangeRequest, 'conditions' | 'writes'>,
 ): Promise<EntryChangeResult> {
   const { roomId, peerId } = connection.session;
-  const request = { ...change, roomId, actor: peerId };
+  const request = { ...change, roomId, actor: peerId, edgeId };
   const result = await entries.change(request).catch(async (fault: unknown) => {
-    if (!(fault instanceof PlenaryError) || fault.code !== 'peer_not_found') throw fault;
-    // Who asks is here: the store has forgotten it.
+    if (!(fault instanceof PlenaryError) || !FORGOTTEN.has(fault.code)) throw fault;
+    // Who asks is here, as far as this edge knows: the store may have forgotten it.
     await republisher.room(roomId);
     return entries.change(request);
   });

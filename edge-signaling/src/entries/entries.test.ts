@@ -4,7 +4,7 @@ import type { PeerId } from '@plenary/cluster/ids';
 import type { CarriedEvent, EntryChange, EntryValue } from '@plenary/cluster/protocol';
 import { edge, peer } from '@plenary/cluster/testing/samples';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { EdgeParts, ROOM } from '../testing/edge-parts.ts';
+import { EdgeParts, OWN_EDGE, ROOM } from '../testing/edge-parts.ts';
 import { EntryProjection } from './entry-projection.ts';
 import { EntryReconciler } from './entry-reconciler.ts';
 
@@ -77,6 +77,7 @@ describe('an edge and the store', () => {
     const result = await stores.entries.change({
       roomId: ROOM,
       actor,
+      edgeId: OWN_EDGE,
       writes: writes.map((one) => ({ ...one, most: MOST })),
     });
     if (result.type !== 'changed') throw new Error('not changed');

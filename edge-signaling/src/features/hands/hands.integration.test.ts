@@ -152,7 +152,12 @@ describe('raised hands', () => {
     };
     // A later edge changes an entry, and tells of something else.
     const result = await cluster.ask((store) =>
-      store.entries.change({ roomId, actor: joined.session.peerId, writes: [{ ...poll, most: 1 }] }),
+      store.entries.change({
+        roomId,
+        actor: joined.session.peerId,
+        edgeId: joined.session.edgeId,
+        writes: [{ ...poll, most: 1 }],
+      }),
     );
     if (result.type !== 'changed' || result.events[0] === undefined) throw new Error('nothing changed');
     const [changed] = result.events;

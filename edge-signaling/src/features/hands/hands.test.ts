@@ -1,11 +1,11 @@
 import { MAX_RAISED_HANDS, ROLE } from '@plenary/cluster/protocol';
 import type { Role } from '@plenary/cluster/protocol';
-import { peer } from '@plenary/cluster/testing/samples';
+import { edge, peer } from '@plenary/cluster/testing/samples';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Connection } from '../../entry/connection.ts';
 import { LimitedLog } from '../../limits/limited-log.ts';
 import { EdgeBudgets } from '../../limits/meter.ts';
-import { EdgeParts, RecordingSocket, ROOM } from '../../testing/edge-parts.ts';
+import { EdgeParts, OWN_EDGE, RecordingSocket, ROOM } from '../../testing/edge-parts.ts';
 import { handleHandLower, handleHandRaise } from './hands.ts';
 
 describe('raised hands', () => {
@@ -32,7 +32,7 @@ describe('raised hands', () => {
         await parts.place(name, 'node');
       },
     };
-    const services = { entries: stores.entries, republisher, channel };
+    const services = { edgeId: OWN_EDGE, entries: stores.entries, republisher, channel };
     return {
       republished,
       raise: async () => handleHandRaise(services)({}, connection),
@@ -86,6 +86,15 @@ describe('raised hands', () => {
     await ann.raise();
     expect(ann.republished).toEqual([ROOM]);
     expect(await raised()).toEqual(['ann']);
+  });
+
+  it('[RE2] who has gone on to another edge changes nothing here', async () => {
+    const ann = await join('ann');
+    const { epoch } = (await parts.placements.placementOf(ROOM, peer('ann'))) ?? {};
+    if (epoch === undefined) throw new Error('nobody is placed');
+    await parts.placements.attachPeer(ROOM, peer('ann'), epoch, edge('another'));
+    await expect(ann.raise()).rejects.toMatchObject({ code: 'replaced' });
+    expect(await raised()).toEqual([]);
   });
 
   it('[RE4] a room has so many of them', async () => {

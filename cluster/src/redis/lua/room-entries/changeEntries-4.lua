@@ -6,8 +6,9 @@ KEYS[2] entries
 KEYS[3] log
 KEYS[4] meta
 ARGV[1] actor - the peer that changes
-ARGV[2] conditions - each kind|peerId|name|version, with 0 where there is to be no such entry, joined by \30
-ARGV[3] writes - each most|kind|peerId|name|JSON, without the JSON where it is to be deleted, joined by \30
+ARGV[2] edgeId - the edge that asks for it
+ARGV[3] conditions - each kind|peerId|name|version, with 0 where there is to be no such entry, joined by \30
+ARGV[4] writes - each most|kind|peerId|name|JSON, without the JSON where it is to be deleted, joined by \30
 Returns {"changed", entries as field/value pairs, event or {}}, {"unmet", the same of those that conditions name}, or {"refused", error code}
 ]]
 --@include clock
@@ -19,7 +20,10 @@ Returns {"changed", entries as field/value pairs, event or {}}, {"unmet", the sa
 --@include entry-state
 --@include entries
 --@include keep-keys
-if not read_placement(keys.placements, args.actor) then return { 'refused', 'peer_not_found' } end
+local actor = read_placement(keys.placements, args.actor)
+if not actor then return { 'refused', 'peer_not_found' } end
+-- Another edge took the session up: what its client asked of this one comes late.
+if actor.edge ~= args.edgeId then return { 'refused', 'replaced' } end
 
 local is_met, current = true, {}
 for condition in string.gmatch(args.conditions, '[^\30]+') do
