@@ -221,7 +221,13 @@ export class SimulatedEdge {
     };
     return {
       publishEvents: (roomId, events: readonly LoggedEvent[]) => {
-        for (const event of events) toRoom(roomId, 'event', event);
+        for (const event of events) {
+          this.#toRoom(roomId, 'event', event);
+          this.#toOthers('event', (edge) => {
+            edge.core.onRoomEvent(roomId, event.event);
+            edge.#toRoom(roomId, 'event', event);
+          });
+        }
       },
       publish: toRoom,
       publishLocally: (roomId, name, payload) => {

@@ -131,6 +131,9 @@ function rightPayload({ name, choice }: Request, { joined, tracks, consumers }: 
       return { sessionToken: joined.session.sessionToken };
     case 'roster.page':
       return { cursor: 'x' };
+    case 'hand.lower':
+      return choice % 2 === 0 ? {} : { peerId: joined.session.peerId };
+    case 'hand.raise':
     case 'edge.check':
     case 'leave':
       return {};

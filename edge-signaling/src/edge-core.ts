@@ -9,6 +9,8 @@ import type {
   RoomStores,
   StoreTrouble,
 } from '@plenary/cluster';
+import type { RoomId } from '@plenary/cluster/ids';
+import type { CarriedEvent } from '@plenary/cluster/protocol';
 import type { EdgeConfig } from './config.ts';
 import { Directory } from './directory/directory.ts';
 import { EdgeNews } from './directory/edge-news.ts';
@@ -218,6 +220,11 @@ export class EdgeCore {
     this.#recovery.start();
     this.#media.start();
     this.#forgetting = every(FORGET_BUDGETS_MS, () => this.#budgets.forgetIdle());
+  }
+
+  /** What happened in a room, as another edge publishes it. */
+  onRoomEvent(roomId: RoomId, event: CarriedEvent['event']): void {
+    this.localRooms.hear(roomId, event);
   }
 
   /** What another edge said. */

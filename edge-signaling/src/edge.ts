@@ -295,6 +295,7 @@ export async function startEdge(
       publisher: store.duplicate('publisher', reportAdapterFault),
       subscriber: store.duplicate('subscriber', reportAdapterFault),
       channelPrefix: store.channelPrefix,
+      onRoomEvent: (...news) => core.onRoomEvent(...news),
       seal: new PublicationSeal(KeyRing.derive(clusterSecrets, 'publication')),
       metrics,
       reportFault,

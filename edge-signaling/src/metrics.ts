@@ -207,7 +207,7 @@ export function createEdgeMetrics() {
     }),
     repairs: new Counter({
       name: 'plenary_edge_repairs_total',
-      help: 'What the store had lost and this edge published again or made good: peers, events, or records of peers that are gone.',
+      help: 'What the store had lost and this edge published again or made good: peers, events, entries of rooms, or records of peers that are gone.',
       labelNames: ['what'],
       registers,
     }),

@@ -162,6 +162,18 @@ describe('docs/protocol.md', () => {
     for (const word of [...types, ...reasons]) expect(text).toContain(`\`${word}\``);
   });
 
+  it('[DC1] names every kind of entry, whose it is, and how many a room has', () => {
+    const text = page.slice(page.indexOf('\n### Entries\n'), page.indexOf('\n## Requests\n'));
+    const documented = rows(text).map(([kind, whose, , most]) => [kind, whose, Number(most)]);
+    const words = { peer: 'a person’s', room: 'the room’s' };
+    expect(documented).toEqual(
+      protocol.ROOM_ENTRY_KINDS.map(({ kind, owner, most }) => [kind, words[owner], most]),
+    );
+    expect(text.replaceAll('\n', ' ')).toContain(
+      `at most ${protocol.MAX_ENTRY_BYTES.toLocaleString('en')} bytes`,
+    );
+  });
+
   it('[DC2] has the whole table of errors', () => {
     const documented = rows(chapter('Errors'));
     const expected = Object.entries(ERROR_TABLE).map(([code, { retryable, says }]) => [

@@ -33,7 +33,12 @@ const ATTACKS: readonly (readonly [what: string, channel: string, message: strin
   ],
   ['a session token', ROOM, broadcast(['session.renewed', { sessionToken: 'x' }])],
   ['an event that is none', ROOM, broadcast(['event', { id: 'x', event: { type: 'chat.posted' } }])],
-  ['an event of no type', ROOM, broadcast(['event', { id: '1-1', previousId: '1-0', event: { type: 'x' } }])],
+  [
+    'an event of a known type in another shape',
+    ROOM,
+    broadcast(['event', { id: '1-1', previousId: '1-0', event: { type: 'peer.left', peerId: 'p' } }]),
+  ],
+  ['an event of no type', ROOM, broadcast(['event', { id: '1-1', previousId: '1-0', event: { type: 'X' } }])],
   ['an unknown notice', ROOM, broadcast(['constructor', {}])],
   ['speakers to everybody', EDGES, broadcast(['speakers', { mediaNodeId: 'n', speakers: [] }], [])],
   ['speakers on the wrong channel', EDGES, broadcast(['speakers', { mediaNodeId: 'n', speakers: [] }])],

@@ -11,6 +11,7 @@ import './styles/base.css';
 import './styles/pages.css';
 import './styles/meeting.css';
 import './styles/panels.css';
+import './features/hands/hands.css';
 
 declare global {
   interface Window {

@@ -44,3 +44,12 @@ export const MAX_TOMBSTONES = 2_000;
  * goes on sending to its ports until its consent expires, which ICE allows 30 s for (RFC 7675).
  */
 export const SLICE_REST_MS = 30_000;
+
+/** Bytes of all entries of a room, values and names, which a snapshot of the room carries. */
+export const MAX_ROOM_ENTRY_BYTES = 131_072;
+/** Entries of one peer, the deleted ones among them as long as they are remembered. */
+export const MAX_ENTRIES_OF_PEER = 64;
+/** Deleted entries of the room itself that are remembered; of too many the older half is forgotten. */
+export const MAX_ENTRY_TOMBSTONES = 512;
+/** Sums of versions are taken by this modulus: scripts add them as doubles, exactly. */
+export const ENTRY_SUM_MODULUS = 1_099_511_627_776;

@@ -4,6 +4,7 @@
  * the edge and expect no answer.
  */
 import { z } from 'zod';
+import { FEATURE_REQUESTS } from '../features/index.ts';
 import { NOTHING, WIRE_ERROR } from './define.ts';
 import type {
   NoticeInputOf,
@@ -322,6 +323,7 @@ export const CLIENT_REQUESTS = {
       z.object({ type: z.literal('snapshot'), room: ROOM_SNAPSHOT }),
     ]),
   },
+  ...FEATURE_REQUESTS,
 } as const;
 
 /** While anybody is heard, `speakers` is told again at least this often, in milliseconds: it may be lost. */

@@ -1,4 +1,5 @@
 /** The client–edge protocol and what it is made of: all that the web client may know of the cluster. */
+export * from '../features/index.ts';
 export * from './client-edge.ts';
 export * from './define.ts';
 export * from './ids.ts';
@@ -13,6 +14,7 @@ export * from './judge-media.ts';
 export * from './media.ts';
 export * from './media-codecs.ts';
 export * from './room.ts';
+export * from './room-entry.ts';
 export * from './router-capabilities.generated.ts';
 export * from './rtp.ts';
 export * from './session-key.ts';

@@ -2,9 +2,12 @@ import { describe, expect, it } from 'vitest';
 import { PlenaryError } from '../errors.ts';
 import { EDGE_NOTICES } from './client-edge.ts';
 import { WIRE_ERROR } from './define.ts';
-import { HEARD_EVENT, LOGGED_EVENT } from './room.ts';
+import { ENTRY_CHANGE, MAX_ENTRY_BYTES } from './room-entry.ts';
+import { MAX_LATER_EVENT_BYTES } from './later.ts';
+import { CARRIED_EVENT, HEARD_EVENT, LOGGED_EVENT } from './room.ts';
 
 const logged = (event: unknown) => ({ id: '2-0', previousId: '1-0', event });
+const asJson = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
 
 describe('what a newer edge says', () => {
   it('[PR5] an event of another type keeps its place in the order', () => {
@@ -14,6 +17,49 @@ describe('what a newer edge says', () => {
     for (const nameless of [{}, { type: 7 }, { type: 'Not A Name' }, null]) {
       expect(HEARD_EVENT.safeParse(logged(nameless)).success).toBe(false);
     }
+  });
+
+  it('[PR18] an event that this release does not know is carried as it came', () => {
+    const poll = logged({
+      type: 'poll.opened',
+      options: [{ text: 'yes' }, null],
+      weights: { 'no one': 0.5 },
+    });
+    const carried = CARRIED_EVENT.parse(poll);
+    expect(carried.event).toMatchObject({ type: 'unknown', name: 'poll.opened' });
+    expect(asJson(carried)).toEqual(poll);
+    expect(HEARD_EVENT.parse(asJson(carried)).event).toEqual({ type: 'unknown', name: 'poll.opened' });
+  });
+
+  it('[PR19] nothing passes for a later event that has a known type, no name, or no end', () => {
+    for (const event of [
+      { type: 'peer.joined', peer: { peerId: 'ann' } },
+      { type: 'track.ended', trackId: 't', peerId: 'ann', reason: 'made_up' },
+      { type: 'entries.changed', changes: [] },
+      { type: 'Not A Name' },
+      { type: 7 },
+      { type: 'poll.opened', text: 'x'.repeat(MAX_LATER_EVENT_BYTES) },
+      'poll.opened',
+    ])
+      expect(CARRIED_EVENT.safeParse(logged(event)).success, JSON.stringify(event).slice(0, 80)).toBe(false);
+  });
+
+  it('[RE8] an entry of a kind that this release does not know keeps what it holds', () => {
+    const change = {
+      kind: 'poll',
+      name: 'lunch',
+      version: 7,
+      value: { options: ['a', { b: null }], open: true },
+    };
+    const event = logged({
+      type: 'entries.changed',
+      changes: [change, { kind: 'poll', name: 'old', version: 8 }],
+    });
+    expect(asJson(CARRIED_EVENT.parse(event))).toEqual(event);
+    const tooMuch = { ...change, value: { text: 'x'.repeat(MAX_ENTRY_BYTES) } };
+    expect(ENTRY_CHANGE.safeParse(tooMuch).success).toBe(false);
+    for (const kind of ['', 'Poll', 'a|b', 'x'.repeat(33)])
+      expect(ENTRY_CHANGE.safeParse({ ...change, kind }).success, kind).toBe(false);
   });
 
   it('[PR16] a known event with another reason is still that event', () => {

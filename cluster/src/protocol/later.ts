@@ -1,4 +1,4 @@
-/** What a client makes of what a newer edge of the same version says, and it does not know (SPEC PR5, PR12, PR16, PR17). */
+/** What clients and edges make of what a newer edge of the same version says, and they do not know (SPEC PR5, PR12, PR16, PR17, PR18). */
 import { z } from 'zod';
 import { patternText } from './text.ts';
 
@@ -15,3 +15,30 @@ export const openTo = <const Name extends string>(
 export const LATER_EVENT = z
   .looseObject({ type: LATER_NAME })
   .transform(({ type }) => ({ type: 'unknown' as const, name: type }));
+
+/** Bytes of an event of a later release, as JSON: above the longest of this one. */
+export const MAX_LATER_EVENT_BYTES = 65_536;
+
+/** An event that this release cannot read, on its way from an edge of a later one to clients that perhaps can: its JSON is what came. */
+export class LaterEvent {
+  readonly type = 'unknown';
+  readonly name: string;
+  readonly #body: object;
+
+  constructor(name: string, body: object) {
+    this.name = name;
+    this.#body = body;
+  }
+
+  toJSON(): object {
+    return this.#body;
+  }
+}
+
+/** An event whose type is none of those that are known; a known type in a shape of its own is not let through by this. */
+export const laterEventBeside = (known: ReadonlySet<string>) =>
+  z
+    .looseObject({ type: LATER_NAME })
+    .refine(({ type }) => !known.has(type), 'does not fit the event of its type')
+    .refine((body) => JSON.stringify(body).length <= MAX_LATER_EVENT_BYTES, 'must not be so large')
+    .transform((body) => new LaterEvent(body.type, body));

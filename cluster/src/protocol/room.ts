@@ -2,8 +2,9 @@
 import { SNAPSHOT_CHAT_LENGTH } from '../limits/store-limits.ts';
 import { z } from 'zod';
 import { EVENT_ID, PEER_ID, TRACK_ID } from './ids.ts';
-import { LATER_EVENT, openTo } from './later.ts';
+import { LATER_EVENT, laterEventBeside, openTo } from './later.ts';
 import { MEDIA_KIND, TRACK_SOURCE } from './media.ts';
+import { ENTRY_CHANGE, MAX_EVENT_ENTRIES, ROOM_ENTRY } from './room-entry.ts';
 import { CURSOR_TEXT, linesText, nameText, plainId } from './text.ts';
 
 /** Longest display name, in code points. */
@@ -86,12 +87,24 @@ export const ROOM_EVENT = z.discriminatedUnion('type', [
   z.object({ type: z.literal('track.changed'), trackId: TRACK_ID, paused: z.boolean() }),
   TRACK_ENDED,
   z.object({ type: z.literal('chat.posted'), message: CHAT_MESSAGE }),
+  z.object({
+    type: z.literal('entries.changed'),
+    changes: z.array(ENTRY_CHANGE).min(1).max(MAX_EVENT_ENTRIES),
+  }),
 ]);
 export type RoomEvent = z.infer<typeof ROOM_EVENT>;
 
 /** An event with its place in the room's order (SPEC LG1): `previousId` is the id of the event before it. */
 export const LOGGED_EVENT = z.object({ id: EVENT_ID, previousId: EVENT_ID, event: ROOM_EVENT });
 export type LoggedEvent = z.infer<typeof LOGGED_EVENT>;
+
+const KNOWN_TYPES: ReadonlySet<string> = new Set(ROOM_EVENT.options.map(({ shape }) => shape.type.value));
+
+/** An event as edges pass it on: also one of a later release, which they cannot read (SPEC PR18). */
+export const CARRIED_EVENT = LOGGED_EVENT.extend({
+  event: z.union([ROOM_EVENT, laterEventBeside(KNOWN_TYPES)]),
+});
+export type CarriedEvent = z.infer<typeof CARRIED_EVENT>;
 
 const NODE_TELLS: ReadonlySet<RoomEvent['type']> = new Set([
   'peer.left',
@@ -128,5 +141,7 @@ export const ROOM_SNAPSHOT = z.object({
   nextCursor: CURSOR_TEXT.optional(),
   tracks: z.array(ROOM_TRACK),
   chat: z.array(CHAT_MESSAGE).max(SNAPSHOT_CHAT_LENGTH),
+  /** Of all kinds; an edge of an earlier release says nothing of them. */
+  entries: z.array(ROOM_ENTRY).default([]),
 });
 export type RoomSnapshot = z.infer<typeof ROOM_SNAPSHOT>;

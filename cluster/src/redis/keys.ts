@@ -23,11 +23,14 @@ export interface RoomKeys {
   readonly log: string;
   /** List of messages as JSON, the newest last. */
   readonly chat: string;
+  /** Hash, `kind|peerId|name` → `version|value as JSON`; without a value it was deleted. Written by edges. */
+  readonly entries: string;
   /**
    * Hash: `lastEventId`, `lastEpoch`, `joinSequence`; after a loss `rebuildingUntilMs` by Redis TIME, and
    * `rebuiltEventId`, which the order went on above; `token|peerId` → which generation of the peer's session tokens is
    * in use; `subject|digest` → peer ids of one person, joined by commas, and `subject-of|peerId` → whose it is; `former|peerId` → `epoch|mediaNodeId`, where a peer that is being moved goes on until it has moved;
-   * `tracks|peerId` → its track ids, joined by commas; `gone|peer|peerId` and `gone|track|trackId` → when that left or ended, in
+   * `tracks|peerId` → its track ids, joined by commas; `entries` → what all entries are together (`lua/includes/entry-state.lua`),
+   * and `entries|peerId` → the fields of a peer's entries, joined by commas; `gone|peer|peerId` and `gone|track|trackId` → when that left or ended, in
    * milliseconds of Redis TIME, with their number in `tombstones`; and
    * `gateway|datacenter|homeNodeId` → `epoch|mediaNodeId`, which media nodes write.
    */
@@ -43,6 +46,7 @@ function roomKeys(namespace: Namespace, roomId: RoomId): RoomKeys {
     tracks: key('tracks'),
     log: key('log'),
     chat: key('chat'),
+    entries: key('entries'),
     meta: key('meta'),
   };
 }

@@ -4,7 +4,10 @@ import { pino } from 'pino';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Epoch } from '../protocol/edge-media.ts';
 import { DATACENTER_ID, EVENT_ID, HIGHEST_EPOCH } from '../protocol/ids.ts';
+import { MAX_LATER_EVENT_BYTES } from '../protocol/later.ts';
+import type { EntryValue } from '../protocol/room-entry.ts';
 import { catchUp } from '../room/catch-up.ts';
+import type { EntryChangeResult } from '../room/room-entries.ts';
 import { startRedisServer } from '../testing/redis-server.ts';
 import type { TestRedis } from '../testing/redis-server.ts';
 import {
@@ -34,6 +37,7 @@ const {
   tracks: TRACKS,
   log: LOG,
   chat: CHAT,
+  entries: ENTRIES,
   meta: META,
 } = KEYS.room(ROOM);
 let server: TestRedis;
@@ -90,6 +94,9 @@ const publish = async (name: string, owner: string, epoch: Epoch, paused = false
   });
 const post = async (name: string, id: string) =>
   store.roomLog.postChat({ roomId: ROOM, peerId: peer(name), requestId: request(id), text: `says ${id}` });
+
+const versionOf = (result: EntryChangeResult): number | undefined =>
+  result.type === 'changed' ? result.entries[0]?.version : undefined;
 
 const spoil = async (key: string): Promise<void> => spoilHash(redis, key);
 
@@ -191,6 +198,35 @@ describe('malformed records', () => {
     }
   });
 
+  it('[PR18][PR19] log: an event of a later release is given as it is; one of a known type in another shape is none', async () => {
+    const { snapshot } = await join('ann');
+    const poll = { type: 'poll.opened', question: 'Lunch?', options: ['yes', { text: 'no', weight: 1.5 }] };
+    const log = async (event: object): Promise<void> => {
+      const previousId = await store.roomLog.lastEventId(ROOM);
+      const id = await redis.xadd(LOG, '*', 'previousId', previousId, 'event', JSON.stringify(event));
+      await redis.hset(META, 'lastEventId', String(id));
+    };
+    await log(poll);
+    const posted = await post('ann', 'c1');
+    const caughtUp = await catchUp(store.roomLog, ROOM, snapshot.lastEventId);
+    const events = caughtUp.type === 'events' ? caughtUp.events : [];
+    expect(JSON.parse(JSON.stringify(events.map(({ event }) => event)))).toEqual([
+      poll,
+      posted.events[0]?.event,
+    ]);
+    expect(met).toEqual([]);
+    const before = await store.roomLog.lastEventId(ROOM);
+    for (const forged of [
+      { type: 'peer.left', peerId: 'ann' },
+      { type: 'entries.changed', changes: [{ kind: 'hand', version: 0 }] },
+      { type: 'poll.opened', text: 'x'.repeat(MAX_LATER_EVENT_BYTES) },
+      { type: 'Not A Name' },
+    ]) {
+      await log(forged);
+      expect(await catchUp(store.roomLog, ROOM, before)).toMatchObject({ type: 'snapshot' });
+    }
+  });
+
   it.each([
     ['18446744073709551615-18446744073709551615', 'kept'],
     ['18446744073709551615-18446744073709551615', 'removed'],
@@ -233,6 +269,40 @@ describe('malformed records', () => {
     expect(snapshot.chat.map(({ text }) => text)).toEqual(['says c1', 'says c2']);
     expect(met.filter((kind) => kind === 'chat')).toHaveLength(GARBAGE.length);
     expect(said('chat')).toBe(1);
+  });
+
+  it('[ST3] entries: others are shown and changed, a spoilt one is written anew, and what is counted wrong is counted again', async () => {
+    await join('ann');
+    const raise = async (name: string, value?: EntryValue) =>
+      store.entries.change({
+        roomId: ROOM,
+        actor: peer('ann'),
+        edgeId: edge('edge-a'),
+        writes: [
+          { kind: 'hand', peerId: peer(name), most: 1_000, ...(value === undefined ? {} : { value }) },
+        ],
+      });
+    await raise('ann', {});
+    await spoil(ENTRIES);
+    for (const [index, value] of GARBAGE.entries()) {
+      await redis.hset(ENTRIES, `hand|ben-${index}|`, `${Date.now()}|${value}`);
+      await redis.hset(ENTRIES, `hand|eve|${value}`, '7|{}');
+    }
+    const { snapshot } = await join('bob');
+    // Of the garbage some reads as JSON, and is whatever it is.
+    const own = snapshot.entries.filter(({ peerId = '' }) => /^[a-z]+$/.test(peerId) && peerId !== 'eve');
+    expect(own).toMatchObject([{ peerId: 'ann', value: {} }]);
+    expect(met).toContain('entry');
+    expect(said('entry')).toBe(1);
+    await redis.hset(ENTRIES, 'hand|bob|', 'garbage');
+    expect(await raise('bob', {})).toMatchObject({ type: 'changed', events: [{}] });
+    for (const value of GARBAGE) {
+      await redis.hset(META, 'entries', value, 'entries|ann', value);
+      expect(await raise('ann')).toMatchObject({ type: 'changed', events: [{}] });
+      const again = await raise('ann', {});
+      expect(again).toMatchObject({ type: 'changed', entries: [{ peerId: 'ann', value: {} }] });
+      expect((await redis.hget(META, 'entries'))?.split('|')[0]).toBe(String(versionOf(again)));
+    }
   });
 
   it('[ST3] meta: epochs, order, gateways and tokens go on from what else is known', async () => {
@@ -415,6 +485,12 @@ describe('malformed records', () => {
         store.roomLog.rosterPage(ROOM, ''),
         publish('camera', 'ann', epoch),
         post('ann', 'c1'),
+        store.entries.change({
+          roomId: ROOM,
+          actor: peer('ann'),
+          edgeId: edge('edge-a'),
+          writes: [{ kind: 'hand', most: 1, value: {} }],
+        }),
         store.roomLog.removePeer(ROOM, peer('ann'), epoch, 'left'),
       ]);
       const codes = attempts.flatMap((attempt) =>

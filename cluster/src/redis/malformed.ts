@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 /** What a record in the store is of; a closed set, since it is a metric's label. */
 export type MalformedKind =
-  'placement' | 'roster' | 'track' | 'event' | 'chat' | 'meta' | 'room' | 'registry';
+  'placement' | 'roster' | 'track' | 'event' | 'chat' | 'entry' | 'meta' | 'room' | 'registry';
 
 /**
  * Told of a record in the store that is skipped, since it does not parse (SPEC ST3). What is wrong with it is put in words

@@ -3,7 +3,14 @@ import type { Epoch } from '../protocol/edge-media.ts';
 import { EVENT_ID } from '../protocol/ids.ts';
 import type { EventId, PeerId, RoomId, TrackId } from '../protocol/ids.ts';
 import { ROSTER_PAGE_SIZE } from '../protocol/room.ts';
-import type { LeaveReason, LoggedEvent, Role, RoomSnapshot, TrackEndReason } from '../protocol/room.ts';
+import type {
+  CarriedEvent,
+  LeaveReason,
+  LoggedEvent,
+  Role,
+  RoomSnapshot,
+  TrackEndReason,
+} from '../protocol/room.ts';
 import { OPAQUE_TEXT } from '../protocol/text.ts';
 import { chatMessageId, sequenceOfCursor } from '../room/room-log.ts';
 import type { ChatPost, RoomLog, StoredTrack } from '../room/room-log.ts';
@@ -145,7 +152,7 @@ export class RedisRoomLog implements RoomLog {
     return readPage(entries, ordered.length > page.length, this.#rooms.report);
   }
 
-  async eventsAfter(roomId: RoomId, afterEventId: EventId): Promise<LoggedEvent[] | undefined> {
+  async eventsAfter(roomId: RoomId, afterEventId: EventId): Promise<CarriedEvent[] | undefined> {
     const reply = await eventsAfter(...this.#rooms.script(roomId), { afterEventId });
     return readEventsAfter(afterEventId, reply, this.#rooms.report);
   }

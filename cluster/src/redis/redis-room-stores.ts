@@ -1,6 +1,7 @@
 import type { RoomStores } from '../room/room-stores.ts';
 import { CommandGate } from './command-gate.ts';
 import { RedisGatewayStore } from './redis-gateway-store.ts';
+import { RedisRoomEntries } from './redis-room-entries.ts';
 import { RedisPlacementStore } from './redis-placement-store.ts';
 import { RedisRecoveryStore } from './redis-recovery-store.ts';
 import { RedisRoomLog } from './redis-room-log.ts';
@@ -21,5 +22,6 @@ export function redisRoomStores({
     roomLog: new RedisRoomLog(rooms),
     recovery: new RedisRecoveryStore(rooms),
     gateways: new RedisGatewayStore(rooms),
+    entries: new RedisRoomEntries(rooms),
   };
 }

@@ -1,17 +1,21 @@
 /** How the room scripts' replies read: the only place where Redis' flat values become records. */
 import { z } from 'zod';
 import { ERROR_CODES, PlenaryError } from '../errors.ts';
-import { CHAT_MESSAGE, LOGGED_EVENT, ROSTER_PEER } from '../protocol/room.ts';
-import type { LoggedEvent, RoomSnapshot, RosterPeer } from '../protocol/room.ts';
+import { CARRIED_EVENT, CHAT_MESSAGE, LOGGED_EVENT, ROSTER_PEER } from '../protocol/room.ts';
+import type { CarriedEvent, LoggedEvent, RoomSnapshot, RosterPeer } from '../protocol/room.ts';
 import { FORMER_PLACEMENT, PLACEMENT } from '../room/placement-store.ts';
 import { GATEWAY } from '../room/gateway-store.ts';
 import { PEER_FATE, ROOM_STANDING, TRACK_FATE } from '../room/recovery-store.ts';
+import { ENTRY_FATE } from '../room/room-entries.ts';
+import type { EntryChangeResult, EntryState, RepublishedEntries } from '../room/room-entries.ts';
 import { STORED_TRACK } from '../room/room-log.ts';
 import type { AttachedPeer, FormerPlacement, Placement } from '../room/placement-store.ts';
 import type { Gateway } from '../room/gateway-store.ts';
 import type { HeldPeer, RepublishedPeers, RepublishedTracks, RoomStanding } from '../room/recovery-store.ts';
 import type { StoredTrack } from '../room/room-log.ts';
 import type { TrackId } from '../protocol/ids.ts';
+import { ENTRY_CHANGE, ROOM_ENTRY, parseEntryField } from '../protocol/room-entry.ts';
+import type { EntryChange } from '../protocol/room-entry.ts';
 import { OPAQUE_TEXT } from '../protocol/text.ts';
 import { readable, readableOnes } from './malformed.ts';
 import type { ReportMalformed } from './malformed.ts';
@@ -24,6 +28,7 @@ const MAYBE_EVENT_REPLY = z.union([EVENT_REPLY, z.tuple([])]);
 const SNAPSHOT_REPLY = z.tuple([
   OPAQUE_TEXT,
   z.number(),
+  z.array(OPAQUE_TEXT),
   z.array(OPAQUE_TEXT),
   z.array(OPAQUE_TEXT),
   z.array(OPAQUE_TEXT),
@@ -46,6 +51,8 @@ const PEERS_REPLY = z.tuple([
   z.int(),
   z.array(OPAQUE_TEXT),
   z.array(OPAQUE_TEXT),
+  z.int().min(0),
+  z.int().min(0),
   z.int().min(0),
 ]);
 const TRACKS_REPLY = z.tuple([z.int(), EVENTS_REPLY, z.array(OPAQUE_TEXT), z.array(OPAQUE_TEXT)]);
@@ -127,6 +134,12 @@ function readEvent([id, previousId, event]: z.infer<typeof EVENT_REPLY>): Logged
   return LOGGED_EVENT.parse({ id, previousId, event: parsed });
 }
 
+/** Also one of a later release (SPEC PR18). */
+function readCarriedEvent([id, previousId, event]: z.infer<typeof EVENT_REPLY>): CarriedEvent {
+  const parsed: unknown = JSON.parse(event);
+  return CARRIED_EVENT.parse({ id, previousId, event: parsed });
+}
+
 export const readEvents = (reply: unknown): LoggedEvent[] => EVENTS_REPLY.parse(reply).map(readEvent);
 
 const readMaybeEvent = (reply: z.infer<typeof MAYBE_EVENT_REPLY>): LoggedEvent[] =>
@@ -156,6 +169,23 @@ export function readPage(entries: readonly RosterEntry[], hasMore: boolean, repo
   };
 }
 
+/** `version|value as JSON`, see keys.ts. */
+function readEntry(field: string, value: string): EntryChange {
+  const bar = value.indexOf('|');
+  const json = value.slice(bar + 1);
+  const parsed: unknown = json === '' ? undefined : JSON.parse(json);
+  return ENTRY_CHANGE.parse({
+    ...parseEntryField(field),
+    version: Number(value.slice(0, Math.max(0, bar)) || Number.NaN),
+    ...(parsed === undefined ? {} : { value: parsed }),
+  });
+}
+
+/** Entries as HGETALL gives them, without those that cannot be read. */
+export function readEntries(flat: readonly string[], report: ReportMalformed): EntryChange[] {
+  return readableOnes(report, 'entry', pairs(flat), ([field, value]) => readEntry(field, value));
+}
+
 export function readTracks(
   values: readonly (readonly [trackId: string, value: string])[],
   report: ReportMalformed,
@@ -164,7 +194,7 @@ export function readTracks(
 }
 
 function readSnapshot(reply: z.infer<typeof SNAPSHOT_REPLY>, report: ReportMalformed): RoomSnapshot {
-  const [lastEventId, peerCount, page, tracks, chat] = reply;
+  const [lastEventId, peerCount, page, tracks, chat, live] = reply;
   const entries: RosterEntry[] = [];
   for (let index = 0; index + 2 < page.length; index += 3) {
     const [peerId = '', sequence = '', value = ''] = page.slice(index, index + 3);
@@ -176,6 +206,7 @@ function readSnapshot(reply: z.infer<typeof SNAPSHOT_REPLY>, report: ReportMalfo
     ...readPage(entries, entries.length < peerCount, report),
     tracks: readTracks(pairs(tracks), report).map(toRoomTrack),
     chat: readableOnes(report, 'chat', chat, (message) => CHAT_MESSAGE.parse(JSON.parse(message))),
+    entries: readEntries(live, report).flatMap((entry) => ROOM_ENTRY.safeParse(entry).data ?? []),
   };
 }
 
@@ -224,7 +255,7 @@ export function heldPeerRecord(peer: HeldPeer): string {
 }
 
 export function readRepublishedPeers(reply: unknown, report: ReportMalformed): RepublishedPeers {
-  const [lastEventId, isRebuilding, lostPeers, hasLostEvents, fates, strangers, peerCount] =
+  const [lastEventId, isRebuilding, lostPeers, hasLostEvents, fates, strangers, peerCount, count, sum] =
     PEERS_REPLY.parse(reply);
   return {
     lastEventId: LOGGED_EVENT.shape.id.parse(lastEventId),
@@ -232,6 +263,7 @@ export function readRepublishedPeers(reply: unknown, report: ReportMalformed): R
     lostPeers,
     hasLostEvents: hasLostEvents === 1,
     peerCount,
+    entries: { count, sum },
     fates: pairs(fates).map(([peerId, fate]) => ({
       peerId: PLACEMENT.shape.peerId.parse(peerId),
       fate: PEER_FATE.parse(fate),
@@ -256,6 +288,35 @@ export function readRepublishedTracks(reply: unknown, report: ReportMalformed): 
   };
 }
 
+const ENTRIES_CHANGED_REPLY = z.tuple([z.literal('changed'), z.array(OPAQUE_TEXT), MAYBE_EVENT_REPLY]);
+const ENTRIES_UNMET_REPLY = z.tuple([z.literal('unmet'), z.array(OPAQUE_TEXT)]);
+const ENTRIES_REPUBLISHED_REPLY = z.tuple([z.array(OPAQUE_TEXT), MAYBE_EVENT_REPLY]);
+
+export function readChangedEntries(reply: unknown, report: ReportMalformed): EntryChangeResult {
+  const unmet = ENTRIES_UNMET_REPLY.safeParse(reply);
+  if (unmet.success) return { type: 'unmet', current: readEntryStates(unmet.data[1], report) };
+  const [, entries, event] = accepted(ENTRIES_CHANGED_REPLY, reply);
+  return { type: 'changed', entries: readEntryStates(entries, report), events: readMaybeEvent(event) };
+}
+
+/** One that was never written stands as `0|`. */
+function readEntryStates(flat: readonly string[], report: ReportMalformed): EntryState[] {
+  return pairs(flat).flatMap(([field, value]): EntryState[] =>
+    value === '0|' ? [{ ...parseEntryField(field), version: 0 }] : readEntries([field, value], report),
+  );
+}
+
+export function readRepublishedEntries(reply: unknown): RepublishedEntries {
+  const [fates, event] = ENTRIES_REPUBLISHED_REPLY.parse(reply);
+  return {
+    fates: pairs(fates).map(([field, fate]) => ({
+      entry: parseEntryField(field),
+      fate: ENTRY_FATE.parse(fate),
+    })),
+    events: readMaybeEvent(event),
+  };
+}
+
 export const readStanding = (reply: unknown): RoomStanding => ROOM_STANDING.parse(reply);
 
 export const readPublished = (reply: unknown): LoggedEvent[] =>
@@ -271,14 +332,16 @@ export function readEventsAfter(
   afterEventId: string,
   reply: unknown,
   report: ReportMalformed,
-): LoggedEvent[] | undefined {
+): CarriedEvent[] | undefined {
   const parsed = EVENTS_AFTER_REPLY.parse(reply);
   if (parsed[0] === 'missed') return undefined;
-  const events = readableOnes(report, 'event', parsed[1], readEvent);
+  const events = readableOnes(report, 'event', parsed[1], readCarriedEvent);
+  // What somebody else wrote has no place in the order, and nobody misses it.
+  const hasAll = events.length >= parsed[1].filter(([, previousId]) => previousId !== '').length;
   const isWhole = events.every(
     (event, index) => event.previousId === (events[index - 1]?.id ?? afterEventId),
   );
-  return isWhole ? events : undefined;
+  return hasAll && isWhole ? events : undefined;
 }
 
 export function readRoomReply(reply: unknown, report: ReportMalformed): RoomSnapshot | undefined {

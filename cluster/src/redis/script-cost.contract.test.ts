@@ -2,6 +2,8 @@
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EVENT_ID } from '../protocol/ids.ts';
+import type { PeerId } from '../protocol/ids.ts';
+import type { EntryValue } from '../protocol/room-entry.ts';
 import type { HeldPeer } from '../room/recovery-store.ts';
 import type { StoredTrack } from '../room/room-log.ts';
 import { edge, mediaNode, peer, request, room, track } from '../testing/samples.ts';
@@ -25,10 +27,15 @@ let redis: Redis;
 let placements: RoomStores['placements'];
 let roomLog: RoomStores['roomLog'];
 let recovery: RoomStores['recovery'];
+let entries: RoomStores['entries'];
 beforeAll(async () => {
   server = await startRedisServer();
   redis = new Redis(server.url, { maxRetriesPerRequest: 0 });
-  ({ placements, roomLog, recovery } = redisRoomStores({ redis, run: scriptRunner(redis), keys: KEYS }));
+  ({ placements, roomLog, recovery, entries } = redisRoomStores({
+    redis,
+    run: scriptRunner(redis),
+    keys: KEYS,
+  }));
 });
 afterAll(async () => {
   redis.disconnect();
@@ -45,6 +52,15 @@ async function wholeReadsOf(work: () => Promise<unknown>): Promise<number> {
     0,
   );
 }
+
+const raise = async (peerId: PeerId, value?: EntryValue) =>
+  entries.change({
+    roomId: ROOM,
+    actor: peerId,
+    edgeId: EDGE,
+    conditions: [{ kind: 'topic' }],
+    writes: [{ kind: 'hand', peerId, most: PEOPLE, ...(value === undefined ? {} : { value }) }],
+  });
 
 async function fill(): Promise<{ readonly held: HeldPeer[]; readonly tracks: StoredTrack[] }> {
   await redis.flushall();
@@ -87,6 +103,7 @@ async function fill(): Promise<{ readonly held: HeldPeer[]; readonly tracks: Sto
       await roomLog.publishTrack(ROOM, stored);
       tracks.push(stored);
     }
+    await raise(peerId, {});
   }
   return { held, tracks };
 }
@@ -99,7 +116,7 @@ describe('what scripts cost', () => {
     expect(reads).toBeLessThanOrEqual(1);
   });
 
-  it('[ST19] a join reads the tracks and the chat once, which its answer holds, and nothing else', async () => {
+  it('[ST19] a join reads the tracks, the chat and the entries once, which its answer holds, and nothing else', async () => {
     await fill();
     const peerId = peer('newcomer');
     const { epoch } = await placements.placePeer({
@@ -118,7 +135,7 @@ describe('what scripts cost', () => {
       );
       expect(snapshot.tracks).toHaveLength(PEOPLE * TRACKS_EACH);
     });
-    expect(reads).toBe(2);
+    expect(reads).toBe(3);
   });
 
   it('[ST11] what one peer does reads nothing of the others', async () => {
@@ -132,6 +149,8 @@ describe('what scripts cost', () => {
       await roomLog.publishTrack(ROOM, { ...own, trackId: track('another') });
       await roomLog.setTrackPaused(ROOM, own.trackId, true);
       await roomLog.endTracks(ROOM, [own.trackId], 'unpublished');
+      await raise(peerId);
+      await raise(peerId, {});
       await placements.attachPeer(ROOM, peerId, epoch, EDGE);
       await placements.confirmToken(ROOM, peerId, 2);
       await placements.settlePeer(ROOM, peerId, epoch);
@@ -141,7 +160,7 @@ describe('what scripts cost', () => {
     expect(reads).toBe(0);
   });
 
-  it('[ST11] a peer that leaves reads neither the tracks of others nor the log', async () => {
+  it('[ST11] a peer that leaves reads neither the tracks and entries of others nor the log', async () => {
     const { held } = await fill();
     const [first] = held;
     if (first === undefined) throw new Error('nobody is there');
@@ -150,6 +169,16 @@ describe('what scripts cost', () => {
       expect(events).toHaveLength(TRACKS_EACH + 1);
     });
     expect(reads).toBe(0);
+    expect(await entries.all(ROOM)).toHaveLength(PEOPLE - 1);
+  });
+
+  it('[ST11] entries that are published again after a loss are not read as a whole, but to be counted', async () => {
+    await fill();
+    const known = await entries.all(ROOM);
+    await redis.hdel(KEYS.room(ROOM).meta, 'entries');
+    await redis.del(KEYS.room(ROOM).entries);
+    const reads = await wholeReadsOf(() => entries.republish(ROOM, known));
+    expect(reads).toBe(1);
   });
 
   it('[ST11] tracks that are published again after a loss do not read the log', async () => {

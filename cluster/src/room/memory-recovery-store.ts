@@ -11,6 +11,7 @@ import type {
   RoomStanding,
   TrackFate,
 } from './recovery-store.ts';
+import { digestOf } from './room-entries.ts';
 import type { StoredTrack } from './room-log.ts';
 
 /** Nobody takes the place of somebody else's track; one's own may only be published later than this. */
@@ -91,6 +92,7 @@ export class MemoryRecoveryStore implements RecoveryStore {
       lostPeers,
       hasLostEvents,
       peerCount: room.roster.size,
+      entries: digestOf(room.entries.values()),
       fates,
       strangers: [...room.placements.values()].filter(
         (placement) => placement.edgeId === edgeId && !named.has(placement.peerId),

@@ -61,6 +61,7 @@ export class MemoryRoomLog implements RoomLog {
     room.formers.delete(peerId);
     room.tokenGenerations.delete(peerId);
     room.subjects.delete(peerId);
+    room.removeEntriesOf(peerId);
     if (room.roster.delete(peerId)) {
       room.noteGone(peerId, nowMs);
       events.push(room.append({ type: 'peer.left', peerId, reason }, nowMs));

@@ -4,6 +4,8 @@ import { describeGatewayStore } from './gateway-store.contract.ts';
 import { MemoryRoomStores } from './memory-room-stores.ts';
 import { describePlacementStore } from './placement-store.contract.ts';
 import { describeRecoveryStore } from './recovery-store.contract.ts';
+import type { RecoveryUnderTest } from './recovery-store.contract.ts';
+import { describeRoomEntries } from './room-entries.contract.ts';
 import { describeRoomLog } from './room-log.contract.ts';
 
 let nowMs = 1_700_000_000_000;
@@ -23,7 +25,7 @@ describePlacementStore('memory', open);
 describeRoomLog('memory', open);
 describeGatewayStore('memory', open);
 
-describeRecoveryStore('memory', async () => {
+const openRecovery = async (): Promise<RecoveryUnderTest> => {
   const opened = await open();
   const { rooms } = opened.stores;
   return {
@@ -44,4 +46,6 @@ describeRecoveryStore('memory', async () => {
       await Promise.resolve();
     },
   };
-});
+};
+describeRecoveryStore('memory', openRecovery);
+describeRoomEntries('memory', openRecovery);

@@ -3,6 +3,7 @@ import { systemClock } from '../clock.ts';
 import { MemoryGatewayStore } from './memory-gateway-store.ts';
 import { MemoryPlacementStore } from './memory-placement-store.ts';
 import { MemoryRecoveryStore } from './memory-recovery-store.ts';
+import { MemoryRoomEntries } from './memory-room-entries.ts';
 import { MemoryRoomLog } from './memory-room-log.ts';
 import { MemoryRooms } from './memory-rooms.ts';
 import type { RoomStores } from './room-stores.ts';
@@ -14,6 +15,7 @@ export class MemoryRoomStores implements RoomStores {
   readonly roomLog: MemoryRoomLog;
   readonly recovery: MemoryRecoveryStore;
   readonly gateways: MemoryGatewayStore;
+  readonly entries: MemoryRoomEntries;
 
   constructor(clock: Clock = systemClock) {
     this.rooms = new MemoryRooms(clock);
@@ -21,5 +23,6 @@ export class MemoryRoomStores implements RoomStores {
     this.roomLog = new MemoryRoomLog(this.rooms);
     this.recovery = new MemoryRecoveryStore(this.rooms);
     this.gateways = new MemoryGatewayStore(this.rooms);
+    this.entries = new MemoryRoomEntries(this.rooms);
   }
 }

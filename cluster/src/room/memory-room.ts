@@ -13,6 +13,8 @@ import type { Epoch } from '../protocol/edge-media.ts';
 import { EVENT_ID, HIGHEST_EPOCH, compareEventIds } from '../protocol/ids.ts';
 import type { EventId, PeerId, TrackId } from '../protocol/ids.ts';
 import { ROSTER_PAGE_SIZE } from '../protocol/room.ts';
+import { ROOM_ENTRY, entryField } from '../protocol/room-entry.ts';
+import type { EntryChange } from '../protocol/room-entry.ts';
 import type {
   ChatMessage,
   LoggedEvent,
@@ -48,6 +50,8 @@ export class MemoryRoom {
   readonly tokenGenerations = new Map<PeerId, number>();
   /** When peers left and tracks ended, in milliseconds; the oldest first. */
   readonly gone = new Map<PeerId | TrackId, number>();
+  /** By kind, owner and name; deleted ones among them. */
+  readonly entries = new Map<string, EntryChange>();
   /** Whose a peer is. */
   readonly subjects = new Map<PeerId, string>();
   logBytes = 0;
@@ -55,6 +59,10 @@ export class MemoryRoom {
   lastEventId: EventId = START;
   lastEpoch = 0;
   joinSequence = 0;
+  /** The highest that an entry was written under. */
+  entryVersion = 0;
+  /** The highest of a deleted entry that was forgotten. */
+  entryFloor = 0;
   rebuildingUntilMs = -Infinity;
   rebuiltEventId: EventId | undefined;
   keptUntilMs = Infinity;
@@ -69,6 +77,7 @@ export class MemoryRoom {
     for (const [peerId, generation] of this.tokenGenerations) copy.tokenGenerations.set(peerId, generation);
     for (const [id, atMs] of this.gone) copy.gone.set(id, atMs);
     for (const [peerId, subject] of this.subjects) copy.subjects.set(peerId, subject);
+    for (const [field, entry] of this.entries) copy.entries.set(field, entry);
     copy.log.push(...this.log);
     copy.chat.push(...this.chat);
     copy.logBytes = this.logBytes;
@@ -76,6 +85,8 @@ export class MemoryRoom {
     copy.lastEventId = this.lastEventId;
     copy.lastEpoch = this.lastEpoch;
     copy.joinSequence = this.joinSequence;
+    copy.entryVersion = this.entryVersion;
+    copy.entryFloor = this.entryFloor;
     copy.rebuildingUntilMs = this.rebuildingUntilMs;
     copy.rebuiltEventId = this.rebuiltEventId;
     copy.keptUntilMs = this.keptUntilMs;
@@ -113,6 +124,17 @@ export class MemoryRoom {
     }
     this.lastEventId = id;
     return logged;
+  }
+
+  /** Forgets a deleted entry: whoever has it from before does not bring it back. */
+  forgetEntry(entry: EntryChange): void {
+    this.entries.delete(entryField(entry));
+    this.entryFloor = Math.max(this.entryFloor, entry.version);
+  }
+
+  /** A peer's entries go with it, also deleted ones. */
+  removeEntriesOf(peerId: PeerId): void {
+    for (const [field, entry] of this.entries) if (entry.peerId === peerId) this.entries.delete(field);
   }
 
   noteGone(id: PeerId | TrackId, nowMs: number): void {
@@ -175,6 +197,7 @@ export class MemoryRoom {
       ...this.page(0),
       tracks: [...this.tracks.values()].map(toRoomTrack),
       chat: [...this.chat],
+      entries: [...this.entries.values()].flatMap((entry) => ROOM_ENTRY.safeParse(entry).data ?? []),
     };
   }
 }

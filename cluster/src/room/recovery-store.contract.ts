@@ -125,6 +125,7 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
         lostPeers: 0,
         hasLostEvents: false,
         peerCount: 2,
+        entries: { count: 0, sum: 0 },
         fates: [],
         strangers: [],
       });

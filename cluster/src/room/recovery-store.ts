@@ -4,6 +4,7 @@ import type { Epoch } from '../protocol/edge-media.ts';
 import type { EdgeId, EventId, MediaNodeId, PeerId, RequestId, RoomId, TrackId } from '../protocol/ids.ts';
 import type { LoggedEvent, Role } from '../protocol/room.ts';
 import type { FormerPlacement, Placement } from './placement-store.ts';
+import type { EntriesDigest } from './room-entries.ts';
 import type { StoredTrack } from './room-log.ts';
 
 /**
@@ -47,6 +48,8 @@ export interface RepublishedPeers {
   readonly hasLostEvents: boolean;
   /** Everybody in the room. */
   readonly peerCount: number;
+  /** By which an edge finds out whether it knows the same entries as the store (RE6). */
+  readonly entries: EntriesDigest;
   readonly fates: readonly { readonly peerId: PeerId; readonly fate: PeerFate }[];
   /** Placements of this edge that it did not name. */
   readonly strangers: readonly Placement[];

@@ -11,6 +11,7 @@ import { MEDIA_NODE_ID } from '../protocol/ids.ts';
 import type { EventId, PeerId, RequestId, RoomId, TrackId } from '../protocol/ids.ts';
 import { ROOM_TRACK } from '../protocol/room.ts';
 import type {
+  CarriedEvent,
   ChatMessage,
   LeaveReason,
   LoggedEvent,
@@ -33,7 +34,7 @@ export interface ChatPost {
 }
 
 export type CatchUp =
-  | { readonly type: 'events'; readonly events: LoggedEvent[] }
+  | { readonly type: 'events'; readonly events: CarriedEvent[] }
   | { readonly type: 'snapshot'; readonly room: RoomSnapshot };
 
 /** All methods throw PlenaryError `store_unavailable` when the store does not answer. */
@@ -59,7 +60,7 @@ export interface RoomLog {
   }>;
 
   /**
-   * Removes a peer with its placement and its tracks, when its placement is not newer than `epoch`. The last one to go
+   * Removes a peer with its placement, its tracks and its entries, when its placement is not newer than `epoch`. The last one to go
    * takes the whole room with it: no key remains (LG4), but for the log of whom another than its holder put out: it stays
    * for {@link FAREWELL_KEPT_MS}, so that the holder learns of it (RC4).
    * @param heldUnder - the newest hold of the session that the caller knows of: who took it up since, on whichever edge, keeps
@@ -103,7 +104,7 @@ export interface RoomLog {
   ): Promise<{ readonly peers: RosterPeer[]; readonly nextCursor?: string }>;
 
   /** What happened after an event, if the log still has all of it, and it is not too much for one message (LG3, LG9). */
-  eventsAfter(roomId: RoomId, afterEventId: EventId): Promise<LoggedEvent[] | undefined>;
+  eventsAfter(roomId: RoomId, afterEventId: EventId): Promise<CarriedEvent[] | undefined>;
 
   /** The room as it is now; nothing while it is being rebuilt (RC2). */
   snapshot(roomId: RoomId): Promise<RoomSnapshot | undefined>;

@@ -1,6 +1,7 @@
 import type { GatewayStore } from './gateway-store.ts';
 import type { PlacementStore } from './placement-store.ts';
 import type { RecoveryStore } from './recovery-store.ts';
+import type { RoomEntries } from './room-entries.ts';
 import type { RoomLog } from './room-log.ts';
 
 /** What is shared of rooms, port by port. */
@@ -9,4 +10,5 @@ export interface RoomStores {
   readonly roomLog: RoomLog;
   readonly recovery: RecoveryStore;
   readonly gateways: GatewayStore;
+  readonly entries: RoomEntries;
 }

@@ -34,6 +34,7 @@ export function byKind(edge: StorePorts, mediaNode: StorePorts): StorePorts {
     roomLog: split(edge.roomLog, mediaNode.roomLog),
     recovery: split(edge.recovery, mediaNode.recovery),
     gateways: mediaNode.gateways,
+    entries: edge.entries,
     tenants: edge.tenants,
     close: async () => {
       await Promise.all([edge.close(), mediaNode.close()]);

@@ -45,8 +45,8 @@ export async function spoilHash(redis: Redis, key: string): Promise<void> {
 export async function spoilStore(url: string, roomId: RoomId): Promise<void> {
   const redis = new Redis(url);
   try {
-    const { placements, roster, rosterOrder, tracks, log, chat } = KEYS.room(roomId);
-    for (const key of [placements, roster, tracks, KEYS.edges, KEYS.mediaNodes, KEYS.portSlices])
+    const { placements, roster, rosterOrder, tracks, log, chat, entries } = KEYS.room(roomId);
+    for (const key of [placements, roster, tracks, entries, KEYS.edges, KEYS.mediaNodes, KEYS.portSlices])
       await spoilHash(redis, key);
     for (const [index] of GARBAGE.entries()) await redis.zadd(rosterOrder, index, `garbage-${index}`);
     for (const value of GARBAGE) await redis.xadd(log, '*', 'garbage', value);

@@ -11,6 +11,8 @@ import { describeRegistry } from '../registry/registry.contract.ts';
 import { describeGatewayStore } from '../room/gateway-store.contract.ts';
 import { describePlacementStore } from '../room/placement-store.contract.ts';
 import { describeRecoveryStore } from '../room/recovery-store.contract.ts';
+import type { RecoveryUnderTest } from '../room/recovery-store.contract.ts';
+import { describeRoomEntries } from '../room/room-entries.contract.ts';
 import { describeRoomLog } from '../room/room-log.contract.ts';
 import type { RoomsUnderTest } from './rooms-under-test.ts';
 import { describeTenantStore } from '../tenant/tenant-store.contract.ts';
@@ -132,7 +134,15 @@ class StoreInspector {
   }
 }
 
-const EVERY_SUITE = ['registry', 'placements', 'room log', 'gateways', 'recovery', 'tenants'] as const;
+const EVERY_SUITE = [
+  'registry',
+  'placements',
+  'room log',
+  'gateways',
+  'entries',
+  'recovery',
+  'tenants',
+] as const;
 export type StoreSuite = (typeof EVERY_SUITE)[number];
 
 /**
@@ -193,18 +203,19 @@ export function describeStoreContracts(
   if (suites.includes('room log')) describeRoomLog(version, openRooms);
   if (suites.includes('gateways')) describeGatewayStore(version, openRooms);
 
-  if (suites.includes('recovery'))
-    describeRecoveryStore(version, async () => {
-      const store = await open();
-      return {
-        stores: store,
-        flush: () => inspector.flush(),
-        keep: () => inspector.keepRooms(),
-        passTime: (byMs) => inspector.setRoomsBack(byMs),
-        leftOver: () => inspector.countKeys(),
-        close: () => store.close(),
-      };
-    });
+  const openRecovery = async (): Promise<RecoveryUnderTest> => {
+    const store = await open();
+    return {
+      stores: store,
+      flush: () => inspector.flush(),
+      keep: () => inspector.keepRooms(),
+      passTime: (byMs) => inspector.setRoomsBack(byMs),
+      leftOver: () => inspector.countKeys(),
+      close: () => store.close(),
+    };
+  };
+  if (suites.includes('recovery')) describeRecoveryStore(version, openRecovery);
+  if (suites.includes('entries')) describeRoomEntries(version, openRecovery);
 
   if (suites.includes('tenants'))
     describeTenantStore(version, async () => {

@@ -57,29 +57,10 @@ export function transition<Entered, Entry>(
   }
 }
 
-const OUTSIDE: readonly Phase[] = ['connected', 'left', 'entering'];
-const INSIDE: readonly Phase[] = ['joined'];
+/** Those that make a connection one of a room; `entering` lets a repeated join find the one under way. */
+const ENTERING: ReadonlySet<ClientRequestName> = new Set<ClientRequestName>(['join', 'resume']);
 
-/** In which phases a request fits. `entering` lets a repeated join find the one under way. */
-export const PHASES_OF_REQUEST: Readonly<Record<ClientRequestName, readonly Phase[]>> = {
-  join: OUTSIDE,
-  resume: OUTSIDE,
-  'session.confirm': INSIDE,
-  leave: INSIDE,
-  'edge.check': INSIDE,
-  'media.open': INSIDE,
-  'media.moved': INSIDE,
-  'media.check': INSIDE,
-  'transport.connect': INSIDE,
-  'transport.restartIce': INSIDE,
-  'track.publish': INSIDE,
-  'track.pause': INSIDE,
-  'track.end': INSIDE,
-  subscribe: INSIDE,
-  unsubscribe: INSIDE,
-  'consumer.failed': INSIDE,
-  'consumers.update': INSIDE,
-  'chat.post': INSIDE,
-  'roster.page': INSIDE,
-  sync: INSIDE,
-};
+/** In which phases a request fits. */
+export function phasesOf(name: ClientRequestName): readonly Phase[] {
+  return ENTERING.has(name) ? ['connected', 'left', 'entering'] : ['joined'];
+}

@@ -1,13 +1,13 @@
 /** What requests cost, as pure functions of what they hold and of how many people the room has (SPEC BU4). */
 import { CALLS_PER_ADMISSION } from '@plenary/cluster';
-import type { ClientReply, ClientRequest, ClientRequestName } from '@plenary/cluster/protocol';
-import { ROSTER_PAGE_SIZE } from '@plenary/cluster/protocol';
+import type { ClientReply, ClientRequest, ClientRequestName, EntryChange } from '@plenary/cluster/protocol';
+import { entryBytes, ROSTER_PAGE_SIZE } from '@plenary/cluster/protocol';
+import { FEATURE_COSTS, FEATURE_WORK } from '../features/index.ts';
+import { BYTES_PER_EVENT, eventTo, scaled } from './resources.ts';
+import type { Cost } from './resources.ts';
 
-export const RESOURCES = ['work', 'mediasoup', 'store', 'bytes', 'deliveries'] as const;
-export type Resource = (typeof RESOURCES)[number];
-
-/** What something costs of each resource; what is absent costs nothing. */
-export type Cost = Readonly<Partial<Record<Resource, number>>>;
+export type { Cost, Resource } from './resources.ts';
+export { BYTES_PER_EVENT, costOfNoEvent, RESOURCES, scaled } from './resources.ts';
 
 /** What each request takes of the edge's own work, whatever it holds (SPEC RL1); a refused one costs as much. */
 export const REQUEST_COSTS: Readonly<Record<ClientRequestName, number>> = {
@@ -31,6 +31,7 @@ export const REQUEST_COSTS: Readonly<Record<ClientRequestName, number>> = {
   'chat.post': 5,
   'roster.page': 3,
   sync: 5,
+  ...FEATURE_WORK,
 };
 /** Tracks of one placement whose publication costs no more: microphone, camera, and a screen with its sound. */
 export const FIRST_TRACKS = 4;
@@ -46,10 +47,11 @@ export const HTTP_COST = 4;
 
 /** Work of each item in a list, beside that of the request: eight of them are as much as a small request. */
 export const WORK_PER_ITEM = 1 / 8;
-/** Bytes of one event of a room beside what people wrote, of one person on a page, and of one consumer in an answer. */
-export const BYTES_PER_EVENT = 250;
+/** Bytes of one person on a page, and of one consumer in an answer. */
 export const BYTES_PER_PERSON = 160;
 export const BYTES_PER_CONSUMER = 1_500;
+/** Bytes of one entry beside its value. */
+const BYTES_PER_ENTRY = 80;
 
 type ConsumerUpdate = ClientRequest<'consumers.update'>['consumers'][number];
 
@@ -84,14 +86,7 @@ export const callsOfUpdates = (updates: readonly ConsumerUpdate[]): number =>
 const countOf = (ids: readonly string[]): number => new Set(ids).size;
 const pageBytes = (people: number): number => Math.min(people, ROSTER_PAGE_SIZE) * BYTES_PER_PERSON;
 /** What coming in carries at least, also where nobody is known to be there: what is owed for earlier answers has to be paid. */
-const entryBytes = (people: number): number => BYTES_PER_EVENT + pageBytes(people);
-/** An event that everybody in the room is told of. */
-const eventTo = (people: number, bytes = 0): Cost => ({
-  store: 1,
-  deliveries: people,
-  bytes: people * (BYTES_PER_EVENT + bytes),
-});
-
+const comingInBytes = (people: number): number => BYTES_PER_EVENT + pageBytes(people);
 type CostTable = {
   readonly [Name in ClientRequestName]: (request: ClientRequest<Name>, people: number) => Cost;
 };
@@ -101,10 +96,10 @@ const COSTS: CostTable = {
   join: (_request, people) => ({
     mediasoup: CALLS_PER_ADMISSION,
     store: 4,
-    bytes: entryBytes(people),
+    bytes: comingInBytes(people),
     deliveries: people,
   }),
-  resume: (_request, people) => ({ store: 4, bytes: entryBytes(people) }),
+  resume: (_request, people) => ({ store: 4, bytes: comingInBytes(people) }),
   'session.confirm': () => ({ store: 1 }),
   leave: (_request, people) => ({ mediasoup: 4, ...eventTo(people) }),
   'edge.check': () => ({}),
@@ -133,6 +128,7 @@ const COSTS: CostTable = {
   'roster.page': (_request, people) => ({ store: 2, bytes: pageBytes(people) }),
   // What it carries is known afterwards; what is owed for earlier ones has to be paid.
   sync: () => ({ store: 2, bytes: BYTES_PER_EVENT }),
+  ...FEATURE_COSTS,
 };
 
 /**
@@ -160,9 +156,6 @@ export const costOfComingIn = (people: number): Cost => ({
   deliveries: EVENTS_OF_COMING_IN * Math.max(1, people),
 });
 const EVENTS_OF_COMING_IN = 8;
-
-/** What is given back for a change that made no event: nobody was told of anything. */
-export const costOfNoEvent = (people: number): Cost => scaled({ ...eventTo(people), store: 0 }, -1);
 
 /** What is given back for a change to what was so already: it took neither a call nor the store. */
 export const costOfNothing = (cost: Cost): Cost => scaled(cost, -1);
@@ -192,23 +185,17 @@ export const costOfOffer = (media: ClientReply<'media.open'>): Cost => ({ bytes:
 const offerBytes = ({ consumers }: ClientReply<'media.open'>): number =>
   consumers.length * BYTES_PER_CONSUMER;
 
-function snapshotBytes({ peers, tracks, chat }: ClientReply<'join'>['room']): number {
+function snapshotBytes({ peers, tracks, chat, entries }: ClientReply<'join'>['room']): number {
   const said = chat.reduce((sum, { text }) => sum + BYTES_PER_EVENT + Buffer.byteLength(text), 0);
-  return peers.length * BYTES_PER_PERSON + tracks.length * BYTES_PER_EVENT + said;
+  return peers.length * BYTES_PER_PERSON + tracks.length * BYTES_PER_EVENT + said + bytesOfEntries(entries);
 }
 
 function textBytes(
   event: Extract<ClientReply<'sync'>, { type: 'events' }>['events'][number]['event'],
 ): number {
+  if (event.type === 'entries.changed') return bytesOfEntries(event.changes);
   return event.type === 'chat.posted' ? Buffer.byteLength(event.message.text) : 0;
 }
 
-/** @returns the cost times a factor */
-export function scaled(cost: Cost, factor: number): Cost {
-  return Object.fromEntries(
-    RESOURCES.flatMap((resource) => {
-      const amount = cost[resource];
-      return amount === undefined ? [] : [[resource, amount * factor]];
-    }),
-  );
-}
+const bytesOfEntries = (entries: readonly EntryChange[]): number =>
+  entries.reduce((sum, { value = {} }) => sum + BYTES_PER_ENTRY + entryBytes(value), 0);

@@ -237,6 +237,7 @@ export class MediaWatch implements ControlLinkListener {
         );
       case 'peer.joined':
       case 'chat.posted':
+      case 'entries.changed':
         return false;
     }
   }

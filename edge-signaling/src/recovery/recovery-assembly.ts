@@ -2,6 +2,7 @@ import { inBackground } from '@plenary/cluster';
 import type { Clock, RoomStores, TenantStore } from '@plenary/cluster';
 import type { EdgeConfig } from '../config.ts';
 import type { Directory } from '../directory/directory.ts';
+import { EntryReconciler } from '../entries/entry-reconciler.ts';
 import { TenantClaims } from '../entry/tenant-claims.ts';
 import type { MediaLinks } from '../media/control-links.ts';
 import type { PeerDrops } from '../media/peer-drops.ts';
@@ -15,7 +16,7 @@ import { Sweeper } from './sweeper.ts';
 
 export interface RecoveryAssemblySettings {
   readonly config: Pick<EdgeConfig, 'edgeId' | 'leaseMs' | 'resumeWithinMs' | 'tenantLimits'>;
-  readonly stores: Pick<RoomStores, 'placements' | 'roomLog' | 'recovery'>;
+  readonly stores: Pick<RoomStores, 'placements' | 'roomLog' | 'recovery' | 'entries'>;
   readonly tenants: TenantStore;
   readonly isStoreAvailable: () => boolean;
   readonly links: MediaLinks;
@@ -43,7 +44,7 @@ export class RecoveryAssembly {
     const { config, stores, tenants, isStoreAvailable, links, drops, directory } = settings;
     const { localRooms, channel, clock, metrics, reportFault } = settings;
     const { edgeId, leaseMs, resumeWithinMs } = config;
-    const { placements, roomLog, recovery } = stores;
+    const { placements, roomLog, recovery, entries } = stores;
     this.storeWait = new StoreWait(isStoreAvailable);
     this.tenantClaims = new TenantClaims({
       tenants,
@@ -67,6 +68,7 @@ export class RecoveryAssembly {
     this.republisher = new Republisher({
       edgeId,
       recovery,
+      entryReconciler: new EntryReconciler({ entries, localRooms, channel, metrics }),
       isStoreAvailable,
       localRooms,
       departures: this.departures,

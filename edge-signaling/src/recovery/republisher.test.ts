@@ -38,6 +38,7 @@ describe('Republisher', () => {
     const republisher = new Republisher({
       edgeId: OWN_EDGE,
       recovery: parts.recovery,
+      entryReconciler: parts.entryReconciler,
       isStoreAvailable: () => true,
       localRooms: parts.localRooms,
       departures: parts.departures(),

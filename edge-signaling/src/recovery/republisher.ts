@@ -8,6 +8,7 @@ import {
 import type { Epoch, PeerFate, Placement, RecoveryStore, RepublishedPeers } from '@plenary/cluster';
 import type { EdgeId, PeerId, RoomId } from '@plenary/cluster/ids';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
+import type { EntryReconciler } from '../entries/entry-reconciler.ts';
 import type { Departures } from './departures.ts';
 import type { Session } from '../entry/session.ts';
 import type { PeerDrops } from '../media/peer-drops.ts';
@@ -20,6 +21,7 @@ export type OutdatedListener = (session: Session, fate: PeerFate) => void;
 export interface RepublisherSettings {
   readonly edgeId: EdgeId;
   readonly recovery: Pick<RecoveryStore, 'republishPeers'>;
+  readonly entryReconciler: Pick<EntryReconciler, 'reconcile'>;
   readonly isStoreAvailable: () => boolean;
   readonly localRooms: LocalRooms;
   readonly departures: Pick<Departures, 'hasDeparted' | 'depart'>;
@@ -88,7 +90,7 @@ export class Republisher {
   }
 
   async #publish(roomId: RoomId): Promise<void> {
-    const { edgeId, recovery, localRooms, channel, metrics } = this.#settings;
+    const { edgeId, recovery, entryReconciler, localRooms, channel, metrics } = this.#settings;
     const held = localRooms.sessionsIn(roomId).map((session) => session.held);
     if (held.length === 0) return;
     const result = await recovery.republishPeers(roomId, edgeId, held, localRooms.newestEventId(roomId));
@@ -98,6 +100,7 @@ export class Republisher {
     localRooms.notePeople(roomId, result.peerCount);
     this.#obey(result, new Map(held.map(({ peerId, holdEpoch }) => [peerId, holdEpoch])));
     this.#removeAgain(roomId, result.strangers);
+    await entryReconciler.reconcile(roomId, result);
     if (!result.isRebuilding) channel.publishLocally(roomId, 'head', { lastEventId: result.lastEventId });
   }
 

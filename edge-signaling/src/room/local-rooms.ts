@@ -1,7 +1,8 @@
 import { compareEventIds, EVENT_ID } from '@plenary/cluster/ids';
 import type { EventId, MediaNodeId, PeerId, RoomId } from '@plenary/cluster/ids';
 import type { PlacedPeer } from '@plenary/cluster';
-import type { LoggedEvent } from '@plenary/cluster/protocol';
+import type { CarriedEvent } from '@plenary/cluster/protocol';
+import { EntryProjection } from '../entries/entry-projection.ts';
 import type { Session, SessionMedia } from '../entry/session.ts';
 import { TrackCache } from './track-cache.ts';
 
@@ -14,6 +15,7 @@ export interface HostedMedia {
 interface LocalRoom {
   readonly sessions: Set<Session>;
   readonly tracks: TrackCache;
+  readonly entries: EntryProjection;
   newestEventId: EventId;
   /** In the whole room, as last heard. */
   people: number;
@@ -30,6 +32,7 @@ export class LocalRooms {
     const room = this.#rooms.get(session.roomId) ?? {
       sessions: new Set<Session>(),
       tracks: new TrackCache(),
+      entries: new EntryProjection(),
       newestEventId: START,
       people: 0,
     };
@@ -91,9 +94,15 @@ export class LocalRooms {
   }
 
   /** Notes an event as it is passed on: what it ends is not asked for any more. */
-  note(roomId: RoomId, { id, event }: LoggedEvent): void {
+  note(roomId: RoomId, { id, event }: CarriedEvent): void {
     this.noteEvent(roomId, id);
+    this.hear(roomId, event);
     if (event.type === 'track.ended') this.#rooms.get(roomId)?.tracks.forget([event.trackId]);
+  }
+
+  /** Notes what happened, as another edge tells it. */
+  hear(roomId: RoomId, event: CarriedEvent['event']): void {
+    this.#rooms.get(roomId)?.entries.note(event);
   }
 
   /** Notes the id of an event that the store was heard to have. */
@@ -112,6 +121,11 @@ export class LocalRooms {
   notePeople(roomId: RoomId, people: number): void {
     const room = this.#rooms.get(roomId);
     if (room !== undefined) room.people = people;
+  }
+
+  /** The entries of a room as they are known here; those of a room without sessions are forgotten at once. */
+  entriesOf(roomId: RoomId): EntryProjection {
+    return this.#rooms.get(roomId)?.entries ?? new EntryProjection();
   }
 
   /** The track cache of a room; that of a room without sessions is forgotten at once. */

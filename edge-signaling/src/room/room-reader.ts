@@ -1,7 +1,7 @@
 import { catchUp } from '@plenary/cluster';
 import type { CatchUp, RoomLog, RoomStanding, RoomStores, RoomView } from '@plenary/cluster';
 import type { EventId, RoomId } from '@plenary/cluster/ids';
-import type { LoggedEvent, RoomSnapshot } from '@plenary/cluster/protocol';
+import type { CarriedEvent, RoomSnapshot } from '@plenary/cluster/protocol';
 import { SharedReads } from './shared-reads.ts';
 
 type ReadStores = Pick<RoomStores, 'placements' | 'roomLog' | 'recovery'>;
@@ -9,7 +9,7 @@ type ReadStores = Pick<RoomStores, 'placements' | 'roomLog' | 'recovery'>;
 /** Reads of rooms that clients ask for, shared by all who ask for the same (SPEC BU3). */
 export class RoomReader {
   readonly #stores: ReadStores;
-  readonly #events = new SharedReads<LoggedEvent[] | undefined>();
+  readonly #events = new SharedReads<CarriedEvent[] | undefined>();
   readonly #snapshots = new SharedReads<RoomSnapshot | undefined>();
   readonly #pages = new SharedReads<Awaited<ReturnType<RoomLog['rosterPage']>>>();
   readonly #standings = new SharedReads<RoomStanding>();

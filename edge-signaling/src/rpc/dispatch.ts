@@ -4,7 +4,7 @@ import type { ErrorCode, Route } from '@plenary/cluster';
 import { REQUEST_COSTS, UNKNOWN_COST } from '../limits/cost.ts';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import type { Connection } from '../entry/connection.ts';
-import { PHASES_OF_REQUEST } from '../entry/session-state.ts';
+import { phasesOf } from '../entry/session-state.ts';
 import type { IncomingMessage } from '../transport/client-socket.ts';
 
 /** Requests of one socket that may be under way at a time. */
@@ -80,7 +80,7 @@ export class Dispatcher {
     // Measured as it came, before anything parsed it (SPEC EN1, EN15).
     if (payload instanceof UnreadPayload) return refusal(payload.code, payload.detail);
     const { phase } = connection.state;
-    if (!PHASES_OF_REQUEST[name].includes(phase)) {
+    if (!phasesOf(name).includes(phase)) {
       return refusal('out_of_order', `${name} does not fit ${phase}.`);
     }
     if (connection.requestsUnderWay >= MAX_REQUESTS_UNDER_WAY) {

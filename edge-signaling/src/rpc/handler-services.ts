@@ -1,4 +1,5 @@
 import type { Clock, RoomStores } from '@plenary/cluster';
+import type { EdgeConfig } from '../config.ts';
 import type { EntryAssembly } from '../entry/entry-assembly.ts';
 import type { MediaAssembly } from '../media/media-assembly.ts';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
@@ -10,7 +11,8 @@ import type { HandlerServices } from './table.ts';
 
 /** What handlers use beside the three assemblies. */
 export interface HandlerPorts {
-  readonly stores: Pick<RoomStores, 'placements' | 'roomLog'>;
+  readonly config: Pick<EdgeConfig, 'edgeId'>;
+  readonly stores: Pick<RoomStores, 'placements' | 'roomLog' | 'entries'>;
   readonly reader: RoomReader;
   readonly localRooms: LocalRooms;
   readonly channel: RoomChannel;
@@ -26,9 +28,10 @@ export function handlerServices(
   { links, placer, drops, watch: mediaWatch }: MediaAssembly,
   { republisher, storeWait }: RecoveryAssembly,
   { joinGate, resumeGate, mediaGate, entrance, keeper }: EntryAssembly,
-  { stores, reader, localRooms, channel, isDraining, clock, metrics, reportFault }: HandlerPorts,
+  { config, stores, reader, localRooms, channel, isDraining, clock, metrics, reportFault }: HandlerPorts,
 ): HandlerServices {
-  const { placements, roomLog } = stores;
+  const { placements, roomLog, entries } = stores;
+  const { edgeId } = config;
   return {
     entry: { joinGate, resumeGate, entrance, keeper, localRooms, isDraining, clock, metrics },
     media: {
@@ -49,5 +52,6 @@ export function handlerServices(
     tracks: { links, clock, channel, localRooms, reportFault },
     subscriptions: { links, clock, roomLog, localRooms, metrics, reportFault },
     room: { roomLog, reader, republisher, channel },
+    features: { edgeId, entries, republisher, channel },
   };
 }

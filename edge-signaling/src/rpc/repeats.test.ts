@@ -32,6 +32,8 @@ const ANSWERED_ANEW: Partial<Record<ClientRequestName, string>> = {
   'media.check': 'asks how things stand now',
   'transport.restartIce': 'gives new credentials each time',
   'chat.post': 'is looked up in the store by its id, and told to nobody',
+  'hand.raise': 'is looked at in the store, and told to nobody',
+  'hand.lower': 'is looked at in the store, and told to nobody',
   'roster.page': 'asks how things stand now',
   sync: 'asks how things stand now',
 };

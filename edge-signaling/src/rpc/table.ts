@@ -1,6 +1,10 @@
 import { route } from '@plenary/cluster';
 import { CLIENT_REQUESTS } from '@plenary/cluster/protocol';
-import type { ClientRequestName } from '@plenary/cluster/protocol';
+import type { ClientRequest, ClientRequestName, RequestDefinition } from '@plenary/cluster/protocol';
+import type { z } from 'zod';
+import type { FeatureServices } from '../entries/change-entries.ts';
+import type { Row } from '../features/feature.ts';
+import { featureRoutes } from '../features/index.ts';
 import { costOf } from '../limits/cost.ts';
 import { demandAllowed } from '../limits/meter.ts';
 import type { DispatchTable } from './dispatch.ts';
@@ -43,6 +47,13 @@ export const charged =
     return handler(request, connection);
   };
 
+/** The requests, each with the type of its own payload: so a row can be made of any of them. */
+const DEFINITIONS: {
+  readonly [Name in ClientRequestName]: RequestDefinition & {
+    readonly payload: z.ZodType<ClientRequest<Name>>;
+  };
+} = CLIENT_REQUESTS;
+
 /** What handlers work with, by the file that they are in. */
 export interface HandlerServices {
   readonly entry: EntryServices;
@@ -50,86 +61,37 @@ export interface HandlerServices {
   readonly tracks: TrackServices;
   readonly subscriptions: SubscriptionServices;
   readonly room: RoomServices;
+  readonly features: FeatureServices;
 }
 
 /** One row for each request of the protocol: the compiler demands all of them. */
 export function createDispatchTable(
-  { entry, media, tracks, subscriptions, room }: HandlerServices,
+  { entry, media, tracks, subscriptions, room, features }: HandlerServices,
   reportFault: ReportFault,
 ): DispatchTable {
   const options = { onFault: (fault: unknown) => reportFault('handler', fault) };
+  const row: Row = (name, handler) => route(DEFINITIONS[name], charged(name, handler), options);
   return {
-    join: versioned(route(CLIENT_REQUESTS.join, charged('join', handleJoin(entry)), options)),
-    resume: versioned(route(CLIENT_REQUESTS.resume, charged('resume', handleResume(entry)), options)),
-    'session.confirm': route(
-      CLIENT_REQUESTS['session.confirm'],
-      charged('session.confirm', handleSessionConfirm(entry)),
-      options,
-    ),
-    leave: route(CLIENT_REQUESTS.leave, charged('leave', handleLeave(entry)), options),
-    'edge.check': route(CLIENT_REQUESTS['edge.check'], charged('edge.check', handleEdgeCheck), options),
-    'media.open': route(
-      CLIENT_REQUESTS['media.open'],
-      charged('media.open', handleMediaOpen(media)),
-      options,
-    ),
-    'media.moved': route(
-      CLIENT_REQUESTS['media.moved'],
-      charged('media.moved', handleMediaMoved(media)),
-      options,
-    ),
-    'media.check': route(
-      CLIENT_REQUESTS['media.check'],
-      charged('media.check', handleMediaCheck(media)),
-      options,
-    ),
-    'transport.connect': route(
-      CLIENT_REQUESTS['transport.connect'],
-      charged('transport.connect', handleTransportConnect(media)),
-      options,
-    ),
-    'transport.restartIce': route(
-      CLIENT_REQUESTS['transport.restartIce'],
-      charged('transport.restartIce', handleTransportRestartIce(media)),
-      options,
-    ),
-    'track.publish': route(
-      CLIENT_REQUESTS['track.publish'],
-      charged('track.publish', handleTrackPublish(tracks)),
-      options,
-    ),
-    'track.pause': route(
-      CLIENT_REQUESTS['track.pause'],
-      charged('track.pause', handleTrackPause(tracks)),
-      options,
-    ),
-    'track.end': route(CLIENT_REQUESTS['track.end'], charged('track.end', handleTrackEnd(tracks)), options),
-    subscribe: route(
-      CLIENT_REQUESTS.subscribe,
-      charged('subscribe', handleSubscribe(subscriptions)),
-      options,
-    ),
-    unsubscribe: route(
-      CLIENT_REQUESTS.unsubscribe,
-      charged('unsubscribe', handleUnsubscribe(subscriptions)),
-      options,
-    ),
-    'consumer.failed': route(
-      CLIENT_REQUESTS['consumer.failed'],
-      charged('consumer.failed', handleConsumerFailed(subscriptions)),
-      options,
-    ),
-    'consumers.update': route(
-      CLIENT_REQUESTS['consumers.update'],
-      charged('consumers.update', handleConsumersUpdate(subscriptions)),
-      options,
-    ),
-    'chat.post': route(CLIENT_REQUESTS['chat.post'], charged('chat.post', handleChatPost(room)), options),
-    'roster.page': route(
-      CLIENT_REQUESTS['roster.page'],
-      charged('roster.page', handleRosterPage(room)),
-      options,
-    ),
-    sync: route(CLIENT_REQUESTS.sync, charged('sync', handleSync(room)), options),
+    join: versioned(row('join', handleJoin(entry))),
+    resume: versioned(row('resume', handleResume(entry))),
+    'session.confirm': row('session.confirm', handleSessionConfirm(entry)),
+    leave: row('leave', handleLeave(entry)),
+    'edge.check': row('edge.check', handleEdgeCheck),
+    'media.open': row('media.open', handleMediaOpen(media)),
+    'media.moved': row('media.moved', handleMediaMoved(media)),
+    'media.check': row('media.check', handleMediaCheck(media)),
+    'transport.connect': row('transport.connect', handleTransportConnect(media)),
+    'transport.restartIce': row('transport.restartIce', handleTransportRestartIce(media)),
+    'track.publish': row('track.publish', handleTrackPublish(tracks)),
+    'track.pause': row('track.pause', handleTrackPause(tracks)),
+    'track.end': row('track.end', handleTrackEnd(tracks)),
+    subscribe: row('subscribe', handleSubscribe(subscriptions)),
+    unsubscribe: row('unsubscribe', handleUnsubscribe(subscriptions)),
+    'consumer.failed': row('consumer.failed', handleConsumerFailed(subscriptions)),
+    'consumers.update': row('consumers.update', handleConsumersUpdate(subscriptions)),
+    'chat.post': row('chat.post', handleChatPost(room)),
+    'roster.page': row('roster.page', handleRosterPage(room)),
+    sync: row('sync', handleSync(room)),
+    ...featureRoutes(row, features),
   };
 }

@@ -18,7 +18,8 @@ import type {
   Placement,
   RoomStores,
 } from '@plenary/cluster';
-import type { EdgeNoticeName, LoggedEvent } from '@plenary/cluster/protocol';
+import type { EdgeNoticeName, LoggedEvent, Role } from '@plenary/cluster/protocol';
+import { EntryReconciler } from '../entries/entry-reconciler.ts';
 import { edge, mediaNode, peer, request, room, SAMPLE_SESSION_KEY } from '@plenary/cluster/testing/samples';
 import { roomNameOf, tenantOf } from '@plenary/cluster/ids';
 import type { MediaNodeId } from '@plenary/cluster/ids';
@@ -200,6 +201,16 @@ export class EdgeParts<Changed extends Partial<RoomStores> = object> {
 
   readonly drops = new PeerDrops({ links: this.links, reportFault: this.reportFault });
 
+  readonly entryReconciler = new EntryReconciler({
+    entries: {
+      republish: (...told) => this.stores.entries.republish(...told),
+      all: (...of) => this.stores.entries.all(...of),
+    },
+    localRooms: this.localRooms,
+    channel: this.channel,
+    metrics: this.metrics,
+  });
+
   readonly tenantClaims = new TenantClaims({
     tenants: new MemoryTenantStore(this.clock),
     limits: { byTenant: new Map(), others: { maxPeers: undefined, maxRooms: undefined } },
@@ -246,6 +257,7 @@ export class EdgeParts<Changed extends Partial<RoomStores> = object> {
     { peerId, mediaNodeId, epoch, holdEpoch, requestId }: Placement,
     socket?: ClientSocket,
     roomId = ROOM,
+    role: Role = 'speaker',
   ): Session {
     const session = new Session(
       { roomId, peerId, displayName: peerId },
@@ -253,11 +265,11 @@ export class EdgeParts<Changed extends Partial<RoomStores> = object> {
         sub: peerId,
         tenant: tenantOf(roomId),
         room: roomNameOf(roomId),
-        role: 'speaker',
+        role,
         publish: ['microphone'],
       },
       { key: SAMPLE_SESSION_KEY, generation: 1 },
-      { requestId, sequence: 1, joinedAtMs: 1, role: 'speaker' },
+      { requestId, sequence: 1, joinedAtMs: 1, role },
       { mediaNodeId, epoch, holdEpoch, incarnation: undefined },
     );
     session.socket = socket;

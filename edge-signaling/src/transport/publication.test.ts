@@ -7,8 +7,13 @@ const PREFIX = 'plenary:socket.io';
 const ROOM = socketRoomOf(room('standup'));
 const read = (channel: string, publication: unknown): unknown =>
   JSON.parse(
-    readPublication(PREFIX, Buffer.from(channel), Buffer.from(JSON.stringify(publication))).toString(),
+    readPublication(PREFIX, Buffer.from(channel), Buffer.from(JSON.stringify(publication))).body.toString(),
   );
+
+const newsOf = (publication: unknown) =>
+  readPublication(PREFIX, Buffer.from(roomChannelOf(PREFIX, ROOM)), Buffer.from(JSON.stringify(publication)))
+    .news;
+const logged = (event: unknown) => ({ id: '2-0', previousId: '1-0', event });
 
 const speakers = { mediaNodeId: 'n', speakers: [{ peerId: 'p', volumeDbov: -20 }] };
 const toRoom = {
@@ -36,6 +41,44 @@ describe('publications', () => {
     }));
     const attached = toEdges({ type: 'sessions.attached', sessions, edgeId: edge('e'.repeat(64)) });
     expect(read(edgesChannelOf(PREFIX), attached)).toEqual(attached);
+  });
+
+  it('[PR18] of an event of a later release are handed on as they came, and are no news here', () => {
+    const event = {
+      type: 'poll.opened',
+      options: [{ text: 'yes', weight: 0.5 }, null],
+      by: { peerId: 'ann' },
+    };
+    const publication = {
+      ...toRoom,
+      data: { ...toRoom.data, packet: { type: 2, data: ['event', logged(event)] } },
+    };
+    expect(read(roomChannelOf(PREFIX, ROOM), publication)).toEqual(publication);
+    expect(newsOf(publication)?.event).toMatchObject({ type: 'unknown', name: 'poll.opened' });
+  });
+
+  it('[PR19] [NS4] bring nobody an event of a known type in another shape', () => {
+    for (const event of [
+      { type: 'peer.joined', peer: { peerId: 'mallory' } },
+      { type: 'entries.changed', changes: [{ kind: 'hand', peerId: 'ann', version: 'high', value: {} }] },
+      { type: 'track.ended', trackId: 't', peerId: 'ann', reason: 'so' },
+      { type: 7 },
+      { type: 'poll.opened', text: 'x'.repeat(70_000) },
+    ]) {
+      const packet = { type: 2, data: ['event', logged(event)] };
+      expect(() =>
+        read(roomChannelOf(PREFIX, ROOM), { ...toRoom, data: { ...toRoom.data, packet } }),
+      ).toThrow();
+    }
+  });
+
+  it('[RE6] of what happened in a room are news of that room', () => {
+    const changes = [{ kind: 'hand', peerId: 'ann', version: 7, value: { later: ['x'] } }];
+    const event = { type: 'entries.changed', changes };
+    const packet = { type: 2, data: ['event', logged(event)] };
+    const news = newsOf({ ...toRoom, data: { ...toRoom.data, packet } });
+    expect(news).toEqual({ roomId: room('standup'), event });
+    expect(newsOf(toRoom)).toBeUndefined();
   });
 
   it('[NS4] are none on the channel of another room, tenant, namespace or database', () => {

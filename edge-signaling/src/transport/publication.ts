@@ -1,6 +1,7 @@
 import { PlenaryError } from '@plenary/cluster';
 import { ROOM_ID } from '@plenary/cluster/ids';
 import type { RoomId } from '@plenary/cluster/ids';
+import type { CarriedEvent } from '@plenary/cluster/protocol';
 import { OPAQUE_TEXT, patternText } from '@plenary/cluster/protocol';
 import { z } from 'zod';
 import { EDGE_MESSAGE } from './client-socket.ts';
@@ -66,13 +67,20 @@ const PUBLICATION = z.discriminatedUnion('type', [
   }),
 ]);
 
+/** A publication that may be handed on. */
+export interface ReadPublication {
+  readonly body: Buffer;
+  /** What happened in a room, where it tells of that. */
+  readonly news: { readonly roomId: RoomId; readonly event: CarriedEvent['event'] } | undefined;
+}
+
 /**
  * Reads what came on a channel. The adapter would hand on whatever is published there, to any client, and close connections,
  * or put them into rooms, as it is told: whoever can write to Redis could. So it gets only what an edge publishes (SPEC NS4).
  * @returns the publication without anything that its schema does not know
  * @throws when it is none
  */
-export function readPublication(channelPrefix: string, channel: Buffer, message: Buffer): Buffer {
+export function readPublication(channelPrefix: string, channel: Buffer, message: Buffer): ReadPublication {
   if (message.byteLength > MAX_PUBLICATION_BYTES) throw new PlenaryError('message_too_large');
   const publication = PUBLICATION.parse(JSON.parse(message.toString()));
   const fitting =
@@ -81,5 +89,13 @@ export function readPublication(channelPrefix: string, channel: Buffer, message:
       : edgesChannelOf(channelPrefix);
   if (channel.toString() !== fitting)
     throw new PlenaryError('malformed_message', 'It came on another channel.');
-  return Buffer.from(JSON.stringify(publication));
+  return { body: Buffer.from(JSON.stringify(publication)), news: newsOf(publication) };
+}
+
+function newsOf(publication: z.infer<typeof PUBLICATION>): ReadPublication['news'] {
+  if (publication.type !== BROADCAST) return undefined;
+  const { packet, opts } = publication.data;
+  const [name, notice] = packet.data;
+  const roomId = ROOM_ID.parse(opts.rooms[0].slice(SOCKET_ROOM_PREFIX.length));
+  return name === 'event' ? { roomId, event: notice.event } : undefined;
 }

@@ -1,5 +1,7 @@
 import { oneLine, toPlenaryError } from '@plenary/cluster';
 import type { PubSubConnection } from '@plenary/cluster';
+import type { RoomId } from '@plenary/cluster/ids';
+import type { CarriedEvent } from '@plenary/cluster/protocol';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import { readPublication } from './publication.ts';
 import type { PublicationSeal } from './publication-seal.ts';
@@ -15,6 +17,8 @@ export interface PubSubSettings {
   /** What the channels begin with. */
   readonly channelPrefix: string;
   readonly seal: PublicationSeal;
+  /** Told of what happens in rooms that this edge hears of. */
+  readonly onRoomEvent: (roomId: RoomId, event: CarriedEvent['event']) => void;
   readonly metrics: EdgeMetrics;
   readonly reportFault: ReportFault;
 }
@@ -26,7 +30,7 @@ export interface PubSubSettings {
  * edge would make is counted, and the first told.
  */
 export function createPubSub(settings: PubSubSettings) {
-  const { publisher, subscriber, channelPrefix, seal, metrics, reportFault } = settings;
+  const { publisher, subscriber, channelPrefix, seal, onRoomEvent, metrics, reportFault } = settings;
   const told = new Set<string>();
   return {
     channelPrefix,
@@ -46,7 +50,9 @@ export function createPubSub(settings: PubSubSettings) {
       on(_event: 'smessageBuffer', listener: MessageListener): void {
         subscriber.onMessage((channel, message) => {
           try {
-            listener(channel, readPublication(channelPrefix, channel, seal.open(channel, message)));
+            const { body, news } = readPublication(channelPrefix, channel, seal.open(channel, message));
+            if (news !== undefined) onRoomEvent(news.roomId, news.event);
+            listener(channel, body);
           } catch (fault) {
             // What is no publication of an edge is to end nobody's meeting (SPEC ST3, NS4, NS5).
             const isForeign = toPlenaryError(fault).code === 'unauthorised';

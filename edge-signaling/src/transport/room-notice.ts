@@ -1,12 +1,12 @@
-import { EDGE_NOTICES, LOGGED_EVENT } from '@plenary/cluster/protocol';
+import { CARRIED_EVENT, EDGE_NOTICES } from '@plenary/cluster/protocol';
 import { z } from 'zod';
 
 /**
  * The notices that a room is told over all edges; any other goes from an edge to its own clients. Events of a later release, in
- * the midst of an upgrade, are none here: clients notice the gap and ask for them.
+ * the midst of an upgrade, go on as they came (SPEC PR18).
  */
 export const ROOM_NOTICE = z.union([
-  z.tuple([z.literal('event'), LOGGED_EVENT]),
+  z.tuple([z.literal('event'), CARRIED_EVENT]),
   z.tuple([z.literal('speakers'), EDGE_NOTICES.speakers.payload]),
 ]);
 export type RoomNoticeName = z.infer<typeof ROOM_NOTICE>[0];

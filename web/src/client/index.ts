@@ -22,6 +22,7 @@ export type { LocalTrack, TakenReason } from './publication.ts';
 export type { ProbePort } from './probe-port.ts';
 export type { RejoinKeeper, RejoinTicket } from './rejoin.ts';
 export { browserRejoinKeeper } from './browser-rejoin.ts';
+export { entriesOfKind } from './room-entries.ts';
 export type { RoomState } from './room-state.ts';
 export { createSessionKey, restoreSessionKey, type SessionKey } from './session-key.ts';
 export type { SignallingConnection, SignallingHandlers, SignallingPort } from './signalling-port.ts';

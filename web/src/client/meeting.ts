@@ -447,8 +447,9 @@ export class Meeting implements ReadableStore<MeetingSnapshot> {
     this.#media.subscriptions.setTracks(room.tracks, (peerId) => mayBeHere(room, peerId));
     this.#outbox.settle(room.chat);
     announceChanges(this.events, roomChanges(before, room, this.getSnapshot().ownPeerIds));
-    // A tile needs its person's name: load pages until every publisher is known.
-    const nameless = [...room.tracks.values()].some(({ peerId }) => !room.peers.has(peerId));
+    // A tile needs its person's name, and so does a raised hand: load pages until all of them are known.
+    const shown = [...room.tracks.values(), ...room.entries.values()];
+    const nameless = shown.some(({ peerId }) => peerId !== undefined && !room.peers.has(peerId));
     if (nameless && room.nextCursor !== undefined) {
       this.loadMoreRoster().catch((thrown: unknown) => {
         this.#log.warn('a roster page could not be loaded', toPlenaryError(thrown).message);

@@ -1,5 +1,15 @@
 import { describe, expect, test } from 'vitest';
+import {
+  ENTRY_CHANGE,
+  HAND,
+  ROOM_ENTRY,
+  ROOM_SNAPSHOT,
+  defineEntryKind,
+  type EntryChange,
+} from '@plenary/cluster/protocol';
+import { z } from 'zod';
 import { roomChanges } from './room-changes.ts';
+import { entriesOfKind } from './room-entries.ts';
 import { applyEvent, applyRosterPage, mayBeHere, roomFromSnapshot, type RoomState } from './room-state.ts';
 import { chatEvent, loggedEvent, peerOf, snapshotOf, trackOf } from './testing/fixtures.ts';
 
@@ -16,6 +26,76 @@ const after = (room: RoomState, ...events: Parameters<typeof loggedEvent>[2][]):
     (state, event, index) => applyEvent(state, loggedEvent(`${200 + index}-0`, '0-0', event)),
     room,
   );
+
+describe('entries', () => {
+  const hand = (peerId: string, version: number, value?: object): EntryChange =>
+    ENTRY_CHANGE.parse({ kind: 'hand', peerId, version, value });
+  const changed = (...changes: EntryChange[]) => ({ type: 'entries.changed', changes }) as const;
+  const fields = (room: RoomState): unknown[] =>
+    [...room.entries.values()].map(({ kind, version }) => [kind, version]);
+
+  test('[RE5] of an entry the highest version counts, and one without a value is gone', () => {
+    const room = after(START, changed(hand('ben', 5, {}), hand('self', 6, {})), changed(hand('ben', 4)));
+    expect(fields(room)).toEqual([
+      ['hand', 5],
+      ['hand', 6],
+    ]);
+    expect(fields(after(room, changed(hand('ben', 7))))).toEqual([['hand', 6]]);
+  });
+
+  test('[RE7] those of who leaves go, and those of the room and of others stay', () => {
+    const topic = ENTRY_CHANGE.parse({ kind: 'topic', version: 9, value: { text: 'x' } });
+    const room = after(START, changed(hand('ben', 5, {}), hand('self', 6, {}), topic), {
+      type: 'peer.left',
+      peerId: BEN.peerId,
+      reason: 'left',
+    });
+    expect(fields(room)).toEqual([
+      ['hand', 6],
+      ['topic', 9],
+    ]);
+  });
+
+  test('[RE8] those of kinds that are not known are kept, also those of a snapshot, which replaces all', () => {
+    const poll = ROOM_ENTRY.parse({
+      kind: 'poll',
+      name: 'a',
+      version: 3,
+      value: { options: [1, { x: null }] },
+    });
+    const room = roomFromSnapshot(snapshotOf({ entries: [poll] }), after(START, changed(hand('ben', 5, {}))));
+    expect([...room.entries.values()]).toEqual([poll]);
+    expect(entriesOfKind(room.entries, HAND)).toEqual([]);
+  });
+
+  test('[RE8] an edge of an earlier release tells of none', () => {
+    const { entries: _none, ...before } = snapshotOf();
+    expect(roomFromSnapshot(ROOM_SNAPSHOT.parse(before)).entries.size).toBe(0);
+  });
+
+  test('[RE8] what a later release wrote into an entry of a known kind is passed over where it cannot be read', () => {
+    const note = defineEntryKind({
+      kind: 'note',
+      owner: 'room',
+      value: z.object({ text: z.string().max(5).regex(/^.*$/) }),
+      most: 9,
+    });
+    const entry = (name: string, version: number, value: object): EntryChange =>
+      ENTRY_CHANGE.parse({ kind: 'note', name, version, value });
+    const room = after(
+      START,
+      changed(
+        entry('b', 2, { text: 'two', more: 1 }),
+        entry('a', 1, { text: 'one' }),
+        entry('c', 3, { text: 7 }),
+      ),
+    );
+    expect(entriesOfKind(room.entries, note).map(({ value }) => value)).toEqual([
+      { text: 'one' },
+      { text: 'two' },
+    ]);
+  });
+});
 
 describe('applyEvent', () => {
   test('joining counts once', () => {

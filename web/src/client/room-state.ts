@@ -10,6 +10,7 @@ import {
   type RosterPeer,
   type TrackId,
 } from '@plenary/cluster/protocol';
+import { changeEntries, entriesOf, withoutEntriesOf, type RoomEntries } from './room-entries.ts';
 
 /** Chat messages that the client keeps; older ones scroll out. */
 export const MAX_CHAT_KEPT = 500;
@@ -26,6 +27,8 @@ export interface RoomState {
   readonly nextCursor: string | undefined;
   readonly tracks: ReadonlyMap<TrackId, RoomTrack>;
   readonly chat: readonly ChatMessage[];
+  /** What features keep of the room, of kinds known and unknown. */
+  readonly entries: RoomEntries;
   readonly departed: ReadonlySet<PeerId>;
 }
 
@@ -36,19 +39,22 @@ export const EMPTY_ROOM: RoomState = {
   nextCursor: undefined,
   tracks: new Map(),
   chat: [],
+  entries: new Map(),
   departed: new Set(),
 };
 
 /**
  * The room as a snapshot shows it. Of what was known before, two things remain that a snapshot does not speak of: chat
- * messages, which it holds the last ones of, or fewer after a loss, and publishers whom its first page of the roster does
- * not list.
+ * messages, which it holds the last ones of, or fewer after a loss, and publishers and owners of entries whom its first page
+ * of the roster does not list.
  */
 export function roomFromSnapshot(snapshot: RoomSnapshot, before: RoomState = EMPTY_ROOM): RoomState {
   const peers = new Map(snapshot.peers.map((peer) => [peer.peerId, peer]));
-  for (const { peerId } of snapshot.nextCursor === undefined ? [] : snapshot.tracks) {
-    const known = before.peers.get(peerId);
-    if (known !== undefined && !peers.has(peerId)) peers.set(peerId, known);
+  for (const { peerId } of snapshot.nextCursor === undefined
+    ? []
+    : [...snapshot.tracks, ...snapshot.entries]) {
+    const known = peerId === undefined ? undefined : before.peers.get(peerId);
+    if (known !== undefined && !peers.has(known.peerId)) peers.set(known.peerId, known);
   }
   return {
     lastEventId: snapshot.lastEventId,
@@ -57,6 +63,7 @@ export function roomFromSnapshot(snapshot: RoomSnapshot, before: RoomState = EMP
     nextCursor: snapshot.nextCursor,
     tracks: new Map(snapshot.tracks.map((track) => [track.trackId, track])),
     chat: mergeChat(before.chat, snapshot.chat),
+    entries: entriesOf(snapshot.entries),
     departed: new Set(),
   };
 }
@@ -111,7 +118,15 @@ function applyChange(room: RoomState, event: HeardEvent['event']): RoomState {
       peers.delete(event.peerId);
       const tracks = new Map([...room.tracks].filter(([, track]) => track.peerId !== event.peerId));
       const departed = new Set([...room.departed].slice(-MAX_DEPARTED_KEPT + 1)).add(event.peerId);
-      return { ...room, peers, tracks, departed, peerCount: Math.max(room.peerCount - 1, peers.size) };
+      const entries = withoutEntriesOf(room.entries, event.peerId);
+      return {
+        ...room,
+        peers,
+        tracks,
+        entries,
+        departed,
+        peerCount: Math.max(room.peerCount - 1, peers.size),
+      };
     }
     case 'track.published':
       return { ...room, tracks: new Map(room.tracks).set(event.track.trackId, event.track) };
@@ -130,6 +145,8 @@ function applyChange(room: RoomState, event: HeardEvent['event']): RoomState {
       if (room.chat.some((message) => message.messageId === event.message.messageId)) return room;
       return { ...room, chat: [...room.chat, event.message].slice(-MAX_CHAT_KEPT) };
     }
+    case 'entries.changed':
+      return { ...room, entries: changeEntries(room.entries, event.changes) };
     case 'unknown':
       return room;
   }

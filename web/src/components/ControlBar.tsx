@@ -1,4 +1,5 @@
 import { useState } from 'react';
+import type { MeetingSnapshot } from '../client/index.ts';
 import {
   isSending,
   showsOn,
@@ -8,37 +9,10 @@ import {
 } from '../state/local-media.ts';
 import type { RoomController, UiState } from '../state/room-controller.ts';
 import { DeviceSelect } from './DeviceSelect.tsx';
+import { HandButton } from '../features/hands/HandButton.tsx';
+import { toggleHand } from '../features/hands/hands.ts';
+import { Control } from './Control.tsx';
 import { Icon, type IconName } from './Icon.tsx';
-
-interface ControlProps {
-  readonly icon: IconName;
-  readonly label: string;
-  readonly testId: string;
-  readonly onClick: () => void;
-  readonly tone?: 'off' | 'waiting' | 'active' | 'danger' | undefined;
-  readonly pressed?: boolean | 'mixed';
-  readonly badge?: number | undefined;
-}
-
-function Control({ icon, label, testId, onClick, tone, pressed, badge }: ControlProps) {
-  return (
-    <button
-      className={`control ${tone === undefined ? '' : `is-${tone}`}`}
-      onClick={onClick}
-      aria-label={label}
-      aria-pressed={pressed}
-      title={label}
-      data-testid={testId}
-    >
-      <Icon name={icon} />
-      {badge === undefined || badge === 0 ? null : (
-        <span className="badge" data-testid={`${testId}-badge`}>
-          {badge > 99 ? '99+' : badge}
-        </span>
-      )}
-    </button>
-  );
-}
 
 interface DeviceWords {
   readonly kind: CaptureKind;
@@ -96,6 +70,7 @@ function DeviceControl({
 
 export interface ControlBarProps {
   readonly controller: RoomController;
+  readonly snapshot: MeetingSnapshot;
   readonly media: LocalMediaSnapshot;
   readonly ui: UiState;
   readonly sharing: boolean;
@@ -110,7 +85,15 @@ const CAN_SHARE =
   'getDisplayMedia' in navigator.mediaDevices;
 
 /** The buttons of the meeting. */
-export function ControlBar({ controller, media, ui, sharing, watches, peerCount }: ControlBarProps) {
+export function ControlBar({
+  controller,
+  snapshot,
+  media,
+  ui,
+  sharing,
+  watches,
+  peerCount,
+}: ControlBarProps) {
   const [devicesOpen, setDevicesOpen] = useState(false);
   const { microphone, camera } = media;
   return (
@@ -160,6 +143,12 @@ export function ControlBar({ controller, media, ui, sharing, watches, peerCount 
             ) : null}
           </>
         )}
+        <HandButton
+          snapshot={snapshot}
+          onToggle={() => {
+            controller.ask(toggleHand(controller.meeting));
+          }}
+        />
         <Control
           icon="people"
           label={`People, ${peerCount} in the meeting`}

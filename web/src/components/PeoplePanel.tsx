@@ -1,4 +1,6 @@
+import type { PeerId } from '@plenary/cluster/protocol';
 import type { LocalTrack, MeetingSnapshot } from '../client/index.ts';
+import { HandList } from '../features/hands/HandList.tsx';
 import { headCount, peopleIn } from '../state/people.ts';
 import { Avatar } from './Avatar.tsx';
 import { Icon } from './Icon.tsx';
@@ -8,6 +10,7 @@ export interface PeoplePanelProps {
   readonly snapshot: MeetingSnapshot;
   readonly onClose: () => void;
   readonly onMore: () => void;
+  readonly onLowerHand: (peerId: PeerId) => void;
 }
 
 function isHeard(microphone: LocalTrack | undefined): boolean {
@@ -15,7 +18,7 @@ function isHeard(microphone: LocalTrack | undefined): boolean {
 }
 
 /** Everybody in the meeting, as far as the roster is loaded. */
-export function PeoplePanel({ snapshot, onClose, onMore }: PeoplePanelProps) {
+export function PeoplePanel({ snapshot, onClose, onMore, onLowerHand }: PeoplePanelProps) {
   const { room, self, localTracks, speakers } = snapshot;
   const heard = new Set(
     [...room.tracks.values()]
@@ -28,6 +31,7 @@ export function PeoplePanel({ snapshot, onClose, onMore }: PeoplePanelProps) {
   const unlisted = count - people.length;
   return (
     <PanelFrame title="People" count={count} onClose={onClose} testId="people-panel">
+      <HandList snapshot={snapshot} onLower={onLowerHand} />
       <ul className="people" data-testid="people-list">
         {people.map((peer) => (
           <li key={peer.peerId} className="person" data-testid="person" data-peer-id={peer.peerId}>

@@ -41,6 +41,7 @@ export const TileView = memo(function TileView({ tile, width, height }: TileView
     tile.video === undefined ? 'no picture' : '',
     tile.trouble === undefined ? '' : TROUBLES[tile.trouble].toLowerCase(),
     tile.speaking ? 'speaking' : '',
+    tile.hand === undefined ? '' : 'hand raised',
   ].filter(Boolean);
   const avatarSize = Math.max(40, Math.min(128, Math.min(width ?? 300, height ?? 200) * 0.42));
   return (
@@ -68,6 +69,12 @@ export const TileView = memo(function TileView({ tile, width, height }: TileView
         <span className="tile-trouble" aria-hidden="true" data-testid="tile-trouble">
           <Icon name="warning" size={16} />
           {TROUBLES[tile.trouble]}
+        </span>
+      )}
+      {tile.hand === undefined ? null : (
+        <span className="tile-hand" aria-hidden="true" data-testid="tile-hand">
+          <Icon name="hand" size={16} />
+          {tile.hand}
         </span>
       )}
       {tile.waiting ? (

@@ -7,6 +7,7 @@ import { ConnectionBanner } from '../components/Notices.tsx';
 import { PeoplePanel } from '../components/PeoplePanel.tsx';
 import { RemoteSound, playAllSound } from '../components/RemoteSound.tsx';
 import { Stage } from '../components/Stage.tsx';
+import { lowerHand } from '../features/hands/hands.ts';
 import type { MeetingSnapshot } from '../client/index.ts';
 import type { LocalMediaSnapshot } from '../state/local-media.ts';
 import type { RoomController, UiState } from '../state/room-controller.ts';
@@ -110,6 +111,7 @@ export function MeetingPage({ controller, snapshot, media, ui }: MeetingPageProp
             snapshot={snapshot}
             onClose={() => controller.closePanel()}
             onMore={() => controller.loadMorePeople()}
+            onLowerHand={(peerId) => controller.ask(lowerHand(controller.meeting, peerId))}
           />
         ) : null}
         {ui.panel === 'chat' ? (
@@ -124,6 +126,7 @@ export function MeetingPage({ controller, snapshot, media, ui }: MeetingPageProp
       <RemoteSound tracks={snapshot.remoteTracks.values()} blocked={soundBlocked} />
       <ControlBar
         controller={controller}
+        snapshot={snapshot}
         media={media}
         ui={ui}
         sharing={snapshot.localTracks.has('screen')}

@@ -10,6 +10,7 @@ import {
   type RejoinKeeper,
   type SignallingPort,
 } from '../client/index.ts';
+import { watchHands } from '../features/hands/hands.ts';
 import { deviceProblem, pagePolicy } from './device-problems.ts';
 import { CAPTURE_KINDS, LocalMedia, showsOn, type CaptureKind } from './local-media.ts';
 import {
@@ -144,6 +145,7 @@ export class RoomController {
     this.#ownTracks = new OwnTracks(this.meeting, this.media, (thrown) => this.#problem(undefined, thrown));
     this.#screen = new ScreenShare(this.meeting);
     this.#listen();
+    watchHands(this.meeting, (text) => this.toast(text));
     watchUnsent(this.meeting, (unsent) => this.#patch({ unsent }));
     this.#watchDevices();
   }
@@ -155,8 +157,8 @@ export class RoomController {
     });
     this.#opening.abort();
     this.#opening = new AbortController();
-    this.#ask(this.#lookForOtherTabs());
-    this.#ask(this.#openDoor(this.#opening));
+    this.ask(this.#lookForOtherTabs());
+    this.ask(this.#openDoor(this.#opening));
   }
 
   /**
@@ -241,7 +243,7 @@ export class RoomController {
     if (!this.#opening.signal.aborted) {
       // Now at the latest: a device that opened some time later would be a surprise.
       this.#opening.abort();
-      this.#ask(this.media.start());
+      this.ask(this.media.start());
     }
     this.#ownTracks.start();
     // The failure is drawn from the meeting's state; here it would only be said twice.
@@ -260,7 +262,7 @@ export class RoomController {
   leave(): void {
     // At once, and not when the edge has answered.
     this.#letGo();
-    this.#ask(this.meeting.leave());
+    this.ask(this.meeting.leave());
   }
 
   /** Leaves without waiting, when the page will run no longer. */
@@ -296,17 +298,17 @@ export class RoomController {
   /** Mutes or unmutes, or switches the camera; before the meeting it sets how one will enter. */
   toggle(kind: CaptureKind): void {
     // What failed shows as off: pressing the button tries the device again, and says why when it fails again.
-    this.#ask(this.#setEnabled(kind, !showsOn(this.media.getSnapshot()[kind])));
+    this.ask(this.#setEnabled(kind, !showsOn(this.media.getSnapshot()[kind])));
   }
 
   chooseDevice(kind: CaptureKind, deviceId: string): void {
-    this.#ask(this.#choose(kind, deviceId));
+    this.ask(this.#choose(kind, deviceId));
   }
 
   /** Begins or ends sharing the screen. */
   toggleScreen(): void {
     if (this.meeting.getSnapshot().localTracks.has('screen')) this.#screen.stop();
-    else this.#ask(this.#shareScreen());
+    else this.ask(this.#shareScreen());
   }
 
   togglePanel(panel: Exclude<Panel, 'none'>): void {
@@ -324,7 +326,7 @@ export class RoomController {
 
   /** Loads one more page of the people list. */
   loadMorePeople(): void {
-    this.#ask(this.meeting.loadMoreRoster());
+    this.ask(this.meeting.loadMoreRoster());
   }
 
   async copyLink(): Promise<void> {
@@ -402,7 +404,7 @@ export class RoomController {
       }
       if (active && room.peers !== lookedAmong) {
         lookedAmong = room.peers;
-        if (this.#formerPeers.some((peerId) => room.peers.has(peerId))) this.#ask(this.#lookForOtherTabs());
+        if (this.#formerPeers.some((peerId) => room.peers.has(peerId))) this.ask(this.#lookForOtherTabs());
       }
       const watched = watches;
       watches = connection.phase === 'joined' ? onlyWatches(snapshot) : watches && active;
@@ -499,14 +501,14 @@ export class RoomController {
   #prefetchToken(): void {
     this.#guestTokens?.prefetch(this.#name(), ({ code }) => {
       // Whatever else it is, the join tells it.
-      if (code === 'guests_not_allowed') this.#ask(this.#guestsAreOff());
+      if (code === 'guests_not_allowed') this.ask(this.#guestsAreOff());
       // Of a socket that is refused for it browsers do not tell why.
       this.#patch({ isAddressRefused: code === 'forbidden' });
     });
   }
 
   /** Runs what a person asked for; a failure becomes a toast. */
-  #ask(work: Promise<unknown>): void {
+  ask(work: Promise<unknown>): void {
     work.catch((thrown: unknown) => {
       this.#problem(undefined, thrown);
     });

@@ -1,5 +1,6 @@
 import type { PeerId, TrackId } from '@plenary/cluster/protocol';
 import type { MeetingSnapshot, RemoteTrack } from '../client/index.ts';
+import { raisedHands } from '../features/hands/hands.ts';
 
 /**
  * - `no-signal`: what is shown is not what goes on there, since nothing arrives;
@@ -26,6 +27,8 @@ export interface Tile {
   readonly trouble: Trouble | undefined;
   readonly micMuted: boolean;
   readonly speaking: boolean;
+  /** The place of the person's hand among those that are up; of cameras only. */
+  readonly hand?: number | undefined;
 }
 
 /** The tiles of a meeting: screens first, then people by the time they joined, oneself at the end. */
@@ -33,6 +36,7 @@ export function buildTiles(snapshot: MeetingSnapshot): readonly Tile[] {
   const { room, self, ownPeerIds, remoteTracks, localTracks, speakers, stalled } = snapshot;
   if (self === undefined) return [];
   const speaking = new Set(speakers);
+  const hands = raisedHands(room);
   const cameras: Tile[] = [];
   const screens: Tile[] = [];
   const bySource = new Map(
@@ -76,6 +80,7 @@ export function buildTiles(snapshot: MeetingSnapshot): readonly Tile[] {
               : 'nothing-new',
         micMuted,
         speaking: speaking.has(peerId) && !micMuted && !isStalled,
+        hand: source === 'camera' ? hands.get(peerId) : undefined,
       };
     };
     cameras.push(tile('camera'));
@@ -97,6 +102,7 @@ export function buildTiles(snapshot: MeetingSnapshot): readonly Tile[] {
       trouble: undefined,
       micMuted: ownMuted,
       speaking: speaking.has(self.peerId) && !ownMuted,
+      hand: source === 'camera' ? hands.get(self.peerId) : undefined,
     };
   };
   if (localTracks.has('screen')) screens.push(ownTile('screen'));

@@ -3,6 +3,7 @@ import type { Registry } from '../../registry/registry.ts';
 import type { GatewayStore } from '../../room/gateway-store.ts';
 import type { PlacementStore } from '../../room/placement-store.ts';
 import type { RecoveryStore } from '../../room/recovery-store.ts';
+import type { RoomEntries } from '../../room/room-entries.ts';
 import type { RoomLog } from '../../room/room-log.ts';
 import type { RoomStores } from '../../room/room-stores.ts';
 import type { TenantStore } from '../../tenant/tenant-store.ts';
@@ -29,6 +30,7 @@ export class StoreClient implements RoomStores {
   readonly roomLog: RoomLog;
   readonly recovery: RecoveryStore;
   readonly gateways: GatewayStore;
+  readonly entries: RoomEntries;
   readonly registry: Registry;
   readonly tenants: TenantStore;
   readonly consul = undefined;
@@ -51,6 +53,7 @@ export class StoreClient implements RoomStores {
     this.roomLog = this.#roomLogPort();
     this.recovery = this.#recoveryPort();
     this.gateways = this.#gatewaysPort();
+    this.entries = this.#entriesPort();
     this.registry = this.#registry();
     const { tenants } = server;
     this.tenants = {
@@ -287,6 +290,30 @@ export class StoreClient implements RoomStores {
             watch.released(roomId, `${datacenter}|${homeNodeId}`, epoch);
           },
         ),
+    };
+  }
+
+  #entriesPort(): RoomEntries {
+    const { entries } = this.#server.stores;
+    const { watch } = this.#server;
+    return {
+      change: (request) =>
+        this.#change(
+          () => `changeEntries ${describe(request)}`,
+          () => entries.change(request),
+          (result) => {
+            if (result.type === 'changed') watch.logged(request.roomId, result.events);
+          },
+        ),
+      republish: (roomId, ...what) =>
+        this.#change(
+          () => `republishEntries ${roomId}`,
+          () => entries.republish(roomId, ...what),
+          ({ events }) => {
+            watch.logged(roomId, events);
+          },
+        ),
+      all: (...of) => this.#ask(() => entries.all(...of)),
     };
   }
 

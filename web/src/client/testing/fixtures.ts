@@ -11,6 +11,7 @@ import {
   type ConsumerOffer,
   type LoggedEvent,
   type MediaOffer,
+  type RoomEntry,
   type RoomSnapshot,
   type RoomTrack,
   type RosterPeer,
@@ -37,6 +38,7 @@ export function snapshotOf(
     tracks?: RoomTrack[];
     nextCursor?: string;
     peerCount?: number;
+    entries?: RoomEntry[];
   } = {},
 ): RoomSnapshot {
   const peers = content.peers ?? [peerOf('self', 'Ada')];
@@ -47,6 +49,7 @@ export function snapshotOf(
     nextCursor: content.nextCursor,
     tracks: content.tracks ?? [],
     chat: [],
+    entries: content.entries ?? [],
   });
 }
 

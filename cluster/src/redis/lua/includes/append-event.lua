@@ -33,10 +33,9 @@ local function trim_log(log, meta, bytes)
   redis.call('HSET', meta, 'logBytes', string.format('%.0f', bytes))
 end
 
--- Appends an event to the room's log and gives {id, previousId, event as JSON}.
-local function append_event(log, meta, event)
+-- Appends an event, given as JSON, to the room's log and gives {id, previousId, event as JSON}.
+local function append_encoded(log, meta, encoded)
   local previous = last_event_id(log, meta)
-  local encoded = cjson.encode(event)
   local bytes = log_bytes(log, meta)
   local ms, number = string.match(previous, '^(%d+)%-(%d+)$')
   local anew_id = string.format('%s-%.0f', ms, tonumber(number) + 1)
@@ -45,4 +44,7 @@ local function append_event(log, meta, event)
   trim_log(log, meta, bytes + entry_bytes({ id, { 'previousId', previous, 'event', encoded } }))
   redis.call('HSET', meta, 'lastEventId', id)
   return { id, previous, encoded }
+end
+local function append_event(log, meta, event)
+  return append_encoded(log, meta, cjson.encode(event))
 end

@@ -6,7 +6,8 @@ KEYS[2] rosterOrder
 KEYS[3] tracks
 KEYS[4] log
 KEYS[5] chat
-KEYS[6] meta
+KEYS[6] entries
+KEYS[7] meta
 ARGV[1] pageSize
 Returns {"room", snapshot} or {"rebuilding"}
 ]]
@@ -16,4 +17,8 @@ Returns {"room", snapshot} or {"rebuilding"}
 --@include snapshot
 --@include rebuild
 if is_rebuilding(keys.meta) then return { 'rebuilding' } end
-return { 'room', snapshot(keys.roster, keys.rosterOrder, keys.tracks, keys.log, keys.chat, keys.meta, tonumber(args.pageSize)) }
+local room = snapshot({
+  roster = keys.roster, rosterOrder = keys.rosterOrder, tracks = keys.tracks, log = keys.log, chat = keys.chat, entries = keys.entries,
+  meta = keys.meta,
+}, tonumber(args.pageSize))
+return { 'room', room }

@@ -8,7 +8,8 @@ KEYS[3] rosterOrder
 KEYS[4] tracks
 KEYS[5] log
 KEYS[6] chat
-KEYS[7] meta
+KEYS[7] entries
+KEYS[8] meta
 ARGV[1] peerId
 ARGV[2] epoch
 ARGV[3] displayName
@@ -44,5 +45,8 @@ if not parse_roster_peer(args.peerId, value) then
   event = append_event(keys.log, keys.meta, { type = 'peer.joined', peer = parse_roster_peer(args.peerId, value) })
 end
 keep_keys({ keys.roster, keys.rosterOrder, keys.log, keys.meta })
-local room = snapshot(keys.roster, keys.rosterOrder, keys.tracks, keys.log, keys.chat, keys.meta, tonumber(args.pageSize))
+local room = snapshot({
+  roster = keys.roster, rosterOrder = keys.rosterOrder, tracks = keys.tracks, log = keys.log, chat = keys.chat, entries = keys.entries,
+  meta = keys.meta,
+}, tonumber(args.pageSize))
 return { 'joined', value, event, room, token_in_use(keys.meta, args.peerId) }

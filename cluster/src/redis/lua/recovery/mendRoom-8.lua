@@ -8,17 +8,18 @@ KEYS[3] rosterOrder
 KEYS[4] tracks
 KEYS[5] log
 KEYS[6] chat
-KEYS[7] meta
+KEYS[7] entries
+KEYS[8] meta
 Returns 1 when it was removed, else 0
 ]]
 local asks = {
   { 'HLEN', keys.placements }, { 'HLEN', keys.roster }, { 'ZCARD', keys.rosterOrder }, { 'HLEN', keys.tracks }, { 'XLEN', keys.log },
-  { 'LRANGE', keys.chat, 0, 0 }, { 'HLEN', keys.meta },
+  { 'LRANGE', keys.chat, 0, 0 }, { 'HLEN', keys.entries }, { 'HLEN', keys.meta },
 }
 for _, ask in ipairs(asks) do
   local reply = redis.pcall(unpack(ask))
   if type(reply) == 'table' and reply.err and string.find(reply.err, 'WRONGTYPE') then
-    redis.call('DEL', keys.placements, keys.roster, keys.rosterOrder, keys.tracks, keys.log, keys.chat, keys.meta)
+    redis.call('DEL', keys.placements, keys.roster, keys.rosterOrder, keys.tracks, keys.log, keys.chat, keys.entries, keys.meta)
     return 1
   end
 end

@@ -1,5 +1,5 @@
 --[[
-Removes a peer with its placement and tracks, unless its placement is newer than the epoch, or its session was taken up
+Removes a peer with its placement, tracks and entries, unless its placement is newer than the epoch, or its session was taken up
 after heldUnder (empty: whoever holds it). The last one to go takes the whole room with it: no key remains (SPEC LG4).
 Only where it was put out it stays noted for a while, so that the edge which holds its session learns of it (RC4).
 
@@ -9,7 +9,8 @@ KEYS[3] rosterOrder
 KEYS[4] tracks
 KEYS[5] log
 KEYS[6] chat
-KEYS[7] meta
+KEYS[7] entries
+KEYS[8] meta
 ARGV[1] peerId
 ARGV[2] epoch
 ARGV[3] reason
@@ -27,6 +28,9 @@ Returns list of events
 --@include peer-tracks
 --@include tombstones
 --@include subject
+--@include entry-state
+--@include entries
+--@include forget-entries
 --@limit FAREWELL_KEPT_MS
 local placement = read_placement(keys.placements, args.peerId)
 if placement and placement.epoch > tonumber(args.epoch) then return {} end
@@ -46,6 +50,7 @@ redis.call('HDEL', keys.placements, args.peerId)
 redis.call('HDEL', keys.meta, 'token|' .. args.peerId)
 forget_subject(keys.placements, keys.meta, args.peerId)
 forget_former(keys.meta, args.peerId)
+forget_entries_of(keys.entries, keys.meta, args.peerId)
 redis.call('ZREM', keys.rosterOrder, args.peerId)
 if redis.call('HDEL', keys.roster, args.peerId) == 1 then
   note_gone(keys.meta, 'peer', args.peerId)
@@ -53,9 +58,9 @@ if redis.call('HDEL', keys.roster, args.peerId) == 1 then
 end
 if redis.call('HLEN', keys.placements) == 0 then
   if args.reason == 'left' or args.reason == 'connection_lost' then
-    redis.call('DEL', keys.placements, keys.roster, keys.rosterOrder, keys.tracks, keys.log, keys.chat, keys.meta)
+    redis.call('DEL', keys.placements, keys.roster, keys.rosterOrder, keys.tracks, keys.log, keys.chat, keys.entries, keys.meta)
   else
-    redis.call('DEL', keys.placements, keys.roster, keys.rosterOrder, keys.tracks, keys.log, keys.chat)
+    redis.call('DEL', keys.placements, keys.roster, keys.rosterOrder, keys.tracks, keys.log, keys.chat, keys.entries)
     keep_only_tombstones(keys.meta)
     redis.call('PEXPIRE', keys.meta, FAREWELL_KEPT_MS)
   end

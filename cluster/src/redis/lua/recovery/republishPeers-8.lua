@@ -8,11 +8,12 @@ KEYS[3] rosterOrder
 KEYS[4] tracks
 KEYS[5] log
 KEYS[6] chat
-KEYS[7] meta
+KEYS[7] entries
+KEYS[8] meta
 ARGV[1] edgeId
 ARGV[2] knownEventId - the newest id that the edge knows
 ARGV[3] peers - each peerId|epoch|holdEpoch|mediaNodeId|requestId|tokenGeneration|formerEpoch|formerMediaNodeId|sequence|joinedAtMs|role|displayName, joined by \30
-Returns {lastEventId, 1 while it is being rebuilt, number of peers that lacked something, 1 when events were lost, fates as peer/fate pairs, placements of this edge that it did not name as peer/value pairs, number of people in the room}
+Returns {lastEventId, 1 while it is being rebuilt, number of peers that lacked something, 1 when events were lost, fates as peer/fate pairs, placements of this edge that it did not name as peer/value pairs, number of people in the room, number of entries, sum of their versions}
 ]]
 --@include clock
 --@include whole
@@ -27,6 +28,7 @@ Returns {lastEventId, 1 while it is being rebuilt, number of peers that lacked s
 --@include begin-rebuild
 --@include peer-tracks
 --@include tombstones
+--@include entry-state
 --@include keep-keys
 local edge, known = args.edgeId, args.knownEventId
 local function has_left(peer_id, hold)
@@ -126,8 +128,9 @@ for peer_id, value in pairs(placements) do
     strangers[#strangers + 1] = value
   end
 end
-if redis.call('EXISTS', keys.placements) == 1 then keep_keys({ keys.placements, keys.roster, keys.rosterOrder, keys.tracks, keys.log, keys.chat, keys.meta }) end
+if redis.call('EXISTS', keys.placements) == 1 then keep_keys({ keys.placements, keys.roster, keys.rosterOrder, keys.tracks, keys.log, keys.chat, keys.entries, keys.meta }) end
+local entries = read_entry_state(keys.entries, keys.meta)
 return {
   last_event_id(keys.log, keys.meta), is_rebuilding(keys.meta) and 1 or 0, lacking, lost and 1 or 0, fates, strangers,
-  redis.call('HLEN', keys.roster),
+  redis.call('HLEN', keys.roster), entries.count, entries.sum,
 }

@@ -1,0 +1,33 @@
+/** Raised hands: what clients ask, what the room keeps, and who may do what. The worked example of a feature (CONTRIBUTING, "A feature"). */
+import { z } from 'zod';
+import { NOTHING } from '../../protocol/define.ts';
+import { PEER_ID } from '../../protocol/ids.ts';
+import { defineEntryKind } from '../../protocol/room-entry.ts';
+import type { PermissionTable } from '../permissions.ts';
+
+/** Hands that are up in one room at a time, at most. */
+export const MAX_RAISED_HANDS = 256;
+
+/** A person's hand, as long as it is up. Its version is its place among the hands that are up. */
+export const HAND = defineEntryKind({
+  kind: 'hand',
+  owner: 'peer',
+  value: z.object({}),
+  most: MAX_RAISED_HANDS,
+});
+
+export const HAND_REQUESTS = {
+  'hand.raise': {
+    says: 'Raises one’s hand. One that is up already keeps its place.',
+    payload: NOTHING,
+    reply: NOTHING,
+  },
+  'hand.lower': {
+    says: 'Lowers one’s hand, or, as a host or moderator, that of somebody else. One that is not up is no error.',
+    payload: z.object({ peerId: PEER_ID.optional() }),
+    reply: NOTHING,
+  },
+} as const;
+
+/** Everybody, viewers too, raises and lowers their own. */
+export const HAND_PERMISSIONS = { lowerOthers: ['host', 'moderator'] } as const satisfies PermissionTable;

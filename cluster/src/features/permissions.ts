@@ -1,0 +1,11 @@
+import type { Role } from '../protocol/room.ts';
+
+/** What roles may do beyond what everybody may: one row for each right of a feature. */
+export type PermissionTable = Readonly<Record<string, readonly Role[]>>;
+
+/** Whether a role has a right. */
+export const isPermitted = <Table extends PermissionTable>(
+  table: Table,
+  right: keyof Table & string,
+  role: Role,
+): boolean => table[right]?.includes(role) === true;

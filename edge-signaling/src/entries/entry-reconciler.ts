@@ -1,0 +1,69 @@
+import type { RepublishedPeers, RoomEntries } from '@plenary/cluster';
+import { entryField, MAX_EVENT_ENTRIES } from '@plenary/cluster/protocol';
+import type { EntryChange } from '@plenary/cluster/protocol';
+import type { RoomId } from '@plenary/cluster/ids';
+import type { EdgeMetrics } from '../metrics.ts';
+import type { LocalRooms } from '../room/local-rooms.ts';
+import type { RoomChannel } from '../transport/client-socket.ts';
+
+/** Bytes of the entries that are published again at a time: the event that tells of them is to fit into one publication. */
+const MAX_PAGE_BYTES = 65_536;
+
+export interface EntryReconcilerSettings {
+  readonly entries: Pick<RoomEntries, 'republish' | 'all'>;
+  readonly localRooms: Pick<LocalRooms, 'entriesOf'>;
+  readonly channel: Pick<RoomChannel, 'publishEvents'>;
+  readonly metrics: Pick<EdgeMetrics, 'repairs'>;
+}
+
+/** Keeps the entries of rooms the same in the store and here, whichever of the two has lost some (SPEC RE5, RE6). */
+export class EntryReconciler {
+  readonly #settings: EntryReconcilerSettings;
+
+  constructor(settings: EntryReconcilerSettings) {
+    this.#settings = settings;
+  }
+
+  /**
+   * Compares a room's entries with what the store says of its own, and where these differ publishes what is known here, and reads what the
+   * store has then.
+   * @throws PlenaryError `store_unavailable`
+   */
+  async reconcile(
+    roomId: RoomId,
+    { entries: stored, isRebuilding }: Pick<RepublishedPeers, 'entries' | 'isRebuilding'>,
+  ): Promise<void> {
+    const { entries, localRooms, channel, metrics } = this.#settings;
+    const projection = localRooms.entriesOf(roomId);
+    const { count, sum } = projection.digest;
+    if (count === stored.count && sum === stored.sum) return;
+    const unplaced = new Set<string>();
+    const known = projection.all();
+    for (const page of pagesOf(known)) {
+      const { fates, events } = await entries.republish(roomId, page);
+      for (const { entry, fate } of fates) if (fate === 'unplaced') unplaced.add(entryField(entry));
+      if (events.length > 0) metrics.repairs.inc({ what: 'entries' });
+      channel.publishEvents(roomId, events);
+    }
+    // Whose edge has not published them yet are placed within a round or two.
+    const kept = isRebuilding ? known.filter((entry) => unplaced.has(entryField(entry))) : [];
+    projection.replace(known, [...(await entries.all(roomId)), ...kept]);
+  }
+}
+
+function pagesOf(entries: readonly EntryChange[]): EntryChange[][] {
+  const pages: EntryChange[][] = [];
+  let bytes = Infinity;
+  for (const entry of entries) {
+    const size = JSON.stringify(entry).length;
+    const page = pages.at(-1);
+    if (page === undefined || page.length >= MAX_EVENT_ENTRIES || bytes + size > MAX_PAGE_BYTES) {
+      pages.push([entry]);
+      bytes = size;
+    } else {
+      page.push(entry);
+      bytes += size;
+    }
+  }
+  return pages;
+}
