@@ -1,5 +1,7 @@
 import { slicesOverlap } from '@plenary/cluster';
 import type { DatacenterId, RoomId, TrackId } from '@plenary/cluster';
+import { entryField } from '@plenary/cluster/protocol';
+import type { EntryChange } from '@plenary/cluster/protocol';
 import { RuleBroken } from '@plenary/cluster/testing/simulation/rule-broken';
 import type { StoreServer } from '@plenary/cluster/testing/simulation/store-server';
 import type { SimulatedClient } from './client.ts';
@@ -112,6 +114,49 @@ export function checkSettled(scene: Scene): void {
     }
   }
 }
+
+/**
+ * [RE5] [RE9] Whatever was lost meanwhile: edges and clients know the entries that the store has, in one order, and nobody who is
+ * gone has one.
+ */
+export async function checkEntries({ roomIds, store, edges, clients }: Scene): Promise<void> {
+  for (const roomId of roomIds) {
+    const stored = await store.stores.entries.all(roomId);
+    const placements = store.watch.placements(roomId);
+    for (const { peerId, kind } of stored)
+      if (peerId !== undefined && !placements.has(peerId))
+        throw new RuleBroken(`RE7: ${peerId} is gone from ${roomId}, and a ${kind} of theirs is not`);
+    const live = linesOf(stored.filter(({ value }) => value !== undefined));
+    for (const { plan, room, isJoined } of clients) {
+      if (plan.roomId !== roomId || room === undefined || !isJoined) continue;
+      const seen = linesOf([...room.entries.values()]);
+      if (seen !== live) throw new RuleBroken(`RE9: ${plan.name} sees ${seen}, and the store has ${live}`);
+    }
+    for (const { plan, peerId, isHandUp, isJoined } of clients) {
+      if (plan.roomId !== roomId || peerId === undefined || isHandUp === undefined || !isJoined) continue;
+      const hasHand = stored.some((entry) => entry.peerId === peerId && entry.value !== undefined);
+      if (hasHand !== isHandUp)
+        throw new RuleBroken(
+          `RE24: the hand of ${plan.name} is ${isHandUp ? 'up' : 'down'}, and the store says otherwise`,
+        );
+    }
+    for (const edge of edges) {
+      const { localRooms } = edge.core;
+      if (localRooms.sessionsIn(roomId).length === 0) continue;
+      const known = linesOf(localRooms.entriesOf(roomId).all());
+      const had = linesOf(stored);
+      if (known !== had)
+        throw new RuleBroken(`RE6: ${edge.life.name} knows ${known}, and the store has ${had}`);
+    }
+  }
+}
+
+/** Entries in their order, so that they can be compared. */
+const linesOf = (entries: readonly EntryChange[]): string =>
+  entries
+    .toSorted((left, right) => left.version - right.version)
+    .map((entry) => `${entryField(entry)} ${entry.version} ${entry.value === undefined ? 'deleted' : 'live'}`)
+    .join(', ');
 
 /** [LG4] Nothing is left anywhere of rooms that everybody has left. */
 export function checkFreed({ store, ether, nodes, edges, roomIds }: Scene): void {

@@ -76,6 +76,8 @@ export class SimulatedClient {
   #isJoined = false;
   #isLeaving = false;
   #isSyncing = false;
+  #isHandUp: boolean | undefined = false;
+  #handChanges = 0;
 
   constructor(world: ClientWorld, plan: ClientPlan) {
     this.#world = world;
@@ -195,6 +197,27 @@ export class SimulatedClient {
 
   chat(): void {
     void this.#try('chat.post', { requestId: this.#requestIds.next(), text: 'hello' });
+  }
+
+  /** Whether its hand is up, by the edge's answers; `undefined` where one is missing. */
+  get isHandUp(): boolean | undefined {
+    return this.#isHandUp;
+  }
+
+  raiseHand(): void {
+    void this.#changeHand('hand.raise');
+  }
+
+  lowerHand(): void {
+    void this.#changeHand('hand.lower');
+  }
+
+  async #changeHand(name: 'hand.raise' | 'hand.lower'): Promise<void> {
+    this.#handChanges += 1;
+    const change = this.#handChanges;
+    this.#isHandUp = undefined;
+    const reply = await this.#try(name, {});
+    if (reply !== undefined && change === this.#handChanges) this.#isHandUp = name === 'hand.raise';
   }
 
   readonly #end = (): void => {
@@ -375,6 +398,9 @@ export class SimulatedClient {
     this.#joinRequestId = undefined;
     this.#peerId = undefined;
     this.#room = undefined;
+    // The hand went with the peer.
+    this.#isHandUp = false;
+    this.#handChanges += 1;
     this.#tracks.lostMedia();
   }
 

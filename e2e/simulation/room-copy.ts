@@ -1,10 +1,13 @@
 import type { EventId, PeerId, TrackId } from '@plenary/cluster';
-import type { HeardEvent, RoomSnapshot, RoomTrack } from '@plenary/cluster/protocol';
+import { entryField } from '@plenary/cluster/protocol';
+import type { EntryChange, HeardEvent, RoomEntry, RoomSnapshot, RoomTrack } from '@plenary/cluster/protocol';
 
 /** A client's copy of its room, kept up by the log's rule: what follows is applied, what is missing is asked for. */
 export class RoomCopy {
   readonly peers = new Set<PeerId>();
   readonly tracks = new Map<TrackId, RoomTrack>();
+  /** The live entries, by their fields. */
+  readonly entries = new Map<string, RoomEntry>();
   lastEventId: EventId;
 
   constructor(snapshot: RoomSnapshot) {
@@ -15,9 +18,11 @@ export class RoomCopy {
   replace(snapshot: RoomSnapshot): void {
     this.peers.clear();
     this.tracks.clear();
+    this.entries.clear();
     this.lastEventId = snapshot.lastEventId;
     for (const { peerId } of snapshot.peers) this.peers.add(peerId);
     for (const track of snapshot.tracks) this.tracks.set(track.trackId, track);
+    for (const entry of snapshot.entries) this.entries.set(entryField(entry), entry);
   }
 
   /** @returns whether the event is known now; `false` when events before it are missing */
@@ -31,6 +36,8 @@ export class RoomCopy {
         break;
       case 'peer.left':
         this.peers.delete(event.peerId);
+        for (const [field, entry] of this.entries)
+          if (entry.peerId === event.peerId) this.entries.delete(field);
         break;
       case 'track.published':
         this.tracks.set(event.track.trackId, event.track);
@@ -43,10 +50,19 @@ export class RoomCopy {
       case 'track.ended':
         this.tracks.delete(event.trackId);
         break;
+      case 'entries.changed':
+        for (const change of event.changes) this.#change(change);
+        break;
       case 'chat.posted':
       case 'unknown':
         break;
     }
     return true;
+  }
+
+  #change({ value, ...entry }: EntryChange): void {
+    const field = entryField(entry);
+    if (value === undefined) this.entries.delete(field);
+    else this.entries.set(field, { ...entry, value });
   }
 }

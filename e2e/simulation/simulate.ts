@@ -7,6 +7,7 @@ import type { StoreParts } from '@plenary/cluster/testing/simulation/store-serve
 import { VirtualTime } from '@plenary/cluster/testing/simulation/virtual-time';
 import {
   checkForest,
+  checkEntries,
   checkFreed,
   checkOneCopy,
   checkPlacements,
@@ -128,6 +129,7 @@ class Run {
     await this.#until(Math.max(stopAtMs, this.#world.store.awayUntilMs) + SETTLE_MS);
     // What the store forgot is not all published again (see ARCHITECTURE, "What is not there yet").
     if (!this.#hasForgotten) checkSettled(world);
+    await checkEntries(world);
     this.#tell(() => 'everybody leaves');
     world.everybodyLeaves();
     await this.#until(this.#time.nowMs + FREED_MS);

@@ -145,7 +145,7 @@ export class World implements Scene {
     const track = random.pick(others);
     const name = client.plan.name;
     const { tell } = this.#options;
-    switch (random.between(0, 9)) {
+    switch (random.between(0, 11)) {
       case 0:
       case 1:
         tell(() => `${name} publishes its ${source}`);
@@ -178,6 +178,14 @@ export class World implements Scene {
       case 8:
         tell(() => `${name} says something`);
         client.chat();
+        break;
+      case 9:
+        tell(() => `${name} raises a hand`);
+        client.raiseHand();
+        break;
+      case 10:
+        tell(() => `${name} lowers a hand`);
+        client.lowerHand();
         break;
       default:
         if (random.chance(0.6)) break;
