@@ -25,6 +25,7 @@ export const GENERATORS = [
   'cluster/src/protocol/generate-json-schema.ts',
   'cluster/src/protocol/generate-bounds.ts',
   'deploy/testing/generate-limits.ts',
+  'deploy/testing/generate-tour.ts',
 ];
 
 /**
