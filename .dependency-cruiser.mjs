@@ -5,7 +5,7 @@
  */
 
 /** Tests may look at Redis themselves and play the other side of a socket. */
-const TESTS = '(\\.test\\.ts$|/testing/)';
+const TESTS = '(\\.test\\.tsx?$|/testing/)';
 const PACKAGES = 'cluster|edge-signaling|media-node|web|loadtest|e2e|deploy';
 /** What `@plenary/cluster` exports for everybody, by its files. */
 const PROTOCOL = '^cluster/src/(protocol/(index|ids)|errors)\\.ts$';

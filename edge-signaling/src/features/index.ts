@@ -1,16 +1,8 @@
-/** The features of a room at an edge. One that is added has a line in each list here (CONTRIBUTING, "A feature"). */
+/** The handlers of features. A feature that is added has a line here, and in `costs.ts` (CONTRIBUTING, "A feature"). */
 import type { FeatureServices } from '../entries/change-entries.ts';
 import type { Row } from './feature.ts';
-import { HANDS } from './hands/hands.ts';
-
-export const FEATURE_WORK = {
-  ...HANDS.work,
-};
-
-export const FEATURE_COSTS = {
-  ...HANDS.costs,
-};
+import { handRoutes } from './hands/hands.ts';
 
 export const featureRoutes = (row: Row, services: FeatureServices) => ({
-  ...HANDS.routes(row, services),
+  ...handRoutes(row, services),
 });

@@ -2,7 +2,7 @@
 import { CALLS_PER_ADMISSION } from '@plenary/cluster';
 import type { ClientReply, ClientRequest, ClientRequestName, EntryChange } from '@plenary/cluster/protocol';
 import { entryBytes, ROSTER_PAGE_SIZE } from '@plenary/cluster/protocol';
-import { FEATURE_COSTS, FEATURE_WORK } from '../features/index.ts';
+import { FEATURE_COSTS, FEATURE_WORK } from '../features/costs.ts';
 import { BYTES_PER_EVENT, eventTo, scaled } from './resources.ts';
 import type { Cost } from './resources.ts';
 

@@ -3,9 +3,8 @@ import { HAND, HAND_PERMISSIONS, isPermitted } from '@plenary/cluster/protocol';
 import type { HAND_REQUESTS } from '@plenary/cluster/protocol';
 import { changeEntries, entryDeleted, entrySet } from '../../entries/change-entries.ts';
 import type { FeatureServices } from '../../entries/change-entries.ts';
-import { eventTo } from '../../limits/resources.ts';
 import type { Handler } from '../../rpc/handlers/services.ts';
-import type { Feature } from '../feature.ts';
+import type { FeatureRoutes } from '../feature.ts';
 
 export function handleHandRaise(services: FeatureServices): Handler<'hand.raise'> {
   return async (_request, connection) => {
@@ -26,15 +25,8 @@ export function handleHandLower(services: FeatureServices): Handler<'hand.lower'
   };
 }
 
-/** Raised hands at an edge: what the requests cost, and who carries them out. */
-export const HANDS = {
-  work: { 'hand.raise': 2, 'hand.lower': 2 },
-  costs: {
-    'hand.raise': (_request, people) => eventTo(people),
-    'hand.lower': (_request, people) => eventTo(people),
-  },
-  routes: (row, services) => ({
-    'hand.raise': row('hand.raise', handleHandRaise(services)),
-    'hand.lower': row('hand.lower', handleHandLower(services)),
-  }),
-} satisfies Feature<keyof typeof HAND_REQUESTS>;
+/** The rows of raised hands in the dispatch table. */
+export const handRoutes: FeatureRoutes<keyof typeof HAND_REQUESTS, FeatureServices> = (row, services) => ({
+  'hand.raise': row('hand.raise', handleHandRaise(services)),
+  'hand.lower': row('hand.lower', handleHandLower(services)),
+});
