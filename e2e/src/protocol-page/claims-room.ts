@@ -136,7 +136,7 @@ export const ROOM_CLAIMS: readonly Claim[] = [
         'sessionToken',
       ],
       2,
-      ['chat', 'lastEventId', 'peerCount', 'peers', 'tracks'],
+      ['chat', 'entries', 'lastEventId', 'peerCount', 'peers', 'tracks'],
     ],
   },
 ];
