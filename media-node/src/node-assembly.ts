@@ -10,6 +10,7 @@ import {
   leftOut,
   RareLines,
   systemClock,
+  systemTimers,
   toPlenaryError,
 } from '@plenary/cluster';
 import type { ControlNotice, Incarnation, Logger } from '@plenary/cluster';
@@ -38,7 +39,6 @@ import { Outbox } from './room/outbox.ts';
 import type { Peer } from './room/peer.ts';
 import { Reach } from './room/reach.ts';
 import { Rooms } from './room/rooms.ts';
-import { systemTimers } from './room/timers.ts';
 import type { ClaimedSlice } from './slice-claim.ts';
 
 /** What a node is built from: its settings, its store, its open ports and the slice of RTP ports that it claimed. */

@@ -1,5 +1,5 @@
 import { toPlenaryError } from '@plenary/cluster';
-import type { Clock, Logger } from '@plenary/cluster';
+import type { Clock, Logger, Timers } from '@plenary/cluster';
 import type { WorkerPool } from './engine/worker-pool.ts';
 import type { NodeMetrics } from './metrics.ts';
 import type { IncomingLimits } from './room/incoming-limits.ts';
@@ -10,7 +10,6 @@ import type { Peer } from './room/peer.ts';
 import { watchResends } from './room/resend-watch.ts';
 import type { ReceiverBytes } from './room/resend-watch.ts';
 import type { Rooms } from './room/rooms.ts';
-import type { Timers } from './room/timers.ts';
 
 export interface PeerWatchesOptions {
   readonly rooms: Pick<Rooms, 'peers'>;

@@ -31,4 +31,4 @@ export { NoResends } from './room/no-resends.ts';
 export { Outbox } from './room/outbox.ts';
 export { Reach } from './room/reach.ts';
 export { Rooms } from './room/rooms.ts';
-export { systemTimers } from './room/timers.ts';
+export { systemTimers } from '@plenary/cluster';

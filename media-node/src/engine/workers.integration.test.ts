@@ -6,14 +6,15 @@ import { join } from 'node:path';
 import { ROUTER_RTP_CAPABILITIES } from '@plenary/cluster/protocol';
 import {
   DATACENTER_ID,
-  MemoryRoomStores,
-  TOP_SPATIAL_LAYER,
   MEDIA_NODE_ID,
-  PlenaryError,
-  TRACK_ID,
+  MemoryRoomStores,
   mintPeerId,
+  PlenaryError,
   silentLogger,
+  systemTimers,
+  TOP_SPATIAL_LAYER,
   toPlenaryError,
+  TRACK_ID,
 } from '@plenary/cluster';
 import type { PipeEnd, TrackId } from '@plenary/cluster';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -25,7 +26,6 @@ import { PipeLink } from '../pipe/pipe-link.ts';
 import { PipeLinks } from '../pipe/pipe-links.ts';
 import { TrackRoutes } from '../pipe/track-routes.ts';
 import type { RouterLease } from '../room/room-routers.ts';
-import { systemTimers } from '../room/timers.ts';
 import type { TrackHold } from '../room/track-demand.ts';
 import { metricBy, metricSum, untilFreed } from '../testing/metric-values.ts';
 import { opusParameters, vp8Packet, vp8Parameters } from '../testing/rtp.ts';

@@ -1,6 +1,13 @@
 import { entry, toPlenaryError } from '@plenary/cluster';
-import type { DatacenterId, Epoch, Gateway, GatewayStore, MediaNodeId, RoomId } from '@plenary/cluster';
-import type { Timers } from '../room/timers.ts';
+import type {
+  DatacenterId,
+  Epoch,
+  Gateway,
+  GatewayStore,
+  MediaNodeId,
+  RoomId,
+  Timers,
+} from '@plenary/cluster';
 
 /** How often a gateway makes sure that it still is one, in milliseconds. */
 export const GATEWAY_CHECK_MS = 5_000;

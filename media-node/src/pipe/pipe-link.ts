@@ -1,9 +1,8 @@
 import { entry, PlenaryError } from '@plenary/cluster';
-import type { MediaNodeId, RouterId, TrackId, TrackOrigin } from '@plenary/cluster';
+import type { MediaNodeId, RouterId, Timers, TrackId, TrackOrigin } from '@plenary/cluster';
 import type { PipePort } from '../engine/engine.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RouterLease } from '../room/room-routers.ts';
-import type { Timers } from '../room/timers.ts';
 import type { HolderKind, TrackHold } from '../room/track-demand.ts';
 import type { HomeSide, ProducerState } from './home-side.ts';
 import { ASKING_ENDS } from './pipe-ends.ts';

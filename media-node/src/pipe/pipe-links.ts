@@ -1,9 +1,8 @@
 import { entry, leftOut, PlenaryError } from '@plenary/cluster';
-import type { DatacenterId, Logger, MediaNodeId, RareLines, RoomId, TrackId } from '@plenary/cluster';
+import type { DatacenterId, Logger, MediaNodeId, RareLines, RoomId, Timers, TrackId } from '@plenary/cluster';
 import type { RoomRouter } from '../engine/engine.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RouterLease } from '../room/room-routers.ts';
-import type { Timers } from '../room/timers.ts';
 import type { HomeSide, PipeAsker, PipeKey, ProducerState, RemoteNode, RemoteNodes } from './home-side.ts';
 import type { PipeCloseReason } from './pipe-ends.ts';
 import { PipeLink } from './pipe-link.ts';

@@ -1,7 +1,6 @@
 import { entry, PlenaryError, TOP_SPATIAL_LAYER, inBackground } from '@plenary/cluster';
-import type { MediaNodeId, TrackId, TrackOrigin, WantedLayer } from '@plenary/cluster';
+import type { MediaNodeId, Timers, TrackId, TrackOrigin, WantedLayer } from '@plenary/cluster';
 import type { MediaProducer } from '../engine/engine.ts';
-import type { Timers } from '../room/timers.ts';
 import { TrackDemand } from '../room/track-demand.ts';
 import type { HolderKind, TrackHold } from '../room/track-demand.ts';
 import type { HomeSide, PipedTrack, ProducerState } from './home-side.ts';

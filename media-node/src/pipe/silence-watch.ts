@@ -1,5 +1,5 @@
 import { inBackground } from '@plenary/cluster';
-import type { Timers } from '../room/timers.ts';
+import type { Timers } from '@plenary/cluster';
 
 /** How often a pipe that has brought nothing yet is looked at. */
 export const LOOK_EVERY_MS = 5_000;

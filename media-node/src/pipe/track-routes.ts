@@ -7,11 +7,11 @@ import type {
   MediaNodeId,
   RoomId,
   RouterId,
+  Timers,
   TrackId,
   TrackOrigin,
 } from '@plenary/cluster';
 import type { RoomRouter } from '../engine/engine.ts';
-import type { Timers } from '../room/timers.ts';
 import type { HolderKind, TrackHold } from '../room/track-demand.ts';
 import { GATEWAY_CHECK_MS, Gateways } from './gateways.ts';
 import type { GatewaysOptions } from './gateways.ts';

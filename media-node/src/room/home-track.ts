@@ -6,11 +6,11 @@ import type {
   PeerId,
   RouterId,
   StoredTrack,
+  Timers,
   TrackId,
   TrackSource,
 } from '@plenary/cluster';
 import type { MediaProducer } from '../engine/engine.ts';
-import type { Timers } from './timers.ts';
 import { TrackDemand } from './track-demand.ts';
 import type { HolderKind, TrackHold } from './track-demand.ts';
 

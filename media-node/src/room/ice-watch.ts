@@ -1,4 +1,4 @@
-import type { Timers } from './timers.ts';
+import type { Timers } from '@plenary/cluster';
 
 /**
  * How long ICE may stay without consent before the peer counts as lost, in milliseconds. mediasoup says `disconnected`

@@ -1,9 +1,8 @@
-import type { Clock, TrackSource } from '@plenary/cluster';
+import type { Clock, Timers, TrackSource } from '@plenary/cluster';
 import { allowedBitrate, judgeExcess, NO_EXCESS } from './incoming-limits.ts';
 import type { Excess, IncomingLimits, LimitStep } from './incoming-limits.ts';
 import { PeerRounds } from './peer-rounds.ts';
 import type { FaultSink } from './room-context.ts';
-import type { Timers } from './timers.ts';
 
 /** Peers that are looked at in one turn: half a per cent of the node's thread, however many people publish. */
 export const LOOKS_AT_ONCE = 20;

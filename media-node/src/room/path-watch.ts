@@ -1,5 +1,5 @@
 import { PATH_WITHIN_MS } from './reach.ts';
-import type { Timers } from './timers.ts';
+import type { Timers } from '@plenary/cluster';
 
 export interface PathEvents {
   /** The client has a path to this node, by one of its transports. */

@@ -1,5 +1,5 @@
 import { PlenaryError } from '@plenary/cluster';
-import type { Timers } from './timers.ts';
+import type { Timers } from '@plenary/cluster';
 
 /** How long several things that are asked for together are waited for: what there is is not held up by what is missing. */
 export class Patience {

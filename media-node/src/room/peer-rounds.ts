@@ -1,7 +1,6 @@
 import { inBackground } from '@plenary/cluster';
-import type { Clock } from '@plenary/cluster';
+import type { Clock, Timers } from '@plenary/cluster';
 import type { FaultSink } from './room-context.ts';
-import type { Timers } from './timers.ts';
 
 /** How often some peers are looked at, in milliseconds. */
 export const LOOK_EVERY_MS = 1_000;

@@ -19,6 +19,7 @@ import type {
   PlacedPeer,
   PublishingLimit,
   RequestId,
+  Timers,
   TrackHome,
   TrackId,
   TrackSource,
@@ -41,7 +42,6 @@ import type { RouterLease } from './room-routers.ts';
 import { ADMIT_PULL_DEADLINE_MS, PULL_DEADLINE_MS, Subscriptions } from './subscriptions.ts';
 import type { ConsumerUpdate, FailedTrack } from './subscriptions.ts';
 import type { FaultSink } from './room-context.ts';
-import type { Timers } from './timers.ts';
 import type { TrackHold } from './track-demand.ts';
 
 /** Ended consumers that are remembered at most. */

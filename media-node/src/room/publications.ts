@@ -13,6 +13,7 @@ import type {
   MediaNodeId,
   PlacedPeer,
   RequestId,
+  Timers,
   TrackEndReason,
   TrackId,
 } from '@plenary/cluster';
@@ -21,7 +22,6 @@ import type { TrackVolume } from '../engine/speaker-observer.ts';
 import { HomeTrack } from './home-track.ts';
 import type { NodeStore } from './node-store.ts';
 import type { FaultSink } from './room-context.ts';
-import type { Timers } from './timers.ts';
 
 /** Tracks that one peer may publish at once. */
 export const MAX_TRACKS_PER_PEER = 8;

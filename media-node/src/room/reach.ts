@@ -1,5 +1,4 @@
-import type { Clock, PeerId } from '@plenary/cluster';
-import type { Timers } from './timers.ts';
+import type { Clock, PeerId, Timers } from '@plenary/cluster';
 
 /** How long a client that has said its part of DTLS may be without a path before that counts, in milliseconds. */
 export const PATH_WITHIN_MS = 4_000;

@@ -1,7 +1,6 @@
-import type { Clock } from '@plenary/cluster';
+import type { Clock, Timers } from '@plenary/cluster';
 import { PeerRounds } from './peer-rounds.ts';
 import type { FaultSink } from './room-context.ts';
-import type { Timers } from './timers.ts';
 
 /**
  * What may be sent to a peer once more, as many times as the media itself, and in any case, in bits a second. A worker sends again

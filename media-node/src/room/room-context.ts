@@ -1,4 +1,4 @@
-import type { Clock, DatacenterId, Logger, MediaNodeId, RareLines } from '@plenary/cluster';
+import type { Clock, DatacenterId, Logger, MediaNodeId, RareLines, Timers } from '@plenary/cluster';
 import type { Workers } from '../engine/engine.ts';
 import type { NodeMetrics } from '../metrics.ts';
 import type { RemoteNodes } from '../pipe/home-side.ts';
@@ -8,7 +8,6 @@ import type { NodeStore } from './node-store.ts';
 import type { Outbox } from './outbox.ts';
 import type { Reach } from './reach.ts';
 import type { PeerLink } from './peer-link.ts';
-import type { Timers } from './timers.ts';
 
 /** What every room of the node works with. */
 export interface RoomContext {

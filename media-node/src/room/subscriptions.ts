@@ -6,12 +6,12 @@ import type {
   ControlRequest,
   PreferredLayers,
   RtpCapabilities,
+  Timers,
   TrackHome,
   TrackId,
 } from '@plenary/cluster';
 import type { ClientTransport, MediaConsumer } from '../engine/engine.ts';
 import { Patience } from './patience.ts';
-import type { Timers } from './timers.ts';
 import type { TrackHold } from './track-demand.ts';
 
 /** How long a subscription waits for a track of another node, in milliseconds; shorter than the asker's own wait. */

@@ -1,6 +1,5 @@
 import { TOP_SPATIAL_LAYER } from '@plenary/cluster';
-import type { WantedLayer } from '@plenary/cluster';
-import type { Timers } from './timers.ts';
+import type { Timers, WantedLayer } from '@plenary/cluster';
 
 /**
  * How long what is wanted no more is still sent, in milliseconds: tiles are resized and scrolled in steps, and each rise

@@ -1,4 +1,4 @@
-import type { Timers } from '../room/timers.ts';
+import type { Timers } from '@plenary/cluster';
 
 /** Timers that fire only when told that time has passed. */
 export class ManualTimers implements Timers {

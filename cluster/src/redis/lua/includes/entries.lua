@@ -1,18 +1,12 @@
 --@limit MAX_ENTRIES_OF_PEER
 --@limit MAX_ENTRY_TOMBSTONES
 --@limit MAX_ROOM_ENTRY_BYTES
--- Which entries a peer has is noted in the room's meta, so that what concerns one peer costs nothing for the entries of others.
+-- The fields of the entries that a peer has.
 local function fields_of_peer(meta, peer_id)
-  local fields = {}
-  for field in string.gmatch(redis.call('HGET', meta, 'entries|' .. peer_id) or '', '[^,]+') do fields[#fields + 1] = field end
-  return fields
+  return list_of_peer(meta, 'entries', peer_id)
 end
 local function note_fields_of_peer(meta, peer_id, fields)
-  if #fields == 0 then
-    redis.call('HDEL', meta, 'entries|' .. peer_id)
-  else
-    redis.call('HSET', meta, 'entries|' .. peer_id, table.concat(fields, ','))
-  end
+  note_list_of_peer(meta, 'entries', peer_id, fields)
 end
 
 -- Forgets deleted entries. Whoever still has one of them from before it was deleted does not bring it back: its version is not
@@ -52,12 +46,7 @@ local function put_entry(entries, meta, state, field, version, json)
   count_entry(state, field, { version = version, json = json, is_live = json ~= '' }, 1)
   state.version = math.max(state.version, version)
   redis.call('HSET', entries, field, digits_of(version) .. '|' .. json)
-  if owner ~= '' and not before then
-    local fields = fields_of_peer(meta, owner)
-    for _, noted in ipairs(fields) do if noted == field then return end end
-    fields[#fields + 1] = field
-    note_fields_of_peer(meta, owner, fields)
-  end
+  if owner ~= '' and not before then add_to_list_of_peer(meta, 'entries', owner, field) end
 end
 
 -- An entry as an event tells it, and the event of several. The parts of a field need no quoting, and the JSON goes as it came.

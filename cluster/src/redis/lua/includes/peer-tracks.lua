@@ -1,21 +1,12 @@
--- Which tracks a peer has is noted in the room's meta, so that what concerns one peer costs nothing for the tracks of others.
+-- The ids of the tracks that a peer has.
 local function track_ids_of(meta, peer_id)
-  local ids = {}
-  for id in string.gmatch(redis.call('HGET', meta, 'tracks|' .. peer_id) or '', '[^,]+') do ids[#ids + 1] = id end
-  return ids
+  return list_of_peer(meta, 'tracks', peer_id)
 end
 local function note_track_ids(meta, peer_id, ids)
-  if #ids == 0 then
-    redis.call('HDEL', meta, 'tracks|' .. peer_id)
-  else
-    redis.call('HSET', meta, 'tracks|' .. peer_id, table.concat(ids, ','))
-  end
+  note_list_of_peer(meta, 'tracks', peer_id, ids)
 end
 local function note_track_of(meta, peer_id, track_id)
-  local ids = track_ids_of(meta, peer_id)
-  for _, id in ipairs(ids) do if id == track_id then return end end
-  ids[#ids + 1] = track_id
-  note_track_ids(meta, peer_id, ids)
+  add_to_list_of_peer(meta, 'tracks', peer_id, track_id)
 end
 local function forget_track_of(meta, peer_id, track_id)
   local kept = {}

@@ -26,6 +26,7 @@ Returns {lastEventId, 1 while it is being rebuilt, number of peers that lacked s
 --@include rebuild
 --@include add-entry
 --@include begin-rebuild
+--@include peer-list
 --@include peer-tracks
 --@include tombstones
 --@include entry-state

@@ -20,6 +20,7 @@ Returns {number of tracks that were lost, list of events, fates as track/fate pa
 --@include track
 --@include rebuild
 --@include begin-rebuild
+--@include peer-list
 --@include peer-tracks
 --@include tombstones
 --@include keep-keys

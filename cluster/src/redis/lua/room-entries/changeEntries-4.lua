@@ -18,6 +18,7 @@ Returns {"changed", entries as field/value pairs, event or {}}, {"unmet", the sa
 --@include append-event
 --@include placement
 --@include entry-state
+--@include peer-list
 --@include entries
 --@include keep-keys
 local actor = read_placement(keys.placements, args.actor)

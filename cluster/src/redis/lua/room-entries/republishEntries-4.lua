@@ -15,6 +15,7 @@ Returns {fates as field/fate pairs, event or {}}
 --@include append-event
 --@include placement
 --@include entry-state
+--@include peer-list
 --@include entries
 --@include tombstones
 --@include keep-keys

@@ -14,6 +14,7 @@ Returns list of events
 --@include add-entry
 --@include append-event
 --@include track
+--@include peer-list
 --@include peer-tracks
 --@include tombstones
 local events = {}

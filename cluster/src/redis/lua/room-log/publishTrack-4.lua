@@ -22,6 +22,7 @@ Returns {"published", list of events} or {"refused", error code}
 --@include placement
 --@include former
 --@include track
+--@include peer-list
 --@include peer-tracks
 --@include keep-keys
 local placement = read_placement(keys.placements, args.peerId)

@@ -25,6 +25,7 @@ Returns list of events
 --@include placement
 --@include former
 --@include track
+--@include peer-list
 --@include peer-tracks
 --@include tombstones
 --@include subject

@@ -1,2 +1,0 @@
-export { systemTimers } from '@plenary/cluster';
-export type { Timers } from '@plenary/cluster';
