@@ -2,12 +2,12 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { WebSocket, WebSocketServer } from 'ws';
 
-/** A payload type that no codec of the cluster has. */
+/** A payload type that no codec of the cluster uses. */
 const NOBODYS = 99;
 
 /**
- * Stands between a client and its edge, and changes what the edge offers of one track into what no client can take: as a broken edge
- * or node would. All else passes as it is.
+ * Stands between a client and its edge and changes the offers of one track so that no client can receive it, as a broken edge or
+ * node would. All other frames pass unchanged.
  */
 export class PoisoningRelay {
   readonly url: string;
@@ -47,7 +47,7 @@ export class PoisoningRelay {
     return new PoisoningRelay(edgeUrl, http);
   }
 
-  /** From now on what is offered of this track cannot be taken. */
+  /** From now on no client can receive what is offered of this track. */
   poison(trackId: string): void {
     this.#trackId = trackId;
   }
@@ -62,7 +62,7 @@ export class PoisoningRelay {
     const trackId = this.#trackId;
     const bodyAt = frame.indexOf('[');
     if (trackId === undefined || bodyAt < 0 || !frame.includes('"consumerId"')) return frame;
-    // The codecs of an offer: of the one track the payload type is changed.
+    // Only the payload types in this track's offer are changed.
     let isOfTrack = false;
     const body: unknown = JSON.parse(frame.slice(bodyAt));
     const changed = JSON.stringify(body, (name, value: unknown) => {

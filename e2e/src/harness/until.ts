@@ -3,9 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 const LOOK_EVERY_MS = 50;
 
 /**
- * Waits until a check at the world satisfies a condition, and gives what was seen. When it does not come to pass, says
- * what was waited for and what was seen last.
- * @param deadlineMs - far beyond what a loaded machine needs: it only ends a test that would hang
+ * Reads a state until it satisfies a condition. @returns that state @throws Error naming the condition and the last state
+ * @param deadlineMs - only ends a test that would hang: far beyond what a loaded machine needs
  */
 export async function until<Seen>(
   what: string,
