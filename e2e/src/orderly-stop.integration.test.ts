@@ -20,7 +20,7 @@ class StopLog {
     this.#lines.set(event.id, [...(this.#lines.get(event.id) ?? []), event.line]);
   };
 
-  stops(isStopping: (id: string) => boolean): void {
+  expectStop(isStopping: (id: string) => boolean): void {
     this.#stopping = isStopping;
   }
 
@@ -33,7 +33,7 @@ class StopLog {
     );
   }
 
-  said(id: string): string[] {
+  messages(id: string): string[] {
     return (this.#lines.get(id) ?? []).map((line) => LINE.parse(JSON.parse(line)).msg);
   }
 }
@@ -85,26 +85,28 @@ async function meet(cluster: LocalCluster): Promise<void> {
 }
 
 async function stopOne(node: RunningNode, log: StopLog): Promise<void> {
-  log.stops((id) => id === node.id);
+  log.expectStop((id) => id === node.id);
   await node.kill('SIGTERM');
-  expect(log.said(node.id)).toContain('stopped');
+  expect(log.messages(node.id)).toContain('stopped');
 }
 
 describe('an orderly stop', () => {
   it('[LC11] of a cluster in which nobody meets logs no warning', async () => {
     const { cluster, log } = await start();
-    log.stops((id) => id !== 'redis');
+    log.expectStop((id) => id !== 'redis');
     await cluster.stop();
-    for (const { id } of [...cluster.edges, ...cluster.mediaNodes]) expect(log.said(id)).toContain('stopped');
+    for (const { id } of [...cluster.edges, ...cluster.mediaNodes])
+      expect(log.messages(id)).toContain('stopped');
     expect(log.loud()).toEqual([]);
   });
 
   it('[LC11] of a cluster with a meeting over two media nodes logs no warning', async () => {
     const { cluster, log } = await start();
     await meet(cluster);
-    log.stops((id) => id !== 'redis');
+    log.expectStop((id) => id !== 'redis');
     await cluster.stop();
-    for (const { id } of [...cluster.edges, ...cluster.mediaNodes]) expect(log.said(id)).toContain('stopped');
+    for (const { id } of [...cluster.edges, ...cluster.mediaNodes])
+      expect(log.messages(id)).toContain('stopped');
     expect(log.loud()).toEqual([]);
   });
 

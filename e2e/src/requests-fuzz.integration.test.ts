@@ -17,14 +17,14 @@ const REQUESTS = 600;
 const ROOM = 'fuzzed';
 const READY_TIMEOUT_MS = 90_000;
 /** The longest time that anything is kept, in milliseconds: peers of a dead edge and tenants' claims for a minute, sessions less. */
-const GIVEN_BACK_WITHIN_MS = 120_000;
+const FREED_WITHIN_MS = 120_000;
 const REQUESTS_PER_LIFE = 10;
 const LIVES_AT_ONCE = 5;
 
-type Asked = Exclude<ClientRequestName, 'join' | 'resume'>;
+type FuzzedRequestName = Exclude<ClientRequestName, 'join' | 'resume'>;
 
 interface Request {
-  readonly name: Asked;
+  readonly name: FuzzedRequestName;
   /** Chooses among the existing ids, such as tracks. */
   readonly choice: number;
   /** Fields that replace those of a valid payload. */
@@ -141,7 +141,7 @@ function rightPayload({ name, choice }: Request, { joined, tracks, consumers }: 
 }
 const FINGERPRINT = Array.from({ length: 32 }, () => 'AB').join(':');
 
-function learn(name: Asked, data: unknown, { tracks, consumers }: Known): void {
+function learn(name: FuzzedRequestName, data: unknown, { tracks, consumers }: Known): void {
   if (name === 'track.publish') tracks.push(CLIENT_REQUESTS['track.publish'].reply.parse(data).trackId);
   if (name === 'subscribe')
     consumers.push(
@@ -149,7 +149,7 @@ function learn(name: Asked, data: unknown, { tracks, consumers }: Known): void {
     );
 }
 
-async function liveOne({ isSecondEdge, frames, end }: Life): Promise<void> {
+async function runLife({ isSecondEdge, frames, end }: Life): Promise<void> {
   const own = isSecondEdge ? 1 : 0;
   const client = await RawClient.open(edgeUrl(own));
   await client.enter();
@@ -220,12 +220,12 @@ async function resumeElsewhere(
 }
 
 const name = fc.oneof(
-  { weight: 4, arbitrary: fc.constantFrom<Asked[]>('track.publish', 'media.open', 'subscribe') },
+  { weight: 4, arbitrary: fc.constantFrom<FuzzedRequestName[]>('track.publish', 'media.open', 'subscribe') },
   {
     weight: 5,
     arbitrary: fc.constantFrom(
       ...Object.keys(CLIENT_REQUESTS).filter(
-        (one): one is Asked => one !== 'join' && one !== 'resume' && one !== 'leave',
+        (one): one is FuzzedRequestName => one !== 'join' && one !== 'resume' && one !== 'leave',
       ),
     ),
   },
@@ -257,12 +257,12 @@ describe('any requests at all', () => {
     // Each request costs calls of mediasoup, so only a tenth of the configured frames are sent.
     const { frames, seed } = fuzzOptions(REQUESTS * 10);
     await fuzz(lives, { frames: Math.ceil(frames / 10), seed }, async (chosen) => {
-      await Promise.all(chosen.map(liveOne));
+      await Promise.all(chosen.map(runLife));
       expect(ended).toEqual([]);
     });
     for (const done of ['join', 'resume', 'track.publish', 'media.open', 'subscribe'])
       expect(outcomes.get(`${done} ok`), done).toBeGreaterThan(0);
-    await until('everything to be given back', () => leftOver(cluster), isNothing, GIVEN_BACK_WITHIN_MS);
+    await until('everything to be given back', () => leftOver(cluster), isNothing, FREED_WITHIN_MS);
     expect(ended).toEqual([]);
   });
 });

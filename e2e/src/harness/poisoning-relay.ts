@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { WebSocket, WebSocketServer } from 'ws';
 
 /** A payload type that no codec of the cluster uses. */
-const NOBODYS = 99;
+const UNUSED_PAYLOAD_TYPE = 99;
 
 /**
  * Stands between a client and its edge and changes the offers of one track so that no client can receive it, as a broken edge or
@@ -30,7 +30,7 @@ export class PoisoningRelay {
         for (const frame of early) edge.send(frame);
       });
       edge.on('message', (data) => {
-        client.send(this.#changed(String(data)));
+        client.send(this.#rewrite(String(data)));
       });
       edge.on('close', () => {
         client.close();
@@ -58,7 +58,7 @@ export class PoisoningRelay {
     await new Promise((resolve) => this.#http.close(resolve));
   }
 
-  #changed(frame: string): string {
+  #rewrite(frame: string): string {
     const trackId = this.#trackId;
     const bodyAt = frame.indexOf('[');
     if (trackId === undefined || bodyAt < 0 || !frame.includes('"consumerId"')) return frame;
@@ -67,7 +67,7 @@ export class PoisoningRelay {
     const body: unknown = JSON.parse(frame.slice(bodyAt));
     const changed = JSON.stringify(body, (name, value: unknown) => {
       if (name === 'trackId') isOfTrack = value === trackId;
-      return name === 'payloadType' && isOfTrack ? NOBODYS : value;
+      return name === 'payloadType' && isOfTrack ? UNUSED_PAYLOAD_TYPE : value;
     });
     return frame.slice(0, bodyAt) + changed;
   }

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-const LOOK_EVERY_MS = 50;
+const POLL_MS = 50;
 
 /**
  * Reads a state until it satisfies a condition. @returns that state @throws Error naming the condition and the last state
@@ -8,17 +8,17 @@ const LOOK_EVERY_MS = 50;
  */
 export async function until<Seen>(
   what: string,
-  look: () => Promise<Seen> | Seen,
+  read: () => Promise<Seen> | Seen,
   holds: (seen: Seen) => boolean | Promise<boolean>,
   deadlineMs = 90_000,
 ): Promise<Seen> {
   const startedMs = performance.now();
   for (;;) {
-    const seen = await look();
+    const seen = await read();
     if (await holds(seen)) return seen;
     if (performance.now() - startedMs > deadlineMs) {
       throw new Error(`Waited ${deadlineMs} ms for: ${what}. Last seen: ${JSON.stringify(seen)}`);
     }
-    await delay(LOOK_EVERY_MS);
+    await delay(POLL_MS);
   }
 }

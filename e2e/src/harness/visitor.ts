@@ -16,8 +16,8 @@ import { lastLines } from './last-lines.ts';
 /** Only ends a test that would hang, in milliseconds: longer than any answer takes here. */
 const TIMEOUT_MS = 15_000;
 /** How long a join is retried on an edge that answers that it is too busy, in milliseconds. */
-const INSIST_FOR_MS = 60_000;
-const ASK_AGAIN_MS = 200;
+const RETRY_FOR_MS = 60_000;
+const RETRY_MS = 200;
 
 export interface HttpAnswer {
   readonly status: number;
@@ -118,7 +118,7 @@ export class Visitor {
    * @throws Error if a socket fails at the first attempt, or the join is refused permanently
    */
   async joinedEdge(roomId: string): Promise<{ readonly socket: Socket; readonly edgeId: string }> {
-    const deadlineMs = performance.now() + INSIST_FOR_MS;
+    const deadlineMs = performance.now() + RETRY_FOR_MS;
     const refusals: string[] = [];
     for (;;) {
       const socket = await this.connect();
@@ -130,7 +130,7 @@ export class Visitor {
         throw new Error(
           [`The join was refused: ${refusals.join(', ')}`, ...lastLines(this.#cluster)].join('\n'),
         );
-      await delay(ASK_AGAIN_MS);
+      await delay(RETRY_MS);
     }
   }
 
