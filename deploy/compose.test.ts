@@ -25,7 +25,7 @@ const root = join(import.meta.dirname, '..');
 const composePath = join(import.meta.dirname, 'compose.yaml');
 const EDGE_IMAGE = 'deploy/images/edge-signaling.Dockerfile';
 const MEDIA_NODE_IMAGE = 'deploy/images/media-node.Dockerfile';
-/** What one machine with one Redis does without, and why. */
+/** The settings that a single machine with one Redis leaves out, with the reason. */
 const BOTH_DO_WITHOUT = [
   {
     why: 'one Redis, by its URL',
@@ -94,7 +94,7 @@ const MEDIA_NODES_DO_WITHOUT = [
 ];
 const variables = readEnvFile(join(import.meta.dirname, '.env.example'));
 
-/** Each key is made by a program of its own, which takes its time to start. */
+/** A separate program makes each key, and takes its time to start. */
 const PROGRAMS_TIMEOUT_MS = 120_000;
 
 let secretsFolder = '';

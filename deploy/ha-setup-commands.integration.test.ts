@@ -30,7 +30,7 @@ function commandsOf(markdown: string): readonly Typed[] {
   );
 }
 
-/** Lines that a backslash or a loop goes on over are one. */
+/** Joins lines that a backslash or a loop continues. */
 function logicalLines(block: string): readonly string[] {
   const whole = block
     .replaceAll(/\\\n\s*/g, ' ')
@@ -40,7 +40,7 @@ function logicalLines(block: string): readonly string[] {
 
 const commands = commandsOf(text);
 
-/** What takes the internet, a browser or another program that answers there, and is tested elsewhere. */
+/** Commands that need the internet, a browser or another server, and are tested elsewhere. */
 const ELSEWHERE = [
   /meet\.example\.org/, // caddy-ha.e2e.test.ts
   /^docker start /, // goes with a line of these
@@ -60,7 +60,7 @@ function blockWith(start: string): readonly string[] {
     .filter((line) => line !== '' && !line.startsWith('#'));
 }
 
-/** What a line of usage stands for: without the parts in brackets, with each of them alone, and with all, twice where that may be. */
+/** The commands that a usage line describes: without its optional parts, with each of them, and with all, repeated where allowed. */
 function everyForm(usage: string): readonly string[] {
   const PART = /\s*\[([^\]]*)\](…?)/g;
   const parts = [...usage.matchAll(PART)].map(([, part = '', repeated = '']) => ({ part, repeated }));
@@ -76,7 +76,7 @@ const SECRETS = {
   PLENARY_ADMIN_TOKEN_FILE: 'secrets/admin_token',
 };
 
-/** A dozen programs start one after the other, which a busy machine takes minutes for. */
+/** In milliseconds: a dozen programs start one after the other, which takes minutes on a busy machine. */
 const TIMEOUT_MS = 600_000;
 /** For one command to do what the page says of it. */
 const ANSWERED_WITHIN_MS = 120_000;

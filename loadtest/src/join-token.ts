@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto';
 import type { Role, TrackSource } from '@plenary/cluster/protocol';
 
-/** What an application needs to make join tokens. */
+/** The API key with which an application signs join tokens. */
 export interface ApiCredentials {
   readonly apiKey: string;
   readonly apiSecret: string;

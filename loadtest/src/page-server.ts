@@ -29,7 +29,7 @@ export async function startPageServer(entry = BENCH_PAGE): Promise<PageServer> {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('the page server has no port');
+  if (address === null || typeof address === 'string') throw new Error('The page server has no port.');
   return {
     url: `http://127.0.0.1:${address.port}/`,
     close: async () => {
@@ -55,6 +55,6 @@ async function bundle(entry: string): Promise<string> {
   });
   const [bundled] = Array.isArray(built) ? built : [built];
   const chunk = bundled !== undefined && 'output' in bundled ? bundled.output[0] : undefined;
-  if (chunk === undefined) throw new Error('the bench page was not built');
+  if (chunk === undefined) throw new Error('The bench page was not built.');
   return chunk.code;
 }

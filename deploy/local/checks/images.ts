@@ -21,7 +21,7 @@ const NAMES_IMAGE = [
   /[{,]\s*["']?image["']?:\s*["']?([^\s'",}]+)/,
 ];
 
-/** Every image that a Dockerfile or compose file takes from elsewhere, with defaults filled in. */
+/** Every foreign image that a Dockerfile or compose file uses, with defaults filled in. */
 function imagesOf(text: string): string[] {
   const lines = text.split('\n');
   const defaults = new Map<string, string>();

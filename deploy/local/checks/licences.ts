@@ -44,7 +44,7 @@ export function licenceFaults(text: string): string[] {
   });
 }
 
-/** Of `A OR B` one must be allowed, of `A AND B` each. Anything more involved is for a person to read. */
+/** `A OR B` requires one allowed licence, `A AND B` requires both. A person has to read anything more involved. */
 function isAllowed(expression: string): boolean {
   const plain = expression.replace(/^\((.*)\)$/, '$1');
   if (/[()]/.test(plain) || (plain.includes(' OR ') && plain.includes(' AND '))) return false;

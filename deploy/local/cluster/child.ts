@@ -174,7 +174,7 @@ function inNamespace(namespace: string | undefined, { program, args }: Command):
   return { program: 'ip', args: ['netns', 'exec', namespace, program, ...args] };
 }
 
-/** setpriv puts itself in place of the program, so the process number stays the program's own. */
+/** setpriv replaces itself with the program, so the process id stays the program's own. */
 function withDeathSignal(program: string, args: readonly string[]): Command {
   if (SETPRIV !== undefined)
     return { program: SETPRIV, args: ['--pdeathsig', 'KILL', '--', program, ...args] };

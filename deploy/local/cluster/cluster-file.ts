@@ -21,7 +21,7 @@ export interface ClusterFileProcess {
   readonly announcedAddress?: string;
 }
 
-/** What `cluster.json` says while the cluster runs, for tools and tests. No secret is in it. */
+/** The content of `cluster.json` while the cluster runs, for tools and tests. It contains no secret. */
 export interface ClusterFile {
   /** The process that runs the cluster. */
   readonly pid: number;
@@ -36,7 +36,7 @@ export function clusterFilePath(dataDir: string): string {
   return join(dataDir, 'cluster.json');
 }
 
-/** Written beside and moved into place, so that nobody ever reads half a file. */
+/** Writes a second file and renames it, so that nobody reads an incomplete file. */
 export function writeClusterFile(path: string, content: ClusterFile): void {
   writePrivately(path, `${JSON.stringify(content, null, 2)}\n`, 0o644);
 }

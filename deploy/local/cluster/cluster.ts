@@ -41,7 +41,7 @@ export interface RunningNode extends RunningProcess {
   readonly datacenter: string;
   /** Where this machine reaches it over HTTP, without a slash at the end. */
   readonly url: string;
-  /** Where operators do: `/health`, `/ready`, `/metrics` and `/admin`. */
+  /** The URL of `/health`, `/ready`, `/metrics` and `/admin`. */
   readonly operatorUrl: string;
   /**
    * Ends it if it runs (SIGTERM, then SIGKILL), starts it again, waits until it is ready.
@@ -260,7 +260,7 @@ export class LocalCluster {
   }
 }
 
-/** A process's number changes with its restarts, so it is asked for each time. */
+/** A process's id changes with its restarts, so it is read each time. */
 function withPid<Handle extends object>(
   handle: Handle,
   child: Child,

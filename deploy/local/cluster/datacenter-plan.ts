@@ -66,7 +66,7 @@ export function blockName(block: number): string {
   return `plenary${block}`;
 }
 
-/** Where the cables lead through; no datacenter may have this name. */
+/** The namespace that connects the cables; no datacenter may have this name. */
 const BETWEEN = 'between';
 
 /** The interface of a datacenter's namespace that leads to another datacenter, and nowhere else. */

@@ -43,7 +43,7 @@ const ANSWER_TIMEOUT_MS = 15_000;
 /** How long nothing has to come where the way is cut. */
 const SILENCE_MS = 1_000;
 
-/** What comes of a connection to a port where nobody listens: a refusal, if there is a way to that machine. */
+/** The result of a connection to a port without a listener: a refusal, if that machine can be reached. */
 function whatAnswers(host: string, timeoutMs = ANSWER_TIMEOUT_MS): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect({ host, port: 9, timeout: timeoutMs });

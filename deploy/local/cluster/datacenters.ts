@@ -16,16 +16,16 @@ const COUNTERS = z
   .array(z.object({ stats64: z.object({ tx: z.object({ bytes: z.int(), packets: z.int() }) }) }))
   .length(1);
 
-/** What crossed a link since it was made, as the kernel counts it: with Ethernet, IP and UDP headers. */
+/** The packets and bytes that crossed a link since it was created, as the kernel counts them: with Ethernet, IP and UDP headers. */
 export interface LinkCounters {
   readonly bytes: number;
   readonly packets: number;
 }
 
-/** Where a process runs. */
+/** The namespace and addresses of a process. */
 export type ProcessPlace = Required<Pick<ProcessOverrides, 'datacenter' | 'namespace' | 'host'>>;
 
-/** Of the routing rules that drop: before every route to somebody else. */
+/** The priority of the routing rules that drop packets, before every route to others. */
 const SILENCE_PREFERENCE = 100;
 
 /** Ethernet (14), IPv4 (20) and UDP (8) headers of each packet that a link counts. */

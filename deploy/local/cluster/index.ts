@@ -127,7 +127,7 @@ function emit(shape: ClusterShape, event: ClusterEvent): void {
   shape.onEvent?.(event);
 }
 
-/** A folder for one run, named by our process so that what a killed run left can be told from a living one's. */
+/** Creates a folder for one run, named by this process, so that a dead run's folder can be recognised. */
 function makeDataDir(): string {
   const parent = join(repositoryRoot, '.plenary', 'runs');
   mkdirSync(parent, { recursive: true });

@@ -2,7 +2,7 @@ import { createWriteStream, mkdirSync } from 'node:fs';
 import type { WriteStream } from 'node:fs';
 import { join } from 'node:path';
 
-/** Every process's full log as a file of its own, anew at each start of the cluster. */
+/** Writes each process's full log to a file of its own, which starts empty with the cluster. */
 export class LogFiles {
   readonly #folder: string;
   readonly #files = new Map<string, WriteStream>();

@@ -8,7 +8,7 @@ import { LocalClusterError } from './errors.ts';
 /** The repository's root folder. */
 export const repositoryRoot = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '');
 
-/** What one process may have that the others do not. */
+/** Options that one process may have for itself. */
 export interface ProcessOverrides {
   /** Added to the process's environment, last. */
   readonly env?: Readonly<Record<string, string>>;
@@ -165,7 +165,7 @@ function count(what: string, value: number, minimum: number, maximum: number): n
   );
 }
 
-/** Where media for an address arrives: on every interface of its family. */
+/** The address that receives media for an announced address: all interfaces of its family. */
 function everyInterface(announcedAddress: string): string {
   return isIP(announcedAddress) === 6 ? '::' : '0.0.0.0';
 }

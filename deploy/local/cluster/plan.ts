@@ -7,7 +7,7 @@ export interface PortSlice {
   readonly last: number;
 }
 
-/** All that is the same for the processes of one cluster and is made anew at each start. */
+/** The values that all processes of a cluster share, made at each start. */
 export interface ClusterSecrets {
   readonly clusterSecret: string;
   readonly apiKey: string;
@@ -24,7 +24,7 @@ interface CommonPlan {
   /** Where this machine reaches it. */
   readonly url: string;
   readonly operatorPort: number;
-  /** Where operators do: `/health`, `/ready`, `/metrics` and `/admin` are below it. */
+  /** The URL of `/health`, `/ready`, `/metrics` and `/admin`. */
   readonly operatorUrl: string;
   /** The network namespace that it runs in; that of this process where absent. */
   readonly namespace?: string;
@@ -199,13 +199,13 @@ function checkPorts(shape: ClusterShape, ports: FixedPorts): void {
   }
 }
 
-/** Where a process listening on this host is reached from this machine. */
+/** The address at which this machine reaches a process that listens on this host. */
 function localUrl(host: string, port: number): string {
   const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
   return `http://${reachable.includes(':') ? `[${reachable}]` : reachable}:${port}`;
 }
 
-/** Browsers give camera and microphone to `localhost` without HTTPS, so that name is told where it is true. */
+/** Browsers allow camera and microphone on `localhost` without HTTPS, so that name is announced where it is correct. */
 function publicHost(host: string, announcedAddress: string): string {
   const host4 = host === '127.0.0.1' || host === '::1' ? 'localhost' : announcedAddress;
   const shown = host4 === '127.0.0.1' ? 'localhost' : host4;

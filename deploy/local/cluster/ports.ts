@@ -6,7 +6,7 @@ import { LocalClusterError } from './errors.ts';
 import type { ClusterShape, FixedPorts } from './options.ts';
 import type { PortSlice } from './plan.ts';
 
-/** A block of ports that one cluster takes for itself. Its last port is the lock. */
+/** A block of ports that one cluster reserves. Its last port is the lock. */
 const BLOCK_SIZE = 1_000;
 const FIRST_BLOCK = 10_000;
 /** In a block, HTTP ports come first; the RTP slices begin here. */

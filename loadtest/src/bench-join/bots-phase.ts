@@ -9,10 +9,10 @@ import { redisCommandCalls } from './redis-commands.ts';
 import { summarise } from './statistics.ts';
 import type { Summary } from './statistics.ts';
 
-/** Of the publishing bots: few packets, so that what is measured is joining and not forwarding. */
+/** The publishing bots send few packets, so that the benchmark measures joins and not forwarding. */
 const PUBLISH_INTERVAL_MS = 500;
 const MEDIA_TIMEOUT_MS = 60_000;
-/** How long the idle cluster is watched, to know what it does without any join. */
+/** How long the idle cluster is measured, to subtract what it does without any join, in milliseconds. */
 const IDLE_MS = 2_000;
 
 export interface BotsPhaseOptions {
@@ -21,7 +21,7 @@ export interface BotsPhaseOptions {
   readonly concurrency: number;
 }
 
-/** A process's CPU time in seconds, or anything else by process. */
+/** One value for each process, such as its CPU time in seconds. */
 export interface ByProcess {
   readonly edge: number;
   readonly mediaNode: number;

@@ -2,7 +2,7 @@ import { ROUTER_RTP_CAPABILITIES } from '@plenary/cluster/protocol';
 import type { MediaKind } from '@plenary/cluster/protocol';
 import { readRtpSsrc } from '../bots/rtp-packet.ts';
 
-/** mediasoup probes bandwidth with packets of this stream, which hold nothing. */
+/** mediasoup probes bandwidth with packets of this stream, which carry no media. */
 const PROBATION_SSRC = 1_234;
 
 const KIND_OF_PAYLOAD_TYPE = new Map(

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** How the kernel counts CPU time in /proc; 100 on every usual machine. */
+/** The unit of CPU time in /proc: ticks per second, 100 on every usual machine. */
 const TICKS_PER_SECOND = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
 
 interface ProcessStat {
@@ -12,7 +12,7 @@ interface ProcessStat {
   readonly cpuSeconds: number;
 }
 
-/** Reads the fields of `/proc/<pid>/stat` (proc(5)). The name is in brackets and may itself hold brackets and spaces. */
+/** Reads the fields of `/proc/<pid>/stat` (proc(5)). The name is in brackets, and may contain brackets and spaces. */
 export function parseProcessStat(text: string): ProcessStat {
   const open = text.indexOf('(');
   const close = text.lastIndexOf(')');
@@ -27,7 +27,7 @@ export function parseProcessStat(text: string): ProcessStat {
   };
 }
 
-/** @throws Error when there is no such process */
+/** @throws Error if there is no such process */
 export function cpuSecondsOf(pid: number): number {
   return parseProcessStat(readFileSync(`/proc/${pid}/stat`, 'utf8')).cpuSeconds;
 }

@@ -16,7 +16,7 @@ const OPTIONS = z.object({
   impairment: z.object({ delayMs: z.number(), jitterMs: z.number(), lossRate: z.number() }),
 });
 const COMMAND = z.enum(['reset', 'read', 'close']);
-/** Each command is answered once: with when the first packets went out, in milliseconds since 1970. */
+/** The thread answers each command once, with the time of the first packets, in milliseconds since 1970. */
 const ANSWER = z.object({ audio: z.number().optional(), video: z.number().optional() });
 
 export type FirstPackets = z.infer<typeof ANSWER>;

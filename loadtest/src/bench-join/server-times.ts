@@ -1,6 +1,6 @@
 import { fetchMetrics, readMetric } from './prometheus.ts';
 
-/** What the edge measures of joins, in sums since it started. */
+/** The sums of the edge's measurements of joins since it started. */
 interface ServerSums {
   readonly joins: number;
   readonly joinSeconds: number;

@@ -1,4 +1,4 @@
-/** What the benchmark and the processes of its people say to each other. */
+/** The messages between the benchmark and the processes that hold its people. */
 import { z } from 'zod';
 
 export const CROWD_SPEC = z.object({
@@ -48,7 +48,7 @@ export const CROWD_REPORT = z.object({
 });
 export type CrowdReport = z.infer<typeof CROWD_REPORT>;
 
-/** Each command is answered once, in order. `failures` of the joins by code. */
+/** Each command is answered once, in order. `failures` counts failed joins by code. */
 export const CROWD_ANSWER = z.discriminatedUnion('type', [
   z.object({ type: z.literal('join'), failures: z.array(z.string()) }),
   z.object({ type: z.literal('count'), count: CROWD_COUNT }),

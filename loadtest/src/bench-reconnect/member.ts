@@ -7,7 +7,7 @@ import { FakeHandler } from 'mediasoup-client/handlers/FakeHandler';
 import { makeJoinToken } from '../join-token.ts';
 import type { ApiCredentials } from '../join-token.ts';
 
-/** A busy cluster refuses and is asked again, as the web app does; to fill a large one takes longer than its 20 s. */
+/** How long a refused join is retried, in milliseconds: to fill a large cluster takes longer than the web app's 20 s. */
 const JOIN_DEADLINE_MS = 120_000;
 
 export interface MemberOptions {
@@ -19,17 +19,17 @@ export interface MemberOptions {
   readonly localAddress: string;
 }
 
-/** One time that the socket was lost, in milliseconds since 1970. */
+/** One loss of the socket, with times in milliseconds since 1970. */
 export interface Gap {
   readonly lostAtMs: number;
   /** When the session was resumed; absent as long as it is not. */
   backAtMs?: number;
 }
 
-/** What a browser can decode, and how it opens transports; in one process all people have the same browser. */
+/** The browser's capabilities and transports; all people of one process have the same browser. */
 const device = Device.factory({ handlerFactory: FakeHandler.createFactory(testFakeParameters) });
 
-/** Milliseconds since 1970 by a clock that does not jump, comparable between processes of one machine. */
+/** Milliseconds since 1970 by a monotonic clock, comparable between processes of one machine. */
 export const nowMs = (): number => performance.timeOrigin + performance.now();
 
 /**
@@ -110,7 +110,7 @@ export class Member {
   }
 }
 
-/** Joins and says how it went: in milliseconds, or by the error's code. */
+/** Joins. @returns how long it took in milliseconds, or the error's code */
 export async function timedJoin(member: Member): Promise<number | string> {
   const startedMs = performance.now();
   try {

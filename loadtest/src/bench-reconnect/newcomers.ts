@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApiCredentials } from '../join-token.ts';
 import { Member, timedJoin } from './member.ts';
 
-/** How long a newcomer stays. */
+/** How long a newcomer stays, in milliseconds. */
 const STAY_MS = 2_000;
-/** No crowd has so many people that one of them would come from there too. */
+/** An address from which no crowd is large enough to connect. */
 const LOCAL_ADDRESS = '127.0.255.1';
 
 export interface NewcomersOptions {
@@ -20,7 +20,7 @@ export interface NewcomersResult {
   readonly failures: readonly string[];
 }
 
-/** People who join evenly while the storm is on, begun whether or not those before are in, and leave again. */
+/** People who join at a steady rate during the storm, whether or not earlier ones are in, and leave again. */
 export class Newcomers {
   readonly #options: NewcomersOptions;
   readonly #visits: Promise<void>[] = [];

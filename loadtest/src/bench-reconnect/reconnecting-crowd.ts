@@ -7,7 +7,7 @@ import type { CrowdAnswer, CrowdCommand, CrowdCount, CrowdReport, CrowdSpec } fr
 
 const PROGRAM = fileURLToPath(new URL('./crowd-process.ts', import.meta.url));
 
-/** People in processes of their own: one thread could neither hold nor answer so many sockets at once. */
+/** People in several processes, because one thread could neither hold nor answer that many sockets at once. */
 export class ReconnectingCrowd {
   readonly #processes: readonly ChildProcess[];
 
@@ -83,7 +83,7 @@ export class ReconnectingCrowd {
   }
 }
 
-/** One command at a time to each process. @throws Error when the process ends instead */
+/** Sends one command at a time to each process. @throws Error if a process ends instead of answering */
 async function ask(child: ChildProcess, command: CrowdCommand): Promise<CrowdAnswer> {
   const ended = new AbortController();
   const answered = once(child, 'message', { signal: ended.signal });
@@ -97,7 +97,7 @@ async function ask(child: ChildProcess, command: CrowdCommand): Promise<CrowdAns
   }
 }
 
-/** As even as it goes. */
+/** Distributes as evenly as possible. */
 export function share(count: number, parts: number): number[] {
   return Array.from({ length: parts }, (_, index) => Math.floor((count + parts - 1 - index) / parts));
 }

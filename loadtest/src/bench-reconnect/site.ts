@@ -1,7 +1,7 @@
 import { startLocalCluster } from '@plenary/deploy/local-cluster';
 import type { LocalCluster } from '@plenary/deploy/local-cluster';
 
-/** Files that a process needs beside its sockets. */
+/** How many files a process needs besides its sockets. */
 const OTHER_FILES = 300;
 
 /**
@@ -23,7 +23,7 @@ export async function startStormSite(shape: {
   });
 }
 
-/** Files that one process may have to hold open. */
+/** How many files one process may have to hold open. */
 export function filesNeeded(clients: number): number {
   return clients + OTHER_FILES;
 }

@@ -11,15 +11,15 @@ import { Newcomers } from './newcomers.ts';
 import type { StormOptions } from './options.ts';
 import { forgetPeak, memoryOf } from './process-memory.ts';
 
-/** Joins under way at a time in each process, before the storm. */
+/** How many joins each process has pending at a time before the storm. */
 const CONCURRENCY = 8;
-/** Who is not back by then counts as lost. */
+/** People who are not back after this time count as lost, in milliseconds. */
 const BACK_WITHIN_MS = 120_000;
 const POLL_MS = 200;
-/** Edges that go after one another in a flap. */
+/** How many edges stop one after the other in a flap. */
 const FLAPS = 3;
 
-/** Milliseconds. */
+/** In milliseconds. */
 export interface Percentiles {
   readonly p50: number;
   readonly p95: number;
@@ -27,7 +27,7 @@ export interface Percentiles {
   readonly worst: number;
 }
 
-/** What a process used between the fault and the last one's return. */
+/** A process's usage between the fault and the last person's return. */
 export interface ProcessUse {
   readonly id: string;
   /** CPU over the time, so that 100 is one core. */
@@ -81,7 +81,7 @@ interface Watched {
   readonly memoryBeforeMb: number;
 }
 
-/** Fills one edge with people, takes it away, and tells how they come back. */
+/** Fills one edge with people, stops it, and measures how they return. */
 export async function runStorm(
   cluster: LocalCluster,
   options: Omit<StormOptions, 'json'>,
@@ -175,7 +175,7 @@ export async function runStorm(
   }
 }
 
-/** @returns when the edges are there again that are to come back */
+/** @returns when all edges run again that are to be restarted */
 async function strike(cluster: LocalCluster, how: StormOptions['how']): Promise<void> {
   const [victim, ...others] = cluster.edges;
   if (victim === undefined) return;
@@ -187,7 +187,7 @@ async function strike(cluster: LocalCluster, how: StormOptions['how']): Promise<
   }
 }
 
-/** @returns whether everybody is back, or gave up for good */
+/** @returns whether everybody has either returned or failed permanently */
 async function waitUntilBack(crowd: ReconnectingCrowd, present: number): Promise<boolean> {
   const deadlineMs = performance.now() + BACK_WITHIN_MS;
   for (;;) {

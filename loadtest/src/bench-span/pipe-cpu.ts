@@ -12,7 +12,7 @@ import { CAMERA, startTwoNodes } from './two-nodes.ts';
 const PUBLISHERS = 3;
 const TRACKS_EACH = 5;
 
-/** What the two nodes' workers did while somebody watched in some way. */
+/** The work of the two nodes' workers in one window. */
 export interface CpuWindow {
   readonly seconds: number;
   /** RTP that the viewer got; no headers below it. */
@@ -38,7 +38,7 @@ export interface PipeCpuFigures {
   };
 }
 
-/** Compares three windows: nobody watches; somebody on the publishers' node; somebody behind a pipe. */
+/** Compares three windows: without a viewer; with a viewer on the publishers' node; with a viewer behind a pipe. */
 export async function measurePipeCpu(windowMs: number): Promise<PipeCpuFigures> {
   const nodes = await startTwoNodes();
   try {
@@ -147,7 +147,7 @@ function workerCpuMs({ pid }: RunningMediaNode): number {
   return childrenOf(pid).reduce((sum, worker) => sum + threadsCpuMsOf(worker), 0);
 }
 
-/** What piping costs the workers at either end. */
+/** The cost of piping for the workers at either end. */
 export const pipeCpuSection: SpanSection = {
   name: 'pipe-cpu',
   async run({ seconds }: SpanOptions, progress): Promise<SpanResult> {

@@ -1,7 +1,7 @@
-/** What `bench:span` consists of: each section measures one thing and says what it aims at. */
+/** The parts of `bench:span`: each section measures one thing and names its goals. */
 import type { SpanOptions } from './options.ts';
 
-/** A figure that a section holds against what the project aims at. */
+/** A figure that a section compares with the project's goal. */
 export interface SpanAim {
   readonly what: string;
   readonly unit: string;
@@ -16,7 +16,7 @@ export interface SpanTable {
   readonly rows: readonly (readonly string[])[];
 }
 
-/** What came out: for people as a table, for programs as figures. */
+/** A section's results: a table for people, figures for programs. */
 export interface SpanResult {
   readonly title: string;
   /** What one has to know to read the table. */

@@ -18,9 +18,9 @@ const CAMERA = { width: 1_280, height: 720 };
 const LARGE_PX = 720;
 const SMALL_PX = 120;
 const LOWERED_AIM_MS = 3_000;
-/** Over so much time an upload is told. */
+/** The window in which an upload is measured, in milliseconds. */
 const WINDOW_MS = 500;
-/** Lowered: less than this share of what it was. */
+/** An upload counts as lowered below this share of its earlier value. */
 const LOWERED_SHARE = 0.5;
 
 export interface UploadFigures {
@@ -34,7 +34,7 @@ export interface UploadFigures {
   readonly sharpMs: Spread | null;
 }
 
-/** Measures in Chromium what a viewer's tile does to the upload of a publisher in another datacenter. */
+/** Measures in Chromium how a viewer's tile changes the upload of a publisher in another datacenter. */
 export async function measureUpload(
   rounds: number,
   progress: (line: string) => void,
@@ -109,7 +109,7 @@ async function drawLarge(viewer: Page): Promise<number> {
   return performance.now() - beganMs;
 }
 
-/** The upload in kbit/s, once all layers are sent and their bitrate grows no more. */
+/** The upload in kbit/s, once all layers are sent and their bitrate has stopped growing. */
 async function fullUpload(publisher: Page): Promise<number> {
   await waitFor('all layers', async () => (await sentCamera(publisher)).layers === 3);
   for (let before = 0; ;) {

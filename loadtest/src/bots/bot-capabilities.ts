@@ -7,7 +7,7 @@ import type { MediaKind, RtpCapabilities, RtpParameters } from '@plenary/cluster
 
 const MIME_TYPES: readonly string[] = ['audio/opus', 'video/vp8'];
 
-/** Extensions that Chromium receives. The bot reads none of them, but the worker's work is then that for a browser. */
+/** Extensions that Chromium receives. The bot reads none of them, but they make the worker do the same work as for a browser. */
 const RECEIVED_EXTENSIONS: readonly string[] = [
   'urn:ietf:params:rtp-hdrext:sdes:mid',
   'http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time',
@@ -20,7 +20,7 @@ const RECEIVED_EXTENSIONS: readonly string[] = [
 const MID = 'urn:ietf:params:rtp-hdrext:sdes:mid';
 const AUDIO_LEVEL = 'urn:ietf:params:rtp-hdrext:ssrc-audio-level';
 
-/** Opus, VP8 and VP8's retransmission, with the router's payload types, and what flows towards a receiver. */
+/** Opus, VP8 and VP8's retransmission, with the router's payload types and the extensions for receivers. */
 export function receivingCapabilities(router: RtpCapabilities = ROUTER_RTP_CAPABILITIES): RtpCapabilities {
   const media = router.codecs.filter(({ mimeType }) => MIME_TYPES.includes(mimeType.toLowerCase()));
   const payloadTypes = new Set<unknown>(media.map(({ preferredPayloadType }) => preferredPayloadType));

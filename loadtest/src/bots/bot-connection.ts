@@ -22,7 +22,7 @@ export interface EdgeConnectionHandlers {
   lost(reason: string): void;
 }
 
-/** A bot's connection to an edge: the real protocol, both directions checked by its schemas, no reconnection. */
+/** A bot's connection to an edge. It speaks the real protocol, checks both directions by the schemas, and does not reconnect. */
 export class BotConnection {
   readonly #socket: Socket;
   readonly #underWay = new Set<Promise<unknown>>();
@@ -85,7 +85,7 @@ export class BotConnection {
     return this.#malformed;
   }
 
-  /** @throws PlenaryError what the edge answered, `timed_out`, or `malformed_message` when either side breaks the schema */
+  /** @throws PlenaryError the edge's error, `timed_out`, or `malformed_message` if either side breaks the schema */
   async request<Name extends ClientRequestName>(
     name: Name,
     payload: ClientRequestInput<Name>,

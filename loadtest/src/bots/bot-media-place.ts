@@ -4,7 +4,7 @@ import { closeLinks, makeLinks, mediaRequest, openLinks } from './bot-media.ts';
 import type { BotLinks, BotMedia, LinkHandlers, LinkOptions } from './bot-media.ts';
 import type { EdgeSession } from './edge-session.ts';
 
-/** How long a move may take before the old media is closed in any case, in milliseconds. */
+/** How long a move may take before the old media session is closed in any case, in milliseconds. */
 const MOVE_WITHIN_MS = 12_000;
 
 export interface BotMediaPlaceEnvironment {
@@ -20,7 +20,7 @@ export interface BotMediaPlaceEnvironment {
   readonly note: (problem: string) => void;
 }
 
-/** Where a bot's media is. A node that will go is left for another one while it goes on (SPEC DR3). */
+/** A bot's media session. When its node asks it to move, the old session stays open during the move (SPEC DR3). */
 export class BotMediaPlace {
   readonly #environment: BotMediaPlaceEnvironment;
   readonly #place = new Replaceable<BotMedia>({

@@ -8,7 +8,7 @@ import type { EdgeSession } from './edge-session.ts';
 import { isRtcp, keyFramesAskedFor } from './rtp-packet.ts';
 import { RtpSource } from './rtp-source.ts';
 
-/** Packets that are sent at once at most, after a timer that was late. */
+/** How many packets are sent at once at most, after a late timer. */
 const MOST_MISSED = 100;
 
 export interface PublishOptions {
@@ -24,7 +24,7 @@ export interface PublishOptions {
   readonly onSend?: (packet: Buffer) => void;
 }
 
-/** A track of the bot's own. */
+/** A track that the bot publishes. */
 interface Sending {
   readonly source: RtpSource;
   readonly timer: NodeJS.Timeout;
@@ -42,7 +42,7 @@ export interface BotPublicationsEnvironment {
   readonly changed: () => void;
 }
 
-/** What a bot sends: stored frames. */
+/** A bot's publications, which send stored frames. */
 export class BotPublications {
   readonly #environment: BotPublicationsEnvironment;
   readonly #sendings: Sending[] = [];
@@ -72,7 +72,7 @@ export class BotPublications {
       ...payload
     } = options;
     const { newest } = this.#environment.media();
-    if (newest.send === undefined) throw new Error('this bot has no transport for sending');
+    if (newest.send === undefined) throw new Error('This bot has no sending transport.');
     const stream = {
       ssrc: randomInt(1, 0xffff_ffff),
       mid: String(this.#sendings.length),
@@ -156,7 +156,7 @@ export class BotPublications {
 
   async #announce(publication: Sending['publication']): Promise<TrackId> {
     const { sendTransportId: transportId, epoch } = this.#environment.media().newest;
-    if (transportId === undefined) throw new Error('this bot has no transport for sending');
+    if (transportId === undefined) throw new Error('This bot has no sending transport.');
     const requestId = REQUEST_ID.parse(crypto.randomUUID());
     const { trackId } = await this.#environment.edge.request('track.publish', {
       ...publication,

@@ -19,7 +19,7 @@ export interface ReceivedStream {
   readonly bytes: number;
 }
 
-/** A consumer, and what came of it. */
+/** A consumer, with what it has received. */
 interface Reception {
   readonly offer: ConsumerOffer;
   readonly epoch: Epoch;
@@ -32,7 +32,7 @@ interface Reception {
   bytes: number;
 }
 
-/** A consumer that the edge is being asked for, to take a place. */
+/** A requested consumer that is to replace another one. */
 interface Asked {
   readonly place: Replaceable<Reception>;
   readonly attempt: number;
@@ -47,7 +47,7 @@ export interface BotReceptionsEnvironment {
   readonly note: (problem: string) => void;
 }
 
-/** What a bot receives. */
+/** A bot's consumers, and what they receive. */
 export class BotReceptions {
   readonly #environment: BotReceptionsEnvironment;
   readonly #byConsumer = new Map<ConsumerId, Reception>();

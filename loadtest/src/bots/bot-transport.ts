@@ -3,7 +3,7 @@ import type { PeerConnection, Track } from 'node-datachannel';
 import type { DtlsParameters, TransportOffer } from '@plenary/cluster/protocol';
 import { answerFor, readDtlsParameters } from './sdp.ts';
 
-/** Bots are for this machine only, unless told. */
+/** Bots only connect within this machine by default. */
 const BIND_ADDRESS = '127.0.0.1';
 const MID = '0';
 
@@ -13,7 +13,7 @@ const MID = '0';
  */
 const everyTrack: Track[] = [];
 
-/** When a link reached a state, in milliseconds of `performance.now()`. */
+/** When a transport reached its states, in milliseconds of `performance.now()`. */
 export interface LinkTimes {
   readonly iceConnectedMs?: number;
   readonly dtlsConnectedMs?: number;

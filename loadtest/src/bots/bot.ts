@@ -21,7 +21,7 @@ import { EdgeSession } from './edge-session.ts';
 import type { NoticeOfSession } from './edge-session.ts';
 import { readRtpSsrc } from './rtp-packet.ts';
 
-/** As the web client's own (`web/src/client/backoff.ts`). */
+/** The same values as the web client's (`web/src/client/backoff.ts`). */
 const JOIN_DEADLINE_MS = 20_000;
 
 export interface BotOptions {
@@ -41,7 +41,7 @@ export interface BotOptions {
   readonly onPacket?: (trackId: TrackId, packet: Buffer, receiver: Bot) => void;
 }
 
-/** When each step of a bot's join was done, in milliseconds since it began. What has not happened is absent. */
+/** When each step of a bot's join was done, in milliseconds since it began; missing steps have not happened. */
 export interface BotTimings {
   readonly socketOpen: number;
   readonly joinAnswered: number;
@@ -50,7 +50,7 @@ export interface BotTimings {
   readonly firstPacket?: number;
 }
 
-/** A person in a meeting, without a screen: joins, publishes stored media, counts what arrives, leaves. */
+/** A person in a meeting without a user interface: joins, publishes stored media, counts what arrives, leaves. */
 export class Bot {
   readonly session: Session;
   readonly room: RoomSnapshot;

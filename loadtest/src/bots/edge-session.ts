@@ -7,10 +7,10 @@ import { BotConnection } from './bot-connection.ts';
 import type { Notice } from './bot-connection.ts';
 import { ToldEvents } from './told-events.ts';
 
-/** How long the edge in use may take to answer what it was asked before, in milliseconds. */
+/** How long the current edge may take to answer pending requests before a handover, in milliseconds. */
 const ANSWERED_WITHIN_MS = 1_000;
 
-/** A notice that is not of the edge itself. */
+/** A notice that does not concern the connection itself. */
 export type NoticeOfSession = Exclude<Notice, { name: 'edge.leaving' }>;
 
 export interface EdgeSessionHandlers {
@@ -21,7 +21,7 @@ export interface EdgeSessionHandlers {
   problem(problem: string): void;
 }
 
-/** A bot's way to its edge. An edge that will go is left for another one while it goes on (SPEC DR5). */
+/** A bot's session at an edge. When the edge drains, the session is handed over while the old connection stays open (SPEC DR5). */
 export class EdgeSession {
   readonly #handlers: EdgeSessionHandlers;
   #connection: BotConnection | undefined;

@@ -13,7 +13,7 @@ export async function joinCluster(
   { datacenter, ...options }: Omit<BotOptions, 'edgeUrl' | 'token'> & { readonly datacenter?: string },
 ): Promise<Bot> {
   const [edge] = cluster.edges;
-  if (edge === undefined) throw new Error('the cluster has no edge');
+  if (edge === undefined) throw new Error('The cluster has no edge.');
   const { name, roomId } = options;
   const whereabouts = datacenter === undefined ? {} : { datacenter };
   const token = makeJoinToken(cluster, { subject: name, roomId, ...whereabouts });

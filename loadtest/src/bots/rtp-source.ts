@@ -34,7 +34,7 @@ export interface RtpSourceOptions {
 const TONE = OPUS_TONE_FRAMES.map((frame) => Buffer.from(frame, 'base64'));
 const PICTURES = VP8_FRAMES.map((frame) => Buffer.concat([VP8_DESCRIPTOR, Buffer.from(frame, 'base64')]));
 
-/** Makes one stream's packets out of the stored frames, one after the other and over again. Holds no timer. */
+/** Builds one stream's packets from the stored frames, in an endless loop. It has no timer. */
 export class RtpSource {
   readonly ssrc: number;
   readonly intervalMs: number;

@@ -7,7 +7,7 @@ import { DTLS_PARAMETERS } from '@plenary/cluster/protocol';
 import type { DtlsParameters, TransportOffer } from '@plenary/cluster/protocol';
 import { parse, write } from 'sdp-transform';
 
-/** Stands for "see the candidates" (RFC 8839, 4.2.1.1). */
+/** Means "see the candidates" (RFC 8839, 4.2.1.1). */
 const NO_PORT = 9;
 
 /**

@@ -1,7 +1,7 @@
 import { compareEventIds } from '@plenary/cluster/ids';
 import type { EventId } from '@plenary/cluster/ids';
 
-/** Ids that are remembered: far more than are told within the time in which an event comes late, or twice. */
+/** How many ids are remembered: far more events than arrive within the time in which one may be late or repeated. */
 const MAX_REMEMBERED = 1_000;
 
 /**

@@ -1,4 +1,4 @@
-/** Time as a delay line needs it. Tests hand in one that they move by hand. */
+/** The time that a delay line uses. Tests pass a clock that they move. */
 export interface Timing {
   /** Milliseconds on a clock that never goes back. */
   now(): number;
@@ -22,7 +22,7 @@ interface Waiting {
   readonly deliver: () => void;
 }
 
-/** Emptied slots at the front of the array that are tolerated before it is cut. */
+/** How many empty slots may stay at the front of the array before it is cut. */
 const SLACK = 256;
 
 /**

@@ -22,15 +22,15 @@ const PLAN = z.object({
   seed: z.int(),
 });
 const COUNTS = z.object({ forwarded: z.int(), lost: z.int(), overflowed: z.int(), failed: z.int() });
-/** One-way: of what goes from one of these hosts to one of those. */
+/** The impairment of one direction: packets from any of these hosts to any of those. */
 const ONE_WAY = z.object({ from: z.array(z.string()), to: z.array(z.string()), impairment: IMPAIRMENT });
-/** Each command is answered once, by the counts of UDP. */
+/** The process answers each command once, with its UDP counts. */
 const COMMAND = z.union([z.literal('counts'), z.array(ONE_WAY), IMPAIRMENT]);
 
-/** A way that differs from the others, in one direction. TCP connections do not know where they come from: they follow the hosts that they go to. */
+/** A direction that differs from the others. TCP connections do not know their origin, so the hosts that they go to decide. */
 export type OneWay = z.infer<typeof ONE_WAY>;
 
-/** Characters of what the process between said last. */
+/** How many characters of the process's last output are kept. */
 const MAX_COMPLAINT = 1_000;
 
 export interface DistanceOptions {
@@ -45,7 +45,7 @@ export interface DistanceOptions {
   readonly seed?: number;
 }
 
-/** The side of whoever starts it. One command at a time. */
+/** The starter's side. It sends one command at a time. */
 export class Distance {
   readonly #child: ChildProcess;
 
@@ -108,7 +108,7 @@ export class Distance {
   }
 }
 
-/** Makes the path of each two hosts once: a packet asks for it. */
+/** Creates the path between two hosts at the first packet. */
 function pathsTo(
   ends: readonly Endpoint[],
   make: (from: string, to: Endpoint, nth: number) => Path,

@@ -38,7 +38,7 @@ export class ImpairmentProxy {
     const { onDelivered } = options;
     try {
       for (const [index, { protocol, listen, target }] of options.links.entries()) {
-        // A stream of numbers of its own for each link, so that one link's traffic does not shift another's fate.
+        // Each link has its own random sequence, so that one link's traffic does not change what another one loses.
         const random = seededRandom((options.seed ?? 1) + index * 7_919);
         const relay = protocol === 'udp' ? UdpRelay : TcpRelay;
         proxy.#relays.push(await relay.listen(listen, target, { impairment, random, onDelivered }));

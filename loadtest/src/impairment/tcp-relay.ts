@@ -5,7 +5,7 @@ import type { Endpoint, Path, RelayCounts } from './impairment.ts';
 import { newRelayCounts } from './impairment.ts';
 
 const MAX_CONNECTIONS = 4_096;
-/** Bytes that wait in one direction of one connection; beyond them the sender is not read, as on a full pipe. */
+/** How many bytes may wait in one direction of a connection; beyond them the sender is not read, as on a full path. */
 const MAX_QUEUED_BYTES = 1_048_576;
 
 /**
@@ -51,7 +51,7 @@ export class TcpRelay {
 
   get address(): Endpoint {
     const address = this.#server.address();
-    if (address === null || typeof address === 'string') throw new Error('the relay does not listen');
+    if (address === null || typeof address === 'string') throw new Error('The relay does not listen.');
     return { host: address.address, port: address.port };
   }
 

@@ -6,9 +6,9 @@ import type { Endpoint, Path, RelayCounts } from './impairment.ts';
 import { newRelayCounts } from './impairment.ts';
 import { travel } from './travel.ts';
 
-/** Clients of one relay at a time; those above it lose their packets, which is counted. */
+/** How many clients one relay has at a time; further clients lose their packets, which is counted. */
 const MAX_FLOWS = 4_096;
-/** A client that was silent for so long is forgotten. ICE keeps a living one talking every few seconds. */
+/** A client that was silent for this long is forgotten, in milliseconds. ICE sends something every few seconds. */
 const IDLE_MS = 60_000;
 const SWEEP_MS = 10_000;
 

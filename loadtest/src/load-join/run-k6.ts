@@ -10,9 +10,9 @@ import { makePlan } from './plan.ts';
 import type { JoinLoadPlan } from './plan.ts';
 
 const SCRIPT = fileURLToPath(new URL('../k6/join.js', import.meta.url));
-/** Where `npm run setup` puts it. */
+/** Where `npm run setup` installs k6. */
 const OWN_K6 = fileURLToPath(new URL('../../../.toolchain/bin/k6', import.meta.url));
-/** k6's answer to a threshold that was not met. */
+/** k6's exit code for a threshold that was not met. */
 const THRESHOLD_EXIT = 99;
 
 const SUMMARY = z.object({

@@ -22,7 +22,7 @@ export interface SpanningOptions {
   readonly distance?: { readonly impairment: Impairment; readonly seed: number };
 }
 
-/** A cluster whose media nodes live in datacenters of this machine, and the people that one lets join it. */
+/** A cluster whose media nodes are in datacenters of this machine, and the people who join it. */
 export class SpanningCluster {
   readonly cluster: LocalCluster;
   readonly datacenters: LocalDatacenters;
@@ -72,7 +72,7 @@ export class SpanningCluster {
 
   /** What lies between the datacenters. @throws Error where nothing does */
   get distance(): Distance {
-    if (this.#distance === undefined) throw new Error('the datacenters are not apart');
+    if (this.#distance === undefined) throw new Error('These datacenters have no distance between them.');
     return this.#distance;
   }
 
@@ -109,7 +109,7 @@ export class SpanningCluster {
   }
 }
 
-/** RTP ports of each media node; all of them are listened at between datacenters that are apart. */
+/** How many RTP ports each media node has; the process between the datacenters listens on all of them. */
 const SLICE_SIZE = 20;
 
 function endpointsOf({ mediaNodes }: LocalCluster) {

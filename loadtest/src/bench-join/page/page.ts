@@ -29,11 +29,11 @@ const POLL_MS = 10;
 const CAMERA = { width: 640, height: 360, frameRate: 30 };
 
 const warnings: string[] = [];
-/** The meeting that this page stays in. */
+/** The meeting that this page is in. */
 let current: Meeting | undefined;
 
 function meetingOfPage(): Meeting {
-  if (current === undefined) throw new Error('this page is in no meeting');
+  if (current === undefined) throw new Error('This page is in no meeting.');
   return current;
 }
 
