@@ -8,13 +8,13 @@ export interface ApiCredentials {
 }
 
 export interface Grants {
-  /** Who this is for the application. */
+  /** The application's id of the person. */
   readonly subject: string;
   readonly roomId: string;
   readonly displayName?: string;
   readonly role?: Role;
   readonly publish?: readonly TrackSource[];
-  /** Where the person is; that of the edge by default. */
+  /** The person's datacenter; the edge's by default. */
   readonly datacenter?: string;
 }
 

@@ -12,8 +12,8 @@ export interface PageServer {
 }
 
 /**
- * Bundles a page as the web app is bundled, and serves it on loopback, where browsers give camera and keys without HTTPS.
- * @param entry - the page's script; that of the benchmarks by default
+ * Bundles a page as the web app is bundled, and serves it on loopback, where browsers allow cameras and keys without HTTPS.
+ * @param entry - the page's script; the benchmarks' page by default
  */
 export async function startPageServer(entry = BENCH_PAGE): Promise<PageServer> {
   const script = await bundle(entry);
@@ -41,7 +41,7 @@ export async function startPageServer(entry = BENCH_PAGE): Promise<PageServer> {
 }
 
 async function bundle(entry: string): Promise<string> {
-  // Only here: its threads are not to run beside the bots.
+  // The bundler is imported only here, so that its threads do not run beside the bots.
   const { build } = await import('vite');
   const built = await build({
     configFile: false,

@@ -24,7 +24,7 @@ export type Step = JoinStep | 'firstAudioSent' | 'firstVideoSent';
 type StepTimings = Readonly<Partial<Record<Step, number>>>;
 
 export interface BrowserResult {
-  /** Of the path between client and cluster. 0: loopback, no proxy at all. */
+  /** The round trip between client and cluster, in milliseconds. 0: loopback without a proxy. */
   readonly roundTripMs: number;
   /**
    * `cold`: nothing is ready when the clock starts. `warm`: the pre-join page has opened the socket and made the
@@ -37,7 +37,7 @@ export interface BrowserResult {
   readonly steps: Readonly<Partial<Record<Step, Summary>>>;
   /** The server's own part of `joinAnswered`, on average. */
   readonly server: ServerTimes | null;
-  /** Each join by itself, in the order in which they were made. */
+  /** The joins one by one, in their order. */
   readonly samples: readonly StepTimings[];
   readonly failures: readonly string[];
   readonly warnings: readonly string[];

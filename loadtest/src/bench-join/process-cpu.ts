@@ -16,7 +16,7 @@ interface ProcessStat {
 export function parseProcessStat(text: string): ProcessStat {
   const open = text.indexOf('(');
   const close = text.lastIndexOf(')');
-  // Field 3, the state, is the first behind the name.
+  // Field 3, the state, is the first one after the name.
   const fields = text.slice(close + 2).split(' ');
   const field = (number: number): number => Number(fields[number - 3]);
   return {
@@ -33,9 +33,9 @@ export function cpuSecondsOf(pid: number): number {
 }
 
 /**
- * CPU time of all threads that a process has, in milliseconds, from `/proc/<pid>/task/<tid>/schedstat`: as exact as the scheduler
- * is, where {@link cpuSecondsOf} counts ticks of 10 ms.
- * @throws Error when there is no such process
+ * The CPU time of all threads of a process, in milliseconds, from `/proc/<pid>/task/<tid>/schedstat`: it is as exact as the
+ * scheduler, whereas {@link cpuSecondsOf} counts ticks of 10 ms.
+ * @throws Error if there is no such process
  */
 export function threadsCpuMsOf(pid: number): number {
   return readdirSync(`/proc/${pid}/task`)

@@ -12,7 +12,7 @@ interface ServerSums {
 export interface ServerTimes {
   /** From the join's arrival at the edge to its answer. */
   readonly joinMs: number;
-  /** Of that, the media node's admission: two transports, connected, and the first consumers. */
+  /** The part of it that the media node's admission takes: two transports, connected, and the first consumers. */
   readonly admitMs: number;
 }
 

@@ -9,7 +9,7 @@ const PROXY_ADDRESS = '127.0.0.2';
 export interface Site {
   readonly cluster: LocalCluster;
   readonly edgeUrl: string;
-  /** Absent where no proxy stands between. */
+  /** Absent without a round trip. */
   readonly proxy?: ProxyThread;
   close(): Promise<void>;
 }

@@ -14,9 +14,9 @@ export interface NewcomersOptions {
 }
 
 export interface NewcomersResult {
-  /** Milliseconds that each join took that went well, retries included. */
+  /** How long each successful join took, retries included, in milliseconds. */
   readonly servedMs: readonly number[];
-  /** Codes of the joins that were refused for good. */
+  /** The error codes of joins that failed permanently. */
   readonly failures: readonly string[];
 }
 
@@ -38,7 +38,7 @@ export class Newcomers {
     if (perSecond > 0) this.#timer = setInterval(() => this.#visits.push(this.#visit()), 1_000 / perSecond);
   }
 
-  /** Lets nobody new come; waits until all who came are in, or were refused, and have left. */
+  /** Stops further visits, and waits until all visitors have joined or failed, and have left. */
   async finish(): Promise<NewcomersResult> {
     clearInterval(this.#timer);
     await Promise.all(this.#visits);
@@ -49,7 +49,7 @@ export class Newcomers {
     const { credentials, edgeUrls } = this.#options;
     const number = this.#count;
     this.#count += 1;
-    // As a load balancer would: the edges in turn.
+    // A load balancer would also use the edges in turn.
     const turn = number % edgeUrls.length;
     const member = new Member({
       credentials,

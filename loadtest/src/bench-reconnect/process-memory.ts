@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 /** A process's memory in MB (2^20 bytes), from `/proc/<pid>/status`. */
 export interface ProcessMemory {
   readonly now: number;
-  /** The most since its start, or since {@link forgetPeak}. */
+  /** The peak since its start, or since {@link forgetPeak}. */
   readonly peak: number;
 }
 

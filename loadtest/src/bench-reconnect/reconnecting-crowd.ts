@@ -28,7 +28,7 @@ export class ReconnectingCrowd {
     return this.#processes.flatMap(({ pid }) => pid ?? []);
   }
 
-  /** Has everybody join. @returns the codes of the joins that failed */
+  /** Has everybody join. @returns the error codes of failed joins */
   async join(spec: Omit<CrowdSpec, 'first'>): Promise<string[]> {
     const parts = share(spec.count, this.#processes.length);
     let first = 0;
@@ -36,7 +36,7 @@ export class ReconnectingCrowd {
       this.#processes.map((child, index) => {
         const count = parts[index] ?? 0;
         const own = { ...spec, first, count };
-        // The rooms of two processes have nobody in common, and each is full.
+        // Two processes share no room, and each room is full.
         first += Math.ceil(count / spec.roomSize) * spec.roomSize;
         return ask(child, { type: 'join', spec: own });
       }),
@@ -66,7 +66,7 @@ export class ReconnectingCrowd {
     return answers.flatMap((answer) => (answer.type === 'report' ? [answer.report] : []));
   }
 
-  /** Ends the processes, and with them every socket, without a word to the edges. */
+  /** Ends the processes and their sockets, without notice to the edges. */
   async end(): Promise<void> {
     await Promise.all(
       this.#processes.map(async (child) => {

@@ -6,7 +6,7 @@ import type { StormResult, Percentiles } from './storm.ts';
 export interface StormReport {
   readonly takenAt: string;
   readonly machine: Pick<MachineInfo, 'cores' | 'model' | 'kernel' | 'node' | 'loadBefore'>;
-  /** Runnable processes over the last minute, right after the storm: the storm itself is in it. */
+  /** The load average of the last minute, right after the storm and including it. */
   readonly loadAfter: number;
   readonly result: StormResult;
   readonly aims: readonly StormAim[];

@@ -5,8 +5,8 @@ import type { LocalCluster } from '@plenary/deploy/local-cluster';
 const OTHER_FILES = 300;
 
 /**
- * A cluster for a storm: real edges, a real Redis, one real media node. Nobody sends media, but everybody has transports
- * there, so that a resume asks the node what it asks in earnest.
+ * A cluster for a storm: real edges, a real Redis and one real media node. Nobody sends media, but everybody has transports
+ * there, so that a resume sends the node the same requests as in production.
  */
 export async function startStormSite(shape: {
   readonly clients: number;

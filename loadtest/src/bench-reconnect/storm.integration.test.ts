@@ -25,10 +25,10 @@ it(
       incomplete: 0,
       newcomers: { failures: [] },
     });
-    // Some lose a second one where an edge is so busy that they take it for gone.
+    // Some people lose a second socket, if an edge is so busy that they consider it dead.
     expect(result.socketsLost).toBeGreaterThanOrEqual(CLIENTS);
     expect(result.newcomers.served).toBeGreaterThan(0);
-    // Both of the others took a good part of them; 500 even draws are 250 ± 11.
+    // Both remaining edges took a good part of the people; 500 even draws are 250 ± 11.
     const [, second, third] = cluster.edges;
     for (const edge of [second, third]) {
       expect(result.sessionsByEdge[edge?.id ?? '']).toBeGreaterThan(0);

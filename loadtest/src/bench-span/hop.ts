@@ -30,7 +30,7 @@ export async function measureHop(packets: number): Promise<HopFigures> {
     const watch = (arrived: Map<number, number>) => ({
       onPacket: (_trackId: string, packet: Buffer) => {
         const timestamp = readRtpTimestamp(packet);
-        // What is sent again counts from its first arrival.
+        // A retransmitted packet counts from its first arrival.
         if (!arrived.has(timestamp)) arrived.set(timestamp, performance.now());
       },
     });
@@ -43,7 +43,7 @@ export async function measureHop(packets: number): Promise<HopFigures> {
     });
     await waitFor('media on both nodes', () => Math.min(near.size, far.size) >= WARM_UP_PACKETS);
     for (const times of [sent, near, far]) times.clear();
-    // Of those that were sent from then on: what was under way before may be many where the machine is slow.
+    // Only packets sent from here on count: on a slow machine many earlier ones may be in flight.
     return await waitFor('the packets that count', () => {
       const figures = hopFigures(sent, near, far);
       return (figures.added?.count ?? 0) >= packets && figures;

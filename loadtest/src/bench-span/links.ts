@@ -31,7 +31,7 @@ export interface LinksFigures {
   readonly oneWayMs: number;
   /** Milliseconds from `subscribe` to the first packet over a pipe that did not exist. */
   readonly firstMedia: Readonly<Record<Kind, Spread | null>>;
-  /** Milliseconds from what the last viewer does to the track's last byte on the link. */
+  /** Milliseconds from the last viewer's action to the track's last byte on the link. */
   readonly quiet: Readonly<Record<WayOut, Spread | null>>;
 }
 

@@ -15,7 +15,7 @@ const TRACKS_EACH = 5;
 /** The work of the two nodes' workers in one window. */
 export interface CpuWindow {
   readonly seconds: number;
-  /** RTP that the viewer got; no headers below it. */
+  /** The RTP bytes that the viewer received, without the headers below it. */
   readonly megabits: number;
   readonly homeCpuMs: number;
   readonly otherCpuMs: number;
@@ -27,13 +27,13 @@ export interface PipeCpuFigures {
     readonly onHome: CpuWindow;
     readonly onOther: CpuWindow;
   };
-  /** Worker CPU over what it does anyway, in milliseconds for each Mbit; `null` when no media came. */
+  /** A worker's CPU time beyond its idle work, in milliseconds for each Mbit; `null` if no media arrived. */
   readonly msPerMbit: {
-    /** Of the home's worker: into the pipe. */
+    /** The home's worker, which sends into the pipe. */
     readonly sending: number | null;
-    /** Of the other node's: out of the pipe, without the viewer. */
+    /** The other node's worker, which receives from the pipe, without the viewer. */
     readonly receiving: number | null;
-    /** Of a worker, to one viewer over WebRTC: for comparison. */
+    /** A worker that sends to one viewer over WebRTC, for comparison. */
     readonly viewer: number | null;
   };
 }
@@ -62,7 +62,7 @@ export async function measurePipeCpu(windowMs: number): Promise<PipeCpuFigures> 
     const measure = async (isWatched: boolean): Promise<CpuWindow> => {
       const before = look();
       await delay(windowMs);
-      // Where this process stood still meanwhile, nothing was sent: there is no window without a packet.
+      // If this process stood still, nothing was sent; the window continues until it has a packet.
       if (isWatched) await waitFor('media in the window', () => look().bytes > before.bytes);
       const after = look();
       return {
@@ -116,7 +116,7 @@ export function describePipeCpu(figures: PipeCpuFigures): SpanResult {
   const row = (name: string, ms: number | null): string[] => [
     name,
     figure(ms ?? undefined),
-    // Of the 1,000 ms that a core has in each second.
+    // A core has 1,000 ms in each second.
     figure(ms === null || ms <= 0 ? undefined : 1_000 / ms),
   ];
   return {

@@ -17,9 +17,9 @@ export interface PlacementLoad {
   readonly name: string;
   /** Each is a process with one connection to Redis, as an edge is. */
   readonly processes: number;
-  /** Of each process. */
+  /** The number of pending placements of each process. */
   readonly inFlight: number;
-  /** Of all processes together, begun evenly; absent: as many as are answered. */
+  /** The rate of all processes together, evenly spaced; absent: as fast as they are answered. */
   readonly perSecond?: number;
   /** Whether each placement first reads the room, as an edge does for the ladder. */
   readonly readsRoom: boolean;

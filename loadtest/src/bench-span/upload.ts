@@ -24,9 +24,9 @@ const WINDOW_MS = 500;
 const LOWERED_SHARE = 0.5;
 
 export interface UploadFigures {
-  /** The camera's upload while somebody draws it large, in kbit/s. */
+  /** The camera's upload while a viewer draws it large, in kbit/s. */
   readonly largeKbps: Spread | null;
-  /** … and when it was lowered. */
+  /** The upload after it was lowered, in kbit/s. */
   readonly smallKbps: Spread | null;
   /** Milliseconds from the last viewer's smaller tile until the upload of half a second is less than half. */
   readonly loweredMs: Spread | null;
@@ -70,7 +70,7 @@ async function measureRounds(publisher: Page, viewer: Page, rounds: number): Pro
   const [large, small, lowered, sharp]: [number[], number[], number[], number[]] = [[], [], [], []];
   for (let round = 0; round < rounds; round += 1) {
     const sharpMs = await drawLarge(viewer);
-    // At first it is large already.
+    // The tile is large at first.
     if (round > 0) sharp.push(sharpMs);
     const largeKbps = await fullUpload(publisher);
     large.push(largeKbps);

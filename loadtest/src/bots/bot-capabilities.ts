@@ -1,6 +1,6 @@
 /**
- * What a bot can receive and how it describes what it sends, as mediasoup-client would have computed it from the
- * cluster's constant and a device that knows Opus, VP8 and the header extensions below.
+ * The RTP capabilities of a bot, and the parameters of what it sends, as mediasoup-client would have computed them from the
+ * cluster's constant and a device that supports Opus, VP8 and the header extensions below.
  */
 import { ROUTER_RTP_CAPABILITIES, RTP_PARAMETERS } from '@plenary/cluster/protocol';
 import type { MediaKind, RtpCapabilities, RtpParameters } from '@plenary/cluster/protocol';
@@ -45,7 +45,7 @@ export interface SendingDescription {
 
 /**
  * Describes one stream that a bot sends.
- * @throws Error when the router knows no codec of the bot for this kind
+ * @throws Error if the router knows no codec of this kind that bots support
  */
 export function describeSending(
   kind: MediaKind,
@@ -77,7 +77,7 @@ export function describeSending(
           clockRate: codec.clockRate,
           ...(codec.channels === undefined ? {} : { channels: codec.channels }),
           parameters: {},
-          // Nothing is sent again and no bandwidth is estimated: the bot understands requests for key frames only.
+          // The bot only understands requests for key frames: it neither retransmits nor estimates bandwidth.
           rtcpFeedback: (codec.rtcpFeedback ?? []).filter(
             ({ type, parameter }) => (type === 'nack' && parameter === 'pli') || type === 'ccm',
           ),

@@ -28,7 +28,7 @@ export interface BotLinks {
 export interface LinkOptions {
   readonly name: string;
   readonly canPublish: boolean;
-  /** The address of this machine that media goes by; 127.0.0.1 unless told. */
+  /** The address of this machine that the transports use; 127.0.0.1 by default. */
   readonly bindAddress?: string;
 }
 

@@ -32,7 +32,7 @@ it('[SE50] a media check tells that the node sends, as long as it does', async (
   await waitFor('the node to have sent more', async () => (await sentBytes()) > before);
   await listener.setPaused([trackId], true);
   let counted = 0;
-  // The node gives out a count for a while: two of them are of different moments only when they are further apart.
+  // The node repeats a count for a while, so two counts only differ in time if they are further apart than that.
   const restsWhileTheSpeakerSpeaks = async (): Promise<boolean> => {
     const packets = sentPackets;
     await waitFor('the speaker to speak on', () => sentPackets > packets + PACKETS_PER_COUNT);

@@ -48,13 +48,13 @@ it('[MS5] a publisher of ten times the limit is warned, paused, ended and droppe
 
   await waitFor('the warning', () => steps().startsWith('sends more than it may: warned'));
   const stood = await floodStands();
-  // Nothing is told of a warning that the pause has followed by then.
+  // The node sends no notice of a warning that the pause has already followed.
   if (!steps().includes('paused')) expect(stood).toBe(false);
   await waitFor('the pause', () => steps().includes('paused'));
   await waitFor('the flood to stand', floodStands);
   await waitFor('the end', () => listener.hasEnded(flood));
   await waitFor('the loss', () => steps().includes('media lost: transport_failed'));
-  // It goes on with media of its own that is opened anew.
+  // The flooder opens another media session and continues.
   expect(flooder.problems.slice(0, 4)).toEqual([
     'sends more than it may: warned',
     'sends more than it may: paused',

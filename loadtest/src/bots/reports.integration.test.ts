@@ -109,7 +109,7 @@ it('[WK15] a worker accepts a bounded number of reports from a viewer at once, a
   const beganMs = performance.now();
   for (const [index, sequence] of others.entries()) {
     links.receive.send(lost(ssrc, sequence, REPORT_ITEMS));
-    // More at once would not fit into the worker's socket.
+    // More reports at once would not fit into the worker's socket.
     if (index % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 5));
   }
   await waitFor('the packet that is asked for last to be sent again', () => {

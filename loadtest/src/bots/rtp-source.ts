@@ -17,13 +17,13 @@ export interface RtpSourceOptions {
   readonly payloadType: number;
   readonly ssrc: number;
   readonly clockRate: number;
-  /** Between two frames. One frame is one packet here. */
+  /** The time between two frames, in milliseconds. One frame is one packet here. */
   readonly intervalMs: number;
   /** Audio only: the stored tone, or silence. */
   readonly sound?: 'tone' | 'silence';
   /**
-   * Smaller payloads are filled up to so many bytes, so that the bitrate is known. Video only: a decoder passes over what
-   * is behind the picture.
+   * Video only: the size to which smaller payloads are padded, so that the bitrate is known. A decoder ignores the bytes
+   * after the picture.
    */
   readonly payloadBytes?: number;
   /** Header extension ids, as published. */

@@ -131,7 +131,7 @@ describe.skipIf(fault !== undefined)(`distance between datacenters${why}`, () =>
     const answers = z.array(z.string()).parse(await answersTo(40));
     const { lost, forwarded } = await distance.counts();
     expect(answers.length).toBeLessThan(40);
-    // What got there came back: half of the way back would have been lost as well.
+    // Every packet that arrived was answered: half of the answers would be lost if the way back lost packets too.
     expect(lost).toBeGreaterThanOrEqual(40 - answers.length);
     expect(forwarded).toBeGreaterThanOrEqual(2 * answers.length);
     await distance.setWays([]);

@@ -1,6 +1,6 @@
 /**
- * Distance between datacenters of one machine, in a process of its own: it lives in their network namespace in between, and
- * whoever measures is not to hold up packets.
+ * Distance between datacenters of one machine. It is a process of its own, because it has to be in the network namespace
+ * between them, and because a benchmark must not delay its packets.
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -41,7 +41,7 @@ export interface DistanceOptions {
   /** Every address and port that TCP is accepted at. */
   readonly tcp: readonly Endpoint[];
   readonly impairment: Impairment;
-  /** Makes jitter and loss repeatable. */
+  /** Makes jitter and loss reproducible. */
   readonly seed?: number;
 }
 
@@ -58,7 +58,7 @@ export class Distance {
     });
   }
 
-  /** @throws Error when an address cannot be listened at */
+  /** @throws Error if it cannot listen on an address */
   static async start({ namespace, udp, tcp, impairment, seed = 1 }: DistanceOptions): Promise<Distance> {
     const plan = { udp: [...udp], tcp: [...tcp], impairment: checkImpairment(impairment), seed };
     const args = ['netns', 'exec', namespace, process.execPath, fileURLToPath(import.meta.url)];
@@ -68,17 +68,17 @@ export class Distance {
     return distance;
   }
 
-  /** What became of UDP so far. */
+  /** The counts of UDP so far. */
   counts(): Promise<RelayCounts> {
     return this.#ask('counts');
   }
 
-  /** Changes the way for what comes from now on; what is under way arrives as it would have. */
+  /** Changes the path for packets from now on; packets in flight arrive as before. */
   async setImpairment(impairment: Impairment): Promise<void> {
     await this.#ask(checkImpairment(impairment));
   }
 
-  /** Says which ways differ from the others, in place of those that were told before. The first that fits counts. */
+  /** Replaces the directions that differ from the others. The first match counts. */
   async setWays(ways: readonly OneWay[]): Promise<void> {
     for (const { impairment } of ways) checkImpairment(impairment);
     await this.#ask([...ways]);
@@ -129,7 +129,7 @@ async function carry(answer: (counts: RelayCounts) => void): Promise<void> {
   const plan = PLAN.parse((await once(process, 'message'))[0]);
   let { impairment } = plan;
   let ways: readonly OneWay[] = [];
-  // A stream of numbers of its own for each end, so that the traffic to one does not shift another's fate.
+  // Each end has its own random sequence, so that one end's traffic does not change what another one loses.
   const randoms = [...plan.udp, ...plan.tcp].map((_, nth) => seededRandom(plan.seed + nth * 7_919));
   const path = (from: string | undefined, to: Endpoint, nth: number): Path => ({
     impairment: () =>
@@ -138,7 +138,7 @@ async function carry(answer: (counts: RelayCounts) => void): Promise<void> {
     random: randoms[nth] ?? Math.random,
   });
   const crossing = await UdpCrossing.listen(plan.udp, pathsTo(plan.udp, path));
-  // From in between, the same address leads to the real one.
+  // In the namespace between, the same address leads to the real process.
   for (const [index, endpoint] of plan.tcp.entries())
     await TcpRelay.listen(endpoint, endpoint, path(undefined, endpoint, plan.udp.length + index));
   process.on('message', (message) => {
@@ -151,7 +151,7 @@ async function carry(answer: (counts: RelayCounts) => void): Promise<void> {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  // Its starter's end, however that ends, is its own.
+  // The process ends with its parent, however that ends.
   process.on('disconnect', () => process.exit());
   carry((counts) => process.send?.(counts)).catch((error: unknown) => {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);

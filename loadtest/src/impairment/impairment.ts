@@ -33,7 +33,7 @@ export type DeliveryObserver = (direction: 'up' | 'down', packet: Buffer) => voi
 
 /** The options of a relay. */
 export interface Path {
-  /** Asked for each packet, so that it may change while the relay runs. */
+  /** Is read for each packet, so that it may change while the relay runs. */
   readonly impairment: () => Impairment;
   readonly random: RandomSource;
   readonly onDelivered?: DeliveryObserver | undefined;
@@ -49,9 +49,9 @@ export interface RelayCounts {
   forwarded: number;
   /** Dropped by `lossRate`. */
   lost: number;
-  /** Dropped because a queue was full, or because there was no room for one more client. */
+  /** Dropped because a queue was full, or because the relay had too many clients. */
   overflowed: number;
-  /** Refused by the network, as when nobody listens at the target. */
+  /** Refused by the network, as when nothing listens at the target. */
   failed: number;
 }
 

@@ -59,7 +59,7 @@ export class TcpRelay {
     return this.#pairs.size;
   }
 
-  /** Breaks every connection, as a cable that is cut and found to be cut; new ones are taken. */
+  /** Breaks every connection, as a cut cable does; new ones are accepted. */
   dropConnections(): void {
     for (const end of [...this.#pairs]) end();
   }
@@ -123,7 +123,7 @@ export class TcpRelay {
       this.counts.failed += 1;
     });
     from.on('close', (hadError) => {
-      // After an orderly end the other side closes by itself once it has got all that is on its way.
+      // After an orderly end the other side closes once it has received everything in flight.
       if (hadError || to.destroyed) end();
     });
   }

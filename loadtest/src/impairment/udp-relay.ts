@@ -14,7 +14,7 @@ const SWEEP_MS = 10_000;
 
 interface Flow {
   readonly client: RemoteInfo;
-  /** Its port is the client's, as the target sees it, so that replies find back. */
+  /** The target sees this port as the client's, so that replies find their way back. */
   readonly upstream: Socket;
   readonly up: DelayLine;
   readonly down: DelayLine;
@@ -69,7 +69,7 @@ export class UdpRelay {
     return this.#flows.size;
   }
 
-  /** Each client's next packet goes out by another port, as when an address translator has forgotten it. */
+  /** Sends each client's next packet from another port, as an address translator does that lost its table. */
   rebind(): void {
     for (const key of [...this.#flows.keys()]) this.#forget(key);
   }

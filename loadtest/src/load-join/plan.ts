@@ -20,7 +20,7 @@ export interface JoinLoadPlan extends ApiCredentials {
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 
 /**
- * Load goes to this machine and nowhere else.
+ * Refuses targets other than this machine.
  * @throws Error naming the address
  */
 export function refuseForeignTargets(urls: readonly string[]): void {

@@ -21,7 +21,7 @@ export class SpanningCrowd {
   #people: Bot[] = [];
   #joined = 0;
 
-  /** @param bindAddress - the address of this machine that their media goes by */
+  /** @param bindAddress - the address of this machine that their transports use */
   constructor(cluster: LocalCluster, bindAddress?: string) {
     this.#cluster = cluster;
     this.#bindAddress = bindAddress;
@@ -55,7 +55,7 @@ export class SpanningCrowd {
     throw new Error(`nobody was placed on ${wanted} within ${PLACING_TIMEOUT_MS} ms`);
   }
 
-  /** Lets so many people join on each of these nodes, all of one datacenter. */
+  /** Has this many people join on each of these nodes, all of one datacenter. */
   async fill(
     roomId: string,
     nodes: readonly RunningMediaNode[],
@@ -72,7 +72,7 @@ export class SpanningCrowd {
     }
   }
 
-  /** Everybody who is there leaves. */
+  /** Everybody leaves. */
   async leave(): Promise<void> {
     await Promise.all(this.#people.splice(0).map((bot) => bot.leave()));
   }
