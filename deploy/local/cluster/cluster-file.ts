@@ -61,7 +61,7 @@ function writePrivately(path: string, content: string, mode: number): void {
 }
 
 /**
- * Refuses a data folder that another living cluster uses. What a killed one left is of no account.
+ * Refuses a data folder that another live cluster uses. A dead cluster's folder may be reused.
  * @throws LocalClusterError
  */
 export function refuseRunningCluster(dataDir: string): void {
@@ -86,13 +86,13 @@ export function refuseRunningCluster(dataDir: string): void {
   );
 }
 
-/** Whether a process of this number runs. */
+/** Whether a process with this id runs. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    // EPERM: it lives and belongs to somebody else.
+    // EPERM: the process runs and belongs to another user.
     return error instanceof Error && 'code' in error && error.code === 'EPERM';
   }
 }

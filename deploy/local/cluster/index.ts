@@ -64,7 +64,7 @@ async function assemble(shape: ClusterShape, reservation: PortReservation): Prom
   const secrets = makeSecrets();
   const redisUrl = shape.redisUrl ?? `redis://${shape.redisHost}:${reservation.redis}`;
   const plans = planCluster(shape, reservation.ports, redisUrl, secrets);
-  // Automatic ports were looked at when they were chosen; given ones are looked at here, with a name for each.
+  // Automatic ports were checked when they were chosen; given ports are checked here, each with a name.
   if (shape.ports !== 'auto') await refuseTakenPorts(plans);
 
   const ownsDataDir = shape.dataDir === undefined;
@@ -156,7 +156,7 @@ function refuseMissingPrograms(shape: ClusterShape): void {
   }
 }
 
-/** Given ports, with one for Redis that nobody else has. */
+/** The given ports, with a free one for Redis. */
 async function checkedPorts(
   shape: ClusterShape,
   ports: Exclude<ClusterShape['ports'], 'auto'>,

@@ -12,7 +12,7 @@ export class LogFiles {
     mkdirSync(this.#folder, { recursive: true });
   }
 
-  /** Appends a line to the process's file. A full disk must not end the cluster: the first failure is told, once. */
+  /** Appends a line to the process's file. A full disk must not end the cluster, so only the first failure is reported. */
   write(id: string, line: string): void {
     let file = this.#files.get(id);
     if (file === undefined) {

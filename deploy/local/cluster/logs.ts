@@ -1,4 +1,4 @@
-/** A line of a process's log, as far as people care. */
+/** The parts of a log line that people need. */
 interface LogLine {
   readonly level: string;
   readonly message: string;

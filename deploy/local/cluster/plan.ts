@@ -21,12 +21,12 @@ interface CommonPlan {
   readonly datacenter: string;
   readonly host: string;
   readonly port: number;
-  /** Where this machine reaches it. */
+  /** Its HTTP URL on this machine. */
   readonly url: string;
   readonly operatorPort: number;
   /** The URL of `/health`, `/ready`, `/metrics` and `/admin`. */
   readonly operatorUrl: string;
-  /** The network namespace that it runs in; that of this process where absent. */
+  /** The network namespace that it runs in; this process's own if absent. */
   readonly namespace?: string;
   /** Whether the start waits until it is ready, and not only until it answers `/health`. */
   readonly isAwaited: boolean;
@@ -35,7 +35,7 @@ interface CommonPlan {
 
 export interface EdgePlan extends CommonPlan {
   readonly kind: 'edge';
-  /** As clients see it. */
+  /** The URL that clients use. */
   readonly publicUrl: string;
 }
 
@@ -50,8 +50,8 @@ export interface MediaNodePlan extends CommonPlan {
 export type NodePlan = EdgePlan | MediaNodePlan;
 
 /**
- * Says which processes the cluster has and with what environment each runs. Pure: ports are chosen before, and
- * whether they are free is asked by others.
+ * Plans the processes of the cluster and their environments. It is pure: ports are chosen before, and others
+ * check whether they are free.
  * @throws LocalClusterError when the ports run into each other
  */
 export function planCluster(
@@ -63,7 +63,7 @@ export function planCluster(
   checkPorts(shape, ports);
   const common = {
     PLENARY_PARENT_PIPE: '1',
-    // A cluster on one machine ends with all of its people: there is nowhere to send them.
+    // A cluster on one machine ends with all its people, who have nowhere else to go.
     PLENARY_DRAIN_MS: '0',
     PLENARY_LOG_LEVEL: shape.logLevel,
     REDIS_URL: redisUrl,

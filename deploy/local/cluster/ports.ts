@@ -13,14 +13,14 @@ const FIRST_BLOCK = 10_000;
 const RTP_OFFSET = 180;
 const CONTROL_OFFSET = 40;
 const REDIS_OFFSET = 80;
-/** One for each edge and each media node. */
+/** One port for each edge and each media node. */
 const OPERATORS_OFFSET = 90;
 
 export interface PortReservation {
   readonly ports: FixedPorts;
   /** The port for the cluster's own Redis. */
   readonly redis: number;
-  /** Gives the block back. */
+  /** Releases the block. */
   readonly release: () => Promise<void>;
 }
 
