@@ -73,9 +73,9 @@ describe('an edge that can use no media node', () => {
       PLENARY_ALL_EDGES: edges,
     });
     const visitor = new Visitor(caddyPort, caddy.ca, cluster);
-    const askedOfUseless = async (): Promise<number> =>
+    const joinsAtUselessEdge = async (): Promise<number> =>
       (await readMetrics(useless.operatorUrl)).get('plenary_edge_joins_total') ?? 0;
-    const before = await askedOfUseless();
+    const before = await joinsAtUselessEdge();
     try {
       const joined: string[] = [];
       for (let index = 0; index < 20; index += 1) {
@@ -83,7 +83,7 @@ describe('an edge that can use no media node', () => {
       }
       expect(joined).toEqual(Array.from({ length: 20 }, () => good.id));
       // The useless edge did not even refuse a join that the other edge then accepted.
-      expect(await askedOfUseless()).toBe(before);
+      expect(await joinsAtUselessEdge()).toBe(before);
     } finally {
       visitor.leave();
       await caddy.proxy.stop();

@@ -32,7 +32,7 @@ export async function joinPayload(
 
 /** An edge refused a join, with this error code. */
 export class JoinRefused extends Error {
-  override readonly name = 'NotLetIn';
+  override readonly name = 'JoinRefused';
   readonly code: string;
 
   constructor(code: string) {
@@ -53,7 +53,7 @@ export class Stranger {
     this.key = key;
   }
 
-  /** @throws NotLetIn, HandshakeRefused */
+  /** @throws JoinRefused, HandshakeRefused */
   static async join(world: HostileWorld, options: StrangerOptions = {}): Promise<Stranger> {
     const client = await world.enter({ localAddress: world.nextAddress(), ...options });
     const key = await TestSessionKey.create();
