@@ -30,7 +30,7 @@ const GOODBYE_TIMEOUT_MS = 250;
  * waited for, so that a slow connection is not cut (SPEC HL2).
  */
 const SILENT_AFTER_MS = 2_500;
-/** How often idle connections are checked with a `PING`, in milliseconds. */
+/** How often connections that may carry nothing are checked for an answer, in milliseconds. */
 export const SIGN_OF_LIFE_MS = 1_000;
 
 export const reconnectAfterMs = (attempt: number): number =>

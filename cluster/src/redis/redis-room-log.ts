@@ -168,7 +168,8 @@ export class RedisRoomLog implements RoomLog {
     const { meta } = this.#rooms.keys(roomId);
     const noted =
       (await this.#rooms.ask(roomId, meta, async () => this.#rooms.redis.hget(meta, 'lastEventId'))) ?? START;
-    // If only the log's beginning is known, the client gets no events; the next event reveals the gap.
+    // An unreadable id counts as the log's beginning: the client learns nothing new from it, and the next event
+    // corrects that.
     return readable(this.#rooms.report, 'meta', () => EVENT_ID.parse(noted)) ?? START;
   }
 }
