@@ -121,7 +121,7 @@ export function checkSteadyState(scene: Scene): void {
  */
 export async function checkEntries({ roomIds, store, edges, clients }: Scene): Promise<void> {
   for (const roomId of roomIds) {
-    const stored = await store.stores.entries.all(roomId);
+    const stored = await store.stores.entries.list(roomId);
     const placements = store.watch.placements(roomId);
     for (const { peerId, kind } of stored)
       if (peerId !== undefined && !placements.has(peerId))

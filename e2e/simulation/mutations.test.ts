@@ -84,9 +84,9 @@ class EpochIgnoringLog extends MemoryRoomLog {
   }
 
   override async removePeer(...command: Parameters<MemoryRoomLog['removePeer']>): Promise<LoggedEvent[]> {
-    const [roomId, peerId, , reason, heldUnder] = command;
+    const [roomId, peerId, , reason, knownHoldEpoch] = command;
     const live = await this.#placements.placementOf(roomId, peerId);
-    return super.removePeer(roomId, peerId, live?.epoch ?? EPOCH.parse(1), reason, heldUnder);
+    return super.removePeer(roomId, peerId, live?.epoch ?? EPOCH.parse(1), reason, knownHoldEpoch);
   }
 }
 

@@ -74,7 +74,7 @@ describe('a peer that moves', () => {
     await waitFor('the old node to let her go', () => old.peerIds.length === 0);
     expect(old.callsOf('peer.drop')).toEqual([placed]);
     const previous = ({ placements }: TestCluster['store']) =>
-      placements.previousPlacement(placed.roomId, placed.peerId);
+      placements.previousPlacementOf(placed.roomId, placed.peerId);
     expect(await cluster.ask(previous)).toBeUndefined();
     expect(await ann.verdict('unsubscribe', { consumerIds: ['c'], epoch })).toBe('stale_epoch');
     expect(ann.noticesOf('media.lost')).toEqual([]);

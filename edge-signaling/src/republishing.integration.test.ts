@@ -226,7 +226,7 @@ describe('the store hangs', () => {
     await cluster.untilServed();
     const { placements } = cluster.store;
     const roomId = testRoom('hanging');
-    await waitFor('Cem to be gone', async () => (await placements.all(roomId)).length === 2);
+    await waitFor('Cem to be gone', async () => (await placements.list(roomId)).length === 2);
     await untilWhole('hanging');
     const dan = await cluster.client(1);
     await dan.join('hanging', { displayName: 'Dan' });

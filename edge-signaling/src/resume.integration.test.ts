@@ -136,7 +136,7 @@ describe('the tokens of a session', () => {
     const { ann: bob, session: bobs, room: bobsRoom } = await annIn('removed');
     const { placements, roomLog } = cluster.store;
     const bobsRoomId = testRoom(bobs.roomId);
-    const placed = (await placements.all(bobsRoomId)).find(({ peerId }) => peerId === bobs.peerId);
+    const placed = (await placements.list(bobsRoomId)).find(({ peerId }) => peerId === bobs.peerId);
     if (placed === undefined) throw new Error('Bob is placed.');
     await roomLog.removePeer(bobsRoomId, bobs.peerId, placed.epoch, 'kicked');
     bob.close();

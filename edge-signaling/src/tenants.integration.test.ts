@@ -54,7 +54,7 @@ describe('two tenants with rooms of one name', () => {
       [TEST_API_KEY, here],
       [OTHER, there],
     ] as const) {
-      const placed = await placements.all(room('standup', tenantId));
+      const placed = await placements.list(room('standup', tenantId));
       expect(placed.map(({ peerId }) => peerId)).toEqual([session.peerId]);
     }
 

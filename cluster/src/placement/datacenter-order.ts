@@ -2,27 +2,26 @@ import type { DatacenterId } from '../protocol/ids.ts';
 import type { RoundTrip } from '../protocol/client-edge.ts';
 
 export interface DatacenterQuestion {
-  /** Where the join token says that the person is. */
+  /** The person's datacenter according to the join token. */
   readonly hint: DatacenterId | undefined;
-  /** What the client measured; empty when it measured nothing. */
+  /** The round trips that the client measured; empty if it measured none. */
   readonly roundTrips: readonly RoundTrip[];
-  /** Where the edge is that asks. */
+  /** The datacenter of the edge. */
   readonly own: DatacenterId;
-  /** The configured order, for what nobody measured. */
+  /** The configured order, for datacenters that nobody measured. */
   readonly configured: readonly DatacenterId[];
 }
 
 /**
- * A datacenter that is no further than the nearest by more than this, in milliseconds, is as near: nobody hears the
- * difference, a measurement in a busy browser is no better, and where the edge is costs no way between datacenters.
+ * A datacenter at most this much further than the nearest counts as equally near, in milliseconds: nobody hears the
+ * difference, and a measurement in a busy browser is no more precise.
  */
 export const AS_NEAR_MS = 10;
 
 /**
- * In which datacenters a peer's media is to be sought, the best first (SPEC PL9): where its token says, then by what the
- * client measured, then where the edge is, then in the configured order. Of those that are as near as the nearest, where
- * the edge is comes first and then the configured order counts. A datacenter that is not in the list comes after all that
- * are.
+ * Orders the datacenters for a peer's media session, the best first (SPEC PL9): the token's hint, then by the client's
+ * measurements, then the edge's own, then the configured order. Among those as near as the nearest, the edge's own
+ * comes first, then the configured order decides. Datacenters outside the list come last.
  */
 export function orderDatacenters(question: DatacenterQuestion): readonly DatacenterId[] {
   const { hint, roundTrips, own, configured } = question;

@@ -1,35 +1,37 @@
 import type { MediaNodeId } from '../protocol/ids.ts';
 import type { MediaNodeRecord } from '../registry/registry.ts';
 
-/** Over how long a node's joins are counted against the limit on them, in milliseconds. */
+/** The window in which a node's joins count against its limit on joins, in milliseconds. */
 export const JOIN_INTERVAL_MS = 5_000;
 /**
- * How long a placement takes to show in what its node reports: the admission itself, and the second over which load is
- * measured.
+ * How long a placement takes to show in its node's report, in milliseconds: the admission itself, and the second over
+ * which load is measured.
  */
 const SETTLE_MS = 1_000;
-/** A node that reports nothing for longer has other troubles than load. */
+/**
+ * A node that reports nothing for longer than this is forgotten, in milliseconds: load is the least of its problems.
+ */
 const FORGET_MS = 60_000;
 
 interface NodeNotes {
-  /** When placements were made that no report contains for sure, the oldest first. */
+  /** Times of placements that the last report may not contain yet, the oldest first. */
   inFlightMs: number[];
-  /** When placements were made within the join interval, the oldest first. */
+  /** Times of placements within the join interval, the oldest first. */
   joinsMs: number[];
   reportedAtMs: number;
   reportedJoins: number;
 }
 
 /**
- * The placements that one edge made lately: those that a node's report cannot contain yet, and how many joins a node got
- * within {@link JOIN_INTERVAL_MS}, of this edge or, as far as the node reported them, of all. Pure but for its own
- * notes: time is handed in, in milliseconds of a clock that never jumps.
+ * The recent placements of one edge: those that a node's report cannot contain yet, and the joins of each node within
+ * {@link JOIN_INTERVAL_MS} – this edge's, or those of all edges as far as the node reported them. Pure but for its own
+ * notes: the caller gives the time, in milliseconds of a monotonic clock.
  */
 export class RecentPlacements {
   readonly #notes = new Map<MediaNodeId, NodeNotes>();
   #lastReadAtMs = Number.NEGATIVE_INFINITY;
 
-  /** A placement was made. */
+  /** Notes a placement. */
   note(mediaNodeId: MediaNodeId, nowMs: number): void {
     const notes = this.#notesOf(mediaNodeId);
     notes.inFlightMs.push(nowMs);
@@ -37,14 +39,14 @@ export class RecentPlacements {
   }
 
   /**
-   * The registry was read. A report that was not there at the reading before was made after it, and so contains what was
-   * placed a moment before that reading.
+   * Call this after each reading of the registry. A report that was absent at the reading before was made after that
+   * reading, and so contains what was placed shortly before it.
    * @param startedAtMs - when the reading began
    */
   onRead(nodes: readonly MediaNodeRecord[], startedAtMs: number): void {
     for (const node of nodes) {
       const notes = this.#notesOf(node.mediaNodeId);
-      // A node of an older version does not say when it reported: each reading is taken for a new report.
+      // A node of an older version does not report a time: each reading counts as a new report.
       const isNew = node.reportedAtMs === 0 || node.reportedAtMs !== notes.reportedAtMs;
       if (!isNew) continue;
       notes.reportedAtMs = node.reportedAtMs;
@@ -60,12 +62,12 @@ export class RecentPlacements {
     this.#lastReadAtMs = startedAtMs;
   }
 
-  /** Placements by node that its last report cannot contain. */
+  /** Placements per node that its last report cannot contain. */
   inFlight(): ReadonlyMap<MediaNodeId, number> {
     return new Map([...this.#notes].map(([mediaNodeId, notes]) => [mediaNodeId, notes.inFlightMs.length]));
   }
 
-  /** Joins by node within the last {@link JOIN_INTERVAL_MS}: this edge's own, or, when that is more, all that are known. */
+  /** Joins per node within the last {@link JOIN_INTERVAL_MS}: this edge's own, or, if that is more, all known ones. */
   joins(nowMs: number): ReadonlyMap<MediaNodeId, number> {
     const joins = new Map<MediaNodeId, number>();
     for (const [mediaNodeId, notes] of this.#notes) {

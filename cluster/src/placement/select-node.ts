@@ -3,15 +3,15 @@ import { CONTROL_VERSION } from '../protocol/edge-media.ts';
 import type { DatacenterId, MediaNodeId } from '../protocol/ids.ts';
 import type { MediaNodeRecord, NodeLoad } from '../registry/registry.ts';
 
-/** Why a node was chosen; logged and counted. `_remote`: no node of the first datacenter can take the peer. */
+/** The reason of a choice; logged and counted. `_remote`: no node of the first datacenter can take the peer. */
 export type PlacementReason =
-  /** The datacenter hosts the room there already, below the packing limit. */
+  /** The datacenter already hosts the room, below the packing limit. */
   | 'packed'
   | 'packed_remote'
-  /** The less loaded of two of the datacenter. */
+  /** The less loaded of two nodes of the datacenter. */
   | 'least_loaded_local'
   | 'least_loaded_remote'
-  /** Every node of the datacenter has had its joins for now, and one takes one more nevertheless. */
+  /** Every node of the datacenter has reached its join limit, and one takes the peer nevertheless. */
   | 'over_join_limit'
   | 'over_join_limit_remote';
 
@@ -20,29 +20,29 @@ export type NodeChoice =
   | { readonly mediaNodeId: null; readonly reason: 'no_node_alive' | 'all_nodes_full' };
 
 export interface PlacementLimits {
-  /** Up to so many peers of one room stay on one node of a datacenter: a small meeting has no pipe. */
+  /** Up to this many peers of one room stay on one node of a datacenter: a small meeting needs no pipe. */
   readonly packingLimit: number;
-  /** With so many peers of one room a node is passed over for the room while another one can take them. */
+  /** A node with this many peers of one room is skipped for that room while another one can take them. */
   readonly maxRoomPeersPerNode: number;
-  /** With so many joins within `JOIN_INTERVAL_MS` a node is passed over while another one can take them. */
+  /** A node with this many joins within `JOIN_INTERVAL_MS` is skipped while another one can take them. */
   readonly maxJoinsPerNode: number;
-  /** Load from which a node takes nobody new; 0.7, since hop latency falls off a cliff beyond. */
+  /** From this load on a node takes no new peers; 0.7, because the latency of a hop rises steeply beyond it. */
   readonly maxLoad: number;
 }
 
 export interface PlacementQuestion {
   readonly nodes: readonly MediaNodeRecord[];
   readonly room: RoomOccupancy;
-  /** Where to look, the best first; what is not in the list comes last, as one. */
+  /** The datacenters, the best first; all others come last, as one. */
   readonly datacenters: readonly DatacenterId[];
-  /** Nodes that just failed this peer. */
+  /** Nodes that have just failed for this peer. */
   readonly exclude?: ReadonlySet<MediaNodeId>;
   /** Placements that a node's last report cannot contain, so that a burst does not land on one node. */
   readonly inFlight: ReadonlyMap<MediaNodeId, number>;
-  /** Joins of a node within the last `JOIN_INTERVAL_MS`, as far as they are known. */
+  /** Known joins of a node within the last `JOIN_INTERVAL_MS`. */
   readonly joins: ReadonlyMap<MediaNodeId, number>;
   readonly limits: PlacementLimits;
-  /** A number in [0, 1), asked for four times at most. */
+  /** Gives a number in [0, 1); called at most four times. */
   readonly random: () => number;
 }
 
@@ -52,36 +52,37 @@ export function highestLoad(load: NodeLoad): number {
 }
 
 /**
- * What one more placement is taken to add to a node's load until its next report tells the truth: a join costs some 3 ms
- * of the control process' CPU and as much of a worker's (`npm run bench:join`), spread over the second or two between two
- * reports, and then media. Too high a guess turns people away from an idle node in a burst.
+ * The load that one more placement is assumed to add until the node's next report: a join costs some 3 ms of the
+ * control process' CPU and as much of a worker's (`npm run bench:join`), spread over the second or two between two
+ * reports, and then its streams cost more. Too high a guess refuses people on an idle node in a burst.
  */
 export const ASSUMED_LOAD_PER_PEER = 0.004;
 
 /**
- * Loads that are closer than this are one and the same: CPU measured over a second is no more exact. Then the number of
- * peers decides, which is exact, so that all edges that read one noisy report do not follow it to one node.
+ * Loads that differ by less than this count as equal: CPU measured over a second is no more precise. Then the number of
+ * peers decides, which is exact, so that edges that read one noisy report do not all choose one node.
  */
 export const LOAD_RESOLUTION = 0.05;
 
 /** A node as the ladder weighs it. */
 interface Candidate {
   readonly node: MediaNodeRecord;
-  /** Of the room in question. */
+  /** Peers of the room in question. */
   readonly roomPeers: number;
   /** Placements that its last report cannot contain. */
   readonly inFlight: number;
-  /** With what is in flight. */
+  /** The reported load plus that of placements in flight. */
   readonly load: number;
-  /** With what is in flight, over what the node takes. */
+  /** Peers, those in flight included, as a fraction of the node's capacity. */
   readonly fill: number;
   readonly isOverJoinLimit: boolean;
 }
 
 /**
- * The placement ladder (SPEC PL1, PL2, PL7 to PL9, PL16 to PL18, PL20 to PL22): a pure function that returns its choice and the reason. A node that
- * nobody seems to reach is passed over as long as another one of its datacenter can take the peer, and as long as any other
- * can where that is sure (SPEC HL30, HL32): few people are to send nobody far away.
+ * The placement ladder (SPEC PL1, PL2, PL7 to PL9, PL16 to PL18, PL20 to PL22): a pure function that returns its choice
+ * and the reason. A node that clients seem not to reach is skipped while another one of its datacenter can take the
+ * peer. One that they certainly do not reach is skipped while any other node can (SPEC HL30, HL32): a few clients must
+ * not send others to a distant datacenter.
  */
 export function selectNode(question: PlacementQuestion): NodeChoice {
   const others = question.nodes.filter(({ isSurelyUnreached }) => !isSurelyUnreached);
@@ -112,7 +113,7 @@ function selectAmong(question: PlacementQuestion): NodeChoice {
   );
 }
 
-/** What the ladder needs to know of a node; nothing for one that cannot take the peer. */
+/** The candidate for a node; none if the node cannot take the peer. */
 function weigh(node: MediaNodeRecord, question: PlacementQuestion): Candidate[] {
   const { limits, room, exclude } = question;
   const added = question.inFlight.get(node.mediaNodeId) ?? 0;
@@ -141,9 +142,9 @@ function selectReachedFirst(
 }
 
 /**
- * The rungs within one datacenter. The limits on joins and on a room's share pass nodes over but turn nobody away, and
- * send nobody to another datacenter: a burst is over in seconds, while a distance is felt as long as the meeting lasts,
- * and a refused client only comes again. What protects a node is its load, which is a hard limit.
+ * The rungs within one datacenter. The limits on joins and on a room's share only skip nodes: they refuse nobody and
+ * send nobody to another datacenter. A burst ends in seconds, a distance is felt throughout the meeting, and a refused
+ * client only comes again. A node's protection is the hard limit on its load.
  */
 function selectWithin(
   within: readonly Candidate[],
@@ -151,8 +152,8 @@ function selectWithin(
   isLocal: boolean,
 ): NodeChoice | undefined {
   const rested = within.filter((candidate) => !candidate.isOverJoinLimit);
-  // When all have had their joins the limit tells them apart no more, and the rungs are as ever: the least loaded of all
-  // would be the same node for every edge that read the same reports.
+  // If all nodes have reached the join limit, it cannot tell them apart, and the other rungs decide as usual: the least
+  // loaded of all would be the same node for every edge that read the same reports.
   const eligible = rested.length > 0 ? rested : within;
   const chosen = packedOn(eligible, limits) ?? spread(eligible, limits, random);
   if (chosen === undefined) return undefined;
@@ -190,9 +191,9 @@ function spread(
 }
 
 /**
- * Two at random decide by load how loaded a node is to be taken: so many edges that read one stale report do not all
- * follow it to the one idle node. Among the nodes that are loaded alike, those that this edge sent the fewest to since
- * they reported come first, and of two of them the one with fewer peers, which is exact where load is noise.
+ * Draws two nodes at random; the less loaded one sets the load to choose, so that edges with the same stale report do
+ * not all choose the one idle node. Among the nodes with that load, those that this edge used least since their last
+ * report come first; of two of them, the one with fewer peers, because that number is exact while load is noisy.
  */
 function lessLoadedOfTwo(candidates: readonly Candidate[], random: () => number): Candidate | undefined {
   const [first, second] = twoAtRandom(candidates, random);

@@ -1,4 +1,4 @@
-/** How each kind of store is connected to. Connections connect again by themselves, for ever. */
+/** Opens connections to each kind of store. Connections reconnect automatically, without a limit. */
 import { Cluster, Redis } from 'ioredis';
 import { z } from 'zod';
 import { systemClock } from '../clock.ts';
@@ -16,27 +16,30 @@ const FIRST_RECONNECT_MS = 50;
 const LONGEST_RECONNECT_MS = 1_000;
 /** A Sentinel or server whose datacenter is lost must not hold up the next one in the list. */
 const CONNECT_TIMEOUT_MS = 1_000;
-/** A Sentinel keeps little and answers at once; one that hangs must not hold up the next one either. */
+/** A healthy Sentinel answers at once; a hanging one must not hold up the next in the list. */
 const SENTINEL_TIMEOUT_MS = 500;
-/** A server that is left may be lost: its answer to the goodbye is not waited for, since nothing goes on before. */
+/**
+ * The process does not wait longer for an answer to the goodbye, since the server may be lost and nothing continues
+ * before.
+ */
 const GOODBYE_TIMEOUT_MS = 250;
 
 /**
- * A connection over which nothing comes for so long although a command waits is given up for a new one, in milliseconds:
- * its host may be lost, or a NAT may have forgotten it, and then no packet ever tells. A little longer than any command is
- * waited for, so that what is only slow is not cut off (SPEC HL2).
+ * A connection that delivers nothing for this long while a command waits is replaced, in milliseconds: its host may be
+ * lost, or a NAT may have forgotten it, and then no packet ever reports that. A little longer than any command is
+ * waited for, so that a slow connection is not cut (SPEC HL2).
  */
 const SILENT_AFTER_MS = 2_500;
-/** How often connections that nothing may go over are asked for a sign of life, in milliseconds. */
+/** How often connections that may carry nothing are checked for an answer, in milliseconds. */
 export const SIGN_OF_LIFE_MS = 1_000;
 
 export const reconnectAfterMs = (attempt: number): number =>
   Math.min(FIRST_RECONNECT_MS * 2 ** Math.min(attempt, 10), LONGEST_RECONNECT_MS);
 
-/** A server that stays read-only is looked up again no more often than that, in milliseconds. */
+/** A server that stays read-only is looked up again at most this often, in milliseconds. */
 const REPLACE_READ_ONLY_MS = 2_000;
 
-/** @returns the same question, of which one `true` keeps the next away for a while */
+/** @returns the same predicate, which gives `true` at most once per `pauseMs` */
 function atMostEvery(pauseMs: number, question: (error: Error) => boolean): (error: Error) => boolean {
   let notBeforeMs = Number.NEGATIVE_INFINITY;
   return (error) => {
@@ -50,7 +53,7 @@ function atMostEvery(pauseMs: number, question: (error: Error) => boolean): (err
 type OneServer = Exclude<StoreAddress, { readonly kind: 'cluster' }>;
 type OneCluster = Extract<StoreAddress, { readonly kind: 'cluster' }>;
 
-/** Leaves out what is not given: ioredis takes a property that is `undefined` for a value. */
+/** Omits an absent value: ioredis takes a property that is `undefined` for a value. */
 function given<Value>(name: string, value: Value | undefined): Record<string, Value> {
   return value === undefined ? {} : { [name]: value };
 }
@@ -62,12 +65,12 @@ export function openServer(address: OneServer, connectionName: string, options: 
     connectTimeout: CONNECT_TIMEOUT_MS,
     disconnectTimeout: GOODBYE_TIMEOUT_MS,
     retryStrategy: reconnectAfterMs,
-    // A primary that was made a replica while we held on to it: the right one is found by connecting again.
+    // A primary that became a replica while this connection stayed open: reconnecting finds the right one.
     reconnectOnError: atMostEvery(REPLACE_READ_ONLY_MS, (error) => storeTroubleOf(error) === 'read_only'),
     ...options,
   };
-  // The watch finds out by a write whether it serves; ioredis would only wait for one that loads its data, and say nothing. Behind
-  // Sentinels its check also tells a primary from a replica.
+  // The watch checks by a write whether the server serves. ioredis would only wait for one that loads its data, without
+  // a report. Behind Sentinels its check also tells a primary from a replica.
   if (address.kind === 'single')
     return watched(leaveUnselected(new Redis(address.url, { enableReadyCheck: false, ...common })));
   const lasting = new LastingRedis({
@@ -77,7 +80,7 @@ export function openServer(address: OneServer, connectionName: string, options: 
     sentinels: [...address.sentinels],
     sentinelRetryStrategy: reconnectAfterMs,
     sentinelCommandTimeout: SENTINEL_TIMEOUT_MS,
-    // Told of a failover, not left to find out: a primary that hangs does not close its connections.
+    // Sentinels announce a failover, because a primary that hangs does not close its connections.
     failoverDetector: true,
     ...given('natMap', address.natMap),
     ...given('username', address.username),
@@ -92,8 +95,8 @@ export function openServer(address: OneServer, connectionName: string, options: 
 const FAILED_COMMAND = z.object({ command: z.object({ name: z.literal('select') }) });
 
 /**
- * ioredis goes on where a database cannot be selected – there is none of that number, or Redis is busy in that moment –, and everything
- * would be written to the first one: the keys of another cluster, maybe (SPEC NS8).
+ * If a database cannot be selected – it does not exist, or Redis is busy at that moment – ioredis continues, and writes
+ * everything to the first one, perhaps over the keys of another cluster (SPEC NS8). So this connection is closed.
  */
 function leaveUnselected(redis: Redis): Redis {
   redis.on(
@@ -108,8 +111,9 @@ function leaveUnselected(redis: Redis): Redis {
 const TOO_MANY_CLIENTS = /^-(ERR max number of clients[^\r]*)/;
 
 /**
- * A server with too many clients says so once, in answer to what is sent first, and closes. Where there is no password to send, that is
- * the name of the connection, whose answer ioredis ignores: the operator would read of a connection that ends, and of no reason.
+ * A server with too many clients says so once, in answer to the first command, and closes. Without a password that
+ * command is the connection's name, whose answer ioredis ignores: the operator would read of a closed connection
+ * without a reason.
  */
 function hearRefusal<Server extends Redis>(redis: Server): Server {
   redis.on(
@@ -127,13 +131,13 @@ function hearRefusal<Server extends Redis>(redis: Server): Server {
   return redis;
 }
 
-/** Hears what a server says that refuses the connection, and leaves one that says nothing. */
+/** Reports the reason of a server that refuses the connection, and leaves a silent one. */
 function watched<Server extends Redis>(redis: Server): Server {
   leaveSilent(redis, SILENT_AFTER_MS);
   return hearRefusal(redis);
 }
 
-/** The number of the database that keys are in: a URL may name one, Sentinels and a Redis Cluster do not. */
+/** The number of the database that holds the keys. A URL may name one; Sentinels and a Redis Cluster do not. */
 export function databaseOf(address: StoreAddress): number {
   return address.kind === 'single' ? (new Redis(address.url, { lazyConnect: true }).options.db ?? 0) : 0;
 }
@@ -148,16 +152,16 @@ export function openCluster(
     ...options,
     clusterRetryStrategy: reconnectAfterMs,
     ...given('natMap', address.natMap),
-    // An outage of one master is told at once; who asked decides whether to try again.
+    // An outage of one master fails the command at once; the caller decides whether to try again.
     retryDelayOnFailover: 0,
     retryDelayOnClusterDown: 0,
-    // Names are resolved by each connection itself: with TLS it is the name that the certificate is held against.
+    // Each connection resolves names by itself: with TLS the certificate is checked against the name.
     dnsLookup: (host, done) => done(null, host),
     redisOptions: {
       connectionName,
       connectTimeout: CONNECT_TIMEOUT_MS,
       disconnectTimeout: GOODBYE_TIMEOUT_MS,
-      // For connections that subscribe, which nobody but ioredis sees.
+      // These options are for subscribing connections, which ioredis hides.
       socketTimeout: SILENT_AFTER_MS,
       ...given('username', address.username),
       ...given('password', address.password),

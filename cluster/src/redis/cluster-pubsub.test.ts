@@ -78,7 +78,7 @@ describe('sharded pub/sub in a Redis Cluster', () => {
     client.status = 'connecting';
     const connection = new ClusterPubSub(client, () => undefined);
     connection.subscribe('a');
-    await expect(connection.publish('a', 'x')).rejects.toThrow(/away/);
+    await expect(connection.publish('a', 'x')).rejects.toThrow(/unreachable/);
     expect(client.asked).toEqual([]);
     client.status = 'ready';
     client.emit('ready');

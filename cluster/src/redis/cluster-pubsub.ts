@@ -10,7 +10,7 @@ import { isReplyError } from './store-trouble.ts';
 import type { StoreTrouble } from './store-trouble.ts';
 import { nobodysChannel, WantedChannels } from './wanted-channels.ts';
 
-/** What is used of ioredis' cluster client. */
+/** The part of ioredis' cluster client that is used here. */
 export interface ShardedClient {
   readonly status: string;
   /** The master of each slot first, where it is known. */
@@ -21,21 +21,21 @@ export interface ShardedClient {
   nodes(role: 'master'): readonly { readonly status: string; ping(): Promise<unknown> }[];
   on(event: 'ready' | 'subscribersReady', listener: () => void): unknown;
   on(event: 'nodeError', listener: (fault: Error) => void): unknown;
-  /** A connection to a node has ended for good. */
+  /** A connection to a node has ended permanently. */
   on(event: '-node', listener: (connection: EndedConnection) => void): unknown;
   on(event: 'smessageBuffer', listener: (channel: Buffer, message: Buffer) => void): unknown;
   disconnect(): void;
 }
 
-/** What is used of a connection that ended. */
+/** The part of an ended connection that is used here. */
 export interface EndedConnection {
   readonly stream?: { readonly bytesRead: number } | undefined;
 }
 
 /**
- * In a Redis Cluster a channel belongs to a slot as a key does. ioredis keeps a subscribing connection to each master and
- * follows what it has once taken on when slots or masters change; only what it could not take on, because it knew no
- * connection for the slot at that moment, is asked for again here.
+ * In a Redis Cluster a channel belongs to a slot as a key does. ioredis keeps a subscribing connection to each master,
+ * and moves accepted subscriptions when slots or masters change. This class only repeats subscriptions that ioredis
+ * could not accept, because it had no connection for the slot at that moment.
  */
 export class ClusterPubSub implements PubSubConnection {
   readonly #cluster: ShardedClient;
@@ -44,7 +44,7 @@ export class ClusterPubSub implements PubSubConnection {
   readonly #subscriptions: WantedChannels;
   readonly #life: NodeJS.Timeout;
   readonly #rights: PublicationRights;
-  /** Masters where the last check found fewer subscriptions than expected: one may be on its way. */
+  /** Masters where the last check found fewer subscriptions than expected: one may still be in flight. */
   #missing: ReadonlySet<string> = new Set();
   #connectionFault: unknown;
   readonly #losses = new ConnectionLosses();
@@ -57,7 +57,7 @@ export class ClusterPubSub implements PubSubConnection {
     this.#life = every(SIGN_OF_LIFE_MS, () => this.#check());
     cluster.on('ready', entry('store', takeRest));
     cluster.on('subscribersReady', entry('store', takeRest));
-    // So ioredis calls the faults of connections that subscribe.
+    // ioredis uses this name for faults of subscribing connections.
     cluster.on(
       'nodeError',
       entry('store', (fault: Error) => {
@@ -67,7 +67,8 @@ export class ClusterPubSub implements PubSubConnection {
     cluster.on(
       '-node',
       entry('store', (connection: EndedConnection) => {
-        // One to a master that is away, or hangs, never read anything: another watch tells of that, and others serve meanwhile.
+        // A connection to a master that is down or hangs never read anything. Another watch reports that master, and
+        // the others serve.
         if ((connection.stream?.bytesRead ?? 0) > 0) this.#losses.note(this.#connectionFault);
         this.#connectionFault = undefined;
       }),
@@ -75,9 +76,10 @@ export class ClusterPubSub implements PubSubConnection {
   }
 
   async publish(channel: string, payload: string | Buffer): Promise<unknown> {
-    // Only what waits for the connection to a single master is queued; that is refused, or made, within the limit.
-    if (this.#cluster.status !== 'ready') throw new Error('The store is away.');
-    // Of one master that does not answer the channels of others know nothing.
+    // Only commands that wait for the connection to a single master are queued; they are refused or sent within the
+    // limit.
+    if (this.#cluster.status !== 'ready') throw new Error('The store is unreachable.');
+    // Channels on other masters are not affected by one that does not answer.
     return this.#late.pass(channel, async () =>
       this.#gate.pass(async () => this.#rights.publish(channel, payload)),
     );
@@ -94,8 +96,8 @@ export class ClusterPubSub implements PubSubConnection {
   }
 
   /**
-   * Masters that are away are told of by another watch, and others serve meanwhile: only a lack of rights counts here, and connections
-   * that masters end again and again.
+   * Another watch reports unreachable masters, and others serve meanwhile. Here only missing rights count, and
+   * connections that masters close again and again.
    */
   trouble(): StoreTrouble | undefined {
     const loss = this.#losses.trouble;
@@ -114,9 +116,9 @@ export class ClusterPubSub implements PubSubConnection {
   }
 
   /**
-   * Has every connection answer something: one that does not is made anew. ioredis hides those that subscribe, and sends what
-   * concerns a channel over the one that has it; the answer says how many channels that one has. It says nothing of a
-   * subscription that it could not make again.
+   * Checks that every connection answers; one that does not is replaced. ioredis hides subscribing connections, but
+   * sends a channel's commands over the connection that has it. The answer gives the number of channels on that
+   * connection; it does not name a subscription that ioredis could not repeat.
    */
   async #check(): Promise<void> {
     if (this.#cluster.status !== 'ready') return;
@@ -151,7 +153,7 @@ export class ClusterPubSub implements PubSubConnection {
     for (const channel of this.#subscriptions.wanted) inBackground(() => this.#take(channel));
   }
 
-  /** Has the client forget a channel that it believes to have, so that it does not note it twice. */
+  /** Makes the client forget a channel that it believes to have, so that it does not count it twice. */
   async #takeAgain(channel: string): Promise<void> {
     if (!this.#subscriptions.drop(channel)) return;
     await this.#release(channel);
@@ -166,8 +168,8 @@ export class ClusterPubSub implements PubSubConnection {
       await this.#cluster.ssubscribe(channel);
       this.#subscriptions.took(channel);
     } catch (fault) {
-      // These two it throws before it notes the channel, and what a master refuses is not asked for again by itself. Any other
-      // fault comes from the connection, and it subscribes again.
+      // ioredis throws these two before it notes the channel, and does not retry what a master refuses. Any other fault
+      // comes from the connection, after which ioredis subscribes again.
       const isUnknown = fault instanceof TypeError || (fault instanceof Error && fault.name === 'AbortError');
       if (isReplyError(fault)) await this.#release(channel);
       this.#subscriptions.failed(channel, fault, isUnknown || isReplyError(fault));

@@ -9,28 +9,28 @@ import type { StoreTrouble } from './store-trouble.ts';
 /** How much of a Redis Cluster answers: every slot, some, or none. */
 export type Coverage = 'whole' | 'part' | 'none';
 
-/** How often a cluster that is not whole is looked at, in milliseconds. */
+/** How often a cluster that is not whole is checked, in milliseconds. */
 const LOOK_EVERY_MS = 1_000;
 const LOOK_TIMEOUT_MS = 1_000;
-/** A master that answers a `PING` later than that is looked at, in milliseconds. */
+/** A master that answers a `PING` later than this is checked, in milliseconds. */
 const LATE_MS = 1_000;
 
-/** What one look at the cluster found. */
+/** The result of one check of the cluster. */
 export interface ClusterLook {
   readonly masters: number;
-  /** Masters that answered, and took a write. */
+  /** Masters that answered and accepted a write. */
   readonly answered: number;
-  /** The answer to `CLUSTER INFO` of a master that answered. */
+  /** The `CLUSTER INFO` of a master that answered. */
   readonly info: string;
 }
 
-/** What a look came to, and why it is not the whole. */
+/** The coverage that a check found, and the reason if it is not the whole. */
 interface Found {
   readonly reach: Coverage;
   readonly trouble: StoreTrouble | undefined;
 }
 
-/** A slot that the node has which answers `CLUSTER NODES` with this, if it is a master that has any. */
+/** A slot range of the node that gave this `CLUSTER NODES`, if it is a master with slots. */
 export function ownSlots(nodes: string): { readonly first: number; readonly last: number } | undefined {
   const [, slots = ''] = /^\S+ \S+ \S*\bmyself,master\S* \S+ \S+ \S+ \S+ \S+ (.*)$/m.exec(nodes) ?? [];
   const ranges = slots
@@ -45,14 +45,14 @@ export function ownSlots(nodes: string): { readonly first: number; readonly last
 
 export function reachOf({ masters, answered, info }: ClusterLook): Coverage {
   const field = (name: string): string => new RegExp(`^${name}:(\\w+)`, 'm').exec(info)?.[1] ?? '';
-  // A cluster that needs all its slots, or a minority of it, refuses everything.
+  // A cluster that requires all slots, or a minority of it, refuses everything.
   if (answered === 0 || field('cluster_state') !== 'ok') return 'none';
   return answered === masters && Number(field('cluster_slots_ok')) === SLOTS ? 'whole' : 'part';
 }
 
 /**
- * Watches how much of a Redis Cluster answers. ioredis tells when it has lost every node; that one master is lost, and
- * that its slots are served again, by it or by another, has to be looked for.
+ * Watches how much of a Redis Cluster answers. ioredis reports only the loss of every node. The loss of one master, and
+ * the return of its slots on it or another, must be checked for.
  */
 export class ClusterWatch {
   readonly #cluster: Cluster;
@@ -60,7 +60,7 @@ export class ClusterWatch {
   readonly #onFound: (reach: Coverage, trouble: StoreTrouble | undefined) => void;
   #coverage: Coverage = 'none';
   #failure: unknown;
-  /** Masters that took a look's questions and have answered none since, as ioredis names them. */
+  /** Masters that did not answer a check's commands yet, by ioredis' names. */
   readonly #silent = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
   #isLooking = false;
@@ -82,7 +82,8 @@ export class ClusterWatch {
     cluster.on('error', onFailure);
     cluster.on('node error', onFailure);
     this.#life = every(SIGN_OF_LIFE_MS, () => this.#askForLife());
-    // Not yet reachable: the look opens the connections to the masters, without which commands are refused.
+    // The cluster is not reachable yet: the check opens the connections to the masters, without which commands are
+    // refused.
     cluster.on(
       'ready',
       entry('store', () => this.#lookAfter(0)),
@@ -94,7 +95,8 @@ export class ClusterWatch {
     cluster.on(
       '-node',
       entry('store', () => {
-        // Even when another master has its slots by the time of the look: it may not know all that this one knew.
+        // This counts even if another master has its slots by the time of the check: that one may lack the latest
+        // writes.
         if (this.#coverage === 'whole')
           this.#found({ reach: 'part', trouble: storeTroubleOf(this.#failure) });
         this.suspect();
@@ -102,7 +104,7 @@ export class ClusterWatch {
     );
   }
 
-  /** A connection that was cut without a word is noticed by asking, whether or not commands go over it. */
+  /** Pings the masters, since a silently cut connection shows only that way, whether or not commands use it. */
   async #askForLife(): Promise<void> {
     if (this.#cluster.status !== 'ready') return;
     const masters = this.#cluster.nodes('master').filter(({ status }) => status === 'ready');
@@ -116,14 +118,17 @@ export class ClusterWatch {
     return this.#coverage;
   }
 
-  /** Whether the master that has a key is known to answer nothing: what is sent to it waits until nobody waits for it any more. */
+  /**
+   * Whether the master of a key is known not to answer: commands to it would wait until their callers have stopped
+   * waiting.
+   */
   isSilent(key: string): boolean {
     if (this.#silent.size === 0) return false;
     const master = this.#cluster.slots[slotOf(key)]?.[0];
     return master !== undefined && this.#silent.has(master);
   }
 
-  /** Looks soon: a command has failed in a way that an outage explains. */
+  /** Checks soon: a command has failed as in an outage. */
   suspect(): void {
     this.#lookAfter(LOOK_EVERY_MS / 10);
   }
@@ -160,19 +165,19 @@ export class ClusterWatch {
   }
 
   async #question(): Promise<Found> {
-    // Brings back the masters that were dropped when their connection broke, so that they are asked as well.
+    // Restores the masters that ioredis dropped when their connection broke, so that they are checked as well.
     await answerWithin(
       LOOK_TIMEOUT_MS,
       new Promise<void>((done) => this.#cluster.refreshSlotsCache(() => done())),
     )
-      // Without fresh slots the known masters are asked.
+      // Without fresh slots the known masters are checked.
       .catch(() => undefined);
     const masters = this.#cluster.nodes('master');
     const answers = await Promise.allSettled(masters.map(async (master) => this.#ask(master)));
     for (const [index, master] of masters.entries()) {
       const answer = answers[index];
       if (answer === undefined) continue;
-      // A connection that is replaced takes questions along: only an answer, of whatever kind, shows that the master is there.
+      // A replaced connection loses its pending commands: only an answer, of any kind, shows that the master is up.
       if (answer.status === 'fulfilled' || isReplyError(answer.reason)) this.#silent.delete(nameOf(master));
       else if (storeTroubleOf(answer.reason) === 'no_answer') this.#silent.add(nameOf(master));
     }
@@ -184,14 +189,17 @@ export class ClusterWatch {
     return { reach, trouble: refusal === undefined ? 'slots_away' : storeTroubleOf(refusal.reason) };
   }
 
-  /** A silent master whose slots others have is asked no more. Should it have some again, it is not silent until it is found so. */
+  /**
+   * A silent master whose slots others serve is not checked any more. If it gets slots again, it does not count as
+   * silent until a check finds it so.
+   */
   #forgetReplaced(): void {
     if (this.#silent.size === 0) return;
     const owners = new Set(this.#cluster.slots.map(([master]) => master));
     for (const name of this.#silent) if (!owners.has(name)) this.#silent.delete(name);
   }
 
-  /** @returns what `CLUSTER INFO` says. @throws Error where the master does not answer, or takes no write */
+  /** @returns the text of `CLUSTER INFO`. @throws Error if the master does not answer or refuses a write */
   async #ask(master: Redis): Promise<string> {
     const ask = async (what: 'INFO' | 'NODES'): Promise<string> =>
       String(await answerWithin(LOOK_TIMEOUT_MS, master.call('CLUSTER', what)));
@@ -204,7 +212,7 @@ export class ClusterWatch {
 
 const nameOf = ({ options: { host = '127.0.0.1', port = 6379 } }: Redis): string => `${host}:${port}`;
 
-/** Writes something to a master, into one of its slots. */
+/** Writes a probe to a master, into one of its slots. */
 export type ProbeMaster = (
   master: Redis,
   slots: { readonly first: number; readonly last: number },

@@ -1,31 +1,31 @@
 import { PlenaryError } from '../errors.ts';
 
 /**
- * Commands that wait for an answer at most. A busy process has some hundreds; who waits behind thousands would give up
- * before the answer came.
+ * The highest number of unanswered commands. A busy process has some hundreds; callers behind thousands would stop
+ * waiting before their answer came.
  */
 export const MAX_UNANSWERED = 5_000;
 
 /**
- * Lets commands to the store through, as long as it serves any and not too many wait for an answer: one that hangs would
- * otherwise have a process pile up what nobody waits for any more, and carry all of it out when it wakes (SPEC RC23, RC24).
+ * Passes commands to the store while it serves and not too many are unanswered. Otherwise a store that hangs would let
+ * a process pile up commands whose callers have given up, and carry out all of them when it recovers (SPEC RC23, RC24).
  */
 export class CommandGate {
   readonly #isServed: (key: string | undefined) => boolean;
   #unanswered = 0;
 
-  /** @param isServed - whether commands on a key are being answered now, as far as is known */
+  /** @param isServed - whether the store is answering commands on a key, as far as is known */
   constructor(isServed: (key: string | undefined) => boolean = () => true) {
     this.#isServed = isServed;
   }
 
-  /** Commands that were sent and are not answered, also those that nobody waits for any more. */
+  /** Commands that were sent and not answered, including those whose callers stopped waiting. */
   get unanswered(): number {
     return this.#unanswered;
   }
 
   /**
-   * @param key - one that the command is about; none where any server can answer
+   * @param key - a key that the command uses; absent if any server can answer
    * @throws PlenaryError `store_unavailable`; what the command throws
    */
   async pass<Result>(command: () => Promise<Result>, key?: string): Promise<Result> {

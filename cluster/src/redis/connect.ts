@@ -39,56 +39,59 @@ import type { StoreAddress } from './store-address.ts';
 export interface ClusterStore extends RoomStores {
   readonly registry: Registry;
   readonly tenants: TenantStore;
-  /** Whether Consul answers, where the registry is there; `/ready` depends on it, `/health` does not. */
+  /** The health of Consul, if the registry is there; `/ready` depends on it, `/health` does not. */
   readonly consul: Pick<ConsulHealth, 'isAvailable' | 'onChange' | 'trouble' | 'onTrouble'> | undefined;
-  /** What the channels of this cluster's Socket.IO adapter begin with. */
+  /** The prefix of the channels of this cluster's Socket.IO adapter. */
   readonly channelPrefix: string;
   /**
-   * Whether commands are being answered now; `/ready` depends on it, `/health` does not. A Redis Cluster that lost some of
-   * its masters is available: what is theirs gives `store_unavailable`, the rest is served.
+   * Whether the store answers commands now; `/ready` depends on it, `/health` does not. A Redis Cluster that lost some
+   * of its masters is available: their keys give `store_unavailable`, the others are served.
    */
   isAvailable(): boolean;
   /**
-   * Calls back on each change of availability, and with `true` as well when a part of a Redis Cluster that was away is
-   * served again: it may have forgotten what it was told. Returns the function that ends it.
+   * Calls back on each change of availability, and with `true` also when a lost part of a Redis Cluster is served
+   * again, because it may have lost writes. Returns the function that unsubscribes.
    */
   onAvailability(listener: (available: boolean) => void): () => void;
   /** The time at Redis, in milliseconds since the epoch. @throws PlenaryError `store_unavailable` */
   timeMs(): Promise<number>;
-  /** Why the store is away, or a part of it; `undefined` while all is well. */
+  /** The reason why the store, or a part of it, is down; `undefined` while all is well. */
   trouble(): StoreTrouble | undefined;
-  /** Calls back on each change of the trouble. Returns the function that ends it. */
+  /** Calls back on each change of the trouble. Returns the function that unsubscribes. */
   onTrouble(listener: (trouble: StoreTrouble | undefined) => void): () => void;
-  /** Why nothing can be published or heard while the store serves; `undefined` while all is well. */
+  /** The reason why pub/sub fails while the store serves; `undefined` while all is well. */
   pubSubTrouble(): StoreTrouble | undefined;
-  /** Calls back on each change of that. Returns the function that ends it. */
+  /** Calls back on each change of the pub/sub trouble. Returns the function that unsubscribes. */
   onPubSubTrouble(listener: (trouble: StoreTrouble | undefined) => void): () => void;
-  /** Calls back for each record that was skipped since it does not parse (SPEC ST3). Returns the function that ends it. */
+  /**
+   * Calls back for each record that was skipped because it does not parse (SPEC ST3). Returns the function that
+   * unsubscribes.
+   */
   onMalformed(listener: (kind: MalformedKind) => void): () => void;
   /**
-   * A connection of its own, for the Socket.IO adapter's publisher or subscriber; closed with the store.
-   * @param onFault - told when a subscription fails; it is made again by itself
+   * Opens a separate connection for the Socket.IO adapter's publisher or subscriber; it closes with the store.
+   * @param onFault - called when a subscription fails; the connection repeats it
    */
   duplicate(name: string, onFault: (fault: unknown) => void): PubSubConnection;
   close(): Promise<void>;
 }
 
-/** Of so many keys one is in the slots of any master that has its share of them. */
+/** Among this many keys, at least one is in the slots of any master that has its share of them. */
 const PROBE_TAGS = 100;
 
 export interface ConnectOptions {
   readonly address: StoreAddress;
   readonly namespace: Namespace;
-  /** Where it is given, Consul says who lives, and Redis only how busy they are. */
+  /** If given, Consul is the registry, and Redis only has the loads. */
   readonly consul?: ConsulSettings | undefined;
-  /** Shown in `CLIENT LIST`. */
+  /** The name in `CLIENT LIST`. */
   readonly connectionName: string;
-  /** Only looks up: a store whose user may not write serves it. */
+  /** The process only reads: a store whose user may not write is enough. */
   readonly readsOnly?: boolean;
   readonly logger: Logger;
 }
 
-/** Connects to the store; returns at once, and connects again by itself for ever. */
+/** Connects to the store; returns at once, and reconnects without a limit. */
 export function connectClusterStore({
   address,
   namespace,
@@ -131,7 +134,7 @@ export function connectClusterStore({
     'ready',
     entry('store', () => evictionWatch.check()),
   );
-  // What one of the masters of a Redis Cluster does not serve another one may.
+  // A command that one master of a Redis Cluster does not serve may be served by another.
   const gate = new CommandGate((key) =>
     address.kind === 'cluster' ? key === undefined || !isSilent(key) : health.isAvailable,
   );
@@ -204,11 +207,11 @@ export function connectClusterStore({
 
 interface WatchedClient {
   readonly client: StoreClient;
-  /** Whether the master of a Redis Cluster that has a key is known to answer nothing. */
+  /** Whether the master of a key in a Redis Cluster is known not to answer. */
   isSilent(key: string): boolean;
-  /** To which server commands go, where it is one. */
+  /** The server that commands go to, unless the store is a Redis Cluster. */
   readonly identity: ServerIdentity | undefined;
-  /** To be told of each command that failed as in an outage. */
+  /** Call this for each command that failed as in an outage. */
   suspect(): void;
   stop(): void;
 }
@@ -230,7 +233,7 @@ function openWatched({
   onFound,
   onError,
 }: WatchOptions): WatchedClient {
-  // A command must fail at once while the store is away: who asked decides what that means.
+  // A command must fail at once while the store is down: the caller decides what that means.
   const enableOfflineQueue = false;
   const onRefusal = readsOnly ? unlessForbidden : refused;
   const write = async (redis: Redis, tag: number): Promise<unknown> =>
@@ -279,12 +282,12 @@ function refused(error: unknown): never {
   throw error;
 }
 
-/** A server that lets its user not write the probe serves a process that only looks up. */
+/** A server whose user may not write the probe still serves a process that only reads. */
 function unlessForbidden(error: unknown): undefined {
   if (storeTroubleOf(error) !== 'access_denied') throw error;
 }
 
-/** The tag of a probe whose key is in one of the slots; none for a master that has next to none of them. */
+/** The tag of a probe whose key is in one of the slots; none for a master with too few of them. */
 async function tagIn(
   master: Redis,
   keys: StoreKeys,

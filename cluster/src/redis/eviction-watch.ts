@@ -2,38 +2,38 @@ import type { Redis } from 'ioredis';
 import { every, inBackground } from '../process/entry.ts';
 import type { Logger } from '../process/logging.ts';
 
-/** How often servers are asked, in milliseconds. */
+/** How often servers are checked, in milliseconds. */
 const LOOK_EVERY_MS = 30_000;
 
 const TO_DO =
   'set maxmemory-policy noeviction, as in deploy/redis, and give Redis enough memory for what else is in it';
 
-/** What is used of a server. */
+/** The part of a server's connection that is used here. */
 export interface InfoServer {
   readonly status: Redis['status'];
   info(section: 'memory'): Promise<string>;
 }
 
-/** Which keys a server drops when its memory is full; `undefined` where it drops none. @param told - the answer to `INFO memory` */
-export function evictionOf(told: string): string | undefined {
-  const [, limit = '0'] = /^maxmemory:(\d+)/m.exec(told) ?? [];
-  const [, policy] = /^maxmemory_policy:(\S+)/m.exec(told) ?? [];
+/** The eviction policy of a server; `undefined` if it drops no keys. @param info - the answer to `INFO memory` */
+export function evictionOf(info: string): string | undefined {
+  const [, limit = '0'] = /^maxmemory:(\d+)/m.exec(info) ?? [];
+  const [, policy] = /^maxmemory_policy:(\S+)/m.exec(info) ?? [];
   return limit === '0' || policy === 'noeviction' ? undefined : policy;
 }
 
-const tellsPolicy = (told: string): boolean => told.includes('maxmemory_policy');
+const tellsPolicy = (info: string): boolean => info.includes('maxmemory_policy');
 
 /**
- * Says that a server may drop keys when its memory is full, as those of many providers do unless they are told otherwise: it takes every
- * write then, and meetings lose their people and rooms their places, also by keys that are somebody else's (SPEC HL15).
+ * Warns that a server may drop keys when its memory is full, which is the default of many providers. Such a server
+ * accepts every write, and meetings lose peers and placements, even through keys of other applications (SPEC HL15).
  */
 export class EvictionWatch {
   readonly #servers: () => readonly InfoServer[];
   readonly #logger: Pick<Logger, 'info' | 'error'>;
   readonly #timer: NodeJS.Timeout;
-  #told: string | undefined;
+  #reported: string | undefined;
 
-  /** @param servers - those that take writes */
+  /** @param servers - those that accept writes */
   constructor(servers: () => readonly InfoServer[], logger: Pick<Logger, 'info' | 'error'>) {
     this.#servers = servers;
     this.#logger = logger;
@@ -41,7 +41,7 @@ export class EvictionWatch {
     this.#timer.unref();
   }
 
-  /** Asks now: there is a new connection. */
+  /** Checks at once, because there is a new connection. */
   check(): void {
     inBackground(() => this.#check());
   }
@@ -55,11 +55,11 @@ export class EvictionWatch {
     const ready = servers.filter(({ status }) => status === 'ready');
     const answers = await Promise.all(ready.map(async (server) => server.info('memory').catch(() => '')));
     const policy = answers.map(evictionOf).find((found) => found !== undefined);
-    if (policy === this.#told) return;
-    // A server that is away, or that refuses the question, may be the one that drops keys.
+    if (policy === this.#reported) return;
+    // A server that is down, or that refuses the command, may be the one that drops keys.
     const haveAllAnswered = answers.length === servers.length && answers.every(tellsPolicy);
     if (policy === undefined && !haveAllAnswered) return;
-    this.#told = policy;
+    this.#reported = policy;
     if (policy === undefined) this.#logger.info('Redis drops no keys any more when its memory is full');
     else
       this.#logger.error(

@@ -1,6 +1,7 @@
 /**
- * Makes `scripts.generated.ts` of the Lua files: includes are put in, headers are checked against the file's name, and
- * each script gets a typed wrapper. Run by `npm run generate`; with `--check` it only compares, for `npm run check`.
+ * Makes `scripts.generated.ts` from the Lua files: inserts includes, checks each header against the file's name, and
+ * writes a typed wrapper for each script. Run by `npm run generate`; with `--check` it only compares, for `npm run
+ * check`.
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -60,7 +61,7 @@ export function parseHeader(fileName: string, source: string): ScriptHeader {
   return { purpose, keys, args, returns };
 }
 
-/** What each script begins with: its keys and arguments by the names that its header gives them. */
+/** The prelude of each script: its keys and arguments under the names from its header. */
 function prelude({ keys, args }: ScriptHeader): string {
   const table = (name: string, from: string, parts: readonly string[]): string => {
     const fields = parts.map((part, index) => `${part} = ${from}[${index + 1}]`).join(', ');
@@ -80,17 +81,20 @@ function expandIncludes(source: string): string {
     .replace(/^--@limit ([A-Z_]+)\n/gm, (_line, name: string) => limitLine(name, limits));
 }
 
-/** A limit as scripts see it: the number stands in `limits/store-limits.ts` and nowhere else. @throws Error when there is none */
+/**
+ * A limit as a line of Lua. The number is in `limits/store-limits.ts` and nowhere else. @throws Error if there is no
+ * such limit
+ */
 export function limitLine(name: string, known: Readonly<Record<string, unknown>>): string {
   const value = known[name];
   if (typeof value !== 'number') throw new Error(`There is no limit ${name}.`);
   return `local ${name} = ${value}\n`;
 }
 
-/** What turns seconds into their parts. */
+/** Factors between units of time. */
 const UNITS = new Set(['1000', '1000000']);
 
-/** Refuses what may be a limit, or a time, of the script's own. @throws Error that says which */
+/** Refuses numbers in a script that may be limits or times. @throws Error that names them */
 export function refuseOwnFigures(file: string, source: string): void {
   const code = source.replace(/--\[\[[\s\S]*?\]\]|--.*$|'[^']*'/gm, '');
   const own = [...code.matchAll(/\b\d{2,}\b/g)]
@@ -118,7 +122,7 @@ export function ${name}(
 `;
 }
 
-/** All scripts, each in the folder of the port that it serves, by name. @throws Error for a name that two have */
+/** All scripts by name, each in the folder of the port that it serves. @throws Error if two have the same name */
 function scriptFiles(): readonly { readonly file: string; readonly name: string }[] {
   const files = readdirSync(LUA_FOLDER, { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.lua') && !file.startsWith('includes/'))

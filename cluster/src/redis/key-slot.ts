@@ -1,4 +1,4 @@
-/** In which slot of a Redis Cluster a key is: CRC16 (XMODEM) of its hash tag, or of all of it. */
+/** The slot of a key in a Redis Cluster: CRC16 (XMODEM) of its hash tag, or of the whole key. */
 export function slotOf(key: string): number {
   const open = key.indexOf('{');
   const close = key.indexOf('}', open + 1);

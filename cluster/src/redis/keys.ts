@@ -1,14 +1,14 @@
 /**
- * Every key that the cluster keeps in Redis: what it holds, who writes it, and when it goes; and every channel. None is
- * spelled anywhere else. All keys of one room share one hash tag, and so do those of one tenant and of the registry, so that
- * each script touches one slot of a Redis Cluster (SPEC ST1).
+ * Every key and channel of the cluster in Redis: its content, its writer and its lifetime. No other file spells one.
+ * All keys of a room share one hash tag, and so do those of a tenant and of the registry, so that each script touches
+ * one slot of a Redis Cluster (SPEC ST1).
  */
 import type { Namespace } from '../namespace.ts';
 import type { RoomId, TenantId } from '../protocol/ids.ts';
 
 /**
- * The keys of a room. All go when the last peer goes (LG4), and by themselves when no edge has kept them for ten minutes
- * (RC6).
+ * The keys of a room. They are removed with the last peer (LG4), and expire when no edge has renewed them for ten
+ * minutes (RC6).
  */
 export interface RoomKeys {
   /** Hash, peer id → `epoch|mediaNodeId|edgeId|requestId|holdEpoch`. Written by edges. */
@@ -17,22 +17,26 @@ export interface RoomKeys {
   readonly roster: string;
   /** Sorted set, peer id by sequence of joining: the pages of the roster. Written by edges. */
   readonly rosterOrder: string;
-  /** Hash, track id → `epoch|homeNodeId|peerId|kind|source|paused`, and `|replaces` after it where there is such a track. Written by media nodes. */
+  /**
+   * Hash, track id → `epoch|homeNodeId|peerId|kind|source|paused`, followed by `|replaces` if it replaces a track.
+   * Written by media nodes.
+   */
   readonly tracks: string;
   /** Stream of `previousId`, `event`: the room's last events. */
   readonly log: string;
   /** List of messages as JSON, the newest last. */
   readonly chat: string;
-  /** Hash, `kind|peerId|name` → `version|value as JSON`; without a value it was deleted. Written by edges. */
+  /** Hash, `kind|peerId|name` → `version|value as JSON`; without a value it is deleted. Written by edges. */
   readonly entries: string;
   /**
-   * Hash: `lastEventId`, `lastEpoch`, `joinSequence`; after a loss `rebuildingUntilMs` by Redis TIME, and
-   * `rebuiltEventId`, which the order went on above; `token|peerId` → which generation of the peer's session tokens is
-   * in use; `subject|digest` → peer ids of one person, joined by commas, and `subject-of|peerId` → whose it is; `previous|peerId` → `epoch|mediaNodeId`, where a peer that is being moved goes on until it has moved;
-   * `tracks|peerId` → its track ids, joined by commas; `entries` → what all entries are together (`lua/includes/entry-state.lua`),
-   * and `entries|peerId` → the fields of a peer's entries, joined by commas; `gone|peer|peerId` and `gone|track|trackId` → when that left or ended, in
-   * milliseconds of Redis TIME, with their number in `tombstones`; and
-   * `gateway|datacenter|homeNodeId` → `epoch|mediaNodeId`, which media nodes write.
+   * Hash: `lastEventId`, `lastEpoch`, `joinSequence`. After a loss: `rebuildingUntilMs` by Redis TIME, and
+   * `rebuiltEventId`, the id that the rebuild continued from. `token|peerId` → generation of the peer's session tokens
+   * in use. `subject|digest` → peer ids of one person, joined by commas; `subject-of|peerId` → that digest.
+   * `previous|peerId` → `epoch|mediaNodeId`, the previous placement of a moving peer. `tracks|peerId` → its track ids,
+   * joined by commas. `entries` → the counts of all entries (`lua/includes/entry-state.lua`); `entries|peerId` → the
+   * fields of a peer's entries, joined by commas. `gone|peer|peerId` and `gone|track|trackId` → tombstones with their
+   * time in milliseconds of Redis TIME, and their number in `tombstones`. `gateway|datacenter|homeNodeId` →
+   * `epoch|mediaNodeId`, which media nodes write.
    */
   readonly meta: string;
 }
@@ -69,24 +73,33 @@ export interface StoreKeys {
   readonly room: (roomId: RoomId) => RoomKeys;
   readonly tenant: (tenantId: TenantId) => TenantKeys;
   /**
-   * String, up to when tokens were issued that are not taken any more, in milliseconds of Redis TIME: of the tenant, or of a
-   * room, a person (by digest), or a person in a room. Written by edges; goes by itself when no such token can be valid any more.
+   * String: tokens issued before this time, in milliseconds of Redis TIME, are revoked. For the tenant, or for a room,
+   * a person (by digest), or a person in a room. Written by edges; expires when no such token can be valid any more.
    */
   readonly revocation: (tenantId: TenantId, roomId: RoomId | undefined, person: string | undefined) => string;
-  /** String, likewise: up to when sessions began that are over. Written and gone with {@link revocation}, by those that end sessions. */
+  /**
+   * String: sessions begun before this time are ended. Written and expires with {@link revocation}, by revocations that
+   * end sessions.
+   */
   readonly ending: StoreKeys['revocation'];
-  /** Of the keys of all rooms, as `KEYS` takes it. */
+  /** The pattern of all rooms' keys, for `KEYS`. */
   readonly anyRoom: string;
-  /** Hash, media node id → `leaseUntilMs|incarnation|record as JSON`. Written by media nodes; lapsed ones go with the next announcement. */
+  /**
+   * Hash, media node id → `leaseUntilMs|incarnation|record as JSON`. Written by media nodes; the next announcement
+   * removes lapsed ones.
+   */
   readonly mediaNodes: string;
-  /** Hash, edge id → `leaseUntilMs|incarnation|record as JSON`. Written by edges; lapsed ones go with the next announcement. */
+  /**
+   * Hash, edge id → `leaseUntilMs|incarnation|record as JSON`. Written by edges; the next announcement removes lapsed
+   * ones.
+   */
   readonly edges: string;
   /**
-   * Hash, `firstPort|lastPort|announcedAddress|announcedIpv6` → `leaseUntilMs|incarnation|mediaNodeId`: the slices that are
-   * held or rest. Written by media nodes; what has rested goes with the next claim or announcement.
+   * Hash, `firstPort|lastPort|announcedAddress|announcedIpv6` → `leaseUntilMs|incarnation|mediaNodeId`: the slices that
+   * are held or rest. Written by media nodes; the next claim or announcement removes those that have rested.
    */
   readonly portSlices: string;
-  /** Never there for longer than a script runs: what the watch of the store writes. @param tag - chooses the slot */
+  /** The probe of the store's watch; a script writes and removes it. @param tag - chooses the slot */
   readonly probe: (tag: number) => string;
 }
 
@@ -113,9 +126,8 @@ export function keysOf(namespace: Namespace): StoreKeys {
 }
 
 /**
- * What the channels of the Socket.IO adapter begin with. Pub/sub knows no databases: where one is chosen by its number, the
- * number is in the name, so that clusters of one namespace in two databases hear each other no more than they see each
- * other's keys (SPEC NS2).
+ * The prefix of the Socket.IO adapter's channels. Pub/sub ignores databases: if one is chosen by its number, the prefix
+ * has that number, so that clusters of one namespace in two databases do not hear each other (SPEC NS2).
  */
 export function channelPrefixOf(namespace: Namespace, database: number): string {
   return database === 0 ? `${namespace}:socket.io` : `${namespace}:db${database}:socket.io`;

@@ -2,22 +2,22 @@ import { after, entry } from '../process/entry.ts';
 import { Redis, SentinelConnector, SentinelIterator } from 'ioredis';
 import type { RedisOptions, SentinelAddress, SentinelConnectionOptions } from 'ioredis';
 
-/** Replies are mapped as ioredis always did it. */
+/** Replies keep ioredis' legacy mapping. */
 export type ServerOptions = RedisOptions & { readonly replyMapping?: 'legacy' };
 
-/** How long after a connection was given up it is made anew, in milliseconds. */
+/** How long after closing a connection a new one is opened, in milliseconds. */
 const CONNECT_AGAIN_MS = 50;
 
 type Connector = InstanceType<NonNullable<RedisOptions['Connector']>>;
 
-/** Whether the Sentinel that was asked last is to be passed over. */
+/** Whether to skip the Sentinel that answered last. */
 interface Turn {
   isNext: boolean;
 }
 
 type Sentinel = Partial<SentinelAddress>;
 
-/** The Sentinels that ioredis knows, and how far it has asked them. */
+/** The Sentinels that ioredis knows, and the position in their list. */
 class AskedSentinels extends SentinelIterator {
   #known: number;
   #asked = 0;
@@ -44,8 +44,8 @@ class AskedSentinels extends SentinelIterator {
   }
 
   /**
-   * Passes over the first one where it would be asked next and is not the only one. Past the last one ioredis would say that no Sentinel
-   * can be reached.
+   * Skips the first Sentinel if it is next and not the only one. After the last one ioredis would report that no
+   * Sentinel is reachable.
    */
   passOverFirst(): void {
     if (this.#asked === 0 && this.#known > 1) this.next();
@@ -53,8 +53,9 @@ class AskedSentinels extends SentinelIterator {
 }
 
 /**
- * ioredis asks the Sentinel first by which it connected last, also where the server that this one named refuses the login or every write:
- * one Sentinel that was cut off with an old primary, or belongs to another cluster, would keep the process from what all others name.
+ * ioredis begins with the Sentinel that named the last server, even if that server refuses the login or every write.
+ * One Sentinel that was cut off with an old primary, or belongs to another cluster, would keep the process from the
+ * primary that all others name.
  */
 class SentinelsInTurn extends SentinelConnector {
   readonly #turn: Turn;
@@ -67,7 +68,10 @@ class SentinelsInTurn extends SentinelConnector {
     this.sentinelIterator = this.#sentinels;
   }
 
-  /** Whether it is a primary. The next Sentinel is asked as after any other server that was left. */
+  /**
+   * Whether the server is a primary. After a failed check the next Sentinel is queried, as after any other closed
+   * connection.
+   */
   override check({ role }: { readonly role?: string }): boolean {
     return role === undefined || role === 'master';
   }
@@ -79,14 +83,14 @@ class SentinelsInTurn extends SentinelConnector {
   }
 }
 
-/** Defaults of ioredis: it hands a connector its completed options, as `unknown`. */
+/** Defaults of ioredis, which hands a connector its completed options as `unknown`. */
 const DEFAULTS: SentinelConnectionOptions = {
   updateSentinels: true,
   sentinelMaxConnections: 10,
   sentinelReconnectStrategy: () => 60_000,
 };
 
-/** The kind of connector that a connection makes itself, with the options and the turn of that connection. */
+/** The connector class of one connection, with that connection's options and turn. */
 function connectorOf(options: SentinelConnectionOptions, turn: Turn): NonNullable<RedisOptions['Connector']> {
   return class extends SentinelsInTurn {
     constructor() {
@@ -96,9 +100,9 @@ function connectorOf(options: SentinelConnectionOptions, turn: Turn): NonNullabl
 }
 
 /**
- * A connection that lasts until it is closed here, to the primary that Sentinels name. ioredis gives one up for good when a Sentinel tells
- * of a failover in the very moment in which it asks for the primary: what it was told on the connection before then ends the new one, whose
- * end no `retryStrategy` is asked about. The process would have no store until somebody starts it anew.
+ * A connection to the primary that Sentinels name, which lasts until it is closed here. ioredis ends one permanently if
+ * a Sentinel announces a failover at the moment when ioredis queries it for the primary: the announcement ends the new
+ * connection, and no `retryStrategy` is consulted. The process would have no store until somebody restarts it.
  */
 export class LastingRedis extends Redis {
   readonly #turn: Turn;
@@ -114,7 +118,10 @@ export class LastingRedis extends Redis {
     );
   }
 
-  /** @param reconnect - `true`: only this connection ends, as ioredis itself does after an error, and another Sentinel is asked */
+  /**
+   * @param reconnect - `true`: only this connection ends, as ioredis does after an error, and the next Sentinel is
+   * queried
+   */
   override disconnect(reconnect = false): void {
     if (!reconnect) this.#isClosed = true;
     this.#turn.isNext = reconnect;
@@ -123,7 +130,7 @@ export class LastingRedis extends Redis {
 
   readonly #connectAgain = (): void => {
     if (this.#isClosed || this.status !== 'end') return;
-    // What it fails with is told as `error`, and its end as `end`.
+    // ioredis emits the failure as `error` and the end as `end`.
     this.connect().catch(() => undefined);
   };
 }

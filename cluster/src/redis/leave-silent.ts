@@ -3,12 +3,12 @@ import { withDeadline } from '../deadline.ts';
 import { entry, every } from '../process/entry.ts';
 import { systemTimers } from '../process/timers.ts';
 
-/** How often a connection is looked at whether a command waits on it, in milliseconds. */
+/** How often a connection is checked for a waiting command, in milliseconds. */
 const LOOK_EVERY_MS = 250;
 
 /**
- * Gives a connection up over which nothing comes for a while although a command waits (SPEC HL2). The `socketTimeout` of ioredis does the
- * same, and counts time in which this process stood still (SPEC HL17).
+ * Closes a connection that delivers nothing for a while although a command waits (SPEC HL2). The `socketTimeout` of
+ * ioredis does the same, but also counts time in which this process was suspended (SPEC HL17).
  */
 export function leaveSilent(redis: Redis, silentAfterMs: number): void {
   redis.on(

@@ -114,7 +114,7 @@ describe('malformed records', () => {
     const { epoch } = await join('bob');
     const { occupancy } = await store.placements.view(ROOM);
     expect(occupancy.peerCount).toBe(2);
-    expect((await store.placements.all(ROOM)).map(({ peerId }) => peerId).sort()).toEqual(['ann', 'bob']);
+    expect((await store.placements.list(ROOM)).map(({ peerId }) => peerId).sort()).toEqual(['ann', 'bob']);
     expect(met.filter((kind) => kind === 'placement')).toHaveLength(2 * GARBAGE.length);
     expect(said('placement')).toBe(1);
     expect(await store.roomLog.removePeer(ROOM, peer('bob'), epoch, 'left')).toHaveLength(1);
@@ -279,7 +279,7 @@ describe('malformed records', () => {
         actor: peer('ann'),
         edgeId: edge('edge-a'),
         writes: [
-          { kind: 'hand', peerId: peer(name), most: 1_000, ...(value === undefined ? {} : { value }) },
+          { kind: 'hand', peerId: peer(name), maxOfKind: 1_000, ...(value === undefined ? {} : { value }) },
         ],
       });
     await raise('ann', {});
@@ -480,7 +480,7 @@ describe('malformed records', () => {
       await redis.setbit(key, 7, 1);
       const attempts = await Promise.allSettled([
         store.placements.view(ROOM),
-        store.placements.all(ROOM),
+        store.placements.list(ROOM),
         catchUp(store.roomLog, ROOM, EVENT_ID.parse('1-1')),
         store.roomLog.rosterPage(ROOM, ''),
         publish('camera', 'ann', epoch),
@@ -489,7 +489,7 @@ describe('malformed records', () => {
           roomId: ROOM,
           actor: peer('ann'),
           edgeId: edge('edge-a'),
-          writes: [{ kind: 'hand', most: 1, value: {} }],
+          writes: [{ kind: 'hand', maxOfKind: 1, value: {} }],
         }),
         store.roomLog.removePeer(ROOM, peer('ann'), epoch, 'left'),
       ]);

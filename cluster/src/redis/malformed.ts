@@ -1,17 +1,20 @@
 import type { Logger } from 'pino';
 import { z } from 'zod';
 
-/** What a record in the store is of; a closed set, since it is a metric's label. */
+/** The kind of a record in the store; a closed set, since it is a metric's label. */
 export type MalformedKind =
   'placement' | 'roster' | 'track' | 'event' | 'chat' | 'entry' | 'meta' | 'room' | 'registry';
 
 /**
- * Told of a record in the store that is skipped, since it does not parse (SPEC ST3). What is wrong with it is put in words
- * only where that is said: of thousands it would cost more than all other work.
+ * Reports a record in the store that is skipped because it does not parse (SPEC ST3). The detail is built only when it
+ * is logged: for thousands of records it would cost more than all other work.
  */
 export type ReportMalformed = (kind: MalformedKind, detail: () => string) => void;
 
-/** Logs the first malformed record of each kind: the same one is met again and again. All of them reach the listeners. */
+/**
+ * Logs the first malformed record of each kind, since the same one is read again and again. All of them reach the
+ * listeners.
+ */
 export class MalformedRecords {
   readonly #logger: Logger;
   readonly #said = new Set<MalformedKind>();
@@ -31,14 +34,14 @@ export class MalformedRecords {
     );
   };
 
-  /** @returns the function that ends it */
+  /** @returns the function that unsubscribes */
   onRecord(listener: (kind: MalformedKind) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 }
 
-/** What `read` gives; `undefined`, and reported, where it does not parse. */
+/** The result of `read`; `undefined`, and reported, if the record does not parse. */
 export function readable<Value>(
   report: ReportMalformed,
   kind: MalformedKind,
@@ -54,7 +57,7 @@ export function readable<Value>(
   }
 }
 
-/** Those of several values that can be read. */
+/** The values that parse; reports the others. */
 export function readableOnes<Raw, Value>(
   report: ReportMalformed,
   kind: MalformedKind,

@@ -5,15 +5,15 @@ import { mendRoom } from './scripts.generated.ts';
 import type { RunScript } from './scripts.generated.ts';
 import { isReplyError } from './store-trouble.ts';
 
-/** Whether a key had another type than a command is for. Of what a script met, servers say so in various words around these. */
+/** Whether a key had the wrong type for a command. Servers word the error of a script in various ways around this. */
 const isOfOtherType = (fault: unknown): boolean =>
   fault instanceof PlenaryError && isReplyError(fault.cause) && fault.cause.message.includes('WRONGTYPE');
 
 /**
- * Does something with a room of which no script can read a key that somebody replaced by one of another type: the room is
- * removed then, and its owners publish it again as after any loss (SPEC RC1).
- * @param keys - all of the room
- * @throws PlenaryError what `work` throws; `store_unavailable` where the room was removed
+ * Does work on a room. If somebody replaced one of its keys by a key of another type, no script can read the room: it
+ * is removed, and its owners republish it as after any loss (SPEC RC1).
+ * @param keys - all keys of the room
+ * @throws PlenaryError what `work` throws; `store_unavailable` if the room was removed
  */
 export async function mendingRoom<Result>(
   run: RunScript,
@@ -27,7 +27,7 @@ export async function mendingRoom<Result>(
     if (!isOfOtherType(fault)) throw fault;
     if ((await mendRoom(run, keys)) === 1)
       report('room', () => `a key of the room of ${keys.placements} had another type`);
-    throw new PlenaryError('store_unavailable', 'The room could not be read, and is published anew.', {
+    throw new PlenaryError('store_unavailable', 'The room could not be read and is being rebuilt.', {
       cause: fault,
     });
   }

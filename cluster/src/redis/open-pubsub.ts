@@ -23,7 +23,8 @@ export function openPubSub(
     cluster.on('node error', entry('store', onConnectionError));
     return new ClusterPubSub(cluster, onFault);
   }
-  // ioredis lets a subscription that it makes again and that is refused reject where nobody catches it, which would end the process.
+  // A repeated subscription that Redis refuses rejects inside ioredis where nothing catches it, which would end the
+  // process.
   const redis = openServer(address, connectionName, { maxRetriesPerRequest: null, autoResubscribe: false });
   redis.on('error', entry('store', onConnectionError));
   return new ServerPubSub(redis, onFault, commands);

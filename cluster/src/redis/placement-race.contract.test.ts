@@ -90,7 +90,7 @@ describe.each<readonly [string, () => Promise<TestStore>]>([
       const placed = placementsOf(await race((call) => requestOf(name, call)));
       expect(placed).toHaveLength(CALLS);
       expect(new Set(placed.map((placement) => JSON.stringify(placement))).size).toBe(1);
-      expect(await store.placements.all(room(name))).toEqual(placed.slice(0, 1));
+      expect(await store.placements.list(room(name))).toEqual(placed.slice(0, 1));
     },
   );
 
@@ -103,7 +103,7 @@ describe.each<readonly [string, () => Promise<TestStore>]>([
     );
     expect(new Set(placed.map(({ epoch }) => epoch)).size).toBe(CALLS);
     const byPeer = (left: Placement, right: Placement): number => (left.peerId < right.peerId ? -1 : 1);
-    expect([...(await store.placements.all(room('new')))].sort(byPeer)).toEqual([...placed].sort(byPeer));
+    expect([...(await store.placements.list(room('new')))].sort(byPeer)).toEqual([...placed].sort(byPeer));
     expect((await store.placements.view(room('new'))).occupancy.peerCount).toBe(CALLS);
     // Whoever asks again, anywhere, hears the same.
     expect(placementsOf(await race(ofPeer))).toEqual(placed);
@@ -125,6 +125,6 @@ describe.each<readonly [string, () => Promise<TestStore>]>([
     );
     expect(placementsOf(answers)).toHaveLength(10);
     expect(answers.filter(({ refused }) => refused === 'room_full')).toHaveLength(CALLS - 10);
-    expect(await store.placements.all(room('full'))).toHaveLength(10);
+    expect(await store.placements.list(room('full'))).toHaveLength(10);
   });
 });

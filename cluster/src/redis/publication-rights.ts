@@ -2,8 +2,8 @@ import { isReplyError, storeTroubleOf } from './store-trouble.ts';
 import type { StoreTrouble } from './store-trouble.ts';
 
 /**
- * Owns why Redis refuses this process' publications, until it takes one. A quiet edge publishes nothing, and would never find out
- * that it may again: so the connection tries where nobody listens.
+ * Remembers why Redis refuses this process' publications, until one is accepted. A quiet edge publishes nothing, and
+ * would not notice that it may again, so this class publishes to a channel without listeners.
  */
 export class PublicationRights {
   readonly #publish: (channel: string, payload: string | Buffer) => Promise<unknown>;
@@ -28,7 +28,7 @@ export class PublicationRights {
     }
   }
 
-  /** Publishes to a channel that nobody hears. Never rejects. */
+  /** Publishes to a channel without listeners. Never rejects. */
   async tryAgain(): Promise<void> {
     if (this.#refusal === undefined) return;
     const { channel, trouble } = this.#refusal;

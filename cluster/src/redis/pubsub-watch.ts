@@ -6,15 +6,15 @@ import { StoreHealth } from './store-health.ts';
 import type { StoreTrouble } from './store-trouble.ts';
 
 const LOOK_EVERY_MS = 1_000;
-/** What is found so often in a row is no connection that is just being made anew. */
+/** A trouble found in this many checks in a row is not just a reconnecting connection. */
 const LOOKS = 4;
 
 const AWAY =
   'what edges tell each other does not get through here: meetings of several edges go on by what clients ask for, some seconds late';
 
 /**
- * Watches whether pub/sub works while the store itself serves: its connections may be refused where that for commands is not (SPEC
- * HL51).
+ * Watches whether pub/sub works while the store itself serves: Redis may refuse its connections and accept those for
+ * commands (SPEC HL51).
  */
 export class PubSubWatch {
   readonly #isStoreAvailable: () => boolean;
@@ -24,7 +24,7 @@ export class PubSubWatch {
   #looks = 0;
   #found: StoreTrouble | undefined;
 
-  /** @param connections - those that there are, or come later */
+  /** @param connections - the present and later connections */
   constructor(
     isStoreAvailable: () => boolean,
     connections: readonly Pick<PubSubConnection, 'trouble'>[],
@@ -41,7 +41,7 @@ export class PubSubWatch {
     this.#timer = every(LOOK_EVERY_MS, () => this.#check());
   }
 
-  /** Why it does not work although the store serves; `undefined` where it does, and until that was looked for. */
+  /** The reason why pub/sub fails although the store serves; `undefined` while it works, and before the first check. */
   get trouble(): StoreTrouble | undefined {
     return this.#health.isAvailable ? undefined : this.#found;
   }
@@ -52,7 +52,7 @@ export class PubSubWatch {
   }
 
   #check(): void {
-    // Of a store that is away another watch tells.
+    // Another watch reports a store that is down.
     if (this.#connections.length === 0 || !this.#isStoreAvailable()) return;
     const trouble = this.#connections
       .map((connection) => connection.trouble())

@@ -3,11 +3,11 @@ import { OPAQUE_TEXT } from '../protocol/text.ts';
 import { MAX_KNOWN_RECORDS, MAX_RECORDS, ParsingTurns, inOrderOfIds } from '../registry/reading.ts';
 import { readable } from './malformed.ts';
 
-/** Bytes of one record that is looked at: one of ours has some six hundred. */
+/** The most bytes of a record that is read: ours have about six hundred. */
 const MAX_RECORD_BYTES = 4_096;
 const REPLY = z.tuple([z.number(), z.number()]).rest(OPAQUE_TEXT);
 
-/** What the script that lists records is asked: how many, of which length, which first, and from where. */
+/** The arguments of the script that lists records: how many, how long, which first, and from where. */
 interface Asked {
   readonly most: string;
   readonly longest: string;
@@ -16,15 +16,15 @@ interface Asked {
 }
 
 /**
- * Reads the living records of one kind. Whoever can write into the registry can write what they like, as much as they like: so
- * their number and length are bounded before they come here, they are parsed some in a turn of the event loop, what stood
- * there the last time is not parsed again, and who was known the last time is read first (SPEC EN13, EN42).
+ * Reads the live records of one kind. Anybody who can write into the registry can write any number of any size. So
+ * number and length are bounded by the store, records are parsed a few per turn of the event loop, unchanged ones are
+ * not parsed again, and known ones are read first (SPEC EN13, EN42).
  */
 export class RecordReader<Schema extends z.ZodType> {
   readonly #schema: Schema;
   readonly #idOf: (record: z.output<Schema>) => string;
   readonly #onMalformed: (detail: () => string) => void;
-  /** The last reading by its texts; `undefined` is what could not be read. */
+  /** The last reading, by text; `undefined` is an unreadable record. */
   #last: ReadonlyMap<string, z.output<Schema> | undefined> = new Map();
   #from = 0;
 
@@ -43,7 +43,7 @@ export class RecordReader<Schema extends z.ZodType> {
     const read = new Set(
       [...this.#last.values()].flatMap((record) => (record === undefined ? [] : [this.#idOf(record)])),
     );
-    // They come in the order in which they were given: those that have been known longest first.
+    // Records come in the order of the request: the ones known longest first.
     const known = [...read].slice(0, MAX_KNOWN_RECORDS);
     const reply = await list({
       most: String(MAX_RECORDS),

@@ -5,7 +5,7 @@ import type { RedisRooms } from './redis-rooms.ts';
 import { readGateway } from './room-replies.ts';
 import { claimGateway, releaseGateway } from './scripts.generated.ts';
 
-/** The gateways in Redis. */
+/** The gateway store in Redis. */
 export class RedisGatewayStore implements GatewayStore {
   readonly #rooms: RedisRooms;
 

@@ -20,7 +20,7 @@ const VIEW_REPLY = z.tuple([
   z.tuple([z.null(), z.record(OPAQUE_TEXT, OPAQUE_TEXT)]),
 ]);
 
-/** The placements in Redis. */
+/** The placement store in Redis. */
 export class RedisPlacementStore implements PlacementStore {
   readonly #rooms: RedisRooms;
 
@@ -56,7 +56,7 @@ export class RedisPlacementStore implements PlacementStore {
       replacesEpoch: String(request.replacesEpoch ?? ''),
       maxPeers: String(request.maxPeers),
       keepsEpoch: String(request.keepsEpoch ?? ''),
-      heldUnder: String(request.heldUnder ?? ''),
+      knownHoldEpoch: String(request.knownHoldEpoch ?? ''),
       subject: request.subject?.digest ?? '',
       maxPeersOfSubject: String(request.subject?.maxPeers ?? ''),
     });
@@ -71,7 +71,7 @@ export class RedisPlacementStore implements PlacementStore {
     return value === null ? undefined : this.#readPlacements([[peerId, value]])[0];
   }
 
-  async previousPlacement(roomId: RoomId, peerId: PeerId): Promise<PreviousPlacement | undefined> {
+  async previousPlacementOf(roomId: RoomId, peerId: PeerId): Promise<PreviousPlacement | undefined> {
     const { meta } = this.#rooms.keys(roomId);
     const value = await this.#rooms.ask(roomId, meta, async () =>
       this.#rooms.redis.hget(meta, `previous|${peerId}`),
@@ -103,7 +103,7 @@ export class RedisPlacementStore implements PlacementStore {
     await confirmToken(...this.#rooms.script(roomId), { peerId, tokenGeneration: String(tokenGeneration) });
   }
 
-  async all(roomId: RoomId): Promise<readonly Placement[]> {
+  async list(roomId: RoomId): Promise<readonly Placement[]> {
     const { placements } = this.#rooms.keys(roomId);
     const all = await this.#rooms.ask(roomId, placements, async () => this.#rooms.redis.hgetall(placements));
     return this.#readPlacements(Object.entries(all));

@@ -4,7 +4,7 @@ import type {
   RecoveryStore,
   RepublishedPeers,
   RepublishedTracks,
-  RoomStanding,
+  RoomStatus,
 } from '../room/recovery-store.ts';
 import type { StoredTrack } from '../room/room-log.ts';
 import type { RedisRooms } from './redis-rooms.ts';
@@ -12,15 +12,15 @@ import {
   heldPeerRecord,
   readRepublishedPeers,
   readRepublishedTracks,
-  readStanding,
+  readStatus,
   trackValue,
 } from './room-replies.ts';
-import { republishPeers, republishTracks, roomStanding } from './scripts.generated.ts';
+import { republishPeers, republishTracks, roomStatus } from './scripts.generated.ts';
 
-/** Parts the records of one argument; no name may hold it. */
+/** Separates the records in one argument; no name may contain it. */
 const RECORD_SEPARATOR = '\u001e';
 
-/** The recovery of rooms in Redis. */
+/** The recovery store in Redis. */
 export class RedisRecoveryStore implements RecoveryStore {
   readonly #rooms: RedisRooms;
 
@@ -54,7 +54,7 @@ export class RedisRecoveryStore implements RecoveryStore {
     return readRepublishedTracks(reply, this.#rooms.report);
   }
 
-  async standing(roomId: RoomId): Promise<RoomStanding> {
-    return readStanding(await roomStanding(...this.#rooms.script(roomId)));
+  async statusOf(roomId: RoomId): Promise<RoomStatus> {
+    return readStatus(await roomStatus(...this.#rooms.script(roomId)));
   }
 }

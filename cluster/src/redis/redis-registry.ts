@@ -45,7 +45,7 @@ export class RedisRegistry implements Registry {
   readonly #mediaNodes: RecordReader<typeof MEDIA_NODE_RECORD>;
   readonly #edges: RecordReader<typeof EDGE_RECORD>;
 
-  /** @param onMalformed - told of a record that does not parse, which is skipped */
+  /** @param onMalformed - called for a record that is skipped because it does not parse */
   constructor(run: RunScript, keys: StoreKeys, onMalformed: (detail: () => string) => void) {
     this.#run = run;
     this.#keys = keys;

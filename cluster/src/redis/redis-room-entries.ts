@@ -14,7 +14,7 @@ import type { RedisRooms } from './redis-rooms.ts';
 import { readChangedEntries, readEntries, readRepublishedEntries } from './room-replies.ts';
 import { changeEntries, republishEntries } from './scripts.generated.ts';
 
-/** Parts the records of one argument; JSON writes it as an escape. */
+/** Separates the records in one argument; JSON escapes it. */
 const RECORD_SEPARATOR = '\u001e';
 const VALUES = z.record(OPAQUE_TEXT, OPAQUE_TEXT);
 
@@ -38,7 +38,7 @@ export class RedisRoomEntries implements RoomEntries {
         .map((condition) => `${entryField(condition)}|${condition.version ?? 0}`)
         .join(RECORD_SEPARATOR),
       writes: writes
-        .map((write) => `${write.most}|${entryField(write)}|${jsonOf(write.value)}`)
+        .map((write) => `${write.maxOfKind}|${entryField(write)}|${jsonOf(write.value)}`)
         .join(RECORD_SEPARATOR),
     });
     return readChangedEntries(reply, this.#rooms.report);
@@ -53,7 +53,7 @@ export class RedisRoomEntries implements RoomEntries {
     return readRepublishedEntries(reply);
   }
 
-  async all(roomId: RoomId): Promise<readonly EntryChange[]> {
+  async list(roomId: RoomId): Promise<readonly EntryChange[]> {
     const { entries } = this.#rooms.keys(roomId);
     const values = await this.#rooms.ask(roomId, entries, async () => this.#rooms.redis.hgetall(entries));
     return readEntries(Object.entries(VALUES.parse(values)).flat(), this.#rooms.report);

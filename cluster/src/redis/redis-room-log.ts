@@ -70,13 +70,13 @@ export class RedisRoomLog implements RoomLog {
     peerId: PeerId,
     epoch: Epoch,
     reason: LeaveReason,
-    heldUnder?: Epoch,
+    knownHoldEpoch?: Epoch,
   ): Promise<LoggedEvent[]> {
     const reply = await removePeer(...this.#rooms.script(roomId), {
       peerId,
       epoch: String(epoch),
       reason,
-      heldUnder: String(heldUnder ?? ''),
+      knownHoldEpoch: String(knownHoldEpoch ?? ''),
     });
     return readEvents(reply);
   }
@@ -144,7 +144,7 @@ export class RedisRoomLog implements RoomLog {
     const values = await this.#rooms.ask(roomId, roster, async () =>
       this.#rooms.redis.hmget(roster, ...page.map(([peerId]) => peerId)),
     );
-    // Who left between the two commands has no value any more.
+    // A peer that left between the two commands has no value any more.
     const entries = page.flatMap(([peerId, sequence], index) => {
       const value = values[index];
       return value === null || value === undefined ? [] : [{ peerId, sequence, value }];
@@ -168,7 +168,8 @@ export class RedisRoomLog implements RoomLog {
     const { meta } = this.#rooms.keys(roomId);
     const noted =
       (await this.#rooms.ask(roomId, meta, async () => this.#rooms.redis.hget(meta, 'lastEventId'))) ?? START;
-    // A client that is told of the beginning only learns nothing new; the next event sets it right.
+    // An unreadable id counts as the log's beginning: the client learns nothing new from it, and the next event
+    // corrects that.
     return readable(this.#rooms.report, 'meta', () => EVENT_ID.parse(noted)) ?? START;
   }
 }

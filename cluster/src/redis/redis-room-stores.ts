@@ -10,7 +10,7 @@ import type { RedisRoomsOptions } from './redis-rooms.ts';
 
 type Given = Pick<RedisRoomsOptions, 'redis' | 'run' | 'keys'> & Partial<RedisRoomsOptions>;
 
-/** The ports of rooms in Redis. */
+/** The room stores in Redis. */
 export function redisRoomStores({
   report = () => undefined,
   gate = new CommandGate(),

@@ -11,12 +11,12 @@ export interface RedisRoomsOptions {
   readonly redis: StoreClient;
   readonly run: RunScript;
   readonly keys: StoreKeys;
-  /** Told of what does not parse, which is skipped (SPEC ST3). */
+  /** Called for records that are skipped because they do not parse (SPEC ST3). */
   readonly report: ReportMalformed;
   readonly gate: CommandGate;
 }
 
-/** How the ports of rooms reach Redis: all keys of a room are on one hash tag, and each change is one script. */
+/** The access of the room stores to Redis: all keys of a room have one hash tag, and each change is one script. */
 export class RedisRooms {
   readonly redis: StoreClient;
   readonly report: ReportMalformed;
@@ -32,14 +32,14 @@ export class RedisRooms {
     return this.#options.keys.room(roomId);
   }
 
-  /** What a script of a room begins with: how it is run, and the keys from which it takes its own. */
+  /** The first arguments of a room's script: how to run it, and the keys from which it takes its own. */
   script(roomId: RoomId): [run: RunScript, keys: RoomKeys] {
     const { run, report } = this.#options;
     const keys = this.keys(roomId);
     return [async (...script) => mendingRoom(run, keys, report, async () => run(...script)), keys];
   }
 
-  /** Gives a command that is about a key of a room. */
+  /** Runs a command on a key of a room. */
   async ask<Reply>(roomId: RoomId, key: string, command: () => Promise<Reply>): Promise<Reply> {
     const { run, report, gate } = this.#options;
     return mendingRoom(run, this.keys(roomId), report, async () => guarded(gate, key, command));

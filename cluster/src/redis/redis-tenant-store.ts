@@ -26,7 +26,7 @@ const CLAIM_REPLY = z.union([
   z.tuple([z.literal('refused'), z.enum(['people', 'rooms'])]),
 ]);
 const IS_ANY_SINCE = z.union([z.literal(0), z.literal(1)]);
-/** Claims renewed by one script, at most: Redis does nothing else meanwhile. */
+/** The most claims that one script renews: Redis does nothing else meanwhile. */
 const RENEW_AT_ONCE = 500;
 
 /** The tenant store in Redis: one script for each change, both keys of a tenant on one hash tag. */
@@ -54,7 +54,7 @@ export class RedisTenantStore implements TenantStore {
       }),
     );
     if (reply[0] === 'refused') {
-      throw new PlenaryError('tenant_limit_reached', `It has its ${reply[1]} already.`);
+      throw new PlenaryError('tenant_limit_reached', `The tenant has reached its limit of ${reply[1]}.`);
     }
     return reply[1] === 1;
   }

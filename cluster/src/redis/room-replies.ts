@@ -1,17 +1,17 @@
-/** How the room scripts' replies read: the only place where Redis' flat values become records. */
+/** Parses the replies of the room scripts: the only place where Redis' flat values become records. */
 import { z } from 'zod';
 import { ERROR_CODES, PlenaryError } from '../errors.ts';
 import { CARRIED_EVENT, CHAT_MESSAGE, LOGGED_EVENT, ROSTER_PEER } from '../protocol/room.ts';
 import type { CarriedEvent, LoggedEvent, RoomSnapshot, RosterPeer } from '../protocol/room.ts';
 import { PREVIOUS_PLACEMENT, PLACEMENT } from '../room/placement-store.ts';
 import { GATEWAY } from '../room/gateway-store.ts';
-import { PEER_VERDICT, ROOM_STANDING, TRACK_VERDICT } from '../room/recovery-store.ts';
+import { PEER_VERDICT, ROOM_STATUS, TRACK_VERDICT } from '../room/recovery-store.ts';
 import { ENTRY_VERDICT } from '../room/room-entries.ts';
 import type { EntryChangeResult, EntryState, RepublishedEntries } from '../room/room-entries.ts';
 import { STORED_TRACK } from '../room/room-log.ts';
 import type { AttachedPeer, PreviousPlacement, Placement } from '../room/placement-store.ts';
 import type { Gateway } from '../room/gateway-store.ts';
-import type { HeldPeer, RepublishedPeers, RepublishedTracks, RoomStanding } from '../room/recovery-store.ts';
+import type { HeldPeer, RepublishedPeers, RepublishedTracks, RoomStatus } from '../room/recovery-store.ts';
 import type { StoredTrack } from '../room/room-log.ts';
 import type { TrackId } from '../protocol/ids.ts';
 import { ENTRY_CHANGE, ROOM_ENTRY, parseEntryField } from '../protocol/room-entry.ts';
@@ -67,7 +67,7 @@ const ROOM_REPLY = z.union([
   z.tuple([z.literal('rebuilding')]),
 ]);
 
-/** Parses what a script answered with. @throws PlenaryError the code that it refused with */
+/** Parses the reply of a script. @throws PlenaryError with the code of a refusal */
 function accepted<Reply extends z.ZodType>(schema: Reply, reply: unknown): z.output<Reply> {
   const refused = REFUSED.safeParse(reply);
   if (refused.success) throw new PlenaryError(refused.data[1]);
@@ -97,7 +97,7 @@ export function trackValue(track: StoredTrack): string {
   return [...parts, ...(replaces === undefined ? [] : [replaces])].join('|');
 }
 
-/** `epoch|mediaNodeId`, see keys.ts; what is malformed is reported and taken for nothing. */
+/** `epoch|mediaNodeId`, see keys.ts; a malformed value is reported and counts as absent. */
 export function readPrevious(value: string, report: ReportMalformed): PreviousPlacement | undefined {
   const [epoch, mediaNodeId] = value.split('|');
   return readable(report, 'placement', () => PREVIOUS_PLACEMENT.parse({ epoch: Number(epoch), mediaNodeId }));
@@ -134,7 +134,7 @@ function readEvent([id, previousId, event]: z.infer<typeof EVENT_REPLY>): Logged
   return LOGGED_EVENT.parse({ id, previousId, event: parsed });
 }
 
-/** Also one of a later release (SPEC PR18). */
+/** Accepts events of later releases too (SPEC PR18). */
 function readCarriedEvent([id, previousId, event]: z.infer<typeof EVENT_REPLY>): CarriedEvent {
   const parsed: unknown = JSON.parse(event);
   return CARRIED_EVENT.parse({ id, previousId, event: parsed });
@@ -145,7 +145,7 @@ export const readEvents = (reply: unknown): LoggedEvent[] => EVENTS_REPLY.parse(
 const readMaybeEvent = (reply: z.infer<typeof MAYBE_EVENT_REPLY>): LoggedEvent[] =>
   reply.length === 3 ? [readEvent(reply)] : [];
 
-/** Pairs of a flat list, as HGETALL gives them. */
+/** The pairs of a flat list, as HGETALL gives them. */
 export function pairs(flat: readonly string[]): [string, string][] {
   const found: [string, string][] = [];
   for (let index = 0; index + 1 < flat.length; index += 2)
@@ -160,7 +160,7 @@ export interface RosterEntry {
   readonly value: string;
 }
 
-/** A page of the roster, without the entries that cannot be read; `hasMore` tells of entries after the last one. */
+/** A page of the roster, without unreadable entries; `hasMore` says whether entries follow the last one. */
 export function readPage(entries: readonly RosterEntry[], hasMore: boolean, report: ReportMalformed) {
   const last = entries.at(-1);
   return {
@@ -181,7 +181,7 @@ function readEntry(field: string, value: string): EntryChange {
   });
 }
 
-/** Entries as HGETALL gives them, without those that cannot be read. */
+/** The entries from an HGETALL, without unreadable ones. */
 export function readEntries(flat: readonly string[], report: ReportMalformed): EntryChange[] {
   return readableOnes(report, 'entry', pairs(flat), ([field, value]) => readEntry(field, value));
 }
@@ -299,7 +299,7 @@ export function readChangedEntries(reply: unknown, report: ReportMalformed): Ent
   return { type: 'changed', entries: readEntryStates(entries, report), events: readMaybeEvent(event) };
 }
 
-/** One that was never written stands as `0|`. */
+/** An entry that was never written has the value `0|`. */
 function readEntryStates(flat: readonly string[], report: ReportMalformed): EntryState[] {
   return pairs(flat).flatMap(([field, value]): EntryState[] =>
     value === '0|' ? [{ ...parseEntryField(field), version: 0 }] : readEntries([field, value], report),
@@ -317,7 +317,7 @@ export function readRepublishedEntries(reply: unknown): RepublishedEntries {
   };
 }
 
-export const readStanding = (reply: unknown): RoomStanding => ROOM_STANDING.parse(reply);
+export const readStatus = (reply: unknown): RoomStatus => ROOM_STATUS.parse(reply);
 
 export const readPublished = (reply: unknown): LoggedEvent[] =>
   accepted(PUBLISH_REPLY, reply)[1].map(readEvent);
@@ -327,7 +327,9 @@ export function readPosted(reply: unknown) {
   return { message: CHAT_MESSAGE.parse(JSON.parse(message)), events: readMaybeEvent(event) };
 }
 
-/** Nothing where only a snapshot leads on: the log does not reach back so far, or an event in it cannot be read. */
+/**
+ * `undefined` if the caller needs a snapshot: the log does not reach back far enough, or an event in it is unreadable.
+ */
 export function readEventsAfter(
   afterEventId: string,
   reply: unknown,
@@ -336,7 +338,7 @@ export function readEventsAfter(
   const parsed = EVENTS_AFTER_REPLY.parse(reply);
   if (parsed[0] === 'missed') return undefined;
   const events = readableOnes(report, 'event', parsed[1], readCarriedEvent);
-  // What somebody else wrote has no place in the order, and nobody misses it.
+  // A foreign entry has no place in the order, and no client misses it.
   const hasAll = events.length >= parsed[1].filter(([, previousId]) => previousId !== '').length;
   const isWhole = events.every(
     (event, index) => event.previousId === (events[index - 1]?.id ?? afterEventId),

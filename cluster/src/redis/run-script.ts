@@ -18,15 +18,15 @@ function digestOf(name: ScriptName): string {
   return digest;
 }
 
-/** What an outage throws as `store_unavailable`, what a mistake of ours, or a key of another type, throws as `internal`. */
+/** Maps an outage to `store_unavailable`; our own mistakes and keys of a wrong type become `internal`. */
 export function storeError(cause: unknown): PlenaryError {
   if (cause instanceof PlenaryError) return cause;
   return new PlenaryError(isOutage(cause) ? 'store_unavailable' : 'internal', undefined, { cause });
 }
 
 /**
- * Runs a store command; what an outage throws becomes `store_unavailable`, what a mistake of ours throws `internal`.
- * @param key - one that it is about
+ * Runs a store command; an outage becomes `store_unavailable`, our own mistakes become `internal`.
+ * @param key - a key that the command uses
  */
 export async function guarded<Result>(
   gate: CommandGate,
@@ -41,8 +41,8 @@ export async function guarded<Result>(
 }
 
 /**
- * Runs scripts by digest, and sends the text where the server does not know it yet.
- * @param onOutage - told of each script that failed as in an outage
+ * Runs scripts by digest, and sends the text if the server does not know it yet.
+ * @param onOutage - called for each script that failed as in an outage
  */
 export function scriptRunner(
   redis: StoreClient,
@@ -59,7 +59,7 @@ export function scriptRunner(
   };
 }
 
-/** Runs a script where nobody is guarded from what it throws. @throws what Redis or its connection does */
+/** Runs a script without mapping its errors. @throws what Redis or its connection throws */
 export async function runOnServer(
   redis: StoreClient,
   ...[name, keys, args]: Parameters<RunScript>

@@ -59,7 +59,7 @@ const raise = async (peerId: PeerId, value?: EntryValue) =>
     actor: peerId,
     edgeId: EDGE,
     conditions: [{ kind: 'topic' }],
-    writes: [{ kind: 'hand', peerId, most: PEOPLE, ...(value === undefined ? {} : { value }) }],
+    writes: [{ kind: 'hand', peerId, maxOfKind: PEOPLE, ...(value === undefined ? {} : { value }) }],
   });
 
 async function fill(): Promise<{ readonly held: HeldPeer[]; readonly tracks: StoredTrack[] }> {
@@ -169,12 +169,12 @@ describe('what scripts cost', () => {
       expect(events).toHaveLength(TRACKS_EACH + 1);
     });
     expect(reads).toBe(0);
-    expect(await entries.all(ROOM)).toHaveLength(PEOPLE - 1);
+    expect(await entries.list(ROOM)).toHaveLength(PEOPLE - 1);
   });
 
   it('[ST11] entries that are published again after a loss are not read as a whole, but to be counted', async () => {
     await fill();
-    const known = await entries.all(ROOM);
+    const known = await entries.list(ROOM);
     await redis.hdel(KEYS.room(ROOM).meta, 'entries');
     await redis.del(KEYS.room(ROOM).entries);
     const reads = await wholeReadsOf(() => entries.republish(ROOM, known));

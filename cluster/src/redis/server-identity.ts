@@ -1,12 +1,15 @@
 import { entry } from '../process/entry.ts';
 import type { Redis } from 'ioredis';
 
-/** So often a connection is made anew to reach the server of another one; then an address leads to several at a time. */
+/**
+ * How often a connection is reopened to reach another one's server; if that fails, the address leads to several at a
+ * time.
+ */
 const FOLLOWED_AT_MOST = 5;
 
 /**
- * Which server a connection stands to: an address, or a proxy behind it, may lead a new connection to another one than those that stand
- * already (SPEC HL50).
+ * The server behind a connection. An address, or a proxy behind it, may lead a new connection to another server than
+ * existing ones (SPEC HL50).
  */
 export class ServerIdentity {
   #runId: string | undefined;
@@ -16,7 +19,7 @@ export class ServerIdentity {
     redis.on(
       'ready',
       entry('store', async () => {
-        // A connection that subscribed before, or a user that may not ask, does not tell.
+        // A connection that subscribed before, or whose user lacks the right, cannot ask.
         const told = await redis.info('server').catch(() => '');
         this.#runId = /^run_id:(\w+)/m.exec(told)?.[1];
       }),
@@ -29,7 +32,7 @@ export class ServerIdentity {
     );
   }
 
-  /** Whether another connection surely stands to another server than this one, and is to be made anew. */
+  /** Whether another connection certainly leads to another server than this one, and must be reopened. */
   isElsewhere(other: ServerIdentity): boolean {
     if (this.#runId === undefined || other.#runId === undefined) return false;
     if (this.#runId === other.#runId) {

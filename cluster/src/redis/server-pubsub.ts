@@ -11,7 +11,7 @@ import { storeTroubleOf } from './store-trouble.ts';
 import type { StoreTrouble } from './store-trouble.ts';
 import { nobodysChannel, WantedChannels } from './wanted-channels.ts';
 
-/** Sharded pub/sub over one server, which the connection for commands names (SPEC HL50). */
+/** Sharded pub/sub over one server, the one of the connection for commands (SPEC HL50). */
 export class ServerPubSub implements PubSubConnection {
   readonly #redis: Redis;
   readonly #gate = new CommandGate();
@@ -23,7 +23,7 @@ export class ServerPubSub implements PubSubConnection {
   #connectionFault: unknown;
   readonly #losses = new ConnectionLosses();
   readonly #rights: PublicationRights;
-  /** Whether the last check found fewer subscriptions than expected: one may be on its way. */
+  /** Whether the last check found fewer subscriptions than expected: one may still be in flight. */
   #isMissing = false;
 
   constructor(redis: Redis, onFault: ReportStoreFault, commands: ServerIdentity | undefined) {
@@ -57,7 +57,7 @@ export class ServerPubSub implements PubSubConnection {
   }
 
   async publish(channel: string, payload: string | Buffer): Promise<unknown> {
-    if (this.#redis.status !== 'ready') throw new Error('The store is away.');
+    if (this.#redis.status !== 'ready') throw new Error('The store is unreachable.');
     return this.#late.pass('', async () =>
       this.#gate.pass(async () => this.#rights.publish(channel, payload)),
     );
@@ -92,7 +92,7 @@ export class ServerPubSub implements PubSubConnection {
     this.#redis.disconnect();
   }
 
-  /** Asks for a sign of life, and whether the server has every subscription. */
+  /** Pings the server, and checks whether it has every subscription. */
   async #check(): Promise<void> {
     if (this.#redis.status !== 'ready') return;
     if (this.#commands?.isElsewhere(this.#identity) === true) {
@@ -102,7 +102,7 @@ export class ServerPubSub implements PubSubConnection {
     this.#takeRest();
     inBackground(() => this.#rights.tryAgain());
     const [channel] = this.#subscriptions.expected;
-    // What is not answered has the connection made anew; nothing else follows from it.
+    // An unanswered check only replaces the connection.
     if (channel === undefined) await this.#redis.ping().catch(() => undefined);
     else await this.#count(channel).catch(() => undefined);
   }

@@ -5,18 +5,18 @@ import { answerWithin, COMMAND_TIMEOUT_MS } from './answer-within.ts';
 import { storeTroubleOf } from './store-trouble.ts';
 import type { StoreTrouble } from './store-trouble.ts';
 
-/** How often a server is asked whether it takes writes, in milliseconds. */
+/** How often a probe checks whether a server accepts writes, in milliseconds. */
 const ASK_EVERY_MS = 1_000;
 
 /**
- * A server that refuses writes for so long is left for whatever the address leads to then, in milliseconds: that may be one which takes
- * them (SPEC HL55).
+ * After refusing writes for this long, a server is left for whatever the address leads to then, in milliseconds: that
+ * one may accept them (SPEC HL55).
  */
 const LEAVE_REFUSING_MS = 5_000;
 
 /**
- * Watches whether one server serves. ioredis tells of a connection that breaks; a server that hangs keeps its connections,
- * and one that refuses writes answers `PING`, so a write is asked for (SPEC HL1).
+ * Watches whether one server serves. ioredis reports a connection that breaks. A server that hangs keeps its
+ * connections, and one that refuses writes answers `PING`, so the watch writes a probe (SPEC HL1).
  */
 export class ServerWatch {
   readonly #redis: Redis;
@@ -25,14 +25,14 @@ export class ServerWatch {
   readonly #timer: NodeJS.Timeout;
   #isAsking = false;
   #connection = 0;
-  /** Since when this connection's server refuses writes. */
+  /** The time since which this connection's server refuses writes. */
   #refusedSinceMs: number | undefined;
-  /** What the connection failed with, which is told before it closes. */
+  /** The connection's last error, which comes before it closes. */
   #failure: unknown;
 
   /**
-   * @param probe - writes something
-   * @param onFound - told after each look, and when the connection broke: `undefined` where all is well
+   * @param probe - writes to the server
+   * @param onFound - called after each check, and when the connection broke: `undefined` while all is well
    */
   constructor(
     redis: Redis,
@@ -46,7 +46,7 @@ export class ServerWatch {
       'error',
       entry('store', (error: Error) => {
         this.#failure = error;
-        // A Sentinel that names an address that nobody reaches, or no primary, closes no connection.
+        // A Sentinel that names an unreachable address, or no primary, closes no connection.
         if (redis.status !== 'ready') onFound(storeTroubleOf(error));
       }),
     );
@@ -69,7 +69,7 @@ export class ServerWatch {
     this.#timer = every(ASK_EVERY_MS, () => this.#ask());
   }
 
-  /** Asks now: a command has failed in a way that an outage explains. */
+  /** Checks at once: a command has failed as in an outage. */
   suspect(): void {
     inBackground(() => this.#ask());
   }
@@ -83,7 +83,7 @@ export class ServerWatch {
     if (this.#isAsking || this.#redis.status !== 'ready') return;
     this.#isAsking = true;
     const connection = this.#connection;
-    // A connection that breaks meanwhile tells it by itself.
+    // A connection that breaks meanwhile reports that itself.
     const tell = (trouble: StoreTrouble | undefined): void => {
       if (connection === this.#connection) this.#onFound(trouble);
     };
@@ -108,7 +108,7 @@ export class ServerWatch {
     this.#redis.disconnect(true);
   }
 
-  /** Behind Sentinels ioredis waits for a server that loads its data, and says nothing of it. */
+  /** Behind Sentinels ioredis waits silently for a server that loads its data. */
   async #askWhetherItLoads(): Promise<void> {
     const told = await answerWithin(COMMAND_TIMEOUT_MS, this.#redis.info('persistence')).catch(() => '');
     if (/^loading:1/m.test(told) && this.#redis.status === 'connect') this.#onFound('loading');

@@ -85,9 +85,9 @@ describe('the Redis users', () => {
     await ofNode.roomLog.setTrackPaused(roomId, microphone.trackId, true);
     expect((await ofEdge.placements.view(roomId)).tracks).toMatchObject([{ trackId: 't1', paused: true }]);
     await ofNode.roomLog.endTracks(roomId, [microphone.trackId], 'unpublished');
-    const raised = { kind: 'hand', peerId: ann, most: 10, value: {} };
+    const raised = { kind: 'hand', peerId: ann, maxOfKind: 10, value: {} };
     await ofEdge.entries.change({ roomId, actor: ann, edgeId: edge('edge-a'), writes: [raised] });
-    await ofEdge.entries.republish(roomId, await ofEdge.entries.all(roomId));
+    await ofEdge.entries.republish(roomId, await ofEdge.entries.list(roomId));
     await ofEdge.roomLog.removePeer(roomId, ann, epoch, 'left');
     await ofEdge.tenants.release(tenant('acme'), { roomId, peerId: ann });
     expect(await ofOperator.registry.liveMediaNodes()).toHaveLength(1);

@@ -10,27 +10,27 @@ export const ANNOUNCED_ADDRESS = patternText(
   'must be an IP address or a host name',
 );
 
-/** At most one address of each family. What stands in `announcedAddress` may be of either; a host name stands for IPv4. */
+/** At most one address per family. `announcedAddress` may be of either family; a host name counts as IPv4. */
 export interface AnnouncedAddresses {
   readonly announcedAddress: string;
   /** The IPv6 address of a node that announces an IPv4 address or a host name too. */
   readonly announcedIpv6?: string | undefined;
 }
 
-/** Which family an announced address is of. A host name is resolved to IPv4 only. */
+/** The family of an announced address. A host name is resolved to IPv4 only. */
 export function familyOf(address: string): AddressFamily {
   return address.includes(':') ? 'ipv6' : 'ipv4';
 }
 
-/** What a node announces of a family, if anything. */
+/** The address that a node announces in a family, if any. */
 export function announcedOf(node: AnnouncedAddresses, family: AddressFamily): string | undefined {
   if (familyOf(node.announcedAddress) === family) return node.announcedAddress;
   return family === 'ipv6' ? node.announcedIpv6 : undefined;
 }
 
 /**
- * The family by which two nodes reach one another: IPv4 where both have it, since its headers are shorter; `undefined`
- * where they share none.
+ * The family over which two nodes reach each other: IPv4 if both have it, since its headers are shorter; `undefined` if
+ * they share none.
  */
 export function sharedFamily(left: AnnouncedAddresses, right: AnnouncedAddresses): AddressFamily | undefined {
   const families = ['ipv4', 'ipv6'] as const;
@@ -39,7 +39,7 @@ export function sharedFamily(left: AnnouncedAddresses, right: AnnouncedAddresses
   );
 }
 
-/** Whether a packet for one node's port could be meant for the other's: they announce an address in common. */
+/** Whether two nodes announce a common address, so that a packet for one's port could be meant for the other's. */
 export function shareAddress(left: AnnouncedAddresses, right: AnnouncedAddresses): boolean {
   const ofRight = [right.announcedAddress, right.announcedIpv6];
   return [left.announcedAddress, left.announcedIpv6].some(

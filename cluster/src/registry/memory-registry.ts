@@ -22,14 +22,14 @@ export class MemoryRegistry implements Registry {
   readonly #clock: Clock;
   readonly #mediaNodes = new Map<MediaNodeId, Leased<MediaNodeRecord>>();
   readonly #edges = new Map<EdgeId, Leased<EdgeRecord>>();
-  /** By ports and addresses. */
+  /** The key is ports and addresses. */
   readonly #slices = new Map<string, SliceHolding>();
 
   constructor(clock: Clock = systemClock) {
     this.#clock = clock;
   }
 
-  /** Keeps what is here now. @returns brings it back, as a failover does that forgets what was written since */
+  /** Remembers the present state. @returns a function that restores it, as a failover does that loses later writes */
   snapshot(): () => void {
     const [mediaNodes, edges, slices] = [[...this.#mediaNodes], [...this.#edges], [...this.#slices]];
     return () => {
@@ -74,7 +74,7 @@ export class MemoryRegistry implements Registry {
       return Promise.resolve({ refused: 'port_slice_overlap', by, portSlice: theirs });
     }
     const leaseUntilMs = nowMs + leaseMs;
-    // Whatever a previous life of the node held is no longer needed: the id is this incarnation's.
+    // The id belongs to this incarnation, so the slices of the node's earlier incarnations are released.
     this.#giveBack((held) => held.mediaNodeId === mediaNodeId);
     this.#hold({ mediaNodeId, incarnation, portSlice, addresses, leaseUntilMs });
     this.#mediaNodes.set(mediaNodeId, { record, untilMs: leaseUntilMs });
@@ -112,7 +112,7 @@ export class MemoryRegistry implements Registry {
     return Promise.resolve(live.sort((left, right) => (left.edgeId < right.edgeId ? -1 : 1)));
   }
 
-  /** Holds a slice, and forgets what has rested. */
+  /** Holds a slice, and forgets the slices that have rested. */
   #hold(holding: SliceHolding): void {
     const nowMs = this.#clock.wallMs();
     for (const [key, held] of this.#slices) if (hasRested(held, nowMs)) this.#slices.delete(key);

@@ -1,12 +1,12 @@
 /**
- * Who owns which ports under which address, and which slice a claim gets: pure, by the store's clock. Versions of the
- * registry that decide in this process use it as it is; the Redis version says the same in Lua. SPEC PS.
+ * Decides which node owns which ports under which address, and which slice a claim gets: pure, by the store's clock.
+ * The registries that decide in this process use it directly; the Redis version does the same in Lua. SPEC PS.
  *
- * A slice is held by a lease, and the holder's incarnation is its fencing token. An epoch that grows would be needed if
+ * A slice is held by a lease, and the holder's incarnation is its fencing token. A growing epoch would be needed if
  * somebody compared the commands of two holders, as media nodes do for peers. Nobody does here: only the holder acts on
- * its slice, by binding it and by its own claims, announcements and withdrawals, each of which names its incarnation. One
- * that comes late is refused while another holds the slice, and a late withdrawal of a previous life changes nothing.
- * Clients cannot mistake one holder for the next either: ICE credentials are new for every transport.
+ * its slice, by binding it and by its own claims, announcements and withdrawals, each of which names its incarnation. A
+ * late one is refused while another node holds the slice, and a late withdrawal of an earlier incarnation changes
+ * nothing. Clients cannot mistake one holder for the next either: every transport has new ICE credentials.
  */
 import { SLICE_REST_MS } from '../limits/store-limits.ts';
 import type { Incarnation, MediaNodeId } from '../protocol/ids.ts';
@@ -15,22 +15,22 @@ import type { AnnouncedAddresses } from './addresses.ts';
 import { slicesOverlap } from './registry.ts';
 import type { PortSlice, PortSliceClaim, PortSliceResult } from './registry.ts';
 
-/** A slice that is held, or rests. */
+/** A slice that is held or rests. */
 export interface SliceHolding {
   readonly mediaNodeId: MediaNodeId;
   readonly incarnation: Incarnation;
   readonly portSlice: PortSlice;
   readonly addresses: AnnouncedAddresses;
-  /** By the store's clock. In the past, the slice rests. */
+  /** The end of the lease by the store's clock. If it is in the past, the slice rests. */
   readonly leaseUntilMs: number;
 }
 
-/** Whether a holding is neither held nor resting any more, so that it can be forgotten. */
+/** Whether a holding is neither held nor resting any more and can be forgotten. */
 export function hasRested(holding: SliceHolding, nowMs: number): boolean {
   return holding.leaseUntilMs + SLICE_REST_MS <= nowMs;
 }
 
-/** Who else holds ports of a slice now; what merely rests may be taken by an explicit configuration. */
+/** Finds another node that holds ports of a slice now. An explicitly configured slice may take ports that only rest. */
 export function findOverlap(
   holdings: readonly SliceHolding[],
   wanted: Pick<SliceHolding, 'mediaNodeId' | 'portSlice' | 'addresses'>,
@@ -45,7 +45,7 @@ export function findOverlap(
   );
 }
 
-/** Which slice a claim gets. A claim of the same incarnation that still runs and fits is given again. */
+/** Chooses the slice that a claim gets. A live claim of the same incarnation that fits is given again. */
 export function chooseSlice(
   holdings: readonly SliceHolding[],
   claim: PortSliceClaim,

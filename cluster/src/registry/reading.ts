@@ -2,16 +2,19 @@ import { afterTurn } from '../process/entry.ts';
 
 /** Records of one kind that a process reads at a time: several times the largest cluster. */
 export const MAX_RECORDS = 1_000;
-/** Of these, those that were known the last time: the places left are for others, however many forgeries are known. */
+/**
+ * How many of these may be already known records: the remaining places are for others, however many forgeries are
+ * known.
+ */
 export const MAX_KNOWN_RECORDS = 900;
-/** Records that are parsed in one turn of the event loop, in which nobody is served: a millisecond or two. */
+/** Records parsed in one turn of the event loop: a millisecond or two, during which nothing else runs. */
 const RECORDS_A_TURN = 32;
 
-/** Lets others be served while records are parsed: {@link RECORDS_A_TURN} in each turn of the event loop. */
+/** Lets the event loop run between records: {@link RECORDS_A_TURN} are parsed per turn. */
 export class ParsingTurns {
   #parsed = 0;
 
-  /** One more record was parsed. Settles in the next turn where this one has had its share. */
+  /** Call this after each parsed record. Resolves in the next turn once this turn has had its share. */
   async next(): Promise<void> {
     this.#parsed += 1;
     if (this.#parsed % RECORDS_A_TURN === 0)

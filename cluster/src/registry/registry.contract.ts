@@ -1,4 +1,4 @@
-/** What every version of the registry must do. SPEC RG. */
+/** The contract of every version of the registry. SPEC RG. */
 import { SLICE_REST_MS } from '../limits/store-limits.ts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { mintIncarnation } from '../ids.ts';
@@ -8,9 +8,9 @@ import type { MediaNodeRecord, PortSliceClaim, PortSliceResult, Registry } from 
 export interface RegistryUnderTest {
   readonly registry: Registry;
   /**
-   * Makes every lease of at most this length lapse, and no longer one: by moving the registry's own clock, or by bringing
-   * about what the end of a lease does where that clock cannot be moved. Settles when `registry` reads it so. Never by
-   * waiting, since a slow machine would then let leases lapse before the test has looked.
+   * Makes every lease of at most this length lapse, and no longer one: moves the registry's own clock, or, if that is
+   * impossible, causes what the end of a lease causes. Resolves when `registry` reads it so. It never waits, since a
+   * slow machine would then let leases lapse before the test has checked.
    */
   passTime(byMs: number): Promise<void>;
   close(): Promise<void>;
@@ -57,7 +57,7 @@ export function describeRegistry(version: string, open: () => Promise<RegistryUn
 
     const other = { portSlice: { firstPort: 20_100, lastPort: 20_199 } };
 
-    it('[RG1] lists what is announced, in the order of ids, and forgets it when the lease lapses', async () => {
+    it('[RG1] lists announced records in the order of ids, and forgets them when their lease lapses', async () => {
       const [first, second] = [mediaNodeRecord('node-a'), mediaNodeRecord('node-b', other)];
       await registry.announceMediaNode(second, LEASE_MS * 100);
       await registry.announceMediaNode(first, LEASE_MS);
@@ -75,7 +75,7 @@ export function describeRegistry(version: string, open: () => Promise<RegistryUn
       expect(await registry.liveMediaNodes()).toEqual([renewed]);
     });
 
-    it('[RG2] an id is refused to another incarnation while the lease of the first runs', async () => {
+    it('[RG2] an id is refused to another incarnation while the first one’s lease runs', async () => {
       const first = mediaNodeRecord('node-a');
       const imposter = mediaNodeRecord('node-a', other);
       await registry.announceMediaNode(first, LEASE_MS);
@@ -85,7 +85,7 @@ export function describeRegistry(version: string, open: () => Promise<RegistryUn
       expect(await registry.announceMediaNode(imposter, LEASE_MS)).toEqual({ refused: null });
     });
 
-    it('[RG3] a slice that overlaps a living node of the same address is refused with its name', async () => {
+    it('[RG3] a slice that overlaps one of a live node with the same address is refused with that node’s name', async () => {
       const owner = mediaNodeRecord('node-a');
       await registry.announceMediaNode(owner, LEASE_MS);
       const overlapping = mediaNodeRecord('node-b', { portSlice: { firstPort: 20_099, lastPort: 20_150 } });
@@ -99,7 +99,7 @@ export function describeRegistry(version: string, open: () => Promise<RegistryUn
       expect(await registry.announceMediaNode(overlapping, LEASE_MS)).toEqual({ refused: null });
     });
 
-    it('[RG3] equal slices under different addresses do not clash, nor do neighbouring ones', async () => {
+    it('[RG3] equal slices under different addresses do not conflict, nor do adjacent ones', async () => {
       await registry.announceMediaNode(mediaNodeRecord('node-a'), LEASE_MS);
       const elsewhere = mediaNodeRecord('node-b', { announcedAddress: 'media-b.example.org' });
       expect(await registry.announceMediaNode(elsewhere, LEASE_MS)).toEqual({ refused: null });
@@ -141,7 +141,7 @@ export function describeRegistry(version: string, open: () => Promise<RegistryUn
       expect(repeats).toEqual(Array(2).fill({ refused: null, portSlice: slice(40_100) }));
     });
 
-    it('[PS13] [PS14] ten nodes that claim at once get ten slices, and the eleventh hears who holds what', async () => {
+    it('[PS13] [PS14] ten nodes that claim at once get ten slices, and the eleventh gets the list of holders', async () => {
       const claims = Array.from({ length: 10 }, (_unused, index) => claimFromRange(`node-${index}`));
       const results = await Promise.all(claims.map((claim) => registry.claimPortSlice(claim, LEASE_MS)));
       const firstPorts = results.map((result) => (result.refused === null ? result.portSlice.firstPort : 0));
@@ -153,7 +153,7 @@ export function describeRegistry(version: string, open: () => Promise<RegistryUn
       expect(refusal.holders.every(({ restsForMs }) => restsForMs === null)).toBe(true);
     });
 
-    it('[PS1] under another address the range is whole, with one address of two in common it is not', async () => {
+    it('[PS1] under another address the whole range is free; with one shared address it is not', async () => {
       const ipv6 = { announcedIpv6: '2001:db8::1' };
       await registry.claimPortSlice(claimFromRange('node-a', ipv6), LEASE_MS);
       const elsewhere = claimFromRange('node-b', { announcedAddress: '192.0.2.2' });
@@ -168,14 +168,14 @@ export function describeRegistry(version: string, open: () => Promise<RegistryUn
       expect(await registry.announceMediaNode(overlapping, LEASE_MS)).toMatchObject({ by: 'node-a' });
     });
 
-    it('[PS1] slices that are in the way are gone round, also those of another size and those not wanted', async () => {
+    it('[PS1] a claim skips occupied slices, also those of another size, and excluded ones', async () => {
       await registry.announceMediaNode(
         mediaNodeRecord('fixed', { announcedAddress: '192.0.2.1', portSlice: slice(40_150, 40_160) }),
         LEASE_MS,
       );
       const claim = claimFromRange('node-a');
       expect(await registry.claimPortSlice(claim, LEASE_MS)).toMatchObject({ portSlice: slice(40_000) });
-      // Given back, since the node cannot use it.
+      // The node releases the slice because it cannot use it.
       const next = { ...claim, wanted: { range: RANGE, size: 100, except: [40_000] } };
       expect(await registry.claimPortSlice(next, LEASE_MS)).toMatchObject({ portSlice: slice(40_200) });
       const choosy = { range: RANGE, size: 100, except: [40_300, 40_400] };
@@ -216,7 +216,7 @@ export function describeRegistry(version: string, open: () => Promise<RegistryUn
       expect(await registry.announceMediaNode(record, LEASE_MS)).toEqual(refusal);
     });
 
-    it('[PS15] of many that claim overlapping slices at once, exactly one gets its own', async () => {
+    it('[PS15] when many claim overlapping slices at once, exactly one succeeds', async () => {
       const claims = Array.from({ length: 8 }, (_unused, index) =>
         claimFromRange(`node-${index}`, { wanted: slice(40_000 + index * 10) }),
       );
@@ -233,7 +233,7 @@ export function describeRegistry(version: string, open: () => Promise<RegistryUn
       );
     });
 
-    it('[PS3] a slice that was given back rests before it is leased again', async () => {
+    it('[PS3] a released slice rests before it is leased again', async () => {
       const claim = claimFromRange('node-a');
       const record = recordOf(claim, await registry.claimPortSlice(claim, LEASE_MS));
       await registry.announceMediaNode(record, LEASE_MS);
@@ -253,7 +253,7 @@ export function describeRegistry(version: string, open: () => Promise<RegistryUn
       });
     });
 
-    it('[PS3] a slice whose lease lapsed rests too, for its own node as well', async () => {
+    it('[PS3] a slice whose lease lapsed also rests, even for its own node', async () => {
       const claim = claimFromRange('node-a');
       await registry.claimPortSlice(claim, LEASE_MS);
       await subject.passTime(LEASE_MS + 1);
@@ -265,14 +265,14 @@ export function describeRegistry(version: string, open: () => Promise<RegistryUn
       });
     });
 
-    it('[PS16] [PS17] an explicit configuration takes its own slice back at once, held or resting', async () => {
+    it('[PS16] [PS17] an explicit configuration gets its own slice back at once, held or resting', async () => {
       const explicit = { wanted: slice(40_000) };
       const [first, second, third] = [1, 2, 3].map(() => claimFromRange('node-a', explicit));
       if (first === undefined || second === undefined || third === undefined) throw new Error('unexpected');
       const given = { refused: null, portSlice: slice(40_000) };
       expect(await registry.claimPortSlice(first, LEASE_MS)).toEqual(given);
       expect(await registry.claimPortSlice(second, LEASE_MS)).toEqual(given);
-      // What the first life held is the second's now: the first cannot give it back.
+      // The second incarnation owns the first one's slice now: the first cannot release it.
       await registry.withdrawMediaNode(first.mediaNodeId, first.incarnation);
       expect(await registry.claimPortSlice(claimFromRange('node-b', explicit), LEASE_MS)).toMatchObject({
         refused: 'port_slice_overlap',
@@ -281,7 +281,7 @@ export function describeRegistry(version: string, open: () => Promise<RegistryUn
       expect(await registry.claimPortSlice(third, LEASE_MS)).toEqual(given);
     });
 
-    it('[PS4] who lost its slice to another is refused with the other’s name, until the other is gone', async () => {
+    it('[PS4] a node that lost its slice is refused with the new holder’s name, until that holder is gone', async () => {
       const lost = claimFromRange('node-a');
       const record = recordOf(lost, await registry.claimPortSlice(lost, LEASE_MS));
       await registry.announceMediaNode(record, LEASE_MS);

@@ -1,6 +1,6 @@
 /**
- * Who serves: the media nodes and edges that are alive, with what others need to know of them. A process announces
- * itself again and again; an announcement that is not renewed lapses. SPEC RG.
+ * The media nodes and edges that are alive, with what others need to know of them. A process renews its announcement
+ * periodically; one that is not renewed lapses. SPEC RG.
  */
 import { z } from 'zod';
 import { DATACENTER_ID, EDGE_ID, INCARNATION, MEDIA_NODE_ID } from '../protocol/ids.ts';
@@ -17,13 +17,13 @@ export type PortSlice = z.infer<typeof PORT_SLICE>;
 
 /** Load as fractions of what the node may use; above 1 it is overloaded. The node's load is the highest of them. */
 export const NODE_LOAD = z.object({
-  /** The busiest worker's CPU over one core. */
+  /** The busiest worker's CPU, as a fraction of one core. */
   workerCpu: z.number().min(0),
-  /** The control process' CPU over one core. */
+  /** The control process' CPU, as a fraction of one core. */
   controlCpu: z.number().min(0),
-  /** What the host sends over its busiest interface, over the interface's limit. */
+  /** The sending rate of the host's busiest interface, as a fraction of that interface's limit. */
   bandwidth: z.number().min(0).default(0),
-  /** Packets that the host sends and receives over its busiest interface, over the node's limit. */
+  /** Packets that the host sends and receives over its busiest interface, as a fraction of the node's limit. */
   packets: z.number().min(0).default(0),
 });
 export type NodeLoad = z.infer<typeof NODE_LOAD>;
@@ -46,48 +46,54 @@ export const MEDIA_NODE_RECORD = z.object({
   load: NODE_LOAD,
   peerCount: z.int().min(0),
   maxPeers: z.int().min(1),
-  /** Peers admitted within the last `JOIN_INTERVAL_MS`, whichever edges sent them. */
+  /** Peers admitted within the last `JOIN_INTERVAL_MS`, from all edges. */
   recentJoins: z.int().min(0).default(0),
-  /** Nobody seems to find a path to its announced address: others of its datacenter are preferred (SPEC HL30). */
+  /** Clients seem not to reach its announced address: other nodes of its datacenter are preferred (SPEC HL30). */
   isUnreached: z.boolean().default(false),
-  /** That is sure: any other that can take a peer is preferred, wherever it is (SPEC HL30, HL32). */
+  /**
+   * Clients certainly do not reach it: any other node that can take a peer is preferred, wherever it is (SPEC HL30,
+   * HL32).
+   */
   isSurelyUnreached: z.boolean().default(false),
-  /** By the node's own clock, in milliseconds: tells one report from the next; 0 of a node that does not say. */
+  /**
+   * The time of the report by the node's own clock, in milliseconds: tells one report from the next; 0 from an older
+   * node.
+   */
   reportedAtMs: z.int().min(0).default(0),
 });
 export type MediaNodeRecord = z.infer<typeof MEDIA_NODE_RECORD>;
 
-/** The name of a secret, and 16 bytes. */
+/** The name of a secret, then 16 bytes. */
 const EDGE_PROOF = patternText(/^[\w-]{8}\.[\w-]{22}$/, 31, 'must be the proof of an edge');
 
 export const EDGE_RECORD = z.object({
   edgeId: EDGE_ID,
   incarnation: INCARNATION,
   datacenter: DATACENTER_ID,
-  /** As clients reach it. */
+  /** The URL for clients. */
   publicUrl: HTTP_URL,
   /** Where operators reach it, if it says so. Nothing secret is ever sent there. */
   operatorUrl: HTTP_URL.optional(),
   state: z.enum(['serving', 'draining']),
-  /** Made with a key of the cluster, over what leads clients to it (SPEC NS7). */
+  /** Made with a key of the cluster over the URL for clients (SPEC NS7). */
   proof: EDGE_PROOF.optional(),
-  /** Its clock is so far off that tokens fail there (SPEC HL47). */
+  /** Its clock is so far off that tokens fail on it (SPEC HL47). */
   isClockOff: z.boolean().optional(),
-  /** It hears no other edge, or is not heard, although the store serves (SPEC HL51). */
+  /** It cannot hear other edges or reach them, although the store serves (SPEC HL51). */
   isPubSubOff: z.boolean().optional(),
 });
 export type EdgeRecord = z.infer<typeof EDGE_RECORD>;
 
 /** Why an announcement was refused. */
 export type AnnounceRefusal =
-  /** A living process of another incarnation holds the id. */
+  /** A live process of another incarnation holds the id. */
   | { readonly refused: 'id_taken' }
-  /** A living node with the same announced address owns ports of the slice. */
+  /** A live node with the same announced address owns ports of the slice. */
   | { readonly refused: 'port_slice_overlap'; readonly by: MediaNodeId; readonly portSlice: PortSlice };
 
 export type AnnounceResult = { readonly refused: null } | AnnounceRefusal;
 
-/** What a media node wants to own before it is announced. */
+/** The ports that a media node wants to own before it is announced. */
 export interface PortSliceClaim extends AnnouncedAddresses {
   readonly mediaNodeId: MediaNodeId;
   readonly incarnation: Incarnation;
@@ -98,15 +104,15 @@ export interface PortSliceClaim extends AnnouncedAddresses {
 export interface WantedFromRange {
   readonly range: PortSlice;
   readonly size: number;
-  /** First ports of slices that the node was given and cannot use, since something else on its host holds ports of them. */
+  /** First ports of slices that the node got and cannot use, because something else on its host holds ports of them. */
   readonly except: readonly number[];
 }
 
-/** Who stands in the way of a claim. */
+/** A node that holds a slice that a claim would need. */
 export interface SliceHolder {
   readonly mediaNodeId: MediaNodeId;
   readonly portSlice: PortSlice;
-  /** For how long the slice still rests, in milliseconds; `null` while it is held. */
+  /** How long the slice still rests, in milliseconds; `null` while it is held. */
   readonly restsForMs: number | null;
 }
 
@@ -133,14 +139,14 @@ export interface Registry {
   /** Announces an edge, or renews it, for `leaseMs`. @throws PlenaryError `store_unavailable` */
   announceEdge(record: EdgeRecord, leaseMs: number): Promise<AnnounceResult>;
   /**
-   * Takes an announcement back, and gives back the slice that this incarnation holds; what another incarnation announced
-   * stays.
+   * Withdraws an announcement, and releases the slice that this incarnation holds. An announcement of another
+   * incarnation stays.
    */
   withdrawMediaNode(mediaNodeId: MediaNodeId, incarnation: Incarnation): Promise<void>;
   withdrawEdge(edgeId: EdgeId, incarnation: Incarnation): Promise<void>;
-  /** The media nodes whose lease runs, in the order of their ids. */
+  /** The live media nodes, in the order of their ids. */
   liveMediaNodes(): Promise<readonly MediaNodeRecord[]>;
-  /** The edges whose lease runs, in the order of their ids. */
+  /** The live edges, in the order of their ids. */
   liveEdges(): Promise<readonly EdgeRecord[]>;
 }
 

@@ -2,8 +2,8 @@ import type { EventId, RoomId } from '../protocol/ids.ts';
 import type { CatchUp, RoomLog } from './room-log.ts';
 
 /**
- * What happened after an event: the events if the log still has them all, else a snapshot (SPEC LG3, LG8). While the room is being
- * rebuilt there is no snapshot: then it is as if nothing had happened (RC12).
+ * The events after the given one if the log still has all of them, else a snapshot (SPEC LG3, LG8). A room that is
+ * being rebuilt gives no snapshot; the caller then gets no events, as if nothing had happened (RC12).
  */
 export async function catchUp(
   roomLog: Pick<RoomLog, 'eventsAfter' | 'snapshot'>,

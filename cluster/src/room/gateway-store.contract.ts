@@ -1,4 +1,4 @@
-/** What every version of the gateway store must do. SPEC GW. */
+/** The contract of every version of the gateway store. SPEC GW. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Epoch } from '../protocol/edge-media.ts';
 import { DATACENTER_ID } from '../protocol/ids.ts';
@@ -31,7 +31,7 @@ export function describeGatewayStore(version: string, open: () => Promise<RoomsU
       const release = (epoch: Epoch): Promise<void> =>
         gateways.releaseGateway(ROOM, DATACENTER_ID.parse('sbg'), mediaNode('home'), epoch);
 
-      it('[GW1] of many that claim at once one is the gateway, for each datacenter and home', async () => {
+      it('[GW1] when many nodes claim at once, one becomes the gateway for each datacenter and home', async () => {
         await join('ann');
         const answers = await Promise.all(
           Array.from({ length: 32 }, (_, index) => gateways.claimGateway(claim(`node-${index}`))),
@@ -43,7 +43,7 @@ export function describeGatewayStore(version: string, open: () => Promise<RoomsU
         expect((await gateways.claimGateway(other)).mediaNodeId).toBe('node-y');
       });
 
-      it('[GW1] of many that replace one gateway at once one takes over, under a higher epoch', async () => {
+      it('[GW1] when many nodes replace one gateway at once, one takes over, under a higher epoch', async () => {
         await join('ann');
         const first = await gateways.claimGateway(claim('node-a'));
         const answers = await Promise.all(
@@ -57,7 +57,7 @@ export function describeGatewayStore(version: string, open: () => Promise<RoomsU
         expect(await gateways.claimGateway(claim('node-z', first.epoch))).toEqual(answers[0]);
       });
 
-      it('[GW7] [GW22] a claim is given up by its epoch only, and goes with the room', async () => {
+      it('[GW7] [GW22] only its own epoch releases a claim, and the claim ends with the room', async () => {
         const ann = await join('ann');
         const first = await gateways.claimGateway(claim('node-a'));
         const second = await gateways.claimGateway(claim('node-b', first.epoch));
@@ -69,7 +69,7 @@ export function describeGatewayStore(version: string, open: () => Promise<RoomsU
         await expect(gateways.claimGateway(claim('node-a'))).rejects.toMatchObject({
           code: 'peer_not_found',
         });
-        expect(await subject.leftOver()).toBe(0);
+        expect(await subject.remainingCount()).toBe(0);
       });
     });
   });

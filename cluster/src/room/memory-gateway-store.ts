@@ -4,7 +4,7 @@ import type { DatacenterId, MediaNodeId, RoomId } from '../protocol/ids.ts';
 import type { Gateway, GatewayClaim, GatewayStore } from './gateway-store.ts';
 import type { MemoryRooms } from './memory-rooms.ts';
 
-/** The gateways in this process' memory. */
+/** The gateway store in this process' memory. */
 export class MemoryGatewayStore implements GatewayStore {
   readonly #rooms: MemoryRooms;
 

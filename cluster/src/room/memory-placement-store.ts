@@ -11,7 +11,7 @@ import type {
   RoomView,
 } from './placement-store.ts';
 
-/** The placements in this process' memory. */
+/** The placement store in this process' memory. */
 export class MemoryPlacementStore implements PlacementStore {
   readonly #rooms: MemoryRooms;
 
@@ -32,7 +32,7 @@ export class MemoryPlacementStore implements PlacementStore {
   }
 
   async placePeer(request: PlaceRequest): Promise<Placement> {
-    const room = this.#rooms.find(request.roomId) ?? this.#rooms.anew(request.roomId);
+    const room = this.#rooms.find(request.roomId) ?? this.#rooms.create(request.roomId);
     const existing = room.placements.get(request.peerId);
     if (request.replacesEpoch === undefined) {
       if (existing !== undefined) return existing;
@@ -42,7 +42,8 @@ export class MemoryPlacementStore implements PlacementStore {
     } else {
       if (existing === undefined) throw new PlenaryError('peer_not_found');
       if (existing.epoch !== request.replacesEpoch) return existing;
-      if (request.heldUnder !== undefined && existing.holdEpoch > request.heldUnder) return existing;
+      if (request.knownHoldEpoch !== undefined && existing.holdEpoch > request.knownHoldEpoch)
+        return existing;
     }
     const { keepsEpoch } = request;
     const kept = [existing, room.previousPlacements.get(request.peerId)].find(
@@ -69,7 +70,7 @@ export class MemoryPlacementStore implements PlacementStore {
     return Promise.resolve(this.#rooms.find(roomId)?.placements.get(peerId));
   }
 
-  async previousPlacement(roomId: RoomId, peerId: PeerId): Promise<PreviousPlacement | undefined> {
+  async previousPlacementOf(roomId: RoomId, peerId: PeerId): Promise<PreviousPlacement | undefined> {
     return Promise.resolve(this.#rooms.find(roomId)?.previousPlacements.get(peerId));
   }
 
@@ -88,7 +89,7 @@ export class MemoryPlacementStore implements PlacementStore {
   ): Promise<AttachedPeer> {
     const entry = this.#rooms.find(roomId)?.roster.get(peerId);
     if (entry === undefined) throw new PlenaryError('peer_not_found');
-    const { room, placement } = this.#rooms.placed(roomId, peerId, (live) => live === epoch);
+    const { room, placement } = this.#rooms.requirePlaced(roomId, peerId, (live) => live === epoch);
     if (tokenGeneration !== undefined) {
       const inUse = room.tokenGenerations.get(peerId) ?? 0;
       if (tokenGeneration < inUse) throw new PlenaryError('token_replayed');
@@ -108,7 +109,7 @@ export class MemoryPlacementStore implements PlacementStore {
     await Promise.resolve();
   }
 
-  async all(roomId: RoomId): Promise<readonly Placement[]> {
+  async list(roomId: RoomId): Promise<readonly Placement[]> {
     return Promise.resolve([...(this.#rooms.find(roomId)?.placements.values() ?? [])]);
   }
 }

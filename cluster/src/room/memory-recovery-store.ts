@@ -8,13 +8,16 @@ import type {
   RecoveryStore,
   RepublishedPeers,
   RepublishedTracks,
-  RoomStanding,
+  RoomStatus,
   TrackVerdict,
 } from './recovery-store.ts';
 import { entriesDigestOf } from './room-entries.ts';
 import type { StoredTrack } from './room-log.ts';
 
-/** Nobody takes the place of somebody else's track; one's own may only be published later than this. */
+/**
+ * Drops `replaces` where it names a track of another peer or source. A replaced track of the same peer may be
+ * republished later than this one, so an unknown one stays.
+ */
 function withoutForeignReplaces(room: MemoryRoom, track: StoredTrack): StoredTrack {
   const { replaces, ...alone } = track;
   const replaced = replaces === undefined ? undefined : room.tracks.get(replaces);
@@ -23,7 +26,7 @@ function withoutForeignReplaces(room: MemoryRoom, track: StoredTrack): StoredTra
   return isForeign ? alone : track;
 }
 
-/** Writes what a room lacks of a peer. @returns whether anything was lacking */
+/** Writes what a room lost of a peer. @returns whether anything was lost */
 function restore(room: MemoryRoom, edgeId: EdgeId, peer: HeldPeer): boolean {
   const { peerId, epoch, holdEpoch, mediaNodeId, requestId, tokenGeneration } = peer;
   const { sequence, joinedAtMs, role, displayName, previous } = peer;
@@ -33,13 +36,13 @@ function restore(room: MemoryRoom, edgeId: EdgeId, peer: HeldPeer): boolean {
   if (lacksPlacement) {
     room.placements.set(peerId, { peerId, epoch, holdEpoch, mediaNodeId, edgeId, requestId });
     room.lastEpoch = Math.max(room.lastEpoch, holdEpoch);
-    // A track of an older placement is none any more: its end was lost as well. That of the one that goes on is.
+    // The end of tracks of older placements was lost as well. Those of the previous placement are still in use.
     for (const track of room.tracks.values()) {
       const isOlder = track.epoch < epoch && track.epoch !== previous?.epoch;
       if (track.peerId === peerId && isOlder) room.tracks.delete(track.trackId);
     }
   }
-  // Whose client has moved says so by naming none.
+  // An edge whose client has moved names no previous placement.
   if (previous === undefined) room.previousPlacements.delete(peerId);
   else room.previousPlacements.set(peerId, previous);
   if (lacksEntry) {
@@ -51,7 +54,7 @@ function restore(room: MemoryRoom, edgeId: EdgeId, peer: HeldPeer): boolean {
   return lacksPlacement || lacksEntry;
 }
 
-/** The recovery of rooms in this process' memory. */
+/** The recovery store in this process' memory. */
 export class MemoryRecoveryStore implements RecoveryStore {
   readonly #rooms: MemoryRooms;
 
@@ -66,7 +69,7 @@ export class MemoryRecoveryStore implements RecoveryStore {
     knownEventId: EventId,
   ): Promise<RepublishedPeers> {
     const known = this.#rooms.find(roomId);
-    const room = known ?? this.#rooms.anew(roomId);
+    const room = known ?? this.#rooms.create(roomId);
     const verdicts: { peerId: PeerId; verdict: PeerVerdict }[] = [];
     let lostPeers = 0;
     for (const peer of peers) {
@@ -134,7 +137,7 @@ export class MemoryRecoveryStore implements RecoveryStore {
     return Promise.resolve({ lostTracks, events, verdicts, unlisted });
   }
 
-  async standing(roomId: RoomId): Promise<RoomStanding> {
+  async statusOf(roomId: RoomId): Promise<RoomStatus> {
     const room = this.#rooms.find(roomId);
     if (room === undefined) return 'absent';
     return Promise.resolve(this.#rooms.isRebuilding(room) ? 'rebuilding' : 'whole');

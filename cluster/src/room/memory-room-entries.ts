@@ -29,11 +29,11 @@ const keyOf = ({ kind, peerId, name }: EntryKey): EntryKey => ({
 const isLive = (entry: EntryChange | undefined): entry is EntryChange & { readonly value: EntryValue } =>
   entry?.value !== undefined;
 
-/** What an entry counts of a room's bytes. */
+/** The bytes that an entry counts towards its room's limit. */
 const bytesOf = (entry: EntryChange | undefined): number =>
   isLive(entry) ? entryField(entry).length + jsonBytes(entry.value) : 0;
 
-/** The entries of a room, with the bounds that it keeps. */
+/** The entries of a room, within its bounds. */
 class BoundedEntries {
   readonly #room: MemoryRoom;
 
@@ -45,7 +45,7 @@ class BoundedEntries {
     return this.#room.entries.get(entryField(key));
   }
 
-  /** As conditions and answers tell it. */
+  /** The state of an entry as conditions and answers show it. */
   stateOf(key: EntryKey): EntryState {
     return this.find(key) ?? { ...keyOf(key), version: 0 };
   }
@@ -55,13 +55,13 @@ class BoundedEntries {
     return (isLive(entry) ? entry.version : 0) === (condition.version ?? 0);
   }
 
-  isSoAlready({ value, ...key }: EntryWrite): boolean {
+  isUnchanged({ value, ...key }: EntryWrite): boolean {
     const entry = this.find(key);
     const before = isLive(entry) ? entry.value : undefined;
     return JSON.stringify(before) === JSON.stringify(value);
   }
 
-  /** @throws PlenaryError `limit_reached` where the room or a peer would have more than it may */
+  /** @throws PlenaryError `limit_reached` if the room or a peer would exceed its limits */
   makeRoomFor(writes: readonly EntryWrite[], named: ReadonlySet<string>): void {
     const room = this.#room;
     const bytes = writes.reduce(
@@ -69,16 +69,16 @@ class BoundedEntries {
       0,
     );
     if (bytes > 0 && this.#bytes() + bytes > MAX_ROOM_ENTRY_BYTES) throw new PlenaryError('limit_reached');
-    for (const { kind, most } of writes) {
+    for (const { kind, maxOfKind } of writes) {
       const more = writes.filter((write) => write.kind === kind);
       const count = more.reduce(
         (sum, write) => sum + Number(write.value !== undefined) - Number(isLive(this.find(write))),
         0,
       );
-      if (count > 0 && this.#liveOf(kind) + count > most) throw new PlenaryError('limit_reached');
+      if (count > 0 && this.#liveOf(kind) + count > maxOfKind) throw new PlenaryError('limit_reached');
     }
     const forgotten = [...new Set(writes.flatMap(({ peerId }) => peerId ?? []))].flatMap((peerId) =>
-      this.#toForgetFor(
+      this.#tombstonesToDrop(
         peerId,
         writes.filter((write) => write.peerId === peerId && this.find(write) === undefined).length,
         named,
@@ -93,7 +93,7 @@ class BoundedEntries {
     room.entryVersion = Math.max(room.entryVersion, entry.version);
   }
 
-  /** Of the deleted entries of the room itself, the older half. */
+  /** Forgets the older half of the deleted entries that belong to the room itself. */
   forgetOlder(): void {
     const deleted = [...this.#room.entries.values()].filter(
       (entry) => entry.peerId === undefined && !isLive(entry),
@@ -104,7 +104,7 @@ class BoundedEntries {
       this.#room.forgetEntry(entry);
   }
 
-  /** Why an entry is not published again, though no newer one is known. */
+  /** Why an entry is not republished, although no newer version is known. */
   verdictOf(entry: EntryChange): EntryVerdict | undefined {
     const room = this.#room;
     const before = this.find(entry);
@@ -113,7 +113,7 @@ class BoundedEntries {
       if (room.placements.size === 0) return 'unplaced';
     } else {
       if (!room.placements.has(peerId)) return 'unplaced';
-      // Versions are in µs, and what happened in the millisecond of the leaving happened before it.
+      // Versions are in µs and tombstones in ms: a write in the millisecond of the leaving counts as earlier.
       if (((room.gone.get(peerId) ?? -1) + 1) * 1_000 > version) return 'gone';
       if (before === undefined && this.#ofPeer(peerId).length >= MAX_ENTRIES_OF_PEER) return 'full';
     }
@@ -134,8 +134,8 @@ class BoundedEntries {
     return [...this.#room.entries.values()].filter((entry) => entry.peerId === peerId);
   }
 
-  /** Where a peer has no place for more, its deleted entries make room. */
-  #toForgetFor(peerId: PeerId, more: number, named: ReadonlySet<string>): EntryChange[] {
+  /** The deleted entries that are forgotten to make space for new ones of a peer that has reached its limit. */
+  #tombstonesToDrop(peerId: PeerId, more: number, named: ReadonlySet<string>): EntryChange[] {
     const own = this.#ofPeer(peerId);
     if (own.length + more <= MAX_ENTRIES_OF_PEER) return [];
     const toForget = own.filter((entry) => !isLive(entry) && !named.has(entryField(entry)));
@@ -155,15 +155,15 @@ export class MemoryRoomEntries implements RoomEntries {
   async change(request: EntryChangeRequest): Promise<EntryChangeResult> {
     checkChange(request);
     const { roomId, actor, edgeId, conditions = [], writes } = request;
-    const { room, placement } = this.#rooms.placed(roomId, actor, () => true);
-    // Another edge took the session up: what its client asked of this one comes late.
+    const { room, placement } = this.#rooms.requirePlaced(roomId, actor, () => true);
+    // Another edge resumed the session: this edge's request comes too late.
     if (placement.edgeId !== edgeId) throw new PlenaryError('replaced');
     const entries = new BoundedEntries(room);
     if (!conditions.every((condition) => entries.isMet(condition)))
       return { type: 'unmet', current: conditions.map((condition) => entries.stateOf(condition)) };
-    const due = writes.filter((write) => !entries.isSoAlready(write));
+    const due = writes.filter((write) => !entries.isUnchanged(write));
     for (const { peerId, value } of due) {
-      if (peerId !== undefined && value !== undefined) this.#rooms.placed(roomId, peerId, () => true);
+      if (peerId !== undefined && value !== undefined) this.#rooms.requirePlaced(roomId, peerId, () => true);
     }
     entries.makeRoomFor(due, new Set(writes.map(entryField)));
     const changes = due.map(({ value, ...key }): EntryChange => {
@@ -175,7 +175,7 @@ export class MemoryRoomEntries implements RoomEntries {
       return change;
     });
     if (changes.length > 0) entries.forgetOlder();
-    const events = this.#tell(room, changes);
+    const events = this.#append(room, changes);
     return Promise.resolve({
       type: 'changed',
       entries: writes.map((write) => entries.stateOf(write)),
@@ -183,33 +183,33 @@ export class MemoryRoomEntries implements RoomEntries {
     });
   }
 
-  async republish(roomId: RoomId, told: readonly EntryChange[]): Promise<RepublishedEntries> {
+  async republish(roomId: RoomId, known: readonly EntryChange[]): Promise<RepublishedEntries> {
     const room = this.#rooms.find(roomId);
     if (room === undefined)
-      return { verdicts: told.map((entry) => ({ entry: keyOf(entry), verdict: 'unplaced' })), events: [] };
+      return { verdicts: known.map((entry) => ({ entry: keyOf(entry), verdict: 'unplaced' })), events: [] };
     const entries = new BoundedEntries(room);
     const verdicts: { entry: EntryKey; verdict: EntryVerdict }[] = [];
-    const seen: EntryChange[] = [];
-    for (const entry of told) {
+    const visible: EntryChange[] = [];
+    for (const entry of known) {
       const before = entries.find(entry);
       if (before !== undefined && before.version >= entry.version) continue;
       const verdict = entries.verdictOf(entry);
       if (verdict !== undefined) verdicts.push({ entry: keyOf(entry), verdict });
       else {
         entries.put(entry);
-        // What nobody sees nobody is told of.
-        if (isLive(entry) || isLive(before)) seen.push(entry);
+        // An entry that was and stays deleted needs no event.
+        if (isLive(entry) || isLive(before)) visible.push(entry);
       }
     }
     entries.forgetOlder();
-    return Promise.resolve({ verdicts, events: this.#tell(room, seen) });
+    return Promise.resolve({ verdicts, events: this.#append(room, visible) });
   }
 
-  async all(roomId: RoomId): Promise<readonly EntryChange[]> {
+  async list(roomId: RoomId): Promise<readonly EntryChange[]> {
     return Promise.resolve([...(this.#rooms.find(roomId)?.entries.values() ?? [])]);
   }
 
-  #tell(room: MemoryRoom, changes: EntryChange[]): LoggedEvent[] {
+  #append(room: MemoryRoom, changes: EntryChange[]): LoggedEvent[] {
     return changes.length === 0
       ? []
       : [room.append({ type: 'entries.changed', changes }, this.#rooms.wallMs())];

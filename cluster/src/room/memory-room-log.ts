@@ -22,7 +22,7 @@ export class MemoryRoomLog implements RoomLog {
     peer: { readonly peerId: PeerId; readonly displayName: string; readonly role: Role },
     epoch: Epoch,
   ): ReturnType<RoomLog['joinPeer']> {
-    const { room } = this.#rooms.placed(roomId, peer.peerId, (live) => live === epoch);
+    const { room } = this.#rooms.requirePlaced(roomId, peer.peerId, (live) => live === epoch);
     if (this.#rooms.isRebuilding(room)) throw new PlenaryError('store_unavailable');
     const nowMs = this.#rooms.wallMs();
     const events: LoggedEvent[] = [];
@@ -43,13 +43,14 @@ export class MemoryRoomLog implements RoomLog {
     peerId: PeerId,
     epoch: Epoch,
     reason: LeaveReason,
-    heldUnder?: Epoch,
+    knownHoldEpoch?: Epoch,
   ): Promise<LoggedEvent[]> {
     const room = this.#rooms.find(roomId);
     if (room === undefined) return [];
     const placement = room.placements.get(peerId);
     if (placement !== undefined && placement.epoch > epoch) return [];
-    if (placement !== undefined && heldUnder !== undefined && placement.holdEpoch > heldUnder) return [];
+    if (placement !== undefined && knownHoldEpoch !== undefined && placement.holdEpoch > knownHoldEpoch)
+      return [];
     const nowMs = this.#rooms.wallMs();
     const own = [...room.tracks.values()].filter((track) => track.peerId === peerId);
     const events = own.map(({ trackId }) => {
@@ -76,7 +77,7 @@ export class MemoryRoomLog implements RoomLog {
   async publishTrack(roomId: RoomId, track: StoredTrack): Promise<LoggedEvent[]> {
     const previous = this.#rooms.find(roomId)?.previousPlacements.get(track.peerId);
     const isPublisher = (live: Epoch): boolean => live <= track.epoch || previous?.epoch === track.epoch;
-    const { room } = this.#rooms.placed(roomId, track.peerId, isPublisher);
+    const { room } = this.#rooms.requirePlaced(roomId, track.peerId, isPublisher);
     const before = room.tracks.get(track.trackId);
     const { replaces, ...alone } = track;
     const replaced = replaces === undefined ? undefined : room.tracks.get(replaces);
@@ -139,7 +140,7 @@ export class MemoryRoomLog implements RoomLog {
     const nowMs = this.#rooms.wallMs();
     const { peerId, text } = post;
     const message = { messageId, peerId, displayName: peer.displayName, text, sentAtMs: nowMs };
-    room.keep(message);
+    room.appendChat(message);
     return Promise.resolve({ message, events: [room.append({ type: 'chat.posted', message }, nowMs)] });
   }
 

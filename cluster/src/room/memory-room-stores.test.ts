@@ -9,14 +9,14 @@ import { describeRoomEntries } from './room-entries.contract.ts';
 import { describeRoomLog } from './room-log.contract.ts';
 
 let nowMs = 1_700_000_000_000;
-/** Each look at it finds it a millisecond later, as no two commands reach Redis in one microsecond. */
+/** Each reading is a millisecond later, as no two commands reach Redis in one microsecond. */
 const clock: Clock = { wallMs: () => (nowMs += 1), monotonicMs: () => nowMs };
 
 const open = async (): Promise<RoomsUnderTest & { readonly stores: MemoryRoomStores }> => {
   const stores = new MemoryRoomStores(clock);
   return Promise.resolve({
     stores,
-    leftOver: () => Promise.resolve(stores.rooms.roomCount),
+    remainingCount: () => Promise.resolve(stores.rooms.roomCount),
     close: () => Promise.resolve(),
   });
 };
@@ -34,7 +34,7 @@ const openRecovery = async (): Promise<RecoveryUnderTest> => {
       rooms.clear();
       await Promise.resolve();
     },
-    keep: async () => {
+    checkpoint: async () => {
       const bringBack = rooms.checkpoint();
       return Promise.resolve(async () => {
         bringBack();

@@ -35,33 +35,33 @@ interface RosterEntry {
   readonly peer: RosterPeer;
 }
 
-/** One room, as the Redis version keeps it under one hash tag. */
+/** One room: the same state that the Redis version keeps under one hash tag. */
 export class MemoryRoom {
   readonly placements = new Map<PeerId, Placement>();
   readonly roster = new Map<PeerId, RosterEntry>();
   readonly tracks = new Map<TrackId, StoredTrack>();
   readonly log: LoggedEvent[] = [];
   readonly chat: ChatMessage[] = [];
-  /** By `datacenter|homeNodeId`. */
+  /** The key is `datacenter|homeNodeId`. */
   readonly gateways = new Map<string, Gateway>();
-  /** Where peers that are being moved go on until they have moved. */
+  /** The previous placements of moving peers. */
   readonly previousPlacements = new Map<PeerId, PreviousPlacement>();
-  /** Which generation of a peer's session tokens is in use. */
+  /** The generation of each peer's session tokens in use. */
   readonly tokenGenerations = new Map<PeerId, number>();
-  /** When peers left and tracks ended, in milliseconds; the oldest first. */
+  /** Tombstones: when peers left and tracks ended, in milliseconds; the oldest first. */
   readonly gone = new Map<PeerId | TrackId, number>();
-  /** By kind, owner and name; deleted ones among them. */
+  /** The key is kind, owner and name; includes deleted entries. */
   readonly entries = new Map<string, EntryChange>();
-  /** Whose a peer is. */
+  /** The digest of the person behind each peer. */
   readonly subjects = new Map<PeerId, string>();
   logBytes = 0;
   chatBytes = 0;
   lastEventId: EventId = START;
   lastEpoch = 0;
   joinSequence = 0;
-  /** The highest that an entry was written under. */
+  /** The highest version of any entry. */
   entryVersion = 0;
-  /** The highest of a deleted entry that was forgotten. */
+  /** The highest version of a deleted entry that was forgotten. */
   entryFloor = 0;
   rebuildingUntilMs = -Infinity;
   rebuiltEventId: EventId | undefined;
@@ -96,7 +96,7 @@ export class MemoryRoom {
   /** @throws PlenaryError `joined_too_often` */
   noteSubject(peerId: PeerId, { digest, maxPeers }: NonNullable<PlaceRequest['subject']>): void {
     const others = [...this.subjects].filter(
-      ([other, whose]) => whose === digest && this.placements.has(other),
+      ([other, owner]) => owner === digest && this.placements.has(other),
     );
     if (others.length >= maxPeers) throw new PlenaryError('joined_too_often');
     this.subjects.set(peerId, digest);
@@ -126,13 +126,13 @@ export class MemoryRoom {
     return logged;
   }
 
-  /** Forgets a deleted entry: whoever has it from before does not bring it back. */
+  /** Forgets a deleted entry; the floor keeps edges that still know it from restoring it. */
   forgetEntry(entry: EntryChange): void {
     this.entries.delete(entryField(entry));
     this.entryFloor = Math.max(this.entryFloor, entry.version);
   }
 
-  /** A peer's entries go with it, also deleted ones. */
+  /** Removes all entries of a peer, deleted ones included. */
   removeEntriesOf(peerId: PeerId): void {
     for (const [field, entry] of this.entries) if (entry.peerId === peerId) this.entries.delete(field);
   }
@@ -143,7 +143,7 @@ export class MemoryRoom {
     forgetOldest(this.gone, MAX_TOMBSTONES);
   }
 
-  keep(message: ChatMessage): void {
+  appendChat(message: ChatMessage): void {
     this.chat.push(message);
     this.chatBytes += jsonBytes(message);
     while (this.chat.length > SNAPSHOT_CHAT_LENGTH || this.chatBytes > MAX_CHAT_BYTES) {
@@ -152,7 +152,7 @@ export class MemoryRoom {
     }
   }
 
-  /** Whether writes between what somebody knows and now are lost. */
+  /** Whether the room lost writes after the event that a caller knows. */
   hasLost(known: EventId): boolean {
     if (known === START || known === this.lastEventId) return false;
     if (compareEventIds(this.lastEventId, known) < 0) return true;
@@ -161,7 +161,9 @@ export class MemoryRoom {
     return compareEventIds(first.id, known) < 0 && this.rebuiltEventId !== known;
   }
 
-  /** An end further ahead than a rebuild lasts is by a clock that went back: it is brought to that time from now. */
+  /**
+   * An end further ahead than a rebuild lasts comes from a clock that went back; it is set to a full rebuild from now.
+   */
   isRebuilding(monotonicMs: number): boolean {
     this.rebuildingUntilMs = Math.min(this.rebuildingUntilMs, monotonicMs + ROOM_REBUILD_MS);
     return monotonicMs < this.rebuildingUntilMs;

@@ -8,11 +8,11 @@ import type { Gateway } from './gateway-store.ts';
 import { MemoryRoom } from './memory-room.ts';
 import type { Placement } from './placement-store.ts';
 
-/** The rooms of a cluster in this process' memory: what the memory versions of the ports of rooms share, as those in Redis share keys. */
+/** The rooms of a cluster in this process' memory. The memory stores share them as the Redis stores share keys. */
 export class MemoryRooms {
   readonly #clock: Clock;
   readonly #rooms = new Map<RoomId, MemoryRoom>();
-  /** Who is gone from rooms whose last peer was put out. */
+  /** The tombstones of rooms whose last peer was removed by somebody else. */
   readonly #farewells = new Map<RoomId, { readonly gone: MemoryRoom['gone']; readonly untilMs: number }>();
   #lastUs = 0;
 
@@ -20,7 +20,7 @@ export class MemoryRooms {
     this.#clock = clock;
   }
 
-  /** Rooms that hold anything; zero when everything was freed. */
+  /** The number of rooms that hold anything; zero when everything was freed. */
   get roomCount(): number {
     for (const roomId of this.#farewells.keys()) this.#farewellOf(roomId);
     return this.#rooms.size + this.#farewells.size;
@@ -31,12 +31,12 @@ export class MemoryRooms {
     return [...this.#rooms.keys()];
   }
 
-  /** The gateway claims of a room, by `datacenter|homeNodeId`. */
+  /** The gateway claims of a room, with the key `datacenter|homeNodeId`. */
   gateways(roomId: RoomId): ReadonlyMap<string, Gateway> {
     return this.#rooms.get(roomId)?.gateways ?? new Map<string, Gateway>();
   }
 
-  /** Keeps what is here now. @returns brings it back, as a failover does that forgets what was written since */
+  /** Remembers the present state. @returns a function that restores it, as a failover does that loses later writes */
   checkpoint(): () => void {
     const kept = [...this.#rooms].map(([roomId, room]) => [roomId, room.copy()] as const);
     return () => {
@@ -52,7 +52,7 @@ export class MemoryRooms {
     this.#rooms.clear();
   }
 
-  /** The room, unless nobody has kept it for so long that its keys are gone. */
+  /** The room, unless no edge has renewed it for so long that its keys expired. */
   find(roomId: RoomId): MemoryRoom | undefined {
     const room = this.#rooms.get(roomId);
     if (room === undefined || this.#clock.monotonicMs() < room.keptUntilMs) return room;
@@ -60,21 +60,21 @@ export class MemoryRooms {
     return undefined;
   }
 
-  /** A room that begins, with what is left of the one before it; it is there once it is kept. */
-  anew(roomId: RoomId): MemoryRoom {
+  /** A new room with the tombstones of the one before it; it exists once {@link keep} was called. */
+  create(roomId: RoomId): MemoryRoom {
     const room = new MemoryRoom();
     for (const [id, atMs] of this.#farewellOf(roomId)) room.gone.set(id, atMs);
     return room;
   }
 
-  /** The room is there, and its keys last for as long as those that an edge has just kept. */
+  /** Stores the room, and lets its keys last as long as those that an edge has just renewed. */
   keep(roomId: RoomId, room: MemoryRoom): void {
     this.#rooms.set(roomId, room);
     this.#farewells.delete(roomId);
     room.keptUntilMs = this.#clock.monotonicMs() + ROOM_KEPT_MS;
   }
 
-  /** The room is gone. @param farewellMs - for how long who was put out of it is remembered */
+  /** Removes the room. @param farewellMs - how long its tombstones are remembered, in milliseconds */
   remove(roomId: RoomId, farewellMs: number): void {
     const gone = this.#rooms.get(roomId)?.gone;
     this.#rooms.delete(roomId);
@@ -82,8 +82,8 @@ export class MemoryRooms {
       this.#farewells.set(roomId, { gone, untilMs: this.#clock.monotonicMs() + farewellMs });
   }
 
-  /** @throws PlenaryError `peer_not_found`, and `stale_epoch` for a live epoch that is not accepted */
-  placed(
+  /** @throws PlenaryError `peer_not_found`; `stale_epoch` if the live epoch is not accepted */
+  requirePlaced(
     roomId: RoomId,
     peerId: PeerId,
     accepts: (live: Epoch) => boolean,
@@ -107,7 +107,7 @@ export class MemoryRooms {
     return this.#clock.monotonicMs();
   }
 
-  /** As Redis TIME: no two changes share a microsecond. */
+  /** The time as Redis TIME gives it: no two changes share a microsecond. */
   nowUs(): number {
     this.#lastUs = Math.max(this.#lastUs + 1, this.#clock.wallMs() * 1_000);
     return this.#lastUs;

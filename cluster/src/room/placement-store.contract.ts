@@ -1,4 +1,4 @@
-/** What every version of the placement store must do. SPEC PL, EP, SE, SK. */
+/** The contract of every version of the placement store. SPEC PL, EP, SE, SK. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EPOCH } from '../protocol/edge-media.ts';
 import type { Epoch } from '../protocol/edge-media.ts';
@@ -22,14 +22,14 @@ export function describePlacementStore(version: string, open: () => Promise<Room
 
     const join = async (name: string) => joinRoom(subject.stores, name);
 
-    it('[PL3] a first placement yields to the one that exists, and keeps its epoch', async () => {
+    it('[PL3] a first placement yields to an existing one, which keeps its epoch', async () => {
       const first = await placements.placePeer(placement('ann'));
       const again = await placements.placePeer(placement('ann', { mediaNodeId: mediaNode('node-b') }));
       expect(again).toEqual(first);
       expect(await placements.placementOf(ROOM, peer('ann'))).toEqual(first);
     });
 
-    it('[TN1] rooms of one name and two tenants know nothing of each other', async () => {
+    it('[TN1] rooms of the same name in two tenants are independent', async () => {
       const others = room('standup', 'other');
       const ann = await join('ann');
       await roomLog.publishTrack(ROOM, trackOf('camera', ann.peerId, ann.epoch));
@@ -72,15 +72,15 @@ export function describePlacementStore(version: string, open: () => Promise<Room
       expect(late).toEqual(moved);
     });
 
-    it('[EP1] an epoch follows the store’s clock, so that a store that forgot its writes gives no old one', async () => {
+    it('[EP1] an epoch follows the store’s clock, so that a store that lost its writes never repeats one', async () => {
       const first = await placements.placePeer(placement('ann'));
       await roomLog.removePeer(ROOM, peer('ann'), first.epoch, 'left');
-      expect(await subject.leftOver()).toBe(0);
+      expect(await subject.remainingCount()).toBe(0);
       const second = await placements.placePeer(placement('ann'));
       expect(second.epoch).toBeGreaterThan(first.epoch);
     });
 
-    it('[PL4] a full room refuses a newcomer, but not a peer that it has', async () => {
+    it('[PL4] a full room refuses a new peer, but not a repeat of one already placed', async () => {
       const first = await placements.placePeer(placement('ann', { maxPeers: 1 }));
       await expect(placements.placePeer(placement('bob', { maxPeers: 1 }))).rejects.toMatchObject({
         code: 'room_full',
@@ -88,7 +88,7 @@ export function describePlacementStore(version: string, open: () => Promise<Room
       expect(await placements.placePeer(placement('ann', { maxPeers: 1 }))).toEqual(first);
     });
 
-    it('[TK11] [TK30] a person is in a room so often and no oftener, and again when one of them has left', async () => {
+    it('[TK11] [TK30] a person has a limited number of peers in a room, and may join again when one has left', async () => {
       const ofAnn = { subject: { digest: 'ann', maxPeers: 2 } };
       const first = await placements.placePeer(placement('ann-1', ofAnn));
       await placements.placePeer(placement('ann-2', ofAnn));
@@ -104,7 +104,7 @@ export function describePlacementStore(version: string, open: () => Promise<Room
       await expect(placements.placePeer(placement('ann-4', ofAnn))).rejects.toMatchObject(refused);
     });
 
-    it('[TK11] of many joins of one person at once no more get in than may', async () => {
+    it('[TK11] when one person joins many times at once, no more peers get in than allowed', async () => {
       const subject = { digest: 'ann', maxPeers: 5 };
       const answers = await Promise.allSettled(
         Array.from({ length: 30 }, (_, index) =>
@@ -114,7 +114,7 @@ export function describePlacementStore(version: string, open: () => Promise<Room
       expect(answers.filter(({ status }) => status === 'fulfilled')).toHaveLength(5);
     });
 
-    it('[PL5] the view counts peers by node and lists tracks with their homes', async () => {
+    it('[PL5] the view counts peers per node and lists tracks with their homes', async () => {
       const ann = await join('ann');
       await placements.placePeer(placement('bob', { mediaNodeId: mediaNode('node-b') }));
       const camera = trackOf('camera', ann.peerId, ann.epoch);
@@ -159,7 +159,7 @@ export function describePlacementStore(version: string, open: () => Promise<Room
         expect(moved.epoch).toBeGreaterThan(ann.epoch);
         expect(await placements.placementOf(ROOM, ann.peerId)).toEqual(moved);
         const previous = { mediaNodeId: mediaNode('node-a'), epoch: ann.epoch };
-        expect(await placements.previousPlacement(ROOM, ann.peerId)).toEqual(previous);
+        expect(await placements.previousPlacementOf(ROOM, ann.peerId)).toEqual(previous);
         await roomLog.publishTrack(ROOM, { ...old, paused: true });
         const successor = { ...trackOf('new', ann.peerId, moved.epoch), replaces: old.trackId };
         const [published] = await roomLog.publishTrack(ROOM, successor);
@@ -172,29 +172,29 @@ export function describePlacementStore(version: string, open: () => Promise<Room
         ]);
 
         await placements.completeMove(ROOM, ann.peerId, ann.epoch);
-        expect(await placements.previousPlacement(ROOM, ann.peerId)).toEqual(previous);
+        expect(await placements.previousPlacementOf(ROOM, ann.peerId)).toEqual(previous);
         await placements.completeMove(ROOM, ann.peerId, moved.epoch);
-        expect(await placements.previousPlacement(ROOM, ann.peerId)).toBeUndefined();
+        expect(await placements.previousPlacementOf(ROOM, ann.peerId)).toBeUndefined();
         await expect(roomLog.publishTrack(ROOM, old)).rejects.toMatchObject({ code: 'stale_epoch' });
         await roomLog.removePeer(ROOM, ann.peerId, moved.epoch, 'left');
-        expect(await subject.leftOver()).toBe(0);
+        expect(await subject.remainingCount()).toBe(0);
       });
 
-      it('[EP7] [EP12] [EP13] keeps what it lives on over a second try, and a repeat of a move gives the same placement', async () => {
+      it('[EP7] [EP12] [EP13] keeps the placement in use over a second attempt, and a repeat of a move gives the same placement', async () => {
         const ann = await join('ann');
         const first = await move('node-b', ann.epoch);
         expect(await move('node-c', ann.epoch)).toEqual(first);
         const second = await move('node-c', ann.epoch, first.epoch);
         expect(second).toMatchObject({ mediaNodeId: 'node-c' });
-        expect(await placements.previousPlacement(ROOM, ann.peerId)).toMatchObject({ epoch: ann.epoch });
+        expect(await placements.previousPlacementOf(ROOM, ann.peerId)).toMatchObject({ epoch: ann.epoch });
         await expect(move('node-d', first.epoch, second.epoch)).rejects.toMatchObject({
           code: 'stale_epoch',
         });
         await placements.placePeer(placement('ann', { replacesEpoch: second.epoch }));
-        expect(await placements.previousPlacement(ROOM, ann.peerId)).toBeUndefined();
+        expect(await placements.previousPlacementOf(ROOM, ann.peerId)).toBeUndefined();
       });
 
-      it('[DR18] replaces only a track of its own, of the same source, that is there', async () => {
+      it('[DR18] replaces only an existing track of its own with the same source', async () => {
         const [ann, bob] = [await join('ann'), await join('bob')];
         await roomLog.publishTrack(ROOM, trackOf('camera', ann.peerId, ann.epoch));
         const others: StoredTrack[] = [
@@ -209,32 +209,32 @@ export function describePlacementStore(version: string, open: () => Promise<Room
         }
       });
 
-      it('[EP5] [EP7] and leaves meanwhile leaves nothing behind', async () => {
+      it('[EP5] [EP7] leaves nothing behind when it leaves meanwhile', async () => {
         const [ann, bob] = [await join('ann'), await join('bob')];
         const moved = await move('node-b', ann.epoch);
         await roomLog.removePeer(ROOM, ann.peerId, moved.epoch, 'left');
-        expect(await placements.previousPlacement(ROOM, ann.peerId)).toBeUndefined();
+        expect(await placements.previousPlacementOf(ROOM, ann.peerId)).toBeUndefined();
         await roomLog.removePeer(ROOM, bob.peerId, bob.epoch, 'left');
-        expect(await subject.leftOver()).toBe(0);
+        expect(await subject.remainingCount()).toBe(0);
       });
     });
 
-    it('[SE28] a replacement under a hold yields to who took the session up since', async () => {
+    it('[SE28] a replacement under an old hold yields to the edge that resumed the session since', async () => {
       const ann = await join('ann');
       const { holdEpoch } = await placements.attachPeer(ROOM, ann.peerId, ann.epoch, edge('edge-2'));
       const live = await placements.placementOf(ROOM, ann.peerId);
-      const replace = (heldUnder: Epoch) =>
-        placements.placePeer(placement('ann', { replacesEpoch: ann.epoch, heldUnder }));
+      const replace = (knownHoldEpoch: Epoch) =>
+        placements.placePeer(placement('ann', { replacesEpoch: ann.epoch, knownHoldEpoch: knownHoldEpoch }));
       expect(await replace(ann.holdEpoch)).toEqual(live);
       expect((await replace(holdEpoch)).epoch).toBeGreaterThan(ann.epoch);
     });
 
-    describe('tokens of sessions', () => {
+    describe('session tokens', () => {
       const inUse = async (): Promise<number> => (await join('ann')).tokenGeneration;
       const attach = async (epoch: Epoch, generation?: number) =>
         placements.attachPeer(ROOM, peer('ann'), epoch, edge('edge-2'), generation);
 
-      it('[SK2] one that is used or confirmed ends those before it, and no others', async () => {
+      it('[SK2] a token that is used or confirmed invalidates older ones, and no others', async () => {
         const { epoch } = await join('ann');
         expect(await inUse()).toBe(0);
         await attach(epoch, 3);
@@ -249,14 +249,14 @@ export function describePlacementStore(version: string, open: () => Promise<Room
         expect(await inUse()).toBe(12);
       });
 
-      it('[SK9] a token that is refused takes no session over', async () => {
+      it('[SK9] a refused token does not take over the session', async () => {
         const { epoch } = await join('ann');
         await placements.confirmToken(ROOM, peer('ann'), 2);
         await expect(attach(epoch, 1)).rejects.toMatchObject({ code: 'token_replayed' });
         expect((await placements.placementOf(ROOM, peer('ann')))?.edgeId).toBe('edge-a');
       });
 
-      it('[SK11] what is noted of a peer goes with it', async () => {
+      it('[SK11] the token generation of a peer is removed with the peer', async () => {
         const [{ epoch }, bob] = [await join('ann'), await join('bob')];
         await attach(epoch, 5);
         await roomLog.removePeer(ROOM, peer('ann'), epoch, 'left');
@@ -266,15 +266,15 @@ export function describePlacementStore(version: string, open: () => Promise<Room
         await roomLog.removePeer(ROOM, peer('ann'), again.epoch, 'left');
         await roomLog.removePeer(ROOM, peer('bob'), bob.epoch, 'left');
         await placements.confirmToken(ROOM, peer('bob'), 1);
-        expect(await subject.leftOver()).toBe(0);
+        expect(await subject.remainingCount()).toBe(0);
       });
     });
 
-    it('[PL5] placements list everybody with edge and node', async () => {
+    it('[PL5] the list of placements has every peer with its edge and node', async () => {
       const ann = await join('ann');
-      const all = await placements.all(ROOM);
+      const all = await placements.list(ROOM);
       expect(all).toEqual([await placements.placementOf(ROOM, ann.peerId)]);
-      expect(await placements.all(room('empty'))).toEqual([]);
+      expect(await placements.list(room('empty'))).toEqual([]);
     });
   });
 }

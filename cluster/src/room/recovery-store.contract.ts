@@ -1,4 +1,4 @@
-/** What every version of the recovery of rooms must do. SPEC RC. */
+/** The contract of every version of the recovery store. SPEC RC. */
 import {
   EVENT_LOG_LENGTH,
   FAREWELL_KEPT_MS,
@@ -21,16 +21,16 @@ export interface RecoveryUnderTest {
   readonly stores: RoomStores;
   /** Forgets everything, as `FLUSHALL` does. */
   flush(): Promise<void>;
-  /** Keeps what is there now. @returns brings it back, as a failover does that lost what was written since */
-  keep(): Promise<() => Promise<void>>;
-  /** @param byMs - less than nothing where the store's clock goes back */
+  /** Remembers the present state. @returns a function that restores it, as a failover does that lost later writes */
+  checkpoint(): Promise<() => Promise<void>>;
+  /** @param byMs - negative to set the store's clock back */
   passTime(byMs: number): Promise<void>;
   /** How many keys or rooms the store holds. */
-  leftOver(): Promise<number>;
+  remainingCount(): Promise<number>;
   close(): Promise<void>;
 }
 
-/** Of what a test does thousands of times: a store may be far away. */
+/** Concurrent calls of tests that make thousands of them: a store may be far away. */
 const AT_ONCE = 32;
 const ROOM = room('standup');
 const START = EVENT_ID.parse('0-0');
@@ -114,7 +114,7 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       return caughtUp.room;
     }
 
-    it('[RC9] what nobody lost is not touched', async () => {
+    it('[RC9] republishing what was not lost changes nothing', async () => {
       const [ann, bob] = [await join('ann'), await join('bob', EDGE_B)];
       const camera = trackOf('camera', ann);
       await roomLog.publishTrack(ROOM, camera);
@@ -139,7 +139,7 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       expect(await snapshot()).toEqual(before);
     });
 
-    it('[EP1] [ST14] a room that was led to the highest epoch goes on from the clock, and keeps whom it has', async () => {
+    it('[EP1] [ST14] a room with the highest epoch continues from the clock, and keeps its peers', async () => {
       const ann = await join('ann');
       await subject.flush();
       const highest = EPOCH.parse(HIGHEST_EPOCH);
@@ -148,27 +148,27 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       const [bob, cem] = [await join('bob'), await join('cem')];
       expect(bob.epoch).toBeGreaterThan(ann.epoch);
       expect(cem.epoch).toBeGreaterThan(bob.epoch);
-      const placed = (await placements.all(ROOM)).map(({ peerId }) => peerId);
+      const placed = (await placements.list(ROOM)).map(({ peerId }) => peerId);
       expect(placed.sort()).toEqual(['ann', 'bob', 'cem']);
       for (const { peerId, epoch } of [{ ...ann, epoch: highest }, bob, cem])
         expect(await roomLog.removePeer(ROOM, peerId, epoch, 'left')).toHaveLength(1);
-      expect(await placements.all(ROOM)).toEqual([]);
+      expect(await placements.list(ROOM)).toEqual([]);
     });
 
-    it('[RC1] [RC10] a room that was flushed is what it was: roster in its order, placements, tracks', async () => {
+    it('[RC1] [RC10] a flushed room is restored: roster in its order, placements, tracks', async () => {
       const people = [await join('ann'), await join('bob', EDGE_B), await join('cem')];
       const [ann, bob, cem] = people;
       if (ann === undefined || bob === undefined || cem === undefined) throw new Error('nobody');
       const camera = { ...trackOf('camera', ann), paused: true };
       await roomLog.publishTrack(ROOM, camera);
       const before = await snapshot();
-      const placedBefore = await placements.all(ROOM);
+      const placedBefore = await placements.list(ROOM);
       await subject.flush();
 
       expect((await recovery.republishTracks(ROOM, NODE, [camera])).verdicts).toEqual([
         { trackId: camera.trackId, verdict: 'unplaced' },
       ]);
-      expect(await subject.leftOver()).toBe(0);
+      expect(await subject.remainingCount()).toBe(0);
       expect((await republish([bob], before.lastEventId, EDGE_B)).lostPeers).toBe(1);
       expect((await republish([ann, cem], before.lastEventId)).lostPeers).toBe(2);
       expect((await recovery.republishTracks(ROOM, NODE, [camera])).lostTracks).toBe(1);
@@ -179,20 +179,20 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       expect(after).toEqual({ ...before, lastEventId: after.lastEventId });
       const byPeer = (list: typeof placedBefore) =>
         [...list].sort((left, right) => (left.peerId < right.peerId ? -1 : 1));
-      expect(byPeer(await placements.all(ROOM))).toEqual(byPeer(placedBefore));
+      expect(byPeer(await placements.list(ROOM))).toEqual(byPeer(placedBefore));
       expect((await join('dan')).sequence).toBeGreaterThan(cem.sequence);
       expect(await rosterNames()).toEqual(['ann', 'bob', 'cem', 'dan']);
     });
 
-    it('[RC2] [RC12] while it is rebuilt nobody is given it, and nobody new is placed; who is in it moves on', async () => {
+    it('[RC2] [RC12] a room that is being rebuilt gives no snapshot and places nobody new, but its peers may move', async () => {
       const [ann, bob] = [await join('ann'), await join('bob', EDGE_B)];
       const { lastEventId } = await snapshot();
-      expect(await recovery.standing(ROOM)).toBe('whole');
+      expect(await recovery.statusOf(ROOM)).toBe('whole');
       await subject.flush();
-      expect(await recovery.standing(ROOM)).toBe('absent');
+      expect(await recovery.statusOf(ROOM)).toBe('absent');
       const begun = await republish([ann], lastEventId);
       expect(begun.isRebuilding).toBe(true);
-      expect(await recovery.standing(ROOM)).toBe('rebuilding');
+      expect(await recovery.statusOf(ROOM)).toBe('rebuilding');
       expect(compareEventIds(begun.lastEventId, lastEventId)).toBeGreaterThan(0);
       expect(await catchUp(roomLog, ROOM, lastEventId)).toEqual({ type: 'events', events: [] });
       await expect(join('cem')).rejects.toMatchObject({ code: 'store_unavailable' });
@@ -205,26 +205,26 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       await republish([bob], lastEventId, EDGE_B);
 
       await subject.passTime(ROOM_REBUILD_MS);
-      expect(await recovery.standing(ROOM)).toBe('whole');
+      expect(await recovery.statusOf(ROOM)).toBe('whole');
       const after = await catchUp(roomLog, ROOM, lastEventId);
       expect(after).toMatchObject({ type: 'snapshot', room: { peerCount: 2 } });
       await join('cem');
       expect(await rosterNames()).toEqual(['ann', 'bob', 'cem']);
     });
 
-    it('[RC15] a clock that went back by an hour, as after a failover, does not make the rebuild longer', async () => {
+    it('[RC15] a clock that goes back by an hour, as after a failover, does not prolong the rebuild', async () => {
       const ann = await join('ann');
       await subject.flush();
       expect((await republish([ann])).isRebuilding).toBe(true);
       await subject.passTime(-3_600_000);
       await expect(join('bob')).rejects.toMatchObject({ code: 'store_unavailable' });
       await subject.passTime(ROOM_REBUILD_MS);
-      expect(await recovery.standing(ROOM)).toBe('whole');
+      expect(await recovery.statusOf(ROOM)).toBe('whole');
       await join('bob');
       expect(await rosterNames()).toEqual(['ann', 'bob']);
     });
 
-    it('[RC13] the order goes on above what anybody knew, also by a clock that is behind', async () => {
+    it('[RC13] event ids continue above every known one, even if the clock lags', async () => {
       const ann = await join('ann');
       await subject.flush();
       const known = EVENT_ID.parse('9999999999999-7');
@@ -240,9 +240,9 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       expect((await republish([ann], EVENT_ID.parse('9999999999999-8'))).hasLostEvents).toBe(false);
     });
 
-    it('[RC14] a failover that lost events only is noticed by who knows them, also after others were written', async () => {
+    it('[RC14] an edge that knows the lost events notices a failover that lost only events, even after new ones were written', async () => {
       const [ann, bob] = [await join('ann'), await join('bob', EDGE_B)];
-      const bringBack = await subject.keep();
+      const bringBack = await subject.checkpoint();
       const say = async (of: HeldPeer, text: string) =>
         roomLog.postChat({ roomId: ROOM, peerId: of.peerId, requestId: request(text), text });
       const lost = (await say(ann, 'lost')).events[0];
@@ -258,11 +258,11 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       expect((await republish([ann], found.lastEventId)).hasLostEvents).toBe(false);
     });
 
-    it('[RC3] a placement that a failover brought back is replaced by the newer one, with its old tracks', async () => {
+    it('[RC3] the newer placement replaces one that a failover brought back, and removes its old tracks', async () => {
       const ann = await join('ann');
       const old = trackOf('old', ann);
       await roomLog.publishTrack(ROOM, old);
-      const bringBack = await subject.keep();
+      const bringBack = await subject.checkpoint();
       const moved = await move(ann);
       await roomLog.endTracks(ROOM, [old.trackId], 'transport_closed');
       const camera = trackOf('camera', moved);
@@ -276,7 +276,7 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       expect((await snapshot()).tracks.map(({ trackId }) => trackId)).toEqual(['camera']);
     });
 
-    it('[RC3] [RC17] a higher epoch is never overwritten, neither of a placement nor of who holds the session', async () => {
+    it('[RC3] [RC17] a higher epoch is never overwritten, neither of a placement nor of a hold', async () => {
       const ann = await join('ann');
       const camera = trackOf('camera', ann);
       await roomLog.publishTrack(ROOM, camera);
@@ -295,7 +295,7 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
         { trackId: 'camera', verdict: 'stale' },
       ]);
       expect((await snapshot()).tracks).toEqual([]);
-      // An own change that is on its way back to the caller is neither lost nor somebody else's.
+      // The edge's own change whose reply is still in flight is neither lost nor another edge's.
       expect(await republish([ann], START, EDGE_B)).toMatchObject({
         lostPeers: 0,
         verdicts: [],
@@ -303,16 +303,16 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       });
     });
 
-    it('[RC17] a session that another edge took up, which a failover forgot, is its again', async () => {
+    it('[RC17] an edge gets back a session that it resumed and a failover forgot', async () => {
       const ann = await join('ann');
-      const bringBack = await subject.keep();
+      const bringBack = await subject.checkpoint();
       const { holdEpoch } = await placements.attachPeer(ROOM, ann.peerId, ann.epoch, EDGE_B);
       await bringBack();
       expect((await republish([{ ...ann, holdEpoch }], START, EDGE_B)).lostPeers).toBe(1);
       expect((await republish([ann])).verdicts).toEqual([{ peerId: 'ann', verdict: 'moved' }]);
     });
 
-    it('[RC4] who was removed, and what was ended, is not brought back', async () => {
+    it('[RC4] removed peers and ended tracks are not restored', async () => {
       const [ann, bob] = [await join('ann'), await join('bob')];
       const camera = trackOf('camera', bob);
       await roomLog.publishTrack(ROOM, camera);
@@ -333,7 +333,7 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       expect(await rosterNames()).toEqual(['bob', 'ann']);
     });
 
-    it('[RC4] who was removed is not brought back after more events than the log keeps, nor is what was ended', async () => {
+    it('[RC4] removed peers and ended tracks are not restored after more events than the log keeps', async () => {
       const [ann, bob] = [await join('ann'), await join('bob')];
       const [camera, microphone] = [trackOf('camera', bob), trackOf('microphone', bob)];
       await roomLog.publishTrack(ROOM, camera);
@@ -354,7 +354,7 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       ]);
     });
 
-    it('[RC19] a room remembers a bounded number of those who are gone, the last ones', async () => {
+    it('[RC19] a room keeps a bounded number of tombstones, the newest', async () => {
       const bob = await join('bob');
       const tracks = Array.from({ length: MAX_TOMBSTONES + 200 }, (_, index) => trackOf(`t-${index}`, bob));
       await sideBySide(tracks, AT_ONCE, async (track) => {
@@ -366,18 +366,18 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       expect((await recovery.republishTracks(ROOM, NODE, first)).lostTracks).toBe(1);
     });
 
-    it('[RC4] also the last one that is put out is not brought back, and nothing remains', async () => {
+    it('[RC4] a removed last peer is not restored either, and nothing remains', async () => {
       const ann = await join('ann');
       await subject.passTime(2);
       await roomLog.removePeer(ROOM, ann.peerId, ann.epoch, 'kicked');
-      expect(await recovery.standing(ROOM)).toBe('absent');
+      expect(await recovery.statusOf(ROOM)).toBe('absent');
       expect((await republish([ann])).verdicts).toEqual([{ peerId: 'ann', verdict: 'gone' }]);
       expect((await placements.view(ROOM)).occupancy.peerCount).toBe(0);
       await subject.passTime(FAREWELL_KEPT_MS + 1);
-      expect(await subject.leftOver()).toBe(0);
+      expect(await subject.remainingCount()).toBe(0);
     });
 
-    it('[RC21] an owner is told of what it does not own', async () => {
+    it('[RC21] an owner learns what it does not own any more', async () => {
       const [ann, bob] = [await join('ann'), await join('bob', EDGE_B)];
       const [mine, other] = [trackOf('mine', ann), trackOf('ghost', bob)];
       await roomLog.publishTrack(ROOM, mine);
@@ -387,7 +387,7 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       expect((await recovery.republishTracks(ROOM, mediaNode('node-b'), [])).unlisted).toEqual([]);
     });
 
-    it('[RC11] a mute that was lost is made again, with its event', async () => {
+    it('[RC11] a lost mute is repeated, with its event', async () => {
       const ann = await join('ann');
       const camera = trackOf('camera', ann);
       await roomLog.publishTrack(ROOM, camera);
@@ -398,7 +398,7 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       expect((await snapshot()).tracks[0]?.paused).toBe(true);
     });
 
-    it('[RC1] [EP7] a peer that was moving is, and publishes on both of its nodes', async () => {
+    it('[RC1] [EP7] a moving peer is still moving after a loss, and publishes on both nodes', async () => {
       const ann = await join('ann');
       const old = trackOf('old', ann);
       await roomLog.publishTrack(ROOM, old);
@@ -411,8 +411,8 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       const held = { ...ann, epoch, holdEpoch, mediaNodeId, previous };
       await subject.flush();
       await republish([held], before.lastEventId);
-      expect(await placements.previousPlacement(ROOM, ann.peerId)).toEqual(previous);
-      // The new one may come first: what it replaces is published later.
+      expect(await placements.previousPlacementOf(ROOM, ann.peerId)).toEqual(previous);
+      // The new track may come first: the one that it replaces is republished later.
       for (const [home, track] of [
         [mediaNodeId, camera],
         [NODE, old],
@@ -427,19 +427,19 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
         [...list].sort((left, right) => (left.trackId < right.trackId ? -1 : 1));
       expect(byId(after.tracks)).toEqual(byId(before.tracks));
 
-      // It moved while the store was away, or the store forgot that it did.
+      // The peer moved while the store was down, or the store lost that it did.
       await republish([{ ...held, previous: undefined }], after.lastEventId);
-      expect(await placements.previousPlacement(ROOM, ann.peerId)).toBeUndefined();
+      expect(await placements.previousPlacementOf(ROOM, ann.peerId)).toBeUndefined();
       expect((await recovery.republishTracks(ROOM, NODE, [old])).verdicts).toEqual([
         { trackId: 'old', verdict: 'stale' },
       ]);
     });
 
-    it('[EP7] [RC1] [EP7] a move that a failover forgot is there again, with the tracks of both nodes', async () => {
+    it('[EP7] [RC1] [EP7] a move that a failover lost is restored, with the tracks of both nodes', async () => {
       const ann = await join('ann');
       const old = trackOf('old', ann);
       await roomLog.publishTrack(ROOM, old);
-      const bringBack = await subject.keep();
+      const bringBack = await subject.checkpoint();
       const { epoch, holdEpoch, mediaNodeId } = await move(ann, EDGE_A, { keepsEpoch: ann.epoch });
       await bringBack();
       const previous = { mediaNodeId: ann.mediaNodeId, epoch: ann.epoch };
@@ -448,7 +448,7 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       expect(await placements.attachPeer(ROOM, ann.peerId, epoch, EDGE_B)).toMatchObject({ previous });
     });
 
-    it('[RC1] [DR18] nobody takes the place of somebody else’s track by publishing again', async () => {
+    it('[RC1] [DR18] a republished track cannot replace another peer’s track', async () => {
       const [ann, bob] = [await join('ann'), await join('bob')];
       const camera = trackOf('camera', ann);
       await roomLog.publishTrack(ROOM, camera);
@@ -461,7 +461,7 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       expect(await roomLog.tracks(ROOM, [greedy.trackId])).toEqual([alone]);
     });
 
-    it('[RC5] session tokens that were used before a loss are not taken after it', async () => {
+    it('[RC5] session tokens used before a loss are refused after it', async () => {
       const ann = await join('ann');
       await placements.attachPeer(ROOM, ann.peerId, ann.epoch, EDGE_A, 3);
       await subject.flush();
@@ -472,7 +472,7 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       await placements.attachPeer(ROOM, ann.peerId, ann.epoch, EDGE_B, 3);
     });
 
-    it('[RC6] the keys of a room that no edge keeps go by themselves; one that is kept stays', async () => {
+    it('[RC6] the keys of a room expire if no edge renews them; those of a renewed one stay', async () => {
       const ann = await join('ann');
       await roomLog.publishTrack(ROOM, trackOf('camera', ann));
       await roomLog.postChat({ roomId: ROOM, peerId: ann.peerId, requestId: request('c'), text: 'hi' });
@@ -480,18 +480,18 @@ export function describeRecoveryStore(version: string, open: () => Promise<Recov
       expect(await republish([ann])).toMatchObject({ lostPeers: 0, verdicts: [] });
       await subject.passTime(ROOM_KEPT_MS * 0.7);
       expect((await snapshot()).chat).toHaveLength(1);
-      expect(await recovery.standing(ROOM)).toBe('whole');
+      expect(await recovery.statusOf(ROOM)).toBe('whole');
       await subject.passTime(ROOM_KEPT_MS * 0.5);
-      expect(await recovery.standing(ROOM)).toBe('absent');
+      expect(await recovery.statusOf(ROOM)).toBe('absent');
       expect(await placements.view(ROOM)).toMatchObject({ occupancy: { peerCount: 0 } });
     });
 
-    it('[LG4] a room that was rebuilt leaves no key behind either', async () => {
+    it('[LG4] a rebuilt room leaves no key behind either', async () => {
       const ann = await join('ann');
       await subject.flush();
       await republish([ann], EVENT_ID.parse('5-5'));
       await roomLog.removePeer(ROOM, ann.peerId, ann.epoch, 'left');
-      expect(await subject.leftOver()).toBe(0);
+      expect(await subject.remainingCount()).toBe(0);
     });
   });
 }

@@ -1,4 +1,4 @@
-/** What every version of the entries of rooms must do. SPEC RE. */
+/** The contract of every version of the room entries. SPEC RE. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { EVENT_ID, HIGHEST_EPOCH } from '../protocol/ids.ts';
 import type { PeerId } from '../protocol/ids.ts';
@@ -18,20 +18,20 @@ import type { EntryWrite } from './room-entries.ts';
 import type { RoomStores } from './room-stores.ts';
 
 const [ANN, BOB] = [peer('ann'), peer('bob')];
-/** Where people join here. */
+/** The edge at which all peers of these tests join. */
 const EDGE = edge('edge-a');
 const MOST = 1_000;
 
 const hand = (peerId: PeerId, value?: EntryValue): EntryWrite => ({
   kind: 'hand',
   peerId,
-  most: MOST,
+  maxOfKind: MOST,
   ...(value === undefined ? {} : { value }),
 });
 const setting = (name: string, value?: EntryValue): EntryWrite => ({
   kind: 'setting',
   name,
-  most: MOST,
+  maxOfKind: MOST,
   ...(value === undefined ? {} : { value }),
 });
 const withVersion = ({ kind, peerId, name, value }: EntryWrite, version: number): EntryChange => ({
@@ -56,12 +56,12 @@ export function describeRoomEntries(version: string, open: () => Promise<Recover
     const join = async (name: string) => joinRoom(subject.stores, name);
     const change = async (actor: PeerId, ...writes: EntryWrite[]) => {
       const result = await entries.change({ roomId: ROOM, actor, edgeId: EDGE, writes });
-      if (result.type !== 'changed') throw new Error('a condition that nobody made was not met');
+      if (result.type !== 'changed') throw new Error('unmet without any condition');
       return result;
     };
     const live = async (): Promise<EntryChange[]> =>
-      (await entries.all(ROOM)).filter(({ value }) => value !== undefined);
-    /** Who has a hand up, in their order. */
+      (await entries.list(ROOM)).filter(({ value }) => value !== undefined);
+    /** The peers with a raised hand, in order. */
     const raised = async () =>
       (await live())
         .filter(({ kind }) => kind === 'hand')
@@ -69,11 +69,11 @@ export function describeRoomEntries(version: string, open: () => Promise<Recover
         .map(({ peerId }) => peerId);
     const digest = async () =>
       (await subject.stores.recovery.republishPeers(ROOM, edge('edge-z'), [], EVENT_ID.parse('0-0'))).entries;
-    /** That the counters of the store are those of what it holds. */
+    /** Expects the store's counters to match its entries. */
     const expectCounted = async (): Promise<void> =>
-      expect(await digest()).toEqual(entriesDigestOf(await entries.all(ROOM)));
+      expect(await digest()).toEqual(entriesDigestOf(await entries.list(ROOM)));
 
-    it('[RE1] versions of one room only grow, over entries, owners and calls: by them raised hands are ordered', async () => {
+    it('[RE1] versions in a room only grow over entries, owners and calls, so that they order raised hands', async () => {
       await Promise.all(['ann', 'bob', 'cem'].map(join));
       const names = ['bob', 'ann', 'cem'].map(peer);
       const seen: number[] = [];
@@ -88,16 +88,16 @@ export function describeRoomEntries(version: string, open: () => Promise<Recover
       expect(await raised()).toEqual(['ann', 'cem', 'bob']);
     });
 
-    it('[RE10] versions grow over a failover that forgot some', async () => {
+    it('[RE10] versions grow over a failover that lost some', async () => {
       await join('ann');
-      const bringBack = await subject.keep();
+      const bringBack = await subject.checkpoint();
       const [before] = (await change(ANN, hand(ANN, {}))).entries;
       await bringBack();
       const [after] = (await change(ANN, hand(ANN, {}))).entries;
       expect(after?.version).toBeGreaterThan(before?.version ?? Infinity);
     });
 
-    it('[RE2] a change is made where each entry is as its maker knows it, and else not at all', async () => {
+    it('[RE2] a change is made only if each entry is as its author knows it, otherwise not at all', async () => {
       await join('ann');
       const [first] = (await change(ANN, setting('topic', { text: 'one' }))).entries;
       const at = (condition: number | undefined, ...writes: EntryWrite[]) =>
@@ -120,11 +120,11 @@ export function describeRoomEntries(version: string, open: () => Promise<Recover
       expect(await raised()).toEqual(['ann']);
       const [second] = (await change(ANN, setting('topic'))).entries;
       expect(await at(first?.version, ...both)).toEqual({ type: 'unmet', current: [second, nothing] });
-      // A deleted entry is as good as none.
+      // A deleted entry counts as missing.
       expect(await at(undefined, setting('topic', { text: 'three' }))).toMatchObject({ type: 'changed' });
     });
 
-    it('[RE2] of many that change an entry from the same version at once one does', async () => {
+    it('[RE2] when many change an entry from the same version at once, one succeeds', async () => {
       await join('ann');
       const [{ version: from } = { version: 0 }] = (await change(ANN, setting('topic', { by: -1 }))).entries;
       const results = await Promise.all(
@@ -143,19 +143,19 @@ export function describeRoomEntries(version: string, open: () => Promise<Recover
       expect(await live()).toMatchObject([{ value: { by: winner } }]);
     });
 
-    it('[RE11] only somebody who is in the room changes it, and only for such as are', async () => {
+    it('[RE11] only a peer in the room may change entries, and only those of peers in the room', async () => {
       await expect(change(ANN, hand(ANN, {}))).rejects.toMatchObject({ code: 'peer_not_found' });
       await join('bob');
       await expect(change(ANN, setting('topic', {}))).rejects.toMatchObject({ code: 'peer_not_found' });
       await expect(change(BOB, setting('topic', {}), hand(ANN, {}))).rejects.toMatchObject({
         code: 'peer_not_found',
       });
-      expect(await entries.all(ROOM)).toEqual([]);
+      expect(await entries.list(ROOM)).toEqual([]);
       await change(BOB, hand(ANN));
       await expectCounted();
     });
 
-    it('[RE12] an edge whose client went on to another one changes nothing for it any more', async () => {
+    it('[RE12] an edge whose client resumed at another edge cannot change its entries any more', async () => {
       const { epoch } = await join('ann');
       await subject.stores.placements.attachPeer(ROOM, ANN, epoch, edge('edge-b'));
       await expect(change(ANN, hand(ANN, {}))).rejects.toMatchObject({ code: 'replaced' });
@@ -163,7 +163,7 @@ export function describeRoomEntries(version: string, open: () => Promise<Recover
       expect(await raised()).toEqual(['ann']);
     });
 
-    it('[RE3] a change is one event with all that it wrote, in the order of the room', async () => {
+    it('[RE3] a change is one event with all its writes, in the order of the room', async () => {
       await Promise.all(['ann', 'bob'].map(join));
       const before = await roomLog.lastEventId(ROOM);
       const changed = await change(
@@ -187,7 +187,7 @@ export function describeRoomEntries(version: string, open: () => Promise<Recover
       expect(isChain([...changed.events, ...later.events])).toBe(true);
     });
 
-    it('[RE13] a repeat that finds things as it wants them changes nothing, and tells nobody', async () => {
+    it('[RE13] a repeat that would change nothing keeps the version and creates no event', async () => {
       await Promise.all(['ann', 'bob'].map(join));
       const [first] = (await change(ANN, hand(ANN, {}))).entries;
       await change(BOB, hand(BOB, {}));
@@ -201,7 +201,7 @@ export function describeRoomEntries(version: string, open: () => Promise<Recover
       await expectCounted();
     });
 
-    it('[RE14] the room that is given has its entries, and none that were deleted', async () => {
+    it('[RE14] the snapshot has the live entries and no deleted ones', async () => {
       await Promise.all(['ann', 'bob'].map(join));
       const {
         entries: [ofAnn],
@@ -211,9 +211,9 @@ export function describeRoomEntries(version: string, open: () => Promise<Recover
       expect((await roomLog.snapshot(ROOM))?.entries).toEqual([ofAnn]);
     });
 
-    it('[RE4] a room has so many entries of a kind, and one that is deleted makes room', async () => {
+    it('[RE4] a room has a limited number of entries of a kind, and a deleted one frees its place', async () => {
       await Promise.all(['ann', 'bob', 'cem'].map(join));
-      const few = (name: string, value?: EntryValue) => ({ ...hand(peer(name), value), most: 2 });
+      const few = (name: string, value?: EntryValue) => ({ ...hand(peer(name), value), maxOfKind: 2 });
       await change(ANN, few('ann', {}));
       await change(BOB, few('bob', {}));
       const full = { code: 'limit_reached' };
@@ -226,7 +226,7 @@ export function describeRoomEntries(version: string, open: () => Promise<Recover
       await expectCounted();
     });
 
-    it('[RE15] a room has so many bytes of entries', async () => {
+    it('[RE15] a room has a limited number of bytes of entries', async () => {
       await join('ann');
       const text = 'ü'.repeat(MAX_ENTRY_BYTES / 2 - 20);
       let written = 0;
@@ -243,7 +243,7 @@ export function describeRoomEntries(version: string, open: () => Promise<Recover
       await expectCounted();
     });
 
-    it('[RE16] a peer has so many entries; of the deleted ones it has no more than fit in', async () => {
+    it('[RE16] a peer has a limited number of entries, deleted ones included', async () => {
       await Promise.all(['ann', 'bob'].map(join));
       const vote = (index: number, value?: EntryValue): EntryWrite => ({
         ...hand(ANN, value),
@@ -254,7 +254,7 @@ export function describeRoomEntries(version: string, open: () => Promise<Recover
         await change(ANN, vote(index, {}));
         await change(ANN, vote(index));
       }
-      expect((await entries.all(ROOM)).length).toBeLessThanOrEqual(MAX_ENTRIES_OF_PEER);
+      expect((await entries.list(ROOM)).length).toBeLessThanOrEqual(MAX_ENTRIES_OF_PEER);
       await expectCounted();
       for (let index = 0; index < MAX_ENTRIES_OF_PEER; index += 1) await change(ANN, vote(1_000 + index, {}));
       await expect(change(ANN, vote(0, {}))).rejects.toMatchObject({ code: 'limit_reached' });
@@ -262,7 +262,7 @@ export function describeRoomEntries(version: string, open: () => Promise<Recover
       await expectCounted();
     });
 
-    it('[RE17] a change has so many conditions and writes, each entry once', async () => {
+    it('[RE17] a change has a limited number of conditions and writes, each entry once', async () => {
       await join('ann');
       const malformed = { code: 'malformed_message' };
       const many = Array.from({ length: MAX_ENTRY_WRITES + 1 }, (_, index) => setting(`s-${index}`, {}));
@@ -278,43 +278,43 @@ export function describeRoomEntries(version: string, open: () => Promise<Recover
       await change(ANN, ...many.slice(1));
     });
 
-    it('[RE5] a FLUSHALL: what the edges know is there again, in the same order, and deleted entries stay deleted', async () => {
+    it('[RE5] after FLUSHALL the edges’ entries are restored in the same order, and deleted entries stay deleted', async () => {
       const people = await Promise.all(['ann', 'bob', 'cem'].map(join));
       for (const name of ['bob', 'ann', 'cem'].map(peer)) await change(name, hand(name, {}));
       await change(BOB, hand(BOB), setting('topic', { text: 'x' }));
-      const known = await entries.all(ROOM);
+      const known = await entries.list(ROOM);
       const before = await digest();
       await subject.flush();
       const alone = await entries.republish(ROOM, known);
       expect(alone.verdicts.map(({ verdict }) => verdict)).toEqual(known.map(() => 'unplaced'));
-      expect(await subject.leftOver()).toBe(0);
+      expect(await subject.remainingCount()).toBe(0);
       for (const { peerId } of people) await join(peerId);
       const { verdicts, events } = await entries.republish(ROOM, known);
       expect(verdicts).toEqual([]);
       expect(events).toHaveLength(1);
-      expect(await entries.all(ROOM)).toHaveLength(known.length);
+      expect(await entries.list(ROOM)).toHaveLength(known.length);
       expect(await raised()).toEqual(['ann', 'cem']);
       expect(await digest()).toEqual(before);
       expect(await entries.republish(ROOM, known)).toEqual({ verdicts: [], events: [] });
       await expectCounted();
     });
 
-    it('[RE5] a failover that lost a raise, and one that lost a lowering: the later of both is there again', async () => {
+    it('[RE5] after a failover that lost a raise and a lowering, the later state of both is restored', async () => {
       await Promise.all(['ann', 'bob'].map(join));
       await change(BOB, hand(BOB, {}));
-      const bringBack = await subject.keep();
+      const bringBack = await subject.checkpoint();
       await change(ANN, hand(ANN, {}));
       await change(BOB, hand(BOB));
-      const known = await entries.all(ROOM);
+      const known = await entries.list(ROOM);
       await bringBack();
       expect(await raised()).toEqual(['bob']);
       const { events } = await entries.republish(ROOM, known);
       expect(await raised()).toEqual(['ann']);
       const [told] = events;
-      if (told?.event.type !== 'entries.changed') throw new Error('nobody was told');
+      if (told?.event.type !== 'entries.changed') throw new Error('no event');
       expect(told.event.changes).toHaveLength(2);
       expect(told.event.changes).toEqual(expect.arrayContaining([...known]));
-      // Whoever knows what was before brings nothing back.
+      // An edge that knows an older version restores nothing.
       expect(await entries.republish(ROOM, [{ kind: 'hand', peerId: BOB, version: 5, value: {} }])).toEqual({
         verdicts: [],
         events: [],
@@ -323,7 +323,7 @@ export function describeRoomEntries(version: string, open: () => Promise<Recover
       await expectCounted();
     });
 
-    it('[RE18] entries of a peer that left are not brought back, neither before nor after it came again', async () => {
+    it('[RE18] entries of a peer that left are not restored, neither before nor after it joins again', async () => {
       await join('bob');
       const ann = await join('ann');
       const { entries: known } = await change(ANN, hand(ANN, {}));
@@ -339,30 +339,30 @@ export function describeRoomEntries(version: string, open: () => Promise<Recover
       await subject.passTime(2);
       await join('ann');
       expect(await republish()).toEqual(['gone']);
-      expect(await entries.all(ROOM)).toEqual([]);
+      expect(await entries.list(ROOM)).toEqual([]);
     });
 
-    it('[RE19] of too many deleted entries of the room the oldest are forgotten, and not brought back either', async () => {
+    it('[RE19] the oldest of too many deleted entries are forgotten, and not restored either', async () => {
       await join('ann');
       const {
         entries: [oldest],
       } = await change(ANN, setting('oldest', {}));
       await change(ANN, setting('oldest'));
       let index = 0;
-      while ((await entries.all(ROOM)).some(({ name }) => name === 'oldest')) {
+      while ((await entries.list(ROOM)).some(({ name }) => name === 'oldest')) {
         const names = Array.from({ length: MAX_ENTRY_WRITES }, () => `s-${(index += 1)}`);
         await change(ANN, ...names.map((name) => setting(name, {})));
         await change(ANN, ...names.map((name) => setting(name)));
         expect(index).toBeLessThan(2 * MAX_ENTRY_TOMBSTONES);
       }
-      expect((await entries.all(ROOM)).length).toBeLessThanOrEqual(MAX_ENTRY_TOMBSTONES);
+      expect((await entries.list(ROOM)).length).toBeLessThanOrEqual(MAX_ENTRY_TOMBSTONES);
       if (oldest === undefined) throw new Error('nothing was written');
       const { verdicts } = await entries.republish(ROOM, [oldest]);
       expect(verdicts).toEqual([{ entry: { kind: 'setting', name: 'oldest' }, verdict: 'gone' }]);
       await expectCounted();
     });
 
-    it('[RE20] what is published again is within the bounds of a room and of a peer', async () => {
+    it('[RE20] republished entries stay within the limits of a room and of a peer', async () => {
       await join('ann');
       const value = { text: 'x'.repeat(MAX_ENTRY_BYTES - 40) };
       const count = Math.ceil(MAX_ROOM_ENTRY_BYTES / MAX_ENTRY_BYTES) + 4;
@@ -379,7 +379,7 @@ export function describeRoomEntries(version: string, open: () => Promise<Recover
       await expectCounted();
     });
 
-    it('[RE1] an entry of the highest version ends no room', async () => {
+    it('[RE1] an entry of the highest version does not block the room', async () => {
       await join('ann');
       await entries.republish(ROOM, [withVersion(setting('last', {}), HIGHEST_EPOCH)]);
       const { entries: written } = await change(ANN, setting('next', {}), setting('later', {}));
@@ -388,7 +388,7 @@ export function describeRoomEntries(version: string, open: () => Promise<Recover
       await expectCounted();
     });
 
-    it('[RE6] two that know the same have the same digest, and who knows other entries has another one', async () => {
+    it('[RE6] equal entries have equal digests, and different entries have different ones', async () => {
       await Promise.all(['ann', 'bob'].map(join));
       const seen = [await digest()];
       for (const write of [
@@ -405,29 +405,29 @@ export function describeRoomEntries(version: string, open: () => Promise<Recover
       expect(new Set(seen.map((one) => JSON.stringify(one))).size).toBe(seen.length);
     });
 
-    it('[RE7][RE22] the entries of a peer go with it and those of the room with the room: nothing remains', async () => {
+    it('[RE7][RE22] the entries of a peer end with the peer and those of the room with the room: nothing remains', async () => {
       const [ann, bob] = [await join('ann'), await join('bob')];
       await change(ANN, hand(ANN, {}), setting('topic', { text: 'x' }));
       await change(BOB, hand(BOB, {}));
       await change(BOB, hand(BOB));
       await roomLog.removePeer(ROOM, ANN, ann.epoch, 'left');
-      expect((await entries.all(ROOM)).map(({ kind }) => kind).sort()).toEqual(['hand', 'setting']);
+      expect((await entries.list(ROOM)).map(({ kind }) => kind).sort()).toEqual(['hand', 'setting']);
       expect(await raised()).toEqual([]);
       await expectCounted();
       await roomLog.removePeer(ROOM, BOB, bob.epoch, 'left');
-      expect(await subject.leftOver()).toBe(0);
+      expect(await subject.remainingCount()).toBe(0);
       await join('ann');
       expect((await roomLog.snapshot(ROOM))?.entries).toEqual([]);
       await expectCounted();
     });
 
-    it('[RE22] they go with a room whose last peer is put out, too', async () => {
+    it('[RE22] entries also end with a room whose last peer is removed', async () => {
       const ann = await join('ann');
       await change(ANN, hand(ANN, {}), setting('topic', {}));
       await roomLog.removePeer(ROOM, ANN, ann.epoch, 'kicked');
-      expect(await entries.all(ROOM)).toEqual([]);
+      expect(await entries.list(ROOM)).toEqual([]);
       await subject.passTime(FAREWELL_KEPT_MS + 1);
-      expect(await subject.leftOver()).toBe(0);
+      expect(await subject.remainingCount()).toBe(0);
     });
   });
 }

@@ -7,21 +7,21 @@ import { MAX_ENTRY_WRITES, entryField } from '../protocol/room-entry.ts';
 import type { EntryChange, EntryKey, EntryValue } from '../protocol/room-entry.ts';
 import type { LoggedEvent } from '../protocol/room.ts';
 
-/** What has to be so for a change to be made: the entry has this version, or, without one, there is no such entry. */
+/** The precondition of a change: the entry has this version, or, without a version, the entry does not exist. */
 export type EntryCondition = EntryKey & { readonly version?: number };
 
-/** An entry to be written, or, without a value, to be deleted. */
+/** An entry to write, or, without a value, to delete. */
 export type EntryWrite = EntryKey & {
   readonly value?: EntryValue;
-  /** Entries of its kind that the room may have with it. */
-  readonly most: number;
+  /** How many entries of this kind the room may have, this one included. */
+  readonly maxOfKind: number;
 };
 
 export interface EntryChangeRequest {
   readonly roomId: RoomId;
-  /** Who changes. */
+  /** The peer that makes the change. */
   readonly actor: PeerId;
-  /** Which edge asks for it: of a session that another one took up since it changes nothing. */
+  /** The edge that requests the change. The store refuses the change if another edge resumed the session since. */
   readonly edgeId: EdgeId;
   readonly conditions?: readonly EntryCondition[];
   readonly writes: readonly EntryWrite[];
@@ -30,18 +30,21 @@ export interface EntryChangeRequest {
 export type EntryChangeResult =
   | {
       readonly type: 'changed';
-      /** The entries as they are now, in the order of the writes. */
+      /** The entries after the change, in the order of the writes. */
       readonly entries: readonly EntryState[];
-      /** None where everything was so already. */
+      /** Empty where nothing had to change. */
       readonly events: LoggedEvent[];
     }
-  /** A condition was not met; the entries that the conditions name, as they are: one that is not there has version 0. */
+  /**
+   * A condition was not met. Gives the present state of the entries that the conditions name; a missing entry has
+   * version 0.
+   */
   | { readonly type: 'unmet'; readonly current: readonly EntryState[] };
 
-/** An entry as it stands, deleted or not; never written, its version is 0. */
+/** The present state of an entry, deleted or not. An entry that was never written has version 0. */
 export type EntryState = EntryChange | (EntryKey & { readonly version: 0; readonly value?: undefined });
 
-/** How many entries a room has, deleted ones that are remembered among them, and the sum of their versions (RE6). */
+/** The number of a room's entries, remembered deleted ones included, and the sum of their versions (RE6). */
 export interface EntriesDigest {
   readonly count: number;
   readonly sum: number;
@@ -50,8 +53,9 @@ export interface EntriesDigest {
 export const NO_ENTRIES: EntriesDigest = { count: 0, sum: 0 };
 
 /**
- * Why an entry was not published again: its peer is not placed (`unplaced`), or left later than this was written, or so many
- * entries were deleted since that this one must have been as well (`gone`); or the room has no more place (`full`).
+ * Why an entry was not republished. Its peer is not placed (`unplaced`). Its peer left after the entry was written, or
+ * so many entries were deleted since that this one must have been among them (`gone`). The room has no more space
+ * (`full`).
  */
 export const ENTRY_VERDICT = z.enum(['unplaced', 'gone', 'full']);
 
@@ -59,30 +63,33 @@ export type EntryVerdict = z.infer<typeof ENTRY_VERDICT>;
 
 export interface RepublishedEntries {
   readonly verdicts: readonly { readonly entry: EntryKey; readonly verdict: EntryVerdict }[];
-  /** Tells of what was lost and is there again. */
+  /** Announces the entries that were lost and are restored. */
   readonly events: LoggedEvent[];
 }
 
 /** All methods throw PlenaryError `store_unavailable` when the store does not answer. */
 export interface RoomEntries {
   /**
-   * Makes a change whole, or not at all (RE2). A write that finds the entry as it wants it changes nothing, and keeps its version.
-   * @throws PlenaryError `replaced` where the actor's session is held by another edge; `peer_not_found` where the actor, or whose entry it would be, is not placed; `limit_reached` where the
-   *   room has as many entries of the kind, the peer as many entries, or the room as many bytes of them as it may
+   * Makes a change completely or not at all (RE2). A write that would not change its entry leaves the entry's version
+   * as it is.
+   * @throws PlenaryError `replaced` where another edge holds the actor's session; `peer_not_found` where the actor, or
+   * the owner of an entry, is not placed; `limit_reached` where the room already has as many entries of the kind, the
+   * peer as many entries, or the room as many bytes of entries as it may
    */
   change(request: EntryChangeRequest): Promise<EntryChangeResult>;
 
   /**
-   * Writes again what the room lost of its entries: of each the highest version wins, wherever it comes from (RE5).
-   * @param entries - at most `MAX_EVENT_ENTRIES`, deleted ones among them
+   * Restores the entries that the room lost. The highest version of each entry wins, whichever edge republishes it
+   * (RE5).
+   * @param entries - at most `MAX_EVENT_ENTRIES`, deleted ones included
    */
   republish(roomId: RoomId, entries: readonly EntryChange[]): Promise<RepublishedEntries>;
 
-  /** All entries of a room, also deleted ones that are remembered. */
-  all(roomId: RoomId): Promise<readonly EntryChange[]>;
+  /** Lists all entries of a room, remembered deleted ones included. */
+  list(roomId: RoomId): Promise<readonly EntryChange[]>;
 }
 
-/** The digest of entries that are all of a room, deleted ones among them. */
+/** The digest of all entries of a room, deleted ones included. */
 export function entriesDigestOf(entries: Iterable<Pick<EntryChange, 'version'>>): EntriesDigest {
   let [count, sum] = [0, 0];
   for (const { version } of entries) {
@@ -92,10 +99,13 @@ export function entriesDigestOf(entries: Iterable<Pick<EntryChange, 'version'>>)
   return { count, sum };
 }
 
-/** @throws PlenaryError `malformed_message` for a change of too many entries, or of one twice */
+/** @throws PlenaryError `malformed_message` if a change has too many entries, or names one entry twice */
 export function checkChange({ conditions = [], writes }: EntryChangeRequest): void {
   if (conditions.length > MAX_ENTRY_WRITES || writes.length > MAX_ENTRY_WRITES)
-    throw new PlenaryError('malformed_message', `At most ${MAX_ENTRY_WRITES} entries are changed at a time.`);
+    throw new PlenaryError(
+      'malformed_message',
+      `At most ${MAX_ENTRY_WRITES} entries can be changed in one request.`,
+    );
   if (new Set(writes.map(entryField)).size < writes.length)
-    throw new PlenaryError('malformed_message', 'An entry is written once in a change.');
+    throw new PlenaryError('malformed_message', 'A change may write each entry only once.');
 }

@@ -1,4 +1,4 @@
-/** What every version of the room log must do. SPEC LG, EP, SE. */
+/** The contract of every version of the room log. SPEC LG, EP, SE. */
 import {
   EVENT_LOG_LENGTH,
   MAX_CATCH_UP_BYTES,
@@ -32,7 +32,7 @@ export function describeRoomLog(version: string, open: () => Promise<RoomsUnderT
 
     const join = async (name: string) => joinRoom(subject.stores, name);
 
-    it('[LG1] a join gives the room with the peer in it, and each event names the one before it', async () => {
+    it('[LG1] a join returns the room with the peer in it, and each event names the one before it', async () => {
       const ann = await join('ann');
       const bob = await join('bob');
       expect(ann.snapshot.peers.map((member) => member.displayName)).toEqual(['ann | Smith']);
@@ -44,14 +44,14 @@ export function describeRoomLog(version: string, open: () => Promise<RoomsUnderT
       expect(await roomLog.lastEventId(ROOM)).toBe(bob.events[0]?.id);
     });
 
-    it('[SE2] a repeated join changes nothing and makes no event', async () => {
+    it('[SE2] a repeated join changes nothing and creates no event', async () => {
       const first = await join('ann');
       const again = await join('ann');
       expect(again.events).toEqual([]);
       expect(again.self).toEqual(first.self);
     });
 
-    it('[EP2] a join under an old epoch, or of nobody placed, is refused', async () => {
+    it('[EP2] a join under an old epoch, or of a peer that is not placed, is refused', async () => {
       const first = await placements.placePeer(placement('ann'));
       await placements.placePeer(placement('ann', { replacesEpoch: first.epoch }));
       const entry = { peerId: peer('ann'), displayName: 'Ann', role: 'speaker' as const };
@@ -106,18 +106,18 @@ export function describeRoomLog(version: string, open: () => Promise<RoomsUnderT
     });
 
     it.each(['edge-a', 'edge-2'])(
-      '[SE28] a removal under a hold spares a session that was taken up since (by %s; it was edge-a’s)',
+      '[SE28] a removal under an old hold spares a session that %s resumed since',
       async (by) => {
         const ann = await join('ann');
-        const remove = (heldUnder: Epoch) =>
-          roomLog.removePeer(ROOM, ann.peerId, ann.epoch, 'connection_lost', heldUnder);
+        const remove = (knownHoldEpoch: Epoch) =>
+          roomLog.removePeer(ROOM, ann.peerId, ann.epoch, 'connection_lost', knownHoldEpoch);
         const { holdEpoch } = await placements.attachPeer(ROOM, ann.peerId, ann.epoch, edge(by));
         expect(await remove(ann.holdEpoch)).toEqual([]);
         expect(await remove(holdEpoch)).toHaveLength(1);
       },
     );
 
-    it('[LG4] [LG11] a peer that leaves takes its tracks along, and the last one the whole room', async () => {
+    it('[LG4] [LG11] a leaving peer takes its tracks along, and the last peer takes the whole room', async () => {
       const [ann, bob] = [await join('ann'), await join('bob')];
       await roomLog.publishTrack(ROOM, trackOf('camera', ann.peerId, ann.epoch));
       await roomLog.publishTrack(ROOM, trackOf('other', bob.peerId, bob.epoch));
@@ -126,15 +126,15 @@ export function describeRoomLog(version: string, open: () => Promise<RoomsUnderT
         { type: 'track.ended', trackId: 'camera', peerId: 'ann', reason: 'peer_left' },
         { type: 'peer.left', peerId: 'ann', reason: 'left' },
       ]);
-      expect(await subject.leftOver()).toBeGreaterThan(0);
+      expect(await subject.remainingCount()).toBeGreaterThan(0);
       expect(await roomLog.removePeer(ROOM, ann.peerId, ann.epoch, 'left')).toEqual([]);
       await roomLog.postChat({ roomId: ROOM, peerId: bob.peerId, requestId: request('c1'), text: 'bye' });
       await roomLog.removePeer(ROOM, bob.peerId, bob.epoch, 'left');
-      expect(await subject.leftOver()).toBe(0);
+      expect(await subject.remainingCount()).toBe(0);
       expect(await roomLog.lastEventId(ROOM)).toBe(START);
     });
 
-    it('[LG5] a chat message is posted once for each request, and the last ones are in the snapshot', async () => {
+    it('[LG5] a chat message is posted once per request, and the snapshot has the last ones', async () => {
       const ann = await join('ann');
       const post = { roomId: ROOM, peerId: ann.peerId, requestId: request('c0'), text: 'Grüße "🎉" \\ </b>' };
       const first = await roomLog.postChat(post);
@@ -152,13 +152,13 @@ export function describeRoomLog(version: string, open: () => Promise<RoomsUnderT
       });
     });
 
-    it('[LG12] the id of a chat message is the one that its client can tell', async () => {
+    it('[LG12] the client can compute the id of its chat message', async () => {
       const { peerId } = await join('ann');
       const post = { roomId: ROOM, peerId, requestId: request('m-1'), text: 'hello' };
       expect((await roomLog.postChat(post)).message.messageId).toBe('dPiRTFTFjMs56qaowiZTr7');
     });
 
-    it('[LG3] [LG8] catching up gives the missing events in order, or a snapshot where the log does not reach back', async () => {
+    it('[LG3] [LG8] catching up gives the missing events in order, or a snapshot if the log does not reach back far enough', async () => {
       const ann = await join('ann');
       const known = ann.snapshot.lastEventId;
       expect(await catchUp(roomLog, ROOM, known)).toEqual({ type: 'events', events: [] });
@@ -182,7 +182,7 @@ export function describeRoomLog(version: string, open: () => Promise<RoomsUnderT
       }
     });
 
-    it('[LG9] who missed more than one message may carry gets a snapshot', async () => {
+    it('[LG9] a client that missed more than fits into one message gets a snapshot', async () => {
       const ann = await join('ann');
       const post = async (index: number) =>
         roomLog.postChat({
@@ -200,7 +200,7 @@ export function describeRoomLog(version: string, open: () => Promise<RoomsUnderT
       expect(await caughtUp()).toMatchObject({ type: 'snapshot' });
     });
 
-    it('[LG8] who missed more than the log keeps gets a snapshot', async () => {
+    it('[LG8] a client that missed more than the log keeps gets a snapshot', async () => {
       const ann = await join('ann');
       const camera = trackOf('camera', ann.peerId, ann.epoch);
       await roomLog.publishTrack(ROOM, camera);
@@ -211,7 +211,7 @@ export function describeRoomLog(version: string, open: () => Promise<RoomsUnderT
       expect((await catchUp(roomLog, ROOM, ann.snapshot.lastEventId)).type).toBe('snapshot');
     });
 
-    it('[BU6] the log is bounded in bytes as well: it keeps the newest events', async () => {
+    it('[BU6] the log is also bounded in bytes and keeps the newest events', async () => {
       const ann = await join('ann');
       const text = '€'.repeat(MAX_CHAT_TEXT_LENGTH);
       const posts = 1.5 * Math.ceil(MAX_EVENT_LOG_BYTES / (3 * MAX_CHAT_TEXT_LENGTH));
@@ -226,7 +226,7 @@ export function describeRoomLog(version: string, open: () => Promise<RoomsUnderT
       expect(kept?.at(-1)?.id).toBe(ids.at(-1));
     });
 
-    it('[BU6] chat is bounded in bytes as well: it keeps the newest messages, and posts none of them twice', async () => {
+    it('[BU6] chat is also bounded in bytes; it keeps the newest messages and posts none of them twice', async () => {
       const ann = await join('ann');
       const post = async (index: number) =>
         roomLog.postChat({
@@ -247,7 +247,7 @@ export function describeRoomLog(version: string, open: () => Promise<RoomsUnderT
       }
     });
 
-    it('[LG6] the roster comes in pages by time of joining', async () => {
+    it('[LG6] the roster is paged by time of joining', async () => {
       const count = ROSTER_PAGE_SIZE + 5;
       for (let index = 0; index < count; index += 1) await join(`peer-${index}`);
       const { snapshot } = await join('last');

@@ -4,7 +4,7 @@ import type { RecoveryStore } from './recovery-store.ts';
 import type { RoomEntries } from './room-entries.ts';
 import type { RoomLog } from './room-log.ts';
 
-/** What is shared of rooms, port by port. */
+/** The ports to the shared state of rooms. */
 export interface RoomStores {
   readonly placements: PlacementStore;
   readonly roomLog: RoomLog;

@@ -12,7 +12,7 @@ describeTenantStore('memory', () => {
       clock.advance(byMs);
       return Promise.resolve();
     },
-    leftOver: () => Promise.resolve(tenants.claimCount),
+    remainingCount: () => Promise.resolve(tenants.claimCount),
     close: () => Promise.resolve(),
   });
 });

@@ -36,12 +36,12 @@ export class MemoryTenantStore implements TenantStore {
     this.#clock = clock;
   }
 
-  /** Claims that run, of all tenants. */
+  /** The number of live claims of all tenants. */
   get claimCount(): number {
     return [...this.#tenants.keys()].reduce((sum, tenantId) => sum + this.#live(tenantId).size, 0);
   }
 
-  /** Keeps what is here now. @returns brings it back, as a failover does that forgets what was written since */
+  /** Remembers the present state. @returns a function that restores it, as a failover does that loses later writes */
   snapshot(): () => void {
     const kept = [...this.#tenants].map(([tenantId, held]) => [tenantId, new Map(held)] as const);
     const revocations = this.#revocations;
@@ -70,7 +70,9 @@ export class MemoryTenantStore implements TenantStore {
             ? 'rooms'
             : undefined;
       if (exceeded !== undefined) {
-        return Promise.reject(new PlenaryError('tenant_limit_reached', `It has its ${exceeded} already.`));
+        return Promise.reject(
+          new PlenaryError('tenant_limit_reached', `The tenant has reached its limit of ${exceeded}.`),
+        );
       }
     }
     this.#hold(tenantId, claim, leaseMs);

@@ -10,7 +10,7 @@ export interface TenantStoreUnderTest {
   /** Lets this much of the store's own time pass. */
   passTime(byMs: number): Promise<void>;
   /** How many keys or claims the store holds; zero when everything was freed. */
-  leftOver(): Promise<number>;
+  remainingCount(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -109,7 +109,7 @@ export function describeTenantStore(version: string, open: () => Promise<TenantS
       await expect(claim('two', 'cyd', { maxRooms: 1 })).rejects.toMatchObject(REFUSED);
       await tenants.release(ACME, claimOf('one', 'ben'));
       await tenants.renew(ACME, [], LEASE_MS);
-      expect(await subject.leftOver()).toBe(0);
+      expect(await subject.remainingCount()).toBe(0);
     });
 
     const tokenOf = (roomName: string, person: string, issuedAtSeconds = subject.nowSeconds()) => ({

@@ -10,7 +10,7 @@ import { edge, mediaNode, peer, request, room, track } from './samples.ts';
 export interface RoomsUnderTest {
   readonly stores: RoomStores;
   /** How many keys or rooms the store holds; zero when everything was freed. */
-  leftOver(): Promise<number>;
+  remainingCount(): Promise<number>;
   close(): Promise<void>;
 }
 

@@ -197,7 +197,7 @@ export function describeStoreContracts(
 
   const openRooms = async (): Promise<RoomsUnderTest> => {
     const stores = await open();
-    return { stores, leftOver: () => inspector.countKeys(), close: () => stores.close() };
+    return { stores, remainingCount: () => inspector.countKeys(), close: () => stores.close() };
   };
   if (suites.includes('placements')) describePlacementStore(version, openRooms);
   if (suites.includes('room log')) describeRoomLog(version, openRooms);
@@ -208,9 +208,9 @@ export function describeStoreContracts(
     return {
       stores: store,
       flush: () => inspector.flush(),
-      keep: () => inspector.keepRooms(),
+      checkpoint: () => inspector.keepRooms(),
       passTime: (byMs) => inspector.setRoomsBack(byMs),
-      leftOver: () => inspector.countKeys(),
+      remainingCount: () => inspector.countKeys(),
       close: () => store.close(),
     };
   };
@@ -224,7 +224,7 @@ export function describeStoreContracts(
         tenants: store.tenants,
         nowSeconds: () => Math.floor(Date.now() / 1_000),
         passTime: (byMs) => inspector.setLeasesBack(byMs),
-        leftOver: () => inspector.countKeys(),
+        remainingCount: () => inspector.countKeys(),
         close: () => store.close(),
       };
     });

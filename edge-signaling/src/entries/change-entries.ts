@@ -30,12 +30,12 @@ export function entrySet<Value extends z.ZodType<EntryValue>>(
   which: Which,
   value: z.output<Value>,
 ): EntryWrite {
-  return { kind, most, ...which, value };
+  return { kind, maxOfKind: most, ...which, value };
 }
 
 /** No such entry of a kind. */
 export function entryDeleted({ kind, most }: EntryKindDefinition, which: Which): EntryWrite {
-  return { kind, most, ...which };
+  return { kind, maxOfKind: most, ...which };
 }
 
 /**

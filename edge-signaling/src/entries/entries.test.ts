@@ -73,12 +73,12 @@ describe('an edge and the store', () => {
   });
 
   const join = async (name: string) => parts.hold(await parts.place(name, 'node'));
-  const write = async (actor: PeerId, ...writes: Omit<EntryWrite, 'most'>[]) => {
+  const write = async (actor: PeerId, ...writes: Omit<EntryWrite, 'maxOfKind'>[]) => {
     const result = await stores.entries.change({
       roomId: ROOM,
       actor,
       edgeId: OWN_EDGE,
-      writes: writes.map((one) => ({ ...one, most: MOST })),
+      writes: writes.map((one) => ({ ...one, maxOfKind: MOST })),
     });
     if (result.type !== 'changed') throw new Error('not changed');
     return result.events;
@@ -94,7 +94,7 @@ describe('an edge and the store', () => {
     parts.entryReconciler.reconcile(ROOM, { ...(await standing()), isRebuilding });
   const expectSame = async (): Promise<void> => {
     expect(projection().digest).toEqual((await standing()).entries);
-    expect(projection().digest).toEqual(entriesDigestOf(await stores.entries.all(ROOM)));
+    expect(projection().digest).toEqual(entriesDigestOf(await stores.entries.list(ROOM)));
   };
 
   it('[RE6] that have the same ask each other for nothing', async () => {
@@ -103,7 +103,7 @@ describe('an edge and the store', () => {
     const reconciler = new EntryReconciler({
       entries: {
         republish: () => Promise.reject(new Error('was asked')),
-        all: () => Promise.reject(new Error('was asked')),
+        list: () => Promise.reject(new Error('was asked')),
       },
       localRooms: parts.localRooms,
       channel: parts.channel,
@@ -131,15 +131,15 @@ describe('an edge and the store', () => {
     hear(await raise(ANN));
     hear(await raise(BOB));
     hear(await write(ANN, poll, { kind: 'hand', peerId: BOB }));
-    const before = await stores.entries.all(ROOM);
+    const before = await stores.entries.list(ROOM);
     parts.memory.clear();
     await stores.recovery.republishPeers(ROOM, edge('own'), [ann.held], parts.localRooms.newestEventId(ROOM));
     await reconcile(true);
     // Bob's edge has not published him yet.
-    expect(await stores.entries.all(ROOM)).toHaveLength(2);
+    expect(await stores.entries.list(ROOM)).toHaveLength(2);
     await stores.recovery.republishPeers(ROOM, edge('own'), [bob.held], parts.localRooms.newestEventId(ROOM));
     await reconcile(true);
-    expect(await stores.entries.all(ROOM)).toEqual(expect.arrayContaining([...before]));
+    expect(await stores.entries.list(ROOM)).toEqual(expect.arrayContaining([...before]));
     await expectSame();
     const told = parts.channel.events.flatMap(({ event }) =>
       event.type === 'entries.changed' ? event.changes : [],
@@ -173,7 +173,7 @@ describe('an edge and the store', () => {
     projection().note({ type: 'entries.changed', changes: entries });
     await reconcile();
     await expectSame();
-    expect(await stores.entries.all(ROOM)).toHaveLength(30);
+    expect(await stores.entries.list(ROOM)).toHaveLength(30);
     const sizes = parts.channel.events.map((event) => JSON.stringify(event).length);
     expect(sizes.length).toBeGreaterThan(1);
     expect(Math.max(...sizes)).toBeLessThan(100_000);

@@ -10,7 +10,7 @@ import type { RoomChannel } from '../transport/client-socket.ts';
 const MAX_PAGE_BYTES = 65_536;
 
 export interface EntryReconcilerSettings {
-  readonly entries: Pick<RoomEntries, 'republish' | 'all'>;
+  readonly entries: Pick<RoomEntries, 'republish' | 'list'>;
   readonly localRooms: Pick<LocalRooms, 'entriesOf'>;
   readonly channel: Pick<RoomChannel, 'publishEvents'>;
   readonly metrics: Pick<EdgeMetrics, 'repairs'>;
@@ -47,7 +47,7 @@ export class EntryReconciler {
     }
     // Whose edge has not published them yet are placed within a round or two.
     const kept = isRebuilding ? known.filter((entry) => unplaced.has(entryField(entry))) : [];
-    projection.replace(known, [...(await entries.all(roomId)), ...kept]);
+    projection.replace(known, [...(await entries.list(roomId)), ...kept]);
   }
 }
 

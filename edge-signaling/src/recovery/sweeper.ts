@@ -21,7 +21,7 @@ const PEERS_AT_ONCE = 8;
 
 export interface SweeperSettings {
   readonly edgeId: EdgeId;
-  readonly placements: Pick<PlacementStore, 'previousPlacement' | 'all' | 'view'>;
+  readonly placements: Pick<PlacementStore, 'previousPlacementOf' | 'list' | 'view'>;
   readonly roomLog: Pick<RoomLog, 'endTracks' | 'removePeer'>;
   readonly isStoreAvailable: () => boolean;
   readonly localRooms: LocalRooms;
@@ -120,7 +120,7 @@ export class Sweeper {
 
   async #sweepRoom(roomId: RoomId): Promise<void> {
     const { placements, localRooms, edgeId } = this.#settings;
-    const placed = await placements.all(roomId);
+    const placed = await placements.list(roomId);
     const missing = placed.filter(({ peerId }) => localRooms.find(peerId) === undefined);
     const own = missing.filter((placement) => placement.edgeId === edgeId);
     this.#noteMissed(roomId, own);
@@ -249,7 +249,9 @@ export class Sweeper {
     });
     const trackIds: TrackId[] = [];
     await sideBySide(lost, PEERS_AT_ONCE, async ({ trackId, peerId, epoch }) => {
-      const previous = outdated.has(trackId) ? await placements.previousPlacement(roomId, peerId) : undefined;
+      const previous = outdated.has(trackId)
+        ? await placements.previousPlacementOf(roomId, peerId)
+        : undefined;
       // Its peer is moving, and goes on there until it has moved (SPEC EP7).
       if (previous?.epoch !== epoch) trackIds.push(trackId);
     });

@@ -36,9 +36,9 @@ function sweeping(missingForMs = 0, parts: EdgeParts = new EdgeParts()) {
 
 /** A room that cannot be read, as one whose part of a Redis Cluster is away. */
 class BrokenPlacements extends MemoryPlacementStore {
-  override all(...[roomId]: Parameters<MemoryPlacementStore['all']>) {
+  override list(...[roomId]: Parameters<MemoryPlacementStore['list']>) {
     if (roomId === BROKEN_ROOM) return Promise.reject(new PlenaryError('store_unavailable'));
-    return super.all(roomId);
+    return super.list(roomId);
   }
 }
 const BROKEN_ROOM = room('broken');

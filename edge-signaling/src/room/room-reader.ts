@@ -1,5 +1,5 @@
 import { catchUp } from '@plenary/cluster';
-import type { CatchUp, RoomLog, RoomStanding, RoomStores, RoomView } from '@plenary/cluster';
+import type { CatchUp, RoomLog, RoomStatus, RoomStores, RoomView } from '@plenary/cluster';
 import type { EventId, RoomId } from '@plenary/cluster/ids';
 import type { CarriedEvent, RoomSnapshot } from '@plenary/cluster/protocol';
 import { SharedReads } from './shared-reads.ts';
@@ -12,7 +12,7 @@ export class RoomReader {
   readonly #events = new SharedReads<CarriedEvent[] | undefined>();
   readonly #snapshots = new SharedReads<RoomSnapshot | undefined>();
   readonly #pages = new SharedReads<Awaited<ReturnType<RoomLog['rosterPage']>>>();
-  readonly #standings = new SharedReads<RoomStanding>();
+  readonly #standings = new SharedReads<RoomStatus>();
   readonly #views = new SharedReads<RoomView>(0);
 
   constructor(stores: ReadStores) {
@@ -45,7 +45,7 @@ export class RoomReader {
     return this.#views.read(roomId, async () => this.#stores.placements.view(roomId));
   }
 
-  async standing(roomId: RoomId): Promise<RoomStanding> {
-    return this.#standings.read(roomId, async () => this.#stores.recovery.standing(roomId));
+  async standing(roomId: RoomId): Promise<RoomStatus> {
+    return this.#standings.read(roomId, async () => this.#stores.recovery.statusOf(roomId));
   }
 }

@@ -204,7 +204,7 @@ export class EdgeParts<Changed extends Partial<RoomStores> = object> {
   readonly entryReconciler = new EntryReconciler({
     entries: {
       republish: (...told) => this.stores.entries.republish(...told),
-      all: (...of) => this.stores.entries.all(...of),
+      list: (...of) => this.stores.entries.list(...of),
     },
     localRooms: this.localRooms,
     channel: this.channel,

@@ -1,5 +1,5 @@
 import { connectClusterStore, DEFAULT_NAMESPACE, secretsIn, silentLogger } from '@plenary/cluster';
-import type { ClusterStore, Namespace, RoomStanding } from '@plenary/cluster';
+import type { ClusterStore, Namespace, RoomStatus } from '@plenary/cluster';
 import { startRedisServer } from '@plenary/cluster/testing/redis-server';
 import type { TestRedis, TestStore } from '@plenary/cluster/testing/redis-server';
 import { EdgeProcess, TEST_CLUSTER_SECRET, testRoom } from './edge-process.ts';
@@ -119,8 +119,8 @@ export class TestCluster<Store extends TestStore = TestRedis> {
   }
 
   /** How a room stands in the store; `undefined` while that is away. */
-  async standing(room: string): Promise<RoomStanding | undefined> {
-    return this.store.recovery.standing(testRoom(room)).catch(() => undefined);
+  async standing(room: string): Promise<RoomStatus | undefined> {
+    return this.store.recovery.statusOf(testRoom(room)).catch(() => undefined);
   }
 
   /** Asks the store, again where it does not answer: the machine may stand still for a moment. */

@@ -56,7 +56,7 @@ describe('a media node and a store that forgot', () => {
     expect(await store.memory.roomLog.tracks(ROOM, [track.trackId])).toMatchObject([{ paused: true }]);
     expect(await metricSum(testNode.node.metrics, 'plenary_media_repairs_total')).toBe(1);
     expect(await metricSum(testNode.node.metrics, 'plenary_media_transports')).toBe(transports);
-    expect(await store.memory.recovery.standing(ROOM)).toBe('rebuilding');
+    expect(await store.memory.recovery.statusOf(ROOM)).toBe('rebuilding');
     await peer.leave(store);
     await untilFreed(testNode.node.metrics);
   });

@@ -164,7 +164,7 @@ export class SimulatedStoreClient implements RoomStores {
           },
         ),
       placementOf: (...of) => this.#ask(() => placements.placementOf(...of)),
-      previousPlacement: (...of) => this.#ask(() => placements.previousPlacement(...of)),
+      previousPlacementOf: (...of) => this.#ask(() => placements.previousPlacementOf(...of)),
       completeMove: (roomId, peerId, epoch) =>
         this.#change(
           () => `completeMove ${roomId} ${peerId} ${epoch}`,
@@ -181,7 +181,7 @@ export class SimulatedStoreClient implements RoomStores {
           },
         ),
       confirmToken: (...of) => this.#ask(() => placements.confirmToken(...of)),
-      all: (...of) => this.#ask(() => placements.all(...of)),
+      list: (...of) => this.#ask(() => placements.list(...of)),
     };
   }
 
@@ -266,7 +266,7 @@ export class SimulatedStoreClient implements RoomStores {
           if (republished.lostTracks > 0) await watch.repaired(roomId);
           return republished;
         }),
-      standing: (...of) => this.#ask(() => recovery.standing(...of)),
+      statusOf: (...of) => this.#ask(() => recovery.statusOf(...of)),
     };
   }
 
@@ -313,7 +313,7 @@ export class SimulatedStoreClient implements RoomStores {
             watch.logged(roomId, events);
           },
         ),
-      all: (...of) => this.#ask(() => entries.all(...of)),
+      list: (...of) => this.#ask(() => entries.list(...of)),
     };
   }
 

@@ -79,7 +79,7 @@ export class StoreWatch {
   async settled(roomId: RoomId, peerId: PeerId, epoch: Epoch): Promise<void> {
     const { placements, previousPlacements } = this.#book(roomId);
     if (placements.get(peerId)?.epoch === epoch) previousPlacements.delete(peerId);
-    const stored = await this.#stores.placements.previousPlacement(roomId, peerId);
+    const stored = await this.#stores.placements.previousPlacementOf(roomId, peerId);
     if (stored?.epoch !== previousPlacements.get(peerId)?.epoch)
       this.#break(
         `EP7: ${peerId} of ${roomId} goes on under ${stored?.epoch ?? 'none'} after settling ${epoch}`,
@@ -167,14 +167,14 @@ export class StoreWatch {
   }
 
   async #readPlacements(roomId: RoomId, book: Book): Promise<void> {
-    for (const placement of await this.#stores.placements.all(roomId))
+    for (const placement of await this.#stores.placements.list(roomId))
       book.placements.set(placement.peerId, placement);
     await this.#readPreviousPlacements(roomId, book);
   }
 
   async #readPreviousPlacements(roomId: RoomId, { placements, previousPlacements }: Book): Promise<void> {
     for (const peerId of placements.keys()) {
-      const previous = await this.#stores.placements.previousPlacement(roomId, peerId);
+      const previous = await this.#stores.placements.previousPlacementOf(roomId, peerId);
       if (previous === undefined) previousPlacements.delete(peerId);
       else previousPlacements.set(peerId, previous);
     }

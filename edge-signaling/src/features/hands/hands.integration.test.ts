@@ -122,7 +122,7 @@ describe('raised hands', () => {
       async () => raisedIn(await snapshotFor(ann.client)).join() === 'Ann,Bob',
     );
     // A tombstone of the host's is among them.
-    expect((await cluster.ask((store) => store.entries.all(testRoom('flushed')))).length).toBe(3);
+    expect((await cluster.ask((store) => store.entries.list(testRoom('flushed')))).length).toBe(3);
   });
 
   it('[RE24] stay up when their edge is killed, and who comes back has it up', async () => {
@@ -156,7 +156,7 @@ describe('raised hands', () => {
         roomId,
         actor: joined.session.peerId,
         edgeId: joined.session.edgeId,
-        writes: [{ ...poll, most: 1 }],
+        writes: [{ ...poll, maxOfKind: 1 }],
       }),
     );
     if (result.type !== 'changed' || result.events[0] === undefined) throw new Error('nothing changed');

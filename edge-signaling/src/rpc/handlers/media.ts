@@ -28,7 +28,7 @@ const MEDIA_CHECK_TIMEOUT_MS = 500;
 
 export interface MediaServices {
   readonly mediaGate: EntryGate;
-  readonly placements: Pick<PlacementStore, 'placementOf' | 'previousPlacement' | 'completeMove'>;
+  readonly placements: Pick<PlacementStore, 'placementOf' | 'previousPlacementOf' | 'completeMove'>;
   readonly reader: Pick<RoomReader, 'view'>;
   readonly placer: Pick<Placer, 'host'>;
   readonly drops: Pick<PeerDrops, 'drop'>;
@@ -87,7 +87,7 @@ async function openAnew(
       Promise.all([
         reader.view(roomId),
         placements.placementOf(roomId, peerId),
-        moveFrom === undefined ? undefined : placements.previousPlacement(roomId, peerId),
+        moveFrom === undefined ? undefined : placements.previousPlacementOf(roomId, peerId),
       ]),
     );
   let [view, placement, previous] = await look();

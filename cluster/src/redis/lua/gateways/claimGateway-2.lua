@@ -12,7 +12,7 @@ Returns {"claimed", claim value} or {"refused", error code}
 ]]
 --@include whole
 --@include next-epoch
--- A claim on a room that is gone would be left over for ever.
+-- A claim on a room that is gone would never be removed.
 if redis.call('EXISTS', keys.placements) == 0 then return { 'refused', 'peer_not_found' } end
 local field = 'gateway|' .. args.datacenter .. '|' .. args.homeNodeId
 local existing = redis.call('HGET', keys.meta, field)

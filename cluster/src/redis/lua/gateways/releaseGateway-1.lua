@@ -1,11 +1,11 @@
 --[[
-Gives a gateway's claim up, unless another one took its place meanwhile (SPEC GW22).
+Releases a gateway's claim, unless another claim replaced it meanwhile (SPEC GW22).
 
 KEYS[1] meta
 ARGV[1] datacenter
 ARGV[2] homeNodeId
 ARGV[3] epoch
-Returns 1 when it was given up, else 0
+Returns 1 when it was released, else 0
 ]]
 local field = 'gateway|' .. args.datacenter .. '|' .. args.homeNodeId
 local existing = redis.call('HGET', keys.meta, field)

@@ -1,5 +1,5 @@
 --[[
-Finds out whether the server takes writes: writes a field and removes it, which leaves nothing (SPEC HL1).
+Checks whether the server accepts writes: writes a field and removes it, and leaves nothing behind (SPEC HL1).
 
 KEYS[1] probe
 Returns 1

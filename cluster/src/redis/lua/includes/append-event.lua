@@ -8,7 +8,7 @@ local function entry_bytes(entry)
   return bytes
 end
 
--- How many bytes the log holds, as noted in meta; counted where nothing is noted, as after a loss.
+-- The size of the log in bytes, as noted in meta; counted if nothing is noted, as after a loss.
 local function log_bytes(log, meta)
   local noted = whole(redis.call('HGET', meta, 'logBytes'))
   if noted then return noted end
@@ -17,7 +17,8 @@ local function log_bytes(log, meta)
   return bytes
 end
 
--- Drops the oldest entries until the log is within its bounds (SPEC BU6): each entry is looked at once more, when it goes.
+-- Drops the oldest entries until the log is within its bounds (SPEC BU6). Each entry is read once more when it is
+-- dropped.
 local function trim_log(log, meta, bytes)
   local length = redis.call('XLEN', log)
   if length > EVENT_LOG_LENGTH + EVENT_LOG_TRIM_STEP or bytes > MAX_EVENT_LOG_BYTES then
@@ -38,9 +39,9 @@ local function append_encoded(log, meta, encoded)
   local previous = last_event_id(log, meta)
   local bytes = log_bytes(log, meta)
   local ms, number = string.match(previous, '^(%d+)%-(%d+)$')
-  local anew_id = string.format('%s-%.0f', ms, tonumber(number) + 1)
-  local id, is_anew = add_entry(log, meta, '*', anew_id, previous, encoded)
-  if is_anew then bytes = 0 end
+  local fallback_id = string.format('%s-%.0f', ms, tonumber(number) + 1)
+  local id, is_restarted = add_entry(log, meta, '*', fallback_id, previous, encoded)
+  if is_restarted then bytes = 0 end
   trim_log(log, meta, bytes + entry_bytes({ id, { 'previousId', previous, 'event', encoded } }))
   redis.call('HSET', meta, 'lastEventId', id)
   return { id, previous, encoded }

@@ -8,8 +8,8 @@ local function is_before(left, right)
   return left_ms < right_ms or (left_ms == right_ms and left_number < right_number)
 end
 
--- Notes that the room lost writes. Its order goes on above every id that was given, also by a clock that is behind, so
--- that whoever knows an older one asks for the room anew; while it is being rebuilt already nobody knows a newer one.
+-- Notes that the room lost writes. Its order continues above every id that was given, even if the clock lags, so that
+-- clients with an older id request the room again. During a rebuild no client knows a newer id.
 local function begin_rebuild(log, meta, known)
   local last = last_event_id(log, meta)
   if is_rebuilding(meta) and not is_before(last, known) then return end
@@ -20,7 +20,7 @@ local function begin_rebuild(log, meta, known)
   local ms, number = parts_of(top)
   local id = string.format('%.0f-%.0f', ms, number + 1)
   if now_ms() > ms then id = string.format('%.0f-0', now_ms()) end
-  -- No event, only its id: the stream goes on after it, although nothing is left of it.
+  -- Adds only an id and no event: the stream continues after it, although nothing is left of it.
   add_entry(log, meta, id, id, last, '{}')
   redis.call('XDEL', log, id)
   redis.call('HSET', meta, 'lastEventId', id, 'rebuiltEventId', id)

@@ -1,14 +1,16 @@
 --@limit SNAPSHOT_CHAT_LENGTH
 --@limit MAX_CHAT_BYTES
--- Messages are numbered as they come, from 0; the list holds the last ones. Meta has, by `chat|messageId`, the number of each
--- that is kept, `chatDropped`, the number of the first of them, and `chatBytes`, so that nothing that is kept is read.
+-- Messages are numbered in their order, from 0; the list holds the last ones. Meta has the number of each kept message
+-- under `chat|messageId`, the number of the first kept one in `chatDropped`, and their size in `chatBytes`, so that no
+-- message needs to be read.
 local function message_id(posted)
   local is_json, message = pcall(cjson.decode, posted or '')
   if is_json and type(message) == 'table' and type(message.messageId) == 'string' then return message.messageId end
   return nil
 end
 
--- How many bytes are kept and how many messages were dropped; counted, and the kept ones numbered, where nothing is noted.
+-- The bytes that are kept and the number of dropped messages; counted, and the kept messages numbered, if nothing is
+-- noted.
 local function chat_state(chat, meta)
   local bytes, dropped = whole(redis.call('HGET', meta, 'chatBytes')), whole(redis.call('HGET', meta, 'chatDropped'))
   if bytes and dropped then return bytes, dropped end
@@ -21,7 +23,7 @@ local function chat_state(chat, meta)
   return bytes, 0
 end
 
--- The message of an id, if it is kept.
+-- The message with an id, if it is kept.
 local function find_posted(chat, meta, id, dropped)
   local number = whole(redis.call('HGET', meta, 'chat|' .. id))
   if not number or number < dropped then return nil end

@@ -1,7 +1,7 @@
 --@limit MAX_ENTRIES_OF_PEER
 --@limit MAX_ENTRY_TOMBSTONES
 --@limit MAX_ROOM_ENTRY_BYTES
--- The fields of the entries that a peer has.
+-- The fields of a peer's entries.
 local function fields_of_peer(meta, peer_id)
   return list_of_peer(meta, 'entries', peer_id)
 end
@@ -9,8 +9,8 @@ local function note_fields_of_peer(meta, peer_id, fields)
   note_list_of_peer(meta, 'entries', peer_id, fields)
 end
 
--- Forgets deleted entries. Whoever still has one of them from before it was deleted does not bring it back: its version is not
--- above the highest that was forgotten (SPEC RE19).
+-- Forgets deleted entries. An edge that still has one from before its deletion cannot restore it, since its version is
+-- not above the highest forgotten one (SPEC RE19).
 local function forget_entry_tombstones(entries, state, fields)
   for _, field in ipairs(fields) do
     local entry = read_entry(entries, field)
@@ -22,7 +22,7 @@ local function forget_entry_tombstones(entries, state, fields)
   end
 end
 
--- The older half of those of the room itself: each one costs a constant on average.
+-- Forgets the older half of the room's own deleted entries: the cost per entry is constant on average.
 local function forget_older_entry_tombstones(entries, state)
   if state.tombstones <= MAX_ENTRY_TOMBSTONES then return end
   local found = {}
@@ -38,7 +38,7 @@ local function forget_older_entry_tombstones(entries, state)
   forget_entry_tombstones(entries, state, forgotten)
 end
 
--- Writes an entry in the place of what stands there.
+-- Writes an entry, replacing the one under its field.
 local function put_entry(entries, meta, state, field, version, json)
   local _, owner = parts_of_field(field)
   local before = read_entry(entries, field)
@@ -49,7 +49,8 @@ local function put_entry(entries, meta, state, field, version, json)
   if owner ~= '' and not before then add_to_list_of_peer(meta, 'entries', owner, field) end
 end
 
--- An entry as an event tells it, and the event of several. The parts of a field need no quoting, and the JSON goes as it came.
+-- An entry as JSON for an event, and the event for several entries. The parts of a field need no quoting; the value's
+-- JSON is copied as it came.
 local function entry_as_json(field, version, json)
   local kind, owner, name = parts_of_field(field)
   local parts = { '"kind":"' .. kind .. '"' }

@@ -1,5 +1,5 @@
 --@limit ENTRY_SUM_MODULUS
--- An entry as its parts; nothing when there is none that can be read. A deleted one has no JSON.
+-- The parts of an entry; nil if it is missing or unreadable. A deleted one has no JSON.
 local function parse_entry(value)
   if not value then return nil end
   local digits, json = string.match(value, '^(%d+)|(.*)$')
@@ -10,7 +10,7 @@ end
 local function read_entry(entries, field)
   return parse_entry(redis.call('HGET', entries, field))
 end
--- Kind, owner and name of an entry; nothing for a field that is none.
+-- Kind, owner and name from an entry's field; nil for an invalid field.
 local function parts_of_field(field)
   return string.match(field, '^(%l[%l%d-]*)|([%w_-]*)|([%w_-]*)$')
 end
@@ -18,7 +18,7 @@ local function digits_of(number)
   return string.format('%.0f', number)
 end
 
--- Takes an entry into the counts of the room's entries, or, with -1, out of them.
+-- Adds an entry to the counts of the room's entries, or, with -1, removes it.
 local function count_entry(state, field, entry, by)
   local kind, owner = parts_of_field(field)
   if not kind or not entry then return end
@@ -32,8 +32,9 @@ local function count_entry(state, field, entry, by)
   end
 end
 
--- What is noted of all entries: the highest version, their number, the sum of their versions, the bytes of the live ones, the
--- deleted ones of the room itself, the highest version that was deleted and forgotten, and how many live ones each kind has.
+-- The counts of all entries: the highest version, their number, the sum of their versions, the bytes of the live ones,
+-- the room's own deleted ones, the highest version that was deleted and forgotten, and the number of live ones of each
+-- kind.
 local function parse_entry_state(noted)
   local version, count, sum, bytes, tombstones, floor, kinds =
     string.match(noted, '^(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|([%l%d=,-]*)$')
@@ -50,7 +51,7 @@ local function read_entry_state(entries, meta)
   local state = noted and parse_entry_state(noted)
   if state then return state end
   state = { version = 0, count = 0, sum = 0, bytes = 0, tombstones = 0, floor = 0, kinds = {} }
-  -- Nothing is noted, or what somebody else wrote: it is counted anew.
+  -- Nothing valid is noted, so the entries are counted again.
   local all = redis.call('HGETALL', entries)
   for index = 1, #all, 2 do
     local entry = parse_entry(all[index + 1])

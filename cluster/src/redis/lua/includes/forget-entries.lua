@@ -1,4 +1,4 @@
--- The entries of a peer go with it, deleted ones as well: that the peer is gone is noted itself.
+-- Removes all entries of a peer, deleted ones included. The peer's tombstone keeps them from being restored.
 local function forget_entries_of(entries, meta, peer_id)
   local fields = fields_of_peer(meta, peer_id)
   if #fields == 0 then return end

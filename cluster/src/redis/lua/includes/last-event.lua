@@ -1,11 +1,11 @@
 --@limit EVENT_ID_DIGITS
--- Whether this is the id of an event: others are somebody else's.
+-- Whether this is an id that we gave to an event; foreign ids have more digits.
 local function is_event_id(id)
   local ms, number = string.match(id, '^(%d+)%-(%d+)$')
   return ms ~= nil and #ms <= EVENT_ID_DIGITS and #number <= EVENT_ID_DIGITS
 end
 
--- The id of the room's last event; where what is noted is none, that of the log's last entry.
+-- The id of the room's last event; if the noted one is invalid, that of the log's last entry.
 local function last_event_id(log, meta)
   local id = redis.call('HGET', meta, 'lastEventId')
   if not id then return '0-0' end

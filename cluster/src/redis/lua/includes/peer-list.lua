@@ -1,5 +1,5 @@
--- What a peer has of a kind is listed in the room's meta under `kind|peerId`, so that what concerns one peer costs nothing for what
--- others have.
+-- Lists what a peer has of a kind, in the room's meta under `kind|peerId`, so that the cost of one peer's commands does
+-- not grow with what others have.
 local function list_of_peer(meta, kind, peer_id)
   local items = {}
   for item in string.gmatch(redis.call('HGET', meta, kind .. '|' .. peer_id) or '', '[^,]+') do items[#items + 1] = item end

@@ -1,4 +1,4 @@
--- The ids of the tracks that a peer has.
+-- The ids of a peer's tracks.
 local function track_ids_of(meta, peer_id)
   return list_of_peer(meta, 'tracks', peer_id)
 end

@@ -1,4 +1,5 @@
--- A placement as its parts: epoch (number), mediaNodeId, edgeId, requestId, hold (number); nothing when there is none that can be read.
+-- The parts of a placement: epoch (number), mediaNodeId, edgeId, requestId, hold (number); nil if it is missing or
+-- unreadable.
 local function parse_placement(value)
   if not value then return nil end
   local digits, node, edge, request, hold = string.match(value, '^(%d+)|([%w_-]+)|([%w_-]+)|([%w_-]+)|?(%d*)$')

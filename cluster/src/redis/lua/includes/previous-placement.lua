@@ -1,4 +1,5 @@
--- Where a peer that is being moved lived before, and goes on until it has moved: epoch (number), node; nothing else.
+-- The previous placement of a moving peer, which it uses until its move is complete: epoch (number), node; nil if it
+-- has none.
 local function read_previous(meta, peer_id)
   local value = redis.call('HGET', meta, 'previous|' .. peer_id)
   if not value then return nil end

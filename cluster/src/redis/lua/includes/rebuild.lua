@@ -1,6 +1,7 @@
 --@limit ROOM_REBUILD_MS
--- While a room that lost writes is published again it is not whole: nobody is to take it for the truth (SPEC RC2, RC15). An end
--- further ahead than a rebuild lasts is by a clock that went back, or not by us: it is brought to that time from now.
+-- A room that lost writes is incomplete until its owners have republished them: nobody may take it for the truth (SPEC
+-- RC2, RC15). An end further ahead than a rebuild lasts comes from a clock that went back, or is foreign; it is set to
+-- a full rebuild from now.
 local function is_rebuilding(meta)
   local ends_at = whole(redis.call('HGET', meta, 'rebuildingUntilMs'))
   if ends_at == nil then return false end

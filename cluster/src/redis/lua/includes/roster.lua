@@ -1,4 +1,4 @@
--- A roster entry as others see it; nothing when there is none that can be read.
+-- A roster entry as other peers see it; nil if it is missing or unreadable.
 local function parse_roster_peer(peer_id, value)
   if not value then return nil end
   local _, joined_at_ms, role, name = string.match(value, '^(%d+)|(%d+)|(%a+)|(.+)$')

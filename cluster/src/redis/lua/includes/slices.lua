@@ -1,5 +1,5 @@
 --@limit SLICE_REST_MS
--- The port slices that are held or rest, each with its parts; what has rested is removed on the way.
+-- The port slices that are held or rest, each with its parts. Also removes those that have rested.
 local function read_slices(key, now)
   local slices = {}
   local entries = redis.call('HGETALL', key)
@@ -22,12 +22,12 @@ local function in_common(left, left_ipv6, right, right_ipv6)
   return left == right or left == right_ipv6 or (left_ipv6 ~= '' and (left_ipv6 == right or left_ipv6 == right_ipv6))
 end
 
--- Whether a slice shares ports and an announced address with what is wanted.
+-- Whether a slice shares ports and an announced address with the wanted one.
 local function clashes(slice, first, last, address, ipv6)
   return slice.first <= last and first <= slice.last and in_common(slice.address, slice.ipv6, address, ipv6)
 end
 
--- The slice of another node that is held now and clashes, if there is one.
+-- The slice of another node that is held now and overlaps, if there is one.
 local function find_overlap(slices, now, node, first, last, address, ipv6)
   for _, slice in ipairs(slices) do
     if slice.lease_until > now and slice.node ~= node and clashes(slice, first, last, address, ipv6) then return slice end
@@ -39,7 +39,7 @@ local function write_slice(key, field, lease_until, incarnation, node)
   redis.call('HSET', key, field, string.format('%.0f', lease_until) .. '|' .. incarnation .. '|' .. node)
 end
 
--- Gives back what a node holds, of one incarnation or, with none named, of any: from now on it rests.
+-- Releases the slices that a node holds, of one incarnation or, if none is named, of any: they rest from now on.
 local function give_back(key, slices, now, node, incarnation)
   for _, slice in ipairs(slices) do
     if slice.lease_until > now and slice.node == node and (incarnation == nil or slice.incarnation == incarnation) then

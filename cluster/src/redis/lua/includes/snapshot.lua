@@ -3,7 +3,7 @@ local function live_entries(entries)
   local live = {}
   local all = redis.call('HGETALL', entries)
   for index = 1, #all, 2 do
-    -- A deleted one has no value after its version.
+    -- A deleted entry has no value after its version.
     if string.sub(all[index + 1], -1) ~= '|' then
       live[#live + 1] = all[index]
       live[#live + 1] = all[index + 1]

@@ -1,8 +1,8 @@
--- How often one subject of tokens is in the room: the peers that it has there, and of each whose it is.
+-- Counts how often one subject of tokens is in the room: the subject's peers, and the subject of each peer.
 local function peers_of_subject(placements, meta, subject)
   local peers = {}
   for peer_id in string.gmatch(redis.call('HGET', meta, 'subject|' .. subject) or '', '[%w_-]+') do
-    -- One that was removed in a way that left this field is not counted.
+    -- A peer that was removed without clearing this field is not counted.
     if redis.call('HEXISTS', placements, peer_id) == 1 then peers[#peers + 1] = peer_id end
   end
   return peers
@@ -11,7 +11,7 @@ local function note_subject(meta, subject, peers, peer_id)
   peers[#peers + 1] = peer_id
   redis.call('HSET', meta, 'subject|' .. subject, table.concat(peers, ','), 'subject-of|' .. peer_id, subject)
 end
--- Called after the peer's placement is gone.
+-- Call this after the peer's placement was removed.
 local function forget_subject(placements, meta, peer_id)
   local subject = redis.call('HGET', meta, 'subject-of|' .. peer_id)
   if not subject then return end

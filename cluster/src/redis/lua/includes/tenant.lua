@@ -1,4 +1,4 @@
--- Counts a claim of a room in or out; a count that is no number is made anew from the claims, as they are by then.
+-- Counts a claim of a room in or out. An invalid count is computed again from the claims as they are at that point.
 local function count_claim(claims, rooms, claim, by)
   local room = string.match(claim, '^[^|]+')
   if not room then return end
@@ -12,11 +12,11 @@ local function count_claim(claims, rooms, claim, by)
   end
   if count <= 0 then redis.call('HDEL', rooms, room) end
 end
--- Takes a claim out, and its room with the last claim in it.
+-- Removes a claim, and its room with the room's last claim.
 local function forget_claim(claims, rooms, claim)
   if redis.call('ZREM', claims, claim) == 1 then count_claim(claims, rooms, claim, -1) end
 end
--- Sets a claim's lease; both keys last as long as the last of their claims.
+-- Sets a claim's lease; both keys last as long as their longest claim.
 local function hold_claim(claims, rooms, claim, now, lease)
   if redis.call('ZADD', claims, string.format('%.0f', now + lease), claim) == 1 then
     count_claim(claims, rooms, claim, 1)
@@ -25,7 +25,7 @@ local function hold_claim(claims, rooms, claim, now, lease)
     if redis.call('PTTL', key) < lease then redis.call('PEXPIRE', key, string.format('%.0f', lease)) end
   end
 end
--- Takes out what has lapsed by Redis TIME.
+-- Removes the claims that have lapsed by Redis TIME.
 local function forget_lapsed(claims, rooms, now)
   for _, claim in ipairs(redis.call('ZRANGEBYSCORE', claims, '-inf', string.format('%.0f', now))) do
     forget_claim(claims, rooms, claim)

@@ -1,4 +1,4 @@
--- Which generation of a peer's session tokens is in use; 0 until one was used or confirmed.
+-- The generation of a peer's session tokens in use; 0 until one was used or confirmed.
 local function token_in_use(meta, peer_id)
   return whole(redis.call('HGET', meta, 'token|' .. peer_id)) or 0
 end

@@ -1,6 +1,7 @@
 --@limit MAX_TOMBSTONES
--- Peers that left and tracks that ended are noted with the time in milliseconds, so that no owner brings them back, however
--- much happened since (SPEC RC4, RC19). Of too many the older half is forgotten: each one costs a constant on average.
+-- Tombstones: peers that left and tracks that ended, with the time in milliseconds, so that no owner restores them,
+-- whatever happened since (SPEC RC4, RC19). If there are too many, the older half is forgotten: the cost per tombstone
+-- is constant on average.
 local function forget_older_tombstones(meta)
   local stones = {}
   local fields = redis.call('HGETALL', meta)
@@ -20,11 +21,11 @@ local function note_gone(meta, kind, id)
   redis.call('HSET', meta, 'tombstones', count)
   if count > MAX_TOMBSTONES then forget_older_tombstones(meta) end
 end
--- When a peer left or a track ended, in milliseconds; nothing for one that did not, as far as is known.
+-- When a peer left or a track ended, in milliseconds; nil if no tombstone is known.
 local function gone_at(meta, kind, id)
   return whole(redis.call('HGET', meta, 'gone|' .. kind .. '|' .. id))
 end
--- All that is known of a room is forgotten, but for who is gone from it.
+-- Forgets all of a room but its tombstones.
 local function keep_only_tombstones(meta)
   for _, field in ipairs(redis.call('HKEYS', meta)) do
     if string.sub(field, 1, 5) ~= 'gone|' and field ~= 'tombstones' then redis.call('HDEL', meta, field) end

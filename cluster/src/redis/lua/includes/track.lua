@@ -1,4 +1,4 @@
--- A track record as its parts; nothing when there is none that can be read.
+-- The parts of a track record; nil if it is missing or unreadable.
 local function parse_track(value)
   if not value then return nil end
   local epoch, node, peer, kind, source, paused, replaces =

@@ -1,5 +1,5 @@
 --@limit HIGHEST_WHOLE
--- A whole number that a double holds exactly; nothing for anything else, which somebody else wrote.
+-- A whole number that a double holds exactly; nil for anything else, which is foreign.
 local function whole(text)
   if not text or not string.match(text, '^%d+$') then return nil end
   local number = tonumber(text)

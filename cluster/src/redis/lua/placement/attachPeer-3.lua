@@ -8,7 +8,7 @@ KEYS[3] meta
 ARGV[1] peerId
 ARGV[2] epoch
 ARGV[3] edgeId
-ARGV[4] tokenGeneration - empty where no session token was brought
+ARGV[4] tokenGeneration - empty if the client brought no session token
 Returns {"attached", roster value, placement value, previous placement value or empty, people in the roster} or {"refused", error code}
 ]]
 --@include whole
@@ -26,7 +26,7 @@ if args.tokenGeneration ~= '' then
   use_token(keys.meta, args.peerId, args.tokenGeneration)
 end
 local epoch = string.match(placement.value, '^%d+')
--- Of two edges that take the session for theirs, the one that attached it later is right.
+-- If two edges resume the session, the later one holds it.
 local attached = table.concat({ epoch, placement.node, args.edgeId, placement.request, next_epoch(keys.meta) }, '|')
 redis.call('HSET', keys.placements, args.peerId, attached)
 local previous = read_previous(keys.meta, args.peerId)

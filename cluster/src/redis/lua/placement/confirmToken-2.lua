@@ -1,5 +1,5 @@
 --[[
-Notes that the client has the session token of a generation, so that older ones are not taken any more (SPEC SK2).
+Notes that the client has the session token of a generation, so that older ones are refused from now on (SPEC SK2).
 
 KEYS[1] placements
 KEYS[2] meta
@@ -9,7 +9,7 @@ Returns 1 when it is in use now, else 0
 ]]
 --@include whole
 --@include token
--- What is noted of a peer that is gone would be left over for ever.
+-- A note about a peer that is gone would never be removed.
 if redis.call('HEXISTS', keys.placements, args.peerId) == 0 then return 0 end
 if tonumber(args.tokenGeneration) <= token_in_use(keys.meta, args.peerId) then return 0 end
 use_token(keys.meta, args.peerId, args.tokenGeneration)

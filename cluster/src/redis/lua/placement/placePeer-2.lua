@@ -1,10 +1,8 @@
 --[[
-Places a peer on a media node under an epoch that only grows, also over a failover that forgets writes (SPEC PL3, EP1).
-A first placement yields to one that exists; a replacement of an epoch that is no longer live, or of a session that was taken
-up since, yields to the live one.
-A move keeps the placement that the peer lives on until it has moved (SPEC EP7).
-Nobody is placed for the first time while the room is being rebuilt (RC2), or once more when the same person is there as often as
-one may be (TK11).
+Places a peer on a media node under an epoch that only grows, even over a failover that loses writes (SPEC PL3, EP1).
+A first placement yields to an existing one. A replacement of an epoch that is no longer live, or of a session that another
+edge resumed since, yields to the live one. A move keeps the placement that the peer uses until the move is complete (SPEC EP7).
+Refuses first placements while the room is being rebuilt (RC2), or if the person has as many peers in the room as allowed (TK11).
 
 KEYS[1] placements
 KEYS[2] meta
@@ -14,9 +12,9 @@ ARGV[3] edgeId
 ARGV[4] mediaNodeId
 ARGV[5] replacesEpoch - empty for a first placement
 ARGV[6] maxPeers
-ARGV[7] keepsEpoch - of the placement that goes on until the peer has moved; empty where none does
-ARGV[8] heldUnder - the newest hold of the session that the caller knows of; empty where it holds none
-ARGV[9] subject - a digest of who this is; empty where it is not to be counted
+ARGV[7] keepsEpoch - of the placement that stays usable until the move is complete; empty for none
+ARGV[8] knownHoldEpoch - the newest hold of the session that the caller knows; empty if the caller holds none
+ARGV[9] subject - a digest of the person; empty if the person's peers are not limited
 ARGV[10] maxPeersOfSubject
 Returns {"placed", placement value} or {"refused", error code}
 ]]
@@ -41,14 +39,14 @@ if args.replacesEpoch == '' then
 else
   if not existing then return { 'refused', 'peer_not_found' } end
   if existing.epoch ~= tonumber(args.replacesEpoch) then return { 'placed', existing.value } end
-  if args.heldUnder ~= '' and existing.hold > tonumber(args.heldUnder) then return { 'placed', existing.value } end
+  if args.knownHoldEpoch ~= '' and existing.hold > tonumber(args.knownHoldEpoch) then return { 'placed', existing.value } end
 end
 local kept_node = nil
 if args.keepsEpoch ~= '' then
   local previous = read_previous(keys.meta, args.peerId)
   if existing and existing.epoch == tonumber(args.keepsEpoch) then kept_node = existing.node end
   if previous and previous.epoch == tonumber(args.keepsEpoch) then kept_node = previous.node end
-  -- What the caller takes for alive is not: it has to open media anew.
+  -- The placement that the caller wants to keep is gone: the peer must open new transports.
   if not kept_node then return { 'refused', 'stale_epoch' } end
 end
 local epoch = next_epoch(keys.meta)

@@ -1,6 +1,6 @@
 --[[
-Publishes the peers again whose sessions an edge holds: what the room lost of them is written again, what it knows better
-stays (SPEC RC1, RC9). Where anything was lost the room is being rebuilt from now on (RC2).
+Republishes the peers whose sessions an edge holds: writes what the room lost of them, keeps what the room knows better
+(SPEC RC1, RC9). If anything was lost, the room is being rebuilt from now on (RC2).
 
 KEYS[1] placements
 KEYS[2] roster
@@ -13,7 +13,7 @@ KEYS[8] meta
 ARGV[1] edgeId
 ARGV[2] knownEventId - the newest id that the edge knows
 ARGV[3] peers - each peerId|epoch|holdEpoch|mediaNodeId|requestId|tokenGeneration|previousEpoch|previousMediaNodeId|sequence|joinedAtMs|role|displayName, joined by \30
-Returns {lastEventId, 1 while it is being rebuilt, number of peers that lacked something, 1 when events were lost, verdicts as peer/verdict pairs, placements of this edge that it did not name as peer/value pairs, number of people in the room, number of entries, sum of their versions}
+Returns {lastEventId, 1 while it is being rebuilt, number of peers that lacked something, 1 when events were lost, verdicts as peer/verdict pairs, placements of this edge that the edge did not name as peer/value pairs, number of people in the room, number of entries, sum of their versions}
 ]]
 --@include clock
 --@include whole
@@ -42,7 +42,7 @@ local function at_least(field, value)
   end
 end
 
--- A track of an older placement is none any more: its end was lost as well. That of the one that goes on is.
+-- The end of tracks of older placements was lost as well. Those of the previous placement are still in use.
 local function forget_older_tracks(peer_id, epoch, previous)
   for _, track_id in ipairs(track_ids_of(keys.meta, peer_id)) do
     local track = parse_track(redis.call('HGET', keys.tracks, track_id))
@@ -53,7 +53,7 @@ local function forget_older_tracks(peer_id, epoch, previous)
   end
 end
 
--- What the room knows of a peer that is newer: its session was taken up by another edge, or it was removed.
+-- The room knows something newer of the peer: another edge resumed its session, or it was removed.
 local function verdict_of(peer_id, hold, placement)
   if not placement then return has_left(peer_id, hold) and 'gone' or nil end
   if placement.hold <= hold then return nil end
@@ -87,7 +87,7 @@ for record in string.gmatch(args.peers, '[^\30]+') do
       at_least('lastEpoch', tonumber(hold))
       forget_older_tracks(peer_id, tonumber(epoch), tonumber(previous))
     end
-    -- Whose client has moved says so by naming none.
+    -- An edge whose client has moved names no previous placement.
     if previous == '' then
       forget_previous(keys.meta, peer_id)
     else
@@ -101,13 +101,13 @@ for record in string.gmatch(args.peers, '[^\30]+') do
       redis.call('ZADD', keys.rosterOrder, sequence, peer_id)
       at_least('joinSequence', tonumber(sequence))
     end
-    -- Of a replay nobody else is to be told: a token is no part of the room.
+    -- A newer token generation does not count as a loss: tokens are not part of the room that others see.
     if tonumber(token) > token_in_use(keys.meta, peer_id) then use_token(keys.meta, peer_id, token) end
     if lacks_placement or lacks_entry then lacking = lacking + 1 end
   end
 end
 
--- Writes between what the edge knows and now may be lost although none of its own peers is.
+-- The room may have lost writes after the event that the edge knows, although the edge's own peers are complete.
 local function lost_events()
   if known == '0-0' then return false end
   if is_before(last_event_id(keys.log, keys.meta), known) then return true end
@@ -115,7 +115,7 @@ local function lost_events()
   if #redis.call('XRANGE', keys.log, known, known) > 0 then return false end
   local first = redis.call('XRANGE', keys.log, '-', '+', 'COUNT', 1)[1]
   local rebuilt_at = redis.call('HGET', keys.meta, 'rebuiltEventId')
-  -- Older ones were trimmed, and what a rebuilding begins with leaves no entry.
+  -- Older events were trimmed, and the beginning of a rebuild leaves no entry.
   return first ~= nil and is_before(first[1], known) and rebuilt_at ~= known
 end
 local lost = redis.call('EXISTS', keys.placements) == 1 and lost_events()

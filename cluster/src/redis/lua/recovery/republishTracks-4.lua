@@ -1,6 +1,6 @@
 --[[
-Publishes the tracks again that a media node hosts: what the room lost of them is written again, what it knows better
-stays (SPEC RC1, RC9). Where a track was lost the room is being rebuilt from now on (RC2).
+Republishes the tracks that a media node hosts: writes what the room lost of them, keeps what the room knows better
+(SPEC RC1, RC9). If a track was lost, the room is being rebuilt from now on (RC2).
 
 KEYS[1] placements
 KEYS[2] tracks
@@ -8,7 +8,7 @@ KEYS[3] log
 KEYS[4] meta
 ARGV[1] homeNodeId
 ARGV[2] tracks - each trackId|track value, joined by \30
-Returns {number of tracks that were lost, list of events, verdicts as track/verdict pairs, ids of tracks of this node that it did not name}
+Returns {number of tracks that were lost, list of events, verdicts as track/verdict pairs, ids of tracks of this node that the node did not name}
 ]]
 --@include clock
 --@include whole
@@ -24,12 +24,12 @@ Returns {number of tracks that were lost, list of events, verdicts as track/verd
 --@include peer-tracks
 --@include tombstones
 --@include keep-keys
--- Why a track is not to be written: its peer is not published yet, lives elsewhere, or somebody ended it.
+-- Why a track is not written: its peer is not republished yet, is placed elsewhere, or somebody ended the track.
 local function verdict_of(track_id, track, stored)
   local placement = read_placement(keys.placements, track.peer)
   if not placement then return 'unplaced' end
   if placement.epoch > track.epoch then
-    -- Whose peer is moving goes on until it has moved.
+    -- A track of a moving peer's previous placement stays until the move is complete.
     local previous = read_previous(keys.meta, track.peer)
     if not previous or previous.epoch ~= track.epoch then return 'stale' end
   end
@@ -37,7 +37,7 @@ local function verdict_of(track_id, track, stored)
   return nil
 end
 
--- Nobody takes the place of somebody else's track; its own may only be published later than this.
+-- A track cannot replace another peer's track. A replaced track of its own peer may be republished later than this one.
 local function without_foreign_replaces(track, value)
   local replaced = track.replaces ~= '' and parse_track(redis.call('HGET', keys.tracks, track.replaces))
   if not replaced or (replaced.peer == track.peer and replaced.source == track.source) then return value end

@@ -1,5 +1,5 @@
 --[[
-Announces an edge, or renews it, for a lease. Refused while a living process of another incarnation holds the id (SPEC RG2).
+Announces an edge, or renews it, for a lease. Refused while a live process of another incarnation holds the id (SPEC RG2).
 
 KEYS[1] registry
 ARGV[1] id

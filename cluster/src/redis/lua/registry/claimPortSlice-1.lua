@@ -1,17 +1,17 @@
 --[[
 Leases ports to a media node before it is announced (SPEC PS1 to PS4): exactly the wanted slice, unless another node holds
-ports of it, or the first slice of a range that is neither held nor rests. A repeat gives the same slice.
+ports of it, or the first slice of a range that is neither held nor resting. A repeat gives the same slice.
 
 KEYS[1] portSlices
 ARGV[1] id
 ARGV[2] incarnation
 ARGV[3] leaseMs
 ARGV[4] announcedAddress
-ARGV[5] alsoAnnounced - the IPv6 address beside it; empty where there is none
+ARGV[5] alsoAnnounced - the IPv6 address beside it; empty for none
 ARGV[6] firstPort - of the slice or of the range
 ARGV[7] lastPort
 ARGV[8] size - of a slice of the range; 0 for exactly these ports
-ARGV[9] except - first ports of slices that are not wanted, each between commas
+ARGV[9] except - first ports of slices to leave out, each between commas
 Returns {"claimed", first port, last port} or {"port_slice_overlap", media node id, its first port, its last port} or {"no_free_slice", list of {media node id, first port, last port, milliseconds it still rests or -1 while held}}
 ]]
 --@include clock

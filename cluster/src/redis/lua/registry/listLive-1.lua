@@ -2,10 +2,10 @@
 Gives the records whose lease runs by Redis TIME: those of the ids that the caller knows, and others up to a number.
 
 KEYS[1] registry
-ARGV[1] most - records that are given at most
-ARGV[2] longest - bytes of a record that is given
+ARGV[1] most - the highest number of records to give
+ARGV[2] longest - the most bytes of a record to give
 ARGV[3] known - ids joined by a comma, which no id can hold
-ARGV[4] from - where in the registry to begin with the others: who reads on each time meets all of them in turn
+ARGV[4] from - where in the registry to begin with the others: a caller that advances it meets all of them in turn
 Returns {how many cannot be read, how many there are beyond the number, record as JSON...}
 ]]
 --@include clock
@@ -19,7 +19,7 @@ local function take(value)
   elseif #reply - 2 >= most then beyond = beyond + 1
   else reply[#reply + 1] = record end
 end
--- First, so that whatever is written beside them hides nobody.
+-- Known ids come first, so that foreign records beside them hide nobody.
 for id in string.gmatch(args.known, '[^,]+') do
   local value = redis.call('HGET', keys.registry, id)
   if value then take(value) end

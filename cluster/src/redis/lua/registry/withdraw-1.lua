@@ -1,5 +1,5 @@
 --[[
-Takes an announcement back; does nothing where another incarnation holds the id.
+Withdraws an announcement; does nothing if another incarnation holds the id.
 
 KEYS[1] registry
 ARGV[1] id

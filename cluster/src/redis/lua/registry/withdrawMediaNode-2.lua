@@ -1,5 +1,5 @@
 --[[
-Takes a media node's announcement back, and gives back the slice that the incarnation holds, which rests from now on; what
+Withdraws a media node's announcement, and releases the slice that the incarnation holds, which rests from now on. What
 another incarnation announced stays.
 
 KEYS[1] registry

@@ -6,10 +6,10 @@ KEYS[2] entries
 KEYS[3] log
 KEYS[4] meta
 ARGV[1] actor - the peer that changes
-ARGV[2] edgeId - the edge that asks for it
-ARGV[3] conditions - each kind|peerId|name|version, with 0 where there is to be no such entry, joined by \30
-ARGV[4] writes - each most|kind|peerId|name|JSON, without the JSON where it is to be deleted, joined by \30
-Returns {"changed", entries as field/value pairs, event or {}}, {"unmet", the same of those that conditions name}, or {"refused", error code}
+ARGV[2] edgeId - the edge that requests the change
+ARGV[3] conditions - each kind|peerId|name|version, with 0 if the entry must not exist, joined by \30
+ARGV[4] writes - each maxOfKind|kind|peerId|name|JSON, without the JSON to delete it, joined by \30
+Returns {"changed", entries as field/value pairs, event or {}}, {"unmet", the same for those that the conditions name}, or {"refused", error code}
 ]]
 --@include clock
 --@include whole
@@ -23,7 +23,7 @@ Returns {"changed", entries as field/value pairs, event or {}}, {"unmet", the sa
 --@include keep-keys
 local actor = read_placement(keys.placements, args.actor)
 if not actor then return { 'refused', 'peer_not_found' } end
--- Another edge took the session up: what its client asked of this one comes late.
+-- Another edge resumed the session: this edge's request comes too late.
 if actor.edge ~= args.edgeId then return { 'refused', 'replaced' } end
 
 local is_met, current = true, {}
@@ -60,7 +60,7 @@ for record in string.gmatch(args.writes, '[^\30]+') do
 end
 if more_bytes > 0 and state.bytes + more_bytes > MAX_ROOM_ENTRY_BYTES then return { 'refused', 'limit_reached' } end
 
--- Where a peer has no place for one more, its deleted ones make room, but for those that are written now.
+-- If a peer has reached its limit, its deleted entries make space, except those that are written now.
 local is_written = {}
 for _, field in ipairs(written) do is_written[field] = true end
 local forgotten = {}
@@ -76,7 +76,7 @@ for owner, more in pairs(more_of_peer) do
     more_of_peer[owner] = kept
   end
 end
--- Everything is decided: from here on it is written.
+-- All checks have passed: only writes follow.
 for owner, kept in pairs(more_of_peer) do
   if type(kept) == 'table' then note_fields_of_peer(keys.meta, owner, kept) end
 end

@@ -1,11 +1,11 @@
 --[[
-Publishes entries again as an edge knows them: of each the highest version wins (SPEC RE5).
+Republishes entries as an edge knows them: the highest version of each wins (SPEC RE5).
 
 KEYS[1] placements
 KEYS[2] entries
 KEYS[3] log
 KEYS[4] meta
-ARGV[1] entries - each kind|peerId|name|version|JSON, without the JSON where it is deleted, joined by \30
+ARGV[1] entries - each kind|peerId|name|version|JSON, without the JSON if it is deleted, joined by \30
 Returns {verdicts as field/verdict pairs, event or {}}
 ]]
 --@include clock
@@ -21,15 +21,15 @@ Returns {verdicts as field/verdict pairs, event or {}}
 --@include keep-keys
 local state = read_entry_state(keys.entries, keys.meta)
 
--- Why an entry is not to be written, though the room knows no newer one.
+-- Why an entry is not written, although the room knows no newer version.
 local function verdict_of(field, owner, version, json, before)
   if owner == '' then
-    -- A room without people is none.
+    -- A room without placed peers does not exist.
     if redis.call('EXISTS', keys.placements) == 0 then return 'unplaced' end
   else
     if not read_placement(keys.placements, owner) then return 'unplaced' end
     local left_at = gone_at(keys.meta, 'peer', owner)
-    -- Versions are in µs, and what happened in the millisecond of the leaving happened before it.
+    -- Versions are in µs and tombstones in ms: a write in the millisecond of the leaving counts as earlier.
     if left_at and (left_at + 1) * 1000 > version then return 'gone' end
     if not before and #fields_of_peer(keys.meta, owner) >= MAX_ENTRIES_OF_PEER then return 'full' end
   end
@@ -55,7 +55,7 @@ for record in string.gmatch(args.entries, '[^\30]+') do
     else
       put_entry(keys.entries, keys.meta, state, field, version, json)
       written = written + 1
-      -- What nobody sees nobody is told of.
+      -- An entry that was and stays deleted needs no event.
       if json ~= '' or (before and before.is_live) then changes[#changes + 1] = entry_as_json(field, version, json) end
     end
   end

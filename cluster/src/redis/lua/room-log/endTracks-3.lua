@@ -1,5 +1,5 @@
 --[[
-Removes tracks; those that are gone change nothing.
+Removes tracks; ignores those that are already gone.
 
 KEYS[1] tracks
 KEYS[2] log

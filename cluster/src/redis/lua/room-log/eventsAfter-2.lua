@@ -1,10 +1,10 @@
 --[[
-Gives what happened after an event, when the log still joins up with it and it is not too much for one message (SPEC LG3, LG9).
+Gives the events after an event, if the log still has all of them and they fit into one message (SPEC LG3, LG9).
 
 KEYS[1] log
 KEYS[2] meta
 ARGV[1] afterEventId
-Returns {"events", list of events}, or {"missed"} where only the room as a whole leads on
+Returns {"events", list of events}, or {"missed"} if the caller needs a snapshot
 ]]
 --@include last-event
 --@limit MAX_CATCH_UP_BYTES
@@ -16,7 +16,7 @@ for _, entry in ipairs(redis.call('XRANGE', keys.log, '(' .. args.afterEventId, 
   local fields = entry[2]
   local is_event = #fields == 4 and fields[1] == 'previousId' and fields[3] == 'event'
   if is_event and joins_up == nil then joins_up = fields[2] == args.afterEventId end
-  -- What somebody else wrote goes along without a content, so that it is noticed.
+  -- A foreign entry is given without content, so that the caller notices it.
   if is_event then bytes = bytes + #fields[4] end
   if joins_up == false or bytes > MAX_CATCH_UP_BYTES then return { 'missed' } end
   events[#events + 1] = { entry[1], is_event and fields[2] or '', is_event and fields[4] or '' }

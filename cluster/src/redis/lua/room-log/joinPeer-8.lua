@@ -1,6 +1,6 @@
 --[[
-Enters a placed peer into the roster and gives the room with the peer in it. A peer that is in it already stays as it is.
-A room that is being rebuilt is given to nobody (SPEC RC2).
+Adds a placed peer to the roster and gives the room with the peer in it. A peer already in the roster stays as it is.
+Refuses while the room is being rebuilt (SPEC RC2).
 
 KEYS[1] placements
 KEYS[2] roster

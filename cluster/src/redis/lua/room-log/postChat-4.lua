@@ -1,5 +1,5 @@
 --[[
-Posts a message of a peer in the roster; one with an id among the last ones is given back and not posted twice (SPEC LG5).
+Posts a message of a peer in the roster; a repeat of an id among the last messages gives the first one and posts nothing (SPEC LG5).
 
 KEYS[1] roster
 KEYS[2] log

@@ -1,5 +1,5 @@
 --[[
-Publishes a track of a placed peer, or publishes it again as it is now: a repeat that changes nothing makes no event.
+Publishes a track of a placed peer, or updates it to its present state; a repeat that changes nothing creates no event.
 
 KEYS[1] placements
 KEYS[2] tracks
@@ -12,7 +12,7 @@ ARGV[4] peerId
 ARGV[5] kind
 ARGV[6] source
 ARGV[7] paused - 0 or 1
-ARGV[8] replaces - the track whose place it takes; empty where there is none
+ARGV[8] replaces - the track that it replaces; empty for none
 Returns {"published", list of events} or {"refused", error code}
 ]]
 --@include whole
@@ -33,7 +33,7 @@ if placement.epoch > tonumber(args.epoch) then
 end
 local before = parse_track(redis.call('HGET', keys.tracks, args.trackId))
 local record = { args.epoch, args.homeNodeId, args.peerId, args.kind, args.source, args.paused }
--- Nobody takes the place of somebody else's track, or of one that is gone.
+-- A track cannot replace another peer's track, or one that is gone.
 local replaced = args.replaces ~= '' and parse_track(redis.call('HGET', keys.tracks, args.replaces))
 if replaced and replaced.peer == args.peerId and replaced.source == args.source then record[7] = args.replaces end
 redis.call('HSET', keys.tracks, args.trackId, table.concat(record, '|'))

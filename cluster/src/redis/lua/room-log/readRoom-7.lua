@@ -1,5 +1,5 @@
 --[[
-Gives the room as it is now. While it is being rebuilt there is nothing to give (SPEC RC2).
+Gives a snapshot of the room, unless it is being rebuilt (SPEC RC2).
 
 KEYS[1] roster
 KEYS[2] rosterOrder

@@ -1,7 +1,7 @@
 --[[
-Removes a peer with its placement, tracks and entries, unless its placement is newer than the epoch, or its session was taken up
-after heldUnder (empty: whoever holds it). The last one to go takes the whole room with it: no key remains (SPEC LG4).
-Only where it was put out it stays noted for a while, so that the edge which holds its session learns of it (RC4).
+Removes a peer with its placement, tracks and entries, unless its placement is newer than the epoch, or another edge resumed
+its session after knownHoldEpoch (empty: not checked). The last peer takes the whole room with it: no key remains (SPEC LG4).
+If somebody else removed that peer, its tombstone stays for a while, so that the edge which holds its session learns of it (RC4).
 
 KEYS[1] placements
 KEYS[2] roster
@@ -14,7 +14,7 @@ KEYS[8] meta
 ARGV[1] peerId
 ARGV[2] epoch
 ARGV[3] reason
-ARGV[4] heldUnder
+ARGV[4] knownHoldEpoch
 Returns list of events
 ]]
 --@include clock
@@ -35,7 +35,7 @@ Returns list of events
 --@limit FAREWELL_KEPT_MS
 local placement = read_placement(keys.placements, args.peerId)
 if placement and placement.epoch > tonumber(args.epoch) then return {} end
-if placement and args.heldUnder ~= '' and placement.hold > tonumber(args.heldUnder) then return {} end
+if placement and args.knownHoldEpoch ~= '' and placement.hold > tonumber(args.knownHoldEpoch) then return {} end
 local events = {}
 for _, track_id in ipairs(track_ids_of(keys.meta, args.peerId)) do
   local track = parse_track(redis.call('HGET', keys.tracks, track_id))

@@ -1,5 +1,5 @@
 --[[
-Notes the publisher's mute. A track that is gone, or a state it has already, changes nothing.
+Notes the publisher's mute. Changes nothing if the track is gone or is already in that state.
 
 KEYS[1] tracks
 KEYS[2] log

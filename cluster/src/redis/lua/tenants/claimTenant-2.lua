@@ -1,6 +1,6 @@
 --[[
-Claims a place for one more peer of a tenant for a lease, unless the tenant has its people or its rooms already. A claim
-that is there already is prolonged (SPEC PL12).
+Claims a place for one more peer of a tenant for a lease, unless the tenant has reached its limit of people or rooms. Prolongs
+an existing claim (SPEC PL12).
 
 KEYS[1] claims
 KEYS[2] rooms

@@ -1,12 +1,12 @@
 --[[
-Whether a token was taken away, or a session ended: for its tenant, its room, its person, or its person in its room (SPEC RJ16, OP14).
+Whether a token was revoked, or a session ended: for its tenant, its room, its person, or its person in its room (SPEC RJ16, OP14).
 
 KEYS[1] ofTenant
 KEYS[2] ofRoom
 KEYS[3] ofPerson
 KEYS[4] ofPersonInRoom
 ARGV[1] sinceMs - when the token was issued, or the session began
-ARGV[2] leewayMs - by how much the clock of its maker may be ahead
+ARGV[2] leewayMs - how far the clock of the token's issuer may be ahead
 Returns 1 when it was, else 0
 ]]
 --@include whole

@@ -1,5 +1,5 @@
 --[[
-Frees a claim of a tenant; one that is gone changes nothing.
+Releases a claim of a tenant; ignores one that is already gone.
 
 KEYS[1] claims
 KEYS[2] rooms

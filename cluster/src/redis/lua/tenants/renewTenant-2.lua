@@ -1,5 +1,5 @@
 --[[
-Prolongs claims of a tenant, and makes those anew that were lost; refuses none, since their peers are there (SPEC PL13).
+Prolongs claims of a tenant and restores lost ones. Refuses none, since their peers are in their rooms (SPEC PL13).
 
 KEYS[1] claims
 KEYS[2] rooms

@@ -1,11 +1,11 @@
 --[[
-Takes away what tokens grant that were issued until now, by Redis TIME, for a time (SPEC RJ4), and notes that sessions that began
-until now are over where it says so (OP14). An earlier revocation is replaced; one that ends no session leaves it noted which are over.
+Revokes the tokens that were issued until now, by Redis TIME, for a time (SPEC RJ4). If asked, also ends the sessions that began
+until now (OP14). Replaces an earlier revocation; one that ends no sessions keeps the note of those that were ended earlier.
 
 KEYS[1] revoked
 KEYS[2] ended
 ARGV[1] forMs
-ARGV[2] ends - '1' or nothing
+ARGV[2] ends - '1' to end sessions too, else empty
 Returns 1
 ]]
 --@include clock

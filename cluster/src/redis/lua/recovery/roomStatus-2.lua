@@ -1,5 +1,5 @@
 --[[
-Tells whether a room is there, and whether all who own a part of it had the time to publish it (SPEC RC2).
+Gives whether a room exists, and whether all owners of a part of it had the time to republish that part (SPEC RC2).
 
 KEYS[1] placements
 KEYS[2] meta
