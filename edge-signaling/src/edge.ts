@@ -154,7 +154,7 @@ export async function startEdge(
     edgeProofs: new EdgeProofs(KeyRing.derive(clusterSecrets, 'edge-address')),
     signToken: async (claims) => signSessionToken(sessionKeys, claims),
     signRejoinToken: async (claims) => signRejoinToken(rejoinKeys, claims, rejoinWithinSeconds),
-    openLinks: (listener) =>
+    openLinks: (listener, isAnnounced) =>
       new ControlLinks({
         open: ({ mediaNodeId, controlUrl }, ofLink) =>
           new ControlLink({
@@ -164,6 +164,7 @@ export async function startEdge(
             caFile,
             caller,
             listener: ofLink,
+            isAnnounced: async () => isAnnounced(mediaNodeId),
             clock,
             logger,
             lines: linkLines,

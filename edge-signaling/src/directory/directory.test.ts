@@ -72,6 +72,20 @@ describe('Directory', () => {
     expect(directory.missingForMs(bare.edgeId)).toBe(0);
   });
 
+  it('[LC22] finds at once that a media node has withdrawn its registration', async () => {
+    const clock = new ManualClock();
+    const registry = new MemoryRegistry(clock);
+    const directory = directoryOf(registry, clock);
+    const node = mediaNodeRecord('node');
+    await registry.announceMediaNode(node, 10_000);
+    await directory.refresh();
+    const before = await directory.isAnnouncedNow(node.mediaNodeId);
+
+    await registry.withdrawMediaNode(node.mediaNodeId, node.incarnation);
+
+    expect([before, await directory.isAnnouncedNow(node.mediaNodeId)]).toEqual([true, false]);
+  });
+
   it('[SE43] remembers where pages came from for a day after the edge is gone', async () => {
     const clock = new ManualClock();
     const registry = new MemoryRegistry(clock);

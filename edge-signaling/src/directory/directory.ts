@@ -118,6 +118,16 @@ export class Directory {
     return this.#reading;
   }
 
+  /**
+   * Reads the registry and returns whether it announces the node; also `true` where it cannot be read. A reading under way may
+   * have begun before the question, so another one follows it.
+   */
+  async isAnnouncedNow(mediaNodeId: MediaNodeId): Promise<boolean> {
+    await this.#reading;
+    await this.refresh();
+    return this.#certainSinceMs === undefined || this.#nodes.some((node) => node.mediaNodeId === mediaNodeId);
+  }
+
   /** Notes a placement, so that a burst between two load reports does not land on one node. */
   notePlacement(mediaNodeId: MediaNodeId): void {
     this.#placements.note(mediaNodeId, this.#settings.clock.monotonicMs());

@@ -44,6 +44,7 @@ function openLink(port: number, logger: Logger, caFile?: AuthorityFile): Control
       onPeerMove: noop,
       onPublishingLimited: noop,
     },
+    isAnnounced: async () => true,
     clock: systemClock,
     logger,
     lines: new RareLines(systemClock),

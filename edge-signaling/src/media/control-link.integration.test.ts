@@ -44,6 +44,7 @@ describe('a control link', () => {
         onPeerUnreached: noop,
         onPeerMove: noop,
       },
+      isAnnounced: async () => true,
       clock: systemClock,
       logger: silentLogger(),
       lines: new RareLines(systemClock),

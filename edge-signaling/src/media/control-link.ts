@@ -42,6 +42,7 @@ import type { Socket } from 'socket.io-client';
 import type { EdgeMetrics, ReportFault } from '../metrics.ts';
 import {
   describeFailure,
+  hasStopped,
   isRefusal,
   LINK_ADVICE,
   RECONNECT_FIRST_MS,
@@ -89,6 +90,8 @@ export interface ControlLinkSettings {
   readonly caFile: AuthorityFile | undefined;
   readonly caller: ControlCaller;
   readonly listener: ControlLinkListener;
+  /** Reads the registry and resolves to whether it still announces the node; also `true` where it cannot be read. */
+  readonly isAnnounced: () => Promise<boolean>;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Shared by all links: whoever writes into the registry decides how many of them fail. */
@@ -118,6 +121,8 @@ export class ControlLink {
   /** The link was up and is down, and its listener was not told yet that the node's process is gone. */
   #mayBeRefused = false;
   #isClosed = false;
+  /** Whether the node stopped in an orderly way since the link was last up. */
+  #hasStopped: Promise<boolean> = Promise.resolve(false);
   #downSinceMs: number;
   #lastFailure = '';
   #trouble: LinkTrouble | undefined;
@@ -277,7 +282,7 @@ export class ControlLink {
       'connect_error',
       entry('control_link', (error) => {
         // Socket.IO tries again by itself where nobody answered, and not where the node refused this edge.
-        if (this.#socket.active) this.#onFailure(error);
+        if (this.#socket.active) inBackground(() => this.#onFailure(error));
         else this.#refuse(readRefusal(error), error.message);
         if (this.#mayBeRefused && isRefusal(error)) {
           this.#mayBeRefused = false;
@@ -323,6 +328,7 @@ export class ControlLink {
     this.#wasUp = true;
     this.#mayBeRefused = false;
     this.#lastFailure = '';
+    this.#hasStopped = Promise.resolve(false);
     this.#trouble = undefined;
     this.#beats.restart();
     this.#noteAnswer();
@@ -391,22 +397,34 @@ export class ControlLink {
     this.#downSinceMs = this.#settings.clock.monotonicMs();
     const { logger, listener } = this.#settings;
     if (this.#isClosed) logger.info(this.#names(), 'control link closed by this edge');
-    else logger.warn({ ...this.#names(), reason }, 'control link lost; connecting again');
+    else inBackground(() => this.#noteLoss(reason));
     listener.onDown(this, why);
   }
 
-  #onFailure(failure: Error): void {
+  /** Logs why the link is down: an orderly stop of the node is expected, any other loss is a warning (SPEC LC22). */
+  async #noteLoss(reason: string): Promise<void> {
+    const { logger, isAnnounced } = this.#settings;
+    this.#hasStopped = hasStopped(reason, isAnnounced);
+    if (await this.#hasStopped) logger.info(this.#names(), 'media node stopped; its control link is closed');
+    else logger.warn({ ...this.#names(), reason }, 'control link lost; connecting again');
+  }
+
+  async #onFailure(failure: Error): Promise<void> {
     const why = describeFailure(failure);
     this.#trouble = troubleOfFailure(failure);
+    // A stopped node is not expected to answer: no fault, and nothing to warn of.
+    if (await this.#hasStopped) return;
+    if (this.#isUp || this.#isClosed) return;
     // The same failure comes with each attempt: said once.
     if (why === this.#lastFailure) return;
     this.#lastFailure = why;
-    const detail = { ...this.#names(), why, cause: this.#trouble, toDo: LINK_ADVICE[this.#trouble] };
+    const trouble = troubleOfFailure(failure);
+    const detail = { ...this.#names(), why, cause: trouble, toDo: LINK_ADVICE[trouble] };
     this.#settings.metrics.faults.inc({ where: 'control_link' });
     // A node that was there may come back by itself; for one that never was, somebody must act.
     const what = 'media node unreachable; connecting again';
-    if (this.#wasUp) this.#say('warn', `unopened ${this.#trouble} again`, detail, what);
-    else this.#say('error', `unopened ${this.#trouble}`, detail, what);
+    if (this.#wasUp) this.#say('warn', `unopened ${trouble} again`, detail, what);
+    else this.#say('error', `unopened ${trouble}`, detail, what);
   }
 
   #say(level: 'warn' | 'error', kind: string, detail: Record<string, unknown>, what: string): void {

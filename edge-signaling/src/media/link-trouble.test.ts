@@ -1,6 +1,12 @@
 import { PlenaryError } from '@plenary/cluster';
 import { describe, expect, it } from 'vitest';
-import { NODE_LOST_AFTER_MS, reconnectAfterMs, linkTroubleOf, troubleOfFailure } from './link-trouble.ts';
+import {
+  hasStopped,
+  NODE_LOST_AFTER_MS,
+  reconnectAfterMs,
+  linkTroubleOf,
+  troubleOfFailure,
+} from './link-trouble.ts';
 
 describe('a control link that somebody meddles with', () => {
   it('[CL28] is opened again before its node counts as lost, as one that breaks', () => {
@@ -14,6 +20,24 @@ describe('a control link that somebody meddles with', () => {
     expect(linkTroubleOf(unauthorised, true)).toBe('meddled');
     expect(linkTroubleOf(unauthorised, false)).toBe('other_secret');
     expect(linkTroubleOf(new PlenaryError('timed_out'), false)).toBe('no_answer');
+  });
+});
+
+describe('a control link that its node closes', () => {
+  const closedByNode = 'io server disconnect';
+  const announced = async (): Promise<boolean> => true;
+  const withdrawn = async (): Promise<boolean> => false;
+
+  it('[LC22] is an orderly stop when the node has withdrawn its registration', async () => {
+    expect(await hasStopped(closedByNode, withdrawn)).toBe(true);
+  });
+
+  it('[LC22] is a loss when the registry still announces the node', async () => {
+    expect(await hasStopped(closedByNode, announced)).toBe(false);
+  });
+
+  it('[LC22] is a loss when the connection broke, whatever the registry says', async () => {
+    expect(await hasStopped('transport close', withdrawn)).toBe(false);
   });
 });
 

@@ -50,6 +50,15 @@ export const NODE_LOST_AFTER_MS: Readonly<Record<LinkLoss, number>> = {
   refused: 0,
 };
 
+/**
+ * Whether a lost link means that its node stopped in an orderly way: the node itself closed the link, and it had withdrawn its
+ * registration before (SPEC LC22).
+ * @param reason - of the disconnect, as Socket.IO names it
+ */
+export async function hasStopped(reason: string, isAnnounced: () => Promise<boolean>): Promise<boolean> {
+  return reason === 'io server disconnect' && !(await isAnnounced());
+}
+
 /** Why a link ended whose other end failed to prove itself. Once both have done so, somebody between them changes their messages. */
 export function linkTroubleOf(error: PlenaryError, isUp: boolean): LinkTrouble {
   if (isUp) return 'meddled';

@@ -50,7 +50,11 @@ export interface MediaAssemblySettings {
     | 'peersPerPerson'
   >;
   readonly stores: Pick<RoomStores, 'placements' | 'roomLog'>;
-  readonly openLinks: (listener: ControlLinkListener) => OwnedMediaLinks;
+  /** Opens the links; `isAnnounced` reads the registry and resolves to whether it announces a node. */
+  readonly openLinks: (
+    listener: ControlLinkListener,
+    isAnnounced: (mediaNodeId: MediaNodeRecord['mediaNodeId']) => Promise<boolean>,
+  ) => OwnedMediaLinks;
   readonly directory: Directory;
   readonly localRooms: LocalRooms;
   readonly channel: RoomChannel;
@@ -84,7 +88,9 @@ export class MediaAssembly {
       metrics,
       reportFault,
     });
-    const links = settings.openLinks(this.watch);
+    const links = settings.openLinks(this.watch, async (mediaNodeId) =>
+      directory.isAnnouncedNow(mediaNodeId),
+    );
     this.links = links;
     const drops = new PeerDrops({ links, reportFault });
     this.drops = drops;

@@ -9,7 +9,7 @@ import { EntryGate } from '../../entry/gates/entry-gate.ts';
 import { LimitedLog } from '../../limits/limited-log.ts';
 import { demandAllowed, EdgeBudgets } from '../../limits/meter.ts';
 import { ClientConnection } from '../../entry/client-connection.ts';
-import type { Entering } from '../../entry/entrance.ts';
+import type { Entering } from '../../entry/entered.ts';
 import type { Session } from '../../entry/session.ts';
 import { EdgeParts, RecordingSocket, ROOM } from '../../testing/edge-parts.ts';
 import { charged } from '../table.ts';
